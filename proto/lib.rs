@@ -1,0 +1,58 @@
+//! The protobuf contract of Homeroom: the generated modules of its three
+//! packages, the descriptor set that gRPC reflection serves, and newtypes for
+//! the ids and resource names that the contract carries as text.
+
+pub mod ids;
+pub mod names;
+
+/// What both services share: error reasons, roles, users and events.
+pub mod common {
+    /// Version 1.
+    pub mod v1 {
+        #![allow(
+            missing_docs,
+            unreachable_pub,
+            clippy::all,
+            clippy::pedantic,
+            clippy::allow_attributes,
+            reason = "generated code; its documentation stands in the protobuf files"
+        )]
+        tonic::include_proto!("homeroom.common.v1");
+    }
+}
+
+/// Organizations, classes, members, seats and the approval queue.
+pub mod membership {
+    /// Version 1.
+    pub mod v1 {
+        #![allow(
+            missing_docs,
+            unreachable_pub,
+            clippy::all,
+            clippy::pedantic,
+            clippy::allow_attributes,
+            reason = "generated code; its documentation stands in the protobuf files"
+        )]
+        tonic::include_proto!("homeroom.membership.v1");
+    }
+}
+
+/// Tokens, codes, join URLs and redemptions.
+pub mod invitations {
+    /// Version 1.
+    pub mod v1 {
+        #![allow(
+            missing_docs,
+            unreachable_pub,
+            clippy::all,
+            clippy::pedantic,
+            clippy::allow_attributes,
+            reason = "generated code; its documentation stands in the protobuf files"
+        )]
+        tonic::include_proto!("homeroom.invitations.v1");
+    }
+}
+
+/// The whole contract as an encoded `FileDescriptorSet`, with
+/// `google/rpc/error_details.proto` so that clients decode error details.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/homeroom.bin"));

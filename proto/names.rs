@@ -1,0 +1,399 @@
+//! Resource names (AIP-122): parsed once, at the edge.
+
+use std::{fmt, str::FromStr};
+
+use uuid::Uuid;
+
+use crate::ids::{ClassId, InvalidId, OrganizationId, UserId};
+
+/// An organization or one of its classes: where people are members, what
+/// invitations lead to, and the parent of codes, requests and members.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Place {
+    /// `organizations/{organization}`.
+    Organization(OrganizationId),
+    /// `organizations/{organization}/classes/{class}`.
+    Class(ClassName),
+}
+
+/// `organizations/{organization}/classes/{class}`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClassName {
+    /// The organization.
+    pub organization: OrganizationId,
+    /// The class within it.
+    pub class: ClassId,
+}
+
+impl Place {
+    /// From an organization and, where there is one, a class of it.
+    #[must_use]
+    pub fn new(organization: OrganizationId, class: Option<ClassId>) -> Self {
+        match class {
+            Some(class) => Self::Class(ClassName {
+                organization,
+                class,
+            }),
+            None => Self::Organization(organization),
+        }
+    }
+
+    /// Parses the resource name of an organization or a class.
+    pub fn parse(name: &str) -> Result<Self, InvalidId> {
+        match segments(name).as_slice() {
+            ["organizations", organization] => {
+                Ok(Self::Organization(OrganizationId::parse(organization)?))
+            }
+            ["organizations", organization, "classes", class] => Ok(Self::Class(ClassName {
+                organization: OrganizationId::parse(organization)?,
+                class: ClassId::parse(class)?,
+            })),
+            _ => Err(InvalidId(
+                "must be `organizations/{organization}` or `organizations/{organization}/classes/{class}`",
+            )),
+        }
+    }
+
+    /// The organization, of which the class is one.
+    #[must_use]
+    pub fn organization(&self) -> &OrganizationId {
+        match self {
+            Self::Organization(organization) => organization,
+            Self::Class(name) => &name.organization,
+        }
+    }
+
+    /// The class, where it is one.
+    #[must_use]
+    pub fn class(&self) -> Option<&ClassId> {
+        match self {
+            Self::Organization(_) => None,
+            Self::Class(name) => Some(&name.class),
+        }
+    }
+}
+
+impl ClassName {
+    /// Parses the resource name of a class.
+    pub fn parse(name: &str) -> Result<Self, InvalidId> {
+        match Place::parse(name)? {
+            Place::Class(name) => Ok(name),
+            Place::Organization(_) => Err(InvalidId(
+                "must be `organizations/{organization}/classes/{class}`",
+            )),
+        }
+    }
+}
+
+/// `organizations/{organization}`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OrganizationName(pub OrganizationId);
+
+impl OrganizationName {
+    /// Parses the resource name of an organization.
+    pub fn parse(name: &str) -> Result<Self, InvalidId> {
+        match segments(name).as_slice() {
+            ["organizations", organization] => Ok(Self(OrganizationId::parse(organization)?)),
+            _ => Err(InvalidId("must be `organizations/{organization}`")),
+        }
+    }
+}
+
+/// `users/{user}`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UserName(pub UserId);
+
+impl UserName {
+    /// Parses the resource name of a user.
+    pub fn parse(name: &str) -> Result<Self, InvalidId> {
+        match segments(name).as_slice() {
+            ["users", user] => Ok(Self(UserId::parse(user)?)),
+            _ => Err(InvalidId("must be `users/{user}`")),
+        }
+    }
+}
+
+/// `{place}/members/{user}`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MemberName {
+    /// Of what the person is a member.
+    pub place: Place,
+    /// The person.
+    pub user: UserId,
+}
+
+impl MemberName {
+    /// Parses the resource name of a member of an organization or of a class.
+    pub fn parse(name: &str) -> Result<Self, InvalidId> {
+        let (place, user) = child(
+            name,
+            "members",
+            "must be `organizations/{organization}/members/{user}` or `organizations/{organization}/classes/{class}/members/{user}`",
+        )?;
+        Ok(Self {
+            place,
+            user: UserId::parse(user)?,
+        })
+    }
+}
+
+macro_rules! child_name {
+    ($(#[$doc:meta])* $name:ident, $collection:literal, $message:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name {
+            /// Its parent.
+            pub place: Place,
+            /// Its own id.
+            pub id: Uuid,
+        }
+
+        impl $name {
+            /// Parses the resource name.
+            pub fn parse(name: &str) -> Result<Self, InvalidId> {
+                let (place, id) = child(name, $collection, $message)?;
+                Ok(Self {
+                    place,
+                    id: server_made(id)?,
+                })
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(formatter, concat!("{}/", $collection, "/{}"), self.place, self.id)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+
+            fn from_str(name: &str) -> Result<Self, InvalidId> {
+                Self::parse(name)
+            }
+        }
+    };
+}
+
+child_name!(
+    /// `{place}/joinRequests/{join_request}`.
+    JoinRequestName,
+    "joinRequests",
+    "must be `organizations/{organization}/joinRequests/{join_request}` or `organizations/{organization}/classes/{class}/joinRequests/{join_request}`"
+);
+
+child_name!(
+    /// `organizations/{organization}/classes/{class}/tokens/{token}`.
+    TokenName,
+    "tokens",
+    "must be `organizations/{organization}/classes/{class}/tokens/{token}`"
+);
+
+child_name!(
+    /// `{place}/enrollmentCodes/{enrollment_code}`.
+    EnrollmentCodeName,
+    "enrollmentCodes",
+    "must be `organizations/{organization}/enrollmentCodes/{enrollment_code}` or `organizations/{organization}/classes/{class}/enrollmentCodes/{enrollment_code}`"
+);
+
+child_name!(
+    /// `organizations/{organization}/redemptions/{redemption}`.
+    RedemptionName,
+    "redemptions",
+    "must be `organizations/{organization}/redemptions/{redemption}`"
+);
+
+macro_rules! singleton_name {
+    ($(#[$doc:meta])* $name:ident, $suffix:literal, $parent:ty, $parse:expr, $message:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub $parent);
+
+        impl $name {
+            /// Parses the resource name.
+            pub fn parse(name: &str) -> Result<Self, InvalidId> {
+                let parent = name
+                    .strip_suffix(concat!("/", $suffix))
+                    .ok_or(InvalidId($message))?;
+                let parse: fn(&str) -> Result<$parent, InvalidId> = $parse;
+                parse(parent).map(Self).map_err(|_| InvalidId($message))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(formatter, concat!("{}/", $suffix), Place::from(self.0.clone()))
+            }
+        }
+    };
+}
+
+singleton_name!(
+    /// `organizations/{organization}/inviteToken`.
+    InviteTokenName,
+    "inviteToken",
+    OrganizationId,
+    |name| OrganizationName::parse(name).map(|name| name.0),
+    "must be `organizations/{organization}/inviteToken`"
+);
+
+singleton_name!(
+    /// `organizations/{organization}/seatUsage`.
+    SeatUsageName,
+    "seatUsage",
+    OrganizationId,
+    |name| OrganizationName::parse(name).map(|name| name.0),
+    "must be `organizations/{organization}/seatUsage`"
+);
+
+singleton_name!(
+    /// `organizations/{organization}/classes/{class}/classCode`.
+    ClassCodeName,
+    "classCode",
+    ClassName,
+    ClassName::parse,
+    "must be `organizations/{organization}/classes/{class}/classCode`"
+);
+
+singleton_name!(
+    /// `organizations/{organization}/classes/{class}/joinUrl`.
+    JoinUrlName,
+    "joinUrl",
+    ClassName,
+    ClassName::parse,
+    "must be `organizations/{organization}/classes/{class}/joinUrl`"
+);
+
+impl From<OrganizationId> for Place {
+    fn from(organization: OrganizationId) -> Self {
+        Self::Organization(organization)
+    }
+}
+
+impl From<ClassName> for Place {
+    fn from(name: ClassName) -> Self {
+        Self::Class(name)
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Organization(organization) => write!(formatter, "organizations/{organization}"),
+            Self::Class(name) => write!(formatter, "{name}"),
+        }
+    }
+}
+
+impl fmt::Display for ClassName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "organizations/{}/classes/{}",
+            self.organization, self.class
+        )
+    }
+}
+
+impl fmt::Display for OrganizationName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "organizations/{}", self.0)
+    }
+}
+
+impl fmt::Display for UserName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "users/{}", self.0)
+    }
+}
+
+impl fmt::Display for MemberName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/members/{}", self.place, self.user)
+    }
+}
+
+fn segments(name: &str) -> Vec<&str> {
+    name.split('/').collect()
+}
+
+/// Splits `{place}/{collection}/{id}`.
+fn child<'name>(
+    name: &'name str,
+    collection: &str,
+    message: &'static str,
+) -> Result<(Place, &'name str), InvalidId> {
+    let (parent, id) = name.rsplit_once('/').ok_or(InvalidId(message))?;
+    let place = parent
+        .strip_suffix(collection)
+        .and_then(|parent| parent.strip_suffix('/'))
+        .ok_or(InvalidId(message))?;
+    Ok((Place::parse(place).map_err(|_| InvalidId(message))?, id))
+}
+
+fn server_made(id: &str) -> Result<Uuid, InvalidId> {
+    const MESSAGE: InvalidId = InvalidId("its last part must be the id that the server made");
+    let uuid = Uuid::parse_str(id).map_err(|_| MESSAGE)?;
+    if uuid.to_string() == id {
+        Ok(uuid)
+    } else {
+        Err(MESSAGE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "01900000-0000-7000-8000-000000000001";
+
+    #[test]
+    fn each_name_is_written_as_it_was_read() {
+        let class = "organizations/hamilton/classes/bio-101";
+        assert_eq!(Place::parse(class).unwrap().to_string(), class);
+        for text in [
+            format!("{class}/joinRequests/{ID}"),
+            format!("organizations/hamilton/joinRequests/{ID}"),
+        ] {
+            assert_eq!(JoinRequestName::parse(&text).unwrap().to_string(), text);
+        }
+        let text = format!("{class}/tokens/{ID}");
+        assert_eq!(TokenName::parse(&text).unwrap().to_string(), text);
+        let text = format!("{class}/classCode");
+        assert_eq!(ClassCodeName::parse(&text).unwrap().to_string(), text);
+        let text = "organizations/hamilton/inviteToken";
+        assert_eq!(InviteTokenName::parse(text).unwrap().to_string(), text);
+        let text = format!("{class}/members/auth0|1");
+        assert_eq!(MemberName::parse(&text).unwrap().to_string(), text);
+    }
+
+    #[test]
+    fn names_of_another_shape_are_refused() {
+        for text in [
+            "",
+            "/",
+            "organizations",
+            "organizations/",
+            "organizations/hamilton/",
+            "organizations/hamilton/classes",
+            "organizations/hamilton/classes/",
+            "organizations/Hamilton",
+            "organizations/hamilton/classes/bio/extra",
+            "organizations/-",
+        ] {
+            assert!(Place::parse(text).is_err(), "{text}");
+        }
+        for text in [
+            "organizations/hamilton/inviteToken/",
+            "organizations/hamilton/classes/bio-101/inviteToken",
+            "inviteToken",
+        ] {
+            assert!(InviteTokenName::parse(text).is_err(), "{text}");
+        }
+        assert!(ClassName::parse("organizations/hamilton").is_err());
+        assert!(JoinRequestName::parse("organizations/hamilton/joinRequests/1").is_err());
+        assert!(
+            JoinRequestName::parse(&format!("organizations/hamilton/xjoinRequests/{ID}")).is_err()
+        );
+    }
+}
