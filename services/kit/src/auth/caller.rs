@@ -1,0 +1,171 @@
+//! The caller of a method, as the authentication layer found it.
+
+use std::{
+    net::IpAddr,
+    time::{Duration, Instant},
+};
+
+use homeroom_api::{
+    common::v1::ErrorReason,
+    ids::{OrganizationId, UserId},
+};
+
+use super::{Scope, Scopes};
+use crate::status::{Error, Result};
+
+/// The gRPC path of the method called: an extension of every request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Method(pub String);
+
+/// Who calls, for whom, and with what rights.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The token's `sub`.
+    pub subject: String,
+    /// The acting user: the one named in `x-homeroom-user`, else `sub`.
+    pub user: UserId,
+    /// Whether the acting user is not the token's own.
+    pub acting_for_another: bool,
+    /// The token's scopes, within what its key may give.
+    pub scopes: Scopes,
+    /// The organizations that the token is bound to; None for no bound.
+    pub organizations: Option<Vec<OrganizationId>>,
+    /// The token's own user's email address. None when acting for another.
+    pub email: Option<String>,
+    /// Whether the issuer verified that address.
+    pub email_verified: bool,
+    /// The token's own user's id in the issuer's records. None when acting for another.
+    pub external_id: Option<String>,
+    /// The token's own user's name. None when acting for another.
+    pub display_name: Option<String>,
+    /// The address that the connection comes from.
+    pub client_address: Option<IpAddr>,
+    /// The id that the answer and the log carry.
+    pub request_id: String,
+    /// The gRPC path: `/package.Service/Method`.
+    pub method: String,
+    /// When the caller stops waiting.
+    pub deadline: Option<Instant>,
+}
+
+impl Caller {
+    /// A user calling for itself without any scope or claim; the other fields may be set after.
+    #[must_use]
+    pub fn for_user(user: UserId) -> Self {
+        Self {
+            subject: user.to_string(),
+            user,
+            acting_for_another: false,
+            scopes: Scopes::NONE,
+            organizations: None,
+            email: None,
+            email_verified: false,
+            external_id: None,
+            display_name: None,
+            client_address: None,
+            request_id: String::new(),
+            method: String::new(),
+            deadline: None,
+        }
+    }
+
+    /// The same caller with these scopes.
+    #[must_use]
+    pub fn with_scopes(mut self, scopes: impl IntoIterator<Item = Scope>) -> Self {
+        self.scopes = scopes.into_iter().collect();
+        self
+    }
+
+    /// The caller of a request that the authentication layer let through; `ACCESS_TOKEN_INVALID` otherwise.
+    pub fn of<T>(request: &tonic::Request<T>) -> Result<Self> {
+        request
+            .extensions()
+            .get::<Self>()
+            .cloned()
+            .ok_or_else(unauthenticated)
+    }
+
+    /// How much longer the caller waits; None if it gave no deadline.
+    #[must_use]
+    pub fn time_left(&self) -> Option<Duration> {
+        self.deadline
+            .map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// Whether the caller has the scope.
+    #[must_use]
+    pub fn has(&self, scope: Scope) -> bool {
+        self.scopes.contains(scope)
+    }
+
+    /// Fails with `SCOPE_MISSING` unless the caller has the scope.
+    pub fn require(&self, scope: Scope) -> Result<()> {
+        if self.has(scope) {
+            Ok(())
+        } else {
+            Err(scope_missing(scope))
+        }
+    }
+
+    /// Whether the token's `organizations` claim, if any, covers the organization.
+    #[must_use]
+    pub fn may_reach(&self, organization: &OrganizationId) -> bool {
+        self.organizations
+            .as_ref()
+            .is_none_or(|bound| bound.contains(organization))
+    }
+}
+
+pub(crate) fn scope_missing(scope: Scope) -> Error {
+    Error::new(
+        ErrorReason::ScopeMissing,
+        format!("Use an access token with the scope {scope}."),
+    )
+    .metadata("scope", scope.as_str())
+}
+
+pub(crate) fn unauthenticated() -> Error {
+    Error::new(
+        ErrorReason::AccessTokenInvalid,
+        "Send an access token that this service accepts, as `authorization: Bearer <token>`.",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caller() -> Caller {
+        Caller::for_user(UserId::parse("ada").unwrap())
+    }
+
+    #[test]
+    fn a_missing_scope_is_named() {
+        let error = caller().require(Scope::Admit).unwrap_err();
+        assert_eq!(error.reason(), ErrorReason::ScopeMissing);
+        assert_eq!(error.metadata_entries()["scope"], "homeroom.admit");
+        assert!(
+            caller()
+                .with_scopes([Scope::Admit])
+                .require(Scope::Admit)
+                .is_ok()
+        );
+    }
+
+    #[test]
+    fn organizations_bound_the_token_and_an_empty_list_reaches_none() {
+        let organization = OrganizationId::parse("hamilton").unwrap();
+        let mut caller = caller();
+        assert!(caller.may_reach(&organization));
+        caller.organizations = Some(vec![]);
+        assert!(!caller.may_reach(&organization));
+        caller.organizations = Some(vec![organization.clone()]);
+        assert!(caller.may_reach(&organization));
+    }
+
+    #[test]
+    fn a_request_that_no_layer_saw_has_no_caller() {
+        let error = Caller::of(&tonic::Request::new(())).unwrap_err();
+        assert_eq!(error.reason(), ErrorReason::AccessTokenInvalid);
+    }
+}

@@ -1,0 +1,118 @@
+//! The claims of an access token.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::Scopes;
+
+/// For whom a token is: one audience or several.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Audience {
+    /// One.
+    One(String),
+    /// Several.
+    Several(Vec<String>),
+}
+
+/// What an access token says. `iss`, `aud`, `sub` and `exp` are required.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claims {
+    /// Who issued it.
+    pub iss: String,
+    /// For whom it is.
+    pub aud: Audience,
+    /// Whom it speaks for.
+    pub sub: String,
+    /// When it ends, in seconds since the epoch.
+    #[serde(deserialize_with = "numeric_date")]
+    pub exp: i64,
+    /// When it begins, in seconds since the epoch.
+    #[serde(
+        default,
+        deserialize_with = "optional_numeric_date",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub nbf: Option<i64>,
+    /// When it was issued, in seconds since the epoch.
+    #[serde(
+        default,
+        deserialize_with = "optional_numeric_date",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub iat: Option<i64>,
+    /// Scopes, separated by spaces.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub scope: String,
+    /// The ids of the organizations that bound the token; absent for no bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub organizations: Option<Vec<String>>,
+    /// The user's email address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// Whether the issuer verified it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email_verified: Option<bool>,
+    /// The user's id in the issuer's records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<String>,
+    /// The user's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+impl Claims {
+    /// The required claims for a token issued now; the other fields may be set after.
+    #[must_use]
+    pub fn new(
+        issuer: impl Into<String>,
+        audience: impl Into<String>,
+        subject: impl Into<String>,
+        now: DateTime<Utc>,
+        lifetime: TimeDelta,
+    ) -> Self {
+        Self {
+            iss: issuer.into(),
+            aud: Audience::One(audience.into()),
+            sub: subject.into(),
+            exp: (now + lifetime).timestamp(),
+            nbf: None,
+            iat: Some(now.timestamp()),
+            scope: String::new(),
+            organizations: None,
+            email: None,
+            email_verified: None,
+            external_id: None,
+            name: None,
+        }
+    }
+
+    /// The same claims with these scopes.
+    #[must_use]
+    pub fn with_scopes(mut self, scopes: Scopes) -> Self {
+        self.scope = scopes.to_string();
+        self
+    }
+}
+
+/// RFC 7519 lets a `NumericDate` have a fraction; it is cut off.
+fn whole_seconds(number: &serde_json::Number) -> Option<i64> {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a float saturates, and the ends of i64 lie outside every token's life"
+    )]
+    number
+        .as_i64()
+        .or_else(|| number.as_f64().map(|seconds| seconds as i64))
+}
+
+fn numeric_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    let number = serde_json::Number::deserialize(deserializer)?;
+    whole_seconds(&number).ok_or_else(|| serde::de::Error::custom("is not a NumericDate"))
+}
+
+fn optional_numeric_date<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<i64>, D::Error> {
+    numeric_date(deserializer).map(Some)
+}

@@ -1,0 +1,98 @@
+//! The layer that lets authenticated calls through and tells the methods who calls.
+
+use std::sync::Arc;
+
+use homeroom_api::common::v1::ErrorReason;
+use http::{HeaderMap, header::AUTHORIZATION};
+use tonic::transport::server::TcpConnectInfo;
+
+use super::{Caller, Method, Verifier, caller::unauthenticated};
+use crate::{
+    server::middleware::{Inner, Middleware, Request, Response, refuse},
+    server::{Deadline, RequestId, is_open_path},
+    status::{Error, Result},
+};
+
+/// The metadata that names the acting user.
+pub const USER_METADATA: &str = "x-homeroom-user";
+
+/// Checks every call but those of health and reflection.
+#[derive(Debug, Clone)]
+pub struct AuthenticationLayer(Arc<Verifier>);
+
+impl AuthenticationLayer {
+    /// With tokens that the verifier accepts.
+    #[must_use]
+    pub fn new(verifier: Arc<Verifier>) -> Self {
+        Self(verifier)
+    }
+
+    fn caller(&self, request: &Request) -> Result<Caller> {
+        let token = bearer(request.headers())?;
+        let mut users = request.headers().get_all(USER_METADATA).iter();
+        let user = users
+            .next()
+            .map(|user| user.to_str().map_err(|_| malformed_user()))
+            .transpose()?;
+        if users.next().is_some() {
+            return Err(malformed_user());
+        }
+        let mut caller = self.0.caller(token, user)?;
+        let extensions = request.extensions();
+        caller.client_address = extensions
+            .get::<TcpConnectInfo>()
+            .and_then(TcpConnectInfo::remote_addr)
+            .map(|address| address.ip().to_canonical());
+        if let Some(RequestId(id)) = extensions.get() {
+            caller.request_id.clone_from(id);
+        }
+        caller.deadline = extensions.get().map(|Deadline(deadline)| *deadline);
+        request.uri().path().clone_into(&mut caller.method);
+        Ok(caller)
+    }
+}
+
+impl Middleware for AuthenticationLayer {
+    async fn handle<S: Inner>(&self, mut request: Request, mut inner: S) -> Response {
+        if !is_open_path(request.uri().path()) {
+            match self.caller(&request) {
+                Ok(caller) => {
+                    tracing::Span::current()
+                        .record("subject", caller.subject.as_str())
+                        .record("user", caller.user.as_str());
+                    request
+                        .extensions_mut()
+                        .insert(Method(caller.method.clone()));
+                    request.extensions_mut().insert(caller);
+                }
+                Err(error) => return refuse(error),
+            }
+        }
+        inner.answer(request).await
+    }
+}
+
+fn malformed_user() -> Error {
+    Error::new(
+        ErrorReason::InvalidRequest,
+        "Correct the metadata x-homeroom-user.",
+    )
+    .violation(USER_METADATA, "must be one user id")
+}
+
+fn bearer(headers: &HeaderMap) -> Result<&str> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return Err(unauthenticated());
+    };
+    let (scheme, token) = value
+        .to_str()
+        .ok()
+        .and_then(|text| text.split_once(' '))
+        .ok_or_else(unauthenticated)?;
+    if scheme.eq_ignore_ascii_case("bearer") {
+        Ok(token.trim())
+    } else {
+        Err(unauthenticated())
+    }
+}

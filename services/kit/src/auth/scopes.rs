@@ -1,0 +1,138 @@
+//! What a caller may do beyond its own user's rights.
+
+use std::fmt;
+
+/// A scope of an access token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// `homeroom.platform`: create organizations, set licences, erase.
+    Platform,
+    /// `homeroom.act_as`: act for the user named in `x-homeroom-user`, redeem for others.
+    ActAs,
+    /// `homeroom.vouch`: its `email_verified` and `external_id` are believed.
+    Vouch,
+    /// `homeroom.forward_ip`: its `client_ip` is believed.
+    ForwardIp,
+    /// `homeroom.admit`: admit, fence and check access; read every feed.
+    Admit,
+}
+
+impl Scope {
+    /// Every scope.
+    pub const ALL: [Self; 5] = [
+        Self::Platform,
+        Self::ActAs,
+        Self::Vouch,
+        Self::ForwardIp,
+        Self::Admit,
+    ];
+
+    /// The scope's name in a token.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Platform => "homeroom.platform",
+            Self::ActAs => "homeroom.act_as",
+            Self::Vouch => "homeroom.vouch",
+            Self::ForwardIp => "homeroom.forward_ip",
+            Self::Admit => "homeroom.admit",
+        }
+    }
+
+    /// The scope of that name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scope| scope.as_str() == name)
+    }
+
+    const fn bit(self) -> u8 {
+        1 << self as u8
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// A set of scopes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Scopes(u8);
+
+impl Scopes {
+    /// No scope.
+    pub const NONE: Self = Self(0);
+
+    /// Every scope.
+    #[must_use]
+    pub fn all() -> Self {
+        Scope::ALL.into_iter().collect()
+    }
+
+    /// The scopes in a token's `scope` claim; other applications' scopes are passed over.
+    #[must_use]
+    pub fn parse(claim: &str) -> Self {
+        claim
+            .split_ascii_whitespace()
+            .filter_map(Scope::parse)
+            .collect()
+    }
+
+    /// Whether the scope is among them.
+    #[must_use]
+    pub const fn contains(self, scope: Scope) -> bool {
+        self.0 & scope.bit() != 0
+    }
+
+    /// These and one more.
+    #[must_use]
+    pub const fn with(self, scope: Scope) -> Self {
+        Self(self.0 | scope.bit())
+    }
+
+    /// Those that are in both.
+    #[must_use]
+    pub const fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// Each of them.
+    pub fn iter(self) -> impl Iterator<Item = Scope> {
+        Scope::ALL
+            .into_iter()
+            .filter(move |scope| self.contains(*scope))
+    }
+}
+
+impl FromIterator<Scope> for Scopes {
+    fn from_iter<I: IntoIterator<Item = Scope>>(scopes: I) -> Self {
+        scopes.into_iter().fold(Self::NONE, Self::with)
+    }
+}
+
+/// As a token's `scope` claim has them.
+impl fmt::Display for Scopes {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.iter().map(Scope::as_str).collect();
+        formatter.write_str(&names.join(" "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_scope_is_read_as_it_is_written() {
+        for scope in Scope::ALL {
+            assert_eq!(Scope::parse(scope.as_str()), Some(scope));
+            let only: Scopes = [scope].into_iter().collect();
+            assert_eq!(Scopes::parse(&only.to_string()), only);
+            assert!(Scopes::all().contains(scope));
+            assert!(!Scopes::NONE.contains(scope));
+        }
+        assert_eq!(Scopes::parse("openid homeroom.vouchsafe"), Scopes::NONE);
+        assert_eq!(Scopes::parse(&Scopes::all().to_string()), Scopes::all());
+    }
+}

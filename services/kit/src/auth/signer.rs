@@ -1,0 +1,141 @@
+//! Signs access tokens with a key of this installation's own.
+
+use std::{fmt, fs, io, path::Path};
+
+use aws_lc_rs::signature::Ed25519KeyPair;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use jsonwebtoken::{
+    Algorithm, EncodingKey, Header,
+    jwk::{Jwk, PublicKeyUse, ThumbprintHash},
+};
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use super::{
+    Claims, Keys, Scopes,
+    keys::{KeysError, VerifyingKey, verifying_key},
+};
+use crate::{keys::write_private, random::Randomness, secret::SecretText};
+
+const SEED_BYTES: usize = 32;
+const PEM_LINE_CHARS: usize = 64;
+
+/// Why a signing key cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SignerError {
+    /// The file cannot be read or written.
+    #[error("the signing key's file cannot be used: {0}")]
+    File(#[from] io::Error),
+    /// It is not an Ed25519 private key.
+    #[error("the signing key is not an Ed25519 private key in PKCS#8 PEM")]
+    Malformed,
+    /// A token could not be signed.
+    #[error("a token could not be signed")]
+    Refused,
+}
+
+/// An Ed25519 signing key.
+pub struct Signer {
+    key: EncodingKey,
+    jwk: Jwk,
+    id: String,
+}
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Signer")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Signer {
+    /// Reads a PKCS#8 PEM.
+    pub fn from_pem(pem: &str) -> Result<Self, SignerError> {
+        let key = EncodingKey::from_ed_pem(pem.as_bytes()).map_err(|_| SignerError::Malformed)?;
+        let mut jwk =
+            Jwk::from_encoding_key(&key, Algorithm::EdDSA).map_err(|_| SignerError::Malformed)?;
+        let id = jwk
+            .thumbprint(ThumbprintHash::SHA256)
+            .map_err(|_| SignerError::Malformed)?;
+        jwk.common.key_id = Some(id.clone());
+        jwk.common.public_key_use = Some(PublicKeyUse::Signature);
+        Ok(Self { key, jwk, id })
+    }
+
+    /// A new key.
+    pub fn generate(random: &dyn Randomness) -> Result<Self, SignerError> {
+        Self::from_pem(&generate_pem(random)?)
+    }
+
+    /// Reads the key's file, or makes one with a new key that only the owner may read (0600).
+    pub fn load_or_generate(path: &Path, random: &dyn Randomness) -> Result<Self, SignerError> {
+        match fs::read_to_string(path) {
+            Ok(pem) => Self::from_pem(&Zeroizing::new(pem)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let pem = generate_pem(random)?;
+                write_private(path, pem.as_bytes())?;
+                Self::from_pem(&pem)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Signs claims.
+    pub fn sign(&self, claims: &Claims) -> Result<SecretText, SignerError> {
+        let mut header = Header::new(Algorithm::EdDSA);
+        header.kid = Some(self.id.clone());
+        jsonwebtoken::encode(&header, claims, &self.key)
+            .map(SecretText::new)
+            .map_err(|_| SignerError::Refused)
+    }
+
+    /// The public key as a JWK set, capped to the given scopes if there is a cap.
+    #[must_use]
+    pub fn jwks(&self, cap: Option<Scopes>) -> String {
+        let mut member = json!(self.jwk);
+        if let (Some(cap), Value::Object(fields)) = (cap, &mut member) {
+            let names: Vec<&str> = cap.iter().map(super::Scope::as_str).collect();
+            fields.insert("homeroom_scopes".to_owned(), json!(names));
+        }
+        json!({ "keys": [member] }).to_string()
+    }
+
+    /// The public key, to check this signer's tokens with.
+    pub fn keys(&self, cap: Option<Scopes>) -> Result<Keys, KeysError> {
+        Keys::from_signer(self, cap)
+    }
+
+    pub(crate) fn verifying_key(&self, cap: Option<Scopes>) -> Result<VerifyingKey, KeysError> {
+        verifying_key(&self.jwk, cap)?.ok_or(KeysError::Empty)
+    }
+}
+
+fn generate_pem(random: &dyn Randomness) -> Result<Zeroizing<String>, SignerError> {
+    let mut seed = Zeroizing::new([0; SEED_BYTES]);
+    random.fill(seed.as_mut_slice());
+    let pair =
+        Ed25519KeyPair::from_seed_unchecked(seed.as_slice()).map_err(|_| SignerError::Malformed)?;
+    let document = pair.to_pkcs8v1().map_err(|_| SignerError::Malformed)?;
+    let encoded = Zeroizing::new(STANDARD.encode(document.as_ref()));
+    let mut pem = Zeroizing::new(String::from("-----BEGIN PRIVATE KEY-----\n"));
+    for (index, character) in encoded.chars().enumerate() {
+        if index > 0 && index % PEM_LINE_CHARS == 0 {
+            pem.push('\n');
+        }
+        pem.push(character);
+    }
+    pem.push_str("\n-----END PRIVATE KEY-----\n");
+    Ok(pem)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// The key of `Signer::generate` with the same seed.
+    pub(crate) fn pem(seed: u64) -> Zeroizing<String> {
+        generate_pem(&crate::random::SeededRandomness::new(seed)).unwrap()
+    }
+}

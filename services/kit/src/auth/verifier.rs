@@ -1,0 +1,160 @@
+//! Checks an access token and says what it claims.
+
+use std::{
+    collections::HashSet,
+    fmt,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use homeroom_api::{
+    common::v1::ErrorReason,
+    ids::{OrganizationId, UserId},
+};
+use jsonwebtoken::Validation;
+
+use super::{
+    Caller, Claims, Keys, Scope, Scopes,
+    caller::{scope_missing, unauthenticated},
+};
+use crate::{
+    clock::SharedClock,
+    status::{Error, Result},
+};
+
+/// How far the issuer's clock and ours may be apart, in seconds.
+pub const CLOCK_SKEW_SECONDS_MAX: i64 = 30;
+/// Bytes of an access token at most.
+pub const TOKEN_BYTES_MAX: usize = 8_192;
+/// Bytes of `sub` at most.
+const SUBJECT_BYTES_MAX: usize = 255;
+
+/// Checks access tokens of one issuer for one audience.
+pub struct Verifier {
+    keys: RwLock<Arc<Keys>>,
+    issuer: String,
+    audience: String,
+    clock: SharedClock,
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Verifier")
+            .field("issuer", &self.issuer)
+            .field("audience", &self.audience)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Verifier {
+    /// Tokens must be signed by one of `keys`, with this `iss` and among their `aud` this one.
+    #[must_use]
+    pub fn new(
+        keys: Keys,
+        issuer: impl Into<String>,
+        audience: impl Into<String>,
+        clock: SharedClock,
+    ) -> Self {
+        Self {
+            keys: RwLock::new(Arc::new(keys)),
+            issuer: issuer.into(),
+            audience: audience.into(),
+            clock,
+        }
+    }
+
+    /// Replaces the keys, when the issuer has rotated them.
+    pub fn replace_keys(&self, keys: Keys) {
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+    }
+
+    /// The claims of a token, with its scopes cut to what its key may give.
+    /// `ACCESS_TOKEN_EXPIRED` or `ACCESS_TOKEN_INVALID` otherwise, without a word on what was wrong.
+    pub fn verify(&self, token: &str) -> Result<(Claims, Scopes)> {
+        if token.len() > TOKEN_BYTES_MAX {
+            return Err(unauthenticated());
+        }
+        let header = jsonwebtoken::decode_header(token).map_err(|_| unauthenticated())?;
+        let keys = Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner));
+        let key = keys
+            .select(header.kid.as_deref(), header.alg)
+            .ok_or_else(unauthenticated)?;
+
+        let mut validation = Validation::new(key.algorithm);
+        validation.required_spec_claims =
+            HashSet::from(["iss", "aud", "sub", "exp"].map(str::to_owned));
+        validation.set_issuer(&[&self.issuer]);
+        validation.set_audience(&[&self.audience]);
+        // Judged below, by the injected clock.
+        validation.validate_exp = false;
+        let claims = jsonwebtoken::decode::<Claims>(token, &key.key, &validation)
+            .map_err(|refused| {
+                tracing::debug!(%refused, "an access token was refused");
+                unauthenticated()
+            })?
+            .claims;
+
+        let now = self.clock.now().timestamp();
+        if claims.exp.saturating_add(CLOCK_SKEW_SECONDS_MAX) <= now {
+            return Err(Error::new(
+                ErrorReason::AccessTokenExpired,
+                "Get a new access token: this one has expired.",
+            ));
+        }
+        let too_early = claims
+            .nbf
+            .is_some_and(|begin| begin.saturating_sub(CLOCK_SKEW_SECONDS_MAX) > now);
+        let subject_ok = !claims.sub.is_empty() && claims.sub.len() <= SUBJECT_BYTES_MAX;
+        if too_early || !subject_ok {
+            return Err(unauthenticated());
+        }
+        let claimed = Scopes::parse(&claims.scope);
+        let scopes = key.cap.map_or(claimed, |cap| claimed.intersection(cap));
+        Ok((claims, scopes))
+    }
+
+    /// The caller that a token speaks for, without what the request says of itself.
+    /// `for_user` is the user in `x-homeroom-user`, which needs the scope `homeroom.act_as`.
+    pub fn caller(&self, token: &str, for_user: Option<&str>) -> Result<Caller> {
+        let (claims, scopes) = self.verify(token)?;
+        let organizations = claims
+            .organizations
+            .map(|ids| {
+                ids.iter()
+                    .map(|id| OrganizationId::parse(id))
+                    .collect::<std::result::Result<Vec<_>, _>>()
+            })
+            .transpose()
+            .map_err(|_| unauthenticated())?;
+
+        let another = for_user.filter(|user| *user != claims.sub);
+        let user = match another {
+            None => UserId::parse(&claims.sub).map_err(|_| {
+                Error::new(
+                    ErrorReason::AccessTokenInvalid,
+                    "Name the acting user in x-homeroom-user: the token's `sub` is not a user id.",
+                )
+            })?,
+            Some(_) if !scopes.contains(Scope::ActAs) => return Err(scope_missing(Scope::ActAs)),
+            Some(user) => UserId::parse(user).map_err(|error| {
+                Error::new(
+                    ErrorReason::InvalidRequest,
+                    "Correct the metadata x-homeroom-user.",
+                )
+                .violation("x-homeroom-user", error.to_string())
+            })?,
+        };
+        let own = another.is_none();
+        Ok(Caller {
+            subject: claims.sub,
+            acting_for_another: !own,
+            scopes,
+            organizations,
+            email: claims.email.filter(|_| own),
+            email_verified: own && claims.email_verified.unwrap_or(false),
+            external_id: claims.external_id.filter(|_| own),
+            display_name: claims.name.filter(|_| own),
+            ..Caller::for_user(user)
+        })
+    }
+}

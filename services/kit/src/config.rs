@@ -1,0 +1,242 @@
+//! Configuration, read through a trait and judged as a whole: every mistake is named at once,
+//! before anything is bound.
+
+use std::{collections::BTreeMap, env, fmt, fs, str::FromStr};
+
+use crate::secret::SecretText;
+
+/// Where settings come from.
+pub trait Source {
+    /// The setting's text; None if it is not set or empty.
+    fn get(&self, name: &str) -> Option<String>;
+}
+
+/// The process's environment.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Environment;
+
+impl Source for Environment {
+    fn get(&self, name: &str) -> Option<String> {
+        env::var(name).ok().filter(|text| !text.is_empty())
+    }
+}
+
+impl Source for BTreeMap<String, String> {
+    fn get(&self, name: &str) -> Option<String> {
+        BTreeMap::get(self, name)
+            .filter(|text| !text.is_empty())
+            .cloned()
+    }
+}
+
+impl<const N: usize> Source for [(&str, &str); N] {
+    fn get(&self, name: &str) -> Option<String> {
+        self.iter()
+            .find(|(key, text)| *key == name && !text.is_empty())
+            .map(|(_, text)| (*text).to_owned())
+    }
+}
+
+/// Everything that is wrong with a configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigErrors(pub Vec<String>);
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("the configuration is not usable:")?;
+        for error in &self.0 {
+            write!(formatter, "\n  {error}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
+
+/// Reads settings and collects what is wrong with them.
+pub struct Reader<'source> {
+    source: &'source dyn Source,
+    errors: Vec<String>,
+}
+
+impl fmt::Debug for Reader<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Reader")
+            .field("errors", &self.errors)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'source> Reader<'source> {
+    /// Reads from a source.
+    #[must_use]
+    pub fn new(source: &'source dyn Source) -> Self {
+        Self {
+            source,
+            errors: Vec::new(),
+        }
+    }
+
+    /// A setting that must be there. The parser's error completes the sentence "NAME …" and says what to set.
+    pub fn required<T, E: fmt::Display>(
+        &mut self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        let value = self.optional(name, parse);
+        if value.is_none() && self.source.get(name).is_none() {
+            self.error(name, "is required but not set");
+        }
+        value
+    }
+
+    /// A setting that may be there.
+    pub fn optional<T, E: fmt::Display>(
+        &mut self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        let text = self.source.get(name)?;
+        parse(&text).map_err(|error| self.error(name, error)).ok()
+    }
+
+    /// A setting with a default.
+    pub fn or_default<T, E: fmt::Display>(
+        &mut self,
+        name: &str,
+        default: T,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> T {
+        self.optional(name, parse).unwrap_or(default)
+    }
+
+    /// A secret that must be there: in NAME itself, or in the file that `NAME_FILE` names.
+    pub fn required_secret(&mut self, name: &str) -> Option<SecretText> {
+        let before = self.errors.len();
+        let secret = self.optional_secret(name);
+        if secret.is_none() && self.errors.len() == before {
+            self.error(
+                name,
+                format_args!(
+                    "is required but not set: set it, or {name}_FILE to a file that holds it"
+                ),
+            );
+        }
+        secret
+    }
+
+    /// A secret that may be there: in NAME itself, or in the file that `NAME_FILE` names.
+    pub fn optional_secret(&mut self, name: &str) -> Option<SecretText> {
+        let file_name = format!("{name}_FILE");
+        match (self.source.get(name), self.source.get(&file_name)) {
+            (Some(_), Some(_)) => {
+                self.error(name, format_args!("and {file_name} are both set: set one"));
+                None
+            }
+            (Some(text), None) => Some(text.into()),
+            (None, Some(path)) => match fs::read_to_string(&path) {
+                Ok(text) => Some(SecretText::new(text.trim_end_matches(['\r', '\n']))),
+                Err(error) => {
+                    self.error(
+                        &file_name,
+                        format_args!("names a file that cannot be read: {error}"),
+                    );
+                    None
+                }
+            },
+            (None, None) => None,
+        }
+    }
+
+    /// Records a mistake that only shows between settings.
+    pub fn error(&mut self, name: &str, what: impl fmt::Display) {
+        self.errors.push(format!("{name} {what}"));
+    }
+
+    /// Fails with everything that was wrong.
+    pub fn finish(self) -> Result<(), ConfigErrors> {
+        if self.errors.is_empty() {
+            Ok(())
+        } else {
+            Err(ConfigErrors(self.errors))
+        }
+    }
+}
+
+/// Parses what `FromStr` parses, and says what was expected.
+pub fn parse_as<T: FromStr>(expected: &'static str) -> impl Fn(&str) -> Result<T, String> {
+    move |text| {
+        text.trim()
+            .parse()
+            .map_err(|_| format!("must be {expected}"))
+    }
+}
+
+/// Parses `true` and `false`.
+pub fn parse_flag(text: &str) -> Result<bool, &'static str> {
+    match text.trim() {
+        "true" | "1" | "yes" | "on" => Ok(true),
+        "false" | "0" | "no" | "off" => Ok(false),
+        _ => Err("must be `true` or `false`"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mistake_is_named_at_once() {
+        let source = [("PORT", "seventy"), ("EMPTY", ""), ("FLAG", "maybe")];
+        let mut reader = Reader::new(&source);
+        assert_eq!(
+            reader.required("PORT", parse_as::<u16>("a port number")),
+            None
+        );
+        assert_eq!(reader.required("EMPTY", parse_flag), None);
+        assert!(reader.or_default("FLAG", true, parse_flag));
+        assert!(reader.required_secret("KEY").is_none());
+        let errors = reader.finish().unwrap_err();
+        assert_eq!(
+            errors.0,
+            [
+                "PORT must be a port number",
+                "EMPTY is required but not set",
+                "FLAG must be `true` or `false`",
+                "KEY is required but not set: set it, or KEY_FILE to a file that holds it",
+            ]
+        );
+        assert!(errors.to_string().contains("\n  PORT must be"));
+    }
+
+    #[test]
+    fn what_is_right_is_read() {
+        let source = BTreeMap::from([("PORT".to_owned(), "70".to_owned())]);
+        let mut reader = Reader::new(&source);
+        let port = reader.required("PORT", parse_as::<u16>("a port number"));
+        assert_eq!(port, Some(70));
+        assert!(reader.optional("FLAG", parse_flag).is_none());
+        assert!(reader.finish().is_ok());
+    }
+
+    #[test]
+    fn a_secret_may_stand_in_a_file_but_not_in_two_places() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        fs::write(&path, "secret\n").unwrap();
+        let path = path.to_str().unwrap();
+        let one = [("KEY_FILE", path)];
+        let mut reader = Reader::new(&one);
+        assert_eq!(reader.required_secret("KEY").unwrap().expose(), "secret");
+        assert!(reader.finish().is_ok());
+        let both = [("KEY_FILE", path), ("KEY", "other")];
+        let mut reader = Reader::new(&both);
+        assert!(reader.required_secret("KEY").is_none());
+        let absent = [("KEY_FILE", "/nowhere/key")];
+        let mut other = Reader::new(&absent);
+        assert!(other.required_secret("KEY").is_none());
+        assert_eq!(reader.finish().unwrap_err().0.len(), 1);
+        assert_eq!(other.finish().unwrap_err().0.len(), 1);
+    }
+}

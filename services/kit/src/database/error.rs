@@ -1,0 +1,179 @@
+//! What a database failure means to the service; the driver's words are for the log alone.
+
+use std::sync::Arc;
+
+use homeroom_api::common::v1::ErrorReason;
+
+use crate::status;
+
+/// A database failure, by what can be done about it.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// The database does not answer, or not now: retry later.
+    #[error("the database does not answer: {0}")]
+    Unavailable(Arc<sqlx::Error>),
+    /// Somebody else was there first: a unique key, a serialization failure or a deadlock. Nothing was written.
+    #[error("the write met another one: {0}")]
+    Conflict(Arc<sqlx::Error>),
+    /// A defect: SQL, schema or data.
+    #[error("the database refused: {0}")]
+    Other(Arc<sqlx::Error>),
+}
+
+impl Error {
+    /// The driver's error.
+    #[must_use]
+    pub fn source_error(&self) -> &sqlx::Error {
+        match self {
+            Self::Unavailable(source) | Self::Conflict(source) | Self::Other(source) => source,
+        }
+    }
+
+    /// Whether a unique key was violated.
+    #[must_use]
+    pub fn is_unique_violation(&self) -> bool {
+        is_unique_violation(self.source_error())
+    }
+
+    /// A stored value that this version cannot read.
+    #[must_use]
+    pub fn corrupt(what: impl Into<String>) -> Self {
+        Self::Other(Arc::new(sqlx::Error::Protocol(what.into())))
+    }
+}
+
+/// Whether the statement failed because a unique or primary key holds the value already.
+#[must_use]
+pub fn is_unique_violation(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+}
+
+enum Kind {
+    Unavailable,
+    Conflict,
+    Other,
+}
+
+fn kind(error: &sqlx::Error) -> Kind {
+    use sqlx::Error as E;
+    match error {
+        E::Io(_)
+        | E::Tls(_)
+        | E::PoolTimedOut
+        | E::PoolClosed
+        | E::WorkerCrashed
+        | E::BeginFailed => Kind::Unavailable,
+        E::Database(refusal) if refusal.is_unique_violation() => Kind::Conflict,
+        E::Database(refusal) => refusal
+            .code()
+            .map_or(Kind::Other, |code| kind_of_code(&code)),
+        _ => Kind::Other,
+    }
+}
+
+fn kind_of_code(code: &str) -> Kind {
+    // SQLite's codes are decimal numbers whose low byte is the primary code; SQLSTATE has five characters.
+    if code.len() == 5 {
+        return match code {
+            // serialization_failure, deadlock_detected
+            "40001" | "40P01" => Kind::Conflict,
+            // lock_not_available, query_canceled, read_only_sql_transaction (a demoted primary),
+            // object_in_use, cannot_connect_now and the other ends of a session
+            "55P03" | "57014" | "25006" | "55006" | "57P01" | "57P02" | "57P03" | "57P05"
+            | "25P03" => Kind::Unavailable,
+            // connection_exception, insufficient_resources, system_error
+            other
+                if ["08", "53", "58"]
+                    .iter()
+                    .any(|class| other.starts_with(class)) =>
+            {
+                Kind::Unavailable
+            }
+            _ => Kind::Other,
+        };
+    }
+    match code.parse::<u32>().map(|extended| extended & 0xff) {
+        // SQLITE_BUSY, _LOCKED, _IOERR, _FULL, _CANTOPEN
+        Ok(5 | 6 | 10 | 13 | 14) => Kind::Unavailable,
+        _ => Kind::Other,
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        let kind = kind(&error);
+        let source = Arc::new(error);
+        match kind {
+            Kind::Unavailable => Self::Unavailable(source),
+            Kind::Conflict => Self::Conflict(source),
+            Kind::Other => Self::Other(source),
+        }
+    }
+}
+
+impl From<Error> for status::Error {
+    /// Logs an outage here, since the caller's answer says nothing of it.
+    fn from(error: Error) -> Self {
+        let retriable = match &error {
+            Error::Unavailable(_) => true,
+            Error::Conflict(_) => !error.is_unique_violation(),
+            Error::Other(_) => false,
+        };
+        if retriable {
+            tracing::warn!(cause = %error, "a database operation can be retried");
+            status::Error::unavailable(
+                ErrorReason::DatabaseUnavailable,
+                "The database does not answer; retry after the delay given.",
+            )
+        } else {
+            status::Error::internal(error)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(code: &str) -> &'static str {
+        match kind_of_code(code) {
+            Kind::Unavailable => "unavailable",
+            Kind::Conflict => "conflict",
+            Kind::Other => "other",
+        }
+    }
+
+    #[test]
+    fn codes_of_both_engines_mean_what_can_be_done() {
+        for (code, expected) in [
+            ("40001", "conflict"),
+            ("40P01", "conflict"),
+            ("57P01", "unavailable"),
+            ("53300", "unavailable"),
+            ("08006", "unavailable"),
+            ("25006", "unavailable"),
+            ("42P01", "other"),
+            ("23502", "other"),
+            ("5", "unavailable"),
+            ("517", "unavailable"),
+            ("13", "unavailable"),
+            ("1", "other"),
+            ("275", "other"),
+        ] {
+            assert_eq!(name(code), expected, "{code}");
+        }
+    }
+
+    #[test]
+    fn callers_learn_whether_to_retry_and_nothing_of_the_driver() {
+        let outage: status::Error = Error::from(sqlx::Error::PoolTimedOut).into();
+        assert_eq!(outage.reason(), ErrorReason::DatabaseUnavailable);
+        assert!(outage.retry_delay().is_some());
+        let defect: status::Error =
+            Error::from(sqlx::Error::ColumnNotFound("secret_column".into())).into();
+        assert_eq!(defect.code(), tonic::Code::Internal);
+        assert!(!defect.message().contains("secret_column"));
+    }
+}

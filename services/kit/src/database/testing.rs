@@ -1,0 +1,26 @@
+//! A SQLite file with the kit's tables, for the kit's own tests.
+
+use sqlx::Sqlite;
+use tempfile::TempDir;
+
+use super::{Options, Pools, Url, connect_sqlite};
+
+/// As each service's first migration has them.
+const TABLES: &str = "
+    CREATE TABLE events (
+        sequence INTEGER PRIMARY KEY AUTOINCREMENT, position BIGINT UNIQUE, event_id TEXT NOT NULL UNIQUE,
+        event_type TEXT NOT NULL, organization_id TEXT NOT NULL, class_id TEXT, subject TEXT NOT NULL,
+        actor TEXT NOT NULL, notify TEXT NOT NULL, data TEXT NOT NULL, create_time BIGINT NOT NULL);
+    CREATE TABLE request_ids (
+        subject TEXT NOT NULL, acting_user TEXT NOT NULL, method TEXT NOT NULL, request_id TEXT NOT NULL,
+        body_mac BLOB NOT NULL, response BLOB, create_time BIGINT NOT NULL,
+        PRIMARY KEY (subject, acting_user, method, request_id));";
+
+/// The pools; the file goes with the folder.
+pub(crate) async fn pools() -> (Pools<Sqlite>, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let url = Url::Sqlite(folder.path().join("test.db"));
+    let pools = connect_sqlite(&url, Options::default()).await.unwrap();
+    sqlx::raw_sql(TABLES).execute(&pools.write).await.unwrap();
+    (pools, folder)
+}

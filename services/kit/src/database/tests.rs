@@ -1,0 +1,107 @@
+use super::*;
+
+async fn pools(folder: &tempfile::TempDir) -> Pools<Sqlite> {
+    let url = Url::Sqlite(folder.path().join("test.db"));
+    connect_sqlite(&url, Options::default()).await.unwrap()
+}
+
+#[test]
+fn urls_name_an_engine() {
+    let engine = |text| Url::parse(text).map(|url| url.engine());
+    assert_eq!(engine("postgres://u:p@h/d"), Ok(Engine::Postgres));
+    assert_eq!(engine("postgresql://h/d"), Ok(Engine::Postgres));
+    assert_eq!(engine("sqlite:///var/lib/x.db"), Ok(Engine::Sqlite));
+    assert_eq!(engine("sqlite://"), Err(UrlError));
+    assert_eq!(engine("mysql://h/d"), Err(UrlError));
+    assert_eq!(engine(""), Err(UrlError));
+}
+
+#[test]
+fn debug_shows_no_password() {
+    let url = Url::parse("postgres://user:hunter2@host/database").unwrap();
+    assert!(!format!("{url:?}").contains("hunter2"));
+}
+
+#[tokio::test]
+async fn what_is_not_committed_does_not_stand() {
+    let folder = tempfile::tempdir().unwrap();
+    let pools = pools(&folder).await;
+    let mut session = pools.write().await.unwrap();
+    sqlx::query("CREATE TABLE t (n BIGINT PRIMARY KEY)")
+        .execute(session.connection())
+        .await
+        .unwrap();
+    session.commit().await.unwrap();
+
+    let mut session = pools.write().await.unwrap();
+    sqlx::query("INSERT INTO t VALUES (1)")
+        .execute(session.connection())
+        .await
+        .unwrap();
+    drop(session);
+
+    let mut session = pools.read().await.unwrap();
+    let count: i64 = sqlx::query_scalar("SELECT count(*) FROM t")
+        .fetch_one(session.connection())
+        .await
+        .unwrap();
+    assert_eq!(count, 0);
+}
+
+#[tokio::test]
+async fn a_session_that_reads_cannot_write_and_settings_hold() {
+    let folder = tempfile::tempdir().unwrap();
+    let pools = pools(&folder).await;
+    let mut session = pools.read().await.unwrap();
+    let refused = sqlx::query("CREATE TABLE t (n BIGINT)")
+        .execute(session.connection())
+        .await;
+    assert!(refused.is_err());
+
+    let mut session = pools.write().await.unwrap();
+    for (pragma, expected) in [("foreign_keys", 1_i64), ("synchronous", 2)] {
+        let sql = sqlx::AssertSqlSafe(format!("PRAGMA {pragma}"));
+        let value: i64 = sqlx::query_scalar(sql)
+            .fetch_one(session.connection())
+            .await
+            .unwrap();
+        assert_eq!(value, expected, "{pragma}");
+    }
+    let mode: String = sqlx::query_scalar("PRAGMA journal_mode")
+        .fetch_one(session.connection())
+        .await
+        .unwrap();
+    assert_eq!(mode, "wal");
+}
+
+#[tokio::test]
+async fn a_dropped_begin_leaves_the_writer_usable() {
+    let folder = tempfile::tempdir().unwrap();
+    let pools = pools(&folder).await;
+    for _ in 0..20 {
+        let mut begin = Box::pin(pools.write());
+        let _unfinished = futures::poll!(&mut begin);
+        drop(begin);
+    }
+    pools.write().await.unwrap().commit().await.unwrap();
+    pools.ping().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_unique_violation_is_a_conflict() {
+    let folder = tempfile::tempdir().unwrap();
+    let pools = pools(&folder).await;
+    let mut session = pools.write().await.unwrap();
+    sqlx::raw_sql("CREATE TABLE t (n BIGINT PRIMARY KEY); INSERT INTO t VALUES (1)")
+        .execute(session.connection())
+        .await
+        .unwrap();
+    let failure = sqlx::query("INSERT INTO t VALUES (1)")
+        .execute(session.connection())
+        .await
+        .unwrap_err();
+    assert!(is_unique_violation(&failure));
+    let error = Error::from(failure);
+    assert!(matches!(error, Error::Conflict(_)));
+    assert!(error.is_unique_violation());
+}

@@ -1,0 +1,137 @@
+//! Gives committed events their places, and reads them from the database.
+
+use std::{fmt, time::Duration};
+
+use async_trait::async_trait;
+
+use super::{Feed, Listener, Wake};
+use crate::{
+    database::{self, EngineDatabase, Pools},
+    outbox::{Event, Outbox, PUBLISH_BATCH_MAX, Scope},
+    shutdown::Shutdown,
+    status::Result,
+};
+
+/// How often committed events are looked for when nobody tells of any, in milliseconds.
+const PUBLISH_INTERVAL_MILLIS: u64 = 200;
+
+/// The feed in a database's table `events`.
+pub struct StoredFeed<DB: EngineDatabase> {
+    pools: Pools<DB>,
+    committed: Wake,
+    published: Wake,
+}
+
+impl<DB: EngineDatabase> Clone for StoredFeed<DB> {
+    fn clone(&self) -> Self {
+        Self {
+            pools: self.pools.clone(),
+            committed: self.committed.clone(),
+            published: self.published.clone(),
+        }
+    }
+}
+
+impl<DB: EngineDatabase> fmt::Debug for StoredFeed<DB> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_tuple("StoredFeed")
+            .field(&self.pools)
+            .finish()
+    }
+}
+
+impl<DB> StoredFeed<DB>
+where
+    DB: EngineDatabase,
+    DB::Connection: Outbox,
+{
+    /// The feed of the database. Nothing is published until [`publish_until`] runs.
+    #[must_use]
+    pub fn new(pools: Pools<DB>) -> Self {
+        Self {
+            pools,
+            committed: Wake::new(),
+            published: Wake::new(),
+        }
+    }
+
+    /// To be told after each commit that wrote events, so that they are published at once.
+    #[must_use]
+    pub fn committed(&self) -> Wake {
+        self.committed.clone()
+    }
+
+    /// Publishes what is committed now. Gives how many events.
+    pub async fn publish(&self) -> std::result::Result<u64, database::Error> {
+        // Asked of the reading pool first: publishing takes the lock of all writers on SQLite.
+        let waiting = self
+            .pools
+            .read()
+            .await?
+            .connection()
+            .has_unpublished()
+            .await?;
+        if !waiting {
+            return Ok(0);
+        }
+        let mut session = self.pools.write().await?;
+        let count = session.connection().publish().await?;
+        session.commit().await?;
+        if count > 0 {
+            self.published.notify();
+        }
+        Ok(count)
+    }
+}
+
+/// Publishes what is committed until the shutdown, and once more after it is ordered.
+pub async fn publish_until<DB>(feed: StoredFeed<DB>, shutdown: Shutdown)
+where
+    DB: EngineDatabase,
+    DB::Connection: Outbox,
+{
+    let mut committed = feed.committed.listen();
+    let mut ticks = tokio::time::interval(Duration::from_millis(PUBLISH_INTERVAL_MILLIS));
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let stopping = shutdown.has_begun();
+        let more = match feed.publish().await {
+            Ok(count) => count >= u64::from(PUBLISH_BATCH_MAX),
+            Err(error) => {
+                tracing::warn!(%error, "events could not be published; they wait");
+                false
+            }
+        };
+        if more {
+            continue;
+        }
+        if stopping {
+            return;
+        }
+        tokio::select! {
+            () = shutdown.wait() => {}
+            () = committed.heard() => {}
+            _ = ticks.tick() => {}
+        }
+    }
+}
+
+#[async_trait]
+impl<DB> Feed for StoredFeed<DB>
+where
+    DB: EngineDatabase,
+    DB::Connection: Outbox,
+{
+    async fn list(&self, scope: &Scope, after_position: i64, limit: u32) -> Result<Vec<Event>> {
+        let mut session = self.pools.read().await?;
+        Ok(session
+            .connection()
+            .list(scope, after_position, limit)
+            .await?)
+    }
+
+    fn listen(&self) -> Listener {
+        self.published.listen()
+    }
+}

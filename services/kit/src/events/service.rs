@@ -1,0 +1,260 @@
+//! `ListEvents` and `WatchEvents`, once for both services.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use homeroom_api::{
+    common::v1::{
+        ErrorReason, ListEventsRequest, ListEventsResponse, WatchEventsRequest, WatchEventsResponse,
+    },
+    names::Place,
+};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    time::Instant,
+};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+
+use super::{Authorize, Feed, to_wire};
+use crate::{
+    auth::{Caller, Scope as CallerScope},
+    outbox::Scope,
+    paging::Paging,
+    shutdown::Shutdown,
+    status::{Error, Result},
+};
+
+/// The parent that stands for every organization.
+const EVERY_ORGANIZATION: &str = "organizations/-";
+/// How often a watch looks for events that nobody told it of, in milliseconds.
+const WATCH_INTERVAL_MILLIS: u64 = 500;
+/// How long a watch lasts, in seconds; its caller resumes from the last token.
+const WATCH_SECONDS_MAX: u64 = 30 * 60;
+/// Watches under way in one process at most.
+const WATCHES_MAX: usize = 1_000;
+/// Events that a watch reads at once.
+const WATCH_BATCH: u32 = 100;
+
+/// What `WatchEvents` answers.
+pub type WatchStream = ReceiverStream<std::result::Result<WatchEventsResponse, Status>>;
+
+/// One service's feed, as its `EventService` gives it.
+#[derive(Clone)]
+pub struct EventFeed {
+    name: &'static str,
+    feed: Arc<dyn Feed>,
+    authorize: Arc<dyn Authorize>,
+    paging: Paging,
+    shutdown: Shutdown,
+    watches: Arc<Semaphore>,
+}
+
+impl fmt::Debug for EventFeed {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("EventFeed")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl EventFeed {
+    /// The feed of the service `name`, to which page tokens are bound.
+    #[must_use]
+    pub fn new(
+        name: &'static str,
+        feed: Arc<dyn Feed>,
+        authorize: Arc<dyn Authorize>,
+        paging: Paging,
+        shutdown: Shutdown,
+    ) -> Self {
+        Self {
+            name,
+            feed,
+            authorize,
+            paging,
+            shutdown,
+            watches: Arc::new(Semaphore::new(WATCHES_MAX)),
+        }
+    }
+
+    /// Answers `ListEvents`.
+    pub async fn list(
+        &self,
+        request: Request<ListEventsRequest>,
+    ) -> std::result::Result<Response<ListEventsResponse>, Status> {
+        Ok(Response::new(self.list_events(request).await?))
+    }
+
+    /// Answers `WatchEvents`.
+    pub async fn watch(
+        &self,
+        request: Request<WatchEventsRequest>,
+    ) -> std::result::Result<Response<WatchStream>, Status> {
+        Ok(Response::new(self.watch_events(request).await?))
+    }
+
+    async fn list_events(&self, request: Request<ListEventsRequest>) -> Result<ListEventsResponse> {
+        let caller = Caller::of(&request)?;
+        let request = request.into_inner();
+        let scope = self.scope(&caller, &request.parent).await?;
+        let list = self.list_name(&request.parent);
+        let page = self
+            .paging
+            .parse(request.page_size, &request.page_token, &list)?;
+        let after = position(page.cursor)?;
+        let events = self.feed.list(&scope, after, page.size).await?;
+        let reached = events.last().map_or(after, |event| event.position);
+        Ok(ListEventsResponse {
+            events: events.into_iter().map(to_wire).collect(),
+            next_page_token: self.paging.token(&list, &[reached.to_string()]),
+        })
+    }
+
+    async fn watch_events(&self, request: Request<WatchEventsRequest>) -> Result<WatchStream> {
+        let caller = Caller::of(&request)?;
+        let request = request.into_inner();
+        let scope = self.scope(&caller, &request.parent).await?;
+        let list = self.list_name(&request.parent);
+        let page = self.paging.parse(0, &request.page_token, &list)?;
+        let after = position(page.cursor)?;
+        let permit = Arc::clone(&self.watches).try_acquire_owned().map_err(|_| {
+            Error::unavailable(
+                ErrorReason::Overloaded,
+                "Too many feeds are being watched; use ListEvents or retry later.",
+            )
+        })?;
+        let (sender, receiver) = mpsc::channel(1);
+        let watch = Watch {
+            feed: self.clone(),
+            caller,
+            parent: request.parent,
+            scope,
+            list,
+            after,
+        };
+        tokio::spawn(watch.run(sender, permit));
+        Ok(ReceiverStream::new(receiver))
+    }
+
+    fn list_name(&self, parent: &str) -> String {
+        format!("{}/events of {parent}", self.name)
+    }
+
+    /// What the caller may read under `parent`.
+    async fn scope(&self, caller: &Caller, parent: &str) -> Result<Scope> {
+        let service = caller.has(CallerScope::Admit) || caller.has(CallerScope::Platform);
+        if parent == EVERY_ORGANIZATION {
+            if !service || caller.organizations.is_some() {
+                return Err(Error::new(
+                    ErrorReason::ScopeMissing,
+                    "Name an organization, or use an access token with the scope homeroom.admit that is not bound to organizations.",
+                )
+                .metadata("scope", CallerScope::Admit.as_str()));
+            }
+            return Ok(Scope::Everything);
+        }
+        let place = Place::parse(parent).map_err(|error| {
+            Error::new(
+                ErrorReason::InvalidRequest,
+                "Correct the field parent: it names an organization or a class.",
+            )
+            .violation("parent", error.to_string())
+        })?;
+        if !caller.may_reach(place.organization()) {
+            return Err(Error::new(
+                ErrorReason::OrganizationNotFound,
+                "There is no such organization that you may see; check its name.",
+            ));
+        }
+        if !service {
+            self.authorize.authorize(caller, &place).await?;
+        }
+        Ok(Scope::Place(place))
+    }
+}
+
+fn position(cursor: Option<Vec<String>>) -> Result<i64> {
+    let Some(cursor) = cursor else { return Ok(0) };
+    cursor
+        .first()
+        .and_then(|position| position.parse().ok())
+        .ok_or_else(|| Error::internal("an authentic page token of a feed holds no position"))
+}
+
+/// One watch under way.
+struct Watch {
+    feed: EventFeed,
+    caller: Caller,
+    parent: String,
+    scope: Scope,
+    list: String,
+    after: i64,
+}
+
+type Sender = mpsc::Sender<std::result::Result<WatchEventsResponse, Status>>;
+
+impl Watch {
+    /// Sends events until the caller, its deadline, the watch's longest life or the server ends it.
+    async fn run(mut self, sender: Sender, _permit: OwnedSemaphorePermit) {
+        let longest = Instant::now() + Duration::from_secs(WATCH_SECONDS_MAX);
+        let end = self
+            .caller
+            .deadline
+            .map_or(longest, |deadline| longest.min(deadline.into()));
+        let mut listener = self.feed.feed.listen();
+        let mut ticks = tokio::time::interval(Duration::from_millis(WATCH_INTERVAL_MILLIS));
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let shutdown = self.feed.shutdown.clone();
+        loop {
+            let sent = tokio::select! {
+                () = shutdown.wait() => return,
+                () = tokio::time::sleep_until(end) => return,
+                () = sender.closed() => return,
+                sent = self.send_more(&sender) => sent,
+            };
+            match sent {
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(error) => {
+                    // The caller has gone if this fails, and nobody else needs to know.
+                    let _gone = sender.send(Err(error.into())).await;
+                    return;
+                }
+            }
+            tokio::select! {
+                () = shutdown.wait() => return,
+                () = tokio::time::sleep_until(end) => return,
+                () = sender.closed() => return,
+                () = listener.heard() => {}
+                _ = ticks.tick() => {}
+            }
+        }
+    }
+
+    /// Sends what is new. Whether there may be more.
+    async fn send_more(&mut self, sender: &Sender) -> Result<bool> {
+        let events = self
+            .feed
+            .feed
+            .list(&self.scope, self.after, WATCH_BATCH)
+            .await?;
+        if events.is_empty() {
+            return Ok(false);
+        }
+        // The caller may have lost its role since the watch began.
+        self.scope = self.feed.scope(&self.caller, &self.parent).await?;
+        for event in events {
+            let position = event.position;
+            let response = WatchEventsResponse {
+                event: Some(to_wire(event)),
+                next_page_token: self.feed.paging.token(&self.list, &[position.to_string()]),
+            };
+            if sender.send(Ok(response)).await.is_err() {
+                return Ok(false);
+            }
+            self.after = position;
+        }
+        Ok(true)
+    }
+}

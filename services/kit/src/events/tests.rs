@@ -1,0 +1,229 @@
+use std::{sync::Arc, time::Duration};
+
+use homeroom_api::{
+    common::v1::{ErrorReason, ListEventsRequest, WatchEventsRequest},
+    ids::{OrganizationId, UserId},
+};
+use sqlx::Sqlite;
+use tempfile::TempDir;
+use tokio_stream::StreamExt as _;
+use tonic::Request;
+
+use super::*;
+use crate::{
+    auth::Scope as CallerScope,
+    clock::from_micros,
+    database::{Pools, testing::pools},
+    keys::KeyRing,
+    outbox::{self, NewEvent},
+    paging::Paging,
+    random::SeededRandomness,
+    shutdown::Shutdown,
+    status::Error,
+};
+
+/// Staff of every place are those called `teacher`.
+struct Teachers;
+
+#[async_trait]
+impl Authorize for Teachers {
+    async fn authorize(&self, caller: &Caller, _place: &Place) -> Result<()> {
+        if caller.user.as_str() == "teacher" {
+            Ok(())
+        } else {
+            Err(Error::new(ErrorReason::ClassNotFound, "x"))
+        }
+    }
+}
+
+struct World {
+    pools: Pools<Sqlite>,
+    stored: StoredFeed<Sqlite>,
+    feed: EventFeed,
+    shutdown: Shutdown,
+    _folder: TempDir,
+}
+
+async fn world() -> World {
+    let (pools, folder) = pools().await;
+    let stored = StoredFeed::new(pools.clone());
+    let shutdown = Shutdown::new();
+    let ring = Arc::new(KeyRing::generate(&SeededRandomness::new(1)).unwrap());
+    let feed = EventFeed::new(
+        "test",
+        Arc::new(stored.clone()),
+        Arc::new(Teachers),
+        Paging::new(ring),
+        shutdown.clone(),
+    );
+    World {
+        pools,
+        stored,
+        feed,
+        shutdown,
+        _folder: folder,
+    }
+}
+
+impl World {
+    async fn happen(&self, subjects: &[&str]) {
+        let events: Vec<NewEvent> = subjects
+            .iter()
+            .map(|subject| NewEvent {
+                event_type: "member.joined",
+                organization: OrganizationId::parse("hamilton").unwrap(),
+                class: None,
+                subject: (*subject).to_owned(),
+                actor: "system".to_owned(),
+                notify: vec![],
+                data: std::collections::BTreeMap::new(),
+            })
+            .collect();
+        let mut session = self.pools.write().await.unwrap();
+        let random = crate::random::SystemRandomness;
+        outbox::append(session.connection(), &events, from_micros(5), &random)
+            .await
+            .unwrap();
+        session.commit().await.unwrap();
+        self.stored.committed().notify();
+    }
+
+    async fn list(
+        &self,
+        caller: Caller,
+        parent: &str,
+        token: &str,
+    ) -> Result<v1::ListEventsResponse> {
+        let request = ListEventsRequest {
+            parent: parent.to_owned(),
+            page_size: 2,
+            page_token: token.to_owned(),
+        };
+        self.feed
+            .list(called(caller, request))
+            .await
+            .map(tonic::Response::into_inner)
+            .map_err(|status| Error::from_status(&status).unwrap())
+    }
+}
+
+fn called<T>(caller: Caller, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.extensions_mut().insert(caller);
+    request
+}
+
+fn user(id: &str) -> Caller {
+    Caller::for_user(UserId::parse(id).unwrap())
+}
+
+fn subjects(events: &[v1::Event]) -> Vec<&str> {
+    events.iter().map(|event| event.subject.as_str()).collect()
+}
+
+const HAMILTON: &str = "organizations/hamilton";
+
+#[tokio::test]
+async fn r11_the_token_is_always_set_and_resumes() {
+    let world = world().await;
+    let empty = world.list(user("teacher"), HAMILTON, "").await.unwrap();
+    assert!(empty.events.is_empty());
+    world.happen(&["a", "b", "c"]).await;
+    world.stored.publish().await.unwrap();
+    let first = world
+        .list(user("teacher"), HAMILTON, &empty.next_page_token)
+        .await
+        .unwrap();
+    assert_eq!(subjects(&first.events), ["a", "b"]);
+    assert_eq!(first.events[0].organization, HAMILTON);
+    assert_eq!(first.events[0].class, "");
+    let second = world
+        .list(user("teacher"), HAMILTON, &first.next_page_token)
+        .await
+        .unwrap();
+    assert_eq!(subjects(&second.events), ["c"]);
+    let other = world
+        .list(
+            user("teacher"),
+            "organizations/other",
+            &first.next_page_token,
+        )
+        .await;
+    assert_eq!(other.unwrap_err().reason(), ErrorReason::InvalidPageToken);
+}
+
+#[tokio::test]
+async fn staff_and_services_read_and_nobody_else() {
+    let world = world().await;
+    let reason = |result: Result<_>| {
+        result
+            .map(|_: v1::ListEventsResponse| ())
+            .map_err(|error| error.reason())
+    };
+    let student = world.list(user("student"), HAMILTON, "").await;
+    assert_eq!(reason(student), Err(ErrorReason::ClassNotFound));
+    let service = || user("platform").with_scopes([CallerScope::Admit]);
+    assert_eq!(reason(world.list(service(), HAMILTON, "").await), Ok(()));
+    assert_eq!(
+        reason(world.list(service(), "organizations/-", "").await),
+        Ok(())
+    );
+    let teacher = world.list(user("teacher"), "organizations/-", "").await;
+    assert_eq!(reason(teacher), Err(ErrorReason::ScopeMissing));
+    let mut bound = service();
+    bound.organizations = Some(vec![OrganizationId::parse("other").unwrap()]);
+    let elsewhere = world.list(bound.clone(), HAMILTON, "").await;
+    assert_eq!(reason(elsewhere), Err(ErrorReason::OrganizationNotFound));
+    let everything = world.list(bound, "organizations/-", "").await;
+    assert_eq!(reason(everything), Err(ErrorReason::ScopeMissing));
+    let nowhere = world.list(service(), "nowhere", "").await;
+    assert_eq!(reason(nowhere), Err(ErrorReason::InvalidRequest));
+}
+
+#[tokio::test]
+async fn r11_a_watch_sends_what_is_there_and_what_comes_and_ends_with_the_server() {
+    let world = world().await;
+    let publisher = tokio::spawn(publish_until(world.stored.clone(), world.shutdown.clone()));
+    world.happen(&["a"]).await;
+    let request = WatchEventsRequest {
+        parent: HAMILTON.to_owned(),
+        page_token: String::new(),
+    };
+    let mut watch = world
+        .feed
+        .watch(called(user("teacher"), request))
+        .await
+        .unwrap()
+        .into_inner();
+    let first = watch.next().await.unwrap().unwrap();
+    assert_eq!(first.event.unwrap().subject, "a");
+    world.happen(&["b"]).await;
+    let second = watch.next().await.unwrap().unwrap();
+    assert_eq!(second.event.unwrap().subject, "b");
+    let rest = world
+        .list(user("teacher"), HAMILTON, &first.next_page_token)
+        .await
+        .unwrap();
+    assert_eq!(subjects(&rest.events), ["b"]);
+    world.shutdown.begin();
+    assert!(watch.next().await.is_none());
+    publisher.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_watch_ends_at_its_callers_deadline() {
+    let world = world().await;
+    let mut caller = user("teacher");
+    caller.deadline = Some(std::time::Instant::now() + Duration::from_millis(5));
+    let request = WatchEventsRequest {
+        parent: HAMILTON.to_owned(),
+        page_token: String::new(),
+    };
+    let mut watch = world
+        .feed
+        .watch(called(caller, request))
+        .await
+        .unwrap()
+        .into_inner();
+    assert!(watch.next().await.is_none());
+}

@@ -1,0 +1,398 @@
+//! Filters of lists: the part of AIP-160 that lists here take, conditions joined by `AND`.
+
+use std::fmt;
+
+use chrono::{DateTime, SubsecRound as _, Utc};
+use homeroom_api::common::v1::ErrorReason;
+
+use crate::status::{Error, Result};
+
+/// Characters of a filter at most.
+pub const FILTER_CHARS_MAX: usize = 1_000;
+/// Conditions in a filter at most.
+pub const CONDITIONS_MAX: usize = 10;
+
+/// What a field holds, and so how it can be compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldKind {
+    /// Text: `=` and `!=`.
+    Text,
+    /// One of these names: `=` and `!=`.
+    Enum(&'static [&'static str]),
+    /// A time in RFC 3339: every operator.
+    Time,
+    /// A whole number: every operator.
+    Number,
+    /// `true` or `false`: `=` and `!=`.
+    Bool,
+}
+
+/// How a field is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operator {
+    /// `=`
+    Equal,
+    /// `!=`
+    NotEqual,
+    /// `<`
+    Less,
+    /// `<=`
+    LessOrEqual,
+    /// `>`
+    Greater,
+    /// `>=`
+    GreaterOrEqual,
+}
+
+impl Operator {
+    /// As a filter and SQL alike write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Equal => "=",
+            Self::NotEqual => "!=",
+            Self::Less => "<",
+            Self::LessOrEqual => "<=",
+            Self::Greater => ">",
+            Self::GreaterOrEqual => ">=",
+        }
+    }
+
+    /// Whether `left` stands in this relation to `right`.
+    #[must_use]
+    pub fn holds<T: PartialOrd>(self, left: &T, right: &T) -> bool {
+        match self {
+            Self::Equal => left == right,
+            Self::NotEqual => left != right,
+            Self::Less => left < right,
+            Self::LessOrEqual => left <= right,
+            Self::Greater => left > right,
+            Self::GreaterOrEqual => left >= right,
+        }
+    }
+
+    const fn is_equality(self) -> bool {
+        matches!(self, Self::Equal | Self::NotEqual)
+    }
+}
+
+/// What a field is compared with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// Text, or the name of an enum's value.
+    Text(String),
+    /// A time, to the microsecond.
+    Time(DateTime<Utc>),
+    /// A whole number.
+    Number(i64),
+    /// True or false.
+    Bool(bool),
+}
+
+impl Value {
+    /// The text; empty for other kinds, which a field of kind text never has.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Text(text) => text,
+            _ => "",
+        }
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn time(&self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Time(time) => Some(*time),
+            _ => None,
+        }
+    }
+}
+
+/// One comparison.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition {
+    /// The field's name.
+    pub field: String,
+    /// How it is compared.
+    pub operator: Operator,
+    /// With what.
+    pub value: Value,
+}
+
+/// Conditions that must all hold; none for an empty filter.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Filter(pub Vec<Condition>);
+
+impl Filter {
+    /// Reads a filter over the given fields; `INVALID_FILTER` if it is none.
+    pub fn parse(text: &str, fields: &[(&str, FieldKind)]) -> Result<Self> {
+        parse(text, fields).map_err(|wrong| {
+            Error::new(
+                ErrorReason::InvalidFilter,
+                format!("Correct the field filter: {wrong}."),
+            )
+            .violation("filter", wrong.to_string())
+        })
+    }
+
+    /// The conditions on a field.
+    pub fn on<'filter>(
+        &'filter self,
+        field: &'filter str,
+    ) -> impl Iterator<Item = &'filter Condition> {
+        self.0.iter().filter(move |found| found.field == field)
+    }
+
+    /// Whether nothing is asked for.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+#[derive(Debug)]
+struct Wrong(String);
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+fn wrong<T>(what: impl Into<String>) -> std::result::Result<T, Wrong> {
+    Err(Wrong(what.into()))
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Token {
+    Word(String),
+    Quoted(String),
+    Operator(Operator),
+}
+
+fn parse(text: &str, fields: &[(&str, FieldKind)]) -> std::result::Result<Filter, Wrong> {
+    if text.chars().count() > FILTER_CHARS_MAX {
+        return wrong(format!("it is longer than {FILTER_CHARS_MAX} characters"));
+    }
+    let mut tokens = tokens(text)?.into_iter().peekable();
+    let mut conditions = Vec::new();
+    while tokens.peek().is_some() {
+        if !conditions.is_empty() && tokens.next() != Some(Token::Word("AND".to_owned())) {
+            return wrong("conditions are joined by AND");
+        }
+        if conditions.len() == CONDITIONS_MAX {
+            return wrong(format!("it has more than {CONDITIONS_MAX} conditions"));
+        }
+        let Some(Token::Word(field)) = tokens.next() else {
+            return wrong("a condition begins with a field");
+        };
+        let Some((_, kind)) = fields.iter().find(|(name, _)| *name == field) else {
+            let names: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
+            return wrong(format!("this list filters by {}", names.join(", ")));
+        };
+        let Some(Token::Operator(operator)) = tokens.next() else {
+            return wrong(format!("{field} is followed by one of = != < <= > >="));
+        };
+        let Some(Token::Word(value) | Token::Quoted(value)) = tokens.next() else {
+            return wrong(format!("{field} is compared with a value"));
+        };
+        let value = read(&field, *kind, operator, value)?;
+        conditions.push(Condition {
+            field,
+            operator,
+            value,
+        });
+    }
+    Ok(Filter(conditions))
+}
+
+fn read(
+    field: &str,
+    kind: FieldKind,
+    operator: Operator,
+    value: String,
+) -> std::result::Result<Value, Wrong> {
+    let ordered = matches!(kind, FieldKind::Time | FieldKind::Number);
+    if !ordered && !operator.is_equality() {
+        return wrong(format!("{field} is compared by = or !="));
+    }
+    match kind {
+        FieldKind::Text => Ok(Value::Text(value)),
+        FieldKind::Enum(names) if names.contains(&value.as_str()) => Ok(Value::Text(value)),
+        FieldKind::Enum(names) => wrong(format!("{field} is one of {}", names.join(", "))),
+        FieldKind::Time => DateTime::parse_from_rfc3339(&value)
+            .map(|time| Value::Time(time.to_utc().trunc_subsecs(6)))
+            .or_else(|_| wrong(format!("{field} is a time like \"2026-09-01T00:00:00Z\""))),
+        FieldKind::Number => value
+            .parse()
+            .map(Value::Number)
+            .or_else(|_| wrong(format!("{field} is a whole number"))),
+        FieldKind::Bool => value
+            .parse()
+            .map(Value::Bool)
+            .or_else(|_| wrong(format!("{field} is true or false"))),
+    }
+}
+
+fn tokens(text: &str) -> std::result::Result<Vec<Token>, Wrong> {
+    let mut tokens = Vec::new();
+    let mut rest = text.chars().peekable();
+    while let Some(&first) = rest.peek() {
+        match first {
+            space if space.is_whitespace() => {
+                rest.next();
+            }
+            '"' => {
+                rest.next();
+                tokens.push(Token::Quoted(quoted(&mut rest)?));
+            }
+            '=' | '!' | '<' | '>' => {
+                rest.next();
+                let followed = rest.next_if_eq(&'=').is_some();
+                tokens.push(Token::Operator(match (first, followed) {
+                    ('=', false) => Operator::Equal,
+                    ('!', true) => Operator::NotEqual,
+                    ('<', false) => Operator::Less,
+                    ('<', true) => Operator::LessOrEqual,
+                    ('>', false) => Operator::Greater,
+                    ('>', true) => Operator::GreaterOrEqual,
+                    _ => return wrong("it has an operator other than = != < <= > >="),
+                }));
+            }
+            _ => {
+                let mut word = String::new();
+                while let Some(character) = rest.next_if(|c| is_bare(*c)) {
+                    word.push(character);
+                }
+                if word.is_empty() {
+                    return wrong(format!("put values with {first} in double quotes"));
+                }
+                tokens.push(Token::Word(word));
+            }
+        }
+    }
+    Ok(tokens)
+}
+
+fn is_bare(character: char) -> bool {
+    character.is_ascii_alphanumeric() || "_-.:/@+|".contains(character)
+}
+
+fn quoted(rest: &mut impl Iterator<Item = char>) -> std::result::Result<String, Wrong> {
+    let mut text = String::new();
+    loop {
+        match rest.next() {
+            Some('"') => return Ok(text),
+            Some('\\') => match rest.next() {
+                Some(escaped @ ('"' | '\\')) => text.push(escaped),
+                _ => return wrong("a backslash escapes a double quote or a backslash"),
+            },
+            Some(character) => text.push(character),
+            None => return wrong("a double quote is not closed"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIELDS: &[(&str, FieldKind)] = &[
+        ("user", FieldKind::Text),
+        ("state", FieldKind::Enum(&["ACTIVE", "REVOKED"])),
+        ("create_time", FieldKind::Time),
+        ("use_count", FieldKind::Number),
+        ("enabled", FieldKind::Bool),
+    ];
+
+    #[test]
+    fn conditions_are_joined_by_and() {
+        let filter = Filter::parse(
+            r#"state = ACTIVE AND user != "users/a \"b\" \\" AND create_time>="2026-09-01T00:00:00Z" AND use_count < 3 AND enabled=true"#,
+            FIELDS,
+        )
+        .unwrap();
+        let written: Vec<(&str, &str)> = filter
+            .0
+            .iter()
+            .map(|found| (found.field.as_str(), found.operator.as_str()))
+            .collect();
+        assert_eq!(
+            written,
+            [
+                ("state", "="),
+                ("user", "!="),
+                ("create_time", ">="),
+                ("use_count", "<"),
+                ("enabled", "=")
+            ]
+        );
+        assert_eq!(filter.0[1].value.text(), r#"users/a "b" \"#);
+        assert_eq!(filter.0[2].value.time().unwrap().timestamp(), 1_788_220_800);
+        assert_eq!(filter.on("use_count").count(), 1);
+        assert!(Filter::parse("  ", FIELDS).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_no_filter_is_refused() {
+        for text in [
+            "state",
+            "state =",
+            "= ACTIVE",
+            "state = ACTIVE user = a",
+            "state = ACTIVE AND",
+            "state = ACTIVE OR user = a",
+            "state = GONE",
+            "state < ACTIVE",
+            "unknown = 1",
+            "create_time > yesterday",
+            "use_count = 1.5",
+            "enabled = maybe",
+            "user ! a",
+            "user == a",
+            "user = \"open",
+            "user = \"\\n\"",
+            "user = (a)",
+            "user = 'a'; DROP TABLE users",
+        ] {
+            let error = Filter::parse(text, FIELDS).unwrap_err();
+            assert_eq!(error.reason(), ErrorReason::InvalidFilter, "{text}");
+        }
+    }
+
+    #[test]
+    fn length_and_number_of_conditions_are_bounded() {
+        let of_length = |length: usize| format!("user={}", "a".repeat(length - 5));
+        assert!(Filter::parse(&of_length(FILTER_CHARS_MAX), FIELDS).is_ok());
+        assert!(Filter::parse(&of_length(FILTER_CHARS_MAX + 1), FIELDS).is_err());
+        let of_conditions = |count: usize| vec!["user=a"; count].join(" AND ");
+        assert!(Filter::parse(&of_conditions(CONDITIONS_MAX), FIELDS).is_ok());
+        assert!(Filter::parse(&of_conditions(CONDITIONS_MAX + 1), FIELDS).is_err());
+    }
+
+    #[test]
+    fn operators_hold_as_they_are_written() {
+        let holds = |operator: Operator| [1, 2, 3].map(|left| operator.holds(&left, &2));
+        assert_eq!(holds(Operator::Equal), [false, true, false]);
+        assert_eq!(holds(Operator::NotEqual), [true, false, true]);
+        assert_eq!(holds(Operator::Less), [true, false, false]);
+        assert_eq!(holds(Operator::LessOrEqual), [true, true, false]);
+        assert_eq!(holds(Operator::Greater), [false, false, true]);
+        assert_eq!(holds(Operator::GreaterOrEqual), [false, true, true]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in ".{0,80}") {
+            let _either = Filter::parse(&text, FIELDS);
+        }
+
+        #[test]
+        fn any_quoted_text_is_read_as_it_was_meant(text in ".{0,80}") {
+            let escaped = text.replace('\\', "\\\\").replace('"', "\\\"");
+            let filter = Filter::parse(&format!("user = \"{escaped}\""), FIELDS).unwrap();
+            proptest::prop_assert_eq!(filter.0[0].value.text(), text);
+        }
+    }
+}

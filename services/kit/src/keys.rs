@@ -1,0 +1,365 @@
+//! Keys held outside the database: look-up by MAC, values sealed at rest (03, Secrets).
+//!
+//! One ring serves both: subkeys are derived from each 32-byte key by HKDF.
+//! Two versions live at once; the highest is current.
+
+use std::{
+    collections::BTreeMap,
+    fmt, fs,
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+};
+
+use aws_lc_rs::{
+    aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
+    hkdf, hmac,
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use zeroize::Zeroizing;
+
+use crate::random::Randomness;
+
+/// Bytes of a key.
+pub const KEY_BYTES: usize = 32;
+
+/// What went wrong with a key ring or a sealed value. Never says anything of the material.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// The ring's text does not parse.
+    #[error("keys are written as `version:base64` of 32 bytes, joined by commas: {0}")]
+    Malformed(&'static str),
+    /// The ring has no key of the version named.
+    #[error("there is no key of version {0}: keep old keys until nothing uses them")]
+    UnknownVersion(u32),
+    /// The sealed value was altered, or belongs to another place.
+    #[error("a sealed value does not open")]
+    DoesNotOpen,
+    /// A primitive refused.
+    #[error("the cryptographic library refused")]
+    Refused,
+    /// The key file cannot be read or written.
+    #[error("the key file cannot be used: {0}")]
+    File(#[from] io::Error),
+}
+
+/// A value sealed by a [`KeyRing`]: nonce, ciphertext and tag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sealed {
+    /// The version of the key that sealed it.
+    pub key_version: u32,
+    /// 12 bytes of nonce, the ciphertext, 16 bytes of tag.
+    pub bytes: Vec<u8>,
+}
+
+struct Version {
+    material: Zeroizing<[u8; KEY_BYTES]>,
+    mac: hmac::Key,
+    seal: LessSafeKey,
+}
+
+/// The keys of a service, by version.
+pub struct KeyRing {
+    versions: BTreeMap<u32, Version>,
+    current: u32,
+    /// A MAC under this key matches nothing that was ever stored.
+    nowhere: hmac::Key,
+}
+
+impl fmt::Debug for KeyRing {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("KeyRing")
+            .field("versions", &self.versions())
+            .finish_non_exhaustive()
+    }
+}
+
+impl KeyRing {
+    /// A ring of the given keys; the highest version is current. At least one.
+    pub fn new(
+        keys: impl IntoIterator<Item = (u32, Zeroizing<[u8; KEY_BYTES]>)>,
+    ) -> Result<Self, KeyError> {
+        let mut versions = BTreeMap::new();
+        for (version, material) in keys {
+            if versions.insert(version, derive(material)?).is_some() {
+                return Err(KeyError::Malformed("a version is named twice"));
+            }
+        }
+        let current = *versions
+            .keys()
+            .next_back()
+            .ok_or(KeyError::Malformed("there is no key"))?;
+        let mut nowhere = Zeroizing::new([0; KEY_BYTES]);
+        crate::random::SystemRandomness.fill(nowhere.as_mut_slice());
+        Ok(Self {
+            versions,
+            current,
+            nowhere: hmac::Key::new(hmac::HMAC_SHA256, nowhere.as_slice()),
+        })
+    }
+
+    /// A ring of one new key, version 1.
+    pub fn generate(random: &dyn Randomness) -> Result<Self, KeyError> {
+        let mut material = Zeroizing::new([0; KEY_BYTES]);
+        random.fill(material.as_mut_slice());
+        Self::new([(1, material)])
+    }
+
+    /// Reads `1:base64,2:base64`; base64 with padding, 32 bytes each. Line ends around the text are ignored.
+    pub fn parse(text: &str) -> Result<Self, KeyError> {
+        let mut keys = Vec::new();
+        for entry in text.trim().split(',') {
+            let (version, encoded) = entry
+                .trim()
+                .split_once(':')
+                .ok_or(KeyError::Malformed("a colon is missing"))?;
+            let version = version
+                .parse()
+                .map_err(|_| KeyError::Malformed("a version is not a number"))?;
+            let bytes = Zeroizing::new(
+                STANDARD
+                    .decode(encoded)
+                    .map_err(|_| KeyError::Malformed("a key is not base64"))?,
+            );
+            let material: [u8; KEY_BYTES] = bytes
+                .as_slice()
+                .try_into()
+                .map_err(|_| KeyError::Malformed("a key does not have 32 bytes"))?;
+            keys.push((version, Zeroizing::new(material)));
+        }
+        Self::new(keys)
+    }
+
+    /// Reads the ring's file, or makes one with a new key that only the owner may read (0600).
+    pub fn load_or_generate(path: &Path, random: &dyn Randomness) -> Result<Self, KeyError> {
+        match fs::read_to_string(path) {
+            Ok(text) => Self::parse(&Zeroizing::new(text)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let ring = Self::generate(random)?;
+                write_private(path, ring.export().as_bytes())?;
+                Ok(ring)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// HMAC-SHA-256 of `data` under the key of `version`, apart for each `tag`.
+    /// Under a version that the ring lacks the answer matches nothing.
+    #[must_use]
+    pub fn mac(&self, version: u32, tag: &str, data: &[u8]) -> [u8; 32] {
+        let key = self
+            .versions
+            .get(&version)
+            .map_or(&self.nowhere, |found| &found.mac);
+        let mut context = hmac::Context::with_key(key);
+        // The length keeps (tag, data) apart from every other split of the same bytes.
+        context.update(&(tag.len() as u64).to_be_bytes());
+        context.update(tag.as_bytes());
+        context.update(data);
+        let signed = context.sign();
+        let mut mac = [0; 32];
+        mac.iter_mut()
+            .zip(signed.as_ref())
+            .for_each(|(to, from)| *to = *from);
+        mac
+    }
+
+    /// The version that new values are made with.
+    #[must_use]
+    pub fn current(&self) -> u32 {
+        self.current
+    }
+
+    /// Every version, oldest first.
+    #[must_use]
+    pub fn versions(&self) -> Vec<u32> {
+        self.versions.keys().copied().collect()
+    }
+
+    /// Seals `plaintext` under the current key with AES-256-GCM, bound to `aad`.
+    pub fn seal(
+        &self,
+        aad: &[u8],
+        plaintext: &[u8],
+        random: &dyn Randomness,
+    ) -> Result<Sealed, KeyError> {
+        let key = self
+            .versions
+            .get(&self.current)
+            .ok_or(KeyError::UnknownVersion(self.current))?;
+        let mut nonce = [0; NONCE_LEN];
+        random.fill(&mut nonce);
+        let mut sealed = plaintext.to_vec();
+        key.seal
+            .seal_in_place_append_tag(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::from(aad),
+                &mut sealed,
+            )
+            .map_err(|_| KeyError::Refused)?;
+        let mut bytes = nonce.to_vec();
+        bytes.append(&mut sealed);
+        Ok(Sealed {
+            key_version: self.current,
+            bytes,
+        })
+    }
+
+    /// Opens what [`KeyRing::seal`] sealed for the same `aad`.
+    pub fn open(&self, sealed: &Sealed, aad: &[u8]) -> Result<Vec<u8>, KeyError> {
+        let key = self
+            .versions
+            .get(&sealed.key_version)
+            .ok_or(KeyError::UnknownVersion(sealed.key_version))?;
+        let (nonce, ciphertext) = sealed
+            .bytes
+            .split_at_checked(NONCE_LEN)
+            .ok_or(KeyError::DoesNotOpen)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| KeyError::DoesNotOpen)?;
+        let mut buffer = Zeroizing::new(ciphertext.to_vec());
+        let plaintext = key
+            .seal
+            .open_in_place(nonce, Aad::from(aad), &mut buffer)
+            .map_err(|_| KeyError::DoesNotOpen)?;
+        Ok(plaintext.to_vec())
+    }
+
+    fn export(&self) -> Zeroizing<String> {
+        let entries: Vec<String> = self
+            .versions
+            .iter()
+            .map(|(version, key)| format!("{version}:{}", STANDARD.encode(key.material.as_slice())))
+            .collect();
+        Zeroizing::new(entries.join(",") + "\n")
+    }
+}
+
+fn derive(material: Zeroizing<[u8; KEY_BYTES]>) -> Result<Version, KeyError> {
+    let root = hkdf::Salt::new(hkdf::HKDF_SHA256, b"homeroom").extract(material.as_slice());
+    let subkey = |purpose: &'static [u8]| -> Result<Zeroizing<[u8; KEY_BYTES]>, KeyError> {
+        let mut bytes = Zeroizing::new([0; KEY_BYTES]);
+        root.expand(&[purpose], hkdf::HKDF_SHA256)
+            .and_then(|okm| okm.fill(bytes.as_mut_slice()))
+            .map_err(|_| KeyError::Refused)?;
+        Ok(bytes)
+    };
+    let seal = UnboundKey::new(&AES_256_GCM, subkey(b"seal v1")?.as_slice())
+        .map_err(|_| KeyError::Refused)?;
+    Ok(Version {
+        mac: hmac::Key::new(hmac::HMAC_SHA256, subkey(b"mac v1")?.as_slice()),
+        seal: LessSafeKey::new(seal),
+        material,
+    })
+}
+
+/// Writes a file that must not exist yet and that only its owner may read.
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::SeededRandomness;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    const ONE: &str = "1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    const TWO: &str = "2:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+
+    fn both() -> KeyRing {
+        KeyRing::parse(&format!("{ONE},{TWO}\n")).unwrap()
+    }
+
+    #[test]
+    fn the_highest_version_is_current_and_old_ones_still_work() {
+        let old = KeyRing::parse(ONE).unwrap();
+        let ring = both();
+        assert_eq!((ring.current(), ring.versions()), (2, vec![1, 2]));
+        assert_eq!(old.mac(1, "tag", b"data"), ring.mac(1, "tag", b"data"));
+        assert_ne!(ring.mac(1, "tag", b"data"), ring.mac(2, "tag", b"data"));
+        let sealed = old
+            .seal(b"place", b"text", &SeededRandomness::new(1))
+            .unwrap();
+        assert_eq!(ring.open(&sealed, b"place").unwrap(), b"text");
+    }
+
+    #[test]
+    fn a_mac_is_apart_for_each_tag_and_split() {
+        let ring = both();
+        assert_ne!(ring.mac(1, "a", b"bc"), ring.mac(1, "ab", b"c"));
+        assert_eq!(ring.mac(1, "a", b"bc"), ring.mac(1, "a", b"bc"));
+    }
+
+    #[test]
+    fn an_unknown_version_matches_nothing() {
+        assert_ne!(both().mac(3, "a", b"b"), both().mac(3, "a", b"b"));
+        let sealed = Sealed {
+            key_version: 3,
+            bytes: vec![0; 40],
+        };
+        let refused = both().open(&sealed, b"").unwrap_err();
+        assert!(matches!(refused, KeyError::UnknownVersion(3)));
+    }
+
+    #[test]
+    fn a_sealed_value_is_bound_to_its_place_and_every_byte() {
+        let ring = both();
+        let sealed = ring
+            .seal(b"place", b"text", &SeededRandomness::new(1))
+            .unwrap();
+        assert!(ring.open(&sealed, b"elsewhere").is_err());
+        for index in 0..sealed.bytes.len() {
+            let mut altered = sealed.clone();
+            altered.bytes[index] ^= 1;
+            assert!(ring.open(&altered, b"place").is_err(), "byte {index}");
+        }
+        for length in 0..sealed.bytes.len() {
+            let mut cut = sealed.clone();
+            cut.bytes.truncate(length);
+            assert!(ring.open(&cut, b"place").is_err(), "length {length}");
+        }
+        let wrong_version = Sealed {
+            key_version: 1,
+            ..sealed
+        };
+        assert!(ring.open(&wrong_version, b"place").is_err());
+    }
+
+    #[test]
+    fn malformed_rings_are_refused() {
+        for text in [
+            "",
+            "AAAA",
+            "x:AAAA",
+            "1:AAAA",
+            "1:!",
+            &format!("{ONE},{ONE}"),
+            &format!("{ONE},"),
+        ] {
+            assert!(KeyRing::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_material() {
+        assert_eq!(format!("{:?}", both()), "KeyRing { versions: [1, 2], .. }");
+    }
+
+    #[test]
+    fn a_generated_file_is_private_and_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys");
+        let made = KeyRing::load_or_generate(&path, &SeededRandomness::new(5)).unwrap();
+        let permissions = fs::metadata(&path).unwrap().permissions();
+        assert_eq!(permissions.mode() & 0o777, 0o600);
+        let read = KeyRing::load_or_generate(&path, &SeededRandomness::new(6)).unwrap();
+        assert_eq!(made.mac(1, "t", b"d"), read.mac(1, "t", b"d"));
+    }
+}

@@ -1,0 +1,26 @@
+//! Mechanics that the Homeroom services share, without one business noun:
+//! clock, randomness, errors, paging, keys, databases, the outbox,
+//! authentication and the server itself.
+
+pub mod auth;
+pub mod clock;
+pub mod config;
+pub mod database;
+pub mod events;
+pub mod filter;
+pub mod keys;
+pub mod outbox;
+pub mod paging;
+pub mod random;
+pub mod request_ids;
+pub mod secret;
+pub mod server;
+pub mod shutdown;
+pub mod status;
+pub mod tasks;
+pub mod telemetry;
+pub mod validation;
+
+pub use clock::{Clock, SharedClock};
+pub use random::{Randomness, SharedRandomness};
+pub use status::{Error, Result};

@@ -1,0 +1,164 @@
+//! One SQL text, compiled for both engines.
+
+use chrono::{DateTime, Utc};
+use homeroom_api::ids::{ClassId, OrganizationId};
+use sqlx::{Database, Row as _};
+use uuid::Uuid;
+
+use super::{
+    super::{Event, NOTIFY_MAX, NewEvent, Outbox, PUBLISH_BATCH_MAX, Scope},
+    Connection, Db, lock_publication,
+};
+use crate::{
+    clock::{from_micros, micros},
+    database::Error,
+    random::{Randomness, new_id_at},
+};
+
+const INSERT: &str = "INSERT INTO events \
+    (event_id, event_type, organization_id, class_id, subject, actor, notify, data, create_time) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+
+const UNPUBLISHED: &str = "SELECT EXISTS (SELECT 1 FROM events WHERE position IS NULL)";
+
+const PUBLISH: &str = "UPDATE events SET position = placed.position FROM ( \
+    SELECT sequence, \
+        (SELECT coalesce(max(position), 0) FROM events) + row_number() OVER (ORDER BY sequence) AS position \
+    FROM (SELECT sequence FROM events WHERE position IS NULL ORDER BY sequence LIMIT $1) AS waiting \
+    ) AS placed WHERE events.sequence = placed.sequence";
+
+const LIST_EVERYTHING: &str = "SELECT position, event_id, event_type, organization_id, class_id, \
+    subject, actor, notify, data, create_time FROM events \
+    WHERE position > $1 ORDER BY position LIMIT $2";
+
+const LIST_ORGANIZATION: &str = "SELECT position, event_id, event_type, organization_id, class_id, \
+    subject, actor, notify, data, create_time FROM events \
+    WHERE position > $1 AND organization_id = $3 ORDER BY position LIMIT $2";
+
+const LIST_CLASS: &str = "SELECT position, event_id, event_type, organization_id, class_id, \
+    subject, actor, notify, data, create_time FROM events \
+    WHERE position > $1 AND organization_id = $3 AND class_id = $4 ORDER BY position LIMIT $2";
+
+const PRUNE: &str = "DELETE FROM events WHERE sequence IN ( \
+    SELECT sequence FROM events \
+    WHERE create_time < $1 AND position < (SELECT max(position) FROM events) \
+    ORDER BY position LIMIT $2)";
+
+impl Outbox for Connection {
+    async fn append(
+        &mut self,
+        events: &[NewEvent],
+        now: DateTime<Utc>,
+        random: &dyn Randomness,
+    ) -> Result<Vec<Uuid>, Error> {
+        let mut ids = Vec::with_capacity(events.len());
+        for event in events {
+            let id = new_id_at(now, random);
+            let notify: Vec<&str> = event
+                .notify
+                .iter()
+                .take(NOTIFY_MAX)
+                .map(homeroom_api::ids::UserId::as_str)
+                .collect();
+            sqlx::query(INSERT)
+                .bind(id.to_string())
+                .bind(event.event_type)
+                .bind(event.organization.as_str())
+                .bind(event.class.as_ref().map(ClassId::as_str))
+                .bind(event.subject.as_str())
+                .bind(event.actor.as_str())
+                .bind(serde_json::json!(notify).to_string())
+                .bind(serde_json::json!(event.data).to_string())
+                .bind(micros(now))
+                .execute(&mut *self)
+                .await?;
+            ids.push(id);
+        }
+        Ok(ids)
+    }
+
+    async fn has_unpublished(&mut self) -> Result<bool, Error> {
+        Ok(sqlx::query_scalar(UNPUBLISHED).fetch_one(self).await?)
+    }
+
+    async fn publish(&mut self) -> Result<u64, Error> {
+        lock_publication(self).await?;
+        let done = sqlx::query(PUBLISH)
+            .bind(i64::from(PUBLISH_BATCH_MAX))
+            .execute(self)
+            .await?;
+        Ok(done.rows_affected())
+    }
+
+    async fn list(
+        &mut self,
+        scope: &Scope,
+        after_position: i64,
+        limit: u32,
+    ) -> Result<Vec<Event>, Error> {
+        let rows = match scope {
+            Scope::Everything => {
+                sqlx::query(LIST_EVERYTHING)
+                    .bind(after_position)
+                    .bind(i64::from(limit))
+                    .fetch_all(self)
+                    .await?
+            }
+            Scope::Place(place) => match place.class() {
+                None => {
+                    sqlx::query(LIST_ORGANIZATION)
+                        .bind(after_position)
+                        .bind(i64::from(limit))
+                        .bind(place.organization().as_str())
+                        .fetch_all(self)
+                        .await?
+                }
+                Some(class) => {
+                    sqlx::query(LIST_CLASS)
+                        .bind(after_position)
+                        .bind(i64::from(limit))
+                        .bind(place.organization().as_str())
+                        .bind(class.as_str())
+                        .fetch_all(self)
+                        .await?
+                }
+            },
+        };
+        rows.iter().map(read).collect()
+    }
+
+    async fn prune_events(&mut self, before: DateTime<Utc>, limit: u32) -> Result<u64, Error> {
+        let done = sqlx::query(PRUNE)
+            .bind(micros(before))
+            .bind(i64::from(limit))
+            .execute(self)
+            .await?;
+        Ok(done.rows_affected())
+    }
+}
+
+fn read(row: &<Db as Database>::Row) -> Result<Event, Error> {
+    let corrupt = |_| Error::corrupt("a row of events does not parse");
+    let class: Option<String> = row.try_get("class_id")?;
+    let notify: String = row.try_get("notify")?;
+    let data: String = row.try_get("data")?;
+    Ok(Event {
+        position: row.try_get("position")?,
+        id: Uuid::try_parse(row.try_get("event_id")?)
+            .map_err(|_| Error::corrupt("an event id is not a UUID"))?,
+        event_type: row.try_get("event_type")?,
+        organization: OrganizationId::parse(row.try_get("organization_id")?).map_err(corrupt)?,
+        class: class
+            .as_deref()
+            .map(ClassId::parse)
+            .transpose()
+            .map_err(corrupt)?,
+        subject: row.try_get("subject")?,
+        actor: row.try_get("actor")?,
+        notify: serde_json::from_str(&notify)
+            .map_err(|_| Error::corrupt("events.notify is not a list"))?,
+        data: serde_json::from_str(&data)
+            .map_err(|_| Error::corrupt("events.data is not an object"))?,
+        create_time: from_micros(row.try_get("create_time")?),
+    })
+}

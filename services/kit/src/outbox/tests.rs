@@ -1,0 +1,192 @@
+use chrono::TimeDelta;
+use sqlx::Sqlite;
+
+use super::*;
+use crate::{
+    clock::from_micros,
+    database::{Pools, testing::pools},
+    random::SeededRandomness,
+};
+
+fn event(organization: &str, class: Option<&str>, subject: &str) -> NewEvent {
+    NewEvent {
+        event_type: "member.joined",
+        organization: OrganizationId::parse(organization).unwrap(),
+        class: class.map(|class| ClassId::parse(class).unwrap()),
+        subject: subject.to_owned(),
+        actor: "ada".to_owned(),
+        notify: vec![UserId::parse("bob").unwrap()],
+        data: BTreeMap::from([("key".to_owned(), "\"value\" ü".to_owned())]),
+    }
+}
+
+fn noon() -> DateTime<Utc> {
+    from_micros(1_700_000_000_000_001)
+}
+
+async fn write(pools: &Pools<Sqlite>, events: &[NewEvent]) -> Vec<Uuid> {
+    let mut session = pools.write().await.unwrap();
+    let ids = append(
+        session.connection(),
+        events,
+        noon(),
+        &SeededRandomness::new(events.len() as u64),
+    )
+    .await
+    .unwrap();
+    session.commit().await.unwrap();
+    ids
+}
+
+async fn publish_all(pools: &Pools<Sqlite>) -> u64 {
+    let mut session = pools.write().await.unwrap();
+    let count = publish(session.connection()).await.unwrap();
+    session.commit().await.unwrap();
+    count
+}
+
+async fn read(pools: &Pools<Sqlite>, scope: &Scope, after: i64, limit: u32) -> Vec<Event> {
+    let mut session = pools.read().await.unwrap();
+    list(session.connection(), scope, after, limit)
+        .await
+        .unwrap()
+}
+
+fn place(name: &str) -> Scope {
+    Scope::Place(Place::parse(name).unwrap())
+}
+
+#[tokio::test]
+async fn r11_an_event_is_read_as_it_was_written() {
+    let (pools, _folder) = pools().await;
+    let ids = write(&pools, &[event("hamilton", Some("bio-101"), "subject")]).await;
+    assert!(read(&pools, &Scope::Everything, 0, 10).await.is_empty());
+    assert_eq!(publish_all(&pools).await, 1);
+    let found = read(&pools, &Scope::Everything, 0, 10).await;
+    let written = event("hamilton", Some("bio-101"), "subject");
+    assert_eq!(
+        found,
+        [Event {
+            position: 1,
+            id: ids[0],
+            event_type: "member.joined".to_owned(),
+            organization: written.organization,
+            class: written.class,
+            subject: "subject".to_owned(),
+            actor: "ada".to_owned(),
+            notify: vec!["bob".to_owned()],
+            data: written.data,
+            create_time: noon(),
+        }]
+    );
+}
+
+#[tokio::test]
+async fn r11_positions_have_no_gaps_though_sequences_have() {
+    let (pools, _folder) = pools().await;
+    write(
+        &pools,
+        &[event("hamilton", None, "a"), event("hamilton", None, "b")],
+    )
+    .await;
+    let mut undone = pools.write().await.unwrap();
+    let lost = [event("hamilton", None, "lost")];
+    append(
+        undone.connection(),
+        &lost,
+        noon(),
+        &SeededRandomness::new(9),
+    )
+    .await
+    .unwrap();
+    undone.rollback().await.unwrap();
+    publish_all(&pools).await;
+    write(
+        &pools,
+        &[
+            event("hamilton", None, "c"),
+            event("a-b", None, "d"),
+            event("hamilton", None, "e"),
+        ],
+    )
+    .await;
+    assert_eq!(publish_all(&pools).await, 3);
+    assert_eq!(publish_all(&pools).await, 0);
+    let found = read(&pools, &Scope::Everything, 0, 10).await;
+    let order: Vec<(i64, &str)> = found
+        .iter()
+        .map(|event| (event.position, event.subject.as_str()))
+        .collect();
+    assert_eq!(order, [(1, "a"), (2, "b"), (3, "c"), (4, "d"), (5, "e")]);
+}
+
+#[tokio::test]
+async fn a_feed_holds_its_place_and_goes_on_after_a_position() {
+    let (pools, _folder) = pools().await;
+    write(
+        &pools,
+        &[
+            event("hamilton", None, "organization"),
+            event("hamilton", Some("bio-101"), "class"),
+            event("hamilton", Some("art-101"), "other class"),
+            event("elsewhere", Some("bio-101"), "other organization"),
+        ],
+    )
+    .await;
+    publish_all(&pools).await;
+    let subjects = |events: Vec<Event>| -> Vec<String> {
+        events.into_iter().map(|event| event.subject).collect()
+    };
+    let organization = place("organizations/hamilton");
+    assert_eq!(
+        subjects(read(&pools, &organization, 0, 10).await),
+        ["organization", "class", "other class"]
+    );
+    assert_eq!(subjects(read(&pools, &organization, 1, 1).await), ["class"]);
+    let class = place("organizations/hamilton/classes/bio-101");
+    assert_eq!(subjects(read(&pools, &class, 0, 10).await), ["class"]);
+    assert_eq!(read(&pools, &Scope::Everything, 4, 10).await, []);
+}
+
+#[tokio::test]
+async fn pruning_keeps_the_newest_event_so_that_positions_go_on() {
+    let (pools, _folder) = pools().await;
+    write(
+        &pools,
+        &[event("hamilton", None, "a"), event("hamilton", None, "b")],
+    )
+    .await;
+    publish_all(&pools).await;
+    let mut session = pools.write().await.unwrap();
+    let later = noon() + TimeDelta::days(1);
+    assert_eq!(
+        session.connection().prune_events(noon(), 10).await.unwrap(),
+        0
+    );
+    assert_eq!(
+        session.connection().prune_events(later, 10).await.unwrap(),
+        1
+    );
+    session.commit().await.unwrap();
+    write(&pools, &[event("hamilton", None, "c")]).await;
+    publish_all(&pools).await;
+    let positions: Vec<i64> = read(&pools, &Scope::Everything, 0, 10)
+        .await
+        .iter()
+        .map(|event| event.position)
+        .collect();
+    assert_eq!(positions, [2, 3]);
+}
+
+#[tokio::test]
+async fn c6_at_most_100_users_are_told() {
+    let (pools, _folder) = pools().await;
+    let mut crowded = event("hamilton", None, "a");
+    crowded.notify = (0..=NOTIFY_MAX)
+        .map(|number| UserId::parse(&format!("user-{number}")).unwrap())
+        .collect();
+    write(&pools, &[crowded]).await;
+    publish_all(&pools).await;
+    let found = read(&pools, &Scope::Everything, 0, 1).await;
+    assert_eq!(found[0].notify.len(), NOTIFY_MAX);
+}

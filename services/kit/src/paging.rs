@@ -1,0 +1,168 @@
+//! Page tokens (AIP-158): opaque, authentic, and bound to the list they were made for.
+
+use std::sync::Arc;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use homeroom_api::common::v1::ErrorReason;
+
+use crate::{
+    keys::KeyRing,
+    status::{Error, Result},
+};
+
+/// Items on a page when the caller does not say.
+pub const PAGE_SIZE_DEFAULT: u32 = 50;
+/// Items on a page at most; a larger wish is lowered to it.
+pub const PAGE_SIZE_MAX: u32 = 1_000;
+/// Bytes of a page token at most.
+pub const PAGE_TOKEN_BYTES_MAX: usize = 2_048;
+
+const TAG: &str = "page-token v1";
+const VERSION_BYTES: usize = 4;
+const MAC_BYTES: usize = 32;
+
+/// Which page a caller asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageRequest {
+    /// Items on the page: 1 to 1,000.
+    pub size: u32,
+    /// The keyset position after which the page starts; None for the first page.
+    pub cursor: Option<Vec<String>>,
+}
+
+/// Makes and reads page tokens.
+#[derive(Debug, Clone)]
+pub struct Paging(Arc<KeyRing>);
+
+impl Paging {
+    /// With tokens authentic under the ring.
+    #[must_use]
+    pub fn new(keyring: Arc<KeyRing>) -> Self {
+        Self(keyring)
+    }
+
+    /// Reads what a list request asks for. `list` names the list exactly: rpc, parent and filter.
+    /// `INVALID_REQUEST` for a negative size, `INVALID_PAGE_TOKEN` for a token of another list or none of ours.
+    pub fn parse(&self, page_size: i32, page_token: &str, list: &str) -> Result<PageRequest> {
+        let size = match u32::try_from(page_size) {
+            Err(_) => {
+                return Err(Error::new(
+                    ErrorReason::InvalidRequest,
+                    "Correct the field page_size: it must not be negative.",
+                )
+                .violation("page_size", "must not be negative"));
+            }
+            Ok(0) => PAGE_SIZE_DEFAULT,
+            Ok(size) => size.min(PAGE_SIZE_MAX),
+        };
+        let cursor = if page_token.is_empty() {
+            None
+        } else {
+            let cursor = self.open(list, page_token).ok_or_else(|| {
+                Error::new(
+                    ErrorReason::InvalidPageToken,
+                    "Start this list again without a page_token: the one given was not made by it.",
+                )
+                .violation("page_token", "was not made by this list")
+            })?;
+            Some(cursor)
+        };
+        Ok(PageRequest { size, cursor })
+    }
+
+    /// The token for the page after `cursor` of `list`.
+    #[must_use]
+    pub fn token(&self, list: &str, cursor: &[String]) -> String {
+        let payload = serde_json::Value::from(cursor).to_string();
+        let version = self.0.current();
+        let mut bytes = version.to_be_bytes().to_vec();
+        bytes.extend_from_slice(&self.mac(version, list, payload.as_bytes()));
+        bytes.extend_from_slice(payload.as_bytes());
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    fn open(&self, list: &str, token: &str) -> Option<Vec<String>> {
+        if token.len() > PAGE_TOKEN_BYTES_MAX {
+            return None;
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
+        let (version, rest) = bytes.split_at_checked(VERSION_BYTES)?;
+        let (mac, payload) = rest.split_at_checked(MAC_BYTES)?;
+        let version = u32::from_be_bytes(version.try_into().ok()?);
+        let expected = self.mac(version, list, payload);
+        aws_lc_rs::constant_time::verify_slices_are_equal(mac, &expected).ok()?;
+        serde_json::from_slice(payload).ok()
+    }
+
+    fn mac(&self, version: u32, list: &str, payload: &[u8]) -> [u8; MAC_BYTES] {
+        let mut bound = (list.len() as u64).to_be_bytes().to_vec();
+        bound.extend_from_slice(list.as_bytes());
+        bound.extend_from_slice(payload);
+        self.0.mac(version, TAG, &bound)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::SeededRandomness;
+
+    fn paging(seed: u64) -> Paging {
+        let ring = KeyRing::generate(&SeededRandomness::new(seed)).unwrap();
+        Paging::new(Arc::new(ring))
+    }
+
+    fn cursor() -> Vec<String> {
+        vec!["2026".to_owned(), "bob/\"ü".to_owned()]
+    }
+
+    #[test]
+    fn sizes_have_a_default_and_a_ceiling_and_are_never_negative() {
+        let size = |wish| paging(1).parse(wish, "", "list").map(|page| page.size);
+        assert_eq!(size(0).unwrap(), 50);
+        assert_eq!(size(1).unwrap(), 1);
+        assert_eq!(size(1_000).unwrap(), 1_000);
+        assert_eq!(size(1_001).unwrap(), 1_000);
+        assert_eq!(size(i32::MAX).unwrap(), 1_000);
+        assert_eq!(size(-1).unwrap_err().reason(), ErrorReason::InvalidRequest);
+    }
+
+    #[test]
+    fn a_token_gives_its_cursor_back() {
+        let paging = paging(1);
+        let token = paging.token("list", &cursor());
+        let page = paging.parse(10, &token, "list").unwrap();
+        assert_eq!(page.cursor, Some(cursor()));
+        assert_eq!(paging.parse(10, "", "list").unwrap().cursor, None);
+    }
+
+    #[test]
+    fn a_token_of_another_list_or_service_is_refused() {
+        let token = paging(1).token("list", &cursor());
+        for refused in [
+            paging(1).parse(10, &token, "list2"),
+            paging(2).parse(10, &token, "list"),
+        ] {
+            assert_eq!(refused.unwrap_err().reason(), ErrorReason::InvalidPageToken);
+        }
+    }
+
+    #[test]
+    fn an_altered_token_is_refused() {
+        let paging = paging(1);
+        let token = paging.token("list", &cursor());
+        for index in 0..token.len() {
+            let mut bytes = token.clone().into_bytes();
+            bytes[index] = if bytes[index] == b'A' { b'B' } else { b'A' };
+            let altered = String::from_utf8(bytes).unwrap();
+            assert!(paging.parse(10, &altered, "list").is_err(), "byte {index}");
+            assert!(paging.parse(10, &token[..index], "list").is_err() || index == 0);
+        }
+        assert!(paging.parse(10, "not base64!", "list").is_err());
+        assert!(
+            paging
+                .parse(10, &"A".repeat(PAGE_TOKEN_BYTES_MAX + 1), "list")
+                .is_err()
+        );
+    }
+}

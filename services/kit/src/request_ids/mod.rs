@@ -1,0 +1,194 @@
+//! Request ids (AIP-155): the same request answers the same for 24 hours (R3).
+//!
+//! A row is written in the transaction of its change, so a row that is visible always has its
+//! response. Responses are stored without secrets: the caller strips them and fills them in again.
+
+mod postgres;
+mod sqlite;
+
+use std::future::Future;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use homeroom_api::{common::v1::ErrorReason, ids::UserId};
+use uuid::Uuid;
+
+use crate::{auth::Caller, database::Error, keys::KeyRing, status};
+
+/// How long a request id is remembered, in hours.
+pub const REQUEST_ID_HOURS: i64 = 24;
+
+const TAG: &str = "request-body v1";
+
+/// Whose request it is: the key of its row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestKey {
+    /// The caller's `sub`.
+    pub subject: String,
+    /// The user acted for.
+    pub acting_user: UserId,
+    /// The gRPC path of the method.
+    pub method: String,
+    /// The id that the caller chose.
+    pub request_id: Uuid,
+}
+
+impl RequestKey {
+    /// The key of a request of this caller.
+    #[must_use]
+    pub fn new(caller: &Caller, request_id: Uuid) -> Self {
+        Self {
+            subject: caller.subject.clone(),
+            acting_user: caller.user.clone(),
+            method: caller.method.clone(),
+            request_id,
+        }
+    }
+}
+
+/// The HMAC of a request's body under every key that lives, so that rotation makes no conflicts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BodyMac {
+    current: [u8; 32],
+    older: Vec<[u8; 32]>,
+}
+
+impl BodyMac {
+    /// Of an encoded message.
+    #[must_use]
+    pub fn of_bytes(keyring: &KeyRing, body: &[u8]) -> Self {
+        let current = keyring.current();
+        Self {
+            current: keyring.mac(current, TAG, body),
+            older: keyring
+                .versions()
+                .into_iter()
+                .filter(|version| *version != current)
+                .map(|version| keyring.mac(version, TAG, body))
+                .collect(),
+        }
+    }
+
+    /// Of a message, encoded deterministically: the contract's maps are sorted.
+    #[must_use]
+    pub fn of<M: prost::Message>(keyring: &KeyRing, message: &M) -> Self {
+        Self::of_bytes(keyring, &message.encode_to_vec())
+    }
+
+    /// What is stored: under the current key.
+    #[must_use]
+    pub fn stored(&self) -> &[u8] {
+        &self.current
+    }
+
+    /// Whether what was stored is of the same body.
+    #[must_use]
+    pub fn matches(&self, stored: &[u8]) -> bool {
+        self.current == stored || self.older.iter().any(|mac| mac == stored)
+    }
+}
+
+/// What is known of a request id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claim {
+    /// Nothing: the change is to be made, and [`complete`]d in the same transaction.
+    New,
+    /// The change was made: this was answered.
+    Replay(Vec<u8>),
+    /// The id was used for another body.
+    Conflict,
+}
+
+impl Claim {
+    /// The stored response, None if the change is to be made; `REQUEST_ID_CONFLICT` for another body.
+    pub fn resolve(self) -> status::Result<Option<Vec<u8>>> {
+        match self {
+            Self::New => Ok(None),
+            Self::Replay(response) => Ok(Some(response)),
+            Self::Conflict => Err(status::Error::new(
+                ErrorReason::RequestIdConflict,
+                "Choose another request_id: this one was used for a different request within 24 hours.",
+            )
+            .violation("request_id", "was used for a different request")),
+        }
+    }
+}
+
+/// The table `request_ids`, on a connection of either engine.
+pub trait RequestIds: Send {
+    /// Looks a request id up, without claiming it.
+    fn find(
+        &mut self,
+        key: &RequestKey,
+        body: &BodyMac,
+        now: DateTime<Utc>,
+    ) -> impl Future<Output = Result<Claim, Error>> + Send;
+
+    /// Claims a request id in the transaction of the change; waits for another one that holds it.
+    fn claim(
+        &mut self,
+        key: &RequestKey,
+        body: &BodyMac,
+        now: DateTime<Utc>,
+    ) -> impl Future<Output = Result<Claim, Error>> + Send;
+
+    /// Stores the response, in the transaction that claimed the id.
+    fn complete(
+        &mut self,
+        key: &RequestKey,
+        response: &[u8],
+    ) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Deletes rows made before a time, at most `limit`. Gives how many.
+    fn prune_request_ids(
+        &mut self,
+        before: DateTime<Utc>,
+        limit: u32,
+    ) -> impl Future<Output = Result<u64, Error>> + Send;
+}
+
+/// Looks a request id up, without claiming it.
+pub async fn find<C: RequestIds + ?Sized>(
+    connection: &mut C,
+    key: &RequestKey,
+    body: &BodyMac,
+    now: DateTime<Utc>,
+) -> Result<Claim, Error> {
+    connection.find(key, body, now).await
+}
+
+/// Claims a request id in the transaction of the change; waits for another one that holds it.
+pub async fn claim<C: RequestIds + ?Sized>(
+    connection: &mut C,
+    key: &RequestKey,
+    body: &BodyMac,
+    now: DateTime<Utc>,
+) -> Result<Claim, Error> {
+    connection.claim(key, body, now).await
+}
+
+/// Stores the response, in the transaction that claimed the id.
+pub async fn complete<C: RequestIds + ?Sized>(
+    connection: &mut C,
+    key: &RequestKey,
+    response: &[u8],
+) -> Result<(), Error> {
+    connection.complete(key, response).await
+}
+
+/// Deletes rows made before a time, at most `limit`. Gives how many.
+pub async fn prune<C: RequestIds + ?Sized>(
+    connection: &mut C,
+    before: DateTime<Utc>,
+    limit: u32,
+) -> Result<u64, Error> {
+    connection.prune_request_ids(before, limit).await
+}
+
+/// The time before which request ids are forgotten.
+#[must_use]
+pub fn forgotten_before(now: DateTime<Utc>) -> DateTime<Utc> {
+    now - TimeDelta::hours(REQUEST_ID_HOURS)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+//! Health (grpc.health.v1): overall, per service, `liveness` and `readiness`.
+
+use std::{
+    fmt,
+    future::Future,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tonic_health::{
+    ServingStatus,
+    pb::health_server::{Health as HealthService, HealthServer},
+    server::HealthReporter,
+};
+
+use crate::shutdown::Shutdown;
+
+/// The name under which health tells whether the process lives.
+pub const LIVENESS: &str = "liveness";
+/// The name under which health tells whether the process can serve.
+pub const READINESS: &str = "readiness";
+
+/// How often readiness is checked, in seconds.
+const CHECK_SECONDS: u64 = 2;
+/// How long a check may take, in seconds.
+const CHECK_TIMEOUT_SECONDS: u64 = 2;
+
+/// Tells whether the server is ready.
+#[derive(Clone)]
+pub struct Health {
+    reporter: HealthReporter,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    names: Vec<&'static str>,
+    ready: bool,
+}
+
+impl fmt::Debug for Health {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Health")
+    }
+}
+
+impl Health {
+    pub(super) async fn start() -> (Self, HealthServer<impl HealthService>) {
+        let (reporter, service) = tonic_health::server::health_reporter();
+        let health = Self {
+            reporter,
+            state: Arc::default(),
+        };
+        health
+            .reporter
+            .set_service_status(LIVENESS, ServingStatus::Serving)
+            .await;
+        health.add_service("").await;
+        health.add_service(READINESS).await;
+        (health, service)
+    }
+
+    pub(super) async fn add_service(&self, name: &'static str) {
+        let ready = {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.names.push(name);
+            state.ready
+        };
+        self.reporter.set_service_status(name, status(ready)).await;
+    }
+
+    /// Says whether calls can be served: overall, for readiness and for each service.
+    pub async fn set_ready(&self, ready: bool) {
+        let names = {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            if state.ready != ready {
+                tracing::info!(ready, "readiness changed");
+            }
+            state.ready = ready;
+            state.names.clone()
+        };
+        for name in names {
+            self.reporter.set_service_status(name, status(ready)).await;
+        }
+    }
+
+    /// Whether it was last said to be ready.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .ready
+    }
+
+    /// Checks every two seconds until the shutdown, which ends readiness.
+    pub async fn follow<F>(self, shutdown: Shutdown, check: impl Fn() -> F + Send)
+    where
+        F: Future<Output = bool> + Send,
+    {
+        let mut ticks = tokio::time::interval(Duration::from_secs(CHECK_SECONDS));
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = shutdown.wait() => return self.set_ready(false).await,
+                _ = ticks.tick() => {}
+            }
+            let limit = Duration::from_secs(CHECK_TIMEOUT_SECONDS);
+            let ready = tokio::time::timeout(limit, check()).await.unwrap_or(false);
+            self.set_ready(ready && !shutdown.has_begun()).await;
+        }
+    }
+}
+
+fn status(ready: bool) -> ServingStatus {
+    if ready {
+        ServingStatus::Serving
+    } else {
+        ServingStatus::NotServing
+    }
+}

@@ -1,0 +1,231 @@
+//! The steps of every call before authentication, outermost first: request id, trace, answers,
+//! deadline, load.
+
+use std::{
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures::FutureExt as _;
+use homeroom_api::common::v1::ErrorReason;
+use http::{HeaderMap, HeaderValue};
+use tokio::sync::Semaphore;
+use tonic::{Code, Status};
+use tracing::Instrument as _;
+
+use super::{
+    Deadline, RequestId, is_open_path,
+    middleware::{Inner, Middleware, Request, Response, refuse},
+};
+use crate::{clock::SharedClock, random, random::SharedRandomness, status::Error};
+
+/// The metadata that carries the request's id, both ways.
+pub const REQUEST_ID_METADATA: &str = "x-request-id";
+/// Characters of a request id that is taken over from the caller.
+pub const REQUEST_ID_CHARS_MAX: usize = 128;
+/// How long a call may take, up to its first answer, when the caller gives no deadline or a longer one.
+pub const CALL_SECONDS_MAX: u64 = 60;
+/// How much before the caller stops waiting the answer is given, at most, in milliseconds.
+const DEADLINE_MARGIN_MILLIS_MAX: u64 = 10;
+
+/// Takes the caller's request id over, or makes one.
+#[derive(Debug, Clone)]
+pub(super) struct RequestIdStep {
+    pub(super) clock: SharedClock,
+    pub(super) random: SharedRandomness,
+}
+
+impl Middleware for RequestIdStep {
+    async fn handle<S: Inner>(&self, mut request: Request, mut inner: S) -> Response {
+        let id = request
+            .headers()
+            .get(REQUEST_ID_METADATA)
+            .and_then(|id| id.to_str().ok())
+            .filter(|id| {
+                (1..=REQUEST_ID_CHARS_MAX).contains(&id.len())
+                    && id.bytes().all(|byte| byte.is_ascii_graphic())
+            })
+            .map_or_else(
+                || random::new_id(&*self.clock, &*self.random).to_string(),
+                str::to_owned,
+            );
+        let header = HeaderValue::try_from(id.as_str());
+        request.extensions_mut().insert(RequestId(id));
+        let mut response = inner.answer(request).await;
+        if let Ok(header) = header {
+            response.headers_mut().insert(REQUEST_ID_METADATA, header);
+        }
+        response
+    }
+}
+
+/// Puts a span around the call, and logs how it ended.
+#[derive(Debug, Clone)]
+pub(super) struct TraceStep;
+
+impl Middleware for TraceStep {
+    async fn handle<S: Inner>(&self, request: Request, mut inner: S) -> Response {
+        let method = request.uri().path().to_owned();
+        let span = tracing::info_span!(
+            "call",
+            method,
+            request_id = request
+                .extensions()
+                .get::<RequestId>()
+                .map(|id| id.0.as_str()),
+            trace_id = trace_id(request.headers()),
+            subject = tracing::field::Empty,
+            user = tracing::field::Empty,
+        );
+        async move {
+            let begun = Instant::now();
+            let response = inner.answer(request).await;
+            let code = Status::from_header_map(response.headers())
+                .map_or(Code::Ok, |status| status.code());
+            let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+            match code {
+                Code::Ok => tracing::debug!(micros, "answered"),
+                code => tracing::info!(micros, ?code, "answered"),
+            }
+            response
+        }
+        .instrument(span)
+        .await
+    }
+}
+
+/// The trace that the call is part of, from W3C `traceparent`: `00-{32 hex}-{16 hex}-{2 hex}`.
+fn trace_id(headers: &HeaderMap) -> Option<String> {
+    let parent = headers.get("traceparent")?.to_str().ok()?;
+    let id = parent.split('-').nth(1)?;
+    let well_formed = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    well_formed.then(|| id.to_owned())
+}
+
+/// Gives what tonic and panics would answer the reasons of the contract.
+#[derive(Debug, Clone)]
+pub(super) struct AnswerStep;
+
+impl Middleware for AnswerStep {
+    async fn handle<S: Inner>(&self, request: Request, mut inner: S) -> Response {
+        let answered = AssertUnwindSafe(inner.answer(request)).catch_unwind().await;
+        let response = answered.unwrap_or_else(|payload| {
+            let what = payload
+                .downcast_ref::<&str>()
+                .map(ToString::to_string)
+                .or_else(|| payload.downcast_ref::<String>().cloned())
+                .unwrap_or_default();
+            refuse(Error::internal(format!("a panic: {what}")))
+        });
+        match Status::from_header_map(response.headers()).and_then(|status| translated(&status)) {
+            Some(error) => refuse(error),
+            None => response,
+        }
+    }
+}
+
+/// The reason for a status that tonic made by itself, when it is the caller's to mend.
+fn translated(status: &Status) -> Option<Error> {
+    if !status.details().is_empty() {
+        return None;
+    }
+    match status.code() {
+        Code::OutOfRange => Some(too_large()),
+        Code::ResourceExhausted if status.message().contains("decompressing") => Some(too_large()),
+        Code::Internal if status.message().starts_with("failed to decode Protobuf") => {
+            Some(Error::new(
+                ErrorReason::InvalidRequest,
+                "Send the message that this method takes: the one sent does not decode.",
+            ))
+        }
+        _ => None,
+    }
+}
+
+fn too_large() -> Error {
+    let limit = super::MESSAGE_BYTES_MAX;
+    Error::new(
+        ErrorReason::MessageTooLarge,
+        format!("Send less at once: a message may have {limit} bytes."),
+    )
+    .metadata("limit_bytes", limit.to_string())
+    .quota("message", format!("a message may have {limit} bytes"))
+}
+
+/// Answers `DEADLINE_EXCEEDED` just before the caller stops waiting. tonic itself would say CANCELLED.
+#[derive(Debug, Clone)]
+pub(super) struct DeadlineStep;
+
+impl Middleware for DeadlineStep {
+    async fn handle<S: Inner>(&self, mut request: Request, mut inner: S) -> Response {
+        let given = timeout(request.headers());
+        if let Some(deadline) = given.and_then(|given| Instant::now().checked_add(given)) {
+            request.extensions_mut().insert(Deadline(deadline));
+        }
+        let longest = Duration::from_secs(CALL_SECONDS_MAX);
+        let allowed = given.map_or(longest, |given| less_margin(given).min(longest));
+        tokio::time::timeout(allowed, inner.answer(request))
+            .await
+            .unwrap_or_else(|_| {
+                refuse(Error::new(
+                    ErrorReason::DeadlineTooShort,
+                    "Retry with a longer deadline; with the same request_id a change is made once.",
+                ))
+            })
+    }
+}
+
+fn less_margin(given: Duration) -> Duration {
+    given.saturating_sub((given / 10).min(Duration::from_millis(DEADLINE_MARGIN_MILLIS_MAX)))
+}
+
+/// `grpc-timeout`: at most 8 digits and a unit. A malformed one is passed over.
+fn timeout(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get("grpc-timeout")?.to_str().ok()?;
+    let unit = text.chars().next_back()?;
+    let digits = text.strip_suffix(unit)?;
+    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let value: u64 = digits.parse().ok()?;
+    match unit {
+        'H' => Some(Duration::from_secs(value * 3_600)),
+        'M' => Some(Duration::from_secs(value * 60)),
+        'S' => Some(Duration::from_secs(value)),
+        'm' => Some(Duration::from_millis(value)),
+        'u' => Some(Duration::from_micros(value)),
+        'n' => Some(Duration::from_nanos(value)),
+        _ => None,
+    }
+}
+
+/// Refuses calls beyond what the process can carry, at once and cheaply. Health is always answered.
+#[derive(Debug, Clone)]
+pub(super) struct LoadStep(Arc<Semaphore>);
+
+impl LoadStep {
+    pub(super) fn new(calls_max: usize) -> Self {
+        Self(Arc::new(Semaphore::new(
+            calls_max.min(Semaphore::MAX_PERMITS),
+        )))
+    }
+}
+
+impl Middleware for LoadStep {
+    async fn handle<S: Inner>(&self, request: Request, mut inner: S) -> Response {
+        if is_open_path(request.uri().path()) {
+            return inner.answer(request).await;
+        }
+        match Arc::clone(&self.0).try_acquire_owned() {
+            Ok(_permit) => inner.answer(request).await,
+            Err(_) => refuse(Error::unavailable(
+                ErrorReason::Overloaded,
+                "The service is busy; retry after the delay given.",
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

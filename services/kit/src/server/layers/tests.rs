@@ -1,0 +1,209 @@
+use std::convert::Infallible;
+
+use tonic::body::Body;
+use tonic_types::StatusExt as _;
+use tower::{Layer as _, ServiceExt as _, service_fn};
+
+use super::*;
+use crate::{
+    clock::SystemClock,
+    random::SystemRandomness,
+    server::middleware::{Middleware, Step},
+};
+
+fn request(headers: &[(&'static str, &str)]) -> Request {
+    let mut request = Request::new(Body::empty());
+    *request.uri_mut() = http::Uri::from_static("/homeroom.test/Do");
+    for (name, value) in headers {
+        let value = HeaderValue::from_str(value).unwrap();
+        request.headers_mut().insert(*name, value);
+    }
+    request
+}
+
+/// What `step` answers before a service that answers by `handler`.
+async fn through<F>(
+    step: impl Middleware,
+    request: Request,
+    handler: impl Fn(Request) -> F + Clone + Send + 'static,
+) -> Response
+where
+    F: Future<Output = Response> + Send + 'static,
+{
+    let inner = service_fn(move |request| {
+        let answer = handler(request);
+        async move { Ok::<_, Infallible>(answer.await) }
+    });
+    Step(step).layer(inner).oneshot(request).await.unwrap()
+}
+
+async fn fine(_request: Request) -> Response {
+    Response::new(Body::empty())
+}
+
+type Failure = (Code, Option<String>);
+
+fn failure(response: &Response) -> Option<Failure> {
+    let status = Status::from_header_map(response.headers())?;
+    let reason = status.get_details_error_info().map(|info| info.reason);
+    Some((status.code(), reason))
+}
+
+fn refused(code: Code, reason: &str) -> Failure {
+    (code, Some(reason.to_owned()))
+}
+
+fn request_id_step() -> RequestIdStep {
+    RequestIdStep {
+        clock: Arc::new(SystemClock),
+        random: Arc::new(SystemRandomness),
+    }
+}
+
+#[tokio::test]
+async fn a_request_id_is_echoed_to_its_longest_or_made() {
+    let id_for = async |sent: &str| {
+        let response = through(
+            request_id_step(),
+            request(&[(REQUEST_ID_METADATA, sent)]),
+            fine,
+        );
+        let response = response.await;
+        response.headers()[REQUEST_ID_METADATA]
+            .to_str()
+            .unwrap()
+            .to_owned()
+    };
+    assert_eq!(id_for("abc-1").await, "abc-1");
+    let longest = "r".repeat(REQUEST_ID_CHARS_MAX);
+    assert_eq!(id_for(&longest).await, longest);
+    for unfit in ["", "a b", &"r".repeat(REQUEST_ID_CHARS_MAX + 1)] {
+        let made = id_for(unfit).await;
+        assert_eq!(uuid::Uuid::try_parse(&made).unwrap().get_version_num(), 7);
+    }
+}
+
+#[tokio::test]
+async fn the_deadline_answers_deadline_exceeded_and_says_so() {
+    let late = |_request| std::future::pending();
+    let response = through(DeadlineStep, request(&[("grpc-timeout", "5m")]), late).await;
+    let expected = Some(refused(Code::DeadlineExceeded, "DEADLINE_TOO_SHORT"));
+    assert_eq!(failure(&response), expected);
+    let gone = through(DeadlineStep, request(&[("grpc-timeout", "0n")]), late).await;
+    assert_eq!(failure(&gone), expected);
+}
+
+#[tokio::test]
+async fn methods_learn_of_the_deadline() {
+    let seen = |request: Request| async move {
+        let mut response = Response::new(Body::empty());
+        if request.extensions().get::<Deadline>().is_some() {
+            response
+                .headers_mut()
+                .insert("seen", HeaderValue::from_static("yes"));
+        }
+        response
+    };
+    let with = through(DeadlineStep, request(&[("grpc-timeout", "1H")]), seen).await;
+    assert!(with.headers().contains_key("seen"));
+    let without = through(DeadlineStep, request(&[]), seen).await;
+    assert!(!without.headers().contains_key("seen"));
+}
+
+#[test]
+fn timeouts_are_read_in_every_unit_and_malformed_ones_passed_over() {
+    let read = |text: &str| timeout(request(&[("grpc-timeout", text)]).headers());
+    assert_eq!(read("1H"), Some(Duration::from_hours(1)));
+    assert_eq!(read("2M"), Some(Duration::from_mins(2)));
+    assert_eq!(read("3S"), Some(Duration::from_secs(3)));
+    assert_eq!(read("4m"), Some(Duration::from_millis(4)));
+    assert_eq!(read("5u"), Some(Duration::from_micros(5)));
+    assert_eq!(read("99999999n"), Some(Duration::from_nanos(99_999_999)));
+    for malformed in ["", "S", "1", "1s", "-1S", "+1S", "100000000n", "1.5S"] {
+        assert_eq!(read(malformed), None, "{malformed}");
+    }
+    assert_eq!(
+        less_margin(Duration::from_secs(1)),
+        Duration::from_millis(990)
+    );
+    assert_eq!(
+        less_margin(Duration::from_millis(10)),
+        Duration::from_millis(9)
+    );
+    assert_eq!(less_margin(Duration::ZERO), Duration::ZERO);
+}
+
+#[tokio::test]
+async fn calls_beyond_the_limit_are_shed_and_health_is_not() {
+    let step = LoadStep::new(1);
+    let held = Arc::clone(&step.0).try_acquire_owned().unwrap();
+    let shed = through(step.clone(), request(&[]), fine).await;
+    assert_eq!(
+        failure(&shed),
+        Some(refused(Code::Unavailable, "OVERLOADED"))
+    );
+    let mut health = request(&[]);
+    *health.uri_mut() = http::Uri::from_static("/grpc.health.v1.Health/Check");
+    let answered = through(step.clone(), health, fine).await;
+    assert_eq!(failure(&answered), None);
+    drop(held);
+    let answered = through(step, request(&[]), fine).await;
+    assert_eq!(failure(&answered), None);
+}
+
+#[tokio::test]
+async fn a_panic_is_an_internal_failure_that_tells_nothing() {
+    let panics = |_request| async { panic!("the secret is 42") };
+    let response = through(AnswerStep, request(&[]), panics).await;
+    let status = Status::from_header_map(response.headers()).unwrap();
+    assert_eq!(status.code(), Code::Internal);
+    assert!(!status.message().contains("42"));
+}
+
+#[tokio::test]
+async fn what_tonic_refuses_by_itself_gets_a_reason() {
+    let answer = async |status: Status| {
+        let answers = move |_request| {
+            let status = status.clone();
+            async move { status.into_http() }
+        };
+        let response = through(AnswerStep, request(&[]), answers).await;
+        failure(&response)
+    };
+    let too_large = Some(refused(Code::ResourceExhausted, "MESSAGE_TOO_LARGE"));
+    assert_eq!(
+        answer(Status::out_of_range("length too large")).await,
+        too_large
+    );
+    let decompressing = "Error decompressing: size limit, of 1 bytes, exceeded";
+    assert_eq!(
+        answer(Status::resource_exhausted(decompressing)).await,
+        too_large
+    );
+    let garbage = "failed to decode Protobuf message: invalid wire type";
+    assert_eq!(
+        answer(Status::internal(garbage)).await,
+        Some(refused(Code::InvalidArgument, "INVALID_REQUEST"))
+    );
+    assert_eq!(
+        answer(Status::unimplemented("")).await,
+        Some((Code::Unimplemented, None))
+    );
+    let ours = Error::new(ErrorReason::TooManyAttempts, "decompressing");
+    assert_eq!(
+        answer(ours.into()).await,
+        Some(refused(Code::ResourceExhausted, "TOO_MANY_ATTEMPTS"))
+    );
+}
+
+#[test]
+fn the_trace_of_a_well_formed_parent_is_taken_over() {
+    let read = |text: &str| trace_id(request(&[("traceparent", text)]).headers());
+    let id = "0af7651916cd43dd8448eb211c80319c";
+    assert_eq!(
+        read(&format!("00-{id}-b7ad6b7169203331-01")).as_deref(),
+        Some(id)
+    );
+    assert_eq!(read("00-short-b7ad6b7169203331-01"), None);
+    assert_eq!(read(""), None);
+}

@@ -1,0 +1,192 @@
+//! The gRPC server: every call goes through the same layers, under the same limits.
+
+mod connections;
+mod health;
+mod layers;
+pub(crate) mod middleware;
+mod options;
+
+use std::{
+    convert::Infallible,
+    io,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use homeroom_api::FILE_DESCRIPTOR_SET;
+use tokio::net::TcpListener;
+use tonic::{body::Body, server::NamedService, service::Routes, transport::Server};
+use tower::Service;
+
+pub use health::{Health, LIVENESS, READINESS};
+pub use layers::{CALL_SECONDS_MAX, REQUEST_ID_CHARS_MAX, REQUEST_ID_METADATA};
+pub use options::{ServeError, ServerOptions};
+
+use crate::{auth::AuthenticationLayer, shutdown::Shutdown};
+use layers::{AnswerStep, DeadlineStep, LoadStep, RequestIdStep, TraceStep};
+use middleware::Step;
+
+/// Bytes of a message at most, both ways.
+pub const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of a call's headers at most.
+pub const HEADER_BYTES_MAX: u32 = 16 * 1024;
+/// Calls under way on one connection at most.
+pub const STREAMS_PER_CONNECTION_MAX: u32 = 200;
+/// How long a connection may be silent before it is asked whether it lives, in seconds.
+pub const KEEPALIVE_SECONDS: u64 = 30;
+/// How long it may take to answer that, in seconds.
+pub const KEEPALIVE_TIMEOUT_SECONDS: u64 = 10;
+
+/// The id of a request: an extension of every request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestId(pub String);
+
+/// When the caller stops waiting: an extension of requests that have a deadline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadline(pub Instant);
+
+/// The generated server `$server` with gzip and the message limit of every Homeroom service.
+#[macro_export]
+macro_rules! tuned {
+    ($server:expr) => {
+        $server
+            .accept_compressed(::tonic::codec::CompressionEncoding::Gzip)
+            .send_compressed(::tonic::codec::CompressionEncoding::Gzip)
+            .max_decoding_message_size($crate::server::MESSAGE_BYTES_MAX)
+            .max_encoding_message_size($crate::server::MESSAGE_BYTES_MAX)
+    };
+}
+
+/// Whether a path is open to callers without a token: health and reflection.
+pub(crate) fn is_open_path(path: &str) -> bool {
+    [
+        "/grpc.health.v1.Health/",
+        "/grpc.reflection.v1.ServerReflection/",
+        "/grpc.reflection.v1alpha.ServerReflection/",
+    ]
+    .iter()
+    .any(|service| path.starts_with(service))
+}
+
+/// The gRPC services of a server, with their health.
+#[derive(Debug)]
+pub struct Services {
+    routes: Routes,
+    health: Health,
+    names: Vec<&'static str>,
+}
+
+impl Services {
+    /// Health alone: alive, not ready.
+    pub async fn new() -> Self {
+        let (health, service) = Health::start().await;
+        Self {
+            routes: Routes::new(service),
+            health,
+            names: Vec::new(),
+        }
+    }
+
+    /// One more service: a generated server, [`tuned!`].
+    #[must_use]
+    pub fn add_service<S>(mut self, service: S) -> Self
+    where
+        S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>
+            + NamedService
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        S::Future: Send + 'static,
+    {
+        self.names.push(S::NAME);
+        self.routes = self.routes.add_service(service);
+        self
+    }
+
+    /// Where readiness is told.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.health.clone()
+    }
+}
+
+/// Serves until the shutdown is ordered and what was under way has finished, or its time is over.
+///
+/// Refuses to start without authentication, and without TLS beyond loopback unless told to.
+pub async fn serve(
+    listener: TcpListener,
+    options: ServerOptions,
+    services: Services,
+    shutdown: Shutdown,
+) -> Result<(), ServeError> {
+    let address: SocketAddr = listener.local_addr()?;
+    let verifier = options.check(address)?;
+    let Services {
+        mut routes,
+        health,
+        names,
+    } = services;
+    for name in &names {
+        health.add_service(name).await;
+    }
+    if options.reflection {
+        routes = add_reflection(routes, &names)?;
+    }
+
+    let server = Server::builder()
+        .http2_max_header_list_size(HEADER_BYTES_MAX)
+        .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
+        .http2_keepalive_interval(Some(Duration::from_secs(KEEPALIVE_SECONDS)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(KEEPALIVE_TIMEOUT_SECONDS)))
+        .max_connection_age(options.connection_age)
+        .layer(Step(RequestIdStep {
+            clock: options.clock.clone(),
+            random: options.random.clone(),
+        }))
+        .layer(Step(TraceStep))
+        .layer(Step(AnswerStep))
+        .layer(Step(DeadlineStep))
+        .layer(Step(LoadStep::new(options.calls_max)))
+        .layer(Step(AuthenticationLayer::new(verifier)));
+
+    tracing::info!(%address, "serving");
+    let stopping = shutdown.clone();
+    let serving = server.serve_with_incoming_shutdown(
+        routes,
+        connections::accepted(listener, options.connections_max),
+        stopping.wait_owned(),
+    );
+    tokio::pin!(serving);
+    tokio::select! {
+        ended = &mut serving => return Ok(ended?),
+        () = shutdown.wait() => health.set_ready(false).await,
+    }
+    match tokio::time::timeout(options.drain, serving).await {
+        Ok(ended) => Ok(ended?),
+        Err(_) => Err(ServeError::NotDrained(options.drain)),
+    }
+}
+
+fn add_reflection(routes: Routes, names: &[&str]) -> Result<Routes, ServeError> {
+    let configure = || {
+        names
+            .iter()
+            .fold(
+                tonic_reflection::server::Builder::configure(),
+                |builder, name| builder.with_service_name(*name),
+            )
+            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .with_service_name("grpc.health.v1.Health")
+    };
+    let refused = |error: tonic_reflection::server::Error| {
+        ServeError::Io(io::Error::other(error.to_string()))
+    };
+    Ok(routes
+        .add_service(configure().build_v1().map_err(refused)?)
+        .add_service(configure().build_v1alpha().map_err(refused)?))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,87 @@
+//! What may be set about a server, and what it refuses to start with.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use crate::{
+    auth::Verifier,
+    clock::{SharedClock, SystemClock},
+    random::{SharedRandomness, SystemRandomness},
+};
+
+/// Why a server does not start, or did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// Nobody could be told apart.
+    #[error(
+        "no authentication is configured for {0}: give the keys of your access tokens (a JWKS file), their issuer and audience"
+    )]
+    NoAuthentication(SocketAddr),
+    /// Tokens would travel in the clear.
+    #[error(
+        "{0} is reachable from other machines and this server does not speak TLS: listen on 127.0.0.1 or [::1], or put a proxy that ends TLS before it and set insecure plaintext explicitly"
+    )]
+    Plaintext(SocketAddr),
+    /// The socket failed.
+    #[error("the server's socket failed: {0}")]
+    Io(#[from] io::Error),
+    /// The transport failed.
+    #[error("the server failed: {0}")]
+    Transport(#[from] tonic::transport::Error),
+    /// Calls were still under way when the time to finish them was over.
+    #[error("calls were still under way {0:?} after the shutdown was ordered")]
+    NotDrained(Duration),
+}
+
+/// What may be set about a server.
+#[derive(Debug, Clone)]
+pub struct ServerOptions {
+    /// Checks access tokens. Without one the server refuses to start.
+    pub verifier: Option<Arc<Verifier>>,
+    /// Whether to listen beyond loopback without TLS.
+    pub insecure_plaintext: bool,
+    /// Whether to serve reflection v1 and v1alpha.
+    pub reflection: bool,
+    /// Calls under way at most; further ones get `OVERLOADED`.
+    pub calls_max: usize,
+    /// Connections open at most; further ones wait.
+    pub connections_max: usize,
+    /// How old a connection gets before it is asked to close.
+    pub connection_age: Duration,
+    /// How long calls may take to finish after the shutdown is ordered.
+    pub drain: Duration,
+    /// The clock, for request ids.
+    pub clock: SharedClock,
+    /// The randomness, for request ids.
+    pub random: SharedRandomness,
+}
+
+impl ServerOptions {
+    /// The defaults: reflection, 1,000 calls, 10,000 connections, 30 minutes of age, 20 seconds to finish.
+    #[must_use]
+    pub fn new(verifier: Option<Arc<Verifier>>) -> Self {
+        Self {
+            verifier,
+            insecure_plaintext: false,
+            reflection: true,
+            calls_max: 1_000,
+            connections_max: 10_000,
+            connection_age: Duration::from_mins(30),
+            drain: Duration::from_secs(20),
+            clock: Arc::new(SystemClock),
+            random: Arc::new(SystemRandomness),
+        }
+    }
+
+    /// Whether a server may listen there: the verifier to use, or why not. Call it before binding.
+    pub fn check(&self, address: SocketAddr) -> Result<Arc<Verifier>, ServeError> {
+        let verifier = self
+            .verifier
+            .clone()
+            .ok_or(ServeError::NoAuthentication(address))?;
+        if address.ip().to_canonical().is_loopback() || self.insecure_plaintext {
+            Ok(verifier)
+        } else {
+            Err(ServeError::Plaintext(address))
+        }
+    }
+}

@@ -1,0 +1,342 @@
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    pin::Pin,
+    sync::Arc,
+};
+
+use chrono::TimeDelta;
+use futures::Stream;
+use homeroom_api::{
+    common::v1::{
+        ErrorReason, ListEventsRequest, ListEventsResponse, WatchEventsRequest, WatchEventsResponse,
+    },
+    membership::v1::{
+        event_service_client::EventServiceClient,
+        event_service_server::{EventService, EventServiceServer},
+    },
+};
+use tokio::task::JoinHandle;
+use tonic::{Code, Request, Response, Status, transport::Channel};
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+
+use super::*;
+use crate::{
+    auth::{Caller, Claims, Scopes, Signer, Verifier},
+    clock::{Clock as _, SystemClock},
+    random::SystemRandomness,
+    status::Error,
+};
+
+/// Answers with what it learned of the caller; hangs if asked to.
+struct Echo;
+
+#[tonic::async_trait]
+impl EventService for Echo {
+    async fn list_events(
+        &self,
+        request: Request<ListEventsRequest>,
+    ) -> Result<Response<ListEventsResponse>, Status> {
+        if request.get_ref().parent == "hang" {
+            std::future::pending::<()>().await;
+        }
+        let caller = Caller::of(&request)?;
+        let next_page_token = format!(
+            "{} {} {} {}",
+            caller.user,
+            caller.method,
+            caller.request_id,
+            caller
+                .client_address
+                .is_some_and(|address| address.is_loopback())
+        );
+        Ok(Response::new(ListEventsResponse {
+            events: vec![],
+            next_page_token,
+        }))
+    }
+
+    type WatchEventsStream =
+        Pin<Box<dyn Stream<Item = Result<WatchEventsResponse, Status>> + Send>>;
+
+    async fn watch_events(
+        &self,
+        _request: Request<WatchEventsRequest>,
+    ) -> Result<Response<Self::WatchEventsStream>, Status> {
+        Ok(Response::new(Box::pin(futures::stream::empty())))
+    }
+}
+
+struct Running {
+    channel: Channel,
+    token: String,
+    health: Health,
+    shutdown: Shutdown,
+    served: JoinHandle<Result<(), ServeError>>,
+}
+
+fn signer() -> Signer {
+    Signer::generate(&SystemRandomness).unwrap()
+}
+
+fn options(signer: &Signer) -> ServerOptions {
+    let keys = signer.keys(None).unwrap();
+    let verifier = Verifier::new(keys, "issuer", "homeroom", Arc::new(SystemClock));
+    ServerOptions::new(Some(Arc::new(verifier)))
+}
+
+async fn start(adjust: impl FnOnce(&mut ServerOptions)) -> Running {
+    let signer = signer();
+    let mut options = options(&signer);
+    adjust(&mut options);
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let services = Services::new()
+        .await
+        .add_service(crate::tuned!(EventServiceServer::new(Echo)));
+    let health = services.health();
+    let shutdown = Shutdown::new();
+    let served = tokio::spawn(serve(listener, options, services, shutdown.clone()));
+    let channel = Channel::from_shared(format!("http://{address}"))
+        .unwrap()
+        .connect()
+        .await
+        .unwrap();
+    let claims = Claims::new(
+        "issuer",
+        "homeroom",
+        "ada",
+        SystemClock.now(),
+        TimeDelta::minutes(5),
+    )
+    .with_scopes(Scopes::NONE);
+    let token = signer.sign(&claims).unwrap().expose().to_owned();
+    Running {
+        channel,
+        token,
+        health,
+        shutdown,
+        served,
+    }
+}
+
+impl Running {
+    fn request(&self, parent: &str) -> Request<ListEventsRequest> {
+        let mut request = Request::new(ListEventsRequest {
+            parent: parent.to_owned(),
+            ..ListEventsRequest::default()
+        });
+        let bearer = format!("Bearer {}", self.token);
+        request
+            .metadata_mut()
+            .insert("authorization", bearer.parse().unwrap());
+        request
+    }
+
+    async fn call(
+        &self,
+        request: Request<ListEventsRequest>,
+    ) -> Result<Response<ListEventsResponse>, Status> {
+        EventServiceClient::new(self.channel.clone())
+            .list_events(request)
+            .await
+    }
+
+    async fn serving(&self, service: &str) -> i32 {
+        HealthClient::new(self.channel.clone())
+            .check(HealthCheckRequest {
+                service: service.to_owned(),
+            })
+            .await
+            .unwrap()
+            .into_inner()
+            .status
+    }
+}
+
+fn reason(status: &Status) -> ErrorReason {
+    Error::from_status(status).map_or(ErrorReason::Unspecified, |error| error.reason())
+}
+
+#[test]
+fn a_server_without_authentication_or_in_the_clear_beyond_loopback_is_refused() {
+    let check = |options: &ServerOptions, address: &str| {
+        options.check(address.parse::<SocketAddr>().unwrap())
+    };
+    let none = ServerOptions::new(None);
+    for address in ["127.0.0.1:1", "10.0.0.1:1"] {
+        assert!(matches!(
+            check(&none, address),
+            Err(ServeError::NoAuthentication(_))
+        ));
+    }
+    let mut some = options(&signer());
+    for loopback in [
+        "127.0.0.1:1",
+        "127.9.9.9:1",
+        "[::1]:1",
+        "[::ffff:127.0.0.1]:1",
+    ] {
+        assert!(check(&some, loopback).is_ok(), "{loopback}");
+    }
+    for beyond in ["0.0.0.0:1", "[::]:1", "10.0.0.1:1", "[::ffff:10.0.0.1]:1"] {
+        assert!(
+            matches!(check(&some, beyond), Err(ServeError::Plaintext(_))),
+            "{beyond}"
+        );
+    }
+    some.insecure_plaintext = true;
+    assert!(check(&some, "0.0.0.0:1").is_ok());
+}
+
+#[tokio::test]
+async fn a_call_passes_every_layer() {
+    let server = start(|_| {}).await;
+    let mut request = server.request("any");
+    request
+        .metadata_mut()
+        .insert("x-request-id", "my-id".parse().unwrap());
+    let response = server.call(request).await.unwrap();
+    assert_eq!(response.metadata().get("x-request-id").unwrap(), "my-id");
+    assert_eq!(
+        response.into_inner().next_page_token,
+        "ada /homeroom.membership.v1.EventService/ListEvents my-id true"
+    );
+}
+
+#[tokio::test]
+async fn a_call_without_a_good_token_learns_why_and_keeps_its_request_id() {
+    let server = start(|_| {}).await;
+    let mut missing = server.request("any");
+    missing.metadata_mut().remove("authorization");
+    let mut basic = server.request("any");
+    let value = "Basic YTpi".parse().unwrap();
+    basic.metadata_mut().insert("authorization", value);
+    let mut twice = server.request("any");
+    let value = twice.metadata().get("authorization").unwrap().clone();
+    twice.metadata_mut().append("authorization", value);
+    for refused in [missing, basic, twice] {
+        let status = server.call(refused).await.unwrap_err();
+        assert_eq!(status.code(), Code::Unauthenticated);
+        assert_eq!(reason(&status), ErrorReason::AccessTokenInvalid);
+        assert!(status.metadata().get("x-request-id").is_some());
+    }
+    let mut for_another = server.request("any");
+    for_another
+        .metadata_mut()
+        .insert("x-homeroom-user", "bob".parse().unwrap());
+    let status = server.call(for_another).await.unwrap_err();
+    assert_eq!(reason(&status), ErrorReason::ScopeMissing);
+}
+
+#[tokio::test]
+async fn a_message_may_have_1_mib_and_not_a_byte_more() {
+    let server = start(|_| {}).await;
+    // Tag and a length of three bytes precede the text.
+    let longest = MESSAGE_BYTES_MAX - 4;
+    assert!(
+        server
+            .call(server.request(&"p".repeat(longest)))
+            .await
+            .is_ok()
+    );
+    let status = server
+        .call(server.request(&"p".repeat(longest + 1)))
+        .await
+        .unwrap_err();
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    assert_eq!(reason(&status), ErrorReason::MessageTooLarge);
+}
+
+#[tokio::test]
+async fn a_deadline_that_passes_is_told_as_such() {
+    let server = start(|_| {}).await;
+    let mut request = server.request("hang");
+    request.set_timeout(Duration::from_millis(300));
+    let status = server.call(request).await.unwrap_err();
+    assert_eq!(status.code(), Code::DeadlineExceeded);
+    assert_eq!(reason(&status), ErrorReason::DeadlineTooShort);
+}
+
+#[tokio::test]
+async fn health_tells_readiness_without_a_token() {
+    let server = start(|_| {}).await;
+    let names = ["", READINESS, "homeroom.membership.v1.EventService"];
+    assert_eq!(server.serving(LIVENESS).await, 1);
+    for name in names {
+        assert_eq!(server.serving(name).await, 2, "{name}");
+    }
+    server.health.set_ready(true).await;
+    for name in names {
+        assert_eq!(server.serving(name).await, 1, "{name}");
+    }
+    assert!(server.health.is_ready());
+}
+
+#[tokio::test]
+async fn readiness_follows_its_check_and_ends_with_the_server() {
+    let server = start(|_| {}).await;
+    let health = server.health.clone();
+    health
+        .follow(server.shutdown.clone(), || {
+            server.shutdown.begin();
+            async { true }
+        })
+        .await;
+    assert!(!server.health.is_ready());
+}
+
+#[tokio::test]
+async fn reflection_shows_what_is_served_and_is_a_choice() {
+    use tonic_reflection::pb::v1::{
+        ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+        server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
+    };
+    let list = async |server: &Running| {
+        let request = ServerReflectionRequest {
+            host: String::new(),
+            message_request: Some(MessageRequest::ListServices(String::new())),
+        };
+        let mut answers = ServerReflectionClient::new(server.channel.clone())
+            .server_reflection_info(tokio_stream::once(request))
+            .await?
+            .into_inner();
+        let answer = answers.message().await?.unwrap().message_response;
+        let Some(MessageResponse::ListServicesResponse(services)) = answer else {
+            panic!("no list");
+        };
+        let names: Vec<String> = services
+            .service
+            .into_iter()
+            .map(|found| found.name)
+            .collect();
+        Ok::<_, Status>(names)
+    };
+    let names = list(&start(|_| {}).await).await.unwrap();
+    assert!(names.contains(&"homeroom.membership.v1.EventService".to_owned()));
+    assert!(!names.contains(&"homeroom.invitations.v1.EventService".to_owned()));
+    let hidden = list(&start(|options| options.reflection = false).await).await;
+    assert!(hidden.is_err());
+}
+
+#[tokio::test]
+async fn a_shutdown_ends_the_server_when_its_calls_have_ended() {
+    let server = start(|_| {}).await;
+    server.call(server.request("any")).await.unwrap();
+    server.shutdown.begin();
+    server.served.await.unwrap().unwrap();
+    assert!(!server.health.is_ready());
+}
+
+#[tokio::test]
+async fn a_shutdown_does_not_wait_for_ever() {
+    let server = start(|options| options.drain = Duration::from_millis(20)).await;
+    let request = server.request("hang");
+    let mut client = EventServiceClient::new(server.channel.clone());
+    let hanging = tokio::spawn(async move { client.list_events(request).await });
+    // The call is under way once another one that came after it has been answered.
+    server.call(server.request("any")).await.unwrap();
+    server.shutdown.begin();
+    let ended = server.served.await.unwrap();
+    assert!(matches!(ended, Err(ServeError::NotDrained(_))));
+    hanging.abort();
+}

@@ -1,0 +1,288 @@
+//! The one place where a failure becomes a gRPC status (02, Errors).
+//!
+//! [`Error`] carries one [`ErrorReason`] and the details that go with it; the
+//! code follows from the reason by [`code_of`]. Internal failures keep their
+//! cause for the log and tell the caller nothing of it.
+
+mod reasons;
+
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+
+use homeroom_api::common::v1::ErrorReason;
+pub use reasons::{code_of, default_retry_delay};
+use tonic::Code;
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+/// The domain of every `google.rpc.ErrorInfo` sent.
+pub const ERROR_DOMAIN: &str = "homeroom";
+
+/// What the caller learns of an internal failure.
+const INTERNAL_MESSAGE: &str = "An internal error occurred; retry later, and give the request id to the operator if it persists.";
+
+/// What a call answers.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// One field that breaks its bounds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldViolation {
+    /// The field's path in the request, with dots.
+    pub field: String,
+    /// What is wrong with it and what would be right.
+    pub description: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Precondition {
+    kind: String,
+    subject: String,
+    description: String,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Parts {
+    reason: Option<ErrorReason>,
+    message: String,
+    metadata: BTreeMap<String, String>,
+    violations: Vec<FieldViolation>,
+    preconditions: Vec<Precondition>,
+    quotas: Vec<(String, String)>,
+    retry_after: Option<Duration>,
+    resource: Option<(String, String)>,
+    cause: Option<Arc<str>>,
+}
+
+/// Why a call failed.
+#[derive(Debug, Clone)]
+pub struct Error(Box<Parts>);
+
+impl Error {
+    /// A failure for `reason`. `message` is one English sentence that says what to do next, without secrets.
+    #[must_use]
+    pub fn new(reason: ErrorReason, message: impl Into<String>) -> Self {
+        Self(Box::new(Parts {
+            reason: Some(reason),
+            message: message.into(),
+            ..Parts::default()
+        }))
+    }
+
+    /// A failure of a dependency that passes with time: [`Error::new`] with the reason's usual delay.
+    #[must_use]
+    pub fn unavailable(reason: ErrorReason, message: impl Into<String>) -> Self {
+        let error = Self::new(reason, message);
+        let delay = default_retry_delay(reason).unwrap_or(Duration::from_secs(1));
+        error.retry_after(delay)
+    }
+
+    /// A defect or a failure nobody foresaw: `cause` is for the log alone.
+    #[must_use]
+    pub fn internal(cause: impl fmt::Display) -> Self {
+        Self(Box::new(Parts {
+            message: INTERNAL_MESSAGE.to_owned(),
+            cause: Some(cause.to_string().into()),
+            ..Parts::default()
+        }))
+    }
+
+    /// Adds a fact for programs to `ErrorInfo.metadata`.
+    #[must_use]
+    pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.0.metadata.insert(key.into(), value.into());
+        self
+    }
+
+    /// Adds a `BadRequest` violation.
+    #[must_use]
+    pub fn violation(self, field: impl Into<String>, description: impl Into<String>) -> Self {
+        self.violations(vec![FieldViolation {
+            field: field.into(),
+            description: description.into(),
+        }])
+    }
+
+    /// Adds `BadRequest` violations.
+    #[must_use]
+    pub fn violations(mut self, violations: Vec<FieldViolation>) -> Self {
+        self.0.violations.extend(violations);
+        self
+    }
+
+    /// Adds a `PreconditionFailure` violation.
+    #[must_use]
+    pub fn precondition(
+        mut self,
+        kind: impl Into<String>,
+        subject: impl Into<String>,
+        description: impl Into<String>,
+    ) -> Self {
+        self.0.preconditions.push(Precondition {
+            kind: kind.into(),
+            subject: subject.into(),
+            description: description.into(),
+        });
+        self
+    }
+
+    /// Adds a `QuotaFailure` violation.
+    #[must_use]
+    pub fn quota(mut self, subject: impl Into<String>, description: impl Into<String>) -> Self {
+        self.0.quotas.push((subject.into(), description.into()));
+        self
+    }
+
+    /// Says when a retry is worth while.
+    #[must_use]
+    pub fn retry_after(mut self, delay: Duration) -> Self {
+        self.0.retry_after = Some(delay);
+        self
+    }
+
+    /// Names the resource that the failure is about.
+    #[must_use]
+    pub fn resource(mut self, kind: impl Into<String>, name: impl Into<String>) -> Self {
+        self.0.resource = Some((kind.into(), name.into()));
+        self
+    }
+
+    /// The reason; `ERROR_REASON_UNSPECIFIED` for internal failures.
+    #[must_use]
+    pub fn reason(&self) -> ErrorReason {
+        self.0.reason.unwrap_or(ErrorReason::Unspecified)
+    }
+
+    /// The gRPC code that this failure travels with.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        self.0.reason.map_or(Code::Internal, code_of)
+    }
+
+    /// The sentence for the caller.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The facts for programs.
+    #[must_use]
+    pub fn metadata_entries(&self) -> &BTreeMap<String, String> {
+        &self.0.metadata
+    }
+
+    /// The fields that broke their bounds.
+    #[must_use]
+    pub fn field_violations(&self) -> &[FieldViolation] {
+        &self.0.violations
+    }
+
+    /// The delay after which a retry is worth while: the one set, else the reason's usual one.
+    #[must_use]
+    pub fn retry_delay(&self) -> Option<Duration> {
+        self.0
+            .retry_after
+            .or_else(|| self.0.reason.and_then(default_retry_delay))
+    }
+
+    /// What happened inside, for the log; never for a caller.
+    #[must_use]
+    pub fn cause(&self) -> Option<&str> {
+        self.0.cause.as_deref()
+    }
+
+    /// Reads back what another Homeroom service answered. None if it was none of our reasons.
+    #[must_use]
+    pub fn from_status(status: &tonic::Status) -> Option<Self> {
+        let details = status.check_error_details().ok()?;
+        let info = details
+            .error_info()
+            .filter(|info| info.domain == ERROR_DOMAIN)?;
+        let reason = ErrorReason::from_str_name(&info.reason)?;
+        let mut error = Self::new(reason, status.message());
+        error.0.metadata.extend(info.metadata.clone());
+        if let Some(bad) = details.bad_request() {
+            let violations = bad.field_violations.iter().map(|found| FieldViolation {
+                field: found.field.clone(),
+                description: found.description.clone(),
+            });
+            error.0.violations.extend(violations);
+        }
+        if let Some(failure) = details.precondition_failure() {
+            let preconditions = failure.violations.iter().map(|found| Precondition {
+                kind: found.r#type.clone(),
+                subject: found.subject.clone(),
+                description: found.description.clone(),
+            });
+            error.0.preconditions.extend(preconditions);
+        }
+        if let Some(failure) = details.quota_failure() {
+            let quotas = failure
+                .violations
+                .iter()
+                .map(|found| (found.subject.clone(), found.description.clone()));
+            error.0.quotas.extend(quotas);
+        }
+        error.0.retry_after = details.retry_info().and_then(|retry| retry.retry_delay);
+        error.0.resource = details
+            .resource_info()
+            .map(|found| (found.resource_type.clone(), found.resource_name.clone()));
+        Some(error)
+    }
+
+    fn details(&self) -> ErrorDetails {
+        let mut details = ErrorDetails::new();
+        if let Some(reason) = self.0.reason {
+            let metadata: std::collections::HashMap<_, _> =
+                self.0.metadata.clone().into_iter().collect();
+            details.set_error_info(reason.as_str_name(), ERROR_DOMAIN, metadata);
+        }
+        for found in &self.0.violations {
+            details.add_bad_request_violation(&found.field, &found.description);
+        }
+        for found in &self.0.preconditions {
+            details.add_precondition_failure_violation(
+                &found.kind,
+                &found.subject,
+                &found.description,
+            );
+        }
+        for (subject, description) in &self.0.quotas {
+            details.add_quota_failure_violation(subject, description);
+        }
+        if let Some(delay) = self.retry_delay() {
+            details.set_retry_info(Some(delay));
+        }
+        if let Some((kind, name)) = &self.0.resource {
+            details.set_resource_info(kind, name, "", "");
+        }
+        details
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.0.reason, &self.0.cause) {
+            (Some(reason), _) => write!(formatter, "{}: {}", reason.as_str_name(), self.0.message),
+            (None, Some(cause)) => write!(formatter, "internal: {cause}"),
+            (None, None) => formatter.write_str(&self.0.message),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<Error> for tonic::Status {
+    /// The only way to a status. An internal failure is logged here, once: the
+    /// conversion is where it is handled.
+    fn from(error: Error) -> Self {
+        if let Some(cause) = error.cause() {
+            tracing::error!(
+                cause,
+                reason = error.reason().as_str_name(),
+                "a call failed inside"
+            );
+        }
+        tonic::Status::with_error_details(error.code(), error.message(), error.details())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,69 @@
+//! The table of 02: which gRPC code each reason travels with.
+
+use std::time::Duration;
+
+use homeroom_api::common::v1::ErrorReason;
+use tonic::Code;
+
+/// The gRPC code of a reason. The single table; clients rely on it.
+#[must_use]
+pub const fn code_of(reason: ErrorReason) -> Code {
+    use ErrorReason as R;
+    match reason {
+        R::Unspecified => Code::Internal,
+        R::InvalidRequest
+        | R::InvalidFilter
+        | R::InvalidPageToken
+        | R::CodeMalformed
+        | R::EmailMalformed
+        | R::DomainTooBroad
+        | R::WeakCode => Code::InvalidArgument,
+        R::OrganizationNotFound
+        | R::ClassNotFound
+        | R::MemberNotFound
+        | R::JoinRequestNotFound
+        | R::TokenNotFound
+        | R::CodeNotFound
+        | R::RedemptionNotFound
+        | R::CodeNotUsable => Code::NotFound,
+        R::OrganizationExists
+        | R::ClassExists
+        | R::MemberExists
+        | R::CodeTaken
+        | R::RequestIdConflict => Code::AlreadyExists,
+        R::NoSeats
+        | R::ClassArchived
+        | R::OrganizationNotEmpty
+        | R::LastOwner
+        | R::AlreadyDecided
+        | R::DeniedRecently
+        | R::NotYetValid
+        | R::NoLongerValid
+        | R::UsedUp
+        | R::EmailUnverified
+        | R::EmailDomainNotAllowed
+        | R::TokenAssignedToAnother
+        | R::SignUpNotGranted => Code::FailedPrecondition,
+        R::EtagMismatch | R::UseInProgress => Code::Aborted,
+        R::TooManyAttempts | R::MessageTooLarge => Code::ResourceExhausted,
+        R::Overloaded | R::MembershipUnavailable | R::DatabaseUnavailable => Code::Unavailable,
+        R::DeadlineTooShort => Code::DeadlineExceeded,
+        R::AccessTokenInvalid | R::AccessTokenExpired => Code::Unauthenticated,
+        R::ScopeMissing | R::RoleRequired => Code::PermissionDenied,
+    }
+}
+
+/// How long to wait before a retry, where the table promises `RetryInfo` and nothing better is known.
+#[must_use]
+pub const fn default_retry_delay(reason: ErrorReason) -> Option<Duration> {
+    use ErrorReason as R;
+    match reason {
+        // The resource has to be read again; there is nothing to wait for.
+        R::EtagMismatch => Some(Duration::ZERO),
+        R::UseInProgress | R::MembershipUnavailable | R::DatabaseUnavailable | R::Overloaded => {
+            Some(Duration::from_secs(1))
+        }
+        R::TooManyAttempts => Some(Duration::from_mins(1)),
+        _ => None,
+    }
+}

@@ -1,0 +1,121 @@
+use super::*;
+use Code::{
+    Aborted, AlreadyExists, DeadlineExceeded, FailedPrecondition, InvalidArgument, NotFound,
+    PermissionDenied, ResourceExhausted, Unauthenticated, Unavailable,
+};
+
+/// The table of 02, written out a second time, as a client reads it.
+const TABLE: &[(Code, &str)] = &[
+    (
+        InvalidArgument,
+        "INVALID_REQUEST INVALID_FILTER INVALID_PAGE_TOKEN CODE_MALFORMED EMAIL_MALFORMED DOMAIN_TOO_BROAD WEAK_CODE",
+    ),
+    (
+        NotFound,
+        "ORGANIZATION_NOT_FOUND CLASS_NOT_FOUND MEMBER_NOT_FOUND JOIN_REQUEST_NOT_FOUND TOKEN_NOT_FOUND CODE_NOT_FOUND REDEMPTION_NOT_FOUND CODE_NOT_USABLE",
+    ),
+    (
+        AlreadyExists,
+        "ORGANIZATION_EXISTS CLASS_EXISTS MEMBER_EXISTS CODE_TAKEN REQUEST_ID_CONFLICT",
+    ),
+    (
+        FailedPrecondition,
+        "NO_SEATS CLASS_ARCHIVED ORGANIZATION_NOT_EMPTY LAST_OWNER ALREADY_DECIDED DENIED_RECENTLY NOT_YET_VALID NO_LONGER_VALID USED_UP EMAIL_UNVERIFIED EMAIL_DOMAIN_NOT_ALLOWED TOKEN_ASSIGNED_TO_ANOTHER SIGN_UP_NOT_GRANTED",
+    ),
+    (Aborted, "ETAG_MISMATCH USE_IN_PROGRESS"),
+    (ResourceExhausted, "TOO_MANY_ATTEMPTS MESSAGE_TOO_LARGE"),
+    (
+        Unavailable,
+        "OVERLOADED MEMBERSHIP_UNAVAILABLE DATABASE_UNAVAILABLE",
+    ),
+    (DeadlineExceeded, "DEADLINE_TOO_SHORT"),
+    (Unauthenticated, "ACCESS_TOKEN_INVALID ACCESS_TOKEN_EXPIRED"),
+    (PermissionDenied, "SCOPE_MISSING ROLE_REQUIRED"),
+];
+
+/// Values run to 131; more than enough is walked.
+fn every_reason() -> impl Iterator<Item = ErrorReason> {
+    (1..1_000).filter_map(|number| ErrorReason::try_from(number).ok())
+}
+
+#[test]
+fn every_reason_stands_in_the_table_once_with_its_code() {
+    for reason in every_reason() {
+        let rows: Vec<Code> = TABLE
+            .iter()
+            .filter(|(_, names)| names.split(' ').any(|name| name == reason.as_str_name()))
+            .map(|(code, _)| *code)
+            .collect();
+        assert_eq!(rows, [code_of(reason)], "{}", reason.as_str_name());
+    }
+    let written: usize = TABLE
+        .iter()
+        .map(|(_, names)| names.split(' ').count())
+        .sum();
+    assert_eq!(written, every_reason().count());
+}
+
+#[test]
+fn every_reason_survives_the_wire_and_back() {
+    for reason in every_reason() {
+        let status = tonic::Status::from(
+            Error::new(reason, "Do this next.")
+                .metadata("key", "value")
+                .violation("field", "is wrong")
+                .precondition("TYPE", "subject", "was not so")
+                .quota("user:1", "spent")
+                .resource("type", "name"),
+        );
+        assert_eq!(status.code(), code_of(reason));
+        let back = Error::from_status(&status).unwrap();
+        assert_eq!(back.reason(), reason);
+        assert_eq!(back.message(), "Do this next.");
+        assert_eq!(
+            tonic::Status::from(back).details(),
+            status.details(),
+            "{}",
+            reason.as_str_name()
+        );
+    }
+}
+
+#[test]
+fn codes_that_promise_retry_info_always_carry_it() {
+    for reason in every_reason() {
+        let status = tonic::Status::from(Error::new(reason, "x"));
+        let promised = matches!(code_of(reason), Aborted | Unavailable)
+            || reason == ErrorReason::TooManyAttempts;
+        assert_eq!(
+            status.get_details_retry_info().is_some(),
+            promised,
+            "{}",
+            reason.as_str_name()
+        );
+    }
+    let status = tonic::Status::from(
+        Error::new(ErrorReason::TooManyAttempts, "x").retry_after(Duration::from_secs(7)),
+    );
+    let delay = status.get_details_retry_info().unwrap().retry_delay;
+    assert_eq!(delay, Some(Duration::from_secs(7)));
+}
+
+#[test]
+fn an_internal_failure_tells_the_caller_nothing_of_its_cause() {
+    let error = Error::internal("relation \"users\" does not exist");
+    assert!(error.to_string().contains("relation"));
+    let status = tonic::Status::from(error);
+    assert_eq!(status.code(), Code::Internal);
+    assert!(!status.message().contains("relation"));
+    assert!(!String::from_utf8_lossy(status.details()).contains("relation"));
+    assert!(Error::from_status(&status).is_none());
+}
+
+#[test]
+fn a_status_of_another_domain_is_not_ours() {
+    let details = ErrorDetails::with_error_info("NO_SEATS", "example.com", []);
+    let foreign = tonic::Status::with_error_details(Code::FailedPrecondition, "x", details);
+    assert!(Error::from_status(&foreign).is_none());
+    let unknown = ErrorDetails::with_error_info("NO_CHAIRS", ERROR_DOMAIN, []);
+    let unknown = tonic::Status::with_error_details(Code::FailedPrecondition, "x", unknown);
+    assert!(Error::from_status(&unknown).is_none());
+}

@@ -1,0 +1,77 @@
+//! Writes that finish though their caller has gone (03 P12).
+
+use std::{future::Future, panic, time::Duration};
+
+use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
+
+/// The writes under way in this process.
+#[derive(Debug, Clone, Default)]
+pub struct Writes(TaskTracker);
+
+impl Writes {
+    /// None under way.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Runs a write to its end in a task of its own, even if the caller stops waiting.
+    pub async fn run<F>(&self, write: F) -> F::Output
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        match self.0.spawn(write.in_current_span()).await {
+            Ok(output) => output,
+            Err(failure) => match failure.try_into_panic() {
+                Ok(payload) => panic::resume_unwind(payload),
+                // Only the end of the runtime cancels a write, and nobody waits any more then.
+                Err(_) => std::future::pending().await,
+            },
+        }
+    }
+
+    /// Starts a task that shutdown waits for, without waiting for it here.
+    pub fn spawn<F>(&self, task: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.0.spawn(task.in_current_span());
+    }
+
+    /// Waits for the writes under way, at most `deadline` long. False if some were still running.
+    pub async fn close_and_wait(&self, deadline: Duration) -> bool {
+        self.0.close();
+        tokio::time::timeout(deadline, self.0.wait()).await.is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::sync::oneshot;
+
+    #[tokio::test]
+    async fn p12_a_write_finishes_though_its_caller_has_gone() {
+        let writes = Writes::new();
+        let (go, wait) = oneshot::channel::<()>();
+        let (done, finished) = oneshot::channel();
+        let mut caller = Box::pin(writes.run(async move {
+            wait.await.unwrap();
+            done.send(42).unwrap();
+        }));
+        assert!(futures::poll!(&mut caller).is_pending());
+        drop(caller);
+        go.send(()).unwrap();
+        assert_eq!(finished.await, Ok(42));
+        assert!(writes.close_and_wait(Duration::from_secs(5)).await);
+    }
+
+    #[tokio::test]
+    async fn waiting_ends_at_the_deadline() {
+        let writes = Writes::new();
+        writes.spawn(std::future::pending());
+        assert!(!writes.close_and_wait(Duration::ZERO).await);
+    }
+}

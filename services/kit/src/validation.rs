@@ -1,0 +1,324 @@
+//! Collects everything that is wrong with a request, so that one answer names it all.
+
+use std::{collections::BTreeMap, fmt::Display};
+
+use chrono::{DateTime, Utc};
+use homeroom_api::common::v1::ErrorReason;
+use prost_types::{FieldMask, Timestamp};
+use uuid::Uuid;
+
+use crate::status::{Error, FieldViolation, Result};
+
+/// Labels on one resource.
+pub const LABELS_MAX: usize = 64;
+/// Characters of a label's key: `[a-z][a-z0-9_-]*`.
+pub const LABEL_KEY_CHARS_MAX: usize = 63;
+/// Characters of a label's value.
+pub const LABEL_VALUE_CHARS_MAX: usize = 255;
+
+/// Seconds of 0001-01-01T00:00:00Z, the first time that a timestamp may carry.
+const TIMESTAMP_SECONDS_MIN: i64 = -62_135_596_800;
+/// Seconds of 9999-12-31T23:59:59Z, the last one.
+const TIMESTAMP_SECONDS_MAX: i64 = 253_402_300_799;
+
+/// The violations found so far.
+#[derive(Debug, Default)]
+pub struct Violations(Vec<(ErrorReason, FieldViolation)>);
+
+impl Violations {
+    /// None found yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Records that `field` is wrong.
+    pub fn add(&mut self, field: &str, description: impl Into<String>) {
+        self.add_reason(ErrorReason::InvalidRequest, field, description);
+    }
+
+    /// Records that `field` is wrong for a reason of its own.
+    pub fn add_reason(&mut self, reason: ErrorReason, field: &str, description: impl Into<String>) {
+        self.0.push((
+            reason,
+            FieldViolation {
+                field: field.to_owned(),
+                description: description.into(),
+            },
+        ));
+    }
+
+    /// Records the violation unless `holds`; gives `holds` back.
+    pub fn check(&mut self, holds: bool, field: &str, description: impl Into<String>) -> bool {
+        if !holds {
+            self.add(field, description);
+        }
+        holds
+    }
+
+    /// The value, or None with its error recorded.
+    pub fn take<T, E: Display>(
+        &mut self,
+        field: &str,
+        parsed: std::result::Result<T, E>,
+    ) -> Option<T> {
+        parsed
+            .map_err(|error| self.add(field, error.to_string()))
+            .ok()
+    }
+
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Fails with every violation: with their own reason if all share it, else with `INVALID_REQUEST`.
+    pub fn finish(self) -> Result<()> {
+        let mut reasons = self.0.iter().map(|(reason, _)| *reason);
+        let first = reasons.next().unwrap_or(ErrorReason::InvalidRequest);
+        let reason = if reasons.all(|reason| reason == first) {
+            first
+        } else {
+            ErrorReason::InvalidRequest
+        };
+        self.finish_as(reason)
+    }
+
+    /// Fails with every violation and the given reason.
+    pub fn finish_as(self, reason: ErrorReason) -> Result<()> {
+        let violations: Vec<FieldViolation> =
+            self.0.into_iter().map(|(_, violation)| violation).collect();
+        match violations.as_slice() {
+            [] => Ok(()),
+            [only] => {
+                let message = format!("Correct the field {}: {}.", only.field, only.description);
+                Err(Error::new(reason, message).violations(violations))
+            }
+            several => {
+                let fields: Vec<&str> = several.iter().map(|found| found.field.as_str()).collect();
+                let message = format!("Correct the fields {}.", fields.join(", "));
+                Err(Error::new(reason, message).violations(violations))
+            }
+        }
+    }
+
+    /// Checks free text: at most `max_chars` characters, none of them a control character.
+    pub fn text(&mut self, field: &str, text: &str, max_chars: usize) -> bool {
+        let short = self.check(
+            text.chars().count() <= max_chars,
+            field,
+            format!("is longer than {max_chars} characters"),
+        );
+        let printable = self.check(
+            !text.chars().any(char::is_control),
+            field,
+            "holds a control character",
+        );
+        short && printable
+    }
+
+    /// Checks text that must not be blank, and otherwise as [`Violations::text`].
+    pub fn required_text(&mut self, field: &str, text: &str, max_chars: usize) -> bool {
+        let present = self.check(!text.trim().is_empty(), field, "is required");
+        self.text(field, text, max_chars) && present
+    }
+
+    /// Checks labels: at most 64; keys `[a-z][a-z0-9_-]*` up to 63 characters, values up to 255.
+    pub fn labels(&mut self, field: &str, labels: &BTreeMap<String, String>) -> bool {
+        let before = self.0.len();
+        self.check(
+            labels.len() <= LABELS_MAX,
+            field,
+            format!("has more than {LABELS_MAX} labels"),
+        );
+        for (key, value) in labels.iter().take(LABELS_MAX) {
+            let well_formed = key.len() <= LABEL_KEY_CHARS_MAX
+                && key.starts_with(|first: char| first.is_ascii_lowercase())
+                && key
+                    .chars()
+                    .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-');
+            let described = format!(
+                "keys have 1 to {LABEL_KEY_CHARS_MAX} characters of a-z, 0-9, _ and -, the first of them a letter"
+            );
+            self.check(well_formed, field, described);
+            self.text(field, value, LABEL_VALUE_CHARS_MAX);
+        }
+        self.0.len() == before
+    }
+
+    /// The time, truncated to microseconds; None if it is absent, or invalid and recorded.
+    pub fn timestamp(
+        &mut self,
+        field: &str,
+        timestamp: &Option<Timestamp>,
+    ) -> Option<DateTime<Utc>> {
+        let timestamp = timestamp.as_ref()?;
+        let in_range = (TIMESTAMP_SECONDS_MIN..=TIMESTAMP_SECONDS_MAX).contains(&timestamp.seconds);
+        let time = u32::try_from(timestamp.nanos)
+            .ok()
+            .filter(|nanos| in_range && *nanos < 1_000_000_000)
+            .and_then(|nanos| DateTime::from_timestamp(timestamp.seconds, nanos / 1_000 * 1_000));
+        if time.is_none() {
+            self.add(field, "is not a time between the years 1 and 9999");
+        }
+        time
+    }
+
+    /// The paths of a field mask, each once; `*` stands for all allowed. An absent or empty mask gives none:
+    /// what that means is the caller's affair.
+    pub fn mask(&mut self, field: &str, mask: &Option<FieldMask>, allowed: &[&str]) -> Vec<String> {
+        let mut paths: Vec<String> = Vec::new();
+        for path in mask.iter().flat_map(|mask| &mask.paths) {
+            if path == "*" {
+                return allowed.iter().map(ToString::to_string).collect();
+            }
+            let known = self.check(
+                allowed.contains(&path.as_str()),
+                field,
+                format!("names a field other than {}", allowed.join(", ")),
+            );
+            if known && !paths.contains(path) {
+                paths.push(path.clone());
+            }
+        }
+        paths
+    }
+
+    /// The request id (AIP-155): a UUID, or None if empty.
+    pub fn request_id(&mut self, request_id: &str) -> Option<Uuid> {
+        if request_id.is_empty() {
+            return None;
+        }
+        let parsed = Uuid::try_parse(request_id).map_err(|_| "is not a UUID");
+        self.take("request_id", parsed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(violations: Violations) -> Vec<String> {
+        violations.finish().map_or_else(
+            |error| {
+                error
+                    .field_violations()
+                    .iter()
+                    .map(|found| found.field.clone())
+                    .collect()
+            },
+            |()| Vec::new(),
+        )
+    }
+
+    #[test]
+    fn every_violation_is_named_at_once() {
+        let mut violations = Violations::new();
+        violations.add("one", "is wrong");
+        assert_eq!(violations.take::<u8, _>("two", "x".parse::<u8>()), None);
+        assert_eq!(violations.take("three", "3".parse::<u8>()), Some(3));
+        let error = violations.finish().unwrap_err();
+        assert_eq!(error.reason(), ErrorReason::InvalidRequest);
+        assert_eq!(error.field_violations().len(), 2);
+        assert_eq!(error.message(), "Correct the fields one, two.");
+        assert!(Violations::new().finish().is_ok());
+    }
+
+    #[test]
+    fn a_reason_that_all_violations_share_is_the_answer() {
+        let mut shared = Violations::new();
+        shared.add_reason(ErrorReason::WeakCode, "code", "is easy to guess");
+        assert_eq!(shared.finish().unwrap_err().reason(), ErrorReason::WeakCode);
+        let mut mixed = Violations::new();
+        mixed.add_reason(ErrorReason::WeakCode, "code", "is easy to guess");
+        mixed.add("other", "is wrong");
+        assert_eq!(
+            mixed.finish().unwrap_err().reason(),
+            ErrorReason::InvalidRequest
+        );
+    }
+
+    #[test]
+    fn text_is_bounded_in_characters_not_bytes() {
+        let mut violations = Violations::new();
+        assert!(violations.text("t", "ééé", 3));
+        assert!(violations.text("t", "", 0));
+        assert!(!violations.text("long", "éééé", 3));
+        assert!(!violations.text("control", "a\u{7}", 3));
+        assert!(!violations.required_text("blank", " ", 3));
+        assert_eq!(fields(violations), ["long", "control", "blank"]);
+    }
+
+    #[test]
+    fn labels_are_bounded() {
+        let labels = |key: &str, value: &str| BTreeMap::from([(key.to_owned(), value.to_owned())]);
+        let check = |labels| Violations::new().labels("labels", &labels);
+        assert!(check(labels(&"k".repeat(63), &"v".repeat(255))));
+        assert!(!check(labels(&"k".repeat(64), "")));
+        assert!(!check(labels("k", &"v".repeat(256))));
+        assert!(!check(labels("", "")));
+        assert!(!check(labels("1k", "")));
+        assert!(!check(labels("K", "")));
+        let many = |count: usize| {
+            (0..count)
+                .map(|i| (format!("k{i}"), String::new()))
+                .collect()
+        };
+        assert!(check(many(64)));
+        assert!(!check(many(65)));
+    }
+
+    #[test]
+    fn timestamps_outside_the_calendar_are_refused() {
+        let parse = |seconds, nanos| {
+            let mut violations = Violations::new();
+            let time = violations.timestamp("t", &Some(Timestamp { seconds, nanos }));
+            (time.is_some(), violations.is_empty())
+        };
+        assert_eq!(parse(TIMESTAMP_SECONDS_MIN, 0), (true, true));
+        assert_eq!(parse(TIMESTAMP_SECONDS_MIN - 1, 0), (false, false));
+        assert_eq!(parse(TIMESTAMP_SECONDS_MAX, 999_999_999), (true, true));
+        assert_eq!(parse(TIMESTAMP_SECONDS_MAX + 1, 0), (false, false));
+        assert_eq!(parse(0, -1), (false, false));
+        assert_eq!(parse(0, 1_000_000_000), (false, false));
+        let mut violations = Violations::new();
+        assert_eq!(violations.timestamp("t", &None), None);
+        let time = violations.timestamp(
+            "t",
+            &Some(Timestamp {
+                seconds: 0,
+                nanos: 1_999,
+            }),
+        );
+        assert_eq!(time.unwrap().timestamp_subsec_nanos(), 1_000);
+        assert!(violations.is_empty());
+    }
+
+    #[test]
+    fn masks_hold_known_fields_once() {
+        let mask = |paths: &[&str]| {
+            Some(FieldMask {
+                paths: paths.iter().map(ToString::to_string).collect(),
+            })
+        };
+        let mut violations = Violations::new();
+        assert_eq!(violations.mask("m", &mask(&["a", "a"]), &["a", "b"]), ["a"]);
+        assert_eq!(violations.mask("m", &mask(&["*"]), &["a", "b"]), ["a", "b"]);
+        assert!(violations.mask("m", &None, &["a"]).is_empty());
+        assert!(violations.is_empty());
+        violations.mask("m", &mask(&["name"]), &["a"]);
+        assert_eq!(fields(violations), ["m"]);
+    }
+
+    #[test]
+    fn request_ids_are_uuids_or_absent() {
+        let mut violations = Violations::new();
+        assert_eq!(violations.request_id(""), None);
+        assert!(violations.is_empty());
+        let text = "018bcfe5-687b-7000-8000-000000000001";
+        assert_eq!(violations.request_id(text).unwrap().to_string(), text);
+        assert_eq!(violations.request_id("no"), None);
+        assert_eq!(fields(violations), ["request_id"]);
+    }
+}
