@@ -3,6 +3,7 @@
 //! authentication and the server itself.
 
 pub mod auth;
+pub mod batching;
 pub mod clock;
 pub mod config;
 pub mod database;

@@ -14,7 +14,7 @@ pub const LABELS_MAX: usize = 64;
 /// Characters of a label's key: `[a-z][a-z0-9_-]*`.
 pub const LABEL_KEY_CHARS_MAX: usize = 63;
 /// Characters of a label's value.
-pub const LABEL_VALUE_CHARS_MAX: usize = 255;
+pub const LABEL_VALUE_CHARS_MAX: usize = 63;
 
 /// Seconds of 0001-01-01T00:00:00Z, the first time that a timestamp may carry.
 const TIMESTAMP_SECONDS_MIN: i64 = -62_135_596_800;
@@ -54,6 +54,11 @@ impl Violations {
             self.add(field, description);
         }
         holds
+    }
+
+    /// A page size: none is negative. What is larger than a page is lowered by [`crate::paging`].
+    pub fn page_size(&mut self, page_size: i32) -> bool {
+        self.check(page_size >= 0, "page_size", "must not be negative")
     }
 
     /// The value, or None with its error recorded.
@@ -124,7 +129,7 @@ impl Violations {
         self.text(field, text, max_chars) && present
     }
 
-    /// Checks labels: at most 64; keys `[a-z][a-z0-9_-]*` up to 63 characters, values up to 255.
+    /// Checks labels: at most 64; keys `[a-z][a-z0-9_-]*` up to 63 characters, values up to 63.
     pub fn labels(&mut self, field: &str, labels: &BTreeMap<String, String>) -> bool {
         let before = self.0.len();
         self.check(
@@ -254,9 +259,9 @@ mod tests {
     fn labels_are_bounded() {
         let labels = |key: &str, value: &str| BTreeMap::from([(key.to_owned(), value.to_owned())]);
         let check = |labels| Violations::new().labels("labels", &labels);
-        assert!(check(labels(&"k".repeat(63), &"v".repeat(255))));
+        assert!(check(labels(&"k".repeat(63), &"v".repeat(63))));
         assert!(!check(labels(&"k".repeat(64), "")));
-        assert!(!check(labels("k", &"v".repeat(256))));
+        assert!(!check(labels("k", &"v".repeat(64))));
         assert!(!check(labels("", "")));
         assert!(!check(labels("1k", "")));
         assert!(!check(labels("K", "")));

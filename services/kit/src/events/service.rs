@@ -22,6 +22,7 @@ use crate::{
     paging::Paging,
     shutdown::Shutdown,
     status::{Error, Result},
+    validation::Violations,
 };
 
 /// The parent that stands for every organization.
@@ -97,7 +98,9 @@ impl EventFeed {
     async fn list_events(&self, request: Request<ListEventsRequest>) -> Result<ListEventsResponse> {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
-        let scope = self.scope(&caller, &request.parent).await?;
+        let scope = self
+            .scope(&caller, &request.parent, request.page_size)
+            .await?;
         let list = self.list_name(&request.parent);
         let page = self
             .paging
@@ -114,7 +117,7 @@ impl EventFeed {
     async fn watch_events(&self, request: Request<WatchEventsRequest>) -> Result<WatchStream> {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
-        let scope = self.scope(&caller, &request.parent).await?;
+        let scope = self.scope(&caller, &request.parent, 0).await?;
         let list = self.list_name(&request.parent);
         let page = self.paging.parse(0, &request.page_token, &list)?;
         let after = position(page.cursor)?;
@@ -142,9 +145,17 @@ impl EventFeed {
     }
 
     /// What the caller may read under `parent`.
-    async fn scope(&self, caller: &Caller, parent: &str) -> Result<Scope> {
+    async fn scope(&self, caller: &Caller, parent: &str, page_size: i32) -> Result<Scope> {
+        let mut violations = Violations::new();
+        violations.page_size(page_size);
+        let place = if parent == EVERY_ORGANIZATION {
+            None
+        } else {
+            violations.take("parent", Place::parse(parent))
+        };
+        violations.finish()?;
         let service = caller.has(CallerScope::Admit) || caller.has(CallerScope::Platform);
-        if parent == EVERY_ORGANIZATION {
+        let Some(place) = place else {
             if !service || caller.organizations.is_some() {
                 return Err(Error::new(
                     ErrorReason::ScopeMissing,
@@ -153,14 +164,7 @@ impl EventFeed {
                 .metadata("scope", CallerScope::Admit.as_str()));
             }
             return Ok(Scope::Everything);
-        }
-        let place = Place::parse(parent).map_err(|error| {
-            Error::new(
-                ErrorReason::InvalidRequest,
-                "Correct the field parent: it names an organization or a class.",
-            )
-            .violation("parent", error.to_string())
-        })?;
+        };
         if !caller.may_reach(place.organization()) {
             return Err(Error::new(
                 ErrorReason::OrganizationNotFound,
@@ -243,7 +247,7 @@ impl Watch {
             return Ok(false);
         }
         // The caller may have lost its role since the watch began.
-        self.scope = self.feed.scope(&self.caller, &self.parent).await?;
+        self.scope = self.feed.scope(&self.caller, &self.parent, 0).await?;
         for event in events {
             let position = event.position;
             let response = WatchEventsResponse {

@@ -5,6 +5,7 @@
 //! cause for the log and tell the caller nothing of it.
 
 mod reasons;
+mod row;
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
