@@ -1,0 +1,92 @@
+//! Whether a caller may do something in a place: scopes, roles and visibility in one order.
+
+use homeroom_api::{common::v1::ErrorReason, ids::UserId, names::Place};
+use homeroom_kit::{
+    Error, Result,
+    auth::{Caller, Scope},
+};
+
+use super::rules::Rule;
+use crate::{domain::access::Standing, store::Repository};
+
+/// The place as the acting user stands in it, if the rule allows the call.
+///
+/// `person` is the person concerned, where the rule allows it to them. For whoever may not see the
+/// place it is absent: `ORGANIZATION_NOT_FOUND` or `CLASS_NOT_FOUND`; for who may, `ROLE_REQUIRED`.
+pub async fn authorise(
+    repository: &mut dyn Repository,
+    caller: &Caller,
+    place: &Place,
+    rule: &Rule,
+    person: Option<&UserId>,
+) -> Result<Standing> {
+    let standing = standing_in_reach(repository, caller, place).await?;
+    let by_scope = rule.scopes.iter().any(|scope| caller.has(*scope));
+    let visible = by_scope || is_visible(caller, place, &standing);
+    if !visible {
+        return Err(place_not_found(place));
+    }
+    let by_role = rule
+        .permission
+        .is_some_and(|permission| standing.permits(permission));
+    let as_person = rule.own && person == Some(&caller.user);
+    if by_scope || by_role || as_person {
+        Ok(standing)
+    } else {
+        Err(role_required(place, &standing))
+    }
+}
+
+/// The place as the acting user stands in it: it exists, and the token's organizations cover it.
+pub async fn standing_in_reach(
+    repository: &mut dyn Repository,
+    caller: &Caller,
+    place: &Place,
+) -> Result<Standing> {
+    if !caller.may_reach(place.organization()) {
+        return Err(place_not_found(place));
+    }
+    repository
+        .standing(place, &caller.user)
+        .await?
+        .filter(|standing| place.class().is_none() || standing.class.is_some())
+        .ok_or_else(|| place_not_found(place))
+}
+
+/// Whether the caller may know that the place exists. The platform sees every organization.
+#[must_use]
+pub fn is_visible(caller: &Caller, place: &Place, standing: &Standing) -> bool {
+    let platform_sees = matches!(place, Place::Organization(_)) && caller.has(Scope::Platform);
+    platform_sees || standing.is_visible(place)
+}
+
+/// `ORGANIZATION_NOT_FOUND` or `CLASS_NOT_FOUND`: absent and hidden are one answer.
+#[must_use]
+pub fn place_not_found(place: &Place) -> Error {
+    match place {
+        Place::Organization(_) => Error::new(
+            ErrorReason::OrganizationNotFound,
+            "Check the organization's name: there is none of that name that you may see.",
+        )
+        .resource("homeroom/Organization", place.to_string()),
+        Place::Class(_) => Error::new(
+            ErrorReason::ClassNotFound,
+            "Check the class's name: there is none of that name that you may see.",
+        )
+        .resource("homeroom/Class", place.to_string()),
+    }
+}
+
+/// `ROLE_REQUIRED`, with the role that the caller has.
+#[must_use]
+pub fn role_required(place: &Place, standing: &Standing) -> Error {
+    let role = standing
+        .role()
+        .map_or("", crate::domain::member::Role::as_str);
+    Error::new(
+        ErrorReason::RoleRequired,
+        "Ask an administrator of the organization or the owner of the class: your role does not allow this.",
+    )
+    .metadata("role", role)
+    .metadata("resource", place.to_string())
+}

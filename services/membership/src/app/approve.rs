@@ -1,0 +1,83 @@
+//! `ApproveJoinRequest`: the person is let in (C11, X2).
+
+use chrono::{DateTime, Utc};
+use homeroom_api::{
+    ids::UserId,
+    names::{JoinRequestName, Place},
+};
+use homeroom_kit::{Error, Result};
+
+use super::{Change, deciding, enrolment::Enrolment, refusals, rules};
+use crate::domain::{
+    class::ClassState,
+    join_request::{JoinRequest, State},
+    member::{Member, Provenance},
+    seat::Seats,
+};
+
+/// Lets the person of one request in. Under the locks of 03 P6: a decision is made once.
+pub async fn approve(
+    change: &mut Change,
+    name: &JoinRequestName,
+    note: &str,
+) -> Result<(JoinRequest, Member)> {
+    let (mut enrolment, request) =
+        deciding::load_one(change, name, &rules::APPROVE_JOIN_REQUEST).await?;
+    let decider = change.user();
+    let approved = approve_one(&mut enrolment, request, &decider, note, change.now)?;
+    let person = (approved.place.clone(), approved.user.clone());
+    let member = enrolment
+        .known()
+        .members
+        .get(&person)
+        .cloned()
+        .ok_or_else(|| Error::internal("an approved person is no member"))?;
+    deciding::save(change, enrolment).await?;
+    Ok((approved, member))
+}
+
+/// Plans one approval. It takes the seat (X9) unless the person is a member already (P8), and lifts
+/// what staff removed (R8). A failure plans nothing: the request stays.
+pub(crate) fn approve_one(
+    enrolment: &mut Enrolment,
+    request: JoinRequest,
+    decider: &UserId,
+    note: &str,
+    now: DateTime<Utc>,
+) -> Result<JoinRequest> {
+    let approved = request
+        .decide(State::Approved, decider, note, now)
+        .map_err(deciding::already_decided)?;
+    if let Place::Class(name) = &approved.place {
+        let class = enrolment.known().classes.get(name);
+        if class.is_none_or(|class| class.state == ClassState::Archived) {
+            return Err(refusals::class_archived(name));
+        }
+    }
+    let person = (approved.place.clone(), approved.user.clone());
+    enrolment.seat_for(&person).map_err(|_| {
+        let organization = enrolment
+            .known()
+            .organizations
+            .get(approved.place.organization());
+        let seats = organization.map_or_else(Seats::default, |known| known.seats);
+        refusals::no_seats(&approved.place, &seats)
+    })?;
+    let provenance = Provenance {
+        invitation: approved.invitation.clone(),
+        redemption: approved.redemption.clone(),
+        approved_by: decider.to_string(),
+        method: approved.method,
+    };
+    enrolment.end(approved.clone(), decider.as_str());
+    enrolment
+        .admit(
+            &person,
+            &approved.particulars,
+            &provenance,
+            decider.as_str(),
+        )
+        .map_err(Error::internal)?;
+    enrolment.lift_removals(&person);
+    Ok(approved)
+}

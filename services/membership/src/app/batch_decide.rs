@@ -1,0 +1,91 @@
+//! `BatchDecideJoinRequests`: many requests of one place, each by itself (C11).
+
+use homeroom_api::{
+    common::v1::ErrorReason,
+    names::{JoinRequestName, Place},
+};
+use homeroom_kit::{Error, Result};
+
+use super::{
+    Change, access::authorise, approve::approve_one, deciding, deny::deny_one,
+    get_join_request::join_request_not_found, rules,
+};
+use crate::domain::join_request::JoinRequest;
+
+/// What is decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Let the person in.
+    Approve,
+    /// Turn the person away.
+    Deny,
+}
+
+/// One decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JoinRequestDecision {
+    /// On which request.
+    pub name: JoinRequestName,
+    /// What is decided.
+    pub action: Action,
+    /// Kept with it.
+    pub note: String,
+}
+
+/// Decides requests of `parent` in the order given, in one transaction; a decision that fails leaves
+/// its request as it is and the others alone. One result each, in their order.
+///
+/// `decisions` holds what could not be read as its error.
+pub async fn batch_decide(
+    change: &mut Change,
+    parent: &Place,
+    decisions: Vec<Result<JoinRequestDecision>>,
+) -> Result<Vec<Result<JoinRequest>>> {
+    deciding::lock(change, parent.organization()).await?;
+    let caller = change.caller.clone();
+    let rule = &rules::BATCH_DECIDE_JOIN_REQUESTS;
+    authorise(change.repository.as_mut(), &caller, parent, rule, None).await?;
+    let names: Vec<JoinRequestName> = decisions
+        .iter()
+        .filter_map(|decision| decision.as_ref().ok())
+        .filter(|decision| decision.name.place == *parent)
+        .map(|decision| decision.name.clone())
+        .collect();
+    let requests = change.repository.join_requests(&names).await?;
+    let mut enrolment = deciding::load(change, &requests).await?;
+    let decider = change.user();
+    let results = decisions
+        .into_iter()
+        .map(|decision| {
+            let decision = decision?;
+            if decision.name.place != *parent {
+                return Err(another_parent(parent));
+            }
+            // As the decisions before this one left it.
+            let request = enrolment
+                .request(decision.name.id)
+                .ok_or_else(|| join_request_not_found(&decision.name))?;
+            let plan = match decision.action {
+                Action::Approve => approve_one,
+                Action::Deny => deny_one,
+            };
+            plan(
+                &mut enrolment,
+                request,
+                &decider,
+                &decision.note,
+                change.now,
+            )
+        })
+        .collect();
+    deciding::save(change, enrolment).await?;
+    Ok(results)
+}
+
+fn another_parent(parent: &Place) -> Error {
+    Error::new(
+        ErrorReason::InvalidRequest,
+        format!("Correct the field name: it must be a join request of {parent}."),
+    )
+    .violation("name", format!("must be a join request of {parent}"))
+}

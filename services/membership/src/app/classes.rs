@@ -1,0 +1,327 @@
+//! Classes and their owners.
+
+use std::collections::BTreeMap;
+
+use homeroom_api::{
+    common::v1::ErrorReason,
+    ids::{ClassId, OrganizationId, UserId},
+    names::{ClassName, MemberName, Place},
+};
+use homeroom_kit::{Error, Result, auth::Caller, paging::PageRequest};
+
+use super::{App, Change, Page, access, closing, members, refusals, rules, rules::Rule};
+use crate::{
+    domain::{
+        class::{Class, ClassState},
+        member::{Member, Particulars, Provenance, Role},
+        organization::FIRST_REVISION,
+        seat::Seats,
+    },
+    store::{ClassQuery, InsertOutcome, Waiting},
+};
+
+/// What to create.
+#[derive(Debug, Clone)]
+pub struct NewClass {
+    /// In which organization.
+    pub organization: OrganizationId,
+    /// The chosen id; None: the server makes one.
+    pub id: Option<ClassId>,
+    /// What people call it.
+    pub display_name: String,
+    /// Its owner; None: the acting user.
+    pub owner: Option<UserId>,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// What to change; None leaves a field as it is.
+#[derive(Debug, Clone, Default)]
+pub struct ClassPatch {
+    /// What people call it.
+    pub display_name: Option<String>,
+    /// Labels, all of them.
+    pub labels: Option<BTreeMap<String, String>>,
+}
+
+/// Which classes to list.
+#[derive(Debug, Clone, Default)]
+pub struct ClassFilter {
+    /// Only those in this state.
+    pub state: Option<ClassState>,
+    /// Only those that this user owns.
+    pub owner: Option<UserId>,
+}
+
+/// Creates a class with its owner. A teacher owns what the teacher creates; an administrator may name
+/// another administrator or teacher of the organization.
+pub async fn create(change: &mut Change, new: NewClass) -> Result<Class> {
+    let organization = Place::Organization(new.organization.clone());
+    change.lock(&organization).await?;
+    let standing = change
+        .authorise(&organization, &rules::CREATE_CLASS, None)
+        .await?;
+    let owner = new.owner.unwrap_or_else(|| change.user());
+    if owner != change.caller.user {
+        if standing.role_in_organization != Some(Role::Admin) {
+            return Err(access::role_required(&organization, &standing));
+        }
+        require_possible_owner(change, &organization, &owner, "class.owner").await?;
+    }
+    let class = Class {
+        name: ClassName {
+            organization: new.organization,
+            class: new.id.unwrap_or_else(|| ClassId::made(change.new_id())),
+        },
+        display_name: new.display_name,
+        owner,
+        state: ClassState::Active,
+        labels: new.labels,
+        revision: FIRST_REVISION,
+        create_time: change.now,
+        update_time: change.now,
+    };
+    if change.repository.insert_class(&class).await? != InsertOutcome::Inserted {
+        return Err(Error::new(
+            ErrorReason::ClassExists,
+            "Choose another class_id: this one is, or was, in use in the organization.",
+        )
+        .resource("homeroom/Class", class.name.to_string()));
+    }
+    let name = class.name.to_string();
+    let place = Place::Class(class.name.clone());
+    change.record_by_caller(
+        "class.created",
+        &place,
+        name,
+        [("owner", class.owner.as_str())],
+    );
+    insert_owner(change, &class).await?;
+    Ok(class)
+}
+
+/// `MEMBER_NOT_FOUND` unless the user is an administrator or teacher of the organization.
+async fn require_possible_owner(
+    change: &mut Change,
+    organization: &Place,
+    user: &UserId,
+    field: &str,
+) -> Result<()> {
+    let member = change.repository.member(organization, user).await?;
+    if member.is_some_and(|member| member.role != Role::Student) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorReason::MemberNotFound,
+        format!("Name an administrator or teacher of the organization in {field}."),
+    )
+    .resource(
+        "homeroom/Member",
+        MemberName {
+            place: organization.clone(),
+            user: user.clone(),
+        }
+        .to_string(),
+    ))
+}
+
+async fn insert_owner(change: &mut Change, class: &Class) -> Result<()> {
+    let member = Member {
+        place: Place::Class(class.name.clone()),
+        user: class.owner.clone(),
+        particulars: Particulars::default(),
+        role: Role::Owner,
+        join_time: change.now,
+        provenance: Provenance::added(&change.caller.user),
+        revision: FIRST_REVISION,
+    };
+    change
+        .repository
+        .insert_members(std::slice::from_ref(&member))
+        .await?;
+    members::record_joined(change, &member);
+    Ok(())
+}
+
+/// A class that is to be changed: locked, allowed by the rule, and guarded by the etag.
+async fn load_to_change(
+    change: &mut Change,
+    name: &ClassName,
+    rule: &Rule,
+    etag: &str,
+) -> Result<(Class, Seats)> {
+    let place = Place::Class(name.clone());
+    let seats = change.lock(&place).await?;
+    change.authorise(&place, rule, None).await?;
+    let class = change
+        .repository
+        .class(name)
+        .await?
+        .ok_or_else(|| access::place_not_found(&place))?;
+    refusals::check_etag(etag, class.revision)?;
+    Ok((class, seats))
+}
+
+/// Stores a changed class with its event; one that is as it was is left alone.
+async fn save(
+    change: &mut Change,
+    before: &Class,
+    mut after: Class,
+    event_type: &'static str,
+) -> Result<Class> {
+    if after == *before {
+        return Ok(after);
+    }
+    after.revision += 1;
+    after.update_time = change.now;
+    change.repository.save_class(&after).await?;
+    let owner = if after.owner == before.owner {
+        ""
+    } else {
+        after.owner.as_str()
+    };
+    let place = Place::Class(after.name.clone());
+    change.record_by_caller(event_type, &place, place.to_string(), [("owner", owner)]);
+    Ok(after)
+}
+
+/// Changes a class.
+pub async fn update(
+    change: &mut Change,
+    name: ClassName,
+    patch: ClassPatch,
+    etag: &str,
+) -> Result<Class> {
+    let (before, _) = load_to_change(change, &name, &rules::UPDATE_CLASS, etag).await?;
+    let after = Class {
+        display_name: patch
+            .display_name
+            .unwrap_or_else(|| before.display_name.clone()),
+        labels: patch.labels.unwrap_or_else(|| before.labels.clone()),
+        ..before.clone()
+    };
+    save(change, &before, after, "class.updated").await
+}
+
+/// Closes a class: nobody joins, waiting requests are closed, members stay.
+pub async fn archive(change: &mut Change, name: ClassName, etag: &str) -> Result<Class> {
+    let (before, mut seats) = load_to_change(change, &name, &rules::ARCHIVE_CLASS, etag).await?;
+    let after = Class {
+        state: ClassState::Archived,
+        ..before.clone()
+    };
+    closing::close_requests(change, &mut seats, &Waiting::InClass(name.clone())).await?;
+    change.save_seats(&name.organization, &seats).await?;
+    save(change, &before, after, "class.archived").await
+}
+
+/// Opens an archived class again.
+pub async fn unarchive(change: &mut Change, name: ClassName, etag: &str) -> Result<Class> {
+    let (before, _) = load_to_change(change, &name, &rules::UNARCHIVE_CLASS, etag).await?;
+    let after = Class {
+        state: ClassState::Active,
+        ..before.clone()
+    };
+    save(change, &before, after, "class.unarchived").await
+}
+
+/// Deletes a class for ever with its memberships and waiting requests; its members stay in the
+/// organization and keep their seats (R7).
+pub async fn delete(change: &mut Change, name: ClassName, etag: &str) -> Result<()> {
+    let (_, mut seats) = load_to_change(change, &name, &rules::DELETE_CLASS, etag).await?;
+    closing::close_requests(change, &mut seats, &Waiting::InClass(name.clone())).await?;
+    change.save_seats(&name.organization, &seats).await?;
+    let place = Place::Class(name.clone());
+    change.repository.delete_members(&place).await?;
+    change.repository.forget_removals(&place).await?;
+    change.repository.delete_class(&name, change.now).await?;
+    change.record_by_caller("class.deleted", &place, place.to_string(), []);
+    Ok(())
+}
+
+/// Makes another administrator or teacher of the organization the owner; the owner before becomes co-teacher.
+pub async fn transfer_ownership(
+    change: &mut Change,
+    name: ClassName,
+    owner: UserId,
+    etag: &str,
+) -> Result<Class> {
+    let rule = &rules::TRANSFER_CLASS_OWNERSHIP;
+    let (before, mut seats) = load_to_change(change, &name, rule, etag).await?;
+    if owner == before.owner {
+        return Ok(before);
+    }
+    let organization = Place::Organization(name.organization.clone());
+    require_possible_owner(change, &organization, &owner, "owner").await?;
+    let place = Place::Class(name.clone());
+    set_role(change, &place, &before.owner, Role::CoTeacher).await?;
+    let after = Class {
+        owner: owner.clone(),
+        ..before.clone()
+    };
+    if !set_role(change, &place, &owner, Role::Owner).await? {
+        insert_owner(change, &after).await?;
+        change.repository.lift_removals(&place, &owner).await?;
+        let open = &Waiting::Of(place.clone(), owner.clone());
+        closing::close_requests(change, &mut seats, open).await?;
+        change.save_seats(&name.organization, &seats).await?;
+    }
+    save(change, &before, after, "class.ownership_transferred").await
+}
+
+/// Gives a member of a class another role. False if the user is no member of it.
+async fn set_role(change: &mut Change, place: &Place, user: &UserId, role: Role) -> Result<bool> {
+    let Some(member) = change.repository.member(place, user).await? else {
+        return Ok(false);
+    };
+    let previous = member.role;
+    let member = Member { role, ..member };
+    change.repository.save_member(&member).await?;
+    members::record_role(change, &member, previous);
+    Ok(true)
+}
+
+impl App {
+    /// Reads one class.
+    pub async fn class(&self, caller: &Caller, name: ClassName) -> Result<Class> {
+        let place = Place::Class(name.clone());
+        let mut repository = self.store.read().await?;
+        access::authorise(repository.as_mut(), caller, &place, &rules::GET_CLASS, None).await?;
+        repository
+            .class(&name)
+            .await?
+            .ok_or_else(|| access::place_not_found(&place))
+    }
+
+    /// An organization's classes in the order of their ids: an administrator sees all of them, others those that
+    /// they are members of.
+    pub async fn classes(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        filter: ClassFilter,
+        page: &PageRequest,
+    ) -> Result<Page<Class>> {
+        let place = Place::Organization(organization.clone());
+        let mut repository = self.store.read().await?;
+        let rule = &rules::LIST_CLASSES;
+        let standing = access::authorise(repository.as_mut(), caller, &place, rule, None).await?;
+        let sees_all = standing.role_in_organization == Some(Role::Admin);
+        let query = ClassQuery {
+            organization,
+            member: (!sees_all).then(|| caller.user.clone()),
+            state: filter.state,
+            owner: filter.owner,
+            after: page
+                .cursor
+                .as_ref()
+                .and_then(|cursor| cursor.first())
+                .and_then(|id| ClassId::parse(id).ok()),
+            limit: page.size + 1,
+        };
+        let found = repository.list_classes(&query).await?;
+        Ok(Page::cut(found, page.size, |last| {
+            vec![last.name.class.to_string()]
+        }))
+    }
+}

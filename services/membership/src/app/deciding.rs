@@ -1,0 +1,62 @@
+//! What every decision on join requests shares: the locks, what is read under them, what is written.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use homeroom_api::{common::v1::ErrorReason, ids::OrganizationId, names::JoinRequestName};
+use homeroom_kit::{Error, Result};
+
+use super::{Change, enrolment::Enrolment, get_join_request::find_join_request, rules::Rule};
+use crate::{
+    domain::join_request::{AlreadyDecided, JoinRequest},
+    store::PersonAt,
+};
+
+/// Takes the organization's lock; everything is read after it (03 P6).
+pub(crate) async fn lock(change: &mut Change, organization: &OrganizationId) -> Result<()> {
+    let organizations = BTreeSet::from([organization.clone()]);
+    Ok(change.repository.lock_organizations(&organizations).await?)
+}
+
+/// One request, locked, if the rule allows the call; and what is known of its person.
+pub(crate) async fn load_one(
+    change: &mut Change,
+    name: &JoinRequestName,
+    rule: &Rule,
+) -> Result<(Enrolment, JoinRequest)> {
+    lock(change, name.place.organization()).await?;
+    let caller = change.caller.clone();
+    let request = find_join_request(change.repository.as_mut(), &caller, name, rule).await?;
+    let enrolment = load(change, std::slice::from_ref(&request)).await?;
+    Ok((enrolment, request))
+}
+
+/// What is known of the persons of these requests. Under the lock.
+pub(crate) async fn load(change: &mut Change, requests: &[JoinRequest]) -> Result<Enrolment> {
+    let persons: BTreeSet<PersonAt> = requests
+        .iter()
+        .map(|request| (request.place.clone(), request.user.clone()))
+        .collect();
+    let known = change.repository.known(&persons).await?;
+    Ok(Enrolment::new(known, change.now).with_admissions(Vec::new(), requests.to_vec()))
+}
+
+/// Writes what was planned, with its events.
+pub(crate) async fn save(change: &mut Change, enrolment: Enrolment) -> Result<()> {
+    let (effects, events) = enrolment.finish(&BTreeMap::new());
+    for event in events {
+        change.record(event);
+    }
+    Ok(change.repository.save(&effects).await?)
+}
+
+/// The request does not wait any more.
+pub(crate) fn already_decided(AlreadyDecided(state): AlreadyDecided) -> Error {
+    Error::new(
+        ErrorReason::AlreadyDecided,
+        format!(
+            "Nothing is left to decide: the join request is {}.",
+            state.as_str()
+        ),
+    )
+    .metadata("state", state.as_str())
+}

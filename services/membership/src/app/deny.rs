@@ -1,0 +1,33 @@
+//! `DenyJoinRequest`: the person is turned away (C11, X2), and may ask again after 24 hours (R9).
+
+use chrono::{DateTime, Utc};
+use homeroom_api::{ids::UserId, names::JoinRequestName};
+use homeroom_kit::Result;
+
+use super::{Change, deciding, enrolment::Enrolment, rules};
+use crate::domain::join_request::{JoinRequest, State};
+
+/// Turns the person of one request away.
+pub async fn deny(change: &mut Change, name: &JoinRequestName, note: &str) -> Result<JoinRequest> {
+    let (mut enrolment, request) =
+        deciding::load_one(change, name, &rules::DENY_JOIN_REQUEST).await?;
+    let decider = change.user();
+    let denied = deny_one(&mut enrolment, request, &decider, note, change.now)?;
+    deciding::save(change, enrolment).await?;
+    Ok(denied)
+}
+
+/// Plans one denial.
+pub(crate) fn deny_one(
+    enrolment: &mut Enrolment,
+    request: JoinRequest,
+    decider: &UserId,
+    note: &str,
+    now: DateTime<Utc>,
+) -> Result<JoinRequest> {
+    let denied = request
+        .decide(State::Denied, decider, note, now)
+        .map_err(deciding::already_decided)?;
+    enrolment.end(denied.clone(), decider.as_str());
+    Ok(denied)
+}

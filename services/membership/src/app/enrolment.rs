@@ -1,0 +1,398 @@
+//! What is known of persons and places, and what admissions and decisions change of it, one after the
+//! other: nothing is read or written here, so that one and many are the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use homeroom_api::{
+    ids::UserId,
+    names::{MemberName, Place},
+};
+use homeroom_kit::outbox::NewEvent;
+use uuid::Uuid;
+
+use crate::{
+    domain::{
+        admission::{ClassStanding, Facts, Membership, Outcome},
+        class::ClassState,
+        join_request::{JoinRequest, SYSTEM, State},
+        member::{Member, Particulars, Provenance, Role},
+        organization::FIRST_REVISION,
+        removal::Removals,
+        seat::{NoSeats, Seats},
+    },
+    store::{Effects, Known, PersonAt, StoredAdmission},
+};
+
+/// The type of the event that tells of a new member.
+const MEMBER_JOINED: &str = "member.joined";
+
+/// Plans changes on what is known. What has been planned is known to what comes after it.
+#[derive(Debug)]
+pub(crate) struct Enrolment {
+    known: Known,
+    /// Each request read or changed, as it is now.
+    requests: BTreeMap<Uuid, JoinRequest>,
+    admissions: BTreeMap<Uuid, StoredAdmission>,
+    effects: Effects,
+    events: Vec<NewEvent>,
+    now: DateTime<Utc>,
+}
+
+impl Enrolment {
+    /// Nothing planned yet.
+    pub(crate) fn new(known: Known, now: DateTime<Utc>) -> Self {
+        let requests = known
+            .open_requests
+            .values()
+            .map(|request| (request.id, request.clone()))
+            .collect();
+        Self {
+            known,
+            requests,
+            admissions: BTreeMap::new(),
+            effects: Effects::default(),
+            events: Vec::new(),
+            now,
+        }
+    }
+
+    /// The same with these answers and requests known too.
+    pub(crate) fn with_admissions(
+        mut self,
+        admissions: Vec<StoredAdmission>,
+        requests: Vec<JoinRequest>,
+    ) -> Self {
+        let by_redemption = |stored: StoredAdmission| (stored.redemption, stored);
+        self.admissions
+            .extend(admissions.into_iter().map(by_redemption));
+        self.requests
+            .extend(requests.into_iter().map(|request| (request.id, request)));
+        self
+    }
+
+    /// What is known, with what has been planned.
+    pub(crate) fn known(&self) -> &Known {
+        &self.known
+    }
+
+    /// The request, as it is now.
+    pub(crate) fn request(&self, id: Uuid) -> Option<JoinRequest> {
+        self.requests
+            .get(&id)
+            .cloned()
+            .map(|request| request.as_of(self.now))
+    }
+
+    /// What a redemption was answered.
+    pub(crate) fn admission(&self, redemption: Uuid) -> Option<&StoredAdmission> {
+        self.admissions.get(&redemption)
+    }
+
+    /// The request of the person that waits there.
+    pub(crate) fn waiting(&self, person: &PersonAt) -> Option<&JoinRequest> {
+        self.known
+            .open_requests
+            .get(person)
+            .filter(|request| request.waits(self.now))
+    }
+
+    /// The facts of one redemption of this person.
+    pub(crate) fn facts(&self, person: &PersonAt, fence: i64, redemption: Uuid) -> Facts {
+        let (place, _) = person;
+        let at_organization = at_organization(person);
+        let class = match place {
+            Place::Organization(_) => ClassStanding::NotAskedFor,
+            Place::Class(name) => match self.known.classes.get(name).map(|class| class.state) {
+                None => ClassStanding::Absent,
+                Some(ClassState::Active) => ClassStanding::Active,
+                Some(ClassState::Archived) => ClassStanding::Archived,
+            },
+        };
+        let organization = self.known.organizations.get(place.organization());
+        let membership = if self.known.members.contains_key(person) {
+            Membership::Place
+        } else if self.known.members.contains_key(&at_organization) {
+            Membership::OrganizationOnly
+        } else {
+            Membership::Nothing
+        };
+        Facts {
+            stored: self.admission(redemption).map(|stored| stored.outcome),
+            fence,
+            organization_exists: organization.is_some(),
+            class,
+            membership,
+            has_open_request: self.waiting(person).is_some(),
+            removals: Removals {
+                from_class: place.class().and(self.known.removals.get(person).copied()),
+                from_organization: self.known.removals.get(&at_organization).copied(),
+            },
+            denied_at: self.known.denials.get(person).copied(),
+            seat_is_free: organization.is_some_and(|known| known.seats.take().is_ok()),
+        }
+    }
+
+    /// Whether the person can become a member there: is one of the organization, or a seat is free.
+    pub(crate) fn seat_for(&self, person: &PersonAt) -> Result<(), NoSeats> {
+        if self.known.members.contains_key(&at_organization(person)) {
+            return Ok(());
+        }
+        let organization = self.known.organizations.get(person.0.organization());
+        organization.map_or(Err(NoSeats), |known| known.seats.take().map(|_| ()))
+    }
+
+    /// Makes the person a Student of the place and, if new there, of its organization (A1, A7), and
+    /// closes what they have waiting at either (P8). Who is a member keeps their role and takes no seat.
+    pub(crate) fn admit(
+        &mut self,
+        person: &PersonAt,
+        particulars: &Particulars,
+        provenance: &Provenance,
+        actor: &str,
+    ) -> Result<(), NoSeats> {
+        self.seat_for(person)?;
+        let at_organization = at_organization(person);
+        for place_of_request in BTreeSet::from([&at_organization, person]) {
+            if let Some(open) = self.known.open_requests.get(place_of_request).cloned() {
+                self.end(open.close(self.now), SYSTEM);
+            }
+        }
+        if !self.known.members.contains_key(&at_organization) {
+            if let Some(known) = self.known.organizations.get_mut(person.0.organization()) {
+                known.seats = known.seats.take()?;
+            }
+            self.effects
+                .seats
+                .entry(person.0.organization().clone())
+                .or_default()
+                .used += 1;
+            self.join(
+                &at_organization,
+                particulars.clone(),
+                FIRST_REVISION,
+                provenance,
+                actor,
+            );
+        }
+        if !self.known.members.contains_key(person) {
+            // Shown with the particulars, and the changes of them, that the organization keeps.
+            let (particulars, revision) = self
+                .known
+                .members
+                .get(&at_organization)
+                .map_or((particulars.clone(), FIRST_REVISION), |member| {
+                    (member.particulars.clone(), member.revision + FIRST_REVISION)
+                });
+            self.join(person, particulars, revision, provenance, actor);
+        }
+        Ok(())
+    }
+
+    fn join(
+        &mut self,
+        person: &PersonAt,
+        particulars: Particulars,
+        revision: i64,
+        provenance: &Provenance,
+        actor: &str,
+    ) {
+        let (place, user) = person.clone();
+        let member = Member {
+            place,
+            user,
+            particulars,
+            role: Role::Student,
+            join_time: self.now,
+            provenance: provenance.clone(),
+            revision,
+        };
+        self.events.push(member_joined(&member, actor));
+        self.effects.members.push(member.clone());
+        self.known.members.insert(person.clone(), member);
+    }
+
+    /// Files a request. It holds no seat (X9).
+    pub(crate) fn file(&mut self, request: JoinRequest) {
+        let person = (request.place.clone(), request.user.clone());
+        // One that the sweep has not come to yet makes room: one open request for each (P2).
+        if let Some(lapsed) = self.known.open_requests.get(&person).cloned() {
+            self.end(lapsed.close(self.now), SYSTEM);
+        }
+        self.events
+            .push(request_event(&request, request.user.as_str()));
+        self.move_waiting(&request.place, 1);
+        self.effects.filed.push(request.clone());
+        self.requests.insert(request.id, request.clone());
+        self.known.open_requests.insert(person, request);
+    }
+
+    /// Writes a request's end with its one event (P5). `ended` is the request as it is now.
+    pub(crate) fn end(&mut self, ended: JoinRequest, actor: &str) {
+        let person = (ended.place.clone(), ended.user.clone());
+        self.events.push(request_event(&ended, actor));
+        self.move_waiting(&ended.place, -1);
+        if ended.state == State::Denied {
+            self.known.denials.insert(person.clone(), self.now);
+        }
+        self.known.open_requests.remove(&person);
+        self.requests.insert(ended.id, ended.clone());
+        // Filed and ended in the same transaction: written once, as it ended.
+        match self
+            .effects
+            .filed
+            .iter_mut()
+            .find(|filed| filed.id == ended.id)
+        {
+            Some(filed) => *filed = ended,
+            None => self.effects.ended.push(ended),
+        }
+    }
+
+    /// Forgets that staff removed the person from the place and its organization (R8).
+    pub(crate) fn lift_removals(&mut self, person: &PersonAt) {
+        for removed in BTreeSet::from([at_organization(person), person.clone()]) {
+            if self.known.removals.remove(&removed).is_some() {
+                self.effects.lifted.push(removed);
+            }
+        }
+    }
+
+    /// Stores what a redemption is answered.
+    pub(crate) fn answer(&mut self, admission: StoredAdmission) {
+        self.admissions
+            .insert(admission.redemption, admission.clone());
+        self.effects.admissions.push(admission);
+    }
+
+    fn move_waiting(&mut self, place: &Place, requests: i64) {
+        if let Some(known) = self.known.organizations.get_mut(place.organization()) {
+            let seats: Seats = known.seats.waiting_more(requests);
+            known.seats = seats;
+        }
+        let organization = place.organization().clone();
+        self.effects.seats.entry(organization).or_default().waiting += requests;
+    }
+
+    /// Where requests have been filed, whose staff must be told (C6).
+    pub(crate) fn places_with_new_requests(&self) -> BTreeSet<Place> {
+        self.effects
+            .filed
+            .iter()
+            .map(|request| request.place.clone())
+            .collect()
+    }
+
+    /// What is to be written, and told: new requests to the staff of their place (C6).
+    pub(crate) fn finish(self, staff: &BTreeMap<Place, Vec<UserId>>) -> (Effects, Vec<NewEvent>) {
+        let mut events = self.events;
+        for event in &mut events {
+            if event.event_type == State::Pending.event_type() {
+                let place = Place::new(event.organization.clone(), event.class.clone());
+                event.notify = staff.get(&place).cloned().unwrap_or_default();
+            }
+        }
+        (self.effects, events)
+    }
+}
+
+fn at_organization((place, user): &PersonAt) -> PersonAt {
+    (
+        Place::Organization(place.organization().clone()),
+        user.clone(),
+    )
+}
+
+/// Tells of what has become of a request. The person is told of a decision.
+pub(crate) fn request_event(request: &JoinRequest, actor: &str) -> NewEvent {
+    let notify = match request.state {
+        State::Approved | State::Denied => vec![request.user.clone()],
+        _ => Vec::new(),
+    };
+    NewEvent {
+        event_type: request.state.event_type(),
+        organization: request.place.organization().clone(),
+        class: request.place.class().cloned(),
+        subject: request.name().to_string(),
+        actor: actor.to_owned(),
+        notify,
+        data: request.event_data(),
+    }
+}
+
+fn member_joined(member: &Member, actor: &str) -> NewEvent {
+    let data = [
+        ("user", member.user.as_str()),
+        ("role", member.role.as_str()),
+        ("method", member.provenance.method.as_str()),
+        ("invitation", member.provenance.invitation.as_str()),
+        ("redemption", member.provenance.redemption.as_str()),
+    ];
+    NewEvent {
+        event_type: MEMBER_JOINED,
+        organization: member.place.organization().clone(),
+        class: member.place.class().cloned(),
+        subject: MemberName {
+            place: member.place.clone(),
+            user: member.user.clone(),
+        }
+        .to_string(),
+        actor: actor.to_owned(),
+        notify: Vec::new(),
+        data: data
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect(),
+    }
+}
+
+/// What a redemption is answered, with what it leads to as it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admission {
+    /// The redemption's resource name.
+    pub redemption: String,
+    /// The answer.
+    pub outcome: Outcome,
+    /// The membership, where ADMITTED or `ALREADY_MEMBER` and it still stands.
+    pub member: Option<Member>,
+    /// The request, where QUEUED or `ALREADY_PENDING`.
+    pub join_request: Option<JoinRequest>,
+    /// The organization's display name; empty where there is none.
+    pub organization_display_name: String,
+    /// The class's; empty for an organization.
+    pub class_display_name: String,
+    /// Licensed seats; 0: no limit.
+    pub seat_limit: i64,
+}
+
+impl Enrolment {
+    /// The answer to a redemption of this person, with its member or request.
+    pub(crate) fn admission_of(
+        &self,
+        redemption: String,
+        person: &PersonAt,
+        outcome: Outcome,
+        join_request: Option<Uuid>,
+    ) -> Admission {
+        let (place, _) = person;
+        let organization = self.known.organizations.get(place.organization());
+        let class = match place {
+            Place::Organization(_) => None,
+            Place::Class(name) => self.known.classes.get(name),
+        };
+        let member = match outcome {
+            Outcome::Admitted | Outcome::AlreadyMember => self.known.members.get(person).cloned(),
+            _ => None,
+        };
+        Admission {
+            redemption,
+            outcome,
+            member,
+            join_request: join_request.and_then(|id| self.request(id)),
+            organization_display_name: organization
+                .map_or_else(String::new, |known| known.display_name.clone()),
+            class_display_name: class.map_or_else(String::new, |class| class.display_name.clone()),
+            seat_limit: organization.map_or(0, |known| known.seats.limit),
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The sweep that expires requests that nobody decided within 90 days.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use homeroom_api::ids::OrganizationId;
+use homeroom_kit::Result;
+
+use super::{App, enrolment::Enrolment};
+use crate::{domain::join_request::SYSTEM, store::Known};
+
+/// Organizations that one round of the sweep looks at.
+pub const SWEEP_ORGANIZATIONS_MAX: u32 = 100;
+/// Requests that one transaction of the sweep expires.
+pub const SWEEP_REQUESTS_MAX: u32 = 500;
+
+impl App {
+    /// Expires every request whose time is over, with one event each (03 P5), in transactions of at
+    /// most [`SWEEP_REQUESTS_MAX`] in one organization. Gives how many.
+    pub async fn expire_join_requests(&self) -> Result<u64> {
+        let now = self.clock.now();
+        let mut expired = 0;
+        loop {
+            let mut repository = self.store.read().await?;
+            let organizations = repository
+                .organizations_with_lapsed_requests(now, SWEEP_ORGANIZATIONS_MAX)
+                .await?;
+            drop(repository);
+            if organizations.is_empty() {
+                return Ok(expired);
+            }
+            for organization in organizations {
+                let app = self.clone();
+                expired += self
+                    .writes
+                    .run(async move { app.expire_some(&organization, now).await })
+                    .await?;
+            }
+        }
+    }
+
+    async fn expire_some(&self, organization: &OrganizationId, now: DateTime<Utc>) -> Result<u64> {
+        let mut repository = self.store.write().await?;
+        let organizations = BTreeSet::from([organization.clone()]);
+        repository.lock_organizations(&organizations).await?;
+        let lapsed = repository
+            .lapsed_requests(organization, now, SWEEP_REQUESTS_MAX)
+            .await?;
+        let count = u64::try_from(lapsed.len()).unwrap_or(u64::MAX);
+        let mut enrolment = Enrolment::new(Known::default(), now);
+        for request in lapsed {
+            enrolment.end(request.as_of(now), SYSTEM);
+        }
+        let (effects, events) = enrolment.finish(&BTreeMap::new());
+        repository
+            .append_events(&events, now, self.random.as_ref())
+            .await?;
+        repository.save(&effects).await?;
+        repository.commit().await?;
+        self.store.committed().notify();
+        Ok(count)
+    }
+}

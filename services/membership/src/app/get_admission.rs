@@ -1,0 +1,47 @@
+//! `GetAdmission`: what a redemption was answered, and what became of it since (03 P10).
+
+use std::collections::BTreeSet;
+
+use homeroom_api::{common::v1::ErrorReason, names::RedemptionName};
+use homeroom_kit::{Error, Result, auth::Caller};
+
+use super::{
+    App,
+    admit::request_names,
+    enrolment::{Admission, Enrolment},
+};
+
+impl App {
+    /// The stored answer with its member or request as it is now. `REDEMPTION_NOT_FOUND` if membership
+    /// has never heard of the redemption.
+    pub async fn get_admission(&self, caller: &Caller, name: &RedemptionName) -> Result<Admission> {
+        let mut repository = self.store.read().await?;
+        let admissions = repository.admissions(&[name.id]).await?;
+        let stored = admissions
+            .first()
+            .filter(|stored| stored.place.organization() == name.place.organization())
+            .filter(|stored| caller.may_reach(stored.place.organization()))
+            .cloned()
+            .ok_or_else(|| not_found(name))?;
+        let person = (stored.place.clone(), stored.user.clone());
+        let names = request_names(&admissions);
+        let join_requests = repository.join_requests(&names).await?;
+        let known = repository.known(&BTreeSet::from([person.clone()])).await?;
+        let enrolment =
+            Enrolment::new(known, self.clock.now()).with_admissions(Vec::new(), join_requests);
+        Ok(enrolment.admission_of(
+            name.to_string(),
+            &person,
+            stored.outcome,
+            stored.join_request,
+        ))
+    }
+}
+
+fn not_found(name: &RedemptionName) -> Error {
+    Error::new(
+        ErrorReason::RedemptionNotFound,
+        "Admit the redemption first: nothing has been answered to it.",
+    )
+    .resource("homeroom/Redemption", name.to_string())
+}

@@ -1,0 +1,70 @@
+//! `GetJoinRequest`, and who may see a join request.
+
+use homeroom_api::{common::v1::ErrorReason, names::JoinRequestName};
+use homeroom_kit::{Error, Result, auth::Caller};
+
+use super::{
+    App,
+    access::role_required,
+    rules::{self, Rule},
+};
+use crate::{domain::join_request::JoinRequest, store::Repository};
+
+impl App {
+    /// The request as it is now: for the person who asks, and the staff who decide.
+    pub async fn get_join_request(
+        &self,
+        caller: &Caller,
+        name: &JoinRequestName,
+    ) -> Result<JoinRequest> {
+        let mut repository = self.store.read().await?;
+        let request =
+            find_join_request(repository.as_mut(), caller, name, &rules::GET_JOIN_REQUEST).await?;
+        Ok(request.as_of(self.clock.now()))
+    }
+}
+
+/// The stored request, if the rule allows the call.
+///
+/// Roles come before existence, so that nobody learns of a request by asking: `ROLE_REQUIRED` for who
+/// may see the place, or the request as their own; `JOIN_REQUEST_NOT_FOUND` for everybody else.
+pub(crate) async fn find_join_request(
+    repository: &mut dyn Repository,
+    caller: &Caller,
+    name: &JoinRequestName,
+    rule: &Rule,
+) -> Result<JoinRequest> {
+    if !caller.may_reach(name.place.organization()) {
+        return Err(join_request_not_found(name));
+    }
+    let standing = repository.standing(&name.place, &caller.user).await?;
+    let request = repository
+        .join_requests(std::slice::from_ref(name))
+        .await?
+        .pop();
+    let own = request
+        .as_ref()
+        .is_some_and(|request| request.user == caller.user);
+    let Some(standing) = standing else {
+        return Err(join_request_not_found(name));
+    };
+    let by_role = rule
+        .permission
+        .is_some_and(|permission| standing.permits(permission));
+    if by_role || (rule.own && own) {
+        return request.ok_or_else(|| join_request_not_found(name));
+    }
+    if own || standing.is_visible(&name.place) {
+        return Err(role_required(&name.place, &standing));
+    }
+    Err(join_request_not_found(name))
+}
+
+/// Absent and hidden are one answer.
+pub(crate) fn join_request_not_found(name: &JoinRequestName) -> Error {
+    Error::new(
+        ErrorReason::JoinRequestNotFound,
+        "Check the join request's name: there is none of that name that you may see.",
+    )
+    .resource("homeroom/JoinRequest", name.to_string())
+}

@@ -1,0 +1,68 @@
+//! `ListJoinRequests`: staff see a place's whole queue, anyone else their own requests.
+
+use homeroom_api::names::Place;
+use homeroom_kit::{Result, auth::Caller};
+use uuid::Uuid;
+
+use super::{App, Page, access::place_not_found, rules};
+use crate::{domain::join_request::JoinRequest, store::Shown};
+
+impl App {
+    /// A page of the place's requests, newest first, after the one with the id `after`.
+    ///
+    /// Whoever neither may see the place nor has a request there is told that it does not exist.
+    pub async fn list_join_requests(
+        &self,
+        caller: &Caller,
+        place: &Place,
+        mut shown: Shown,
+        after: Option<Uuid>,
+        size: u32,
+    ) -> Result<Page<JoinRequest>> {
+        let now = self.clock.now();
+        if !caller.may_reach(place.organization()) {
+            return Err(place_not_found(place));
+        }
+        let mut repository = self.store.read().await?;
+        let standing = repository
+            .standing(place, &caller.user)
+            .await?
+            .filter(|standing| place.class().is_none() || standing.class.is_some())
+            .ok_or_else(|| place_not_found(place))?;
+        let rule = &rules::LIST_JOIN_REQUESTS;
+        if !rule
+            .permission
+            .is_some_and(|permission| standing.permits(permission))
+        {
+            let own = Shown {
+                user: Some(caller.user.clone()),
+                ..Shown::default()
+            };
+            let visible = standing.is_visible(place)
+                || !repository
+                    .list_join_requests(place, &own, None, 1, now)
+                    .await?
+                    .is_empty();
+            if !visible {
+                return Err(place_not_found(place));
+            }
+            if shown.user.as_ref().is_some_and(|user| *user != caller.user) {
+                return Ok(Page {
+                    items: Vec::new(),
+                    next: None,
+                });
+            }
+            shown.user = own.user;
+        }
+        let found = repository
+            .list_join_requests(place, &shown, after, size.saturating_add(1), now)
+            .await?;
+        let requests = found
+            .into_iter()
+            .map(|request| request.as_of(now))
+            .collect();
+        Ok(Page::cut(requests, size, |request| {
+            vec![request.id.to_string()]
+        }))
+    }
+}

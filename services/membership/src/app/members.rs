@@ -1,0 +1,172 @@
+//! What both kinds of membership share: particulars, events and lists.
+
+use homeroom_api::{
+    ids::UserId,
+    names::{MemberName, Place},
+};
+use homeroom_kit::{Result, auth::Caller, paging::PageRequest};
+
+use super::{App, Change, Page, access, refusals, rules, rules::Rule};
+use crate::{
+    domain::member::{Member, Particulars, Role},
+    store::MemberQuery,
+};
+
+/// Whom to add.
+#[derive(Debug, Clone)]
+pub struct NewMember {
+    /// Who.
+    pub user: UserId,
+    /// What staff are shown; ignored where the person is in the organization already.
+    pub particulars: Particulars,
+    /// A role that fits the place.
+    pub role: Role,
+}
+
+/// Which members to list.
+#[derive(Debug, Clone, Default)]
+pub struct MemberFilter {
+    /// Only those of this role.
+    pub role: Option<Role>,
+    /// Only those with this address, in canonical form.
+    pub email: Option<String>,
+    /// Only those with this external id.
+    pub external_id: Option<String>,
+}
+
+/// `member.joined`, with how it came about (R6).
+pub fn record_joined(change: &mut Change, member: &Member) {
+    change.record_by_caller(
+        "member.joined",
+        &member.place,
+        member.name().to_string(),
+        [
+            ("user", member.user.as_str()),
+            ("role", member.role.as_str()),
+            ("method", member.provenance.method.as_str()),
+            ("invitation", member.provenance.invitation.as_str()),
+            ("redemption", member.provenance.redemption.as_str()),
+        ],
+    );
+}
+
+/// `member.updated`, with the role before where it is another one.
+pub fn record_role(change: &mut Change, member: &Member, previous: Role) {
+    let previous = if previous == member.role {
+        ""
+    } else {
+        previous.as_str()
+    };
+    change.record_by_caller(
+        "member.updated",
+        &member.place,
+        member.name().to_string(),
+        [
+            ("user", member.user.as_str()),
+            ("role", member.role.as_str()),
+            ("previous_role", previous),
+        ],
+    );
+}
+
+/// `member.left` for who went, `member.removed` for whom staff removed (R8).
+pub fn record_ended(change: &mut Change, member: &Member) {
+    let event_type = if member.user == change.caller.user {
+        "member.left"
+    } else {
+        "member.removed"
+    };
+    change.record_by_caller(
+        event_type,
+        &member.place,
+        member.name().to_string(),
+        [
+            ("user", member.user.as_str()),
+            ("role", member.role.as_str()),
+        ],
+    );
+}
+
+/// The membership, or `MEMBER_NOT_FOUND`.
+pub(crate) async fn load(change: &mut Change, name: &MemberName) -> Result<Member> {
+    change
+        .repository
+        .member(&name.place, &name.user)
+        .await?
+        .ok_or_else(|| refusals::member_not_found(name))
+}
+
+impl App {
+    /// Reads one member of an organization or a class.
+    pub async fn member(&self, caller: &Caller, name: MemberName) -> Result<Member> {
+        let rule = match name.place {
+            Place::Organization(_) => &rules::GET_ORGANIZATION_MEMBER,
+            Place::Class(_) => &rules::GET_CLASS_MEMBER,
+        };
+        let mut repository = self.store.read().await?;
+        let person = Some(&name.user);
+        access::authorise(repository.as_mut(), caller, &name.place, rule, person).await?;
+        repository
+            .member(&name.place, &name.user)
+            .await?
+            .ok_or_else(|| refusals::member_not_found(&name))
+    }
+
+    /// Members of an organization or a class in the order of their user ids (A10).
+    pub async fn members(
+        &self,
+        caller: &Caller,
+        place: Place,
+        filter: MemberFilter,
+        page: &PageRequest,
+    ) -> Result<Page<Member>> {
+        let rule: &Rule = match place {
+            Place::Organization(_) => &rules::LIST_ORGANIZATION_MEMBERS,
+            Place::Class(_) => &rules::LIST_CLASS_MEMBERS,
+        };
+        let mut repository = self.store.read().await?;
+        access::authorise(repository.as_mut(), caller, &place, rule, None).await?;
+        let query = MemberQuery {
+            place,
+            role: filter.role,
+            email: filter.email,
+            external_id: filter.external_id,
+            after: page
+                .cursor
+                .as_ref()
+                .and_then(|cursor| cursor.first())
+                .and_then(|id| UserId::parse(id).ok()),
+            limit: page.size + 1,
+        };
+        let found = repository.list_members(&query).await?;
+        Ok(Page::cut(found, page.size, |last| {
+            vec![last.user.to_string()]
+        }))
+    }
+
+    /// The acting user's memberships within reach of the token, by name; of another user
+    /// `MEMBER_NOT_FOUND`. `user` None stands for the acting user. A page may hold fewer than asked for.
+    pub async fn memberships(
+        &self,
+        caller: &Caller,
+        user: Option<UserId>,
+        page: &PageRequest,
+    ) -> Result<Page<Member>> {
+        if user.is_some_and(|user| user != caller.user) {
+            return Err(refusals::memberships_not_found());
+        }
+        let after = page
+            .cursor
+            .as_ref()
+            .and_then(|cursor| cursor.first())
+            .and_then(|place| Place::parse(place).ok());
+        let mut repository = self.store.read().await?;
+        let found = repository
+            .list_memberships(&caller.user, after.as_ref(), page.size + 1)
+            .await?;
+        let mut page = Page::cut(found, page.size, |last| vec![last.place.to_string()]);
+        page.items
+            .retain(|member| caller.may_reach(member.place.organization()));
+        Ok(page)
+    }
+}

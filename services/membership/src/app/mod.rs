@@ -1,0 +1,109 @@
+//! What callers can do: load, decide by `domain`, apply, in one transaction.
+
+pub mod access;
+pub mod admit;
+pub mod approve;
+pub mod batch_decide;
+pub mod check_access;
+pub mod class_members;
+pub mod classes;
+pub mod closing;
+mod deciding;
+pub mod deny;
+pub mod enrolment;
+pub mod events;
+pub mod expire_join_requests;
+pub mod get_admission;
+pub mod get_join_request;
+pub mod list_join_requests;
+pub mod members;
+pub mod organization_members;
+pub mod organizations;
+pub mod raise_fence;
+pub mod refusals;
+pub mod rules;
+pub mod withdraw;
+pub mod write;
+
+use std::{fmt, sync::Arc};
+
+use homeroom_kit::{SharedClock, SharedRandomness, keys::KeyRing, paging::Paging, tasks::Writes};
+
+use crate::store::Store;
+
+pub use write::Change;
+
+/// What every use case works with.
+#[derive(Clone)]
+pub struct App {
+    /// The database.
+    pub store: Arc<dyn Store>,
+    /// The time.
+    pub clock: SharedClock,
+    /// Ids come from it.
+    pub random: SharedRandomness,
+    /// MACs of request bodies.
+    pub keys: Arc<KeyRing>,
+    /// Page tokens.
+    pub paging: Paging,
+    /// Writes under way: they finish though the caller has gone (03 P12).
+    pub writes: Writes,
+}
+
+impl App {
+    /// Over a store, with nothing under way.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: SharedClock,
+        random: SharedRandomness,
+        keys: Arc<KeyRing>,
+    ) -> Self {
+        Self {
+            store,
+            clock,
+            random,
+            paging: Paging::new(Arc::clone(&keys)),
+            keys,
+            writes: Writes::new(),
+        }
+    }
+
+    /// The token for the page after `next` of `list`; empty at the end.
+    pub(crate) fn next_page_token(&self, list: &str, next: Option<&[String]>) -> String {
+        next.map_or_else(String::new, |next| self.paging.token(list, next))
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("App")
+            .field("store", &self.store)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A part of a list, and where the next one starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    /// In the list's order.
+    pub items: Vec<T>,
+    /// The keyset position of the last item; None at the end of the list.
+    pub next: Option<Vec<String>>,
+}
+
+impl<T> Page<T> {
+    /// Of what a query for one item more than `size` found.
+    pub(crate) fn cut(mut items: Vec<T>, size: u32, position: impl Fn(&T) -> Vec<String>) -> Self {
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        let more = items.len() > size;
+        items.truncate(size);
+        let next = if more {
+            items.last().map(position)
+        } else {
+            None
+        };
+        Self { items, next }
+    }
+}

@@ -1,0 +1,181 @@
+//! Members of an organization: each Student among them holds a seat (R7).
+
+use homeroom_api::{
+    ids::OrganizationId,
+    names::{MemberName, Place},
+};
+use homeroom_kit::Result;
+
+use super::{
+    Change, closing,
+    members::{self, NewMember},
+    refusals, rules,
+};
+use crate::{
+    domain::{
+        member::{Member, Particulars, Provenance, Role},
+        organization::FIRST_REVISION,
+    },
+    store::Waiting,
+};
+
+/// What to change; None leaves a field as it is.
+#[derive(Debug, Clone, Default)]
+pub struct MemberPatch {
+    /// ADMIN, TEACHER or STUDENT.
+    pub role: Option<Role>,
+    /// Shown to staff.
+    pub display_name: Option<String>,
+    /// In canonical form.
+    pub email: Option<String>,
+    /// The id in the school's own system.
+    pub external_id: Option<String>,
+}
+
+/// Adds a member; a Student takes a seat. A removal is lifted, a waiting request closed (R8, P8).
+pub async fn add(
+    change: &mut Change,
+    organization: OrganizationId,
+    new: NewMember,
+) -> Result<Member> {
+    let place = Place::Organization(organization.clone());
+    let seats = change.lock(&place).await?;
+    change
+        .authorise(&place, &rules::ADD_ORGANIZATION_MEMBER, None)
+        .await?;
+    if change.repository.member(&place, &new.user).await?.is_some() {
+        return Err(refusals::member_exists(&MemberName {
+            place,
+            user: new.user,
+        }));
+    }
+    let mut seats = seats
+        .change(None, Some(new.role))
+        .map_err(|_| refusals::no_seats(&place, &seats))?;
+    let member = Member {
+        place: place.clone(),
+        user: new.user,
+        particulars: new.particulars,
+        role: new.role,
+        join_time: change.now,
+        provenance: Provenance::added(&change.caller.user),
+        revision: FIRST_REVISION,
+    };
+    change
+        .repository
+        .insert_members(std::slice::from_ref(&member))
+        .await?;
+    change
+        .repository
+        .lift_removals(&place, &member.user)
+        .await?;
+    let open = &Waiting::Of(place.clone(), member.user.clone());
+    closing::close_requests(change, &mut seats, open).await?;
+    change.save_seats(&organization, &seats).await?;
+    members::record_joined(change, &member);
+    Ok(member)
+}
+
+/// Changes role or particulars; becoming a Student takes a seat, ceasing to be one frees it (R7).
+pub async fn update(
+    change: &mut Change,
+    name: MemberName,
+    patch: MemberPatch,
+    etag: &str,
+) -> Result<Member> {
+    let organization = name.place.organization().clone();
+    let seats = change.lock(&name.place).await?;
+    change
+        .authorise(&name.place, &rules::UPDATE_ORGANIZATION_MEMBER, None)
+        .await?;
+    let before = members::load(change, &name).await?;
+    refusals::check_etag(etag, before.revision)?;
+    let role = patch.role.unwrap_or(before.role);
+    let becomes_student = role == Role::Student && before.role != Role::Student;
+    if becomes_student
+        && change
+            .repository
+            .owns_classes(&organization, &name.user)
+            .await?
+    {
+        return Err(refusals::last_owner(&name));
+    }
+    let after = Member {
+        role,
+        particulars: Particulars {
+            display_name: patch
+                .display_name
+                .unwrap_or_else(|| before.particulars.display_name.clone()),
+            email: patch
+                .email
+                .unwrap_or_else(|| before.particulars.email.clone()),
+            external_id: patch
+                .external_id
+                .unwrap_or_else(|| before.particulars.external_id.clone()),
+        },
+        ..before.clone()
+    };
+    if after == before {
+        return Ok(before);
+    }
+    let changed = seats
+        .change(Some(before.role), Some(after.role))
+        .map_err(|_| refusals::no_seats(&name.place, &seats))?;
+    change.save_seats(&organization, &changed).await?;
+    change.repository.save_member(&after).await?;
+    members::record_role(change, &after, before.role);
+    Ok(Member {
+        revision: before.revision + 1,
+        ..after
+    })
+}
+
+/// Removes a member from the organization and all its classes: the seat is free, waiting requests are
+/// closed (R7). Whom staff removed is let in again only by approval (R8); who leaves may come back.
+pub async fn remove(change: &mut Change, name: MemberName, etag: &str) -> Result<()> {
+    let organization = name.place.organization().clone();
+    let seats = change.lock(&name.place).await?;
+    let person = Some(&name.user);
+    change
+        .authorise(&name.place, &rules::REMOVE_ORGANIZATION_MEMBER, person)
+        .await?;
+    let member = members::load(change, &name).await?;
+    refusals::check_etag(etag, member.revision)?;
+    if change
+        .repository
+        .owns_classes(&organization, &name.user)
+        .await?
+    {
+        return Err(refusals::last_owner(&name));
+    }
+    let in_classes = change
+        .repository
+        .class_memberships(&organization, &name.user)
+        .await?;
+    for in_class in &in_classes {
+        change
+            .repository
+            .delete_member(&in_class.place, &name.user)
+            .await?;
+        members::record_ended(change, in_class);
+    }
+    change
+        .repository
+        .delete_member(&name.place, &name.user)
+        .await?;
+    let mut seats = seats
+        .change(Some(member.role), None)
+        .map_err(|_| refusals::no_seats(&name.place, &seats))?;
+    let open = &Waiting::OfPersonIn(organization.clone(), name.user.clone());
+    closing::close_requests(change, &mut seats, open).await?;
+    change.save_seats(&organization, &seats).await?;
+    if change.caller.user != name.user {
+        let now = change.now;
+        change
+            .repository
+            .record_removal(&name.place, &name.user, now)
+            .await?;
+    }
+    members::record_ended(change, &member);
+    Ok(())
+}

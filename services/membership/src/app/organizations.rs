@@ -1,0 +1,339 @@
+//! Organizations and their licences.
+
+use std::collections::BTreeMap;
+
+use homeroom_api::{
+    common::v1::ErrorReason,
+    ids::{OrganizationId, UserId},
+    names::Place,
+};
+use homeroom_kit::{
+    Error, Result,
+    auth::{Caller, Scope},
+    paging::PageRequest,
+    random::below,
+};
+
+use super::{App, Change, Page, access, closing, refusals, rules};
+use crate::{
+    domain::{
+        access::Permission,
+        member::{Member, Particulars, Provenance, Role},
+        organization::{CodePrefix, FIRST_REVISION, Organization},
+        seat::Seats,
+    },
+    store::{InsertOutcome, OrganizationQuery, Waiting},
+};
+
+/// Derived code prefixes that are tried in order, before random numbers.
+const PREFIXES_IN_ORDER: u32 = 20;
+/// Derived code prefixes that are tried at most.
+const PREFIXES_MAX: u32 = 40;
+/// Random numbers of derived code prefixes lie below it.
+const PREFIX_NUMBERS: u32 = 1_000_000_000;
+
+/// What to create.
+#[derive(Debug, Clone)]
+pub struct NewOrganization {
+    /// The chosen id; None: the server makes one.
+    pub id: Option<OrganizationId>,
+    /// What people call it.
+    pub display_name: String,
+    /// The word before its enrolment codes; None: made from the id.
+    pub code_prefix: Option<CodePrefix>,
+    /// Licensed seats; 0: no limit.
+    pub seat_limit: i64,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// The first administrator; None: the acting user.
+    pub admin: Option<UserId>,
+}
+
+/// What to change; None leaves a field as it is.
+#[derive(Debug, Clone, Default)]
+pub struct OrganizationPatch {
+    /// What people call it.
+    pub display_name: Option<String>,
+    /// Fixed once set: only the current one is taken (B4).
+    pub code_prefix: Option<CodePrefix>,
+    /// Licensed seats; 0: no limit.
+    pub seat_limit: Option<i64>,
+    /// Labels, all of them.
+    pub labels: Option<BTreeMap<String, String>>,
+}
+
+/// Creates an organization with its first administrator.
+pub async fn create(change: &mut Change, new: NewOrganization) -> Result<Organization> {
+    change.caller.require(Scope::Platform)?;
+    let id = new
+        .id
+        .unwrap_or_else(|| OrganizationId::made(change.new_id()));
+    if !change.caller.may_reach(&id) {
+        return Err(Error::new(
+            ErrorReason::ScopeMissing,
+            "Use an access token that is not bound to other organizations.",
+        )
+        .metadata("claim", "organizations"));
+    }
+    let admin = new.admin.unwrap_or_else(|| change.user());
+    let chosen = new.code_prefix;
+    let mut organization = Organization {
+        code_prefix: chosen
+            .clone()
+            .unwrap_or_else(|| CodePrefix::derived(&id, 1)),
+        id,
+        display_name: new.display_name,
+        seat_limit: new.seat_limit,
+        labels: new.labels,
+        revision: FIRST_REVISION,
+        create_time: change.now,
+        update_time: change.now,
+    };
+    insert(change, &mut organization, chosen.is_some()).await?;
+    let place = Place::Organization(organization.id.clone());
+    let member = Member {
+        place: place.clone(),
+        user: admin,
+        particulars: Particulars::default(),
+        role: Role::Admin,
+        join_time: change.now,
+        provenance: Provenance::added(&change.caller.user),
+        revision: FIRST_REVISION,
+    };
+    change
+        .repository
+        .insert_members(std::slice::from_ref(&member))
+        .await?;
+    change.record_by_caller("organization.created", &place, place.to_string(), []);
+    super::members::record_joined(change, &member);
+    Ok(organization)
+}
+
+/// Inserts it, trying one derived prefix after another until one is free.
+async fn insert(
+    change: &mut Change,
+    organization: &mut Organization,
+    prefix_is_chosen: bool,
+) -> Result<()> {
+    for attempt in 1..=PREFIXES_MAX {
+        match change.repository.insert_organization(organization).await? {
+            InsertOutcome::Inserted => return Ok(()),
+            InsertOutcome::IdTaken => {
+                return Err(Error::new(
+                    ErrorReason::OrganizationExists,
+                    "Choose another organization_id: this one is, or was, in use.",
+                )
+                .resource(
+                    "homeroom/Organization",
+                    Place::Organization(organization.id.clone()).to_string(),
+                ));
+            }
+            InsertOutcome::PrefixTaken if prefix_is_chosen => break,
+            InsertOutcome::PrefixTaken => {
+                let number = if attempt < PREFIXES_IN_ORDER {
+                    attempt + 1
+                } else {
+                    PREFIXES_IN_ORDER + below(change.random.as_ref(), PREFIX_NUMBERS)
+                };
+                organization.code_prefix = CodePrefix::derived(&organization.id, number);
+            }
+        }
+    }
+    Err(Error::new(
+        ErrorReason::CodeTaken,
+        "Choose another code_prefix: this one is, or was, in use.",
+    )
+    .violation("organization.code_prefix", "is taken"))
+}
+
+/// Changes an organization.
+pub async fn update(
+    change: &mut Change,
+    id: OrganizationId,
+    patch: OrganizationPatch,
+    etag: &str,
+) -> Result<Organization> {
+    let place = Place::Organization(id);
+    change.lock(&place).await?;
+    let caller = change.caller.clone();
+    let standing = access::standing_in_reach(change.repository.as_mut(), &caller, &place).await?;
+    if !access::is_visible(&caller, &place, &standing) {
+        return Err(access::place_not_found(&place));
+    }
+    let before = load(change, &place).await?;
+    let seat_limit = patch.seat_limit.unwrap_or(before.seat_limit);
+    let touches_seats = seat_limit != before.seat_limit;
+    if touches_seats {
+        caller.require(rules::UPDATE_SEAT_LIMIT_SCOPE)?;
+    }
+    let only_seats = patch.seat_limit.is_some()
+        && caller.has(rules::UPDATE_SEAT_LIMIT_SCOPE)
+        && patch.display_name.is_none()
+        && patch.labels.is_none()
+        && patch.code_prefix.is_none();
+    if !only_seats && !standing.permits(Permission::ManageOrganization) {
+        return Err(access::role_required(&place, &standing));
+    }
+    refusals::check_etag(etag, before.revision)?;
+    if patch
+        .code_prefix
+        .is_some_and(|prefix| prefix != before.code_prefix)
+    {
+        return Err(Error::new(
+            ErrorReason::InvalidRequest,
+            "Leave organization.code_prefix as it is: codes have been handed out with it.",
+        )
+        .violation("organization.code_prefix", "is fixed once set"));
+    }
+    let mut after = Organization {
+        display_name: patch
+            .display_name
+            .unwrap_or_else(|| before.display_name.clone()),
+        labels: patch.labels.unwrap_or_else(|| before.labels.clone()),
+        seat_limit,
+        ..before.clone()
+    };
+    if after == before {
+        return Ok(before);
+    }
+    after.revision += 1;
+    after.update_time = change.now;
+    change.repository.save_organization(&after).await?;
+    let limit = touches_seats.then(|| after.seat_limit.to_string());
+    change.record_by_caller(
+        "organization.updated",
+        &place,
+        place.to_string(),
+        [("seat_limit", limit.as_deref().unwrap_or_default())],
+    );
+    Ok(after)
+}
+
+/// Deletes an organization for ever: with its classes, members and requests where `force` is set, else
+/// only one that has no classes and no members but administrators.
+pub async fn delete(
+    change: &mut Change,
+    id: OrganizationId,
+    force: bool,
+    etag: &str,
+) -> Result<()> {
+    let place = Place::Organization(id.clone());
+    let mut seats = change.lock(&place).await?;
+    change
+        .authorise(&place, &rules::DELETE_ORGANIZATION, None)
+        .await?;
+    let organization = load(change, &place).await?;
+    refusals::check_etag(etag, organization.revision)?;
+    let repository = &mut change.repository;
+    let empty = !repository.has_classes(&id).await?
+        && !repository.has_members_besides_administrators(&id).await?;
+    if !empty && !force {
+        return Err(Error::new(
+            ErrorReason::OrganizationNotEmpty,
+            "Set force to delete the organization with its classes and members, or remove them first.",
+        )
+        .precondition("EMPTY", place.to_string(), "it has classes or members"));
+    }
+    closing::close_requests(change, &mut seats, &Waiting::InOrganization(id.clone())).await?;
+    let repository = &mut change.repository;
+    repository.delete_members(&place).await?;
+    repository.delete_classes(&id, change.now).await?;
+    repository.forget_removals(&place).await?;
+    repository.delete_organization(&id, change.now).await?;
+    repository
+        .save_seats(&id, &Seats { used: 0, ..seats })
+        .await?;
+    change.record_by_caller("organization.deleted", &place, place.to_string(), []);
+    Ok(())
+}
+
+async fn load(change: &mut Change, place: &Place) -> Result<Organization> {
+    change
+        .repository
+        .organization(place.organization())
+        .await?
+        .ok_or_else(|| access::place_not_found(place))
+}
+
+impl App {
+    /// Reads one organization.
+    pub async fn organization(&self, caller: &Caller, id: OrganizationId) -> Result<Organization> {
+        let place = Place::Organization(id);
+        let mut repository = self.store.read().await?;
+        let rule = &rules::GET_ORGANIZATION;
+        access::authorise(repository.as_mut(), caller, &place, rule, None).await?;
+        repository
+            .organization(place.organization())
+            .await?
+            .ok_or_else(|| access::place_not_found(&place))
+    }
+
+    /// The organizations of the acting user; for the platform all of them. In the order of their ids.
+    pub async fn organizations(
+        &self,
+        caller: &Caller,
+        page: &PageRequest,
+    ) -> Result<Page<Organization>> {
+        let after = page
+            .cursor
+            .as_ref()
+            .and_then(|cursor| cursor.first())
+            .and_then(|id| OrganizationId::parse(id).ok());
+        let member = (!caller.has(Scope::Platform)).then(|| caller.user.clone());
+        let found = if let Some(bound) = &caller.organizations {
+            self.organizations_among(bound, member.as_ref(), after.as_ref(), page.size)
+                .await?
+        } else {
+            let query = OrganizationQuery {
+                member,
+                after,
+                limit: page.size + 1,
+            };
+            self.store.read().await?.list_organizations(&query).await?
+        };
+        Ok(Page::cut(found, page.size, |last| {
+            vec![last.id.to_string()]
+        }))
+    }
+
+    /// Those that a token is bound to, one by one: a token holds few.
+    async fn organizations_among(
+        &self,
+        bound: &[OrganizationId],
+        member: Option<&UserId>,
+        after: Option<&OrganizationId>,
+        size: u32,
+    ) -> Result<Vec<Organization>> {
+        let mut ids: Vec<&OrganizationId> = bound.iter().filter(|id| Some(*id) > after).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let mut repository = self.store.read().await?;
+        let mut found = Vec::new();
+        let limit = usize::try_from(size).unwrap_or(usize::MAX);
+        for id in ids {
+            if found.len() > limit {
+                break;
+            }
+            if let Some(user) = member {
+                let place = Place::Organization(id.clone());
+                if repository.member(&place, user).await?.is_none() {
+                    continue;
+                }
+            }
+            found.extend(repository.organization(id).await?);
+        }
+        Ok(found)
+    }
+
+    /// An organization's licence and what is used of it.
+    pub async fn seat_usage(&self, caller: &Caller, id: OrganizationId) -> Result<Seats> {
+        let place = Place::Organization(id);
+        let mut repository = self.store.read().await?;
+        let rule = &rules::GET_SEAT_USAGE;
+        access::authorise(repository.as_mut(), caller, &place, rule, None).await?;
+        repository
+            .seats(place.organization())
+            .await?
+            .ok_or_else(|| access::place_not_found(&place))
+    }
+}

@@ -1,0 +1,104 @@
+//! Why a change is refused, in the words that callers read.
+
+use homeroom_api::{
+    common::v1::ErrorReason,
+    names::{ClassName, MemberName, Place},
+};
+use homeroom_kit::{Error, Result};
+
+use crate::domain::seat::Seats;
+
+/// `NO_SEATS`: every licensed seat of the organization is taken (B14).
+#[must_use]
+pub fn no_seats(place: &Place, seats: &Seats) -> Error {
+    let organization = Place::Organization(place.organization().clone()).to_string();
+    Error::new(
+        ErrorReason::NoSeats,
+        "Remove a student from the organization or have its licence raised: every seat is taken.",
+    )
+    .metadata("seat_limit", seats.limit.to_string())
+    .metadata("seats_used", seats.used.to_string())
+    .precondition("SEATS", organization, "every licensed seat is taken")
+}
+
+/// `CLASS_ARCHIVED`.
+#[must_use]
+pub fn class_archived(class: &ClassName) -> Error {
+    Error::new(
+        ErrorReason::ClassArchived,
+        "Unarchive the class first: nobody joins an archived class.",
+    )
+    .precondition("STATE", class.to_string(), "the class is archived")
+}
+
+/// `LAST_OWNER`: a class has exactly one owner.
+#[must_use]
+pub fn last_owner(member: &MemberName) -> Error {
+    Error::new(
+        ErrorReason::LastOwner,
+        "Transfer the ownership of the class first: a class has exactly one owner.",
+    )
+    .precondition("OWNER", member.to_string(), "owns a class")
+}
+
+/// `MEMBER_NOT_FOUND`.
+#[must_use]
+pub fn member_not_found(member: &MemberName) -> Error {
+    Error::new(
+        ErrorReason::MemberNotFound,
+        "Check the member's name: there is no such member that you may see.",
+    )
+    .resource("homeroom/Member", member.to_string())
+}
+
+/// `MEMBER_NOT_FOUND` for the memberships of another user.
+#[must_use]
+pub fn memberships_not_found() -> Error {
+    Error::new(
+        ErrorReason::MemberNotFound,
+        "List your own memberships, as users/me: those of others are read in their organizations.",
+    )
+}
+
+/// `MEMBER_EXISTS`.
+#[must_use]
+pub fn member_exists(member: &MemberName) -> Error {
+    Error::new(
+        ErrorReason::MemberExists,
+        "Use the membership that there is: the user is a member already.",
+    )
+    .resource("homeroom/Member", member.to_string())
+}
+
+/// A revision as callers see it.
+#[must_use]
+pub fn etag(revision: i64) -> String {
+    format!("\"{revision}\"")
+}
+
+/// `ETAG_MISMATCH` where a caller guards a change by another revision than the current one; an empty
+/// etag guards nothing.
+pub fn check_etag(given: &str, revision: i64) -> Result<()> {
+    if given.is_empty() || given == etag(revision) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorReason::EtagMismatch,
+        "Read the resource again and repeat the change on what it is now: it has changed since.",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_etag_guards_by_the_current_revision_and_an_empty_one_guards_nothing() {
+        assert!(check_etag("", 3).is_ok());
+        assert!(check_etag("\"3\"", 3).is_ok());
+        for other in ["\"2\"", "3", "\"03\"", "*", "W/\"3\""] {
+            let refused = check_etag(other, 3).unwrap_err();
+            assert_eq!(refused.reason(), ErrorReason::EtagMismatch, "{other}");
+        }
+    }
+}

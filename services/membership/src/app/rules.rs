@@ -1,0 +1,186 @@
+//! Who may call what: the one table (02, Callers).
+//!
+//! A call is allowed by any of the scopes, by a role that has the permission, or, where `own` is set,
+//! to the person concerned. Handlers authorise by these rules, and a test finds every method here.
+
+use homeroom_kit::auth::Scope;
+
+use crate::domain::access::Permission;
+
+/// Who may call one method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rule {
+    /// `Service/Method` in the package `homeroom.membership.v1`.
+    pub method: &'static str,
+    /// What a role has to permit.
+    pub permission: Option<Permission>,
+    /// Any of these allows it without a role.
+    pub scopes: &'static [Scope],
+    /// Whether the person concerned may, without further permission.
+    pub own: bool,
+}
+
+const fn by_role(method: &'static str, permission: Permission) -> Rule {
+    Rule {
+        method,
+        permission: Some(permission),
+        scopes: &[],
+        own: false,
+    }
+}
+
+const fn by_scope(method: &'static str, scopes: &'static [Scope]) -> Rule {
+    Rule {
+        method,
+        permission: None,
+        scopes,
+        own: false,
+    }
+}
+
+impl Rule {
+    const fn or_scopes(self, scopes: &'static [Scope]) -> Self {
+        Self { scopes, ..self }
+    }
+
+    const fn or_own(self) -> Self {
+        Self { own: true, ..self }
+    }
+}
+
+macro_rules! rules {
+    ($($(#[$doc:meta])* $name:ident = $rule:expr;)+) => {
+        $($(#[$doc])* pub const $name: Rule = $rule;)+
+
+        /// Every rule, a method each.
+        pub const ALL: &[Rule] = &[$($name),+];
+    };
+}
+
+use Permission as P;
+
+rules! {
+    /// The platform.
+    CREATE_ORGANIZATION = by_scope("OrganizationService/CreateOrganization", &[Scope::Platform]);
+    /// Its members, and the platform.
+    GET_ORGANIZATION = by_role("OrganizationService/GetOrganization", P::ViewOrganization)
+        .or_scopes(&[Scope::Platform]);
+    /// Anyone: their own; the platform: all.
+    LIST_ORGANIZATIONS = Rule { method: "OrganizationService/ListOrganizations", permission: None, scopes: &[Scope::Platform], own: true };
+    /// Administrators; the seat limit is the platform's besides (`UPDATE_SEAT_LIMIT_SCOPE`).
+    UPDATE_ORGANIZATION = by_role("OrganizationService/UpdateOrganization", P::ManageOrganization);
+    /// Administrators, and the platform.
+    DELETE_ORGANIZATION = by_role("OrganizationService/DeleteOrganization", P::ManageOrganization)
+        .or_scopes(&[Scope::Platform]);
+    /// Administrators, the platform, and the invitations service.
+    GET_SEAT_USAGE = by_role("OrganizationService/GetSeatUsage", P::ManageOrganization)
+        .or_scopes(&[Scope::Platform, Scope::Admit]);
+
+    /// Teachers, who then own it, and administrators.
+    CREATE_CLASS = by_role("ClassService/CreateClass", P::CreateClass);
+    /// Its members, and administrators.
+    GET_CLASS = by_role("ClassService/GetClass", P::ViewClass);
+    /// The organization's members: their own classes; administrators: all.
+    LIST_CLASSES = by_role("ClassService/ListClasses", P::ViewOrganization);
+    /// Its owner, and administrators.
+    UPDATE_CLASS = by_role("ClassService/UpdateClass", P::ManageClass);
+    /// Its owner, and administrators.
+    ARCHIVE_CLASS = by_role("ClassService/ArchiveClass", P::ManageClass);
+    /// Its owner, and administrators.
+    UNARCHIVE_CLASS = by_role("ClassService/UnarchiveClass", P::ManageClass);
+    /// Its owner, and administrators.
+    DELETE_CLASS = by_role("ClassService/DeleteClass", P::ManageClass);
+    /// Its owner, and administrators.
+    TRANSFER_CLASS_OWNERSHIP = by_role("ClassService/TransferClassOwnership", P::ManageClass);
+
+    /// Administrators.
+    ADD_ORGANIZATION_MEMBER = by_role("MemberService/AddOrganizationMember", P::ManageOrganization);
+    /// The member, teachers and administrators.
+    GET_ORGANIZATION_MEMBER = by_role("MemberService/GetOrganizationMember", P::ReadOrganizationMember).or_own();
+    /// Administrators.
+    LIST_ORGANIZATION_MEMBERS = by_role("MemberService/ListOrganizationMembers", P::ManageOrganization);
+    /// Administrators.
+    UPDATE_ORGANIZATION_MEMBER = by_role("MemberService/UpdateOrganizationMember", P::ManageOrganization);
+    /// The member, who then leaves, and administrators.
+    REMOVE_ORGANIZATION_MEMBER = by_role("MemberService/RemoveOrganizationMember", P::ManageOrganization).or_own();
+    /// The class's owner, and administrators.
+    ADD_CLASS_MEMBER = by_role("MemberService/AddClassMember", P::ManageClass);
+    /// The member, and the class's staff.
+    GET_CLASS_MEMBER = by_role("MemberService/GetClassMember", P::ReadRoster).or_own();
+    /// The class's staff, and administrators.
+    LIST_CLASS_MEMBERS = by_role("MemberService/ListClassMembers", P::ReadRoster);
+    /// The class's owner, and administrators.
+    UPDATE_CLASS_MEMBER = by_role("MemberService/UpdateClassMember", P::ManageClass);
+    /// The member, who then leaves, the owner, and administrators.
+    REMOVE_CLASS_MEMBER = by_role("MemberService/RemoveClassMember", P::ManageClass).or_own();
+    /// One's own.
+    LIST_MEMBERSHIPS = Rule { method: "MemberService/ListMemberships", permission: None, scopes: &[], own: true };
+
+    /// The person who asks, and the staff who decide.
+    GET_JOIN_REQUEST = by_role("JoinRequestService/GetJoinRequest", P::DecideJoinRequests).or_own();
+    /// Staff: the whole queue; anyone else: their own.
+    LIST_JOIN_REQUESTS = by_role("JoinRequestService/ListJoinRequests", P::DecideJoinRequests).or_own();
+    /// Owner, co-teachers, administrators (C11, X2).
+    APPROVE_JOIN_REQUEST = by_role("JoinRequestService/ApproveJoinRequest", P::DecideJoinRequests);
+    /// Owner, co-teachers, administrators (C11, X2).
+    DENY_JOIN_REQUEST = by_role("JoinRequestService/DenyJoinRequest", P::DecideJoinRequests);
+    /// Owner, co-teachers, administrators (C11, X2).
+    BATCH_DECIDE_JOIN_REQUESTS = by_role("JoinRequestService/BatchDecideJoinRequests", P::DecideJoinRequests);
+    /// The person who asks.
+    WITHDRAW_JOIN_REQUEST = Rule { method: "JoinRequestService/WithdrawJoinRequest", permission: None, scopes: &[], own: true };
+
+    /// The invitations service.
+    ADMIT = by_scope("AdmissionService/Admit", &[Scope::Admit]);
+    /// The invitations service.
+    BATCH_ADMIT = by_scope("AdmissionService/BatchAdmit", &[Scope::Admit]);
+    /// The invitations service.
+    GET_ADMISSION = by_scope("AdmissionService/GetAdmission", &[Scope::Admit]);
+    /// The invitations service.
+    RAISE_FENCE = by_scope("AdmissionService/RaiseFence", &[Scope::Admit]);
+    /// The invitations service.
+    CHECK_ACCESS = by_scope("AdmissionService/CheckAccess", &[Scope::Admit]);
+
+    /// Staff of the parent, and services.
+    LIST_EVENTS = by_role("EventService/ListEvents", P::ReadRoster).or_scopes(&[Scope::Admit, Scope::Platform]);
+    /// Staff of the parent, and services.
+    WATCH_EVENTS = by_role("EventService/WatchEvents", P::ReadRoster).or_scopes(&[Scope::Admit, Scope::Platform]);
+}
+
+/// What `UpdateOrganization` asks for besides where the mask names `seat_limit`: it is the licence.
+pub const UPDATE_SEAT_LIMIT_SCOPE: Scope = Scope::Platform;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use prost::Message as _;
+    use prost_types::FileDescriptorSet;
+
+    use super::*;
+
+    #[test]
+    fn every_method_has_one_rule_and_every_rule_a_method() {
+        let set = FileDescriptorSet::decode(homeroom_api::FILE_DESCRIPTOR_SET).unwrap();
+        let methods: BTreeSet<String> = set
+            .file
+            .iter()
+            .filter(|file| file.package() == "homeroom.membership.v1")
+            .flat_map(|file| &file.service)
+            .flat_map(|service| {
+                let methods = service.method.iter();
+                methods.map(|method| format!("{}/{}", service.name(), method.name()))
+            })
+            .collect();
+        let ruled: BTreeSet<String> = ALL.iter().map(|rule| rule.method.to_owned()).collect();
+        assert_eq!(ruled, methods);
+        assert_eq!(ruled.len(), ALL.len());
+    }
+
+    #[test]
+    fn every_rule_lets_somebody_call() {
+        for rule in ALL {
+            let somebody = rule.permission.is_some() || !rule.scopes.is_empty() || rule.own;
+            assert!(somebody, "{}", rule.method);
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! One way to change anything: claim the request id, run the use case, write its events, complete the
+//! request id and commit, all in one transaction that ends though the caller has gone (R3, R11, 03 P12).
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use futures::future::BoxFuture;
+use homeroom_api::{
+    ids::{OrganizationId, UserId},
+    names::Place,
+};
+use homeroom_kit::{
+    Error, Result, SharedRandomness,
+    auth::Caller,
+    outbox::NewEvent,
+    request_ids::{BodyMac, RequestKey},
+};
+use prost::Message;
+use uuid::Uuid;
+
+use super::{App, access, rules::Rule};
+use crate::{
+    domain::{access::Standing, seat::Seats},
+    store::Repository,
+};
+
+/// A transaction under way and what it is about.
+pub struct Change {
+    /// The session that writes.
+    pub repository: Box<dyn Repository>,
+    /// The one time of this change.
+    pub now: DateTime<Utc>,
+    /// Who asks.
+    pub caller: Caller,
+    /// Ids come from it.
+    pub random: SharedRandomness,
+    events: Vec<NewEvent>,
+}
+
+impl Change {
+    /// Takes the organization's lock and reads its seats. `ORGANIZATION_NOT_FOUND`, or for a class
+    /// `CLASS_NOT_FOUND`, where there was never such an organization.
+    pub async fn lock(&mut self, place: &Place) -> Result<Seats> {
+        self.repository
+            .lock_organization(place.organization())
+            .await?
+            .ok_or_else(|| access::place_not_found(place))
+    }
+
+    /// The place as the acting user stands in it, if the rule allows the call ([`access::authorise`]).
+    pub async fn authorise(
+        &mut self,
+        place: &Place,
+        rule: &Rule,
+        person: Option<&UserId>,
+    ) -> Result<Standing> {
+        access::authorise(self.repository.as_mut(), &self.caller, place, rule, person).await
+    }
+
+    /// Has an event written with the change.
+    pub fn record(&mut self, event: NewEvent) {
+        self.events.push(event);
+    }
+
+    /// Has an event written about something in a place, done by the acting user, that nobody is told of.
+    pub fn record_by_caller<const FACTS: usize>(
+        &mut self,
+        event_type: &'static str,
+        place: &Place,
+        subject: String,
+        facts: [(&str, &str); FACTS],
+    ) {
+        let data: BTreeMap<String, String> = facts
+            .into_iter()
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect();
+        self.events.push(NewEvent {
+            event_type,
+            organization: place.organization().clone(),
+            class: place.class().cloned(),
+            subject,
+            actor: self.caller.user.to_string(),
+            notify: Vec::new(),
+            data,
+        });
+    }
+
+    /// The acting user.
+    #[must_use]
+    pub fn user(&self) -> UserId {
+        self.caller.user.clone()
+    }
+
+    /// A new id for something made by this change.
+    #[must_use]
+    pub fn new_id(&self) -> Uuid {
+        homeroom_kit::random::new_id_at(self.now, self.random.as_ref())
+    }
+
+    /// Stores the organization's seats as they are after the change.
+    pub async fn save_seats(&mut self, organization: &OrganizationId, seats: &Seats) -> Result<()> {
+        Ok(self.repository.save_seats(organization, seats).await?)
+    }
+}
+
+impl App {
+    /// Runs a use case in a transaction, at most once for a request id: a repetition answers what the
+    /// first one answered, another body `REQUEST_ID_CONFLICT`. Failures are not kept: nothing was changed.
+    ///
+    /// `request` is the whole request message, by which bodies are told apart.
+    pub async fn write<Request, Response, UseCase>(
+        &self,
+        caller: &Caller,
+        request_id: Option<Uuid>,
+        request: &Request,
+        use_case: UseCase,
+    ) -> Result<Response>
+    where
+        Request: Message,
+        Response: Message + Default + 'static,
+        UseCase: for<'change> FnOnce(&'change mut Change) -> BoxFuture<'change, Result<Response>>
+            + Send
+            + 'static,
+    {
+        let claimed = request_id.map(|id| {
+            (
+                RequestKey::new(caller, id),
+                BodyMac::of(&self.keys, request),
+            )
+        });
+        let app = self.clone();
+        let caller = caller.clone();
+        self.writes
+            .run(async move { app.write_in_transaction(caller, claimed, use_case).await })
+            .await
+    }
+
+    async fn write_in_transaction<Response, UseCase>(
+        &self,
+        caller: Caller,
+        claimed: Option<(RequestKey, BodyMac)>,
+        use_case: UseCase,
+    ) -> Result<Response>
+    where
+        Response: Message + Default,
+        UseCase:
+            for<'change> FnOnce(&'change mut Change) -> BoxFuture<'change, Result<Response>> + Send,
+    {
+        let mut change = Change {
+            repository: self.store.write().await?,
+            now: self.clock.now(),
+            caller,
+            random: self.random.clone(),
+            events: Vec::new(),
+        };
+        match change.run(claimed, use_case).await {
+            Ok(response) => {
+                change.repository.commit().await?;
+                self.store.committed().notify();
+                Ok(response)
+            }
+            Err(error) => {
+                // The connection is given back clean; if that fails the pool drops it.
+                let _ = change.repository.rollback().await;
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Change {
+    async fn run<Response, UseCase>(
+        &mut self,
+        claimed: Option<(RequestKey, BodyMac)>,
+        use_case: UseCase,
+    ) -> Result<Response>
+    where
+        Response: Message + Default,
+        UseCase:
+            for<'change> FnOnce(&'change mut Change) -> BoxFuture<'change, Result<Response>> + Send,
+    {
+        if let Some((key, body)) = &claimed {
+            let claim = self.repository.claim_request(key, body, self.now).await?;
+            if let Some(stored) = claim.resolve()? {
+                return Response::decode(stored.as_slice()).map_err(Error::internal);
+            }
+        }
+        let response = use_case(self).await?;
+        let events = std::mem::take(&mut self.events);
+        let random = self.random.clone();
+        self.repository
+            .append_events(&events, self.now, random.as_ref())
+            .await?;
+        if let Some((key, _)) = &claimed {
+            self.repository
+                .complete_request(key, &response.encode_to_vec())
+                .await?;
+        }
+        Ok(response)
+    }
+}

@@ -1,0 +1,171 @@
+//! Settings, judged as a whole before anything is bound.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::Path,
+    sync::Arc,
+};
+
+use homeroom_kit::{
+    auth::{Keys, Verifier},
+    clock::SystemClock,
+    config::{ConfigErrors, Reader, parse_as, parse_flag},
+    database::Url,
+    keys::KeyRing,
+};
+
+/// Where the service listens when nothing is said.
+const DEFAULT_LISTEN: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 50_051);
+
+/// What the service needs to start.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where to listen; port 0 takes a free one. `LISTEN_ADDRESS`
+    pub listen: SocketAddr,
+    /// The database. `DATABASE_URL`
+    pub database_url: Url,
+    /// Whether to bring the schema up to date at start. `MIGRATE_AT_START`
+    pub migrate_at_start: bool,
+    /// Checks access tokens. `JWKS_FILE`, `TOKEN_ISSUER`, `TOKEN_AUDIENCE`
+    pub verifier: Arc<Verifier>,
+    /// MACs and page tokens. `KEYS_FILE`
+    pub keys: Arc<KeyRing>,
+    /// Whether to serve gRPC reflection. `REFLECTION`
+    pub reflection: bool,
+    /// Whether to listen beyond loopback without TLS. `INSECURE_PLAINTEXT`
+    pub insecure_plaintext: bool,
+}
+
+impl Config {
+    /// Reads every setting and names every mistake.
+    pub fn read(mut reader: Reader<'_>) -> Result<Self, ConfigErrors> {
+        let listen = reader.or_default(
+            "LISTEN_ADDRESS",
+            DEFAULT_LISTEN,
+            parse_as("an address and port such as 127.0.0.1:50051"),
+        );
+        let database_url = reader.required("DATABASE_URL", Url::parse);
+        let migrate_at_start = reader.or_default("MIGRATE_AT_START", false, parse_flag);
+        let token_keys = reader.required("JWKS_FILE", |path| Keys::from_jwks_file(Path::new(path)));
+        let issuer = reader.required("TOKEN_ISSUER", parse_text);
+        let audience = reader.required("TOKEN_AUDIENCE", parse_text);
+        let keys = reader.required("KEYS_FILE", read_keys);
+        let reflection = reader.or_default("REFLECTION", true, parse_flag);
+        let insecure_plaintext = reader.or_default("INSECURE_PLAINTEXT", false, parse_flag);
+        if !listen.ip().to_canonical().is_loopback() && !insecure_plaintext {
+            reader.error(
+                "LISTEN_ADDRESS",
+                "is reachable from other machines and this server does not speak TLS: listen on \
+                 127.0.0.1, or put a proxy that ends TLS before it and set INSECURE_PLAINTEXT to true",
+            );
+        }
+        reader.finish()?;
+        let (Some(database_url), Some(token_keys), Some(issuer), Some(audience), Some(keys)) =
+            (database_url, token_keys, issuer, audience, keys)
+        else {
+            return Err(ConfigErrors(vec![
+                "a required setting is missing".to_owned(),
+            ]));
+        };
+        Ok(Self {
+            listen,
+            database_url,
+            migrate_at_start,
+            verifier: Arc::new(Verifier::new(
+                token_keys,
+                issuer,
+                audience,
+                Arc::new(SystemClock),
+            )),
+            keys: Arc::new(keys),
+            reflection,
+            insecure_plaintext,
+        })
+    }
+
+    /// Settings for a test: a free port on loopback, the schema brought up to date.
+    #[must_use]
+    pub fn for_tests(database_url: Url, verifier: Arc<Verifier>, keys: Arc<KeyRing>) -> Self {
+        Self {
+            listen: SocketAddr::new(DEFAULT_LISTEN.ip(), 0),
+            database_url,
+            migrate_at_start: true,
+            verifier,
+            keys,
+            reflection: true,
+            insecure_plaintext: false,
+        }
+    }
+}
+
+fn parse_text(text: &str) -> Result<String, &'static str> {
+    let text = text.trim();
+    if text.is_empty() {
+        Err("must not be blank")
+    } else {
+        Ok(text.to_owned())
+    }
+}
+
+/// The file must be there: a service that made a key of its own could not read what another one stored.
+fn read_keys(path: &str) -> Result<KeyRing, String> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("names a file that cannot be read: {error}"))?;
+    KeyRing::parse(&text).map_err(|error| format!("names a file that is not usable: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use homeroom_kit::{auth::Signer, random::SeededRandomness};
+
+    use super::*;
+
+    #[test]
+    fn every_mistake_is_named_at_once() {
+        let source = [
+            ("LISTEN_ADDRESS", "0.0.0.0:50051"),
+            ("DATABASE_URL", "mysql://nowhere"),
+            ("JWKS_FILE", "/nowhere/jwks.json"),
+            ("KEYS_FILE", "/nowhere/keys"),
+            ("REFLECTION", "perhaps"),
+        ];
+        let ConfigErrors(errors) = Config::read(Reader::new(&source)).unwrap_err();
+        let named: Vec<&str> = errors
+            .iter()
+            .filter_map(|error| error.split(' ').next())
+            .collect();
+        let expected = [
+            "DATABASE_URL",
+            "JWKS_FILE",
+            "TOKEN_ISSUER",
+            "TOKEN_AUDIENCE",
+            "KEYS_FILE",
+            "REFLECTION",
+            "LISTEN_ADDRESS",
+        ];
+        assert_eq!(named, expected);
+    }
+
+    #[test]
+    fn what_is_right_is_read_and_the_rest_has_defaults() {
+        let folder = tempfile::tempdir().unwrap();
+        let random = SeededRandomness::new(1);
+        let keys = folder.path().join("keys");
+        KeyRing::load_or_generate(&keys, &random).unwrap();
+        let jwks = folder.path().join("jwks.json");
+        fs::write(&jwks, Signer::generate(&random).unwrap().jwks(None)).unwrap();
+        let source = [
+            ("DATABASE_URL", "sqlite://membership.db"),
+            ("JWKS_FILE", jwks.to_str().unwrap()),
+            ("KEYS_FILE", keys.to_str().unwrap()),
+            ("TOKEN_ISSUER", "https://platform.example"),
+            ("TOKEN_AUDIENCE", "homeroom"),
+        ];
+        let config = Config::read(Reader::new(&source)).unwrap();
+        assert_eq!(config.listen.to_string(), "127.0.0.1:50051");
+        assert!(config.reflection && !config.migrate_at_start && !config.insecure_plaintext);
+    }
+}

@@ -1,0 +1,209 @@
+//! Who may do what (02, Callers): from the roles that a person holds in the organization and in the class.
+
+use homeroom_api::names::Place;
+
+use super::{class::ClassState, member::Role};
+
+/// What somebody may want to do in an organization or a class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Permission {
+    /// Know that the organization exists: its members.
+    ViewOrganization,
+    /// Know that the class exists: its members, and administrators.
+    ViewClass,
+    /// Read one member of the organization: teachers and administrators.
+    ReadOrganizationMember,
+    /// Create a class: teachers and administrators.
+    CreateClass,
+    /// Change the organization, its members and its end: administrators.
+    ManageOrganization,
+    /// Read the roster, the queue and the feed: the class's staff, and administrators.
+    ReadRoster,
+    /// Decide join requests: the class's staff, and administrators (C11, X2).
+    DecideJoinRequests,
+    /// Read codes, tokens, URL and redemptions: the class's staff, and administrators.
+    ReadInvitations,
+    /// Make, change, reset, lock and revoke them: the class's owner, and administrators.
+    ManageInvitations,
+    /// Change the class, its members and its end: its owner, and administrators.
+    ManageClass,
+}
+
+impl Permission {
+    /// Every permission.
+    pub const ALL: [Self; 10] = [
+        Self::ViewOrganization,
+        Self::ViewClass,
+        Self::ReadOrganizationMember,
+        Self::CreateClass,
+        Self::ManageOrganization,
+        Self::ReadRoster,
+        Self::DecideJoinRequests,
+        Self::ReadInvitations,
+        Self::ManageInvitations,
+        Self::ManageClass,
+    ];
+}
+
+/// Whether the roles allow it. `role_in_class` is None for whoever is no member of the class, and where
+/// the organization itself is meant.
+#[must_use]
+pub fn permits(
+    role_in_organization: Option<Role>,
+    role_in_class: Option<Role>,
+    permission: Permission,
+) -> bool {
+    use Permission as P;
+    let administrator = role_in_organization == Some(Role::Admin);
+    let teacher = role_in_organization == Some(Role::Teacher);
+    let owner = role_in_class == Some(Role::Owner);
+    let co_teacher = role_in_class == Some(Role::CoTeacher);
+    match permission {
+        P::ViewOrganization => role_in_organization.is_some(),
+        P::ViewClass => administrator || role_in_class.is_some(),
+        P::ReadOrganizationMember | P::CreateClass => administrator || teacher,
+        P::ManageOrganization => administrator,
+        P::ReadRoster | P::DecideJoinRequests | P::ReadInvitations => {
+            administrator || owner || co_teacher
+        }
+        P::ManageInvitations | P::ManageClass => administrator || owner,
+    }
+}
+
+/// An organization or class that exists, and what one person is in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// What people call the organization.
+    pub organization_display_name: String,
+    /// The word before its enrolment codes.
+    pub code_prefix: String,
+    /// Licensed seats; 0: no limit.
+    pub seat_limit: i64,
+    /// The class; None where the organization itself was asked for, or there is no such class.
+    pub class: Option<ClassStanding>,
+    /// The person's role in the organization.
+    pub role_in_organization: Option<Role>,
+    /// The person's role in the class.
+    pub role_in_class: Option<Role>,
+}
+
+/// A class that exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClassStanding {
+    /// What people call it.
+    pub display_name: String,
+    /// Whether people can join.
+    pub state: ClassState,
+}
+
+impl Standing {
+    /// Whether the person's roles allow it.
+    #[must_use]
+    pub fn permits(&self, permission: Permission) -> bool {
+        permits(self.role_in_organization, self.role_in_class, permission)
+    }
+
+    /// Whether the person may know that the place exists. Absent and hidden are one answer.
+    #[must_use]
+    pub fn is_visible(&self, place: &Place) -> bool {
+        match place {
+            Place::Organization(_) => self.permits(Permission::ViewOrganization),
+            Place::Class(_) => self.class.is_some() && self.permits(Permission::ViewClass),
+        }
+    }
+
+    /// The role by which the person acts: the class's, else the organization's.
+    #[must_use]
+    pub fn role(&self) -> Option<Role> {
+        self.role_in_class.or(self.role_in_organization)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roles_may_what_the_table_of_02_says() {
+        use Permission as P;
+        use Role::{Admin, CoTeacher, Owner, Student, Teacher};
+        let table: [(Option<Role>, Option<Role>, &[Permission]); 10] = [
+            (None, None, &[]),
+            (Some(Student), None, &[P::ViewOrganization]),
+            (
+                Some(Student),
+                Some(Student),
+                &[P::ViewOrganization, P::ViewClass],
+            ),
+            (
+                Some(Student),
+                Some(CoTeacher),
+                &[
+                    P::ViewOrganization,
+                    P::ViewClass,
+                    P::ReadRoster,
+                    P::DecideJoinRequests,
+                    P::ReadInvitations,
+                ],
+            ),
+            (
+                Some(Teacher),
+                None,
+                &[
+                    P::ViewOrganization,
+                    P::ReadOrganizationMember,
+                    P::CreateClass,
+                ],
+            ),
+            (
+                Some(Teacher),
+                Some(Student),
+                &[
+                    P::ViewOrganization,
+                    P::ReadOrganizationMember,
+                    P::CreateClass,
+                    P::ViewClass,
+                ],
+            ),
+            (
+                Some(Teacher),
+                Some(CoTeacher),
+                &[
+                    P::ViewOrganization,
+                    P::ReadOrganizationMember,
+                    P::CreateClass,
+                    P::ViewClass,
+                    P::ReadRoster,
+                    P::DecideJoinRequests,
+                    P::ReadInvitations,
+                ],
+            ),
+            (
+                Some(Teacher),
+                Some(Owner),
+                &[
+                    P::ViewOrganization,
+                    P::ReadOrganizationMember,
+                    P::CreateClass,
+                    P::ViewClass,
+                    P::ReadRoster,
+                    P::DecideJoinRequests,
+                    P::ReadInvitations,
+                    P::ManageInvitations,
+                    P::ManageClass,
+                ],
+            ),
+            (Some(Admin), None, &P::ALL),
+            (Some(Admin), Some(Student), &P::ALL),
+        ];
+        for (in_organization, in_class, may) in table {
+            for permission in P::ALL {
+                assert_eq!(
+                    permits(in_organization, in_class, permission),
+                    may.contains(&permission),
+                    "{in_organization:?} {in_class:?} {permission:?}"
+                );
+            }
+        }
+    }
+}

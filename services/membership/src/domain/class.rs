@@ -1,0 +1,61 @@
+//! A class of an organization.
+
+use std::{collections::BTreeMap, fmt};
+
+use chrono::{DateTime, Utc};
+use homeroom_api::{ids::UserId, names::ClassName};
+
+/// A class of an organization.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Class {
+    /// Which one.
+    pub name: ClassName,
+    /// What people call it.
+    pub display_name: String,
+    /// Its one owner (`LAST_OWNER`).
+    pub owner: UserId,
+    /// Whether people can join.
+    pub state: ClassState,
+    /// The caller's own labels.
+    pub labels: BTreeMap<String, String>,
+    /// Grows by one with every change; the etag.
+    pub revision: i64,
+    /// When it was made.
+    pub create_time: DateTime<Utc>,
+    /// When it last changed.
+    pub update_time: DateTime<Utc>,
+}
+
+/// What has become of a class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClassState {
+    /// People can join.
+    Active,
+    /// Nobody joins; members and history stay.
+    Archived,
+}
+
+impl ClassState {
+    /// Its name in the contract and in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "ACTIVE",
+            Self::Archived => "ARCHIVED",
+        }
+    }
+
+    /// The state of that name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Active, Self::Archived]
+            .into_iter()
+            .find(|state| state.as_str() == name)
+    }
+}
+
+impl fmt::Display for ClassState {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}

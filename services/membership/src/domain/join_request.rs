@@ -1,0 +1,364 @@
+//! The approval queue: what a join request is, and the six ways in which one ends.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use homeroom_api::{
+    ids::UserId,
+    names::{JoinRequestName, Place},
+};
+use uuid::Uuid;
+
+use super::member::{Method, Particulars};
+
+/// Days that a request waits for a decision before it expires.
+pub const EXPIRY_DAYS: i64 = 90;
+/// Hours after a denial before the person may ask again (R9).
+pub const ASK_AGAIN_HOURS: i64 = 24;
+/// Characters of the note that goes with a decision.
+pub const DECIDE_NOTE_CHARS_MAX: usize = 500;
+/// Decisions in one batch (C11).
+pub const DECISIONS_MAX: usize = 1_000;
+/// Who decides what nobody decided: expiry and closing.
+pub const SYSTEM: &str = "system";
+
+/// What has become of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum State {
+    /// Waiting for a decision.
+    Pending,
+    /// Staff let the person in.
+    Approved,
+    /// Staff turned the person away.
+    Denied,
+    /// The person took it back.
+    Withdrawn,
+    /// Nobody decided in time.
+    Expired,
+    /// The person was let in another way, or the class or membership ended.
+    Closed,
+}
+
+impl State {
+    /// Every state.
+    pub const ALL: [Self; 6] = [
+        Self::Pending,
+        Self::Approved,
+        Self::Denied,
+        Self::Withdrawn,
+        Self::Expired,
+        Self::Closed,
+    ];
+
+    /// As the contract, the database and events write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "PENDING",
+            Self::Approved => "APPROVED",
+            Self::Denied => "DENIED",
+            Self::Withdrawn => "WITHDRAWN",
+            Self::Expired => "EXPIRED",
+            Self::Closed => "CLOSED",
+        }
+    }
+
+    /// The state of that name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+
+    /// The type of the event that tells of it.
+    #[must_use]
+    pub const fn event_type(self) -> &'static str {
+        match self {
+            Self::Pending => "join_request.created",
+            Self::Approved => "join_request.approved",
+            Self::Denied => "join_request.denied",
+            Self::Withdrawn => "join_request.withdrawn",
+            Self::Expired => "join_request.expired",
+            Self::Closed => "join_request.closed",
+        }
+    }
+}
+
+/// Why a request waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Cause {
+    /// A join URL always leads to the queue (C9).
+    JoinUrl,
+    /// The class code is locked (C5).
+    CodeLocked,
+    /// Staff removed the person after the invitation was made (R8).
+    RemovedBefore,
+    /// Somebody is guessing at this organization's codes (R10).
+    GuessGuard,
+}
+
+impl Cause {
+    /// Every cause.
+    pub const ALL: [Self; 4] = [
+        Self::JoinUrl,
+        Self::CodeLocked,
+        Self::RemovedBefore,
+        Self::GuessGuard,
+    ];
+
+    /// As the contract, the database and events write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::JoinUrl => "JOIN_URL",
+            Self::CodeLocked => "CODE_LOCKED",
+            Self::RemovedBefore => "REMOVED_BEFORE",
+            Self::GuessGuard => "GUESS_GUARD",
+        }
+    }
+
+    /// The cause of that name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|cause| cause.as_str() == text)
+    }
+}
+
+/// A person waiting for a decision, or one who did. It holds no seat (X9).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JoinRequest {
+    /// Of the class or organization asked for.
+    pub place: Place,
+    /// Made by the server.
+    pub id: Uuid,
+    /// Who asks.
+    pub user: UserId,
+    /// As the platform gave them.
+    pub particulars: Particulars,
+    /// What has become of it.
+    pub state: State,
+    /// Why it waits.
+    pub cause: Cause,
+    /// Resource name of the invitation that was used.
+    pub invitation: String,
+    /// Resource name of the redemption.
+    pub redemption: String,
+    /// The way in (R6).
+    pub method: Method,
+    /// What the decider wrote.
+    pub decide_note: String,
+    /// User id of the decider, `system`, or empty while it waits.
+    pub decided_by: String,
+    /// When it was filed.
+    pub create_time: DateTime<Utc>,
+    /// When it stopped waiting.
+    pub decide_time: Option<DateTime<Utc>>,
+    /// When it expires undecided.
+    pub expire_time: DateTime<Utc>,
+}
+
+/// The request does not wait any more: in which state it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AlreadyDecided(pub State);
+
+impl JoinRequest {
+    /// Its resource name.
+    #[must_use]
+    pub fn name(&self) -> JoinRequestName {
+        JoinRequestName {
+            place: self.place.clone(),
+            id: self.id,
+        }
+    }
+
+    /// When a request that is filed `now` expires.
+    #[must_use]
+    pub fn expiry(now: DateTime<Utc>) -> DateTime<Utc> {
+        now + TimeDelta::days(EXPIRY_DAYS)
+    }
+
+    /// Whether it waits at `now`: judged by the clock, not by whether the sweep has come by.
+    #[must_use]
+    pub fn waits(&self, now: DateTime<Utc>) -> bool {
+        self.state == State::Pending && now < self.expire_time
+    }
+
+    /// As it is at `now`: expired from its expiry on, though the sweep has not come by.
+    #[must_use]
+    pub fn as_of(self, now: DateTime<Utc>) -> Self {
+        if self.state == State::Pending && now >= self.expire_time {
+            let expired_at = self.expire_time;
+            self.ended(State::Expired, SYSTEM, "", expired_at)
+        } else {
+            self
+        }
+    }
+
+    /// Let in, turned away or taken back, by a person; only while it waits.
+    pub fn decide(
+        self,
+        state: State,
+        decided_by: &UserId,
+        note: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Self, AlreadyDecided> {
+        if self.waits(now) {
+            Ok(self.ended(state, decided_by.as_str(), note, now))
+        } else {
+            Err(AlreadyDecided(self.as_of(now).state))
+        }
+    }
+
+    /// Ended by the service: closed, or expired if its time is over already.
+    #[must_use]
+    pub fn close(self, now: DateTime<Utc>) -> Self {
+        if self.waits(now) {
+            self.ended(State::Closed, SYSTEM, "", now)
+        } else {
+            self.as_of(now)
+        }
+    }
+
+    fn ended(mut self, state: State, by: &str, note: &str, at: DateTime<Utc>) -> Self {
+        self.state = state;
+        by.clone_into(&mut self.decided_by);
+        note.clone_into(&mut self.decide_note);
+        self.decide_time = Some(at);
+        self
+    }
+
+    /// What its events tell: the facts by which invitations settles the redemption (03 P5).
+    #[must_use]
+    pub fn event_data(&self) -> BTreeMap<String, String> {
+        [
+            ("user", self.user.as_str()),
+            ("state", self.state.as_str()),
+            ("cause", self.cause.as_str()),
+            ("invitation", self.invitation.as_str()),
+            ("redemption", self.redemption.as_str()),
+        ]
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect()
+    }
+}
+
+/// Whether a person denied at `denied` may not ask again yet (R9).
+#[must_use]
+pub fn denied_recently(denied: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    now < denied + TimeDelta::hours(ASK_AGAIN_HOURS)
+}
+
+/// The time since when a denial counts at `now`: later ones are recent (R9).
+#[must_use]
+pub fn denials_count_after(now: DateTime<Utc>) -> DateTime<Utc> {
+    now - TimeDelta::hours(ASK_AGAIN_HOURS)
+}
+
+#[cfg(test)]
+mod tests {
+    use homeroom_api::ids::OrganizationId;
+
+    use super::*;
+
+    fn filed(at: DateTime<Utc>) -> JoinRequest {
+        JoinRequest {
+            place: Place::Organization(OrganizationId::parse("hamilton").unwrap()),
+            id: Uuid::nil(),
+            user: UserId::parse("eve").unwrap(),
+            particulars: Particulars::default(),
+            state: State::Pending,
+            cause: Cause::JoinUrl,
+            invitation: "organizations/hamilton/inviteToken".to_owned(),
+            redemption: "organizations/hamilton/redemptions/r".to_owned(),
+            method: Method::JoinUrl,
+            decide_note: String::new(),
+            decided_by: String::new(),
+            create_time: at,
+            decide_time: None,
+            expire_time: JoinRequest::expiry(at),
+        }
+    }
+
+    fn decider() -> UserId {
+        UserId::parse("ada").unwrap()
+    }
+
+    #[test]
+    fn c11_a_waiting_request_is_decided_once() {
+        let now = DateTime::UNIX_EPOCH;
+        for state in [State::Approved, State::Denied, State::Withdrawn] {
+            let decided = filed(now).decide(state, &decider(), "why", now).unwrap();
+            assert_eq!(decided.state, state);
+            assert_eq!(decided.decided_by, "ada");
+            assert_eq!(decided.decide_note, "why");
+            assert_eq!(decided.decide_time, Some(now));
+            for again in [State::Approved, State::Denied, State::Withdrawn] {
+                let second = decided.clone().decide(again, &decider(), "", now);
+                assert_eq!(second, Err(AlreadyDecided(state)));
+            }
+        }
+    }
+
+    #[test]
+    fn c11_a_request_expires_90_days_after_it_was_filed_whether_or_not_the_sweep_came_by() {
+        let now = DateTime::UNIX_EPOCH;
+        let tick = TimeDelta::microseconds(1);
+        let request = filed(now);
+        let expiry = now + TimeDelta::days(90);
+        assert_eq!(request.expire_time, expiry);
+        assert_eq!(request.clone().as_of(expiry - tick).state, State::Pending);
+        assert!(
+            request
+                .clone()
+                .decide(State::Approved, &decider(), "", expiry - tick)
+                .is_ok()
+        );
+        let late = request
+            .clone()
+            .decide(State::Approved, &decider(), "", expiry);
+        assert_eq!(late, Err(AlreadyDecided(State::Expired)));
+        let expired = request.as_of(expiry + tick);
+        assert_eq!(expired.state, State::Expired);
+        assert_eq!(expired.decided_by, SYSTEM);
+        assert_eq!(expired.decide_time, Some(expiry));
+    }
+
+    #[test]
+    fn p5_closing_a_request_whose_time_is_over_expires_it() {
+        let now = DateTime::UNIX_EPOCH;
+        assert_eq!(filed(now).close(now).state, State::Closed);
+        let expiry = JoinRequest::expiry(now);
+        assert_eq!(filed(now).close(expiry).state, State::Expired);
+    }
+
+    #[test]
+    fn r9_a_denied_person_may_ask_again_after_24_hours() {
+        let denied = DateTime::UNIX_EPOCH;
+        let tick = TimeDelta::microseconds(1);
+        let free = denied + TimeDelta::hours(24);
+        assert!(denied_recently(denied, denied));
+        assert!(denied_recently(denied, free - tick));
+        assert!(!denied_recently(denied, free));
+        assert_eq!(denials_count_after(free), denied);
+    }
+
+    #[test]
+    fn p5_an_events_data_names_redemption_invitation_and_state() {
+        let data = filed(DateTime::UNIX_EPOCH).event_data();
+        assert_eq!(data["redemption"], "organizations/hamilton/redemptions/r");
+        assert_eq!(data["invitation"], "organizations/hamilton/inviteToken");
+        assert_eq!(data["state"], "PENDING");
+    }
+
+    #[test]
+    fn names_of_states_and_causes_are_read_as_they_are_written() {
+        for state in State::ALL {
+            assert_eq!(State::parse(state.as_str()), Some(state));
+        }
+        for cause in Cause::ALL {
+            assert_eq!(Cause::parse(cause.as_str()), Some(cause));
+        }
+        assert_eq!(State::parse("pending"), None);
+        assert_eq!(Cause::parse(""), None);
+    }
+}

@@ -1,0 +1,222 @@
+//! A person's membership of an organization or a class, its role, and how it came about.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use homeroom_api::{
+    ids::UserId,
+    names::{MemberName, Place},
+};
+
+/// The longest display name of a person, in characters.
+pub const PERSON_NAME_CHARS_MAX: usize = 200;
+/// The longest external id, in characters.
+pub const EXTERNAL_ID_CHARS_MAX: usize = 128;
+
+/// A membership. A class's members show the particulars kept with the organization's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Of what.
+    pub place: Place,
+    /// Who.
+    pub user: UserId,
+    /// What staff are shown of the person.
+    pub particulars: Particulars,
+    /// What the person may do there: a role that [`Role::fits`] the place.
+    pub role: Role,
+    /// When the person joined.
+    pub join_time: DateTime<Utc>,
+    /// How it came about (R6).
+    pub provenance: Provenance,
+    /// Grows with every change; the etag. A class's member counts changes of the particulars too.
+    pub revision: i64,
+}
+
+impl Member {
+    /// Its resource name.
+    #[must_use]
+    pub fn name(&self) -> MemberName {
+        MemberName {
+            place: self.place.clone(),
+            user: self.user.clone(),
+        }
+    }
+}
+
+/// What staff are shown of a person; each is empty where unknown.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Particulars {
+    /// At most 200 characters.
+    pub display_name: String,
+    /// In canonical form; at most 254 bytes.
+    pub email: String,
+    /// The id in the school's own system: at most 128 characters.
+    pub external_id: String,
+}
+
+/// What a member may do: an organization has administrators, teachers and students, a class one owner,
+/// co-teachers and students.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// Of an organization: everything in it but the seat limit.
+    Admin,
+    /// Of an organization: creates classes.
+    Teacher,
+    /// Of a class: exactly one.
+    Owner,
+    /// Of a class: decides join requests.
+    CoTeacher,
+    /// Of either. An organization's student holds a seat (R7).
+    Student,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Self; 5] = [
+        Self::Admin,
+        Self::Teacher,
+        Self::Owner,
+        Self::CoTeacher,
+        Self::Student,
+    ];
+
+    /// Its name in the contract and in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Admin => "ADMIN",
+            Self::Teacher => "TEACHER",
+            Self::Owner => "OWNER",
+            Self::CoTeacher => "CO_TEACHER",
+            Self::Student => "STUDENT",
+        }
+    }
+
+    /// The role of that name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.as_str() == name)
+    }
+
+    /// Whether a place of this kind has the role.
+    #[must_use]
+    pub const fn fits(self, place: &Place) -> bool {
+        match place {
+            Place::Organization(_) => matches!(self, Self::Admin | Self::Teacher | Self::Student),
+            Place::Class(_) => matches!(self, Self::Owner | Self::CoTeacher | Self::Student),
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// How a membership came about (R6).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Provenance {
+    /// Resource name of the invitation; empty for [`Method::Added`].
+    pub invitation: String,
+    /// Resource name of the redemption; empty for [`Method::Added`].
+    pub redemption: String,
+    /// User id of who approved the request or added the member; empty for an admission at once.
+    pub approved_by: String,
+    /// The way in.
+    pub method: Method,
+}
+
+impl Provenance {
+    /// Of a person whom `by` added, or who came with the organization or class.
+    #[must_use]
+    pub fn added(by: &UserId) -> Self {
+        Self {
+            invitation: String::new(),
+            redemption: String::new(),
+            approved_by: by.to_string(),
+            method: Method::Added,
+        }
+    }
+}
+
+/// The way in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Method {
+    /// Added by staff, or made with the organization or class.
+    Added,
+    /// An organization's invite token (A2).
+    OrganizationToken,
+    /// A class token (A6).
+    ClassToken,
+    /// An enrolment code (B1).
+    EnrollmentCode,
+    /// A class code (C1).
+    ClassCode,
+    /// A join URL (C9).
+    JoinUrl,
+}
+
+impl Method {
+    /// Every way in.
+    pub const ALL: [Self; 6] = [
+        Self::Added,
+        Self::OrganizationToken,
+        Self::ClassToken,
+        Self::EnrollmentCode,
+        Self::ClassCode,
+        Self::JoinUrl,
+    ];
+
+    /// Its name in the contract and in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Added => "ADDED",
+            Self::OrganizationToken => "ORGANIZATION_TOKEN",
+            Self::ClassToken => "CLASS_TOKEN",
+            Self::EnrollmentCode => "ENROLLMENT_CODE",
+            Self::ClassCode => "CLASS_CODE",
+            Self::JoinUrl => "JOIN_URL",
+        }
+    }
+
+    /// The way in of that name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|method| method.as_str() == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roles_and_methods_are_read_as_they_are_written() {
+        for role in Role::ALL {
+            assert_eq!(Role::parse(role.as_str()), Some(role));
+        }
+        for method in Method::ALL {
+            assert_eq!(Method::parse(method.as_str()), Some(method));
+        }
+        assert_eq!(Role::parse("GUEST"), None);
+        assert_eq!(Method::parse(""), None);
+    }
+
+    #[test]
+    fn each_place_has_three_roles() {
+        let organization = Place::parse("organizations/hamilton").unwrap();
+        let class = Place::parse("organizations/hamilton/classes/bio").unwrap();
+        for (role, of_organization, of_class) in [
+            (Role::Admin, true, false),
+            (Role::Teacher, true, false),
+            (Role::Owner, false, true),
+            (Role::CoTeacher, false, true),
+            (Role::Student, true, true),
+        ] {
+            assert_eq!(role.fits(&organization), of_organization, "{role}");
+            assert_eq!(role.fits(&class), of_class, "{role}");
+        }
+    }
+}

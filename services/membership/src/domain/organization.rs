@@ -1,0 +1,131 @@
+//! An organization, and the word that stands before its enrolment codes.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use homeroom_api::ids::OrganizationId;
+
+/// The longest display name of an organization or class, in characters.
+pub const DISPLAY_NAME_CHARS_MAX: usize = 200;
+/// The shortest code prefix, in characters (B4).
+pub const CODE_PREFIX_CHARS_MIN: usize = 2;
+/// The longest code prefix, in characters (B4).
+pub const CODE_PREFIX_CHARS_MAX: usize = 16;
+/// Seats that a licence may name at most.
+pub const SEAT_LIMIT_MAX: i64 = 1_000_000_000;
+/// The revision of what has just been made.
+pub const FIRST_REVISION: i64 = 1;
+
+/// Stands before a derived prefix that would otherwise be too short.
+const FILLER: &str = "ORG";
+
+/// A school, a district or a company.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Organization {
+    /// Its id.
+    pub id: OrganizationId,
+    /// What people call it.
+    pub display_name: String,
+    /// The word before every enrolment code (B4).
+    pub code_prefix: CodePrefix,
+    /// Licensed seats; 0: no limit.
+    pub seat_limit: i64,
+    /// The caller's own labels.
+    pub labels: BTreeMap<String, String>,
+    /// Grows by one with every change; the etag.
+    pub revision: i64,
+    /// When it was made.
+    pub create_time: DateTime<Utc>,
+    /// When it last changed.
+    pub update_time: DateTime<Utc>,
+}
+
+/// The word before every enrolment code, `HAMILTON` in `HAMILTON-BIO101`: unique, fixed once set (B4).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CodePrefix(String);
+
+/// The text is no code prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be 2 to 16 letters and digits")]
+pub struct InvalidCodePrefix;
+
+impl CodePrefix {
+    /// Reads a chosen prefix: 2 to 16 ASCII letters and digits, kept in capitals.
+    pub fn parse(text: &str) -> Result<Self, InvalidCodePrefix> {
+        let valid = (CODE_PREFIX_CHARS_MIN..=CODE_PREFIX_CHARS_MAX).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        if valid {
+            Ok(Self(text.to_ascii_uppercase()))
+        } else {
+            Err(InvalidCodePrefix)
+        }
+    }
+
+    /// The prefix made from an organization's id: its letters and digits in capitals, cut to 16
+    /// characters. The first attempt is number 1; later ones end in their number, for when it is taken.
+    #[must_use]
+    pub fn derived(id: &OrganizationId, attempt: u32) -> Self {
+        let mut word: String = id
+            .as_str()
+            .chars()
+            .filter(char::is_ascii_alphanumeric)
+            .map(|letter| letter.to_ascii_uppercase())
+            .collect();
+        if word.len() < CODE_PREFIX_CHARS_MIN {
+            word.insert_str(0, FILLER);
+        }
+        let number = if attempt > 1 {
+            attempt.to_string()
+        } else {
+            String::new()
+        };
+        word.truncate(CODE_PREFIX_CHARS_MAX - number.len());
+        Self(word + &number)
+    }
+
+    /// The prefix as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn b4_a_chosen_prefix_has_2_to_16_letters_and_digits_and_is_kept_in_capitals() {
+        for (text, kept) in [
+            ("hamilton", "HAMILTON"),
+            ("P9", "P9"),
+            ("abcdefgh12345678", "ABCDEFGH12345678"),
+        ] {
+            assert_eq!(CodePrefix::parse(text).unwrap().as_str(), kept);
+        }
+        for text in ["", "A", "abcdefgh123456789", "HAM-ILTON", "HÄM", "A B"] {
+            assert_eq!(CodePrefix::parse(text), Err(InvalidCodePrefix), "{text}");
+        }
+    }
+
+    #[test]
+    fn b4_a_prefix_is_derived_from_the_id_and_numbered_when_taken() {
+        for (id, attempt, derived) in [
+            ("hamilton", 1, "HAMILTON"),
+            ("north-shore-9", 1, "NORTHSHORE9"),
+            ("north-shore-9", 2, "NORTHSHORE92"),
+            ("abcdefghijklmnopqrst", 1, "ABCDEFGHIJKLMNOP"),
+            ("abcdefghijklmnopqrst", 12, "ABCDEFGHIJKLMN12"),
+            ("a--", 1, "ORGA"),
+            ("a--", 2, "ORGA2"),
+        ] {
+            let id = OrganizationId::parse(id).unwrap();
+            let prefix = CodePrefix::derived(&id, attempt);
+            assert_eq!(prefix.as_str(), derived);
+            assert_eq!(CodePrefix::parse(derived), Ok(prefix));
+        }
+        let longest = OrganizationId::parse("abcdefghijklmnopqrst").unwrap();
+        let prefix = CodePrefix::derived(&longest, u32::MAX);
+        assert_eq!(prefix.as_str(), "ABCDEF4294967295");
+    }
+}

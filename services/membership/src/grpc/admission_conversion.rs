@@ -1,0 +1,266 @@
+//! Admissions between the contract and the domain.
+
+use homeroom_api::{
+    common::v1::{ErrorReason, User},
+    ids::{InvalidId, UserId},
+    membership::v1::{
+        self as api, admission, admit_request, check_access_response, join_request, member,
+    },
+    names::{
+        ClassCodeName, EnrollmentCodeName, InviteTokenName, JoinUrlName, Place, RedemptionName,
+        TokenName,
+    },
+};
+use homeroom_kit::{Result, validation::Violations};
+use uuid::Uuid;
+
+use super::{convert, join_request_conversion, parse};
+use crate::{
+    app::{admit::AdmitRequest, check_access::Access, enrolment::Admission},
+    domain::{
+        access::Permission,
+        admission::{Attempt, Outcome, Route},
+        class::ClassState,
+        email,
+        join_request::Cause,
+        member::{EXTERNAL_ID_CHARS_MAX, Method, PERSON_NAME_CHARS_MAX, Particulars, Role},
+    },
+};
+
+/// Of which organization or class the invitation of this name is; None if it is no invitation's name.
+pub(super) fn place_of_invitation(name: &str) -> Option<Place> {
+    let of_class = |place: Place| place.class().is_some().then_some(place);
+    let token = || {
+        TokenName::parse(name)
+            .ok()
+            .and_then(|name| of_class(name.place))
+    };
+    InviteTokenName::parse(name)
+        .map(|name| Place::from(name.0))
+        .or_else(|_| ClassCodeName::parse(name).map(|name| Place::from(name.0)))
+        .or_else(|_| JoinUrlName::parse(name).map(|name| Place::from(name.0)))
+        .or_else(|_| EnrollmentCodeName::parse(name).map(|name| name.place))
+        .ok()
+        .or_else(token)
+}
+
+/// Reads the name of an organization's redemption.
+pub(super) fn redemption_name(name: &str) -> std::result::Result<RedemptionName, String> {
+    let parsed = RedemptionName::parse(name).map_err(|error: InvalidId| error.to_string())?;
+    match parsed.place {
+        Place::Organization(_) => Ok(parsed),
+        Place::Class(_) => {
+            Err("must be `organizations/{organization}/redemptions/{redemption}`".to_owned())
+        }
+    }
+}
+
+/// Reads one redemption to admit; `INVALID_REQUEST` with everything that is wrong with it.
+pub(super) fn admit_request(request: &api::AdmitRequest) -> Result<AdmitRequest> {
+    let mut violations = Violations::new();
+    let place = violations.take("parent", Place::parse(&request.parent));
+    let redemption = redemption(&mut violations, request, place.as_ref());
+    let of_place = place_of_invitation(&request.invitation);
+    let place_fits = place.is_none() || of_place == place;
+    violations.check(
+        of_place.is_some() && place_fits,
+        "invitation",
+        "must be the name of an invitation of `parent`",
+    );
+    violations.check(request.epoch >= 0, "epoch", "must not be negative");
+    let person = person(&mut violations, request.user.as_ref());
+    let route = route(&mut violations, request);
+    let refuse_reason = refuse_reason(&mut violations, request.refuse_reason);
+    let method = method(request.method());
+    violations.check(
+        method.is_some(),
+        "method",
+        "must be a way in that an invitation is",
+    );
+    let issue_time = violations.timestamp("invitation_issue_time", &request.invitation_issue_time);
+    violations.check(
+        request.invitation_issue_time.is_some(),
+        "invitation_issue_time",
+        "is required",
+    );
+    let read = place
+        .zip(redemption)
+        .zip(person)
+        .zip(route.zip(method))
+        .zip(issue_time);
+    let ((((place, redemption), (user, particulars)), (route, method)), invitation_issue_time) =
+        parse::finish(violations, read)?;
+    Ok(AdmitRequest {
+        redemption,
+        invitation: request.invitation.clone(),
+        place,
+        user,
+        particulars,
+        attempt: Attempt {
+            epoch: request.epoch,
+            route,
+            refuse_reason,
+            invitation_issue_time,
+            allow_rejoin: request.allow_rejoin,
+        },
+        method,
+    })
+}
+
+/// A preview need not name a redemption: there is none yet.
+fn redemption(
+    violations: &mut Violations,
+    request: &api::AdmitRequest,
+    place: Option<&Place>,
+) -> Option<RedemptionName> {
+    if request.validate_only && request.redemption.is_empty() {
+        return place.map(|place| RedemptionName {
+            place: Place::Organization(place.organization().clone()),
+            id: Uuid::nil(),
+        });
+    }
+    let name = violations.take("redemption", redemption_name(&request.redemption))?;
+    let same = place.is_none_or(|place| place.organization() == name.place.organization());
+    // I8: nothing crosses organizations.
+    violations
+        .check(
+            same,
+            "redemption",
+            "must be of the organization of `parent`",
+        )
+        .then_some(name)
+}
+
+fn person(violations: &mut Violations, user: Option<&User>) -> Option<(UserId, Particulars)> {
+    let Some(user) = user else {
+        violations.add("user", "is required");
+        return None;
+    };
+    violations.text(
+        "user.display_name",
+        &user.display_name,
+        PERSON_NAME_CHARS_MAX,
+    );
+    violations.text("user.email", &user.email, email::EMAIL_BYTES_MAX);
+    violations.text("user.external_id", &user.external_id, EXTERNAL_ID_CHARS_MAX);
+    let id = violations.take("user.user", UserId::parse(&user.user))?;
+    let particulars = Particulars {
+        display_name: user.display_name.clone(),
+        // invitations has judged the address; one that it let pass is no reason to keep a person out.
+        email: email::canonical(&user.email).unwrap_or_else(|_| user.email.trim().to_owned()),
+        external_id: user.external_id.clone(),
+    };
+    Some((id, particulars))
+}
+
+fn route(violations: &mut Violations, request: &api::AdmitRequest) -> Option<Route> {
+    match request.route() {
+        admit_request::Route::AdmitAtOnce => Some(Route::AtOnce),
+        admit_request::Route::Queue => {
+            let cause = cause(request.queue_cause());
+            violations.check(
+                cause.is_some(),
+                "queue_cause",
+                "is required where `route` is QUEUE",
+            );
+            cause.map(Route::Queue)
+        }
+        admit_request::Route::Unspecified => {
+            violations.add("route", "must be ADMIT_AT_ONCE or QUEUE");
+            None
+        }
+    }
+}
+
+fn cause(cause: join_request::Cause) -> Option<Cause> {
+    Cause::parse(cause.as_str_name())
+}
+
+fn refuse_reason(violations: &mut Violations, reason: i32) -> Option<ErrorReason> {
+    match ErrorReason::try_from(reason) {
+        Ok(ErrorReason::Unspecified) => None,
+        Ok(reason) => Some(reason),
+        Err(_) => {
+            violations.add("refuse_reason", "is no reason that this service knows");
+            None
+        }
+    }
+}
+
+fn method(method: member::provenance::Method) -> Option<Method> {
+    Method::parse(method.as_str_name()).filter(|method| *method != Method::Added)
+}
+
+/// What is asked about a place.
+pub(super) fn permission(permission: api::Permission, place: &Place) -> Option<Permission> {
+    Some(match (permission, place) {
+        (api::Permission::Unspecified, _) => return None,
+        (api::Permission::View, Place::Organization(_)) => Permission::ViewOrganization,
+        (api::Permission::View, Place::Class(_)) => Permission::ViewClass,
+        (api::Permission::ReadInvitations, _) => Permission::ReadInvitations,
+        (api::Permission::ManageInvitations, _) => Permission::ManageInvitations,
+        (api::Permission::ManageOrganization, _) => Permission::ManageOrganization,
+    })
+}
+
+/// An answer as the contract has it.
+pub(super) fn admission(admission: &Admission) -> api::Admission {
+    let outcome = match admission.outcome {
+        Outcome::Admitted => admission::Outcome::Admitted,
+        Outcome::Queued => admission::Outcome::Queued,
+        Outcome::AlreadyPending => admission::Outcome::AlreadyPending,
+        Outcome::AlreadyMember => admission::Outcome::AlreadyMember,
+        Outcome::StaleEpoch => admission::Outcome::StaleEpoch,
+        Outcome::Refused(_) => admission::Outcome::Refused,
+    };
+    let refuse_reason = admission.outcome.refuse_reason();
+    api::Admission {
+        redemption: admission.redemption.clone(),
+        outcome: outcome.into(),
+        refuse_reason: refuse_reason.unwrap_or(ErrorReason::Unspecified).into(),
+        member: admission.member.clone().map(convert::member),
+        join_request: admission
+            .join_request
+            .as_ref()
+            .map(join_request_conversion::join_request),
+        organization_display_name: admission.organization_display_name.clone(),
+        class_display_name: admission.class_display_name.clone(),
+        seat_limit: admission.seat_limit,
+    }
+}
+
+/// What is known of a place as the contract has it.
+pub(super) fn access(access: Access) -> api::CheckAccessResponse {
+    let mut response = api::CheckAccessResponse {
+        visible: access.visible,
+        allowed: access.allowed,
+        role: access
+            .role
+            .map_or(0, |role: Role| convert::role(role).into()),
+        notify: access.notify.iter().map(ToString::to_string).collect(),
+        ..api::CheckAccessResponse::default()
+    };
+    let Some(standing) = access.standing else {
+        return response;
+    };
+    let archived = standing
+        .class
+        .as_ref()
+        .is_some_and(|class| class.state == ClassState::Archived);
+    response.set_state(if archived {
+        check_access_response::State::Archived
+    } else {
+        check_access_response::State::Active
+    });
+    response.organization_display_name = standing.organization_display_name;
+    response.class_display_name = standing
+        .class
+        .map_or_else(String::new, |class| class.display_name);
+    response.code_prefix = standing.code_prefix;
+    response.seat_limit = standing.seat_limit;
+    response
+}
+
+#[cfg(test)]
+#[path = "admission_conversion_tests.rs"]
+mod tests;

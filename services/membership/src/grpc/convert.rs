@@ -1,0 +1,121 @@
+//! Values of the domain as the wire carries them.
+
+use homeroom_api::{
+    common::v1 as common,
+    membership::v1,
+    names::{OrganizationName, SeatUsageName},
+};
+use homeroom_kit::clock::to_timestamp;
+
+use crate::{
+    app::refusals::etag,
+    domain::{
+        class::{Class, ClassState},
+        member::{Member, Method, Role},
+        organization::Organization,
+        seat::Seats,
+    },
+};
+
+pub(crate) fn organization(organization: Organization) -> v1::Organization {
+    v1::Organization {
+        name: OrganizationName(organization.id).to_string(),
+        display_name: organization.display_name,
+        code_prefix: organization.code_prefix.as_str().to_owned(),
+        seat_limit: organization.seat_limit,
+        labels: organization.labels,
+        state: v1::organization::State::Active.into(),
+        etag: etag(organization.revision),
+        create_time: Some(to_timestamp(organization.create_time)),
+        update_time: Some(to_timestamp(organization.update_time)),
+    }
+}
+
+pub(crate) fn seat_usage(name: &SeatUsageName, seats: Seats) -> v1::SeatUsage {
+    v1::SeatUsage {
+        name: name.to_string(),
+        seat_limit: seats.limit,
+        seats_used: seats.used,
+        requests_waiting: seats.waiting,
+        seats_available: seats.available(),
+    }
+}
+
+pub(crate) fn class(class: Class) -> v1::Class {
+    v1::Class {
+        name: class.name.to_string(),
+        display_name: class.display_name,
+        owner: class.owner.to_string(),
+        state: class_state(class.state).into(),
+        labels: class.labels,
+        etag: etag(class.revision),
+        create_time: Some(to_timestamp(class.create_time)),
+        update_time: Some(to_timestamp(class.update_time)),
+    }
+}
+
+pub(crate) fn class_state(state: ClassState) -> v1::class::State {
+    match state {
+        ClassState::Active => v1::class::State::Active,
+        ClassState::Archived => v1::class::State::Archived,
+    }
+}
+
+pub(crate) fn member(member: Member) -> v1::Member {
+    v1::Member {
+        name: member.name().to_string(),
+        user: member.user.to_string(),
+        display_name: member.particulars.display_name,
+        email: member.particulars.email,
+        external_id: member.particulars.external_id,
+        role: role(member.role).into(),
+        join_time: Some(to_timestamp(member.join_time)),
+        provenance: Some(v1::member::Provenance {
+            invitation: member.provenance.invitation,
+            redemption: member.provenance.redemption,
+            approved_by: member.provenance.approved_by,
+            method: method(member.provenance.method).into(),
+        }),
+        etag: etag(member.revision),
+    }
+}
+
+pub(crate) fn role(role: Role) -> common::Role {
+    match role {
+        Role::Admin => common::Role::Admin,
+        Role::Teacher => common::Role::Teacher,
+        Role::Owner => common::Role::Owner,
+        Role::CoTeacher => common::Role::CoTeacher,
+        Role::Student => common::Role::Student,
+    }
+}
+
+pub(crate) fn method(method: Method) -> v1::member::provenance::Method {
+    use v1::member::provenance::Method as Wire;
+    match method {
+        Method::Added => Wire::Added,
+        Method::OrganizationToken => Wire::OrganizationToken,
+        Method::ClassToken => Wire::ClassToken,
+        Method::EnrollmentCode => Wire::EnrollmentCode,
+        Method::ClassCode => Wire::ClassCode,
+        Method::JoinUrl => Wire::JoinUrl,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_on_the_wire_are_those_in_the_database() {
+        for each in Role::ALL {
+            assert_eq!(role(each).as_str_name(), each.as_str());
+        }
+        for each in Method::ALL {
+            assert_eq!(method(each).as_str_name(), each.as_str());
+        }
+        for each in [ClassState::Active, ClassState::Archived] {
+            assert_eq!(class_state(each).as_str_name(), each.as_str());
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Join requests between the contract and the domain.
+
+use homeroom_api::{
+    common::v1::ErrorReason,
+    ids::UserId,
+    membership::v1::{
+        self as api,
+        batch_decide_join_requests_request::{JoinRequestDecision, join_request_decision},
+    },
+    names::JoinRequestName,
+};
+use homeroom_kit::{
+    Error, Result,
+    clock::to_timestamp,
+    filter::{FieldKind, Filter},
+    validation::Violations,
+};
+
+use super::parse;
+use crate::{
+    app::batch_decide::{self, Action},
+    domain::join_request::{Cause, DECIDE_NOTE_CHARS_MAX, JoinRequest, State},
+    store::Shown,
+};
+
+const STATES: &[&str] = &[
+    State::Pending.as_str(),
+    State::Approved.as_str(),
+    State::Denied.as_str(),
+    State::Withdrawn.as_str(),
+    State::Expired.as_str(),
+    State::Closed.as_str(),
+];
+
+const CAUSES: &[&str] = &[
+    Cause::JoinUrl.as_str(),
+    Cause::CodeLocked.as_str(),
+    Cause::RemovedBefore.as_str(),
+    Cause::GuessGuard.as_str(),
+];
+
+/// What the list filters by.
+const FIELDS: &[(&str, FieldKind)] = &[
+    ("state", FieldKind::Enum(STATES)),
+    ("user", FieldKind::Text),
+    ("cause", FieldKind::Enum(CAUSES)),
+];
+
+/// A request as the contract has it.
+pub(super) fn join_request(request: &JoinRequest) -> api::JoinRequest {
+    use api::join_request as names;
+    let state = names::State::from_str_name(request.state.as_str());
+    let cause = names::Cause::from_str_name(request.cause.as_str());
+    api::JoinRequest {
+        name: request.name().to_string(),
+        user: request.user.to_string(),
+        display_name: request.particulars.display_name.clone(),
+        email: request.particulars.email.clone(),
+        state: state.unwrap_or_default().into(),
+        cause: cause.unwrap_or_default().into(),
+        invitation: request.invitation.clone(),
+        redemption: request.redemption.clone(),
+        decide_note: request.decide_note.clone(),
+        decided_by: request.decided_by.clone(),
+        create_time: Some(to_timestamp(request.create_time)),
+        decide_time: request.decide_time.map(to_timestamp),
+        expire_time: Some(to_timestamp(request.expire_time)),
+    }
+}
+
+/// Reads a filter. `INVALID_FILTER` for another field or operator, and for what no user is called.
+pub(super) fn shown(filter: &str) -> Result<Shown> {
+    let filter = Filter::parse(filter, FIELDS)?;
+    let user = parse::equals(&filter, "user")?.map(UserId::parse);
+    Ok(Shown {
+        state: parse::equals(&filter, "state")?.and_then(State::parse),
+        user: user.transpose().map_err(|error| {
+            Error::new(
+                ErrorReason::InvalidFilter,
+                format!("Correct the field filter: {error}."),
+            )
+            .violation("filter", error.to_string())
+        })?,
+        cause: parse::equals(&filter, "cause")?.and_then(Cause::parse),
+    })
+}
+
+/// Records a note that is too long.
+pub(super) fn check_note(violations: &mut Violations, note: &str) {
+    let short = note.chars().count() <= DECIDE_NOTE_CHARS_MAX;
+    violations.check(
+        short,
+        "decide_note",
+        format!("is longer than {DECIDE_NOTE_CHARS_MAX} characters"),
+    );
+    let printable = |c: char| !c.is_control() || c == '\n' || c == '\t';
+    violations.check(
+        note.chars().all(printable),
+        "decide_note",
+        "holds a control character",
+    );
+}
+
+/// Reads one decision of a batch.
+pub(super) fn decision(
+    decision: &JoinRequestDecision,
+) -> Result<batch_decide::JoinRequestDecision> {
+    let mut violations = Violations::new();
+    let name = violations.take("name", JoinRequestName::parse(&decision.name));
+    let action = match decision.action() {
+        join_request_decision::Action::Approve => Some(Action::Approve),
+        join_request_decision::Action::Deny => Some(Action::Deny),
+        join_request_decision::Action::Unspecified => None,
+    };
+    violations.check(action.is_some(), "action", "must be APPROVE or DENY");
+    check_note(&mut violations, &decision.decide_note);
+    let (name, action) = parse::finish(violations, name.zip(action))?;
+    Ok(batch_decide::JoinRequestDecision {
+        name,
+        action,
+        note: decision.decide_note.clone(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_filter_takes_state_user_and_cause() {
+        assert_eq!(shown("").unwrap(), Shown::default());
+        let narrowed = shown("state = PENDING AND user = \"eve\" AND cause = JOIN_URL").unwrap();
+        let expected = Shown {
+            state: Some(State::Pending),
+            user: Some(UserId::parse("eve").unwrap()),
+            cause: Some(Cause::JoinUrl),
+        };
+        assert_eq!(narrowed, expected);
+        for filter in [
+            "state = PENDING AND state = DENIED",
+            "user = \"a/b\"",
+            "state != PENDING",
+            "email = \"a\"",
+            "state = NONE",
+            "state =",
+        ] {
+            let refused = shown(filter).unwrap_err();
+            assert_eq!(refused.reason(), ErrorReason::InvalidFilter, "{filter}");
+        }
+    }
+
+    #[test]
+    fn c11_a_note_is_taken_to_its_edge() {
+        let fits = |note: String| {
+            let mut violations = Violations::new();
+            check_note(&mut violations, &note);
+            violations.is_empty()
+        };
+        assert!(fits("é".repeat(DECIDE_NOTE_CHARS_MAX)));
+        assert!(!fits("é".repeat(DECIDE_NOTE_CHARS_MAX + 1)));
+        assert!(fits("two\nlines".to_owned()));
+        assert!(!fits("\u{0}".to_owned()));
+    }
+
+    #[test]
+    fn c11_a_decision_names_request_and_action() {
+        let refused = decision(&JoinRequestDecision::default()).unwrap_err();
+        let fields: Vec<_> = refused
+            .field_violations()
+            .iter()
+            .map(|v| v.field.as_str())
+            .collect();
+        assert_eq!(fields, ["name", "action"]);
+    }
+}

@@ -1,0 +1,12 @@
+//! The gRPC services: parse to typed values, naming every violation at once; call one use case; convert back.
+
+mod admission_conversion;
+pub(crate) mod admission_service;
+pub(crate) mod class_service;
+pub(crate) mod convert;
+pub(crate) mod event_service;
+mod join_request_conversion;
+pub(crate) mod join_request_service;
+pub(crate) mod member_service;
+pub(crate) mod organization_service;
+pub(crate) mod parse;

@@ -1,0 +1,119 @@
+//! The membership service as a process of its own.
+
+use std::{process::ExitCode, sync::Arc};
+
+use clap::{Parser, Subcommand};
+use homeroom_kit::{
+    clock::SystemClock,
+    config::{Environment, Reader, Source},
+    database::Url,
+    random::SystemRandomness,
+    shutdown::Shutdown,
+    telemetry,
+};
+use homeroom_membership::{Config, Dependencies};
+
+/// Organizations, classes, members, seats and the approval queue of Homeroom.
+#[derive(Debug, Parser)]
+#[command(name = "membership", version, after_help = SETTINGS)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// The database: `postgres://user:password@host/database` or `sqlite://path`. Instead of `DATABASE_URL`.
+    #[arg(long, global = true)]
+    database_url: Option<String>,
+    /// Where to listen. Instead of `LISTEN_ADDRESS`.
+    #[arg(long, global = true)]
+    listen_address: Option<String>,
+    /// The file with the keys of this service. Instead of `KEYS_FILE`.
+    #[arg(long, global = true)]
+    keys_file: Option<String>,
+    /// The JWK set by which access tokens are checked. Instead of `JWKS_FILE`.
+    #[arg(long, global = true)]
+    jwks_file: Option<String>,
+    /// The `iss` of access tokens. Instead of `TOKEN_ISSUER`.
+    #[arg(long, global = true)]
+    token_issuer: Option<String>,
+    /// The `aud` of access tokens. Instead of `TOKEN_AUDIENCE`.
+    #[arg(long, global = true)]
+    token_audience: Option<String>,
+    /// `true` or `false`: serve gRPC reflection. Instead of `REFLECTION`.
+    #[arg(long, global = true)]
+    reflection: Option<String>,
+    /// `true` or `false`: bring the schema up to date first. Instead of `MIGRATE_AT_START`.
+    #[arg(long, global = true)]
+    migrate_at_start: Option<String>,
+    /// `true` or `false`: listen beyond loopback without TLS. Instead of `INSECURE_PLAINTEXT`.
+    #[arg(long, global = true)]
+    insecure_plaintext: Option<String>,
+    /// `text` or `json`. Instead of `LOG_FORMAT`.
+    #[arg(long, global = true)]
+    log_format: Option<String>,
+}
+
+const SETTINGS: &str = "Every option may be given by the environment variable that it names; an option goes before it.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve until SIGTERM or SIGINT.
+    Serve,
+    /// Bring the schema up to date and end.
+    Migrate,
+}
+
+/// Options go before the environment.
+impl Source for Arguments {
+    fn get(&self, name: &str) -> Option<String> {
+        let option = match name {
+            "DATABASE_URL" => &self.database_url,
+            "LISTEN_ADDRESS" => &self.listen_address,
+            "KEYS_FILE" => &self.keys_file,
+            "JWKS_FILE" => &self.jwks_file,
+            "TOKEN_ISSUER" => &self.token_issuer,
+            "TOKEN_AUDIENCE" => &self.token_audience,
+            "REFLECTION" => &self.reflection,
+            "MIGRATE_AT_START" => &self.migrate_at_start,
+            "INSECURE_PLAINTEXT" => &self.insecure_plaintext,
+            "LOG_FORMAT" => &self.log_format,
+            _ => &None,
+        };
+        option.clone().or_else(|| Environment.get(name))
+    }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(&arguments).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Logs may not have been started, so this goes where a person looks.
+            eprintln!("membership: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
+    let mut reader = Reader::new(arguments);
+    let format = reader.or_default("LOG_FORMAT", telemetry::Format::Text, str::parse);
+    if matches!(arguments.command, Some(Command::Migrate)) {
+        let url = reader.required("DATABASE_URL", Url::parse);
+        reader.finish()?;
+        telemetry::init(format)?;
+        if let Some(url) = url {
+            homeroom_membership::migrate(&url).await?;
+        }
+        return Ok(());
+    }
+    let config = Config::read(reader)?;
+    telemetry::init(format)?;
+    let dependencies = Dependencies {
+        clock: Arc::new(SystemClock),
+        random: Arc::new(SystemRandomness),
+    };
+    let shutdown = Shutdown::on_signals()?;
+    let service = homeroom_membership::start(config, dependencies, shutdown).await?;
+    service.stopped().await?;
+    Ok(())
+}

@@ -1,0 +1,283 @@
+//! The running service: everything is checked before the port is bound, and everything that was begun is
+//! finished before it stops.
+
+use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+use homeroom_api::{
+    ids::OrganizationId,
+    membership::v1::{
+        admission_service_server::AdmissionServiceServer, class_service_server::ClassServiceServer,
+        event_service_server::EventServiceServer,
+        join_request_service_server::JoinRequestServiceServer,
+        member_service_server::MemberServiceServer,
+        organization_service_server::OrganizationServiceServer,
+    },
+};
+use homeroom_kit::{
+    SharedClock, SharedRandomness,
+    database::{self, Options, Url},
+    events::EventFeed,
+    request_ids::forgotten_before,
+    server::{self, ServeError, ServerOptions, Services},
+    shutdown::Shutdown,
+    tuned,
+};
+use tokio::{
+    net::TcpListener,
+    task::{JoinHandle, JoinSet},
+    time::MissedTickBehavior,
+};
+
+use crate::{
+    Config,
+    app::App,
+    grpc::{
+        admission_service::AdmissionApi, class_service::ClassApi, event_service::EventApi,
+        join_request_service::JoinRequestApi, member_service::MemberApi,
+        organization_service::OrganizationApi,
+    },
+    store,
+};
+
+/// How often request ids that may be forgotten are looked for.
+const PRUNE_INTERVAL: Duration = Duration::from_mins(10);
+/// Request ids that one transaction forgets at most.
+const PRUNE_BATCH: u32 = 1_000;
+/// How often join requests whose time is over are looked for.
+const EXPIRY_INTERVAL: Duration = Duration::from_mins(1);
+/// How long writes may take to finish once the server has stopped.
+const WRITES_DRAIN: Duration = Duration::from_secs(10);
+
+/// What is injected: time and chance.
+#[derive(Debug, Clone)]
+pub struct Dependencies {
+    /// The time.
+    pub clock: SharedClock,
+    /// Ids come from it.
+    pub random: SharedRandomness,
+}
+
+/// Why the service does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The server refuses its settings.
+    #[error(transparent)]
+    Server(#[from] ServeError),
+    /// The port cannot be bound.
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, io::Error),
+    /// The database does not answer, or its schema is not there.
+    #[error(
+        "the database cannot be used; does it answer, and has `membership migrate` been run? {0}"
+    )]
+    Database(#[from] database::Error),
+    /// The schema cannot be brought up to date.
+    #[error(transparent)]
+    Migrate(#[from] store::MigrateError),
+}
+
+/// The service under way. Order its end by the shutdown that it was started with, then wait for
+/// [`Service::stopped`].
+#[derive(Debug)]
+pub struct Service {
+    address: SocketAddr,
+    app: App,
+    serving: JoinHandle<Result<(), ServeError>>,
+}
+
+impl Service {
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What it runs on; a test drives its periodic work by it.
+    #[must_use]
+    pub fn app(&self) -> App {
+        self.app.clone()
+    }
+
+    /// Waits until the server, its writes and its periodic work have ended.
+    pub async fn stopped(self) -> Result<(), ServeError> {
+        self.serving
+            .await
+            .unwrap_or_else(|failure| Err(ServeError::Io(io::Error::other(failure))))
+    }
+}
+
+fn database_options() -> Options {
+    Options {
+        application_name: "homeroom-membership".to_owned(),
+        ..Options::default()
+    }
+}
+
+/// Brings the schema up to date.
+pub async fn migrate(url: &Url) -> Result<(), store::MigrateError> {
+    store::migrate(url, database_options()).await
+}
+
+/// Starts the service. Nothing is bound before settings, database and schema are known to be right.
+pub async fn start(
+    config: Config,
+    dependencies: Dependencies,
+    shutdown: Shutdown,
+) -> Result<Service, StartError> {
+    let options = ServerOptions {
+        insecure_plaintext: config.insecure_plaintext,
+        reflection: config.reflection,
+        clock: dependencies.clock.clone(),
+        random: dependencies.random.clone(),
+        ..ServerOptions::new(Some(config.verifier))
+    };
+    options.check(config.listen)?;
+    if config.migrate_at_start {
+        migrate(&config.database_url).await?;
+    }
+    let store = store::connect(&config.database_url, database_options()).await?;
+    check_schema(store.as_ref()).await?;
+    let app = App::new(
+        Arc::clone(&store),
+        dependencies.clock,
+        dependencies.random,
+        config.keys,
+    );
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .map_err(|error| StartError::Listen(config.listen, error))?;
+    let address = listener
+        .local_addr()
+        .map_err(|error| StartError::Listen(config.listen, error))?;
+    let services = services(&app, &shutdown).await;
+    let serving = tokio::spawn(run(app.clone(), listener, options, services, shutdown));
+    Ok(Service {
+        address,
+        app,
+        serving,
+    })
+}
+
+/// A statement over the oldest tables; it fails where they are missing.
+async fn check_schema(store: &dyn store::Store) -> Result<(), database::Error> {
+    let nobody = OrganizationId::made(uuid::Uuid::nil());
+    store.read().await?.organization(&nobody).await?;
+    Ok(())
+}
+
+async fn services(app: &App, shutdown: &Shutdown) -> Services {
+    let feed = EventFeed::new(
+        "membership",
+        app.store.feed(),
+        Arc::new(app.clone()),
+        app.paging.clone(),
+        shutdown.clone(),
+    );
+    Services::new()
+        .await
+        .add_service(tuned!(OrganizationServiceServer::new(OrganizationApi(
+            app.clone()
+        ))))
+        .add_service(tuned!(ClassServiceServer::new(ClassApi(app.clone()))))
+        .add_service(tuned!(MemberServiceServer::new(MemberApi(app.clone()))))
+        .add_service(tuned!(JoinRequestServiceServer::new(JoinRequestApi(
+            app.clone()
+        ))))
+        .add_service(tuned!(AdmissionServiceServer::new(AdmissionApi::new(
+            app.clone()
+        ))))
+        .add_service(tuned!(EventServiceServer::new(EventApi(feed))))
+}
+
+/// Serves until the shutdown; then finishes the writes, publishes their events, and closes the database.
+async fn run(
+    app: App,
+    listener: TcpListener,
+    options: ServerOptions,
+    services: Services,
+    shutdown: Shutdown,
+) -> Result<(), ServeError> {
+    // Periodic work outlives the server: what the last calls wrote is still published.
+    let work_ends = Shutdown::new();
+    let mut work = JoinSet::new();
+    let store = Arc::clone(&app.store);
+    let ends = work_ends.clone();
+    work.spawn(async move { store.publish_until(ends).await });
+    let pruning = app.clone();
+    work.spawn(repeat(PRUNE_INTERVAL, work_ends.clone(), move || {
+        let app = pruning.clone();
+        async move {
+            log_failure(
+                "request ids could not be pruned",
+                app.prune_request_ids().await,
+            );
+        }
+    }));
+    let expiring = app.clone();
+    work.spawn(repeat(EXPIRY_INTERVAL, work_ends.clone(), move || {
+        let app = expiring.clone();
+        async move {
+            log_failure(
+                "join requests could not be expired",
+                app.expire_join_requests().await,
+            );
+        }
+    }));
+    let health = services.health();
+    let store = Arc::clone(&app.store);
+    work.spawn(health.follow(shutdown.clone(), move || {
+        let store = Arc::clone(&store);
+        async move { store.ping().await.is_ok() }
+    }));
+
+    let served = server::serve(listener, options, services, shutdown.clone()).await;
+    // A server that failed by itself ends everything else too.
+    shutdown.begin();
+    if !app.writes.close_and_wait(WRITES_DRAIN).await {
+        tracing::warn!("writes were still under way when the service stopped");
+    }
+    work_ends.begin();
+    while work.join_next().await.is_some() {}
+    app.store.close().await;
+    served
+}
+
+fn log_failure(what: &'static str, done: homeroom_kit::Result<u64>) {
+    if let Err(error) = done {
+        tracing::warn!(%error, "{what}; they wait for the next time");
+    }
+}
+
+/// Does the work at once and then at each interval, until the shutdown.
+async fn repeat<Work, Done>(interval: Duration, shutdown: Shutdown, work: Work)
+where
+    Work: Fn() -> Done,
+    Done: Future<Output = ()>,
+{
+    let mut ticks = tokio::time::interval(interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = shutdown.wait() => return,
+            _ = ticks.tick() => work().await,
+        }
+    }
+}
+
+impl App {
+    /// Forgets request ids claimed more than 24 hours ago (R3). Gives how many.
+    pub async fn prune_request_ids(&self) -> homeroom_kit::Result<u64> {
+        let before: DateTime<Utc> = forgotten_before(self.clock.now());
+        let mut pruned = 0;
+        loop {
+            let mut session = self.store.write().await?;
+            let count = session.prune_requests(before, PRUNE_BATCH).await?;
+            session.commit().await?;
+            pruned += count;
+            if count < u64::from(PRUNE_BATCH) {
+                return Ok(pruned);
+            }
+        }
+    }
+}

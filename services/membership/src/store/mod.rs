@@ -1,0 +1,148 @@
+//! What membership keeps, behind one trait for both engines.
+//!
+//! A [`Store`] opens sessions; a session is a [`Repository`], which is the sum of one small trait for
+//! each kind of row. The queries are written once, in `queries/`, and compiled for each engine; what
+//! must differ (row locks) stands in the engine's own file.
+//!
+//! A new kind of row: its trait in a file here, its statements in `queries/` with their texts listed in
+//! `STATEMENTS`, and the trait's name among the supertraits of [`Repository`].
+
+mod admissions;
+mod classes;
+mod fences;
+mod join_requests;
+mod members;
+mod organizations;
+mod postgres;
+mod removals;
+mod sqlite;
+
+use std::{fmt::Debug, sync::Arc};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use homeroom_kit::{
+    Randomness,
+    database::{Engine, Error, Options, Url},
+    events::{Feed, Wake},
+    outbox::NewEvent,
+    request_ids::{BodyMac, Claim, RequestKey},
+    shutdown::Shutdown,
+};
+
+pub use admissions::*;
+pub use classes::{ClassQuery, Classes};
+pub use fences::Fences;
+pub use join_requests::*;
+pub use members::{MemberQuery, Members};
+pub use organizations::{InsertOutcome, OrganizationQuery, Organizations, SeatRows};
+pub use removals::RemovalRows;
+
+/// What a store operation gives.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Opens sessions on the database.
+#[async_trait]
+pub trait Store: Send + Sync + Debug {
+    /// A session that reads, each statement for itself.
+    async fn read(&self) -> Result<Box<dyn Repository>>;
+    /// A session that writes: nothing stands until [`Repository::commit`]; dropped, it is undone.
+    async fn write(&self) -> Result<Box<dyn Repository>>;
+    /// The feed of published events.
+    fn feed(&self) -> Arc<dyn Feed>;
+    /// To be told after each commit that wrote events, so that they are published at once.
+    fn committed(&self) -> Wake;
+    /// Publishes what is committed now. Gives how many events.
+    async fn publish(&self) -> Result<u64>;
+    /// Publishes what is committed until the shutdown, and once more after it is ordered.
+    async fn publish_until(&self, shutdown: Shutdown);
+    /// Whether the database answers.
+    async fn ping(&self) -> Result<()>;
+    /// Closes every connection, once each is idle.
+    async fn close(&self);
+}
+
+/// A session on the database. Every change of an organization first takes its lock
+/// ([`SeatRows::lock_organization`]) and decides in a later statement (03 P6).
+#[async_trait]
+pub trait Repository:
+    Organizations
+    + SeatRows
+    + Classes
+    + Members
+    + RemovalRows
+    + JoinRequests
+    + Admissions
+    + Fences
+    + Events
+    + RequestIdRows
+    + Send
+{
+    /// Makes what was written stand.
+    async fn commit(self: Box<Self>) -> Result<()>;
+    /// Undoes what was written, before the connection serves another.
+    async fn rollback(self: Box<Self>) -> Result<()>;
+}
+
+/// The outbox (R11).
+#[async_trait]
+pub trait Events: Send {
+    /// Writes events in the order given, with the change that they tell of.
+    async fn append_events(
+        &mut self,
+        events: &[NewEvent],
+        now: DateTime<Utc>,
+        random: &dyn Randomness,
+    ) -> Result<()>;
+}
+
+/// Request ids (R3).
+#[async_trait]
+pub trait RequestIdRows: Send {
+    /// Claims a request id with the change; waits for another session that holds it.
+    async fn claim_request(
+        &mut self,
+        key: &RequestKey,
+        body: &BodyMac,
+        now: DateTime<Utc>,
+    ) -> Result<Claim>;
+    /// Stores the response, in the session that claimed the id.
+    async fn complete_request(&mut self, key: &RequestKey, response: &[u8]) -> Result<()>;
+    /// Forgets ids claimed before a time, at most `limit`. Gives how many.
+    async fn prune_requests(&mut self, before: DateTime<Utc>, limit: u32) -> Result<u64>;
+}
+
+/// Connects to the database that the URL names. Fails if it does not answer.
+pub async fn connect(url: &Url, options: Options) -> Result<Arc<dyn Store>> {
+    Ok(match url.engine() {
+        Engine::Postgres => Arc::new(postgres::PostgresStore::connect(url, options).await?),
+        Engine::Sqlite => Arc::new(sqlite::SqliteStore::connect(url, options).await?),
+    })
+}
+
+/// Brings the schema up to date.
+pub async fn migrate(url: &Url, options: Options) -> std::result::Result<(), MigrateError> {
+    match url.engine() {
+        Engine::Postgres => postgres::migrate(url, options).await,
+        Engine::Sqlite => sqlite::migrate(url, options).await,
+    }
+}
+
+/// Prepares every statement, so that a test finds the text that an engine does not take.
+pub async fn prepare_every_statement(url: &Url, options: Options) -> Result<usize> {
+    match url.engine() {
+        Engine::Postgres => postgres::prepare_every_statement(url, options).await,
+        Engine::Sqlite => sqlite::prepare_every_statement(url, options).await,
+    }
+}
+
+/// Why the schema could not be brought up to date.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrateError {
+    /// The database does not answer.
+    #[error(transparent)]
+    Database(#[from] Error),
+    /// A migration failed, or one that was applied is not the one shipped.
+    #[error("the schema cannot be brought up to date: {0}")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+}

@@ -1,0 +1,259 @@
+//! Join requests.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use homeroom_api::{
+    ids::OrganizationId,
+    names::{JoinRequestName, Place},
+};
+use homeroom_kit::{
+    clock::{from_micros, micros},
+    database::Error,
+};
+use uuid::Uuid;
+
+use super::{
+    SqlRepository,
+    rows::{self, Row, class_text, get},
+};
+use crate::{
+    domain::{
+        join_request::{Cause, JoinRequest, State},
+        member::{Method, Particulars},
+    },
+    store::{JoinRequests, Result, Shown, Waiting},
+};
+
+macro_rules! columns {
+    () => {
+        "join_requests.organization_id, join_requests.class_id, join_requests.request_id, \
+         join_requests.user_id, join_requests.display_name, join_requests.email, \
+         join_requests.external_id, join_requests.state, join_requests.cause, \
+         join_requests.invitation, join_requests.redemption, join_requests.method, \
+         join_requests.decide_note, join_requests.decided_by, join_requests.create_time, \
+         join_requests.decide_time, join_requests.expire_time"
+    };
+}
+pub(super) use columns;
+
+const READ: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM ",
+    json_rows!(),
+    " AS wanted JOIN join_requests ON join_requests.organization_id = wanted.value->>'o' \
+     AND join_requests.class_id = wanted.value->>'c' \
+     AND join_requests.request_id = wanted.value->>'r'"
+);
+
+/// A page of a list: `$3` is the id before it, `$4` the cause or nothing.
+macro_rules! list {
+    ($where:literal) => {
+        concat!(
+            "SELECT ",
+            columns!(),
+            " FROM join_requests WHERE organization_id = $1 AND class_id = $2 \
+             AND request_id < $3 AND ($4 = '' OR cause = $4) ",
+            $where,
+            " ORDER BY request_id DESC LIMIT $5"
+        )
+    };
+}
+
+// Those whose time is over are no longer PENDING, though the sweep has not come by.
+const LIST: &str = list!("");
+const LIST_USER: &str = list!("AND user_id = $6");
+const LIST_STATE: &str = list!("AND state = $6 AND (state <> 'PENDING' OR expire_time > $7)");
+const LIST_USER_STATE: &str =
+    list!("AND user_id = $6 AND state = $7 AND (state <> 'PENDING' OR expire_time > $8)");
+
+/// Above every id, in the order of both engines.
+const BEFORE_THE_FIRST: &str = "g";
+
+macro_rules! close {
+    ($where:literal) => {
+        concat!(
+            "UPDATE join_requests SET \
+             state = CASE WHEN expire_time > $1 THEN 'CLOSED' ELSE 'EXPIRED' END, \
+             decided_by = 'system', \
+             decide_time = CASE WHEN expire_time > $1 THEN $1 ELSE expire_time END \
+             WHERE state = 'PENDING' AND organization_id = $2 ",
+            $where,
+            " RETURNING ",
+            columns!()
+        )
+    };
+}
+
+const CLOSE_CLASS: &str = close!("AND class_id = $3");
+const CLOSE_ORGANIZATION: &str = close!("");
+const CLOSE_USER_AT: &str = close!("AND class_id = $3 AND user_id = $4");
+const CLOSE_USER_IN: &str = close!("AND user_id = $3");
+
+const LAPSED_ORGANIZATIONS: &str = "SELECT DISTINCT organization_id FROM \
+     (SELECT organization_id FROM join_requests WHERE state = 'PENDING' AND expire_time <= $1 \
+     ORDER BY expire_time LIMIT $2) AS lapsed ORDER BY organization_id";
+
+const LAPSED: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM join_requests WHERE state = 'PENDING' AND expire_time <= $1 \
+     AND organization_id = $2 ORDER BY expire_time LIMIT $3"
+);
+
+/// For the test that prepares them.
+pub(super) const STATEMENTS: &[&str] = &[
+    READ,
+    LIST,
+    LIST_STATE,
+    LIST_USER,
+    LIST_USER_STATE,
+    CLOSE_CLASS,
+    CLOSE_ORGANIZATION,
+    CLOSE_USER_AT,
+    CLOSE_USER_IN,
+    LAPSED_ORGANIZATIONS,
+    LAPSED,
+];
+
+/// A whole row of `join_requests`.
+pub(super) fn join_request(row: &Row) -> Result<JoinRequest> {
+    let decide_time: Option<i64> = get(row, "decide_time")?;
+    Ok(JoinRequest {
+        place: rows::place(row)?,
+        id: rows::parse(row, "request_id", |text| Uuid::try_parse(text).ok())?,
+        user: rows::user_id(row, "user_id")?,
+        particulars: Particulars {
+            display_name: get(row, "display_name")?,
+            email: get(row, "email")?,
+            external_id: get(row, "external_id")?,
+        },
+        state: rows::parse(row, "state", State::parse)?,
+        cause: rows::parse(row, "cause", Cause::parse)?,
+        invitation: get(row, "invitation")?,
+        redemption: get(row, "redemption")?,
+        method: rows::parse(row, "method", Method::parse)?,
+        decide_note: get(row, "decide_note")?,
+        decided_by: get(row, "decided_by")?,
+        create_time: from_micros(get(row, "create_time")?),
+        decide_time: decide_time.map(from_micros),
+        expire_time: from_micros(get(row, "expire_time")?),
+    })
+}
+
+#[async_trait]
+impl JoinRequests for SqlRepository {
+    async fn join_requests(&mut self, names: &[JoinRequestName]) -> Result<Vec<JoinRequest>> {
+        let wanted: Vec<_> = names
+            .iter()
+            .map(|name| {
+                serde_json::json!({
+                    "o": name.place.organization().as_str(),
+                    "c": class_text(&name.place),
+                    "r": name.id.to_string(),
+                })
+            })
+            .collect();
+        let rows = sqlx::query(READ)
+            .bind(serde_json::Value::Array(wanted).to_string())
+            .fetch_all(self.connection())
+            .await?;
+        rows.iter().map(join_request).collect()
+    }
+
+    async fn list_join_requests(
+        &mut self,
+        place: &Place,
+        shown: &Shown,
+        after: Option<Uuid>,
+        limit: u32,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<JoinRequest>> {
+        let text = match (&shown.user, shown.state) {
+            (None, None) => LIST,
+            (None, Some(_)) => LIST_STATE,
+            (Some(_), None) => LIST_USER,
+            (Some(_), Some(_)) => LIST_USER_STATE,
+        };
+        let mut query = sqlx::query(text)
+            .bind(place.organization().as_str().to_owned())
+            .bind(class_text(place).to_owned())
+            .bind(after.map_or_else(|| BEFORE_THE_FIRST.to_owned(), |id| id.to_string()))
+            .bind(shown.cause.map_or("", Cause::as_str))
+            .bind(i64::from(limit));
+        if let Some(user) = &shown.user {
+            query = query.bind(user.as_str().to_owned());
+        }
+        if let Some(state) = shown.state {
+            query = query.bind(state.as_str()).bind(micros(now));
+        }
+        let rows = query.fetch_all(self.connection()).await?;
+        rows.iter().map(join_request).collect()
+    }
+
+    async fn close_open_requests(
+        &mut self,
+        which: &Waiting,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<JoinRequest>> {
+        let (text, bound): (_, Vec<&str>) = match which {
+            Waiting::InClass(name) => (
+                CLOSE_CLASS,
+                vec![name.organization.as_str(), name.class.as_str()],
+            ),
+            Waiting::InOrganization(organization) => {
+                (CLOSE_ORGANIZATION, vec![organization.as_str()])
+            }
+            Waiting::Of(place, user) => (
+                CLOSE_USER_AT,
+                vec![
+                    place.organization().as_str(),
+                    class_text(place),
+                    user.as_str(),
+                ],
+            ),
+            Waiting::OfPersonIn(organization, user) => {
+                (CLOSE_USER_IN, vec![organization.as_str(), user.as_str()])
+            }
+        };
+        let mut query = sqlx::query(text).bind(micros(now));
+        for id in bound {
+            query = query.bind(id.to_owned());
+        }
+        let rows = query.fetch_all(self.connection()).await?;
+        rows.iter().map(join_request).collect()
+    }
+
+    async fn organizations_with_lapsed_requests(
+        &mut self,
+        now: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<Vec<OrganizationId>> {
+        let ids: Vec<String> = sqlx::query_scalar(LAPSED_ORGANIZATIONS)
+            .bind(micros(now))
+            .bind(i64::from(limit))
+            .fetch_all(self.connection())
+            .await?;
+        ids.iter()
+            .map(|id| {
+                OrganizationId::parse(id)
+                    .map_err(|_| Error::corrupt("a stored organization id does not parse"))
+            })
+            .collect()
+    }
+
+    async fn lapsed_requests(
+        &mut self,
+        organization: &OrganizationId,
+        now: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<Vec<JoinRequest>> {
+        let rows = sqlx::query(LAPSED)
+            .bind(micros(now))
+            .bind(organization.as_str())
+            .bind(i64::from(limit))
+            .fetch_all(self.connection())
+            .await?;
+        rows.iter().map(join_request).collect()
+    }
+}

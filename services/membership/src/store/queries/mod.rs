@@ -1,0 +1,66 @@
+//! The statements, one text for both engines: this folder is compiled into each engine's module.
+
+mod admission_rows;
+mod admissions;
+mod classes;
+mod events;
+mod fences;
+mod join_requests;
+mod members;
+mod organizations;
+mod removals;
+mod rows;
+
+use async_trait::async_trait;
+use homeroom_kit::database::{Pools, Session};
+use sqlx::{Executor as _, SqlStr};
+
+use super::{Connection, Db};
+use crate::store::{Repository, Result};
+
+/// A session of this engine; every store trait is implemented for it.
+pub(super) struct SqlRepository(pub(super) Session<Db>);
+
+impl SqlRepository {
+    /// The connection to run statements on.
+    fn connection(&mut self) -> &mut Connection {
+        self.0.connection()
+    }
+}
+
+#[async_trait]
+impl Repository for SqlRepository {
+    async fn commit(self: Box<Self>) -> Result<()> {
+        self.0.commit().await
+    }
+
+    async fn rollback(self: Box<Self>) -> Result<()> {
+        self.0.rollback().await
+    }
+}
+
+/// The statements of every file here.
+const STATEMENTS: &[&[&str]] = &[
+    admissions::STATEMENTS,
+    classes::STATEMENTS,
+    fences::STATEMENTS,
+    join_requests::STATEMENTS,
+    members::STATEMENTS,
+    organizations::STATEMENTS,
+    removals::STATEMENTS,
+];
+
+pub(super) async fn prepare_every_statement(pools: &Pools<Db>) -> Result<usize> {
+    let mut connection = pools.write.acquire().await?;
+    let mut prepared = 0;
+    for text in STATEMENTS.iter().copied().flatten().copied() {
+        connection
+            .prepare(SqlStr::from_static(text))
+            .await
+            .map_err(|error| {
+                homeroom_kit::database::Error::corrupt(format!("{error}, in: {text}"))
+            })?;
+        prepared += 1;
+    }
+    Ok(prepared)
+}

@@ -1,0 +1,201 @@
+//! Organizations and their seats.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use homeroom_api::ids::{OrganizationId, UserId};
+use homeroom_kit::clock::{from_micros, micros};
+
+use super::{
+    super::LOCK_ORGANIZATION,
+    SqlRepository,
+    rows::{self, Row, get},
+};
+use crate::{
+    domain::{
+        organization::{CodePrefix, Organization},
+        seat::Seats,
+    },
+    store::{InsertOutcome, OrganizationQuery, Organizations, Result, SeatRows},
+};
+
+const INSERT: &str = "INSERT INTO organizations \
+    (organization_id, display_name, code_prefix, labels, revision, create_time, update_time) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
+const INSERT_SEATS: &str = "INSERT INTO organization_seats \
+    (organization_id, seat_limit, seats_used, requests_waiting) VALUES ($1, $2, 0, 0)";
+const ID_EXISTS: &str = "SELECT EXISTS (SELECT 1 FROM organizations WHERE organization_id = $1)";
+const ONE: &str = "SELECT o.organization_id, o.display_name, o.code_prefix, s.seat_limit, o.labels, \
+    o.revision, o.create_time, o.update_time FROM organizations o \
+    JOIN organization_seats s ON s.organization_id = o.organization_id \
+    WHERE o.organization_id = $1 AND o.delete_time IS NULL";
+const LIST: &str = "SELECT o.organization_id, o.display_name, o.code_prefix, s.seat_limit, o.labels, \
+    o.revision, o.create_time, o.update_time FROM organizations o \
+    JOIN organization_seats s ON s.organization_id = o.organization_id \
+    WHERE o.organization_id > $1 AND o.delete_time IS NULL ORDER BY o.organization_id LIMIT $2";
+const LIST_OF_MEMBER: &str = "SELECT o.organization_id, o.display_name, o.code_prefix, s.seat_limit, \
+    o.labels, o.revision, o.create_time, o.update_time FROM organization_members m \
+    JOIN organizations o ON o.organization_id = m.organization_id \
+    JOIN organization_seats s ON s.organization_id = o.organization_id \
+    WHERE m.user_id = $3 AND m.organization_id > $1 AND o.delete_time IS NULL \
+    ORDER BY m.organization_id LIMIT $2";
+const SAVE: &str = "UPDATE organizations SET display_name = $2, labels = $3, revision = $4, \
+    update_time = $5 WHERE organization_id = $1";
+const SAVE_LIMIT: &str = "UPDATE organization_seats SET seat_limit = $2 WHERE organization_id = $1";
+const DELETE: &str = "UPDATE organizations SET delete_time = $2 \
+    WHERE organization_id = $1 AND delete_time IS NULL";
+const SEATS: &str = "SELECT seat_limit, seats_used, requests_waiting FROM organization_seats \
+    WHERE organization_id = $1";
+const SAVE_SEATS: &str = "UPDATE organization_seats SET seats_used = $2, requests_waiting = $3 \
+    WHERE organization_id = $1";
+
+/// For the test that prepares them.
+pub(super) const STATEMENTS: &[&str] = &[
+    INSERT,
+    INSERT_SEATS,
+    ID_EXISTS,
+    ONE,
+    LIST,
+    LIST_OF_MEMBER,
+    SAVE,
+    SAVE_LIMIT,
+    DELETE,
+    LOCK_ORGANIZATION,
+    SEATS,
+    SAVE_SEATS,
+];
+
+fn read(row: &Row) -> Result<Organization> {
+    Ok(Organization {
+        id: rows::organization_id(row)?,
+        display_name: get(row, "display_name")?,
+        code_prefix: rows::parse(row, "code_prefix", |text| CodePrefix::parse(text).ok())?,
+        seat_limit: get(row, "seat_limit")?,
+        labels: rows::labels(row)?,
+        revision: get(row, "revision")?,
+        create_time: from_micros(get(row, "create_time")?),
+        update_time: from_micros(get(row, "update_time")?),
+    })
+}
+
+#[async_trait]
+impl Organizations for SqlRepository {
+    async fn insert_organization(&mut self, organization: &Organization) -> Result<InsertOutcome> {
+        let inserted = sqlx::query(INSERT)
+            .bind(organization.id.as_str())
+            .bind(organization.display_name.as_str())
+            .bind(organization.code_prefix.as_str())
+            .bind(rows::labels_text(&organization.labels))
+            .bind(organization.revision)
+            .bind(micros(organization.create_time))
+            .bind(micros(organization.update_time))
+            .execute(self.connection())
+            .await?
+            .rows_affected();
+        if inserted == 1 {
+            sqlx::query(INSERT_SEATS)
+                .bind(organization.id.as_str())
+                .bind(organization.seat_limit)
+                .execute(self.connection())
+                .await?;
+            return Ok(InsertOutcome::Inserted);
+        }
+        let id_exists: bool = sqlx::query_scalar(ID_EXISTS)
+            .bind(organization.id.as_str())
+            .fetch_one(self.connection())
+            .await?;
+        Ok(if id_exists {
+            InsertOutcome::IdTaken
+        } else {
+            InsertOutcome::PrefixTaken
+        })
+    }
+
+    async fn organization(&mut self, id: &OrganizationId) -> Result<Option<Organization>> {
+        let row = sqlx::query(ONE)
+            .bind(id.as_str())
+            .fetch_optional(self.connection())
+            .await?;
+        row.as_ref().map(read).transpose()
+    }
+
+    async fn list_organizations(&mut self, query: &OrganizationQuery) -> Result<Vec<Organization>> {
+        let text = if query.member.is_some() {
+            LIST_OF_MEMBER
+        } else {
+            LIST
+        };
+        let mut statement = sqlx::query(text)
+            .bind(query.after.as_ref().map_or("", OrganizationId::as_str))
+            .bind(i64::from(query.limit));
+        if let Some(member) = &query.member {
+            statement = statement.bind(UserId::as_str(member));
+        }
+        let rows = statement.fetch_all(self.connection()).await?;
+        rows.iter().map(read).collect()
+    }
+
+    async fn save_organization(&mut self, organization: &Organization) -> Result<()> {
+        sqlx::query(SAVE)
+            .bind(organization.id.as_str())
+            .bind(organization.display_name.as_str())
+            .bind(rows::labels_text(&organization.labels))
+            .bind(organization.revision)
+            .bind(micros(organization.update_time))
+            .execute(self.connection())
+            .await?;
+        sqlx::query(SAVE_LIMIT)
+            .bind(organization.id.as_str())
+            .bind(organization.seat_limit)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    async fn delete_organization(&mut self, id: &OrganizationId, now: DateTime<Utc>) -> Result<()> {
+        sqlx::query(DELETE)
+            .bind(id.as_str())
+            .bind(micros(now))
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl SeatRows for SqlRepository {
+    async fn lock_organization(&mut self, id: &OrganizationId) -> Result<Option<Seats>> {
+        let locked = sqlx::query(LOCK_ORGANIZATION)
+            .bind(id.as_str())
+            .fetch_optional(self.connection())
+            .await?;
+        if locked.is_none() {
+            return Ok(None);
+        }
+        self.seats(id).await
+    }
+
+    async fn seats(&mut self, id: &OrganizationId) -> Result<Option<Seats>> {
+        let row = sqlx::query(SEATS)
+            .bind(id.as_str())
+            .fetch_optional(self.connection())
+            .await?;
+        row.map(|row| {
+            Ok(Seats {
+                limit: get(&row, "seat_limit")?,
+                used: get(&row, "seats_used")?,
+                waiting: get(&row, "requests_waiting")?,
+            })
+        })
+        .transpose()
+    }
+
+    async fn save_seats(&mut self, id: &OrganizationId, seats: &Seats) -> Result<()> {
+        sqlx::query(SAVE_SEATS)
+            .bind(id.as_str())
+            .bind(seats.used)
+            .bind(seats.waiting)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,26 @@
+//! Whom staff removed (R8).
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use homeroom_api::{ids::UserId, names::Place};
+
+use super::Result;
+use crate::domain::removal::Removals;
+
+/// The table `removals`.
+#[async_trait]
+pub trait RemovalRows: Send {
+    /// Staff removed the user from the place at `time`; a later removal replaces an earlier one.
+    async fn record_removal(
+        &mut self,
+        place: &Place,
+        user: &UserId,
+        time: DateTime<Utc>,
+    ) -> Result<()>;
+    /// Lifts the user's removals from the place and, for a class, from its organization.
+    async fn lift_removals(&mut self, place: &Place, user: &UserId) -> Result<()>;
+    /// The user's removals from the place and, for a class, from its organization.
+    async fn removals(&mut self, place: &Place, user: &UserId) -> Result<Removals>;
+    /// Forgets every removal of the place, and for an organization of its classes: it has been deleted.
+    async fn forget_removals(&mut self, place: &Place) -> Result<()>;
+}

@@ -1,0 +1,382 @@
+//! T2.
+
+use std::sync::Arc;
+
+use homeroom_api::{common::v1::ErrorReason, names::Place};
+use homeroom_membership::domain::{
+    admission::{Outcome, Route},
+    join_request::{Cause, State},
+    member::{Method, Role},
+};
+
+use crate::{
+    harness::{CLASS, ORGANIZATION, School, class, organization, reason, user},
+    support::{Database, on_both_engines},
+};
+
+on_both_engines!(
+    a7_admission_to_a_class_adds_to_the_organization_as_student,
+    a1_an_organization_wide_admission_adds_to_the_organization_only,
+    a5_an_organization_member_keeps_their_role_and_takes_no_seat,
+    p1_a_redemption_is_answered_the_same_for_ever,
+    p1_a_redemption_sent_fifty_times_at_once_admits_once,
+    p1_a_redemption_stands_for_one_person_and_place,
+    b14_fifty_at_once_on_one_free_seat_admit_exactly_one,
+    r2_who_is_a_member_spends_nothing,
+    r2_p8_who_waits_is_admitted_at_once_and_the_request_closed,
+    p3_a_credential_that_refuses_is_answered_with_its_reason,
+    p11_a_batch_seats_each_person_once_and_only_as_many_as_there_are_seats,
+    p11_a_row_that_fails_leaves_the_others,
+    i8_two_organizations_in_one_batch_stay_apart,
+    p6_batches_that_cross_do_not_deadlock,
+    p8_a_request_filed_and_closed_in_one_batch_tells_both,
+);
+
+async fn a7_admission_to_a_class_adds_to_the_organization_as_student(database: &Database) {
+    let school = School::with_seats(database, 10).await;
+    let redemption = school.redemption("eve");
+    let answer = school.admit(&redemption).await;
+    assert_eq!(answer.outcome, Outcome::Admitted);
+    assert_eq!(answer.organization_display_name, "Hamilton High");
+    assert_eq!(answer.class_display_name, "Biology");
+    assert_eq!(answer.seat_limit, 10);
+    for place in [organization(), class()] {
+        let member = school.member(&place, "eve").await.unwrap();
+        assert_eq!(member.role, Role::Student);
+        assert_eq!(member.particulars.display_name, "EVE");
+        // R6
+        assert_eq!(member.provenance.invitation, format!("{CLASS}/classCode"));
+        assert_eq!(
+            member.provenance.redemption,
+            redemption.redemption.to_string()
+        );
+        assert_eq!(member.provenance.approved_by, "");
+        assert_eq!(member.provenance.method, Method::ClassCode);
+        assert_eq!(member.join_time, school.now());
+    }
+    assert_eq!(
+        answer.member,
+        school.member(&class(), "eve").await,
+        "as it is stored"
+    );
+    school.assert_counts(1, 0).await;
+    let joined = school.events().await;
+    let subjects: Vec<_> = joined.iter().map(|event| event.subject.as_str()).collect();
+    assert_eq!(
+        subjects,
+        [
+            format!("{ORGANIZATION}/members/eve"),
+            format!("{CLASS}/members/eve")
+        ]
+    );
+    assert!(
+        joined
+            .iter()
+            .all(|event| event.event_type == "member.joined")
+    );
+}
+
+async fn a1_an_organization_wide_admission_adds_to_the_organization_only(database: &Database) {
+    let school = School::on(database).await;
+    let answer = school
+        .admit(&school.redemption_at(&organization(), "eve"))
+        .await;
+    assert_eq!(answer.outcome, Outcome::Admitted);
+    assert_eq!(answer.class_display_name, "");
+    assert!(school.member(&organization(), "eve").await.is_some());
+    assert!(school.member(&class(), "eve").await.is_none());
+    school.assert_counts(1, 0).await;
+}
+
+async fn a5_an_organization_member_keeps_their_role_and_takes_no_seat(database: &Database) {
+    let school = School::with_seats(database, 1).await;
+    school
+        .admit(&school.redemption_at(&organization(), "eve"))
+        .await;
+    // The organization is full now.
+    assert_eq!(
+        school.admit(&school.redemption("eve")).await.outcome,
+        Outcome::Admitted
+    );
+    let teacher = school.admit(&school.redemption("ada")).await;
+    assert_eq!(teacher.outcome, Outcome::Admitted);
+    let stays = school.member(&organization(), "ada").await.unwrap();
+    assert_eq!(stays.role, Role::Admin);
+    let stranger = school.admit(&school.redemption("bob")).await;
+    assert_eq!(stranger.outcome, Outcome::Refused(ErrorReason::NoSeats));
+    school.assert_counts(1, 0).await;
+}
+
+async fn p1_a_redemption_is_answered_the_same_for_ever(database: &Database) {
+    let school = School::on(database).await;
+    let admitted = school.redemption("eve");
+    let queued = school.joining("bob");
+    let first = school.admit(&admitted).await;
+    let waiting = school.admit(&queued).await;
+    assert_eq!(school.admit(&admitted).await, first);
+    assert_eq!(school.admit(&queued).await, waiting);
+    school
+        .app
+        .raise_fence(admitted.invitation.clone(), 9)
+        .await
+        .unwrap();
+    assert_eq!(
+        school.admit(&admitted).await,
+        first,
+        "a fence changes no answer"
+    );
+    school.remove(&organization(), "eve").await;
+    let gone = school.admit(&admitted).await;
+    assert_eq!(gone.outcome, Outcome::Admitted);
+    assert_eq!(gone.member, None, "the membership is over");
+    assert!(
+        school.member(&class(), "eve").await.is_none(),
+        "and stays over"
+    );
+    let events = school.event_types().await;
+    assert_eq!(
+        events,
+        ["member.joined", "member.joined", "join_request.created"]
+    );
+    school.assert_counts(0, 1).await;
+}
+
+async fn p1_a_redemption_sent_fifty_times_at_once_admits_once(database: &Database) {
+    let school = Arc::new(School::with_seats(database, 5).await);
+    let redemption = school.redemption("eve");
+    school.make_fence().await;
+    let sent = (0..50).map(|_| {
+        let (school, redemption) = (school.clone(), redemption.clone());
+        tokio::spawn(async move { school.admit(&redemption).await.outcome })
+    });
+    for answer in futures::future::join_all(sent).await {
+        assert_eq!(answer.unwrap(), Outcome::Admitted);
+    }
+    assert_eq!(school.events().await.len(), 2);
+    school.assert_counts(1, 0).await;
+}
+
+async fn p1_a_redemption_stands_for_one_person_and_place(database: &Database) {
+    let school = School::on(database).await;
+    let redemption = school.redemption("eve");
+    school.admit(&redemption).await;
+    let mut another = redemption.clone();
+    another.user = user("bob");
+    let mut elsewhere = redemption.clone();
+    elsewhere.place = organization();
+    for wrong in [another, elsewhere] {
+        let answer = school.admit_all(&[wrong]).await.remove(0);
+        assert_eq!(reason(answer), ErrorReason::InvalidRequest);
+    }
+    assert!(school.member(&organization(), "bob").await.is_none());
+}
+
+async fn b14_fifty_at_once_on_one_free_seat_admit_exactly_one(database: &Database) {
+    let school = Arc::new(School::with_seats(database, 1).await);
+    school.make_fence().await;
+    let sent = (0..50).map(|number| {
+        let school = school.clone();
+        let redemption = school.redemption(&format!("student-{number}"));
+        tokio::spawn(async move { school.admit(&redemption).await.outcome })
+    });
+    let mut admitted = 0;
+    for answer in futures::future::join_all(sent).await {
+        match answer.unwrap() {
+            Outcome::Admitted => admitted += 1,
+            other => assert_eq!(other, Outcome::Refused(ErrorReason::NoSeats)),
+        }
+    }
+    assert_eq!(admitted, 1);
+    school.assert_counts(1, 0).await;
+}
+
+async fn r2_who_is_a_member_spends_nothing(database: &Database) {
+    let school = School::on(database).await;
+    school.admit(&school.redemption("eve")).await;
+    let mut used_up = school.redemption("eve");
+    used_up.attempt.refuse_reason = Some(ErrorReason::UsedUp);
+    for redemption in [school.redemption("eve"), school.joining("eve"), used_up] {
+        let answer = school.admit(&redemption).await;
+        assert_eq!(answer.outcome, Outcome::AlreadyMember);
+        assert_eq!(answer.member, school.member(&class(), "eve").await);
+    }
+    school.assert_counts(1, 0).await;
+}
+
+async fn r2_p8_who_waits_is_admitted_at_once_and_the_request_closed(database: &Database) {
+    let school = School::with_seats(database, 1).await;
+    let waiting = school.queue("eve").await;
+    let mut organization_wide = school.redemption_at(&organization(), "eve");
+    organization_wide.attempt.route = Route::Queue(Cause::GuessGuard);
+    school.admit(&organization_wide).await;
+    school.assert_counts(0, 2).await;
+    assert_eq!(
+        school.admit(&school.redemption("eve")).await.outcome,
+        Outcome::Admitted
+    );
+    school.assert_counts(1, 0).await;
+    let closed = school.request(&waiting.name()).await;
+    assert_eq!(closed.state, State::Closed);
+    assert_eq!(closed.decided_by, "system");
+    let mut events = school.events().await;
+    events.retain(|event| event.event_type == "join_request.closed");
+    assert_eq!(
+        events.len(),
+        2,
+        "of the class, and of the organization joined with it"
+    );
+    let of_class = events.iter().find(|event| event.class.is_some()).unwrap();
+    assert_eq!(of_class.subject, waiting.name().to_string());
+    assert_eq!(of_class.data["redemption"], waiting.redemption);
+    assert_eq!(of_class.data["invitation"], waiting.invitation);
+    assert_eq!(of_class.data["state"], "CLOSED");
+}
+
+async fn p3_a_credential_that_refuses_is_answered_with_its_reason(database: &Database) {
+    let school = School::on(database).await;
+    let mut used_up = school.redemption("eve");
+    used_up.attempt.refuse_reason = Some(ErrorReason::UsedUp);
+    let refused = school.admit(&used_up).await;
+    assert_eq!(refused.outcome, Outcome::Refused(ErrorReason::UsedUp));
+    let waiting = school.queue("bob").await;
+    let mut expired = school.redemption("bob");
+    expired.attempt.refuse_reason = Some(ErrorReason::NoLongerValid);
+    let pending = school.admit(&expired).await;
+    assert_eq!(pending.outcome, Outcome::AlreadyPending);
+    assert_eq!(pending.join_request, Some(waiting));
+    school.assert_counts(0, 1).await;
+}
+
+async fn p11_a_batch_seats_each_person_once_and_only_as_many_as_there_are_seats(
+    database: &Database,
+) {
+    let school = School::with_seats(database, 2).await;
+    let first = school.redemption("eve");
+    let batch = [
+        first.clone(),
+        school.redemption("eve"),
+        first.clone(),
+        school.redemption("bob"),
+        school.redemption("kim"),
+        school.redemption("ada"),
+        school.joining("lee"),
+        school.joining("lee"),
+    ];
+    let answers = school.admit_all(&batch).await;
+    let outcomes: Vec<_> = answers
+        .into_iter()
+        .map(|answer| answer.unwrap().outcome)
+        .collect();
+    assert_eq!(
+        outcomes,
+        [
+            Outcome::Admitted,
+            Outcome::AlreadyMember,
+            Outcome::Admitted,
+            Outcome::Admitted,
+            Outcome::Refused(ErrorReason::NoSeats),
+            Outcome::Admitted,
+            Outcome::Queued,
+            Outcome::AlreadyPending,
+        ]
+    );
+    school.assert_counts(2, 1).await;
+    let again = school.admit_all(&batch).await;
+    let again: Vec<_> = again
+        .into_iter()
+        .map(|answer| answer.unwrap().outcome)
+        .collect();
+    assert_eq!(again, outcomes, "regrouped or not, the answers stand");
+    school.assert_counts(2, 1).await;
+}
+
+async fn p11_a_row_that_fails_leaves_the_others(database: &Database) {
+    let school = School::on(database).await;
+    let first = school.redemption("eve");
+    let mut wrong = first.clone();
+    wrong.user = user("mallory");
+    let mut answers = school
+        .admit_all(&[first, wrong, school.redemption("bob")])
+        .await;
+    assert_eq!(answers.pop().unwrap().unwrap().outcome, Outcome::Admitted);
+    assert_eq!(reason(answers.pop().unwrap()), ErrorReason::InvalidRequest);
+    assert_eq!(answers.pop().unwrap().unwrap().outcome, Outcome::Admitted);
+    school.assert_counts(2, 0).await;
+}
+
+async fn i8_two_organizations_in_one_batch_stay_apart(database: &Database) {
+    let school = School::with_seats(database, 1).await;
+    school.found("organizations/another", 0).await;
+    let elsewhere = Place::parse("organizations/another/classes/bio-101").unwrap();
+    let batch = [
+        school.redemption("eve"),
+        school.redemption_at(&elsewhere, "eve"),
+        school.redemption_at(&elsewhere, "bob"),
+        school.redemption("bob"),
+    ];
+    let answers = school.admit_all(&batch).await;
+    let outcomes: Vec<_> = answers
+        .into_iter()
+        .map(|answer| answer.unwrap().outcome)
+        .collect();
+    assert_eq!(
+        outcomes,
+        [
+            Outcome::Admitted,
+            Outcome::Admitted,
+            Outcome::Admitted,
+            Outcome::Refused(ErrorReason::NoSeats),
+        ]
+    );
+    school.assert_counts(1, 0).await;
+    assert!(school.member(&elsewhere, "bob").await.is_some());
+    assert!(school.member(&class(), "bob").await.is_none());
+}
+
+async fn p6_batches_that_cross_do_not_deadlock(database: &Database) {
+    let school = Arc::new(School::on(database).await);
+    let mut places = vec![class()];
+    for number in 0..4 {
+        let name = format!("organizations/school-{number}");
+        school.found(&name, 0).await;
+        places.push(Place::parse(&format!("{name}/classes/bio-101")).unwrap());
+    }
+    let sent: Vec<_> = (0..20)
+        .map(|number: usize| {
+            let mut batch: Vec<_> = places
+                .iter()
+                .map(|place| school.redemption_at(place, &format!("student-{number}")))
+                .collect();
+            batch.rotate_left(number % places.len());
+            let school = school.clone();
+            tokio::spawn(async move { school.admit_all(&batch).await })
+        })
+        .collect();
+    for answers in futures::future::join_all(sent).await {
+        for answer in answers.unwrap() {
+            assert_eq!(answer.unwrap().outcome, Outcome::Admitted);
+        }
+    }
+    school.assert_counts(20, 0).await;
+}
+
+async fn p8_a_request_filed_and_closed_in_one_batch_tells_both(database: &Database) {
+    let school = School::on(database).await;
+    let answers = school
+        .admit_all(&[school.joining("eve"), school.redemption("eve")])
+        .await;
+    let filed = answers[0].as_ref().unwrap();
+    assert_eq!(filed.outcome, Outcome::Queued);
+    assert_eq!(filed.join_request.as_ref().unwrap().state, State::Closed);
+    assert_eq!(answers[1].as_ref().unwrap().outcome, Outcome::Admitted);
+    assert_eq!(
+        school.event_types().await,
+        [
+            "join_request.created",
+            "join_request.closed",
+            "member.joined",
+            "member.joined"
+        ]
+    );
+    school.assert_counts(1, 0).await;
+}

@@ -1,0 +1,403 @@
+//! A school in a database of its own, on either engine, and what tests do with it.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use homeroom_api::{
+    common::v1::ErrorReason,
+    ids::UserId,
+    membership::v1 as api,
+    names::{ClassName, JoinRequestName, Place, RedemptionName},
+};
+use homeroom_kit::{
+    Result,
+    auth::Caller,
+    clock::{Clock as _, ManualClock},
+    database::Options,
+    keys::KeyRing,
+    outbox::{Event, Scope},
+    random::SeededRandomness,
+};
+use homeroom_membership::{
+    app::{App, admit::AdmitRequest, approve, deny, enrolment::Admission, withdraw},
+    domain::{
+        admission::{Attempt, Outcome, Route},
+        class::{Class, ClassState},
+        join_request::{Cause, JoinRequest},
+        member::{Member, Method, Particulars, Provenance, Role},
+        organization::{CodePrefix, FIRST_REVISION, Organization},
+        seat::Seats,
+    },
+    store,
+};
+use uuid::Uuid;
+
+use crate::support::Database;
+
+pub const ORGANIZATION: &str = "organizations/hamilton";
+pub const CLASS: &str = "organizations/hamilton/classes/bio-101";
+/// The organization's administrator.
+pub const ADMINISTRATOR: &str = "ada";
+/// The class's owner, a teacher of the organization.
+pub const OWNER: &str = "tom";
+/// The class's co-teacher, a teacher of the organization.
+pub const CO_TEACHER: &str = "cora";
+
+pub struct School {
+    pub app: App,
+    pub clock: Arc<ManualClock>,
+    redemptions: AtomicU32,
+}
+
+pub fn user(id: &str) -> UserId {
+    UserId::parse(id).unwrap()
+}
+
+pub fn caller(id: &str) -> Caller {
+    Caller::for_user(user(id))
+}
+
+pub fn class() -> Place {
+    Place::parse(CLASS).unwrap()
+}
+
+pub fn class_name() -> ClassName {
+    ClassName::parse(CLASS).unwrap()
+}
+
+pub fn organization() -> Place {
+    Place::parse(ORGANIZATION).unwrap()
+}
+
+pub fn member(place: &Place, id: &str, role: Role, now: DateTime<Utc>) -> Member {
+    Member {
+        place: place.clone(),
+        user: user(id),
+        particulars: Particulars::default(),
+        role,
+        join_time: now,
+        provenance: Provenance::added(&user(ADMINISTRATOR)),
+        revision: FIRST_REVISION,
+    }
+}
+
+impl School {
+    /// Hamilton with its class, its staff and this many seats (0: no limit), none taken.
+    pub async fn with_seats(database: &Database, seat_limit: i64) -> Self {
+        let options = Options {
+            acquire_timeout: Duration::from_secs(30),
+            ..Options::default()
+        };
+        let store = store::connect(&database.url, options).await.unwrap();
+        let start = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
+        let clock = Arc::new(ManualClock::new(start));
+        let random = Arc::new(SeededRandomness::new(7));
+        let keys = Arc::new(KeyRing::generate(random.as_ref()).unwrap());
+        let school = Self {
+            app: App::new(store, clock.clone(), random, keys),
+            clock,
+            redemptions: AtomicU32::new(0),
+        };
+        school.found(ORGANIZATION, seat_limit).await;
+        school
+    }
+
+    pub async fn on(database: &Database) -> Self {
+        Self::with_seats(database, 0).await
+    }
+
+    /// An organization with its administrator, a class `bio-101`, its owner and its co-teacher.
+    pub async fn found(&self, name: &str, seat_limit: i64) {
+        let now = self.now();
+        let place = Place::parse(name).unwrap();
+        let id = place.organization().clone();
+        let mut repository = self.app.store.write().await.unwrap();
+        repository
+            .insert_organization(&Organization {
+                code_prefix: CodePrefix::derived(&id, 1),
+                display_name: "Hamilton High".to_owned(),
+                id,
+                seat_limit,
+                labels: std::collections::BTreeMap::new(),
+                revision: FIRST_REVISION,
+                create_time: now,
+                update_time: now,
+            })
+            .await
+            .unwrap();
+        let class = ClassName::parse(&format!("{name}/classes/bio-101")).unwrap();
+        repository
+            .insert_class(&Class {
+                name: class.clone(),
+                display_name: "Biology".to_owned(),
+                owner: user(OWNER),
+                state: ClassState::Active,
+                labels: std::collections::BTreeMap::new(),
+                revision: FIRST_REVISION,
+                create_time: now,
+                update_time: now,
+            })
+            .await
+            .unwrap();
+        let class = Place::Class(class);
+        repository
+            .insert_members(&[
+                member(&place, ADMINISTRATOR, Role::Admin, now),
+                member(&place, OWNER, Role::Teacher, now),
+                member(&place, CO_TEACHER, Role::Teacher, now),
+                member(&class, OWNER, Role::Owner, now),
+                member(&class, CO_TEACHER, Role::CoTeacher, now),
+            ])
+            .await
+            .unwrap();
+        repository.commit().await.unwrap();
+    }
+
+    pub fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    pub fn advance(&self, step: TimeDelta) {
+        self.clock.advance(step);
+    }
+
+    /// Makes the class code's fence, so that the making of its row puts nobody in a line: only the
+    /// organization's lock does.
+    pub async fn make_fence(&self) {
+        let invitation = format!("{CLASS}/classCode");
+        self.app.raise_fence(invitation, 0).await.unwrap();
+    }
+
+    /// A redemption of the class code by this person, which admits at once.
+    pub fn redemption(&self, id: &str) -> AdmitRequest {
+        self.redemption_at(&class(), id)
+    }
+
+    pub fn redemption_at(&self, place: &Place, id: &str) -> AdmitRequest {
+        let number = self.redemptions.fetch_add(1, Ordering::Relaxed);
+        let (invitation, method) = match place {
+            Place::Organization(_) => ("inviteToken", Method::OrganizationToken),
+            Place::Class(_) => ("classCode", Method::ClassCode),
+        };
+        AdmitRequest {
+            redemption: RedemptionName {
+                place: Place::Organization(place.organization().clone()),
+                id: Uuid::from_u128(u128::from(number) + 1),
+            },
+            invitation: format!("{place}/{invitation}"),
+            place: place.clone(),
+            user: user(id),
+            particulars: Particulars {
+                display_name: id.to_uppercase(),
+                email: format!("{id}@hamilton.example"),
+                external_id: String::new(),
+            },
+            attempt: Attempt {
+                epoch: 0,
+                route: Route::AtOnce,
+                refuse_reason: None,
+                invitation_issue_time: self.now(),
+                allow_rejoin: false,
+            },
+            method,
+        }
+    }
+
+    /// A redemption of the join URL.
+    pub fn joining(&self, id: &str) -> AdmitRequest {
+        let redemption = self.redemption(id);
+        AdmitRequest {
+            invitation: format!("{CLASS}/joinUrl"),
+            method: Method::JoinUrl,
+            attempt: Attempt {
+                route: Route::Queue(Cause::JoinUrl),
+                ..redemption.attempt
+            },
+            ..redemption
+        }
+    }
+
+    pub async fn admit(&self, request: &AdmitRequest) -> Admission {
+        self.admit_all(std::slice::from_ref(request))
+            .await
+            .remove(0)
+            .unwrap()
+    }
+
+    pub async fn admit_all(&self, requests: &[AdmitRequest]) -> Vec<Result<Admission>> {
+        self.app.admit(requests.to_vec()).await.unwrap()
+    }
+
+    /// Files a request of this person by the join URL.
+    pub async fn queue(&self, id: &str) -> JoinRequest {
+        let answer = self.admit(&self.joining(id)).await;
+        assert_eq!(answer.outcome, Outcome::Queued);
+        answer.join_request.unwrap()
+    }
+
+    pub async fn approve(&self, by: &str, name: &JoinRequestName) -> Result<api::Member> {
+        let name = name.clone();
+        let message = api::ApproveJoinRequestRequest::default();
+        self.app
+            .write(&caller(by), None, &message, move |change| {
+                Box::pin(async move {
+                    let (_, member) = approve::approve(change, &name, "welcome").await?;
+                    Ok(api::Member {
+                        name: member.name().to_string(),
+                        ..api::Member::default()
+                    })
+                })
+            })
+            .await
+    }
+
+    pub async fn deny(&self, by: &str, name: &JoinRequestName) -> Result<()> {
+        let name = name.clone();
+        self.app
+            .write(
+                &caller(by),
+                None,
+                &api::DenyJoinRequestRequest::default(),
+                move |change| {
+                    Box::pin(async move {
+                        deny::deny(change, &name, "not you").await?;
+                        Ok(())
+                    })
+                },
+            )
+            .await
+    }
+
+    pub async fn withdraw(&self, by: &str, name: &JoinRequestName) -> Result<()> {
+        let name = name.clone();
+        let message = api::WithdrawJoinRequestRequest::default();
+        self.app
+            .write(&caller(by), None, &message, move |change| {
+                Box::pin(async move {
+                    withdraw::withdraw(change, &name).await?;
+                    Ok(())
+                })
+            })
+            .await
+    }
+
+    pub async fn member(&self, place: &Place, id: &str) -> Option<Member> {
+        let mut repository = self.app.store.read().await.unwrap();
+        repository.member(place, &user(id)).await.unwrap()
+    }
+
+    /// The stored request, as it is now.
+    pub async fn request(&self, name: &JoinRequestName) -> JoinRequest {
+        self.app
+            .get_join_request(&caller(ADMINISTRATOR), name)
+            .await
+            .unwrap()
+    }
+
+    pub async fn seats(&self) -> Seats {
+        let mut repository = self.app.store.read().await.unwrap();
+        repository
+            .seats(organization().organization())
+            .await
+            .unwrap()
+            .unwrap()
+    }
+
+    /// Staff remove the person from the class or, with the class, from the organization.
+    pub async fn remove(&self, place: &Place, id: &str) {
+        let mut repository = self.app.store.write().await.unwrap();
+        let mut seats = repository
+            .lock_organization(place.organization())
+            .await
+            .unwrap()
+            .unwrap();
+        repository.delete_member(&class(), &user(id)).await.unwrap();
+        if place.class().is_none() {
+            repository.delete_member(place, &user(id)).await.unwrap();
+            seats = seats.free();
+        }
+        repository
+            .record_removal(place, &user(id), self.now())
+            .await
+            .unwrap();
+        repository
+            .save_seats(place.organization(), &seats)
+            .await
+            .unwrap();
+        repository.commit().await.unwrap();
+    }
+
+    pub async fn archive(&self) {
+        let mut repository = self.app.store.write().await.unwrap();
+        let class = repository.class(&class_name()).await.unwrap().unwrap();
+        let archived = Class {
+            state: ClassState::Archived,
+            ..class
+        };
+        repository.save_class(&archived).await.unwrap();
+        repository.commit().await.unwrap();
+    }
+
+    /// Every event so far, in order.
+    pub async fn events(&self) -> Vec<Event> {
+        while self.app.store.publish().await.unwrap() > 0 {}
+        let feed = self.app.store.feed();
+        feed.list(&Scope::Everything, 0, 10_000).await.unwrap()
+    }
+
+    pub async fn event_types(&self) -> Vec<String> {
+        self.events()
+            .await
+            .into_iter()
+            .map(|event| event.event_type)
+            .collect()
+    }
+
+    /// The one event of this type.
+    pub async fn event(&self, event_type: &str) -> Event {
+        let mut events = self.events().await;
+        events.retain(|event| event.event_type == event_type);
+        assert_eq!(events.len(), 1, "{event_type}");
+        events.remove(0)
+    }
+
+    /// I1, and the counter of what waits.
+    pub async fn assert_counts(&self, used: i64, waiting: i64) {
+        let mut repository = self.app.store.read().await.unwrap();
+        let query = store::MemberQuery {
+            place: organization(),
+            role: Some(Role::Student),
+            email: None,
+            external_id: None,
+            after: None,
+            limit: 10_000,
+        };
+        let students = repository.list_members(&query).await.unwrap().len();
+        let shown = store::Shown {
+            state: Some(homeroom_membership::domain::join_request::State::Pending),
+            ..store::Shown::default()
+        };
+        let mut pending = 0;
+        for place in [organization(), class()] {
+            let listed = repository
+                .list_join_requests(&place, &shown, None, 10_000, self.now())
+                .await
+                .unwrap();
+            pending += listed.len();
+        }
+        let seats = self.seats().await;
+        assert_eq!((seats.used, seats.waiting), (used, waiting), "the counters");
+        assert_eq!(i64::try_from(students).unwrap(), used, "the students");
+        assert_eq!(i64::try_from(pending).unwrap(), waiting, "the requests");
+    }
+}
+
+pub fn reason<T: std::fmt::Debug>(result: Result<T>) -> ErrorReason {
+    result.unwrap_err().reason()
+}

@@ -1,0 +1,19 @@
+//! Admissions, fences and the approval queue on either engine: one suite, each test in a database of its own.
+//!
+//! Needs a PostgreSQL: `HOMEROOM_TEST_DATABASE_URL`. Without it these tests fail; nothing is skipped.
+#![expect(
+    clippy::unwrap_used,
+    unreachable_pub,
+    clippy::indexing_slicing,
+    reason = "these are tests: what they panic on is their failure"
+)]
+
+mod admit;
+mod decisions;
+mod expiry;
+mod fences;
+mod harness;
+mod lookups;
+mod queue;
+#[path = "../support/mod.rs"]
+mod support;

@@ -1,0 +1,22 @@
+//! One suite that holds the store on either engine to what `store` promises.
+//!
+//! Needs a PostgreSQL: `HOMEROOM_TEST_DATABASE_URL`. Without it these tests fail; nothing is skipped.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "these are tests: what they panic on is their failure"
+)]
+
+#[path = "store/classes.rs"]
+mod classes;
+#[path = "store/members.rs"]
+mod members;
+#[path = "store/organizations.rs"]
+mod organizations;
+#[path = "store/outbox.rs"]
+mod outbox;
+#[path = "store/samples.rs"]
+mod samples;
+#[path = "store/statements.rs"]
+mod statements;
+mod support;

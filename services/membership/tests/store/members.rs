@@ -1,0 +1,337 @@
+//! Members of organizations and classes, and whom staff removed.
+
+use chrono::TimeDelta;
+use homeroom_membership::{
+    domain::{
+        access::{ClassStanding, Standing},
+        class::ClassState,
+        member::{Member, Particulars, Role},
+        removal::Removals,
+    },
+    store::MemberQuery,
+};
+
+use crate::{
+    samples::{hamilton, member, now, open, organization_id, place, user},
+    support::{Database, on_both_engines},
+};
+
+on_both_engines!(
+    a_class_member_shows_what_the_organization_keeps,
+    i2_a_class_member_is_an_organization_member_and_each_only_once,
+    a_standing_tells_place_and_roles,
+    members_are_listed_by_role_email_and_external_id,
+    memberships_are_listed_organization_first,
+    c6_staff_are_the_owner_and_the_co_teachers_or_the_administrators,
+    deleting_an_organization_ends_its_memberships,
+    r8_a_removal_is_kept_until_it_is_lifted,
+);
+
+const HAMILTON: &str = "organizations/hamilton";
+const BIO: &str = "organizations/hamilton/classes/bio";
+
+async fn a_class_member_shows_what_the_organization_keeps(database: &Database) {
+    let store = open(database).await;
+    let mut session = store.write().await.unwrap();
+    hamilton(session.as_mut()).await;
+    let sam = member(HAMILTON, "sam", Role::Student);
+    let in_class = Member {
+        particulars: Particulars::default(),
+        ..member(BIO, "sam", Role::CoTeacher)
+    };
+    session
+        .insert_members(&[sam.clone(), in_class.clone()])
+        .await
+        .unwrap();
+    let found = session.member(&place(HAMILTON), &sam.user).await.unwrap();
+    assert_eq!(found, Some(sam.clone()));
+    let found = session
+        .member(&place(BIO), &sam.user)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(found.particulars, sam.particulars);
+    assert_eq!((found.role, found.revision), (Role::CoTeacher, 2));
+    assert_eq!(found.provenance, in_class.provenance);
+
+    let renamed = Member {
+        particulars: Particulars {
+            display_name: "Sam".to_owned(),
+            email: String::new(),
+            external_id: String::new(),
+        },
+        role: Role::Teacher,
+        ..sam
+    };
+    session.save_member(&renamed).await.unwrap();
+    session
+        .save_member(&Member {
+            role: Role::Student,
+            ..in_class
+        })
+        .await
+        .unwrap();
+    let found = session
+        .member(&place(BIO), &user("sam"))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(found.particulars, renamed.particulars);
+    assert_eq!((found.role, found.revision), (Role::Student, 4));
+    let classes = session
+        .class_memberships(&organization_id("hamilton"), &user("sam"))
+        .await
+        .unwrap();
+    assert_eq!(classes, [found]);
+    for name in [BIO, HAMILTON] {
+        session
+            .delete_member(&place(name), &user("sam"))
+            .await
+            .unwrap();
+        let gone = session.member(&place(name), &user("sam")).await.unwrap();
+        assert_eq!(gone, None);
+    }
+}
+
+async fn i2_a_class_member_is_an_organization_member_and_each_only_once(database: &Database) {
+    let store = open(database).await;
+    for (rows, refused) in [
+        (vec![member(BIO, "eve", Role::Student)], true),
+        (vec![member(HAMILTON, "ada", Role::Student)], true),
+        (vec![member(BIO, "tess", Role::Student)], true),
+        (vec![member(BIO, "ada", Role::Student)], false),
+    ] {
+        let mut session = store.write().await.unwrap();
+        hamilton(session.as_mut()).await;
+        assert_eq!(
+            session.insert_members(&rows).await.is_err(),
+            refused,
+            "{rows:?}"
+        );
+        session.rollback().await.unwrap();
+    }
+}
+
+async fn a_standing_tells_place_and_roles(database: &Database) {
+    let store = open(database).await;
+    let mut session = store.write().await.unwrap();
+    hamilton(session.as_mut()).await;
+    let organization = Standing {
+        organization_display_name: "The hamilton school".to_owned(),
+        code_prefix: "HAMILTON".to_owned(),
+        seat_limit: 300,
+        class: None,
+        role_in_organization: Some(Role::Teacher),
+        role_in_class: None,
+    };
+    let class = Standing {
+        class: Some(ClassStanding {
+            display_name: "Biology 101".to_owned(),
+            state: ClassState::Active,
+        }),
+        role_in_class: Some(Role::Owner),
+        ..organization.clone()
+    };
+    let stranger = Standing {
+        role_in_organization: None,
+        role_in_class: None,
+        ..class.clone()
+    };
+    for (name, who, expected) in [
+        (HAMILTON, "tess", Some(organization.clone())),
+        (BIO, "tess", Some(class)),
+        (BIO, "eve", Some(stranger)),
+        (
+            "organizations/hamilton/classes/none",
+            "tess",
+            Some(organization),
+        ),
+        ("organizations/nowhere", "tess", None),
+        ("organizations/nowhere/classes/bio", "tess", None),
+    ] {
+        let found = session.standing(&place(name), &user(who)).await.unwrap();
+        assert_eq!(found, expected, "{who} in {name}");
+    }
+    session.delete_members(&place(BIO)).await.unwrap();
+    let bio = crate::samples::class_name(BIO);
+    session.delete_class(&bio, now()).await.unwrap();
+    let found = session.standing(&place(BIO), &user("tess")).await.unwrap();
+    assert_eq!(found.unwrap().class, None);
+}
+
+async fn members_are_listed_by_role_email_and_external_id(database: &Database) {
+    let store = open(database).await;
+    let mut session = store.write().await.unwrap();
+    hamilton(session.as_mut()).await;
+    for who in ["sam", "Zoe", "sue"] {
+        session
+            .insert_members(&[
+                member(HAMILTON, who, Role::Student),
+                member(BIO, who, Role::Student),
+            ])
+            .await
+            .unwrap();
+    }
+    let all = |name| MemberQuery {
+        place: place(name),
+        role: None,
+        email: None,
+        external_id: None,
+        after: None,
+        limit: 10,
+    };
+    for (query, expected) in [
+        (all(HAMILTON), vec!["Zoe", "ada", "sam", "sue", "tess"]),
+        (all(BIO), vec!["Zoe", "sam", "sue", "tess"]),
+        (
+            MemberQuery {
+                after: Some(user("Zoe")),
+                limit: 2,
+                ..all(BIO)
+            },
+            vec!["sam", "sue"],
+        ),
+        (
+            MemberQuery {
+                role: Some(Role::Owner),
+                ..all(BIO)
+            },
+            vec!["tess"],
+        ),
+        (
+            MemberQuery {
+                email: Some("sue@school.example".to_owned()),
+                ..all(BIO)
+            },
+            vec!["sue"],
+        ),
+        (
+            MemberQuery {
+                external_id: Some("x-sam".to_owned()),
+                role: Some(Role::Student),
+                ..all(HAMILTON)
+            },
+            vec!["sam"],
+        ),
+    ] {
+        let found = session.list_members(&query).await.unwrap();
+        let users: Vec<&str> = found.iter().map(|found| found.user.as_str()).collect();
+        assert_eq!(users, expected, "{query:?}");
+    }
+    let hamilton = organization_id("hamilton");
+    assert!(
+        session
+            .has_members_besides_administrators(&hamilton)
+            .await
+            .unwrap()
+    );
+}
+
+async fn memberships_are_listed_organization_first(database: &Database) {
+    let store = open(database).await;
+    let mut session = store.write().await.unwrap();
+    hamilton(session.as_mut()).await;
+    let other = crate::samples::organization("adams", "ADAMS");
+    session.insert_organization(&other).await.unwrap();
+    session
+        .insert_members(&[member("organizations/adams", "tess", Role::Student)])
+        .await
+        .unwrap();
+    let whole = session
+        .list_memberships(&user("tess"), None, 10)
+        .await
+        .unwrap();
+    let places: Vec<String> = whole.iter().map(|found| found.place.to_string()).collect();
+    assert_eq!(places, ["organizations/adams", HAMILTON, BIO]);
+    let mut one_by_one = Vec::new();
+    while let [next] = session
+        .list_memberships(
+            &user("tess"),
+            one_by_one.last().map(|last: &Member| &last.place),
+            1,
+        )
+        .await
+        .unwrap()
+        .as_slice()
+    {
+        one_by_one.push(next.clone());
+    }
+    assert_eq!(one_by_one, whole);
+}
+
+async fn c6_staff_are_the_owner_and_the_co_teachers_or_the_administrators(database: &Database) {
+    let store = open(database).await;
+    let mut session = store.write().await.unwrap();
+    hamilton(session.as_mut()).await;
+    session
+        .insert_members(&[
+            member(HAMILTON, "cora", Role::Teacher),
+            member(BIO, "cora", Role::CoTeacher),
+            member(HAMILTON, "sam", Role::Student),
+            member(BIO, "sam", Role::Student),
+        ])
+        .await
+        .unwrap();
+    let staff = session.staff(&place(BIO)).await.unwrap();
+    assert_eq!(staff, [user("tess"), user("cora")]);
+    let administrators = session.staff(&place(HAMILTON)).await.unwrap();
+    assert_eq!(administrators, [user("ada")]);
+}
+
+async fn deleting_an_organization_ends_its_memberships(database: &Database) {
+    let store = open(database).await;
+    let mut session = store.write().await.unwrap();
+    hamilton(session.as_mut()).await;
+    session.delete_members(&place(HAMILTON)).await.unwrap();
+    let left = session.list_memberships(&user("tess"), None, 10).await;
+    assert!(left.unwrap().is_empty());
+}
+
+async fn r8_a_removal_is_kept_until_it_is_lifted(database: &Database) {
+    let store = open(database).await;
+    let mut session = store.write().await.unwrap();
+    let later = now() + TimeDelta::microseconds(1);
+    let sam = user("sam");
+    session
+        .record_removal(&place(HAMILTON), &sam, now())
+        .await
+        .unwrap();
+    session
+        .record_removal(&place(BIO), &sam, now())
+        .await
+        .unwrap();
+    session
+        .record_removal(&place(BIO), &sam, later)
+        .await
+        .unwrap();
+    let removals = session.removals(&place(BIO), &sam).await.unwrap();
+    assert_eq!(
+        removals,
+        Removals {
+            from_class: Some(later),
+            from_organization: Some(now()),
+        }
+    );
+    let removals = session.removals(&place(HAMILTON), &sam).await.unwrap();
+    assert_eq!(removals.from_class, None);
+    session.lift_removals(&place(HAMILTON), &sam).await.unwrap();
+    let removals = session.removals(&place(BIO), &sam).await.unwrap();
+    assert_eq!(
+        (removals.from_class, removals.from_organization),
+        (Some(later), None)
+    );
+    session
+        .record_removal(&place(HAMILTON), &sam, now())
+        .await
+        .unwrap();
+    session.lift_removals(&place(BIO), &sam).await.unwrap();
+    let removals = session.removals(&place(BIO), &sam).await.unwrap();
+    assert_eq!(removals, Removals::default());
+    session
+        .record_removal(&place(BIO), &sam, now())
+        .await
+        .unwrap();
+    session.forget_removals(&place(HAMILTON)).await.unwrap();
+    let removals = session.removals(&place(BIO), &sam).await.unwrap();
+    assert_eq!(removals, Removals::default());
+}

@@ -1,0 +1,113 @@
+//! Rows to store.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use homeroom_api::{
+    ids::{OrganizationId, UserId},
+    names::{ClassName, Place},
+};
+use homeroom_kit::database::Options;
+use homeroom_membership::{
+    domain::{
+        class::{Class, ClassState},
+        member::{Member, Method, Particulars, Provenance, Role},
+        organization::{CodePrefix, Organization},
+    },
+    store::{self, InsertOutcome, Repository, Store},
+};
+
+use crate::support::Database;
+
+pub(crate) async fn open(database: &Database) -> Arc<dyn Store> {
+    let options = Options {
+        connections_max: 4,
+        ..Options::default()
+    };
+    store::connect(&database.url, options).await.unwrap()
+}
+
+pub(crate) fn now() -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::microseconds(1_700_000_000_123_456)
+}
+
+pub(crate) fn organization_id(text: &str) -> OrganizationId {
+    OrganizationId::parse(text).unwrap()
+}
+
+pub(crate) fn user(text: &str) -> UserId {
+    UserId::parse(text).unwrap()
+}
+
+pub(crate) fn place(name: &str) -> Place {
+    Place::parse(name).unwrap()
+}
+
+pub(crate) fn class_name(name: &str) -> ClassName {
+    ClassName::parse(name).unwrap()
+}
+
+pub(crate) fn organization(id: &str, prefix: &str) -> Organization {
+    Organization {
+        id: organization_id(id),
+        display_name: format!("The {id} school"),
+        code_prefix: CodePrefix::parse(prefix).unwrap(),
+        seat_limit: 300,
+        labels: BTreeMap::from([("region".to_owned(), "north \"1\"".to_owned())]),
+        revision: 1,
+        create_time: now(),
+        update_time: now(),
+    }
+}
+
+pub(crate) fn class(name: &str, owner: &str) -> Class {
+    Class {
+        name: class_name(name),
+        display_name: "Biology 101".to_owned(),
+        owner: user(owner),
+        state: ClassState::Active,
+        labels: BTreeMap::new(),
+        revision: 1,
+        create_time: now(),
+        update_time: now(),
+    }
+}
+
+pub(crate) fn member(name: &str, who: &str, role: Role) -> Member {
+    Member {
+        place: place(name),
+        user: user(who),
+        particulars: Particulars {
+            display_name: who.to_owned(),
+            email: format!("{who}@school.example"),
+            external_id: format!("x-{who}"),
+        },
+        role,
+        join_time: now(),
+        provenance: Provenance {
+            invitation: format!("{name}/enrollmentCodes/1"),
+            redemption: "organizations/hamilton/redemptions/1".to_owned(),
+            approved_by: "ada".to_owned(),
+            method: Method::EnrollmentCode,
+        },
+        revision: 1,
+    }
+}
+
+/// `hamilton` with the class `bio`, owned by the teacher `tess`; the administrator is `ada`.
+pub(crate) async fn hamilton(session: &mut dyn Repository) {
+    let inserted = session
+        .insert_organization(&organization("hamilton", "HAMILTON"))
+        .await;
+    assert_eq!(inserted.unwrap(), InsertOutcome::Inserted);
+    let bio = "organizations/hamilton/classes/bio";
+    session.insert_class(&class(bio, "tess")).await.unwrap();
+    session
+        .insert_members(&[
+            member("organizations/hamilton", "ada", Role::Admin),
+            member("organizations/hamilton", "tess", Role::Teacher),
+            member(bio, "tess", Role::Owner),
+        ])
+        .await
+        .unwrap();
+}
