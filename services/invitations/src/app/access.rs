@@ -1,0 +1,185 @@
+//! Who may do what (02, Callers): membership knows the roles, this file what each method needs.
+
+use chrono::{DateTime, Utc};
+use homeroom_api::{common::v1::ErrorReason, membership::v1::Permission, names::Place};
+use homeroom_kit::{Error, Result, auth::Caller};
+
+use super::App;
+use crate::{
+    membership::Access,
+    store::{OrganizationProfile, Repository},
+};
+
+/// What each method needs in the organization or class that it is about. Redeem and preview need
+/// nothing: the invitation is the right.
+pub const PERMISSIONS: &[(&str, Permission)] = &[
+    // The organization's own token is its administrators' affair, reading it too (A2).
+    ("GetInviteToken", Permission::ReadInvitations),
+    ("UpdateInviteToken", Permission::ManageInvitations),
+    ("ResetInviteToken", Permission::ManageInvitations),
+    ("CreateToken", Permission::ManageInvitations),
+    ("BatchCreateTokens", Permission::ManageInvitations),
+    ("GetToken", Permission::ReadInvitations),
+    ("ListTokens", Permission::ReadInvitations),
+    ("UpdateToken", Permission::ManageInvitations),
+    ("RevokeToken", Permission::ManageInvitations),
+    ("RevealToken", Permission::ReadInvitations),
+    ("CreateEnrollmentCode", Permission::ManageInvitations),
+    ("GetEnrollmentCode", Permission::ReadInvitations),
+    ("ListEnrollmentCodes", Permission::ReadInvitations),
+    ("UpdateEnrollmentCode", Permission::ManageInvitations),
+    ("DeleteEnrollmentCode", Permission::ManageInvitations),
+    ("GetClassCode", Permission::ReadInvitations),
+    ("UpdateClassCode", Permission::ManageInvitations),
+    ("LockClassCode", Permission::ManageInvitations),
+    ("UnlockClassCode", Permission::ManageInvitations),
+    ("ResetClassCode", Permission::ManageInvitations),
+    ("GetJoinUrl", Permission::ReadInvitations),
+    ("UpdateJoinUrl", Permission::ManageInvitations),
+    ("GetRedemption", Permission::ReadInvitations),
+    ("ListRedemptions", Permission::ReadInvitations),
+    ("ListEvents", Permission::ReadInvitations),
+    ("WatchEvents", Permission::ReadInvitations),
+];
+
+/// What `method` needs; a method that the table lacks needs the most.
+fn permission_of(method: &str) -> Permission {
+    PERMISSIONS
+        .iter()
+        .find(|(name, _)| *name == method)
+        .map_or(Permission::ManageOrganization, |(_, permission)| {
+            *permission
+        })
+}
+
+/// What denied and absent alike are answered to whoever may not see the place.
+#[must_use]
+pub fn not_found(place: &Place) -> Error {
+    let (reason, kind, message) = match place {
+        Place::Organization(_) => (
+            ErrorReason::OrganizationNotFound,
+            "homeroom/Organization",
+            "There is no such organization that you may see; check its name.",
+        ),
+        Place::Class(_) => (
+            ErrorReason::ClassNotFound,
+            "homeroom/Class",
+            "There is no such class that you may see; check its name.",
+        ),
+    };
+    Error::new(reason, message).resource(kind, place.to_string())
+}
+
+/// The role that is missing, for the caller to ask for.
+fn role_required(place: &Place, permission: Permission) -> Error {
+    let role = match (place, permission) {
+        (Place::Class(_), Permission::ReadInvitations) => "CO_TEACHER",
+        (Place::Class(_), _) => "OWNER",
+        (Place::Organization(_), _) => "ADMIN",
+    };
+    Error::new(
+        ErrorReason::RoleRequired,
+        format!("Ask for the role {role} in {place}: yours does not allow this."),
+    )
+    .metadata("role", role)
+    .resource("homeroom/Place", place.to_string())
+}
+
+impl App {
+    /// Lets the caller through if its acting user may do in `place` what `method` does (the table
+    /// [`PERMISSIONS`]): else `ORGANIZATION_NOT_FOUND` or `CLASS_NOT_FOUND` where the place is not
+    /// to be seen, `ROLE_REQUIRED` where it is. Keeps what membership says of the organization.
+    pub async fn authorize(&self, caller: &Caller, place: &Place, method: &str) -> Result<Access> {
+        if !caller.may_reach(place.organization()) {
+            return Err(not_found(place));
+        }
+        let permission = permission_of(method);
+        let access = self
+            .membership
+            .check_access(&caller.user, place, permission, caller.deadline)
+            .await?;
+        if !access.visible {
+            return Err(not_found(place));
+        }
+        self.keep_profile(place, &access).await?;
+        if !access.allowed {
+            return Err(role_required(place, permission));
+        }
+        Ok(access)
+    }
+
+    /// Writes what membership says of the organization, if that is news.
+    async fn keep_profile(&self, place: &Place, access: &Access) -> Result<()> {
+        let said = profile(place, access);
+        let known = self
+            .store
+            .read()
+            .await?
+            .get_profile(place.organization())
+            .await?;
+        if known.as_ref() == Some(&said) {
+            return Ok(());
+        }
+        let now = self.clock.now();
+        let store = self.store.clone();
+        self.writes
+            .run(async move {
+                let mut repository = store.write().await?;
+                save(repository.as_mut(), &said, now).await?;
+                repository.commit().await?;
+                Ok(())
+            })
+            .await
+    }
+}
+
+async fn save(
+    repository: &mut dyn Repository,
+    profile: &OrganizationProfile,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    repository
+        .lock_organizations(std::slice::from_ref(&profile.organization), now)
+        .await?;
+    repository.save_profile(profile, now).await?;
+    Ok(())
+}
+
+fn profile(place: &Place, access: &Access) -> OrganizationProfile {
+    OrganizationProfile {
+        organization: place.organization().clone(),
+        code_prefix: access.code_prefix.clone(),
+        display_name: access.organization_display_name.clone(),
+        seat_limit: access.seat_limit,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use homeroom_api::ids::OrganizationId;
+
+    use super::*;
+
+    #[test]
+    fn a_method_that_the_table_lacks_needs_the_most() {
+        assert_eq!(permission_of("Unheard"), Permission::ManageOrganization);
+        assert_eq!(permission_of("GetClassCode"), Permission::ReadInvitations);
+    }
+
+    #[test]
+    fn every_method_stands_in_the_table_once() {
+        for (name, permission) in PERMISSIONS {
+            assert_eq!(PERMISSIONS.iter().filter(|row| row.0 == *name).count(), 1);
+            assert_ne!(*permission, Permission::Unspecified);
+        }
+    }
+
+    #[test]
+    fn denied_and_absent_are_one_answer() {
+        let place = Place::Organization(OrganizationId::parse("hamilton").unwrap());
+        assert_eq!(
+            not_found(&place).reason(),
+            ErrorReason::OrganizationNotFound
+        );
+    }
+}

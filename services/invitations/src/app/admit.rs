@@ -1,0 +1,130 @@
+//! T2: asking membership to admit the people of redemptions.
+
+use std::{
+    collections::{HashMap, HashSet},
+    time::{Duration, Instant},
+};
+
+use homeroom_api::{
+    common::v1::{ErrorReason, User},
+    membership::v1::{
+        AdmitRequest, admit_request, join_request::Cause, member::provenance::Method,
+    },
+    names::Place,
+};
+use homeroom_kit::{Result, clock::to_timestamp};
+use uuid::Uuid;
+
+use super::{App, refusal::not_known_yet};
+use crate::{
+    domain::{decide::QueueCause, invitation::InvitationKind},
+    membership::{ADMIT_BATCH_MAX, Admission},
+    store::{Redemption, Route},
+};
+
+/// How long membership may take to admit, in seconds (P13).
+pub(super) const ADMIT_DEADLINE_SECONDS: u64 = 2;
+
+impl App {
+    /// Asks membership about each redemption, each once. A result for every id: what is not
+    /// answered is `MEMBERSHIP_UNAVAILABLE`, which means unknown and never refused (P11).
+    pub(super) async fn admit(
+        &self,
+        redemptions: &[&Redemption],
+    ) -> HashMap<Uuid, Result<Admission>> {
+        let mut results = HashMap::with_capacity(redemptions.len());
+        for wave in waves(redemptions) {
+            let requests: Vec<AdmitRequest> = wave
+                .iter()
+                .map(|redemption| admit_request(redemption, false))
+                .collect();
+            let deadline = Instant::now() + Duration::from_secs(ADMIT_DEADLINE_SECONDS);
+            let answers = self.membership.admit(&requests, Some(deadline)).await;
+            let mut answers = answers.into_iter();
+            for redemption in wave {
+                let answer = answers.next().unwrap_or_else(|| Err(not_known_yet()));
+                if let Err(error) = &answer
+                    && error.reason() != ErrorReason::MembershipUnavailable
+                {
+                    tracing::error!(%error, redemption = %redemption.id, "membership cannot answer for a redemption");
+                }
+                results.insert(redemption.id, answer.map_err(|_| not_known_yet()));
+            }
+        }
+        results
+    }
+}
+
+/// Calls in which no person of a class is named twice, nor a redemption asked about twice (P11).
+fn waves<'a>(redemptions: &[&'a Redemption]) -> Vec<Vec<&'a Redemption>> {
+    let mut asked = HashSet::new();
+    let mut left: Vec<&Redemption> = redemptions
+        .iter()
+        .copied()
+        .filter(|redemption| asked.insert(redemption.id))
+        .collect();
+    let mut waves = Vec::new();
+    while !left.is_empty() {
+        let mut people: HashSet<(&Place, &str)> = HashSet::new();
+        let (wave, rest): (Vec<&Redemption>, Vec<&Redemption>) =
+            left.into_iter().partition(|redemption| {
+                people.len() < ADMIT_BATCH_MAX
+                    && people.insert((&redemption.place, redemption.person.user.as_str()))
+            });
+        waves.push(wave);
+        left = rest;
+    }
+    waves
+}
+
+/// What membership is told of a redemption: for ever the same for one id (P1).
+#[must_use]
+pub(super) fn admit_request(redemption: &Redemption, validate_only: bool) -> AdmitRequest {
+    let (route, cause, refuse_reason) = match redemption.route {
+        Route::AdmitAtOnce => (admit_request::Route::AdmitAtOnce, Cause::Unspecified, None),
+        Route::Queue(cause) => (admit_request::Route::Queue, cause_of(cause), None),
+        Route::OnlyIfKnown(reason) => (
+            admit_request::Route::AdmitAtOnce,
+            Cause::Unspecified,
+            Some(reason),
+        ),
+    };
+    AdmitRequest {
+        redemption: redemption.name().to_string(),
+        invitation: redemption.invitation.clone(),
+        epoch: redemption.epoch.value(),
+        parent: redemption.place.to_string(),
+        user: Some(User {
+            user: redemption.person.user.to_string(),
+            display_name: redemption.person.display_name.clone(),
+            email: redemption.person.email.clone(),
+            email_verified: false,
+            external_id: redemption.person.external_id.clone(),
+        }),
+        route: route.into(),
+        queue_cause: cause.into(),
+        refuse_reason: refuse_reason.unwrap_or(ErrorReason::Unspecified).into(),
+        method: method_of(redemption.kind).into(),
+        invitation_issue_time: Some(to_timestamp(redemption.issue_time)),
+        allow_rejoin: redemption.allow_rejoin,
+        validate_only,
+    }
+}
+
+fn cause_of(cause: QueueCause) -> Cause {
+    match cause {
+        QueueCause::JoinUrl => Cause::JoinUrl,
+        QueueCause::CodeLocked => Cause::CodeLocked,
+        QueueCause::GuessGuard => Cause::GuessGuard,
+    }
+}
+
+fn method_of(kind: InvitationKind) -> Method {
+    match kind {
+        InvitationKind::OrganizationToken => Method::OrganizationToken,
+        InvitationKind::ClassToken => Method::ClassToken,
+        InvitationKind::EnrollmentCode => Method::EnrollmentCode,
+        InvitationKind::ClassCode => Method::ClassCode,
+        InvitationKind::JoinUrl => Method::JoinUrl,
+    }
+}

@@ -1,0 +1,298 @@
+//! One attempt to redeem or preview, read from the request: whose it is and what is believed of it.
+
+use std::net::IpAddr;
+
+use homeroom_api::{
+    common::v1::{ErrorReason, User},
+    ids::{OrganizationId, UserId},
+    invitations::v1::{PreviewRedemptionRequest, RedeemRequest},
+    names::OrganizationName,
+};
+use homeroom_kit::{
+    Result,
+    auth::{Caller, Scope},
+    keys::KeyRing,
+    request_ids::{BodyMac, RequestKey},
+    validation::Violations,
+};
+
+use crate::{
+    domain::{
+        self,
+        credential::{Credential, MAX_CREDENTIAL_BYTES},
+        email::EmailAddress,
+        public_url::PublicUrl,
+    },
+    store::{Person, RedemptionRequest},
+};
+
+/// Characters of a person's name at most.
+pub const DISPLAY_NAME_CHARS_MAX: usize = 200;
+/// Characters of an email address at most.
+pub const EMAIL_CHARS_MAX: usize = 254;
+/// Characters of a person's id in the school's own system at most.
+pub const EXTERNAL_ID_CHARS_MAX: usize = 128;
+
+/// One attempt, valid in itself. It holds a secret: no Debug.
+#[derive(Clone)]
+pub struct Attempt {
+    /// What was typed or pasted.
+    pub credential: Credential,
+    /// The organization that the request names.
+    pub organization: Option<OrganizationId>,
+    /// Who gets in.
+    pub person: Person,
+    /// What the domain decides by.
+    pub facts: domain::decide::Attempt,
+    /// The address of the person's device.
+    pub address: Option<IpAddr>,
+    /// The request id, if one was given.
+    pub request: Option<RedemptionRequest>,
+    /// The subject of the caller's token.
+    pub calling_service: String,
+    /// The organizations that the caller's token is bound to.
+    pub bound_to: Option<Vec<OrganizationId>>,
+}
+
+impl Attempt {
+    /// Reads a Redeem request. Input comes first, all violations at once; then scopes.
+    /// `prefix` goes before the fields' names (`requests[3].`).
+    pub fn of_redeem(
+        caller: &Caller,
+        request: &RedeemRequest,
+        prefix: &str,
+        public_url: &PublicUrl,
+        keys: &KeyRing,
+    ) -> Result<Self> {
+        let mut violations = Violations::new();
+        let field = |name: &str| format!("{prefix}{name}");
+        let request_id = (!request.request_id.is_empty())
+            .then(|| {
+                let parsed =
+                    uuid::Uuid::try_parse(&request.request_id).map_err(|_| "is not a UUID");
+                violations.take(&field("request_id"), parsed)
+            })
+            .flatten();
+        let input = Input {
+            credential: &request.credential,
+            organization: &request.organization,
+            user: request.user.as_ref(),
+            sign_up: request.sign_up,
+            client_ip: &request.client_ip,
+        };
+        let mut attempt = input.read(caller, prefix, public_url, violations)?;
+        attempt.request = request_id.map(|id| RedemptionRequest {
+            key: RequestKey::new(caller, id),
+            body: BodyMac::of(keys, request),
+        });
+        Ok(attempt)
+    }
+
+    /// Reads a preview: the same but for the request id.
+    pub fn of_preview(
+        caller: &Caller,
+        request: &PreviewRedemptionRequest,
+        public_url: &PublicUrl,
+    ) -> Result<Self> {
+        let input = Input {
+            credential: &request.credential,
+            organization: &request.organization,
+            user: request.user.as_ref(),
+            sign_up: request.sign_up,
+            client_ip: &request.client_ip,
+        };
+        input.read(caller, "", public_url, Violations::new())
+    }
+}
+
+/// What Redeem and preview have in common.
+struct Input<'request> {
+    credential: &'request str,
+    organization: &'request str,
+    user: Option<&'request User>,
+    sign_up: bool,
+    client_ip: &'request str,
+}
+
+impl Input<'_> {
+    fn read(
+        &self,
+        caller: &Caller,
+        prefix: &str,
+        public_url: &PublicUrl,
+        mut violations: Violations,
+    ) -> Result<Attempt> {
+        let field = |name: &str| format!("{prefix}{name}");
+        let credential = self.credential(&mut violations, &field("credential"), public_url);
+        let organization = (!self.organization.is_empty())
+            .then(|| {
+                let parsed = OrganizationName::parse(self.organization).map(|name| name.0);
+                violations.take(&field("organization"), parsed)
+            })
+            .flatten();
+        let client_ip = (!self.client_ip.is_empty())
+            .then(|| {
+                let parsed = self
+                    .client_ip
+                    .parse::<IpAddr>()
+                    .map_err(|_| "is not an IP address");
+                violations.take(&field("client_ip"), parsed)
+            })
+            .flatten();
+        let who = self.who(caller, &mut violations, prefix);
+        violations.finish()?;
+        let (Some(credential), Some(who)) = (credential, who) else {
+            return Err(homeroom_kit::Error::internal(
+                "a violation was not recorded",
+            ));
+        };
+        if who.user != caller.user {
+            caller.require(Scope::ActAs)?;
+        }
+        let forwarded = client_ip.filter(|_| caller.has(Scope::ForwardIp));
+        Ok(Attempt {
+            credential,
+            organization,
+            person: Person {
+                user: who.user.clone(),
+                display_name: who.display_name,
+                email: who
+                    .email
+                    .as_ref()
+                    .map(ToString::to_string)
+                    .unwrap_or_default(),
+                external_id: who.external_id.clone().unwrap_or_default(),
+            },
+            facts: domain::decide::Attempt {
+                user: who.user,
+                email: who.email,
+                email_verified: who.email_verified,
+                external_id: who.external_id,
+                vouched: caller.has(Scope::Vouch),
+                sign_up: self.sign_up,
+                guess_guarded: false,
+            },
+            address: forwarded.or(caller.client_address),
+            request: None,
+            calling_service: caller.subject.clone(),
+            bound_to: caller.organizations.clone(),
+        })
+    }
+
+    fn credential(
+        &self,
+        violations: &mut Violations,
+        field: &str,
+        public_url: &PublicUrl,
+    ) -> Option<Credential> {
+        let in_bounds = violations.check(!self.credential.trim().is_empty(), field, "is required")
+            && violations.check(
+                self.credential.len() <= MAX_CREDENTIAL_BYTES,
+                field,
+                format!("is longer than {MAX_CREDENTIAL_BYTES} bytes"),
+            );
+        if !in_bounds {
+            return None;
+        }
+        Credential::parse(self.credential, public_url)
+            .map_err(|malformed| {
+                violations.add_reason(ErrorReason::CodeMalformed, field, malformed.to_string());
+            })
+            .ok()
+    }
+
+    /// Who gets in. Without `user` it is the acting user, as its claims have it. What a request
+    /// says of a person is believed from callers that act for others, and proofs only from those
+    /// that vouch (02, Callers).
+    fn who(&self, caller: &Caller, violations: &mut Violations, prefix: &str) -> Option<Who> {
+        let Some(given) = self.user else {
+            return Some(Who::of_claims(caller));
+        };
+        let field = |name: &str| format!("{prefix}user.{name}");
+        let user = violations.take(&field("user"), UserId::parse(&given.user));
+        violations.text(
+            &field("display_name"),
+            &given.display_name,
+            DISPLAY_NAME_CHARS_MAX,
+        );
+        violations.text(
+            &field("external_id"),
+            &given.external_id,
+            EXTERNAL_ID_CHARS_MAX,
+        );
+        let email = (!given.email.is_empty())
+            .then(|| {
+                EmailAddress::parse(&given.email)
+                    .map_err(|malformed| {
+                        let reason = ErrorReason::EmailMalformed;
+                        violations.add_reason(reason, &field("email"), malformed.to_string());
+                    })
+                    .ok()
+            })
+            .flatten();
+        let user = user?;
+        let claims = if user == caller.user {
+            Who::of_claims(caller)
+        } else {
+            Who::nobody(user)
+        };
+        let vouched = caller.has(Scope::Vouch);
+        let mut who = claims;
+        if !given.display_name.is_empty() {
+            who.display_name.clone_from(&given.display_name);
+        }
+        if caller.has(Scope::ActAs) && email.is_some() {
+            who.email = email;
+            who.email_verified = given.email_verified && vouched;
+        }
+        if caller.has(Scope::ActAs) && vouched && !given.external_id.is_empty() {
+            who.external_id = Some(given.external_id.clone());
+        }
+        Some(who)
+    }
+}
+
+/// A person, with what is believed of them.
+struct Who {
+    user: UserId,
+    display_name: String,
+    email: Option<EmailAddress>,
+    email_verified: bool,
+    external_id: Option<String>,
+}
+
+impl Who {
+    fn nobody(user: UserId) -> Self {
+        Self {
+            user,
+            display_name: String::new(),
+            email: None,
+            email_verified: false,
+            external_id: None,
+        }
+    }
+
+    /// The issuer's word: an address or id that cannot be read is none.
+    fn of_claims(caller: &Caller) -> Self {
+        let email = caller
+            .email
+            .as_deref()
+            .and_then(|email| EmailAddress::parse(email).ok());
+        let name = caller.display_name.as_deref().unwrap_or_default();
+        Self {
+            user: caller.user.clone(),
+            display_name: name
+                .chars()
+                .filter(|character| !character.is_control())
+                .take(DISPLAY_NAME_CHARS_MAX)
+                .collect(),
+            email_verified: email.is_some() && caller.email_verified,
+            email,
+            external_id: caller.external_id.clone().filter(|id| {
+                !id.is_empty()
+                    && id.chars().count() <= EXTERNAL_ID_CHARS_MAX
+                    && !id.chars().any(char::is_control)
+            }),
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Charging attempts before their credentials are looked at, and giving back what was no guess
+//! (03, the limiter).
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use homeroom_api::{
+    ids::{OrganizationId, UserId},
+    membership::v1::Permission,
+    names::Place,
+};
+use homeroom_kit::{Result, outbox::NewEvent};
+
+use super::{
+    App,
+    attempt::Attempt,
+    look_up::{Profiles, limited},
+};
+use crate::{
+    domain::redemption::Outcome,
+    limiter::{GuessScope, Receipt, Settlement, Verdict},
+};
+
+/// Who the events say did what the service does by itself.
+pub(super) const SYSTEM: &str = "system";
+
+/// An attempt that was charged and may go on.
+#[derive(Debug)]
+pub(super) struct Charged {
+    receipt: Receipt,
+    /// Short credentials lead to the queue for now.
+    pub(super) guess_guarded: bool,
+}
+
+impl App {
+    /// Charges each attempt, all in one round trip. `TOO_MANY_ATTEMPTS` for those that may not go on.
+    pub(super) async fn charge(
+        &self,
+        attempts: &[&Attempt],
+        profiles: &Profiles,
+    ) -> Vec<Result<Charged>> {
+        let attempts: Vec<_> = attempts
+            .iter()
+            .map(|attempt| limited(attempt, profiles))
+            .collect();
+        self.limiter
+            .charge(&attempts)
+            .await
+            .into_iter()
+            .map(|verdict| match verdict {
+                Verdict::Allowed {
+                    receipt,
+                    guess_guarded,
+                } => Ok(Charged {
+                    receipt,
+                    guess_guarded,
+                }),
+                Verdict::Refused {
+                    dimension,
+                    retry_after,
+                } => Err(dimension.refusal(retry_after)),
+            })
+            .collect()
+    }
+
+    /// Tells the limiter how attempts ended, in a task that shutdown waits for.
+    pub(super) fn settle_charged(self: &Arc<Self>, ended: Vec<(Charged, Outcome)>) {
+        if ended.is_empty() {
+            return;
+        }
+        let app = Arc::clone(self);
+        self.writes.spawn(async move {
+            let settlements = ended
+                .into_iter()
+                .map(|(Charged { receipt, .. }, outcome)| {
+                    if outcome.refunds() {
+                        Settlement::GiveBack {
+                            receipt,
+                            first_admission: outcome == Outcome::Admitted,
+                        }
+                    } else {
+                        Settlement::Keep { receipt }
+                    }
+                })
+                .collect();
+            for closed in app.limiter.settle(settlements).await {
+                app.tell_of_guessing(closed).await;
+            }
+        });
+    }
+
+    /// An organization's short credentials queue from now on: its administrators are told.
+    async fn tell_of_guessing(&self, closed: GuessScope) {
+        match closed {
+            GuessScope::Service => {
+                tracing::warn!(
+                    "somebody is guessing: short credentials queue in every organization"
+                );
+            }
+            GuessScope::Organization(organization) => {
+                tracing::warn!(%organization, "somebody is guessing: its short credentials queue");
+                if let Err(error) = self.write_guessing_event(&organization).await {
+                    tracing::warn!(%error, %organization, "its administrators could not be told");
+                }
+            }
+        }
+    }
+
+    async fn write_guessing_event(&self, organization: &OrganizationId) -> Result<()> {
+        let place = Place::Organization(organization.clone());
+        let now = self.clock.now();
+        let event = NewEvent {
+            event_type: "guess_guard.closed",
+            organization: organization.clone(),
+            class: None,
+            subject: place.to_string(),
+            actor: SYSTEM.to_owned(),
+            notify: self.administrators(&place).await,
+            data: BTreeMap::new(),
+        };
+        let mut repository = self.store.write().await?;
+        repository
+            .lock_organizations(std::slice::from_ref(organization), now)
+            .await?;
+        repository
+            .append_events(&[event], now, self.random.as_ref())
+            .await?;
+        repository.commit().await?;
+        Ok(())
+    }
+
+    /// Whom the events of a place tell; nobody while membership does not answer.
+    async fn administrators(&self, place: &Place) -> Vec<UserId> {
+        let Ok(system) = UserId::parse(SYSTEM) else {
+            return Vec::new();
+        };
+        self.membership
+            .check_access(&system, place, Permission::ReadInvitations, None)
+            .await
+            .map(|access| access.notify)
+            .unwrap_or_default()
+    }
+}

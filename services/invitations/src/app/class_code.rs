@@ -1,0 +1,129 @@
+//! The code of a class (C1 to C8): read, locked, unlocked and reset by its staff.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use homeroom_api::{invitations::v1::ClassCode, names::ClassName};
+use homeroom_kit::{Error, Result, auth::Caller};
+
+use super::{
+    App, Idempotency,
+    patch::Patch,
+    views::{self, Answer},
+    write::{Change, Work, changed, not_written},
+};
+use crate::{
+    domain::{
+        invitation::InvitationKind,
+        lock::{Lock, LockPeriod},
+    },
+    store::InvitationRow,
+};
+
+/// What staff do to a class code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClassCodeChange {
+    /// Sets how long it stays unlocked (C4).
+    Update(Patch<LockPeriod>),
+    /// Locks it now (C7).
+    Lock,
+    /// Unlocks it; its clock starts again (C7, X3).
+    Unlock,
+    /// Makes a new code, unlocked (C8).
+    Reset,
+}
+
+impl ClassCodeChange {
+    const fn method(self) -> &'static str {
+        match self {
+            Self::Update(_) => "UpdateClassCode",
+            Self::Lock => "LockClassCode",
+            Self::Unlock => "UnlockClassCode",
+            Self::Reset => "ResetClassCode",
+        }
+    }
+}
+
+impl App {
+    /// The class's code, made on first read (C1). The read is audited.
+    pub async fn get_class_code(
+        self: &Arc<Self>,
+        caller: &Caller,
+        class: ClassName,
+    ) -> Result<ClassCode> {
+        let kind = InvitationKind::ClassCode;
+        let row = self
+            .read_singleton(caller, class.into(), kind, "GetClassCode")
+            .await?;
+        Self::audit_read(caller, &row);
+        let mut shown = views::class_code(&row, self.clock.now());
+        shown.fill(self, &[row])?;
+        Ok(shown)
+    }
+
+    /// Changes the class's code. A reset is answered once nobody is admitted by the old one (C8).
+    pub async fn change_class_code(
+        self: &Arc<Self>,
+        caller: &Caller,
+        class: ClassName,
+        etag: String,
+        change: ClassCodeChange,
+        request: Idempotency,
+    ) -> Result<ClassCode> {
+        self.change(
+            caller,
+            class.into(),
+            change.method(),
+            request,
+            move |work: &mut Work<'_>| {
+                Box::pin(async move {
+                    let mut row = work.find_or_make(InvitationKind::ClassCode).await?;
+                    row.check_etag(&etag)?;
+                    apply(work, &mut row, change).await?;
+                    Ok(Change {
+                        answer: views::class_code(&row, work.now),
+                        rows: vec![row],
+                        shows_secrets: true,
+                    })
+                })
+            },
+        )
+        .await
+    }
+}
+
+async fn apply(
+    work: &mut Work<'_>,
+    row: &mut InvitationRow,
+    change: ClassCodeChange,
+) -> Result<()> {
+    let now = work.now;
+    let lock = row
+        .invitation
+        .lock
+        .ok_or_else(|| Error::internal("a class code has no lock"))?;
+    let (event, lock, data) = match change {
+        ClassCodeChange::Update(Patch::Keep) => return Ok(()),
+        ClassCodeChange::Update(Patch::Set(period)) => (
+            "class_code.updated",
+            lock.with_period(period),
+            changed(&["lock_period"]),
+        ),
+        ClassCodeChange::Lock => ("class_code.locked", lock.locked(now), BTreeMap::new()),
+        ClassCodeChange::Unlock => ("class_code.unlocked", lock.unlocked(now), BTreeMap::new()),
+        ClassCodeChange::Reset => (
+            "class_code.reset",
+            Lock::open(now, lock.period),
+            BTreeMap::new(),
+        ),
+    };
+    row.invitation.lock = Some(lock);
+    if change == ClassCodeChange::Reset {
+        let secret = work.app.new_secret(InvitationKind::ClassCode)?;
+        row.reset(work.app.secrets(), &secret, now)?;
+    }
+    if work.save(event, row, data).await? {
+        Ok(())
+    } else {
+        Err(not_written())
+    }
+}

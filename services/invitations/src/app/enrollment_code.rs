@@ -1,0 +1,337 @@
+//! Enrolment codes, which their authors type (B1 to B16).
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use homeroom_api::{
+    common::v1::ErrorReason,
+    invitations::v1::EnrollmentCode as View,
+    names::{EnrollmentCodeName, Place},
+};
+use homeroom_kit::{
+    Error, Result, auth::Caller, paging::PageRequest, random::new_id, validation::Violations,
+};
+
+use super::{
+    App, EnrollmentCodePatch, Idempotency, NewEnrollmentCode,
+    patch::{EnrollmentCodeRules, Patch},
+    token::Page,
+    views::{self, Answer},
+    write::{Change, Work, changed},
+};
+use crate::{
+    domain::{
+        enrollment_code::{CodePrefix, EnrollmentCode},
+        invitation::InvitationKind,
+    },
+    membership::Access,
+    store::{InvitationFilter, InvitationRow, Repository},
+};
+
+const KIND: InvitationKind = InvitationKind::EnrollmentCode;
+
+fn code_not_found(name: &EnrollmentCodeName) -> Error {
+    Error::new(
+        ErrorReason::CodeNotFound,
+        "There is no such enrolment code that you may see; check its name.",
+    )
+    .resource("homeroom/EnrollmentCode", name.to_string())
+}
+
+fn code_taken() -> Error {
+    Error::new(
+        ErrorReason::CodeTaken,
+        "Choose another code: this one is in use, case, spaces and hyphens aside.",
+    )
+    .violation("enrollment_code.code", "is in use")
+}
+
+fn prefix(access: &Access) -> Result<CodePrefix> {
+    CodePrefix::parse(&access.code_prefix)
+        .map_err(|_| Error::internal("membership gave no code prefix"))
+}
+
+async fn find(repository: &mut dyn Repository, name: &EnrollmentCodeName) -> Result<InvitationRow> {
+    repository
+        .get_invitation(name.id)
+        .await?
+        .filter(|row| {
+            row.invitation.kind == KIND
+                && row.invitation.place == name.place
+                && row.delete_time.is_none()
+        })
+        .ok_or_else(|| code_not_found(name))
+}
+
+impl App {
+    /// Makes an enrolment code in a class or for the organization (B1, B2).
+    pub async fn create_enrollment_code(
+        self: &Arc<Self>,
+        caller: &Caller,
+        place: Place,
+        new: NewEnrollmentCode,
+        request: Idempotency,
+    ) -> Result<View> {
+        self.change(
+            caller,
+            place,
+            "CreateEnrollmentCode",
+            request,
+            move |work: &mut Work<'_>| {
+                Box::pin(async move {
+                    let mut violations = Violations::new();
+                    new.rules
+                        .check(&mut violations, &new.code, new.acknowledge_weak);
+                    violations.finish()?;
+                    work.refuse_archived()?;
+                    let row = work.make_enrollment_code(&new.code, new.rules).await?;
+                    Ok(answer(work, row))
+                })
+            },
+        )
+        .await
+    }
+
+    /// Reads an enrolment code, clear. The read is audited.
+    pub async fn get_enrollment_code(
+        &self,
+        caller: &Caller,
+        name: &EnrollmentCodeName,
+    ) -> Result<View> {
+        let access = self
+            .authorize(caller, &name.place, "GetEnrollmentCode")
+            .await?;
+        let row = find(self.store.read().await?.as_mut(), name).await?;
+        Self::audit_read(caller, &row);
+        let mut shown = views::enrollment_code(&row, &access.code_prefix, self.clock.now());
+        shown.fill(self, &[row])?;
+        Ok(shown)
+    }
+
+    /// Lists the codes of a class, or those of the organization itself, newest first (B7).
+    pub async fn list_enrollment_codes(
+        &self,
+        caller: &Caller,
+        place: &Place,
+        filter: &InvitationFilter,
+        page: &PageRequest,
+    ) -> Result<Page<View>> {
+        let access = self.authorize(caller, place, "ListEnrollmentCodes").await?;
+        let rows = self.list_rows(place, KIND, filter, page).await?;
+        let now = self.clock.now();
+        let mut items = Vec::with_capacity(rows.items.len());
+        for row in rows.items {
+            Self::audit_read(caller, &row);
+            let mut shown = views::enrollment_code(&row, &access.code_prefix, now);
+            shown.fill(self, &[row])?;
+            items.push(shown);
+        }
+        Ok(Page {
+            items,
+            next: rows.next,
+        })
+    }
+
+    /// Changes an enrolment code (B8, B10). A switch-off or a changed code is answered once nobody
+    /// is admitted by what was before (P7).
+    pub async fn update_enrollment_code(
+        self: &Arc<Self>,
+        caller: &Caller,
+        name: EnrollmentCodeName,
+        etag: String,
+        patch: EnrollmentCodePatch,
+        request: Idempotency,
+    ) -> Result<View> {
+        self.change(
+            caller,
+            name.place.clone(),
+            "UpdateEnrollmentCode",
+            request,
+            move |work: &mut Work<'_>| {
+                Box::pin(async move {
+                    let mut row = find(work.repository, &name).await?;
+                    row.check_etag(&etag)?;
+                    work.apply(&mut row, patch).await?;
+                    Ok(answer(work, row))
+                })
+            },
+        )
+        .await
+    }
+
+    /// Deletes an enrolment code and destroys what it was (B11); answered once nobody is admitted
+    /// by it (P7).
+    pub async fn delete_enrollment_code(
+        self: &Arc<Self>,
+        caller: &Caller,
+        name: EnrollmentCodeName,
+        etag: String,
+        request: Idempotency,
+    ) -> Result<()> {
+        let id = name.id;
+        let deleted = self
+            .change(
+                caller,
+                name.place.clone(),
+                "DeleteEnrollmentCode",
+                request,
+                move |work: &mut Work<'_>| {
+                    Box::pin(async move {
+                        let mut row = find(work.repository, &name).await?;
+                        row.check_etag(&etag)?;
+                        row.delete_time = Some(work.now);
+                        row.end();
+                        let data = BTreeMap::new();
+                        if !work.save("enrollment_code.deleted", &mut row, data).await? {
+                            return Err(super::write::not_written());
+                        }
+                        Ok(Change {
+                            answer: (),
+                            rows: vec![row],
+                            shows_secrets: false,
+                        })
+                    })
+                },
+            )
+            .await;
+        if let Err(error) = &deleted
+            && error.reason() == ErrorReason::CodeNotFound
+        {
+            // Deleted before, perhaps without its fence: "gone" is not said until it is up.
+            self.raise_fences_of(&[id], caller.deadline).await?;
+        }
+        deleted
+    }
+}
+
+fn answer(work: &Work<'_>, row: InvitationRow) -> Change<View> {
+    Change {
+        answer: views::enrollment_code(&row, &work.access.code_prefix, work.now),
+        rows: vec![row],
+        shows_secrets: true,
+    }
+}
+
+impl Work<'_> {
+    async fn make_enrollment_code(
+        &mut self,
+        code: &EnrollmentCode,
+        rules: EnrollmentCodeRules,
+    ) -> Result<InvitationRow> {
+        let app = self.app;
+        let id = new_id(app.clock.as_ref(), app.random.as_ref());
+        let mut row = InvitationRow::new(id, KIND, self.place.clone(), self.now);
+        row.display_name = rules.display_name;
+        row.strength_bits = code.strength_bits();
+        row.switch(rules.enabled);
+        row.invitation.valid_from = rules.valid_from;
+        row.invitation.valid_till = rules.valid_till;
+        row.invitation.email_domains = rules.email_domains;
+        row.invitation.max_uses = rules.max_uses;
+        row.invitation.allow_rejoin = rules.allow_rejoin;
+        let full = code.full_canonical(&prefix(self.access)?);
+        let macs = app.secrets().lookup_macs(KIND, &full);
+        if self.repository.find_by_lookup_macs(&macs).await?.is_some() {
+            return Err(code_taken());
+        }
+        row.set_secret(app.secrets(), &full, code.shown())?;
+        let inserted = self
+            .repository
+            .insert_invitations(std::slice::from_ref(&row))
+            .await?;
+        if inserted != [true] {
+            return Err(code_taken());
+        }
+        self.event("enrollment_code.created", &row, BTreeMap::new())
+            .await?;
+        Ok(row)
+    }
+
+    async fn apply(&mut self, row: &mut InvitationRow, patch: EnrollmentCodePatch) -> Result<()> {
+        let secrets = self.app.secrets();
+        let present = secrets
+            .show(row)?
+            .and_then(|shown| EnrollmentCode::parse(shown.expose()).ok())
+            .ok_or_else(|| Error::internal("an enrolment code has lost its code"))?;
+        let judged_anew = patch.code.is_some() || patch.email_domains.is_set();
+        let acknowledged = patch.acknowledge_weak || !judged_anew;
+        let mut fields = Vec::new();
+
+        let code = match patch.code {
+            Some(code) => {
+                fields.push("code");
+                code
+            }
+            None => present.clone(),
+        };
+        let switched_off = match patch.enabled {
+            Patch::Keep => false,
+            Patch::Set(enabled) => {
+                fields.push("enabled");
+                row.switch(enabled)
+            }
+        };
+        let invitation = &mut row.invitation;
+        patch
+            .valid_from
+            .apply(&mut invitation.valid_from, "valid_from_time", &mut fields);
+        patch
+            .valid_till
+            .apply(&mut invitation.valid_till, "valid_till_time", &mut fields);
+        patch
+            .email_domains
+            .apply(&mut invitation.email_domains, "email_domains", &mut fields);
+        patch
+            .max_uses
+            .apply(&mut invitation.max_uses, "max_uses", &mut fields);
+        patch
+            .allow_rejoin
+            .apply(&mut invitation.allow_rejoin, "allow_rejoin", &mut fields);
+        patch
+            .display_name
+            .apply(&mut row.display_name, "display_name", &mut fields);
+        if fields.is_empty() {
+            return Ok(());
+        }
+
+        let mut violations = Violations::new();
+        rules_of(row).check(&mut violations, &code, acknowledged);
+        violations.finish()?;
+
+        let code_prefix = prefix(self.access)?;
+        let full = code.full_canonical(&code_prefix);
+        let code_changed = full != present.full_canonical(&code_prefix);
+        if code_changed {
+            let macs = secrets.lookup_macs(KIND, &full);
+            if self.repository.find_by_lookup_macs(&macs).await?.is_some() {
+                return Err(code_taken());
+            }
+            row.invitation.issue_time = self.now;
+            row.strength_bits = code.strength_bits();
+        }
+        if code_changed || switched_off {
+            row.raise_epoch();
+        }
+        row.set_secret(secrets, &full, code.shown())?;
+        if self
+            .save("enrollment_code.updated", row, changed(&fields))
+            .await?
+        {
+            Ok(())
+        } else {
+            Err(code_taken())
+        }
+    }
+}
+
+fn rules_of(row: &InvitationRow) -> EnrollmentCodeRules {
+    let invitation = &row.invitation;
+    EnrollmentCodeRules {
+        valid_from: invitation.valid_from,
+        valid_till: invitation.valid_till,
+        email_domains: invitation.email_domains.clone(),
+        enabled: row.enabled,
+        max_uses: invitation.max_uses,
+        allow_rejoin: invitation.allow_rejoin,
+        display_name: row.display_name.clone(),
+    }
+}

@@ -1,0 +1,79 @@
+//! Fences (P7): what an invitation was before a reset, a revocation, a switch-off or a changed
+//! code admits nobody once the change has been answered.
+//!
+//! The change raises the epoch in its transaction; membership's fence is raised after the commit,
+//! with no lock held; only then is the change answered. A fence that could not be raised stays
+//! pending in the row, where recovery and a retry with the same request id find it.
+
+use std::time::Instant;
+
+use homeroom_kit::Result;
+use uuid::Uuid;
+
+use super::{App, invitation_name};
+use crate::store::InvitationRow;
+
+/// Pending fences that are read at once.
+const PENDING_FENCES_BATCH: u32 = 100;
+
+impl App {
+    /// Raises the fence of each row whose fence is pending, and notes it. `MEMBERSHIP_UNAVAILABLE`
+    /// leaves it pending.
+    pub(crate) async fn raise_fences(
+        &self,
+        rows: &[InvitationRow],
+        deadline: Option<Instant>,
+    ) -> Result<()> {
+        for row in rows.iter().filter(|row| row.fence_is_pending()) {
+            let invitation = &row.invitation;
+            let stands = self
+                .membership
+                .raise_fence(&invitation_name::of(invitation), invitation.epoch, deadline)
+                .await?;
+            let mut repository = self.store.write().await?;
+            // Above what was asked another change has raised it, whose epoch the row has too.
+            repository
+                .confirm_fence(invitation.id, stands.min(invitation.epoch))
+                .await?;
+            repository.commit().await?;
+        }
+        Ok(())
+    }
+
+    /// Raises the fences of the invitations of `ids` that are pending.
+    pub(crate) async fn raise_fences_of(
+        &self,
+        ids: &[Uuid],
+        deadline: Option<Instant>,
+    ) -> Result<()> {
+        let rows = self.store.read().await?.get_invitations(ids).await?;
+        self.raise_fences(&rows, deadline).await
+    }
+
+    /// Finishes every pending fence, one after the other; what fails stays pending. Gives how many
+    /// were raised. For the recovery worker, in a loop.
+    pub async fn raise_pending_fences(&self) -> Result<u64> {
+        let mut raised = 0;
+        let mut after = None;
+        loop {
+            let rows = self
+                .store
+                .read()
+                .await?
+                .list_pending_fences(after, PENDING_FENCES_BATCH)
+                .await?;
+            let Some(last) = rows.last() else {
+                return Ok(raised);
+            };
+            after = Some(last.invitation.id);
+            for row in &rows {
+                match self.raise_fences(std::slice::from_ref(row), None).await {
+                    Ok(()) => raised += 1,
+                    Err(error) => {
+                        tracing::warn!(%error, invitation = %row.invitation.id, "a fence stays pending");
+                    }
+                }
+            }
+        }
+    }
+}

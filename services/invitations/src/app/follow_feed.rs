@@ -1,0 +1,267 @@
+//! The follower (P5): every end of a join request is one event of membership's feed, and settles the
+//! redemption that filed it. The place in the feed moves in the transaction of what its events did.
+
+use homeroom_api::{common::v1::Event, names::RedemptionName};
+use homeroom_kit::{Error, Result};
+use uuid::Uuid;
+
+use super::{
+    App,
+    charge::SYSTEM,
+    reserve::by_id,
+    settle::{Settlement, Word, settle},
+};
+use crate::{
+    domain::redemption::RequestEnd,
+    store::{self, Repository, SkippedEvent},
+};
+
+/// The feed that is followed, as its position is kept.
+pub const MEMBERSHIP_FEED: &str = "membership";
+/// Events that are followed at once.
+pub const FEED_PAGE_EVENTS: u32 = 500;
+
+/// What one run came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Followed {
+    /// Events read.
+    pub events: usize,
+    /// Redemptions that they settled.
+    pub settled: usize,
+    /// Events that could not be followed, and were recorded.
+    pub skipped: usize,
+}
+
+/// An event that ends a redemption's request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Ended {
+    redemption: RedemptionName,
+    end: RequestEnd,
+    join_request: String,
+    actor: String,
+}
+
+impl App {
+    /// Follows one page of membership's feed. `MEMBERSHIP_UNAVAILABLE` leaves it for the next run.
+    pub async fn follow_once(&self) -> Result<Followed> {
+        let before = self
+            .store
+            .read()
+            .await?
+            .get_feed_position(MEMBERSHIP_FEED)
+            .await?;
+        let page = self
+            .membership
+            .list_events(FEED_PAGE_EVENTS, before.as_deref().unwrap_or_default())
+            .await?;
+        if page.events.is_empty() && before.as_deref() == Some(page.next_page_token.as_str()) {
+            return Ok(Followed::default());
+        }
+        let events: Vec<&Event> = page.events.iter().collect();
+        let before = before.as_deref();
+        let token = page.next_page_token.as_str();
+        match self.follow_page(&events, &[], before, token).await {
+            Ok(followed) => Ok(followed),
+            Err(store::Error::Other(cause)) => {
+                // One of them is poisoned: each by itself, so that the others are followed.
+                tracing::warn!(%cause, "a page of the feed is followed event by event");
+                self.follow_one_by_one(&events, before, token).await
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn follow_page(
+        &self,
+        events: &[&Event],
+        poisoned: &[SkippedEvent],
+        before: Option<&str>,
+        token: &str,
+    ) -> store::Result<Followed> {
+        let mut repository = self.store.write().await?;
+        let now = self.clock.now();
+        let mut ended = Vec::new();
+        let mut skipped = poisoned.to_vec();
+        for event in events {
+            match read(event) {
+                Ok(Some(end)) => ended.push(end),
+                Ok(None) => {}
+                Err(cause) => skipped.push(skip(event, cause)),
+            }
+        }
+        // The locks of the changes come before the feed's own row, as in every transaction.
+        let settled = self.apply(repository.as_mut(), &ended).await?;
+        for event in &skipped {
+            tracing::error!(
+                event = event.event_id,
+                kind = event.event_type,
+                cause = event.cause,
+                "an event of the feed was skipped"
+            );
+            repository
+                .record_skipped_event(MEMBERSHIP_FEED, event, now)
+                .await?;
+        }
+        let moved = repository
+            .move_feed_position(MEMBERSHIP_FEED, before, token, now)
+            .await?;
+        if !moved {
+            // Another process has followed this page: what it did stands.
+            repository.rollback().await?;
+            return Ok(Followed::default());
+        }
+        repository.commit().await?;
+        Ok(Followed {
+            events: events.len(),
+            settled,
+            skipped: skipped.len(),
+        })
+    }
+
+    /// The page's events in transactions of their own, which may be repeated; then the place moves on,
+    /// with what could not be followed recorded.
+    async fn follow_one_by_one(
+        &self,
+        events: &[&Event],
+        before: Option<&str>,
+        token: &str,
+    ) -> Result<Followed> {
+        let mut poisoned = Vec::new();
+        let mut settled = 0;
+        for event in events {
+            let Ok(Some(end)) = read(event) else {
+                continue;
+            };
+            let attempt = async {
+                let mut repository = self.store.write().await?;
+                let settled = self.apply(repository.as_mut(), &[end]).await?;
+                repository.commit().await?;
+                Ok::<_, store::Error>(settled)
+            };
+            match attempt.await {
+                Ok(moved) => settled += moved,
+                Err(store::Error::Other(cause)) => {
+                    tracing::error!(%cause, event = event.id, "an event of the feed cannot be followed");
+                    poisoned.push(skip(event, "what it settles cannot be read or written"));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let malformed: Vec<&Event> = events
+            .iter()
+            .copied()
+            .filter(|event| read(event).is_err())
+            .collect();
+        let moved = self
+            .follow_page(&malformed, &poisoned, before, token)
+            .await
+            .map_err(Error::from)?;
+        Ok(Followed {
+            events: events.len(),
+            settled,
+            skipped: moved.skipped,
+        })
+    }
+
+    /// Settles what the events say, in their order. A redemption that is not known here is none of
+    /// this service's, or of a database restored from before it.
+    async fn apply(
+        &self,
+        repository: &mut dyn Repository,
+        ended: &[Ended],
+    ) -> store::Result<usize> {
+        if ended.is_empty() {
+            return Ok(0);
+        }
+        let ids: Vec<Uuid> = ended.iter().map(|ended| ended.redemption.id).collect();
+        let redemptions = by_id(repository.get_redemptions(&ids).await?);
+        let settlements: Vec<Settlement> = ended
+            .iter()
+            .filter_map(|ended| {
+                // I8: the whole name, so that no organization's events move another's.
+                let redemption = redemptions
+                    .get(&ended.redemption.id)
+                    .filter(|redemption| redemption.name() == ended.redemption)?;
+                Some(Settlement {
+                    redemption: redemption.clone(),
+                    words: vec![Word::End(ended.end)],
+                    join_request: ended.join_request.clone(),
+                    actor: ended.actor.clone(),
+                })
+            })
+            .collect();
+        let moved = settle(
+            repository,
+            &settlements,
+            self.clock.now(),
+            self.random.as_ref(),
+        )
+        .await?;
+        Ok(moved.len())
+    }
+}
+
+/// What an event ends: None for those that end no redemption's request.
+fn read(event: &Event) -> std::result::Result<Option<Ended>, &'static str> {
+    let end = match event.r#type.as_str() {
+        "join_request.approved" => RequestEnd::Approved,
+        "join_request.denied" => RequestEnd::Denied,
+        "join_request.withdrawn" => RequestEnd::Withdrawn,
+        "join_request.expired" => RequestEnd::Expired,
+        "join_request.closed" => RequestEnd::Closed,
+        _ => return Ok(None),
+    };
+    let redemption = event
+        .data
+        .get("redemption")
+        .ok_or("it names no redemption")?;
+    let name =
+        RedemptionName::parse(redemption).map_err(|_| "its redemption is no resource name")?;
+    Ok(Some(Ended {
+        redemption: name,
+        end,
+        join_request: event.subject.clone(),
+        actor: if event.actor.is_empty() {
+            SYSTEM.to_owned()
+        } else {
+            event.actor.clone()
+        },
+    }))
+}
+
+fn skip(event: &Event, cause: &str) -> SkippedEvent {
+    SkippedEvent {
+        event_id: event.id.clone(),
+        event_type: event.r#type.clone(),
+        subject: event.subject.clone(),
+        cause: cause.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p5_only_the_ends_of_requests_settle() {
+        let name = "organizations/hamilton/redemptions/01900000-0000-7000-8000-000000000001";
+        let event = |kind: &str| Event {
+            r#type: kind.to_owned(),
+            data: [("redemption".to_owned(), name.to_owned())].into(),
+            ..Event::default()
+        };
+        for (kind, end) in [
+            ("join_request.created", None),
+            ("member.joined", None),
+            ("class.deleted", None),
+            ("join_request.approved", Some(RequestEnd::Approved)),
+            ("join_request.denied", Some(RequestEnd::Denied)),
+            ("join_request.withdrawn", Some(RequestEnd::Withdrawn)),
+            ("join_request.expired", Some(RequestEnd::Expired)),
+            ("join_request.closed", Some(RequestEnd::Closed)),
+        ] {
+            let read = read(&event(kind)).unwrap().map(|ended| ended.end);
+            assert_eq!(read, end, "{kind}");
+        }
+    }
+}

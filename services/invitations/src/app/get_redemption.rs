@@ -1,0 +1,67 @@
+//! `GetRedemption`: where a redemption stands, on membership's word where it can still move (P10).
+
+use std::sync::Arc;
+
+use homeroom_api::{common::v1::ErrorReason, names::RedemptionName};
+use homeroom_kit::{Error, Result, auth::Caller};
+
+use super::{App, charge::SYSTEM, refusal::not_known_yet, settle::Settlement};
+use crate::store::Redemption;
+
+impl App {
+    /// Reads a redemption: for the person and for staff. `REDEMPTION_NOT_FOUND` for anyone else.
+    /// One that is RESERVED or QUEUED is asked about first; unreachable: `MEMBERSHIP_UNAVAILABLE`.
+    pub async fn get_redemption(
+        self: &Arc<Self>,
+        caller: &Caller,
+        name: &RedemptionName,
+    ) -> Result<Redemption> {
+        let redemption = self
+            .read_redemption(name)
+            .await?
+            .filter(|_| caller.may_reach(name.place.organization()))
+            .ok_or_else(|| not_found(name))?;
+        if redemption.person.user != caller.user {
+            self.authorize(caller, &redemption.place, "GetRedemption")
+                .await
+                .map_err(|error| match error.reason() {
+                    ErrorReason::OrganizationNotFound
+                    | ErrorReason::ClassNotFound
+                    | ErrorReason::RoleRequired => not_found(name),
+                    _ => error,
+                })?;
+        }
+        if redemption.state.is_final() {
+            return Ok(redemption);
+        }
+        let admission = self
+            .membership
+            .get_admission(name, caller.deadline)
+            .await
+            .map_err(|_| not_known_yet())?;
+        let Some(admission) = admission else {
+            return Ok(redemption);
+        };
+        let app = Arc::clone(self);
+        let settlement = Settlement::of(&redemption, &admission, SYSTEM);
+        self.writes
+            .run(async move { app.settle_now(&[settlement]).await })
+            .await?;
+        Ok(self.read_redemption(name).await?.unwrap_or(redemption))
+    }
+
+    async fn read_redemption(&self, name: &RedemptionName) -> Result<Option<Redemption>> {
+        let found = self.store.read().await?.get_redemptions(&[name.id]).await?;
+        Ok(found
+            .into_iter()
+            .find(|redemption| redemption.name() == *name))
+    }
+}
+
+fn not_found(name: &RedemptionName) -> Error {
+    Error::new(
+        ErrorReason::RedemptionNotFound,
+        "There is no such redemption that you may see; check its name.",
+    )
+    .resource("homeroom/Redemption", name.to_string())
+}

@@ -1,0 +1,82 @@
+//! The join URL of a class (C9 to C12): its address never changes, its switch does.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use homeroom_api::{invitations::v1::JoinUrl, names::ClassName};
+use homeroom_kit::{Error, Result, auth::Caller};
+
+use super::{
+    App, Idempotency,
+    patch::Patch,
+    views::{self, Answer},
+    write::{Change, Work, not_written},
+};
+use crate::{domain::invitation::InvitationKind, store::InvitationRow};
+
+impl App {
+    /// The class's join URL, made on first read (C1).
+    pub async fn get_join_url(
+        self: &Arc<Self>,
+        caller: &Caller,
+        class: ClassName,
+    ) -> Result<JoinUrl> {
+        let kind = InvitationKind::JoinUrl;
+        let row = self
+            .read_singleton(caller, class.into(), kind, "GetJoinUrl")
+            .await?;
+        let mut shown = views::join_url(&row);
+        shown.fill(self, &[row])?;
+        Ok(shown)
+    }
+
+    /// Switches the join URL off and on (C12). Off is answered once nobody is queued by it (P7).
+    pub async fn update_join_url(
+        self: &Arc<Self>,
+        caller: &Caller,
+        class: ClassName,
+        etag: String,
+        enabled: Patch<bool>,
+        request: Idempotency,
+    ) -> Result<JoinUrl> {
+        self.change(
+            caller,
+            class.into(),
+            "UpdateJoinUrl",
+            request,
+            move |work: &mut Work<'_>| {
+                Box::pin(async move {
+                    let mut row = work.find_or_make(InvitationKind::JoinUrl).await?;
+                    row.check_etag(&etag)?;
+                    if let Patch::Set(enabled) = enabled
+                        && enabled != row.enabled
+                    {
+                        switch(work, &mut row, enabled).await?;
+                    }
+                    Ok(Change {
+                        answer: views::join_url(&row),
+                        rows: vec![row],
+                        shows_secrets: true,
+                    })
+                })
+            },
+        )
+        .await
+    }
+}
+
+async fn switch(work: &mut Work<'_>, row: &mut InvitationRow, enabled: bool) -> Result<()> {
+    let secrets = work.app.secrets();
+    let key = secrets
+        .show(row)?
+        .ok_or_else(|| Error::internal("a join URL has lost its key"))?;
+    if row.switch(enabled) {
+        row.raise_epoch();
+        row.set_secret(secrets, &key, &key)?;
+    }
+    let data = BTreeMap::from([("enabled".to_owned(), enabled.to_string())]);
+    if work.save("join_url.updated", row, data).await? {
+        Ok(())
+    } else {
+        Err(not_written())
+    }
+}

@@ -1,0 +1,186 @@
+//! `ListRedemptions`: newest first, for staff. States may lag by seconds (P10).
+
+use chrono::{DateTime, TimeDelta, Utc};
+use homeroom_api::{
+    common::v1::ErrorReason,
+    ids::UserId,
+    names::{ClassCodeName, EnrollmentCodeName, InviteTokenName, JoinUrlName, Place, TokenName},
+};
+use homeroom_kit::{
+    Error, Result,
+    auth::Caller,
+    filter::{Condition, FieldKind, Filter, Operator},
+};
+use uuid::Uuid;
+
+use super::App;
+use crate::{
+    domain::{invitation::InvitationKind, redemption::RedemptionState},
+    store::{Redemption, RedemptionFilter},
+};
+
+const STATES: &[&str] = &["RESERVED", "COMMITTED", "QUEUED", "RELEASED", "REFUSED"];
+
+const FIELDS: &[(&str, FieldKind)] = &[
+    ("invitation", FieldKind::Text),
+    ("user", FieldKind::Text),
+    ("state", FieldKind::Enum(STATES)),
+    ("create_time", FieldKind::Time),
+];
+
+/// A page of redemptions, and the token of the next; empty at the end.
+pub type RedemptionPage = (Vec<Redemption>, String);
+
+impl App {
+    /// Lists the redemptions of an organization with all its classes, or of a class.
+    /// `INVALID_FILTER`, `INVALID_PAGE_TOKEN`; then as [`App::authorize`].
+    pub async fn list_redemptions(
+        &self,
+        caller: &Caller,
+        place: &Place,
+        page_size: i32,
+        page_token: &str,
+        filter: &str,
+    ) -> Result<RedemptionPage> {
+        let list = format!("ListRedemptions {place} {filter}");
+        let page = self.paging.parse(page_size, page_token, &list)?;
+        let conditions = Filter::parse(filter, FIELDS)?.0;
+        check_operators(&conditions)?;
+        self.authorize(caller, place, "ListRedemptions").await?;
+        let before = page
+            .cursor
+            .and_then(|cursor| Uuid::try_parse(cursor.first()?).ok());
+        let Some(filter) = self.filter_of(place, &conditions).await? else {
+            return Ok((Vec::new(), String::new()));
+        };
+        let mut rows = self
+            .store
+            .read()
+            .await?
+            .list_redemptions(&filter, before, page.size + 1)
+            .await?;
+        let more = rows.len() > page.size as usize;
+        rows.truncate(page.size as usize);
+        let next = rows
+            .last()
+            .filter(|_| more)
+            .map(|last| self.paging.token(&list, &[last.id.to_string()]))
+            .unwrap_or_default();
+        Ok((rows, next))
+    }
+
+    /// The conditions as the store takes them; None where nothing can meet them all.
+    async fn filter_of(
+        &self,
+        place: &Place,
+        conditions: &[Condition],
+    ) -> Result<Option<RedemptionFilter>> {
+        let mut filter = RedemptionFilter {
+            place: place.clone(),
+            invitation_id: None,
+            user: None,
+            state: None,
+            from: None,
+            till: None,
+        };
+        for condition in conditions {
+            let text = condition.value.text();
+            let possible = match condition.field.as_str() {
+                "invitation" => match self.invitation_id(text).await? {
+                    Some(id) => only(&mut filter.invitation_id, id),
+                    None => false,
+                },
+                "user" => UserId::parse(text).is_ok_and(|user| only(&mut filter.user, user)),
+                "state" => RedemptionState::from_name(text)
+                    .is_some_and(|state| only(&mut filter.state, state)),
+                _ => condition
+                    .value
+                    .time()
+                    .is_some_and(|time| bound(&mut filter, condition.operator, time)),
+            };
+            if !possible {
+                return Ok(None);
+            }
+        }
+        Ok(Some(filter))
+    }
+
+    /// The id of the invitation of this resource name; singletons are looked up.
+    async fn invitation_id(&self, name: &str) -> Result<Option<Uuid>> {
+        let by_id = TokenName::parse(name)
+            .map(|name| name.id)
+            .or_else(|_| EnrollmentCodeName::parse(name).map(|name| name.id));
+        if let Ok(id) = by_id {
+            return Ok(Some(id));
+        }
+        let singleton = if let Ok(name) = ClassCodeName::parse(name) {
+            (Place::Class(name.0), InvitationKind::ClassCode)
+        } else if let Ok(name) = JoinUrlName::parse(name) {
+            (Place::Class(name.0), InvitationKind::JoinUrl)
+        } else if let Ok(name) = InviteTokenName::parse(name) {
+            (
+                Place::Organization(name.0),
+                InvitationKind::OrganizationToken,
+            )
+        } else {
+            return Ok(None);
+        };
+        let (place, kind) = singleton;
+        let found = self
+            .store
+            .read()
+            .await?
+            .find_singleton(&place, kind)
+            .await?;
+        Ok(found.map(|row| row.invitation.id))
+    }
+}
+
+/// Of what the grammar allows this list takes `=` for values and an order for times.
+fn check_operators(conditions: &[Condition]) -> Result<()> {
+    let wrong = conditions.iter().find(|condition| {
+        let is_time = condition.field == "create_time";
+        condition.operator == Operator::NotEqual
+            || (is_time && condition.operator == Operator::Equal)
+    });
+    let Some(condition) = wrong else {
+        return Ok(());
+    };
+    let described = format!(
+        "{} is not compared by {} in this list",
+        condition.field,
+        condition.operator.as_str()
+    );
+    Err(Error::new(
+        ErrorReason::InvalidFilter,
+        format!("Correct the field filter: {described}."),
+    )
+    .violation("filter", described))
+}
+
+/// Narrows to one value; false where it was narrowed to another.
+fn only<T: PartialEq>(slot: &mut Option<T>, value: T) -> bool {
+    if slot.as_ref().is_some_and(|narrowed| *narrowed != value) {
+        return false;
+    }
+    *slot = Some(value);
+    true
+}
+
+/// Narrows the span of times, which is half open and exact to the microsecond.
+fn bound(filter: &mut RedemptionFilter, operator: Operator, time: DateTime<Utc>) -> bool {
+    let after = time + TimeDelta::microseconds(1);
+    let (from, till) = match operator {
+        Operator::Less => (None, Some(time)),
+        Operator::LessOrEqual => (None, Some(after)),
+        Operator::Greater => (Some(after), None),
+        Operator::GreaterOrEqual => (Some(time), None),
+        Operator::Equal | Operator::NotEqual => return false,
+    };
+    filter.from = filter.from.max(from);
+    filter.till = match (filter.till, till) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    };
+    true
+}

@@ -1,0 +1,162 @@
+//! From what was typed to the invitation that is meant (R1, R5), and whom a guess names.
+
+use std::collections::HashMap;
+
+use homeroom_api::common::v1::ErrorReason;
+use homeroom_kit::Result;
+
+use super::{App, attempt::Attempt};
+use crate::{
+    domain::{enrollment_code::CodePrefix, invitation::Standing},
+    limiter,
+    store::{InvitationRow, OrganizationProfile},
+};
+
+/// An invitation that was found by what was typed.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    /// Its row.
+    pub(super) row: InvitationRow,
+    /// The MACs of the candidate that found it.
+    pub(super) lookup_macs: Vec<[u8; 32]>,
+}
+
+/// What is known of the organizations that attempts name.
+pub(super) type Profiles = Vec<OrganizationProfile>;
+
+impl App {
+    /// The profiles of the organizations that the attempts name, or may name by a prefix (B4).
+    pub(super) async fn profiles_of(&self, attempts: &[&Attempt]) -> Result<Profiles> {
+        let mut organizations = Vec::new();
+        let mut prefixes: Vec<String> = Vec::new();
+        for attempt in attempts {
+            match &attempt.organization {
+                Some(organization) => organizations.push(organization.clone()),
+                None => prefixes.extend(
+                    attempt
+                        .credential
+                        .possible_prefixes()
+                        .map(|prefix| prefix.as_str().to_owned()),
+                ),
+            }
+        }
+        if organizations.is_empty() && prefixes.is_empty() {
+            return Ok(Vec::new());
+        }
+        organizations.sort();
+        organizations.dedup();
+        prefixes.sort();
+        prefixes.dedup();
+        let mut repository = self.store.read().await?;
+        Ok(repository.find_profiles(&organizations, &prefixes).await?)
+    }
+
+    /// The invitations that are meant, or `CODE_NOT_USABLE`: one statement for all candidates of
+    /// all attempts, whether they exist or not (R5).
+    pub(super) async fn look_up(
+        &self,
+        attempts: &[&Attempt],
+        profiles: &Profiles,
+    ) -> Result<Vec<std::result::Result<Found, ErrorReason>>> {
+        let candidates: Vec<Vec<Vec<[u8; 32]>>> = attempts
+            .iter()
+            .map(|attempt| self.candidate_macs(attempt, profiles))
+            .collect();
+        let mut macs: Vec<[u8; 32]> = candidates.iter().flatten().flatten().copied().collect();
+        macs.sort_unstable();
+        macs.dedup();
+        let mut repository = self.store.read().await?;
+        let rows: HashMap<Vec<u8>, InvitationRow> = repository
+            .find_all_by_lookup_macs(&macs)
+            .await?
+            .into_iter()
+            .filter_map(|row| Some((row.secret.as_ref()?.lookup_mac.clone(), row)))
+            .collect();
+        drop(repository);
+        Ok(attempts
+            .iter()
+            .zip(candidates)
+            .map(|(attempt, candidates)| {
+                candidates
+                    .into_iter()
+                    .find_map(|lookup_macs| {
+                        let row = lookup_macs
+                            .iter()
+                            .find_map(|mac| rows.get(mac.as_slice()))?;
+                        may_be_meant(attempt, row).then(|| Found {
+                            row: row.clone(),
+                            lookup_macs,
+                        })
+                    })
+                    .ok_or(ErrorReason::CodeNotUsable)
+            })
+            .collect())
+    }
+
+    /// The look-up MACs of each candidate, in the order of precedence (R1).
+    fn candidate_macs(&self, attempt: &Attempt, profiles: &Profiles) -> Vec<Vec<[u8; 32]>> {
+        let prefix = attempt
+            .organization
+            .as_ref()
+            .and_then(|organization| {
+                profiles
+                    .iter()
+                    .find(|profile| profile.organization == *organization)
+            })
+            .and_then(|profile| CodePrefix::parse(&profile.code_prefix).ok());
+        let credential = attempt.credential.clone();
+        let credential = match prefix {
+            Some(prefix) => credential.of_organization(&prefix),
+            None => credential,
+        };
+        credential
+            .candidates()
+            .iter()
+            .map(|candidate| {
+                self.secrets()
+                    .lookup_macs(candidate.kind, &candidate.canonical)
+            })
+            .collect()
+    }
+}
+
+/// Living, of the organization that the request names (P12), and within the caller's reach.
+fn may_be_meant(attempt: &Attempt, row: &InvitationRow) -> bool {
+    let organization = row.invitation.place.organization();
+    row.invitation.standing == Standing::On
+        && attempt
+            .organization
+            .as_ref()
+            .is_none_or(|named| named == organization)
+        && attempt
+            .bound_to
+            .as_ref()
+            .is_none_or(|bound| bound.contains(organization))
+}
+
+/// The attempt as the limiter counts it (03, the limiter).
+pub(super) fn limited(attempt: &Attempt, profiles: &Profiles) -> limiter::Attempt {
+    let named = match &attempt.organization {
+        Some(organization) => profiles
+            .iter()
+            .find(|profile| profile.organization == *organization),
+        None => attempt.credential.possible_prefixes().find_map(|prefix| {
+            profiles
+                .iter()
+                .find(|profile| profile.code_prefix.eq_ignore_ascii_case(prefix.as_str()))
+        }),
+    };
+    limiter::Attempt {
+        user: attempt.person.user.clone(),
+        address: attempt.address,
+        organization: attempt
+            .organization
+            .clone()
+            .or_else(|| named.map(|profile| profile.organization.clone())),
+        organization_seats: named
+            .and_then(|profile| u32::try_from(profile.seat_limit).ok())
+            .filter(|seats| *seats > 0),
+        calling_service: attempt.calling_service.clone(),
+        vouched: attempt.facts.vouched,
+    }
+}

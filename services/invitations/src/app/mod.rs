@@ -1,0 +1,85 @@
+//! What the service does, one file for each group of use cases: load, decide, apply.
+
+mod access;
+mod admit;
+pub mod attempt;
+pub mod batch_redeem;
+mod charge;
+mod class_code;
+mod enrollment_code;
+mod feed;
+mod fence;
+pub mod follow_feed;
+mod get_redemption;
+pub mod invitation_name;
+mod invite_token;
+mod join_url;
+pub mod list_redemptions;
+mod look_up;
+mod patch;
+pub mod preview;
+pub mod recovery;
+pub mod redeem;
+pub mod redeemed;
+mod redemption_writes;
+pub mod refusal;
+pub mod reserve;
+mod row;
+pub mod secrets;
+pub mod settle;
+mod singleton;
+pub mod sweep;
+mod token;
+mod token_batch;
+mod urls;
+mod views;
+pub mod workers;
+mod write;
+
+use std::sync::Arc;
+
+use homeroom_kit::{SharedClock, SharedRandomness, keys::KeyRing, paging::Paging, tasks::Writes};
+
+pub use access::{PERMISSIONS, not_found};
+pub use class_code::ClassCodeChange;
+pub use patch::{
+    EnrollmentCodePatch, EnrollmentCodeRules, NewEnrollmentCode, NewToken, Patch, TokenPatch,
+};
+pub use token::Page;
+pub use token_batch::TOKEN_BATCH_MAX;
+pub use write::Idempotency;
+
+use crate::{
+    domain::public_url::PublicUrl, limiter::Limiter, membership::Membership, store::Store,
+};
+
+/// Everything that use cases work with. Shared as `Arc<App>`, because writes outlive their callers (P12).
+#[derive(Debug)]
+pub struct App {
+    /// The database.
+    pub store: Arc<dyn Store>,
+    /// The time.
+    pub clock: SharedClock,
+    /// Randomness, for secrets and ids.
+    pub random: SharedRandomness,
+    /// The keys of look-ups, sealed values, page tokens and request bodies.
+    pub keys: Arc<KeyRing>,
+    /// The membership service.
+    pub membership: Arc<dyn Membership>,
+    /// The redemption limiter.
+    pub limiter: Arc<dyn Limiter>,
+    /// The writes under way.
+    pub writes: Writes,
+    /// Page tokens.
+    pub paging: Paging,
+    /// The base of every URL handed out.
+    pub public_url: PublicUrl,
+}
+
+impl App {
+    /// How secrets are stored and looked up.
+    #[must_use]
+    pub fn secrets(&self) -> secrets::Secrets<'_> {
+        secrets::Secrets::new(&self.keys, self.random.as_ref())
+    }
+}

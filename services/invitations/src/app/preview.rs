@@ -1,0 +1,263 @@
+//! Preview: what Redeem would answer now (R4). It decides and asks as Redeem does, costs the limiter
+//! the same, and writes nothing.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use chrono::{DateTime, Utc};
+use homeroom_api::{common::v1::ErrorReason, membership::v1::Permission, names::Place};
+use homeroom_kit::{Error, Result, auth::Caller, random::new_id_at};
+
+use super::{
+    App,
+    admit::{ADMIT_DEADLINE_SECONDS, admit_request},
+    attempt::Attempt,
+    invitation_name,
+    look_up::Profiles,
+    redeem::ROUNDS_MAX,
+    refusal::{not_known_yet, refusal},
+};
+use crate::{
+    domain::{
+        decide::{Decision, decide, failing_rules},
+        invitation::{Invitation, InvitationKind},
+        redemption::{MembershipAnswer, Outcome, RedemptionState},
+    },
+    membership::{Access, Admission},
+    store::{LivingKey, Redemption, Route},
+};
+
+/// What would happen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Preview {
+    /// What Redeem would lead to; None where it would refuse.
+    pub outcome: Option<Outcome>,
+    /// Where to.
+    pub place: Place,
+    /// Which way in it is.
+    pub kind: InvitationKind,
+    /// What the organization is called.
+    pub organization_display_name: String,
+    /// What the class is called.
+    pub class_display_name: String,
+    /// Every rule that would refuse; only for staff.
+    pub failures: Vec<ErrorReason>,
+}
+
+impl App {
+    /// What would happen if the person used this now. Whoever is not staff of the class or
+    /// organization is refused as Redeem refuses.
+    pub async fn preview(self: &Arc<Self>, caller: &Caller, attempt: Attempt) -> Result<Preview> {
+        let mut attempt = attempt;
+        let profiles = self.profiles_of(&[&attempt]).await?;
+        let charged = self
+            .charge(&[&attempt], &profiles)
+            .await
+            .pop()
+            .unwrap_or_else(|| Err(Error::internal("an attempt was not charged")))?;
+        attempt.facts.guess_guarded = charged.guess_guarded;
+        let previewed = self.preview_charged(caller, &attempt, &profiles).await;
+        let outcome = match &previewed {
+            // An admission that only would be is not the person's first.
+            Ok(Preview {
+                outcome: Some(Outcome::Admitted),
+                ..
+            }) => Outcome::AlreadyMember,
+            Ok(Preview {
+                outcome: Some(outcome),
+                ..
+            }) => *outcome,
+            Ok(preview) => Outcome::Refused(
+                preview
+                    .failures
+                    .first()
+                    .copied()
+                    .unwrap_or(ErrorReason::CodeNotUsable),
+            ),
+            Err(error) => Outcome::Refused(error.reason()),
+        };
+        self.settle_charged(vec![(charged, outcome)]);
+        previewed
+    }
+
+    async fn preview_charged(
+        &self,
+        caller: &Caller,
+        attempt: &Attempt,
+        profiles: &Profiles,
+    ) -> Result<Preview> {
+        for _ in 0..ROUNDS_MAX {
+            let found = self
+                .look_up(&[attempt], profiles)
+                .await?
+                .pop()
+                .unwrap_or(Err(ErrorReason::CodeNotUsable))
+                .map_err(refusal)?;
+            let invitation = &found.row.invitation;
+            let now = self.clock.now();
+            let (asked, refused) = self.to_ask(invitation, attempt, now).await?;
+            let admission = match &asked {
+                Some(redemption) => Some(self.would_admit(redemption).await?),
+                None => None,
+            };
+            let outcome = match &admission {
+                Some(admission) => match Outcome::of(admission.answer) {
+                    Some(outcome) => outcome,
+                    // The invitation has changed since it was looked up.
+                    None => continue,
+                },
+                None => Outcome::Refused(refused.unwrap_or(ErrorReason::CodeNotUsable)),
+            };
+            return match outcome {
+                Outcome::Refused(reason) => {
+                    self.refused(caller, attempt, invitation, reason, now).await
+                }
+                _ => Ok(preview_of(invitation, Some(outcome), admission.as_ref())),
+            };
+        }
+        Err(not_known_yet())
+    }
+
+    /// The redemption that Redeem would ask membership about: the person's living one (P2), or a
+    /// new one that nobody stores; or why it would ask nothing.
+    async fn to_ask(
+        &self,
+        invitation: &Invitation,
+        attempt: &Attempt,
+        now: DateTime<Utc>,
+    ) -> Result<(Option<Redemption>, Option<ErrorReason>)> {
+        let route = match decide(invitation, &attempt.facts, now) {
+            Decision::Admit => Ok(Route::AdmitAtOnce),
+            Decision::Queue(cause) => Ok(Route::Queue(cause)),
+            Decision::OnlyIfKnown(reason) => Ok(Route::OnlyIfKnown(reason)),
+            Decision::Refuse(reason) => Err(reason),
+        };
+        if !matches!(route, Ok(_) | Err(ErrorReason::UseInProgress)) {
+            return Ok((None, route.err()));
+        }
+        let key = LivingKey {
+            invitation_id: invitation.id,
+            epoch: invitation.epoch,
+            user: attempt.person.user.clone(),
+        };
+        let living = self.store.read().await?.find_living(&[key]).await?.pop();
+        Ok(match (living, route) {
+            (Some(living), _) => (Some(living), None),
+            (None, Ok(route)) => (Some(self.imagined(invitation, attempt, route, now)), None),
+            (None, Err(reason)) => (None, Some(reason)),
+        })
+    }
+
+    /// A redemption that is never stored.
+    fn imagined(
+        &self,
+        invitation: &Invitation,
+        attempt: &Attempt,
+        route: Route,
+        now: DateTime<Utc>,
+    ) -> Redemption {
+        Redemption {
+            id: new_id_at(now, self.random.as_ref()),
+            invitation_id: invitation.id,
+            invitation: invitation_name::of(invitation),
+            kind: invitation.kind,
+            epoch: invitation.epoch,
+            place: invitation.place.clone(),
+            person: attempt.person.clone(),
+            route,
+            issue_time: invitation.issue_time,
+            allow_rejoin: invitation.allow_rejoin,
+            holds_use: false,
+            state: RedemptionState::Reserved,
+            outcome: None,
+            join_request: String::new(),
+            tries: 0,
+            next_try_time: now,
+            create_time: now,
+            settle_time: None,
+        }
+    }
+
+    async fn would_admit(&self, redemption: &Redemption) -> Result<Admission> {
+        let deadline = Instant::now() + Duration::from_secs(ADMIT_DEADLINE_SECONDS);
+        self.membership
+            .admit(&[admit_request(redemption, true)], Some(deadline))
+            .await
+            .pop()
+            .unwrap_or_else(|| Err(not_known_yet()))
+            .map_err(|_| not_known_yet())
+    }
+
+    /// What staff see of a refusal, and anyone else is told of it.
+    async fn refused(
+        &self,
+        caller: &Caller,
+        attempt: &Attempt,
+        invitation: &Invitation,
+        reason: ErrorReason,
+        now: DateTime<Utc>,
+    ) -> Result<Preview> {
+        let access = self
+            .membership
+            .check_access(
+                &caller.user,
+                &invitation.place,
+                Permission::ReadInvitations,
+                caller.deadline,
+            )
+            .await
+            .map_err(|_| refusal(reason))?;
+        if !access.allowed {
+            return Err(refusal(reason));
+        }
+        let mut failures = failing_rules(invitation, &attempt.facts, now);
+        // Membership's rules too, as if none of ours had refused.
+        let unasked = self.imagined(invitation, attempt, Route::AdmitAtOnce, now);
+        let theirs = self
+            .would_admit(&unasked)
+            .await
+            .map(|admission| admission.answer);
+        if let Ok(MembershipAnswer::Refused(theirs)) = theirs {
+            failures.push(theirs);
+        }
+        if failures.is_empty() {
+            failures.push(reason);
+        }
+        Ok(Preview {
+            failures,
+            ..preview_for_staff(invitation, access)
+        })
+    }
+}
+
+fn preview_of(
+    invitation: &Invitation,
+    outcome: Option<Outcome>,
+    admission: Option<&Admission>,
+) -> Preview {
+    let names = admission.map(|admission| {
+        (
+            admission.organization_display_name.clone(),
+            admission.class_display_name.clone(),
+        )
+    });
+    let (organization_display_name, class_display_name) = names.unwrap_or_default();
+    Preview {
+        outcome,
+        place: invitation.place.clone(),
+        kind: invitation.kind,
+        organization_display_name,
+        class_display_name,
+        failures: Vec::new(),
+    }
+}
+
+fn preview_for_staff(invitation: &Invitation, access: Access) -> Preview {
+    Preview {
+        organization_display_name: access.organization_display_name,
+        class_display_name: access.class_display_name,
+        ..preview_of(invitation, None, None)
+    }
+}

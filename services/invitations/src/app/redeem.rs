@@ -1,0 +1,407 @@
+//! Redeem: the saga of one redemption, written over many (03, the redemption protocol).
+//!
+//! request id → limiter → look-up → decision → T1 reserve → T2 admit → answer → T3 settle.
+//! Everything runs in a tracked task, so that it finishes though the client has gone (P12).
+
+use std::{collections::HashMap, sync::Arc};
+
+use homeroom_api::common::v1::ErrorReason;
+use homeroom_kit::{Error, Result};
+use uuid::Uuid;
+
+use super::{
+    App,
+    attempt::Attempt,
+    charge::Charged,
+    look_up::Profiles,
+    redeemed::Redeemed,
+    refusal::{not_known_yet, refusal},
+    reserve::{Reserved, Wanted, answers, by_id},
+    settle::Settlement,
+};
+use crate::{
+    domain::{
+        decide::{Decision, decide},
+        redemption::{MembershipAnswer, Outcome, RedemptionState},
+    },
+    store::{KnownRequest, Redemption, RedemptionRequest},
+};
+
+/// How often an attempt is decided again when its invitation changes under it (P7).
+pub const ROUNDS_MAX: usize = 3;
+/// Settled redemptions that are read again from membership at once.
+const READS_AT_ONCE: usize = 16;
+
+/// One attempt on its way.
+struct Journey {
+    attempt: Attempt,
+    charged: Option<Charged>,
+    /// The redemption that the request id names already (P9).
+    replay: Option<Redemption>,
+    answer: Option<Result<Redeemed>>,
+}
+
+impl Journey {
+    fn is_fresh(&self) -> bool {
+        self.answer.is_none() && self.replay.is_none()
+    }
+}
+
+/// A redemption to ask membership about, for the attempt at `index`.
+struct Asked {
+    index: usize,
+    redemption: Redemption,
+    /// The attempt met a living redemption that it did not begin (P2).
+    attached: bool,
+}
+
+impl App {
+    /// Redeems one invitation for one person.
+    pub async fn redeem(self: &Arc<Self>, attempt: Attempt) -> Result<Redeemed> {
+        let mut results = self.redeem_many(vec![attempt]).await;
+        results
+            .pop()
+            .unwrap_or_else(|| Err(Error::internal("an attempt was not answered")))
+    }
+
+    /// Redeems many, each by itself: one result each, in their order.
+    pub async fn redeem_many(self: &Arc<Self>, attempts: Vec<Attempt>) -> Vec<Result<Redeemed>> {
+        let app = Arc::clone(self);
+        self.writes
+            .run(async move { app.redeem_to_the_end(attempts).await })
+            .await
+    }
+
+    async fn redeem_to_the_end(self: &Arc<Self>, attempts: Vec<Attempt>) -> Vec<Result<Redeemed>> {
+        let mut journeys: Vec<Journey> = attempts
+            .into_iter()
+            .map(|attempt| Journey {
+                attempt,
+                charged: None,
+                replay: None,
+                answer: None,
+            })
+            .collect();
+        if let Err(error) = self.resolve_requests(&mut journeys).await {
+            return journeys.iter().map(|_| Err(error.clone())).collect();
+        }
+        self.answer_settled(&mut journeys).await;
+        match self.charge_fresh(&mut journeys).await {
+            Ok(profiles) => self.drive(&mut journeys, &profiles).await,
+            Err(error) => fail_fresh(&mut journeys, &error),
+        }
+        self.settle_charges(&mut journeys);
+        journeys
+            .into_iter()
+            .map(|journey| journey.answer.unwrap_or_else(|| Err(not_known_yet())))
+            .collect()
+    }
+
+    /// P9: before limiter, look-up and windows. One that names a redemption whose epoch was stale
+    /// has no answer yet and goes on as if it were new.
+    async fn resolve_requests(&self, journeys: &mut [Journey]) -> Result<()> {
+        let requests: Vec<&RedemptionRequest> = journeys
+            .iter()
+            .filter_map(|journey| journey.attempt.request.as_ref())
+            .collect();
+        if requests.is_empty() {
+            return Ok(());
+        }
+        let mut repository = self.store.read().await?;
+        let known = repository
+            .find_redemption_requests(&requests, self.clock.now())
+            .await?;
+        let ids: Vec<Uuid> = known
+            .iter()
+            .filter_map(|known| match known {
+                Some(KnownRequest::Answered(id)) => Some(*id),
+                _ => None,
+            })
+            .collect();
+        let redemptions = by_id(repository.get_redemptions(&ids).await?);
+        drop(repository);
+        let with_request = journeys
+            .iter_mut()
+            .filter(|journey| journey.attempt.request.is_some());
+        for (journey, known) in with_request.zip(known) {
+            match known {
+                None => {}
+                Some(KnownRequest::Conflict) => {
+                    journey.answer = Some(Err(request_id_conflict()));
+                }
+                Some(KnownRequest::Answered(id)) => {
+                    journey.replay = redemptions.get(&id).filter(|found| answers(found)).cloned();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The first outcome again, with its resources as membership has them now (P9, P10).
+    async fn answer_settled(&self, journeys: &mut [Journey]) {
+        use futures::StreamExt as _;
+
+        let settled = journeys.iter_mut().filter(|journey| {
+            journey.answer.is_none()
+                && journey
+                    .replay
+                    .as_ref()
+                    .is_some_and(|replay| replay.state != RedemptionState::Reserved)
+        });
+        futures::stream::iter(settled)
+            .for_each_concurrent(READS_AT_ONCE, |journey| async move {
+                if let Some(redemption) = &journey.replay {
+                    journey.answer = Some(self.first_answer(redemption).await);
+                }
+            })
+            .await;
+    }
+
+    async fn first_answer(&self, redemption: &Redemption) -> Result<Redeemed> {
+        let outcome = redemption.outcome.ok_or_else(not_known_yet)?;
+        if let Outcome::Refused(reason) = outcome {
+            return Err(refusal(reason));
+        }
+        let admission = self
+            .membership
+            .get_admission(&redemption.name(), None)
+            .await
+            .map_err(|_| not_known_yet())?;
+        Redeemed::of(redemption, outcome, admission)
+    }
+
+    /// Charges what is not answered by a request id. Gives what is known of the organizations named.
+    async fn charge_fresh(&self, journeys: &mut [Journey]) -> Result<Profiles> {
+        let fresh: Vec<&Attempt> = journeys
+            .iter()
+            .filter(|journey| journey.is_fresh())
+            .map(|journey| &journey.attempt)
+            .collect();
+        if fresh.is_empty() {
+            return Ok(Vec::new());
+        }
+        let profiles = self.profiles_of(&fresh).await?;
+        let verdicts = self.charge(&fresh, &profiles).await;
+        let fresh = journeys.iter_mut().filter(|journey| journey.is_fresh());
+        for (journey, verdict) in fresh.zip(verdicts) {
+            match verdict {
+                Ok(charged) => {
+                    journey.attempt.facts.guess_guarded = charged.guess_guarded;
+                    journey.charged = Some(charged);
+                }
+                Err(error) => journey.answer = Some(Err(error)),
+            }
+        }
+        Ok(profiles)
+    }
+
+    /// T1 and T2 for everything not answered yet, again for those whose invitation changed (P7);
+    /// T3 is left to a task of its own, since the answer does not need it (P12).
+    async fn drive(self: &Arc<Self>, journeys: &mut [Journey], profiles: &Profiles) {
+        for round in 0..ROUNDS_MAX {
+            let mut asked: Vec<Asked> = Vec::new();
+            if round == 0 {
+                asked.extend(journeys.iter().enumerate().filter_map(|(index, journey)| {
+                    let redemption = journey
+                        .replay
+                        .clone()
+                        .filter(|_| journey.answer.is_none())?;
+                    Some(Asked {
+                        index,
+                        redemption,
+                        attached: false,
+                    })
+                }));
+            }
+            if let Err(error) = self
+                .decide_and_reserve(journeys, profiles, &mut asked)
+                .await
+            {
+                fail_fresh(journeys, &error);
+            }
+            let stale = self.ask(journeys, asked).await;
+            if let Err(error) = stale {
+                fail_fresh(journeys, &error);
+            }
+            if journeys.iter().all(|journey| journey.answer.is_some()) {
+                return;
+            }
+        }
+    }
+
+    /// Look-up, decision and T1 for what is fresh.
+    async fn decide_and_reserve(
+        &self,
+        journeys: &mut [Journey],
+        profiles: &Profiles,
+        asked: &mut Vec<Asked>,
+    ) -> Result<()> {
+        let indexes: Vec<usize> = journeys
+            .iter()
+            .enumerate()
+            .filter(|(_, journey)| journey.is_fresh())
+            .map(|(index, _)| index)
+            .collect();
+        let fresh: Vec<&Attempt> = journeys
+            .iter()
+            .filter(|journey| journey.is_fresh())
+            .map(|journey| &journey.attempt)
+            .collect();
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        let found = self.look_up(&fresh, profiles).await?;
+        let now = self.clock.now();
+        let judged: Vec<std::result::Result<Wanted, ErrorReason>> = fresh
+            .iter()
+            .zip(found)
+            .map(|(attempt, found)| {
+                let found = found?;
+                match decide(&found.row.invitation, &attempt.facts, now) {
+                    // The use that is short may be the person's own: only T1 knows.
+                    Decision::Refuse(reason) if reason != ErrorReason::UseInProgress => Err(reason),
+                    _ => Ok(Wanted {
+                        invitation_id: found.row.invitation.id,
+                        lookup_macs: found.lookup_macs,
+                        person: attempt.person.clone(),
+                        facts: attempt.facts.clone(),
+                        request: attempt.request.clone(),
+                    }),
+                }
+            })
+            .collect();
+        let mut wanted = Vec::new();
+        let mut wanted_by = Vec::new();
+        for (index, judged) in indexes.into_iter().zip(judged) {
+            match judged {
+                Ok(want) => {
+                    wanted.push(want);
+                    wanted_by.push(index);
+                }
+                Err(reason) => answer(journeys, index, Err(refusal(reason))),
+            }
+        }
+        let reserved = self.reserve(&wanted).await?;
+        for (index, reserved) in wanted_by.into_iter().zip(reserved) {
+            match reserved {
+                Reserved::New(redemption) => asked.push(Asked {
+                    index,
+                    redemption,
+                    attached: false,
+                }),
+                Reserved::Attached(redemption) => asked.push(Asked {
+                    index,
+                    redemption,
+                    attached: true,
+                }),
+                Reserved::Replay(redemption) if redemption.state == RedemptionState::Reserved => {
+                    asked.push(Asked {
+                        index,
+                        redemption,
+                        attached: false,
+                    });
+                }
+                Reserved::Replay(redemption) => {
+                    let first = self.first_answer(&redemption).await;
+                    answer(journeys, index, first);
+                }
+                Reserved::RequestIdConflict => answer(journeys, index, Err(request_id_conflict())),
+                Reserved::Refused(reason) => answer(journeys, index, Err(refusal(reason))),
+                Reserved::Changed => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// T2 and the answers. What is to be decided again is settled first, so that its use is free
+    /// again, and stays unanswered.
+    async fn ask(self: &Arc<Self>, journeys: &mut [Journey], asked: Vec<Asked>) -> Result<()> {
+        if asked.is_empty() {
+            return Ok(());
+        }
+        let redemptions: Vec<&Redemption> = asked.iter().map(|asked| &asked.redemption).collect();
+        let admissions = self.admit(&redemptions).await;
+        let mut settlements: HashMap<Uuid, Settlement> = HashMap::new();
+        let mut first: HashMap<Uuid, Settlement> = HashMap::new();
+        for Asked {
+            index,
+            redemption,
+            attached,
+        } in asked
+        {
+            let admission = match admissions.get(&redemption.id) {
+                Some(Ok(admission)) => admission,
+                Some(Err(error)) => {
+                    answer(journeys, index, Err(error.clone()));
+                    continue;
+                }
+                None => {
+                    answer(journeys, index, Err(not_known_yet()));
+                    continue;
+                }
+            };
+            let settlement =
+                Settlement::of(&redemption, admission, redemption.person.user.as_str());
+            // The living redemption that was met is over: its request ended, and the feed is late.
+            let over = attached
+                && admission.answer == MembershipAnswer::Queued
+                && admission.request_end.is_some();
+            match Outcome::of(admission.answer) {
+                Some(outcome) if !over => {
+                    settlements.insert(redemption.id, settlement);
+                    let redeemed = Redeemed::of(&redemption, outcome, Some(admission.clone()));
+                    answer(journeys, index, redeemed);
+                }
+                _ => {
+                    if let Some(journey) = journeys.get_mut(index) {
+                        journey.replay = None;
+                    }
+                    first.insert(redemption.id, settlement);
+                }
+            }
+        }
+        // A person's second attempt in a batch may have met what the first one began.
+        settlements.retain(|id, _| !first.contains_key(id));
+        self.settle_later(settlements.into_values().collect());
+        self.settle_now(&first.into_values().collect::<Vec<_>>())
+            .await
+    }
+
+    /// The limiter learns how the attempts ended, after the answer (03, the limiter).
+    fn settle_charges(self: &Arc<Self>, journeys: &mut [Journey]) {
+        let ended = journeys
+            .iter_mut()
+            .filter_map(|journey| {
+                let charged = journey.charged.take()?;
+                let outcome = match &journey.answer {
+                    Some(Ok(redeemed)) => redeemed.outcome,
+                    Some(Err(error)) => Outcome::Refused(error.reason()),
+                    None => Outcome::Refused(ErrorReason::MembershipUnavailable),
+                };
+                Some((charged, outcome))
+            })
+            .collect();
+        self.settle_charged(ended);
+    }
+}
+
+fn answer(journeys: &mut [Journey], index: usize, result: Result<Redeemed>) {
+    if let Some(journey) = journeys.get_mut(index) {
+        journey.answer = Some(result);
+    }
+}
+
+/// What could not go on answers why not.
+fn fail_fresh(journeys: &mut [Journey], error: &Error) {
+    for journey in journeys.iter_mut().filter(|journey| journey.is_fresh()) {
+        journey.answer = Some(Err(error.clone()));
+    }
+}
+
+fn request_id_conflict() -> Error {
+    Error::new(
+        ErrorReason::RequestIdConflict,
+        "Choose another request_id: this one was used for a different request within 24 hours.",
+    )
+    .violation("request_id", "was used for a different request")
+}

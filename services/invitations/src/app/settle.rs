@@ -1,0 +1,239 @@
+//! T3, and the ends of join requests (P5): redemptions move forward on membership's word, and
+//! their uses with them. The only place that moves a state.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use homeroom_api::common::v1::ErrorReason;
+use homeroom_kit::{outbox::NewEvent, random::Randomness};
+use uuid::Uuid;
+
+use super::reserve::by_id;
+use crate::{
+    domain::{
+        invitation::Epoch,
+        redemption::{
+            MembershipAnswer, Outcome, RedemptionState, RequestEnd, follow, settle as settled,
+        },
+    },
+    membership::Admission,
+    store::{Redemption, Repository, Result, StateChange, UsesChange, organizations_of},
+};
+
+/// How long a queued redemption is left to the feed before the sweep asks about it, in minutes (P5).
+pub const SWEEP_AFTER_MINUTES: i64 = 60;
+
+/// Membership's word on a redemption.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Word {
+    /// What it answered (T2); moves only what is RESERVED.
+    Answer(MembershipAnswer),
+    /// How the redemption's request ended; moves RESERVED and QUEUED alike.
+    End(RequestEnd),
+}
+
+impl Word {
+    fn apply(self, state: RedemptionState) -> RedemptionState {
+        match self {
+            Self::Answer(answer) => settled(state, answer),
+            Self::End(end) => follow(state, end),
+        }
+    }
+
+    /// What the caller was, or would have been, told: whose request ended had been queued.
+    fn outcome(self) -> Option<Outcome> {
+        match self {
+            Self::Answer(answer) => Outcome::of(answer),
+            Self::End(_) => Some(Outcome::PendingApproval),
+        }
+    }
+}
+
+/// What is to be settled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settlement {
+    /// The redemption, as it was read: only what never changes of it is used.
+    pub redemption: Redemption,
+    /// What membership said, in its order.
+    pub words: Vec<Word>,
+    /// Resource name of the join request; empty if unknown.
+    pub join_request: String,
+    /// Who the events say did it: a user id or `system`.
+    pub actor: String,
+}
+
+impl Settlement {
+    /// What an admission says of a redemption.
+    #[must_use]
+    pub fn of(redemption: &Redemption, admission: &Admission, actor: &str) -> Self {
+        let mut words = vec![Word::Answer(admission.answer)];
+        // Another redemption's request is not this one's end.
+        if admission.answer == MembershipAnswer::Queued {
+            words.extend(admission.request_end.map(Word::End));
+        }
+        Self {
+            redemption: redemption.clone(),
+            words,
+            join_request: admission
+                .join_request
+                .as_ref()
+                .map(|request| request.name.clone())
+                .unwrap_or_default(),
+            actor: actor.to_owned(),
+        }
+    }
+}
+
+/// Moves what still can, with its uses and one event each, in the transaction of `repository`,
+/// which the caller commits. Gives the ids of those that moved.
+pub async fn settle(
+    repository: &mut dyn Repository,
+    settlements: &[Settlement],
+    now: DateTime<Utc>,
+    random: &dyn Randomness,
+) -> Result<Vec<Uuid>> {
+    if settlements.is_empty() {
+        return Ok(Vec::new());
+    }
+    let organizations =
+        organizations_of(settlements.iter().map(|settlement| &settlement.redemption));
+    repository.lock_organizations(&organizations, now).await?;
+    let mut invitations: Vec<Uuid> = settlements
+        .iter()
+        .map(|settlement| settlement.redemption.invitation_id)
+        .collect();
+    invitations.sort_unstable();
+    invitations.dedup();
+    let counted_from: HashMap<Uuid, Epoch> = repository
+        .lock_invitations(&invitations)
+        .await?
+        .into_iter()
+        .map(|row| (row.invitation.id, row.uses_since_epoch))
+        .collect();
+    let ids: Vec<Uuid> = settlements
+        .iter()
+        .map(|settlement| settlement.redemption.id)
+        .collect();
+    // Whoever moves a redemption holds its invitation's lock: what is read now stays.
+    let mut current = by_id(repository.get_redemptions(&ids).await?);
+
+    let mut moves: Vec<Move> = Vec::new();
+    for settlement in settlements {
+        let Some(redemption) = current.get_mut(&settlement.redemption.id) else {
+            continue;
+        };
+        let step = Move::of(settlement, redemption, now);
+        if step.change.from != step.change.to {
+            redemption.state = step.change.to;
+            redemption.outcome = redemption.outcome.or(step.change.outcome);
+            moves.push(step);
+        }
+    }
+    let changes: Vec<StateChange> = moves.iter().map(|moved| moved.change.clone()).collect();
+    let ids = repository.change_states(&changes, now).await?;
+    moves.retain(|moved| ids.contains(&moved.change.id));
+    let uses = uses_of(&moves, &counted_from);
+    repository.change_uses(&uses).await?;
+    let events: Vec<NewEvent> = moves.iter().filter_map(Move::event).collect();
+    repository.append_events(&events, now, random).await?;
+    Ok(ids)
+}
+
+/// One redemption's way from where it stands to where membership's word leads.
+struct Move {
+    change: StateChange,
+    redemption: Redemption,
+    actor: String,
+}
+
+impl Move {
+    fn of(settlement: &Settlement, redemption: &Redemption, now: DateTime<Utc>) -> Self {
+        let mut state = redemption.state;
+        let mut outcome = redemption.outcome;
+        for word in &settlement.words {
+            let next = word.apply(state);
+            if next != state {
+                state = next;
+                outcome = outcome.or(word.outcome());
+            }
+        }
+        Self {
+            change: StateChange {
+                id: redemption.id,
+                from: redemption.state,
+                to: state,
+                outcome,
+                join_request: settlement.join_request.clone(),
+                next_try_time: now + TimeDelta::minutes(SWEEP_AFTER_MINUTES),
+            },
+            redemption: redemption.clone(),
+            actor: settlement.actor.clone(),
+        }
+    }
+
+    fn event(&self) -> Option<NewEvent> {
+        let event_type = match self.change.to {
+            RedemptionState::Reserved => return None,
+            RedemptionState::Queued => "redemption.queued",
+            RedemptionState::Committed => "redemption.committed",
+            RedemptionState::Released => "redemption.released",
+            RedemptionState::Refused => "redemption.refused",
+        };
+        let redemption = &self.redemption;
+        let mut data = BTreeMap::from([
+            ("invitation".to_owned(), redemption.invitation.clone()),
+            ("user".to_owned(), redemption.person.user.to_string()),
+        ]);
+        if let Some(Outcome::Refused(reason)) = self.change.outcome {
+            data.insert("refuse_reason".to_owned(), reason.as_str_name().to_owned());
+        }
+        if !self.change.join_request.is_empty() {
+            data.insert("join_request".to_owned(), self.change.join_request.clone());
+        }
+        Some(NewEvent {
+            event_type,
+            organization: redemption.place.organization().clone(),
+            class: redemption.place.class().cloned(),
+            subject: redemption.name().to_string(),
+            actor: self.actor.clone(),
+            notify: Vec::new(),
+            data,
+        })
+    }
+}
+
+/// What the moves do to the counts. Those of an epoch that is counted no more do nothing (P4).
+fn uses_of(moves: &[Move], counted_from: &HashMap<Uuid, Epoch>) -> Vec<(Uuid, UsesChange)> {
+    let mut uses: HashMap<Uuid, UsesChange> = HashMap::new();
+    for moved in moves {
+        let redemption = &moved.redemption;
+        let counted = redemption.holds_use
+            && counted_from
+                .get(&redemption.invitation_id)
+                .is_some_and(|since| redemption.epoch >= *since);
+        if counted {
+            let change = uses.entry(redemption.invitation_id).or_default();
+            add(change, moved.change.from, -1);
+            add(change, moved.change.to, 1);
+        }
+    }
+    uses.into_iter().collect()
+}
+
+fn add(change: &mut UsesChange, state: RedemptionState, count: i64) {
+    match state {
+        RedemptionState::Reserved => change.reserved += count,
+        RedemptionState::Queued => change.queued += count,
+        RedemptionState::Committed => change.committed += count,
+        RedemptionState::Released | RedemptionState::Refused => {}
+    }
+}
+
+/// The reason why membership refused, where that is its answer.
+#[must_use]
+pub fn refuse_reason(redemption: &Redemption) -> Option<ErrorReason> {
+    match redemption.outcome {
+        Some(Outcome::Refused(reason)) => Some(reason),
+        _ => None,
+    }
+}

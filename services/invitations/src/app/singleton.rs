@@ -1,0 +1,131 @@
+//! The invitations of which an organization or class has exactly one (AIP-156): made on first
+//! read or use. Concurrent first reads make one, because the organization is locked and the table
+//! has a unique index.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use homeroom_api::names::Place;
+use homeroom_kit::{Error, Result, auth::Caller, random::new_id, secret::SecretText};
+
+use super::{
+    App, Idempotency, invitation_name,
+    write::{Change, Transacted, Work},
+};
+use crate::{
+    domain::{
+        class_code,
+        invitation::InvitationKind,
+        join_key,
+        lock::{Lock, LockPeriod},
+        organization_token,
+    },
+    store::InvitationRow,
+};
+
+/// The event of its making.
+fn created(kind: InvitationKind) -> &'static str {
+    match kind {
+        InvitationKind::OrganizationToken => "invite_token.created",
+        InvitationKind::ClassToken => "token.created",
+        InvitationKind::EnrollmentCode => "enrollment_code.created",
+        InvitationKind::ClassCode => "class_code.created",
+        InvitationKind::JoinUrl => "join_url.created",
+    }
+}
+
+impl App {
+    /// A new secret of a kind that the system makes.
+    pub(crate) fn new_secret(&self, kind: InvitationKind) -> Result<SecretText> {
+        let random = self.random.as_ref();
+        match kind {
+            InvitationKind::OrganizationToken => Ok(organization_token::generate(random)),
+            InvitationKind::ClassCode => Ok(class_code::generate(random)),
+            InvitationKind::JoinUrl => Ok(join_key::generate(random)),
+            InvitationKind::ClassToken | InvitationKind::EnrollmentCode => {
+                Err(Error::internal("this kind of invitation is no singleton"))
+            }
+        }
+    }
+
+    /// The place's one invitation of `kind`, for a caller who may do `method`.
+    pub(crate) async fn read_singleton(
+        self: &Arc<Self>,
+        caller: &Caller,
+        place: Place,
+        kind: InvitationKind,
+        method: &str,
+    ) -> Result<InvitationRow> {
+        let access = self.authorize(caller, &place, method).await?;
+        let known = self
+            .store
+            .read()
+            .await?
+            .find_singleton(&place, kind)
+            .await?;
+        if let Some(row) = known {
+            return Ok(row);
+        }
+        let app = Arc::clone(self);
+        let actor = caller.user.to_string();
+        let made = self
+            .writes
+            .run(async move {
+                app.transact::<(), _>(&place, &access, &actor, &Idempotency::none(), move |work| {
+                    Box::pin(async move {
+                        let row = work.find_or_make(kind).await?;
+                        Ok(Change {
+                            answer: (),
+                            rows: vec![row],
+                            shows_secrets: false,
+                        })
+                    })
+                })
+                .await
+            })
+            .await?;
+        match made {
+            Transacted::Changed(mut change) => change.rows.pop(),
+            Transacted::Replay(_) => None,
+        }
+        .ok_or_else(|| Error::internal("a singleton was not made"))
+    }
+
+    /// Notes in the log who read a secret; never the secret.
+    pub(crate) fn audit_read(caller: &Caller, row: &InvitationRow) {
+        tracing::info!(
+            target: "homeroom::audit",
+            subject = caller.subject,
+            user = %caller.user,
+            request_id = caller.request_id,
+            invitation = invitation_name::of(&row.invitation),
+            "a secret was read"
+        );
+    }
+}
+
+impl Work<'_> {
+    /// The place's one invitation of `kind`, made now if it is missing. The organization is locked.
+    pub(crate) async fn find_or_make(&mut self, kind: InvitationKind) -> Result<InvitationRow> {
+        let known = self.repository.find_singleton(self.place, kind).await?;
+        if let Some(row) = known {
+            return Ok(row);
+        }
+        let app = self.app;
+        let id = new_id(app.clock.as_ref(), app.random.as_ref());
+        let mut row = InvitationRow::new(id, kind, self.place.clone(), self.now);
+        if kind == InvitationKind::ClassCode {
+            row.invitation.lock = Some(Lock::open(self.now, LockPeriod::DEFAULT));
+        }
+        let secret = app.new_secret(kind)?;
+        row.set_secret(app.secrets(), &secret, &secret)?;
+        let inserted = self
+            .repository
+            .insert_invitations(std::slice::from_ref(&row))
+            .await?;
+        if inserted != [true] {
+            return Err(Error::internal("a singleton could not be inserted"));
+        }
+        self.event(created(kind), &row, BTreeMap::new()).await?;
+        Ok(row)
+    }
+}

@@ -1,0 +1,364 @@
+//! Settings, judged as a whole before anything is bound.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use homeroom_kit::{
+    auth::{Keys, Signer, Verifier},
+    clock::SystemClock,
+    config::{ConfigErrors, Reader, parse_as, parse_flag},
+    database,
+    keys::KeyRing,
+};
+use url::Url;
+
+use crate::{
+    app::workers::Pauses,
+    domain::public_url::PublicUrl,
+    limiter::{Budgets, fallback::REDIS_CALL_MAX_MILLIS, redis::RedisStore},
+    membership::MembershipClient,
+};
+
+/// Where the service listens when nothing is said.
+pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 50_052);
+
+/// A setting: its name in the environment, its flag on the command line, and what it is for.
+pub type Setting = (&'static str, &'static str, &'static str);
+
+/// Every setting.
+pub const SETTINGS: &[Setting] = &[
+    (
+        "LISTEN_ADDRESS",
+        "listen-address",
+        "where to listen; 127.0.0.1:50052 if unset",
+    ),
+    (
+        "DATABASE_URL",
+        "database-url",
+        "postgres://user:password@host/database or sqlite://path",
+    ),
+    (
+        "MIGRATE_AT_START",
+        "migrate-at-start",
+        "bring the schema up to date at start: true or false",
+    ),
+    (
+        "REDIS_URL",
+        "redis-url",
+        "Redis of the limiter; unset: limited within the process",
+    ),
+    (
+        "MEMBERSHIP_URL",
+        "membership-url",
+        "the membership service, as http://host:port",
+    ),
+    (
+        "PUBLIC_URL",
+        "public-url",
+        "the base of every URL handed out, as https://join.school.example",
+    ),
+    ("JWKS_FILE", "jwks-file", "the public keys of access tokens"),
+    ("TOKEN_ISSUER", "token-issuer", "the `iss` of access tokens"),
+    (
+        "TOKEN_AUDIENCE",
+        "token-audience",
+        "the `aud` of access tokens",
+    ),
+    (
+        "KEYS_FILE",
+        "keys-file",
+        "the keys of stored secrets, as version:base64,…",
+    ),
+    (
+        "SIGNING_KEY_FILE",
+        "signing-key-file",
+        "this service's own Ed25519 key, PKCS#8 PEM, for its calls of membership",
+    ),
+    (
+        "REFLECTION",
+        "reflection",
+        "serve gRPC reflection: true if unset",
+    ),
+    (
+        "INSECURE_PLAINTEXT",
+        "insecure-plaintext",
+        "listen beyond loopback without TLS: false if unset",
+    ),
+    (
+        "CALLS_PER_MINUTE_MAX",
+        "calls-per-minute-max",
+        "attempts of one calling service a minute; unset: no limit",
+    ),
+    ("LOG_FORMAT", "log-format", "text or json; text if unset"),
+];
+
+/// What the service needs to start.
+#[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a setting of its own"
+)]
+pub struct Config {
+    /// Where to listen; port 0 takes a free one. `LISTEN_ADDRESS`
+    pub listen: SocketAddr,
+    /// The database. `DATABASE_URL`
+    pub database_url: database::Url,
+    /// Whether to bring the schema up to date at start. `MIGRATE_AT_START`
+    pub migrate_at_start: bool,
+    /// Redis for the limiter; None: within the process. `REDIS_URL`
+    pub redis_url: Option<String>,
+    /// The membership service, which need not answer yet. `MEMBERSHIP_URL`
+    pub membership_url: String,
+    /// The base of every URL handed out. `PUBLIC_URL`
+    pub public_url: Url,
+    /// Checks access tokens. `JWKS_FILE`, `TOKEN_ISSUER`, `TOKEN_AUDIENCE`
+    pub verifier: Arc<Verifier>,
+    /// The `iss` of this service's own tokens: the same as its callers'.
+    pub issuer: String,
+    /// The `aud` of this service's own tokens: the same as its callers'.
+    pub audience: String,
+    /// Signs this service's own tokens for membership. `SIGNING_KEY_FILE`
+    pub signer: Arc<Signer>,
+    /// The keys of stored secrets and page tokens. `KEYS_FILE`
+    pub keys: Arc<KeyRing>,
+    /// Whether to serve gRPC reflection. `REFLECTION`
+    pub reflection: bool,
+    /// Whether to listen beyond loopback without TLS. `INSECURE_PLAINTEXT`
+    pub insecure_plaintext: bool,
+    /// The limiter's budgets; all attempts of a calling service by `CALLS_PER_MINUTE_MAX`.
+    pub budgets: Budgets,
+    /// How often the workers look.
+    pub pauses: Pauses,
+    /// How long one call of Redis may take before the limiter does without it.
+    pub redis_call_max: Duration,
+    /// For tests: Redis's scripts go by the injected clock instead of Redis's own.
+    pub limiter_follows_clock: bool,
+}
+
+impl Config {
+    /// Reads every setting and names every mistake.
+    pub fn read(mut reader: Reader<'_>) -> Result<Self, ConfigErrors> {
+        let listen = reader.or_default(
+            "LISTEN_ADDRESS",
+            DEFAULT_LISTEN,
+            parse_as("an address and port such as 127.0.0.1:50052"),
+        );
+        let database_url = reader.required("DATABASE_URL", database::Url::parse);
+        let migrate_at_start = reader.or_default("MIGRATE_AT_START", false, parse_flag);
+        let redis_url = reader.optional("REDIS_URL", parse_redis_url);
+        let membership_url = reader.required("MEMBERSHIP_URL", |url| {
+            MembershipClient::check_url(url).map(|()| url.to_owned())
+        });
+        let public_url = reader.required("PUBLIC_URL", parse_public_url);
+        let token_keys = reader.required("JWKS_FILE", |path| Keys::from_jwks_file(Path::new(path)));
+        let issuer = reader.required("TOKEN_ISSUER", parse_text);
+        let audience = reader.required("TOKEN_AUDIENCE", parse_text);
+        let keys = reader.required("KEYS_FILE", read_keys);
+        let signer = reader.required("SIGNING_KEY_FILE", read_signing_key);
+        let reflection = reader.or_default("REFLECTION", true, parse_flag);
+        let insecure_plaintext = reader.or_default("INSECURE_PLAINTEXT", false, parse_flag);
+        let budgets = Budgets {
+            calling_service_attempts_per_minute: reader
+                .optional("CALLS_PER_MINUTE_MAX", parse_as("a whole number")),
+            ..Budgets::default()
+        };
+        for problem in budgets.problems() {
+            reader.error("CALLS_PER_MINUTE_MAX", problem);
+        }
+        if !listen.ip().to_canonical().is_loopback() && !insecure_plaintext {
+            reader.error(
+                "LISTEN_ADDRESS",
+                "is reachable from other machines and this server does not speak TLS: listen on \
+                 127.0.0.1, or put a proxy that ends TLS before it and set INSECURE_PLAINTEXT to true",
+            );
+        }
+        reader.finish()?;
+        let missing = || ConfigErrors(vec!["a required setting is missing".to_owned()]);
+        let issuer = issuer.ok_or_else(missing)?;
+        let audience = audience.ok_or_else(missing)?;
+        let verifier = Verifier::new(
+            token_keys.ok_or_else(missing)?,
+            issuer.as_str(),
+            audience.as_str(),
+            Arc::new(SystemClock),
+        );
+        Ok(Self {
+            listen,
+            database_url: database_url.ok_or_else(missing)?,
+            migrate_at_start,
+            redis_url,
+            membership_url: membership_url.ok_or_else(missing)?,
+            public_url: public_url.ok_or_else(missing)?,
+            verifier: Arc::new(verifier),
+            issuer,
+            audience,
+            signer: Arc::new(signer.ok_or_else(missing)?),
+            keys: Arc::new(keys.ok_or_else(missing)?),
+            reflection,
+            insecure_plaintext,
+            budgets,
+            pauses: Pauses::default(),
+            redis_call_max: Duration::from_millis(REDIS_CALL_MAX_MILLIS),
+            limiter_follows_clock: false,
+        })
+    }
+
+    /// Settings for a test: a free port on loopback, the schema brought up to date, and everything
+    /// by the injected clock.
+    #[must_use]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what differs between tests, each once"
+    )]
+    #[expect(clippy::missing_panics_doc, reason = "the constant address parses")]
+    #[expect(clippy::expect_used, reason = "the constant address parses")]
+    pub fn for_tests(
+        database_url: database::Url,
+        redis_url: Option<String>,
+        membership: SocketAddr,
+        verifier: Arc<Verifier>,
+        keys: Arc<KeyRing>,
+        signer: Arc<Signer>,
+        issuer: &str,
+        audience: &str,
+    ) -> Self {
+        Self {
+            listen: SocketAddr::new(DEFAULT_LISTEN.ip(), 0),
+            database_url,
+            migrate_at_start: true,
+            redis_url,
+            membership_url: format!("http://{membership}"),
+            public_url: Url::parse("https://join.example").expect("is a URL"),
+            verifier,
+            issuer: issuer.to_owned(),
+            audience: audience.to_owned(),
+            signer,
+            keys,
+            reflection: true,
+            insecure_plaintext: false,
+            budgets: Budgets::default(),
+            pauses: Pauses::default(),
+            // A test's machine is busy; whether Redis is away must not be a matter of luck.
+            redis_call_max: Duration::from_secs(10),
+            limiter_follows_clock: true,
+        }
+    }
+}
+
+fn parse_text(text: &str) -> Result<String, &'static str> {
+    let text = text.trim();
+    if text.is_empty() {
+        Err("must not be blank")
+    } else {
+        Ok(text.to_owned())
+    }
+}
+
+fn parse_redis_url(text: &str) -> Result<String, &'static str> {
+    let nodes_parse = text
+        .split(',')
+        .all(|node| RedisStore::check_url(node.trim()));
+    if nodes_parse {
+        Ok(text.to_owned())
+    } else {
+        Err(
+            "must be redis://host:port/database, or the nodes of a cluster with commas between them",
+        )
+    }
+}
+
+fn parse_public_url(text: &str) -> Result<Url, String> {
+    PublicUrl::parse(text).map_err(|error| error.to_string())?;
+    Url::parse(text).map_err(|error| error.to_string())
+}
+
+/// The file must be there: a service that made keys of its own could not read what another stored.
+fn read_keys(path: &str) -> Result<KeyRing, String> {
+    KeyRing::parse(&read_file(path)?)
+        .map_err(|error| format!("names a file that is not usable: {error}"))
+}
+
+fn read_signing_key(path: &str) -> Result<Signer, String> {
+    Signer::from_pem(&read_file(path)?)
+        .map_err(|error| format!("names a file that is not usable: {error}"))
+}
+
+fn read_file(path: &str) -> Result<zeroize::Zeroizing<String>, String> {
+    std::fs::read_to_string(path)
+        .map(zeroize::Zeroizing::new)
+        .map_err(|error| format!("names a file that cannot be read: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use homeroom_kit::random::SeededRandomness;
+
+    use super::*;
+
+    #[test]
+    fn every_mistake_is_named_at_once() {
+        let source = [
+            ("LISTEN_ADDRESS", "0.0.0.0:1"),
+            ("DATABASE_URL", "mysql://nowhere"),
+            ("MEMBERSHIP_URL", "nowhere"),
+            ("PUBLIC_URL", "ftp://nowhere"),
+            ("REDIS_URL", "nowhere"),
+            ("CALLS_PER_MINUTE_MAX", "0"),
+        ];
+        let errors = Config::read(Reader::new(&source)).unwrap_err().0;
+        for name in [
+            "LISTEN_ADDRESS",
+            "DATABASE_URL",
+            "MEMBERSHIP_URL",
+            "PUBLIC_URL",
+            "REDIS_URL",
+            "JWKS_FILE",
+            "TOKEN_ISSUER",
+            "TOKEN_AUDIENCE",
+            "KEYS_FILE",
+            "SIGNING_KEY_FILE",
+            "CALLS_PER_MINUTE_MAX",
+        ] {
+            assert!(
+                errors.iter().any(|error| error.starts_with(name)),
+                "{name}: {errors:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn each_flag_is_named_after_its_setting() {
+        for (name, flag, _) in SETTINGS {
+            assert_eq!(name.to_ascii_lowercase().replace('_', "-"), *flag);
+        }
+    }
+
+    #[test]
+    fn a_whole_configuration_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        let random = SeededRandomness::new(1);
+        KeyRing::load_or_generate(Path::new(&path("keys")), &random).unwrap();
+        let signer = Signer::load_or_generate(Path::new(&path("signing.pem")), &random).unwrap();
+        std::fs::write(path("jwks.json"), signer.jwks(None)).unwrap();
+        let (keys, signing_key, jwks) = (path("keys"), path("signing.pem"), path("jwks.json"));
+        let source = [
+            ("DATABASE_URL", "sqlite:///tmp/invitations.db"),
+            ("MEMBERSHIP_URL", "http://127.0.0.1:50051"),
+            ("PUBLIC_URL", "https://join.school.example"),
+            ("REDIS_URL", "redis://127.0.0.1:6379/0"),
+            ("JWKS_FILE", jwks.as_str()),
+            ("TOKEN_ISSUER", "https://platform.example"),
+            ("TOKEN_AUDIENCE", "homeroom"),
+            ("KEYS_FILE", keys.as_str()),
+            ("SIGNING_KEY_FILE", signing_key.as_str()),
+        ];
+        let config = Config::read(Reader::new(&source)).unwrap();
+        assert_eq!(config.listen, DEFAULT_LISTEN);
+        assert!(config.reflection && !config.insecure_plaintext && !config.migrate_at_start);
+    }
+}

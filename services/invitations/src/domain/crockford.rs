@@ -1,0 +1,89 @@
+//! Crockford's base 32: what system-made secrets are written in. It has no
+//! I, L, O or U, so that what is read aloud or copied by hand comes out right.
+
+use homeroom_kit::random::Randomness;
+use homeroom_kit::secret::SecretText;
+
+/// Five bits a character.
+const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+/// A new secret of `length` characters, five bits each.
+pub(super) fn generate(length: usize, random: &dyn Randomness) -> SecretText {
+    let mut bytes = zeroize::Zeroizing::new(vec![0; length]);
+    random.fill(&mut bytes);
+    let mut text = String::with_capacity(length);
+    // 256 is a multiple of 32, so the low five bits are unbiased.
+    text.extend(
+        bytes
+            .iter()
+            .filter_map(|byte| ALPHABET.get(usize::from(byte & 31)))
+            .map(|&character| char::from(character)),
+    );
+    SecretText::new(text)
+}
+
+/// The canonical form of `text` if it is `length` characters long: capitals,
+/// spaces and hyphens aside, `O` read as `0`, `I` and `L` as `1` (03 Input).
+pub(super) fn canonical(text: &str, length: usize) -> Option<SecretText> {
+    let mut canonical = String::with_capacity(length);
+    for character in text.chars() {
+        let character = match character.to_ascii_uppercase() {
+            ' ' | '-' => continue,
+            'O' => '0',
+            'I' | 'L' => '1',
+            other => other,
+        };
+        let known = u8::try_from(character).is_ok_and(|byte| ALPHABET.contains(&byte));
+        if !known || canonical.len() == length {
+            return None;
+        }
+        canonical.push(character);
+    }
+    (canonical.len() == length).then(|| SecretText::new(canonical))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use homeroom_kit::random::SeededRandomness;
+    use proptest::prelude::*;
+
+    #[test]
+    fn input_what_people_misread_is_read_as_it_was_meant() {
+        let read = |text: &str| canonical(text, 6).map(|text| text.expose().to_owned());
+        assert_eq!(read("oO iI-lL"), Some("001111".to_owned()));
+        assert_eq!(read("abc-def"), Some("ABCDEF".to_owned()));
+        for wrong in ["ABCDEU", "ABCDE", "ABCDEFG", "ABCDE.", "ÀBCDEF", ""] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn every_character_is_drawn_equally_often() {
+        let random = SeededRandomness::new(5);
+        let text = generate(32_000, &random);
+        for &character in ALPHABET {
+            let drawn = text
+                .expose()
+                .bytes()
+                .filter(|&byte| byte == character)
+                .count();
+            assert!((850..1_150).contains(&drawn), "{character}: {drawn}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn input_canonical_form_is_idempotent_and_total(text in ".{0,40}", length in 0_usize..40) {
+            if let Some(once) = canonical(&text, length) {
+                prop_assert!(canonical(once.expose(), length) == Some(once.clone()));
+            }
+        }
+
+        #[test]
+        fn what_is_generated_is_canonical(seed: u64, length in 0_usize..40) {
+            let text = generate(length, &SeededRandomness::new(seed));
+            prop_assert!(canonical(text.expose(), length) == Some(text.clone()));
+        }
+    }
+}

@@ -1,0 +1,75 @@
+use super::*;
+
+#[test]
+fn c14_c3_the_table_of_the_ways_in() {
+    let table = InvitationKind::ALL.map(|kind| {
+        let policy = kind.policy();
+        (
+            kind.tag(),
+            policy.admits,
+            policy.grants_sign_up,
+            policy.survives_sign_up,
+            policy.may_be_public,
+            policy.short,
+        )
+    });
+    assert_eq!(
+        table,
+        [
+            (
+                "organization_token",
+                Admits::AtOnce,
+                true,
+                true,
+                true,
+                false
+            ),
+            ("class_token", Admits::AtOnce, true, true, false, true),
+            ("enrollment_code", Admits::AtOnce, true, true, false, true),
+            (
+                "class_code",
+                Admits::QueueOnceLocked,
+                true,
+                true,
+                false,
+                false
+            ),
+            ("join_url", Admits::AlwaysQueue, false, true, true, false),
+        ]
+    );
+}
+
+#[test]
+fn stored_names_read_back() {
+    for kind in InvitationKind::ALL {
+        assert_eq!(InvitationKind::from_tag(kind.tag()), Some(kind));
+    }
+    for standing in [Standing::On, Standing::Off, Standing::Revoked] {
+        assert_eq!(Standing::from_tag(standing.tag()), Some(standing));
+    }
+    assert_eq!(InvitationKind::from_tag("CLASS_CODE"), None);
+    assert_eq!(Standing::from_tag(""), None);
+}
+
+#[test]
+fn p7_an_epoch_only_rises() {
+    assert_eq!(Epoch::FIRST.next(), Epoch::new(2));
+    assert!(Epoch::FIRST.next() > Epoch::FIRST);
+    assert_eq!(Epoch::new(i64::MAX).next().value(), i64::MAX);
+}
+
+#[test]
+fn a14_a_class_token_lives_30_days_and_admits_one() {
+    assert_eq!(CLASS_TOKEN_LIFETIME, TimeDelta::days(30));
+    assert_eq!(CLASS_TOKEN_USES, 1);
+}
+
+#[test]
+fn p4_held_uses_never_overflow() {
+    let uses = Uses {
+        used: u32::MAX,
+        reserved: 1,
+        queued: 1,
+    };
+    assert_eq!(uses.held(), u32::MAX);
+}

@@ -1,0 +1,23 @@
+//! What an invitation is and what using one does. Pure and total: no async, no
+//! I/O, no clock, no SQL, no gRPC. [`decide::decide`] is where a reader learns
+//! the product; each way in is a value there ([`invitation::Policy`]), not a
+//! path through the code.
+
+pub mod class_code;
+pub mod credential;
+pub mod crockford;
+pub mod decide;
+pub mod domain_rule;
+pub mod email;
+pub mod enrollment_code;
+pub mod invitation;
+pub mod join_key;
+pub mod lock;
+pub mod organization_token;
+pub mod phrase;
+mod phrase_exclusions;
+pub mod public_url;
+pub mod redemption;
+pub mod strength;
+mod typed_text;
+mod webmail;

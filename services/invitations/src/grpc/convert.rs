@@ -1,0 +1,289 @@
+//! Parts of requests that several methods share, as typed values. What is wrong is recorded, and
+//! told with everything else that is.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use homeroom_api::{common::v1::ErrorReason, names::ClassName};
+use homeroom_kit::{
+    Error, Result,
+    filter::{FieldKind, Filter, Operator, Value},
+    validation::Violations,
+};
+use prost_types::{Duration, FieldMask};
+
+use crate::{
+    app::Page,
+    domain::{email::EmailAddress, lock::LockPeriod},
+    store::InvitationFilter,
+};
+
+/// People that one invitation admits at most, where it is limited.
+pub(crate) const MAX_USES_MAX: u32 = 1_000_000;
+/// Characters of a label for staff at most.
+pub(crate) const DISPLAY_NAME_CHARS_MAX: usize = 200;
+/// Characters of an external id at most.
+pub(crate) const EXTERNAL_ID_CHARS_MAX: usize = 128;
+
+/// A use limit: None is any number. 0 says so; unset is the caller's `default`.
+pub(crate) fn max_uses(
+    violations: &mut Violations,
+    field: &str,
+    value: Option<i32>,
+    default: Option<u32>,
+) -> Option<u32> {
+    let Some(value) = value else { return default };
+    match u32::try_from(value) {
+        Ok(0) => None,
+        Ok(limit) if limit <= MAX_USES_MAX => Some(limit),
+        _ => {
+            violations.add(
+                field,
+                format!("must be 1 to {MAX_USES_MAX}, or 0 for any number"),
+            );
+            default
+        }
+    }
+}
+
+/// An address in its canonical form, by which it is compared; empty is none.
+pub(crate) fn email(violations: &mut Violations, field: &str, text: &str) -> Option<EmailAddress> {
+    let text = text.trim();
+    if text.is_empty() {
+        return None;
+    }
+    match EmailAddress::parse(&text.to_ascii_lowercase()) {
+        Ok(email) => Some(email),
+        Err(error) => {
+            violations.add_reason(ErrorReason::EmailMalformed, field, error.to_string());
+            None
+        }
+    }
+}
+
+/// An external id, compared exactly; empty is none.
+pub(crate) fn external_id(violations: &mut Violations, field: &str, text: &str) -> Option<String> {
+    violations.text(field, text, EXTERNAL_ID_CHARS_MAX);
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// A time that must be to come, and at most `longest` ahead if that is given.
+pub(crate) fn time_to_come(
+    violations: &mut Violations,
+    field: &str,
+    timestamp: Option<&prost_types::Timestamp>,
+    now: DateTime<Utc>,
+    longest: Option<TimeDelta>,
+) -> Option<DateTime<Utc>> {
+    let time = violations.timestamp(field, &timestamp.copied())?;
+    violations.check(time > now, field, "must be in the future");
+    if let Some(longest) = longest {
+        violations.check(
+            time <= now + longest,
+            field,
+            format!("must be at most {} days ahead", longest.num_days()),
+        );
+    }
+    Some(time)
+}
+
+/// How long a class code stays unlocked: unset is 14 days, 0 is for ever (C4).
+pub(crate) fn lock_period(
+    violations: &mut Violations,
+    field: &str,
+    duration: Option<&Duration>,
+) -> LockPeriod {
+    let Some(duration) = duration else {
+        return LockPeriod::DEFAULT;
+    };
+    if duration.seconds == 0 && duration.nanos == 0 {
+        return LockPeriod::NEVER;
+    }
+    let parsed = u32::try_from(duration.nanos)
+        .ok()
+        // Databases keep microseconds.
+        .and_then(|nanos| TimeDelta::new(duration.seconds, nanos / 1_000 * 1_000))
+        .ok_or("must be between 1 hour and 365 days, or 0 for ever".to_owned())
+        .and_then(|duration| LockPeriod::after(duration).map_err(|error| error.to_string()));
+    violations.take(field, parsed).unwrap_or_default()
+}
+
+/// Which fields an update names: those of its mask, or without one those that are populated.
+pub(crate) struct Named {
+    paths: Option<Vec<String>>,
+}
+
+impl Named {
+    pub(crate) fn read(
+        violations: &mut Violations,
+        mask: Option<&FieldMask>,
+        allowed: &[&str],
+    ) -> Self {
+        let given = mask.is_some_and(|mask| !mask.paths.is_empty());
+        let paths = violations.mask("update_mask", &mask.cloned(), allowed);
+        Self {
+            paths: given.then_some(paths),
+        }
+    }
+
+    /// Whether `field` is to be set, where the request carries it or not.
+    pub(crate) fn has(&self, field: &str, populated: bool) -> bool {
+        match &self.paths {
+            Some(paths) => paths.iter().any(|path| path == field),
+            None => populated,
+        }
+    }
+}
+
+fn invalid_filter(what: &str) -> Error {
+    Error::new(
+        ErrorReason::InvalidFilter,
+        format!("Correct the field filter: {what}."),
+    )
+    .violation("filter", what)
+}
+
+/// The filter of a list of invitations over `fields`; each is compared by `=`, once.
+pub(crate) fn filter(text: &str, fields: &[(&str, FieldKind)]) -> Result<InvitationFilter> {
+    let parsed = Filter::parse(text, fields)?;
+    let mut filter = InvitationFilter::default();
+    for condition in parsed.0 {
+        if condition.operator != Operator::Equal {
+            return Err(invalid_filter("this list compares by ="));
+        }
+        let twice = match (condition.field.as_str(), condition.value) {
+            (_, Value::Text(value)) if value.is_empty() => {
+                return Err(invalid_filter("values must not be empty"));
+            }
+            ("assigned_email", Value::Text(value)) => {
+                let email = EmailAddress::parse(&value.trim().to_ascii_lowercase())
+                    .map_err(|_| invalid_filter("assigned_email is no email address"))?;
+                filter.assigned_email.replace(email.to_string()).is_some()
+            }
+            ("external_id", Value::Text(value)) => filter.external_id.replace(value).is_some(),
+            ("enabled", Value::Bool(value)) => filter.enabled.replace(value).is_some(),
+            _ => false,
+        };
+        if twice {
+            return Err(invalid_filter("it names a field twice"));
+        }
+    }
+    Ok(filter)
+}
+
+/// The cursor of the page after this one.
+pub(crate) fn next_cursor<T>(page: &Page<T>) -> Option<Vec<String>> {
+    page.next.map(|id| vec![id.to_string()])
+}
+
+/// Something the request could not be made without, once its violations have been told.
+pub(crate) fn present<T>(value: Option<T>) -> Result<T> {
+    value.ok_or_else(|| Error::internal("a request without violations lacks a field"))
+}
+
+/// The class that must be the parent of a token.
+pub(crate) fn class_parent(violations: &mut Violations, parent: &str) -> Option<ClassName> {
+    violations.take("parent", ClassName::parse(parent))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reasons(violations: Violations) -> Option<ErrorReason> {
+        violations.finish().err().map(|error| error.reason())
+    }
+
+    #[test]
+    fn x4_uses_are_one_to_a_million_or_any_number() {
+        for (value, expected) in [
+            (None, Some(1)),
+            (Some(0), None),
+            (Some(1), Some(1)),
+            (Some(1_000_000), Some(1_000_000)),
+        ] {
+            let mut violations = Violations::new();
+            assert_eq!(max_uses(&mut violations, "f", value, Some(1)), expected);
+            assert!(violations.is_empty());
+        }
+        for value in [-1, 1_000_001, i32::MIN, i32::MAX] {
+            let mut violations = Violations::new();
+            max_uses(&mut violations, "f", Some(value), Some(1));
+            assert_eq!(
+                reasons(violations),
+                Some(ErrorReason::InvalidRequest),
+                "{value}"
+            );
+        }
+    }
+
+    #[test]
+    fn c4_a_lock_period_is_an_hour_to_a_year_or_for_ever() {
+        let day = 86_400;
+        let parse = |seconds, nanos| {
+            let mut violations = Violations::new();
+            let period = lock_period(&mut violations, "f", Some(&Duration { seconds, nanos }));
+            violations.is_empty().then_some(period)
+        };
+        assert_eq!(parse(0, 0), Some(LockPeriod::NEVER));
+        assert!(parse(3_600, 0).is_some());
+        assert!(parse(365 * day, 0).is_some());
+        for (seconds, nanos) in [
+            (3_599, 999_999_999),
+            (365 * day, 1_000),
+            (-1, 0),
+            (0, -1),
+            (i64::MAX, 0),
+        ] {
+            assert_eq!(parse(seconds, nanos), None, "{seconds} {nanos}");
+        }
+        let mut violations = Violations::new();
+        assert_eq!(lock_period(&mut violations, "f", None), LockPeriod::DEFAULT);
+    }
+
+    #[test]
+    fn a8_an_assigned_address_is_kept_in_its_canonical_form() {
+        let mut violations = Violations::new();
+        let parsed = email(&mut violations, "f", " Mia@Hamilton.Example ").unwrap();
+        assert_eq!(parsed.to_string(), "mia@hamilton.example");
+        assert_eq!(email(&mut violations, "f", "@"), None);
+        assert_eq!(reasons(violations), Some(ErrorReason::EmailMalformed));
+    }
+
+    #[test]
+    fn a_filter_compares_by_equality_and_each_field_once() {
+        const FIELDS: &[(&str, FieldKind)] = &[
+            ("assigned_email", FieldKind::Text),
+            ("external_id", FieldKind::Text),
+        ];
+        let parsed = filter("assigned_email = \"Mia@hamilton.example\"", FIELDS).unwrap();
+        assert_eq!(
+            parsed.assigned_email.as_deref(),
+            Some("mia@hamilton.example")
+        );
+        for text in [
+            "external_id != a",
+            "external_id = a AND external_id = b",
+            "external_id = \"\"",
+            "assigned_email = nobody",
+            "phrase = a",
+        ] {
+            let error = filter(text, FIELDS).unwrap_err();
+            assert_eq!(error.reason(), ErrorReason::InvalidFilter, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_to_come_is_judged_to_its_edges() {
+        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let longest = TimeDelta::days(365);
+        let right = |time: DateTime<Utc>| {
+            let mut violations = Violations::new();
+            let timestamp = homeroom_kit::clock::to_timestamp(time);
+            time_to_come(&mut violations, "f", Some(&timestamp), now, Some(longest));
+            violations.is_empty()
+        };
+        assert!(!right(now));
+        assert!(right(now + TimeDelta::microseconds(1)));
+        assert!(right(now + longest));
+        assert!(!right(now + longest + TimeDelta::microseconds(1)));
+    }
+}

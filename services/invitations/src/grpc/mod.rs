@@ -1,0 +1,26 @@
+//! The gRPC services: each handler parses its request into typed values, with every violation at
+//! once, calls one use case and converts what it answers.
+
+mod class_code_service;
+mod convert;
+mod enrollment_code_service;
+mod event_service;
+mod join_url_service;
+mod redemption_messages;
+pub mod redemption_service;
+mod token_fields;
+mod token_service;
+
+use homeroom_kit::Result;
+use tonic::{Response, Status};
+
+pub use class_code_service::ClassCodeHandlers;
+pub use enrollment_code_service::EnrollmentCodeHandlers;
+pub use event_service::EventHandlers;
+pub use join_url_service::JoinUrlHandlers;
+pub use token_service::TokenHandlers;
+
+/// A use case's answer, as tonic sends it.
+pub(crate) fn answer<T>(result: Result<T>) -> std::result::Result<Response<T>, Status> {
+    result.map(Response::new).map_err(Status::from)
+}

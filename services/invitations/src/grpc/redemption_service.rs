@@ -1,0 +1,146 @@
+//! `homeroom.invitations.v1.RedemptionService`.
+
+use std::sync::Arc;
+
+use homeroom_api::{
+    invitations::v1::{
+        BatchRedeemRequest, BatchRedeemResponse, GetRedemptionRequest, ListRedemptionsRequest,
+        ListRedemptionsResponse, PreviewRedemptionRequest, PreviewRedemptionResponse,
+        RedeemRequest, RedeemResponse, Redemption, redemption_service_server::RedemptionService,
+    },
+    names::{Place, RedemptionName},
+};
+use homeroom_kit::{
+    auth::Caller,
+    batching::{self, Batcher},
+    validation::Violations,
+};
+use tonic::{Request, Response, Status};
+
+use super::redemption_messages::{batch_result, preview_response, redeem_response, redemption};
+use crate::app::{App, attempt::Attempt, redeemed::Redeemed, refusal::not_known_yet};
+
+/// How redemptions form batches: all that arrive while others are under way share the next one.
+const BATCHING: batching::Limits = batching::Limits {
+    // One round trip of the limiter, one transaction and one call of membership carry so many in time.
+    batch_items_max: 128,
+    queue_items_max: 10_000,
+    batches_max: 4,
+};
+
+/// The handlers.
+#[derive(Debug, Clone)]
+pub struct RedemptionHandlers {
+    app: Arc<App>,
+    redemptions: Batcher<Attempt, homeroom_kit::Result<Redeemed>>,
+}
+
+impl RedemptionHandlers {
+    /// Over the use cases. Call it inside a runtime.
+    #[must_use]
+    pub fn new(app: Arc<App>) -> Self {
+        let redeeming = Arc::clone(&app);
+        let redemptions = Batcher::start(BATCHING, move |attempts| {
+            let app = Arc::clone(&redeeming);
+            async move { app.redeem_many(attempts).await }
+        });
+        Self { app, redemptions }
+    }
+}
+
+#[tonic::async_trait]
+impl RedemptionService for RedemptionHandlers {
+    async fn preview_redemption(
+        &self,
+        request: Request<PreviewRedemptionRequest>,
+    ) -> Result<Response<PreviewRedemptionResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let attempt = Attempt::of_preview(&caller, request.get_ref(), &self.app.public_url)?;
+        let preview = self.app.preview(&caller, attempt).await?;
+        Ok(Response::new(preview_response(preview)))
+    }
+
+    async fn redeem(
+        &self,
+        request: Request<RedeemRequest>,
+    ) -> Result<Response<RedeemResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let attempt = Attempt::of_redeem(
+            &caller,
+            request.get_ref(),
+            "",
+            &self.app.public_url,
+            &self.app.keys,
+        )?;
+        let mut answers = self.redemptions.submit(vec![attempt]).await?;
+        let redeemed = answers.pop().unwrap_or_else(|| Err(not_known_yet()))?;
+        Ok(Response::new(redeem_response(redeemed)))
+    }
+
+    async fn batch_redeem(
+        &self,
+        request: Request<BatchRedeemRequest>,
+    ) -> Result<Response<BatchRedeemResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let results = self.app.batch_redeem(&caller, request.get_ref()).await?;
+        Ok(Response::new(BatchRedeemResponse {
+            results: (0_i32..).zip(results).map(batch_result).collect(),
+        }))
+    }
+
+    async fn get_redemption(
+        &self,
+        request: Request<GetRedemptionRequest>,
+    ) -> Result<Response<Redemption>, Status> {
+        let caller = Caller::of(&request)?;
+        let name = name(&request.get_ref().name)?;
+        let found = self.app.get_redemption(&caller, &name).await?;
+        Ok(Response::new(redemption(&found)))
+    }
+
+    async fn list_redemptions(
+        &self,
+        request: Request<ListRedemptionsRequest>,
+    ) -> Result<Response<ListRedemptionsResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let request = request.get_ref();
+        let place = parent(&request.parent, request.page_size)?;
+        let (rows, next_page_token) = self
+            .app
+            .list_redemptions(
+                &caller,
+                &place,
+                request.page_size,
+                &request.page_token,
+                &request.filter,
+            )
+            .await?;
+        Ok(Response::new(ListRedemptionsResponse {
+            redemptions: rows.iter().map(redemption).collect(),
+            next_page_token,
+        }))
+    }
+}
+
+fn name(text: &str) -> homeroom_kit::Result<RedemptionName> {
+    let mut violations = Violations::new();
+    let parsed = RedemptionName::parse(text)
+        .map_err(|invalid| invalid.to_string())
+        .and_then(|name| match name.place {
+            Place::Organization(_) => Ok(name),
+            Place::Class(_) => {
+                Err("must be `organizations/{organization}/redemptions/{redemption}`".to_owned())
+            }
+        });
+    let name = violations.take("name", parsed);
+    violations.finish()?;
+    name.ok_or_else(|| homeroom_kit::Error::internal("a violation was not recorded"))
+}
+
+fn parent(text: &str, page_size: i32) -> homeroom_kit::Result<Place> {
+    let mut violations = Violations::new();
+    let place = violations.take("parent", Place::parse(text));
+    violations.page_size(page_size);
+    violations.finish()?;
+    place.ok_or_else(|| homeroom_kit::Error::internal("a violation was not recorded"))
+}

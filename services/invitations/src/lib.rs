@@ -1,0 +1,22 @@
+//! How one gets in: tokens, codes, join URLs and their redemptions.
+//!
+//! `grpc` parses requests and converts answers, `app` loads, decides and applies, `domain` holds the
+//! rules as pure functions, `store` keeps rows in PostgreSQL or SQLite behind one trait, `limiter`
+//! stops guessers, and `membership` is the port to the other service.
+
+#![expect(
+    clippy::duplicate_mod,
+    reason = "queries are compiled once for each engine, on purpose"
+)]
+
+pub mod app;
+mod config;
+pub mod domain;
+pub mod grpc;
+pub mod limiter;
+pub mod membership;
+mod service;
+pub mod store;
+
+pub use config::{Config, DEFAULT_LISTEN, SETTINGS, Setting};
+pub use service::{Dependencies, Service, StartError, migrate, start};

@@ -1,0 +1,309 @@
+//! How many failures each dimension may cost: the defaults, their limits, and the rates made of them.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+/// Microseconds in a second; every time and interval of the limiter is in microseconds.
+pub(crate) const SECOND_MICROS: i64 = 1_000_000;
+/// One minute, in microseconds.
+pub(crate) const MINUTE_MICROS: i64 = 60 * SECOND_MICROS;
+/// One hour, in microseconds.
+pub(crate) const HOUR_MICROS: i64 = 60 * MINUTE_MICROS;
+/// One day, in microseconds.
+pub(crate) const DAY_MICROS: i64 = 24 * HOUR_MICROS;
+
+/// Failures that a rested user may make at once.
+pub const USER_BURST_FAILURES: u32 = 5;
+/// Failures that a user regains an hour.
+pub const USER_HOURLY_FAILURES: u32 = 5;
+/// Failures of a user in any 24 hours.
+pub const USER_DAILY_FAILURES: u32 = 20;
+/// Failures of a user in 24 hours that do not count against the address.
+pub const USER_FAILURES_FREE_OF_ADDRESS: u32 = 2;
+/// Failures of an address (IPv4 /32, IPv6 /64) an hour.
+pub const ADDRESS_HOURLY_FAILURES: u32 = 30;
+/// Failures that first admissions from an address may add to its budget, in [`ADDRESS_ADMISSIONS_WINDOW_MICROS`].
+pub const ADDRESS_ADMISSIONS_MAX: u32 = 300;
+/// How long what first admissions add stays good, from the first of them: one hour.
+pub(crate) const ADDRESS_ADMISSIONS_WINDOW_MICROS: i64 = HOUR_MICROS;
+/// Failures a day that name an organization, at least.
+pub const ORGANIZATION_DAILY_FAILURES_MIN: u32 = 50;
+/// Seats of an organization for which one more failure a day is let pass.
+pub const ORGANIZATION_SEATS_PER_FAILURE: u32 = 5;
+/// Attempts naming one organization that may be under way before further ones are treated as guesses.
+pub const ORGANIZATION_ATTEMPTS_IN_FLIGHT_MAX: u32 = 1_024;
+/// Failures an hour, in the whole service, that name no organization.
+pub const SERVICE_HOURLY_FAILURES: u32 = 600;
+/// Attempts naming no organization that may be under way before further ones are treated as guesses.
+pub const SERVICE_ATTEMPTS_IN_FLIGHT_MAX: u32 = 2_048;
+/// How long short credentials queue after a guess budget was overspent: 24 hours.
+pub(crate) const GUARD_MICROS: i64 = DAY_MICROS;
+/// An attempt is under way for at most two of these; then it no longer counts as such: 30 seconds each.
+pub(crate) const IN_FLIGHT_SLOT_MICROS: i64 = 30 * SECOND_MICROS;
+/// While Redis is away each process allows its budgets divided by this.
+pub const FALLBACK_BUDGET_DIVISOR: u32 = 2;
+/// The largest number a budget may be set to.
+pub const BUDGET_MAX: u32 = 1_000_000;
+
+/// The limiter's budgets (R10, 03); every number is a count of failures but where its name says attempts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Budgets {
+    /// See [`USER_BURST_FAILURES`].
+    pub user_burst: u32,
+    /// See [`USER_HOURLY_FAILURES`].
+    pub user_hourly: u32,
+    /// See [`USER_DAILY_FAILURES`].
+    pub user_daily: u32,
+    /// See [`USER_FAILURES_FREE_OF_ADDRESS`]; may be 0.
+    pub user_free_of_address: u32,
+    /// See [`ADDRESS_HOURLY_FAILURES`].
+    pub address_hourly: u32,
+    /// See [`ADDRESS_ADMISSIONS_MAX`]; may be 0.
+    pub address_admissions_max: u32,
+    /// See [`ORGANIZATION_DAILY_FAILURES_MIN`].
+    pub organization_daily_min: u32,
+    /// See [`ORGANIZATION_SEATS_PER_FAILURE`].
+    pub organization_seats_per_failure: u32,
+    /// See [`ORGANIZATION_ATTEMPTS_IN_FLIGHT_MAX`].
+    pub organization_in_flight_attempts_max: u32,
+    /// See [`SERVICE_HOURLY_FAILURES`].
+    pub service_hourly: u32,
+    /// See [`SERVICE_ATTEMPTS_IN_FLIGHT_MAX`].
+    pub service_in_flight_attempts_max: u32,
+    /// All attempts that one calling service may make a minute; unset: no limit.
+    pub calling_service_attempts_per_minute: Option<u32>,
+}
+
+impl Default for Budgets {
+    fn default() -> Self {
+        Self {
+            user_burst: USER_BURST_FAILURES,
+            user_hourly: USER_HOURLY_FAILURES,
+            user_daily: USER_DAILY_FAILURES,
+            user_free_of_address: USER_FAILURES_FREE_OF_ADDRESS,
+            address_hourly: ADDRESS_HOURLY_FAILURES,
+            address_admissions_max: ADDRESS_ADMISSIONS_MAX,
+            organization_daily_min: ORGANIZATION_DAILY_FAILURES_MIN,
+            organization_seats_per_failure: ORGANIZATION_SEATS_PER_FAILURE,
+            organization_in_flight_attempts_max: ORGANIZATION_ATTEMPTS_IN_FLIGHT_MAX,
+            service_hourly: SERVICE_HOURLY_FAILURES,
+            service_in_flight_attempts_max: SERVICE_ATTEMPTS_IN_FLIGHT_MAX,
+            calling_service_attempts_per_minute: None,
+        }
+    }
+}
+
+impl Budgets {
+    /// What is wrong with these budgets, a line each; empty when they can be used.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut check = |name: &str, value: u32, minimum: u32| {
+            if value < minimum || value > BUDGET_MAX {
+                problems.push(format!(
+                    "{name} is {value}; it must be {minimum} to {BUDGET_MAX}"
+                ));
+            }
+        };
+        check("user_burst", self.user_burst, 1);
+        check("user_hourly", self.user_hourly, 1);
+        check("user_daily", self.user_daily, 1);
+        check("user_free_of_address", self.user_free_of_address, 0);
+        check("address_hourly", self.address_hourly, 1);
+        check("address_admissions_max", self.address_admissions_max, 0);
+        check("organization_daily_min", self.organization_daily_min, 1);
+        check(
+            "organization_seats_per_failure",
+            self.organization_seats_per_failure,
+            1,
+        );
+        check(
+            "organization_in_flight_attempts_max",
+            self.organization_in_flight_attempts_max,
+            1,
+        );
+        check("service_hourly", self.service_hourly, 1);
+        check(
+            "service_in_flight_attempts_max",
+            self.service_in_flight_attempts_max,
+            1,
+        );
+        if let Some(attempts) = self.calling_service_attempts_per_minute {
+            check("calling_service_attempts_per_minute", attempts, 1);
+        }
+        // A user's log reaches back 24 hours, so a spent burst must come back within them.
+        if u64::from(self.user_burst) > u64::from(self.user_hourly) * 24 {
+            problems.push(format!(
+                "user_burst is {}; it must not be more than 24 times user_hourly, which is {}",
+                self.user_burst, self.user_hourly
+            ));
+        }
+        problems
+    }
+
+    /// These budgets divided by `divisor`, at least 1 each: what one process allows while Redis is away.
+    ///
+    /// The attempts under way and the free failures are not divided: they are no guesses to be spent.
+    #[must_use]
+    pub fn divided_by(&self, divisor: u32) -> Self {
+        let part = |value: u32| (value / divisor.max(1)).max(1);
+        Self {
+            user_burst: part(self.user_burst),
+            user_hourly: part(self.user_hourly),
+            user_daily: part(self.user_daily),
+            address_hourly: part(self.address_hourly),
+            address_admissions_max: self.address_admissions_max / divisor.max(1),
+            organization_daily_min: part(self.organization_daily_min),
+            service_hourly: part(self.service_hourly),
+            calling_service_attempts_per_minute: self.calling_service_attempts_per_minute.map(part),
+            ..self.clone()
+        }
+    }
+
+    pub(crate) fn user(&self) -> UserBudget {
+        UserBudget {
+            rate: Rate::new(self.user_burst, self.user_hourly, HOUR_MICROS),
+            daily: i64::from(self.user_daily.max(1)),
+        }
+    }
+
+    pub(crate) fn address(&self) -> Rate {
+        Rate::new(self.address_hourly, self.address_hourly, HOUR_MICROS)
+    }
+
+    /// The guesses a day that may name an organization with this many seats (0 or unset: no limit known).
+    pub(crate) fn organization(&self, seats: Option<u32>) -> Rate {
+        let share = seats.unwrap_or(0) / self.organization_seats_per_failure.max(1);
+        let daily = self.organization_daily_min.max(share);
+        Rate::new(daily, daily, DAY_MICROS)
+    }
+
+    pub(crate) fn service(&self) -> Rate {
+        Rate::new(self.service_hourly, self.service_hourly, HOUR_MICROS)
+    }
+
+    pub(crate) fn calling_service(&self) -> Option<Rate> {
+        self.calling_service_attempts_per_minute
+            .map(|attempts| Rate::new(attempts, attempts, MINUTE_MICROS))
+    }
+}
+
+/// A GCRA rate: `burst` at once, one more each `interval_micros`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Rate {
+    pub(crate) burst: i64,
+    pub(crate) interval_micros: i64,
+}
+
+impl Rate {
+    pub(crate) fn new(burst: u32, count: u32, period_micros: i64) -> Self {
+        Self {
+            burst: i64::from(burst.max(1)),
+            interval_micros: period_micros / i64::from(count.max(1)),
+        }
+    }
+
+    /// How far ahead of now a spent bucket stands.
+    pub(crate) fn depth_micros(self) -> i64 {
+        self.burst.saturating_mul(self.interval_micros)
+    }
+}
+
+/// A user's budget: a rate, and a cap on any 24 hours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct UserBudget {
+    pub(crate) rate: Rate,
+    pub(crate) daily: i64,
+}
+
+/// The group of addresses that shares one budget: an IPv4 address, or the /64 of an IPv6 address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct AddressGroup(IpAddr);
+
+/// The bits of an IPv6 address that name the network a site is given.
+const IPV6_NETWORK_MASK: u128 = u128::MAX << 64;
+
+impl AddressGroup {
+    /// The group of `address`; an IPv4 address mapped into IPv6 counts as IPv4.
+    pub(crate) fn of(address: IpAddr) -> Self {
+        Self(match address.to_canonical() {
+            IpAddr::V4(address) => IpAddr::V4(address),
+            IpAddr::V6(address) => {
+                IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & IPV6_NETWORK_MASK))
+            }
+        })
+    }
+}
+
+impl std::fmt::Display for AddressGroup {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r10_the_defaults_have_no_problems() {
+        assert_eq!(Budgets::default().problems(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn r10_a_budget_is_refused_just_beyond_its_bounds() {
+        let edge = Budgets {
+            user_burst: 120,
+            address_hourly: BUDGET_MAX,
+            ..Budgets::default()
+        };
+        assert!(edge.problems().is_empty(), "{:?}", edge.problems());
+        let beyond = Budgets {
+            user_burst: 121,
+            user_daily: 0,
+            address_hourly: BUDGET_MAX + 1,
+            calling_service_attempts_per_minute: Some(0),
+            ..Budgets::default()
+        };
+        assert_eq!(beyond.problems().len(), 4, "{:?}", beyond.problems());
+    }
+
+    #[test]
+    fn r10_an_organization_may_be_guessed_at_by_its_seats_but_at_least_fifty_times_a_day() {
+        let budgets = Budgets::default();
+        for (seats, daily) in [
+            (None, 50),
+            (Some(0), 50),
+            (Some(254), 50),
+            (Some(255), 51),
+            (Some(5_000), 1_000),
+        ] {
+            assert_eq!(budgets.organization(seats).burst, daily, "{seats:?} seats");
+        }
+    }
+
+    #[test]
+    fn r10_ipv6_addresses_share_their_64_and_ipv4_stand_alone() {
+        let group = |text: &str| AddressGroup::of(text.parse().unwrap());
+        assert_eq!(
+            group("2001:db8:1:2::1"),
+            group("2001:db8:1:2:ffff:ffff:ffff:ffff")
+        );
+        assert_ne!(group("2001:db8:1:2::1"), group("2001:db8:1:3::1"));
+        assert_ne!(group("192.0.2.1"), group("192.0.2.2"));
+        assert_eq!(group("192.0.2.1"), group("::ffff:192.0.2.1"));
+    }
+
+    #[test]
+    fn r10_a_divided_budget_keeps_at_least_one_of_each() {
+        let small = Budgets {
+            user_burst: 1,
+            ..Budgets::default()
+        }
+        .divided_by(2);
+        assert_eq!(
+            (small.user_burst, small.user_hourly, small.user_daily),
+            (1, 2, 10)
+        );
+        assert!(small.problems().is_empty());
+    }
+}

@@ -1,0 +1,127 @@
+//! The limiter that services use: Redis under a time budget and a breaker, the process's own memory behind it.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use homeroom_kit::clock::SharedClock;
+use tokio::time::timeout;
+
+use super::{
+    Attempt, Budgets, GuessScope, Issuer, Limiter, Settlement, Verdict,
+    breaker::Breaker,
+    budget::FALLBACK_BUDGET_DIVISOR,
+    budgeted::{BudgetedLimiter, StoreAway},
+    memory::MemoryStore,
+    redis::RedisStore,
+};
+
+/// How long one call may wait for Redis, in milliseconds.
+pub const REDIS_CALL_MAX_MILLIS: u64 = 50;
+
+/// Redis first; while it is away, this process with a fraction of the budgets, and short credentials queue.
+///
+/// Never open for short credentials, never a class locked out, and no reason not to be ready.
+#[derive(Debug)]
+pub struct GuardedLimiter {
+    primary: BudgetedLimiter<RedisStore>,
+    fallback: BudgetedLimiter<MemoryStore>,
+    breaker: Breaker,
+    call_max: Duration,
+}
+
+impl GuardedLimiter {
+    /// Composes the two. `clock` times the breaker and the fallback; Redis goes by its own clock.
+    #[must_use]
+    pub fn new(redis: RedisStore, budgets: Budgets, clock: SharedClock) -> Self {
+        let divided = budgets.divided_by(FALLBACK_BUDGET_DIVISOR);
+        let memory = MemoryStore::new(clock.clone());
+        Self {
+            primary: BudgetedLimiter::new(redis, budgets, Issuer::Primary),
+            fallback: BudgetedLimiter::new(memory, divided, Issuer::Fallback),
+            breaker: Breaker::new(clock),
+            call_max: Duration::from_millis(REDIS_CALL_MAX_MILLIS),
+        }
+    }
+
+    /// Lets each call wait for Redis up to `call_max` instead of [`REDIS_CALL_MAX_MILLIS`].
+    #[must_use]
+    pub fn with_call_max(mut self, call_max: Duration) -> Self {
+        self.call_max = call_max;
+        self
+    }
+
+    /// Whether Redis is taken for gone at present: for metrics.
+    #[must_use]
+    pub fn redis_is_away(&self) -> bool {
+        self.breaker.is_open()
+    }
+
+    /// Runs a call to Redis unless the breaker stands open; nothing when Redis is away.
+    async fn guarded<T>(&self, call: impl Future<Output = Result<T, StoreAway>>) -> Option<T> {
+        if !self.breaker.lets_through() {
+            return None;
+        }
+        let away = match timeout(self.call_max, call).await {
+            Ok(Ok(value)) => {
+                if self.breaker.succeeded() {
+                    tracing::info!("the limiter's Redis is back");
+                }
+                return Some(value);
+            }
+            Ok(Err(away)) => away,
+            Err(_elapsed) => StoreAway(format!("no answer within {:?}", self.call_max)),
+        };
+        if self.breaker.failed() {
+            tracing::warn!(
+                error = %away,
+                "the limiter's Redis is away: limiting in this process, short credentials queue"
+            );
+        } else {
+            tracing::debug!(error = %away, "a call to the limiter's Redis failed");
+        }
+        None
+    }
+}
+
+#[async_trait]
+impl Limiter for GuardedLimiter {
+    async fn charge(&self, attempts: &[Attempt]) -> Vec<Verdict> {
+        if attempts.is_empty() {
+            return Vec::new();
+        }
+        if let Some(verdicts) = self.guarded(self.primary.charge(attempts)).await {
+            return verdicts;
+        }
+        let mut verdicts = self.fallback.charge(attempts).await.unwrap_or_default();
+        for verdict in &mut verdicts {
+            if let Verdict::Allowed { guess_guarded, .. } = verdict {
+                *guess_guarded = true;
+            }
+        }
+        verdicts
+    }
+
+    async fn settle(&self, settlements: Vec<Settlement>) -> Vec<GuessScope> {
+        let (primary, fallback): (Vec<_>, Vec<_>) = settlements
+            .into_iter()
+            .partition(|settlement| settlement.issuer() == Issuer::Primary);
+        let mut closed = Vec::new();
+        if !primary.is_empty() {
+            let settled = self.guarded(self.primary.settle(primary)).await;
+            closed.extend(settled.into_iter().flatten());
+        }
+        // What closes in the fallback guards nothing that is not guarded already: nobody is told.
+        if !fallback.is_empty() {
+            let _ = self.fallback.settle(fallback).await;
+        }
+        closed
+    }
+}
+
+impl Settlement {
+    fn issuer(&self) -> Issuer {
+        match self {
+            Self::GiveBack { receipt, .. } | Self::Keep { receipt } => receipt.issuer,
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! The redemption limiter (R10, 03): a school behind one address gets in, a guesser does not.
+//!
+//! **Charge first, give back after.** Every attempt is charged before its credential is looked at,
+//! and given back ([`Settlement::GiveBack`]) when the credential turned out living and the person
+//! eligible (admitted, queued, already in, no seats). Any other end is a failure: it stays charged
+//! and is kept ([`Settlement::Keep`]). So parallel guesses buy nothing.
+//!
+//! # The rule
+//! | dimension | budget for failures | when spent |
+//! |---|---|---|
+//! | user | burst 5, 5 an hour, 20 in any 24 hours | refuse |
+//! | address (IPv4 /32, IPv6 /64) | 30 an hour, +1 for each first admission (at most 300 an hour) | refuse users not vouched for |
+//! | organization that is named | max(50, seats ÷ 5) a day | its short credentials queue 24 hours, for users not vouched for |
+//! | whole service, none named | 600 an hour | likewise, all short credentials |
+//! | calling service, all attempts | by configuration | refuse |
+//!
+//! What makes innocents and guessers differ, and why it holds:
+//! - **A user's first two failures in 24 hours never touch the address.** The user's own log is
+//!   charged first, and its reply says how many failures came before this one; attempts under way
+//!   are among them. Only from the third on is the address charged, atomically and before the
+//!   attempt goes on. An eligible user's first attempts therefore cannot be refused because of an
+//!   address, however many arrive at once and however spent it is: 300 of 300 get in. And the
+//!   address is never spent by innocents under way, only by users who failed twice.
+//! - **Guesses from one address** are at most 2 for each account in 24 hours, and beyond them
+//!   30 + 30 an hour, + 1 for each first admission, whatever the number of accounts.
+//! - **Guesses of one user** are at most 5 at once, then one each 12 minutes, 20 in any 24 hours.
+//! - **Organization and service** count *settled* failures. If attempts under way counted, a class
+//!   that arrives at once would close its own organization. Instead they are counted apart, and an
+//!   attempt is treated as a guess while too many are under way. So unguarded guesses are at most
+//!   the budget plus that maximum, once, before the guard closes; they never refuse anyone, so
+//!   nobody can lock a class out.
+//! - A refused attempt was no guess: what it was charged elsewhere is taken back, but for the
+//!   calling service, which counts all attempts.
+//!
+//! # Round trips
+//! One before the answer for every user who has not failed twice of late: all their dimensions are
+//! one pipeline. From the third failure on a second one asks the address (03 speaks of one; with
+//! one key a script the address cannot know whose attempt it charges, and a tentative charge would
+//! let a class under way refuse its own stragglers). One after the answer. Each script has one key,
+//! so all of it runs on a Redis Cluster.
+//!
+//! # Redis away
+//! [`fallback::GuardedLimiter`] gives each call 50 ms, stops asking after 5 errors in a row and
+//! decides in the process with half the budgets; all short credentials queue meanwhile. Receipts
+//! of Redis that cannot be given back then simply age; a guard's attempts under way age in a minute.
+
+pub mod breaker;
+pub mod budget;
+pub mod budgeted;
+pub mod fallback;
+pub mod memory;
+pub mod redis;
+mod state;
+mod verdict;
+
+use std::{fmt, net::IpAddr, time::Duration};
+
+use async_trait::async_trait;
+use homeroom_api::{
+    common::v1::ErrorReason,
+    ids::{OrganizationId, UserId},
+};
+use homeroom_kit::Error;
+
+pub use budget::Budgets;
+use budget::{AddressGroup, Rate};
+
+/// One attempt to redeem or preview a credential.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// Who would be admitted.
+    pub user: UserId,
+    /// The address of the person's device, when the caller may forward it.
+    pub address: Option<IpAddr>,
+    /// The organization that the attempt names, by prefix or in the request.
+    pub organization: Option<OrganizationId>,
+    /// That organization's seats, if known: its limit, or without one the seats used.
+    pub organization_seats: Option<u32>,
+    /// The service that calls, by the subject of its token.
+    pub calling_service: String,
+    /// The platform vouches for the user.
+    pub vouched: bool,
+}
+
+/// The budget by which an attempt was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Dimension {
+    /// The user's failures.
+    User,
+    /// The failures from the user's address.
+    Address,
+    /// All attempts of the calling service.
+    CallingService,
+}
+
+impl Dimension {
+    /// The error for the caller: `TOO_MANY_ATTEMPTS` with `RetryInfo` and `QuotaFailure` (02).
+    #[must_use]
+    pub fn refusal(self, retry_after: Duration) -> Error {
+        let (subject, description) = match self {
+            Self::User => ("user", "Too many failed attempts by this user."),
+            Self::Address => ("address", "Too many failed attempts from this address."),
+            Self::CallingService => (
+                "calling-service",
+                "Too many attempts by this calling service.",
+            ),
+        };
+        let seconds = retry_after.as_secs();
+        Error::new(
+            ErrorReason::TooManyAttempts,
+            format!("{description} Try again in {seconds} seconds."),
+        )
+        .quota(subject, description)
+        .retry_after(retry_after)
+    }
+}
+
+/// The answer to one attempt.
+#[derive(Debug)]
+pub enum Verdict {
+    /// It may go on.
+    Allowed {
+        /// To be settled once the attempt's end is known.
+        receipt: Receipt,
+        /// Guesses abound: a short credential leads to the queue now, a long one proceeds.
+        guess_guarded: bool,
+    },
+    /// It may not, and nothing was spent on it.
+    Refused {
+        /// The budget that is spent.
+        dimension: Dimension,
+        /// How long until it is not, in whole seconds, rounded up.
+        retry_after: Duration,
+    },
+}
+
+/// Which guesses a guard counts, and so whose short credentials queue when it closes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum GuessScope {
+    /// Guesses that name this organization.
+    Organization(OrganizationId),
+    /// Guesses that name none.
+    Service,
+}
+
+/// What an attempt was charged; settled at most once, because it cannot be copied.
+#[derive(Debug)]
+pub struct Receipt {
+    issuer: Issuer,
+    user: UserId,
+    user_mark: i64,
+    address: Option<AddressGroup>,
+    /// The address's charge, when it was charged.
+    address_mark: Option<i64>,
+    guesses: GuessScope,
+    guess_rate: Rate,
+    guess_mark: i64,
+}
+
+/// Which limiter a receipt belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Issuer {
+    Primary,
+    Fallback,
+}
+
+/// How an attempt ended.
+#[derive(Debug)]
+pub enum Settlement {
+    /// The credential was living and the person eligible: it was no guess.
+    GiveBack {
+        /// The attempt's receipt.
+        receipt: Receipt,
+        /// The user has been admitted for the first time; adds one to the address's budget.
+        first_admission: bool,
+    },
+    /// A failure. The user and the address stay charged; the guard of its guesses counts it now.
+    Keep {
+        /// The attempt's receipt.
+        receipt: Receipt,
+    },
+}
+
+/// Limits attempts (R10). Never fails: an implementation falls back on stricter rules instead.
+///
+/// Implementations keep these promises (`tests/limiter.rs` holds each to them):
+/// - attempts of one slice are charged in its order;
+/// - settling gives back exactly what was charged;
+/// - what is not settled stays charged (user, address) or ages within a minute (guards);
+/// - all state expires by itself and is bounded.
+#[async_trait]
+pub trait Limiter: Send + Sync + fmt::Debug {
+    /// Charges each attempt; one verdict each, in order.
+    async fn charge(&self, attempts: &[Attempt]) -> Vec<Verdict>;
+
+    /// Settles attempts whose end is known. Answers the guards that this closed, so that their
+    /// owners can be told; each closing is reported once. Runs after the caller has been answered.
+    async fn settle(&self, settlements: Vec<Settlement>) -> Vec<GuessScope>;
+
+    /// Gives one attempt back: see [`Settlement::GiveBack`].
+    async fn give_back(&self, receipt: Receipt, first_admission: bool) {
+        self.settle(vec![Settlement::GiveBack {
+            receipt,
+            first_admission,
+        }])
+        .await;
+    }
+
+    /// Keeps one failure: see [`Settlement::Keep`]. Answers the guard that it closed, if it did.
+    async fn keep(&self, receipt: Receipt) -> Option<GuessScope> {
+        self.settle(vec![Settlement::Keep { receipt }]).await.pop()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r10_a_refusal_tells_when_to_come_back() {
+        let error = Dimension::User.refusal(Duration::from_mins(12));
+        assert_eq!(error.reason(), ErrorReason::TooManyAttempts);
+        assert_eq!(error.retry_delay(), Some(Duration::from_mins(12)));
+        assert!(
+            error.message().contains("720 seconds"),
+            "{}",
+            error.message()
+        );
+    }
+}

@@ -1,0 +1,352 @@
+//! The port over gRPC: a channel that connects when it is first used, and tokens of our own.
+
+use std::{
+    fmt,
+    future::Future,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+use homeroom_api::{
+    common::v1::{ErrorReason, ListEventsRequest},
+    ids::UserId,
+    membership::v1::{
+        AdmitRequest, BatchAdmitRequest, CheckAccessRequest, GetAdmissionRequest, Permission,
+        RaiseFenceRequest, admission_service_client::AdmissionServiceClient, batch_admit_response,
+        event_service_client::EventServiceClient,
+    },
+    names::{Place, RedemptionName},
+};
+use homeroom_kit::{
+    Error, Result, SharedClock,
+    auth::{Claims, Scope, Scopes, Signer},
+    secret::SecretText,
+};
+use tonic::{
+    Request, Response, Status,
+    transport::{Channel, Endpoint},
+};
+
+use super::{Access, Admission, FeedPage, Membership, convert};
+use crate::domain::invitation::Epoch;
+
+/// How long a token of ours lasts, in minutes.
+const TOKEN_MINUTES: i64 = 5;
+/// How long before its end a token is no longer used, in minutes.
+const TOKEN_RENEW_MINUTES: i64 = 1;
+/// Whom those tokens speak for.
+const TOKEN_SUBJECT: &str = "homeroom-invitations";
+/// How much earlier than the caller's our own deadline is, in milliseconds.
+const DEADLINE_MARGIN_MILLIS: u64 = 50;
+/// How long membership may take where the caller gives it longer, in milliseconds.
+const CALL_MILLIS_MAX: u64 = 5_000;
+/// How long connecting may take, in milliseconds.
+const CONNECT_MILLIS_MAX: u64 = 2_000;
+/// How long an idle connection is left alone before it is asked whether it lives, in seconds.
+const KEEPALIVE_SECONDS: u64 = 20;
+/// Bytes of an answer at most: 500 admissions, or 1,000 events.
+const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// The text is no address of a membership service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be an address such as http://127.0.0.1:50051")]
+pub struct MembershipUrlMalformed;
+
+/// The membership service, over gRPC.
+pub struct MembershipClient {
+    admission: AdmissionServiceClient<Channel>,
+    events: EventServiceClient<Channel>,
+    signer: Arc<Signer>,
+    issuer: String,
+    audience: String,
+    clock: SharedClock,
+    /// The token in use, and until when.
+    token: Mutex<Option<(SecretText, DateTime<Utc>)>>,
+}
+
+impl fmt::Debug for MembershipClient {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("MembershipClient")
+    }
+}
+
+impl MembershipClient {
+    /// Checks an address without connecting.
+    pub fn check_url(url: &str) -> std::result::Result<(), MembershipUrlMalformed> {
+        endpoint(url).map(|_| ())
+    }
+
+    /// For the service at `url`, which need not answer yet, with tokens that `signer` signs for
+    /// `issuer` and `audience`. Within a runtime.
+    pub fn new(
+        url: &str,
+        signer: Arc<Signer>,
+        issuer: impl Into<String>,
+        audience: impl Into<String>,
+        clock: SharedClock,
+    ) -> std::result::Result<Self, MembershipUrlMalformed> {
+        let channel = endpoint(url)?.connect_lazy();
+        Ok(Self {
+            admission: AdmissionServiceClient::new(channel.clone())
+                .max_decoding_message_size(ANSWER_BYTES_MAX),
+            events: EventServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX),
+            signer,
+            issuer: issuer.into(),
+            audience: audience.into(),
+            clock,
+            token: Mutex::new(None),
+        })
+    }
+
+    /// A token with a minute or more to go.
+    fn token(&self) -> Result<SecretText> {
+        let now = self.clock.now();
+        let mut held = self.token.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((token, until)) = held.as_ref() {
+            let fresh = now < *until && *until - now <= TimeDelta::minutes(TOKEN_MINUTES);
+            if fresh {
+                return Ok(token.clone());
+            }
+        }
+        let claims = Claims::new(
+            self.issuer.as_str(),
+            self.audience.as_str(),
+            TOKEN_SUBJECT,
+            now,
+            TimeDelta::minutes(TOKEN_MINUTES),
+        )
+        .with_scopes(Scopes::NONE.with(Scope::Admit));
+        let token = self.signer.sign(&claims).map_err(Error::internal)?;
+        let until = now + TimeDelta::minutes(TOKEN_MINUTES - TOKEN_RENEW_MINUTES);
+        *held = Some((token.clone(), until));
+        Ok(token)
+    }
+
+    fn forget_token(&self) {
+        *self.token.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// One call under its deadline, with its failures as errors of ours.
+    async fn call<M, A, F>(
+        &self,
+        message: M,
+        deadline: Option<Instant>,
+        send: impl FnOnce(Request<M>) -> F,
+    ) -> Result<A>
+    where
+        F: Future<Output = std::result::Result<Response<A>, Status>>,
+    {
+        let limit = time_left(deadline)?;
+        let mut request = Request::new(message);
+        let bearer = format!("Bearer {}", self.token()?.expose());
+        let mut bearer = bearer
+            .parse::<tonic::metadata::MetadataValue<_>>()
+            .map_err(Error::internal)?;
+        bearer.set_sensitive(true);
+        request.metadata_mut().insert("authorization", bearer);
+        request.set_timeout(limit);
+        match tokio::time::timeout(limit, send(request)).await {
+            Ok(Ok(answer)) => Ok(answer.into_inner()),
+            Ok(Err(status)) => Err(self.failure(&status)),
+            Err(_) => {
+                tracing::warn!("membership did not answer in time");
+                Err(unavailable())
+            }
+        }
+    }
+
+    /// What a failed call means here: that the outcome is not known, unless membership says more.
+    fn failure(&self, status: &Status) -> Error {
+        let known = Error::from_status(status);
+        match known.as_ref().map(Error::reason) {
+            // Answers that mean something to this service.
+            Some(ErrorReason::RedemptionNotFound) => known.unwrap_or_else(unavailable),
+            Some(ErrorReason::InvalidRequest) => Error::internal(format_args!(
+                "membership refused what this service sent: {status}"
+            )),
+            Some(ErrorReason::AccessTokenExpired | ErrorReason::AccessTokenInvalid) => {
+                self.forget_token();
+                tracing::error!(%status, "membership does not accept this service's tokens");
+                unavailable()
+            }
+            _ => {
+                tracing::warn!(%status, "membership did not answer");
+                unavailable()
+            }
+        }
+    }
+}
+
+/// `MEMBERSHIP_UNAVAILABLE`: nothing is known of the outcome.
+fn unavailable() -> Error {
+    Error::unavailable(
+        ErrorReason::MembershipUnavailable,
+        "The membership service does not answer; retry with the same request_id after the delay given.",
+    )
+}
+
+/// How long a call may take: less than the caller waits, so that the answer can be sent on.
+fn time_left(deadline: Option<Instant>) -> Result<Duration> {
+    let longest = Duration::from_millis(CALL_MILLIS_MAX);
+    let Some(deadline) = deadline else {
+        return Ok(longest);
+    };
+    let left = deadline
+        .saturating_duration_since(Instant::now())
+        .saturating_sub(Duration::from_millis(DEADLINE_MARGIN_MILLIS));
+    if left.is_zero() {
+        return Err(Error::new(
+            ErrorReason::DeadlineTooShort,
+            "Send a longer deadline: this one leaves no time to ask the membership service.",
+        ));
+    }
+    Ok(left.min(longest))
+}
+
+fn endpoint(url: &str) -> std::result::Result<Endpoint, MembershipUrlMalformed> {
+    let parsed = url::Url::parse(url).map_err(|_| MembershipUrlMalformed)?;
+    if !matches!(parsed.scheme(), "http" | "https") || parsed.host_str().is_none() {
+        return Err(MembershipUrlMalformed);
+    }
+    Ok(Endpoint::from_shared(url.to_owned())
+        .map_err(|_| MembershipUrlMalformed)?
+        .connect_timeout(Duration::from_millis(CONNECT_MILLIS_MAX))
+        .http2_keep_alive_interval(Duration::from_secs(KEEPALIVE_SECONDS))
+        .keep_alive_while_idle(true)
+        .tcp_nodelay(true))
+}
+
+#[async_trait]
+impl Membership for MembershipClient {
+    async fn admit(
+        &self,
+        requests: &[AdmitRequest],
+        deadline: Option<Instant>,
+    ) -> Vec<Result<Admission>> {
+        let message = BatchAdmitRequest {
+            requests: requests.to_vec(),
+        };
+        let mut client = self.admission.clone();
+        let answered = self
+            .call(message, deadline, |request| async move {
+                client.batch_admit(request).await
+            })
+            .await;
+        let answered = match answered {
+            Ok(answered) => answered,
+            Err(error) => return requests.iter().map(|_| Err(error.clone())).collect(),
+        };
+        // A row that is missing is unknown (P11).
+        let mut results: Vec<Result<Admission>> =
+            requests.iter().map(|_| Err(unavailable())).collect();
+        for result in answered.results {
+            let place = usize::try_from(result.index)
+                .ok()
+                .and_then(|index| results.get_mut(index));
+            let Some(place) = place else { continue };
+            *place = match result.outcome {
+                Some(batch_admit_response::result::Outcome::Admission(admission)) => {
+                    convert::admission(admission)
+                }
+                Some(batch_admit_response::result::Outcome::Status(status)) => {
+                    tracing::warn!(
+                        code = status.code,
+                        message = status.message,
+                        "membership did not answer for one redemption"
+                    );
+                    Err(unavailable())
+                }
+                None => Err(unavailable()),
+            };
+        }
+        results
+    }
+
+    async fn get_admission(
+        &self,
+        redemption: &RedemptionName,
+        deadline: Option<Instant>,
+    ) -> Result<Option<Admission>> {
+        let message = GetAdmissionRequest {
+            name: redemption.to_string(),
+        };
+        let mut client = self.admission.clone();
+        let answered = self
+            .call(message, deadline, |request| async move {
+                client.get_admission(request).await
+            })
+            .await;
+        match answered {
+            Ok(admission) => convert::admission(admission).map(Some),
+            Err(error) if error.reason() == ErrorReason::RedemptionNotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn raise_fence(
+        &self,
+        invitation: &str,
+        epoch: Epoch,
+        deadline: Option<Instant>,
+    ) -> Result<Epoch> {
+        let message = RaiseFenceRequest {
+            invitation: invitation.to_owned(),
+            epoch: epoch.value(),
+        };
+        let mut client = self.admission.clone();
+        let answered = self
+            .call(message, deadline, |request| async move {
+                client.raise_fence(request).await
+            })
+            .await?;
+        let stands = Epoch::new(answered.epoch);
+        if stands < epoch {
+            return Err(Error::internal("membership left a fence below its epoch"));
+        }
+        Ok(stands)
+    }
+
+    async fn check_access(
+        &self,
+        user: &UserId,
+        place: &Place,
+        permission: Permission,
+        deadline: Option<Instant>,
+    ) -> Result<Access> {
+        let message = CheckAccessRequest {
+            user: user.to_string(),
+            name: place.to_string(),
+            permission: permission.into(),
+        };
+        let mut client = self.admission.clone();
+        self.call(message, deadline, |request| async move {
+            client.check_access(request).await
+        })
+        .await
+        .map(convert::access)
+    }
+
+    async fn list_events(&self, page_size: u32, page_token: &str) -> Result<FeedPage> {
+        let message = ListEventsRequest {
+            parent: "organizations/-".to_owned(),
+            page_size: i32::try_from(page_size).unwrap_or(i32::MAX),
+            page_token: page_token.to_owned(),
+        };
+        let mut client = self.events.clone();
+        let answered = self
+            .call(message, None, |request| async move {
+                client.list_events(request).await
+            })
+            .await?;
+        Ok(FeedPage {
+            events: answered.events,
+            next_page_token: answered.next_page_token,
+        })
+    }
+}
+
+#[cfg(test)]
+#[path = "client_tests.rs"]
+mod tests;

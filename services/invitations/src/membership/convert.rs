@@ -1,0 +1,107 @@
+//! What membership answers, as this service's own types.
+
+use homeroom_api::{
+    common::v1::{ErrorReason, Role},
+    ids::UserId,
+    membership::v1::{self as api, admission::Outcome, check_access_response, join_request},
+};
+use homeroom_kit::{Error, Result};
+
+use super::{Access, Admission};
+use crate::domain::redemption::{MembershipAnswer, RequestEnd};
+
+pub(super) fn admission(answered: api::Admission) -> Result<Admission> {
+    let answer = match answered.outcome() {
+        Outcome::Admitted => MembershipAnswer::Admitted,
+        Outcome::Queued => MembershipAnswer::Queued,
+        Outcome::AlreadyPending => MembershipAnswer::AlreadyPending,
+        Outcome::AlreadyMember => MembershipAnswer::AlreadyMember,
+        Outcome::StaleEpoch => MembershipAnswer::StaleEpoch,
+        Outcome::Refused => MembershipAnswer::Refused(refusal(&answered)?),
+        // A newer membership may say what this version does not know: that is no refusal.
+        Outcome::Unspecified => return Err(Error::internal("an admission has no known outcome")),
+    };
+    let request_end = answered.join_request.as_ref().and_then(request_end);
+    Ok(Admission {
+        answer,
+        member: answered.member,
+        join_request: answered.join_request,
+        request_end,
+        organization_display_name: answered.organization_display_name,
+        class_display_name: answered.class_display_name,
+        seat_limit: answered.seat_limit,
+    })
+}
+
+fn refusal(answered: &api::Admission) -> Result<ErrorReason> {
+    match answered.refuse_reason() {
+        ErrorReason::Unspecified => Err(Error::internal("a refusal has no known reason")),
+        reason => Ok(reason),
+    }
+}
+
+fn request_end(request: &api::JoinRequest) -> Option<RequestEnd> {
+    match request.state() {
+        join_request::State::Unspecified | join_request::State::Pending => None,
+        join_request::State::Approved => Some(RequestEnd::Approved),
+        join_request::State::Denied => Some(RequestEnd::Denied),
+        join_request::State::Withdrawn => Some(RequestEnd::Withdrawn),
+        join_request::State::Expired => Some(RequestEnd::Expired),
+        join_request::State::Closed => Some(RequestEnd::Closed),
+    }
+}
+
+pub(super) fn access(answered: api::CheckAccessResponse) -> Access {
+    let role = match answered.role() {
+        Role::Unspecified => None,
+        role => Some(role),
+    };
+    Access {
+        visible: answered.visible,
+        allowed: answered.allowed,
+        role,
+        archived: answered.state() == check_access_response::State::Archived,
+        organization_display_name: answered.organization_display_name,
+        class_display_name: answered.class_display_name,
+        code_prefix: answered.code_prefix,
+        seat_limit: answered.seat_limit,
+        notify: answered
+            .notify
+            .iter()
+            .filter_map(|user| UserId::parse(user).ok())
+            .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p11_an_outcome_that_is_not_known_is_never_a_refusal() {
+        let unknown = api::Admission {
+            outcome: 99,
+            ..api::Admission::default()
+        };
+        assert!(admission(unknown).is_err());
+    }
+
+    #[test]
+    fn p5_a_request_that_waits_has_not_ended() {
+        for (state, end) in [
+            (join_request::State::Pending, None),
+            (join_request::State::Approved, Some(RequestEnd::Approved)),
+            (join_request::State::Closed, Some(RequestEnd::Closed)),
+        ] {
+            let answered = api::Admission {
+                outcome: Outcome::Queued.into(),
+                join_request: Some(api::JoinRequest {
+                    state: state.into(),
+                    ..api::JoinRequest::default()
+                }),
+                ..api::Admission::default()
+            };
+            assert_eq!(admission(answered).unwrap().request_end, end);
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! The running service: its parts made and wired, served, and stopped in order.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use homeroom_api::invitations::v1::{
+    class_code_service_server::ClassCodeServiceServer,
+    enrollment_code_service_server::EnrollmentCodeServiceServer,
+    event_service_server::EventServiceServer, join_url_service_server::JoinUrlServiceServer,
+    redemption_service_server::RedemptionServiceServer, token_service_server::TokenServiceServer,
+};
+use homeroom_kit::{
+    SharedClock, SharedRandomness,
+    database::{self, Url},
+    events::EventFeed,
+    paging::Paging,
+    server::{ServeError, ServerOptions, Services, serve},
+    shutdown::Shutdown,
+    tasks::Writes,
+    tuned,
+};
+use tokio::{net::TcpListener, task::JoinHandle};
+
+use crate::{
+    app::{App, workers},
+    config::Config,
+    domain::public_url::{PublicUrl, PublicUrlMalformed},
+    grpc::{
+        ClassCodeHandlers, EnrollmentCodeHandlers, EventHandlers, JoinUrlHandlers, TokenHandlers,
+        redemption_service::RedemptionHandlers,
+    },
+    limiter::{
+        Limiter, budgeted::StoreAway, fallback::GuardedLimiter, memory::MemoryLimiter,
+        redis::RedisStore,
+    },
+    membership::{MembershipClient, MembershipUrlMalformed},
+    store::{self, OpenError, Store},
+};
+
+/// How long writes may take to finish after the last call has been answered, in seconds.
+const WRITES_SECONDS_MAX: u64 = 10;
+/// The name that database servers' lists show.
+const APPLICATION_NAME: &str = "homeroom-invitations";
+
+/// Why the service does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database cannot be used.
+    #[error("the database cannot be used: {0}")]
+    Database(#[from] OpenError),
+    /// The base of URLs is no public address.
+    #[error("the public URL {0}")]
+    PublicUrl(#[from] PublicUrlMalformed),
+    /// The address of membership cannot be understood.
+    #[error("the membership URL {0}")]
+    MembershipUrl(#[from] MembershipUrlMalformed),
+    /// The address of Redis cannot be understood.
+    #[error("the address of Redis cannot be understood: {0}")]
+    Redis(#[from] StoreAway),
+    /// It may not listen there.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {0}: {1}")]
+    Bind(SocketAddr, #[source] io::Error),
+}
+
+/// What is injected: the time and randomness.
+#[derive(Debug, Clone)]
+pub struct Dependencies {
+    /// The time.
+    pub clock: SharedClock,
+    /// Randomness, for secrets and ids.
+    pub random: SharedRandomness,
+}
+
+/// The service, serving.
+#[derive(Debug)]
+pub struct Service {
+    address: SocketAddr,
+    served: JoinHandle<Result<(), ServeError>>,
+}
+
+impl Service {
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Waits until it has ended: calls answered, writes finished, events published.
+    pub async fn stopped(self) -> Result<(), ServeError> {
+        self.served
+            .await
+            .unwrap_or_else(|failure| Err(ServeError::Io(io::Error::other(failure))))
+    }
+}
+
+/// Brings the schema of the database up to date.
+pub async fn migrate(url: &Url) -> Result<(), OpenError> {
+    store::open(url, database_options(), true)
+        .await?
+        .close()
+        .await;
+    Ok(())
+}
+
+/// Starts the service. It listens only once everything else is ready.
+pub async fn start(
+    config: Config,
+    dependencies: Dependencies,
+    shutdown: Shutdown,
+) -> Result<Service, StartError> {
+    let mut options = ServerOptions::new(Some(Arc::clone(&config.verifier)));
+    options.insecure_plaintext = config.insecure_plaintext;
+    options.reflection = config.reflection;
+    options.clock = Arc::clone(&dependencies.clock);
+    options.random = Arc::clone(&dependencies.random);
+    options.check(config.listen)?;
+
+    let app = Arc::new(App {
+        limiter: limiter(&config, &dependencies)?,
+        membership: Arc::new(MembershipClient::new(
+            &config.membership_url,
+            Arc::clone(&config.signer),
+            config.issuer.as_str(),
+            config.audience.as_str(),
+            Arc::clone(&dependencies.clock),
+        )?),
+        public_url: PublicUrl::parse(config.public_url.as_str())?,
+        store: store::open(
+            &config.database_url,
+            database_options(),
+            config.migrate_at_start,
+        )
+        .await?,
+        clock: dependencies.clock,
+        random: dependencies.random,
+        paging: Paging::new(Arc::clone(&config.keys)),
+        keys: config.keys,
+        writes: Writes::new(),
+    });
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .map_err(|error| StartError::Bind(config.listen, error))?;
+    let address = listener
+        .local_addr()
+        .map_err(|error| StartError::Bind(config.listen, error))?;
+    let served = tokio::spawn(run(app, listener, options, config.pauses, shutdown));
+    Ok(Service { address, served })
+}
+
+fn database_options() -> database::Options {
+    database::Options {
+        application_name: APPLICATION_NAME.to_owned(),
+        ..database::Options::default()
+    }
+}
+
+fn limiter(config: &Config, dependencies: &Dependencies) -> Result<Arc<dyn Limiter>, StartError> {
+    let clock = Arc::clone(&dependencies.clock);
+    let budgets = config.budgets.clone();
+    let Some(url) = &config.redis_url else {
+        return Ok(Arc::new(MemoryLimiter::new(budgets, clock)));
+    };
+    let mut redis = RedisStore::new(url, Arc::clone(&config.keys))?;
+    if config.limiter_follows_clock {
+        redis = redis.with_test_clock(Arc::clone(&clock));
+    }
+    let limiter = GuardedLimiter::new(redis, budgets, clock).with_call_max(config.redis_call_max);
+    Ok(Arc::new(limiter))
+}
+
+/// Serves until the shutdown, and then ends the rest in the order in which it depends on itself.
+async fn run(
+    app: Arc<App>,
+    listener: TcpListener,
+    options: ServerOptions,
+    pauses: workers::Pauses,
+    shutdown: Shutdown,
+) -> Result<(), ServeError> {
+    let feed = EventFeed::new(
+        "invitations",
+        app.store.feed(),
+        app.clone(),
+        app.paging.clone(),
+        shutdown.clone(),
+    );
+    let services = Services::new()
+        .await
+        .add_service(tuned!(TokenServiceServer::new(TokenHandlers(app.clone()))))
+        .add_service(tuned!(EnrollmentCodeServiceServer::new(
+            EnrollmentCodeHandlers(app.clone())
+        )))
+        .add_service(tuned!(ClassCodeServiceServer::new(ClassCodeHandlers(
+            app.clone()
+        ))))
+        .add_service(tuned!(JoinUrlServiceServer::new(JoinUrlHandlers(
+            app.clone()
+        ))))
+        .add_service(tuned!(RedemptionServiceServer::new(
+            RedemptionHandlers::new(app.clone())
+        )))
+        .add_service(tuned!(EventServiceServer::new(EventHandlers(feed))));
+
+    // Workers stop with the calls, the publisher once nothing is written any more.
+    let stopping = Shutdown::new();
+    let all_written = Shutdown::new();
+    let mut workers = workers::start(&app, pauses, &stopping);
+    let publisher = tokio::spawn(publish(Arc::clone(&app.store), all_written.clone()));
+    let store = Arc::clone(&app.store);
+    let health = tokio::spawn(services.health().follow(stopping.clone(), move || {
+        let store = Arc::clone(&store);
+        async move { store.ping().await.is_ok() }
+    }));
+    let stop_workers = {
+        let stopping = stopping.clone();
+        let shutdown = shutdown.clone();
+        tokio::spawn(async move {
+            shutdown.wait().await;
+            stopping.begin();
+        })
+    };
+
+    let served = serve(listener, options, services, shutdown).await;
+
+    stopping.begin();
+    stop_workers.abort();
+    while workers.join_next().await.is_some() {}
+    if !app
+        .writes
+        .close_and_wait(Duration::from_secs(WRITES_SECONDS_MAX))
+        .await
+    {
+        tracing::warn!("writes were still under way; recovery finishes them");
+    }
+    all_written.begin();
+    for task in [publisher, health] {
+        if let Err(failure) = task.await {
+            tracing::error!(%failure, "a background task failed");
+        }
+    }
+    app.store.close().await;
+    served
+}
+
+async fn publish(store: Arc<dyn Store>, shutdown: Shutdown) {
+    store.publish_events_until(shutdown).await;
+}

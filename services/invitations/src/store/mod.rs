@@ -1,0 +1,122 @@
+//! Where invitations, redemptions, events and request ids are kept.
+//!
+//! [`Store`] gives sessions; a session is a [`Repository`]: one trait for each kind of row, all on
+//! one connection. A session of [`Store::write`] is one transaction, which stands only once
+//! [`Repository::commit`] has answered; dropped before, it is undone.
+//!
+//! To add a kind of row: a trait here (`store/{rows}.rs`), its statements and implementation once
+//! in `queries/{rows}.rs` (compiled for both engines), the trait among the supertraits of
+//! [`Repository`], and its `STATEMENTS` in `queries/mod.rs`, so that one test prepares them on both.
+//!
+//! A writer of an organization's rows first calls [`OrganizationProfiles::lock_organizations`]:
+//! the events of an organization then stand in the order of its changes.
+
+mod feed_positions;
+mod invitations;
+mod organization_profiles;
+mod outbox;
+pub mod postgres;
+mod redemptions;
+pub mod sqlite;
+
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+use homeroom_kit::{
+    database::{self, Url},
+    events::Feed,
+    shutdown::Shutdown,
+};
+
+pub use feed_positions::{FeedPositions, SkippedEvent};
+pub use homeroom_kit::database::Error;
+pub use invitations::{InvitationFilter, InvitationRow, Invitations, StoredSecret};
+pub use organization_profiles::{OrganizationProfile, OrganizationProfiles};
+pub use outbox::{Events, RequestIds};
+pub use redemptions::{
+    KnownRequest, LivingKey, Person, Redemption, RedemptionFilter, RedemptionRequest,
+    RedemptionRequests, Redemptions, Route, StateChange, UsesChange, organizations_of,
+};
+
+/// What a session answers.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A database of this service.
+#[async_trait]
+pub trait Store: fmt::Debug + Send + Sync {
+    /// A session that reads, each statement for itself. What it writes fails.
+    async fn read(&self) -> Result<Box<dyn Repository>>;
+
+    /// A transaction that writes.
+    async fn write(&self) -> Result<Box<dyn Repository>>;
+
+    /// The feed of published events (R11).
+    fn feed(&self) -> Arc<dyn Feed>;
+
+    /// Gives events committed by now their place in the feed. Gives how many.
+    async fn publish_events(&self) -> Result<u64>;
+
+    /// Publishes events as they are committed, until the shutdown.
+    async fn publish_events_until(&self, shutdown: Shutdown);
+
+    /// Whether the database answers.
+    async fn ping(&self) -> Result<()>;
+
+    /// Closes every connection, once each is idle.
+    async fn close(&self);
+}
+
+/// Every kind of row, on one connection.
+#[async_trait]
+pub trait Repository:
+    Invitations
+    + OrganizationProfiles
+    + Redemptions
+    + RedemptionRequests
+    + FeedPositions
+    + Events
+    + RequestIds
+    + fmt::Debug
+    + Send
+{
+    /// Makes what was written stand.
+    async fn commit(self: Box<Self>) -> Result<()>;
+
+    /// Undoes what was written, before the connection serves another.
+    async fn rollback(self: Box<Self>) -> Result<()>;
+}
+
+/// Opens the database that `url` names; with `migrate`, brings its schema up to date first.
+pub async fn open(
+    url: &Url,
+    options: database::Options,
+    migrate: bool,
+) -> std::result::Result<Arc<dyn Store>, OpenError> {
+    Ok(match url {
+        Url::Postgres(_) => {
+            let pools = database::connect_postgres(url, options).await?;
+            if migrate {
+                database::migrate(&pools, &postgres::MIGRATOR).await?;
+            }
+            Arc::new(postgres::PostgresStore::new(pools))
+        }
+        Url::Sqlite(_) => {
+            let pools = database::connect_sqlite(url, options).await?;
+            if migrate {
+                database::migrate(&pools, &sqlite::MIGRATOR).await?;
+            }
+            Arc::new(sqlite::SqliteStore::new(pools))
+        }
+    })
+}
+
+/// The database could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// It does not answer, or refuses.
+    #[error(transparent)]
+    Database(#[from] Error),
+    /// Its schema could not be brought up to date.
+    #[error("the schema cannot be brought up to date: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+}

@@ -1,0 +1,182 @@
+//! How an invitation's columns are read and written.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use homeroom_api::{
+    ids::{ClassId, OrganizationId},
+    names::Place,
+};
+use homeroom_kit::clock::{from_micros, micros};
+use sqlx::{Database, Row as _};
+use uuid::Uuid;
+
+use super::{super::Db, corrupt};
+use crate::{
+    domain::{
+        domain_rule::DomainRule,
+        email::EmailAddress,
+        invitation::{Epoch, Invitation, InvitationKind, Standing, Uses},
+        lock::{Lock, LockPeriod},
+    },
+    store::{InvitationRow, Result, StoredSecret},
+};
+
+/// The columns whose form differs from the row's.
+pub(super) struct Columns<'row> {
+    pub(super) lookup_mac: Option<&'row [u8]>,
+    pub(super) sealed: Option<&'row [u8]>,
+    pub(super) key_version: i64,
+    pub(super) assigned_email: String,
+    pub(super) external_id: &'row str,
+    /// Microseconds.
+    pub(super) lock_period: Option<i64>,
+    pub(super) unlock_time: i64,
+    pub(super) manual_lock_time: Option<i64>,
+}
+
+impl<'row> Columns<'row> {
+    pub(super) fn of(row: &'row InvitationRow) -> Self {
+        let invitation = &row.invitation;
+        let secret = row.secret.as_ref();
+        let lock = invitation.lock.as_ref();
+        Self {
+            lookup_mac: secret.map(|secret| secret.lookup_mac.as_slice()),
+            sealed: secret.map(|secret| secret.sealed.as_slice()),
+            key_version: secret.map_or(0, |secret| i64::from(secret.key_version)),
+            assigned_email: invitation
+                .assigned_email
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+            external_id: invitation.external_id.as_deref().unwrap_or(""),
+            lock_period: lock
+                .and_then(|lock| lock.period.duration())
+                .and_then(|period| period.num_microseconds()),
+            unlock_time: micros(lock.map_or(row.create_time, |lock| lock.unlock_time)),
+            manual_lock_time: lock.and_then(|lock| lock.manual_lock_time).map(micros),
+        }
+    }
+}
+
+/// Domain rules as their column holds them: a JSON list.
+pub(super) fn domain_rules_text(rules: &[DomainRule]) -> String {
+    let texts: Vec<String> = rules.iter().map(ToString::to_string).collect();
+    serde_json::json!(texts).to_string()
+}
+
+/// A rule that today's lists call too broad was written when they did not: it is read as it
+/// stands or not at all, never dropped, which would let everyone in.
+fn domain_rules(text: &str) -> Result<Vec<DomainRule>> {
+    let texts: Vec<String> =
+        serde_json::from_str(text).map_err(|_| corrupt("invitations.email_domains is no list"))?;
+    texts
+        .iter()
+        .map(|text| DomainRule::parse(text).map_err(|_| corrupt("a domain rule does not parse")))
+        .collect()
+}
+
+fn count(value: i64) -> Result<u32> {
+    u32::try_from(value).map_err(|_| corrupt("a count of invitations is out of range"))
+}
+
+fn lock(kind: InvitationKind, row: &<Db as Database>::Row) -> Result<Option<Lock>> {
+    if kind != InvitationKind::ClassCode {
+        return Ok(None);
+    }
+    let period: Option<i64> = row.try_get("lock_period")?;
+    let period = match period {
+        None => LockPeriod::NEVER,
+        Some(micros) => LockPeriod::after(TimeDelta::microseconds(micros))
+            .map_err(|_| corrupt("a lock period is out of range"))?,
+    };
+    Ok(Some(Lock {
+        unlock_time: from_micros(row.try_get("unlock_time")?),
+        period,
+        manual_lock_time: time(row, "manual_lock_time")?,
+    }))
+}
+
+fn time(row: &<Db as Database>::Row, column: &str) -> Result<Option<DateTime<Utc>>> {
+    let value: Option<i64> = row.try_get(column)?;
+    Ok(value.map(from_micros))
+}
+
+fn non_empty(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}
+
+/// Reads a row that has every column.
+pub(super) fn read(row: &<Db as Database>::Row) -> Result<InvitationRow> {
+    let kind = InvitationKind::from_tag(row.try_get("kind")?)
+        .ok_or_else(|| corrupt("a kind of invitation is unknown"))?;
+    let organization = OrganizationId::parse(row.try_get("organization_id")?)
+        .map_err(|_| corrupt("an organization id does not parse"))?;
+    let class = non_empty(row.try_get("class_id")?)
+        .map(|class| ClassId::parse(&class))
+        .transpose()
+        .map_err(|_| corrupt("a class id does not parse"))?;
+    let enabled: bool = row.try_get("enabled")?;
+    let revoke_time = time(row, "revoke_time")?;
+    let delete_time = time(row, "delete_time")?;
+    let standing = if revoke_time.is_some() || delete_time.is_some() {
+        Standing::Revoked
+    } else if enabled {
+        Standing::On
+    } else {
+        Standing::Off
+    };
+    let assigned_email: String = row.try_get("assigned_email")?;
+    let email_domains: String = row.try_get("email_domains")?;
+    let max_uses: Option<i64> = row.try_get("max_uses")?;
+    let invitation = Invitation {
+        id: Uuid::try_parse(row.try_get("invitation_id")?)
+            .map_err(|_| corrupt("an invitation id is not a UUID"))?,
+        kind,
+        place: Place::new(organization, class),
+        epoch: Epoch::new(row.try_get("epoch")?),
+        standing,
+        valid_from: time(row, "valid_from_time")?,
+        valid_till: time(row, "valid_till_time")?,
+        max_uses: max_uses.map(count).transpose()?,
+        uses: Uses {
+            used: count(row.try_get("uses_committed")?)?,
+            reserved: count(row.try_get("uses_reserved")?)?,
+            queued: count(row.try_get("uses_queued")?)?,
+        },
+        assigned_email: non_empty(assigned_email)
+            .map(|email| EmailAddress::parse(&email))
+            .transpose()
+            .map_err(|_| corrupt("an assigned email address does not parse"))?,
+        external_id: non_empty(row.try_get("external_id")?),
+        email_domains: domain_rules(&email_domains)?,
+        lock: lock(kind, row)?,
+        issue_time: from_micros(row.try_get("issue_time")?),
+        allow_rejoin: row.try_get("allow_rejoin")?,
+    };
+    let lookup_mac: Option<Vec<u8>> = row.try_get("lookup_mac")?;
+    let sealed: Option<Vec<u8>> = row.try_get("sealed")?;
+    let key_version: i64 = row.try_get("key_version")?;
+    Ok(InvitationRow {
+        invitation,
+        fence_epoch: Epoch::new(row.try_get("fence_epoch")?),
+        uses_since_epoch: Epoch::new(row.try_get("uses_since_epoch")?),
+        secret: lookup_mac
+            .zip(sealed)
+            .map(|(lookup_mac, sealed)| {
+                Ok::<_, crate::store::Error>(StoredSecret {
+                    lookup_mac,
+                    sealed,
+                    key_version: count(key_version)?,
+                })
+            })
+            .transpose()?,
+        enabled,
+        revoke_time,
+        delete_time,
+        display_name: row.try_get("display_name")?,
+        strength_bits: count(row.try_get("strength_bits")?)?,
+        words: count(row.try_get("words")?)?,
+        revision: row.try_get("revision")?,
+        create_time: from_micros(row.try_get("create_time")?),
+        update_time: from_micros(row.try_get("update_time")?),
+    })
+}

@@ -1,0 +1,259 @@
+//! `invitations`, for both engines.
+
+use async_trait::async_trait;
+use homeroom_api::{ids::ClassId, names::Place};
+use homeroom_kit::clock::micros;
+use uuid::Uuid;
+
+use super::{
+    SqlRepository,
+    invitation_row::{Columns, domain_rules_text, read},
+};
+use crate::{
+    domain::invitation::{Epoch, InvitationKind},
+    store::{InvitationFilter, InvitationRow, Invitations, Result},
+};
+
+macro_rules! select {
+    ($($rest:tt)+) => {
+        concat!(
+            "SELECT invitation_id, kind, organization_id, class_id, epoch, fence_epoch, ",
+            "uses_since_epoch, lookup_mac, sealed, key_version, enabled, revoke_time, delete_time, ",
+            "valid_from_time, valid_till_time, max_uses, uses_committed, uses_reserved, uses_queued, ",
+            "assigned_email, external_id, display_name, email_domains, allow_rejoin, strength_bits, ",
+            "words, lock_period, unlock_time, manual_lock_time, issue_time, revision, create_time, ",
+            "update_time FROM invitations ",
+            $($rest)+
+        )
+    };
+}
+pub(super) use select as select_invitations;
+
+const INSERT: &str = "INSERT INTO invitations (invitation_id, kind, organization_id, class_id, \
+    epoch, fence_epoch, uses_since_epoch, lookup_mac, sealed, key_version, enabled, revoke_time, \
+    delete_time, valid_from_time, valid_till_time, max_uses, uses_committed, uses_reserved, \
+    uses_queued, assigned_email, external_id, display_name, email_domains, allow_rejoin, \
+    strength_bits, words, lock_period, unlock_time, manual_lock_time, issue_time, revision, \
+    create_time, update_time) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 0, 0, 0, $17, \
+    $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30) ON CONFLICT DO NOTHING";
+
+const GET: &str = select!("WHERE invitation_id = $1");
+
+const FIND_SINGLETON: &str = select!(
+    "WHERE organization_id = $1 AND class_id = $2 AND kind = $3 \
+     AND kind IN ('organization_token', 'class_code', 'join_url')"
+);
+
+const FIND_BY_LOOKUP_MAC: &str = select!("WHERE lookup_mac = $1");
+
+const LIST: &str = select!(
+    "WHERE organization_id = $1 AND class_id = $2 AND kind = $3 AND invitation_id < $4 \
+     AND delete_time IS NULL AND ($5 = '' OR assigned_email = $5) \
+     AND ($6 = '' OR external_id = $6) AND (NOT $7 OR enabled = $8) \
+     ORDER BY invitation_id DESC LIMIT $9"
+);
+
+const LIST_PENDING_FENCES: &str =
+    select!("WHERE fence_epoch < epoch AND invitation_id > $1 ORDER BY invitation_id LIMIT $2");
+
+/// Sorts after every id.
+const AFTER_EVERY_ID: &str = "g";
+
+const UPDATE: &str = "UPDATE invitations SET epoch = $3, \
+    uses_committed = CASE WHEN uses_since_epoch < $4 THEN 0 ELSE uses_committed END, \
+    uses_reserved = CASE WHEN uses_since_epoch < $4 THEN 0 ELSE uses_reserved END, \
+    uses_queued = CASE WHEN uses_since_epoch < $4 THEN 0 ELSE uses_queued END, \
+    uses_since_epoch = $4, lookup_mac = $5, sealed = $6, key_version = $7, enabled = $8, \
+    revoke_time = $9, delete_time = $10, valid_from_time = $11, valid_till_time = $12, \
+    max_uses = $13, assigned_email = $14, external_id = $15, display_name = $16, \
+    email_domains = $17, allow_rejoin = $18, strength_bits = $19, lock_period = $20, \
+    unlock_time = $21, manual_lock_time = $22, issue_time = $23, revision = $2, update_time = $24 \
+    WHERE invitation_id = $1 AND revision = $2 - 1 \
+    AND NOT EXISTS (SELECT 1 FROM invitations AS other \
+    WHERE other.lookup_mac = $5 AND other.invitation_id <> $1)";
+
+const CONFIRM_FENCE: &str =
+    "UPDATE invitations SET fence_epoch = $2 WHERE invitation_id = $1 AND fence_epoch < $2";
+
+pub(super) const STATEMENTS: &[&str] = &[
+    INSERT,
+    GET,
+    FIND_SINGLETON,
+    FIND_BY_LOOKUP_MAC,
+    LIST,
+    LIST_PENDING_FENCES,
+    UPDATE,
+    CONFIRM_FENCE,
+];
+
+fn class_text(place: &Place) -> &str {
+    place.class().map_or("", ClassId::as_str)
+}
+
+#[async_trait]
+impl Invitations for SqlRepository {
+    async fn insert_invitations(&mut self, rows: &[InvitationRow]) -> Result<Vec<bool>> {
+        let mut inserted = Vec::with_capacity(rows.len());
+        for row in rows {
+            let columns = Columns::of(row);
+            let invitation = &row.invitation;
+            let done = sqlx::query(INSERT)
+                .bind(invitation.id.to_string())
+                .bind(invitation.kind.tag())
+                .bind(invitation.place.organization().as_str())
+                .bind(class_text(&invitation.place))
+                .bind(invitation.epoch.value())
+                .bind(row.fence_epoch.value())
+                .bind(row.uses_since_epoch.value())
+                .bind(columns.lookup_mac)
+                .bind(columns.sealed)
+                .bind(columns.key_version)
+                .bind(row.enabled)
+                .bind(row.revoke_time.map(micros))
+                .bind(row.delete_time.map(micros))
+                .bind(invitation.valid_from.map(micros))
+                .bind(invitation.valid_till.map(micros))
+                .bind(invitation.max_uses.map(i64::from))
+                .bind(columns.assigned_email)
+                .bind(columns.external_id)
+                .bind(row.display_name.as_str())
+                .bind(domain_rules_text(&invitation.email_domains))
+                .bind(invitation.allow_rejoin)
+                .bind(i64::from(row.strength_bits))
+                .bind(i64::from(row.words))
+                .bind(columns.lock_period)
+                .bind(columns.unlock_time)
+                .bind(columns.manual_lock_time)
+                .bind(micros(invitation.issue_time))
+                .bind(row.revision)
+                .bind(micros(row.create_time))
+                .bind(micros(row.update_time))
+                .execute(self.connection())
+                .await?;
+            inserted.push(done.rows_affected() == 1);
+        }
+        Ok(inserted)
+    }
+
+    async fn get_invitation(&mut self, id: Uuid) -> Result<Option<InvitationRow>> {
+        let row = sqlx::query(GET)
+            .bind(id.to_string())
+            .fetch_optional(self.connection())
+            .await?;
+        row.as_ref().map(read).transpose()
+    }
+
+    async fn get_invitations(&mut self, ids: &[Uuid]) -> Result<Vec<InvitationRow>> {
+        let mut rows = Vec::with_capacity(ids.len());
+        for id in ids {
+            rows.extend(self.get_invitation(*id).await?);
+        }
+        Ok(rows)
+    }
+
+    async fn find_singleton(
+        &mut self,
+        place: &Place,
+        kind: InvitationKind,
+    ) -> Result<Option<InvitationRow>> {
+        let row = sqlx::query(FIND_SINGLETON)
+            .bind(place.organization().as_str())
+            .bind(class_text(place))
+            .bind(kind.tag())
+            .fetch_optional(self.connection())
+            .await?;
+        row.as_ref().map(read).transpose()
+    }
+
+    async fn find_by_lookup_macs(&mut self, macs: &[[u8; 32]]) -> Result<Option<InvitationRow>> {
+        for mac in macs {
+            let row = sqlx::query(FIND_BY_LOOKUP_MAC)
+                .bind(mac.as_slice())
+                .fetch_optional(self.connection())
+                .await?;
+            if let Some(row) = row {
+                return read(&row).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    async fn list_invitations(
+        &mut self,
+        place: &Place,
+        kind: InvitationKind,
+        filter: &InvitationFilter,
+        before: Option<Uuid>,
+        limit: u32,
+    ) -> Result<Vec<InvitationRow>> {
+        let rows = sqlx::query(LIST)
+            .bind(place.organization().as_str())
+            .bind(class_text(place))
+            .bind(kind.tag())
+            .bind(before.map_or_else(|| AFTER_EVERY_ID.to_owned(), |id| id.to_string()))
+            .bind(filter.assigned_email.as_deref().unwrap_or(""))
+            .bind(filter.external_id.as_deref().unwrap_or(""))
+            .bind(filter.enabled.is_some())
+            .bind(filter.enabled.unwrap_or(false))
+            .bind(i64::from(limit))
+            .fetch_all(self.connection())
+            .await?;
+        rows.iter().map(read).collect()
+    }
+
+    async fn update_invitation(&mut self, row: &InvitationRow) -> Result<bool> {
+        let columns = Columns::of(row);
+        let invitation = &row.invitation;
+        let done = sqlx::query(UPDATE)
+            .bind(invitation.id.to_string())
+            .bind(row.revision)
+            .bind(invitation.epoch.value())
+            .bind(row.uses_since_epoch.value())
+            .bind(columns.lookup_mac)
+            .bind(columns.sealed)
+            .bind(columns.key_version)
+            .bind(row.enabled)
+            .bind(row.revoke_time.map(micros))
+            .bind(row.delete_time.map(micros))
+            .bind(invitation.valid_from.map(micros))
+            .bind(invitation.valid_till.map(micros))
+            .bind(invitation.max_uses.map(i64::from))
+            .bind(columns.assigned_email)
+            .bind(columns.external_id)
+            .bind(row.display_name.as_str())
+            .bind(domain_rules_text(&invitation.email_domains))
+            .bind(invitation.allow_rejoin)
+            .bind(i64::from(row.strength_bits))
+            .bind(columns.lock_period)
+            .bind(columns.unlock_time)
+            .bind(columns.manual_lock_time)
+            .bind(micros(invitation.issue_time))
+            .bind(micros(row.update_time))
+            .execute(self.connection())
+            .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    async fn list_pending_fences(
+        &mut self,
+        after: Option<Uuid>,
+        limit: u32,
+    ) -> Result<Vec<InvitationRow>> {
+        let rows = sqlx::query(LIST_PENDING_FENCES)
+            .bind(after.map_or_else(String::new, |id| id.to_string()))
+            .bind(i64::from(limit))
+            .fetch_all(self.connection())
+            .await?;
+        rows.iter().map(read).collect()
+    }
+
+    async fn confirm_fence(&mut self, id: Uuid, epoch: Epoch) -> Result<()> {
+        sqlx::query(CONFIRM_FENCE)
+            .bind(id.to_string())
+            .bind(epoch.value())
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,143 @@
+//! The statements of every kind of row, written once and compiled for each engine against [`Db`].
+//! What must differ stands in the engine's own file.
+
+mod feed_positions;
+mod invitation_row;
+mod invitations;
+mod organization_profiles;
+mod redemption_request_ids;
+mod redemption_row;
+mod redemptions;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use homeroom_kit::{
+    database::Session,
+    events::Wake,
+    outbox::{self, Event, NewEvent, Scope},
+    random::Randomness,
+    request_ids::{self, BodyMac, Claim, RequestKey},
+};
+use uuid::Uuid;
+
+use super::Db;
+use crate::store::{Error, Events, Repository, RequestIds, Result};
+
+type Connection = <Db as sqlx::Database>::Connection;
+
+/// Every kind of row on one session.
+#[derive(Debug)]
+pub(crate) struct SqlRepository {
+    session: Session<Db>,
+    /// To be told once events are committed.
+    committed: Wake,
+    appended: bool,
+}
+
+impl SqlRepository {
+    pub(crate) fn new(session: Session<Db>, committed: Wake) -> Self {
+        Self {
+            session,
+            committed,
+            appended: false,
+        }
+    }
+
+    /// The connection to run statements on.
+    pub(crate) fn connection(&mut self) -> &mut Connection {
+        self.session.connection()
+    }
+}
+
+/// Every statement of this service, for the test that prepares each.
+#[must_use]
+pub fn statements() -> Vec<&'static str> {
+    [
+        invitations::STATEMENTS,
+        organization_profiles::STATEMENTS,
+        redemptions::STATEMENTS,
+        redemption_request_ids::STATEMENTS,
+        feed_positions::STATEMENTS,
+    ]
+    .concat()
+}
+
+#[async_trait]
+impl Repository for SqlRepository {
+    async fn commit(self: Box<Self>) -> Result<()> {
+        let Self {
+            session,
+            committed,
+            appended,
+        } = *self;
+        session.commit().await?;
+        if appended {
+            committed.notify();
+        }
+        Ok(())
+    }
+
+    async fn rollback(self: Box<Self>) -> Result<()> {
+        self.session.rollback().await
+    }
+}
+
+#[async_trait]
+impl Events for SqlRepository {
+    async fn append_events(
+        &mut self,
+        events: &[NewEvent],
+        now: DateTime<Utc>,
+        random: &dyn Randomness,
+    ) -> Result<Vec<Uuid>> {
+        self.appended = self.appended || !events.is_empty();
+        outbox::append(self.connection(), events, now, random).await
+    }
+
+    async fn list_events(
+        &mut self,
+        scope: &Scope,
+        after_position: i64,
+        limit: u32,
+    ) -> Result<Vec<Event>> {
+        outbox::list(self.connection(), scope, after_position, limit).await
+    }
+
+    async fn prune_events(&mut self, before: DateTime<Utc>, limit: u32) -> Result<u64> {
+        outbox::prune(self.connection(), before, limit).await
+    }
+}
+
+#[async_trait]
+impl RequestIds for SqlRepository {
+    async fn find_request(
+        &mut self,
+        key: &RequestKey,
+        body: &BodyMac,
+        now: DateTime<Utc>,
+    ) -> Result<Claim> {
+        request_ids::find(self.connection(), key, body, now).await
+    }
+
+    async fn claim_request(
+        &mut self,
+        key: &RequestKey,
+        body: &BodyMac,
+        now: DateTime<Utc>,
+    ) -> Result<Claim> {
+        request_ids::claim(self.connection(), key, body, now).await
+    }
+
+    async fn complete_request(&mut self, key: &RequestKey, response: &[u8]) -> Result<()> {
+        request_ids::complete(self.connection(), key, response).await
+    }
+
+    async fn prune_requests(&mut self, before: DateTime<Utc>, limit: u32) -> Result<u64> {
+        request_ids::prune(self.connection(), before, limit).await
+    }
+}
+
+/// A stored value that this version cannot read.
+fn corrupt(what: &'static str) -> Error {
+    Error::corrupt(what)
+}

@@ -1,0 +1,272 @@
+//! Redemptions: one row for each use of an invitation by one person, and the request ids that
+//! each of them answers.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use homeroom_api::{
+    common::v1::ErrorReason,
+    ids::{OrganizationId, UserId},
+    names::{Place, RedemptionName},
+};
+use homeroom_kit::request_ids::{BodyMac, RequestKey};
+use uuid::Uuid;
+
+use super::{InvitationRow, OrganizationProfile, Result};
+use crate::domain::{
+    decide::QueueCause,
+    invitation::{Epoch, InvitationKind},
+    redemption::{Outcome, RedemptionState},
+};
+
+/// Who gets in, as the platform knows them; membership shows it to staff.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// The platform's id.
+    pub user: UserId,
+    /// At most 200 characters.
+    pub display_name: String,
+    /// In its canonical form; empty if unknown.
+    pub email: String,
+    /// Empty if unknown, or not believed.
+    pub external_id: String,
+}
+
+/// What T1 decided, which membership may only tighten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Route {
+    /// Membership at once.
+    AdmitAtOnce,
+    /// Into the approval queue.
+    Queue(QueueCause),
+    /// Only a person who is known already is answered so; anyone else gets this refusal (P3).
+    OnlyIfKnown(ErrorReason),
+}
+
+/// One redemption, as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redemption {
+    /// T2's key (P1).
+    pub id: Uuid,
+    /// The invitation that was used.
+    pub invitation_id: Uuid,
+    /// Its resource name: the fence's key.
+    pub invitation: String,
+    /// Which way in it was.
+    pub kind: InvitationKind,
+    /// The invitation's epoch at the reservation.
+    pub epoch: Epoch,
+    /// Where to, from the invitation's row (P12).
+    pub place: Place,
+    /// Whom.
+    pub person: Person,
+    /// What was decided.
+    pub route: Route,
+    /// When the invitation was made or last reset (R8).
+    pub issue_time: DateTime<Utc>,
+    /// It admits at once even whom staff removed.
+    pub allow_rejoin: bool,
+    /// Whether it holds, or held, a use (P3, P4).
+    pub holds_use: bool,
+    /// Where it stands.
+    pub state: RedemptionState,
+    /// The first outcome (P9); None while it is not known, and for ever if the epoch was stale (P7).
+    pub outcome: Option<Outcome>,
+    /// Resource name of the join request that it filed or met; empty if none.
+    pub join_request: String,
+    /// How often recovery has tried (P13).
+    pub tries: u32,
+    /// When recovery or the sweep looks at it next.
+    pub next_try_time: DateTime<Utc>,
+    /// When it was reserved.
+    pub create_time: DateTime<Utc>,
+    /// When its state last changed.
+    pub settle_time: Option<DateTime<Utc>>,
+}
+
+impl Redemption {
+    /// `organizations/{organization}/redemptions/{redemption}`.
+    #[must_use]
+    pub fn name(&self) -> RedemptionName {
+        RedemptionName {
+            place: Place::Organization(self.place.organization().clone()),
+            id: self.id,
+        }
+    }
+}
+
+/// What makes a living redemption unique (P2).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct LivingKey {
+    /// The invitation.
+    pub invitation_id: Uuid,
+    /// Its epoch.
+    pub epoch: Epoch,
+    /// The person.
+    pub user: UserId,
+}
+
+/// A change of a redemption's state, made only where it still stands at `from`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateChange {
+    /// Which redemption.
+    pub id: Uuid,
+    /// Where it stands.
+    pub from: RedemptionState,
+    /// Where it goes.
+    pub to: RedemptionState,
+    /// Its first outcome; a stored one stays (P9).
+    pub outcome: Option<Outcome>,
+    /// The join request; empty leaves the stored one.
+    pub join_request: String,
+    /// When the sweep looks at it next, if it is queued.
+    pub next_try_time: DateTime<Utc>,
+}
+
+/// What to add to an invitation's counts; each may be negative.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct UsesChange {
+    /// To `uses_reserved`.
+    pub reserved: i64,
+    /// To `uses_queued`.
+    pub queued: i64,
+    /// To `uses_committed`.
+    pub committed: i64,
+}
+
+/// Which redemptions to list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RedemptionFilter {
+    /// Of this organization, with all its classes, or of this class.
+    pub place: Place,
+    /// Only of this invitation.
+    pub invitation_id: Option<Uuid>,
+    /// Only of this person.
+    pub user: Option<UserId>,
+    /// Only in this state.
+    pub state: Option<RedemptionState>,
+    /// Only those made at or after.
+    pub from: Option<DateTime<Utc>>,
+    /// Only those made before.
+    pub till: Option<DateTime<Utc>>,
+}
+
+/// A request id, with the body it came with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RedemptionRequest {
+    /// Whose it is.
+    pub key: RequestKey,
+    /// The HMAC of the body.
+    pub body: BodyMac,
+}
+
+/// What is known of a request id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KnownRequest {
+    /// This redemption answers it.
+    Answered(Uuid),
+    /// It came with another body.
+    Conflict,
+}
+
+/// Rows of `redemptions`, and what redeeming does to `invitations`.
+#[async_trait]
+pub trait Redemptions: Send {
+    /// The invitations that any of these look-up MACs finds, each with its MAC, in one statement.
+    async fn find_all_by_lookup_macs(&mut self, macs: &[[u8; 32]]) -> Result<Vec<InvitationRow>>;
+
+    /// The profiles of these organizations, and of those whose enrolment codes begin with one of
+    /// these prefixes, in one statement.
+    async fn find_profiles(
+        &mut self,
+        organizations: &[OrganizationId],
+        code_prefixes: &[String],
+    ) -> Result<Vec<OrganizationProfile>>;
+
+    /// Locks invitations until the transaction ends, in sorted order whatever the order given, and
+    /// gives them as they stand: everything that reserves or settles uses of them waits.
+    async fn lock_invitations(&mut self, ids: &[Uuid]) -> Result<Vec<InvitationRow>>;
+
+    /// Inserts redemptions; gives the ids of those that were, the others have a living one (P2).
+    async fn insert_redemptions(&mut self, redemptions: &[Redemption]) -> Result<Vec<Uuid>>;
+
+    /// The living redemptions of these keys, in no order (P2).
+    async fn find_living(&mut self, keys: &[LivingKey]) -> Result<Vec<Redemption>>;
+
+    /// Those of `ids` that exist, in no order.
+    async fn get_redemptions(&mut self, ids: &[Uuid]) -> Result<Vec<Redemption>>;
+
+    /// Moves redemptions that still stand where the change says; gives the ids of those moved.
+    async fn change_states(
+        &mut self,
+        changes: &[StateChange],
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Uuid>>;
+
+    /// Adds to invitations' counts; more uses are taken only up to `max_uses` (P4). Gives how many
+    /// invitations were changed: fewer than given if one had too few.
+    async fn change_uses(&mut self, changes: &[(Uuid, UsesChange)]) -> Result<u64>;
+
+    /// Takes redemptions of `state` that are due, oldest first, counting the try and not giving
+    /// them to another before `lease_until` (P13).
+    async fn take_due(
+        &mut self,
+        state: RedemptionState,
+        now: DateTime<Utc>,
+        lease_until: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<Vec<Redemption>>;
+
+    /// Sets when living redemptions are looked at next.
+    async fn set_next_tries(&mut self, times: &[(Uuid, DateTime<Utc>)]) -> Result<()>;
+
+    /// Brings RESERVED redemptions that recovery has tried before forward to `now`. Gives how many.
+    async fn hasten_tries(&mut self, now: DateTime<Utc>) -> Result<u64>;
+
+    /// How many RESERVED redemptions were tried at least `tries` times (P13).
+    async fn count_stuck(&mut self, tries: u32) -> Result<u64>;
+
+    /// A page, newest first: those with an id below `before`.
+    async fn list_redemptions(
+        &mut self,
+        filter: &RedemptionFilter,
+        before: Option<Uuid>,
+        limit: u32,
+    ) -> Result<Vec<Redemption>>;
+}
+
+/// Rows of `redemption_request_ids` (P9).
+#[async_trait]
+pub trait RedemptionRequests: Send {
+    /// What is known of each request id, in the order given; ids older than 24 hours are forgotten.
+    async fn find_redemption_requests(
+        &mut self,
+        requests: &[&RedemptionRequest],
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Option<KnownRequest>>>;
+
+    /// Notes which redemption answers each request id. One that points to a redemption whose epoch
+    /// was stale, and so to no answer, is re-pointed (P7). Gives how many were noted: fewer than
+    /// given if another transaction noted one first.
+    async fn insert_redemption_requests(
+        &mut self,
+        requests: &[(&RedemptionRequest, Uuid)],
+        now: DateTime<Utc>,
+    ) -> Result<u64>;
+
+    /// Deletes rows made before a time, at most `limit`. Gives how many.
+    async fn prune_redemption_requests(&mut self, before: DateTime<Utc>, limit: u32)
+    -> Result<u64>;
+}
+
+/// The distinct organizations of redemptions, sorted: what to lock.
+#[must_use]
+pub fn organizations_of<'a>(
+    redemptions: impl Iterator<Item = &'a Redemption>,
+) -> Vec<OrganizationId> {
+    let mut organizations: Vec<OrganizationId> = redemptions
+        .map(|redemption| redemption.place.organization().clone())
+        .collect();
+    organizations.sort();
+    organizations.dedup();
+    organizations
+}

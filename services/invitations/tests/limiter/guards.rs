@@ -1,0 +1,147 @@
+//! The guards of an organization and of the service, run over both forms.
+
+use homeroom_api::ids::OrganizationId;
+use homeroom_invitations::limiter::{Budgets, GuessScope};
+
+use super::support::{
+    AttemptWith as _, Bench, Form, over_both_forms, seconds, user, without_user_limit,
+};
+
+const MINUTE: i64 = 60;
+const DAY: i64 = 24 * 60 * MINUTE;
+
+over_both_forms!(
+    r10_a_guessed_organization_queues_for_24_hours,
+    r10_an_organizations_budget_follows_its_seats,
+    r10_guesses_that_name_none_queue_for_24_hours,
+    r10_ongoing_guesses_keep_the_guard_closed,
+    r10_too_many_attempts_under_way_are_guesses_for_that_moment,
+    r10_attempts_never_settled_age_within_a_minute,
+);
+
+fn organization(id: &str) -> GuessScope {
+    GuessScope::Organization(OrganizationId::parse(id).unwrap())
+}
+
+async fn r10_a_guessed_organization_queues_for_24_hours(form: Form) {
+    let bench = Bench::new(form, without_user_limit());
+    let guess = user("eve").naming("hamilton", 0);
+    bench.fail(&guess, 50).await;
+    let last = bench.charge(&guess).await;
+    assert!(!last.is_guarded(), "the budget is spent, not overspent");
+    // when it is overspent, its owner is told, once
+    assert_eq!(
+        bench.limiter.keep(last.receipt()).await,
+        Some(organization("hamilton"))
+    );
+    let more = bench.charge(&guess).await;
+    assert!(more.is_guarded());
+    bench.limiter.give_back(more.receipt(), false).await;
+    // then it queues for everybody who is not vouched for, and nobody is refused
+    let innocent = user("ada").naming("hamilton", 0);
+    let outcome = bench.charge(&innocent.clone().vouched()).await;
+    assert!(!outcome.is_guarded());
+    bench.limiter.give_back(outcome.receipt(), true).await;
+    // nothing else queues
+    assert!(
+        !bench
+            .charge(&user("ada").naming("lincoln", 0))
+            .await
+            .is_guarded()
+    );
+    assert!(!bench.charge(&user("ada")).await.is_guarded());
+    // for 24 hours
+    bench.advance(seconds(DAY - 1));
+    let outcome = bench.charge(&innocent).await;
+    assert!(outcome.is_guarded());
+    bench.limiter.give_back(outcome.receipt(), false).await;
+    bench.advance(seconds(1));
+    assert!(!bench.charge(&innocent).await.is_guarded());
+}
+
+async fn r10_an_organizations_budget_follows_its_seats(form: Form) {
+    let bench = Bench::new(form, without_user_limit());
+    let guess = user("eve").naming("hamilton", 300);
+    bench.fail(&guess, 60).await;
+    let last = bench.charge(&guess).await.receipt();
+    assert_eq!(
+        bench.limiter.keep(last).await,
+        Some(organization("hamilton"))
+    );
+}
+
+async fn r10_guesses_that_name_none_queue_for_24_hours(form: Form) {
+    let bench = Bench::new(form, without_user_limit());
+    bench.fail(&user("eve"), 600).await;
+    let last = bench.charge(&user("eve")).await;
+    assert!(!last.is_guarded());
+    assert_eq!(
+        bench.limiter.keep(last.receipt()).await,
+        Some(GuessScope::Service)
+    );
+    let outcome = bench.charge(&user("ada")).await;
+    assert!(outcome.is_guarded());
+    bench.limiter.give_back(outcome.receipt(), false).await;
+    assert!(
+        !bench
+            .charge(&user("ada").naming("hamilton", 0))
+            .await
+            .is_guarded()
+    );
+    bench.advance(seconds(DAY));
+    assert!(!bench.charge(&user("ada")).await.is_guarded());
+}
+
+async fn r10_ongoing_guesses_keep_the_guard_closed(form: Form) {
+    let bench = Bench::new(form, without_user_limit());
+    let guess = user("eve").naming("hamilton", 0);
+    bench.fail(&guess, 51).await;
+    bench.advance(seconds(MINUTE));
+    // a failure while it is spent closes it for 24 hours from then, without telling again
+    let receipt = bench.charge(&guess).await.receipt();
+    assert_eq!(bench.limiter.keep(receipt).await, None);
+    bench.advance(seconds(DAY - 1));
+    assert!(
+        bench
+            .charge(&user("ada").naming("hamilton", 0))
+            .await
+            .is_guarded()
+    );
+}
+
+async fn r10_too_many_attempts_under_way_are_guesses_for_that_moment(form: Form) {
+    let budgets = Budgets {
+        organization_in_flight_attempts_max: 3,
+        ..Budgets::default()
+    };
+    let bench = Bench::new(form, budgets);
+    let attempt = |number: usize| user(&format!("student-{number}")).naming("hamilton", 0);
+    let mut receipts = Vec::new();
+    for number in 0..3 {
+        let outcome = bench.charge(&attempt(number)).await;
+        assert!(!outcome.is_guarded());
+        receipts.push(outcome.receipt());
+    }
+    let fourth = bench.charge(&attempt(3)).await;
+    assert!(fourth.is_guarded());
+    // when they end, across a boundary of time, it is over
+    bench.advance(seconds(30));
+    receipts.push(fourth.receipt());
+    bench.give_back_all(receipts, true).await;
+    for number in 4..7 {
+        assert!(!bench.charge(&attempt(number)).await.is_guarded());
+    }
+    assert!(bench.charge(&attempt(7)).await.is_guarded());
+}
+
+async fn r10_attempts_never_settled_age_within_a_minute(form: Form) {
+    let budgets = Budgets {
+        service_in_flight_attempts_max: 1,
+        ..Budgets::default()
+    };
+    let bench = Bench::new(form, budgets);
+    assert!(!bench.charge(&user("ada")).await.is_guarded());
+    assert!(bench.charge(&user("grace")).await.is_guarded());
+    bench.advance(seconds(MINUTE));
+    assert!(!bench.charge(&user("joan")).await.is_guarded());
+}

@@ -1,0 +1,271 @@
+//! Limiters under test, with a clock of their own and nothing shared between tests.
+
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
+
+use chrono::TimeDelta;
+use homeroom_api::ids::{OrganizationId, UserId};
+use homeroom_invitations::limiter::{
+    Attempt, Budgets, Dimension, Limiter, Receipt, Settlement, Verdict, fallback::GuardedLimiter,
+    memory::MemoryLimiter, redis::RedisStore,
+};
+use homeroom_kit::{
+    clock::{ManualClock, from_micros},
+    keys::KeyRing,
+    random::SystemRandomness,
+};
+
+/// Where the suite finds Redis.
+pub(crate) const REDIS_URL_VARIABLE: &str = "HOMEROOM_TEST_REDIS_URL";
+/// The suite is about rules, not about the speed of the machine it runs on.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) fn redis_url() -> String {
+    std::env::var(REDIS_URL_VARIABLE).unwrap_or_else(|_| {
+        panic!(
+            "{REDIS_URL_VARIABLE} is not set: start a Redis and set it, \
+             for example to redis://127.0.0.1:6379/"
+        )
+    })
+}
+
+/// A ring of its own makes a test's keys its own: nothing in Redis is shared or flushed.
+pub(crate) fn key_ring() -> Arc<KeyRing> {
+    Arc::new(KeyRing::generate(&SystemRandomness).unwrap())
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Form {
+    Memory,
+    Redis,
+}
+
+/// A limiter of one form, and the clock that it goes by.
+pub(crate) struct Bench {
+    pub(crate) limiter: Arc<dyn Limiter>,
+    clock: Arc<ManualClock>,
+    redis: Option<Arc<GuardedLimiter>>,
+}
+
+impl Bench {
+    pub(crate) fn new(form: Form, budgets: Budgets) -> Self {
+        assert_eq!(budgets.problems(), Vec::<String>::new());
+        let clock = manual_clock();
+        match form {
+            Form::Memory => Self {
+                limiter: Arc::new(MemoryLimiter::new(budgets, clock.clone())),
+                clock,
+                redis: None,
+            },
+            Form::Redis => {
+                let store = RedisStore::new(&redis_url(), key_ring())
+                    .unwrap()
+                    .with_test_clock(clock.clone());
+                let limiter = Arc::new(
+                    GuardedLimiter::new(store, budgets, clock.clone()).with_call_max(PATIENCE),
+                );
+                Self {
+                    limiter: limiter.clone(),
+                    clock,
+                    redis: Some(limiter),
+                }
+            }
+        }
+    }
+
+    pub(crate) fn advance(&self, time: TimeDelta) {
+        self.clock.advance(time);
+    }
+
+    pub(crate) async fn charge(&self, attempt: &Attempt) -> Outcome {
+        self.charge_all(std::slice::from_ref(attempt))
+            .await
+            .remove(0)
+    }
+
+    pub(crate) async fn charge_all(&self, attempts: &[Attempt]) -> Vec<Outcome> {
+        let verdicts = self.limiter.charge(attempts).await;
+        assert_eq!(verdicts.len(), attempts.len());
+        if let Some(redis) = &self.redis {
+            assert!(!redis.redis_is_away(), "this would test the fallback");
+        }
+        verdicts.into_iter().map(Outcome::from).collect()
+    }
+
+    /// Attempts and fails `count` times; all must be let through.
+    pub(crate) async fn fail(&self, attempt: &Attempt, count: usize) {
+        for number in 1..=count {
+            let outcome = self.charge(attempt).await;
+            let Outcome::Allowed { receipt, .. } = outcome else {
+                panic!("failure {number} of {count}: {outcome:?}");
+            };
+            self.limiter.keep(receipt).await;
+        }
+    }
+
+    /// Spends the default budget of `address`: ten users fail five times, of which two are free.
+    pub(crate) async fn spend_address(&self, address: &str) {
+        for number in 0..10 {
+            let attempt = user(&format!("spender-{number}")).at(address);
+            self.fail(&attempt, 5).await;
+        }
+    }
+
+    pub(crate) async fn give_back_all(&self, receipts: Vec<Receipt>, first_admission: bool) {
+        let settlements = receipts
+            .into_iter()
+            .map(|receipt| Settlement::GiveBack {
+                receipt,
+                first_admission,
+            })
+            .collect();
+        assert_eq!(self.limiter.settle(settlements).await, []);
+    }
+}
+
+pub(crate) fn manual_clock() -> Arc<ManualClock> {
+    // Not on a boundary of anything.
+    Arc::new(ManualClock::new(from_micros(1_790_000_001_234_567)))
+}
+
+/// A verdict, comparable but for its receipt.
+pub(crate) enum Outcome {
+    Allowed {
+        receipt: Receipt,
+        guess_guarded: bool,
+    },
+    Refused(Dimension, u64),
+}
+
+impl From<Verdict> for Outcome {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Allowed {
+                receipt,
+                guess_guarded,
+            } => Self::Allowed {
+                receipt,
+                guess_guarded,
+            },
+            Verdict::Refused {
+                dimension,
+                retry_after,
+            } => {
+                assert_eq!(retry_after.subsec_nanos(), 0, "whole seconds");
+                Self::Refused(dimension, retry_after.as_secs())
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Outcome {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Allowed { guess_guarded, .. } => {
+                write!(formatter, "allowed, guarded: {guess_guarded}")
+            }
+            Self::Refused(dimension, seconds) => write!(formatter, "{dimension:?} for {seconds} s"),
+        }
+    }
+}
+
+impl Outcome {
+    #[track_caller]
+    pub(crate) fn receipt(self) -> Receipt {
+        match self {
+            Self::Allowed { receipt, .. } => receipt,
+            refused @ Self::Refused(..) => panic!("{refused:?}"),
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn is_guarded(&self) -> bool {
+        match self {
+            Self::Allowed { guess_guarded, .. } => *guess_guarded,
+            refused @ Self::Refused(..) => panic!("{refused:?}"),
+        }
+    }
+
+    pub(crate) fn is_allowed(&self) -> bool {
+        matches!(self, Self::Allowed { .. })
+    }
+
+    /// The dimension and the seconds of a refusal.
+    #[track_caller]
+    pub(crate) fn refusal(&self) -> (Dimension, u64) {
+        match self {
+            Self::Refused(dimension, seconds) => (*dimension, *seconds),
+            allowed @ Self::Allowed { .. } => panic!("{allowed:?}"),
+        }
+    }
+}
+
+/// An attempt by `id` from nowhere in particular.
+pub(crate) fn user(id: &str) -> Attempt {
+    Attempt {
+        user: UserId::parse(id).unwrap(),
+        address: None,
+        organization: None,
+        organization_seats: None,
+        calling_service: "learning-platform".to_owned(),
+        vouched: false,
+    }
+}
+
+pub(crate) trait AttemptWith {
+    fn at(self, address: &str) -> Attempt;
+    fn naming(self, organization: &str, seats: u32) -> Attempt;
+    fn vouched(self) -> Attempt;
+}
+
+impl AttemptWith for Attempt {
+    fn at(self, address: &str) -> Attempt {
+        let address: IpAddr = address.parse().unwrap();
+        Attempt {
+            address: Some(address),
+            ..self
+        }
+    }
+
+    fn naming(self, organization: &str, seats: u32) -> Attempt {
+        Attempt {
+            organization: Some(OrganizationId::parse(organization).unwrap()),
+            organization_seats: Some(seats),
+            ..self
+        }
+    }
+
+    fn vouched(self) -> Attempt {
+        Attempt {
+            vouched: true,
+            ..self
+        }
+    }
+}
+
+pub(crate) fn seconds(count: i64) -> TimeDelta {
+    TimeDelta::seconds(count)
+}
+
+/// Budgets under which one user may fail as often as a test likes, and none is free of the address.
+pub(crate) fn without_user_limit() -> Budgets {
+    Budgets {
+        user_burst: 10_000,
+        user_hourly: 10_000,
+        user_daily: 10_000,
+        user_free_of_address: 0,
+        ..Budgets::default()
+    }
+}
+
+/// Makes a test of each function, over memory and over Redis.
+macro_rules! over_both_forms {
+    ($($name:ident),+ $(,)?) => {
+        mod memory {
+            $(#[tokio::test] async fn $name() { super::$name(super::Form::Memory).await })+
+        }
+        mod redis {
+            $(#[tokio::test] async fn $name() { super::$name(super::Form::Redis).await })+
+        }
+    };
+}
+pub(crate) use over_both_forms;

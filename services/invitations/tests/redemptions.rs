@@ -1,0 +1,35 @@
+//! The redemption protocol (03, P1–P13): the store's part on both engines, and the saga over a fake
+//! membership service that can be away, lose answers and repeat itself.
+//!
+//! Needs a PostgreSQL: `HOMEROOM_TEST_DATABASE_URL`, of a role that may create databases. Without it
+//! these tests fail; nothing is skipped.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "these are tests: what they panic on is their failure"
+)]
+
+#[path = "redemptions/attempts.rs"]
+mod attempts;
+#[path = "redemptions/crowds.rs"]
+mod crowds;
+#[path = "redemptions/database.rs"]
+mod database;
+#[path = "redemptions/fake_membership.rs"]
+mod fake_membership;
+#[path = "redemptions/following.rs"]
+mod following;
+#[path = "redemptions/previews.rs"]
+mod previews;
+#[path = "redemptions/reads.rs"]
+mod reads;
+#[path = "redemptions/recovering.rs"]
+mod recovering;
+#[path = "redemptions/saga.rs"]
+mod saga;
+#[path = "redemptions/store_rules.rs"]
+mod store_rules;
+#[path = "redemptions/world.rs"]
+mod world;

@@ -1,0 +1,161 @@
+//! What is believed of an attempt, and what is wrong with a request (02, Callers).
+
+use homeroom_api::{
+    common::v1::{ErrorReason, User},
+    invitations::v1::RedeemRequest,
+};
+use homeroom_invitations::app::attempt::Attempt;
+use homeroom_kit::{
+    Result,
+    auth::{Caller, Scope},
+};
+
+use crate::world::{CODE, caller, keys, public_url};
+
+fn read(caller: &Caller, request: &RedeemRequest) -> Result<Attempt> {
+    Attempt::of_redeem(caller, request, "", &public_url(), &keys())
+}
+
+fn request() -> RedeemRequest {
+    RedeemRequest {
+        credential: CODE.to_owned(),
+        ..RedeemRequest::default()
+    }
+}
+
+fn for_user(name: &str) -> RedeemRequest {
+    RedeemRequest {
+        user: Some(User {
+            user: name.to_owned(),
+            display_name: "Given".to_owned(),
+            email: "given@school.example".to_owned(),
+            email_verified: true,
+            external_id: "given-1".to_owned(),
+        }),
+        client_ip: "192.0.2.7".to_owned(),
+        ..request()
+    }
+}
+
+fn with_claims() -> Caller {
+    let mut caller = caller("ann");
+    caller.email = Some("claimed@school.example".to_owned());
+    caller.email_verified = true;
+    caller.external_id = Some("claimed-1".to_owned());
+    caller.display_name = Some("Claimed".to_owned());
+    caller.client_address = "198.51.100.1".parse().ok();
+    caller
+}
+
+#[test]
+fn without_a_user_it_is_the_acting_user_as_its_claims_have_it() {
+    let attempt = read(&with_claims(), &request()).ok().unwrap();
+    assert_eq!(attempt.person.user.as_str(), "ann");
+    assert_eq!(attempt.person.email, "claimed@school.example");
+    assert_eq!(attempt.person.display_name, "Claimed");
+    assert_eq!(attempt.person.external_id, "claimed-1");
+    assert!(attempt.facts.email_verified);
+    assert!(!attempt.facts.vouched);
+}
+
+#[test]
+fn a_person_says_nothing_of_themselves_but_their_name() {
+    let attempt = read(&with_claims(), &for_user("ann")).ok().unwrap();
+    assert_eq!(attempt.person.email, "claimed@school.example");
+    assert_eq!(attempt.person.external_id, "claimed-1");
+    assert_eq!(attempt.person.display_name, "Given");
+    assert_eq!(attempt.address, "198.51.100.1".parse().ok());
+}
+
+#[test]
+fn another_user_needs_act_as() {
+    let error = read(&with_claims(), &for_user("bob")).err().unwrap();
+    assert_eq!(error.reason(), ErrorReason::ScopeMissing);
+    assert_eq!(error.metadata_entries()["scope"], "homeroom.act_as");
+}
+
+#[test]
+fn proofs_are_believed_only_of_callers_that_vouch() {
+    let acting = with_claims().with_scopes([Scope::ActAs]);
+    let attempt = read(&acting, &for_user("bob")).ok().unwrap();
+    assert_eq!(attempt.person.email, "given@school.example");
+    assert!(!attempt.facts.email_verified);
+    assert_eq!(attempt.facts.external_id, None);
+    assert!(!attempt.facts.vouched);
+    let vouching = with_claims().with_scopes([Scope::ActAs, Scope::Vouch]);
+    let attempt = read(&vouching, &for_user("bob")).ok().unwrap();
+    assert!(attempt.facts.email_verified);
+    assert_eq!(attempt.facts.external_id.as_deref(), Some("given-1"));
+    assert!(attempt.facts.vouched);
+}
+
+#[test]
+fn an_address_is_believed_only_of_callers_that_forward_it() {
+    let forwarding = with_claims().with_scopes([Scope::ForwardIp]);
+    let attempt = read(&forwarding, &for_user("ann")).ok().unwrap();
+    assert_eq!(attempt.address, "192.0.2.7".parse().ok());
+}
+
+#[test]
+fn a_claims_verified_address_is_not_lent_to_another_address() {
+    let acting = with_claims().with_scopes([Scope::ActAs]);
+    let attempt = read(&acting, &for_user("ann")).ok().unwrap();
+    assert_eq!(attempt.person.email, "given@school.example");
+    assert!(!attempt.facts.email_verified);
+}
+
+#[test]
+fn every_violation_is_named_before_any_scope_is_missed() {
+    let mut wrong = for_user("no good");
+    wrong.credential = " ".to_owned();
+    wrong.organization = "hamilton".to_owned();
+    wrong.client_ip = "here".to_owned();
+    wrong.request_id = "1".to_owned();
+    let user = wrong.user.as_mut().unwrap();
+    user.email = "nobody".to_owned();
+    user.display_name = "x".repeat(201);
+    user.external_id = "x".repeat(129);
+    let error = read(&caller("ann"), &wrong).err().unwrap();
+    assert_eq!(error.reason(), ErrorReason::InvalidRequest);
+    let mut fields: Vec<&str> = error
+        .field_violations()
+        .iter()
+        .map(|found| found.field.as_str())
+        .collect();
+    fields.sort_unstable();
+    assert_eq!(
+        fields,
+        [
+            "client_ip",
+            "credential",
+            "organization",
+            "request_id",
+            "user.display_name",
+            "user.email",
+            "user.external_id",
+            "user.user"
+        ]
+    );
+}
+
+#[test]
+fn a_credential_has_at_most_512_bytes_and_a_readable_form() {
+    for (credential, reason) in [
+        ("x".repeat(513), ErrorReason::InvalidRequest),
+        ("\u{202e}abc".to_owned(), ErrorReason::CodeMalformed),
+        (
+            "https://elsewhere.example/j/abc".to_owned(),
+            ErrorReason::CodeMalformed,
+        ),
+    ] {
+        let wrong = RedeemRequest {
+            credential,
+            ..request()
+        };
+        assert_eq!(read(&caller("ann"), &wrong).err().unwrap().reason(), reason);
+    }
+    let mut wrong = for_user("ann");
+    wrong.user.as_mut().unwrap().email = "nobody".to_owned();
+    let error = read(&caller("ann"), &wrong).err().unwrap();
+    assert_eq!(error.reason(), ErrorReason::EmailMalformed);
+}

@@ -1,0 +1,87 @@
+//! A database of its own for each test, on each engine.
+
+use std::{path::PathBuf, sync::Arc};
+
+use homeroom_invitations::store::{self, Store};
+use homeroom_kit::{
+    database::{Options, Url},
+    random::{Randomness as _, SystemRandomness},
+};
+use sqlx::{Connection as _, Executor as _, PgConnection};
+use tempfile::TempDir;
+
+/// The file of a SQLite database, in its folder.
+const FILE: &str = "invitations.db";
+const VARIABLE: &str = "HOMEROOM_TEST_DATABASE_URL";
+
+/// A fresh database with the schema.
+pub(crate) enum TestDatabase {
+    /// Of the server that the variable names; dropped by [`TestDatabase::drop_it`].
+    Postgres { store: Arc<dyn Store>, name: String },
+    /// A file, removed with its folder.
+    Sqlite {
+        store: Arc<dyn Store>,
+        folder: TempDir,
+    },
+}
+
+impl TestDatabase {
+    pub(crate) async fn postgres() -> Self {
+        let mut bytes = [0; 8];
+        SystemRandomness.fill(&mut bytes);
+        let name = format!("redemptions_{:016x}", u64::from_be_bytes(bytes));
+        let admin = admin_url();
+        let mut connection = PgConnection::connect(&admin).await.unwrap();
+        let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
+        connection.execute(sqlx::raw_sql(create)).await.unwrap();
+        connection.close().await.unwrap();
+        let mut url = url::Url::parse(&admin).unwrap();
+        url.set_path(&name);
+        let url = Url::parse(url.as_str()).unwrap();
+        let store = store::open(&url, options(), true).await.unwrap();
+        Self::Postgres { store, name }
+    }
+
+    pub(crate) async fn sqlite() -> Self {
+        let folder = TempDir::new().unwrap();
+        let url = Url::Sqlite(folder.path().join(FILE));
+        let store = store::open(&url, options(), true).await.unwrap();
+        Self::Sqlite { store, folder }
+    }
+
+    pub(crate) fn store(&self) -> &Arc<dyn Store> {
+        match self {
+            Self::Postgres { store, .. } | Self::Sqlite { store, .. } => store,
+        }
+    }
+
+    /// The file of a SQLite database.
+    pub(crate) fn file(&self) -> PathBuf {
+        match self {
+            Self::Postgres { name, .. } => PathBuf::from(name),
+            Self::Sqlite { folder, .. } => folder.path().join(FILE),
+        }
+    }
+
+    pub(crate) async fn drop_it(self) {
+        self.store().close().await;
+        if let Self::Postgres { name, .. } = self {
+            let mut connection = PgConnection::connect(&admin_url()).await.unwrap();
+            let drop = sqlx::AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"));
+            connection.execute(sqlx::raw_sql(drop)).await.unwrap();
+        }
+    }
+}
+
+fn admin_url() -> String {
+    std::env::var(VARIABLE).expect(
+        "HOMEROOM_TEST_DATABASE_URL names no PostgreSQL server, as postgres://user@host/database",
+    )
+}
+
+fn options() -> Options {
+    Options {
+        connections_max: 4,
+        ..Options::default()
+    }
+}

@@ -1,0 +1,359 @@
+//! A membership service in memory, which keeps its part of the protocol, and can be away, lose its
+//! answers and raise its fences.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::{Mutex, MutexGuard},
+    time::Instant,
+};
+
+use async_trait::async_trait;
+use homeroom_api::{
+    common::v1::{ErrorReason, Event},
+    ids::UserId,
+    membership::v1::{
+        AdmitRequest, JoinRequest, Member, Permission, admit_request, join_request::State,
+    },
+    names::{Place, RedemptionName},
+};
+use homeroom_invitations::{
+    domain::{
+        invitation::Epoch,
+        redemption::{MembershipAnswer, RequestEnd},
+    },
+    membership::{Access, Admission, FeedPage, Membership},
+};
+use homeroom_kit::{Error, Result};
+
+/// How it behaves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// It answers.
+    #[default]
+    Up,
+    /// It hears nothing.
+    Away,
+    /// It does what it is asked, and nobody hears its answer.
+    LosesAnswers,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct FakeState {
+    pub(crate) mode: Mode,
+    pub(crate) admissions: HashMap<String, (MembershipAnswer, String)>,
+    pub(crate) members: HashSet<(String, String)>,
+    pub(crate) requests: BTreeMap<String, JoinRequest>,
+    pub(crate) fences: HashMap<String, i64>,
+    pub(crate) seats: Option<usize>,
+    pub(crate) events: Vec<Event>,
+    pub(crate) staff: HashSet<String>,
+    /// Every request to admit that was heard, in order.
+    pub(crate) heard: Vec<AdmitRequest>,
+    /// How often it was asked what it had answered.
+    pub(crate) reads: usize,
+    /// A fence that goes up between T1 and T2 of the next redemption.
+    pub(crate) fence_before_next: Option<(String, i64)>,
+    /// The largest number of redemptions in one call.
+    pub(crate) largest_call: usize,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct FakeMembership(Mutex<FakeState>);
+
+impl FakeMembership {
+    pub(crate) fn state(&self) -> MutexGuard<'_, FakeState> {
+        self.0.lock().unwrap()
+    }
+
+    pub(crate) fn set(&self, mode: Mode) {
+        self.state().mode = mode;
+    }
+
+    /// Ends the open request of a user, as the feed then tells.
+    pub(crate) fn end_request(&self, user: &str, end: State) -> Event {
+        let mut state = self.state();
+        let name = state
+            .requests
+            .values()
+            .find(|request| request.user == user && request.state() == State::Pending)
+            .expect("the user has an open request")
+            .name
+            .clone();
+        state.end_request(&name, end)
+    }
+}
+
+impl FakeState {
+    /// The people whose requests are open.
+    pub(crate) fn waiting(&self) -> Vec<String> {
+        self.requests
+            .values()
+            .filter(|request| request.state() == State::Pending)
+            .map(|request| request.user.clone())
+            .collect()
+    }
+
+    fn end_request(&mut self, name: &str, end: State) -> Event {
+        let request = self.requests.get_mut(name).unwrap();
+        request.set_state(end);
+        let kind = match end {
+            State::Approved => "approved",
+            State::Denied => "denied",
+            State::Withdrawn => "withdrawn",
+            State::Expired => "expired",
+            _ => "closed",
+        };
+        let event = Event {
+            id: format!("event-{}", self.events.len()),
+            r#type: format!("join_request.{kind}"),
+            subject: name.to_owned(),
+            actor: "tess".to_owned(),
+            data: [("redemption".to_owned(), request.redemption.clone())].into(),
+            ..Event::default()
+        };
+        if end == State::Approved {
+            let (parent, _) = name.split_once("/joinRequests").unwrap();
+            let member = (parent.to_owned(), request.user.clone());
+            self.members.insert(member);
+        }
+        self.events.push(event.clone());
+        event
+    }
+
+    fn open_request(&self, parent: &str, user: &str) -> Option<String> {
+        self.requests
+            .values()
+            .find(|request| {
+                request.user == user
+                    && request.state() == State::Pending
+                    && request.name.starts_with(&format!("{parent}/joinRequests"))
+            })
+            .map(|request| request.name.clone())
+    }
+
+    fn decide(&mut self, asked: &AdmitRequest) -> (MembershipAnswer, String) {
+        let user = asked.user.as_ref().unwrap().user.clone();
+        if self
+            .fences
+            .get(&asked.invitation)
+            .is_some_and(|fence| asked.epoch < *fence)
+        {
+            return (MembershipAnswer::StaleEpoch, String::new());
+        }
+        let key = (asked.parent.clone(), user.clone());
+        if self.members.contains(&key) {
+            return (MembershipAnswer::AlreadyMember, String::new());
+        }
+        let open = self.open_request(&asked.parent, &user);
+        let only_if_known = asked.refuse_reason() != ErrorReason::Unspecified;
+        if let Some(open) = &open
+            && (only_if_known || asked.route() == admit_request::Route::Queue)
+        {
+            return (MembershipAnswer::AlreadyPending, open.clone());
+        }
+        if only_if_known {
+            return (
+                MembershipAnswer::Refused(asked.refuse_reason()),
+                String::new(),
+            );
+        }
+        if asked.route() == admit_request::Route::Queue {
+            let name = format!("{}/joinRequests/{}", asked.parent, self.requests.len());
+            if !asked.validate_only {
+                let mut request = JoinRequest {
+                    name: name.clone(),
+                    user,
+                    redemption: asked.redemption.clone(),
+                    ..JoinRequest::default()
+                };
+                request.set_state(State::Pending);
+                self.requests.insert(name.clone(), request);
+            }
+            return (MembershipAnswer::Queued, name);
+        }
+        if self.seats.is_some_and(|seats| self.members.len() >= seats) {
+            return (
+                MembershipAnswer::Refused(ErrorReason::NoSeats),
+                String::new(),
+            );
+        }
+        if !asked.validate_only {
+            self.members.insert(key);
+            // P8: an admission closes the person's open request.
+            if let Some(open) = open {
+                self.end_request(&open, State::Closed);
+            }
+        }
+        (MembershipAnswer::Admitted, String::new())
+    }
+
+    fn admission(
+        &self,
+        answer: MembershipAnswer,
+        request: &str,
+        member: Option<Member>,
+    ) -> Admission {
+        let request = self.requests.get(request).cloned();
+        let end = request.as_ref().and_then(|request| match request.state() {
+            State::Approved => Some(RequestEnd::Approved),
+            State::Denied => Some(RequestEnd::Denied),
+            State::Withdrawn => Some(RequestEnd::Withdrawn),
+            State::Expired => Some(RequestEnd::Expired),
+            State::Closed => Some(RequestEnd::Closed),
+            _ => None,
+        });
+        Admission {
+            answer,
+            member: member.filter(|_| {
+                matches!(
+                    answer,
+                    MembershipAnswer::Admitted | MembershipAnswer::AlreadyMember
+                )
+            }),
+            join_request: request,
+            request_end: end,
+            organization_display_name: "Hamilton".to_owned(),
+            class_display_name: "Biology".to_owned(),
+            seat_limit: 0,
+        }
+    }
+}
+
+pub(crate) fn away() -> Error {
+    Error::unavailable(ErrorReason::MembershipUnavailable, "It is away; retry.")
+}
+
+fn member_of(asked: &AdmitRequest) -> Member {
+    let user = asked.user.as_ref().unwrap().user.clone();
+    Member {
+        name: format!("{}/members/{user}", asked.parent),
+        user,
+        ..Member::default()
+    }
+}
+
+#[async_trait]
+impl Membership for FakeMembership {
+    async fn admit(&self, requests: &[AdmitRequest], _: Option<Instant>) -> Vec<Result<Admission>> {
+        let mut state = self.state();
+        if state.mode == Mode::Away {
+            return requests.iter().map(|_| Err(away())).collect();
+        }
+        state.largest_call = state.largest_call.max(requests.len());
+        let mut people = HashSet::new();
+        let answers: Vec<Admission> = requests
+            .iter()
+            .map(|asked| {
+                let person = (
+                    asked.parent.clone(),
+                    asked.user.as_ref().unwrap().user.clone(),
+                );
+                assert!(
+                    people.insert(person),
+                    "P11: a person of a class twice in one call"
+                );
+                state.heard.push(asked.clone());
+                if let Some((invitation, epoch)) = state.fence_before_next.take() {
+                    state.fences.insert(invitation, epoch);
+                }
+                let stored = state.admissions.get(&asked.redemption).cloned();
+                let (answer, request) = stored.unwrap_or_else(|| {
+                    let decided = state.decide(asked);
+                    if !asked.validate_only {
+                        state
+                            .admissions
+                            .insert(asked.redemption.clone(), decided.clone());
+                    }
+                    decided
+                });
+                state.admission(answer, &request, Some(member_of(asked)))
+            })
+            .collect();
+        if state.mode == Mode::LosesAnswers {
+            return requests.iter().map(|_| Err(away())).collect();
+        }
+        answers.into_iter().map(Ok).collect()
+    }
+
+    async fn get_admission(
+        &self,
+        redemption: &RedemptionName,
+        _: Option<Instant>,
+    ) -> Result<Option<Admission>> {
+        let mut state = self.state();
+        if state.mode != Mode::Up {
+            return Err(away());
+        }
+        state.reads += 1;
+        let name = redemption.to_string();
+        let member = state
+            .heard
+            .iter()
+            .find(|asked| asked.redemption == name)
+            .map(member_of);
+        Ok(state
+            .admissions
+            .get(&name)
+            .map(|(answer, request)| state.admission(*answer, request, member)))
+    }
+
+    async fn raise_fence(
+        &self,
+        invitation: &str,
+        epoch: Epoch,
+        _: Option<Instant>,
+    ) -> Result<Epoch> {
+        let mut state = self.state();
+        if state.mode != Mode::Up {
+            return Err(away());
+        }
+        let fence = state.fences.entry(invitation.to_owned()).or_default();
+        *fence = (*fence).max(epoch.value());
+        Ok(Epoch::new(*fence))
+    }
+
+    async fn check_access(
+        &self,
+        user: &UserId,
+        _: &Place,
+        _: Permission,
+        _: Option<Instant>,
+    ) -> Result<Access> {
+        let state = self.state();
+        if state.mode != Mode::Up {
+            return Err(away());
+        }
+        let staff = state.staff.contains(user.as_str());
+        Ok(Access {
+            visible: staff,
+            allowed: staff,
+            role: None,
+            archived: false,
+            organization_display_name: "Hamilton".to_owned(),
+            class_display_name: "Biology".to_owned(),
+            code_prefix: "HAMILTON".to_owned(),
+            seat_limit: 0,
+            notify: Vec::new(),
+        })
+    }
+
+    async fn list_events(&self, page_size: u32, page_token: &str) -> Result<FeedPage> {
+        let state = self.state();
+        if state.mode != Mode::Up {
+            return Err(away());
+        }
+        let from: usize = page_token.parse().unwrap_or(0);
+        let events: Vec<Event> = state
+            .events
+            .iter()
+            .skip(from)
+            .take(page_size as usize)
+            .cloned()
+            .collect();
+        let next = from + events.len();
+        Ok(FeedPage {
+            events,
+            next_page_token: next.to_string(),
+        })
+    }
+}

@@ -1,0 +1,235 @@
+//! Membership's feed, the sweep, and what they settle.
+
+use chrono::TimeDelta;
+use homeroom_api::{common::v1::Event, membership::v1::join_request::State};
+use homeroom_invitations::{
+    app::follow_feed::{Followed, MEMBERSHIP_FEED},
+    domain::{
+        invitation::{InvitationKind, Uses},
+        redemption::RedemptionState,
+    },
+};
+use uuid::Uuid;
+
+use crate::{
+    fake_membership::Mode,
+    world::{CODE, World},
+};
+
+const CLASS_CODE: &str = "ABCD-EFGH-JKMN";
+
+async fn with_queued(names: &[&str]) -> (World, Uuid) {
+    let world = World::new().await;
+    let code = world
+        .invitation(InvitationKind::ClassCode, CLASS_CODE, |_| {})
+        .await;
+    world.advance(TimeDelta::days(14));
+    for name in names {
+        world.redeem(name, CLASS_CODE, "").await.unwrap();
+        world.advance(TimeDelta::milliseconds(1));
+    }
+    (world, code)
+}
+
+#[tokio::test]
+async fn p5_an_approval_commits_and_every_other_end_releases() {
+    for (end, state, used) in [
+        (State::Approved, RedemptionState::Committed, 1),
+        (State::Denied, RedemptionState::Released, 0),
+        (State::Withdrawn, RedemptionState::Released, 0),
+        (State::Expired, RedemptionState::Released, 0),
+        (State::Closed, RedemptionState::Released, 0),
+    ] {
+        let (world, code) = with_queued(&["ann"]).await;
+        world.membership.end_request("ann", end);
+        let followed = world.app.follow_once().await.unwrap();
+        assert_eq!(
+            followed,
+            Followed {
+                events: 1,
+                settled: 1,
+                skipped: 0
+            }
+        );
+        assert_eq!(world.states().await, [state], "{end:?}");
+        assert_eq!(
+            world.uses(code).await,
+            Uses {
+                used,
+                reserved: 0,
+                queued: 0
+            }
+        );
+        assert_eq!(world.app.follow_once().await.unwrap(), Followed::default());
+    }
+}
+
+#[tokio::test]
+async fn p5_the_feed_settles_what_is_still_reserved() {
+    let world = World::new().await;
+    let code = world
+        .invitation(InvitationKind::ClassCode, CLASS_CODE, |_| {})
+        .await;
+    world.advance(TimeDelta::days(14));
+    world.membership.set(Mode::LosesAnswers);
+    world.redeem("ann", CLASS_CODE, "").await.unwrap_err();
+    world.membership.set(Mode::Up);
+    world.membership.end_request("ann", State::Approved);
+    world.app.follow_once().await.unwrap();
+    assert_eq!(world.states().await, [RedemptionState::Committed]);
+    // T2's answer is heard later, and overwrites nothing.
+    world.advance(TimeDelta::seconds(5));
+    world.app.recover_once().await.unwrap();
+    assert_eq!(world.states().await, [RedemptionState::Committed]);
+    assert_eq!(
+        world.uses(code).await,
+        Uses {
+            used: 1,
+            reserved: 0,
+            queued: 0
+        }
+    );
+}
+
+#[tokio::test]
+async fn p5_p8_another_invitation_that_admits_releases_the_waiting_one() {
+    let (world, code) = with_queued(&["ann"]).await;
+    let other = world.code(None).await;
+    world.advance(TimeDelta::milliseconds(1));
+    world.redeem("ann", CODE, "").await.unwrap();
+    world.app.follow_once().await.unwrap();
+    assert_eq!(
+        world.states().await,
+        [RedemptionState::Released, RedemptionState::Committed]
+    );
+    assert_eq!(world.uses(code).await, Uses::default());
+    assert_eq!(
+        world.uses(other).await,
+        Uses {
+            used: 1,
+            reserved: 0,
+            queued: 0
+        }
+    );
+}
+
+#[tokio::test]
+async fn p5_a_poisoned_event_is_recorded_and_blocks_nothing() {
+    let (world, _) = with_queued(&["ann", "bob"]).await;
+    world.membership.end_request("ann", State::Denied);
+    for (id, redemption) in [
+        ("bad-1", None),
+        ("bad-2", Some("organizations/x/redemptions/y")),
+    ] {
+        let event = Event {
+            id: id.to_owned(),
+            r#type: "join_request.denied".to_owned(),
+            data: redemption
+                .map(|name| ("redemption".to_owned(), name.to_owned()))
+                .into_iter()
+                .collect(),
+            ..Event::default()
+        };
+        world.membership.state().events.push(event);
+    }
+    world.membership.end_request("bob", State::Approved);
+    let followed = world.app.follow_once().await.unwrap();
+    assert_eq!(
+        followed,
+        Followed {
+            events: 4,
+            settled: 2,
+            skipped: 2
+        }
+    );
+    let mut repository = world.app.store.read().await.unwrap();
+    assert_eq!(
+        repository
+            .count_skipped_events(MEMBERSHIP_FEED)
+            .await
+            .unwrap(),
+        2
+    );
+    assert_eq!(
+        world.states().await,
+        [RedemptionState::Released, RedemptionState::Committed]
+    );
+}
+
+#[tokio::test]
+async fn p5_unknown_redemptions_and_other_events_are_passed_over() {
+    let (world, _) = with_queued(&[]).await;
+    for kind in [
+        "class.deleted",
+        "organization.deleted",
+        "member.joined",
+        "join_request.closed",
+    ] {
+        world.membership.state().events.push(Event {
+            r#type: kind.to_owned(),
+            data: [(
+                "redemption".to_owned(),
+                "organizations/hamilton/redemptions/01900000-0000-7000-8000-000000000001"
+                    .to_owned(),
+            )]
+            .into(),
+            ..Event::default()
+        });
+    }
+    let followed = world.app.follow_once().await.unwrap();
+    assert_eq!(
+        followed,
+        Followed {
+            events: 4,
+            settled: 0,
+            skipped: 0
+        }
+    );
+}
+
+#[tokio::test]
+async fn p5_the_feed_waits_while_membership_is_away() {
+    let (world, _) = with_queued(&["ann"]).await;
+    world.membership.end_request("ann", State::Approved);
+    world.membership.set(Mode::Away);
+    assert!(world.app.follow_once().await.is_err());
+    world.membership.set(Mode::Up);
+    assert_eq!(world.app.follow_once().await.unwrap().settled, 1);
+}
+
+#[tokio::test]
+async fn p5_the_sweep_asks_about_old_queued_ones() {
+    let (world, code) = with_queued(&["ann", "bob"]).await;
+    world.membership.end_request("ann", State::Approved);
+    world.membership.state().events.clear();
+    assert_eq!(world.app.sweep_once().await.unwrap(), 0);
+    world.advance(TimeDelta::minutes(60));
+    assert_eq!(world.app.sweep_once().await.unwrap(), 2);
+    let mut states = world.states().await;
+    states.sort();
+    assert_eq!(
+        states,
+        [RedemptionState::Queued, RedemptionState::Committed]
+    );
+    assert_eq!(
+        world.uses(code).await,
+        Uses {
+            used: 1,
+            reserved: 0,
+            queued: 1
+        }
+    );
+    assert_eq!(world.app.sweep_once().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn p5_the_sweep_asks_again_soon_where_it_was_not_answered() {
+    let (world, _) = with_queued(&["ann"]).await;
+    world.advance(TimeDelta::minutes(60));
+    world.membership.set(Mode::Away);
+    assert_eq!(world.app.sweep_once().await.unwrap(), 1);
+    assert_eq!(world.states().await, [RedemptionState::Queued]);
+    world.membership.set(Mode::Up);
+    world.advance(TimeDelta::seconds(60));
+    assert_eq!(world.app.sweep_once().await.unwrap(), 1);
+}

@@ -1,0 +1,221 @@
+//! `GetRedemption` and `ListRedemptions`.
+
+use chrono::TimeDelta;
+use homeroom_api::{
+    common::v1::ErrorReason,
+    membership::v1::join_request::State,
+    names::{Place, RedemptionName},
+};
+use homeroom_invitations::domain::{
+    invitation::InvitationKind,
+    redemption::{Outcome, RedemptionState},
+};
+
+use crate::{
+    fake_membership::Mode,
+    world::{CODE, World, caller, class, organization},
+};
+
+const CLASS_CODE: &str = "ABCD-EFGH-JKMN";
+
+async fn reserved() -> (World, RedemptionName) {
+    let world = World::new().await;
+    world.code(None).await;
+    world.membership.set(Mode::LosesAnswers);
+    world.redeem("ann", CODE, "").await.unwrap_err();
+    let name = world.redemptions().await[0].name();
+    world.membership.set(Mode::Up);
+    (world, name)
+}
+
+#[tokio::test]
+async fn p10_reading_a_reserved_one_asks_membership() {
+    let (world, name) = reserved().await;
+    world.membership.set(Mode::Away);
+    let unknown = world
+        .app
+        .get_redemption(&caller("ann"), &name)
+        .await
+        .unwrap_err();
+    assert_eq!(unknown.reason(), ErrorReason::MembershipUnavailable);
+    world.membership.set(Mode::Up);
+    let read = world
+        .app
+        .get_redemption(&caller("ann"), &name)
+        .await
+        .unwrap();
+    assert_eq!(read.state, RedemptionState::Committed);
+    assert_eq!(read.outcome, Some(Outcome::Admitted));
+    world.membership.set(Mode::Away);
+    assert_eq!(
+        world
+            .app
+            .get_redemption(&caller("ann"), &name)
+            .await
+            .unwrap(),
+        read
+    );
+}
+
+#[tokio::test]
+async fn p10_reading_a_queued_one_sees_how_its_request_ended() {
+    let world = World::new().await;
+    world
+        .invitation(InvitationKind::ClassCode, CLASS_CODE, |_| {})
+        .await;
+    world.advance(TimeDelta::days(14));
+    let name = world
+        .redeem("ann", CLASS_CODE, "")
+        .await
+        .unwrap()
+        .redemption;
+    let waiting = world
+        .app
+        .get_redemption(&caller("ann"), &name)
+        .await
+        .unwrap();
+    assert_eq!(waiting.state, RedemptionState::Queued);
+    world.membership.end_request("ann", State::Denied);
+    let ended = world
+        .app
+        .get_redemption(&caller("ann"), &name)
+        .await
+        .unwrap();
+    assert_eq!(ended.state, RedemptionState::Released);
+    assert_eq!(ended.outcome, Some(Outcome::PendingApproval));
+}
+
+#[tokio::test]
+async fn p10_one_that_membership_never_heard_of_is_read_as_it_stands() {
+    let world = World::new().await;
+    world.code(None).await;
+    world.membership.set(Mode::Away);
+    world.redeem("ann", CODE, "").await.unwrap_err();
+    world.membership.set(Mode::Up);
+    let name = world.redemptions().await[0].name();
+    let read = world
+        .app
+        .get_redemption(&caller("ann"), &name)
+        .await
+        .unwrap();
+    assert_eq!(read.state, RedemptionState::Reserved);
+}
+
+#[tokio::test]
+async fn a_redemption_is_read_by_the_person_and_by_staff_alone() {
+    let (world, name) = reserved().await;
+    let stranger = world
+        .app
+        .get_redemption(&caller("bob"), &name)
+        .await
+        .unwrap_err();
+    assert_eq!(stranger.reason(), ErrorReason::RedemptionNotFound);
+    let mut elsewhere = name.clone();
+    elsewhere.place =
+        Place::Organization(homeroom_api::ids::OrganizationId::parse("other").unwrap());
+    let absent = world
+        .app
+        .get_redemption(&caller("ann"), &elsewhere)
+        .await
+        .unwrap_err();
+    assert_eq!(absent.reason(), ErrorReason::RedemptionNotFound);
+    let mut bound = caller("ann");
+    bound.organizations = Some(Vec::new());
+    let unreached = world.app.get_redemption(&bound, &name).await.unwrap_err();
+    assert_eq!(unreached.reason(), ErrorReason::RedemptionNotFound);
+    world.membership.state().staff.insert("tess".to_owned());
+    assert!(
+        world
+            .app
+            .get_redemption(&caller("tess"), &name)
+            .await
+            .is_ok()
+    );
+}
+
+#[tokio::test]
+async fn lists_are_for_staff_newest_first_in_pages() {
+    let world = World::new().await;
+    world.code(None).await;
+    for name in ["ann", "bob", "cid"] {
+        world.redeem(name, CODE, "").await.unwrap();
+        world.advance(TimeDelta::seconds(1));
+    }
+    let place = class();
+    let stranger = world
+        .app
+        .list_redemptions(&caller("ann"), &place, 0, "", "")
+        .await
+        .unwrap_err();
+    assert_eq!(stranger.reason(), ErrorReason::ClassNotFound);
+    world.membership.state().staff.insert("tess".to_owned());
+    let tess = caller("tess");
+    let (page, next) = world
+        .app
+        .list_redemptions(&tess, &place, 2, "", "")
+        .await
+        .unwrap();
+    let users: Vec<&str> = page.iter().map(|one| one.person.user.as_str()).collect();
+    assert_eq!(users, ["cid", "bob"]);
+    let (page, end) = world
+        .app
+        .list_redemptions(&tess, &place, 2, &next, "")
+        .await
+        .unwrap();
+    assert_eq!(page[0].person.user.as_str(), "ann");
+    assert_eq!(end, "");
+    let other_list = world
+        .app
+        .list_redemptions(&tess, &place, 2, &next, "user = ann")
+        .await;
+    assert_eq!(
+        other_list.unwrap_err().reason(),
+        ErrorReason::InvalidPageToken
+    );
+}
+
+#[tokio::test]
+async fn lists_filter_by_invitation_user_state_and_time() {
+    let world = World::new().await;
+    let code = world.code(Some(1)).await;
+    for name in ["ann", "bob"] {
+        let _ = world.redeem(name, CODE, "").await;
+        world.advance(TimeDelta::seconds(1));
+    }
+    world.membership.state().staff.insert("tess".to_owned());
+    let tess = caller("tess");
+    let place = Place::Organization(organization());
+    let invitation = format!("{}/enrollmentCodes/{code}", class());
+    for (filter, count) in [
+        (format!("invitation = \"{invitation}\""), 2),
+        (format!("invitation = \"{}/classCode\"", class()), 0),
+        ("user = ann".to_owned(), 1),
+        ("user = ann AND user = bob".to_owned(), 0),
+        ("state = REFUSED".to_owned(), 1),
+        ("state = RESERVED".to_owned(), 0),
+        ("create_time > \"2027-01-15T08:00:00Z\"".to_owned(), 1),
+        ("create_time >= \"2027-01-15T08:00:00Z\"".to_owned(), 2),
+        ("create_time <= \"2027-01-15T08:00:00Z\"".to_owned(), 1),
+        ("create_time < \"2027-01-15T08:00:00Z\"".to_owned(), 0),
+    ] {
+        let (page, _) = world
+            .app
+            .list_redemptions(&tess, &place, 0, "", &filter)
+            .await
+            .unwrap();
+        assert_eq!(page.len(), count, "{filter}");
+    }
+    for filter in [
+        "user != ann",
+        "state = GONE",
+        "phase = 1",
+        "create_time = \"2027-01-15T08:00:00Z\"",
+    ] {
+        let wrong = world
+            .app
+            .list_redemptions(&tess, &place, 0, "", filter)
+            .await
+            .unwrap_err();
+        assert_eq!(wrong.reason(), ErrorReason::InvalidFilter, "{filter}");
+    }
+}

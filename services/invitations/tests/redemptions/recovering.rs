@@ -1,0 +1,155 @@
+//! Recovery: what membership has not been heard of is driven forward, and never back.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use homeroom_invitations::{
+    app::{
+        recovery::{Recovered, STUCK_AFTER_TRIES, is_stuck},
+        workers::{Pauses, start},
+    },
+    domain::{invitation::Uses, redemption::RedemptionState},
+};
+use homeroom_kit::shutdown::Shutdown;
+
+use crate::{
+    fake_membership::Mode,
+    world::{CODE, REQUEST, World},
+};
+
+#[tokio::test]
+async fn p13_unreachable_then_recovery_settles_with_the_same_key() {
+    let world = World::new().await;
+    let code = world.code(Some(1)).await;
+    world.membership.set(Mode::Away);
+    world.redeem("ann", CODE, REQUEST).await.unwrap_err();
+    world.membership.set(Mode::Up);
+    // The lease is the caller's own.
+    world.advance(TimeDelta::seconds(5) - TimeDelta::microseconds(1));
+    assert_eq!(
+        world.app.recover_once().await.unwrap(),
+        Recovered::default()
+    );
+    world.advance(TimeDelta::microseconds(1));
+    let recovered = world.app.recover_once().await.unwrap();
+    assert_eq!(
+        recovered,
+        Recovered {
+            taken: 1,
+            settled: 1
+        }
+    );
+    assert_eq!(world.states().await, [RedemptionState::Committed]);
+    assert_eq!(
+        world.uses(code).await,
+        Uses {
+            used: 1,
+            reserved: 0,
+            queued: 0
+        }
+    );
+    let redeemed = world.redeem("ann", CODE, REQUEST).await.unwrap();
+    assert_eq!(redeemed.redemption, world.redemptions().await[0].name());
+    assert_eq!(world.membership.state().heard.len(), 1);
+}
+
+#[tokio::test]
+async fn p13_a_lost_answer_admits_nobody_twice() {
+    let world = World::new().await;
+    let code = world.code(Some(1)).await;
+    world.membership.set(Mode::LosesAnswers);
+    world.redeem("ann", CODE, "").await.unwrap_err();
+    for _ in 0..3 {
+        world.advance(TimeDelta::seconds(60));
+        world.app.recover_once().await.unwrap();
+    }
+    world.membership.set(Mode::Up);
+    world.advance(TimeDelta::seconds(60));
+    world.app.recover_once().await.unwrap();
+    assert_eq!(world.states().await, [RedemptionState::Committed]);
+    assert_eq!(world.membership.state().members.len(), 1);
+    assert_eq!(
+        world.uses(code).await,
+        Uses {
+            used: 1,
+            reserved: 0,
+            queued: 0
+        }
+    );
+}
+
+#[tokio::test]
+async fn p13_after_10_tries_it_shows_as_stuck_and_is_never_dropped() {
+    let world = World::new().await;
+    world.code(None).await;
+    world.membership.set(Mode::Away);
+    world.redeem("ann", CODE, "").await.unwrap_err();
+    for tries in 1..=STUCK_AFTER_TRIES {
+        assert_eq!(world.app.count_stuck_redemptions().await.unwrap(), 0);
+        world.advance(TimeDelta::seconds(60));
+        assert_eq!(world.app.recover_once().await.unwrap().taken, 1);
+        assert_eq!(world.redemptions().await[0].tries, tries);
+    }
+    assert_eq!(world.app.count_stuck_redemptions().await.unwrap(), 1);
+    assert!(is_stuck(&world.redemptions().await[0]));
+    world.membership.set(Mode::Up);
+    assert_eq!(world.app.hasten_recovery().await.unwrap(), 1);
+    assert_eq!(world.app.recover_once().await.unwrap().settled, 1);
+    assert!(!is_stuck(&world.redemptions().await[0]));
+    assert_eq!(world.app.count_stuck_redemptions().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn p13_each_failed_try_waits_longer_up_to_60_seconds() {
+    let world = World::new().await;
+    world.code(None).await;
+    world.membership.set(Mode::Away);
+    world.redeem("ann", CODE, "").await.unwrap_err();
+    let mut longest = TimeDelta::zero();
+    for _ in 0..12 {
+        world.advance(TimeDelta::seconds(60));
+        world.app.recover_once().await.unwrap();
+        let now = homeroom_kit::Clock::now(world.clock.as_ref());
+        let wait = world.redemptions().await[0].next_try_time - now;
+        assert!(
+            wait >= TimeDelta::milliseconds(200) && wait <= TimeDelta::seconds(60),
+            "{wait}"
+        );
+        longest = longest.max(wait);
+    }
+    assert!(longest >= TimeDelta::seconds(30));
+}
+
+#[tokio::test]
+async fn p13_workers_settle_by_themselves_and_stop_when_told() {
+    let world = World::new().await;
+    world.code(None).await;
+    world.membership.set(Mode::Away);
+    world.redeem("ann", CODE, "").await.unwrap_err();
+    world.advance(TimeDelta::seconds(5));
+    let shutdown = Shutdown::new();
+    let pauses = Pauses {
+        recovery: Duration::from_millis(2),
+        follower: Duration::from_millis(2),
+        ..Pauses::default()
+    };
+    let mut workers = start(&world.app, pauses, &shutdown);
+    let settled = async {
+        while world.membership.state().heard.is_empty() {
+            world.membership.set(Mode::Up);
+            world.advance(TimeDelta::seconds(1));
+            tokio::task::yield_now().await;
+        }
+        while world.states().await != [RedemptionState::Committed] {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), settled)
+        .await
+        .unwrap();
+    shutdown.begin();
+    let stopped = async { while workers.join_next().await.is_some() {} };
+    tokio::time::timeout(Duration::from_secs(20), stopped)
+        .await
+        .unwrap();
+}

@@ -1,0 +1,764 @@
+//! What the store owes the protocol, on PostgreSQL and on SQLite alike.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use futures::future::join_all;
+use homeroom_api::common::v1::ErrorReason;
+use homeroom_invitations::{
+    app::{
+        reserve::{Reserved, Wanted, reserve},
+        settle::{Settlement, Word, settle},
+    },
+    domain::{
+        self,
+        invitation::{InvitationKind, Uses},
+        redemption::{MembershipAnswer, Outcome, RedemptionState, RequestEnd},
+    },
+    store::{
+        Error, InvitationRow, KnownRequest, LivingKey, Person, Redemption, RedemptionFilter,
+        RedemptionRequest, SkippedEvent, Store, UsesChange, postgres, sqlite,
+    },
+};
+use homeroom_kit::{
+    keys::KeyRing,
+    random::SystemRandomness,
+    request_ids::{BodyMac, RequestKey},
+};
+use sqlx::{Executor as _, SqlSafeStr as _};
+use uuid::Uuid;
+
+use crate::{
+    database::TestDatabase,
+    world::{CODE, caller, class, keys, organization, row, start, user},
+};
+
+/// Each rule is a test on each engine.
+macro_rules! on_both {
+    ($($rule:ident),+ $(,)?) => {
+        mod on_postgres {
+            $(#[tokio::test]
+            async fn $rule() {
+                let database = super::TestDatabase::postgres().await;
+                super::$rule(std::sync::Arc::clone(database.store())).await;
+                database.drop_it().await;
+            })+
+        }
+        mod on_sqlite {
+            $(#[tokio::test]
+            async fn $rule() {
+                let database = super::TestDatabase::sqlite().await;
+                super::$rule(std::sync::Arc::clone(database.store())).await;
+                database.drop_it().await;
+            })+
+        }
+    };
+}
+
+on_both! {
+    p2_one_living_redemption_for_each_invitation_epoch_and_user,
+    p4_no_more_uses_are_taken_than_there_are,
+    p4_a_count_is_never_raised_above_max_uses,
+    p4_concurrent_reservations_take_the_last_use_once,
+    p1_a_settled_redemption_moves_no_more,
+    p5_a_request_that_ends_first_settles_what_is_reserved,
+    p7_uses_of_an_older_epoch_are_not_counted,
+    p7_a_secret_that_was_reset_after_the_look_up_is_seen,
+    p9_request_ids_are_noted_once_and_re_pointed_from_the_stale,
+    p9_a_first_outcome_stays,
+    p13_due_redemptions_are_taken_by_one_and_leased,
+    p13_stuck_redemptions_are_counted_and_hastened,
+    what_is_stored_is_read_again,
+    look_ups_find_many_by_their_macs_in_one_statement,
+    profiles_are_found_by_organization_and_by_prefix,
+    lists_are_newest_first_and_filtered,
+    p5_a_feed_moves_on_from_where_it_stood,
+}
+
+struct Fixture {
+    store: Arc<dyn Store>,
+    keys: KeyRing,
+}
+
+impl Fixture {
+    fn new(store: Arc<dyn Store>) -> Self {
+        Self {
+            store,
+            keys: keys(),
+        }
+    }
+
+    async fn invitation(&self, max_uses: Option<u32>) -> InvitationRow {
+        let mut row = row(InvitationKind::EnrollmentCode, CODE, &self.keys, start());
+        row.invitation.max_uses = max_uses;
+        let mut repository = self.store.write().await.unwrap();
+        repository
+            .insert_invitations(std::slice::from_ref(&row))
+            .await
+            .unwrap();
+        repository.commit().await.unwrap();
+        row
+    }
+
+    fn wanted(&self, row: &InvitationRow, name: &str, request: Option<u128>) -> Wanted {
+        Wanted {
+            invitation_id: row.invitation.id,
+            lookup_macs: vec![
+                row.secret
+                    .as_ref()
+                    .unwrap()
+                    .lookup_mac
+                    .clone()
+                    .try_into()
+                    .unwrap(),
+            ],
+            person: Person {
+                user: user(name),
+                display_name: "Ann \u{1F331} O'Hara".to_owned(),
+                email: "ann@school.example".to_owned(),
+                external_id: "s-1".to_owned(),
+            },
+            facts: domain::decide::Attempt {
+                user: user(name),
+                email: None,
+                email_verified: false,
+                external_id: None,
+                vouched: false,
+                sign_up: false,
+                guess_guarded: false,
+            },
+            request: request.map(|id| self.request(name, id, b"body")),
+        }
+    }
+
+    fn request(&self, name: &str, id: u128, body: &[u8]) -> RedemptionRequest {
+        RedemptionRequest {
+            key: RequestKey::new(&caller(name), Uuid::from_u128(id)),
+            body: BodyMac::of_bytes(&self.keys, body),
+        }
+    }
+
+    async fn reserve(&self, wanted: &[Wanted]) -> Result<Vec<Reserved>, Error> {
+        let mut repository = self.store.write().await?;
+        let reserved = reserve(repository.as_mut(), wanted, start(), &SystemRandomness).await?;
+        repository.commit().await?;
+        Ok(reserved)
+    }
+
+    async fn reserve_one(
+        &self,
+        row: &InvitationRow,
+        name: &str,
+        request: Option<u128>,
+    ) -> Redemption {
+        match self
+            .reserve(&[self.wanted(row, name, request)])
+            .await
+            .unwrap()
+            .remove(0)
+        {
+            Reserved::New(redemption) => redemption,
+            other => panic!("not reserved: {other:?}"),
+        }
+    }
+
+    async fn settle(&self, redemption: &Redemption, words: &[Word]) -> usize {
+        let settlement = Settlement {
+            redemption: redemption.clone(),
+            words: words.to_vec(),
+            join_request: String::new(),
+            actor: "system".to_owned(),
+        };
+        let mut repository = self.store.write().await.unwrap();
+        let moved = settle(
+            repository.as_mut(),
+            &[settlement],
+            start() + TimeDelta::seconds(1),
+            &SystemRandomness,
+        )
+        .await
+        .unwrap();
+        repository.commit().await.unwrap();
+        moved.len()
+    }
+
+    async fn read(&self, id: Uuid) -> Redemption {
+        self.store
+            .read()
+            .await
+            .unwrap()
+            .get_redemptions(&[id])
+            .await
+            .unwrap()
+            .remove(0)
+    }
+
+    async fn uses(&self, row: &InvitationRow) -> Uses {
+        let mut repository = self.store.read().await.unwrap();
+        repository
+            .get_invitation(row.invitation.id)
+            .await
+            .unwrap()
+            .unwrap()
+            .invitation
+            .uses
+    }
+}
+
+fn uses(used: u32, reserved: u32, queued: u32) -> Uses {
+    Uses {
+        used,
+        reserved,
+        queued,
+    }
+}
+
+async fn p2_one_living_redemption_for_each_invitation_epoch_and_user(store: Arc<dyn Store>) {
+    let fixture = Fixture::new(store);
+    let row = fixture.invitation(None).await;
+    let first = fixture.reserve_one(&row, "ann", Some(1)).await;
+    let second = fixture
+        .reserve(&[fixture.wanted(&row, "ann", Some(2))])
+        .await
+        .unwrap();
+    assert_eq!(second, [Reserved::Attached(first.clone())]);
+    // The index says so too, whoever inserts.
+    let mut rival = first.clone();
+    rival.id = Uuid::from_u128(7);
+    let mut repository = fixture.store.write().await.unwrap();
+    assert!(
+        repository
+            .insert_redemptions(&[rival])
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    let known = repository
+        .find_redemption_requests(&[&fixture.request("ann", 2, b"body")], start())
+        .await
+        .unwrap();
+    assert_eq!(known, [Some(KnownRequest::Answered(first.id))]);
+    repository.rollback().await.unwrap();
+    assert_eq!(fixture.uses(&row).await, uses(0, 1, 0));
+    fixture
+        .settle(&first, &[Word::Answer(MembershipAnswer::Queued)])
+        .await;
+    let third = fixture
+        .reserve(&[fixture.wanted(&row, "ann", None)])
+        .await
+        .unwrap();
+    assert!(matches!(&third[0], Reserved::Attached(living) if living.id == first.id));
+}
+
+async fn p4_no_more_uses_are_taken_than_there_are(store: Arc<dyn Store>) {
+    let fixture = Fixture::new(store);
+    let row = fixture.invitation(Some(2)).await;
+    let wanted: Vec<Wanted> = ["ann", "ann", "bob", "cid"]
+        .map(|name| fixture.wanted(&row, name, None))
+        .into();
+    let reserved = fixture.reserve(&wanted).await.unwrap();
+    assert!(matches!(reserved[0], Reserved::New(_)));
+    assert!(matches!(reserved[1], Reserved::Attached(_)));
+    assert!(matches!(reserved[2], Reserved::New(_)));
+    assert_eq!(reserved[3], Reserved::Refused(ErrorReason::UseInProgress));
+    assert_eq!(fixture.uses(&row).await, uses(0, 2, 0));
+}
+
+async fn p4_a_count_is_never_raised_above_max_uses(store: Arc<dyn Store>) {
+    let fixture = Fixture::new(store);
+    let row = fixture.invitation(Some(2)).await;
+    let change = |reserved, committed| {
+        [(
+            row.invitation.id,
+            UsesChange {
+                reserved,
+                queued: 0,
+                committed,
+            },
+        )]
+    };
+    let mut repository = fixture.store.write().await.unwrap();
+    assert_eq!(repository.change_uses(&change(3, 0)).await.unwrap(), 0);
+    assert_eq!(repository.change_uses(&change(2, 0)).await.unwrap(), 1);
+    assert_eq!(repository.change_uses(&change(1, 0)).await.unwrap(), 0);
+    assert_eq!(repository.change_uses(&change(-1, 1)).await.unwrap(), 1);
+    repository.commit().await.unwrap();
+    assert_eq!(fixture.uses(&row).await, uses(1, 1, 0));
+}
+
+async fn p4_concurrent_reservations_take_the_last_use_once(store: Arc<dyn Store>) {
+    let fixture = Fixture::new(store);
+    let row = fixture.invitation(Some(1)).await;
+    let reservations = join_all((0..20).map(|number| {
+        let wanted = [fixture.wanted(&row, &format!("user-{number}"), None)];
+        let fixture = &fixture;
+        async move { fixture.reserve(&wanted).await.unwrap().remove(0) }
+    }))
+    .await;
+    let taken = reservations
+        .iter()
+        .filter(|reserved| matches!(reserved, Reserved::New(_)))
+        .count();
+    assert_eq!(taken, 1);
+    assert_eq!(fixture.uses(&row).await, uses(0, 1, 0));
+}
+
+async fn p1_a_settled_redemption_moves_no_more(store: Arc<dyn Store>) {
+    let fixture = Fixture::new(store);
+    let row = fixture.invitation(Some(1)).await;
+    let redemption = fixture.reserve_one(&row, "ann", None).await;
+    assert_eq!(
+        fixture
+            .settle(&redemption, &[Word::Answer(MembershipAnswer::Admitted)])
+            .await,
+        1
+    );
+    for late in [
+        Word::Answer(MembershipAnswer::Refused(ErrorReason::NoSeats)),
+        Word::Answer(MembershipAnswer::StaleEpoch),
+        Word::End(RequestEnd::Denied),
+        Word::Answer(MembershipAnswer::Admitted),
+    ] {
+        assert_eq!(fixture.settle(&redemption, &[late]).await, 0);
+    }
+    let stored = fixture.read(redemption.id).await;
+    assert_eq!(stored.state, RedemptionState::Committed);
+    assert_eq!(stored.outcome, Some(Outcome::Admitted));
+    assert_eq!(stored.settle_time, Some(start() + TimeDelta::seconds(1)));
+    assert_eq!(fixture.uses(&row).await, uses(1, 0, 0));
+}
+
+async fn p5_a_request_that_ends_first_settles_what_is_reserved(store: Arc<dyn Store>) {
+    let fixture = Fixture::new(store);
+    let row = fixture.invitation(Some(2)).await;
+    let approved = fixture.reserve_one(&row, "ann", None).await;
+    let denied = fixture.reserve_one(&row, "bob", None).await;
+    fixture
+        .settle(&approved, &[Word::End(RequestEnd::Approved)])
+        .await;
+    fixture
+        .settle(
+            &denied,
+            &[
+                Word::Answer(MembershipAnswer::Queued),
+                Word::End(RequestEnd::Denied),
+            ],
+        )
+        .await;
+    // T3 comes late and overwrites nothing.
+    fixture
+        .settle(&approved, &[Word::Answer(MembershipAnswer::Queued)])
+        .await;
+    let approved = fixture.read(approved.id).await;
+    assert_eq!(approved.state, RedemptionState::Committed);
+    assert_eq!(approved.outcome, Some(Outcome::PendingApproval));
+    let denied = fixture.read(denied.id).await;
+    assert_eq!(denied.state, RedemptionState::Released);
+    assert_eq!(denied.outcome, Some(Outcome::PendingApproval));
+    assert_eq!(fixture.uses(&row).await, uses(1, 0, 0));
+}
+
+async fn p7_uses_of_an_older_epoch_are_not_counted(store: Arc<dyn Store>) {
+    let fixture = Fixture::new(store);
+    let mut row = fixture.invitation(Some(1)).await;
+    let old = fixture.reserve_one(&row, "ann", None).await;
+    row.invitation.epoch = row.invitation.epoch.next();
+    row.uses_since_epoch = row.invitation.epoch;
+    row.revision += 1;
+    let mut repository = fixture.store.write().await.unwrap();
+    assert!(repository.update_invitation(&row).await.unwrap());
+    repository.commit().await.unwrap();
+    assert_eq!(fixture.uses(&row).await, uses(0, 0, 0));
+    let new = fixture.reserve_one(&row, "ann", None).await;
+    fixture
+        .settle(&old, &[Word::Answer(MembershipAnswer::StaleEpoch)])
+        .await;
+    assert_eq!(fixture.uses(&row).await, uses(0, 1, 0));
+    fixture
+        .settle(&new, &[Word::Answer(MembershipAnswer::Admitted)])
+        .await;
+    assert_eq!(fixture.uses(&row).await, uses(1, 0, 0));
+}
+
+async fn p7_a_secret_that_was_reset_after_the_look_up_is_seen(store: Arc<dyn Store>) {
+    let fixture = Fixture::new(store);
+    let row = fixture.invitation(None).await;
+    let mut wanted = fixture.wanted(&row, "ann", None);
+    wanted.lookup_macs = vec![[0; 32]];
+    assert_eq!(
+        fixture.reserve(&[wanted]).await.unwrap(),
+        [Reserved::Changed]
+    );
+}
+
+async fn p9_request_ids_are_noted_once_and_re_pointed_from_the_stale(store: Arc<dyn Store>) {
+    let fixture = Fixture::new(store);
+    let row = fixture.invitation(None).await;
+    let redemption = fixture.reserve_one(&row, "ann", Some(1)).await;
+    let request = fixture.request("ann", 1, b"body");
+    let other_body = fixture.request("ann", 1, b"another");
+    let unknown = fixture.request("ann", 2, b"body");
+    let mut repository = fixture.store.write().await.unwrap();
+    let known = repository
+        .find_redemption_requests(&[&unknown, &request, &other_body], start())
+        .await
+        .unwrap();
+    assert_eq!(
+        known,
+        [
+            None,
+            Some(KnownRequest::Answered(redemption.id)),
+            Some(KnownRequest::Conflict)
+        ]
+    );
+    let elsewhere = Uuid::from_u128(9);
+    let noted = repository
+        .insert_redemption_requests(&[(&request, elsewhere)], start())
+        .await;
+    assert_eq!(noted.unwrap(), 0);
+    repository.rollback().await.unwrap();
+
+    fixture
+        .settle(&redemption, &[Word::Answer(MembershipAnswer::StaleEpoch)])
+        .await;
+    let again = fixture.reserve_one(&row, "ann", Some(1)).await;
+    let mut repository = fixture.store.write().await.unwrap();
+    let known = repository
+        .find_redemption_requests(&[&request], start())
+        .await
+        .unwrap();
+    assert_eq!(known, [Some(KnownRequest::Answered(again.id))]);
+    // Forgotten after 24 hours, then claimed anew or pruned.
+    let later = start() + TimeDelta::hours(24) + TimeDelta::microseconds(1);
+    assert_eq!(
+        repository
+            .find_redemption_requests(&[&request], later)
+            .await
+            .unwrap(),
+        [None]
+    );
+    let noted = repository
+        .insert_redemption_requests(&[(&request, elsewhere)], later)
+        .await;
+    assert_eq!(noted.unwrap(), 1);
+    assert_eq!(
+        repository
+            .prune_redemption_requests(later, 10)
+            .await
+            .unwrap(),
+        0
+    );
+    let past = later + TimeDelta::microseconds(1);
+    assert_eq!(
+        repository
+            .prune_redemption_requests(past, 10)
+            .await
+            .unwrap(),
+        1
+    );
+    repository.rollback().await.unwrap();
+}
+
+async fn p9_a_first_outcome_stays(store: Arc<dyn Store>) {
+    let fixture = Fixture::new(store);
+    let row = fixture.invitation(None).await;
+    let redemption = fixture.reserve_one(&row, "ann", None).await;
+    fixture
+        .settle(&redemption, &[Word::Answer(MembershipAnswer::Queued)])
+        .await;
+    fixture
+        .settle(&redemption, &[Word::End(RequestEnd::Approved)])
+        .await;
+    let stored = fixture.read(redemption.id).await;
+    assert_eq!(stored.state, RedemptionState::Committed);
+    assert_eq!(stored.outcome, Some(Outcome::PendingApproval));
+    let refused = fixture.reserve_one(&row, "bob", None).await;
+    let no_seats = MembershipAnswer::Refused(ErrorReason::NoSeats);
+    fixture.settle(&refused, &[Word::Answer(no_seats)]).await;
+    let stored = fixture.read(refused.id).await;
+    assert_eq!(stored.state, RedemptionState::Refused);
+    assert_eq!(stored.outcome, Some(Outcome::Refused(ErrorReason::NoSeats)));
+}
+
+async fn p13_due_redemptions_are_taken_by_one_and_leased(store: Arc<dyn Store>) {
+    let fixture = Fixture::new(store);
+    let row = fixture.invitation(None).await;
+    for name in ["ann", "bob", "cid"] {
+        fixture.reserve_one(&row, name, None).await;
+    }
+    let due = start() + TimeDelta::seconds(5);
+    let lease = due + TimeDelta::seconds(5);
+    let mut first = fixture.store.write().await.unwrap();
+    let early = due - TimeDelta::microseconds(1);
+    let state = RedemptionState::Reserved;
+    assert_eq!(first.take_due(state, early, lease, 10).await.unwrap(), []);
+    let taken = first.take_due(state, due, lease, 2).await.unwrap();
+    assert_eq!(taken.len(), 2);
+    assert!(
+        taken
+            .iter()
+            .all(|taken| taken.tries == 1 && taken.next_try_time == lease)
+    );
+    first.commit().await.unwrap();
+    let mut second = fixture.store.write().await.unwrap();
+    let rest = second.take_due(state, due, lease, 10).await.unwrap();
+    assert_eq!(rest.len(), 1);
+    assert!(taken.iter().all(|taken| taken.id != rest[0].id));
+    assert_eq!(
+        second
+            .take_due(RedemptionState::Queued, lease, lease, 10)
+            .await
+            .unwrap(),
+        []
+    );
+    second.commit().await.unwrap();
+}
+
+async fn p13_stuck_redemptions_are_counted_and_hastened(store: Arc<dyn Store>) {
+    let fixture = Fixture::new(store);
+    let row = fixture.invitation(None).await;
+    let redemption = fixture.reserve_one(&row, "ann", None).await;
+    fixture.reserve_one(&row, "bob", None).await;
+    let mut repository = fixture.store.write().await.unwrap();
+    let far = start() + TimeDelta::seconds(60);
+    assert_eq!(repository.hasten_tries(start()).await.unwrap(), 0);
+    repository
+        .take_due(RedemptionState::Reserved, far, far, 1)
+        .await
+        .unwrap();
+    repository
+        .set_next_tries(&[(redemption.id, far)])
+        .await
+        .unwrap();
+    assert_eq!(repository.count_stuck(1).await.unwrap(), 1);
+    assert_eq!(repository.count_stuck(2).await.unwrap(), 0);
+    assert_eq!(repository.hasten_tries(start()).await.unwrap(), 1);
+    repository.commit().await.unwrap();
+}
+
+async fn what_is_stored_is_read_again(store: Arc<dyn Store>) {
+    let fixture = Fixture::new(store);
+    let mut row = fixture.invitation(Some(0)).await;
+    let only_if_known = fixture.reserve_one(&row, "ann", None).await;
+    assert!(!only_if_known.holds_use);
+    row.invitation.max_uses = None;
+    assert_eq!(fixture.read(only_if_known.id).await, only_if_known);
+    let mut queued = only_if_known.clone();
+    queued.id = Uuid::from_u128(3);
+    queued.person.user = user("bob");
+    queued.route = homeroom_invitations::store::Route::Queue(domain::decide::QueueCause::JoinUrl);
+    queued.state = RedemptionState::Released;
+    queued.outcome = Some(Outcome::AlreadyMember);
+    "a/b".clone_into(&mut queued.join_request);
+    queued.allow_rejoin = true;
+    queued.holds_use = true;
+    queued.settle_time = Some(start());
+    queued.place = homeroom_api::names::Place::Organization(organization());
+    let mut repository = fixture.store.write().await.unwrap();
+    let inserted = repository
+        .insert_redemptions(std::slice::from_ref(&queued))
+        .await;
+    assert_eq!(inserted.unwrap(), [queued.id]);
+    repository.commit().await.unwrap();
+    assert_eq!(fixture.read(queued.id).await, queued);
+}
+
+async fn look_ups_find_many_by_their_macs_in_one_statement(store: Arc<dyn Store>) {
+    let fixture = Fixture::new(store);
+    let row = fixture.invitation(None).await;
+    let mac: [u8; 32] = row
+        .secret
+        .as_ref()
+        .unwrap()
+        .lookup_mac
+        .clone()
+        .try_into()
+        .unwrap();
+    let mut repository = fixture.store.read().await.unwrap();
+    let found = repository
+        .find_all_by_lookup_macs(&[[1; 32], mac, [2; 32]])
+        .await
+        .unwrap();
+    assert_eq!(found, [row]);
+    assert_eq!(
+        repository
+            .find_all_by_lookup_macs(&[[1; 32]])
+            .await
+            .unwrap(),
+        []
+    );
+}
+
+async fn profiles_are_found_by_organization_and_by_prefix(store: Arc<dyn Store>) {
+    let profile = homeroom_invitations::store::OrganizationProfile {
+        organization: organization(),
+        code_prefix: "HAMILTON".to_owned(),
+        display_name: "Hamilton".to_owned(),
+        seat_limit: 9,
+    };
+    let mut repository = store.write().await.unwrap();
+    repository.save_profile(&profile, start()).await.unwrap();
+    let both = repository
+        .find_profiles(&[organization()], &["HAMILTON".to_owned()])
+        .await;
+    assert_eq!(both.unwrap(), std::slice::from_ref(&profile));
+    let prefixes = ["HA".to_owned(), "HAMILTON".to_owned()];
+    assert_eq!(
+        repository.find_profiles(&[], &prefixes).await.unwrap(),
+        [profile]
+    );
+    assert_eq!(
+        repository
+            .find_profiles(&[], &["HA".to_owned()])
+            .await
+            .unwrap(),
+        []
+    );
+    repository.rollback().await.unwrap();
+}
+
+async fn lists_are_newest_first_and_filtered(store: Arc<dyn Store>) {
+    let fixture = Fixture::new(store);
+    let row = fixture.invitation(None).await;
+    let mut made = Vec::new();
+    for name in ["ann", "bob", "cid"] {
+        made.push(fixture.reserve_one(&row, name, None).await);
+    }
+    fixture
+        .settle(&made[1], &[Word::Answer(MembershipAnswer::Admitted)])
+        .await;
+    made.sort_by_key(|redemption| std::cmp::Reverse(redemption.id));
+    let all = RedemptionFilter {
+        place: class(),
+        invitation_id: None,
+        user: None,
+        state: None,
+        from: None,
+        till: None,
+    };
+    let mut repository = fixture.store.read().await.unwrap();
+    let mut ids = async |filter: &RedemptionFilter, before: Option<Uuid>, limit: u32| {
+        let page = repository
+            .list_redemptions(filter, before, limit)
+            .await
+            .unwrap();
+        page.into_iter()
+            .map(|redemption| redemption.id)
+            .collect::<Vec<_>>()
+    };
+    let expected: Vec<Uuid> = made.iter().map(|redemption| redemption.id).collect();
+    assert_eq!(ids(&all, None, 10).await, expected);
+    assert_eq!(ids(&all, Some(expected[0]), 1).await, [expected[1]]);
+    let whole = RedemptionFilter {
+        place: homeroom_api::names::Place::Organization(organization()),
+        ..all.clone()
+    };
+    assert_eq!(ids(&whole, None, 10).await, expected);
+    let of_user = RedemptionFilter {
+        user: Some(user("bob")),
+        ..all.clone()
+    };
+    assert_eq!(ids(&of_user, None, 10).await.len(), 1);
+    let of_state = RedemptionFilter {
+        state: Some(RedemptionState::Reserved),
+        invitation_id: Some(row.invitation.id),
+        ..all.clone()
+    };
+    assert_eq!(ids(&of_state, None, 10).await.len(), 2);
+    let till = RedemptionFilter {
+        till: Some(start()),
+        ..all.clone()
+    };
+    assert_eq!(ids(&till, None, 10).await.len(), 0);
+    let from = RedemptionFilter {
+        from: Some(start()),
+        ..all
+    };
+    assert_eq!(ids(&from, None, 10).await.len(), 3);
+}
+
+async fn p5_a_feed_moves_on_from_where_it_stood(store: Arc<dyn Store>) {
+    let mut repository = store.write().await.unwrap();
+    assert_eq!(
+        repository.get_feed_position("membership").await.unwrap(),
+        None
+    );
+    let feed = "membership";
+    assert!(
+        repository
+            .move_feed_position(feed, None, "one", start())
+            .await
+            .unwrap()
+    );
+    assert!(
+        !repository
+            .move_feed_position(feed, None, "two", start())
+            .await
+            .unwrap()
+    );
+    assert!(
+        !repository
+            .move_feed_position(feed, Some("two"), "three", start())
+            .await
+            .unwrap()
+    );
+    assert!(
+        repository
+            .move_feed_position(feed, Some("one"), "two", start())
+            .await
+            .unwrap()
+    );
+    assert_eq!(
+        repository.get_feed_position(feed).await.unwrap().as_deref(),
+        Some("two")
+    );
+    let skipped = SkippedEvent {
+        event_id: "1".to_owned(),
+        event_type: "join_request.denied".to_owned(),
+        subject: "x".to_owned(),
+        cause: "it names no redemption".to_owned(),
+    };
+    for _ in 0..2 {
+        repository
+            .record_skipped_event(feed, &skipped, start())
+            .await
+            .unwrap();
+    }
+    assert_eq!(repository.count_skipped_events(feed).await.unwrap(), 1);
+    let key = LivingKey {
+        invitation_id: Uuid::from_u128(1),
+        epoch: homeroom_invitations::domain::invitation::Epoch::FIRST,
+        user: user("ann"),
+    };
+    assert_eq!(repository.find_living(&[key]).await.unwrap(), []);
+    repository.rollback().await.unwrap();
+}
+
+#[tokio::test]
+async fn every_statement_prepares_on_postgres() {
+    let database = TestDatabase::postgres().await;
+    let TestDatabase::Postgres { name, .. } = &database else {
+        panic!("not PostgreSQL");
+    };
+    let mut url = url::Url::parse(&std::env::var("HOMEROOM_TEST_DATABASE_URL").unwrap()).unwrap();
+    url.set_path(name);
+    let pool = sqlx::PgPool::connect(url.as_str()).await.unwrap();
+    for statement in postgres::statements() {
+        pool.prepare(statement.into_sql_str())
+            .await
+            .expect(statement);
+    }
+    pool.close().await;
+    database.drop_it().await;
+}
+
+#[tokio::test]
+async fn every_statement_prepares_on_sqlite() {
+    let pool = sqlx::SqlitePool::connect("sqlite::memory:").await.unwrap();
+    sqlite::MIGRATOR.run(&pool).await.unwrap();
+    for statement in sqlite::statements() {
+        pool.prepare(statement.into_sql_str())
+            .await
+            .expect(statement);
+    }
+}

@@ -1,0 +1,135 @@
+//! The service without its server: handlers over a SQLite file, a clock that stands still, and a
+//! membership service that does what the test says.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use homeroom_api::{common::v1::ErrorReason, ids::UserId};
+use homeroom_invitations::{
+    app::App,
+    domain::public_url::PublicUrl,
+    grpc::{ClassCodeHandlers, EnrollmentCodeHandlers, JoinUrlHandlers, TokenHandlers},
+    limiter::{Budgets, memory::MemoryLimiter},
+    store::InvitationRow,
+};
+use homeroom_kit::{
+    Error,
+    auth::Caller,
+    clock::ManualClock,
+    keys::KeyRing,
+    outbox::{Event, Scope},
+    paging::Paging,
+    random::SystemRandomness,
+    tasks::Writes,
+};
+use tonic::{Request, Status};
+use uuid::Uuid;
+
+use crate::{databases::Database, fake_membership::FakeMembership};
+
+/// The class of most tests.
+pub(crate) const CLASS: &str = "organizations/hamilton/classes/bio-101";
+
+pub(crate) struct Office {
+    pub(crate) app: Arc<App>,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) membership: Arc<FakeMembership>,
+    pub(crate) class_codes: ClassCodeHandlers,
+    pub(crate) join_urls: JoinUrlHandlers,
+    pub(crate) tokens: TokenHandlers,
+    pub(crate) enrollment_codes: EnrollmentCodeHandlers,
+    _database: Database,
+}
+
+impl Office {
+    pub(crate) async fn open() -> Self {
+        let database = Database::sqlite().await;
+        let start = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let clock = Arc::new(ManualClock::new(start));
+        let membership = Arc::new(FakeMembership::default());
+        let keys = Arc::new(KeyRing::generate(&SystemRandomness).unwrap());
+        let app = Arc::new(App {
+            store: database.store.clone(),
+            clock: clock.clone(),
+            random: Arc::new(SystemRandomness),
+            keys: keys.clone(),
+            membership: membership.clone(),
+            limiter: Arc::new(MemoryLimiter::new(Budgets::default(), clock.clone())),
+            writes: Writes::new(),
+            paging: Paging::new(keys),
+            public_url: PublicUrl::parse("https://join.example").unwrap(),
+        });
+        Self {
+            class_codes: ClassCodeHandlers(app.clone()),
+            join_urls: JoinUrlHandlers(app.clone()),
+            tokens: TokenHandlers(app.clone()),
+            enrollment_codes: EnrollmentCodeHandlers(app.clone()),
+            app,
+            clock,
+            membership,
+            _database: database,
+        }
+    }
+
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        self.app.clock.now()
+    }
+
+    pub(crate) fn advance(&self, step: TimeDelta) {
+        self.clock.advance(step);
+    }
+
+    pub(crate) fn membership_is_away(&self, away: bool) {
+        self.membership.away.store(away, Ordering::SeqCst);
+    }
+
+    /// The types of all events so far, oldest first.
+    pub(crate) async fn event_types(&self) -> Vec<String> {
+        let events = self.events().await;
+        events.into_iter().map(|event| event.event_type).collect()
+    }
+
+    pub(crate) async fn events(&self) -> Vec<Event> {
+        self.app.store.publish_events().await.unwrap();
+        let mut session = self.app.store.read().await.unwrap();
+        session
+            .list_events(&Scope::Everything, 0, 1_000)
+            .await
+            .unwrap()
+    }
+
+    /// The row whose resource name ends with an id.
+    pub(crate) async fn row(&self, name: &str) -> InvitationRow {
+        let id = Uuid::parse_str(name.rsplit('/').next().unwrap()).unwrap();
+        let mut session = self.app.store.read().await.unwrap();
+        session.get_invitation(id).await.unwrap().unwrap()
+    }
+}
+
+/// A request of a user.
+pub(crate) fn by<T>(user: &str, message: T) -> Request<T> {
+    let mut caller = Caller::for_user(UserId::parse(user).unwrap());
+    std::any::type_name::<T>().clone_into(&mut caller.method);
+    let mut request = Request::new(message);
+    request.extensions_mut().insert(caller);
+    request
+}
+
+/// A request of the class's owner.
+pub(crate) fn by_owner<T>(message: T) -> Request<T> {
+    by("owner", message)
+}
+
+/// The reason of a refusal.
+pub(crate) fn reason<T>(result: Result<T, Status>) -> ErrorReason {
+    match result {
+        Ok(_) => ErrorReason::Unspecified,
+        Err(status) => Error::from_status(&status)
+            .unwrap_or_else(|| panic!("not one of our reasons: {status}"))
+            .reason(),
+    }
+}
+
+pub(crate) fn request_id(number: u128) -> String {
+    Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0000 + number).to_string()
+}

@@ -1,0 +1,360 @@
+//! The store, held to the same promises on both engines; and every statement prepared on both.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "support/databases.rs"]
+mod databases;
+#[path = "support/rows.rs"]
+mod rows;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use chrono::TimeDelta;
+use databases::Database;
+use homeroom_api::names::Place;
+use homeroom_invitations::{
+    domain::{
+        domain_rule::DomainRule,
+        email::EmailAddress,
+        invitation::{Epoch, InvitationKind, Standing},
+        lock::{Lock, LockPeriod},
+    },
+    store::{InvitationFilter, OrganizationProfile, Store, postgres, sqlite},
+};
+use homeroom_kit::{
+    database::{Options, connect_postgres, connect_sqlite},
+    outbox::{NewEvent, Scope},
+    random::SeededRandomness,
+};
+use rows::{class, get, id, insert, now, organization, row, update};
+use sqlx::{Executor as _, SqlSafeStr as _};
+use uuid::Uuid;
+
+async fn what_is_written_is_read(store: Arc<dyn Store>) {
+    let mut full = row(1, InvitationKind::ClassCode);
+    full.invitation.valid_from = Some(now());
+    full.invitation.valid_till = Some(now() + TimeDelta::days(1));
+    full.invitation.max_uses = Some(1_000_000);
+    full.invitation.assigned_email = Some(EmailAddress::parse("mia@hamilton.example").unwrap());
+    full.invitation.external_id = Some("S-1".to_owned());
+    full.invitation.email_domains = vec![DomainRule::parse("*.hamiltonschools.org").unwrap()];
+    full.invitation.allow_rejoin = true;
+    full.invitation.lock = Some(Lock::open(now(), LockPeriod::DEFAULT).locked(now()));
+    "Mia ✓".clone_into(&mut full.display_name);
+    full.strength_bits = 42;
+    full.words = 3;
+    let plain = row(2, InvitationKind::ClassToken);
+    assert_eq!(
+        insert(&store, &[full.clone(), plain.clone()]).await,
+        [true, true]
+    );
+    assert_eq!(get(&store, full.invitation.id).await, Some(full));
+    assert_eq!(get(&store, plain.invitation.id).await, Some(plain));
+    assert_eq!(get(&store, id(9)).await, None);
+}
+
+async fn a_secret_is_only_once_there(store: Arc<dyn Store>) {
+    let first = row(1, InvitationKind::ClassToken);
+    let mut same = row(2, InvitationKind::ClassToken);
+    same.secret.clone_from(&first.secret);
+    assert_eq!(insert(&store, &[first.clone(), same]).await, [true, false]);
+    let other = row(3, InvitationKind::ClassToken);
+    assert_eq!(insert(&store, std::slice::from_ref(&other)).await, [true]);
+
+    let mut taking = other;
+    taking.secret.clone_from(&first.secret);
+    taking.revision += 1;
+    assert!(!update(&store, &taking).await);
+
+    let mut session = store.read().await.unwrap();
+    let found = session
+        .find_by_lookup_macs(&[[9; 32], [1; 32]])
+        .await
+        .unwrap();
+    assert_eq!(found.unwrap().invitation.id, id(1));
+    assert_eq!(session.find_by_lookup_macs(&[[9; 32]]).await.unwrap(), None);
+}
+
+async fn a_singleton_is_only_once_there(store: Arc<dyn Store>) {
+    let rows = [
+        row(1, InvitationKind::ClassCode),
+        row(2, InvitationKind::ClassCode),
+        row(3, InvitationKind::JoinUrl),
+    ];
+    assert_eq!(insert(&store, &rows).await, [true, false, true]);
+    let mut session = store.read().await.unwrap();
+    let kind = InvitationKind::ClassCode;
+    let found = session.find_singleton(&class(), kind).await.unwrap();
+    assert_eq!(found.unwrap().invitation.id, id(1));
+    let elsewhere = Place::Organization(organization("hamilton"));
+    assert_eq!(
+        session.find_singleton(&elsewhere, kind).await.unwrap(),
+        None
+    );
+}
+
+async fn an_update_needs_the_revision_before(store: Arc<dyn Store>) {
+    let mut changed = row(1, InvitationKind::EnrollmentCode);
+    insert(&store, std::slice::from_ref(&changed)).await;
+    changed.revision = 2;
+    "new".clone_into(&mut changed.display_name);
+    changed.enabled = false;
+    changed.invitation.standing = Standing::Off;
+    changed.secret = None;
+    assert!(update(&store, &changed).await);
+    assert!(
+        !update(&store, &changed).await,
+        "the stored revision is 2 now"
+    );
+    assert_eq!(get(&store, id(1)).await, Some(changed.clone()));
+
+    changed.revision = 3;
+    changed.delete_time = Some(now());
+    changed.invitation.standing = Standing::Revoked;
+    assert!(update(&store, &changed).await);
+    let listed = list(&store, &InvitationFilter::default(), None, 10).await;
+    assert!(listed.is_empty(), "deleted ones are left out");
+}
+
+async fn list(
+    store: &Arc<dyn Store>,
+    filter: &InvitationFilter,
+    before: Option<Uuid>,
+    limit: u32,
+) -> Vec<Uuid> {
+    let mut session = store.read().await.unwrap();
+    let mut ids = Vec::new();
+    for kind in [InvitationKind::ClassToken, InvitationKind::EnrollmentCode] {
+        let rows = session
+            .list_invitations(&class(), kind, filter, before, limit)
+            .await
+            .unwrap();
+        ids.extend(rows.into_iter().map(|row| row.invitation.id));
+    }
+    ids
+}
+
+async fn a_list_is_newest_first_and_filtered(store: Arc<dyn Store>) {
+    let mut rows: Vec<_> = (1..=5)
+        .map(|number| row(number, InvitationKind::ClassToken))
+        .collect();
+    rows[1].invitation.external_id = Some("S-2".to_owned());
+    rows[2].invitation.assigned_email = Some(EmailAddress::parse("mia@hamilton.example").unwrap());
+    rows[3].enabled = false;
+    rows[3].invitation.standing = Standing::Off;
+    insert(&store, &rows).await;
+    let all = InvitationFilter::default();
+    assert_eq!(list(&store, &all, None, 2).await, [id(5), id(4)]);
+    assert_eq!(
+        list(&store, &all, Some(id(4)), 10).await,
+        [id(3), id(2), id(1)]
+    );
+    let by_id = InvitationFilter {
+        external_id: Some("S-2".to_owned()),
+        ..all.clone()
+    };
+    assert_eq!(list(&store, &by_id, None, 10).await, [id(2)]);
+    let by_email = InvitationFilter {
+        assigned_email: Some("mia@hamilton.example".to_owned()),
+        ..all.clone()
+    };
+    assert_eq!(list(&store, &by_email, None, 10).await, [id(3)]);
+    let off = InvitationFilter {
+        enabled: Some(false),
+        ..all
+    };
+    assert_eq!(list(&store, &off, None, 10).await, [id(4)]);
+}
+
+async fn p7_a_fence_is_pending_until_it_is_confirmed(store: Arc<dyn Store>) {
+    let mut raised = row(1, InvitationKind::ClassCode);
+    insert(&store, std::slice::from_ref(&raised)).await;
+    let pending = async |after| {
+        let mut session = store.read().await.unwrap();
+        let rows = session.list_pending_fences(after, 10).await.unwrap();
+        rows.into_iter()
+            .map(|row| row.invitation.id)
+            .collect::<Vec<_>>()
+    };
+    assert!(pending(None).await.is_empty());
+    raised.revision = 2;
+    raised.invitation.epoch = Epoch::new(2);
+    assert!(update(&store, &raised).await);
+    assert_eq!(pending(None).await, [id(1)]);
+    assert!(pending(Some(id(1))).await.is_empty());
+
+    for epoch in [2, 1] {
+        let mut session = store.write().await.unwrap();
+        session
+            .confirm_fence(id(1), Epoch::new(epoch))
+            .await
+            .unwrap();
+        session.commit().await.unwrap();
+    }
+    let stored = get(&store, id(1)).await.unwrap();
+    assert_eq!(stored.fence_epoch, Epoch::new(2), "never lowered");
+    assert!(pending(None).await.is_empty());
+}
+
+async fn what_is_not_committed_does_not_stand(store: Arc<dyn Store>) {
+    let mut session = store.write().await.unwrap();
+    session
+        .insert_invitations(&[row(1, InvitationKind::ClassCode)])
+        .await
+        .unwrap();
+    session.rollback().await.unwrap();
+    assert_eq!(get(&store, id(1)).await, None);
+    let mut session = store.write().await.unwrap();
+    session
+        .insert_invitations(&[row(1, InvitationKind::ClassCode)])
+        .await
+        .unwrap();
+    drop(session);
+    assert_eq!(get(&store, id(1)).await, None);
+}
+
+async fn b4_an_organization_is_found_by_its_prefix(store: Arc<dyn Store>) {
+    let profile = OrganizationProfile {
+        organization: organization("hamilton"),
+        code_prefix: "HAMILTON".to_owned(),
+        display_name: "Hamilton".to_owned(),
+        seat_limit: 300,
+    };
+    let mut session = store.write().await.unwrap();
+    let both = [organization("washington"), organization("hamilton")];
+    session.lock_organizations(&both, now()).await.unwrap();
+    session.lock_organizations(&both, now()).await.unwrap();
+    session.save_profile(&profile, now()).await.unwrap();
+    session.commit().await.unwrap();
+    let mut session = store.read().await.unwrap();
+    let known = session
+        .get_profile(&organization("hamilton"))
+        .await
+        .unwrap();
+    assert_eq!(known, Some(profile.clone()));
+    let found = session.find_profile_by_prefix("HAMILTON").await.unwrap();
+    assert_eq!(found, Some(profile));
+    assert_eq!(session.find_profile_by_prefix("HAM").await.unwrap(), None);
+}
+
+async fn r11_events_of_an_organization_stand_in_the_order_of_its_changes(store: Arc<dyn Store>) {
+    let mut writers = Vec::new();
+    for writer in 0..8 {
+        let store = store.clone();
+        writers.push(tokio::spawn(async move {
+            let random = SeededRandomness::new(writer);
+            let mut session = store.write().await.unwrap();
+            session
+                .lock_organizations(&[organization("hamilton")], now())
+                .await
+                .unwrap();
+            for part in ["first", "second"] {
+                let event = NewEvent {
+                    event_type: "class_code.updated",
+                    organization: organization("hamilton"),
+                    class: None,
+                    subject: format!("{writer} {part}"),
+                    actor: "staff".to_owned(),
+                    notify: Vec::new(),
+                    data: BTreeMap::new(),
+                };
+                session
+                    .append_events(&[event], now(), &random)
+                    .await
+                    .unwrap();
+                tokio::task::yield_now().await;
+            }
+            session.commit().await.unwrap();
+        }));
+    }
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    assert_eq!(store.publish_events().await.unwrap(), 16);
+    let mut session = store.read().await.unwrap();
+    let events = session
+        .list_events(&Scope::Everything, 0, 100)
+        .await
+        .unwrap();
+    for pair in events.chunks(2) {
+        let (writer, _) = pair[0].subject.split_once(' ').unwrap();
+        assert_eq!(pair[0].subject, format!("{writer} first"));
+        assert_eq!(pair[1].subject, format!("{writer} second"));
+    }
+}
+
+macro_rules! on_both_engines {
+    ($($name:ident),+ $(,)?) => {
+        mod on_sqlite {
+            use super::Database;
+            $(
+                #[tokio::test]
+                async fn $name() {
+                    let database = Database::sqlite().await;
+                    super::$name(database.store.clone()).await;
+                    database.remove().await;
+                }
+            )+
+        }
+        mod on_postgres {
+            use super::Database;
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    let database = Database::postgres().await;
+                    super::$name(database.store.clone()).await;
+                    database.remove().await;
+                }
+            )+
+        }
+    };
+}
+
+on_both_engines!(
+    what_is_written_is_read,
+    a_secret_is_only_once_there,
+    a_singleton_is_only_once_there,
+    an_update_needs_the_revision_before,
+    a_list_is_newest_first_and_filtered,
+    p7_a_fence_is_pending_until_it_is_confirmed,
+    what_is_not_committed_does_not_stand,
+    b4_an_organization_is_found_by_its_prefix,
+    r11_events_of_an_organization_stand_in_the_order_of_its_changes,
+);
+
+#[tokio::test]
+async fn every_statement_prepares_on_sqlite() {
+    let database = Database::sqlite().await;
+    let pools = connect_sqlite(&database.url, Options::default())
+        .await
+        .unwrap();
+    let mut session = pools.read().await.unwrap();
+    for statement in sqlite::statements() {
+        let prepared = session.connection().prepare(statement.into_sql_str()).await;
+        assert!(prepared.is_ok(), "{statement}: {:?}", prepared.err());
+    }
+    drop(session);
+    pools.close().await;
+    database.remove().await;
+}
+
+#[tokio::test]
+async fn every_statement_prepares_on_postgres() {
+    let database = Database::postgres().await;
+    let pools = connect_postgres(&database.url, Options::default())
+        .await
+        .unwrap();
+    let mut session = pools.read().await.unwrap();
+    for statement in postgres::statements() {
+        let prepared = session.connection().prepare(statement.into_sql_str()).await;
+        assert!(prepared.is_ok(), "{statement}: {:?}", prepared.err());
+    }
+    drop(session);
+    pools.close().await;
+    database.remove().await;
+}
