@@ -1,0 +1,197 @@
+//! The folder of an installation: databases, key rings, signing keys and the JWK set.
+
+use std::{
+    fs,
+    io::{self, Write as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use homeroom_kit::{
+    auth::{Keys, Scope, Signer},
+    database,
+    keys::KeyRing,
+    random::SystemRandomness,
+};
+use serde_json::{Value, json};
+
+use crate::Failure;
+
+/// `iss` of the tokens that an installation mints for itself.
+pub(crate) const ISSUER: &str = "homeroom";
+/// `aud` of the tokens that both services accept.
+pub(crate) const AUDIENCE: &str = "homeroom";
+
+/// The signing key of `homeroom token`.
+pub(crate) const SIGNING_KEY_FILE: &str = "signing-key.pem";
+/// The key that invitations signs its own tokens for membership with.
+pub(crate) const INVITATIONS_SIGNING_KEY_FILE: &str = "invitations-signing-key.pem";
+/// Membership's key ring.
+pub(crate) const MEMBERSHIP_KEYS_FILE: &str = "membership.keys";
+/// Invitations' key ring: it seals every invitation's secret.
+pub(crate) const INVITATIONS_KEYS_FILE: &str = "invitations.keys";
+/// The public keys that both services check tokens with.
+pub(crate) const JWKS_FILE: &str = "jwks.json";
+
+/// A folder that exists.
+#[derive(Debug)]
+pub(crate) struct DataFolder(PathBuf);
+
+/// What the folder's key files hold.
+pub(crate) struct Material {
+    pub(crate) signer: Signer,
+    pub(crate) invitations_signer: Signer,
+    pub(crate) membership_keys: KeyRing,
+    pub(crate) invitations_keys: KeyRing,
+    pub(crate) keys: Keys,
+}
+
+impl DataFolder {
+    /// Makes the folder for its owner only (0700), if it is missing.
+    pub(crate) fn open_or_create(path: &Path) -> Result<Self, Failure> {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .map_err(|error| format!("the folder {} cannot be made: {error}", path.display()))?;
+        Ok(Self(path.to_owned()))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// A file of the folder.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// The URL of the SQLite database `name`, whose file only the owner may read (0600).
+    pub(crate) fn database(&self, name: &str) -> Result<database::Url, Failure> {
+        // SQLite takes an empty file for a new database, and gives its companions the same mode.
+        write_if_missing(&self.file(name), "")?;
+        Ok(database::Url::parse(&format!(
+            "sqlite://{}",
+            self.file(name).display()
+        ))?)
+    }
+
+    /// Reads the key files; makes those that are missing (0600).
+    pub(crate) fn load_or_generate(&self) -> Result<Material, Failure> {
+        let random = SystemRandomness;
+        let signer = Signer::load_or_generate(&self.file(SIGNING_KEY_FILE), &random)?;
+        let invitations_signer =
+            Signer::load_or_generate(&self.file(INVITATIONS_SIGNING_KEY_FILE), &random)?;
+        write_if_missing(&self.file(JWKS_FILE), &jwks(&signer, &invitations_signer)?)?;
+        Ok(Material {
+            membership_keys: KeyRing::load_or_generate(&self.file(MEMBERSHIP_KEYS_FILE), &random)?,
+            invitations_keys: KeyRing::load_or_generate(
+                &self.file(INVITATIONS_KEYS_FILE),
+                &random,
+            )?,
+            keys: Keys::from_jwks_file(&self.file(JWKS_FILE))?,
+            signer,
+            invitations_signer,
+        })
+    }
+
+    /// Reads the signing key of an installation that has one.
+    pub(crate) fn signer(path: &Path) -> Result<Arc<Signer>, Failure> {
+        let file = path.join(SIGNING_KEY_FILE);
+        let pem = fs::read_to_string(&file).map_err(|error| {
+            format!(
+                "the signing key {} cannot be read ({error}); `homeroom serve` and `homeroom keys` make it",
+                file.display()
+            )
+        })?;
+        Ok(Arc::new(Signer::from_pem(&pem)?))
+    }
+}
+
+/// Both public keys; invitations' own may claim nothing but `homeroom.admit`.
+fn jwks(signer: &Signer, invitations_signer: &Signer) -> Result<String, Failure> {
+    let admit_only = [Scope::Admit].into_iter().collect();
+    let mut members = Vec::new();
+    for set in [signer.jwks(None), invitations_signer.jwks(Some(admit_only))] {
+        let mut set: Value = serde_json::from_str(&set)?;
+        if let Some(Value::Array(keys)) = set.get_mut("keys") {
+            members.append(keys);
+        }
+    }
+    Ok(format!("{:#}\n", json!({ "keys": members })))
+}
+
+fn write_if_missing(path: &Path, text: &str) -> io::Result<()> {
+    let opened = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
+    match opened {
+        Ok(mut file) => {
+            file.write_all(text.as_bytes())?;
+            file.sync_all()
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn the_folder_and_its_keys_are_for_their_owner_only() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("deep/data");
+        let folder = DataFolder::open_or_create(&path).unwrap();
+        folder.load_or_generate().unwrap();
+        folder.database("membership.db").unwrap();
+        assert_eq!(mode(&path), 0o700);
+        for name in [
+            SIGNING_KEY_FILE,
+            INVITATIONS_SIGNING_KEY_FILE,
+            MEMBERSHIP_KEYS_FILE,
+            INVITATIONS_KEYS_FILE,
+            JWKS_FILE,
+            "membership.db",
+        ] {
+            assert_eq!(mode(&folder.file(name)), 0o600, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_second_start_keeps_every_key() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = DataFolder::open_or_create(parent.path()).unwrap();
+        folder.load_or_generate().unwrap();
+        let before = fs::read(folder.file(JWKS_FILE)).unwrap();
+        let signing_key = fs::read(folder.file(SIGNING_KEY_FILE)).unwrap();
+        folder.load_or_generate().unwrap();
+        assert_eq!(fs::read(folder.file(JWKS_FILE)).unwrap(), before);
+        assert_eq!(
+            fs::read(folder.file(SIGNING_KEY_FILE)).unwrap(),
+            signing_key
+        );
+    }
+
+    #[test]
+    fn the_key_of_invitations_may_only_admit() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = DataFolder::open_or_create(parent.path()).unwrap();
+        folder.load_or_generate().unwrap();
+        let set: Value =
+            serde_json::from_str(&fs::read_to_string(folder.file(JWKS_FILE)).unwrap()).unwrap();
+        assert_eq!(set["keys"][0].get("homeroom_scopes"), None);
+        assert_eq!(set["keys"][1]["homeroom_scopes"], json!(["homeroom.admit"]));
+        assert!(set["keys"][0].get("d").is_none());
+    }
+}

@@ -1,0 +1,115 @@
+//! `homeroom demo`: the whole story, each step checked, then a service to try things on.
+
+mod by_hand;
+mod print;
+mod stage;
+mod step;
+mod story;
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+
+use homeroom_kit::{shutdown::Shutdown, telemetry};
+use stage::Stage;
+
+use crate::{
+    Failure,
+    arguments::{
+        DemoArguments, INVITATIONS_ADDRESS_DEFAULT, MEMBERSHIP_ADDRESS_DEFAULT, PUBLIC_URL_DEFAULT,
+    },
+    data_folder::DataFolder,
+    embedded::{Embedded, Settings},
+};
+
+/// Plays the story; then serves until Ctrl-C, unless told to end.
+pub(crate) async fn run(arguments: &DemoArguments) -> Result<(), Failure> {
+    // The story is the output; the log is there for who asks for it.
+    if std::env::var_os("RUST_LOG").is_some() {
+        telemetry::init(telemetry::Format::Text)?;
+    }
+    let temporary = tempfile::tempdir()?;
+    let folder = DataFolder::open_or_create(&temporary.path().join("data"))?;
+    let settings = Settings {
+        membership: free(MEMBERSHIP_ADDRESS_DEFAULT)?,
+        invitations: free(INVITATIONS_ADDRESS_DEFAULT)?,
+        public_url: PUBLIC_URL_DEFAULT.parse()?,
+    };
+    let embedded = Embedded::start(&folder, settings, Shutdown::on_signals()?).await?;
+    print::plain(&format!(
+        "membership listens on {}, invitations on {}; the data lies in a temporary folder.",
+        embedded.membership_address(),
+        embedded.invitations_address(),
+    ));
+    let told = tell(&embedded, arguments.once, &folder).await;
+    if told.is_err() || arguments.once {
+        embedded.stop();
+    }
+    embedded.stopped().await?;
+    told
+}
+
+async fn tell(embedded: &Embedded, once: bool, folder: &DataFolder) -> Result<(), Failure> {
+    let mut stage = Stage::new(embedded)?;
+    let class_code = match story::play(&mut stage).await {
+        Ok(class_code) => class_code,
+        Err(failure) => {
+            print::ending(
+                false,
+                &format!(
+                    "The story ends here: {} steps came out as they should, the next did not.",
+                    stage.steps()
+                ),
+            );
+            return Err(failure);
+        }
+    };
+    print::ending(
+        true,
+        &format!("All {} steps came out as they should.", stage.steps()),
+    );
+    if !once {
+        by_hand::print(&stage, embedded, folder, &class_code)?;
+    }
+    Ok(())
+}
+
+/// The address if it is free, else any free port of loopback.
+fn free(address: &str) -> Result<SocketAddr, Failure> {
+    let address: SocketAddr = address.parse()?;
+    Ok(match TcpListener::bind(address) {
+        Ok(_) => address,
+        Err(_) => (Ipv4Addr::LOCALHOST, 0).into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_taken_address_gives_way_to_any_free_port() {
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = taken.local_addr().unwrap();
+        assert_eq!(free(&address.to_string()).unwrap().port(), 0);
+        drop(taken);
+        assert_eq!(free(&address.to_string()).unwrap(), address);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_whole_story_comes_out_as_it_should() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = DataFolder::open_or_create(&temporary.path().join("data")).unwrap();
+        let any = (Ipv4Addr::LOCALHOST, 0).into();
+        let settings = Settings {
+            membership: any,
+            invitations: any,
+            public_url: PUBLIC_URL_DEFAULT.parse().unwrap(),
+        };
+        let embedded = Embedded::start(&folder, settings, Shutdown::new())
+            .await
+            .unwrap();
+        let told = tell(&embedded, false, &folder).await;
+        embedded.stop();
+        embedded.stopped().await.unwrap();
+        told.unwrap();
+    }
+}

@@ -1,0 +1,157 @@
+//! Where the story is played: both services, and whoever calls them.
+
+use chrono::TimeDelta;
+use homeroom_kit::auth::Scope;
+use prost_reflect::MethodDescriptor;
+use serde_json::Value;
+use tonic::{Status, transport::Channel};
+use tonic_types::StatusExt as _;
+
+use super::{
+    print,
+    step::{Actor, Outcome, Step, at, differences},
+};
+use crate::{
+    Failure,
+    access_token::AccessToken,
+    dynamic::{self, Contract},
+    embedded::Embedded,
+};
+
+/// How long the tokens of the story live.
+const STORY_TOKEN_LIFE: TimeDelta = TimeDelta::minutes(10);
+
+/// Both services, ready to be called.
+pub(crate) struct Stage<'a> {
+    embedded: &'a Embedded,
+    contract: Contract,
+    membership: Channel,
+    invitations: Channel,
+    steps: usize,
+}
+
+impl<'a> Stage<'a> {
+    pub(crate) fn new(embedded: &'a Embedded) -> Result<Self, Failure> {
+        let channel = |address| -> Result<Channel, Failure> {
+            Ok(Channel::from_shared(format!("http://{address}"))?.connect_lazy())
+        };
+        Ok(Self {
+            contract: Contract::load()?,
+            membership: channel(embedded.membership_address())?,
+            invitations: channel(embedded.invitations_address())?,
+            embedded,
+            steps: 0,
+        })
+    }
+
+    /// How many steps came out as they should.
+    pub(crate) fn steps(&self) -> usize {
+        self.steps
+    }
+
+    /// Plays one step and prints it; its answer (null for a refusal). Fails unless it came out as it should.
+    pub(crate) async fn play(&mut self, step: Step) -> Result<Value, Failure> {
+        let method = self.contract.method(step.calls)?;
+        print::call(&step, method.parent_service().full_name());
+        let result = self.call(&method, step.by, &step.with).await?;
+        let answer = match (step.comes_out, result) {
+            (Outcome::Answer(expected), Ok(answer)) => answered(&step, expected, answer)?,
+            (Outcome::Refusal(code, reason), Err(status)) => {
+                refused(code, reason, &status)?;
+                Value::Null
+            }
+            (Outcome::Refusal(code, reason), Ok(answer)) => {
+                print::wrong(&[format!(
+                    "it was answered, it must be refused with {code:?} {reason}"
+                )]);
+                print::whole_answer(&answer);
+                return Err(failure(&step));
+            }
+            (Outcome::Answer(_), Err(status)) => {
+                print::wrong(&[format!(
+                    "it was refused with {} {}: {}",
+                    dynamic::code_name(status.code()),
+                    dynamic::reason_of(&status),
+                    status.message()
+                )]);
+                return Err(failure(&step));
+            }
+        };
+        self.steps += 1;
+        Ok(answer)
+    }
+
+    async fn call(
+        &self,
+        method: &MethodDescriptor,
+        by: Actor,
+        with: &Value,
+    ) -> Result<Result<Value, Status>, Failure> {
+        let token = self.token(by, STORY_TOKEN_LIFE)?;
+        let request = dynamic::request(method, with, &token)?;
+        let channel = if method.full_name().starts_with("homeroom.membership.") {
+            self.membership.clone()
+        } else {
+            self.invitations.clone()
+        };
+        dynamic::call(channel, method, request).await
+    }
+
+    /// An access token for `actor`.
+    pub(crate) fn token(&self, actor: Actor, life: TimeDelta) -> Result<String, Failure> {
+        let scopes: Vec<Scope> = actor.scopes.to_vec();
+        self.embedded.mint(&AccessToken {
+            user: actor.user,
+            email: actor.email,
+            email_verified: actor.email.is_some(),
+            scopes: &scopes,
+            life,
+        })
+    }
+}
+
+fn answered(step: &Step, expected: &[(&str, &str)], answer: Value) -> Result<Value, Failure> {
+    let wrong = differences(&answer, expected);
+    if !wrong.is_empty() {
+        print::wrong(&wrong);
+        print::whole_answer(&answer);
+        return Err(failure(step));
+    }
+    let shown = expected
+        .iter()
+        .map(|(path, _)| *path)
+        .chain(step.shows.iter().copied());
+    let fields: Vec<(String, String)> = shown
+        .filter_map(|path| Some((path.to_owned(), at(&answer, path)?)))
+        .collect();
+    print::answered(&fields);
+    Ok(answer)
+}
+
+fn refused(code: tonic::Code, reason: &str, status: &Status) -> Result<(), Failure> {
+    let found = dynamic::reason_of(status);
+    if status.code() != code || found != reason {
+        print::wrong(&[format!(
+            "it was refused with {} {found}, it must be {} {reason}: {}",
+            dynamic::code_name(status.code()),
+            dynamic::code_name(code),
+            status.message()
+        )]);
+        return Err("a step was refused for another reason than it should".into());
+    }
+    let retry_after_seconds = status
+        .get_details_retry_info()
+        .and_then(|retry| retry.retry_delay)
+        .map(|delay| delay.as_secs());
+    print::refused(
+        dynamic::code_name(code),
+        reason,
+        status.message(),
+        retry_after_seconds,
+    );
+    Ok(())
+}
+
+fn failure(step: &Step) -> Failure {
+    format!("{} did not come out as it should", step.calls).into()
+}

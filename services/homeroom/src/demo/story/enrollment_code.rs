@@ -1,0 +1,63 @@
+//! Chapter 3: an enrolment code that its author typed, guarded by an email domain (B).
+
+use serde_json::json;
+use tonic::Code;
+
+use super::{CLASS, TEACHER, text};
+use crate::{
+    Failure,
+    demo::{
+        stage::Stage,
+        step::{Actor, Outcome, Step},
+    },
+};
+
+/// Whose verified address lies in the code's domain.
+const STUDENT: Actor = Actor::with_email("student-3", "student-3@hamiltonschools.org");
+/// Whose domain only ends in the same letters.
+const STRANGER: Actor = Actor::with_email("stranger-1", "stranger-1@evilhamiltonschools.org");
+
+pub(super) async fn play(stage: &mut Stage<'_>) -> Result<(), Failure> {
+    let code = stage
+        .play(Step {
+            says: "The teacher types a code; only verified addresses of the school's domain get in (B4, B6).",
+            by: TEACHER,
+            calls: "EnrollmentCodeService/CreateEnrollmentCode",
+            with: json!({
+                "parent": CLASS,
+                "enrollmentCode": {"code": "BIO101", "emailDomains": ["hamiltonschools.org"]},
+            }),
+            shows: &["strengthBits"],
+            comes_out: Outcome::Answer(&[
+                ("fullCode", "HAMILTON-BIO101"),
+                ("emailDomains", "hamiltonschools.org"),
+                ("state", "ACTIVE"),
+            ]),
+        })
+        .await?;
+    stage
+        .play(Step {
+            says: "A student of the school types it another way: in at once (B2, R1).",
+            by: STUDENT,
+            calls: "RedemptionService/Redeem",
+            with: json!({"credential": text(&code, "fullCode")?.to_lowercase().replace('-', " ")}),
+            shows: &["member.email"],
+            comes_out: Outcome::Answer(&[
+                ("outcome", "ADMITTED"),
+                ("class", CLASS),
+                ("member.provenance.method", "ENROLLMENT_CODE"),
+            ]),
+        })
+        .await?;
+    stage
+        .play(Step {
+            says: "A stranger whose domain only ends alike stays out.",
+            by: STRANGER,
+            calls: "RedemptionService/Redeem",
+            with: json!({"credential": "HAMILTON-BIO101"}),
+            shows: &[],
+            comes_out: Outcome::Refusal(Code::FailedPrecondition, "EMAIL_DOMAIN_NOT_ALLOWED"),
+        })
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,162 @@
+//! Both services in one process, wired by their own `start` functions.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use homeroom_invitations::{
+    app::workers::Pauses,
+    limiter::{Budgets, fallback::REDIS_CALL_MAX_MILLIS},
+};
+use homeroom_kit::{
+    auth::{Signer, Verifier},
+    clock::{SharedClock, SystemClock},
+    random::SystemRandomness,
+    shutdown::Shutdown,
+};
+use url::Url;
+
+use crate::{
+    Failure,
+    access_token::AccessToken,
+    data_folder::{AUDIENCE, DataFolder, ISSUER},
+};
+
+const MEMBERSHIP_DATABASE_FILE: &str = "membership.db";
+const INVITATIONS_DATABASE_FILE: &str = "invitations.db";
+
+/// What may be chosen of the embedded services.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// Where membership is to listen; port 0 is any free one.
+    pub(crate) membership: SocketAddr,
+    /// Where invitations is to listen; port 0 is any free one.
+    pub(crate) invitations: SocketAddr,
+    /// The base of every URL handed out.
+    pub(crate) public_url: Url,
+}
+
+/// Two running services and the key that mints tokens for them.
+pub(crate) struct Embedded {
+    membership: homeroom_membership::Service,
+    invitations: homeroom_invitations::Service,
+    signer: Signer,
+    clock: SharedClock,
+    /// Ends invitations, and then membership.
+    shutdown: Shutdown,
+    membership_shutdown: Shutdown,
+}
+
+impl Embedded {
+    /// Starts membership, then invitations, which calls it.
+    pub(crate) async fn start(
+        folder: &DataFolder,
+        settings: Settings,
+        shutdown: Shutdown,
+    ) -> Result<Self, Failure> {
+        let clock: SharedClock = Arc::new(SystemClock);
+        let material = folder.load_or_generate()?;
+        let verifier = || {
+            Arc::new(Verifier::new(
+                material.keys.clone(),
+                ISSUER,
+                AUDIENCE,
+                clock.clone(),
+            ))
+        };
+
+        let membership_shutdown = Shutdown::new();
+        let membership = homeroom_membership::start(
+            homeroom_membership::Config {
+                listen: settings.membership,
+                database_url: folder.database(MEMBERSHIP_DATABASE_FILE)?,
+                migrate_at_start: true,
+                verifier: verifier(),
+                keys: Arc::new(material.membership_keys),
+                reflection: true,
+                insecure_plaintext: false,
+            },
+            homeroom_membership::Dependencies {
+                clock: clock.clone(),
+                random: Arc::new(SystemRandomness),
+            },
+            membership_shutdown.clone(),
+        )
+        .await?;
+
+        let invitations = homeroom_invitations::start(
+            homeroom_invitations::Config {
+                listen: settings.invitations,
+                database_url: folder.database(INVITATIONS_DATABASE_FILE)?,
+                migrate_at_start: true,
+                redis_url: None,
+                membership_url: format!("http://{}", membership.address()),
+                public_url: settings.public_url,
+                verifier: verifier(),
+                issuer: ISSUER.to_owned(),
+                audience: AUDIENCE.to_owned(),
+                signer: Arc::new(material.invitations_signer),
+                keys: Arc::new(material.invitations_keys),
+                reflection: true,
+                insecure_plaintext: false,
+                budgets: Budgets::default(),
+                pauses: Pauses::default(),
+                redis_call_max: Duration::from_millis(REDIS_CALL_MAX_MILLIS),
+                limiter_follows_clock: false,
+            },
+            homeroom_invitations::Dependencies {
+                clock: clock.clone(),
+                random: Arc::new(SystemRandomness),
+            },
+            shutdown.clone(),
+        )
+        .await?;
+
+        Ok(Self {
+            membership,
+            invitations,
+            signer: material.signer,
+            clock,
+            shutdown,
+            membership_shutdown,
+        })
+    }
+
+    pub(crate) fn membership_address(&self) -> SocketAddr {
+        self.membership.address()
+    }
+
+    pub(crate) fn invitations_address(&self) -> SocketAddr {
+        self.invitations.address()
+    }
+
+    /// A signed access token that both services accept.
+    pub(crate) fn mint(&self, token: &AccessToken<'_>) -> Result<String, Failure> {
+        Ok(token
+            .mint(&self.signer, self.clock.as_ref())?
+            .expose()
+            .to_owned())
+    }
+
+    /// Orders both services to finish what is under way.
+    pub(crate) fn stop(&self) {
+        self.shutdown.begin();
+    }
+
+    /// Waits until both services have ended. Invitations ends first, because it calls membership;
+    /// should membership end by itself, invitations is told to.
+    pub(crate) async fn stopped(self) -> Result<(), Failure> {
+        let invitations = async {
+            let ended = self.invitations.stopped().await;
+            self.membership_shutdown.begin();
+            ended
+        };
+        let membership = async {
+            let ended = self.membership.stopped().await;
+            self.shutdown.begin();
+            ended
+        };
+        let (invitations, membership) = tokio::join!(invitations, membership);
+        invitations?;
+        membership?;
+        Ok(())
+    }
+}

@@ -1,0 +1,61 @@
+//! The binary for people: a demonstration, both services in one process, tokens and keys.
+
+mod access_token;
+mod arguments;
+mod call;
+mod data_folder;
+mod demo;
+mod dynamic;
+mod embedded;
+mod keys;
+mod ready;
+mod serve;
+mod token;
+
+use std::{error::Error, ffi::OsString, process::ExitCode};
+
+use arguments::{Arguments, Command};
+use clap::Parser as _;
+
+/// Whatever ends a command: shown to the person who typed it.
+pub(crate) type Failure = Box<dyn Error + Send + Sync>;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse_from(without_separator(std::env::args_os()));
+    let result = match arguments.command {
+        Command::Demo(arguments) => demo::run(&arguments).await,
+        Command::Serve(arguments) => serve::run(&arguments).await,
+        Command::Token(arguments) => token::run(&arguments),
+        Command::Call(arguments) => call::run(&arguments).await,
+        Command::Ready(arguments) => ready::run(&arguments).await,
+        Command::Keys(arguments) => keys::run(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            anstream::eprintln!("homeroom: {}", chain(failure.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// `cargo demo -- --once` hands the separator on; no command needs it.
+fn without_separator(arguments: impl Iterator<Item = OsString>) -> impl Iterator<Item = OsString> {
+    arguments.filter(|argument| argument != "--")
+}
+
+/// An error and its causes, those that it does not already say.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.contains(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        cause = error.source();
+    }
+    text
+}
