@@ -1,0 +1,263 @@
+//! What must hold at every moment, each named by its rule (03, invariants).
+//!
+//! I8 has no place here: the model has one organization.
+
+use homeroom_invitations::domain::{invitation::Uses, redemption::RedemptionState};
+use homeroom_membership::domain::join_request::State as RequestState;
+use stateright::Property;
+
+use crate::{
+    configuration::{Configuration, Goal},
+    state::State,
+    steps::Protocol,
+    words::{Told, Word},
+};
+
+/// Seats held are the organization's Students, and no admission exceeds the limit.
+pub const SEATS: &str = "I1 seats held are the students, never above the limit";
+/// One membership each, and a class's members are the organization's.
+pub const MEMBERSHIPS: &str = "I2 one membership each, in the class only with the organization";
+/// One living redemption and one open request for each person, none for a member.
+pub const ONE_OPEN: &str =
+    "P2, P8 one living redemption and one open request each, none for a member";
+/// The counts of uses are those of the rows, never above the limit.
+pub const USES: &str = "I3 uses spent and held are those of the rows, never above the limit";
+/// People let in by an invitation are never more than its uses; nobody is let in twice or without one.
+pub const LET_IN: &str = "I3 each use lets in at most one person, once";
+/// A redemption ends on membership's word, and as it says.
+pub const ITS_WORD: &str = "P1 a redemption ends as membership says";
+/// Nothing leaves a final state.
+pub const FORWARD: &str = "P1 a redemption only goes forward";
+/// From here the workers still settle everything, and what is spent is who was let in.
+pub const SETTLES: &str = "I4 every state can still settle";
+/// Nothing below an answered fence is admitted or queued.
+pub const FENCE: &str = "I5 nothing passes an answered fence";
+/// Every request is answered for, and ends once.
+pub const REQUESTS: &str = "I6 no request vanishes or is decided twice";
+/// A retry answers the same.
+pub const RETRIES: &str = "I7 a retry answers the same";
+
+const GOALS_MAX: usize = 8;
+type Condition = fn(&Protocol, &State) -> bool;
+const GOALS: [(&str, Condition); GOALS_MAX] = [
+    ("reaches its 1st goal", reached::<0>),
+    ("reaches its 2nd goal", reached::<1>),
+    ("reaches its 3rd goal", reached::<2>),
+    ("reaches its 4th goal", reached::<3>),
+    ("reaches its 5th goal", reached::<4>),
+    ("reaches its 6th goal", reached::<5>),
+    ("reaches its 7th goal", reached::<6>),
+    ("reaches its 8th goal", reached::<7>),
+];
+
+/// Every property, with the goals of `configuration`, 8 at most.
+pub(crate) fn all(configuration: &Configuration) -> Vec<Property<Protocol>> {
+    let mut properties = vec![
+        Property::always(SEATS, seats),
+        Property::always(MEMBERSHIPS, memberships),
+        Property::always(ONE_OPEN, one_open),
+        Property::always(USES, uses),
+        Property::always(LET_IN, let_in),
+        Property::always(ITS_WORD, its_word),
+        Property::always(FORWARD, |_, state: &State| !state.history.went_back),
+        Property::always(SETTLES, settles),
+        Property::always(FENCE, |_, state: &State| !state.history.passed_a_fence),
+        Property::always(REQUESTS, requests),
+        Property::always(RETRIES, retries),
+    ];
+    let goals = GOALS.iter().take(configuration.reaches.len());
+    properties.extend(goals.map(|(name, reached)| Property::sometimes(name, *reached)));
+    properties
+}
+
+fn seats(protocol: &Protocol, state: &State) -> bool {
+    let students: i64 = state
+        .membership
+        .persons
+        .iter()
+        .map(|person| i64::from(person.in_organization > 0))
+        .sum();
+    let limit = protocol.configuration.seat_limit;
+    !state.history.oversold
+        && state.membership.seats_used == students
+        && (limit == 0 || students <= limit)
+}
+
+fn memberships(_: &Protocol, state: &State) -> bool {
+    state
+        .membership
+        .persons
+        .iter()
+        .all(|person| person.in_organization <= 1 && person.in_class <= person.in_organization)
+}
+
+fn one_open(protocol: &Protocol, state: &State) -> bool {
+    let rows = &state.invitations.redemptions;
+    let ways_in = &protocol.configuration.ways_in;
+    rows.iter().enumerate().all(|(index, row)| {
+        let place = ways_in[row.invitation].place;
+        let is_open = |redemption: usize| {
+            state.membership.requests[redemption] == Some(RequestState::Pending)
+        };
+        let open_to_a_member =
+            is_open(index) && state.membership.persons[row.user].memberships(place) > 0;
+        let earlier = rows.iter().take(index).enumerate();
+        let mut twice = earlier.filter(|(other, before)| {
+            let living = row.state.is_living()
+                && before.state.is_living()
+                && before.user == row.user
+                && before.invitation == row.invitation
+                && before.epoch == row.epoch;
+            let open = is_open(index)
+                && is_open(*other)
+                && before.user == row.user
+                && ways_in[before.invitation].place == place;
+            living || open
+        });
+        !open_to_a_member && twice.next().is_none()
+    })
+}
+
+fn uses(protocol: &Protocol, state: &State) -> bool {
+    let ways_in = protocol.configuration.ways_in.iter();
+    let invitations = state.invitations.invitations.iter().enumerate();
+    invitations
+        .zip(ways_in)
+        .all(|((index, invitation), way_in)| {
+            let mut counted = Uses::default();
+            for row in &state.invitations.redemptions {
+                if row.invitation != index
+                    || !row.holds_use
+                    || row.epoch < invitation.uses_since_epoch
+                {
+                    continue;
+                }
+                match row.state {
+                    RedemptionState::Reserved => counted.reserved += 1,
+                    RedemptionState::Queued => counted.queued += 1,
+                    RedemptionState::Committed => counted.used += 1,
+                    RedemptionState::Released | RedemptionState::Refused => {}
+                }
+            }
+            let within = way_in.max_uses.is_none_or(|max| counted.held() <= max);
+            counted == invitation.uses && within
+        })
+}
+
+fn let_in(protocol: &Protocol, state: &State) -> bool {
+    let rows = state
+        .invitations
+        .redemptions
+        .iter()
+        .zip(&state.history.let_in);
+    let once = rows
+        .clone()
+        .all(|(row, times)| *times <= u8::from(row.holds_use));
+    let ways_in = protocol.configuration.ways_in.iter();
+    let invitations = state.invitations.invitations.iter().enumerate();
+    let within = invitations
+        .zip(ways_in)
+        .all(|((index, invitation), way_in)| {
+            let people: u32 = rows
+                .clone()
+                .filter(|(row, _)| {
+                    row.invitation == index && row.epoch >= invitation.uses_since_epoch
+                })
+                .map(|(_, times)| u32::from(*times))
+                .sum();
+            way_in.max_uses.is_none_or(|max| people <= max)
+        });
+    once && within
+}
+
+fn its_word(_: &Protocol, state: &State) -> bool {
+    let rows = state.invitations.redemptions.iter().enumerate();
+    rows.into_iter().all(|(index, row)| {
+        let word = state.membership.admissions[index];
+        let request = state.membership.requests[index];
+        match row.state {
+            RedemptionState::Reserved => true,
+            RedemptionState::Queued => word == Some(Word::Queued),
+            RedemptionState::Committed => {
+                word == Some(Word::Admitted)
+                    || (word == Some(Word::Queued) && request == Some(RequestState::Approved))
+            }
+            RedemptionState::Released => match word {
+                Some(Word::AlreadyMember | Word::AlreadyPending | Word::StaleEpoch) => true,
+                Some(Word::Queued) => !matches!(
+                    request,
+                    None | Some(RequestState::Pending | RequestState::Approved)
+                ),
+                Some(Word::Admitted | Word::Refused(_)) | None => false,
+            },
+            RedemptionState::Refused => matches!(word, Some(Word::Refused(_))),
+        }
+    })
+}
+
+/// Settled: no fence is pending, nothing is RESERVED, what is QUEUED is what waits, and what is
+/// COMMITTED is who was let in.
+fn settles(protocol: &Protocol, state: &State) -> bool {
+    let end = protocol.drive(state);
+    let mut invitations = end.invitations.invitations.iter();
+    let fences = invitations.all(|invitation| invitation.fence == invitation.epoch.value());
+    let mut rows = end.invitations.redemptions.iter().enumerate();
+    let settled = rows.all(|(index, row)| match row.state {
+        RedemptionState::Reserved => false,
+        RedemptionState::Queued => end.membership.requests[index] == Some(RequestState::Pending),
+        RedemptionState::Committed => end.history.let_in[index] == 1,
+        RedemptionState::Released | RedemptionState::Refused => end.history.let_in[index] == 0,
+    });
+    fences && settled && uses(protocol, &end) && seats(protocol, &end)
+}
+
+fn requests(_: &Protocol, state: &State) -> bool {
+    let mut waiting = 0;
+    let mut requests = state.membership.requests.iter().enumerate();
+    let each = requests.all(|(index, request)| {
+        let events = state.membership.events.iter();
+        let ends = events
+            .filter(|(redemption, _)| *redemption == index)
+            .count();
+        let queued = state.membership.admissions[index] == Some(Word::Queued);
+        match request {
+            None => !queued && ends == 0,
+            Some(RequestState::Pending) => {
+                waiting += 1;
+                queued && ends == 0
+            }
+            Some(_) => queued && ends == 1,
+        }
+    });
+    each && waiting == state.membership.seats_waiting
+}
+
+/// What a retry with the same request id would come to, now or once membership has answered again.
+fn retries(_: &Protocol, state: &State) -> bool {
+    let told = state.history.told.iter().enumerate();
+    told.into_iter().all(|(call, told)| {
+        let (Some(told), Some(redemption)) = (told, state.invitations.request_ids[call]) else {
+            return true;
+        };
+        let stored = state.membership.admissions[redemption];
+        let first = state.invitations.redemptions[redemption].outcome;
+        first.or_else(|| stored.and_then(Told::of)) == Some(*told)
+    })
+}
+
+fn reached<const GOAL: usize>(protocol: &Protocol, state: &State) -> bool {
+    match protocol.configuration.reaches[GOAL] {
+        Goal::Answers(word) => state.membership.admissions.contains(&Some(word)),
+        Goal::Ends(end) => state.membership.requests.contains(&Some(end)),
+        Goal::WithoutUse => state
+            .invitations
+            .redemptions
+            .iter()
+            .any(|row| !row.holds_use),
+        Goal::Attached => {
+            let waiting = &state.memory.waiting;
+            let mut calls = waiting.iter().enumerate();
+            calls.any(|(call, waits)| waits.is_some() && waiting[..call].contains(waits))
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! What the services tell each other and the caller, as it travels: the same words on both sides.
+
+use homeroom_api::common::v1::ErrorReason;
+use homeroom_invitations::domain::{
+    decide::QueueCause,
+    redemption::{self, MembershipAnswer, RequestEnd},
+};
+use homeroom_membership::domain::{
+    admission::{self, Decision},
+    join_request::{Cause, State},
+};
+
+/// Membership's answer to T2 on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Word {
+    /// A member now.
+    Admitted,
+    /// A request was filed.
+    Queued,
+    /// A request was waiting already.
+    AlreadyPending,
+    /// Was a member already.
+    AlreadyMember,
+    /// The epoch is below the fence.
+    StaleEpoch,
+    /// Not let in.
+    Refused(ErrorReason),
+}
+
+impl From<admission::Outcome> for Word {
+    fn from(outcome: admission::Outcome) -> Self {
+        match outcome {
+            admission::Outcome::Admitted => Self::Admitted,
+            admission::Outcome::Queued => Self::Queued,
+            admission::Outcome::AlreadyPending => Self::AlreadyPending,
+            admission::Outcome::AlreadyMember => Self::AlreadyMember,
+            admission::Outcome::StaleEpoch => Self::StaleEpoch,
+            admission::Outcome::Refused(reason) => Self::Refused(reason),
+        }
+    }
+}
+
+impl From<Word> for admission::Outcome {
+    fn from(word: Word) -> Self {
+        match word {
+            Word::Admitted => Self::Admitted,
+            Word::Queued => Self::Queued,
+            Word::AlreadyPending => Self::AlreadyPending,
+            Word::AlreadyMember => Self::AlreadyMember,
+            Word::StaleEpoch => Self::StaleEpoch,
+            Word::Refused(reason) => Self::Refused(reason),
+        }
+    }
+}
+
+impl From<Word> for MembershipAnswer {
+    fn from(word: Word) -> Self {
+        match word {
+            Word::Admitted => Self::Admitted,
+            Word::Queued => Self::Queued,
+            Word::AlreadyPending => Self::AlreadyPending,
+            Word::AlreadyMember => Self::AlreadyMember,
+            Word::StaleEpoch => Self::StaleEpoch,
+            Word::Refused(reason) => Self::Refused(reason),
+        }
+    }
+}
+
+/// What membership is about to do with a redemption: its decision, kept between two steps by the
+/// variants that check first and act later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Plan {
+    /// It was answered before.
+    Stored(Word),
+    /// Make the person a member.
+    Admit,
+    /// File a request.
+    Queue,
+    /// Store this answer.
+    Answer(Word),
+}
+
+impl From<Decision> for Plan {
+    fn from(decision: Decision) -> Self {
+        match decision {
+            Decision::Stored(outcome) => Self::Stored(outcome.into()),
+            Decision::Admit => Self::Admit,
+            Decision::Queue(_) => Self::Queue,
+            Decision::Answer(outcome) => Self::Answer(outcome.into()),
+        }
+    }
+}
+
+/// What the caller of Redeem is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Told {
+    /// In at once.
+    Admitted,
+    /// A request waits.
+    PendingApproval,
+    /// In already.
+    AlreadyMember,
+    /// Not in.
+    Refused(ErrorReason),
+}
+
+impl From<redemption::Outcome> for Told {
+    fn from(outcome: redemption::Outcome) -> Self {
+        match outcome {
+            redemption::Outcome::Admitted => Self::Admitted,
+            redemption::Outcome::PendingApproval => Self::PendingApproval,
+            redemption::Outcome::AlreadyMember => Self::AlreadyMember,
+            redemption::Outcome::Refused(reason) => Self::Refused(reason),
+        }
+    }
+}
+
+impl Told {
+    /// What membership's word means to the caller; None where it means to decide again (P7).
+    #[must_use]
+    pub fn of(word: Word) -> Option<Self> {
+        redemption::Outcome::of(word.into()).map(Self::from)
+    }
+}
+
+/// How a redemption leads on, as its row keeps it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Route {
+    /// Membership at once.
+    AtOnce,
+    /// The queue.
+    Queue(QueueCause),
+    /// Only who is known already, else this refusal (P3).
+    OnlyIfKnown(ErrorReason),
+}
+
+impl Route {
+    /// As membership reads it: its route, and the refusal of those who are not known.
+    #[must_use]
+    pub const fn on_the_wire(self) -> (admission::Route, Option<ErrorReason>) {
+        match self {
+            Self::AtOnce => (admission::Route::AtOnce, None),
+            Self::Queue(cause) => (admission::Route::Queue(cause_of(cause)), None),
+            Self::OnlyIfKnown(reason) => (admission::Route::AtOnce, Some(reason)),
+        }
+    }
+}
+
+const fn cause_of(cause: QueueCause) -> Cause {
+    match cause {
+        QueueCause::JoinUrl => Cause::JoinUrl,
+        QueueCause::CodeLocked => Cause::CodeLocked,
+        QueueCause::GuessGuard => Cause::GuessGuard,
+    }
+}
+
+/// How the event of a request's state tells its end; None while it waits.
+#[must_use]
+pub const fn end_of(state: State) -> Option<RequestEnd> {
+    match state {
+        State::Pending => None,
+        State::Approved => Some(RequestEnd::Approved),
+        State::Denied => Some(RequestEnd::Denied),
+        State::Withdrawn => Some(RequestEnd::Withdrawn),
+        State::Expired => Some(RequestEnd::Expired),
+        State::Closed => Some(RequestEnd::Closed),
+    }
+}

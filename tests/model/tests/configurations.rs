@@ -1,0 +1,369 @@
+//! The protocol holds in every state of each configuration: one search each, to its end.
+#![expect(
+    clippy::expect_used,
+    reason = "a test stops where its own values are wrong"
+)]
+
+use homeroom_api::common::v1::ErrorReason;
+use homeroom_membership::domain::join_request::State as RequestState;
+use homeroom_model::{
+    configuration::{Call, Change, Configuration, Departure, Goal, Place, WayIn},
+    search::exhaust,
+    words::Word,
+};
+
+const DECISIONS: [RequestState; 4] = [
+    RequestState::Approved,
+    RequestState::Denied,
+    RequestState::Withdrawn,
+    RequestState::Expired,
+];
+
+const LEAVES: Departure = Departure {
+    from: Place::Organization,
+    by_staff: false,
+};
+
+const REMOVED: Departure = Departure {
+    from: Place::Class,
+    by_staff: true,
+};
+
+const fn answers(reason: ErrorReason) -> Goal {
+    Goal::Answers(Word::Refused(reason))
+}
+
+fn holds(configuration: Configuration) {
+    let found = exhaust(configuration).expect("its ids are well formed");
+    println!("{found}");
+    assert!(found.violations.is_empty(), "{found}");
+    assert!(found.goals_missed.is_empty(), "{found}");
+}
+
+#[test]
+fn p4_two_persons_want_the_last_use() {
+    holds(Configuration {
+        seat_limit: 0,
+        redemptions_max: 4,
+        reaches: vec![
+            Goal::Answers(Word::Admitted),
+            Goal::WithoutUse,
+            answers(ErrorReason::UsedUp),
+        ],
+        ..Configuration::new(
+            "the last use",
+            &[WayIn::token(1)],
+            &[Call::new(0, 0), Call::new(1, 0)],
+        )
+    });
+}
+
+#[test]
+fn p2_one_person_comes_twice_at_once() {
+    holds(Configuration {
+        redemptions_max: 4,
+        reaches: vec![
+            Goal::Attached,
+            Goal::WithoutUse,
+            Goal::Answers(Word::AlreadyMember),
+            answers(ErrorReason::UsedUp),
+        ],
+        ..Configuration::new(
+            "one person twice",
+            &[WayIn::token(1)],
+            &[Call::new(0, 0), Call::new(0, 0), Call::new(1, 0)],
+        )
+    });
+}
+
+#[test]
+fn r3_retries_without_a_request_id_spend_nothing_twice() {
+    let without_id = |user| Call {
+        has_request_id: false,
+        ..Call::new(user, 0)
+    };
+    holds(Configuration {
+        seat_limit: 0,
+        redemptions_max: 4,
+        departures: (vec![LEAVES], 1),
+        reaches: vec![Goal::Attached, Goal::Answers(Word::AlreadyMember)],
+        ..Configuration::new(
+            "no request ids",
+            &[WayIn::token(2)],
+            &[without_id(0), without_id(0), without_id(1)],
+        )
+    });
+}
+
+#[test]
+fn p6_two_persons_want_the_last_seat_and_one_leaves() {
+    holds(Configuration {
+        redemptions_max: 4,
+        departures: (vec![LEAVES, REMOVED], 1),
+        reaches: vec![
+            Goal::Answers(Word::Admitted),
+            Goal::Answers(Word::Queued),
+            answers(ErrorReason::NoSeats),
+        ],
+        ..Configuration::new(
+            "the last seat",
+            &[WayIn::token(4)],
+            &[
+                Call::new(0, 0),
+                Call::new(1, 0),
+                Call::new(0, 0),
+                Call::new(1, 0),
+            ],
+        )
+    });
+}
+
+#[test]
+fn p5_requests_end_in_every_way() {
+    holds(Configuration {
+        ends: DECISIONS.to_vec(),
+        redemptions_max: 3,
+        reaches: vec![
+            Goal::Answers(Word::Queued),
+            Goal::Ends(RequestState::Approved),
+            Goal::Ends(RequestState::Denied),
+            Goal::Ends(RequestState::Withdrawn),
+            Goal::Ends(RequestState::Expired),
+        ],
+        ..Configuration::new(
+            "the queue",
+            &[WayIn::join_url()],
+            &[Call::new(0, 0), Call::new(1, 0)],
+        )
+    });
+}
+
+#[test]
+fn p5_a_use_is_held_while_its_request_waits() {
+    holds(Configuration {
+        ends: vec![RequestState::Approved, RequestState::Denied],
+        redemptions_max: 3,
+        reaches: vec![
+            Goal::Answers(Word::Queued),
+            Goal::WithoutUse,
+            Goal::Ends(RequestState::Approved),
+            Goal::Ends(RequestState::Denied),
+        ],
+        ..Configuration::new(
+            "a held use",
+            &[WayIn::guarded_token(1)],
+            &[Call::new(0, 0), Call::new(1, 0)],
+        )
+    });
+}
+
+#[test]
+fn p5_a_poisoned_event_is_made_up_for_by_the_sweep() {
+    holds(Configuration {
+        ends: vec![RequestState::Approved, RequestState::Denied],
+        redemptions_max: 3,
+        poisoned_events_max: 1,
+        reaches: vec![Goal::Ends(RequestState::Denied)],
+        ..Configuration::new(
+            "a poisoned event",
+            &[WayIn::guarded_token(1)],
+            &[Call::new(0, 0), Call::new(1, 0)],
+        )
+    });
+}
+
+#[test]
+fn p7_a_reset_overtakes_redemptions() {
+    holds(Configuration {
+        redemptions_max: 4,
+        changes: (vec![Change::Reset], 2),
+        reaches: vec![
+            Goal::Answers(Word::Admitted),
+            Goal::Answers(Word::StaleEpoch),
+        ],
+        ..Configuration::new(
+            "resets",
+            &[WayIn::token(1)],
+            &[Call::new(0, 0), Call::new(0, 0), Call::new(1, 0)],
+        )
+    });
+}
+
+#[test]
+fn p7_a_switch_and_a_revocation_overtake_redemptions() {
+    holds(Configuration {
+        redemptions_max: 3,
+        changes: (vec![Change::Off, Change::On, Change::Revoke], 3),
+        reaches: vec![
+            Goal::Answers(Word::Admitted),
+            Goal::Answers(Word::StaleEpoch),
+        ],
+        ..Configuration::new(
+            "a switch and a revocation",
+            &[WayIn::token(1)],
+            &[Call::new(0, 0), Call::new(1, 0)],
+        )
+    });
+}
+
+#[test]
+fn p8_a_request_filed_before_a_reset_stays_approvable() {
+    holds(Configuration {
+        redemptions_max: 3,
+        changes: (vec![Change::Reset], 1),
+        ends: vec![RequestState::Approved, RequestState::Withdrawn],
+        reaches: vec![
+            Goal::Answers(Word::StaleEpoch),
+            Goal::Ends(RequestState::Approved),
+        ],
+        ..Configuration::new(
+            "a reset and the queue",
+            &[WayIn::guarded_token(1)],
+            &[Call::new(0, 0), Call::new(1, 0)],
+        )
+    });
+}
+
+#[test]
+fn p8_who_waits_is_admitted_by_another_invitation() {
+    holds(Configuration {
+        redemptions_max: 3,
+        ends: vec![RequestState::Approved],
+        reaches: vec![
+            Goal::Answers(Word::Admitted),
+            Goal::Answers(Word::Queued),
+            Goal::Answers(Word::AlreadyMember),
+            Goal::Ends(RequestState::Closed),
+            Goal::Ends(RequestState::Approved),
+        ],
+        ..Configuration::new(
+            "another way in",
+            &[WayIn::guarded_token(1), WayIn::token(1)],
+            &[Call::new(0, 0), Call::new(0, 1), Call::new(1, 1)],
+        )
+    });
+}
+
+#[test]
+fn p2_two_ways_lead_to_one_request() {
+    holds(Configuration {
+        redemptions_max: 3,
+        ends: vec![RequestState::Approved, RequestState::Withdrawn],
+        reaches: vec![
+            Goal::Answers(Word::AlreadyPending),
+            Goal::Answers(Word::AlreadyMember),
+            Goal::Ends(RequestState::Withdrawn),
+        ],
+        ..Configuration::new(
+            "two ways to the queue",
+            &[WayIn::guarded_token(1), WayIn::join_url()],
+            &[Call::new(0, 0), Call::new(0, 1), Call::new(1, 0)],
+        )
+    });
+}
+
+#[test]
+fn r8_who_was_removed_comes_back_by_approval() {
+    holds(Configuration {
+        redemptions_max: 3,
+        departures: (vec![REMOVED, LEAVES], 2),
+        changes: (vec![Change::Reset], 1),
+        ends: vec![RequestState::Approved, RequestState::Denied],
+        reaches: vec![
+            Goal::Answers(Word::Admitted),
+            Goal::Answers(Word::Queued),
+            Goal::Answers(Word::StaleEpoch),
+            Goal::Ends(RequestState::Approved),
+        ],
+        ..Configuration::new(
+            "a removal",
+            &[WayIn::token(2)],
+            &[Call::new(0, 0), Call::new(0, 0)],
+        )
+    });
+}
+
+#[test]
+fn r7_leaving_the_organization_frees_the_seat_and_closes_what_waits() {
+    holds(Configuration {
+        redemptions_max: 3,
+        departures: (vec![LEAVES], 1),
+        ends: vec![RequestState::Approved],
+        reaches: vec![
+            Goal::Ends(RequestState::Closed),
+            Goal::Ends(RequestState::Approved),
+            answers(ErrorReason::NoSeats),
+        ],
+        ..Configuration::new(
+            "organization and class",
+            &[WayIn::guarded_token(1), WayIn::organization_token()],
+            &[Call::new(0, 0), Call::new(0, 1), Call::new(1, 1)],
+        )
+    });
+}
+
+#[test]
+fn p11_batches_are_regrouped_on_retry() {
+    holds(Configuration {
+        redemptions_max: 4,
+        batches: true,
+        ends: vec![RequestState::Approved],
+        reaches: vec![
+            Goal::Answers(Word::Admitted),
+            Goal::Answers(Word::Queued),
+            Goal::Answers(Word::AlreadyMember),
+            Goal::Ends(RequestState::Closed),
+            answers(ErrorReason::NoSeats),
+        ],
+        ..Configuration::new(
+            "batches",
+            &[WayIn::token(2), WayIn::join_url()],
+            &[Call::new(0, 0), Call::new(0, 1), Call::new(1, 0)],
+        )
+    });
+}
+
+#[test]
+fn p4_three_persons_want_two_uses() {
+    holds(Configuration {
+        seat_limit: 2,
+        users: 3,
+        redemptions_max: 5,
+        departures: (vec![LEAVES], 1),
+        changes: (vec![Change::Reset], 1),
+        reaches: vec![
+            Goal::Answers(Word::Admitted),
+            Goal::WithoutUse,
+            answers(ErrorReason::UsedUp),
+        ],
+        ..Configuration::new(
+            "three persons, two uses",
+            &[WayIn::token(2)],
+            &[Call::new(0, 0), Call::new(1, 0), Call::new(2, 0)],
+        )
+    });
+}
+
+#[test]
+fn p1_to_p9_all_at_once() {
+    holds(Configuration {
+        redemptions_max: 3,
+        changes: (vec![Change::Reset], 1),
+        departures: (vec![LEAVES, REMOVED], 1),
+        ends: vec![RequestState::Approved, RequestState::Denied],
+        reaches: vec![
+            Goal::Answers(Word::Admitted),
+            Goal::Answers(Word::StaleEpoch),
+            Goal::Answers(Word::AlreadyMember),
+            Goal::Ends(RequestState::Approved),
+            Goal::Ends(RequestState::Denied),
+            Goal::Ends(RequestState::Closed),
+            answers(ErrorReason::NoSeats),
+        ],
+        ..Configuration::new(
+            "all at once",
+            &[WayIn::guarded_token(1), WayIn::token(1)],
+            &[Call::new(0, 0), Call::new(0, 1), Call::new(1, 1)],
+        )
+    });
+}

@@ -1,0 +1,159 @@
+//! The search is able to fail: with a rule left out, it finds the way to what the rule prevents.
+#![expect(
+    clippy::expect_used,
+    reason = "a test stops where its own values are wrong"
+)]
+
+use homeroom_membership::domain::join_request::State as RequestState;
+use homeroom_model::{
+    configuration::{Call, Change, Configuration, Departure, Place, Variant, WayIn},
+    properties::{FENCE, FORWARD, ITS_WORD, LET_IN, ONE_OPEN, SEATS, SETTLES, USES},
+    search::refute,
+};
+
+const LEAVES: Departure = Departure {
+    from: Place::Organization,
+    by_staff: false,
+};
+
+fn fails(configuration: Configuration, variant: Variant, violated: &[&'static str]) {
+    let found = refute(configuration.without(variant), violated).expect("its ids are well formed");
+    println!("{variant:?} in {found}");
+    for property in violated {
+        let mut violations = found.violations.iter();
+        assert!(
+            violations.any(|violation| violation.property == *property),
+            "{property}: {found}"
+        );
+    }
+}
+
+fn two_persons(name: &'static str, way_in: WayIn) -> Configuration {
+    Configuration::new(name, &[way_in], &[Call::new(0, 0), Call::new(1, 0)])
+}
+
+#[test]
+fn p1_a_use_released_on_timeout_lets_in_too_many() {
+    let configuration = Configuration {
+        seat_limit: 0,
+        ..two_persons("the last use", WayIn::token(1))
+    };
+    fails(
+        configuration,
+        Variant::ReleaseOnTimeout,
+        &[ITS_WORD, LET_IN, SETTLES],
+    );
+}
+
+#[test]
+fn p1_admissions_without_a_key_admit_twice() {
+    let configuration = Configuration {
+        seat_limit: 0,
+        departures: (vec![LEAVES], 1),
+        ..two_persons("the last use", WayIn::token(1))
+    };
+    fails(
+        configuration,
+        Variant::NoKeyOnAdmissions,
+        &[ITS_WORD, LET_IN, SETTLES],
+    );
+}
+
+#[test]
+fn p7_a_reset_without_a_fence_is_passed() {
+    let configuration = Configuration {
+        changes: (vec![Change::Reset], 1),
+        ..two_persons("a reset", WayIn::token(1))
+    };
+    fails(configuration, Variant::NoFence, &[FENCE]);
+}
+
+#[test]
+fn p7_a_fence_that_falls_is_passed() {
+    let configuration = Configuration {
+        redemptions_max: 3,
+        changes: (vec![Change::Reset], 2),
+        ..two_persons("resets", WayIn::token(1))
+    };
+    fails(configuration, Variant::FenceCanFall, &[FENCE]);
+}
+
+#[test]
+fn p4_uses_checked_before_they_are_taken_are_overdrawn() {
+    let configuration = Configuration {
+        seat_limit: 0,
+        ..two_persons("the last use", WayIn::token(1))
+    };
+    fails(
+        configuration,
+        Variant::UsesCheckedThenTaken,
+        &[USES, LET_IN],
+    );
+}
+
+#[test]
+fn p6_seats_checked_before_they_are_taken_are_oversold() {
+    // Two transactions at once: what one has decided is written after an approval took the seat.
+    let configuration = Configuration {
+        ends: vec![RequestState::Approved],
+        ..Configuration::new(
+            "the last seat",
+            &[WayIn::token(2), WayIn::join_url()],
+            &[Call::new(0, 0), Call::new(1, 1)],
+        )
+    };
+    fails(configuration, Variant::SeatsCheckedThenTaken, &[SEATS]);
+}
+
+#[test]
+fn p6_a_fence_raised_between_check_and_act_is_passed() {
+    let configuration = Configuration {
+        changes: (vec![Change::Reset], 1),
+        ..two_persons("a reset", WayIn::token(1))
+    };
+    fails(configuration, Variant::SeatsCheckedThenTaken, &[FENCE]);
+}
+
+#[test]
+fn t3_that_overwrites_settled_rows_goes_back_and_overdraws() {
+    let configuration = Configuration {
+        ends: vec![RequestState::Approved, RequestState::Denied],
+        ..two_persons("a held use", WayIn::guarded_token(1))
+    };
+    fails(configuration, Variant::SettleOverwrites, &[FORWARD, USES]);
+}
+
+#[test]
+fn p8_an_admission_that_closes_nothing_leaves_a_member_waiting() {
+    let configuration = Configuration::new(
+        "another way in",
+        &[WayIn::join_url(), WayIn::token(1)],
+        &[Call::new(0, 0), Call::new(0, 1)],
+    );
+    fails(configuration, Variant::AdmissionClosesNothing, &[ONE_OPEN]);
+}
+
+#[test]
+fn p11_a_batch_that_ranks_before_it_counts_oversells() {
+    let configuration = Configuration {
+        batches: true,
+        ..two_persons("a batch", WayIn::token(2))
+    };
+    fails(configuration, Variant::BatchDecidesAtOnce, &[SEATS]);
+}
+
+#[test]
+fn p13_without_recovery_a_reservation_stays() {
+    let configuration = two_persons("the last use", WayIn::token(1));
+    fails(configuration, Variant::NoRecovery, &[SETTLES]);
+}
+
+#[test]
+fn p5_without_the_sweep_a_poisoned_event_holds_a_use_for_ever() {
+    let configuration = Configuration {
+        ends: vec![RequestState::Denied],
+        poisoned_events_max: 1,
+        ..two_persons("a poisoned event", WayIn::guarded_token(1))
+    };
+    fails(configuration, Variant::NoSweep, &[SETTLES]);
+}
