@@ -1,0 +1,107 @@
+//! Many at once: one use, one seat, one class behind one address.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use homeroom_api::invitations::v1::{RedeemRequest, RedeemResponse, Token};
+use homeroom_tests::{Homeroom, details, on_both_engines, reason};
+use tonic::Status;
+
+/// How many people redeem at the same time.
+const CROWD: usize = 1_000;
+/// How often one person tries again when told to.
+const TRIES: usize = 200;
+/// A class that starts its lesson.
+const STUDENTS: usize = 300;
+/// Within which all of them must be in.
+const LESSON_START_SECONDS: u64 = 60;
+
+/// Redeems, and tries again with the same request id whenever the answer says so.
+async fn redeem_until_told(
+    homeroom: &Homeroom,
+    user: &str,
+    credential: &str,
+) -> Result<RedeemResponse, Status> {
+    let student = homeroom.user(user);
+    let request = RedeemRequest {
+        credential: credential.to_owned(),
+        request_id: homeroom.new_id().to_string(),
+        ..Default::default()
+    };
+    let mut last = student.redeem_with(request.clone()).await;
+    for _ in 0..TRIES {
+        let Err(status) = &last else { break };
+        if !matches!(
+            status.code(),
+            tonic::Code::Aborted | tonic::Code::Unavailable
+        ) {
+            break;
+        }
+        let delay = details(status)
+            .retry_info()
+            .and_then(|info| info.retry_delay);
+        tokio::time::sleep(
+            delay
+                .unwrap_or(Duration::from_millis(50))
+                .min(Duration::from_millis(500)),
+        )
+        .await;
+        last = student.redeem_with(request.clone()).await;
+    }
+    last
+}
+
+/// How often each outcome was told to a crowd that redeems at the same time.
+async fn crowd(homeroom: &Homeroom, people: usize, credential: &str) -> BTreeMap<String, usize> {
+    let attempts = (0..people).map(async |index| {
+        match redeem_until_told(homeroom, &format!("student-{index}"), credential).await {
+            Ok(redeemed) => redeemed.outcome().as_str_name().to_owned(),
+            Err(status) => reason(&status),
+        }
+    });
+    let mut told = BTreeMap::new();
+    for outcome in futures::future::join_all(attempts).await {
+        *told.entry(outcome).or_default() += 1;
+    }
+    told
+}
+
+fn counts<const N: usize>(expected: [(&str, usize); N]) -> BTreeMap<String, usize> {
+    expected
+        .map(|(outcome, count)| (outcome.to_owned(), count))
+        .into()
+}
+
+on_both_engines! {
+async fn p4_a_thousand_redeem_a_token_with_one_use_and_exactly_one_gets_in(homeroom) {
+    let school = homeroom.school().await;
+    let token = school.token(Token::default()).await;
+    let told = crowd(homeroom, CROWD, &token.phrase).await;
+    assert_eq!(told, counts([("ADMITTED", 1), ("USED_UP", CROWD - 1)]));
+    assert_eq!(school.students().await.len(), 1);
+    assert_eq!(school.seats().await.seats_used, 1);
+}
+}
+
+on_both_engines! {
+async fn b14_a_thousand_redeem_for_one_free_seat_and_exactly_one_gets_in(homeroom) {
+    let school = homeroom.school_named("hamilton", 1).await;
+    let code = school.class_code().await.code;
+    let told = crowd(homeroom, CROWD, &code).await;
+    assert_eq!(told, counts([("ADMITTED", 1), ("NO_SEATS", CROWD - 1)]));
+    assert_eq!(school.students().await.len(), 1);
+    assert_eq!(school.seats().await.seats_used, 1);
+}
+}
+
+on_both_engines! {
+async fn r10_three_hundred_students_behind_one_address_are_all_in_within_a_minute(homeroom) {
+    let school = homeroom.school().await;
+    let code = school.class_code().await.code;
+    let told = tokio::time::timeout(Duration::from_secs(LESSON_START_SECONDS), crowd(homeroom, STUDENTS, &code))
+        .await
+        .expect("within a minute");
+    assert_eq!(told, counts([("ADMITTED", STUDENTS)]));
+    assert_eq!(school.roster().await.len(), STUDENTS + 2);
+    assert_eq!(school.seats().await.seats_used, i64::try_from(STUDENTS).unwrap());
+}
+}

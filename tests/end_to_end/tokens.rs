@@ -1,0 +1,278 @@
+//! Tokens (A1 to A14): the organization's invite token, and class tokens.
+
+use chrono::TimeDelta;
+use homeroom_api::{
+    common::v1::{Role, User},
+    invitations::v1::{
+        BatchCreateTokensRequest, CreateTokenRequest, GetInviteTokenRequest, GetTokenRequest,
+        InviteToken, ListTokensRequest, RedeemRequest, RedemptionOutcome, ResetInviteTokenRequest,
+        RevealTokenRequest, RevokeTokenRequest, Token, UpdateInviteTokenRequest,
+        batch_create_tokens_response::result::Outcome, redeem_response, token,
+    },
+};
+use homeroom_tests::{Claims, field_mask, on_both_engines, reason, timestamp};
+
+on_both_engines! {
+async fn a1_a7_a_token_leads_into_the_organization_only_or_into_a_class_and_both(homeroom) {
+    let school = homeroom.school().await;
+    let student = homeroom.user("student-1");
+
+    // Given the organization's token, the student is in the organization and in no class.
+    let redeemed = student.redeem(&school.invite_token().await.token).await.unwrap();
+    assert_eq!(redeemed.outcome(), RedemptionOutcome::Admitted);
+    assert_eq!((redeemed.organization.as_str(), redeemed.class.as_str()), (school.organization.as_str(), ""));
+    assert!(!school.roster().await.contains(&"student-1".to_owned()));
+
+    // Given a class token, another student is in both by the one step.
+    let token = school.token(Token::default()).await;
+    let redeemed = homeroom.user("student-2").redeem(&token.phrase).await.unwrap();
+    assert_eq!(redeemed.class, school.class);
+    assert!(school.roster().await.contains(&"student-2".to_owned()));
+    let students: Vec<_> = school.students().await.into_iter().map(|member| member.user).collect();
+    assert_eq!(students, ["student-1", "student-2"]);
+}
+}
+
+on_both_engines! {
+async fn a2_a3_an_organization_has_one_invite_token_with_a_url_read_by_an_administrator(homeroom) {
+    let school = homeroom.school().await;
+    let first = school.invite_token().await;
+    assert_eq!(first, school.invite_token().await);
+    assert!(first.may_be_public && first.expire_time.is_none());
+    assert!(first.invite_url.ends_with(&first.token), "{}", first.invite_url);
+
+    // A teacher may see the organization, but the token is the administrator's.
+    let mut teacher = school.teacher.clone();
+    let name = format!("{}/inviteToken", school.organization);
+    let refused = teacher.tokens.get_invite_token(GetInviteTokenRequest { name: name.clone() }).await.unwrap_err();
+    assert_eq!(reason(&refused), "ROLE_REQUIRED");
+
+    // The URL has the same effect as the token.
+    assert_eq!(homeroom.user("student-1").redeem(&first.invite_url).await.unwrap().outcome(), RedemptionOutcome::Admitted);
+
+    // It never expires unless set to.
+    homeroom.advance(TimeDelta::days(4000));
+    assert_eq!(homeroom.user("student-2").redeem(&first.token).await.unwrap().outcome(), RedemptionOutcome::Admitted);
+    let mut admin = homeroom.user("admin");
+    let updated = admin.tokens.update_invite_token(UpdateInviteTokenRequest {
+        invite_token: Some(InviteToken { name: name.clone(), expire_time: Some(timestamp(homeroom.now() + TimeDelta::days(1))), ..Default::default() }),
+        update_mask: field_mask(&["expire_time"]),
+        ..Default::default()
+    }).await.unwrap().into_inner();
+    assert!(updated.expire_time.is_some());
+    homeroom.advance(TimeDelta::days(1));
+    assert_eq!(reason(&homeroom.user("student-3").redeem(&first.token).await.unwrap_err()), "NO_LONGER_VALID");
+
+    // It can be reset; the old one then opens nothing.
+    let reset = homeroom.user("admin").tokens.reset_invite_token(ResetInviteTokenRequest { name, ..Default::default() })
+        .await.unwrap().into_inner().invite_token.unwrap();
+    assert_ne!(reset.token, first.token);
+    assert_eq!(reason(&homeroom.user("student-4").redeem(&first.token).await.unwrap_err()), "CODE_NOT_USABLE");
+}
+}
+
+on_both_engines! {
+async fn a4_a5_a_new_account_and_an_existing_one_are_added_as_student(homeroom) {
+    let school = homeroom.school().await;
+    let token = school.invite_token().await.token;
+    for (user, sign_up) in [("new-account", true), ("old-account", false)] {
+        let redeemed = homeroom.user(user)
+            .redeem_with(RedeemRequest { credential: token.clone(), sign_up, ..Default::default() })
+            .await.unwrap();
+        let Some(redeem_response::Result::Member(member)) = redeemed.result else { panic!("no member") };
+        assert_eq!((member.user.as_str(), member.role()), (user, Role::Student));
+        assert!(redeemed.grants_sign_up && redeemed.survives_sign_up);
+    }
+}
+}
+
+on_both_engines! {
+async fn a6_a8_x4_a_class_token_is_a_two_word_phrase_for_one_for_some_or_for_any_students(homeroom) {
+    let school = homeroom.school().await;
+    let single = school.token(Token::default()).await;
+    assert_eq!(single.phrase.split([' ', '-']).count(), 2, "{}", single.phrase);
+    assert_eq!((single.max_uses, single.use_count), (Some(1), 0));
+    homeroom.user("student-1").redeem(&single.phrase).await.unwrap();
+    assert_eq!(reason(&homeroom.user("student-2").redeem(&single.phrase).await.unwrap_err()), "USED_UP");
+
+    let shared = school.token(Token { max_uses: Some(2), ..Default::default() }).await;
+    for user in ["student-3", "student-4"] {
+        homeroom.user(user).redeem(&shared.phrase).await.unwrap();
+    }
+    assert_eq!(reason(&homeroom.user("student-5").redeem(&shared.phrase).await.unwrap_err()), "USED_UP");
+
+    let any = school.token(Token { max_uses: Some(0), ..Default::default() }).await;
+    for user in ["student-6", "student-7", "student-8"] {
+        homeroom.user(user).redeem(&any.phrase).await.unwrap();
+    }
+
+    for words in [3, 4] {
+        let token = school.token(Token { words, ..Default::default() }).await;
+        assert_eq!(token.phrase.split([' ', '-']).count(), usize::try_from(words).unwrap());
+    }
+}
+}
+
+on_both_engines! {
+async fn a8_a_token_may_be_assigned_to_one_email_or_external_id(homeroom) {
+    let school = homeroom.school().await;
+    let by_email = school.token(Token { assigned_email: "Ada@Example.org".to_owned(), ..Default::default() }).await;
+    let other = homeroom.user_with(Claims { email: "other@example.org", email_verified: true, ..Claims::of("student-1") });
+    assert_eq!(reason(&other.redeem(&by_email.phrase).await.unwrap_err()), "TOKEN_ASSIGNED_TO_ANOTHER");
+    let unverified = homeroom.user_with(Claims { email: "ada@example.org", ..Claims::of("student-2") });
+    assert_eq!(reason(&unverified.redeem(&by_email.phrase).await.unwrap_err()), "EMAIL_UNVERIFIED");
+    let right = homeroom.user_with(Claims { email: "ada@example.org", email_verified: true, ..Claims::of("student-3") });
+    assert_eq!(right.redeem(&by_email.phrase).await.unwrap().outcome(), RedemptionOutcome::Admitted);
+
+    let by_id = school.token(Token { external_id: "S-1".to_owned(), ..Default::default() }).await;
+    let wrong = homeroom.user_with(Claims { external_id: "S-2", ..Claims::of("student-4") });
+    assert_eq!(reason(&wrong.redeem(&by_id.phrase).await.unwrap_err()), "TOKEN_ASSIGNED_TO_ANOTHER");
+    let right = homeroom.user_with(Claims { external_id: "S-1", ..Claims::of("student-5") });
+    assert_eq!(right.redeem(&by_id.phrase).await.unwrap().outcome(), RedemptionOutcome::Admitted);
+}
+}
+
+on_both_engines! {
+async fn a8_a_batch_makes_a_token_for_each_of_a_thousand_roster_rows_with_a_result_per_row(homeroom) {
+    let school = homeroom.school().await;
+    let row = |index: usize| Token {
+        // One bad row among the thousand.
+        external_id: if index == 500 { "x".repeat(129) } else { format!("S-{index}") },
+        ..Default::default()
+    };
+    let request = |rows: usize| BatchCreateTokensRequest {
+        parent: school.class.clone(),
+        tokens: (0..rows).map(row).collect(),
+        ..Default::default()
+    };
+    let mut teacher = school.teacher.clone();
+    let results = teacher.tokens.batch_create_tokens(request(1000)).await.unwrap().into_inner().results;
+    assert_eq!(results.len(), 1000);
+    let mut phrases = std::collections::BTreeSet::new();
+    for (index, result) in results.into_iter().enumerate() {
+        assert_eq!(usize::try_from(result.index).unwrap(), index);
+        match result.outcome.unwrap() {
+            Outcome::Token(token) => assert!(phrases.insert(token.phrase) && token.external_id == format!("S-{index}")),
+            Outcome::Status(status) => assert!(index == 500 && status.code == i32::from(tonic::Code::InvalidArgument)),
+        }
+    }
+    assert_eq!(phrases.len(), 999);
+    let refused = teacher.tokens.batch_create_tokens(request(1001)).await.unwrap_err();
+    assert_eq!(reason(&refused), "INVALID_REQUEST");
+}
+}
+
+on_both_engines! {
+async fn a9_r1_a_token_is_entered_as_it_was_typed(homeroom) {
+    let school = homeroom.school().await;
+    let token = school.token(Token { max_uses: Some(0), ..Default::default() }).await;
+    let words: Vec<_> = token.phrase.split([' ', '-']).collect();
+    let typed = [
+        format!("  {} {}.", words[0].to_uppercase(), words[1]),
+        format!("{}-{}", words[0], words[1]),
+        format!("{}   {}\n", words[0], words[1].to_uppercase()),
+    ];
+    for (index, text) in typed.iter().enumerate() {
+        let redeemed = homeroom.user(&format!("student-{index}")).redeem(text).await;
+        assert_eq!(redeemed.unwrap().outcome(), RedemptionOutcome::Admitted, "{text:?}");
+    }
+}
+}
+
+on_both_engines! {
+async fn a10_the_roster_lists_people_who_have_joined_never_those_waiting(homeroom) {
+    let school = homeroom.school().await;
+    homeroom.user("student-in").redeem(&school.class_code().await.code).await.unwrap();
+    let waiting = homeroom.user("student-waiting").redeem(&school.join_url().await.url).await.unwrap();
+    assert_eq!(waiting.outcome(), RedemptionOutcome::PendingApproval);
+    assert_eq!(school.roster().await, ["co-teacher", "student-in", "teacher"]);
+}
+}
+
+on_both_engines! {
+async fn a11_a12_a13_a_class_tokens_invite_url_has_the_same_effect_for_new_and_existing_accounts(homeroom) {
+    let school = homeroom.school().await;
+    let token = school.token(Token { max_uses: Some(0), ..Default::default() }).await;
+    for (user, sign_up) in [("new-account", true), ("old-account", false)] {
+        let redeemed = homeroom.user(user)
+            .redeem_with(RedeemRequest { credential: token.invite_url.clone(), sign_up, ..Default::default() })
+            .await.unwrap();
+        assert_eq!((redeemed.outcome(), redeemed.class.as_str()), (RedemptionOutcome::Admitted, school.class.as_str()));
+        assert!(!redeemed.may_be_public);
+    }
+    assert_eq!(school.students().await.len(), 2);
+}
+}
+
+on_both_engines! {
+async fn a14_class_tokens_expire_after_30_days_can_be_revoked_and_show_their_uses(homeroom) {
+    let school = homeroom.school().await;
+    let token = school.token(Token { max_uses: Some(0), ..Default::default() }).await;
+    homeroom.advance(TimeDelta::days(30) - TimeDelta::microseconds(1));
+    homeroom.user("student-1").redeem(&token.phrase).await.unwrap();
+    let mut teacher = homeroom.user("teacher");
+    homeroom.eventually("the use is counted", async || {
+        teacher.tokens.get_token(GetTokenRequest { name: token.name.clone() }).await.unwrap().into_inner().use_count == 1
+    }).await;
+    homeroom.advance(TimeDelta::microseconds(1));
+    assert_eq!(reason(&homeroom.user("student-2").redeem(&token.phrase).await.unwrap_err()), "NO_LONGER_VALID");
+    let mut teacher = homeroom.user("teacher");
+    let read = teacher.tokens.get_token(GetTokenRequest { name: token.name.clone() }).await.unwrap().into_inner();
+    assert_eq!(read.state(), token::State::Expired);
+    assert_ne!(read.phrase, token.phrase, "a read masks the phrase");
+    assert_eq!(read.invite_url, "");
+
+    let token = school.token_of(&homeroom.user("teacher"), Token { max_uses: Some(0), ..Default::default() }).await;
+    let revealed = teacher.tokens.reveal_token(RevealTokenRequest { name: token.name.clone() }).await.unwrap().into_inner().token.unwrap();
+    assert_eq!(revealed.phrase, token.phrase);
+    let revoked = teacher.tokens.revoke_token(RevokeTokenRequest { name: token.name.clone(), ..Default::default() })
+        .await.unwrap().into_inner().token.unwrap();
+    assert_eq!(revoked.state(), token::State::Revoked);
+    assert_eq!(reason(&homeroom.user("student-3").redeem(&token.phrase).await.unwrap_err()), "CODE_NOT_USABLE");
+    let gone = teacher.tokens.reveal_token(RevealTokenRequest { name: token.name.clone() }).await.unwrap_err();
+    assert_eq!(reason(&gone), "TOKEN_NOT_FOUND");
+
+    // Listed newest first, masked, a page at a time.
+    let page = teacher.tokens.list_tokens(ListTokensRequest { parent: school.class.clone(), page_size: 1, ..Default::default() })
+        .await.unwrap().into_inner();
+    assert_eq!(page.tokens.iter().map(|t| t.name.as_str()).collect::<Vec<_>>(), [token.name.as_str()]);
+    let next = teacher.tokens.list_tokens(ListTokensRequest { parent: school.class.clone(), page_size: 1, page_token: page.next_page_token, ..Default::default() })
+        .await.unwrap().into_inner();
+    assert_eq!(next.tokens[0].state(), token::State::Expired);
+    assert_eq!(next.next_page_token, "");
+}
+}
+
+on_both_engines! {
+async fn a6_co_teachers_read_tokens_and_owners_make_them(homeroom) {
+    let school = homeroom.school().await;
+    let token = school.token(Token::default()).await;
+    let mut co_teacher = school.co_teacher.clone();
+    assert!(co_teacher.tokens.get_token(GetTokenRequest { name: token.name.clone() }).await.is_ok());
+    let refused = co_teacher.tokens
+        .create_token(CreateTokenRequest { parent: school.class.clone(), token: Some(Token::default()), ..Default::default() })
+        .await.unwrap_err();
+    assert_eq!(reason(&refused), "ROLE_REQUIRED");
+    // Whoever may not see the class is told that there is none.
+    let mut stranger = homeroom.user("stranger");
+    let refused = stranger.tokens.get_token(GetTokenRequest { name: token.name }).await.unwrap_err();
+    assert_eq!(reason(&refused), "CLASS_NOT_FOUND");
+}
+}
+
+on_both_engines! {
+async fn a9_the_platform_redeems_for_a_person_it_vouches_for(homeroom) {
+    let school = homeroom.school().await;
+    let token = school.token(Token { assigned_email: "ada@example.org".to_owned(), ..Default::default() }).await;
+    let user = User { user: "student-1".to_owned(), email: "ada@example.org".to_owned(), email_verified: true, ..Default::default() };
+    let request = RedeemRequest { credential: token.phrase, user: Some(user), ..Default::default() };
+    // Without the scope to vouch its word on the address is not believed.
+    let acting = homeroom.user_with(Claims { scopes: &["homeroom.act_as"], ..Claims::of("lms") });
+    assert_eq!(reason(&acting.redeem_with(request.clone()).await.unwrap_err()), "EMAIL_UNVERIFIED");
+    let vouching = homeroom.user_with(Claims { scopes: &["homeroom.act_as", "homeroom.vouch"], ..Claims::of("lms") });
+    assert_eq!(vouching.redeem_with(request.clone()).await.unwrap().outcome(), RedemptionOutcome::Admitted);
+    // Without the scope to act for others, nobody redeems for another.
+    let alone = homeroom.user("lms");
+    assert_eq!(reason(&alone.redeem_with(request).await.unwrap_err()), "SCOPE_MISSING");
+}
+}

@@ -1,0 +1,173 @@
+//! A pair of fresh databases for one test, on either engine.
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use homeroom_kit::database::Url;
+use sqlx::{
+    AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, PgConnection,
+    postgres::PgConnectOptions, sqlite::SqliteConnectOptions,
+};
+
+/// Where `tests/run` started PostgreSQL: a URL of a role that may create databases.
+pub const DATABASE_URL_VARIABLE: &str = "HOMEROOM_TEST_DATABASE_URL";
+/// Where `tests/run` started Redis.
+pub const REDIS_URL_VARIABLE: &str = "HOMEROOM_TEST_REDIS_URL";
+
+/// Which engine, and with it which limiter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// SQLite and the in-process limiter: the embedded default.
+    Sqlite,
+    /// PostgreSQL and Redis: production.
+    Postgres,
+}
+
+/// Two databases, and Redis on PostgreSQL's side.
+pub struct Databases {
+    /// Of the membership service.
+    pub membership: Url,
+    /// Of the invitations service.
+    pub invitations: Url,
+    /// Redis; None: the in-process limiter.
+    pub redis: Option<String>,
+    created: Vec<String>,
+    _folder: Option<tempfile::TempDir>,
+}
+
+impl Databases {
+    /// Creates both.
+    pub async fn create(engine: Engine) -> Self {
+        match engine {
+            Engine::Sqlite => {
+                let folder = tempfile::tempdir().unwrap();
+                let url = |name: &str| {
+                    Url::parse(&format!("sqlite://{}", folder.path().join(name).display())).unwrap()
+                };
+                Self {
+                    membership: url("membership.db"),
+                    invitations: url("invitations.db"),
+                    redis: None,
+                    created: Vec::new(),
+                    _folder: Some(folder),
+                }
+            }
+            Engine::Postgres => {
+                static NEXT: AtomicU32 = AtomicU32::new(0);
+                let base = variable(DATABASE_URL_VARIABLE);
+                let prefix = format!(
+                    "test_{}_{}",
+                    std::process::id(),
+                    NEXT.fetch_add(1, Ordering::Relaxed)
+                );
+                let created: Vec<_> = ["membership", "invitations"]
+                    .map(|service| format!("{prefix}_{service}"))
+                    .into();
+                let mut connection = PgConnection::connect(&base).await.unwrap();
+                for database in &created {
+                    connection
+                        .execute(AssertSqlSafe(format!("CREATE DATABASE {database}")))
+                        .await
+                        .unwrap();
+                }
+                let url = |database: &str| {
+                    let mut url = url::Url::parse(&base).unwrap();
+                    url.set_path(database);
+                    Url::parse(url.as_str()).unwrap()
+                };
+                Self {
+                    membership: url(&created[0]),
+                    invitations: url(&created[1]),
+                    redis: Some(variable(REDIS_URL_VARIABLE)),
+                    created,
+                    _folder: None,
+                }
+            }
+        }
+    }
+
+    /// How many rows stand in each table of both databases, as `service.table`.
+    pub async fn row_counts(&self) -> BTreeMap<String, i64> {
+        let mut counts = BTreeMap::new();
+        for (service, url) in [
+            ("membership", &self.membership),
+            ("invitations", &self.invitations),
+        ] {
+            let found = match url {
+                Url::Postgres(url) => postgres_counts(url).await,
+                Url::Sqlite(path) => sqlite_counts(path).await,
+            };
+            counts.extend(
+                found
+                    .into_iter()
+                    .map(|(table, count)| (format!("{service}.{table}"), count)),
+            );
+        }
+        counts
+    }
+
+    /// Drops what was created on a server; files go with their folder.
+    pub async fn drop_all(&self) {
+        if self.created.is_empty() {
+            return;
+        }
+        let mut connection = PgConnection::connect(&variable(DATABASE_URL_VARIABLE))
+            .await
+            .unwrap();
+        for database in &self.created {
+            connection
+                .execute(AssertSqlSafe(format!(
+                    "DROP DATABASE IF EXISTS {database} WITH (FORCE)"
+                )))
+                .await
+                .unwrap();
+        }
+    }
+}
+
+macro_rules! counts_by {
+    ($name:ident, $argument:ty, $options:ty, $tables:literal, |$database:ident| $open:expr) => {
+        async fn $name($database: $argument) -> Vec<(String, i64)> {
+            let options: $options = $open;
+            let mut connection = options.connect().await.unwrap();
+            let tables: Vec<String> = sqlx::query_scalar($tables)
+                .fetch_all(&mut connection)
+                .await
+                .unwrap();
+            let mut counts = Vec::new();
+            for table in tables {
+                let query = AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
+                let count = sqlx::query_scalar(query)
+                    .fetch_one(&mut connection)
+                    .await
+                    .unwrap();
+                counts.push((table, count));
+            }
+            counts
+        }
+    };
+}
+
+counts_by!(
+    postgres_counts,
+    &str,
+    PgConnectOptions,
+    "SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public'",
+    |url| url.parse().unwrap()
+);
+counts_by!(
+    sqlite_counts,
+    &Path,
+    SqliteConnectOptions,
+    "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
+    |path| SqliteConnectOptions::new().filename(path).read_only(true)
+);
+
+fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| {
+        panic!("{name} is not set: run this by `tests/run`, which starts PostgreSQL and Redis")
+    })
+}

@@ -1,0 +1,359 @@
+//! Starts both services as they run in production, in process, on either
+//! engine, under one clock that the test moves.
+
+pub mod clients;
+pub mod databases;
+pub mod processes;
+pub mod raw;
+mod school;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use homeroom_invitations as invitations;
+use homeroom_kit::{
+    auth::{self, Keys, Scopes, Signer, Verifier},
+    clock::{Clock, ManualClock},
+    keys::KeyRing,
+    random::{SharedRandomness, SystemRandomness, new_id},
+    shutdown::Shutdown,
+};
+use homeroom_membership as membership;
+use tonic::{Status, transport::Channel};
+use tonic_types::{ErrorDetails, StatusExt as _};
+use uuid::Uuid;
+
+pub use crate::{
+    clients::Clients,
+    databases::Engine,
+    school::{School, member, person},
+};
+use crate::{clients::Credentials, databases::Databases};
+
+const ISSUER: &str = "https://platform.example";
+const AUDIENCE: &str = "homeroom";
+/// How long a test's access token lives: longer than any test moves the clock.
+const ACCESS_TOKEN_YEARS: i64 = 100;
+/// How long a test waits for what the services do by themselves.
+const EVENTUALLY_SECONDS: u64 = 30;
+/// How many equal reads in a row, 50 ms apart, count as quiet.
+const QUIET_READS: u32 = 6;
+
+/// Both services, running.
+pub struct Homeroom {
+    clock: Arc<ManualClock>,
+    random: SharedRandomness,
+    signer: Signer,
+    membership: Channel,
+    invitations: Channel,
+    /// Where membership listens.
+    pub membership_address: std::net::SocketAddr,
+    /// Where invitations listens.
+    pub invitations_address: std::net::SocketAddr,
+    shutdown: Shutdown,
+    services: Mutex<Option<(membership::Service, invitations::Service)>>,
+    databases: Databases,
+}
+
+/// What an access token says of its bearer.
+#[derive(Debug, Clone, Copy)]
+pub struct Claims<'a> {
+    /// The subject: a user, or a service.
+    pub subject: &'a str,
+    /// Empty: none.
+    pub email: &'a str,
+    /// Whether the issuer has seen it proved.
+    pub email_verified: bool,
+    /// Empty: none.
+    pub external_id: &'a str,
+    /// Such as `homeroom.act_as`.
+    pub scopes: &'a [&'a str],
+    /// For whom it acts; empty: for itself.
+    pub acting_user: &'a str,
+}
+
+impl<'a> Claims<'a> {
+    /// Of this subject, and nothing more.
+    #[must_use]
+    pub const fn of(subject: &'a str) -> Self {
+        Self {
+            subject,
+            email: "",
+            email_verified: false,
+            external_id: "",
+            scopes: &[],
+            acting_user: "",
+        }
+    }
+}
+
+impl Homeroom {
+    /// Starts both services on databases of their own.
+    pub async fn start(engine: Engine) -> Self {
+        let clock = Arc::new(ManualClock::new(
+            "2026-09-01T08:00:00Z".parse::<DateTime<Utc>>().unwrap(),
+        ));
+        let random: SharedRandomness = Arc::new(SystemRandomness);
+        let databases = Databases::create(engine).await;
+        let signer = Signer::generate(&*random).unwrap();
+        let own_signer = Arc::new(Signer::generate(&*random).unwrap());
+        let keys = Keys::from_signer(&signer, None)
+            .unwrap()
+            .merge(Keys::from_signer(&own_signer, Some(Scopes::parse("homeroom.admit"))).unwrap())
+            .unwrap();
+        let verifier = Arc::new(Verifier::new(keys, ISSUER, AUDIENCE, clock.clone()));
+        let shutdown = Shutdown::new();
+        let membership = membership::start(
+            membership::Config::for_tests(
+                databases.membership.clone(),
+                verifier.clone(),
+                Arc::new(KeyRing::generate(&*random).unwrap()),
+            ),
+            membership::Dependencies {
+                clock: clock.clone(),
+                random: random.clone(),
+            },
+            shutdown.clone(),
+        )
+        .await
+        .unwrap();
+        let invitations = invitations::start(
+            invitations::Config::for_tests(
+                databases.invitations.clone(),
+                databases.redis.clone(),
+                membership.address(),
+                verifier,
+                Arc::new(KeyRing::generate(&*random).unwrap()),
+                own_signer,
+                ISSUER,
+                AUDIENCE,
+            ),
+            invitations::Dependencies {
+                clock: clock.clone(),
+                random: random.clone(),
+            },
+            shutdown.clone(),
+        )
+        .await
+        .unwrap();
+        Self {
+            membership_address: membership.address(),
+            invitations_address: invitations.address(),
+            membership: channel(membership.address()),
+            invitations: channel(invitations.address()),
+            clock,
+            random,
+            signer,
+            shutdown,
+            services: Mutex::new(Some((membership, invitations))),
+            databases,
+        }
+    }
+
+    /// Stops both services and drops their databases.
+    pub async fn stop(&self) {
+        self.shutdown.begin();
+        let services = self.services.lock().unwrap().take();
+        if let Some((membership, invitations)) = services {
+            invitations.stopped().await.unwrap();
+            membership.stopped().await.unwrap();
+        }
+        self.databases.drop_all().await;
+    }
+
+    /// The services' clock.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    /// Moves the services' clock forward.
+    pub fn advance(&self, step: TimeDelta) {
+        self.clock.advance(step);
+    }
+
+    /// Sets the services' clock.
+    pub fn set(&self, time: DateTime<Utc>) {
+        self.clock.set(time);
+    }
+
+    /// A fresh UUID.
+    #[must_use]
+    pub fn new_id(&self) -> Uuid {
+        new_id(&*self.clock, &*self.random)
+    }
+
+    /// A user without any scope.
+    #[must_use]
+    pub fn user(&self, user: &str) -> Clients {
+        self.user_with(Claims::of(user))
+    }
+
+    /// The calling platform, with the scope to create organizations and set licences.
+    #[must_use]
+    pub fn platform(&self) -> Clients {
+        self.user_with(Claims {
+            scopes: &["homeroom.platform"],
+            ..Claims::of("platform")
+        })
+    }
+
+    /// A caller with these claims.
+    #[must_use]
+    pub fn user_with(&self, claims: Claims<'_>) -> Clients {
+        let credentials = Credentials {
+            authorization: format!("Bearer {}", self.access_token(claims))
+                .parse()
+                .unwrap(),
+            acting_user: (!claims.acting_user.is_empty())
+                .then(|| claims.acting_user.parse().unwrap()),
+        };
+        Clients::new(&self.membership, &self.invitations, &credentials)
+    }
+
+    pub(crate) fn channel_of(&self, method: &str) -> Channel {
+        if method.starts_with("homeroom.membership.") {
+            self.membership.clone()
+        } else {
+            self.invitations.clone()
+        }
+    }
+
+    /// How many rows stand in each table of both databases, once what the services do after
+    /// their answers is done.
+    pub async fn settled_row_counts(&self) -> BTreeMap<String, i64> {
+        let mut counts = self.databases.row_counts().await;
+        let mut quiet = 0;
+        while quiet < QUIET_READS {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let now = self.databases.row_counts().await;
+            quiet = if now == counts { quiet + 1 } else { 0 };
+            counts = now;
+        }
+        counts
+    }
+
+    /// An access token with these claims.
+    #[must_use]
+    pub fn access_token(&self, claims: Claims<'_>) -> String {
+        access_token(&self.signer, &*self.clock, claims)
+    }
+
+    /// Waits until `condition` holds, for what the services do by themselves.
+    pub async fn eventually(&self, what: &str, mut condition: impl AsyncFnMut() -> bool) {
+        let wait = async {
+            while !condition().await {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(EVENTUALLY_SECONDS), wait)
+            .await
+            .unwrap_or_else(|_| panic!("not within {EVENTUALLY_SECONDS} s: {what}"));
+    }
+}
+
+fn access_token(key: &Signer, clock: &dyn Clock, claims: Claims<'_>) -> String {
+    let mut signed = auth::Claims::new(
+        ISSUER,
+        AUDIENCE,
+        claims.subject,
+        clock.now(),
+        TimeDelta::days(365 * ACCESS_TOKEN_YEARS),
+    )
+    .with_scopes(Scopes::parse(&claims.scopes.join(" ")));
+    let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    signed.email = text(claims.email);
+    signed.email_verified = Some(claims.email_verified);
+    signed.external_id = text(claims.external_id);
+    key.sign(&signed).unwrap().expose().to_owned()
+}
+
+fn channel(address: std::net::SocketAddr) -> Channel {
+    Channel::from_shared(format!("http://{address}"))
+        .unwrap()
+        .connect_lazy()
+}
+
+/// The reason that a failed call carries; empty without one.
+#[must_use]
+pub fn reason(status: &Status) -> String {
+    details(status).error_info().map_or_else(
+        || format!("no reason: {status:?}"),
+        |info| info.reason.clone(),
+    )
+}
+
+/// The google.rpc details of a failed call.
+#[must_use]
+pub fn details(status: &Status) -> ErrorDetails {
+    status.get_error_details()
+}
+
+/// The reason in one result of a batch.
+#[must_use]
+pub fn status_reason(status: &tonic_types::Status) -> String {
+    use prost::Message as _;
+    reason(&Status::with_details(
+        tonic::Code::from(status.code),
+        status.message.clone(),
+        status.encode_to_vec().into(),
+    ))
+}
+
+/// The field of every violation that a failed call carries, in order.
+#[must_use]
+pub fn violated_fields(status: &Status) -> Vec<String> {
+    details(status)
+        .bad_request()
+        .map(|bad| {
+            bad.field_violations
+                .iter()
+                .map(|violation| violation.field.clone())
+                .collect()
+        })
+        .unwrap_or_default()
+}
+
+/// As protobuf has it.
+#[must_use]
+pub fn timestamp(time: DateTime<Utc>) -> prost_types::Timestamp {
+    homeroom_kit::clock::to_timestamp(time)
+}
+
+/// A mask of these paths.
+#[must_use]
+pub fn field_mask(paths: &[&str]) -> Option<prost_types::FieldMask> {
+    Some(prost_types::FieldMask {
+        paths: paths.iter().map(|&path| path.to_owned()).collect(),
+    })
+}
+
+/// Defines one test that runs on both engines, each with services and databases of its own.
+#[macro_export]
+macro_rules! on_both_engines {
+    (async fn $name:ident($homeroom:ident) $body:block) => {
+        mod $name {
+            use super::*;
+
+            async fn test($homeroom: &$crate::Homeroom) $body
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn on_sqlite() {
+                let homeroom = $crate::Homeroom::start($crate::Engine::Sqlite).await;
+                test(&homeroom).await;
+                homeroom.stop().await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn on_postgres_with_redis() {
+                let homeroom = $crate::Homeroom::start($crate::Engine::Postgres).await;
+                test(&homeroom).await;
+                homeroom.stop().await;
+            }
+        }
+    };
+}
