@@ -9,8 +9,9 @@ use homeroom_api::{
         UpdateEnrollmentCodeRequest, enrollment_code,
     },
     membership::v1::{
-        GetOrganizationRequest, Organization, RemoveOrganizationMemberRequest,
-        UpdateOrganizationMemberRequest, UpdateOrganizationRequest,
+        CreateOrganizationRequest, GetOrganizationRequest, Organization,
+        RemoveOrganizationMemberRequest, UpdateOrganizationMemberRequest,
+        UpdateOrganizationRequest,
     },
 };
 use homeroom_tests::{Claims, Homeroom, field_mask, member, on_both_engines, reason, timestamp};
@@ -332,4 +333,26 @@ async fn refusal_once_settled(homeroom: &Homeroom, user: &str, credential: &str)
         })
         .await;
     last
+}
+
+on_both_engines! {
+async fn b4_no_organizations_prefix_begins_anothers_so_that_no_two_codes_come_out_equal(homeroom) {
+    homeroom.school().await;
+    let mut platform = homeroom.platform();
+    let mut create = async |id: &str, code_prefix: &str| {
+        platform.organizations.create_organization(CreateOrganizationRequest {
+            organization_id: id.to_owned(),
+            organization: Some(Organization { display_name: id.to_owned(), code_prefix: code_prefix.to_owned(), ..Default::default() }),
+            admin: "admin".to_owned(),
+            ..Default::default()
+        }).await.map(|created| created.into_inner().code_prefix).map_err(|status| reason(&status))
+    };
+    // HAM and ILTON-BIO101 would read as HAMILTON and BIO101.
+    for taken in ["HAM", "hamilton", "HAMILTON2"] {
+        assert_eq!(create("another", taken).await, Err("CODE_TAKEN".to_owned()), "{taken}");
+    }
+    assert_eq!(create("another", "HAMBURG").await, Ok("HAMBURG".to_owned()));
+    // One that is made from the id gives way.
+    assert_eq!(create("hamilton-north", "").await, Ok("2HAMILTONNORTH".to_owned()));
+}
 }

@@ -147,7 +147,7 @@ impl Config {
             DEFAULT_LISTEN,
             parse_as("an address and port such as 127.0.0.1:50052"),
         );
-        let database_url = reader.required("DATABASE_URL", database::Url::parse);
+        let database_url = reader.required_from_secret("DATABASE_URL", database::Url::parse);
         let migrate_at_start = reader.or_default("MIGRATE_AT_START", false, parse_flag);
         let redis_url = reader.optional("REDIS_URL", parse_redis_url);
         let membership_url = reader.required("MEMBERSHIP_URL", |url| {

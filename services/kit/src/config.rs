@@ -126,6 +126,23 @@ impl<'source> Reader<'source> {
         secret
     }
 
+    /// A setting that must be there and holds a secret, such as a URL with a password: in NAME itself, or in
+    /// the file that `NAME_FILE` names.
+    pub fn required_from_secret<T, E: fmt::Display>(
+        &mut self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        let secret = self.required_secret(name)?;
+        match parse(secret.expose()) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.error(name, error);
+                None
+            }
+        }
+    }
+
     /// A secret that may be there: in NAME itself, or in the file that `NAME_FILE` names.
     pub fn optional_secret(&mut self, name: &str) -> Option<SecretText> {
         let file_name = format!("{name}_FILE");

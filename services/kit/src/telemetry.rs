@@ -1,6 +1,9 @@
 //! Logs.
 
-use std::{io, str::FromStr};
+use std::{
+    io::{self, IsTerminal as _},
+    str::FromStr,
+};
 
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
@@ -51,7 +54,11 @@ pub fn init(format: Format) -> Result<(), TelemetryError> {
     let registry = tracing_subscriber::registry().with(filter);
     match format {
         Format::Text => registry
-            .with(fmt::layer().with_writer(io::stderr))
+            .with(
+                fmt::layer()
+                    .with_ansi(io::stderr().is_terminal())
+                    .with_writer(io::stderr),
+            )
             .try_init()?,
         Format::Json => registry
             .with(

@@ -45,7 +45,7 @@ impl Config {
             DEFAULT_LISTEN,
             parse_as("an address and port such as 127.0.0.1:50051"),
         );
-        let database_url = reader.required("DATABASE_URL", Url::parse);
+        let database_url = reader.required_from_secret("DATABASE_URL", Url::parse);
         let migrate_at_start = reader.or_default("MIGRATE_AT_START", false, parse_flag);
         let token_keys = reader.required("JWKS_FILE", |path| Keys::from_jwks_file(Path::new(path)));
         let issuer = reader.required("TOKEN_ISSUER", parse_text);

@@ -4,7 +4,7 @@
 CREATE TABLE organizations (
     organization_id TEXT COLLATE "C" PRIMARY KEY,
     display_name    TEXT NOT NULL,
-    code_prefix     TEXT UNIQUE,
+    code_prefix     TEXT COLLATE "C" UNIQUE,
     labels          TEXT NOT NULL,
     revision        BIGINT NOT NULL,
     create_time     BIGINT NOT NULL,

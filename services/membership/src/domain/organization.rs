@@ -62,7 +62,8 @@ impl CodePrefix {
     }
 
     /// The prefix made from an organization's id: its letters and digits in capitals, cut to 16
-    /// characters. The first attempt is number 1; later ones end in their number, for when it is taken.
+    /// characters. The first attempt is number 1; later ones begin with their number, for when the word
+    /// begins another prefix or another begins it.
     #[must_use]
     pub fn derived(id: &OrganizationId, attempt: u32) -> Self {
         let mut word: String = id
@@ -80,7 +81,7 @@ impl CodePrefix {
             String::new()
         };
         word.truncate(CODE_PREFIX_CHARS_MAX - number.len());
-        Self(word + &number)
+        Self(number + &word)
     }
 
     /// The prefix as text.
@@ -113,11 +114,11 @@ mod tests {
         for (id, attempt, derived) in [
             ("hamilton", 1, "HAMILTON"),
             ("north-shore-9", 1, "NORTHSHORE9"),
-            ("north-shore-9", 2, "NORTHSHORE92"),
+            ("north-shore-9", 2, "2NORTHSHORE9"),
             ("abcdefghijklmnopqrst", 1, "ABCDEFGHIJKLMNOP"),
-            ("abcdefghijklmnopqrst", 12, "ABCDEFGHIJKLMN12"),
+            ("abcdefghijklmnopqrst", 12, "12ABCDEFGHIJKLMN"),
             ("a--", 1, "ORGA"),
-            ("a--", 2, "ORGA2"),
+            ("a--", 2, "2ORGA"),
         ] {
             let id = OrganizationId::parse(id).unwrap();
             let prefix = CodePrefix::derived(&id, attempt);
@@ -126,6 +127,6 @@ mod tests {
         }
         let longest = OrganizationId::parse("abcdefghijklmnopqrst").unwrap();
         let prefix = CodePrefix::derived(&longest, u32::MAX);
-        assert_eq!(prefix.as_str(), "ABCDEF4294967295");
+        assert_eq!(prefix.as_str(), "4294967295ABCDEF");
     }
 }

@@ -14,7 +14,7 @@ pub enum InsertOutcome {
     Inserted,
     /// The id is, or was, in use.
     IdTaken,
-    /// The organization's code prefix is, or was, in use (B4).
+    /// The organization's code prefix is, or was, in use, or begins or is begun by one that is (B4).
     PrefixTaken,
 }
 

@@ -47,6 +47,9 @@ static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres")
 pub(crate) const LOCK_ORGANIZATION: &str =
     "SELECT seat_limit FROM organization_seats WHERE organization_id = $1 FOR UPDATE";
 
+/// Lets one organization at a time choose its code prefix, until the transaction ends.
+pub(crate) const LOCK_CODE_PREFIXES: &str = "SELECT pg_advisory_xact_lock(4850001)";
+
 /// A PostgreSQL database.
 #[derive(Debug)]
 pub(crate) struct PostgresStore {

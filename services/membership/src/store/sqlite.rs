@@ -47,6 +47,9 @@ static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
 pub(crate) const LOCK_ORGANIZATION: &str =
     "SELECT seat_limit FROM organization_seats WHERE organization_id = $1";
 
+/// Nothing to lock: one transaction writes at a time.
+pub(crate) const LOCK_CODE_PREFIXES: &str = "SELECT 1";
+
 /// An SQLite database.
 #[derive(Debug)]
 pub(crate) struct SqliteStore {

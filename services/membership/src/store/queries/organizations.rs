@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     domain::{
-        organization::{CodePrefix, Organization},
+        organization::{CODE_PREFIX_CHARS_MIN, CodePrefix, Organization},
         seat::Seats,
     },
     store::{InsertOutcome, OrganizationQuery, Organizations, Result, SeatRows},
@@ -21,6 +21,12 @@ use crate::{
 const INSERT: &str = "INSERT INTO organizations \
     (organization_id, display_name, code_prefix, labels, revision, create_time, update_time) \
     VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
+/// Whether a prefix begins another or another begins it (B4): then two codes could come out equal.
+/// All of them share their first letters, from `$2` to `$3`, so the index on prefixes finds them.
+const PREFIX_OVERLAPS: &str = "SELECT EXISTS (SELECT 1 FROM organizations \
+    WHERE code_prefix >= $2 AND code_prefix < $3 \
+    AND (substr(code_prefix, 1, length($1)) = $1 \
+    OR substr($1, 1, length(code_prefix)) = code_prefix))";
 const INSERT_SEATS: &str = "INSERT INTO organization_seats \
     (organization_id, seat_limit, seats_used, requests_waiting) VALUES ($1, $2, 0, 0)";
 const ID_EXISTS: &str = "SELECT EXISTS (SELECT 1 FROM organizations WHERE organization_id = $1)";
@@ -50,7 +56,9 @@ const SAVE_SEATS: &str = "UPDATE organization_seats SET seats_used = $2, request
 
 /// For the test that prepares them.
 pub(super) const STATEMENTS: &[&str] = &[
+    super::super::LOCK_CODE_PREFIXES,
     INSERT,
+    PREFIX_OVERLAPS,
     INSERT_SEATS,
     ID_EXISTS,
     ONE,
@@ -80,6 +88,24 @@ fn read(row: &Row) -> Result<Organization> {
 #[async_trait]
 impl Organizations for SqlRepository {
     async fn insert_organization(&mut self, organization: &Organization) -> Result<InsertOutcome> {
+        sqlx::query(super::super::LOCK_CODE_PREFIXES)
+            .execute(self.connection())
+            .await?;
+        let prefix = organization.code_prefix.as_str();
+        let first_letters: String = prefix.chars().take(CODE_PREFIX_CHARS_MIN).collect();
+        let overlaps: bool = sqlx::query_scalar(PREFIX_OVERLAPS)
+            .bind(prefix)
+            .bind(&first_letters)
+            .bind(format!("{first_letters}~"))
+            .fetch_one(self.connection())
+            .await?;
+        let id_exists: bool = sqlx::query_scalar(ID_EXISTS)
+            .bind(organization.id.as_str())
+            .fetch_one(self.connection())
+            .await?;
+        if overlaps && !id_exists {
+            return Ok(InsertOutcome::PrefixTaken);
+        }
         let inserted = sqlx::query(INSERT)
             .bind(organization.id.as_str())
             .bind(organization.display_name.as_str())
@@ -99,15 +125,8 @@ impl Organizations for SqlRepository {
                 .await?;
             return Ok(InsertOutcome::Inserted);
         }
-        let id_exists: bool = sqlx::query_scalar(ID_EXISTS)
-            .bind(organization.id.as_str())
-            .fetch_one(self.connection())
-            .await?;
-        Ok(if id_exists {
-            InsertOutcome::IdTaken
-        } else {
-            InsertOutcome::PrefixTaken
-        })
+        // Prefixes are chosen one at a time, so only the id can have been taken meanwhile.
+        Ok(InsertOutcome::IdTaken)
     }
 
     async fn organization(&mut self, id: &OrganizationId) -> Result<Option<Organization>> {
