@@ -231,7 +231,7 @@ fn spoil(body: &Value, path: &str, value: &Value) -> Value {
     spoilt
 }
 
-async fn existing(homeroom: &Homeroom) -> Existing {
+pub(crate) async fn existing(homeroom: &Homeroom) -> Existing {
     let school = homeroom.school().await;
     homeroom.school_named("jefferson", 0).await;
     homeroom

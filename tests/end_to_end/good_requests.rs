@@ -42,6 +42,7 @@ pub(crate) fn good_requests(existing: &Existing) -> Vec<GoodRequest> {
     let member = |user: &str| json!({"user": user, "role": "STUDENT"});
     let named = |name: &str| json!({ "name": name });
     let parent = |parent: &str| json!({ "parent": parent });
+    let admit = json!({"redemption": redemption, "invitation": existing.token, "epoch": 1, "parent": class, "user": {"user": "student-9"}, "route": "ADMIT_AT_ONCE", "method": "CLASS_TOKEN", "invitation_issue_time": "2026-09-01T08:00:00Z"});
     let rows = [
         (
             "membership",
@@ -228,13 +229,13 @@ pub(crate) fn good_requests(existing: &Existing) -> Vec<GoodRequest> {
             "membership",
             "AdmissionService.Admit",
             SERVICE,
-            json!({"redemption": redemption, "invitation": existing.token, "epoch": 1, "parent": class, "user": {"user": "student-9"}, "route": "ADMIT_AT_ONCE", "method": "CLASS_TOKEN", "invitation_issue_time": "2026-09-01T08:00:00Z"}),
+            admit.clone(),
         ),
         (
             "membership",
             "AdmissionService.BatchAdmit",
             SERVICE,
-            json!({"requests": []}),
+            json!({"requests": [admit]}),
         ),
         (
             "membership",
@@ -414,7 +415,7 @@ pub(crate) fn good_requests(existing: &Existing) -> Vec<GoodRequest> {
             "invitations",
             "RedemptionService.BatchRedeem",
             LMS,
-            json!({"requests": []}),
+            json!({"requests": [{"credential": "HAMILTON-NOTHING", "user": {"user": "student-9"}}]}),
         ),
         (
             "invitations",

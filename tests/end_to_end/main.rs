@@ -6,6 +6,7 @@ mod crowds;
 mod enrollment_codes;
 mod every_way;
 mod good_requests;
+mod roles;
 mod tokens;
 
 /// The rules of the product's design: A from invite tokens, B from enrolment codes, C from class codes
