@@ -180,6 +180,38 @@ async fn r5_what_opens_nothing_is_one_answer_and_a_living_credential_says_why(ho
 }
 
 on_both_engines! {
+async fn r5_what_leads_to_a_deleted_class_opens_nothing_like_anything_unknown(homeroom) {
+    let school = homeroom.school().await;
+    let code = school.class_code().await.code;
+    let url = school.join_url().await.url;
+    let unknown = homeroom.user("student-0").redeem("ABCD-EFGH-JKMN").await.unwrap_err();
+    school.teacher.clone().classes.delete_class(homeroom_api::membership::v1::DeleteClassRequest { name: school.class.clone(), ..Default::default() }).await.unwrap();
+    for (index, text) in [code, url].iter().enumerate() {
+        let student = homeroom.user(&format!("student-{index}"));
+        for refused in [student.preview(text).await.unwrap_err(), student.redeem(text).await.unwrap_err()] {
+            assert_eq!((refused.message(), refused.details()), (unknown.message(), unknown.details()), "{text}");
+        }
+    }
+}
+}
+
+on_both_engines! {
+async fn r3_p9_a_request_that_is_sent_twice_at_once_is_one_request(homeroom) {
+    let school = homeroom.school().await;
+    let token = school.token(Token::default()).await;
+    let request = RedeemRequest { credential: token.phrase.clone(), request_id: homeroom.new_id().to_string(), ..Default::default() };
+    let student = homeroom.user("student-1");
+    let bystander = homeroom.user("student-2");
+    let code = school.class_code().await.code;
+    let hedged = futures::future::join_all((0..4).map(|_| student.redeem_with(request.clone())));
+    let (answers, beside) = tokio::join!(hedged, bystander.redeem(&code));
+    let redemptions: std::collections::BTreeSet<_> = answers.into_iter().map(|answer| answer.unwrap().redemption).collect();
+    assert_eq!(redemptions.len(), 1);
+    assert_eq!(beside.unwrap().outcome(), RedemptionOutcome::Admitted);
+}
+}
+
+on_both_engines! {
 async fn r6_every_membership_remembers_how_it_came_about(homeroom) {
     let school = homeroom.school().await;
     let code = school.class_code().await;

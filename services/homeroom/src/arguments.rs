@@ -38,6 +38,9 @@ pub(crate) enum Command {
     Ready(ReadyArguments),
     /// Makes the key files that the two services need in production, or says which exist.
     Keys(KeysArguments),
+    /// Reads the two databases and says whether the invariants of redemption hold; changes nothing.
+    /// Exit status 0: all hold, 1: one is broken, 2: nothing could be judged.
+    Audit(AuditArguments),
 }
 
 #[derive(Debug, Args)]
@@ -90,6 +93,48 @@ pub(crate) struct KeysArguments {
     /// The folder to write them to; made if it is missing, for its owner only. Existing files stay as they are.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
+}
+
+/// No Debug: the URLs may hold passwords.
+#[derive(Args)]
+pub(crate) struct AuditArguments {
+    /// Membership's database: `postgres://…` or `sqlite://path`.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "MEMBERSHIP_DATABASE_URL",
+        hide_env_values = true
+    )]
+    pub(crate) membership: String,
+    /// The invitations database: `postgres://…` or `sqlite://path`.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "INVITATIONS_DATABASE_URL",
+        hide_env_values = true
+    )]
+    pub(crate) invitations: String,
+    /// Nothing is under way: whatever has not been settled is a violation too.
+    #[arg(long)]
+    pub(crate) quiescent: bool,
+    /// How long a redemption may be under way, as `90s`, `15m`, `1h` or `30d`.
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = life)]
+    pub(crate) stuck_after: TimeDelta,
+    /// How far the services' clocks may mislead; by default 5s on PostgreSQL, nothing on SQLite.
+    #[arg(long, value_name = "TIME", value_parser = life)]
+    pub(crate) clock_tolerance: Option<TimeDelta>,
+    /// How many offending rows to show of each kind; all are counted.
+    #[arg(long, value_name = "COUNT", default_value_t = homeroom_audit::ROWS_SHOWN_DEFAULT)]
+    pub(crate) rows: u32,
+    /// The report as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl std::fmt::Debug for AuditArguments {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("AuditArguments")
+    }
 }
 
 #[derive(Debug, Args)]

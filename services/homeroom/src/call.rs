@@ -1,8 +1,9 @@
 //! `homeroom call`: one call of a running service, for machines that have neither grpcurl nor buf.
 
 use anstream::println;
+use homeroom_kit::server::REQUEST_ID_METADATA;
 use serde_json::Value;
-use tonic::transport::Endpoint;
+use tonic::{Code, Status, transport::Endpoint};
 use tonic_types::StatusExt as _;
 
 use crate::{
@@ -19,30 +20,108 @@ pub(crate) async fn run(arguments: &CallArguments) -> Result<(), Failure> {
     let json: Value = serde_json::from_str(&arguments.request)
         .map_err(|error| format!("the request is not JSON: {error}"))?;
     let request = dynamic::request(&method, &json, &arguments.token)?;
-    let channel = Endpoint::from_shared(format!("http://{}", arguments.address))?
+    let channel = Endpoint::from_shared(format!("http://{}", arguments.address))
+        .map_err(|error| format!("{} is no address: {error}", arguments.address))?
         .connect()
-        .await?;
+        .await
+        .map_err(|error| no_answer(&arguments.address, &error))?;
     match dynamic::call(channel, &method, request).await? {
         Ok(answer) => {
             println!("{answer:#}");
             Ok(())
         }
-        Err(status) => {
-            let mut text = format!(
-                "{} {}: {}",
-                dynamic::code_name(status.code()),
-                dynamic::reason_of(&status),
-                status.message()
-            );
-            if let Some(request) = status.get_details_bad_request() {
-                for violation in request.field_violations {
-                    text.push_str("\n  ");
-                    text.push_str(&violation.field);
-                    text.push_str(": ");
-                    text.push_str(&violation.description);
-                }
-            }
-            Err(text.into())
+        Err(status) => Err(refused(&arguments.address, &status).into()),
+    }
+}
+
+/// Nothing there speaks gRPC.
+pub(crate) fn no_answer(address: &str, error: &(dyn std::error::Error + 'static)) -> String {
+    format!(
+        "{address} does not answer; is the service running, and does it listen there? ({})",
+        crate::chain(error)
+    )
+}
+
+/// A refusal with all that it says: code and reason, the sentence, what is wrong with which field, when to
+/// try again, and what the operator needs to find it in the log.
+fn refused(address: &str, status: &Status) -> String {
+    let mut text = dynamic::code_name(status.code()).to_owned();
+    let reason = dynamic::reason_of(status);
+    if !reason.is_empty() {
+        text.push(' ');
+        text.push_str(&reason);
+    }
+    text.push_str(": ");
+    text.push_str(if status.message().is_empty() {
+        status.code().description()
+    } else {
+        status.message()
+    });
+    let mut lines = vec![text];
+    let fields = status.get_details_bad_request();
+    for violation in fields
+        .into_iter()
+        .flat_map(|fields| fields.field_violations)
+    {
+        lines.push(format!("{}: {}", violation.field, violation.description));
+    }
+    let retry = status.get_details_retry_info();
+    if let Some(delay) = retry.and_then(|retry| retry.retry_delay) {
+        lines.push(format!("retry after {} seconds", delay.as_secs_f64()));
+    }
+    if status.code() == Code::Unimplemented {
+        lines.push(format!(
+            "{address} does not have this method: is it the other service's?"
+        ));
+    }
+    if status.code() == Code::Internal {
+        let request_id = status.metadata().get(REQUEST_ID_METADATA);
+        if let Some(id) = request_id.and_then(|id| id.to_str().ok()) {
+            lines.push(format!("{REQUEST_ID_METADATA}: {id}"));
         }
+    }
+    lines.join("\n  ")
+}
+
+#[cfg(test)]
+mod tests {
+    use homeroom_api::common::v1::ErrorReason;
+    use homeroom_kit::Error;
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_says_its_code_reason_and_fields() {
+        let error = Error::new(ErrorReason::InvalidRequest, "Correct the fields.")
+            .violation("parent", "must be set");
+        assert_eq!(
+            refused("127.0.0.1:1", &error.into()),
+            "INVALID_ARGUMENT INVALID_REQUEST: Correct the fields.\n  parent: must be set"
+        );
+    }
+
+    #[test]
+    fn a_method_of_the_other_service_is_told_without_an_empty_reason() {
+        let status = Status::from_header_map(&http::HeaderMap::from_iter([(
+            http::HeaderName::from_static("grpc-status"),
+            http::HeaderValue::from_static("12"),
+        )]))
+        .unwrap();
+        let said = refused("127.0.0.1:50051", &status);
+        assert!(
+            said.starts_with("UNIMPLEMENTED: Operation is not implemented"),
+            "{said}"
+        );
+        assert!(said.contains("127.0.0.1:50051"), "{said}");
+    }
+
+    #[test]
+    fn a_defect_is_told_with_the_id_of_its_request() {
+        let mut status = Status::from(Error::internal("a defect"));
+        let id = "0190".parse().unwrap();
+        status.metadata_mut().insert(REQUEST_ID_METADATA, id);
+        let said = refused("127.0.0.1:50051", &status);
+        assert!(said.starts_with("INTERNAL: "), "{said}");
+        assert!(said.ends_with("x-request-id: 0190"), "{said}");
     }
 }

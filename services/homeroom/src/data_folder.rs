@@ -1,7 +1,7 @@
 //! The folder of an installation: databases, key rings, signing keys and the JWK set.
 
 use std::{
-    fs,
+    fmt, fs,
     io::{self, Write as _},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
@@ -80,20 +80,34 @@ impl DataFolder {
     /// Reads the key files; makes those that are missing (0600).
     pub(crate) fn load_or_generate(&self) -> Result<Material, Failure> {
         let random = SystemRandomness;
-        let signer = Signer::load_or_generate(&self.file(SIGNING_KEY_FILE), &random)?;
-        let invitations_signer =
-            Signer::load_or_generate(&self.file(INVITATIONS_SIGNING_KEY_FILE), &random)?;
+        let signer = self.load(SIGNING_KEY_FILE, |path| {
+            Signer::load_or_generate(path, &random)
+        })?;
+        let invitations_signer = self.load(INVITATIONS_SIGNING_KEY_FILE, |path| {
+            Signer::load_or_generate(path, &random)
+        })?;
         write_if_missing(&self.file(JWKS_FILE), &jwks(&signer, &invitations_signer)?)?;
         Ok(Material {
-            membership_keys: KeyRing::load_or_generate(&self.file(MEMBERSHIP_KEYS_FILE), &random)?,
-            invitations_keys: KeyRing::load_or_generate(
-                &self.file(INVITATIONS_KEYS_FILE),
-                &random,
-            )?,
-            keys: Keys::from_jwks_file(&self.file(JWKS_FILE))?,
+            membership_keys: self.load(MEMBERSHIP_KEYS_FILE, |path| {
+                KeyRing::load_or_generate(path, &random)
+            })?,
+            invitations_keys: self.load(INVITATIONS_KEYS_FILE, |path| {
+                KeyRing::load_or_generate(path, &random)
+            })?,
+            keys: self.load(JWKS_FILE, Keys::from_jwks_file)?,
             signer,
             invitations_signer,
         })
+    }
+
+    /// What a file of the folder holds; the failure names the file.
+    fn load<T, E: fmt::Display>(
+        &self,
+        name: &str,
+        read: impl FnOnce(&Path) -> Result<T, E>,
+    ) -> Result<T, Failure> {
+        let path = self.file(name);
+        read(&path).map_err(|error| format!("{} cannot be used: {error}", path.display()).into())
     }
 
     /// Reads the signing key of an installation that has one.
@@ -105,7 +119,9 @@ impl DataFolder {
                 file.display()
             )
         })?;
-        Ok(Arc::new(Signer::from_pem(&pem)?))
+        let signer = Signer::from_pem(&pem)
+            .map_err(|error| format!("{} cannot be used: {error}", file.display()))?;
+        Ok(Arc::new(signer))
     }
 }
 

@@ -4,6 +4,7 @@ use http::uri::PathAndQuery;
 use prost::Message as _;
 use prost_reflect::{
     DescriptorPool, DynamicMessage, MessageDescriptor, MethodDescriptor, SerializeOptions,
+    ServiceDescriptor,
 };
 use serde_json::Value;
 use tonic::{
@@ -27,22 +28,69 @@ impl Contract {
         )?))
     }
 
-    /// The method named `Service/Method`; the service by as many last parts of its full name as tell it apart.
+    /// The method named `Service/Method`; the service by its full name, or by as many last parts of it as tell
+    /// it apart.
     pub(crate) fn method(&self, name: &str) -> Result<MethodDescriptor, Failure> {
         let (service, method) = name
             .split_once('/')
-            .ok_or("a method is named Service/Method")?;
+            .ok_or("a method is named Service/Method, such as ClassCodeService/GetClassCode")?;
         let ending = format!(".{service}");
-        self.0
+        let mut found = self
+            .0
             .services()
-            .find(|candidate| candidate.full_name().ends_with(&ending))
-            .and_then(|service| {
-                service
-                    .methods()
-                    .find(|candidate| candidate.name() == method)
+            .filter(|candidate| {
+                candidate.full_name() == service || candidate.full_name().ends_with(&ending)
             })
-            .ok_or_else(|| format!("the contract has no {name}").into())
+            .flat_map(|service| service.methods().collect::<Vec<_>>())
+            .filter(|candidate| candidate.name() == method);
+        let first = found.next().ok_or_else(|| {
+            format!(
+                "the contract has no {name}; {}",
+                self.methods_of(&ending, service)
+            )
+        })?;
+        let others: Vec<MethodDescriptor> = found.collect();
+        if others.is_empty() {
+            return Ok(first);
+        }
+        let names: Vec<String> = std::iter::once(&first)
+            .chain(&others)
+            .map(path_of)
+            .collect();
+        Err(format!(
+            "{name} may be any of these: name one in full\n  {}",
+            names.join("\n  ")
+        )
+        .into())
     }
+
+    /// What there is instead: the methods of the service that was named, or else the services.
+    fn methods_of(&self, ending: &str, service: &str) -> String {
+        let ours: Vec<ServiceDescriptor> = self
+            .0
+            .services()
+            .filter(|candidate| candidate.full_name().starts_with("homeroom."))
+            .collect();
+        let service_named = ours.iter().find(|candidate| {
+            candidate.full_name() == service || candidate.full_name().ends_with(ending)
+        });
+        let (what, names): (_, Vec<String>) = match service_named {
+            Some(service) => (
+                format!("{} has", service.full_name()),
+                service.methods().map(|one| one.name().to_owned()).collect(),
+            ),
+            None => (
+                "its services are".to_owned(),
+                ours.iter().map(|one| one.full_name().to_owned()).collect(),
+            ),
+        };
+        format!("{what}\n  {}", names.join("\n  "))
+    }
+}
+
+/// The method as it is named in full.
+pub(crate) fn path_of(method: &MethodDescriptor) -> String {
+    format!("{}/{}", method.parent_service().full_name(), method.name())
 }
 
 /// The request of `method` that the JSON says, with an access token.
@@ -96,8 +144,7 @@ pub(crate) async fn call(
     method: &MethodDescriptor,
     request: Request<DynamicMessage>,
 ) -> Result<Result<Value, Status>, Failure> {
-    let path: PathAndQuery =
-        format!("/{}/{}", method.parent_service().full_name(), method.name()).parse()?;
+    let path: PathAndQuery = format!("/{}", path_of(method)).parse()?;
     let mut client = tonic::client::Grpc::new(channel);
     client.ready().await?;
     let codec = DynamicCodec {
@@ -183,7 +230,24 @@ mod tests {
             list.full_name(),
             "homeroom.membership.v1.EventService.ListEvents"
         );
-        assert!(contract.method("RedemptionService/Undo").is_err());
-        assert!(contract.method("Redeem").is_err());
+        let full = contract
+            .method("homeroom.invitations.v1.EventService/ListEvents")
+            .unwrap();
+        assert_eq!(
+            path_of(&full),
+            "homeroom.invitations.v1.EventService/ListEvents"
+        );
+    }
+
+    #[test]
+    fn a_name_that_does_not_tell_one_method_is_answered_with_those_that_do() {
+        let contract = Contract::load().unwrap();
+        let said = |name: &str| contract.method(name).unwrap_err().to_string();
+        let ambiguous = said("EventService/ListEvents");
+        assert!(ambiguous.contains("\n  homeroom.invitations.v1.EventService/ListEvents"));
+        assert!(ambiguous.contains("\n  homeroom.membership.v1.EventService/ListEvents"));
+        assert!(said("RedemptionService/Undo").contains("\n  Redeem"));
+        assert!(said("Nothing/Undo").contains("\n  homeroom.invitations.v1.RedemptionService"));
+        assert!(said("Redeem").contains("Service/Method"));
     }
 }

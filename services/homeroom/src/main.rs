@@ -2,6 +2,7 @@
 
 mod access_token;
 mod arguments;
+mod audit_command;
 mod call;
 mod data_folder;
 mod demo;
@@ -30,6 +31,7 @@ async fn main() -> ExitCode {
         Command::Call(arguments) => call::run(&arguments).await,
         Command::Ready(arguments) => ready::run(&arguments).await,
         Command::Keys(arguments) => keys::run(&arguments),
+        Command::Audit(arguments) => return audit_command::run(&arguments).await,
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,7 +1,13 @@
 //! `homeroom serve`: both services in one process on SQLite files.
 
+use std::{env, net::SocketAddr, path::Path};
+
 use anstream::println;
-use homeroom_kit::{shutdown::Shutdown, telemetry};
+use homeroom_kit::{
+    config::{Environment, Reader},
+    shutdown::Shutdown,
+    telemetry,
+};
 
 use crate::{
     Failure,
@@ -11,7 +17,15 @@ use crate::{
 };
 
 pub(crate) async fn run(arguments: &ServeArguments) -> Result<(), Failure> {
-    telemetry::init(telemetry::Format::Text)?;
+    for (flag, address) in [
+        ("--membership", arguments.membership),
+        ("--invitations", arguments.invitations),
+    ] {
+        if !address.ip().to_canonical().is_loopback() {
+            return Err(beyond_loopback(flag, address).into());
+        }
+    }
+    start_logs()?;
     let shutdown = Shutdown::on_signals()?;
     let folder = DataFolder::open_or_create(&arguments.data)?;
     let settings = Settings {
@@ -24,9 +38,66 @@ pub(crate) async fn run(arguments: &ServeArguments) -> Result<(), Failure> {
     println!("invitations  http://{}", embedded.invitations_address());
     println!("data         {}", arguments.data.display());
     println!(
-        "A token:     homeroom token --data {} --user USER",
-        arguments.data.display()
+        "A token:     {} --user platform --scope homeroom.platform",
+        token_command(folder.path())
     );
     println!("Ctrl-C ends it.");
     embedded.stopped().await
+}
+
+/// Starts the logs as `LOG_FORMAT` and `RUST_LOG` say.
+pub(crate) fn start_logs() -> Result<(), Failure> {
+    let mut reader = Reader::new(&Environment);
+    let logs = telemetry::Settings::read(&mut reader);
+    reader.finish()?;
+    telemetry::init(logs)?;
+    Ok(())
+}
+
+fn beyond_loopback(flag: &str, address: SocketAddr) -> String {
+    format!(
+        "{flag} {address} is reachable from other machines, and `homeroom serve` speaks no TLS: give a loopback \
+         address such as 127.0.0.1:{}, or run `membership` and `invitations` as the README's production set-up says",
+        address.port()
+    )
+}
+
+/// How to call `homeroom token` on this folder from the shell that started this program.
+pub(crate) fn token_command(folder: &Path) -> String {
+    let folder = quoted(folder);
+    // Cargo says so to what it runs.
+    if env::var_os("CARGO").is_some() {
+        return format!("cargo run --quiet --package homeroom -- token --data {folder}");
+    }
+    let program = env::current_exe().map_or_else(|_| "homeroom".to_owned(), |path| quoted(&path));
+    format!("{program} token --data {folder}")
+}
+
+/// A path as a word of a shell.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |character: char| character.is_ascii_alphanumeric() || "/._-".contains(character);
+    if text.chars().all(plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_quoted_where_a_shell_would_split_them() {
+        assert_eq!(quoted(Path::new("./data")), "./data");
+        assert_eq!(quoted(Path::new("/a b")), "'/a b'");
+        assert_eq!(quoted(Path::new("/it's")), r"'/it'\''s'");
+    }
+
+    #[test]
+    fn an_address_beyond_loopback_is_refused_with_what_this_command_has() {
+        let said = beyond_loopback("--membership", "0.0.0.0:50051".parse().unwrap());
+        assert!(said.contains("127.0.0.1:50051") && !said.contains("INSECURE"));
+    }
 }

@@ -2,16 +2,15 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::Path,
     sync::Arc,
     time::Duration,
 };
 
 use homeroom_kit::{
-    auth::{Keys, Signer, Verifier},
+    auth::{Signer, Verifier},
     clock::SystemClock,
-    config::{ConfigErrors, Reader, parse_as, parse_flag},
-    database,
+    config::{ConfigErrors, Reader, parse_as, parse_flag, parse_text},
+    database, key_files,
     keys::KeyRing,
 };
 use url::Url;
@@ -19,7 +18,7 @@ use url::Url;
 use crate::{
     app::workers::Pauses,
     domain::public_url::PublicUrl,
-    limiter::{Budgets, fallback::REDIS_CALL_MAX_MILLIS, redis::RedisStore},
+    limiter::{Budgets, budget::BUDGET_MAX, fallback::REDIS_CALL_MAX_MILLIS, redis::RedisStore},
     membership::MembershipClient,
 };
 
@@ -145,7 +144,7 @@ impl Config {
         let listen = reader.or_default(
             "LISTEN_ADDRESS",
             DEFAULT_LISTEN,
-            parse_as("an address and port such as 127.0.0.1:50052"),
+            parse_as("an IP address and a port, such as 127.0.0.1:50052"),
         );
         let database_url = reader.required_from_secret("DATABASE_URL", database::Url::parse);
         let migrate_at_start = reader.or_default("MIGRATE_AT_START", false, parse_flag);
@@ -154,21 +153,18 @@ impl Config {
             MembershipClient::check_url(url).map(|()| url.to_owned())
         });
         let public_url = reader.required("PUBLIC_URL", parse_public_url);
-        let token_keys = reader.required("JWKS_FILE", |path| Keys::from_jwks_file(Path::new(path)));
+        let token_keys = reader.required("JWKS_FILE", key_files::read_jwks);
         let issuer = reader.required("TOKEN_ISSUER", parse_text);
         let audience = reader.required("TOKEN_AUDIENCE", parse_text);
-        let keys = reader.required("KEYS_FILE", read_keys);
-        let signer = reader.required("SIGNING_KEY_FILE", read_signing_key);
+        let keys = reader.required("KEYS_FILE", key_files::read_key_ring);
+        let signer = reader.required("SIGNING_KEY_FILE", key_files::read_signing_key);
         let reflection = reader.or_default("REFLECTION", true, parse_flag);
         let insecure_plaintext = reader.or_default("INSECURE_PLAINTEXT", false, parse_flag);
         let budgets = Budgets {
             calling_service_attempts_per_minute: reader
-                .optional("CALLS_PER_MINUTE_MAX", parse_as("a whole number")),
+                .optional("CALLS_PER_MINUTE_MAX", parse_calls_per_minute),
             ..Budgets::default()
         };
-        for problem in budgets.problems() {
-            reader.error("CALLS_PER_MINUTE_MAX", problem);
-        }
         if !listen.ip().to_canonical().is_loopback() && !insecure_plaintext {
             reader.error(
                 "LISTEN_ADDRESS",
@@ -249,26 +245,31 @@ impl Config {
     }
 }
 
-fn parse_text(text: &str) -> Result<String, &'static str> {
-    let text = text.trim();
-    if text.is_empty() {
-        Err("must not be blank")
-    } else {
-        Ok(text.to_owned())
-    }
-}
-
 fn parse_redis_url(text: &str) -> Result<String, &'static str> {
-    let nodes_parse = text
-        .split(',')
-        .all(|node| RedisStore::check_url(node.trim()));
-    if nodes_parse {
+    let mut nodes = text.split(',').map(str::trim);
+    if nodes.clone().any(|node| node.starts_with("rediss://")) {
+        return Err(
+            "must begin with redis://, since invitations does not speak TLS to Redis yet: keep the way \
+             to Redis private",
+        );
+    }
+    if nodes.all(RedisStore::check_url) {
         Ok(text.to_owned())
     } else {
         Err(
-            "must be redis://host:port/database, or the nodes of a cluster with commas between them",
+            "must be redis://host:port/database or redis://:password@host:port/database, or the nodes of \
+             a cluster with commas between them",
         )
     }
+}
+
+fn parse_calls_per_minute(text: &str) -> Result<u32, String> {
+    let calls = text.trim().parse().ok();
+    calls
+        .filter(|calls| (1..=BUDGET_MAX).contains(calls))
+        .ok_or_else(|| {
+            format!("must be a whole number from 1 to {BUDGET_MAX}, or unset for no limit")
+        })
 }
 
 fn parse_public_url(text: &str) -> Result<Url, String> {
@@ -276,26 +277,11 @@ fn parse_public_url(text: &str) -> Result<Url, String> {
     Url::parse(text).map_err(|error| error.to_string())
 }
 
-/// The file must be there: a service that made keys of its own could not read what another stored.
-fn read_keys(path: &str) -> Result<KeyRing, String> {
-    KeyRing::parse(&read_file(path)?)
-        .map_err(|error| format!("names a file that is not usable: {error}"))
-}
-
-fn read_signing_key(path: &str) -> Result<Signer, String> {
-    Signer::from_pem(&read_file(path)?)
-        .map_err(|error| format!("names a file that is not usable: {error}"))
-}
-
-fn read_file(path: &str) -> Result<zeroize::Zeroizing<String>, String> {
-    std::fs::read_to_string(path)
-        .map(zeroize::Zeroizing::new)
-        .map_err(|error| format!("names a file that cannot be read: {error}"))
-}
-
 #[cfg(test)]
 mod tests {
-    use homeroom_kit::random::SeededRandomness;
+    use std::path::Path;
+
+    use homeroom_kit::{config::flag_of, random::SeededRandomness};
 
     use super::*;
 
@@ -331,9 +317,33 @@ mod tests {
     }
 
     #[test]
+    fn tls_that_is_not_spoken_is_refused_with_what_to_do() {
+        let source = [
+            ("DATABASE_URL", "postgres://h/d?sslmode=verify-full"),
+            ("MEMBERSHIP_URL", "https://membership:50051"),
+            ("REDIS_URL", "rediss://redis:6379"),
+        ];
+        let errors = Config::read(Reader::new(&source)).unwrap_err().0;
+        for (name, _) in source {
+            let said = errors.iter().find(|error| error.starts_with(name)).unwrap();
+            assert!(said.contains("TLS") && said.contains("private"), "{said}");
+        }
+    }
+
+    #[test]
+    fn calls_per_minute_have_bounds() {
+        assert_eq!(parse_calls_per_minute("1"), Ok(1));
+        assert_eq!(parse_calls_per_minute("1000000"), Ok(BUDGET_MAX));
+        for wrong in ["0", "1000001", "-1", "many"] {
+            let said = parse_calls_per_minute(wrong).unwrap_err();
+            assert!(said.contains("from 1 to 1000000"), "{said}");
+        }
+    }
+
+    #[test]
     fn each_flag_is_named_after_its_setting() {
         for (name, flag, _) in SETTINGS {
-            assert_eq!(name.to_ascii_lowercase().replace('_', "-"), *flag);
+            assert_eq!(flag_of(name), format!("--{flag}"));
         }
     }
 

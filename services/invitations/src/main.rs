@@ -1,28 +1,19 @@
 //! The invitations service as a process of its own.
 
-use std::{collections::BTreeMap, process::ExitCode, sync::Arc};
+use std::{process::ExitCode, sync::Arc};
 
-use clap::{Arg, ArgMatches, Command};
+use clap::{Arg, ArgMatches, Command, builder::NonEmptyStringValueParser};
 use homeroom_invitations::{Config, Dependencies, SETTINGS, migrate, start};
 use homeroom_kit::{
     clock::SystemClock,
-    config::{Environment, Reader, Source},
+    config::{Flags, Reader},
     database::Url,
     random::SystemRandomness,
     shutdown::Shutdown,
-    telemetry::{self, Format},
+    telemetry,
 };
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
-
-/// The command line first, then the environment.
-struct Settings(BTreeMap<String, String>);
-
-impl Source for Settings {
-    fn get(&self, name: &str) -> Option<String> {
-        Source::get(&self.0, name).or_else(|| Environment.get(name))
-    }
-}
 
 /// Each setting as a flag of the same name: `DATABASE_URL` is `--database-url`.
 fn command() -> Command {
@@ -31,61 +22,53 @@ fn command() -> Command {
             .long(*flag)
             .value_name(*name)
             .help(*help)
+            .value_parser(NonEmptyStringValueParser::new())
             .global(true)
     });
     Command::new("invitations")
+        .version(env!("CARGO_PKG_VERSION"))
         .about("Tokens, codes, join URLs and redemptions. Flags override the environment.")
+        .after_help(
+            "DATABASE_URL_FILE, in place of DATABASE_URL, and RUST_LOG are environment variables only.",
+        )
         .args(flags)
         .subcommand(Command::new("serve").about("Serves until SIGTERM (the default)"))
         .subcommand(Command::new("migrate").about("Brings the schema of DATABASE_URL up to date"))
 }
 
-fn settings(matches: &ArgMatches) -> Settings {
-    Settings(
-        SETTINGS
-            .iter()
-            .filter_map(|(name, _, _)| {
-                let text = matches.get_one::<String>(name)?;
-                Some(((*name).to_owned(), text.clone()))
-            })
-            .collect(),
-    )
+fn flags(matches: &ArgMatches) -> Flags {
+    Flags::new(SETTINGS.iter().filter_map(|(name, _, _)| {
+        let text = matches.get_one::<String>(name)?;
+        Some((*name, text.clone()))
+    }))
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let matches = command().get_matches();
-    let (name, settings) = match matches.subcommand() {
-        Some((name, matches)) => (name, settings(matches)),
-        None => ("serve", settings(&matches)),
+    let (name, flags) = match matches.subcommand() {
+        Some((name, matches)) => (name, flags(matches)),
+        None => ("serve", flags(&matches)),
     };
-    if let Err(failure) = start_logs(&settings) {
-        eprintln!("invitations: {failure}");
-        return ExitCode::FAILURE;
-    }
     let ended = match name {
-        "migrate" => run_migrate(&settings).await,
-        _ => run_serve(&settings).await,
+        "migrate" => run_migrate(&flags).await,
+        _ => run_serve(&flags).await,
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            tracing::error!(%failure, "invitations ends");
+            // Logs may not have been started, so this goes where a person looks.
+            eprintln!("invitations: {failure}");
             ExitCode::FAILURE
         }
     }
 }
 
-fn start_logs(settings: &Settings) -> Result<(), Failure> {
-    let mut reader = Reader::new(settings);
-    let format = reader.or_default("LOG_FORMAT", Format::default(), str::parse);
-    reader.finish()?;
-    telemetry::init(format)?;
-    Ok(())
-}
-
-async fn run_serve(settings: &Settings) -> Result<(), Failure> {
-    let config = Config::read(Reader::new(settings))?;
+async fn run_serve(flags: &Flags) -> Result<(), Failure> {
+    let mut reader = Reader::new(flags);
+    let logs = telemetry::Settings::read(&mut reader);
+    let config = Config::read(reader)?;
+    telemetry::init(logs)?;
     let dependencies = Dependencies {
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandomness),
@@ -95,13 +78,15 @@ async fn run_serve(settings: &Settings) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn run_migrate(settings: &Settings) -> Result<(), Failure> {
-    let mut reader = Reader::new(settings);
-    let url = reader.required("DATABASE_URL", Url::parse);
+async fn run_migrate(flags: &Flags) -> Result<(), Failure> {
+    let mut reader = Reader::new(flags);
+    let logs = telemetry::Settings::read(&mut reader);
+    let url = reader.required_from_secret("DATABASE_URL", Url::parse);
     reader.finish()?;
+    telemetry::init(logs)?;
     if let Some(url) = url {
         migrate(&url).await?;
-        tracing::info!("the schema is up to date");
+        println!("{} is up to date", url.place());
     }
     Ok(())
 }

@@ -44,23 +44,25 @@ const APPLICATION_NAME: &str = "homeroom-invitations";
 /// Why the service does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The database cannot be used.
-    #[error("the database cannot be used: {0}")]
+    /// The database does not answer, or its schema is not this program's.
+    #[error(transparent)]
     Database(#[from] OpenError),
     /// The base of URLs is no public address.
-    #[error("the public URL {0}")]
+    #[error("PUBLIC_URL {0}")]
     PublicUrl(#[from] PublicUrlMalformed),
     /// The address of membership cannot be understood.
-    #[error("the membership URL {0}")]
+    #[error("MEMBERSHIP_URL {0}")]
     MembershipUrl(#[from] MembershipUrlMalformed),
     /// The address of Redis cannot be understood.
-    #[error("the address of Redis cannot be understood: {0}")]
+    #[error("REDIS_URL cannot be used: {0}")]
     Redis(#[from] StoreAway),
     /// It may not listen there.
     #[error(transparent)]
     Serve(#[from] ServeError),
     /// The address cannot be listened on.
-    #[error("cannot listen on {0}: {1}")]
+    #[error(
+        "cannot listen on {0}: {1}; end what listens there, or choose another address (LISTEN_ADDRESS, or --invitations of `homeroom serve`)"
+    )]
     Bind(SocketAddr, #[source] io::Error),
 }
 
@@ -117,6 +119,13 @@ pub async fn start(
     options.random = Arc::clone(&dependencies.random);
     options.check(config.listen)?;
 
+    let store = store::open(
+        &config.database_url,
+        database_options(),
+        config.migrate_at_start,
+    )
+    .await?;
+    store.check_schema().await?;
     let app = Arc::new(App {
         limiter: limiter(&config, &dependencies)?,
         membership: Arc::new(MembershipClient::new(
@@ -127,12 +136,7 @@ pub async fn start(
             Arc::clone(&dependencies.clock),
         )?),
         public_url: PublicUrl::parse(config.public_url.as_str())?,
-        store: store::open(
-            &config.database_url,
-            database_options(),
-            config.migrate_at_start,
-        )
-        .await?,
+        store,
         clock: dependencies.clock,
         random: dependencies.random,
         paging: Paging::new(Arc::clone(&config.keys)),
@@ -210,7 +214,13 @@ async fn run(
     let store = Arc::clone(&app.store);
     let health = tokio::spawn(services.health().follow(stopping.clone(), move || {
         let store = Arc::clone(&store);
-        async move { store.ping().await.is_ok() }
+        async move {
+            let checked = store.check_schema().await;
+            if let Err(error) = &checked {
+                tracing::warn!(%error, "not ready");
+            }
+            checked.is_ok()
+        }
     }));
     let stop_workers = {
         let stopping = stopping.clone();
@@ -245,4 +255,82 @@ async fn run(
 
 async fn publish(store: Arc<dyn Store>, shutdown: Shutdown) {
     store.publish_events_until(shutdown).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use homeroom_kit::{
+        auth::{Signer, Verifier},
+        clock::SystemClock,
+        keys::KeyRing,
+        random::SeededRandomness,
+    };
+
+    use super::*;
+
+    const ISSUER: &str = "https://platform.example";
+    const AUDIENCE: &str = "homeroom";
+
+    /// What the service says on a database that it does not migrate itself.
+    async fn refusal(url: &Url) -> OpenError {
+        let random = Arc::new(SeededRandomness::new(1));
+        let signer = Signer::generate(random.as_ref()).unwrap();
+        let keys = signer.keys(None).unwrap();
+        let clock = Arc::new(SystemClock);
+        let mut config = Config::for_tests(
+            url.clone(),
+            None,
+            SocketAddr::from(([127, 0, 0, 1], 1)),
+            Arc::new(Verifier::new(keys, ISSUER, AUDIENCE, clock.clone())),
+            Arc::new(KeyRing::generate(random.as_ref()).unwrap()),
+            Arc::new(signer),
+            ISSUER,
+            AUDIENCE,
+        );
+        config.migrate_at_start = false;
+        let dependencies = Dependencies { clock, random };
+        match start(config, dependencies, Shutdown::new()).await {
+            Err(StartError::Database(error)) => error,
+            other => panic!("it must not start: {other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_database_that_is_not_migrated_is_refused_before_anything_is_bound() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = Url::Sqlite(folder.path().join("invitations.db"));
+        let error = refusal(&url).await;
+        assert!(matches!(error, OpenError::NotMigrated { .. }), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains("has `invitations migrate` been run?")
+        );
+    }
+
+    #[tokio::test]
+    async fn the_other_services_database_is_refused_by_start_and_by_migrate() {
+        static MEMBERSHIP: sqlx::migrate::Migrator =
+            sqlx::migrate!("../membership/migrations/sqlite");
+        let folder = tempfile::tempdir().unwrap();
+        let url = Url::Sqlite(folder.path().join("membership.db"));
+        let pools = database::connect_sqlite(&url, database_options())
+            .await
+            .unwrap();
+        database::migrate(&pools, &MEMBERSHIP).await.unwrap();
+        pools.close().await;
+        for error in [refusal(&url).await, migrate(&url).await.unwrap_err()] {
+            assert!(matches!(error, OpenError::Foreign { .. }), "{error}");
+            assert!(error.to_string().contains("another service's database?"));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_migrated_database_is_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = Url::Sqlite(folder.path().join("invitations.db"));
+        migrate(&url).await.unwrap();
+        let store = store::open(&url, database_options(), false).await.unwrap();
+        store.check_schema().await.unwrap();
+    }
 }

@@ -11,6 +11,8 @@
     reason = "these are tests: what they panic on is their failure"
 )]
 
+#[path = "redemptions/attached.rs"]
+mod attached;
 #[path = "redemptions/attempts.rs"]
 mod attempts;
 #[path = "redemptions/crowds.rs"]
@@ -21,6 +23,8 @@ mod database;
 mod fake_membership;
 #[path = "redemptions/following.rs"]
 mod following;
+#[path = "redemptions/poisoned.rs"]
+mod poisoned;
 #[path = "redemptions/previews.rs"]
 mod previews;
 #[path = "redemptions/reads.rs"]

@@ -17,8 +17,53 @@ pub struct Environment;
 
 impl Source for Environment {
     fn get(&self, name: &str) -> Option<String> {
-        env::var(name).ok().filter(|text| !text.is_empty())
+        env::var_os(name)
+            .map(|text| text.to_string_lossy().into_owned())
+            .filter(|text| !text.is_empty())
     }
+}
+
+/// Flags of the command line, each named after its setting (`DATABASE_URL` is `--database-url`), before the
+/// environment.
+#[derive(Clone, Default)]
+pub struct Flags(BTreeMap<String, String>);
+
+impl fmt::Debug for Flags {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl Flags {
+    /// The flags that were given, by their settings' names.
+    #[must_use]
+    pub fn new<'a>(given: impl IntoIterator<Item = (&'a str, String)>) -> Self {
+        let given = given.into_iter();
+        Self(given.map(|(name, text)| (name.to_owned(), text)).collect())
+    }
+
+    fn get_over(&self, environment: &dyn Source, name: &str) -> Option<String> {
+        if let Some(text) = self.0.get(name) {
+            return Some(text.clone());
+        }
+        // A flag goes before the file that the environment names for the same setting.
+        let by_flag = name
+            .strip_suffix("_FILE")
+            .is_some_and(|setting| self.0.contains_key(setting));
+        if by_flag { None } else { environment.get(name) }
+    }
+}
+
+impl Source for Flags {
+    fn get(&self, name: &str) -> Option<String> {
+        self.get_over(&Environment, name)
+    }
+}
+
+/// The flag of a setting: `DATABASE_URL` is `--database-url`.
+#[must_use]
+pub fn flag_of(name: &str) -> String {
+    format!("--{}", name.to_ascii_lowercase().replace('_', "-"))
 }
 
 impl Source for BTreeMap<String, String> {
@@ -86,7 +131,10 @@ impl<'source> Reader<'source> {
     ) -> Option<T> {
         let value = self.optional(name, parse);
         if value.is_none() && self.source.get(name).is_none() {
-            self.error(name, "is required but not set");
+            self.error(
+                name,
+                format_args!("is required but not set: set it, or give {}", flag_of(name)),
+            );
         }
         value
     }
@@ -119,7 +167,8 @@ impl<'source> Reader<'source> {
             self.error(
                 name,
                 format_args!(
-                    "is required but not set: set it, or {name}_FILE to a file that holds it"
+                    "is required but not set: set it, or give {}, or set {name}_FILE to a file that holds it",
+                    flag_of(name)
                 ),
             );
         }
@@ -157,7 +206,7 @@ impl<'source> Reader<'source> {
                 Err(error) => {
                     self.error(
                         &file_name,
-                        format_args!("names a file that cannot be read: {error}"),
+                        format_args!("names {path}, which cannot be read: {error}"),
                     );
                     None
                 }
@@ -190,6 +239,16 @@ pub fn parse_as<T: FromStr>(expected: &'static str) -> impl Fn(&str) -> Result<T
     }
 }
 
+/// Parses text that says something.
+pub fn parse_text(text: &str) -> Result<String, &'static str> {
+    let text = text.trim();
+    if text.is_empty() {
+        Err("must not be blank")
+    } else {
+        Ok(text.to_owned())
+    }
+}
+
 /// Parses `true` and `false`.
 pub fn parse_flag(text: &str) -> Result<bool, &'static str> {
     match text.trim() {
@@ -219,9 +278,9 @@ mod tests {
             errors.0,
             [
                 "PORT must be a port number",
-                "EMPTY is required but not set",
+                "EMPTY is required but not set: set it, or give --empty",
                 "FLAG must be `true` or `false`",
-                "KEY is required but not set: set it, or KEY_FILE to a file that holds it",
+                "KEY is required but not set: set it, or give --key, or set KEY_FILE to a file that holds it",
             ]
         );
         assert!(errors.to_string().contains("\n  PORT must be"));
@@ -235,6 +294,20 @@ mod tests {
         assert_eq!(port, Some(70));
         assert!(reader.optional("FLAG", parse_flag).is_none());
         assert!(reader.finish().is_ok());
+    }
+
+    #[test]
+    fn flags_go_before_the_environment_and_its_files() {
+        let environment = [("PORT", "70"), ("KEY_FILE", "/a/key"), ("OTHER_FILE", "/b")];
+        let flags = Flags::new([("PORT", "71".to_owned()), ("KEY", "secret".to_owned())]);
+        let get = |name: &str| flags.get_over(&environment, name);
+        assert_eq!(get("PORT").as_deref(), Some("71"));
+        assert_eq!(get("KEY").as_deref(), Some("secret"));
+        assert_eq!(get("KEY_FILE"), None);
+        assert_eq!(get("OTHER_FILE").as_deref(), Some("/b"));
+        assert_eq!(get("ABSENT"), None);
+        assert!(!format!("{flags:?}").contains("secret"));
+        assert_eq!(flag_of("DATABASE_URL"), "--database-url");
     }
 
     #[test]
@@ -254,6 +327,8 @@ mod tests {
         let mut other = Reader::new(&absent);
         assert!(other.required_secret("KEY").is_none());
         assert_eq!(reader.finish().unwrap_err().0.len(), 1);
-        assert_eq!(other.finish().unwrap_err().0.len(), 1);
+        let errors = other.finish().unwrap_err().0;
+        assert!(errors.concat().starts_with("KEY_FILE names /nowhere/key"));
+        assert_eq!(errors.len(), 1);
     }
 }

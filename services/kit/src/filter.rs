@@ -21,8 +21,6 @@ pub enum FieldKind {
     Enum(&'static [&'static str]),
     /// A time in RFC 3339: every operator.
     Time,
-    /// A whole number: every operator.
-    Number,
     /// `true` or `false`: `=` and `!=`.
     Bool,
 }
@@ -58,19 +56,6 @@ impl Operator {
         }
     }
 
-    /// Whether `left` stands in this relation to `right`.
-    #[must_use]
-    pub fn holds<T: PartialOrd>(self, left: &T, right: &T) -> bool {
-        match self {
-            Self::Equal => left == right,
-            Self::NotEqual => left != right,
-            Self::Less => left < right,
-            Self::LessOrEqual => left <= right,
-            Self::Greater => left > right,
-            Self::GreaterOrEqual => left >= right,
-        }
-    }
-
     const fn is_equality(self) -> bool {
         matches!(self, Self::Equal | Self::NotEqual)
     }
@@ -83,8 +68,6 @@ pub enum Value {
     Text(String),
     /// A time, to the microsecond.
     Time(DateTime<Utc>),
-    /// A whole number.
-    Number(i64),
     /// True or false.
     Bool(bool),
 }
@@ -134,14 +117,6 @@ impl Filter {
             )
             .violation("filter", wrong.to_string())
         })
-    }
-
-    /// The conditions on a field.
-    pub fn on<'filter>(
-        &'filter self,
-        field: &'filter str,
-    ) -> impl Iterator<Item = &'filter Condition> {
-        self.0.iter().filter(move |found| found.field == field)
     }
 
     /// Whether nothing is asked for.
@@ -213,8 +188,7 @@ fn read(
     operator: Operator,
     value: String,
 ) -> std::result::Result<Value, Wrong> {
-    let ordered = matches!(kind, FieldKind::Time | FieldKind::Number);
-    if !ordered && !operator.is_equality() {
+    if kind != FieldKind::Time && !operator.is_equality() {
         return wrong(format!("{field} is compared by = or !="));
     }
     match kind {
@@ -224,10 +198,6 @@ fn read(
         FieldKind::Time => DateTime::parse_from_rfc3339(&value)
             .map(|time| Value::Time(time.to_utc().trunc_subsecs(6)))
             .or_else(|_| wrong(format!("{field} is a time like \"2026-09-01T00:00:00Z\""))),
-        FieldKind::Number => value
-            .parse()
-            .map(Value::Number)
-            .or_else(|_| wrong(format!("{field} is a whole number"))),
         FieldKind::Bool => value
             .parse()
             .map(Value::Bool)
@@ -302,14 +272,13 @@ mod tests {
         ("user", FieldKind::Text),
         ("state", FieldKind::Enum(&["ACTIVE", "REVOKED"])),
         ("create_time", FieldKind::Time),
-        ("use_count", FieldKind::Number),
         ("enabled", FieldKind::Bool),
     ];
 
     #[test]
     fn conditions_are_joined_by_and() {
         let filter = Filter::parse(
-            r#"state = ACTIVE AND user != "users/a \"b\" \\" AND create_time>="2026-09-01T00:00:00Z" AND use_count < 3 AND enabled=true"#,
+            r#"state = ACTIVE AND user != "users/a \"b\" \\" AND create_time>="2026-09-01T00:00:00Z" AND enabled=true"#,
             FIELDS,
         )
         .unwrap();
@@ -324,13 +293,11 @@ mod tests {
                 ("state", "="),
                 ("user", "!="),
                 ("create_time", ">="),
-                ("use_count", "<"),
                 ("enabled", "=")
             ]
         );
         assert_eq!(filter.0[1].value.text(), r#"users/a "b" \"#);
         assert_eq!(filter.0[2].value.time().unwrap().timestamp(), 1_788_220_800);
-        assert_eq!(filter.on("use_count").count(), 1);
         assert!(Filter::parse("  ", FIELDS).unwrap().is_empty());
     }
 
@@ -347,7 +314,6 @@ mod tests {
             "state < ACTIVE",
             "unknown = 1",
             "create_time > yesterday",
-            "use_count = 1.5",
             "enabled = maybe",
             "user ! a",
             "user == a",
@@ -369,17 +335,6 @@ mod tests {
         let of_conditions = |count: usize| vec!["user=a"; count].join(" AND ");
         assert!(Filter::parse(&of_conditions(CONDITIONS_MAX), FIELDS).is_ok());
         assert!(Filter::parse(&of_conditions(CONDITIONS_MAX + 1), FIELDS).is_err());
-    }
-
-    #[test]
-    fn operators_hold_as_they_are_written() {
-        let holds = |operator: Operator| [1, 2, 3].map(|left| operator.holds(&left, &2));
-        assert_eq!(holds(Operator::Equal), [false, true, false]);
-        assert_eq!(holds(Operator::NotEqual), [true, false, true]);
-        assert_eq!(holds(Operator::Less), [true, false, false]);
-        assert_eq!(holds(Operator::LessOrEqual), [true, true, false]);
-        assert_eq!(holds(Operator::Greater), [false, false, true]);
-        assert_eq!(holds(Operator::GreaterOrEqual), [false, true, true]);
     }
 
     proptest::proptest! {

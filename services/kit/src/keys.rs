@@ -3,13 +3,7 @@
 //! One ring serves both: subkeys are derived from each 32-byte key by HKDF.
 //! Two versions live at once; the highest is current.
 
-use std::{
-    collections::BTreeMap,
-    fmt, fs,
-    io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
-    path::Path,
-};
+use std::{collections::BTreeMap, fmt, io, path::Path};
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
@@ -18,7 +12,7 @@ use aws_lc_rs::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use zeroize::Zeroizing;
 
-use crate::random::Randomness;
+use crate::{private_files::read_or_make_private, random::Randomness};
 
 /// Bytes of a key.
 pub const KEY_BYTES: usize = 32;
@@ -39,7 +33,7 @@ pub enum KeyError {
     #[error("the cryptographic library refused")]
     Refused,
     /// The key file cannot be read or written.
-    #[error("the key file cannot be used: {0}")]
+    #[error("it cannot be read or written: {0}")]
     File(#[from] io::Error),
 }
 
@@ -133,15 +127,8 @@ impl KeyRing {
 
     /// Reads the ring's file, or makes one with a new key that only the owner may read (0600).
     pub fn load_or_generate(path: &Path, random: &dyn Randomness) -> Result<Self, KeyError> {
-        match fs::read_to_string(path) {
-            Ok(text) => Self::parse(&Zeroizing::new(text)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let ring = Self::generate(random)?;
-                write_private(path, ring.export().as_bytes())?;
-                Ok(ring)
-            }
-            Err(error) => Err(error.into()),
-        }
+        let text = read_or_make_private(path, || Self::generate(random).map(|ring| ring.export()))?;
+        Self::parse(&text)
     }
 
     /// HMAC-SHA-256 of `data` under the key of `version`, apart for each `tag`.
@@ -253,22 +240,11 @@ fn derive(material: Zeroizing<[u8; KEY_BYTES]>) -> Result<Version, KeyError> {
     })
 }
 
-/// Writes a file that must not exist yet and that only its owner may read.
-pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::random::SeededRandomness;
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::{fs, os::unix::fs::PermissionsExt as _};
 
     const ONE: &str = "1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
     const TWO: &str = "2:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";

@@ -1,6 +1,6 @@
 //! Page tokens (AIP-158): opaque, authentic, and bound to the list they were made for.
 
-use std::sync::Arc;
+use std::{str::FromStr, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use homeroom_api::common::v1::ErrorReason;
@@ -28,6 +28,28 @@ pub struct PageRequest {
     pub size: u32,
     /// The keyset position after which the page starts; None for the first page.
     pub cursor: Option<Vec<String>>,
+}
+
+impl PageRequest {
+    /// A part of the cursor; None on the first page. `INVALID_PAGE_TOKEN` if it is missing or is no `T`:
+    /// an authentic token may have been made by another version.
+    pub fn cursor_as<T: FromStr>(&self, index: usize) -> Result<Option<T>> {
+        self.cursor
+            .as_ref()
+            .map(|cursor| {
+                let part = cursor.get(index).and_then(|part| part.parse().ok());
+                part.ok_or_else(not_of_this_list)
+            })
+            .transpose()
+    }
+}
+
+fn not_of_this_list() -> Error {
+    Error::new(
+        ErrorReason::InvalidPageToken,
+        "Start this list again without a page_token: the one given was not made by it.",
+    )
+    .violation("page_token", "was not made by this list")
 }
 
 /// Makes and reads page tokens.
@@ -58,14 +80,7 @@ impl Paging {
         let cursor = if page_token.is_empty() {
             None
         } else {
-            let cursor = self.open(list, page_token).ok_or_else(|| {
-                Error::new(
-                    ErrorReason::InvalidPageToken,
-                    "Start this list again without a page_token: the one given was not made by it.",
-                )
-                .violation("page_token", "was not made by this list")
-            })?;
-            Some(cursor)
+            Some(self.open(list, page_token).ok_or_else(not_of_this_list)?)
         };
         Ok(PageRequest { size, cursor })
     }
@@ -134,6 +149,17 @@ mod tests {
         let page = paging.parse(10, &token, "list").unwrap();
         assert_eq!(page.cursor, Some(cursor()));
         assert_eq!(paging.parse(10, "", "list").unwrap().cursor, None);
+    }
+
+    #[test]
+    fn a_cursor_that_is_not_what_the_list_needs_is_a_bad_token() {
+        let page = |cursor: Option<Vec<String>>| PageRequest { size: 1, cursor };
+        assert_eq!(page(None).cursor_as::<i64>(0).unwrap(), None);
+        assert_eq!(page(Some(cursor())).cursor_as(0).unwrap(), Some(2026));
+        for (index, cursor) in [(1, cursor()), (2, cursor()), (0, vec![])] {
+            let refused = page(Some(cursor)).cursor_as::<i64>(index).unwrap_err();
+            assert_eq!(refused.reason(), ErrorReason::InvalidPageToken);
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::{
     str::FromStr,
 };
 
+use crate::config::Reader;
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 /// What is logged when `RUST_LOG` says nothing.
@@ -27,7 +28,30 @@ impl FromStr for Format {
         match text {
             "text" => Ok(Self::Text),
             "json" => Ok(Self::Json),
-            _ => Err("is neither `text` nor `json`"),
+            _ => Err("must be `text` or `json`"),
+        }
+    }
+}
+
+/// What is logged, and how.
+#[derive(Debug)]
+pub struct Settings {
+    format: Format,
+    filter: EnvFilter,
+}
+
+impl Settings {
+    /// Reads `LOG_FORMAT` and `RUST_LOG`; what is wrong with them is the reader's to tell.
+    pub fn read(reader: &mut Reader<'_>) -> Self {
+        let format = reader.or_default("LOG_FORMAT", Format::default(), str::parse);
+        let filter = reader.optional("RUST_LOG", |text| {
+            EnvFilter::try_new(text).map_err(|error| {
+                format!("must be a list such as `info,sqlx=warn`, levels by target: {error}")
+            })
+        });
+        Self {
+            format,
+            filter: filter.unwrap_or_else(|| EnvFilter::new(DEFAULT_DIRECTIVES)),
         }
     }
 }
@@ -35,22 +59,14 @@ impl FromStr for Format {
 /// Logs could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
-    /// `RUST_LOG` does not parse.
-    #[error("RUST_LOG is not a list of `target=level`: {0}")]
-    Directives(#[from] tracing_subscriber::filter::ParseError),
     /// Something else in this process writes logs already.
     #[error("logs are being written already: {0}")]
     AlreadyStarted(#[from] tracing_subscriber::util::TryInitError),
 }
 
-/// Writes logs to standard error, filtered by `RUST_LOG`. Once in a process.
-pub fn init(format: Format) -> Result<(), TelemetryError> {
-    let directives = std::env::var("RUST_LOG").unwrap_or_default();
-    let filter = if directives.is_empty() {
-        EnvFilter::try_new(DEFAULT_DIRECTIVES)?
-    } else {
-        EnvFilter::try_new(directives)?
-    };
+/// Writes logs to standard error. Once in a process.
+pub fn init(settings: Settings) -> Result<(), TelemetryError> {
+    let Settings { format, filter } = settings;
     let registry = tracing_subscriber::registry().with(filter);
     match format {
         Format::Text => registry
@@ -81,5 +97,18 @@ mod tests {
         assert_eq!("text".parse(), Ok(Format::Text));
         assert_eq!("json".parse(), Ok(Format::Json));
         assert!("xml".parse::<Format>().is_err());
+    }
+
+    #[test]
+    fn both_settings_are_judged_with_all_others() {
+        let wrong = [("LOG_FORMAT", "xml"), ("RUST_LOG", "info,sqlx=loudly")];
+        let mut reader = Reader::new(&wrong);
+        Settings::read(&mut reader);
+        let errors = reader.finish().unwrap_err().0;
+        assert!(errors.len() == 2 && errors.concat().contains("RUST_LOG must be a list"));
+        let right = [("LOG_FORMAT", "json"), ("RUST_LOG", "debug,sqlx=warn")];
+        let mut reader = Reader::new(&right);
+        assert_eq!(Settings::read(&mut reader).format, Format::Json);
+        assert!(reader.finish().is_ok());
     }
 }

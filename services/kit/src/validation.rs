@@ -9,6 +9,10 @@ use uuid::Uuid;
 
 use crate::status::{Error, FieldViolation, Result};
 
+/// Violations that one answer describes; the others are counted. Answers travel in trailers, which clients bound.
+pub const VIOLATIONS_MAX: usize = 50;
+/// Fields that the message of an answer names; the violations name the others.
+pub const MESSAGE_FIELDS_MAX: usize = 10;
 /// Labels on one resource.
 pub const LABELS_MAX: usize = 64;
 /// Characters of a label's key: `[a-z][a-z0-9_-]*`.
@@ -23,7 +27,13 @@ const TIMESTAMP_SECONDS_MAX: i64 = 253_402_300_799;
 
 /// The violations found so far.
 #[derive(Debug, Default)]
-pub struct Violations(Vec<(ErrorReason, FieldViolation)>);
+pub struct Violations {
+    described: Vec<FieldViolation>,
+    /// Those beyond [`VIOLATIONS_MAX`].
+    more: usize,
+    /// The reason that all share so far; None if they differ or there are none.
+    shared: Option<ErrorReason>,
+}
 
 impl Violations {
     /// None found yet.
@@ -39,13 +49,23 @@ impl Violations {
 
     /// Records that `field` is wrong for a reason of its own.
     pub fn add_reason(&mut self, reason: ErrorReason, field: &str, description: impl Into<String>) {
-        self.0.push((
-            reason,
-            FieldViolation {
+        self.shared = if self.is_empty() {
+            Some(reason)
+        } else {
+            self.shared.filter(|shared| *shared == reason)
+        };
+        if self.described.len() < VIOLATIONS_MAX {
+            self.described.push(FieldViolation {
                 field: field.to_owned(),
                 description: description.into(),
-            },
-        ));
+            });
+        } else {
+            self.more += 1;
+        }
+    }
+
+    fn count(&self) -> usize {
+        self.described.len() + self.more
     }
 
     /// Records the violation unless `holds`; gives `holds` back.
@@ -75,40 +95,40 @@ impl Violations {
     /// Whether nothing is wrong.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.described.is_empty()
     }
 
-    /// Fails with every violation: with their own reason if all share it, else with `INVALID_REQUEST`.
-    pub fn finish(self) -> Result<()> {
-        let mut reasons = self.0.iter().map(|(reason, _)| *reason);
-        let first = reasons.next().unwrap_or(ErrorReason::InvalidRequest);
-        let reason = if reasons.all(|reason| reason == first) {
-            first
-        } else {
-            ErrorReason::InvalidRequest
-        };
-        self.finish_as(reason)
-    }
-
-    /// Fails with every violation and the given reason.
-    pub fn finish_as(self, reason: ErrorReason) -> Result<()> {
-        let violations: Vec<FieldViolation> =
-            self.0.into_iter().map(|(_, violation)| violation).collect();
-        match violations.as_slice() {
-            [] => Ok(()),
-            [only] => {
-                let message = format!("Correct the field {}: {}.", only.field, only.description);
-                Err(Error::new(reason, message).violations(violations))
-            }
+    /// Fails with the violations: with their own reason if all share it, else with `INVALID_REQUEST`.
+    /// Describes [`VIOLATIONS_MAX`] of them and counts the others in one last line.
+    pub fn finish(mut self) -> Result<()> {
+        let message = match self.described.as_slice() {
+            [] => return Ok(()),
+            [only] => format!("Correct the field {}: {}.", only.field, only.description),
             several => {
-                let fields: Vec<&str> = several.iter().map(|found| found.field.as_str()).collect();
-                let message = format!("Correct the fields {}.", fields.join(", "));
-                Err(Error::new(reason, message).violations(violations))
+                let named: Vec<&str> = several
+                    .iter()
+                    .take(MESSAGE_FIELDS_MAX)
+                    .map(|found| found.field.as_str())
+                    .collect();
+                let more = match self.count() - named.len() {
+                    0 => String::new(),
+                    more => format!(" and {more} more"),
+                };
+                format!("Correct the fields {}{more}.", named.join(", "))
             }
+        };
+        if self.more > 0 {
+            self.described.push(FieldViolation {
+                field: String::new(),
+                description: format!("and {} more", self.more),
+            });
         }
+        let reason = self.shared.unwrap_or(ErrorReason::InvalidRequest);
+        Err(Error::new(reason, message).violations(self.described))
     }
 
-    /// Checks free text: at most `max_chars` characters, none of them a control character.
+    /// Checks free text: at most `max_chars` characters, none of them a control character or one that
+    /// turns the direction of the text around it (03, Input).
     pub fn text(&mut self, field: &str, text: &str, max_chars: usize) -> bool {
         let short = self.check(
             text.chars().count() <= max_chars,
@@ -116,7 +136,7 @@ impl Violations {
             format!("is longer than {max_chars} characters"),
         );
         let printable = self.check(
-            !text.chars().any(char::is_control),
+            !text.chars().any(|c| c.is_control() || turns_direction(c)),
             field,
             "holds a control character",
         );
@@ -131,7 +151,7 @@ impl Violations {
 
     /// Checks labels: at most 64; keys `[a-z][a-z0-9_-]*` up to 63 characters, values up to 63.
     pub fn labels(&mut self, field: &str, labels: &BTreeMap<String, String>) -> bool {
-        let before = self.0.len();
+        let before = self.count();
         self.check(
             labels.len() <= LABELS_MAX,
             field,
@@ -149,7 +169,7 @@ impl Violations {
             self.check(well_formed, field, described);
             self.text(field, value, LABEL_VALUE_CHARS_MAX);
         }
-        self.0.len() == before
+        self.count() == before
     }
 
     /// The time, truncated to microseconds; None if it is absent, or invalid and recorded.
@@ -200,6 +220,14 @@ impl Violations {
     }
 }
 
+/// Unicode's `Bidi_Control`: what makes a name read as another where staff see it.
+const fn turns_direction(character: char) -> bool {
+    matches!(
+        character,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -242,6 +270,45 @@ mod tests {
             mixed.finish().unwrap_err().reason(),
             ErrorReason::InvalidRequest
         );
+    }
+
+    #[test]
+    fn violations_beyond_the_bound_are_counted() {
+        let of = |count: usize| {
+            let mut violations = Violations::new();
+            for number in 0..count {
+                violations.add(&format!("field_{number}"), "is wrong");
+            }
+            violations.finish().unwrap_err()
+        };
+        let described = of(VIOLATIONS_MAX);
+        assert_eq!(described.field_violations().len(), VIOLATIONS_MAX);
+        assert_eq!(
+            described.field_violations()[VIOLATIONS_MAX - 1].description,
+            "is wrong"
+        );
+        for more in [1, 10_000] {
+            let counted = of(VIOLATIONS_MAX + more);
+            assert_eq!(counted.field_violations().len(), VIOLATIONS_MAX + 1);
+            assert_eq!(
+                counted.field_violations()[VIOLATIONS_MAX].description,
+                format!("and {more} more")
+            );
+        }
+        assert!(of(MESSAGE_FIELDS_MAX).message().ends_with(", field_9."));
+        let message = of(MESSAGE_FIELDS_MAX + 1);
+        assert!(message.message().ends_with(", field_9 and 1 more."));
+    }
+
+    #[test]
+    fn a_violation_that_is_only_counted_has_its_reason() {
+        let mut violations = Violations::new();
+        for _ in 0..VIOLATIONS_MAX {
+            violations.add_reason(ErrorReason::WeakCode, "code", "is easy to guess");
+        }
+        violations.add("other", "is wrong");
+        let reason = violations.finish().unwrap_err().reason();
+        assert_eq!(reason, ErrorReason::InvalidRequest);
     }
 
     #[test]

@@ -2,15 +2,15 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
-    path::Path,
     sync::Arc,
 };
 
 use homeroom_kit::{
-    auth::{Keys, Verifier},
+    auth::Verifier,
     clock::SystemClock,
-    config::{ConfigErrors, Reader, parse_as, parse_flag},
+    config::{ConfigErrors, Reader, parse_as, parse_flag, parse_text},
     database::Url,
+    key_files,
     keys::KeyRing,
 };
 
@@ -43,14 +43,14 @@ impl Config {
         let listen = reader.or_default(
             "LISTEN_ADDRESS",
             DEFAULT_LISTEN,
-            parse_as("an address and port such as 127.0.0.1:50051"),
+            parse_as("an IP address and a port, such as 127.0.0.1:50051"),
         );
         let database_url = reader.required_from_secret("DATABASE_URL", Url::parse);
         let migrate_at_start = reader.or_default("MIGRATE_AT_START", false, parse_flag);
-        let token_keys = reader.required("JWKS_FILE", |path| Keys::from_jwks_file(Path::new(path)));
+        let token_keys = reader.required("JWKS_FILE", key_files::read_jwks);
         let issuer = reader.required("TOKEN_ISSUER", parse_text);
         let audience = reader.required("TOKEN_AUDIENCE", parse_text);
-        let keys = reader.required("KEYS_FILE", read_keys);
+        let keys = reader.required("KEYS_FILE", key_files::read_key_ring);
         let reflection = reader.or_default("REFLECTION", true, parse_flag);
         let insecure_plaintext = reader.or_default("INSECURE_PLAINTEXT", false, parse_flag);
         if !listen.ip().to_canonical().is_loopback() && !insecure_plaintext {
@@ -97,22 +97,6 @@ impl Config {
             insecure_plaintext: false,
         }
     }
-}
-
-fn parse_text(text: &str) -> Result<String, &'static str> {
-    let text = text.trim();
-    if text.is_empty() {
-        Err("must not be blank")
-    } else {
-        Ok(text.to_owned())
-    }
-}
-
-/// The file must be there: a service that made a key of its own could not read what another one stored.
-fn read_keys(path: &str) -> Result<KeyRing, String> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| format!("names a file that cannot be read: {error}"))?;
-    KeyRing::parse(&text).map_err(|error| format!("names a file that is not usable: {error}"))
 }
 
 #[cfg(test)]

@@ -2,10 +2,10 @@
 
 use std::{process::ExitCode, sync::Arc};
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, builder::NonEmptyStringValueParser};
 use homeroom_kit::{
     clock::SystemClock,
-    config::{Environment, Reader, Source},
+    config::{Flags, Reader},
     database::Url,
     random::SystemRandomness,
     shutdown::Shutdown,
@@ -20,38 +20,39 @@ struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
     /// The database: `postgres://user:password@host/database` or `sqlite://path`. Instead of `DATABASE_URL`.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, value_parser = NonEmptyStringValueParser::new())]
     database_url: Option<String>,
     /// Where to listen. Instead of `LISTEN_ADDRESS`.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, value_parser = NonEmptyStringValueParser::new())]
     listen_address: Option<String>,
     /// The file with the keys of this service. Instead of `KEYS_FILE`.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, value_parser = NonEmptyStringValueParser::new())]
     keys_file: Option<String>,
     /// The JWK set by which access tokens are checked. Instead of `JWKS_FILE`.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, value_parser = NonEmptyStringValueParser::new())]
     jwks_file: Option<String>,
     /// The `iss` of access tokens. Instead of `TOKEN_ISSUER`.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, value_parser = NonEmptyStringValueParser::new())]
     token_issuer: Option<String>,
     /// The `aud` of access tokens. Instead of `TOKEN_AUDIENCE`.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, value_parser = NonEmptyStringValueParser::new())]
     token_audience: Option<String>,
     /// `true` or `false`: serve gRPC reflection. Instead of `REFLECTION`.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, value_parser = NonEmptyStringValueParser::new())]
     reflection: Option<String>,
     /// `true` or `false`: bring the schema up to date first. Instead of `MIGRATE_AT_START`.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, value_parser = NonEmptyStringValueParser::new())]
     migrate_at_start: Option<String>,
     /// `true` or `false`: listen beyond loopback without TLS. Instead of `INSECURE_PLAINTEXT`.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, value_parser = NonEmptyStringValueParser::new())]
     insecure_plaintext: Option<String>,
     /// `text` or `json`. Instead of `LOG_FORMAT`.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, value_parser = NonEmptyStringValueParser::new())]
     log_format: Option<String>,
 }
 
-const SETTINGS: &str = "Every option may be given by the environment variable that it names; an option goes before it.";
+const SETTINGS: &str = "Every option may be given by the environment variable that it names; an option goes before it. \
+    DATABASE_URL_FILE, in place of DATABASE_URL, and RUST_LOG are environment variables only.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -61,23 +62,26 @@ enum Command {
     Migrate,
 }
 
-/// Options go before the environment.
-impl Source for Arguments {
-    fn get(&self, name: &str) -> Option<String> {
-        let option = match name {
-            "DATABASE_URL" => &self.database_url,
-            "LISTEN_ADDRESS" => &self.listen_address,
-            "KEYS_FILE" => &self.keys_file,
-            "JWKS_FILE" => &self.jwks_file,
-            "TOKEN_ISSUER" => &self.token_issuer,
-            "TOKEN_AUDIENCE" => &self.token_audience,
-            "REFLECTION" => &self.reflection,
-            "MIGRATE_AT_START" => &self.migrate_at_start,
-            "INSECURE_PLAINTEXT" => &self.insecure_plaintext,
-            "LOG_FORMAT" => &self.log_format,
-            _ => &None,
-        };
-        option.clone().or_else(|| Environment.get(name))
+impl Arguments {
+    /// Options go before the environment.
+    fn flags(&self) -> Flags {
+        let options = [
+            ("DATABASE_URL", &self.database_url),
+            ("LISTEN_ADDRESS", &self.listen_address),
+            ("KEYS_FILE", &self.keys_file),
+            ("JWKS_FILE", &self.jwks_file),
+            ("TOKEN_ISSUER", &self.token_issuer),
+            ("TOKEN_AUDIENCE", &self.token_audience),
+            ("REFLECTION", &self.reflection),
+            ("MIGRATE_AT_START", &self.migrate_at_start),
+            ("INSECURE_PLAINTEXT", &self.insecure_plaintext),
+            ("LOG_FORMAT", &self.log_format),
+        ];
+        Flags::new(
+            options
+                .into_iter()
+                .filter_map(|(name, option)| Some((name, option.clone()?))),
+        )
     }
 }
 
@@ -95,19 +99,21 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
-    let mut reader = Reader::new(arguments);
-    let format = reader.or_default("LOG_FORMAT", telemetry::Format::Text, str::parse);
+    let flags = arguments.flags();
+    let mut reader = Reader::new(&flags);
+    let logs = telemetry::Settings::read(&mut reader);
     if matches!(arguments.command, Some(Command::Migrate)) {
-        let url = reader.required("DATABASE_URL", Url::parse);
+        let url = reader.required_from_secret("DATABASE_URL", Url::parse);
         reader.finish()?;
-        telemetry::init(format)?;
+        telemetry::init(logs)?;
         if let Some(url) = url {
             homeroom_membership::migrate(&url).await?;
+            println!("{} is up to date", url.place());
         }
         return Ok(());
     }
     let config = Config::read(reader)?;
-    telemetry::init(format)?;
+    telemetry::init(logs)?;
     let dependencies = Dependencies {
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandomness),

@@ -4,19 +4,16 @@
 use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
-use homeroom_api::{
-    ids::OrganizationId,
-    membership::v1::{
-        admission_service_server::AdmissionServiceServer, class_service_server::ClassServiceServer,
-        event_service_server::EventServiceServer,
-        join_request_service_server::JoinRequestServiceServer,
-        member_service_server::MemberServiceServer,
-        organization_service_server::OrganizationServiceServer,
-    },
+use homeroom_api::membership::v1::{
+    admission_service_server::AdmissionServiceServer, class_service_server::ClassServiceServer,
+    event_service_server::EventServiceServer,
+    join_request_service_server::JoinRequestServiceServer,
+    member_service_server::MemberServiceServer,
+    organization_service_server::OrganizationServiceServer,
 };
 use homeroom_kit::{
     SharedClock, SharedRandomness,
-    database::{self, Options, Url},
+    database::{OpenError, Options, Url},
     events::EventFeed,
     request_ids::forgotten_before,
     server::{self, ServeError, ServerOptions, Services},
@@ -65,16 +62,13 @@ pub enum StartError {
     #[error(transparent)]
     Server(#[from] ServeError),
     /// The port cannot be bound.
-    #[error("cannot listen on {0}: {1}")]
-    Listen(SocketAddr, io::Error),
-    /// The database does not answer, or its schema is not there.
     #[error(
-        "the database cannot be used; does it answer, and has `membership migrate` been run? {0}"
+        "cannot listen on {0}: {1}; end what listens there, or choose another address (LISTEN_ADDRESS, or --membership of `homeroom serve`)"
     )]
-    Database(#[from] database::Error),
-    /// The schema cannot be brought up to date.
+    Listen(SocketAddr, io::Error),
+    /// The database does not answer, or its schema is not this program's.
     #[error(transparent)]
-    Migrate(#[from] store::MigrateError),
+    Database(#[from] OpenError),
 }
 
 /// The service under way. Order its end by the shutdown that it was started with, then wait for
@@ -115,7 +109,7 @@ fn database_options() -> Options {
 }
 
 /// Brings the schema up to date.
-pub async fn migrate(url: &Url) -> Result<(), store::MigrateError> {
+pub async fn migrate(url: &Url) -> Result<(), OpenError> {
     store::migrate(url, database_options()).await
 }
 
@@ -137,7 +131,7 @@ pub async fn start(
         migrate(&config.database_url).await?;
     }
     let store = store::connect(&config.database_url, database_options()).await?;
-    check_schema(store.as_ref()).await?;
+    store.check_schema().await?;
     let app = App::new(
         Arc::clone(&store),
         dependencies.clock,
@@ -157,13 +151,6 @@ pub async fn start(
         app,
         serving,
     })
-}
-
-/// A statement over the oldest tables; it fails where they are missing.
-async fn check_schema(store: &dyn store::Store) -> Result<(), database::Error> {
-    let nobody = OrganizationId::made(uuid::Uuid::nil());
-    store.read().await?.organization(&nobody).await?;
-    Ok(())
 }
 
 async fn services(app: &App, shutdown: &Shutdown) -> Services {
@@ -228,7 +215,13 @@ async fn run(
     let store = Arc::clone(&app.store);
     work.spawn(health.follow(shutdown.clone(), move || {
         let store = Arc::clone(&store);
-        async move { store.ping().await.is_ok() }
+        async move {
+            let checked = store.check_schema().await;
+            if let Err(error) = &checked {
+                tracing::warn!(%error, "not ready");
+            }
+            checked.is_ok()
+        }
     }));
 
     let served = server::serve(listener, options, services, shutdown.clone()).await;

@@ -8,7 +8,7 @@ use super::{
     step::Actor,
     story::{CLASS, TEACHER},
 };
-use crate::{Failure, data_folder::DataFolder, embedded::Embedded};
+use crate::{Failure, data_folder::DataFolder, embedded::Embedded, serve::token_command};
 
 /// How long the pasted tokens live.
 const PASTED_TOKEN_LIFE: TimeDelta = TimeDelta::hours(12);
@@ -52,8 +52,8 @@ pub(super) fn print(
     print::plain(&format!("grpcurl -plaintext {invitations} list"));
     print::plain("\n# More tokens:");
     print::plain(&format!(
-        "cargo run --quiet --package homeroom -- token --data {} --user platform --scope homeroom.platform",
-        folder.path().display()
+        "{} --user platform --scope homeroom.platform",
+        token_command(folder.path())
     ));
     print::plain("\nCtrl-C ends it.");
     Ok(())

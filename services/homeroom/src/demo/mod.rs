@@ -8,7 +8,7 @@ mod story;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
-use homeroom_kit::{shutdown::Shutdown, telemetry};
+use homeroom_kit::shutdown::Shutdown;
 use stage::Stage;
 
 use crate::{
@@ -18,13 +18,14 @@ use crate::{
     },
     data_folder::DataFolder,
     embedded::{Embedded, Settings},
+    serve::start_logs,
 };
 
 /// Plays the story; then serves until Ctrl-C, unless told to end.
 pub(crate) async fn run(arguments: &DemoArguments) -> Result<(), Failure> {
     // The story is the output; the log is there for who asks for it.
     if std::env::var_os("RUST_LOG").is_some() {
-        telemetry::init(telemetry::Format::Text)?;
+        start_logs()?;
     }
     let temporary = tempfile::tempdir()?;
     let folder = DataFolder::open_or_create(&temporary.path().join("data"))?;

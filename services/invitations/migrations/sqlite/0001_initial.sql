@@ -97,7 +97,7 @@ CREATE INDEX redemptions_by_organization ON redemptions (organization_id, redemp
 CREATE INDEX redemptions_by_class ON redemptions (organization_id, class_id, redemption_id);
 CREATE INDEX redemptions_by_invitation ON redemptions (invitation_id, redemption_id);
 CREATE INDEX redemptions_by_user ON redemptions (organization_id, user_id, redemption_id);
-CREATE INDEX redemptions_to_try ON redemptions (next_try_time) WHERE state IN ('RESERVED', 'QUEUED');
+CREATE INDEX redemptions_to_try ON redemptions (state, next_try_time) WHERE state IN ('RESERVED', 'QUEUED');
 
 -- Which redemption answers a request id (03 P9).
 CREATE TABLE redemption_request_ids (

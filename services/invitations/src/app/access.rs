@@ -1,56 +1,15 @@
-//! Who may do what (02, Callers): membership knows the roles, this file what each method needs.
+//! Lets callers through who may do what they ask (02, Callers): membership knows the roles,
+//! [`super::rules`] what each method needs.
 
 use chrono::{DateTime, Utc};
 use homeroom_api::{common::v1::ErrorReason, membership::v1::Permission, names::Place};
 use homeroom_kit::{Error, Result, auth::Caller};
 
-use super::App;
+use super::{App, rules::Rule};
 use crate::{
     membership::Access,
     store::{OrganizationProfile, Repository},
 };
-
-/// What each method needs in the organization or class that it is about. Redeem and preview need
-/// nothing: the invitation is the right.
-pub const PERMISSIONS: &[(&str, Permission)] = &[
-    // The organization's own token is its administrators' affair, reading it too (A2).
-    ("GetInviteToken", Permission::ReadInvitations),
-    ("UpdateInviteToken", Permission::ManageInvitations),
-    ("ResetInviteToken", Permission::ManageInvitations),
-    ("CreateToken", Permission::ManageInvitations),
-    ("BatchCreateTokens", Permission::ManageInvitations),
-    ("GetToken", Permission::ReadInvitations),
-    ("ListTokens", Permission::ReadInvitations),
-    ("UpdateToken", Permission::ManageInvitations),
-    ("RevokeToken", Permission::ManageInvitations),
-    ("RevealToken", Permission::ReadInvitations),
-    ("CreateEnrollmentCode", Permission::ManageInvitations),
-    ("GetEnrollmentCode", Permission::ReadInvitations),
-    ("ListEnrollmentCodes", Permission::ReadInvitations),
-    ("UpdateEnrollmentCode", Permission::ManageInvitations),
-    ("DeleteEnrollmentCode", Permission::ManageInvitations),
-    ("GetClassCode", Permission::ReadInvitations),
-    ("UpdateClassCode", Permission::ManageInvitations),
-    ("LockClassCode", Permission::ManageInvitations),
-    ("UnlockClassCode", Permission::ManageInvitations),
-    ("ResetClassCode", Permission::ManageInvitations),
-    ("GetJoinUrl", Permission::ReadInvitations),
-    ("UpdateJoinUrl", Permission::ManageInvitations),
-    ("GetRedemption", Permission::ReadInvitations),
-    ("ListRedemptions", Permission::ReadInvitations),
-    ("ListEvents", Permission::ReadInvitations),
-    ("WatchEvents", Permission::ReadInvitations),
-];
-
-/// What `method` needs; a method that the table lacks needs the most.
-fn permission_of(method: &str) -> Permission {
-    PERMISSIONS
-        .iter()
-        .find(|(name, _)| *name == method)
-        .map_or(Permission::ManageOrganization, |(_, permission)| {
-            *permission
-        })
-}
 
 /// What denied and absent alike are answered to whoever may not see the place.
 #[must_use]
@@ -86,24 +45,23 @@ fn role_required(place: &Place, permission: Permission) -> Error {
 }
 
 impl App {
-    /// Lets the caller through if its acting user may do in `place` what `method` does (the table
-    /// [`PERMISSIONS`]): else `ORGANIZATION_NOT_FOUND` or `CLASS_NOT_FOUND` where the place is not
+    /// Lets the caller through if its acting user may do in `place` what `rule` asks:
+    /// else `ORGANIZATION_NOT_FOUND` or `CLASS_NOT_FOUND` where the place is not
     /// to be seen, `ROLE_REQUIRED` where it is. Keeps what membership says of the organization.
-    pub async fn authorize(&self, caller: &Caller, place: &Place, method: &str) -> Result<Access> {
+    pub async fn authorize(&self, caller: &Caller, place: &Place, rule: Rule) -> Result<Access> {
         if !caller.may_reach(place.organization()) {
             return Err(not_found(place));
         }
-        let permission = permission_of(method);
         let access = self
             .membership
-            .check_access(&caller.user, place, permission, caller.deadline)
+            .check_access(&caller.user, place, rule.permission, caller.deadline)
             .await?;
         if !access.visible {
             return Err(not_found(place));
         }
         self.keep_profile(place, &access).await?;
         if !access.allowed {
-            return Err(role_required(place, permission));
+            return Err(role_required(place, rule.permission));
         }
         Ok(access)
     }
@@ -159,20 +117,6 @@ mod tests {
     use homeroom_api::ids::OrganizationId;
 
     use super::*;
-
-    #[test]
-    fn a_method_that_the_table_lacks_needs_the_most() {
-        assert_eq!(permission_of("Unheard"), Permission::ManageOrganization);
-        assert_eq!(permission_of("GetClassCode"), Permission::ReadInvitations);
-    }
-
-    #[test]
-    fn every_method_stands_in_the_table_once() {
-        for (name, permission) in PERMISSIONS {
-            assert_eq!(PERMISSIONS.iter().filter(|row| row.0 == *name).count(), 1);
-            assert_ne!(*permission, Permission::Unspecified);
-        }
-    }
 
     #[test]
     fn denied_and_absent_are_one_answer() {

@@ -28,8 +28,6 @@ use crate::{
 
 /// Characters of a person's name at most.
 pub const DISPLAY_NAME_CHARS_MAX: usize = 200;
-/// Characters of an email address at most.
-pub const EMAIL_CHARS_MAX: usize = 254;
 /// Characters of a person's id in the school's own system at most.
 pub const EXTERNAL_ID_CHARS_MAX: usize = 128;
 
@@ -44,7 +42,7 @@ pub struct Attempt {
     pub person: Person,
     /// What the domain decides by.
     pub facts: domain::decide::Attempt,
-    /// The address of the person's device.
+    /// The address of the person's device, where it is known.
     pub address: Option<IpAddr>,
     /// The request id, if one was given.
     pub request: Option<RedemptionRequest>,
@@ -150,6 +148,9 @@ impl Input<'_> {
             caller.require(Scope::ActAs)?;
         }
         let forwarded = client_ip.filter(|_| caller.has(Scope::ForwardIp));
+        // Who acts for others calls from its own address, never from the person's.
+        let for_another = caller.acting_for_another || who.user != caller.user;
+        let peer = caller.client_address.filter(|_| !for_another);
         Ok(Attempt {
             credential,
             organization,
@@ -172,7 +173,7 @@ impl Input<'_> {
                 sign_up: self.sign_up,
                 guess_guarded: false,
             },
-            address: forwarded.or(caller.client_address),
+            address: forwarded.or(peer),
             request: None,
             calling_service: caller.subject.clone(),
             bound_to: caller.organizations.clone(),

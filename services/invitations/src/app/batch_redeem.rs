@@ -8,6 +8,7 @@ use homeroom_kit::{
     auth::{Caller, Scope},
     validation::Violations,
 };
+use uuid::Uuid;
 
 use super::{App, attempt::Attempt, redeemed::Redeemed};
 
@@ -67,7 +68,10 @@ fn check(batch: &BatchRedeemRequest) -> Result<()> {
         );
         violations.check(
             request.request_id.is_empty()
-                || request_ids.insert(request.request_id.to_ascii_lowercase()),
+                || request_ids.insert(
+                    Uuid::try_parse(&request.request_id)
+                        .map_or_else(|_| request.request_id.clone(), |id| id.to_string()),
+                ),
             &format!("requests[{index}].request_id"),
             "is that of another request of this batch",
         );

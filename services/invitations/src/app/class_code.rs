@@ -8,6 +8,7 @@ use homeroom_kit::{Error, Result, auth::Caller};
 use super::{
     App, Idempotency,
     patch::Patch,
+    rules::{self, Rule},
     views::{self, Answer},
     write::{Change, Work, changed, not_written},
 };
@@ -33,12 +34,12 @@ pub enum ClassCodeChange {
 }
 
 impl ClassCodeChange {
-    const fn method(self) -> &'static str {
+    const fn rule(self) -> Rule {
         match self {
-            Self::Update(_) => "UpdateClassCode",
-            Self::Lock => "LockClassCode",
-            Self::Unlock => "UnlockClassCode",
-            Self::Reset => "ResetClassCode",
+            Self::Update(_) => rules::UPDATE_CLASS_CODE,
+            Self::Lock => rules::LOCK_CLASS_CODE,
+            Self::Unlock => rules::UNLOCK_CLASS_CODE,
+            Self::Reset => rules::RESET_CLASS_CODE,
         }
     }
 }
@@ -52,7 +53,7 @@ impl App {
     ) -> Result<ClassCode> {
         let kind = InvitationKind::ClassCode;
         let row = self
-            .read_singleton(caller, class.into(), kind, "GetClassCode")
+            .read_singleton(caller, class.into(), kind, rules::GET_CLASS_CODE)
             .await?;
         Self::audit_read(caller, &row);
         let mut shown = views::class_code(&row, self.clock.now());
@@ -72,7 +73,7 @@ impl App {
         self.change(
             caller,
             class.into(),
-            change.method(),
+            change.rule(),
             request,
             move |work: &mut Work<'_>| {
                 Box::pin(async move {

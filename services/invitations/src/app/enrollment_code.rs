@@ -13,8 +13,9 @@ use homeroom_kit::{
 
 use super::{
     App, EnrollmentCodePatch, Idempotency, NewEnrollmentCode,
+    page::Page,
     patch::{EnrollmentCodeRules, Patch},
-    token::Page,
+    rules,
     views::{self, Answer},
     write::{Change, Work, changed},
 };
@@ -74,7 +75,7 @@ impl App {
         self.change(
             caller,
             place,
-            "CreateEnrollmentCode",
+            rules::CREATE_ENROLLMENT_CODE,
             request,
             move |work: &mut Work<'_>| {
                 Box::pin(async move {
@@ -98,7 +99,7 @@ impl App {
         name: &EnrollmentCodeName,
     ) -> Result<View> {
         let access = self
-            .authorize(caller, &name.place, "GetEnrollmentCode")
+            .authorize(caller, &name.place, rules::GET_ENROLLMENT_CODE)
             .await?;
         let row = find(self.store.read().await?.as_mut(), name).await?;
         Self::audit_read(caller, &row);
@@ -115,7 +116,9 @@ impl App {
         filter: &InvitationFilter,
         page: &PageRequest,
     ) -> Result<Page<View>> {
-        let access = self.authorize(caller, place, "ListEnrollmentCodes").await?;
+        let access = self
+            .authorize(caller, place, rules::LIST_ENROLLMENT_CODES)
+            .await?;
         let rows = self.list_rows(place, KIND, filter, page).await?;
         let now = self.clock.now();
         let mut items = Vec::with_capacity(rows.items.len());
@@ -144,7 +147,7 @@ impl App {
         self.change(
             caller,
             name.place.clone(),
-            "UpdateEnrollmentCode",
+            rules::UPDATE_ENROLLMENT_CODE,
             request,
             move |work: &mut Work<'_>| {
                 Box::pin(async move {
@@ -172,7 +175,7 @@ impl App {
             .change(
                 caller,
                 name.place.clone(),
-                "DeleteEnrollmentCode",
+                rules::DELETE_ENROLLMENT_CODE,
                 request,
                 move |work: &mut Work<'_>| {
                     Box::pin(async move {

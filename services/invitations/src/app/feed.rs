@@ -4,12 +4,12 @@ use async_trait::async_trait;
 use homeroom_api::names::Place;
 use homeroom_kit::{Result, auth::Caller, events::Authorize};
 
-use super::App;
+use super::{App, rules};
 
 #[async_trait]
 impl Authorize for App {
     async fn authorize(&self, caller: &Caller, place: &Place) -> Result<()> {
-        Self::authorize(self, caller, place, "ListEvents")
+        Self::authorize(self, caller, place, rules::LIST_EVENTS)
             .await
             .map(|_| ())
     }

@@ -71,6 +71,12 @@ impl App {
         }
     }
 
+    /// How many events of membership's feed could not be followed.
+    pub async fn count_skipped_events(&self) -> Result<u64> {
+        let mut repository = self.store.read().await?;
+        Ok(repository.count_skipped_events(MEMBERSHIP_FEED).await?)
+    }
+
     async fn follow_page(
         &self,
         events: &[&Event],

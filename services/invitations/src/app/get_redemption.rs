@@ -5,7 +5,7 @@ use std::sync::Arc;
 use homeroom_api::{common::v1::ErrorReason, names::RedemptionName};
 use homeroom_kit::{Error, Result, auth::Caller};
 
-use super::{App, charge::SYSTEM, refusal::not_known_yet, settle::Settlement};
+use super::{App, charge::SYSTEM, refusal::not_known_yet, rules, settle::Settlement};
 use crate::store::Redemption;
 
 impl App {
@@ -22,7 +22,7 @@ impl App {
             .filter(|_| caller.may_reach(name.place.organization()))
             .ok_or_else(|| not_found(name))?;
         if redemption.person.user != caller.user {
-            self.authorize(caller, &redemption.place, "GetRedemption")
+            self.authorize(caller, &redemption.place, rules::GET_REDEMPTION)
                 .await
                 .map_err(|error| match error.reason() {
                     ErrorReason::OrganizationNotFound
@@ -44,9 +44,13 @@ impl App {
         };
         let app = Arc::clone(self);
         let settlement = Settlement::of(&redemption, &admission, SYSTEM);
-        self.writes
+        let failed = self
+            .writes
             .run(async move { app.settle_now(&[settlement]).await })
-            .await?;
+            .await;
+        if let Some(error) = failed.into_values().next() {
+            return Err(error);
+        }
         Ok(self.read_redemption(name).await?.unwrap_or(redemption))
     }
 

@@ -9,6 +9,7 @@ use homeroom_kit::{Result, auth::Caller};
 use super::{
     App, Idempotency,
     patch::Patch,
+    rules,
     views::{self, Answer},
     write::{Change, Work, changed, not_written},
 };
@@ -23,7 +24,7 @@ impl App {
     ) -> Result<InviteToken> {
         let kind = InvitationKind::OrganizationToken;
         let row = self
-            .read_singleton(caller, organization.into(), kind, "GetInviteToken")
+            .read_singleton(caller, organization.into(), kind, rules::GET_INVITE_TOKEN)
             .await?;
         Self::audit_read(caller, &row);
         let mut shown = views::invite_token(&row);
@@ -43,7 +44,7 @@ impl App {
         self.change(
             caller,
             organization.into(),
-            "UpdateInviteToken",
+            rules::UPDATE_INVITE_TOKEN,
             request,
             move |work: &mut Work<'_>| {
                 Box::pin(async move {
@@ -78,7 +79,7 @@ impl App {
         self.change(
             caller,
             organization.into(),
-            "ResetInviteToken",
+            rules::RESET_INVITE_TOKEN,
             request,
             move |work: &mut Work<'_>| {
                 Box::pin(async move {

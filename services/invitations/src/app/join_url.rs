@@ -8,6 +8,7 @@ use homeroom_kit::{Error, Result, auth::Caller};
 use super::{
     App, Idempotency,
     patch::Patch,
+    rules,
     views::{self, Answer},
     write::{Change, Work, not_written},
 };
@@ -22,7 +23,7 @@ impl App {
     ) -> Result<JoinUrl> {
         let kind = InvitationKind::JoinUrl;
         let row = self
-            .read_singleton(caller, class.into(), kind, "GetJoinUrl")
+            .read_singleton(caller, class.into(), kind, rules::GET_JOIN_URL)
             .await?;
         let mut shown = views::join_url(&row);
         shown.fill(self, &[row])?;
@@ -41,7 +42,7 @@ impl App {
         self.change(
             caller,
             class.into(),
-            "UpdateJoinUrl",
+            rules::UPDATE_JOIN_URL,
             request,
             move |work: &mut Work<'_>| {
                 Box::pin(async move {

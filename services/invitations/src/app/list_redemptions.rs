@@ -13,7 +13,7 @@ use homeroom_kit::{
 };
 use uuid::Uuid;
 
-use super::App;
+use super::{App, rules};
 use crate::{
     domain::{invitation::InvitationKind, redemption::RedemptionState},
     store::{Redemption, RedemptionFilter},
@@ -46,7 +46,8 @@ impl App {
         let page = self.paging.parse(page_size, page_token, &list)?;
         let conditions = Filter::parse(filter, FIELDS)?.0;
         check_operators(&conditions)?;
-        self.authorize(caller, place, "ListRedemptions").await?;
+        self.authorize(caller, place, rules::LIST_REDEMPTIONS)
+            .await?;
         let before = page
             .cursor
             .and_then(|cursor| Uuid::try_parse(cursor.first()?).ok());

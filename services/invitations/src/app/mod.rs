@@ -6,6 +6,7 @@ pub mod attempt;
 pub mod batch_redeem;
 mod charge;
 mod class_code;
+mod each;
 mod enrollment_code;
 mod feed;
 mod fence;
@@ -16,6 +17,7 @@ mod invite_token;
 mod join_url;
 pub mod list_redemptions;
 mod look_up;
+mod page;
 mod patch;
 pub mod preview;
 pub mod recovery;
@@ -23,8 +25,10 @@ pub mod redeem;
 pub mod redeemed;
 mod redemption_writes;
 pub mod refusal;
+mod replay;
 pub mod reserve;
 mod row;
+pub mod rules;
 pub mod secrets;
 pub mod settle;
 mod singleton;
@@ -40,12 +44,12 @@ use std::sync::Arc;
 
 use homeroom_kit::{SharedClock, SharedRandomness, keys::KeyRing, paging::Paging, tasks::Writes};
 
-pub use access::{PERMISSIONS, not_found};
+pub use access::not_found;
 pub use class_code::ClassCodeChange;
+pub use page::Page;
 pub use patch::{
     EnrollmentCodePatch, EnrollmentCodeRules, NewEnrollmentCode, NewToken, Patch, TokenPatch,
 };
-pub use token::Page;
 pub use token_batch::TOKEN_BATCH_MAX;
 pub use write::Idempotency;
 

@@ -8,22 +8,22 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use homeroom_api::{common::v1::ErrorReason, membership::v1::Permission, names::Place};
-use homeroom_kit::{Error, Result, auth::Caller, random::new_id_at};
+use homeroom_kit::{Error, Result, auth::Caller};
 
 use super::{
     App,
     admit::{ADMIT_DEADLINE_SECONDS, admit_request},
     attempt::Attempt,
-    invitation_name,
     look_up::Profiles,
     redeem::ROUNDS_MAX,
     refusal::{not_known_yet, refusal},
+    reserve::reservation,
 };
 use crate::{
     domain::{
-        decide::{Decision, decide, failing_rules},
+        decide::{decide, failing_rules},
         invitation::{Invitation, InvitationKind},
-        redemption::{MembershipAnswer, Outcome, RedemptionState},
+        redemption::{MembershipAnswer, Outcome},
     },
     membership::{Access, Admission},
     store::{LivingKey, Redemption, Route},
@@ -48,8 +48,21 @@ pub struct Preview {
 
 impl App {
     /// What would happen if the person used this now. Whoever is not staff of the class or
-    /// organization is refused as Redeem refuses.
+    /// organization is refused as Redeem refuses. What was charged is settled though the caller has
+    /// gone (P12).
     pub async fn preview(self: &Arc<Self>, caller: &Caller, attempt: Attempt) -> Result<Preview> {
+        let app = Arc::clone(self);
+        let caller = caller.clone();
+        self.writes
+            .run(async move { app.preview_to_the_end(&caller, attempt).await })
+            .await
+    }
+
+    async fn preview_to_the_end(
+        self: &Arc<Self>,
+        caller: &Caller,
+        attempt: Attempt,
+    ) -> Result<Preview> {
         let mut attempt = attempt;
         let profiles = self.profiles_of(&[&attempt]).await?;
         let charged = self
@@ -128,12 +141,7 @@ impl App {
         attempt: &Attempt,
         now: DateTime<Utc>,
     ) -> Result<(Option<Redemption>, Option<ErrorReason>)> {
-        let route = match decide(invitation, &attempt.facts, now) {
-            Decision::Admit => Ok(Route::AdmitAtOnce),
-            Decision::Queue(cause) => Ok(Route::Queue(cause)),
-            Decision::OnlyIfKnown(reason) => Ok(Route::OnlyIfKnown(reason)),
-            Decision::Refuse(reason) => Err(reason),
-        };
+        let route = Route::of(decide(invitation, &attempt.facts, now));
         if !matches!(route, Ok(_) | Err(ErrorReason::UseInProgress)) {
             return Ok((None, route.err()));
         }
@@ -145,39 +153,14 @@ impl App {
         let living = self.store.read().await?.find_living(&[key]).await?.pop();
         Ok(match (living, route) {
             (Some(living), _) => (Some(living), None),
-            (None, Ok(route)) => (Some(self.imagined(invitation, attempt, route, now)), None),
+            (None, Ok(route)) => {
+                // Nobody stores it.
+                let random = self.random.as_ref();
+                let imagined = reservation(invitation, &attempt.person, route, now, random);
+                (Some(imagined), None)
+            }
             (None, Err(reason)) => (None, Some(reason)),
         })
-    }
-
-    /// A redemption that is never stored.
-    fn imagined(
-        &self,
-        invitation: &Invitation,
-        attempt: &Attempt,
-        route: Route,
-        now: DateTime<Utc>,
-    ) -> Redemption {
-        Redemption {
-            id: new_id_at(now, self.random.as_ref()),
-            invitation_id: invitation.id,
-            invitation: invitation_name::of(invitation),
-            kind: invitation.kind,
-            epoch: invitation.epoch,
-            place: invitation.place.clone(),
-            person: attempt.person.clone(),
-            route,
-            issue_time: invitation.issue_time,
-            allow_rejoin: invitation.allow_rejoin,
-            holds_use: false,
-            state: RedemptionState::Reserved,
-            outcome: None,
-            join_request: String::new(),
-            tries: 0,
-            next_try_time: now,
-            create_time: now,
-            settle_time: None,
-        }
     }
 
     async fn would_admit(&self, redemption: &Redemption) -> Result<Admission> {
@@ -214,7 +197,13 @@ impl App {
         }
         let mut failures = failing_rules(invitation, &attempt.facts, now);
         // Membership's rules too, as if none of ours had refused.
-        let unasked = self.imagined(invitation, attempt, Route::AdmitAtOnce, now);
+        let unasked = reservation(
+            invitation,
+            &attempt.person,
+            Route::AdmitAtOnce,
+            now,
+            self.random.as_ref(),
+        );
         let theirs = self
             .would_admit(&unasked)
             .await

@@ -80,7 +80,13 @@ impl App {
                 )),
             }
         }
-        self.settle_now(&settlements).await?;
+        let failed = self.settle_now(&settlements).await;
+        for (id, error) in &failed {
+            tracing::error!(%error, cause = error.cause(), redemption = %id, "a redemption could not be settled");
+        }
+        let random = self.random.as_ref();
+        let again = due.iter().filter(|due| failed.contains_key(&due.id));
+        later.extend(again.map(|due| (due.id, now + backoff(due.tries, random))));
         if !later.is_empty() {
             let mut repository = self.store.write().await?;
             repository.set_next_tries(&later).await?;
@@ -88,7 +94,7 @@ impl App {
         }
         Ok(Recovered {
             taken: due.len(),
-            settled: settlements.len(),
+            settled: settlements.len() - failed.len(),
         })
     }
 

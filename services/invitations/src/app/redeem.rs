@@ -5,6 +5,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use futures::FutureExt as _;
 use homeroom_api::common::v1::ErrorReason;
 use homeroom_kit::{Error, Result};
 use uuid::Uuid;
@@ -13,10 +14,12 @@ use super::{
     App,
     attempt::Attempt,
     charge::Charged,
+    each::together_or_each,
     look_up::Profiles,
     redeemed::Redeemed,
     refusal::{not_known_yet, refusal},
-    reserve::{Reserved, Wanted, answers, by_id},
+    replay::request_id_conflict,
+    reserve::{Reserved, Wanted},
     settle::Settlement,
 };
 use crate::{
@@ -24,21 +27,21 @@ use crate::{
         decide::{Decision, decide},
         redemption::{MembershipAnswer, Outcome, RedemptionState},
     },
-    store::{KnownRequest, Redemption, RedemptionRequest},
+    store::Redemption,
 };
 
 /// How often an attempt is decided again when its invitation changes under it (P7).
 pub const ROUNDS_MAX: usize = 3;
-/// Settled redemptions that are read again from membership at once.
-const READS_AT_ONCE: usize = 16;
 
 /// One attempt on its way.
-struct Journey {
-    attempt: Attempt,
+pub(super) struct Journey {
+    pub(super) attempt: Attempt,
     charged: Option<Charged>,
     /// The redemption that the request id names already (P9).
-    replay: Option<Redemption>,
-    answer: Option<Result<Redeemed>>,
+    pub(super) replay: Option<Redemption>,
+    /// A living redemption that it met and that is over (P2).
+    over: Option<Uuid>,
+    pub(super) answer: Option<Result<Redeemed>>,
 }
 
 impl Journey {
@@ -79,12 +82,11 @@ impl App {
                 attempt,
                 charged: None,
                 replay: None,
+                over: None,
                 answer: None,
             })
             .collect();
-        if let Err(error) = self.resolve_requests(&mut journeys).await {
-            return journeys.iter().map(|_| Err(error.clone())).collect();
-        }
+        self.resolve_requests(&mut journeys).await;
         self.answer_settled(&mut journeys).await;
         match self.charge_fresh(&mut journeys).await {
             Ok(profiles) => self.drive(&mut journeys, &profiles).await,
@@ -95,79 +97,6 @@ impl App {
             .into_iter()
             .map(|journey| journey.answer.unwrap_or_else(|| Err(not_known_yet())))
             .collect()
-    }
-
-    /// P9: before limiter, look-up and windows. One that names a redemption whose epoch was stale
-    /// has no answer yet and goes on as if it were new.
-    async fn resolve_requests(&self, journeys: &mut [Journey]) -> Result<()> {
-        let requests: Vec<&RedemptionRequest> = journeys
-            .iter()
-            .filter_map(|journey| journey.attempt.request.as_ref())
-            .collect();
-        if requests.is_empty() {
-            return Ok(());
-        }
-        let mut repository = self.store.read().await?;
-        let known = repository
-            .find_redemption_requests(&requests, self.clock.now())
-            .await?;
-        let ids: Vec<Uuid> = known
-            .iter()
-            .filter_map(|known| match known {
-                Some(KnownRequest::Answered(id)) => Some(*id),
-                _ => None,
-            })
-            .collect();
-        let redemptions = by_id(repository.get_redemptions(&ids).await?);
-        drop(repository);
-        let with_request = journeys
-            .iter_mut()
-            .filter(|journey| journey.attempt.request.is_some());
-        for (journey, known) in with_request.zip(known) {
-            match known {
-                None => {}
-                Some(KnownRequest::Conflict) => {
-                    journey.answer = Some(Err(request_id_conflict()));
-                }
-                Some(KnownRequest::Answered(id)) => {
-                    journey.replay = redemptions.get(&id).filter(|found| answers(found)).cloned();
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// The first outcome again, with its resources as membership has them now (P9, P10).
-    async fn answer_settled(&self, journeys: &mut [Journey]) {
-        use futures::StreamExt as _;
-
-        let settled = journeys.iter_mut().filter(|journey| {
-            journey.answer.is_none()
-                && journey
-                    .replay
-                    .as_ref()
-                    .is_some_and(|replay| replay.state != RedemptionState::Reserved)
-        });
-        futures::stream::iter(settled)
-            .for_each_concurrent(READS_AT_ONCE, |journey| async move {
-                if let Some(redemption) = &journey.replay {
-                    journey.answer = Some(self.first_answer(redemption).await);
-                }
-            })
-            .await;
-    }
-
-    async fn first_answer(&self, redemption: &Redemption) -> Result<Redeemed> {
-        let outcome = redemption.outcome.ok_or_else(not_known_yet)?;
-        if let Outcome::Refused(reason) = outcome {
-            return Err(refusal(reason));
-        }
-        let admission = self
-            .membership
-            .get_admission(&redemption.name(), None)
-            .await
-            .map_err(|_| not_known_yet())?;
-        Redeemed::of(redemption, outcome, admission)
     }
 
     /// Charges what is not answered by a request id. Gives what is known of the organizations named.
@@ -213,16 +142,9 @@ impl App {
                     })
                 }));
             }
-            if let Err(error) = self
-                .decide_and_reserve(journeys, profiles, &mut asked)
-                .await
-            {
-                fail_fresh(journeys, &error);
-            }
-            let stale = self.ask(journeys, asked).await;
-            if let Err(error) = stale {
-                fail_fresh(journeys, &error);
-            }
+            self.decide_and_reserve(journeys, profiles, &mut asked)
+                .await;
+            self.ask(journeys, asked).await;
             if journeys.iter().all(|journey| journey.answer.is_some()) {
                 return;
             }
@@ -235,7 +157,52 @@ impl App {
         journeys: &mut [Journey],
         profiles: &Profiles,
         asked: &mut Vec<Asked>,
-    ) -> Result<()> {
+    ) {
+        let (wanted_by, wanted) = self.judge_fresh(journeys, profiles).await;
+        let reserved = self.reserve(&wanted).await;
+        for (index, reserved) in wanted_by.into_iter().zip(reserved) {
+            let (redemption, attached) = match reserved {
+                Ok(Reserved::New(redemption)) => (redemption, false),
+                Ok(Reserved::Attached(redemption)) => (redemption, true),
+                Ok(Reserved::Replay(redemption))
+                    if redemption.state == RedemptionState::Reserved =>
+                {
+                    (redemption, false)
+                }
+                Ok(Reserved::Replay(redemption)) => {
+                    let first = self.first_answer(&redemption).await;
+                    answer(journeys, index, first);
+                    continue;
+                }
+                Ok(Reserved::RequestIdConflict) => {
+                    answer(journeys, index, Err(request_id_conflict()));
+                    continue;
+                }
+                Ok(Reserved::Refused(reason)) => {
+                    answer(journeys, index, Err(refusal(reason)));
+                    continue;
+                }
+                Ok(Reserved::Changed) => continue,
+                Err(error) => {
+                    answer(journeys, index, Err(error));
+                    continue;
+                }
+            };
+            asked.push(Asked {
+                index,
+                redemption,
+                attached,
+            });
+        }
+    }
+
+    /// Look-up and decision for what is fresh: what T1 is to reserve, and for which attempts. The
+    /// others are answered.
+    async fn judge_fresh(
+        &self,
+        journeys: &mut [Journey],
+        profiles: &Profiles,
+    ) -> (Vec<usize>, Vec<Wanted>) {
         let indexes: Vec<usize> = journeys
             .iter()
             .enumerate()
@@ -248,24 +215,29 @@ impl App {
             .map(|journey| &journey.attempt)
             .collect();
         if fresh.is_empty() {
-            return Ok(());
+            return (Vec::new(), Vec::new());
         }
-        let found = self.look_up(&fresh, profiles).await?;
+        let found = together_or_each(&fresh, |fresh| self.look_up(fresh, profiles).boxed()).await;
         let now = self.clock.now();
-        let judged: Vec<std::result::Result<Wanted, ErrorReason>> = fresh
+        let judged: Vec<Result<Wanted>> = journeys
             .iter()
+            .filter(|journey| journey.is_fresh())
             .zip(found)
-            .map(|(attempt, found)| {
-                let found = found?;
+            .map(|(journey, found)| {
+                let found = found?.map_err(refusal)?;
+                let attempt = &journey.attempt;
                 match decide(&found.row.invitation, &attempt.facts, now) {
                     // The use that is short may be the person's own: only T1 knows.
-                    Decision::Refuse(reason) if reason != ErrorReason::UseInProgress => Err(reason),
+                    Decision::Refuse(reason) if reason != ErrorReason::UseInProgress => {
+                        Err(refusal(reason))
+                    }
                     _ => Ok(Wanted {
                         invitation_id: found.row.invitation.id,
                         lookup_macs: found.lookup_macs,
                         person: attempt.person.clone(),
                         facts: attempt.facts.clone(),
                         request: attempt.request.clone(),
+                        over: journey.over,
                     }),
                 }
             })
@@ -278,51 +250,23 @@ impl App {
                     wanted.push(want);
                     wanted_by.push(index);
                 }
-                Err(reason) => answer(journeys, index, Err(refusal(reason))),
+                Err(error) => answer(journeys, index, Err(error)),
             }
         }
-        let reserved = self.reserve(&wanted).await?;
-        for (index, reserved) in wanted_by.into_iter().zip(reserved) {
-            match reserved {
-                Reserved::New(redemption) => asked.push(Asked {
-                    index,
-                    redemption,
-                    attached: false,
-                }),
-                Reserved::Attached(redemption) => asked.push(Asked {
-                    index,
-                    redemption,
-                    attached: true,
-                }),
-                Reserved::Replay(redemption) if redemption.state == RedemptionState::Reserved => {
-                    asked.push(Asked {
-                        index,
-                        redemption,
-                        attached: false,
-                    });
-                }
-                Reserved::Replay(redemption) => {
-                    let first = self.first_answer(&redemption).await;
-                    answer(journeys, index, first);
-                }
-                Reserved::RequestIdConflict => answer(journeys, index, Err(request_id_conflict())),
-                Reserved::Refused(reason) => answer(journeys, index, Err(refusal(reason))),
-                Reserved::Changed => {}
-            }
-        }
-        Ok(())
+        (wanted_by, wanted)
     }
 
     /// T2 and the answers. What is to be decided again is settled first, so that its use is free
     /// again, and stays unanswered.
-    async fn ask(self: &Arc<Self>, journeys: &mut [Journey], asked: Vec<Asked>) -> Result<()> {
+    async fn ask(self: &Arc<Self>, journeys: &mut [Journey], asked: Vec<Asked>) {
         if asked.is_empty() {
-            return Ok(());
+            return;
         }
         let redemptions: Vec<&Redemption> = asked.iter().map(|asked| &asked.redemption).collect();
         let admissions = self.admit(&redemptions).await;
         let mut settlements: HashMap<Uuid, Settlement> = HashMap::new();
         let mut first: HashMap<Uuid, Settlement> = HashMap::new();
+        let mut undecided: Vec<(usize, Uuid)> = Vec::new();
         for Asked {
             index,
             redemption,
@@ -355,7 +299,9 @@ impl App {
                 _ => {
                     if let Some(journey) = journeys.get_mut(index) {
                         journey.replay = None;
+                        journey.over = over.then_some(redemption.id).or(journey.over);
                     }
+                    undecided.push((index, redemption.id));
                     first.insert(redemption.id, settlement);
                 }
             }
@@ -363,8 +309,13 @@ impl App {
         // A person's second attempt in a batch may have met what the first one began.
         settlements.retain(|id, _| !first.contains_key(id));
         self.settle_later(settlements.into_values().collect());
-        self.settle_now(&first.into_values().collect::<Vec<_>>())
-            .await
+        let first: Vec<Settlement> = first.into_values().collect();
+        let failed = self.settle_now(&first).await;
+        for (index, id) in undecided {
+            if let Some(error) = failed.get(&id) {
+                answer(journeys, index, Err(error.clone()));
+            }
+        }
     }
 
     /// The limiter learns how the attempts ended, after the answer (03, the limiter).
@@ -396,12 +347,4 @@ fn fail_fresh(journeys: &mut [Journey], error: &Error) {
     for journey in journeys.iter_mut().filter(|journey| journey.is_fresh()) {
         journey.answer = Some(Err(error.clone()));
     }
-}
-
-fn request_id_conflict() -> Error {
-    Error::new(
-        ErrorReason::RequestIdConflict,
-        "Choose another request_id: this one was used for a different request within 24 hours.",
-    )
-    .violation("request_id", "was used for a different request")
 }

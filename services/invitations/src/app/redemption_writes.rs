@@ -1,12 +1,15 @@
 //! The transactions of T1 and T3, each begun again where it met another one.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
+use futures::FutureExt as _;
 use homeroom_api::common::v1::ErrorReason;
 use homeroom_kit::{Error, Result};
+use uuid::Uuid;
 
 use super::{
     App,
+    each::together_or_each,
     reserve::{Reserved, Wanted, reserve},
     settle::{Settlement, settle},
 };
@@ -16,11 +19,16 @@ use crate::store;
 const TRANSACTION_TRIES: usize = 4;
 
 impl App {
-    /// T1, begun again where it met another transaction.
-    pub(super) async fn reserve(&self, wanted: &[Wanted]) -> Result<Vec<Reserved>> {
+    /// T1, all in one transaction; a poisoned one fails alone.
+    pub(super) async fn reserve(&self, wanted: &[Wanted]) -> Vec<Result<Reserved>> {
         if wanted.is_empty() {
-            return Ok(Vec::new());
+            return Vec::new();
         }
+        together_or_each(wanted, |wanted| self.reserve_together(wanted).boxed()).await
+    }
+
+    /// Begun again where it met another transaction.
+    async fn reserve_together(&self, wanted: &[Wanted]) -> Result<Vec<Reserved>> {
         for _ in 0..TRANSACTION_TRIES {
             let attempt = async {
                 let mut repository = self.store.write().await?;
@@ -58,17 +66,30 @@ impl App {
         }
         let app = Arc::clone(self);
         self.writes.spawn(async move {
-            if let Err(error) = app.settle_now(&settlements).await {
-                tracing::warn!(%error, "redemptions stay reserved until recovery settles them");
+            for error in app.settle_now(&settlements).await.values() {
+                tracing::warn!(%error, "a redemption stays reserved until recovery settles it");
             }
         });
     }
 
-    /// T3, begun again where it met another transaction.
-    pub(super) async fn settle_now(&self, settlements: &[Settlement]) -> Result<()> {
+    /// T3, all in one transaction; a poisoned one fails alone. Gives those that failed.
+    pub(super) async fn settle_now(&self, settlements: &[Settlement]) -> HashMap<Uuid, Error> {
         if settlements.is_empty() {
-            return Ok(());
+            return HashMap::new();
         }
+        let settled = together_or_each(settlements, |settlements| {
+            self.settle_together(settlements).boxed()
+        })
+        .await;
+        settlements
+            .iter()
+            .zip(settled)
+            .filter_map(|(settlement, settled)| Some((settlement.redemption.id, settled.err()?)))
+            .collect()
+    }
+
+    /// Begun again where it met another transaction.
+    async fn settle_together(&self, settlements: &[Settlement]) -> Result<Vec<()>> {
         let mut tries = 0;
         loop {
             tries += 1;
@@ -80,7 +101,10 @@ impl App {
             };
             match attempt.await {
                 Err(store::Error::Conflict(_)) if tries < TRANSACTION_TRIES => {}
-                other => return Ok(other?),
+                other => {
+                    other?;
+                    return Ok(vec![(); settlements.len()]);
+                }
             }
         }
     }

@@ -1,7 +1,7 @@
 //! What the person is told when an invitation does not let them in (02, Errors).
 
 use homeroom_api::common::v1::ErrorReason;
-use homeroom_kit::{Error, status::code_of};
+use homeroom_kit::{Error, status::is_precondition};
 
 /// The sentence for a reason: what to do next.
 #[must_use]
@@ -54,7 +54,7 @@ pub fn refusal(reason: ErrorReason) -> Error {
         }
         _ => Error::new(reason, sentence(reason)),
     };
-    if code_of(reason) == tonic::Code::FailedPrecondition {
+    if is_precondition(reason) {
         error.precondition(reason.as_str_name(), "credential", sentence(reason))
     } else {
         error

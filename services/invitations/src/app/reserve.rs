@@ -4,17 +4,15 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use homeroom_api::common::v1::ErrorReason;
-use homeroom_kit::random::{Randomness, new_id_at};
+use homeroom_kit::{
+    random::{Randomness, new_id_at},
+    request_ids::RequestKey,
+};
 use uuid::Uuid;
 
 use super::invitation_name;
 use crate::{
-    domain::{
-        self,
-        decide::{Decision, decide},
-        invitation::Invitation,
-        redemption::RedemptionState,
-    },
+    domain::{self, decide::decide, invitation::Invitation, redemption::RedemptionState},
     store::{
         Error, InvitationRow, KnownRequest, LivingKey, Person, Redemption, RedemptionRequest,
         Repository, Result, Route, UsesChange,
@@ -38,6 +36,9 @@ pub struct Wanted {
     pub facts: domain::decide::Attempt,
     /// The request id, if one was given.
     pub request: Option<RedemptionRequest>,
+    /// A living redemption that the attempt met and that turned out to be over: it answers nothing,
+    /// and the request id is pointed to another (P2).
+    pub over: Option<Uuid>,
 }
 
 /// What came of it.
@@ -80,7 +81,24 @@ pub async fn reserve(
     let mut results = Vec::with_capacity(wanted.len());
     let mut inserts: Vec<Redemption> = Vec::new();
     let mut requests: Vec<(&RedemptionRequest, Uuid)> = Vec::new();
+    let over: Vec<(&RedemptionRequest, Uuid)> = wanted
+        .iter()
+        .filter_map(|wanted| wanted.request.as_ref().zip(wanted.over))
+        .collect();
+    // P9: a request id that comes twice in one batch, as when a client hedges, is one request.
+    let mut begun: HashMap<&RequestKey, (&RedemptionRequest, Redemption)> = HashMap::new();
     for (wanted, known) in wanted.iter().zip(known) {
+        let request = wanted.request.as_ref();
+        if let Some((first, redemption)) = request.and_then(|request| begun.get(&request.key)) {
+            results.push(
+                if request.is_some_and(|request| request.body == first.body) {
+                    Reserved::Attached(redemption.clone())
+                } else {
+                    Reserved::RequestIdConflict
+                },
+            );
+            continue;
+        }
         let result = match known {
             Some(Known::Answered(redemption)) => Reserved::Replay(*redemption),
             Some(Known::Conflict) => Reserved::RequestIdConflict,
@@ -100,9 +118,11 @@ pub async fn reserve(
             (&result, &wanted.request)
         {
             requests.push((request, redemption.id));
+            begun.insert(&request.key, (request, redemption.clone()));
         }
         results.push(result);
     }
+    repository.forget_redemption_requests(&over).await?;
     write(repository, &inserts, &requests, now).await?;
     Ok(results)
 }
@@ -134,13 +154,11 @@ fn judge(
     random: &dyn Randomness,
 ) -> Reserved {
     let decision = decide(invitation, &wanted.facts, now);
-    let route = match decision {
-        Decision::Admit => Some(Route::AdmitAtOnce),
-        Decision::Queue(cause) => Some(Route::Queue(cause)),
-        Decision::OnlyIfKnown(reason) => Some(Route::OnlyIfKnown(reason)),
+    let route = match Route::of(decision) {
+        Ok(route) => Some(route),
         // The use that is short may be the person's own.
-        Decision::Refuse(ErrorReason::UseInProgress) => None,
-        Decision::Refuse(reason) => return Reserved::Refused(reason),
+        Err(ErrorReason::UseInProgress) => None,
+        Err(reason) => return Reserved::Refused(reason),
     };
     let key = LivingKey {
         invitation_id: invitation.id,
@@ -156,18 +174,31 @@ fn judge(
     if decision.holds_use() {
         invitation.uses.reserved = invitation.uses.reserved.saturating_add(1);
     }
-    Reserved::New(Redemption {
+    let mut redemption = reservation(invitation, &wanted.person, route, now, random);
+    redemption.holds_use = decision.holds_use();
+    Reserved::New(redemption)
+}
+
+/// A redemption as T1 makes it, holding no use yet.
+pub(super) fn reservation(
+    invitation: &Invitation,
+    person: &Person,
+    route: Route,
+    now: DateTime<Utc>,
+    random: &dyn Randomness,
+) -> Redemption {
+    Redemption {
         id: new_id_at(now, random),
         invitation_id: invitation.id,
         invitation: invitation_name::of(invitation),
         kind: invitation.kind,
         epoch: invitation.epoch,
         place: invitation.place.clone(),
-        person: wanted.person.clone(),
+        person: person.clone(),
         route,
         issue_time: invitation.issue_time,
         allow_rejoin: invitation.allow_rejoin,
-        holds_use: decision.holds_use(),
+        holds_use: false,
         state: RedemptionState::Reserved,
         outcome: None,
         join_request: String::new(),
@@ -175,7 +206,7 @@ fn judge(
         next_try_time: now + TimeDelta::seconds(LEASE_SECONDS),
         create_time: now,
         settle_time: None,
-    })
+    }
 }
 
 enum Known {
@@ -183,7 +214,7 @@ enum Known {
     Conflict,
 }
 
-/// What is known of each request id by now; one whose redemption was stale answers nothing.
+/// What is known of each request id by now; one whose redemption was stale or over answers nothing.
 async fn known_requests(
     repository: &mut dyn Repository,
     wanted: &[Wanted],
@@ -211,7 +242,7 @@ async fn known_requests(
                 KnownRequest::Conflict => Some(Known::Conflict),
                 KnownRequest::Answered(id) => redemptions
                     .get(&id)
-                    .filter(|redemption| answers(redemption))
+                    .filter(|redemption| answers(redemption) && wanted.over != Some(id))
                     .cloned()
                     .map(|redemption| Known::Answered(Box::new(redemption))),
             }
@@ -275,10 +306,9 @@ async fn write(
     let whole = inserted.len() == inserts.len()
         && counted == taken.len() as u64
         && noted == requests.len() as u64;
-    if whole { Ok(()) } else { Err(conflict()) }
-}
-
-/// Another transaction was there first.
-fn conflict() -> Error {
-    Error::Conflict(std::sync::Arc::new(sqlx::Error::RowNotFound))
+    if whole {
+        Ok(())
+    } else {
+        Err(Error::conflict("another reservation was there first"))
+    }
 }

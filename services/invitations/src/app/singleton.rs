@@ -9,6 +9,7 @@ use homeroom_kit::{Error, Result, auth::Caller, random::new_id, secret::SecretTe
 
 use super::{
     App, Idempotency, invitation_name,
+    rules::Rule,
     write::{Change, Transacted, Work},
 };
 use crate::{
@@ -47,15 +48,15 @@ impl App {
         }
     }
 
-    /// The place's one invitation of `kind`, for a caller who may do `method`.
+    /// The place's one invitation of `kind`, for a caller who may do what `rule` asks.
     pub(crate) async fn read_singleton(
         self: &Arc<Self>,
         caller: &Caller,
         place: Place,
         kind: InvitationKind,
-        method: &str,
+        rule: Rule,
     ) -> Result<InvitationRow> {
-        let access = self.authorize(caller, &place, method).await?;
+        let access = self.authorize(caller, &place, rule).await?;
         let known = self
             .store
             .read()

@@ -60,7 +60,10 @@ impl App {
                 }
             }
         }
-        self.settle_now(&settlements).await?;
+        for (id, error) in self.settle_now(&settlements).await {
+            tracing::error!(%error, cause = error.cause(), redemption = %id, "a queued redemption could not be settled");
+            later.push((id, now + TimeDelta::seconds(SWEEP_RETRY_SECONDS)));
+        }
         if !later.is_empty() {
             let mut repository = self.store.write().await?;
             repository.set_next_tries(&later).await?;

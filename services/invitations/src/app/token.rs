@@ -1,6 +1,9 @@
 //! Class tokens: phrases of two to four words (A6 to A14).
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 use chrono::TimeDelta;
 use homeroom_api::{
@@ -8,13 +11,16 @@ use homeroom_api::{
     invitations::v1::Token,
     names::{ClassName, Place, TokenName},
 };
-use homeroom_kit::{Error, Result, auth::Caller, paging::PageRequest, random::new_id};
-use uuid::Uuid;
+use homeroom_kit::{
+    Error, Result, auth::Caller, outbox::NewEvent, paging::PageRequest, random::new_id,
+};
 
 use super::{
     App, Idempotency, NewToken, TokenPatch,
+    page::Page,
+    rules,
     views::{self, Answer},
-    write::{Change, Work, changed, not_written},
+    write::{Change, Work, changed, new_event, not_written},
 };
 use crate::{
     domain::{
@@ -28,15 +34,6 @@ use crate::{
 const PHRASE_DRAWS_MAX: usize = 64;
 
 const LIFETIME: TimeDelta = TimeDelta::days(CLASS_TOKEN_LIFETIME_DAYS);
-
-/// A page of a list.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Page<T> {
-    /// Newest first.
-    pub items: Vec<T>,
-    /// The id after which the next page begins; None at the end.
-    pub next: Option<Uuid>,
-}
 
 fn token_not_found(name: &TokenName) -> Error {
     Error::new(
@@ -71,7 +68,7 @@ impl App {
         self.change(
             caller,
             class.into(),
-            "CreateToken",
+            rules::CREATE_TOKEN,
             request,
             move |work: &mut Work<'_>| {
                 Box::pin(async move {
@@ -90,14 +87,16 @@ impl App {
 
     /// Reads a class token, its phrase masked.
     pub async fn get_token(&self, caller: &Caller, name: &TokenName) -> Result<Token> {
-        self.authorize(caller, &name.place, "GetToken").await?;
+        self.authorize(caller, &name.place, rules::GET_TOKEN)
+            .await?;
         let row = find(self.store.read().await?.as_mut(), name).await?;
         Ok(views::token(&row, self.clock.now()))
     }
 
     /// Shows a class token's phrase again; `TOKEN_NOT_FOUND` once it is destroyed. The read is audited.
     pub async fn reveal_token(&self, caller: &Caller, name: &TokenName) -> Result<Token> {
-        self.authorize(caller, &name.place, "RevealToken").await?;
+        self.authorize(caller, &name.place, rules::REVEAL_TOKEN)
+            .await?;
         let row = find(self.store.read().await?.as_mut(), name).await?;
         if row.secret.is_none() {
             return Err(token_not_found(name));
@@ -117,7 +116,7 @@ impl App {
         page: &PageRequest,
     ) -> Result<Page<Token>> {
         let place = Place::from(class.clone());
-        self.authorize(caller, &place, "ListTokens").await?;
+        self.authorize(caller, &place, rules::LIST_TOKENS).await?;
         let rows = self
             .list_rows(&place, InvitationKind::ClassToken, filter, page)
             .await?;
@@ -132,37 +131,6 @@ impl App {
         })
     }
 
-    /// A page of rows.
-    pub(crate) async fn list_rows(
-        &self,
-        place: &Place,
-        kind: InvitationKind,
-        filter: &InvitationFilter,
-        page: &PageRequest,
-    ) -> Result<Page<InvitationRow>> {
-        let before = match page.cursor.as_deref() {
-            None => None,
-            Some(cursor) => Some(
-                cursor
-                    .first()
-                    .and_then(|id| Uuid::try_parse(id).ok())
-                    .ok_or_else(|| Error::internal("an authentic page token holds no id"))?,
-            ),
-        };
-        // One more tells whether there is another page.
-        let mut items = self
-            .store
-            .read()
-            .await?
-            .list_invitations(place, kind, filter, before, page.size.saturating_add(1))
-            .await?;
-        let size = usize::try_from(page.size).unwrap_or(usize::MAX);
-        let more = items.len() > size;
-        items.truncate(size);
-        let next = items.last().filter(|_| more).map(|row| row.invitation.id);
-        Ok(Page { items, next })
-    }
-
     /// Changes a class token.
     pub async fn update_token(
         self: &Arc<Self>,
@@ -175,7 +143,7 @@ impl App {
         self.change(
             caller,
             name.place.clone(),
-            "UpdateToken",
+            rules::UPDATE_TOKEN,
             request,
             move |work: &mut Work<'_>| {
                 Box::pin(async move {
@@ -211,7 +179,7 @@ impl App {
         self.change(
             caller,
             name.place.clone(),
-            "RevokeToken",
+            rules::REVOKE_TOKEN,
             request,
             move |work: &mut Work<'_>| {
                 Box::pin(async move {
@@ -264,60 +232,102 @@ fn apply(row: &mut InvitationRow, patch: TokenPatch) -> Vec<&'static str> {
 }
 
 impl Work<'_> {
-    /// `CLASS_ARCHIVED` if the place is an archived class: nothing new is made in it.
-    pub(crate) fn refuse_archived(&self) -> Result<()> {
-        if !self.access.archived {
-            return Ok(());
-        }
-        Err(Error::new(
-            ErrorReason::ClassArchived,
-            "Unarchive the class first: an archived one takes no new invitations.",
-        )
-        .resource("homeroom/Class", self.place.to_string()))
-    }
-
     /// Inserts a class token with a phrase that is nobody's, and its event.
     pub(crate) async fn make_token(&mut self, new: NewToken) -> Result<InvitationRow> {
-        let app = self.app;
-        let id = new_id(app.clock.as_ref(), app.random.as_ref());
-        let kind = InvitationKind::ClassToken;
-        let mut row = InvitationRow::new(id, kind, self.place.clone(), self.now);
-        row.display_name = new.display_name;
-        let invitation = &mut row.invitation;
-        invitation.max_uses = new.max_uses;
-        invitation.assigned_email = new.assigned_email;
-        invitation.external_id = new.external_id;
-        invitation.valid_till = Some(new.expire_time.unwrap_or(self.now + LIFETIME));
-        self.insert_with_phrase(&mut row, new.words).await?;
-        self.event("token.created", &row, BTreeMap::new()).await?;
-        Ok(row)
+        self.make_tokens(vec![new])
+            .await?
+            .pop()
+            .ok_or_else(|| Error::internal("a token was not made"))
     }
 
-    /// Draws phrases until one is free: neither it nor its words reversed are a living phrase.
-    async fn insert_with_phrase(
-        &mut self,
-        row: &mut InvitationRow,
-        words: WordCount,
-    ) -> Result<()> {
-        let secrets = self.app.secrets();
+    /// Inserts class tokens, each with a phrase that is nobody's, and their events; in their order.
+    pub(crate) async fn make_tokens(&mut self, new: Vec<NewToken>) -> Result<Vec<InvitationRow>> {
+        let app = self.app;
+        let mut tokens: Vec<(InvitationRow, WordCount)> = new
+            .into_iter()
+            .map(|new| {
+                let id = new_id(app.clock.as_ref(), app.random.as_ref());
+                let kind = InvitationKind::ClassToken;
+                let mut row = InvitationRow::new(id, kind, self.place.clone(), self.now);
+                row.display_name = new.display_name;
+                let invitation = &mut row.invitation;
+                invitation.max_uses = new.max_uses;
+                invitation.assigned_email = new.assigned_email;
+                invitation.external_id = new.external_id;
+                invitation.valid_till = Some(new.expire_time.unwrap_or(self.now + LIFETIME));
+                (row, new.words)
+            })
+            .collect();
+        let mut without: Vec<usize> = (0..tokens.len()).collect();
         for _ in 0..PHRASE_DRAWS_MAX {
-            let phrase = Phrase::generate(words, self.app.random.as_ref());
-            let canonical = phrase.canonical();
-            let mut macs = secrets.lookup_macs(row.invitation.kind, &canonical);
-            macs.extend(secrets.lookup_macs(row.invitation.kind, &phrase.reversed().canonical()));
-            if self.repository.find_by_lookup_macs(&macs).await?.is_some() {
-                continue;
+            if without.is_empty() {
+                break;
             }
-            row.words = u32::try_from(phrase.words()).unwrap_or(0);
-            row.set_secret(secrets, &canonical, &canonical)?;
-            let inserted = self
-                .repository
-                .insert_invitations(std::slice::from_ref(row))
-                .await?;
-            if inserted == [true] {
-                return Ok(());
+            without = self.draw_phrases(&mut tokens, without).await?;
+        }
+        if !without.is_empty() {
+            return Err(Error::internal("no phrase was free"));
+        }
+        let rows: Vec<InvitationRow> = tokens.into_iter().map(|(row, _)| row).collect();
+        let events: Vec<NewEvent> = rows
+            .iter()
+            .map(|row| new_event("token.created", row, self.actor, BTreeMap::new()))
+            .collect();
+        self.repository
+            .append_events(&events, self.now, app.random.as_ref())
+            .await?;
+        Ok(rows)
+    }
+
+    /// Draws a phrase for each token of `wanted` and inserts those whose phrase is free: neither it
+    /// nor its words reversed are a living phrase. Gives the others.
+    async fn draw_phrases(
+        &mut self,
+        tokens: &mut [(InvitationRow, WordCount)],
+        wanted: Vec<usize>,
+    ) -> Result<Vec<usize>> {
+        let secrets = self.app.secrets();
+        let mut drawn = Vec::with_capacity(wanted.len());
+        for index in wanted {
+            let Some((_, words)) = tokens.get(index) else {
+                continue;
+            };
+            let phrase = Phrase::generate(*words, self.app.random.as_ref());
+            let kind = InvitationKind::ClassToken;
+            let mut macs = secrets.lookup_macs(kind, &phrase.canonical());
+            macs.extend(secrets.lookup_macs(kind, &phrase.reversed().canonical()));
+            drawn.push((index, phrase, macs));
+        }
+        let macs: Vec<[u8; 32]> = drawn.iter().flat_map(|(.., macs)| macs).copied().collect();
+        let mut taken: HashSet<Vec<u8>> = self
+            .repository
+            .find_all_by_lookup_macs(&macs)
+            .await?
+            .into_iter()
+            .filter_map(|row| Some(row.secret?.lookup_mac))
+            .collect();
+        let mut left = Vec::new();
+        let mut free = Vec::new();
+        let mut rows = Vec::new();
+        for (index, phrase, macs) in drawn {
+            if macs.iter().any(|mac| taken.contains(mac.as_slice())) {
+                left.push(index);
+            } else if let Some((row, _)) = tokens.get_mut(index) {
+                taken.extend(macs.iter().map(|mac| mac.to_vec()));
+                let canonical = phrase.canonical();
+                row.words = u32::try_from(phrase.words()).unwrap_or(0);
+                row.set_secret(secrets, &canonical, &canonical)?;
+                free.push(index);
+                rows.push(row.clone());
             }
         }
-        Err(Error::internal("no phrase was free"))
+        let inserted = self.repository.insert_invitations(&rows).await?;
+        left.extend(
+            free.into_iter()
+                .zip(inserted)
+                .filter(|(_, inserted)| !inserted)
+                .map(|(index, _)| index),
+        );
+        Ok(left)
     }
 }

@@ -9,11 +9,10 @@ use homeroom_api::{
     },
     names::ClassName,
 };
-use homeroom_kit::{Error, Result, auth::Caller};
-use prost::Message;
+use homeroom_kit::{Result, auth::Caller};
 
 use super::{
-    App, Idempotency, NewToken, views,
+    App, Idempotency, NewToken, rules, views,
     write::{Change, Work},
 };
 
@@ -33,7 +32,7 @@ impl App {
         self.change(
             caller,
             class.into(),
-            "BatchCreateTokens",
+            rules::BATCH_CREATE_TOKENS,
             request,
             move |work: &mut Work<'_>| Box::pin(make(work, rows)),
         )
@@ -46,33 +45,30 @@ async fn make(
     rows: Vec<Result<NewToken>>,
 ) -> Result<Change<BatchCreateTokensResponse>> {
     work.refuse_archived()?;
-    let mut made = Vec::with_capacity(rows.len());
-    let mut results = Vec::with_capacity(rows.len());
-    for (index, row) in (0..).zip(rows) {
-        let outcome = match row {
+    let mut right = Vec::with_capacity(rows.len());
+    let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(rows.len());
+    for row in rows {
+        outcomes.push(match row {
             Ok(new) => {
-                // A failure here is the database's, so the whole batch is undone.
-                let row = work.make_token(new).await?;
-                let token = views::token(&row, work.now);
-                made.push(row);
-                Outcome::Token(token)
+                right.push(new);
+                None
             }
-            Err(error) => Outcome::Status(encoded(error)),
-        };
-        results.push(RowResult {
-            index,
-            outcome: Some(outcome),
+            Err(error) => Some(Outcome::Status(error.into_row_status())),
         });
     }
+    // A failure here is the database's, so the whole batch is undone.
+    let made = work.make_tokens(right).await?;
+    let mut tokens = made.iter().map(|row| views::token(row, work.now));
+    let results = (0..)
+        .zip(outcomes)
+        .map(|(index, outcome)| RowResult {
+            index,
+            outcome: outcome.or_else(|| tokens.next().map(Outcome::Token)),
+        })
+        .collect();
     Ok(Change {
         answer: BatchCreateTokensResponse { results },
         rows: made,
         shows_secrets: true,
     })
-}
-
-/// The error as `google.rpc.Status`, which is what a status carries as its details.
-fn encoded<S: Message + Default>(error: Error) -> S {
-    let status = tonic::Status::from(error);
-    S::decode(status.details()).unwrap_or_default()
 }

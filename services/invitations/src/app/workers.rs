@@ -98,6 +98,13 @@ pub fn start(app: &Arc<App>, pauses: Pauses, shutdown: &Shutdown) -> JoinSet<()>
             if stuck > 0 {
                 tracing::error!(stuck, tries = STUCK_AFTER_TRIES, "redemptions are stuck");
             }
+            let skipped = app.count_skipped_events().await?;
+            if skipped > 0 {
+                tracing::error!(
+                    skipped,
+                    "events of membership's feed were skipped: see skipped_events"
+                );
+            }
             Ok(app.sweep_once().await? == SWEEP_BATCH as usize)
         },
     );

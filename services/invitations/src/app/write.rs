@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
-use homeroom_api::names::Place;
+use homeroom_api::{common::v1::ErrorReason, names::Place};
 use homeroom_kit::{
     Error, Result,
     auth::Caller,
@@ -20,7 +20,7 @@ use homeroom_kit::{
 use prost::Message;
 use uuid::Uuid;
 
-use super::{App, invitation_name, views::Answer};
+use super::{App, invitation_name, rules::Rule, views::Answer};
 use crate::{
     membership::Access,
     store::{InvitationRow, Repository},
@@ -79,6 +79,18 @@ pub(crate) struct Work<'work> {
 }
 
 impl Work<'_> {
+    /// `CLASS_ARCHIVED` if the place is an archived class: nothing new is made in it.
+    pub(crate) fn refuse_archived(&self) -> Result<()> {
+        if !self.access.archived {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorReason::ClassArchived,
+            "Unarchive the class first: an archived one takes no new invitations.",
+        )
+        .resource("homeroom/Class", self.place.to_string()))
+    }
+
     /// Appends the event `event_type` of an invitation. `data` holds no secret.
     pub(crate) async fn event(
         &mut self,
@@ -179,13 +191,13 @@ impl<A: Answer> Change<A> {
 }
 
 impl App {
-    /// Makes a change of `place` for `caller`, as `method` of the table of permissions, once for
+    /// Makes a change of `place` for `caller`, who may do what `rule` asks, once for
     /// its request id. `make` changes rows in the transaction.
     pub(crate) async fn change<A, F>(
         self: &Arc<Self>,
         caller: &Caller,
         place: Place,
-        method: &str,
+        rule: Rule,
         request: Idempotency,
         make: F,
     ) -> Result<A>
@@ -198,7 +210,7 @@ impl App {
         if let Some(answer) = self.find_answer(&request).await? {
             return Ok(answer);
         }
-        let access = self.authorize(caller, &place, method).await?;
+        let access = self.authorize(caller, &place, rule).await?;
         let app = Arc::clone(self);
         let actor = caller.user.to_string();
         self.writes

@@ -33,12 +33,6 @@ impl Candidate {
     const fn new(kind: InvitationKind, canonical: SecretText) -> Self {
         Self { kind, canonical }
     }
-
-    /// Whether guessing it is worth a try: under 60 bits (03, the limiter).
-    #[must_use]
-    pub const fn is_short(&self) -> bool {
-        self.kind.policy().short
-    }
 }
 
 /// What a person typed or pasted, read. A secret: it has no Debug.

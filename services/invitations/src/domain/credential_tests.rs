@@ -202,7 +202,8 @@ fn r10_phrases_and_typed_codes_are_short_and_system_made_codes_are_not() {
         ("https://join.school.example/c/ABCDEFGHJKMN", false),
     ] {
         let credential = Credential::parse(text, &base()).unwrap();
-        assert_eq!(credential.candidates()[0].is_short(), short, "{text}");
+        let policy = credential.candidates()[0].kind.policy();
+        assert_eq!(policy.short, short, "{text}");
     }
 }
 

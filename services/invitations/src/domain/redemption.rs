@@ -155,6 +155,10 @@ impl Outcome {
             }
             MembershipAnswer::AlreadyMember => Some(Self::AlreadyMember),
             MembershipAnswer::StaleEpoch => None,
+            // What leads to a class or organization that is gone opens nothing, like any other (R5).
+            MembershipAnswer::Refused(
+                ErrorReason::ClassNotFound | ErrorReason::OrganizationNotFound,
+            ) => Some(Self::Refused(ErrorReason::CodeNotUsable)),
             MembershipAnswer::Refused(reason) => Some(Self::Refused(reason)),
         }
     }
@@ -164,16 +168,20 @@ impl Outcome {
     /// stays charged as a guess (R5).
     ///
     /// Besides the four of 03: a use in progress, which asks an eligible person
-    /// to try again, and a database or service that did not answer, which told
-    /// a guesser nothing about what they typed.
+    /// to try again, and whatever told a guesser nothing about what they typed:
+    /// a defect of ours, a database or service that did not answer, a deadline
+    /// too short, a request id used before.
     #[must_use]
     pub const fn refunds(self) -> bool {
         match self {
             Self::Admitted | Self::PendingApproval | Self::AlreadyMember => true,
             Self::Refused(reason) => matches!(
                 reason,
-                ErrorReason::NoSeats
+                ErrorReason::Unspecified
+                    | ErrorReason::NoSeats
                     | ErrorReason::UseInProgress
+                    | ErrorReason::DeadlineTooShort
+                    | ErrorReason::RequestIdConflict
                     | ErrorReason::MembershipUnavailable
                     | ErrorReason::DatabaseUnavailable
                     | ErrorReason::Overloaded

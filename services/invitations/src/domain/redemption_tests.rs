@@ -103,6 +103,9 @@ fn r5_r10_the_eligible_get_their_attempt_back_and_guesses_stay_charged() {
         (ErrorReason::MembershipUnavailable, true),
         (ErrorReason::DatabaseUnavailable, true),
         (ErrorReason::Overloaded, true),
+        (ErrorReason::Unspecified, true),
+        (ErrorReason::DeadlineTooShort, true),
+        (ErrorReason::RequestIdConflict, true),
         (CodeNotUsable, false),
         (ErrorReason::CodeMalformed, false),
         (ErrorReason::NotYetValid, false),
@@ -114,7 +117,6 @@ fn r5_r10_the_eligible_get_their_attempt_back_and_guesses_stay_charged() {
         (ErrorReason::SignUpNotGranted, false),
         (ErrorReason::ClassArchived, false),
         (ErrorReason::DeniedRecently, false),
-        (ErrorReason::DeadlineTooShort, false),
     ] {
         assert_eq!(Outcome::Refused(reason).refunds(), refunds, "{reason:?}");
     }

@@ -9,7 +9,7 @@ use homeroom_api::{
     },
     names::{OrganizationName, Place},
 };
-use homeroom_kit::{Error, Result, clock::to_timestamp};
+use homeroom_kit::{Result, clock::to_timestamp};
 
 use crate::{
     app::{
@@ -78,17 +78,12 @@ pub(super) fn batch_result(
         Ok(redeemed) => {
             batch_redeem_response::result::Outcome::Redemption(redeem_response(redeemed))
         }
-        Err(error) => batch_redeem_response::result::Outcome::Status(status_message(error)),
+        Err(error) => batch_redeem_response::result::Outcome::Status(error.into_row_status()),
     };
     batch_redeem_response::Result {
         index,
         outcome: Some(outcome),
     }
-}
-
-/// The error as `google.rpc.Status`, which is what a status carries as its details.
-fn status_message<S: prost::Message + Default>(error: Error) -> S {
-    S::decode(tonic::Status::from(error).details()).unwrap_or_default()
 }
 
 /// What preview answers.

@@ -196,20 +196,6 @@ pub trait Limiter: Send + Sync + fmt::Debug {
     /// Settles attempts whose end is known. Answers the guards that this closed, so that their
     /// owners can be told; each closing is reported once. Runs after the caller has been answered.
     async fn settle(&self, settlements: Vec<Settlement>) -> Vec<GuessScope>;
-
-    /// Gives one attempt back: see [`Settlement::GiveBack`].
-    async fn give_back(&self, receipt: Receipt, first_admission: bool) {
-        self.settle(vec![Settlement::GiveBack {
-            receipt,
-            first_admission,
-        }])
-        .await;
-    }
-
-    /// Keeps one failure: see [`Settlement::Keep`]. Answers the guard that it closed, if it did.
-    async fn keep(&self, receipt: Receipt) -> Option<GuessScope> {
-        self.settle(vec![Settlement::Keep { receipt }]).await.pop()
-    }
 }
 
 #[cfg(test)]

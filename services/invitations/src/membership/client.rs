@@ -51,8 +51,17 @@ const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// The text is no address of a membership service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be an address such as http://127.0.0.1:50051")]
-pub struct MembershipUrlMalformed;
+pub enum MembershipUrlMalformed {
+    /// It is no URL of a host.
+    #[error("must be an address such as http://127.0.0.1:50051")]
+    NoAddress,
+    /// It asks for TLS.
+    #[error(
+        "must begin with http://, since invitations does not speak TLS to membership yet: keep the way \
+         between them private, or let proxies at both its ends encrypt it"
+    )]
+    Tls,
+}
 
 /// The membership service, over gRPC.
 pub struct MembershipClient {
@@ -206,12 +215,15 @@ fn time_left(deadline: Option<Instant>) -> Result<Duration> {
 }
 
 fn endpoint(url: &str) -> std::result::Result<Endpoint, MembershipUrlMalformed> {
-    let parsed = url::Url::parse(url).map_err(|_| MembershipUrlMalformed)?;
-    if !matches!(parsed.scheme(), "http" | "https") || parsed.host_str().is_none() {
-        return Err(MembershipUrlMalformed);
+    let parsed = url::Url::parse(url).map_err(|_| MembershipUrlMalformed::NoAddress)?;
+    if parsed.scheme() == "https" {
+        return Err(MembershipUrlMalformed::Tls);
+    }
+    if parsed.scheme() != "http" || parsed.host_str().is_none() {
+        return Err(MembershipUrlMalformed::NoAddress);
     }
     Ok(Endpoint::from_shared(url.to_owned())
-        .map_err(|_| MembershipUrlMalformed)?
+        .map_err(|_| MembershipUrlMalformed::NoAddress)?
         .connect_timeout(Duration::from_millis(CONNECT_MILLIS_MAX))
         .http2_keep_alive_interval(Duration::from_secs(KEEPALIVE_SECONDS))
         .keep_alive_while_idle(true)

@@ -73,7 +73,7 @@ pub struct InvitationFilter {
 /// Rows of `invitations`.
 #[async_trait]
 pub trait Invitations: Send {
-    /// Inserts rows; for each, whether it was: false where its secret or its singleton is there already.
+    /// Inserts rows in one statement; for each, whether it was: false where its secret or its singleton is there already.
     async fn insert_invitations(&mut self, rows: &[InvitationRow]) -> Result<Vec<bool>>;
 
     /// One row, revoked and deleted ones too.
@@ -89,8 +89,13 @@ pub trait Invitations: Send {
         kind: InvitationKind,
     ) -> Result<Option<InvitationRow>>;
 
+    /// The invitations that any of these look-up MACs finds, each with its MAC, in one statement.
+    async fn find_all_by_lookup_macs(&mut self, macs: &[[u8; 32]]) -> Result<Vec<InvitationRow>>;
+
     /// The invitation with one of these look-up MACs: one secret under each key that lives.
-    async fn find_by_lookup_macs(&mut self, macs: &[[u8; 32]]) -> Result<Option<InvitationRow>>;
+    async fn find_by_lookup_macs(&mut self, macs: &[[u8; 32]]) -> Result<Option<InvitationRow>> {
+        Ok(self.find_all_by_lookup_macs(macs).await?.pop())
+    }
 
     /// A page, newest first: rows with an id below `before`. Deleted ones are left out.
     async fn list_invitations(

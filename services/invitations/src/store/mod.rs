@@ -29,7 +29,7 @@ use homeroom_kit::{
 };
 
 pub use feed_positions::{FeedPositions, SkippedEvent};
-pub use homeroom_kit::database::Error;
+pub use homeroom_kit::database::{Error, OpenError};
 pub use invitations::{InvitationFilter, InvitationRow, Invitations, StoredSecret};
 pub use organization_profiles::{OrganizationProfile, OrganizationProfiles};
 pub use outbox::{Events, RequestIds};
@@ -59,8 +59,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Publishes events as they are committed, until the shutdown.
     async fn publish_events_until(&self, shutdown: Shutdown);
 
-    /// Whether the database answers.
-    async fn ping(&self) -> Result<()>;
+    /// Whether the database answers and has this program's schema.
+    async fn check_schema(&self) -> std::result::Result<(), OpenError>;
 
     /// Closes every connection, once each is idle.
     async fn close(&self);
@@ -108,15 +108,4 @@ pub async fn open(
             Arc::new(sqlite::SqliteStore::new(pools))
         }
     })
-}
-
-/// The database could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// It does not answer, or refuses.
-    #[error(transparent)]
-    Database(#[from] Error),
-    /// Its schema could not be brought up to date.
-    #[error("the schema cannot be brought up to date: {0}")]
-    Migrate(#[from] sqlx::migrate::MigrateError),
 }

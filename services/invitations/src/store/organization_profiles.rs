@@ -43,9 +43,11 @@ pub trait OrganizationProfiles: Send {
         now: DateTime<Utc>,
     ) -> Result<()>;
 
-    /// The organization whose enrolment codes begin with `code_prefix`, as membership writes it.
-    async fn find_profile_by_prefix(
+    /// The profiles of these organizations, and of those whose enrolment codes begin with one of
+    /// these prefixes, as membership writes them; in one statement.
+    async fn find_profiles(
         &mut self,
-        code_prefix: &str,
-    ) -> Result<Option<OrganizationProfile>>;
+        organizations: &[OrganizationId],
+        code_prefixes: &[String],
+    ) -> Result<Vec<OrganizationProfile>>;
 }

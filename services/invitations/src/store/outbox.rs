@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use homeroom_kit::{
-    outbox::{Event, NewEvent, Scope},
+    outbox::NewEvent,
     random::Randomness,
     request_ids::{BodyMac, Claim, RequestKey},
 };
@@ -21,17 +21,6 @@ pub trait Events: Send {
         now: DateTime<Utc>,
         random: &dyn Randomness,
     ) -> Result<Vec<Uuid>>;
-
-    /// The events after a place, oldest first.
-    async fn list_events(
-        &mut self,
-        scope: &Scope,
-        after_position: i64,
-        limit: u32,
-    ) -> Result<Vec<Event>>;
-
-    /// Deletes events made before a time, at most `limit`. Gives how many.
-    async fn prune_events(&mut self, before: DateTime<Utc>, limit: u32) -> Result<u64>;
 }
 
 /// Request ids of everything but redemptions (AIP-155).

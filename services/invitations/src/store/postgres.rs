@@ -41,7 +41,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use homeroom_kit::{
-    database::Pools,
+    database::{OpenError, Pools, check_schema},
     events::{Feed, StoredFeed, publish_until},
     shutdown::Shutdown,
 };
@@ -53,10 +53,6 @@ use super::{Repository, Result, Store};
 
 /// The schema, version by version.
 pub static MIGRATOR: Migrator = sqlx::migrate!("./migrations/postgres");
-
-/// Takes the organization's row lock, which orders its changes and their events.
-pub(crate) const LOCK_ORGANIZATION: &str =
-    "SELECT organization_id FROM organization_profiles WHERE organization_id = $1 FOR UPDATE";
 
 /// A database on PostgreSQL.
 #[derive(Debug, Clone)]
@@ -104,8 +100,8 @@ impl Store for PostgresStore {
         publish_until(self.feed.clone(), shutdown).await;
     }
 
-    async fn ping(&self) -> Result<()> {
-        self.pools.ping().await
+    async fn check_schema(&self) -> std::result::Result<(), OpenError> {
+        check_schema(&self.pools, &MIGRATOR, "invitations migrate").await
     }
 
     async fn close(&self) {

@@ -11,9 +11,9 @@ use homeroom_api::{
 use homeroom_kit::request_ids::{BodyMac, RequestKey};
 use uuid::Uuid;
 
-use super::{InvitationRow, OrganizationProfile, Result};
+use super::{InvitationRow, Result};
 use crate::domain::{
-    decide::QueueCause,
+    decide::{Decision, QueueCause},
     invitation::{Epoch, InvitationKind},
     redemption::{Outcome, RedemptionState},
 };
@@ -40,6 +40,18 @@ pub enum Route {
     Queue(QueueCause),
     /// Only a person who is known already is answered so; anyone else gets this refusal (P3).
     OnlyIfKnown(ErrorReason),
+}
+
+impl Route {
+    /// What the decision leads to; its refusal where nothing is to be reserved.
+    pub const fn of(decision: Decision) -> std::result::Result<Self, ErrorReason> {
+        match decision {
+            Decision::Admit => Ok(Self::AdmitAtOnce),
+            Decision::Queue(cause) => Ok(Self::Queue(cause)),
+            Decision::OnlyIfKnown(reason) => Ok(Self::OnlyIfKnown(reason)),
+            Decision::Refuse(reason) => Err(reason),
+        }
+    }
 }
 
 /// One redemption, as it is stored.
@@ -171,17 +183,6 @@ pub enum KnownRequest {
 /// Rows of `redemptions`, and what redeeming does to `invitations`.
 #[async_trait]
 pub trait Redemptions: Send {
-    /// The invitations that any of these look-up MACs finds, each with its MAC, in one statement.
-    async fn find_all_by_lookup_macs(&mut self, macs: &[[u8; 32]]) -> Result<Vec<InvitationRow>>;
-
-    /// The profiles of these organizations, and of those whose enrolment codes begin with one of
-    /// these prefixes, in one statement.
-    async fn find_profiles(
-        &mut self,
-        organizations: &[OrganizationId],
-        code_prefixes: &[String],
-    ) -> Result<Vec<OrganizationProfile>>;
-
     /// Locks invitations until the transaction ends, in sorted order whatever the order given, and
     /// gives them as they stand: everything that reserves or settles uses of them waits.
     async fn lock_invitations(&mut self, ids: &[Uuid]) -> Result<Vec<InvitationRow>>;
@@ -207,7 +208,8 @@ pub trait Redemptions: Send {
     async fn change_uses(&mut self, changes: &[(Uuid, UsesChange)]) -> Result<u64>;
 
     /// Takes redemptions of `state` that are due, oldest first, counting the try and not giving
-    /// them to another before `lease_until` (P13).
+    /// them to another before `lease_until` (P13). One that cannot be read is leased and logged, and
+    /// holds up no other.
     async fn take_due(
         &mut self,
         state: RedemptionState,
@@ -252,6 +254,13 @@ pub trait RedemptionRequests: Send {
         requests: &[(&RedemptionRequest, Uuid)],
         now: DateTime<Utc>,
     ) -> Result<u64>;
+
+    /// Forgets request ids that point to these redemptions: ones that were met when they were over,
+    /// and so answer nothing (P2).
+    async fn forget_redemption_requests(
+        &mut self,
+        requests: &[(&RedemptionRequest, Uuid)],
+    ) -> Result<()>;
 
     /// Deletes rows made before a time, at most `limit`. Gives how many.
     async fn prune_redemption_requests(&mut self, before: DateTime<Utc>, limit: u32)

@@ -37,7 +37,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use homeroom_kit::{
-    database::Pools,
+    database::{OpenError, Pools, check_schema},
     events::{Feed, StoredFeed, publish_until},
     shutdown::Shutdown,
 };
@@ -49,10 +49,6 @@ use super::{Repository, Result, Store};
 
 /// The schema, version by version.
 pub static MIGRATOR: Migrator = sqlx::migrate!("./migrations/sqlite");
-
-/// Only looks: a transaction that writes is the only one (BEGIN IMMEDIATE).
-pub(crate) const LOCK_ORGANIZATION: &str =
-    "SELECT organization_id FROM organization_profiles WHERE organization_id = $1";
 
 /// A database on SQLite.
 #[derive(Debug, Clone)]
@@ -100,8 +96,8 @@ impl Store for SqliteStore {
         publish_until(self.feed.clone(), shutdown).await;
     }
 
-    async fn ping(&self) -> Result<()> {
-        self.pools.ping().await
+    async fn check_schema(&self) -> std::result::Result<(), OpenError> {
+        check_schema(&self.pools, &MIGRATOR, "invitations migrate").await
     }
 
     async fn close(&self) {

@@ -31,17 +31,17 @@ async fn r10_a_guessed_organization_queues_for_24_hours(form: Form) {
     assert!(!last.is_guarded(), "the budget is spent, not overspent");
     // when it is overspent, its owner is told, once
     assert_eq!(
-        bench.limiter.keep(last.receipt()).await,
+        bench.keep(last.receipt()).await,
         Some(organization("hamilton"))
     );
     let more = bench.charge(&guess).await;
     assert!(more.is_guarded());
-    bench.limiter.give_back(more.receipt(), false).await;
+    bench.give_back(more.receipt(), false).await;
     // then it queues for everybody who is not vouched for, and nobody is refused
     let innocent = user("ada").naming("hamilton", 0);
     let outcome = bench.charge(&innocent.clone().vouched()).await;
     assert!(!outcome.is_guarded());
-    bench.limiter.give_back(outcome.receipt(), true).await;
+    bench.give_back(outcome.receipt(), true).await;
     // nothing else queues
     assert!(
         !bench
@@ -54,7 +54,7 @@ async fn r10_a_guessed_organization_queues_for_24_hours(form: Form) {
     bench.advance(seconds(DAY - 1));
     let outcome = bench.charge(&innocent).await;
     assert!(outcome.is_guarded());
-    bench.limiter.give_back(outcome.receipt(), false).await;
+    bench.give_back(outcome.receipt(), false).await;
     bench.advance(seconds(1));
     assert!(!bench.charge(&innocent).await.is_guarded());
 }
@@ -64,10 +64,7 @@ async fn r10_an_organizations_budget_follows_its_seats(form: Form) {
     let guess = user("eve").naming("hamilton", 300);
     bench.fail(&guess, 60).await;
     let last = bench.charge(&guess).await.receipt();
-    assert_eq!(
-        bench.limiter.keep(last).await,
-        Some(organization("hamilton"))
-    );
+    assert_eq!(bench.keep(last).await, Some(organization("hamilton")));
 }
 
 async fn r10_guesses_that_name_none_queue_for_24_hours(form: Form) {
@@ -75,13 +72,10 @@ async fn r10_guesses_that_name_none_queue_for_24_hours(form: Form) {
     bench.fail(&user("eve"), 600).await;
     let last = bench.charge(&user("eve")).await;
     assert!(!last.is_guarded());
-    assert_eq!(
-        bench.limiter.keep(last.receipt()).await,
-        Some(GuessScope::Service)
-    );
+    assert_eq!(bench.keep(last.receipt()).await, Some(GuessScope::Service));
     let outcome = bench.charge(&user("ada")).await;
     assert!(outcome.is_guarded());
-    bench.limiter.give_back(outcome.receipt(), false).await;
+    bench.give_back(outcome.receipt(), false).await;
     assert!(
         !bench
             .charge(&user("ada").naming("hamilton", 0))
@@ -99,7 +93,7 @@ async fn r10_ongoing_guesses_keep_the_guard_closed(form: Form) {
     bench.advance(seconds(MINUTE));
     // a failure while it is spent closes it for 24 hours from then, without telling again
     let receipt = bench.charge(&guess).await.receipt();
-    assert_eq!(bench.limiter.keep(receipt).await, None);
+    assert_eq!(bench.keep(receipt).await, None);
     bench.advance(seconds(DAY - 1));
     assert!(
         bench

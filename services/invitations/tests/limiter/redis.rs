@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use chrono::TimeDelta;
 use homeroom_invitations::limiter::{
-    Budgets, Dimension, Limiter as _,
+    Budgets, Dimension, Limiter as _, Receipt, Settlement,
     breaker::{BREAKER_ERRORS_MAX, BREAKER_PAUSE_MAX_MILLIS},
     fallback::GuardedLimiter,
     redis::{KEY_PREFIX, RedisStore},
@@ -28,6 +28,14 @@ async fn local_listener() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     (listener, address)
+}
+
+async fn give_back(limiter: &GuardedLimiter, receipt: Receipt, first_admission: bool) {
+    let settlement = Settlement::GiveBack {
+        receipt,
+        first_admission,
+    };
+    limiter.settle(vec![settlement]).await;
 }
 
 /// A limiter whose Redis is at `address`, under the real time budget.
@@ -183,7 +191,7 @@ async fn r10_without_redis_short_credentials_queue_and_half_the_budgets_hold() {
         .into();
     assert!(vouched.is_guarded());
     // and what is given back is restored in the process
-    limiter.give_back(first.receipt(), true).await;
+    give_back(&limiter, first.receipt(), true).await;
     assert!(charge_one(&limiter, "ada").await.is_guarded());
     assert!(charge_one(&limiter, "ada").await.is_guarded());
     assert_eq!(
@@ -260,7 +268,7 @@ async fn r10_a_redis_that_is_back_is_used_again() {
     assert!(!charge_one(&limiter, "ada").await.is_guarded());
     // and the fallback's receipts still find their way
     for receipt in receipts {
-        limiter.give_back(receipt, false).await;
+        give_back(&limiter, receipt, false).await;
     }
     assert!(!limiter.redis_is_away());
 }

@@ -63,7 +63,7 @@ async fn r10_at_least_298_of_300_get_in_within_60_s_beside_200_attackers(form: F
         for outcome in bench.charge_all(&attempts).await {
             if let Outcome::Allowed { receipt, .. } = outcome {
                 guesses += 1;
-                bench.limiter.keep(receipt).await;
+                bench.keep(receipt).await;
             }
         }
         // a student arrives each tenth of a second, and tries once every five seconds until in
@@ -80,11 +80,11 @@ async fn r10_at_least_298_of_300_get_in_within_60_s_beside_200_attackers(form: F
                 continue;
             };
             if below(&random, STUDENT_ATTEMPTS_PER_TYPO) == 0 {
-                bench.limiter.keep(receipt).await;
+                bench.keep(receipt).await;
                 continue;
             }
             assert!(!guess_guarded);
-            bench.limiter.give_back(receipt, true).await;
+            bench.give_back(receipt, true).await;
             waiting.remove(&number);
         }
     }

@@ -5,8 +5,8 @@ use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 use chrono::TimeDelta;
 use homeroom_api::ids::{OrganizationId, UserId};
 use homeroom_invitations::limiter::{
-    Attempt, Budgets, Dimension, Limiter, Receipt, Settlement, Verdict, fallback::GuardedLimiter,
-    memory::MemoryLimiter, redis::RedisStore,
+    Attempt, Budgets, Dimension, GuessScope, Limiter, Receipt, Settlement, Verdict,
+    fallback::GuardedLimiter, memory::MemoryLimiter, redis::RedisStore,
 };
 use homeroom_kit::{
     clock::{ManualClock, from_micros},
@@ -98,7 +98,7 @@ impl Bench {
             let Outcome::Allowed { receipt, .. } = outcome else {
                 panic!("failure {number} of {count}: {outcome:?}");
             };
-            self.limiter.keep(receipt).await;
+            self.keep(receipt).await;
         }
     }
 
@@ -108,6 +108,16 @@ impl Bench {
             let attempt = user(&format!("spender-{number}")).at(address);
             self.fail(&attempt, 5).await;
         }
+    }
+
+    /// Keeps one failure. Answers the guard that it closed, if it did.
+    pub(crate) async fn keep(&self, receipt: Receipt) -> Option<GuessScope> {
+        let settlement = Settlement::Keep { receipt };
+        self.limiter.settle(vec![settlement]).await.pop()
+    }
+
+    pub(crate) async fn give_back(&self, receipt: Receipt, first_admission: bool) {
+        self.give_back_all(vec![receipt], first_admission).await;
     }
 
     pub(crate) async fn give_back_all(&self, receipts: Vec<Receipt>, first_admission: bool) {

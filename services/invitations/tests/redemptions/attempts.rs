@@ -97,6 +97,44 @@ fn an_address_is_believed_only_of_callers_that_forward_it() {
 }
 
 #[test]
+fn r10_the_address_is_the_persons_own_or_unknown() {
+    const PEER: &str = "198.51.100.1";
+    const SENT: &str = "192.0.2.7";
+    let direct = with_claims().with_scopes([Scope::ActAs]);
+    let forwarding = with_claims().with_scopes([Scope::ActAs, Scope::ForwardIp]);
+    let acting = |caller: &Caller| {
+        let mut caller = caller.clone();
+        caller.acting_for_another = true;
+        caller
+    };
+    for (caller, user, sent, address) in [
+        (direct.clone(), None, "", Some(PEER)),
+        (direct.clone(), None, SENT, Some(PEER)),
+        (direct.clone(), Some("ann"), SENT, Some(PEER)),
+        (direct.clone(), Some("bob"), "", None),
+        (direct.clone(), Some("bob"), SENT, None),
+        (acting(&direct), None, "", None),
+        (acting(&direct), None, SENT, None),
+        (forwarding.clone(), None, "", Some(PEER)),
+        (forwarding.clone(), None, SENT, Some(SENT)),
+        (forwarding.clone(), Some("bob"), "", None),
+        (forwarding.clone(), Some("bob"), SENT, Some(SENT)),
+        (acting(&forwarding), None, "", None),
+        (acting(&forwarding), None, SENT, Some(SENT)),
+    ] {
+        let asked = RedeemRequest {
+            user: user.map(crate::world::person),
+            client_ip: sent.to_owned(),
+            ..request()
+        };
+        let attempt = read(&caller, &asked).ok().unwrap();
+        let expected = address.map(|address| address.parse().unwrap());
+        let another = caller.acting_for_another;
+        assert_eq!(attempt.address, expected, "{another} {user:?} {sent}");
+    }
+}
+
+#[test]
 fn a_claims_verified_address_is_not_lent_to_another_address() {
     let acting = with_claims().with_scopes([Scope::ActAs]);
     let attempt = read(&acting, &for_user("ann")).ok().unwrap();

@@ -108,3 +108,18 @@ async fn r4_membership_away_is_said_so() {
     let away = world.preview("ann", CODE).await.unwrap_err();
     assert_eq!(away.reason(), ErrorReason::MembershipUnavailable);
 }
+
+#[tokio::test]
+async fn p12_what_a_preview_was_charged_is_settled_though_its_client_has_gone() {
+    let world = World::new().await;
+    world.code(None).await;
+    let caller = crate::world::caller("ann");
+    let attempt = world.attempt("ann", CODE, "");
+    {
+        let mut preview = std::pin::pin!(world.app.preview(&caller, attempt));
+        let answered = futures::poll!(&mut preview);
+        assert!(answered.is_pending());
+    }
+    world.quiet().await;
+    assert_eq!(world.membership.state().heard.len(), 1);
+}

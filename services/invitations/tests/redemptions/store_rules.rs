@@ -127,6 +127,7 @@ impl Fixture {
                 sign_up: false,
                 guess_guarded: false,
             },
+            over: None,
             request: request.map(|id| self.request(name, id, b"body")),
         }
     }

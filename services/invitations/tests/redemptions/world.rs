@@ -330,12 +330,23 @@ impl World {
         self.clock.advance(step);
     }
 
+    /// Runs statements on the file, behind the service's back.
+    pub(crate) async fn tamper(&self, statements: &'static str) {
+        sqlx::raw_sql(statements)
+            .execute(&self.pool().await)
+            .await
+            .unwrap();
+    }
+
+    async fn pool(&self) -> sqlx::SqlitePool {
+        let url = format!("sqlite://{}", self.database.file().display());
+        sqlx::SqlitePool::connect(&url).await.unwrap()
+    }
+
     /// The types of all events, in their order.
     pub(crate) async fn event_types(&self) -> Vec<String> {
-        let url = format!("sqlite://{}", self.database.file().display());
-        let pool = sqlx::SqlitePool::connect(&url).await.unwrap();
         sqlx::query_scalar("SELECT event_type FROM events ORDER BY sequence")
-            .fetch_all(&pool)
+            .fetch_all(&self.pool().await)
             .await
             .unwrap()
     }

@@ -93,9 +93,10 @@ async fn b4_what_membership_says_of_an_organization_is_kept() {
         .unwrap();
     let mut session = office.app.store.read().await.unwrap();
     let profile = session
-        .find_profile_by_prefix("HAMILTON")
+        .find_profiles(&[], &["HAMILTON".to_owned()])
         .await
         .unwrap()
+        .pop()
         .unwrap();
     assert_eq!(profile.organization.as_str(), "hamilton");
     assert_eq!(profile.seat_limit, 300);

@@ -91,11 +91,8 @@ impl Office {
 
     pub(crate) async fn events(&self) -> Vec<Event> {
         self.app.store.publish_events().await.unwrap();
-        let mut session = self.app.store.read().await.unwrap();
-        session
-            .list_events(&Scope::Everything, 0, 1_000)
-            .await
-            .unwrap()
+        let feed = self.app.store.feed();
+        feed.list(&Scope::Everything, 0, 1_000).await.unwrap()
     }
 
     /// The row whose resource name ends with an id.

@@ -13,10 +13,6 @@ use homeroom_api::{
 use super::{Scope, Scopes};
 use crate::status::{Error, Result};
 
-/// The gRPC path of the method called: an extension of every request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Method(pub String);
-
 /// Who calls, for whom, and with what rights.
 #[derive(Debug, Clone)]
 pub struct Caller {

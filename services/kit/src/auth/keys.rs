@@ -17,19 +17,19 @@ const SCOPES_MEMBER: &str = "homeroom_scopes";
 #[derive(Debug, thiserror::Error)]
 pub enum KeysError {
     /// The file cannot be read.
-    #[error("the JWKS file cannot be read: {0}")]
+    #[error("it cannot be read: {0}")]
     File(#[from] io::Error),
     /// It is not a JWK set.
-    #[error("is not a JWK set: {0}")]
+    #[error("it is not a JWK set: {0}")]
     Malformed(String),
     /// It has no key for Ed25519, ES256 or RS256.
-    #[error("holds no key for EdDSA (Ed25519), ES256 or RS256 signatures")]
+    #[error("it holds no key for EdDSA (Ed25519), ES256 or RS256 signatures")]
     Empty,
     /// It holds a private or a symmetric key.
-    #[error("holds a private or symmetric key: publish public keys alone")]
+    #[error("it holds a private or symmetric key: publish public keys alone")]
     Private,
     /// Two keys have one id.
-    #[error("has two keys with the `kid` {0}")]
+    #[error("it has two keys with the `kid` {0}")]
     DuplicateId(String),
     /// `homeroom_scopes` names no scope of ours.
     #[error("`homeroom_scopes` must be a list of scopes such as `homeroom.act_as`: {0}")]

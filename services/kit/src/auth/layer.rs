@@ -6,7 +6,7 @@ use homeroom_api::common::v1::ErrorReason;
 use http::{HeaderMap, header::AUTHORIZATION};
 use tonic::transport::server::TcpConnectInfo;
 
-use super::{Caller, Method, Verifier, caller::unauthenticated};
+use super::{Caller, Verifier, caller::unauthenticated};
 use crate::{
     server::middleware::{Inner, Middleware, Request, Response, refuse},
     server::{Deadline, RequestId, is_open_path},
@@ -60,9 +60,6 @@ impl Middleware for AuthenticationLayer {
                     tracing::Span::current()
                         .record("subject", caller.subject.as_str())
                         .record("user", caller.user.as_str());
-                    request
-                        .extensions_mut()
-                        .insert(Method(caller.method.clone()));
                     request.extensions_mut().insert(caller);
                 }
                 Err(error) => return refuse(error),

@@ -8,7 +8,7 @@ mod scopes;
 mod signer;
 mod verifier;
 
-pub use caller::{Caller, Method};
+pub use caller::Caller;
 pub use claims::{Audience, Claims};
 pub use keys::{Keys, KeysError};
 pub use layer::{AuthenticationLayer, USER_METADATA};

@@ -1,6 +1,6 @@
 //! Signs access tokens with a key of this installation's own.
 
-use std::{fmt, fs, io, path::Path};
+use std::{fmt, io, path::Path};
 
 use aws_lc_rs::signature::Ed25519KeyPair;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -15,7 +15,7 @@ use super::{
     Claims, Keys, Scopes,
     keys::{KeysError, VerifyingKey, verifying_key},
 };
-use crate::{keys::write_private, random::Randomness, secret::SecretText};
+use crate::{private_files::read_or_make_private, random::Randomness, secret::SecretText};
 
 const SEED_BYTES: usize = 32;
 const PEM_LINE_CHARS: usize = 64;
@@ -24,10 +24,10 @@ const PEM_LINE_CHARS: usize = 64;
 #[derive(Debug, thiserror::Error)]
 pub enum SignerError {
     /// The file cannot be read or written.
-    #[error("the signing key's file cannot be used: {0}")]
+    #[error("it cannot be read or written: {0}")]
     File(#[from] io::Error),
     /// It is not an Ed25519 private key.
-    #[error("the signing key is not an Ed25519 private key in PKCS#8 PEM")]
+    #[error("it is not an Ed25519 private key in PKCS#8 PEM")]
     Malformed,
     /// A token could not be signed.
     #[error("a token could not be signed")]
@@ -71,15 +71,7 @@ impl Signer {
 
     /// Reads the key's file, or makes one with a new key that only the owner may read (0600).
     pub fn load_or_generate(path: &Path, random: &dyn Randomness) -> Result<Self, SignerError> {
-        match fs::read_to_string(path) {
-            Ok(pem) => Self::from_pem(&Zeroizing::new(pem)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let pem = generate_pem(random)?;
-                write_private(path, pem.as_bytes())?;
-                Self::from_pem(&pem)
-            }
-            Err(error) => Err(error.into()),
-        }
+        Self::from_pem(&read_or_make_private(path, || generate_pem(random))?)
     }
 
     /// Signs claims.

@@ -4,13 +4,16 @@ use std::{str::FromStr as _, time::Duration};
 
 use sqlx::{
     Database, Postgres, Sqlite,
-    migrate::{Migrate, Migrator},
+    migrate::{Migrate, MigrateError, Migrator},
     pool::PoolOptions,
     postgres::PgConnectOptions,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 
-use super::{Error, Pools, Url};
+use super::{
+    Error, Pools, Url,
+    open::{OpenError, has_folder, place},
+};
 
 /// What may be set about a database's connections.
 #[derive(Debug, Clone)]
@@ -39,8 +42,12 @@ impl Default for Options {
     }
 }
 
-fn wrong_engine() -> Error {
-    sqlx::Error::InvalidArgument("the URL names another engine".to_owned()).into()
+/// The table in which the migrator keeps what has been applied.
+const MIGRATIONS_TABLE: &str = "_sqlx_migrations";
+
+fn wrong_engine(url: &Url) -> OpenError {
+    let error = sqlx::Error::InvalidArgument("the URL names another engine".to_owned());
+    OpenError::new(&place(url), error)
 }
 
 fn pool_options<DB: Database>(options: &Options, connections_max: u32) -> PoolOptions<DB> {
@@ -50,12 +57,14 @@ fn pool_options<DB: Database>(options: &Options, connections_max: u32) -> PoolOp
 }
 
 /// Connects to PostgreSQL. Fails if it does not answer.
-pub async fn connect_postgres(url: &Url, options: Options) -> Result<Pools<Postgres>, Error> {
+pub async fn connect_postgres(url: &Url, options: Options) -> Result<Pools<Postgres>, OpenError> {
     let Url::Postgres(text) = url else {
-        return Err(wrong_engine());
+        return Err(wrong_engine(url));
     };
+    let place = place(url);
     let millis = |duration: Duration| duration.as_millis().to_string();
-    let connect = PgConnectOptions::from_str(text)?
+    let connect = PgConnectOptions::from_str(text)
+        .map_err(|error| OpenError::new(&place, error))?
         .application_name(&options.application_name)
         .options([
             ("lock_timeout", millis(options.lock_timeout)),
@@ -67,19 +76,25 @@ pub async fn connect_postgres(url: &Url, options: Options) -> Result<Pools<Postg
         ]);
     let pool = pool_options(&options, options.connections_max)
         .connect_with(connect)
-        .await?;
+        .await
+        .map_err(|error| OpenError::new(&place, error))?;
     Ok(Pools {
         read: pool.clone(),
         write: pool,
+        place,
     })
 }
 
 /// Opens the SQLite file, making it if it is missing: WAL, synchronous FULL, foreign keys on,
 /// one connection that writes and a pool of connections that cannot.
-pub async fn connect_sqlite(url: &Url, options: Options) -> Result<Pools<Sqlite>, Error> {
+pub async fn connect_sqlite(url: &Url, options: Options) -> Result<Pools<Sqlite>, OpenError> {
     let Url::Sqlite(path) = url else {
-        return Err(wrong_engine());
+        return Err(wrong_engine(url));
     };
+    let place = place(url);
+    if !has_folder(path) {
+        return Err(OpenError::NoFolder { place });
+    }
     let connect = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
@@ -92,21 +107,73 @@ pub async fn connect_sqlite(url: &Url, options: Options) -> Result<Pools<Sqlite>
         .idle_timeout(None)
         .max_lifetime(None)
         .connect_with(connect.clone())
-        .await?;
+        .await
+        .map_err(|error| OpenError::new(&place, error))?;
     let read = pool_options(&options, options.connections_max)
         .connect_with(connect.pragma("query_only", "ON"))
-        .await?;
-    Ok(Pools { read, write })
+        .await
+        .map_err(|error| OpenError::new(&place, error))?;
+    Ok(Pools { read, write, place })
 }
 
 /// Brings the schema up to date through the pool that writes.
-pub async fn migrate<DB>(
-    pools: &Pools<DB>,
-    migrator: &Migrator,
-) -> Result<(), sqlx::migrate::MigrateError>
+pub async fn migrate<DB>(pools: &Pools<DB>, migrator: &Migrator) -> Result<(), OpenError>
 where
     DB: Database,
     DB::Connection: Migrate,
 {
-    migrator.run(&pools.write).await
+    migrator
+        .run(&pools.write)
+        .await
+        .map_err(|error| OpenError::of_migration(&pools.place, error))
+}
+
+/// Whether every migration of this program has been applied, as it is. Later ones may have been, by a newer
+/// program. `command` is what brings the schema up to date, for the message.
+pub async fn check_schema<DB>(
+    pools: &Pools<DB>,
+    migrator: &Migrator,
+    command: &'static str,
+) -> Result<(), OpenError>
+where
+    DB: Database,
+    DB::Connection: Migrate,
+{
+    let not_migrated = || OpenError::NotMigrated {
+        place: pools.place.clone(),
+        command,
+    };
+    let mut connection = pools
+        .read
+        .acquire()
+        .await
+        .map_err(|error| OpenError::new(&pools.place, error))?;
+    let applied = match connection.list_applied_migrations(MIGRATIONS_TABLE).await {
+        Ok(applied) => applied,
+        Err(MigrateError::Execute(error)) => {
+            return Err(match Error::from(error) {
+                // The table is missing.
+                Error::Other(cause) if cause.as_database_error().is_some() => not_migrated(),
+                cause => OpenError::new(&pools.place, cause),
+            });
+        }
+        Err(error) => return Err(OpenError::of_migration(&pools.place, error)),
+    };
+    for shipped in migrator
+        .iter()
+        .filter(|one| one.migration_type.is_up_migration())
+    {
+        let found = applied.iter().find(|one| one.version == shipped.version);
+        match found {
+            None => return Err(not_migrated()),
+            Some(found) if found.checksum != shipped.checksum => {
+                return Err(OpenError::Foreign {
+                    place: pools.place.clone(),
+                    version: shipped.version,
+                });
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use homeroom_api::common::v1::ErrorReason;
 
+use super::OpenError;
 use crate::status;
 
 /// A database failure, by what can be done about it.
@@ -33,6 +34,12 @@ impl Error {
     #[must_use]
     pub fn is_unique_violation(&self) -> bool {
         is_unique_violation(self.source_error())
+    }
+
+    /// A write that met another one, as the service itself has seen.
+    #[must_use]
+    pub fn conflict(what: impl Into<String>) -> Self {
+        Self::Conflict(Arc::new(sqlx::Error::Protocol(what.into())))
     }
 
     /// A stored value that this version cannot read.
@@ -109,6 +116,15 @@ impl From<sqlx::Error> for Error {
             Kind::Unavailable => Self::Unavailable(source),
             Kind::Conflict => Self::Conflict(source),
             Kind::Other => Self::Other(source),
+        }
+    }
+}
+
+impl From<OpenError> for Error {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Silent { cause, .. } | OpenError::Refused { cause, .. } => cause,
+            other => sqlx::Error::Configuration(Box::new(other)).into(),
         }
     }
 }

@@ -2,13 +2,17 @@
 
 mod connect;
 mod error;
+mod open;
 
 use std::{fmt, path::PathBuf, str::FromStr};
 
-use sqlx::{Database, Pool, Postgres, Sqlite, Transaction, pool::PoolConnection};
+use sqlx::{
+    Database, Pool, Postgres, Sqlite, Transaction, pool::PoolConnection, postgres::PgSslMode,
+};
 
-pub use connect::{Options, connect_postgres, connect_sqlite, migrate};
+pub use connect::{Options, check_schema, connect_postgres, connect_sqlite, migrate};
 pub use error::{Error, is_unique_violation};
+pub use open::OpenError;
 
 /// A database engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,13 +55,18 @@ impl Url {
     pub fn parse(text: &str) -> Result<Self, UrlError> {
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
             return match sqlx::postgres::PgConnectOptions::from_str(text) {
-                Ok(_) => Ok(Self::Postgres(text.to_owned())),
-                Err(_) => Err(UrlError),
+                Ok(options) => match options.get_ssl_mode() {
+                    PgSslMode::Require | PgSslMode::VerifyCa | PgSslMode::VerifyFull => {
+                        Err(UrlError::Tls)
+                    }
+                    _ => Ok(Self::Postgres(text.to_owned())),
+                },
+                Err(_) => Err(UrlError::Malformed),
             };
         }
         match text.strip_prefix("sqlite://") {
             Some(path) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
-            _ => Err(UrlError),
+            _ => Err(UrlError::Malformed),
         }
     }
 
@@ -71,6 +80,14 @@ impl Url {
     }
 }
 
+impl Url {
+    /// Where the database is, for a person: host and port or path, never the password.
+    #[must_use]
+    pub fn place(&self) -> String {
+        open::place(self)
+    }
+}
+
 impl fmt::Debug for Url {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -80,10 +97,22 @@ impl fmt::Debug for Url {
     }
 }
 
-/// The text names no database.
+/// The text names no database that can be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("is neither `postgres://user:password@host/database` nor `sqlite://path`")]
-pub struct UrlError;
+pub enum UrlError {
+    /// It is no URL of a known engine.
+    #[error(
+        "must be `postgres://user:password@host:port/database`, with signs such as @ and / in the password \
+         percent-encoded, or `sqlite://path`"
+    )]
+    Malformed,
+    /// It asks for TLS.
+    #[error(
+        "asks for TLS (`sslmode`), which Homeroom does not speak to databases yet: keep the way to the \
+         database private, and leave `sslmode` out"
+    )]
+    Tls,
+}
 
 /// The pools of one database.
 pub struct Pools<DB: Database> {
@@ -91,6 +120,8 @@ pub struct Pools<DB: Database> {
     pub read: Pool<DB>,
     /// Writes. On SQLite it is one connection; on PostgreSQL the same pool as `read`.
     pub write: Pool<DB>,
+    /// Where it is, for messages.
+    place: String,
 }
 
 impl<DB: Database> Clone for Pools<DB> {
@@ -98,6 +129,7 @@ impl<DB: Database> Clone for Pools<DB> {
         Self {
             read: self.read.clone(),
             write: self.write.clone(),
+            place: self.place.clone(),
         }
     }
 }

@@ -11,9 +11,38 @@ fn urls_name_an_engine() {
     assert_eq!(engine("postgres://u:p@h/d"), Ok(Engine::Postgres));
     assert_eq!(engine("postgresql://h/d"), Ok(Engine::Postgres));
     assert_eq!(engine("sqlite:///var/lib/x.db"), Ok(Engine::Sqlite));
-    assert_eq!(engine("sqlite://"), Err(UrlError));
-    assert_eq!(engine("mysql://h/d"), Err(UrlError));
-    assert_eq!(engine(""), Err(UrlError));
+    assert_eq!(engine("sqlite://"), Err(UrlError::Malformed));
+    assert_eq!(engine("mysql://h/d"), Err(UrlError::Malformed));
+    assert_eq!(engine(""), Err(UrlError::Malformed));
+    assert_eq!(engine("postgres://h/d?sslmode=require"), Err(UrlError::Tls));
+    assert_eq!(
+        engine("postgres://h/d?sslmode=prefer"),
+        Ok(Engine::Postgres)
+    );
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_be_opened_is_named_without_its_password() {
+    let absent = Url::parse("postgres://user:hunter2@127.0.0.1:1/school").unwrap();
+    let options = Options {
+        acquire_timeout: std::time::Duration::from_millis(50),
+        ..Options::default()
+    };
+    let silent = connect_postgres(&absent, options).await.unwrap_err();
+    assert!(matches!(silent, OpenError::Silent { .. }), "{silent}");
+    let text = silent.to_string();
+    assert!(text.contains("the PostgreSQL database school at 127.0.0.1:1 does not answer"));
+    assert!(
+        !text.contains("hunter2") && !text.contains("pool"),
+        "{text}"
+    );
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("missing/test.db");
+    let url = Url::Sqlite(path.clone());
+    let error = connect_sqlite(&url, Options::default()).await.unwrap_err();
+    assert!(matches!(error, OpenError::NoFolder { .. }), "{error}");
+    assert!(error.to_string().contains(path.to_str().unwrap()));
 }
 
 #[test]

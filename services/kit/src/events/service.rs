@@ -1,17 +1,21 @@
 //! `ListEvents` and `WatchEvents`, once for both services.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use homeroom_api::{
     common::v1::{
         ErrorReason, ListEventsRequest, ListEventsResponse, WatchEventsRequest, WatchEventsResponse,
     },
+    ids::UserId,
     names::Place,
 };
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
-    time::Instant,
-};
+use prost::Message as _;
+use tokio::{sync::mpsc, time::Instant};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
@@ -32,9 +36,16 @@ const WATCH_INTERVAL_MILLIS: u64 = 500;
 /// How long a watch lasts, in seconds; its caller resumes from the last token.
 const WATCH_SECONDS_MAX: u64 = 30 * 60;
 /// Watches under way in one process at most.
-const WATCHES_MAX: usize = 1_000;
+pub(super) const WATCHES_MAX: usize = 1_000;
+/// Watches of one subject for one user among them at most.
+pub(super) const WATCHES_PER_SUBJECT_MAX: usize = 20;
 /// Events that a watch reads at once.
 const WATCH_BATCH: u32 = 100;
+/// Bytes of the events on one page at most, but for a page of one: the answer stays within the 1 MiB
+/// that a gRPC client takes who sets nothing.
+pub(super) const EVENTS_PAGE_BYTES_MAX: usize = 900 * 1024;
+/// Bytes that tag and length add to each event of a page at most.
+pub(super) const EVENT_FRAME_BYTES_MAX: usize = 6;
 
 /// What `WatchEvents` answers.
 pub type WatchStream = ReceiverStream<std::result::Result<WatchEventsResponse, Status>>;
@@ -47,7 +58,7 @@ pub struct EventFeed {
     authorize: Arc<dyn Authorize>,
     paging: Paging,
     shutdown: Shutdown,
-    watches: Arc<Semaphore>,
+    watches: Watches,
 }
 
 impl fmt::Debug for EventFeed {
@@ -75,7 +86,7 @@ impl EventFeed {
             authorize,
             paging,
             shutdown,
-            watches: Arc::new(Semaphore::new(WATCHES_MAX)),
+            watches: Watches::default(),
         }
     }
 
@@ -105,11 +116,22 @@ impl EventFeed {
         let page = self
             .paging
             .parse(request.page_size, &request.page_token, &list)?;
-        let after = position(page.cursor)?;
-        let events = self.feed.list(&scope, after, page.size).await?;
-        let reached = events.last().map_or(after, |event| event.position);
+        let after = page.cursor_as(0)?.unwrap_or(0);
+        let mut reached = after;
+        let mut bytes = 0;
+        let mut events = Vec::new();
+        for event in self.feed.list(&scope, after, page.size).await? {
+            let position = event.position;
+            let event = to_wire(event);
+            bytes += event.encoded_len() + EVENT_FRAME_BYTES_MAX;
+            if bytes > EVENTS_PAGE_BYTES_MAX && !events.is_empty() {
+                break;
+            }
+            reached = position;
+            events.push(event);
+        }
         Ok(ListEventsResponse {
-            events: events.into_iter().map(to_wire).collect(),
+            events,
             next_page_token: self.paging.token(&list, &[reached.to_string()]),
         })
     }
@@ -120,13 +142,8 @@ impl EventFeed {
         let scope = self.scope(&caller, &request.parent, 0).await?;
         let list = self.list_name(&request.parent);
         let page = self.paging.parse(0, &request.page_token, &list)?;
-        let after = position(page.cursor)?;
-        let permit = Arc::clone(&self.watches).try_acquire_owned().map_err(|_| {
-            Error::unavailable(
-                ErrorReason::Overloaded,
-                "Too many feeds are being watched; use ListEvents or retry later.",
-            )
-        })?;
+        let after = page.cursor_as(0)?.unwrap_or(0);
+        let permit = self.watches.begin(&caller)?;
         let (sender, receiver) = mpsc::channel(1);
         let watch = Watch {
             feed: self.clone(),
@@ -178,12 +195,62 @@ impl EventFeed {
     }
 }
 
-fn position(cursor: Option<Vec<String>>) -> Result<i64> {
-    let Some(cursor) = cursor else { return Ok(0) };
-    cursor
-        .first()
-        .and_then(|position| position.parse().ok())
-        .ok_or_else(|| Error::internal("an authentic page token of a feed holds no position"))
+/// The watches under way, by whose they are.
+#[derive(Clone, Default)]
+pub(super) struct Watches(Arc<Mutex<HashMap<Watcher, usize>>>);
+
+/// A token's subject and the user it acts for.
+type Watcher = (String, UserId);
+
+impl Watches {
+    /// Counts one more until the permit is dropped; `OVERLOADED` beyond the bounds.
+    pub(super) fn begin(&self, caller: &Caller) -> Result<Permit> {
+        let watcher = (caller.subject.clone(), caller.user.clone());
+        let mut under_way = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = under_way.get(&watcher).copied().unwrap_or(0);
+        if own >= WATCHES_PER_SUBJECT_MAX {
+            return Err(Error::unavailable(
+                ErrorReason::Overloaded,
+                format!(
+                    "End another watch first: you may have {WATCHES_PER_SUBJECT_MAX} at a time."
+                ),
+            ));
+        }
+        if under_way.values().sum::<usize>() >= WATCHES_MAX {
+            return Err(Error::unavailable(
+                ErrorReason::Overloaded,
+                "Too many feeds are being watched; use ListEvents or retry later.",
+            ));
+        }
+        under_way.insert(watcher.clone(), own + 1);
+        drop(under_way);
+        Ok(Permit {
+            watches: self.clone(),
+            watcher,
+        })
+    }
+}
+
+/// Counts as one watch until it is dropped.
+pub(super) struct Permit {
+    watches: Watches,
+    watcher: Watcher,
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let mut under_way = self
+            .watches
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = under_way.get_mut(&self.watcher) {
+            *own = own.saturating_sub(1);
+            if *own == 0 {
+                under_way.remove(&self.watcher);
+            }
+        }
+    }
 }
 
 /// One watch under way.
@@ -200,7 +267,7 @@ type Sender = mpsc::Sender<std::result::Result<WatchEventsResponse, Status>>;
 
 impl Watch {
     /// Sends events until the caller, its deadline, the watch's longest life or the server ends it.
-    async fn run(mut self, sender: Sender, _permit: OwnedSemaphorePermit) {
+    async fn run(mut self, sender: Sender, _permit: Permit) {
         let longest = Instant::now() + Duration::from_secs(WATCH_SECONDS_MAX);
         let end = self
             .caller

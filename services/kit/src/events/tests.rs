@@ -4,18 +4,25 @@ use homeroom_api::{
     common::v1::{ErrorReason, ListEventsRequest, WatchEventsRequest},
     ids::{OrganizationId, UserId},
 };
+use prost::Message as _;
 use sqlx::Sqlite;
 use tempfile::TempDir;
 use tokio_stream::StreamExt as _;
 use tonic::Request;
 
-use super::*;
+use super::{
+    service::{
+        EVENT_FRAME_BYTES_MAX, EVENTS_PAGE_BYTES_MAX, Permit, WATCHES_MAX, WATCHES_PER_SUBJECT_MAX,
+        Watches,
+    },
+    *,
+};
 use crate::{
     auth::Scope as CallerScope,
     clock::from_micros,
     database::{Pools, testing::pools},
     keys::KeyRing,
-    outbox::{self, NewEvent},
+    outbox::{NewEvent, Outbox as _},
     paging::Paging,
     random::SeededRandomness,
     shutdown::Shutdown,
@@ -81,7 +88,9 @@ impl World {
             .collect();
         let mut session = self.pools.write().await.unwrap();
         let random = crate::random::SystemRandomness;
-        outbox::append(session.connection(), &events, from_micros(5), &random)
+        session
+            .connection()
+            .append(&events, from_micros(5), &random)
             .await
             .unwrap();
         session.commit().await.unwrap();
@@ -94,9 +103,26 @@ impl World {
         parent: &str,
         token: &str,
     ) -> Result<v1::ListEventsResponse> {
+        self.page(caller, parent, token, 2).await
+    }
+
+    /// As the teacher, as many as there may be.
+    async fn list_many(&self, token: &str) -> v1::ListEventsResponse {
+        self.page(user("teacher"), HAMILTON, token, 1_000)
+            .await
+            .unwrap()
+    }
+
+    async fn page(
+        &self,
+        caller: Caller,
+        parent: &str,
+        token: &str,
+        page_size: i32,
+    ) -> Result<v1::ListEventsResponse> {
         let request = ListEventsRequest {
             parent: parent.to_owned(),
-            page_size: 2,
+            page_size,
             page_token: token.to_owned(),
         };
         self.feed
@@ -226,4 +252,82 @@ async fn a_watch_ends_at_its_callers_deadline() {
         .unwrap()
         .into_inner();
     assert!(watch.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_page_is_cut_before_it_is_too_large_to_send_and_never_to_nothing() {
+    let world = world().await;
+    let half = EVENTS_PAGE_BYTES_MAX / 2;
+    let small = "a".repeat(half - 1_000);
+    let huge = "b".repeat(EVENTS_PAGE_BYTES_MAX);
+    world.happen(&[&small, &small, &small, &huge, "c"]).await;
+    world.stored.publish().await.unwrap();
+    let mut token = String::new();
+    let mut pages = Vec::new();
+    for _ in 0..4 {
+        let page = world.list_many(&token).await;
+        pages.push(page.events.len());
+        token = page.next_page_token;
+    }
+    assert_eq!(pages, [2, 1, 1, 1]);
+    let rest = world.list_many(&token).await;
+    assert!(rest.events.is_empty());
+}
+
+#[tokio::test]
+async fn a_page_has_the_bytes_it_may_have_and_none_more() {
+    for (more, expected) in [(0, 2), (1, 1)] {
+        let world = world().await;
+        world.happen(&["a", "a"]).await;
+        world.stored.publish().await.unwrap();
+        let page = world.list_many("").await;
+        let alike = page.events[0].encoded_len();
+        // The subject's length takes two bytes more when it is long.
+        let room = EVENTS_PAGE_BYTES_MAX - 2 * (alike + 2 + EVENT_FRAME_BYTES_MAX);
+        let first = "a".repeat(1 + room / 2);
+        let second = "a".repeat(1 + room - room / 2 + more);
+        world.happen(&[&first, &second]).await;
+        world.stored.publish().await.unwrap();
+        let page = world.list_many(&page.next_page_token).await;
+        assert_eq!(page.events.len(), expected);
+    }
+}
+
+#[tokio::test]
+async fn watches_are_bounded_for_each_watcher() {
+    let world = world().await;
+    let watch = async |caller: Caller| {
+        let request = WatchEventsRequest {
+            parent: HAMILTON.to_owned(),
+            page_token: String::new(),
+        };
+        let begun = world.feed.watch(called(caller, request)).await;
+        begun.map_err(|status| Error::from_status(&status).unwrap().reason())
+    };
+    let mut watches = Vec::new();
+    for _ in 0..WATCHES_PER_SUBJECT_MAX {
+        watches.push(watch(user("teacher")).await.unwrap());
+    }
+    let refused = watch(user("teacher")).await;
+    assert_eq!(refused.unwrap_err(), ErrorReason::Overloaded);
+    let mut through_the_platform = user("teacher");
+    through_the_platform.subject = "platform".to_owned();
+    assert!(watch(through_the_platform).await.is_ok());
+    world.shutdown.begin();
+    for watch in watches {
+        assert!(watch.into_inner().next().await.is_none());
+    }
+}
+
+#[test]
+fn watches_of_all_are_bounded() {
+    let watches = Watches::default();
+    let begin = |number: usize| watches.begin(&user(&format!("user-{number}")));
+    let permits: Vec<Permit> = (0..WATCHES_MAX)
+        .map(|number| begin(number / WATCHES_PER_SUBJECT_MAX).unwrap())
+        .collect();
+    let refused = begin(WATCHES_MAX).err().unwrap();
+    assert_eq!(refused.reason(), ErrorReason::Overloaded);
+    drop(permits);
+    assert!(begin(WATCHES_MAX).is_ok());
 }

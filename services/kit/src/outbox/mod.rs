@@ -20,6 +20,8 @@ use crate::{database::Error, random::Randomness};
 
 /// User ids that one event tells at most.
 pub const NOTIFY_MAX: usize = 100;
+/// Events that one statement writes: 9 parameters each, of the 32,766 that SQLite takes and PostgreSQL's 65,535.
+pub const EVENTS_PER_INSERT_MAX: usize = 500;
 /// Events that one publication puts in order at most.
 pub const PUBLISH_BATCH_MAX: u32 = 1_000;
 
@@ -107,40 +109,6 @@ pub trait Outbox: Send {
         before: DateTime<Utc>,
         limit: u32,
     ) -> impl Future<Output = Result<u64, Error>> + Send;
-}
-
-/// Writes events in the order given, in the transaction of `connection`. Gives their ids.
-pub async fn append<C: Outbox + ?Sized>(
-    connection: &mut C,
-    events: &[NewEvent],
-    now: DateTime<Utc>,
-    random: &dyn Randomness,
-) -> Result<Vec<Uuid>, Error> {
-    connection.append(events, now, random).await
-}
-
-/// Gives committed events their positions. Within a transaction. Gives how many.
-pub async fn publish<C: Outbox + ?Sized>(connection: &mut C) -> Result<u64, Error> {
-    connection.publish().await
-}
-
-/// The events after a position, oldest first.
-pub async fn list<C: Outbox + ?Sized>(
-    connection: &mut C,
-    scope: &Scope,
-    after_position: i64,
-    limit: u32,
-) -> Result<Vec<Event>, Error> {
-    connection.list(scope, after_position, limit).await
-}
-
-/// Deletes published events made before a time, at most `limit`, but never the newest. Gives how many.
-pub async fn prune<C: Outbox + ?Sized>(
-    connection: &mut C,
-    before: DateTime<Utc>,
-    limit: u32,
-) -> Result<u64, Error> {
-    connection.prune_events(before, limit).await
 }
 
 #[cfg(test)]

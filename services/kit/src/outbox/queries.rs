@@ -1,12 +1,12 @@
 //! One SQL text, compiled for both engines.
 
 use chrono::{DateTime, Utc};
-use homeroom_api::ids::{ClassId, OrganizationId};
-use sqlx::{Database, Row as _};
+use homeroom_api::ids::{ClassId, OrganizationId, UserId};
+use sqlx::{Database, QueryBuilder, Row as _};
 use uuid::Uuid;
 
 use super::{
-    super::{Event, NOTIFY_MAX, NewEvent, Outbox, PUBLISH_BATCH_MAX, Scope},
+    super::{EVENTS_PER_INSERT_MAX, Event, NOTIFY_MAX, NewEvent, Outbox, PUBLISH_BATCH_MAX, Scope},
     Connection, Db, lock_publication,
 };
 use crate::{
@@ -16,8 +16,7 @@ use crate::{
 };
 
 const INSERT: &str = "INSERT INTO events \
-    (event_id, event_type, organization_id, class_id, subject, actor, notify, data, create_time) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    (event_id, event_type, organization_id, class_id, subject, actor, notify, data, create_time) ";
 
 const UNPUBLISHED: &str = "SELECT EXISTS (SELECT 1 FROM events WHERE position IS NULL)";
 
@@ -51,28 +50,29 @@ impl Outbox for Connection {
         now: DateTime<Utc>,
         random: &dyn Randomness,
     ) -> Result<Vec<Uuid>, Error> {
-        let mut ids = Vec::with_capacity(events.len());
-        for event in events {
-            let id = new_id_at(now, random);
-            let notify: Vec<&str> = event
-                .notify
-                .iter()
-                .take(NOTIFY_MAX)
-                .map(homeroom_api::ids::UserId::as_str)
-                .collect();
-            sqlx::query(INSERT)
-                .bind(id.to_string())
-                .bind(event.event_type)
-                .bind(event.organization.as_str())
-                .bind(event.class.as_ref().map(ClassId::as_str))
-                .bind(event.subject.as_str())
-                .bind(event.actor.as_str())
-                .bind(serde_json::json!(notify).to_string())
-                .bind(serde_json::json!(event.data).to_string())
-                .bind(micros(now))
+        let ids: Vec<Uuid> = events.iter().map(|_| new_id_at(now, random)).collect();
+        let rows: Vec<(&NewEvent, &Uuid)> = events.iter().zip(&ids).collect();
+        for chunk in rows.chunks(EVENTS_PER_INSERT_MAX) {
+            let mut insert = QueryBuilder::<Db>::new(INSERT);
+            insert.push_values(chunk, |mut row, (event, id)| {
+                let notify = event.notify.iter().take(NOTIFY_MAX).map(UserId::as_str);
+                let notify: Vec<&str> = notify.collect();
+                row.push_bind(id.to_string())
+                    .push_bind(event.event_type)
+                    .push_bind(event.organization.to_string())
+                    .push_bind(event.class.as_ref().map(ToString::to_string))
+                    .push_bind(event.subject.clone())
+                    .push_bind(event.actor.clone())
+                    .push_bind(serde_json::json!(notify).to_string())
+                    .push_bind(serde_json::json!(event.data).to_string())
+                    .push_bind(micros(now));
+            });
+            // Kept prepared for one event, which is nearly every change; other lengths would crowd the cache.
+            insert
+                .build()
+                .persistent(chunk.len() == 1)
                 .execute(&mut *self)
                 .await?;
-            ids.push(id);
         }
         Ok(ids)
     }

@@ -26,28 +26,27 @@ fn noon() -> DateTime<Utc> {
 
 async fn write(pools: &Pools<Sqlite>, events: &[NewEvent]) -> Vec<Uuid> {
     let mut session = pools.write().await.unwrap();
-    let ids = append(
-        session.connection(),
-        events,
-        noon(),
-        &SeededRandomness::new(events.len() as u64),
-    )
-    .await
-    .unwrap();
+    let ids = session
+        .connection()
+        .append(events, noon(), &SeededRandomness::new(events.len() as u64))
+        .await
+        .unwrap();
     session.commit().await.unwrap();
     ids
 }
 
 async fn publish_all(pools: &Pools<Sqlite>) -> u64 {
     let mut session = pools.write().await.unwrap();
-    let count = publish(session.connection()).await.unwrap();
+    let count = session.connection().publish().await.unwrap();
     session.commit().await.unwrap();
     count
 }
 
 async fn read(pools: &Pools<Sqlite>, scope: &Scope, after: i64, limit: u32) -> Vec<Event> {
     let mut session = pools.read().await.unwrap();
-    list(session.connection(), scope, after, limit)
+    session
+        .connection()
+        .list(scope, after, limit)
         .await
         .unwrap()
 }
@@ -91,14 +90,11 @@ async fn r11_positions_have_no_gaps_though_sequences_have() {
     .await;
     let mut undone = pools.write().await.unwrap();
     let lost = [event("hamilton", None, "lost")];
-    append(
-        undone.connection(),
-        &lost,
-        noon(),
-        &SeededRandomness::new(9),
-    )
-    .await
-    .unwrap();
+    undone
+        .connection()
+        .append(&lost, noon(), &SeededRandomness::new(9))
+        .await
+        .unwrap();
     undone.rollback().await.unwrap();
     publish_all(&pools).await;
     write(
@@ -189,4 +185,29 @@ async fn c6_at_most_100_users_are_told() {
     publish_all(&pools).await;
     let found = read(&pools, &Scope::Everything, 0, 1).await;
     assert_eq!(found[0].notify.len(), NOTIFY_MAX);
+}
+
+#[tokio::test]
+async fn r11_many_events_keep_the_order_in_which_they_were_given() {
+    let (pools, _folder) = pools().await;
+    for count in [EVENTS_PER_INSERT_MAX, EVENTS_PER_INSERT_MAX + 1] {
+        let last = read(&pools, &Scope::Everything, 0, 10_000).await.len();
+        let written: Vec<NewEvent> = (0..count)
+            .map(|number| event("hamilton", None, &number.to_string()))
+            .collect();
+        let ids = write(&pools, &written).await;
+        publish_all(&pools).await;
+        let after = i64::try_from(last).unwrap();
+        let found = read(&pools, &Scope::Everything, after, 10_000).await;
+        let found: Vec<(Uuid, String)> = found
+            .into_iter()
+            .map(|event| (event.id, event.subject))
+            .collect();
+        let expected: Vec<(Uuid, String)> = ids
+            .into_iter()
+            .zip(written.into_iter().map(|event| event.subject))
+            .collect();
+        assert_eq!(found, expected);
+    }
+    assert_eq!(write(&pools, &[]).await, [] as [Uuid; 0]);
 }

@@ -20,7 +20,7 @@ pub const REQUEST_ID_HOURS: i64 = 24;
 const TAG: &str = "request-body v1";
 
 /// Whose request it is: the key of its row.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RequestKey {
     /// The caller's `sub`.
     pub subject: String,
@@ -90,7 +90,7 @@ impl BodyMac {
 /// What is known of a request id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claim {
-    /// Nothing: the change is to be made, and [`complete`]d in the same transaction.
+    /// Nothing: the change is to be made, and [completed](RequestIds::complete) in the same transaction.
     New,
     /// The change was made: this was answered.
     Replay(Vec<u8>),
@@ -144,44 +144,6 @@ pub trait RequestIds: Send {
         before: DateTime<Utc>,
         limit: u32,
     ) -> impl Future<Output = Result<u64, Error>> + Send;
-}
-
-/// Looks a request id up, without claiming it.
-pub async fn find<C: RequestIds + ?Sized>(
-    connection: &mut C,
-    key: &RequestKey,
-    body: &BodyMac,
-    now: DateTime<Utc>,
-) -> Result<Claim, Error> {
-    connection.find(key, body, now).await
-}
-
-/// Claims a request id in the transaction of the change; waits for another one that holds it.
-pub async fn claim<C: RequestIds + ?Sized>(
-    connection: &mut C,
-    key: &RequestKey,
-    body: &BodyMac,
-    now: DateTime<Utc>,
-) -> Result<Claim, Error> {
-    connection.claim(key, body, now).await
-}
-
-/// Stores the response, in the transaction that claimed the id.
-pub async fn complete<C: RequestIds + ?Sized>(
-    connection: &mut C,
-    key: &RequestKey,
-    response: &[u8],
-) -> Result<(), Error> {
-    connection.complete(key, response).await
-}
-
-/// Deletes rows made before a time, at most `limit`. Gives how many.
-pub async fn prune<C: RequestIds + ?Sized>(
-    connection: &mut C,
-    before: DateTime<Utc>,
-    limit: u32,
-) -> Result<u64, Error> {
-    connection.prune_request_ids(before, limit).await
 }
 
 /// The time before which request ids are forgotten.

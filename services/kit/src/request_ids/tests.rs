@@ -23,20 +23,23 @@ async fn r3_a_retry_answers_the_same_and_another_body_conflicts() {
     let (pools, _folder) = pools().await;
     let mut session = pools.write().await.unwrap();
     let connection = session.connection();
-    let first = claim(connection, &key(1), &mac(b"body"), noon())
+    let first = connection
+        .claim(&key(1), &mac(b"body"), noon())
         .await
         .unwrap();
     assert_eq!(first, Claim::New);
-    complete(connection, &key(1), b"answer").await.unwrap();
+    connection.complete(&key(1), b"answer").await.unwrap();
     session.commit().await.unwrap();
 
     let mut session = pools.write().await.unwrap();
     let connection = session.connection();
-    let again = claim(connection, &key(1), &mac(b"body"), noon())
+    let again = connection
+        .claim(&key(1), &mac(b"body"), noon())
         .await
         .unwrap();
     assert_eq!(again, Claim::Replay(b"answer".to_vec()));
-    let other = claim(connection, &key(1), &mac(b"other"), noon())
+    let other = connection
+        .claim(&key(1), &mac(b"other"), noon())
         .await
         .unwrap();
     assert_eq!(other, Claim::Conflict);
@@ -44,7 +47,10 @@ async fn r3_a_retry_answers_the_same_and_another_body_conflicts() {
     assert_eq!(conflict.reason(), ErrorReason::RequestIdConflict);
 
     let mut reader = pools.read().await.unwrap();
-    let found = find(reader.connection(), &key(1), &mac(b"body"), noon()).await;
+    let found = reader
+        .connection()
+        .find(&key(1), &mac(b"body"), noon())
+        .await;
     assert_eq!(found.unwrap(), Claim::Replay(b"answer".to_vec()));
 }
 
@@ -69,7 +75,10 @@ async fn r3_each_part_of_the_key_tells_requests_apart() {
         },
     ];
     for key in others {
-        let claimed = claim(session.connection(), &key, &mac(b"body"), noon()).await;
+        let claimed = session
+            .connection()
+            .claim(&key, &mac(b"body"), noon())
+            .await;
         assert_eq!(claimed.unwrap(), Claim::New);
     }
 }
@@ -78,12 +87,17 @@ async fn r3_each_part_of_the_key_tells_requests_apart() {
 async fn r3_a_change_that_was_undone_leaves_its_id_free() {
     let (pools, _folder) = pools().await;
     let mut session = pools.write().await.unwrap();
-    claim(session.connection(), &key(1), &mac(b"body"), noon())
+    session
+        .connection()
+        .claim(&key(1), &mac(b"body"), noon())
         .await
         .unwrap();
     session.rollback().await.unwrap();
     let mut session = pools.write().await.unwrap();
-    let again = claim(session.connection(), &key(1), &mac(b"other"), noon()).await;
+    let again = session
+        .connection()
+        .claim(&key(1), &mac(b"other"), noon())
+        .await;
     assert_eq!(again.unwrap(), Claim::New);
 }
 
@@ -92,30 +106,35 @@ async fn r3_an_id_is_remembered_for_24_hours_to_the_microsecond() {
     let (pools, _folder) = pools().await;
     let mut session = pools.write().await.unwrap();
     let connection = session.connection();
-    claim(connection, &key(1), &mac(b"body"), noon())
+    connection
+        .claim(&key(1), &mac(b"body"), noon())
         .await
         .unwrap();
-    complete(connection, &key(1), b"answer").await.unwrap();
+    connection.complete(&key(1), b"answer").await.unwrap();
     let last = noon() + TimeDelta::hours(REQUEST_ID_HOURS);
-    let remembered = claim(connection, &key(1), &mac(b"body"), last)
+    let remembered = connection
+        .claim(&key(1), &mac(b"body"), last)
         .await
         .unwrap();
     assert_eq!(remembered, Claim::Replay(b"answer".to_vec()));
     let after = last + TimeDelta::microseconds(1);
     assert_eq!(
-        find(connection, &key(1), &mac(b"other"), after)
+        connection
+            .find(&key(1), &mac(b"other"), after)
             .await
             .unwrap(),
         Claim::New
     );
     assert_eq!(
-        claim(connection, &key(1), &mac(b"other"), after)
+        connection
+            .claim(&key(1), &mac(b"other"), after)
             .await
             .unwrap(),
         Claim::New
     );
-    complete(connection, &key(1), b"newer").await.unwrap();
-    let newer = find(connection, &key(1), &mac(b"other"), after)
+    connection.complete(&key(1), b"newer").await.unwrap();
+    let newer = connection
+        .find(&key(1), &mac(b"other"), after)
         .await
         .unwrap();
     assert_eq!(newer, Claim::Replay(b"newer".to_vec()));
@@ -129,21 +148,23 @@ async fn pruning_forgets_the_oldest_first() {
     for number in 0..3 {
         let made = noon() + TimeDelta::seconds(number);
         let number = u128::from(number.unsigned_abs());
-        claim(connection, &key(number), &mac(b"body"), made)
+        connection
+            .claim(&key(number), &mac(b"body"), made)
             .await
             .unwrap();
-        complete(connection, &key(number), b"answer").await.unwrap();
+        connection.complete(&key(number), b"answer").await.unwrap();
     }
     let before = noon() + TimeDelta::seconds(2);
-    assert_eq!(prune(connection, before, 1).await.unwrap(), 1);
+    assert_eq!(connection.prune_request_ids(before, 1).await.unwrap(), 1);
     assert_eq!(
-        find(connection, &key(0), &mac(b"body"), noon())
+        connection
+            .find(&key(0), &mac(b"body"), noon())
             .await
             .unwrap(),
         Claim::New
     );
-    assert_eq!(prune(connection, before, 10).await.unwrap(), 1);
-    assert_eq!(prune(connection, before, 10).await.unwrap(), 0);
+    assert_eq!(connection.prune_request_ids(before, 10).await.unwrap(), 1);
+    assert_eq!(connection.prune_request_ids(before, 10).await.unwrap(), 0);
 }
 
 #[tokio::test]
@@ -151,7 +172,9 @@ async fn completing_what_was_never_claimed_is_a_defect() {
     let (pools, _folder) = pools().await;
     let mut session = pools.write().await.unwrap();
     assert!(
-        complete(session.connection(), &key(1), b"answer")
+        session
+            .connection()
+            .complete(&key(1), b"answer")
             .await
             .is_err()
     );

@@ -84,9 +84,8 @@ impl Health {
         }
     }
 
-    /// Whether it was last said to be ready.
-    #[must_use]
-    pub fn is_ready(&self) -> bool {
+    #[cfg(test)]
+    pub(super) fn is_ready(&self) -> bool {
         self.state
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -15,7 +15,7 @@ use tonic::{Code, Status};
 use tracing::Instrument as _;
 
 use super::{
-    Deadline, RequestId, is_open_path,
+    Deadline, RequestId, is_health_path,
     middleware::{Inner, Middleware, Request, Response, refuse},
 };
 use crate::{clock::SharedClock, random, random::SharedRandomness, status::Error};
@@ -200,7 +200,7 @@ fn timeout(headers: &HeaderMap) -> Option<Duration> {
     }
 }
 
-/// Refuses calls beyond what the process can carry, at once and cheaply. Health is always answered.
+/// Refuses calls beyond what the process can carry, at once and cheaply. Health alone is always answered.
 #[derive(Debug, Clone)]
 pub(super) struct LoadStep(Arc<Semaphore>);
 
@@ -214,7 +214,7 @@ impl LoadStep {
 
 impl Middleware for LoadStep {
     async fn handle<S: Inner>(&self, request: Request, mut inner: S) -> Response {
-        if is_open_path(request.uri().path()) {
+        if is_health_path(request.uri().path()) {
             return inner.answer(request).await;
         }
         match Arc::clone(&self.0).try_acquire_owned() {

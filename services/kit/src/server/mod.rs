@@ -5,6 +5,7 @@ mod health;
 mod layers;
 pub(crate) mod middleware;
 mod options;
+mod shares;
 
 use std::{
     convert::Infallible,
@@ -21,17 +22,24 @@ use tower::Service;
 pub use health::{Health, LIVENESS, READINESS};
 pub use layers::{CALL_SECONDS_MAX, REQUEST_ID_CHARS_MAX, REQUEST_ID_METADATA};
 pub use options::{ServeError, ServerOptions};
+pub use shares::CALLS_OF_A_PERSON_MAX;
 
 use crate::{auth::AuthenticationLayer, shutdown::Shutdown};
 use layers::{AnswerStep, DeadlineStep, LoadStep, RequestIdStep, TraceStep};
 use middleware::Step;
+use shares::ShareStep;
 
-/// Bytes of a message at most, both ways.
+/// Bytes of a message that a server takes at most.
 pub const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of a message that a server sends at most: as many as the clients between our services take.
+/// A page of 1,000 resources may pass the 1 MiB of a request, and a page that cannot be sent would end a list for good.
+pub const MESSAGE_OUT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Bytes of a call's headers at most.
 pub const HEADER_BYTES_MAX: u32 = 16 * 1024;
 /// Calls under way on one connection at most.
 pub const STREAMS_PER_CONNECTION_MAX: u32 = 200;
+/// How long a connection may take to begin to speak HTTP/2, in seconds.
+pub const HANDSHAKE_SECONDS_MAX: u64 = 5;
 /// How long a connection may be silent before it is asked whether it lives, in seconds.
 pub const KEEPALIVE_SECONDS: u64 = 30;
 /// How long it may take to answer that, in seconds.
@@ -45,7 +53,7 @@ pub struct RequestId(pub String);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadline(pub Instant);
 
-/// The generated server `$server` with gzip and the message limit of every Homeroom service.
+/// The generated server `$server` with gzip and the message limits of every Homeroom service.
 #[macro_export]
 macro_rules! tuned {
     ($server:expr) => {
@@ -53,19 +61,22 @@ macro_rules! tuned {
             .accept_compressed(::tonic::codec::CompressionEncoding::Gzip)
             .send_compressed(::tonic::codec::CompressionEncoding::Gzip)
             .max_decoding_message_size($crate::server::MESSAGE_BYTES_MAX)
-            .max_encoding_message_size($crate::server::MESSAGE_BYTES_MAX)
+            .max_encoding_message_size($crate::server::MESSAGE_OUT_BYTES_MAX)
     };
+}
+
+/// Whether a path is health's: answered under every load.
+pub(crate) fn is_health_path(path: &str) -> bool {
+    path.starts_with("/grpc.health.v1.Health/")
 }
 
 /// Whether a path is open to callers without a token: health and reflection.
 pub(crate) fn is_open_path(path: &str) -> bool {
-    [
-        "/grpc.health.v1.Health/",
+    let reflection = [
         "/grpc.reflection.v1.ServerReflection/",
         "/grpc.reflection.v1alpha.ServerReflection/",
-    ]
-    .iter()
-    .any(|service| path.starts_with(service))
+    ];
+    is_health_path(path) || reflection.iter().any(|service| path.starts_with(service))
 }
 
 /// The gRPC services of a server, with their health.
@@ -148,13 +159,14 @@ pub async fn serve(
         .layer(Step(AnswerStep))
         .layer(Step(DeadlineStep))
         .layer(Step(LoadStep::new(options.calls_max)))
-        .layer(Step(AuthenticationLayer::new(verifier)));
+        .layer(Step(AuthenticationLayer::new(verifier)))
+        .layer(Step(ShareStep::new(options.calls_max)));
 
     tracing::info!(%address, "serving");
     let stopping = shutdown.clone();
     let serving = server.serve_with_incoming_shutdown(
         routes,
-        connections::accepted(listener, options.connections_max),
+        connections::accepted(listener, options.connections_max, options.handshake),
         stopping.wait_owned(),
     );
     tokio::pin!(serving);

@@ -2,6 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
+use super::HANDSHAKE_SECONDS_MAX;
 use crate::{
     auth::Verifier,
     clock::{SharedClock, SystemClock},
@@ -45,6 +46,8 @@ pub struct ServerOptions {
     pub calls_max: usize,
     /// Connections open at most; further ones wait.
     pub connections_max: usize,
+    /// How long a connection may take to begin to speak HTTP/2 before it is dropped.
+    pub handshake: Duration,
     /// How old a connection gets before it is asked to close.
     pub connection_age: Duration,
     /// How long calls may take to finish after the shutdown is ordered.
@@ -56,7 +59,7 @@ pub struct ServerOptions {
 }
 
 impl ServerOptions {
-    /// The defaults: reflection, 1,000 calls, 10,000 connections, 30 minutes of age, 20 seconds to finish.
+    /// The defaults: reflection, 1,000 calls, 10,000 connections, 5 seconds to begin, 30 minutes of age, 20 seconds to finish.
     #[must_use]
     pub fn new(verifier: Option<Arc<Verifier>>) -> Self {
         Self {
@@ -65,6 +68,7 @@ impl ServerOptions {
             reflection: true,
             calls_max: 1_000,
             connections_max: 10_000,
+            handshake: Duration::from_secs(HANDSHAKE_SECONDS_MAX),
             connection_age: Duration::from_mins(30),
             drain: Duration::from_secs(20),
             clock: Arc::new(SystemClock),

@@ -10,7 +10,7 @@ mod row;
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use homeroom_api::common::v1::ErrorReason;
-pub use reasons::{code_of, default_retry_delay};
+pub use reasons::{code_of, default_retry_delay, is_precondition};
 use tonic::Code;
 use tonic_types::{ErrorDetails, StatusExt as _};
 

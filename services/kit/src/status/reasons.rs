@@ -53,6 +53,12 @@ pub const fn code_of(reason: ErrorReason) -> Code {
     }
 }
 
+/// Whether a reason says that something else has to change first (`FAILED_PRECONDITION`).
+#[must_use]
+pub const fn is_precondition(reason: ErrorReason) -> bool {
+    matches!(code_of(reason), Code::FailedPrecondition)
+}
+
 /// How long to wait before a retry, where the table promises `RetryInfo` and nothing better is known.
 #[must_use]
 pub const fn default_retry_delay(reason: ErrorReason) -> Option<Duration> {

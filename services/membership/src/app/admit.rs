@@ -1,11 +1,12 @@
-//! T2 of the redemption protocol: one transaction for however many redemptions there are in hand.
+//! T2 of the redemption protocol: one transaction for however many redemptions there are in hand, or for
+//! those of one organization where it is busy, or for one where others spoil its transaction.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use homeroom_api::{
     common::v1::ErrorReason,
-    ids::UserId,
+    ids::{OrganizationId, UserId},
     names::{JoinRequestName, Place, RedemptionName},
 };
 use homeroom_kit::{Error, Randomness, Result, database, random::new_id_at};
@@ -54,36 +55,93 @@ impl AdmitRequest {
 /// What each redemption is answered, in their order.
 pub type Admitted = Vec<Result<Admission>>;
 
+/// What came of a redemption that was tried together with those of other organizations.
+#[derive(Debug)]
+pub(super) enum Tried {
+    /// It has its answer.
+    Answered(Box<Result<Admission>>),
+    /// Its organization is busy, or something went wrong: to be tried with patience.
+    Not(Box<AdmitRequest>),
+}
+
 impl App {
-    /// Admits or queues the person of each redemption, and stores what it answers (03 P1). The
-    /// transaction ends though the caller has gone (03 P12).
-    ///
-    /// A row fails by itself with `INVALID_REQUEST` where its redemption was another person's or place's.
-    pub async fn admit(&self, requests: Vec<AdmitRequest>) -> Result<Admitted> {
-        if requests.is_empty() {
-            return Ok(Vec::new());
-        }
+    /// Admits the redemptions of every organization that nobody else holds, all in one transaction that
+    /// waits for nobody: a busy organization holds up no other. Answers in their order.
+    pub(super) async fn admit_where_free(&self, requests: Vec<AdmitRequest>) -> Vec<Tried> {
         let app = self.clone();
         self.writes
             .run(async move {
-                let mut attempt = 1;
-                loop {
-                    match app.admit_in_transaction(&requests).await {
-                        Err(database::Error::Conflict(_)) if attempt < ATTEMPTS_MAX => attempt += 1,
-                        done => return Ok(done?),
-                    }
-                }
+                let admitted = app.in_transaction(&requests, Locks::Free).await;
+                let mut answers = admitted.unwrap_or_else(|error| {
+                    tracing::info!(cause = %error, "redemptions are tried once more, with patience");
+                    BTreeMap::new()
+                });
+                let tried = requests.into_iter().enumerate();
+                tried
+                    .map(|(index, request)| match answers.remove(&index) {
+                        Some(answer) => Tried::Answered(Box::new(answer)),
+                        None => Tried::Not(Box::new(request)),
+                    })
+                    .collect()
             })
             .await
     }
 
-    async fn admit_in_transaction(
+    /// Admits or queues the person of each redemption of one organization, and stores what it answers
+    /// (03 P1). The transaction ends though the caller has gone (03 P12). Answers in their order.
+    ///
+    /// A row fails by itself with `INVALID_REQUEST` where its redemption was another person's or place's,
+    /// or where the database refuses it.
+    pub(super) async fn admit_in_organization(&self, requests: Vec<AdmitRequest>) -> Admitted {
+        let app = self.clone();
+        self.writes
+            .run(async move {
+                let error = match app.admit_with_retries(&requests).await {
+                    Ok(answers) => return answers,
+                    Err(error) => error,
+                };
+                let one_spoils_all = !matches!(error, database::Error::Unavailable(_));
+                if !one_spoils_all || requests.len() == 1 {
+                    let error = Error::from(error);
+                    return requests.iter().map(|_| Err(error.clone())).collect();
+                }
+                tracing::error!(cause = %error, "redemptions of one organization are tried one by one");
+                let mut answers = Vec::with_capacity(requests.len());
+                for request in &requests {
+                    let alone = app.admit_with_retries(std::slice::from_ref(request)).await;
+                    let mut alone = alone.unwrap_or_else(|error| vec![Err(error.into())]);
+                    let unanswered = || Err(Error::internal("a redemption has no answer"));
+                    answers.push(alone.pop().unwrap_or_else(unanswered));
+                }
+                answers
+            })
+            .await
+    }
+
+    async fn admit_with_retries(
         &self,
         requests: &[AdmitRequest],
     ) -> std::result::Result<Admitted, database::Error> {
+        let mut attempt = 1;
+        loop {
+            match self.in_transaction(requests, Locks::All).await {
+                Ok(answers) => return Ok(answers.into_values().collect()),
+                Err(database::Error::Conflict(_)) if attempt < ATTEMPTS_MAX => attempt += 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Gives the answers by the places of their requests.
+    async fn in_transaction(
+        &self,
+        requests: &[AdmitRequest],
+        locks: Locks,
+    ) -> std::result::Result<BTreeMap<usize, Result<Admission>>, database::Error> {
         let mut repository = self.store.write().await?;
         let now = self.clock.now();
-        match admit_and_save(repository.as_mut(), requests, now, self.random.as_ref()).await {
+        let random = self.random.as_ref();
+        match admit_and_save(repository.as_mut(), requests, locks, now, random).await {
             Ok(admitted) => {
                 repository.commit().await?;
                 self.store.committed().notify();
@@ -105,31 +163,55 @@ impl App {
         let mut repository = self.store.read().await?;
         let now = self.clock.now();
         let fences = repository.fences(&invitations(requests)).await?;
-        let mut previews = Vec::with_capacity(requests.len());
-        for request in requests {
-            let alone = std::slice::from_ref(request);
-            let enrolment = load(repository.as_mut(), alone, now).await?;
-            previews.push(preview_one(&enrolment, request, &fences, now));
-        }
-        Ok(previews)
+        let all: Vec<&AdmitRequest> = requests.iter().collect();
+        let enrolment = load(repository.as_mut(), &all, now).await?;
+        let previews = requests
+            .iter()
+            .map(|request| preview_one(&enrolment, request, &fences, now));
+        Ok(previews.collect())
     }
+}
+
+/// Which organizations a transaction locks.
+#[derive(Debug, Clone, Copy)]
+enum Locks {
+    /// Those that nobody else holds, and leaves the rest.
+    Free,
+    /// All, with patience.
+    All,
+}
+
+pub(super) fn organizations(requests: &[AdmitRequest]) -> BTreeSet<OrganizationId> {
+    let of = |request: &AdmitRequest| request.place.organization().clone();
+    requests.iter().map(of).collect()
 }
 
 async fn admit_and_save(
     repository: &mut dyn Repository,
     requests: &[AdmitRequest],
+    locks: Locks,
     now: DateTime<Utc>,
     random: &dyn Randomness,
-) -> std::result::Result<Admitted, database::Error> {
+) -> std::result::Result<BTreeMap<usize, Result<Admission>>, database::Error> {
+    if matches!(locks, Locks::Free) {
+        repository.wait_briefly().await?;
+    }
     // P6: fences shared, then the organizations, each in sorted order; decided in later statements.
     let fences = repository.share_fences(&invitations(requests), now).await?;
-    let organizations = requests
+    let mut locked = organizations(requests);
+    match locks {
+        Locks::Free => locked = repository.lock_free_organizations(&locked).await?,
+        Locks::All => repository.lock_organizations(&locked).await?,
+    }
+    let (places, requests): (Vec<usize>, Vec<&AdmitRequest>) = requests
         .iter()
-        .map(|request| request.place.organization().clone());
-    repository
-        .lock_organizations(&organizations.collect())
-        .await?;
-    let mut enrolment = load(repository, requests, now).await?;
+        .enumerate()
+        .filter(|(_, request)| locked.contains(request.place.organization()))
+        .unzip();
+    if requests.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let mut enrolment = load(repository, &requests, now).await?;
     let decided: Vec<Result<Outcome>> = requests
         .iter()
         .map(|request| admit_one(&mut enrolment, request, &fences, now, random))
@@ -137,13 +219,11 @@ async fn admit_and_save(
     let answers = requests
         .iter()
         .zip(decided)
-        .map(|(request, outcome)| outcome.map(|outcome| answer(&enrolment, request, outcome)))
-        .collect();
-    let mut staff = BTreeMap::new();
-    for place in enrolment.places_with_new_requests() {
-        let told = repository.staff(&place).await?;
-        staff.insert(place, told);
-    }
+        .map(|(request, outcome)| outcome.map(|outcome| answer(&enrolment, request, outcome)));
+    let answers = places.into_iter().zip(answers).collect();
+    let staff = repository
+        .staff(&enrolment.places_with_new_requests())
+        .await?;
     let (effects, events) = enrolment.finish(&staff);
     repository.append_events(&events, now, random).await?;
     repository.save(&effects).await?;
@@ -159,7 +239,7 @@ fn invitations(requests: &[AdmitRequest]) -> BTreeSet<String> {
 
 async fn load(
     repository: &mut dyn Repository,
-    requests: &[AdmitRequest],
+    requests: &[&AdmitRequest],
     now: DateTime<Utc>,
 ) -> std::result::Result<Enrolment, database::Error> {
     let redemptions: Vec<_> = requests
@@ -173,7 +253,7 @@ async fn load(
     } else {
         repository.join_requests(&names).await?
     };
-    let persons = requests.iter().map(AdmitRequest::person).collect();
+    let persons = requests.iter().map(|request| request.person()).collect();
     let known = repository.known(&persons).await?;
     Ok(Enrolment::new(known, now).with_admissions(admissions, join_requests))
 }

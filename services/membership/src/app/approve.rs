@@ -11,7 +11,7 @@ use super::{Change, deciding, enrolment::Enrolment, refusals, rules};
 use crate::domain::{
     class::ClassState,
     join_request::{JoinRequest, State},
-    member::{Member, Provenance},
+    member::{Member, Provenance, Role},
     seat::Seats,
 };
 
@@ -55,7 +55,7 @@ pub(crate) fn approve_one(
         }
     }
     let person = (approved.place.clone(), approved.user.clone());
-    enrolment.seat_for(&person).map_err(|_| {
+    enrolment.seat_for(&person, Role::Student).map_err(|_| {
         let organization = enrolment
             .known()
             .organizations

@@ -7,7 +7,7 @@ use homeroom_api::{
 use homeroom_kit::{Error, Result};
 
 use super::{
-    Change, access::authorise, approve::approve_one, deciding, deny::deny_one,
+    Change, approve::approve_one, deciding, deny::deny_one,
     get_join_request::join_request_not_found, rules,
 };
 use crate::domain::join_request::JoinRequest;
@@ -41,10 +41,9 @@ pub async fn batch_decide(
     parent: &Place,
     decisions: Vec<Result<JoinRequestDecision>>,
 ) -> Result<Vec<Result<JoinRequest>>> {
-    deciding::lock(change, parent.organization()).await?;
-    let caller = change.caller.clone();
-    let rule = &rules::BATCH_DECIDE_JOIN_REQUESTS;
-    authorise(change.repository.as_mut(), &caller, parent, rule, None).await?;
+    change
+        .enter(parent, &rules::BATCH_DECIDE_JOIN_REQUESTS, None)
+        .await?;
     let names: Vec<JoinRequestName> = decisions
         .iter()
         .filter_map(|decision| decision.as_ref().ok())

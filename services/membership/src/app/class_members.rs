@@ -11,8 +11,7 @@ use super::{
 use crate::{
     domain::{
         class::ClassState,
-        member::{Member, Particulars, Provenance, Role},
-        organization::FIRST_REVISION,
+        member::{Member, Role},
     },
     store::Waiting,
 };
@@ -20,71 +19,23 @@ use crate::{
 /// Adds a member to a class. Who is not yet in the organization becomes a Student there and takes a seat.
 /// Removals are lifted, waiting requests closed (R8, P8).
 pub async fn add(change: &mut Change, class: ClassName, new: NewMember) -> Result<Member> {
-    let organization = Place::Organization(class.organization.clone());
     let place = Place::Class(class.clone());
-    let mut seats = change.lock(&place).await?;
-    let standing = change
-        .authorise(&place, &rules::ADD_CLASS_MEMBER, None)
-        .await?;
+    let (_, standing) = change.enter(&place, &rules::ADD_CLASS_MEMBER, None).await?;
     let name = MemberName {
         place: place.clone(),
-        user: new.user,
+        user: new.user.clone(),
     };
-    if change
-        .repository
-        .member(&place, &name.user)
-        .await?
-        .is_some()
-    {
-        return Err(refusals::member_exists(&name));
-    }
     let archived = standing
         .class
         .is_none_or(|class| class.state == ClassState::Archived);
     if archived {
-        return Err(refusals::class_archived(&class));
+        // Who is a member already has nothing to wait for.
+        return match change.repository.member(&place, &name.user).await? {
+            Some(_) => Err(refusals::member_exists(&name)),
+            None => Err(refusals::class_archived(&class)),
+        };
     }
-    let provenance = Provenance::added(&change.caller.user);
-    let mut added = Vec::new();
-    if change
-        .repository
-        .member(&organization, &name.user)
-        .await?
-        .is_none()
-    {
-        seats = seats
-            .change(None, Some(Role::Student))
-            .map_err(|_| refusals::no_seats(&organization, &seats))?;
-        added.push(Member {
-            place: organization.clone(),
-            user: name.user.clone(),
-            particulars: new.particulars,
-            role: Role::Student,
-            join_time: change.now,
-            provenance: provenance.clone(),
-            revision: FIRST_REVISION,
-        });
-        let open = &Waiting::Of(organization.clone(), name.user.clone());
-        closing::close_requests(change, &mut seats, open).await?;
-    }
-    added.push(Member {
-        place: place.clone(),
-        user: name.user.clone(),
-        particulars: Particulars::default(),
-        role: new.role,
-        join_time: change.now,
-        provenance,
-        revision: FIRST_REVISION,
-    });
-    change.repository.insert_members(&added).await?;
-    change.repository.lift_removals(&place, &name.user).await?;
-    let open = &Waiting::Of(place.clone(), name.user.clone());
-    closing::close_requests(change, &mut seats, open).await?;
-    change.save_seats(&class.organization, &seats).await?;
-    for member in &added {
-        members::record_joined(change, member);
-    }
-    members::load(change, &name).await
+    members::enrol(change, &place, new).await
 }
 
 /// Changes a role between `CO_TEACHER` and STUDENT; an owner's only by transfer (`LAST_OWNER`).
@@ -94,9 +45,8 @@ pub async fn update(
     role: Option<Role>,
     etag: &str,
 ) -> Result<Member> {
-    change.lock(&name.place).await?;
     change
-        .authorise(&name.place, &rules::UPDATE_CLASS_MEMBER, None)
+        .enter(&name.place, &rules::UPDATE_CLASS_MEMBER, None)
         .await?;
     let before = members::load(change, &name).await?;
     refusals::check_etag(etag, before.revision)?;
@@ -119,10 +69,9 @@ pub async fn update(
 /// Removes a member from a class; the organization's seat stays taken (R7). Whom staff removed is let in
 /// again only by approval (R8).
 pub async fn remove(change: &mut Change, name: MemberName, etag: &str) -> Result<()> {
-    let mut seats = change.lock(&name.place).await?;
     let person = Some(&name.user);
-    change
-        .authorise(&name.place, &rules::REMOVE_CLASS_MEMBER, person)
+    let (mut seats, _) = change
+        .enter(&name.place, &rules::REMOVE_CLASS_MEMBER, person)
         .await?;
     let member = members::load(change, &name).await?;
     refusals::check_etag(etag, member.revision)?;

@@ -9,7 +9,9 @@ use homeroom_api::{
 };
 use homeroom_kit::{Error, Result, auth::Caller, paging::PageRequest};
 
-use super::{App, Change, Page, access, closing, members, refusals, rules, rules::Rule};
+use super::{
+    App, Change, Page, access, closing, members, members::NewMember, refusals, rules, rules::Rule,
+};
 use crate::{
     domain::{
         class::{Class, ClassState},
@@ -57,9 +59,8 @@ pub struct ClassFilter {
 /// another administrator or teacher of the organization.
 pub async fn create(change: &mut Change, new: NewClass) -> Result<Class> {
     let organization = Place::Organization(new.organization.clone());
-    change.lock(&organization).await?;
-    let standing = change
-        .authorise(&organization, &rules::CREATE_CLASS, None)
+    let (_, standing) = change
+        .enter(&organization, &rules::CREATE_CLASS, None)
         .await?;
     let owner = new.owner.unwrap_or_else(|| change.user());
     if owner != change.caller.user {
@@ -151,8 +152,7 @@ async fn load_to_change(
     etag: &str,
 ) -> Result<(Class, Seats)> {
     let place = Place::Class(name.clone());
-    let seats = change.lock(&place).await?;
-    change.authorise(&place, rule, None).await?;
+    let (seats, _) = change.enter(&place, rule, None).await?;
     let class = change
         .repository
         .class(name)
@@ -247,7 +247,7 @@ pub async fn transfer_ownership(
     etag: &str,
 ) -> Result<Class> {
     let rule = &rules::TRANSFER_CLASS_OWNERSHIP;
-    let (before, mut seats) = load_to_change(change, &name, rule, etag).await?;
+    let (before, _) = load_to_change(change, &name, rule, etag).await?;
     if owner == before.owner {
         return Ok(before);
     }
@@ -260,11 +260,12 @@ pub async fn transfer_ownership(
         ..before.clone()
     };
     if !set_role(change, &place, &owner, Role::Owner).await? {
-        insert_owner(change, &after).await?;
-        change.repository.lift_removals(&place, &owner).await?;
-        let open = &Waiting::Of(place.clone(), owner.clone());
-        closing::close_requests(change, &mut seats, open).await?;
-        change.save_seats(&name.organization, &seats).await?;
+        let new = NewMember {
+            user: owner,
+            particulars: Particulars::default(),
+            role: Role::Owner,
+        };
+        members::enrol(change, &place, new).await?;
     }
     save(change, &before, after, "class.ownership_transferred").await
 }

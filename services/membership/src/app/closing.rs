@@ -1,31 +1,33 @@
-//! Ends requests that nobody decided, because the person was let in another way or the class or
-//! membership ended: each with one event (03 P5, P8).
+//! Ends requests that nobody decided, because the class, the organization or a membership ended: each
+//! with one event (03 P5, P8).
 
-use homeroom_kit::{Result, outbox::NewEvent};
+use homeroom_kit::Result;
 
-use super::Change;
+use super::{Change, new_events::request_event};
 use crate::{
     domain::{join_request::SYSTEM, seat::Seats},
     store::Waiting,
 };
 
+/// Requests that one statement closes; a queue may hold any number.
+pub const CLOSED_TOGETHER_MAX: u32 = 1_000;
+
 /// Closes open requests and lowers the count of those that wait. The caller stores the seats.
 pub async fn close_requests(change: &mut Change, seats: &mut Seats, which: &Waiting) -> Result<()> {
-    let closed = change
-        .repository
-        .close_open_requests(which, change.now)
-        .await?;
-    for request in closed {
-        *seats = seats.waiting_more(-1);
-        change.record(NewEvent {
-            event_type: request.state.event_type(),
-            organization: request.place.organization().clone(),
-            class: request.place.class().cloned(),
-            subject: request.name().to_string(),
-            actor: SYSTEM.to_owned(),
-            notify: Vec::new(),
-            data: request.event_data(),
-        });
+    loop {
+        let closed = change
+            .repository
+            .close_open_requests(which, change.now, CLOSED_TOGETHER_MAX)
+            .await?;
+        let count = i64::try_from(closed.len()).unwrap_or(i64::MAX);
+        *seats = seats.waiting_more(-count);
+        for request in closed {
+            change.record(request_event(&request, SYSTEM));
+        }
+        if count < i64::from(CLOSED_TOGETHER_MAX) {
+            return Ok(());
+        }
+        // Written before the next ones are read, so that a long queue is never in memory.
+        change.write_events().await?;
     }
-    Ok(())
 }

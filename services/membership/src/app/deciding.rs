@@ -23,8 +23,10 @@ pub(crate) async fn load_one(
     name: &JoinRequestName,
     rule: &Rule,
 ) -> Result<(Enrolment, JoinRequest)> {
-    lock(change, name.place.organization()).await?;
     let caller = change.caller.clone();
+    // Decided before the lock too, so that nobody waits for a stranger.
+    find_join_request(change.repository.as_mut(), &caller, name, rule).await?;
+    lock(change, name.place.organization()).await?;
     let request = find_join_request(change.repository.as_mut(), &caller, name, rule).await?;
     let enrolment = load(change, std::slice::from_ref(&request)).await?;
     Ok((enrolment, request))

@@ -4,13 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use homeroom_api::{
-    ids::UserId,
-    names::{MemberName, Place},
-};
+use homeroom_api::{ids::UserId, names::Place};
 use homeroom_kit::outbox::NewEvent;
 use uuid::Uuid;
 
+use super::new_events::{member_joined, request_event};
 use crate::{
     domain::{
         admission::{ClassStanding, Facts, Membership, Outcome},
@@ -19,13 +17,10 @@ use crate::{
         member::{Member, Particulars, Provenance, Role},
         organization::FIRST_REVISION,
         removal::Removals,
-        seat::{NoSeats, Seats},
+        seat::{NoSeats, Seats, holds_seat},
     },
     store::{Effects, Known, PersonAt, StoredAdmission},
 };
-
-/// The type of the event that tells of a new member.
-const MEMBER_JOINED: &str = "member.joined";
 
 /// Plans changes on what is known. What has been planned is known to what comes after it.
 #[derive(Debug)]
@@ -133,17 +128,19 @@ impl Enrolment {
         }
     }
 
-    /// Whether the person can become a member there: is one of the organization, or a seat is free.
-    pub(crate) fn seat_for(&self, person: &PersonAt) -> Result<(), NoSeats> {
+    /// Whether the person can become a member there with this role: a seat is free, or none is needed.
+    pub(crate) fn seat_for(&self, person: &PersonAt, role: Role) -> Result<(), NoSeats> {
         if self.known.members.contains_key(&at_organization(person)) {
             return Ok(());
         }
         let organization = self.known.organizations.get(person.0.organization());
-        organization.map_or(Err(NoSeats), |known| known.seats.take().map(|_| ()))
+        organization.map_or(Err(NoSeats), |known| {
+            let role = role_in_organization(&person.0, role);
+            known.seats.change(None, Some(role)).map(|_| ())
+        })
     }
 
-    /// Makes the person a Student of the place and, if new there, of its organization (A1, A7), and
-    /// closes what they have waiting at either (P8). Who is a member keeps their role and takes no seat.
+    /// Makes the person a Student of the place (A1).
     pub(crate) fn admit(
         &mut self,
         person: &PersonAt,
@@ -151,65 +148,64 @@ impl Enrolment {
         provenance: &Provenance,
         actor: &str,
     ) -> Result<(), NoSeats> {
-        self.seat_for(person)?;
+        self.enrol(person, Role::Student, particulars, provenance, actor)
+    }
+
+    /// Makes the person a member of the place and, if new there, a Student of its organization (A7), and
+    /// closes what they have waiting at either (P8). Who is a member keeps their role and takes no seat.
+    pub(crate) fn enrol(
+        &mut self,
+        person: &PersonAt,
+        role: Role,
+        particulars: &Particulars,
+        provenance: &Provenance,
+        actor: &str,
+    ) -> Result<(), NoSeats> {
+        self.seat_for(person, role)?;
         let at_organization = at_organization(person);
         for place_of_request in BTreeSet::from([&at_organization, person]) {
             if let Some(open) = self.known.open_requests.get(place_of_request).cloned() {
                 self.end(open.close(self.now), SYSTEM);
             }
         }
+        let mut member = Member {
+            place: at_organization.0.clone(),
+            user: person.1.clone(),
+            particulars: particulars.clone(),
+            role: role_in_organization(&person.0, role),
+            join_time: self.now,
+            provenance: provenance.clone(),
+            revision: FIRST_REVISION,
+        };
         if !self.known.members.contains_key(&at_organization) {
-            if let Some(known) = self.known.organizations.get_mut(person.0.organization()) {
-                known.seats = known.seats.take()?;
+            let organization = person.0.organization();
+            if let Some(known) = self.known.organizations.get_mut(organization) {
+                known.seats = known.seats.change(None, Some(member.role))?;
             }
-            self.effects
-                .seats
-                .entry(person.0.organization().clone())
-                .or_default()
-                .used += 1;
-            self.join(
-                &at_organization,
-                particulars.clone(),
-                FIRST_REVISION,
-                provenance,
-                actor,
-            );
+            if holds_seat(Some(member.role)) {
+                let seats = &mut self.effects.seats;
+                seats.entry(organization.clone()).or_default().used += 1;
+            }
+            self.join(member.clone(), actor);
         }
         if !self.known.members.contains_key(person) {
+            member.place = person.0.clone();
+            member.role = role;
             // Shown with the particulars, and the changes of them, that the organization keeps.
-            let (particulars, revision) = self
-                .known
-                .members
-                .get(&at_organization)
-                .map_or((particulars.clone(), FIRST_REVISION), |member| {
-                    (member.particulars.clone(), member.revision + FIRST_REVISION)
-                });
-            self.join(person, particulars, revision, provenance, actor);
+            if let Some(kept) = self.known.members.get(&at_organization) {
+                member.particulars = kept.particulars.clone();
+                member.revision = kept.revision + FIRST_REVISION;
+            }
+            self.join(member, actor);
         }
         Ok(())
     }
 
-    fn join(
-        &mut self,
-        person: &PersonAt,
-        particulars: Particulars,
-        revision: i64,
-        provenance: &Provenance,
-        actor: &str,
-    ) {
-        let (place, user) = person.clone();
-        let member = Member {
-            place,
-            user,
-            particulars,
-            role: Role::Student,
-            join_time: self.now,
-            provenance: provenance.clone(),
-            revision,
-        };
+    fn join(&mut self, member: Member, actor: &str) {
         self.events.push(member_joined(&member, actor));
         self.effects.members.push(member.clone());
-        self.known.members.insert(person.clone(), member);
+        let person = (member.place.clone(), member.user.clone());
+        self.known.members.insert(person, member);
     }
 
     /// Files a request. It holds no seat (X9).
@@ -296,54 +292,19 @@ impl Enrolment {
     }
 }
 
+/// Who is added to a class is a Student of its organization (A7).
+fn role_in_organization(place: &Place, role: Role) -> Role {
+    match place {
+        Place::Organization(_) => role,
+        Place::Class(_) => Role::Student,
+    }
+}
+
 fn at_organization((place, user): &PersonAt) -> PersonAt {
     (
         Place::Organization(place.organization().clone()),
         user.clone(),
     )
-}
-
-/// Tells of what has become of a request. The person is told of a decision.
-pub(crate) fn request_event(request: &JoinRequest, actor: &str) -> NewEvent {
-    let notify = match request.state {
-        State::Approved | State::Denied => vec![request.user.clone()],
-        _ => Vec::new(),
-    };
-    NewEvent {
-        event_type: request.state.event_type(),
-        organization: request.place.organization().clone(),
-        class: request.place.class().cloned(),
-        subject: request.name().to_string(),
-        actor: actor.to_owned(),
-        notify,
-        data: request.event_data(),
-    }
-}
-
-fn member_joined(member: &Member, actor: &str) -> NewEvent {
-    let data = [
-        ("user", member.user.as_str()),
-        ("role", member.role.as_str()),
-        ("method", member.provenance.method.as_str()),
-        ("invitation", member.provenance.invitation.as_str()),
-        ("redemption", member.provenance.redemption.as_str()),
-    ];
-    NewEvent {
-        event_type: MEMBER_JOINED,
-        organization: member.place.organization().clone(),
-        class: member.place.class().cloned(),
-        subject: MemberName {
-            place: member.place.clone(),
-            user: member.user.clone(),
-        }
-        .to_string(),
-        actor: actor.to_owned(),
-        notify: Vec::new(),
-        data: data
-            .into_iter()
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .collect(),
-    }
 }
 
 /// What a redemption is answered, with what it leads to as it is now.

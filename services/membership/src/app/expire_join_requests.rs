@@ -16,25 +16,34 @@ pub const SWEEP_REQUESTS_MAX: u32 = 500;
 
 impl App {
     /// Expires every request whose time is over, with one event each (03 P5), in transactions of at
-    /// most [`SWEEP_REQUESTS_MAX`] in one organization. Gives how many.
+    /// most [`SWEEP_REQUESTS_MAX`] in one organization. Gives how many. An organization that fails is
+    /// passed over until the next sweep.
     pub async fn expire_join_requests(&self) -> Result<u64> {
         let now = self.clock.now();
         let mut expired = 0;
+        let mut failed = BTreeSet::new();
         loop {
             let mut repository = self.store.read().await?;
             let organizations = repository
-                .organizations_with_lapsed_requests(now, SWEEP_ORGANIZATIONS_MAX)
+                .organizations_with_lapsed_requests(now, &failed, SWEEP_ORGANIZATIONS_MAX)
                 .await?;
             drop(repository);
             if organizations.is_empty() {
                 return Ok(expired);
             }
             for organization in organizations {
-                let app = self.clone();
-                expired += self
+                let (app, swept) = (self.clone(), organization.clone());
+                let done = self
                     .writes
-                    .run(async move { app.expire_some(&organization, now).await })
-                    .await?;
+                    .run(async move { app.expire_some(&swept, now).await })
+                    .await;
+                match done {
+                    Ok(count) => expired += count,
+                    Err(error) => {
+                        tracing::error!(%organization, %error, "join requests whose time is over stay until the next sweep");
+                        failed.insert(organization);
+                    }
+                }
             }
         }
     }

@@ -1,14 +1,22 @@
 //! What both kinds of membership share: particulars, events and lists.
 
+use std::collections::BTreeSet;
+
 use homeroom_api::{
     ids::UserId,
     names::{MemberName, Place},
 };
-use homeroom_kit::{Result, auth::Caller, paging::PageRequest};
+use homeroom_kit::{Error, Result, auth::Caller, paging::PageRequest};
 
-use super::{App, Change, Page, access, refusals, rules, rules::Rule};
+use super::{
+    App, Change, Page, access, deciding, enrolment::Enrolment, new_events::member_joined, refusals,
+    rules, rules::Rule,
+};
 use crate::{
-    domain::member::{Member, Particulars, Role},
+    domain::{
+        member::{Member, Particulars, Provenance, Role},
+        seat::Seats,
+    },
     store::MemberQuery,
 };
 
@@ -36,18 +44,47 @@ pub struct MemberFilter {
 
 /// `member.joined`, with how it came about (R6).
 pub fn record_joined(change: &mut Change, member: &Member) {
-    change.record_by_caller(
-        "member.joined",
-        &member.place,
-        member.name().to_string(),
-        [
-            ("user", member.user.as_str()),
-            ("role", member.role.as_str()),
-            ("method", member.provenance.method.as_str()),
-            ("invitation", member.provenance.invitation.as_str()),
-            ("redemption", member.provenance.redemption.as_str()),
-        ],
-    );
+    let event = member_joined(member, change.caller.user.as_str());
+    change.record(event);
+}
+
+/// Adds a member as an admission does: a new Student takes a seat, waiting requests are closed, removals
+/// lifted (R7, R8, P8). `MEMBER_EXISTS`, `NO_SEATS`. Under the organization's lock.
+pub(crate) async fn enrol(change: &mut Change, place: &Place, new: NewMember) -> Result<Member> {
+    let person = (place.clone(), new.user);
+    let known = change
+        .repository
+        .known(&BTreeSet::from([person.clone()]))
+        .await?;
+    let organization = known.organizations.get(place.organization());
+    let seats = organization.map_or_else(Seats::default, |known| known.seats);
+    if known.members.contains_key(&person) {
+        let (place, user) = person;
+        return Err(refusals::member_exists(&MemberName { place, user }));
+    }
+    let mut enrolment = Enrolment::new(known, change.now);
+    let adder = change.user();
+    enrolment
+        .enrol(
+            &person,
+            new.role,
+            &new.particulars,
+            &Provenance::added(&adder),
+            adder.as_str(),
+        )
+        .map_err(|_| {
+            let organization = Place::Organization(place.organization().clone());
+            refusals::no_seats(&organization, &seats)
+        })?;
+    enrolment.lift_removals(&person);
+    let member = enrolment
+        .known()
+        .members
+        .get(&person)
+        .cloned()
+        .ok_or_else(|| Error::internal("a person who was added is no member"))?;
+    deciding::save(change, enrolment).await?;
+    Ok(member)
 }
 
 /// `member.updated`, with the role before where it is another one.

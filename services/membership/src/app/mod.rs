@@ -1,6 +1,8 @@
 //! What callers can do: load, decide by `domain`, apply, in one transaction.
 
 pub mod access;
+mod admission_lanes;
+pub mod admission_queue;
 pub mod admit;
 pub mod approve;
 pub mod batch_decide;
@@ -17,6 +19,7 @@ pub mod get_admission;
 pub mod get_join_request;
 pub mod list_join_requests;
 pub mod members;
+mod new_events;
 pub mod organization_members;
 pub mod organizations;
 pub mod raise_fence;

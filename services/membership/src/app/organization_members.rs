@@ -12,10 +12,7 @@ use super::{
     refusals, rules,
 };
 use crate::{
-    domain::{
-        member::{Member, Particulars, Provenance, Role},
-        organization::FIRST_REVISION,
-    },
+    domain::member::{Member, Particulars, Role},
     store::Waiting,
 };
 
@@ -32,48 +29,18 @@ pub struct MemberPatch {
     pub external_id: Option<String>,
 }
 
-/// Adds a member; a Student takes a seat. A removal is lifted, a waiting request closed (R8, P8).
+/// Adds a member; a Student takes a seat. A removal is lifted, a waiting request closed (R8, P8). The
+/// platform may too, so that an organization that has lost its administrators gets another.
 pub async fn add(
     change: &mut Change,
     organization: OrganizationId,
     new: NewMember,
 ) -> Result<Member> {
-    let place = Place::Organization(organization.clone());
-    let seats = change.lock(&place).await?;
+    let place = Place::Organization(organization);
     change
-        .authorise(&place, &rules::ADD_ORGANIZATION_MEMBER, None)
+        .enter(&place, &rules::ADD_ORGANIZATION_MEMBER, None)
         .await?;
-    if change.repository.member(&place, &new.user).await?.is_some() {
-        return Err(refusals::member_exists(&MemberName {
-            place,
-            user: new.user,
-        }));
-    }
-    let mut seats = seats
-        .change(None, Some(new.role))
-        .map_err(|_| refusals::no_seats(&place, &seats))?;
-    let member = Member {
-        place: place.clone(),
-        user: new.user,
-        particulars: new.particulars,
-        role: new.role,
-        join_time: change.now,
-        provenance: Provenance::added(&change.caller.user),
-        revision: FIRST_REVISION,
-    };
-    change
-        .repository
-        .insert_members(std::slice::from_ref(&member))
-        .await?;
-    change
-        .repository
-        .lift_removals(&place, &member.user)
-        .await?;
-    let open = &Waiting::Of(place.clone(), member.user.clone());
-    closing::close_requests(change, &mut seats, open).await?;
-    change.save_seats(&organization, &seats).await?;
-    members::record_joined(change, &member);
-    Ok(member)
+    members::enrol(change, &place, new).await
 }
 
 /// Changes role or particulars; becoming a Student takes a seat, ceasing to be one frees it (R7).
@@ -84,9 +51,8 @@ pub async fn update(
     etag: &str,
 ) -> Result<Member> {
     let organization = name.place.organization().clone();
-    let seats = change.lock(&name.place).await?;
-    change
-        .authorise(&name.place, &rules::UPDATE_ORGANIZATION_MEMBER, None)
+    let (seats, _) = change
+        .enter(&name.place, &rules::UPDATE_ORGANIZATION_MEMBER, None)
         .await?;
     let before = members::load(change, &name).await?;
     refusals::check_etag(etag, before.revision)?;
@@ -134,10 +100,9 @@ pub async fn update(
 /// closed (R7). Whom staff removed is let in again only by approval (R8); who leaves may come back.
 pub async fn remove(change: &mut Change, name: MemberName, etag: &str) -> Result<()> {
     let organization = name.place.organization().clone();
-    let seats = change.lock(&name.place).await?;
     let person = Some(&name.user);
-    change
-        .authorise(&name.place, &rules::REMOVE_ORGANIZATION_MEMBER, person)
+    let (seats, _) = change
+        .enter(&name.place, &rules::REMOVE_ORGANIZATION_MEMBER, person)
         .await?;
     let member = members::load(change, &name).await?;
     refusals::check_etag(etag, member.revision)?;

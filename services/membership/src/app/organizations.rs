@@ -218,9 +218,8 @@ pub async fn delete(
     etag: &str,
 ) -> Result<()> {
     let place = Place::Organization(id.clone());
-    let mut seats = change.lock(&place).await?;
-    change
-        .authorise(&place, &rules::DELETE_ORGANIZATION, None)
+    let (mut seats, _) = change
+        .enter(&place, &rules::DELETE_ORGANIZATION, None)
         .await?;
     let organization = load(change, &place).await?;
     refusals::check_etag(etag, organization.revision)?;

@@ -93,8 +93,9 @@ rules! {
     /// Its owner, and administrators.
     TRANSFER_CLASS_OWNERSHIP = by_role("ClassService/TransferClassOwnership", P::ManageClass);
 
-    /// Administrators.
-    ADD_ORGANIZATION_MEMBER = by_role("MemberService/AddOrganizationMember", P::ManageOrganization);
+    /// Administrators, and the platform: so one that has lost its administrators gets another.
+    ADD_ORGANIZATION_MEMBER = by_role("MemberService/AddOrganizationMember", P::ManageOrganization)
+        .or_scopes(&[Scope::Platform]);
     /// The member, teachers and administrators.
     GET_ORGANIZATION_MEMBER = by_role("MemberService/GetOrganizationMember", P::ReadOrganizationMember).or_own();
     /// Administrators.

@@ -38,6 +38,22 @@ pub struct Change {
 }
 
 impl Change {
+    /// Takes the organization's lock for whoever the rule allows the call, and gives its seats and the
+    /// place as the acting user stands in it ([`access::authorise`]).
+    ///
+    /// Decided twice: before the lock, so that nobody waits for a stranger, and under it (03 P6).
+    pub async fn enter(
+        &mut self,
+        place: &Place,
+        rule: &Rule,
+        person: Option<&UserId>,
+    ) -> Result<(Seats, Standing)> {
+        self.authorise(place, rule, person).await?;
+        let seats = self.lock(place).await?;
+        let standing = self.authorise(place, rule, person).await?;
+        Ok((seats, standing))
+    }
+
     /// Takes the organization's lock and reads its seats. `ORGANIZATION_NOT_FOUND`, or for a class
     /// `CLASS_NOT_FOUND`, where there was never such an organization.
     pub async fn lock(&mut self, place: &Place) -> Result<Seats> {
@@ -48,13 +64,23 @@ impl Change {
     }
 
     /// The place as the acting user stands in it, if the rule allows the call ([`access::authorise`]).
-    pub async fn authorise(
+    async fn authorise(
         &mut self,
         place: &Place,
         rule: &Rule,
         person: Option<&UserId>,
     ) -> Result<Standing> {
         access::authorise(self.repository.as_mut(), &self.caller, place, rule, person).await
+    }
+
+    /// Writes the events recorded so far.
+    pub(crate) async fn write_events(&mut self) -> Result<()> {
+        let events = std::mem::take(&mut self.events);
+        let random = self.random.clone();
+        self.repository
+            .append_events(&events, self.now, random.as_ref())
+            .await?;
+        Ok(())
     }
 
     /// Has an event written with the change.
@@ -187,11 +213,7 @@ impl Change {
             }
         }
         let response = use_case(self).await?;
-        let events = std::mem::take(&mut self.events);
-        let random = self.random.clone();
-        self.repository
-            .append_events(&events, self.now, random.as_ref())
-            .await?;
+        self.write_events().await?;
         if let Some((key, _)) = &claimed {
             self.repository
                 .complete_request(key, &response.encode_to_vec())

@@ -248,12 +248,6 @@ pub fn denied_recently(denied: DateTime<Utc>, now: DateTime<Utc>) -> bool {
     now < denied + TimeDelta::hours(ASK_AGAIN_HOURS)
 }
 
-/// The time since when a denial counts at `now`: later ones are recent (R9).
-#[must_use]
-pub fn denials_count_after(now: DateTime<Utc>) -> DateTime<Utc> {
-    now - TimeDelta::hours(ASK_AGAIN_HOURS)
-}
-
 #[cfg(test)]
 mod tests {
     use homeroom_api::ids::OrganizationId;
@@ -339,7 +333,6 @@ mod tests {
         assert!(denied_recently(denied, denied));
         assert!(denied_recently(denied, free - tick));
         assert!(!denied_recently(denied, free));
-        assert_eq!(denials_count_after(free), denied);
     }
 
     #[test]

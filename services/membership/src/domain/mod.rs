@@ -3,7 +3,6 @@
 pub mod access;
 pub mod admission;
 pub mod class;
-pub mod email;
 pub mod join_request;
 pub mod member;
 pub mod organization;

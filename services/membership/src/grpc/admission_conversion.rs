@@ -11,7 +11,11 @@ use homeroom_api::{
         TokenName,
     },
 };
-use homeroom_kit::{Result, validation::Violations};
+use homeroom_kit::{
+    Result,
+    email::{EmailAddress, MAX_EMAIL_BYTES},
+    validation::Violations,
+};
 use uuid::Uuid;
 
 use super::{convert, join_request_conversion, parse};
@@ -21,7 +25,6 @@ use crate::{
         access::Permission,
         admission::{Attempt, Outcome, Route},
         class::ClassState,
-        email,
         join_request::Cause,
         member::{EXTERNAL_ID_CHARS_MAX, Method, PERSON_NAME_CHARS_MAX, Particulars, Role},
     },
@@ -141,13 +144,16 @@ fn person(violations: &mut Violations, user: Option<&User>) -> Option<(UserId, P
         &user.display_name,
         PERSON_NAME_CHARS_MAX,
     );
-    violations.text("user.email", &user.email, email::EMAIL_BYTES_MAX);
+    violations.text("user.email", &user.email, MAX_EMAIL_BYTES);
     violations.text("user.external_id", &user.external_id, EXTERNAL_ID_CHARS_MAX);
     let id = violations.take("user.user", UserId::parse(&user.user))?;
     let particulars = Particulars {
         display_name: user.display_name.clone(),
         // invitations has judged the address; one that it let pass is no reason to keep a person out.
-        email: email::canonical(&user.email).unwrap_or_else(|_| user.email.trim().to_owned()),
+        email: EmailAddress::parse(user.email.trim()).map_or_else(
+            |_| user.email.trim().to_owned(),
+            |address| address.canonical(),
+        ),
         external_id: user.external_id.clone(),
     };
     Some((id, particulars))

@@ -89,7 +89,7 @@ fn texts_are_taken_to_their_edges() {
     let user = request.user.as_mut().unwrap();
     user.display_name.push('é');
     user.external_id.push('x');
-    user.email = "x".repeat(email::EMAIL_BYTES_MAX + 1);
+    user.email = "x".repeat(MAX_EMAIL_BYTES + 1);
     assert_eq!(
         violated(&request),
         ["user.display_name", "user.email", "user.external_id"]

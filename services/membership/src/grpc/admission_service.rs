@@ -10,7 +10,6 @@ use homeroom_api::{
 use homeroom_kit::{
     Error, Result,
     auth::{Caller, Scope},
-    batching::{self, Batcher},
     validation::Violations,
 };
 use tonic::{Request, Response, Status};
@@ -20,25 +19,18 @@ use crate::{
     app::{
         App,
         access::place_not_found,
+        admission_queue::AdmissionQueue,
         admit::{AdmitRequest, Admitted},
         enrolment::Admission,
     },
     domain::admission::ADMISSIONS_MAX,
 };
 
-/// How admissions form batches: all that arrive while one transaction commits share the next one.
-const BATCHING: batching::Limits = batching::Limits {
-    batch_items_max: ADMISSIONS_MAX,
-    queue_items_max: 10_000,
-    // More would wait for each other's organization; these let organizations go side by side.
-    batches_max: 4,
-};
-
 /// The service's handlers.
 #[derive(Debug, Clone)]
 pub(crate) struct AdmissionApi {
     app: App,
-    admissions: Batcher<AdmitRequest, Result<Admission>>,
+    admissions: AdmissionQueue,
 }
 
 fn admitting<T>(request: &Request<T>) -> Result<Caller> {
@@ -59,16 +51,7 @@ fn read(caller: &Caller, request: &api::AdmitRequest) -> Result<AdmitRequest> {
 
 impl AdmissionApi {
     pub(crate) fn new(app: App) -> Self {
-        let admitting = app.clone();
-        let admissions = Batcher::start(BATCHING, move |requests: Vec<AdmitRequest>| {
-            let app = admitting.clone();
-            async move {
-                let count = requests.len();
-                app.admit(requests)
-                    .await
-                    .unwrap_or_else(|error| vec![Err(error); count])
-            }
-        });
+        let admissions = AdmissionQueue::start(app.clone());
         Self { app, admissions }
     }
 
@@ -90,7 +73,7 @@ impl AdmissionApi {
             }
         }
         let (places, requests): (Vec<usize>, Vec<AdmitRequest>) = to_admit.into_iter().unzip();
-        let admitted = self.admissions.submit(requests).await?;
+        let admitted = self.admissions.submit(requests, caller.time_left()).await?;
         let (preview_places, requests): (Vec<usize>, Vec<AdmitRequest>) =
             to_preview.into_iter().unzip();
         let previewed = self.app.preview(&requests).await?;

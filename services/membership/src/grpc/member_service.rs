@@ -15,6 +15,7 @@ use homeroom_api::{
 use homeroom_kit::{
     Error,
     auth::Caller,
+    email::EmailAddress,
     filter::{FieldKind, Filter},
     validation::Violations,
 };
@@ -31,7 +32,7 @@ use crate::{
         members::{MemberFilter, NewMember},
         organization_members::{self, MemberPatch},
     },
-    domain::{email, member::Role},
+    domain::member::Role,
 };
 
 /// The name of the acting user in `users/me`.
@@ -348,7 +349,7 @@ fn filter(text: &str, roles: &'static [&'static str]) -> Parsed<MemberFilter> {
     ];
     let filter = Filter::parse(text, &fields)?;
     let address = parse::equals(&filter, "email")?
-        .map(email::canonical)
+        .map(|text| EmailAddress::parse(text.trim()).map(|address| address.canonical()))
         .transpose();
     Ok(MemberFilter {
         role: parse::equals(&filter, "role")?.and_then(Role::parse),

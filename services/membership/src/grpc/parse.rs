@@ -8,6 +8,7 @@ use homeroom_api::{
 };
 use homeroom_kit::{
     Error,
+    email::EmailAddress,
     filter::{Filter, Operator},
     validation::Violations,
 };
@@ -15,10 +16,7 @@ use prost_types::FieldMask;
 
 pub(crate) use homeroom_kit::Result as Parsed;
 
-use crate::domain::{
-    email,
-    member::{EXTERNAL_ID_CHARS_MAX, PERSON_NAME_CHARS_MAX, Particulars, Role},
-};
+use crate::domain::member::{EXTERNAL_ID_CHARS_MAX, PERSON_NAME_CHARS_MAX, Particulars, Role};
 
 /// Bytes of an etag at most.
 const ETAG_BYTES_MAX: usize = 64;
@@ -133,10 +131,13 @@ pub(crate) fn email(violations: &mut Violations, field: &str, text: &str) -> Str
     if text.is_empty() {
         return String::new();
     }
-    email::canonical(text).unwrap_or_else(|error| {
-        violations.add_reason(ErrorReason::EmailMalformed, field, error.to_string());
-        String::new()
-    })
+    match EmailAddress::parse(text.trim()) {
+        Ok(address) => address.canonical(),
+        Err(error) => {
+            violations.add_reason(ErrorReason::EmailMalformed, field, error.to_string());
+            String::new()
+        }
+    }
 }
 
 /// What staff are shown of a person, under the field `prefix`.

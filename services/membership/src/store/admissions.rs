@@ -103,6 +103,17 @@ pub trait Admissions: Send {
     /// that there are.
     async fn lock_organizations(&mut self, organizations: &BTreeSet<OrganizationId>) -> Result<()>;
 
+    /// From here on the transaction waits for no lock longer than 100 milliseconds: then it fails as
+    /// unavailable, and others may try with patience.
+    async fn wait_briefly(&mut self) -> Result<()>;
+
+    /// Locks those of the organizations' seat rows that nobody else holds, without waiting, and gives
+    /// which those are.
+    async fn lock_free_organizations(
+        &mut self,
+        organizations: &BTreeSet<OrganizationId>,
+    ) -> Result<BTreeSet<OrganizationId>>;
+
     /// What these redemptions were answered; those that were.
     async fn admissions(&mut self, redemptions: &[Uuid]) -> Result<Vec<StoredAdmission>>;
 

@@ -1,5 +1,7 @@
 //! The approval queue in the database.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use homeroom_api::{
@@ -51,19 +53,22 @@ pub trait JoinRequests: Send {
         now: DateTime<Utc>,
     ) -> Result<Vec<JoinRequest>>;
 
-    /// Closes waiting requests, in no order, and gives them as they are now: CLOSED, or EXPIRED where
+    /// Closes waiting requests, at most `limit`, in no order, and gives them as they are now: CLOSED, or EXPIRED where
     /// their time was over. Under the organization's lock; the seat row's `waiting` and the events are
     /// the caller's to write.
     async fn close_open_requests(
         &mut self,
         which: &Waiting,
         now: DateTime<Utc>,
+        limit: u32,
     ) -> Result<Vec<JoinRequest>>;
 
-    /// The organizations in which requests wait whose time is over at `now`, at most `limit`.
+    /// The organizations in which requests wait whose time is over at `now`, at most `limit`, without
+    /// those that are passed over.
     async fn organizations_with_lapsed_requests(
         &mut self,
         now: DateTime<Utc>,
+        passed_over: &BTreeSet<OrganizationId>,
         limit: u32,
     ) -> Result<Vec<OrganizationId>>;
 

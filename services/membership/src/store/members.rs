@@ -1,5 +1,7 @@
 //! Members of organizations and classes.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use async_trait::async_trait;
 use homeroom_api::{
     ids::{OrganizationId, UserId},
@@ -36,8 +38,8 @@ pub trait Members: Send {
     async fn standing(&mut self, place: &Place, user: &UserId) -> Result<Option<Standing>>;
     /// One membership.
     async fn member(&mut self, place: &Place, user: &UserId) -> Result<Option<Member>>;
-    /// Adds memberships of organizations and classes, in the order given. A class's member must be the
-    /// organization's first (03 I2); particulars are kept with the organization's.
+    /// Adds memberships of organizations, then of classes, each with the first revision. A class's member
+    /// must be one of the organization (03 I2); particulars are kept with the organization's.
     async fn insert_members(&mut self, members: &[Member]) -> Result<()>;
     /// Stores role and, for an organization's, particulars; its revision grows by one.
     async fn save_member(&mut self, member: &Member) -> Result<()>;
@@ -60,9 +62,9 @@ pub trait Members: Send {
         after: Option<&Place>,
         limit: u32,
     ) -> Result<Vec<Member>>;
-    /// Whom events of the place tell (C6): the class's owner, then its co-teachers; or the organization's
-    /// administrators. At most 100.
-    async fn staff(&mut self, place: &Place) -> Result<Vec<UserId>>;
+    /// Whom events of each place tell (C6): the class's owner, then its co-teachers; or the
+    /// organization's administrators. At most 100 for each; a place without staff is left out.
+    async fn staff(&mut self, places: &BTreeSet<Place>) -> Result<BTreeMap<Place, Vec<UserId>>>;
     /// Whether the organization has members other than its administrators.
     async fn has_members_besides_administrators(
         &mut self,

@@ -23,7 +23,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use homeroom_kit::{
     Randomness,
-    database::{Engine, Error, Options, Url},
+    database::{Engine, Error, OpenError, Options, Url},
     events::{Feed, Wake},
     outbox::NewEvent,
     request_ids::{BodyMac, Claim, RequestKey},
@@ -56,8 +56,8 @@ pub trait Store: Send + Sync + Debug {
     async fn publish(&self) -> Result<u64>;
     /// Publishes what is committed until the shutdown, and once more after it is ordered.
     async fn publish_until(&self, shutdown: Shutdown);
-    /// Whether the database answers.
-    async fn ping(&self) -> Result<()>;
+    /// Whether the database answers and has this program's schema.
+    async fn check_schema(&self) -> std::result::Result<(), OpenError>;
     /// Closes every connection, once each is idle.
     async fn close(&self);
 }
@@ -113,7 +113,10 @@ pub trait RequestIdRows: Send {
 }
 
 /// Connects to the database that the URL names. Fails if it does not answer.
-pub async fn connect(url: &Url, options: Options) -> Result<Arc<dyn Store>> {
+pub async fn connect(
+    url: &Url,
+    options: Options,
+) -> std::result::Result<Arc<dyn Store>, OpenError> {
     Ok(match url.engine() {
         Engine::Postgres => Arc::new(postgres::PostgresStore::connect(url, options).await?),
         Engine::Sqlite => Arc::new(sqlite::SqliteStore::connect(url, options).await?),
@@ -121,7 +124,7 @@ pub async fn connect(url: &Url, options: Options) -> Result<Arc<dyn Store>> {
 }
 
 /// Brings the schema up to date.
-pub async fn migrate(url: &Url, options: Options) -> std::result::Result<(), MigrateError> {
+pub async fn migrate(url: &Url, options: Options) -> std::result::Result<(), OpenError> {
     match url.engine() {
         Engine::Postgres => postgres::migrate(url, options).await,
         Engine::Sqlite => sqlite::migrate(url, options).await,
@@ -134,15 +137,4 @@ pub async fn prepare_every_statement(url: &Url, options: Options) -> Result<usiz
         Engine::Postgres => postgres::prepare_every_statement(url, options).await,
         Engine::Sqlite => sqlite::prepare_every_statement(url, options).await,
     }
-}
-
-/// Why the schema could not be brought up to date.
-#[derive(Debug, thiserror::Error)]
-pub enum MigrateError {
-    /// The database does not answer.
-    #[error(transparent)]
-    Database(#[from] Error),
-    /// A migration failed, or one that was applied is not the one shipped.
-    #[error("the schema cannot be brought up to date: {0}")]
-    Migration(#[from] sqlx::migrate::MigrateError),
 }

@@ -5,7 +5,6 @@ use chrono::{DateTime, Utc};
 use homeroom_api::{ids::UserId, names::Place};
 
 use super::Result;
-use crate::domain::removal::Removals;
 
 /// The table `removals`.
 #[async_trait]
@@ -17,10 +16,6 @@ pub trait RemovalRows: Send {
         user: &UserId,
         time: DateTime<Utc>,
     ) -> Result<()>;
-    /// Lifts the user's removals from the place and, for a class, from its organization.
-    async fn lift_removals(&mut self, place: &Place, user: &UserId) -> Result<()>;
-    /// The user's removals from the place and, for a class, from its organization.
-    async fn removals(&mut self, place: &Place, user: &UserId) -> Result<Removals>;
     /// Forgets every removal of the place, and for an organization of its classes: it has been deleted.
     async fn forget_removals(&mut self, place: &Place) -> Result<()>;
 }

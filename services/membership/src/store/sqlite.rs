@@ -26,6 +26,13 @@ macro_rules! for_update {
     };
 }
 
+/// Ends a statement that locks for itself those of its rows that nobody else holds.
+macro_rules! for_update_of_free {
+    () => {
+        ""
+    };
+}
+
 #[path = "queries/mod.rs"]
 mod queries;
 
@@ -33,19 +40,22 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use homeroom_kit::{
-    database::{Options, Pools, Url, connect_sqlite},
+    database::{OpenError, Options, Pools, Url, check_schema, connect_sqlite},
     events::{Feed, StoredFeed, Wake, publish_until},
     shutdown::Shutdown,
 };
 use queries::SqlRepository;
 
-use super::{MigrateError, Repository, Result, Store};
+use super::{Repository, Result, Store};
 
 static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// Nothing to lock: BEGIN IMMEDIATE lets one transaction write at a time.
 pub(crate) const LOCK_ORGANIZATION: &str =
     "SELECT seat_limit FROM organization_seats WHERE organization_id = $1";
+
+/// Nothing to wait for: one transaction writes at a time.
+pub(crate) const WAIT_BRIEFLY: &str = "SELECT 1";
 
 /// Nothing to lock: one transaction writes at a time.
 pub(crate) const LOCK_CODE_PREFIXES: &str = "SELECT 1";
@@ -58,7 +68,10 @@ pub(crate) struct SqliteStore {
 }
 
 impl SqliteStore {
-    pub(crate) async fn connect(url: &Url, options: Options) -> Result<Self> {
+    pub(crate) async fn connect(
+        url: &Url,
+        options: Options,
+    ) -> std::result::Result<Self, OpenError> {
         let pools = connect_sqlite(url, options).await?;
         Ok(Self {
             feed: StoredFeed::new(pools.clone()),
@@ -93,8 +106,8 @@ impl Store for SqliteStore {
         publish_until(self.feed.clone(), shutdown).await;
     }
 
-    async fn ping(&self) -> Result<()> {
-        self.pools.ping().await
+    async fn check_schema(&self) -> std::result::Result<(), OpenError> {
+        check_schema(&self.pools, &MIGRATOR, "membership migrate").await
     }
 
     async fn close(&self) {
@@ -102,7 +115,7 @@ impl Store for SqliteStore {
     }
 }
 
-pub(crate) async fn migrate(url: &Url, options: Options) -> std::result::Result<(), MigrateError> {
+pub(crate) async fn migrate(url: &Url, options: Options) -> std::result::Result<(), OpenError> {
     let pools = connect_sqlite(url, options).await?;
     homeroom_kit::database::migrate(&pools, &MIGRATOR).await?;
     pools.close().await;

@@ -25,7 +25,10 @@ use homeroom_kit::{
     random::SeededRandomness,
 };
 use homeroom_membership::{
-    app::{App, admit::AdmitRequest, approve, deny, enrolment::Admission, withdraw},
+    app::{
+        App, admission_queue::AdmissionQueue, admit::AdmitRequest, approve, deny,
+        enrolment::Admission, withdraw,
+    },
     domain::{
         admission::{Attempt, Outcome, Route},
         class::{Class, ClassState},
@@ -52,6 +55,7 @@ pub const CO_TEACHER: &str = "cora";
 pub struct School {
     pub app: App,
     pub clock: Arc<ManualClock>,
+    pub admissions: AdmissionQueue,
     redemptions: AtomicU32,
 }
 
@@ -99,8 +103,10 @@ impl School {
         let clock = Arc::new(ManualClock::new(start));
         let random = Arc::new(SeededRandomness::new(7));
         let keys = Arc::new(KeyRing::generate(random.as_ref()).unwrap());
+        let app = App::new(store, clock.clone(), random, keys);
         let school = Self {
-            app: App::new(store, clock.clone(), random, keys),
+            admissions: AdmissionQueue::start(app.clone()),
+            app,
             clock,
             redemptions: AtomicU32::new(0),
         };
@@ -231,7 +237,8 @@ impl School {
     }
 
     pub async fn admit_all(&self, requests: &[AdmitRequest]) -> Vec<Result<Admission>> {
-        self.app.admit(requests.to_vec()).await.unwrap()
+        let submitted = self.admissions.submit(requests.to_vec(), None);
+        submitted.await.unwrap()
     }
 
     /// Files a request of this person by the join URL.
@@ -259,18 +266,14 @@ impl School {
 
     pub async fn deny(&self, by: &str, name: &JoinRequestName) -> Result<()> {
         let name = name.clone();
+        let message = api::DenyJoinRequestRequest::default();
         self.app
-            .write(
-                &caller(by),
-                None,
-                &api::DenyJoinRequestRequest::default(),
-                move |change| {
-                    Box::pin(async move {
-                        deny::deny(change, &name, "not you").await?;
-                        Ok(())
-                    })
-                },
-            )
+            .write(&caller(by), None, &message, move |change| {
+                Box::pin(async move {
+                    deny::deny(change, &name, "not you").await?;
+                    Ok(())
+                })
+            })
             .await
     }
 
@@ -302,11 +305,8 @@ impl School {
 
     pub async fn seats(&self) -> Seats {
         let mut repository = self.app.store.read().await.unwrap();
-        repository
-            .seats(organization().organization())
-            .await
-            .unwrap()
-            .unwrap()
+        let seats = repository.seats(organization().organization()).await;
+        seats.unwrap().unwrap()
     }
 
     /// Staff remove the person from the class or, with the class, from the organization.
@@ -335,12 +335,9 @@ impl School {
 
     pub async fn archive(&self) {
         let mut repository = self.app.store.write().await.unwrap();
-        let class = repository.class(&class_name()).await.unwrap().unwrap();
-        let archived = Class {
-            state: ClassState::Archived,
-            ..class
-        };
-        repository.save_class(&archived).await.unwrap();
+        let mut class = repository.class(&class_name()).await.unwrap().unwrap();
+        class.state = ClassState::Archived;
+        repository.save_class(&class).await.unwrap();
         repository.commit().await.unwrap();
     }
 
@@ -385,11 +382,8 @@ impl School {
         };
         let mut pending = 0;
         for place in [organization(), class()] {
-            let listed = repository
-                .list_join_requests(&place, &shown, None, 10_000, self.now())
-                .await
-                .unwrap();
-            pending += listed.len();
+            let listed = repository.list_join_requests(&place, &shown, None, 10_000, self.now());
+            pending += listed.await.unwrap().len();
         }
         let seats = self.seats().await;
         assert_eq!((seats.used, seats.waiting), (used, waiting), "the counters");

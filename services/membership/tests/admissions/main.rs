@@ -9,6 +9,7 @@
 )]
 
 mod admit;
+mod busy;
 mod decisions;
 mod expiry;
 mod fences;

@@ -19,6 +19,7 @@ on_both_engines!(
     r7_a_role_change_takes_or_frees_a_seat,
     r7_leaving_the_organization_frees_the_seat_and_closes_what_waits,
     an_owner_of_classes_stays_until_ownership_is_transferred,
+    the_platform_gives_an_organization_that_lost_its_administrator_another,
     p8_a_person_who_is_added_waits_no_more,
     a10_the_roster_lists_who_joined_for_staff_only,
     members_are_read_by_themselves_teachers_and_administrators,
@@ -161,6 +162,24 @@ async fn an_owner_of_classes_stays_until_ownership_is_transferred(database: &Dat
     };
     let removed = answer(ada.members.remove_class_member(request).await);
     assert_eq!(removed, Err(ErrorReason::LastOwner));
+    world.end().await;
+}
+
+async fn the_platform_gives_an_organization_that_lost_its_administrator_another(
+    database: &Database,
+) {
+    let world = World::start(database).await;
+    world.hamilton(0).await;
+    let mut ada = world.user("ada");
+    assert_eq!(remove(&mut ada, "ada").await, Ok(()));
+    let nobody = add(&mut world.user("tess"), HAMILTON, "zoe", Role::Admin).await;
+    assert_eq!(nobody, Err(ErrorReason::RoleRequired));
+    let stranger = add(&mut world.user("zoe"), HAMILTON, "zoe", Role::Admin).await;
+    assert_eq!(stranger, Err(ErrorReason::OrganizationNotFound));
+    let zoe = add(&mut world.platform(), HAMILTON, "zoe", Role::Admin).await;
+    assert_eq!(zoe.unwrap().role(), Role::Admin);
+    let kim = add(&mut world.user("zoe"), HAMILTON, "kim", Role::Student).await;
+    assert!(kim.is_ok());
     world.end().await;
 }
 

@@ -104,7 +104,7 @@ async fn b4_the_code_prefix_is_made_from_the_id_unique_and_fixed(database: &Data
     let second = create_organization(&mut platform, "hamil-ton", 0)
         .await
         .unwrap();
-    assert_eq!(second.code_prefix, "HAMILTON2");
+    assert_eq!(second.code_prefix, "2HAMILTON");
     let mut ada = world.user("ada");
     let same = Organization {
         code_prefix: "Hamilton".to_owned(),

@@ -1,14 +1,15 @@
 //! Members of organizations and classes, and whom staff removed.
 
-use chrono::TimeDelta;
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, TimeDelta, Utc};
 use homeroom_membership::{
     domain::{
         access::{ClassStanding, Standing},
         class::ClassState,
         member::{Member, Particulars, Role},
-        removal::Removals,
     },
-    store::MemberQuery,
+    store::{Effects, MemberQuery, PersonAt, Repository},
 };
 
 use crate::{
@@ -272,10 +273,16 @@ async fn c6_staff_are_the_owner_and_the_co_teachers_or_the_administrators(databa
         ])
         .await
         .unwrap();
-    let staff = session.staff(&place(BIO)).await.unwrap();
-    assert_eq!(staff, [user("tess"), user("cora")]);
-    let administrators = session.staff(&place(HAMILTON)).await.unwrap();
-    assert_eq!(administrators, [user("ada")]);
+    let nowhere = place("organizations/hamilton/classes/empty");
+    let places = BTreeSet::from([place(BIO), place(HAMILTON), nowhere]);
+    let staff = session.staff(&places).await.unwrap();
+    let expected = BTreeMap::from([
+        (place(BIO), vec![user("tess"), user("cora")]),
+        (place(HAMILTON), vec![user("ada")]),
+    ]);
+    assert_eq!(staff, expected);
+    let none = session.staff(&BTreeSet::new()).await.unwrap();
+    assert!(none.is_empty());
 }
 
 async fn deleting_an_organization_ends_its_memberships(database: &Database) {
@@ -304,34 +311,24 @@ async fn r8_a_removal_is_kept_until_it_is_lifted(database: &Database) {
         .record_removal(&place(BIO), &sam, later)
         .await
         .unwrap();
-    let removals = session.removals(&place(BIO), &sam).await.unwrap();
-    assert_eq!(
-        removals,
-        Removals {
-            from_class: Some(later),
-            from_organization: Some(now()),
-        }
-    );
-    let removals = session.removals(&place(HAMILTON), &sam).await.unwrap();
-    assert_eq!(removals.from_class, None);
-    session.lift_removals(&place(HAMILTON), &sam).await.unwrap();
-    let removals = session.removals(&place(BIO), &sam).await.unwrap();
-    assert_eq!(
-        (removals.from_class, removals.from_organization),
-        (Some(later), None)
-    );
-    session
-        .record_removal(&place(HAMILTON), &sam, now())
-        .await
-        .unwrap();
-    session.lift_removals(&place(BIO), &sam).await.unwrap();
-    let removals = session.removals(&place(BIO), &sam).await.unwrap();
-    assert_eq!(removals, Removals::default());
-    session
-        .record_removal(&place(BIO), &sam, now())
-        .await
-        .unwrap();
+    let at = |name: &str| (place(name), user("sam"));
+    let kept = removals(session.as_mut()).await;
+    let both = BTreeMap::from([(at(BIO), later), (at(HAMILTON), now())]);
+    assert_eq!(kept, both, "the later removal counts");
+    let lifted = Effects {
+        lifted: vec![at(HAMILTON)],
+        ..Effects::default()
+    };
+    session.save(&lifted).await.unwrap();
+    let left = removals(session.as_mut()).await;
+    assert_eq!(left, BTreeMap::from([(at(BIO), later)]));
     session.forget_removals(&place(HAMILTON)).await.unwrap();
-    let removals = session.removals(&place(BIO), &sam).await.unwrap();
-    assert_eq!(removals, Removals::default());
+    let left = removals(session.as_mut()).await;
+    assert!(left.is_empty(), "those of its classes too");
+}
+
+/// Sam's removals.
+async fn removals(session: &mut dyn Repository) -> BTreeMap<PersonAt, DateTime<Utc>> {
+    let persons = BTreeSet::from([(place(BIO), user("sam"))]);
+    session.known(&persons).await.unwrap().removals
 }

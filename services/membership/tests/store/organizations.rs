@@ -58,7 +58,7 @@ async fn b4_ids_and_prefixes_are_taken_once_and_stay_taken(database: &Database) 
         assert_eq!(session.organization(&first.id).await.unwrap(), None);
     }
     // The transaction still works after what it refused.
-    let other = organization("other-hamilton", "HAMILTON2");
+    let other = organization("other-hamilton", "2HAMILTON");
     let inserted = session.insert_organization(&other).await.unwrap();
     assert_eq!(inserted, InsertOutcome::Inserted);
     session.commit().await.unwrap();

@@ -6,10 +6,11 @@ use homeroom_api::{
     names::Place,
 };
 use homeroom_kit::clock::{from_micros, micros};
+use serde_json::{Value, json};
 use sqlx::{Database, Row as _};
 use uuid::Uuid;
 
-use super::{super::Db, corrupt};
+use super::{super::Db, corrupt, hex};
 use crate::{
     domain::{
         domain_rule::DomainRule,
@@ -55,6 +56,44 @@ impl<'row> Columns<'row> {
             manual_lock_time: lock.and_then(|lock| lock.manual_lock_time).map(micros),
         }
     }
+}
+
+/// A row as the statement that inserts many takes it; its counts begin at zero.
+pub(super) fn to_json(row: &InvitationRow) -> Value {
+    let columns = Columns::of(row);
+    let invitation = &row.invitation;
+    json!({
+        "invitation_id": invitation.id.to_string(),
+        "kind": invitation.kind.tag(),
+        "organization_id": invitation.place.organization().as_str(),
+        "class_id": invitation.place.class().map_or("", ClassId::as_str),
+        "epoch": invitation.epoch.value(),
+        "fence_epoch": row.fence_epoch.value(),
+        "uses_since_epoch": row.uses_since_epoch.value(),
+        "lookup_mac": columns.lookup_mac.map(hex),
+        "sealed": columns.sealed.map(hex),
+        "key_version": columns.key_version,
+        "enabled": row.enabled,
+        "revoke_time": row.revoke_time.map(micros),
+        "delete_time": row.delete_time.map(micros),
+        "valid_from_time": invitation.valid_from.map(micros),
+        "valid_till_time": invitation.valid_till.map(micros),
+        "max_uses": invitation.max_uses,
+        "assigned_email": columns.assigned_email,
+        "external_id": columns.external_id,
+        "display_name": row.display_name,
+        "email_domains": domain_rules_text(&invitation.email_domains),
+        "allow_rejoin": invitation.allow_rejoin,
+        "strength_bits": row.strength_bits,
+        "words": row.words,
+        "lock_period": columns.lock_period,
+        "unlock_time": columns.unlock_time,
+        "manual_lock_time": columns.manual_lock_time,
+        "issue_time": micros(invitation.issue_time),
+        "revision": row.revision,
+        "create_time": micros(row.create_time),
+        "update_time": micros(row.update_time),
+    })
 }
 
 /// Domain rules as their column holds them: a JSON list.

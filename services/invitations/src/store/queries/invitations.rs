@@ -1,13 +1,16 @@
 //! `invitations`, for both engines.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use homeroom_api::{ids::ClassId, names::Place};
 use homeroom_kit::clock::micros;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    SqlRepository,
-    invitation_row::{Columns, domain_rules_text, read},
+    SqlRepository, hex, ids_json,
+    invitation_row::{Columns, domain_rules_text, read, to_json},
 };
 use crate::{
     domain::invitation::{Epoch, InvitationKind},
@@ -29,23 +32,52 @@ macro_rules! select {
 }
 pub(super) use select as select_invitations;
 
-const INSERT: &str = "INSERT INTO invitations (invitation_id, kind, organization_id, class_id, \
-    epoch, fence_epoch, uses_since_epoch, lookup_mac, sealed, key_version, enabled, revoke_time, \
-    delete_time, valid_from_time, valid_till_time, max_uses, uses_committed, uses_reserved, \
-    uses_queued, assigned_email, external_id, display_name, email_domains, allow_rejoin, \
-    strength_bits, words, lock_period, unlock_time, manual_lock_time, issue_time, revision, \
-    create_time, update_time) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 0, 0, 0, $17, \
-    $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30) ON CONFLICT DO NOTHING";
+const INSERT: &str = concat!(
+    "INSERT INTO invitations (invitation_id, kind, organization_id, class_id, epoch, fence_epoch, \
+     uses_since_epoch, lookup_mac, sealed, key_version, enabled, revoke_time, delete_time, \
+     valid_from_time, valid_till_time, max_uses, uses_committed, uses_reserved, uses_queued, \
+     assigned_email, external_id, display_name, email_domains, allow_rejoin, strength_bits, words, \
+     lock_period, unlock_time, manual_lock_time, issue_time, revision, create_time, update_time) \
+     SELECT input.value->>'invitation_id', input.value->>'kind', input.value->>'organization_id', \
+     input.value->>'class_id', CAST(input.value->>'epoch' AS BIGINT), \
+     CAST(input.value->>'fence_epoch' AS BIGINT), \
+     CAST(input.value->>'uses_since_epoch' AS BIGINT), ",
+    from_hex!("input.value->>'lookup_mac'"),
+    ", ",
+    from_hex!("input.value->>'sealed'"),
+    ", CAST(input.value->>'key_version' AS BIGINT), CAST(input.value->>'enabled' AS BOOLEAN), \
+     CAST(input.value->>'revoke_time' AS BIGINT), CAST(input.value->>'delete_time' AS BIGINT), \
+     CAST(input.value->>'valid_from_time' AS BIGINT), \
+     CAST(input.value->>'valid_till_time' AS BIGINT), CAST(input.value->>'max_uses' AS BIGINT), \
+     0, 0, 0, input.value->>'assigned_email', input.value->>'external_id', \
+     input.value->>'display_name', input.value->>'email_domains', \
+     CAST(input.value->>'allow_rejoin' AS BOOLEAN), \
+     CAST(input.value->>'strength_bits' AS BIGINT), CAST(input.value->>'words' AS BIGINT), \
+     CAST(input.value->>'lock_period' AS BIGINT), CAST(input.value->>'unlock_time' AS BIGINT), \
+     CAST(input.value->>'manual_lock_time' AS BIGINT), \
+     CAST(input.value->>'issue_time' AS BIGINT), CAST(input.value->>'revision' AS BIGINT), \
+     CAST(input.value->>'create_time' AS BIGINT), CAST(input.value->>'update_time' AS BIGINT) FROM ",
+    json_rows!("$1"),
+    " WHERE true ON CONFLICT DO NOTHING RETURNING invitation_id"
+);
 
-const GET: &str = select!("WHERE invitation_id = $1");
+const GET: &str = select!(
+    "WHERE invitation_id IN (SELECT input.value->>'id' FROM ",
+    json_rows!("$1"),
+    ")"
+);
 
 const FIND_SINGLETON: &str = select!(
     "WHERE organization_id = $1 AND class_id = $2 AND kind = $3 \
      AND kind IN ('organization_token', 'class_code', 'join_url')"
 );
 
-const FIND_BY_LOOKUP_MAC: &str = select!("WHERE lookup_mac = $1");
+const FIND_BY_LOOKUP_MACS: &str = select!(
+    "JOIN ",
+    json_rows!("$1"),
+    " ON invitations.lookup_mac = ",
+    from_hex!("input.value->>'mac'")
+);
 
 const LIST: &str = select!(
     "WHERE organization_id = $1 AND class_id = $2 AND kind = $3 AND invitation_id < $4 \
@@ -80,7 +112,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     INSERT,
     GET,
     FIND_SINGLETON,
-    FIND_BY_LOOKUP_MAC,
+    FIND_BY_LOOKUP_MACS,
     LIST,
     LIST_PENDING_FENCES,
     UPDATE,
@@ -94,62 +126,35 @@ fn class_text(place: &Place) -> &str {
 #[async_trait]
 impl Invitations for SqlRepository {
     async fn insert_invitations(&mut self, rows: &[InvitationRow]) -> Result<Vec<bool>> {
-        let mut inserted = Vec::with_capacity(rows.len());
-        for row in rows {
-            let columns = Columns::of(row);
-            let invitation = &row.invitation;
-            let done = sqlx::query(INSERT)
-                .bind(invitation.id.to_string())
-                .bind(invitation.kind.tag())
-                .bind(invitation.place.organization().as_str())
-                .bind(class_text(&invitation.place))
-                .bind(invitation.epoch.value())
-                .bind(row.fence_epoch.value())
-                .bind(row.uses_since_epoch.value())
-                .bind(columns.lookup_mac)
-                .bind(columns.sealed)
-                .bind(columns.key_version)
-                .bind(row.enabled)
-                .bind(row.revoke_time.map(micros))
-                .bind(row.delete_time.map(micros))
-                .bind(invitation.valid_from.map(micros))
-                .bind(invitation.valid_till.map(micros))
-                .bind(invitation.max_uses.map(i64::from))
-                .bind(columns.assigned_email)
-                .bind(columns.external_id)
-                .bind(row.display_name.as_str())
-                .bind(domain_rules_text(&invitation.email_domains))
-                .bind(invitation.allow_rejoin)
-                .bind(i64::from(row.strength_bits))
-                .bind(i64::from(row.words))
-                .bind(columns.lock_period)
-                .bind(columns.unlock_time)
-                .bind(columns.manual_lock_time)
-                .bind(micros(invitation.issue_time))
-                .bind(row.revision)
-                .bind(micros(row.create_time))
-                .bind(micros(row.update_time))
-                .execute(self.connection())
-                .await?;
-            inserted.push(done.rows_affected() == 1);
+        if rows.is_empty() {
+            return Ok(Vec::new());
         }
-        Ok(inserted)
+        let values: Vec<Value> = rows.iter().map(to_json).collect();
+        let inserted: HashSet<String> = sqlx::query_scalar(INSERT)
+            .bind(Value::Array(values).to_string())
+            .fetch_all(self.connection())
+            .await?
+            .into_iter()
+            .collect();
+        Ok(rows
+            .iter()
+            .map(|row| inserted.contains(&row.invitation.id.to_string()))
+            .collect())
     }
 
     async fn get_invitation(&mut self, id: Uuid) -> Result<Option<InvitationRow>> {
-        let row = sqlx::query(GET)
-            .bind(id.to_string())
-            .fetch_optional(self.connection())
-            .await?;
-        row.as_ref().map(read).transpose()
+        Ok(self.get_invitations(&[id]).await?.pop())
     }
 
     async fn get_invitations(&mut self, ids: &[Uuid]) -> Result<Vec<InvitationRow>> {
-        let mut rows = Vec::with_capacity(ids.len());
-        for id in ids {
-            rows.extend(self.get_invitation(*id).await?);
+        if ids.is_empty() {
+            return Ok(Vec::new());
         }
-        Ok(rows)
+        let rows = sqlx::query(GET)
+            .bind(ids_json(ids))
+            .fetch_all(self.connection())
+            .await?;
+        rows.iter().map(read).collect()
     }
 
     async fn find_singleton(
@@ -166,17 +171,16 @@ impl Invitations for SqlRepository {
         row.as_ref().map(read).transpose()
     }
 
-    async fn find_by_lookup_macs(&mut self, macs: &[[u8; 32]]) -> Result<Option<InvitationRow>> {
-        for mac in macs {
-            let row = sqlx::query(FIND_BY_LOOKUP_MAC)
-                .bind(mac.as_slice())
-                .fetch_optional(self.connection())
-                .await?;
-            if let Some(row) = row {
-                return read(&row).map(Some);
-            }
+    async fn find_all_by_lookup_macs(&mut self, macs: &[[u8; 32]]) -> Result<Vec<InvitationRow>> {
+        if macs.is_empty() {
+            return Ok(Vec::new());
         }
-        Ok(None)
+        let macs: Vec<Value> = macs.iter().map(|mac| json!({"mac": hex(mac)})).collect();
+        let rows = sqlx::query(FIND_BY_LOOKUP_MACS)
+            .bind(Value::Array(macs).to_string())
+            .fetch_all(self.connection())
+            .await?;
+        rows.iter().map(read).collect()
     }
 
     async fn list_invitations(

@@ -14,10 +14,11 @@ use chrono::{DateTime, Utc};
 use homeroom_kit::{
     database::Session,
     events::Wake,
-    outbox::{self, Event, NewEvent, Scope},
+    outbox::{NewEvent, Outbox as _},
     random::Randomness,
-    request_ids::{self, BodyMac, Claim, RequestKey},
+    request_ids::{BodyMac, Claim, RequestIds as _, RequestKey},
 };
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::Db;
@@ -91,20 +92,7 @@ impl Events for SqlRepository {
         random: &dyn Randomness,
     ) -> Result<Vec<Uuid>> {
         self.appended = self.appended || !events.is_empty();
-        outbox::append(self.connection(), events, now, random).await
-    }
-
-    async fn list_events(
-        &mut self,
-        scope: &Scope,
-        after_position: i64,
-        limit: u32,
-    ) -> Result<Vec<Event>> {
-        outbox::list(self.connection(), scope, after_position, limit).await
-    }
-
-    async fn prune_events(&mut self, before: DateTime<Utc>, limit: u32) -> Result<u64> {
-        outbox::prune(self.connection(), before, limit).await
+        self.connection().append(events, now, random).await
     }
 }
 
@@ -116,7 +104,7 @@ impl RequestIds for SqlRepository {
         body: &BodyMac,
         now: DateTime<Utc>,
     ) -> Result<Claim> {
-        request_ids::find(self.connection(), key, body, now).await
+        self.connection().find(key, body, now).await
     }
 
     async fn claim_request(
@@ -125,19 +113,35 @@ impl RequestIds for SqlRepository {
         body: &BodyMac,
         now: DateTime<Utc>,
     ) -> Result<Claim> {
-        request_ids::claim(self.connection(), key, body, now).await
+        self.connection().claim(key, body, now).await
     }
 
     async fn complete_request(&mut self, key: &RequestKey, response: &[u8]) -> Result<()> {
-        request_ids::complete(self.connection(), key, response).await
+        self.connection().complete(key, response).await
     }
 
     async fn prune_requests(&mut self, before: DateTime<Utc>, limit: u32) -> Result<u64> {
-        request_ids::prune(self.connection(), before, limit).await
+        self.connection().prune_request_ids(before, limit).await
     }
 }
 
 /// A stored value that this version cannot read.
 fn corrupt(what: &'static str) -> Error {
     Error::corrupt(what)
+}
+
+/// Ids as the statements that read many rows take them.
+fn ids_json<I: ToString>(ids: &[I]) -> String {
+    let rows: Vec<Value> = ids.iter().map(|id| json!({"id": id.to_string()})).collect();
+    Value::Array(rows).to_string()
+}
+
+/// Bytes as `from_hex!` reads them.
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

@@ -1,22 +1,47 @@
 //! `organization_profiles`, for both engines.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use homeroom_api::ids::OrganizationId;
 use homeroom_kit::clock::micros;
 
-use super::{super::LOCK_ORGANIZATION, SqlRepository, corrupt};
+use serde_json::{Value, json};
+
+use super::{SqlRepository, corrupt};
 use crate::store::{OrganizationProfile, OrganizationProfiles, Result};
 
-const MAKE: &str = "INSERT INTO organization_profiles \
-    (organization_id, code_prefix, display_name, seat_limit, update_time) \
-    VALUES ($1, '', '', 0, $2) ON CONFLICT (organization_id) DO NOTHING";
+/// Takes the organizations' row locks, in sorted order, which order their changes and events.
+const LOCK: &str = concat!(
+    "SELECT organization_id FROM organization_profiles \
+     WHERE organization_id IN (SELECT input.value->>'id' FROM ",
+    json_rows!("$1"),
+    ") ORDER BY organization_id",
+    for_update!()
+);
+
+const MAKE: &str = concat!(
+    "INSERT INTO organization_profiles \
+     (organization_id, code_prefix, display_name, seat_limit, update_time) \
+     SELECT input.value->>'id', '', '', 0, $2 FROM ",
+    json_rows!("$1"),
+    " WHERE true ORDER BY 1 ON CONFLICT (organization_id) DO NOTHING"
+);
 
 const GET: &str = "SELECT organization_id, code_prefix, display_name, seat_limit \
     FROM organization_profiles WHERE organization_id = $1";
 
-const FIND_BY_PREFIX: &str = "SELECT organization_id, code_prefix, display_name, seat_limit \
-    FROM organization_profiles WHERE code_prefix = $1 ORDER BY organization_id LIMIT 1";
+const FIND: &str = concat!(
+    "SELECT profile.organization_id, profile.code_prefix, profile.display_name, profile.seat_limit \
+     FROM ",
+    json_rows!("$1"),
+    " JOIN organization_profiles AS profile ON profile.organization_id = input.value->>'id' \
+     UNION SELECT profile.organization_id, profile.code_prefix, profile.display_name, \
+     profile.seat_limit FROM ",
+    json_rows!("$2"),
+    " JOIN organization_profiles AS profile ON profile.code_prefix = input.value->>'prefix'"
+);
 
 const SAVE: &str = "INSERT INTO organization_profiles \
     (organization_id, code_prefix, display_name, seat_limit, update_time) \
@@ -27,11 +52,11 @@ const SAVE: &str = "INSERT INTO organization_profiles \
     OR organization_profiles.display_name <> excluded.display_name \
     OR organization_profiles.seat_limit <> excluded.seat_limit";
 
-pub(super) const STATEMENTS: &[&str] = &[LOCK_ORGANIZATION, MAKE, GET, FIND_BY_PREFIX, SAVE];
+pub(super) const STATEMENTS: &[&str] = &[LOCK, MAKE, GET, FIND, SAVE];
 
-pub(super) type Row = (String, String, String, i64);
+type Row = (String, String, String, i64);
 
-pub(super) fn read(row: Row) -> Result<OrganizationProfile> {
+fn read(row: Row) -> Result<OrganizationProfile> {
     let (organization, code_prefix, display_name, seat_limit) = row;
     Ok(OrganizationProfile {
         organization: OrganizationId::parse(&organization)
@@ -42,6 +67,14 @@ pub(super) fn read(row: Row) -> Result<OrganizationProfile> {
     })
 }
 
+fn ids_json<'a>(organizations: impl IntoIterator<Item = &'a OrganizationId>) -> String {
+    let rows: Vec<Value> = organizations
+        .into_iter()
+        .map(|organization| json!({"id": organization.as_str()}))
+        .collect();
+    Value::Array(rows).to_string()
+}
+
 #[async_trait]
 impl OrganizationProfiles for SqlRepository {
     async fn lock_organizations(
@@ -49,28 +82,25 @@ impl OrganizationProfiles for SqlRepository {
         organizations: &[OrganizationId],
         now: DateTime<Utc>,
     ) -> Result<()> {
-        let mut sorted: Vec<&OrganizationId> = organizations.iter().collect();
-        sorted.sort();
-        sorted.dedup();
-        for organization in sorted {
-            let locked: Option<String> = sqlx::query_scalar(LOCK_ORGANIZATION)
-                .bind(organization.as_str())
-                .fetch_optional(self.connection())
-                .await?;
-            if locked.is_some() {
-                continue;
-            }
-            sqlx::query(MAKE)
-                .bind(organization.as_str())
-                .bind(micros(now))
-                .execute(self.connection())
-                .await?;
-            // Another may have made it just now: then its lock is still to be taken.
-            let _: Option<String> = sqlx::query_scalar(LOCK_ORGANIZATION)
-                .bind(organization.as_str())
-                .fetch_optional(self.connection())
-                .await?;
+        let wanted: BTreeSet<&OrganizationId> = organizations.iter().collect();
+        let ids = ids_json(wanted.iter().copied());
+        let locked: Vec<String> = sqlx::query_scalar(LOCK)
+            .bind(&ids)
+            .fetch_all(self.connection())
+            .await?;
+        if locked.len() == wanted.len() {
+            return Ok(());
         }
+        sqlx::query(MAKE)
+            .bind(&ids)
+            .bind(micros(now))
+            .execute(self.connection())
+            .await?;
+        // Another may have made one just now: then its lock is still to be taken.
+        sqlx::query(LOCK)
+            .bind(&ids)
+            .fetch_all(self.connection())
+            .await?;
         Ok(())
     }
 
@@ -101,14 +131,20 @@ impl OrganizationProfiles for SqlRepository {
         Ok(())
     }
 
-    async fn find_profile_by_prefix(
+    async fn find_profiles(
         &mut self,
-        code_prefix: &str,
-    ) -> Result<Option<OrganizationProfile>> {
-        let row: Option<Row> = sqlx::query_as(FIND_BY_PREFIX)
-            .bind(code_prefix)
-            .fetch_optional(self.connection())
+        organizations: &[OrganizationId],
+        code_prefixes: &[String],
+    ) -> Result<Vec<OrganizationProfile>> {
+        let prefixes: Vec<Value> = code_prefixes
+            .iter()
+            .map(|prefix| json!({"prefix": prefix}))
+            .collect();
+        let rows = sqlx::query_as(FIND)
+            .bind(ids_json(organizations))
+            .bind(Value::Array(prefixes).to_string())
+            .fetch_all(self.connection())
             .await?;
-        row.map(read).transpose()
+        rows.into_iter().map(read).collect()
     }
 }

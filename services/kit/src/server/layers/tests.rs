@@ -137,11 +137,16 @@ fn timeouts_are_read_in_every_unit_and_malformed_ones_passed_over() {
 async fn calls_beyond_the_limit_are_shed_and_health_is_not() {
     let step = LoadStep::new(1);
     let held = Arc::clone(&step.0).try_acquire_owned().unwrap();
-    let shed = through(step.clone(), request(&[]), fine).await;
-    assert_eq!(
-        failure(&shed),
-        Some(refused(Code::Unavailable, "OVERLOADED"))
-    );
+    let mut reflection = request(&[]);
+    *reflection.uri_mut() =
+        http::Uri::from_static("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo");
+    for refusable in [request(&[]), reflection] {
+        let shed = through(step.clone(), refusable, fine).await;
+        assert_eq!(
+            failure(&shed),
+            Some(refused(Code::Unavailable, "OVERLOADED"))
+        );
+    }
     let mut health = request(&[]);
     *health.uri_mut() = http::Uri::from_static("/grpc.health.v1.Health/Check");
     let answered = through(step.clone(), health, fine).await;

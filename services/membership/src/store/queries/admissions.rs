@@ -9,18 +9,17 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
+    super::WAIT_BRIEFLY,
     SqlRepository,
-    admission_rows::{of_admission, of_member, of_person, of_place, of_request},
+    admission_rows::{of_admission, of_person, of_place, of_request},
     join_requests::{columns, join_request},
     members,
     rows::{self, Row, get},
 };
 use crate::{
-    domain::{
-        access::ClassStanding, admission::Outcome, class::ClassState, member::Member, seat::Seats,
-    },
+    domain::{access::ClassStanding, admission::Outcome, class::ClassState, seat::Seats},
     store::{
-        Admissions, Effects, Known, OrganizationKnown, PersonAt, Result, SeatChange,
+        Admissions, Effects, Known, Members as _, OrganizationKnown, PersonAt, Result, SeatChange,
         StoredAdmission,
     },
 };
@@ -31,6 +30,14 @@ const LOCK_ORGANIZATIONS: &str = concat!(
     json_rows!(),
     " AS wanted) ORDER BY organization_id",
     for_update!()
+);
+
+const LOCK_FREE_ORGANIZATIONS: &str = concat!(
+    "SELECT organization_id FROM organization_seats \
+     WHERE organization_id IN (SELECT wanted.value->>'o' FROM ",
+    json_rows!(),
+    " AS wanted) ORDER BY organization_id",
+    for_update_of_free!()
 );
 
 const READ: &str = concat!(
@@ -132,26 +139,6 @@ const FILE_REQUESTS: &str = concat!(
     " AS f"
 );
 
-const INSERT_ORGANIZATION_MEMBERS: &str = concat!(
-    "INSERT INTO organization_members (organization_id, user_id, display_name, email, \
-     external_id, role, join_time, invitation, redemption, approved_by, method, revision) \
-     SELECT m.value->>'o', m.value->>'u', m.value->>'display_name', m.value->>'email', \
-     m.value->>'external_id', m.value->>'role', CAST(m.value->>'time' AS BIGINT), \
-     m.value->>'invitation', m.value->>'redemption', m.value->>'by', m.value->>'method', 1 FROM ",
-    json_rows!(),
-    " AS m"
-);
-
-const INSERT_CLASS_MEMBERS: &str = concat!(
-    "INSERT INTO class_members (organization_id, class_id, user_id, role, join_time, \
-     invitation, redemption, approved_by, method, revision) \
-     SELECT m.value->>'o', m.value->>'c', m.value->>'u', m.value->>'role', \
-     CAST(m.value->>'time' AS BIGINT), m.value->>'invitation', m.value->>'redemption', \
-     m.value->>'by', m.value->>'method', 1 FROM ",
-    json_rows!(),
-    " AS m"
-);
-
 const LIFT_REMOVALS: &str = concat!(
     "DELETE FROM removals WHERE (organization_id, class_id, user_id) IN ( \
      SELECT l.value->>'o', l.value->>'c', l.value->>'u' FROM ",
@@ -182,6 +169,8 @@ const MOVE_SEATS: &str = concat!(
 /// For the test that prepares them.
 pub(super) const STATEMENTS: &[&str] = &[
     LOCK_ORGANIZATIONS,
+    LOCK_FREE_ORGANIZATIONS,
+    WAIT_BRIEFLY,
     READ,
     ORGANIZATIONS,
     CLASSES,
@@ -192,8 +181,6 @@ pub(super) const STATEMENTS: &[&str] = &[
     REMOVALS,
     END_REQUESTS,
     FILE_REQUESTS,
-    INSERT_ORGANIZATION_MEMBERS,
-    INSERT_CLASS_MEMBERS,
     LIFT_REMOVALS,
     INSERT_ADMISSIONS,
     MOVE_SEATS,
@@ -223,7 +210,7 @@ fn person(row: &Row) -> Result<PersonAt> {
 }
 
 impl SqlRepository {
-    async fn rows(&mut self, text: &'static str, bound: &str) -> Result<Vec<Row>> {
+    pub(super) async fn rows(&mut self, text: &'static str, bound: &str) -> Result<Vec<Row>> {
         Ok(sqlx::query(text)
             .bind(bound)
             .fetch_all(self.connection())
@@ -231,7 +218,7 @@ impl SqlRepository {
     }
 
     /// Runs the statement for these rows, unless there are none, and gives how many it wrote.
-    async fn write_rows(
+    pub(super) async fn write_rows(
         &mut self,
         text: &'static str,
         rows: impl Iterator<Item = Value> + Send,
@@ -296,6 +283,21 @@ impl Admissions for SqlRepository {
         Ok(())
     }
 
+    async fn wait_briefly(&mut self) -> Result<()> {
+        sqlx::query(WAIT_BRIEFLY).execute(self.connection()).await?;
+        Ok(())
+    }
+
+    async fn lock_free_organizations(
+        &mut self,
+        organizations: &BTreeSet<OrganizationId>,
+    ) -> Result<BTreeSet<OrganizationId>> {
+        let wanted = organizations.iter().map(|id| json!({ "o": id.as_str() }));
+        let wanted = Value::Array(wanted.collect()).to_string();
+        let locked = self.rows(LOCK_FREE_ORGANIZATIONS, &wanted).await?;
+        locked.iter().map(rows::organization_id).collect()
+    }
+
     async fn admissions(&mut self, redemptions: &[Uuid]) -> Result<Vec<StoredAdmission>> {
         let wanted = redemptions.iter().map(|id| json!({ "r": id.to_string() }));
         let wanted = Value::Array(wanted.collect()).to_string();
@@ -346,18 +348,7 @@ impl Admissions for SqlRepository {
         }
         self.write_rows(FILE_REQUESTS, effects.filed.iter().map(of_request))
             .await?;
-        let (of_classes, of_organizations): (Vec<&Member>, Vec<&Member>) = effects
-            .members
-            .iter()
-            .partition(|member| member.place.class().is_some());
-        // A class member is an organization member first (03 I2).
-        self.write_rows(
-            INSERT_ORGANIZATION_MEMBERS,
-            of_organizations.into_iter().map(of_member),
-        )
-        .await?;
-        self.write_rows(INSERT_CLASS_MEMBERS, of_classes.into_iter().map(of_member))
-            .await?;
+        self.insert_members(&effects.members).await?;
         self.write_rows(LIFT_REMOVALS, effects.lifted.iter().map(of_person))
             .await?;
         let stored = self

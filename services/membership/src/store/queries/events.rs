@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use homeroom_kit::{
     Randomness,
-    outbox::{self, NewEvent},
-    request_ids::{self, BodyMac, Claim, RequestKey},
+    outbox::{NewEvent, Outbox as _},
+    request_ids::{BodyMac, Claim, RequestIds as _, RequestKey},
 };
 
 use super::SqlRepository;
@@ -19,7 +19,7 @@ impl Events for SqlRepository {
         now: DateTime<Utc>,
         random: &dyn Randomness,
     ) -> Result<()> {
-        outbox::append(self.connection(), events, now, random).await?;
+        self.connection().append(events, now, random).await?;
         Ok(())
     }
 }
@@ -32,14 +32,14 @@ impl RequestIdRows for SqlRepository {
         body: &BodyMac,
         now: DateTime<Utc>,
     ) -> Result<Claim> {
-        request_ids::claim(self.connection(), key, body, now).await
+        self.connection().claim(key, body, now).await
     }
 
     async fn complete_request(&mut self, key: &RequestKey, response: &[u8]) -> Result<()> {
-        request_ids::complete(self.connection(), key, response).await
+        self.connection().complete(key, response).await
     }
 
     async fn prune_requests(&mut self, before: DateTime<Utc>, limit: u32) -> Result<u64> {
-        request_ids::prune(self.connection(), before, limit).await
+        self.connection().prune_request_ids(before, limit).await
     }
 }

@@ -1,5 +1,7 @@
 //! Join requests.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use homeroom_api::{
@@ -77,22 +79,29 @@ macro_rules! close {
              state = CASE WHEN expire_time > $1 THEN 'CLOSED' ELSE 'EXPIRED' END, \
              decided_by = 'system', \
              decide_time = CASE WHEN expire_time > $1 THEN $1 ELSE expire_time END \
+             WHERE state = 'PENDING' AND organization_id = $2 \
+             AND (organization_id, class_id, request_id) IN ( \
+             SELECT organization_id, class_id, request_id FROM join_requests \
              WHERE state = 'PENDING' AND organization_id = $2 ",
             $where,
-            " RETURNING ",
+            " LIMIT $3) RETURNING ",
             columns!()
         )
     };
 }
 
-const CLOSE_CLASS: &str = close!("AND class_id = $3");
+const CLOSE_CLASS: &str = close!("AND class_id = $4");
 const CLOSE_ORGANIZATION: &str = close!("");
-const CLOSE_USER_AT: &str = close!("AND class_id = $3 AND user_id = $4");
-const CLOSE_USER_IN: &str = close!("AND user_id = $3");
+const CLOSE_USER_AT: &str = close!("AND class_id = $4 AND user_id = $5");
+const CLOSE_USER_IN: &str = close!("AND user_id = $4");
 
-const LAPSED_ORGANIZATIONS: &str = "SELECT DISTINCT organization_id FROM \
-     (SELECT organization_id FROM join_requests WHERE state = 'PENDING' AND expire_time <= $1 \
-     ORDER BY expire_time LIMIT $2) AS lapsed ORDER BY organization_id";
+const LAPSED_ORGANIZATIONS: &str = concat!(
+    "SELECT DISTINCT organization_id FROM \
+     (SELECT organization_id FROM join_requests WHERE state = 'PENDING' AND expire_time <= $2 \
+     AND organization_id NOT IN (SELECT passed.value->>'o' FROM ",
+    json_rows!(),
+    " AS passed) ORDER BY expire_time LIMIT $3) AS lapsed ORDER BY organization_id"
+);
 
 const LAPSED: &str = concat!(
     "SELECT ",
@@ -195,28 +204,24 @@ impl JoinRequests for SqlRepository {
         &mut self,
         which: &Waiting,
         now: DateTime<Utc>,
+        limit: u32,
     ) -> Result<Vec<JoinRequest>> {
-        let (text, bound): (_, Vec<&str>) = match which {
-            Waiting::InClass(name) => (
-                CLOSE_CLASS,
-                vec![name.organization.as_str(), name.class.as_str()],
-            ),
-            Waiting::InOrganization(organization) => {
-                (CLOSE_ORGANIZATION, vec![organization.as_str()])
-            }
+        let (text, organization, bound): (_, _, Vec<&str>) = match which {
+            Waiting::InClass(name) => (CLOSE_CLASS, &name.organization, vec![name.class.as_str()]),
+            Waiting::InOrganization(organization) => (CLOSE_ORGANIZATION, organization, vec![]),
             Waiting::Of(place, user) => (
                 CLOSE_USER_AT,
-                vec![
-                    place.organization().as_str(),
-                    class_text(place),
-                    user.as_str(),
-                ],
+                place.organization(),
+                vec![class_text(place), user.as_str()],
             ),
             Waiting::OfPersonIn(organization, user) => {
-                (CLOSE_USER_IN, vec![organization.as_str(), user.as_str()])
+                (CLOSE_USER_IN, organization, vec![user.as_str()])
             }
         };
-        let mut query = sqlx::query(text).bind(micros(now));
+        let mut query = sqlx::query(text)
+            .bind(micros(now))
+            .bind(organization.as_str())
+            .bind(i64::from(limit));
         for id in bound {
             query = query.bind(id.to_owned());
         }
@@ -227,9 +232,15 @@ impl JoinRequests for SqlRepository {
     async fn organizations_with_lapsed_requests(
         &mut self,
         now: DateTime<Utc>,
+        passed_over: &BTreeSet<OrganizationId>,
         limit: u32,
     ) -> Result<Vec<OrganizationId>> {
+        let passed: Vec<_> = passed_over
+            .iter()
+            .map(|id| serde_json::json!({ "o": id.as_str() }))
+            .collect();
         let ids: Vec<String> = sqlx::query_scalar(LAPSED_ORGANIZATIONS)
+            .bind(serde_json::Value::Array(passed).to_string())
             .bind(micros(now))
             .bind(i64::from(limit))
             .fetch_all(self.connection())

@@ -1,17 +1,18 @@
 //! Members of organizations and classes.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use async_trait::async_trait;
 use homeroom_api::{
     ids::{OrganizationId, UserId},
-    names::{ClassName, Place},
+    names::Place,
 };
-use homeroom_kit::{
-    clock::{from_micros, micros},
-    outbox::NOTIFY_MAX,
-};
+use homeroom_kit::{clock::from_micros, outbox::NOTIFY_MAX};
+use serde_json::Value;
 
 use super::{
     SqlRepository,
+    admission_rows::{of_member, of_place},
     rows::{self, Row, get},
 };
 use crate::{
@@ -50,12 +51,25 @@ const CLASSES_OF_USER: &str = "SELECT m.organization_id, m.class_id, m.user_id, 
     JOIN organization_members p ON p.organization_id = m.organization_id AND p.user_id = m.user_id \
     WHERE m.organization_id = $1 AND m.user_id = $2 ORDER BY m.class_id";
 
-const ORGANIZATION_INSERT: &str = "INSERT INTO organization_members (organization_id, user_id, \
-    display_name, email, external_id, role, join_time, invitation, redemption, approved_by, method, \
-    revision) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
-const CLASS_INSERT: &str = "INSERT INTO class_members (organization_id, class_id, user_id, role, \
-    join_time, invitation, redemption, approved_by, method, revision) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+const INSERT_ORGANIZATION_MEMBERS: &str = concat!(
+    "INSERT INTO organization_members (organization_id, user_id, display_name, email, \
+     external_id, role, join_time, invitation, redemption, approved_by, method, revision) \
+     SELECT m.value->>'o', m.value->>'u', m.value->>'display_name', m.value->>'email', \
+     m.value->>'external_id', m.value->>'role', CAST(m.value->>'time' AS BIGINT), \
+     m.value->>'invitation', m.value->>'redemption', m.value->>'by', m.value->>'method', 1 FROM ",
+    json_rows!(),
+    " AS m"
+);
+
+const INSERT_CLASS_MEMBERS: &str = concat!(
+    "INSERT INTO class_members (organization_id, class_id, user_id, role, join_time, \
+     invitation, redemption, approved_by, method, revision) \
+     SELECT m.value->>'o', m.value->>'c', m.value->>'u', m.value->>'role', \
+     CAST(m.value->>'time' AS BIGINT), m.value->>'invitation', m.value->>'redemption', \
+     m.value->>'by', m.value->>'method', 1 FROM ",
+    json_rows!(),
+    " AS m"
+);
 
 const ORGANIZATION_SAVE: &str = "UPDATE organization_members SET role = $3, display_name = $4, \
     email = $5, external_id = $6, revision = revision + 1 WHERE organization_id = $1 AND user_id = $2";
@@ -94,11 +108,23 @@ const MEMBERSHIPS: &str = "SELECT organization_id, '' AS class_id, user_id, disp
     WHERE m.user_id = $1 AND (m.organization_id, m.class_id) > ($2, $3) \
     ORDER BY organization_id, class_id LIMIT $4";
 
-const ADMINISTRATORS: &str = "SELECT user_id FROM organization_members \
-    WHERE organization_id = $1 AND role = 'ADMIN' ORDER BY user_id LIMIT $2";
-const CLASS_STAFF: &str = "SELECT user_id FROM class_members \
-    WHERE organization_id = $1 AND class_id = $3 AND role IN ('OWNER', 'CO_TEACHER') \
-    ORDER BY role DESC, user_id LIMIT $2";
+/// `$2` of each place, an owner before the co-teachers.
+const STAFF: &str = concat!(
+    "SELECT organization_id, class_id, user_id FROM ( \
+     SELECT m.organization_id, '' AS class_id, m.user_id, \
+     row_number() OVER (PARTITION BY m.organization_id ORDER BY m.user_id) AS rank FROM ",
+    json_rows!(),
+    " AS wanted JOIN organization_members m ON m.organization_id = wanted.value->>'o' \
+     AND m.role = 'ADMIN' WHERE wanted.value->>'c' = '' \
+     UNION ALL \
+     SELECT m.organization_id, m.class_id, m.user_id, \
+     row_number() OVER (PARTITION BY m.organization_id, m.class_id \
+     ORDER BY m.role DESC, m.user_id) AS rank FROM ",
+    json_rows!(),
+    " AS wanted JOIN class_members m ON m.organization_id = wanted.value->>'o' \
+     AND m.class_id = wanted.value->>'c' AND m.role IN ('OWNER', 'CO_TEACHER') \
+     ) AS ranked WHERE rank <= $2 ORDER BY organization_id, class_id, rank"
+);
 const BESIDES_ADMINISTRATORS: &str = "SELECT EXISTS (SELECT 1 FROM organization_members \
     WHERE organization_id = $1 AND role <> 'ADMIN')";
 
@@ -108,8 +134,8 @@ pub(super) const STATEMENTS: &[&str] = &[
     ORGANIZATION_ONE,
     CLASS_ONE,
     CLASSES_OF_USER,
-    ORGANIZATION_INSERT,
-    CLASS_INSERT,
+    INSERT_ORGANIZATION_MEMBERS,
+    INSERT_CLASS_MEMBERS,
     ORGANIZATION_SAVE,
     CLASS_SAVE,
     ORGANIZATION_DELETE,
@@ -120,8 +146,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     ORGANIZATION_LIST,
     CLASS_LIST,
     MEMBERSHIPS,
-    ADMINISTRATORS,
-    CLASS_STAFF,
+    STAFF,
     BESIDES_ADMINISTRATORS,
 ];
 
@@ -169,48 +194,6 @@ fn read_standing(row: &Row, place: &Place) -> Result<Standing> {
     })
 }
 
-impl SqlRepository {
-    async fn insert_organization_member(
-        &mut self,
-        organization: &OrganizationId,
-        member: &Member,
-    ) -> Result<()> {
-        sqlx::query(ORGANIZATION_INSERT)
-            .bind(organization.as_str())
-            .bind(member.user.as_str())
-            .bind(member.particulars.display_name.as_str())
-            .bind(member.particulars.email.as_str())
-            .bind(member.particulars.external_id.as_str())
-            .bind(member.role.as_str())
-            .bind(micros(member.join_time))
-            .bind(member.provenance.invitation.as_str())
-            .bind(member.provenance.redemption.as_str())
-            .bind(member.provenance.approved_by.as_str())
-            .bind(member.provenance.method.as_str())
-            .bind(member.revision)
-            .execute(self.connection())
-            .await?;
-        Ok(())
-    }
-
-    async fn insert_class_member(&mut self, class: &ClassName, member: &Member) -> Result<()> {
-        sqlx::query(CLASS_INSERT)
-            .bind(class.organization.as_str())
-            .bind(class.class.as_str())
-            .bind(member.user.as_str())
-            .bind(member.role.as_str())
-            .bind(micros(member.join_time))
-            .bind(member.provenance.invitation.as_str())
-            .bind(member.provenance.redemption.as_str())
-            .bind(member.provenance.approved_by.as_str())
-            .bind(member.provenance.method.as_str())
-            .bind(member.revision)
-            .execute(self.connection())
-            .await?;
-        Ok(())
-    }
-}
-
 #[async_trait]
 impl Members for SqlRepository {
     async fn standing(&mut self, place: &Place, user: &UserId) -> Result<Option<Standing>> {
@@ -239,15 +222,17 @@ impl Members for SqlRepository {
     }
 
     async fn insert_members(&mut self, members: &[Member]) -> Result<()> {
-        for member in members {
-            match &member.place {
-                Place::Organization(organization) => {
-                    self.insert_organization_member(organization, member)
-                        .await?;
-                }
-                Place::Class(class) => self.insert_class_member(class, member).await?,
-            }
-        }
+        let (of_classes, of_organizations): (Vec<&Member>, Vec<&Member>) = members
+            .iter()
+            .partition(|member| member.place.class().is_some());
+        // A class member is an organization member first (03 I2).
+        self.write_rows(
+            INSERT_ORGANIZATION_MEMBERS,
+            of_organizations.into_iter().map(of_member),
+        )
+        .await?;
+        self.write_rows(INSERT_CLASS_MEMBERS, of_classes.into_iter().map(of_member))
+            .await?;
         Ok(())
     }
 
@@ -354,23 +339,22 @@ impl Members for SqlRepository {
         read_all(&rows)
     }
 
-    async fn staff(&mut self, place: &Place) -> Result<Vec<UserId>> {
-        let class = place.class();
-        let text = if class.is_some() {
-            CLASS_STAFF
-        } else {
-            ADMINISTRATORS
-        };
-        let mut statement = sqlx::query(text)
-            .bind(place.organization().as_str())
-            .bind(i64::try_from(NOTIFY_MAX).unwrap_or(i64::MAX));
-        if let Some(class) = class {
-            statement = statement.bind(class.as_str());
+    async fn staff(&mut self, places: &BTreeSet<Place>) -> Result<BTreeMap<Place, Vec<UserId>>> {
+        let mut staff: BTreeMap<Place, Vec<UserId>> = BTreeMap::new();
+        if places.is_empty() {
+            return Ok(staff);
         }
-        let rows = statement.fetch_all(self.connection()).await?;
-        rows.iter()
-            .map(|row| rows::user_id(row, "user_id"))
-            .collect()
+        let wanted = Value::Array(places.iter().map(of_place).collect());
+        let rows = sqlx::query(STAFF)
+            .bind(wanted.to_string())
+            .bind(i64::try_from(NOTIFY_MAX).unwrap_or(i64::MAX))
+            .fetch_all(self.connection())
+            .await?;
+        for row in &rows {
+            let told = staff.entry(rows::place(row)?).or_default();
+            told.push(rows::user_id(row, "user_id")?);
+        }
+        Ok(staff)
     }
 
     async fn has_members_besides_administrators(

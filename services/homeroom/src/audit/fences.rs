@@ -1,0 +1,83 @@
+//! I5 across both databases: what invitations takes for confirmed is up, and nothing is up that it
+//! did not raise.
+
+use std::collections::HashMap;
+
+use futures::TryStreamExt as _;
+
+use super::{
+    database::{Error, Snapshot},
+    report::{Invariant, Report, Severity},
+};
+
+/// The resource name of an invitation: its fence's key.
+macro_rules! invitation {
+    () => {
+        "'organizations/' || organization_id || CASE WHEN class_id = '' THEN '' \
+         ELSE '/classes/' || class_id END || CASE kind WHEN 'organization_token' THEN '/inviteToken' \
+         WHEN 'class_code' THEN '/classCode' WHEN 'join_url' THEN '/joinUrl' \
+         WHEN 'class_token' THEN '/tokens/' || invitation_id \
+         ELSE '/enrollmentCodes/' || invitation_id END"
+    };
+}
+
+/// An invitation is made in epoch 1, below which there is nothing: its fence is up without a row.
+const FENCES: &str = "SELECT invitation, CAST(epoch AS TEXT) FROM fences WHERE epoch > 1";
+const CONFIRMED: &str = concat!(
+    "SELECT ",
+    invitation!(),
+    ", CAST(fence_epoch AS TEXT) FROM invitations WHERE fence_epoch > 1"
+);
+const EPOCHS: &str = concat!(
+    "SELECT ",
+    invitation!(),
+    ", CAST(epoch AS TEXT) FROM invitations WHERE epoch > 1"
+);
+
+/// Compares fences with the invitations before and after them.
+pub(crate) async fn compare(
+    before: &mut Snapshot,
+    membership: &mut Snapshot,
+    after: &mut Snapshot,
+    report: &mut Report,
+) -> Result<(), Error> {
+    let up = epochs(membership, FENCES).await?;
+    for (invitation, confirmed) in epochs(before, CONFIRMED).await? {
+        let stands = up.get(&invitation).copied().unwrap_or(0);
+        if stands < confirmed {
+            report.find_row(
+                (
+                    Invariant::I5,
+                    Severity::Violation,
+                    "a fence was confirmed that is not up",
+                ),
+                &invitation,
+                format!("confirmed {confirmed}, up {stands}"),
+            );
+        }
+    }
+    let raised = epochs(after, EPOCHS).await?;
+    for (invitation, stands) in up {
+        let epoch = raised.get(&invitation).copied().unwrap_or(1);
+        if stands > epoch {
+            report.find_row(
+                (
+                    Invariant::I5,
+                    Severity::Violation,
+                    "a fence is above its invitation's epoch",
+                ),
+                &invitation,
+                format!("epoch {epoch}, fence {stands}"),
+            );
+        }
+    }
+    Ok(())
+}
+
+async fn epochs(snapshot: &mut Snapshot, sql: &str) -> Result<HashMap<String, i64>, Error> {
+    snapshot
+        .rows(sql.to_owned())
+        .map_ok(|row| (row.text(0), row.number(1).unwrap_or(0)))
+        .try_collect()
+        .await
+}

@@ -1,0 +1,194 @@
+//! What the invitations database must say by itself: I3, I4, I5, I7 and I8.
+
+use std::collections::HashSet;
+
+use futures::TryStreamExt as _;
+
+use super::{
+    check::{Check, Count, Weight},
+    database::{Error, Snapshot},
+    report::Invariant,
+};
+
+const fn check(
+    invariant: Invariant,
+    weight: Weight,
+    what: &'static str,
+    sql: &'static str,
+) -> Check {
+    Check {
+        invariant,
+        weight,
+        what,
+        engine: None,
+        sql,
+    }
+}
+
+/// Of each invitation the redemptions that hold a use, from the epoch on that is counted.
+macro_rules! held {
+    () => {
+        "(SELECT r.invitation_id, \
+         sum(CASE WHEN r.state = 'RESERVED' THEN 1 ELSE 0 END) AS reserved, \
+         sum(CASE WHEN r.state = 'QUEUED' THEN 1 ELSE 0 END) AS queued, \
+         sum(CASE WHEN r.state = 'COMMITTED' THEN 1 ELSE 0 END) AS committed, \
+         count(*) AS held, max(r.create_time) AS last_time \
+         FROM redemptions r JOIN invitations n ON n.invitation_id = r.invitation_id \
+         WHERE r.holds_use AND r.epoch >= n.uses_since_epoch \
+         AND r.state IN ('RESERVED', 'QUEUED', 'COMMITTED') GROUP BY r.invitation_id)"
+    };
+}
+
+macro_rules! over_max_uses {
+    () => {
+        concat!(
+            "SELECT i.kind || ' ' || i.invitation_id AS subject, \
+             'max_uses ' || i.max_uses || ', held ' || h.held AS detail FROM invitations i JOIN ",
+            held!(),
+            " h ON h.invitation_id = i.invitation_id WHERE h.held > i.max_uses "
+        )
+    };
+}
+
+pub(crate) const COUNTS: &[Count] = &[
+    Count {
+        invariant: Invariant::I3,
+        label: "invitations",
+        from: "invitations",
+    },
+    Count {
+        invariant: Invariant::I3,
+        label: "uses held",
+        from: "redemptions WHERE holds_use AND state IN ('RESERVED', 'QUEUED', 'COMMITTED')",
+    },
+];
+
+pub(crate) const CHECKS: &[Check] = &[
+    check(
+        Invariant::I3,
+        Weight::Violation,
+        "the counts of uses are not those of the redemptions",
+        concat!(
+            "SELECT i.kind || ' ' || i.invitation_id AS subject, 'reserved, queued, committed are ' \
+             || i.uses_reserved || ', ' || i.uses_queued || ', ' || i.uses_committed || '; redemptions ' \
+             || coalesce(h.reserved, 0) || ', ' || coalesce(h.queued, 0) || ', ' \
+             || coalesce(h.committed, 0) AS detail FROM invitations i LEFT JOIN ",
+            held!(),
+            " h ON h.invitation_id = i.invitation_id \
+             WHERE i.uses_reserved <> coalesce(h.reserved, 0) OR i.uses_queued <> coalesce(h.queued, 0) \
+             OR i.uses_committed <> coalesce(h.committed, 0)"
+        ),
+    ),
+    check(
+        Invariant::I3,
+        Weight::Violation,
+        "more uses are held than were allowed when one was reserved",
+        concat!(
+            over_max_uses!(),
+            "AND (i.revision = 1 OR h.last_time > i.update_time + {tolerance})"
+        ),
+    ),
+    check(
+        Invariant::I3,
+        Weight::Note,
+        "more uses are held than are allowed now; max_uses was lowered",
+        concat!(
+            over_max_uses!(),
+            "AND i.revision > 1 AND h.last_time <= i.update_time + {tolerance}"
+        ),
+    ),
+    check(
+        Invariant::I3,
+        Weight::Violation,
+        "a person has two living redemptions of an invitation",
+        "SELECT 'invitation ' || invitation_id AS subject, \
+         user_id || ' in epoch ' || epoch || ': ' || count(*) AS detail FROM redemptions \
+         WHERE state IN ('RESERVED', 'QUEUED') GROUP BY invitation_id, epoch, user_id HAVING count(*) > 1",
+    ),
+    check(
+        Invariant::I3,
+        Weight::Violation,
+        "let in or queued without holding a use",
+        "SELECT 'redemption ' || redemption_id AS subject, \
+         state || ', refuse_if_unknown ' || refuse_if_unknown AS detail FROM redemptions \
+         WHERE NOT holds_use AND state IN ('QUEUED', 'COMMITTED')",
+    ),
+    check(
+        Invariant::I4,
+        Weight::Violation,
+        "a redemption's state and settle_time do not agree",
+        "SELECT 'redemption ' || redemption_id AS subject, state || CASE WHEN settle_time IS NULL \
+         THEN ', never settled' ELSE ', settled' END AS detail FROM redemptions \
+         WHERE (state = 'RESERVED' AND settle_time IS NOT NULL) \
+         OR (state <> 'RESERVED' AND settle_time IS NULL) \
+         OR state NOT IN ('RESERVED', 'QUEUED', 'COMMITTED', 'RELEASED', 'REFUSED')",
+    ),
+    check(
+        Invariant::I4,
+        Weight::Note,
+        "stuck: RESERVED after 10 tries of recovery or more",
+        "SELECT 'redemption ' || redemption_id AS subject, tries || ' tries' AS detail FROM redemptions \
+         WHERE state = 'RESERVED' AND tries >= 10",
+    ),
+    check(
+        Invariant::I4,
+        Weight::Note,
+        "an event of membership's feed was skipped",
+        "SELECT 'event ' || event_id AS subject, event_type || ' of ' || subject || ': ' || cause AS detail \
+         FROM skipped_events",
+    ),
+    check(
+        Invariant::I5,
+        Weight::ViolationIfQuiescent,
+        "a fence is pending",
+        "SELECT kind || ' ' || invitation_id AS subject, \
+         'epoch ' || epoch || ', fence confirmed to ' || fence_epoch AS detail FROM invitations \
+         WHERE fence_epoch < epoch",
+    ),
+    check(
+        Invariant::I5,
+        Weight::Violation,
+        "epochs are not in order",
+        "SELECT kind || ' ' || invitation_id AS subject, 'epoch ' || epoch || ', fence_epoch ' \
+         || fence_epoch || ', uses_since_epoch ' || uses_since_epoch AS detail FROM invitations \
+         WHERE fence_epoch > epoch OR uses_since_epoch > epoch",
+    ),
+    check(
+        Invariant::I7,
+        Weight::Violation,
+        "a request id is answered by a redemption that is not there",
+        "SELECT 'redemption ' || q.redemption_id AS subject, q.method || ' ' || q.request_id AS detail \
+         FROM redemption_request_ids q LEFT JOIN redemptions r ON r.redemption_id = q.redemption_id \
+         WHERE r.redemption_id IS NULL",
+    ),
+    check(
+        Invariant::I8,
+        Weight::Violation,
+        "a redemption is not of its invitation's organization, class, kind or epochs",
+        "SELECT 'redemption ' || r.redemption_id AS subject, r.kind || ' ' || r.organization_id || '/' \
+         || r.class_id || ' epoch ' || r.epoch || '; the invitation: ' || coalesce(i.kind || ' ' \
+         || i.organization_id || '/' || i.class_id || ' epoch ' || i.epoch, 'none') AS detail \
+         FROM redemptions r LEFT JOIN invitations i ON i.invitation_id = r.invitation_id \
+         WHERE i.invitation_id IS NULL OR r.organization_id <> i.organization_id \
+         OR r.class_id <> i.class_id OR r.kind <> i.kind OR r.epoch > i.epoch",
+    ),
+    check(
+        Invariant::I8,
+        Weight::Violation,
+        "a redemption names another organization's invitation, or another invitation",
+        "SELECT 'redemption ' || redemption_id AS subject, \
+         organization_id || '/' || class_id || ', but ' || invitation AS detail FROM redemptions \
+         WHERE substr(invitation, 1, length(organization_id) + 15) <> 'organizations/' || organization_id || '/' \
+         OR (kind IN ('class_token', 'enrollment_code') \
+         AND substr(invitation, length(invitation) - 35) <> invitation_id)",
+    ),
+];
+
+/// The subjects of the events that the feed skipped.
+pub(crate) async fn skipped(invitations: &mut Snapshot) -> Result<HashSet<String>, Error> {
+    invitations
+        .rows("SELECT subject FROM skipped_events".to_owned())
+        .map_ok(|row| row.text(0))
+        .try_collect()
+        .await
+}

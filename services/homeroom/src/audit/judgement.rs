@@ -1,0 +1,303 @@
+//! One redemption judged by what membership says of it: I4, I7 and I8 across both databases.
+//!
+//! Pure: three rows of one id, of the snapshots before, of membership and after.
+
+use std::collections::HashSet;
+
+use chrono::TimeDelta;
+use homeroom_kit::clock::micros;
+
+use super::{
+    CLOCK_TOLERANCE_POSTGRES_SECONDS, Options, SWEEP_MINUTES,
+    report::{Invariant, Report, Severity},
+};
+
+/// A redemption, as invitations has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Redemption {
+    pub(crate) organization: String,
+    pub(crate) class: String,
+    pub(crate) user: String,
+    pub(crate) invitation: String,
+    pub(crate) epoch: String,
+    pub(crate) state: String,
+    pub(crate) outcome: String,
+    pub(crate) refuse_reason: String,
+    pub(crate) join_request: String,
+    pub(crate) create_time: i64,
+    pub(crate) settle_time: Option<i64>,
+}
+
+impl Redemption {
+    /// Whether membership must have been heard.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.state != "RESERVED"
+    }
+}
+
+/// What membership answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Admission {
+    pub(crate) organization: String,
+    pub(crate) class: String,
+    pub(crate) user: String,
+    pub(crate) invitation: String,
+    pub(crate) epoch: String,
+    pub(crate) outcome: String,
+    pub(crate) refuse_reason: String,
+    /// The request's resource name; empty if there is none.
+    pub(crate) join_request: String,
+    /// The request of a QUEUED one.
+    pub(crate) request: Option<Request>,
+}
+
+/// A join request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Request {
+    pub(crate) state: String,
+    pub(crate) expire_time: i64,
+    /// When its end was written.
+    pub(crate) end_written_time: Option<i64>,
+}
+
+/// By what all are judged. Times and spans in microseconds.
+#[derive(Debug)]
+pub(crate) struct Circumstances {
+    now: i64,
+    quiescent: bool,
+    stuck_after: i64,
+    sweep: i64,
+    tolerance: i64,
+    /// Join requests whose end the feed skipped.
+    skipped: HashSet<String>,
+}
+
+impl Circumstances {
+    pub(crate) fn new(options: &Options, skipped: HashSet<String>) -> Self {
+        let span = |span: TimeDelta| span.num_microseconds().unwrap_or(i64::MAX);
+        let tolerance = options
+            .clock_tolerance
+            .unwrap_or(TimeDelta::seconds(CLOCK_TOLERANCE_POSTGRES_SECONDS));
+        Self {
+            now: micros(options.now),
+            quiescent: options.quiescent,
+            stuck_after: span(options.stuck_after),
+            sweep: span(TimeDelta::minutes(SWEEP_MINUTES)),
+            tolerance: span(tolerance),
+            skipped,
+        }
+    }
+
+    fn is_older(&self, time: i64, span: i64) -> bool {
+        self.now.saturating_sub(time) > span
+    }
+}
+
+/// A redemption of one id in the three snapshots.
+pub(crate) type Seen<'row> = (
+    Option<&'row Redemption>,
+    Option<&'row Admission>,
+    Option<&'row Redemption>,
+);
+
+/// Judges one.
+pub(crate) fn judge(id: &str, seen: Seen<'_>, by: &Circumstances, report: &mut Report) {
+    let (before, admission, after) = seen;
+    let subject = format!("redemption {id}");
+    let mut broken = |invariant, what, detail: String| {
+        report.find_row((invariant, Severity::Violation, what), &subject, detail);
+    };
+    let Some(after) = after else {
+        let what = if before.is_some() {
+            "a redemption has vanished"
+        } else {
+            "an admission has no redemption"
+        };
+        let outcome = admission.map_or("no admission", |admission| admission.outcome.as_str());
+        broken(Invariant::I7, what, outcome.to_owned());
+        return;
+    };
+    if !after.is_settled() {
+        if before.is_some_and(Redemption::is_settled) {
+            broken(
+                Invariant::I4,
+                "a settled redemption went back",
+                after.state.clone(),
+            );
+        } else if by.quiescent {
+            broken(
+                Invariant::I4,
+                "RESERVED, though nothing is under way",
+                answer_of(admission),
+            );
+        } else if by.is_older(after.create_time, by.stuck_after) {
+            broken(
+                Invariant::I4,
+                "stuck: RESERVED for too long",
+                answer_of(admission),
+            );
+        }
+    }
+    let Some(admission) = admission else {
+        if before.is_some_and(Redemption::is_settled) || (by.quiescent && after.is_settled()) {
+            broken(
+                Invariant::I7,
+                "settled without membership's word",
+                format!("{} for {}", after.state, after.user),
+            );
+        }
+        return;
+    };
+    if let Some(detail) = crossed(after, admission) {
+        broken(
+            Invariant::I8,
+            "a redemption and its admission are not of the same place, person, invitation and epoch",
+            detail,
+        );
+    }
+    if !after.is_settled() {
+        return;
+    }
+    if let Some((invariant, what)) = wrong_state(before, admission, after, by) {
+        let request = admission.request.as_ref();
+        let request = request.map_or("", |request| request.state.as_str());
+        broken(
+            invariant,
+            what,
+            format!("{}, but {} {request}", after.state, admission.outcome),
+        );
+    }
+    let (outcome, reason) = told(admission);
+    if (after.outcome.as_str(), after.refuse_reason.as_str()) != (outcome, reason) {
+        broken(
+            Invariant::I7,
+            "the caller's outcome is not what membership answered",
+            format!(
+                "'{} {}', but {} {}",
+                after.outcome, after.refuse_reason, admission.outcome, admission.refuse_reason
+            ),
+        );
+    }
+    let differs = !after.join_request.is_empty() && after.join_request != admission.join_request;
+    if differs && !admission.join_request.is_empty() {
+        broken(
+            Invariant::I8,
+            "a redemption names another join request than its admission",
+            format!("{}, but {}", after.join_request, admission.join_request),
+        );
+    }
+}
+
+fn answer_of(admission: Option<&Admission>) -> String {
+    admission.map_or_else(
+        || "membership has not answered".to_owned(),
+        |admission| format!("membership answered {}", admission.outcome),
+    )
+}
+
+/// What differs between them that never may.
+fn crossed(redemption: &Redemption, admission: &Admission) -> Option<String> {
+    let here = [
+        &redemption.organization,
+        &redemption.class,
+        &redemption.user,
+        &redemption.invitation,
+        &redemption.epoch,
+    ];
+    let there = [
+        &admission.organization,
+        &admission.class,
+        &admission.user,
+        &admission.invitation,
+        &admission.epoch,
+    ];
+    let names = ["organization", "class", "user", "invitation", "epoch"];
+    let differing = names
+        .into_iter()
+        .zip(here.into_iter().zip(there))
+        .filter(|(_, (here, there))| here != there);
+    let details: Vec<String> = differing
+        .map(|(name, (here, there))| format!("{name} '{here}' and '{there}'"))
+        .collect();
+    (!details.is_empty()).then(|| details.join(", "))
+}
+
+/// What the caller is told, by what membership answered (P9).
+fn told(admission: &Admission) -> (&str, &str) {
+    match admission.outcome.as_str() {
+        "QUEUED" | "ALREADY_PENDING" => ("PENDING_APPROVAL", ""),
+        "STALE_EPOCH" => ("", ""),
+        outcome => (outcome, &admission.refuse_reason),
+    }
+}
+
+/// What is wrong with the state of a settled redemption, if anything (T3, P5).
+fn wrong_state(
+    before: Option<&Redemption>,
+    admission: &Admission,
+    after: &Redemption,
+    by: &Circumstances,
+) -> Option<(Invariant, &'static str)> {
+    const OTHERWISE: (Invariant, &str) =
+        (Invariant::I7, "settled otherwise than membership answered");
+    let state = after.state.as_str();
+    let right = match admission.outcome.as_str() {
+        "ADMITTED" => state == "COMMITTED",
+        "ALREADY_PENDING" | "ALREADY_MEMBER" | "STALE_EPOCH" => state == "RELEASED",
+        "REFUSED" => state == "REFUSED",
+        "QUEUED" => match &admission.request {
+            // That the request is missing breaks I6.
+            None => true,
+            Some(request) => return wrong_state_of_queued(before, request, admission, after, by),
+        },
+        _ => false,
+    };
+    (!right).then_some(OTHERWISE)
+}
+
+fn wrong_state_of_queued(
+    before: Option<&Redemption>,
+    request: &Request,
+    admission: &Admission,
+    after: &Redemption,
+    by: &Circumstances,
+) -> Option<(Invariant, &'static str)> {
+    let wrong = Some((
+        Invariant::I7,
+        "settled otherwise than its join request ended",
+    ));
+    match (after.state.as_str(), request.state.as_str()) {
+        ("QUEUED", "PENDING") | ("COMMITTED", "APPROVED") => None,
+        ("QUEUED", _) => {
+            let patience = if by.skipped.contains(&admission.join_request) {
+                by.sweep
+            } else {
+                by.stuck_after
+            };
+            let written = request.end_written_time.unwrap_or(i64::MIN);
+            (by.quiescent || by.is_older(written, patience)).then_some((
+                Invariant::I4,
+                "stuck: QUEUED, though its join request has ended",
+            ))
+        }
+        ("RELEASED", "PENDING") if lapsed(request, after, by) => None,
+        // The request may have ended after membership was read, unless this was settled before.
+        ("RELEASED" | "COMMITTED", "PENDING") => {
+            let settled_before = before.is_some_and(|before| before.state == after.state);
+            if settled_before || by.quiescent {
+                wrong
+            } else {
+                None
+            }
+        }
+        ("RELEASED", ended) if ended != "APPROVED" => None,
+        _ => wrong,
+    }
+}
+
+/// Membership calls a request expired from its expiry on, though its sweep has not come by.
+fn lapsed(request: &Request, settled: &Redemption, by: &Circumstances) -> bool {
+    settled
+        .settle_time
+        .is_some_and(|time| request.expire_time <= time.saturating_add(by.tolerance))
+}

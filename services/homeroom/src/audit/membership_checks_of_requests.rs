@@ -1,0 +1,178 @@
+//! What membership's database must say by itself of join requests: I6.
+
+use super::{
+    check::{Check, Count, Weight},
+    membership_checks::place,
+    report::Invariant,
+};
+
+const fn violation(what: &'static str, sql: &'static str) -> Check {
+    Check {
+        invariant: Invariant::I6,
+        weight: Weight::Violation,
+        what,
+        engine: None,
+        sql,
+    }
+}
+
+/// The resource name of a join request.
+macro_rules! request {
+    ($row:literal) => {
+        concat!(
+            place!($row),
+            " || '/joinRequests/' || ",
+            $row,
+            ".request_id"
+        )
+    };
+}
+pub(crate) use request;
+
+/// The types of the events of a request's end.
+macro_rules! ends {
+    () => {
+        "('join_request.approved', 'join_request.denied', 'join_request.withdrawn', \
+         'join_request.expired', 'join_request.closed')"
+    };
+}
+pub(crate) use ends;
+
+pub(crate) const COUNTS: &[Count] = &[
+    Count {
+        invariant: Invariant::I6,
+        label: "join requests",
+        from: "join_requests",
+    },
+    Count {
+        invariant: Invariant::I6,
+        label: "decided or ended",
+        from: "join_requests WHERE state <> 'PENDING'",
+    },
+    Count {
+        invariant: Invariant::I6,
+        label: "QUEUED admissions",
+        from: "admissions WHERE outcome = 'QUEUED'",
+    },
+];
+
+pub(crate) const CHECKS: &[Check] = &[
+    violation(
+        "a QUEUED admission has no join request",
+        concat!(
+            "SELECT 'redemption ' || a.redemption_id AS subject, 'no ' || ",
+            request!("a"),
+            " AS detail FROM admissions a LEFT JOIN join_requests j \
+             ON j.organization_id = a.organization_id AND j.class_id = a.class_id \
+             AND j.request_id = a.request_id WHERE j.request_id IS NULL \
+             AND (a.outcome = 'QUEUED' OR (a.outcome = 'ALREADY_PENDING' AND a.request_id <> ''))"
+        ),
+    ),
+    violation(
+        "a join request is not its admission's",
+        concat!(
+            "SELECT ",
+            request!("j"),
+            " AS subject, a.outcome || ' of ' || a.user_id || ' by ' || a.invitation || '; the request: ' \
+             || j.user_id || ' by ' || j.invitation || ', ' || j.redemption AS detail \
+             FROM admissions a JOIN join_requests j \
+             ON j.organization_id = a.organization_id AND j.class_id = a.class_id \
+             AND j.request_id = a.request_id \
+             WHERE (a.outcome IN ('QUEUED', 'ALREADY_PENDING') AND j.user_id <> a.user_id) \
+             OR (a.outcome = 'QUEUED' AND (j.invitation <> a.invitation \
+             OR j.redemption <> 'organizations/' || a.organization_id || '/redemptions/' || a.redemption_id))"
+        ),
+    ),
+    violation(
+        "a join request has no QUEUED admission",
+        concat!(
+            "SELECT ",
+            request!("j"),
+            " AS subject, j.redemption AS detail FROM join_requests j LEFT JOIN admissions a \
+             ON a.redemption_id = substr(j.redemption, length(j.redemption) - 35) \
+             AND a.request_id = j.request_id AND a.outcome = 'QUEUED' WHERE a.redemption_id IS NULL"
+        ),
+    ),
+    violation(
+        "a person waits twice for the same place",
+        concat!(
+            "SELECT ",
+            place!("j"),
+            " AS subject, j.user_id || ' waits ' || count(*) || ' times' AS detail FROM join_requests j \
+             WHERE j.state = 'PENDING' GROUP BY j.organization_id, j.class_id, j.user_id HAVING count(*) > 1"
+        ),
+    ),
+    violation(
+        "a person waits for what they are in",
+        concat!(
+            "SELECT ",
+            request!("j"),
+            " AS subject, j.user_id || ' is a member' AS detail FROM join_requests j \
+             LEFT JOIN class_members c ON c.organization_id = j.organization_id \
+             AND c.class_id = j.class_id AND c.user_id = j.user_id \
+             LEFT JOIN organization_members m ON m.organization_id = j.organization_id \
+             AND m.user_id = j.user_id WHERE j.state = 'PENDING' \
+             AND (c.user_id IS NOT NULL OR (j.class_id = '' AND m.user_id IS NOT NULL))"
+        ),
+    ),
+    violation(
+        "a join request's state and decision do not agree",
+        concat!(
+            "SELECT ",
+            request!("j"),
+            " AS subject, j.state || ' by ' || CASE WHEN j.decided_by = '' THEN 'nobody' ELSE j.decided_by END \
+             || CASE WHEN j.decide_time IS NULL THEN ', at no time' ELSE ', at a time' END AS detail \
+             FROM join_requests j \
+             WHERE (j.state = 'PENDING' AND (j.decided_by <> '' OR j.decide_time IS NOT NULL)) \
+             OR (j.state <> 'PENDING' AND (j.decided_by = '' OR j.decide_time IS NULL)) \
+             OR j.state NOT IN ('PENDING', 'APPROVED', 'DENIED', 'WITHDRAWN', 'EXPIRED', 'CLOSED')"
+        ),
+    ),
+    violation(
+        "a join request's events do not tell its life once",
+        concat!(
+            "SELECT ",
+            request!("j"),
+            " AS subject, j.state || ', but ' || coalesce(e.created, 0) || ' events of its filing and ' \
+             || coalesce(e.ended, 0) || ' of its end ' || coalesce(e.ending, '') AS detail \
+             FROM join_requests j LEFT JOIN (SELECT subject, \
+             sum(CASE WHEN event_type = 'join_request.created' THEN 1 ELSE 0 END) AS created, \
+             sum(CASE WHEN event_type IN ",
+            ends!(),
+            " THEN 1 ELSE 0 END) AS ended, \
+             max(CASE WHEN event_type IN ",
+            ends!(),
+            " THEN event_type ELSE '' END) AS ending \
+             FROM events GROUP BY subject) e ON e.subject = ",
+            request!("j"),
+            " WHERE coalesce(e.created, 0) <> 1 \
+             OR coalesce(e.ended, 0) <> CASE WHEN j.state = 'PENDING' THEN 0 ELSE 1 END \
+             OR (j.state <> 'PENDING' AND e.ending <> 'join_request.' || lower(j.state))"
+        ),
+    ),
+    violation(
+        "an event of a join request's end does not name its redemption",
+        concat!(
+            "SELECT ",
+            request!("j"),
+            " AS subject, 'event ' || e.event_id || ' does not name ' || j.redemption AS detail \
+             FROM join_requests j JOIN events e ON e.subject = ",
+            request!("j"),
+            " WHERE e.event_type IN ",
+            ends!(),
+            " AND e.data NOT LIKE '%\"redemption\":\"' || j.redemption || '\"%'"
+        ),
+    ),
+    violation(
+        "an event tells of a join request that is not there",
+        concat!(
+            "SELECT e.subject AS subject, 'event ' || e.event_id || ', ' || e.event_type AS detail \
+             FROM events e LEFT JOIN (SELECT ",
+            request!("j"),
+            " AS name FROM join_requests j) j ON j.name = e.subject WHERE j.name IS NULL \
+             AND (e.event_type = 'join_request.created' OR e.event_type IN ",
+            ends!(),
+            ")"
+        ),
+    ),
+];

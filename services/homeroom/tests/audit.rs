@@ -1,0 +1,18 @@
+//! The auditor, as the binary that people run, on either engine.
+//!
+//! Needs a PostgreSQL: `HOMEROOM_TEST_DATABASE_URL`. Without it these tests fail; nothing is skipped.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on stops where it stands"
+)]
+
+#[path = "audit/corruptions.rs"]
+mod corruptions;
+#[path = "audit/databases.rs"]
+mod databases;
+#[path = "audit/story.rs"]
+mod story;
+#[path = "audit/verdicts.rs"]
+mod verdicts;

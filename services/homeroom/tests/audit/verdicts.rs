@@ -1,0 +1,150 @@
+//! What is healthy, what is only a note, what cannot be judged, and how the command ends.
+
+use crate::databases::{Databases, Engine, In, homeroom_audit};
+
+async fn a_healthy_school_is_clean_while_a_redemption_is_under_way(engine: Engine) {
+    let databases = Databases::school(engine).await;
+
+    let live = databases.audit(&[]);
+    let strict = databases.audit(&["--quiescent", "--json"]);
+
+    assert_eq!(live.status(), 0, "{}", live.text());
+    assert!(live.text().contains("3 Students"), "{}", live.text());
+    assert!(live.text().contains("Every invariant holds."));
+    assert_eq!(strict.status(), 1);
+    assert_eq!(strict.broken(), ["I4"], "{}", strict.text());
+    databases.end().await;
+}
+
+async fn what_is_lowered_later_is_a_note(engine: Engine) {
+    let databases = Databases::school(engine).await;
+    let lowered = "UPDATE organizations SET revision = 2, update_time = {now}; \
+                   UPDATE organization_seats SET seat_limit = 2";
+    databases.run(In::Membership, lowered).await;
+    let lowered = "UPDATE invitations SET revision = 2, update_time = {now}, max_uses = 1 \
+                   WHERE kind = 'join_url'; \
+                   UPDATE invitations SET epoch = 3 WHERE kind = 'class_code'";
+    databases.run(In::Invitations, lowered).await;
+
+    let live = databases.audit(&[]);
+    let strict = databases.audit(&["--quiescent", "--json"]);
+
+    assert_eq!(live.status(), 0, "{}", live.text());
+    for note in [
+        "the licence has now; it was lowered: 1",
+        "are allowed now; max_uses was lowered: 1",
+        "a fence is pending: 1",
+    ] {
+        assert!(live.text().contains(note), "{note}: {}", live.text());
+    }
+    assert_eq!(strict.broken(), ["I4", "I5"], "{}", strict.text());
+    databases.end().await;
+}
+
+async fn what_is_not_followed_yet_is_tolerated(engine: Engine) {
+    let databases = Databases::school(engine).await;
+    // Kim's approval was written just now, dan's denial an hour ago, which the feed skipped.
+    let fresh = "UPDATE events SET create_time = {now} WHERE event_id = 'e3'";
+    databases.run(In::Membership, fresh).await;
+    let queued = "UPDATE redemptions SET state = 'QUEUED' WHERE user_id IN ('kim', 'dan'); \
+                  UPDATE invitations SET uses_queued = 3, uses_committed = 0, max_uses = NULL \
+                  WHERE kind = 'join_url'; \
+                  INSERT INTO skipped_events VALUES ('membership', 'e6', 'join_request.denied', \
+                  'organizations/hamilton/classes/biology/joinRequests/00000000-0000-7000-8000-0000000000f3', \
+                  'poisoned', {now})";
+    databases.run(In::Invitations, queued).await;
+
+    let live = databases.audit(&[]);
+    let strict = databases.audit(&["--quiescent", "--json"]);
+
+    assert_eq!(live.status(), 0, "{}", live.text());
+    assert_eq!(strict.broken(), ["I4"], "{}", strict.text());
+    databases.end().await;
+}
+
+async fn every_row_is_counted_and_the_first_are_shown(engine: Engine) {
+    let databases = Databases::school(engine).await;
+    let spoilt = "UPDATE redemptions SET organization_id = 'lincoln'";
+    databases.run(In::Invitations, spoilt).await;
+
+    let audited = databases.audit(&["--rows", "2"]);
+
+    assert_eq!(audited.status(), 1);
+    let text = audited.text();
+    assert!(
+        text.contains("place, person, invitation and epoch: 8"),
+        "{text}"
+    );
+    assert!(text.contains("and 6 more"), "{text}");
+    assert!(text.contains("Broken: I8."), "{text}");
+    databases.end().await;
+}
+
+async fn databases_that_cannot_be_judged_end_with_2(engine: Engine) {
+    let databases = Databases::school(engine).await;
+
+    let swapped = homeroom_audit(&[
+        "--membership",
+        &databases.invitations,
+        "--invitations",
+        &databases.membership,
+    ]);
+
+    assert_eq!(swapped.status.code(), Some(2));
+    let text = String::from_utf8(swapped.stderr).unwrap();
+    assert!(text.contains("the database of invitations"), "{text}");
+    databases.end().await;
+}
+
+#[test]
+fn a_command_line_that_cannot_be_read_ends_with_2_and_repeats_no_password() {
+    for arguments in [
+        &[
+            "--membership",
+            "mysql://homeroom:hush@nowhere/db",
+            "--invitations",
+            "sqlite://x.db",
+        ][..],
+        &[
+            "--membership",
+            "postgres://homeroom:hush@127.0.0.1:1/db",
+            "--invitations",
+            "sqlite:///nowhere/x.db",
+        ],
+        &["--membership", "sqlite:///nowhere/x.db"],
+    ] {
+        let output = homeroom_audit(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(!text.contains("hush"), "{text}");
+    }
+}
+
+macro_rules! on_both_engines {
+    ($($test:ident),+ $(,)?) => {
+        mod postgres {
+            $(
+                #[tokio::test]
+                async fn $test() {
+                    super::$test(super::Engine::Postgres).await;
+                }
+            )+
+        }
+        mod sqlite {
+            $(
+                #[tokio::test]
+                async fn $test() {
+                    super::$test(super::Engine::Sqlite).await;
+                }
+            )+
+        }
+    };
+}
+
+on_both_engines! {
+    a_healthy_school_is_clean_while_a_redemption_is_under_way,
+    what_is_lowered_later_is_a_note,
+    what_is_not_followed_yet_is_tolerated,
+    every_row_is_counted_and_the_first_are_shown,
+    databases_that_cannot_be_judged_end_with_2,
+}

@@ -1,0 +1,99 @@
+//! What each method needs in the organization or class that it is about (02, Callers). Redeem and
+//! preview need nothing: the invitation is the right.
+
+use homeroom_api::membership::v1::Permission;
+
+/// Who may call one method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rule {
+    /// The method's name in the contract.
+    pub method: &'static str,
+    /// What a role has to permit.
+    pub permission: Permission,
+}
+
+macro_rules! rules {
+    ($($(#[$doc:meta])* $name:ident = $method:literal: $permission:ident;)+) => {
+        $(
+            $(#[$doc])*
+            pub const $name: Rule = Rule {
+                method: $method,
+                permission: Permission::$permission,
+            };
+        )+
+
+        /// Every rule, a method each.
+        pub const ALL: &[Rule] = &[$($name),+];
+    };
+}
+
+rules! {
+    /// The organization's own token is its administrators' affair, reading it too (A2).
+    GET_INVITE_TOKEN = "GetInviteToken": ReadInvitations;
+    /// Staff who may change invitations.
+    UPDATE_INVITE_TOKEN = "UpdateInviteToken": ManageInvitations;
+    /// Staff who may change invitations.
+    RESET_INVITE_TOKEN = "ResetInviteToken": ManageInvitations;
+    /// Staff who may change invitations.
+    CREATE_TOKEN = "CreateToken": ManageInvitations;
+    /// Staff who may change invitations.
+    BATCH_CREATE_TOKENS = "BatchCreateTokens": ManageInvitations;
+    /// Staff who may read invitations.
+    GET_TOKEN = "GetToken": ReadInvitations;
+    /// Staff who may read invitations.
+    LIST_TOKENS = "ListTokens": ReadInvitations;
+    /// Staff who may change invitations.
+    UPDATE_TOKEN = "UpdateToken": ManageInvitations;
+    /// Staff who may change invitations.
+    REVOKE_TOKEN = "RevokeToken": ManageInvitations;
+    /// Staff who may read invitations.
+    REVEAL_TOKEN = "RevealToken": ReadInvitations;
+    /// Staff who may change invitations.
+    CREATE_ENROLLMENT_CODE = "CreateEnrollmentCode": ManageInvitations;
+    /// Staff who may read invitations.
+    GET_ENROLLMENT_CODE = "GetEnrollmentCode": ReadInvitations;
+    /// Staff who may read invitations.
+    LIST_ENROLLMENT_CODES = "ListEnrollmentCodes": ReadInvitations;
+    /// Staff who may change invitations.
+    UPDATE_ENROLLMENT_CODE = "UpdateEnrollmentCode": ManageInvitations;
+    /// Staff who may change invitations.
+    DELETE_ENROLLMENT_CODE = "DeleteEnrollmentCode": ManageInvitations;
+    /// Staff who may read invitations.
+    GET_CLASS_CODE = "GetClassCode": ReadInvitations;
+    /// Staff who may change invitations.
+    UPDATE_CLASS_CODE = "UpdateClassCode": ManageInvitations;
+    /// Staff who may change invitations.
+    LOCK_CLASS_CODE = "LockClassCode": ManageInvitations;
+    /// Staff who may change invitations.
+    UNLOCK_CLASS_CODE = "UnlockClassCode": ManageInvitations;
+    /// Staff who may change invitations.
+    RESET_CLASS_CODE = "ResetClassCode": ManageInvitations;
+    /// Staff who may read invitations.
+    GET_JOIN_URL = "GetJoinUrl": ReadInvitations;
+    /// Staff who may change invitations.
+    UPDATE_JOIN_URL = "UpdateJoinUrl": ManageInvitations;
+    /// Staff who may read invitations.
+    GET_REDEMPTION = "GetRedemption": ReadInvitations;
+    /// Staff who may read invitations.
+    LIST_REDEMPTIONS = "ListRedemptions": ReadInvitations;
+    /// Staff who may read invitations.
+    LIST_EVENTS = "ListEvents": ReadInvitations;
+    /// Staff who may read invitations.
+    WATCH_EVENTS = "WatchEvents": ReadInvitations;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_method_has_one_rule_and_it_asks_for_something() {
+        let methods: HashSet<&str> = ALL.iter().map(|rule| rule.method).collect();
+        assert_eq!(methods.len(), ALL.len());
+        for rule in ALL {
+            assert_ne!(rule.permission, Permission::Unspecified, "{}", rule.method);
+        }
+    }
+}

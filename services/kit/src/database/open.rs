@@ -1,0 +1,133 @@
+//! Why a database cannot be used: which one, and what to do. No password is in it.
+
+use std::path::Path;
+
+use sqlx::migrate::MigrateError;
+
+use super::{Error, Url};
+
+/// Why a database cannot be used at start.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum OpenError {
+    /// Nothing answers there.
+    #[error(
+        "{place} does not answer: start it, or correct DATABASE_URL if it is elsewhere{}",
+        driver(cause)
+    )]
+    Silent {
+        /// Where.
+        place: String,
+        /// What the driver says.
+        cause: Error,
+    },
+    /// It answers, and refuses: another password, no such database, too many connections.
+    #[error("{place} cannot be used{}", driver(cause))]
+    Refused {
+        /// Where.
+        place: String,
+        /// What the driver says.
+        cause: Error,
+    },
+    /// The file cannot be made.
+    #[error("{place} cannot be made, since its folder does not exist: make the folder first")]
+    NoFolder {
+        /// Where.
+        place: String,
+    },
+    /// The schema is missing or older than this program.
+    #[error("{place} is not up to date: has `{command}` been run?")]
+    NotMigrated {
+        /// Where.
+        place: String,
+        /// What brings it up to date.
+        command: &'static str,
+    },
+    /// The schema is not this service's.
+    #[error(
+        "{place} has a schema that is not this service's (version {version} differs): is this another \
+         service's database? Each service needs one of its own"
+    )]
+    Foreign {
+        /// Where.
+        place: String,
+        /// The first version that differs.
+        version: i64,
+    },
+    /// The schema is newer than this program.
+    #[error(
+        "{place} has the schema version {version}, which this program does not know: is this an older \
+         program than the one that migrated it, or another service's database?"
+    )]
+    Newer {
+        /// Where.
+        place: String,
+        /// The version that is not known.
+        version: i64,
+    },
+    /// A migration failed, or was cut short.
+    #[error("{place} cannot be brought up to date: {cause}")]
+    Migration {
+        /// Where.
+        place: String,
+        /// What the migrator says.
+        cause: String,
+    },
+}
+
+fn driver(cause: &Error) -> String {
+    match cause.source_error() {
+        // It says no more than that nothing answered.
+        sqlx::Error::PoolTimedOut => String::new(),
+        sqlx::Error::Database(error) => format!(" ({})", error.message()),
+        error => format!(" ({error})"),
+    }
+}
+
+impl OpenError {
+    pub(super) fn new(place: &str, cause: impl Into<Error>) -> Self {
+        let (place, cause) = (place.to_owned(), cause.into());
+        match cause.source_error() {
+            sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) => Self::Silent { place, cause },
+            _ => Self::Refused { place, cause },
+        }
+    }
+
+    pub(super) fn of_migration(place: &str, error: MigrateError) -> Self {
+        let place = place.to_owned();
+        match error {
+            MigrateError::VersionMismatch(version) => Self::Foreign { place, version },
+            MigrateError::VersionMissing(version) => Self::Newer { place, version },
+            error => Self::Migration {
+                place,
+                cause: error.to_string(),
+            },
+        }
+    }
+}
+
+/// Where a database is, for a person: host and port or path, and never the password.
+pub(super) fn place(url: &Url) -> String {
+    match url {
+        Url::Postgres(text) => text.parse().map_or_else(
+            |_| "PostgreSQL".to_owned(),
+            |options: sqlx::postgres::PgConnectOptions| {
+                let at = match options.get_socket() {
+                    Some(socket) => socket.display().to_string(),
+                    None => format!("{}:{}", options.get_host(), options.get_port()),
+                };
+                let database = options.get_database().unwrap_or(options.get_username());
+                format!("the PostgreSQL database {database} at {at}")
+            },
+        ),
+        Url::Sqlite(path) => format!("the SQLite database {}", absolute(path).display()),
+    }
+}
+
+fn absolute(path: &Path) -> std::path::PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// Whether the folder that is to hold the file is there.
+pub(super) fn has_folder(path: &Path) -> bool {
+    absolute(path).parent().is_none_or(Path::is_dir)
+}

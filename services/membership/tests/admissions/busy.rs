@@ -1,0 +1,151 @@
+//! One organization, or one row, in trouble leaves the others alone.
+
+use std::time::Duration;
+
+use homeroom_api::{common::v1::ErrorReason, names::Place};
+use homeroom_membership::{
+    app::{admit::AdmitRequest, classes, closing::CLOSED_TOGETHER_MAX},
+    domain::{admission::Outcome, join_request::State, seat::Seats},
+};
+
+use crate::{
+    harness::{ADMINISTRATOR, School, caller, class_name, reason},
+    support::{Database, on_both_engines},
+};
+
+on_both_engines!(
+    p5_the_sweep_passes_over_an_organization_that_fails,
+    p5_a_class_that_ends_closes_a_queue_of_any_length,
+);
+
+const ANOTHER: &str = "organizations/another";
+
+/// A school beside another one, and a redemption there.
+async fn two_schools(database: &Database) -> (School, Place) {
+    let school = School::on(database).await;
+    school.found(ANOTHER, 0).await;
+    let elsewhere = Place::parse(&format!("{ANOTHER}/classes/bio-101")).unwrap();
+    (school, elsewhere)
+}
+
+async fn submit(school: &School, batch: &[AdmitRequest]) -> Vec<homeroom_kit::Result<Outcome>> {
+    let left = Some(Duration::from_millis(400));
+    let answers = school
+        .admissions
+        .submit(batch.to_vec(), left)
+        .await
+        .unwrap();
+    answers
+        .into_iter()
+        .map(|answer| answer.map(|answer| answer.outcome))
+        .collect()
+}
+
+#[tokio::test]
+async fn p6_a_busy_organization_holds_up_no_other() {
+    let database = Database::postgres().await;
+    let (school, elsewhere) = two_schools(&database).await;
+    // Given somebody who holds the other organization's lock
+    let mut holder = school.app.store.write().await.unwrap();
+    let held = holder.lock_organization(elsewhere.organization()).await;
+    assert!(held.unwrap().is_some());
+    // When redemptions of both come together, twice
+    let waits = school.redemption_at(&elsewhere, "bob");
+    for (first, last) in [("eve", "kim"), ("lee", "mia")] {
+        let batch = [
+            school.redemption(first),
+            waits.clone(),
+            school.redemption(last),
+        ];
+        // Then those of the free one are admitted, and the other's are not known yet.
+        let mut answers = submit(&school, &batch).await;
+        assert_eq!(answers.remove(2).unwrap(), Outcome::Admitted);
+        let busy = reason(answers.remove(1));
+        assert_eq!(busy, ErrorReason::DatabaseUnavailable);
+        assert_eq!(answers.remove(0).unwrap(), Outcome::Admitted);
+    }
+    school.assert_counts(4, 0).await;
+    // And when the lock is free, a repetition learns what became of it.
+    holder.rollback().await.unwrap();
+    assert_eq!(school.admit(&waits).await.outcome, Outcome::Admitted);
+    assert!(school.member(&elsewhere, "bob").await.is_some());
+    school.app.store.close().await;
+    database.end().await;
+}
+
+#[tokio::test]
+async fn p11_a_row_that_the_database_refuses_spoils_no_other() {
+    let database = Database::postgres().await;
+    let (school, elsewhere) = two_schools(&database).await;
+    // PostgreSQL keeps no NUL in text.
+    let mut poisoned = school.redemption("bob");
+    poisoned.particulars.display_name = "b\0b".to_owned();
+    let batch = [
+        school.redemption("eve"),
+        poisoned,
+        school.redemption_at(&elsewhere, "bob"),
+        school.redemption("kim"),
+    ];
+    let mut answers = school.admit_all(&batch).await;
+    let refused = answers.remove(1).unwrap_err();
+    assert!(!refused.message().contains("NUL"), "{}", refused.message());
+    for answer in answers {
+        assert_eq!(answer.unwrap().outcome, Outcome::Admitted);
+    }
+    school.assert_counts(2, 0).await;
+    school.app.store.close().await;
+    database.end().await;
+}
+
+async fn p5_the_sweep_passes_over_an_organization_that_fails(database: &Database) {
+    let (school, elsewhere) = two_schools(database).await;
+    let mut waits = school.joining("bob");
+    waits.place = elsewhere.clone();
+    waits.redemption.place = Place::Organization(elsewhere.organization().clone());
+    waits.invitation = format!("{elsewhere}/joinUrl");
+    assert_eq!(school.admit(&waits).await.outcome, Outcome::Queued);
+    school.queue("eve").await;
+    // Given a count that cannot be lowered
+    let mut repository = school.app.store.write().await.unwrap();
+    let none = Seats::with_limit(0);
+    repository
+        .save_seats(elsewhere.organization(), &none)
+        .await
+        .unwrap();
+    repository.commit().await.unwrap();
+    school.advance(chrono::TimeDelta::days(90));
+    assert_eq!(school.app.expire_join_requests().await.unwrap(), 1);
+    school.assert_counts(0, 0).await;
+    let mut repository = school.app.store.write().await.unwrap();
+    let one = Seats { waiting: 1, ..none };
+    repository
+        .save_seats(elsewhere.organization(), &one)
+        .await
+        .unwrap();
+    repository.commit().await.unwrap();
+    assert_eq!(school.app.expire_join_requests().await.unwrap(), 1);
+}
+
+async fn p5_a_class_that_ends_closes_a_queue_of_any_length(database: &Database) {
+    let school = School::on(database).await;
+    let count = usize::try_from(CLOSED_TOGETHER_MAX).unwrap() + 1;
+    let batch: Vec<_> = (0..count)
+        .map(|number| school.joining(&format!("student-{number}")))
+        .collect();
+    let answers = school.admit_all(&batch).await;
+    let first = answers[0].as_ref().unwrap().join_request.clone().unwrap();
+    let administrator = caller(ADMINISTRATOR);
+    let archive = school.app.write(&administrator, None, &(), |change| {
+        Box::pin(async move {
+            classes::archive(change, class_name(), "").await?;
+            Ok(())
+        })
+    });
+    archive.await.unwrap();
+    assert_eq!(school.request(&first.name()).await.state, State::Closed);
+    let closed = school.event_types().await;
+    let of_type = |name: &str| closed.iter().filter(|event| *event == name).count();
+    assert_eq!(of_type("join_request.closed"), count);
+    assert_eq!(closed.last().map(String::as_str), Some("class.archived"));
+    school.assert_counts(0, 0).await;
+}
