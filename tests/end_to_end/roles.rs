@@ -225,7 +225,7 @@ on_both_engines! {
 async fn whoever_lacks_the_role_is_refused_on_every_rpc_and_nothing_is_written(homeroom) {
     let requests = good_requests(&existing(homeroom).await);
     let listed: BTreeSet<&str> = NOT_BY_ROLE.into_iter().chain(BY_ROLE.map(|(method, _)| method)).collect();
-    let unlisted: Vec<_> = raw::methods().iter().map(|method| method.full_name())
+    let unlisted: Vec<_> = raw::methods().iter().map(prost_reflect::MethodDescriptor::full_name)
         .filter(|method| !listed.iter().any(|listed| method.ends_with(listed)))
         // The other service's feed has the same table.
         .filter(|method| !method.starts_with("homeroom.invitations.v1.EventService."))

@@ -120,6 +120,23 @@ impl Processes {
         }
     }
 
+    /// What the auditor prints of both databases when nothing is under way, and whether every invariant holds.
+    #[must_use]
+    pub fn audit(&self) -> (bool, String) {
+        let output = Command::new(binary("homeroom"))
+            .arg("audit")
+            .args(["--membership", &database_url(&self.databases.membership)])
+            .args(["--invitations", &database_url(&self.databases.invitations)])
+            .arg("--quiescent")
+            .output()
+            .unwrap();
+        let printed = [output.stdout, output.stderr].concat();
+        (
+            output.status.success(),
+            String::from_utf8_lossy(&printed).into_owned(),
+        )
+    }
+
     /// Where it listens.
     #[must_use]
     pub fn address(&self, service: Service) -> SocketAddr {

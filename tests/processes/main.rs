@@ -175,6 +175,8 @@ async fn kill_in_the_middle(engine: Engine, victim: Service) {
         .into_inner()
         .members;
     assert_eq!(roster.len(), REDEEMERS + 1);
+    let (holds, printed) = processes.audit();
+    assert!(holds, "{printed}");
     processes.stop().await;
 }
 

@@ -105,7 +105,7 @@ pub(crate) async fn run_checks(
             // The first row tells how many there are.
             report.rows_shown().max(1),
         );
-        let rows: Vec<_> = snapshot.rows(sql).try_collect().await?;
+        let rows: Vec<_> = snapshot.rows(&sql).try_collect().await?;
         let Some(first) = rows.first() else { continue };
         let violation = match check.weight {
             Weight::Violation => true,
@@ -145,7 +145,7 @@ pub(crate) async fn run_counts(
 ) -> Result<(), Error> {
     for count in counts {
         let sql = format!("SELECT CAST(count(*) AS TEXT) FROM {}", count.from);
-        let rows: Vec<_> = snapshot.rows(sql).try_collect().await?;
+        let rows: Vec<_> = snapshot.rows(&sql).try_collect().await?;
         let number = rows.first().and_then(|row| row.number(0)).unwrap_or(0);
         report.count(count.invariant, count.label, number.unsigned_abs());
     }

@@ -92,10 +92,12 @@ impl Snapshot {
         let mut held = connect(url).await.map_err(open)?;
         match &mut held {
             Held::Postgres(connection) => {
-                // The transaction stays idle while the other snapshots are read.
+                // The transaction stays idle while the other snapshots are read; whole tables are
+                // joined, which nested loops never do well, however old the statistics.
                 sqlx::raw_sql(
                     "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
                      SET LOCAL statement_timeout = 0; \
+                     SET LOCAL enable_nestloop = off; \
                      SET LOCAL idle_in_transaction_session_timeout = 0",
                 )
                 .execute(connection)
@@ -111,7 +113,7 @@ impl Snapshot {
         }
         let mut snapshot = Self { service, held };
         snapshot
-            .rows(service.probe().to_owned())
+            .rows(service.probe())
             .try_collect::<Vec<_>>()
             .await
             .map_err(|error| match error {
@@ -129,7 +131,7 @@ impl Snapshot {
 
     /// Runs a statement of this crate, whose columns are all text. `{bytes}` stands for the
     /// collation that sorts by bytes.
-    pub(crate) fn rows(&mut self, sql: String) -> BoxStream<'_, Result<Row, Error>> {
+    pub(crate) fn rows(&mut self, sql: &str) -> BoxStream<'_, Result<Row, Error>> {
         let service = self.service.name();
         let rows = match &mut self.held {
             Held::Postgres(connection) => {

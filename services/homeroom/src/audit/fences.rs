@@ -76,7 +76,7 @@ pub(crate) async fn compare(
 
 async fn epochs(snapshot: &mut Snapshot, sql: &str) -> Result<HashMap<String, i64>, Error> {
     snapshot
-        .rows(sql.to_owned())
+        .rows(sql)
         .map_ok(|row| (row.text(0), row.number(1).unwrap_or(0)))
         .try_collect()
         .await

@@ -187,7 +187,7 @@ pub(crate) const CHECKS: &[Check] = &[
 /// The subjects of the events that the feed skipped.
 pub(crate) async fn skipped(invitations: &mut Snapshot) -> Result<HashSet<String>, Error> {
     invitations
-        .rows("SELECT subject FROM skipped_events".to_owned())
+        .rows("SELECT subject FROM skipped_events")
         .map_ok(|row| row.text(0))
         .try_collect()
         .await

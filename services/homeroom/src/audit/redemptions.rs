@@ -76,7 +76,7 @@ struct Rows<'snapshot> {
 impl<'snapshot> Rows<'snapshot> {
     async fn open(snapshot: &'snapshot mut Snapshot, sql: &str) -> Result<Self, Error> {
         let mut rows = Self {
-            stream: snapshot.rows(sql.to_owned()),
+            stream: snapshot.rows(sql),
             next: None,
         };
         rows.advance().await?;
