@@ -301,3 +301,7 @@ fn lapsed(request: &Request, settled: &Redemption, by: &Circumstances) -> bool {
         .settle_time
         .is_some_and(|time| request.expire_time <= time.saturating_add(by.tolerance))
 }
+
+#[cfg(test)]
+#[path = "judgement_tests.rs"]
+mod tests;

@@ -1,0 +1,113 @@
+use chrono::{DateTime, Utc};
+use homeroom_kit::clock::from_micros;
+
+use super::*;
+
+const MINUTE: i64 = 60_000_000;
+const NOW: i64 = 1_000 * MINUTE;
+
+fn redemption(state: &str, create_time: i64) -> Redemption {
+    let outcome = if state == "RESERVED" {
+        ""
+    } else {
+        "PENDING_APPROVAL"
+    };
+    Redemption {
+        organization: "hamilton".to_owned(),
+        class: String::new(),
+        user: "eve".to_owned(),
+        invitation: "organizations/hamilton/inviteToken".to_owned(),
+        epoch: "1".to_owned(),
+        state: state.to_owned(),
+        outcome: outcome.to_owned(),
+        refuse_reason: String::new(),
+        join_request: String::new(),
+        create_time,
+        settle_time: (state != "RESERVED").then_some(NOW),
+    }
+}
+
+fn queued(state: &str, expire_time: i64, end_written_time: Option<i64>) -> Admission {
+    let redemption = redemption("RESERVED", NOW);
+    Admission {
+        organization: redemption.organization,
+        class: redemption.class,
+        user: redemption.user,
+        invitation: redemption.invitation,
+        epoch: redemption.epoch,
+        outcome: "QUEUED".to_owned(),
+        refuse_reason: String::new(),
+        join_request: "the request".to_owned(),
+        request: Some(Request {
+            state: state.to_owned(),
+            expire_time,
+            end_written_time,
+        }),
+    }
+}
+
+fn broken(seen: Seen<'_>, skipped: &[&str]) -> Vec<Invariant> {
+    let now: DateTime<Utc> = from_micros(NOW);
+    let skipped = skipped.iter().map(|&name| name.to_owned()).collect();
+    let mut report = Report::new(false, 20);
+    judge(
+        "1",
+        seen,
+        &Circumstances::new(&Options::at(now), skipped),
+        &mut report,
+    );
+    report.broken()
+}
+
+#[test]
+fn i4_a_redemption_may_be_reserved_for_10_minutes() {
+    let at_most = redemption("RESERVED", NOW - 10 * MINUTE);
+    let longer = redemption("RESERVED", NOW - 10 * MINUTE - 1);
+    assert_eq!(broken((None, None, Some(&at_most)), &[]), []);
+    assert_eq!(broken((None, None, Some(&longer)), &[]), [Invariant::I4]);
+}
+
+#[test]
+fn i4_an_end_may_wait_for_the_feed_10_minutes_and_for_the_sweep_90() {
+    let row = redemption("QUEUED", 0);
+    for (minutes, skipped) in [(10, &[][..]), (90, &["the request"][..])] {
+        let written = NOW - minutes * MINUTE;
+        let at_most = queued("DENIED", i64::MAX, Some(written));
+        let longer = queued("DENIED", i64::MAX, Some(written - 1));
+        assert_eq!(broken((None, Some(&at_most), Some(&row)), skipped), []);
+        assert_eq!(
+            broken((None, Some(&longer), Some(&row)), skipped),
+            [Invariant::I4]
+        );
+    }
+}
+
+#[test]
+fn i7_what_was_settled_before_membership_was_read_is_judged_and_what_was_settled_after_is_not() {
+    let (reserved, committed) = (redemption("RESERVED", NOW), redemption("COMMITTED", NOW));
+    let pending = queued("PENDING", i64::MAX, None);
+    for admission in [None, Some(&pending)] {
+        let after = (Some(&reserved), admission, Some(&committed));
+        let before = (Some(&committed), admission, Some(&committed));
+        assert_eq!(broken(after, &[]), []);
+        assert_eq!(broken(before, &[]), [Invariant::I7]);
+    }
+}
+
+#[test]
+fn i7_a_request_past_its_expiry_releases_though_the_sweep_has_not_come_by() {
+    let released = redemption("RELEASED", NOW);
+    let tolerance = CLOCK_TOLERANCE_POSTGRES_SECONDS * 1_000_000;
+    let lapsed = queued("PENDING", NOW + tolerance, None);
+    let waiting = queued("PENDING", NOW + tolerance + 1, None);
+    let judge = |admission| broken((Some(&released), Some(admission), Some(&released)), &[]);
+    assert_eq!(judge(&lapsed), []);
+    assert_eq!(judge(&waiting), [Invariant::I7]);
+}
+
+#[test]
+fn i4_what_was_settled_never_goes_back() {
+    let (reserved, released) = (redemption("RESERVED", NOW), redemption("RELEASED", NOW));
+    let seen = (Some(&released), None, Some(&reserved));
+    assert!(broken(seen, &[]).contains(&Invariant::I4));
+}
