@@ -11,32 +11,13 @@ use homeroom_api::{
     },
     membership::v1::{
         ApproveJoinRequestRequest, BatchDecideJoinRequestsRequest, DenyJoinRequestRequest,
-        JoinRequest, RaiseFenceRequest,
+        RaiseFenceRequest,
         batch_decide_join_requests_request::{JoinRequestDecision, join_request_decision::Action},
         batch_decide_join_requests_response::result::Outcome,
         join_request::{Cause, State},
     },
 };
-use homeroom_tests::{Claims, Homeroom, School, field_mask, on_both_engines, reason, timestamp};
-
-async fn outcome(homeroom: &Homeroom, user: &str, credential: &str) -> RedemptionOutcome {
-    homeroom
-        .user(user)
-        .redeem(credential)
-        .await
-        .unwrap()
-        .outcome()
-}
-
-/// Leads a person to the queue and answers the request.
-async fn queued(homeroom: &Homeroom, user: &str, credential: &str) -> JoinRequest {
-    let redeemed = homeroom.user(user).redeem(credential).await.unwrap();
-    assert_eq!(redeemed.outcome(), RedemptionOutcome::PendingApproval);
-    match redeemed.result {
-        Some(redeem_response::Result::JoinRequest(request)) => request,
-        other => panic!("no join request: {other:?}"),
-    }
-}
+use homeroom_tests::{Claims, School, field_mask, on_both_engines, reason, timestamp};
 
 async fn lock(school: &School) {
     let mut teacher = school.teacher.clone();
@@ -135,9 +116,9 @@ async fn c4_a_code_locks_itself_14_days_after_it_was_made_reset_or_unlocked(home
     let made = homeroom.now();
     assert_eq!(code.lock_time, Some(timestamp(made + TimeDelta::days(14))));
     homeroom.set(made + TimeDelta::days(14) - TimeDelta::microseconds(1));
-    assert_eq!(outcome(homeroom, "student-1", &code.code).await, RedemptionOutcome::Admitted);
+    assert_eq!(homeroom.outcome("student-1", &code.code).await, RedemptionOutcome::Admitted);
     homeroom.set(made + TimeDelta::days(14));
-    assert_eq!(outcome(homeroom, "student-2", &code.code).await, RedemptionOutcome::PendingApproval);
+    assert_eq!(homeroom.outcome("student-2", &code.code).await, RedemptionOutcome::PendingApproval);
     assert_eq!(school.class_code().await.state(), class_code::State::Locked);
 
     // The period is the class's own: an hour at least, a year at most, or never.
@@ -159,10 +140,10 @@ async fn c4_a_code_locks_itself_14_days_after_it_was_made_reset_or_unlocked(home
     set(3600).await.unwrap();
     unlock(&school).await;
     homeroom.advance(TimeDelta::hours(1));
-    assert_eq!(outcome(homeroom, "student-3", &code.code).await, RedemptionOutcome::PendingApproval);
+    assert_eq!(homeroom.outcome("student-3", &code.code).await, RedemptionOutcome::PendingApproval);
     assert_eq!(set(0).await.unwrap().lock_time, None);
     homeroom.advance(TimeDelta::days(4000));
-    assert_eq!(outcome(homeroom, "student-4", &code.code).await, RedemptionOutcome::Admitted);
+    assert_eq!(homeroom.outcome("student-4", &code.code).await, RedemptionOutcome::Admitted);
 }
 }
 
@@ -171,8 +152,8 @@ async fn c5_c6_a_locked_code_queues_and_owner_and_co_teachers_are_notified_and_d
     let school = homeroom.school().await;
     let code = school.class_code().await.code;
     lock(&school).await;
-    let first = queued(homeroom, "student-1", &code).await;
-    let second = queued(homeroom, "student-2", &code).await;
+    let first = homeroom.queued("student-1", &code).await;
+    let second = homeroom.queued("student-2", &code).await;
     assert_eq!((first.state(), first.cause()), (State::Pending, Cause::CodeLocked));
     assert_eq!(school.waiting().await.len(), 2);
 
@@ -208,9 +189,9 @@ async fn c7_x3_staff_lock_and_unlock_at_any_time_and_unlocking_restarts_the_cloc
     let unlocked = unlock(&school).await;
     assert_eq!(unlocked.code, code);
     assert_eq!(unlocked.lock_time, Some(timestamp(homeroom.now() + TimeDelta::days(14))));
-    assert_eq!(outcome(homeroom, "student-1", &code).await, RedemptionOutcome::Admitted);
+    assert_eq!(homeroom.outcome("student-1", &code).await, RedemptionOutcome::Admitted);
     lock(&school).await;
-    assert_eq!(outcome(homeroom, "student-2", &code).await, RedemptionOutcome::PendingApproval);
+    assert_eq!(homeroom.outcome("student-2", &code).await, RedemptionOutcome::PendingApproval);
     let mut co_teacher = school.co_teacher.clone();
     let refused = co_teacher.class_codes.unlock_class_code(UnlockClassCodeRequest { name: format!("{}/classCode", school.class), ..Default::default() }).await.unwrap_err();
     assert_eq!(reason(&refused), "ROLE_REQUIRED");
@@ -222,7 +203,7 @@ async fn c8_a_reset_code_admits_nobody_not_even_a_redemption_under_way(homeroom)
     let school = homeroom.school().await;
     let old = school.class_code().await;
     lock(&school).await;
-    let before = queued(homeroom, "student-0", &old.code).await;
+    let before = homeroom.queued("student-0", &old.code).await;
     let mut teacher = school.teacher.clone();
     let new = teacher.class_codes.reset_class_code(ResetClassCodeRequest { name: old.name.clone(), ..Default::default() })
         .await.unwrap().into_inner().class_code.unwrap();
@@ -230,7 +211,7 @@ async fn c8_a_reset_code_admits_nobody_not_even_a_redemption_under_way(homeroom)
     assert_eq!((new.state(), new.use_count), (class_code::State::Unlocked, 0));
     assert_eq!(reason(&homeroom.user("student-1").redeem(&old.code).await.unwrap_err()), "CODE_NOT_USABLE");
     assert_eq!(reason(&homeroom.user("student-1").redeem(&old.join_link).await.unwrap_err()), "CODE_NOT_USABLE");
-    assert_eq!(outcome(homeroom, "student-2", &new.code).await, RedemptionOutcome::Admitted);
+    assert_eq!(homeroom.outcome("student-2", &new.code).await, RedemptionOutcome::Admitted);
 
     // A redemption reserved before the reset reaches membership after it: the fence is up.
     let admitted = homeroom.admit_at_epoch(&school, &old.name, "student-3", 1).await;
@@ -251,7 +232,7 @@ on_both_engines! {
 async fn c9_c10_c12_a_join_url_always_leads_to_the_queue_says_so_and_never_changes(homeroom) {
     let school = homeroom.school().await;
     let url = school.join_url().await;
-    let request = queued(homeroom, "student-1", &url.url).await;
+    let request = homeroom.queued("student-1", &url.url).await;
     assert_eq!((request.state(), request.cause()), (State::Pending, Cause::JoinUrl));
     assert_eq!(request.expire_time, Some(timestamp(homeroom.now() + TimeDelta::days(90))));
 
@@ -268,7 +249,7 @@ async fn c9_c10_c12_a_join_url_always_leads_to_the_queue_says_so_and_never_chang
     assert_eq!(reason(&homeroom.user("student-2").redeem(&url.url).await.unwrap_err()), "CODE_NOT_USABLE");
     let on = switch(true).await;
     assert_eq!(on.url, url.url);
-    queued(homeroom, "student-2", &url.url).await;
+    homeroom.queued("student-2", &url.url).await;
 }
 }
 
@@ -278,7 +259,7 @@ async fn c11_x2_owner_co_teacher_and_administrator_decide_one_or_many_with_a_not
     let url = school.join_url().await.url;
     let mut requests = Vec::new();
     for index in 0..6 {
-        requests.push(queued(homeroom, &format!("student-{index}"), &url).await.name);
+        requests.push(homeroom.queued(&format!("student-{index}"), &url).await.name);
     }
     for (clients, name) in [&school.teacher, &school.co_teacher, &school.admin].into_iter().zip(&requests) {
         let mut clients = clients.clone();
@@ -312,7 +293,7 @@ async fn c13_c14_x1_a_join_url_does_not_entitle_to_sign_up_but_survives_it(homer
     let student = homeroom.user("student-1");
     assert_eq!(reason(&student.redeem_with(sign_up(&url)).await.unwrap_err()), "SIGN_UP_NOT_GRANTED");
     // After registering by other means the same person can use it.
-    assert_eq!(outcome(homeroom, "student-1", &url).await, RedemptionOutcome::PendingApproval);
+    assert_eq!(homeroom.outcome("student-1", &url).await, RedemptionOutcome::PendingApproval);
     let code = school.class_code().await.code;
     assert_eq!(homeroom.user("student-2").redeem_with(sign_up(&code)).await.unwrap().outcome(), RedemptionOutcome::Admitted);
 }
@@ -322,8 +303,8 @@ on_both_engines! {
 async fn x6_x7_system_made_and_typed_codes_exist_side_by_side_and_one_box_takes_both(homeroom) {
     let school = homeroom.school().await;
     let typed = school.enrollment_code(EnrollmentCode { code: "BIO101".to_owned(), ..Default::default() }).await;
-    assert_eq!(outcome(homeroom, "student-1", &typed.full_code).await, RedemptionOutcome::Admitted);
-    assert_eq!(outcome(homeroom, "student-2", &school.class_code().await.code).await, RedemptionOutcome::Admitted);
+    assert_eq!(homeroom.outcome("student-1", &typed.full_code).await, RedemptionOutcome::Admitted);
+    assert_eq!(homeroom.outcome("student-2", &school.class_code().await.code).await, RedemptionOutcome::Admitted);
 }
 }
 
@@ -331,16 +312,16 @@ on_both_engines! {
 async fn x9_a_waiting_request_holds_no_seat_and_a_full_organization_refuses_its_approval(homeroom) {
     let school = homeroom.school_named("hamilton", 1).await;
     let url = school.join_url().await.url;
-    let request = queued(homeroom, "student-1", &url).await;
+    let request = homeroom.queued("student-1", &url).await;
     let seats = school.seats().await;
     assert_eq!((seats.seats_used, seats.requests_waiting, seats.seats_available), (0, 1, Some(1)));
-    assert_eq!(outcome(homeroom, "student-2", &school.class_code().await.code).await, RedemptionOutcome::Admitted);
+    assert_eq!(homeroom.outcome("student-2", &school.class_code().await.code).await, RedemptionOutcome::Admitted);
     let mut teacher = school.teacher.clone();
     let approve = ApproveJoinRequestRequest { name: request.name, ..Default::default() };
     assert_eq!(reason(&teacher.join_requests.approve_join_request(approve.clone()).await.unwrap_err()), "NO_SEATS");
     assert_eq!(school.waiting().await.len(), 1);
     // The queue is open while the organization is full.
-    queued(homeroom, "student-3", &url).await;
+    homeroom.queued("student-3", &url).await;
     homeroom.user("student-2").leave(&school.organization, "student-2").await;
     teacher.join_requests.approve_join_request(approve).await.unwrap();
     assert_eq!(school.seats().await.seats_used, 1);

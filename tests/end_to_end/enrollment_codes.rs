@@ -38,10 +38,6 @@ async fn update(homeroom: &Homeroom, code: EnrollmentCode, paths: &[&str]) -> En
         .into_inner()
 }
 
-async fn refusal(homeroom: &Homeroom, user: &str, credential: &str) -> String {
-    reason(&homeroom.user(user).redeem(credential).await.unwrap_err())
-}
-
 async fn admitted(homeroom: &Homeroom, user: &str, credential: &str) {
     let redeemed = homeroom.user(user).redeem(credential).await.unwrap();
     assert_eq!(
@@ -96,7 +92,7 @@ async fn b4_a_code_is_unique_in_its_organization_and_handed_out_with_the_prefix(
     admitted(homeroom, "student-1", "hamilton bio 101").await;
     admitted(homeroom, "student-2", "HamiltonBIO101").await;
     // The bare code only where the request names the organization.
-    assert_eq!(refusal(homeroom, "student-3", "BIO101").await, "CODE_NOT_USABLE");
+    assert_eq!(homeroom.refusal("student-3", "BIO101").await, "CODE_NOT_USABLE");
     let named = homeroom.user("student-3").redeem_with(RedeemRequest {
         credential: "bio101".to_owned(),
         organization: other.organization.clone(),
@@ -129,13 +125,13 @@ async fn b5_b16_a_code_works_from_its_first_moment_inclusive_to_its_last_exclusi
     }).await;
     assert_eq!(bio.state(), enrollment_code::State::NotYetValid);
     homeroom.set(from - TimeDelta::microseconds(1));
-    assert_eq!(refusal(homeroom, "student-1", &bio.full_code).await, "NOT_YET_VALID");
+    assert_eq!(homeroom.refusal("student-1", &bio.full_code).await, "NOT_YET_VALID");
     homeroom.set(from);
     admitted(homeroom, "student-1", &bio.full_code).await;
     homeroom.set(till - TimeDelta::microseconds(1));
     admitted(homeroom, "student-2", &bio.full_code).await;
     homeroom.set(till);
-    assert_eq!(refusal(homeroom, "student-3", &bio.full_code).await, "NO_LONGER_VALID");
+    assert_eq!(homeroom.refusal("student-3", &bio.full_code).await, "NO_LONGER_VALID");
     // Both are optional, and must be in order.
     let refused = school.try_enrollment_code(&school.class, EnrollmentCode {
         valid_from_time: Some(timestamp(till)),
@@ -182,12 +178,12 @@ async fn b8_b9_a_switch_turns_a_code_off_and_on_and_does_not_override_its_dates(
     let bio = school.enrollment_code(EnrollmentCode { valid_till_time: Some(timestamp(till)), ..code("BIO101") }).await;
     let off = update(homeroom, EnrollmentCode { name: bio.name.clone(), enabled: Some(false), ..Default::default() }, &["enabled"]).await;
     assert_eq!(off.state(), enrollment_code::State::Disabled);
-    assert_eq!(refusal(homeroom, "student-1", &bio.full_code).await, "CODE_NOT_USABLE");
+    assert_eq!(homeroom.refusal("student-1", &bio.full_code).await, "CODE_NOT_USABLE");
     let on = update(homeroom, EnrollmentCode { name: bio.name.clone(), enabled: Some(true), ..Default::default() }, &["enabled"]).await;
     assert_eq!(on.state(), enrollment_code::State::Active);
     admitted(homeroom, "student-1", &bio.full_code).await;
     homeroom.set(till);
-    assert_eq!(refusal(homeroom, "student-2", &bio.full_code).await, "NO_LONGER_VALID");
+    assert_eq!(homeroom.refusal("student-2", &bio.full_code).await, "NO_LONGER_VALID");
 }
 }
 
@@ -200,7 +196,7 @@ async fn b10_x8_a_code_is_editable_at_any_time(homeroom) {
     // The code itself: the old one opens nothing any more.
     let renamed = update(homeroom, EnrollmentCode { name: bio.name.clone(), ..code("BIO202") }, &["code"]).await;
     assert_eq!((renamed.name.as_str(), renamed.full_code.as_str()), (bio.name.as_str(), "HAMILTON-BIO202"));
-    assert_eq!(refusal(homeroom, "student-2", &bio.full_code).await, "CODE_NOT_USABLE");
+    assert_eq!(homeroom.refusal("student-2", &bio.full_code).await, "CODE_NOT_USABLE");
     admitted(homeroom, "student-2", &renamed.full_code).await;
 
     // Dates, domains, uses and label, all at once; what the mask does not name stays.
@@ -236,7 +232,7 @@ async fn b11_a_code_is_deletable_and_then_opens_nothing(homeroom) {
     let bio = school.enrollment_code(code("BIO101")).await;
     let mut admin = school.admin.clone();
     admin.enrollment_codes.delete_enrollment_code(DeleteEnrollmentCodeRequest { name: bio.name.clone(), ..Default::default() }).await.unwrap();
-    assert_eq!(refusal(homeroom, "student-1", &bio.full_code).await, "CODE_NOT_USABLE");
+    assert_eq!(homeroom.refusal("student-1", &bio.full_code).await, "CODE_NOT_USABLE");
     let gone = admin.enrollment_codes.get_enrollment_code(GetEnrollmentCodeRequest { name: bio.name }).await.unwrap_err();
     assert_eq!(reason(&gone), "CODE_NOT_FOUND");
     // Its word is free again.
@@ -261,7 +257,7 @@ async fn b13_b14_b15_r7_each_new_student_takes_a_seat_and_a_full_organization_re
     assert_eq!(school.seats().await.seats_available, Some(2));
     admitted(homeroom, "student-1", &bio.full_code).await;
     admitted(homeroom, "student-2", &wide.full_code).await;
-    assert_eq!(refusal(homeroom, "student-3", &bio.full_code).await, "NO_SEATS");
+    assert_eq!(homeroom.refusal("student-3", &bio.full_code).await, "NO_SEATS");
     // Who has a seat takes no second one.
     admitted(homeroom, "student-2", &bio.full_code).await;
     let seats = school.seats().await;
@@ -317,22 +313,10 @@ async fn b10_max_uses_are_counted_and_can_be_raised(homeroom) {
     let school = homeroom.school().await;
     let bio = school.enrollment_code(EnrollmentCode { max_uses: Some(1), ..code("BIO101") }).await;
     admitted(homeroom, "student-1", &bio.full_code).await;
-    assert_eq!(refusal_once_settled(homeroom, "student-2", &bio.full_code).await, "USED_UP");
+    assert_eq!(homeroom.refusal("student-2", &bio.full_code).await, "USED_UP");
     update(homeroom, EnrollmentCode { name: bio.name.clone(), max_uses: Some(2), ..Default::default() }, &["max_uses"]).await;
     admitted(homeroom, "student-2", &bio.full_code).await;
 }
-}
-
-/// A use that is only reserved answers `USE_IN_PROGRESS` (03 P3): asks again until it is settled.
-async fn refusal_once_settled(homeroom: &Homeroom, user: &str, credential: &str) -> String {
-    let mut last = String::new();
-    homeroom
-        .eventually("the use is settled", async || {
-            last = refusal(homeroom, user, credential).await;
-            last != "USE_IN_PROGRESS"
-        })
-        .await;
-    last
 }
 
 on_both_engines! {

@@ -6,6 +6,7 @@ mod crowds;
 mod enrollment_codes;
 mod every_way;
 mod good_requests;
+mod redemptions;
 mod roles;
 mod tokens;
 
@@ -20,6 +21,7 @@ fn every_rule_has_a_test_that_bears_its_id() {
         include_str!("enrollment_codes.rs"),
         include_str!("class_codes.rs"),
         include_str!("every_way.rs"),
+        include_str!("redemptions.rs"),
     ];
     let named: std::collections::BTreeSet<&str> = sources
         .iter()

@@ -5,7 +5,8 @@ use homeroom_api::{
     invitations::v1::{
         ClassCode, CreateEnrollmentCodeRequest, CreateTokenRequest, EnrollmentCode,
         GetClassCodeRequest, GetInviteTokenRequest, GetJoinUrlRequest, InviteToken, JoinUrl,
-        PreviewRedemptionRequest, PreviewRedemptionResponse, RedeemRequest, RedeemResponse, Token,
+        PreviewRedemptionRequest, PreviewRedemptionResponse, RedeemRequest, RedeemResponse,
+        RedemptionOutcome, Token, redeem_response,
     },
     membership::v1::{
         AddClassMemberRequest, AddOrganizationMemberRequest, Admission, AdmitRequest, Class,
@@ -335,6 +336,43 @@ impl Homeroom {
         .into_inner()
         .admission
         .unwrap()
+    }
+}
+
+impl Homeroom {
+    /// What a user's redemption leads to once no use of the invitation is under way: asks again while
+    /// the answer is to try again (03 P3).
+    pub async fn redeemed(&self, user: &str, credential: &str) -> Result<RedeemResponse, Status> {
+        let student = self.user(user);
+        let mut last = student.redeem(credential).await;
+        self.eventually("no use is under way", async || {
+            let in_progress =
+                matches!(&last, Err(status) if crate::reason(status) == "USE_IN_PROGRESS");
+            if in_progress {
+                last = student.redeem(credential).await;
+            }
+            !in_progress
+        })
+        .await;
+        last
+    }
+
+    /// What a user's redemption led to.
+    pub async fn outcome(&self, user: &str, credential: &str) -> RedemptionOutcome {
+        self.redeemed(user, credential).await.unwrap().outcome()
+    }
+
+    /// Why a user's redemption was refused.
+    pub async fn refusal(&self, user: &str, credential: &str) -> String {
+        crate::reason(&self.redeemed(user, credential).await.unwrap_err())
+    }
+
+    /// Leads a user to the queue, and answers the request.
+    pub async fn queued(&self, user: &str, credential: &str) -> JoinRequest {
+        match self.user(user).redeem(credential).await.unwrap().result {
+            Some(redeem_response::Result::JoinRequest(request)) => request,
+            other => panic!("no join request: {other:?}"),
+        }
     }
 }
 

@@ -98,14 +98,14 @@ pub async fn open(
             if migrate {
                 database::migrate(&pools, &postgres::MIGRATOR).await?;
             }
-            Arc::new(postgres::PostgresStore::new(pools))
+            Arc::new(postgres::SqlStore::new(pools))
         }
         Url::Sqlite(_) => {
             let pools = database::connect_sqlite(url, options).await?;
             if migrate {
                 database::migrate(&pools, &sqlite::MIGRATOR).await?;
             }
-            Arc::new(sqlite::SqliteStore::new(pools))
+            Arc::new(sqlite::SqlStore::new(pools))
         }
     })
 }

@@ -118,8 +118,8 @@ pub async fn connect(
     options: Options,
 ) -> std::result::Result<Arc<dyn Store>, OpenError> {
     Ok(match url.engine() {
-        Engine::Postgres => Arc::new(postgres::PostgresStore::connect(url, options).await?),
-        Engine::Sqlite => Arc::new(sqlite::SqliteStore::connect(url, options).await?),
+        Engine::Postgres => Arc::new(postgres::SqlStore::connect(url, options).await?),
+        Engine::Sqlite => Arc::new(sqlite::SqlStore::connect(url, options).await?),
     })
 }
 

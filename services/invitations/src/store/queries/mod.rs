@@ -8,6 +8,7 @@ mod organization_profiles;
 mod redemption_request_ids;
 mod redemption_row;
 mod redemptions;
+pub(super) mod sql_store;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};

@@ -10,6 +10,7 @@ mod members;
 mod organizations;
 mod removals;
 mod rows;
+pub(super) mod sql_store;
 
 use async_trait::async_trait;
 use homeroom_kit::database::{Pools, Session};
@@ -19,7 +20,7 @@ use super::{Connection, Db};
 use crate::store::{Repository, Result};
 
 /// A session of this engine; every store trait is implemented for it.
-pub(super) struct SqlRepository(pub(super) Session<Db>);
+pub(super) struct SqlRepository(Session<Db>);
 
 impl SqlRepository {
     /// The connection to run statements on.
@@ -50,7 +51,7 @@ const STATEMENTS: &[&[&str]] = &[
     removals::STATEMENTS,
 ];
 
-pub(super) async fn prepare_every_statement(pools: &Pools<Db>) -> Result<usize> {
+async fn prepare(pools: &Pools<Db>) -> Result<usize> {
     let mut connection = pools.write.acquire().await?;
     let mut prepared = 0;
     for text in STATEMENTS.iter().copied().flatten().copied() {

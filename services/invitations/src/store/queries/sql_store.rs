@@ -1,0 +1,65 @@
+//! A database of this engine: where sessions come from.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use homeroom_kit::{
+    database::{OpenError, Pools, check_schema},
+    events::{Feed, StoredFeed, publish_until},
+    shutdown::Shutdown,
+};
+
+use super::{
+    super::{Db, MIGRATOR},
+    SqlRepository,
+};
+use crate::store::{Repository, Result, Store};
+
+/// A database of this engine.
+#[derive(Debug, Clone)]
+pub struct SqlStore {
+    pools: Pools<Db>,
+    feed: StoredFeed<Db>,
+}
+
+impl SqlStore {
+    /// On these connections.
+    #[must_use]
+    pub fn new(pools: Pools<Db>) -> Self {
+        let feed = StoredFeed::new(pools.clone());
+        Self { pools, feed }
+    }
+}
+
+#[async_trait]
+impl Store for SqlStore {
+    async fn read(&self) -> Result<Box<dyn Repository>> {
+        let session = self.pools.read().await?;
+        Ok(Box::new(SqlRepository::new(session, self.feed.committed())))
+    }
+
+    async fn write(&self) -> Result<Box<dyn Repository>> {
+        let session = self.pools.write().await?;
+        Ok(Box::new(SqlRepository::new(session, self.feed.committed())))
+    }
+
+    fn feed(&self) -> Arc<dyn Feed> {
+        Arc::new(self.feed.clone())
+    }
+
+    async fn publish_events(&self) -> Result<u64> {
+        self.feed.publish().await
+    }
+
+    async fn publish_events_until(&self, shutdown: Shutdown) {
+        publish_until(self.feed.clone(), shutdown).await;
+    }
+
+    async fn check_schema(&self) -> std::result::Result<(), OpenError> {
+        check_schema(&self.pools, &MIGRATOR, "invitations migrate").await
+    }
+
+    async fn close(&self) {
+        self.pools.close().await;
+    }
+}
