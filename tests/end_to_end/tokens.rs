@@ -9,6 +9,7 @@ use homeroom_api::{
         RevealTokenRequest, RevokeTokenRequest, Token, UpdateInviteTokenRequest,
         batch_create_tokens_response::result::Outcome, redeem_response, token,
     },
+    membership::v1::TransferClassOwnershipRequest,
 };
 use homeroom_tests::{Claims, field_mask, on_both_engines, reason, timestamp};
 
@@ -257,6 +258,22 @@ async fn a6_co_teachers_read_tokens_and_owners_make_them(homeroom) {
     let mut stranger = homeroom.user("stranger");
     let refused = stranger.tokens.get_token(GetTokenRequest { name: token.name }).await.unwrap_err();
     assert_eq!(reason(&refused), "CLASS_NOT_FOUND");
+}
+}
+
+on_both_engines! {
+async fn r3_a_retry_tells_a_secret_again_only_to_who_may_still_see_it(homeroom) {
+    let school = homeroom.school().await;
+    let mut teacher = school.teacher.clone();
+    let create = CreateTokenRequest {
+        parent: school.class.clone(),
+        token: Some(Token::default()),
+        request_id: homeroom.new_id().to_string(),
+    };
+    let made = teacher.tokens.create_token(create.clone()).await.unwrap().into_inner();
+    assert_eq!(teacher.tokens.create_token(create.clone()).await.unwrap().into_inner(), made);
+    teacher.classes.transfer_class_ownership(TransferClassOwnershipRequest { name: school.class.clone(), owner: "admin".to_owned(), ..Default::default() }).await.unwrap();
+    assert_eq!(reason(&teacher.tokens.create_token(create).await.unwrap_err()), "ROLE_REQUIRED");
 }
 }
 

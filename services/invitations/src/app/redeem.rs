@@ -286,10 +286,14 @@ impl App {
             };
             let settlement =
                 Settlement::of(&redemption, admission, redemption.person.user.as_str());
-            // The living redemption that was met is over: its request ended, and the feed is late.
+            // The living redemption that was met is over: it was refused, or its request ended and the
+            // feed is late. What it was told then is no answer to who asks now.
             let over = attached
-                && admission.answer == MembershipAnswer::Queued
-                && admission.request_end.is_some();
+                && match admission.answer {
+                    MembershipAnswer::Queued => admission.request_end.is_some(),
+                    MembershipAnswer::Refused(_) => true,
+                    _ => false,
+                };
             match Outcome::of(admission.answer) {
                 Some(outcome) if !over => {
                     settlements.insert(redemption.id, settlement);

@@ -92,7 +92,7 @@ pub async fn reserve(
         if let Some((first, redemption)) = request.and_then(|request| begun.get(&request.key)) {
             results.push(
                 if request.is_some_and(|request| request.body == first.body) {
-                    Reserved::Attached(redemption.clone())
+                    Reserved::Replay(redemption.clone())
                 } else {
                     Reserved::RequestIdConflict
                 },

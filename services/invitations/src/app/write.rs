@@ -207,7 +207,7 @@ impl App {
             + Send
             + 'static,
     {
-        if let Some(answer) = self.find_answer(&request).await? {
+        if let Some(answer) = self.find_answer(caller, &place, rule, &request).await? {
             return Ok(answer);
         }
         let access = self.authorize(caller, &place, rule).await?;
@@ -311,8 +311,14 @@ impl App {
         Ok(Transacted::Changed(change))
     }
 
-    /// What was answered to this request id, if it was (R3).
-    async fn find_answer<A: Answer>(&self, request: &Idempotency) -> Result<Option<A>> {
+    /// What was answered to this request id, if it was (R3). A secret is told again only to who may see it now.
+    async fn find_answer<A: Answer>(
+        &self,
+        caller: &Caller,
+        place: &Place,
+        rule: Rule,
+        request: &Idempotency,
+    ) -> Result<Option<A>> {
         let Some((key, body)) = &request.key else {
             return Ok(None);
         };
@@ -322,10 +328,16 @@ impl App {
             .await?
             .find_request(key, body, self.clock.now())
             .await?;
-        match claim.resolve()? {
-            Some(stored) => self.replay(&stored, request).await.map(Some),
-            None => Ok(None),
+        let Some(stored) = claim.resolve()? else {
+            return Ok(None);
+        };
+        let shows_secrets = StoredAnswer::decode(stored.as_slice())
+            .map_err(Error::internal)?
+            .shows_secrets;
+        if shows_secrets {
+            self.authorize(caller, place, rule).await?;
         }
+        self.replay(&stored, request).await.map(Some)
     }
 
     /// The stored answer, once its fences are up, with the secrets that still are the ones it showed.

@@ -7,7 +7,10 @@ use homeroom_invitations::domain::{
     redemption::{Outcome, RedemptionState},
 };
 
-use crate::world::{REQUEST, World};
+use crate::{
+    fake_membership::Mode,
+    world::{REQUEST, World},
+};
 
 const CLASS_CODE: &str = "ABCD-EFGH-JKMN";
 
@@ -60,4 +63,25 @@ async fn p2_who_was_approved_meanwhile_is_a_member_already() {
     assert_eq!(second.outcome, Outcome::AlreadyMember);
     let replayed = world.redeem("ann", CLASS_CODE, REQUEST).await.unwrap();
     assert_eq!(replayed, second);
+}
+
+#[tokio::test]
+async fn p2_who_meets_a_redemption_that_was_refused_is_decided_again() {
+    let world = World::new().await;
+    world
+        .invitation(InvitationKind::ClassCode, CLASS_CODE, |_| {})
+        .await;
+    // Given a full organization, and a refusal that got lost on its way: the redemption stays reserved.
+    world.membership.state().seats = Some(0);
+    world.membership.set(Mode::LosesAnswers);
+    world.redeem("ann", CLASS_CODE, "").await.unwrap_err();
+    assert_eq!(world.states().await, [RedemptionState::Reserved]);
+    // When a seat comes free and the person tries again, the old refusal is no answer.
+    world.membership.set(Mode::Up);
+    world.membership.state().seats = Some(1);
+    world.advance(TimeDelta::milliseconds(1));
+    let again = world.redeem("ann", CLASS_CODE, REQUEST).await.unwrap();
+    assert_eq!(again.outcome, Outcome::Admitted);
+    let replayed = world.redeem("ann", CLASS_CODE, REQUEST).await.unwrap();
+    assert_eq!(replayed.redemption, again.redemption);
 }
