@@ -1,5 +1,5 @@
 //! Hosts where anybody gets an address for nothing. No maintained crate with
-//! this data exists (those on crates.io list throw-away addresses), so the
+//! this data exists (those published list throw-away addresses), so the
 //! well-known ones stand here; what is missing is one line to add.
 
 /// Registrable domains, sorted.
