@@ -318,6 +318,11 @@ mod tests {
         assert!(violations.text("t", "", 0));
         assert!(!violations.text("long", "éééé", 3));
         assert!(!violations.text("control", "a\u{7}", 3));
+        for turning in [
+            '\u{61c}', '\u{200e}', '\u{202a}', '\u{202e}', '\u{2066}', '\u{2069}',
+        ] {
+            assert!(!Violations::new().text("turning", &format!("a{turning}"), 3));
+        }
         assert!(!violations.required_text("blank", " ", 3));
         assert_eq!(fields(violations), ["long", "control", "blank"]);
     }

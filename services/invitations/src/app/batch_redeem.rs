@@ -107,10 +107,12 @@ mod tests {
 
     #[test]
     fn every_request_of_a_batch_names_its_user_and_its_own_request_id() {
-        let mut batch = batch(3);
+        let mut batch = batch(4);
         batch.requests[0].user = None;
         batch.requests[1].request_id = "01900000-0000-7000-8000-00000000000a".to_owned();
         batch.requests[2].request_id = "01900000-0000-7000-8000-00000000000A".to_owned();
+        // One id may be written several ways.
+        batch.requests[3].request_id = "0190000000007000800000000000000a".to_owned();
         let error = check(&batch).unwrap_err();
         assert_eq!(error.reason(), ErrorReason::InvalidRequest);
         let fields: Vec<&str> = error
@@ -118,6 +120,13 @@ mod tests {
             .iter()
             .map(|found| found.field.as_str())
             .collect();
-        assert_eq!(fields, ["requests[0].user", "requests[2].request_id"]);
+        assert_eq!(
+            fields,
+            [
+                "requests[0].user",
+                "requests[2].request_id",
+                "requests[3].request_id"
+            ]
+        );
     }
 }
