@@ -89,6 +89,18 @@ impl Databases {
         }
     }
 
+    /// Two that are there already, and that this will not drop.
+    #[must_use]
+    pub fn of(membership: Url, invitations: Url, redis: Option<String>) -> Self {
+        Self {
+            membership,
+            invitations,
+            redis,
+            created: Vec::new(),
+            _folder: None,
+        }
+    }
+
     /// How many rows stand in each table of both databases, as `service.table`.
     pub async fn row_counts(&self) -> BTreeMap<String, i64> {
         let mut counts = BTreeMap::new();
@@ -107,6 +119,29 @@ impl Databases {
             );
         }
         counts
+    }
+
+    /// How many redemptions membership has not been heard of, or are not settled yet.
+    pub async fn reserved_redemptions(&self) -> i64 {
+        const RESERVED: &str = "SELECT count(*) FROM redemptions WHERE state = 'RESERVED'";
+        match &self.invitations {
+            Url::Postgres(url) => {
+                let options: PgConnectOptions = url.parse().unwrap();
+                let mut connection = options.connect().await.unwrap();
+                sqlx::query_scalar(RESERVED)
+                    .fetch_one(&mut connection)
+                    .await
+                    .unwrap()
+            }
+            Url::Sqlite(path) => {
+                let options = SqliteConnectOptions::new().filename(path).read_only(true);
+                let mut connection = options.connect().await.unwrap();
+                sqlx::query_scalar(RESERVED)
+                    .fetch_one(&mut connection)
+                    .await
+                    .unwrap()
+            }
+        }
     }
 
     /// Drops what was created on a server; files go with their folder.

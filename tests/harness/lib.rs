@@ -1,6 +1,7 @@
 //! Starts both services as they run in production, in process, on either
 //! engine, under one clock that the test moves.
 
+mod addresses;
 pub mod clients;
 pub mod databases;
 pub mod processes;
@@ -28,6 +29,7 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 use uuid::Uuid;
 
 pub use crate::{
+    addresses::free_address,
     clients::Clients,
     databases::Engine,
     school::{School, member, person},
@@ -165,6 +167,12 @@ impl Homeroom {
         self.databases.drop_all().await;
     }
 
+    /// Their databases.
+    #[must_use]
+    pub fn databases(&self) -> &Databases {
+        &self.databases
+    }
+
     /// The services' clock.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
@@ -223,9 +231,18 @@ impl Homeroom {
         }
     }
 
+    /// Waits until no redemption is under way: an answer needs T2, not T3 (03 P12).
+    pub async fn settled(&self) {
+        self.eventually("every redemption is settled", async || {
+            self.databases.reserved_redemptions().await == 0
+        })
+        .await;
+    }
+
     /// How many rows stand in each table of both databases, once what the services do after
     /// their answers is done.
     pub async fn settled_row_counts(&self) -> BTreeMap<String, i64> {
+        self.settled().await;
         let mut counts = self.databases.row_counts().await;
         let mut quiet = 0;
         while quiet < QUIET_READS {

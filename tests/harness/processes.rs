@@ -1,9 +1,10 @@
 //! The two service binaries as processes of their own, to kill and start again.
 
 use std::{
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::Arc,
     time::Duration,
 };
 
@@ -14,11 +15,13 @@ use homeroom_kit::{
     keys::KeyRing,
     random::SystemRandomness,
 };
+use tokio::net::TcpStream;
 
 use crate::{
     AUDIENCE, Claims, Clients, ISSUER, access_token,
     clients::Credentials,
     databases::{Databases, Engine},
+    free_address,
 };
 
 /// How long a service may take to serve, also on a busy machine.
@@ -33,19 +36,52 @@ pub enum Service {
     Invitations,
 }
 
-/// Both services as processes, on databases of their own.
-pub struct Processes {
-    /// Their databases.
-    pub databases: Databases,
+impl Service {
+    /// The name of its binary.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Membership => "membership",
+            Self::Invitations => "invitations",
+        }
+    }
+}
+
+/// What every process of one test shares.
+struct Shared {
+    databases: Databases,
     folder: tempfile::TempDir,
     signer: Signer,
-    addresses: [SocketAddr; 2],
-    children: [Option<Child>; 2],
+}
+
+/// How one service is started, and where it runs.
+struct Place {
+    binary: PathBuf,
+    /// The program, with its arguments, that starts the binary; empty: none.
+    wrapper: Vec<String>,
+    database_url: Url,
+    migrates: bool,
+    address: SocketAddr,
+    child: Option<Child>,
+}
+
+/// Both services as processes, on databases of their own.
+pub struct Processes {
+    shared: Arc<Shared>,
+    places: [Place; 2],
 }
 
 impl Processes {
     /// Starts both, and answers when both serve.
     pub async fn start(engine: Engine) -> Self {
+        let mut processes = Self::on(Databases::create(engine).await);
+        processes.launch_both().await;
+        processes
+    }
+
+    /// Two services that are not running yet, on these databases.
+    #[must_use]
+    pub fn on(databases: Databases) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let random = SystemRandomness;
         let path = |name: &str| folder.path().join(name);
@@ -61,36 +97,138 @@ impl Processes {
         .map(|text| serde_json::from_str::<serde_json::Value>(&text).unwrap()["keys"][0].clone());
         let jwks = serde_json::json!({ "keys": keys });
         std::fs::write(path("jwks.json"), jwks.to_string()).unwrap();
-
-        let mut processes = Self {
-            databases: Databases::create(engine).await,
+        Self::of(Arc::new(Shared {
+            databases,
             folder,
             signer,
-            addresses: [free_address(), free_address()],
-            children: [None, None],
+        }))
+    }
+
+    /// Two more, not running yet, on the same databases and with the same keys.
+    #[must_use]
+    pub fn beside(&self) -> Self {
+        Self::of(Arc::clone(&self.shared))
+    }
+
+    fn of(shared: Arc<Shared>) -> Self {
+        let place = |service: Service, database: &Url| Place {
+            binary: binary(service.name()),
+            wrapper: Vec::new(),
+            database_url: database.clone(),
+            migrates: true,
+            address: free_address(),
+            child: None,
         };
-        processes.launch(Service::Membership).await;
-        processes.launch(Service::Invitations).await;
-        processes
+        let places = [
+            place(Service::Membership, &shared.databases.membership),
+            place(Service::Invitations, &shared.databases.invitations),
+        ];
+        Self { shared, places }
+    }
+
+    /// One of them from another binary than that of this build.
+    #[must_use]
+    pub fn with_binary(mut self, service: Service, binary: PathBuf) -> Self {
+        assert!(binary.exists(), "{} is not there", binary.display());
+        self.place_mut(service).binary = binary;
+        self
+    }
+
+    /// One of them started by another program, such as a tracer, that execs what follows its arguments.
+    #[must_use]
+    pub fn with_wrapper(mut self, service: Service, wrapper: Vec<String>) -> Self {
+        self.place_mut(service).wrapper = wrapper;
+        self
+    }
+
+    /// One of them on the way to its database that this URL is.
+    #[must_use]
+    pub fn with_database_url(mut self, service: Service, url: Url) -> Self {
+        self.place_mut(service).database_url = url;
+        self
+    }
+
+    /// One of them on a schema that another version has brought up to date.
+    #[must_use]
+    pub fn without_migrations(mut self, service: Service) -> Self {
+        self.place_mut(service).migrates = false;
+        self
+    }
+
+    /// Their databases.
+    #[must_use]
+    pub fn databases(&self) -> &Databases {
+        &self.shared.databases
+    }
+
+    fn place(&self, service: Service) -> &Place {
+        &self.places[service as usize]
+    }
+
+    fn place_mut(&mut self, service: Service) -> &mut Place {
+        &mut self.places[service as usize]
+    }
+
+    /// Starts both, and answers when both serve.
+    pub async fn launch_both(&mut self) {
+        self.launch(Service::Membership).await;
+        self.launch(Service::Invitations).await;
     }
 
     /// Starts one that is not running, and answers when it serves.
     pub async fn launch(&mut self, service: Service) {
-        let path = |name: &str| self.folder.path().join(name);
-        let (name, database) = match service {
-            Service::Membership => ("membership", &self.databases.membership),
-            Service::Invitations => ("invitations", &self.databases.invitations),
+        self.begin(service);
+        self.serving(service).await;
+    }
+
+    /// Starts one that is not running, and does not wait for it.
+    pub fn begin(&mut self, service: Service) {
+        let child = self.command(service).spawn();
+        let child =
+            child.unwrap_or_else(|error| panic!("{} cannot be started: {error}", service.name()));
+        self.place_mut(service).child = Some(child);
+    }
+
+    /// Waits until its address accepts connections. Stops where it has ended instead.
+    async fn serving(&mut self, service: Service) {
+        let Place { address, child, .. } = self.place_mut(service);
+        let (name, address, child) = (service.name(), *address, child.as_mut().unwrap());
+        let wait = async {
+            loop {
+                if let Some(status) = child.try_wait().unwrap() {
+                    panic!("{name} ended with {status} before it served {address}");
+                }
+                if TcpStream::connect(address).await.is_ok() {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
         };
-        let mut command = Command::new(binary(name));
+        let waited = tokio::time::timeout(Duration::from_secs(START_SECONDS), wait).await;
+        waited.unwrap_or_else(|_| panic!("{name} does not serve {address}"));
+    }
+
+    /// What starts one of them.
+    fn command(&self, service: Service) -> Command {
+        let (name, place) = (service.name(), self.place(service));
+        let path = |name: &str| self.shared.folder.path().join(name);
+        let mut command = match place.wrapper.split_first() {
+            None => Command::new(&place.binary),
+            Some((wrapper, arguments)) => {
+                let mut command = Command::new(wrapper);
+                command.args(arguments).arg(&place.binary);
+                command
+            }
+        };
         command
             .env_clear()
-            .env("DATABASE_URL", database_url(database))
-            .env("LISTEN_ADDRESS", self.address(service).to_string())
+            .env("DATABASE_URL", database_url(&place.database_url))
+            .env("LISTEN_ADDRESS", place.address.to_string())
             .env("KEYS_FILE", path(&format!("{name}.keys")))
             .env("JWKS_FILE", path("jwks.json"))
             .env("TOKEN_ISSUER", ISSUER)
             .env("TOKEN_AUDIENCE", AUDIENCE)
-            .env("MIGRATE_AT_START", "true")
+            .env("MIGRATE_AT_START", place.migrates.to_string())
             .stdin(Stdio::null())
             .stdout(Stdio::null());
         if service == Service::Invitations {
@@ -101,23 +239,46 @@ impl Processes {
                     format!("http://{}", self.address(Service::Membership)),
                 )
                 .env("PUBLIC_URL", "https://join.example");
-            if let Some(redis) = &self.databases.redis {
+            if let Some(redis) = &self.shared.databases.redis {
                 command.env("REDIS_URL", redis);
             }
         }
-        let child = command
-            .spawn()
-            .unwrap_or_else(|error| panic!("{name} cannot be started: {error}"));
-        self.children[service as usize] = Some(child);
-        serving(self.address(service)).await;
+        command
     }
 
     /// SIGKILL: no chance to finish anything.
     pub fn kill(&mut self, service: Service) {
-        if let Some(mut child) = self.children[service as usize].take() {
+        if let Some(mut child) = self.place_mut(service).child.take() {
             child.kill().unwrap();
             child.wait().unwrap();
         }
+    }
+
+    /// SIGTERM: the order to finish what is under way and to end.
+    pub fn order_stop(&self, service: Service) {
+        let child = self.place(service).child.as_ref().unwrap();
+        let sent = Command::new("sh")
+            .args(["-c", &format!("kill -TERM {}", child.id())])
+            .status();
+        assert!(sent.unwrap().success(), "{} has ended", service.name());
+    }
+
+    /// How it ended, within so much time.
+    pub async fn ended(&mut self, service: Service, within: Duration) -> ExitStatus {
+        let mut child = self.place_mut(service).child.take().unwrap();
+        let wait = async {
+            loop {
+                if let Some(status) = child.try_wait().unwrap() {
+                    return status;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let waited = tokio::time::timeout(within, wait).await;
+        waited.unwrap_or_else(|_| {
+            child.kill().unwrap();
+            panic!("{} still runs after {within:?}", service.name())
+        })
     }
 
     /// What the auditor prints of both databases when nothing is under way, and whether every invariant holds.
@@ -125,8 +286,11 @@ impl Processes {
     pub fn audit(&self) -> (bool, String) {
         let output = Command::new(binary("homeroom"))
             .arg("audit")
-            .args(["--membership", &database_url(&self.databases.membership)])
-            .args(["--invitations", &database_url(&self.databases.invitations)])
+            .args(["--membership", &database_url(&self.databases().membership)])
+            .args([
+                "--invitations",
+                &database_url(&self.databases().invitations),
+            ])
             .arg("--quiescent")
             .output()
             .unwrap();
@@ -140,19 +304,56 @@ impl Processes {
     /// Where it listens.
     #[must_use]
     pub fn address(&self, service: Service) -> SocketAddr {
-        self.addresses[service as usize]
+        self.place(service).address
+    }
+
+    /// Where callers of both begin.
+    #[must_use]
+    pub fn callers(&self) -> Callers {
+        Callers {
+            shared: Arc::clone(&self.shared),
+            addresses: [Service::Membership, Service::Invitations].map(|one| self.address(one)),
+        }
     }
 
     /// A user without any scope.
     #[must_use]
     pub fn user(&self, user: &str) -> Clients {
-        self.user_with(Claims::of(user))
+        self.callers().user_with(Claims::of(user))
     }
 
     /// A caller with these claims.
     #[must_use]
     pub fn user_with(&self, claims: Claims<'_>) -> Clients {
-        let token = access_token(&self.signer, &SystemClock, claims);
+        self.callers().user_with(claims)
+    }
+
+    /// Kills both and drops their databases.
+    pub async fn stop(mut self) {
+        self.kill(Service::Invitations);
+        self.kill(Service::Membership);
+        self.databases().drop_all().await;
+    }
+}
+
+/// Makes callers of two services, whether they run or not.
+#[derive(Clone)]
+pub struct Callers {
+    shared: Arc<Shared>,
+    addresses: [SocketAddr; 2],
+}
+
+impl Callers {
+    /// A user without any scope, on connections of its own.
+    #[must_use]
+    pub fn user(&self, user: &str) -> Clients {
+        self.user_with(Claims::of(user))
+    }
+
+    /// A caller with these claims, on connections of its own.
+    #[must_use]
+    pub fn user_with(&self, claims: Claims<'_>) -> Clients {
+        let token = access_token(&self.shared.signer, &SystemClock, claims);
         let credentials = Credentials {
             authorization: format!("Bearer {token}").parse().unwrap(),
             acting_user: None,
@@ -160,18 +361,15 @@ impl Processes {
         let [membership, invitations] = self.addresses.map(crate::channel);
         Clients::new(&membership, &invitations, &credentials)
     }
-
-    /// Kills both and drops their databases.
-    pub async fn stop(mut self) {
-        self.kill(Service::Invitations);
-        self.kill(Service::Membership);
-        self.databases.drop_all().await;
-    }
 }
 
 impl Drop for Processes {
     fn drop(&mut self) {
-        for child in self.children.iter_mut().flatten() {
+        for child in self
+            .places
+            .iter_mut()
+            .filter_map(|place| place.child.as_mut())
+        {
             drop(child.kill());
             drop(child.wait());
         }
@@ -179,7 +377,8 @@ impl Drop for Processes {
 }
 
 /// The service's binary, built beside this test: `cargo build` comes first.
-fn binary(name: &str) -> PathBuf {
+#[must_use]
+pub fn binary(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let path = test.ancestors().nth(2).unwrap().join(name);
     assert!(
@@ -190,28 +389,11 @@ fn binary(name: &str) -> PathBuf {
     path
 }
 
-fn database_url(url: &Url) -> String {
+/// The text of the URL.
+#[must_use]
+pub fn database_url(url: &Url) -> String {
     match url {
         Url::Postgres(url) => url.clone(),
         Url::Sqlite(path) => format!("sqlite://{}", path.display()),
     }
-}
-
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-}
-
-/// Waits until the address accepts connections.
-async fn serving(address: SocketAddr) {
-    let wait = async {
-        while tokio::net::TcpStream::connect(address).await.is_err() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(START_SECONDS), wait)
-        .await
-        .unwrap_or_else(|_| panic!("{address} does not serve"));
 }

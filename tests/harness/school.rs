@@ -340,20 +340,16 @@ impl Homeroom {
 }
 
 impl Homeroom {
-    /// What a user's redemption leads to once no use of the invitation is under way: asks again while
-    /// the answer is to try again (03 P3).
+    /// What a user's redemption leads to, once it is settled; asked again where a use of the invitation
+    /// was under way (03 P3).
     pub async fn redeemed(&self, user: &str, credential: &str) -> Result<RedeemResponse, Status> {
         let student = self.user(user);
         let mut last = student.redeem(credential).await;
-        self.eventually("no use is under way", async || {
-            let in_progress =
-                matches!(&last, Err(status) if crate::reason(status) == "USE_IN_PROGRESS");
-            if in_progress {
-                last = student.redeem(credential).await;
-            }
-            !in_progress
-        })
-        .await;
+        self.settled().await;
+        if matches!(&last, Err(status) if crate::reason(status) == "USE_IN_PROGRESS") {
+            last = student.redeem(credential).await;
+            self.settled().await;
+        }
         last
     }
 
@@ -369,7 +365,7 @@ impl Homeroom {
 
     /// Leads a user to the queue, and answers the request.
     pub async fn queued(&self, user: &str, credential: &str) -> JoinRequest {
-        match self.user(user).redeem(credential).await.unwrap().result {
+        match self.redeemed(user, credential).await.unwrap().result {
             Some(redeem_response::Result::JoinRequest(request)) => request,
             other => panic!("no join request: {other:?}"),
         }

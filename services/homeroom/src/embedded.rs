@@ -63,7 +63,7 @@ impl Embedded {
             ))
         };
 
-        let membership_shutdown = Shutdown::new();
+        let membership_shutdown = shutdown.followed_by();
         let membership = homeroom_membership::start(
             homeroom_membership::Config {
                 listen: settings.membership,
@@ -73,6 +73,7 @@ impl Embedded {
                 keys: Arc::new(material.membership_keys),
                 reflection: true,
                 insecure_plaintext: false,
+                metrics_listen: None,
             },
             homeroom_membership::Dependencies {
                 clock: clock.clone(),
@@ -97,6 +98,7 @@ impl Embedded {
                 keys: Arc::new(material.invitations_keys),
                 reflection: true,
                 insecure_plaintext: false,
+                metrics_listen: None,
                 budgets: Budgets::default(),
                 pauses: Pauses::default(),
                 redis_call_max: Duration::from_millis(REDIS_CALL_MAX_MILLIS),

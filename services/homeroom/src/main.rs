@@ -21,8 +21,11 @@ use clap::Parser as _;
 /// Whatever ends a command: shown to the person who typed it.
 pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
+    homeroom_kit::shutdown::run(program())
+}
+
+async fn program() -> ExitCode {
     let arguments = Arguments::parse_from(without_separator(std::env::args_os()));
     let result = match arguments.command {
         Command::Demo(arguments) => demo::run(&arguments).await,

@@ -33,7 +33,11 @@ pub(crate) async fn run(arguments: &ServeArguments) -> Result<(), Failure> {
         invitations: arguments.invitations,
         public_url: arguments.public_url.clone(),
     };
-    let embedded = Embedded::start(&folder, settings, shutdown).await?;
+    let starting = Box::pin(Embedded::start(&folder, settings, shutdown.clone()));
+    let Some(embedded) = shutdown.unless_begun(starting).await else {
+        return Ok(());
+    };
+    let embedded = embedded?;
     println!("membership   http://{}", embedded.membership_address());
     println!("invitations  http://{}", embedded.invitations_address());
     println!("data         {}", arguments.data.display());

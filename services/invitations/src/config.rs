@@ -12,6 +12,7 @@ use homeroom_kit::{
     config::{ConfigErrors, Reader, parse_as, parse_flag, parse_text},
     database, key_files,
     keys::KeyRing,
+    metrics,
 };
 use url::Url;
 
@@ -93,6 +94,11 @@ pub const SETTINGS: &[Setting] = &[
         "attempts of one calling service a minute; unset: no limit",
     ),
     ("LOG_FORMAT", "log-format", "text or json; text if unset"),
+    (
+        "METRICS_LISTEN_ADDRESS",
+        "metrics-listen-address",
+        "where Prometheus reads metrics, without a token; unset: nowhere",
+    ),
 ];
 
 /// What the service needs to start.
@@ -128,6 +134,8 @@ pub struct Config {
     pub reflection: bool,
     /// Whether to listen beyond loopback without TLS. `INSECURE_PLAINTEXT`
     pub insecure_plaintext: bool,
+    /// Where metrics are read; None: nowhere. `METRICS_LISTEN_ADDRESS`
+    pub metrics_listen: Option<SocketAddr>,
     /// The limiter's budgets; all attempts of a calling service by `CALLS_PER_MINUTE_MAX`.
     pub budgets: Budgets,
     /// How often the workers look.
@@ -160,6 +168,7 @@ impl Config {
         let signer = reader.required("SIGNING_KEY_FILE", key_files::read_signing_key);
         let reflection = reader.or_default("REFLECTION", true, parse_flag);
         let insecure_plaintext = reader.or_default("INSECURE_PLAINTEXT", false, parse_flag);
+        let metrics_listen = metrics::read_address(&mut reader, insecure_plaintext);
         let budgets = Budgets {
             calling_service_attempts_per_minute: reader
                 .optional("CALLS_PER_MINUTE_MAX", parse_calls_per_minute),
@@ -196,6 +205,7 @@ impl Config {
             keys: Arc::new(keys.ok_or_else(missing)?),
             reflection,
             insecure_plaintext,
+            metrics_listen,
             budgets,
             pauses: Pauses::default(),
             redis_call_max: Duration::from_millis(REDIS_CALL_MAX_MILLIS),
@@ -236,6 +246,7 @@ impl Config {
             keys,
             reflection: true,
             insecure_plaintext: false,
+            metrics_listen: None,
             budgets: Budgets::default(),
             pauses: Pauses::default(),
             // A test's machine is busy; whether Redis is away must not be a matter of luck.
@@ -294,6 +305,7 @@ mod tests {
             ("PUBLIC_URL", "ftp://nowhere"),
             ("REDIS_URL", "nowhere"),
             ("CALLS_PER_MINUTE_MAX", "0"),
+            ("METRICS_LISTEN_ADDRESS", "0.0.0.0:1"),
         ];
         let errors = Config::read(Reader::new(&source)).unwrap_err().0;
         for name in [
@@ -308,6 +320,7 @@ mod tests {
             "KEYS_FILE",
             "SIGNING_KEY_FILE",
             "CALLS_PER_MINUTE_MAX",
+            "METRICS_LISTEN_ADDRESS",
         ] {
             assert!(
                 errors.iter().any(|error| error.starts_with(name)),

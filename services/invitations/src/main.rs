@@ -9,7 +9,7 @@ use homeroom_kit::{
     config::{Flags, Reader},
     database::Url,
     random::SystemRandomness,
-    shutdown::Shutdown,
+    shutdown::{self, Shutdown},
     telemetry,
 };
 
@@ -43,8 +43,11 @@ fn flags(matches: &ArgMatches) -> Flags {
     }))
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
+    shutdown::run(program())
+}
+
+async fn program() -> ExitCode {
     let matches = command().get_matches();
     let (name, flags) = match matches.subcommand() {
         Some((name, matches)) => (name, flags(matches)),
@@ -73,8 +76,12 @@ async fn run_serve(flags: &Flags) -> Result<(), Failure> {
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandomness),
     };
-    let service = start(config, dependencies, Shutdown::on_signals()?).await?;
-    service.stopped().await?;
+    let shutdown = Shutdown::on_signals()?;
+    let starting = start(config, dependencies, shutdown.clone());
+    let Some(service) = shutdown.unless_begun(starting).await else {
+        return Ok(());
+    };
+    service?.stopped().await?;
     Ok(())
 }
 

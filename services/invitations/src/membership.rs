@@ -41,6 +41,8 @@ pub struct Admission {
     pub class_display_name: String,
     /// Licensed seats; 0: no limit.
     pub seat_limit: i64,
+    /// It had been answered before this call.
+    pub answered_before: bool,
 }
 
 /// Whether a user may do something in a place, and what membership knows of it.

@@ -1,6 +1,6 @@
 //! The running service: its parts made and wired, served, and stopped in order.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use homeroom_api::invitations::v1::{
     class_code_service_server::ClassCodeServiceServer,
@@ -12,6 +12,7 @@ use homeroom_kit::{
     SharedClock, SharedRandomness,
     database::{self, Url},
     events::EventFeed,
+    metrics::{self, MetricsError, MetricsServer},
     paging::Paging,
     server::{ServeError, ServerOptions, Services, serve},
     shutdown::Shutdown,
@@ -21,6 +22,7 @@ use homeroom_kit::{
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use crate::{
+    SERVICE,
     app::{App, workers},
     config::Config,
     domain::public_url::{PublicUrl, PublicUrlMalformed},
@@ -36,8 +38,6 @@ use crate::{
     store::{self, OpenError, Store},
 };
 
-/// How long writes may take to finish after the last call has been answered, in seconds.
-const WRITES_SECONDS_MAX: u64 = 10;
 /// The name that database servers' lists show.
 const APPLICATION_NAME: &str = "homeroom-invitations";
 
@@ -64,6 +64,9 @@ pub enum StartError {
         "cannot listen on {0}: {1}; end what listens there, or choose another address (LISTEN_ADDRESS, or --invitations of `homeroom serve`)"
     )]
     Bind(SocketAddr, #[source] io::Error),
+    /// Metrics cannot be served as they should.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
 }
 
 /// What is injected: the time and randomness.
@@ -79,6 +82,8 @@ pub struct Dependencies {
 #[derive(Debug)]
 pub struct Service {
     address: SocketAddr,
+    app: Arc<App>,
+    metrics_address: Option<SocketAddr>,
     served: JoinHandle<Result<(), ServeError>>,
 }
 
@@ -87,6 +92,18 @@ impl Service {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// What it runs on; a test drives its periodic work by it.
+    #[must_use]
+    pub fn app(&self) -> Arc<App> {
+        Arc::clone(&self.app)
+    }
+
+    /// Where its metrics are read; None: nowhere.
+    #[must_use]
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics_address
     }
 
     /// Waits until it has ended: calls answered, writes finished, events published.
@@ -149,8 +166,27 @@ pub async fn start(
     let address = listener
         .local_addr()
         .map_err(|error| StartError::Bind(config.listen, error))?;
-    let served = tokio::spawn(run(app, listener, options, config.pauses, shutdown));
-    Ok(Service { address, served })
+    let metrics = match config.metrics_listen {
+        Some(address) => {
+            Some(MetricsServer::bind(address, config.insecure_plaintext, "invitations").await?)
+        }
+        None => None,
+    };
+    let metrics_address = metrics.as_ref().map(MetricsServer::address);
+    let served = tokio::spawn(run(
+        Arc::clone(&app),
+        listener,
+        options,
+        config.pauses,
+        metrics,
+        shutdown,
+    ));
+    Ok(Service {
+        address,
+        app,
+        metrics_address,
+        served,
+    })
 }
 
 fn database_options() -> database::Options {
@@ -174,16 +210,18 @@ fn limiter(config: &Config, dependencies: &Dependencies) -> Result<Arc<dyn Limit
     Ok(Arc::new(limiter))
 }
 
-/// Serves until the shutdown, and then ends the rest in the order in which it depends on itself.
+/// Serves until the shutdown, and then ends the rest in the order in which it depends on itself,
+/// all of it within [`homeroom_kit::shutdown::STOP_SECONDS_MAX`].
 async fn run(
     app: Arc<App>,
     listener: TcpListener,
     options: ServerOptions,
     pauses: workers::Pauses,
+    metrics: Option<MetricsServer>,
     shutdown: Shutdown,
 ) -> Result<(), ServeError> {
     let feed = EventFeed::new(
-        "invitations",
+        SERVICE,
         app.store.feed(),
         app.clone(),
         app.paging.clone(),
@@ -211,6 +249,7 @@ async fn run(
     let all_written = Shutdown::new();
     let mut workers = workers::start(&app, pauses, &stopping);
     let publisher = tokio::spawn(publish(Arc::clone(&app.store), all_written.clone()));
+    let metrics = tokio::spawn(metrics::serve(metrics, all_written.clone()));
     let store = Arc::clone(&app.store);
     let health = tokio::spawn(services.health().follow(stopping.clone(), move || {
         let store = Arc::clone(&store);
@@ -231,26 +270,32 @@ async fn run(
         })
     };
 
-    let served = serve(listener, options, services, shutdown).await;
+    let served = serve(listener, options, services, shutdown.clone()).await;
 
+    // A server that failed by itself ends everything else too.
+    shutdown.begin();
     stopping.begin();
     stop_workers.abort();
-    while workers.join_next().await.is_some() {}
-    if !app
-        .writes
-        .close_and_wait(Duration::from_secs(WRITES_SECONDS_MAX))
-        .await
-    {
-        tracing::warn!("writes were still under way; recovery finishes them");
-    }
+    let mut ending = shutdown.ending();
+    let worked = async { while workers.join_next().await.is_some() {} };
+    ending.step("workers", worked).await;
+    // What is left of them recovery finishes at the next start.
+    ending.step("writes", app.writes.finished()).await;
     all_written.begin();
-    for task in [publisher, health] {
-        if let Err(failure) = task.await {
-            tracing::error!(%failure, "a background task failed");
-        }
+    for (what, task) in [
+        ("events to publish", publisher),
+        ("health", health),
+        ("metrics", metrics),
+    ] {
+        let ended = async {
+            if let Err(failure) = task.await {
+                tracing::error!(%failure, what, "a background task failed");
+            }
+        };
+        ending.step(what, ended).await;
     }
-    app.store.close().await;
-    served
+    ending.step("database connections", app.store.close()).await;
+    ending.ended(served)
 }
 
 async fn publish(store: Arc<dyn Store>, shutdown: Shutdown) {

@@ -15,6 +15,8 @@
 mod attached;
 #[path = "redemptions/attempts.rs"]
 mod attempts;
+#[path = "redemptions/contract.rs"]
+mod contract;
 #[path = "redemptions/crowds.rs"]
 mod crowds;
 #[path = "redemptions/database.rs"]
@@ -23,6 +25,10 @@ mod database;
 mod fake_membership;
 #[path = "redemptions/following.rs"]
 mod following;
+#[path = "redemptions/half_done.rs"]
+mod half_done;
+#[path = "redemptions/meeting.rs"]
+mod meeting;
 #[path = "redemptions/poisoned.rs"]
 mod poisoned;
 #[path = "redemptions/previews.rs"]
@@ -33,7 +39,15 @@ mod reads;
 mod recovering;
 #[path = "redemptions/saga.rs"]
 mod saga;
+#[path = "support/scrape.rs"]
+mod scrape;
 #[path = "redemptions/store_rules.rs"]
 mod store_rules;
+#[path = "redemptions/stuck.rs"]
+mod stuck;
+#[path = "redemptions/unknown.rs"]
+mod unknown;
+#[path = "redemptions/waiting.rs"]
+mod waiting;
 #[path = "redemptions/world.rs"]
 mod world;

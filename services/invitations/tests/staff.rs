@@ -26,6 +26,8 @@ mod enrollment_codes;
 mod fake_membership;
 #[path = "staff/fences.rs"]
 mod fences;
+#[path = "staff/fences_of_each.rs"]
+mod fences_of_each;
 #[path = "staff/invite_tokens.rs"]
 mod invite_tokens;
 #[path = "staff/join_urls.rs"]
@@ -34,5 +36,7 @@ mod join_urls;
 mod office;
 #[path = "staff/retries.rs"]
 mod retries;
+#[path = "support/scrape.rs"]
+mod scrape;
 #[path = "staff/service.rs"]
 mod service;

@@ -194,7 +194,7 @@ async fn p7_a_fence_is_pending_until_it_is_confirmed(store: Arc<dyn Store>) {
             .confirm_fence(id(1), Epoch::new(epoch))
             .await
             .unwrap();
-        session.commit().await.unwrap();
+        session.commit("test").await.unwrap();
     }
     let stored = get(&store, id(1)).await.unwrap();
     assert_eq!(stored.fence_epoch, Epoch::new(2), "never lowered");
@@ -230,7 +230,7 @@ async fn b4_an_organization_is_found_by_its_prefix(store: Arc<dyn Store>) {
     session.lock_organizations(&both, now()).await.unwrap();
     session.lock_organizations(&both, now()).await.unwrap();
     session.save_profile(&profile, now()).await.unwrap();
-    session.commit().await.unwrap();
+    session.commit("test").await.unwrap();
     let mut session = store.read().await.unwrap();
     let known = session
         .get_profile(&organization("hamilton"))
@@ -268,7 +268,7 @@ async fn r11_events_of_an_organization_stand_in_the_order_of_its_changes(store: 
                     .unwrap();
                 tokio::task::yield_now().await;
             }
-            session.commit().await.unwrap();
+            session.commit("test").await.unwrap();
         }));
     }
     for writer in writers {

@@ -1,12 +1,28 @@
-//! The order to stop: given once, seen by everything that runs.
+//! The order to stop: given once, seen by everything that runs, and obeyed within one limit.
 
-use std::io;
+use std::{
+    future::Future,
+    io,
+    process::ExitCode,
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
+};
 
 use tokio_util::sync::CancellationToken;
 
+use crate::server::ServeError;
+
+/// How long a service may take from the order to stop to its end, in seconds: less than the 30 after
+/// which Kubernetes and our compose file kill it.
+pub const STOP_SECONDS_MAX: u64 = 28;
+
 /// Tells every task of a process to finish.
 #[derive(Debug, Clone, Default)]
-pub struct Shutdown(CancellationToken);
+pub struct Shutdown {
+    order: CancellationToken,
+    // Set by whoever orders it first.
+    since: Arc<OnceLock<Instant>>,
+}
 
 impl Shutdown {
     /// Not ordered yet; only [`Shutdown::begin`] orders it.
@@ -36,24 +52,112 @@ impl Shutdown {
 
     /// Orders the shutdown.
     pub fn begin(&self) {
-        self.0.cancel();
+        self.since.get_or_init(Instant::now);
+        self.order.cancel();
     }
 
     /// Whether it has been ordered.
     #[must_use]
     pub fn has_begun(&self) -> bool {
-        self.0.is_cancelled()
+        self.order.is_cancelled()
     }
 
     /// Waits for the order.
     pub async fn wait(&self) {
-        self.0.cancelled().await;
+        self.order.cancelled().await;
     }
 
     /// Waits for the order, without borrowing.
     pub async fn wait_owned(self) {
-        self.0.cancelled_owned().await;
+        self.order.cancelled_owned().await;
     }
+
+    /// What comes of `work` if it ends before the order; None, and the work is dropped where it stands, if not.
+    pub async fn unless_begun<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            done = work => Some(done),
+            () = self.wait() => None,
+        }
+    }
+
+    /// Another order, given for itself, of what ends after those who obey this one: one limit for all.
+    #[must_use]
+    pub fn followed_by(&self) -> Self {
+        Self {
+            order: CancellationToken::new(),
+            since: Arc::clone(&self.since),
+        }
+    }
+
+    /// What is left of [`STOP_SECONDS_MAX`] since the order: all of it before the order.
+    pub(crate) fn time_left(&self) -> Duration {
+        let most = Duration::from_secs(STOP_SECONDS_MAX);
+        let since = self.since.get();
+        since.map_or(most, |since| most.saturating_sub(since.elapsed()))
+    }
+
+    /// The last steps of the service that was told to stop, within what [`STOP_SECONDS_MAX`] leaves of
+    /// the time since the order.
+    #[must_use]
+    pub fn ending(&self) -> Ending {
+        Ending::until(Instant::now() + self.time_left())
+    }
+}
+
+/// The last steps of a service, all of them within one limit: what hangs is left, and said.
+#[derive(Debug)]
+pub struct Ending {
+    limit: Instant,
+    unfinished: Vec<&'static str>,
+}
+
+impl Ending {
+    fn until(limit: Instant) -> Self {
+        Self {
+            limit,
+            unfinished: Vec::new(),
+        }
+    }
+
+    /// Waits for one step while there is time. A step that has already been done is never left.
+    pub async fn step(&mut self, what: &'static str, step: impl Future<Output = ()>) {
+        let limit = tokio::time::Instant::from_std(self.limit);
+        if tokio::time::timeout_at(limit, step).await.is_err() {
+            tracing::warn!(what, "left unfinished: the time to stop is over");
+            self.unfinished.push(what);
+        }
+    }
+
+    /// How the service ended, given how its server did: an error names all that was not finished.
+    pub fn ended(self, served: Result<(), ServeError>) -> Result<(), ServeError> {
+        let unfinished = self.unfinished.join(", ");
+        match served {
+            Ok(()) if unfinished.is_empty() => {
+                tracing::info!("stopped");
+                Ok(())
+            }
+            Ok(()) => Err(ServeError::Unfinished(unfinished)),
+            Err(error) if unfinished.is_empty() => Err(error),
+            Err(error) => Err(ServeError::AlsoUnfinished(Box::new(error), unfinished)),
+        }
+    }
+}
+
+/// Runs a program to its end on a runtime of its own, and waits for nothing that still blocks a thread then,
+/// such as the look-up of a name.
+#[must_use]
+pub fn run(program: impl Future<Output = ExitCode>) -> ExitCode {
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = runtime.block_on(program);
+    runtime.shutdown_background();
+    code
 }
 
 #[cfg(test)]
@@ -69,5 +173,63 @@ mod tests {
         waiter.await.unwrap();
         shutdown.wait().await;
         assert!(shutdown.has_begun());
+    }
+
+    #[tokio::test]
+    async fn work_that_is_not_done_at_the_order_is_dropped() {
+        let shutdown = Shutdown::new();
+        assert_eq!(shutdown.unless_begun(async { 42 }).await, Some(42));
+        shutdown.begin();
+        assert_eq!(shutdown.unless_begun(async { 42 }).await, Some(42));
+        let endless = shutdown.unless_begun(std::future::pending::<()>());
+        assert_eq!(endless.await, None);
+    }
+
+    #[tokio::test]
+    async fn what_hangs_is_left_at_the_limit_and_named() {
+        let mut ending = Ending::until(Instant::now());
+        ending.step("done", std::future::ready(())).await;
+        ending.step("writes", std::future::pending()).await;
+        ending.step("connections", std::future::pending()).await;
+        let said = ending.ended(Ok(())).unwrap_err().to_string();
+        assert!(said.contains(": writes, connections"), "{said}");
+    }
+
+    #[tokio::test]
+    async fn calls_that_did_not_end_are_named_with_what_else_did_not() {
+        let calls = || Err(ServeError::NotDrained(Duration::from_secs(20)));
+        let mut ending = Ending::until(Instant::now());
+        ending.step("writes", std::future::pending()).await;
+        let said = ending.ended(calls()).unwrap_err().to_string();
+        assert!(said.contains("calls were still under way 20s"), "{said}");
+        assert!(said.ends_with(": writes"), "{said}");
+        let alone = Ending::until(Instant::now()).ended(calls()).unwrap_err();
+        assert!(matches!(alone, ServeError::NotDrained(_)), "{alone}");
+    }
+
+    #[tokio::test]
+    async fn the_limit_counts_from_the_first_order() {
+        let most = Duration::from_secs(STOP_SECONDS_MAX);
+        let shutdown = Shutdown::new();
+        let second = shutdown.followed_by();
+        assert_eq!(second.time_left(), most);
+        shutdown.begin();
+        assert!(!second.has_begun());
+        let left = shutdown.time_left();
+        assert!(left < most);
+        second.begin();
+        assert!(second.time_left() < left);
+        assert!(second.ending().ended(Ok(())).is_ok());
+    }
+
+    #[test]
+    fn the_end_of_a_program_waits_for_no_thread_that_blocks() {
+        let (hold, release) = std::sync::mpsc::channel::<()>();
+        let code = run(async move {
+            tokio::task::spawn_blocking(move || release.recv());
+            ExitCode::SUCCESS
+        });
+        assert_eq!(code, ExitCode::SUCCESS);
+        drop(hold);
     }
 }

@@ -40,10 +40,23 @@ impl Writes {
         self.0.spawn(task.in_current_span());
     }
 
+    /// How many writes are under way.
+    #[must_use]
+    pub fn under_way(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Waits for the writes under way, for as long as they take.
+    pub async fn finished(&self) {
+        self.0.close();
+        self.0.wait().await;
+    }
+
     /// Waits for the writes under way, at most `deadline` long. False if some were still running.
     pub async fn close_and_wait(&self, deadline: Duration) -> bool {
-        self.0.close();
-        tokio::time::timeout(deadline, self.0.wait()).await.is_ok()
+        tokio::time::timeout(deadline, self.finished())
+            .await
+            .is_ok()
     }
 }
 

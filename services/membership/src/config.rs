@@ -12,6 +12,7 @@ use homeroom_kit::{
     database::Url,
     key_files,
     keys::KeyRing,
+    metrics,
 };
 
 /// Where the service listens when nothing is said.
@@ -35,6 +36,8 @@ pub struct Config {
     pub reflection: bool,
     /// Whether to listen beyond loopback without TLS. `INSECURE_PLAINTEXT`
     pub insecure_plaintext: bool,
+    /// Where metrics are read; None: nowhere. `METRICS_LISTEN_ADDRESS`
+    pub metrics_listen: Option<SocketAddr>,
 }
 
 impl Config {
@@ -53,6 +56,7 @@ impl Config {
         let keys = reader.required("KEYS_FILE", key_files::read_key_ring);
         let reflection = reader.or_default("REFLECTION", true, parse_flag);
         let insecure_plaintext = reader.or_default("INSECURE_PLAINTEXT", false, parse_flag);
+        let metrics_listen = metrics::read_address(&mut reader, insecure_plaintext);
         if !listen.ip().to_canonical().is_loopback() && !insecure_plaintext {
             reader.error(
                 "LISTEN_ADDRESS",
@@ -81,6 +85,7 @@ impl Config {
             keys: Arc::new(keys),
             reflection,
             insecure_plaintext,
+            metrics_listen,
         })
     }
 
@@ -95,6 +100,7 @@ impl Config {
             keys,
             reflection: true,
             insecure_plaintext: false,
+            metrics_listen: None,
         }
     }
 }
@@ -115,6 +121,7 @@ mod tests {
             ("JWKS_FILE", "/nowhere/jwks.json"),
             ("KEYS_FILE", "/nowhere/keys"),
             ("REFLECTION", "perhaps"),
+            ("METRICS_LISTEN_ADDRESS", "0.0.0.0:9464"),
         ];
         let ConfigErrors(errors) = Config::read(Reader::new(&source)).unwrap_err();
         let named: Vec<&str> = errors
@@ -128,6 +135,7 @@ mod tests {
             "TOKEN_AUDIENCE",
             "KEYS_FILE",
             "REFLECTION",
+            "METRICS_LISTEN_ADDRESS",
             "LISTEN_ADDRESS",
         ];
         assert_eq!(named, expected);

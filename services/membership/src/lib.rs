@@ -18,3 +18,6 @@ pub mod store;
 
 pub use config::Config;
 pub use service::{Dependencies, Service, StartError, migrate, start};
+
+/// The name of this service in page tokens of its feed and in failpoints.
+pub(crate) const SERVICE: &str = "membership";

@@ -8,7 +8,7 @@ use homeroom_kit::{
     config::{Flags, Reader},
     database::Url,
     random::SystemRandomness,
-    shutdown::Shutdown,
+    shutdown::{self, Shutdown},
     telemetry,
 };
 use homeroom_membership::{Config, Dependencies};
@@ -46,6 +46,9 @@ struct Arguments {
     /// `true` or `false`: listen beyond loopback without TLS. Instead of `INSECURE_PLAINTEXT`.
     #[arg(long, global = true, value_parser = NonEmptyStringValueParser::new())]
     insecure_plaintext: Option<String>,
+    /// Where Prometheus reads metrics, without a token. Instead of `METRICS_LISTEN_ADDRESS`.
+    #[arg(long, global = true, value_parser = NonEmptyStringValueParser::new())]
+    metrics_listen_address: Option<String>,
     /// `text` or `json`. Instead of `LOG_FORMAT`.
     #[arg(long, global = true, value_parser = NonEmptyStringValueParser::new())]
     log_format: Option<String>,
@@ -75,6 +78,7 @@ impl Arguments {
             ("REFLECTION", &self.reflection),
             ("MIGRATE_AT_START", &self.migrate_at_start),
             ("INSECURE_PLAINTEXT", &self.insecure_plaintext),
+            ("METRICS_LISTEN_ADDRESS", &self.metrics_listen_address),
             ("LOG_FORMAT", &self.log_format),
         ];
         Flags::new(
@@ -85,8 +89,11 @@ impl Arguments {
     }
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
+    shutdown::run(program())
+}
+
+async fn program() -> ExitCode {
     let arguments = Arguments::parse();
     match run(&arguments).await {
         Ok(()) => ExitCode::SUCCESS,
@@ -119,7 +126,10 @@ async fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
         random: Arc::new(SystemRandomness),
     };
     let shutdown = Shutdown::on_signals()?;
-    let service = homeroom_membership::start(config, dependencies, shutdown).await?;
-    service.stopped().await?;
+    let starting = homeroom_membership::start(config, dependencies, shutdown.clone());
+    let Some(service) = shutdown.unless_begun(starting).await else {
+        return Ok(());
+    };
+    service?.stopped().await?;
     Ok(())
 }

@@ -15,6 +15,7 @@ use homeroom_kit::{
     SharedClock, SharedRandomness,
     database::{OpenError, Options, Url},
     events::EventFeed,
+    metrics::{self, MetricsError, MetricsServer},
     request_ids::forgotten_before,
     server::{self, ServeError, ServerOptions, Services},
     shutdown::Shutdown,
@@ -27,7 +28,7 @@ use tokio::{
 };
 
 use crate::{
-    Config,
+    Config, SERVICE,
     app::App,
     grpc::{
         admission_service::AdmissionApi, class_service::ClassApi, event_service::EventApi,
@@ -43,8 +44,6 @@ const PRUNE_INTERVAL: Duration = Duration::from_mins(10);
 const PRUNE_BATCH: u32 = 1_000;
 /// How often join requests whose time is over are looked for.
 const EXPIRY_INTERVAL: Duration = Duration::from_mins(1);
-/// How long writes may take to finish once the server has stopped.
-const WRITES_DRAIN: Duration = Duration::from_secs(10);
 
 /// What is injected: time and chance.
 #[derive(Debug, Clone)]
@@ -69,6 +68,9 @@ pub enum StartError {
     /// The database does not answer, or its schema is not this program's.
     #[error(transparent)]
     Database(#[from] OpenError),
+    /// Metrics cannot be served as they should.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
 }
 
 /// The service under way. Order its end by the shutdown that it was started with, then wait for
@@ -76,6 +78,7 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct Service {
     address: SocketAddr,
+    metrics_address: Option<SocketAddr>,
     app: App,
     serving: JoinHandle<Result<(), ServeError>>,
 }
@@ -85,6 +88,12 @@ impl Service {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where its metrics are read; None: nowhere.
+    #[must_use]
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics_address
     }
 
     /// What it runs on; a test drives its periodic work by it.
@@ -144,10 +153,25 @@ pub async fn start(
     let address = listener
         .local_addr()
         .map_err(|error| StartError::Listen(config.listen, error))?;
+    let metrics = match config.metrics_listen {
+        Some(address) => {
+            Some(MetricsServer::bind(address, config.insecure_plaintext, "membership").await?)
+        }
+        None => None,
+    };
+    let metrics_address = metrics.as_ref().map(MetricsServer::address);
     let services = services(&app, &shutdown).await;
-    let serving = tokio::spawn(run(app.clone(), listener, options, services, shutdown));
+    let serving = tokio::spawn(run(
+        app.clone(),
+        listener,
+        options,
+        services,
+        metrics,
+        shutdown,
+    ));
     Ok(Service {
         address,
+        metrics_address,
         app,
         serving,
     })
@@ -155,7 +179,7 @@ pub async fn start(
 
 async fn services(app: &App, shutdown: &Shutdown) -> Services {
     let feed = EventFeed::new(
-        "membership",
+        SERVICE,
         app.store.feed(),
         Arc::new(app.clone()),
         app.paging.clone(),
@@ -177,17 +201,20 @@ async fn services(app: &App, shutdown: &Shutdown) -> Services {
         .add_service(tuned!(EventServiceServer::new(EventApi(feed))))
 }
 
-/// Serves until the shutdown; then finishes the writes, publishes their events, and closes the database.
+/// Serves until the shutdown; then finishes the writes, publishes their events, and closes the database,
+/// all of it within [`homeroom_kit::shutdown::STOP_SECONDS_MAX`].
 async fn run(
     app: App,
     listener: TcpListener,
     options: ServerOptions,
     services: Services,
+    metrics: Option<MetricsServer>,
     shutdown: Shutdown,
 ) -> Result<(), ServeError> {
     // Periodic work outlives the server: what the last calls wrote is still published.
     let work_ends = Shutdown::new();
     let mut work = JoinSet::new();
+    work.spawn(metrics::serve(metrics, work_ends.clone()));
     let store = Arc::clone(&app.store);
     let ends = work_ends.clone();
     work.spawn(async move { store.publish_until(ends).await });
@@ -227,13 +254,15 @@ async fn run(
     let served = server::serve(listener, options, services, shutdown.clone()).await;
     // A server that failed by itself ends everything else too.
     shutdown.begin();
-    if !app.writes.close_and_wait(WRITES_DRAIN).await {
-        tracing::warn!("writes were still under way when the service stopped");
-    }
+    let mut ending = shutdown.ending();
+    ending.step("writes", app.writes.finished()).await;
     work_ends.begin();
-    while work.join_next().await.is_some() {}
-    app.store.close().await;
-    served
+    let worked = async { while work.join_next().await.is_some() {} };
+    ending
+        .step("periodic work and events to publish", worked)
+        .await;
+    ending.step("database connections", app.store.close()).await;
+    ending.ended(served)
 }
 
 fn log_failure(what: &'static str, done: homeroom_kit::Result<u64>) {
@@ -266,7 +295,7 @@ impl App {
         loop {
             let mut session = self.store.write().await?;
             let count = session.prune_requests(before, PRUNE_BATCH).await?;
-            session.commit().await?;
+            session.commit("forget_requests").await?;
             pruned += count;
             if count < u64::from(PRUNE_BATCH) {
                 return Ok(pruned);

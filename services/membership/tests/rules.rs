@@ -11,6 +11,8 @@
 mod classes;
 #[path = "rules/members.rs"]
 mod members;
+#[path = "rules/metrics.rs"]
+mod metrics;
 #[path = "rules/organizations.rs"]
 mod organizations;
 #[path = "rules/removals.rs"]

@@ -227,6 +227,15 @@ fn told(admission: &Admission) -> (&str, &str) {
     match admission.outcome.as_str() {
         "QUEUED" | "ALREADY_PENDING" => ("PENDING_APPROVAL", ""),
         "STALE_EPOCH" => ("", ""),
+        // What leads to a place that is gone opens nothing, like any other credential (R5).
+        "REFUSED"
+            if matches!(
+                admission.refuse_reason.as_str(),
+                "CLASS_NOT_FOUND" | "ORGANIZATION_NOT_FOUND"
+            ) =>
+        {
+            ("REFUSED", "CODE_NOT_USABLE")
+        }
         outcome => (outcome, &admission.refuse_reason),
     }
 }

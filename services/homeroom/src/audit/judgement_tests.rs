@@ -111,3 +111,31 @@ fn i4_what_was_settled_never_goes_back() {
     let seen = (Some(&released), None, Some(&reserved));
     assert!(broken(seen, &[]).contains(&Invariant::I4));
 }
+
+#[test]
+fn r5_who_comes_to_a_place_that_is_gone_is_told_that_the_code_is_not_usable() {
+    for (answered, told, expected) in [
+        ("CLASS_NOT_FOUND", "CODE_NOT_USABLE", &[][..]),
+        ("ORGANIZATION_NOT_FOUND", "CODE_NOT_USABLE", &[]),
+        ("CLASS_NOT_FOUND", "CLASS_NOT_FOUND", &[Invariant::I7]),
+        ("NO_SEATS", "CODE_NOT_USABLE", &[Invariant::I7]),
+    ] {
+        let row = Redemption {
+            outcome: "REFUSED".to_owned(),
+            refuse_reason: told.to_owned(),
+            ..redemption("REFUSED", NOW)
+        };
+        let admission = Admission {
+            outcome: "REFUSED".to_owned(),
+            refuse_reason: answered.to_owned(),
+            join_request: String::new(),
+            request: None,
+            ..queued("PENDING", 0, None)
+        };
+        assert_eq!(
+            broken((None, Some(&admission), Some(&row)), &[]),
+            expected,
+            "{answered}"
+        );
+    }
+}

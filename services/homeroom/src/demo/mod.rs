@@ -27,6 +27,7 @@ pub(crate) async fn run(arguments: &DemoArguments) -> Result<(), Failure> {
     if std::env::var_os("RUST_LOG").is_some() {
         start_logs()?;
     }
+    let shutdown = Shutdown::on_signals()?;
     let temporary = tempfile::tempdir()?;
     let folder = DataFolder::open_or_create(&temporary.path().join("data"))?;
     let settings = Settings {
@@ -34,7 +35,11 @@ pub(crate) async fn run(arguments: &DemoArguments) -> Result<(), Failure> {
         invitations: free(INVITATIONS_ADDRESS_DEFAULT)?,
         public_url: PUBLIC_URL_DEFAULT.parse()?,
     };
-    let embedded = Embedded::start(&folder, settings, Shutdown::on_signals()?).await?;
+    let starting = Box::pin(Embedded::start(&folder, settings, shutdown.clone()));
+    let Some(embedded) = shutdown.unless_begun(starting).await else {
+        return Ok(());
+    };
+    let embedded = embedded?;
     print::plain(&format!(
         "membership listens on {}, invitations on {}; the data lies in a temporary folder.",
         embedded.membership_address(),

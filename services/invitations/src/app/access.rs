@@ -84,7 +84,7 @@ impl App {
             .run(async move {
                 let mut repository = store.write().await?;
                 save(repository.as_mut(), &said, now).await?;
-                repository.commit().await?;
+                repository.commit("profile").await?;
                 Ok(())
             })
             .await

@@ -124,7 +124,7 @@ impl App {
         repository
             .append_events(&[event], now, self.random.as_ref())
             .await?;
-        repository.commit().await?;
+        repository.commit("guess_guard").await?;
         Ok(())
     }
 

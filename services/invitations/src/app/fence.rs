@@ -35,7 +35,7 @@ impl App {
             repository
                 .confirm_fence(invitation.id, stands.min(invitation.epoch))
                 .await?;
-            repository.commit().await?;
+            repository.commit("confirm_fence").await?;
         }
         Ok(())
     }

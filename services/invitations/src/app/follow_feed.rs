@@ -116,7 +116,7 @@ impl App {
             repository.rollback().await?;
             return Ok(Followed::default());
         }
-        repository.commit().await?;
+        repository.commit("follow").await?;
         Ok(Followed {
             events: events.len(),
             settled,
@@ -141,7 +141,7 @@ impl App {
             let attempt = async {
                 let mut repository = self.store.write().await?;
                 let settled = self.apply(repository.as_mut(), &[end]).await?;
-                repository.commit().await?;
+                repository.commit("follow_one").await?;
                 Ok::<_, store::Error>(settled)
             };
             match attempt.await {

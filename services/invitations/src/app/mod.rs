@@ -2,6 +2,7 @@
 
 mod access;
 mod admit;
+mod attach;
 pub mod attempt;
 pub mod batch_redeem;
 mod charge;

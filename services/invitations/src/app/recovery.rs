@@ -49,8 +49,9 @@ pub fn backoff(tries: u32, random: &dyn Randomness) -> TimeDelta {
 impl App {
     /// Takes the redemptions that are due and asks membership about them, once.
     pub async fn recover_once(&self) -> Result<Recovered> {
-        let now = self.clock.now();
         let mut repository = self.store.write().await?;
+        // Read once it may write: a lease is no shorter for having waited.
+        let now = self.clock.now();
         let due = repository
             .take_due(
                 RedemptionState::Reserved,
@@ -59,7 +60,7 @@ impl App {
                 RECOVERY_BATCH,
             )
             .await?;
-        repository.commit().await?;
+        repository.commit("take_due").await?;
         if due.is_empty() {
             return Ok(Recovered::default());
         }
@@ -90,7 +91,7 @@ impl App {
         if !later.is_empty() {
             let mut repository = self.store.write().await?;
             repository.set_next_tries(&later).await?;
-            repository.commit().await?;
+            repository.commit("set_next_tries").await?;
         }
         Ok(Recovered {
             taken: due.len(),
@@ -102,18 +103,22 @@ impl App {
     pub async fn hasten_recovery(&self) -> Result<u64> {
         let mut repository = self.store.write().await?;
         let hastened = repository.hasten_tries(self.clock.now()).await?;
-        repository.commit().await?;
+        repository.commit("hasten").await?;
         Ok(hastened)
     }
 
     /// How many redemptions are stuck.
     pub async fn count_stuck_redemptions(&self) -> Result<u64> {
-        Ok(self
-            .store
-            .read()
-            .await?
-            .count_stuck(STUCK_AFTER_TRIES)
-            .await?)
+        self.count_tried(STUCK_AFTER_TRIES).await
+    }
+
+    /// How many redemptions membership has not answered for yet, the stuck ones among them.
+    pub async fn count_reserved_redemptions(&self) -> Result<u64> {
+        self.count_tried(0).await
+    }
+
+    async fn count_tried(&self, tries_min: u32) -> Result<u64> {
+        Ok(self.store.read().await?.count_stuck(tries_min).await?)
     }
 }
 
@@ -140,6 +145,8 @@ mod tests {
             }
         }
         assert!(backoff(100, &random) >= TimeDelta::seconds(BACKOFF_MAX_SECONDS / 2));
+        let ahead_max = RedemptionState::Reserved.try_ahead_seconds_max();
+        assert!(BACKOFF_MAX_SECONDS.max(LEASE_SECONDS) <= ahead_max);
         assert!(backoff(1, &random) < TimeDelta::seconds(1));
     }
 

@@ -12,13 +12,14 @@ use uuid::Uuid;
 
 use super::{
     App,
+    attach::Met,
     attempt::Attempt,
     charge::Charged,
     each::together_or_each,
     look_up::Profiles,
     redeemed::Redeemed,
     refusal::{not_known_yet, refusal},
-    replay::request_id_conflict,
+    replay::{Resolved, request_id_conflict},
     reserve::{Reserved, Wanted},
     settle::Settlement,
 };
@@ -39,8 +40,6 @@ pub(super) struct Journey {
     charged: Option<Charged>,
     /// The redemption that the request id names already (P9).
     pub(super) replay: Option<Redemption>,
-    /// A living redemption that it met and that is over (P2).
-    over: Option<Uuid>,
     pub(super) answer: Option<Result<Redeemed>>,
 }
 
@@ -82,7 +81,6 @@ impl App {
                 attempt,
                 charged: None,
                 replay: None,
-                over: None,
                 answer: None,
             })
             .collect();
@@ -127,21 +125,19 @@ impl App {
     /// T1 and T2 for everything not answered yet, again for those whose invitation changed (P7);
     /// T3 is left to a task of its own, since the answer does not need it (P12).
     async fn drive(self: &Arc<Self>, journeys: &mut [Journey], profiles: &Profiles) {
-        for round in 0..ROUNDS_MAX {
-            let mut asked: Vec<Asked> = Vec::new();
-            if round == 0 {
-                asked.extend(journeys.iter().enumerate().filter_map(|(index, journey)| {
-                    let redemption = journey
-                        .replay
-                        .clone()
-                        .filter(|_| journey.answer.is_none())?;
-                    Some(Asked {
-                        index,
-                        redemption,
-                        attached: false,
-                    })
-                }));
-            }
+        for _ in 0..ROUNDS_MAX {
+            let replays = journeys.iter().enumerate().filter_map(|(index, journey)| {
+                let redemption = journey
+                    .replay
+                    .clone()
+                    .filter(|_| journey.answer.is_none())?;
+                Some(Asked {
+                    index,
+                    redemption,
+                    attached: false,
+                })
+            });
+            let mut asked: Vec<Asked> = replays.collect();
             self.decide_and_reserve(journeys, profiles, &mut asked)
                 .await;
             self.ask(journeys, asked).await;
@@ -237,7 +233,6 @@ impl App {
                         person: attempt.person.clone(),
                         facts: attempt.facts.clone(),
                         request: attempt.request.clone(),
-                        over: journey.over,
                     }),
                 }
             })
@@ -267,6 +262,7 @@ impl App {
         let mut settlements: HashMap<Uuid, Settlement> = HashMap::new();
         let mut first: HashMap<Uuid, Settlement> = HashMap::new();
         let mut undecided: Vec<(usize, Uuid)> = Vec::new();
+        let mut met: Vec<(usize, Met, Result<Redeemed>)> = Vec::new();
         for Asked {
             index,
             redemption,
@@ -286,24 +282,30 @@ impl App {
             };
             let settlement =
                 Settlement::of(&redemption, admission, redemption.person.user.as_str());
-            // The living redemption that was met is over: it was refused, or its request ended and the
-            // feed is late. What it was told then is no answer to who asks now.
+            // The living redemption that was met is over: it has its answer and waits to be settled, or
+            // its request ended and the feed is late. What it was told then is no answer to who asks now.
             let over = attached
                 && match admission.answer {
                     MembershipAnswer::Queued => admission.request_end.is_some(),
                     MembershipAnswer::Refused(_) => true,
-                    _ => false,
+                    _ => admission.answered_before,
                 };
             match Outcome::of(admission.answer) {
                 Some(outcome) if !over => {
                     settlements.insert(redemption.id, settlement);
                     let redeemed = Redeemed::of(&redemption, outcome, Some(admission.clone()));
-                    answer(journeys, index, redeemed);
+                    let request = journeys
+                        .get(index)
+                        .and_then(|journey| journey.attempt.request.clone())
+                        .filter(|_| attached);
+                    match request {
+                        Some(request) => met.push((index, (request, redemption.id), redeemed)),
+                        None => answer(journeys, index, redeemed),
+                    }
                 }
                 _ => {
                     if let Some(journey) = journeys.get_mut(index) {
                         journey.replay = None;
-                        journey.over = over.then_some(redemption.id).or(journey.over);
                     }
                     undecided.push((index, redemption.id));
                     first.insert(redemption.id, settlement);
@@ -318,6 +320,37 @@ impl App {
         for (index, id) in undecided {
             if let Some(error) = failed.get(&id) {
                 answer(journeys, index, Err(error.clone()));
+            }
+        }
+        self.answer_attached(journeys, met).await;
+    }
+
+    /// Those that met a living redemption have its answer, once their request ids name it. An id
+    /// that names another one by now has that one's answer; where it is under way, in the next round.
+    async fn answer_attached(
+        &self,
+        journeys: &mut [Journey],
+        met: Vec<(usize, Met, Result<Redeemed>)>,
+    ) {
+        let noted: Vec<Met> = met.iter().map(|(_, met, _)| met.clone()).collect();
+        let resolved = self.attach(&noted).await;
+        for ((index, (_, id), redeemed), resolved) in met.into_iter().zip(resolved) {
+            match resolved {
+                Ok(Resolved::Answered(named)) if named.id == id => {
+                    answer(journeys, index, redeemed);
+                }
+                Ok(Resolved::Answered(named)) if named.state != RedemptionState::Reserved => {
+                    let first = self.first_answer(&named).await;
+                    answer(journeys, index, first);
+                }
+                Ok(Resolved::Answered(named)) => {
+                    if let Some(journey) = journeys.get_mut(index) {
+                        journey.replay = Some(*named);
+                    }
+                }
+                Ok(Resolved::Conflict) => answer(journeys, index, Err(request_id_conflict())),
+                Ok(Resolved::Nothing) => answer(journeys, index, Err(not_known_yet())),
+                Err(error) => answer(journeys, index, Err(error)),
             }
         }
     }

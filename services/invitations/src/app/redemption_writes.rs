@@ -4,7 +4,10 @@ use std::{collections::HashMap, sync::Arc};
 
 use futures::FutureExt as _;
 use homeroom_api::common::v1::ErrorReason;
-use homeroom_kit::{Error, Result};
+use homeroom_kit::{
+    Error, Result,
+    failpoints::{self, Moment, WrongVariant, is_wrong},
+};
 use uuid::Uuid;
 
 use super::{
@@ -13,10 +16,13 @@ use super::{
     reserve::{Reserved, Wanted, reserve},
     settle::{Settlement, settle},
 };
-use crate::store;
+use crate::{
+    SERVICE,
+    store::{self, InvitationRow},
+};
 
 /// How often a transaction that met another one is begun, at most.
-const TRANSACTION_TRIES: usize = 4;
+pub(super) const TRANSACTION_TRIES: usize = 4;
 
 impl App {
     /// T1, all in one transaction; a poisoned one fails alone.
@@ -31,13 +37,14 @@ impl App {
     async fn reserve_together(&self, wanted: &[Wanted]) -> Result<Vec<Reserved>> {
         for _ in 0..TRANSACTION_TRIES {
             let attempt = async {
+                let seen = self.look_before_locking(wanted).await?;
                 let mut repository = self.store.write().await?;
                 let now = self.clock.now();
                 let reserved =
-                    reserve(repository.as_mut(), wanted, now, self.random.as_ref()).await;
+                    reserve(repository.as_mut(), wanted, seen, now, self.random.as_ref()).await;
                 match reserved {
                     Ok(reserved) => {
-                        repository.commit().await?;
+                        repository.commit("reserve").await?;
                         Ok(reserved)
                     }
                     Err(error) => {
@@ -53,10 +60,22 @@ impl App {
                 other => return Ok(other?),
             }
         }
-        Err(Error::unavailable(
-            ErrorReason::DatabaseUnavailable,
-            "Many are writing at once; retry after the delay given.",
-        ))
+        Err(many_at_once())
+    }
+
+    /// Wrong on purpose, against P4: decides by the uses that stood before the locks were taken. None,
+    /// unless a test asked for it.
+    async fn look_before_locking(
+        &self,
+        wanted: &[Wanted],
+    ) -> store::Result<Option<Vec<InvitationRow>>> {
+        if !is_wrong(WrongVariant::CheckThenAct) {
+            return Ok(None);
+        }
+        let ids: Vec<Uuid> = wanted.iter().map(|wanted| wanted.invitation_id).collect();
+        let seen = self.store.read().await?.get_invitations(&ids).await?;
+        failpoints::reached(SERVICE, "reserve", Moment::Looked).await?;
+        Ok(Some(seen))
     }
 
     /// T3, in a task that shutdown waits for. What fails is recovery's.
@@ -94,10 +113,11 @@ impl App {
         loop {
             tries += 1;
             let attempt = async {
+                failpoints::reached(SERVICE, "settle", Moment::BeforeBegin).await?;
                 let mut repository = self.store.write().await?;
                 let now = self.clock.now();
                 settle(repository.as_mut(), settlements, now, self.random.as_ref()).await?;
-                repository.commit().await
+                repository.commit("settle").await
             };
             match attempt.await {
                 Err(store::Error::Conflict(_)) if tries < TRANSACTION_TRIES => {}
@@ -108,4 +128,12 @@ impl App {
             }
         }
     }
+}
+
+/// A transaction met another one each time it was begun.
+pub(super) fn many_at_once() -> Error {
+    Error::unavailable(
+        ErrorReason::DatabaseUnavailable,
+        "Many are writing at once; retry after the delay given.",
+    )
 }

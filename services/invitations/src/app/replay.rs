@@ -22,7 +22,7 @@ use crate::{
 const READS_AT_ONCE: usize = 16;
 
 /// What a request id stands for.
-enum Resolved {
+pub(super) enum Resolved {
     /// Nothing yet, or a redemption whose epoch was stale.
     Nothing,
     /// Another body.

@@ -36,9 +36,6 @@ pub struct Wanted {
     pub facts: domain::decide::Attempt,
     /// The request id, if one was given.
     pub request: Option<RedemptionRequest>,
-    /// A living redemption that the attempt met and that turned out to be over: it answers nothing,
-    /// and the request id is pointed to another (P2).
-    pub over: Option<Uuid>,
 }
 
 /// What came of it.
@@ -46,7 +43,7 @@ pub struct Wanted {
 pub enum Reserved {
     /// A new reservation.
     New(Redemption),
-    /// The person's living redemption of this invitation (P2).
+    /// The person's living redemption of this invitation (P2); the request id is not noted yet.
     Attached(Redemption),
     /// The request id has been answered by this redemption meanwhile (P9).
     Replay(Redemption),
@@ -60,18 +57,24 @@ pub enum Reserved {
 
 /// Reserves in the transaction of `repository`, which the caller commits. [`Error::Conflict`]
 /// means that another transaction was there first: begin again.
+///
+/// `seen` is for the wrong variant [`WrongVariant::CheckThenAct`] alone: what the invitations were
+/// before they were locked, to decide by.
+///
+/// [`WrongVariant::CheckThenAct`]: homeroom_kit::failpoints::WrongVariant::CheckThenAct
 pub async fn reserve(
     repository: &mut dyn Repository,
     wanted: &[Wanted],
+    seen: Option<Vec<InvitationRow>>,
     now: DateTime<Utc>,
     random: &dyn Randomness,
 ) -> Result<Vec<Reserved>> {
     let mut ids: Vec<Uuid> = wanted.iter().map(|wanted| wanted.invitation_id).collect();
     ids.sort_unstable();
     ids.dedup();
-    let mut invitations: HashMap<Uuid, InvitationRow> = repository
-        .lock_invitations(&ids)
-        .await?
+    let locked = repository.lock_invitations(&ids).await?;
+    let mut invitations: HashMap<Uuid, InvitationRow> = seen
+        .unwrap_or(locked)
         .into_iter()
         .map(|row| (row.invitation.id, row))
         .collect();
@@ -81,10 +84,6 @@ pub async fn reserve(
     let mut results = Vec::with_capacity(wanted.len());
     let mut inserts: Vec<Redemption> = Vec::new();
     let mut requests: Vec<(&RedemptionRequest, Uuid)> = Vec::new();
-    let over: Vec<(&RedemptionRequest, Uuid)> = wanted
-        .iter()
-        .filter_map(|wanted| wanted.request.as_ref().zip(wanted.over))
-        .collect();
     // P9: a request id that comes twice in one batch, as when a client hedges, is one request.
     let mut begun: HashMap<&RequestKey, (&RedemptionRequest, Redemption)> = HashMap::new();
     for (wanted, known) in wanted.iter().zip(known) {
@@ -113,16 +112,13 @@ pub async fn reserve(
             // P2: a second one of this batch attaches to it.
             living.insert(key_of(redemption), redemption.clone());
             inserts.push(redemption.clone());
-        }
-        if let (Reserved::New(redemption) | Reserved::Attached(redemption), Some(request)) =
-            (&result, &wanted.request)
-        {
-            requests.push((request, redemption.id));
-            begun.insert(&request.key, (request, redemption.clone()));
+            if let Some(request) = request {
+                requests.push((request, redemption.id));
+                begun.insert(&request.key, (request, redemption.clone()));
+            }
         }
         results.push(result);
     }
-    repository.forget_redemption_requests(&over).await?;
     write(repository, &inserts, &requests, now).await?;
     Ok(results)
 }
@@ -214,7 +210,7 @@ enum Known {
     Conflict,
 }
 
-/// What is known of each request id by now; one whose redemption was stale or over answers nothing.
+/// What is known of each request id by now; one whose redemption was stale answers nothing.
 async fn known_requests(
     repository: &mut dyn Repository,
     wanted: &[Wanted],
@@ -242,7 +238,7 @@ async fn known_requests(
                 KnownRequest::Conflict => Some(Known::Conflict),
                 KnownRequest::Answered(id) => redemptions
                     .get(&id)
-                    .filter(|redemption| answers(redemption) && wanted.over != Some(id))
+                    .filter(|redemption| answers(redemption))
                     .cloned()
                     .map(|redemption| Known::Answered(Box::new(redemption))),
             }

@@ -5,10 +5,14 @@ use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use homeroom_api::common::v1::ErrorReason;
-use homeroom_kit::{outbox::NewEvent, random::Randomness};
+use homeroom_kit::{
+    failpoints::{WrongVariant, is_wrong},
+    outbox::NewEvent,
+    random::Randomness,
+};
 use uuid::Uuid;
 
-use super::reserve::by_id;
+use super::{charge::SYSTEM, reserve::by_id};
 use crate::{
     domain::{
         invitation::Epoch,
@@ -35,6 +39,10 @@ pub enum Word {
 impl Word {
     fn apply(self, state: RedemptionState) -> RedemptionState {
         match self {
+            // Wrong on purpose: T3 takes whatever it finds for RESERVED.
+            Self::Answer(answer) if is_wrong(WrongVariant::SettleOverwrites) => {
+                settled(RedemptionState::Reserved, answer)
+            }
             Self::Answer(answer) => settled(state, answer),
             Self::End(end) => follow(state, end),
         }
@@ -80,6 +88,17 @@ impl Settlement {
                 .map(|request| request.name.clone())
                 .unwrap_or_default(),
             actor: actor.to_owned(),
+        }
+    }
+
+    /// Of a redemption that is released without membership's word: the wrong variant
+    /// [`WrongVariant::ReleaseOnTimeout`], and nothing else.
+    pub(super) fn given_up(redemption: &Redemption) -> Self {
+        Self {
+            redemption: redemption.clone(),
+            words: vec![Word::Answer(MembershipAnswer::StaleEpoch)],
+            join_request: String::new(),
+            actor: SYSTEM.to_owned(),
         }
     }
 }

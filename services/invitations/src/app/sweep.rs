@@ -24,15 +24,15 @@ pub const PRUNE_BATCH: u32 = 1_000;
 impl App {
     /// Asks membership about the queued redemptions that are due, once. Gives how many were due.
     pub async fn sweep_once(&self) -> Result<usize> {
-        let now = self.clock.now();
         let spread = u32::try_from(SWEEP_AFTER_MINUTES * 60 / 4).unwrap_or(0);
         let lease = TimeDelta::minutes(SWEEP_AFTER_MINUTES)
             + TimeDelta::seconds(i64::from(below(self.random.as_ref(), spread)));
         let mut repository = self.store.write().await?;
+        let now = self.clock.now();
         let due = repository
             .take_due(RedemptionState::Queued, now, now + lease, SWEEP_BATCH)
             .await?;
-        repository.commit().await?;
+        repository.commit("take_queued").await?;
         let asked = due.len();
         let membership = &self.membership;
         let answers: Vec<_> = futures::stream::iter(due)
@@ -67,7 +67,7 @@ impl App {
         if !later.is_empty() {
             let mut repository = self.store.write().await?;
             repository.set_next_tries(&later).await?;
-            repository.commit().await?;
+            repository.commit("set_next_tries").await?;
         }
         Ok(asked)
     }
@@ -80,7 +80,7 @@ impl App {
             .prune_redemption_requests(before, PRUNE_BATCH)
             .await?
             + repository.prune_requests(before, PRUNE_BATCH).await?;
-        repository.commit().await?;
+        repository.commit("forget_requests").await?;
         Ok(pruned)
     }
 }

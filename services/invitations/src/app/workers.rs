@@ -30,11 +30,18 @@ pub struct Pauses {
     pub follower: Duration,
     /// Fences left pending (P7).
     pub fences: Duration,
-    /// Queued redemptions that the feed says nothing about (P5).
+    /// Queued redemptions that the feed says nothing about (P5), and what is counted for operators (P13).
     pub sweep: Duration,
     /// Request ids older than 24 hours (R3).
     pub prune: Duration,
 }
+
+/// Gauge: redemptions that recovery has tried often and membership has not answered for (P13).
+pub const REDEMPTIONS_STUCK: &str = "homeroom_redemptions_stuck";
+/// Gauge: redemptions that membership has not answered for, the stuck ones among them.
+pub const REDEMPTIONS_RESERVED: &str = "homeroom_redemptions_reserved";
+/// Gauge: events of membership's feed that could not be followed and were passed over.
+pub const EVENTS_SKIPPED: &str = "homeroom_events_skipped";
 
 impl Default for Pauses {
     fn default() -> Self {
@@ -93,20 +100,15 @@ pub fn start(app: &Arc<App>, pauses: Pauses, shutdown: &Shutdown) -> JoinSet<()>
         "sweep",
         pauses.sweep,
         shutdown,
-        |app| async move {
-            let stuck = app.count_stuck_redemptions().await?;
-            if stuck > 0 {
-                tracing::error!(stuck, tries = STUCK_AFTER_TRIES, "redemptions are stuck");
-            }
-            let skipped = app.count_skipped_events().await?;
-            if skipped > 0 {
-                tracing::error!(
-                    skipped,
-                    "events of membership's feed were skipped: see skipped_events"
-                );
-            }
-            Ok(app.sweep_once().await? == SWEEP_BATCH as usize)
-        },
+        |app| async move { Ok(app.sweep_once().await? == SWEEP_BATCH as usize) },
+    );
+    spawn(
+        &mut workers,
+        app,
+        "counts",
+        pauses.sweep,
+        shutdown,
+        |app| async move { tell_what_is_wrong(&app).await.map(|()| false) },
     );
     spawn(
         &mut workers,
@@ -117,6 +119,31 @@ pub fn start(app: &Arc<App>, pauses: Pauses, shutdown: &Shutdown) -> JoinSet<()>
         |app| async move { Ok(app.prune_request_ids_once().await? >= u64::from(PRUNE_BATCH)) },
     );
     workers
+}
+
+/// Counts what an operator should know of, for the metrics and, where it is wrong, for the log.
+async fn tell_what_is_wrong(app: &App) -> Result<()> {
+    let reserved = app.count_reserved_redemptions().await?;
+    metrics::gauge!(REDEMPTIONS_RESERVED).set(gauged(reserved));
+    let stuck = app.count_stuck_redemptions().await?;
+    metrics::gauge!(REDEMPTIONS_STUCK).set(gauged(stuck));
+    if stuck > 0 {
+        tracing::error!(stuck, tries = STUCK_AFTER_TRIES, "redemptions are stuck");
+    }
+    let skipped = app.count_skipped_events().await?;
+    metrics::gauge!(EVENTS_SKIPPED).set(gauged(skipped));
+    if skipped > 0 {
+        tracing::error!(
+            skipped,
+            "events of membership's feed were skipped: see skipped_events"
+        );
+    }
+    Ok(())
+}
+
+/// A count as a gauge holds it: exact up to 4 billion, and no larger than that.
+fn gauged(count: u64) -> f64 {
+    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
 /// The follower hears first that membership is back: then nothing waits for its next try.

@@ -245,8 +245,8 @@ impl App {
         A: Answer,
         F: for<'work> FnOnce(&'work mut Work<'_>) -> BoxFuture<'work, Result<Change<A>>> + Send,
     {
-        let now = self.clock.now();
         let mut repository = self.store.write().await?;
+        let now = self.clock.now();
         let result = self
             .transact_in(
                 repository.as_mut(),
@@ -260,7 +260,7 @@ impl App {
             .await;
         match result {
             Ok(Transacted::Changed(change)) => {
-                repository.commit().await?;
+                repository.commit("change").await?;
                 Ok(Transacted::Changed(change))
             }
             other => {
@@ -302,7 +302,8 @@ impl App {
             access,
             place,
             actor,
-            now,
+            // Read once the lock is held: what waited for its turn is not older than what went before it.
+            now: self.clock.now(),
         };
         let change = make(&mut work).await?;
         if let Some((key, _)) = &request.key {

@@ -40,6 +40,17 @@ impl RedemptionState {
         }
     }
 
+    /// How far ahead the next try of a living redemption is set at most, in seconds: 60 of a
+    /// reservation (P13), 75 minutes of a queued one (P5). What lies farther ahead was set by a
+    /// clock that has been stepped back since, and is due.
+    #[must_use]
+    pub const fn try_ahead_seconds_max(self) -> i64 {
+        match self {
+            Self::Queued => 75 * 60,
+            _ => 60,
+        }
+    }
+
     /// The state named `name`, if there is one.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {

@@ -22,6 +22,7 @@ use homeroom_api::{
 use homeroom_kit::{
     Error, Result, SharedClock,
     auth::{Claims, Scope, Scopes, Signer},
+    failpoints::{self, Injected, Moment},
     secret::SecretText,
 };
 use tonic::{
@@ -30,7 +31,7 @@ use tonic::{
 };
 
 use super::{Access, Admission, FeedPage, Membership, convert};
-use crate::domain::invitation::Epoch;
+use crate::{SERVICE, domain::invitation::Epoch};
 
 /// How long a token of ours lasts, in minutes.
 const TOKEN_MINUTES: i64 = 5;
@@ -137,9 +138,10 @@ impl MembershipClient {
         *self.token.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// One call under its deadline, with its failures as errors of ours.
+    /// One call of the method `rpc` under its deadline, with its failures as errors of ours.
     async fn call<M, A, F>(
         &self,
+        rpc: &'static str,
         message: M,
         deadline: Option<Instant>,
         send: impl FnOnce(Request<M>) -> F,
@@ -156,9 +158,16 @@ impl MembershipClient {
         bearer.set_sensitive(true);
         request.metadata_mut().insert("authorization", bearer);
         request.set_timeout(limit);
-        match tokio::time::timeout(limit, send(request)).await {
-            Ok(Ok(answer)) => Ok(answer.into_inner()),
-            Ok(Err(status)) => Err(self.failure(&status)),
+        let called = async {
+            failpoints::reached(SERVICE, rpc, Moment::Sending).await?;
+            let answer = send(request).await;
+            failpoints::reached(SERVICE, rpc, Moment::Answered).await?;
+            Ok::<_, Injected>(answer)
+        };
+        match tokio::time::timeout(limit, called).await {
+            Ok(Ok(Ok(answer))) => Ok(answer.into_inner()),
+            Ok(Ok(Err(status))) => Err(self.failure(&status)),
+            Ok(Err(_)) => Err(unavailable()),
             Err(_) => {
                 tracing::warn!("membership did not answer in time");
                 Err(unavailable())
@@ -242,7 +251,7 @@ impl Membership for MembershipClient {
         };
         let mut client = self.admission.clone();
         let answered = self
-            .call(message, deadline, |request| async move {
+            .call("BatchAdmit", message, deadline, |request| async move {
                 client.batch_admit(request).await
             })
             .await;
@@ -286,7 +295,7 @@ impl Membership for MembershipClient {
         };
         let mut client = self.admission.clone();
         let answered = self
-            .call(message, deadline, |request| async move {
+            .call("GetAdmission", message, deadline, |request| async move {
                 client.get_admission(request).await
             })
             .await;
@@ -309,7 +318,7 @@ impl Membership for MembershipClient {
         };
         let mut client = self.admission.clone();
         let answered = self
-            .call(message, deadline, |request| async move {
+            .call("RaiseFence", message, deadline, |request| async move {
                 client.raise_fence(request).await
             })
             .await?;
@@ -333,7 +342,7 @@ impl Membership for MembershipClient {
             permission: permission.into(),
         };
         let mut client = self.admission.clone();
-        self.call(message, deadline, |request| async move {
+        self.call("CheckAccess", message, deadline, |request| async move {
             client.check_access(request).await
         })
         .await
@@ -348,7 +357,7 @@ impl Membership for MembershipClient {
         };
         let mut client = self.events.clone();
         let answered = self
-            .call(message, None, |request| async move {
+            .call("ListEvents", message, None, |request| async move {
                 client.list_events(request).await
             })
             .await?;

@@ -30,6 +30,7 @@ pub(super) fn admission(answered: api::Admission) -> Result<Admission> {
         organization_display_name: answered.organization_display_name,
         class_display_name: answered.class_display_name,
         seat_limit: answered.seat_limit,
+        answered_before: answered.answered_before,
     })
 }
 

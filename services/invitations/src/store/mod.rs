@@ -79,8 +79,8 @@ pub trait Repository:
     + fmt::Debug
     + Send
 {
-    /// Makes what was written stand.
-    async fn commit(self: Box<Self>) -> Result<()>;
+    /// Makes what was written stand. `transaction` says what it was written for, and names its failpoint.
+    async fn commit(self: Box<Self>, transaction: &'static str) -> Result<()>;
 
     /// Undoes what was written, before the connection serves another.
     async fn rollback(self: Box<Self>) -> Result<()>;

@@ -208,7 +208,8 @@ pub trait Redemptions: Send {
     async fn change_uses(&mut self, changes: &[(Uuid, UsesChange)]) -> Result<u64>;
 
     /// Takes redemptions of `state` that are due, oldest first, counting the try and not giving
-    /// them to another before `lease_until` (P13). One that cannot be read is leased and logged, and
+    /// them to another before `lease_until` (P13). Due is also what lies farther ahead than
+    /// [`RedemptionState::try_ahead_seconds_max`]. One that cannot be read is leased and logged, and
     /// holds up no other.
     async fn take_due(
         &mut self,
@@ -254,13 +255,6 @@ pub trait RedemptionRequests: Send {
         requests: &[(&RedemptionRequest, Uuid)],
         now: DateTime<Utc>,
     ) -> Result<u64>;
-
-    /// Forgets request ids that point to these redemptions: ones that were met when they were over,
-    /// and so answer nothing (P2).
-    async fn forget_redemption_requests(
-        &mut self,
-        requests: &[(&RedemptionRequest, Uuid)],
-    ) -> Result<()>;
 
     /// Deletes rows made before a time, at most `limit`. Gives how many.
     async fn prune_redemption_requests(&mut self, before: DateTime<Utc>, limit: u32)

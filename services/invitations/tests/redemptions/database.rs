@@ -35,9 +35,7 @@ impl TestDatabase {
         let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
         connection.execute(sqlx::raw_sql(create)).await.unwrap();
         connection.close().await.unwrap();
-        let mut url = url::Url::parse(&admin).unwrap();
-        url.set_path(&name);
-        let url = Url::parse(url.as_str()).unwrap();
+        let url = Url::parse(&url_of(&name)).unwrap();
         let store = store::open(&url, options(), true).await.unwrap();
         Self::Postgres { store, name }
     }
@@ -53,6 +51,14 @@ impl TestDatabase {
         match self {
             Self::Postgres { store, .. } | Self::Sqlite { store, .. } => store,
         }
+    }
+
+    /// The address of a PostgreSQL database.
+    pub(crate) fn postgres_url(&self) -> String {
+        let Self::Postgres { name, .. } = self else {
+            panic!("SQLite has one writer: nobody waits for a row");
+        };
+        url_of(name)
     }
 
     /// The file of a SQLite database.
@@ -77,6 +83,12 @@ fn admin_url() -> String {
     std::env::var(VARIABLE).expect(
         "HOMEROOM_TEST_DATABASE_URL names no PostgreSQL server, as postgres://user@host/database",
     )
+}
+
+fn url_of(name: &str) -> String {
+    let mut url = url::Url::parse(&admin_url()).unwrap();
+    url.set_path(name);
+    url.to_string()
 }
 
 fn options() -> Options {

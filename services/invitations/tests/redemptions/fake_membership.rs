@@ -35,6 +35,8 @@ pub(crate) enum Mode {
     Away,
     /// It does what it is asked, and nobody hears its answer.
     LosesAnswers,
+    /// It does what it is asked, and its reply lacks the last row.
+    ForgetsTheLast,
 }
 
 #[derive(Debug, Default)]
@@ -55,6 +57,8 @@ pub(crate) struct FakeState {
     pub(crate) fence_before_next: Option<(String, i64)>,
     /// The largest number of redemptions in one call.
     pub(crate) largest_call: usize,
+    /// The deadline of each call to admit, as it was given.
+    pub(crate) admit_deadlines: Vec<Option<Instant>>,
 }
 
 #[derive(Debug, Default)]
@@ -215,6 +219,7 @@ impl FakeState {
             organization_display_name: "Hamilton".to_owned(),
             class_display_name: "Biology".to_owned(),
             seat_limit: 0,
+            answered_before: false,
         }
     }
 }
@@ -234,8 +239,13 @@ fn member_of(asked: &AdmitRequest) -> Member {
 
 #[async_trait]
 impl Membership for FakeMembership {
-    async fn admit(&self, requests: &[AdmitRequest], _: Option<Instant>) -> Vec<Result<Admission>> {
+    async fn admit(
+        &self,
+        requests: &[AdmitRequest],
+        deadline: Option<Instant>,
+    ) -> Vec<Result<Admission>> {
         let mut state = self.state();
+        state.admit_deadlines.push(deadline);
         if state.mode == Mode::Away {
             return requests.iter().map(|_| Err(away())).collect();
         }
@@ -257,6 +267,7 @@ impl Membership for FakeMembership {
                     state.fences.insert(invitation, epoch);
                 }
                 let stored = state.admissions.get(&asked.redemption).cloned();
+                let answered_before = stored.is_some();
                 let (answer, request) = stored.unwrap_or_else(|| {
                     let decided = state.decide(asked);
                     if !asked.validate_only {
@@ -266,13 +277,20 @@ impl Membership for FakeMembership {
                     }
                     decided
                 });
-                state.admission(answer, &request, Some(member_of(asked)))
+                Admission {
+                    answered_before,
+                    ..state.admission(answer, &request, Some(member_of(asked)))
+                }
             })
             .collect();
         if state.mode == Mode::LosesAnswers {
             return requests.iter().map(|_| Err(away())).collect();
         }
-        answers.into_iter().map(Ok).collect()
+        let told = match state.mode {
+            Mode::ForgetsTheLast => answers.len() - 1,
+            _ => answers.len(),
+        };
+        answers.into_iter().take(told).map(Ok).collect()
     }
 
     async fn get_admission(

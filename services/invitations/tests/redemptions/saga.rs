@@ -150,11 +150,12 @@ async fn p1_time_alone_gives_no_use_back() {
 async fn p2_a_second_attempt_attaches_to_the_living_one_with_its_request_id() {
     let world = World::new().await;
     let code = world.code(Some(1)).await;
-    world.membership.set(Mode::LosesAnswers);
+    world.membership.set(Mode::Away);
     world.redeem("ann", CODE, "").await.unwrap_err();
     world.membership.set(Mode::Up);
     let second = world.redeem("ann", CODE, REQUEST).await.unwrap();
     assert_eq!(second.outcome, Outcome::Admitted);
+    world.quiet().await;
     assert_eq!(world.redemptions().await.len(), 1);
     assert_eq!(world.uses(code).await, uses(1, 0, 0));
     let heard = world.membership.state().heard.len();

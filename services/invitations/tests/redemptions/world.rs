@@ -150,6 +150,10 @@ impl World {
         self.database.drop_it().await;
     }
 
+    pub(crate) fn database(&self) -> &TestDatabase {
+        &self.database
+    }
+
     pub(crate) async fn with_budgets(budgets: Budgets) -> Self {
         Self::over(TestDatabase::sqlite().await, budgets).await
     }
@@ -177,7 +181,7 @@ impl World {
             seat_limit: 0,
         };
         repository.save_profile(&profile, start()).await.unwrap();
-        repository.commit().await.unwrap();
+        repository.commit("test").await.unwrap();
         Self {
             app: Arc::new(app),
             clock,
@@ -203,7 +207,7 @@ impl World {
                 .unwrap(),
             [true]
         );
-        repository.commit().await.unwrap();
+        repository.commit("test").await.unwrap();
         row.invitation.id
     }
 
@@ -222,7 +226,7 @@ impl World {
         change(&mut row);
         row.revision += 1;
         assert!(repository.update_invitation(&row).await.unwrap());
-        repository.commit().await.unwrap();
+        repository.commit("test").await.unwrap();
     }
 
     /// Resets an invitation to another code, without its fence.

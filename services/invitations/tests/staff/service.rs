@@ -7,7 +7,7 @@ use homeroom_api::{
     common::v1::ErrorReason,
     invitations::v1::{GetClassCodeRequest, class_code_service_client::ClassCodeServiceClient},
 };
-use homeroom_invitations::{Config, Dependencies, start};
+use homeroom_invitations::{Config, Dependencies, StartError, start};
 use homeroom_kit::{
     auth::{Claims, Signer, Verifier},
     clock::{Clock as _, SystemClock},
@@ -20,34 +20,73 @@ use tonic::{Request, transport::Endpoint};
 use crate::{
     databases::Database,
     office::{CLASS, reason},
+    scrape::until_shown,
 };
 
 const ISSUER: &str = "https://platform.example";
 const AUDIENCE: &str = "homeroom";
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn r3_without_membership_it_serves_and_says_that_the_outcome_is_not_known() {
-    let database = Database::sqlite().await;
-    let signer = Arc::new(Signer::generate(&SystemRandomness).unwrap());
-    let keys = signer.keys(None).unwrap();
-    let clock = Arc::new(SystemClock);
+/// Settings of a service whose membership never answers.
+fn without_membership(database: &Database, signer: &Arc<Signer>) -> Config {
     let nobody: SocketAddr = "127.0.0.1:1".parse().unwrap();
-    let config = Config::for_tests(
+    let keys = signer.keys(None).unwrap();
+    let verifier = Verifier::new(keys, ISSUER, AUDIENCE, Arc::new(SystemClock));
+    Config::for_tests(
         database.url.clone(),
         None,
         nobody,
-        Arc::new(Verifier::new(keys, ISSUER, AUDIENCE, clock.clone())),
+        Arc::new(verifier),
         Arc::new(KeyRing::generate(&SystemRandomness).unwrap()),
         signer.clone(),
         ISSUER,
         AUDIENCE,
-    );
-    let dependencies = Dependencies {
-        clock: clock.clone(),
+    )
+}
+
+fn dependencies() -> Dependencies {
+    Dependencies {
+        clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandomness),
-    };
+    }
+}
+
+#[tokio::test]
+async fn p13_its_gauges_are_shown_where_metrics_are_set_to_listen() {
+    let database = Database::sqlite().await;
+    let signer = Arc::new(Signer::generate(&SystemRandomness).unwrap());
+    let mut config = without_membership(&database, &signer);
+    config.metrics_listen = Some("0.0.0.0:0".parse().unwrap());
+    let refused = start(config.clone(), dependencies(), Shutdown::new()).await;
+    assert!(
+        matches!(refused, Err(StartError::Metrics(_))),
+        "{refused:?}"
+    );
+
+    config.metrics_listen = Some("127.0.0.1:0".parse().unwrap());
     let shutdown = Shutdown::new();
-    let service = start(config, dependencies, shutdown.clone()).await.unwrap();
+    let service = start(config, dependencies(), shutdown.clone())
+        .await
+        .unwrap();
+    let shown = [
+        "homeroom_redemptions_stuck 0",
+        "homeroom_redemptions_reserved 0",
+        "homeroom_events_skipped 0",
+    ];
+    until_shown(service.metrics_address().unwrap(), &shown).await;
+    shutdown.begin();
+    service.stopped().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r3_without_membership_it_serves_and_says_that_the_outcome_is_not_known() {
+    let database = Database::sqlite().await;
+    let signer = Arc::new(Signer::generate(&SystemRandomness).unwrap());
+    let clock = Arc::new(SystemClock);
+    let config = without_membership(&database, &signer);
+    let shutdown = Shutdown::new();
+    let service = start(config, dependencies(), shutdown.clone())
+        .await
+        .unwrap();
 
     let endpoint = Endpoint::from_shared(format!("http://{}", service.address())).unwrap();
     let mut client = ClassCodeServiceClient::new(endpoint.connect().await.unwrap());

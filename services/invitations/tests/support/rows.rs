@@ -44,7 +44,7 @@ pub(crate) fn row(number: u128, kind: InvitationKind) -> InvitationRow {
 pub(crate) async fn insert(store: &Arc<dyn Store>, rows: &[InvitationRow]) -> Vec<bool> {
     let mut session = store.write().await.unwrap();
     let inserted = session.insert_invitations(rows).await.unwrap();
-    session.commit().await.unwrap();
+    session.commit("test").await.unwrap();
     inserted
 }
 
@@ -56,6 +56,6 @@ pub(crate) async fn get(store: &Arc<dyn Store>, id: Uuid) -> Option<InvitationRo
 pub(crate) async fn update(store: &Arc<dyn Store>, row: &InvitationRow) -> bool {
     let mut session = store.write().await.unwrap();
     let written = session.update_invitation(row).await.unwrap();
-    session.commit().await.unwrap();
+    session.commit("test").await.unwrap();
     written
 }

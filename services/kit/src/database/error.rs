@@ -1,11 +1,11 @@
 //! What a database failure means to the service; the driver's words are for the log alone.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use homeroom_api::common::v1::ErrorReason;
 
 use super::OpenError;
-use crate::status;
+use crate::{failpoints::Injected, status};
 
 /// A database failure, by what can be done about it.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -55,6 +55,12 @@ pub fn is_unique_violation(error: &sqlx::Error) -> bool {
     error
         .as_database_error()
         .is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+}
+
+impl From<Injected> for Error {
+    fn from(injected: Injected) -> Self {
+        Self::Unavailable(Arc::new(sqlx::Error::Io(io::Error::other(injected))))
+    }
 }
 
 enum Kind {

@@ -10,6 +10,8 @@ use sqlx::{
     Database, Pool, Postgres, Sqlite, Transaction, pool::PoolConnection, postgres::PgSslMode,
 };
 
+use crate::failpoints::{self, Moment};
+
 pub use connect::{Options, check_schema, connect_postgres, connect_sqlite, migrate};
 pub use error::{Error, is_unique_violation};
 pub use open::OpenError;
@@ -204,10 +206,21 @@ impl<DB: Database> Session<DB> {
     }
 
     /// Makes what was written stand. Nothing to do for a session that reads.
-    pub async fn commit(self) -> Result<(), Error> {
+    ///
+    /// `transaction` says what it was written for, and with `service` it names the failpoint.
+    pub async fn commit(
+        self,
+        service: &'static str,
+        transaction: &'static str,
+    ) -> Result<(), Error> {
         match self.0 {
             Held::Reading(_) => Ok(()),
-            Held::Writing(transaction) => Ok(transaction.commit().await?),
+            Held::Writing(held) => {
+                failpoints::reached(service, transaction, Moment::BeforeCommit).await?;
+                held.commit().await?;
+                tracing::trace!(service, transaction, "committed");
+                Ok(failpoints::reached(service, transaction, Moment::AfterCommit).await?)
+            }
         }
     }
 

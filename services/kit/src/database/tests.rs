@@ -60,7 +60,7 @@ async fn what_is_not_committed_does_not_stand() {
         .execute(session.connection())
         .await
         .unwrap();
-    session.commit().await.unwrap();
+    session.commit("kit", "test").await.unwrap();
 
     let mut session = pools.write().await.unwrap();
     sqlx::query("INSERT INTO t VALUES (1)")
@@ -112,7 +112,13 @@ async fn a_dropped_begin_leaves_the_writer_usable() {
         let _unfinished = futures::poll!(&mut begin);
         drop(begin);
     }
-    pools.write().await.unwrap().commit().await.unwrap();
+    pools
+        .write()
+        .await
+        .unwrap()
+        .commit("kit", "test")
+        .await
+        .unwrap();
     pools.ping().await.unwrap();
 }
 

@@ -17,6 +17,7 @@ const PUBLISH_INTERVAL_MILLIS: u64 = 200;
 
 /// The feed in a database's table `events`.
 pub struct StoredFeed<DB: EngineDatabase> {
+    service: &'static str,
     pools: Pools<DB>,
     committed: Wake,
     published: Wake,
@@ -25,6 +26,7 @@ pub struct StoredFeed<DB: EngineDatabase> {
 impl<DB: EngineDatabase> Clone for StoredFeed<DB> {
     fn clone(&self) -> Self {
         Self {
+            service: self.service,
             pools: self.pools.clone(),
             committed: self.committed.clone(),
             published: self.published.clone(),
@@ -46,10 +48,11 @@ where
     DB: EngineDatabase,
     DB::Connection: Outbox,
 {
-    /// The feed of the database. Nothing is published until [`publish_until`] runs.
+    /// The feed of the service's database. Nothing is published until [`publish_until`] runs.
     #[must_use]
-    pub fn new(pools: Pools<DB>) -> Self {
+    pub fn new(service: &'static str, pools: Pools<DB>) -> Self {
         Self {
+            service,
             pools,
             committed: Wake::new(),
             published: Wake::new(),
@@ -77,7 +80,7 @@ where
         }
         let mut session = self.pools.write().await?;
         let count = session.connection().publish().await?;
-        session.commit().await?;
+        session.commit(self.service, "publish").await?;
         if count > 0 {
             self.published.notify();
         }

@@ -53,7 +53,7 @@ struct World {
 
 async fn world() -> World {
     let (pools, folder) = pools().await;
-    let stored = StoredFeed::new(pools.clone());
+    let stored = StoredFeed::new("kit", pools.clone());
     let shutdown = Shutdown::new();
     let ring = Arc::new(KeyRing::generate(&SeededRandomness::new(1)).unwrap());
     let feed = EventFeed::new(
@@ -93,7 +93,7 @@ impl World {
             .append(&events, from_micros(5), &random)
             .await
             .unwrap();
-        session.commit().await.unwrap();
+        session.commit("kit", "test").await.unwrap();
         self.stored.committed().notify();
     }
 

@@ -31,14 +31,14 @@ async fn write(pools: &Pools<Sqlite>, events: &[NewEvent]) -> Vec<Uuid> {
         .append(events, noon(), &SeededRandomness::new(events.len() as u64))
         .await
         .unwrap();
-    session.commit().await.unwrap();
+    session.commit("kit", "test").await.unwrap();
     ids
 }
 
 async fn publish_all(pools: &Pools<Sqlite>) -> u64 {
     let mut session = pools.write().await.unwrap();
     let count = session.connection().publish().await.unwrap();
-    session.commit().await.unwrap();
+    session.commit("kit", "test").await.unwrap();
     count
 }
 
@@ -163,7 +163,7 @@ async fn pruning_keeps_the_newest_event_so_that_positions_go_on() {
         session.connection().prune_events(later, 10).await.unwrap(),
         1
     );
-    session.commit().await.unwrap();
+    session.commit("kit", "test").await.unwrap();
     write(&pools, &[event("hamilton", None, "c")]).await;
     publish_all(&pools).await;
     let positions: Vec<i64> = read(&pools, &Scope::Everything, 0, 10)

@@ -29,7 +29,7 @@ async fn r3_a_retry_answers_the_same_and_another_body_conflicts() {
         .unwrap();
     assert_eq!(first, Claim::New);
     connection.complete(&key(1), b"answer").await.unwrap();
-    session.commit().await.unwrap();
+    session.commit("kit", "test").await.unwrap();
 
     let mut session = pools.write().await.unwrap();
     let connection = session.connection();

@@ -1,6 +1,9 @@
 //! The gRPC server: every call goes through the same layers, under the same limits.
 
+mod calls;
 mod connections;
+#[cfg(feature = "failpoints")]
+mod failpoints;
 mod health;
 mod layers;
 pub(crate) mod middleware;
@@ -9,6 +12,7 @@ mod shares;
 
 use std::{
     convert::Infallible,
+    future::pending,
     io,
     net::SocketAddr,
     time::{Duration, Instant},
@@ -16,6 +20,7 @@ use std::{
 
 use homeroom_api::FILE_DESCRIPTOR_SET;
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 use tonic::{body::Body, server::NamedService, service::Routes, transport::Server};
 use tower::Service;
 
@@ -25,6 +30,7 @@ pub use options::{ServeError, ServerOptions};
 pub use shares::CALLS_OF_A_PERSON_MAX;
 
 use crate::{auth::AuthenticationLayer, shutdown::Shutdown};
+use calls::Calls;
 use layers::{AnswerStep, DeadlineStep, LoadStep, RequestIdStep, TraceStep};
 use middleware::Step;
 use shares::ShareStep;
@@ -44,6 +50,8 @@ pub const HANDSHAKE_SECONDS_MAX: u64 = 5;
 pub const KEEPALIVE_SECONDS: u64 = 30;
 /// How long it may take to answer that, in seconds.
 pub const KEEPALIVE_TIMEOUT_SECONDS: u64 = 10;
+/// How long calls may take to finish after the shutdown is ordered, in seconds.
+pub const DRAIN_SECONDS_MAX: u64 = 20;
 
 /// The id of a request: an extension of every request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,8 +130,11 @@ impl Services {
     }
 }
 
-/// Serves until the shutdown is ordered and what was under way has finished, or its time is over.
+/// Serves until the shutdown is ordered and what was under way has finished, or its time is over. Answers
+/// have finished when they have left, or when for a second no reader has taken any of them; where the time
+/// is over before that, they are cut.
 ///
+/// Fails with [`ServeError::NotDrained`] if a call is still under way when the time is over.
 /// Refuses to start without authentication, and without TLS beyond loopback unless told to.
 pub async fn serve(
     listener: TcpListener,
@@ -145,12 +156,14 @@ pub async fn serve(
         routes = add_reflection(routes, &names)?;
     }
 
+    let calls = Calls::default();
     let server = Server::builder()
         .http2_max_header_list_size(HEADER_BYTES_MAX)
         .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
         .http2_keepalive_interval(Some(Duration::from_secs(KEEPALIVE_SECONDS)))
         .http2_keepalive_timeout(Some(Duration::from_secs(KEEPALIVE_TIMEOUT_SECONDS)))
         .max_connection_age(options.connection_age)
+        .layer(Step(calls.clone()))
         .layer(Step(RequestIdStep {
             clock: options.clock.clone(),
             random: options.random.clone(),
@@ -161,23 +174,51 @@ pub async fn serve(
         .layer(Step(LoadStep::new(options.calls_max)))
         .layer(Step(AuthenticationLayer::new(verifier)))
         .layer(Step(ShareStep::new(options.calls_max)));
+    #[cfg(feature = "failpoints")]
+    let server = server.layer(Step(failpoints::FailpointStep));
 
     tracing::info!(%address, "serving");
-    let stopping = shutdown.clone();
-    let serving = server.serve_with_incoming_shutdown(
-        routes,
-        connections::accepted(listener, options.connections_max, options.handshake),
-        stopping.wait_owned(),
+    let cut = CancellationToken::new();
+    let connections = connections::accepted(
+        listener,
+        options.connections_max,
+        options.handshake,
+        shutdown.clone(),
+        cut.clone(),
+        calls.activity(),
     );
+    // Accepting ends by itself at the shutdown, once those who had connected before it are in.
+    let serving = server.serve_with_incoming_shutdown(routes, connections, pending());
     tokio::pin!(serving);
     tokio::select! {
-        ended = &mut serving => return Ok(ended?),
+        ended = &mut serving => {
+            health.set_ready(false).await;
+            return Ok(ended?);
+        }
         () = shutdown.wait() => health.set_ready(false).await,
     }
-    match tokio::time::timeout(options.drain, serving).await {
-        Ok(ended) => Ok(ended?),
-        Err(_) => Err(ServeError::NotDrained(options.drain)),
-    }
+    let drain = options.drain.min(shutdown.time_left());
+    let drained = tokio::time::timeout(drain, async {
+        tokio::select! {
+            ended = &mut serving => return Ok(ended?),
+            () = calls.ended() => {}
+        }
+        // Only connections are left: of watches of health, of clients that do not hear that they
+        // are to close (hyperium/hyper #4170), or of readers that have stopped reading.
+        tracing::info!("connections without a call are cut");
+        cut.cancel();
+        Ok(serving.await?)
+    })
+    .await;
+    drained.unwrap_or_else(|_| {
+        cut.cancel();
+        if calls.none() {
+            tracing::info!("connections are cut: the time to finish calls is over");
+            Ok(())
+        } else {
+            Err(ServeError::NotDrained(drain))
+        }
+    })
 }
 
 fn add_reflection(routes: Routes, names: &[&str]) -> Result<Routes, ServeError> {

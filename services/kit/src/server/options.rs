@@ -2,11 +2,12 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use super::HANDSHAKE_SECONDS_MAX;
+use super::{DRAIN_SECONDS_MAX, HANDSHAKE_SECONDS_MAX};
 use crate::{
     auth::Verifier,
     clock::{SharedClock, SystemClock},
     random::{SharedRandomness, SystemRandomness},
+    shutdown::STOP_SECONDS_MAX,
 };
 
 /// Why a server does not start, or did not end well.
@@ -31,6 +32,12 @@ pub enum ServeError {
     /// Calls were still under way when the time to finish them was over.
     #[error("calls were still under way {0:?} after the shutdown was ordered")]
     NotDrained(Duration),
+    /// Something else had not ended when the time to stop was over.
+    #[error("{STOP_SECONDS_MAX} s after the shutdown was ordered there was left unfinished: {0}")]
+    Unfinished(String),
+    /// The server did not end well, and something else did not end either.
+    #[error("{0}; and {STOP_SECONDS_MAX} s after it there was left unfinished: {1}")]
+    AlsoUnfinished(Box<Self>, String),
 }
 
 /// What may be set about a server.
@@ -70,7 +77,7 @@ impl ServerOptions {
             connections_max: 10_000,
             handshake: Duration::from_secs(HANDSHAKE_SECONDS_MAX),
             connection_age: Duration::from_mins(30),
-            drain: Duration::from_secs(20),
+            drain: Duration::from_secs(DRAIN_SECONDS_MAX),
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandomness),
         }

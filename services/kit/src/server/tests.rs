@@ -15,9 +15,16 @@ use homeroom_api::{
         event_service_server::{EventService, EventServiceServer},
     },
 };
-use tokio::{io::AsyncReadExt as _, net::TcpStream, task::JoinHandle};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    task::JoinHandle,
+};
 use tonic::{Code, Request, Response, Status, transport::Channel};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+
+mod load;
+mod stopping;
 
 use super::*;
 use crate::{
@@ -32,7 +39,6 @@ const LARGE: &str = "large ";
 
 /// Answers with what it learned of the caller; hangs or says much if asked to.
 struct Echo;
-
 #[tonic::async_trait]
 impl EventService for Echo {
     async fn list_events(
@@ -76,6 +82,7 @@ impl EventService for Echo {
 }
 
 struct Running {
+    address: SocketAddr,
     channel: Channel,
     token: String,
     health: Health,
@@ -94,10 +101,14 @@ fn options(signer: &Signer) -> ServerOptions {
 }
 
 async fn start(adjust: impl FnOnce(&mut ServerOptions)) -> Running {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    start_on(listener, adjust).await
+}
+
+async fn start_on(listener: TcpListener, adjust: impl FnOnce(&mut ServerOptions)) -> Running {
     let signer = signer();
     let mut options = options(&signer);
     adjust(&mut options);
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let services = Services::new()
         .await
@@ -120,6 +131,7 @@ async fn start(adjust: impl FnOnce(&mut ServerOptions)) -> Running {
     .with_scopes(Scopes::NONE);
     let token = signer.sign(&claims).unwrap().expose().to_owned();
     Running {
+        address,
         channel,
         token,
         health,
@@ -366,51 +378,4 @@ async fn reflection_shows_what_is_served_and_is_a_choice() {
     assert!(!names.contains(&"homeroom.invitations.v1.EventService".to_owned()));
     let hidden = list(&start(|options| options.reflection = false).await).await;
     assert!(hidden.is_err());
-}
-
-#[tokio::test]
-async fn a_shutdown_ends_the_server_when_its_calls_have_ended() {
-    let server = start(|_| {}).await;
-    server.call(server.request("any")).await.unwrap();
-    server.shutdown.begin();
-    server.served.await.unwrap().unwrap();
-    assert!(!server.health.is_ready());
-}
-
-#[tokio::test]
-async fn a_shutdown_does_not_wait_for_ever() {
-    let server = start(|options| options.drain = Duration::from_millis(20)).await;
-    let request = server.request("hang");
-    let mut client = EventServiceClient::new(server.channel.clone());
-    let hanging = tokio::spawn(async move { client.list_events(request).await });
-    // The call is under way once another one that came after it has been answered.
-    server.call(server.request("any")).await.unwrap();
-    server.shutdown.begin();
-    let ended = server.served.await.unwrap();
-    assert!(matches!(ended, Err(ServeError::NotDrained(_))));
-    hanging.abort();
-}
-
-/// What is refused of so many calls at once that hang, once one of them is.
-async fn first_refusal(server: &Running, calls: usize) -> Status {
-    let hanging = (0..calls).map(|_| Box::pin(server.call(server.request("hang"))));
-    let first = futures::future::select_all(hanging);
-    let first = tokio::time::timeout(Duration::from_secs(10), first).await;
-    first.expect("one of them is refused").0.unwrap_err()
-}
-
-#[tokio::test]
-async fn one_person_alone_does_not_make_the_service_shed_everybody() {
-    let server = start(|_| {}).await;
-    let refused = first_refusal(&server, CALLS_OF_A_PERSON_MAX + 1).await;
-    assert_eq!(refused.code(), Code::Unavailable);
-    assert_eq!(reason(&refused), ErrorReason::Overloaded);
-}
-
-#[tokio::test]
-async fn beyond_what_the_process_can_carry_calls_are_refused_and_health_is_not() {
-    let server = start(|options| options.calls_max = 1).await;
-    let refused = first_refusal(&server, 2).await;
-    assert_eq!(reason(&refused), ErrorReason::Overloaded);
-    assert_eq!(server.serving(LIVENESS).await, 1);
 }

@@ -41,7 +41,7 @@ struct Open {
 /// The lanes. Clones share them.
 #[derive(Clone)]
 pub(super) struct Lanes {
-    app: App,
+    pub(super) app: App,
     open: Arc<Mutex<Open>>,
     transactions: Arc<Semaphore>,
     patient_transactions: Arc<Semaphore>,

@@ -9,7 +9,11 @@ use homeroom_api::{
     ids::{OrganizationId, UserId},
     names::{JoinRequestName, Place, RedemptionName},
 };
-use homeroom_kit::{Error, Randomness, Result, database, random::new_id_at};
+use homeroom_kit::{
+    Error, Randomness, Result, database,
+    failpoints::{self, Moment, WrongVariant, is_wrong},
+    random::new_id_at,
+};
 
 use super::{
     App,
@@ -47,7 +51,7 @@ pub struct AdmitRequest {
 }
 
 impl AdmitRequest {
-    fn person(&self) -> PersonAt {
+    pub(super) fn person(&self) -> PersonAt {
         (self.place.clone(), self.user.clone())
     }
 }
@@ -138,12 +142,13 @@ impl App {
         requests: &[AdmitRequest],
         locks: Locks,
     ) -> std::result::Result<BTreeMap<usize, Result<Admission>>, database::Error> {
+        let seen = self.look_before_locking(requests).await?;
         let mut repository = self.store.write().await?;
-        let now = self.clock.now();
-        let random = self.random.as_ref();
-        match admit_and_save(repository.as_mut(), requests, locks, now, random).await {
+        let (now, random) = (self.clock.now(), self.random.as_ref());
+        let admitted = admit_and_save(repository.as_mut(), requests, locks, seen, now, random);
+        match admitted.await {
             Ok(admitted) => {
-                repository.commit().await?;
+                repository.commit("admit").await?;
                 self.store.committed().notify();
                 Ok(admitted)
             }
@@ -155,20 +160,20 @@ impl App {
         }
     }
 
-    /// What each redemption would be answered now, each for itself: no locks, nothing written (R4).
-    pub async fn preview(&self, requests: &[AdmitRequest]) -> Result<Admitted> {
-        if requests.is_empty() {
-            return Ok(Vec::new());
+    /// Wrong on purpose, against P6: decides by what stood before the locks. Else None.
+    async fn look_before_locking(
+        &self,
+        requests: &[AdmitRequest],
+    ) -> std::result::Result<Option<Enrolment>, database::Error> {
+        if !is_wrong(WrongVariant::CheckThenAct) {
+            return Ok(None);
         }
+        let all: Vec<_> = requests.iter().collect();
         let mut repository = self.store.read().await?;
         let now = self.clock.now();
-        let fences = repository.fences(&invitations(requests)).await?;
-        let all: Vec<&AdmitRequest> = requests.iter().collect();
-        let enrolment = load(repository.as_mut(), &all, now).await?;
-        let previews = requests
-            .iter()
-            .map(|request| preview_one(&enrolment, request, &fences, now));
-        Ok(previews.collect())
+        let seen = load(repository.as_mut(), &all, now).await?;
+        failpoints::reached("membership", "admit", Moment::Looked).await?;
+        Ok(Some(seen))
     }
 }
 
@@ -190,6 +195,7 @@ async fn admit_and_save(
     repository: &mut dyn Repository,
     requests: &[AdmitRequest],
     locks: Locks,
+    seen: Option<Enrolment>,
     now: DateTime<Utc>,
     random: &dyn Randomness,
 ) -> std::result::Result<BTreeMap<usize, Result<Admission>>, database::Error> {
@@ -211,15 +217,18 @@ async fn admit_and_save(
     if requests.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let mut enrolment = load(repository, &requests, now).await?;
-    let decided: Vec<Result<Outcome>> = requests
+    let mut enrolment = match seen {
+        Some(seen) => seen,
+        None => load(repository, &requests, now).await?,
+    };
+    let decided: Vec<Result<Decision>> = requests
         .iter()
         .map(|request| admit_one(&mut enrolment, request, &fences, now, random))
         .collect();
     let answers = requests
         .iter()
         .zip(decided)
-        .map(|(request, outcome)| outcome.map(|outcome| answer(&enrolment, request, outcome)));
+        .map(|(request, decision)| decision.map(|decision| answer(&enrolment, request, decision)));
     let answers = places.into_iter().zip(answers).collect();
     let staff = repository
         .staff(&enrolment.places_with_new_requests())
@@ -230,14 +239,14 @@ async fn admit_and_save(
     Ok(answers)
 }
 
-fn invitations(requests: &[AdmitRequest]) -> BTreeSet<String> {
+pub(super) fn invitations(requests: &[AdmitRequest]) -> BTreeSet<String> {
     requests
         .iter()
         .map(|request| request.invitation.clone())
         .collect()
 }
 
-async fn load(
+pub(super) async fn load(
     repository: &mut dyn Repository,
     requests: &[&AdmitRequest],
     now: DateTime<Utc>,
@@ -269,7 +278,7 @@ pub(crate) fn request_names(admissions: &[StoredAdmission]) -> Vec<JoinRequestNa
     named.collect()
 }
 
-fn decide_one(
+pub(super) fn decide_one(
     enrolment: &Enrolment,
     request: &AdmitRequest,
     fences: &BTreeMap<String, i64>,
@@ -279,7 +288,11 @@ fn decide_one(
     if stored.is_some_and(|stored| stored.place != request.place || stored.user != request.user) {
         return Err(another_redemption());
     }
-    let fence = fences.get(&request.invitation).copied().unwrap_or(0);
+    // Wrong on purpose, against P7: no epoch is stale.
+    let fence = match fences.get(&request.invitation) {
+        Some(epoch) if !is_wrong(WrongVariant::NoFence) => *epoch,
+        _ => 0,
+    };
     let facts = enrolment.facts(&request.person(), fence, request.redemption.id);
     Ok(decide(&facts, &request.attempt, now))
 }
@@ -300,11 +313,11 @@ fn admit_one(
     fences: &BTreeMap<String, i64>,
     now: DateTime<Utc>,
     random: &dyn Randomness,
-) -> Result<Outcome> {
+) -> Result<Decision> {
     let decision = decide_one(enrolment, request, fences, now)?;
     let outcome = decision.outcome();
     let join_request = match decision {
-        Decision::Stored(_) => return Ok(outcome),
+        Decision::Stored(_) => return Ok(decision),
         Decision::Admit => {
             let provenance = Provenance {
                 invitation: request.invitation.clone(),
@@ -343,7 +356,7 @@ fn admit_one(
         join_request,
         create_time: now,
     });
-    Ok(outcome)
+    Ok(decision)
 }
 
 fn new_request(
@@ -370,26 +383,19 @@ fn new_request(
     }
 }
 
-fn answer(enrolment: &Enrolment, request: &AdmitRequest, outcome: Outcome) -> Admission {
-    let stored = enrolment.admission(request.redemption.id);
-    enrolment.admission_of(
-        request.redemption.to_string(),
-        &request.person(),
-        outcome,
-        stored.and_then(|stored| stored.join_request),
-    )
-}
-
-fn preview_one(
+pub(super) fn answer(
     enrolment: &Enrolment,
     request: &AdmitRequest,
-    fences: &BTreeMap<String, i64>,
-    now: DateTime<Utc>,
-) -> Result<Admission> {
-    let outcome = decide_one(enrolment, request, fences, now)?.outcome();
-    let mut preview = answer(enrolment, request, outcome);
-    if outcome == Outcome::AlreadyPending && preview.join_request.is_none() {
-        preview.join_request = enrolment.waiting(&request.person()).cloned();
+    decision: Decision,
+) -> Admission {
+    let stored = enrolment.admission(request.redemption.id);
+    Admission {
+        answered_before: matches!(decision, Decision::Stored(_)),
+        ..enrolment.admission_of(
+            request.redemption.to_string(),
+            &request.person(),
+            decision.outcome(),
+            stored.and_then(|stored| stored.join_request),
+        )
     }
-    Ok(preview)
 }

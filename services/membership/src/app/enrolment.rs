@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use homeroom_api::{ids::UserId, names::Place};
-use homeroom_kit::outbox::NewEvent;
+use homeroom_kit::{
+    failpoints::{WrongVariant, is_wrong},
+    outbox::NewEvent,
+};
 use uuid::Uuid;
 
 use super::new_events::{member_joined, request_event};
@@ -113,7 +116,11 @@ impl Enrolment {
             Membership::Nothing
         };
         Facts {
-            stored: self.admission(redemption).map(|stored| stored.outcome),
+            // Wrong on purpose, against P1: what it was answered before is not looked at.
+            stored: self
+                .admission(redemption)
+                .filter(|_| !is_wrong(WrongVariant::NoAdmissionKey))
+                .map(|stored| stored.outcome),
             fence,
             organization_exists: organization.is_some(),
             class,
@@ -324,6 +331,8 @@ pub struct Admission {
     pub class_display_name: String,
     /// Licensed seats; 0: no limit.
     pub seat_limit: i64,
+    /// It had been answered before this call.
+    pub answered_before: bool,
 }
 
 impl Enrolment {
@@ -354,6 +363,7 @@ impl Enrolment {
                 .map_or_else(String::new, |known| known.display_name.clone()),
             class_display_name: class.map_or_else(String::new, |class| class.display_name.clone()),
             seat_limit: organization.map_or(0, |known| known.seats.limit),
+            answered_before: false,
         }
     }
 }

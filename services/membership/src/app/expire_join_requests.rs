@@ -65,7 +65,7 @@ impl App {
             .append_events(&events, now, self.random.as_ref())
             .await?;
         repository.save(&effects).await?;
-        repository.commit().await?;
+        repository.commit("expire").await?;
         self.store.committed().notify();
         Ok(count)
     }

@@ -29,12 +29,15 @@ impl App {
         let known = repository.known(&BTreeSet::from([person.clone()])).await?;
         let enrolment =
             Enrolment::new(known, self.clock.now()).with_admissions(Vec::new(), join_requests);
-        Ok(enrolment.admission_of(
-            name.to_string(),
-            &person,
-            stored.outcome,
-            stored.join_request,
-        ))
+        Ok(Admission {
+            answered_before: true,
+            ..enrolment.admission_of(
+                name.to_string(),
+                &person,
+                stored.outcome,
+                stored.join_request,
+            )
+        })
     }
 }
 

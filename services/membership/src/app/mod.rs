@@ -22,6 +22,7 @@ pub mod members;
 mod new_events;
 pub mod organization_members;
 pub mod organizations;
+pub mod preview;
 pub mod raise_fence;
 pub mod refusals;
 pub mod rules;

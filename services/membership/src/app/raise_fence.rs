@@ -13,7 +13,7 @@ impl App {
                 let mut repository = app.store.write().await?;
                 let now = app.clock.now();
                 let stands = repository.raise_fence(&invitation, epoch, now).await?;
-                repository.commit().await?;
+                repository.commit("raise_fence").await?;
                 Ok(stands)
             })
             .await

@@ -182,7 +182,7 @@ impl App {
         };
         match change.run(claimed, use_case).await {
             Ok(response) => {
-                change.repository.commit().await?;
+                change.repository.commit("change").await?;
                 self.store.committed().notify();
                 Ok(response)
             }

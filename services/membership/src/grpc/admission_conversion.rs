@@ -232,6 +232,7 @@ pub(super) fn admission(admission: &Admission) -> api::Admission {
         organization_display_name: admission.organization_display_name.clone(),
         class_display_name: admission.class_display_name.clone(),
         seat_limit: admission.seat_limit,
+        answered_before: admission.answered_before,
     }
 }
 

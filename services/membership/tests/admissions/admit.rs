@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use homeroom_api::{common::v1::ErrorReason, names::Place};
-use homeroom_membership::domain::{
-    admission::{Outcome, Route},
-    join_request::{Cause, State},
-    member::{Method, Role},
+use homeroom_membership::{
+    app::enrolment::Admission,
+    domain::{
+        admission::{Outcome, Route},
+        join_request::{Cause, State},
+        member::{Method, Role},
+    },
 };
 
 use crate::{
@@ -113,6 +116,13 @@ async fn p1_a_redemption_is_answered_the_same_for_ever(database: &Database) {
     let queued = school.joining("bob");
     let first = school.admit(&admitted).await;
     let waiting = school.admit(&queued).await;
+    assert!(!first.answered_before && !waiting.answered_before);
+    // A repetition says that it is one, and else the same.
+    let again = |answer: Admission| Admission {
+        answered_before: true,
+        ..answer
+    };
+    let (first, waiting) = (again(first), again(waiting));
     assert_eq!(school.admit(&admitted).await, first);
     assert_eq!(school.admit(&queued).await, waiting);
     school

@@ -112,7 +112,7 @@ async fn p5_the_sweep_passes_over_an_organization_that_fails(database: &Database
         .save_seats(elsewhere.organization(), &none)
         .await
         .unwrap();
-    repository.commit().await.unwrap();
+    repository.commit("test").await.unwrap();
     school.advance(chrono::TimeDelta::days(90));
     assert_eq!(school.app.expire_join_requests().await.unwrap(), 1);
     school.assert_counts(0, 0).await;
@@ -122,7 +122,7 @@ async fn p5_the_sweep_passes_over_an_organization_that_fails(database: &Database
         .save_seats(elsewhere.organization(), &one)
         .await
         .unwrap();
-    repository.commit().await.unwrap();
+    repository.commit("test").await.unwrap();
     assert_eq!(school.app.expire_join_requests().await.unwrap(), 1);
 }
 

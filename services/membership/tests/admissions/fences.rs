@@ -72,11 +72,11 @@ async fn p6_a_fence_cannot_be_raised_past_an_admission_under_way(database: &Data
     let raise = async || {
         let mut repository = store.write().await?;
         let stands = repository.raise_fence(&invitation, 1, school.now()).await?;
-        repository.commit().await?;
+        repository.commit("test").await?;
         Ok::<_, homeroom_kit::database::Error>(stands)
     };
     assert!(raise().await.is_err(), "it waits for the admission");
-    admitting.commit().await.unwrap();
+    admitting.commit("test").await.unwrap();
     assert_eq!(raise().await.unwrap(), 1);
     // Two admissions share a fence: neither waits for the other.
     if database.url.engine() == Engine::Postgres {

@@ -162,7 +162,7 @@ impl School {
             ])
             .await
             .unwrap();
-        repository.commit().await.unwrap();
+        repository.commit("test").await.unwrap();
     }
 
     pub fn now(&self) -> DateTime<Utc> {
@@ -330,7 +330,7 @@ impl School {
             .save_seats(place.organization(), &seats)
             .await
             .unwrap();
-        repository.commit().await.unwrap();
+        repository.commit("test").await.unwrap();
     }
 
     pub async fn archive(&self) {
@@ -338,7 +338,7 @@ impl School {
         let mut class = repository.class(&class_name()).await.unwrap().unwrap();
         class.state = ClassState::Archived;
         repository.save_class(&class).await.unwrap();
-        repository.commit().await.unwrap();
+        repository.commit("test").await.unwrap();
     }
 
     /// Every event so far, in order.

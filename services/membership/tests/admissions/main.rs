@@ -13,8 +13,13 @@ mod busy;
 mod decisions;
 mod expiry;
 mod fences;
+mod goes_on;
 mod harness;
+mod locks;
 mod lookups;
+mod outlive;
 mod queue;
+mod races;
 #[path = "../support/mod.rs"]
 mod support;
+mod waiting;

@@ -264,7 +264,7 @@ async fn r8_a_removed_person_queues_until_approved(database: &Database) {
         .delete_member(&class(), &user("eve"))
         .await
         .unwrap();
-    repository.commit().await.unwrap();
+    repository.commit("test").await.unwrap();
     let again = school.admit(&issued_before(school.redemption("eve"))).await;
     assert_eq!(again.outcome, Outcome::Admitted);
 }

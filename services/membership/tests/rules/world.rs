@@ -71,6 +71,11 @@ pub(crate) struct Caller {
 
 impl World {
     pub(crate) async fn start(database: &Database) -> Self {
+        Self::start_with(database, |_| {}).await
+    }
+
+    /// With other settings than a test has otherwise.
+    pub(crate) async fn start_with(database: &Database, change: impl FnOnce(&mut Config)) -> Self {
         let start_time: DateTime<Utc> = DateTime::UNIX_EPOCH + TimeDelta::days(20_000);
         let clock = Arc::new(ManualClock::new(start_time));
         let random = Arc::new(SystemRandomness);
@@ -78,7 +83,9 @@ impl World {
         let keys = signer.keys(None).unwrap();
         let verifier = Verifier::new(keys, ISSUER, AUDIENCE, clock.clone());
         let ring = KeyRing::generate(random.as_ref()).unwrap();
-        let config = Config::for_tests(database.url.clone(), Arc::new(verifier), Arc::new(ring));
+        let mut config =
+            Config::for_tests(database.url.clone(), Arc::new(verifier), Arc::new(ring));
+        change(&mut config);
         let dependencies = Dependencies {
             clock: clock.clone(),
             random,

@@ -31,7 +31,7 @@ async fn an_organization_is_read_as_it_was_stored(database: &Database) {
     stored.seat_limit = 0;
     stored.revision = 2;
     session.save_organization(&stored).await.unwrap();
-    session.commit().await.unwrap();
+    session.commit("test").await.unwrap();
     let mut session = store.read().await.unwrap();
     let found = session.organization(&stored.id).await.unwrap();
     assert_eq!(found, Some(stored.clone()));
@@ -61,7 +61,7 @@ async fn b4_ids_and_prefixes_are_taken_once_and_stay_taken(database: &Database) 
     let other = organization("other-hamilton", "2HAMILTON");
     let inserted = session.insert_organization(&other).await.unwrap();
     assert_eq!(inserted, InsertOutcome::Inserted);
-    session.commit().await.unwrap();
+    session.commit("test").await.unwrap();
 }
 
 async fn organizations_are_listed_in_the_order_of_their_ids(database: &Database) {
@@ -123,7 +123,7 @@ async fn p6_a_second_writer_sees_what_the_first_one_left(database: &Database) {
     let id = organization_id("hamilton");
     let mut session = store.write().await.unwrap();
     hamilton(session.as_mut()).await;
-    session.commit().await.unwrap();
+    session.commit("test").await.unwrap();
 
     let mut first = store.write().await.unwrap();
     let seats = first.lock_organization(&id).await.unwrap().unwrap();
@@ -140,7 +140,7 @@ async fn p6_a_second_writer_sees_what_the_first_one_left(database: &Database) {
         ..seats.take().unwrap()
     };
     first.save_seats(&id, &taken).await.unwrap();
-    first.commit().await.unwrap();
+    first.commit("test").await.unwrap();
     assert_eq!(waiting.await.unwrap(), taken);
     let mut session = store.write().await.unwrap();
     let nowhere = session.lock_organization(&organization_id("nowhere")).await;

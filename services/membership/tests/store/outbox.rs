@@ -42,7 +42,7 @@ async fn r11_events_are_read_in_order_once_they_are_published(database: &Databas
         .append_events(&[event("one"), event("two")], now(), &random)
         .await
         .unwrap();
-    session.commit().await.unwrap();
+    session.commit("test").await.unwrap();
     assert!(list().await.is_empty());
     assert_eq!(store.publish().await.unwrap(), 2);
     assert_eq!(store.publish().await.unwrap(), 0);
@@ -69,7 +69,7 @@ async fn r3_a_request_id_replays_its_response_for_24_hours(database: &Database) 
     let claim = session.claim_request(&key, &body, now()).await.unwrap();
     assert_eq!(claim, Claim::New);
     session.complete_request(&key, b"answer").await.unwrap();
-    session.commit().await.unwrap();
+    session.commit("test").await.unwrap();
 
     let mut session = store.write().await.unwrap();
     let replay = session.claim_request(&key, &body, now()).await.unwrap();

@@ -23,7 +23,10 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::Db;
-use crate::store::{Error, Events, Repository, RequestIds, Result};
+use crate::{
+    SERVICE,
+    store::{Error, Events, Repository, RequestIds, Result},
+};
 
 type Connection = <Db as sqlx::Database>::Connection;
 
@@ -66,13 +69,13 @@ pub fn statements() -> Vec<&'static str> {
 
 #[async_trait]
 impl Repository for SqlRepository {
-    async fn commit(self: Box<Self>) -> Result<()> {
+    async fn commit(self: Box<Self>, transaction: &'static str) -> Result<()> {
         let Self {
             session,
             committed,
             appended,
         } = *self;
-        session.commit().await?;
+        session.commit(SERVICE, transaction).await?;
         if appended {
             committed.notify();
         }

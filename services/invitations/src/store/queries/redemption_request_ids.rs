@@ -44,21 +44,12 @@ const INSERT: &str = concat!(
      AND redemptions.state = 'RELEASED' AND redemptions.outcome = '')"
 );
 
-const FORGET: &str = concat!(
-    "DELETE FROM redemption_request_ids \
-     WHERE (subject, acting_user, method, request_id, redemption_id) IN (\
-     SELECT input.value->>'subject', input.value->>'acting_user', input.value->>'method', \
-     input.value->>'request_id', input.value->>'redemption_id' FROM ",
-    json_rows!("$1"),
-    ")"
-);
-
 const PRUNE: &str = "DELETE FROM redemption_request_ids \
     WHERE (subject, acting_user, method, request_id) IN ( \
     SELECT subject, acting_user, method, request_id FROM redemption_request_ids \
     WHERE create_time < $1 ORDER BY create_time LIMIT $2)";
 
-pub(super) const STATEMENTS: &[&str] = &[FIND, INSERT, FORGET, PRUNE];
+pub(super) const STATEMENTS: &[&str] = &[FIND, INSERT, PRUNE];
 
 fn key_json(key: &RequestKey) -> serde_json::Map<String, Value> {
     let mut fields = serde_json::Map::new();
@@ -134,28 +125,6 @@ impl RedemptionRequests for SqlRepository {
             .execute(self.connection())
             .await?;
         Ok(done.rows_affected())
-    }
-
-    async fn forget_redemption_requests(
-        &mut self,
-        requests: &[(&RedemptionRequest, Uuid)],
-    ) -> Result<()> {
-        if requests.is_empty() {
-            return Ok(());
-        }
-        let rows: Vec<Value> = requests
-            .iter()
-            .map(|(request, redemption)| {
-                let mut fields = key_json(&request.key);
-                fields.insert("redemption_id".into(), redemption.to_string().into());
-                Value::Object(fields)
-            })
-            .collect();
-        sqlx::query(FORGET)
-            .bind(Value::Array(rows).to_string())
-            .execute(self.connection())
-            .await?;
-        Ok(())
     }
 
     async fn prune_redemption_requests(

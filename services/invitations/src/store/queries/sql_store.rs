@@ -13,7 +13,10 @@ use super::{
     super::{Db, MIGRATOR},
     SqlRepository,
 };
-use crate::store::{Repository, Result, Store};
+use crate::{
+    SERVICE,
+    store::{Repository, Result, Store},
+};
 
 /// A database of this engine.
 #[derive(Debug, Clone)]
@@ -26,7 +29,7 @@ impl SqlStore {
     /// On these connections.
     #[must_use]
     pub fn new(pools: Pools<Db>) -> Self {
-        let feed = StoredFeed::new(pools.clone());
+        let feed = StoredFeed::new(SERVICE, pools.clone());
         Self { pools, feed }
     }
 }

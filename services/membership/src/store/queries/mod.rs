@@ -17,7 +17,10 @@ use homeroom_kit::database::{Pools, Session};
 use sqlx::{Executor as _, SqlStr};
 
 use super::{Connection, Db};
-use crate::store::{Repository, Result};
+use crate::{
+    SERVICE,
+    store::{Repository, Result},
+};
 
 /// A session of this engine; every store trait is implemented for it.
 pub(super) struct SqlRepository(Session<Db>);
@@ -31,8 +34,8 @@ impl SqlRepository {
 
 #[async_trait]
 impl Repository for SqlRepository {
-    async fn commit(self: Box<Self>) -> Result<()> {
-        self.0.commit().await
+    async fn commit(self: Box<Self>, transaction: &'static str) -> Result<()> {
+        self.0.commit(SERVICE, transaction).await
     }
 
     async fn rollback(self: Box<Self>) -> Result<()> {

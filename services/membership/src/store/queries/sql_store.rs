@@ -13,7 +13,10 @@ use super::{
     super::{Db, MIGRATOR, connect},
     SqlRepository, prepare,
 };
-use crate::store::{Repository, Result, Store};
+use crate::{
+    SERVICE,
+    store::{Repository, Result, Store},
+};
 
 /// A database of this engine.
 #[derive(Debug)]
@@ -29,7 +32,7 @@ impl SqlStore {
     ) -> std::result::Result<Self, OpenError> {
         let pools = connect(url, options).await?;
         Ok(Self {
-            feed: StoredFeed::new(pools.clone()),
+            feed: StoredFeed::new(SERVICE, pools.clone()),
             pools,
         })
     }

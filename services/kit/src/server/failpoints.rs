@@ -1,0 +1,67 @@
+//! Faults at the arrival of a call and before its answer; compiled in only with failpoints.
+
+use homeroom_api::common::v1::ErrorReason;
+
+use super::middleware::{Inner, Middleware, Request, Response, refuse};
+use crate::{
+    failpoints::{Injected, Moment, reached},
+    status::Error,
+};
+
+/// Stands between every other step and the handlers, so that deadlines count over what waits here.
+#[derive(Debug, Clone)]
+pub(super) struct FailpointStep;
+
+impl Middleware for FailpointStep {
+    async fn handle<S: Inner>(&self, request: Request, mut inner: S) -> Response {
+        let path = request.uri().path().to_owned();
+        let Some((service, rpc)) = names(&path) else {
+            return inner.answer(request).await;
+        };
+        if let Err(injected) = reached(service, rpc, Moment::Received).await {
+            return unavailable(injected);
+        }
+        let response = inner.answer(request).await;
+        match reached(service, rpc, Moment::Answering).await {
+            Ok(()) => response,
+            Err(injected) => unavailable(injected),
+        }
+    }
+}
+
+/// The service and the method of a path such as `/homeroom.membership.v1.AdmissionService/Admit`:
+/// none of health and reflection.
+fn names(path: &str) -> Option<(&str, &str)> {
+    let (service, _) = path.strip_prefix("/homeroom.")?.split_once('.')?;
+    let (_, rpc) = path.rsplit_once('/')?;
+    Some((service, rpc))
+}
+
+fn unavailable(injected: Injected) -> Response {
+    refuse(Error::unavailable(
+        ErrorReason::DatabaseUnavailable,
+        injected.to_string(),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn points_are_named_by_service_and_method() {
+        for (path, expected) in [
+            (
+                "/homeroom.membership.v1.AdmissionService/BatchAdmit",
+                Some(("membership", "BatchAdmit")),
+            ),
+            (
+                "/homeroom.invitations.v1.RedemptionService/Redeem",
+                Some(("invitations", "Redeem")),
+            ),
+            ("/grpc.health.v1.Health/Check", None),
+        ] {
+            assert_eq!(names(path), expected, "{path}");
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! What redemptions would be answered now (R4).
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use homeroom_kit::Result;
+
+use super::{
+    App,
+    admit::{AdmitRequest, Admitted, answer, decide_one, invitations, load},
+    enrolment::{Admission, Enrolment},
+};
+use crate::domain::admission::Outcome;
+
+impl App {
+    /// What each redemption would be answered now, each for itself: no locks, nothing written (R4).
+    pub async fn preview(&self, requests: &[AdmitRequest]) -> Result<Admitted> {
+        if requests.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut repository = self.store.read().await?;
+        let now = self.clock.now();
+        let fences = repository.fences(&invitations(requests)).await?;
+        let all: Vec<&AdmitRequest> = requests.iter().collect();
+        let enrolment = load(repository.as_mut(), &all, now).await?;
+        let previews = requests
+            .iter()
+            .map(|request| preview_one(&enrolment, request, &fences, now));
+        Ok(previews.collect())
+    }
+}
+
+fn preview_one(
+    enrolment: &Enrolment,
+    request: &AdmitRequest,
+    fences: &BTreeMap<String, i64>,
+    now: DateTime<Utc>,
+) -> Result<Admission> {
+    let decision = decide_one(enrolment, request, fences, now)?;
+    let mut preview = answer(enrolment, request, decision);
+    if preview.outcome == Outcome::AlreadyPending && preview.join_request.is_none() {
+        preview.join_request = enrolment.waiting(&request.person()).cloned();
+    }
+    Ok(preview)
+}

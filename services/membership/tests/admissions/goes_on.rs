@@ -1,0 +1,104 @@
+//! Writes finish though the caller has gone (P12), and batches may be regrouped (P11).
+
+use std::{collections::BTreeMap, future::Future, time::Duration};
+
+use homeroom_api::{common::v1::ErrorReason, names::Place};
+use homeroom_membership::domain::{admission::Outcome, join_request::State};
+
+use crate::{
+    harness::{OWNER, School, class, reason},
+    support::{Database, on_both_engines},
+};
+
+on_both_engines!(
+    p12_an_admission_a_decision_and_a_fence_finish_though_their_caller_has_gone,
+    p11_batches_are_regrouped_on_retry,
+);
+
+/// How long a test waits for what must happen, in seconds.
+const SECONDS_MAX: u64 = 20;
+
+/// Begins a call and stops waiting for it as soon as its write is under way.
+async fn call_and_go<Call: Future>(school: &School, call: Call) {
+    assert_eq!(school.app.writes.under_way(), 0);
+    let mut call = Box::pin(call);
+    let begun = async {
+        while school.app.writes.under_way() == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let gone = tokio::select! {
+        biased;
+        _ = &mut call => false,
+        () = begun => true,
+    };
+    assert!(gone, "it was answered before it could be left");
+    drop(call);
+    let limit = Duration::from_secs(SECONDS_MAX);
+    assert!(school.app.writes.close_and_wait(limit).await);
+}
+
+async fn p12_an_admission_a_decision_and_a_fence_finish_though_their_caller_has_gone(
+    database: &Database,
+) {
+    let school = School::with_seats(database, 2).await;
+    school.make_fence().await;
+    let waiting = school.queue("bob").await.name();
+    // When callers go while what they asked for is under way, then it is done.
+    let redemption = school.redemption("eve");
+    call_and_go(&school, school.admit(&redemption)).await;
+    assert!(school.member(&class(), "eve").await.is_some());
+    call_and_go(&school, school.approve(OWNER, &waiting)).await;
+    assert_eq!(school.request(&waiting).await.state, State::Approved);
+    let fence = "organizations/hamilton/inviteToken".to_owned();
+    call_and_go(&school, school.app.raise_fence(fence.clone(), 7)).await;
+    assert_eq!(school.app.raise_fence(fence, 0).await.unwrap(), 7);
+    // And a repetition learns of it.
+    assert_eq!(school.admit(&redemption).await.outcome, Outcome::Admitted);
+    let again = school.approve(OWNER, &waiting).await;
+    assert_eq!(reason(again), ErrorReason::AlreadyDecided);
+    school.assert_counts(2, 0).await;
+}
+
+async fn p11_batches_are_regrouped_on_retry(database: &Database) {
+    let school = School::with_seats(database, 2).await;
+    let elsewhere = "organizations/another";
+    school.found(elsewhere, 0).await;
+    let elsewhere = Place::parse(elsewhere).unwrap();
+    let sent = [
+        school.redemption("eve"),
+        school.joining("bob"),
+        school.redemption_at(&elsewhere, "eve"),
+        school.redemption("kim"),
+        school.redemption("lee"),
+    ];
+    let answers = async |batch: &[usize]| {
+        let requests: Vec<_> = batch.iter().map(|index| sent[*index].clone()).collect();
+        let answers = school.admit_all(&requests).await;
+        let outcomes = answers.into_iter().map(|answer| answer.unwrap().outcome);
+        batch
+            .iter()
+            .copied()
+            .zip(outcomes)
+            .collect::<BTreeMap<usize, Outcome>>()
+    };
+    // Given answers that were lost, to a batch of three and to one by itself
+    let mut first = answers(&[0, 1, 2]).await;
+    first.extend(answers(&[3]).await);
+    // When they are asked for again in other companies, each more than once, with one that is new
+    for batch in [&[2, 0][..], &[1, 3, 4], &[4, 2, 1, 0, 3], &[0], &[3, 0, 1]] {
+        for (index, outcome) in answers(batch).await {
+            // Then each has one answer, whoever is beside it.
+            assert_eq!(*first.entry(index).or_insert(outcome), outcome, "{batch:?}");
+        }
+    }
+    assert_eq!(first[&0], Outcome::Admitted);
+    assert_eq!(first[&1], Outcome::Queued);
+    let no_seats = ErrorReason::NoSeats;
+    assert_eq!(
+        first[&4],
+        Outcome::Refused(no_seats),
+        "the last one came too late"
+    );
+    school.assert_counts(2, 1).await;
+}

@@ -1,0 +1,206 @@
+//! The order in which transactions take their locks, and what they do when they meet (P6, P11): seen on
+//! PostgreSQL, since SQLite writes one transaction after the other.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use homeroom_api::ids::OrganizationId;
+use homeroom_kit::database::{Error, Options, connect_postgres};
+use homeroom_membership::{
+    domain::admission::Outcome,
+    store::{self, Effects, Store, StoredAdmission},
+};
+
+use crate::{
+    harness::{School, class, organization},
+    support::Database,
+    waiting::until_sessions_wait,
+};
+
+/// A store whose sessions do not wait for locks.
+async fn impatient(database: &Database) -> Arc<dyn Store> {
+    let options = Options {
+        lock_timeout: Duration::from_millis(100),
+        ..Options::default()
+    };
+    store::connect(&database.url, options).await.unwrap()
+}
+
+/// Whether nobody holds the organization's lock.
+async fn is_free(store: &Arc<dyn Store>, id: &OrganizationId) -> bool {
+    let mut session = store.write().await.unwrap();
+    let locked = session.lock_organization(id).await;
+    assert!(
+        matches!(locked, Ok(_) | Err(Error::Unavailable(_))),
+        "{locked:?}"
+    );
+    locked.is_ok()
+}
+
+#[tokio::test]
+async fn p6_an_admission_shares_its_fence_before_it_locks_its_organization() {
+    let database = Database::postgres().await;
+    let school = Arc::new(School::on(&database).await);
+    let redemption = school.redemption("eve");
+    // Given a fence that is being raised
+    let mut raising = school.app.store.write().await.unwrap();
+    let raised = raising.raise_fence(&redemption.invitation, 1, school.now());
+    assert_eq!(raised.await.unwrap(), 1);
+    let admitting = {
+        let (school, redemption) = (school.clone(), redemption.clone());
+        tokio::spawn(async move { school.admit(&redemption).await.outcome })
+    };
+    // When an admission waits for it, then it holds nothing else.
+    until_sessions_wait(&database, 1).await;
+    let others = impatient(&database).await;
+    assert!(is_free(&others, organization().organization()).await);
+    // And it is judged by what it waited for.
+    raising.commit("test").await.unwrap();
+    assert_eq!(admitting.await.unwrap(), Outcome::StaleEpoch);
+    school.assert_counts(0, 0).await;
+    others.close().await;
+    school.app.store.close().await;
+    database.end().await;
+}
+
+#[tokio::test]
+async fn p6_organizations_are_locked_in_the_order_of_their_ids() {
+    let database = Database::postgres().await;
+    let school = School::on(&database).await;
+    let ids = ["school-a", "school-b", "school-c"];
+    for id in ids {
+        school.found(&format!("organizations/{id}"), 0).await;
+    }
+    let ids = ids.map(|id| OrganizationId::parse(id).unwrap());
+    // Given somebody who holds the second
+    let mut holder = school.app.store.write().await.unwrap();
+    holder.lock_organization(&ids[1]).await.unwrap();
+    // When all three are wanted
+    let store = Arc::clone(&school.app.store);
+    let wanted = BTreeSet::from(ids.clone());
+    let locking = tokio::spawn(async move {
+        let mut session = store.write().await.unwrap();
+        session.lock_organizations(&wanted).await.unwrap();
+    });
+    until_sessions_wait(&database, 1).await;
+    // Then the first is held while the third is not.
+    let others = impatient(&database).await;
+    assert!(!is_free(&others, &ids[0]).await);
+    assert!(is_free(&others, &ids[2]).await);
+    holder.rollback().await.unwrap();
+    locking.await.unwrap();
+    others.close().await;
+    school.app.store.close().await;
+    database.end().await;
+}
+
+#[tokio::test]
+async fn p6_fences_are_shared_in_the_order_of_their_names() {
+    let database = Database::postgres().await;
+    let school = School::on(&database).await;
+    let names = ["classCode", "inviteToken", "joinUrl"].map(|name| format!("{}/{name}", class()));
+    for name in &names {
+        school.app.raise_fence(name.clone(), 0).await.unwrap();
+    }
+    let now = school.now();
+    // Given the second being raised
+    let mut raising = school.app.store.write().await.unwrap();
+    raising.raise_fence(&names[1], 1, now).await.unwrap();
+    // When all three are shared
+    let store = Arc::clone(&school.app.store);
+    let wanted = BTreeSet::from(names.clone());
+    let sharing = tokio::spawn(async move {
+        let mut session = store.write().await.unwrap();
+        session.share_fences(&wanted, now).await.unwrap()
+    });
+    until_sessions_wait(&database, 1).await;
+    // Then the first cannot be raised while the third can.
+    let others = impatient(&database).await;
+    for (name, free) in [(&names[0], false), (&names[2], true)] {
+        let mut session = others.write().await.unwrap();
+        let raised = session.raise_fence(name, 1, now).await;
+        assert_eq!(raised.is_ok(), free, "{name}");
+        session.rollback().await.unwrap();
+    }
+    // And what was waited for is read, not what stood there before.
+    raising.commit("test").await.unwrap();
+    assert_eq!(sharing.await.unwrap()[&names[1]], 1);
+    others.close().await;
+    school.app.store.close().await;
+    database.end().await;
+}
+
+#[tokio::test]
+async fn p11_an_admission_whose_key_is_taken_meanwhile_undoes_itself_and_gives_that_answer() {
+    let database = Database::postgres().await;
+    let school = Arc::new(School::with_seats(&database, 1).await);
+    school.make_fence().await;
+    let redemption = school.redemption("eve");
+    // Given another transaction that answers the redemption and has not committed
+    let mut rival = school.app.store.write().await.unwrap();
+    let answered = StoredAdmission {
+        redemption: redemption.redemption.id,
+        place: redemption.place.clone(),
+        user: redemption.user.clone(),
+        invitation: redemption.invitation.clone(),
+        epoch: 0,
+        outcome: Outcome::AlreadyMember,
+        join_request: None,
+        create_time: school.now(),
+    };
+    let effects = Effects {
+        admissions: vec![answered],
+        ..Effects::default()
+    };
+    rival.save(&effects).await.unwrap();
+    // When the redemption is admitted beside it
+    let admitting = {
+        let (school, redemption) = (school.clone(), redemption.clone());
+        tokio::spawn(async move { school.admit(&redemption).await })
+    };
+    until_sessions_wait(&database, 1).await;
+    rival.commit("test").await.unwrap();
+    // Then it gives the answer that was there first, and of its own nothing stands.
+    assert_eq!(admitting.await.unwrap().outcome, Outcome::AlreadyMember);
+    assert!(school.member(&organization(), "eve").await.is_none());
+    assert!(school.member(&class(), "eve").await.is_none());
+    assert_eq!(school.events().await, []);
+    school.assert_counts(0, 0).await;
+    school.app.store.close().await;
+    database.end().await;
+}
+
+#[tokio::test]
+async fn p6_a_transaction_that_writes_is_read_committed_whatever_the_database_prefers() {
+    let database = Database::postgres().await;
+    let pools = connect_postgres(&database.url, Options::default())
+        .await
+        .unwrap();
+    sqlx::raw_sql(
+        "DO $$ BEGIN EXECUTE format( \
+         'ALTER DATABASE %I SET default_transaction_isolation = serializable', \
+         current_database()); END $$",
+    )
+    .execute(&pools.write)
+    .await
+    .unwrap();
+    pools.close().await;
+    // Connections made from now on prefer another level.
+    let pools = connect_postgres(&database.url, Options::default())
+        .await
+        .unwrap();
+    let level = "SHOW transaction_isolation";
+    let preferred: String = sqlx::query_scalar(level)
+        .fetch_one(&pools.read)
+        .await
+        .unwrap();
+    assert_eq!(preferred, "serializable");
+    let mut session = pools.write().await.unwrap();
+    let written: String = sqlx::query_scalar(level)
+        .fetch_one(session.connection())
+        .await
+        .unwrap();
+    assert_eq!(written, "read committed");
+    drop(session);
+    pools.close().await;
+    database.end().await;
+}

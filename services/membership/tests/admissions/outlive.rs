@@ -1,0 +1,113 @@
+//! What was answered outlives everything that it was about (P1), and every request ends with one event (P5).
+
+use futures::future::BoxFuture;
+use homeroom_api::names::MemberName;
+use homeroom_kit::{Result, auth::Scope};
+use homeroom_membership::{
+    app::{Change, class_members, classes, organizations},
+    domain::{admission::Outcome, join_request::State, member::Role},
+};
+
+use crate::{
+    harness::{ADMINISTRATOR, School, caller, class, class_name, member, organization, user},
+    support::{Database, on_both_engines},
+};
+
+on_both_engines!(
+    p1_admissions_outlive_the_deletion_of_their_class_and_organization,
+    p5_a_removal_from_a_class_closes_what_the_person_has_waiting_there,
+);
+
+/// Makes a change as the administrator who is also the platform.
+async fn change<UseCase>(school: &School, use_case: UseCase)
+where
+    UseCase:
+        for<'change> FnOnce(&'change mut Change) -> BoxFuture<'change, Result<()>> + Send + 'static,
+{
+    let by = caller(ADMINISTRATOR).with_scopes([Scope::Platform]);
+    school.app.write(&by, None, &(), use_case).await.unwrap();
+}
+
+async fn p1_admissions_outlive_the_deletion_of_their_class_and_organization(database: &Database) {
+    let school = School::with_seats(database, 2).await;
+    // Given an answer of each kind
+    let admitted = school.redemption("eve");
+    let queued = school.joining("bob");
+    let mut refused = school.redemption("kim");
+    refused.attempt.refuse_reason = Some(homeroom_api::common::v1::ErrorReason::UsedUp);
+    let redemptions = [admitted, queued, refused];
+    let mut answered = Vec::new();
+    for redemption in &redemptions {
+        answered.push(school.admit(redemption).await.outcome);
+    }
+    let keys = redemptions.each_ref().map(|sent| sent.redemption.id);
+    let stored = async || {
+        let mut repository = school.app.store.read().await.unwrap();
+        let mut stored = repository.admissions(&keys).await.unwrap();
+        stored.sort_by_key(|stored| stored.redemption);
+        stored
+    };
+    let before = stored().await;
+    assert_eq!(before.len(), redemptions.len());
+    // When their class, and then their organization, is deleted
+    for organization_too in [false, true] {
+        change(&school, move |change| {
+            Box::pin(async move {
+                if organization_too {
+                    let id = organization().organization().clone();
+                    organizations::delete(change, id, true, "").await
+                } else {
+                    classes::delete(change, class_name(), "").await
+                }
+            })
+        })
+        .await;
+        // Then the rows are what they were, and each repetition gets its first answer.
+        assert_eq!(stored().await, before);
+        for (redemption, outcome) in redemptions.iter().zip(&answered) {
+            let again = school.admit(redemption).await;
+            assert_eq!(again.outcome, *outcome);
+            assert_eq!(again.member, None, "nobody comes back by it");
+            let by = caller("invitations");
+            let read = school.app.get_admission(&by, &redemption.redemption);
+            assert_eq!(read.await.unwrap().outcome, *outcome);
+        }
+    }
+    let closed = school.event("join_request.closed").await;
+    assert_eq!(
+        closed.data["redemption"],
+        redemptions[1].redemption.to_string()
+    );
+}
+
+async fn p5_a_removal_from_a_class_closes_what_the_person_has_waiting_there(database: &Database) {
+    let school = School::with_seats(database, 2).await;
+    // Given a member who waits all the same, as no admission leaves them (P8)
+    let waiting = school.queue("eve").await;
+    let redemption = school.redemption_at(&organization(), "eve");
+    let organization_member = school.admit(&redemption).await;
+    assert_eq!(organization_member.outcome, Outcome::Admitted);
+    let mut repository = school.app.store.write().await.unwrap();
+    let in_class = member(&class(), "eve", Role::Student, school.now());
+    repository.insert_members(&[in_class]).await.unwrap();
+    repository.commit("test").await.unwrap();
+    school.assert_counts(1, 1).await;
+    // When staff remove them from the class
+    change(&school, |change| {
+        Box::pin(async move {
+            let name = MemberName {
+                place: class(),
+                user: user("eve"),
+            };
+            class_members::remove(change, name, "").await
+        })
+    })
+    .await;
+    // Then the request is closed, once, and counted no more.
+    assert_eq!(school.request(&waiting.name()).await.state, State::Closed);
+    let closed = school.event("join_request.closed").await;
+    assert_eq!(closed.subject, waiting.name().to_string());
+    assert_eq!(closed.data["redemption"], waiting.redemption);
+    assert_eq!(closed.data["state"], "CLOSED");
+    school.assert_counts(1, 0).await;
+}

@@ -1,0 +1,138 @@
+//! Either service as a process that a test breaks: `faulty-service membership|invitations`.
+//!
+//! It runs what the service's own `serve` runs, by the same environment and until SIGTERM, with the
+//! failpoints and wrong variants of `homeroom_kit::failpoints` compiled in.
+//!
+//! Each line on its standard input is a command, answered by one line on its standard output: those
+//! of `failpoints::command` and `clock ±SECONDS`, which steps its clock by so much once more. What
+//! is no command is answered `error: …`. When its input ends it goes on serving.
+//!
+//! `HOMEROOM_FAILPOINTS` holds commands separated by `;`, and `HOMEROOM_WRONG_VARIANT` one variant;
+//! both are carried out before anything starts.
+
+use std::{
+    env,
+    io::{self, BufRead as _, Write as _},
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    thread,
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use homeroom_kit::{
+    clock::{Clock, SystemClock},
+    config::{Flags, Reader},
+    failpoints,
+    random::SystemRandomness,
+    shutdown::Shutdown,
+    telemetry,
+};
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// The machine's clock, so many seconds ahead.
+#[derive(Debug, Default)]
+struct SteppedClock(AtomicI64);
+
+impl Clock for SteppedClock {
+    fn now(&self) -> DateTime<Utc> {
+        SystemClock.now() + TimeDelta::seconds(self.0.load(Ordering::SeqCst))
+    }
+}
+
+impl SteppedClock {
+    fn step(&self, seconds: i64) {
+        self.0.fetch_add(seconds, Ordering::SeqCst);
+    }
+}
+
+/// Carries out one line, and gives what is answered.
+fn command(clock: &SteppedClock, line: &str) -> Result<String, Failure> {
+    match line.trim().strip_prefix("clock ") {
+        Some(seconds) => {
+            clock.step(seconds.trim().parse()?);
+            Ok("ok".to_owned())
+        }
+        None => Ok(failpoints::command(line)?),
+    }
+}
+
+/// Carries out what the environment asks for.
+fn obey_environment(clock: &SteppedClock) -> Result<(), Failure> {
+    let lines = env::var("HOMEROOM_FAILPOINTS").unwrap_or_default();
+    for line in lines.split(';').filter(|line| !line.trim().is_empty()) {
+        command(clock, line)?;
+    }
+    if let Ok(variant) = env::var("HOMEROOM_WRONG_VARIANT") {
+        command(clock, &format!("wrong {variant}"))?;
+    }
+    Ok(())
+}
+
+/// Carries out what comes on the standard input, in a thread that ends with the process: a read of
+/// it cannot be given up.
+fn obey_input(clock: Arc<SteppedClock>) {
+    thread::spawn(move || {
+        for line in io::stdin().lock().lines().map_while(Result::ok) {
+            let answer =
+                command(&clock, &line).unwrap_or_else(|failure| format!("error: {failure}"));
+            // Whoever has gone needs no answer.
+            let _ = writeln!(io::stdout(), "{answer}");
+        }
+    });
+}
+
+async fn serve_membership(clock: Arc<SteppedClock>) -> Result<(), Failure> {
+    let flags = Flags::new([]);
+    let mut reader = Reader::new(&flags);
+    let logs = telemetry::Settings::read(&mut reader);
+    let config = homeroom_membership::Config::read(reader)?;
+    telemetry::init(logs)?;
+    let dependencies = homeroom_membership::Dependencies {
+        clock,
+        random: Arc::new(SystemRandomness),
+    };
+    let shutdown = Shutdown::on_signals()?;
+    let service = homeroom_membership::start(config, dependencies, shutdown).await?;
+    Ok(service.stopped().await?)
+}
+
+async fn serve_invitations(clock: Arc<SteppedClock>) -> Result<(), Failure> {
+    let flags = Flags::new([]);
+    let mut reader = Reader::new(&flags);
+    let logs = telemetry::Settings::read(&mut reader);
+    let config = homeroom_invitations::Config::read(reader)?;
+    telemetry::init(logs)?;
+    let dependencies = homeroom_invitations::Dependencies {
+        clock,
+        random: Arc::new(SystemRandomness),
+    };
+    let shutdown = Shutdown::on_signals()?;
+    let service = homeroom_invitations::start(config, dependencies, shutdown).await?;
+    Ok(service.stopped().await?)
+}
+
+async fn run() -> Result<(), Failure> {
+    let clock = Arc::new(SteppedClock::default());
+    obey_environment(&clock)?;
+    obey_input(Arc::clone(&clock));
+    match env::args().nth(1).as_deref() {
+        Some("membership") => serve_membership(clock).await,
+        Some("invitations") => serve_invitations(clock).await,
+        _ => Err("say which service: faulty-service membership|invitations".into()),
+    }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("faulty-service: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}

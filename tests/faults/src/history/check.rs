@@ -1,0 +1,323 @@
+//! Whether what callers were told still stands.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+};
+
+use homeroom_api::invitations::v1::RedemptionOutcome;
+
+use super::{Answer, Asked, Decision, Entry, Moment, SecretId, Span, facts::Facts};
+use crate::dice::id_of;
+
+/// What must hold of every history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Rule {
+    /// An acknowledged redemption is in both databases, with that outcome and that person.
+    RedemptionStands,
+    /// One request id has one answer (I7).
+    OneAnswer,
+    /// Nobody comes in by a secret that was closed before the call began (I5).
+    ClosedStaysClosed,
+    /// A join request is decided once, and as was acknowledged (I6).
+    DecisionStands,
+    /// Who was acknowledged to have left, and has not come again, is out.
+    DepartureStands,
+    /// Who was let in and never left is in.
+    MembershipStands,
+}
+
+impl Rule {
+    pub(crate) const ALL: [Self; 6] = [
+        Self::RedemptionStands,
+        Self::OneAnswer,
+        Self::ClosedStaysClosed,
+        Self::DecisionStands,
+        Self::DepartureStands,
+        Self::MembershipStands,
+    ];
+
+    /// In words.
+    pub(crate) const fn title(self) -> &'static str {
+        match self {
+            Self::RedemptionStands => "an acknowledged redemption stands in both databases",
+            Self::OneAnswer => "one request id has one answer (I7)",
+            Self::ClosedStaysClosed => {
+                "nobody comes in by a secret closed before the call began (I5)"
+            }
+            Self::DecisionStands => "a join request is decided once, as acknowledged (I6)",
+            Self::DepartureStands => "who left and has not come again is out",
+            Self::MembershipStands => "who was let in and never left is in",
+        }
+    }
+}
+
+/// An answer that does not stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Broken {
+    pub(crate) rule: Rule,
+    pub(crate) detail: String,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.rule.title(), self.detail)
+    }
+}
+
+/// Everything that does not stand.
+pub(crate) fn check(entries: &[Entry], facts: &Facts) -> Vec<Broken> {
+    let asked: Vec<&Asked> = entries
+        .iter()
+        .filter_map(|entry| match entry {
+            Entry::Asked(asked) => Some(asked),
+            _ => None,
+        })
+        .collect();
+    let mut by_request: HashMap<&str, Vec<&Asked>> = HashMap::new();
+    for call in &asked {
+        by_request.entry(&call.request_id).or_default().push(call);
+    }
+    let mut broken = Vec::new();
+    let mut find = |rule, detail| broken.push(Broken { rule, detail });
+    for call in &asked {
+        if let Some(detail) = redemption_is_lost(call, facts) {
+            find(Rule::RedemptionStands, detail);
+        }
+    }
+    for calls in by_request.values() {
+        if let Some(detail) = two_answers(calls) {
+            find(Rule::OneAnswer, detail);
+        }
+    }
+    for detail in came_in_by_closed_secrets(entries, &by_request) {
+        find(Rule::ClosedStaysClosed, detail);
+    }
+    for detail in undone_decisions(entries, facts) {
+        find(Rule::DecisionStands, detail);
+    }
+    for (rule, detail) in wrong_members(entries, &asked, &by_request, facts) {
+        find(rule, detail);
+    }
+    broken
+}
+
+fn redemption_is_lost(call: &Asked, facts: &Facts) -> Option<String> {
+    let Answer::Accepted {
+        redemption,
+        outcome,
+        resource,
+    } = &call.answer
+    else {
+        return None;
+    };
+    let told = outcome.as_str_name();
+    let say = |what: &str| {
+        Some(format!(
+            "{} was told {told} as {redemption}: {what}",
+            call.user
+        ))
+    };
+    let id = id_of(redemption)?.to_string();
+    let Some(row) = facts.redemptions.get(&id) else {
+        return say("there is no such redemption");
+    };
+    if row.user != call.user || row.outcome != told {
+        return say(&format!("invitations has {row:?}"));
+    }
+    let admission = facts.admissions.get(&id).map_or("", String::as_str);
+    let fits = match outcome {
+        RedemptionOutcome::Admitted => admission == "ADMITTED" && row.state == "COMMITTED",
+        RedemptionOutcome::PendingApproval => matches!(admission, "QUEUED" | "ALREADY_PENDING"),
+        RedemptionOutcome::AlreadyMember => admission == "ALREADY_MEMBER",
+        RedemptionOutcome::Unspecified => false,
+    };
+    if !fits {
+        return say(&format!("{row:?}, and membership answered '{admission}'"));
+    }
+    let waits = *outcome == RedemptionOutcome::PendingApproval;
+    if waits && !resource.is_empty() && !facts.join_requests.contains_key(resource) {
+        return say(&format!("{resource} has vanished"));
+    }
+    None
+}
+
+/// Refusals may precede an answer, since they are decided afresh; nothing but the same may follow it.
+fn two_answers(calls: &[&Asked]) -> Option<String> {
+    let first = calls
+        .iter()
+        .filter(|call| matches!(call.answer, Answer::Accepted { .. }))
+        .min_by_key(|call| call.span.end)?;
+    let same = |call: &Asked| match (&first.answer, &call.answer) {
+        (
+            Answer::Accepted {
+                redemption,
+                outcome,
+                ..
+            },
+            Answer::Accepted {
+                redemption: again,
+                outcome: told,
+                ..
+            },
+        ) => redemption == again && outcome == told,
+        (_, Answer::Refused(_)) => call.span.begin <= first.span.end,
+        _ => true,
+    };
+    let other = calls.iter().find(|call| !same(call))?;
+    Some(format!(
+        "{} by request id {}: {:?}, and then {:?}",
+        first.user, first.request_id, first.answer, other.answer
+    ))
+}
+
+fn came_in_by_closed_secrets(
+    entries: &[Entry],
+    by_request: &HashMap<&str, Vec<&Asked>>,
+) -> Vec<String> {
+    let mut closed: HashMap<SecretId, Vec<Moment>> = HashMap::new();
+    let mut reopened: HashMap<SecretId, Vec<Moment>> = HashMap::new();
+    for entry in entries {
+        match entry {
+            Entry::Closed { secret, span } => closed.entry(*secret).or_default().push(span.end),
+            Entry::Reopening { secret, begin } => reopened.entry(*secret).or_default().push(*begin),
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    for calls in by_request.values() {
+        let Some(first) = calls.iter().map(|call| call.span.begin).min() else {
+            continue;
+        };
+        let let_in = calls.iter().find(|call| {
+            matches!(
+                call.answer,
+                Answer::Accepted {
+                    outcome: RedemptionOutcome::Admitted | RedemptionOutcome::PendingApproval,
+                    ..
+                }
+            )
+        });
+        let Some(call) = let_in else { continue };
+        let was_closed = closed.get(&call.secret).into_iter().flatten().any(|&end| {
+            let again = reopened.get(&call.secret).into_iter().flatten();
+            end < first
+                && !again
+                    .clone()
+                    .any(|&begin| begin >= end && begin <= call.span.end)
+        });
+        if was_closed {
+            found.push(format!(
+                "{} got {:?} by a secret of {} that was closed before {:?}",
+                call.user,
+                call.answer,
+                if call.class.is_empty() {
+                    &call.organization
+                } else {
+                    &call.class
+                },
+                first
+            ));
+        }
+    }
+    found
+}
+
+fn undone_decisions(entries: &[Entry], facts: &Facts) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut decided: HashMap<&str, Decision> = HashMap::new();
+    for entry in entries {
+        let Entry::Decided {
+            join_request,
+            decision,
+        } = entry
+        else {
+            continue;
+        };
+        let before = decided.insert(join_request, *decision);
+        if before.is_some_and(|before| before != *decision) {
+            found.push(format!("{join_request} was {before:?} and {decision:?}"));
+        }
+        let state = facts
+            .join_requests
+            .get(join_request)
+            .map_or("gone", String::as_str);
+        if state != decision.state() {
+            found.push(format!(
+                "{join_request} was acknowledged {decision:?} and is {state}"
+            ));
+        }
+    }
+    found
+}
+
+fn wrong_members(
+    entries: &[Entry],
+    asked: &[&Asked],
+    by_request: &HashMap<&str, Vec<&Asked>>,
+    facts: &Facts,
+) -> Vec<(Rule, String)> {
+    let mut found = Vec::new();
+    let mut leavers: HashSet<(&str, &str)> = HashSet::new();
+    for entry in entries {
+        let Entry::Left {
+            organization,
+            user,
+            span,
+            acknowledged,
+        } = entry
+        else {
+            continue;
+        };
+        leavers.insert((organization, user));
+        let name = format!("{organization}/members/{user}");
+        if *acknowledged && facts.members.contains(&name) {
+            let may_be_back = by_request
+                .values()
+                .any(|calls| may_let_in(calls, organization, user, *span));
+            if !may_be_back {
+                found.push((Rule::DepartureStands, format!("{name} is there")));
+            }
+        }
+    }
+    for call in asked {
+        let admitted = matches!(
+            call.answer,
+            Answer::Accepted {
+                outcome: RedemptionOutcome::Admitted,
+                ..
+            }
+        );
+        if !admitted || leavers.contains(&(call.organization.as_str(), call.user.as_str())) {
+            continue;
+        }
+        let place = if call.class.is_empty() {
+            &call.organization
+        } else {
+            &call.class
+        };
+        let name = format!("{place}/members/{}", call.user);
+        if !facts.members.contains(&name) {
+            found.push((Rule::MembershipStands, format!("{name} is not there")));
+        }
+    }
+    found
+}
+
+/// Whether a request of that person may have had its effect after the departure began: its first
+/// final answer came later, or never.
+fn may_let_in(calls: &[&Asked], organization: &str, user: &str, departure: Span) -> bool {
+    let of_them = calls
+        .first()
+        .is_some_and(|call| call.user == user && call.organization == organization);
+    let answered = calls
+        .iter()
+        .filter(|call| matches!(call.answer, Answer::Accepted { .. }))
+        .map(|call| call.span.end)
+        .min();
+    of_them && answered.is_none_or(|end| end >= departure.begin)
+}
+
+#[cfg(test)]
+#[path = "check_tests.rs"]
+mod tests;

@@ -1,0 +1,50 @@
+//! Connections that are reset, stand still in one direction, or do not come about.
+
+use homeroom_faults::surroundings::Direction;
+
+use super::Injection;
+use crate::fault::Fault;
+
+impl Injection<'_> {
+    pub(super) async fn break_connections(&mut self, fault: Fault) {
+        let proxies = self.stage.proxies.clone();
+        while self.goes_on() {
+            let proxy = self.dice.pick(&proxies.connections);
+            match fault {
+                Fault::Cut => {
+                    self.settling.broken();
+                    if proxy.cut() > 0 {
+                        self.tally.add(fault, 1);
+                    }
+                    self.settling.healthy();
+                    self.pause(10, 120).await;
+                    continue;
+                }
+                Fault::OneWay => {
+                    self.settling.broken();
+                    let one = if self.dice.percent(50) {
+                        Direction::ToUpstream
+                    } else {
+                        Direction::ToClient
+                    };
+                    proxy.stall(one, true);
+                }
+                _ if self.dice.percent(50) => {
+                    self.settling.broken();
+                    proxy.stall(Direction::ToUpstream, true);
+                    proxy.stall(Direction::ToClient, true);
+                }
+                _ => {
+                    self.settling.broken();
+                    proxy.refuse(true);
+                    proxy.cut();
+                }
+            }
+            self.pause(50, 1_200).await;
+            proxy.heal();
+            self.tally.add(fault, 1);
+            self.settling.healthy();
+            self.pause(20, 300).await;
+        }
+    }
+}

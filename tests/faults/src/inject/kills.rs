@@ -1,0 +1,98 @@
+//! Processes that end at once.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::Injection;
+use crate::{fault::Fault, service::Which};
+
+/// How many points are armed at once.
+const POINTS_ARMED: usize = 10;
+/// How long none of them may be come by.
+const ARMED_MILLIS: u64 = 500;
+/// Per cent of restarts with the points armed from the beginning.
+const ARMED_AT_START_PERCENT: usize = 20;
+
+impl Injection<'_> {
+    /// At the points that were killed at least so far: the first that is come by.
+    pub(super) async fn kill_at_points(&mut self, fault: Fault) {
+        let which = match fault {
+            Fault::KillMembership => Which::Membership,
+            _ => Which::Invitations,
+        };
+        let prefix = format!("{}.", which.name());
+        // Points that were armed and not come by wait until the others had their turn.
+        let mut missed: BTreeMap<String, u64> = BTreeMap::new();
+        let mut broken = false;
+        while self.goes_on() {
+            let service = &mut self.stage.services[which as usize];
+            let met = service.points().await;
+            self.tally.known_points.extend(met);
+            let turns = |point: &String| {
+                let killed = self.tally.points.get(point).copied().unwrap_or(0);
+                killed + missed.get(point).copied().unwrap_or(0)
+            };
+            let known = self.tally.known_points.iter();
+            let mut points: Vec<String> = known
+                .filter(|point| point.starts_with(&prefix))
+                .cloned()
+                .collect();
+            points.sort_by_key(turns);
+            points.truncate(POINTS_ARMED);
+            for point in &points {
+                service.command(&format!("arm {point} abort 1")).await;
+            }
+            let ended = service
+                .ends_within(Duration::from_millis(ARMED_MILLIS))
+                .await;
+            if ended {
+                broken = true;
+                self.settling.broken();
+                self.tally.add(fault, 1);
+                if let Some(point) = service.aborted_at() {
+                    *self.tally.points.entry(point).or_default() += 1;
+                }
+            } else {
+                service.command("disarm").await;
+                for point in points.drain(..) {
+                    *missed.entry(point).or_default() += 1;
+                }
+            }
+            if ended && self.dice.percent(ARMED_AT_START_PERCENT) {
+                // What is come by at the start alone has its turn.
+                let commands: Vec<String> = points
+                    .iter()
+                    .map(|point| format!("arm {point} abort 1"))
+                    .collect();
+                service.start_armed(&commands);
+                continue;
+            }
+            service.launch().await;
+            if broken {
+                broken = false;
+                self.settling.healthy();
+                self.pause(20, 150).await;
+            }
+        }
+        // Nothing stays armed: whatever runs now is started afresh.
+        self.stage.services[which as usize].kill().await;
+    }
+
+    /// At any moment, now and then both.
+    pub(super) async fn kill_anywhere(&mut self) {
+        while self.goes_on() {
+            self.pause(50, 400).await;
+            let both = self.dice.percent(15);
+            let first = self.dice.below(2);
+            self.settling.broken();
+            for index in [first, 1 - first]
+                .into_iter()
+                .take(if both { 2 } else { 1 })
+            {
+                self.stage.services[index].kill().await;
+                self.tally.add(Fault::SigkillAnywhere, 1);
+            }
+            self.stage.launch_what_ended().await;
+            self.settling.healthy();
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Commits that fail, clocks that step, an event that cannot be followed, too much load.
+
+use std::time::{Duration, Instant};
+
+use homeroom_faults::surroundings::{Loss, RpcFault};
+use tokio::time::sleep;
+use uuid::Uuid;
+
+use super::Injection;
+use crate::{fault::Fault, history::facts::Reader, service::Which};
+
+/// How far a service's clock steps, in seconds. Invitations signs its tokens for membership by its
+/// clock, and they live 5 minutes.
+const STEPS_BELOW_SECONDS: [usize; 2] = [86_400, 230];
+/// Per cent of replies between the services that are lost while clocks step.
+const LOST_PERCENT: usize = 15;
+/// How long the feed may take to pass over an event that it cannot follow.
+const PASS_OVER_SECONDS: u64 = 20;
+
+impl Injection<'_> {
+    pub(super) async fn fail_commits(&mut self) {
+        while self.goes_on() {
+            let which = *self.dice.pick(&Which::BOTH);
+            let service = &mut self.stage.services[which as usize];
+            let met = service.points().await;
+            let (begins, commits): (Vec<String>, Vec<String>) = met
+                .into_iter()
+                .filter(|point| point.ends_with("_commit") || point.ends_with(".before_begin"))
+                .partition(|point| point.ends_with(".before_begin"));
+            let begins = if self.dice.percent(30) {
+                begins
+            } else {
+                Vec::new()
+            };
+            let choice = if begins.is_empty() { commits } else { begins };
+            if choice.is_empty() {
+                self.pause(50, 100).await;
+                continue;
+            }
+            let point = self.dice.pick(&choice);
+            let late = point.ends_with(".before_begin") || self.dice.percent(30);
+            let action = if late {
+                format!("delay:{}", 50 + self.dice.below(3_000))
+            } else {
+                "fail".to_owned()
+            };
+            self.settling.broken();
+            let times = 1 + self.dice.below(8);
+            service
+                .command(&format!("arm {point} {action} 1 {times}"))
+                .await;
+            let before = hits(service.command("hits").await, point);
+            sleep(self.dice.millis(50, 300)).await;
+            let reached = hits(service.command("hits").await, point).saturating_sub(before);
+            service.command("disarm").await;
+            self.tally
+                .add(Fault::ErrorsAtCommits, reached.min(times as u64));
+            self.settling.healthy();
+        }
+    }
+
+    /// Replies are lost meanwhile, so that there is something in doubt whose time is written down.
+    pub(super) async fn step_clocks(&mut self) {
+        let mut ahead = [0_i64; 2];
+        self.settling.broken();
+        let dice = self.dice.split();
+        self.stage
+            .proxies
+            .invitations_to_membership
+            .decide(move |_| {
+                if dice.percent(LOST_PERCENT) {
+                    RpcFault::DropReply(Loss::Unavailable)
+                } else {
+                    RpcFault::None
+                }
+            });
+        while self.goes_on() {
+            let which = self.dice.below(2);
+            let bound = STEPS_BELOW_SECONDS[which];
+            let target =
+                i64::try_from(self.dice.below(2 * bound)).unwrap() - i64::try_from(bound).unwrap();
+            self.step(which, target - ahead[which]).await;
+            ahead[which] = target;
+            self.tally.add(Fault::ClockSteps, 1);
+            self.pause(100, 900).await;
+        }
+        for (which, ahead) in ahead.into_iter().enumerate() {
+            self.step(which, -ahead).await;
+        }
+    }
+
+    async fn step(&mut self, which: usize, seconds: i64) {
+        self.stage.services[which]
+            .command(&format!("clock {seconds:+}"))
+            .await;
+    }
+
+    /// Writes events that name no redemption into membership's feed. Each must be passed over, and
+    /// recorded. They are taken out again, since they are the driver's and no join request's.
+    pub(super) async fn poison_feed(&mut self) -> Option<String> {
+        let urls = self.stage.urls.clone();
+        let mut membership = Reader::open(&urls[0]).await.unwrap();
+        let mut invitations = Reader::open(&urls[1]).await.unwrap();
+        let school = self.scene.schools[0].organization.clone();
+        let organization = school.trim_start_matches("organizations/");
+        let mut wrong = None;
+        while self.goes_on() && wrong.is_none() {
+            let id = self.dice.request_id().parse::<Uuid>().unwrap();
+            let insert = format!(
+                "INSERT INTO events (event_id, event_type, organization_id, subject, actor, notify, data, create_time) \
+                 VALUES ('{id}', 'join_request.approved', '{organization}', '{school}/joinRequests/{id}', \
+                 'nobody', '[]', '{{}}', (SELECT max(create_time) FROM events))"
+            );
+            membership.execute(&insert).await.unwrap();
+            let skipped = format!("SELECT event_id FROM skipped_events WHERE event_id = '{id}'");
+            let began = Instant::now();
+            while invitations.rows(&skipped).await.unwrap().is_empty() {
+                if began.elapsed() > Duration::from_secs(PASS_OVER_SECONDS) {
+                    wrong = Some(format!("the feed stands still at the poisoned event {id}"));
+                    break;
+                }
+                sleep(Duration::from_millis(50)).await;
+            }
+            membership
+                .execute(&format!("DELETE FROM events WHERE event_id = '{id}'"))
+                .await
+                .unwrap();
+            self.tally.add(Fault::PoisonedEvent, 1);
+        }
+        membership.close().await;
+        invitations.close().await;
+        wrong
+    }
+
+    /// The load itself is the fault.
+    pub(super) async fn overload(&mut self) {
+        self.settling.broken();
+        while self.goes_on() {
+            sleep(Duration::from_millis(100)).await;
+        }
+        self.tally.add(Fault::Overload, 1);
+    }
+}
+
+/// How often a point was come by, of an answer to `hits`.
+fn hits(answer: Option<String>, point: &str) -> u64 {
+    let answer = answer.unwrap_or_default();
+    let mut hits = answer
+        .split_whitespace()
+        .filter_map(|hit| hit.split_once('='));
+    hits.find(|(name, _)| *name == point)
+        .and_then(|(_, count)| count.parse().ok())
+        .unwrap_or(0)
+}

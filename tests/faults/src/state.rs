@@ -1,0 +1,98 @@
+//! How far a campaign has come, kept in a file so that it can go on after it was broken off.
+
+use std::{collections::BTreeMap, fs, path::Path, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    fault::{Class, Fault},
+    inject::Tally,
+    round::Outcome,
+};
+
+/// Everything that the report needs.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct State {
+    pub(crate) seed: u64,
+    /// Rounds that are done.
+    pub(crate) rounds: u64,
+    /// Rounds of each fault, by name.
+    pub(crate) rounds_of: BTreeMap<String, u64>,
+    pub(crate) tally: Tally,
+    /// How long each redemption was in doubt, in milliseconds.
+    pub(crate) settled_millis: Vec<u64>,
+    /// Answers of every call, by name.
+    pub(crate) answers: BTreeMap<String, u64>,
+    /// Acknowledged answers that were checked.
+    pub(crate) checked: u64,
+    pub(crate) violations: Vec<String>,
+    /// Time that the rounds took.
+    pub(crate) seconds: u64,
+}
+
+impl State {
+    /// One that was broken off; None if there is none.
+    pub(crate) fn load(path: &Path) -> Option<Self> {
+        serde_json::from_str(&fs::read_to_string(path).ok()?).ok()
+    }
+
+    /// Written beside and moved, so that it is never half.
+    pub(crate) fn save(&self, path: &Path) {
+        let beside = path.with_extension("new");
+        fs::write(&beside, serde_json::to_vec(self).unwrap()).unwrap();
+        fs::rename(beside, path).unwrap();
+    }
+
+    /// A round is done.
+    pub(crate) fn add(&mut self, fault: Fault, outcome: Outcome, took: Duration) {
+        self.rounds += 1;
+        *self.rounds_of.entry(fault.name().to_owned()).or_default() += 1;
+        let millis = outcome
+            .settled
+            .iter()
+            .map(|took| u64::try_from(took.as_millis()).unwrap());
+        self.settled_millis.extend(millis);
+        for (answer, count) in outcome.answers {
+            *self.answers.entry(answer).or_default() += count;
+        }
+        self.checked += outcome.checked;
+        self.violations.extend(outcome.violations);
+        self.seconds += took.as_secs();
+    }
+
+    pub(crate) fn rounds_of(&self, fault: Fault) -> u64 {
+        self.rounds_of.get(fault.name()).copied().unwrap_or(0)
+    }
+
+    /// Faults of a class that took effect.
+    pub(crate) fn count(&self, class: Class) -> u64 {
+        let of_class = Fault::ALL.iter().filter(|fault| fault.class() == class);
+        of_class.map(|fault| self.tally.of(*fault)).sum()
+    }
+
+    /// Of so many per cent of the redemptions in doubt, how long they were at most.
+    pub(crate) fn settled_within(&self, percent: usize) -> Duration {
+        let mut millis = self.settled_millis.clone();
+        millis.sort_unstable();
+        let rank = (millis.len() * percent).div_ceil(100).saturating_sub(1);
+        Duration::from_millis(millis.get(rank).copied().unwrap_or(0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_of_those_that_were_in_doubt() {
+        let mut state = State {
+            settled_millis: (1..=200).map(|hundredths| hundredths * 10).rev().collect(),
+            ..State::default()
+        };
+        let expected = [1_000, 1_980, 2_000].map(Duration::from_millis);
+        let within = [50, 99, 100].map(|percent| state.settled_within(percent));
+        assert_eq!(within, expected);
+        state.settled_millis.clear();
+        assert_eq!(state.settled_within(99), Duration::ZERO);
+    }
+}

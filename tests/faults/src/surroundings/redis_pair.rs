@@ -1,0 +1,117 @@
+//! A Redis primary with a replica that takes over, behind one address.
+
+use super::{Patience, redis::Redis, tcp_proxy::TcpProxy};
+
+/// Two servers and a proxy that leads to the primary. Redis replicates asynchronously: a promotion
+/// may lose what was written last.
+pub struct RedisPair {
+    proxy: TcpProxy,
+    primary: Redis,
+    replica: Redis,
+}
+
+impl RedisPair {
+    /// Starts both, and answers when the replica has what the primary has.
+    pub async fn start() -> Self {
+        let [primary, replica] = [Redis::start().await, Redis::start().await];
+        let mut pair = Self {
+            proxy: TcpProxy::start(primary.address()).await,
+            primary,
+            replica,
+        };
+        pair.renew_replica().await;
+        pair
+    }
+
+    /// The network before the primary. Its address stays when the replica takes over.
+    #[must_use]
+    pub fn proxy(&self) -> &TcpProxy {
+        &self.proxy
+    }
+
+    /// The URL, through the proxy.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("redis://{}", self.proxy.address())
+    }
+
+    /// The server that is the primary now.
+    #[must_use]
+    pub fn primary(&self) -> &Redis {
+        &self.primary
+    }
+
+    /// The same, to kill or stop it.
+    pub fn primary_mut(&mut self) -> &mut Redis {
+        &mut self.primary
+    }
+
+    /// The primary is killed and the replica takes over. Answers when it accepts writes.
+    pub async fn promote(&mut self) {
+        self.proxy.refuse(true);
+        self.primary.kill().await;
+        self.proxy.cut();
+        self.replica
+            .command(&["REPLICAOF", "NO", "ONE"])
+            .await
+            .unwrap();
+        std::mem::swap(&mut self.primary, &mut self.replica);
+        self.proxy.set_upstream(self.primary.address());
+        self.proxy.refuse(false);
+    }
+
+    /// Makes the other server a replica of the primary, and answers when it has what the primary
+    /// has. It comes before the next promotion.
+    pub async fn renew_replica(&mut self) {
+        self.replica.start_again().await;
+        let port = self.primary.address().port().to_string();
+        let replica = &self.replica;
+        replica
+            .command(&["REPLICAOF", "127.0.0.1", &port])
+            .await
+            .unwrap();
+        let patience = Patience::until("the replica has what the primary has");
+        let followed = "master_link_status:up";
+        while !replica
+            .command(&["INFO", "replication"])
+            .await
+            .unwrap()
+            .contains(followed)
+        {
+            patience.pause().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::redis::connect, RedisPair};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn redis_promotes_its_replica_again_and_again() {
+        let mut pair = RedisPair::start().await;
+        pair.primary()
+            .command(&["SET", "key", "kept"])
+            .await
+            .unwrap();
+        for _ in 0..3 {
+            let before = pair.primary().address();
+            pair.renew_replica().await;
+            pair.promote().await;
+            assert_ne!(pair.primary().address(), before);
+            let mut connection = connect(&pair.url()).await.unwrap();
+            let kept: String = redis::cmd("GET")
+                .arg("key")
+                .query_async(&mut connection)
+                .await
+                .unwrap();
+            assert_eq!(kept, "kept");
+            let written: String = redis::cmd("SET")
+                .arg(&["key", "kept"])
+                .query_async(&mut connection)
+                .await
+                .unwrap();
+            assert_eq!(written, "OK");
+        }
+    }
+}

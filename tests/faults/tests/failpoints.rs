@@ -1,0 +1,261 @@
+//! Every point at which a test breaks the services, and what breaking there does.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use homeroom_api::{
+    common::v1::Role,
+    invitations::v1::{
+        GetJoinUrlRequest, GetRedemptionRequest, RedemptionOutcome, ResetClassCodeRequest,
+        redeem_response,
+    },
+    membership::v1::{
+        AddOrganizationMemberRequest, DenyJoinRequestRequest, GetOrganizationMemberRequest,
+    },
+};
+use homeroom_kit::failpoints::{command, disarm, hits};
+use homeroom_tests::{Engine, Homeroom, School, member, reason};
+use tokio::sync::Mutex;
+use tonic::Status;
+
+/// Transactions that the story below commits: each has `before_commit` and `after_commit`.
+const TRANSACTIONS_OF_THE_STORY: &[&str] = &[
+    "invitations.change",          // staff's changes of invitations
+    "invitations.confirm_fence",   // the fence is up (P7)
+    "invitations.follow",          // a page of membership's feed (P5)
+    "invitations.forget_requests", // request ids of yesterday
+    "invitations.hasten",          // membership is back
+    "invitations.profile",         // what membership says of an organization
+    "invitations.publish",         // events get their places
+    "invitations.reserve",         // T1
+    "invitations.set_next_tries",  // a try of recovery failed (P13)
+    "invitations.settle",          // T3
+    "invitations.take_due",        // recovery takes its lease (P13)
+    "invitations.take_queued",     // the sweep takes its lease (P5)
+    "membership.admit",            // T2
+    "membership.change",           // everything that people do in membership
+    "membership.forget_requests",  // request ids of yesterday
+    "membership.publish",          // events get their places
+    "membership.raise_fence",      // RaiseFence (P7)
+];
+
+/// Transactions that take more than the story: two attempts of a person at once, days, a poisoned
+/// event, 50 wrong guesses.
+const OTHER_TRANSACTIONS: &[&str] = &[
+    "invitations.attach",
+    "invitations.follow_one",
+    "invitations.guess_guard",
+    "membership.expire",
+];
+
+/// Calls of invitations to membership: each has `sending` and `answered`.
+const CALLS: &[&str] = &[
+    "invitations.BatchAdmit",
+    "invitations.CheckAccess",
+    "invitations.GetAdmission",
+    "invitations.ListEvents",
+    "invitations.RaiseFence",
+];
+
+/// Some of the calls that servers take: each has `received` and `answering`.
+const SERVED: &[&str] = &[
+    "invitations.GetClassCode",
+    "invitations.GetRedemption",
+    "invitations.Redeem",
+    "invitations.ResetClassCode",
+    "membership.BatchAdmit",
+    "membership.CheckAccess",
+    "membership.CreateOrganization",
+    "membership.DenyJoinRequest",
+    "membership.GetAdmission",
+    "membership.ListEvents",
+    "membership.RaiseFence",
+];
+
+/// Failpoints are those of the process: one test at a time.
+static ALONE: Mutex<()> = Mutex::const_new(());
+
+fn names_at(moment: &str) -> BTreeSet<String> {
+    let named = |point: &String| point.strip_suffix(moment).map(str::to_owned);
+    hits().keys().filter_map(named).collect()
+}
+
+fn set(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|&name| name.to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_story_reaches_every_point() {
+    let _alone = ALONE.lock().await;
+    let homeroom = Homeroom::start(Engine::Sqlite).await;
+    let school = homeroom.school().await;
+    let code = school.class_code().await.code;
+    let admitted = homeroom.outcome("ann", &code).await;
+    assert_eq!(admitted, RedemptionOutcome::Admitted);
+
+    // Membership is not heard of twice: recovery tries, waits, and tries again.
+    command("arm invitations.BatchAdmit.sending fail 1 2").unwrap();
+    let lost = homeroom.user("ben").redeem(&code).await.unwrap_err();
+    assert_eq!(reason(&lost), "MEMBERSHIP_UNAVAILABLE");
+    let tried_again = hits()["invitations.BatchAdmit.sending"] + 2;
+    homeroom
+        .eventually("it is settled by recovery", async || {
+            homeroom.advance(chrono::TimeDelta::seconds(2));
+            hits()["invitations.BatchAdmit.sending"] >= tried_again
+                && school.roster().await.contains(&"ben".to_owned())
+        })
+        .await;
+
+    // A request is filed and denied, which the feed tells.
+    let url = school.join_url().await.url;
+    let cleo = homeroom.user("cleo");
+    let queued = cleo.redeem(&url).await.unwrap();
+    let name = queued.redemption.clone();
+    let redemption = GetRedemptionRequest { name };
+    cleo.redemptions
+        .clone()
+        .get_redemption(redemption)
+        .await
+        .unwrap();
+    let Some(redeem_response::Result::JoinRequest(request)) = queued.result else {
+        panic!("no join request: {queued:?}");
+    };
+    deny(&school, &request.name).await;
+    reset(&school).await;
+    homeroom
+        .eventually("every point is reached", async || {
+            let committed = names_at(".after_commit");
+            set(TRANSACTIONS_OF_THE_STORY).is_subset(&committed)
+        })
+        .await;
+    homeroom.stop().await;
+
+    for moment in [".before_commit", ".after_commit"] {
+        assert_eq!(names_at(moment), set(TRANSACTIONS_OF_THE_STORY), "{moment}");
+    }
+    assert_eq!(names_at(".before_begin"), set(&["invitations.settle"]));
+    for moment in [".sending", ".answered"] {
+        assert_eq!(names_at(moment), set(CALLS), "{moment}");
+    }
+    for moment in [".received", ".answering"] {
+        let reached = names_at(moment);
+        assert!(set(SERVED).is_subset(&reached), "{moment}: {reached:?}");
+        assert!(!reached.iter().any(|name| name.contains("Check.")));
+    }
+}
+
+async fn deny(school: &School, request: &str) {
+    school
+        .teacher
+        .clone()
+        .join_requests
+        .deny_join_request(DenyJoinRequestRequest {
+            name: request.to_owned(),
+            ..Default::default()
+        })
+        .await
+        .unwrap();
+}
+
+async fn reset(school: &School) {
+    school
+        .teacher
+        .clone()
+        .class_codes
+        .reset_class_code(ResetClassCodeRequest {
+            name: format!("{}/classCode", school.class),
+            ..Default::default()
+        })
+        .await
+        .unwrap();
+}
+
+#[test]
+fn the_tables_name_every_transaction() {
+    let services = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../services");
+    let mut named = BTreeSet::new();
+    for service in ["membership", "invitations"] {
+        for text in sources(&services.join(service).join("src")) {
+            for after in text.split(".commit(\"").skip(1) {
+                named.insert(format!("{service}.{}", after.split('"').next().unwrap()));
+            }
+        }
+        // By kit, for both.
+        named.insert(format!("{service}.publish"));
+    }
+    let mut tables = set(TRANSACTIONS_OF_THE_STORY);
+    tables.append(&mut set(OTHER_TRANSACTIONS));
+    assert_eq!(named, tables);
+}
+
+fn sources(folder: &Path) -> Vec<String> {
+    let mut texts = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            texts.append(&mut sources(&path));
+        } else {
+            texts.push(fs::read_to_string(&path).unwrap_or_default());
+        }
+    }
+    texts
+}
+
+/// Adds a member while `point` fails once, and gives the answer and whether the member is there.
+async fn add_member(school: &School, user: &str, point: &str) -> (Result<(), Status>, bool) {
+    command(&format!("arm {point} fail")).unwrap();
+    let mut admin = school.admin.clone();
+    let added = admin
+        .members
+        .add_organization_member(AddOrganizationMemberRequest {
+            parent: school.organization.clone(),
+            member: Some(member(user, Role::Student)),
+            ..Default::default()
+        })
+        .await;
+    disarm();
+    let found = admin
+        .members
+        .get_organization_member(GetOrganizationMemberRequest {
+            name: format!("{}/members/{user}", school.organization),
+        })
+        .await;
+    (added.map(|_| ()), found.is_ok())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fault_before_a_commit_leaves_nothing_and_one_after_it_lets_it_stand() {
+    let _alone = ALONE.lock().await;
+    let homeroom = Homeroom::start(Engine::Sqlite).await;
+    let school = homeroom.school().await;
+    for (user, point, stands) in [
+        ("ann", "membership.AddOrganizationMember.received", false),
+        ("ben", "membership.change.before_commit", false),
+        ("cleo", "membership.change.after_commit", true),
+        ("dan", "membership.AddOrganizationMember.answering", true),
+    ] {
+        let (answer, found) = add_member(&school, user, point).await;
+        assert_eq!(reason(&answer.unwrap_err()), "DATABASE_UNAVAILABLE");
+        assert_eq!(found, stands, "{point}");
+    }
+    homeroom.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fault_of_a_call_to_membership_is_that_it_does_not_answer() {
+    let _alone = ALONE.lock().await;
+    let homeroom = Homeroom::start(Engine::Sqlite).await;
+    let school = homeroom.school().await;
+    for moment in ["sending", "answered"] {
+        command(&format!("arm invitations.CheckAccess.{moment} fail")).unwrap();
+        let mut teacher = school.teacher.clone();
+        let answer = teacher
+            .join_urls
+            .get_join_url(GetJoinUrlRequest {
+                name: format!("{}/joinUrl", school.class),
+            })
+            .await;
+        assert_eq!(reason(&answer.unwrap_err()), "MEMBERSHIP_UNAVAILABLE");
+        disarm();
+    }
+    homeroom.stop().await;
+}

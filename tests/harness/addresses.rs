@@ -1,0 +1,48 @@
+//! Addresses that programs of a test listen on, also after they were killed and started again.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+/// The first port of [`free_address`], and how many it chooses from.
+const PORTS: (u16, u16) = (17_000, 15_000);
+/// How far apart processes begin whose ids follow each other: more addresses than one test takes.
+const PORTS_A_PROCESS: u32 = 64;
+
+/// An address on loopback that nobody listens on, never given twice by one process.
+///
+/// Its port is below those that the system gives to outgoing connections, so that a program which
+/// was killed finds it free when it is started again.
+///
+/// # Panics
+///
+/// When none is free.
+#[must_use]
+pub fn free_address() -> SocketAddr {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let (first, many) = PORTS;
+    let begin = std::process::id().wrapping_mul(PORTS_A_PROCESS);
+    for _ in 0..many {
+        let step = begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = first + u16::try_from(step % u32::from(many)).unwrap();
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
+    panic!("no port from {first} on is free");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_free_address_is_given_once_and_lies_below_the_ports_of_outgoing_connections() {
+        let [first, second] = [free_address(), free_address()];
+        assert_ne!(first, second);
+        assert!(first.port() < 32_768, "{first}");
+        TcpListener::bind(first).unwrap();
+    }
+}

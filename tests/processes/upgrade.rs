@@ -1,0 +1,120 @@
+//! The version before this one and this one, side by side on the same databases, under load.
+
+use std::{
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use homeroom_api::invitations::v1::RedemptionOutcome;
+use homeroom_tests::{
+    Engine,
+    databases::Databases,
+    processes::{Callers, Processes, Service},
+};
+use tokio::task::JoinSet;
+
+use crate::crowd::{OpenClass, redeem};
+
+/// The folder of the binaries that `tests/processes/build_previous` built.
+const PREVIOUS_VARIABLE: &str = "HOMEROOM_PREVIOUS_BINARIES";
+/// How many redeem in all.
+const REDEEMERS: usize = 400;
+/// How many of them at once.
+const AT_ONCE: usize = 50;
+/// How long the version before may take to stop.
+const STOP_SECONDS: u64 = 60;
+
+const BOTH: [Service; 2] = [Service::Membership, Service::Invitations];
+
+/// These processes, with some of them of the version before, which does not know this one's migrations.
+fn with_previous(processes: Processes, folder: &Path, previous: &[Service]) -> Processes {
+    previous.iter().fold(processes, |processes, &service| {
+        processes.with_binary(service, folder.join(service.name()))
+    })
+}
+
+/// Redeems for one after the other, each at the next of the `callers`, and once more at the one after it.
+async fn redeem_on(
+    callers: Vec<Callers>,
+    class: Arc<OpenClass>,
+    next: Arc<AtomicUsize>,
+    end: usize,
+) {
+    loop {
+        let number = next.fetch_add(1, Ordering::Relaxed);
+        if number >= end {
+            return;
+        }
+        let mut answers = Vec::new();
+        for turn in 0..2 {
+            let caller = &callers[(number + turn) % callers.len()];
+            let student = caller.user(&format!("student-{number}"));
+            let answer = redeem(&student, class.request(number), |_, _| {}).await;
+            let answer = answer.unwrap();
+            assert_eq!(answer.outcome(), RedemptionOutcome::Admitted);
+            answers.push(answer.redemption);
+        }
+        assert_eq!(
+            answers[0], answers[1],
+            "the same answer from either version"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_version_before_and_this_one_run_side_by_side() {
+    let Some(folder) = std::env::var_os(PREVIOUS_VARIABLE).map(PathBuf::from) else {
+        eprintln!("SKIPPED: {PREVIOUS_VARIABLE} is not set: run this by `tests/run upgrade`");
+        return;
+    };
+    // Given the version before, in service,
+    let databases = Databases::create(Engine::Postgres).await;
+    let mut old = with_previous(Processes::on(databases), &folder, &BOTH);
+    old.launch_both().await;
+    let class = Arc::new(OpenClass::create(&old, REDEEMERS).await);
+    let load = |callers: Vec<Callers>, students: Range<usize>| -> JoinSet<()> {
+        let next = Arc::new(AtomicUsize::new(students.start));
+        let one = || redeem_on(callers.clone(), class.clone(), next.clone(), students.end);
+        (0..AT_ONCE).map(|_| one()).collect()
+    };
+    let mut before = load(vec![old.callers()], 0..REDEEMERS / 4);
+
+    // when this one migrates its databases and comes beside it, under load, and each calls the other,
+    let mut new = old.beside();
+    new.launch_both().await;
+    let mut mixed = [Service::Membership, Service::Invitations]
+        .map(|one| with_previous(old.beside(), &folder, &[one]).without_migrations(one));
+    for pair in &mut mixed {
+        pair.launch_both().await;
+    }
+    while let Some(done) = before.join_next().await {
+        done.unwrap();
+    }
+    let all = [&old, &mixed[0], &mixed[1], &new].map(Processes::callers);
+    let mut beside = load(all.into(), REDEEMERS / 4..REDEEMERS / 4 * 3);
+    while let Some(done) = beside.join_next().await {
+        done.unwrap();
+    }
+
+    // and the version before is stopped,
+    let mut after = load(vec![new.callers()], REDEEMERS / 4 * 3..REDEEMERS);
+    let [first, second] = mixed;
+    for mut pair in [old, first, second] {
+        for service in [Service::Invitations, Service::Membership] {
+            pair.order_stop(service);
+            pair.ended(service, Duration::from_secs(STOP_SECONDS)).await;
+        }
+    }
+    while let Some(done) = after.join_next().await {
+        done.unwrap();
+    }
+
+    // then everyone is in, once.
+    class.settled(&new, REDEEMERS, REDEEMERS).await;
+    new.stop().await;
+}

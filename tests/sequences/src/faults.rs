@@ -1,0 +1,132 @@
+//! Where faults are injected, and which.
+
+use std::time::Duration;
+
+use homeroom_kit::failpoints::{Action, Armed};
+
+use crate::{dice::Dice, requests::METHODS};
+
+/// Transactions on the way of a redemption or a fence.
+const SAGA_TRANSACTIONS: &[&str] = &[
+    "invitations.reserve",
+    "invitations.settle",
+    "invitations.change",
+    "invitations.confirm_fence",
+    "membership.admit",
+    "membership.raise_fence",
+    "membership.change",
+];
+/// The others.
+const OTHER_TRANSACTIONS: &[&str] = &[
+    "invitations.follow",
+    "invitations.forget_requests",
+    "invitations.hasten",
+    "invitations.profile",
+    "invitations.publish",
+    "invitations.set_next_tries",
+    "invitations.take_due",
+    "invitations.take_queued",
+    "membership.expire",
+    "membership.forget_requests",
+    "membership.publish",
+];
+/// Calls of invitations to membership: those of the saga more than once.
+const CALLS: &[&str] = &[
+    "BatchAdmit",
+    "BatchAdmit",
+    "BatchAdmit",
+    "RaiseFence",
+    "RaiseFence",
+    "GetAdmission",
+    "CheckAccess",
+    "ListEvents",
+];
+/// Methods that fail more often than the rest.
+const SAGA_METHODS: &[&str] = &[
+    "membership.BatchAdmit",
+    "membership.RaiseFence",
+    "membership.GetAdmission",
+    "invitations.Redeem",
+    "invitations.BatchRedeem",
+];
+/// T3 before it begins: late, it holds nothing.
+pub const LATE_SETTLEMENT: &str = "invitations.settle.before_begin";
+/// The longest delay, in milliseconds.
+const DELAY_MILLIS_MAX: i64 = 4;
+
+/// A point that is armed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Its name.
+    pub point: String,
+    /// What happens there.
+    pub armed: Armed,
+}
+
+impl Fault {
+    /// Any, by chance.
+    pub fn roll(dice: &mut Dice) -> Self {
+        let point = match dice.weighted([45, 12, 25, 12, 6].into_iter()) {
+            0 => around_commit(dice, SAGA_TRANSACTIONS),
+            1 => around_commit(dice, OTHER_TRANSACTIONS),
+            2 => {
+                let moment = *dice.pick(&["sending", "answered"]);
+                format!("invitations.{}.{moment}", dice.pick(CALLS))
+            }
+            3 => {
+                let moment = *dice.pick(&["received", "answering"]);
+                format!("{}.{moment}", dice.pick(SAGA_METHODS))
+            }
+            _ => {
+                let method = dice.pick(&METHODS);
+                let service = if method.is_memberships() {
+                    "membership"
+                } else {
+                    "invitations"
+                };
+                let moment = *dice.pick(&["received", "answering"]);
+                format!("{service}.{}.{moment}", method.name)
+            }
+        };
+        let action = if dice.chance(70) {
+            Action::Fail
+        } else {
+            let millis = dice.between(1, DELAY_MILLIS_MAX);
+            Action::Delay(Duration::from_millis(millis.unsigned_abs()))
+        };
+        let armed = Armed {
+            action,
+            at: dice.between(1, 2).unsigned_abs(),
+            times: dice.between(1, 3).unsigned_abs(),
+        };
+        Self { point, armed }
+    }
+}
+
+/// Every point that is ever armed.
+pub fn points() -> impl Iterator<Item = String> {
+    let commits = SAGA_TRANSACTIONS
+        .iter()
+        .chain(OTHER_TRANSACTIONS)
+        .flat_map(|name| {
+            ["before_commit", "after_commit"].map(|moment| format!("{name}.{moment}"))
+        });
+    let calls = CALLS.iter().flat_map(|name| {
+        ["sending", "answered"].map(|moment| format!("invitations.{name}.{moment}"))
+    });
+    let methods = METHODS.iter().flat_map(|method| {
+        let service = if method.is_memberships() {
+            "membership"
+        } else {
+            "invitations"
+        };
+        ["received", "answering"].map(|moment| format!("{service}.{}.{moment}", method.name))
+    });
+    let late = [LATE_SETTLEMENT.to_owned()].into_iter();
+    late.chain(commits).chain(calls).chain(methods)
+}
+
+fn around_commit(dice: &mut Dice, transactions: &[&str]) -> String {
+    let moment = *dice.pick(&["before_commit", "after_commit"]);
+    format!("{}.{moment}", dice.pick(transactions))
+}

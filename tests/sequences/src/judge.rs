@@ -1,0 +1,153 @@
+//! What an answer is judged by, and what is learnt from it.
+
+use homeroom_api::invitations::v1::RedeemResponse;
+use prost::Message as _;
+use tonic::Status;
+
+use crate::{
+    oracle::{is_same_redemption, wrong_failure, wrong_part},
+    requests::{Caller, Effect, acknowledged, redeemed_in},
+    run::{Ended, Run, Sent},
+};
+
+/// For how long a request id answers the same, in seconds.
+const REQUEST_ID_SECONDS: i64 = 24 * 3_600;
+
+impl Run<'_> {
+    /// Judges how a call ended. `dead`: which of its credentials were dead when it was made.
+    pub fn judge(
+        &mut self,
+        index: usize,
+        again: bool,
+        dead: &[bool],
+        ended: Ended,
+        restarting: bool,
+    ) {
+        let sent = &self.sent[index];
+        let name = sent.method.name;
+        let who = match &sent.request.caller {
+            Caller::Platform => "the platform",
+            Caller::For(user) => user,
+        };
+        let repeated = if again { "again " } else { "" };
+        let told = match &ended {
+            Ended::Answered(_) => "OK".to_owned(),
+            Ended::Failed(status) => told(status),
+            Ended::Gone => "nobody waits".to_owned(),
+        };
+        let line = format!(
+            "  {repeated}#{index} {who}: {name} {} -> {told}",
+            sent.request.text
+        );
+        if let Ended::Failed(_) = &ended {
+            self.tally.count(&format!("error {told}"));
+        }
+        self.trace.push(line);
+        match ended {
+            Ended::Gone => {
+                self.left += 1;
+                self.tally.count("gone");
+            }
+            Ended::Failed(status) => {
+                let cut_off = restarting && status.details().is_empty();
+                if !cut_off && let Some(wrong) = wrong_failure(&status) {
+                    self.findings.push(format!("#{index} {name}: {wrong}"));
+                }
+            }
+            Ended::Answered(answer) => self.learn(index, again, dead, &answer),
+        }
+    }
+
+    fn learn(&mut self, index: usize, again: bool, dead: &[bool], answer: &[u8]) {
+        let Sent {
+            method,
+            request,
+            first,
+            made_seconds,
+        } = &self.sent[index];
+        let now_seconds = self.stage.clock.forward_seconds();
+        let name = method.name;
+        for wrong in (method.failures)(answer).iter().filter_map(wrong_part) {
+            self.findings
+                .push(format!("#{index} {name}: in the batch: {wrong}"));
+        }
+        let redeemed = redeemed(name, answer);
+        if let Some(first) = first
+            && now_seconds - made_seconds < REQUEST_ID_SECONDS
+        {
+            let same = if redeemed.is_empty() {
+                !request.has_request_id || (method.same)(first) == (method.same)(answer)
+            } else {
+                let before = self::redeemed(name, first);
+                let pairs = before.iter().zip(&redeemed).zip(&request.safe_to_retry);
+                // A part that was refused is decided afresh.
+                pairs
+                    .filter(|(_, safe)| **safe)
+                    .all(|((one, other), _)| match (one, other) {
+                        (Some(one), Some(other)) => is_same_redemption(one, other),
+                        _ => true,
+                    })
+            };
+            if !same {
+                let before = redeemed_text(name, first);
+                let after = redeemed_text(name, answer);
+                self.findings.push(format!(
+                    "I7: #{index} {name} was answered {before} and then {after}"
+                ));
+            }
+        }
+        for (place, response) in redeemed.iter().enumerate() {
+            let Some(response) = response else { continue };
+            let by_dead_secret = !again && dead.get(place).copied().unwrap_or(false);
+            if by_dead_secret {
+                let text = &request.credentials[place];
+                self.findings.push(format!(
+                    "I5: #{index} {text} opens though its end was answered"
+                ));
+            }
+            let user = request.users.get(place).map_or("", String::as_str);
+            let told = acknowledged(response, user);
+            self.tally
+                .add("admitted", u64::from(told.outcome == "ADMITTED"));
+            self.world.acknowledged.push(told);
+        }
+        if let Effect::Ends(texts) = &request.effect
+            && !again
+        {
+            self.world.bury(texts);
+        }
+        self.tally.count(&format!("ok {}", method.path()));
+        (method.learn)(&mut self.world, answer);
+        let sent = &mut self.sent[index];
+        if sent.first.is_none() {
+            sent.first = Some(answer.to_vec());
+        }
+    }
+}
+
+/// What an answer says of redemptions; empty for methods that redeem nothing.
+fn redeemed(name: &str, answer: &[u8]) -> Vec<Option<RedeemResponse>> {
+    match name {
+        "Redeem" => vec![RedeemResponse::decode(answer).ok()],
+        "BatchRedeem" => redeemed_in(answer),
+        _ => Vec::new(),
+    }
+}
+
+/// An answer for people.
+fn redeemed_text(name: &str, answer: &[u8]) -> String {
+    match redeemed(name, answer) {
+        none if none.is_empty() => format!("{} bytes", answer.len()),
+        redeemed => format!("{redeemed:?}"),
+    }
+}
+
+fn told(status: &Status) -> String {
+    use tonic_types::StatusExt as _;
+
+    let details = status.get_error_details();
+    match details.error_info() {
+        Some(info) => info.reason.clone(),
+        None => format!("{:?} {}", status.code(), status.message()),
+    }
+}

@@ -1,0 +1,76 @@
+//! Random sequences of operations, with faults, against both services in one process; the auditor
+//! after each. See README.md.
+
+mod clock;
+mod dice;
+mod driver;
+mod faults;
+mod judge;
+mod motifs;
+mod oracle;
+mod plan;
+mod requests;
+mod run;
+mod set_up;
+mod settle;
+mod stage;
+mod tally;
+mod wire;
+mod work;
+mod worker;
+mod world;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::Parser;
+use homeroom_kit::failpoints::WrongVariant;
+
+use crate::plan::LENGTH_DEFAULT;
+
+/// Random sequences of operations, with faults; the auditor after each.
+#[derive(Debug, Clone, Parser)]
+struct Arguments {
+    /// How many sequences.
+    #[arg(long, default_value_t = 1_000)]
+    count: u64,
+    /// The seed of the first; the others follow it.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Operations of a sequence after its set-up, at most.
+    #[arg(long, default_value_t = LENGTH_DEFAULT)]
+    length: usize,
+    /// Processes; two for each core if unset.
+    #[arg(long)]
+    jobs: Option<u64>,
+    /// A protocol that is known to be wrong: `release-on-timeout`, `no-admission-key`, `no-fence`,
+    /// `check-then-act` or `settle-overwrites`. It succeeds when the sequences find it.
+    #[arg(long, value_parser = variant)]
+    variant: Option<String>,
+    /// Print every step, also of sequences without a finding.
+    #[arg(long)]
+    verbose: bool,
+    /// Sequences that share a pair of services and databases.
+    #[arg(long, hide = true, default_value_t = worker::SEQUENCES_OF_A_STAGE)]
+    stage: u64,
+    /// One of the processes: every so many seeds.
+    #[arg(long, hide = true, requires = "folder")]
+    stride: Option<u64>,
+    /// Where that process makes its databases.
+    #[arg(long, hide = true)]
+    folder: Option<PathBuf>,
+}
+
+fn variant(name: &str) -> Result<String, String> {
+    match name.parse::<WrongVariant>() {
+        Ok(_) => Ok(name.to_owned()),
+        Err(()) => Err("no such variant".to_owned()),
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match (arguments.stride, &arguments.folder) {
+        (Some(stride), Some(folder)) => worker::work(&arguments, stride, folder),
+        _ => driver::drive(&arguments),
+    }
+}

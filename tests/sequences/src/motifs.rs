@@ -1,0 +1,83 @@
+//! A few steps in a row that chance alone seldom brings together.
+
+use std::time::Duration;
+
+use homeroom_kit::failpoints::{Action, Armed};
+
+use crate::{
+    dice::Dice,
+    faults::{Fault, LATE_SETTLEMENT},
+    plan::{Act, Fate, Step, Work},
+    requests::place_of,
+};
+
+/// How late a settlement may be, in milliseconds: a request is decided meanwhile.
+const LATE_MILLIS_MAX: i64 = 30;
+
+/// Any motif.
+pub fn roll(dice: &mut Dice) -> Vec<Step> {
+    if dice.chance(50) {
+        decided_before_it_is_settled(dice)
+    } else {
+        ended_before_it_is_asked_about(dice)
+    }
+}
+
+/// Somebody queues, and the request ends and is followed while T3 is still to come.
+fn decided_before_it_is_settled(dice: &mut Dice) -> Vec<Step> {
+    let late = dice.between(5, LATE_MILLIS_MAX).unsigned_abs();
+    let decision = *dice.pick(&[
+        "ApproveJoinRequest",
+        "ApproveJoinRequest",
+        "DenyJoinRequest",
+    ]);
+    vec![
+        call(dice, "GetJoinUrl"),
+        arm(
+            LATE_SETTLEMENT,
+            Action::Delay(Duration::from_millis(late)),
+            1,
+        ),
+        call(dice, "Redeem"),
+        call(dice, decision),
+        Step::Together(vec![Act::Work(Work::Follow)]),
+    ]
+}
+
+/// Membership does not hear of a redemption until its invitation has ended.
+fn ended_before_it_is_asked_about(dice: &mut Dice) -> Vec<Step> {
+    let end = *dice.pick(&[
+        "ResetClassCode",
+        "RevokeToken",
+        "UpdateEnrollmentCode",
+        "ResetInviteToken",
+        "UpdateJoinUrl",
+    ]);
+    let times = dice.between(1, 2).unsigned_abs();
+    vec![
+        arm("invitations.BatchAdmit.sending", Action::Fail, times),
+        call(dice, "Redeem"),
+        call(dice, end),
+        Step::Together(vec![Act::Work(Work::Recover)]),
+    ]
+}
+
+fn call(dice: &mut Dice, method: &str) -> Step {
+    Step::Together(vec![Act::Call {
+        method: place_of(method),
+        dice: dice.roll(),
+        focus: None,
+        fate: Fate::Whole,
+    }])
+}
+
+fn arm(point: &str, action: Action, times: u64) -> Step {
+    Step::Arm(Fault {
+        point: point.to_owned(),
+        armed: Armed {
+            action,
+            at: 1,
+            times,
+        },
+    })
+}

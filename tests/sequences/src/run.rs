@@ -1,0 +1,295 @@
+//! One sequence, carried out and judged.
+
+use std::time::Duration;
+
+use homeroom_kit::{clock::Clock as _, failpoints};
+use tokio::task::JoinHandle;
+use tonic::{Code, Status};
+
+use crate::{
+    dice::Dice,
+    plan::{Act, Fate, Step, Which, Work},
+    requests::{Caller, Composer, Effect, METHODS, Method, Request},
+    stage::Stage,
+    tally::Tally,
+    wire::{call, turns},
+    world::World,
+};
+
+/// How long a call may take before the sequence counts as stuck.
+const CALL_MAX: Duration = Duration::from_secs(30);
+
+/// A call that was made.
+pub struct Sent {
+    /// Its method.
+    pub method: &'static Method,
+    /// Its request.
+    pub request: Request,
+    /// The first answer.
+    pub first: Option<Vec<u8>>,
+    /// How far the clock had gone forward in all when it was first made.
+    pub made_seconds: i64,
+}
+
+/// How a call ended for its caller.
+pub enum Ended {
+    /// With an answer.
+    Answered(Vec<u8>),
+    /// With a failure.
+    Failed(Status),
+    /// The caller has gone.
+    Gone,
+}
+
+/// A call under way.
+struct UnderWay {
+    sent: usize,
+    again: bool,
+    /// Which of its credentials were dead when it was made.
+    dead: Vec<bool>,
+    ended: JoinHandle<Ended>,
+}
+
+/// A sequence under way.
+pub struct Run<'stage> {
+    /// Both services.
+    pub stage: &'stage mut Stage,
+    /// What its callers know.
+    pub world: World,
+    /// What is counted.
+    pub tally: &'stage mut Tally,
+    /// Calls that nobody waits for any more.
+    pub left: u64,
+    /// What was sent.
+    pub sent: Vec<Sent>,
+    /// What was done, line by line.
+    pub trace: Vec<String>,
+    /// What was wrong.
+    pub findings: Vec<String>,
+}
+
+impl<'stage> Run<'stage> {
+    /// A sequence that has not begun.
+    pub fn new(stage: &'stage mut Stage, tally: &'stage mut Tally, seed: u64) -> Self {
+        Self {
+            stage,
+            world: World::new(seed),
+            tally,
+            left: 0,
+            sent: Vec::new(),
+            trace: Vec::new(),
+            findings: Vec::new(),
+        }
+    }
+
+    /// Carries out the steps.
+    pub async fn carry_out(&mut self, steps: &[Step]) {
+        for step in steps {
+            match step {
+                Step::SetUp(set_up) => {
+                    let (method, request) = set_up.request(&self.world);
+                    self.trace.push(format!("set up {set_up:?}"));
+                    let prepared = self.prepare(method, request);
+                    self.together(vec![(prepared, false, Fate::Whole)], &[], &[])
+                        .await;
+                }
+                Step::Together(acts) => self.acts(acts).await,
+                Step::Clock(seconds) => {
+                    self.stage.clock.step(*seconds);
+                    self.stage.back_seconds += (-seconds).max(0);
+                    self.trace.push(format!("clock {seconds:+} s"));
+                }
+                Step::Arm(fault) => {
+                    failpoints::arm(&fault.point, fault.armed);
+                    self.trace
+                        .push(format!("arm {} {:?}", fault.point, fault.armed));
+                }
+                Step::Disarm => {
+                    failpoints::disarm();
+                    self.trace.push("disarm".to_owned());
+                }
+            }
+        }
+    }
+
+    /// Whether some call was left by its caller.
+    #[must_use]
+    pub fn has_left_calls(&self) -> bool {
+        self.left > 0
+    }
+
+    /// Makes a call of each service, behind all that were made before.
+    pub async fn knock(&mut self) {
+        for path in [
+            "/homeroom.membership.v1.OrganizationService/ListOrganizations",
+            "/homeroom.invitations.v1.EventService/ListEvents",
+        ] {
+            let mut message = tonic::Request::new(Vec::new());
+            let token = self.stage.tokens[0].parse().unwrap();
+            message.metadata_mut().insert("authorization", token);
+            let channel = self.stage.channel(path.contains(".membership."));
+            // Any answer will do.
+            let _ = call(channel, path, message, false).await;
+        }
+    }
+
+    async fn acts(&mut self, acts: &[Act]) {
+        let mut calls = Vec::new();
+        let mut work = Vec::new();
+        let mut restarts = Vec::new();
+        for act in acts {
+            match act {
+                Act::Call {
+                    method,
+                    dice,
+                    focus,
+                    fate,
+                } => {
+                    let mut composer = Composer {
+                        dice: Dice::new(*dice),
+                        focus: *focus,
+                        world: &self.world,
+                        now_seconds: self.stage.clock.now().timestamp(),
+                    };
+                    let request = (METHODS[*method].compose)(&mut composer);
+                    calls.push((self.prepare(*method, request), false, *fate));
+                }
+                Act::Again(back) => {
+                    if let Some(last) = self.sent.len().checked_sub(1) {
+                        calls.push((last - back % self.sent.len(), true, Fate::Whole));
+                    }
+                }
+                Act::Work(which) => work.push(*which),
+                Act::Restart(which) => restarts.push(*which),
+            }
+        }
+        self.together(calls, &work, &restarts).await;
+    }
+
+    fn prepare(&mut self, method: usize, request: Request) -> usize {
+        self.sent.push(Sent {
+            method: &METHODS[method],
+            request,
+            first: None,
+            made_seconds: self.stage.clock.forward_seconds(),
+        });
+        self.sent.len() - 1
+    }
+
+    /// Does all of it at once, and then judges and learns.
+    async fn together(
+        &mut self,
+        calls: Vec<(usize, bool, Fate)>,
+        work: &[Work],
+        restarts: &[Which],
+    ) {
+        for (sent, _, _) in &calls {
+            if let Effect::Revives(texts) = &self.sent[*sent].request.effect {
+                self.world.revive(texts);
+            }
+        }
+        let under_way: Vec<UnderWay> = calls
+            .into_iter()
+            .map(|(sent, again, fate)| self.begin(sent, again, fate))
+            .collect();
+        let working: Vec<_> = work
+            .iter()
+            .map(|one| (*one, self.stage.work(*one)))
+            .collect();
+        for which in restarts {
+            turns(20).await;
+            self.trace.push(format!("  kill and start {which:?}"));
+            self.tally.count("restart");
+            self.stage.restart(*which).await;
+        }
+        for (which, working) in working {
+            let done = working.await;
+            self.trace.push(format!("  work {which:?}: {done:?}"));
+            if let Ok(Err(error)) = done
+                && error.cause().is_some()
+            {
+                self.findings
+                    .push(format!("{which:?} failed inside: {:?}", error.cause()));
+            }
+        }
+        for call in under_way {
+            let waited = tokio::time::timeout(CALL_MAX, call.ended).await;
+            if waited.is_err() {
+                let name = self.sent[call.sent].method.name;
+                self.findings.push(format!("{name} is not answered"));
+            }
+            let ended = waited.map_or(Ended::Gone, |ended| {
+                ended.unwrap_or_else(|failure| {
+                    self.findings.push(format!("a call panicked: {failure}"));
+                    Ended::Gone
+                })
+            });
+            self.judge(
+                call.sent,
+                call.again,
+                &call.dead,
+                ended,
+                !restarts.is_empty(),
+            );
+        }
+    }
+
+    fn begin(&self, sent: usize, again: bool, fate: Fate) -> UnderWay {
+        let Sent {
+            method, request, ..
+        } = &self.sent[sent];
+        let mut message = tonic::Request::new(request.body.clone());
+        let token = match &request.caller {
+            Caller::Platform => &self.stage.tokens[0],
+            Caller::For(user) => {
+                message
+                    .metadata_mut()
+                    .insert("x-homeroom-user", user.parse().unwrap());
+                &self.stage.tokens[1]
+            }
+        };
+        message
+            .metadata_mut()
+            .insert("authorization", token.parse().unwrap());
+        if let Fate::Hurried(millis) = fate {
+            message.set_timeout(Duration::from_millis(millis.into()));
+        }
+        let dead = request
+            .credentials
+            .iter()
+            .map(|text| self.world.is_dead(text))
+            .collect();
+        let channel = self.stage.channel(method.is_memberships());
+        let path = method.path();
+        let streams = method.name == "WatchEvents";
+        let ended = tokio::spawn(async move {
+            let answered = call(channel, &path, message, streams);
+            let answered = match fate {
+                Fate::Dropped(count) => tokio::select! {
+                    biased;
+                    answered = answered => answered,
+                    () = turns(count) => return Ended::Gone,
+                },
+                Fate::Whole | Fate::Hurried(_) => answered.await,
+            };
+            match answered {
+                Ok(answer) => Ended::Answered(answer),
+                // The client's own clock ran out first.
+                Err(status)
+                    if matches!(fate, Fate::Hurried(_))
+                        && matches!(status.code(), Code::Cancelled | Code::DeadlineExceeded)
+                        && status.details().is_empty() =>
+                {
+                    Ended::Gone
+                }
+                Err(status) => Ended::Failed(status),
+            }
+        });
+        UnderWay {
+            sent,
+            again,
+            dead,
+            ended,
+        }
+    }
+}

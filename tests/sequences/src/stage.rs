@@ -1,0 +1,362 @@
+//! Both services in this process, each in a runtime of its own, so that either can be killed.
+
+use std::{
+    env, fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use homeroom_invitations as invitations;
+use homeroom_kit::{
+    auth::{Claims, Keys, Scope, Scopes, Signer, Verifier},
+    clock::SharedClock,
+    database::Url,
+    keys::KeyRing,
+    random::{SharedRandomness, SystemRandomness},
+    shutdown::Shutdown,
+};
+use homeroom_membership as membership;
+use invitations::app::workers::Pauses;
+use sqlx::{ConnectOptions as _, SqliteConnection, sqlite::SqliteConnectOptions};
+use tempfile::TempDir;
+use tokio::{
+    runtime::{Builder, Runtime},
+    task::JoinHandle,
+};
+use tonic::transport::{Channel, Endpoint};
+
+use crate::{clock::SteppedClock, plan::Which};
+
+const ISSUER: &str = "https://platform.example";
+const AUDIENCE: &str = "homeroom";
+/// Longer than any stage moves its clock.
+const ACCESS_TOKEN_DAYS: i64 = 365 * 200;
+/// How far the clock may go back behind its start.
+const BACK_DAYS: i64 = 365 * 5;
+/// Workers work only when told to.
+const NEVER: Duration = Duration::from_hours(1_000);
+/// Failures that a sequence may make: it is not about the limiter.
+const BUDGET: u32 = 100_000;
+/// Where databases are made: memory, where there is such a folder.
+const MEMORY_FOLDER: &str = "/dev/shm";
+/// How long the tasks of a killed service may take to be dropped.
+const KILL_MAX: Duration = Duration::from_secs(10);
+
+/// A folder for databases, in memory if it can be.
+pub fn folder() -> TempDir {
+    let memory = Path::new(MEMORY_FOLDER);
+    let within = if memory.is_dir() {
+        memory.to_owned()
+    } else {
+        env::temp_dir()
+    };
+    tempfile::Builder::new()
+        .prefix("homeroom-sequences-")
+        .tempdir_in(within)
+        .unwrap()
+}
+
+/// What can be made once for all stages of a process.
+pub struct Workshop {
+    folder: TempDir,
+    verifier_keys: Keys,
+    own_signer: Arc<Signer>,
+    keys: Arc<KeyRing>,
+    signer: Signer,
+    random: SharedRandomness,
+}
+
+impl Workshop {
+    /// Migrates the databases that stages copy, in a folder of its own within another.
+    pub async fn open(within: &Path) -> Self {
+        let random: SharedRandomness = Arc::new(SystemRandomness);
+        let folder = tempfile::tempdir_in(within).unwrap();
+        membership::migrate(&url(folder.path(), Which::Membership))
+            .await
+            .unwrap();
+        invitations::migrate(&url(folder.path(), Which::Invitations))
+            .await
+            .unwrap();
+        let signer = Signer::generate(&*random).unwrap();
+        let own_signer = Signer::generate(&*random).unwrap();
+        let own_scopes = Scopes::NONE.with(Scope::Admit);
+        let verifier_keys = Keys::from_signer(&signer, None)
+            .unwrap()
+            .merge(Keys::from_signer(&own_signer, Some(own_scopes)).unwrap())
+            .unwrap();
+        Self {
+            folder,
+            verifier_keys,
+            own_signer: Arc::new(own_signer),
+            keys: Arc::new(KeyRing::generate(&*random).unwrap()),
+            signer,
+            random,
+        }
+    }
+}
+
+fn file(folder: &Path, which: Which) -> PathBuf {
+    folder.join(match which {
+        Which::Membership => "membership.db",
+        Which::Invitations => "invitations.db",
+    })
+}
+
+fn url(folder: &Path, which: Which) -> Url {
+    Url::Sqlite(file(folder, which))
+}
+
+/// A connection that reads both databases: that of membership by the name `membership`.
+async fn judge(folder: &Path) -> SqliteConnection {
+    let options = SqliteConnectOptions::new().filename(file(folder, Which::Invitations));
+    let mut connection = options.connect().await.unwrap();
+    sqlx::query("ATTACH DATABASE $1 AS membership")
+        .bind(file(folder, Which::Membership).display().to_string())
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    connection
+}
+
+/// A service under way.
+struct Running<Service> {
+    runtime: Runtime,
+    service: Service,
+    /// Dropped, it would order nothing: a killed service gets no notice.
+    _shutdown: Shutdown,
+}
+
+impl<Service> Running<Service> {
+    /// As by SIGKILL: every task ends where it waits.
+    async fn kill(self) {
+        let ended = tokio::task::spawn_blocking(move || self.runtime.shutdown_timeout(KILL_MAX));
+        ended.await.unwrap();
+    }
+}
+
+/// Both services on databases of their own.
+pub struct Stage {
+    /// The services' clock.
+    pub clock: Arc<SteppedClock>,
+    /// Whether the clock has gone back, and by how many seconds in all.
+    pub back_seconds: i64,
+    /// Where both databases are.
+    pub folder: TempDir,
+    /// The bearer tokens of the platform, and of the platform without `homeroom.platform`.
+    pub tokens: [String; 2],
+    /// Reads both databases.
+    pub judge: SqliteConnection,
+    membership: Option<Running<membership::Service>>,
+    invitations: Option<Running<invitations::Service>>,
+    addresses: [SocketAddr; 2],
+    channels: [Channel; 2],
+    membership_config: membership::Config,
+    invitations_config: invitations::Config,
+    random: SharedRandomness,
+}
+
+impl Stage {
+    /// Copies the databases and starts both services.
+    pub async fn open(workshop: &Workshop) -> Self {
+        let start: DateTime<Utc> = "2026-09-01T08:00:00Z".parse().unwrap();
+        let clock = Arc::new(SteppedClock::new(start));
+        let folder = tempfile::tempdir_in(workshop.folder.path()).unwrap();
+        for which in [Which::Membership, Which::Invitations] {
+            fs::copy(
+                file(workshop.folder.path(), which),
+                file(folder.path(), which),
+            )
+            .unwrap();
+        }
+        let judge = judge(folder.path()).await;
+        let shared: SharedClock = clock.clone();
+        let verifier = Verifier::new(workshop.verifier_keys.clone(), ISSUER, AUDIENCE, shared);
+        let verifier = Arc::new(verifier);
+        let mut membership_config = membership::Config::for_tests(
+            url(folder.path(), Which::Membership),
+            Arc::clone(&verifier),
+            Arc::clone(&workshop.keys),
+        );
+        membership_config.migrate_at_start = false;
+        membership_config.reflection = false;
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut invitations_config = invitations::Config::for_tests(
+            url(folder.path(), Which::Invitations),
+            None,
+            nowhere,
+            verifier,
+            Arc::clone(&workshop.keys),
+            Arc::clone(&workshop.own_signer),
+            ISSUER,
+            AUDIENCE,
+        );
+        invitations_config.migrate_at_start = false;
+        invitations_config.reflection = false;
+        invitations_config.pauses = Pauses {
+            recovery: NEVER,
+            follower: NEVER,
+            fences: NEVER,
+            sweep: NEVER,
+            prune: NEVER,
+        };
+        invitations_config.budgets.user_burst = BUDGET;
+        invitations_config.budgets.user_hourly = BUDGET;
+        invitations_config.budgets.user_daily = BUDGET;
+        let token = |scopes: Scopes| {
+            let issued = start - TimeDelta::days(BACK_DAYS);
+            let lifetime = TimeDelta::days(ACCESS_TOKEN_DAYS);
+            let claims = Claims::new(ISSUER, AUDIENCE, "platform", issued, lifetime);
+            let token = workshop.signer.sign(&claims.with_scopes(scopes)).unwrap();
+            format!("Bearer {}", token.expose())
+        };
+        let of_users = Scopes::NONE
+            .with(Scope::ActAs)
+            .with(Scope::Vouch)
+            .with(Scope::ForwardIp);
+        let mut stage = Self {
+            clock,
+            back_seconds: 0,
+            folder,
+            tokens: [token(Scopes::all()), token(of_users)],
+            judge,
+            membership: None,
+            invitations: None,
+            addresses: [nowhere; 2],
+            channels: [channel(nowhere), channel(nowhere)],
+            membership_config,
+            invitations_config,
+            random: Arc::clone(&workshop.random),
+        };
+        stage.start(Which::Membership).await;
+        stage.start(Which::Invitations).await;
+        stage
+    }
+
+    async fn start(&mut self, which: Which) {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let shutdown = Shutdown::new();
+        let ordered = shutdown.clone();
+        let (clock, random) = (self.clock.clone(), Arc::clone(&self.random));
+        match which {
+            Which::Membership => {
+                let config = self.membership_config.clone();
+                let dependencies = membership::Dependencies { clock, random };
+                let started = runtime.spawn(membership::start(config, dependencies, ordered));
+                let service = started.await.unwrap().unwrap();
+                // A service that starts again is found where it was.
+                self.membership_config.listen = service.address();
+                self.invitations_config.membership_url = format!("http://{}", service.address());
+                self.addresses[0] = service.address();
+                self.membership = Some(Running {
+                    runtime,
+                    service,
+                    _shutdown: shutdown,
+                });
+            }
+            Which::Invitations => {
+                let config = self.invitations_config.clone();
+                let dependencies = invitations::Dependencies { clock, random };
+                let started = runtime.spawn(invitations::start(config, dependencies, ordered));
+                let service = started.await.unwrap().unwrap();
+                self.invitations_config.listen = service.address();
+                self.addresses[1] = service.address();
+                self.invitations = Some(Running {
+                    runtime,
+                    service,
+                    _shutdown: shutdown,
+                });
+            }
+        }
+        self.channels[place(which)] = channel(self.addresses[place(which)]);
+    }
+
+    /// Kills a service and starts it again.
+    pub async fn restart(&mut self, which: Which) {
+        match which {
+            Which::Membership => {
+                if let Some(running) = self.membership.take() {
+                    running.kill().await;
+                }
+            }
+            Which::Invitations => {
+                if let Some(running) = self.invitations.take() {
+                    running.kill().await;
+                }
+            }
+        }
+        self.start(which).await;
+    }
+
+    /// A way to call a service.
+    #[must_use]
+    pub fn channel(&self, of_membership: bool) -> Channel {
+        self.channels[usize::from(!of_membership)].clone()
+    }
+
+    /// What membership runs on.
+    #[must_use]
+    pub fn membership(&self) -> membership::app::App {
+        self.membership.as_ref().unwrap().service.app()
+    }
+
+    /// What invitations runs on.
+    #[must_use]
+    pub fn invitations(&self) -> Arc<invitations::app::App> {
+        self.invitations.as_ref().unwrap().service.app()
+    }
+
+    /// Does something in the membership service's runtime.
+    pub fn in_membership<F>(&self, work: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.membership.as_ref().unwrap().runtime.spawn(work)
+    }
+
+    /// Does something in the invitations service's runtime.
+    pub fn in_invitations<F>(&self, work: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.invitations.as_ref().unwrap().runtime.spawn(work)
+    }
+
+    /// Where a database is.
+    #[must_use]
+    pub fn url(&self, which: Which) -> Url {
+        url(self.folder.path(), which)
+    }
+
+    /// Ends both services without waiting for them.
+    pub fn close(self) {
+        if let Some(running) = self.invitations {
+            running.runtime.shutdown_background();
+        }
+        if let Some(running) = self.membership {
+            running.runtime.shutdown_background();
+        }
+    }
+}
+
+const fn place(which: Which) -> usize {
+    match which {
+        Which::Membership => 0,
+        Which::Invitations => 1,
+    }
+}
+
+fn channel(address: SocketAddr) -> Channel {
+    Endpoint::from_shared(format!("http://{address}"))
+        .unwrap()
+        .tcp_nodelay(true)
+        .connect_lazy()
+}

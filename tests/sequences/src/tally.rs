@@ -1,0 +1,58 @@
+//! What was done and reached, so that a run that tests nothing is noticed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{faults, requests::METHODS};
+
+/// Sequences after which every method has been answered and every point has been reached.
+pub const ENOUGH_SEQUENCES: u64 = 10_000;
+
+/// Counts by name.
+#[derive(Debug, Clone, Default)]
+pub struct Tally(BTreeMap<String, u64>);
+
+impl Tally {
+    /// One more.
+    pub fn count(&mut self, name: &str) {
+        self.add(name, 1);
+    }
+
+    /// So many more.
+    pub fn add(&mut self, name: &str, count: u64) {
+        match self.0.get_mut(name) {
+            Some(known) => *known += count,
+            None => {
+                self.0.insert(name.to_owned(), count);
+            }
+        }
+    }
+
+    /// How many.
+    #[must_use]
+    pub fn of(&self, name: &str) -> u64 {
+        self.0.get(name).copied().unwrap_or_default()
+    }
+
+    /// All of them.
+    pub fn entries(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.0.iter().map(|(name, count)| (name.as_str(), *count))
+    }
+
+    /// The sum of those that begin so.
+    #[must_use]
+    pub fn sum(&self, prefix: &str) -> u64 {
+        let those = self.entries().filter(|(name, _)| name.starts_with(prefix));
+        those.map(|(_, count)| count).sum()
+    }
+
+    /// Methods that were never answered with success, and points that were never reached.
+    #[must_use]
+    pub fn missing(&self) -> BTreeSet<String> {
+        let methods = METHODS.iter().map(|method| format!("ok {}", method.path()));
+        let points = faults::points().map(|point| format!("reached {point}"));
+        methods
+            .chain(points)
+            .filter(|name| self.of(name) == 0)
+            .collect()
+    }
+}

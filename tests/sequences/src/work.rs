@@ -1,0 +1,36 @@
+//! What the services do by themselves, done when a sequence says so.
+
+use homeroom_kit::Result;
+use tokio::task::JoinHandle;
+
+use crate::{plan::Work, stage::Stage};
+
+impl Stage {
+    /// Does it once, in the service that it is the work of. Gives how much there was.
+    pub fn work(&self, work: Work) -> JoinHandle<Result<u64>> {
+        let membership = self.membership();
+        let invitations = self.invitations();
+        match work {
+            Work::Recover => self
+                .in_invitations(async move { Ok(invitations.recover_once().await?.taken as u64) }),
+            Work::Follow => self.in_invitations(async move {
+                membership.store.publish().await?;
+                invitations.store.publish_events().await?;
+                Ok(invitations.follow_once().await?.events as u64)
+            }),
+            Work::RaiseFences => {
+                self.in_invitations(async move { invitations.raise_pending_fences().await })
+            }
+            Work::Sweep => {
+                self.in_invitations(async move { Ok(invitations.sweep_once().await? as u64) })
+            }
+            Work::Expire => {
+                self.in_membership(async move { membership.expire_join_requests().await })
+            }
+            Work::Forget => self.in_invitations(async move {
+                Ok(membership.prune_request_ids().await?
+                    + invitations.prune_request_ids_once().await?)
+            }),
+        }
+    }
+}
