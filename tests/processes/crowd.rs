@@ -18,6 +18,9 @@ use uuid::Uuid;
 
 /// How long one person goes on trying.
 const PATIENCE_SECONDS: u64 = 120;
+/// How long a call may take before its client gives it up. Now and then tonic's channel never ends a call
+/// whose connection is gone, so, as any client should, these set a limit.
+pub(crate) const CALL_SECONDS: u64 = 15;
 /// Within which everything under way is settled once both serve again.
 const SETTLE_SECONDS: u64 = 60;
 /// The largest page of a list.
@@ -162,7 +165,9 @@ pub(crate) fn asks_again(status: &Status) -> bool {
     )
 }
 
-/// Redeems until there is an answer. Tells `tried` of every try, with when it began and how it failed.
+/// Redeems until there is an answer. Tells `tried` of every try that ended, with when it began and how it
+/// failed. One that was given up is nobody's to judge here: a service that left a call unanswered when it
+/// stopped says so by its exit status.
 pub(crate) async fn redeem(
     student: &Clients,
     request: RedeemRequest,
@@ -171,7 +176,11 @@ pub(crate) async fn redeem(
     let patience = tokio::time::timeout(Duration::from_secs(PATIENCE_SECONDS), async {
         loop {
             let begun = Instant::now();
-            let answer = student.redeem_with(request.clone()).await;
+            let call = student.redeem_with(request.clone());
+            let Ok(answer) = tokio::time::timeout(Duration::from_secs(CALL_SECONDS), call).await
+            else {
+                continue;
+            };
             tried(begun, answer.as_ref().err());
             match answer {
                 Err(status) if asks_again(&status) => {

@@ -29,6 +29,9 @@ pub(crate) struct Arguments {
     /// What every choice follows from.
     #[arg(long)]
     pub(crate) seed: Option<u64>,
+    /// Leaves a fault out, where this machine cannot do it; may be given again and again.
+    #[arg(long, value_name = "FAULT")]
+    pub(crate) without: Vec<Fault>,
     /// Which faults; all if none is named.
     pub(crate) faults: Vec<Fault>,
 }

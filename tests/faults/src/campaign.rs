@@ -8,6 +8,7 @@ use std::{
 
 use crate::{
     arguments::Arguments,
+    ending::{Ending, settled_too_late},
     evidence,
     fault::{Class, Fault},
     round::{self, Plan},
@@ -18,12 +19,12 @@ use crate::{
 
 /// How long the load of a round runs, in seconds: in full, in short, and for a wrong variant.
 const ROUND_SECONDS: [u64; 3] = [14, 5, 6];
-/// How long a wrong variant may stay undetected, in seconds.
-const VARIANT_SECONDS: u64 = 60;
+/// How many rounds a wrong variant may stay undetected.
+const VARIANT_ROUNDS: usize = 15;
+/// How long it may, in seconds, on a slow machine.
+const VARIANT_SECONDS: u64 = 180;
 /// Rounds of one fault at most, where its number is not reached.
 const ROUNDS_MAX: u64 = 60;
-/// Of the redemptions in doubt 99% settle within so many seconds (03 P13).
-const SETTLED_99_PERCENT_SECONDS: u64 = 10;
 
 /// How many faults of each kind a full campaign injects.
 const fn target(fault: Fault) -> u64 {
@@ -37,12 +38,11 @@ const fn target(fault: Fault) -> u64 {
         | Fault::PoisonedEvent
         | Fault::RedisPromotion => 12,
         Fault::RedisKill | Fault::RedisStop | Fault::RedisFlush => 20,
-        Fault::RequestLost
-        | Fault::ReplyLost
-        | Fault::Delayed
-        | Fault::Repeated
-        | Fault::Late
-        | Fault::Deadline => 1_600,
+        Fault::RequestLost | Fault::ReplyLost | Fault::Delayed | Fault::Repeated | Fault::Late => {
+            1_750
+        }
+        // Most calls are faster than their deadline.
+        Fault::Deadline => 800,
         Fault::ErrorsAtCommits => 200,
         Fault::Overload => 3,
     }
@@ -77,11 +77,36 @@ impl Campaign {
     }
 
     fn faults(&self) -> Vec<Fault> {
-        match (self.arguments.variant, self.arguments.faults.as_slice()) {
+        let mut faults = match (self.arguments.variant, self.arguments.faults.as_slice()) {
             (Some(variant), []) => variant.faults().to_vec(),
             (_, []) => Fault::ALL.to_vec(),
             (_, named) => named.to_vec(),
+        };
+        faults.retain(|fault| !self.arguments.without.contains(fault));
+        faults
+    }
+
+    /// Whether this machine can do all that is asked for; if not, why.
+    pub(crate) fn can_run(&self) -> Result<(), String> {
+        let faults = self.faults();
+        if faults.is_empty() {
+            return Err("every fault was left out".to_owned());
         }
+        if faults.contains(&Fault::DiskFull) {
+            Stage::can_fill_a_disk()
+                .map_err(|why| format!("{why}; run as root, or with --without disk-full"))?;
+        }
+        Ok(())
+    }
+
+    /// How it ended, having come to its end or not.
+    pub(crate) fn ending(&self, finished: bool) -> Ending {
+        Ending::of(&self.arguments, finished, &self.state)
+    }
+
+    /// Where the servers and services of this process have their files.
+    fn stage_folder(&self) -> PathBuf {
+        self.folder.join(format!("stage-{}", std::process::id()))
     }
 
     /// How much of a fault's share is done; from 1 on all of it.
@@ -118,9 +143,9 @@ impl Campaign {
         }
     }
 
-    /// Runs every round that is left. Whether nothing was violated.
+    /// Runs every round that is left. Whether nothing was violated, and a full campaign was one.
     pub(crate) async fn run(&mut self) -> bool {
-        let mut stage = Stage::start(&self.folder.join("stage"), None).await;
+        let mut stage = Stage::start(&self.stage_folder(), None).await;
         let [full, short, _] = ROUND_SECONDS;
         let seconds = if self.arguments.short { short } else { full };
         while let Some(fault) = self.next() {
@@ -128,14 +153,13 @@ impl Campaign {
             self.run_round(&mut stage, fault, seconds).await;
             self.state.save(&self.folder.join("state.json"));
         }
-        let slow = self.state.settled_within(99);
-        if slow > Duration::from_secs(SETTLED_99_PERCENT_SECONDS) {
-            self.state.violations.push(format!(
-                "P13, 99% settle within {SETTLED_99_PERCENT_SECONDS} s of health: it took {slow:.1?}"
-            ));
-        }
+        self.state.violations.extend(settled_too_late(&self.state));
         clear_line();
-        self.state.violations.is_empty()
+        let missed = self.ending(true).missed;
+        for missed in &missed {
+            eprintln!("NOT REACHED: {missed}");
+        }
+        self.state.violations.is_empty() && missed.is_empty()
     }
 
     /// One round, and what it leaves. What it violated.
@@ -168,15 +192,21 @@ impl Campaign {
 
     /// Runs a protocol that is known to be wrong until it is found out. Whether it was.
     pub(crate) async fn find_out(&mut self, variant: Variant) -> bool {
-        let mut stage = Stage::start(&self.folder.join("stage"), Some(variant)).await;
+        let mut stage = Stage::start(&self.stage_folder(), Some(variant)).await;
         let [.., seconds] = ROUND_SECONDS;
         let began = Instant::now();
         let faults = self.faults();
-        for fault in faults.iter().cycle() {
+        let mut rounds = 0;
+        for fault in faults.iter().cycle().take(VARIANT_ROUNDS) {
             let violations = self.run_round(&mut stage, *fault, seconds).await;
-            if let Some(first) = violations.first() {
-                let rule = first.split(':').next().unwrap_or(first);
-                println!("{}: found out by {rule}, under {fault}", variant.name());
+            rounds += 1;
+            for violation in &violations {
+                let Some(invariant) = variant.found_out_by(violation) else {
+                    continue;
+                };
+                let rule = violation.split(':').next().unwrap_or(violation);
+                let name = variant.name();
+                println!("{name}: found out by {invariant} ({rule}), under {fault}");
                 return true;
             }
             if began.elapsed() > Duration::from_secs(VARIANT_SECONDS) {
@@ -184,8 +214,9 @@ impl Campaign {
             }
         }
         println!(
-            "{}: not found out within {VARIANT_SECONDS} s",
-            variant.name()
+            "{}: not found out in {rounds} rounds by {}",
+            variant.name(),
+            variant.breaks().join(" or ")
         );
         false
     }

@@ -8,6 +8,7 @@ mod arguments;
 mod callers;
 mod campaign;
 mod dice;
+mod ending;
 mod evidence;
 mod fault;
 mod history;
@@ -45,6 +46,10 @@ async fn main() -> ExitCode {
     // Absolute, since the services get paths in it.
     let folder = folder.canonicalize().unwrap();
     let mut campaign = Campaign::new(arguments.clone(), &folder);
+    if let Err(why) = campaign.can_run() {
+        eprintln!("tests/faults/run: {why}");
+        return ExitCode::FAILURE;
+    }
     let mut terminated = signal(SignalKind::terminate()).unwrap();
     let work = async {
         match arguments.variant {
@@ -59,7 +64,11 @@ async fn main() -> ExitCode {
         _ = terminated.recv() => None,
     };
     if let Some(path) = &arguments.report {
-        fs::write(path, report::markdown(&campaign.state)).unwrap();
+        fs::write(
+            path,
+            report::markdown(&campaign.state, &campaign.ending(passed.is_some())),
+        )
+        .unwrap();
     }
     match passed {
         Some(true) => ExitCode::SUCCESS,

@@ -3,19 +3,20 @@
 use std::fmt::Write as _;
 
 use crate::{
+    ending::Ending,
     fault::{Class, Fault},
     history::check::Rule,
     state::State,
 };
 
 /// The page.
-pub(crate) fn markdown(state: &State) -> String {
+pub(crate) fn markdown(state: &State, ending: &Ending) -> String {
     let mut page = String::new();
-    write(&mut page, state).unwrap();
+    write(&mut page, state, ending).unwrap();
     page
 }
 
-fn write(page: &mut String, state: &State) -> std::fmt::Result {
+fn write(page: &mut String, state: &State, ending: &Ending) -> std::fmt::Result {
     let processes = state.count(Class::Process);
     let network = state.count(Class::Network);
     let minutes = state.seconds.div_ceil(60);
@@ -23,10 +24,14 @@ fn write(page: &mut String, state: &State) -> std::fmt::Result {
         page,
         "# Faults\n\n\
          Written by `tests/faults/run --report docs/faults.md`. Both services ran as processes on PostgreSQL and\n\
-         Redis (every third round of process faults on SQLite) under load while they were broken: {processes} faults of\n\
-         processes and {network} of the network in {} rounds, {minutes} minutes.\n",
+         Redis under load while they were broken: {} faults of processes and {} of the network in {} rounds,\n\
+         {minutes} minutes. Every third round of `kill-invitations`, `kill-membership`, `sigkill-anywhere` and\n\
+         `errors-at-commits` runs on SQLite without Redis.\n",
+        grouped(processes),
+        grouped(network),
         state.rounds
     )?;
+    write_ending(page, ending)?;
     writeln!(page, "**Violations: {}.**\n", state.violations.len())?;
     for violation in &state.violations {
         writeln!(page, "- {}", violation.lines().next().unwrap_or_default())?;
@@ -34,26 +39,7 @@ fn write(page: &mut String, state: &State) -> std::fmt::Result {
     if !state.violations.is_empty() {
         writeln!(page)?;
     }
-    writeln!(
-        page,
-        "| in doubt when everything worked again | |\n|---|--:|"
-    )?;
-    writeln!(
-        page,
-        "| redemptions | {} |",
-        grouped(state.settled_millis.len() as u64)
-    )?;
-    for (name, percent) in [
-        ("half of them settled within", 50),
-        ("99% within", 99),
-        ("all within", 100),
-    ] {
-        writeln!(
-            page,
-            "| {name} | {:.2} s |",
-            state.settled_within(percent).as_secs_f64()
-        )?;
-    }
+    write_settled(page, state)?;
     writeln!(page, "\n## Faults that took effect\n")?;
     for class in Class::ALL {
         writeln!(
@@ -85,7 +71,9 @@ fn write(page: &mut String, state: &State) -> std::fmt::Result {
     writeln!(
         page,
         "- every caller who went on asking had a final answer, and nothing was in doubt any more, 60 s after\n  \
-         everything worked again.\n"
+         everything worked again;\n\
+         - no service ended but as it was told, and no call was answered INTERNAL by a service;\n\
+         - in each round its fault took effect, somebody was let in and at least 50 answers were acknowledged.\n"
     )?;
     writeln!(page, "| answer | calls |\n|---|--:|")?;
     for (answer, count) in &state.answers {
@@ -98,7 +86,81 @@ fn write(page: &mut String, state: &State) -> std::fmt::Result {
     for (point, kills) in state.tally.points.iter().filter(|(_, kills)| **kills > 0) {
         writeln!(page, "| `{point}` | {kills} |")?;
     }
+    let points = &state.tally;
+    let opening = points.known_points.difference(&points.reachable_points);
+    let lists = [
+        (
+            "Come by under load, and not killed at",
+            points.points_not_killed_at(),
+        ),
+        (
+            "Come by alone while a round's schools were opened, before anything was broken",
+            opening.map(String::as_str).collect(),
+        ),
+    ];
+    for (what, names) in lists {
+        if !names.is_empty() {
+            writeln!(page, "\n{what}:\n")?;
+        }
+        for name in names {
+            writeln!(page, "- `{name}`")?;
+        }
+    }
     Ok(())
+}
+
+/// Whether this was a full campaign.
+fn write_ending(page: &mut String, ending: &Ending) -> std::fmt::Result {
+    if !ending.incomplete.is_empty() {
+        let why = ending.incomplete.join("; ");
+        writeln!(page, "**Incomplete: this was no full campaign: {why}.**\n")?;
+    }
+    if !ending.missed.is_empty() {
+        writeln!(page, "**Too little for a full campaign:**\n")?;
+        for missed in &ending.missed {
+            writeln!(page, "- {missed}")?;
+        }
+        writeln!(page)?;
+    }
+    if !ending.not_run.is_empty() {
+        let names = ending.not_run.iter().map(|fault| format!("`{fault}`"));
+        let names: Vec<String> = names.collect();
+        writeln!(page, "Not run: {}.\n", names.join(", "))?;
+    }
+    Ok(())
+}
+
+/// How long redemptions were in doubt (03 P13).
+fn write_settled(page: &mut String, state: &State) -> std::fmt::Result {
+    writeln!(
+        page,
+        "| in doubt when everything worked again | once a round's faults were over | between two faults |\n\
+         |---|--:|--:|"
+    )?;
+    writeln!(
+        page,
+        "| redemptions | {} | {} |",
+        grouped(state.settled_millis.len() as u64),
+        grouped(state.settled_between_millis.len() as u64)
+    )?;
+    for (name, percent) in [
+        ("half of them settled within", 50),
+        ("99% within", 99),
+        ("all within", 100),
+    ] {
+        writeln!(
+            page,
+            "| {name} | {:.2} s | {:.2} s |",
+            state.settled_within(percent).as_secs_f64(),
+            state.settled_between_within(percent).as_secs_f64()
+        )?;
+    }
+    writeln!(
+        page,
+        "\nIn doubt: reserved 2 s or longer when everything worked again, which is as long as one call between the\n\
+         services may take. The first column is held to 10 s for 99% and 60 s for all (P13). The second has only those\n\
+         that settled before the next fault."
+    )
 }
 
 /// With a comma after each third digit.
@@ -128,8 +190,43 @@ mod tests {
     fn every_fault_and_violation_is_in_the_report() {
         let mut state = State::default();
         state.violations.push("I7, a retry: of round 3".to_owned());
-        let page = markdown(&state);
+        let page = markdown(&state, &Ending::default());
         assert!(page.contains("Violations: 1") && page.contains("- I7, a retry: of round 3"));
         assert!(Fault::ALL.iter().all(|fault| page.contains(fault.name())));
+        assert!(!page.contains("ncomplete"));
+    }
+
+    #[test]
+    fn what_is_no_full_campaign_is_called_incomplete() {
+        let ending = Ending {
+            incomplete: vec!["it was interrupted".to_owned()],
+            not_run: vec![Fault::DiskFull],
+            missed: vec!["network: 1".to_owned()],
+        };
+        let page = markdown(&State::default(), &ending);
+        for text in [
+            "**Incomplete: this was no full campaign: it was interrupted.**",
+            "Not run: `disk-full`.",
+            "- network: 1",
+        ] {
+            assert!(page.contains(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn failpoints_that_were_not_killed_at_are_listed() {
+        let mut state = State::default();
+        let [missed, opening] = [
+            "membership.admit.before_commit",
+            "membership.CreateClass.received",
+        ];
+        state.tally.reachable_points.insert(missed.to_owned());
+        for point in [missed, opening] {
+            state.tally.known_points.insert(point.to_owned());
+        }
+        let page = markdown(&state, &Ending::default());
+        let (_, lists) = page.split_once("not killed at:").unwrap();
+        let (first, second) = lists.split_once("opened").unwrap();
+        assert!(first.contains(missed) && second.contains(opening));
     }
 }

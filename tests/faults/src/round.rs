@@ -7,6 +7,7 @@ use std::{
 };
 
 use chrono::TimeDelta;
+use homeroom_api::invitations::v1::RedemptionOutcome;
 use homeroom_audit::{Invariant, Options, Severity, audit};
 use homeroom_kit::clock::{Clock as _, SystemClock};
 
@@ -15,13 +16,15 @@ use crate::{
     fault::Fault,
     history::{Answer, Entry, check::check, facts::Facts},
     inject::{Injection, Tally, ground_of, length_of},
-    load::{Load, Scene},
-    settling::{SETTLE_SECONDS, Settling},
+    load::{INTERNAL_OF_A_SERVICE, Load, Scene},
+    settling::{SETTLE_SECONDS, Settled, Settling},
     stage::Stage,
 };
 
 /// How much heavier an overload is.
 const OVERLOAD_WEIGHT: usize = 10;
+/// How many answers a round acknowledges at least.
+const ROUND_ANSWERS_MIN: u64 = 50;
 /// How far apart two clocks may be where they step, in seconds: a day each way, and a little.
 const STEPPED_CLOCK_SECONDS: i64 = 2 * 86_400;
 
@@ -42,8 +45,8 @@ pub(crate) struct Plan {
 pub(crate) struct Outcome {
     /// What does not stand, in words that begin with the rule.
     pub(crate) violations: Vec<String>,
-    /// How long each redemption was in doubt once everything worked again.
-    pub(crate) settled: Vec<Duration>,
+    /// How long redemptions were in doubt once everything worked again.
+    pub(crate) settled: Settled,
     /// Answers of every call, by name.
     pub(crate) answers: BTreeMap<String, u64>,
     /// Acknowledged answers that were checked against the databases.
@@ -71,12 +74,13 @@ pub(crate) async fn run(stage: &mut Stage, plan: Plan, tally: &mut Tally) -> Out
     };
     let mut load = Load::start(Arc::clone(&scene), weight, &dice);
     let settling = Settling::watch(&stage.urls);
+    let in_effect = tally.of(plan.fault);
     let injection = Injection {
         until: Instant::now() + length_of(plan.fault, plan.length),
         stage,
         settling: &settling,
         scene: Arc::clone(&scene),
-        tally,
+        tally: &mut *tally,
         dice: dice.split(),
     };
     let mut outcome = Outcome::default();
@@ -87,12 +91,11 @@ pub(crate) async fn run(stage: &mut Stage, plan: Plan, tally: &mut Tally) -> Out
             "no answer: {unanswered} callers had no final answer though everything works again"
         ));
     }
-    let (settled, in_doubt) = settling.settled().await;
-    outcome.settled = settled;
-    if !in_doubt.is_empty() {
+    outcome.settled = settling.settled().await;
+    if !outcome.settled.left.is_empty() {
         outcome.violations.push(format!(
             "I4, every reservation ends: still in doubt {SETTLE_SECONDS} s after health returned: {}",
-            in_doubt.join(", ")
+            outcome.settled.left.join(", ")
         ));
     }
     let entries = scene.history.entries();
@@ -113,7 +116,50 @@ pub(crate) async fn run(stage: &mut Stage, plan: Plan, tally: &mut Tally) -> Out
         .iter()
         .filter(|entry| is_acknowledged(entry))
         .count() as u64;
+    let injected = tally.of(plan.fault) - in_effect;
+    let missed = missed_floors(plan.fault, injected, &entries, outcome.checked);
+    outcome.violations.extend(missed);
+    for service in &mut stage.services {
+        // Notices an end that nobody else has noticed.
+        service.is_running();
+        outcome.violations.extend(service.take_wrong_ends());
+    }
+    let internal = outcome.answers.get(INTERNAL_OF_A_SERVICE);
+    if let Some(internal) = internal {
+        let what = format!("an internal error: {internal} calls were answered INTERNAL");
+        outcome.violations.push(what);
+    }
     outcome
+}
+
+/// A round that shows nothing has not passed: its fault took effect, and enough was acknowledged.
+fn missed_floors(fault: Fault, injected: u64, entries: &[Entry], checked: u64) -> Vec<String> {
+    let mut missed = Vec::new();
+    if injected == 0 {
+        missed.push(format!("too little happened: {fault} never took effect"));
+    }
+    if checked < ROUND_ANSWERS_MIN {
+        missed.push(format!(
+            "too little happened: {checked} acknowledged answers, fewer than {ROUND_ANSWERS_MIN}"
+        ));
+    }
+    if !entries.iter().any(lets_in) {
+        missed.push("too little happened: nobody was let in".to_owned());
+    }
+    missed
+}
+
+fn lets_in(entry: &Entry) -> bool {
+    let Entry::Asked(asked) = entry else {
+        return false;
+    };
+    matches!(
+        asked.answer,
+        Answer::Accepted {
+            outcome: RedemptionOutcome::Admitted,
+            ..
+        }
+    )
 }
 
 fn is_acknowledged(entry: &Entry) -> bool {
@@ -159,4 +205,44 @@ async fn judge(stage: &Stage, fault: Fault) -> Vec<String> {
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::{Asked, SecretId, Span};
+
+    fn answered(outcome: RedemptionOutcome) -> Entry {
+        Entry::Asked(Asked {
+            request_id: String::new(),
+            user: String::new(),
+            organization: String::new(),
+            class: String::new(),
+            secret: SecretId(1),
+            span: Span {
+                begin: Duration::ZERO,
+                end: Duration::ZERO,
+            },
+            answer: Answer::Accepted {
+                redemption: String::new(),
+                outcome,
+                resource: String::new(),
+            },
+        })
+    }
+
+    #[test]
+    fn a_round_in_which_too_little_happens_does_not_pass() {
+        let admitted = [answered(RedemptionOutcome::Admitted)];
+        let waiting = [answered(RedemptionOutcome::PendingApproval)];
+        for (injected, entries, checked, missed) in [
+            (1, &admitted, ROUND_ANSWERS_MIN, 0),
+            (0, &admitted, ROUND_ANSWERS_MIN, 1),
+            (1, &admitted, ROUND_ANSWERS_MIN - 1, 1),
+            (1, &waiting, ROUND_ANSWERS_MIN, 1),
+        ] {
+            let found = missed_floors(Fault::Cut, injected, entries, checked);
+            assert_eq!(found.len(), missed, "{found:?}");
+        }
+    }
 }

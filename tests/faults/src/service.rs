@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     fs::{self, File},
     net::SocketAddr,
+    os::unix::process::ExitStatusExt as _,
     path::PathBuf,
     process::{ExitStatus, Stdio},
     time::Duration,
@@ -20,6 +21,13 @@ use tokio::{
 const START_SECONDS: u64 = 90;
 /// How long it may take to answer a command.
 const COMMAND_SECONDS: u64 = 5;
+
+/// Commands that it carries out before anything else.
+const FAILPOINTS: &str = "HOMEROOM_FAILPOINTS";
+/// How a process that ends itself at a failpoint ends.
+const SIGABRT: i32 = 6;
+/// How a process ends that this kills.
+const SIGKILL: i32 = 9;
 
 /// Which of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,12 +62,22 @@ struct Running {
     child: Child,
     stdin: ChildStdin,
     stdout: Lines<BufReader<ChildStdout>>,
+    /// It accepted connections.
+    served: bool,
+    /// It may be told to end itself at a failpoint.
+    armed: bool,
 }
 
 /// A service, running or not.
 pub(crate) struct Service {
     pub(crate) settings: Settings,
     running: Option<Running>,
+    /// Lines of the log that say where it ended itself.
+    aborts_in_log: usize,
+    /// Where it ended itself as it was told, since this was last asked.
+    aborts: Vec<String>,
+    /// Ends that nobody brought about, since this was last asked.
+    wrong_ends: Vec<String>,
 }
 
 impl Service {
@@ -67,7 +85,26 @@ impl Service {
         Self {
             settings,
             running: None,
+            aborts_in_log: 0,
+            aborts: Vec::new(),
+            wrong_ends: Vec::new(),
         }
+    }
+
+    /// Where it ended itself as it was told, since this was last asked.
+    pub(crate) fn take_aborts(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.aborts)
+    }
+
+    /// Ends that nobody brought about, since this was last asked.
+    pub(crate) fn take_wrong_ends(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.wrong_ends)
+    }
+
+    /// Begins a new log. It does not run.
+    pub(crate) fn forget_log(&mut self) {
+        drop(fs::remove_file(&self.settings.log));
+        self.aborts_in_log = 0;
     }
 
     fn spawn(&mut self) {
@@ -90,6 +127,8 @@ impl Service {
             stdin: child.stdin.take().unwrap(),
             stdout: BufReader::new(child.stdout.take().unwrap()).lines(),
             child,
+            served: false,
+            armed: self.settings.environment.contains_key(FAILPOINTS),
         });
     }
 
@@ -101,6 +140,9 @@ impl Service {
                     self.spawn();
                 }
                 if TcpStream::connect(self.settings.address).await.is_ok() {
+                    if let Some(running) = &mut self.running {
+                        running.served = true;
+                    }
                     return;
                 }
                 sleep(Duration::from_millis(5)).await;
@@ -120,25 +162,55 @@ impl Service {
     /// Starts it with these commands carried out before anything else, and does not wait.
     pub(crate) fn start_armed(&mut self, commands: &[String]) {
         let environment = &mut self.settings.environment;
-        environment.insert("HOMEROOM_FAILPOINTS", commands.join(";"));
+        environment.insert(FAILPOINTS, commands.join(";"));
         self.spawn();
-        self.settings.environment.remove("HOMEROOM_FAILPOINTS");
+        self.settings.environment.remove(FAILPOINTS);
     }
 
     pub(crate) fn is_running(&mut self) -> bool {
         let Some(running) = &mut self.running else {
             return false;
         };
-        let runs = running.child.try_wait().unwrap().is_none();
-        if !runs {
-            self.running = None;
-        }
-        runs
+        let Some(status) = running.child.try_wait().unwrap() else {
+            return true;
+        };
+        self.has_ended(status);
+        false
     }
 
-    /// Sends one command and gives the answer; None if it has ended or does not answer.
+    /// It ended, and not by [`Self::kill`]: as it was told, or wrongly. Before it serves it may, since
+    /// its database may be away.
+    fn has_ended(&mut self, status: ExitStatus) {
+        let Some(running) = self.running.take() else {
+            return;
+        };
+        let aborts = self.aborts_in_log();
+        let new = aborts.get(self.aborts_in_log..).unwrap_or_default();
+        match new {
+            [point, ..] if running.armed && status.signal() == Some(SIGABRT) => {
+                self.aborts.push(point.clone());
+            }
+            [] if !running.served && !running.armed => {}
+            _ => self.wrong_ends.push(format!(
+                "an end of its own: {} ended with {status}, {}, and its log says of failpoints: {new:?}",
+                self.settings.which.name(),
+                if running.armed {
+                    "armed"
+                } else {
+                    "not armed"
+                },
+            )),
+        }
+        self.aborts_in_log = aborts.len();
+    }
+
+    /// Sends one command and gives the answer; None if it has ended or does not answer. One that does
+    /// not answer is killed: its answer must not come in another's place.
     pub(crate) async fn command(&mut self, line: &str) -> Option<String> {
         let running = self.running.as_mut()?;
+        if line.starts_with("arm ") && line.contains(" abort") {
+            running.armed = true;
+        }
         let exchange = async {
             running
                 .stdin
@@ -148,18 +220,32 @@ impl Service {
             running.stdin.flush().await.ok()?;
             running.stdout.next_line().await.ok()?
         };
-        let answer = timeout(Duration::from_secs(COMMAND_SECONDS), exchange)
-            .await
-            .ok()??;
+        let Ok(answer) = timeout(Duration::from_secs(COMMAND_SECONDS), exchange).await else {
+            self.kill().await;
+            return None;
+        };
+        let answer = answer?;
         assert!(!answer.starts_with("error"), "{line}: {answer}");
         Some(answer)
     }
 
-    /// The failpoints that it has come by since it was started.
-    pub(crate) async fn points(&mut self) -> Vec<String> {
+    /// Nothing is armed any more; one that does not say so is killed.
+    pub(crate) async fn disarm(&mut self) {
+        if self.command("disarm").await.as_deref() != Some("ok") {
+            self.kill().await;
+        } else if let Some(running) = &mut self.running {
+            running.armed = false;
+        }
+    }
+
+    /// The failpoints that it has come by since it was started, and how often.
+    pub(crate) async fn points(&mut self) -> BTreeMap<String, u64> {
         let hits = self.command("hits").await.unwrap_or_default();
         hits.split_whitespace()
-            .filter_map(|hit| Some(hit.split_once('=')?.0.to_owned()))
+            .filter_map(|hit| {
+                let (point, count) = hit.split_once('=')?;
+                Some((point.to_owned(), count.parse().ok()?))
+            })
             .collect()
     }
 
@@ -168,29 +254,38 @@ impl Service {
         let Some(running) = &mut self.running else {
             return true;
         };
-        let ended: Result<std::io::Result<ExitStatus>, _> =
-            timeout(longest, running.child.wait()).await;
-        if ended.is_ok() {
-            self.running = None;
-        }
-        ended.is_ok()
+        let Ok(status) = timeout(longest, running.child.wait()).await else {
+            return false;
+        };
+        self.has_ended(status.unwrap());
+        true
     }
 
-    /// The failpoint at which it ended itself for the last time, by its log.
-    pub(crate) fn aborted_at(&self) -> Option<String> {
-        let log = fs::read(&self.settings.log).ok()?;
+    /// The failpoints at which it ended itself, by its log. Two may say so at once: the first is it.
+    fn aborts_in_log(&self) -> Vec<String> {
+        let log = fs::read(&self.settings.log).unwrap_or_default();
         let log = String::from_utf8_lossy(&log);
-        let last = log
+        let points = log
             .lines()
-            .rev()
-            .find_map(|line| line.strip_prefix("aborts at "))?;
-        Some(last.to_owned())
+            .filter_map(|line| line.strip_prefix("aborts at "));
+        points.map(str::to_owned).collect()
     }
 
-    /// SIGKILL.
-    pub(crate) async fn kill(&mut self) {
-        if let Some(mut running) = self.running.take() {
-            drop(running.child.kill().await);
+    /// SIGKILL; whether it was that which ended it, and nothing before.
+    pub(crate) async fn kill(&mut self) -> bool {
+        if !self.is_running() {
+            return false;
         }
+        let Some(running) = &mut self.running else {
+            return false;
+        };
+        running.child.start_kill().unwrap();
+        let status = running.child.wait().await.unwrap();
+        if status.signal() == Some(SIGKILL) {
+            self.running = None;
+            return true;
+        }
+        self.has_ended(status);
+        false
     }
 }

@@ -1,50 +1,114 @@
 //! How long redemptions stay in doubt once everything works again (03 P13).
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
-use chrono::{DateTime, Utc};
-use homeroom_kit::{
-    clock::{Clock as _, SystemClock, micros},
-    database::Url,
-};
+use homeroom_kit::database::Url;
 use tokio::{task::JoinHandle, time::sleep};
 
 use crate::history::facts::Reader;
 
 /// Within which everything is settled once health has returned.
 pub(crate) const SETTLE_SECONDS: u64 = 60;
+/// What was in doubt when health returned was reserved longer ago than one call between the services
+/// may take.
+const CALL_MILLIS: u64 = 2_000;
 /// Between two looks.
 const LOOK_MILLIS: u64 = 50;
 
-const RESERVED: &str =
-    "SELECT redemption_id, CAST(create_time AS TEXT) FROM redemptions WHERE state = 'RESERVED'";
+const RESERVED: &str = "SELECT redemption_id FROM redemptions WHERE state = 'RESERVED'";
 const QUEUED: &str = "SELECT redemption_id FROM redemptions WHERE state = 'QUEUED'";
 const FENCES: &str =
     "SELECT 'fence of ' || invitation_id FROM invitations WHERE fence_epoch < epoch";
 const PENDING: &str =
     "SELECT substr(redemption, length(redemption) - 35) FROM join_requests WHERE state = 'PENDING'";
 
-/// When everything worked again for the last time.
-#[derive(Debug, Clone, Copy)]
-struct Health {
-    since: Instant,
-    at: DateTime<Utc>,
+/// How long redemptions were in doubt once everything worked again.
+#[derive(Debug, Default)]
+pub(crate) struct Settled {
+    /// Those that were in doubt when the round's faults were over.
+    pub(crate) at_the_end: Vec<Duration>,
+    /// Those that were in doubt when something worked again for a while.
+    pub(crate) between: Vec<Duration>,
+    /// What is in doubt after a minute.
+    pub(crate) left: Vec<String>,
 }
 
+/// Which reservations were in doubt when health returned, and when each settled. Times are this
+/// process's own, since the services' clocks may step.
 #[derive(Debug, Default)]
-struct Shared {
+struct Watch {
     /// None while something is broken.
-    health: Option<Health>,
-    samples: Vec<Duration>,
+    health: Option<Instant>,
+    /// Of each reservation that stands, when it was first seen.
+    standing: HashMap<String, Instant>,
+    settled: Settled,
+}
+
+impl Watch {
+    fn broken(&mut self) {
+        self.health = None;
+        let since_health = std::mem::take(&mut self.settled.at_the_end);
+        self.settled.between.extend(since_health);
+    }
+
+    fn healthy(&mut self, now: Instant) {
+        self.broken();
+        self.health = Some(now);
+    }
+
+    fn was_in_doubt(&self, first_seen: Instant) -> bool {
+        let longest = Duration::from_millis(CALL_MILLIS);
+        self.health
+            .is_some_and(|since| first_seen + longest <= since)
+    }
+
+    /// These are reserved now.
+    fn look(&mut self, reserved: &HashSet<String>, now: Instant) {
+        let gone = self
+            .standing
+            .extract_if(|id, _| !reserved.contains(id))
+            .collect::<Vec<_>>();
+        for (_, first_seen) in gone {
+            if let Some(since) = self.health.filter(|_| self.was_in_doubt(first_seen)) {
+                self.settled.at_the_end.push(now - since);
+            }
+        }
+        for id in reserved {
+            self.standing.entry(id.clone()).or_insert(now);
+        }
+    }
+
+    /// What there is to say, where nothing is in doubt now or too much time has passed.
+    fn end(&mut self, in_doubt: Result<InDoubt, sqlx::Error>, since: Instant) -> Option<Settled> {
+        let now = Instant::now();
+        if let Ok(in_doubt) = &in_doubt {
+            self.look(&in_doubt.reserved, now);
+            if in_doubt.is_empty() {
+                return Some(std::mem::take(&mut self.settled));
+            }
+        }
+        if now - since <= Duration::from_secs(SETTLE_SECONDS) {
+            return None;
+        }
+        // Those that stand were in doubt for all that time.
+        self.look(&HashSet::new(), now);
+        let mut settled = std::mem::take(&mut self.settled);
+        settled.left = match in_doubt {
+            Ok(left) => left.reserved.into_iter().chain(left.others).collect(),
+            Err(error) => vec![format!("the databases cannot be read: {error}")],
+        };
+        settled.left.sort_unstable();
+        Some(settled)
+    }
 }
 
 /// Watches the reservations of one round.
 pub(crate) struct Settling {
-    shared: Arc<Mutex<Shared>>,
+    watch: Arc<Mutex<Watch>>,
     urls: [Url; 2],
     task: JoinHandle<()>,
 }
@@ -58,10 +122,10 @@ impl Drop for Settling {
 impl Settling {
     /// Watches these databases: membership's and invitations'.
     pub(crate) fn watch(urls: &[Url; 2]) -> Self {
-        let shared: Arc<Mutex<Shared>> = Arc::default();
-        let task = tokio::spawn(look(urls[1].clone(), Arc::clone(&shared)));
+        let watch: Arc<Mutex<Watch>> = Arc::default();
+        let task = tokio::spawn(look(urls[1].clone(), Arc::clone(&watch)));
         Self {
-            shared,
+            watch,
             urls: urls.clone(),
             task,
         }
@@ -69,113 +133,122 @@ impl Settling {
 
     /// Something is broken from now on.
     pub(crate) fn broken(&self) {
-        self.shared.lock().unwrap().health = None;
+        self.watch.lock().unwrap().broken();
     }
 
     /// Everything works from now on.
     pub(crate) fn healthy(&self) {
-        self.shared.lock().unwrap().health = Some(Health {
-            since: Instant::now(),
-            at: SystemClock.now(),
-        });
+        self.watch.lock().unwrap().healthy(Instant::now());
     }
 
-    /// Waits until nothing is in doubt any more: no reservation, no fence, no end of a join request.
-    /// How long each took since health returned, and what is still in doubt after a minute.
-    pub(crate) async fn settled(self) -> (Vec<Duration>, Vec<String>) {
-        let since = self
-            .shared
-            .lock()
-            .unwrap()
-            .health
-            .map_or_else(Instant::now, |health| health.since);
+    /// Waits until nothing is in doubt any more: no reservation, no fence, no end of a join request;
+    /// at most a minute from health on.
+    pub(crate) async fn settled(self) -> Settled {
         self.task.abort();
-        let mut samples = std::mem::take(&mut self.shared.lock().unwrap().samples);
-        let mut known: BTreeSet<String> = BTreeSet::new();
-        let stopped = Instant::now();
+        let health = self.watch.lock().unwrap().health;
+        let since = health.unwrap_or_else(Instant::now);
         loop {
             let in_doubt = in_doubt(&self.urls).await;
-            if let Ok(now) = &in_doubt {
-                let settled = known.iter().filter(|id| !now.contains(*id)).count();
-                samples.extend(std::iter::repeat_n(since.elapsed(), settled));
-                known.clone_from(now);
-                if now.is_empty() {
-                    return (samples, Vec::new());
-                }
-            }
-            if stopped.elapsed() > Duration::from_secs(SETTLE_SECONDS) {
-                let left = match in_doubt {
-                    Ok(left) => left.into_iter().collect(),
-                    Err(error) => vec![format!("the databases cannot be read: {error}")],
-                };
-                return (samples, left);
+            if let Some(settled) = self.watch.lock().unwrap().end(in_doubt, since) {
+                return settled;
             }
             sleep(Duration::from_millis(LOOK_MILLIS)).await;
         }
     }
 }
 
-/// What is in doubt now that nothing new is begun.
-async fn in_doubt(urls: &[Url; 2]) -> Result<BTreeSet<String>, sqlx::Error> {
-    let mut invitations = Reader::open(&urls[1]).await?;
-    let first = |row: Vec<String>| row.into_iter().next().unwrap_or_default();
-    let mut found: BTreeSet<String> = invitations
-        .rows(RESERVED)
-        .await?
-        .into_iter()
-        .map(first)
-        .collect();
-    found.extend(invitations.rows(FENCES).await?.into_iter().map(first));
-    let queued = invitations.rows(QUEUED).await?;
-    invitations.close().await;
-    let mut membership = Reader::open(&urls[0]).await?;
-    let pending: HashSet<String> = membership
-        .rows(PENDING)
-        .await?
-        .into_iter()
-        .map(first)
-        .collect();
-    membership.close().await;
-    found.extend(
-        queued
-            .into_iter()
-            .map(first)
-            .filter(|id| !pending.contains(id)),
-    );
-    Ok(found)
+/// What is not settled.
+struct InDoubt {
+    reserved: HashSet<String>,
+    /// Fences, and redemptions whose join request has ended.
+    others: Vec<String>,
 }
 
-/// Looks again and again. A reservation that stood when health returned is in doubt; it is sampled
-/// when it is gone, unless something broke again before.
-async fn look(invitations: Url, shared: Arc<Mutex<Shared>>) {
+impl InDoubt {
+    fn is_empty(&self) -> bool {
+        self.reserved.is_empty() && self.others.is_empty()
+    }
+}
+
+/// What is in doubt now that nothing new is begun.
+async fn in_doubt(urls: &[Url; 2]) -> Result<InDoubt, sqlx::Error> {
+    let mut invitations = Reader::open(&urls[1]).await?;
+    let reserved = ids(&mut invitations, RESERVED).await?;
+    let fences = ids(&mut invitations, FENCES).await?;
+    let queued = ids(&mut invitations, QUEUED).await?;
+    invitations.close().await;
+    let mut membership = Reader::open(&urls[0]).await?;
+    let pending = ids(&mut membership, PENDING).await?;
+    membership.close().await;
+    let ended = queued.difference(&pending).cloned();
+    Ok(InDoubt {
+        reserved,
+        others: fences.into_iter().chain(ended).collect(),
+    })
+}
+
+/// The first column.
+async fn ids(reader: &mut Reader, sql: &str) -> Result<HashSet<String>, sqlx::Error> {
+    let rows = reader.rows(sql).await?;
+    Ok(rows
+        .into_iter()
+        .filter_map(|row| row.into_iter().next())
+        .collect())
+}
+
+/// Looks again and again.
+async fn look(invitations: Url, watch: Arc<Mutex<Watch>>) {
     let mut reader = None;
-    // Of each reservation, when it was made.
-    let mut before: HashMap<String, i64> = HashMap::new();
     loop {
         sleep(Duration::from_millis(LOOK_MILLIS)).await;
         if reader.is_none() {
             reader = Reader::open(&invitations).await.ok();
         }
         let Some(open) = &mut reader else { continue };
-        let Ok(rows) = open.rows(RESERVED).await else {
+        let Ok(reserved) = ids(open, RESERVED).await else {
             reader = None;
             continue;
         };
-        let now: HashMap<String, i64> = rows
-            .into_iter()
-            .filter_map(|row| Some((row[0].clone(), row[1].parse().ok()?)))
-            .collect();
-        {
-            let mut shared = shared.lock().unwrap();
-            if let Some(health) = shared.health {
-                let in_doubt = before
-                    .iter()
-                    .filter(|(id, made)| !now.contains_key(*id) && **made <= micros(health.at));
-                let settled = in_doubt.count();
-                let took = health.since.elapsed();
-                shared.samples.extend(std::iter::repeat_n(took, settled));
-            }
+        watch.lock().unwrap().look(&reserved, Instant::now());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(ids: &[&str]) -> HashSet<String> {
+        ids.iter().map(|id| (*id).to_owned()).collect()
+    }
+
+    #[test]
+    fn p13_only_what_was_in_doubt_at_the_last_health_is_measured_by_it() {
+        let start = Instant::now();
+        let at = |millis| start + Duration::from_millis(millis);
+        let mut watch = Watch::default();
+        watch.look(&set(&["early", "old"]), at(0));
+        watch.healthy(at(2_000));
+        watch.look(&set(&["old"]), at(2_300));
+        watch.broken();
+        watch.look(&set(&["old", "fresh"]), at(2_400));
+        watch.healthy(at(4_399));
+        watch.look(&set(&["old"]), at(5_000));
+        assert!(watch.settled.at_the_end.is_empty());
+        watch.look(&set(&[]), at(5_399));
+        assert_eq!(watch.settled.at_the_end, [Duration::from_secs(1)]);
+        assert_eq!(watch.settled.between, [Duration::from_millis(300)]);
+    }
+
+    #[test]
+    fn p13_a_reservation_is_in_doubt_from_the_end_of_one_call_on() {
+        let start = Instant::now();
+        for (age, samples) in [(CALL_MILLIS - 1, 0), (CALL_MILLIS, 1)] {
+            let health = start + Duration::from_millis(age);
+            let mut watch = Watch::default();
+            watch.look(&set(&["one"]), start);
+            watch.healthy(health);
+            watch.look(&set(&[]), health + Duration::from_millis(1));
+            assert_eq!(watch.settled.at_the_end.len(), samples, "{age}");
         }
-        before = now;
     }
 }

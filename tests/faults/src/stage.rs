@@ -131,7 +131,13 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// Starts the servers and the proxies, not yet the services. Keys and logs go to `folder`.
+    /// Whether this machine can fill a disk; if not, why.
+    pub(crate) fn can_fill_a_disk() -> Result<(), String> {
+        SmallDisk::mount(1 << 20).map(drop)
+    }
+
+    /// Starts the servers and the proxies, not yet the services. Keys and logs go to `folder`, which
+    /// goes with this.
     pub(crate) async fn start(folder: &Path, variant: Option<Variant>) -> Self {
         let path = |name: &str| folder.join(name);
         fs::create_dir_all(folder).unwrap();
@@ -180,6 +186,7 @@ impl Stage {
                 ("TOKEN_AUDIENCE", AUDIENCE.to_owned()),
                 ("MIGRATE_AT_START", "true".to_owned()),
                 ("RUST_LOG", "warn".to_owned()),
+                ("HOMEROOM_END_WITH_INPUT", "1".to_owned()),
             ]
             .into();
             if which == Which::Invitations {
@@ -226,8 +233,8 @@ impl Stage {
     pub(crate) async fn begin_round(&mut self, ground: Ground, name: &str) {
         self.stop_services().await;
         self.ground = ground;
-        for service in &self.services {
-            drop(fs::remove_file(&service.settings.log));
+        for service in &mut self.services {
+            service.forget_log();
         }
         let (database, redis) = self.servers().await;
         let connections = &self.proxies.connections;
@@ -240,6 +247,7 @@ impl Stage {
             let proxy = &connections[TO_MEMBERSHIPS_DATABASE + which as usize];
             let (direct, proxied) = if ground == Ground::Sqlite {
                 let path = self.folder.join(format!("{database}.db"));
+                remove_sqlite(&path);
                 (
                     Url::Sqlite(path.clone()),
                     format!("sqlite://{}", path.display()),
@@ -346,12 +354,23 @@ impl Stage {
         for url in &self.urls {
             match url {
                 Url::Postgres(text) => crate::evidence::drop_database(text).await,
-                Url::Sqlite(path) => {
-                    for suffix in ["", "-wal", "-shm"] {
-                        drop(fs::remove_file(format!("{}{suffix}", path.display())));
-                    }
-                }
+                Url::Sqlite(path) => remove_sqlite(path),
             }
         }
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        // The logs say why it stopped, where it could not go on.
+        if !std::thread::panicking() {
+            drop(fs::remove_dir_all(&self.folder));
+        }
+    }
+}
+
+fn remove_sqlite(path: &Path) {
+    for suffix in ["", "-wal", "-shm"] {
+        drop(fs::remove_file(format!("{}{suffix}", path.display())));
     }
 }

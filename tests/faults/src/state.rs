@@ -19,8 +19,12 @@ pub(crate) struct State {
     /// Rounds of each fault, by name.
     pub(crate) rounds_of: BTreeMap<String, u64>,
     pub(crate) tally: Tally,
-    /// How long each redemption was in doubt, in milliseconds.
+    /// How long each redemption that was in doubt when a round's faults were over still was, in
+    /// milliseconds.
     pub(crate) settled_millis: Vec<u64>,
+    /// How long those that were in doubt between two faults still were, in milliseconds.
+    #[serde(default)]
+    pub(crate) settled_between_millis: Vec<u64>,
     /// Answers of every call, by name.
     pub(crate) answers: BTreeMap<String, u64>,
     /// Acknowledged answers that were checked.
@@ -47,11 +51,12 @@ impl State {
     pub(crate) fn add(&mut self, fault: Fault, outcome: Outcome, took: Duration) {
         self.rounds += 1;
         *self.rounds_of.entry(fault.name().to_owned()).or_default() += 1;
-        let millis = outcome
-            .settled
-            .iter()
-            .map(|took| u64::try_from(took.as_millis()).unwrap());
-        self.settled_millis.extend(millis);
+        let millis = |took: &Duration| u64::try_from(took.as_millis()).unwrap();
+        let settled = outcome.settled;
+        self.settled_millis
+            .extend(settled.at_the_end.iter().map(millis));
+        self.settled_between_millis
+            .extend(settled.between.iter().map(millis));
         for (answer, count) in outcome.answers {
             *self.answers.entry(answer).or_default() += count;
         }
@@ -72,11 +77,21 @@ impl State {
 
     /// Of so many per cent of the redemptions in doubt, how long they were at most.
     pub(crate) fn settled_within(&self, percent: usize) -> Duration {
-        let mut millis = self.settled_millis.clone();
-        millis.sort_unstable();
-        let rank = (millis.len() * percent).div_ceil(100).saturating_sub(1);
-        Duration::from_millis(millis.get(rank).copied().unwrap_or(0))
+        within(&self.settled_millis, percent)
     }
+
+    /// The same of those that were in doubt between two faults.
+    pub(crate) fn settled_between_within(&self, percent: usize) -> Duration {
+        within(&self.settled_between_millis, percent)
+    }
+}
+
+/// The highest of the lowest so many per cent.
+fn within(millis: &[u64], percent: usize) -> Duration {
+    let mut millis = millis.to_vec();
+    millis.sort_unstable();
+    let rank = (millis.len() * percent).div_ceil(100).saturating_sub(1);
+    Duration::from_millis(millis.get(rank).copied().unwrap_or(0))
 }
 
 #[cfg(test)]

@@ -39,6 +39,30 @@ impl Variant {
         }
     }
 
+    /// The invariants that it breaks. What else is found does not prove that it was found out.
+    pub(crate) const fn breaks(self) -> &'static [&'static str] {
+        match self {
+            Self::ReleaseOnTimeout => &["I1", "I3", "I7"],
+            Self::NoAdmissionKey => &["I6", "I7"],
+            Self::NoFence => &["I5"],
+            Self::CheckThenAct => &["I1", "I3"],
+            Self::SettleOverwrites => &["I4", "I7"],
+        }
+    }
+
+    /// The invariant that this variant breaks and that the violation names: at its beginning, as the
+    /// auditor says it, or in parentheses, as the rules of the history do.
+    pub(crate) fn found_out_by(self, violation: &str) -> Option<&'static str> {
+        let rule = violation.split(':').next().unwrap_or_default();
+        let named = |id: &&str| {
+            let begins = rule
+                .strip_prefix(*id)
+                .is_some_and(|rest| rest.starts_with(','));
+            begins || rule.contains(&format!("({id})"))
+        };
+        self.breaks().iter().copied().find(named)
+    }
+
     /// The faults that find it out soonest.
     pub(crate) const fn faults(self) -> &'static [Fault] {
         match self {
@@ -60,5 +84,30 @@ impl FromStr for Variant {
             let names = Self::ALL.map(Self::name);
             format!("no such variant; there are: {}", names.join(", "))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variant_is_found_out_by_the_invariants_that_it_breaks_and_no_other() {
+        for (violation, found) in [
+            ("I5, a fence: 1 × admitted below it (I7)", Some("I5")),
+            (
+                "history, nobody comes in by a closed secret (I5): x",
+                Some("I5"),
+            ),
+            ("I7, a retry: 1 × told otherwise, see (I5)", None),
+            ("history, who left is out: x", None),
+            ("no answer: 3 callers (I5)", None),
+        ] {
+            assert_eq!(
+                Variant::NoFence.found_out_by(violation),
+                found,
+                "{violation}"
+            );
+        }
     }
 }

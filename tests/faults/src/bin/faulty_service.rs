@@ -5,7 +5,8 @@
 //!
 //! Each line on its standard input is a command, answered by one line on its standard output: those
 //! of `failpoints::command` and `clock ±SECONDS`, which steps its clock by so much once more. What
-//! is no command is answered `error: …`. When its input ends it goes on serving.
+//! is no command is answered `error: …`. When its input ends it goes on serving, unless
+//! `HOMEROOM_END_WITH_INPUT=1`: then it ends at once, so that it does not outlive who started it.
 //!
 //! `HOMEROOM_FAILPOINTS` holds commands separated by `;`, and `HOMEROOM_WRONG_VARIANT` one variant;
 //! both are carried out before anything starts.
@@ -13,7 +14,7 @@
 use std::{
     env,
     io::{self, BufRead as _, Write as _},
-    process::ExitCode,
+    process::{self, ExitCode},
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -81,6 +82,9 @@ fn obey_input(clock: Arc<SteppedClock>) {
                 command(&clock, &line).unwrap_or_else(|failure| format!("error: {failure}"));
             // Whoever has gone needs no answer.
             let _ = writeln!(io::stdout(), "{answer}");
+        }
+        if env::var("HOMEROOM_END_WITH_INPUT").is_ok_and(|value| value == "1") {
+            process::exit(1);
         }
     });
 }

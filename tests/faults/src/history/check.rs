@@ -118,7 +118,10 @@ fn redemption_is_lost(call: &Asked, facts: &Facts) -> Option<String> {
             call.user
         ))
     };
-    let id = id_of(redemption)?.to_string();
+    let Some(id) = id_of(redemption) else {
+        return say("that names no redemption");
+    };
+    let id = id.to_string();
     let Some(row) = facts.redemptions.get(&id) else {
         return say("there is no such redemption");
     };
@@ -136,7 +139,10 @@ fn redemption_is_lost(call: &Asked, facts: &Facts) -> Option<String> {
         return say(&format!("{row:?}, and membership answered '{admission}'"));
     }
     let waits = *outcome == RedemptionOutcome::PendingApproval;
-    if waits && !resource.is_empty() && !facts.join_requests.contains_key(resource) {
+    if waits && resource.is_empty() {
+        return say("no join request was named");
+    }
+    if waits && !facts.join_requests.contains_key(resource) {
         return say(&format!("{resource} has vanished"));
     }
     None

@@ -121,6 +121,29 @@ fn a_join_request_that_vanished_is_found() {
 }
 
 #[test]
+fn an_acknowledged_wait_without_a_join_request_is_found() {
+    let mut facts = facts();
+    facts.redemptions.get_mut(&id()).unwrap().outcome = "PENDING_APPROVAL".to_owned();
+    facts.admissions.insert(id(), "QUEUED".to_owned());
+    let answer = accepted(REDEMPTION, RedemptionOutcome::PendingApproval);
+    let entries = [Entry::Asked(asked(span(0, 1), answer))];
+    assert_eq!(rules(&entries, &facts), [Rule::RedemptionStands]);
+}
+
+#[test]
+fn an_acknowledged_redemption_whose_name_is_none_is_found() {
+    for name in ["", "organizations/hamilton/redemptions/none"] {
+        let answer = accepted(name, RedemptionOutcome::Admitted);
+        let entries = [Entry::Asked(asked(span(0, 1), answer))];
+        assert_eq!(
+            rules(&entries, &facts()),
+            [Rule::RedemptionStands],
+            "{name}"
+        );
+    }
+}
+
+#[test]
 fn i7_another_answer_to_the_same_request_id_is_found() {
     let again = |answer| {
         [

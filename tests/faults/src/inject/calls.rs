@@ -76,7 +76,9 @@ fn choose(fault: Fault, dice: &Dice) -> RpcFault {
         }),
         Fault::Late if dice.percent(5) => RpcFault::Hold(late),
         Fault::Late => RpcFault::Late(late),
-        Fault::Deadline => RpcFault::Deadline(dice.millis(1, 500)),
+        // Mostly so short that it passes.
+        Fault::Deadline if dice.percent(75) => RpcFault::Deadline(dice.millis(1, 12)),
+        Fault::Deadline => RpcFault::Deadline(dice.millis(12, 500)),
         _ => RpcFault::None,
     }
 }

@@ -1,6 +1,6 @@
 //! Connections that are reset, stand still in one direction, or do not come about.
 
-use homeroom_faults::surroundings::Direction;
+use homeroom_faults::surroundings::{Direction, TcpProxy};
 
 use super::Injection;
 use crate::fault::Fault;
@@ -10,6 +10,7 @@ impl Injection<'_> {
         let proxies = self.stage.proxies.clone();
         while self.goes_on() {
             let proxy = self.dice.pick(&proxies.connections);
+            let before = took_effect(proxy);
             match fault {
                 Fault::Cut => {
                     self.settling.broken();
@@ -41,10 +42,17 @@ impl Injection<'_> {
                 }
             }
             self.pause(50, 1_200).await;
+            let after = took_effect(proxy);
             proxy.heal();
-            self.tally.add(fault, 1);
+            self.tally.add(fault, u64::from(after > before));
             self.settling.healthy();
             self.pause(20, 300).await;
         }
     }
+}
+
+/// How many chunks were held and connections reset or refused.
+fn took_effect(proxy: &TcpProxy) -> u64 {
+    let counts = proxy.counts();
+    counts.stalled + counts.refused + counts.cut
 }

@@ -23,10 +23,17 @@ impl Injection<'_> {
         // Points that were armed and not come by wait until the others had their turn.
         let mut missed: BTreeMap<String, u64> = BTreeMap::new();
         let mut broken = false;
+        // What was come by before, while the schools were opened, may be out of every round's reach.
+        let mut opening = self.stage.services[which as usize].points().await;
         while self.goes_on() {
             let service = &mut self.stage.services[which as usize];
             let met = service.points().await;
-            self.tally.known_points.extend(met);
+            let again = met
+                .iter()
+                .filter(|(point, hits)| opening.get(*point).is_none_or(|before| *hits > before));
+            let again: Vec<String> = again.map(|(point, _)| point.clone()).collect();
+            self.tally.reachable_points.extend(again);
+            self.tally.known_points.extend(met.into_keys());
             let turns = |point: &String| {
                 let killed = self.tally.points.get(point).copied().unwrap_or(0);
                 killed + missed.get(point).copied().unwrap_or(0)
@@ -44,18 +51,21 @@ impl Injection<'_> {
             let ended = service
                 .ends_within(Duration::from_millis(ARMED_MILLIS))
                 .await;
-            if ended {
+            if !ended {
+                service.disarm().await;
+                for point in &points {
+                    *missed.entry(point.clone()).or_default() += 1;
+                }
+            }
+            if !service.is_running() {
+                opening.clear();
                 broken = true;
                 self.settling.broken();
+            }
+            for point in service.take_aborts() {
                 self.tally.add(fault, 1);
-                if let Some(point) = service.aborted_at() {
-                    *self.tally.points.entry(point).or_default() += 1;
-                }
-            } else {
-                service.command("disarm").await;
-                for point in points.drain(..) {
-                    *missed.entry(point).or_default() += 1;
-                }
+                self.tally.reachable_points.insert(point.clone());
+                *self.tally.points.entry(point).or_default() += 1;
             }
             if ended && self.dice.percent(ARMED_AT_START_PERCENT) {
                 // What is come by at the start alone has its turn.
@@ -74,7 +84,12 @@ impl Injection<'_> {
             }
         }
         // Nothing stays armed: whatever runs now is started afresh.
-        self.stage.services[which as usize].kill().await;
+        let service = &mut self.stage.services[which as usize];
+        service.kill().await;
+        for point in service.take_aborts() {
+            self.tally.add(fault, 1);
+            *self.tally.points.entry(point).or_default() += 1;
+        }
     }
 
     /// At any moment, now and then both.
@@ -88,8 +103,8 @@ impl Injection<'_> {
                 .into_iter()
                 .take(if both { 2 } else { 1 })
             {
-                self.stage.services[index].kill().await;
-                self.tally.add(Fault::SigkillAnywhere, 1);
+                let killed = self.stage.services[index].kill().await;
+                self.tally.add(Fault::SigkillAnywhere, u64::from(killed));
             }
             self.stage.launch_what_ended().await;
             self.settling.healthy();

@@ -32,11 +32,23 @@ pub(crate) struct Tally {
     pub(crate) points: BTreeMap<String, u64>,
     /// Failpoints that were come by.
     pub(crate) known_points: BTreeSet<String>,
+    /// Those of them that were come by while faults were injected, and not at the opening alone.
+    #[serde(default)]
+    pub(crate) reachable_points: BTreeSet<String>,
 }
 
 impl Tally {
     pub(crate) fn of(&self, fault: Fault) -> u64 {
         self.faults.get(fault.name()).copied().unwrap_or(0)
+    }
+
+    /// Failpoints that rounds reach and that no process was killed at.
+    pub(crate) fn points_not_killed_at(&self) -> Vec<&str> {
+        let reachable = self.reachable_points.iter();
+        reachable
+            .filter(|point| !self.points.contains_key(*point))
+            .map(String::as_str)
+            .collect()
     }
 
     pub(crate) fn add(&mut self, fault: Fault, count: u64) {
@@ -91,6 +103,9 @@ impl Injection<'_> {
             Fault::Overload => self.overload().await,
         }
         self.stage.proxies.heal().await;
+        for service in &mut self.stage.services {
+            service.disarm().await;
+        }
         self.stage.launch_what_ended().await;
         self.settling.healthy();
         wrong

@@ -1,6 +1,9 @@
 //! Commits that fail, clocks that step, an event that cannot be followed, too much load.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use homeroom_faults::surroundings::{Loss, RpcFault};
 use tokio::time::sleep;
@@ -24,7 +27,7 @@ impl Injection<'_> {
             let service = &mut self.stage.services[which as usize];
             let met = service.points().await;
             let (begins, commits): (Vec<String>, Vec<String>) = met
-                .into_iter()
+                .into_keys()
                 .filter(|point| point.ends_with("_commit") || point.ends_with(".before_begin"))
                 .partition(|point| point.ends_with(".before_begin"));
             let begins = if self.dice.percent(30) {
@@ -49,10 +52,13 @@ impl Injection<'_> {
             service
                 .command(&format!("arm {point} {action} 1 {times}"))
                 .await;
-            let before = hits(service.command("hits").await, point);
+            let hits = |points: BTreeMap<String, u64>| points.get(point).copied().unwrap_or(0);
+            let before = hits(service.points().await);
             sleep(self.dice.millis(50, 300)).await;
-            let reached = hits(service.command("hits").await, point).saturating_sub(before);
-            service.command("disarm").await;
+            let reached = hits(service.points().await).saturating_sub(before);
+            service.disarm().await;
+            // One that did not answer was killed.
+            self.stage.launch_what_ended().await;
             self.tally
                 .add(Fault::ErrorsAtCommits, reached.min(times as u64));
             self.settling.healthy();
@@ -79,9 +85,12 @@ impl Injection<'_> {
             let bound = STEPS_BELOW_SECONDS[which];
             let target =
                 i64::try_from(self.dice.below(2 * bound)).unwrap() - i64::try_from(bound).unwrap();
-            self.step(which, target - ahead[which]).await;
-            ahead[which] = target;
-            self.tally.add(Fault::ClockSteps, 1);
+            if self.step(which, target - ahead[which]).await {
+                ahead[which] = target;
+                self.tally.add(Fault::ClockSteps, 1);
+            } else {
+                ahead[which] = 0;
+            }
             self.pause(100, 900).await;
         }
         for (which, ahead) in ahead.into_iter().enumerate() {
@@ -89,10 +98,12 @@ impl Injection<'_> {
         }
     }
 
-    async fn step(&mut self, which: usize, seconds: i64) {
-        self.stage.services[which]
-            .command(&format!("clock {seconds:+}"))
-            .await;
+    /// Whether it stepped. One that did not answer was killed, and is started with the right clock.
+    async fn step(&mut self, which: usize, seconds: i64) -> bool {
+        let service = &mut self.stage.services[which];
+        let answer = service.command(&format!("clock {seconds:+}")).await;
+        service.launch().await;
+        answer.as_deref() == Some("ok")
     }
 
     /// Writes events that name no redemption into membership's feed. Each must be passed over, and
@@ -140,15 +151,4 @@ impl Injection<'_> {
         }
         self.tally.add(Fault::Overload, 1);
     }
-}
-
-/// How often a point was come by, of an answer to `hits`.
-fn hits(answer: Option<String>, point: &str) -> u64 {
-    let answer = answer.unwrap_or_default();
-    let mut hits = answer
-        .split_whitespace()
-        .filter_map(|hit| hit.split_once('='));
-    hits.find(|(name, _)| *name == point)
-        .and_then(|(_, count)| count.parse().ok())
-        .unwrap_or(0)
 }

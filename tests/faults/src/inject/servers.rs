@@ -1,7 +1,17 @@
 //! PostgreSQL and Redis: crashes, promotions, a full disk.
 
+use std::time::Duration;
+
+use tokio::time::timeout;
+
 use super::Injection;
-use crate::fault::Fault;
+use crate::{fault::Fault, history::facts::Reader};
+
+/// Far more pages than a full disk has left.
+const PROBE: &str =
+    "CREATE TABLE probe AS SELECT repeat('x', 500) AS text FROM generate_series(1, 4000)";
+/// How long the probe may take.
+const PROBE_SECONDS: u64 = 5;
 
 impl Injection<'_> {
     pub(super) async fn crash_postgres(&mut self) {
@@ -42,8 +52,9 @@ impl Injection<'_> {
             self.settling.broken();
             let small = self.stage.small_disk.as_mut().unwrap();
             small.disk.fill();
-            self.tally.add(Fault::DiskFull, 1);
             self.pause(300, 2000).await;
+            let failed = self.a_write_fails().await;
+            self.tally.add(Fault::DiskFull, u64::from(failed));
             let small = self.stage.small_disk.as_mut().unwrap();
             small.disk.free();
             // Without room for its log it may have ended by itself, or be starting again.
@@ -51,6 +62,21 @@ impl Injection<'_> {
             self.stage.launch_what_ended().await;
             self.settling.healthy();
         }
+    }
+
+    /// Whether a table of the driver's own, of some pages, cannot be written.
+    async fn a_write_fails(&self) -> bool {
+        let wrote = async {
+            let mut reader = Reader::open(&self.stage.urls[0]).await?;
+            reader.execute(PROBE).await?;
+            reader.execute("DROP TABLE probe").await?;
+            reader.close().await;
+            Ok::<(), sqlx::Error>(())
+        };
+        let longest = Duration::from_secs(PROBE_SECONDS);
+        timeout(longest, wrote)
+            .await
+            .is_ok_and(|wrote| wrote.is_err())
     }
 
     pub(super) async fn break_redis(&mut self, fault: Fault) {

@@ -29,6 +29,10 @@ pub(crate) const PERSONS: usize = 12;
 const SCHOOLS: usize = 3;
 /// Seats of each: without a limit, few, and enough for a while.
 const SEAT_LIMITS: [i64; SCHOOLS] = [0, 40, 400];
+/// What a service says when it met what it does not know; transports have other words for theirs.
+const INTERNAL_MESSAGE: &str = "An internal error occurred";
+/// What such an answer is counted as.
+pub(crate) const INTERNAL_OF_A_SERVICE: &str = "INTERNAL, by a service itself";
 /// How long a person who was told to stop still waits for a final answer, in seconds.
 const PATIENCE_SECONDS: u64 = 60;
 
@@ -86,6 +90,9 @@ impl Scene {
             Err(_) => Status::deadline_exceeded("no answer at all"),
         };
         let reason = reason(&status);
+        if status.code() == Code::Internal && status.message().starts_with(INTERNAL_MESSAGE) {
+            self.history.count(INTERNAL_OF_A_SERVICE);
+        }
         self.history.count(if reason.is_empty() {
             code_name(status.code())
         } else {

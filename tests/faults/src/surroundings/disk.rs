@@ -123,16 +123,14 @@ mod tests {
     use super::SmallDisk;
     use crate::surroundings::{Postgres, PostgresOptions};
 
-    /// None, and said so, where this is not root.
-    fn disk(mebibytes: u64) -> Option<SmallDisk> {
-        SmallDisk::mount(mebibytes << 20)
-            .inspect_err(|why| eprintln!("not tested: {why}"))
-            .ok()
+    fn disk(mebibytes: u64) -> SmallDisk {
+        SmallDisk::mount(mebibytes << 20).unwrap()
     }
 
     #[test]
+    #[ignore = "mounts a file system: as root, with `--include-ignored`"]
     fn a_full_disk_takes_nothing_until_it_is_freed() {
-        let Some(disk) = disk(1) else { return };
+        let disk = disk(1);
         let path = disk.shared_folder("files").join("file");
         let write = |bytes: usize| std::fs::write(&path, vec![1; bytes]);
         write(1000).unwrap();
@@ -149,8 +147,9 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "mounts a file system: as root, with `--include-ignored`"]
     async fn postgres_fails_on_a_full_disk_and_goes_on_when_it_is_freed() {
-        let Some(disk) = disk(128) else { return };
+        let disk = disk(128);
         let mut postgres = Postgres::start(PostgresOptions {
             folder: Some(disk.folder().to_owned()),
             ..PostgresOptions::default()

@@ -80,7 +80,20 @@ impl RedisPair {
         {
             patience.pause().await;
         }
+        // The link may have been up before: what was written last may still be on its way.
+        let written = offset(&self.primary, "master_repl_offset:").await;
+        while offset(&self.replica, "slave_repl_offset:").await < written {
+            patience.pause().await;
+        }
     }
+}
+
+/// How much of the primary's writes a server has written or followed, in bytes.
+async fn offset(server: &Redis, name: &str) -> u64 {
+    let replication = server.command(&["INFO", "replication"]).await.unwrap();
+    let mut lines = replication.lines();
+    let offset = lines.find_map(|line| line.strip_prefix(name));
+    offset.unwrap().trim().parse().unwrap()
 }
 
 #[cfg(test)]

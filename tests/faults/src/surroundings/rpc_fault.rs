@@ -97,7 +97,7 @@ counts! {
     held,
     /// Of [`RpcFault::Late`].
     late,
-    /// Of [`RpcFault::Deadline`].
+    /// Of [`RpcFault::Deadline`], where it passed before the reply or the reply says so.
     deadlines,
     /// Requests that were sent and not answered, because the upstream is away.
     unreachable,

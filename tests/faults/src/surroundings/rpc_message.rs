@@ -14,6 +14,9 @@ use hyper::{
 pub(super) type Body = UnsyncBoxBody<Bytes, hyper::Error>;
 
 const TIMEOUT: &str = "grpc-timeout";
+const STATUS: &str = "grpc-status";
+/// gRPC's numbers for `CANCELLED` and `DEADLINE_EXCEEDED`.
+const GIVEN_UP: [&[u8]; 2] = [b"1", b"4"];
 /// gRPC's number for UNAVAILABLE.
 const UNAVAILABLE: HeaderValue = HeaderValue::from_static("14");
 /// The digits that gRPC allows in a timeout.
@@ -28,7 +31,7 @@ pub(super) fn unavailable() -> Response<Body> {
     let mut response = Response::new(Empty::new().map_err(|never| match never {}).boxed_unsync());
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    headers.insert("grpc-status", UNAVAILABLE);
+    headers.insert(STATUS, UNAVAILABLE);
     headers.insert("grpc-message", HeaderValue::from_static("lost on its way"));
     response
 }
@@ -93,6 +96,15 @@ impl Reply {
         })
     }
 
+    /// Whether it says that the time was over: `CANCELLED` or `DEADLINE_EXCEEDED`.
+    pub(super) fn was_given_up(&self) -> bool {
+        let trailers = self.trailers.as_ref();
+        let status = trailers
+            .and_then(|trailers| trailers.get(STATUS))
+            .or_else(|| self.headers.get(STATUS));
+        status.is_some_and(|status| GIVEN_UP.contains(&status.as_bytes()))
+    }
+
     pub(super) fn into_response(self) -> Response<Body> {
         let Self {
             headers,
@@ -135,7 +147,33 @@ fn format_timeout(timeout: Duration) -> String {
 mod tests {
     use std::time::Duration;
 
-    use super::{format_timeout, parse_timeout};
+    use hyper::HeaderMap;
+
+    use super::{Reply, STATUS, format_timeout, parse_timeout};
+
+    #[test]
+    fn a_reply_was_given_up_where_its_trailers_or_headers_say_so() {
+        let of = |status: &str| {
+            HeaderMap::from_iter([(STATUS.parse().unwrap(), status.parse().unwrap())])
+        };
+        for (status, given_up) in [("0", false), ("1", true), ("4", true), ("14", false)] {
+            let message = bytes::Bytes::new();
+            let in_trailers = Reply {
+                headers: HeaderMap::new(),
+                message: message.clone(),
+                trailers: Some(of(status)),
+            };
+            let in_headers = Reply {
+                headers: of(status),
+                message,
+                trailers: None,
+            };
+            assert_eq!(
+                [in_trailers, in_headers].map(|reply| reply.was_given_up()),
+                [given_up; 2]
+            );
+        }
+    }
 
     #[test]
     fn timeouts_are_read_and_written_in_grpcs_form() {

@@ -3,7 +3,7 @@
 use std::{
     net::{Ipv4Addr, SocketAddr},
     sync::{Arc, RwLock},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use hyper::{Request, Response, body::Incoming, server::conn::http2, service::service_fn};
@@ -259,8 +259,13 @@ impl Path {
             }
             RpcFault::Deadline(deadline) => {
                 call.set_timeout(deadline);
+                let began = Instant::now();
                 let reply = self.send(call).await;
-                if reply.is_ok() {
+                let passed = began.elapsed() >= deadline;
+                if reply
+                    .as_ref()
+                    .is_ok_and(|reply| passed || reply.was_given_up())
+                {
                     count(&counters.deadlines);
                 }
                 Ok(self.answer(reply))

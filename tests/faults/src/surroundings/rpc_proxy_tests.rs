@@ -249,12 +249,17 @@ async fn a_late_request_arrives_though_its_caller_was_told_otherwise() {
 }
 
 #[tokio::test]
-async fn a_deadline_is_replaced() {
-    for timeout in ["", "30S"] {
-        let story = Story::given(RpcFault::Deadline(Duration::from_millis(7))).await;
-        assert_eq!(story.call(timeout).await, Some(reply("1")));
-        assert_eq!(story.seen.lock().unwrap()[0].1, "7000u");
-        assert_eq!(story.proxy.counts().deadlines, 1);
+async fn a_deadline_is_replaced_and_counts_where_it_passed() {
+    for (deadline, told, counted) in [
+        (Duration::ZERO, "0u", 1),
+        (Duration::from_secs(61), "61000000u", 0),
+    ] {
+        for timeout in ["", "30S"] {
+            let story = Story::given(RpcFault::Deadline(deadline)).await;
+            assert_eq!(story.call(timeout).await, Some(reply("1")));
+            assert_eq!(story.seen.lock().unwrap()[0].1, told);
+            assert_eq!(story.proxy.counts().deadlines, counted);
+        }
     }
 }
 

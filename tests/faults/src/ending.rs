@@ -1,0 +1,191 @@
+//! Whether a run was a full campaign, and whether enough happened in it.
+
+use std::time::Duration;
+
+use crate::{
+    arguments::Arguments,
+    fault::{Class, Fault},
+    state::State,
+};
+
+/// Faults of processes that a full campaign injects at least.
+const PROCESS_FAULTS_MIN: u64 = 1_000;
+/// Faults of the network that a full campaign injects at least.
+const NETWORK_FAULTS_MIN: u64 = 9_000;
+/// Redemptions that are in doubt at the ends of a full campaign's rounds at least: of fewer there is
+/// no 99th percentile.
+const SETTLED_MIN: usize = 100;
+/// Of the redemptions in doubt 99% settle within so many seconds (03 P13).
+const SETTLED_99_PERCENT_SECONDS: u64 = 10;
+/// All of them settle within so many seconds (03 P13).
+const SETTLED_ALL_SECONDS: u64 = 60;
+
+/// What kind of run this was, and how it ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Ending {
+    /// Why this was no full campaign; none: it was one.
+    pub(crate) incomplete: Vec<String>,
+    /// Faults that were left out.
+    pub(crate) not_run: Vec<Fault>,
+    /// What a full campaign needs and this one, which ran to its end, did not reach.
+    pub(crate) missed: Vec<String>,
+}
+
+impl Ending {
+    /// Of a run with these arguments, which came to its end or not.
+    pub(crate) fn of(arguments: &Arguments, finished: bool, state: &State) -> Self {
+        let mut incomplete = Vec::new();
+        if !finished {
+            incomplete.push("it was interrupted".to_owned());
+        }
+        if arguments.short {
+            incomplete.push("each fault had one short round (`--short`)".to_owned());
+        }
+        if let Some(count) = arguments.count {
+            incomplete.push(format!("each fault had {count} rounds (`--count`)"));
+        }
+        if !arguments.faults.is_empty() {
+            incomplete.push("some faults alone were asked for".to_owned());
+        }
+        if arguments.variant.is_some() {
+            incomplete.push("a wrong protocol was run".to_owned());
+        }
+        let not_run = Fault::ALL.iter().copied();
+        let not_run = not_run.filter(|fault| {
+            let asked_for = arguments.faults.is_empty() || arguments.faults.contains(fault);
+            !asked_for || arguments.without.contains(fault)
+        });
+        let missed = if incomplete.is_empty() {
+            missed(state)
+        } else {
+            Vec::new()
+        };
+        Self {
+            incomplete,
+            not_run: not_run.collect(),
+            missed,
+        }
+    }
+}
+
+fn missed(state: &State) -> Vec<String> {
+    let mut missed = Vec::new();
+    for (class, least) in [
+        (Class::Process, PROCESS_FAULTS_MIN),
+        (Class::Network, NETWORK_FAULTS_MIN),
+    ] {
+        let count = state.count(class);
+        if count < least {
+            let title = class.title().to_lowercase();
+            missed.push(format!("{title}: {count} faults, fewer than {least}"));
+        }
+    }
+    let points = state.tally.points_not_killed_at();
+    if !points.is_empty() {
+        missed.push(format!("no process was killed at {}", points.join(", ")));
+    }
+    if state.settled_millis.len() < SETTLED_MIN {
+        missed.push(format!(
+            "{} redemptions were in doubt when faults were over, fewer than {SETTLED_MIN}",
+            state.settled_millis.len()
+        ));
+    }
+    missed
+}
+
+/// What of P13 does not hold over all rounds.
+pub(crate) fn settled_too_late(state: &State) -> Vec<String> {
+    let limits = [(99, SETTLED_99_PERCENT_SECONDS), (100, SETTLED_ALL_SECONDS)];
+    let late = limits.into_iter().filter_map(|(percent, seconds)| {
+        let took = state.settled_within(percent);
+        (took > Duration::from_secs(seconds)).then(|| {
+            format!("P13, {percent}% settle within {seconds} s of health: it took {took:.1?}")
+        })
+    });
+    late.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    fn arguments(line: &str) -> Arguments {
+        Arguments::parse_from(format!("run {line}").split_whitespace())
+    }
+
+    /// Just enough for a full campaign.
+    fn enough() -> State {
+        let mut state = State::default();
+        state.tally.add(Fault::KillInvitations, PROCESS_FAULTS_MIN);
+        state.tally.add(Fault::Cut, NETWORK_FAULTS_MIN);
+        state.settled_millis = vec![10_000; SETTLED_MIN];
+        state
+    }
+
+    #[test]
+    fn a_full_campaign_misses_what_it_did_not_reach() {
+        let missed = |state: &State| Ending::of(&arguments(""), true, state).missed.len();
+        assert_eq!(missed(&enough()), 0);
+        assert_eq!(missed(&State::default()), 3);
+        let mut state = enough();
+        state.settled_millis.pop();
+        assert_eq!(missed(&state), 1);
+        for (fault, least) in [
+            (Fault::KillInvitations, PROCESS_FAULTS_MIN),
+            (Fault::Cut, NETWORK_FAULTS_MIN),
+        ] {
+            let mut state = enough();
+            state
+                .tally
+                .faults
+                .insert(fault.name().to_owned(), least - 1);
+            assert_eq!(missed(&state), 1, "{fault}");
+        }
+        let mut state = enough();
+        let point = "invitations.reserve.after_commit";
+        state.tally.reachable_points.insert(point.to_owned());
+        assert_eq!(missed(&state), 1);
+        state.tally.points.insert(point.to_owned(), 1);
+        assert_eq!(missed(&state), 0);
+    }
+
+    #[test]
+    fn what_is_no_full_campaign_says_so() {
+        let state = State::default();
+        for line in ["--short", "--count 2", "cut", "--variant no-fence"] {
+            let ending = Ending::of(&arguments(line), true, &state);
+            assert_eq!(
+                (ending.incomplete.len(), ending.missed.len()),
+                (1, 0),
+                "{line}"
+            );
+        }
+        let interrupted = Ending::of(&arguments(""), false, &state);
+        assert_eq!(interrupted.incomplete.len(), 1);
+    }
+
+    #[test]
+    fn faults_that_were_left_out_are_named() {
+        let not_run = |line| Ending::of(&arguments(line), true, &State::default()).not_run;
+        assert_eq!(not_run(""), []);
+        assert_eq!(not_run("--without disk-full"), [Fault::DiskFull]);
+        assert_eq!(not_run("cut").len(), Fault::ALL.len() - 1);
+    }
+
+    #[test]
+    fn p13_the_limits_are_10_s_for_99_percent_and_60_s_for_all() {
+        let late = |slowest: [u64; 2]| {
+            let mut state = State {
+                settled_millis: vec![1; 98],
+                ..State::default()
+            };
+            state.settled_millis.extend(slowest);
+            settled_too_late(&state).len()
+        };
+        assert_eq!(late([10_000, 60_000]), 0);
+        assert_eq!(late([10_001, 60_000]), 1);
+        assert_eq!(late([10_000, 60_001]), 1);
+    }
+}
