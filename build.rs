@@ -6,7 +6,7 @@ use std::{env, error::Error, fs, path::PathBuf};
 use prost::Message as _;
 
 /// Every file of the contract; their imports come along.
-const FILES: [&str; 16] = [
+const FILES: [&str; 19] = [
     "homeroom/common/v1/error_reason.proto",
     "homeroom/common/v1/role.proto",
     "homeroom/common/v1/event.proto",
@@ -16,12 +16,15 @@ const FILES: [&str; 16] = [
     "homeroom/membership/v1/member_service.proto",
     "homeroom/membership/v1/join_request_service.proto",
     "homeroom/membership/v1/admission_service.proto",
+    "homeroom/membership/v1/user_service.proto",
     "homeroom/membership/v1/event_service.proto",
     "homeroom/invitations/v1/token_service.proto",
     "homeroom/invitations/v1/enrollment_code_service.proto",
     "homeroom/invitations/v1/class_code_service.proto",
     "homeroom/invitations/v1/join_url_service.proto",
     "homeroom/invitations/v1/redemption_service.proto",
+    "homeroom/invitations/v1/audit_service.proto",
+    "homeroom/invitations/v1/user_service.proto",
     "homeroom/invitations/v1/event_service.proto",
 ];
 

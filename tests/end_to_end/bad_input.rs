@@ -1,175 +1,20 @@
 //! Bad input, over every RPC of the contract: the code and reason of 02, every
 //! violation at once, and nothing written.
 
+mod addresses_and_codes;
+mod bounds;
+mod table;
+
 use std::collections::BTreeSet;
 
-use homeroom_api::invitations::v1::Token;
+use homeroom_api::{common::v1::ErrorReason, invitations::v1::Token};
+use homeroom_kit::status::code_of;
 use homeroom_tests::{Claims, Homeroom, on_both_engines, raw, reason, violated_fields};
 use serde_json::{Value, json};
 use tonic::{Code, Status};
 
 use crate::good_requests::{Existing, good_requests};
-
-/// A field spoilt, and what must be answered.
-struct Spoilt {
-    what: &'static str,
-    path: &'static str,
-    value: Value,
-    code: Code,
-    reason: &'static str,
-}
-
-/// What is spoilt wherever a request has such a field. The path is where it stands and what the violation names.
-fn spoilers() -> Vec<Spoilt> {
-    let invalid = |what, path, value| Spoilt {
-        what,
-        path,
-        value,
-        code: Code::InvalidArgument,
-        reason: "INVALID_REQUEST",
-    };
-    let mut spoilers = Vec::new();
-    for path in [
-        "name",
-        "parent",
-        "organization.name",
-        "class.name",
-        "member.name",
-        "invite_token.name",
-        "token.name",
-        "enrollment_code.name",
-        "class_code.name",
-        "join_url.name",
-        "redemption",
-        "organization",
-    ] {
-        spoilers.push(invalid("missing", path, json!("")));
-        spoilers.push(invalid("of another shape", path, json!("nonsense")));
-        spoilers.push(invalid(
-            "too long",
-            path,
-            json!(format!("organizations/{}", "a".repeat(64))),
-        ));
-        spoilers.push(invalid(
-            "wrong alphabet",
-            path,
-            json!("organizations/Hämilton"),
-        ));
-    }
-    for path in ["organization_id", "class_id"] {
-        spoilers.push(invalid("too short", path, json!("ab")));
-        spoilers.push(invalid("too long", path, json!("a".repeat(64))));
-        spoilers.push(invalid("wrong alphabet", path, json!("No!")));
-    }
-    for path in [
-        "admin",
-        "owner",
-        "user",
-        "member.user",
-        "user.user",
-        "class.owner",
-    ] {
-        spoilers.push(invalid("too long", path, json!("u".repeat(129))));
-        spoilers.push(invalid("wrong alphabet", path, json!("a/b")));
-    }
-    for path in ["organization.display_name", "class.display_name"] {
-        spoilers.push(invalid("missing", path, json!("")));
-    }
-    for path in [
-        "organization.display_name",
-        "class.display_name",
-        "member.display_name",
-        "token.display_name",
-        "enrollment_code.display_name",
-        "user.display_name",
-    ] {
-        spoilers.push(invalid("too long", path, json!("x".repeat(201))));
-    }
-    for path in ["organization.labels", "class.labels"] {
-        spoilers.push(invalid("wrong alphabet", path, json!({"Not A Key": "x"})));
-    }
-    for path in [
-        "member.external_id",
-        "token.external_id",
-        "user.external_id",
-    ] {
-        spoilers.push(invalid("too long", path, json!("x".repeat(129))));
-    }
-    spoilers.push(invalid("negative", "organization.seat_limit", json!(-1)));
-    spoilers.push(invalid(
-        "too large",
-        "organization.seat_limit",
-        json!(1_000_000_001_i64),
-    ));
-    spoilers.push(invalid("negative", "token.max_uses", json!(-1)));
-    spoilers.push(invalid("too many", "token.words", json!(5)));
-    spoilers.push(invalid("negative", "enrollment_code.max_uses", json!(-1)));
-    spoilers.push(invalid("negative", "class_code.lock_period", json!("-1s")));
-    spoilers.push(invalid("missing", "invitation", json!("")));
-    spoilers.push(invalid("negative", "epoch", json!(-1)));
-    spoilers.push(invalid("missing", "permission", json!(0)));
-    spoilers.push(invalid("missing", "route", json!(0)));
-    spoilers.push(invalid("negative", "page_size", json!(-1)));
-    spoilers.push(invalid("not a UUID", "request_id", json!("retry-1")));
-    spoilers.push(invalid(
-        "of an unknown field",
-        "update_mask",
-        json!("colour"),
-    ));
-    spoilers.push(invalid("too long", "decide_note", json!("x".repeat(501))));
-    spoilers.push(invalid("missing", "credential", json!("")));
-    spoilers.push(invalid("too long", "credential", json!("x".repeat(513))));
-    spoilers.push(invalid("not an address", "client_ip", json!("nowhere")));
-    spoilers.push(invalid("missing", "decisions", json!([])));
-    spoilers.push(invalid("missing", "tokens", json!([])));
-    spoilers.push(invalid("missing", "requests", json!([])));
-    for path in ["member.email", "user.email", "token.assigned_email"] {
-        spoilers.push(Spoilt {
-            reason: "EMAIL_MALFORMED",
-            ..invalid("malformed", path, json!("a@b@c"))
-        });
-    }
-    spoilers.push(Spoilt {
-        reason: "CODE_MALFORMED",
-        ..invalid(
-            "wrong alphabet",
-            "enrollment_code.code",
-            json!("BIO\u{202e}101"),
-        )
-    });
-    spoilers.push(Spoilt {
-        reason: "CODE_MALFORMED",
-        ..invalid("wrong alphabet", "credential", json!("\u{202e}abc"))
-    });
-    spoilers.push(Spoilt {
-        reason: "INVALID_PAGE_TOKEN",
-        ..invalid("not made by this list", "page_token", json!("garbage"))
-    });
-    spoilers.push(Spoilt {
-        reason: "INVALID_FILTER",
-        ..invalid("unreadable", "filter", json!("((("))
-    });
-    for path in [
-        "etag",
-        "organization.etag",
-        "class.etag",
-        "member.etag",
-        "invite_token.etag",
-        "token.etag",
-        "enrollment_code.etag",
-        "class_code.etag",
-        "join_url.etag",
-    ] {
-        spoilers.push(Spoilt {
-            what: "of another version",
-            path,
-            value: json!("\"999\""),
-            code: Code::Aborted,
-            reason: "ETAG_MISMATCH",
-        });
-    }
-    spoilers
-}
+use table::{RULES, spoilers};
 
 /// Whether the method's request has the field, and it means something there.
 fn has_field(method: &str, path: &str) -> bool {
@@ -210,7 +55,7 @@ fn has_field(method: &str, path: &str) -> bool {
                 return inner.is_none()
                     || field.is_list()
                     || field.is_map()
-                    || ["update_mask", "lock_period"].contains(&part);
+                    || ["update_mask", "lock_period", "expire_time"].contains(&part);
             }
         }
     }
@@ -281,11 +126,13 @@ async fn every_rpc_refuses_every_bad_field_by_name_and_writes_nothing(homeroom) 
     let before = homeroom.settled_row_counts().await;
     let mut wrong = Vec::new();
     let mut checked = 0;
+    let mut rules = BTreeSet::new();
+    let mut reasons = BTreeSet::new();
     for request in &requests {
         let mut together = (request.body.clone(), BTreeSet::new());
         for spoilt in spoilers() {
             let optional = ["RedemptionService.Redeem", "RedemptionService.PreviewRedemption"].iter().any(|method| request.method.ends_with(method));
-            if !has_field(request.method, spoilt.path) || (optional && spoilt.path == "organization" && spoilt.what == "missing") {
+            if !has_field(request.method, spoilt.path) || !request.method.contains(spoilt.of) || (optional && spoilt.path == "organization" && spoilt.what == "missing") {
                 continue;
             }
             // An update without a mask takes an empty field as one that stays.
@@ -295,9 +142,12 @@ async fn every_rpc_refuses_every_bad_field_by_name_and_writes_nothing(homeroom) 
             let body = spoil(&request.body, spoilt.path, &spoilt.value);
             let (code, reason, fields) = told(homeroom.call(request.caller, request.method, &body).await);
             checked += 1;
+            rules.insert(spoilt.rule);
+            reasons.insert(reason.clone());
+            let names = spoilt.names;
             let named = spoilt.code != Code::InvalidArgument
                 || matches!(spoilt.reason, "INVALID_PAGE_TOKEN" | "INVALID_FILTER")
-                || fields.iter().any(|field| field == spoilt.path || field.starts_with(&format!("{}.", spoilt.path)) || field.starts_with(&format!("{}[", spoilt.path)));
+                || fields.iter().any(|field| field == names || field.starts_with(&format!("{names}.")) || field.starts_with(&format!("{names}[")));
             if (code, reason.as_str(), named) != (spoilt.code, spoilt.reason, true) {
                 wrong.push(format!("{} with {} {}: {code:?} {reason} {fields:?}, not {:?} {}", request.method, spoilt.path, spoilt.what, spoilt.code, spoilt.reason));
             }
@@ -322,6 +172,56 @@ async fn every_rpc_refuses_every_bad_field_by_name_and_writes_nothing(homeroom) 
     }
     assert!(wrong.is_empty(), "{} of {checked} checks:\n{}", wrong.len(), wrong.join("\n"));
     assert_eq!(homeroom.settled_row_counts().await, before, "nothing is written");
+    assert_eq!(rules, BTreeSet::from(RULES), "each rule was checked");
+    let missing: Vec<_> = invalid_argument_reasons().filter(|name| !reasons.contains(*name)).collect();
+    assert!(missing.is_empty(), "no row was answered with {missing:?}");
+}
+}
+
+/// The reasons that 02 gives `INVALID_ARGUMENT`.
+fn invalid_argument_reasons() -> impl Iterator<Item = &'static str> {
+    (0..1_000)
+        .filter_map(|number| ErrorReason::try_from(number).ok())
+        .filter(|reason| code_of(*reason) == Code::InvalidArgument)
+        .map(|reason| reason.as_str_name())
+}
+
+on_both_engines! {
+async fn what_is_beyond_a_message_or_beside_it_is_refused_by_name(homeroom) {
+    let existing = existing(homeroom).await;
+    let before = homeroom.settled_row_counts().await;
+    // 03 Server: 1 MiB messages.
+    let long = json!({"display_name": "x".repeat(1024 * 1024)});
+    for (method, body) in [
+        ("homeroom.membership.v1.ClassService.CreateClass", json!({"parent": "organizations/hamilton", "class": long})),
+        ("homeroom.invitations.v1.TokenService.CreateToken", json!({"parent": "organizations/hamilton/classes/biology", "token": long})),
+    ] {
+        let (code, reason, _) = told(homeroom.call(Claims::of("admin"), method, &body).await);
+        assert_eq!((code, reason.as_str()), (Code::ResourceExhausted, "MESSAGE_TOO_LARGE"), "{method}");
+    }
+    // 02 Callers: `x-homeroom-user` is one user id.
+    let lms = Claims { scopes: &["homeroom.act_as"], ..Claims::of("lms") };
+    let long = "u".repeat(129);
+    for user in ["a/b", "a b", long.as_str()] {
+        let clients = homeroom.user_with(Claims { acting_user: user, ..lms });
+        let refused = clients.organizations.clone().list_organizations(homeroom_api::membership::v1::ListOrganizationsRequest::default()).await.unwrap_err();
+        assert_eq!((refused.code(), reason(&refused).as_str()), (Code::InvalidArgument, "INVALID_REQUEST"), "{user:?}");
+        assert_eq!(violated_fields(&refused), ["x-homeroom-user"], "{user:?}");
+    }
+    // 02: a page token is bound to its list, and a batch tells of each row.
+    let list = "homeroom.membership.v1.MemberService.ListOrganizationMembers";
+    let page = homeroom.call(Claims::of("admin"), list, &json!({"parent": "organizations/hamilton", "page_size": 1})).await.unwrap();
+    let token = page["nextPageToken"].as_str().unwrap();
+    for other in [
+        json!({"parent": "organizations/hamilton", "page_token": token, "filter": "role = TEACHER"}),
+        json!({"parent": "organizations/jefferson", "page_token": token}),
+        json!({"parent": "organizations/hamilton", "page_token": format!("{token}A")}),
+    ] {
+        let (code, reason, _) = told(homeroom.call(Claims::of("admin"), list, &other).await);
+        assert_eq!((code, reason.as_str()), (Code::InvalidArgument, "INVALID_PAGE_TOKEN"), "{other}");
+    }
+    assert_eq!(homeroom.settled_row_counts().await, before, "nothing is written");
+    drop(existing);
 }
 }
 

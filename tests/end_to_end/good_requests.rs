@@ -257,6 +257,12 @@ pub(crate) fn good_requests(existing: &Existing) -> Vec<GoodRequest> {
         ),
         (
             "membership",
+            "UserService.EraseUser",
+            SERVICE,
+            json!({"name": "users/nobody-in-particular", "pseudonym": format!("erased-{SOME_ID}")}),
+        ),
+        (
+            "membership",
             "EventService.ListEvents",
             ADMIN,
             parent(class),
@@ -428,6 +434,24 @@ pub(crate) fn good_requests(existing: &Existing) -> Vec<GoodRequest> {
             "RedemptionService.ListRedemptions",
             ADMIN,
             parent(class),
+        ),
+        (
+            "invitations",
+            "RedemptionService.ListRefusedAttempts",
+            ADMIN,
+            parent(organization),
+        ),
+        (
+            "invitations",
+            "AuditService.ListAuditEntries",
+            ADMIN,
+            parent(class),
+        ),
+        (
+            "invitations",
+            "UserService.EraseUser",
+            PLATFORM,
+            named("users/nobody-in-particular"),
         ),
         (
             "invitations",

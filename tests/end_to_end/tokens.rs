@@ -7,7 +7,7 @@ use homeroom_api::{
         BatchCreateTokensRequest, CreateTokenRequest, GetInviteTokenRequest, GetTokenRequest,
         InviteToken, ListTokensRequest, RedeemRequest, RedemptionOutcome, ResetInviteTokenRequest,
         RevealTokenRequest, RevokeTokenRequest, Token, UpdateInviteTokenRequest,
-        batch_create_tokens_response::result::Outcome, redeem_response, token,
+        UpdateTokenRequest, batch_create_tokens_response::result::Outcome, redeem_response, token,
     },
     membership::v1::TransferClassOwnershipRequest,
 };
@@ -291,5 +291,62 @@ async fn a9_the_platform_redeems_for_a_person_it_vouches_for(homeroom) {
     // Without the scope to act for others, nobody redeems for another.
     let alone = homeroom.user("lms");
     assert_eq!(reason(&alone.redeem_with(request).await.unwrap_err()), "SCOPE_MISSING");
+}
+}
+
+on_both_engines! {
+async fn a6_a_phrase_is_shown_when_it_is_made_and_when_it_is_revealed_and_nowhere_else(homeroom) {
+    let school = homeroom.school().await;
+    let mut teacher = school.teacher.clone();
+    let made = school.token(Token { words: 3, max_uses: Some(0), ..Default::default() }).await;
+    let batch = BatchCreateTokensRequest { parent: school.class.clone(), tokens: vec![Token::default(); 2], ..Default::default() };
+    let results = teacher.tokens.batch_create_tokens(batch).await.unwrap().into_inner().results;
+    let mut tokens = vec![made];
+    tokens.extend(results.into_iter().filter_map(|result| match result.outcome {
+        Some(Outcome::Token(token)) => Some(token),
+        _ => None,
+    }));
+    // Made: in clear, its URL too, which holds the same words.
+    assert_eq!(tokens.len(), 3);
+    let words_of = |token: &Token| token.phrase.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    for token in &tokens {
+        assert!(token.invite_url.ends_with(&words_of(token).join("-")), "{}", token.invite_url);
+    }
+    let is_masked = |shown: &Token| {
+        let made = tokens.iter().find(|token| token.name == shown.name).unwrap();
+        assert_eq!(shown.phrase, vec!["•••••"; words_of(made).len()].join(" "));
+        assert_eq!(shown.invite_url, "");
+        let text = format!("{shown:?}");
+        for word in words_of(made) {
+            assert!(!text.contains(&word), "{text}");
+        }
+    };
+
+    // Read, listed, filtered, changed and revoked: masked, for whoever may read it, also once it was revealed.
+    let token = &tokens[0];
+    let reveal = RevealTokenRequest { name: token.name.clone() };
+    let revealed = school.co_teacher.clone().tokens.reveal_token(reveal.clone()).await;
+    let refused = homeroom.user("student").tokens.reveal_token(reveal.clone()).await;
+    assert_eq!(reason(&refused.unwrap_err()), "CLASS_NOT_FOUND");
+    if let Ok(revealed) = revealed {
+        assert_eq!(revealed.into_inner().token.unwrap().phrase, token.phrase);
+    }
+    let revealed = teacher.tokens.reveal_token(reveal).await.unwrap().into_inner().token.unwrap();
+    assert_eq!((&revealed.phrase, &revealed.invite_url), (&token.phrase, &token.invite_url));
+    for reader in [&school.teacher, &school.co_teacher, &school.admin] {
+        is_masked(&reader.tokens.clone().get_token(GetTokenRequest { name: token.name.clone() }).await.unwrap().into_inner());
+        let list = ListTokensRequest { parent: school.class.clone(), ..Default::default() };
+        let listed = reader.tokens.clone().list_tokens(list).await.unwrap().into_inner().tokens;
+        assert_eq!(listed.len(), tokens.len());
+        listed.iter().for_each(is_masked);
+    }
+    let updated = teacher.tokens.update_token(UpdateTokenRequest {
+        token: Some(Token { name: token.name.clone(), display_name: "New".to_owned(), ..Default::default() }),
+        update_mask: field_mask(&["display_name"]),
+        ..Default::default()
+    }).await.unwrap().into_inner();
+    is_masked(&updated);
+    let revoke = RevokeTokenRequest { name: token.name.clone(), ..Default::default() };
+    is_masked(&teacher.tokens.revoke_token(revoke).await.unwrap().into_inner().token.unwrap());
 }
 }

@@ -1,5 +1,7 @@
 //! gRPC clients of both services for one caller.
 
+use std::net::SocketAddr;
+
 use homeroom_api::{invitations::v1 as invitations, membership::v1 as membership};
 use tonic::{
     Request, Status,
@@ -45,6 +47,7 @@ pub struct Clients {
     pub join_requests:
         membership::join_request_service_client::JoinRequestServiceClient<Authenticated>,
     pub admissions: membership::admission_service_client::AdmissionServiceClient<Authenticated>,
+    pub membership_users: membership::user_service_client::UserServiceClient<Authenticated>,
     pub membership_events: membership::event_service_client::EventServiceClient<Authenticated>,
     pub tokens: invitations::token_service_client::TokenServiceClient<Authenticated>,
     pub enrollment_codes:
@@ -52,10 +55,29 @@ pub struct Clients {
     pub class_codes: invitations::class_code_service_client::ClassCodeServiceClient<Authenticated>,
     pub join_urls: invitations::join_url_service_client::JoinUrlServiceClient<Authenticated>,
     pub redemptions: invitations::redemption_service_client::RedemptionServiceClient<Authenticated>,
+    pub audits: invitations::audit_service_client::AuditServiceClient<Authenticated>,
+    pub users: invitations::user_service_client::UserServiceClient<Authenticated>,
     pub invitations_events: invitations::event_service_client::EventServiceClient<Authenticated>,
 }
 
 impl Clients {
+    /// Clients of two services, on connections of their own, with this access token.
+    #[must_use]
+    pub fn connect(membership: SocketAddr, invitations: SocketAddr, access_token: &str) -> Self {
+        let [membership, invitations] = [membership, invitations].map(crate::channel);
+        Self::on(&membership, &invitations, access_token)
+    }
+
+    /// Clients of two services on these connections, with this access token.
+    #[must_use]
+    pub fn on(membership: &Channel, invitations: &Channel, access_token: &str) -> Self {
+        let credentials = Credentials {
+            authorization: format!("Bearer {access_token}").parse().unwrap(),
+            acting_user: None,
+        };
+        Self::new(membership, invitations, &credentials)
+    }
+
     pub(crate) fn new(
         membership: &Channel,
         invitations: &Channel,
@@ -88,6 +110,7 @@ impl Clients {
                 admission_service_client,
                 AdmissionServiceClient
             ),
+            membership_users: client!(membership, m, user_service_client, UserServiceClient),
             membership_events: client!(membership, m, event_service_client, EventServiceClient),
             tokens: client!(invitations, i, token_service_client, TokenServiceClient),
             enrollment_codes: client!(
@@ -114,6 +137,8 @@ impl Clients {
                 redemption_service_client,
                 RedemptionServiceClient
             ),
+            audits: client!(invitations, i, audit_service_client, AuditServiceClient),
+            users: client!(invitations, i, user_service_client, UserServiceClient),
             invitations_events: client!(invitations, i, event_service_client, EventServiceClient),
         }
     }

@@ -121,6 +121,22 @@ impl Databases {
         counts
     }
 
+    /// The tables, as `service.table`, of which any column of any row holds the text, also among bytes.
+    pub async fn tables_that_hold(&self, text: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        for (service, url) in [
+            ("membership", &self.membership),
+            ("invitations", &self.invitations),
+        ] {
+            let tables = match url {
+                Url::Postgres(url) => postgres_tables_that_hold(url, text).await,
+                Url::Sqlite(path) => sqlite_tables_that_hold(path, text).await,
+            };
+            found.extend(tables.into_iter().map(|table| format!("{service}.{table}")));
+        }
+        found
+    }
+
     /// How many redemptions membership has not been heard of, or are not settled yet.
     pub async fn reserved_redemptions(&self) -> i64 {
         const RESERVED: &str = "SELECT count(*) FROM redemptions WHERE state = 'RESERVED'";
@@ -200,6 +216,67 @@ counts_by!(
     "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
     |path| SqliteConnectOptions::new().filename(path).read_only(true)
 );
+
+fn hex(text: &str) -> String {
+    use std::fmt::Write as _;
+
+    text.bytes().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02X}").unwrap();
+        hex
+    })
+}
+
+async fn postgres_tables_that_hold(url: &str, text: &str) -> Vec<String> {
+    let options: PgConnectOptions = url.parse().unwrap();
+    let mut connection = options.connect().await.unwrap();
+    let mut found = Vec::new();
+    for (table, _) in postgres_counts(url).await {
+        // Bytes are shown in hexadecimal.
+        let query = format!(
+            "SELECT count(*) FROM {table} AS t \
+             WHERE position($1 IN t::text) > 0 OR position($2 IN t::text) > 0"
+        );
+        let count: i64 = sqlx::query_scalar(AssertSqlSafe(query))
+            .bind(text)
+            .bind(hex(text).to_lowercase())
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
+        if count > 0 {
+            found.push(table);
+        }
+    }
+    found
+}
+
+async fn sqlite_tables_that_hold(path: &Path, text: &str) -> Vec<String> {
+    let options = SqliteConnectOptions::new().filename(path).read_only(true);
+    let mut connection = options.connect().await.unwrap();
+    let mut found = Vec::new();
+    for (table, _) in sqlite_counts(path).await {
+        let columns: Vec<String> = sqlx::query_scalar("SELECT name FROM pragma_table_info($1)")
+            .bind(&table)
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+        let holds = columns.iter().map(|column| {
+            format!(
+                "instr(hex(CAST(coalesce({column}, '') AS BLOB)), '{}') > 0",
+                hex(text)
+            )
+        });
+        let holds: Vec<String> = holds.collect();
+        let query = format!("SELECT count(*) FROM {table} WHERE {}", holds.join(" OR "));
+        let count: i64 = sqlx::query_scalar(AssertSqlSafe(query))
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
+        if count > 0 {
+            found.push(table);
+        }
+    }
+    found
+}
 
 fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| {

@@ -6,6 +6,7 @@ pub mod clients;
 pub mod databases;
 pub mod processes;
 pub mod raw;
+pub mod redis_pair;
 mod school;
 
 use std::{
@@ -76,6 +77,8 @@ pub struct Claims<'a> {
     pub scopes: &'a [&'a str],
     /// For whom it acts; empty: for itself.
     pub acting_user: &'a str,
+    /// The ids of the organizations that bound it; None: no bound.
+    pub organizations: Option<&'a [&'a str]>,
 }
 
 impl<'a> Claims<'a> {
@@ -89,6 +92,7 @@ impl<'a> Claims<'a> {
             external_id: "",
             scopes: &[],
             acting_user: "",
+            organizations: None,
         }
     }
 }
@@ -96,11 +100,18 @@ impl<'a> Claims<'a> {
 impl Homeroom {
     /// Starts both services on databases of their own.
     pub async fn start(engine: Engine) -> Self {
+        Self::start_on(Databases::create(engine).await, |_| {}).await
+    }
+
+    /// Starts both services on these databases, invitations configured as `adjust` says.
+    pub async fn start_on(
+        databases: Databases,
+        adjust: impl FnOnce(&mut invitations::Config),
+    ) -> Self {
         let clock = Arc::new(ManualClock::new(
             "2026-09-01T08:00:00Z".parse::<DateTime<Utc>>().unwrap(),
         ));
         let random: SharedRandomness = Arc::new(SystemRandomness);
-        let databases = Databases::create(engine).await;
         let signer = Signer::generate(&*random).unwrap();
         let own_signer = Arc::new(Signer::generate(&*random).unwrap());
         let keys = Keys::from_signer(&signer, None)
@@ -123,17 +134,19 @@ impl Homeroom {
         )
         .await
         .unwrap();
+        let mut config = invitations::Config::for_tests(
+            databases.invitations.clone(),
+            databases.redis.clone(),
+            membership.address(),
+            verifier,
+            Arc::new(KeyRing::generate(&*random).unwrap()),
+            own_signer,
+            ISSUER,
+            AUDIENCE,
+        );
+        adjust(&mut config);
         let invitations = invitations::start(
-            invitations::Config::for_tests(
-                databases.invitations.clone(),
-                databases.redis.clone(),
-                membership.address(),
-                verifier,
-                Arc::new(KeyRing::generate(&*random).unwrap()),
-                own_signer,
-                ISSUER,
-                AUDIENCE,
-            ),
+            config,
             invitations::Dependencies {
                 clock: clock.clone(),
                 random: random.clone(),
@@ -286,6 +299,9 @@ fn access_token(key: &Signer, clock: &dyn Clock, claims: Claims<'_>) -> String {
     signed.email = text(claims.email);
     signed.email_verified = Some(claims.email_verified);
     signed.external_id = text(claims.external_id);
+    signed.organizations = claims
+        .organizations
+        .map(|bound| bound.iter().map(|&id| id.to_owned()).collect());
     key.sign(&signed).unwrap().expose().to_owned()
 }
 

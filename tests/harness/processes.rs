@@ -19,7 +19,6 @@ use tokio::net::TcpStream;
 
 use crate::{
     AUDIENCE, Claims, Clients, ISSUER, access_token,
-    clients::Credentials,
     databases::{Databases, Engine},
     free_address,
 };
@@ -61,6 +60,10 @@ struct Place {
     wrapper: Vec<String>,
     database_url: Url,
     migrates: bool,
+    /// Settings beside those that every test has.
+    environment: Vec<(String, String)>,
+    /// Where what it prints is appended to; None: where the test's own goes.
+    log: Option<PathBuf>,
     address: SocketAddr,
     child: Option<Child>,
 }
@@ -116,6 +119,8 @@ impl Processes {
             wrapper: Vec::new(),
             database_url: database.clone(),
             migrates: true,
+            environment: Vec::new(),
+            log: None,
             address: free_address(),
             child: None,
         };
@@ -153,6 +158,30 @@ impl Processes {
     pub fn without_migrations(mut self, service: Service) -> Self {
         self.place_mut(service).migrates = false;
         self
+    }
+
+    /// One of them with one more setting.
+    #[must_use]
+    pub fn with_setting(mut self, service: Service, name: &str, value: &str) -> Self {
+        let setting = (name.to_owned(), value.to_owned());
+        self.place_mut(service).environment.push(setting);
+        self
+    }
+
+    /// One of them with all that it prints appended to a file.
+    #[must_use]
+    pub fn with_log(mut self, service: Service, path: PathBuf) -> Self {
+        self.place_mut(service).log = Some(path);
+        self
+    }
+
+    /// The key ring of one of them, read when it starts.
+    #[must_use]
+    pub fn keys_file(&self, service: Service) -> PathBuf {
+        self.shared
+            .folder
+            .path()
+            .join(format!("{}.keys", service.name()))
     }
 
     /// Their databases.
@@ -209,8 +238,9 @@ impl Processes {
     }
 
     /// What starts one of them.
-    fn command(&self, service: Service) -> Command {
-        let (name, place) = (service.name(), self.place(service));
+    #[must_use]
+    pub fn command(&self, service: Service) -> Command {
+        let place = self.place(service);
         let path = |name: &str| self.shared.folder.path().join(name);
         let mut command = match place.wrapper.split_first() {
             None => Command::new(&place.binary),
@@ -224,7 +254,7 @@ impl Processes {
             .env_clear()
             .env("DATABASE_URL", database_url(&place.database_url))
             .env("LISTEN_ADDRESS", place.address.to_string())
-            .env("KEYS_FILE", path(&format!("{name}.keys")))
+            .env("KEYS_FILE", self.keys_file(service))
             .env("JWKS_FILE", path("jwks.json"))
             .env("TOKEN_ISSUER", ISSUER)
             .env("TOKEN_AUDIENCE", AUDIENCE)
@@ -242,6 +272,13 @@ impl Processes {
             if let Some(redis) = &self.shared.databases.redis {
                 command.env("REDIS_URL", redis);
             }
+        }
+        let settings = place.environment.iter();
+        command.envs(settings.map(|(name, value)| (name, value)));
+        if let Some(log) = &place.log {
+            let file = std::fs::File::options().append(true).create(true).open(log);
+            let file = file.unwrap();
+            command.stdout(file.try_clone().unwrap()).stderr(file);
         }
         command
     }
@@ -261,6 +298,18 @@ impl Processes {
             .args(["-c", &format!("kill -TERM {}", child.id())])
             .status();
         assert!(sent.unwrap().success(), "{} has ended", service.name());
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self, service: Service) -> u32 {
+        self.place(service).child.as_ref().unwrap().id()
+    }
+
+    /// Whether it still runs.
+    pub fn runs(&mut self, service: Service) -> bool {
+        let child = self.place_mut(service).child.as_mut();
+        child.is_some_and(|child| child.try_wait().unwrap().is_none())
     }
 
     /// How it ended, within so much time.
@@ -353,13 +402,14 @@ impl Callers {
     /// A caller with these claims, on connections of its own.
     #[must_use]
     pub fn user_with(&self, claims: Claims<'_>) -> Clients {
-        let token = access_token(&self.shared.signer, &SystemClock, claims);
-        let credentials = Credentials {
-            authorization: format!("Bearer {token}").parse().unwrap(),
-            acting_user: None,
-        };
-        let [membership, invitations] = self.addresses.map(crate::channel);
-        Clients::new(&membership, &invitations, &credentials)
+        let [membership, invitations] = self.addresses;
+        Clients::connect(membership, invitations, &self.access_token(claims))
+    }
+
+    /// An access token with these claims.
+    #[must_use]
+    pub fn access_token(&self, claims: Claims<'_>) -> String {
+        access_token(&self.shared.signer, &SystemClock, claims)
     }
 }
 
@@ -376,17 +426,21 @@ impl Drop for Processes {
     }
 }
 
-/// The service's binary, built beside this test: `cargo build` comes first.
+/// The service's binary, built beside this program, or above it where this is a test: `cargo build` comes first.
 #[must_use]
 pub fn binary(name: &str) -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let path = test.ancestors().nth(2).unwrap().join(name);
-    assert!(
-        path.exists(),
-        "{} is not built: run this by `tests/run processes`",
-        path.display()
-    );
-    path
+    let this = std::env::current_exe().unwrap();
+    let mut paths = this
+        .ancestors()
+        .skip(1)
+        .take(2)
+        .map(|folder| folder.join(name));
+    paths.find(|path| path.is_file()).unwrap_or_else(|| {
+        panic!(
+            "{name} is not built beside {}: run this by tests/run",
+            this.display()
+        )
+    })
 }
 
 /// The text of the URL.

@@ -50,7 +50,7 @@ impl Homeroom {
         body: &serde_json::Value,
     ) -> Result<serde_json::Value, Status> {
         let authorization = format!("Bearer {}", self.access_token(caller));
-        self.call_with_authorization(&authorization, method, body)
+        self.call_with_headers(&authorization, caller.acting_user, method, body)
             .await
     }
 
@@ -61,6 +61,17 @@ impl Homeroom {
         method: &str,
         body: &serde_json::Value,
     ) -> Result<serde_json::Value, Status> {
+        self.call_with_headers(authorization, "", method, body)
+            .await
+    }
+
+    async fn call_with_headers(
+        &self,
+        authorization: &str,
+        acting_user: &str,
+        method: &str,
+        body: &serde_json::Value,
+    ) -> Result<serde_json::Value, Status> {
         let descriptor = self::method(method);
         let message = DynamicMessage::deserialize(descriptor.input(), body)
             .unwrap_or_else(|error| panic!("{method}: {body}: {error}"));
@@ -68,6 +79,11 @@ impl Homeroom {
         request
             .metadata_mut()
             .insert("authorization", authorization.parse().unwrap());
+        if !acting_user.is_empty() {
+            request
+                .metadata_mut()
+                .insert("x-homeroom-user", acting_user.parse().unwrap());
+        }
         let channel = self.channel_of(method);
         let bytes = send(channel, descriptor, request).await?;
         let answer = DynamicMessage::decode(descriptor.output(), bytes.as_slice()).unwrap();

@@ -26,6 +26,12 @@ const SETTLE_SECONDS: u64 = 60;
 /// The largest page of a list.
 const PAGE_ROWS_MAX: i32 = 1_000;
 
+/// Who creates organizations.
+pub(crate) const PLATFORM: Claims<'static> = Claims {
+    scopes: &["homeroom.platform"],
+    ..Claims::of("platform")
+};
+
 /// A class whose code anyone may redeem.
 pub(crate) struct OpenClass {
     /// `organizations/hamilton/classes/biology`.
@@ -37,11 +43,16 @@ pub(crate) struct OpenClass {
 impl OpenClass {
     /// Makes it, with so many seats in its organization, and `teacher` its teacher.
     pub(crate) async fn create(processes: &Processes, seats: usize) -> Self {
-        let mut platform = processes.user_with(Claims {
-            scopes: &["homeroom.platform"],
-            ..Claims::of("platform")
-        });
-        let mut teacher = processes.user("teacher");
+        let platform = processes.user_with(PLATFORM);
+        Self::create_by(platform, processes.user("teacher"), seats).await
+    }
+
+    /// Makes it by calls of these two.
+    pub(crate) async fn create_by(
+        mut platform: Clients,
+        mut teacher: Clients,
+        seats: usize,
+    ) -> Self {
         platform
             .organizations
             .create_organization(CreateOrganizationRequest {

@@ -156,6 +156,30 @@ pub(crate) struct CallArguments {
         hide_env_values = true
     )]
     pub(crate) token: String,
+    #[command(flatten)]
+    pub(crate) tls: TlsArguments,
+}
+
+/// How a service is spoken to: over TLS where an authority is named, in plaintext otherwise.
+#[derive(Debug, Args)]
+pub(crate) struct TlsArguments {
+    /// Speak TLS, and believe servers whose certificate an authority of this PEM file has signed.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// The certificate to show to the server, PEM.
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "ca_file",
+        requires = "client_key_file"
+    )]
+    pub(crate) client_cert_file: Option<PathBuf>,
+    /// That certificate's private key, PEM.
+    #[arg(long, value_name = "FILE", requires = "client_cert_file")]
+    pub(crate) client_key_file: Option<PathBuf>,
+    /// The name that the server's certificate must hold; by default the host of ADDR.
+    #[arg(long, value_name = "NAME", requires = "ca_file")]
+    pub(crate) server_name: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -163,6 +187,8 @@ pub(crate) struct ReadyArguments {
     /// The service's address, as `127.0.0.1:50051` or `membership:50051`.
     #[arg(value_name = "ADDR")]
     pub(crate) address: String,
+    #[command(flatten)]
+    pub(crate) tls: TlsArguments,
 }
 
 fn scope(text: &str) -> Result<Scope, String> {
@@ -198,6 +224,27 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_client_certificate_takes_its_key_and_whom_to_believe() {
+        let takes = |flags: &[&str]| {
+            let words = ["homeroom", "ready", "membership:50051"]
+                .iter()
+                .chain(flags);
+            Arguments::try_parse_from(words).is_ok()
+        };
+        let (ca, certificate, key) = ("--ca-file=a", "--client-cert-file=b", "--client-key-file=c");
+        assert!(takes(&[]) && takes(&[ca]) && takes(&[ca, certificate, key]));
+        assert!(takes(&[ca, "--server-name=membership"]));
+        for wrong in [
+            &[certificate, key][..],
+            &[ca, certificate],
+            &[ca, key],
+            &["--server-name=a"],
+        ] {
+            assert!(!takes(wrong), "{wrong:?}");
+        }
     }
 
     #[test]

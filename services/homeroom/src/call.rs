@@ -3,12 +3,13 @@
 use anstream::println;
 use homeroom_kit::server::REQUEST_ID_METADATA;
 use serde_json::Value;
-use tonic::{Code, Status, transport::Endpoint};
+use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use crate::{
     Failure,
     arguments::CallArguments,
+    connect::connect,
     dynamic::{self, Contract},
 };
 
@@ -20,11 +21,7 @@ pub(crate) async fn run(arguments: &CallArguments) -> Result<(), Failure> {
     let json: Value = serde_json::from_str(&arguments.request)
         .map_err(|error| format!("the request is not JSON: {error}"))?;
     let request = dynamic::request(&method, &json, &arguments.token)?;
-    let channel = Endpoint::from_shared(format!("http://{}", arguments.address))
-        .map_err(|error| format!("{} is no address: {error}", arguments.address))?
-        .connect()
-        .await
-        .map_err(|error| no_answer(&arguments.address, &error))?;
+    let channel = connect(&arguments.address, &arguments.tls, None).await?;
     match dynamic::call(channel, &method, request).await? {
         Ok(answer) => {
             println!("{answer:#}");
@@ -32,14 +29,6 @@ pub(crate) async fn run(arguments: &CallArguments) -> Result<(), Failure> {
         }
         Err(status) => Err(refused(&arguments.address, &status).into()),
     }
-}
-
-/// Nothing there speaks gRPC.
-pub(crate) fn no_answer(address: &str, error: &(dyn std::error::Error + 'static)) -> String {
-    format!(
-        "{address} does not answer; is the service running, and does it listen there? ({})",
-        crate::chain(error)
-    )
 }
 
 /// A refusal with all that it says: code and reason, the sentence, what is wrong with which field, when to

@@ -4,6 +4,7 @@ mod access_token;
 mod arguments;
 mod audit_command;
 mod call;
+mod connect;
 mod data_folder;
 mod demo;
 mod dynamic;

@@ -3,25 +3,18 @@
 use std::time::Duration;
 
 use homeroom_kit::server::READINESS;
-use tonic::transport::Endpoint;
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-use crate::{Failure, arguments::ReadyArguments, call::no_answer, dynamic};
+use crate::{Failure, arguments::ReadyArguments, connect::connect, dynamic};
 
 /// How long a service may take to connect and to answer, each.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 pub(crate) async fn run(arguments: &ReadyArguments) -> Result<(), Failure> {
     let address = &arguments.address;
-    let channel = Endpoint::from_shared(format!("http://{address}"))
-        .map_err(|error| format!("{address} is no address: {error}"))?
-        .connect_timeout(PATIENCE)
-        .timeout(PATIENCE)
-        .connect()
-        .await
-        .map_err(|error| no_answer(address, &error))?;
+    let channel = connect(address, &arguments.tls, Some(PATIENCE)).await?;
     let request = HealthCheckRequest {
         service: READINESS.to_owned(),
     };

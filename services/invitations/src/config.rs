@@ -7,99 +7,32 @@ use std::{
 };
 
 use homeroom_kit::{
-    auth::{Signer, Verifier},
+    auth::{self, Signer, Verifier},
     clock::SystemClock,
     config::{ConfigErrors, Reader, parse_as, parse_flag, parse_text},
     database, key_files,
     keys::KeyRing,
     metrics,
+    tls::{self, ClientTls, Names, ServerTls},
 };
 use url::Url;
 
 use crate::{
     app::workers::Pauses,
     domain::public_url::PublicUrl,
-    limiter::{Budgets, budget::BUDGET_MAX, fallback::REDIS_CALL_MAX_MILLIS, redis::RedisStore},
+    limiter::{Budgets, fallback::REDIS_CALL_MAX_MILLIS, redis::RedisStore},
     membership::MembershipClient,
 };
 
 /// Where the service listens when nothing is said.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 50_052);
 
-/// A setting: its name in the environment, its flag on the command line, and what it is for.
-pub type Setting = (&'static str, &'static str, &'static str);
-
-/// Every setting.
-pub const SETTINGS: &[Setting] = &[
-    (
-        "LISTEN_ADDRESS",
-        "listen-address",
-        "where to listen; 127.0.0.1:50052 if unset",
-    ),
-    (
-        "DATABASE_URL",
-        "database-url",
-        "postgres://user:password@host/database or sqlite://path",
-    ),
-    (
-        "MIGRATE_AT_START",
-        "migrate-at-start",
-        "bring the schema up to date at start: true or false",
-    ),
-    (
-        "REDIS_URL",
-        "redis-url",
-        "Redis of the limiter; unset: limited within the process",
-    ),
-    (
-        "MEMBERSHIP_URL",
-        "membership-url",
-        "the membership service, as http://host:port",
-    ),
-    (
-        "PUBLIC_URL",
-        "public-url",
-        "the base of every URL handed out, as https://join.school.example",
-    ),
-    ("JWKS_FILE", "jwks-file", "the public keys of access tokens"),
-    ("TOKEN_ISSUER", "token-issuer", "the `iss` of access tokens"),
-    (
-        "TOKEN_AUDIENCE",
-        "token-audience",
-        "the `aud` of access tokens",
-    ),
-    (
-        "KEYS_FILE",
-        "keys-file",
-        "the keys of stored secrets, as version:base64,…",
-    ),
-    (
-        "SIGNING_KEY_FILE",
-        "signing-key-file",
-        "this service's own Ed25519 key, PKCS#8 PEM, for its calls of membership",
-    ),
-    (
-        "REFLECTION",
-        "reflection",
-        "serve gRPC reflection: true if unset",
-    ),
-    (
-        "INSECURE_PLAINTEXT",
-        "insecure-plaintext",
-        "listen beyond loopback without TLS: false if unset",
-    ),
-    (
-        "CALLS_PER_MINUTE_MAX",
-        "calls-per-minute-max",
-        "attempts of one calling service a minute; unset: no limit",
-    ),
-    ("LOG_FORMAT", "log-format", "text or json; text if unset"),
-    (
-        "METRICS_LISTEN_ADDRESS",
-        "metrics-listen-address",
-        "where Prometheus reads metrics, without a token; unset: nowhere",
-    ),
-];
+/// The files of TLS on the way to membership.
+const MEMBERSHIP_TLS: Names = Names {
+    certificate: "MEMBERSHIP_CLIENT_CERT_FILE",
+    key: "MEMBERSHIP_CLIENT_KEY_FILE",
+    authorities: "MEMBERSHIP_CA_FILE",
+};
 
 /// What the service needs to start.
 #[derive(Debug, Clone)]
@@ -118,9 +51,12 @@ pub struct Config {
     pub redis_url: Option<String>,
     /// The membership service, which need not answer yet. `MEMBERSHIP_URL`
     pub membership_url: String,
+    /// TLS of the way there; None: plaintext. `MEMBERSHIP_CA_FILE`, `MEMBERSHIP_CLIENT_CERT_FILE`,
+    /// `MEMBERSHIP_CLIENT_KEY_FILE`
+    pub membership_tls: Option<ClientTls>,
     /// The base of every URL handed out. `PUBLIC_URL`
     pub public_url: Url,
-    /// Checks access tokens. `JWKS_FILE`, `TOKEN_ISSUER`, `TOKEN_AUDIENCE`
+    /// Checks access tokens. `JWKS_FILE` or `JWKS_URL`, `TOKEN_ISSUER`, `TOKEN_AUDIENCE`
     pub verifier: Arc<Verifier>,
     /// The `iss` of this service's own tokens: the same as its callers'.
     pub issuer: String,
@@ -132,11 +68,13 @@ pub struct Config {
     pub keys: Arc<KeyRing>,
     /// Whether to serve gRPC reflection. `REFLECTION`
     pub reflection: bool,
+    /// TLS of the server; None: plaintext. `TLS_CERT_FILE`, `TLS_KEY_FILE`, `TLS_CLIENT_CA_FILE`
+    pub tls: Option<ServerTls>,
     /// Whether to listen beyond loopback without TLS. `INSECURE_PLAINTEXT`
     pub insecure_plaintext: bool,
     /// Where metrics are read; None: nowhere. `METRICS_LISTEN_ADDRESS`
     pub metrics_listen: Option<SocketAddr>,
-    /// The limiter's budgets; all attempts of a calling service by `CALLS_PER_MINUTE_MAX`.
+    /// The limiter's budgets. `LIMITER_BUDGETS`, `CALLS_PER_MINUTE_MAX`
     pub budgets: Budgets,
     /// How often the workers look.
     pub pauses: Pauses,
@@ -160,8 +98,10 @@ impl Config {
         let membership_url = reader.required("MEMBERSHIP_URL", |url| {
             MembershipClient::check_url(url).map(|()| url.to_owned())
         });
+        let url = membership_url.as_deref();
+        let membership_tls = tls::read_client(&mut reader, &MEMBERSHIP_TLS, "MEMBERSHIP_URL", url);
         let public_url = reader.required("PUBLIC_URL", parse_public_url);
-        let token_keys = reader.required("JWKS_FILE", key_files::read_jwks);
+        let token_keys = auth::read_token_keys(&mut reader, None);
         let issuer = reader.required("TOKEN_ISSUER", parse_text);
         let audience = reader.required("TOKEN_AUDIENCE", parse_text);
         let keys = reader.required("KEYS_FILE", key_files::read_key_ring);
@@ -169,18 +109,8 @@ impl Config {
         let reflection = reader.or_default("REFLECTION", true, parse_flag);
         let insecure_plaintext = reader.or_default("INSECURE_PLAINTEXT", false, parse_flag);
         let metrics_listen = metrics::read_address(&mut reader, insecure_plaintext);
-        let budgets = Budgets {
-            calling_service_attempts_per_minute: reader
-                .optional("CALLS_PER_MINUTE_MAX", parse_calls_per_minute),
-            ..Budgets::default()
-        };
-        if !listen.ip().to_canonical().is_loopback() && !insecure_plaintext {
-            reader.error(
-                "LISTEN_ADDRESS",
-                "is reachable from other machines and this server does not speak TLS: listen on \
-                 127.0.0.1, or put a proxy that ends TLS before it and set INSECURE_PLAINTEXT to true",
-            );
-        }
+        let budgets = Budgets::read(&mut reader);
+        let tls = tls::read_server(&mut reader, listen, insecure_plaintext);
         reader.finish()?;
         let missing = || ConfigErrors(vec!["a required setting is missing".to_owned()]);
         let issuer = issuer.ok_or_else(missing)?;
@@ -197,6 +127,7 @@ impl Config {
             migrate_at_start,
             redis_url,
             membership_url: membership_url.ok_or_else(missing)?,
+            membership_tls,
             public_url: public_url.ok_or_else(missing)?,
             verifier: Arc::new(verifier),
             issuer,
@@ -204,6 +135,7 @@ impl Config {
             signer: Arc::new(signer.ok_or_else(missing)?),
             keys: Arc::new(keys.ok_or_else(missing)?),
             reflection,
+            tls,
             insecure_plaintext,
             metrics_listen,
             budgets,
@@ -238,6 +170,7 @@ impl Config {
             migrate_at_start: true,
             redis_url,
             membership_url: format!("http://{membership}"),
+            membership_tls: None,
             public_url: Url::parse("https://join.example").expect("is a URL"),
             verifier,
             issuer: issuer.to_owned(),
@@ -245,6 +178,7 @@ impl Config {
             signer,
             keys,
             reflection: true,
+            tls: None,
             insecure_plaintext: false,
             metrics_listen: None,
             budgets: Budgets::default(),
@@ -258,29 +192,14 @@ impl Config {
 
 fn parse_redis_url(text: &str) -> Result<String, &'static str> {
     let mut nodes = text.split(',').map(str::trim);
-    if nodes.clone().any(|node| node.starts_with("rediss://")) {
-        return Err(
-            "must begin with redis://, since invitations does not speak TLS to Redis yet: keep the way \
-             to Redis private",
-        );
-    }
     if nodes.all(RedisStore::check_url) {
         Ok(text.to_owned())
     } else {
         Err(
-            "must be redis://host:port/database or redis://:password@host:port/database, or the nodes of \
-             a cluster with commas between them",
+            "must be redis://host:port/database or redis://:password@host:port/database (rediss:// over TLS), \
+             or the nodes of a cluster with commas between them",
         )
     }
-}
-
-fn parse_calls_per_minute(text: &str) -> Result<u32, String> {
-    let calls = text.trim().parse().ok();
-    calls
-        .filter(|calls| (1..=BUDGET_MAX).contains(calls))
-        .ok_or_else(|| {
-            format!("must be a whole number from 1 to {BUDGET_MAX}, or unset for no limit")
-        })
 }
 
 fn parse_public_url(text: &str) -> Result<Url, String> {
@@ -292,7 +211,7 @@ fn parse_public_url(text: &str) -> Result<Url, String> {
 mod tests {
     use std::path::Path;
 
-    use homeroom_kit::{config::flag_of, random::SeededRandomness};
+    use homeroom_kit::random::SeededRandomness;
 
     use super::*;
 
@@ -305,6 +224,7 @@ mod tests {
             ("PUBLIC_URL", "ftp://nowhere"),
             ("REDIS_URL", "nowhere"),
             ("CALLS_PER_MINUTE_MAX", "0"),
+            ("LIMITER_BUDGETS", "user_burst=0"),
             ("METRICS_LISTEN_ADDRESS", "0.0.0.0:1"),
         ];
         let errors = Config::read(Reader::new(&source)).unwrap_err().0;
@@ -320,6 +240,7 @@ mod tests {
             "KEYS_FILE",
             "SIGNING_KEY_FILE",
             "CALLS_PER_MINUTE_MAX",
+            "LIMITER_BUDGETS",
             "METRICS_LISTEN_ADDRESS",
         ] {
             assert!(
@@ -330,33 +251,17 @@ mod tests {
     }
 
     #[test]
-    fn tls_that_is_not_spoken_is_refused_with_what_to_do() {
+    fn tls_on_the_way_to_others_is_taken_and_to_membership_only_with_whom_to_believe() {
         let source = [
             ("DATABASE_URL", "postgres://h/d?sslmode=verify-full"),
             ("MEMBERSHIP_URL", "https://membership:50051"),
             ("REDIS_URL", "rediss://redis:6379"),
         ];
         let errors = Config::read(Reader::new(&source)).unwrap_err().0;
+        let told = |name: &str| errors.iter().any(|error| error.starts_with(name));
+        assert!(told("MEMBERSHIP_CA_FILE"), "{errors:?}");
         for (name, _) in source {
-            let said = errors.iter().find(|error| error.starts_with(name)).unwrap();
-            assert!(said.contains("TLS") && said.contains("private"), "{said}");
-        }
-    }
-
-    #[test]
-    fn calls_per_minute_have_bounds() {
-        assert_eq!(parse_calls_per_minute("1"), Ok(1));
-        assert_eq!(parse_calls_per_minute("1000000"), Ok(BUDGET_MAX));
-        for wrong in ["0", "1000001", "-1", "many"] {
-            let said = parse_calls_per_minute(wrong).unwrap_err();
-            assert!(said.contains("from 1 to 1000000"), "{said}");
-        }
-    }
-
-    #[test]
-    fn each_flag_is_named_after_its_setting() {
-        for (name, flag, _) in SETTINGS {
-            assert_eq!(flag_of(name), format!("--{flag}"));
+            assert!(!told(name), "{name}: {errors:?}");
         }
     }
 

@@ -16,10 +16,12 @@ pub mod grpc;
 pub mod limiter;
 pub mod membership;
 mod service;
+mod settings;
 pub mod store;
 
-pub use config::{Config, DEFAULT_LISTEN, SETTINGS, Setting};
-pub use service::{Dependencies, Service, StartError, migrate, start};
+pub use config::{Config, DEFAULT_LISTEN};
+pub use service::{Dependencies, RotationError, Service, StartError, migrate, rotate_keys, start};
+pub use settings::{SETTINGS, Setting};
 
 /// The name of this service in page tokens of its feed and in failpoints.
 pub(crate) const SERVICE: &str = "invitations";

@@ -1,5 +1,7 @@
 //! The invitations service as a process of its own.
 
+mod rotate_keys_command;
+
 use std::{process::ExitCode, sync::Arc};
 
 use clap::{Arg, ArgMatches, Command, builder::NonEmptyStringValueParser};
@@ -34,6 +36,10 @@ fn command() -> Command {
         .args(flags)
         .subcommand(Command::new("serve").about("Serves until SIGTERM (the default)"))
         .subcommand(Command::new("migrate").about("Brings the schema of DATABASE_URL up to date"))
+        .subcommand(Command::new("rotate-keys").about(
+            "Stores every secret of DATABASE_URL anew under the newest key of KEYS_FILE, beside running \
+             services; stopped anywhere, it goes on when run again",
+        ))
 }
 
 fn flags(matches: &ArgMatches) -> Flags {
@@ -55,6 +61,7 @@ async fn program() -> ExitCode {
     };
     let ended = match name {
         "migrate" => run_migrate(&flags).await,
+        "rotate-keys" => rotate_keys_command::run(&flags).await,
         _ => run_serve(&flags).await,
     };
     match ended {

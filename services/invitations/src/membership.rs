@@ -16,9 +16,12 @@ use homeroom_kit::Result;
 
 pub use client::{MembershipClient, MembershipUrlMalformed};
 
-use crate::domain::{
-    invitation::Epoch,
-    redemption::{MembershipAnswer, RequestEnd},
+use crate::{
+    domain::{
+        invitation::Epoch,
+        redemption::{MembershipAnswer, RequestEnd},
+    },
+    store::PersonKnown,
 };
 
 /// Redemptions in one [`Membership::admit`] at most.
@@ -41,6 +44,8 @@ pub struct Admission {
     pub class_display_name: String,
     /// Licensed seats; 0: no limit.
     pub seat_limit: i64,
+    /// To whom: after an erasure a pseudonym (R13). None where membership is too old to say, or to erase.
+    pub user: Option<UserId>,
     /// It had been answered before this call.
     pub answered_before: bool,
 }
@@ -116,6 +121,16 @@ pub trait Membership: Send + Sync + fmt::Debug {
         permission: Permission,
         deadline: Option<Instant>,
     ) -> Result<Access>;
+
+    /// What membership knows of a person who is to be erased (R13). `LAST_OWNER` for who may not be.
+    async fn look_at_person(
+        &self,
+        user: &UserId,
+        deadline: Option<Instant>,
+    ) -> Result<Vec<PersonKnown>>;
+
+    /// Erases the person, once for each pseudonym; its feed tells of it then. `LAST_OWNER` changes nothing.
+    async fn erase_user(&self, user: &UserId, pseudonym: &UserId) -> Result<()>;
 
     /// The feed of every organization after `page_token` (empty: from its beginning), at most
     /// `page_size` events (P5).

@@ -3,17 +3,21 @@
 use std::{io, net::SocketAddr, sync::Arc};
 
 use homeroom_api::invitations::v1::{
-    class_code_service_server::ClassCodeServiceServer,
+    audit_service_server::AuditServiceServer, class_code_service_server::ClassCodeServiceServer,
     enrollment_code_service_server::EnrollmentCodeServiceServer,
     event_service_server::EventServiceServer, join_url_service_server::JoinUrlServiceServer,
     redemption_service_server::RedemptionServiceServer, token_service_server::TokenServiceServer,
+    user_service_server::UserServiceServer,
 };
 use homeroom_kit::{
     SharedClock, SharedRandomness,
+    auth::TokenKeysUnavailable,
     database::{self, Url},
     events::EventFeed,
+    keys::KeyRing,
     metrics::{self, MetricsError, MetricsServer},
     paging::Paging,
+    random::SystemRandomness,
     server::{ServeError, ServerOptions, Services, serve},
     shutdown::Shutdown,
     tasks::Writes,
@@ -23,12 +27,19 @@ use tokio::{net::TcpListener, task::JoinHandle};
 
 use crate::{
     SERVICE,
-    app::{App, workers},
+    app::{
+        App,
+        attempt_log::AttemptLog,
+        audit::AuditTrail,
+        check_keys::{self, KeysRefused},
+        rotate_keys::{self, Progress, RotateError, Rotated},
+        workers,
+    },
     config::Config,
     domain::public_url::{PublicUrl, PublicUrlMalformed},
     grpc::{
-        ClassCodeHandlers, EnrollmentCodeHandlers, EventHandlers, JoinUrlHandlers, TokenHandlers,
-        redemption_service::RedemptionHandlers,
+        AuditHandlers, ClassCodeHandlers, EnrollmentCodeHandlers, EventHandlers, JoinUrlHandlers,
+        TokenHandlers, UserHandlers, redemption_service::RedemptionHandlers,
     },
     limiter::{
         Limiter, budgeted::StoreAway, fallback::GuardedLimiter, memory::MemoryLimiter,
@@ -47,6 +58,9 @@ pub enum StartError {
     /// The database does not answer, or its schema is not this program's.
     #[error(transparent)]
     Database(#[from] OpenError),
+    /// The keys are not those of this database's secrets.
+    #[error(transparent)]
+    Keys(#[from] KeysRefused),
     /// The base of URLs is no public address.
     #[error("PUBLIC_URL {0}")]
     PublicUrl(#[from] PublicUrlMalformed),
@@ -64,6 +78,9 @@ pub enum StartError {
         "cannot listen on {0}: {1}; end what listens there, or choose another address (LISTEN_ADDRESS, or --invitations of `homeroom serve`)"
     )]
     Bind(SocketAddr, #[source] io::Error),
+    /// The keys of access tokens cannot be had.
+    #[error(transparent)]
+    TokenKeys(#[from] TokenKeysUnavailable),
     /// Metrics cannot be served as they should.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
@@ -123,6 +140,38 @@ pub async fn migrate(url: &Url) -> Result<(), OpenError> {
     Ok(())
 }
 
+/// Why secrets are not rotated.
+#[derive(Debug, thiserror::Error)]
+pub enum RotationError {
+    /// The database does not answer, or its schema is not this program's.
+    #[error(transparent)]
+    Database(#[from] OpenError),
+    /// They are not to be rotated, or not further for now.
+    #[error(transparent)]
+    Rotate(#[from] RotateError),
+}
+
+/// Stores every secret of the database anew under the ring's current key, beside running services.
+pub async fn rotate_keys(
+    url: &Url,
+    keys: &KeyRing,
+    progress: impl FnMut(Progress) + Send,
+) -> Result<Rotated, RotationError> {
+    let store = store::open(url, database_options(), false).await?;
+    store.check_schema().await?;
+    let random = SystemRandomness;
+    let rotated = rotate_keys::rotate_keys(
+        store.as_ref(),
+        keys,
+        &random,
+        rotate_keys::BATCH_ROWS,
+        progress,
+    );
+    let rotated = rotated.await;
+    store.close().await;
+    Ok(rotated?)
+}
+
 /// Starts the service. It listens only once everything else is ready.
 pub async fn start(
     config: Config,
@@ -130,11 +179,12 @@ pub async fn start(
     shutdown: Shutdown,
 ) -> Result<Service, StartError> {
     let mut options = ServerOptions::new(Some(Arc::clone(&config.verifier)));
+    options.tls.clone_from(&config.tls);
     options.insecure_plaintext = config.insecure_plaintext;
     options.reflection = config.reflection;
     options.clock = Arc::clone(&dependencies.clock);
     options.random = Arc::clone(&dependencies.random);
-    options.check(config.listen)?;
+    options.check(config.listen)?.fetch_first_keys().await?;
 
     let store = store::open(
         &config.database_url,
@@ -143,16 +193,20 @@ pub async fn start(
     )
     .await?;
     store.check_schema().await?;
+    check_keys::check_and_note(store.as_ref(), &config.keys, dependencies.clock.now()).await?;
     let app = Arc::new(App {
         limiter: limiter(&config, &dependencies)?,
         membership: Arc::new(MembershipClient::new(
             &config.membership_url,
+            config.membership_tls.as_ref(),
             Arc::clone(&config.signer),
             config.issuer.as_str(),
             config.audience.as_str(),
             Arc::clone(&dependencies.clock),
         )?),
         public_url: PublicUrl::parse(config.public_url.as_str())?,
+        attempt_log: AttemptLog::default(),
+        audit: AuditTrail::start(Arc::clone(&store)),
         store,
         clock: dependencies.clock,
         random: dependencies.random,
@@ -242,6 +296,8 @@ async fn run(
         .add_service(tuned!(RedemptionServiceServer::new(
             RedemptionHandlers::new(app.clone())
         )))
+        .add_service(tuned!(AuditServiceServer::new(AuditHandlers(app.clone()))))
+        .add_service(tuned!(UserServiceServer::new(UserHandlers(app.clone()))))
         .add_service(tuned!(EventServiceServer::new(EventHandlers(feed))));
 
     // Workers stop with the calls, the publisher once nothing is written any more.
@@ -304,10 +360,11 @@ async fn publish(store: Arc<dyn Store>, shutdown: Shutdown) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use homeroom_kit::{
-        auth::{Signer, Verifier},
+        auth::{KeyPauses, Signer, TokenKeys, Verifier},
         clock::SystemClock,
-        keys::KeyRing,
         random::SeededRandomness,
     };
 
@@ -316,11 +373,21 @@ mod tests {
     const ISSUER: &str = "https://platform.example";
     const AUDIENCE: &str = "homeroom";
 
+    fn signer() -> Signer {
+        Signer::generate(&SeededRandomness::new(1)).unwrap()
+    }
+
     /// What the service says on a database that it does not migrate itself.
     async fn refusal(url: &Url) -> OpenError {
+        match started(url, signer().keys(None).unwrap().into()).await {
+            StartError::Database(error) => error,
+            other => panic!("{other}"),
+        }
+    }
+
+    /// Why the service does not start.
+    async fn started(url: &Url, keys: TokenKeys) -> StartError {
         let random = Arc::new(SeededRandomness::new(1));
-        let signer = Signer::generate(random.as_ref()).unwrap();
-        let keys = signer.keys(None).unwrap();
         let clock = Arc::new(SystemClock);
         let mut config = Config::for_tests(
             url.clone(),
@@ -328,16 +395,32 @@ mod tests {
             SocketAddr::from(([127, 0, 0, 1], 1)),
             Arc::new(Verifier::new(keys, ISSUER, AUDIENCE, clock.clone())),
             Arc::new(KeyRing::generate(random.as_ref()).unwrap()),
-            Arc::new(signer),
+            Arc::new(signer()),
             ISSUER,
             AUDIENCE,
         );
         config.migrate_at_start = false;
         let dependencies = Dependencies { clock, random };
         match start(config, dependencies, Shutdown::new()).await {
-            Err(StartError::Database(error)) => error,
-            other => panic!("it must not start: {other:?}"),
+            Err(error) => error,
+            Ok(_) => panic!("it must not start"),
         }
+    }
+
+    #[tokio::test]
+    async fn a_start_without_the_keys_of_access_tokens_is_refused() {
+        let keys = TokenKeys::of_url("http://127.0.0.1:1/jwks.json").unwrap();
+        let keys = keys.with_pauses(KeyPauses {
+            start_max: Duration::ZERO,
+            ..KeyPauses::default()
+        });
+        let error = started(&Url::Sqlite("/nowhere".into()), keys).await;
+        assert!(matches!(error, StartError::TokenKeys(_)), "{error}");
+        assert!(
+            error
+                .to_string()
+                .starts_with("JWKS_URL: http://127.0.0.1:1/jwks.json")
+        );
     }
 
     #[tokio::test]

@@ -101,7 +101,7 @@ async fn client(stub: Stub) -> MembershipClient {
         DateTime::from_timestamp(1_800_000_000, 0).unwrap(),
     ));
     let url = format!("http://{address}");
-    MembershipClient::new(&url, Arc::new(signer), "issuer", "homeroom", clock).unwrap()
+    MembershipClient::new(&url, None, Arc::new(signer), "issuer", "homeroom", clock).unwrap()
 }
 
 fn row(index: i32, outcome: Option<Outcome>) -> batch_admit_response::Result {

@@ -21,6 +21,8 @@ mod contract;
 mod crowds;
 #[path = "redemptions/database.rs"]
 mod database;
+#[path = "redemptions/erasures.rs"]
+mod erasures;
 #[path = "redemptions/fake_membership.rs"]
 mod fake_membership;
 #[path = "redemptions/following.rs"]
@@ -37,6 +39,8 @@ mod previews;
 mod reads;
 #[path = "redemptions/recovering.rs"]
 mod recovering;
+#[path = "redemptions/refused_attempts.rs"]
+mod refused_attempts;
 #[path = "redemptions/saga.rs"]
 mod saga;
 #[path = "support/scrape.rs"]

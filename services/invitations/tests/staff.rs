@@ -16,6 +16,10 @@ mod databases;
 
 #[path = "staff/access.rs"]
 mod access;
+#[path = "staff/audit_lists.rs"]
+mod audit_lists;
+#[path = "staff/audit_trail.rs"]
+mod audit_trail;
 #[path = "staff/class_codes.rs"]
 mod class_codes;
 #[path = "staff/class_tokens.rs"]

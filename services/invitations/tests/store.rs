@@ -9,6 +9,8 @@
 
 #[path = "support/databases.rs"]
 mod databases;
+#[path = "store/logs.rs"]
+mod logs;
 #[path = "support/rows.rs"]
 mod rows;
 
@@ -30,6 +32,10 @@ use homeroom_kit::{
     database::{Options, connect_postgres, connect_sqlite},
     outbox::{NewEvent, Scope},
     random::SeededRandomness,
+};
+use logs::{
+    r10_refused_attempts_are_read_as_written_listed_and_pruned,
+    r12_audit_entries_are_read_as_written_listed_and_pruned,
 };
 use rows::{class, get, id, insert, now, organization, row, update};
 use sqlx::{Executor as _, SqlSafeStr as _};
@@ -320,6 +326,8 @@ on_both_engines!(
     what_is_not_committed_does_not_stand,
     b4_an_organization_is_found_by_its_prefix,
     r11_events_of_an_organization_stand_in_the_order_of_its_changes,
+    r10_refused_attempts_are_read_as_written_listed_and_pruned,
+    r12_audit_entries_are_read_as_written_listed_and_pruned,
 );
 
 #[tokio::test]

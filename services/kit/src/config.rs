@@ -149,6 +149,12 @@ impl<'source> Reader<'source> {
         parse(&text).map_err(|error| self.error(name, error)).ok()
     }
 
+    /// Whether a setting is there.
+    #[must_use]
+    pub fn is_set(&self, name: &str) -> bool {
+        self.source.get(name).is_some()
+    }
+
     /// A setting with a default.
     pub fn or_default<T, E: fmt::Display>(
         &mut self,
@@ -217,7 +223,12 @@ impl<'source> Reader<'source> {
 
     /// Records a mistake that only shows between settings.
     pub fn error(&mut self, name: &str, what: impl fmt::Display) {
-        self.errors.push(format!("{name} {what}"));
+        self.mistake(format!("{name} {what}"));
+    }
+
+    /// Records a mistake that names its setting itself.
+    pub(crate) fn mistake(&mut self, mistake: String) {
+        self.errors.push(mistake);
     }
 
     /// Fails with everything that was wrong.

@@ -229,6 +229,21 @@ mod tests {
         }
 
         #[test]
+        fn a8_it_makes_no_difference_whether_letters_are_made_small_before_or_after(text in "[a-zA-Z0-9.+]{1,12}@[a-zA-Z0-9ßÜüİKéα.-]{1,20}") {
+            let before = EmailAddress::parse(&text.to_ascii_lowercase()).map(|email| email.to_string());
+            let after = EmailAddress::parse(&text).map(|email| email.canonical());
+            prop_assert_eq!(before, after);
+        }
+
+        #[test]
+        fn input_a_second_at_or_a_dot_at_the_end_is_refused(local in "[a-z]{1,8}", domain in "[a-z]{1,8}\\.[a-z]{2,5}", wrong in "@|@x|\\.|@x\\.org|\u{200b}|\u{202e}|\0|\n| ") {
+            let good = format!("{local}@{domain}");
+            prop_assert!(EmailAddress::parse(&good).is_ok());
+            let bad = format!("{good}{wrong}");
+            prop_assert_eq!(EmailAddress::parse(&bad), Err(EmailMalformed));
+        }
+
+        #[test]
         fn input_what_is_kept_reads_as_itself(text in "[a-zA-Z0-9.+]{1,12}@[a-zA-Z0-9ßüéα.-]{1,20}") {
             if let Ok(email) = EmailAddress::parse(&text) {
                 prop_assert_eq!(EmailAddress::parse(&email.to_string()), Ok(email));

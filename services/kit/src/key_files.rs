@@ -25,7 +25,8 @@ pub fn read_signing_key(path: &str) -> Result<Signer, String> {
     Signer::from_pem(&read(path)?).map_err(|error| unusable(path, error))
 }
 
-fn unusable(path: &str, error: impl fmt::Display) -> String {
+/// What is said of a file that was read in vain.
+pub(crate) fn unusable(path: &str, error: impl fmt::Display) -> String {
     format!("names {path}, which cannot be used: {error}")
 }
 

@@ -1,7 +1,8 @@
 //! Keys held outside the database: look-up by MAC, values sealed at rest (03, Secrets).
 //!
 //! One ring serves both: subkeys are derived from each 32-byte key by HKDF.
-//! Two versions live at once; the highest is current.
+//! Several versions live at once. The highest is current, apart from those marked `next`, which are known
+//! to every process before any makes something with them.
 
 use std::{collections::BTreeMap, fmt, io, path::Path};
 
@@ -17,11 +18,17 @@ use crate::{private_files::read_or_make_private, random::Randomness};
 /// Bytes of a key.
 pub const KEY_BYTES: usize = 32;
 
+const CHECK_TAG: &str = "key-check v1";
+/// After a key: every process is to know it before any uses it.
+const NEXT: &str = "next";
+
 /// What went wrong with a key ring or a sealed value. Never says anything of the material.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// The ring's text does not parse.
-    #[error("keys are written as `version:base64` of 32 bytes, joined by commas: {0}")]
+    #[error(
+        "keys are written as `version:base64` of 32 bytes, or `version:base64:next`, joined by commas: {0}"
+    )]
     Malformed(&'static str),
     /// The ring has no key of the version named.
     #[error("there is no key of version {0}: keep old keys until nothing uses them")]
@@ -74,16 +81,27 @@ impl KeyRing {
     pub fn new(
         keys: impl IntoIterator<Item = (u32, Zeroizing<[u8; KEY_BYTES]>)>,
     ) -> Result<Self, KeyError> {
+        let keys = keys.into_iter();
+        Self::of(keys.map(|(version, material)| (version, material, false)))
+    }
+
+    /// Each with whether it is marked `next`.
+    fn of(
+        keys: impl IntoIterator<Item = (u32, Zeroizing<[u8; KEY_BYTES]>, bool)>,
+    ) -> Result<Self, KeyError> {
         let mut versions = BTreeMap::new();
-        for (version, material) in keys {
+        let mut current = None;
+        for (version, material, next) in keys {
             if versions.insert(version, derive(material)?).is_some() {
                 return Err(KeyError::Malformed("a version is named twice"));
             }
+            if !next {
+                current = current.max(Some(version));
+            }
         }
-        let current = *versions
-            .keys()
-            .next_back()
-            .ok_or(KeyError::Malformed("there is no key"))?;
+        let current = current.ok_or(KeyError::Malformed(
+            "there is no key but those marked `next`",
+        ))?;
         let mut nowhere = Zeroizing::new([0; KEY_BYTES]);
         crate::random::SystemRandomness.fill(nowhere.as_mut_slice());
         Ok(Self {
@@ -100,7 +118,8 @@ impl KeyRing {
         Self::new([(1, material)])
     }
 
-    /// Reads `1:base64,2:base64`; base64 with padding, 32 bytes each. Line ends around the text are ignored.
+    /// Reads `1:base64,2:base64`; base64 with padding, 32 bytes each. With `:next` after it a key opens
+    /// and finds, and nothing new is made with it. Line ends around the text are ignored.
     pub fn parse(text: &str) -> Result<Self, KeyError> {
         let mut keys = Vec::new();
         for entry in text.trim().split(',') {
@@ -108,6 +127,11 @@ impl KeyRing {
                 .trim()
                 .split_once(':')
                 .ok_or(KeyError::Malformed("a colon is missing"))?;
+            let (encoded, next) = match encoded.split_once(':') {
+                None => (encoded, false),
+                Some((encoded, NEXT)) => (encoded, true),
+                Some(_) => return Err(KeyError::Malformed("a mark is not `next`")),
+            };
             let version = version
                 .parse()
                 .map_err(|_| KeyError::Malformed("a version is not a number"))?;
@@ -120,9 +144,9 @@ impl KeyRing {
                 .as_slice()
                 .try_into()
                 .map_err(|_| KeyError::Malformed("a key does not have 32 bytes"))?;
-            keys.push((version, Zeroizing::new(material)));
+            keys.push((version, Zeroizing::new(material), next));
         }
-        Self::new(keys)
+        Self::of(keys)
     }
 
     /// Reads the ring's file, or makes one with a new key that only the owner may read (0600).
@@ -150,6 +174,13 @@ impl KeyRing {
             .zip(signed.as_ref())
             .for_each(|(to, from)| *to = *from);
         mac
+    }
+
+    /// What the key of `version` makes of a fixed text: kept, it tells later whether the same version
+    /// is the same key. It says nothing of the key.
+    #[must_use]
+    pub fn check_mac(&self, version: u32) -> [u8; 32] {
+        self.mac(version, CHECK_TAG, b"")
     }
 
     /// The version that new values are made with.
@@ -267,6 +298,18 @@ mod tests {
     }
 
     #[test]
+    fn a_key_marked_next_opens_and_finds_and_is_not_made_with() {
+        let ring = KeyRing::parse(&format!("{ONE},{TWO}:next\n")).unwrap();
+        assert_eq!((ring.current(), ring.versions()), (1, vec![1, 2]));
+        let random = SeededRandomness::new(1);
+        assert_eq!(ring.seal(b"", b"text", &random).unwrap().key_version, 1);
+        let sealed = both().seal(b"", b"text", &random).unwrap();
+        assert_eq!(sealed.key_version, 2);
+        assert_eq!(ring.open(&sealed, b"").unwrap(), b"text");
+        assert_eq!(ring.mac(2, "tag", b"data"), both().mac(2, "tag", b"data"));
+    }
+
+    #[test]
     fn a_mac_is_apart_for_each_tag_and_split() {
         let ring = both();
         assert_ne!(ring.mac(1, "a", b"bc"), ring.mac(1, "ab", b"c"));
@@ -309,6 +352,15 @@ mod tests {
     }
 
     #[test]
+    fn a_check_tells_another_key_of_the_same_version() {
+        let old = KeyRing::parse(ONE).unwrap();
+        let other = KeyRing::parse(&TWO.replace("2:", "1:")).unwrap();
+        assert_eq!(old.check_mac(1), both().check_mac(1));
+        assert_ne!(old.check_mac(1), other.check_mac(1));
+        assert_ne!(both().check_mac(1), both().check_mac(2));
+    }
+
+    #[test]
     fn malformed_rings_are_refused() {
         for text in [
             "",
@@ -318,6 +370,9 @@ mod tests {
             "1:!",
             &format!("{ONE},{ONE}"),
             &format!("{ONE},"),
+            &format!("{ONE}:next"),
+            &format!("{ONE}:last"),
+            &format!("{ONE}:next:next"),
         ] {
             assert!(KeyRing::parse(text).is_err(), "{text}");
         }

@@ -8,6 +8,7 @@ pub mod clock;
 pub mod config;
 pub mod database;
 pub mod email;
+pub mod erasure;
 pub mod events;
 pub mod failpoints;
 pub mod filter;
@@ -25,6 +26,7 @@ pub mod shutdown;
 pub mod status;
 pub mod tasks;
 pub mod telemetry;
+pub mod tls;
 pub mod validation;
 
 pub use clock::{Clock, SharedClock};

@@ -191,4 +191,19 @@ mod tests {
                 .is_err()
         );
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_cursor_comes_back_for_its_list_alone(cursor in proptest::collection::vec(".{0,20}", 0..6), list in ".{0,40}", other in ".{0,40}") {
+            let paging = paging(1);
+            let token = paging.token(&list, &cursor);
+            proptest::prop_assert_eq!(paging.parse(10, &token, &list).unwrap().cursor, Some(cursor));
+            proptest::prop_assert!(other == list || paging.parse(10, &token, &other).is_err());
+        }
+
+        #[test]
+        fn no_text_is_a_token(text in ".{1,80}|[A-Za-z0-9_-]{48,120}") {
+            proptest::prop_assert!(paging(1).parse(10, &text, "list").is_err());
+        }
+    }
 }

@@ -135,12 +135,20 @@ impl Violations {
             field,
             format!("is longer than {max_chars} characters"),
         );
-        let printable = self.check(
-            !text.chars().any(|c| c.is_control() || turns_direction(c)),
-            field,
-            "holds a control character",
-        );
+        let printable = self.check(text.chars().all(is_printable), field, CONTROL_CHARACTER);
         short && printable
+    }
+
+    /// Checks text of several lines, and otherwise as [`Violations::text`].
+    pub fn lines(&mut self, field: &str, text: &str, max_chars: usize) -> bool {
+        let short = self.check(
+            text.chars().count() <= max_chars,
+            field,
+            format!("is longer than {max_chars} characters"),
+        );
+        let mut characters = text.chars();
+        let printable = characters.all(|c| is_printable(c) || matches!(c, '\n' | '\t'));
+        self.check(printable, field, CONTROL_CHARACTER) && short
     }
 
     /// Checks text that must not be blank, and otherwise as [`Violations::text`].
@@ -220,6 +228,12 @@ impl Violations {
     }
 }
 
+const CONTROL_CHARACTER: &str = "holds a control character";
+
+fn is_printable(character: char) -> bool {
+    !character.is_control() && !turns_direction(character)
+}
+
 /// Unicode's `Bidi_Control`: what makes a name read as another where staff see it.
 const fn turns_direction(character: char) -> bool {
     matches!(
@@ -229,173 +243,5 @@ const fn turns_direction(character: char) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn fields(violations: Violations) -> Vec<String> {
-        violations.finish().map_or_else(
-            |error| {
-                error
-                    .field_violations()
-                    .iter()
-                    .map(|found| found.field.clone())
-                    .collect()
-            },
-            |()| Vec::new(),
-        )
-    }
-
-    #[test]
-    fn every_violation_is_named_at_once() {
-        let mut violations = Violations::new();
-        violations.add("one", "is wrong");
-        assert_eq!(violations.take::<u8, _>("two", "x".parse::<u8>()), None);
-        assert_eq!(violations.take("three", "3".parse::<u8>()), Some(3));
-        let error = violations.finish().unwrap_err();
-        assert_eq!(error.reason(), ErrorReason::InvalidRequest);
-        assert_eq!(error.field_violations().len(), 2);
-        assert_eq!(error.message(), "Correct the fields one, two.");
-        assert!(Violations::new().finish().is_ok());
-    }
-
-    #[test]
-    fn a_reason_that_all_violations_share_is_the_answer() {
-        let mut shared = Violations::new();
-        shared.add_reason(ErrorReason::WeakCode, "code", "is easy to guess");
-        assert_eq!(shared.finish().unwrap_err().reason(), ErrorReason::WeakCode);
-        let mut mixed = Violations::new();
-        mixed.add_reason(ErrorReason::WeakCode, "code", "is easy to guess");
-        mixed.add("other", "is wrong");
-        assert_eq!(
-            mixed.finish().unwrap_err().reason(),
-            ErrorReason::InvalidRequest
-        );
-    }
-
-    #[test]
-    fn violations_beyond_the_bound_are_counted() {
-        let of = |count: usize| {
-            let mut violations = Violations::new();
-            for number in 0..count {
-                violations.add(&format!("field_{number}"), "is wrong");
-            }
-            violations.finish().unwrap_err()
-        };
-        let described = of(VIOLATIONS_MAX);
-        assert_eq!(described.field_violations().len(), VIOLATIONS_MAX);
-        assert_eq!(
-            described.field_violations()[VIOLATIONS_MAX - 1].description,
-            "is wrong"
-        );
-        for more in [1, 10_000] {
-            let counted = of(VIOLATIONS_MAX + more);
-            assert_eq!(counted.field_violations().len(), VIOLATIONS_MAX + 1);
-            assert_eq!(
-                counted.field_violations()[VIOLATIONS_MAX].description,
-                format!("and {more} more")
-            );
-        }
-        assert!(of(MESSAGE_FIELDS_MAX).message().ends_with(", field_9."));
-        let message = of(MESSAGE_FIELDS_MAX + 1);
-        assert!(message.message().ends_with(", field_9 and 1 more."));
-    }
-
-    #[test]
-    fn a_violation_that_is_only_counted_has_its_reason() {
-        let mut violations = Violations::new();
-        for _ in 0..VIOLATIONS_MAX {
-            violations.add_reason(ErrorReason::WeakCode, "code", "is easy to guess");
-        }
-        violations.add("other", "is wrong");
-        let reason = violations.finish().unwrap_err().reason();
-        assert_eq!(reason, ErrorReason::InvalidRequest);
-    }
-
-    #[test]
-    fn text_is_bounded_in_characters_not_bytes() {
-        let mut violations = Violations::new();
-        assert!(violations.text("t", "ééé", 3));
-        assert!(violations.text("t", "", 0));
-        assert!(!violations.text("long", "éééé", 3));
-        assert!(!violations.text("control", "a\u{7}", 3));
-        for turning in [
-            '\u{61c}', '\u{200e}', '\u{202a}', '\u{202e}', '\u{2066}', '\u{2069}',
-        ] {
-            assert!(!Violations::new().text("turning", &format!("a{turning}"), 3));
-        }
-        assert!(!violations.required_text("blank", " ", 3));
-        assert_eq!(fields(violations), ["long", "control", "blank"]);
-    }
-
-    #[test]
-    fn labels_are_bounded() {
-        let labels = |key: &str, value: &str| BTreeMap::from([(key.to_owned(), value.to_owned())]);
-        let check = |labels| Violations::new().labels("labels", &labels);
-        assert!(check(labels(&"k".repeat(63), &"v".repeat(63))));
-        assert!(!check(labels(&"k".repeat(64), "")));
-        assert!(!check(labels("k", &"v".repeat(64))));
-        assert!(!check(labels("", "")));
-        assert!(!check(labels("1k", "")));
-        assert!(!check(labels("K", "")));
-        let many = |count: usize| {
-            (0..count)
-                .map(|i| (format!("k{i}"), String::new()))
-                .collect()
-        };
-        assert!(check(many(64)));
-        assert!(!check(many(65)));
-    }
-
-    #[test]
-    fn timestamps_outside_the_calendar_are_refused() {
-        let parse = |seconds, nanos| {
-            let mut violations = Violations::new();
-            let time = violations.timestamp("t", &Some(Timestamp { seconds, nanos }));
-            (time.is_some(), violations.is_empty())
-        };
-        assert_eq!(parse(TIMESTAMP_SECONDS_MIN, 0), (true, true));
-        assert_eq!(parse(TIMESTAMP_SECONDS_MIN - 1, 0), (false, false));
-        assert_eq!(parse(TIMESTAMP_SECONDS_MAX, 999_999_999), (true, true));
-        assert_eq!(parse(TIMESTAMP_SECONDS_MAX + 1, 0), (false, false));
-        assert_eq!(parse(0, -1), (false, false));
-        assert_eq!(parse(0, 1_000_000_000), (false, false));
-        let mut violations = Violations::new();
-        assert_eq!(violations.timestamp("t", &None), None);
-        let time = violations.timestamp(
-            "t",
-            &Some(Timestamp {
-                seconds: 0,
-                nanos: 1_999,
-            }),
-        );
-        assert_eq!(time.unwrap().timestamp_subsec_nanos(), 1_000);
-        assert!(violations.is_empty());
-    }
-
-    #[test]
-    fn masks_hold_known_fields_once() {
-        let mask = |paths: &[&str]| {
-            Some(FieldMask {
-                paths: paths.iter().map(ToString::to_string).collect(),
-            })
-        };
-        let mut violations = Violations::new();
-        assert_eq!(violations.mask("m", &mask(&["a", "a"]), &["a", "b"]), ["a"]);
-        assert_eq!(violations.mask("m", &mask(&["*"]), &["a", "b"]), ["a", "b"]);
-        assert!(violations.mask("m", &None, &["a"]).is_empty());
-        assert!(violations.is_empty());
-        violations.mask("m", &mask(&["name"]), &["a"]);
-        assert_eq!(fields(violations), ["m"]);
-    }
-
-    #[test]
-    fn request_ids_are_uuids_or_absent() {
-        let mut violations = Violations::new();
-        assert_eq!(violations.request_id(""), None);
-        assert!(violations.is_empty());
-        let text = "018bcfe5-687b-7000-8000-000000000001";
-        assert_eq!(violations.request_id(text).unwrap().to_string(), text);
-        assert_eq!(violations.request_id("no"), None);
-        assert_eq!(fields(violations), ["request_id"]);
-    }
-}
+#[path = "validation_tests.rs"]
+mod tests;

@@ -6,18 +6,25 @@ use std::{
 };
 
 use homeroom_kit::{
-    auth::Verifier,
+    auth::{self, Scope, Scopes, ServiceKeys, Verifier},
     clock::SystemClock,
     config::{ConfigErrors, Reader, parse_as, parse_flag, parse_text},
     database::Url,
     key_files,
     keys::KeyRing,
     metrics,
+    tls::{self, ServerTls},
 };
 
 /// Where the service listens when nothing is said.
 const DEFAULT_LISTEN: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 50_051);
+
+/// The keys of the invitations service, which may admit and nothing else.
+const INVITATIONS_KEYS: ServiceKeys = ServiceKeys {
+    setting: "INVITATIONS_JWKS_FILE",
+    cap: Scopes::NONE.with(Scope::Admit),
+};
 
 /// What the service needs to start.
 #[derive(Debug, Clone)]
@@ -28,12 +35,15 @@ pub struct Config {
     pub database_url: Url,
     /// Whether to bring the schema up to date at start. `MIGRATE_AT_START`
     pub migrate_at_start: bool,
-    /// Checks access tokens. `JWKS_FILE`, `TOKEN_ISSUER`, `TOKEN_AUDIENCE`
+    /// Checks access tokens. `JWKS_FILE` or `JWKS_URL`, `INVITATIONS_JWKS_FILE`, `TOKEN_ISSUER`,
+    /// `TOKEN_AUDIENCE`
     pub verifier: Arc<Verifier>,
     /// MACs and page tokens. `KEYS_FILE`
     pub keys: Arc<KeyRing>,
     /// Whether to serve gRPC reflection. `REFLECTION`
     pub reflection: bool,
+    /// TLS of the server; None: plaintext. `TLS_CERT_FILE`, `TLS_KEY_FILE`, `TLS_CLIENT_CA_FILE`
+    pub tls: Option<ServerTls>,
     /// Whether to listen beyond loopback without TLS. `INSECURE_PLAINTEXT`
     pub insecure_plaintext: bool,
     /// Where metrics are read; None: nowhere. `METRICS_LISTEN_ADDRESS`
@@ -50,20 +60,14 @@ impl Config {
         );
         let database_url = reader.required_from_secret("DATABASE_URL", Url::parse);
         let migrate_at_start = reader.or_default("MIGRATE_AT_START", false, parse_flag);
-        let token_keys = reader.required("JWKS_FILE", key_files::read_jwks);
+        let token_keys = auth::read_token_keys(&mut reader, Some(INVITATIONS_KEYS));
         let issuer = reader.required("TOKEN_ISSUER", parse_text);
         let audience = reader.required("TOKEN_AUDIENCE", parse_text);
         let keys = reader.required("KEYS_FILE", key_files::read_key_ring);
         let reflection = reader.or_default("REFLECTION", true, parse_flag);
         let insecure_plaintext = reader.or_default("INSECURE_PLAINTEXT", false, parse_flag);
         let metrics_listen = metrics::read_address(&mut reader, insecure_plaintext);
-        if !listen.ip().to_canonical().is_loopback() && !insecure_plaintext {
-            reader.error(
-                "LISTEN_ADDRESS",
-                "is reachable from other machines and this server does not speak TLS: listen on \
-                 127.0.0.1, or put a proxy that ends TLS before it and set INSECURE_PLAINTEXT to true",
-            );
-        }
+        let tls = tls::read_server(&mut reader, listen, insecure_plaintext);
         reader.finish()?;
         let (Some(database_url), Some(token_keys), Some(issuer), Some(audience), Some(keys)) =
             (database_url, token_keys, issuer, audience, keys)
@@ -84,6 +88,7 @@ impl Config {
             )),
             keys: Arc::new(keys),
             reflection,
+            tls,
             insecure_plaintext,
             metrics_listen,
         })
@@ -99,6 +104,7 @@ impl Config {
             verifier,
             keys,
             reflection: true,
+            tls: None,
             insecure_plaintext: false,
             metrics_listen: None,
         }

@@ -31,6 +31,12 @@ struct Arguments {
     /// The JWK set by which access tokens are checked. Instead of `JWKS_FILE`.
     #[arg(long, global = true, value_parser = NonEmptyStringValueParser::new())]
     jwks_file: Option<String>,
+    /// The `https://` address of that JWK set instead. Instead of `JWKS_URL`.
+    #[arg(long, global = true, value_parser = NonEmptyStringValueParser::new())]
+    jwks_url: Option<String>,
+    /// The JWK set of the invitations service, where the other does not hold it. Instead of `INVITATIONS_JWKS_FILE`.
+    #[arg(long, global = true, value_parser = NonEmptyStringValueParser::new())]
+    invitations_jwks_file: Option<String>,
     /// The `iss` of access tokens. Instead of `TOKEN_ISSUER`.
     #[arg(long, global = true, value_parser = NonEmptyStringValueParser::new())]
     token_issuer: Option<String>,
@@ -43,6 +49,15 @@ struct Arguments {
     /// `true` or `false`: bring the schema up to date first. Instead of `MIGRATE_AT_START`.
     #[arg(long, global = true, value_parser = NonEmptyStringValueParser::new())]
     migrate_at_start: Option<String>,
+    /// The server's certificate, PEM, and those between it and its authority. Instead of `TLS_CERT_FILE`.
+    #[arg(long, global = true, value_parser = NonEmptyStringValueParser::new())]
+    tls_cert_file: Option<String>,
+    /// That certificate's private key, PEM. Instead of `TLS_KEY_FILE`.
+    #[arg(long, global = true, value_parser = NonEmptyStringValueParser::new())]
+    tls_key_file: Option<String>,
+    /// The authorities one of which must have signed a client's certificate. Instead of `TLS_CLIENT_CA_FILE`.
+    #[arg(long, global = true, value_parser = NonEmptyStringValueParser::new())]
+    tls_client_ca_file: Option<String>,
     /// `true` or `false`: listen beyond loopback without TLS. Instead of `INSECURE_PLAINTEXT`.
     #[arg(long, global = true, value_parser = NonEmptyStringValueParser::new())]
     insecure_plaintext: Option<String>,
@@ -73,10 +88,15 @@ impl Arguments {
             ("LISTEN_ADDRESS", &self.listen_address),
             ("KEYS_FILE", &self.keys_file),
             ("JWKS_FILE", &self.jwks_file),
+            ("JWKS_URL", &self.jwks_url),
+            ("INVITATIONS_JWKS_FILE", &self.invitations_jwks_file),
             ("TOKEN_ISSUER", &self.token_issuer),
             ("TOKEN_AUDIENCE", &self.token_audience),
             ("REFLECTION", &self.reflection),
             ("MIGRATE_AT_START", &self.migrate_at_start),
+            ("TLS_CERT_FILE", &self.tls_cert_file),
+            ("TLS_KEY_FILE", &self.tls_key_file),
+            ("TLS_CLIENT_CA_FILE", &self.tls_client_ca_file),
             ("INSECURE_PLAINTEXT", &self.insecure_plaintext),
             ("METRICS_LISTEN_ADDRESS", &self.metrics_listen_address),
             ("LOG_FORMAT", &self.log_format),

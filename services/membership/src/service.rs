@@ -9,10 +9,11 @@ use homeroom_api::membership::v1::{
     event_service_server::EventServiceServer,
     join_request_service_server::JoinRequestServiceServer,
     member_service_server::MemberServiceServer,
-    organization_service_server::OrganizationServiceServer,
+    organization_service_server::OrganizationServiceServer, user_service_server::UserServiceServer,
 };
 use homeroom_kit::{
     SharedClock, SharedRandomness,
+    auth::TokenKeysUnavailable,
     database::{OpenError, Options, Url},
     events::EventFeed,
     metrics::{self, MetricsError, MetricsServer},
@@ -33,7 +34,7 @@ use crate::{
     grpc::{
         admission_service::AdmissionApi, class_service::ClassApi, event_service::EventApi,
         join_request_service::JoinRequestApi, member_service::MemberApi,
-        organization_service::OrganizationApi,
+        organization_service::OrganizationApi, user_service::UserApi,
     },
     store,
 };
@@ -68,6 +69,9 @@ pub enum StartError {
     /// The database does not answer, or its schema is not this program's.
     #[error(transparent)]
     Database(#[from] OpenError),
+    /// The keys of access tokens cannot be had.
+    #[error(transparent)]
+    TokenKeys(#[from] TokenKeysUnavailable),
     /// Metrics cannot be served as they should.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
@@ -129,13 +133,14 @@ pub async fn start(
     shutdown: Shutdown,
 ) -> Result<Service, StartError> {
     let options = ServerOptions {
+        tls: config.tls,
         insecure_plaintext: config.insecure_plaintext,
         reflection: config.reflection,
         clock: dependencies.clock.clone(),
         random: dependencies.random.clone(),
         ..ServerOptions::new(Some(config.verifier))
     };
-    options.check(config.listen)?;
+    options.check(config.listen)?.fetch_first_keys().await?;
     if config.migrate_at_start {
         migrate(&config.database_url).await?;
     }
@@ -198,6 +203,7 @@ async fn services(app: &App, shutdown: &Shutdown) -> Services {
         .add_service(tuned!(AdmissionServiceServer::new(AdmissionApi::new(
             app.clone()
         ))))
+        .add_service(tuned!(UserServiceServer::new(UserApi(app.clone()))))
         .add_service(tuned!(EventServiceServer::new(EventApi(feed))))
 }
 
@@ -301,5 +307,44 @@ impl App {
                 return Ok(pruned);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use homeroom_kit::{
+        auth::{KeyPauses, TokenKeys, Verifier},
+        clock::SystemClock,
+        keys::KeyRing,
+        random::SeededRandomness,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_start_without_the_keys_of_access_tokens_is_refused() {
+        let keys = TokenKeys::of_url("http://127.0.0.1:1/jwks.json").unwrap();
+        let keys = keys.with_pauses(KeyPauses {
+            start_max: Duration::ZERO,
+            ..KeyPauses::default()
+        });
+        let clock = Arc::new(SystemClock);
+        let random = Arc::new(SeededRandomness::new(1));
+        let verifier = Verifier::new(keys, "https://platform.example", "homeroom", clock.clone());
+        let config = Config::for_tests(
+            Url::Sqlite("/nowhere".into()),
+            Arc::new(verifier),
+            Arc::new(KeyRing::generate(random.as_ref()).unwrap()),
+        );
+        let dependencies = Dependencies { clock, random };
+        let Err(error) = start(config, dependencies, Shutdown::new()).await else {
+            panic!("it must not start");
+        };
+        assert!(matches!(error, StartError::TokenKeys(_)), "{error}");
+        let said = error.to_string();
+        assert!(
+            said.starts_with("JWKS_URL: http://127.0.0.1:1/jwks.json"),
+            "{said}"
+        );
     }
 }

@@ -5,8 +5,8 @@ use std::{collections::BTreeSet, fs, path::Path};
 use homeroom_api::{
     common::v1::Role,
     invitations::v1::{
-        GetJoinUrlRequest, GetRedemptionRequest, RedemptionOutcome, ResetClassCodeRequest,
-        redeem_response,
+        EraseUserRequest, GetJoinUrlRequest, GetRedemptionRequest, RedemptionOutcome,
+        ResetClassCodeRequest, redeem_response,
     },
     membership::v1::{
         AddOrganizationMemberRequest, DenyJoinRequestRequest, GetOrganizationMemberRequest,
@@ -19,31 +19,39 @@ use tonic::Status;
 
 /// Transactions that the story below commits: each has `before_commit` and `after_commit`.
 const TRANSACTIONS_OF_THE_STORY: &[&str] = &[
-    "invitations.change",          // staff's changes of invitations
-    "invitations.confirm_fence",   // the fence is up (P7)
-    "invitations.follow",          // a page of membership's feed (P5)
-    "invitations.forget_requests", // request ids of yesterday
-    "invitations.hasten",          // membership is back
-    "invitations.profile",         // what membership says of an organization
-    "invitations.publish",         // events get their places
-    "invitations.reserve",         // T1
-    "invitations.set_next_tries",  // a try of recovery failed (P13)
-    "invitations.settle",          // T3
-    "invitations.take_due",        // recovery takes its lease (P13)
-    "invitations.take_queued",     // the sweep takes its lease (P5)
-    "membership.admit",            // T2
-    "membership.change",           // everything that people do in membership
-    "membership.forget_requests",  // request ids of yesterday
-    "membership.publish",          // events get their places
-    "membership.raise_fence",      // RaiseFence (P7)
+    "invitations.audit",            // who reads a secret (R12)
+    "invitations.change",           // staff's changes of invitations
+    "invitations.begin_erasure",    // a person is to be erased (R13)
+    "invitations.confirm_fence",    // the fence is up (P7)
+    "invitations.erase",            // a person is erased (R13)
+    "invitations.follow",           // a page of membership's feed (P5)
+    "invitations.forget_logs",      // attempts and audit entries of long ago
+    "invitations.forget_requests",  // request ids of yesterday
+    "invitations.hasten",           // membership is back
+    "invitations.note_keys",        // a key ring is used for the first time
+    "invitations.profile",          // what membership says of an organization
+    "invitations.publish",          // events get their places
+    "invitations.refused_attempts", // what was refused and left no redemption
+    "invitations.reserve",          // T1
+    "invitations.set_next_tries",   // a try of recovery failed (P13)
+    "invitations.settle",           // T3
+    "invitations.take_due",         // recovery takes its lease (P13)
+    "invitations.take_queued",      // the sweep takes its lease (P5)
+    "membership.admit",             // T2
+    "membership.change",            // everything that people do in membership
+    "membership.forget_requests",   // request ids of yesterday
+    "membership.publish",           // events get their places
+    "membership.raise_fence",       // RaiseFence (P7)
 ];
 
 /// Transactions that take more than the story: two attempts of a person at once, days, a poisoned
-/// event, 50 wrong guesses.
+/// event, 50 wrong guesses, another key.
 const OTHER_TRANSACTIONS: &[&str] = &[
     "invitations.attach",
+    "invitations.call_off_erasure",
     "invitations.follow_one",
     "invitations.guess_guard",
+    "invitations.rotate_keys",
     "membership.expire",
 ];
 
@@ -51,6 +59,7 @@ const OTHER_TRANSACTIONS: &[&str] = &[
 const CALLS: &[&str] = &[
     "invitations.BatchAdmit",
     "invitations.CheckAccess",
+    "invitations.EraseUser",
     "invitations.GetAdmission",
     "invitations.ListEvents",
     "invitations.RaiseFence",
@@ -121,6 +130,16 @@ async fn one_story_reaches_every_point() {
     };
     deny(&school, &request.name).await;
     reset(&school).await;
+    // A guess, and a look at the code.
+    let guessed = homeroom.user("dan").redeem(&code).await.unwrap_err();
+    assert_eq!(reason(&guessed), "CODE_NOT_USABLE");
+    school.class_code().await;
+    let name = "users/ann".to_owned();
+    let erase = EraseUserRequest {
+        name,
+        ..Default::default()
+    };
+    homeroom.platform().users.erase_user(erase).await.unwrap();
     homeroom
         .eventually("every point is reached", async || {
             let committed = names_at(".after_commit");

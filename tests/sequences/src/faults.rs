@@ -11,18 +11,23 @@ const SAGA_TRANSACTIONS: &[&str] = &[
     "invitations.reserve",
     "invitations.settle",
     "invitations.change",
+    "invitations.begin_erasure",
     "invitations.confirm_fence",
+    "invitations.erase",
     "membership.admit",
     "membership.raise_fence",
     "membership.change",
 ];
 /// The others.
 const OTHER_TRANSACTIONS: &[&str] = &[
+    "invitations.audit",
     "invitations.follow",
+    "invitations.forget_logs",
     "invitations.forget_requests",
     "invitations.hasten",
     "invitations.profile",
     "invitations.publish",
+    "invitations.refused_attempts",
     "invitations.set_next_tries",
     "invitations.take_due",
     "invitations.take_queued",
@@ -39,6 +44,7 @@ const CALLS: &[&str] = &[
     "RaiseFence",
     "GetAdmission",
     "CheckAccess",
+    "EraseUser",
     "ListEvents",
 ];
 /// Methods that fail more often than the rest.

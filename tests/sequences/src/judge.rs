@@ -72,7 +72,16 @@ impl Run<'_> {
                 .push(format!("#{index} {name}: in the batch: {wrong}"));
         }
         let redeemed = redeemed(name, answer);
+        let told = [
+            request.text.as_bytes(),
+            first.as_deref().unwrap_or_default(),
+        ];
+        let forgotten = self.world.erased.iter().any(|user| {
+            matches!(&request.caller, Caller::For(caller) if caller == user)
+                || told.iter().any(|told| tells_of(told, user))
+        });
         if let Some(first) = first
+            && !forgotten
             && now_seconds - made_seconds < REQUEST_ID_SECONDS
         {
             let same = if redeemed.is_empty() {
@@ -123,6 +132,13 @@ impl Run<'_> {
             sent.first = Some(answer.to_vec());
         }
     }
+}
+
+/// Whether the bytes of a request or of an answer name the user: its retry is decided afresh (R13).
+fn tells_of(bytes: &[u8], user: &str) -> bool {
+    bytes
+        .windows(user.len())
+        .any(|window| window == user.as_bytes())
 }
 
 /// What an answer says of redemptions; empty for methods that redeem nothing.

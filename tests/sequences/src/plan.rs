@@ -72,6 +72,8 @@ pub enum Work {
     Expire,
     /// R3: request ids of long ago.
     Forget,
+    /// R13: erasures that were begun.
+    Erase,
 }
 
 /// All work.
@@ -82,6 +84,7 @@ pub const WORK: &[Work] = &[
     Work::Sweep,
     Work::Expire,
     Work::Forget,
+    Work::Erase,
 ];
 
 /// What comes next.

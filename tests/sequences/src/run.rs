@@ -187,6 +187,9 @@ impl<'stage> Run<'stage> {
             if let Effect::Revives(texts) = &self.sent[*sent].request.effect {
                 self.world.revive(texts);
             }
+            if let Some(user) = &self.sent[*sent].request.erases {
+                self.world.erased.push(user.clone());
+            }
         }
         let under_way: Vec<UnderWay> = calls
             .into_iter()

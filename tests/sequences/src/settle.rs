@@ -20,10 +20,11 @@ const ROUNDS_MAX: u32 = 30;
 /// Milliseconds until a write under way counts as stuck.
 const QUIET_MILLIS_MAX: u32 = 15_000;
 
-/// What still has to be done: redemptions, fences and events.
+/// What still has to be done: redemptions, fences, erasures and events.
 const UNSETTLED: &str = "SELECT \
     (SELECT count(*) FROM redemptions WHERE state = 'RESERVED') AS reserved, \
     (SELECT count(*) FROM invitations WHERE fence_epoch < epoch) AS fences, \
+    (SELECT count(*) FROM erasures WHERE done_time IS NULL) AS erasures, \
     (SELECT count(*) FROM membership.events WHERE position IS NULL) AS events";
 
 /// How a redemption ended, and what membership says of it.
@@ -48,7 +49,7 @@ impl Run<'_> {
         self.stage.clock.go_beyond(ROUND_SECONDS);
         for _ in 0..ROUNDS_MAX {
             self.quiet().await;
-            for work in [Work::RaiseFences, Work::Recover, Work::Expire] {
+            for work in [Work::RaiseFences, Work::Recover, Work::Erase, Work::Expire] {
                 self.work_whole(work).await;
             }
             while self.work_whole(Work::Follow).await > 0 {}
@@ -56,14 +57,15 @@ impl Run<'_> {
                 .fetch_one(&mut self.stage.judge)
                 .await
                 .unwrap();
-            let left: [i64; 3] = [row.get("reserved"), row.get("fences"), row.get("events")];
-            if left == [0, 0, 0] {
+            let left =
+                ["reserved", "fences", "erasures", "events"].map(|what| row.get::<i64, _>(what));
+            if left == [0; 4] {
                 return;
             }
             self.stage.clock.step(ROUND_SECONDS);
         }
         self.findings
-            .push("I4: redemptions, fences or events never settle".to_owned());
+            .push("I4: redemptions, fences, erasures or events never settle".to_owned());
     }
 
     /// Work that nothing disturbs. Gives how much there was.

@@ -205,6 +205,7 @@ impl Stage {
         invitations_config.budgets.user_burst = BUDGET;
         invitations_config.budgets.user_hourly = BUDGET;
         invitations_config.budgets.user_daily = BUDGET;
+        invitations_config.budgets.user_refunds_daily_max = BUDGET;
         let token = |scopes: Scopes| {
             let issued = start - TimeDelta::days(BACK_DAYS);
             let lifetime = TimeDelta::days(ACCESS_TOKEN_DAYS);

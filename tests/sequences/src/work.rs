@@ -24,12 +24,16 @@ impl Stage {
             Work::Sweep => {
                 self.in_invitations(async move { Ok(invitations.sweep_once().await? as u64) })
             }
+            Work::Erase => self.in_invitations(async move {
+                invitations.finish_erasures_once().await.map(u64::from)
+            }),
             Work::Expire => {
                 self.in_membership(async move { membership.expire_join_requests().await })
             }
             Work::Forget => self.in_invitations(async move {
                 Ok(membership.prune_request_ids().await?
-                    + invitations.prune_request_ids_once().await?)
+                    + invitations.prune_request_ids_once().await?
+                    + invitations.prune_logs_once().await?)
             }),
         }
     }

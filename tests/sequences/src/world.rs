@@ -49,6 +49,8 @@ pub struct World {
     pub credentials: Vec<Credential>,
     /// What callers were told of redemptions.
     pub acknowledged: Vec<Acknowledged>,
+    /// Ids of the people whose erasure was asked for.
+    pub erased: Vec<String>,
     /// The last etag of each resource.
     pub etags: BTreeMap<String, String>,
     /// The last page token of each list.
@@ -90,6 +92,7 @@ impl World {
             join_requests: Vec::new(),
             credentials: Vec::new(),
             acknowledged: Vec::new(),
+            erased: Vec::new(),
             etags: BTreeMap::new(),
             page_tokens: BTreeMap::new(),
         }

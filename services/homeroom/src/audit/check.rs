@@ -75,11 +75,13 @@ impl Figures {
             .replace("{tolerance}", &self.tolerance.to_string())
     }
 
-    /// Whether the admission `a` is later than the fence `f`: by their commits where they are known.
+    /// Whether the admission `a` is later than the fence `f`: by their commits where they are known. An
+    /// erasure (R13) has written the admission again since, so that its commit tells nothing.
     const fn after_fence(&self) -> &'static str {
         match self.engine {
             Engine::Postgres => {
                 "CASE WHEN current_setting('track_commit_timestamp') = 'on' \
+                 AND a.user_id NOT LIKE 'erased-%' \
                  THEN coalesce(pg_xact_commit_timestamp(a.xmin) > pg_xact_commit_timestamp(f.xmin), \
                  a.create_time > f.update_time + {tolerance}) \
                  ELSE a.create_time > f.update_time + {tolerance} END"

@@ -138,6 +138,21 @@ pub(crate) const CHECKS: &[Check] = &[
          FROM skipped_events",
     ),
     check(
+        Invariant::I8,
+        Weight::ViolationIfQuiescent,
+        "an erasure is under way",
+        "SELECT pseudonym AS subject, 'a person stands in one service and a pseudonym in the other' AS detail \
+         FROM erasures WHERE done_time IS NULL",
+    ),
+    check(
+        Invariant::I8,
+        Weight::Violation,
+        "an erasure is done and still tells of somebody",
+        "SELECT pseudonym AS subject, 'user_id, particulars or actor is not empty' AS detail \
+         FROM erasures WHERE done_time IS NOT NULL \
+         AND (user_id <> '' OR particulars <> '[]' OR actor <> '')",
+    ),
+    check(
         Invariant::I5,
         Weight::ViolationIfQuiescent,
         "a fence is pending",

@@ -70,10 +70,16 @@ pub(crate) struct Circumstances {
     tolerance: i64,
     /// Join requests whose end the feed skipped.
     skipped: HashSet<String>,
+    /// Pseudonyms of erasures under way (R13).
+    erasing: HashSet<String>,
 }
 
 impl Circumstances {
-    pub(crate) fn new(options: &Options, skipped: HashSet<String>) -> Self {
+    pub(crate) fn new(
+        options: &Options,
+        skipped: HashSet<String>,
+        erasing: HashSet<String>,
+    ) -> Self {
         let span = |span: TimeDelta| span.num_microseconds().unwrap_or(i64::MAX);
         let tolerance = options
             .clock_tolerance
@@ -85,6 +91,7 @@ impl Circumstances {
             sweep: span(TimeDelta::minutes(SWEEP_MINUTES)),
             tolerance: span(tolerance),
             skipped,
+            erasing,
         }
     }
 
@@ -148,7 +155,7 @@ pub(crate) fn judge(id: &str, seen: Seen<'_>, by: &Circumstances, report: &mut R
         }
         return;
     };
-    if let Some(detail) = crossed(after, admission) {
+    if let Some(detail) = crossed(after, admission, by) {
         broken(
             Invariant::I8,
             "a redemption and its admission are not of the same place, person, invitation and epoch",
@@ -196,7 +203,8 @@ fn answer_of(admission: Option<&Admission>) -> String {
 }
 
 /// What differs between them that never may.
-fn crossed(redemption: &Redemption, admission: &Admission) -> Option<String> {
+fn crossed(redemption: &Redemption, admission: &Admission, by: &Circumstances) -> Option<String> {
+    let erasing = by.erasing.contains(&admission.user) || by.erasing.contains(&redemption.user);
     let here = [
         &redemption.organization,
         &redemption.class,
@@ -215,7 +223,7 @@ fn crossed(redemption: &Redemption, admission: &Admission) -> Option<String> {
     let differing = names
         .into_iter()
         .zip(here.into_iter().zip(there))
-        .filter(|(_, (here, there))| here != there);
+        .filter(|(name, (here, there))| here != there && !(erasing && *name == "user"));
     let details: Vec<String> = differing
         .map(|(name, (here, there))| format!("{name} '{here}' and '{there}'"))
         .collect();

@@ -47,13 +47,18 @@ fn queued(state: &str, expire_time: i64, end_written_time: Option<i64>) -> Admis
 }
 
 fn broken(seen: Seen<'_>, skipped: &[&str]) -> Vec<Invariant> {
+    broken_while_erasing(seen, skipped, &[])
+}
+
+fn broken_while_erasing(seen: Seen<'_>, skipped: &[&str], erasing: &[&str]) -> Vec<Invariant> {
     let now: DateTime<Utc> = from_micros(NOW);
     let skipped = skipped.iter().map(|&name| name.to_owned()).collect();
+    let erasing = erasing.iter().map(|&name| name.to_owned()).collect();
     let mut report = Report::new(false, 20);
     judge(
         "1",
         seen,
-        &Circumstances::new(&Options::at(now), skipped),
+        &Circumstances::new(&Options::at(now), skipped, erasing),
         &mut report,
     );
     report.broken()
@@ -138,4 +143,29 @@ fn r5_who_comes_to_a_place_that_is_gone_is_told_that_the_code_is_not_usable() {
             "{answered}"
         );
     }
+}
+
+#[test]
+fn i8_r13_while_an_erasure_is_under_way_the_services_may_name_the_person_differently() {
+    let row = redemption("QUEUED", NOW);
+    let elsewhere = Admission {
+        user: "erased-1".to_owned(),
+        ..queued("PENDING", i64::MAX, None)
+    };
+    let seen = || (Some(&row), Some(&elsewhere), Some(&row));
+    assert_eq!(broken_while_erasing(seen(), &[], &["erased-1"]), []);
+    assert_eq!(
+        broken_while_erasing(seen(), &[], &["erased-2"]),
+        [Invariant::I8]
+    );
+    // Nothing else may differ.
+    let stranger = Admission {
+        organization: "oxford".to_owned(),
+        ..elsewhere.clone()
+    };
+    let seen = (Some(&row), Some(&stranger), Some(&row));
+    assert_eq!(
+        broken_while_erasing(seen, &[], &["erased-1"]),
+        [Invariant::I8]
+    );
 }

@@ -43,8 +43,11 @@
 //! - **I8**: organization, class, person, invitation and epoch of redemption, invitation, admission,
 //!   join request and member agree.
 //!
+//! - **Erasures (R13)**: the pseudonym of one that is under way may stand in one service and the person still
+//!   in the other. Of one that is done it stands in both.
+//!
 //! With [`Options::quiescent`] nothing may be under way (both services stopped after all was settled,
-//! or idle and healthy): then every RESERVED row, every end not followed, every pending fence is a violation.
+//! or idle and healthy): then every RESERVED row, every end not followed, every pending fence, every erasure under way is a violation.
 //!
 //! # What the data cannot tell (I5)
 //!
@@ -58,6 +61,7 @@
 
 mod check;
 mod database;
+mod erasures;
 mod fences;
 mod invitation_checks;
 mod judgement;
@@ -156,7 +160,8 @@ pub async fn audit(
     fences::compare(&mut before, &mut of_membership, &mut after, &mut report).await?;
 
     let skipped: HashSet<String> = invitation_checks::skipped(&mut after).await?;
-    let circumstances = Circumstances::new(options, skipped);
+    let erasing = erasures::under_way(&mut before, &mut after).await?;
+    let circumstances = Circumstances::new(options, skipped, erasing);
     redemptions::judge_all(
         [&mut before, &mut after],
         &mut of_membership,

@@ -296,6 +296,18 @@ const I8: &[Corruption] = &[
         "a redemption names another join request than its admission",
         "000000000004",
     ),
+    // An erasure that is done in one service alone (R13).
+    membership(
+        "UPDATE admissions SET user_id = 'erased-1' WHERE user_id = 'zed'",
+        "a redemption and its admission are not of the same place, person, invitation and epoch",
+        "000000000005",
+    ),
+    invitations(
+        "INSERT INTO erasures (pseudonym, user_id, particulars, actor, create_time, done_time) \
+         VALUES ('erased-1', 'zed', '[]', '', 1, 2)",
+        "an erasure is done and still tells of somebody",
+        "erased-1",
+    ),
 ];
 
 macro_rules! on_both_engines {

@@ -3,7 +3,10 @@
 
 use chrono::{DateTime, Utc};
 use homeroom_api::{common::v1::ErrorReason, membership::v1::Permission, names::Place};
-use homeroom_kit::{Error, Result, auth::Caller};
+use homeroom_kit::{
+    Error, Result,
+    auth::{Caller, Scope},
+};
 
 use super::{App, rules::Rule};
 use crate::{
@@ -64,6 +67,28 @@ impl App {
             return Err(role_required(place, rule.permission));
         }
         Ok(access)
+    }
+
+    /// Lets the caller read a list of `place` as [`App::authorize`] does, or with None one of every
+    /// organization: that takes the scope `homeroom.platform` in a token that is not bound to
+    /// organizations, else `SCOPE_MISSING`.
+    pub async fn authorize_list(
+        &self,
+        caller: &Caller,
+        place: Option<&Place>,
+        rule: Rule,
+    ) -> Result<()> {
+        if let Some(place) = place {
+            return self.authorize(caller, place, rule).await.map(|_| ());
+        }
+        if caller.has(Scope::Platform) && caller.organizations.is_none() {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorReason::ScopeMissing,
+            "Name an organization, or use an access token with the scope homeroom.platform that is not bound to organizations.",
+        )
+        .metadata("scope", Scope::Platform.as_str()))
     }
 
     /// Writes what membership says of the organization, if that is news.

@@ -13,11 +13,13 @@ use homeroom_kit::{Result, outbox::NewEvent};
 use super::{
     App,
     attempt::Attempt,
+    attempt_log::{Overcharged, refused_by},
     look_up::{Profiles, limited},
 };
 use crate::{
     domain::redemption::Outcome,
-    limiter::{GuessScope, Receipt, Settlement, Verdict},
+    limiter::{Effect, GuessScope, Receipt, Settlement, Verdict},
+    store::LimiterDecision,
 };
 
 /// Who the events say did what the service does by itself.
@@ -31,13 +33,24 @@ pub(super) struct Charged {
     pub(super) guess_guarded: bool,
 }
 
+impl Charged {
+    /// What the limiter said, for the log.
+    pub(super) const fn decision(&self) -> LimiterDecision {
+        if self.guess_guarded {
+            LimiterDecision::Guarded
+        } else {
+            LimiterDecision::Allowed
+        }
+    }
+}
+
 impl App {
     /// Charges each attempt, all in one round trip. `TOO_MANY_ATTEMPTS` for those that may not go on.
     pub(super) async fn charge(
         &self,
         attempts: &[&Attempt],
         profiles: &Profiles,
-    ) -> Vec<Result<Charged>> {
+    ) -> Vec<std::result::Result<Charged, Overcharged>> {
         let attempts: Vec<_> = attempts
             .iter()
             .map(|attempt| limited(attempt, profiles))
@@ -57,7 +70,7 @@ impl App {
                 Verdict::Refused {
                     dimension,
                     retry_after,
-                } => Err(dimension.refusal(retry_after)),
+                } => Err((refused_by(dimension), dimension.refusal(retry_after))),
             })
             .collect()
     }
@@ -75,7 +88,7 @@ impl App {
                     if outcome.refunds() {
                         Settlement::GiveBack {
                             receipt,
-                            first_admission: outcome == Outcome::Admitted,
+                            effect: effect_of(outcome),
                         }
                     } else {
                         Settlement::Keep { receipt }
@@ -138,5 +151,14 @@ impl App {
             .await
             .map(|access| access.notify)
             .unwrap_or_default()
+    }
+}
+
+/// What an attempt that ended so has changed.
+fn effect_of(outcome: Outcome) -> Effect {
+    match outcome {
+        Outcome::Admitted => Effect::Admitted,
+        Outcome::PendingApproval => Effect::Filed,
+        Outcome::AlreadyMember | Outcome::Refused(_) => Effect::Nothing,
     }
 }

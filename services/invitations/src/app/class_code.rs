@@ -55,7 +55,6 @@ impl App {
         let row = self
             .read_singleton(caller, class.into(), kind, rules::GET_CLASS_CODE)
             .await?;
-        Self::audit_read(caller, &row);
         let mut shown = views::class_code(&row, self.clock.now());
         shown.fill(self, &[row])?;
         Ok(shown)

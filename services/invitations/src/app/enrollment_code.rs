@@ -102,13 +102,14 @@ impl App {
             .authorize(caller, &name.place, rules::GET_ENROLLMENT_CODE)
             .await?;
         let row = find(self.store.read().await?.as_mut(), name).await?;
-        Self::audit_read(caller, &row);
+        self.audit_read(caller, &row).await?;
         let mut shown = views::enrollment_code(&row, &access.code_prefix, self.clock.now());
         shown.fill(self, &[row])?;
         Ok(shown)
     }
 
-    /// Lists the codes of a class, or those of the organization itself, newest first (B7).
+    /// Lists the codes of a class, or those of the organization itself, newest first (B7). The read is
+    /// audited, as one.
     pub async fn list_enrollment_codes(
         &self,
         caller: &Caller,
@@ -120,10 +121,12 @@ impl App {
             .authorize(caller, place, rules::LIST_ENROLLMENT_CODES)
             .await?;
         let rows = self.list_rows(place, KIND, filter, page).await?;
+        if !rows.items.is_empty() {
+            self.audit_reading(caller, place, place.to_string()).await?;
+        }
         let now = self.clock.now();
         let mut items = Vec::with_capacity(rows.items.len());
         for row in rows.items {
-            Self::audit_read(caller, &row);
             let mut shown = views::enrollment_code(&row, &access.code_prefix, now);
             shown.fill(self, &[row])?;
             items.push(shown);

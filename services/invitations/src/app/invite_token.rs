@@ -26,7 +26,6 @@ impl App {
         let row = self
             .read_singleton(caller, organization.into(), kind, rules::GET_INVITE_TOKEN)
             .await?;
-        Self::audit_read(caller, &row);
         let mut shown = views::invite_token(&row);
         shown.fill(self, &[row])?;
         Ok(shown)

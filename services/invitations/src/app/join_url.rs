@@ -15,7 +15,7 @@ use super::{
 use crate::{domain::invitation::InvitationKind, store::InvitationRow};
 
 impl App {
-    /// The class's join URL, made on first read (C1).
+    /// The class's join URL, made on first read (C1). The read is audited.
     pub async fn get_join_url(
         self: &Arc<Self>,
         caller: &Caller,

@@ -1,19 +1,21 @@
 //! `ListRedemptions`: newest first, for staff. States may lag by seconds (P10).
 
-use chrono::{DateTime, TimeDelta, Utc};
 use homeroom_api::{
-    common::v1::ErrorReason,
     ids::UserId,
     names::{ClassCodeName, EnrollmentCodeName, InviteTokenName, JoinUrlName, Place, TokenName},
 };
 use homeroom_kit::{
-    Error, Result,
+    Result,
     auth::Caller,
-    filter::{Condition, FieldKind, Filter, Operator},
+    filter::{Condition, FieldKind, Filter},
 };
 use uuid::Uuid;
 
-use super::{App, rules};
+use super::{
+    App,
+    conditions::{bound, check_operators, only},
+    rules,
+};
 use crate::{
     domain::{invitation::InvitationKind, redemption::RedemptionState},
     store::{Redemption, RedemptionFilter},
@@ -54,20 +56,13 @@ impl App {
         let Some(filter) = self.filter_of(place, &conditions).await? else {
             return Ok((Vec::new(), String::new()));
         };
-        let mut rows = self
+        let rows = self
             .store
             .read()
             .await?
             .list_redemptions(&filter, before, page.size + 1)
             .await?;
-        let more = rows.len() > page.size as usize;
-        rows.truncate(page.size as usize);
-        let next = rows
-            .last()
-            .filter(|_| more)
-            .map(|last| self.paging.token(&list, &[last.id.to_string()]))
-            .unwrap_or_default();
-        Ok((rows, next))
+        Ok(self.cut(rows, page.size, &list, |row| row.id))
     }
 
     /// The conditions as the store takes them; None where nothing can meet them all.
@@ -94,10 +89,7 @@ impl App {
                 "user" => UserId::parse(text).is_ok_and(|user| only(&mut filter.user, user)),
                 "state" => RedemptionState::from_name(text)
                     .is_some_and(|state| only(&mut filter.state, state)),
-                _ => condition
-                    .value
-                    .time()
-                    .is_some_and(|time| bound(&mut filter, condition.operator, time)),
+                _ => bound(&mut filter.from, &mut filter.till, condition),
             };
             if !possible {
                 return Ok(None);
@@ -135,53 +127,4 @@ impl App {
             .await?;
         Ok(found.map(|row| row.invitation.id))
     }
-}
-
-/// Of what the grammar allows this list takes `=` for values and an order for times.
-fn check_operators(conditions: &[Condition]) -> Result<()> {
-    let wrong = conditions.iter().find(|condition| {
-        let is_time = condition.field == "create_time";
-        condition.operator == Operator::NotEqual
-            || (is_time && condition.operator == Operator::Equal)
-    });
-    let Some(condition) = wrong else {
-        return Ok(());
-    };
-    let described = format!(
-        "{} is not compared by {} in this list",
-        condition.field,
-        condition.operator.as_str()
-    );
-    Err(Error::new(
-        ErrorReason::InvalidFilter,
-        format!("Correct the field filter: {described}."),
-    )
-    .violation("filter", described))
-}
-
-/// Narrows to one value; false where it was narrowed to another.
-fn only<T: PartialEq>(slot: &mut Option<T>, value: T) -> bool {
-    if slot.as_ref().is_some_and(|narrowed| *narrowed != value) {
-        return false;
-    }
-    *slot = Some(value);
-    true
-}
-
-/// Narrows the span of times, which is half open and exact to the microsecond.
-fn bound(filter: &mut RedemptionFilter, operator: Operator, time: DateTime<Utc>) -> bool {
-    let after = time + TimeDelta::microseconds(1);
-    let (from, till) = match operator {
-        Operator::Less => (None, Some(time)),
-        Operator::LessOrEqual => (None, Some(after)),
-        Operator::Greater => (Some(after), None),
-        Operator::GreaterOrEqual => (Some(time), None),
-        Operator::Equal | Operator::NotEqual => return false,
-    };
-    filter.from = filter.from.max(from);
-    filter.till = match (filter.till, till) {
-        (Some(one), Some(other)) => Some(one.min(other)),
-        (one, other) => one.or(other),
-    };
-    true
 }

@@ -67,7 +67,7 @@ impl App {
         macs.dedup();
         let mut repository = self.store.read().await?;
         let rows: HashMap<Vec<u8>, InvitationRow> = repository
-            .find_all_by_lookup_macs(&macs)
+            .find_living_by_lookup_macs(&macs)
             .await?
             .into_iter()
             .filter_map(|row| Some((row.secret.as_ref()?.lookup_mac.clone(), row)))
@@ -134,9 +134,12 @@ fn may_be_meant(attempt: &Attempt, row: &InvitationRow) -> bool {
             .is_none_or(|bound| bound.contains(organization))
 }
 
-/// The attempt as the limiter counts it (03, the limiter).
-pub(super) fn limited(attempt: &Attempt, profiles: &Profiles) -> limiter::Attempt {
-    let named = match &attempt.organization {
+/// The organization that the attempt names, in the request or by a prefix, where it is known here.
+pub(super) fn named_organization<'profiles>(
+    attempt: &Attempt,
+    profiles: &'profiles Profiles,
+) -> Option<&'profiles OrganizationProfile> {
+    match &attempt.organization {
         Some(organization) => profiles
             .iter()
             .find(|profile| profile.organization == *organization),
@@ -145,7 +148,12 @@ pub(super) fn limited(attempt: &Attempt, profiles: &Profiles) -> limiter::Attemp
                 .iter()
                 .find(|profile| profile.code_prefix.eq_ignore_ascii_case(prefix.as_str()))
         }),
-    };
+    }
+}
+
+/// The attempt as the limiter counts it (03, the limiter).
+pub(super) fn limited(attempt: &Attempt, profiles: &Profiles) -> limiter::Attempt {
+    let named = named_organization(attempt, profiles);
     limiter::Attempt {
         user: attempt.person.user.clone(),
         address: attempt.address,

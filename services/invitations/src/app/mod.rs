@@ -4,11 +4,17 @@ mod access;
 mod admit;
 mod attach;
 pub mod attempt;
+pub mod attempt_log;
+pub mod audit;
 pub mod batch_redeem;
 mod charge;
+pub mod check_keys;
 mod class_code;
+mod conditions;
 mod each;
 mod enrollment_code;
+mod erase_here;
+pub mod erase_user;
 mod feed;
 mod fence;
 pub mod follow_feed;
@@ -16,7 +22,10 @@ mod get_redemption;
 pub mod invitation_name;
 mod invite_token;
 mod join_url;
+mod journey;
+mod list_audit_entries;
 pub mod list_redemptions;
+mod list_refused_attempts;
 mod look_up;
 mod page;
 mod patch;
@@ -28,6 +37,8 @@ mod redemption_writes;
 pub mod refusal;
 mod replay;
 pub mod reserve;
+pub mod retention;
+pub mod rotate_keys;
 mod row;
 pub mod rules;
 pub mod secrets;
@@ -79,6 +90,10 @@ pub struct App {
     pub paging: Paging,
     /// The base of every URL handed out.
     pub public_url: PublicUrl,
+    /// Refused attempts that wait to be logged.
+    pub attempt_log: attempt_log::AttemptLog,
+    /// Where reads of secrets are written down (R12).
+    pub audit: audit::AuditTrail,
 }
 
 impl App {

@@ -20,6 +20,26 @@ pub struct Page<T> {
 }
 
 impl App {
+    /// A page of rows of which one more than `size` was read, and the token of the next page; empty
+    /// at the end.
+    pub(super) fn cut<T>(
+        &self,
+        mut rows: Vec<T>,
+        size: u32,
+        list: &str,
+        id: impl Fn(&T) -> Uuid,
+    ) -> (Vec<T>, String) {
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        let more = rows.len() > size;
+        rows.truncate(size);
+        let next = rows
+            .last()
+            .filter(|_| more)
+            .map(|last| self.paging.token(list, &[id(last).to_string()]))
+            .unwrap_or_default();
+        (rows, next)
+    }
+
     /// A page of rows.
     pub(crate) async fn list_rows(
         &self,

@@ -14,6 +14,7 @@ use super::{
     App,
     admit::{ADMIT_DEADLINE_SECONDS, admit_request},
     attempt::Attempt,
+    attempt_log::{Meant, Refusal, is_decision},
     look_up::Profiles,
     redeem::ROUNDS_MAX,
     refusal::{not_known_yet, refusal},
@@ -26,7 +27,7 @@ use crate::{
         redemption::{MembershipAnswer, Outcome},
     },
     membership::{Access, Admission},
-    store::{LivingKey, Redemption, Route},
+    store::{LimiterDecision, LivingKey, Redemption, Route},
 };
 
 /// What would happen.
@@ -69,13 +70,27 @@ impl App {
             .charge(&[&attempt], &profiles)
             .await
             .pop()
-            .unwrap_or_else(|| Err(Error::internal("an attempt was not charged")))?;
+            .ok_or_else(|| Error::internal("an attempt was not charged"))?;
+        let charged = match charged {
+            Ok(charged) => charged,
+            Err((decision, error)) => {
+                self.log_preview(&attempt, &profiles, decision, error.reason(), None);
+                return Err(error);
+            }
+        };
         attempt.facts.guess_guarded = charged.guess_guarded;
-        let previewed = self.preview_charged(caller, &attempt, &profiles).await;
+        let mut meant = None;
+        let previewed = self
+            .preview_charged(caller, &attempt, &profiles, &mut meant)
+            .await;
+        if let Err(error) = &previewed {
+            let decision = charged.decision();
+            self.log_preview(&attempt, &profiles, decision, error.reason(), meant);
+        }
         let outcome = match &previewed {
-            // An admission that only would be is not the person's first.
+            // What only would be changes nothing.
             Ok(Preview {
-                outcome: Some(Outcome::Admitted),
+                outcome: Some(Outcome::Admitted | Outcome::PendingApproval),
                 ..
             }) => Outcome::AlreadyMember,
             Ok(Preview {
@@ -95,13 +110,36 @@ impl App {
         previewed
     }
 
+    /// What was refused is logged, after the answer.
+    fn log_preview(
+        self: &Arc<Self>,
+        attempt: &Attempt,
+        profiles: &Profiles,
+        limiter_decision: LimiterDecision,
+        reason: ErrorReason,
+        meant: Option<Meant>,
+    ) {
+        let refusal = Refusal {
+            attempt,
+            preview: true,
+            reason,
+            limiter_decision,
+            meant,
+        };
+        let refusals = is_decision(reason).then_some(refusal);
+        self.log_refusals(refusals.into_iter().collect(), profiles);
+    }
+
+    /// `meant` is set to the invitation that was found.
     async fn preview_charged(
         &self,
         caller: &Caller,
         attempt: &Attempt,
         profiles: &Profiles,
+        meant: &mut Option<Meant>,
     ) -> Result<Preview> {
         for _ in 0..ROUNDS_MAX {
+            *meant = None;
             let found = self
                 .look_up(&[attempt], profiles)
                 .await?
@@ -109,6 +147,7 @@ impl App {
                 .unwrap_or(Err(ErrorReason::CodeNotUsable))
                 .map_err(refusal)?;
             let invitation = &found.row.invitation;
+            *meant = Some(Meant::of(invitation));
             let now = self.clock.now();
             let (asked, refused) = self.to_ask(invitation, attempt, now).await?;
             let admission = match &asked {

@@ -14,11 +14,12 @@ use super::{
     App,
     attach::Met,
     attempt::Attempt,
-    charge::Charged,
+    attempt_log::{Meant, Refusal},
     each::together_or_each,
+    journey::{Journey, answer, fail_fresh},
     look_up::Profiles,
     redeemed::Redeemed,
-    refusal::{not_known_yet, refusal},
+    refusal::not_known_yet,
     replay::{Resolved, request_id_conflict},
     reserve::{Reserved, Wanted},
     settle::Settlement,
@@ -33,21 +34,6 @@ use crate::{
 
 /// How often an attempt is decided again when its invitation changes under it (P7).
 pub const ROUNDS_MAX: usize = 3;
-
-/// One attempt on its way.
-pub(super) struct Journey {
-    pub(super) attempt: Attempt,
-    charged: Option<Charged>,
-    /// The redemption that the request id names already (P9).
-    pub(super) replay: Option<Redemption>,
-    pub(super) answer: Option<Result<Redeemed>>,
-}
-
-impl Journey {
-    fn is_fresh(&self) -> bool {
-        self.answer.is_none() && self.replay.is_none()
-    }
-}
 
 /// A redemption to ask membership about, for the attempt at `index`.
 struct Asked {
@@ -75,19 +61,14 @@ impl App {
     }
 
     async fn redeem_to_the_end(self: &Arc<Self>, attempts: Vec<Attempt>) -> Vec<Result<Redeemed>> {
-        let mut journeys: Vec<Journey> = attempts
-            .into_iter()
-            .map(|attempt| Journey {
-                attempt,
-                charged: None,
-                replay: None,
-                answer: None,
-            })
-            .collect();
+        let mut journeys: Vec<Journey> = attempts.into_iter().map(Journey::of).collect();
         self.resolve_requests(&mut journeys).await;
         self.answer_settled(&mut journeys).await;
         match self.charge_fresh(&mut journeys).await {
-            Ok(profiles) => self.drive(&mut journeys, &profiles).await,
+            Ok(profiles) => {
+                self.drive(&mut journeys, &profiles).await;
+                self.log_journeys(&journeys, &profiles);
+            }
             Err(error) => fail_fresh(&mut journeys, &error),
         }
         self.settle_charges(&mut journeys);
@@ -113,10 +94,15 @@ impl App {
         for (journey, verdict) in fresh.zip(verdicts) {
             match verdict {
                 Ok(charged) => {
+                    journey.limiter_decision = charged.decision();
                     journey.attempt.facts.guess_guarded = charged.guess_guarded;
                     journey.charged = Some(charged);
                 }
-                Err(error) => journey.answer = Some(Err(error)),
+                Err((decision, error)) => {
+                    journey.limiter_decision = decision;
+                    journey.refused = Some(error.reason());
+                    journey.answer = Some(Err(error));
+                }
             }
         }
         Ok(profiles)
@@ -175,7 +161,9 @@ impl App {
                     continue;
                 }
                 Ok(Reserved::Refused(reason)) => {
-                    answer(journeys, index, Err(refusal(reason)));
+                    if let Some(journey) = journeys.get_mut(index) {
+                        journey.refuse(reason);
+                    }
                     continue;
                 }
                 Ok(Reserved::Changed) => continue,
@@ -215,37 +203,41 @@ impl App {
         }
         let found = together_or_each(&fresh, |fresh| self.look_up(fresh, profiles).boxed()).await;
         let now = self.clock.now();
-        let judged: Vec<Result<Wanted>> = journeys
-            .iter()
-            .filter(|journey| journey.is_fresh())
-            .zip(found)
-            .map(|(journey, found)| {
-                let found = found?.map_err(refusal)?;
-                let attempt = &journey.attempt;
-                match decide(&found.row.invitation, &attempt.facts, now) {
-                    // The use that is short may be the person's own: only T1 knows.
-                    Decision::Refuse(reason) if reason != ErrorReason::UseInProgress => {
-                        Err(refusal(reason))
-                    }
-                    _ => Ok(Wanted {
-                        invitation_id: found.row.invitation.id,
-                        lookup_macs: found.lookup_macs,
-                        person: attempt.person.clone(),
-                        facts: attempt.facts.clone(),
-                        request: attempt.request.clone(),
-                    }),
-                }
-            })
-            .collect();
         let mut wanted = Vec::new();
         let mut wanted_by = Vec::new();
-        for (index, judged) in indexes.into_iter().zip(judged) {
-            match judged {
-                Ok(want) => {
-                    wanted.push(want);
+        for (index, found) in indexes.into_iter().zip(found) {
+            let Some(journey) = journeys.get_mut(index) else {
+                continue;
+            };
+            let found = match found {
+                Ok(Ok(found)) => found,
+                Ok(Err(reason)) => {
+                    journey.meant = None;
+                    journey.refuse(reason);
+                    continue;
+                }
+                Err(error) => {
+                    journey.answer = Some(Err(error));
+                    continue;
+                }
+            };
+            let invitation = &found.row.invitation;
+            journey.meant = Some(Meant::of(invitation));
+            match decide(invitation, &journey.attempt.facts, now) {
+                // The use that is short may be the person's own: only T1 knows.
+                Decision::Refuse(reason) if reason != ErrorReason::UseInProgress => {
+                    journey.refuse(reason);
+                }
+                _ => {
+                    wanted.push(Wanted {
+                        invitation_id: invitation.id,
+                        lookup_macs: found.lookup_macs,
+                        person: journey.attempt.person.clone(),
+                        facts: journey.attempt.facts.clone(),
+                        request: journey.attempt.request.clone(),
+                    });
                     wanted_by.push(index);
                 }
-                Err(error) => answer(journeys, index, Err(error)),
             }
         }
         (wanted_by, wanted)
@@ -355,6 +347,23 @@ impl App {
         }
     }
 
+    /// What was refused and left no redemption is logged, after the answer.
+    fn log_journeys(self: &Arc<Self>, journeys: &[Journey], profiles: &Profiles) {
+        let refusals = journeys
+            .iter()
+            .filter_map(|journey| {
+                Some(Refusal {
+                    attempt: &journey.attempt,
+                    preview: false,
+                    reason: journey.refused?,
+                    limiter_decision: journey.limiter_decision,
+                    meant: journey.meant.clone(),
+                })
+            })
+            .collect();
+        self.log_refusals(refusals, profiles);
+    }
+
     /// The limiter learns how the attempts ended, after the answer (03, the limiter).
     fn settle_charges(self: &Arc<Self>, journeys: &mut [Journey]) {
         let ended = journeys
@@ -370,18 +379,5 @@ impl App {
             })
             .collect();
         self.settle_charged(ended);
-    }
-}
-
-fn answer(journeys: &mut [Journey], index: usize, result: Result<Redeemed>) {
-    if let Some(journey) = journeys.get_mut(index) {
-        journey.answer = Some(result);
-    }
-}
-
-/// What could not go on answers why not.
-fn fail_fresh(journeys: &mut [Journey], error: &Error) {
-    for journey in journeys.iter_mut().filter(|journey| journey.is_fresh()) {
-        journey.answer = Some(Err(error.clone()));
     }
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{
     App,
     each::together_or_each,
-    redeem::Journey,
+    journey::Journey,
     redeemed::Redeemed,
     refusal::{not_known_yet, refusal},
     reserve::{answers, by_id},

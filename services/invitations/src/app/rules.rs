@@ -2,6 +2,7 @@
 //! preview need nothing: the invitation is the right.
 
 use homeroom_api::membership::v1::Permission;
+use homeroom_kit::auth::Scope;
 
 /// Who may call one method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,11 +77,18 @@ rules! {
     GET_REDEMPTION = "GetRedemption": ReadInvitations;
     /// Staff who may read invitations.
     LIST_REDEMPTIONS = "ListRedemptions": ReadInvitations;
+    /// Administrators: who may read the invitations of the organization itself.
+    LIST_REFUSED_ATTEMPTS = "ListRefusedAttempts": ReadInvitations;
+    /// Staff who may change invitations: a class's owner, and administrators (R12).
+    LIST_AUDIT_ENTRIES = "ListAuditEntries": ManageInvitations;
     /// Staff who may read invitations.
     LIST_EVENTS = "ListEvents": ReadInvitations;
     /// Staff who may read invitations.
     WATCH_EVENTS = "WatchEvents": ReadInvitations;
 }
+
+/// What `UserService/EraseUser` asks for: a person is no single organization's, and no role suffices.
+pub const ERASE_USER_SCOPE: Scope = Scope::Platform;
 
 #[cfg(test)]
 mod tests {

@@ -11,9 +11,34 @@ use homeroom_kit::{
 };
 
 use crate::{
-    domain::invitation::{Invitation, InvitationKind},
+    domain::{
+        enrollment_code::{CodePrefix, EnrollmentCode},
+        invitation::{Invitation, InvitationKind},
+    },
     store::{InvitationRow, StoredSecret},
 };
+
+/// Why a secret is left under its old key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotRotated {
+    /// It was altered in the database, or belongs elsewhere.
+    #[error("its sealed value does not open: reset it")]
+    DoesNotOpen,
+    /// Look-up and sealed value are of two secrets.
+    #[error("its look-up is not that of its sealed value: reset it")]
+    IsNotFoundByItself,
+    /// Nothing is known of the code's organization.
+    #[error(
+        "the code prefix of its organization is not known: read one of the organization's codes"
+    )]
+    PrefixUnknown,
+    /// The same code was made by a process that lacked the other key.
+    #[error("another invitation has the same code: change one of them")]
+    Taken,
+    /// Others kept its row locked.
+    #[error("its row stayed locked: run this again")]
+    Busy,
+}
 
 /// Stores and shows secrets under the service's keys.
 #[derive(Debug, Clone, Copy)]
@@ -82,6 +107,36 @@ impl<'app> Secrets<'app> {
             .map_err(|_| Error::internal("a sealed value is not text"))
     }
 
+    /// The same secret stored under the current key. `prefix` is the organization's, which an
+    /// enrolment code's look-up begins with (B4).
+    pub(super) fn rotate(
+        &self,
+        row: &InvitationRow,
+        prefix: Option<&CodePrefix>,
+    ) -> std::result::Result<StoredSecret, NotRotated> {
+        let (Ok(Some(shown)), Some(stored)) = (self.show(row), &row.secret) else {
+            return Err(NotRotated::DoesNotOpen);
+        };
+        let kind = row.invitation.kind;
+        let canonical = match kind {
+            InvitationKind::EnrollmentCode => {
+                let code = EnrollmentCode::parse(shown.expose())
+                    .map_err(|_| NotRotated::IsNotFoundByItself)?;
+                code.full_canonical(prefix.ok_or(NotRotated::PrefixUnknown)?)
+            }
+            InvitationKind::OrganizationToken
+            | InvitationKind::ClassToken
+            | InvitationKind::ClassCode
+            | InvitationKind::JoinUrl => shown.clone(),
+        };
+        // What would be looked up by another text than now is never written.
+        if self.mac(stored.key_version, kind, &canonical).as_slice() != stored.lookup_mac {
+            return Err(NotRotated::IsNotFoundByItself);
+        }
+        self.store(&row.invitation, &canonical, &shown)
+            .map_err(|_| NotRotated::DoesNotOpen)
+    }
+
     fn mac(&self, version: u32, kind: InvitationKind, canonical: &SecretText) -> [u8; 32] {
         self.keys
             .mac(version, kind.tag(), canonical.expose().as_bytes())
@@ -89,7 +144,7 @@ impl<'app> Secrets<'app> {
 }
 
 /// What a sealed value is bound to.
-fn bound_to(invitation: &Invitation) -> Vec<u8> {
+pub(super) fn bound_to(invitation: &Invitation) -> Vec<u8> {
     format!(
         "{}/{}/{}/{}",
         invitation.id,

@@ -186,7 +186,12 @@ impl Move {
                 next_try_time: now + TimeDelta::minutes(SWEEP_AFTER_MINUTES),
             },
             redemption: redemption.clone(),
-            actor: settlement.actor.clone(),
+            // Who has been erased since (R13) is not named again.
+            actor: if settlement.actor == settlement.redemption.person.user.as_str() {
+                redemption.person.user.to_string()
+            } else {
+                settlement.actor.clone()
+            },
         }
     }
 

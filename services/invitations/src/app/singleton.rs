@@ -8,7 +8,7 @@ use homeroom_api::names::Place;
 use homeroom_kit::{Error, Result, auth::Caller, random::new_id, secret::SecretText};
 
 use super::{
-    App, Idempotency, invitation_name,
+    App, Idempotency,
     rules::Rule,
     write::{Change, Transacted, Work},
 };
@@ -48,7 +48,8 @@ impl App {
         }
     }
 
-    /// The place's one invitation of `kind`, for a caller who may do what `rule` asks.
+    /// The place's one invitation of `kind`, for a caller who may do what `rule` asks and is about to
+    /// see its secret, which is audited (R12).
     pub(crate) async fn read_singleton(
         self: &Arc<Self>,
         caller: &Caller,
@@ -64,23 +65,30 @@ impl App {
             .find_singleton(&place, kind)
             .await?;
         if let Some(row) = known {
+            self.audit_read(caller, &row).await?;
             return Ok(row);
         }
         let app = Arc::clone(self);
-        let actor = caller.user.to_string();
+        let caller = caller.clone();
         let made = self
             .writes
             .run(async move {
-                app.transact::<(), _>(&place, &access, &actor, &Idempotency::none(), move |work| {
-                    Box::pin(async move {
-                        let row = work.find_or_make(kind).await?;
-                        Ok(Change {
-                            answer: (),
-                            rows: vec![row],
-                            shows_secrets: false,
+                app.transact::<(), _>(
+                    &place,
+                    &access,
+                    &caller,
+                    &Idempotency::none(),
+                    move |work| {
+                        Box::pin(async move {
+                            let row = work.find_or_make(kind).await?;
+                            Ok(Change {
+                                answer: (),
+                                rows: vec![row],
+                                shows_secrets: false,
+                            })
                         })
-                    })
-                })
+                    },
+                )
                 .await
             })
             .await?;
@@ -89,18 +97,6 @@ impl App {
             Transacted::Replay(_) => None,
         }
         .ok_or_else(|| Error::internal("a singleton was not made"))
-    }
-
-    /// Notes in the log who read a secret; never the secret.
-    pub(crate) fn audit_read(caller: &Caller, row: &InvitationRow) {
-        tracing::info!(
-            target: "homeroom::audit",
-            subject = caller.subject,
-            user = %caller.user,
-            request_id = caller.request_id,
-            invitation = invitation_name::of(&row.invitation),
-            "a secret was read"
-        );
     }
 }
 

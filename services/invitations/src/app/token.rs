@@ -101,7 +101,7 @@ impl App {
         if row.secret.is_none() {
             return Err(token_not_found(name));
         }
-        Self::audit_read(caller, &row);
+        self.audit_read(caller, &row).await?;
         let mut shown = views::token(&row, self.clock.now());
         shown.fill(self, &[row])?;
         Ok(shown)

@@ -18,6 +18,7 @@ use super::{
     App,
     follow_feed::FEED_PAGE_EVENTS,
     recovery::{RECOVERY_BATCH, STUCK_AFTER_TRIES},
+    retention::RETENTION_BATCH,
     sweep::{PRUNE_BATCH, SWEEP_BATCH},
 };
 
@@ -28,11 +29,11 @@ pub struct Pauses {
     pub recovery: Duration,
     /// Membership's feed (P5).
     pub follower: Duration,
-    /// Fences left pending (P7).
+    /// Fences left pending (P7), and erasures (R13).
     pub fences: Duration,
     /// Queued redemptions that the feed says nothing about (P5), and what is counted for operators (P13).
     pub sweep: Duration,
-    /// Request ids older than 24 hours (R3).
+    /// Request ids older than 24 hours (R3), and logs kept long enough.
     pub prune: Duration,
 }
 
@@ -97,6 +98,14 @@ pub fn start(app: &Arc<App>, pauses: Pauses, shutdown: &Shutdown) -> JoinSet<()>
     spawn(
         &mut workers,
         app,
+        "erasures",
+        pauses.fences,
+        shutdown,
+        |app| async move { app.finish_erasures_once().await.map(|_| false) },
+    );
+    spawn(
+        &mut workers,
+        app,
         "sweep",
         pauses.sweep,
         shutdown,
@@ -117,6 +126,14 @@ pub fn start(app: &Arc<App>, pauses: Pauses, shutdown: &Shutdown) -> JoinSet<()>
         pauses.prune,
         shutdown,
         |app| async move { Ok(app.prune_request_ids_once().await? >= u64::from(PRUNE_BATCH)) },
+    );
+    spawn(
+        &mut workers,
+        app,
+        "retention",
+        pauses.prune,
+        shutdown,
+        |app| async move { Ok(app.prune_logs_once().await? >= u64::from(RETENTION_BATCH)) },
     );
     workers
 }

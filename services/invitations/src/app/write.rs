@@ -2,8 +2,8 @@
 //! (P12), in one transaction, and answered only when the fences are up (P7).
 //!
 //! Order: the request id is resolved (R3), the caller is authorized, then one transaction claims
-//! the request id, locks the organization, changes rows, appends their events and stores the
-//! answer without its secrets; after the commit fences are raised and the secrets are filled in.
+//! the request id, locks the organization, changes rows, appends their events and audit entries and
+//! stores the answer without its secrets; after the commit fences are raised and the secrets are filled in.
 
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
@@ -212,15 +212,17 @@ impl App {
         }
         let access = self.authorize(caller, &place, rule).await?;
         let app = Arc::clone(self);
-        let actor = caller.user.to_string();
+        let caller = caller.clone();
         self.writes
             .run(async move {
                 let change = match app
-                    .transact(&place, &access, &actor, &request, make)
+                    .transact(&place, &access, &caller, &request, make)
                     .await?
                 {
                     Transacted::Changed(change) => change,
-                    Transacted::Replay(stored) => return app.replay(&stored, &request).await,
+                    Transacted::Replay(stored) => {
+                        return app.replay(&caller, &place, &stored, &request).await;
+                    }
                 };
                 app.raise_fences(&change.rows, request.deadline).await?;
                 let mut answer = change.answer;
@@ -232,12 +234,13 @@ impl App {
             .await
     }
 
-    /// One transaction, committed if `make` succeeds.
+    /// One transaction, committed if `make` succeeds, with an audit entry for each invitation that it
+    /// is about (R12).
     pub(crate) async fn transact<A, F>(
         &self,
         place: &Place,
         access: &Access,
-        actor: &str,
+        caller: &Caller,
         request: &Idempotency,
         make: F,
     ) -> Result<Transacted<A>>
@@ -252,7 +255,7 @@ impl App {
                 repository.as_mut(),
                 place,
                 access,
-                actor,
+                caller,
                 request,
                 make,
                 now,
@@ -279,7 +282,7 @@ impl App {
         repository: &mut dyn Repository,
         place: &Place,
         access: &Access,
-        actor: &str,
+        caller: &Caller,
         request: &Idempotency,
         make: F,
         now: DateTime<Utc>,
@@ -301,11 +304,13 @@ impl App {
             repository: &mut *repository,
             access,
             place,
-            actor,
+            actor: caller.user.as_str(),
             // Read once the lock is held: what waited for its turn is not older than what went before it.
             now: self.clock.now(),
         };
         let change = make(&mut work).await?;
+        let entries = self.audited_change(caller, &change.rows, work.now);
+        repository.append_audit_entries(&entries).await?;
         if let Some((key, _)) = &request.key {
             repository.complete_request(key, &change.stored()).await?;
         }
@@ -338,11 +343,17 @@ impl App {
         if shows_secrets {
             self.authorize(caller, place, rule).await?;
         }
-        self.replay(&stored, request).await.map(Some)
+        self.replay(caller, place, &stored, request).await.map(Some)
     }
 
     /// The stored answer, once its fences are up, with the secrets that still are the ones it showed.
-    async fn replay<A: Answer>(&self, stored: &[u8], request: &Idempotency) -> Result<A> {
+    async fn replay<A: Answer>(
+        &self,
+        caller: &Caller,
+        place: &Place,
+        stored: &[u8],
+        request: &Idempotency,
+    ) -> Result<A> {
         let stored = StoredAnswer::decode(stored).map_err(Error::internal)?;
         let mut answer = A::decode(stored.answer.as_slice()).map_err(Error::internal)?;
         let issued: BTreeMap<Uuid, i64> = stored
@@ -357,6 +368,7 @@ impl App {
             rows.retain(|row| {
                 issued.get(&row.invitation.id) == Some(&micros(row.invitation.issue_time))
             });
+            self.audit_reads(caller, place, &rows).await?;
             answer.fill(self, &rows)?;
         }
         Ok(answer)

@@ -207,7 +207,54 @@ fn r10_phrases_and_typed_codes_are_short_and_system_made_codes_are_not() {
     }
 }
 
+/// What no code is written with: it would be read as another, or not be seen.
+fn deceiving() -> impl Strategy<Value = char> {
+    prop_oneof![
+        // Controls.
+        prop::char::range('\0', '\u{1f}'),
+        prop::char::range('\u{7f}', '\u{9f}'),
+        // Bidirectional and invisible.
+        Just('\u{ad}'),
+        Just('\u{61c}'),
+        prop::char::range('\u{200b}', '\u{200f}'),
+        prop::char::range('\u{202a}', '\u{202e}'),
+        prop::char::range('\u{2060}', '\u{206f}'),
+        Just('\u{feff}'),
+        prop::char::range('\u{e0000}', '\u{e007f}'),
+        // Letters that look like others.
+        prop::char::range('\u{391}', '\u{3c9}'),
+        prop::char::range('\u{400}', '\u{52f}'),
+        prop::char::range('\u{13a0}', '\u{13f4}'),
+    ]
+}
+
 proptest! {
+    #[test]
+    fn input_a_character_that_deceives_makes_any_text_malformed(
+        text in "[A-Z0-9][A-Z0-9 -]{0,38}[A-Z0-9]|https://join\\.school\\.example/c/ABCDEFGHJKMN",
+        character in deceiving(),
+        place: prop::sample::Index,
+    ) {
+        let mut text = text;
+        text.insert(1 + place.index(text.len() - 1), character);
+        prop_assert_eq!(read(&text), None, "{:?}", text);
+    }
+
+    #[test]
+    fn input_a_url_of_another_place_is_malformed(
+        host in "[a-z]{1,8}(\\.[a-z]{2,5}){1,2}",
+        joint in "@|\\.|:80@|%2f@|\\\\@|:443\\.|-|%00\\.|\t\\.",
+        scheme in "https://|http://|HTTPS://|javascript://|//",
+        path in "/(c/ABCDEFGHJKMN|t/abacus-zebra|i/0123456789ABCDEFGHJKMNPQRSTVWXYZ|j/0123456789ABCDEFGHJKMNPQRS)",
+    ) {
+        prop_assume!(host != "join.school.example");
+        let ours = "join.school.example";
+        prop_assert_eq!(read(&format!("{scheme}{host}{path}")), None);
+        prop_assert_eq!(read(&format!("{scheme}{ours}{joint}{host}{path}")), None);
+        prop_assert_eq!(read(&format!("{scheme}{host}{joint}{ours}{path}")), None);
+        prop_assert_eq!(read(&format!("{scheme}{host}/{ours}{path}")), None);
+    }
+
     #[test]
     fn input_any_text_is_read_without_a_panic(text in "\\PC{0,60}|.{0,60}|https://join.school.example/.{0,60}") {
         let _ = read(&text);

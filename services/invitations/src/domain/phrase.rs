@@ -152,7 +152,11 @@ mod tests {
     #[test]
     fn a6_phrases_come_from_at_least_7000_words() {
         assert!(ISSUED_WORDS.len() >= 7_000, "{}", ISSUED_WORDS.len());
-        assert!(ISSUED_WORDS.len() < EFF_LONG_WORDLIST.len());
+        // docs/security.md says what guessing them costs.
+        assert_eq!(
+            (ISSUED_WORDS.len(), EFF_LONG_WORDLIST.len()),
+            (7_522, 7_776)
+        );
     }
 
     #[test]

@@ -171,6 +171,11 @@ mod tests {
     }
 
     #[test]
+    fn b4_the_example_of_the_documentation_has_22_bits() {
+        assert_eq!(estimate_bits("BIO101"), 22);
+    }
+
+    #[test]
     fn b4_patterns_cost_less_than_their_characters() {
         for (pattern, random) in [
             ("BIOLOGY", "BXQLVGY"),

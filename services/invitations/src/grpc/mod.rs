@@ -1,24 +1,30 @@
 //! The gRPC services: each handler parses its request into typed values, with every violation at
 //! once, calls one use case and converts what it answers.
 
+mod audit_service;
 mod class_code_service;
 mod convert;
 mod enrollment_code_service;
 mod event_service;
 mod join_url_service;
+mod log_parent;
 mod redemption_messages;
 pub mod redemption_service;
+mod refused_attempt_messages;
 mod token_fields;
 mod token_service;
+mod user_service;
 
 use homeroom_kit::Result;
 use tonic::{Response, Status};
 
+pub use audit_service::AuditHandlers;
 pub use class_code_service::ClassCodeHandlers;
 pub use enrollment_code_service::EnrollmentCodeHandlers;
 pub use event_service::EventHandlers;
 pub use join_url_service::JoinUrlHandlers;
 pub use token_service::TokenHandlers;
+pub use user_service::UserHandlers;
 
 /// A use case's answer, as tonic sends it.
 pub(crate) fn answer<T>(result: Result<T>) -> std::result::Result<Response<T>, Status> {

@@ -16,8 +16,11 @@ use crate::{
         preview::Preview, recovery::is_stuck, redeemed::Redeemed, refusal::sentence,
         settle::refuse_reason,
     },
-    domain::redemption::{Outcome, RedemptionState},
-    store::Redemption,
+    domain::{
+        decide::QueueCause,
+        redemption::{Outcome, RedemptionState},
+    },
+    store::{Redemption, Route},
 };
 
 fn organization_of(place: &Place) -> String {
@@ -125,6 +128,7 @@ pub(super) fn redemption(redemption: &Redemption) -> api::Redemption {
         settle_time: redemption.settle_time.map(to_timestamp),
         class: class_of(&redemption.place),
         stuck: is_stuck(redemption),
+        guess_guarded: redemption.route == Route::Queue(QueueCause::GuessGuard),
     }
 }
 

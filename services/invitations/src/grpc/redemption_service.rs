@@ -5,8 +5,9 @@ use std::sync::Arc;
 use homeroom_api::{
     invitations::v1::{
         BatchRedeemRequest, BatchRedeemResponse, GetRedemptionRequest, ListRedemptionsRequest,
-        ListRedemptionsResponse, PreviewRedemptionRequest, PreviewRedemptionResponse,
-        RedeemRequest, RedeemResponse, Redemption, redemption_service_server::RedemptionService,
+        ListRedemptionsResponse, ListRefusedAttemptsRequest, ListRefusedAttemptsResponse,
+        PreviewRedemptionRequest, PreviewRedemptionResponse, RedeemRequest, RedeemResponse,
+        Redemption, redemption_service_server::RedemptionService,
     },
     names::{Place, RedemptionName},
 };
@@ -17,7 +18,9 @@ use homeroom_kit::{
 };
 use tonic::{Request, Response, Status};
 
+use super::log_parent::organization_parent;
 use super::redemption_messages::{batch_result, preview_response, redeem_response, redemption};
+use super::refused_attempt_messages::refused_attempt;
 use crate::app::{App, attempt::Attempt, redeemed::Redeemed, refusal::not_known_yet};
 
 /// How redemptions form batches: all that arrive while others are under way share the next one.
@@ -117,6 +120,29 @@ impl RedemptionService for RedemptionHandlers {
             .await?;
         Ok(Response::new(ListRedemptionsResponse {
             redemptions: rows.iter().map(redemption).collect(),
+            next_page_token,
+        }))
+    }
+
+    async fn list_refused_attempts(
+        &self,
+        request: Request<ListRefusedAttemptsRequest>,
+    ) -> Result<Response<ListRefusedAttemptsResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let request = request.get_ref();
+        let organization = organization_parent(&request.parent, request.page_size)?;
+        let (rows, next_page_token) = self
+            .app
+            .list_refused_attempts(
+                &caller,
+                organization.as_ref(),
+                request.page_size,
+                &request.page_token,
+                &request.filter,
+            )
+            .await?;
+        Ok(Response::new(ListRefusedAttemptsResponse {
+            refused_attempts: rows.iter().map(refused_attempt).collect(),
             next_page_token,
         }))
     }

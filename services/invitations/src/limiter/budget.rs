@@ -39,6 +39,12 @@ pub const SERVICE_ATTEMPTS_IN_FLIGHT_MAX: u32 = 2_048;
 pub(crate) const GUARD_MICROS: i64 = DAY_MICROS;
 /// An attempt is under way for at most two of these; then it no longer counts as such: 30 seconds each.
 pub(crate) const IN_FLIGHT_SLOT_MICROS: i64 = 30 * SECOND_MICROS;
+/// An attempt under way for longer is taken for a failure that nobody reported: one minute.
+pub(crate) const UNDER_WAY_MICROS: i64 = 2 * IN_FLIGHT_SLOT_MICROS;
+/// Attempts of a user in 24 hours that changed something (let in, or filed for approval) and are given
+/// back all the same; further ones stay charged as failures do. Who joins and leaves, or files and
+/// withdraws, over and over spends no more uses of a code than these and [`USER_DAILY_FAILURES`].
+pub const USER_REFUNDS_DAILY_MAX: u32 = 50;
 /// While Redis is away each process allows its budgets divided by this.
 pub const FALLBACK_BUDGET_DIVISOR: u32 = 2;
 /// The largest number a budget may be set to.
@@ -55,6 +61,8 @@ pub struct Budgets {
     pub user_daily: u32,
     /// See [`USER_FAILURES_FREE_OF_ADDRESS`]; may be 0.
     pub user_free_of_address: u32,
+    /// See [`USER_REFUNDS_DAILY_MAX`].
+    pub user_refunds_daily_max: u32,
     /// See [`ADDRESS_HOURLY_FAILURES`].
     pub address_hourly: u32,
     /// See [`ADDRESS_ADMISSIONS_MAX`]; may be 0.
@@ -73,6 +81,9 @@ pub struct Budgets {
     pub calling_service_attempts_per_minute: Option<u32>,
 }
 
+/// A budget's name, its least value, and where it stands.
+pub(super) type Field = (&'static str, u32, fn(&mut Budgets) -> &mut u32);
+
 impl Default for Budgets {
     fn default() -> Self {
         Self {
@@ -80,6 +91,7 @@ impl Default for Budgets {
             user_hourly: USER_HOURLY_FAILURES,
             user_daily: USER_DAILY_FAILURES,
             user_free_of_address: USER_FAILURES_FREE_OF_ADDRESS,
+            user_refunds_daily_max: USER_REFUNDS_DAILY_MAX,
             address_hourly: ADDRESS_HOURLY_FAILURES,
             address_admissions_max: ADDRESS_ADMISSIONS_MAX,
             organization_daily_min: ORGANIZATION_DAILY_FAILURES_MIN,
@@ -93,6 +105,36 @@ impl Default for Budgets {
 }
 
 impl Budgets {
+    /// Every budget that is always set: its name, its least value, and where it stands.
+    pub(super) const FIELDS: [Field; 12] = [
+        ("user_burst", 1, |budgets| &mut budgets.user_burst),
+        ("user_hourly", 1, |budgets| &mut budgets.user_hourly),
+        ("user_daily", 1, |budgets| &mut budgets.user_daily),
+        ("user_free_of_address", 0, |budgets| {
+            &mut budgets.user_free_of_address
+        }),
+        ("user_refunds_daily_max", 1, |budgets| {
+            &mut budgets.user_refunds_daily_max
+        }),
+        ("address_hourly", 1, |budgets| &mut budgets.address_hourly),
+        ("address_admissions_max", 0, |budgets| {
+            &mut budgets.address_admissions_max
+        }),
+        ("organization_daily_min", 1, |budgets| {
+            &mut budgets.organization_daily_min
+        }),
+        ("organization_seats_per_failure", 1, |budgets| {
+            &mut budgets.organization_seats_per_failure
+        }),
+        ("organization_in_flight_attempts_max", 1, |budgets| {
+            &mut budgets.organization_in_flight_attempts_max
+        }),
+        ("service_hourly", 1, |budgets| &mut budgets.service_hourly),
+        ("service_in_flight_attempts_max", 1, |budgets| {
+            &mut budgets.service_in_flight_attempts_max
+        }),
+    ];
+
     /// What is wrong with these budgets, a line each; empty when they can be used.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
@@ -104,29 +146,10 @@ impl Budgets {
                 ));
             }
         };
-        check("user_burst", self.user_burst, 1);
-        check("user_hourly", self.user_hourly, 1);
-        check("user_daily", self.user_daily, 1);
-        check("user_free_of_address", self.user_free_of_address, 0);
-        check("address_hourly", self.address_hourly, 1);
-        check("address_admissions_max", self.address_admissions_max, 0);
-        check("organization_daily_min", self.organization_daily_min, 1);
-        check(
-            "organization_seats_per_failure",
-            self.organization_seats_per_failure,
-            1,
-        );
-        check(
-            "organization_in_flight_attempts_max",
-            self.organization_in_flight_attempts_max,
-            1,
-        );
-        check("service_hourly", self.service_hourly, 1);
-        check(
-            "service_in_flight_attempts_max",
-            self.service_in_flight_attempts_max,
-            1,
-        );
+        let mut budgets = self.clone();
+        for (name, minimum, field) in Self::FIELDS {
+            check(name, *field(&mut budgets), minimum);
+        }
         if let Some(attempts) = self.calling_service_attempts_per_minute {
             check("calling_service_attempts_per_minute", attempts, 1);
         }

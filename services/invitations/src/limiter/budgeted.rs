@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use homeroom_api::ids::{OrganizationId, UserId};
 
 use super::{
-    Attempt, Budgets, GuessScope, Issuer, Receipt, Settlement, Verdict,
+    Attempt, Budgets, Dimension, Effect, GuessScope, Issuer, Receipt, Settlement, Verdict,
     budget::{AddressGroup, Rate, SECOND_MICROS, UserBudget},
     state::Reply,
     verdict::{Circumstances, Decision, Replies, decide},
@@ -31,17 +31,45 @@ impl From<&GuessScope> for Subject {
     }
 }
 
-/// A transition of `state.rs`.
+/// A transition of `state.rs` or `user_log.rs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Operation {
     ChargeUser(UserBudget),
-    RefundUser { mark: i64 },
-    ChargeBucket(Rate),
-    RefundBucket { mark: i64, rate: Rate },
-    AddToBucket { most: i64 },
-    EnterGuard { in_flight_max: i64 },
-    LeaveGuard { mark: i64 },
-    KeepGuard { mark: i64, rate: Rate },
+    RefundUser {
+        mark: i64,
+        effect: Effect,
+        effects_max: i64,
+    },
+    KeepUser {
+        mark: i64,
+    },
+    ChargeBucket {
+        rate: Rate,
+        held: bool,
+    },
+    PeekBucket(Rate),
+    RefundBucket {
+        mark: i64,
+        rate: Rate,
+    },
+    KeepBucket {
+        mark: i64,
+        rate: Rate,
+    },
+    AddToBucket {
+        most: i64,
+        rate: Rate,
+    },
+    EnterGuard {
+        in_flight_max: i64,
+    },
+    LeaveGuard {
+        mark: i64,
+    },
+    KeepGuard {
+        mark: i64,
+        rate: Rate,
+    },
 }
 
 /// One transition of one subject.
@@ -59,20 +87,52 @@ pub struct StoreAway(pub(crate) String);
 /// Keeps the limiter's state.
 #[async_trait]
 pub(crate) trait Store: Send + Sync + fmt::Debug {
-    /// Runs the commands in order, each atomically, in one round trip; one reply each.
-    async fn run(&self, commands: &[Command]) -> Result<Vec<Reply>, StoreAway>;
+    /// Runs the commands in order, each atomically, in one round trip; one reply each, None where the
+    /// part of the store that keeps its subject does not answer. Fails when nothing answers.
+    async fn run(&self, commands: &[Command]) -> Result<Vec<Option<Reply>>, StoreAway>;
 }
 
 /// The rule of the module's documentation over a store.
 #[derive(Debug)]
 pub(crate) struct BudgetedLimiter<S> {
-    store: S,
+    pub(super) store: S,
     budgets: Budgets,
     issuer: Issuer,
 }
 
-/// The commands of an attempt's first round trip, by position.
+/// The commands of an attempt's first round trip, at most.
 const FIRST_COMMANDS: usize = 3;
+
+/// The replies of an attempt's first round trip; None where a part of the store does not answer.
+struct First {
+    user: Option<Reply>,
+    guard: Option<Reply>,
+    /// Whether the calling service was asked about.
+    asks_calling_service: bool,
+    calling_service: Option<Reply>,
+}
+
+impl First {
+    /// Everything that was asked, if all of it was answered.
+    fn whole(&self) -> Option<Replies> {
+        Some(Replies {
+            user: self.user?,
+            guard: self.guard?,
+            calling_service: if self.asks_calling_service {
+                Some(self.calling_service?)
+            } else {
+                None
+            },
+        })
+    }
+}
+
+/// How far an attempt has come.
+enum Step {
+    Decided(Replies, Decision),
+    /// A part of the store does not answer.
+    Away,
+}
 
 impl<S: Store> BudgetedLimiter<S> {
     pub(crate) fn new(store: S, budgets: Budgets, issuer: Issuer) -> Self {
@@ -83,59 +143,100 @@ impl<S: Store> BudgetedLimiter<S> {
         }
     }
 
-    pub(crate) async fn charge(&self, attempts: &[Attempt]) -> Result<Vec<Verdict>, StoreAway> {
+    /// Charges each attempt; one verdict each, None for those about whom a part of the store that does
+    /// not answer would have to be asked. What is to follow ([`Self::follow_up`]) is left to the caller.
+    pub(crate) async fn charge(&self, attempts: &[Attempt]) -> Result<Charged, StoreAway> {
         let mut commands = Vec::with_capacity(attempts.len() * FIRST_COMMANDS);
         for attempt in attempts {
             self.push_first_commands(attempt, &mut commands);
         }
         let mut replies = self.run(&commands).await?.into_iter();
 
-        let mut decided = Vec::with_capacity(attempts.len());
+        let mut steps = Vec::with_capacity(attempts.len());
         let mut address_commands = Vec::new();
         for attempt in attempts {
             let first = self.take_first_replies(&mut replies)?;
-            let decision = decide(&first, None, self.circumstances(attempt));
-            if let (Decision::AskAddress, Some(address)) = (decision, attempt.address) {
-                address_commands.push(Command {
-                    subject: Subject::Address(AddressGroup::of(address)),
-                    operation: Operation::ChargeBucket(self.budgets.address()),
-                });
+            let step = match first.whole() {
+                Some(replies) => {
+                    Step::Decided(replies, decide(&replies, None, self.circumstances(attempt)))
+                }
+                None => Step::Away,
+            };
+            if let Step::Decided(_, Decision::AskAddress) = step {
+                address_commands.extend(
+                    self.of_address(attempt, |rate| Operation::ChargeBucket { rate, held: true }),
+                );
             }
-            decided.push((first, decision));
+            steps.push((first, step));
         }
         let mut address_replies = self.run(&address_commands).await?.into_iter();
 
         let mut verdicts = Vec::with_capacity(attempts.len());
-        let mut taken_back = Vec::new();
-        for (attempt, (first, mut decision)) in attempts.iter().zip(decided) {
-            let mut address_mark = None;
-            if decision == Decision::AskAddress {
-                let reply = next(&mut address_replies)?;
-                decision = decide(&first, Some(reply), self.circumstances(attempt));
-                address_mark = Some(reply.mark);
-            }
-            verdicts.push(match decision {
-                Decision::Refuse {
-                    dimension,
-                    retry_micros,
-                } => {
-                    push_taking_back(attempt, &first, &mut taken_back);
-                    Verdict::Refused {
+        let mut afterwards = Afterwards::default();
+        for (attempt, (first, step)) in attempts.iter().zip(steps) {
+            let mut address = None;
+            let step = match step {
+                Step::Decided(replies, Decision::AskAddress) => {
+                    address = next(&mut address_replies)?;
+                    let decided =
+                        |reply| decide(&replies, Some(reply), self.circumstances(attempt));
+                    address.map_or(Step::Away, |reply| Step::Decided(replies, decided(reply)))
+                }
+                step => step,
+            };
+            verdicts.push(match step {
+                Step::Away => {
+                    self.push_taking_back(attempt, &first, &mut afterwards.commands);
+                    None
+                }
+                Step::Decided(
+                    replies,
+                    Decision::Refuse {
+                        dimension,
+                        retry_micros,
+                    },
+                ) => {
+                    self.push_taking_back(attempt, &first, &mut afterwards.commands);
+                    if address.is_none() && self.will_ask_address(attempt, &replies) {
+                        let peek = self.of_address(attempt, Operation::PeekBucket);
+                        afterwards.peek(verdicts.len(), peek);
+                    }
+                    if dimension != Dimension::CallingService {
+                        // This attempt may have been the last that it let through.
+                        afterwards.peek(verdicts.len(), self.peek_calling_service(attempt));
+                    }
+                    Some(Verdict::Refused {
                         dimension,
                         retry_after: whole_seconds(retry_micros),
-                    }
+                    })
                 }
-                Decision::Allow { .. } | Decision::AskAddress => Verdict::Allowed {
-                    receipt: self.receipt(attempt, &first, address_mark),
+                Step::Decided(replies, decision) => Some(Verdict::Allowed {
+                    receipt: self.receipt(attempt, &replies, address.map(|reply| reply.mark)),
                     guess_guarded: decision
                         == Decision::Allow {
                             guess_guarded: true,
                         },
-                },
+                }),
             });
         }
-        self.run(&taken_back).await?;
-        Ok(verdicts)
+        Ok(Charged {
+            verdicts,
+            afterwards,
+        })
+    }
+
+    /// Takes back what those were charged that do not go on, and looks at what they would be refused by
+    /// next: positions of refusals, and the waits that these have at least.
+    pub(crate) async fn follow_up(
+        &self,
+        afterwards: &Afterwards,
+    ) -> Result<Vec<(usize, Duration)>, StoreAway> {
+        let replies = self.run(&afterwards.commands).await?;
+        let waits = afterwards.peeks.iter().filter_map(|(verdict, command)| {
+            let wait = replies.get(*command).copied().flatten()?;
+            (!wait.allowed).then(|| (*verdict, whole_seconds(wait.retry_micros)))
+        });
+        Ok(waits.collect())
     }
 
     pub(crate) async fn settle(
@@ -144,37 +245,80 @@ impl<S: Store> BudgetedLimiter<S> {
     ) -> Result<Vec<GuessScope>, StoreAway> {
         let mut commands = Vec::with_capacity(settlements.len() * FIRST_COMMANDS);
         let mut kept = Vec::new();
+        let mut admitted = Vec::new();
         for settlement in settlements {
             match settlement {
-                Settlement::GiveBack {
-                    receipt,
-                    first_admission,
-                } => self.push_giving_back(receipt, first_admission, &mut commands),
+                Settlement::GiveBack { receipt, effect } => {
+                    if let (Effect::Admitted, Some(address)) = (effect, receipt.address) {
+                        admitted.push((commands.len(), address));
+                    }
+                    self.push_giving_back(receipt, effect, &mut commands);
+                }
                 Settlement::Keep { receipt } => {
                     kept.push((commands.len(), receipt.guesses.clone()));
-                    commands.push(Command {
-                        subject: Subject::from(&receipt.guesses),
-                        operation: Operation::KeepGuard {
-                            mark: receipt.guess_mark,
-                            rate: receipt.guess_rate,
-                        },
-                    });
+                    self.push_keeping(receipt, &mut commands);
                 }
             }
         }
         let replies = self.run(&commands).await?;
-        Ok(kept
+        let counts = |index: usize| {
+            let reply = replies.get(index).copied().flatten();
+            reply.is_some_and(|reply| reply.count > 0)
+        };
+        // A user adds to an address once in 24 hours, which only the user's own key knows.
+        let most = i64::from(self.budgets.address_admissions_max);
+        let additions: Vec<Command> = admitted
             .into_iter()
-            .filter(|(index, _)| replies.get(*index).is_some_and(|reply| reply.count > 0))
+            .filter(|(index, _)| most > 0 && counts(*index))
+            .map(|(_, address)| Command {
+                subject: Subject::Address(address),
+                operation: Operation::AddToBucket {
+                    most,
+                    rate: self.budgets.address(),
+                },
+            })
+            .collect();
+        let closed = kept
+            .into_iter()
+            .filter(|(index, _)| counts(*index))
             .map(|(_, scope)| scope)
-            .collect())
+            .collect();
+        if let Err(error) = self.run(&additions).await {
+            tracing::debug!(%error, "first admissions could not be added to their addresses");
+        }
+        Ok(closed)
     }
 
-    async fn run(&self, commands: &[Command]) -> Result<Vec<Reply>, StoreAway> {
+    async fn run(&self, commands: &[Command]) -> Result<Vec<Option<Reply>>, StoreAway> {
         if commands.is_empty() {
             return Ok(Vec::new());
         }
         self.store.run(commands).await
+    }
+
+    /// Whether the attempt will ask its address once nothing else refuses it.
+    fn will_ask_address(&self, attempt: &Attempt, replies: &Replies) -> bool {
+        attempt.address.is_some()
+            && !attempt.vouched
+            && replies.user.settled >= i64::from(self.budgets.user_free_of_address)
+    }
+
+    fn peek_calling_service(&self, attempt: &Attempt) -> Option<Command> {
+        Some(Command {
+            subject: Subject::CallingService(attempt.calling_service.clone()),
+            operation: Operation::PeekBucket(self.budgets.calling_service()?),
+        })
+    }
+
+    fn of_address(
+        &self,
+        attempt: &Attempt,
+        operation: impl FnOnce(Rate) -> Operation,
+    ) -> Option<Command> {
+        Some(Command {
+            subject: Subject::Address(AddressGroup::of(attempt.address?)),
+            operation: operation(self.budgets.address()),
+        })
     }
 
     fn circumstances(&self, attempt: &Attempt) -> Circumstances {
@@ -203,25 +347,27 @@ impl<S: Store> BudgetedLimiter<S> {
         if let Some(rate) = self.budgets.calling_service() {
             commands.push(Command {
                 subject: Subject::CallingService(attempt.calling_service.clone()),
-                operation: Operation::ChargeBucket(rate),
+                operation: Operation::ChargeBucket { rate, held: false },
             });
         }
     }
 
     fn take_first_replies(
         &self,
-        replies: &mut impl Iterator<Item = Reply>,
-    ) -> Result<Replies, StoreAway> {
+        replies: &mut impl Iterator<Item = Option<Reply>>,
+    ) -> Result<First, StoreAway> {
         let user = next(replies)?;
         let guard = next(replies)?;
-        let calling_service = match self.budgets.calling_service() {
-            Some(_) => Some(next(replies)?),
-            None => None,
-        };
-        Ok(Replies {
+        let asks_calling_service = self.budgets.calling_service().is_some();
+        Ok(First {
             user,
             guard,
-            calling_service,
+            asks_calling_service,
+            calling_service: if asks_calling_service {
+                next(replies)?
+            } else {
+                None
+            },
         })
     }
 
@@ -232,6 +378,7 @@ impl<S: Store> BudgetedLimiter<S> {
             user_mark: first.user.mark,
             address: attempt.address.map(AddressGroup::of),
             address_mark,
+            process_mark: None,
             guesses: guess_scope(attempt),
             guess_rate: match attempt.organization {
                 Some(_) => self.budgets.organization(attempt.organization_seats),
@@ -241,28 +388,18 @@ impl<S: Store> BudgetedLimiter<S> {
         }
     }
 
-    fn push_giving_back(
-        &self,
-        receipt: Receipt,
-        first_admission: bool,
-        commands: &mut Vec<Command>,
-    ) {
+    fn push_giving_back(&self, receipt: Receipt, effect: Effect, commands: &mut Vec<Command>) {
+        commands.push(Command {
+            subject: Subject::User(receipt.user),
+            operation: self.refund(receipt.user_mark, effect),
+        });
         commands.push(Command {
             subject: Subject::from(&receipt.guesses),
             operation: Operation::LeaveGuard {
                 mark: receipt.guess_mark,
             },
         });
-        commands.push(Command {
-            subject: Subject::User(receipt.user),
-            operation: Operation::RefundUser {
-                mark: receipt.user_mark,
-            },
-        });
-        let Some(address) = receipt.address else {
-            return;
-        };
-        if let Some(mark) = receipt.address_mark {
+        if let (Some(address), Some(mark)) = (receipt.address, receipt.address_mark) {
             commands.push(Command {
                 subject: Subject::Address(address),
                 operation: Operation::RefundBucket {
@@ -271,13 +408,93 @@ impl<S: Store> BudgetedLimiter<S> {
                 },
             });
         }
-        if first_admission && self.budgets.address_admissions_max > 0 {
+    }
+
+    fn push_keeping(&self, receipt: Receipt, commands: &mut Vec<Command>) {
+        commands.push(Command {
+            subject: Subject::from(&receipt.guesses),
+            operation: Operation::KeepGuard {
+                mark: receipt.guess_mark,
+                rate: receipt.guess_rate,
+            },
+        });
+        commands.push(Command {
+            subject: Subject::User(receipt.user),
+            operation: Operation::KeepUser {
+                mark: receipt.user_mark,
+            },
+        });
+        if let (Some(address), Some(mark)) = (receipt.address, receipt.address_mark) {
             commands.push(Command {
                 subject: Subject::Address(address),
-                operation: Operation::AddToBucket {
-                    most: i64::from(self.budgets.address_admissions_max),
+                operation: Operation::KeepBucket {
+                    mark,
+                    rate: self.budgets.address(),
                 },
             });
+        }
+    }
+
+    fn refund(&self, mark: i64, effect: Effect) -> Operation {
+        Operation::RefundUser {
+            mark,
+            effect,
+            effects_max: i64::from(self.budgets.user_refunds_daily_max),
+        }
+    }
+
+    /// A refused attempt was no guess: its user gets the charge back, and it is no longer under way.
+    fn push_taking_back(&self, attempt: &Attempt, first: &First, commands: &mut Vec<Command>) {
+        if let Some(user) = first.user.filter(|user| user.allowed) {
+            commands.push(Command {
+                subject: Subject::User(attempt.user.clone()),
+                operation: self.refund(user.mark, Effect::Nothing),
+            });
+        }
+        if let Some(guard) = first.guard {
+            commands.push(Command {
+                subject: Subject::from(&guess_scope(attempt)),
+                operation: Operation::LeaveGuard { mark: guard.mark },
+            });
+        }
+    }
+}
+
+/// The verdicts on attempts, None where the store has none, and what is to follow them.
+#[derive(Debug)]
+pub(crate) struct Charged {
+    pub(crate) verdicts: Vec<Option<Verdict>>,
+    pub(crate) afterwards: Afterwards,
+}
+
+impl Charged {
+    /// Makes refusals wait as long as [`BudgetedLimiter::follow_up`] says.
+    pub(crate) fn wait_at_least(&mut self, waits: Vec<(usize, Duration)>) {
+        for (index, wait) in waits {
+            if let Some(Some(Verdict::Refused { retry_after, .. })) = self.verdicts.get_mut(index) {
+                *retry_after = wait.max(*retry_after);
+            }
+        }
+    }
+}
+
+/// What is told the store once the verdicts stand, in one round trip.
+#[derive(Debug, Default)]
+pub(crate) struct Afterwards {
+    commands: Vec<Command>,
+    /// The positions of a refusal and of the command that asks how long its address has no room.
+    peeks: Vec<(usize, usize)>,
+}
+
+impl Afterwards {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.commands.is_empty()
+    }
+
+    fn peek(&mut self, verdict: usize, command: Option<Command>) {
+        if let Some(command) = command {
+            self.peeks.push((verdict, self.commands.len()));
+            self.commands.push(command);
         }
     }
 }
@@ -289,31 +506,14 @@ fn guess_scope(attempt: &Attempt) -> GuessScope {
     }
 }
 
-/// A refused attempt was no guess: its user gets the charge back, and it is no longer under way.
-fn push_taking_back(attempt: &Attempt, first: &Replies, commands: &mut Vec<Command>) {
-    if first.user.allowed {
-        commands.push(Command {
-            subject: Subject::User(attempt.user.clone()),
-            operation: Operation::RefundUser {
-                mark: first.user.mark,
-            },
-        });
-    }
-    commands.push(Command {
-        subject: Subject::from(&guess_scope(attempt)),
-        operation: Operation::LeaveGuard {
-            mark: first.guard.mark,
-        },
-    });
-}
-
-fn next(replies: &mut impl Iterator<Item = Reply>) -> Result<Reply, StoreAway> {
+fn next(replies: &mut impl Iterator<Item = Option<Reply>>) -> Result<Option<Reply>, StoreAway> {
     replies
         .next()
         .ok_or_else(|| StoreAway("it answered fewer commands than it was sent".to_owned()))
 }
 
-fn whole_seconds(micros: i64) -> Duration {
+/// As `RetryInfo` has it: rounded up, at least one.
+pub(super) fn whole_seconds(micros: i64) -> Duration {
     let micros = u64::try_from(micros).unwrap_or(0);
     Duration::from_secs(micros.div_ceil(SECOND_MICROS.unsigned_abs()).max(1))
 }

@@ -1,8 +1,8 @@
--- The limiter's transitions. Mirrors state.rs line by line; one conformance suite holds both to it.
--- One key a call, so that it runs on a Redis Cluster. Times are microseconds, below 2^53.
+-- The limiter's transitions. Mirrors state.rs and user_log.rs line by line; one conformance suite
+-- holds both to it. One key a call, so that it runs on a Redis Cluster. Times are microseconds, below 2^53.
 -- KEYS[1]  the subject's key
 -- ARGV[1]  the operation;  ARGV[2]  the time, in tests only: empty means Redis's own
--- Replies  {allowed, count, retry_micros, mark}
+-- Replies  {allowed, count, retry_micros, mark, settled}
 local key = KEYS[1]
 local operation = ARGV[1]
 local now = tonumber(ARGV[2])
@@ -19,7 +19,7 @@ local function load()
   local numbers = {}
   local text = redis.call('GET', key)
   if text then
-    for number in string.gmatch(text, '%d+') do
+    for number in string.gmatch(text, '%-?%d+') do
       numbers[#numbers + 1] = tonumber(number)
     end
   end
@@ -39,96 +39,232 @@ local function save(numbers, life)
   redis.call('SET', key, table.concat(parts, ' '), 'PX', string.format('%.0f', math.ceil(life / 1000)))
 end
 
--- A user: the times of the failures of the last day, oldest first.
-local function user_log(day)
-  local log = {}
-  for _, time in ipairs(load()) do
-    time = math.min(time, now)
+-- Where the last of the numbers from first on stands that equals mark.
+local function find(numbers, first, mark)
+  for index = #numbers, first, -1 do
+    if numbers[index] == mark then
+      return index
+    end
+  end
+end
+
+-- A user: since when effects count, effects, the last first admission, and from the fourth on the times of
+-- failures within a day, oldest first; negative: under way.
+local ENTRIES = 4
+
+local function load_user(day, under_way)
+  local state = load()
+  local log = {state[1] or 0, state[2] or 0, state[3] or 0}
+  if now >= log[1] + day or log[1] > now then
+    log[1], log[2] = 0, 0
+  end
+  if now >= log[3] + day or log[3] > now then
+    log[3] = 0
+  end
+  for index = ENTRIES, #state do
+    local entry = state[index]
+    local time = math.abs(entry)
+    if entry > 0 or math.abs(time - now) >= under_way then
+      time = math.min(time, now)
+    end
     if time > now - day then
-      log[#log + 1] = time
+      log[#log + 1] = entry > 0 and time or -time
     end
   end
   return log
 end
 
+local function save_user(log, day)
+  local last = #log >= ENTRIES and math.abs(log[#log]) or 0
+  save(log, math.max(last, log[1], log[3]) + day - now)
+end
+
+-- How long until one more failure fits onto those of times; not above 0: at once.
+local function wait_of_user(times, burst, interval, daily, day)
+  local forgotten_at = now
+  local first = 1
+  while true do
+    local oldest = times[first] and times[first] + day
+    if #times - first + 1 < daily then
+      local arrival = 0
+      for index = first, #times do
+        arrival = math.max(arrival, times[index]) + interval
+      end
+      local passes_at = math.max(forgotten_at, arrival + interval - burst * interval)
+      if not oldest or passes_at <= oldest then
+        return passes_at - now
+      end
+    end
+    forgotten_at = math.max(forgotten_at, oldest or now)
+    first = first + 1
+  end
+end
+
 if operation == 'charge_user' then
-  local burst, interval, daily, day = argument(1), argument(2), argument(3), argument(4)
-  local log = user_log(day)
-  local failures = #log
-  local arrival = 0
-  for _, time in ipairs(log) do
-    arrival = math.max(arrival, time) + interval
+  local burst, interval, daily, day, under_way = argument(1), argument(2), argument(3), argument(4), argument(5)
+  local log = load_user(day, under_way)
+  local all, settled = {}, {}
+  for index = ENTRIES, #log do
+    local time = math.abs(log[index])
+    if log[index] > 0 or math.abs(time - now) >= under_way then
+      settled[#settled + 1] = math.min(time, now)
+    end
+    all[#all + 1] = math.min(time, now)
   end
-  local retry = math.max(arrival, now) + interval - (now + burst * interval)
-  if failures >= daily then
-    retry = math.max(retry, log[failures - daily + 1] + day - now)
+  local reply
+  if wait_of_user(all, burst, interval, daily, day) > 0 then
+    local retry = wait_of_user(settled, burst, interval, daily, day)
+    reply = {0, #all, math.max(retry, 1), 0, #settled}
+  else
+    log[#log + 1] = -now
+    reply = {1, #all, 0, now, #settled}
   end
-  if retry > 0 then
-    -- Saved all the same: what a clock set back made of it must stay.
-    save(log, log[failures] + day - now)
-    return {0, failures, retry, 0}
-  end
-  log[failures + 1] = now
-  save(log, day)
-  return {1, failures, 0, now}
+  -- Saved also when refused: what a clock set back made of it must stay.
+  save_user(log, day)
+  return reply
 end
 
 if operation == 'refund_user' then
-  local mark, day = argument(1), argument(2)
-  local log = user_log(day)
-  for index = #log, 1, -1 do
-    if log[index] == mark then
-      table.remove(log, index)
-      break
+  local mark, effect, effects_max = argument(1), argument(2), argument(3)
+  local day, under_way = argument(4), argument(5)
+  local log = load_user(day, under_way)
+  local given_back = effect == 0 or log[2] < effects_max
+  if effect ~= 0 and given_back then
+    if log[2] == 0 then
+      log[1] = now
     end
+    log[2] = log[2] + 1
   end
-  save(log, #log > 0 and log[#log] + day - now or 0)
-  return {1, #log, 0, 0}
+  local index = find(log, ENTRIES, -mark)
+  if index and given_back then
+    table.remove(log, index)
+  elseif index then
+    log[index] = mark
+  end
+  local is_first = effect == 2 and log[3] == 0
+  if is_first then
+    log[3] = now
+  end
+  save_user(log, day)
+  return {given_back and 1 or 0, is_first and 1 or 0, 0, 0, 0}
 end
 
--- A bucket: theoretical arrival time; start of the window of additions, additions, additions spent.
-if operation == 'charge_bucket' or operation == 'refund_bucket' or operation == 'add_to_bucket' then
+if operation == 'keep_user' then
+  local mark, day, under_way = argument(1), argument(2), argument(3)
+  local log = load_user(day, under_way)
+  local index = find(log, ENTRIES, -mark)
+  if index then
+    log[index] = mark
+  end
+  save_user(log, day)
+  return {1, 0, 0, 0, 0}
+end
+
+-- A bucket: theoretical arrival time of what is settled; start of the window of additions, additions, additions
+-- spent; from the fifth on the times of charges under way, negative where additions pay.
+local bucket_operations = {
+  charge_bucket = true, peek_bucket = true, refund_bucket = true, keep_bucket = true, add_to_bucket = true,
+}
+if bucket_operations[operation] then
+  local HOLDS = 5
+  local window, under_way, burst, interval = argument(1), argument(2), argument(3), argument(4)
+  local depth = burst * interval
   local state = load()
   local arrival, start = state[1] or 0, state[2] or 0
   local added, spent = state[3] or 0, state[4] or 0
-  local window = argument(1)
-  arrival = math.min(arrival, now + window)
-  if now >= start + window or start > now then
+  local over = now >= start + window or start > now
+  if over then
     start, added, spent = 0, 0, 0
   end
-  local reply
+  local holds = {}
+  for index = HOLDS, #state do
+    local hold = state[index]
+    if hold > 0 or not over then
+      -- What is never settled stays charged.
+      if math.abs(math.abs(hold) - now) < under_way then
+        holds[#holds + 1] = hold
+      elseif hold > 0 then
+        arrival = math.max(arrival, math.min(hold, now)) + interval
+      end
+    end
+  end
+  arrival = math.min(arrival, now + depth)
+
+  local function arrival_with_holds()
+    local result = arrival
+    for _, hold in ipairs(holds) do
+      if hold > 0 then
+        result = math.max(result, math.min(hold, now)) + interval
+      end
+    end
+    return result
+  end
+
+  local function wait(from)
+    return math.max(from, now) + interval - now - depth
+  end
+
+  local function wait_once_settled()
+    for _, hold in ipairs(holds) do
+      if hold < 0 then
+        return 0
+      end
+    end
+    return wait(arrival)
+  end
+
+  local reply = {1, 0, 0, 0, 0}
   if operation == 'charge_bucket' then
-    local burst, interval = argument(2), argument(3)
-    arrival = math.min(arrival, now + burst * interval)
-    local next_arrival = math.max(arrival, now) + interval
-    local over = next_arrival - now - burst * interval
-    if over <= 0 then
-      arrival = next_arrival
-      reply = {1, 0, 0, arrival}
+    local held = argument(5) == 1
+    local mark
+    if wait(arrival_with_holds()) <= 0 then
+      mark = now
     elseif spent < added then
       spent = spent + 1
-      reply = {1, 0, 0, 0}
-    else
-      reply = {0, 0, over, 0}
+      mark = -now
     end
-  elseif operation == 'refund_bucket' then
-    local mark, interval = argument(2), argument(3)
-    if mark == 0 then
-      spent = math.max(0, spent - 1)
+    if not mark then
+      reply = {0, 0, math.max(wait_once_settled(), 1), 0, 0}
     else
-      arrival = math.max(0, arrival - math.max(0, math.min(interval, mark - now)))
+      if held then
+        holds[#holds + 1] = mark
+      elseif mark > 0 then
+        arrival = math.max(arrival, now) + interval
+      end
+      reply[4] = mark
     end
-    reply = {1, 0, 0, 0}
-  else
-    local most = argument(2)
+  elseif operation == 'peek_bucket' then
+    if wait(arrival_with_holds()) > 0 and spent >= added then
+      reply = {0, 0, math.max(wait_once_settled(), 1), 0, 0}
+    end
+  elseif operation == 'add_to_bucket' then
+    local most = argument(5)
     if added == 0 then
       start = now
     end
     added = math.min(added + 1, most)
-    reply = {1, added, 0, 0}
+    reply[2] = added
+  else
+    local mark = argument(5)
+    local index = find(holds, 1, mark)
+    if index then
+      table.remove(holds, index)
+      if operation == 'refund_bucket' and mark < 0 then
+        spent = math.max(0, spent - 1)
+      elseif operation == 'keep_bucket' and mark > 0 then
+        arrival = math.max(arrival, math.min(mark, now)) + interval
+      end
+    end
   end
-  local life = math.max(arrival - now, added > 0 and start + window - now or 0)
-  save({arrival, start, added, spent}, life)
+  local life = math.max(arrival_with_holds() - now, added > 0 and start + window - now or 0)
+  if #holds > 0 then
+    life = math.max(life, under_way)
+  end
+  local numbers = {arrival, start, added, spent}
+  for _, hold in ipairs(holds) do
+    numbers[#numbers + 1] = hold
+  end
+  save(numbers, life)
   return reply
 end
 
@@ -151,7 +287,7 @@ if operation == 'enter_guard' or operation == 'leave_guard' or operation == 'kee
     local most = argument(3)
     local open = guarded_until <= now and current + previous < most
     current = current + 1
-    reply = {open and 1 or 0, 0, 0, slot}
+    reply = {open and 1 or 0, 0, 0, slot, 0}
   else
     local mark = argument(3)
     if mark == slot then
@@ -171,7 +307,7 @@ if operation == 'enter_guard' or operation == 'leave_guard' or operation == 'kee
         guarded_until = now + guard
       end
     end
-    reply = {1, raised, 0, 0}
+    reply = {1, raised, 0, 0, 0}
   end
   local under_way = current + previous > 0 and 2 * slot_length or 0
   save({arrival, guarded_until, slot, current, previous}, math.max(arrival - now, guarded_until - now, under_way))

@@ -1,10 +1,7 @@
 //! The limiter's state in the process: for one process alone, and for when Redis is away.
 
 use std::{
-    collections::{BTreeMap, HashMap},
     convert::identity,
-    fmt,
-    hash::Hash,
     sync::{Mutex, PoisonError},
 };
 
@@ -13,7 +10,9 @@ use homeroom_kit::clock::{SharedClock, micros};
 
 use super::{
     Attempt, Budgets, GuessScope, Issuer, Limiter, Settlement, Verdict,
+    budget::Rate,
     budgeted::{BudgetedLimiter, Command, Operation, Store, StoreAway, Subject},
+    recent::Recent,
     state::{Bucket, Guard, Reply, UserLog},
 };
 
@@ -40,7 +39,12 @@ impl MemoryLimiter {
 #[async_trait]
 impl Limiter for MemoryLimiter {
     async fn charge(&self, attempts: &[Attempt]) -> Vec<Verdict> {
-        self.0.charge(attempts).await.map_or_else(never, identity)
+        let Ok(mut charged) = self.0.charge(attempts).await else {
+            return Vec::new();
+        };
+        let waits = self.0.follow_up(&charged.afterwards).await;
+        charged.wait_at_least(waits.map_or_else(never, identity));
+        charged.verdicts.into_iter().flatten().collect()
     }
 
     async fn settle(&self, settlements: Vec<Settlement>) -> Vec<GuessScope> {
@@ -92,12 +96,12 @@ impl MemoryStore {
 
 #[async_trait]
 impl Store for MemoryStore {
-    async fn run(&self, commands: &[Command]) -> Result<Vec<Reply>, StoreAway> {
+    async fn run(&self, commands: &[Command]) -> Result<Vec<Option<Reply>>, StoreAway> {
         let now = micros(self.clock.now());
         let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(commands
             .iter()
-            .map(|command| tables.run(command, now))
+            .map(|command| Some(tables.run(command, now)))
             .collect())
     }
 }
@@ -107,15 +111,28 @@ impl Tables {
         let subject = &command.subject;
         match command.operation {
             Operation::ChargeUser(budget) => self.user(subject, now, |log| log.charge(budget, now)),
-            Operation::RefundUser { mark } => self.user(subject, now, |log| log.refund(mark, now)),
-            Operation::ChargeBucket(rate) => {
-                self.bucket(subject, now, |bucket| bucket.charge(rate, now))
+            Operation::RefundUser {
+                mark,
+                effect,
+                effects_max,
+            } => self.user(subject, now, |log| {
+                log.refund(mark, effect, effects_max, now)
+            }),
+            Operation::KeepUser { mark } => self.user(subject, now, |log| log.keep(mark, now)),
+            Operation::ChargeBucket { rate, held } => {
+                self.bucket(subject, rate, now, |bucket| bucket.charge(rate, held, now))
+            }
+            Operation::PeekBucket(rate) => {
+                self.bucket(subject, rate, now, |bucket| bucket.peek(rate, now))
             }
             Operation::RefundBucket { mark, rate } => {
-                self.bucket(subject, now, |bucket| bucket.refund(mark, rate, now))
+                self.bucket(subject, rate, now, |bucket| bucket.refund(mark, rate, now))
             }
-            Operation::AddToBucket { most } => {
-                self.bucket(subject, now, |bucket| bucket.add(most, now))
+            Operation::KeepBucket { mark, rate } => {
+                self.bucket(subject, rate, now, |bucket| bucket.keep(mark, rate, now))
+            }
+            Operation::AddToBucket { most, rate } => {
+                self.bucket(subject, rate, now, |bucket| bucket.add(most, rate, now))
             }
             Operation::EnterGuard { in_flight_max } => {
                 self.guard(subject, now, |guard| guard.enter(in_flight_max, now))
@@ -141,10 +158,12 @@ impl Tables {
     fn bucket(
         &mut self,
         subject: &Subject,
+        rate: Rate,
         now: i64,
         act: impl FnOnce(&mut Bucket) -> Reply,
     ) -> Reply {
-        self.buckets.change(subject, now, act, Bucket::expires)
+        self.buckets
+            .change(subject, now, act, |bucket| bucket.expires(rate, now))
     }
 
     fn guard(
@@ -158,113 +177,5 @@ impl Tables {
         }
         self.guards
             .change(subject, now, act, |guard| guard.expires(now))
-    }
-}
-
-/// A map of at most `max` entries that forgets what expired, and the entry touched longest ago.
-struct Recent<K, V> {
-    max: usize,
-    touches: u64,
-    entries: HashMap<K, (u64, V)>,
-    order: BTreeMap<u64, K>,
-}
-
-impl<K, V> fmt::Debug for Recent<K, V> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Recent")
-            .field("max", &self.max)
-            .field("entries", &self.entries.len())
-            .finish_non_exhaustive()
-    }
-}
-
-impl<K: Clone + Eq + Hash, V: Default> Recent<K, V> {
-    fn new(max: usize) -> Self {
-        Self {
-            max: max.max(1),
-            touches: 0,
-            entries: HashMap::new(),
-            order: BTreeMap::new(),
-        }
-    }
-
-    /// Changes the value of `key`; it is dropped at once when it then says nothing beyond `now`.
-    fn change<R>(
-        &mut self,
-        key: &K,
-        now: i64,
-        act: impl FnOnce(&mut V) -> R,
-        expires: impl Fn(&V) -> i64,
-    ) -> R {
-        let mut value = V::default();
-        if let Some((touch, known)) = self.entries.remove(key) {
-            self.order.remove(&touch);
-            value = known;
-        }
-        let result = act(&mut value);
-        if expires(&value) > now {
-            self.make_room(now, expires);
-            self.touches += 1;
-            self.order.insert(self.touches, key.clone());
-            self.entries.insert(key.clone(), (self.touches, value));
-        }
-        result
-    }
-
-    /// Drops the oldest entry if it has expired, and in any case as many as make room for one more.
-    fn make_room(&mut self, now: i64, expires: impl Fn(&V) -> i64) {
-        while let Some(oldest) = self.order.first_entry() {
-            let is_over = self
-                .entries
-                .get(oldest.get())
-                .is_none_or(|(_, value)| expires(value) <= now);
-            if !is_over && self.entries.len() < self.max {
-                return;
-            }
-            let key = oldest.remove();
-            self.entries.remove(&key);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn recent(max: usize) -> Recent<u32, i64> {
-        Recent::new(max)
-    }
-
-    fn touch(map: &mut Recent<u32, i64>, key: u32, expires: i64, now: i64) {
-        map.change(&key, now, |value| *value = expires, |value| *value);
-    }
-
-    #[test]
-    fn r10_memory_holds_its_maximum_and_then_forgets_what_was_touched_longest_ago() {
-        // given a full map in which 1 is older than 2, but touched since
-        let mut map = recent(2);
-        touch(&mut map, 1, 100, 0);
-        touch(&mut map, 2, 100, 0);
-        touch(&mut map, 1, 100, 0);
-        // when one more comes
-        touch(&mut map, 3, 100, 0);
-        // then 2 is forgotten
-        let mut keys: Vec<_> = map.entries.keys().copied().collect();
-        keys.sort_unstable();
-        assert_eq!(keys, [1, 3]);
-        assert_eq!(map.order.len(), 2);
-    }
-
-    #[test]
-    fn r10_memory_forgets_what_expired() {
-        let mut map = recent(10);
-        touch(&mut map, 1, 5, 0);
-        touch(&mut map, 2, 5, 0);
-        touch(&mut map, 3, 100, 5);
-        assert_eq!(map.entries.len(), 1);
-        // and drops at once what says nothing
-        touch(&mut map, 3, 5, 5);
-        assert!(map.entries.is_empty() && map.order.is_empty());
     }
 }

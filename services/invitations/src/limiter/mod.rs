@@ -9,7 +9,7 @@
 //! | dimension | budget for failures | when spent |
 //! |---|---|---|
 //! | user | burst 5, 5 an hour, 20 in any 24 hours | refuse |
-//! | address (IPv4 /32, IPv6 /64) | 30 an hour, +1 for each first admission (at most 300 an hour) | refuse users not vouched for |
+//! | address (IPv4 /32, IPv6 /64) | 30 an hour, +1 for each user's first admission of 24 hours (at most 300 an hour) | refuse users not vouched for |
 //! | organization that is named | max(50, seats ÷ 5) a day | its short credentials queue 24 hours, for users not vouched for |
 //! | whole service, none named | 600 an hour | likewise, all short credentials |
 //! | calling service, all attempts | by configuration | refuse |
@@ -22,7 +22,11 @@
 //!   address, however many arrive at once and however spent it is: 300 of 300 get in. And the
 //!   address is never spent by innocents under way, only by users who failed twice.
 //! - **Guesses from one address** are at most 2 for each account in 24 hours, and beyond them
-//!   30 + 30 an hour, + 1 for each first admission, whatever the number of accounts.
+//!   30 + 30 an hour, + 1 for each first admission, whatever the number of accounts. A user who
+//!   leaves and joins again adds nothing more for 24 hours: the user's own key remembers.
+//! - **Attempts that change something** (let in, filed) are given back 50 times a day for one user;
+//!   then they stay charged as failures do. So joining and leaving, or filing and withdrawing, in a
+//!   loop spends at most 50 + 20 uses of codes a day, and an account for each further 70.
 //! - **Guesses of one user** are at most 5 at once, then one each 12 minutes, 20 in any 24 hours.
 //! - **Organization and service** count *settled* failures. If attempts under way counted, a class
 //!   that arrives at once would close its own organization. Instead they are counted apart, and an
@@ -32,25 +36,47 @@
 //! - A refused attempt was no guess: what it was charged elsewhere is taken back, but for the
 //!   calling service, which counts all attempts.
 //!
+//! # When to come back
+//! The wait that a refusal tells is exact to the second: the moment at which the next attempt passes,
+//! rounded up, given what is settled. Attempts under way are charged, but a wait takes them as given
+//! back: they end within moments, and a wait that counted them would be minutes too long for who
+//! simply clicked twice. Should they turn out failures, the attempt that comes back is refused with
+//! the wait that then holds. What nobody settled within a minute counts as a failure. What would
+//! be asked next, the address or the calling service, is looked at too, and the longest wait is told.
+//!
 //! # Round trips
 //! One before the answer for every user who has not failed twice of late: all their dimensions are
 //! one pipeline. From the third failure on a second one asks the address (03 speaks of one; with
 //! one key a script the address cannot know whose attempt it charges, and a tentative charge would
-//! let a class under way refuse its own stragglers). One after the answer. Each script has one key,
-//! so all of it runs on a Redis Cluster.
+//! let a class under way refuse its own stragglers), and a third takes back what a refused attempt
+//! was charged. After the answer one settles, and first admissions add to addresses in another. Each
+//! script has one key, so all of it runs on a Redis Cluster.
 //!
 //! # Redis away
 //! [`fallback::GuardedLimiter`] gives each call 50 ms, stops asking after 5 errors in a row and
 //! decides in the process with half the budgets; all short credentials queue meanwhile. Receipts
 //! of Redis that cannot be given back then simply age; a guard's attempts under way age in a minute.
+//! On a cluster a node that does not answer within 20 ms costs the attempts whose keys it keeps the
+//! same, and the others nothing.
+//!
+//! **What Redis forgets, the process does not.** Beside Redis and the fallback each process keeps the
+//! log of every user whom it let through, under the whole budget, and the stricter answer counts. So
+//! within one process a user's guesses are at most 20 in any 24 hours, whether Redis is flushed,
+//! killed, stopped or promoted in between. With several processes each adds at most its own 20 for
+//! each time that Redis loses what it knew, and a process that starts anew knows nothing.
 
 pub mod breaker;
 pub mod budget;
 pub mod budgeted;
+mod cluster;
 pub mod fallback;
 pub mod memory;
+mod process_log;
+mod recent;
 pub mod redis;
+pub mod settings;
 mod state;
+mod user_log;
 mod verdict;
 
 use std::{fmt, net::IpAddr, time::Duration};
@@ -64,6 +90,7 @@ use homeroom_kit::Error;
 
 pub use budget::Budgets;
 use budget::{AddressGroup, Rate};
+pub use user_log::Effect;
 
 /// One attempt to redeem or preview a credential.
 #[derive(Debug, Clone)]
@@ -129,7 +156,7 @@ pub enum Verdict {
     Refused {
         /// The budget that is spent.
         dimension: Dimension,
-        /// How long until it is not, in whole seconds, rounded up.
+        /// How long until an attempt passes, in whole seconds, rounded up; see the module's documentation.
         retry_after: Duration,
     },
 }
@@ -152,6 +179,8 @@ pub struct Receipt {
     address: Option<AddressGroup>,
     /// The address's charge, when it was charged.
     address_mark: Option<i64>,
+    /// The charge of the process's own log, beside Redis.
+    process_mark: Option<i64>,
     guesses: GuessScope,
     guess_rate: Rate,
     guess_mark: i64,
@@ -171,10 +200,11 @@ pub enum Settlement {
     GiveBack {
         /// The attempt's receipt.
         receipt: Receipt,
-        /// The user has been admitted for the first time; adds one to the address's budget.
-        first_admission: bool,
+        /// What the attempt has changed: whether it adds to the address, and whether it counts among
+        /// the user's [`budget::USER_REFUNDS_DAILY_MAX`].
+        effect: Effect,
     },
-    /// A failure. The user and the address stay charged; the guard of its guesses counts it now.
+    /// A failure. The user and the address stay charged, as settled; the guard of its guesses counts it now.
     Keep {
         /// The attempt's receipt.
         receipt: Receipt,
@@ -185,8 +215,11 @@ pub enum Settlement {
 ///
 /// Implementations keep these promises (`tests/limiter.rs` holds each to them):
 /// - attempts of one slice are charged in its order;
-/// - settling gives back exactly what was charged;
-/// - what is not settled stays charged (user, address) or ages within a minute (guards);
+/// - settling gives back exactly what was charged, but for a user's changes beyond
+///   [`budget::USER_REFUNDS_DAILY_MAX`];
+/// - what is not settled within a minute stays charged (user, address) or is forgotten (guards);
+/// - a refusal's wait is exact: once all under way is given back, an attempt after it passes, and one
+///   a second earlier does not;
 /// - all state expires by itself and is bounded.
 #[async_trait]
 pub trait Limiter: Send + Sync + fmt::Debug {

@@ -3,28 +3,31 @@
 use std::{fmt, sync::Arc, sync::LazyLock, time::Duration};
 
 use async_trait::async_trait;
-use futures::future::join_all;
 use homeroom_kit::{
     clock::{SharedClock, micros},
     keys::KeyRing,
 };
 use redis::{
-    Client, Cmd, ErrorKind, IntoConnectionInfo as _, Pipeline, RedisError, RedisResult, Script,
-    ServerErrorKind,
-    aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig},
-    cluster::{ClusterClient, ClusterConfig},
-    cluster_async::ClusterConnection,
+    Client, Cmd, ConnectionInfo, ErrorKind, IntoConnectionInfo as _, Pipeline, RedisError,
+    RedisResult, Script, ServerErrorKind,
+    aio::{ConnectionManager, ConnectionManagerConfig},
     io::tcp::TcpSettings,
 };
 
 use super::{
-    budget::{ADDRESS_ADMISSIONS_WINDOW_MICROS, DAY_MICROS, GUARD_MICROS, IN_FLIGHT_SLOT_MICROS},
+    Effect,
+    budget::{
+        ADDRESS_ADMISSIONS_WINDOW_MICROS, DAY_MICROS, GUARD_MICROS, IN_FLIGHT_SLOT_MICROS, Rate,
+        UNDER_WAY_MICROS,
+    },
     budgeted::{Command, Operation, Store, StoreAway, Subject},
+    cluster::{Call, Nodes, slot_of},
     state::Reply,
 };
 
-/// What every key of the limiter starts with.
-pub const KEY_PREFIX: &str = "homeroom:limiter:";
+/// What every key of the limiter starts with. The number is that of the values' format, so that
+/// processes of two versions side by side do not misread each other.
+pub const KEY_PREFIX: &str = "homeroom:limiter:2:";
 /// The tag of the MAC that stands for a subject in its key.
 const MAC_TAG: &str = "limiter-key";
 /// Bytes of the MAC that are kept in a key: 128 bits, no two subjects meet.
@@ -33,6 +36,9 @@ const KEY_MAC_BYTES: usize = 16;
 const CONNECT_MAX_MILLIS: u64 = 1_000;
 /// How long an answer may take before the connection is given up, in milliseconds.
 const RESPONSE_MAX_MILLIS: u64 = 500;
+/// How long one node of a cluster may take to answer, in milliseconds: two round trips are less than a
+/// call may take in all, so that those whose nodes answer are not given up with those whose nodes do not.
+const NODE_MAX_MILLIS: u64 = 20;
 /// How long sent data may stay unacknowledged before the connection is given up, in milliseconds.
 /// Without it a Redis whose machine vanished is missed for a quarter of an hour.
 #[cfg(target_os = "linux")]
@@ -47,12 +53,14 @@ pub struct RedisStore {
     keys: Arc<KeyRing>,
     /// In tests the time that scripts go by; otherwise Redis's own.
     test_clock: Option<SharedClock>,
+    /// How long one node of a cluster may take.
+    node_max: Duration,
 }
 
 #[derive(Clone)]
 enum Connection {
     Single(ConnectionManager),
-    Cluster(ClusterConnection),
+    Cluster(Arc<Nodes>),
 }
 
 impl fmt::Debug for RedisStore {
@@ -68,17 +76,29 @@ impl RedisStore {
     /// # Errors
     /// When an address cannot be understood.
     pub fn new(url: &str, keys: Arc<KeyRing>) -> Result<Self, StoreAway> {
+        Self::patient(url, keys, Duration::from_millis(RESPONSE_MAX_MILLIS))
+    }
+
+    /// The same, with `response_max` instead of half a second until a connection is given up.
+    ///
+    /// # Errors
+    /// When an address cannot be understood.
+    pub fn patient(
+        url: &str,
+        keys: Arc<KeyRing>,
+        response_max: Duration,
+    ) -> Result<Self, StoreAway> {
         let nodes: Vec<&str> = url
             .split(',')
             .map(str::trim)
             .filter(|node| !node.is_empty())
             .collect();
+        let settings = ConnectionManagerConfig::new()
+            .set_number_of_retries(0)
+            .set_connection_timeout(Some(Duration::from_millis(CONNECT_MAX_MILLIS)))
+            .set_response_timeout(Some(response_max));
         let connection = match nodes.as_slice() {
             [node] => {
-                let settings = ConnectionManagerConfig::new()
-                    .set_number_of_retries(0)
-                    .set_connection_timeout(Some(Duration::from_millis(CONNECT_MAX_MILLIS)))
-                    .set_response_timeout(Some(Duration::from_millis(RESPONSE_MAX_MILLIS)));
                 let address = node.into_connection_info().map_err(away)?;
                 let client = Client::open(address.set_tcp_settings(tcp())).map_err(away)?;
                 Connection::Single(
@@ -86,21 +106,18 @@ impl RedisStore {
                 )
             }
             nodes => {
-                let client = ClusterClient::builder(nodes.iter().copied())
-                    .connection_timeout(Duration::from_millis(CONNECT_MAX_MILLIS))
-                    .response_timeout(Duration::from_millis(RESPONSE_MAX_MILLIS))
-                    .tcp_settings(tcp())
-                    .build()
-                    .map_err(away)?;
-                Connection::Cluster(
-                    client.get_pending_async_connection_with_config(ClusterConfig::new()),
-                )
+                let seeds: RedisResult<Vec<ConnectionInfo>> = nodes
+                    .iter()
+                    .map(|node| Ok(node.into_connection_info()?.set_tcp_settings(tcp())))
+                    .collect();
+                Connection::Cluster(Arc::new(Nodes::new(seeds.map_err(away)?, settings)))
             }
         };
         Ok(Self {
             connection,
             keys,
             test_clock: None,
+            node_max: Duration::from_millis(NODE_MAX_MILLIS),
         })
     }
 
@@ -115,6 +132,11 @@ impl RedisStore {
     pub fn with_test_clock(mut self, clock: SharedClock) -> Self {
         self.test_clock = Some(clock);
         self
+    }
+
+    /// Lets each node of a cluster take up to `node_max` instead of [`NODE_MAX_MILLIS`].
+    pub(super) fn set_node_max(&mut self, node_max: Duration) {
+        self.node_max = node_max;
     }
 
     /// The key of a subject: its kind in clear, and a MAC in place of its value.
@@ -135,7 +157,7 @@ impl RedisStore {
             })
     }
 
-    fn call(&self, command: &Command, script: ScriptForm) -> Cmd {
+    fn call(&self, command: &Command, script: ScriptForm) -> Call {
         let mut call = Cmd::new();
         match script {
             ScriptForm::Hash => call.arg("EVALSHA").arg(SCRIPT.get_hash()),
@@ -143,18 +165,24 @@ impl RedisStore {
         };
         let now = self.test_clock.as_ref().map(|clock| micros(clock.now()));
         let (name, arguments) = words(command.operation);
+        let key = self.key(&command.subject);
         call.arg(1)
-            .arg(self.key(&command.subject))
+            .arg(&key)
             .arg(name)
             .arg(now.map_or_else(String::new, |now| now.to_string()))
             .arg(arguments);
-        call
+        Call {
+            slot: slot_of(&key),
+            command: call,
+        }
     }
 
-    async fn send(&self, calls: Vec<Cmd>) -> RedisResult<Vec<RedisResult<Raw>>> {
-        match self.connection.clone() {
-            Connection::Single(connection) => pipeline(connection, calls).await,
-            Connection::Cluster(connection) => Ok(together(&connection, calls).await),
+    async fn send(&self, calls: Vec<Call>) -> RedisResult<Vec<RedisResult<Raw>>> {
+        match &self.connection {
+            Connection::Single(connection) => pipeline(connection.clone(), calls).await,
+            // A pipeline for each node, all at once, is the same one round trip. Nothing depends on
+            // the order of calls to different nodes.
+            Connection::Cluster(nodes) => nodes.send(self.node_max, &calls).await,
         }
     }
 }
@@ -175,32 +203,22 @@ enum ScriptForm {
 }
 
 /// What the script answers.
-type Raw = (i64, i64, i64, i64);
+type Raw = (i64, i64, i64, i64, i64);
 
 async fn pipeline(
-    mut connection: impl ConnectionLike,
-    calls: Vec<Cmd>,
+    mut connection: ConnectionManager,
+    calls: Vec<Call>,
 ) -> RedisResult<Vec<RedisResult<Raw>>> {
     let mut pipeline = Pipeline::with_capacity(calls.len());
     for call in calls {
-        pipeline.add_command(call);
+        pipeline.add_command(call.command);
     }
     pipeline.ignore_errors().query_async(&mut connection).await
 }
 
-/// On a cluster a pipeline would need one slot; calls sent together share each node's connection
-/// instead, which is the same one round trip. Nothing depends on their order.
-async fn together(connection: &ClusterConnection, calls: Vec<Cmd>) -> Vec<RedisResult<Raw>> {
-    join_all(calls.into_iter().map(|call| {
-        let mut connection = connection.clone();
-        async move { call.query_async(&mut connection).await }
-    }))
-    .await
-}
-
 #[async_trait]
 impl Store for RedisStore {
-    async fn run(&self, commands: &[Command]) -> Result<Vec<Reply>, StoreAway> {
+    async fn run(&self, commands: &[Command]) -> Result<Vec<Option<Reply>>, StoreAway> {
         let calls = commands
             .iter()
             .map(|command| self.call(command, ScriptForm::Hash))
@@ -228,24 +246,49 @@ impl Store for RedisStore {
                 }
             }
         }
-        answers
+        let mut failure = None;
+        let replies: Vec<Option<Reply>> = answers
             .into_iter()
-            .map(|answer| answer.map(reply).map_err(away))
-            .collect()
+            .map(|answer| match answer {
+                Ok(raw) => Some(reply(raw)),
+                Err(error) => {
+                    failure.get_or_insert(error);
+                    None
+                }
+            })
+            .collect();
+        match failure {
+            Some(error) if replies.iter().all(Option::is_none) => Err(away(error)),
+            Some(error) => {
+                tracing::debug!(%error, "a node of the limiter's Redis does not answer");
+                Ok(replies)
+            }
+            None => Ok(replies),
+        }
     }
 }
 
-fn reply((allowed, count, retry_micros, mark): Raw) -> Reply {
+fn reply((allowed, count, retry_micros, mark, settled): Raw) -> Reply {
     Reply {
         allowed: allowed == 1,
         count,
         retry_micros,
         mark,
+        settled,
     }
 }
 
 /// An operation as the script's words: its name, and the arguments in the script's order.
 fn words(operation: Operation) -> (&'static str, Vec<i64>) {
+    let bucket = |rate: Rate, argument: i64| {
+        vec![
+            ADDRESS_ADMISSIONS_WINDOW_MICROS,
+            UNDER_WAY_MICROS,
+            rate.burst,
+            rate.interval_micros,
+            argument,
+        ]
+    };
     match operation {
         Operation::ChargeUser(budget) => (
             "charge_user",
@@ -254,25 +297,30 @@ fn words(operation: Operation) -> (&'static str, Vec<i64>) {
                 budget.rate.interval_micros,
                 budget.daily,
                 DAY_MICROS,
+                UNDER_WAY_MICROS,
             ],
         ),
-        Operation::RefundUser { mark } => ("refund_user", vec![mark, DAY_MICROS]),
-        Operation::ChargeBucket(rate) => (
-            "charge_bucket",
-            vec![
-                ADDRESS_ADMISSIONS_WINDOW_MICROS,
-                rate.burst,
-                rate.interval_micros,
-            ],
-        ),
-        Operation::RefundBucket { mark, rate } => (
-            "refund_bucket",
-            vec![ADDRESS_ADMISSIONS_WINDOW_MICROS, mark, rate.interval_micros],
-        ),
-        Operation::AddToBucket { most } => (
-            "add_to_bucket",
-            vec![ADDRESS_ADMISSIONS_WINDOW_MICROS, most],
-        ),
+        Operation::RefundUser {
+            mark,
+            effect,
+            effects_max,
+        } => {
+            let effect = match effect {
+                Effect::Nothing => 0,
+                Effect::Filed => 1,
+                Effect::Admitted => 2,
+            };
+            (
+                "refund_user",
+                vec![mark, effect, effects_max, DAY_MICROS, UNDER_WAY_MICROS],
+            )
+        }
+        Operation::KeepUser { mark } => ("keep_user", vec![mark, DAY_MICROS, UNDER_WAY_MICROS]),
+        Operation::ChargeBucket { rate, held } => ("charge_bucket", bucket(rate, i64::from(held))),
+        Operation::PeekBucket(rate) => ("peek_bucket", bucket(rate, 0)),
+        Operation::RefundBucket { mark, rate } => ("refund_bucket", bucket(rate, mark)),
+        Operation::KeepBucket { mark, rate } => ("keep_bucket", bucket(rate, mark)),
+        Operation::AddToBucket { most, rate } => ("add_to_bucket", bucket(rate, most)),
         Operation::EnterGuard { in_flight_max } => (
             "enter_guard",
             vec![GUARD_MICROS, IN_FLIGHT_SLOT_MICROS, in_flight_max],

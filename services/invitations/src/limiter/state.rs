@@ -1,10 +1,10 @@
 //! The limiter's transitions as pure functions; `gcra.lua` says the same for Redis.
 //!
 //! Three shapes of state, each of one key:
-//! - [`UserLog`] keeps the times of a user's failures of the last 24 hours (at most the daily
-//!   budget). The GCRA of the hour is folded from it, so that giving one back is exact whatever
-//!   came between, and so is the daily cap in *any* 24 hours.
-//! - [`Bucket`] is a GCRA with a reserve that first admissions fill.
+//! - [`UserLog`] (`user_log.rs`) keeps the times of a user's failures of the last 24 hours (at most
+//!   the daily budget). The GCRA of the hour is folded from it, so that giving one back is exact
+//!   whatever came between, and so is the daily cap in *any* 24 hours.
+//! - [`Bucket`] is a GCRA with a reserve that first admissions fill, and the charges under way.
 //! - [`Guard`] refuses nothing. It is a GCRA of *settled* failures that closes for 24 hours when
 //!   overspent, beside a count of attempts under way, so that a class that arrives at once is not
 //!   taken for guesses, and parallel guesses gain no more than that count's limit, once.
@@ -12,21 +12,24 @@
 //! All times are microseconds since the epoch. A time in the future (the clock went back) is taken as now.
 
 use super::budget::{
-    ADDRESS_ADMISSIONS_WINDOW_MICROS, DAY_MICROS, GUARD_MICROS, IN_FLIGHT_SLOT_MICROS, Rate,
-    UserBudget,
+    ADDRESS_ADMISSIONS_WINDOW_MICROS, GUARD_MICROS, IN_FLIGHT_SLOT_MICROS, Rate, UNDER_WAY_MICROS,
 };
+pub(crate) use super::user_log::UserLog;
 
-/// What a transition answers. `mark` is what giving back needs: see each transition.
+/// What a transition answers. `mark` is what settling needs: see each transition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Reply {
-    /// Whether it was charged; for a guard: whether it stands open.
+    /// Whether it was charged; for a guard: whether it stands open; giving back: whether it was.
     pub(crate) allowed: bool,
-    /// User: failures of the last 24 hours before this one. Settling a guard: 1 when that closed it.
+    /// User: failures of the last 24 hours before this one, those under way among them. Giving back
+    /// to a user: 1 when this adds to an address. Settling a guard: 1 when that closed it.
     pub(crate) count: i64,
-    /// When not allowed: how long until it would be, more than 0.
+    /// When not allowed: how long until it would be if all under way were given back, more than 0.
     pub(crate) retry_micros: i64,
-    /// Names the charge to the transition that gives it back.
+    /// Names the charge to the transition that settles it.
     pub(crate) mark: i64,
+    /// User: as `count`, without those under way.
+    pub(crate) settled: i64,
 }
 
 impl Reply {
@@ -35,128 +38,140 @@ impl Reply {
         count: 0,
         retry_micros: 0,
         mark: 0,
+        settled: 0,
     };
+
+    pub(crate) fn refused(retry_micros: i64) -> Self {
+        Self {
+            allowed: false,
+            retry_micros: retry_micros.max(1),
+            ..Self::DONE
+        }
+    }
 }
 
-/// The times of a user's failures within 24 hours, oldest first.
+/// A GCRA, what first admissions added to it, and the charges under way.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct UserLog(Vec<i64>);
-
-impl UserLog {
-    fn forget(&mut self, now: i64) {
-        for time in &mut self.0 {
-            *time = (*time).min(now);
-        }
-        self.0.retain(|time| *time > now - DAY_MICROS);
-    }
-
-    /// Charges one failure; the mark is its time.
-    pub(crate) fn charge(&mut self, budget: UserBudget, now: i64) -> Reply {
-        self.forget(now);
-        let interval = budget.rate.interval_micros;
-        let failures = i64::try_from(self.0.len()).unwrap_or(i64::MAX);
-        let arrival = self
-            .0
-            .iter()
-            .fold(0, |arrival: i64, time| arrival.max(*time) + interval);
-        let mut retry = arrival.max(now) + interval - (now + budget.rate.depth_micros());
-        if failures >= budget.daily {
-            let oldest_that_counts = usize::try_from(failures - budget.daily)
-                .ok()
-                .and_then(|index| self.0.get(index));
-            retry = retry.max(oldest_that_counts.map_or(0, |time| time + DAY_MICROS - now));
-        }
-        if retry > 0 {
-            return Reply {
-                allowed: false,
-                count: failures,
-                retry_micros: retry,
-                mark: 0,
-            };
-        }
-        self.0.push(now);
-        Reply {
-            allowed: true,
-            count: failures,
-            retry_micros: 0,
-            mark: now,
-        }
-    }
-
-    /// Takes the failure of `mark` out again.
-    pub(crate) fn refund(&mut self, mark: i64, now: i64) -> Reply {
-        self.forget(now);
-        if let Some(index) = self.0.iter().rposition(|time| *time == mark) {
-            self.0.remove(index);
-        }
-        Reply::DONE
-    }
-
-    /// When this log has nothing more to say.
-    pub(crate) fn expires(&self) -> i64 {
-        self.0.last().map_or(0, |time| time + DAY_MICROS)
-    }
-}
-
-/// A GCRA and what first admissions added to it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Bucket {
+    /// Of what is settled.
     arrival: i64,
     window_start: i64,
     added: i64,
     spent: i64,
+    /// The times of the charges under way, oldest first; negative where the reserve pays.
+    holds: Vec<i64>,
+}
+
+/// The arrival after one more charge at `time`.
+fn after(arrival: i64, time: i64, rate: Rate) -> i64 {
+    arrival.max(time) + rate.interval_micros
 }
 
 impl Bucket {
-    fn forget(&mut self, now: i64) {
-        // No bucket is deeper than the window, so this is only ever a clock set back.
-        self.arrival = self.arrival.min(now + ADDRESS_ADMISSIONS_WINDOW_MICROS);
+    fn forget(&mut self, rate: Rate, now: i64) {
         let end = self.window_start + ADDRESS_ADMISSIONS_WINDOW_MICROS;
         if now >= end || self.window_start > now {
             (self.window_start, self.added, self.spent) = (0, 0, 0);
+            self.holds.retain(|hold| *hold > 0);
         }
+        // What is never settled stays charged.
+        let mut arrival = self.arrival;
+        self.holds.retain(|hold| {
+            let under_way = (hold.abs() - now).abs() < UNDER_WAY_MICROS;
+            if !under_way && *hold > 0 {
+                arrival = after(arrival, (*hold).min(now), rate);
+            }
+            under_way
+        });
+        self.arrival = arrival.min(now + rate.depth_micros());
     }
 
-    /// Charges one; the mark is the end of its slice of time, or 0 when the reserve paid.
-    pub(crate) fn charge(&mut self, rate: Rate, now: i64) -> Reply {
-        self.forget(now);
-        self.arrival = self.arrival.min(now + rate.depth_micros());
-        let next = self.arrival.max(now) + rate.interval_micros;
-        let over = next - now - rate.depth_micros();
-        if over <= 0 {
-            self.arrival = next;
-            Reply {
-                mark: next,
-                ..Reply::DONE
-            }
+    /// The arrival if all charges under way were failures.
+    fn arrival_with_holds(&self, rate: Rate, now: i64) -> i64 {
+        self.holds
+            .iter()
+            .filter(|hold| **hold > 0)
+            .fold(self.arrival, |arrival, hold| {
+                after(arrival, (*hold).min(now), rate)
+            })
+    }
+
+    /// How long until one more charge fits onto `arrival`; not above 0: at once.
+    fn wait(arrival: i64, rate: Rate, now: i64) -> i64 {
+        after(arrival, now, rate) - now - rate.depth_micros()
+    }
+
+    /// How long until a charge passes if all under way are given back.
+    fn wait_once_settled(&self, rate: Rate, now: i64) -> i64 {
+        if self.holds.iter().any(|hold| *hold < 0) {
+            return 0;
+        }
+        Self::wait(self.arrival, rate, now)
+    }
+
+    /// Charges one. Held, it counts as under way until it is settled; the mark is its time, negative
+    /// when the reserve pays.
+    pub(crate) fn charge(&mut self, rate: Rate, held: bool, now: i64) -> Reply {
+        self.forget(rate, now);
+        let arrival = self.arrival_with_holds(rate, now);
+        let mark = if Self::wait(arrival, rate, now) <= 0 {
+            now
         } else if self.spent < self.added {
             self.spent += 1;
-            Reply::DONE
+            -now
         } else {
-            Reply {
-                allowed: false,
-                count: 0,
-                retry_micros: over,
-                mark: 0,
-            }
+            return Reply::refused(self.wait_once_settled(rate, now));
+        };
+        if held {
+            self.holds.push(mark);
+        } else if mark > 0 {
+            self.arrival = after(self.arrival, now, rate);
+        }
+        Reply {
+            mark,
+            ..Reply::DONE
         }
     }
 
-    /// Gives back the charge of `mark`: as much of its slice of time as has not passed.
+    /// Says what a charge would be answered, and charges nothing.
+    pub(crate) fn peek(&mut self, rate: Rate, now: i64) -> Reply {
+        self.forget(rate, now);
+        let arrival = self.arrival_with_holds(rate, now);
+        if Self::wait(arrival, rate, now) <= 0 || self.spent < self.added {
+            return Reply::DONE;
+        }
+        Reply::refused(self.wait_once_settled(rate, now))
+    }
+
+    /// Takes the charge of `mark` out again, while it is under way.
     pub(crate) fn refund(&mut self, mark: i64, rate: Rate, now: i64) -> Reply {
-        self.forget(now);
-        if mark == 0 {
+        self.forget(rate, now);
+        if self.release(mark) && mark < 0 {
             self.spent = (self.spent - 1).max(0);
-        } else {
-            let remaining = rate.interval_micros.min(mark - now).max(0);
-            self.arrival = (self.arrival - remaining).max(0);
         }
         Reply::DONE
     }
 
+    /// The charge of `mark` is a failure.
+    pub(crate) fn keep(&mut self, mark: i64, rate: Rate, now: i64) -> Reply {
+        self.forget(rate, now);
+        if self.release(mark) && mark > 0 {
+            self.arrival = after(self.arrival, mark.min(now), rate);
+        }
+        Reply::DONE
+    }
+
+    fn release(&mut self, mark: i64) -> bool {
+        let found = self.holds.iter().rposition(|hold| *hold == mark);
+        found.is_some_and(|index| {
+            self.holds.remove(index);
+            true
+        })
+    }
+
     /// Adds one to the reserve, which holds at most `most` in its window.
-    pub(crate) fn add(&mut self, most: i64, now: i64) -> Reply {
-        self.forget(now);
+    pub(crate) fn add(&mut self, most: i64, rate: Rate, now: i64) -> Reply {
+        self.forget(rate, now);
         if self.added == 0 {
             self.window_start = now;
         }
@@ -167,14 +182,21 @@ impl Bucket {
         }
     }
 
-    /// When this bucket has nothing more to say.
-    pub(crate) fn expires(&self) -> i64 {
+    /// When this bucket has nothing more to say, seen at `now`.
+    pub(crate) fn expires(&self, rate: Rate, now: i64) -> i64 {
         let window_end = if self.added > 0 {
             self.window_start + ADDRESS_ADMISSIONS_WINDOW_MICROS
         } else {
             0
         };
-        self.arrival.max(window_end)
+        let under_way = if self.holds.is_empty() {
+            0
+        } else {
+            now + UNDER_WAY_MICROS
+        };
+        self.arrival_with_holds(rate, now)
+            .max(window_end)
+            .max(under_way)
     }
 }
 
@@ -208,9 +230,8 @@ impl Guard {
         self.current += 1;
         Reply {
             allowed: open,
-            count: 0,
-            retry_micros: 0,
             mark: self.slot,
+            ..Reply::DONE
         }
     }
 

@@ -45,6 +45,14 @@ pub(crate) fn decide(
     address: Option<Reply>,
     circumstances: Circumstances,
 ) -> Decision {
+    let free_of_address = i64::from(circumstances.free_of_address);
+    let mut address = address;
+    if let Some(reply) = &mut address
+        && replies.user.settled < free_of_address
+    {
+        // Once the user's attempts under way are given back, the next one is free of the address.
+        reply.retry_micros = reply.retry_micros.min(1);
+    }
     let refusals = [
         (Dimension::User, Some(replies.user)),
         (Dimension::CallingService, replies.calling_service),
@@ -61,7 +69,7 @@ pub(crate) fn decide(
             retry_micros: reply.retry_micros,
         };
     }
-    let free = replies.user.count < i64::from(circumstances.free_of_address);
+    let free = replies.user.count < free_of_address;
     if address.is_none() && circumstances.has_address && !circumstances.vouched && !free {
         return Decision::AskAddress;
     }
@@ -102,6 +110,7 @@ mod tests {
     fn user(failures_before: i64) -> Reply {
         Reply {
             count: failures_before,
+            settled: failures_before,
             ..Reply::DONE
         }
     }
@@ -145,6 +154,19 @@ mod tests {
             let replies = replies(user(failures), OK, None);
             assert_eq!(decide(&replies, address, circumstances), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn r10_who_is_free_of_the_address_once_settled_comes_back_at_once() {
+        let under_way = Reply {
+            settled: 1,
+            ..user(2)
+        };
+        let replies = replies(under_way, OK, None);
+        assert_eq!(
+            decide(&replies, Some(spent(120)), UNVOUCHED),
+            refuse(Dimension::Address, 1)
+        );
     }
 
     #[test]

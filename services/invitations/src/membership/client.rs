@@ -13,17 +13,19 @@ use homeroom_api::{
     common::v1::{ErrorReason, ListEventsRequest},
     ids::UserId,
     membership::v1::{
-        AdmitRequest, BatchAdmitRequest, CheckAccessRequest, GetAdmissionRequest, Permission,
-        RaiseFenceRequest, admission_service_client::AdmissionServiceClient, batch_admit_response,
-        event_service_client::EventServiceClient,
+        AdmitRequest, BatchAdmitRequest, CheckAccessRequest, EraseUserRequest, GetAdmissionRequest,
+        Permission, RaiseFenceRequest, admission_service_client::AdmissionServiceClient,
+        batch_admit_response, event_service_client::EventServiceClient,
+        user_service_client::UserServiceClient,
     },
-    names::{Place, RedemptionName},
+    names::{Place, RedemptionName, UserName},
 };
 use homeroom_kit::{
     Error, Result, SharedClock,
     auth::{Claims, Scope, Scopes, Signer},
     failpoints::{self, Injected, Moment},
     secret::SecretText,
+    tls::{ClientTls, RELOAD_SECONDS},
 };
 use tonic::{
     Request, Response, Status,
@@ -31,7 +33,7 @@ use tonic::{
 };
 
 use super::{Access, Admission, FeedPage, Membership, convert};
-use crate::{SERVICE, domain::invitation::Epoch};
+use crate::{SERVICE, domain::invitation::Epoch, store::PersonKnown};
 
 /// How long a token of ours lasts, in minutes.
 const TOKEN_MINUTES: i64 = 5;
@@ -54,20 +56,23 @@ const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum MembershipUrlMalformed {
     /// It is no URL of a host.
-    #[error("must be an address such as http://127.0.0.1:50051")]
+    #[error("must be an address such as http://127.0.0.1:50051 or https://membership:50051")]
     NoAddress,
-    /// It asks for TLS.
+    /// It asks for TLS, and nobody's certificate is believed.
     #[error(
-        "must begin with http://, since invitations does not speak TLS to membership yet: keep the way \
-         between them private, or let proxies at both its ends encrypt it"
+        "begins with https://, which takes the certificate of an authority (MEMBERSHIP_CA_FILE)"
     )]
-    Tls,
+    NoAuthority,
+    /// It asks for plaintext, and TLS is set up.
+    #[error("must begin with https://, since TLS is set up for it")]
+    NotTls,
 }
 
 /// The membership service, over gRPC.
 pub struct MembershipClient {
     admission: AdmissionServiceClient<Channel>,
     events: EventServiceClient<Channel>,
+    users: UserServiceClient<Channel>,
     signer: Arc<Signer>,
     issuer: String,
     audience: String,
@@ -88,18 +93,30 @@ impl MembershipClient {
         endpoint(url).map(|_| ())
     }
 
-    /// For the service at `url`, which need not answer yet, with tokens that `signer` signs for
-    /// `issuer` and `audience`. Within a runtime.
+    /// For the service at `url`, which need not answer yet, over `tls` where the address is of `https://`, with
+    /// tokens that `signer` signs for `issuer` and `audience`. Within a runtime.
     pub fn new(
         url: &str,
+        tls: Option<&ClientTls>,
         signer: Arc<Signer>,
         issuer: impl Into<String>,
         audience: impl Into<String>,
         clock: SharedClock,
     ) -> std::result::Result<Self, MembershipUrlMalformed> {
-        let channel = endpoint(url)?.connect_lazy();
+        let endpoint = endpoint(url)?;
+        let channel = match (endpoint.uri().scheme_str() == Some("https"), tls) {
+            (false, None) => endpoint.connect_lazy(),
+            (true, Some(tls)) => {
+                tls.watch(Duration::from_secs(RELOAD_SECONDS));
+                tls.channel(&endpoint)
+            }
+            (true, None) => return Err(MembershipUrlMalformed::NoAuthority),
+            (false, Some(_)) => return Err(MembershipUrlMalformed::NotTls),
+        };
         Ok(Self {
             admission: AdmissionServiceClient::new(channel.clone())
+                .max_decoding_message_size(ANSWER_BYTES_MAX),
+            users: UserServiceClient::new(channel.clone())
                 .max_decoding_message_size(ANSWER_BYTES_MAX),
             events: EventServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX),
             signer,
@@ -180,7 +197,9 @@ impl MembershipClient {
         let known = Error::from_status(status);
         match known.as_ref().map(Error::reason) {
             // Answers that mean something to this service.
-            Some(ErrorReason::RedemptionNotFound) => known.unwrap_or_else(unavailable),
+            Some(ErrorReason::RedemptionNotFound | ErrorReason::LastOwner) => {
+                known.unwrap_or_else(unavailable)
+            }
             Some(ErrorReason::InvalidRequest) => Error::internal(format_args!(
                 "membership refused what this service sent: {status}"
             )),
@@ -225,10 +244,7 @@ fn time_left(deadline: Option<Instant>) -> Result<Duration> {
 
 fn endpoint(url: &str) -> std::result::Result<Endpoint, MembershipUrlMalformed> {
     let parsed = url::Url::parse(url).map_err(|_| MembershipUrlMalformed::NoAddress)?;
-    if parsed.scheme() == "https" {
-        return Err(MembershipUrlMalformed::Tls);
-    }
-    if parsed.scheme() != "http" || parsed.host_str().is_none() {
+    if !["http", "https"].contains(&parsed.scheme()) || parsed.host_str().is_none() {
         return Err(MembershipUrlMalformed::NoAddress);
     }
     Ok(Endpoint::from_shared(url.to_owned())
@@ -347,6 +363,38 @@ impl Membership for MembershipClient {
         })
         .await
         .map(convert::access)
+    }
+
+    async fn look_at_person(
+        &self,
+        user: &UserId,
+        deadline: Option<Instant>,
+    ) -> Result<Vec<PersonKnown>> {
+        let message = EraseUserRequest {
+            name: UserName(user.clone()).to_string(),
+            validate_only: true,
+            ..EraseUserRequest::default()
+        };
+        let mut client = self.users.clone();
+        self.call("EraseUser", message, deadline, |request| async move {
+            client.erase_user(request).await
+        })
+        .await
+        .and_then(convert::particulars)
+    }
+
+    async fn erase_user(&self, user: &UserId, pseudonym: &UserId) -> Result<()> {
+        let message = EraseUserRequest {
+            name: UserName(user.clone()).to_string(),
+            pseudonym: pseudonym.to_string(),
+            validate_only: false,
+        };
+        let mut client = self.users.clone();
+        self.call("EraseUser", message, None, |request| async move {
+            client.erase_user(request).await
+        })
+        .await
+        .map(|_| ())
     }
 
     async fn list_events(&self, page_size: u32, page_token: &str) -> Result<FeedPage> {

@@ -6,15 +6,26 @@ use super::*;
 
 fn client(url: &str, clock: SharedClock) -> MembershipClient {
     let signer = Signer::generate(&SeededRandomness::new(1)).unwrap();
-    MembershipClient::new(url, Arc::new(signer), "issuer", "homeroom", clock).unwrap()
+    MembershipClient::new(url, None, Arc::new(signer), "issuer", "homeroom", clock).unwrap()
 }
 
 #[test]
 fn only_http_addresses_are_taken() {
-    assert!(MembershipClient::check_url("http://127.0.0.1:50051").is_ok());
+    for url in ["http://127.0.0.1:50051", "https://membership:50051"] {
+        assert!(MembershipClient::check_url(url).is_ok(), "{url}");
+    }
     for url in ["", "127.0.0.1:50051", "ftp://a", "http://"] {
         assert!(MembershipClient::check_url(url).is_err(), "{url}");
     }
+}
+
+#[tokio::test]
+async fn an_https_address_is_never_called_in_plaintext() {
+    let signer = Arc::new(Signer::generate(&SeededRandomness::new(1)).unwrap());
+    let clock = Arc::new(homeroom_kit::clock::SystemClock);
+    let url = "https://membership:50051";
+    let refused = MembershipClient::new(url, None, signer, "issuer", "homeroom", clock);
+    assert_eq!(refused.unwrap_err(), MembershipUrlMalformed::NoAuthority);
 }
 
 #[tokio::test]

@@ -4,11 +4,15 @@ use homeroom_api::{
     common::v1::{ErrorReason, Role},
     ids::UserId,
     membership::v1::{self as api, admission::Outcome, check_access_response, join_request},
+    names::OrganizationName,
 };
 use homeroom_kit::{Error, Result};
 
 use super::{Access, Admission};
-use crate::domain::redemption::{MembershipAnswer, RequestEnd};
+use crate::{
+    domain::redemption::{MembershipAnswer, RequestEnd},
+    store::PersonKnown,
+};
 
 pub(super) fn admission(answered: api::Admission) -> Result<Admission> {
     let answer = match answered.outcome() {
@@ -24,6 +28,7 @@ pub(super) fn admission(answered: api::Admission) -> Result<Admission> {
     let request_end = answered.join_request.as_ref().and_then(request_end);
     Ok(Admission {
         answer,
+        user: UserId::parse(&answered.user).ok(),
         member: answered.member,
         join_request: answered.join_request,
         request_end,
@@ -50,6 +55,22 @@ fn request_end(request: &api::JoinRequest) -> Option<RequestEnd> {
         join_request::State::Expired => Some(RequestEnd::Expired),
         join_request::State::Closed => Some(RequestEnd::Closed),
     }
+}
+
+/// What membership knows of a person.
+pub(super) fn particulars(answered: api::EraseUserResponse) -> Result<Vec<PersonKnown>> {
+    let known = answered.particulars.into_iter();
+    known
+        .map(|known| {
+            let organization = OrganizationName::parse(&known.organization)
+                .map_err(|_| Error::internal("what is known of a person names no organization"))?;
+            Ok(PersonKnown {
+                organization: organization.0,
+                email: known.email,
+                external_id: known.external_id,
+            })
+        })
+        .collect()
 }
 
 pub(super) fn access(answered: api::CheckAccessResponse) -> Access {

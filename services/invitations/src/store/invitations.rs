@@ -92,6 +92,10 @@ pub trait Invitations: Send {
     /// The invitations that any of these look-up MACs finds, each with its MAC, in one statement.
     async fn find_all_by_lookup_macs(&mut self, macs: &[[u8; 32]]) -> Result<Vec<InvitationRow>>;
 
+    /// Those of them that are neither switched off nor revoked nor deleted.
+    async fn find_living_by_lookup_macs(&mut self, macs: &[[u8; 32]])
+    -> Result<Vec<InvitationRow>>;
+
     /// The invitation with one of these look-up MACs: one secret under each key that lives.
     async fn find_by_lookup_macs(&mut self, macs: &[[u8; 32]]) -> Result<Option<InvitationRow>> {
         Ok(self.find_all_by_lookup_macs(macs).await?.pop())

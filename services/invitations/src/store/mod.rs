@@ -11,12 +11,16 @@
 //! A writer of an organization's rows first calls [`OrganizationProfiles::lock_organizations`]:
 //! the events of an organization then stand in the order of its changes.
 
+mod audit_entries;
+mod erasures;
 mod feed_positions;
 mod invitations;
+mod key_versions;
 mod organization_profiles;
 mod outbox;
 pub mod postgres;
 mod redemptions;
+mod refused_attempts;
 pub mod sqlite;
 
 use std::{fmt, sync::Arc};
@@ -28,14 +32,21 @@ use homeroom_kit::{
     shutdown::Shutdown,
 };
 
+pub use audit_entries::{AuditEntries, AuditEntry, AuditFilter};
+pub use erasures::{Erasure, ErasureState, Erasures, PersonKnown};
 pub use feed_positions::{FeedPositions, SkippedEvent};
 pub use homeroom_kit::database::{Error, OpenError};
 pub use invitations::{InvitationFilter, InvitationRow, Invitations, StoredSecret};
+pub use key_versions::{KeyCheck, KeyVersions, RotatedSecret, RowLock};
 pub use organization_profiles::{OrganizationProfile, OrganizationProfiles};
 pub use outbox::{Events, RequestIds};
 pub use redemptions::{
     KnownRequest, LivingKey, Person, Redemption, RedemptionFilter, RedemptionRequest,
     RedemptionRequests, Redemptions, Route, StateChange, UsesChange, organizations_of,
+};
+
+pub use refused_attempts::{
+    LimiterDecision, RefusedAttempt, RefusedAttemptFilter, RefusedAttempts,
 };
 
 /// What a session answers.
@@ -70,10 +81,14 @@ pub trait Store: fmt::Debug + Send + Sync {
 #[async_trait]
 pub trait Repository:
     Invitations
+    + KeyVersions
     + OrganizationProfiles
     + Redemptions
     + RedemptionRequests
     + FeedPositions
+    + Erasures
+    + RefusedAttempts
+    + AuditEntries
     + Events
     + RequestIds
     + fmt::Debug

@@ -1,10 +1,10 @@
 //! The budgets of user, address and calling service at their edges, run over both forms.
 
 use futures::future::join_all;
-use homeroom_invitations::limiter::{Attempt, Budgets, Dimension};
+use homeroom_invitations::limiter::{Attempt, Budgets, Dimension, Effect};
 
 use super::support::{
-    AttemptWith as _, Bench, Form, over_both_forms, seconds, user, without_user_limit,
+    AttemptWith as _, Bench, Form, over_every_form, seconds, user, without_user_limit,
 };
 
 const MINUTE: i64 = 60;
@@ -12,7 +12,7 @@ const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 const SCHOOL: &str = "203.0.113.7";
 
-over_both_forms!(
+over_every_form!(
     r10_a_user_fails_five_times_at_once_and_not_six,
     r10_a_user_regains_one_failure_each_twelve_minutes,
     r10_a_user_fails_twenty_times_in_any_24_hours,
@@ -126,11 +126,11 @@ async fn r10_what_is_given_back_is_restored_exactly(form: Form) {
     let bench = default_bench(form);
     for _ in 0..50 {
         let receipt = bench.charge(&user("ada")).await.receipt();
-        bench.give_back(receipt, false).await;
+        bench.give_back(receipt, Effect::Nothing).await;
     }
     bench.fail(&user("ada"), 4).await;
     let receipt = bench.charge(&user("ada")).await.receipt();
-    bench.give_back(receipt, true).await;
+    bench.give_back(receipt, Effect::Admitted).await;
     bench.fail(&user("ada"), 1).await;
     assert_eq!(
         bench.charge(&user("ada")).await.refusal(),
@@ -146,7 +146,7 @@ async fn r10_giving_back_is_exact_whatever_came_between(form: Form) {
     bench.fail(&user("ada"), 1).await;
     bench.advance(seconds(10 * MINUTE));
     // when it is given back
-    bench.give_back(receipt, false).await;
+    bench.give_back(receipt, Effect::Nothing).await;
     // then only the failure counts: 2 of its 12 minutes are left
     bench.fail(&user("ada"), 4).await;
     assert_eq!(
@@ -180,7 +180,7 @@ async fn r10_a_users_first_two_failures_are_free_of_the_address(form: Form) {
     // and what succeeds is not among the two
     for _ in 0..5 {
         let receipt = bench.charge(&user("grace").at(SCHOOL)).await.receipt();
-        bench.give_back(receipt, false).await;
+        bench.give_back(receipt, Effect::Nothing).await;
     }
     bench.fail(&user("grace").at(SCHOOL), 2).await;
     assert_eq!(
@@ -233,7 +233,7 @@ async fn r10_the_addresss_charge_is_given_back(form: Form) {
             !bench.charge(&attempt).await.is_allowed(),
             "it is charged while under way"
         );
-        bench.give_back(receipt, false).await;
+        bench.give_back(receipt, Effect::Nothing).await;
     }
     bench.fail(&attempt, 1).await;
     assert_eq!(
@@ -262,15 +262,15 @@ async fn r10_each_first_admission_adds_one_failure_to_its_address(form: Form) {
     let attempt = user("ada").at(SCHOOL);
     bench.fail(&attempt, 28).await;
     let admitted = bench.charge(&user("grace").at(SCHOOL)).await.receipt();
-    bench.give_back(admitted, true).await;
+    bench.give_back(admitted, Effect::Admitted).await;
     let admitted = bench.charge(&user("joan").at(SCHOOL)).await.receipt();
-    bench.give_back(admitted, true).await;
+    bench.give_back(admitted, Effect::Admitted).await;
     let again = bench.charge(&user("joan").at(SCHOOL)).await.receipt();
-    bench.give_back(again, false).await;
+    bench.give_back(again, Effect::Nothing).await;
     // 2 are left of the 30, and 2 were added; what the addition paid is given back to it
     bench.fail(&attempt, 2).await;
     let receipt = bench.charge(&attempt).await.receipt();
-    bench.give_back(receipt, false).await;
+    bench.give_back(receipt, Effect::Nothing).await;
     bench.fail(&attempt, 2).await;
     assert_eq!(
         bench.charge(&attempt).await.refusal(),
@@ -281,7 +281,7 @@ async fn r10_each_first_admission_adds_one_failure_to_its_address(form: Form) {
         .charge(&user("mary").at("203.0.113.8"))
         .await
         .receipt();
-    bench.give_back(admitted, true).await;
+    bench.give_back(admitted, Effect::Admitted).await;
     bench.fail(&user("ada").at("203.0.113.8"), 1).await;
     bench.advance(seconds(HOUR));
     bench.fail(&user("ada").at("203.0.113.8"), 30).await;
@@ -310,7 +310,7 @@ async fn r10_first_admissions_add_at_most_three_hundred(form: Form) {
         .into_iter()
         .map(super::support::Outcome::receipt)
         .collect();
-    bench.give_back_all(receipts, true).await;
+    bench.give_back_all(receipts, Effect::Admitted).await;
     let guesses = vec![user("eve").at(SCHOOL); 400];
     let outcomes = bench.charge_all(&guesses).await;
     let allowed = outcomes
@@ -333,7 +333,7 @@ async fn r10_a_calling_service_is_limited_when_configured(form: Form) {
     // all attempts count, also those given back
     for number in 0..6 {
         let receipt = bench.charge(&by("importer", number)).await.receipt();
-        bench.give_back(receipt, true).await;
+        bench.give_back(receipt, Effect::Admitted).await;
     }
     for _ in 0..6 {
         let outcome = bench.charge(&by("importer", 7)).await;

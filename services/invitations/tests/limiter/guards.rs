@@ -1,16 +1,16 @@
 //! The guards of an organization and of the service, run over both forms.
 
 use homeroom_api::ids::OrganizationId;
-use homeroom_invitations::limiter::{Budgets, GuessScope};
+use homeroom_invitations::limiter::{Budgets, Effect, GuessScope};
 
 use super::support::{
-    AttemptWith as _, Bench, Form, over_both_forms, seconds, user, without_user_limit,
+    AttemptWith as _, Bench, Form, over_every_form, seconds, user, without_user_limit,
 };
 
 const MINUTE: i64 = 60;
 const DAY: i64 = 24 * 60 * MINUTE;
 
-over_both_forms!(
+over_every_form!(
     r10_a_guessed_organization_queues_for_24_hours,
     r10_an_organizations_budget_follows_its_seats,
     r10_guesses_that_name_none_queue_for_24_hours,
@@ -36,12 +36,12 @@ async fn r10_a_guessed_organization_queues_for_24_hours(form: Form) {
     );
     let more = bench.charge(&guess).await;
     assert!(more.is_guarded());
-    bench.give_back(more.receipt(), false).await;
+    bench.give_back(more.receipt(), Effect::Nothing).await;
     // then it queues for everybody who is not vouched for, and nobody is refused
     let innocent = user("ada").naming("hamilton", 0);
     let outcome = bench.charge(&innocent.clone().vouched()).await;
     assert!(!outcome.is_guarded());
-    bench.give_back(outcome.receipt(), true).await;
+    bench.give_back(outcome.receipt(), Effect::Admitted).await;
     // nothing else queues
     assert!(
         !bench
@@ -54,7 +54,7 @@ async fn r10_a_guessed_organization_queues_for_24_hours(form: Form) {
     bench.advance(seconds(DAY - 1));
     let outcome = bench.charge(&innocent).await;
     assert!(outcome.is_guarded());
-    bench.give_back(outcome.receipt(), false).await;
+    bench.give_back(outcome.receipt(), Effect::Nothing).await;
     bench.advance(seconds(1));
     assert!(!bench.charge(&innocent).await.is_guarded());
 }
@@ -75,7 +75,7 @@ async fn r10_guesses_that_name_none_queue_for_24_hours(form: Form) {
     assert_eq!(bench.keep(last.receipt()).await, Some(GuessScope::Service));
     let outcome = bench.charge(&user("ada")).await;
     assert!(outcome.is_guarded());
-    bench.give_back(outcome.receipt(), false).await;
+    bench.give_back(outcome.receipt(), Effect::Nothing).await;
     assert!(
         !bench
             .charge(&user("ada").naming("hamilton", 0))
@@ -121,7 +121,7 @@ async fn r10_too_many_attempts_under_way_are_guesses_for_that_moment(form: Form)
     // when they end, across a boundary of time, it is over
     bench.advance(seconds(30));
     receipts.push(fourth.receipt());
-    bench.give_back_all(receipts, true).await;
+    bench.give_back_all(receipts, Effect::Admitted).await;
     for number in 4..7 {
         assert!(!bench.charge(&attempt(number)).await.is_guarded());
     }

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
 use futures::future::join_all;
-use homeroom_invitations::limiter::{Attempt, Budgets};
+use homeroom_invitations::limiter::{Attempt, Budgets, Effect};
 use homeroom_kit::random::{SeededRandomness, below};
 
-use super::support::{AttemptWith as _, Bench, Form, Outcome, over_both_forms, seconds, user};
+use super::support::{AttemptWith as _, Bench, Form, Outcome, over_every_form, seconds, user};
 
 const SCHOOL: &str = "203.0.113.7";
 const STUDENTS: u32 = 300;
@@ -38,7 +38,7 @@ async fn r10_three_hundred_arrive_at_once_behind_a_spent_address(form: Form) {
             .all(|outcome| outcome.is_allowed() && !outcome.is_guarded())
     );
     let receipts = outcomes.into_iter().map(Outcome::receipt).collect();
-    bench.give_back_all(receipts, true).await;
+    bench.give_back_all(receipts, Effect::Admitted).await;
     // and so it is in one slice
     let students: Vec<_> = (STUDENTS..2 * STUDENTS).map(student).collect();
     let outcomes = bench.charge_all(&students).await;
@@ -84,7 +84,7 @@ async fn r10_at_least_298_of_300_get_in_within_60_s_beside_200_attackers(form: F
                 continue;
             }
             assert!(!guess_guarded);
-            bench.give_back(receipt, true).await;
+            bench.give_back(receipt, Effect::Admitted).await;
             waiting.remove(&number);
         }
     }
@@ -102,7 +102,10 @@ async fn r10_one_attacker_gets_five_then_five_an_hour_and_twenty_a_day(form: For
     // whenever it is let
     while now < 72 * 3600 {
         match bench.charge(&attempt).await {
-            Outcome::Allowed { .. } => times.push(now),
+            Outcome::Allowed { receipt, .. } => {
+                times.push(now);
+                bench.keep(receipt).await;
+            }
             Outcome::Refused(_, retry) => {
                 let retry = i64::try_from(retry).unwrap();
                 bench.advance(TimeDelta::seconds(retry));
@@ -129,7 +132,7 @@ async fn r10_one_attacker_gets_five_then_five_an_hour_and_twenty_a_day(form: For
     assert_eq!(times.len(), 60);
 }
 
-over_both_forms!(
+over_every_form!(
     r10_three_hundred_arrive_at_once_behind_a_spent_address,
     r10_at_least_298_of_300_get_in_within_60_s_beside_200_attackers,
     r10_one_attacker_gets_five_then_five_an_hour_and_twenty_a_day,

@@ -5,14 +5,18 @@ use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 use chrono::TimeDelta;
 use homeroom_api::ids::{OrganizationId, UserId};
 use homeroom_invitations::limiter::{
-    Attempt, Budgets, Dimension, GuessScope, Limiter, Receipt, Settlement, Verdict,
-    fallback::GuardedLimiter, memory::MemoryLimiter, redis::RedisStore,
+    Attempt, Budgets, Dimension, Effect, GuessScope, Limiter, Receipt, Settlement, Verdict,
+    fallback::GuardedLimiter,
+    memory::MemoryLimiter,
+    redis::{KEY_PREFIX, RedisStore},
 };
 use homeroom_kit::{
     clock::{ManualClock, from_micros},
     keys::KeyRing,
     random::SystemRandomness,
 };
+
+use super::masters::Cluster;
 
 /// Where the suite finds Redis.
 pub(crate) const REDIS_URL_VARIABLE: &str = "HOMEROOM_TEST_REDIS_URL";
@@ -33,10 +37,23 @@ pub(crate) fn key_ring() -> Arc<KeyRing> {
     Arc::new(KeyRing::generate(&SystemRandomness).unwrap())
 }
 
+/// The key under which the limiter keeps a subject.
+pub(crate) fn key_of(keys: &KeyRing, kind: &str, value: &str) -> String {
+    let data = format!("{kind}\n{value}");
+    let mac = keys.mac(keys.current(), "limiter-key", data.as_bytes());
+    mac.iter()
+        .take(16)
+        .fold(format!("{KEY_PREFIX}{kind}:"), |key, byte| {
+            format!("{key}{byte:02x}")
+        })
+}
+
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Form {
     Memory,
     Redis,
+    /// Three masters.
+    Cluster,
 }
 
 /// A limiter of one form, and the clock that it goes by.
@@ -44,6 +61,8 @@ pub(crate) struct Bench {
     pub(crate) limiter: Arc<dyn Limiter>,
     clock: Arc<ManualClock>,
     redis: Option<Arc<GuardedLimiter>>,
+    /// Ends with the last bench on it.
+    _cluster: Option<Arc<Cluster>>,
 }
 
 impl Bench {
@@ -55,20 +74,32 @@ impl Bench {
                 limiter: Arc::new(MemoryLimiter::new(budgets, clock.clone())),
                 clock,
                 redis: None,
+                _cluster: None,
             },
-            Form::Redis => {
-                let store = RedisStore::new(&redis_url(), key_ring())
-                    .unwrap()
-                    .with_test_clock(clock.clone());
-                let limiter = Arc::new(
-                    GuardedLimiter::new(store, budgets, clock.clone()).with_call_max(PATIENCE),
-                );
-                Self {
-                    limiter: limiter.clone(),
-                    clock,
-                    redis: Some(limiter),
-                }
+            Form::Redis => Self::on(&redis_url(), budgets, clock, None),
+            Form::Cluster => {
+                let cluster = Cluster::shared();
+                Self::on(&cluster.url(), budgets, clock, Some(cluster))
             }
+        }
+    }
+
+    fn on(
+        url: &str,
+        budgets: Budgets,
+        clock: Arc<ManualClock>,
+        cluster: Option<Arc<Cluster>>,
+    ) -> Self {
+        let store = RedisStore::patient(url, key_ring(), PATIENCE)
+            .unwrap()
+            .with_test_clock(clock.clone());
+        let limiter =
+            Arc::new(GuardedLimiter::new(store, budgets, clock.clone()).with_call_max(PATIENCE));
+        Self {
+            limiter: limiter.clone(),
+            clock,
+            redis: Some(limiter),
+            _cluster: cluster,
         }
     }
 
@@ -116,17 +147,14 @@ impl Bench {
         self.limiter.settle(vec![settlement]).await.pop()
     }
 
-    pub(crate) async fn give_back(&self, receipt: Receipt, first_admission: bool) {
-        self.give_back_all(vec![receipt], first_admission).await;
+    pub(crate) async fn give_back(&self, receipt: Receipt, effect: Effect) {
+        self.give_back_all(vec![receipt], effect).await;
     }
 
-    pub(crate) async fn give_back_all(&self, receipts: Vec<Receipt>, first_admission: bool) {
+    pub(crate) async fn give_back_all(&self, receipts: Vec<Receipt>, effect: Effect) {
         let settlements = receipts
             .into_iter()
-            .map(|receipt| Settlement::GiveBack {
-                receipt,
-                first_admission,
-            })
+            .map(|receipt| Settlement::GiveBack { receipt, effect })
             .collect();
         assert_eq!(self.limiter.settle(settlements).await, []);
     }
@@ -262,13 +290,14 @@ pub(crate) fn without_user_limit() -> Budgets {
         user_burst: 10_000,
         user_hourly: 10_000,
         user_daily: 10_000,
+        user_refunds_daily_max: 10_000,
         user_free_of_address: 0,
         ..Budgets::default()
     }
 }
 
-/// Makes a test of each function, over memory and over Redis.
-macro_rules! over_both_forms {
+/// Makes a test of each function, over memory, over Redis and over a Redis Cluster.
+macro_rules! over_every_form {
     ($($name:ident),+ $(,)?) => {
         mod memory {
             $(#[tokio::test] async fn $name() { super::$name(super::Form::Memory).await })+
@@ -276,6 +305,9 @@ macro_rules! over_both_forms {
         mod redis {
             $(#[tokio::test] async fn $name() { super::$name(super::Form::Redis).await })+
         }
+        mod cluster {
+            $(#[tokio::test] async fn $name() { super::$name(super::Form::Cluster).await })+
+        }
     };
 }
-pub(crate) use over_both_forms;
+pub(crate) use over_every_form;

@@ -22,6 +22,7 @@ use homeroom_invitations::{
         redemption::{MembershipAnswer, RequestEnd},
     },
     membership::{Access, Admission, FeedPage, Membership},
+    store::PersonKnown,
 };
 use homeroom_kit::{Error, Result};
 
@@ -59,6 +60,12 @@ pub(crate) struct FakeState {
     pub(crate) largest_call: usize,
     /// The deadline of each call to admit, as it was given.
     pub(crate) admit_deadlines: Vec<Option<Instant>>,
+    /// The pseudonyms to whom redemptions were given by an erasure.
+    pub(crate) given: HashMap<String, String>,
+    /// The pseudonyms of erasures done.
+    pub(crate) erasures: Vec<String>,
+    /// Whose classes are in the way of an erasure, which shows only once it is made.
+    pub(crate) owners: HashSet<String>,
 }
 
 #[derive(Debug, Default)]
@@ -191,6 +198,51 @@ impl FakeState {
         (MembershipAnswer::Admitted, String::new())
     }
 
+    /// Whom a redemption is ascribed to.
+    fn user_of(&self, redemption: &str) -> Option<UserId> {
+        let asked = self
+            .heard
+            .iter()
+            .find(|asked| asked.redemption == redemption)?;
+        let user = &asked.user.as_ref()?.user;
+        let user = self.given.get(redemption).unwrap_or(user);
+        UserId::parse(user).ok()
+    }
+
+    fn erase(&mut self, user: &str, pseudonym: &str) -> Result<()> {
+        if self.erasures.iter().any(|done| done == pseudonym) {
+            return Ok(());
+        }
+        if self.owners.contains(user) {
+            return Err(Error::new(ErrorReason::LastOwner, "Transfer the class."));
+        }
+        self.erasures.push(pseudonym.to_owned());
+        let answered: Vec<String> = self.admissions.keys().cloned().collect();
+        for redemption in answered {
+            if self
+                .user_of(&redemption)
+                .is_some_and(|of| of.as_str() == user)
+            {
+                self.given.insert(redemption, pseudonym.to_owned());
+            }
+        }
+        self.members.retain(|(_, member)| member != user);
+        for request in self.requests.values_mut() {
+            if request.user == user {
+                pseudonym.clone_into(&mut request.user);
+            }
+        }
+        let waiting = self
+            .requests
+            .values()
+            .filter(|request| request.user == pseudonym && request.state() == State::Pending);
+        let waiting: Vec<String> = waiting.map(|request| request.name.clone()).collect();
+        for name in waiting {
+            self.end_request(&name, State::Closed);
+        }
+        Ok(())
+    }
+
     fn admission(
         &self,
         answer: MembershipAnswer,
@@ -219,6 +271,7 @@ impl FakeState {
             organization_display_name: "Hamilton".to_owned(),
             class_display_name: "Biology".to_owned(),
             seat_limit: 0,
+            user: None,
             answered_before: false,
         }
     }
@@ -279,6 +332,7 @@ impl Membership for FakeMembership {
                 });
                 Admission {
                     answered_before,
+                    user: state.user_of(&asked.redemption),
                     ..state.admission(answer, &request, Some(member_of(asked)))
                 }
             })
@@ -312,7 +366,30 @@ impl Membership for FakeMembership {
         Ok(state
             .admissions
             .get(&name)
-            .map(|(answer, request)| state.admission(*answer, request, member)))
+            .map(|(answer, request)| Admission {
+                user: state.user_of(&name),
+                ..state.admission(*answer, request, member)
+            }))
+    }
+
+    async fn look_at_person(&self, _: &UserId, _: Option<Instant>) -> Result<Vec<PersonKnown>> {
+        if self.state().mode == Mode::Away {
+            return Err(away());
+        }
+        Ok(Vec::new())
+    }
+
+    async fn erase_user(&self, user: &UserId, pseudonym: &UserId) -> Result<()> {
+        let mut state = self.state();
+        if state.mode == Mode::Away {
+            return Err(away());
+        }
+        state.erase(user.as_str(), pseudonym.as_str())?;
+        if state.mode == Mode::Up {
+            Ok(())
+        } else {
+            Err(away())
+        }
     }
 
     async fn raise_fence(

@@ -607,6 +607,8 @@ async fn look_ups_find_many_by_their_macs_in_one_statement(store: Arc<dyn Store>
         .await
         .unwrap();
     assert_eq!(found, [row]);
+    let living = repository.find_living_by_lookup_macs(&[mac]).await;
+    assert_eq!(living.unwrap(), found);
     assert_eq!(
         repository
             .find_all_by_lookup_macs(&[[1; 32]])

@@ -10,7 +10,10 @@ use homeroom_api::{
     names::Place,
 };
 use homeroom_invitations::{
-    app::{App, attempt::Attempt, preview::Preview, redeemed::Redeemed, secrets::Secrets},
+    app::{
+        App, attempt::Attempt, attempt_log::AttemptLog, audit::AuditTrail, preview::Preview,
+        redeemed::Redeemed, secrets::Secrets,
+    },
     domain::{
         credential::Credential,
         invitation::{Epoch, Invitation, InvitationKind, Standing, Uses},
@@ -172,6 +175,8 @@ impl World {
             writes: Writes::new(),
             paging: Paging::new(keys),
             public_url: public_url(),
+            attempt_log: AttemptLog::default(),
+            audit: AuditTrail::start(Arc::clone(database.store())),
         };
         let mut repository = app.store.write().await.unwrap();
         let profile = OrganizationProfile {

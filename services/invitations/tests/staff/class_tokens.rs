@@ -1,5 +1,7 @@
 //! A6 to A14, X4.
 
+use std::sync::Arc;
+
 use chrono::TimeDelta;
 use homeroom_api::{
     common::v1::ErrorReason,
@@ -9,10 +11,20 @@ use homeroom_api::{
         batch_create_tokens_response::result::Outcome, token::State,
         token_service_server::TokenService,
     },
+    names::Place,
 };
-use homeroom_invitations::domain::{invitation::InvitationKind, phrase::Phrase};
-use homeroom_kit::clock::to_timestamp;
+use homeroom_invitations::{
+    app::secrets::Secrets,
+    domain::{invitation::InvitationKind, phrase::Phrase},
+    store::InvitationRow,
+};
+use homeroom_kit::{
+    clock::to_timestamp,
+    keys::KeyRing,
+    random::{SeededRandomness, SystemRandomness},
+};
 use prost_types::FieldMask;
+use uuid::Uuid;
 
 use crate::office::{CLASS, Office, by_owner, reason};
 
@@ -120,6 +132,50 @@ async fn a_phrase_is_never_issued_while_its_words_reversed_are_one() {
             .lookup_macs(InvitationKind::ClassToken, &reversed);
         let mut session = office.app.store.read().await.unwrap();
         assert_eq!(session.find_by_lookup_macs(&macs).await.unwrap(), None);
+    }
+}
+
+const KEY_ONE: &str = "1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+const KEY_TWO: &str = "2:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+const SEED: u64 = 7;
+
+/// The phrase that comes first from the seed, in an office where `issued` was issued under key 1.
+async fn first_phrase(keys: &str, issued: Option<&Phrase>) -> Phrase {
+    let keys = KeyRing::parse(keys).unwrap();
+    let office = Office::open_with(keys, Arc::new(SeededRandomness::new(SEED))).await;
+    if let Some(phrase) = issued {
+        let kind = InvitationKind::ClassToken;
+        let place = Place::parse(CLASS).unwrap();
+        let mut row = InvitationRow::new(Uuid::from_u128(1), kind, place, office.now());
+        let old = KeyRing::parse(KEY_ONE).unwrap();
+        let canonical = phrase.canonical();
+        let stored =
+            Secrets::new(&old, &SystemRandomness).store(&row.invitation, &canonical, &canonical);
+        row.secret = Some(stored.unwrap());
+        let mut session = office.app.store.write().await.unwrap();
+        assert_eq!(session.insert_invitations(&[row]).await.unwrap(), [true]);
+        session.commit("test").await.unwrap();
+    }
+    let request = CreateTokenRequest {
+        parent: CLASS.to_owned(),
+        token: Some(Token::default()),
+        ..CreateTokenRequest::default()
+    };
+    let made = office.tokens.create_token(by_owner(request)).await.unwrap();
+    Phrase::parse(&made.into_inner().phrase).unwrap()
+}
+
+#[tokio::test]
+async fn a_phrase_issued_under_an_older_key_is_taken_and_so_are_its_words_reversed() {
+    let both = format!("{KEY_ONE},{KEY_TWO}");
+    let first = first_phrase(&both, None).await;
+    assert!(
+        first_phrase(&both, None).await == first,
+        "as the seed has it"
+    );
+    for issued in [first.clone(), first.reversed()] {
+        let second = first_phrase(&both, Some(&issued)).await;
+        assert!(second != first && second != first.reversed());
     }
 }
 

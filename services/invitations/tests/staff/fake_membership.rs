@@ -19,6 +19,7 @@ use homeroom_api::{
 use homeroom_invitations::{
     domain::invitation::Epoch,
     membership::{Access, Admission, FeedPage, Membership},
+    store::PersonKnown,
 };
 use homeroom_kit::{Error, Result};
 
@@ -115,6 +116,15 @@ impl Membership for FakeMembership {
             seat_limit: 300,
             notify: Vec::new(),
         })
+    }
+
+    async fn look_at_person(&self, _: &UserId, _: Option<Instant>) -> Result<Vec<PersonKnown>> {
+        self.check()?;
+        Ok(Vec::new())
+    }
+
+    async fn erase_user(&self, _: &UserId, _: &UserId) -> Result<()> {
+        self.check()
     }
 
     async fn list_events(&self, _: u32, page_token: &str) -> Result<FeedPage> {

@@ -6,7 +6,7 @@ use std::sync::{Arc, atomic::Ordering};
 use chrono::{DateTime, TimeDelta, Utc};
 use homeroom_api::{common::v1::ErrorReason, ids::UserId};
 use homeroom_invitations::{
-    app::App,
+    app::{App, attempt_log::AttemptLog, audit::AuditTrail},
     domain::public_url::PublicUrl,
     grpc::{ClassCodeHandlers, EnrollmentCodeHandlers, JoinUrlHandlers, TokenHandlers},
     limiter::{Budgets, memory::MemoryLimiter},
@@ -16,10 +16,11 @@ use homeroom_kit::{
     Error,
     auth::Caller,
     clock::ManualClock,
+    database::Url,
     keys::KeyRing,
     outbox::{Event, Scope},
     paging::Paging,
-    random::SystemRandomness,
+    random::{SharedRandomness, SystemRandomness},
     tasks::Writes,
 };
 use tonic::{Request, Status};
@@ -38,26 +39,34 @@ pub(crate) struct Office {
     pub(crate) join_urls: JoinUrlHandlers,
     pub(crate) tokens: TokenHandlers,
     pub(crate) enrollment_codes: EnrollmentCodeHandlers,
-    _database: Database,
+    database: Database,
 }
 
 impl Office {
     pub(crate) async fn open() -> Self {
+        let keys = KeyRing::generate(&SystemRandomness).unwrap();
+        Self::open_with(keys, Arc::new(SystemRandomness)).await
+    }
+
+    /// With these keys and this randomness.
+    pub(crate) async fn open_with(keys: KeyRing, random: SharedRandomness) -> Self {
         let database = Database::sqlite().await;
         let start = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
         let clock = Arc::new(ManualClock::new(start));
         let membership = Arc::new(FakeMembership::default());
-        let keys = Arc::new(KeyRing::generate(&SystemRandomness).unwrap());
+        let keys = Arc::new(keys);
         let app = Arc::new(App {
             store: database.store.clone(),
             clock: clock.clone(),
-            random: Arc::new(SystemRandomness),
+            random,
             keys: keys.clone(),
             membership: membership.clone(),
             limiter: Arc::new(MemoryLimiter::new(Budgets::default(), clock.clone())),
             writes: Writes::new(),
             paging: Paging::new(keys),
             public_url: PublicUrl::parse("https://join.example").unwrap(),
+            attempt_log: AttemptLog::default(),
+            audit: AuditTrail::start(database.store.clone()),
         });
         Self {
             class_codes: ClassCodeHandlers(app.clone()),
@@ -67,7 +76,7 @@ impl Office {
             app,
             clock,
             membership,
-            _database: database,
+            database,
         }
     }
 
@@ -81,6 +90,21 @@ impl Office {
 
     pub(crate) fn membership_is_away(&self, away: bool) {
         self.membership.away.store(away, Ordering::SeqCst);
+    }
+
+    /// Where its database is.
+    pub(crate) fn database_url(&self) -> &Url {
+        &self.database.url
+    }
+
+    /// Runs a statement on the file, behind the service's back.
+    pub(crate) async fn tamper(&self, statement: &'static str) {
+        let Url::Sqlite(path) = &self.database.url else {
+            panic!("these tests run on SQLite");
+        };
+        let url = format!("sqlite://{}", path.display());
+        let pool = sqlx::SqlitePool::connect(&url).await.unwrap();
+        sqlx::raw_sql(statement).execute(&pool).await.unwrap();
     }
 
     /// The types of all events so far, oldest first.

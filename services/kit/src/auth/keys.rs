@@ -8,10 +8,14 @@ use jsonwebtoken::{
 };
 use serde_json::Value;
 
-use super::{Scope, Scopes, Signer};
+use super::{Scope, Scopes, Signer, key_sources::KEY_SET_BYTES_MAX};
 
 /// The JWK member that caps the scopes of tokens signed by the key: a list of scope names.
 const SCOPES_MEMBER: &str = "homeroom_scopes";
+/// Keys of one set at most.
+pub const KEYS_MAX: usize = 100;
+/// The JWK members that only private and symmetric keys have.
+const PRIVATE_MEMBERS: [&str; 8] = ["d", "k", "p", "q", "dp", "dq", "qi", "oth"];
 
 /// Why a key set cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +23,12 @@ pub enum KeysError {
     /// The file cannot be read.
     #[error("it cannot be read: {0}")]
     File(#[from] io::Error),
+    /// It is larger than any key set.
+    #[error("it has more than {KEY_SET_BYTES_MAX} bytes")]
+    TooLarge,
+    /// It has more keys than a token's key is looked for among.
+    #[error("it has more than {KEYS_MAX} keys")]
+    TooMany,
     /// It is not a JWK set.
     #[error("it is not a JWK set: {0}")]
     Malformed(String),
@@ -66,12 +76,18 @@ impl Keys {
 
     /// Reads a JWK set. Keys of other kinds or uses are passed over.
     pub fn from_jwks(text: &str) -> Result<Self, KeysError> {
+        if text.len() > KEY_SET_BYTES_MAX {
+            return Err(KeysError::TooLarge);
+        }
         let set: Value =
             serde_json::from_str(text).map_err(|error| KeysError::Malformed(error.to_string()))?;
         let members = set
             .get("keys")
             .and_then(Value::as_array)
             .ok_or_else(|| KeysError::Malformed("`keys` is missing".to_owned()))?;
+        if members.len() > KEYS_MAX {
+            return Err(KeysError::TooMany);
+        }
         let mut keys = Self::default();
         for member in members {
             if let Some(key) = read_key(member)? {
@@ -97,6 +113,22 @@ impl Keys {
             self.insert(key)?;
         }
         Ok(self)
+    }
+
+    /// The same keys, none of which gives more than `cap`, if there is one.
+    #[must_use]
+    pub fn capped(mut self, cap: Option<Scopes>) -> Self {
+        if let Some(cap) = cap {
+            for key in &mut self.0 {
+                key.cap = Some(key.cap.map_or(cap, |own| own.intersection(cap)));
+            }
+        }
+        self
+    }
+
+    /// Whether one of them has this `kid`.
+    pub(crate) fn has_id(&self, id: &str) -> bool {
+        self.0.iter().any(|key| key.id.as_deref() == Some(id))
     }
 
     fn insert(&mut self, key: VerifyingKey) -> Result<(), KeysError> {
@@ -157,7 +189,10 @@ pub(crate) fn verifying_key(
 }
 
 fn read_key(member: &Value) -> Result<Option<VerifyingKey>, KeysError> {
-    if member.get("d").is_some() || member.get("k").is_some() {
+    if PRIVATE_MEMBERS
+        .iter()
+        .any(|name| member.get(name).is_some())
+    {
         return Err(KeysError::Private);
     }
     let cap = member.get(SCOPES_MEMBER).map(read_cap).transpose()?;

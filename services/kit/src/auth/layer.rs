@@ -6,7 +6,7 @@ use homeroom_api::common::v1::ErrorReason;
 use http::{HeaderMap, header::AUTHORIZATION};
 use tonic::transport::server::TcpConnectInfo;
 
-use super::{Caller, Verifier, caller::unauthenticated};
+use super::{Caller, Verifier, caller::unauthenticated, verifier::Refused};
 use crate::{
     server::middleware::{Inner, Middleware, Request, Response, refuse},
     server::{Deadline, RequestId, is_open_path},
@@ -27,7 +27,7 @@ impl AuthenticationLayer {
         Self(verifier)
     }
 
-    fn caller(&self, request: &Request) -> Result<Caller> {
+    fn caller(&self, request: &Request) -> std::result::Result<Caller, Refused> {
         let token = bearer(request.headers())?;
         let mut users = request.headers().get_all(USER_METADATA).iter();
         let user = users
@@ -35,9 +35,9 @@ impl AuthenticationLayer {
             .map(|user| user.to_str().map_err(|_| malformed_user()))
             .transpose()?;
         if users.next().is_some() {
-            return Err(malformed_user());
+            return Err(malformed_user().into());
         }
-        let mut caller = self.0.caller(token, user)?;
+        let mut caller = self.0.caller_by_known_keys(token, user)?;
         let extensions = request.extensions();
         caller.client_address = extensions
             .get::<TcpConnectInfo>()
@@ -55,14 +55,18 @@ impl AuthenticationLayer {
 impl Middleware for AuthenticationLayer {
     async fn handle<S: Inner>(&self, mut request: Request, mut inner: S) -> Response {
         if !is_open_path(request.uri().path()) {
-            match self.caller(&request) {
+            let mut found = self.caller(&request);
+            if matches!(found, Err(Refused::UnknownKey)) && self.0.fetched_for_unknown_key().await {
+                found = self.caller(&request);
+            }
+            match found {
                 Ok(caller) => {
                     tracing::Span::current()
                         .record("subject", caller.subject.as_str())
                         .record("user", caller.user.as_str());
                     request.extensions_mut().insert(caller);
                 }
-                Err(error) => return refuse(error),
+                Err(refused) => return refuse(refused.into()),
             }
         }
         inner.answer(request).await

@@ -13,14 +13,14 @@ use crate::{
     status::Result,
 };
 
-const ISSUER: &str = "https://school.example";
-const AUDIENCE: &str = "homeroom";
+pub(super) const ISSUER: &str = "https://school.example";
+pub(super) const AUDIENCE: &str = "homeroom";
 
-fn noon() -> DateTime<Utc> {
+pub(super) fn noon() -> DateTime<Utc> {
     from_micros(1_700_000_000_000_000)
 }
 
-fn signer(seed: u64) -> Signer {
+pub(super) fn signer(seed: u64) -> Signer {
     Signer::generate(&SeededRandomness::new(seed)).unwrap()
 }
 
@@ -29,7 +29,7 @@ fn verifier_at(time: DateTime<Utc>, cap: Option<Scopes>) -> Verifier {
     Verifier::new(keys, ISSUER, AUDIENCE, Arc::new(ManualClock::new(time)))
 }
 
-fn claims() -> Claims {
+pub(super) fn claims() -> Claims {
     Claims::new(ISSUER, AUDIENCE, "ada", noon(), TimeDelta::minutes(5))
 }
 
@@ -44,7 +44,7 @@ fn sign_json(claims: &Value) -> String {
     jsonwebtoken::encode(&Header::new(Algorithm::EdDSA), claims, &key).unwrap()
 }
 
-fn reason<T>(result: Result<T>) -> ErrorReason {
+pub(super) fn reason<T>(result: Result<T>) -> ErrorReason {
     result
         .err()
         .map_or(ErrorReason::Unspecified, |error| error.reason())
@@ -123,6 +123,24 @@ fn every_required_claim_is_required_and_of_its_kind() {
             reason(refused),
             ErrorReason::AccessTokenInvalid,
             "no {claim}"
+        );
+    }
+}
+
+#[test]
+fn a_token_with_extensions_that_must_be_understood_is_refused() {
+    let pem = super::signer::tests::pem(1);
+    let key = EncodingKey::from_ed_pem(pem.as_bytes()).unwrap();
+    let verifier = verifier_at(noon(), None);
+    let mut header = Header::new(Algorithm::EdDSA);
+    let token = jsonwebtoken::encode(&header, &claims(), &key).unwrap();
+    assert!(verifier.verify(&token).is_ok());
+    for critical in [vec![], vec!["b64".to_owned()]] {
+        header.crit = Some(critical);
+        let token = jsonwebtoken::encode(&header, &claims(), &key).unwrap();
+        assert_eq!(
+            reason(verifier.verify(&token)),
+            ErrorReason::AccessTokenInvalid
         );
     }
 }

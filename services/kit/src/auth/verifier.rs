@@ -13,8 +13,10 @@ use homeroom_api::{
 use jsonwebtoken::Validation;
 
 use super::{
-    Caller, Claims, Keys, Scope, Scopes,
+    Caller, Claims, Keys, Scope, Scopes, TokenKeys,
     caller::{scope_missing, unauthenticated},
+    follow_keys::Following,
+    key_sources::merged,
 };
 use crate::{
     clock::SharedClock,
@@ -28,12 +30,37 @@ pub const TOKEN_BYTES_MAX: usize = 8_192;
 /// Bytes of `sub` at most.
 const SUBJECT_BYTES_MAX: usize = 255;
 
+/// Why a token is refused.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// Its `kid` is none of ours: the issuer may have rotated its keys.
+    UnknownKey,
+    /// Anything else.
+    For(Error),
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self::For(error)
+    }
+}
+
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::UnknownKey => unauthenticated(),
+            Refused::For(error) => error,
+        }
+    }
+}
+
 /// Checks access tokens of one issuer for one audience.
 pub struct Verifier {
     keys: RwLock<Arc<Keys>>,
+    pub(super) following: Following,
     issuer: String,
     audience: String,
-    clock: SharedClock,
+    pub(super) clock: SharedClock,
 }
 
 impl fmt::Debug for Verifier {
@@ -50,13 +77,16 @@ impl Verifier {
     /// Tokens must be signed by one of `keys`, with this `iss` and among their `aud` this one.
     #[must_use]
     pub fn new(
-        keys: Keys,
+        keys: impl Into<TokenKeys>,
         issuer: impl Into<String>,
         audience: impl Into<String>,
         clock: SharedClock,
     ) -> Self {
+        let following = Following::new(keys.into());
         Self {
-            keys: RwLock::new(Arc::new(keys)),
+            // Sources that contradict each other were refused when they were put together.
+            keys: RwLock::new(Arc::new(merged(&following.sources).unwrap_or_default())),
+            following,
             issuer: issuer.into(),
             audience: audience.into(),
             clock,
@@ -68,14 +98,29 @@ impl Verifier {
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
     }
 
+    pub(super) fn keys(&self) -> Arc<Keys> {
+        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// The claims of a token, with its scopes cut to what its key may give.
     /// `ACCESS_TOKEN_EXPIRED` or `ACCESS_TOKEN_INVALID` otherwise, without a word on what was wrong.
     pub fn verify(&self, token: &str) -> Result<(Claims, Scopes)> {
+        Ok(self.check(token)?)
+    }
+
+    fn check(&self, token: &str) -> std::result::Result<(Claims, Scopes), Refused> {
         if token.len() > TOKEN_BYTES_MAX {
-            return Err(unauthenticated());
+            return Err(unauthenticated().into());
         }
         let header = jsonwebtoken::decode_header(token).map_err(|_| unauthenticated())?;
-        let keys = Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner));
+        // RFC 7515, 4.1.11: extensions that must be understood, and none is understood here.
+        if header.crit.is_some() {
+            return Err(unauthenticated().into());
+        }
+        let keys = self.keys();
+        if header.kid.as_ref().is_some_and(|id| !keys.has_id(id)) {
+            return Err(Refused::UnknownKey);
+        }
         let key = keys
             .select(header.kid.as_deref(), header.alg)
             .ok_or_else(unauthenticated)?;
@@ -99,14 +144,15 @@ impl Verifier {
             return Err(Error::new(
                 ErrorReason::AccessTokenExpired,
                 "Get a new access token: this one has expired.",
-            ));
+            )
+            .into());
         }
         let too_early = claims
             .nbf
             .is_some_and(|begin| begin.saturating_sub(CLOCK_SKEW_SECONDS_MAX) > now);
         let subject_ok = !claims.sub.is_empty() && claims.sub.len() <= SUBJECT_BYTES_MAX;
         if too_early || !subject_ok {
-            return Err(unauthenticated());
+            return Err(unauthenticated().into());
         }
         let claimed = Scopes::parse(&claims.scope);
         let scopes = key.cap.map_or(claimed, |cap| claimed.intersection(cap));
@@ -116,45 +162,59 @@ impl Verifier {
     /// The caller that a token speaks for, without what the request says of itself.
     /// `for_user` is the user in `x-homeroom-user`, which needs the scope `homeroom.act_as`.
     pub fn caller(&self, token: &str, for_user: Option<&str>) -> Result<Caller> {
-        let (claims, scopes) = self.verify(token)?;
-        let organizations = claims
-            .organizations
-            .map(|ids| {
-                ids.iter()
-                    .map(|id| OrganizationId::parse(id))
-                    .collect::<std::result::Result<Vec<_>, _>>()
-            })
-            .transpose()
-            .map_err(|_| unauthenticated())?;
-
-        let another = for_user.filter(|user| *user != claims.sub);
-        let user = match another {
-            None => UserId::parse(&claims.sub).map_err(|_| {
-                Error::new(
-                    ErrorReason::AccessTokenInvalid,
-                    "Name the acting user in x-homeroom-user: the token's `sub` is not a user id.",
-                )
-            })?,
-            Some(_) if !scopes.contains(Scope::ActAs) => return Err(scope_missing(Scope::ActAs)),
-            Some(user) => UserId::parse(user).map_err(|error| {
-                Error::new(
-                    ErrorReason::InvalidRequest,
-                    "Correct the metadata x-homeroom-user.",
-                )
-                .violation("x-homeroom-user", error.to_string())
-            })?,
-        };
-        let own = another.is_none();
-        Ok(Caller {
-            subject: claims.sub,
-            acting_for_another: !own,
-            scopes,
-            organizations,
-            email: claims.email.filter(|_| own),
-            email_verified: own && claims.email_verified.unwrap_or(false),
-            external_id: claims.external_id.filter(|_| own),
-            display_name: claims.name.filter(|_| own),
-            ..Caller::for_user(user)
-        })
+        Ok(self.caller_by_known_keys(token, for_user)?)
     }
+
+    /// As [`Self::caller`], and tells an unknown key from everything else.
+    pub(super) fn caller_by_known_keys(
+        &self,
+        token: &str,
+        for_user: Option<&str>,
+    ) -> std::result::Result<Caller, Refused> {
+        let (claims, scopes) = self.check(token)?;
+        Ok(caller_of(claims, scopes, for_user)?)
+    }
+}
+
+/// The caller that a token's claims speak for.
+fn caller_of(claims: Claims, scopes: Scopes, for_user: Option<&str>) -> Result<Caller> {
+    let organizations = claims
+        .organizations
+        .map(|ids| {
+            ids.iter()
+                .map(|id| OrganizationId::parse(id))
+                .collect::<std::result::Result<Vec<_>, _>>()
+        })
+        .transpose()
+        .map_err(|_| unauthenticated())?;
+
+    let another = for_user.filter(|user| *user != claims.sub);
+    let user = match another {
+        None => UserId::parse(&claims.sub).map_err(|_| {
+            Error::new(
+                ErrorReason::AccessTokenInvalid,
+                "Name the acting user in x-homeroom-user: the token's `sub` is not a user id.",
+            )
+        })?,
+        Some(_) if !scopes.contains(Scope::ActAs) => return Err(scope_missing(Scope::ActAs)),
+        Some(user) => UserId::parse(user).map_err(|error| {
+            Error::new(
+                ErrorReason::InvalidRequest,
+                "Correct the metadata x-homeroom-user.",
+            )
+            .violation("x-homeroom-user", error.to_string())
+        })?,
+    };
+    let own = another.is_none();
+    Ok(Caller {
+        subject: claims.sub,
+        acting_for_another: !own,
+        scopes,
+        organizations,
+        email: claims.email.filter(|_| own),
+        email_verified: own && claims.email_verified.unwrap_or(false),
+        external_id: claims.external_id.filter(|_| own),
+        display_name: claims.name.filter(|_| own),
+        ..Caller::for_user(user)
+    })
 }

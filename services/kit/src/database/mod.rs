@@ -6,9 +6,7 @@ mod open;
 
 use std::{fmt, path::PathBuf, str::FromStr};
 
-use sqlx::{
-    Database, Pool, Postgres, Sqlite, Transaction, pool::PoolConnection, postgres::PgSslMode,
-};
+use sqlx::{Database, Pool, Postgres, Sqlite, Transaction, pool::PoolConnection};
 
 use crate::failpoints::{self, Moment};
 
@@ -46,7 +44,7 @@ impl EngineDatabase for Sqlite {
 /// Where a database is. Debug shows no password.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Url {
-    /// `postgres://user:password@host/database`, as libpq has it.
+    /// `postgres://user:password@host/database`, as libpq has it, its `sslmode` and `sslrootcert` included.
     Postgres(String),
     /// `sqlite://path`: a file.
     Sqlite(PathBuf),
@@ -57,12 +55,7 @@ impl Url {
     pub fn parse(text: &str) -> Result<Self, UrlError> {
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
             return match sqlx::postgres::PgConnectOptions::from_str(text) {
-                Ok(options) => match options.get_ssl_mode() {
-                    PgSslMode::Require | PgSslMode::VerifyCa | PgSslMode::VerifyFull => {
-                        Err(UrlError::Tls)
-                    }
-                    _ => Ok(Self::Postgres(text.to_owned())),
-                },
+                Ok(_) => Ok(Self::Postgres(text.to_owned())),
                 Err(_) => Err(UrlError::Malformed),
             };
         }
@@ -108,12 +101,6 @@ pub enum UrlError {
          percent-encoded, or `sqlite://path`"
     )]
     Malformed,
-    /// It asks for TLS.
-    #[error(
-        "asks for TLS (`sslmode`), which Homeroom does not speak to databases yet: keep the way to the \
-         database private, and leave `sslmode` out"
-    )]
-    Tls,
 }
 
 /// The pools of one database.

@@ -1,6 +1,6 @@
 //! Why a database cannot be used: which one, and what to do. No password is in it.
 
-use std::path::Path;
+use std::{io, path::Path};
 
 use sqlx::migrate::MigrateError;
 
@@ -20,7 +20,7 @@ pub enum OpenError {
         /// What the driver says.
         cause: Error,
     },
-    /// It answers, and refuses: another password, no such database, too many connections.
+    /// It answers, and refuses or is not believed: another password, no such database, an unknown certificate.
     #[error("{place} cannot be used{}", driver(cause))]
     Refused {
         /// Where.
@@ -87,6 +87,10 @@ impl OpenError {
     pub(super) fn new(place: &str, cause: impl Into<Error>) -> Self {
         let (place, cause) = (place.to_owned(), cause.into());
         match cause.source_error() {
+            // Its certificate is not believed.
+            sqlx::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
+                Self::Refused { place, cause }
+            }
             sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) => Self::Silent { place, cause },
             _ => Self::Refused { place, cause },
         }

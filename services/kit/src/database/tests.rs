@@ -14,11 +14,10 @@ fn urls_name_an_engine() {
     assert_eq!(engine("sqlite://"), Err(UrlError::Malformed));
     assert_eq!(engine("mysql://h/d"), Err(UrlError::Malformed));
     assert_eq!(engine(""), Err(UrlError::Malformed));
-    assert_eq!(engine("postgres://h/d?sslmode=require"), Err(UrlError::Tls));
-    assert_eq!(
-        engine("postgres://h/d?sslmode=prefer"),
-        Ok(Engine::Postgres)
-    );
+    let verified = "postgres://h/d?sslmode=verify-full&sslrootcert=/etc/ca.pem";
+    assert_eq!(engine(verified), Ok(Engine::Postgres));
+    let unknown = engine("postgres://h/d?sslmode=perhaps");
+    assert_eq!(unknown, Err(UrlError::Malformed));
 }
 
 #[tokio::test]

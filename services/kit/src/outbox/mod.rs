@@ -7,7 +7,10 @@
 mod postgres;
 mod sqlite;
 
-use std::{collections::BTreeMap, future::Future};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
+};
 
 use chrono::{DateTime, Utc};
 use homeroom_api::{
@@ -16,7 +19,7 @@ use homeroom_api::{
 };
 use uuid::Uuid;
 
-use crate::{database::Error, random::Randomness};
+use crate::{database::Error, erasure::Replacement, random::Randomness};
 
 /// User ids that one event tells at most.
 pub const NOTIFY_MAX: usize = 100;
@@ -108,6 +111,20 @@ pub trait Outbox: Send {
         &mut self,
         before: DateTime<Utc>,
         limit: u32,
+    ) -> impl Future<Output = Result<u64, Error>> + Send;
+
+    /// The organizations whose events tell of the user. Reads them all: for erasures (R13).
+    fn organizations_with_events_of(
+        &mut self,
+        user: &UserId,
+    ) -> impl Future<Output = Result<BTreeSet<OrganizationId>, Error>> + Send;
+
+    /// Puts the pseudonym where the user stands in these organizations' events, in the transaction of this
+    /// connection, which holds the organizations (R13). Gives how many events.
+    fn pseudonymize_events(
+        &mut self,
+        organizations: &BTreeSet<OrganizationId>,
+        replacement: &Replacement,
     ) -> impl Future<Output = Result<u64, Error>> + Send;
 }
 

@@ -1,5 +1,7 @@
 //! One SQL text, compiled for both engines.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use chrono::{DateTime, Utc};
 use homeroom_api::ids::{ClassId, OrganizationId, UserId};
 use sqlx::{Database, QueryBuilder, Row as _};
@@ -12,6 +14,7 @@ use super::{
 use crate::{
     clock::{from_micros, micros},
     database::Error,
+    erasure::Replacement,
     random::{Randomness, new_id_at},
 };
 
@@ -42,6 +45,66 @@ const PRUNE: &str = "DELETE FROM events WHERE sequence IN ( \
     SELECT sequence FROM events \
     WHERE create_time < $1 AND position < (SELECT max(position) FROM events) \
     ORDER BY position LIMIT $2)";
+
+/// Every event that tells of a user, and some more: `$1` the id, `$2` it after a slash, `$3` it before a
+/// quote in JSON. What is told is read from each row.
+macro_rules! may_tell_of {
+    () => {
+        "(actor = $1 OR replace(subject, $2, '') <> subject OR replace(notify, $3, '') <> notify \
+         OR replace(data, $3, '') <> data)"
+    };
+}
+
+const ORGANIZATIONS_THAT_TELL_OF: &str = concat!(
+    "SELECT DISTINCT organization_id FROM events WHERE ",
+    may_tell_of!()
+);
+
+const TELLING_OF: &str = concat!(
+    "SELECT sequence, subject, actor, notify, data FROM events WHERE organization_id = $4 AND ",
+    may_tell_of!(),
+    " AND sequence > $5 ORDER BY sequence LIMIT $6"
+);
+
+const REWRITE: &str =
+    "UPDATE events SET subject = $2, actor = $3, notify = $4, data = $5 WHERE sequence = $1";
+
+/// Events that one statement of an erasure reads.
+const REWRITTEN_TOGETHER_MAX: i64 = 1_000;
+
+/// The user's id as the statements look for it: after a slash, and before a quote in JSON.
+fn sought(user: &UserId) -> (String, String) {
+    let quoted = serde_json::json!(user.as_str()).to_string();
+    let in_json = quoted.strip_prefix('"').unwrap_or(&quoted).to_owned();
+    (format!("/{user}"), in_json)
+}
+
+/// A row of an event that may tell of a user: place, subject, actor, notify, data.
+type Telling = (i64, String, String, String, String);
+
+/// The row with the pseudonym; None where it does not tell of the user.
+fn rewritten(row: &Telling, by: &Replacement) -> Result<Option<Telling>, Error> {
+    let (sequence, subject, actor, notify, data) = row;
+    let mut told: Vec<String> =
+        serde_json::from_str(notify).map_err(|_| Error::corrupt("events.notify is not a list"))?;
+    let mut facts: BTreeMap<String, String> =
+        serde_json::from_str(data).map_err(|_| Error::corrupt("events.data is not an object"))?;
+    let mut subject = subject.clone();
+    let mut actor = actor.clone();
+    let mut tells = false;
+    let texts = [&mut subject, &mut actor].into_iter();
+    for text in texts.chain(&mut told).chain(facts.values_mut()) {
+        if let Some(replaced) = by.text(text) {
+            *text = replaced;
+            tells = true;
+        }
+    }
+    Ok(tells.then(|| {
+        let notify = serde_json::json!(told).to_string();
+        let data = serde_json::json!(facts).to_string();
+        (*sequence, subject, actor, notify, data)
+    }))
+}
 
 impl Outbox for Connection {
     async fn append(
@@ -134,6 +197,64 @@ impl Outbox for Connection {
             .execute(self)
             .await?;
         Ok(done.rows_affected())
+    }
+
+    async fn organizations_with_events_of(
+        &mut self,
+        user: &UserId,
+    ) -> Result<BTreeSet<OrganizationId>, Error> {
+        let (after_slash, in_json) = sought(user);
+        let ids: Vec<String> = sqlx::query_scalar(ORGANIZATIONS_THAT_TELL_OF)
+            .bind(user.as_str())
+            .bind(after_slash)
+            .bind(in_json)
+            .fetch_all(self)
+            .await?;
+        let ids = ids.iter().map(|id| OrganizationId::parse(id));
+        ids.collect::<Result<_, _>>()
+            .map_err(|_| Error::corrupt("a row of events does not parse"))
+    }
+
+    async fn pseudonymize_events(
+        &mut self,
+        organizations: &BTreeSet<OrganizationId>,
+        replacement: &Replacement,
+    ) -> Result<u64, Error> {
+        let (after_slash, in_json) = sought(&replacement.user);
+        let mut count = 0;
+        for organization in organizations {
+            let mut after = 0;
+            loop {
+                let rows: Vec<Telling> = sqlx::query_as(TELLING_OF)
+                    .bind(replacement.user.as_str())
+                    .bind(after_slash.as_str())
+                    .bind(in_json.as_str())
+                    .bind(organization.as_str())
+                    .bind(after)
+                    .bind(REWRITTEN_TOGETHER_MAX)
+                    .fetch_all(&mut *self)
+                    .await?;
+                let Some((last, ..)) = rows.last() else { break };
+                after = *last;
+                for row in &rows {
+                    let Some((sequence, subject, actor, notify, data)) =
+                        rewritten(row, replacement)?
+                    else {
+                        continue;
+                    };
+                    sqlx::query(REWRITE)
+                        .bind(sequence)
+                        .bind(subject)
+                        .bind(actor)
+                        .bind(notify)
+                        .bind(data)
+                        .execute(&mut *self)
+                        .await?;
+                    count += 1;
+                }
+            }
+        }
+        Ok(count)
     }
 }
 

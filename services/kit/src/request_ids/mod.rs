@@ -144,6 +144,14 @@ pub trait RequestIds: Send {
         before: DateTime<Utc>,
         limit: u32,
     ) -> impl Future<Output = Result<u64, Error>> + Send;
+
+    /// Forgets the requests of a person, and the answers to others that hold one of the marks
+    /// ([`marks_of`](crate::erasure::marks_of)): R13. Gives how many.
+    fn forget_person(
+        &mut self,
+        user: &UserId,
+        marks: &[Vec<u8>],
+    ) -> impl Future<Output = Result<u64, Error>> + Send;
 }
 
 /// The time before which request ids are forgotten.

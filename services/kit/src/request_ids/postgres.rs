@@ -8,3 +8,6 @@ type Connection = sqlx::PgConnection;
 )]
 #[path = "queries.rs"]
 mod queries;
+
+/// Finds bytes within bytes, which each engine calls by its own name.
+const FORGET_ANSWERS_WITH: &str = "DELETE FROM request_ids WHERE position($1 in response) > 0";

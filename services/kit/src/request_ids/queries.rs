@@ -2,10 +2,11 @@
 
 use super::{
     super::{BodyMac, Claim, RequestIds, RequestKey, forgotten_before},
-    Connection,
+    Connection, FORGET_ANSWERS_WITH,
 };
 use crate::{clock::micros, database::Error};
 use chrono::{DateTime, Utc};
+use homeroom_api::ids::UserId;
 
 const FIND: &str = "SELECT body_mac, response FROM request_ids \
     WHERE subject = $1 AND acting_user = $2 AND method = $3 AND request_id = $4 \
@@ -26,6 +27,8 @@ const PRUNE: &str = "DELETE FROM request_ids \
     WHERE (subject, acting_user, method, request_id) IN ( \
     SELECT subject, acting_user, method, request_id FROM request_ids \
     WHERE create_time < $1 ORDER BY create_time LIMIT $2)";
+
+const FORGET_REQUESTS_OF: &str = "DELETE FROM request_ids WHERE subject = $1 OR acting_user = $1";
 
 impl RequestIds for Connection {
     async fn find(
@@ -105,5 +108,21 @@ impl RequestIds for Connection {
             .execute(self)
             .await?;
         Ok(done.rows_affected())
+    }
+
+    async fn forget_person(&mut self, user: &UserId, marks: &[Vec<u8>]) -> Result<u64, Error> {
+        let mut forgotten = sqlx::query(FORGET_REQUESTS_OF)
+            .bind(user.as_str())
+            .execute(&mut *self)
+            .await?
+            .rows_affected();
+        for mark in marks {
+            forgotten += sqlx::query(FORGET_ANSWERS_WITH)
+                .bind(mark.as_slice())
+                .execute(&mut *self)
+                .await?
+                .rows_affected();
+        }
+        Ok(forgotten)
     }
 }

@@ -8,3 +8,6 @@ type Connection = sqlx::SqliteConnection;
 )]
 #[path = "queries.rs"]
 mod queries;
+
+/// Finds bytes within bytes, which each engine calls by its own name.
+const FORGET_ANSWERS_WITH: &str = "DELETE FROM request_ids WHERE instr(response, $1) > 0";

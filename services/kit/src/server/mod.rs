@@ -1,7 +1,9 @@
 //! The gRPC server: every call goes through the same layers, under the same limits.
 
 mod calls;
+mod connection;
 mod connections;
+mod descriptors;
 #[cfg(feature = "failpoints")]
 mod failpoints;
 mod health;
@@ -9,12 +11,14 @@ mod layers;
 pub(crate) mod middleware;
 mod options;
 mod shares;
+mod wire;
 
 use std::{
     convert::Infallible,
     future::pending,
     io,
     net::SocketAddr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -24,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{body::Body, server::NamedService, service::Routes, transport::Server};
 use tower::Service;
 
+pub use descriptors::FILES_RESERVED;
 pub use health::{Health, LIVENESS, READINESS};
 pub use layers::{CALL_SECONDS_MAX, REQUEST_ID_CHARS_MAX, REQUEST_ID_METADATA};
 pub use options::{ServeError, ServerOptions};
@@ -31,9 +36,11 @@ pub use shares::CALLS_OF_A_PERSON_MAX;
 
 use crate::{auth::AuthenticationLayer, shutdown::Shutdown};
 use calls::Calls;
+use connections::Limits;
 use layers::{AnswerStep, DeadlineStep, LoadStep, RequestIdStep, TraceStep};
 use middleware::Step;
 use shares::ShareStep;
+use wire::Wires;
 
 /// Bytes of a message that a server takes at most.
 pub const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
@@ -44,7 +51,11 @@ pub const MESSAGE_OUT_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const HEADER_BYTES_MAX: u32 = 16 * 1024;
 /// Calls under way on one connection at most.
 pub const STREAMS_PER_CONNECTION_MAX: u32 = 200;
-/// How long a connection may take to begin to speak HTTP/2, in seconds.
+/// Calls of one connection that were taken back before they began, at most: more end the connection (CVE-2023-44487).
+pub const RESETS_PENDING_MAX: usize = 20;
+/// Calls of one connection that its own mistakes ended, at most: more end the connection (CVE-2025-8671).
+pub const ERROR_RESETS_MAX: usize = 1_024;
+/// How long a connection may take to begin to speak HTTP/2, its TLS handshake included, in seconds.
 pub const HANDSHAKE_SECONDS_MAX: u64 = 5;
 /// How long a connection may be silent before it is asked whether it lives, in seconds.
 pub const KEEPALIVE_SECONDS: u64 = 30;
@@ -144,6 +155,7 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     let address: SocketAddr = listener.local_addr()?;
     let verifier = options.check(address)?;
+    let follow_keys = Arc::clone(&verifier).follow_keys(shutdown.clone());
     let Services {
         mut routes,
         health,
@@ -160,6 +172,8 @@ pub async fn serve(
     let server = Server::builder()
         .http2_max_header_list_size(HEADER_BYTES_MAX)
         .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
+        .http2_max_pending_accept_reset_streams(Some(RESETS_PENDING_MAX))
+        .http2_max_local_error_reset_streams(Some(ERROR_RESETS_MAX))
         .http2_keepalive_interval(Some(Duration::from_secs(KEEPALIVE_SECONDS)))
         .http2_keepalive_timeout(Some(Duration::from_secs(KEEPALIVE_TIMEOUT_SECONDS)))
         .max_connection_age(options.connection_age)
@@ -177,15 +191,24 @@ pub async fn serve(
     #[cfg(feature = "failpoints")]
     let server = server.layer(Step(failpoints::FailpointStep));
 
-    tracing::info!(%address, "serving");
+    tokio::spawn(follow_keys);
+    if let Some(tls) = &options.tls {
+        tls.watch(options.tls_reload);
+    }
+    tracing::info!(%address, tls = options.tls.is_some(), "serving");
     let cut = CancellationToken::new();
     let connections = connections::accepted(
         listener,
-        options.connections_max,
-        options.handshake,
+        Limits {
+            connections_max: descriptors::room_for(options.connections_max),
+            handshake: options.handshake,
+        },
+        options.tls,
         shutdown.clone(),
-        cut.clone(),
-        calls.activity(),
+        Wires {
+            cut: cut.clone(),
+            activity: calls.activity(),
+        },
     );
     // Accepting ends by itself at the shutdown, once those who had connected before it are in.
     let serving = server.serve_with_incoming_shutdown(routes, connections, pending());

@@ -8,6 +8,7 @@ use crate::{
     clock::{SharedClock, SystemClock},
     random::{SharedRandomness, SystemRandomness},
     shutdown::STOP_SECONDS_MAX,
+    tls::{RELOAD_SECONDS, ServerTls},
 };
 
 /// Why a server does not start, or did not end well.
@@ -20,7 +21,7 @@ pub enum ServeError {
     NoAuthentication(SocketAddr),
     /// Tokens would travel in the clear.
     #[error(
-        "{0} is reachable from other machines and this server does not speak TLS: listen on 127.0.0.1 or [::1], or put a proxy that ends TLS before it and set insecure plaintext explicitly"
+        "{0} is reachable from other machines and TLS is not set up: give a certificate and its key, listen on 127.0.0.1 or [::1], or put a proxy that ends TLS before it and set insecure plaintext explicitly"
     )]
     Plaintext(SocketAddr),
     /// The socket failed.
@@ -45,6 +46,10 @@ pub enum ServeError {
 pub struct ServerOptions {
     /// Checks access tokens. Without one the server refuses to start.
     pub verifier: Option<Arc<Verifier>>,
+    /// TLS; None: plaintext.
+    pub tls: Option<ServerTls>,
+    /// How long between looks at the files of TLS for a change.
+    pub tls_reload: Duration,
     /// Whether to listen beyond loopback without TLS.
     pub insecure_plaintext: bool,
     /// Whether to serve reflection v1 and v1alpha.
@@ -53,7 +58,7 @@ pub struct ServerOptions {
     pub calls_max: usize,
     /// Connections open at most; further ones wait.
     pub connections_max: usize,
-    /// How long a connection may take to begin to speak HTTP/2 before it is dropped.
+    /// How long a connection may take to begin to speak HTTP/2, over TLS or not, before it is dropped.
     pub handshake: Duration,
     /// How old a connection gets before it is asked to close.
     pub connection_age: Duration,
@@ -71,6 +76,8 @@ impl ServerOptions {
     pub fn new(verifier: Option<Arc<Verifier>>) -> Self {
         Self {
             verifier,
+            tls: None,
+            tls_reload: Duration::from_secs(RELOAD_SECONDS),
             insecure_plaintext: false,
             reflection: true,
             calls_max: 1_000,
@@ -89,7 +96,8 @@ impl ServerOptions {
             .verifier
             .clone()
             .ok_or(ServeError::NoAuthentication(address))?;
-        if address.ip().to_canonical().is_loopback() || self.insecure_plaintext {
+        let private = address.ip().to_canonical().is_loopback();
+        if private || self.tls.is_some() || self.insecure_plaintext {
             Ok(verifier)
         } else {
             Err(ServeError::Plaintext(address))

@@ -25,6 +25,7 @@ use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 mod load;
 mod stopping;
+mod tls;
 
 use super::*;
 use crate::{
@@ -109,6 +110,7 @@ async fn start_on(listener: TcpListener, adjust: impl FnOnce(&mut ServerOptions)
     let signer = signer();
     let mut options = options(&signer);
     adjust(&mut options);
+    let encrypted = options.tls.is_some();
     let address = listener.local_addr().unwrap();
     let services = Services::new()
         .await
@@ -116,11 +118,12 @@ async fn start_on(listener: TcpListener, adjust: impl FnOnce(&mut ServerOptions)
     let health = services.health();
     let shutdown = Shutdown::new();
     let served = tokio::spawn(serve(listener, options, services, shutdown.clone()));
-    let channel = Channel::from_shared(format!("http://{address}"))
-        .unwrap()
-        .connect()
-        .await
-        .unwrap();
+    let endpoint = Channel::from_shared(format!("http://{address}")).unwrap();
+    let channel = if encrypted {
+        endpoint.connect_lazy()
+    } else {
+        endpoint.connect().await.unwrap()
+    };
     let claims = Claims::new(
         "issuer",
         "homeroom",
@@ -206,6 +209,9 @@ fn a_server_without_authentication_or_in_the_clear_beyond_loopback_is_refused() 
         );
     }
     some.insecure_plaintext = true;
+    assert!(check(&some, "0.0.0.0:1").is_ok());
+    some.insecure_plaintext = false;
+    some.tls = Some(tls::any());
     assert!(check(&some, "0.0.0.0:1").is_ok());
 }
 

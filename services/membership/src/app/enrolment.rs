@@ -319,6 +319,8 @@ fn at_organization((place, user): &PersonAt) -> PersonAt {
 pub struct Admission {
     /// The redemption's resource name.
     pub redemption: String,
+    /// To whom.
+    pub user: UserId,
     /// The answer.
     pub outcome: Outcome,
     /// The membership, where ADMITTED or `ALREADY_MEMBER` and it still stands.
@@ -344,7 +346,7 @@ impl Enrolment {
         outcome: Outcome,
         join_request: Option<Uuid>,
     ) -> Admission {
-        let (place, _) = person;
+        let (place, user) = person;
         let organization = self.known.organizations.get(place.organization());
         let class = match place {
             Place::Organization(_) => None,
@@ -356,6 +358,7 @@ impl Enrolment {
         };
         Admission {
             redemption,
+            user: user.clone(),
             outcome,
             member,
             join_request: join_request.and_then(|id| self.request(id)),

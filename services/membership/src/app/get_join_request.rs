@@ -5,7 +5,7 @@ use homeroom_kit::{Error, Result, auth::Caller};
 
 use super::{
     App,
-    access::role_required,
+    access::{is_visible, role_required},
     rules::{self, Rule},
 };
 use crate::{domain::join_request::JoinRequest, store::Repository};
@@ -54,7 +54,7 @@ pub(crate) async fn find_join_request(
     if by_role || (rule.own && own) {
         return request.ok_or_else(|| join_request_not_found(name));
     }
-    if own || standing.is_visible(&name.place) {
+    if own || is_visible(caller, &name.place, &standing) {
         return Err(role_required(&name.place, &standing));
     }
     Err(join_request_not_found(name))

@@ -4,7 +4,11 @@ use homeroom_api::names::Place;
 use homeroom_kit::{Result, auth::Caller};
 use uuid::Uuid;
 
-use super::{App, Page, access::place_not_found, rules};
+use super::{
+    App, Page,
+    access::{is_visible, place_not_found},
+    rules,
+};
 use crate::{domain::join_request::JoinRequest, store::Shown};
 
 impl App {
@@ -38,7 +42,7 @@ impl App {
                 user: Some(caller.user.clone()),
                 ..Shown::default()
             };
-            let visible = standing.is_visible(place)
+            let visible = is_visible(caller, place, &standing)
                 || !repository
                     .list_join_requests(place, &own, None, 1, now)
                     .await?

@@ -13,6 +13,7 @@ pub mod closing;
 mod deciding;
 pub mod deny;
 pub mod enrolment;
+pub mod erase_user;
 pub mod events;
 pub mod expire_join_requests;
 pub mod get_admission;

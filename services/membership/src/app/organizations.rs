@@ -163,16 +163,17 @@ pub async fn update(
     let before = load(change, &place).await?;
     let seat_limit = patch.seat_limit.unwrap_or(before.seat_limit);
     let touches_seats = seat_limit != before.seat_limit;
-    if touches_seats {
-        caller.require(rules::UPDATE_SEAT_LIMIT_SCOPE)?;
-    }
     let only_seats = patch.seat_limit.is_some()
         && caller.has(rules::UPDATE_SEAT_LIMIT_SCOPE)
         && patch.display_name.is_none()
         && patch.labels.is_none()
         && patch.code_prefix.is_none();
+    // Roles come first: what is refused for want of one must not tell the licence.
     if !only_seats && !standing.permits(Permission::ManageOrganization) {
         return Err(access::role_required(&place, &standing));
+    }
+    if touches_seats {
+        caller.require(rules::UPDATE_SEAT_LIMIT_SCOPE)?;
     }
     refusals::check_etag(etag, before.revision)?;
     if patch

@@ -141,6 +141,9 @@ rules! {
     /// The invitations service.
     CHECK_ACCESS = by_scope("AdmissionService/CheckAccess", &[Scope::Admit]);
 
+    /// The invitations service, which erases in both.
+    ERASE_USER = by_scope("UserService/EraseUser", &[Scope::Admit]);
+
     /// Staff of the parent, and services.
     LIST_EVENTS = by_role("EventService/ListEvents", P::ReadRoster).or_scopes(&[Scope::Admit, Scope::Platform]);
     /// Staff of the parent, and services.

@@ -44,7 +44,7 @@ impl Member {
 }
 
 /// What staff are shown of a person; each is empty where unknown.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Particulars {
     /// At most 200 characters.
     pub display_name: String,

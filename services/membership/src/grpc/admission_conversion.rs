@@ -233,6 +233,7 @@ pub(super) fn admission(admission: &Admission) -> api::Admission {
         class_display_name: admission.class_display_name.clone(),
         seat_limit: admission.seat_limit,
         answered_before: admission.answered_before,
+        user: admission.user.to_string(),
     }
 }
 

@@ -85,20 +85,9 @@ pub(super) fn shown(filter: &str) -> Result<Shown> {
     })
 }
 
-/// Records a note that is too long.
+/// Records a note that is too long, or that would not read as it was written.
 pub(super) fn check_note(violations: &mut Violations, note: &str) {
-    let short = note.chars().count() <= DECIDE_NOTE_CHARS_MAX;
-    violations.check(
-        short,
-        "decide_note",
-        format!("is longer than {DECIDE_NOTE_CHARS_MAX} characters"),
-    );
-    let printable = |c: char| !c.is_control() || c == '\n' || c == '\t';
-    violations.check(
-        note.chars().all(printable),
-        "decide_note",
-        "holds a control character",
-    );
+    violations.lines("decide_note", note, DECIDE_NOTE_CHARS_MAX);
 }
 
 /// Reads one decision of a batch.

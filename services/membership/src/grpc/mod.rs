@@ -10,3 +10,4 @@ pub(crate) mod join_request_service;
 pub(crate) mod member_service;
 pub(crate) mod organization_service;
 pub(crate) mod parse;
+pub(crate) mod user_service;

@@ -9,6 +9,7 @@
 
 mod admissions;
 mod classes;
+mod erasures;
 mod fences;
 mod join_requests;
 mod members;
@@ -32,6 +33,7 @@ use homeroom_kit::{
 
 pub use admissions::*;
 pub use classes::{ClassQuery, Classes};
+pub use erasures::Erasures;
 pub use fences::Fences;
 pub use join_requests::*;
 pub use members::{MemberQuery, Members};
@@ -74,6 +76,7 @@ pub trait Repository:
     + JoinRequests
     + Admissions
     + Fences
+    + Erasures
     + Events
     + RequestIdRows
     + Send

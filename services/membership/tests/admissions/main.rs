@@ -11,6 +11,7 @@
 mod admit;
 mod busy;
 mod decisions;
+mod erasures;
 mod expiry;
 mod fences;
 mod goes_on;

@@ -50,6 +50,8 @@ pub struct Request {
     pub users: Vec<String>,
     /// What it does to credentials.
     pub effect: Effect,
+    /// Whom it erases: from now on answers that tell of them are forgotten (R13).
+    pub erases: Option<String>,
 }
 
 impl Request {
@@ -66,6 +68,7 @@ impl Request {
             safe_to_retry: Vec::new(),
             users: Vec::new(),
             effect: Effect::Nothing,
+            erases: None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Every method of the contract: how it is called by chance, and what its answers tell.
 
 mod admissions;
+mod audits;
 mod class_codes;
 mod classes;
 mod composer;
@@ -12,6 +13,7 @@ mod members;
 mod organizations;
 mod redemptions;
 mod tokens;
+mod users;
 
 use std::sync::LazyLock;
 
@@ -95,6 +97,8 @@ pub static METHODS: LazyLock<Vec<Method>> = LazyLock::new(|| {
         class_codes::METHODS,
         join_urls::METHODS,
         redemptions::METHODS,
+        audits::METHODS,
+        users::METHODS,
         events::METHODS,
     ]
     .concat()

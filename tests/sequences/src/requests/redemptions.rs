@@ -2,7 +2,8 @@
 
 use homeroom_api::invitations::v1::{
     BatchRedeemRequest, BatchRedeemResponse, GetRedemptionRequest, ListRedemptionsRequest,
-    ListRedemptionsResponse, PreviewRedemptionRequest, RedeemRequest, RedeemResponse,
+    ListRedemptionsResponse, ListRefusedAttemptsRequest, ListRefusedAttemptsResponse,
+    PreviewRedemptionRequest, RedeemRequest, RedeemResponse,
     batch_redeem_response::result::Outcome, redeem_response,
 };
 
@@ -41,6 +42,12 @@ pub(super) const METHODS: &[Method] = &[
         world
             .page_tokens
             .insert("redemptions".to_owned(), page.next_page_token);
+    }),
+    Method::new(SERVICE, "ListRefusedAttempts", 2, list_refused).learning(|world, answer| {
+        let page: ListRefusedAttemptsResponse = read(answer);
+        world
+            .page_tokens
+            .insert("refused attempts".to_owned(), page.next_page_token);
     }),
 ];
 
@@ -184,4 +191,19 @@ fn list(composer: &mut Composer<'_>) -> Request {
         filter: composer.filter(&["state = \"QUEUED\"", "state = \"COMMITTED\""]),
     };
     Request::new(composer.staff(), &message)
+}
+
+fn list_refused(composer: &mut Composer<'_>) -> Request {
+    let (parent, caller) = if composer.dice.chance(10) {
+        ("organizations/-".to_owned(), Caller::Platform)
+    } else {
+        (composer.organization(), composer.staff())
+    };
+    let message = ListRefusedAttemptsRequest {
+        parent,
+        page_size: composer.page_size(),
+        page_token: composer.page_token("refused attempts"),
+        filter: composer.filter(&["reason = CODE_NOT_USABLE", "user = nobody"]),
+    };
+    Request::new(caller, &message)
 }

@@ -79,6 +79,15 @@ const FIND_BY_LOOKUP_MACS: &str = select!(
     from_hex!("input.value->>'mac'")
 );
 
+/// What is not in use is not even read: else its refusal would take longer than that of what there never was (R5).
+const FIND_LIVING_BY_LOOKUP_MACS: &str = select!(
+    "JOIN ",
+    json_rows!("$1"),
+    " ON invitations.lookup_mac = ",
+    from_hex!("input.value->>'mac'"),
+    " WHERE enabled AND revoke_time IS NULL AND delete_time IS NULL"
+);
+
 const LIST: &str = select!(
     "WHERE organization_id = $1 AND class_id = $2 AND kind = $3 AND invitation_id < $4 \
      AND delete_time IS NULL AND ($5 = '' OR assigned_email = $5) \
@@ -92,11 +101,19 @@ const LIST_PENDING_FENCES: &str =
 /// Sorts after every id.
 const AFTER_EVERY_ID: &str = "g";
 
+/// A secret that was stored anew under a newer key, while the change was decided, is the same one
+/// within its epoch, and stays (a version of 0 destroys it): see [`crate::app::rotate_keys`].
 const UPDATE: &str = "UPDATE invitations SET epoch = $3, \
     uses_committed = CASE WHEN uses_since_epoch < $4 THEN 0 ELSE uses_committed END, \
     uses_reserved = CASE WHEN uses_since_epoch < $4 THEN 0 ELSE uses_reserved END, \
     uses_queued = CASE WHEN uses_since_epoch < $4 THEN 0 ELSE uses_queued END, \
-    uses_since_epoch = $4, lookup_mac = $5, sealed = $6, key_version = $7, enabled = $8, \
+    uses_since_epoch = $4, \
+    lookup_mac = CASE WHEN key_version > $7 AND $7 > 0 AND epoch = $3 AND sealed IS NOT NULL \
+    THEN lookup_mac ELSE $5 END, \
+    sealed = CASE WHEN key_version > $7 AND $7 > 0 AND epoch = $3 AND sealed IS NOT NULL \
+    THEN sealed ELSE $6 END, \
+    key_version = CASE WHEN key_version > $7 AND $7 > 0 AND epoch = $3 AND sealed IS NOT NULL \
+    THEN key_version ELSE $7 END, enabled = $8, \
     revoke_time = $9, delete_time = $10, valid_from_time = $11, valid_till_time = $12, \
     max_uses = $13, assigned_email = $14, external_id = $15, display_name = $16, \
     email_domains = $17, allow_rejoin = $18, strength_bits = $19, lock_period = $20, \
@@ -113,6 +130,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     GET,
     FIND_SINGLETON,
     FIND_BY_LOOKUP_MACS,
+    FIND_LIVING_BY_LOOKUP_MACS,
     LIST,
     LIST_PENDING_FENCES,
     UPDATE,
@@ -121,6 +139,24 @@ pub(super) const STATEMENTS: &[&str] = &[
 
 fn class_text(place: &Place) -> &str {
     place.class().map_or("", ClassId::as_str)
+}
+
+impl SqlRepository {
+    async fn find_by(
+        &mut self,
+        statement: &'static str,
+        macs: &[[u8; 32]],
+    ) -> Result<Vec<InvitationRow>> {
+        if macs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let macs: Vec<Value> = macs.iter().map(|mac| json!({"mac": hex(mac)})).collect();
+        let rows = sqlx::query(statement)
+            .bind(Value::Array(macs).to_string())
+            .fetch_all(self.connection())
+            .await?;
+        rows.iter().map(read).collect()
+    }
 }
 
 #[async_trait]
@@ -172,15 +208,14 @@ impl Invitations for SqlRepository {
     }
 
     async fn find_all_by_lookup_macs(&mut self, macs: &[[u8; 32]]) -> Result<Vec<InvitationRow>> {
-        if macs.is_empty() {
-            return Ok(Vec::new());
-        }
-        let macs: Vec<Value> = macs.iter().map(|mac| json!({"mac": hex(mac)})).collect();
-        let rows = sqlx::query(FIND_BY_LOOKUP_MACS)
-            .bind(Value::Array(macs).to_string())
-            .fetch_all(self.connection())
-            .await?;
-        rows.iter().map(read).collect()
+        self.find_by(FIND_BY_LOOKUP_MACS, macs).await
+    }
+
+    async fn find_living_by_lookup_macs(
+        &mut self,
+        macs: &[[u8; 32]],
+    ) -> Result<Vec<InvitationRow>> {
+        self.find_by(FIND_LIVING_BY_LOOKUP_MACS, macs).await
     }
 
     async fn list_invitations(

@@ -1,13 +1,18 @@
 //! The statements of every kind of row, written once and compiled for each engine against [`Db`].
 //! What must differ stands in the engine's own file.
 
+mod audit_entries;
+mod by_time;
+mod erasures;
 mod feed_positions;
 mod invitation_row;
 mod invitations;
+mod key_versions;
 mod organization_profiles;
 mod redemption_request_ids;
 mod redemption_row;
 mod redemptions;
+mod refused_attempts;
 pub(super) mod sql_store;
 
 use async_trait::async_trait;
@@ -59,10 +64,15 @@ impl SqlRepository {
 pub fn statements() -> Vec<&'static str> {
     [
         invitations::STATEMENTS,
+        key_versions::STATEMENTS,
         organization_profiles::STATEMENTS,
         redemptions::STATEMENTS,
         redemption_request_ids::STATEMENTS,
+        erasures::STATEMENTS,
+        erasures::LOG_STATEMENTS,
         feed_positions::STATEMENTS,
+        refused_attempts::STATEMENTS,
+        audit_entries::STATEMENTS,
     ]
     .concat()
 }

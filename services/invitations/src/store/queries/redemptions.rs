@@ -42,6 +42,7 @@ macro_rules! select {
         )
     };
 }
+pub(super) use select as select_redemptions;
 
 const LOCK_INVITATIONS: &str = select_invitations!(
     "WHERE invitation_id IN (SELECT input.value->>'id' FROM ",

@@ -3,6 +3,7 @@
 mod admission_rows;
 mod admissions;
 mod classes;
+mod erasures;
 mod events;
 mod fences;
 mod join_requests;
@@ -47,6 +48,8 @@ impl Repository for SqlRepository {
 const STATEMENTS: &[&[&str]] = &[
     admissions::STATEMENTS,
     classes::STATEMENTS,
+    erasures::STATEMENTS,
+    erasures::MORE_STATEMENTS,
     fences::STATEMENTS,
     join_requests::STATEMENTS,
     members::STATEMENTS,

@@ -1,0 +1,75 @@
+use super::*;
+
+const ID: &str = "01900000-0000-7000-8000-000000000001";
+
+#[test]
+fn each_name_is_written_as_it_was_read() {
+    let class = "organizations/hamilton/classes/bio-101";
+    assert_eq!(Place::parse(class).unwrap().to_string(), class);
+    for text in [
+        format!("{class}/joinRequests/{ID}"),
+        format!("organizations/hamilton/joinRequests/{ID}"),
+    ] {
+        assert_eq!(JoinRequestName::parse(&text).unwrap().to_string(), text);
+    }
+    let text = format!("{class}/tokens/{ID}");
+    assert_eq!(TokenName::parse(&text).unwrap().to_string(), text);
+    let text = format!("{class}/classCode");
+    assert_eq!(ClassCodeName::parse(&text).unwrap().to_string(), text);
+    let text = "organizations/hamilton/inviteToken";
+    assert_eq!(InviteTokenName::parse(text).unwrap().to_string(), text);
+    let text = format!("{class}/members/auth0|1");
+    assert_eq!(MemberName::parse(&text).unwrap().to_string(), text);
+}
+
+#[test]
+fn names_of_another_shape_are_refused() {
+    for text in [
+        "",
+        "/",
+        "organizations",
+        "organizations/",
+        "organizations/hamilton/",
+        "organizations/hamilton/classes",
+        "organizations/hamilton/classes/",
+        "organizations/Hamilton",
+        "organizations/hamilton/classes/bio/extra",
+        "organizations/-",
+    ] {
+        assert!(Place::parse(text).is_err(), "{text}");
+    }
+    for text in [
+        "organizations/hamilton/inviteToken/",
+        "organizations/hamilton/classes/bio-101/inviteToken",
+        "inviteToken",
+    ] {
+        assert!(InviteTokenName::parse(text).is_err(), "{text}");
+    }
+    assert!(ClassName::parse("organizations/hamilton").is_err());
+    assert!(JoinRequestName::parse("organizations/hamilton/joinRequests/1").is_err());
+    assert!(JoinRequestName::parse(&format!("organizations/hamilton/xjoinRequests/{ID}")).is_err());
+}
+
+proptest::proptest! {
+    #[test]
+    fn what_reads_is_written_as_it_was_read(text in "(organizations/[a-z]{2,4}|users/[ -~]{1,4})(/classes/[a-z0-9-]{3,5})?(/(members|tokens|joinRequests|enrollmentCodes|redemptions)/[0-9a-zA-Z|@{}-]{1,40}|/inviteToken|/classCode|/joinUrl|/seatUsage)?|.{0,40}") {
+        let written = [
+            Place::parse(&text).map(|name| name.to_string()),
+            ClassName::parse(&text).map(|name| name.to_string()),
+            OrganizationName::parse(&text).map(|name| name.to_string()),
+            UserName::parse(&text).map(|name| name.to_string()),
+            MemberName::parse(&text).map(|name| name.to_string()),
+            JoinRequestName::parse(&text).map(|name| name.to_string()),
+            TokenName::parse(&text).map(|name| name.to_string()),
+            EnrollmentCodeName::parse(&text).map(|name| name.to_string()),
+            RedemptionName::parse(&text).map(|name| name.to_string()),
+            InviteTokenName::parse(&text).map(|name| name.to_string()),
+            SeatUsageName::parse(&text).map(|name| name.to_string()),
+            ClassCodeName::parse(&text).map(|name| name.to_string()),
+            JoinUrlName::parse(&text).map(|name| name.to_string()),
+        ];
+        for written in written.into_iter().flatten() {
+            proptest::prop_assert_eq!(&written, &text);
+        }
+    }
+}

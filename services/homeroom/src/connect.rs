@@ -1,0 +1,70 @@
+//! A connection to a running service, in plaintext or over TLS.
+
+use std::time::Duration;
+
+use homeroom_kit::tls::{ClientTls, IdentityFiles, Names, TlsFileErrors};
+use tonic::transport::{Channel, Endpoint};
+
+use crate::{Failure, arguments::TlsArguments};
+
+/// The flags of the files.
+const FLAGS: Names = Names {
+    certificate: "--client-cert-file",
+    key: "--client-key-file",
+    authorities: "--ca-file",
+};
+
+/// Connects to `address`, within `patience` where there is an end to it; it is also that of each call.
+pub(crate) async fn connect(
+    address: &str,
+    arguments: &TlsArguments,
+    patience: Option<Duration>,
+) -> Result<Channel, Failure> {
+    let tls = tls(arguments)?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let mut endpoint = Endpoint::from_shared(format!("{scheme}://{address}"))
+        .map_err(|error| format!("{address} is no address: {error}"))?;
+    if let Some(patience) = patience {
+        endpoint = endpoint.connect_timeout(patience).timeout(patience);
+    }
+    let connected = match &tls {
+        Some(tls) => tls.connect(&endpoint).await,
+        None => endpoint.connect().await,
+    };
+    Ok(connected.map_err(|error| no_answer(address, &error, tls.is_some()))?)
+}
+
+fn tls(arguments: &TlsArguments) -> Result<Option<ClientTls>, Failure> {
+    let Some(authorities) = arguments.ca_file.clone() else {
+        return Ok(None);
+    };
+    let files = (&arguments.client_cert_file, &arguments.client_key_file);
+    let identity = match files {
+        (Some(certificate), Some(key)) => Some(IdentityFiles {
+            certificate: certificate.clone(),
+            key: key.clone(),
+        }),
+        _ => None,
+    };
+    let told = |errors: TlsFileErrors| errors.told(&FLAGS).collect::<Vec<_>>().join("; ");
+    let mut tls = ClientTls::load(authorities, identity).map_err(told)?;
+    if let Some(name) = &arguments.server_name {
+        tls = tls
+            .with_server_name(name)
+            .map_err(|error| format!("--server-name: {error}"))?;
+    }
+    Ok(Some(tls))
+}
+
+/// Nothing there speaks gRPC, or not in this way.
+fn no_answer(address: &str, error: &(dyn std::error::Error + 'static), encrypted: bool) -> String {
+    let hint = if encrypted {
+        "does it speak TLS, with a certificate of that authority?"
+    } else {
+        "does it speak plaintext (TLS takes --ca-file)?"
+    };
+    format!(
+        "{address} does not answer; is the service running, does it listen there, and {hint} ({})",
+        crate::chain(error)
+    )
+}

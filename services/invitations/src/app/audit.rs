@@ -1,0 +1,131 @@
+//! The audit trail (R12): who read a secret, and who changed an invitation.
+//!
+//! A change and its entries stand or fall in one transaction. A read is answered only once its entry
+//! is durable: entries that arrive together share a transaction, and where none can be written no
+//! secret is told.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use homeroom_api::names::Place;
+use homeroom_kit::{
+    Result,
+    auth::Caller,
+    batching::{Batcher, Limits},
+    random::new_id_at,
+};
+
+use super::{App, invitation_name};
+use crate::store::{self, AuditEntry, InvitationRow, Store};
+
+/// How entries of reads form batches.
+const BATCHING: Limits = Limits {
+    batch_items_max: 256,
+    queue_items_max: 10_000,
+    // SQLite has one writer; on PostgreSQL one batch is written while the next one forms.
+    batches_max: 2,
+};
+
+/// Where entries of reads are written.
+#[derive(Debug, Clone)]
+pub struct AuditTrail(Batcher<AuditEntry, store::Result<()>>);
+
+impl AuditTrail {
+    /// Into this database. Call it inside a runtime.
+    #[must_use]
+    pub fn start(store: Arc<dyn Store>) -> Self {
+        Self(Batcher::start(BATCHING, move |entries: Vec<AuditEntry>| {
+            let store = Arc::clone(&store);
+            async move {
+                let written = append(store.as_ref(), &entries).await;
+                vec![written; entries.len()]
+            }
+        }))
+    }
+}
+
+async fn append(store: &dyn Store, entries: &[AuditEntry]) -> store::Result<()> {
+    let mut repository = store.write().await?;
+    repository.append_audit_entries(entries).await?;
+    repository.commit("audit").await
+}
+
+/// The text without control characters, which not every database stores.
+pub(super) fn printable(text: &str) -> String {
+    text.replace(char::is_control, "\u{fffd}")
+}
+
+impl App {
+    /// The entry of what `caller` does to `subject`, now.
+    fn audit_entry(
+        &self,
+        caller: &Caller,
+        place: &Place,
+        subject: String,
+        now: DateTime<Utc>,
+    ) -> AuditEntry {
+        AuditEntry {
+            id: new_id_at(now, self.random.as_ref()),
+            place: Some(place.clone()),
+            actor: caller.user.to_string(),
+            calling_service: printable(&caller.subject),
+            method: caller.method.trim_start_matches('/').to_owned(),
+            subject,
+            request_id: printable(&caller.request_id),
+            create_time: now,
+        }
+    }
+
+    /// The entries of a change of invitations, one each, for its transaction.
+    pub(super) fn audited_change(
+        &self,
+        caller: &Caller,
+        rows: &[InvitationRow],
+        now: DateTime<Utc>,
+    ) -> Vec<AuditEntry> {
+        rows.iter()
+            .map(|row| {
+                let invitation = &row.invitation;
+                let subject = invitation_name::of(invitation);
+                self.audit_entry(caller, &invitation.place, subject, now)
+            })
+            .collect()
+    }
+
+    /// Makes durable that `caller` is about to see the secret of `row`.
+    pub(super) async fn audit_read(&self, caller: &Caller, row: &InvitationRow) -> Result<()> {
+        let subject = invitation_name::of(&row.invitation);
+        self.audit_reading(caller, &row.invitation.place, subject)
+            .await
+    }
+
+    /// Makes durable that `caller` is about to see the secrets of `rows`, all in `place`: one entry,
+    /// which names the place unless there is but one. Nothing where there is none.
+    pub(super) async fn audit_reads(
+        &self,
+        caller: &Caller,
+        place: &Place,
+        rows: &[InvitationRow],
+    ) -> Result<()> {
+        match rows {
+            [] => Ok(()),
+            [row] => self.audit_read(caller, row).await,
+            _ => self.audit_reading(caller, place, place.to_string()).await,
+        }
+    }
+
+    /// Makes durable that `caller` is about to see secrets that `subject` names.
+    pub(super) async fn audit_reading(
+        &self,
+        caller: &Caller,
+        place: &Place,
+        subject: String,
+    ) -> Result<()> {
+        let entry = self.audit_entry(caller, place, subject, self.clock.now());
+        let written = self.audit.0.submit(vec![entry]).await?;
+        for written in written {
+            written?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,120 @@
+//! Whether `KEYS_FILE` is the one that the database's secrets were made with, judged before the
+//! service starts (03 Secrets).
+//!
+//! What each version's key makes of a fixed text is noted when a service first starts with it. A
+//! version that was never noted, as before there were notes, is tried on secrets stored under it.
+
+use chrono::{DateTime, Utc};
+use homeroom_kit::keys::{KeyRing, Sealed};
+
+use super::secrets::bound_to;
+use crate::store::{Error, KeyCheck, Repository, RowLock, Store};
+
+/// Secrets that a version without a note is tried on at most: it is another key if it opens none.
+const SECRETS_TRIED_MAX: u32 = 10;
+
+/// Why the service must not run with this `KEYS_FILE`.
+#[derive(Debug, thiserror::Error)]
+pub enum KeysRefused {
+    /// The same version, another key.
+    #[error(
+        "KEYS_FILE does not belong to this database: its key of version {version} is not the one that \
+         secrets were stored with; give the file that was used before (a new key needs a new, higher version)"
+    )]
+    OtherKey {
+        /// Which version.
+        version: u32,
+    },
+    /// Secrets are under a version that the ring lacks.
+    #[error(
+        "KEYS_FILE lacks the key of version {version}, under which {invitations} invitations are stored: \
+         put it back, run `invitations rotate-keys`, and take it out when that says so"
+    )]
+    Missing {
+        /// Which version.
+        version: u32,
+        /// How many invitations could not be found or shown.
+        invitations: u64,
+    },
+    /// The database does not answer.
+    #[error("the keys cannot be compared with the database: {0}")]
+    Database(#[from] Error),
+}
+
+/// Compares, and notes the versions that are new. Where it succeeds every stored secret has its key.
+pub async fn check_and_note(
+    store: &dyn Store,
+    keys: &KeyRing,
+    now: DateTime<Utc>,
+) -> Result<(), KeysRefused> {
+    let mut session = store.read().await?;
+    let not_noted = check(session.as_mut(), keys).await?;
+    drop(session);
+    if not_noted.is_empty() {
+        return Ok(());
+    }
+    let mut session = store.write().await?;
+    for version in not_noted {
+        let noted = KeyCheck {
+            key_version: version,
+            check_mac: keys.check_mac(version).to_vec(),
+            create_time: now,
+        };
+        session.note_key_check(&noted).await?;
+    }
+    // Another process may have noted another key at the same moment.
+    let judged = check(session.as_mut(), keys).await;
+    session.commit("note_keys").await?;
+    judged.map(|_| ())
+}
+
+/// Compares. Gives the versions of the ring that are not noted yet.
+pub(crate) async fn check(
+    session: &mut dyn Repository,
+    keys: &KeyRing,
+) -> Result<Vec<u32>, KeysRefused> {
+    let noted = session.list_key_checks().await?;
+    let mut not_noted = Vec::new();
+    for version in keys.versions() {
+        let check = noted.iter().find(|check| check.key_version == version);
+        let right = if let Some(check) = check {
+            check.check_mac == keys.check_mac(version)
+        } else {
+            not_noted.push(version);
+            opens_what_is_stored(session, keys, version).await?
+        };
+        if !right {
+            return Err(KeysRefused::OtherKey { version });
+        }
+    }
+    for version in session.list_key_versions().await? {
+        if !keys.versions().contains(&version) {
+            let invitations = session.count_of_key_version(version).await?;
+            return Err(KeysRefused::Missing {
+                version,
+                invitations,
+            });
+        }
+    }
+    Ok(not_noted)
+}
+
+async fn opens_what_is_stored(
+    session: &mut dyn Repository,
+    keys: &KeyRing,
+    version: u32,
+) -> Result<bool, Error> {
+    let rows = session
+        .list_of_key_version(version, None, SECRETS_TRIED_MAX, RowLock::None)
+        .await?;
+    Ok(rows.is_empty()
+        || rows.iter().any(|row| {
+            row.secret.as_ref().is_some_and(|secret| {
+                let sealed = Sealed {
+                    key_version: secret.key_version,
+                    bytes: secret.sealed.clone(),
+                };
+                keys.open(&sealed, &bound_to(&row.invitation)).is_ok()
+            })
+        }))
+}

@@ -1,0 +1,96 @@
+//! The last step of an erasure (R13): one transaction that gives redemptions to their pseudonyms and erases
+//! all else that this service keeps of the person.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use homeroom_api::{
+    ids::{OrganizationId, UserId},
+    names::UserName,
+};
+use homeroom_kit::{Result, erasure::marks_of, outbox::NewEvent};
+use uuid::Uuid;
+
+use super::App;
+use crate::store::{self, Erasure, Redemption, Repository};
+
+impl App {
+    /// The last step, in one transaction.
+    pub(super) async fn erase_here(
+        &self,
+        erasure: &Erasure,
+        redemptions: &[(Redemption, UserId)],
+    ) -> Result<()> {
+        let mut repository = self.store.write().await?;
+        let now = self.clock.now();
+        let random = self.random.as_ref();
+        let erased = async {
+            let replacement = &erasure.replacement;
+            let organizations = concerned(repository.as_mut(), erasure, redemptions).await?;
+            let to_lock: Vec<OrganizationId> = organizations.iter().cloned().collect();
+            repository.lock_organizations(&to_lock, now).await?;
+            if !repository.end_erasure(&replacement.pseudonym, now).await? {
+                // Another process has done it; who stands here now has come since.
+                return Ok(false);
+            }
+            let given: Vec<(Uuid, UserId)> = redemptions
+                .iter()
+                .map(|(redemption, to)| (redemption.id, to.clone()))
+                .collect();
+            repository.give_redemptions(&given).await?;
+            repository
+                .assign_to_nobody(&organizations, &erasure.known, &replacement.pseudonym)
+                .await?;
+            let known = erasure.known.iter();
+            let known: BTreeSet<&str> = known
+                .flat_map(|known| [known.email.as_str(), known.external_id.as_str()])
+                .collect();
+            let known: Vec<&str> = known.into_iter().collect();
+            let marks = marks_of(&replacement.user, &known);
+            repository
+                .pseudonymize(&organizations, replacement, &marks)
+                .await?;
+            let events: Vec<NewEvent> = organizations
+                .iter()
+                .map(|organization| user_erased(organization, erasure))
+                .collect();
+            repository.append_events(&events, now, random).await?;
+            store::Result::Ok(true)
+        }
+        .await;
+        match erased {
+            Ok(true) => Ok(repository.commit("erase").await?),
+            Ok(false) => Ok(repository.rollback().await?),
+            Err(error) => {
+                repository.rollback().await?;
+                Err(error.into())
+            }
+        }
+    }
+}
+
+/// The organizations in which anything is to be erased here.
+async fn concerned(
+    repository: &mut dyn Repository,
+    erasure: &Erasure,
+    redemptions: &[(Redemption, UserId)],
+) -> store::Result<BTreeSet<OrganizationId>> {
+    let user = &erasure.replacement.user;
+    let mut organizations = repository
+        .organizations_that_know(user, &erasure.known)
+        .await?;
+    let redeemed = redemptions.iter();
+    organizations.extend(redeemed.map(|(redemption, _)| redemption.place.organization().clone()));
+    Ok(organizations)
+}
+
+fn user_erased(organization: &OrganizationId, erasure: &Erasure) -> NewEvent {
+    NewEvent {
+        event_type: "user.erased",
+        organization: organization.clone(),
+        class: None,
+        subject: UserName(erasure.replacement.pseudonym.clone()).to_string(),
+        actor: erasure.actor.clone(),
+        notify: Vec::new(),
+        data: BTreeMap::new(),
+    }
+}

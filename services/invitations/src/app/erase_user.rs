@@ -1,0 +1,382 @@
+//! `EraseUser` (R13): a person is erased from both services, in steps that are finished once begun.
+//!
+//! 1. The erasure is noted, with its pseudonym. Redemptions of the person that membership has not
+//!    answered for are driven to their end: no use is given back but on its word (P1).
+//! 2. Membership erases in one transaction, once for each pseudonym.
+//! 3. Its feed is followed past that: who reads an older page of it writes nothing any more.
+//! 4. One transaction gives each redemption that membership now ascribes to a pseudonym to that
+//!    pseudonym, and erases all else.
+//!
+//! A redemption that membership answers for after step 2 is one of somebody who has come since, and
+//! stays. So the two services agree on whose each redemption is, whatever comes in between.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures::{StreamExt as _, TryStreamExt as _};
+use homeroom_api::{common::v1::ErrorReason, ids::UserId, names::UserName};
+use homeroom_kit::{
+    Error, Result,
+    auth::Caller,
+    erasure::{Replacement, pseudonym},
+    random::new_id_at,
+    request_ids::{BodyMac, RequestKey},
+};
+use uuid::Uuid;
+
+use super::{
+    App,
+    audit::printable,
+    charge::SYSTEM,
+    follow_feed::{FEED_PAGE_EVENTS, MEMBERSHIP_FEED},
+    refusal::not_known_yet,
+    reserve::LEASE_SECONDS,
+    rules::ERASE_USER_SCOPE,
+    settle::Settlement,
+};
+use crate::{
+    domain::redemption::RedemptionState,
+    store::{AuditEntry, Erasure, ErasureState, PersonKnown, Redemption, Repository},
+};
+
+/// Redemptions of a person that are read at once.
+const REDEMPTIONS_READ: u32 = 200;
+/// Questions to membership at once.
+const QUESTIONS_AT_ONCE: usize = 8;
+/// Pages of the feed that one call follows; beyond it the caller comes again.
+const FEED_PAGES_MAX: u32 = 200;
+/// Erasures that one run of the worker takes up.
+pub const ERASURES_BATCH: u32 = 20;
+
+/// The caller's request id, if one was given, and the body that it stands for.
+pub type ErasureRequest = Option<(RequestKey, BodyMac)>;
+
+impl App {
+    /// Erases the person. What cannot be finished now is `MEMBERSHIP_UNAVAILABLE` or
+    /// `DATABASE_UNAVAILABLE`, and finished later in any case.
+    pub async fn erase_user(
+        self: &Arc<Self>,
+        caller: &Caller,
+        user: UserId,
+        request: ErasureRequest,
+    ) -> Result<()> {
+        may_erase(caller)?;
+        let app = Arc::clone(self);
+        let caller = caller.clone();
+        self.writes
+            .run(async move {
+                match app.begin_erasure(&caller, user, request.as_ref()).await? {
+                    ErasureState::UnderWay(erasure) => app.finish_erasure(&erasure).await,
+                    ErasureState::Done => Ok(()),
+                }
+            })
+            .await
+    }
+
+    /// Finishes erasures that were begun some seconds ago and not finished. Gives how many were.
+    pub async fn finish_erasures_once(&self) -> Result<u32> {
+        let before = self.clock.now() - TimeDelta::seconds(LEASE_SECONDS);
+        let under_way = self
+            .store
+            .read()
+            .await?
+            .list_erasures_under_way(before, ERASURES_BATCH)
+            .await?;
+        let mut finished = 0;
+        for erasure in under_way {
+            match self.finish_erasure(&erasure).await {
+                Ok(()) => finished += 1,
+                Err(error) => {
+                    let pseudonym = &erasure.replacement.pseudonym;
+                    tracing::warn!(%error, %pseudonym, "an erasure stays under way");
+                }
+            }
+        }
+        Ok(finished)
+    }
+
+    /// The erasure that the request is about: the one that it began before, the person's under way, or
+    /// a new one. `LAST_OWNER` begins none.
+    async fn begin_erasure(
+        &self,
+        caller: &Caller,
+        user: UserId,
+        request: Option<&(RequestKey, BodyMac)>,
+    ) -> Result<ErasureState> {
+        if let Some((key, body)) = request {
+            let mut repository = self.store.read().await?;
+            let claim = repository.find_request(key, body, self.clock.now()).await?;
+            if let Some(stored) = claim.resolve()?
+                && let Some(state) = begun_before(repository.as_mut(), &stored).await?
+            {
+                return Ok(state);
+            }
+        }
+        let known = self
+            .membership
+            .look_at_person(&user, caller.deadline)
+            .await?;
+        let mut repository = self.store.write().await?;
+        let now = self.clock.now();
+        let begun = self
+            .begin_in(repository.as_mut(), caller, user, known, request, now)
+            .await;
+        match begun {
+            Ok(state) => {
+                repository.commit("begin_erasure").await?;
+                Ok(state)
+            }
+            Err(error) => {
+                repository.rollback().await?;
+                Err(error)
+            }
+        }
+    }
+
+    async fn begin_in(
+        &self,
+        repository: &mut dyn Repository,
+        caller: &Caller,
+        user: UserId,
+        known: Vec<PersonKnown>,
+        request: Option<&(RequestKey, BodyMac)>,
+        now: DateTime<Utc>,
+    ) -> Result<ErasureState> {
+        if let Some((key, body)) = request {
+            let claim = repository.claim_request(key, body, now).await?;
+            if let Some(stored) = claim.resolve()?
+                && let Some(state) = begun_before(repository, &stored).await?
+            {
+                return Ok(state);
+            }
+        }
+        let erasure = if let Some(erasure) = repository.find_erasure_of(&user).await? {
+            erasure
+        } else {
+            let erasure = self
+                .new_erasure(repository, caller, user, known, now)
+                .await?;
+            repository.insert_erasure(&erasure).await?;
+            erasure
+        };
+        let entry = self.audited_erasure(caller, &erasure, now);
+        repository.append_audit_entries(&[entry]).await?;
+        if let Some((key, _)) = request {
+            let pseudonym = erasure.replacement.pseudonym.as_str();
+            repository
+                .complete_request(key, pseudonym.as_bytes())
+                .await?;
+        }
+        Ok(ErasureState::UnderWay(Box::new(erasure)))
+    }
+
+    async fn new_erasure(
+        &self,
+        repository: &mut dyn Repository,
+        caller: &Caller,
+        user: UserId,
+        known: Vec<PersonKnown>,
+        now: DateTime<Utc>,
+    ) -> Result<Erasure> {
+        let mut id = [0; 16];
+        // At random, so that not even its time leads back to the person.
+        self.random.fill(&mut id);
+        let pseudonym = pseudonym(uuid::Builder::from_random_bytes(id).into_uuid())?;
+        let mut all = repository.known_of_person(&user).await?;
+        all.extend(known);
+        let actor = if caller.user == user {
+            pseudonym.to_string()
+        } else {
+            caller.user.to_string()
+        };
+        Ok(Erasure {
+            replacement: Replacement { user, pseudonym },
+            known: all.into_iter().collect(),
+            actor,
+            create_time: now,
+        })
+    }
+
+    /// Who had somebody erased (R12); not whom.
+    fn audited_erasure(
+        &self,
+        caller: &Caller,
+        erasure: &Erasure,
+        now: DateTime<Utc>,
+    ) -> AuditEntry {
+        AuditEntry {
+            id: new_id_at(now, self.random.as_ref()),
+            place: None,
+            actor: erasure.actor.clone(),
+            calling_service: printable(&caller.subject),
+            method: caller.method.trim_start_matches('/').to_owned(),
+            subject: UserName(erasure.replacement.pseudonym.clone()).to_string(),
+            request_id: printable(&caller.request_id),
+            create_time: now,
+        }
+    }
+
+    /// Every step of an erasure; those that were done before change nothing.
+    async fn finish_erasure(&self, erasure: &Erasure) -> Result<()> {
+        let replacement = &erasure.replacement;
+        self.settle_reserved_of(&replacement.user).await?;
+        let erased = self
+            .membership
+            .erase_user(&replacement.user, &replacement.pseudonym)
+            .await;
+        match erased {
+            Err(error) if error.reason() == ErrorReason::LastOwner => {
+                let mut repository = self.store.write().await?;
+                repository.delete_erasure(&replacement.pseudonym).await?;
+                repository.commit("call_off_erasure").await?;
+                return Err(error);
+            }
+            other => other?,
+        }
+        self.follow_to_the_end().await?;
+        let redemptions = self.redemptions_of_pseudonyms(&replacement.user).await?;
+        self.erase_here(erasure, &redemptions).await
+    }
+
+    async fn page_of(&self, user: &UserId, after: Option<Uuid>) -> Result<Vec<Redemption>> {
+        let mut repository = self.store.read().await?;
+        Ok(repository
+            .redemptions_of_person(user, after, REDEMPTIONS_READ)
+            .await?)
+    }
+
+    /// Drives what membership has not answered for to its end.
+    async fn settle_reserved_of(&self, user: &UserId) -> Result<()> {
+        let mut after = None;
+        loop {
+            let page = self.page_of(user, after).await?;
+            let Some(last) = page.last() else {
+                return Ok(());
+            };
+            after = Some(last.id);
+            let reserved: Vec<&Redemption> = page
+                .iter()
+                .filter(|redemption| redemption.state == RedemptionState::Reserved)
+                .collect();
+            let admissions = self.admit(&reserved).await;
+            let mut settlements = Vec::with_capacity(reserved.len());
+            for redemption in reserved {
+                match admissions.get(&redemption.id) {
+                    Some(Ok(admission)) => {
+                        settlements.push(Settlement::of(redemption, admission, SYSTEM));
+                    }
+                    Some(Err(error)) => return Err(error.clone()),
+                    None => return Err(not_known_yet()),
+                }
+            }
+            if let Some(error) = self.settle_now(&settlements).await.into_values().next() {
+                return Err(error);
+            }
+        }
+    }
+
+    /// Follows membership's feed to where it ends now: whoever has an older page in hand finds that the
+    /// place has moved, and writes nothing of it.
+    async fn follow_to_the_end(&self) -> Result<()> {
+        for _ in 0..FEED_PAGES_MAX {
+            let before = self.feed_position().await?;
+            let events = self.follow_once().await?.events;
+            let stands = events > 0 || self.feed_position().await? == before;
+            if stands && events < FEED_PAGE_EVENTS as usize {
+                return Ok(());
+            }
+        }
+        Err(not_known_yet())
+    }
+
+    async fn feed_position(&self) -> Result<Option<String>> {
+        let mut repository = self.store.read().await?;
+        Ok(repository.get_feed_position(MEMBERSHIP_FEED).await?)
+    }
+
+    /// The person's redemptions that membership ascribes to another, which is a pseudonym: each settled,
+    /// with whom it is ascribed to.
+    async fn redemptions_of_pseudonyms(&self, user: &UserId) -> Result<Vec<(Redemption, UserId)>> {
+        let mut found = Vec::new();
+        let mut after = None;
+        loop {
+            let page = self.page_of(user, after).await?;
+            let Some(last) = page.last() else {
+                return Ok(found);
+            };
+            after = Some(last.id);
+            let membership = &self.membership;
+            let answered: Vec<_> = futures::stream::iter(page)
+                .map(|redemption| async move {
+                    let name = redemption.name();
+                    let admission = membership.get_admission(&name, None).await?;
+                    Ok::<_, Error>((redemption, admission))
+                })
+                .buffer_unordered(QUESTIONS_AT_ONCE)
+                .try_collect()
+                .await?;
+            let mut settlements = Vec::new();
+            for (redemption, admission) in answered {
+                let Some(admission) = admission else {
+                    continue;
+                };
+                let Some(ascribed) = admission.user.clone().filter(|ascribed| ascribed != user)
+                else {
+                    continue;
+                };
+                if !redemption.state.is_final() {
+                    settlements.push(Settlement::of(&redemption, &admission, SYSTEM));
+                }
+                found.push((redemption, ascribed));
+            }
+            if let Some(error) = self.settle_now(&settlements).await.into_values().next() {
+                return Err(error);
+            }
+        }
+    }
+}
+
+/// A person is no single organization's.
+fn may_erase(caller: &Caller) -> Result<()> {
+    caller.require(ERASE_USER_SCOPE)?;
+    if caller.organizations.is_none() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorReason::ScopeMissing,
+        "Use an access token that is not bound to organizations.",
+    )
+    .metadata("claim", "organizations"))
+}
+
+/// What a request id began; None where that was called off.
+async fn begun_before(
+    repository: &mut dyn Repository,
+    stored: &[u8],
+) -> Result<Option<ErasureState>> {
+    let stored = std::str::from_utf8(stored).map_err(Error::internal)?;
+    let pseudonym = UserId::parse(stored).map_err(Error::internal)?;
+    Ok(repository.get_erasure(&pseudonym).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use homeroom_api::ids::OrganizationId;
+    use homeroom_kit::auth::Scope;
+
+    use super::*;
+
+    #[test]
+    fn r13_only_a_platform_that_is_bound_to_no_organization_erases() {
+        let caller = Caller::for_user(UserId::parse("platform").unwrap());
+        assert!(may_erase(&caller).is_err());
+        let platform = caller.with_scopes([Scope::Platform]);
+        assert!(may_erase(&platform).is_ok());
+        let bound = Caller {
+            organizations: Some(vec![OrganizationId::parse("hamilton").unwrap()]),
+            ..platform
+        };
+        let refused = may_erase(&bound).unwrap_err();
+        assert_eq!(refused.reason(), ErrorReason::ScopeMissing);
+    }
+}

@@ -1,0 +1,73 @@
+//! The parents of the lists of refused attempts and audit entries.
+
+use homeroom_api::names::{OrganizationName, Place};
+use homeroom_kit::{Result, validation::Violations};
+
+use super::convert::present;
+
+/// The parent that stands for every organization.
+const EVERY_ORGANIZATION: &str = "organizations/-";
+
+/// An organization, or None for all of them.
+pub(crate) fn organization_parent(text: &str, page_size: i32) -> Result<Option<Place>> {
+    parent(text, page_size, |text| {
+        OrganizationName::parse(text).map(|name| Place::Organization(name.0))
+    })
+}
+
+/// An organization or class, or None for all organizations.
+pub(crate) fn place_parent(text: &str, page_size: i32) -> Result<Option<Place>> {
+    parent(text, page_size, Place::parse)
+}
+
+fn parent<E: std::fmt::Display>(
+    text: &str,
+    page_size: i32,
+    parse: impl Fn(&str) -> std::result::Result<Place, E>,
+) -> Result<Option<Place>> {
+    let mut violations = Violations::new();
+    violations.page_size(page_size);
+    if text == EVERY_ORGANIZATION {
+        violations.finish()?;
+        return Ok(None);
+    }
+    let place = violations.take("parent", parse(text));
+    violations.finish()?;
+    present(place).map(Some)
+}
+
+/// The name of a resource of a log: under its organization, or under none.
+pub(crate) fn log_name(place: Option<&Place>, collection: &str, id: uuid::Uuid) -> String {
+    let organization = place.map_or("-", |place| place.organization().as_str());
+    format!("organizations/{organization}/{collection}/{id}")
+}
+
+/// The class of a resource of a log; empty for none.
+pub(crate) fn log_class(place: Option<&Place>) -> String {
+    match place {
+        Some(Place::Class(class)) => class.to_string(),
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parent_is_an_organization_or_all_and_for_audit_entries_a_class_too() {
+        let class = "organizations/hamilton/classes/bio-101";
+        for (text, organization, place) in [
+            ("organizations/-", true, true),
+            ("organizations/hamilton", true, true),
+            (class, false, true),
+            ("organizations/-/classes/-", false, false),
+            ("", false, false),
+        ] {
+            assert_eq!(organization_parent(text, 0).is_ok(), organization, "{text}");
+            assert_eq!(place_parent(text, 0).is_ok(), place, "{text}");
+        }
+        assert_eq!(place_parent("organizations/-", 0).unwrap(), None);
+        assert!(place_parent("organizations/-", -1).is_err());
+    }
+}

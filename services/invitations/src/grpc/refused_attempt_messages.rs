@@ -1,0 +1,34 @@
+//! Refused attempts as the contract has them.
+
+use homeroom_api::invitations::v1::{self as api, refused_attempt};
+use homeroom_kit::clock::to_timestamp;
+
+use super::log_parent::{log_class, log_name};
+use crate::store::{LimiterDecision, RefusedAttempt};
+
+fn limiter_decision(decision: LimiterDecision) -> refused_attempt::LimiterDecision {
+    use refused_attempt::LimiterDecision as D;
+    match decision {
+        LimiterDecision::Allowed => D::Allowed,
+        LimiterDecision::Guarded => D::Guarded,
+        LimiterDecision::RefusedUser => D::RefusedUser,
+        LimiterDecision::RefusedAddress => D::RefusedAddress,
+        LimiterDecision::RefusedCallingService => D::RefusedCallingService,
+    }
+}
+
+/// A refused attempt as it is listed.
+pub(super) fn refused_attempt(attempt: &RefusedAttempt) -> api::RefusedAttempt {
+    let place = attempt.place.as_ref();
+    api::RefusedAttempt {
+        name: log_name(place, "refusedAttempts", attempt.id),
+        class: log_class(place),
+        invitation: attempt.invitation.clone(),
+        user: attempt.user.to_string(),
+        calling_service: attempt.calling_service.clone(),
+        preview: attempt.preview,
+        reason: attempt.reason.into(),
+        limiter_decision: limiter_decision(attempt.limiter_decision).into(),
+        create_time: Some(to_timestamp(attempt.create_time)),
+    }
+}

@@ -1,0 +1,191 @@
+//! What one key remembers of a user: failures, how often attempts that changed something were given
+//! back, and when the user last added to an address. `gcra.lua` says the same for Redis.
+
+use super::{
+    budget::{DAY_MICROS, UNDER_WAY_MICROS, UserBudget},
+    state::Reply,
+};
+
+/// What an attempt that is given back has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing: the person was in already, no seat was free, or a part of the service did not answer.
+    Nothing,
+    /// A request waits for approval.
+    Filed,
+    /// The person has been let in.
+    Admitted,
+}
+
+/// One failure, or an attempt under way that may become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Entry {
+    time: i64,
+    settled: bool,
+}
+
+impl Entry {
+    /// What is never settled counts as a failure; in hints only from here on.
+    fn is_settled(self, now: i64) -> bool {
+        self.settled || (self.time - now).abs() >= UNDER_WAY_MICROS
+    }
+}
+
+/// A user's failures and attempts under way within 24 hours, oldest first, and what was given back.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct UserLog {
+    /// From when on `effects` counts.
+    effects_since: i64,
+    /// Attempts given back that had changed something.
+    effects: i64,
+    /// When a first admission was last counted for an address.
+    admitted: i64,
+    entries: Vec<Entry>,
+}
+
+impl UserLog {
+    fn forget(&mut self, now: i64) {
+        for entry in &mut self.entries {
+            // Attempts under way keep their time, by which they are found, but for a clock set far back.
+            if entry.is_settled(now) {
+                entry.time = entry.time.min(now);
+            }
+        }
+        self.entries.retain(|entry| entry.time > now - DAY_MICROS);
+        if now >= self.effects_since + DAY_MICROS || self.effects_since > now {
+            (self.effects_since, self.effects) = (0, 0);
+        }
+        if now >= self.admitted + DAY_MICROS || self.admitted > now {
+            self.admitted = 0;
+        }
+    }
+
+    /// Charges one attempt; the mark is its time.
+    pub(crate) fn charge(&mut self, budget: UserBudget, now: i64) -> Reply {
+        self.forget(now);
+        let times = |settled_only: bool| -> Vec<i64> {
+            let entries = self.entries.iter();
+            entries
+                .filter(|entry| !settled_only || entry.is_settled(now))
+                .map(|entry| entry.time.min(now))
+                .collect()
+        };
+        let (all, settled) = (times(false), times(true));
+        let answer = if wait(&all, budget, now) > 0 {
+            Reply::refused(wait(&settled, budget, now))
+        } else {
+            self.entries.push(Entry {
+                time: now,
+                settled: false,
+            });
+            Reply {
+                mark: now,
+                ..Reply::DONE
+            }
+        };
+        Reply {
+            count: count(&all),
+            settled: count(&settled),
+            ..answer
+        }
+    }
+
+    /// How long until a charge would pass if all under way were given back; 0: at once.
+    pub(crate) fn peek(&mut self, budget: UserBudget, now: i64) -> i64 {
+        self.forget(now);
+        let entries = self.entries.iter();
+        let settled: Vec<i64> = entries
+            .filter(|entry| entry.is_settled(now))
+            .map(|entry| entry.time.min(now))
+            .collect();
+        wait(&settled, budget, now).max(0)
+    }
+
+    /// Takes the attempt of `mark` out again, unless it changed something and as many as
+    /// `effects_max` of today's did before. The count is 1 when it is the user's first admission of
+    /// 24 hours.
+    pub(crate) fn refund(
+        &mut self,
+        mark: i64,
+        effect: Effect,
+        effects_max: i64,
+        now: i64,
+    ) -> Reply {
+        self.forget(now);
+        let given_back = effect == Effect::Nothing || self.effects < effects_max;
+        if effect != Effect::Nothing && given_back {
+            if self.effects == 0 {
+                self.effects_since = now;
+            }
+            self.effects += 1;
+        }
+        if given_back {
+            if let Some(index) = self.under_way(mark) {
+                self.entries.remove(index);
+            }
+        } else {
+            self.settle(mark);
+        }
+        let is_first = effect == Effect::Admitted && self.admitted == 0;
+        if is_first {
+            self.admitted = now;
+        }
+        Reply {
+            allowed: given_back,
+            count: i64::from(is_first),
+            ..Reply::DONE
+        }
+    }
+
+    /// The attempt of `mark` is a failure.
+    pub(crate) fn keep(&mut self, mark: i64, now: i64) -> Reply {
+        self.forget(now);
+        self.settle(mark);
+        Reply::DONE
+    }
+
+    fn settle(&mut self, mark: i64) {
+        let index = self.under_way(mark);
+        if let Some(entry) = index.and_then(|index| self.entries.get_mut(index)) {
+            entry.settled = true;
+        }
+    }
+
+    fn under_way(&self, mark: i64) -> Option<usize> {
+        self.entries
+            .iter()
+            .rposition(|entry| entry.time == mark && !entry.settled)
+    }
+
+    /// When this log has nothing more to say.
+    pub(crate) fn expires(&self) -> i64 {
+        let last = self.entries.last().map_or(0, |entry| entry.time);
+        last.max(self.effects_since).max(self.admitted) + DAY_MICROS
+    }
+}
+
+fn count(times: &[i64]) -> i64 {
+    i64::try_from(times.len()).unwrap_or(i64::MAX)
+}
+
+/// How long after `now` one more failure fits onto those of `times`, oldest first; not above 0: at
+/// once. Failures are forgotten after 24 hours, and the hour's GCRA is folded from those that are left.
+fn wait(times: &[i64], budget: UserBudget, now: i64) -> i64 {
+    let interval = budget.rate.interval_micros;
+    let mut forgotten_at = now;
+    let mut left = times;
+    loop {
+        let oldest = left.first().map(|time| time + DAY_MICROS);
+        if count(left) < budget.daily {
+            let arrival = left
+                .iter()
+                .fold(0, |arrival: i64, time| arrival.max(*time) + interval);
+            let passes_at = forgotten_at.max(arrival + interval - budget.rate.depth_micros());
+            if oldest.is_none_or(|oldest| passes_at <= oldest) {
+                return passes_at - now;
+            }
+        }
+        forgotten_at = forgotten_at.max(oldest.unwrap_or(now));
+        left = left.split_first().map_or(&[], |(_, rest)| rest);
+    }
+}

@@ -1,0 +1,172 @@
+//! `key_checks`, and the versions of keys in `invitations`, for both engines.
+
+use async_trait::async_trait;
+use homeroom_kit::clock::{from_micros, micros};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{
+    SqlRepository, corrupt, hex, invitation_row::read, invitations::select_invitations as select,
+};
+use crate::store::{InvitationRow, KeyCheck, KeyVersions, Result, RotatedSecret, RowLock};
+
+const LIST_CHECKS: &str =
+    "SELECT key_version, check_mac, create_time FROM key_checks ORDER BY key_version";
+
+const NOTE_CHECK: &str = "INSERT INTO key_checks (key_version, check_mac, create_time) \
+    VALUES ($1, $2, $3) ON CONFLICT (key_version) DO NOTHING";
+
+/// The next version after one: asked once for each, so that no row is counted.
+const NEXT_VERSION: &str = "SELECT key_version FROM invitations \
+    WHERE sealed IS NOT NULL AND key_version > $1 ORDER BY key_version LIMIT 1";
+
+const COUNT: &str =
+    "SELECT COUNT(*) FROM invitations WHERE sealed IS NOT NULL AND key_version = $1";
+
+const LIST: &str = select!(
+    "WHERE sealed IS NOT NULL AND key_version = $1 AND invitation_id > $2 \
+     ORDER BY invitation_id LIMIT $3"
+);
+
+const LIST_WAITING: &str = select!(
+    "WHERE sealed IS NOT NULL AND key_version = $1 AND invitation_id > $2 \
+     ORDER BY invitation_id LIMIT $3",
+    for_update!()
+);
+
+const LIST_SKIPPING: &str = select!(
+    "WHERE sealed IS NOT NULL AND key_version = $1 AND invitation_id > $2 \
+     ORDER BY invitation_id LIMIT $3",
+    skip_locked!()
+);
+
+const ROTATE: &str = concat!(
+    "UPDATE invitations SET lookup_mac = ",
+    from_hex!("input.value->>'lookup_mac'"),
+    ", sealed = ",
+    from_hex!("input.value->>'sealed'"),
+    ", key_version = CAST(input.value->>'key_version' AS BIGINT) FROM ",
+    json_rows!("$1"),
+    " WHERE invitations.invitation_id = input.value->>'invitation_id' AND invitations.sealed = ",
+    from_hex!("input.value->>'sealed_before'"),
+    " AND NOT EXISTS (SELECT 1 FROM invitations AS other WHERE other.lookup_mac = ",
+    from_hex!("input.value->>'lookup_mac'"),
+    ") RETURNING invitation_id"
+);
+
+pub(super) const STATEMENTS: &[&str] = &[
+    LIST_CHECKS,
+    NOTE_CHECK,
+    NEXT_VERSION,
+    COUNT,
+    LIST,
+    LIST_WAITING,
+    LIST_SKIPPING,
+    ROTATE,
+];
+
+/// Below every version.
+const BEFORE_EVERY_VERSION: i64 = -1;
+
+fn version(value: i64) -> Result<u32> {
+    u32::try_from(value).map_err(|_| corrupt("a key version is out of range"))
+}
+
+#[async_trait]
+impl KeyVersions for SqlRepository {
+    async fn list_key_checks(&mut self) -> Result<Vec<KeyCheck>> {
+        let rows: Vec<(i64, Vec<u8>, i64)> = sqlx::query_as(LIST_CHECKS)
+            .fetch_all(self.connection())
+            .await?;
+        rows.into_iter()
+            .map(|(key_version, check_mac, create_time)| {
+                Ok(KeyCheck {
+                    key_version: version(key_version)?,
+                    check_mac,
+                    create_time: from_micros(create_time),
+                })
+            })
+            .collect()
+    }
+
+    async fn note_key_check(&mut self, check: &KeyCheck) -> Result<()> {
+        sqlx::query(NOTE_CHECK)
+            .bind(i64::from(check.key_version))
+            .bind(check.check_mac.as_slice())
+            .bind(micros(check.create_time))
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    async fn list_key_versions(&mut self) -> Result<Vec<u32>> {
+        let mut versions = Vec::new();
+        let mut last = BEFORE_EVERY_VERSION;
+        loop {
+            let next: Option<i64> = sqlx::query_scalar(NEXT_VERSION)
+                .bind(last)
+                .fetch_optional(self.connection())
+                .await?;
+            let Some(next) = next else {
+                return Ok(versions);
+            };
+            versions.push(version(next)?);
+            last = next;
+        }
+    }
+
+    async fn count_of_key_version(&mut self, key_version: u32) -> Result<u64> {
+        let count: i64 = sqlx::query_scalar(COUNT)
+            .bind(i64::from(key_version))
+            .fetch_one(self.connection())
+            .await?;
+        u64::try_from(count).map_err(|_| corrupt("a count is negative"))
+    }
+
+    async fn list_of_key_version(
+        &mut self,
+        key_version: u32,
+        after: Option<Uuid>,
+        limit: u32,
+        lock: RowLock,
+    ) -> Result<Vec<InvitationRow>> {
+        let statement = match lock {
+            RowLock::None => LIST,
+            RowLock::Skipping => LIST_SKIPPING,
+            RowLock::Waiting => LIST_WAITING,
+        };
+        let rows = sqlx::query(statement)
+            .bind(i64::from(key_version))
+            .bind(after.map_or_else(String::new, |id| id.to_string()))
+            .bind(i64::from(limit))
+            .fetch_all(self.connection())
+            .await?;
+        rows.iter().map(read).collect()
+    }
+
+    async fn rotate_secrets(&mut self, secrets: &[RotatedSecret]) -> Result<Vec<Uuid>> {
+        if secrets.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows: Vec<Value> = secrets
+            .iter()
+            .map(|rotated| {
+                json!({
+                    "invitation_id": rotated.invitation_id.to_string(),
+                    "sealed_before": hex(&rotated.sealed_before),
+                    "lookup_mac": hex(&rotated.secret.lookup_mac),
+                    "sealed": hex(&rotated.secret.sealed),
+                    "key_version": rotated.secret.key_version,
+                })
+            })
+            .collect();
+        let written: Vec<String> = sqlx::query_scalar(ROTATE)
+            .bind(Value::Array(rows).to_string())
+            .fetch_all(self.connection())
+            .await?;
+        written
+            .iter()
+            .map(|id| Uuid::try_parse(id).map_err(|_| corrupt("an invitation id is not a UUID")))
+            .collect()
+    }
+}

@@ -1,0 +1,414 @@
+//! The keys of stored secrets, on both engines: rotation row by row, and what a service says of keys that
+//! are not its database's (03 Secrets).
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "support/databases.rs"]
+#[expect(dead_code, reason = "these tests go by the store alone")]
+mod databases;
+#[path = "support/rows.rs"]
+#[expect(dead_code, reason = "the store's tests use the rest")]
+mod rows;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use databases::Database;
+use homeroom_api::names::Place;
+use homeroom_invitations::{
+    app::{
+        check_keys::{KeysRefused, check_and_note},
+        rotate_keys::{Progress, RotateError, Rotated, rotate_keys},
+        secrets::{NotRotated, Secrets},
+    },
+    domain::{
+        enrollment_code::{CodePrefix, EnrollmentCode},
+        invitation::InvitationKind,
+        lock::{Lock, LockPeriod},
+    },
+    store::{
+        AuditFilter, InvitationRow, OrganizationProfile, RotatedSecret, RowLock, Store,
+        StoredSecret,
+    },
+};
+use homeroom_kit::{keys::KeyRing, random::SystemRandomness, secret::SecretText};
+use rows::{class, get, id, insert, now, organization, update};
+
+const ONE: &str = "1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+const OTHER_ONE: &str = "1:AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
+const TWO: &str = "2:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+/// Rows of one transaction: less than there are.
+const BATCH_ROWS: u32 = 2;
+
+fn ring(entries: &[&str]) -> KeyRing {
+    KeyRing::parse(&entries.join(",")).unwrap()
+}
+
+/// An invitation whose secret is stored under the ring's current key.
+fn stored(number: u128, kind: InvitationKind, text: &str, keys: &KeyRing) -> InvitationRow {
+    let mut row = InvitationRow::new(id(number), kind, class(), now());
+    if kind == InvitationKind::ClassCode {
+        row.invitation.lock = Some(Lock::open(now(), LockPeriod::NEVER));
+    }
+    let shown = SecretText::new(text);
+    let canonical = match kind {
+        InvitationKind::EnrollmentCode => EnrollmentCode::parse(text)
+            .unwrap()
+            .full_canonical(&CodePrefix::parse("HAM").unwrap()),
+        _ => shown.clone(),
+    };
+    let secrets = Secrets::new(keys, &SystemRandomness);
+    row.secret = Some(secrets.store(&row.invitation, &canonical, &shown).unwrap());
+    row
+}
+
+fn token(number: u128, keys: &KeyRing) -> InvitationRow {
+    stored(
+        number,
+        InvitationKind::ClassToken,
+        &format!("phrase-{number}"),
+        keys,
+    )
+}
+
+async fn save_prefix(store: &Arc<dyn Store>) {
+    let mut session = store.write().await.unwrap();
+    let profile = OrganizationProfile {
+        organization: organization("hamilton"),
+        code_prefix: "HAM".to_owned(),
+        display_name: String::new(),
+        seat_limit: 0,
+    };
+    session.save_profile(&profile, now()).await.unwrap();
+    session.commit("test").await.unwrap();
+}
+
+async fn note(store: &Arc<dyn Store>, entries: &[&str]) -> Result<(), KeysRefused> {
+    check_and_note(store.as_ref(), &ring(entries), now()).await
+}
+
+async fn rotate(store: &Arc<dyn Store>, entries: &[&str]) -> Result<Rotated, RotateError> {
+    let keys = ring(entries);
+    rotate_keys(store.as_ref(), &keys, &SystemRandomness, BATCH_ROWS, |_| {}).await
+}
+
+async fn under(store: &Arc<dyn Store>, version: u32) -> u64 {
+    let mut session = store.read().await.unwrap();
+    session.count_of_key_version(version).await.unwrap()
+}
+
+async fn every_kind_is_stored_anew_and_nothing_else_of_its_row(store: Arc<dyn Store>) {
+    let one = ring(&[ONE]);
+    let mut before = vec![
+        stored(1, InvitationKind::OrganizationToken, "TOKEN", &one),
+        stored(2, InvitationKind::ClassToken, "happy-panda", &one),
+        stored(3, InvitationKind::EnrollmentCode, "BIO-101", &one),
+        stored(4, InvitationKind::ClassCode, "0123456789AB", &one),
+        stored(5, InvitationKind::JoinUrl, "JOINKEY", &one),
+        token(6, &one),
+        token(7, &ring(&[ONE, TWO])),
+    ];
+    before[0].invitation.place = Place::Organization(organization("hamilton"));
+    before[0] = {
+        let mut row = before[0].clone();
+        let (text, secrets) = (
+            SecretText::new("TOKEN"),
+            Secrets::new(&one, &SystemRandomness),
+        );
+        row.secret = Some(secrets.store(&row.invitation, &text, &text).unwrap());
+        row
+    };
+    // Destroyed: nothing is made of it.
+    before[5].secret = None;
+    insert(&store, &before).await;
+    save_prefix(&store).await;
+    note(&store, &[ONE, TWO]).await.unwrap();
+    assert_eq!(under(&store, 1).await, 5);
+
+    let mut progress = Vec::new();
+    let keys = ring(&[ONE, TWO]);
+    let rotated = rotate_keys(
+        store.as_ref(),
+        &keys,
+        &SystemRandomness,
+        BATCH_ROWS,
+        |made| {
+            progress.push(made);
+        },
+    )
+    .await
+    .unwrap();
+    assert_eq!((rotated.current, rotated.rotated), (2, 5));
+    assert_eq!(rotated.left, BTreeMap::from([(1, 0)]));
+    assert_eq!(rotated.not_rotated, BTreeMap::new());
+    let at = |rotated| Progress {
+        version: 1,
+        rotated,
+        of: 5,
+    };
+    assert_eq!(progress, [at(2), at(4), at(5)]);
+    // R12: an entry in each transaction.
+    let mut session = store.read().await.unwrap();
+    let all = AuditFilter::default();
+    let entries = session.list_audit_entries(&all, None, 9).await.unwrap();
+    assert_eq!(entries.len(), progress.len());
+    assert!(entries.iter().all(|entry| entry.subject == "keyVersions/2"));
+    drop(session);
+
+    let two = ring(&[TWO]);
+    let secrets = Secrets::new(&two, &SystemRandomness);
+    let codes = ["TOKEN", "happy-panda", "BIO-101", "0123456789AB", "JOINKEY"];
+    for (old, text) in before.iter().zip(codes) {
+        let new = get(&store, old.invitation.id).await.unwrap();
+        assert_eq!(secrets.show(&new).unwrap().unwrap().expose(), text);
+        let canonical = if text == "BIO-101" { "HAMBIO101" } else { text };
+        let canonical = SecretText::new(canonical);
+        let macs = secrets.lookup_macs(new.invitation.kind, &canonical);
+        let mut session = store.read().await.unwrap();
+        let found = session.find_by_lookup_macs(&macs).await.unwrap().unwrap();
+        assert_eq!(found, new);
+        let unchanged = InvitationRow {
+            secret: old.secret.clone(),
+            ..new
+        };
+        assert_eq!(unchanged, *old, "but for its secret");
+    }
+    for same in &before[5..] {
+        assert_eq!(get(&store, same.invitation.id).await.as_ref(), Some(same));
+    }
+    assert_eq!(rotate(&store, &[ONE, TWO]).await.unwrap().rotated, 0);
+}
+
+async fn what_cannot_be_rotated_is_named_and_left(store: Arc<dyn Store>) {
+    let (one, both) = (ring(&[ONE]), ring(&[ONE, TWO]));
+    let mut altered = token(1, &one);
+    altered.secret.as_mut().unwrap().sealed[20] ^= 1;
+    let mut exchanged = token(2, &one);
+    exchanged.secret.as_mut().unwrap().lookup_mac[0] ^= 1;
+    // The same phrase, by a process that lacked the old key.
+    let (old, new) = (
+        stored(3, InvitationKind::ClassToken, "twice", &one),
+        stored(4, InvitationKind::ClassToken, "twice", &both),
+    );
+    let without_prefix = stored(5, InvitationKind::EnrollmentCode, "BIO-101", &one);
+    let right = [token(6, &one), token(7, &one), token(8, &one)];
+    let wrong = [altered, exchanged, old, new, without_prefix];
+    insert(&store, &wrong).await;
+    insert(&store, &right).await;
+    note(&store, &[ONE, TWO]).await.unwrap();
+
+    let rotated = rotate(&store, &[ONE, TWO]).await.unwrap();
+    assert_eq!(rotated.rotated, 3);
+    assert_eq!(rotated.left, BTreeMap::from([(1, 4)]));
+    let mut reasons: Vec<NotRotated> = rotated.not_rotated.values().copied().collect();
+    reasons.sort_by_key(|why| format!("{why:?}"));
+    assert_eq!(
+        reasons,
+        [
+            NotRotated::DoesNotOpen,
+            NotRotated::IsNotFoundByItself,
+            NotRotated::PrefixUnknown,
+            NotRotated::Taken,
+        ]
+    );
+    let taken = |(_, why): &(&String, &NotRotated)| **why == NotRotated::Taken;
+    let (name, _) = rotated.not_rotated.iter().find(taken).unwrap();
+    assert!(name.ends_with(&id(3).to_string()), "{name}");
+    for same in &wrong {
+        assert_eq!(get(&store, same.invitation.id).await.as_ref(), Some(same));
+    }
+    // Once the organization is known again, its code follows.
+    save_prefix(&store).await;
+    assert_eq!(rotate(&store, &[ONE, TWO]).await.unwrap().rotated, 1);
+}
+
+async fn a_secret_that_changed_meanwhile_is_left_alone(store: Arc<dyn Store>) {
+    let (one, both) = (ring(&[ONE]), ring(&[ONE, TWO]));
+    let read = token(1, &one);
+    insert(&store, std::slice::from_ref(&read)).await;
+    let rotated = |row: &InvitationRow| RotatedSecret {
+        invitation_id: row.invitation.id,
+        sealed_before: row.secret.clone().unwrap().sealed,
+        secret: token(1, &both).secret.unwrap(),
+    };
+    // Reset since it was read: nothing is written.
+    let mut reset = stored(1, InvitationKind::ClassToken, "another", &one);
+    reset.revision = 2;
+    assert!(update(&store, &reset).await);
+    let mut session = store.write().await.unwrap();
+    let written = session.rotate_secrets(&[rotated(&read)]).await.unwrap();
+    session.commit("test").await.unwrap();
+    assert!(written.is_empty());
+    assert_eq!(get(&store, read.invitation.id).await, Some(reset.clone()));
+
+    // Rotated since an edit read it: the edit stands, and so does the rotation.
+    let mut session = store.write().await.unwrap();
+    let written = session.rotate_secrets(&[rotated(&reset)]).await.unwrap();
+    session.commit("test").await.unwrap();
+    assert_eq!(written, [reset.invitation.id]);
+    let mut edited = reset.clone();
+    edited.revision = 3;
+    "edited".clone_into(&mut edited.display_name);
+    assert!(update(&store, &edited).await);
+    let now = get(&store, reset.invitation.id).await.unwrap();
+    assert_eq!(now.display_name, "edited");
+    assert_eq!(
+        now.secret.as_ref().map(|secret| secret.key_version),
+        Some(2)
+    );
+
+    // A new epoch's secret and a destroyed one are written in any case.
+    edited.revision = 4;
+    edited.invitation.epoch = edited.invitation.epoch.next();
+    assert!(update(&store, &edited).await);
+    assert_eq!(get(&store, id(1)).await.unwrap().secret, edited.secret);
+    edited.revision = 5;
+    edited.secret = None;
+    assert!(update(&store, &edited).await);
+    assert_eq!(get(&store, id(1)).await.unwrap().secret, None);
+}
+
+async fn a_locked_row_is_passed_over_and_seen_again(store: Arc<dyn Store>) {
+    let one = ring(&[ONE]);
+    let tokens: Vec<_> = (1..=5).map(|number| token(number, &one)).collect();
+    insert(&store, &tokens).await;
+    note(&store, &[ONE, TWO]).await.unwrap();
+    let held = store.clone();
+    let (locked, is_locked) = tokio::sync::oneshot::channel();
+    let (release, released) = tokio::sync::oneshot::channel();
+    let holder = tokio::spawn(async move {
+        let mut session = held.write().await.unwrap();
+        let rows = session
+            .list_of_key_version(1, None, 1, RowLock::Waiting)
+            .await
+            .unwrap();
+        assert_eq!(rows[0].invitation.id, id(1));
+        locked.send(()).unwrap();
+        released.await.unwrap();
+        session.rollback().await.unwrap();
+    });
+    is_locked.await.unwrap();
+    let mut release = Some(release);
+    let keys = ring(&[ONE, TWO]);
+    let mut told = Vec::new();
+    let mut letting_go = |progress: Progress| {
+        told.push(progress.rotated);
+        // Four of five are done while the first is held; then it is let go.
+        if progress.rotated == 4
+            && let Some(release) = release.take()
+        {
+            release.send(()).unwrap();
+        }
+    };
+    // SQLite has one writer: there it is let go before.
+    if store_is_sqlite(&store) {
+        letting_go(Progress {
+            version: 1,
+            rotated: 4,
+            of: 5,
+        });
+    }
+    let rotated = rotate_keys(
+        store.as_ref(),
+        &keys,
+        &SystemRandomness,
+        100,
+        &mut letting_go,
+    );
+    assert_eq!(rotated.await.unwrap().left, BTreeMap::from([(1, 0)]));
+    holder.await.unwrap();
+    assert_eq!(told.last(), Some(&5));
+}
+
+fn store_is_sqlite(store: &Arc<dyn Store>) -> bool {
+    format!("{store:?}").contains("SQLite")
+}
+
+async fn keys_of_another_database_are_refused(store: Arc<dyn Store>) {
+    // Noted at the first start, before there is a secret.
+    note(&store, &[ONE]).await.unwrap();
+    note(&store, &[ONE]).await.unwrap();
+    let refused = note(&store, &[OTHER_ONE]).await.unwrap_err();
+    assert!(matches!(refused, KeysRefused::OtherKey { version: 1 }));
+    let said = refused.to_string();
+    assert!(
+        said.contains("KEYS_FILE") && said.contains("version 1"),
+        "{said}"
+    );
+    // A version that is noted by nobody yet is.
+    note(&store, &[ONE, TWO]).await.unwrap();
+    let refused = note(&store, &[ONE, &OTHER_ONE.replace("1:", "2:")]).await;
+    assert!(matches!(refused, Err(KeysRefused::OtherKey { version: 2 })));
+
+    // Nothing is under version 1, so it may be missing; then something is.
+    note(&store, &[TWO]).await.unwrap();
+    insert(&store, &[token(1, &ring(&[ONE])), token(2, &ring(&[ONE]))]).await;
+    let refused = note(&store, &[TWO]).await.unwrap_err();
+    let said = refused.to_string();
+    assert!(
+        said.contains("version 1") && said.contains("2 invitations"),
+        "{said}"
+    );
+    let refused = rotate(&store, &[TWO]).await.unwrap_err();
+    assert!(matches!(
+        refused,
+        RotateError::Keys(KeysRefused::Missing { version: 1, .. })
+    ));
+}
+
+async fn keys_that_were_never_noted_are_tried_on_what_is_stored(store: Arc<dyn Store>) {
+    // As a version before there were notes left it; one value was altered since.
+    let mut altered = token(1, &ring(&[ONE]));
+    altered.secret = Some(StoredSecret {
+        lookup_mac: vec![7; 32],
+        sealed: vec![0; 40],
+        key_version: 1,
+    });
+    insert(&store, &[altered, token(2, &ring(&[ONE]))]).await;
+    let refused = note(&store, &[OTHER_ONE]).await;
+    assert!(matches!(refused, Err(KeysRefused::OtherKey { version: 1 })));
+    note(&store, &[ONE]).await.unwrap();
+    assert!(note(&store, &[OTHER_ONE]).await.is_err());
+    let early = rotate(&store, &[ONE, TWO]).await.unwrap_err();
+    assert!(matches!(early, RotateError::NotInUse { version: 2 }));
+}
+
+macro_rules! on_both_engines {
+    ($($name:ident),+ $(,)?) => {
+        mod on_sqlite {
+            use super::Database;
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    let database = Database::sqlite().await;
+                    super::$name(database.store.clone()).await;
+                    database.remove().await;
+                }
+            )+
+        }
+        mod on_postgres {
+            use super::Database;
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    let database = Database::postgres().await;
+                    super::$name(database.store.clone()).await;
+                    database.remove().await;
+                }
+            )+
+        }
+    };
+}
+
+on_both_engines!(
+    every_kind_is_stored_anew_and_nothing_else_of_its_row,
+    what_cannot_be_rotated_is_named_and_left,
+    a_secret_that_changed_meanwhile_is_left_alone,
+    a_locked_row_is_passed_over_and_seen_again,
+    keys_of_another_database_are_refused,
+    keys_that_were_never_noted_are_tried_on_what_is_stored,
+);

@@ -1,0 +1,206 @@
+//! A Redis Cluster of three masters on loopback, started by the test and ended with it.
+
+use std::{
+    net::TcpListener,
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::{Duration, Instant},
+};
+
+use redis::{Connection, FromRedisValue, RedisResult};
+
+/// How many.
+const MASTERS: usize = 3;
+/// Slots of a Redis Cluster.
+const SLOTS: usize = 16_384;
+/// How long a cluster may take to form on a busy machine.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// One master.
+struct Master {
+    child: Child,
+    port: u16,
+    bus_port: u16,
+    id: String,
+}
+
+/// Three masters, each with a third of the slots. Dropped, they are killed.
+pub(crate) struct Cluster {
+    masters: Vec<Master>,
+    _folder: tempfile::TempDir,
+}
+
+impl Cluster {
+    /// The one that runs already, or else a new one.
+    pub(crate) fn shared() -> Arc<Self> {
+        static SHARED: Mutex<Weak<Cluster>> = Mutex::new(Weak::new());
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.upgrade().unwrap_or_else(|| {
+            let cluster = Arc::new(Self::start());
+            *shared = Arc::downgrade(&cluster);
+            cluster
+        })
+    }
+
+    /// Answers when every master knows the others and all slots are served.
+    pub(crate) fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut cluster = Self {
+            masters: (0..MASTERS).map(|_| Master::start(&folder)).collect(),
+            _folder: folder,
+        };
+        for (index, master) in cluster.masters.iter_mut().enumerate() {
+            wait_until("a master serves", || {
+                master.try_ask::<String>(&["PING"]).is_ok()
+            });
+            master.id = master.ask(&["CLUSTER", "MYID"]);
+            let (first, end) = (index * SLOTS / MASTERS, (index + 1) * SLOTS / MASTERS);
+            let (first, last) = (first.to_string(), (end - 1).to_string());
+            master.ask::<String>(&["CLUSTER", "ADDSLOTSRANGE", &first, &last]);
+            let epoch = (index + 1).to_string();
+            master.ask::<String>(&["CLUSTER", "SET-CONFIG-EPOCH", &epoch]);
+        }
+        for other in &cluster.masters[1..] {
+            let (port, bus_port) = (other.port.to_string(), other.bus_port.to_string());
+            cluster.ask::<String>(0, &["CLUSTER", "MEET", "127.0.0.1", &port, &bus_port]);
+        }
+        let expected = [
+            "cluster_state:ok",
+            "cluster_slots_ok:16384",
+            "cluster_known_nodes:3",
+        ];
+        wait_until("the cluster has formed", || {
+            (0..MASTERS).all(|index| {
+                let information: String = cluster.ask(index, &["CLUSTER", "INFO"]);
+                expected.iter().all(|line| information.contains(line))
+            })
+        });
+        cluster
+    }
+
+    /// The masters' URLs, joined by commas.
+    pub(crate) fn url(&self) -> String {
+        let urls: Vec<String> = self.masters.iter().map(Master::url).collect();
+        urls.join(",")
+    }
+
+    /// Sends one command to the master of this index.
+    pub(crate) fn ask<T: FromRedisValue>(&self, index: usize, words: &[&str]) -> T {
+        self.masters[index].ask(words)
+    }
+
+    /// The slot of a key.
+    pub(crate) fn slot(&self, key: &str) -> usize {
+        self.ask(0, &["CLUSTER", "KEYSLOT", key])
+    }
+
+    /// The index of the master that was given this slot at the start.
+    pub(crate) fn first_owner(slot: usize) -> usize {
+        (0..MASTERS)
+            .find(|index| slot < (index + 1) * SLOTS / MASTERS)
+            .unwrap()
+    }
+
+    /// Moves a slot and its keys, as `redis-cli --cluster reshard` does, and calls `halfway` in the midst.
+    pub(crate) fn move_slot(&self, slot: usize, from: usize, to: usize, halfway: impl FnOnce()) {
+        let slot = slot.to_string();
+        let (source, target) = (&self.masters[from], &self.masters[to]);
+        target.ask::<String>(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &source.id]);
+        source.ask::<String>(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &target.id]);
+        halfway();
+        let port = target.port.to_string();
+        loop {
+            let keys: Vec<String> = source.ask(&["CLUSTER", "GETKEYSINSLOT", &slot, "100"]);
+            if keys.is_empty() {
+                break;
+            }
+            let mut words = vec!["MIGRATE", "127.0.0.1", &port, "", "0", "5000", "KEYS"];
+            words.extend(keys.iter().map(String::as_str));
+            source.ask::<String>(&words);
+        }
+        for master in [target, source] {
+            master.ask::<String>(&["CLUSTER", "SETSLOT", &slot, "NODE", &target.id]);
+        }
+    }
+
+    /// Kills one master, and answers when the others take it for dead.
+    pub(crate) fn kill(&mut self, index: usize) {
+        self.masters[index].end();
+        let other = (index + 1) % MASTERS;
+        wait_until("the dead master is missed", || {
+            let information: String = self.ask(other, &["CLUSTER", "INFO"]);
+            !information.contains("cluster_slots_ok:16384")
+        });
+    }
+}
+
+impl Master {
+    fn start(folder: &tempfile::TempDir) -> Self {
+        let ports = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let [port, bus_port] = ports.map(|listener| listener.local_addr().unwrap().port());
+        let child = Command::new("redis-server")
+            .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .args(["--port", &port.to_string()])
+            .args([
+                "--cluster-enabled",
+                "yes",
+                "--cluster-port",
+                &bus_port.to_string(),
+            ])
+            .args(["--cluster-config-file", &format!("nodes-{port}.conf")])
+            .args(["--cluster-node-timeout", "2000"])
+            .args(["--cluster-require-full-coverage", "no"])
+            .arg("--dir")
+            .arg(folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("redis-server: install Redis 7");
+        Self {
+            child,
+            port,
+            bus_port,
+            id: String::new(),
+        }
+    }
+
+    fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/", self.port)
+    }
+
+    fn connection(&self) -> RedisResult<Connection> {
+        redis::Client::open(self.url())?.get_connection()
+    }
+
+    fn try_ask<T: FromRedisValue>(&self, words: &[&str]) -> RedisResult<T> {
+        let mut command = redis::cmd(words[0]);
+        for word in &words[1..] {
+            command.arg(word);
+        }
+        command.query(&mut self.connection()?)
+    }
+
+    fn ask<T: FromRedisValue>(&self, words: &[&str]) -> T {
+        self.try_ask(words)
+            .unwrap_or_else(|error| panic!("{words:?}: {error}"))
+    }
+
+    fn end(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+impl Drop for Master {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let until = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < until, "not within {PATIENCE:?}: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

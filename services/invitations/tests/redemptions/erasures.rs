@@ -1,0 +1,185 @@
+//! A person is erased here and in membership, whatever breaks in between (R13).
+
+use chrono::TimeDelta;
+use homeroom_api::{common::v1::ErrorReason, ids::UserId};
+use homeroom_invitations::{
+    app::erase_user::ErasureRequest,
+    domain::{
+        invitation::{InvitationKind, Uses},
+        redemption::RedemptionState,
+    },
+};
+use homeroom_kit::{
+    Result,
+    auth::{Caller, Scope},
+    erasure::is_pseudonym,
+    request_ids::{BodyMac, RequestKey},
+};
+use uuid::Uuid;
+
+use crate::{
+    fake_membership::Mode,
+    world::{CODE, REQUEST, World, caller, user},
+};
+
+const CLASS_CODE: &str = "ABCD-EFGH-JKMN";
+
+fn eraser() -> Caller {
+    caller("platform").with_scopes([Scope::Platform])
+}
+
+fn once(world: &World) -> (RequestKey, BodyMac) {
+    let id = Uuid::try_parse(REQUEST).unwrap();
+    let body = BodyMac::of_bytes(&world.app.keys, b"erase ann");
+    (RequestKey::new(&eraser(), id), body)
+}
+
+async fn erase(world: &World, name: &str, request: ErasureRequest) -> Result<()> {
+    world.app.erase_user(&eraser(), user(name), request).await
+}
+
+async fn users(world: &World) -> Vec<UserId> {
+    let all = world.redemptions().await;
+    all.into_iter().map(|one| one.person.user).collect()
+}
+
+async fn assert_erased(world: &World) {
+    let users = users(world).await;
+    assert!(users.iter().all(is_pseudonym), "{users:?}");
+    let pseudonyms = world.membership.state().erasures.clone();
+    assert!(
+        users
+            .iter()
+            .all(|user| pseudonyms.contains(&user.to_string()))
+    );
+}
+
+#[tokio::test]
+async fn r13_a_redemption_under_way_ends_before_its_person_is_erased() {
+    let world = World::new().await;
+    let code = world.code(Some(1)).await;
+    world.membership.set(Mode::LosesAnswers);
+    world.redeem("ann", CODE, REQUEST).await.unwrap_err();
+    assert_eq!(world.states().await, [RedemptionState::Reserved]);
+    world.membership.set(Mode::Up);
+    erase(&world, "ann", None).await.unwrap();
+    // Its use is spent: membership had let her in (P1).
+    assert_eq!(world.states().await, [RedemptionState::Committed]);
+    assert_eq!(world.uses(code).await.used, 1);
+    assert_erased(&world).await;
+}
+
+#[tokio::test]
+async fn r13_who_waits_is_erased_and_the_use_is_free_at_once() {
+    let world = World::new().await;
+    let code = world
+        .invitation(InvitationKind::ClassCode, CLASS_CODE, |_| {})
+        .await;
+    world.advance(TimeDelta::days(14));
+    world.redeem("ann", CLASS_CODE, "").await.unwrap();
+    erase(&world, "ann", None).await.unwrap();
+    assert_eq!(world.states().await, [RedemptionState::Released]);
+    assert_eq!(world.uses(code).await, Uses::default());
+    assert_erased(&world).await;
+    // She may wait again, as somebody else.
+    world.redeem("ann", CLASS_CODE, "").await.unwrap();
+    assert_eq!(world.uses(code).await.queued, 1);
+}
+
+#[tokio::test]
+async fn r13_an_erasure_without_membership_begins_not_at_all() {
+    let world = World::new().await;
+    world.code(None).await;
+    world.redeem("ann", CODE, "").await.unwrap();
+    world.membership.set(Mode::Away);
+    let refused = erase(&world, "ann", None).await.unwrap_err();
+    assert_eq!(refused.reason(), ErrorReason::MembershipUnavailable);
+    assert!(refused.retry_delay().is_some());
+    assert_eq!(users(&world).await, [user("ann")]);
+}
+
+#[tokio::test]
+async fn r13_an_erasure_whose_answer_was_lost_is_finished_under_the_same_pseudonym() {
+    let world = World::new().await;
+    world.code(None).await;
+    world.redeem("ann", CODE, "").await.unwrap();
+    // Membership has erased, and nobody heard it.
+    world.membership.set(Mode::LosesAnswers);
+    let refused = erase(&world, "ann", Some(once(&world))).await.unwrap_err();
+    assert_eq!(refused.reason(), ErrorReason::MembershipUnavailable);
+    assert_eq!(users(&world).await, [user("ann")]);
+    world.membership.set(Mode::Up);
+    // The worker leaves it to its caller for some seconds, and then finishes it.
+    assert_eq!(world.app.finish_erasures_once().await.unwrap(), 0);
+    world.advance(TimeDelta::seconds(6));
+    assert_eq!(world.app.finish_erasures_once().await.unwrap(), 1);
+    assert_eq!(world.membership.state().erasures.len(), 1);
+    assert_erased(&world).await;
+
+    // Whoever comes under that id meanwhile is not erased by the retry, which is answered all the same.
+    world.redeem("ann", CODE, "").await.unwrap();
+    erase(&world, "ann", Some(once(&world))).await.unwrap();
+    assert_eq!(world.membership.state().erasures.len(), 1);
+    let named = users(&world).await;
+    assert_eq!(named.iter().filter(|one| **one == user("ann")).count(), 1);
+    assert_eq!(world.app.finish_erasures_once().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn r13_the_retry_itself_finishes_what_was_begun() {
+    let world = World::new().await;
+    world.code(None).await;
+    world.redeem("ann", CODE, "").await.unwrap();
+    world.membership.set(Mode::LosesAnswers);
+    erase(&world, "ann", Some(once(&world))).await.unwrap_err();
+    world.membership.set(Mode::Up);
+    erase(&world, "ann", Some(once(&world))).await.unwrap();
+    assert_eq!(world.membership.state().erasures.len(), 1);
+    assert_erased(&world).await;
+}
+
+#[tokio::test]
+async fn r13_who_redeems_between_the_two_services_stays_as_somebody_who_has_come_since() {
+    let world = World::new().await;
+    world.code(None).await;
+    world.redeem("ann", CODE, "").await.unwrap();
+    world.membership.set(Mode::LosesAnswers);
+    erase(&world, "ann", None).await.unwrap_err();
+    world.membership.set(Mode::Up);
+    // Membership has erased, this service has not, and she is back.
+    world.advance(TimeDelta::seconds(6));
+    world.redeem("ann", CODE, "").await.unwrap();
+    assert_eq!(world.app.finish_erasures_once().await.unwrap(), 1);
+    let named = users(&world).await;
+    assert!(is_pseudonym(&named[0]));
+    assert_eq!(named[1], user("ann"));
+}
+
+#[tokio::test]
+async fn r13_whom_classes_need_is_not_erased_also_if_it_shows_late() {
+    let world = World::new().await;
+    world.code(None).await;
+    world.redeem("ann", CODE, "").await.unwrap();
+    world.membership.state().owners.insert("ann".to_owned());
+    let refused = erase(&world, "ann", Some(once(&world))).await.unwrap_err();
+    assert_eq!(refused.reason(), ErrorReason::LastOwner);
+    world.advance(TimeDelta::seconds(6));
+    assert_eq!(world.app.finish_erasures_once().await.unwrap(), 0);
+    assert_eq!(users(&world).await, [user("ann")]);
+    // Then she is free to go, and the same request id serves.
+    world.membership.state().owners.clear();
+    erase(&world, "ann", Some(once(&world))).await.unwrap();
+    assert_erased(&world).await;
+}
+
+#[tokio::test]
+async fn r13_ten_erasures_of_a_person_at_once_are_all_answered_and_leave_nothing() {
+    let world = World::new().await;
+    world.code(None).await;
+    world.redeem("ann", CODE, "").await.unwrap();
+    let erasures = (0..10).map(|_| erase(&world, "ann", None));
+    for erased in futures::future::join_all(erasures).await {
+        erased.unwrap();
+    }
+    assert!(users(&world).await.iter().all(is_pseudonym));
+}

@@ -1,0 +1,132 @@
+//! Keys that change while the service runs.
+
+mod files;
+mod server;
+mod settings;
+mod unknown_keys;
+mod urls;
+
+use std::{fs, future::Future, path::Path, sync::Arc, time::Duration};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures::future::join_all;
+use serde_json::{Value, json};
+use tonic::body::Body;
+
+use super::{jwks_url::JwksUrl, *};
+use crate::{
+    clock::{ManualClock, from_micros},
+    random::SeededRandomness,
+    server::middleware::{Inner, Middleware, Request, Response},
+    shutdown::Shutdown,
+};
+use server::{KeyServer, answer};
+
+const ISSUER: &str = "https://school.example";
+const AUDIENCE: &str = "homeroom";
+/// How long a test waits for what is to come.
+const EVENTUALLY: Duration = Duration::from_secs(30);
+
+fn noon() -> DateTime<Utc> {
+    from_micros(1_700_000_000_000_000)
+}
+
+fn signer(seed: u64) -> Signer {
+    Signer::generate(&SeededRandomness::new(seed)).unwrap()
+}
+
+/// A token of the key with this seed.
+fn token(seed: u64) -> String {
+    let claims = Claims::new(ISSUER, AUDIENCE, "ada", noon(), TimeDelta::days(1));
+    signer(seed).sign(&claims).unwrap().expose().to_owned()
+}
+
+/// The set of the keys with these seeds.
+fn jwks(seeds: &[u64]) -> String {
+    let keys: Vec<Value> = seeds
+        .iter()
+        .map(|seed| {
+            serde_json::from_str::<Value>(&signer(*seed).jwks(None)).unwrap()["keys"][0].clone()
+        })
+        .collect();
+    json!({ "keys": keys }).to_string()
+}
+
+struct World {
+    clock: Arc<ManualClock>,
+    verifier: Arc<Verifier>,
+}
+
+/// Short between looks, so that a test waits for none; long for what must not run out.
+const PAUSES: KeyPauses = KeyPauses {
+    file_look: Duration::from_millis(5),
+    url_refresh: Duration::from_millis(5),
+    url_retry: Duration::from_millis(5),
+    start_max: Duration::from_millis(50),
+    start_retry: Duration::from_millis(5),
+    unknown_key_wait: EVENTUALLY,
+};
+
+impl World {
+    fn new(keys: TokenKeys) -> Self {
+        let clock = Arc::new(ManualClock::new(noon()));
+        let keys = keys.with_pauses(PAUSES);
+        let verifier = Arc::new(Verifier::new(keys, ISSUER, AUDIENCE, clock.clone()));
+        Self { clock, verifier }
+    }
+
+    /// The keys of a server, fetched.
+    async fn of(server: &KeyServer) -> Self {
+        let world = Self::new(TokenKeys::of_url(&server.url()).unwrap());
+        world.verifier.fetch_first_keys().await.unwrap();
+        world
+    }
+
+    fn knows(&self, seed: u64) -> bool {
+        self.verifier.verify(&token(seed)).is_ok()
+    }
+
+    /// Whether a call with a token of this key gets in, by way of the layer.
+    fn call(&self, seed: u64) -> impl Future<Output = bool> + use<> {
+        let layer = AuthenticationLayer::new(Arc::clone(&self.verifier));
+        let request = http::Request::post("/homeroom.membership.v1.ClassService/GetClass")
+            .header("authorization", format!("Bearer {}", token(seed)))
+            .body(Body::empty())
+            .unwrap();
+        async move {
+            layer
+                .handle(request, Echo)
+                .await
+                .headers()
+                .contains_key("let-in")
+        }
+    }
+}
+
+struct Echo;
+
+impl Inner for Echo {
+    async fn answer(&mut self, request: Request) -> Response {
+        assert!(request.extensions().get::<Caller>().is_some());
+        http::Response::builder()
+            .header("let-in", "yes")
+            .body(Body::empty())
+            .unwrap()
+    }
+}
+
+async fn eventually(what: &str, condition: impl Fn() -> bool) {
+    let wait = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    assert!(
+        tokio::time::timeout(EVENTUALLY, wait).await.is_ok(),
+        "{what}"
+    );
+}
+
+fn write(path: &Path, text: &str) {
+    fs::write(path, text).unwrap();
+}

@@ -1,0 +1,107 @@
+use std::sync::Arc;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use homeroom_api::common::v1::ErrorReason;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use serde_json::{Value, json};
+
+use super::{
+    tests::{AUDIENCE, ISSUER, claims, noon, reason, signer},
+    *,
+};
+use crate::clock::ManualClock;
+
+/// The modulus and exponent of the example in RFC 7515, A.2.
+const RSA_N: &str = "ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ";
+
+#[test]
+fn no_key_takes_a_token_of_another_algorithm() {
+    let rng = aws_lc_rs::rand::SystemRandom::new();
+    let curve = &aws_lc_rs::signature::ECDSA_P256_SHA256_FIXED_SIGNING;
+    let pkcs8 = aws_lc_rs::signature::EcdsaKeyPair::generate_pkcs8(curve, &rng).unwrap();
+    let ecdsa = EncodingKey::from_ec_der(pkcs8.as_ref());
+    let mut p256 = jsonwebtoken::jwk::Jwk::from_encoding_key(&ecdsa, Algorithm::ES256).unwrap();
+    p256.common.key_id = Some("p256".to_owned());
+    let rsa = json!({"kty": "RSA", "kid": "rsa", "n": RSA_N, "e": "AQAB"});
+    let ed: Value = serde_json::from_str(&signer(1).jwks(None)).unwrap();
+    let ed_id = ed["keys"][0]["kid"].as_str().unwrap();
+    let set = json!({ "keys": [p256, rsa, ed["keys"][0]] }).to_string();
+    let keys = Keys::from_jwks(&set).unwrap();
+    let verifier = Verifier::new(keys, ISSUER, AUDIENCE, Arc::new(ManualClock::new(noon())));
+
+    let signed = |algorithm, kid: &str, key: &EncodingKey| {
+        let mut header = Header::new(algorithm);
+        header.kid = Some(kid.to_owned());
+        jsonwebtoken::encode(&header, &claims(), key).unwrap()
+    };
+    assert!(
+        verifier
+            .verify(&signed(Algorithm::ES256, "p256", &ecdsa))
+            .is_ok()
+    );
+    // A good signature under another key's id.
+    for id in ["rsa", ed_id] {
+        let token = signed(Algorithm::ES256, id, &ecdsa);
+        assert_eq!(
+            reason(verifier.verify(&token)),
+            ErrorReason::AccessTokenInvalid,
+            "{id}"
+        );
+    }
+    // A public key, which everybody has, as the secret of an HMAC.
+    for (id, secret) in [
+        ("rsa", RSA_N.to_owned()),
+        ("p256", json!(p256).to_string()),
+        (ed_id, set.clone()),
+    ] {
+        for algorithm in [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512] {
+            let token = signed(algorithm, id, &EncodingKey::from_secret(secret.as_bytes()));
+            assert_eq!(
+                reason(verifier.verify(&token)),
+                ErrorReason::AccessTokenInvalid,
+                "{id}"
+            );
+        }
+    }
+    // The header says another algorithm of the same kind of key, of another kind, or none.
+    let body = URL_SAFE_NO_PAD.encode(json!(claims()).to_string());
+    for id in ["rsa", "p256", ed_id] {
+        for algorithm in [
+            "none", "RS256", "RS384", "PS256", "ES256", "ES384", "EdDSA", "HS256",
+        ] {
+            let header =
+                json!({"alg": algorithm, "kid": id, "jwk": p256, "jku": "https://eve.example"});
+            let head = format!("{}.{body}", URL_SAFE_NO_PAD.encode(header.to_string()));
+            for signature in [
+                String::new(),
+                URL_SAFE_NO_PAD.encode([0; 64]),
+                URL_SAFE_NO_PAD.encode([0; 256]),
+            ] {
+                let refused = verifier.verify(&format!("{head}.{signature}"));
+                assert_eq!(
+                    reason(refused),
+                    ErrorReason::AccessTokenInvalid,
+                    "{id} {algorithm}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_set_with_a_private_part_or_too_many_keys_is_refused() {
+    let rsa = |name: &str| json!({"keys": [{"kty": "RSA", "n": RSA_N, "e": "AQAB", name: "AQAB"}]});
+    assert!(Keys::from_jwks(&rsa("other").to_string()).is_ok());
+    for name in ["d", "p", "q", "dp", "dq", "qi", "oth", "k"] {
+        let refused = Keys::from_jwks(&rsa(name).to_string());
+        assert!(matches!(refused, Err(KeysError::Private)), "{name}");
+    }
+    let many = |count: usize| {
+        let keys: Vec<Value> = (0..count)
+            .map(|id| json!({"kty": "RSA", "kid": id.to_string(), "n": RSA_N, "e": "AQAB"}))
+            .collect();
+        Keys::from_jwks(&json!({ "keys": keys }).to_string())
+    };
+    assert!(many(KEYS_MAX).is_ok());
+    assert!(matches!(many(KEYS_MAX + 1), Err(KeysError::TooMany)));
+}

@@ -1,0 +1,294 @@
+//! Where the keys of access tokens come from: fixed, files, or a URL. Files and URLs are looked at again, so
+//! that keys are rotated without a restart; what cannot be used leaves the keys before it in use.
+
+use std::{
+    fmt, fs,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{fs::File, io::AsyncReadExt as _};
+
+use super::{Keys, KeysError, Scopes, jwks_url::JwksUrl};
+use crate::{config::Reader, key_files};
+
+/// Bytes of a key set at most.
+pub const KEY_SET_BYTES_MAX: usize = 1024 * 1024;
+/// How often a key set's file is looked at, in seconds.
+pub const FILE_LOOK_SECONDS: u64 = 10;
+/// How often a key set's URL is fetched, in minutes.
+pub const URL_REFRESH_MINUTES: u64 = 10;
+/// How soon a URL that gave no usable keys is fetched again, in seconds.
+pub const URL_RETRY_SECONDS: u64 = 60;
+/// How long a service tries to fetch its first keys before it refuses to start, in seconds.
+pub const START_SECONDS_MAX: u64 = 30;
+/// How long it waits between those tries, in seconds.
+pub const START_RETRY_SECONDS: u64 = 1;
+/// How long a call with an unknown key waits for a fetch, in seconds.
+pub const UNKNOWN_KEY_WAIT_SECONDS_MAX: u64 = 3;
+
+/// The file of the public keys of access tokens.
+const FILE_SETTING: &str = "JWKS_FILE";
+/// Their URL instead.
+const URL_SETTING: &str = "JWKS_URL";
+
+/// How long is waited between looks, and for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyPauses {
+    /// Between looks at a file.
+    pub file_look: Duration,
+    /// Between fetches of a URL.
+    pub url_refresh: Duration,
+    /// After a fetch that gave no usable keys.
+    pub url_retry: Duration,
+    /// For the first keys of a URL, in all.
+    pub start_max: Duration,
+    /// Between tries to get them.
+    pub start_retry: Duration,
+    /// Of a call whose token names an unknown key, for the fetch under way.
+    pub unknown_key_wait: Duration,
+}
+
+impl Default for KeyPauses {
+    fn default() -> Self {
+        Self {
+            file_look: Duration::from_secs(FILE_LOOK_SECONDS),
+            url_refresh: Duration::from_secs(URL_REFRESH_MINUTES * 60),
+            url_retry: Duration::from_secs(URL_RETRY_SECONDS),
+            start_max: Duration::from_secs(START_SECONDS_MAX),
+            start_retry: Duration::from_secs(START_RETRY_SECONDS),
+            unknown_key_wait: Duration::from_secs(UNKNOWN_KEY_WAIT_SECONDS_MAX),
+        }
+    }
+}
+
+/// The keys of another service of this installation: in a file of their own, capped whatever the file says.
+#[derive(Debug, Clone, Copy)]
+pub struct ServiceKeys {
+    /// The setting that names the file.
+    pub setting: &'static str,
+    /// What that service's tokens may claim at most.
+    pub cap: Scopes,
+}
+
+/// The keys of access tokens, and where they are looked for again.
+#[derive(Debug)]
+pub struct TokenKeys {
+    pub(super) sources: Vec<Source>,
+    pub(super) pauses: KeyPauses,
+}
+
+/// Keys that never change.
+impl From<Keys> for TokenKeys {
+    fn from(keys: Keys) -> Self {
+        Self {
+            sources: vec![Source::new(
+                Origin::Fixed,
+                None,
+                Last {
+                    keys: Some(keys),
+                    ..Last::default()
+                },
+            )],
+            pauses: KeyPauses::default(),
+        }
+    }
+}
+
+impl TokenKeys {
+    /// The keys of a file, which must be there.
+    pub fn of_file(path: &Path) -> Result<Self, KeysError> {
+        Ok(Self {
+            sources: vec![Source::of_file(path, None)?],
+            pauses: KeyPauses::default(),
+        })
+    }
+
+    /// The keys of a URL: none until [`Verifier::fetch_first_keys`](super::Verifier::fetch_first_keys) has
+    /// fetched them.
+    pub fn of_url(url: &str) -> Result<Self, String> {
+        Ok(Self::at(JwksUrl::parse(url)?))
+    }
+
+    pub(super) fn at(url: JwksUrl) -> Self {
+        Self {
+            sources: vec![Source::new(Origin::Url(url), None, Last::default())],
+            pauses: KeyPauses::default(),
+        }
+    }
+
+    /// With other pauses.
+    #[must_use]
+    pub fn with_pauses(self, pauses: KeyPauses) -> Self {
+        Self { pauses, ..self }
+    }
+
+    /// These and those of a service's file. Fails if the file cannot be used.
+    pub fn with_service(mut self, path: &Path, cap: Scopes) -> Result<Self, KeysError> {
+        self.sources.push(Source::of_file(path, Some(cap))?);
+        merged(&self.sources)?;
+        Ok(self)
+    }
+}
+
+/// Every key that the sources know now.
+pub(super) fn merged(sources: &[Source]) -> Result<Keys, KeysError> {
+    let known = sources
+        .iter()
+        .filter_map(|source| source.last().keys.clone());
+    known.into_iter().try_fold(Keys::default(), Keys::merge)
+}
+
+/// Reads `JWKS_FILE` or `JWKS_URL`, one of which must be set, and the file of another service's keys, which may
+/// be. Files are read at once; a URL is fetched when the service starts.
+pub fn read_token_keys(reader: &mut Reader<'_>, service: Option<ServiceKeys>) -> Option<TokenKeys> {
+    let url = reader.optional(URL_SETTING, TokenKeys::of_url);
+    let keys = if reader.is_set(URL_SETTING) {
+        if reader.is_set(FILE_SETTING) {
+            reader.error(
+                FILE_SETTING,
+                format_args!("and {URL_SETTING} are both set: set one"),
+            );
+        }
+        url
+    } else if reader.is_set(FILE_SETTING) {
+        reader.optional(FILE_SETTING, |path| {
+            key_files::read_jwks(path)?;
+            TokenKeys::of_file(Path::new(path)).map_err(|error| key_files::unusable(path, error))
+        })
+    } else {
+        reader.error(
+            FILE_SETTING,
+            format_args!("is required but not set: set it, or {URL_SETTING}, to where the public keys of access tokens are"),
+        );
+        None
+    };
+    let Some(ServiceKeys { setting, cap }) =
+        service.filter(|service| reader.is_set(service.setting))
+    else {
+        return keys;
+    };
+    let keys = keys?;
+    reader.optional(setting, |path| {
+        key_files::read_jwks(path)?;
+        keys.with_service(Path::new(path), cap)
+            .map_err(|error| key_files::unusable(path, error))
+    })
+}
+
+/// Where a source is.
+#[derive(Debug)]
+pub(super) enum Origin {
+    Fixed,
+    File(PathBuf),
+    Url(JwksUrl),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fixed => formatter.write_str("fixed keys"),
+            Self::File(path) => path.display().fmt(formatter),
+            Self::Url(url) => url.fmt(formatter),
+        }
+    }
+}
+
+/// One source, and what it last gave.
+#[derive(Debug)]
+pub(super) struct Source {
+    pub(super) origin: Origin,
+    cap: Option<Scopes>,
+    last: Mutex<Last>,
+    /// Held during a look, so that what was read first is not installed last.
+    pub(super) turn: tokio::sync::Mutex<()>,
+}
+
+/// What a source last gave.
+#[derive(Debug, Default)]
+pub(super) struct Last {
+    /// The keys in use; None: none yet.
+    pub(super) keys: Option<Keys>,
+    /// What was read last, usable or not: the same again is not worth a word.
+    pub(super) seen: Option<Result<String, String>>,
+    /// Why it could not be used.
+    pub(super) problem: Option<String>,
+}
+
+/// What a look at a source found.
+#[derive(Debug)]
+pub(super) enum Look {
+    /// What it was before, usable or not.
+    Same,
+    /// Other keys.
+    Read(Keys),
+    /// Something else, which cannot be used.
+    Unusable(String),
+}
+
+impl Source {
+    fn of_file(path: &Path, cap: Option<Scopes>) -> Result<Self, KeysError> {
+        let text = fs::read_to_string(path)?;
+        let last = Last {
+            keys: Some(Keys::from_jwks(&text)?.capped(cap)),
+            seen: Some(Ok(text)),
+            problem: None,
+        };
+        Ok(Self::new(Origin::File(path.to_owned()), cap, last))
+    }
+
+    fn new(origin: Origin, cap: Option<Scopes>, last: Last) -> Self {
+        Self {
+            origin,
+            cap,
+            last: Mutex::new(last),
+            turn: tokio::sync::Mutex::new(()),
+        }
+    }
+
+    pub(super) fn last(&self) -> MutexGuard<'_, Last> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn is_url(&self) -> bool {
+        matches!(self.origin, Origin::Url(_))
+    }
+
+    /// Reads it, and tells what that is against what was read before.
+    pub(super) async fn look(&self) -> Look {
+        let read = match &self.origin {
+            Origin::Fixed => return Look::Same,
+            Origin::File(path) => read_bounded(path).await,
+            Origin::Url(url) => url.fetch().await.map_err(|error| error.to_string()),
+        };
+        let mut last = self.last();
+        if last.seen.as_ref() == Some(&read) {
+            return Look::Same;
+        }
+        let keys = match &read {
+            Ok(text) => Keys::from_jwks(text).map_err(|error| error.to_string()),
+            Err(error) => Err(error.clone()),
+        };
+        last.seen = Some(read);
+        match keys {
+            Ok(keys) => Look::Read(keys.capped(self.cap)),
+            Err(problem) => Look::Unusable(problem),
+        }
+    }
+}
+
+async fn read_bounded(path: &Path) -> Result<String, String> {
+    let unreadable = |error: std::io::Error| format!("it cannot be read: {error}");
+    let mut text = String::new();
+    let bound = u64::try_from(KEY_SET_BYTES_MAX).unwrap_or(u64::MAX);
+    let file = File::open(path).await.map_err(unreadable)?;
+    file.take(bound.saturating_add(1))
+        .read_to_string(&mut text)
+        .await
+        .map_err(unreadable)?;
+    if text.len() > KEY_SET_BYTES_MAX {
+        return Err(format!("it has more than {KEY_SET_BYTES_MAX} bytes"));
+    }
+    Ok(text)
+}

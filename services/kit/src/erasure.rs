@@ -1,0 +1,117 @@
+//! Erasing a person from what is kept (R13): a pseudonym stands where the user id stood.
+
+use homeroom_api::ids::UserId;
+use uuid::Uuid;
+
+use crate::status;
+
+/// How every pseudonym begins; a UUID made at random follows.
+pub const PSEUDONYM_PREFIX: &str = "erased-";
+
+/// The pseudonym of an erasure. It leads back to nobody: nothing keeps whom it stands for.
+pub fn pseudonym(id: Uuid) -> status::Result<UserId> {
+    UserId::parse(&format!("{PSEUDONYM_PREFIX}{id}")).map_err(status::Error::internal)
+}
+
+/// Whether a user id is a pseudonym.
+#[must_use]
+pub fn is_pseudonym(user: &UserId) -> bool {
+    user.as_str()
+        .strip_prefix(PSEUDONYM_PREFIX)
+        .is_some_and(|id| Uuid::try_parse(id).is_ok())
+}
+
+/// Who is replaced by which pseudonym.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replacement {
+    /// Whom.
+    pub user: UserId,
+    /// By what.
+    pub pseudonym: UserId,
+}
+
+impl Replacement {
+    /// The text with the pseudonym, where it is the user's id or ends a resource name of the user's: None
+    /// where it is not about the user.
+    #[must_use]
+    pub fn text(&self, text: &str) -> Option<String> {
+        let before = text.strip_suffix(self.user.as_str())?;
+        let whole = before.is_empty() || before == "users/" || before.ends_with("/members/");
+        whole.then(|| format!("{before}{}", self.pseudonym))
+    }
+}
+
+/// What a stored answer that tells of the person holds: the id or an address as a field of a protobuf
+/// message, or the name of a membership.
+#[must_use]
+pub fn marks_of(user: &UserId, particulars: &[&str]) -> Vec<Vec<u8>> {
+    let texts = particulars.iter().copied().filter(|text| !text.is_empty());
+    let fields = std::iter::once(user.as_str()).chain(texts).map(|text| {
+        let mut field = Vec::new();
+        prost::encoding::encode_varint(text.len() as u64, &mut field);
+        field.extend_from_slice(text.as_bytes());
+        field
+    });
+    fields
+        .chain([format!("/members/{user}").into_bytes()])
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn replacement() -> Replacement {
+        Replacement {
+            user: UserId::parse("ada").unwrap(),
+            pseudonym: UserId::parse("erased-1").unwrap(),
+        }
+    }
+
+    #[test]
+    fn r13_only_the_whole_id_is_replaced() {
+        for (text, replaced) in [
+            ("ada", Some("erased-1")),
+            ("users/ada", Some("users/erased-1")),
+            (
+                "organizations/hamilton/members/ada",
+                Some("organizations/hamilton/members/erased-1"),
+            ),
+            ("organizations/hamilton/classes/ada", None),
+            ("organizations/ada", None),
+            ("nevada", None),
+            ("users/nevada", None),
+            ("adam", None),
+            ("", None),
+        ] {
+            assert_eq!(replacement().text(text).as_deref(), replaced, "{text}");
+        }
+    }
+
+    #[test]
+    fn r13_a_pseudonym_is_told_from_other_ids() {
+        let made = pseudonym(Uuid::from_u128(7)).unwrap();
+        assert!(is_pseudonym(&made));
+        for other in [
+            "erased-",
+            "erased-1",
+            "ada",
+            "00000000-0000-0000-0000-000000000007",
+        ] {
+            assert!(!is_pseudonym(&UserId::parse(other).unwrap()), "{other}");
+        }
+    }
+
+    #[test]
+    fn r13_an_answer_that_tells_of_the_person_is_known_by_its_fields() {
+        let marks = marks_of(&UserId::parse("ada").unwrap(), &["", "ada@example.org"]);
+        assert_eq!(
+            marks,
+            [
+                b"\x03ada".to_vec(),
+                b"\x0fada@example.org".to_vec(),
+                b"/members/ada".to_vec()
+            ]
+        );
+    }
+}

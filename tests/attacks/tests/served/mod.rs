@@ -1,0 +1,269 @@
+//! The services as they are run: two processes, or one.
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use homeroom_api::{
+    common::v1::Role,
+    invitations::v1::ListEnrollmentCodesRequest,
+    membership::v1::{
+        AddOrganizationMemberRequest, Class, CreateClassRequest, CreateOrganizationRequest,
+        ListClassesRequest, Organization,
+    },
+};
+use homeroom_attacks::{attacks::Target, frames::whole_message};
+use homeroom_tests::{
+    Claims, Clients, Engine,
+    databases::Databases,
+    free_address, member,
+    processes::{Processes, Service, binary},
+};
+use prost::Message as _;
+use tokio::{net::TcpStream, time::Instant};
+
+/// How long `homeroom serve` may take to serve.
+const START: Duration = Duration::from_mins(1);
+/// Classes with all the labels they may have, so that a list of them is a large answer.
+const FAT_CLASSES: usize = 40;
+/// A member of staff, who may ask for large answers.
+const ATTACKER: &str = "attacker";
+/// Labels of a class at most, and characters of each.
+const LABELS: usize = 64;
+const LABEL_CHARS: usize = 63;
+
+/// Services that run.
+pub enum Served {
+    /// `membership` and `invitations`.
+    Two(Box<Processes>),
+    /// `homeroom serve`.
+    One {
+        /// It.
+        child: Child,
+        /// Its data folder.
+        data: tempfile::TempDir,
+        /// Where membership and invitations listen.
+        addresses: [SocketAddr; 2],
+    },
+}
+
+/// What the good clients ask about.
+pub struct School {
+    /// `organizations/hamilton/classes/biology`.
+    pub class: String,
+}
+
+impl Served {
+    /// Two services on SQLite.
+    pub async fn two_services() -> Self {
+        let mut processes = Processes::on(Databases::create(Engine::Sqlite).await);
+        for service in [Service::Membership, Service::Invitations] {
+            let quiet = ["env", "RUST_LOG=off"].map(str::to_owned);
+            processes = processes.with_wrapper(service, quiet.into());
+        }
+        processes.launch_both().await;
+        Self::Two(Box::new(processes))
+    }
+
+    /// `homeroom serve`.
+    pub async fn one_process() -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let addresses = [free_address(), free_address()];
+        let child = Command::new(binary("homeroom"))
+            .env_clear()
+            .arg("serve")
+            .arg("--data")
+            .arg(data.path())
+            .args(["--membership", &addresses[0].to_string()])
+            .args(["--invitations", &addresses[1].to_string()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let deadline = Instant::now() + START;
+        while TcpStream::connect(addresses[1]).await.is_err() {
+            assert!(Instant::now() < deadline, "homeroom serve does not serve");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Self::One {
+            child,
+            data,
+            addresses,
+        }
+    }
+
+    /// What each process is called.
+    pub fn names(&self) -> Vec<&'static str> {
+        match self {
+            Self::Two(_) => vec!["membership", "invitations"],
+            Self::One { .. } => vec!["homeroom serve"],
+        }
+    }
+
+    /// Their process ids.
+    pub fn ids(&self) -> Vec<u32> {
+        match self {
+            Self::Two(processes) => [Service::Membership, Service::Invitations]
+                .map(|service| processes.id(service))
+                .into(),
+            Self::One { child, .. } => vec![child.id()],
+        }
+    }
+
+    /// Whether all still run.
+    pub fn run(&mut self) -> bool {
+        match self {
+            Self::Two(processes) => [Service::Membership, Service::Invitations]
+                .into_iter()
+                .all(|service| processes.runs(service)),
+            Self::One { child, .. } => child.try_wait().unwrap().is_none(),
+        }
+    }
+
+    /// Where membership and invitations listen.
+    pub fn addresses(&self) -> [SocketAddr; 2] {
+        match self {
+            Self::Two(processes) => [Service::Membership, Service::Invitations]
+                .map(|service| processes.address(service)),
+            Self::One { addresses, .. } => *addresses,
+        }
+    }
+
+    /// An access token.
+    pub fn token(&self, user: &str, scopes: &[&str]) -> String {
+        match self {
+            Self::Two(processes) => processes.callers().access_token(Claims {
+                scopes,
+                ..Claims::of(user)
+            }),
+            Self::One { data, .. } => minted(data.path(), user, scopes),
+        }
+    }
+
+    /// A user without any scope, on connections of its own.
+    pub fn clients(&self, user: &str) -> Clients {
+        self.clients_with(user, &[])
+    }
+
+    fn clients_with(&self, user: &str, scopes: &[&str]) -> Clients {
+        let [membership, invitations] = self.addresses();
+        Clients::connect(membership, invitations, &self.token(user, scopes))
+    }
+
+    /// A school with a class to ask about, and others whose list is a large answer.
+    pub async fn school(&self) -> School {
+        let organization = self
+            .clients_with("platform", &["homeroom.platform"])
+            .organizations
+            .create_organization(CreateOrganizationRequest {
+                organization_id: "hamilton".to_owned(),
+                organization: Some(Organization {
+                    display_name: "Hamilton".to_owned(),
+                    ..Default::default()
+                }),
+                admin: "teacher".to_owned(),
+                ..Default::default()
+            })
+            .await
+            .unwrap()
+            .into_inner()
+            .name;
+        let mut teacher = self.clients("teacher");
+        let add = AddOrganizationMemberRequest {
+            parent: organization.clone(),
+            member: Some(member(ATTACKER, Role::Admin)),
+            ..Default::default()
+        };
+        teacher.members.add_organization_member(add).await.unwrap();
+        let mut classes = teacher.classes;
+        let mut create = async |id: &str, labels: BTreeMap<String, String>| {
+            let request = CreateClassRequest {
+                parent: organization.clone(),
+                class_id: id.to_owned(),
+                class: Some(Class {
+                    display_name: id.to_owned(),
+                    labels,
+                    ..Default::default()
+                }),
+                ..Default::default()
+            };
+            classes
+                .create_class(request)
+                .await
+                .unwrap()
+                .into_inner()
+                .name
+        };
+        let class = create("biology", BTreeMap::new()).await;
+        let labels: BTreeMap<String, String> = (0..LABELS)
+            .map(|number| {
+                (
+                    format!("{:a<LABEL_CHARS$}", format!("l{number}")),
+                    "€".repeat(LABEL_CHARS),
+                )
+            })
+            .collect();
+        for number in 0..FAT_CLASSES {
+            create(&format!("fat-{number}"), labels.clone()).await;
+        }
+        School { class }
+    }
+
+    /// What an attacker who is a member of staff may ask of each.
+    pub fn targets(&self) -> Vec<Target> {
+        let token = self.token(ATTACKER, &[]);
+        let [membership, invitations] = self.addresses();
+        let classes = ListClassesRequest {
+            parent: "organizations/hamilton".to_owned(),
+            page_size: 1_000,
+            ..Default::default()
+        };
+        let codes = ListEnrollmentCodesRequest {
+            parent: "organizations/hamilton".to_owned(),
+            page_size: 1_000,
+            ..Default::default()
+        };
+        vec![
+            Target {
+                address: membership,
+                token: token.clone(),
+                path: "/homeroom.membership.v1.ClassService/ListClasses",
+                request: whole_message(&classes.encode_to_vec()),
+            },
+            Target {
+                address: invitations,
+                token,
+                path: "/homeroom.invitations.v1.EnrollmentCodeService/ListEnrollmentCodes",
+                request: whole_message(&codes.encode_to_vec()),
+            },
+        ]
+    }
+
+    /// Ends them.
+    pub async fn stop(self) {
+        match self {
+            Self::Two(processes) => processes.stop().await,
+            Self::One { mut child, .. } => {
+                child.kill().unwrap();
+                child.wait().unwrap();
+            }
+        }
+    }
+}
+
+/// A token for a data folder's services.
+fn minted(data: &Path, user: &str, scopes: &[&str]) -> String {
+    let mut command = Command::new(binary("homeroom"));
+    command.args(["token", "--user", user, "--data"]).arg(data);
+    for scope in scopes {
+        command.args(["--scope", scope]);
+    }
+    let output = command.output().unwrap();
+    assert!(output.status.success());
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}

@@ -1,0 +1,143 @@
+//! Every bound on what a request holds is known: by a row of the table of bad input, one past the
+//! bound, or by the test that takes it to its edge.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
+
+use super::table::RULES;
+
+/// Where bounds on requests are declared, from the root of the repository.
+const SOURCES: [&str; 11] = [
+    "proto/ids.rs",
+    "services/kit/src/email.rs",
+    "services/kit/src/filter.rs",
+    "services/kit/src/paging.rs",
+    "services/kit/src/validation.rs",
+    "services/membership/src/domain",
+    "services/membership/src/grpc",
+    "services/invitations/src/domain",
+    "services/invitations/src/grpc",
+    "services/invitations/src/app/batch_redeem.rs",
+    "services/invitations/src/app/token_batch.rs",
+];
+
+/// Each bound, and the rule of the table that goes past it.
+const PASSED: [(&str, &str); 34] = [
+    ("CHOSEN_ID_MIN_CHARS", "02 chosen ids"),
+    ("CHOSEN_ID_MAX_CHARS", "02 chosen ids"),
+    ("USER_ID_MAX_CHARS", "02 user ids"),
+    ("MAX_EMAIL_BYTES", "02 EMAIL_MALFORMED"),
+    ("MAX_LOCAL_PART_BYTES", "02 EMAIL_MALFORMED"),
+    ("FILTER_CHARS_MAX", "02 filter"),
+    ("CONDITIONS_MAX", "02 filter"),
+    ("PAGE_TOKEN_BYTES_MAX", "02 page_token"),
+    ("LABELS_MAX", "02 bounds"),
+    ("LABEL_KEY_CHARS_MAX", "02 bounds"),
+    ("LABEL_VALUE_CHARS_MAX", "02 bounds"),
+    ("DISPLAY_NAME_CHARS_MAX", "02 bounds"),
+    ("PERSON_NAME_CHARS_MAX", "02 bounds"),
+    ("EXTERNAL_ID_CHARS_MAX", "02 bounds"),
+    ("DECIDE_NOTE_CHARS_MAX", "02 bounds"),
+    ("SEAT_LIMIT_MAX", "02 bounds"),
+    ("CODE_PREFIX_CHARS_MIN", "02 bounds"),
+    ("CODE_PREFIX_CHARS_MAX", "02 bounds"),
+    ("MAX_USES_MAX", "02 bounds"),
+    ("TOKEN_EXPIRY_DAYS_MAX", "02 bounds"),
+    ("MIN_LOCK_PERIOD_HOURS", "02 bounds"),
+    ("MAX_LOCK_PERIOD_DAYS", "02 bounds"),
+    ("MIN_PHRASE_WORDS", "02 bounds"),
+    ("MAX_PHRASE_WORDS", "02 bounds"),
+    ("MAX_DOMAIN_RULES", "02 bounds"),
+    ("MAX_DOMAIN_RULE_BYTES", "03 domain names"),
+    ("MAX_CREDENTIAL_BYTES", "02 credential of 512 bytes"),
+    ("DECISIONS_MAX", "02 batches"),
+    ("TOKEN_BATCH_MAX", "02 batches"),
+    ("BATCH_REQUESTS_MAX", "02 batches"),
+    ("ADMISSIONS_MAX", "02 batches"),
+    ("MIN_CODE_CHARACTERS", "02 CODE_MALFORMED"),
+    ("MAX_CODE_CHARACTERS", "02 CODE_MALFORMED"),
+    ("MAX_CODE_BYTES", "02 CODE_MALFORMED"),
+];
+
+/// Bounds that no request can be refused for, or that need more than a field to go past.
+const ELSEWHERE: [(&str, &str); 11] = [
+    ("PAGE_SIZE_MAX", "a larger page is lowered to it"),
+    ("VIOLATIONS_MAX", "of answers: validation.rs"),
+    ("MESSAGE_FIELDS_MAX", "of answers: validation.rs"),
+    (
+        "TIMESTAMP_SECONDS_MIN",
+        "no JSON writes such a time: validation.rs",
+    ),
+    (
+        "TIMESTAMP_SECONDS_MAX",
+        "no JSON writes such a time: validation.rs",
+    ),
+    (
+        "ETAG_BYTES_MAX",
+        "an etag of another version is as wrong: ETAG_MISMATCH",
+    ),
+    (
+        "MIN_PREFIX_CHARACTERS",
+        "membership's CODE_PREFIX_CHARS_MIN",
+    ),
+    (
+        "MAX_PREFIX_CHARACTERS",
+        "membership's CODE_PREFIX_CHARS_MAX",
+    ),
+    ("MAX_WORD_LETTERS", "of the word list: phrase.rs"),
+    ("MIN_RUN_CHARACTERS", "of the estimate: strength.rs"),
+    ("MAX_WORD_CHARACTERS", "of the estimate: strength.rs"),
+];
+
+#[test]
+fn every_bound_on_a_request_is_in_the_table_or_said_to_be_elsewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut declared = BTreeMap::new();
+    for source in SOURCES {
+        let path = root.join(source);
+        let files = match fs::read_dir(&path) {
+            Ok(folder) => folder.map(|entry| entry.unwrap().path()).collect(),
+            Err(_) => vec![path],
+        };
+        for file in files {
+            for name in bounds(&fs::read_to_string(&file).unwrap()) {
+                declared.insert(name, file.clone());
+            }
+        }
+    }
+    let known: BTreeSet<&str> = [&PASSED[..], &ELSEWHERE]
+        .concat()
+        .iter()
+        .map(|(name, _)| *name)
+        .collect();
+    let unknown: Vec<_> = declared
+        .iter()
+        .filter(|(name, _)| !known.contains(name.as_str()))
+        .collect();
+    assert!(unknown.is_empty(), "bounds without a row: {unknown:?}");
+    let gone: Vec<_> = known
+        .iter()
+        .filter(|name| !declared.contains_key(**name))
+        .collect();
+    assert!(gone.is_empty(), "no such bounds any more: {gone:?}");
+    for (name, rule) in PASSED {
+        assert!(RULES.contains(&rule), "{name}: {rule}");
+    }
+}
+
+/// The constants of a file that are named as bounds.
+fn bounds(source: &str) -> impl Iterator<Item = String> {
+    source.lines().filter_map(|line| {
+        let declared = line.trim_start().split_once("const ")?;
+        let (name, kind) = declared.1.split_once(": ")?;
+        let visible = declared.0.is_empty() || declared.0.starts_with("pub");
+        let number = ["usize", "u32", "i64", "u64"]
+            .iter()
+            .any(|number| kind.starts_with(number));
+        let bound = name.split('_').any(|word| word == "MAX" || word == "MIN");
+        (visible && number && bound).then(|| name.to_owned())
+    })
+}

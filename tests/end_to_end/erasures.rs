@@ -1,0 +1,353 @@
+//! A person is erased from both services, and the counts stay true (R13).
+
+use homeroom_api::{
+    common::v1::{ListEventsRequest, Role, User},
+    invitations::v1::{
+        BatchCreateTokensRequest, CreateTokenRequest, EraseUserRequest, GetClassCodeRequest,
+        RedeemRequest, RedeemResponse, RedemptionOutcome, Token,
+    },
+    membership::v1::{
+        AddClassMemberRequest, AddOrganizationMemberRequest, ApproveJoinRequestRequest,
+        DenyJoinRequestRequest, GetClassMemberRequest, Member, RemoveOrganizationMemberRequest,
+        TransferClassOwnershipRequest,
+    },
+};
+use homeroom_audit::{Options, audit};
+use homeroom_tests::{Claims, Homeroom, School, details, member, on_both_engines, reason};
+use tonic::Status;
+
+const ADA: &str = "ada-4711";
+const NAME: &str = "Ada Lovelace";
+const EMAIL: &str = "ada.lovelace@hamiltonschools.org";
+const SCHOOL_ID: &str = "SCHOOL-ID-0815";
+const LMS: Claims<'static> = Claims {
+    scopes: &["homeroom.act_as", "homeroom.vouch"],
+    ..Claims::of("lms")
+};
+
+fn ada() -> User {
+    User {
+        user: ADA.to_owned(),
+        display_name: NAME.to_owned(),
+        email: EMAIL.to_owned(),
+        email_verified: true,
+        external_id: SCHOOL_ID.to_owned(),
+    }
+}
+
+async fn redeem(
+    homeroom: &Homeroom,
+    credential: &str,
+    request_id: &str,
+) -> Result<RedeemResponse, Status> {
+    let request = RedeemRequest {
+        credential: credential.to_owned(),
+        user: Some(ada()),
+        request_id: request_id.to_owned(),
+        ..Default::default()
+    };
+    let redeemed = homeroom.user_with(LMS).redeem_with(request).await;
+    homeroom.settled().await;
+    redeemed
+}
+
+async fn erase(homeroom: &Homeroom, user: &str, request_id: &str) -> Result<(), Status> {
+    let request = EraseUserRequest {
+        name: format!("users/{user}"),
+        request_id: request_id.to_owned(),
+    };
+    homeroom
+        .platform()
+        .users
+        .erase_user(request)
+        .await
+        .map(|_| ())
+}
+
+/// Both databases hold to every invariant, with nothing under way.
+async fn assert_audited(homeroom: &Homeroom) {
+    homeroom.settled_row_counts().await;
+    let databases = homeroom.databases();
+    let options = Options {
+        quiescent: true,
+        ..Options::at(homeroom.now())
+    };
+    let report = audit(&databases.membership, &databases.invitations, &options)
+        .await
+        .unwrap();
+    assert_eq!(report.broken(), [], "{report:?}");
+}
+
+/// What Ada has done and suffered in two schools by the time that she is to be erased.
+async fn live(homeroom: &Homeroom, school: &School, other: &School) {
+    let request_id = || homeroom.new_id().to_string();
+    // A student of one school,
+    let admitted = redeem(homeroom, &school.class_code().await.code, &request_id())
+        .await
+        .unwrap();
+    assert_eq!(admitted.outcome(), RedemptionOutcome::Admitted);
+    // who waits for another class of it,
+    let second = school.another_class("chemistry").await;
+    let url = school
+        .teacher
+        .clone()
+        .join_urls
+        .get_join_url(homeroom_api::invitations::v1::GetJoinUrlRequest {
+            name: format!("{second}/joinUrl"),
+        })
+        .await
+        .unwrap()
+        .into_inner()
+        .url;
+    assert_eq!(
+        redeem(homeroom, &url, &request_id())
+            .await
+            .unwrap()
+            .outcome(),
+        RedemptionOutcome::PendingApproval
+    );
+    // has guessed, and tried what is hers and somebody else's,
+    assert_eq!(
+        reason(&redeem(homeroom, "HAMILTON-NOTHING", "").await.unwrap_err()),
+        "CODE_NOT_USABLE"
+    );
+    let token = Token {
+        assigned_email: EMAIL.to_owned(),
+        display_name: NAME.to_owned(),
+        ..Default::default()
+    };
+    let create = CreateTokenRequest {
+        parent: school.class.clone(),
+        token: Some(token.clone()),
+        request_id: request_id(),
+    };
+    school
+        .teacher
+        .clone()
+        .tokens
+        .create_token(create)
+        .await
+        .unwrap();
+    let batch = BatchCreateTokensRequest {
+        parent: second.clone(),
+        tokens: vec![Token {
+            external_id: SCHOOL_ID.to_owned(),
+            ..Default::default()
+        }],
+        request_id: request_id(),
+    };
+    school
+        .teacher
+        .clone()
+        .tokens
+        .batch_create_tokens(batch)
+        .await
+        .unwrap();
+    // and was turned away from a third class with a note that names her.
+    let third = school.another_class("physics").await;
+    let url = school
+        .teacher
+        .clone()
+        .join_urls
+        .get_join_url(homeroom_api::invitations::v1::GetJoinUrlRequest {
+            name: format!("{third}/joinUrl"),
+        })
+        .await
+        .unwrap()
+        .into_inner()
+        .url;
+    let asked = redeem(homeroom, &url, &request_id()).await.unwrap();
+    let Some(homeroom_api::invitations::v1::redeem_response::Result::JoinRequest(asked)) =
+        asked.result
+    else {
+        panic!("no request")
+    };
+    let deny = DenyJoinRequestRequest {
+        name: asked.name,
+        decide_note: format!("Not you, {NAME}."),
+        ..Default::default()
+    };
+    school
+        .teacher
+        .clone()
+        .join_requests
+        .deny_join_request(deny)
+        .await
+        .unwrap();
+
+    // A teacher of the other, who helps with its class, reads its code and lets somebody in,
+    let add = AddOrganizationMemberRequest {
+        parent: other.organization.clone(),
+        member: Some(Member {
+            email: EMAIL.to_owned(),
+            display_name: NAME.to_owned(),
+            ..member(ADA, Role::Teacher)
+        }),
+        request_id: request_id(),
+    };
+    other
+        .admin
+        .clone()
+        .members
+        .add_organization_member(add)
+        .await
+        .unwrap();
+    let add = AddClassMemberRequest {
+        parent: other.class.clone(),
+        member: Some(member(ADA, Role::CoTeacher)),
+        request_id: request_id(),
+    };
+    other
+        .teacher
+        .clone()
+        .members
+        .add_class_member(add)
+        .await
+        .unwrap();
+    let mut colleague = homeroom.user(ADA);
+    colleague
+        .class_codes
+        .get_class_code(GetClassCodeRequest {
+            name: format!("{}/classCode", other.class),
+        })
+        .await
+        .unwrap();
+    let waiting = homeroom.queued("bob", &other.join_url().await.url).await;
+    let approve = ApproveJoinRequestRequest {
+        name: waiting.name,
+        request_id: request_id(),
+        ..Default::default()
+    };
+    colleague
+        .join_requests
+        .approve_join_request(approve)
+        .await
+        .unwrap();
+    // and was a student of a third, who was removed.
+    let third = homeroom.school_named("cambridge", 0).await;
+    redeem(homeroom, &third.class_code().await.code, &request_id())
+        .await
+        .unwrap();
+    let remove = RemoveOrganizationMemberRequest {
+        name: format!("{}/members/{ADA}", third.organization),
+        ..Default::default()
+    };
+    third
+        .admin
+        .clone()
+        .members
+        .remove_organization_member(remove)
+        .await
+        .unwrap();
+}
+
+on_both_engines! {
+async fn r13_an_erased_person_is_found_nowhere_and_the_counts_stay_true(homeroom) {
+    let school = homeroom.school_named("hamilton", 10).await;
+    let other = homeroom.school_named("oxford", 10).await;
+    homeroom.outcome("student-1", &school.class_code().await.code).await;
+    live(homeroom, &school, &other).await;
+    for text in [ADA, EMAIL, NAME, SCHOOL_ID] {
+        assert!(!homeroom.databases().tables_that_hold(text).await.is_empty(), "{text}");
+    }
+    let before = homeroom.settled_row_counts().await;
+    assert_eq!((school.seats().await.seats_used, school.seats().await.requests_waiting), (2, 1));
+
+    // When the platform has her erased,
+    erase(homeroom, ADA, &homeroom.new_id().to_string()).await.unwrap();
+
+    // then nothing of her is left in any column of any table of either database,
+    for text in [ADA, EMAIL, NAME, SCHOOL_ID] {
+        assert_eq!(homeroom.databases().tables_that_hold(text).await, Vec::<String>::new(), "{text}");
+    }
+    // what is kept is kept, only under a pseudonym (P1),
+    let after = homeroom.settled_row_counts().await;
+    let kept = ["membership.admissions", "membership.join_requests", "membership.classes", "membership.fences",
+        "invitations.redemptions", "invitations.invitations", "invitations.refused_attempts"];
+    for table in kept {
+        assert_eq!(after[table], before[table], "{table}");
+    }
+    assert_eq!(after["membership.organization_members"], before["membership.organization_members"] - 2);
+    assert_eq!(after["membership.removals"], before["membership.removals"] - 1);
+    // her seat is free, nothing of hers waits, the others are where they were,
+    assert_eq!((school.seats().await.seats_used, school.seats().await.requests_waiting), (1, 0));
+    assert!(school.roster().await.contains(&"student-1".to_owned()));
+    let bob = GetClassMemberRequest { name: format!("{}/members/bob", other.class) };
+    let bob = other.teacher.clone().members.get_class_member(bob).await.unwrap().into_inner();
+    assert!(bob.provenance.unwrap().approved_by.starts_with("erased-"));
+    // each school is told in both feeds, and by nothing that leads to her,
+    for place in [&school, &other] {
+        let list = ListEventsRequest { parent: place.organization.clone(), page_size: 1_000, ..Default::default() };
+        let mut admin = place.admin.clone();
+        let told = [
+            admin.membership_events.list_events(list.clone()).await.unwrap().into_inner().events,
+            admin.invitations_events.list_events(list).await.unwrap().into_inner().events,
+        ];
+        for events in told {
+            let erased: Vec<_> = events.iter().filter(|event| event.r#type == "user.erased").collect();
+            assert!(matches!(erased.as_slice(), [one] if one.subject.starts_with("users/erased-") && one.data.is_empty()), "{erased:?}");
+        }
+    }
+    // and every invariant holds.
+    assert_audited(homeroom).await;
+}
+}
+
+on_both_engines! {
+async fn r13_who_comes_back_is_a_new_person(homeroom) {
+    let school = homeroom.school().await;
+    let code = school.class_code().await.code;
+    let request_id = homeroom.new_id().to_string();
+    let first = redeem(homeroom, &code, &request_id).await.unwrap();
+    let remove = RemoveOrganizationMemberRequest { name: format!("{}/members/{ADA}", school.organization), ..Default::default() };
+    school.admin.clone().members.remove_organization_member(remove).await.unwrap();
+    let erasure = homeroom.new_id().to_string();
+    erase(homeroom, ADA, &erasure).await.unwrap();
+
+    // A request id from before is decided afresh, and neither removal (R8) nor what she held is known.
+    let again = redeem(homeroom, &code, &request_id).await.unwrap();
+    assert_eq!(again.outcome(), RedemptionOutcome::Admitted);
+    assert_ne!(again.redemption, first.redemption);
+    // The same erasure, asked for once more, is done, and is none of hers who has come since.
+    erase(homeroom, ADA, &erasure).await.unwrap();
+    assert!(school.roster().await.contains(&ADA.to_owned()));
+    assert_audited(homeroom).await;
+    // Another one is.
+    erase(homeroom, ADA, "").await.unwrap();
+    assert!(!school.roster().await.contains(&ADA.to_owned()));
+    assert_eq!(homeroom.databases().tables_that_hold(ADA).await, Vec::<String>::new());
+    assert_audited(homeroom).await;
+}
+}
+
+on_both_engines! {
+async fn r13_a_token_of_an_erased_person_opens_for_nobody(homeroom) {
+    let school = homeroom.school().await;
+    let token = school.token(Token { assigned_email: EMAIL.to_owned(), ..Default::default() }).await;
+    redeem(homeroom, &school.class_code().await.code, "").await.unwrap();
+    erase(homeroom, ADA, "").await.unwrap();
+    let stranger = Claims { email: "eve@hamiltonschools.org", email_verified: true, ..Claims::of("eve") };
+    let refused = homeroom.user_with(stranger).redeem(&token.phrase).await.unwrap_err();
+    assert_eq!(reason(&refused), "TOKEN_ASSIGNED_TO_ANOTHER");
+}
+}
+
+on_both_engines! {
+async fn r13_an_owner_of_classes_is_not_erased_and_every_class_is_named(homeroom) {
+    let school = homeroom.school().await;
+    school.another_class("chemistry").await;
+    let refused = erase(homeroom, "teacher", "").await.unwrap_err();
+    assert_eq!((reason(&refused).as_str(), refused.code()), ("LAST_OWNER", tonic::Code::FailedPrecondition));
+    let named: Vec<String> = details(&refused).precondition_failure().unwrap().violations.iter().map(|class| class.subject.clone()).collect();
+    let [biology, chemistry] = ["biology", "chemistry"].map(|class| format!("{}/classes/{class}", school.organization));
+    assert_eq!(named, [biology.clone(), chemistry.clone()]);
+    // Nothing was begun; once they are transferred she goes.
+    assert_eq!(homeroom.databases().row_counts().await["invitations.erasures"], 0);
+    for name in [biology, chemistry] {
+        let transfer = TransferClassOwnershipRequest { name, owner: "co-teacher".to_owned(), ..Default::default() };
+        school.admin.clone().classes.transfer_class_ownership(transfer).await.unwrap();
+    }
+    erase(homeroom, "teacher", "").await.unwrap();
+    assert_audited(homeroom).await;
+}
+}

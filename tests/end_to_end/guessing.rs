@@ -1,0 +1,183 @@
+//! A school behind one address gets in while others guess, and a guesser gets nowhere (R10, 03): played
+//! through on the real service, with Redis lost in the midst of it.
+//!
+//! Time is the services' own, moved by the test; every guess and typo is drawn from a seed.
+
+mod play;
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use homeroom_invitations::limiter::Budgets;
+use homeroom_tests::{
+    Engine, Homeroom, databases::Databases, on_both_engines, redis_pair::RedisPair,
+};
+
+use play::{Play, Scene};
+
+const MINUTE: i64 = 60;
+const HOUR: i64 = 60 * MINUTE;
+/// A class that starts its lesson.
+const STUDENTS: usize = 300;
+/// How many of them must be in within the minute while many guess.
+const STUDENTS_IN_MIN: usize = 298;
+/// How many beside one guesser.
+const STUDENTS_IN_BESIDE_ONE_MIN: usize = 299;
+const ATTACKERS: usize = 200;
+/// Attackers with addresses of their own, whom only their own budget stops.
+const ROAMERS: usize = 30;
+/// How long a call of Redis may take before it is given up: longer than any does on a busy machine.
+const REDIS_CALL_MAX: Duration = Duration::from_millis(500);
+
+/// What one address may guess in so many seconds: two free failures for each user, what it may at once, what
+/// it regains, and one for each student who gets in.
+fn guesses_of_an_address_max(users: usize, seconds: i64) -> usize {
+    let budgets = Budgets::default();
+    let regained = seconds * i64::from(budgets.address_hourly) / HOUR;
+    users * budgets.user_free_of_address as usize
+        + budgets.address_hourly as usize
+        + usize::try_from(regained).unwrap()
+        + (budgets.address_admissions_max as usize).min(STUDENTS)
+}
+
+on_both_engines! {
+async fn r10_a_class_gets_in_within_a_minute_beside_200_who_guess_from_its_address(homeroom) {
+    let mut play = Play::new(homeroom, Scene { attackers: ATTACKERS, roamers: 0, seed: 7 }).await;
+    // when all attack and arrive at once
+    for second in 0..MINUTE {
+        play.second(homeroom, |attacker| (attacker + usize::try_from(second).unwrap()).is_multiple_of(3)).await;
+    }
+    let (inside, refused) = (play.inside(), play.refused());
+    // and the attackers go on for a quarter of an hour, each whenever it is let
+    play.guess_until(homeroom, TimeDelta::minutes(14), TimeDelta::seconds(10)).await;
+    let most = guesses_of_an_address_max(ATTACKERS, 15 * MINUTE);
+    play.print("200 attackers", inside, refused, most);
+    assert!(inside >= STUDENTS_IN_MIN, "{inside} in");
+    assert!(play.guesses() <= most, "{} guesses, at most {most}", play.guesses());
+    assert!(play.guesses_of_one() <= 6, "5, and one after 12 minutes");
+}
+}
+
+on_both_engines! {
+async fn r10_a_class_gets_in_within_a_minute_beside_one_who_guesses_20_times_a_second(homeroom) {
+    let mut play = Play::new(homeroom, Scene { attackers: 1, roamers: 0, seed: 8 }).await;
+    for _ in 0..MINUTE {
+        for _ in 1..20 {
+            play.guess(homeroom, &[0]).await;
+        }
+        play.second(homeroom, |_| true).await;
+    }
+    let (inside, refused) = (play.inside(), play.refused());
+    play.print("1 attacker", inside, refused, 5);
+    assert!(inside >= STUDENTS_IN_BESIDE_ONE_MIN, "{inside} in");
+    assert_eq!(play.guesses(), 5);
+}
+}
+
+/// What happens to Redis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Blow {
+    Killed,
+    Stopped,
+    Flushed,
+    Promoted,
+}
+
+impl Blow {
+    async fn strike(self, redis: &mut RedisPair) {
+        match self {
+            Self::Killed => redis.kill(),
+            Self::Stopped => redis.stop(),
+            Self::Flushed => redis.flush().await,
+            Self::Promoted => redis.promote().await,
+        }
+    }
+
+    async fn heal(self, redis: &mut RedisPair) {
+        match self {
+            Self::Killed => redis.start_again().await,
+            Self::Stopped => redis.resume(),
+            Self::Flushed => {}
+            Self::Promoted => redis.renew_replica().await,
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r10_redis_killed_locks_nobody_out_and_buys_no_guesses() {
+    struck(Blow::Killed).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r10_redis_stopped_locks_nobody_out_and_buys_no_guesses() {
+    struck(Blow::Stopped).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r10_redis_flushed_locks_nobody_out_and_buys_no_guesses() {
+    struck(Blow::Flushed).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r10_redis_promoted_locks_nobody_out_and_buys_no_guesses() {
+    struck(Blow::Promoted).await;
+}
+
+async fn struck(blow: Blow) {
+    let mut redis = RedisPair::start().await;
+    let mut databases = Databases::create(Engine::Sqlite).await;
+    databases.redis = Some(redis.url());
+    let homeroom =
+        Homeroom::start_on(databases, |config| config.redis_call_max = REDIS_CALL_MAX).await;
+    let scene = Scene {
+        attackers: ATTACKERS,
+        roamers: ROAMERS,
+        seed: 9,
+    };
+    let mut play = Play::new(&homeroom, scene).await;
+    // when Redis is struck in the middle of the minute, and is back a little later
+    for second in 0..MINUTE {
+        if second == 20 {
+            blow.strike(&mut redis).await;
+            assert!(
+                play.is_ready(&homeroom).await,
+                "Redis is no part of readiness"
+            );
+        }
+        if second == 40 {
+            blow.heal(&mut redis).await;
+        }
+        play.second(&homeroom, |attacker| {
+            (attacker + usize::try_from(second).unwrap()).is_multiple_of(4)
+        })
+        .await;
+    }
+    let (inside, refused) = (play.inside(), play.refused());
+    // then nobody stays outside: who was refused comes back when told to
+    play.admit_the_rest(&homeroom, TimeDelta::minutes(15)).await;
+    assert_eq!(play.inside(), STUDENTS, "nobody is locked out");
+    // and when those who roam have guessed all they may, Redis is struck again, twice
+    play.roam_until(&homeroom, TimeDelta::hours(4)).await;
+    for _ in 0..2 {
+        blow.strike(&mut redis).await;
+        play.roam_until(&homeroom, TimeDelta::hours(1)).await;
+        blow.heal(&mut redis).await;
+        play.roam_until(&homeroom, TimeDelta::hours(1)).await;
+    }
+    // then none has guessed more often than the day's budget says
+    let daily = Budgets::default().user_daily as usize;
+    play.print(
+        &format!("Redis {blow:?}"),
+        inside,
+        refused,
+        daily * (ATTACKERS + ROAMERS),
+    );
+    assert!(inside >= STUDENTS_IN_MIN, "{inside} in within the minute");
+    assert!(
+        play.guesses_of_one() <= daily,
+        "{} guesses of one user",
+        play.guesses_of_one()
+    );
+    assert_eq!(play.guesses_of_one(), daily, "who roams gets all they may");
+    homeroom.stop().await;
+}

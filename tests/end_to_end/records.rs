@@ -1,0 +1,140 @@
+//! What is kept for those who look afterwards: who read and changed which invitation (R12), and which
+//! attempts were refused (R5, R10).
+
+use std::collections::BTreeSet;
+
+use chrono::TimeDelta;
+use homeroom_api::{
+    common::v1::ErrorReason,
+    invitations::v1::{
+        ListAuditEntriesRequest, ListRefusedAttemptsRequest, PreviewRedemptionRequest,
+        RefusedAttempt, ResetClassCodeRequest, RevealTokenRequest, Token,
+        refused_attempt::LimiterDecision,
+    },
+};
+use homeroom_tests::{Claims, clients::Clients, on_both_engines, reason};
+
+const METHOD: &str = "homeroom.invitations.v1.";
+
+async fn refused_attempts(clients: &Clients, parent: &str, filter: &str) -> Vec<RefusedAttempt> {
+    let request = ListRefusedAttemptsRequest {
+        parent: parent.to_owned(),
+        filter: filter.to_owned(),
+        ..Default::default()
+    };
+    let mut redemptions = clients.redemptions.clone();
+    let answer = redemptions.list_refused_attempts(request);
+    answer.await.unwrap().into_inner().refused_attempts
+}
+
+on_both_engines! {
+async fn r12_who_read_or_changed_an_invitation_is_kept_without_its_secret(homeroom) {
+    let school = homeroom.school().await;
+    // Given what staff do, one of them through a platform,
+    let old = school.class_code().await;
+    homeroom.advance(TimeDelta::milliseconds(1));
+    let acting = homeroom.user_with(Claims { scopes: &["homeroom.act_as"], acting_user: "teacher", ..Claims::of("lms") });
+    let reset = ResetClassCodeRequest { name: old.name.clone(), ..Default::default() };
+    let new = acting.class_codes.clone().reset_class_code(reset).await.unwrap().into_inner().class_code.unwrap();
+    homeroom.advance(TimeDelta::milliseconds(1));
+    let token = school.token(Token::default()).await;
+    homeroom.advance(TimeDelta::milliseconds(1));
+    let reveal = RevealTokenRequest { name: token.name.clone() };
+    school.co_teacher.clone().tokens.reveal_token(reveal).await.unwrap();
+
+    // then the owner finds who did what, the newest first,
+    let list = |parent: &str, filter: String| ListAuditEntriesRequest { parent: parent.to_owned(), filter, ..Default::default() };
+    let mut teacher = school.teacher.clone();
+    let entries = teacher.audits.list_audit_entries(list(&school.class, String::new())).await.unwrap().into_inner().audit_entries;
+    let told: Vec<[&str; 4]> = entries.iter().map(|entry| [
+        entry.method.strip_prefix(METHOD).unwrap(), entry.actor.as_str(), entry.calling_service.as_str(), entry.subject.as_str(),
+    ]).collect();
+    assert_eq!(told, [
+        ["TokenService/RevealToken", "co-teacher", "co-teacher", &token.name],
+        ["TokenService/CreateToken", "teacher", "teacher", &token.name],
+        ["ClassCodeService/ResetClassCode", "teacher", "lms", &old.name],
+        ["ClassCodeService/GetClassCode", "teacher", "teacher", &old.name],
+    ]);
+    // each of another call,
+    let calls: BTreeSet<&str> = entries.iter().map(|entry| entry.request_id.as_str()).collect();
+    assert_eq!(calls.len(), entries.len());
+    // and nowhere a secret.
+    let text = format!("{entries:?}");
+    for secret in [&old.code, &new.code, &token.phrase, &token.phrase.replace(' ', "-"), &new.code.replace('-', "")] {
+        assert!(!text.contains(secret.as_str()), "{secret}");
+    }
+
+    // One resource's, and of the organization for its administrator alone.
+    let subject = format!("subject = \"{}\"", token.name);
+    let of_token = teacher.audits.list_audit_entries(list(&school.class, subject)).await.unwrap().into_inner().audit_entries;
+    assert_eq!(of_token.len(), 2);
+    let refused = teacher.audits.list_audit_entries(list(&school.organization, String::new())).await.unwrap_err();
+    assert_eq!(reason(&refused), "ROLE_REQUIRED");
+    let all = school.admin.clone().audits.list_audit_entries(list(&school.organization, String::new())).await.unwrap().into_inner();
+    assert_eq!(all.audit_entries.len(), 4);
+    let operators = list("organizations/-", "actor = co-teacher".to_owned());
+    let found = school.platform.clone().audits.list_audit_entries(operators.clone()).await.unwrap().into_inner();
+    assert_eq!(found.audit_entries.len(), 1);
+    let refused = school.admin.clone().audits.list_audit_entries(operators).await.unwrap_err();
+    assert_eq!(reason(&refused), "SCOPE_MISSING");
+}
+}
+
+on_both_engines! {
+async fn r5_r10_refused_attempts_are_kept_for_administrators_and_operators(homeroom) {
+    let school = homeroom.school().await;
+    homeroom.school_named("jefferson", 0).await;
+    let old = school.class_code().await;
+    let reset = ResetClassCodeRequest { name: old.name.clone(), ..Default::default() };
+    school.teacher.clone().class_codes.reset_class_code(reset).await.unwrap();
+    school.invite_token().await;
+
+    // Given guesses that name the organization, one that names none, and a user who goes on,
+    let guesser = homeroom.user("guesser");
+    for credential in ["HAMILTON-NOTHING", old.code.as_str()] {
+        homeroom.advance(TimeDelta::milliseconds(1));
+        assert_eq!(reason(&guesser.redeem(credential).await.unwrap_err()), "CODE_NOT_USABLE");
+    }
+    homeroom.advance(TimeDelta::milliseconds(1));
+    let preview = PreviewRedemptionRequest { credential: "HAMILTON-OTHER".to_owned(), ..Default::default() };
+    assert_eq!(reason(&guesser.redemptions.clone().preview_redemption(preview).await.unwrap_err()), "CODE_NOT_USABLE");
+    for _ in 0..6 {
+        homeroom.advance(TimeDelta::milliseconds(1));
+        guesser.redeem("HAMILTON-NOTHING").await.unwrap_err();
+    }
+
+    // then those that name it are its administrators' to see, a moment later,
+    homeroom.eventually("everything is logged", async || {
+        refused_attempts(&school.platform, "organizations/-", "").await.len() == 6
+    }).await;
+    let named = refused_attempts(&school.admin, &school.organization, "").await;
+    let told: Vec<(ErrorReason, LimiterDecision, bool)> =
+        named.iter().map(|one| (one.reason(), one.limiter_decision(), one.preview)).collect();
+    let guess = (ErrorReason::CodeNotUsable, LimiterDecision::Allowed, false);
+    let refused = (ErrorReason::TooManyAttempts, LimiterDecision::RefusedUser, false);
+    assert_eq!(told, [refused, guess, guess, (ErrorReason::CodeNotUsable, LimiterDecision::Allowed, true), guess]);
+    assert!(named.iter().all(|one| one.user == "guesser" && one.invitation.is_empty() && one.class.is_empty()));
+    let limited = refused_attempts(&school.admin, &school.organization, "reason = TOO_MANY_ATTEMPTS").await;
+    assert_eq!(limited.len(), 1, "one a minute");
+
+    // those that name none the operators',
+    let all = refused_attempts(&school.platform, "organizations/-", "").await;
+    let unnamed: Vec<_> = all.iter().filter(|one| one.name.starts_with("organizations/-/")).collect();
+    assert_eq!(unnamed.len(), 1);
+    assert_eq!(refused_attempts(&homeroom.user("admin"), "organizations/jefferson", "").await, []);
+    // and what was typed stands nowhere.
+    let text = format!("{all:?}");
+    assert!(!text.contains("NOTHING") && !text.contains(&old.code));
+
+    for (clients, parent, expected) in [
+        (&school.teacher, school.organization.as_str(), "ROLE_REQUIRED"),
+        (&guesser, &school.organization, "ORGANIZATION_NOT_FOUND"),
+        (&school.admin, "organizations/-", "SCOPE_MISSING"),
+        (&school.admin, &school.class, "INVALID_REQUEST"),
+    ] {
+        let request = ListRefusedAttemptsRequest { parent: parent.to_owned(), ..Default::default() };
+        let refused = clients.redemptions.clone().list_refused_attempts(request).await.unwrap_err();
+        assert_eq!(reason(&refused), expected);
+    }
+}
+}

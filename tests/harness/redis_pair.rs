@@ -1,0 +1,196 @@
+//! A Redis of a test's own, behind one address, to kill, stop, flush and replace by its replica.
+
+use std::{
+    net::SocketAddr,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+};
+
+use crate::free_address;
+
+/// How long a server may take to serve, or to follow, on a busy machine.
+const PATIENCE_SECONDS: u64 = 30;
+
+/// One server, which keeps nothing on disk.
+struct Server {
+    address: SocketAddr,
+    child: Option<Child>,
+}
+
+impl Server {
+    async fn start() -> Self {
+        let mut server = Self {
+            address: free_address(),
+            child: None,
+        };
+        server.begin().await;
+        server
+    }
+
+    async fn begin(&mut self) {
+        let child = Command::new("redis-server")
+            .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .args(["--port", &self.address.port().to_string()])
+            .args(["--repl-diskless-sync-delay", "0", "--dir", "/"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("redis-server: tests/run installs it");
+        self.child = Some(child);
+        eventually("Redis serves", async || self.ask(&["PING"]).await.is_ok()).await;
+    }
+
+    async fn follow(&self, primary: &Self) {
+        let port = primary.address.port().to_string();
+        self.ask(&["REPLICAOF", "127.0.0.1", &port]).await.unwrap();
+        eventually("the replica follows", async || {
+            let replication = self.ask(&["INFO", "replication"]).await.unwrap();
+            replication.contains("master_link_status:up")
+        })
+        .await;
+    }
+
+    fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            drop(child.kill());
+            drop(child.wait());
+        }
+    }
+
+    fn signal(&self, name: &str) {
+        let id = self.child.as_ref().expect("it runs").id().to_string();
+        let sent = Command::new("sh")
+            .args(["-c", "kill -s \"$0\" \"$1\"", name, &id])
+            .status();
+        assert!(sent.unwrap().success());
+    }
+
+    async fn ask(&self, words: &[&str]) -> redis::RedisResult<String> {
+        let client = redis::Client::open(format!("redis://{}", self.address))?;
+        let mut connection = client.get_multiplexed_async_connection().await?;
+        let mut command = redis::cmd(words[0]);
+        for word in &words[1..] {
+            command.arg(word);
+        }
+        command.query_async(&mut connection).await
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A primary and its replica, and an address that leads to whichever is the primary. Dropped, all end.
+pub struct RedisPair {
+    address: SocketAddr,
+    upstream: watch::Sender<SocketAddr>,
+    primary: Server,
+    replica: Server,
+    forwarding: tokio::task::JoinHandle<()>,
+}
+
+impl RedisPair {
+    /// Starts both, and answers when the replica follows.
+    pub async fn start() -> Self {
+        let (primary, replica) = (Server::start().await, Server::start().await);
+        replica.follow(&primary).await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (upstream, follows) = watch::channel(primary.address);
+        Self {
+            address,
+            upstream,
+            primary,
+            replica,
+            forwarding: tokio::spawn(forward(listener, follows)),
+        }
+    }
+
+    /// The URL, which stays.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("redis://{}", self.address)
+    }
+
+    /// SIGKILL: what the primary knew is gone.
+    pub fn kill(&mut self) {
+        self.primary.kill();
+    }
+
+    /// Starts the primary again, empty. The replica follows into forgetting.
+    pub async fn start_again(&mut self) {
+        self.primary.begin().await;
+    }
+
+    /// SIGSTOP: connections stay and nothing is answered.
+    pub fn stop(&self) {
+        self.primary.signal("STOP");
+    }
+
+    /// SIGCONT: it goes on, with what it was sent meanwhile.
+    pub fn resume(&self) {
+        self.primary.signal("CONT");
+    }
+
+    /// Forgets all data and the scripts.
+    pub async fn flush(&self) {
+        for words in [&["FLUSHALL"][..], &["SCRIPT", "FLUSH"]] {
+            self.primary.ask(words).await.unwrap();
+        }
+    }
+
+    /// Starts the server that was the primary before again, as the replica.
+    pub async fn renew_replica(&mut self) {
+        self.replica.begin().await;
+        self.replica.follow(&self.primary).await;
+    }
+
+    /// The primary is killed, and its replica takes over, with what it was told by then.
+    pub async fn promote(&mut self) {
+        self.primary.kill();
+        self.replica.ask(&["REPLICAOF", "NO", "ONE"]).await.unwrap();
+        std::mem::swap(&mut self.primary, &mut self.replica);
+        self.upstream.send_replace(self.primary.address);
+    }
+}
+
+impl Drop for RedisPair {
+    fn drop(&mut self) {
+        self.forwarding.abort();
+    }
+}
+
+/// Passes every connection on, until either side closes it or the primary changes.
+async fn forward(listener: TcpListener, upstream: watch::Receiver<SocketAddr>) {
+    while let Ok((mut near, _)) = listener.accept().await {
+        let mut follows = upstream.clone();
+        tokio::spawn(async move {
+            let address = *follows.borrow_and_update();
+            let Ok(mut far) = TcpStream::connect(address).await else {
+                return;
+            };
+            tokio::select! {
+                _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                _ = follows.changed() => {}
+            }
+        });
+    }
+}
+
+async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let wait = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(PATIENCE_SECONDS), wait)
+        .await
+        .unwrap_or_else(|_| panic!("not within {PATIENCE_SECONDS} s: {what}"));
+}

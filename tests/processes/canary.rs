@@ -1,0 +1,275 @@
+//! No secret is written down anywhere in clear: every kind is made, used rightly and wrongly, shown,
+//! reset and retried on real processes that say all they can, and then looked for in everything that they
+//! and their servers have written (03 Secrets, R12).
+
+mod search;
+mod servers;
+mod story;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    fs,
+    path::Path,
+    time::Duration,
+};
+
+use homeroom_api::{
+    common::v1::{ListEventsRequest, ListEventsResponse},
+    invitations::v1::{ListAuditEntriesRequest, ListRefusedAttemptsRequest},
+};
+use homeroom_kit::database::Url;
+use homeroom_tests::{
+    Engine,
+    databases::Databases,
+    free_address,
+    processes::{Callers, Processes, Service},
+};
+use search::{Evidence, Search};
+use servers::{LoggingPostgres, RedisMonitor, redis_dump};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use story::story;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+use crate::ways::ORGANIZATION;
+
+/// How long a service may take to stop.
+const STOP_SECONDS: u64 = 60;
+/// Fewer would mean that something was not made.
+const SECRETS_MIN: usize = 30;
+
+/// Everything in both feeds and in what is kept of reads and guesses, as staff and platforms read it.
+async fn feeds(callers: &Callers) -> Vec<u8> {
+    let mut teacher = callers.user("teacher");
+    let request = ListEventsRequest {
+        parent: ORGANIZATION.to_owned(),
+        page_size: 1_000,
+        ..Default::default()
+    };
+    let mut told = String::new();
+    let invitations: ListEventsResponse = teacher
+        .invitations_events
+        .list_events(request.clone())
+        .await
+        .unwrap()
+        .into_inner();
+    let membership = teacher
+        .membership_events
+        .list_events(request)
+        .await
+        .unwrap();
+    write!(told, "{invitations:?} {membership:?}").unwrap();
+    let request = ListAuditEntriesRequest {
+        parent: ORGANIZATION.to_owned(),
+        page_size: 1_000,
+        ..Default::default()
+    };
+    let audited = teacher.audits.list_audit_entries(request).await.unwrap();
+    let request = ListRefusedAttemptsRequest {
+        parent: ORGANIZATION.to_owned(),
+        page_size: 1_000,
+        ..Default::default()
+    };
+    let refused = teacher.redemptions.list_refused_attempts(request).await;
+    write!(told, "{audited:?} {:?}", refused.unwrap()).unwrap();
+    told.into_bytes()
+}
+
+/// All rows of a database of PostgreSQL, as text; bytes in hexadecimal.
+async fn postgres_rows(url: &str) -> Vec<u8> {
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    let tables: Vec<String> = sqlx::query_scalar(
+        "SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public'",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .unwrap();
+    let mut text = String::new();
+    for table in tables {
+        let query = format!("SELECT t::text FROM {table} AS t");
+        let rows: Vec<String> = sqlx::query_scalar(AssertSqlSafe(query))
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+        writeln!(text, "{table}\n{}", rows.join("\n")).unwrap();
+    }
+    text.into_bytes()
+}
+
+/// The file with what is not written to it yet.
+fn sqlite_bytes(path: &Path) -> Vec<u8> {
+    let mut bytes = fs::read(path).unwrap();
+    let log = format!("{}-wal", path.display());
+    bytes.extend(fs::read(log).unwrap_or_default());
+    bytes
+}
+
+async fn scrape(address: std::net::SocketAddr) -> Vec<u8> {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = b"GET /metrics HTTP/1.1\r\nHost: metrics\r\nConnection: close\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    answer
+}
+
+/// Runs the story on services that say all they can, and gives what was secret and what was written.
+async fn run(
+    databases: Databases,
+    logs: &Path,
+) -> (BTreeMap<String, String>, Evidence, BTreeSet<String>) {
+    let metrics = [free_address(), free_address()];
+    let both = [Service::Membership, Service::Invitations];
+    let mut processes = Processes::on(databases);
+    for (service, metrics) in both.into_iter().zip(metrics) {
+        processes = processes
+            .with_setting(service, "RUST_LOG", "trace")
+            .with_setting(service, "LOG_FORMAT", "json")
+            .with_setting(service, "METRICS_LISTEN_ADDRESS", &metrics.to_string())
+            .with_log(service, logs.join(service.name()));
+    }
+    processes.launch_both().await;
+    let redis = processes.databases().redis.clone();
+    let monitor = match &redis {
+        Some(url) => Some(RedisMonitor::listen(url).await),
+        None => None,
+    };
+    let callers = processes.callers();
+    let addresses = both.map(|service| processes.address(service));
+    let canaries = story(&callers, addresses).await;
+    let mut secrets = canaries.secrets;
+    for service in both {
+        let ring = fs::read_to_string(processes.keys_file(service)).unwrap();
+        let key = ring.trim().split_once(':').unwrap().1.to_owned();
+        secrets.insert(format!("the key of {}", service.name()), key);
+    }
+
+    let mut evidence = Evidence::from([
+        ("refusals".to_owned(), canaries.refusals.into_bytes()),
+        ("feeds".to_owned(), feeds(&callers).await),
+    ]);
+    for (service, metrics) in both.into_iter().zip(metrics) {
+        let name = service.name();
+        evidence.insert(format!("metrics of {name}"), scrape(metrics).await);
+    }
+    for (service, url) in both.into_iter().zip([
+        processes.databases().membership.clone(),
+        processes.databases().invitations.clone(),
+    ]) {
+        let rows = match &url {
+            Url::Postgres(url) => postgres_rows(url).await,
+            Url::Sqlite(path) => sqlite_bytes(path),
+        };
+        evidence.insert(format!("database of {}", service.name()), rows);
+    }
+    if let (Some(url), Some(monitor)) = (redis, monitor) {
+        evidence.insert("Redis".to_owned(), redis_dump(&url).await);
+        evidence.insert("commands of Redis".to_owned(), monitor.heard());
+    }
+    for service in [Service::Invitations, Service::Membership] {
+        processes.order_stop(service);
+        let ended = processes.ended(service, Duration::from_secs(STOP_SECONDS));
+        assert!(ended.await.success());
+        let log = fs::read(logs.join(service.name())).unwrap();
+        evidence.insert(format!("log of {}", service.name()), log);
+    }
+    processes.stop().await;
+    (secrets, evidence, canaries.reasons)
+}
+
+/// Whether something stands in each place, so that nothing was searched in vain.
+fn is_told(evidence: &Evidence, place: &str, what: &str) {
+    let bytes = &evidence[place];
+    let found = bytes
+        .windows(what.len())
+        .any(|window| window == what.as_bytes());
+    assert!(found, "{what} is not in {place}, of {} bytes", bytes.len());
+}
+
+fn judge(secrets: &BTreeMap<String, String>, mut evidence: Evidence, reasons: &BTreeSet<String>) {
+    for (place, what) in [
+        ("refusals", "CODE_NOT_USABLE"),
+        ("feeds", "class_code.reset"),
+        ("feeds", "ClassCodeService/ResetClassCode"),
+        ("metrics of membership", "homeroom_build_info"),
+        ("metrics of invitations", "homeroom_redemptions_stuck"),
+        ("database of membership", "student-1"),
+        ("database of invitations", "student-1"),
+        ("log of membership", "\"level\":\"TRACE\""),
+        ("log of invitations", "\"level\":\"TRACE\""),
+    ] {
+        is_told(&evidence, place, what);
+    }
+    for expected in [
+        "CODE_NOT_USABLE",
+        "CODE_MALFORMED",
+        "INVALID_REQUEST",
+        "CODE_TAKEN",
+        "WEAK_CODE",
+        "REQUEST_ID_CONFLICT",
+        "ACCESS_TOKEN_INVALID",
+        "TOKEN_NOT_FOUND",
+        "INVALID_FILTER",
+    ] {
+        assert!(reasons.contains(expected), "{expected}: {reasons:?}");
+    }
+    assert!(secrets.len() >= SECRETS_MIN, "{}", secrets.len());
+
+    let search = Search::of(secrets);
+    let found = search.find(&evidence);
+    assert!(found.is_empty(), "written down: {found:#?}");
+    // Nor is any other access token, such as those that one service makes for the other.
+    for (place, bytes) in &evidence {
+        let payload = b".eyJ";
+        let found = bytes.windows(payload.len()).any(|part| part == payload);
+        assert!(!found, "an access token stands in {place}");
+    }
+    let bytes: usize = evidence.values().map(Vec::len).sum();
+    println!(
+        "{} secrets in none of {} places, {bytes} bytes",
+        secrets.len(),
+        evidence.len()
+    );
+
+    // Planted in each place, each secret is found there.
+    let planted: Vec<&String> = secrets.values().collect();
+    for (place, (name, bytes)) in evidence.iter_mut().enumerate() {
+        *bytes = format!("{name} {} .", planted[place % planted.len()]).into_bytes();
+    }
+    let found: BTreeSet<String> = search
+        .find(&evidence)
+        .into_iter()
+        .map(|hit| hit.0)
+        .collect();
+    assert_eq!(found, evidence.into_keys().collect());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r12_no_secret_is_written_down_on_postgres_with_redis() {
+    let postgres = LoggingPostgres::start().await;
+    postgres.create_database("membership").await;
+    postgres.create_database("invitations").await;
+    let url = |database: &str| Url::parse(&postgres.url(database)).unwrap();
+    let redis = std::env::var(homeroom_tests::databases::REDIS_URL_VARIABLE).unwrap();
+    let databases = Databases::of(url("membership"), url("invitations"), Some(redis));
+    let logs = tempfile::tempdir().unwrap();
+    let (secrets, mut evidence, reasons) = run(databases, logs.path()).await;
+    let log = fs::read(postgres.log()).unwrap();
+    evidence.insert("log of PostgreSQL".to_owned(), log);
+    is_told(&evidence, "log of PostgreSQL", "parameters: $1 = '");
+    is_told(&evidence, "log of PostgreSQL", "lookup_mac");
+    is_told(&evidence, "Redis", "homeroom:limiter:");
+    is_told(&evidence, "commands of Redis", "homeroom:limiter:");
+    judge(&secrets, evidence, &reasons);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r12_no_secret_is_written_down_on_sqlite() {
+    let databases = Databases::create(Engine::Sqlite).await;
+    let logs = tempfile::tempdir().unwrap();
+    let (secrets, evidence, reasons) = run(databases, logs.path()).await;
+    judge(&secrets, evidence, &reasons);
+}

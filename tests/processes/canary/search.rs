@@ -1,0 +1,160 @@
+//! Finds a secret in whatever form it would be written down.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
+
+use aho_corasick::AhoCorasick;
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
+};
+
+/// Shorter forms would be found by chance.
+const FORM_BYTES_MIN: usize = 8;
+
+/// Where something was written down, and what.
+pub(crate) type Evidence = BTreeMap<String, Vec<u8>>;
+
+/// Secrets, in every form.
+pub(crate) struct Search {
+    of_any_case: AhoCorasick,
+    exact: AhoCorasick,
+    /// What the secret behind each form is called; never the secret.
+    names_of_any_case: Vec<String>,
+    names_exact: Vec<String>,
+}
+
+impl Search {
+    /// Of secrets by what they are called.
+    pub(crate) fn of(secrets: &BTreeMap<String, String>) -> Self {
+        let (mut any, mut exact) = (Vec::new(), Vec::new());
+        for (name, secret) in secrets {
+            any.extend(text_forms(secret).into_iter().map(|form| (name, form)));
+            exact.extend(base64_forms(secret).into_iter().map(|form| (name, form)));
+        }
+        let names = |forms: &[(&String, String)]| {
+            let names = forms.iter().map(|(name, _)| (*name).clone());
+            names.collect::<Vec<_>>()
+        };
+        Self {
+            names_of_any_case: names(&any),
+            names_exact: names(&exact),
+            of_any_case: AhoCorasick::builder()
+                .ascii_case_insensitive(true)
+                .build(any.iter().map(|(_, form)| form))
+                .unwrap(),
+            exact: AhoCorasick::new(exact.iter().map(|(_, form)| form)).unwrap(),
+        }
+    }
+
+    /// Which secrets stand where.
+    pub(crate) fn find(&self, evidence: &Evidence) -> BTreeSet<(String, String)> {
+        let mut found = BTreeSet::new();
+        for (place, bytes) in evidence {
+            let of_any_case = self.of_any_case.find_overlapping_iter(bytes);
+            found.extend(of_any_case.map(|hit| {
+                let name = &self.names_of_any_case[hit.pattern().as_usize()];
+                (place.clone(), name.clone())
+            }));
+            let exact = self.exact.find_overlapping_iter(bytes);
+            found.extend(exact.map(|hit| {
+                let name = &self.names_exact[hit.pattern().as_usize()];
+                (place.clone(), name.clone())
+            }));
+        }
+        found
+    }
+}
+
+/// As it is shown, as it is looked up, and with what may stand between its parts.
+fn spellings(secret: &str) -> BTreeSet<String> {
+    let parts: Vec<&str> = secret.split([' ', '-']).collect();
+    ["", " ", "-", "_", "+", "%20", "%2D"]
+        .iter()
+        .map(|between| parts.join(between))
+        .chain([secret.to_owned()])
+        .filter(|text| text.len() >= FORM_BYTES_MIN)
+        .collect()
+}
+
+/// In letters of either case, percent-encoded and in hexadecimal.
+fn text_forms(secret: &str) -> BTreeSet<String> {
+    let mut forms = spellings(secret);
+    let encoded: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+    forms.insert(encoded);
+    for text in cased(secret) {
+        forms.insert(hex(&text));
+    }
+    forms
+}
+
+fn hex(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").unwrap();
+        hex
+    })
+}
+
+/// In base64, wherever it begins in what was encoded.
+fn base64_forms(secret: &str) -> BTreeSet<String> {
+    let mut forms = BTreeSet::new();
+    for text in cased(secret) {
+        for before in 0..3 {
+            let bytes = [vec![0; before], text.as_bytes().to_vec()].concat();
+            // The first and last characters hold bits of their neighbours too.
+            let first = [0, 2, 3][before];
+            let last = bytes.len() * 8 / 6;
+            for encoded in [
+                STANDARD_NO_PAD.encode(&bytes),
+                URL_SAFE_NO_PAD.encode(&bytes),
+            ] {
+                forms.insert(encoded[first..last].to_owned());
+            }
+        }
+    }
+    forms
+}
+
+/// Its spellings, as they are, in capitals and in small letters.
+fn cased(secret: &str) -> BTreeSet<String> {
+    let spellings = spellings(secret).into_iter();
+    spellings
+        .flat_map(|text| [text.to_uppercase(), text.to_lowercase(), text])
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finds(planted: &str) -> bool {
+        let secrets = BTreeMap::from([("code".to_owned(), "ABCD-EFGH-JKMN".to_owned())]);
+        let evidence = Evidence::from([("log".to_owned(), format!("x {planted} y").into_bytes())]);
+        !Search::of(&secrets).find(&evidence).is_empty()
+    }
+
+    #[test]
+    fn a_secret_is_found_in_every_form_and_nothing_else_is() {
+        let encoded = |text: &str| STANDARD_NO_PAD.encode(text);
+        for form in [
+            "ABCD-EFGH-JKMN",
+            "abcdefghjkmn",
+            "Abcd efgh jkmn",
+            "abcd%20efgh%20jkmn",
+            "414243442d454647482d4a4b4d4e",
+            "6162636465666768",
+            "/c/ABCD-EFGH-JKMN\"",
+            &encoded("ABCD-EFGH-JKMN"),
+            &encoded("code: abcdefghjkmn."),
+            &encoded("the code: abcdefghjkmn."),
+            &encoded("one code: abcdefghjkmn;"),
+        ] {
+            // A part of its hexadecimal form alone is none.
+            assert_eq!(finds(form), form != "6162636465666768", "{form}");
+        }
+        assert!(!finds("ABCD-EFGH-JKMP"));
+        assert!(!finds("ABCD EFGH, JKMN"));
+    }
+}
