@@ -1,0 +1,160 @@
+//! What a person typed or pasted: `Credential::parse`.
+
+use std::sync::LazyLock;
+
+use crate::domain::{
+    class_code,
+    credential::{Candidate, Credential, MAX_CREDENTIAL_BYTES},
+    enrollment_code::{
+        CodePrefix, MAX_CODE_CHARACTERS, MAX_PREFIX_CHARACTERS, MIN_CODE_CHARACTERS,
+        MIN_PREFIX_CHARACTERS,
+    },
+    invitation::InvitationKind,
+    join_key::JOIN_KEY_CHARACTERS,
+    organization_token::ORGANIZATION_TOKEN_CHARACTERS,
+    phrase::Phrase,
+    public_url::PublicUrl,
+};
+
+use InvitationKind::{ClassCode, ClassToken, EnrollmentCode, JoinUrl, OrganizationToken};
+
+/// In which candidates come (R1).
+const ORDER: [InvitationKind; 4] = [OrganizationToken, ClassCode, ClassToken, EnrollmentCode];
+
+static BASES: LazyLock<[PublicUrl; 2]> = LazyLock::new(|| {
+    ["https://join.school.example", "http://127.0.0.1:8080/enter"]
+        .map(|base| PublicUrl::parse(base).unwrap())
+});
+
+/// Checks every property of one input.
+pub fn check(data: &[u8]) {
+    let text = crate::text(data);
+    for base in BASES.iter() {
+        check_under(&text, base);
+    }
+}
+
+/// Checks every property of a text pasted where `base` is configured.
+pub(crate) fn check_under(text: &str, base: &PublicUrl) {
+    let read = Credential::parse(text, base);
+    let Ok(credential) = read else { return };
+
+    assert!(text.len() <= MAX_CREDENTIAL_BYTES);
+    assert!(!text.trim().chars().any(deceives));
+    let candidates = credential.candidates();
+    assert!(!candidates.is_empty());
+    if candidates.len() > 1 {
+        let places: Vec<_> = candidates
+            .iter()
+            .map(|candidate| ORDER.iter().position(|kind| *kind == candidate.kind))
+            .collect();
+        assert!(places.is_sorted() && places.iter().all(Option::is_some));
+        assert!(places.windows(2).all(|pair| pair[0] != pair[1]));
+    }
+    for candidate in candidates {
+        check_candidate(candidate, base);
+    }
+
+    let wrapped = format!(" (“{}”). ", text.trim());
+    if wrapped.len() <= MAX_CREDENTIAL_BYTES {
+        assert!(Credential::parse(&wrapped, base).is_ok_and(|again| again == credential));
+    }
+    if !text.contains('/') {
+        for spelled in [text.to_ascii_uppercase(), text.to_ascii_lowercase()] {
+            assert!(Credential::parse(&spelled, base).is_ok_and(|again| again == credential));
+        }
+    }
+    check_prefixes(&credential);
+}
+
+/// What no code is written with: it would be read as another, or not be seen.
+fn deceives(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            // Soft hyphen, Greek, Cyrillic, zero width and bidirectional controls, byte order mark, tags.
+            '\u{ad}' | '\u{391}'..='\u{3c9}' | '\u{400}'..='\u{52f}' | '\u{61c}'
+            | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' | '\u{e0000}'..='\u{e007f}'
+        )
+}
+
+/// The canonical form has its kind's form, and everything shown for it reads as it.
+fn check_candidate(candidate: &Candidate, base: &PublicUrl) {
+    let canonical = &candidate.canonical;
+    let form = canonical.expose();
+    let crockford = |length: usize| {
+        assert_eq!(form.len(), length);
+        assert!(
+            form.bytes()
+                .all(|byte| b"0123456789ABCDEFGHJKMNPQRSTVWXYZ".contains(&byte))
+        );
+    };
+    let shown: Vec<String> = match candidate.kind {
+        OrganizationToken => {
+            crockford(ORGANIZATION_TOKEN_CHARACTERS);
+            let url = base.organization_invite_url(canonical);
+            vec![form.to_owned(), url.expose().to_owned()]
+        }
+        ClassCode => {
+            crockford(class_code::CLASS_CODE_CHARACTERS);
+            let display = class_code::display(canonical).expose().to_owned();
+            let link = base.join_link(canonical).expose().to_owned();
+            vec![form.to_owned(), display, link]
+        }
+        JoinUrl => {
+            crockford(JOIN_KEY_CHARACTERS);
+            vec![base.join_url(canonical)]
+        }
+        ClassToken => {
+            let phrase = Phrase::parse(form).unwrap();
+            assert!(phrase.canonical() == *canonical);
+            let display = phrase.display().expose().to_owned();
+            let url = base.class_invite_url(&phrase).expose().to_owned();
+            vec![form.to_owned(), display, url]
+        }
+        EnrollmentCode => {
+            let lengths = MIN_CODE_CHARACTERS..=MAX_PREFIX_CHARACTERS + MAX_CODE_CHARACTERS;
+            assert!(lengths.contains(&form.len()));
+            assert!(
+                form.bytes()
+                    .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+            );
+            vec![form.to_owned()]
+        }
+    };
+    for shown in shown
+        .iter()
+        .filter(|shown| shown.len() <= MAX_CREDENTIAL_BYTES)
+    {
+        let again = Credential::parse(shown, base);
+        assert!(again.is_ok_and(|again| again.candidates().contains(candidate)));
+    }
+}
+
+/// The prefixes that it may begin with begin it, the longest first (03, the limiter).
+fn check_prefixes(credential: &Credential) {
+    let code = credential
+        .candidates()
+        .iter()
+        .find(|candidate| candidate.kind == EnrollmentCode)
+        .map(|candidate| candidate.canonical.expose().to_owned())
+        .unwrap_or_default();
+    let mut longest = MAX_PREFIX_CHARACTERS + 1;
+    for prefix in credential.possible_prefixes() {
+        let length = prefix.as_str().len();
+        assert!((MIN_PREFIX_CHARACTERS..longest).contains(&length));
+        assert!(code.starts_with(prefix.as_str()));
+        assert!(code.len() - length >= MIN_CODE_CHARACTERS);
+        longest = length;
+    }
+    let prefix = CodePrefix::parse("HAMILTON").unwrap();
+    let before = credential.candidates().len();
+    let named = credential.clone().of_organization(&prefix);
+    let bare = !code.is_empty() && code.len() <= MAX_CODE_CHARACTERS;
+    assert_eq!(named.candidates().len(), before + usize::from(bare));
+    if bare {
+        let last = named.candidates().last().unwrap();
+        assert_eq!(last.canonical.expose(), format!("HAMILTON{code}"));
+    }
+}

@@ -1,0 +1,30 @@
+//! What must hold for any input, hostile or broken: one module for each parser that reads what
+//! strangers send. Each has one function, `check`, which panics where a property does not hold;
+//! `fuzz_targets` hands it libFuzzer's inputs.
+
+#![forbid(unsafe_code)]
+
+// The very source, compiled here so that all of it is instrumented without the service around it.
+#[path = "../../../services/invitations/src/domain/mod.rs"]
+pub mod domain;
+
+pub mod access_token;
+pub mod credential;
+pub mod domain_rule;
+pub mod email;
+pub mod filter;
+pub mod page_token;
+pub mod phrase;
+pub mod public_url;
+pub mod resource_names;
+pub mod typed_code;
+
+/// The input as text; what is no UTF-8 in it as replacement characters.
+pub(crate) fn text(data: &[u8]) -> std::borrow::Cow<'_, str> {
+    String::from_utf8_lossy(data)
+}
+
+/// The input's first line, and the rest.
+pub(crate) fn two(text: &str) -> (&str, &str) {
+    text.split_once('\n').unwrap_or((text, ""))
+}

@@ -1,0 +1,62 @@
+//! The base of the URLs that are handed out, in the first line, and what is pasted, in the rest:
+//! only URLs of the configured host are read.
+
+use crate::domain::{
+    credential::{Credential, MAX_CREDENTIAL_BYTES},
+    invitation::InvitationKind,
+    public_url::PublicUrl,
+};
+use homeroom_kit::secret::SecretText;
+use url::Url;
+
+const KEY: &str = "0123456789ABCDEFGHJKMNPQRS";
+
+/// Checks every property of one input.
+pub fn check(data: &[u8]) {
+    let text = crate::text(data);
+    let (base, pasted) = crate::two(&text);
+    let configured = PublicUrl::parse(base);
+    for usual in ["https://join.school.example", "http://127.0.0.1:8080/enter"] {
+        check_pasted(usual, &PublicUrl::parse(usual).unwrap(), pasted);
+    }
+    let Ok(configured) = configured else { return };
+    check_pasted(base, &configured, pasted);
+
+    let url = configured.join_url(&SecretText::new(KEY));
+    let parsed = Url::parse(&url).unwrap();
+    assert!(matches!(parsed.scheme(), "http" | "https"));
+    assert_eq!(parsed.host(), Url::parse(base).unwrap().host());
+    assert!(parsed.username().is_empty() && parsed.password().is_none());
+    assert!(parsed.query().is_none() && parsed.fragment().is_none());
+    assert_eq!(parsed.as_str(), url, "a browser goes where it says");
+    if url.len() <= MAX_CREDENTIAL_BYTES {
+        let read = Credential::parse(&url, &configured).ok();
+        let candidate = read.and_then(|read| read.candidates().first().cloned());
+        assert!(candidate.is_some_and(|candidate| {
+            candidate.kind == InvitationKind::JoinUrl && candidate.canonical.expose() == KEY
+        }));
+    }
+}
+
+/// What a browser would take to another host is not read.
+fn check_pasted(base: &str, configured: &PublicUrl, pasted: &str) {
+    crate::credential::check_under(pasted, configured);
+    let Ok(read) = Credential::parse(pasted, configured) else {
+        return;
+    };
+    let link = pasted
+        .trim()
+        .trim_start_matches(['(', '[', '{', '<', '\'', '"', ' ']);
+    if let Ok(target) = Url::parse(link)
+        && matches!(
+            target.scheme(),
+            "http" | "https" | "javascript" | "data" | "file" | "ftp"
+        )
+        && target.has_host()
+    {
+        let base = Url::parse(base).unwrap();
+        assert_eq!(target.host(), base.host(), "{link}");
+        assert!(target.username().is_empty() && target.password().is_none());
+        assert_eq!(read.candidates().len(), 1, "a URL says what it is");
+    }
+}

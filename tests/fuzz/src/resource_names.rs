@@ -1,0 +1,74 @@
+//! Resource names and ids: each reads one way, and is written as it was read.
+
+use std::fmt::Display;
+
+use homeroom_api::{
+    ids::{ClassId, InvalidId, OrganizationId, UserId},
+    names::{
+        ClassCodeName, ClassName, EnrollmentCodeName, InviteTokenName, JoinRequestName,
+        JoinUrlName, MemberName, OrganizationName, Place, RedemptionName, SeatUsageName, TokenName,
+        UserName,
+    },
+};
+
+/// Checks every property of one input.
+pub fn check(data: &[u8]) {
+    let text = crate::text(data);
+    let text = &*text;
+    let organization = is_written_as_read(text, OrganizationName::parse);
+    let class = is_written_as_read(text, ClassName::parse);
+    assert_eq!(
+        is_written_as_read(text, Place::parse),
+        organization || class,
+        "{text}"
+    );
+    // No text is the name of two things.
+    let kinds = [
+        organization,
+        class,
+        is_written_as_read(text, UserName::parse),
+        is_written_as_read(text, MemberName::parse),
+        is_written_as_read(text, JoinRequestName::parse),
+        is_written_as_read(text, TokenName::parse),
+        is_written_as_read(text, EnrollmentCodeName::parse),
+        is_written_as_read(text, RedemptionName::parse),
+        is_written_as_read(text, InviteTokenName::parse),
+        is_written_as_read(text, SeatUsageName::parse),
+        is_written_as_read(text, ClassCodeName::parse),
+        is_written_as_read(text, JoinUrlName::parse),
+    ];
+    assert!(kinds.iter().filter(|is| **is).count() <= 1, "{text}");
+
+    is_written_as_read(text, OrganizationId::parse);
+    is_written_as_read(text, ClassId::parse);
+    is_written_as_read(text, UserId::parse);
+    // An id that reads makes a name that reads.
+    if let Ok(id) = OrganizationId::parse(text) {
+        assert!((3..=63).contains(&text.len()));
+        let name = format!("organizations/{id}");
+        assert!(Place::parse(&name).is_ok_and(|place| *place.organization() == id));
+    }
+    if let Ok(id) = ClassId::parse(text) {
+        let name = format!("organizations/hamilton/classes/{id}");
+        assert!(ClassName::parse(&name).is_ok_and(|name| name.class == id));
+    }
+    if let Ok(id) = UserId::parse(text) {
+        assert!((1..=128).contains(&text.len()));
+        let name = format!("organizations/hamilton/members/{id}");
+        assert!(MemberName::parse(&name).is_ok_and(|name| name.user == id));
+    }
+}
+
+fn is_written_as_read<T: Display>(text: &str, parse: fn(&str) -> Result<T, InvalidId>) -> bool {
+    match parse(text) {
+        Ok(read) => {
+            assert_eq!(read.to_string(), text);
+            assert!(text.is_ascii() && !text.contains("//"));
+            true
+        }
+        Err(refused) => {
+            assert!(!refused.to_string().is_empty());
+            false
+        }
+    }
+}
