@@ -14,6 +14,9 @@ use tokio::time::Instant;
 /// How long a busy server may take to notice the last of an attack.
 const NOTICE: Duration = Duration::from_secs(5);
 
+/// How long after the end of an attack its last connection is watched, which may not have done enough to be cut.
+const LAST_CUT: Duration = Duration::from_secs(1);
+
 /// The service that is attacked, and what the attacker may do there.
 #[derive(Debug, Clone)]
 pub struct Target {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{NOTICE, Report, Target, in_time, stream_ids};
+use super::{LAST_CUT, NOTICE, Report, Target, in_time, stream_ids};
 use crate::{
     frames::{
         CONTINUATION, END_HEADERS, END_STREAM, HEADERS, NONE, PAYLOAD_BYTES_MAX, call, frame,
@@ -45,7 +45,7 @@ pub async fn continuation_flood(target: &Target, until: Instant) -> Report {
             {
                 sent += FRAMES_AT_ONCE as u64;
             }
-            wire.sees(until + NOTICE, Seen::is_cut).await;
+            wire.sees(until + LAST_CUT, Seen::is_cut).await;
             report.note(&wire, sent);
         }
     }

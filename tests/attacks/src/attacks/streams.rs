@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::{NOTICE, Report, Target, in_time, stream_ids};
+use super::{LAST_CUT, NOTICE, Report, Target, in_time, stream_ids};
 use crate::{
     frames::{
         CANCEL, DATA, END_HEADERS, END_STREAM, HEADERS, NONE, WINDOW_UPDATE, call, frame,
@@ -66,7 +66,7 @@ async fn churn(
             }
             sent += burst.len() as u64;
         }
-        wire.sees(until + NOTICE, Seen::is_cut).await;
+        wire.sees(until + LAST_CUT, Seen::is_cut).await;
         report.note(&wire, sent);
     }
     report
