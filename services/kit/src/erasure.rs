@@ -41,12 +41,17 @@ impl Replacement {
     }
 }
 
+/// Bytes of an id at least that a stored answer is known by: shorter ones stand in others' answers by chance.
+/// Answers are forgotten after a day in any case (R3).
+const MARK_BYTES_MIN: usize = 6;
+
 /// What a stored answer that tells of the person holds: the id or an address as a field of a protobuf
 /// message, or the name of a membership.
 #[must_use]
 pub fn marks_of(user: &UserId, particulars: &[&str]) -> Vec<Vec<u8>> {
-    let texts = particulars.iter().copied().filter(|text| !text.is_empty());
-    let fields = std::iter::once(user.as_str()).chain(texts).map(|text| {
+    let texts = std::iter::once(user.as_str()).chain(particulars.iter().copied());
+    let telling = texts.filter(|text| text.len() >= MARK_BYTES_MIN);
+    let fields = telling.map(|text| {
         let mut field = Vec::new();
         prost::encoding::encode_varint(text.len() as u64, &mut field);
         field.extend_from_slice(text.as_bytes());
@@ -104,14 +109,20 @@ mod tests {
 
     #[test]
     fn r13_an_answer_that_tells_of_the_person_is_known_by_its_fields() {
-        let marks = marks_of(&UserId::parse("ada").unwrap(), &["", "ada@example.org"]);
+        let marks = marks_of(&UserId::parse("ada-lo").unwrap(), &["", "ada@example.org"]);
         assert_eq!(
             marks,
             [
-                b"\x03ada".to_vec(),
+                b"\x06ada-lo".to_vec(),
                 b"\x0fada@example.org".to_vec(),
-                b"/members/ada".to_vec()
+                b"/members/ada-lo".to_vec()
             ]
         );
+    }
+
+    #[test]
+    fn r13_a_short_id_alone_marks_nobodys_answer() {
+        let marks = marks_of(&UserId::parse("1042a").unwrap(), &[]);
+        assert_eq!(marks, [b"/members/1042a".to_vec()]);
     }
 }

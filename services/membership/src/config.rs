@@ -20,10 +20,11 @@ use homeroom_kit::{
 const DEFAULT_LISTEN: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 50_051);
 
-/// The keys of the invitations service, which may admit and nothing else.
+/// The keys of the invitations service, which may admit and nothing else, and speak for nobody.
 const INVITATIONS_KEYS: ServiceKeys = ServiceKeys {
     setting: "INVITATIONS_JWKS_FILE",
     cap: Scopes::NONE.with(Scope::Admit),
+    subject: "homeroom-invitations",
 };
 
 /// What the service needs to start.

@@ -1,5 +1,8 @@
 -- Times are microseconds since 1970-01-01 UTC.
 
+-- An index of a large table takes longer than a call may.
+SET LOCAL statement_timeout = 0;
+
 -- Erasures begun and done (R13). Once one is done nothing here leads to a person.
 CREATE TABLE erasures (
     pseudonym   TEXT PRIMARY KEY,
@@ -14,6 +17,8 @@ CREATE TABLE erasures (
     done_time   BIGINT
 );
 CREATE INDEX erasures_under_way ON erasures (create_time) WHERE done_time IS NULL;
+-- One at a time of a person.
+CREATE UNIQUE INDEX erasures_of_person ON erasures (user_id) WHERE done_time IS NULL;
 
 -- What is kept of a person, wherever it is.
 CREATE INDEX redemptions_by_person ON redemptions (user_id, redemption_id);

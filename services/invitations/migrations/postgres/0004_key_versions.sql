@@ -1,3 +1,6 @@
+-- An index of a large table takes longer than a call may.
+SET LOCAL statement_timeout = 0;
+
 -- What each version of the key ring makes of a fixed text: another key under the same version shows at start.
 CREATE TABLE key_checks (
     key_version BIGINT PRIMARY KEY,

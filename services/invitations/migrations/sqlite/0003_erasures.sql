@@ -14,6 +14,8 @@ CREATE TABLE erasures (
     done_time   BIGINT
 );
 CREATE INDEX erasures_under_way ON erasures (create_time) WHERE done_time IS NULL;
+-- One at a time of a person.
+CREATE UNIQUE INDEX erasures_of_person ON erasures (user_id) WHERE done_time IS NULL;
 
 -- What is kept of a person, wherever it is.
 CREATE INDEX redemptions_by_person ON redemptions (user_id, redemption_id);

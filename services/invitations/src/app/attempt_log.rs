@@ -21,7 +21,7 @@ use super::{
     look_up::{Profiles, named_organization},
 };
 use crate::{
-    domain::invitation::Invitation,
+    domain::{invitation::Invitation, redemption::Outcome},
     limiter::Dimension,
     store::{self, LimiterDecision, RefusedAttempt},
 };
@@ -108,7 +108,10 @@ impl AttemptLog {
         let mut waiting = self.lock();
         let mut dropped = 0;
         for attempt in attempts {
-            if !attempt.limiter_decision.goes_on() && !waiting.is_news(&attempt) {
+            // What costs its user nothing must not fill the log.
+            let costs_nothing =
+                !attempt.limiter_decision.goes_on() || Outcome::Refused(attempt.reason).refunds();
+            if costs_nothing && !waiting.is_news(&attempt) {
                 continue;
             }
             if waiting.attempts.len() < ATTEMPTS_QUEUED_MAX {
@@ -136,7 +139,7 @@ impl AttemptLog {
 }
 
 impl Waiting {
-    /// Whether an attempt that the limiter refused is among those of its user that are logged this minute.
+    /// Whether an attempt that costs its user nothing is among those of the user that are logged this minute.
     fn is_news(&mut self, attempt: &RefusedAttempt) -> bool {
         let minute = attempt.create_time.timestamp().div_euclid(MINUTE_SECONDS);
         if self.minute != minute {

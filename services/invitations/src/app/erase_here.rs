@@ -25,13 +25,14 @@ impl App {
         let random = self.random.as_ref();
         let erased = async {
             let replacement = &erasure.replacement;
-            let organizations = concerned(repository.as_mut(), erasure, redemptions).await?;
-            let to_lock: Vec<OrganizationId> = organizations.iter().cloned().collect();
-            repository.lock_organizations(&to_lock, now).await?;
+            // First, so that whoever comes second waits for one row and reads nothing.
             if !repository.end_erasure(&replacement.pseudonym, now).await? {
                 // Another process has done it; who stands here now has come since.
                 return Ok(false);
             }
+            let organizations = concerned(repository.as_mut(), erasure, redemptions).await?;
+            let to_lock: Vec<OrganizationId> = organizations.iter().cloned().collect();
+            repository.lock_organizations(&to_lock, now).await?;
             let given: Vec<(Uuid, UserId)> = redemptions
                 .iter()
                 .map(|(redemption, to)| (redemption.id, to.clone()))
@@ -40,12 +41,14 @@ impl App {
             repository
                 .assign_to_nobody(&organizations, &erasure.known, &replacement.pseudonym)
                 .await?;
-            let known = erasure.known.iter();
-            let known: BTreeSet<&str> = known
-                .flat_map(|known| [known.email.as_str(), known.external_id.as_str()])
+            // A school id alone is no mark: other schools give the same to others.
+            let emails: BTreeSet<&str> = erasure
+                .known
+                .iter()
+                .map(|known| known.email.as_str())
                 .collect();
-            let known: Vec<&str> = known.into_iter().collect();
-            let marks = marks_of(&replacement.user, &known);
+            let emails: Vec<&str> = emails.into_iter().collect();
+            let marks = marks_of(&replacement.user, &emails);
             repository
                 .pseudonymize(&organizations, replacement, &marks)
                 .await?;

@@ -99,7 +99,7 @@ pub fn start(app: &Arc<App>, pauses: Pauses, shutdown: &Shutdown) -> JoinSet<()>
         &mut workers,
         app,
         "erasures",
-        pauses.fences,
+        pauses.sweep,
         shutdown,
         |app| async move { app.finish_erasures_once().await.map(|_| false) },
     );

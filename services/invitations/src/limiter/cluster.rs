@@ -234,8 +234,7 @@ impl Nodes {
             return Ok(connection);
         }
         let seed = self.seeds.first().ok_or_else(|| failure("no node"))?;
-        let (host, port) = address.clone();
-        let information = seed.clone().set_addr(ConnectionAddr::Tcp(host, port));
+        let information = seed.clone().set_addr(moved_to(seed.addr(), address)?);
         let client = Client::open(information)?;
         let connection = ConnectionManager::new_lazy_with_config(client, self.settings.clone())?;
         Ok(self.with(|state| {
@@ -266,13 +265,12 @@ impl Nodes {
     async fn read_map(&self) -> RedisResult<()> {
         let mut addresses: Vec<Address> =
             self.with(|state| state.connections.keys().cloned().collect());
-        for seed in &self.seeds {
-            if let ConnectionAddr::Tcp(host, port) = seed.addr() {
-                addresses.push((host.clone(), *port));
-            }
-        }
+        addresses.extend(self.seeds.iter().filter_map(|seed| place(seed.addr())));
         addresses.sort();
         addresses.dedup();
+        if addresses.is_empty() {
+            return Err(failure("no node"));
+        }
         let asked = addresses.into_iter().map(|address| {
             async move {
                 let mut connection = self.connection(&address)?;
@@ -312,6 +310,34 @@ impl State {
         }
         let (_, (first, address)) = self.ranges.range(slot..).next()?;
         (*first <= slot).then(|| address.clone())
+    }
+}
+
+/// Where a node is; None for what is no node of a cluster, such as a socket of this machine.
+fn place(address: &ConnectionAddr) -> Option<Address> {
+    match address {
+        ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
+            Some((host.clone(), *port))
+        }
+        _ => None,
+    }
+}
+
+/// Another node, reached as the seed is: over TLS where the seed is.
+fn moved_to(seed: &ConnectionAddr, (host, port): &Address) -> RedisResult<ConnectionAddr> {
+    match seed {
+        ConnectionAddr::Tcp(..) => Ok(ConnectionAddr::Tcp(host.clone(), *port)),
+        ConnectionAddr::TcpTls {
+            insecure,
+            tls_params,
+            ..
+        } => Ok(ConnectionAddr::TcpTls {
+            host: host.clone(),
+            port: *port,
+            insecure: *insecure,
+            tls_params: tls_params.clone(),
+        }),
+        _ => Err(failure("a cluster's nodes are reached over TCP")),
     }
 }
 
@@ -374,5 +400,26 @@ mod tests {
         ] {
             assert_eq!(state.owner(slot).as_ref(), owner, "{slot}");
         }
+    }
+    #[test]
+    fn r10_nodes_are_reached_as_the_seed_is() {
+        use redis::IntoConnectionInfo as _;
+        let other = ("10.0.0.2".to_owned(), 7001);
+        for (seed, tls) in [
+            ("redis://10.0.0.1:7000", false),
+            ("rediss://10.0.0.1:7000", true),
+        ] {
+            let seed = seed.into_connection_info().unwrap();
+            assert_eq!(place(seed.addr()), Some(("10.0.0.1".to_owned(), 7000)));
+            let moved = moved_to(seed.addr(), &other).unwrap();
+            assert_eq!(place(&moved), Some(other.clone()));
+            assert_eq!(matches!(moved, ConnectionAddr::TcpTls { .. }), tls);
+        }
+    }
+
+    #[tokio::test]
+    async fn r10_a_cluster_without_a_node_is_away() {
+        let nodes = Nodes::new(Vec::new(), ConnectionManagerConfig::new());
+        assert!(nodes.read_map().await.is_err());
     }
 }

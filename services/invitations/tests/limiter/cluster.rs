@@ -30,12 +30,22 @@ const SHORT_PATIENCE: Duration = Duration::from_secs(4);
 const USERS: usize = 40;
 
 fn limiter(cluster: &Cluster, keys: &Arc<KeyRing>, call_max: Duration) -> GuardedLimiter {
+    let any_number = 100_000;
+    limiter_of(cluster, keys, call_max, any_number)
+}
+
+fn limiter_of(
+    cluster: &Cluster,
+    keys: &Arc<KeyRing>,
+    call_max: Duration,
+    calls_per_minute: u32,
+) -> GuardedLimiter {
     let clock = manual_clock();
     let store = RedisStore::patient(&cluster.url(), keys.clone(), call_max)
         .unwrap()
         .with_test_clock(clock.clone());
     let budgets = Budgets {
-        calling_service_attempts_per_minute: Some(100_000),
+        calling_service_attempts_per_minute: Some(calls_per_minute),
         ..Budgets::default()
     };
     GuardedLimiter::new(store, budgets, clock).with_call_max(call_max)
@@ -65,7 +75,8 @@ fn student(number: usize) -> Attempt {
 async fn r10_every_kind_of_key_is_spread_over_the_masters() {
     let cluster = Cluster::start();
     let keys = key_ring();
-    let limiter = limiter(&cluster, &keys, PATIENCE);
+    // So few that what the calling service has used is not regained, and its key gone, before it is looked at.
+    let limiter = limiter_of(&cluster, &keys, PATIENCE, 1_000);
     // when users fail in every dimension
     for number in 0..USERS {
         for _ in 0..3 {

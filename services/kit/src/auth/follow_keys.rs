@@ -159,12 +159,14 @@ impl Verifier {
                 Err(error) => error.to_string(),
             },
         };
-        tracing::warn!(
-            source = %source.origin,
-            %problem,
-            "the keys of access tokens cannot be used; those before stay in use"
-        );
-        source.last().problem = Some(problem);
+        let told = source.last().problem.replace(problem.clone());
+        if told.as_ref() != Some(&problem) {
+            tracing::warn!(
+                source = %source.origin,
+                %problem,
+                "the keys of access tokens cannot be used; those before stay in use"
+            );
+        }
     }
 
     /// Takes a source's keys into use beside those of the others.

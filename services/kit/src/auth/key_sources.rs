@@ -70,6 +70,8 @@ pub struct ServiceKeys {
     pub setting: &'static str,
     /// What that service's tokens may claim at most.
     pub cap: Scopes,
+    /// Whom alone they may speak for: their `sub`.
+    pub subject: &'static str,
 }
 
 /// The keys of access tokens, and where they are looked for again.
@@ -125,8 +127,8 @@ impl TokenKeys {
     }
 
     /// These and those of a service's file. Fails if the file cannot be used.
-    pub fn with_service(mut self, path: &Path, cap: Scopes) -> Result<Self, KeysError> {
-        self.sources.push(Source::of_file(path, Some(cap))?);
+    pub fn with_service(mut self, path: &Path, service: ServiceKeys) -> Result<Self, KeysError> {
+        self.sources.push(Source::of_file(path, Some(service))?);
         merged(&self.sources)?;
         Ok(self)
     }
@@ -164,15 +166,13 @@ pub fn read_token_keys(reader: &mut Reader<'_>, service: Option<ServiceKeys>) ->
         );
         None
     };
-    let Some(ServiceKeys { setting, cap }) =
-        service.filter(|service| reader.is_set(service.setting))
-    else {
+    let Some(service) = service.filter(|service| reader.is_set(service.setting)) else {
         return keys;
     };
     let keys = keys?;
-    reader.optional(setting, |path| {
+    reader.optional(service.setting, |path| {
         key_files::read_jwks(path)?;
-        keys.with_service(Path::new(path), cap)
+        keys.with_service(Path::new(path), service)
             .map_err(|error| key_files::unusable(path, error))
     })
 }
@@ -199,7 +199,8 @@ impl fmt::Display for Origin {
 #[derive(Debug)]
 pub(super) struct Source {
     pub(super) origin: Origin,
-    cap: Option<Scopes>,
+    /// Whose keys alone it has.
+    service: Option<ServiceKeys>,
     last: Mutex<Last>,
     /// Held during a look, so that what was read first is not installed last.
     pub(super) turn: tokio::sync::Mutex<()>,
@@ -228,20 +229,20 @@ pub(super) enum Look {
 }
 
 impl Source {
-    fn of_file(path: &Path, cap: Option<Scopes>) -> Result<Self, KeysError> {
+    fn of_file(path: &Path, service: Option<ServiceKeys>) -> Result<Self, KeysError> {
         let text = fs::read_to_string(path)?;
         let last = Last {
-            keys: Some(Keys::from_jwks(&text)?.capped(cap)),
+            keys: Some(Keys::from_jwks(&text)?.of_service(service)),
             seen: Some(Ok(text)),
             problem: None,
         };
-        Ok(Self::new(Origin::File(path.to_owned()), cap, last))
+        Ok(Self::new(Origin::File(path.to_owned()), service, last))
     }
 
-    fn new(origin: Origin, cap: Option<Scopes>, last: Last) -> Self {
+    fn new(origin: Origin, service: Option<ServiceKeys>, last: Last) -> Self {
         Self {
             origin,
-            cap,
+            service,
             last: Mutex::new(last),
             turn: tokio::sync::Mutex::new(()),
         }
@@ -272,7 +273,7 @@ impl Source {
         };
         last.seen = Some(read);
         match keys {
-            Ok(keys) => Look::Read(keys.capped(self.cap)),
+            Ok(keys) => Look::Read(keys.of_service(self.service)),
             Err(problem) => Look::Unusable(problem),
         }
     }

@@ -8,7 +8,7 @@ use jsonwebtoken::{
 };
 use serde_json::Value;
 
-use super::{Scope, Scopes, Signer, key_sources::KEY_SET_BYTES_MAX};
+use super::{Scope, Scopes, ServiceKeys, Signer, key_sources::KEY_SET_BYTES_MAX};
 
 /// The JWK member that caps the scopes of tokens signed by the key: a list of scope names.
 const SCOPES_MEMBER: &str = "homeroom_scopes";
@@ -53,6 +53,8 @@ pub(crate) struct VerifyingKey {
     pub(crate) key: DecodingKey,
     /// What tokens of this key may claim at most; None for no cap.
     pub(crate) cap: Option<Scopes>,
+    /// Whom alone tokens of this key may speak for; None for anybody.
+    pub(crate) subject: Option<&'static str>,
 }
 
 /// A set of public keys.
@@ -115,12 +117,14 @@ impl Keys {
         Ok(self)
     }
 
-    /// The same keys, none of which gives more than `cap`, if there is one.
+    /// The same keys as those of a service, if they are one's: none gives more than its scopes, and none
+    /// speaks for anybody else.
     #[must_use]
-    pub fn capped(mut self, cap: Option<Scopes>) -> Self {
-        if let Some(cap) = cap {
+    pub fn of_service(mut self, service: Option<ServiceKeys>) -> Self {
+        if let Some(ServiceKeys { cap, subject, .. }) = service {
             for key in &mut self.0 {
                 key.cap = Some(key.cap.map_or(cap, |own| own.intersection(cap)));
+                key.subject = Some(subject);
             }
         }
         self
@@ -185,6 +189,7 @@ pub(crate) fn verifying_key(
         algorithm,
         key,
         cap,
+        subject: None,
     }))
 }
 

@@ -150,7 +150,9 @@ impl Verifier {
         let too_early = claims
             .nbf
             .is_some_and(|begin| begin.saturating_sub(CLOCK_SKEW_SECONDS_MAX) > now);
-        let subject_ok = !claims.sub.is_empty() && claims.sub.len() <= SUBJECT_BYTES_MAX;
+        let subject_ok = !claims.sub.is_empty()
+            && claims.sub.len() <= SUBJECT_BYTES_MAX
+            && key.subject.is_none_or(|subject| subject == claims.sub);
         if too_early || !subject_ok {
             return Err(unauthenticated().into());
         }

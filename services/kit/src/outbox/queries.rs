@@ -69,6 +69,9 @@ const TELLING_OF: &str = concat!(
 const REWRITE: &str =
     "UPDATE events SET subject = $2, actor = $3, notify = $4, data = $5 WHERE sequence = $1";
 
+/// The facts of events that are user ids. Another may read the same and be none: a role, a flag.
+const FACTS_OF_USERS: &[&str] = &["owner", "user"];
+
 /// Events that one statement of an erasure reads.
 const REWRITTEN_TOGETHER_MAX: i64 = 1_000;
 
@@ -93,7 +96,11 @@ fn rewritten(row: &Telling, by: &Replacement) -> Result<Option<Telling>, Error> 
     let mut actor = actor.clone();
     let mut tells = false;
     let texts = [&mut subject, &mut actor].into_iter();
-    for text in texts.chain(&mut told).chain(facts.values_mut()) {
+    let of_users = facts
+        .iter_mut()
+        .filter(|(fact, _)| FACTS_OF_USERS.contains(&fact.as_str()))
+        .map(|(_, text)| text);
+    for text in texts.chain(&mut told).chain(of_users) {
         if let Some(replaced) = by.text(text) {
             *text = replaced;
             tells = true;

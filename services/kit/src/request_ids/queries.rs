@@ -28,7 +28,7 @@ const PRUNE: &str = "DELETE FROM request_ids \
     SELECT subject, acting_user, method, request_id FROM request_ids \
     WHERE create_time < $1 ORDER BY create_time LIMIT $2)";
 
-const FORGET_REQUESTS_OF: &str = "DELETE FROM request_ids WHERE subject = $1 OR acting_user = $1";
+const FORGET_REQUESTS_OF: &str = "DELETE FROM request_ids WHERE acting_user = $1";
 
 impl RequestIds for Connection {
     async fn find(

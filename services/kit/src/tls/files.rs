@@ -4,7 +4,7 @@ use std::{
     fmt,
     fs::File,
     io::Read as _,
-    os::unix::fs::PermissionsExt as _,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -24,6 +24,10 @@ use super::settings::Names;
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// The permissions by which others than its owner could use a private key.
 const MODE_OF_OTHERS: u32 = 0o077;
+/// The same of a file of root, which a service that is not root can only be given through its group.
+const MODE_OF_OTHERS_WHERE_OF_ROOT: u32 = 0o037;
+/// The user id of root.
+const ROOT: u32 = 0;
 
 /// What a file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,6 +164,16 @@ fn taken<T>(read: Result<T, TlsFileError>, errors: &mut Vec<TlsFileError>) -> Op
     read.map_err(|error| errors.push(error)).ok()
 }
 
+/// Whether the permissions of a private key let others than its owner use it.
+fn others_can_use(mode: u32, owner: u32) -> bool {
+    let others = if owner == ROOT {
+        MODE_OF_OTHERS_WHERE_OF_ROOT
+    } else {
+        MODE_OF_OTHERS
+    };
+    mode & others != 0
+}
+
 /// Reads a file whole; of a private key only if nobody but its owner can.
 fn read(
     role: Role,
@@ -172,7 +186,7 @@ fn read(
     let file = File::open(path).map_err(unreadable)?;
     let found = file.metadata().map_err(unreadable)?;
     let mode = found.permissions().mode();
-    if role == Role::Key && mode & MODE_OF_OTHERS != 0 {
+    if role == Role::Key && others_can_use(mode, found.uid()) {
         return Err(TlsFileError::new(
             role,
             path,
@@ -246,4 +260,27 @@ fn not_pem(role: Role, path: &Path, error: &PemError) -> TlsFileError {
         _ => "it is not PEM",
     };
     TlsFileError::new(role, path, problem)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_its_owners_or_of_root_and_given_to_one_group_to_read() {
+        for (mode, owner, others) in [
+            (0o100_600, 1000, false),
+            (0o100_400, 1000, false),
+            (0o100_640, 1000, true),
+            (0o100_604, 1000, true),
+            (0o100_600, ROOT, false),
+            (0o100_440, ROOT, false),
+            (0o100_640, ROOT, false),
+            (0o100_660, ROOT, true),
+            (0o100_610, ROOT, true),
+            (0o100_604, ROOT, true),
+        ] {
+            assert_eq!(others_can_use(mode, owner), others, "{mode:o} of {owner}");
+        }
+    }
 }

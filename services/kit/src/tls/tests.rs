@@ -112,7 +112,7 @@ fn every_file_that_cannot_be_used_is_named_at_once_and_nothing_of_what_it_holds(
 fn a_private_key_that_others_can_use_is_refused_whoever_they_are() {
     let folder = Folder::new();
     let files = folder.identity("server", &Authority::new("one").sign("localhost"));
-    for mode in [0o640, 0o604, 0o620, 0o601] {
+    for mode in [0o644, 0o604, 0o620, 0o601] {
         chmod(&files.key, mode);
         let errors = ServerTls::load(files.clone(), None).unwrap_err();
         let told = errors.told(&SERVER_NAMES).collect::<Vec<_>>();

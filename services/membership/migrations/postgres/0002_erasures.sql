@@ -1,5 +1,8 @@
 -- Times are microseconds since 1970-01-01 UTC.
 
+-- An index of a large table takes longer than a call may.
+SET LOCAL statement_timeout = 0;
+
 -- Erasures done (R13): the pseudonym is the key, so that none is done twice. Nothing here leads to a person.
 CREATE TABLE erasures (
     pseudonym   TEXT PRIMARY KEY,

@@ -53,11 +53,13 @@ const REDEMPTIONS: &str = select_redemptions!(
 const KNOWN: &str = "SELECT DISTINCT organization_id, email, external_id FROM redemptions \
     WHERE user_id = $1";
 
-/// Tokens assigned to a person: by address anywhere, by school id in the organization whose id it is.
+/// Tokens assigned to a person, by address or by school id, in the organizations that know the person by it:
+/// what one organization was told of somebody says nothing of another's tokens (I8).
 macro_rules! assigned {
     () => {
         concat!(
-            "((assigned_email <> '' AND assigned_email IN (SELECT input.value->>'email' FROM ",
+            "((assigned_email <> '' AND (organization_id, assigned_email) IN \
+             (SELECT input.value->>'organization', lower(input.value->>'email') FROM ",
             json_rows!("$1"),
             ")) OR (external_id <> '' AND (organization_id, external_id) IN \
              (SELECT input.value->>'organization', input.value->>'external_id' FROM ",
@@ -97,15 +99,14 @@ const FORGET_ANSWERED: &str = concat!(
     ")"
 );
 
-const FORGET_ASKED: &str =
-    "DELETE FROM redemption_request_ids WHERE subject = $1 OR acting_user = $1";
+const FORGET_ASKED: &str = "DELETE FROM redemption_request_ids WHERE acting_user = $1";
 
 /// `$1` is the person, `$2` the pseudonym.
 const LOGS: &[&str] = &[
-    "UPDATE refused_attempts SET user_id = $2 WHERE user_id = $1",
-    "UPDATE refused_attempts SET calling_service = $2 WHERE calling_service = $1",
-    "UPDATE audit_entries SET actor = $2 WHERE actor = $1",
-    "UPDATE audit_entries SET calling_service = $2 WHERE calling_service = $1",
+    "UPDATE refused_attempts SET user_id = $2, \
+     calling_service = CASE WHEN calling_service = $1 THEN $2 ELSE calling_service END WHERE user_id = $1",
+    "UPDATE audit_entries SET actor = $2, \
+     calling_service = CASE WHEN calling_service = $1 THEN $2 ELSE calling_service END WHERE actor = $1",
 ];
 
 pub(super) const STATEMENTS: &[&str] = &[

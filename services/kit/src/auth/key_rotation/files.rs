@@ -3,6 +3,12 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::server::{ServerOptions, Services, serve};
 
+const SERVICE: ServiceKeys = ServiceKeys {
+    setting: "SERVICE_FILE",
+    cap: Scopes::NONE.with(Scope::Admit),
+    subject: "ada",
+};
+
 #[tokio::test]
 async fn a_changed_file_is_read_and_a_broken_one_leaves_the_keys_before_it() {
     let folder = tempfile::tempdir().unwrap();
@@ -45,7 +51,7 @@ async fn files_and_urls_are_followed_until_the_shutdown() {
     write(&path, &jwks(&[1]));
     let server = KeyServer::start(&jwks(&[2])).await;
     let keys = TokenKeys::of_url(&server.url()).unwrap();
-    let world = World::new(keys.with_service(&path, Scopes::NONE).unwrap());
+    let world = World::new(keys.with_service(&path, SERVICE).unwrap());
     world.verifier.fetch_first_keys().await.unwrap();
     assert!(world.knows(1) && world.knows(2));
 
@@ -83,7 +89,7 @@ async fn one_source_cannot_take_another_ones_key_id() {
     write(&path, &jwks(&[1]));
     let server = KeyServer::start(&jwks(&[2])).await;
     let keys = TokenKeys::of_url(&server.url()).unwrap();
-    let world = World::new(keys.with_service(&path, Scopes::NONE).unwrap());
+    let world = World::new(keys.with_service(&path, SERVICE).unwrap());
     world.verifier.fetch_first_keys().await.unwrap();
     // The set names the service's key, which would lift its cap.
     server.say(answer("200 OK", "", &jwks(&[1, 3])));
@@ -100,22 +106,29 @@ async fn a_services_keys_are_capped_whatever_their_file_says() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("service.json");
     write(&path, &signer(1).jwks(Some(Scopes::all())));
-    let cap: Scopes = [Scope::Admit].into_iter().collect();
+    let cap = SERVICE.cap;
     let keys = TokenKeys::from(signer(2).keys(None).unwrap())
-        .with_service(&path, cap)
+        .with_service(&path, SERVICE)
         .unwrap();
     let world = World::new(keys);
-    let claims = |seed: u64| {
-        let claims = Claims::new(ISSUER, AUDIENCE, "ada", noon(), TimeDelta::days(1))
+    let scopes = |seed: u64, subject: &str| {
+        let claims = Claims::new(ISSUER, AUDIENCE, subject, noon(), TimeDelta::days(1))
             .with_scopes(Scopes::all());
         let token = signer(seed).sign(&claims).unwrap();
-        world.verifier.verify(token.expose()).unwrap().1
+        let verified = world.verifier.verify(token.expose());
+        verified.ok().map(|(_, scopes)| scopes)
     };
-    assert_eq!(claims(1), cap);
-    assert_eq!(claims(2), Scopes::all());
+    assert_eq!(scopes(1, SERVICE.subject), Some(cap));
+    assert_eq!(scopes(1, "grace"), None, "it is nobody but itself");
+    assert_eq!(scopes(2, "grace"), Some(Scopes::all()));
     write(&path, &signer(3).jwks(None));
     world.verifier.look_again().await;
-    assert_eq!(claims(3), cap, "also after a rotation");
+    assert_eq!(
+        scopes(3, SERVICE.subject),
+        Some(cap),
+        "also after a rotation"
+    );
+    assert_eq!(scopes(3, "grace"), None);
 }
 
 #[tokio::test]

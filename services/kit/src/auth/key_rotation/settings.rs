@@ -60,6 +60,7 @@ fn settings_name_one_source_and_what_is_wrong_with_it() {
     let keys = ServiceKeys {
         setting: "SERVICE_FILE",
         cap: Scopes::NONE,
+        subject: "service",
     };
     let read = |file: &str, url: &str, of_service: &str| {
         let source = [
