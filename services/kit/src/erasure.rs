@@ -1,6 +1,6 @@
 //! Erasing a person from what is kept (R13): a pseudonym stands where the user id stood.
 
-use homeroom_api::ids::UserId;
+use homeroom_api::ids::{OrganizationId, UserId};
 use uuid::Uuid;
 
 use crate::status;
@@ -45,21 +45,42 @@ impl Replacement {
 /// Answers are forgotten after a day in any case (R3).
 const MARK_BYTES_MIN: usize = 6;
 
-/// What a stored answer that tells of the person holds: the id or an address as a field of a protobuf
-/// message, or the name of a membership.
+/// What a stored answer that tells of a person holds, both of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// The person's id or an address as a field of a protobuf message, or the name of a membership.
+    pub told: Vec<u8>,
+    /// Where: an organization's name, since others give the same school id to others; else the same again.
+    pub within: Vec<u8>,
+}
+
+/// The marks of a person, with each address and school id by which an organization knows them.
 #[must_use]
-pub fn marks_of(user: &UserId, particulars: &[&str]) -> Vec<Vec<u8>> {
-    let texts = std::iter::once(user.as_str()).chain(particulars.iter().copied());
-    let telling = texts.filter(|text| text.len() >= MARK_BYTES_MIN);
-    let fields = telling.map(|text| {
-        let mut field = Vec::new();
-        prost::encoding::encode_varint(text.len() as u64, &mut field);
-        field.extend_from_slice(text.as_bytes());
-        field
+pub fn marks_of(user: &UserId, particulars: &[(&OrganizationId, &str)]) -> Vec<Mark> {
+    let anywhere = |told: Vec<u8>| Mark {
+        within: told.clone(),
+        told,
+    };
+    let id = field(user.as_str()).map(anywhere);
+    let name = anywhere(format!("/members/{user}").into_bytes());
+    let particulars = particulars.iter().filter_map(|(organization, text)| {
+        Some(Mark {
+            told: field(text)?,
+            within: format!("organizations/{organization}").into_bytes(),
+        })
     });
-    fields
-        .chain([format!("/members/{user}").into_bytes()])
-        .collect()
+    id.into_iter().chain(particulars).chain([name]).collect()
+}
+
+/// A text as a field of a protobuf message; None where it is too short to tell.
+fn field(text: &str) -> Option<Vec<u8>> {
+    if text.len() < MARK_BYTES_MIN {
+        return None;
+    }
+    let mut field = Vec::new();
+    prost::encoding::encode_varint(text.len() as u64, &mut field);
+    field.extend_from_slice(text.as_bytes());
+    Some(field)
 }
 
 #[cfg(test)]
@@ -109,13 +130,19 @@ mod tests {
 
     #[test]
     fn r13_an_answer_that_tells_of_the_person_is_known_by_its_fields() {
-        let marks = marks_of(&UserId::parse("ada-lo").unwrap(), &["", "ada@example.org"]);
+        let hamilton = OrganizationId::parse("hamilton").unwrap();
+        let particulars = [(&hamilton, ""), (&hamilton, "ada@example.org")];
+        let marks = marks_of(&UserId::parse("ada-lo").unwrap(), &particulars);
+        let mark = |told: &[u8], within: &[u8]| Mark {
+            told: told.to_vec(),
+            within: within.to_vec(),
+        };
         assert_eq!(
             marks,
             [
-                b"\x06ada-lo".to_vec(),
-                b"\x0fada@example.org".to_vec(),
-                b"/members/ada-lo".to_vec()
+                mark(b"\x06ada-lo", b"\x06ada-lo"),
+                mark(b"\x0fada@example.org", b"organizations/hamilton"),
+                mark(b"/members/ada-lo", b"/members/ada-lo"),
             ]
         );
     }
@@ -123,6 +150,7 @@ mod tests {
     #[test]
     fn r13_a_short_id_alone_marks_nobodys_answer() {
         let marks = marks_of(&UserId::parse("1042a").unwrap(), &[]);
-        assert_eq!(marks, [b"/members/1042a".to_vec()]);
+        let told: Vec<_> = marks.into_iter().map(|mark| mark.told).collect();
+        assert_eq!(told, [b"/members/1042a".to_vec()]);
     }
 }

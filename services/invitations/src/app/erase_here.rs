@@ -41,14 +41,14 @@ impl App {
             repository
                 .assign_to_nobody(&organizations, &erasure.known, &replacement.pseudonym)
                 .await?;
-            // A school id alone is no mark: other schools give the same to others.
-            let emails: BTreeSet<&str> = erasure
-                .known
-                .iter()
-                .map(|known| known.email.as_str())
+            let known = erasure.known.iter();
+            let particulars: Vec<(&OrganizationId, &str)> = known
+                .flat_map(|known| {
+                    let texts = [known.email.as_str(), known.external_id.as_str()];
+                    texts.map(|text| (&known.organization, text))
+                })
                 .collect();
-            let emails: Vec<&str> = emails.into_iter().collect();
-            let marks = marks_of(&replacement.user, &emails);
+            let marks = marks_of(&replacement.user, &particulars);
             repository
                 .pseudonymize(&organizations, replacement, &marks)
                 .await?;

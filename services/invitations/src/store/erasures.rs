@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use homeroom_api::ids::{OrganizationId, UserId};
-use homeroom_kit::erasure::Replacement;
+use homeroom_kit::erasure::{Mark, Replacement};
 use uuid::Uuid;
 
 use super::{Redemption, Result};
@@ -107,6 +107,6 @@ pub trait Erasures: Send {
         &mut self,
         organizations: &BTreeSet<OrganizationId>,
         replacement: &Replacement,
-        marks: &[Vec<u8>],
+        marks: &[Mark],
     ) -> Result<()>;
 }

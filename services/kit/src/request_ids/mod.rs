@@ -12,7 +12,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use homeroom_api::{common::v1::ErrorReason, ids::UserId};
 use uuid::Uuid;
 
-use crate::{auth::Caller, database::Error, keys::KeyRing, status};
+use crate::{auth::Caller, database::Error, erasure::Mark, keys::KeyRing, status};
 
 /// How long a request id is remembered, in hours.
 pub const REQUEST_ID_HOURS: i64 = 24;
@@ -150,7 +150,7 @@ pub trait RequestIds: Send {
     fn forget_person(
         &mut self,
         user: &UserId,
-        marks: &[Vec<u8>],
+        marks: &[Mark],
     ) -> impl Future<Output = Result<u64, Error>> + Send;
 }
 

@@ -10,4 +10,5 @@ type Connection = sqlx::PgConnection;
 mod queries;
 
 /// Finds bytes within bytes, which each engine calls by its own name.
-const FORGET_ANSWERS_WITH: &str = "DELETE FROM request_ids WHERE position($1 in response) > 0";
+const FORGET_ANSWERS_WITH: &str = "DELETE FROM request_ids \
+    WHERE position($1 in response) > 0 AND position($2 in response) > 0";

@@ -4,7 +4,7 @@ use super::{
     super::{BodyMac, Claim, RequestIds, RequestKey, forgotten_before},
     Connection, FORGET_ANSWERS_WITH,
 };
-use crate::{clock::micros, database::Error};
+use crate::{clock::micros, database::Error, erasure::Mark};
 use chrono::{DateTime, Utc};
 use homeroom_api::ids::UserId;
 
@@ -110,7 +110,7 @@ impl RequestIds for Connection {
         Ok(done.rows_affected())
     }
 
-    async fn forget_person(&mut self, user: &UserId, marks: &[Vec<u8>]) -> Result<u64, Error> {
+    async fn forget_person(&mut self, user: &UserId, marks: &[Mark]) -> Result<u64, Error> {
         let mut forgotten = sqlx::query(FORGET_REQUESTS_OF)
             .bind(user.as_str())
             .execute(&mut *self)
@@ -118,7 +118,8 @@ impl RequestIds for Connection {
             .rows_affected();
         for mark in marks {
             forgotten += sqlx::query(FORGET_ANSWERS_WITH)
-                .bind(mark.as_slice())
+                .bind(mark.told.as_slice())
+                .bind(mark.within.as_slice())
                 .execute(&mut *self)
                 .await?
                 .rows_affected();

@@ -10,4 +10,5 @@ type Connection = sqlx::SqliteConnection;
 mod queries;
 
 /// Finds bytes within bytes, which each engine calls by its own name.
-const FORGET_ANSWERS_WITH: &str = "DELETE FROM request_ids WHERE instr(response, $1) > 0";
+const FORGET_ANSWERS_WITH: &str = "DELETE FROM request_ids \
+    WHERE instr(response, $1) > 0 AND instr(response, $2) > 0";

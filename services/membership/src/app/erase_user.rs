@@ -118,11 +118,13 @@ async fn erase(change: &mut Change, replacement: &Replacement) -> Result<()> {
     for organization in &organizations {
         leave(change, organization, replacement).await?;
     }
-    let particulars: BTreeSet<&str> = known
+    let particulars: Vec<(&OrganizationId, &str)> = known
         .iter()
-        .flat_map(|(_, known)| [known.email.as_str(), known.external_id.as_str()])
+        .flat_map(|(organization, known)| {
+            let texts = [known.email.as_str(), known.external_id.as_str()];
+            texts.map(|text| (organization, text))
+        })
         .collect();
-    let particulars: Vec<&str> = particulars.into_iter().collect();
     let marks = marks_of(user, &particulars);
     change.repository.forget_requests_of(user, &marks).await?;
     Ok(())

@@ -8,7 +8,7 @@ use homeroom_api::{
     ids::{OrganizationId, UserId},
     names::ClassName,
 };
-use homeroom_kit::erasure::Replacement;
+use homeroom_kit::erasure::{Mark, Replacement};
 
 use super::Result;
 use crate::domain::member::Particulars;
@@ -41,5 +41,5 @@ pub trait Erasures: Send {
     ) -> Result<()>;
 
     /// Forgets the person's request ids, and the answers to others that hold one of the marks.
-    async fn forget_requests_of(&mut self, user: &UserId, marks: &[Vec<u8>]) -> Result<()>;
+    async fn forget_requests_of(&mut self, user: &UserId, marks: &[Mark]) -> Result<()>;
 }

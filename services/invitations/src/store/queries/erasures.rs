@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use homeroom_api::ids::{OrganizationId, UserId};
 use homeroom_kit::{
     clock::{from_micros, micros},
-    erasure::Replacement,
+    erasure::{Mark, Replacement},
     outbox::Outbox as _,
     request_ids::RequestIds as _,
 };
@@ -329,7 +329,7 @@ impl Erasures for SqlRepository {
         &mut self,
         organizations: &BTreeSet<OrganizationId>,
         replacement: &Replacement,
-        marks: &[Vec<u8>],
+        marks: &[Mark],
     ) -> Result<()> {
         let user = replacement.user.as_str();
         self.connection()

@@ -9,7 +9,10 @@ use homeroom_api::{
     names::ClassName,
 };
 use homeroom_kit::{
-    clock::micros, erasure::Replacement, outbox::Outbox as _, request_ids::RequestIds as _,
+    clock::micros,
+    erasure::{Mark, Replacement},
+    outbox::Outbox as _,
+    request_ids::RequestIds as _,
 };
 use serde_json::{Value, json};
 
@@ -154,7 +157,7 @@ impl Erasures for SqlRepository {
         Ok(())
     }
 
-    async fn forget_requests_of(&mut self, user: &UserId, marks: &[Vec<u8>]) -> Result<()> {
+    async fn forget_requests_of(&mut self, user: &UserId, marks: &[Mark]) -> Result<()> {
         self.connection().forget_person(user, marks).await?;
         Ok(())
     }
