@@ -156,8 +156,15 @@ impl App {
             let erasure = self
                 .new_erasure(repository, caller, user, known, now)
                 .await?;
-            repository.insert_erasure(&erasure).await?;
-            erasure
+            if repository.insert_erasure(&erasure).await? {
+                erasure
+            } else {
+                // Another call began one in the meantime.
+                let begun = repository
+                    .find_erasure_of(&erasure.replacement.user)
+                    .await?;
+                begun.ok_or_else(not_known_yet)?
+            }
         };
         let entry = self.audited_erasure(caller, &erasure, now);
         repository.append_audit_entries(&[entry]).await?;

@@ -46,8 +46,8 @@ pub enum ErasureState {
 /// The table `erasures`, and what an erasure changes in all others.
 #[async_trait]
 pub trait Erasures: Send {
-    /// Notes an erasure that begins.
-    async fn insert_erasure(&mut self, erasure: &Erasure) -> Result<()>;
+    /// Notes an erasure that begins; false, and nothing noted, where one of the person is under way.
+    async fn insert_erasure(&mut self, erasure: &Erasure) -> Result<bool>;
 
     /// Where the erasure stands; None where there is none, or it was called off.
     async fn get_erasure(&mut self, pseudonym: &UserId) -> Result<Option<ErasureState>>;

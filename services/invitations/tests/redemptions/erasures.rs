@@ -8,11 +8,12 @@ use homeroom_invitations::{
         invitation::{InvitationKind, Uses},
         redemption::RedemptionState,
     },
+    store::Erasure,
 };
 use homeroom_kit::{
     Result,
     auth::{Caller, Scope},
-    erasure::is_pseudonym,
+    erasure::{Replacement, is_pseudonym},
     request_ids::{BodyMac, RequestKey},
 };
 use uuid::Uuid;
@@ -84,6 +85,25 @@ async fn r13_who_waits_is_erased_and_the_use_is_free_at_once() {
     // She may wait again, as somebody else.
     world.redeem("ann", CLASS_CODE, "").await.unwrap();
     assert_eq!(world.uses(code).await.queued, 1);
+}
+
+#[tokio::test]
+async fn r13_of_two_erasures_of_one_person_at_once_one_begins() {
+    let world = World::new().await;
+    let erasure = |pseudonym: &str| Erasure {
+        replacement: Replacement {
+            user: user("ann"),
+            pseudonym: user(pseudonym),
+        },
+        known: Vec::new(),
+        actor: "platform".to_owned(),
+        create_time: world.app.clock.now(),
+    };
+    let mut session = world.app.store.write().await.unwrap();
+    assert!(session.insert_erasure(&erasure("erased-1")).await.unwrap());
+    assert!(!session.insert_erasure(&erasure("erased-2")).await.unwrap());
+    let begun = session.find_erasure_of(&user("ann")).await.unwrap();
+    assert_eq!(begun, Some(erasure("erased-1")));
 }
 
 #[tokio::test]

@@ -25,7 +25,8 @@ use crate::store::{Erasure, ErasureState, Erasures, PersonKnown, Redemption, Res
 const NOBODYS_DOMAIN: &str = "erased.invalid";
 
 const INSERT: &str = "INSERT INTO erasures \
-    (pseudonym, user_id, particulars, actor, create_time) VALUES ($1, $2, $3, $4, $5)";
+    (pseudonym, user_id, particulars, actor, create_time) VALUES ($1, $2, $3, $4, $5) \
+    ON CONFLICT (user_id) WHERE done_time IS NULL DO NOTHING";
 
 macro_rules! erasures {
     ($where:literal) => {
@@ -186,8 +187,8 @@ fn under_way(row: &<Db as Database>::Row) -> Result<Option<Erasure>> {
 
 #[async_trait]
 impl Erasures for SqlRepository {
-    async fn insert_erasure(&mut self, erasure: &Erasure) -> Result<()> {
-        sqlx::query(INSERT)
+    async fn insert_erasure(&mut self, erasure: &Erasure) -> Result<bool> {
+        let inserted = sqlx::query(INSERT)
             .bind(erasure.replacement.pseudonym.as_str())
             .bind(erasure.replacement.user.as_str())
             .bind(known_json(&erasure.known))
@@ -195,7 +196,7 @@ impl Erasures for SqlRepository {
             .bind(micros(erasure.create_time))
             .execute(self.connection())
             .await?;
-        Ok(())
+        Ok(inserted.rows_affected() == 1)
     }
 
     async fn get_erasure(&mut self, pseudonym: &UserId) -> Result<Option<ErasureState>> {
