@@ -39,7 +39,7 @@ def allowed(expression, allow):
 
 
 def banned(spec, name, version):
-    crate, _, below = spec.partition("@<")
+    crate, _, below = spec.partition(":<")
     if crate != name:
         return False
     number = lambda text: [int(part) for part in text.split("-")[0].split("+")[0].split(".")]
