@@ -17,7 +17,8 @@ pub const USER_BURST_FAILURES: u32 = 5;
 pub const USER_HOURLY_FAILURES: u32 = 5;
 /// Failures of a user in any 24 hours.
 pub const USER_DAILY_FAILURES: u32 = 20;
-/// Failures of a user in 24 hours that do not count against the address.
+/// Failures of a user in 24 hours that do not count against the address. One more counts there if it has
+/// room; from then on it refuses.
 pub const USER_FAILURES_FREE_OF_ADDRESS: u32 = 2;
 /// Failures of an address (IPv4 /32, IPv6 /64) an hour.
 pub const ADDRESS_HOURLY_FAILURES: u32 = 30;
@@ -165,13 +166,16 @@ impl Budgets {
 
     /// These budgets divided by `divisor`, at least 1 each: what one process allows while Redis is away.
     ///
-    /// The attempts under way and the free failures are not divided: they are no guesses to be spent.
+    /// The attempts under way and the free failures are not divided: they are no guesses to be spent. Nor
+    /// is a user's burst: who mistypes twice while Redis is away would wait for half an hour, and the
+    /// day's failures are divided all the same.
     #[must_use]
     pub fn divided_by(&self, divisor: u32) -> Self {
         let part = |value: u32| (value / divisor.max(1)).max(1);
+        let user_hourly = part(self.user_hourly);
         Self {
-            user_burst: part(self.user_burst),
-            user_hourly: part(self.user_hourly),
+            user_burst: self.user_burst.min(user_hourly.saturating_mul(24)),
+            user_hourly,
             user_daily: part(self.user_daily),
             address_hourly: part(self.address_hourly),
             address_admissions_max: self.address_admissions_max / divisor.max(1),
@@ -319,14 +323,28 @@ mod tests {
     #[test]
     fn r10_a_divided_budget_keeps_at_least_one_of_each() {
         let small = Budgets {
-            user_burst: 1,
+            user_hourly: 1,
             ..Budgets::default()
         }
         .divided_by(2);
         assert_eq!(
             (small.user_burst, small.user_hourly, small.user_daily),
-            (1, 2, 10)
+            (5, 1, 10)
         );
         assert!(small.problems().is_empty());
+    }
+
+    #[test]
+    fn r10_a_users_burst_is_divided_only_where_it_would_not_come_back_in_a_day() {
+        for (burst, hourly, divided) in [(5, 5, 5), (120, 5, 48), (24, 1, 24)] {
+            let budgets = Budgets {
+                user_burst: burst,
+                user_hourly: hourly,
+                ..Budgets::default()
+            }
+            .divided_by(2);
+            assert_eq!(budgets.user_burst, divided, "{burst} of {hourly} an hour");
+            assert!(budgets.problems().is_empty());
+        }
     }
 }

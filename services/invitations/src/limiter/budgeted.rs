@@ -197,7 +197,7 @@ impl<S: Store> BudgetedLimiter<S> {
                     },
                 ) => {
                     self.push_taking_back(attempt, &first, &mut afterwards.commands);
-                    if address.is_none() && self.will_ask_address(attempt, &replies) {
+                    if address.is_none() && self.may_be_refused_by_address(attempt, &replies) {
                         let peek = self.of_address(attempt, Operation::PeekBucket);
                         afterwards.peek(verdicts.len(), peek);
                     }
@@ -211,7 +211,7 @@ impl<S: Store> BudgetedLimiter<S> {
                     })
                 }
                 Step::Decided(replies, decision) => Some(Verdict::Allowed {
-                    receipt: self.receipt(attempt, &replies, address.map(|reply| reply.mark)),
+                    receipt: self.receipt(attempt, &replies, address),
                     guess_guarded: decision
                         == Decision::Allow {
                             guess_guarded: true,
@@ -296,11 +296,11 @@ impl<S: Store> BudgetedLimiter<S> {
         self.store.run(commands).await
     }
 
-    /// Whether the attempt will ask its address once nothing else refuses it.
-    fn will_ask_address(&self, attempt: &Attempt, replies: &Replies) -> bool {
+    /// Whether the attempt's address can refuse it once nothing else does.
+    fn may_be_refused_by_address(&self, attempt: &Attempt, replies: &Replies) -> bool {
         attempt.address.is_some()
             && !attempt.vouched
-            && replies.user.settled >= i64::from(self.budgets.user_free_of_address)
+            && replies.user.settled > i64::from(self.budgets.user_free_of_address)
     }
 
     fn peek_calling_service(&self, attempt: &Attempt) -> Option<Command> {
@@ -371,13 +371,16 @@ impl<S: Store> BudgetedLimiter<S> {
         })
     }
 
-    fn receipt(&self, attempt: &Attempt, first: &Replies, address_mark: Option<i64>) -> Receipt {
+    /// Of what an attempt was charged. An address without room was charged nothing.
+    fn receipt(&self, attempt: &Attempt, first: &Replies, address: Option<Reply>) -> Receipt {
         Receipt {
             issuer: self.issuer,
             user: attempt.user.clone(),
             user_mark: first.user.mark,
             address: attempt.address.map(AddressGroup::of),
-            address_mark,
+            address_mark: address
+                .filter(|reply| reply.allowed)
+                .map(|reply| reply.mark),
             process_mark: None,
             guesses: guess_scope(attempt),
             guess_rate: match attempt.organization {

@@ -15,13 +15,16 @@
 //! | calling service, all attempts | by configuration | refuse |
 //!
 //! What makes innocents and guessers differ, and why it holds:
-//! - **A user's first two failures in 24 hours never touch the address.** The user's own log is
-//!   charged first, and its reply says how many failures came before this one; attempts under way
-//!   are among them. Only from the third on is the address charged, atomically and before the
-//!   attempt goes on. An eligible user's first attempts therefore cannot be refused because of an
-//!   address, however many arrive at once and however spent it is: 300 of 300 get in. And the
-//!   address is never spent by innocents under way, only by users who failed twice.
-//! - **Guesses from one address** are at most 2 for each account in 24 hours, and beyond them
+//! - **A user's first two failures in 24 hours never touch the address, and it refuses none before
+//!   the fourth.** The user's own log is charged first, and its reply says how many failures came
+//!   before this one; attempts under way are among them. The third is charged to the address if that
+//!   has room, and passes in any case: until it has ended, nobody has failed more often than is free.
+//!   Only from the fourth on does the address refuse, atomically and before the attempt goes on. Who
+//!   mistypes twice and then types right is therefore never refused because of an address, however
+//!   many arrive at once and however spent it is: of 300 who mistype 15% of all attempts, one fails
+//!   three times in a row. And the address is never spent by innocents under way, only by users who
+//!   failed twice.
+//! - **Guesses from one address** are at most 3 for each account in 24 hours, and beyond them
 //!   30 + 30 an hour, + 1 for each first admission, whatever the number of accounts. A user who
 //!   leaves and joins again adds nothing more for 24 hours: the user's own key remembers.
 //! - **Attempts that change something** (let in, filed) are given back 50 times a day for one user;
@@ -54,7 +57,7 @@
 //!
 //! # Redis away
 //! [`fallback::GuardedLimiter`] gives each call 50 ms, stops asking after 5 errors in a row and
-//! decides in the process with half the budgets; all short credentials queue meanwhile. Receipts
+//! decides in the process with half the budgets (a user's burst is whole); all short credentials queue meanwhile. Receipts
 //! of Redis that cannot be given back then simply age; a guard's attempts under way age in a minute.
 //! On a cluster a node that does not answer within 20 ms costs the attempts whose keys it keeps the
 //! same, and the others nothing.

@@ -39,16 +39,19 @@ pub(crate) enum Decision {
 ///
 /// The user and the calling service are asked first, and the one that takes longer to come back is
 /// named. The address is asked only for a user who is not vouched for and has used up the failures
-/// that are free of it; so nobody's first attempts, however many at once, ever reach it.
+/// that are free of it; so nobody's first attempts, however many at once, ever reach it. It refuses only
+/// who has failed more often than that: a student who mistypes twice at an address that others have
+/// spent, and then types right, is in.
 pub(crate) fn decide(
     replies: &Replies,
     address: Option<Reply>,
     circumstances: Circumstances,
 ) -> Decision {
     let free_of_address = i64::from(circumstances.free_of_address);
-    let mut address = address;
-    if let Some(reply) = &mut address
-        && replies.user.settled < free_of_address
+    let spends_address = replies.user.count >= free_of_address;
+    let mut refusing_address = address.filter(|_| replies.user.count > free_of_address);
+    if let Some(reply) = &mut refusing_address
+        && replies.user.settled <= free_of_address
     {
         // Once the user's attempts under way are given back, the next one is free of the address.
         reply.retry_micros = reply.retry_micros.min(1);
@@ -56,7 +59,7 @@ pub(crate) fn decide(
     let refusals = [
         (Dimension::User, Some(replies.user)),
         (Dimension::CallingService, replies.calling_service),
-        (Dimension::Address, address),
+        (Dimension::Address, refusing_address),
     ];
     let longest = refusals
         .into_iter()
@@ -69,8 +72,7 @@ pub(crate) fn decide(
             retry_micros: reply.retry_micros,
         };
     }
-    let free = replies.user.count < free_of_address;
-    if address.is_none() && circumstances.has_address && !circumstances.vouched && !free {
+    if address.is_none() && circumstances.has_address && !circumstances.vouched && spends_address {
         return Decision::AskAddress;
     }
     Decision::Allow {
@@ -139,14 +141,17 @@ mod tests {
     }
 
     #[test]
-    fn r10_the_address_is_asked_from_the_third_failure_on() {
+    fn r10_the_address_pays_from_the_third_failure_on_and_refuses_from_the_fourth() {
         let by_address = refuse(Dimension::Address, 7);
         let cases = [
             ("the first is free", 0, None, UNVOUCHED, OPEN),
             ("so is the second", 1, None, UNVOUCHED, OPEN),
             ("the third asks", 2, None, UNVOUCHED, Decision::AskAddress),
             ("and passes", 2, Some(OK), UNVOUCHED, OPEN),
-            ("or not", 2, Some(spent(7)), UNVOUCHED, by_address),
+            ("in any case", 2, Some(spent(7)), UNVOUCHED, OPEN),
+            ("the fourth asks", 3, None, UNVOUCHED, Decision::AskAddress),
+            ("and passes", 3, Some(OK), UNVOUCHED, OPEN),
+            ("or not", 3, Some(spent(7)), UNVOUCHED, by_address),
             ("a vouched user never asks", 4, None, VOUCHED, OPEN),
             ("nor one from nowhere", 4, None, NO_ADDRESS, OPEN),
         ];
@@ -159,8 +164,8 @@ mod tests {
     #[test]
     fn r10_who_is_free_of_the_address_once_settled_comes_back_at_once() {
         let under_way = Reply {
-            settled: 1,
-            ..user(2)
+            settled: 2,
+            ..user(3)
         };
         let replies = replies(under_way, OK, None);
         assert_eq!(

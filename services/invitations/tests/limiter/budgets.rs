@@ -19,7 +19,8 @@ over_every_form!(
     r10_parallel_guesses_buy_nothing,
     r10_what_is_given_back_is_restored_exactly,
     r10_giving_back_is_exact_whatever_came_between,
-    r10_a_users_first_two_failures_are_free_of_the_address,
+    r10_an_address_refuses_nobody_before_the_fourth_failure,
+    r10_a_users_third_failure_is_the_first_that_its_address_pays,
     r10_an_address_regains_one_failure_each_two_minutes,
     r10_a_refused_attempt_costs_nothing,
     r10_the_addresss_charge_is_given_back,
@@ -155,36 +156,53 @@ async fn r10_giving_back_is_exact_whatever_came_between(form: Form) {
     );
 }
 
-async fn r10_a_users_first_two_failures_are_free_of_the_address(form: Form) {
+async fn r10_an_address_refuses_nobody_before_the_fourth_failure(form: Form) {
     let bench = default_bench(form);
     bench.spend_address(SCHOOL).await;
-    bench.fail(&user("ada").at(SCHOOL), 2).await;
+    bench.fail(&user("ada").at(SCHOOL), 3).await;
     assert_eq!(
         bench.charge(&user("ada").at(SCHOOL)).await.refusal(),
         (Dimension::Address, 120)
     );
     // it refuses nobody who is vouched for, and nobody elsewhere
-    assert!(
-        bench
-            .charge(&user("ada").at(SCHOOL).vouched())
-            .await
-            .is_allowed()
-    );
-    assert!(
-        bench
-            .charge(&user("ada").at("203.0.113.8"))
-            .await
-            .is_allowed()
-    );
-    assert!(bench.charge(&user("ada")).await.is_allowed());
-    // and what succeeds is not among the two
+    for attempt in [
+        user("ada").at(SCHOOL).vouched(),
+        user("ada").at("203.0.113.8"),
+        user("ada"),
+    ] {
+        let receipt = bench.charge(&attempt).await.receipt();
+        bench.give_back(receipt, Effect::Nothing).await;
+    }
+    // and what succeeds is not among the three
     for _ in 0..5 {
         let receipt = bench.charge(&user("grace").at(SCHOOL)).await.receipt();
         bench.give_back(receipt, Effect::Nothing).await;
     }
-    bench.fail(&user("grace").at(SCHOOL), 2).await;
+    bench.fail(&user("grace").at(SCHOOL), 3).await;
     assert_eq!(
         bench.charge(&user("grace").at(SCHOOL)).await.refusal(),
+        (Dimension::Address, 120)
+    );
+}
+
+async fn r10_a_users_third_failure_is_the_first_that_its_address_pays(form: Form) {
+    // given a spent address that regains room for one failure, and a user who waits for it
+    let bench = default_bench(form);
+    bench.spend_address(SCHOOL).await;
+    let waiting = user("grace").at(SCHOOL);
+    bench.fail(&waiting, 3).await;
+    bench.advance(seconds(120));
+    // when others fail there for the first and second time
+    for name in ["ada", "joan", "mary"] {
+        bench.fail(&user(name).at(SCHOOL), 2).await;
+    }
+    // then there is room still
+    let receipt = bench.charge(&waiting).await.receipt();
+    bench.give_back(receipt, Effect::Nothing).await;
+    // but no more after a third
+    bench.fail(&user("ada").at(SCHOOL), 1).await;
+    assert_eq!(
+        bench.charge(&waiting).await.refusal(),
         (Dimension::Address, 120)
     );
 }
@@ -193,7 +211,7 @@ async fn r10_an_address_regains_one_failure_each_two_minutes(form: Form) {
     let bench = default_bench(form);
     bench.spend_address(SCHOOL).await;
     let attempt = user("ada").at(SCHOOL);
-    bench.fail(&attempt, 2).await;
+    bench.fail(&attempt, 3).await;
     bench.advance(seconds(119));
     assert_eq!(
         bench.charge(&attempt).await.refusal(),
@@ -211,12 +229,12 @@ async fn r10_a_refused_attempt_costs_nothing(form: Form) {
     // given a user whom the address refuses again and again
     let bench = default_bench(form);
     bench.spend_address(SCHOOL).await;
-    bench.fail(&user("ada").at(SCHOOL), 2).await;
+    bench.fail(&user("ada").at(SCHOOL), 3).await;
     for _ in 0..20 {
         assert!(!bench.charge(&user("ada").at(SCHOOL)).await.is_allowed());
     }
-    // then the user's own budget still has three
-    bench.fail(&user("ada"), 3).await;
+    // then the user's own budget still has two
+    bench.fail(&user("ada"), 2).await;
     assert_eq!(
         bench.charge(&user("ada")).await.refusal().0,
         Dimension::User
@@ -249,7 +267,7 @@ async fn r10_a_64_of_ipv6_is_one_address(form: Form) {
         let bench = &bench;
         async move {
             let attempt = user(address).at(address);
-            bench.fail(&attempt, 2).await;
+            bench.fail(&attempt, 3).await;
             !bench.charge(&attempt).await.is_allowed()
         }
     };

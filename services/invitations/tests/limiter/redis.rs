@@ -193,7 +193,7 @@ async fn r10_without_redis_short_credentials_queue_and_half_the_budgets_hold() {
     assert!(vouched.is_guarded());
     // and what is given back is restored in the process
     give_back(&limiter, first.receipt(), Effect::Admitted).await;
-    for _ in 0..2 {
+    for _ in 0..5 {
         let failed = charge_one(&limiter, "ada").await;
         assert!(failed.is_guarded());
         keep(&limiter, failed.receipt()).await;

@@ -116,7 +116,7 @@ async fn r10_a_wait_at_the_address_takes_what_is_under_way_as_given_back(form: F
         receipts.push(bench.charge(&attempt).await.receipt());
     }
     let late = user("late").at(SCHOOL);
-    bench.fail(&late, 2).await;
+    bench.fail(&late, 3).await;
     let refused = bench.charge(&late).await.refusal();
     assert_eq!(refused, (Dimension::Address, 1));
     bench.give_back_all(receipts, Effect::Nothing).await;
