@@ -11,6 +11,9 @@ pub const CHOSEN_ID_MAX_CHARS: usize = 63;
 /// The longest user id, in characters.
 pub const USER_ID_MAX_CHARS: usize = 128;
 
+/// Who events and audit entries say did what the services do by themselves. Nobody acts or joins under it.
+pub const SYSTEM_ACTOR: &str = "system";
+
 /// Why a text is not an identifier: a sentence for the caller.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -93,6 +96,18 @@ text_id!(
     "a user id is 1 to 128 printable ASCII characters without `/` or spaces"
 );
 
+impl UserId {
+    /// Validates the id of someone who acts or joins: not [`SYSTEM_ACTOR`].
+    pub fn parse_person(text: &str) -> Result<Self, InvalidId> {
+        if text == SYSTEM_ACTOR {
+            return Err(InvalidId(
+                "a user id is not `system`: that is who does what happens by itself",
+            ));
+        }
+        Self::parse(text)
+    }
+}
+
 impl OrganizationId {
     /// Validates an id that a caller chose: `[a-z][a-z0-9-]{2,62}`, never a UUID.
     pub fn parse_chosen(text: &str) -> Result<Self, InvalidId> {
@@ -138,6 +153,16 @@ const CHOSEN: InvalidId = InvalidId(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_is_the_system() {
+        assert!(UserId::parse_person(SYSTEM_ACTOR).is_err());
+        for person in ["System", "system2", "ada"] {
+            assert!(UserId::parse_person(person).is_ok(), "{person}");
+        }
+        // What is stored and read back is not judged again.
+        assert!(UserId::parse(SYSTEM_ACTOR).is_ok());
+    }
 
     #[test]
     fn chosen_ids_are_taken_to_their_edges_and_not_past_them() {

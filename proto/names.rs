@@ -285,6 +285,14 @@ impl fmt::Display for Place {
     }
 }
 
+impl FromStr for Place {
+    type Err = InvalidId;
+
+    fn from_str(name: &str) -> Result<Self, InvalidId> {
+        Self::parse(name)
+    }
+}
+
 impl fmt::Display for ClassName {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(

@@ -1,5 +1,7 @@
 //! A person is erased from both services, and the counts stay true (R13).
 
+mod elsewhere;
+
 use homeroom_api::{
     common::v1::{ListEventsRequest, Role, User},
     invitations::v1::{

@@ -138,3 +138,45 @@ async fn r5_r10_refused_attempts_are_kept_for_administrators_and_operators(homer
     }
 }
 }
+
+on_both_engines! {
+async fn r10_refusals_that_cost_nothing_are_logged_once_a_user_a_minute_where_the_credential_lives(homeroom) {
+    // Given a school without a free seat, and another one,
+    let school = homeroom.school_named("hamilton", 1).await;
+    let other = homeroom.school_named("jefferson", 0).await;
+    let code = school.class_code().await.code;
+    homeroom.outcome("first", &code).await;
+    let refused = async |user: &str| {
+        homeroom.advance(TimeDelta::milliseconds(1));
+        let preview = PreviewRedemptionRequest { credential: code.clone(), ..Default::default() };
+        let refused = homeroom.user(user).redemptions.preview_redemption(preview).await.unwrap_err();
+        assert_eq!(reason(&refused), "NO_SEATS");
+    };
+    let logged = async |count: usize| {
+        homeroom.eventually("it is logged", async || {
+            refused_attempts(&school.platform, "organizations/-", "").await.len() >= count
+        }).await;
+        // What is no news has been told before what is awaited: nothing of it comes later.
+        let all = refused_attempts(&school.admin, &school.organization, "").await;
+        let users: Vec<String> = all.iter().map(|one| one.user.clone()).collect();
+        assert!(all.iter().all(|one| one.reason() == ErrorReason::NoSeats && one.class == school.class && !one.invitation.is_empty()), "{all:?}");
+        assert_eq!(users.len(), count, "{users:?}");
+        users
+    };
+    // when two see again and again that there is none,
+    for user in ["second", "second", "second", "third", "second", "third"] {
+        refused(user).await;
+    }
+    // then each is logged once,
+    assert_eq!(logged(2).await, ["third", "second"]);
+    // and once more a minute later,
+    homeroom.advance(TimeDelta::minutes(1));
+    for user in ["second", "second"] {
+        refused(user).await;
+    }
+    assert_eq!(logged(3).await, ["second", "third", "second"]);
+    // in the organization that the code is of, and in no other.
+    assert_eq!(refused_attempts(&other.admin, &other.organization, "").await, []);
+    assert_eq!(refused_attempts(&school.platform, "organizations/-", "").await.len(), 3);
+}
+}

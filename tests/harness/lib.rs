@@ -4,6 +4,7 @@
 mod addresses;
 pub mod clients;
 pub mod databases;
+pub mod probes;
 pub mod processes;
 pub mod raw;
 pub mod redis_pair;

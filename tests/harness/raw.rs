@@ -118,7 +118,7 @@ async fn send(
 
 /// Messages as the bytes that they are.
 #[derive(Debug, Clone, Copy, Default)]
-struct RawCodec;
+pub struct RawCodec;
 
 impl Codec for RawCodec {
     type Encode = Vec<u8>;

@@ -4,9 +4,9 @@ use homeroom_api::{
     common::v1::{Role, User},
     invitations::v1::{
         ClassCode, CreateEnrollmentCodeRequest, CreateTokenRequest, EnrollmentCode,
-        GetClassCodeRequest, GetInviteTokenRequest, GetJoinUrlRequest, InviteToken, JoinUrl,
-        PreviewRedemptionRequest, PreviewRedemptionResponse, RedeemRequest, RedeemResponse,
-        RedemptionOutcome, Token, redeem_response,
+        GetClassCodeRequest, GetInviteTokenRequest, GetJoinUrlRequest, GetTokenRequest,
+        InviteToken, JoinUrl, PreviewRedemptionRequest, PreviewRedemptionResponse, RedeemRequest,
+        RedeemResponse, RedemptionOutcome, Token, redeem_response,
     },
     membership::v1::{
         AddClassMemberRequest, AddOrganizationMemberRequest, Admission, AdmitRequest, Class,
@@ -18,7 +18,7 @@ use homeroom_api::{
 };
 use tonic::Status;
 
-use crate::{Claims, Homeroom, clients::Clients, timestamp};
+use crate::{Claims, Homeroom, clients::Clients, processes::Processes, timestamp};
 
 /// An organization with an administrator, a teacher who owns one class, and a co-teacher.
 pub struct School {
@@ -44,9 +44,26 @@ impl Homeroom {
 
     /// A school with this id and so many seats; 0: any number.
     pub async fn school_named(&self, id: &str, seat_limit: i64) -> School {
-        let mut platform = self.platform();
-        let mut admin = self.user("admin");
-        let mut teacher = self.user("teacher");
+        School::create(id, seat_limit, |claims| self.user_with(claims)).await
+    }
+}
+
+impl Processes {
+    /// The school `hamilton` with any number of seats and the class `biology`.
+    pub async fn school(&self) -> School {
+        School::create("hamilton", 0, |claims| self.user_with(claims)).await
+    }
+}
+
+impl School {
+    /// Creates a school with this id and so many seats (0: any number), by callers with claims.
+    pub async fn create(id: &str, seat_limit: i64, caller: impl Fn(Claims<'_>) -> Clients) -> Self {
+        let mut platform = caller(Claims {
+            scopes: &["homeroom.platform"],
+            ..Claims::of("platform")
+        });
+        let [mut admin, mut teacher, co_teacher] =
+            ["admin", "teacher", "co-teacher"].map(|user| caller(Claims::of(user)));
         let organization = platform
             .organizations
             .create_organization(CreateOrganizationRequest {
@@ -98,18 +115,16 @@ impl Homeroom {
             })
             .await
             .unwrap();
-        School {
+        Self {
             organization,
             class,
             platform,
             admin,
             teacher,
-            co_teacher: self.user("co-teacher"),
+            co_teacher,
         }
     }
-}
 
-impl School {
     /// Creates another class of the teacher.
     pub async fn another_class(&self, id: &str) -> String {
         self.teacher
@@ -187,6 +202,15 @@ impl School {
             .await
             .unwrap()
             .into_inner()
+    }
+
+    /// A class token, read by the class's owner.
+    pub async fn read_token(&self, name: &str) -> Token {
+        let request = GetTokenRequest {
+            name: name.to_owned(),
+        };
+        let mut tokens = self.teacher.clone().tokens;
+        tokens.get_token(request).await.unwrap().into_inner()
     }
 
     /// An enrolment code of the class, made by its owner.

@@ -23,16 +23,13 @@ use homeroom_tests::{
     Engine,
     databases::Databases,
     free_address,
+    probes::scrape,
     processes::{Callers, Processes, Service},
 };
 use search::{Evidence, Search};
 use servers::{LoggingPostgres, RedisMonitor, redis_dump};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use story::story;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-};
 
 use crate::ways::ORGANIZATION;
 
@@ -107,15 +104,6 @@ fn sqlite_bytes(path: &Path) -> Vec<u8> {
     bytes
 }
 
-async fn scrape(address: std::net::SocketAddr) -> Vec<u8> {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = b"GET /metrics HTTP/1.1\r\nHost: metrics\r\nConnection: close\r\n\r\n";
-    stream.write_all(request).await.unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await.unwrap();
-    answer
-}
-
 /// Runs the story on services that say all they can, and gives what was secret and what was written.
 async fn run(
     databases: Databases,
@@ -153,7 +141,10 @@ async fn run(
     ]);
     for (service, metrics) in both.into_iter().zip(metrics) {
         let name = service.name();
-        evidence.insert(format!("metrics of {name}"), scrape(metrics).await);
+        evidence.insert(
+            format!("metrics of {name}"),
+            scrape(metrics).await.into_bytes(),
+        );
     }
     for (service, url) in both.into_iter().zip([
         processes.databases().membership.clone(),

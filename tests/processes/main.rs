@@ -1,11 +1,17 @@
 //! Both services as processes: killed, stopped, restarted, traced, migrated and upgraded.
 
 mod canary;
+mod connections;
 mod crowd;
 mod durability;
+mod jwks_url;
 mod keys;
 mod kill;
+#[path = "../../services/invitations/tests/limiter/masters.rs"]
+#[expect(dead_code, reason = "the limiter's own tests do more with it")]
+mod masters;
 mod migrations;
+mod redis_away;
 mod restart;
 mod stop;
 mod tls;

@@ -1,5 +1,7 @@
 //! A migration killed anywhere: nothing is left half done, and the next one goes on from there.
 
+mod slow;
+
 use std::{
     collections::BTreeSet,
     fs,

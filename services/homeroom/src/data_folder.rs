@@ -10,7 +10,7 @@ use std::{
 
 use homeroom_kit::{
     auth::{Keys, Scope, Signer},
-    database,
+    database, key_files,
     keys::KeyRing,
     random::SystemRandomness,
 };
@@ -113,7 +113,7 @@ impl DataFolder {
     /// Reads the signing key of an installation that has one.
     pub(crate) fn signer(path: &Path) -> Result<Arc<Signer>, Failure> {
         let file = path.join(SIGNING_KEY_FILE);
-        let pem = fs::read_to_string(&file).map_err(|error| {
+        let pem = key_files::read_text(&file).map_err(|error| {
             format!(
                 "the signing key {} cannot be read ({error}); `homeroom serve` and `homeroom keys` make it",
                 file.display()

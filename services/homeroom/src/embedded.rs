@@ -23,6 +23,9 @@ use crate::{
 const MEMBERSHIP_DATABASE_FILE: &str = "membership.db";
 const INVITATIONS_DATABASE_FILE: &str = "invitations.db";
 
+/// How many services share the process and its memory.
+const SERVICES: usize = 2;
+
 /// What may be chosen of the embedded services.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
@@ -32,6 +35,8 @@ pub(crate) struct Settings {
     pub(crate) invitations: SocketAddr,
     /// The base of every URL handed out.
     pub(crate) public_url: Url,
+    /// Connections open at most, half of them to each.
+    pub(crate) connections_max: usize,
 }
 
 /// Two running services and the key that mints tokens for them.
@@ -52,6 +57,7 @@ impl Embedded {
         settings: Settings,
         shutdown: Shutdown,
     ) -> Result<Self, Failure> {
+        let connections_max = settings.connections_max / SERVICES;
         let clock: SharedClock = Arc::new(SystemClock);
         let material = folder.load_or_generate()?;
         let verifier = || {
@@ -73,6 +79,7 @@ impl Embedded {
                 keys: Arc::new(material.membership_keys),
                 reflection: true,
                 tls: None,
+                connections_max,
                 insecure_plaintext: false,
                 metrics_listen: None,
             },
@@ -100,6 +107,7 @@ impl Embedded {
                 keys: Arc::new(material.invitations_keys),
                 reflection: true,
                 tls: None,
+                connections_max,
                 insecure_plaintext: false,
                 metrics_listen: None,
                 budgets: Budgets::default(),

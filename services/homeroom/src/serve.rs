@@ -5,6 +5,7 @@ use std::{env, net::SocketAddr, path::Path};
 use anstream::println;
 use homeroom_kit::{
     config::{Environment, Reader},
+    server,
     shutdown::Shutdown,
     telemetry,
 };
@@ -25,13 +26,14 @@ pub(crate) async fn run(arguments: &ServeArguments) -> Result<(), Failure> {
             return Err(beyond_loopback(flag, address).into());
         }
     }
-    start_logs()?;
+    let connections_max = start(server::read_connections_max)?;
     let shutdown = Shutdown::on_signals()?;
     let folder = DataFolder::open_or_create(&arguments.data)?;
     let settings = Settings {
         membership: arguments.membership,
         invitations: arguments.invitations,
         public_url: arguments.public_url.clone(),
+        connections_max,
     };
     let starting = Box::pin(Embedded::start(&folder, settings, shutdown.clone()));
     let Some(embedded) = shutdown.unless_begun(starting).await else {
@@ -49,13 +51,19 @@ pub(crate) async fn run(arguments: &ServeArguments) -> Result<(), Failure> {
     embedded.stopped().await
 }
 
-/// Starts the logs as `LOG_FORMAT` and `RUST_LOG` say.
-pub(crate) fn start_logs() -> Result<(), Failure> {
+/// Reads settings of the environment, and starts the logs as `LOG_FORMAT` and `RUST_LOG` say if all are right.
+fn start<T>(read: impl FnOnce(&mut Reader<'_>) -> T) -> Result<T, Failure> {
     let mut reader = Reader::new(&Environment);
     let logs = telemetry::Settings::read(&mut reader);
+    let settings = read(&mut reader);
     reader.finish()?;
     telemetry::init(logs)?;
-    Ok(())
+    Ok(settings)
+}
+
+/// Starts the logs alone.
+pub(crate) fn start_logs() -> Result<(), Failure> {
+    start(|_| ())
 }
 
 fn beyond_loopback(flag: &str, address: SocketAddr) -> String {

@@ -12,7 +12,7 @@ use homeroom_kit::{
     config::{ConfigErrors, Reader, parse_as, parse_flag, parse_text},
     database, key_files,
     keys::KeyRing,
-    metrics,
+    metrics, server,
     tls::{self, ClientTls, Names, ServerTls},
 };
 use url::Url;
@@ -70,6 +70,8 @@ pub struct Config {
     pub reflection: bool,
     /// TLS of the server; None: plaintext. `TLS_CERT_FILE`, `TLS_KEY_FILE`, `TLS_CLIENT_CA_FILE`
     pub tls: Option<ServerTls>,
+    /// Connections open at most; further ones wait. `CONNECTIONS_MAX`
+    pub connections_max: usize,
     /// Whether to listen beyond loopback without TLS. `INSECURE_PLAINTEXT`
     pub insecure_plaintext: bool,
     /// Where metrics are read; None: nowhere. `METRICS_LISTEN_ADDRESS`
@@ -107,6 +109,7 @@ impl Config {
         let keys = reader.required("KEYS_FILE", key_files::read_key_ring);
         let signer = reader.required("SIGNING_KEY_FILE", key_files::read_signing_key);
         let reflection = reader.or_default("REFLECTION", true, parse_flag);
+        let connections_max = server::read_connections_max(&mut reader);
         let insecure_plaintext = reader.or_default("INSECURE_PLAINTEXT", false, parse_flag);
         let metrics_listen = metrics::read_address(&mut reader, insecure_plaintext);
         let budgets = Budgets::read(&mut reader);
@@ -136,6 +139,7 @@ impl Config {
             keys: Arc::new(keys.ok_or_else(missing)?),
             reflection,
             tls,
+            connections_max,
             insecure_plaintext,
             metrics_listen,
             budgets,
@@ -179,6 +183,7 @@ impl Config {
             keys,
             reflection: true,
             tls: None,
+            connections_max: server::CONNECTIONS_DEFAULT,
             insecure_plaintext: false,
             metrics_listen: None,
             budgets: Budgets::default(),
@@ -224,6 +229,7 @@ mod tests {
             ("PUBLIC_URL", "ftp://nowhere"),
             ("REDIS_URL", "nowhere"),
             ("CALLS_PER_MINUTE_MAX", "0"),
+            ("CONNECTIONS_MAX", "15"),
             ("LIMITER_BUDGETS", "user_burst=0"),
             ("METRICS_LISTEN_ADDRESS", "0.0.0.0:1"),
         ];
@@ -240,6 +246,7 @@ mod tests {
             "KEYS_FILE",
             "SIGNING_KEY_FILE",
             "CALLS_PER_MINUTE_MAX",
+            "CONNECTIONS_MAX",
             "LIMITER_BUDGETS",
             "METRICS_LISTEN_ADDRESS",
         ] {

@@ -14,13 +14,16 @@ mod config;
 pub mod domain;
 pub mod grpc;
 pub mod limiter;
+mod maintenance;
 pub mod membership;
 mod service;
+mod serving;
 mod settings;
 pub mod store;
 
 pub use config::{Config, DEFAULT_LISTEN};
-pub use service::{Dependencies, RotationError, Service, StartError, migrate, rotate_keys, start};
+pub use maintenance::{RotationError, migrate, rotate_keys};
+pub use service::{Dependencies, Service, StartError, start};
 pub use settings::{SETTINGS, Setting};
 
 /// The name of this service in page tokens of its feed and in failpoints.

@@ -1,52 +1,35 @@
-//! The running service: its parts made and wired, served, and stopped in order.
+//! The running service: its parts made and wired, and its end waited for.
 
 use std::{io, net::SocketAddr, sync::Arc};
 
-use homeroom_api::invitations::v1::{
-    audit_service_server::AuditServiceServer, class_code_service_server::ClassCodeServiceServer,
-    enrollment_code_service_server::EnrollmentCodeServiceServer,
-    event_service_server::EventServiceServer, join_url_service_server::JoinUrlServiceServer,
-    redemption_service_server::RedemptionServiceServer, token_service_server::TokenServiceServer,
-    user_service_server::UserServiceServer,
-};
 use homeroom_kit::{
     SharedClock, SharedRandomness,
     auth::TokenKeysUnavailable,
-    database::{self, Url},
-    events::EventFeed,
-    keys::KeyRing,
-    metrics::{self, MetricsError, MetricsServer},
+    database,
+    metrics::{MetricsError, MetricsServer},
     paging::Paging,
-    random::SystemRandomness,
-    server::{ServeError, ServerOptions, Services, serve},
+    server::{ServeError, ServerOptions},
     shutdown::Shutdown,
     tasks::Writes,
-    tuned,
 };
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use crate::{
-    SERVICE,
     app::{
         App,
         attempt_log::AttemptLog,
         audit::AuditTrail,
         check_keys::{self, KeysRefused},
-        rotate_keys::{self, Progress, RotateError, Rotated},
-        workers,
     },
     config::Config,
     domain::public_url::{PublicUrl, PublicUrlMalformed},
-    grpc::{
-        AuditHandlers, ClassCodeHandlers, EnrollmentCodeHandlers, EventHandlers, JoinUrlHandlers,
-        TokenHandlers, UserHandlers, redemption_service::RedemptionHandlers,
-    },
     limiter::{
-        Limiter, budgeted::StoreAway, fallback::GuardedLimiter, memory::MemoryLimiter,
-        redis::RedisStore,
+        Limiter, fallback::GuardedLimiter, memory::MemoryLimiter, redis::RedisStore,
+        store::StoreAway,
     },
     membership::{MembershipClient, MembershipUrlMalformed},
-    store::{self, OpenError, Store},
+    serving::serve_until,
+    store::{self, OpenError},
 };
 
 /// The name that database servers' lists show.
@@ -131,47 +114,6 @@ impl Service {
     }
 }
 
-/// Brings the schema of the database up to date.
-pub async fn migrate(url: &Url) -> Result<(), OpenError> {
-    store::open(url, database_options(), true)
-        .await?
-        .close()
-        .await;
-    Ok(())
-}
-
-/// Why secrets are not rotated.
-#[derive(Debug, thiserror::Error)]
-pub enum RotationError {
-    /// The database does not answer, or its schema is not this program's.
-    #[error(transparent)]
-    Database(#[from] OpenError),
-    /// They are not to be rotated, or not further for now.
-    #[error(transparent)]
-    Rotate(#[from] RotateError),
-}
-
-/// Stores every secret of the database anew under the ring's current key, beside running services.
-pub async fn rotate_keys(
-    url: &Url,
-    keys: &KeyRing,
-    progress: impl FnMut(Progress) + Send,
-) -> Result<Rotated, RotationError> {
-    let store = store::open(url, database_options(), false).await?;
-    store.check_schema().await?;
-    let random = SystemRandomness;
-    let rotated = rotate_keys::rotate_keys(
-        store.as_ref(),
-        keys,
-        &random,
-        rotate_keys::BATCH_ROWS,
-        progress,
-    );
-    let rotated = rotated.await;
-    store.close().await;
-    Ok(rotated?)
-}
-
 /// Starts the service. It listens only once everything else is ready.
 pub async fn start(
     config: Config,
@@ -180,6 +122,7 @@ pub async fn start(
 ) -> Result<Service, StartError> {
     let mut options = ServerOptions::new(Some(Arc::clone(&config.verifier)));
     options.tls.clone_from(&config.tls);
+    options.connections_max = config.connections_max;
     options.insecure_plaintext = config.insecure_plaintext;
     options.reflection = config.reflection;
     options.clock = Arc::clone(&dependencies.clock);
@@ -205,7 +148,7 @@ pub async fn start(
             Arc::clone(&dependencies.clock),
         )?),
         public_url: PublicUrl::parse(config.public_url.as_str())?,
-        attempt_log: AttemptLog::default(),
+        attempt_log: AttemptLog::start(Arc::clone(&store)),
         audit: AuditTrail::start(Arc::clone(&store)),
         store,
         clock: dependencies.clock,
@@ -227,7 +170,7 @@ pub async fn start(
         None => None,
     };
     let metrics_address = metrics.as_ref().map(MetricsServer::address);
-    let served = tokio::spawn(run(
+    let served = tokio::spawn(serve_until(
         Arc::clone(&app),
         listener,
         options,
@@ -243,7 +186,7 @@ pub async fn start(
     })
 }
 
-fn database_options() -> database::Options {
+pub(crate) fn database_options() -> database::Options {
     database::Options {
         application_name: APPLICATION_NAME.to_owned(),
         ..database::Options::default()
@@ -264,100 +207,6 @@ fn limiter(config: &Config, dependencies: &Dependencies) -> Result<Arc<dyn Limit
     Ok(Arc::new(limiter))
 }
 
-/// Serves until the shutdown, and then ends the rest in the order in which it depends on itself,
-/// all of it within [`homeroom_kit::shutdown::STOP_SECONDS_MAX`].
-async fn run(
-    app: Arc<App>,
-    listener: TcpListener,
-    options: ServerOptions,
-    pauses: workers::Pauses,
-    metrics: Option<MetricsServer>,
-    shutdown: Shutdown,
-) -> Result<(), ServeError> {
-    let feed = EventFeed::new(
-        SERVICE,
-        app.store.feed(),
-        app.clone(),
-        app.paging.clone(),
-        shutdown.clone(),
-    );
-    let services = Services::new()
-        .await
-        .add_service(tuned!(TokenServiceServer::new(TokenHandlers(app.clone()))))
-        .add_service(tuned!(EnrollmentCodeServiceServer::new(
-            EnrollmentCodeHandlers(app.clone())
-        )))
-        .add_service(tuned!(ClassCodeServiceServer::new(ClassCodeHandlers(
-            app.clone()
-        ))))
-        .add_service(tuned!(JoinUrlServiceServer::new(JoinUrlHandlers(
-            app.clone()
-        ))))
-        .add_service(tuned!(RedemptionServiceServer::new(
-            RedemptionHandlers::new(app.clone())
-        )))
-        .add_service(tuned!(AuditServiceServer::new(AuditHandlers(app.clone()))))
-        .add_service(tuned!(UserServiceServer::new(UserHandlers(app.clone()))))
-        .add_service(tuned!(EventServiceServer::new(EventHandlers(feed))));
-
-    // Workers stop with the calls, the publisher once nothing is written any more.
-    let stopping = Shutdown::new();
-    let all_written = Shutdown::new();
-    let mut workers = workers::start(&app, pauses, &stopping);
-    let publisher = tokio::spawn(publish(Arc::clone(&app.store), all_written.clone()));
-    let metrics = tokio::spawn(metrics::serve(metrics, all_written.clone()));
-    let store = Arc::clone(&app.store);
-    let health = tokio::spawn(services.health().follow(stopping.clone(), move || {
-        let store = Arc::clone(&store);
-        async move {
-            let checked = store.check_schema().await;
-            if let Err(error) = &checked {
-                tracing::warn!(%error, "not ready");
-            }
-            checked.is_ok()
-        }
-    }));
-    let stop_workers = {
-        let stopping = stopping.clone();
-        let shutdown = shutdown.clone();
-        tokio::spawn(async move {
-            shutdown.wait().await;
-            stopping.begin();
-        })
-    };
-
-    let served = serve(listener, options, services, shutdown.clone()).await;
-
-    // A server that failed by itself ends everything else too.
-    shutdown.begin();
-    stopping.begin();
-    stop_workers.abort();
-    let mut ending = shutdown.ending();
-    let worked = async { while workers.join_next().await.is_some() {} };
-    ending.step("workers", worked).await;
-    // What is left of them recovery finishes at the next start.
-    ending.step("writes", app.writes.finished()).await;
-    all_written.begin();
-    for (what, task) in [
-        ("events to publish", publisher),
-        ("health", health),
-        ("metrics", metrics),
-    ] {
-        let ended = async {
-            if let Err(failure) = task.await {
-                tracing::error!(%failure, what, "a background task failed");
-            }
-        };
-        ending.step(what, ended).await;
-    }
-    ending.step("database connections", app.store.close()).await;
-    ending.ended(served)
-}
-
-async fn publish(store: Arc<dyn Store>, shutdown: Shutdown) {
-    store.publish_events_until(shutdown).await;
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -365,10 +214,13 @@ mod tests {
     use homeroom_kit::{
         auth::{KeyPauses, Signer, TokenKeys, Verifier},
         clock::SystemClock,
+        database::Url,
+        keys::KeyRing,
         random::SeededRandomness,
     };
 
     use super::*;
+    use crate::migrate;
 
     const ISSUER: &str = "https://platform.example";
     const AUDIENCE: &str = "homeroom";
@@ -451,14 +303,5 @@ mod tests {
             assert!(matches!(error, OpenError::Foreign { .. }), "{error}");
             assert!(error.to_string().contains("another service's database?"));
         }
-    }
-
-    #[tokio::test]
-    async fn a_migrated_database_is_taken() {
-        let folder = tempfile::tempdir().unwrap();
-        let url = Url::Sqlite(folder.path().join("invitations.db"));
-        migrate(&url).await.unwrap();
-        let store = store::open(&url, database_options(), false).await.unwrap();
-        store.check_schema().await.unwrap();
     }
 }

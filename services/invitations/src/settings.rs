@@ -94,6 +94,11 @@ pub const SETTINGS: &[Setting] = &[
         "listen beyond loopback without TLS: false if unset",
     ),
     (
+        "CONNECTIONS_MAX",
+        "connections-max",
+        "connections open at most, further ones wait: 8000 if unset",
+    ),
+    (
         "CALLS_PER_MINUTE_MAX",
         "calls-per-minute-max",
         "attempts of one calling service a minute; unset: no limit",

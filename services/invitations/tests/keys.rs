@@ -35,7 +35,9 @@ use homeroom_invitations::{
         StoredSecret,
     },
 };
-use homeroom_kit::{keys::KeyRing, random::SystemRandomness, secret::SecretText};
+use homeroom_kit::{
+    clock::ManualClock, keys::KeyRing, random::SystemRandomness, secret::SecretText,
+};
 use rows::{class, get, id, insert, now, organization, update};
 
 const ONE: &str = "1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
@@ -43,6 +45,10 @@ const OTHER_ONE: &str = "1:AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
 const TWO: &str = "2:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 /// Rows of one transaction: less than there are.
 const BATCH_ROWS: u32 = 2;
+
+fn clock() -> ManualClock {
+    ManualClock::new(now())
+}
 
 fn ring(entries: &[&str]) -> KeyRing {
     KeyRing::parse(&entries.join(",")).unwrap()
@@ -93,7 +99,15 @@ async fn note(store: &Arc<dyn Store>, entries: &[&str]) -> Result<(), KeysRefuse
 
 async fn rotate(store: &Arc<dyn Store>, entries: &[&str]) -> Result<Rotated, RotateError> {
     let keys = ring(entries);
-    rotate_keys(store.as_ref(), &keys, &SystemRandomness, BATCH_ROWS, |_| {}).await
+    rotate_keys(
+        store.as_ref(),
+        &keys,
+        &clock(),
+        &SystemRandomness,
+        BATCH_ROWS,
+        |_| {},
+    )
+    .await
 }
 
 async fn under(store: &Arc<dyn Store>, version: u32) -> u64 {
@@ -134,6 +148,7 @@ async fn every_kind_is_stored_anew_and_nothing_else_of_its_row(store: Arc<dyn St
     let rotated = rotate_keys(
         store.as_ref(),
         &keys,
+        &clock(),
         &SystemRandomness,
         BATCH_ROWS,
         |made| {
@@ -156,7 +171,13 @@ async fn every_kind_is_stored_anew_and_nothing_else_of_its_row(store: Arc<dyn St
     let all = AuditFilter::default();
     let entries = session.list_audit_entries(&all, None, 9).await.unwrap();
     assert_eq!(entries.len(), progress.len());
-    assert!(entries.iter().all(|entry| entry.subject == "keyVersions/2"));
+    for entry in entries {
+        assert_eq!(
+            (entry.subject.as_str(), entry.create_time),
+            ("keyVersions/2", now())
+        );
+        assert_eq!((entry.place, entry.method.as_str()), (None, "rotate-keys"));
+    }
     drop(session);
 
     let two = ring(&[TWO]);
@@ -312,9 +333,11 @@ async fn a_locked_row_is_passed_over_and_seen_again(store: Arc<dyn Store>) {
             of: 5,
         });
     }
+    let clock = clock();
     let rotated = rotate_keys(
         store.as_ref(),
         &keys,
+        &clock,
         &SystemRandomness,
         100,
         &mut letting_go,

@@ -1,9 +1,9 @@
 //! Configuration, read through a trait and judged as a whole: every mistake is named at once,
 //! before anything is bound.
 
-use std::{collections::BTreeMap, env, fmt, fs, str::FromStr};
+use std::{collections::BTreeMap, env, fmt, path::Path, str::FromStr};
 
-use crate::secret::SecretText;
+use crate::{key_files, secret::SecretText};
 
 /// Where settings come from.
 pub trait Source {
@@ -207,7 +207,7 @@ impl<'source> Reader<'source> {
                 None
             }
             (Some(text), None) => Some(text.into()),
-            (None, Some(path)) => match fs::read_to_string(&path) {
+            (None, Some(path)) => match key_files::read_text(Path::new(&path)) {
                 Ok(text) => Some(SecretText::new(text.trim_end_matches(['\r', '\n']))),
                 Err(error) => {
                     self.error(
@@ -271,6 +271,8 @@ pub fn parse_flag(text: &str) -> Result<bool, &'static str> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

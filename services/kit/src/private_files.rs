@@ -9,15 +9,18 @@ use std::{
 
 use zeroize::Zeroizing;
 
-use crate::random::{Randomness as _, SystemRandomness};
+use crate::{
+    key_files::read_text,
+    random::{Randomness as _, SystemRandomness},
+};
 
 /// Reads a file of secrets, or makes one that only its owner may read (0600).
 pub(crate) fn read_or_make_private<E: From<io::Error>>(
     path: &Path,
     make: impl FnOnce() -> Result<Zeroizing<String>, E>,
 ) -> Result<Zeroizing<String>, E> {
-    match fs::read_to_string(path) {
-        Ok(text) => return Ok(Zeroizing::new(text)),
+    match read_text(path) {
+        Ok(text) => return Ok(text),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error.into()),
     }
@@ -25,9 +28,7 @@ pub(crate) fn read_or_make_private<E: From<io::Error>>(
     match write_private(path, text.as_bytes()) {
         Ok(()) => Ok(text),
         // Another process made it first.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            Ok(Zeroizing::new(fs::read_to_string(path)?))
-        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(read_text(path)?),
         Err(error) => Err(error.into()),
     }
 }

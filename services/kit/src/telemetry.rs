@@ -8,8 +8,9 @@ use std::{
 use crate::config::Reader;
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
-/// What is logged when `RUST_LOG` says nothing.
-const DEFAULT_DIRECTIVES: &str = "info,sqlx=warn,h2=warn,hyper=warn,tower=warn";
+/// What is logged when `RUST_LOG` says nothing. h2 warns of each connection that it ends for a flood, so
+/// attackers could fill the log.
+const DEFAULT_DIRECTIVES: &str = "info,sqlx=warn,h2=error,hyper=warn,tower=warn";
 
 /// How a log line is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -90,6 +91,8 @@ pub fn init(settings: Settings) -> Result<(), TelemetryError> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use super::*;
 
     #[test]
@@ -110,5 +113,38 @@ mod tests {
         let mut reader = Reader::new(&right);
         assert_eq!(Settings::read(&mut reader).format, Format::Json);
         assert!(reader.finish().is_ok());
+    }
+
+    #[test]
+    fn a_flood_of_bad_connections_does_not_fill_the_log() {
+        #[derive(Clone, Default)]
+        struct Written(Arc<Mutex<Vec<u8>>>);
+
+        impl io::Write for Written {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0.lock().unwrap().write(bytes)
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+
+        let nothing_set: [(&str, &str); 0] = [];
+        let filter = Settings::read(&mut Reader::new(&nothing_set)).filter;
+        let written = Written::default();
+        let writer = written.clone();
+        let layer = fmt::layer().with_writer(move || writer.clone());
+        let log = tracing_subscriber::registry().with(filter).with(layer);
+        tracing::subscriber::with_default(log, || {
+            // As h2 does when it ends a connection for CVE-2023-44487 or CVE-2025-8671.
+            tracing::warn!(target: "h2::proto::streams::recv", "streams reached limit");
+            tracing::error!(target: "h2::proto::streams::recv", "broken");
+            tracing::info!(target: "homeroom_kit::server", "serving");
+        });
+        let written = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        let lines = written.lines().count();
+        assert_eq!(lines, 2, "{written}");
+        assert!(!written.contains("reached limit"), "{written}");
     }
 }

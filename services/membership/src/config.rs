@@ -12,7 +12,7 @@ use homeroom_kit::{
     database::Url,
     key_files,
     keys::KeyRing,
-    metrics,
+    metrics, server,
     tls::{self, ServerTls},
 };
 
@@ -45,6 +45,8 @@ pub struct Config {
     pub reflection: bool,
     /// TLS of the server; None: plaintext. `TLS_CERT_FILE`, `TLS_KEY_FILE`, `TLS_CLIENT_CA_FILE`
     pub tls: Option<ServerTls>,
+    /// Connections open at most; further ones wait. `CONNECTIONS_MAX`
+    pub connections_max: usize,
     /// Whether to listen beyond loopback without TLS. `INSECURE_PLAINTEXT`
     pub insecure_plaintext: bool,
     /// Where metrics are read; None: nowhere. `METRICS_LISTEN_ADDRESS`
@@ -66,6 +68,7 @@ impl Config {
         let audience = reader.required("TOKEN_AUDIENCE", parse_text);
         let keys = reader.required("KEYS_FILE", key_files::read_key_ring);
         let reflection = reader.or_default("REFLECTION", true, parse_flag);
+        let connections_max = server::read_connections_max(&mut reader);
         let insecure_plaintext = reader.or_default("INSECURE_PLAINTEXT", false, parse_flag);
         let metrics_listen = metrics::read_address(&mut reader, insecure_plaintext);
         let tls = tls::read_server(&mut reader, listen, insecure_plaintext);
@@ -90,6 +93,7 @@ impl Config {
             keys: Arc::new(keys),
             reflection,
             tls,
+            connections_max,
             insecure_plaintext,
             metrics_listen,
         })
@@ -106,6 +110,7 @@ impl Config {
             keys,
             reflection: true,
             tls: None,
+            connections_max: server::CONNECTIONS_DEFAULT,
             insecure_plaintext: false,
             metrics_listen: None,
         }
@@ -128,6 +133,7 @@ mod tests {
             ("JWKS_FILE", "/nowhere/jwks.json"),
             ("KEYS_FILE", "/nowhere/keys"),
             ("REFLECTION", "perhaps"),
+            ("CONNECTIONS_MAX", "15"),
             ("METRICS_LISTEN_ADDRESS", "0.0.0.0:9464"),
         ];
         let ConfigErrors(errors) = Config::read(Reader::new(&source)).unwrap_err();
@@ -142,6 +148,7 @@ mod tests {
             "TOKEN_AUDIENCE",
             "KEYS_FILE",
             "REFLECTION",
+            "CONNECTIONS_MAX",
             "METRICS_LISTEN_ADDRESS",
             "LISTEN_ADDRESS",
         ];
@@ -162,9 +169,11 @@ mod tests {
             ("KEYS_FILE", keys.to_str().unwrap()),
             ("TOKEN_ISSUER", "https://platform.example"),
             ("TOKEN_AUDIENCE", "homeroom"),
+            ("CONNECTIONS_MAX", "16"),
         ];
         let config = Config::read(Reader::new(&source)).unwrap();
         assert_eq!(config.listen.to_string(), "127.0.0.1:50051");
+        assert_eq!(config.connections_max, 16);
         assert!(config.reflection && !config.migrate_at_start && !config.insecure_plaintext);
     }
 }

@@ -58,6 +58,9 @@ struct Arguments {
     /// The authorities one of which must have signed a client's certificate. Instead of `TLS_CLIENT_CA_FILE`.
     #[arg(long, global = true, value_parser = NonEmptyStringValueParser::new())]
     tls_client_ca_file: Option<String>,
+    /// Connections open at most. Instead of `CONNECTIONS_MAX`.
+    #[arg(long, global = true, value_parser = NonEmptyStringValueParser::new())]
+    connections_max: Option<String>,
     /// `true` or `false`: listen beyond loopback without TLS. Instead of `INSECURE_PLAINTEXT`.
     #[arg(long, global = true, value_parser = NonEmptyStringValueParser::new())]
     insecure_plaintext: Option<String>,
@@ -97,6 +100,7 @@ impl Arguments {
             ("TLS_CERT_FILE", &self.tls_cert_file),
             ("TLS_KEY_FILE", &self.tls_key_file),
             ("TLS_CLIENT_CA_FILE", &self.tls_client_ca_file),
+            ("CONNECTIONS_MAX", &self.connections_max),
             ("INSECURE_PLAINTEXT", &self.insecure_plaintext),
             ("METRICS_LISTEN_ADDRESS", &self.metrics_listen_address),
             ("LOG_FORMAT", &self.log_format),

@@ -134,6 +134,7 @@ pub async fn start(
 ) -> Result<Service, StartError> {
     let options = ServerOptions {
         tls: config.tls,
+        connections_max: config.connections_max,
         insecure_plaintext: config.insecure_plaintext,
         reflection: config.reflection,
         clock: dependencies.clock.clone(),

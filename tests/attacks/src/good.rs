@@ -13,12 +13,16 @@ use std::{
 
 use homeroom_api::{invitations::v1::GetClassCodeRequest, membership::v1::GetClassRequest};
 use homeroom_tests::Clients;
+use tokio::sync::Notify;
 use tonic::{Code, Status};
 
 /// How long a caller waits for one answer.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// How long a caller rests between two calls.
 const REST: Duration = Duration::from_millis(5);
+
+/// How long some calls may take together, on a busy machine.
+const CALLS_MAX: Duration = Duration::from_mins(2);
 
 /// How long a caller waits before it tries again, where the answer does not say.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -36,6 +40,8 @@ struct Phase {
 /// service is busy they try again, as it says; a call is answered when that has an answer, and waits all that time.
 pub struct Good {
     phases: Arc<Mutex<Vec<Phase>>>,
+    /// Told after each call.
+    called: Arc<Notify>,
     ended: Arc<AtomicBool>,
     thread: JoinHandle<()>,
 }
@@ -46,18 +52,20 @@ impl Good {
     pub fn start(callers: usize, addresses: [SocketAddr; 2], token: &str, class: &str) -> Self {
         let phases = Arc::new(Mutex::new(vec![phase("before")]));
         let ended = Arc::new(AtomicBool::new(false));
+        let called = Arc::new(Notify::new());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .unwrap();
         let calling = {
             let (phases, ended) = (Arc::clone(&phases), Arc::clone(&ended));
+            let called = Arc::clone(&called);
             let (token, class) = (token.to_owned(), class.to_owned());
             async move {
                 let [membership, invitations] = addresses;
                 let callers = (0..callers).map(|turn| {
                     let client = Clients::connect(membership, invitations, &token);
-                    go_on(client, &class, turn, &phases, &ended)
+                    go_on(client, &class, turn, (&phases, &called), &ended)
                 });
                 futures::future::join_all(callers).await;
             }
@@ -65,9 +73,32 @@ impl Good {
         let thread = std::thread::spawn(move || runtime.block_on(calling));
         Self {
             phases,
+            called,
             ended,
             thread,
         }
+    }
+
+    /// Waits until this phase has so many calls, answered or failed.
+    pub async fn calls(&self, count: usize) {
+        let wait = async {
+            loop {
+                let next = self.called.notified();
+                let calls = self
+                    .phases
+                    .lock()
+                    .unwrap()
+                    .last()
+                    .map(|last| last.latencies.len());
+                if calls.is_some_and(|calls| calls >= count) {
+                    return;
+                }
+                next.await;
+            }
+        };
+        tokio::time::timeout(CALLS_MAX, wait)
+            .await
+            .unwrap_or_else(|_| panic!("not within {CALLS_MAX:?}: {count} calls"));
     }
 
     /// What comes from now on belongs to this phase.
@@ -120,7 +151,7 @@ async fn go_on(
     mut client: Clients,
     class: &str,
     mut turn: usize,
-    phases: &Mutex<Vec<Phase>>,
+    (phases, called): (&Mutex<Vec<Phase>>, &Notify),
     ended: &AtomicBool,
 ) {
     while !ended.load(Ordering::Relaxed) {
@@ -148,6 +179,7 @@ async fn go_on(
             phase.retries += retries;
             phase.failures.extend(failure);
         }
+        called.notify_waiters();
         tokio::time::sleep(REST).await;
     }
 }

@@ -24,6 +24,8 @@ const SLOW_CONNECTIONS: usize = 100;
 const UNREAD_CONNECTIONS: usize = 20;
 /// Good clients, each with connections of its own.
 const GOOD_CLIENTS: usize = 8;
+/// Calls of theirs before the first attack, and after the last.
+const CALLS_ALONE: usize = 400;
 /// How long each attack goes on.
 const ATTACK: Duration = Duration::from_secs(1);
 /// Within which a connection that does not begin is dropped: 5 seconds, and some for a busy machine.
@@ -48,7 +50,7 @@ async fn outlive(mut served: Served) {
     let school = served.school().await;
     let token = served.token("teacher", &[]);
     let good = Good::start(GOOD_CLIENTS, served.addresses(), &token, &school.class);
-    tokio::time::sleep(ATTACK).await;
+    good.calls(CALLS_ALONE).await;
     let files_before: Vec<usize> = served.ids().into_iter().map(open_files).collect();
     let targets = served.targets();
     let mut table = format!(
@@ -186,7 +188,7 @@ async fn outlive(mut served: Served) {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
-    tokio::time::sleep(ATTACK).await;
+    good.calls(CALLS_ALONE).await;
     let (waited, failures) = good.end();
     println!("{table}\n{waited}");
     for (name, id) in served.names().into_iter().zip(ids) {

@@ -20,7 +20,7 @@ pub(super) const MEMBERSHIP: &[Row] = &[
     scoped("OrganizationService.CreateOrganization", About::Nothing, &[PLATFORM],
         r#"{"organization_id":"$organization_id","organization":{"display_name":"Another"}}"#).bound(Refuses),
     organization("OrganizationService.GetOrganization", Member, r#"{"name":"$organization"}"#).or_scopes(&[PLATFORM]),
-    anyone("OrganizationService.ListOrganizations", "{}"),
+    anyone("OrganizationService.ListOrganizations", "{}").or_scopes(&[PLATFORM]).showing("$organization", About::Organization, Member),
     organization("OrganizationService.UpdateOrganization", Admin,
         r#"{"organization":{"name":"$organization","display_name":"New","etag":"stale"}}"#),
     Row::new("OrganizationService.UpdateOrganization", About::Organization, Opens::Licence,
@@ -31,7 +31,7 @@ pub(super) const MEMBERSHIP: &[Row] = &[
     organization("ClassService.CreateClass", Teacher,
         r#"{"parent":"$organization","class_id":"$class_id","class":{"display_name":"Another"}}"#),
     class("ClassService.GetClass", Member, NAME_OF_CLASS),
-    organization("ClassService.ListClasses", Member, UNDER_ORGANIZATION),
+    organization("ClassService.ListClasses", Member, UNDER_ORGANIZATION).showing("$class", About::Class, Member),
     class("ClassService.UpdateClass", Owner, r#"{"class":{"name":"$class","display_name":"New","etag":"stale"}}"#),
     class("ClassService.ArchiveClass", Owner, CLASS_AT_STALE_ETAG),
     class("ClassService.UnarchiveClass", Owner, CLASS_AT_STALE_ETAG),
@@ -56,8 +56,10 @@ pub(super) const MEMBERSHIP: &[Row] = &[
     // The join request has been denied: who may decide it is told so.
     class("JoinRequestService.GetJoinRequest", CoTeacher, REQUEST).or(Asker),
     // Who may not decide is shown their own.
-    Row::new("JoinRequestService.ListJoinRequests", About::Class, Opens::Sight, UNDER_CLASS).or(Asker),
-    Row::new("JoinRequestService.ListJoinRequests", About::Organization, Opens::Sight, UNDER_ORGANIZATION),
+    Row::new("JoinRequestService.ListJoinRequests", About::Class, Opens::Sight, UNDER_CLASS).or(Asker)
+        .showing("$request", About::Class, CoTeacher),
+    Row::new("JoinRequestService.ListJoinRequests", About::Organization, Opens::Sight, UNDER_ORGANIZATION)
+        .showing("$organization_request", About::Organization, Admin),
     class("JoinRequestService.ApproveJoinRequest", CoTeacher, REQUEST).known_to(Asker),
     class("JoinRequestService.DenyJoinRequest", CoTeacher, REQUEST).known_to(Asker),
     class("JoinRequestService.BatchDecideJoinRequests", CoTeacher,

@@ -69,6 +69,15 @@ pub(super) enum Bound {
     Answers,
 }
 
+/// A part of an answer, and who is shown it: who has the role, a scope of the row, or is the person concerned.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shows {
+    /// As in a body.
+    pub(super) what: &'static str,
+    pub(super) about: About,
+    pub(super) least: Least,
+}
+
 /// One row. `$…` in the body stands for what the school has; a body never changes anything where it is
 /// allowed, but for what nobody else needs: it carries a stale etag, or makes what exists.
 #[derive(Debug, Clone, Copy)]
@@ -83,6 +92,8 @@ pub(super) struct Row {
     /// Absent for whoever may not, also where they see the place: the name tells nothing of the class.
     pub(super) hides: bool,
     pub(super) bound: Bound,
+    /// What an answer shows to some of those who get one, and to no other.
+    pub(super) shows: Option<Shows>,
     pub(super) body: &'static str,
 }
 
@@ -110,7 +121,16 @@ impl Row {
             } else {
                 Bound::Hides
             },
+            shows: None,
             body,
+        }
+    }
+
+    pub(super) const fn showing(self, what: &'static str, about: About, least: Least) -> Self {
+        let shows = Shows { what, about, least };
+        Self {
+            shows: Some(shows),
+            ..self
         }
     }
 

@@ -27,14 +27,17 @@ enum Place {
 }
 
 impl Target {
+    /// The text with what this target has.
+    pub(super) fn named(&self, text: &str) -> String {
+        let values = self.values.iter();
+        values.fold(text.to_owned(), |text, (name, value)| {
+            text.replace(name, value)
+        })
+    }
+
     /// The row's body, about this target.
     pub(super) fn fill(&self, body: &str) -> Value {
-        let filled = self
-            .values
-            .iter()
-            .fold(body.to_owned(), |text, (name, value)| {
-                text.replace(name, value)
-            });
+        let filled = self.named(body);
         serde_json::from_str(&filled).unwrap_or_else(|error| panic!("{filled}: {error}"))
     }
 

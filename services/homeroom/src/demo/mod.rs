@@ -8,7 +8,7 @@ mod story;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
-use homeroom_kit::shutdown::Shutdown;
+use homeroom_kit::{server::CONNECTIONS_DEFAULT, shutdown::Shutdown};
 use stage::Stage;
 
 use crate::{
@@ -34,6 +34,7 @@ pub(crate) async fn run(arguments: &DemoArguments) -> Result<(), Failure> {
         membership: free(MEMBERSHIP_ADDRESS_DEFAULT)?,
         invitations: free(INVITATIONS_ADDRESS_DEFAULT)?,
         public_url: PUBLIC_URL_DEFAULT.parse()?,
+        connections_max: CONNECTIONS_DEFAULT,
     };
     let starting = Box::pin(Embedded::start(&folder, settings, shutdown.clone()));
     let Some(embedded) = shutdown.unless_begun(starting).await else {
@@ -109,6 +110,7 @@ mod tests {
             membership: any,
             invitations: any,
             public_url: PUBLIC_URL_DEFAULT.parse().unwrap(),
+            connections_max: CONNECTIONS_DEFAULT,
         };
         let embedded = Embedded::start(&folder, settings, Shutdown::new())
             .await

@@ -210,7 +210,7 @@ impl Input<'_> {
             return Some(Who::of_claims(caller));
         };
         let field = |name: &str| format!("{prefix}user.{name}");
-        let user = violations.take(&field("user"), UserId::parse(&given.user));
+        let user = violations.take(&field("user"), UserId::parse_person(&given.user));
         violations.text(
             &field("display_name"),
             &given.display_name,

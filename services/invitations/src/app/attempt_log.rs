@@ -4,13 +4,18 @@
 //! unknown, reset, revoked, off or deleted, and so is the row (R5).
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use chrono::{DateTime, Utc};
 use homeroom_api::{common::v1::ErrorReason, ids::UserId, names::Place};
-use homeroom_kit::{Error, random::new_id_at, status::code_of};
+use homeroom_kit::{
+    Error,
+    batching::{Batcher, Limits},
+    random::new_id_at,
+    status::code_of,
+};
 use tonic::Code;
 
 use super::{
@@ -23,7 +28,7 @@ use super::{
 use crate::{
     domain::{invitation::Invitation, redemption::Outcome},
     limiter::Dimension,
-    store::{self, LimiterDecision, RefusedAttempt},
+    store::{self, LimiterDecision, RefusedAttempt, Store},
 };
 
 /// Refused attempts that wait to be written at most; further ones are dropped.
@@ -83,97 +88,102 @@ pub(super) const fn refused_by(dimension: Dimension) -> LimiterDecision {
     }
 }
 
-/// What waits to be written.
-#[derive(Debug, Default)]
-pub struct AttemptLog(Mutex<Waiting>);
+/// How attempts form batches.
+const BATCHING: Limits = Limits {
+    batch_items_max: ATTEMPTS_BATCH_MAX,
+    queue_items_max: ATTEMPTS_QUEUED_MAX,
+    batches_max: 1,
+};
 
+/// Where refused attempts are written.
+#[derive(Debug)]
+pub struct AttemptLog {
+    batches: Batcher<RefusedAttempt, ()>,
+    costless: Mutex<Costless>,
+}
+
+/// What a minute has seen of attempts that cost their users nothing.
 #[derive(Debug, Default)]
-struct Waiting {
-    attempts: VecDeque<RefusedAttempt>,
-    /// A task writes them.
-    being_written: bool,
-    /// The minute of `limited`, counted from 1970.
+struct Costless {
+    /// Counted from 1970.
     minute: i64,
-    /// How many attempts of each user the limiter has refused in it, as far as they are logged.
-    limited: HashMap<UserId, u32>,
+    /// How many attempts of each user there were, as far as they are logged.
+    by_user: HashMap<UserId, u32>,
 }
 
 impl AttemptLog {
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Into this database. Call it inside a runtime.
+    #[must_use]
+    pub fn start(store: Arc<dyn Store>) -> Self {
+        let batches = Batcher::start(BATCHING, move |attempts: Vec<RefusedAttempt>| {
+            let store = Arc::clone(&store);
+            async move {
+                if let Err(error) = insert(store.as_ref(), &attempts).await {
+                    tracing::warn!(%error, attempts = attempts.len(), "refused attempts are not logged");
+                    count_dropped(attempts.len());
+                }
+                vec![(); attempts.len()]
+            }
+        });
+        Self {
+            batches,
+            costless: Mutex::default(),
+        }
     }
 
-    /// Takes attempts up; whether somebody is to begin writing now.
-    fn add(&self, attempts: Vec<RefusedAttempt>) -> bool {
-        let mut waiting = self.lock();
-        let mut dropped = 0;
-        for attempt in attempts {
-            // What costs its user nothing must not fill the log.
-            let costs_nothing =
-                !attempt.limiter_decision.goes_on() || Outcome::Refused(attempt.reason).refunds();
-            if costs_nothing && !waiting.is_news(&attempt) {
-                continue;
-            }
-            if waiting.attempts.len() < ATTEMPTS_QUEUED_MAX {
-                waiting.attempts.push_back(attempt);
-            } else {
-                dropped += 1;
-            }
-        }
-        let begin = !waiting.attempts.is_empty() && !waiting.being_written;
-        waiting.being_written |= begin;
-        drop(waiting);
-        count_dropped(dropped);
-        begin
+    fn lock(&self) -> MutexGuard<'_, Costless> {
+        self.costless.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What to write next; where there is nothing, writing ends.
-    fn next_batch(&self) -> Vec<RefusedAttempt> {
-        let mut waiting = self.lock();
-        let count = waiting.attempts.len().min(ATTEMPTS_BATCH_MAX);
-        if count == 0 {
-            waiting.being_written = false;
+    /// Those that are to be logged: what costs its user nothing must not fill the log.
+    fn worth_logging(&self, mut attempts: Vec<RefusedAttempt>) -> Vec<RefusedAttempt> {
+        let mut costless = self.lock();
+        attempts.retain(|attempt| {
+            let costs =
+                attempt.limiter_decision.goes_on() && !Outcome::Refused(attempt.reason).refunds();
+            costs || costless.is_news(attempt)
+        });
+        attempts
+    }
+
+    /// Has them written. Ends once they are, or are dropped.
+    async fn write(&self, attempts: Vec<RefusedAttempt>) {
+        let count = attempts.len();
+        if self.batches.submit(attempts).await.is_err() {
+            count_dropped(count);
         }
-        waiting.attempts.drain(..count).collect()
     }
 }
 
-impl Waiting {
-    /// Whether an attempt that costs its user nothing is among those of the user that are logged this minute.
+impl Costless {
+    /// Whether it is among those of its user that are logged this minute.
     fn is_news(&mut self, attempt: &RefusedAttempt) -> bool {
         let minute = attempt.create_time.timestamp().div_euclid(MINUTE_SECONDS);
         if self.minute != minute {
             self.minute = minute;
-            self.limited.clear();
+            self.by_user.clear();
         }
-        if let Some(count) = self.limited.get_mut(&attempt.user) {
+        if let Some(count) = self.by_user.get_mut(&attempt.user) {
             *count = count.saturating_add(1);
             return *count <= LIMITER_REFUSALS_PER_USER_MINUTE_MAX;
         }
-        if self.limited.len() >= LIMITER_REFUSED_USERS_MINUTE_MAX {
+        if self.by_user.len() >= LIMITER_REFUSED_USERS_MINUTE_MAX {
             count_dropped(1);
             return false;
         }
-        self.limited.insert(attempt.user.clone(), 1);
+        self.by_user.insert(attempt.user.clone(), 1);
         true
     }
 }
 
-/// Lets the next attempt begin to write again, whatever became of this writer.
-struct Writer<'log>(&'log AttemptLog);
-
-impl Drop for Writer<'_> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.lock().being_written = false;
-        }
-    }
+async fn insert(store: &dyn Store, attempts: &[RefusedAttempt]) -> store::Result<()> {
+    let mut repository = store.write().await?;
+    repository.insert_refused_attempts(attempts).await?;
+    repository.commit("refused_attempts").await
 }
 
-fn count_dropped(count: u64) {
-    if count > 0 {
-        metrics::counter!(ATTEMPTS_DROPPED).increment(count);
-    }
+fn count_dropped(count: usize) {
+    metrics::counter!(ATTEMPTS_DROPPED).increment(count as u64);
 }
 
 impl App {
@@ -187,12 +197,13 @@ impl App {
             .into_iter()
             .map(|refusal| self.refused_attempt(refusal, profiles, now))
             .collect();
-        if !self.attempt_log.add(attempts) {
+        let attempts = self.attempt_log.worth_logging(attempts);
+        if attempts.is_empty() {
             return;
         }
         let app = Arc::clone(self);
         self.writes
-            .spawn(async move { app.write_refused_attempts().await });
+            .spawn(async move { app.attempt_log.write(attempts).await });
     }
 
     fn refused_attempt(
@@ -231,26 +242,6 @@ impl App {
             create_time: now,
         }
     }
-
-    async fn write_refused_attempts(&self) {
-        let _writer = Writer(&self.attempt_log);
-        loop {
-            let batch = self.attempt_log.next_batch();
-            if batch.is_empty() {
-                return;
-            }
-            if let Err(error) = self.insert_refused_attempts(&batch).await {
-                tracing::warn!(%error, attempts = batch.len(), "refused attempts are not logged");
-                count_dropped(batch.len() as u64);
-            }
-        }
-    }
-
-    async fn insert_refused_attempts(&self, attempts: &[RefusedAttempt]) -> store::Result<()> {
-        let mut repository = self.store.write().await?;
-        repository.insert_refused_attempts(attempts).await?;
-        repository.commit("refused_attempts").await
-    }
 }
 
 /// A refusal by the limiter: what it said, and what the caller is told.
@@ -276,47 +267,62 @@ mod tests {
         }
     }
 
-    fn waiting(log: &AttemptLog) -> usize {
-        log.lock().attempts.len()
+    /// A log that writes nowhere, and tells how many each of its batches held.
+    fn log() -> (AttemptLog, Arc<Mutex<Vec<usize>>>) {
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let sizes = Arc::clone(&written);
+        let batches = Batcher::start(BATCHING, move |attempts: Vec<RefusedAttempt>| {
+            sizes.lock().unwrap().push(attempts.len());
+            async move { vec![(); attempts.len()] }
+        });
+        let log = AttemptLog {
+            batches,
+            costless: Mutex::default(),
+        };
+        (log, written)
     }
 
-    #[test]
-    fn attempts_wait_up_to_the_bound_and_further_ones_are_dropped() {
-        let log = AttemptLog::default();
+    #[tokio::test]
+    async fn attempts_wait_up_to_the_bound_and_further_ones_are_dropped() {
+        let (log, written) = log();
         let many = |count| vec![attempt(1, 0, LimiterDecision::Allowed); count];
-        assert!(log.add(many(ATTEMPTS_QUEUED_MAX - 1)), "somebody begins");
-        assert!(!log.add(many(1)), "and only one");
-        assert_eq!(waiting(&log), ATTEMPTS_QUEUED_MAX);
-        log.add(many(3));
-        assert_eq!(waiting(&log), ATTEMPTS_QUEUED_MAX);
-        assert_eq!(log.next_batch().len(), ATTEMPTS_BATCH_MAX);
-        while !log.next_batch().is_empty() {}
-        assert!(log.add(many(1)), "and again after the end");
+        let mut waiting = Box::pin(log.write(many(ATTEMPTS_QUEUED_MAX - 1)));
+        assert!(futures::poll!(&mut waiting).is_pending());
+        let mut last = Box::pin(log.write(many(1)));
+        assert!(futures::poll!(&mut last).is_pending(), "one more may wait");
+        log.write(many(1)).await;
+        assert!(written.lock().unwrap().is_empty(), "it did not wait");
+        futures::join!(waiting, last);
+        let written = written.lock().unwrap();
+        assert_eq!(written.iter().sum::<usize>(), ATTEMPTS_QUEUED_MAX);
+        assert_eq!(written.iter().max(), Some(&ATTEMPTS_BATCH_MAX));
     }
 
-    #[test]
-    fn r10_of_a_users_attempts_that_the_limiter_refused_one_a_minute_is_logged() {
-        let log = AttemptLog::default();
+    #[tokio::test]
+    async fn r10_of_a_users_attempts_that_the_limiter_refused_one_a_minute_is_logged() {
+        let (log, _) = log();
+        let logged = |attempts| log.worth_logging(attempts).len();
         let refused = |user, seconds| attempt(user, seconds, LimiterDecision::RefusedUser);
         let times = LIMITER_REFUSALS_PER_USER_MINUTE_MAX as usize + 5;
-        log.add((0..times).map(|_| refused(1, 60)).collect());
-        assert_eq!(waiting(&log), 1);
-        log.add(vec![refused(2, 119), refused(1, 119)]);
-        assert_eq!(waiting(&log), 2, "another user's is another");
-        log.add(vec![refused(1, 120), refused(1, 179)]);
-        assert_eq!(waiting(&log), 3, "the next minute begins again");
-        log.add(vec![attempt(1, 179, LimiterDecision::Guarded); 2]);
-        assert_eq!(waiting(&log), 5, "what was looked at is always logged");
+        assert_eq!(logged((0..times).map(|_| refused(1, 60)).collect()), 1);
+        let another = logged(vec![refused(2, 119), refused(1, 119)]);
+        assert_eq!(another, 1, "another user's is another");
+        let next = logged(vec![refused(1, 120), refused(1, 179)]);
+        assert_eq!(next, 1, "the next minute begins again");
+        let looked_at = logged(vec![attempt(1, 179, LimiterDecision::Guarded); 2]);
+        assert_eq!(looked_at, 2, "what was looked at is always logged");
     }
 
-    #[test]
-    fn r10_the_users_remembered_for_a_minute_are_bounded() {
-        let log = AttemptLog::default();
-        for user in 0..=LIMITER_REFUSED_USERS_MINUTE_MAX {
-            log.add(vec![attempt(user, 0, LimiterDecision::RefusedAddress)]);
-            log.next_batch();
+    #[tokio::test]
+    async fn r10_the_users_remembered_for_a_minute_are_bounded() {
+        let (log, _) = log();
+        let of = |user| vec![attempt(user, 0, LimiterDecision::RefusedAddress)];
+        for user in 0..LIMITER_REFUSED_USERS_MINUTE_MAX {
+            assert_eq!(log.worth_logging(of(user)).len(), 1);
         }
-        assert_eq!(log.lock().limited.len(), LIMITER_REFUSED_USERS_MINUTE_MAX);
+        let further = log.worth_logging(of(LIMITER_REFUSED_USERS_MINUTE_MAX));
+        assert_eq!(further, []);
+        assert_eq!(log.lock().by_user.len(), LIMITER_REFUSED_USERS_MINUTE_MAX);
     }
 
     #[test]

@@ -12,10 +12,10 @@ use homeroom_kit::{
     Result,
     auth::Caller,
     batching::{Batcher, Limits},
-    random::new_id_at,
+    random::{Randomness, new_id_at},
 };
 
-use super::{App, invitation_name};
+use super::{App, charge::SYSTEM, invitation_name};
 use crate::store::{self, AuditEntry, InvitationRow, Store};
 
 /// How entries of reads form batches.
@@ -55,27 +55,63 @@ pub(super) fn printable(text: &str) -> String {
     text.replace(char::is_control, "\u{fffd}")
 }
 
-impl App {
-    /// The entry of what `caller` does to `subject`, now.
-    fn audit_entry(
-        &self,
-        caller: &Caller,
-        place: &Place,
-        subject: String,
-        now: DateTime<Utc>,
-    ) -> AuditEntry {
-        AuditEntry {
-            id: new_id_at(now, self.random.as_ref()),
-            place: Some(place.clone()),
+/// Who does what an entry tells of, and by which call.
+#[derive(Debug, Clone)]
+pub(super) struct Deed {
+    actor: String,
+    calling_service: String,
+    method: String,
+    request_id: String,
+}
+
+impl Deed {
+    /// What the acting user does by this call.
+    pub(super) fn of(caller: &Caller) -> Self {
+        Self {
             actor: caller.user.to_string(),
             calling_service: printable(&caller.subject),
             method: caller.method.trim_start_matches('/').to_owned(),
-            subject,
             request_id: printable(&caller.request_id),
-            create_time: now,
         }
     }
 
+    /// What the service does by itself, for a command of its own.
+    pub(super) fn of_command(command: &str) -> Self {
+        Self {
+            actor: SYSTEM.to_owned(),
+            calling_service: SYSTEM.to_owned(),
+            method: command.to_owned(),
+            request_id: String::new(),
+        }
+    }
+
+    /// The same, ascribed to whom an erasure leaves in the acting user's place (R13).
+    pub(super) fn ascribed_to(self, actor: String) -> Self {
+        Self { actor, ..self }
+    }
+
+    /// Its entry, now; None as the place where it concerns no single organization.
+    pub(super) fn to(
+        self,
+        subject: String,
+        place: Option<&Place>,
+        now: DateTime<Utc>,
+        random: &dyn Randomness,
+    ) -> AuditEntry {
+        AuditEntry {
+            id: new_id_at(now, random),
+            place: place.cloned(),
+            actor: self.actor,
+            calling_service: self.calling_service,
+            method: self.method,
+            subject,
+            request_id: self.request_id,
+            create_time: now,
+        }
+    }
+}
+
+impl App {
     /// The entries of a change of invitations, one each, for its transaction.
     pub(super) fn audited_change(
         &self,
@@ -86,8 +122,8 @@ impl App {
         rows.iter()
             .map(|row| {
                 let invitation = &row.invitation;
-                let subject = invitation_name::of(invitation);
-                self.audit_entry(caller, &invitation.place, subject, now)
+                let (subject, place) = (invitation_name::of(invitation), &invitation.place);
+                Deed::of(caller).to(subject, Some(place), now, self.random.as_ref())
             })
             .collect()
     }
@@ -121,7 +157,8 @@ impl App {
         place: &Place,
         subject: String,
     ) -> Result<()> {
-        let entry = self.audit_entry(caller, place, subject, self.clock.now());
+        let (now, random) = (self.clock.now(), self.random.as_ref());
+        let entry = Deed::of(caller).to(subject, Some(place), now, random);
         let written = self.audit.0.submit(vec![entry]).await?;
         for written in written {
             written?;

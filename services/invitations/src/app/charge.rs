@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Who the events say did what the service does by itself.
-pub(super) const SYSTEM: &str = "system";
+pub(super) const SYSTEM: &str = homeroom_api::ids::SYSTEM_ACTOR;
 
 /// An attempt that was charged and may go on.
 #[derive(Debug)]

@@ -5,11 +5,18 @@ use chrono::{DateTime, TimeDelta, Utc};
 use homeroom_api::common::v1::ErrorReason;
 use homeroom_kit::{
     Error, Result,
-    filter::{Condition, Operator},
+    filter::{Condition, FieldKind, Filter, Operator},
 };
 
+/// The conditions of a filter on these fields. `INVALID_FILTER`.
+pub(super) fn conditions(filter: &str, fields: &[(&str, FieldKind)]) -> Result<Vec<Condition>> {
+    let conditions = Filter::parse(filter, fields)?.0;
+    check_operators(&conditions)?;
+    Ok(conditions)
+}
+
 /// Of what the grammar allows these lists take `=` for values and an order for times.
-pub(super) fn check_operators(conditions: &[Condition]) -> Result<()> {
+fn check_operators(conditions: &[Condition]) -> Result<()> {
     let wrong = conditions.iter().find(|condition| {
         let is_time = condition.field == "create_time";
         condition.operator == Operator::NotEqual

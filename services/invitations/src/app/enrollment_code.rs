@@ -7,13 +7,11 @@ use homeroom_api::{
     invitations::v1::EnrollmentCode as View,
     names::{EnrollmentCodeName, Place},
 };
-use homeroom_kit::{
-    Error, Result, auth::Caller, paging::PageRequest, random::new_id, validation::Violations,
-};
+use homeroom_kit::{Error, Result, auth::Caller, random::new_id, validation::Violations};
 
 use super::{
     App, EnrollmentCodePatch, Idempotency, NewEnrollmentCode,
-    page::Page,
+    page::{Page, PageAsked},
     patch::{EnrollmentCodeRules, Patch},
     rules,
     views::{self, Answer},
@@ -115,7 +113,7 @@ impl App {
         caller: &Caller,
         place: &Place,
         filter: &InvitationFilter,
-        page: &PageRequest,
+        page: &PageAsked,
     ) -> Result<Page<View>> {
         let access = self
             .authorize(caller, place, rules::LIST_ENROLLMENT_CODES)
@@ -133,7 +131,7 @@ impl App {
         }
         Ok(Page {
             items,
-            next: rows.next,
+            next_page_token: rows.next_page_token,
         })
     }
 

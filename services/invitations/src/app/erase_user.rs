@@ -19,14 +19,13 @@ use homeroom_kit::{
     Error, Result,
     auth::Caller,
     erasure::{Replacement, pseudonym},
-    random::new_id_at,
     request_ids::{BodyMac, RequestKey},
 };
 use uuid::Uuid;
 
 use super::{
     App,
-    audit::printable,
+    audit::Deed,
     charge::SYSTEM,
     follow_feed::{FEED_PAGE_EVENTS, MEMBERSHIP_FEED},
     refusal::not_known_yet,
@@ -36,7 +35,7 @@ use super::{
 };
 use crate::{
     domain::redemption::RedemptionState,
-    store::{AuditEntry, Erasure, ErasureState, PersonKnown, Redemption, Repository},
+    store::{Erasure, ErasureState, PersonKnown, Redemption, Repository},
 };
 
 /// Redemptions of a person that are read at once.
@@ -166,7 +165,10 @@ impl App {
                 begun.ok_or_else(not_known_yet)?
             }
         };
-        let entry = self.audited_erasure(caller, &erasure, now);
+        // Who had somebody erased (R12); not whom.
+        let deed = Deed::of(caller).ascribed_to(erasure.actor.clone());
+        let subject = UserName(erasure.replacement.pseudonym.clone()).to_string();
+        let entry = deed.to(subject, None, now, self.random.as_ref());
         repository.append_audit_entries(&[entry]).await?;
         if let Some((key, _)) = request {
             let pseudonym = erasure.replacement.pseudonym.as_str();
@@ -202,25 +204,6 @@ impl App {
             actor,
             create_time: now,
         })
-    }
-
-    /// Who had somebody erased (R12); not whom.
-    fn audited_erasure(
-        &self,
-        caller: &Caller,
-        erasure: &Erasure,
-        now: DateTime<Utc>,
-    ) -> AuditEntry {
-        AuditEntry {
-            id: new_id_at(now, self.random.as_ref()),
-            place: None,
-            actor: erasure.actor.clone(),
-            calling_service: printable(&caller.subject),
-            method: caller.method.trim_start_matches('/').to_owned(),
-            subject: UserName(erasure.replacement.pseudonym.clone()).to_string(),
-            request_id: printable(&caller.request_id),
-            create_time: now,
-        }
     }
 
     /// Every step of an erasure; those that were done before change nothing.

@@ -2,15 +2,21 @@
 
 use async_trait::async_trait;
 use homeroom_api::names::Place;
-use homeroom_kit::{Result, auth::Caller, events::Authorize};
+use homeroom_kit::{
+    Result,
+    auth::Caller,
+    events::{Authorize, Reading},
+};
 
 use super::{App, rules};
 
 #[async_trait]
 impl Authorize for App {
-    async fn authorize(&self, caller: &Caller, place: &Place) -> Result<()> {
-        Self::authorize(self, caller, place, rules::LIST_EVENTS)
-            .await
-            .map(|_| ())
+    async fn authorize(&self, caller: &Caller, place: &Place, reading: Reading) -> Result<()> {
+        let rule = match reading {
+            Reading::List => rules::LIST_EVENTS,
+            Reading::Watch => rules::WATCH_EVENTS,
+        };
+        Self::authorize(self, caller, place, rule).await.map(|_| ())
     }
 }

@@ -4,22 +4,34 @@ use homeroom_api::names::Place;
 use homeroom_kit::{
     Result,
     auth::Caller,
-    filter::{Condition, FieldKind, Filter},
+    filter::{Condition, FieldKind},
 };
 
 use super::{
     App,
-    conditions::{bound, check_operators, only},
+    conditions::{bound, only},
+    list_log::Log,
+    page::Page,
     rules,
 };
 use crate::store::{AuditEntry, AuditFilter};
 
-const FIELDS: &[(&str, FieldKind)] = &[
-    ("actor", FieldKind::Text),
-    ("method", FieldKind::Text),
-    ("subject", FieldKind::Text),
-    ("create_time", FieldKind::Time),
-];
+const AUDIT_ENTRIES: Log<AuditFilter, AuditEntry> = Log {
+    rule: rules::LIST_AUDIT_ENTRIES,
+    fields: &[
+        ("actor", FieldKind::Text),
+        ("method", FieldKind::Text),
+        ("subject", FieldKind::Text),
+        ("create_time", FieldKind::Time),
+    ],
+    all_of: |parent| AuditFilter {
+        place: parent.cloned(),
+        ..AuditFilter::default()
+    },
+    narrow,
+    read: |repository, wanted, before, limit| repository.list_audit_entries(wanted, before, limit),
+    id: |row| row.id,
+};
 
 impl App {
     /// Lists the audit entries of an organization with all its classes or of a class, or with None
@@ -31,29 +43,9 @@ impl App {
         page_size: i32,
         page_token: &str,
         filter: &str,
-    ) -> Result<(Vec<AuditEntry>, String)> {
-        let of = parent.map(Place::to_string).unwrap_or_default();
-        let list = format!("ListAuditEntries {of} {filter}");
-        let page = self.paging.parse(page_size, page_token, &list)?;
-        let conditions = Filter::parse(filter, FIELDS)?.0;
-        check_operators(&conditions)?;
-        let before = page.cursor_as(0)?;
-        self.authorize_list(caller, parent, rules::LIST_AUDIT_ENTRIES)
-            .await?;
-        let mut wanted = AuditFilter {
-            place: parent.cloned(),
-            ..AuditFilter::default()
-        };
-        if !conditions.iter().all(|one| narrow(&mut wanted, one)) {
-            return Ok((Vec::new(), String::new()));
-        }
-        let rows = self
-            .store
-            .read()
-            .await?
-            .list_audit_entries(&wanted, before, page.size + 1)
-            .await?;
-        Ok(self.cut(rows, page.size, &list, |row| row.id))
+    ) -> Result<Page<AuditEntry>> {
+        let asked = (page_size, page_token, filter);
+        self.list_log(&AUDIT_ENTRIES, caller, parent, asked).await
     }
 }
 

@@ -7,13 +7,14 @@ use homeroom_api::{
 use homeroom_kit::{
     Result,
     auth::Caller,
-    filter::{Condition, FieldKind, Filter},
+    filter::{Condition, FieldKind},
 };
 use uuid::Uuid;
 
 use super::{
     App,
-    conditions::{bound, check_operators, only},
+    conditions::{bound, conditions, only},
+    page::Page,
     rules,
 };
 use crate::{
@@ -30,9 +31,6 @@ const FIELDS: &[(&str, FieldKind)] = &[
     ("create_time", FieldKind::Time),
 ];
 
-/// A page of redemptions, and the token of the next; empty at the end.
-pub type RedemptionPage = (Vec<Redemption>, String);
-
 impl App {
     /// Lists the redemptions of an organization with all its classes, or of a class.
     /// `INVALID_FILTER`, `INVALID_PAGE_TOKEN`; then as [`App::authorize`].
@@ -43,26 +41,22 @@ impl App {
         page_size: i32,
         page_token: &str,
         filter: &str,
-    ) -> Result<RedemptionPage> {
+    ) -> Result<Page<Redemption>> {
         let list = format!("ListRedemptions {place} {filter}");
-        let page = self.paging.parse(page_size, page_token, &list)?;
-        let conditions = Filter::parse(filter, FIELDS)?.0;
-        check_operators(&conditions)?;
+        let page = self.page_asked(list, page_size, page_token)?;
+        let conditions = conditions(filter, FIELDS)?;
         self.authorize(caller, place, rules::LIST_REDEMPTIONS)
             .await?;
-        let before = page
-            .cursor
-            .and_then(|cursor| Uuid::try_parse(cursor.first()?).ok());
         let Some(filter) = self.filter_of(place, &conditions).await? else {
-            return Ok((Vec::new(), String::new()));
+            return Ok(Page::empty());
         };
         let rows = self
             .store
             .read()
             .await?
-            .list_redemptions(&filter, before, page.size + 1)
+            .list_redemptions(&filter, page.before, page.limit())
             .await?;
-        Ok(self.cut(rows, page.size, &list, |row| row.id))
+        Ok(self.cut(&page, rows, |row| row.id))
     }
 
     /// The conditions as the store takes them; None where nothing can meet them all.

@@ -4,21 +4,35 @@ use homeroom_api::{common::v1::ErrorReason, ids::UserId, names::Place};
 use homeroom_kit::{
     Result,
     auth::Caller,
-    filter::{Condition, FieldKind, Filter},
+    filter::{Condition, FieldKind},
 };
 
 use super::{
     App,
-    conditions::{bound, check_operators, only},
+    conditions::{bound, only},
+    list_log::Log,
+    page::Page,
     rules,
 };
 use crate::store::{RefusedAttempt, RefusedAttemptFilter};
 
-const FIELDS: &[(&str, FieldKind)] = &[
-    ("user", FieldKind::Text),
-    ("reason", FieldKind::Text),
-    ("create_time", FieldKind::Time),
-];
+const REFUSED_ATTEMPTS: Log<RefusedAttemptFilter, RefusedAttempt> = Log {
+    rule: rules::LIST_REFUSED_ATTEMPTS,
+    fields: &[
+        ("user", FieldKind::Text),
+        ("reason", FieldKind::Text),
+        ("create_time", FieldKind::Time),
+    ],
+    all_of: |parent| RefusedAttemptFilter {
+        organization: parent.map(|place| place.organization().clone()),
+        ..RefusedAttemptFilter::default()
+    },
+    narrow,
+    read: |repository, wanted, before, limit| {
+        repository.list_refused_attempts(wanted, before, limit)
+    },
+    id: |row| row.id,
+};
 
 impl App {
     /// Lists the refused attempts of an organization, or with None all of them. `INVALID_FILTER`,
@@ -30,29 +44,10 @@ impl App {
         page_size: i32,
         page_token: &str,
         filter: &str,
-    ) -> Result<(Vec<RefusedAttempt>, String)> {
-        let of = parent.map(Place::to_string).unwrap_or_default();
-        let list = format!("ListRefusedAttempts {of} {filter}");
-        let page = self.paging.parse(page_size, page_token, &list)?;
-        let conditions = Filter::parse(filter, FIELDS)?.0;
-        check_operators(&conditions)?;
-        let before = page.cursor_as(0)?;
-        self.authorize_list(caller, parent, rules::LIST_REFUSED_ATTEMPTS)
-            .await?;
-        let mut wanted = RefusedAttemptFilter {
-            organization: parent.map(|place| place.organization().clone()),
-            ..RefusedAttemptFilter::default()
-        };
-        if !conditions.iter().all(|one| narrow(&mut wanted, one)) {
-            return Ok((Vec::new(), String::new()));
-        }
-        let rows = self
-            .store
-            .read()
-            .await?
-            .list_refused_attempts(&wanted, before, page.size + 1)
-            .await?;
-        Ok(self.cut(rows, page.size, &list, |row| row.id))
+    ) -> Result<Page<RefusedAttempt>> {
+        let asked = (page_size, page_token, filter);
+        self.list_log(&REFUSED_ATTEMPTS, caller, parent, asked)
+            .await
     }
 }
 

@@ -24,7 +24,8 @@ mod invite_token;
 mod join_url;
 mod journey;
 mod list_audit_entries;
-pub mod list_redemptions;
+mod list_log;
+mod list_redemptions;
 mod list_refused_attempts;
 mod look_up;
 mod page;
@@ -58,7 +59,7 @@ use homeroom_kit::{SharedClock, SharedRandomness, keys::KeyRing, paging::Paging,
 
 pub use access::not_found;
 pub use class_code::ClassCodeChange;
-pub use page::Page;
+pub use page::{Page, PageAsked};
 pub use patch::{
     EnrollmentCodePatch, EnrollmentCodeRules, NewEnrollmentCode, NewToken, Patch, TokenPatch,
 };

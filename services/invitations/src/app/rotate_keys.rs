@@ -10,25 +10,23 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use homeroom_kit::{
-    clock::{Clock as _, SystemClock},
-    keys::KeyRing,
-    random::{Randomness, new_id_at},
-};
+use homeroom_kit::{clock::Clock, keys::KeyRing, random::Randomness};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
-    charge::SYSTEM,
+    audit::Deed,
     check_keys::{self, KeysRefused},
     invitation_name,
     secrets::{NotRotated, Secrets},
 };
 use crate::{
     domain::{enrollment_code::CodePrefix, invitation::InvitationKind},
-    store::{AuditEntry, Error, InvitationRow, Repository, RotatedSecret, RowLock, Store},
+    store::{Error, InvitationRow, Repository, RotatedSecret, RowLock, Store},
 };
 
+/// What the audit trail calls a rotation (R12).
+const COMMAND: &str = "rotate-keys";
 /// Rows of one transaction: few milliseconds in which a redemption may wait for one of them.
 pub const BATCH_ROWS: u32 = 100;
 /// Walks over what is left at most, after the first.
@@ -87,6 +85,7 @@ pub struct Rotated {
 pub async fn rotate_keys(
     store: &dyn Store,
     keys: &KeyRing,
+    clock: &dyn Clock,
     random: &dyn Randomness,
     batch_rows: u32,
     mut progress: impl FnMut(Progress) + Send,
@@ -108,6 +107,7 @@ pub async fn rotate_keys(
     drop(session);
     let rotation = Rotation {
         store,
+        clock,
         random,
         current,
         secrets: Secrets::new(keys, random),
@@ -140,6 +140,7 @@ pub async fn rotate_keys(
 
 struct Rotation<'run> {
     store: &'run dyn Store,
+    clock: &'run dyn Clock,
     random: &'run dyn Randomness,
     current: u32,
     secrets: Secrets<'run>,
@@ -155,21 +156,6 @@ struct Batch {
 }
 
 impl Rotation<'_> {
-    /// The entry of one transaction (R12): it concerns no single organization.
-    fn audit_entry(&self) -> AuditEntry {
-        let now = SystemClock.now();
-        AuditEntry {
-            id: new_id_at(now, self.random),
-            place: None,
-            actor: SYSTEM.to_owned(),
-            calling_service: SYSTEM.to_owned(),
-            method: "rotate-keys".to_owned(),
-            subject: format!("keyVersions/{}", self.current),
-            request_id: String::new(),
-            create_time: now,
-        }
-    }
-
     async fn count(&self, version: u32) -> Result<u64, Error> {
         let mut session = self.store.read().await?;
         session.count_of_key_version(version).await
@@ -274,7 +260,9 @@ impl Rotation<'_> {
         }
         let written = session.rotate_secrets(&secrets).await?;
         if !written.is_empty() {
-            session.append_audit_entries(&[self.audit_entry()]).await?;
+            let subject = format!("keyVersions/{}", self.current);
+            let entry = Deed::of_command(COMMAND).to(subject, None, self.clock.now(), self.random);
+            session.append_audit_entries(&[entry]).await?;
         }
         session.commit("rotate_keys").await?;
         for row in &rows {

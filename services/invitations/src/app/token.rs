@@ -11,13 +11,11 @@ use homeroom_api::{
     invitations::v1::Token,
     names::{ClassName, Place, TokenName},
 };
-use homeroom_kit::{
-    Error, Result, auth::Caller, outbox::NewEvent, paging::PageRequest, random::new_id,
-};
+use homeroom_kit::{Error, Result, auth::Caller, outbox::NewEvent, random::new_id};
 
 use super::{
     App, Idempotency, NewToken, TokenPatch,
-    page::Page,
+    page::{Page, PageAsked},
     rules,
     views::{self, Answer},
     write::{Change, Work, changed, new_event, not_written},
@@ -113,7 +111,7 @@ impl App {
         caller: &Caller,
         class: &ClassName,
         filter: &InvitationFilter,
-        page: &PageRequest,
+        page: &PageAsked,
     ) -> Result<Page<Token>> {
         let place = Place::from(class.clone());
         self.authorize(caller, &place, rules::LIST_TOKENS).await?;
@@ -127,7 +125,7 @@ impl App {
                 .iter()
                 .map(|row| views::token(row, now))
                 .collect(),
-            next: rows.next,
+            next_page_token: rows.next_page_token,
         })
     }
 

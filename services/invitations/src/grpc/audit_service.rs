@@ -27,7 +27,7 @@ impl AuditHandlers {
         let caller = Caller::of(&request)?;
         let request = request.get_ref();
         let place = place_parent(&request.parent, request.page_size)?;
-        let (rows, next_page_token) = self
+        let page = self
             .0
             .list_audit_entries(
                 &caller,
@@ -38,8 +38,8 @@ impl AuditHandlers {
             )
             .await?;
         Ok(ListAuditEntriesResponse {
-            audit_entries: rows.into_iter().map(audit_entry).collect(),
-            next_page_token,
+            audit_entries: page.items.into_iter().map(audit_entry).collect(),
+            next_page_token: page.next_page_token,
         })
     }
 }

@@ -11,7 +11,6 @@ use homeroom_kit::{
 use prost_types::{Duration, FieldMask};
 
 use crate::{
-    app::Page,
     domain::{email::EmailAddress, lock::LockPeriod},
     store::InvitationFilter,
 };
@@ -167,11 +166,6 @@ pub(crate) fn filter(text: &str, fields: &[(&str, FieldKind)]) -> Result<Invitat
         }
     }
     Ok(filter)
-}
-
-/// The cursor of the page after this one.
-pub(crate) fn next_cursor<T>(page: &Page<T>) -> Option<Vec<String>> {
-    page.next.map(|id| vec![id.to_string()])
 }
 
 /// Something the request could not be made without, once its violations have been told.

@@ -15,7 +15,7 @@ use tonic::{Request, Response, Status};
 
 use super::{
     answer,
-    convert::{filter, next_cursor, present},
+    convert::{filter, present},
     token_fields::{enrollment_code_patch, new_enrollment_code},
 };
 use crate::app::{App, Idempotency};
@@ -71,17 +71,14 @@ impl EnrollmentCodeHandlers {
         let list = format!("ListEnrollmentCodes {} {}", message.parent, message.filter);
         let page = self
             .0
-            .paging
-            .parse(message.page_size, &message.page_token, &list)?;
+            .page_asked(list, message.page_size, &message.page_token)?;
         let page = self
             .0
             .list_enrollment_codes(&caller, &present(place)?, &filter, &page)
             .await?;
         Ok(ListEnrollmentCodesResponse {
-            next_page_token: next_cursor(&page)
-                .map(|cursor| self.0.paging.token(&list, &cursor))
-                .unwrap_or_default(),
             enrollment_codes: page.items,
+            next_page_token: page.next_page_token,
         })
     }
 

@@ -108,7 +108,7 @@ impl RedemptionService for RedemptionHandlers {
         let caller = Caller::of(&request)?;
         let request = request.get_ref();
         let place = parent(&request.parent, request.page_size)?;
-        let (rows, next_page_token) = self
+        let page = self
             .app
             .list_redemptions(
                 &caller,
@@ -119,8 +119,8 @@ impl RedemptionService for RedemptionHandlers {
             )
             .await?;
         Ok(Response::new(ListRedemptionsResponse {
-            redemptions: rows.iter().map(redemption).collect(),
-            next_page_token,
+            redemptions: page.items.iter().map(redemption).collect(),
+            next_page_token: page.next_page_token,
         }))
     }
 
@@ -131,7 +131,7 @@ impl RedemptionService for RedemptionHandlers {
         let caller = Caller::of(&request)?;
         let request = request.get_ref();
         let organization = organization_parent(&request.parent, request.page_size)?;
-        let (rows, next_page_token) = self
+        let page = self
             .app
             .list_refused_attempts(
                 &caller,
@@ -142,8 +142,8 @@ impl RedemptionService for RedemptionHandlers {
             )
             .await?;
         Ok(Response::new(ListRefusedAttemptsResponse {
-            refused_attempts: rows.iter().map(refused_attempt).collect(),
-            next_page_token,
+            refused_attempts: page.items.iter().map(refused_attempt).collect(),
+            next_page_token: page.next_page_token,
         }))
     }
 }

@@ -17,7 +17,7 @@ use tonic::{Request, Response, Status};
 
 use super::{
     answer,
-    convert::{Named, class_parent, filter, next_cursor, present, time_to_come},
+    convert::{Named, class_parent, filter, present, time_to_come},
     token_fields::{new_token, read_new_token, token_patch},
 };
 use crate::app::{App, Idempotency, Patch, TOKEN_BATCH_MAX};
@@ -188,17 +188,14 @@ impl TokenHandlers {
         let list = format!("ListTokens {} {}", message.parent, message.filter);
         let page = self
             .0
-            .paging
-            .parse(message.page_size, &message.page_token, &list)?;
+            .page_asked(list, message.page_size, &message.page_token)?;
         let page = self
             .0
             .list_tokens(&caller, &present(class)?, &filter, &page)
             .await?;
         Ok(ListTokensResponse {
-            next_page_token: next_cursor(&page)
-                .map(|cursor| self.0.paging.token(&list, &cursor))
-                .unwrap_or_default(),
             tokens: page.items,
+            next_page_token: page.next_page_token,
         })
     }
 

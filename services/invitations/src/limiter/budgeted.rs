@@ -1,96 +1,15 @@
 //! The limiter over any store of its state: turns attempts into commands, and replies into verdicts.
 
-use std::{fmt, time::Duration};
-
-use async_trait::async_trait;
-use homeroom_api::ids::{OrganizationId, UserId};
+use std::time::Duration;
 
 use super::{
     Attempt, Budgets, Dimension, Effect, GuessScope, Issuer, Receipt, Settlement, Verdict,
-    budget::{AddressGroup, Rate, SECOND_MICROS, UserBudget},
+    budget::{AddressGroup, Rate, SECOND_MICROS},
+    charged::{Afterwards, Charged},
     state::Reply,
+    store::{Command, Operation, Store, StoreAway, Subject},
     verdict::{Circumstances, Decision, Replies, decide},
 };
-
-/// Whose state a command changes: one key.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Subject {
-    User(UserId),
-    Address(AddressGroup),
-    Organization(OrganizationId),
-    Service,
-    CallingService(String),
-}
-
-impl From<&GuessScope> for Subject {
-    fn from(scope: &GuessScope) -> Self {
-        match scope {
-            GuessScope::Organization(organization) => Self::Organization(organization.clone()),
-            GuessScope::Service => Self::Service,
-        }
-    }
-}
-
-/// A transition of `state.rs` or `user_log.rs`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Operation {
-    ChargeUser(UserBudget),
-    RefundUser {
-        mark: i64,
-        effect: Effect,
-        effects_max: i64,
-    },
-    KeepUser {
-        mark: i64,
-    },
-    ChargeBucket {
-        rate: Rate,
-        held: bool,
-    },
-    PeekBucket(Rate),
-    RefundBucket {
-        mark: i64,
-        rate: Rate,
-    },
-    KeepBucket {
-        mark: i64,
-        rate: Rate,
-    },
-    AddToBucket {
-        most: i64,
-        rate: Rate,
-    },
-    EnterGuard {
-        in_flight_max: i64,
-    },
-    LeaveGuard {
-        mark: i64,
-    },
-    KeepGuard {
-        mark: i64,
-        rate: Rate,
-    },
-}
-
-/// One transition of one subject.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Command {
-    pub(crate) subject: Subject,
-    pub(crate) operation: Operation,
-}
-
-/// The store could not be asked; what it was told may or may not have been done.
-#[derive(Debug, thiserror::Error)]
-#[error("the limiter's store is away: {0}")]
-pub struct StoreAway(pub(crate) String);
-
-/// Keeps the limiter's state.
-#[async_trait]
-pub(crate) trait Store: Send + Sync + fmt::Debug {
-    /// Runs the commands in order, each atomically, in one round trip; one reply each, None where the
-    /// part of the store that keeps its subject does not answer. Fails when nothing answers.
-    async fn run(&self, commands: &[Command]) -> Result<Vec<Option<Reply>>, StoreAway>;
-}
 
 /// The rule of the module's documentation over a store.
 #[derive(Debug)]
@@ -459,45 +378,6 @@ impl<S: Store> BudgetedLimiter<S> {
                 subject: Subject::from(&guess_scope(attempt)),
                 operation: Operation::LeaveGuard { mark: guard.mark },
             });
-        }
-    }
-}
-
-/// The verdicts on attempts, None where the store has none, and what is to follow them.
-#[derive(Debug)]
-pub(crate) struct Charged {
-    pub(crate) verdicts: Vec<Option<Verdict>>,
-    pub(crate) afterwards: Afterwards,
-}
-
-impl Charged {
-    /// Makes refusals wait as long as [`BudgetedLimiter::follow_up`] says.
-    pub(crate) fn wait_at_least(&mut self, waits: Vec<(usize, Duration)>) {
-        for (index, wait) in waits {
-            if let Some(Some(Verdict::Refused { retry_after, .. })) = self.verdicts.get_mut(index) {
-                *retry_after = wait.max(*retry_after);
-            }
-        }
-    }
-}
-
-/// What is told the store once the verdicts stand, in one round trip.
-#[derive(Debug, Default)]
-pub(crate) struct Afterwards {
-    commands: Vec<Command>,
-    /// The positions of a refusal and of the command that asks how long its address has no room.
-    peeks: Vec<(usize, usize)>,
-}
-
-impl Afterwards {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.commands.is_empty()
-    }
-
-    fn peek(&mut self, verdict: usize, command: Option<Command>) {
-        if let Some(command) = command {
-            self.peeks.push((verdict, self.commands.len()));
-            self.commands.push(command);
         }
     }
 }

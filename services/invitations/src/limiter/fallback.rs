@@ -10,10 +10,11 @@ use super::{
     Attempt, Budgets, Dimension, Effect, GuessScope, Issuer, Limiter, Receipt, Settlement, Verdict,
     breaker::Breaker,
     budget::FALLBACK_BUDGET_DIVISOR,
-    budgeted::{BudgetedLimiter, StoreAway, whole_seconds},
+    budgeted::{BudgetedLimiter, whole_seconds},
     memory::MemoryStore,
     process_log::ProcessLog,
     redis::RedisStore,
+    store::StoreAway,
 };
 
 /// How long one call may wait for Redis, in milliseconds.

@@ -11,9 +11,10 @@ use homeroom_kit::clock::{SharedClock, micros};
 use super::{
     Attempt, Budgets, GuessScope, Issuer, Limiter, Settlement, Verdict,
     budget::Rate,
-    budgeted::{BudgetedLimiter, Command, Operation, Store, StoreAway, Subject},
+    budgeted::BudgetedLimiter,
     recent::Recent,
     state::{Bucket, Guard, Reply, UserLog},
+    store::{Command, Operation, Store, StoreAway, Subject},
 };
 
 /// Users whose failures one process remembers; the one touched longest ago is forgotten first.

@@ -71,6 +71,7 @@
 pub mod breaker;
 pub mod budget;
 pub mod budgeted;
+mod charged;
 mod cluster;
 pub mod fallback;
 pub mod memory;
@@ -79,6 +80,7 @@ mod recent;
 pub mod redis;
 pub mod settings;
 mod state;
+pub mod store;
 mod user_log;
 mod verdict;
 

@@ -20,9 +20,9 @@ use super::{
         ADDRESS_ADMISSIONS_WINDOW_MICROS, DAY_MICROS, GUARD_MICROS, IN_FLIGHT_SLOT_MICROS, Rate,
         UNDER_WAY_MICROS,
     },
-    budgeted::{Command, Operation, Store, StoreAway, Subject},
     cluster::{Call, Nodes, slot_of},
     state::Reply,
+    store::{Command, Operation, Store, StoreAway, Subject},
 };
 
 /// What every key of the limiter starts with. The number is that of the values' format, so that

@@ -15,6 +15,8 @@ const MASTERS: usize = 3;
 const SLOTS: usize = 16_384;
 /// How long a cluster may take to form on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(1);
+/// How often a master is started until it finds both its ports free.
+const STARTS_MAX: usize = 5;
 
 /// One master.
 struct Master {
@@ -45,15 +47,11 @@ impl Cluster {
     /// Answers when every master knows the others and all slots are served.
     pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut cluster = Self {
+        let cluster = Self {
             masters: (0..MASTERS).map(|_| Master::start(&folder)).collect(),
             _folder: folder,
         };
-        for (index, master) in cluster.masters.iter_mut().enumerate() {
-            wait_until("a master serves", || {
-                master.try_ask::<String>(&["PING"]).is_ok()
-            });
-            master.id = master.ask(&["CLUSTER", "MYID"]);
+        for (index, master) in cluster.masters.iter().enumerate() {
             let (first, end) = (index * SLOTS / MASTERS, (index + 1) * SLOTS / MASTERS);
             let (first, last) = (first.to_string(), (end - 1).to_string());
             master.ask::<String>(&["CLUSTER", "ADDSLOTSRANGE", &first, &last]);
@@ -135,7 +133,28 @@ impl Cluster {
 }
 
 impl Master {
+    /// Answers when it serves. A port that was free and is taken in the meantime costs another try.
     fn start(folder: &tempfile::TempDir) -> Self {
+        (0..STARTS_MAX)
+            .find_map(|_| Self::try_start(folder))
+            .expect("a port that stays free")
+    }
+
+    fn try_start(folder: &tempfile::TempDir) -> Option<Self> {
+        let mut master = Self::spawn(folder);
+        let mut ended = false;
+        wait_until("a master serves, or ends", || {
+            ended = master.child.try_wait().unwrap().is_some();
+            ended || master.try_ask::<String>(&["CLUSTER", "MYID"]).is_ok()
+        });
+        if ended {
+            return None;
+        }
+        master.id = master.ask(&["CLUSTER", "MYID"]);
+        Some(master)
+    }
+
+    fn spawn(folder: &tempfile::TempDir) -> Self {
         let ports = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
         let [port, bus_port] = ports.map(|listener| listener.local_addr().unwrap().port());
         let child = Command::new("redis-server")

@@ -192,6 +192,51 @@ async fn r13_whom_classes_need_is_not_erased_also_if_it_shows_late() {
     assert_erased(&world).await;
 }
 
+/// Two processes take the last step of one erasure at once: what the one that comes second holds while it waits.
+async fn loser_of_an_erasure(world: &World) -> Vec<String> {
+    world.code(None).await;
+    world.redeem("ann", CODE, "").await.unwrap();
+    world.app.follow_once().await.unwrap();
+    world.membership.set(Mode::LosesAnswers);
+    erase(world, "ann", None).await.unwrap_err();
+    world.membership.set(Mode::Up);
+    world.advance(TimeDelta::seconds(6));
+    let now = world.app.clock.now();
+    // Given one that has begun the step
+    let mut winner = world.app.store.write().await.unwrap();
+    let erasure = winner.list_erasures_under_way(now, 1).await.unwrap();
+    let pseudonym = &erasure[0].replacement.pseudonym;
+    assert!(winner.end_erasure(pseudonym, now).await.unwrap());
+    // and another that has come to it too,
+    let asked = world.membership.state().reads;
+    let app = world.app.clone();
+    let losing = tokio::spawn(async move { app.finish_erasures_once().await });
+    while world.membership.state().reads == asked {
+        tokio::task::yield_now().await;
+    }
+    let read = world.database().tables_of_who_waits().await;
+    // when the first is through, and she has come since,
+    winner.commit("test").await.unwrap();
+    assert_eq!(losing.await.unwrap().unwrap(), 1, "it is done");
+    // then the second has changed nothing.
+    assert_eq!(users(world).await, [user("ann")]);
+    assert_eq!(world.app.finish_erasures_once().await.unwrap(), 0);
+    read
+}
+
+#[tokio::test]
+async fn r13_of_two_steps_of_an_erasure_the_loser_changes_nothing() {
+    let world = World::new().await;
+    loser_of_an_erasure(&world).await;
+}
+
+#[tokio::test]
+async fn r13_of_two_steps_of_an_erasure_the_loser_waits_for_one_row_and_reads_nothing() {
+    let world = World::on_postgres().await;
+    assert_eq!(loser_of_an_erasure(&world).await, ["erasures"]);
+    world.drop_it().await;
+}
+
 #[tokio::test]
 async fn r13_ten_erasures_of_a_person_at_once_are_all_answered_and_leave_nothing() {
     let world = World::new().await;

@@ -150,20 +150,25 @@ async fn lists_are_for_staff_newest_first_in_pages() {
     assert_eq!(stranger.reason(), ErrorReason::ClassNotFound);
     world.membership.state().staff.insert("tess".to_owned());
     let tess = caller("tess");
-    let (page, next) = world
+    let page = world
         .app
         .list_redemptions(&tess, &place, 2, "", "")
         .await
         .unwrap();
-    let users: Vec<&str> = page.iter().map(|one| one.person.user.as_str()).collect();
+    let users: Vec<&str> = page
+        .items
+        .iter()
+        .map(|one| one.person.user.as_str())
+        .collect();
     assert_eq!(users, ["cid", "bob"]);
-    let (page, end) = world
+    let next = page.next_page_token;
+    let page = world
         .app
         .list_redemptions(&tess, &place, 2, &next, "")
         .await
         .unwrap();
-    assert_eq!(page[0].person.user.as_str(), "ann");
-    assert_eq!(end, "");
+    assert_eq!(page.items[0].person.user.as_str(), "ann");
+    assert_eq!(page.next_page_token, "");
     let other_list = world
         .app
         .list_redemptions(&tess, &place, 2, &next, "user = ann")
@@ -172,6 +177,30 @@ async fn lists_are_for_staff_newest_first_in_pages() {
         other_list.unwrap_err().reason(),
         ErrorReason::InvalidPageToken
     );
+}
+
+#[tokio::test]
+async fn a_page_token_of_another_version_is_a_bad_one_in_every_list() {
+    let world = World::new().await;
+    world.membership.state().staff.insert("tess".to_owned());
+    let (tess, app, place) = (caller("tess"), &world.app, class());
+    for cursor in [&["not-an-id".to_owned()][..], &[]] {
+        let token = |list: &str| app.paging.token(&format!("{list} {place} "), cursor);
+        let redemptions = token("ListRedemptions");
+        let redemptions = app.list_redemptions(&tess, &place, 2, &redemptions, "");
+        let entries = token("ListAuditEntries");
+        let entries = app.list_audit_entries(&tess, Some(&place), 2, &entries, "");
+        let codes = "ListEnrollmentCodes".to_owned();
+        let codes = app.page_asked(codes.clone(), 2, &app.paging.token(&codes, cursor));
+        for refused in [
+            redemptions.await.map(|_| ()),
+            entries.await.map(|_| ()),
+            codes.map(|_| ()),
+        ] {
+            let reason = refused.unwrap_err().reason();
+            assert_eq!(reason, ErrorReason::InvalidPageToken, "{cursor:?}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -198,12 +227,12 @@ async fn lists_filter_by_invitation_user_state_and_time() {
         ("create_time <= \"2027-01-15T08:00:00Z\"".to_owned(), 1),
         ("create_time < \"2027-01-15T08:00:00Z\"".to_owned(), 0),
     ] {
-        let (page, _) = world
+        let page = world
             .app
             .list_redemptions(&tess, &place, 0, "", &filter)
             .await
             .unwrap();
-        assert_eq!(page.len(), count, "{filter}");
+        assert_eq!(page.items.len(), count, "{filter}");
     }
     for filter in [
         "user != ann",

@@ -32,7 +32,7 @@ async fn logged(world: &World) -> Vec<RefusedAttempt> {
     let list = world
         .app
         .list_refused_attempts(&platform, None, 1_000, "", "");
-    list.await.unwrap().0
+    list.await.unwrap().items
 }
 
 async fn refused(world: &World, name: &str, code: &str) -> ErrorReason {
@@ -221,9 +221,9 @@ async fn it_is_listed_newest_first_in_pages_for_administrators_and_operators() {
         let listed = world
             .app
             .list_refused_attempts(&caller, parent.as_ref(), size, token, "");
-        listed.await.map(|(rows, next)| {
-            let users = rows.iter().map(|row| row.user.to_string()).collect();
-            (users, next)
+        listed.await.map(|page| {
+            let users = page.items.iter().map(|row| row.user.to_string()).collect();
+            (users, page.next_page_token)
         })
     };
     let hamilton = || Some(of_hamilton());
@@ -285,7 +285,7 @@ async fn it_is_filtered_by_user_reason_and_time() {
         let list = world
             .app
             .list_refused_attempts(&tess, Some(&parent), 0, "", filter);
-        assert_eq!(list.await.unwrap().0.len(), count, "{filter}");
+        assert_eq!(list.await.unwrap().items.len(), count, "{filter}");
     }
     for filter in [
         "user != ann",

@@ -9,6 +9,25 @@ use crate::database::TestDatabase;
 /// How long a test waits for what must happen, in seconds.
 const SECONDS_MAX: u64 = 20;
 
+impl TestDatabase {
+    /// The tables that a session which waits for another has touched, once there is one. SQLite lets one write
+    /// after the other: none.
+    pub(crate) async fn tables_of_who_waits(&self) -> Vec<String> {
+        if matches!(self, Self::Sqlite { .. }) {
+            return Vec::new();
+        }
+        until_a_session_waits(self).await;
+        let mut connection = PgConnection::connect(&self.postgres_url()).await.unwrap();
+        let held = "SELECT DISTINCT class.relname::text FROM pg_locks lock \
+            JOIN pg_class class ON class.oid = lock.relation \
+            JOIN pg_stat_activity session ON session.pid = lock.pid \
+            WHERE session.datname = current_database() AND session.wait_event_type = 'Lock' \
+            AND class.relkind = 'r' ORDER BY 1";
+        let tables = sqlx::query_scalar(held).fetch_all(&mut connection);
+        tables.await.unwrap()
+    }
+}
+
 /// Waits until a session of a PostgreSQL database waits for a lock.
 pub(crate) async fn until_a_session_waits(database: &TestDatabase) {
     let mut connection = PgConnection::connect(&database.postgres_url())

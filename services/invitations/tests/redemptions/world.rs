@@ -175,7 +175,7 @@ impl World {
             writes: Writes::new(),
             paging: Paging::new(keys),
             public_url: public_url(),
-            attempt_log: AttemptLog::default(),
+            attempt_log: AttemptLog::start(Arc::clone(database.store())),
             audit: AuditTrail::start(Arc::clone(database.store())),
         };
         let mut repository = app.store.write().await.unwrap();

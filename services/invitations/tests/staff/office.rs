@@ -65,7 +65,7 @@ impl Office {
             writes: Writes::new(),
             paging: Paging::new(keys),
             public_url: PublicUrl::parse("https://join.example").unwrap(),
-            attempt_log: AttemptLog::default(),
+            attempt_log: AttemptLog::start(database.store.clone()),
             audit: AuditTrail::start(database.store.clone()),
         });
         Self {

@@ -103,6 +103,15 @@ impl Caller {
         }
     }
 
+    /// `SCOPE_MISSING` unless the token has one of the scopes.
+    pub fn require_any(&self, scopes: &[Scope]) -> Result<()> {
+        if scopes.iter().any(|scope| self.has(*scope)) {
+            Ok(())
+        } else {
+            Err(any_scope_missing(scopes))
+        }
+    }
+
     /// Whether the token's `organizations` claim, if any, covers the organization.
     #[must_use]
     pub fn may_reach(&self, organization: &OrganizationId) -> bool {
@@ -113,11 +122,16 @@ impl Caller {
 }
 
 pub(crate) fn scope_missing(scope: Scope) -> Error {
+    any_scope_missing(&[scope])
+}
+
+fn any_scope_missing(scopes: &[Scope]) -> Error {
+    let names: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
     Error::new(
         ErrorReason::ScopeMissing,
-        format!("Use an access token with the scope {scope}."),
+        format!("Use an access token with the scope {}.", names.join(" or ")),
     )
-    .metadata("scope", scope.as_str())
+    .metadata("scope", names.join(" "))
 }
 
 pub(crate) fn unauthenticated() -> Error {

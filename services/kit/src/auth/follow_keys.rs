@@ -1,28 +1,27 @@
-//! Follows the keys of access tokens: at the start, at each pause, and when a token names a key that nobody
-//! here knows. What cannot be used leaves the keys before it in use.
+//! Follows the keys of access tokens: at the start and at each pause. What cannot be used leaves the keys before
+//! it in use.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use chrono::{DateTime, TimeDelta, Utc};
+use ::metrics::{describe_gauge, gauge};
+use chrono::TimeDelta;
 use futures::future::join_all;
-use tokio::{
-    sync::{Semaphore, watch},
-    time::{Instant, sleep, timeout},
-};
+use tokio::time::{Instant, sleep};
 
 use super::{
     Keys, KeysError, TokenKeys, Verifier,
     key_sources::{KeyPauses, Look, Origin, Source, merged},
+    unknown_keys::Seeking,
 };
 use crate::shutdown::Shutdown;
 
-/// How long after one fetch for an unknown key the next may follow at the earliest, in seconds.
-pub const REFETCH_SECONDS_MIN: i64 = 60;
-/// Calls that wait for such a fetch at most; further ones are refused at once.
-pub const UNKNOWN_KEY_CALLERS_MAX: usize = 64;
+/// How often a source that cannot be read is told of again, in minutes.
+pub const STALE_TOLD_MINUTES: i64 = 60;
+/// When the set at `JWKS_URL` was last read, in seconds since 1970.
+const READ_TIME: &str = "homeroom_token_keys_read_timestamp_seconds";
 
 /// The first keys could not be fetched.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,36 +38,10 @@ pub struct TokenKeysUnavailable {
 /// The sources of a verifier's keys, and the fetches for unknown ones.
 pub(super) struct Following {
     pub(super) sources: Vec<Source>,
-    pauses: KeyPauses,
-    refetch: Mutex<Refetch>,
-    waiting: Semaphore,
+    pub(super) pauses: KeyPauses,
+    pub(super) seeking: Seeking,
     /// Held while one source's keys join the others', so that none are lost.
     joining: Mutex<()>,
-}
-
-#[derive(Default)]
-struct Refetch {
-    /// When the last one began.
-    begun: Option<DateTime<Utc>>,
-    /// Turns true when it is over.
-    over: Option<watch::Receiver<bool>>,
-}
-
-impl Refetch {
-    /// The fetch under way, if there is one.
-    fn under_way(&self) -> Option<watch::Receiver<bool>> {
-        let over = self.over.as_ref()?;
-        // A fetch that failed without a word is no longer under way either.
-        (!*over.borrow() && over.has_changed().is_ok()).then(|| over.clone())
-    }
-
-    fn may_begin(&self, now: DateTime<Utc>) -> bool {
-        self.begun.is_none_or(|begun| {
-            let since = now - begun;
-            // A clock that was set back must not stop fetches until it has caught up.
-            since >= TimeDelta::seconds(REFETCH_SECONDS_MIN) || since < TimeDelta::zero()
-        })
-    }
 }
 
 impl Following {
@@ -76,16 +49,9 @@ impl Following {
         Self {
             sources: keys.sources,
             pauses: keys.pauses,
-            refetch: Mutex::default(),
-            waiting: Semaphore::new(UNKNOWN_KEY_CALLERS_MAX),
+            seeking: Seeking::default(),
             joining: Mutex::default(),
         }
-    }
-
-    /// Calls that wait for a fetch now.
-    #[cfg(test)]
-    pub(super) fn callers_waiting(&self) -> usize {
-        UNKNOWN_KEY_CALLERS_MAX - self.waiting.available_permits()
     }
 }
 
@@ -137,6 +103,8 @@ impl Verifier {
 
     async fn follow(&self, source: &Source) {
         let pauses = self.following.pauses;
+        // The first read may have come before anybody kept metrics.
+        show_read_time(source);
         loop {
             sleep(match source.origin {
                 Origin::Fixed => return,
@@ -149,24 +117,45 @@ impl Verifier {
         }
     }
 
-    async fn look_at(&self, source: &Source) {
+    /// Whether it could be read and used.
+    pub(super) async fn look_at(&self, source: &Source) -> bool {
         let _turn = source.turn.lock().await;
         let problem = match source.look().await {
-            Look::Same => return,
-            Look::Unusable(problem) => problem,
-            Look::Read(keys) => match self.join(source, keys) {
-                Ok(()) => return,
-                Err(error) => error.to_string(),
-            },
+            // Unusable still, or usable.
+            Look::Same => source.last().problem.clone(),
+            Look::Unusable(problem) => Some(problem),
+            Look::Read(keys) => self.join(source, keys).err().map(|error| error.to_string()),
         };
-        let told = source.last().problem.replace(problem.clone());
-        if told.as_ref() != Some(&problem) {
+        self.note(source, problem)
+    }
+
+    /// Keeps when a source was last read, and tells of one that cannot be: when that begins or changes, and
+    /// again each [`STALE_TOLD_MINUTES`].
+    fn note(&self, source: &Source, problem: Option<String>) -> bool {
+        let now = self.clock.now();
+        let mut last = source.last();
+        let Some(problem) = problem else {
+            last.problem = None;
+            last.read_time = Some(now);
+            drop(last);
+            show_read_time(source);
+            return true;
+        };
+        let known = last.problem.as_ref() == Some(&problem);
+        let told_lately = last
+            .told_time
+            .is_some_and(|told| now - told < TimeDelta::minutes(STALE_TOLD_MINUTES));
+        if !(known && told_lately) {
+            last.told_time = Some(now);
             tracing::warn!(
                 source = %source.origin,
                 %problem,
+                minutes = last.read_time.map(|read| (now - read).num_minutes()),
                 "the keys of access tokens cannot be used; those before stay in use"
             );
         }
+        last.problem = Some(problem);
+        false
     }
 
     /// Takes a source's keys into use beside those of the others.
@@ -176,7 +165,6 @@ impl Verifier {
         let before = source.last().keys.replace(keys);
         match merged(&self.following.sources) {
             Ok(all) => {
-                source.last().problem = None;
                 tracing::info!(source = %source.origin, keys = ?all, "the keys of access tokens were read");
                 self.replace_keys(all);
                 Ok(())
@@ -190,58 +178,17 @@ impl Verifier {
             }
         }
     }
+}
 
-    /// Whether a token with an unknown key is worth another look: a fetch for it has ended in time. One
-    /// fetch serves every call that waits, and none begins within [`REFETCH_SECONDS_MIN`] of the one before.
-    pub(super) async fn fetched_for_unknown_key(self: &Arc<Self>) -> bool {
-        let following = &self.following;
-        if !following.sources.iter().any(Source::is_url) {
-            return false;
-        }
-        let Ok(_waits) = following.waiting.try_acquire() else {
-            return false;
-        };
-        let Some(mut over) = self.fetch_for_unknown_key() else {
-            return false;
-        };
-        let waited = timeout(
-            following.pauses.unknown_key_wait,
-            over.wait_for(|over| *over),
-        )
-        .await;
-        waited.is_ok_and(|over| over.is_ok())
-    }
-
-    /// The fetch under way, or a new one; None if it is too early for one.
-    fn fetch_for_unknown_key(self: &Arc<Self>) -> Option<watch::Receiver<bool>> {
-        let mut refetch = self
-            .following
-            .refetch
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(over) = refetch.under_way() {
-            return Some(over);
-        }
-        let now = self.clock.now();
-        if !refetch.may_begin(now) {
-            return None;
-        }
-        let (ends, over) = watch::channel(false);
-        *refetch = Refetch {
-            begun: Some(now),
-            over: Some(over.clone()),
-        };
-        let verifier = Arc::clone(self);
-        // It ends for everyone, also when the call that began it has gone; its time is bounded.
-        tokio::spawn(async move {
-            let urls = verifier
-                .following
-                .sources
-                .iter()
-                .filter(|source| source.is_url());
-            join_all(urls.map(|source| verifier.look_at(source))).await;
-            ends.send_replace(true);
-        });
-        Some(over)
+/// Shows how old the keys of a URL are. Files are on this machine, and their problems in its log.
+fn show_read_time(source: &Source) {
+    let read = source.last().read_time.filter(|_| source.is_url());
+    if let Some(read) = read {
+        describe_gauge!(
+            READ_TIME,
+            "when the set at JWKS_URL was last read, in seconds since 1970"
+        );
+        #[expect(clippy::cast_precision_loss, reason = "seconds are far below 2^52")]
+        gauge!(READ_TIME).set(read.timestamp() as f64);
     }
 }

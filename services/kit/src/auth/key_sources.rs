@@ -2,19 +2,21 @@
 //! that keys are rotated without a restart; what cannot be used leaves the keys before it in use.
 
 use std::{
-    fmt, fs,
+    fmt, io, mem,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use tokio::{fs::File, io::AsyncReadExt as _};
-
 use super::{Keys, KeysError, Scopes, jwks_url::JwksUrl};
-use crate::{config::Reader, key_files};
+use crate::{
+    config::Reader,
+    key_files::{KEY_FILE_BYTES_MAX, read_text, unreadable, unusable},
+};
+use chrono::{DateTime, Utc};
 
 /// Bytes of a key set at most.
-pub const KEY_SET_BYTES_MAX: usize = 1024 * 1024;
+pub const KEY_SET_BYTES_MAX: usize = KEY_FILE_BYTES_MAX;
 /// How often a key set's file is looked at, in seconds.
 pub const FILE_LOOK_SECONDS: u64 = 10;
 /// How often a key set's URL is fetched, in minutes.
@@ -156,8 +158,7 @@ pub fn read_token_keys(reader: &mut Reader<'_>, service: Option<ServiceKeys>) ->
         url
     } else if reader.is_set(FILE_SETTING) {
         reader.optional(FILE_SETTING, |path| {
-            key_files::read_jwks(path)?;
-            TokenKeys::of_file(Path::new(path)).map_err(|error| key_files::unusable(path, error))
+            TokenKeys::of_file(Path::new(path)).map_err(|error| refused(path, error))
         })
     } else {
         reader.error(
@@ -171,10 +172,17 @@ pub fn read_token_keys(reader: &mut Reader<'_>, service: Option<ServiceKeys>) ->
     };
     let keys = keys?;
     reader.optional(service.setting, |path| {
-        key_files::read_jwks(path)?;
         keys.with_service(Path::new(path), service)
-            .map_err(|error| key_files::unusable(path, error))
+            .map_err(|error| refused(path, error))
     })
+}
+
+/// What is said of a key set's file that was read in vain.
+fn refused(path: &str, error: KeysError) -> String {
+    match error {
+        KeysError::File(error) => unreadable(path, &error),
+        error => unusable(path, error),
+    }
 }
 
 /// Where a source is.
@@ -215,6 +223,10 @@ pub(super) struct Last {
     pub(super) seen: Option<Result<String, String>>,
     /// Why it could not be used.
     pub(super) problem: Option<String>,
+    /// When it could be read and used last.
+    pub(super) read_time: Option<DateTime<Utc>>,
+    /// When its problem was last told.
+    pub(super) told_time: Option<DateTime<Utc>>,
 }
 
 /// What a look at a source found.
@@ -230,11 +242,11 @@ pub(super) enum Look {
 
 impl Source {
     fn of_file(path: &Path, service: Option<ServiceKeys>) -> Result<Self, KeysError> {
-        let text = fs::read_to_string(path)?;
+        let text = public_text(path)?;
         let last = Last {
             keys: Some(Keys::from_jwks(&text)?.of_service(service)),
             seen: Some(Ok(text)),
-            problem: None,
+            ..Last::default()
         };
         Ok(Self::new(Origin::File(path.to_owned()), service, last))
     }
@@ -260,7 +272,7 @@ impl Source {
     pub(super) async fn look(&self) -> Look {
         let read = match &self.origin {
             Origin::Fixed => return Look::Same,
-            Origin::File(path) => read_bounded(path).await,
+            Origin::File(path) => read_again(path.clone()).await,
             Origin::Url(url) => url.fetch().await.map_err(|error| error.to_string()),
         };
         let mut last = self.last();
@@ -279,17 +291,14 @@ impl Source {
     }
 }
 
-async fn read_bounded(path: &Path) -> Result<String, String> {
-    let unreadable = |error: std::io::Error| format!("it cannot be read: {error}");
-    let mut text = String::new();
-    let bound = u64::try_from(KEY_SET_BYTES_MAX).unwrap_or(u64::MAX);
-    let file = File::open(path).await.map_err(unreadable)?;
-    file.take(bound.saturating_add(1))
-        .read_to_string(&mut text)
+async fn read_again(path: PathBuf) -> Result<String, String> {
+    tokio::task::spawn_blocking(move || public_text(&path))
         .await
-        .map_err(unreadable)?;
-    if text.len() > KEY_SET_BYTES_MAX {
-        return Err(format!("it has more than {KEY_SET_BYTES_MAX} bytes"));
-    }
-    Ok(text)
+        .unwrap_or_else(|failure| Err(io::Error::other(failure)))
+        .map_err(|error| format!("it cannot be read: {error}"))
+}
+
+/// The text of a file of public keys, which need not be cleared.
+fn public_text(path: &Path) -> io::Result<String> {
+    Ok(mem::take(&mut *read_text(path)?))
 }

@@ -1,6 +1,6 @@
 //! The public keys that access tokens are checked with, each pinned to one algorithm.
 
-use std::{fmt, fs, io, path::Path};
+use std::{fmt, io, path::Path};
 
 use jsonwebtoken::{
     Algorithm, DecodingKey,
@@ -9,6 +9,7 @@ use jsonwebtoken::{
 use serde_json::Value;
 
 use super::{Scope, Scopes, ServiceKeys, Signer, key_sources::KEY_SET_BYTES_MAX};
+use crate::key_files::read_text;
 
 /// The JWK member that caps the scopes of tokens signed by the key: a list of scope names.
 const SCOPES_MEMBER: &str = "homeroom_scopes";
@@ -73,7 +74,7 @@ impl fmt::Debug for Keys {
 impl Keys {
     /// Reads a JWK set from a file.
     pub fn from_jwks_file(path: &Path) -> Result<Self, KeysError> {
-        Self::from_jwks(&fs::read_to_string(path)?)
+        Self::from_jwks(&read_text(path)?)
     }
 
     /// Reads a JWK set. Keys of other kinds or uses are passed over.
@@ -128,6 +129,11 @@ impl Keys {
             }
         }
         self
+    }
+
+    /// The `kid`s of those that have one.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|key| key.id.as_deref())
     }
 
     /// Whether one of them has this `kid`.

@@ -6,7 +6,12 @@ use homeroom_api::common::v1::ErrorReason;
 use http::{HeaderMap, header::AUTHORIZATION};
 use tonic::transport::server::TcpConnectInfo;
 
-use super::{Caller, Verifier, caller::unauthenticated, verifier::Refused};
+use super::{
+    Caller, Verifier,
+    caller::unauthenticated,
+    unknown_keys::{Sought, not_known_yet},
+    verifier::Refused,
+};
 use crate::{
     server::middleware::{Inner, Middleware, Request, Response, refuse},
     server::{Deadline, RequestId, is_open_path},
@@ -56,8 +61,14 @@ impl Middleware for AuthenticationLayer {
     async fn handle<S: Inner>(&self, mut request: Request, mut inner: S) -> Response {
         if !is_open_path(request.uri().path()) {
             let mut found = self.caller(&request);
-            if matches!(found, Err(Refused::UnknownKey)) && self.0.fetched_for_unknown_key().await {
+            if matches!(found, Err(Refused::UnknownKey { .. })) {
+                let sought = self.0.seek_unknown_key().await;
                 found = self.caller(&request);
+                if let (Err(Refused::UnknownKey { withdrawn: false }), Sought::Later(delay)) =
+                    (&found, sought)
+                {
+                    found = Err(not_known_yet(delay).into());
+                }
             }
             match found {
                 Ok(caller) => {

@@ -246,6 +246,30 @@ fn acting_for_another_needs_its_scope_and_takes_no_claims_along() {
 }
 
 #[test]
+fn r12_nobody_acts_as_the_system() {
+    let verifier = verifier_at(noon(), None);
+    let acts = |subject: &str, scopes: &[Scope], user: Option<&str>| {
+        let mut claims = claims().with_scopes(scopes.iter().copied().collect());
+        claims.sub = subject.to_owned();
+        let caller = verifier.caller(&sign(&claims), user);
+        caller.map(|caller| caller.user.to_string())
+    };
+    let act_as = [Scope::ActAs];
+    assert_eq!(
+        reason(acts("system", &[], None)),
+        ErrorReason::AccessTokenInvalid
+    );
+    let refused = acts("lms", &act_as, Some("system")).unwrap_err();
+    assert_eq!(refused.reason(), ErrorReason::InvalidRequest);
+    assert_eq!(refused.field_violations()[0].field, USER_METADATA);
+    // What a service does for itself, and a person who names themselves, stay what they were.
+    assert_eq!(acts("lms", &act_as, None).unwrap(), "lms");
+    assert_eq!(acts("lms", &act_as, Some("lms")).unwrap(), "lms");
+    assert_eq!(acts("lms", &act_as, Some("ada")).unwrap(), "ada");
+    assert_eq!(acts("ada", &[], Some("ada")).unwrap(), "ada");
+}
+
+#[test]
 fn a_service_whose_sub_is_no_user_id_acts_for_users_only() {
     let verifier = verifier_at(noon(), None);
     let mut service = claims().with_scopes([Scope::ActAs].into_iter().collect());

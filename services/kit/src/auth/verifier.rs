@@ -3,7 +3,7 @@
 use std::{
     collections::HashSet,
     fmt,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
 use homeroom_api::{
@@ -13,10 +13,11 @@ use homeroom_api::{
 use jsonwebtoken::Validation;
 
 use super::{
-    Caller, Claims, Keys, Scope, Scopes, TokenKeys,
+    Caller, Claims, Keys, Scope, Scopes, TokenKeys, USER_METADATA,
     caller::{scope_missing, unauthenticated},
     follow_keys::Following,
     key_sources::merged,
+    unknown_keys::Withdrawn,
 };
 use crate::{
     clock::SharedClock,
@@ -34,7 +35,10 @@ const SUBJECT_BYTES_MAX: usize = 255;
 #[derive(Debug)]
 pub(super) enum Refused {
     /// Its `kid` is none of ours: the issuer may have rotated its keys.
-    UnknownKey,
+    UnknownKey {
+        /// It was one of ours before.
+        withdrawn: bool,
+    },
     /// Anything else.
     For(Error),
 }
@@ -48,7 +52,7 @@ impl From<Error> for Refused {
 impl From<Refused> for Error {
     fn from(refused: Refused) -> Self {
         match refused {
-            Refused::UnknownKey => unauthenticated(),
+            Refused::UnknownKey { .. } => unauthenticated(),
             Refused::For(error) => error,
         }
     }
@@ -57,6 +61,7 @@ impl From<Refused> for Error {
 /// Checks access tokens of one issuer for one audience.
 pub struct Verifier {
     keys: RwLock<Arc<Keys>>,
+    withdrawn: Mutex<Withdrawn>,
     pub(super) following: Following,
     issuer: String,
     audience: String,
@@ -86,6 +91,7 @@ impl Verifier {
         Self {
             // Sources that contradict each other were refused when they were put together.
             keys: RwLock::new(Arc::new(merged(&following.sources).unwrap_or_default())),
+            withdrawn: Mutex::default(),
             following,
             issuer: issuer.into(),
             audience: audience.into(),
@@ -95,7 +101,15 @@ impl Verifier {
 
     /// Replaces the keys, when the issuer has rotated them.
     pub fn replace_keys(&self, keys: Keys) {
-        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+        let mut used = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        self.withdrawn().note(&used, &keys);
+        *used = Arc::new(keys);
+    }
+
+    fn withdrawn(&self) -> MutexGuard<'_, Withdrawn> {
+        self.withdrawn
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn keys(&self) -> Arc<Keys> {
@@ -118,8 +132,9 @@ impl Verifier {
             return Err(unauthenticated().into());
         }
         let keys = self.keys();
-        if header.kid.as_ref().is_some_and(|id| !keys.has_id(id)) {
-            return Err(Refused::UnknownKey);
+        if let Some(id) = header.kid.as_deref().filter(|id| !keys.has_id(id)) {
+            let withdrawn = self.withdrawn().has(id);
+            return Err(Refused::UnknownKey { withdrawn });
         }
         let key = keys
             .select(header.kid.as_deref(), header.alg)
@@ -192,19 +207,19 @@ fn caller_of(claims: Claims, scopes: Scopes, for_user: Option<&str>) -> Result<C
 
     let another = for_user.filter(|user| *user != claims.sub);
     let user = match another {
-        None => UserId::parse(&claims.sub).map_err(|_| {
+        None => UserId::parse_person(&claims.sub).map_err(|_| {
             Error::new(
                 ErrorReason::AccessTokenInvalid,
                 "Name the acting user in x-homeroom-user: the token's `sub` is not a user id.",
             )
         })?,
         Some(_) if !scopes.contains(Scope::ActAs) => return Err(scope_missing(Scope::ActAs)),
-        Some(user) => UserId::parse(user).map_err(|error| {
+        Some(user) => UserId::parse_person(user).map_err(|error| {
             Error::new(
                 ErrorReason::InvalidRequest,
                 "Correct the metadata x-homeroom-user.",
             )
-            .violation("x-homeroom-user", error.to_string())
+            .violation(USER_METADATA, error.to_string())
         })?,
     };
     let own = another.is_none();

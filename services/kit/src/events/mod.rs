@@ -70,11 +70,20 @@ pub trait Feed: Send + Sync {
     fn listen(&self) -> Listener;
 }
 
+/// How a feed is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// A page of it.
+    List,
+    /// As it grows.
+    Watch,
+}
+
 /// Who may read the feed of a place besides services with `homeroom.admit` or `homeroom.platform`.
 #[async_trait]
 pub trait Authorize: Send + Sync {
     /// Lets staff of the place through: `ORGANIZATION_NOT_FOUND`, `CLASS_NOT_FOUND` or `ROLE_REQUIRED` for others.
-    async fn authorize(&self, caller: &Caller, place: &Place) -> Result<()>;
+    async fn authorize(&self, caller: &Caller, place: &Place, reading: Reading) -> Result<()>;
 }
 
 /// An event as the wire carries it.

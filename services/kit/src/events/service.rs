@@ -19,7 +19,7 @@ use tokio::{sync::mpsc, time::Instant};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use super::{Authorize, Feed, to_wire};
+use super::{Authorize, Feed, Reading, to_wire};
 use crate::{
     auth::{Caller, Scope as CallerScope},
     outbox::Scope,
@@ -110,7 +110,7 @@ impl EventFeed {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
         let scope = self
-            .scope(&caller, &request.parent, request.page_size)
+            .scope(&caller, &request.parent, request.page_size, Reading::List)
             .await?;
         let list = self.list_name(&request.parent);
         let page = self
@@ -139,7 +139,9 @@ impl EventFeed {
     async fn watch_events(&self, request: Request<WatchEventsRequest>) -> Result<WatchStream> {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
-        let scope = self.scope(&caller, &request.parent, 0).await?;
+        let scope = self
+            .scope(&caller, &request.parent, 0, Reading::Watch)
+            .await?;
         let list = self.list_name(&request.parent);
         let page = self.paging.parse(0, &request.page_token, &list)?;
         let after = page.cursor_as(0)?.unwrap_or(0);
@@ -162,7 +164,13 @@ impl EventFeed {
     }
 
     /// What the caller may read under `parent`.
-    async fn scope(&self, caller: &Caller, parent: &str, page_size: i32) -> Result<Scope> {
+    async fn scope(
+        &self,
+        caller: &Caller,
+        parent: &str,
+        page_size: i32,
+        reading: Reading,
+    ) -> Result<Scope> {
         let mut violations = Violations::new();
         violations.page_size(page_size);
         let place = if parent == EVERY_ORGANIZATION {
@@ -189,7 +197,7 @@ impl EventFeed {
             ));
         }
         if !service {
-            self.authorize.authorize(caller, &place).await?;
+            self.authorize.authorize(caller, &place, reading).await?;
         }
         Ok(Scope::Place(place))
     }
@@ -314,7 +322,10 @@ impl Watch {
             return Ok(false);
         }
         // The caller may have lost its role since the watch began.
-        self.scope = self.feed.scope(&self.caller, &self.parent, 0).await?;
+        self.scope = self
+            .feed
+            .scope(&self.caller, &self.parent, 0, Reading::Watch)
+            .await?;
         for event in events {
             let position = event.position;
             let response = WatchEventsResponse {

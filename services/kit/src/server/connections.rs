@@ -125,4 +125,34 @@ mod tests {
         assert_eq!(connections.count().await, early.len());
         assert!(TcpStream::connect(address).await.is_err());
     }
+
+    #[tokio::test]
+    async fn one_connection_too_many_waits_until_another_has_gone() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let limits = Limits {
+            connections_max: 2,
+            handshake: Duration::from_hours(1),
+        };
+        let wires = Wires {
+            cut: CancellationToken::new(),
+            activity: Activity::default(),
+        };
+        let connections = accepted(listener, limits, None, Shutdown::new(), wires);
+        tokio::pin!(connections);
+        let _clients = [
+            TcpStream::connect(address).await.unwrap(),
+            TcpStream::connect(address).await.unwrap(),
+            TcpStream::connect(address).await.unwrap(),
+        ];
+        let first = connections.next().await.unwrap().unwrap();
+        let _second = connections.next().await.unwrap().unwrap();
+        for _ in 0..1_000 {
+            let third = connections.next().now_or_never();
+            assert!(third.is_none(), "it is accepted beside two others");
+            yield_now().await;
+        }
+        drop(first);
+        assert!(connections.next().await.unwrap().is_ok());
+    }
 }

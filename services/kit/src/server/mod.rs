@@ -31,7 +31,10 @@ use tower::Service;
 pub use descriptors::FILES_RESERVED;
 pub use health::{Health, LIVENESS, READINESS};
 pub use layers::{CALL_SECONDS_MAX, REQUEST_ID_CHARS_MAX, REQUEST_ID_METADATA};
-pub use options::{ServeError, ServerOptions};
+pub use options::{
+    CONNECTIONS_DEFAULT, CONNECTIONS_LIMIT, CONNECTIONS_MAX, CONNECTIONS_MIN, ServeError,
+    ServerOptions, read_connections_max,
+};
 pub use shares::CALLS_OF_A_PERSON_MAX;
 
 use crate::{auth::AuthenticationLayer, shutdown::Shutdown};

@@ -6,6 +6,7 @@ use super::{DRAIN_SECONDS_MAX, HANDSHAKE_SECONDS_MAX};
 use crate::{
     auth::Verifier,
     clock::{SharedClock, SystemClock},
+    config::Reader,
     random::{SharedRandomness, SystemRandomness},
     shutdown::STOP_SECONDS_MAX,
     tls::{RELOAD_SECONDS, ServerTls},
@@ -41,6 +42,28 @@ pub enum ServeError {
     AlsoUnfinished(Box<Self>, String),
 }
 
+/// The setting of [`ServerOptions::connections_max`].
+pub const CONNECTIONS_MAX: &str = "CONNECTIONS_MAX";
+/// Connections open at most, unless set. An idle one takes about 17 KiB, over TLS 24 KiB, and a process some
+/// 20 MiB without any: so many idle ones leave it below 256 MB, and 10,000 over TLS would not.
+pub const CONNECTIONS_DEFAULT: usize = 8_000;
+/// The fewest connections that may be set: a few for the other service and for health, and some for callers.
+pub const CONNECTIONS_MIN: usize = 16;
+/// The most connections that may be set.
+pub const CONNECTIONS_LIMIT: usize = 1_000_000;
+
+/// Reads `CONNECTIONS_MAX`: how many connections a process may have open.
+pub fn read_connections_max(reader: &mut Reader<'_>) -> usize {
+    reader.or_default(CONNECTIONS_MAX, CONNECTIONS_DEFAULT, |text| {
+        let number = text.trim().parse().ok();
+        number
+            .filter(|number| (CONNECTIONS_MIN..=CONNECTIONS_LIMIT).contains(number))
+            .ok_or_else(|| {
+                format!("must be a whole number from {CONNECTIONS_MIN} to {CONNECTIONS_LIMIT}")
+            })
+    })
+}
+
 /// What may be set about a server.
 #[derive(Debug, Clone)]
 pub struct ServerOptions {
@@ -71,7 +94,7 @@ pub struct ServerOptions {
 }
 
 impl ServerOptions {
-    /// The defaults: reflection, 1,000 calls, 10,000 connections, 5 seconds to begin, 30 minutes of age, 20 seconds to finish.
+    /// The defaults: reflection, 1,000 calls, 8,000 connections, 5 seconds to begin, 30 minutes of age, 20 seconds to finish.
     #[must_use]
     pub fn new(verifier: Option<Arc<Verifier>>) -> Self {
         Self {
@@ -81,7 +104,7 @@ impl ServerOptions {
             insecure_plaintext: false,
             reflection: true,
             calls_max: 1_000,
-            connections_max: 10_000,
+            connections_max: CONNECTIONS_DEFAULT,
             handshake: Duration::from_secs(HANDSHAKE_SECONDS_MAX),
             connection_age: Duration::from_mins(30),
             drain: Duration::from_secs(DRAIN_SECONDS_MAX),
@@ -101,6 +124,35 @@ impl ServerOptions {
             Ok(verifier)
         } else {
             Err(ServeError::Plaintext(address))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_connections_may_be_set_and_no_fewer_or_more() {
+        let read = |text: &str| {
+            let source = [(CONNECTIONS_MAX, text)];
+            let mut reader = Reader::new(&source);
+            let read = read_connections_max(&mut reader);
+            reader.finish().map(|()| read)
+        };
+        assert_eq!(read(""), Ok(CONNECTIONS_DEFAULT));
+        for right in [CONNECTIONS_MIN, CONNECTIONS_LIMIT] {
+            assert_eq!(read(&format!(" {right} ")), Ok(right));
+        }
+        let below = (CONNECTIONS_MIN - 1).to_string();
+        let above = (CONNECTIONS_LIMIT + 1).to_string();
+        for wrong in [&*below, &*above, "0", "-1", "8,000", "many"] {
+            let errors = read(wrong).unwrap_err().0;
+            assert_eq!(
+                errors,
+                ["CONNECTIONS_MAX must be a whole number from 16 to 1000000"],
+                "{wrong}"
+            );
         }
     }
 }

@@ -21,16 +21,13 @@ pub async fn authorise(
     person: Option<&UserId>,
 ) -> Result<Standing> {
     let standing = standing_in_reach(repository, caller, place).await?;
-    let by_scope = rule.scopes.iter().any(|scope| caller.has(*scope));
+    let by_scope = rule.is_met_by_scope(caller);
     let visible = by_scope || is_visible(caller, place, &standing);
     if !visible {
         return Err(place_not_found(place));
     }
-    let by_role = rule
-        .permission
-        .is_some_and(|permission| standing.permits(permission));
-    let as_person = rule.own && person == Some(&caller.user);
-    if by_scope || by_role || as_person {
+    let as_person = person.is_some_and(|person| rule.is_met_by_person(caller, person));
+    if by_scope || rule.is_met_by_role(&standing) || as_person {
         Ok(standing)
     } else {
         Err(role_required(place, &standing))

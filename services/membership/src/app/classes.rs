@@ -313,11 +313,7 @@ impl App {
             member: (!sees_all).then(|| caller.user.clone()),
             state: filter.state,
             owner: filter.owner,
-            after: page
-                .cursor
-                .as_ref()
-                .and_then(|cursor| cursor.first())
-                .and_then(|id| ClassId::parse(id).ok()),
+            after: page.cursor_as(0)?,
             limit: page.size + 1,
         };
         let found = repository.list_classes(&query).await?;

@@ -12,12 +12,12 @@ use homeroom_api::{
 };
 use homeroom_kit::{
     Error, Result,
-    auth::{Caller, Scope},
+    auth::Caller,
     erasure::{Replacement, marks_of},
     outbox::{NewEvent, PUBLISH_BATCH_MAX},
 };
 
-use super::{App, Change, closing, members, refusals};
+use super::{App, Change, closing, members, refusals, rules};
 use crate::{
     domain::{
         join_request::SYSTEM,
@@ -68,7 +68,7 @@ impl App {
 
 /// The whole of a person is no single organization's.
 fn may_erase(caller: &Caller) -> Result<()> {
-    caller.require(Scope::Admit)?;
+    rules::ERASE_USER.require_scope(caller)?;
     if caller.organizations.is_none() {
         return Ok(());
     }

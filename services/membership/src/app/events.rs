@@ -2,22 +2,23 @@
 
 use async_trait::async_trait;
 use homeroom_api::names::Place;
-use homeroom_kit::{Result, auth::Caller, events::Authorize};
+use homeroom_kit::{
+    Result,
+    auth::Caller,
+    events::{Authorize, Reading},
+};
 
 use super::{App, access, rules};
 
 #[async_trait]
 impl Authorize for App {
-    async fn authorize(&self, caller: &Caller, place: &Place) -> Result<()> {
+    async fn authorize(&self, caller: &Caller, place: &Place, reading: Reading) -> Result<()> {
+        let rule = match reading {
+            Reading::List => &rules::LIST_EVENTS,
+            Reading::Watch => &rules::WATCH_EVENTS,
+        };
         let mut repository = self.store.read().await?;
-        access::authorise(
-            repository.as_mut(),
-            caller,
-            place,
-            &rules::LIST_EVENTS,
-            None,
-        )
-        .await?;
+        access::authorise(repository.as_mut(), caller, place, rule, None).await?;
         Ok(())
     }
 }

@@ -168,11 +168,7 @@ impl App {
             role: filter.role,
             email: filter.email,
             external_id: filter.external_id,
-            after: page
-                .cursor
-                .as_ref()
-                .and_then(|cursor| cursor.first())
-                .and_then(|id| UserId::parse(id).ok()),
+            after: page.cursor_as(0)?,
             limit: page.size + 1,
         };
         let found = repository.list_members(&query).await?;
@@ -189,14 +185,11 @@ impl App {
         user: Option<UserId>,
         page: &PageRequest,
     ) -> Result<Page<Member>> {
-        if user.is_some_and(|user| user != caller.user) {
+        let user = user.unwrap_or_else(|| caller.user.clone());
+        if !rules::LIST_MEMBERSHIPS.is_met_by_person(caller, &user) {
             return Err(refusals::memberships_not_found());
         }
-        let after = page
-            .cursor
-            .as_ref()
-            .and_then(|cursor| cursor.first())
-            .and_then(|place| Place::parse(place).ok());
+        let after: Option<Place> = page.cursor_as(0)?;
         let mut repository = self.store.read().await?;
         let found = repository
             .list_memberships(&caller.user, after.as_ref(), page.size + 1)

@@ -7,17 +7,11 @@ use homeroom_api::{
     ids::{OrganizationId, UserId},
     names::Place,
 };
-use homeroom_kit::{
-    Error, Result,
-    auth::{Caller, Scope},
-    paging::PageRequest,
-    random::below,
-};
+use homeroom_kit::{Error, Result, auth::Caller, paging::PageRequest, random::below};
 
 use super::{App, Change, Page, access, closing, refusals, rules};
 use crate::{
     domain::{
-        access::Permission,
         member::{Member, Particulars, Provenance, Role},
         organization::{CodePrefix, FIRST_REVISION, Organization},
         seat::Seats,
@@ -64,7 +58,7 @@ pub struct OrganizationPatch {
 
 /// Creates an organization with its first administrator.
 pub async fn create(change: &mut Change, new: NewOrganization) -> Result<Organization> {
-    change.caller.require(Scope::Platform)?;
+    rules::CREATE_ORGANIZATION.require_scope(&change.caller)?;
     let id = new
         .id
         .unwrap_or_else(|| OrganizationId::made(change.new_id()));
@@ -146,7 +140,7 @@ async fn insert(
     .violation("organization.code_prefix", "is taken"))
 }
 
-/// Changes an organization.
+/// Changes an organization. Decided before the lock and under it, as [`Change::enter`] does.
 pub async fn update(
     change: &mut Change,
     id: OrganizationId,
@@ -154,27 +148,11 @@ pub async fn update(
     etag: &str,
 ) -> Result<Organization> {
     let place = Place::Organization(id);
+    load_to_update(change, &place, &patch).await?;
     change.lock(&place).await?;
-    let caller = change.caller.clone();
-    let standing = access::standing_in_reach(change.repository.as_mut(), &caller, &place).await?;
-    if !access::is_visible(&caller, &place, &standing) {
-        return Err(access::place_not_found(&place));
-    }
-    let before = load(change, &place).await?;
+    let before = load_to_update(change, &place, &patch).await?;
     let seat_limit = patch.seat_limit.unwrap_or(before.seat_limit);
     let touches_seats = seat_limit != before.seat_limit;
-    let only_seats = patch.seat_limit.is_some()
-        && caller.has(rules::UPDATE_SEAT_LIMIT_SCOPE)
-        && patch.display_name.is_none()
-        && patch.labels.is_none()
-        && patch.code_prefix.is_none();
-    // Roles come first: what is refused for want of one must not tell the licence.
-    if !only_seats && !standing.permits(Permission::ManageOrganization) {
-        return Err(access::role_required(&place, &standing));
-    }
-    if touches_seats {
-        caller.require(rules::UPDATE_SEAT_LIMIT_SCOPE)?;
-    }
     refusals::check_etag(etag, before.revision)?;
     if patch
         .code_prefix
@@ -208,6 +186,36 @@ pub async fn update(
         [("seat_limit", limit.as_deref().unwrap_or_default())],
     );
     Ok(after)
+}
+
+/// The organization, if the caller may change it so.
+async fn load_to_update(
+    change: &mut Change,
+    place: &Place,
+    patch: &OrganizationPatch,
+) -> Result<Organization> {
+    let caller = change.caller.clone();
+    let standing = access::standing_in_reach(change.repository.as_mut(), &caller, place).await?;
+    if !access::is_visible(&caller, place, &standing) {
+        return Err(access::place_not_found(place));
+    }
+    let organization = load(change, place).await?;
+    let only_seats = patch.seat_limit.is_some()
+        && caller.has(rules::UPDATE_SEAT_LIMIT_SCOPE)
+        && patch.display_name.is_none()
+        && patch.labels.is_none()
+        && patch.code_prefix.is_none();
+    // Roles come first: what is refused for want of one must not tell the licence.
+    if !only_seats && !rules::UPDATE_ORGANIZATION.is_met_by_role(&standing) {
+        return Err(access::role_required(place, &standing));
+    }
+    if patch
+        .seat_limit
+        .is_some_and(|limit| limit != organization.seat_limit)
+    {
+        caller.require(rules::UPDATE_SEAT_LIMIT_SCOPE)?;
+    }
+    Ok(organization)
 }
 
 /// Deletes an organization for ever: with its classes, members and requests where `force` is set, else
@@ -274,12 +282,9 @@ impl App {
         caller: &Caller,
         page: &PageRequest,
     ) -> Result<Page<Organization>> {
-        let after = page
-            .cursor
-            .as_ref()
-            .and_then(|cursor| cursor.first())
-            .and_then(|id| OrganizationId::parse(id).ok());
-        let member = (!caller.has(Scope::Platform)).then(|| caller.user.clone());
+        let after: Option<OrganizationId> = page.cursor_as(0)?;
+        let everyone = rules::LIST_ORGANIZATIONS.is_met_by_scope(caller);
+        let member = (!everyone).then(|| caller.user.clone());
         let found = if let Some(bound) = &caller.organizations {
             self.organizations_among(bound, member.as_ref(), after.as_ref(), page.size)
                 .await?

@@ -3,9 +3,13 @@
 //! A call is allowed by any of the scopes, by a role that has the permission, or, where `own` is set,
 //! to the person concerned. Handlers authorise by these rules, and a test finds every method here.
 
-use homeroom_kit::auth::Scope;
+use homeroom_api::ids::UserId;
+use homeroom_kit::{
+    Result,
+    auth::{Caller, Scope},
+};
 
-use crate::domain::access::Permission;
+use crate::domain::access::{Permission, Standing};
 
 /// Who may call one method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +49,30 @@ impl Rule {
 
     const fn or_own(self) -> Self {
         Self { own: true, ..self }
+    }
+
+    /// Whether the caller's token has one of the scopes.
+    #[must_use]
+    pub fn is_met_by_scope(&self, caller: &Caller) -> bool {
+        self.scopes.iter().any(|scope| caller.has(*scope))
+    }
+
+    /// Whether the acting user's role permits it where it stands.
+    #[must_use]
+    pub fn is_met_by_role(&self, standing: &Standing) -> bool {
+        self.permission
+            .is_some_and(|permission| standing.permits(permission))
+    }
+
+    /// Whether it is the acting user's own affair, which `person` is.
+    #[must_use]
+    pub fn is_met_by_person(&self, caller: &Caller, person: &UserId) -> bool {
+        self.own && *person == caller.user
+    }
+
+    /// `SCOPE_MISSING` unless the caller's token has one of the scopes.
+    pub fn require_scope(&self, caller: &Caller) -> Result<()> {
+        caller.require_any(self.scopes)
     }
 }
 

@@ -20,7 +20,7 @@ pub const DECIDE_NOTE_CHARS_MAX: usize = 500;
 /// Decisions in one batch (C11).
 pub const DECISIONS_MAX: usize = 1_000;
 /// Who decides what nobody decided: expiry and closing.
-pub const SYSTEM: &str = "system";
+pub const SYSTEM: &str = homeroom_api::ids::SYSTEM_ACTOR;
 
 /// What has become of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

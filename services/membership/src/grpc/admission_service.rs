@@ -7,11 +7,7 @@ use homeroom_api::{
     },
     names::Place,
 };
-use homeroom_kit::{
-    Error, Result,
-    auth::{Caller, Scope},
-    validation::Violations,
-};
+use homeroom_kit::{Error, Result, auth::Caller, validation::Violations};
 use tonic::{Request, Response, Status};
 
 use super::{admission_conversion as conversion, parse};
@@ -22,6 +18,7 @@ use crate::{
         admission_queue::AdmissionQueue,
         admit::{AdmitRequest, Admitted},
         enrolment::Admission,
+        rules::{self, Rule},
     },
     domain::admission::ADMISSIONS_MAX,
 };
@@ -33,9 +30,9 @@ pub(crate) struct AdmissionApi {
     admissions: AdmissionQueue,
 }
 
-fn admitting<T>(request: &Request<T>) -> Result<Caller> {
+fn admitting<T>(request: &Request<T>, rule: &Rule) -> Result<Caller> {
     let caller = Caller::of(request)?;
-    caller.require(Scope::Admit)?;
+    rule.require_scope(&caller)?;
     Ok(caller)
 }
 
@@ -97,7 +94,7 @@ impl AdmissionService for AdmissionApi {
         &self,
         request: Request<api::AdmitRequest>,
     ) -> std::result::Result<Response<api::AdmitResponse>, Status> {
-        let caller = admitting(&request)?;
+        let caller = admitting(&request, &rules::ADMIT)?;
         let rows = [request.into_inner()];
         let mut answers = self.admit_rows(&caller, &rows).await?;
         let answer = answers
@@ -112,7 +109,7 @@ impl AdmissionService for AdmissionApi {
         &self,
         request: Request<api::BatchAdmitRequest>,
     ) -> std::result::Result<Response<api::BatchAdmitResponse>, Status> {
-        let caller = admitting(&request)?;
+        let caller = admitting(&request, &rules::BATCH_ADMIT)?;
         let rows = request.into_inner().requests;
         let mut violations = Violations::new();
         violations.check(
@@ -145,7 +142,7 @@ impl AdmissionService for AdmissionApi {
         &self,
         request: Request<api::GetAdmissionRequest>,
     ) -> std::result::Result<Response<api::Admission>, Status> {
-        let caller = admitting(&request)?;
+        let caller = admitting(&request, &rules::GET_ADMISSION)?;
         let mut violations = Violations::new();
         let name = conversion::redemption_name(&request.get_ref().name);
         let name = violations.take("name", name);
@@ -158,7 +155,7 @@ impl AdmissionService for AdmissionApi {
         &self,
         request: Request<api::RaiseFenceRequest>,
     ) -> std::result::Result<Response<api::RaiseFenceResponse>, Status> {
-        let caller = admitting(&request)?;
+        let caller = admitting(&request, &rules::RAISE_FENCE)?;
         let api::RaiseFenceRequest { invitation, epoch } = request.into_inner();
         let place = conversion::place_of_invitation(&invitation);
         let mut violations = Violations::new();
@@ -180,7 +177,7 @@ impl AdmissionService for AdmissionApi {
         &self,
         request: Request<api::CheckAccessRequest>,
     ) -> std::result::Result<Response<api::CheckAccessResponse>, Status> {
-        let caller = admitting(&request)?;
+        let caller = admitting(&request, &rules::CHECK_ACCESS)?;
         let request = request.into_inner();
         let mut violations = Violations::new();
         let user = violations.take("user", UserId::parse(&request.user));

@@ -7,7 +7,7 @@ use homeroom_api::{
     },
     names::{JoinRequestName, Place},
 };
-use homeroom_kit::{Error, Result, auth::Caller, validation::Violations};
+use homeroom_kit::{Result, auth::Caller, validation::Violations};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
@@ -66,12 +66,7 @@ impl JoinRequestService for JoinRequestApi {
             .0
             .paging
             .parse(request.page_size, &request.page_token, &list)?;
-        let after = page
-            .cursor
-            .as_deref()
-            .and_then(|cursor| cursor.first())
-            .map(|id| Uuid::try_parse(id).map_err(Error::internal))
-            .transpose()?;
+        let after = page.cursor_as(0)?;
         let found = self
             .0
             .list_join_requests(&caller, &place, shown, after, page.size)

@@ -8,14 +8,14 @@ use homeroom_api::{
     names::{OrganizationName, UserName},
 };
 use homeroom_kit::{
-    auth::{Caller, Scope},
+    auth::Caller,
     erasure::{Replacement, is_pseudonym},
     validation::Violations,
 };
 use tonic::{Request, Response, Status, async_trait};
 
 use super::parse;
-use crate::app::App;
+use crate::app::{App, rules};
 
 /// The service over the use cases.
 #[derive(Debug, Clone)]
@@ -28,7 +28,7 @@ impl UserService for UserApi {
         request: Request<EraseUserRequest>,
     ) -> Result<Response<EraseUserResponse>, Status> {
         let caller = Caller::of(&request)?;
-        caller.require(Scope::Admit)?;
+        rules::ERASE_USER.require_scope(&caller)?;
         let request = request.into_inner();
         let mut violations = Violations::new();
         let user = violations.take("name", UserName::parse(&request.name));

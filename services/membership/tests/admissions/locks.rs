@@ -3,15 +3,16 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use homeroom_api::ids::OrganizationId;
+use homeroom_api::{common::v1::ErrorReason, ids::OrganizationId};
 use homeroom_kit::database::{Error, Options, connect_postgres};
 use homeroom_membership::{
+    app::organizations::{self, OrganizationPatch},
     domain::admission::Outcome,
     store::{self, Effects, Store, StoredAdmission},
 };
 
 use crate::{
-    harness::{School, class, organization},
+    harness::{CO_TEACHER, School, caller, class, organization, reason},
     support::Database,
     waiting::until_sessions_wait,
 };
@@ -58,6 +59,38 @@ async fn p6_an_admission_shares_its_fence_before_it_locks_its_organization() {
     assert_eq!(admitting.await.unwrap(), Outcome::StaleEpoch);
     school.assert_counts(0, 0).await;
     others.close().await;
+    school.app.store.close().await;
+    database.end().await;
+}
+
+#[tokio::test]
+async fn p6_who_may_not_change_an_organization_does_not_wait_for_its_lock() {
+    let database = Database::postgres().await;
+    let school = School::on(&database).await;
+    let id = organization().organization().clone();
+    // Given somebody who holds the organization's lock
+    let mut holder = school.app.store.write().await.unwrap();
+    holder.lock_organization(&id).await.unwrap();
+    // When others who may not would rename it, then they are told at once.
+    for (user, refusal) in [
+        ("eve", ErrorReason::OrganizationNotFound),
+        (CO_TEACHER, ErrorReason::RoleRequired),
+    ] {
+        let id = id.clone();
+        let caller = caller(user);
+        let rename = school.app.write(&caller, None, &(), |change| {
+            Box::pin(async move {
+                let patch = OrganizationPatch {
+                    display_name: Some("Mine".to_owned()),
+                    ..OrganizationPatch::default()
+                };
+                organizations::update(change, id, patch, "").await?;
+                Ok(())
+            })
+        });
+        assert_eq!(reason(rename.await), refusal, "{user}");
+    }
+    holder.rollback().await.unwrap();
     school.app.store.close().await;
     database.end().await;
 }

@@ -1,19 +1,14 @@
 //! Enrolment codes of one form, that open nothing for different reasons.
 
-use homeroom_api::{
-    common::v1::Role,
-    invitations::v1::{
-        CreateEnrollmentCodeRequest, DeleteEnrollmentCodeRequest, EnrollmentCode,
-        UpdateEnrollmentCodeRequest,
-    },
-    membership::v1::{
-        AddOrganizationMemberRequest, Class, CreateClassRequest, CreateOrganizationRequest,
-        Organization,
-    },
+use homeroom_api::invitations::v1::{
+    CreateEnrollmentCodeRequest, DeleteEnrollmentCodeRequest, EnrollmentCode,
+    UpdateEnrollmentCodeRequest,
 };
-use homeroom_tests::{Claims, Clients, field_mask, member, processes::Processes};
+use homeroom_tests::{Clients, field_mask, processes::Processes};
 use rand::RngExt as _;
 
+/// What the school's codes begin with.
+const PREFIX: &str = "HAMILTON";
 /// Characters of a code: 12 of these hold 60 bits.
 const CODE_CHARS: usize = 12;
 const ALPHABET: &[u8] = b"ABCDEFGHJKMNPQRSTVWXYZ23456789";
@@ -49,66 +44,27 @@ impl State {
 
 /// A school with so many codes in each state. The codes as they are typed.
 pub(super) async fn create(processes: &Processes, count: usize) -> Vec<(State, Vec<String>)> {
-    let mut platform = processes.user_with(Claims {
-        scopes: &["homeroom.platform"],
-        ..Claims::of("platform")
-    });
-    let mut admin = processes.user("admin");
-    let organization = platform
-        .organizations
-        .create_organization(CreateOrganizationRequest {
-            organization_id: "hamilton".to_owned(),
-            organization: Some(Organization {
-                display_name: "Hamilton".to_owned(),
-                ..Default::default()
-            }),
-            admin: "admin".to_owned(),
-            ..Default::default()
-        })
-        .await
-        .unwrap()
-        .into_inner();
-    admin
-        .members
-        .add_organization_member(AddOrganizationMemberRequest {
-            parent: organization.name.clone(),
-            member: Some(member("teacher", Role::Teacher)),
-            ..Default::default()
-        })
-        .await
-        .unwrap();
-    let class = admin
-        .classes
-        .create_class(CreateClassRequest {
-            parent: organization.name.clone(),
-            class_id: "biology".to_owned(),
-            class: Some(Class {
-                display_name: "Biology".to_owned(),
-                ..Default::default()
-            }),
-            ..Default::default()
-        })
-        .await
-        .unwrap()
-        .into_inner()
-        .name;
+    let school = processes.school().await;
+    let mut admin = school.admin.clone();
     let mut all = Vec::new();
     // By turns, so that no state has a part of the database to itself.
     let mut states: Vec<(State, Vec<String>)> = State::ALL.map(|state| (state, Vec::new())).into();
     for _ in 0..count {
         for (state, codes) in &mut states {
             let full_code = match state {
-                State::Unknown => {
-                    format!("{}-{}", organization.code_prefix, random_code())
-                }
-                _ => spoilt(&mut admin, &class, *state).await,
+                State::Unknown => format!("{PREFIX}-{}", random_code()),
+                _ => spoilt(&mut admin, &school.class, *state).await,
             };
             all.push(full_code.clone());
             codes.push(full_code);
         }
     }
     let length = all.first().map_or(0, String::len);
-    assert!(all.iter().all(|code| code.len() == length), "of one form");
+    assert!(
+        all.iter()
+            .all(|code| code.len() == length && code.starts_with(PREFIX)),
+        "of one form"
+    );
     states
 }
 

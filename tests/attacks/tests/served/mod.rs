@@ -11,14 +11,11 @@ use std::{
 use homeroom_api::{
     common::v1::Role,
     invitations::v1::ListEnrollmentCodesRequest,
-    membership::v1::{
-        AddOrganizationMemberRequest, Class, CreateClassRequest, CreateOrganizationRequest,
-        ListClassesRequest, Organization,
-    },
+    membership::v1::{AddOrganizationMemberRequest, Class, CreateClassRequest, ListClassesRequest},
 };
 use homeroom_attacks::{attacks::Target, frames::whole_message};
 use homeroom_tests::{
-    Claims, Clients, Engine,
+    Claims, Clients, Engine, School,
     databases::Databases,
     free_address, member,
     processes::{Processes, Service, binary},
@@ -49,12 +46,6 @@ pub enum Served {
         /// Where membership and invitations listen.
         addresses: [SocketAddr; 2],
     },
-}
-
-/// What the good clients ask about.
-pub struct School {
-    /// `organizations/hamilton/classes/biology`.
-    pub class: String,
 }
 
 impl Served {
@@ -145,61 +136,24 @@ impl Served {
         }
     }
 
-    /// A user without any scope, on connections of its own.
-    pub fn clients(&self, user: &str) -> Clients {
-        self.clients_with(user, &[])
-    }
-
-    fn clients_with(&self, user: &str, scopes: &[&str]) -> Clients {
+    fn clients(&self, user: &str, scopes: &[&str]) -> Clients {
         let [membership, invitations] = self.addresses();
         Clients::connect(membership, invitations, &self.token(user, scopes))
     }
 
     /// A school with a class to ask about, and others whose list is a large answer.
     pub async fn school(&self) -> School {
-        let organization = self
-            .clients_with("platform", &["homeroom.platform"])
-            .organizations
-            .create_organization(CreateOrganizationRequest {
-                organization_id: "hamilton".to_owned(),
-                organization: Some(Organization {
-                    display_name: "Hamilton".to_owned(),
-                    ..Default::default()
-                }),
-                admin: "teacher".to_owned(),
-                ..Default::default()
-            })
-            .await
-            .unwrap()
-            .into_inner()
-            .name;
-        let mut teacher = self.clients("teacher");
+        let school = School::create("hamilton", 0, |claims| {
+            self.clients(claims.subject, claims.scopes)
+        })
+        .await;
         let add = AddOrganizationMemberRequest {
-            parent: organization.clone(),
+            parent: school.organization.clone(),
             member: Some(member(ATTACKER, Role::Admin)),
             ..Default::default()
         };
-        teacher.members.add_organization_member(add).await.unwrap();
-        let mut classes = teacher.classes;
-        let mut create = async |id: &str, labels: BTreeMap<String, String>| {
-            let request = CreateClassRequest {
-                parent: organization.clone(),
-                class_id: id.to_owned(),
-                class: Some(Class {
-                    display_name: id.to_owned(),
-                    labels,
-                    ..Default::default()
-                }),
-                ..Default::default()
-            };
-            classes
-                .create_class(request)
-                .await
-                .unwrap()
-                .into_inner()
-                .name
-        };
-        let class = create("biology", BTreeMap::new()).await;
+        let mut members = school.admin.clone().members;
+        members.add_organization_member(add).await.unwrap();
         let labels: BTreeMap<String, String> = (0..LABELS)
             .map(|number| {
                 (
@@ -209,9 +163,20 @@ impl Served {
             })
             .collect();
         for number in 0..FAT_CLASSES {
-            create(&format!("fat-{number}"), labels.clone()).await;
+            let request = CreateClassRequest {
+                parent: school.organization.clone(),
+                class_id: format!("fat-{number}"),
+                class: Some(Class {
+                    display_name: format!("fat-{number}"),
+                    labels: labels.clone(),
+                    ..Default::default()
+                }),
+                ..Default::default()
+            };
+            let mut classes = school.teacher.clone().classes;
+            classes.create_class(request).await.unwrap();
         }
-        School { class }
+        school
     }
 
     /// What an attacker who is a member of staff may ask of each.

@@ -24,39 +24,14 @@ pub use rpc_fault::{Answer, Loss, Repetition, RpcCounts, RpcFault};
 pub use rpc_proxy::RpcProxy;
 pub use tcp_proxy::{Direction, TcpCounts, TcpProxy};
 
-use std::{
-    net::{Ipv4Addr, SocketAddr, TcpListener},
-    sync::atomic::{AtomicU16, Ordering},
-    time::{Duration, Instant},
-};
+pub use homeroom_tests::free_address;
+
+use std::time::{Duration, Instant};
 
 /// How long a program may take to start or to catch up, also on a busy machine.
 pub const START_SECONDS: u64 = 60;
-/// The first port of [`free_address`], and how many it chooses from.
-const PORTS: (u16, u16) = (17_000, 15_000);
 /// The pause between two looks at a condition.
 const LOOK_AGAIN_MILLISECONDS: u64 = 10;
-
-/// An address on loopback that nobody listens on.
-///
-/// Its port is below those that the system gives to outgoing connections, so that a program which
-/// was killed finds it free when it is started again.
-#[must_use]
-pub fn free_address() -> SocketAddr {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let (first, many) = PORTS;
-    // Two campaigns at once begin at different places.
-    let begin = u16::try_from(std::process::id() % u32::from(many)).unwrap();
-    for _ in 0..many {
-        let step = NEXT.fetch_add(1, Ordering::Relaxed) % many;
-        let port = first + (begin + step) % many;
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        if TcpListener::bind(address).is_ok() {
-            return address;
-        }
-    }
-    panic!("no port from {first} on is free");
-}
 
 /// Waits for one condition, in a loop that looks at it and pauses: at most [`START_SECONDS`].
 #[derive(Debug)]
@@ -86,17 +61,7 @@ impl Patience {
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
-
     use super::{Postgres, PostgresOptions, PostgresPair, RedisPair};
-
-    #[test]
-    fn a_free_address_is_given_once_and_lies_below_the_ports_of_outgoing_connections() {
-        let [first, second] = [super::free_address(), super::free_address()];
-        assert_ne!(first, second);
-        assert!(first.port() < 32_768, "{first}");
-        TcpListener::bind(first).unwrap();
-    }
 
     /// Compiles: a campaign may do all of it in tasks of their own.
     #[test]

@@ -181,18 +181,12 @@ fn ids_of(texts: &[String]) -> Result<Vec<Uuid>> {
     texts.iter().map(|text| uuid(text)).collect()
 }
 
-/// Those that this version can read: the others are an operator's, and keep their lease.
-fn readable(rows: &[<Db as sqlx::Database>::Row]) -> Vec<Redemption> {
-    rows.iter()
-        .filter_map(|row| {
-            read(row)
-                .inspect_err(|cause| {
-                    let redemption: &str = row.try_get("redemption_id").unwrap_or_default();
-                    tracing::error!(%cause, redemption, "a redemption cannot be read");
-                })
-                .ok()
-        })
-        .collect()
+/// Reads a row. One that this version cannot read is an operator's, who is told which it is.
+fn read_or_tell(row: &<Db as sqlx::Database>::Row) -> Result<Redemption> {
+    read(row).inspect_err(|cause| {
+        let redemption: &str = row.try_get("redemption_id").unwrap_or_default();
+        tracing::error!(%cause, redemption, "a redemption cannot be read");
+    })
 }
 
 #[async_trait]
@@ -338,7 +332,8 @@ impl Redemptions for SqlRepository {
             .bind(ids_json(&taken))
             .fetch_all(self.connection())
             .await?;
-        Ok(readable(&rows))
+        // Those that cannot be read keep their lease.
+        Ok(rows.iter().flat_map(read_or_tell).collect())
     }
 
     async fn set_next_tries(&mut self, times: &[(Uuid, DateTime<Utc>)]) -> Result<()> {
@@ -402,6 +397,7 @@ impl Redemptions for SqlRepository {
             .bind(i64::from(limit))
             .fetch_all(self.connection())
             .await?;
-        rows.iter().map(read).collect()
+        // All or nothing: who reads a list must not take a part for the whole.
+        rows.iter().map(read_or_tell).collect()
     }
 }

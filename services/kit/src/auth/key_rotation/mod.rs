@@ -10,6 +10,7 @@ use std::{fs, future::Future, path::Path, sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::join_all;
+use homeroom_api::common::v1::ErrorReason;
 use serde_json::{Value, json};
 use tonic::body::Body;
 
@@ -19,6 +20,7 @@ use crate::{
     random::SeededRandomness,
     server::middleware::{Inner, Middleware, Request, Response},
     shutdown::Shutdown,
+    status::Error,
 };
 use server::{KeyServer, answer};
 
@@ -86,21 +88,43 @@ impl World {
         self.verifier.verify(&token(seed)).is_ok()
     }
 
-    /// Whether a call with a token of this key gets in, by way of the layer.
-    fn call(&self, seed: u64) -> impl Future<Output = bool> + use<> {
+    /// What a call with a token of this key is answered, by way of the layer; Ok: it gets in.
+    fn try_call(&self, seed: u64) -> impl Future<Output = Result<(), Error>> + use<> {
         let layer = AuthenticationLayer::new(Arc::clone(&self.verifier));
         let request = http::Request::post("/homeroom.membership.v1.ClassService/GetClass")
             .header("authorization", format!("Bearer {}", token(seed)))
             .body(Body::empty())
             .unwrap();
         async move {
-            layer
-                .handle(request, Echo)
-                .await
-                .headers()
-                .contains_key("let-in")
+            let answer = layer.handle(request, Echo).await;
+            if answer.headers().contains_key("let-in") {
+                return Ok(());
+            }
+            let status = tonic::Status::from_header_map(answer.headers()).unwrap();
+            Err(Error::from_status(&status).unwrap())
         }
     }
+
+    /// Whether a call with a token of this key gets in.
+    fn call(&self, seed: u64) -> impl Future<Output = bool> + use<> {
+        let call = self.try_call(seed);
+        async move { call.await.is_ok() }
+    }
+}
+
+/// The call is to come back after so many seconds, and not to get another token.
+fn comes_back_after(refused: Result<(), Error>, seconds: u64) {
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::Unavailable);
+    assert_eq!(refused.reason(), ErrorReason::Overloaded);
+    assert_eq!(refused.retry_delay(), Some(Duration::from_secs(seconds)));
+}
+
+/// Another token is needed.
+fn is_refused(refused: Result<(), Error>) {
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::Unauthenticated);
+    assert_eq!(refused.reason(), ErrorReason::AccessTokenInvalid);
 }
 
 struct Echo;

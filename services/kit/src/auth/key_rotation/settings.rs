@@ -55,7 +55,7 @@ fn settings_name_one_source_and_what_is_wrong_with_it() {
     let (good, service, broken) = (
         path("good", &jwks(&[1])),
         path("service", &jwks(&[2])),
-        path("broken", "no"),
+        path("broken", "1:hunter2"),
     );
     let keys = ServiceKeys {
         setting: "SERVICE_FILE",
@@ -93,7 +93,12 @@ fn settings_name_one_source_and_what_is_wrong_with_it() {
             "JWKS_URL must be https://",
         ),
         (&*broken, "", "", "JWKS_FILE names"),
-        ("/nowhere", "", "", "JWKS_FILE names /nowhere"),
+        (
+            "/nowhere",
+            "",
+            "",
+            "JWKS_FILE names /nowhere, which cannot be read",
+        ),
         (&*good, "", &*broken, "SERVICE_FILE names"),
         (&*good, "", "/nowhere", "SERVICE_FILE names /nowhere"),
         (&*good, "", &*good, "SERVICE_FILE names"),
@@ -103,5 +108,6 @@ fn settings_name_one_source_and_what_is_wrong_with_it() {
         };
         assert_eq!(errors.len(), 1, "{errors:?}");
         assert!(errors[0].starts_with(expected), "{errors:?}");
+        assert!(!errors[0].contains("hunter2"), "{errors:?}");
     }
 }

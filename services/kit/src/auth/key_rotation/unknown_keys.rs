@@ -39,17 +39,18 @@ async fn calls_wait_for_the_fetch_under_way_and_no_more_than_their_bound() {
         .collect();
     eventually("the fetch is under way", || server.asked() == 2).await;
     eventually("everyone waits", || {
-        world.verifier.following.callers_waiting() == UNKNOWN_KEY_CALLERS_MAX
+        world.verifier.following.seeking.callers_waiting() == UNKNOWN_KEY_CALLERS_MAX
     })
     .await;
-    assert!(!world.call(2).await, "one too many is refused at once");
+    // One too many: told at once, while the fetch is still held.
+    comes_back_after(world.try_call(2).await, FETCH_RETRY_SECONDS);
     assert!(world.call(1).await, "known keys wait for nothing");
     server.go_on();
     for call in waiting {
         assert!(call.await.unwrap());
     }
     assert_eq!(server.asked(), 2);
-    assert_eq!(world.verifier.following.callers_waiting(), 0);
+    assert_eq!(world.verifier.following.seeking.callers_waiting(), 0);
 }
 
 #[tokio::test]
@@ -66,8 +67,72 @@ async fn a_call_gives_up_waiting_and_the_fetch_goes_on_without_it() {
     world.verifier.fetch_first_keys().await.unwrap();
     server.say(answer("200 OK", "", &jwks(&[1, 2])));
     server.hold();
-    assert!(!world.call(2).await);
+    comes_back_after(world.try_call(2).await, FETCH_RETRY_SECONDS);
     server.go_on();
     eventually("the keys arrive", || world.knows(2)).await;
     assert_eq!(server.asked(), 2);
+}
+
+#[tokio::test]
+async fn a_key_published_amid_junk_works_within_the_minute_and_costs_no_fetch_more() {
+    let server = KeyServer::start(&jwks(&[1])).await;
+    let world = World::of(&server).await;
+    // What the key set does not have when it is read for a call is nobody's key.
+    is_refused(world.try_call(100).await);
+    assert_eq!(server.asked(), 2);
+    server.say(answer("200 OK", "", &jwks(&[1, 2])));
+    world.clock.advance(TimeDelta::milliseconds(1_500));
+    let whole_seconds_left = 59;
+    comes_back_after(world.try_call(2).await, whole_seconds_left);
+    for seed in 101..110 {
+        comes_back_after(world.try_call(seed).await, whole_seconds_left);
+    }
+    world.clock.advance(TimeDelta::microseconds(58_500_000 - 1));
+    comes_back_after(world.try_call(2).await, 1);
+    assert_eq!(server.asked(), 2);
+    // Who comes back when told gets in, whoever else comes then.
+    world.clock.advance(TimeDelta::microseconds(1));
+    server.hold();
+    let junk: Vec<_> = (200..200 + UNKNOWN_KEY_CALLERS_MAX as u64)
+        .map(|seed| tokio::spawn(world.try_call(seed)))
+        .collect();
+    eventually("junk waits", || {
+        world.verifier.following.seeking.callers_waiting() == UNKNOWN_KEY_CALLERS_MAX
+    })
+    .await;
+    comes_back_after(world.try_call(2).await, FETCH_RETRY_SECONDS);
+    server.go_on();
+    let mut refused = 0;
+    for call in junk {
+        let told = call.await.unwrap().unwrap_err();
+        refused += usize::from(told.reason() == ErrorReason::AccessTokenInvalid);
+    }
+    assert_eq!(refused, 1, "the call that the fetch was made for");
+    assert!(world.call(2).await);
+    assert_eq!(server.asked(), 3);
+}
+
+#[tokio::test]
+async fn a_key_is_not_refused_for_want_of_an_answer() {
+    let server = KeyServer::start(&jwks(&[1])).await;
+    let world = World::of(&server).await;
+    server.say(answer("500 Oops", "", ""));
+    comes_back_after(world.try_call(2).await, REFETCH_SECONDS_MIN.unsigned_abs());
+    server.say(answer("200 OK", "", &jwks(&[1, 2])));
+    world.clock.advance(TimeDelta::seconds(REFETCH_SECONDS_MIN));
+    assert!(world.call(2).await);
+}
+
+#[tokio::test]
+async fn a_key_that_was_taken_out_is_refused_at_any_time_and_may_come_again() {
+    let server = KeyServer::start(&jwks(&[1])).await;
+    let world = World::of(&server).await;
+    server.say(answer("200 OK", "", &jwks(&[2])));
+    world.verifier.look_again().await;
+    is_refused(world.try_call(1).await);
+    is_refused(world.try_call(1).await);
+    server.say(answer("200 OK", "", &jwks(&[1, 2])));
+    is_refused(world.try_call(1).await);
+    world.clock.advance(TimeDelta::seconds(REFETCH_SECONDS_MIN));
+    assert!(world.call(1).await && world.call(2).await);
 }

@@ -172,3 +172,30 @@ async fn https_believes_the_right_authority_alone() {
     );
     assert_eq!(server.asked(), 1);
 }
+
+#[tokio::test]
+async fn it_is_kept_when_the_keys_were_last_read_and_a_url_that_stays_away_is_told_of_each_hour() {
+    let server = KeyServer::start(&jwks(&[1])).await;
+    let world = World::of(&server).await;
+    let told = || {
+        let last = world.verifier.following.sources[0].last();
+        (last.read_time, last.told_time)
+    };
+    let after = |minutes: i64| Some(noon() + TimeDelta::minutes(minutes));
+    assert_eq!(told(), (after(0), None));
+    for (answered, minute, expected) in [
+        // The same set once more.
+        ("200 OK", 10, (after(10), None)),
+        ("500 Oops", 20, (after(10), after(20))),
+        ("500 Oops", 19 + STALE_TOLD_MINUTES, (after(10), after(20))),
+        ("500 Oops", 20 + STALE_TOLD_MINUTES, (after(10), after(80))),
+        ("503 Oops", 81, (after(10), after(81))),
+        ("200 OK", 90, (after(90), after(81))),
+    ] {
+        server.say(answer(answered, "", &jwks(&[1])));
+        world.clock.set(noon() + TimeDelta::minutes(minute));
+        world.verifier.look_again().await;
+        assert_eq!(told(), expected, "{answered} {minute}");
+        assert!(world.knows(1));
+    }
+}

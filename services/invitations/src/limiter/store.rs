@@ -1,0 +1,92 @@
+//! What a store of the limiter's state is asked: one transition of one subject's state each.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use homeroom_api::ids::{OrganizationId, UserId};
+
+use super::{
+    Effect, GuessScope,
+    budget::{AddressGroup, Rate, UserBudget},
+    state::Reply,
+};
+
+/// Whose state a command changes: one key.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Subject {
+    User(UserId),
+    Address(AddressGroup),
+    Organization(OrganizationId),
+    Service,
+    CallingService(String),
+}
+
+impl From<&GuessScope> for Subject {
+    fn from(scope: &GuessScope) -> Self {
+        match scope {
+            GuessScope::Organization(organization) => Self::Organization(organization.clone()),
+            GuessScope::Service => Self::Service,
+        }
+    }
+}
+
+/// A transition of `state.rs` or `user_log.rs`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Operation {
+    ChargeUser(UserBudget),
+    RefundUser {
+        mark: i64,
+        effect: Effect,
+        effects_max: i64,
+    },
+    KeepUser {
+        mark: i64,
+    },
+    ChargeBucket {
+        rate: Rate,
+        held: bool,
+    },
+    PeekBucket(Rate),
+    RefundBucket {
+        mark: i64,
+        rate: Rate,
+    },
+    KeepBucket {
+        mark: i64,
+        rate: Rate,
+    },
+    AddToBucket {
+        most: i64,
+        rate: Rate,
+    },
+    EnterGuard {
+        in_flight_max: i64,
+    },
+    LeaveGuard {
+        mark: i64,
+    },
+    KeepGuard {
+        mark: i64,
+        rate: Rate,
+    },
+}
+
+/// One transition of one subject.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Command {
+    pub(crate) subject: Subject,
+    pub(crate) operation: Operation,
+}
+
+/// The store could not be asked; what it was told may or may not have been done.
+#[derive(Debug, thiserror::Error)]
+#[error("the limiter's store is away: {0}")]
+pub struct StoreAway(pub(crate) String);
+
+/// Keeps the limiter's state.
+#[async_trait]
+pub(crate) trait Store: Send + Sync + fmt::Debug {
+    /// Runs the commands in order, each atomically, in one round trip; one reply each, None where the
+    /// part of the store that keeps its subject does not answer. Fails when nothing answers.
+    async fn run(&self, commands: &[Command]) -> Result<Vec<Option<Reply>>, StoreAway>;
+}

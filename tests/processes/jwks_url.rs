@@ -1,0 +1,197 @@
+//! Both services with the key set of their callers at a URL: it is rotated while they run, and goes away (02 Callers).
+
+use std::{
+    fs,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use chrono::TimeDelta;
+use homeroom_api::{invitations::v1::RedemptionOutcome, membership::v1::ListOrganizationsRequest};
+use homeroom_kit::{
+    auth::{Claims, REFETCH_SECONDS_MIN, Signer},
+    clock::{Clock as _, SystemClock},
+    random::SystemRandomness,
+};
+use homeroom_tests::{
+    Clients, Engine,
+    databases::Databases,
+    details, free_address,
+    processes::{Processes, Service},
+    reason,
+};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+};
+use tonic::{Code, Status};
+
+use crate::crowd::OpenClass;
+
+const ISSUER: &str = "https://issuer.example";
+const AUDIENCE: &str = "homeroom";
+/// When the set was last read.
+const READ_TIME: &str = "homeroom_token_keys_read_timestamp_seconds ";
+
+/// A server of a key set, until it is dropped.
+struct KeyServer {
+    address: SocketAddr,
+    body: Arc<Mutex<String>>,
+    serving: JoinHandle<()>,
+}
+
+impl KeyServer {
+    async fn start(signer: &Signer) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let body = Arc::new(Mutex::new(signer.jwks(None)));
+        let shown = Arc::clone(&body);
+        let serving = tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let body = shown.lock().unwrap().clone();
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    head.push(stream.read_u8().await.unwrap());
+                }
+                let length = body.len();
+                let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}");
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        Self {
+            address,
+            body,
+            serving,
+        }
+    }
+
+    fn rotate_to(&self, signer: &Signer) {
+        *self.body.lock().unwrap() = signer.jwks(None);
+    }
+
+    /// Nobody answers at its address any more.
+    async fn go_away(self) {
+        self.serving.abort();
+        drop(self.serving.await);
+        assert!(TcpStream::connect(self.address).await.is_err());
+    }
+}
+
+/// A key in the set of a file, without the others.
+fn last_key(path: &std::path::Path) -> String {
+    let set: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    let keys = set["keys"].as_array().unwrap();
+    json!({ "keys": [keys.last().unwrap()] }).to_string()
+}
+
+/// Two services that know of no key but by the URL, and membership of that of invitations.
+async fn start(keys: &KeyServer) -> (Processes, SocketAddr) {
+    let mut processes = Processes::on(Databases::create(Engine::Sqlite).await);
+    let folder = processes.keys_file(Service::Membership);
+    let folder = folder.parent().unwrap();
+    let of_invitations = folder.join("invitations.json");
+    fs::write(&of_invitations, last_key(&folder.join("jwks.json"))).unwrap();
+    let metrics = free_address();
+    let url = format!("http://{}/jwks.json", keys.address);
+    for service in [Service::Membership, Service::Invitations] {
+        processes = processes
+            .with_setting(service, "JWKS_FILE", "")
+            .with_setting(service, "JWKS_URL", &url)
+            .with_setting(service, "TOKEN_ISSUER", ISSUER)
+            .with_setting(service, "TOKEN_AUDIENCE", AUDIENCE);
+    }
+    processes = processes
+        .with_setting(
+            Service::Membership,
+            "INVITATIONS_JWKS_FILE",
+            of_invitations.to_str().unwrap(),
+        )
+        .with_setting(
+            Service::Membership,
+            "METRICS_LISTEN_ADDRESS",
+            &metrics.to_string(),
+        );
+    processes.launch_both().await;
+    (processes, metrics)
+}
+
+/// A caller whose token this key has signed.
+fn caller(processes: &Processes, signer: &Signer, subject: &str, scope: &str) -> Clients {
+    let life = TimeDelta::hours(1);
+    let mut claims = Claims::new(ISSUER, AUDIENCE, subject, SystemClock.now(), life);
+    scope.clone_into(&mut claims.scope);
+    let token = signer.sign(&claims).unwrap();
+    let [membership, invitations] =
+        [Service::Membership, Service::Invitations].map(|service| processes.address(service));
+    Clients::connect(membership, invitations, token.expose())
+}
+
+/// What both services answer to a token of this key.
+async fn refusals(processes: &Processes, class: &OpenClass, signer: &Signer) -> [Status; 2] {
+    let mut caller = caller(processes, signer, "stranger", "");
+    let list = ListOrganizationsRequest::default();
+    let by_membership = caller.organizations.list_organizations(list).await;
+    let by_invitations = caller.redeem_with(class.request(99)).await;
+    [by_membership.unwrap_err(), by_invitations.unwrap_err()]
+}
+
+/// Somebody with a token of this key, first seen by both services, gets in.
+async fn lets_in(processes: &Processes, class: &OpenClass, signer: &Signer, number: usize) {
+    let name = format!("student-{number}");
+    let mut student = caller(processes, signer, &name, "");
+    let redeemed = student.redeem_with(class.request(number)).await.unwrap();
+    assert_eq!(redeemed.outcome(), RedemptionOutcome::Admitted);
+    let list = ListOrganizationsRequest::default();
+    let listed = student.organizations.list_organizations(list).await;
+    assert_eq!(listed.unwrap().into_inner().organizations.len(), 1);
+}
+
+async fn metric(metrics: SocketAddr, name: &str) -> i64 {
+    let mut stream = TcpStream::connect(metrics).await.unwrap();
+    let ask = b"GET /metrics HTTP/1.1\r\nhost: metrics\r\n\r\n";
+    stream.write_all(ask).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let line = answer.lines().find_map(|line| line.strip_prefix(name));
+    let line = line.unwrap_or_else(|| panic!("{answer}"));
+    line.trim().parse().unwrap()
+}
+
+#[tokio::test]
+async fn keys_at_a_url_are_rotated_without_a_restart_and_outlast_their_server() {
+    let [a, b, c] = [(); 3].map(|()| Signer::generate(&SystemRandomness).unwrap());
+    let keys = KeyServer::start(&a).await;
+    let begun = SystemClock.now().timestamp();
+    let (processes, metrics) = start(&keys).await;
+    let platform = caller(&processes, &a, "platform", "homeroom.platform");
+    let teacher = caller(&processes, &a, "teacher", "");
+    let class = OpenClass::create_by(platform, teacher, 5).await;
+    lets_in(&processes, &class, &a, 0).await;
+    let read = metric(metrics, READ_TIME).await;
+    assert!((begun..=SystemClock.now().timestamp()).contains(&read));
+
+    // The first token of another key has the set read, and then the key that is not in it is no key.
+    keys.rotate_to(&b);
+    lets_in(&processes, &class, &b, 1).await;
+    for refused in refusals(&processes, &class, &a).await {
+        assert_eq!(refused.code(), Code::Unauthenticated, "{refused:?}");
+        assert_eq!(reason(&refused), "ACCESS_TOKEN_INVALID");
+    }
+
+    // Without its server the set stays as it was, and whether a third key is one nobody can say.
+    keys.go_away().await;
+    lets_in(&processes, &class, &b, 2).await;
+    for refused in refusals(&processes, &class, &c).await {
+        assert_eq!(refused.code(), Code::Unavailable, "{refused:?}");
+        assert_eq!(reason(&refused), "OVERLOADED");
+        let delay = details(&refused).retry_info().unwrap().retry_delay.unwrap();
+        let longest = Duration::from_secs(REFETCH_SECONDS_MIN.unsigned_abs());
+        assert!(!delay.is_zero() && delay <= longest, "{delay:?}");
+    }
+    assert!(metric(metrics, READ_TIME).await >= read);
+    processes.stop().await;
+}

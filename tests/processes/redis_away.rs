@@ -1,0 +1,120 @@
+//! What operators see of the limiter's Redis: a gauge while it is away, and readiness that has no part in it.
+
+use std::time::Duration;
+
+use homeroom_api::invitations::v1::RedeemRequest;
+use homeroom_tests::{
+    Claims, Clients, Engine,
+    databases::Databases,
+    free_address, person,
+    probes::{is_ready, metric},
+    processes::{Processes, Service},
+    reason,
+    redis_pair::RedisPair,
+};
+
+use crate::masters::Cluster;
+
+/// The gauge.
+const AWAY: &str = "homeroom_limiter_redis_away";
+/// What a guess may be answered.
+const DECIDED: [&str; 2] = ["CODE_NOT_USABLE", "TOO_MANY_ATTEMPTS"];
+/// How long a service may take to miss its Redis, or to find it again.
+const NOTICE_SECONDS: u64 = 60;
+/// Longer than it takes a service to look twice at whether it is ready: every two seconds.
+const READINESS_LOOKS: Duration = Duration::from_secs(5);
+/// Attempts beside a dead master: of the keys of so many users a third lies on it.
+const ATTEMPTS: usize = 60;
+
+/// A platform whose users guess, each once.
+struct Guesses {
+    platform: Clients,
+    count: usize,
+}
+
+impl Guesses {
+    fn new(processes: &Processes) -> Self {
+        let platform = processes.user_with(Claims {
+            scopes: &["homeroom.act_as"],
+            ..Claims::of("lms")
+        });
+        Self { platform, count: 0 }
+    }
+
+    /// One guess of another user: decided, whatever there is of Redis.
+    async fn guess(&mut self) {
+        self.count += 1;
+        let request = RedeemRequest {
+            credential: "HAMILTON-NOTHING".to_owned(),
+            user: Some(person(&format!("guesser-{}", self.count))),
+            ..Default::default()
+        };
+        let refused = self.platform.redeem_with(request).await.unwrap_err();
+        let reason = reason(&refused);
+        assert!(DECIDED.contains(&reason.as_str()), "{refused:?}");
+    }
+}
+
+async fn with_redis(url: String, metrics: std::net::SocketAddr) -> Processes {
+    let mut databases = Databases::create(Engine::Sqlite).await;
+    databases.redis = Some(url);
+    let mut processes = Processes::on(databases);
+    for (name, value) in [
+        ("METRICS_LISTEN_ADDRESS", metrics.to_string().as_str()),
+        ("RUST_LOG", "off"),
+    ] {
+        processes = processes.with_setting(Service::Invitations, name, value);
+    }
+    processes.launch_both().await;
+    processes
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r10_the_gauge_says_1_while_redis_is_away_and_0_after() {
+    // Given a service whose Redis answers,
+    let mut redis = RedisPair::start().await;
+    let metrics = free_address();
+    let processes = with_redis(redis.url(), metrics).await;
+    let mut guesses = Guesses::new(&processes);
+    let mut says = async |expected: f64, what: &str| {
+        let wait = async {
+            while metric(metrics, AWAY).await != Some(expected) {
+                guesses.guess().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(NOTICE_SECONDS), wait)
+            .await
+            .unwrap_or_else(|_| panic!("{what}: the gauge does not say {expected}"));
+    };
+    says(0.0, "Redis answers").await;
+    // when it is killed, then the gauge says so,
+    redis.kill();
+    says(1.0, "Redis was killed").await;
+    // and when it is back, that too.
+    redis.start_again().await;
+    says(0.0, "Redis is back").await;
+    processes.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r10_readiness_stays_serving_beside_a_dead_master_of_a_cluster() {
+    // Given a service whose limiter is on three masters,
+    let mut cluster = Cluster::start();
+    let processes = with_redis(cluster.url(), free_address()).await;
+    let invitations = processes.address(Service::Invitations);
+    let mut guesses = Guesses::new(&processes);
+    guesses.guess().await;
+    assert!(is_ready(invitations).await);
+    // when one of them dies,
+    cluster.kill(0);
+    // then attempts are decided all the same, and the service stays ready, also for longer than it takes
+    // to look at that again.
+    let looked_again = tokio::time::Instant::now() + READINESS_LOOKS;
+    let mut attempts = 0;
+    while attempts < ATTEMPTS || tokio::time::Instant::now() < looked_again {
+        guesses.guess().await;
+        attempts += 1;
+        assert!(is_ready(invitations).await, "after {attempts} attempts");
+    }
+    processes.stop().await;
+}
