@@ -17,6 +17,7 @@ pub mod page_token;
 pub mod phrase;
 pub mod public_url;
 pub mod resource_names;
+pub mod strength;
 pub mod typed_code;
 
 /// The input as text; what is no UTF-8 in it as replacement characters.

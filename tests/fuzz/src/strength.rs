@@ -1,0 +1,30 @@
+//! How hard a typed code is to guess: estimated once an input, since that compares every part of it with every pattern.
+
+use crate::domain::{
+    enrollment_code::{EnrollmentCode, MAX_CODE_CHARACTERS, WEAK_BELOW_BITS},
+    strength::estimate_bits,
+};
+
+/// Of codes whose length is a multiple of this, it is checked besides what weak is.
+const WEAK_CHECKED_EVERY_CHARACTERS: usize = 5;
+
+/// Checks every property of one input.
+pub fn check(data: &[u8]) {
+    let text = crate::text(data);
+    let Ok(code) = EnrollmentCode::parse(&text) else {
+        // Total, whatever it is given.
+        let any: String = text.chars().take(MAX_CODE_CHARACTERS).collect();
+        let _ = estimate_bits(&any);
+        return;
+    };
+    // An estimate from below: never above what as many random characters have.
+    let bits = code.strength_bits();
+    let characters = code.shown().expose().replace('-', "").len();
+    assert!(u64::from(bits) * 100 <= characters as u64 * 517);
+    // With a domain rule, which is looked at first, none is weak.
+    assert!(!code.is_weak(true));
+    // It estimates again: of some inputs.
+    if characters.is_multiple_of(WEAK_CHECKED_EVERY_CHARACTERS) {
+        assert_eq!(code.is_weak(false), bits < WEAK_BELOW_BITS);
+    }
+}
