@@ -27,6 +27,8 @@ mod erasures;
 mod fake_membership;
 #[path = "redemptions/following.rs"]
 mod following;
+#[path = "redemptions/guessed.rs"]
+mod guessed;
 #[path = "redemptions/half_done.rs"]
 mod half_done;
 #[path = "redemptions/meeting.rs"]

@@ -17,7 +17,7 @@ use super::{
     look_up::{Profiles, limited},
 };
 use crate::{
-    domain::redemption::Outcome,
+    domain::{invitation::Invitation, redemption::Outcome},
     limiter::{Effect, GuessScope, Receipt, Settlement, Verdict},
     store::LimiterDecision,
 };
@@ -72,6 +72,39 @@ impl App {
                     retry_after,
                 } => Err((refused_by(dimension), dimension.refusal(retry_after))),
             })
+            .collect()
+    }
+
+    /// Whether what was found queues though the guards that its attempt was charged in stand open: its own
+    /// organization or the whole service is being guessed at under another name. One round trip for all, and
+    /// none where nothing found is short.
+    pub(super) async fn guarded_elsewhere(&self, found: &[(&Attempt, &Invitation)]) -> Vec<bool> {
+        let asks = |(attempt, invitation): &(&Attempt, &Invitation)| {
+            invitation.kind.policy().short && !attempt.facts.vouched && !attempt.facts.guess_guarded
+        };
+        let own = |(_, invitation): &(&Attempt, &Invitation)| {
+            GuessScope::Organization(invitation.place.organization().clone())
+        };
+        let mut scopes: Vec<GuessScope> = Vec::new();
+        for scope in found.iter().filter(|found| asks(found)).map(own) {
+            if !scopes.contains(&scope) {
+                scopes.push(scope);
+            }
+        }
+        if scopes.is_empty() {
+            return vec![false; found.len()];
+        }
+        scopes.push(GuessScope::Service);
+        let guarded = self.limiter.guarded(&scopes).await;
+        let closed: Vec<&GuessScope> = scopes
+            .iter()
+            .zip(guarded)
+            .filter_map(|(scope, guarded)| guarded.then_some(scope))
+            .collect();
+        let everywhere = closed.contains(&&GuessScope::Service);
+        found
+            .iter()
+            .map(|found| asks(found) && (everywhere || closed.contains(&&own(found))))
             .collect()
     }
 

@@ -7,7 +7,10 @@ use homeroom_kit::Result;
 
 use super::{App, attempt::Attempt};
 use crate::{
-    domain::{enrollment_code::CodePrefix, invitation::Standing},
+    domain::{
+        enrollment_code::CodePrefix,
+        invitation::{InvitationKind, Standing},
+    },
     limiter,
     store::{InvitationRow, OrganizationProfile},
 };
@@ -154,13 +157,18 @@ pub(super) fn named_organization<'profiles>(
 /// The attempt as the limiter counts it (03, the limiter).
 pub(super) fn limited(attempt: &Attempt, profiles: &Profiles) -> limiter::Attempt {
     let named = named_organization(attempt, profiles);
+    let by_prefix = attempt.organization.is_none() && named.is_some();
     limiter::Attempt {
         user: attempt.person.user.clone(),
         address: attempt.address,
-        organization: attempt
-            .organization
-            .clone()
-            .or_else(|| named.map(|profile| profile.organization.clone())),
+        // One that nobody has heard of has no codes, and no budget of its own.
+        organization: named.map(|profile| profile.organization.clone()),
+        may_name_none: by_prefix
+            && attempt
+                .credential
+                .candidates()
+                .iter()
+                .any(|candidate| candidate.kind != InvitationKind::EnrollmentCode),
         organization_seats: named
             .and_then(|profile| u32::try_from(profile.seat_limit).ok())
             .filter(|seats| *seats > 0),

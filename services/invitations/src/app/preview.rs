@@ -148,6 +148,10 @@ impl App {
                 .map_err(refusal)?;
             let invitation = &found.row.invitation;
             *meant = Some(Meant::of(invitation));
+            let guarded = self.guarded_elsewhere(&[(attempt, invitation)]).await;
+            let mut attempt = attempt.clone();
+            attempt.facts.guess_guarded |= guarded.contains(&true);
+            let attempt = &attempt;
             let now = self.clock.now();
             let (asked, refused) = self.to_ask(invitation, attempt, now).await?;
             let admission = match &asked {

@@ -17,7 +17,7 @@ use super::{
     attempt_log::{Meant, Refusal},
     each::together_or_each,
     journey::{Journey, answer, fail_fresh},
-    look_up::Profiles,
+    look_up::{Found, Profiles},
     redeemed::Redeemed,
     refusal::not_known_yet,
     replay::{Resolved, request_id_conflict},
@@ -27,9 +27,10 @@ use super::{
 use crate::{
     domain::{
         decide::{Decision, decide},
+        invitation::Invitation,
         redemption::{MembershipAnswer, Outcome, RedemptionState},
     },
-    store::Redemption,
+    store::{LimiterDecision, Redemption},
 };
 
 /// How often an attempt is decided again when its invitation changes under it (P7).
@@ -202,13 +203,18 @@ impl App {
             return (Vec::new(), Vec::new());
         }
         let found = together_or_each(&fresh, |fresh| self.look_up(fresh, profiles).boxed()).await;
+        let guarded = self.guarded_elsewhere_of(&fresh, &found).await;
         let now = self.clock.now();
         let mut wanted = Vec::new();
         let mut wanted_by = Vec::new();
-        for (index, found) in indexes.into_iter().zip(found) {
+        for ((index, found), guarded) in indexes.into_iter().zip(found).zip(guarded) {
             let Some(journey) = journeys.get_mut(index) else {
                 continue;
             };
+            if guarded {
+                journey.attempt.facts.guess_guarded = true;
+                journey.limiter_decision = LimiterDecision::Guarded;
+            }
             let found = match found {
                 Ok(Ok(found)) => found,
                 Ok(Err(reason)) => {
@@ -241,6 +247,28 @@ impl App {
             }
         }
         (wanted_by, wanted)
+    }
+
+    /// [`Self::guarded_elsewhere`] for those of the attempts that found something.
+    async fn guarded_elsewhere_of(
+        &self,
+        attempts: &[&Attempt],
+        found: &[Result<std::result::Result<Found, ErrorReason>>],
+    ) -> Vec<bool> {
+        let found: Vec<Option<&Found>> = found
+            .iter()
+            .map(|found| found.as_ref().ok()?.as_ref().ok())
+            .collect();
+        let living: Vec<(&Attempt, &Invitation)> = attempts
+            .iter()
+            .zip(&found)
+            .filter_map(|(attempt, found)| Some((*attempt, &(*found)?.row.invitation)))
+            .collect();
+        let mut guarded = self.guarded_elsewhere(&living).await.into_iter();
+        found
+            .iter()
+            .map(|found| found.is_some() && guarded.next().unwrap_or(true))
+            .collect()
     }
 
     /// T2 and the answers. What is to be decided again is settled first, so that its use is free

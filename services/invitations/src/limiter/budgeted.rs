@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Attempt, Budgets, Dimension, Effect, GuessScope, Issuer, Receipt, Settlement, Verdict,
+    Attempt, Budgets, Dimension, Effect, Guess, GuessScope, Issuer, Receipt, Settlement, Verdict,
     budget::{AddressGroup, Rate, SECOND_MICROS},
     charged::{Afterwards, Charged},
     state::Reply,
@@ -20,12 +20,13 @@ pub(crate) struct BudgetedLimiter<S> {
 }
 
 /// The commands of an attempt's first round trip, at most.
-const FIRST_COMMANDS: usize = 3;
+const FIRST_COMMANDS: usize = 4;
 
 /// The replies of an attempt's first round trip; None where a part of the store does not answer.
 struct First {
     user: Option<Reply>,
-    guard: Option<Reply>,
+    /// In the order of the attempt's [`scopes`].
+    guards: Vec<Option<Reply>>,
     /// Whether the calling service was asked about.
     asks_calling_service: bool,
     calling_service: Option<Reply>,
@@ -34,9 +35,13 @@ struct First {
 impl First {
     /// Everything that was asked, if all of it was answered.
     fn whole(&self) -> Option<Replies> {
+        let mut guards_open = true;
+        for guard in &self.guards {
+            guards_open &= (*guard)?.allowed;
+        }
         Some(Replies {
             user: self.user?,
-            guard: self.guard?,
+            guards_open,
             calling_service: if self.asks_calling_service {
                 Some(self.calling_service?)
             } else {
@@ -74,7 +79,7 @@ impl<S: Store> BudgetedLimiter<S> {
         let mut steps = Vec::with_capacity(attempts.len());
         let mut address_commands = Vec::new();
         for attempt in attempts {
-            let first = self.take_first_replies(&mut replies)?;
+            let first = self.take_first_replies(attempt, &mut replies)?;
             let step = match first.whole() {
                 Some(replies) => {
                     Step::Decided(replies, decide(&replies, None, self.circumstances(attempt)))
@@ -130,7 +135,7 @@ impl<S: Store> BudgetedLimiter<S> {
                     })
                 }
                 Step::Decided(replies, decision) => Some(Verdict::Allowed {
-                    receipt: self.receipt(attempt, &replies, address),
+                    receipt: self.receipt(attempt, &replies, &first.guards, address),
                     guess_guarded: decision
                         == Decision::Allow {
                             guess_guarded: true,
@@ -174,7 +179,8 @@ impl<S: Store> BudgetedLimiter<S> {
                     self.push_giving_back(receipt, effect, &mut commands);
                 }
                 Settlement::Keep { receipt } => {
-                    kept.push((commands.len(), receipt.guesses.clone()));
+                    let scopes = receipt.guesses.iter().map(|guess| guess.scope.clone());
+                    kept.extend((commands.len()..).zip(scopes));
                     self.push_keeping(receipt, &mut commands);
                 }
             }
@@ -206,6 +212,18 @@ impl<S: Store> BudgetedLimiter<S> {
             tracing::debug!(%error, "first admissions could not be added to their addresses");
         }
         Ok(closed)
+    }
+
+    /// Whether the guard of each scope stands closed; so it is too where nobody answers for it.
+    pub(crate) async fn guarded(&self, scopes: &[GuessScope]) -> Result<Vec<bool>, StoreAway> {
+        let peek = |scope| Command {
+            subject: Subject::from(scope),
+            operation: Operation::PeekGuard,
+        };
+        let commands: Vec<Command> = scopes.iter().map(peek).collect();
+        let replies = self.run(&commands).await?;
+        let closed = |reply: Option<Reply>| reply.is_none_or(|reply| !reply.allowed);
+        Ok(replies.into_iter().map(closed).collect())
     }
 
     async fn run(&self, commands: &[Command]) -> Result<Vec<Option<Reply>>, StoreAway> {
@@ -249,20 +267,19 @@ impl<S: Store> BudgetedLimiter<S> {
     }
 
     fn push_first_commands(&self, attempt: &Attempt, commands: &mut Vec<Command>) {
-        let in_flight_max = match &attempt.organization {
-            Some(_) => self.budgets.organization_in_flight_attempts_max,
-            None => self.budgets.service_in_flight_attempts_max,
-        };
         commands.push(Command {
             subject: Subject::User(attempt.user.clone()),
             operation: Operation::ChargeUser(self.budgets.user()),
         });
-        commands.push(Command {
-            subject: Subject::from(&guess_scope(attempt)),
+        commands.extend(scopes(attempt).map(|scope| Command {
+            subject: Subject::from(&scope),
             operation: Operation::EnterGuard {
-                in_flight_max: i64::from(in_flight_max),
+                in_flight_max: i64::from(match scope {
+                    GuessScope::Organization(_) => self.budgets.organization_in_flight_attempts_max,
+                    GuessScope::Service => self.budgets.service_in_flight_attempts_max,
+                }),
             },
-        });
+        }));
         if let Some(rate) = self.budgets.calling_service() {
             commands.push(Command {
                 subject: Subject::CallingService(attempt.calling_service.clone()),
@@ -273,14 +290,17 @@ impl<S: Store> BudgetedLimiter<S> {
 
     fn take_first_replies(
         &self,
+        attempt: &Attempt,
         replies: &mut impl Iterator<Item = Option<Reply>>,
     ) -> Result<First, StoreAway> {
         let user = next(replies)?;
-        let guard = next(replies)?;
+        let guards = scopes(attempt)
+            .map(|_| next(replies))
+            .collect::<Result<_, _>>()?;
         let asks_calling_service = self.budgets.calling_service().is_some();
         Ok(First {
             user,
-            guard,
+            guards,
             asks_calling_service,
             calling_service: if asks_calling_service {
                 next(replies)?
@@ -291,7 +311,25 @@ impl<S: Store> BudgetedLimiter<S> {
     }
 
     /// Of what an attempt was charged. An address without room was charged nothing.
-    fn receipt(&self, attempt: &Attempt, first: &Replies, address: Option<Reply>) -> Receipt {
+    fn receipt(
+        &self,
+        attempt: &Attempt,
+        first: &Replies,
+        guards: &[Option<Reply>],
+        address: Option<Reply>,
+    ) -> Receipt {
+        let guess = |(scope, guard): (GuessScope, &Option<Reply>)| {
+            Some(Guess {
+                rate: match scope {
+                    GuessScope::Organization(_) => {
+                        self.budgets.organization(attempt.organization_seats)
+                    }
+                    GuessScope::Service => self.budgets.service(),
+                },
+                mark: guard.as_ref()?.mark,
+                scope,
+            })
+        };
         Receipt {
             issuer: self.issuer,
             user: attempt.user.clone(),
@@ -301,12 +339,7 @@ impl<S: Store> BudgetedLimiter<S> {
                 .filter(|reply| reply.allowed)
                 .map(|reply| reply.mark),
             process_mark: None,
-            guesses: guess_scope(attempt),
-            guess_rate: match attempt.organization {
-                Some(_) => self.budgets.organization(attempt.organization_seats),
-                None => self.budgets.service(),
-            },
-            guess_mark: first.guard.mark,
+            guesses: scopes(attempt).zip(guards).filter_map(guess).collect(),
         }
     }
 
@@ -315,12 +348,10 @@ impl<S: Store> BudgetedLimiter<S> {
             subject: Subject::User(receipt.user),
             operation: self.refund(receipt.user_mark, effect),
         });
-        commands.push(Command {
-            subject: Subject::from(&receipt.guesses),
-            operation: Operation::LeaveGuard {
-                mark: receipt.guess_mark,
-            },
-        });
+        commands.extend(receipt.guesses.iter().map(|guess| Command {
+            subject: Subject::from(&guess.scope),
+            operation: Operation::LeaveGuard { mark: guess.mark },
+        }));
         if let (Some(address), Some(mark)) = (receipt.address, receipt.address_mark) {
             commands.push(Command {
                 subject: Subject::Address(address),
@@ -333,13 +364,13 @@ impl<S: Store> BudgetedLimiter<S> {
     }
 
     fn push_keeping(&self, receipt: Receipt, commands: &mut Vec<Command>) {
-        commands.push(Command {
-            subject: Subject::from(&receipt.guesses),
+        commands.extend(receipt.guesses.iter().map(|guess| Command {
+            subject: Subject::from(&guess.scope),
             operation: Operation::KeepGuard {
-                mark: receipt.guess_mark,
-                rate: receipt.guess_rate,
+                mark: guess.mark,
+                rate: guess.rate,
             },
-        });
+        }));
         commands.push(Command {
             subject: Subject::User(receipt.user),
             operation: Operation::KeepUser {
@@ -373,20 +404,25 @@ impl<S: Store> BudgetedLimiter<S> {
                 operation: self.refund(user.mark, Effect::Nothing),
             });
         }
-        if let Some(guard) = first.guard {
-            commands.push(Command {
-                subject: Subject::from(&guess_scope(attempt)),
-                operation: Operation::LeaveGuard { mark: guard.mark },
-            });
-        }
+        let guards = scopes(attempt).zip(&first.guards);
+        commands.extend(guards.filter_map(|(scope, guard)| {
+            Some(Command {
+                subject: Subject::from(&scope),
+                operation: Operation::LeaveGuard {
+                    mark: guard.as_ref()?.mark,
+                },
+            })
+        }));
     }
 }
 
-fn guess_scope(attempt: &Attempt) -> GuessScope {
-    match &attempt.organization {
-        Some(organization) => GuessScope::Organization(organization.clone()),
-        None => GuessScope::Service,
-    }
+/// Whose guess the attempt is, should it fail.
+fn scopes(attempt: &Attempt) -> impl Iterator<Item = GuessScope> {
+    let named = attempt.organization.clone().map(GuessScope::Organization);
+    let names_none = named.is_none() || attempt.may_name_none;
+    named
+        .into_iter()
+        .chain(names_none.then_some(GuessScope::Service))
 }
 
 fn next(replies: &mut impl Iterator<Item = Option<Reply>>) -> Result<Option<Reply>, StoreAway> {

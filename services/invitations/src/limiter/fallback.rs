@@ -67,7 +67,10 @@ impl GuardedLimiter {
     }
 
     /// Runs a call to Redis unless the breaker stands open; nothing when Redis is away.
-    async fn guarded<T>(&self, call: impl Future<Output = Result<T, StoreAway>>) -> Option<T> {
+    async fn within_call_max<T>(
+        &self,
+        call: impl Future<Output = Result<T, StoreAway>>,
+    ) -> Option<T> {
         if !self.breaker.lets_through() {
             return None;
         }
@@ -101,11 +104,11 @@ impl GuardedLimiter {
 impl GuardedLimiter {
     /// The verdicts of Redis, and of the fallback where Redis has none.
     async fn charge_either(&self, attempts: &[Attempt]) -> Vec<Verdict> {
-        let mut verdicts = match self.guarded(self.primary.charge(attempts)).await {
+        let mut verdicts = match self.within_call_max(self.primary.charge(attempts)).await {
             Some(mut charged) => {
                 if !charged.afterwards.is_empty() {
                     let waits = self.primary.follow_up(&charged.afterwards);
-                    let waits = self.guarded(waits).await;
+                    let waits = self.within_call_max(waits).await;
                     charged.wait_at_least(waits.unwrap_or_default());
                 }
                 charged.verdicts
@@ -192,7 +195,7 @@ impl GuardedLimiter {
             .partition(|settlement| settlement.receipt().issuer == Issuer::Primary);
         let mut closed = Vec::new();
         if !primary.is_empty() {
-            let settled = self.guarded(self.primary.settle(primary)).await;
+            let settled = self.within_call_max(self.primary.settle(primary)).await;
             closed.extend(settled.into_iter().flatten());
         }
         // What closes in the fallback guards nothing that is not guarded already: nobody is told.
@@ -220,6 +223,12 @@ impl Limiter for GuardedLimiter {
             self.settle_either(taken_back).await;
         }
         verdicts
+    }
+
+    async fn guarded(&self, scopes: &[GuessScope]) -> Vec<bool> {
+        let asked = self.within_call_max(self.primary.guarded(scopes)).await;
+        // Without Redis short credentials queue in any case.
+        asked.unwrap_or_else(|| vec![true; scopes.len()])
     }
 
     async fn settle(&self, settlements: Vec<Settlement>) -> Vec<GuessScope> {

@@ -269,7 +269,8 @@ if bucket_operations[operation] then
 end
 
 -- A guard: theoretical arrival time of failures; guarded until; slot, attempts under way in it and in the one before.
-if operation == 'enter_guard' or operation == 'leave_guard' or operation == 'keep_guard' then
+local guard_operations = {enter_guard = true, peek_guard = true, leave_guard = true, keep_guard = true}
+if guard_operations[operation] then
   local state = load()
   local arrival, guarded_until = state[1] or 0, state[2] or 0
   local slot, current, previous = state[3] or 0, state[4] or 0, state[5] or 0
@@ -288,6 +289,8 @@ if operation == 'enter_guard' or operation == 'leave_guard' or operation == 'kee
     local open = guarded_until <= now and current + previous < most
     current = current + 1
     reply = {open and 1 or 0, 0, 0, slot, 0}
+  elseif operation == 'peek_guard' then
+    reply = {guarded_until <= now and 1 or 0, 0, 0, 0, 0}
   else
     local mark = argument(3)
     if mark == slot then

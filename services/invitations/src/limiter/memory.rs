@@ -48,6 +48,10 @@ impl Limiter for MemoryLimiter {
         charged.verdicts.into_iter().flatten().collect()
     }
 
+    async fn guarded(&self, scopes: &[GuessScope]) -> Vec<bool> {
+        self.0.guarded(scopes).await.map_or_else(never, identity)
+    }
+
     async fn settle(&self, settlements: Vec<Settlement>) -> Vec<GuessScope> {
         self.0
             .settle(settlements)
@@ -138,6 +142,7 @@ impl Tables {
             Operation::EnterGuard { in_flight_max } => {
                 self.guard(subject, now, |guard| guard.enter(in_flight_max, now))
             }
+            Operation::PeekGuard => self.guard(subject, now, |guard| guard.peek(now)),
             Operation::LeaveGuard { mark } => {
                 self.guard(subject, now, |guard| guard.leave(mark, now))
             }

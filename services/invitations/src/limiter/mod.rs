@@ -31,6 +31,10 @@
 //!   then they stay charged as failures do. So joining and leaving, or filing and withdrawing, in a
 //!   loop spends at most 50 + 20 uses of codes a day, and an account for each further 70.
 //! - **Guesses of one user** are at most 5 at once, then one each 12 minutes, 20 in any 24 hours.
+//! - **A guess counts where it may hit.** What names an organization by its first letters alone, and
+//!   could as well be another's phrase, counts for both. And a short credential that was found queues
+//!   while the guard of its own organization or that of the whole service stands closed, whatever the
+//!   attempt named: else what is found under one name would be redeemed under another.
 //! - **Organization and service** count *settled* failures. If attempts under way counted, a class
 //!   that arrives at once would close its own organization. Instead they are counted apart, and an
 //!   attempt is treated as a guess while too many are under way. So unguarded guesses are at most
@@ -52,7 +56,8 @@
 //! one pipeline. From the third failure on a second one asks the address (03 speaks of one; with
 //! one key a script the address cannot know whose attempt it charges, and a tentative charge would
 //! let a class under way refuse its own stragglers), and a third takes back what a refused attempt
-//! was charged. After the answer one settles, and first admissions add to addresses in another. Each
+//! was charged. A short credential that was found, of a user who is not vouched for, asks the guards
+//! that its attempt did not. After the answer one settles, and first admissions add to addresses in another. Each
 //! script has one key, so all of it runs on a Redis Cluster.
 //!
 //! # Redis away
@@ -106,6 +111,8 @@ pub struct Attempt {
     pub address: Option<IpAddr>,
     /// The organization that the attempt names, by prefix or in the request.
     pub organization: Option<OrganizationId>,
+    /// What was typed may also open what names no organization: it is a guess of both kinds.
+    pub may_name_none: bool,
     /// That organization's seats, if known: its limit, or without one the seats used.
     pub organization_seats: Option<u32>,
     /// The service that calls, by the subject of its token.
@@ -186,9 +193,15 @@ pub struct Receipt {
     address_mark: Option<i64>,
     /// The charge of the process's own log, beside Redis.
     process_mark: Option<i64>,
-    guesses: GuessScope,
-    guess_rate: Rate,
-    guess_mark: i64,
+    guesses: Vec<Guess>,
+}
+
+/// What an attempt counts as, should it fail: under way in one guard.
+#[derive(Debug)]
+struct Guess {
+    scope: GuessScope,
+    rate: Rate,
+    mark: i64,
 }
 
 /// Which limiter a receipt belongs to.
@@ -230,6 +243,10 @@ pub enum Settlement {
 pub trait Limiter: Send + Sync + fmt::Debug {
     /// Charges each attempt; one verdict each, in order.
     async fn charge(&self, attempts: &[Attempt]) -> Vec<Verdict>;
+
+    /// Whether the guard of each of these scopes stands closed, so that short credentials queue: asked
+    /// once a credential was found, whatever its attempt named. True while nobody knows.
+    async fn guarded(&self, scopes: &[GuessScope]) -> Vec<bool>;
 
     /// Settles attempts whose end is known. Answers the guards that this closed, so that their
     /// owners can be told; each closing is reported once. Runs after the caller has been answered.

@@ -325,6 +325,7 @@ fn words(operation: Operation) -> (&'static str, Vec<i64>) {
             "enter_guard",
             vec![GUARD_MICROS, IN_FLIGHT_SLOT_MICROS, in_flight_max],
         ),
+        Operation::PeekGuard => ("peek_guard", vec![GUARD_MICROS, IN_FLIGHT_SLOT_MICROS]),
         Operation::LeaveGuard { mark } => (
             "leave_guard",
             vec![GUARD_MICROS, IN_FLIGHT_SLOT_MICROS, mark],

@@ -235,6 +235,15 @@ impl Guard {
         }
     }
 
+    /// Whether it stands open, whatever is under way.
+    pub(crate) fn peek(&mut self, now: i64) -> Reply {
+        self.forget(now);
+        Reply {
+            allowed: self.guarded_until <= now,
+            ..Reply::DONE
+        }
+    }
+
     /// Ends the attempt of `mark`, which was no guess.
     pub(crate) fn leave(&mut self, mark: i64, now: i64) -> Reply {
         self.forget(now);

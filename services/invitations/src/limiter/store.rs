@@ -62,6 +62,7 @@ pub(crate) enum Operation {
     EnterGuard {
         in_flight_max: i64,
     },
+    PeekGuard,
     LeaveGuard {
         mark: i64,
     },

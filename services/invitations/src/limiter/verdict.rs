@@ -6,7 +6,8 @@ use super::{Dimension, state::Reply};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Replies {
     pub(crate) user: Reply,
-    pub(crate) guard: Reply,
+    /// Every guard that counts the attempt stands open.
+    pub(crate) guards_open: bool,
     pub(crate) calling_service: Option<Reply>,
 }
 
@@ -76,7 +77,7 @@ pub(crate) fn decide(
         return Decision::AskAddress;
     }
     Decision::Allow {
-        guess_guarded: !replies.guard.allowed && !circumstances.vouched,
+        guess_guarded: !replies.guards_open && !circumstances.vouched,
     }
 }
 
@@ -85,10 +86,6 @@ mod tests {
     use super::*;
 
     const OK: Reply = Reply::DONE;
-    const CLOSED: Reply = Reply {
-        allowed: false,
-        ..Reply::DONE
-    };
     const UNVOUCHED: Circumstances = Circumstances {
         vouched: false,
         has_address: true,
@@ -132,10 +129,10 @@ mod tests {
         }
     }
 
-    fn replies(user: Reply, guard: Reply, calling_service: Option<Reply>) -> Replies {
+    fn replies(user: Reply, guards_open: bool, calling_service: Option<Reply>) -> Replies {
         Replies {
             user,
-            guard,
+            guards_open,
             calling_service,
         }
     }
@@ -156,7 +153,7 @@ mod tests {
             ("nor one from nowhere", 4, None, NO_ADDRESS, OPEN),
         ];
         for (name, failures, address, circumstances, expected) in cases {
-            let replies = replies(user(failures), OK, None);
+            let replies = replies(user(failures), true, None);
             assert_eq!(decide(&replies, address, circumstances), expected, "{name}");
         }
     }
@@ -167,7 +164,7 @@ mod tests {
             settled: 2,
             ..user(3)
         };
-        let replies = replies(under_way, OK, None);
+        let replies = replies(under_way, true, None);
         assert_eq!(
             decide(&replies, Some(spent(120)), UNVOUCHED),
             refuse(Dimension::Address, 1)
@@ -186,7 +183,7 @@ mod tests {
             (spent(12), Some(spent(3)), refuse(User, 12)),
         ];
         for (user, calling_service, expected) in cases {
-            let replies = replies(user, CLOSED, calling_service);
+            let replies = replies(user, false, calling_service);
             for circumstances in [UNVOUCHED, VOUCHED, NO_ADDRESS] {
                 assert_eq!(decide(&replies, None, circumstances), expected);
             }
@@ -203,7 +200,7 @@ mod tests {
             (2, Some(OK), UNVOUCHED, GUARDED),
         ];
         for (failures, address, circumstances, expected) in cases {
-            let replies = replies(user(failures), CLOSED, None);
+            let replies = replies(user(failures), false, None);
             assert_eq!(decide(&replies, address, circumstances), expected);
         }
     }

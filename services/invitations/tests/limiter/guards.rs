@@ -1,7 +1,7 @@
 //! The guards of an organization and of the service, run over both forms.
 
 use homeroom_api::ids::OrganizationId;
-use homeroom_invitations::limiter::{Budgets, Effect, GuessScope};
+use homeroom_invitations::limiter::{Attempt, Budgets, Effect, GuessScope};
 
 use super::support::{
     AttemptWith as _, Bench, Form, over_every_form, seconds, user, without_user_limit,
@@ -15,6 +15,8 @@ over_every_form!(
     r10_an_organizations_budget_follows_its_seats,
     r10_guesses_that_name_none_queue_for_24_hours,
     r10_ongoing_guesses_keep_the_guard_closed,
+    r10_a_guess_of_both_kinds_counts_for_both,
+    r10_a_guard_is_seen_by_who_named_something_else,
     r10_too_many_attempts_under_way_are_guesses_for_that_moment,
     r10_attempts_never_settled_age_within_a_minute,
 );
@@ -101,6 +103,56 @@ async fn r10_ongoing_guesses_keep_the_guard_closed(form: Form) {
             .await
             .is_guarded()
     );
+}
+
+async fn r10_a_guess_of_both_kinds_counts_for_both(form: Form) {
+    // given what names an organization by its first letters, and may be anybody's phrase
+    let budgets = Budgets {
+        service_hourly: 52,
+        ..without_user_limit()
+    };
+    let bench = Bench::new(form, budgets);
+    let guess = Attempt {
+        may_name_none: true,
+        ..user("eve").naming("hamilton", 0)
+    };
+    // when it overspends the organization's budget, and then the service's
+    bench.fail(&guess, 50).await;
+    let last = bench.charge(&guess).await.receipt();
+    assert_eq!(bench.keep(last).await, Some(organization("hamilton")));
+    assert!(!bench.charge(&user("ada")).await.is_guarded());
+    bench.fail(&guess, 1).await;
+    let last = bench.charge(&guess).await.receipt();
+    assert_eq!(bench.keep(last).await, Some(GuessScope::Service));
+    assert!(bench.charge(&user("ada")).await.is_guarded());
+    // and what is given back is given back to both
+    let both = [organization("lincoln"), GuessScope::Service];
+    let other = Attempt {
+        may_name_none: true,
+        ..user("eve").naming("lincoln", 0)
+    };
+    for _ in 0..60 {
+        let receipt = bench.charge(&other).await.receipt();
+        bench.give_back(receipt, Effect::Nothing).await;
+    }
+    assert_eq!(bench.limiter.guarded(&both).await, [false, true]);
+}
+
+async fn r10_a_guard_is_seen_by_who_named_something_else(form: Form) {
+    let bench = Bench::new(form, without_user_limit());
+    let scopes = [
+        organization("hamilton"),
+        organization("lincoln"),
+        GuessScope::Service,
+    ];
+    bench.fail(&user("eve").naming("hamilton", 0), 50).await;
+    assert_eq!(bench.limiter.guarded(&scopes).await, [false; 3]);
+    bench.fail(&user("eve").naming("hamilton", 0), 1).await;
+    assert_eq!(bench.limiter.guarded(&scopes).await, [true, false, false]);
+    bench.advance(seconds(DAY - 1));
+    assert_eq!(bench.limiter.guarded(&scopes).await, [true, false, false]);
+    bench.advance(seconds(1));
+    assert_eq!(bench.limiter.guarded(&scopes).await, [false; 3]);
 }
 
 async fn r10_too_many_attempts_under_way_are_guesses_for_that_moment(form: Form) {

@@ -243,6 +243,7 @@ pub(crate) fn user(id: &str) -> Attempt {
         user: UserId::parse(id).unwrap(),
         address: None,
         organization: None,
+        may_name_none: false,
         organization_seats: None,
         calling_service: "learning-platform".to_owned(),
         vouched: false,

@@ -1,0 +1,95 @@
+//! While somebody guesses: what is found under one name queues under every other (R10, 03).
+
+use homeroom_invitations::{
+    app::attempt::Attempt,
+    domain::{invitation::InvitationKind, redemption::Outcome},
+    limiter::Budgets,
+};
+
+use crate::world::{CODE, World, organization};
+
+const PHRASE: &str = "zebra-ability";
+
+/// A world in which an organization, and all that name none, may be guessed at once.
+async fn world() -> World {
+    let world = World::with_budgets(Budgets {
+        organization_daily_min: 1,
+        service_hourly: 1,
+        ..Budgets::default()
+    })
+    .await;
+    world.code(None).await;
+    world
+        .invitation(InvitationKind::ClassToken, PHRASE, |_| {})
+        .await;
+    world
+}
+
+/// Spends the guard of what these name.
+async fn guess(world: &World, credential: &str) {
+    for user in ["eve", "mallory", "oscar"] {
+        world.redeem(user, credential, "").await.unwrap_err();
+    }
+}
+
+/// As by a request that names the organization.
+fn naming(attempt: Attempt) -> Attempt {
+    Attempt {
+        organization: Some(organization()),
+        ..attempt
+    }
+}
+
+async fn outcome(world: &World, attempt: Attempt) -> Outcome {
+    let redeemed = world.app.redeem(attempt).await.unwrap();
+    world.quiet().await;
+    redeemed.outcome
+}
+
+#[tokio::test]
+async fn r10_a_phrase_queues_by_name_while_phrases_without_one_are_guessed() {
+    let world = world().await;
+    let named = |user: &str| naming(world.attempt(user, PHRASE, ""));
+    assert_eq!(outcome(&world, named("ann")).await, Outcome::Admitted);
+    guess(&world, "zebra-zebra").await;
+    let preview = world.preview("bob", PHRASE).await.unwrap();
+    assert_eq!(preview.outcome, Some(Outcome::PendingApproval));
+    assert_eq!(
+        outcome(&world, named("bob")).await,
+        Outcome::PendingApproval
+    );
+}
+
+#[tokio::test]
+async fn r10_a_typed_code_queues_while_what_names_no_organization_is_guessed() {
+    let world = world().await;
+    guess(&world, "zebra-zebra").await;
+    let redeemed = world.redeem("bob", CODE, "").await.unwrap();
+    assert_eq!(redeemed.outcome, Outcome::PendingApproval);
+}
+
+#[tokio::test]
+async fn r10_a_phrase_without_a_name_queues_while_its_organization_is_guessed() {
+    let world = world().await;
+    guess(&world, "HAMILTON-WRONG1").await;
+    let preview = world.preview("bob", PHRASE).await.unwrap();
+    assert_eq!(preview.outcome, Some(Outcome::PendingApproval));
+    let redeemed = world.redeem("bob", PHRASE, "").await.unwrap();
+    assert_eq!(redeemed.outcome, Outcome::PendingApproval);
+}
+
+#[tokio::test]
+async fn r10_whoever_is_vouched_for_and_what_is_long_never_queue_for_it() {
+    let world = world().await;
+    guess(&world, "zebra-zebra").await;
+    guess(&world, "HAMILTON-WRONG1").await;
+    let mut vouched = world.attempt("ann", PHRASE, "");
+    vouched.facts.vouched = true;
+    assert_eq!(outcome(&world, vouched).await, Outcome::Admitted);
+    let class_code = "7K3M-9PQ2-XW4T";
+    world
+        .invitation(InvitationKind::ClassCode, class_code, |_| {})
+        .await;
+    let redeemed = world.redeem("bob", class_code, "").await.unwrap();
+    assert_eq!(redeemed.outcome, Outcome::Admitted);
+}
