@@ -14,6 +14,9 @@ pub const USER_ID_MAX_CHARS: usize = 128;
 /// Who events and audit entries say did what the services do by themselves. Nobody acts or joins under it.
 pub const SYSTEM_ACTOR: &str = "system";
 
+/// How every pseudonym of an erased person begins; a UUID made at random follows. Nobody acts or joins under one.
+pub const PSEUDONYM_PREFIX: &str = "erased-";
+
 /// Why a text is not an identifier: a sentence for the caller.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -97,14 +100,28 @@ text_id!(
 );
 
 impl UserId {
-    /// Validates the id of someone who acts or joins: not [`SYSTEM_ACTOR`].
+    /// Validates the id of someone who acts or joins: neither [`SYSTEM_ACTOR`] nor a pseudonym.
     pub fn parse_person(text: &str) -> Result<Self, InvalidId> {
         if text == SYSTEM_ACTOR {
             return Err(InvalidId(
                 "a user id is not `system`: that is who does what happens by itself",
             ));
         }
-        Self::parse(text)
+        let user = Self::parse(text)?;
+        if user.is_pseudonym() {
+            return Err(InvalidId(
+                "a user id is not `erased-` and a UUID: that stands for who was erased",
+            ));
+        }
+        Ok(user)
+    }
+
+    /// Whether it stands for an erased person: [`PSEUDONYM_PREFIX`] and a UUID.
+    #[must_use]
+    pub fn is_pseudonym(&self) -> bool {
+        self.0
+            .strip_prefix(PSEUDONYM_PREFIX)
+            .is_some_and(|id| Uuid::try_parse(id).is_ok())
     }
 }
 
@@ -155,9 +172,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_is_the_system() {
+    fn nobody_is_the_system_or_somebody_erased() {
         assert!(UserId::parse_person(SYSTEM_ACTOR).is_err());
-        for person in ["System", "system2", "ada"] {
+        let pseudonym = format!("{PSEUDONYM_PREFIX}{}", Uuid::from_u128(7));
+        assert!(UserId::parse_person(&pseudonym).is_err());
+        assert!(UserId::parse(&pseudonym).unwrap().is_pseudonym());
+        for person in [
+            "System",
+            "system2",
+            "ada",
+            "erased-",
+            "erased-1",
+            "erased-ada",
+        ] {
             assert!(UserId::parse_person(person).is_ok(), "{person}");
         }
         // What is stored and read back is not judged again.

@@ -104,10 +104,10 @@ impl OrganizationName {
 pub struct UserName(pub UserId);
 
 impl UserName {
-    /// Parses the resource name of a user.
+    /// Parses the resource name of a person: neither of the system nor of a pseudonym.
     pub fn parse(name: &str) -> Result<Self, InvalidId> {
         match segments(name).as_slice() {
-            ["users", user] => Ok(Self(UserId::parse(user)?)),
+            ["users", user] => Ok(Self(UserId::parse_person(user)?)),
             _ => Err(InvalidId("must be `users/{user}`")),
         }
     }

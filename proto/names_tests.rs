@@ -23,6 +23,20 @@ fn each_name_is_written_as_it_was_read() {
 }
 
 #[test]
+fn a_user_is_a_person() {
+    assert_eq!(
+        UserName::parse("users/ada").unwrap().to_string(),
+        "users/ada"
+    );
+    for nobody in ["system", &format!("erased-{ID}")] {
+        assert!(UserName::parse(&format!("users/{nobody}")).is_err());
+        // What events name is read back.
+        let member = format!("organizations/hamilton/members/{nobody}");
+        assert_eq!(MemberName::parse(&member).unwrap().to_string(), member);
+    }
+}
+
+#[test]
 fn names_of_another_shape_are_refused() {
     for text in [
         "",

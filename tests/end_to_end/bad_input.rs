@@ -202,7 +202,7 @@ async fn what_is_beyond_a_message_or_beside_it_is_refused_by_name(homeroom) {
     // 02 Callers: `x-homeroom-user` is one user id.
     let lms = Claims { scopes: &["homeroom.act_as"], ..Claims::of("lms") };
     let long = "u".repeat(129);
-    for user in ["a/b", "a b", long.as_str(), "system"] {
+    for user in ["a/b", "a b", long.as_str(), "system", "erased-01900000-0000-7000-8000-00000000000a"] {
         let clients = homeroom.user_with(Claims { acting_user: user, ..lms });
         let refused = clients.organizations.clone().list_organizations(homeroom_api::membership::v1::ListOrganizationsRequest::default()).await.unwrap_err();
         assert_eq!((refused.code(), reason(&refused).as_str()), (Code::InvalidArgument, "INVALID_REQUEST"), "{user:?}");
@@ -212,6 +212,10 @@ async fn what_is_beyond_a_message_or_beside_it_is_refused_by_name(homeroom) {
     let redeem = json!({"credential": "7X3K-Q9MZ-2W4P", "user": {"user": "system"}});
     let refused = homeroom.call(lms, "homeroom.invitations.v1.RedemptionService.Redeem", &redeem).await.unwrap_err();
     assert_eq!(violated_fields(&refused), ["user.user"]);
+    // Who may not erase anybody is told so, whatever else is wrong.
+    let bound = Claims { scopes: &["homeroom.admit"], organizations: Some(&["hamilton"]), ..Claims::of("platform") };
+    let refused = homeroom.call(bound, "homeroom.membership.v1.UserService.EraseUser", &json!({})).await.unwrap_err();
+    assert_eq!(reason(&refused), "SCOPE_MISSING");
     // 02: a page token is bound to its list, and a batch tells of each row.
     let list = "homeroom.membership.v1.MemberService.ListOrganizationMembers";
     let page = homeroom.call(Claims::of("admin"), list, &json!({"parent": "organizations/hamilton", "page_size": 1})).await.unwrap();

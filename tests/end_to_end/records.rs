@@ -140,6 +140,28 @@ async fn r5_r10_refused_attempts_are_kept_for_administrators_and_operators(homer
 }
 
 on_both_engines! {
+async fn i8_who_mistyped_what_may_be_another_schools_is_shown_to_operators_alone(homeroom) {
+    let school = homeroom.school().await;
+    school.invite_token().await;
+    // Given a text that may be a class code, such a code and a phrase with a slip, all of which begin with the
+    // school's prefix, and one that can only be the school's,
+    let guesser = homeroom.user("guesser");
+    for credential in ["HAMI-LTON-ABCD", "HAMI-LTON-ABCD-E", "hamiltonzebro", "hamilton nothing"] {
+        homeroom.advance(TimeDelta::milliseconds(1));
+        assert_eq!(reason(&guesser.redeem(credential).await.unwrap_err()), "CODE_NOT_USABLE");
+    }
+    // then its administrators read of the last alone.
+    homeroom.eventually("everything is logged", async || {
+        refused_attempts(&school.platform, "organizations/-", "").await.len() == 4
+    }).await;
+    let names = |rows: Vec<RefusedAttempt>| rows.into_iter().map(|one| one.name).collect::<Vec<_>>();
+    let all = names(refused_attempts(&school.platform, "organizations/-", "").await);
+    let own = names(refused_attempts(&school.admin, &school.organization, "").await);
+    assert_eq!(own, [all[0].as_str()]);
+}
+}
+
+on_both_engines! {
 async fn r10_refusals_that_cost_nothing_are_logged_once_a_user_a_minute_where_the_credential_lives(homeroom) {
     // Given a school without a free seat, and another one,
     let school = homeroom.school_named("hamilton", 1).await;

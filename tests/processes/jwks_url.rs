@@ -10,7 +10,7 @@ use std::{
 use chrono::TimeDelta;
 use homeroom_api::{invitations::v1::RedemptionOutcome, membership::v1::ListOrganizationsRequest};
 use homeroom_kit::{
-    auth::{Claims, REFETCH_SECONDS_MIN, Signer},
+    auth::{Claims, FETCH_RETRY_SECONDS, REFETCH_SECONDS_MIN, Signer},
     clock::{Clock as _, SystemClock},
     random::SystemRandomness,
 };
@@ -18,6 +18,7 @@ use homeroom_tests::{
     Clients, Engine,
     databases::Databases,
     details, free_address,
+    probes::metric,
     processes::{Processes, Service},
     reason,
 };
@@ -34,7 +35,7 @@ use crate::crowd::OpenClass;
 const ISSUER: &str = "https://issuer.example";
 const AUDIENCE: &str = "homeroom";
 /// When the set was last read.
-const READ_TIME: &str = "homeroom_token_keys_read_timestamp_seconds ";
+const READ_TIME: &str = "homeroom_token_keys_read_timestamp_seconds";
 
 /// A server of a key set, until it is dropped.
 struct KeyServer {
@@ -79,6 +80,12 @@ impl KeyServer {
         drop(self.serving.await);
         assert!(TcpStream::connect(self.address).await.is_err());
     }
+}
+
+/// Seconds since 1970.
+#[expect(clippy::cast_precision_loss, reason = "a time of this century")]
+fn now() -> f64 {
+    SystemClock.now().timestamp() as f64
 }
 
 /// A key in the set of a file, without the others.
@@ -150,29 +157,18 @@ async fn lets_in(processes: &Processes, class: &OpenClass, signer: &Signer, numb
     assert_eq!(listed.unwrap().into_inner().organizations.len(), 1);
 }
 
-async fn metric(metrics: SocketAddr, name: &str) -> i64 {
-    let mut stream = TcpStream::connect(metrics).await.unwrap();
-    let ask = b"GET /metrics HTTP/1.1\r\nhost: metrics\r\n\r\n";
-    stream.write_all(ask).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    let line = answer.lines().find_map(|line| line.strip_prefix(name));
-    let line = line.unwrap_or_else(|| panic!("{answer}"));
-    line.trim().parse().unwrap()
-}
-
 #[tokio::test]
-async fn keys_at_a_url_are_rotated_without_a_restart_and_outlast_their_server() {
-    let [a, b, c] = [(); 3].map(|()| Signer::generate(&SystemRandomness).unwrap());
+async fn keys_at_a_url_are_rotated_without_a_restart() {
+    let [a, b] = [(); 2].map(|()| Signer::generate(&SystemRandomness).unwrap());
     let keys = KeyServer::start(&a).await;
-    let begun = SystemClock.now().timestamp();
+    let begun = now();
     let (processes, metrics) = start(&keys).await;
     let platform = caller(&processes, &a, "platform", "homeroom.platform");
     let teacher = caller(&processes, &a, "teacher", "");
     let class = OpenClass::create_by(platform, teacher, 5).await;
     lets_in(&processes, &class, &a, 0).await;
-    let read = metric(metrics, READ_TIME).await;
-    assert!((begun..=SystemClock.now().timestamp()).contains(&read));
+    let read = metric(metrics, READ_TIME).await.unwrap();
+    assert!(begun <= read && read <= now());
 
     // The first token of another key has the set read, and then the key that is not in it is no key.
     keys.rotate_to(&b);
@@ -182,16 +178,38 @@ async fn keys_at_a_url_are_rotated_without_a_restart_and_outlast_their_server() 
         assert_eq!(reason(&refused), "ACCESS_TOKEN_INVALID");
     }
 
-    // Without its server the set stays as it was, and whether a third key is one nobody can say.
+    assert!(metric(metrics, READ_TIME).await.unwrap() >= read);
+    processes.stop().await;
+}
+
+#[tokio::test]
+async fn keys_at_a_url_outlast_their_server_and_nobody_can_say_whether_another_is_one() {
+    let [known, unknown] = [(); 2].map(|()| Signer::generate(&SystemRandomness).unwrap());
+    let keys = KeyServer::start(&known).await;
+    let (processes, metrics) = start(&keys).await;
+    let platform = caller(&processes, &known, "platform", "homeroom.platform");
+    let teacher = caller(&processes, &known, "teacher", "");
+    let class = OpenClass::create_by(platform, teacher, 5).await;
+    let read = metric(metrics, READ_TIME).await.unwrap();
+
+    // Nothing has been fetched for an unknown key, so each service tries for this one, and fails.
     keys.go_away().await;
-    lets_in(&processes, &class, &b, 2).await;
-    for refused in refusals(&processes, &class, &c).await {
-        assert_eq!(refused.code(), Code::Unavailable, "{refused:?}");
-        assert_eq!(reason(&refused), "OVERLOADED");
-        let delay = details(&refused).retry_info().unwrap().retry_delay.unwrap();
-        let longest = Duration::from_secs(REFETCH_SECONDS_MIN.unsigned_abs());
-        assert!(!delay.is_zero() && delay <= longest, "{delay:?}");
+    for number in 0..2 {
+        for refused in refusals(&processes, &class, &unknown).await {
+            assert_eq!(refused.code(), Code::Unavailable, "{refused:?}");
+            assert_eq!(reason(&refused), "OVERLOADED");
+            let delay = details(&refused).retry_info().unwrap().retry_delay.unwrap();
+            let longest = Duration::from_secs(REFETCH_SECONDS_MIN.unsigned_abs());
+            // None is told to come back as soon as a fetch under way has ended: it has failed.
+            let soon = Duration::from_secs(FETCH_RETRY_SECONDS);
+            assert!(soon < delay && delay <= longest, "{delay:?}");
+        }
+        lets_in(&processes, &class, &known, number).await;
     }
-    assert!(metric(metrics, READ_TIME).await >= read);
+    assert_eq!(
+        metric(metrics, READ_TIME).await,
+        Some(read),
+        "it was not read"
+    );
     processes.stop().await;
 }

@@ -118,9 +118,19 @@ pub const SETTINGS: &[Setting] = &[
 
 #[cfg(test)]
 mod tests {
-    use homeroom_kit::config::flag_of;
+    use homeroom_kit::{config::flag_of, server::CONNECTIONS_DEFAULT};
 
     use super::*;
+
+    #[test]
+    fn what_a_setting_says_of_its_default_is_so() {
+        let says = |name, text: &str| {
+            let mut settings = SETTINGS.iter();
+            settings.any(|(setting, _, what)| *setting == name && what.ends_with(text))
+        };
+        let connections = format!(": {CONNECTIONS_DEFAULT} if unset");
+        assert!(says("CONNECTIONS_MAX", &connections));
+    }
 
     #[test]
     fn each_flag_is_named_after_its_setting() {

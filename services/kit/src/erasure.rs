@@ -1,12 +1,10 @@
 //! Erasing a person from what is kept (R13): a pseudonym stands where the user id stood.
 
+pub use homeroom_api::ids::PSEUDONYM_PREFIX;
 use homeroom_api::ids::{OrganizationId, UserId};
 use uuid::Uuid;
 
 use crate::status;
-
-/// How every pseudonym begins; a UUID made at random follows.
-pub const PSEUDONYM_PREFIX: &str = "erased-";
 
 /// The pseudonym of an erasure. It leads back to nobody: nothing keeps whom it stands for.
 pub fn pseudonym(id: Uuid) -> status::Result<UserId> {
@@ -16,9 +14,7 @@ pub fn pseudonym(id: Uuid) -> status::Result<UserId> {
 /// Whether a user id is a pseudonym.
 #[must_use]
 pub fn is_pseudonym(user: &UserId) -> bool {
-    user.as_str()
-        .strip_prefix(PSEUDONYM_PREFIX)
-        .is_some_and(|id| Uuid::try_parse(id).is_ok())
+    user.is_pseudonym()
 }
 
 /// Who is replaced by which pseudonym.

@@ -5,6 +5,7 @@ pub mod headers;
 pub mod messages;
 pub mod readers;
 pub mod silence;
+pub mod strangers;
 pub mod streams;
 
 use std::{net::SocketAddr, time::Duration};

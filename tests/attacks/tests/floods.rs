@@ -8,11 +8,13 @@ use homeroom_attacks::{
     attacks::{
         Report, Target, control, headers, messages, readers,
         silence::{idle, slow_preface},
+        strangers::{is_probed_well, open_calls},
         streams,
     },
     good::Good,
     process::{memory_bytes_max, open_files, raise_open_files},
 };
+use homeroom_kit::server::{HEALTH_CALLS_MAX, REFLECTION_CALLS_MAX};
 use served::Served;
 use tokio::time::Instant;
 
@@ -22,6 +24,8 @@ const IDLE_CONNECTIONS: usize = 5_000;
 const SLOW_CONNECTIONS: usize = 100;
 /// Connections of one who does not read, on each service.
 const UNREAD_CONNECTIONS: usize = 20;
+/// Connections of one who has no token and 200 calls on each, on each service.
+const STRANGER_CONNECTIONS: usize = 60;
 /// Good clients, each with connections of its own.
 const GOOD_CLIENTS: usize = 8;
 /// Calls of theirs before the first attack, and after the last.
@@ -151,6 +155,26 @@ async fn outlive(mut served: Served) {
         let target = target.clone();
         async move { readers::without_reading(&target, UNREAD_CONNECTIONS, until).await }
     });
+    let strangers = attack!("calls without a token", |target: &Target, until| {
+        let target = target.clone();
+        async move {
+            let probes = async {
+                while Instant::now() < until {
+                    assert!(is_probed_well(target.address).await);
+                }
+            };
+            let calls = open_calls(&target, STRANGER_CONNECTIONS, until);
+            tokio::join!(calls, probes).0
+        }
+    });
+    let places = HEALTH_CALLS_MAX + REFLECTION_CALLS_MAX + STRANGER_CONNECTIONS;
+    let places = (places * targets.len()) as u64;
+    // One process for both may not have refused all of them by then.
+    let busier = served.ids().len() < targets.len();
+    check!(
+        strangers.answers > 0 && (busier || strangers.answers + places >= strangers.sent),
+        strangers
+    );
 
     good.begin("all at once");
     let until = Instant::now() + 2 * ATTACK;

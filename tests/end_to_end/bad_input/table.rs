@@ -155,12 +155,34 @@ fn names() -> Vec<Spoilt> {
             rows.push(row("02 user ids", what, path, json!(value)));
         }
     }
+    rows.extend(nobodys_ids());
     rows.push(row(
         "02 required fields",
         "missing",
         "invitation",
         json!(""),
     ));
+    rows
+}
+
+/// Who is named anew is neither the system nor somebody erased. Between the services both are spoken of.
+fn nobodys_ids() -> Vec<Spoilt> {
+    let mut rows = Vec::new();
+    for id in ["system", "erased-01900000-0000-7000-8000-00000000000a"] {
+        for (path, value, of) in [
+            ("admin", id.to_owned(), ""),
+            ("owner", id.to_owned(), ""),
+            ("class.owner", id.to_owned(), ""),
+            ("member.user", id.to_owned(), ""),
+            ("user.user", id.to_owned(), ".RedemptionService."),
+            ("name", format!("users/{id}"), ".UserService."),
+        ] {
+            rows.push(Spoilt {
+                of,
+                ..row("02 user ids", id, path, json!(value))
+            });
+        }
+    }
     rows
 }
 

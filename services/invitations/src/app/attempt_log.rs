@@ -1,7 +1,8 @@
 //! The log of refused attempts: written after the answer, in batches, and never at the answer's cost.
 //!
-//! What is not written in time is dropped and counted. The work is the same whether a credential is
-//! unknown, reset, revoked, off or deleted, and so is the row (R5).
+//! Dropped and counted is what comes while too many wait, what the database does not take, and what costs
+//! its user nothing beyond its bounds. The work is the same whether a credential is unknown, reset, revoked,
+//! off or deleted, and so is the row (R5).
 
 use std::{
     collections::HashMap,
@@ -18,31 +19,28 @@ use homeroom_kit::{
 };
 use tonic::Code;
 
-use super::{
-    App,
-    attempt::Attempt,
-    audit::printable,
-    invitation_name,
-    look_up::{Profiles, named_organization},
-};
+use super::{App, attempt::Attempt, audit::printable, invitation_name, look_up::Profiles};
 use crate::{
     domain::{invitation::Invitation, redemption::Outcome},
     limiter::Dimension,
-    store::{self, LimiterDecision, RefusedAttempt, Store},
+    store::{self, LimiterDecision, OrganizationProfile, RefusedAttempt, Store},
 };
 
 /// Refused attempts that wait to be written at most; further ones are dropped.
 pub const ATTEMPTS_QUEUED_MAX: usize = 10_000;
 /// Refused attempts that one transaction writes at most.
 pub const ATTEMPTS_BATCH_MAX: usize = 500;
-/// Attempts of one user that the limiter refused and that are logged at most, each minute.
-pub const LIMITER_REFUSALS_PER_USER_MINUTE_MAX: u32 = 1;
-/// Users whose attempts the limiter refused and that are logged at most, each minute.
-pub const LIMITER_REFUSED_USERS_MINUTE_MAX: usize = 10_000;
+/// Refusals that cost their user nothing (those of the limiter, and those that it is given back for, such as
+/// `NO_SEATS`) that are logged at most of one user each minute: one of each place.
+pub const COSTLESS_REFUSALS_PER_USER_MINUTE_MAX: usize = 5;
+/// Such refusals that are logged at most of all users together, each minute; so many users are remembered at most.
+pub const COSTLESS_REFUSALS_MINUTE_MAX: usize = 10_000;
 /// Seconds of a minute.
 const MINUTE_SECONDS: i64 = 60;
 
-/// Counter: refused attempts that were not logged, since too many waited or the database did not take them.
+/// Counter: refused attempts that were not logged, since too many waited, the database did not take them, or
+/// those that cost nothing exceeded their bounds. One more of the same user and place in its minute is no loss
+/// and not counted.
 pub const ATTEMPTS_DROPPED: &str = "homeroom_refused_attempts_dropped";
 
 /// The invitation that a living credential is of.
@@ -102,13 +100,15 @@ pub struct AttemptLog {
     costless: Mutex<Costless>,
 }
 
-/// What a minute has seen of attempts that cost their users nothing.
+/// What a minute has logged of refusals that cost their users nothing.
 #[derive(Debug, Default)]
 struct Costless {
     /// Counted from 1970.
     minute: i64,
-    /// How many attempts of each user there were, as far as they are logged.
-    by_user: HashMap<UserId, u32>,
+    /// In which places each user's are logged.
+    by_user: HashMap<UserId, Vec<Option<Place>>>,
+    /// How many are logged.
+    logged: usize,
 }
 
 impl AttemptLog {
@@ -156,23 +156,38 @@ impl AttemptLog {
 }
 
 impl Costless {
-    /// Whether it is among those of its user that are logged this minute.
+    /// Whether it is among those that are logged this minute: the first of its user in its place.
     fn is_news(&mut self, attempt: &RefusedAttempt) -> bool {
-        let minute = attempt.create_time.timestamp().div_euclid(MINUTE_SECONDS);
-        if self.minute != minute {
-            self.minute = minute;
-            self.by_user.clear();
+        self.turn_to(attempt.create_time.timestamp().div_euclid(MINUTE_SECONDS));
+        let places = self
+            .by_user
+            .get(&attempt.user)
+            .map_or(&[][..], Vec::as_slice);
+        if places.contains(&attempt.place) {
+            return false;
         }
-        if let Some(count) = self.by_user.get_mut(&attempt.user) {
-            *count = count.saturating_add(1);
-            return *count <= LIMITER_REFUSALS_PER_USER_MINUTE_MAX;
-        }
-        if self.by_user.len() >= LIMITER_REFUSED_USERS_MINUTE_MAX {
+        if places.len() >= COSTLESS_REFUSALS_PER_USER_MINUTE_MAX
+            || self.logged >= COSTLESS_REFUSALS_MINUTE_MAX
+        {
             count_dropped(1);
             return false;
         }
-        self.by_user.insert(attempt.user.clone(), 1);
+        let places = self.by_user.entry(attempt.user.clone()).or_default();
+        places.push(attempt.place.clone());
+        self.logged = self.logged.saturating_add(1);
         true
+    }
+
+    /// Begins again in another minute. The minute just over is none: calls interleave at its end, and it
+    /// would begin again with each. One longer past is another, since the clock was set back.
+    fn turn_to(&mut self, minute: i64) {
+        let just_over = self.minute.saturating_sub(1);
+        if !(just_over..=self.minute).contains(&minute) {
+            *self = Self {
+                minute,
+                ..Self::default()
+            };
+        }
     }
 }
 
@@ -220,7 +235,7 @@ impl App {
         let (place, invitation) = match meant {
             Some(meant) => (Some(meant.place), meant.name),
             None => (
-                named_organization(attempt, profiles)
+                certain_organization(attempt, profiles)
                     .filter(|named| {
                         // I8: a token that may not reach an organization leaves no trace in it.
                         let bound_to = attempt.bound_to.as_ref();
@@ -244,100 +259,24 @@ impl App {
     }
 }
 
+/// The organization whose administrators may read who made an attempt that opened nothing (I8): the one that the
+/// request names, or whose prefix was typed so that it can be nothing else.
+fn certain_organization<'profiles>(
+    attempt: &Attempt,
+    profiles: &'profiles Profiles,
+) -> Option<&'profiles OrganizationProfile> {
+    let prefix = attempt.credential.certain_prefix();
+    profiles.iter().find(|profile| match &attempt.organization {
+        Some(organization) => profile.organization == *organization,
+        None => prefix
+            .as_ref()
+            .is_some_and(|prefix| profile.code_prefix.eq_ignore_ascii_case(prefix.as_str())),
+    })
+}
+
 /// A refusal by the limiter: what it said, and what the caller is told.
 pub(super) type Overcharged = (LimiterDecision, Error);
 
 #[cfg(test)]
-mod tests {
-    use uuid::Uuid;
-
-    use super::*;
-
-    fn attempt(user: usize, seconds: i64, limiter_decision: LimiterDecision) -> RefusedAttempt {
-        RefusedAttempt {
-            id: Uuid::nil(),
-            place: None,
-            invitation: String::new(),
-            user: UserId::parse(&format!("user-{user}")).unwrap(),
-            calling_service: "lms".to_owned(),
-            preview: false,
-            reason: ErrorReason::CodeNotUsable,
-            limiter_decision,
-            create_time: DateTime::from_timestamp(seconds, 0).unwrap(),
-        }
-    }
-
-    /// A log that writes nowhere, and tells how many each of its batches held.
-    fn log() -> (AttemptLog, Arc<Mutex<Vec<usize>>>) {
-        let written = Arc::new(Mutex::new(Vec::new()));
-        let sizes = Arc::clone(&written);
-        let batches = Batcher::start(BATCHING, move |attempts: Vec<RefusedAttempt>| {
-            sizes.lock().unwrap().push(attempts.len());
-            async move { vec![(); attempts.len()] }
-        });
-        let log = AttemptLog {
-            batches,
-            costless: Mutex::default(),
-        };
-        (log, written)
-    }
-
-    #[tokio::test]
-    async fn attempts_wait_up_to_the_bound_and_further_ones_are_dropped() {
-        let (log, written) = log();
-        let many = |count| vec![attempt(1, 0, LimiterDecision::Allowed); count];
-        let mut waiting = Box::pin(log.write(many(ATTEMPTS_QUEUED_MAX - 1)));
-        assert!(futures::poll!(&mut waiting).is_pending());
-        let mut last = Box::pin(log.write(many(1)));
-        assert!(futures::poll!(&mut last).is_pending(), "one more may wait");
-        log.write(many(1)).await;
-        assert!(written.lock().unwrap().is_empty(), "it did not wait");
-        futures::join!(waiting, last);
-        let written = written.lock().unwrap();
-        assert_eq!(written.iter().sum::<usize>(), ATTEMPTS_QUEUED_MAX);
-        assert_eq!(written.iter().max(), Some(&ATTEMPTS_BATCH_MAX));
-    }
-
-    #[tokio::test]
-    async fn r10_of_a_users_attempts_that_the_limiter_refused_one_a_minute_is_logged() {
-        let (log, _) = log();
-        let logged = |attempts| log.worth_logging(attempts).len();
-        let refused = |user, seconds| attempt(user, seconds, LimiterDecision::RefusedUser);
-        let times = LIMITER_REFUSALS_PER_USER_MINUTE_MAX as usize + 5;
-        assert_eq!(logged((0..times).map(|_| refused(1, 60)).collect()), 1);
-        let another = logged(vec![refused(2, 119), refused(1, 119)]);
-        assert_eq!(another, 1, "another user's is another");
-        let next = logged(vec![refused(1, 120), refused(1, 179)]);
-        assert_eq!(next, 1, "the next minute begins again");
-        let looked_at = logged(vec![attempt(1, 179, LimiterDecision::Guarded); 2]);
-        assert_eq!(looked_at, 2, "what was looked at is always logged");
-    }
-
-    #[tokio::test]
-    async fn r10_the_users_remembered_for_a_minute_are_bounded() {
-        let (log, _) = log();
-        let of = |user| vec![attempt(user, 0, LimiterDecision::RefusedAddress)];
-        for user in 0..LIMITER_REFUSED_USERS_MINUTE_MAX {
-            assert_eq!(log.worth_logging(of(user)).len(), 1);
-        }
-        let further = log.worth_logging(of(LIMITER_REFUSED_USERS_MINUTE_MAX));
-        assert_eq!(further, []);
-        assert_eq!(log.lock().by_user.len(), LIMITER_REFUSED_USERS_MINUTE_MAX);
-    }
-
-    #[test]
-    fn only_decisions_are_logged() {
-        for (reason, logged) in [
-            (ErrorReason::CodeNotUsable, true),
-            (ErrorReason::EmailUnverified, true),
-            (ErrorReason::NoSeats, true),
-            (ErrorReason::TooManyAttempts, true),
-            (ErrorReason::UseInProgress, false),
-            (ErrorReason::MembershipUnavailable, false),
-            (ErrorReason::DatabaseUnavailable, false),
-            (ErrorReason::Unspecified, false),
-        ] {
-            assert_eq!(is_decision(reason), logged, "{reason:?}");
-        }
-    }
-}
+#[path = "attempt_log_tests.rs"]
+mod tests;

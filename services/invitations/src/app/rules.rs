@@ -81,6 +81,7 @@ rules! {
     LIST_REFUSED_ATTEMPTS = "ListRefusedAttempts": ReadInvitations;
     /// Staff who may change invitations: a class's owner, and administrators (R12).
     LIST_AUDIT_ENTRIES = "ListAuditEntries": ManageInvitations;
+    // Services read every feed by the kit's `FEED_SCOPES`, without a role.
     /// Staff who may read invitations.
     LIST_EVENTS = "ListEvents": ReadInvitations;
     /// Staff who may read invitations.

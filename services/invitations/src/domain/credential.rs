@@ -8,7 +8,7 @@ use super::enrollment_code::{
     MIN_PREFIX_CHARACTERS,
 };
 use super::invitation::InvitationKind;
-use super::phrase::Phrase;
+use super::phrase::{Phrase, listed_word};
 use super::public_url::{Pasted, Path, PublicUrl};
 use super::{class_code, join_key, organization_token, typed_text};
 
@@ -39,6 +39,8 @@ impl Candidate {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credential {
     candidates: Vec<Candidate>,
+    /// Letters and digits before the first space or hyphen of typed text; 0 of a URL.
+    first_word_characters: usize,
 }
 
 impl Credential {
@@ -57,15 +59,18 @@ impl Credential {
         }
         let normal = typed_text::normalize(input).ok_or(Malformed)?;
         let text = typed_text::trim_punctuation(&normal);
-        let candidates = match base.pasted(text) {
-            Pasted::Ours(letter, key) => vec![linked(letter, key).ok_or(Malformed)?],
+        let (candidates, first_word_characters) = match base.pasted(text) {
+            Pasted::Ours(letter, key) => (vec![linked(letter, key).ok_or(Malformed)?], 0),
             Pasted::Foreign => return Err(Malformed),
-            Pasted::Text => typed(text),
+            Pasted::Text => (typed(text), typed_text::first_word(text).len()),
         };
         if candidates.is_empty() {
             return Err(Malformed);
         }
-        Ok(Self { candidates })
+        Ok(Self {
+            candidates,
+            first_word_characters,
+        })
     }
 
     /// What it may be, in the order of precedence; never empty.
@@ -98,6 +103,21 @@ impl Credential {
             // A code follows the prefix.
             .filter(move |length| code.len() >= length + MIN_CODE_CHARACTERS)
             .filter_map(move |length| CodePrefix::parse(code.get(..length)?).ok())
+    }
+
+    /// The prefix of the code that this can only be, whoever made it: what stands before the first space or
+    /// hyphen, of a text that has no other reading. `None` if it may as well be meant for another organization:
+    /// a class code or phrase with a slip in it reads as a code, and begins with somebody's prefix (I8).
+    #[must_use]
+    pub fn certain_prefix(&self) -> Option<CodePrefix> {
+        let code = self
+            .enrollment_code()
+            .filter(|_| self.candidates.len() == 1)?;
+        let word = code.get(..self.first_word_characters)?;
+        let is_followed = code.len() >= word.len().saturating_add(MIN_CODE_CHARACTERS);
+        (is_followed && listed_word(&word.to_ascii_lowercase()).is_none())
+            .then(|| CodePrefix::parse(word).ok())
+            .flatten()
     }
 
     /// The first reading as an enrolment code.

@@ -193,6 +193,38 @@ fn r10_a_guess_names_the_organization_of_its_prefix() {
 }
 
 #[test]
+fn i8_a_prefix_is_certain_where_the_text_can_be_nothing_but_a_code_of_it() {
+    for (text, certain) in [
+        ("HAMILTON-BIO101", Some("HAMILTON")),
+        (" “hamilton – bio 101”.", Some("HAMILTON")),
+        ("--hamilton bio-101", Some("HAMILTON")),
+        ("ab-cd", Some("AB")),
+        ("abcdefghijklmnop-12", Some("ABCDEFGHIJKLMNOP")),
+        // A class code, a phrase, an organization's token.
+        ("HAMILTON-ABCD", None),
+        ("abacus zebra", None),
+        ("school-0123456789abcdefghjkmnpqrs", None),
+        // Such ones with a slip: one character too few or many, a wrong word.
+        ("HAMILTONBIO101", None),
+        ("abcdefghjkm", None),
+        ("abacus zebro", None),
+        ("zebra-bio101", None),
+        // Nobody's prefix, or nothing behind it.
+        ("a-bio101", None),
+        ("abcdefghijklmnopq-12", None),
+        ("hamilton-1", None),
+        ("https://join.school.example/c/ABCDEFGHJKMN", None),
+        ("https://join.school.example/t/abacus-zebra", None),
+    ] {
+        let credential = Credential::parse(text, &base()).unwrap();
+        let prefix = credential.certain_prefix();
+        assert_eq!(prefix.as_ref().map(CodePrefix::as_str), certain, "{text}");
+        let possible = |prefix| credential.possible_prefixes().any(|one| one == prefix);
+        assert!(prefix.is_none_or(possible), "{text}");
+    }
+}
+
+#[test]
 fn r10_phrases_and_typed_codes_are_short_and_system_made_codes_are_not() {
     for (text, short) in [
         ("abacus zebra", true),

@@ -30,6 +30,12 @@ pub(super) fn compact(text: &str) -> Zeroizing<String> {
         .into()
 }
 
+/// What stands before the first space or hyphen that is no first character.
+pub(super) fn first_word(text: &str) -> &str {
+    let mut words = text.split([' ', '-']);
+    words.find(|word| !word.is_empty()).unwrap_or_default()
+}
+
 fn plain_character(character: char) -> Option<char> {
     match character {
         ' '..='~' => Some(character),

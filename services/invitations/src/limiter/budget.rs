@@ -48,6 +48,8 @@ pub(crate) const UNDER_WAY_MICROS: i64 = 2 * IN_FLIGHT_SLOT_MICROS;
 pub const USER_REFUNDS_DAILY_MAX: u32 = 50;
 /// While Redis is away each process allows its budgets divided by this.
 pub const FALLBACK_BUDGET_DIVISOR: u32 = 2;
+/// Over how many hours a user's failures are remembered.
+const HOURS_PER_DAY: u32 = 24;
 /// The largest number a budget may be set to.
 pub const BUDGET_MAX: u32 = 1_000_000;
 
@@ -154,10 +156,9 @@ impl Budgets {
         if let Some(attempts) = self.calling_service_attempts_per_minute {
             check("calling_service_attempts_per_minute", attempts, 1);
         }
-        // A user's log reaches back 24 hours, so a spent burst must come back within them.
-        if u64::from(self.user_burst) > u64::from(self.user_hourly) * 24 {
+        if self.user_burst > burst_max(self.user_hourly) {
             problems.push(format!(
-                "user_burst is {}; it must not be more than 24 times user_hourly, which is {}",
+                "user_burst is {}; it must not be more than {HOURS_PER_DAY} times user_hourly, which is {}",
                 self.user_burst, self.user_hourly
             ));
         }
@@ -174,7 +175,7 @@ impl Budgets {
         let part = |value: u32| (value / divisor.max(1)).max(1);
         let user_hourly = part(self.user_hourly);
         Self {
-            user_burst: self.user_burst.min(user_hourly.saturating_mul(24)),
+            user_burst: self.user_burst.min(burst_max(user_hourly)),
             user_hourly,
             user_daily: part(self.user_daily),
             address_hourly: part(self.address_hourly),
@@ -212,6 +213,11 @@ impl Budgets {
         self.calling_service_attempts_per_minute
             .map(|attempts| Rate::new(attempts, attempts, MINUTE_MICROS))
     }
+}
+
+/// A user's log reaches back a day, so a spent burst must come back within it.
+fn burst_max(user_hourly: u32) -> u32 {
+    user_hourly.saturating_mul(HOURS_PER_DAY)
 }
 
 /// A GCRA rate: `burst` at once, one more each `interval_micros`.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Attempt, Budgets, Dimension, Effect, Guess, GuessScope, Issuer, Receipt, Settlement, Verdict,
+    Attempt, Budgets, Dimension, Effect, GuessScope, Issuer, Settlement, Verdict,
     budget::{AddressGroup, Rate, SECOND_MICROS},
     charged::{Afterwards, Charged},
     state::Reply,
@@ -15,41 +15,12 @@ use super::{
 #[derive(Debug)]
 pub(crate) struct BudgetedLimiter<S> {
     pub(super) store: S,
-    budgets: Budgets,
-    issuer: Issuer,
+    pub(super) budgets: Budgets,
+    pub(super) issuer: Issuer,
 }
 
 /// The commands of an attempt's first round trip, at most.
 const FIRST_COMMANDS: usize = 4;
-
-/// The replies of an attempt's first round trip; None where a part of the store does not answer.
-struct First {
-    user: Option<Reply>,
-    /// In the order of the attempt's [`scopes`].
-    guards: Vec<Option<Reply>>,
-    /// Whether the calling service was asked about.
-    asks_calling_service: bool,
-    calling_service: Option<Reply>,
-}
-
-impl First {
-    /// Everything that was asked, if all of it was answered.
-    fn whole(&self) -> Option<Replies> {
-        let mut guards_open = true;
-        for guard in &self.guards {
-            guards_open &= (*guard)?.allowed;
-        }
-        Some(Replies {
-            user: self.user?,
-            guards_open,
-            calling_service: if self.asks_calling_service {
-                Some(self.calling_service?)
-            } else {
-                None
-            },
-        })
-    }
-}
 
 /// How far an attempt has come.
 enum Step {
@@ -265,167 +236,11 @@ impl<S: Store> BudgetedLimiter<S> {
             free_of_address: self.budgets.user_free_of_address,
         }
     }
-
-    fn push_first_commands(&self, attempt: &Attempt, commands: &mut Vec<Command>) {
-        commands.push(Command {
-            subject: Subject::User(attempt.user.clone()),
-            operation: Operation::ChargeUser(self.budgets.user()),
-        });
-        commands.extend(scopes(attempt).map(|scope| Command {
-            subject: Subject::from(&scope),
-            operation: Operation::EnterGuard {
-                in_flight_max: i64::from(match scope {
-                    GuessScope::Organization(_) => self.budgets.organization_in_flight_attempts_max,
-                    GuessScope::Service => self.budgets.service_in_flight_attempts_max,
-                }),
-            },
-        }));
-        if let Some(rate) = self.budgets.calling_service() {
-            commands.push(Command {
-                subject: Subject::CallingService(attempt.calling_service.clone()),
-                operation: Operation::ChargeBucket { rate, held: false },
-            });
-        }
-    }
-
-    fn take_first_replies(
-        &self,
-        attempt: &Attempt,
-        replies: &mut impl Iterator<Item = Option<Reply>>,
-    ) -> Result<First, StoreAway> {
-        let user = next(replies)?;
-        let guards = scopes(attempt)
-            .map(|_| next(replies))
-            .collect::<Result<_, _>>()?;
-        let asks_calling_service = self.budgets.calling_service().is_some();
-        Ok(First {
-            user,
-            guards,
-            asks_calling_service,
-            calling_service: if asks_calling_service {
-                next(replies)?
-            } else {
-                None
-            },
-        })
-    }
-
-    /// Of what an attempt was charged. An address without room was charged nothing.
-    fn receipt(
-        &self,
-        attempt: &Attempt,
-        first: &Replies,
-        guards: &[Option<Reply>],
-        address: Option<Reply>,
-    ) -> Receipt {
-        let guess = |(scope, guard): (GuessScope, &Option<Reply>)| {
-            Some(Guess {
-                rate: match scope {
-                    GuessScope::Organization(_) => {
-                        self.budgets.organization(attempt.organization_seats)
-                    }
-                    GuessScope::Service => self.budgets.service(),
-                },
-                mark: guard.as_ref()?.mark,
-                scope,
-            })
-        };
-        Receipt {
-            issuer: self.issuer,
-            user: attempt.user.clone(),
-            user_mark: first.user.mark,
-            address: attempt.address.map(AddressGroup::of),
-            address_mark: address
-                .filter(|reply| reply.allowed)
-                .map(|reply| reply.mark),
-            process_mark: None,
-            guesses: scopes(attempt).zip(guards).filter_map(guess).collect(),
-        }
-    }
-
-    fn push_giving_back(&self, receipt: Receipt, effect: Effect, commands: &mut Vec<Command>) {
-        commands.push(Command {
-            subject: Subject::User(receipt.user),
-            operation: self.refund(receipt.user_mark, effect),
-        });
-        commands.extend(receipt.guesses.iter().map(|guess| Command {
-            subject: Subject::from(&guess.scope),
-            operation: Operation::LeaveGuard { mark: guess.mark },
-        }));
-        if let (Some(address), Some(mark)) = (receipt.address, receipt.address_mark) {
-            commands.push(Command {
-                subject: Subject::Address(address),
-                operation: Operation::RefundBucket {
-                    mark,
-                    rate: self.budgets.address(),
-                },
-            });
-        }
-    }
-
-    fn push_keeping(&self, receipt: Receipt, commands: &mut Vec<Command>) {
-        commands.extend(receipt.guesses.iter().map(|guess| Command {
-            subject: Subject::from(&guess.scope),
-            operation: Operation::KeepGuard {
-                mark: guess.mark,
-                rate: guess.rate,
-            },
-        }));
-        commands.push(Command {
-            subject: Subject::User(receipt.user),
-            operation: Operation::KeepUser {
-                mark: receipt.user_mark,
-            },
-        });
-        if let (Some(address), Some(mark)) = (receipt.address, receipt.address_mark) {
-            commands.push(Command {
-                subject: Subject::Address(address),
-                operation: Operation::KeepBucket {
-                    mark,
-                    rate: self.budgets.address(),
-                },
-            });
-        }
-    }
-
-    fn refund(&self, mark: i64, effect: Effect) -> Operation {
-        Operation::RefundUser {
-            mark,
-            effect,
-            effects_max: i64::from(self.budgets.user_refunds_daily_max),
-        }
-    }
-
-    /// A refused attempt was no guess: its user gets the charge back, and it is no longer under way.
-    fn push_taking_back(&self, attempt: &Attempt, first: &First, commands: &mut Vec<Command>) {
-        if let Some(user) = first.user.filter(|user| user.allowed) {
-            commands.push(Command {
-                subject: Subject::User(attempt.user.clone()),
-                operation: self.refund(user.mark, Effect::Nothing),
-            });
-        }
-        let guards = scopes(attempt).zip(&first.guards);
-        commands.extend(guards.filter_map(|(scope, guard)| {
-            Some(Command {
-                subject: Subject::from(&scope),
-                operation: Operation::LeaveGuard {
-                    mark: guard.as_ref()?.mark,
-                },
-            })
-        }));
-    }
 }
 
-/// Whose guess the attempt is, should it fail.
-fn scopes(attempt: &Attempt) -> impl Iterator<Item = GuessScope> {
-    let named = attempt.organization.clone().map(GuessScope::Organization);
-    let names_none = named.is_none() || attempt.may_name_none;
-    named
-        .into_iter()
-        .chain(names_none.then_some(GuessScope::Service))
-}
-
-fn next(replies: &mut impl Iterator<Item = Option<Reply>>) -> Result<Option<Reply>, StoreAway> {
+pub(super) fn next(
+    replies: &mut impl Iterator<Item = Option<Reply>>,
+) -> Result<Option<Reply>, StoreAway> {
     replies
         .next()
         .ok_or_else(|| StoreAway("it answered fewer commands than it was sent".to_owned()))

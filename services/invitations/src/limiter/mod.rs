@@ -73,6 +73,7 @@
 //! killed, stopped or promoted in between. With several processes each adds at most its own 20 for
 //! each time that Redis loses what it knew, and a process that starts anew knows nothing.
 
+mod attempt_commands;
 pub mod breaker;
 pub mod budget;
 pub mod budgeted;

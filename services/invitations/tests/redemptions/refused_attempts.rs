@@ -199,6 +199,27 @@ async fn an_organization_that_nobody_knows_here_is_not_named() {
 }
 
 #[tokio::test]
+async fn i8_what_may_be_meant_for_another_is_not_filed_under_the_prefix_that_it_begins_with() {
+    let world = World::new().await;
+    for code in [
+        // A class code, one with a character too many, and a phrase with a slip in its second word.
+        "HAMILTON-ABCD",
+        "HAMILTONABCDE",
+        "hamiltonzebro",
+    ] {
+        let reason = refused(&world, "ann", code).await;
+        assert_eq!(reason, ErrorReason::CodeNotUsable);
+    }
+    refused(&world, "ann", "hamilton wrong 1").await;
+    let places: Vec<Option<Place>> = logged(&world)
+        .await
+        .into_iter()
+        .map(|row| row.place)
+        .collect();
+    assert_eq!(places, [Some(of_hamilton()), None, None, None]);
+}
+
+#[tokio::test]
 async fn a_log_that_cannot_be_written_costs_no_answer() {
     let world = World::new().await;
     world.tamper("DROP TABLE refused_attempts").await;

@@ -42,6 +42,9 @@ pub struct Caller {
     pub method: String,
     /// When the caller stops waiting.
     pub deadline: Option<Instant>,
+    /// When the token is no longer accepted, the clocks' difference included: what goes on for long
+    /// ends then. None for no end.
+    pub token_end: Option<Instant>,
 }
 
 impl Caller {
@@ -62,6 +65,7 @@ impl Caller {
             request_id: String::new(),
             method: String::new(),
             deadline: None,
+            token_end: None,
         }
     }
 
@@ -132,6 +136,13 @@ fn any_scope_missing(scopes: &[Scope]) -> Error {
         format!("Use an access token with the scope {}.", names.join(" or ")),
     )
     .metadata("scope", names.join(" "))
+}
+
+pub(crate) fn expired() -> Error {
+    Error::new(
+        ErrorReason::AccessTokenExpired,
+        "Get a new access token: this one has expired.",
+    )
 }
 
 pub(crate) fn unauthenticated() -> Error {

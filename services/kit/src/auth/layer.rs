@@ -4,17 +4,11 @@ use std::sync::Arc;
 
 use homeroom_api::common::v1::ErrorReason;
 use http::{HeaderMap, header::AUTHORIZATION};
-use tonic::transport::server::TcpConnectInfo;
 
-use super::{
-    Caller, Verifier,
-    caller::unauthenticated,
-    unknown_keys::{Sought, not_known_yet},
-    verifier::Refused,
-};
+use super::{Caller, Verifier, caller::unauthenticated, unknown_keys::Sought, verifier::Refused};
 use crate::{
     server::middleware::{Inner, Middleware, Request, Response, refuse},
-    server::{Deadline, RequestId, is_open_path},
+    server::{ConnectionInfo, Deadline, RequestId, is_open_path},
     status::{Error, Result},
 };
 
@@ -45,8 +39,8 @@ impl AuthenticationLayer {
         let mut caller = self.0.caller_by_known_keys(token, user)?;
         let extensions = request.extensions();
         caller.client_address = extensions
-            .get::<TcpConnectInfo>()
-            .and_then(TcpConnectInfo::remote_addr)
+            .get::<ConnectionInfo>()
+            .and_then(ConnectionInfo::remote_addr)
             .map(|address| address.ip().to_canonical());
         if let Some(RequestId(id)) = extensions.get() {
             caller.request_id.clone_from(id);
@@ -61,20 +55,28 @@ impl Middleware for AuthenticationLayer {
     async fn handle<S: Inner>(&self, mut request: Request, mut inner: S) -> Response {
         if !is_open_path(request.uri().path()) {
             let mut found = self.caller(&request);
-            if matches!(found, Err(Refused::UnknownKey { .. })) {
-                let sought = self.0.seek_unknown_key().await;
-                found = self.caller(&request);
-                if let (Err(Refused::UnknownKey { withdrawn: false }), Sought::Later(delay)) =
-                    (&found, sought)
-                {
-                    found = Err(not_known_yet(delay).into());
+            match found {
+                // Its token is over, unless the key comes back: nobody waits for that.
+                Err(Refused::UnknownKey { withdrawn: true }) => self.0.fetch_for_unknown_key(),
+                Err(Refused::UnknownKey { withdrawn: false }) => {
+                    let sought = self.0.seek_unknown_key().await;
+                    found = self.caller(&request);
+                    if let (Err(Refused::UnknownKey { withdrawn: false }), Sought::Later(later)) =
+                        (&found, sought)
+                    {
+                        found = Err(later.refusal().into());
+                    }
                 }
+                _ => {}
             }
             match found {
                 Ok(caller) => {
                     tracing::Span::current()
                         .record("subject", caller.subject.as_str())
                         .record("user", caller.user.as_str());
+                    if let Some(connection) = request.extensions().get::<ConnectionInfo>() {
+                        connection.authenticated();
+                    }
                     request.extensions_mut().insert(caller);
                 }
                 Err(refused) => return refuse(refused.into()),

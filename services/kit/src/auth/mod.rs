@@ -13,6 +13,7 @@ mod unknown_keys;
 mod verifier;
 
 pub use caller::Caller;
+pub(crate) use caller::expired;
 pub use claims::{Audience, Claims};
 pub use follow_keys::{STALE_TOLD_MINUTES, TokenKeysUnavailable};
 pub use jwks_url::FETCH_SECONDS_MAX;

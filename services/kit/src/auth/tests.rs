@@ -83,6 +83,23 @@ fn a_token_ends_at_exp_plus_the_skew_and_not_before() {
 }
 
 #[test]
+fn a_caller_knows_when_its_token_ends() {
+    let now = noon() + TimeDelta::minutes(2);
+    let left = |claims: &Claims| {
+        let before = std::time::Instant::now();
+        let caller = verifier_at(now, None).caller(&sign(claims), None).unwrap();
+        caller.token_end.map(|end| (end - before).as_secs())
+    };
+    let skew = CLOCK_SKEW_SECONDS_MAX.unsigned_abs();
+    let expected = 3 * 60 + skew;
+    let found = left(&claims()).unwrap();
+    assert!((expected..expected + 20).contains(&found), "{found}");
+    let mut forever = claims();
+    forever.exp = i64::MAX;
+    assert!(left(&forever).is_none_or(|left| left > 1_000_000_000));
+}
+
+#[test]
 fn a_token_begins_at_nbf_less_the_skew() {
     let mut claims = claims();
     claims.nbf = Some(noon().timestamp() + CLOCK_SKEW_SECONDS_MAX);
@@ -246,7 +263,7 @@ fn acting_for_another_needs_its_scope_and_takes_no_claims_along() {
 }
 
 #[test]
-fn r12_nobody_acts_as_the_system() {
+fn r12_nobody_acts_as_the_system_or_as_somebody_erased() {
     let verifier = verifier_at(noon(), None);
     let acts = |subject: &str, scopes: &[Scope], user: Option<&str>| {
         let mut claims = claims().with_scopes(scopes.iter().copied().collect());
@@ -255,13 +272,15 @@ fn r12_nobody_acts_as_the_system() {
         caller.map(|caller| caller.user.to_string())
     };
     let act_as = [Scope::ActAs];
-    assert_eq!(
-        reason(acts("system", &[], None)),
-        ErrorReason::AccessTokenInvalid
-    );
-    let refused = acts("lms", &act_as, Some("system")).unwrap_err();
-    assert_eq!(refused.reason(), ErrorReason::InvalidRequest);
-    assert_eq!(refused.field_violations()[0].field, USER_METADATA);
+    for nobody in ["system", "erased-00000000-0000-0000-0000-000000000007"] {
+        assert_eq!(
+            reason(acts(nobody, &[], None)),
+            ErrorReason::AccessTokenInvalid
+        );
+        let refused = acts("lms", &act_as, Some(nobody)).unwrap_err();
+        assert_eq!(refused.reason(), ErrorReason::InvalidRequest);
+        assert_eq!(refused.field_violations()[0].field, USER_METADATA);
+    }
     // What a service does for itself, and a person who names themselves, stay what they were.
     assert_eq!(acts("lms", &act_as, None).unwrap(), "lms");
     assert_eq!(acts("lms", &act_as, Some("lms")).unwrap(), "lms");

@@ -22,7 +22,7 @@ use crate::status::Error;
 pub const REFETCH_SECONDS_MIN: i64 = 60;
 /// Calls that wait for such a fetch at most; further ones are told to come back.
 pub const UNKNOWN_KEY_CALLERS_MAX: usize = 64;
-/// When a call may come back that could not wait for a fetch to end, in seconds.
+/// When a call may come back that could not wait for the fetch under way to end, in seconds.
 pub const FETCH_RETRY_SECONDS: u64 = 1;
 /// Keys that are remembered as taken out of their set, at most; the oldest are forgotten first.
 pub const WITHDRAWN_KEYS_MAX: usize = 1_000;
@@ -32,21 +32,39 @@ pub const WITHDRAWN_KEYS_MAX: usize = 1_000;
 pub(super) enum Sought {
     /// No: the keys have been read since the call came, or are nowhere to be asked for.
     InVain,
-    /// Nobody can say before this has passed.
-    Later(Duration),
+    /// Nobody can say yet.
+    Later(Later),
 }
 
-/// The refusal of a call whose key may yet become known.
-pub(super) fn not_known_yet(delay: Duration) -> Error {
-    let seconds = delay.as_secs();
-    Error::unavailable(
-        ErrorReason::Overloaded,
-        format!(
-            "Retry in {seconds} s: the key that this access token names (`kid`) is not known yet, and the issuer's \
-             keys are asked for again only then."
-        ),
-    )
-    .retry_after(delay)
+/// When an unknown key may have become known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Later {
+    /// Any moment: the keys are being read, and the call could not wait for that.
+    BeingRead,
+    /// Once this has passed, and not before: only then may the keys be asked for again.
+    NextFetch(Duration),
+}
+
+impl Later {
+    /// The refusal of a call whose key may yet become known.
+    pub(super) fn refusal(self) -> Error {
+        let (delay, why) = match self {
+            Self::BeingRead => (
+                Duration::from_secs(FETCH_RETRY_SECONDS),
+                "are being read now",
+            ),
+            Self::NextFetch(delay) => (delay, "are asked for again only then"),
+        };
+        let seconds = delay.as_secs();
+        Error::unavailable(
+            ErrorReason::Overloaded,
+            format!(
+                "Retry in {seconds} s: the key that this access token names (`kid`) is not known yet, and the \
+                 issuer's keys {why}."
+            ),
+        )
+        .retry_after(delay)
+    }
 }
 
 /// The fetches for unknown keys.
@@ -69,6 +87,11 @@ impl Seeking {
     #[cfg(test)]
     pub(super) fn callers_waiting(&self) -> usize {
         UNKNOWN_KEY_CALLERS_MAX - self.waiting.available_permits()
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_under_way(&self) -> bool {
+        self.fetch().under_way().is_some()
     }
 
     fn fetch(&self) -> std::sync::MutexGuard<'_, Fetch> {
@@ -148,11 +171,11 @@ impl Verifier {
             return Sought::InVain;
         }
         let (mut ended, began) = match self.turn() {
-            Turn::TooEarly(delay) => return Sought::Later(delay),
+            Turn::TooEarly(delay) => return Sought::Later(Later::NextFetch(delay)),
             Turn::Began(ended) => (ended, true),
             Turn::Joined(ended) => (ended, false),
         };
-        let soon = Sought::Later(Duration::from_secs(FETCH_RETRY_SECONDS));
+        let soon = Sought::Later(Later::BeingRead);
         let Ok(_waits) = following.seeking.waiting.try_acquire() else {
             return soon;
         };
@@ -166,7 +189,15 @@ impl Verifier {
             return Sought::InVain;
         }
         let early = following.seeking.fetch().too_early_by(self.clock.now());
-        early.map_or(soon, Sought::Later)
+        early.map_or(soon, |delay| Sought::Later(Later::NextFetch(delay)))
+    }
+
+    /// Has the keys read again for a token whose key was taken out, in case it is back. The call does not
+    /// wait for that, and holds no place of those who do.
+    pub(super) fn fetch_for_unknown_key(self: &Arc<Self>) {
+        if self.following.sources.iter().any(Source::is_url) {
+            drop(self.turn());
+        }
     }
 
     fn turn(self: &Arc<Self>) -> Turn {

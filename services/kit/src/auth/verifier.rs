@@ -4,23 +4,24 @@ use std::{
     collections::HashSet,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    time::{Duration, Instant},
 };
 
 use homeroom_api::{
     common::v1::ErrorReason,
     ids::{OrganizationId, UserId},
 };
-use jsonwebtoken::Validation;
+use jsonwebtoken::{Algorithm, Validation, dangerous::insecure_decode_claims};
 
 use super::{
-    Caller, Claims, Keys, Scope, Scopes, TokenKeys, USER_METADATA,
-    caller::{scope_missing, unauthenticated},
+    Audience, Caller, Claims, Keys, Scope, Scopes, TokenKeys, USER_METADATA,
+    caller::{expired, scope_missing, unauthenticated},
     follow_keys::Following,
     key_sources::merged,
     unknown_keys::Withdrawn,
 };
 use crate::{
-    clock::SharedClock,
+    clock::{SharedClock, micros},
     status::{Error, Result},
 };
 
@@ -30,11 +31,14 @@ pub const CLOCK_SKEW_SECONDS_MAX: i64 = 30;
 pub const TOKEN_BYTES_MAX: usize = 8_192;
 /// Bytes of `sub` at most.
 const SUBJECT_BYTES_MAX: usize = 255;
+/// What a key of ours signs with.
+const ALGORITHMS: [Algorithm; 3] = [Algorithm::EdDSA, Algorithm::ES256, Algorithm::RS256];
 
 /// Why a token is refused.
 #[derive(Debug)]
 pub(super) enum Refused {
-    /// Its `kid` is none of ours: the issuer may have rotated its keys.
+    /// Its `kid` is none of ours: the issuer may have rotated its keys. But for its signature nothing
+    /// is wrong with it.
     UnknownKey {
         /// It was one of ours before.
         withdrawn: bool,
@@ -133,6 +137,7 @@ impl Verifier {
         }
         let keys = self.keys();
         if let Some(id) = header.kid.as_deref().filter(|id| !keys.has_id(id)) {
+            self.refuse_whatever_the_key(token, header.alg)?;
             let withdrawn = self.withdrawn().has(id);
             return Err(Refused::UnknownKey { withdrawn });
         }
@@ -154,26 +159,48 @@ impl Verifier {
             })?
             .claims;
 
-        let now = self.clock.now().timestamp();
-        if claims.exp.saturating_add(CLOCK_SKEW_SECONDS_MAX) <= now {
-            return Err(Error::new(
-                ErrorReason::AccessTokenExpired,
-                "Get a new access token: this one has expired.",
-            )
-            .into());
-        }
-        let too_early = claims
-            .nbf
-            .is_some_and(|begin| begin.saturating_sub(CLOCK_SKEW_SECONDS_MAX) > now);
-        let subject_ok = !claims.sub.is_empty()
-            && claims.sub.len() <= SUBJECT_BYTES_MAX
-            && key.subject.is_none_or(|subject| subject == claims.sub);
-        if too_early || !subject_ok {
+        self.judge(&claims)?;
+        if key.subject.is_some_and(|subject| subject != claims.sub) {
             return Err(unauthenticated().into());
         }
         let claimed = Scopes::parse(&claims.scope);
         let scopes = key.cap.map_or(claimed, |cap| claimed.intersection(cap));
         Ok((claims, scopes))
+    }
+
+    /// Refuses a token that no key could save. What it claims is nobody's word yet: nothing else may come of it.
+    fn refuse_whatever_the_key(&self, token: &str, algorithm: Algorithm) -> Result<()> {
+        let claims: Claims = insecure_decode_claims(token).map_err(|_| unauthenticated())?;
+        let for_us = match &claims.aud {
+            Audience::One(audience) => *audience == self.audience,
+            Audience::Several(audiences) => audiences.contains(&self.audience),
+        };
+        if !ALGORITHMS.contains(&algorithm) || claims.iss != self.issuer || !for_us {
+            return Err(unauthenticated());
+        }
+        self.judge(&claims)
+    }
+
+    /// Refuses a token out of its time, and one of nobody.
+    fn judge(&self, claims: &Claims) -> Result<()> {
+        let now = self.clock.now().timestamp();
+        if claims.exp.saturating_add(CLOCK_SKEW_SECONDS_MAX) <= now {
+            return Err(expired());
+        }
+        let too_early = claims
+            .nbf
+            .is_some_and(|begin| begin.saturating_sub(CLOCK_SKEW_SECONDS_MAX) > now);
+        if too_early || claims.sub.is_empty() || claims.sub.len() > SUBJECT_BYTES_MAX {
+            return Err(unauthenticated());
+        }
+        Ok(())
+    }
+
+    /// When a token that is valid now no longer is; None where that lies beyond all reckoning.
+    fn end_of(&self, claims: &Claims) -> Option<Instant> {
+        let over = claims.exp.saturating_add(CLOCK_SKEW_SECONDS_MAX);
+        let left = micros_left(over, micros(self.clock.now()));
+        Instant::now().checked_add(Duration::from_micros(left))
     }
 
     /// The caller that a token speaks for, without what the request says of itself.
@@ -189,8 +216,19 @@ impl Verifier {
         for_user: Option<&str>,
     ) -> std::result::Result<Caller, Refused> {
         let (claims, scopes) = self.check(token)?;
-        Ok(caller_of(claims, scopes, for_user)?)
+        let token_end = self.end_of(&claims);
+        let caller = caller_of(claims, scopes, for_user)?;
+        Ok(Caller {
+            token_end,
+            ..caller
+        })
     }
+}
+
+/// Microseconds from `now` to a time in seconds, none where it has passed.
+fn micros_left(seconds: i64, now: i64) -> u64 {
+    let left = seconds.saturating_mul(1_000_000).saturating_sub(now);
+    u64::try_from(left).unwrap_or(0)
 }
 
 /// The caller that a token's claims speak for.

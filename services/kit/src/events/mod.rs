@@ -8,7 +8,7 @@ use homeroom_api::{common::v1, names::ClassName, names::OrganizationName, names:
 use tokio::sync::watch;
 
 pub use publisher::{StoredFeed, publish_until};
-pub use service::{EventFeed, WatchStream};
+pub use service::{EventFeed, FEED_SCOPES, WatchStream};
 
 use crate::{
     auth::Caller,
@@ -79,7 +79,7 @@ pub enum Reading {
     Watch,
 }
 
-/// Who may read the feed of a place besides services with `homeroom.admit` or `homeroom.platform`.
+/// Who may read the feed of a place besides services with one of [`FEED_SCOPES`].
 #[async_trait]
 pub trait Authorize: Send + Sync {
     /// Lets staff of the place through: `ORGANIZATION_NOT_FOUND`, `CLASS_NOT_FOUND` or `ROLE_REQUIRED` for others.

@@ -21,7 +21,7 @@ use tonic::{Request, Response, Status};
 
 use super::{Authorize, Feed, Reading, to_wire};
 use crate::{
-    auth::{Caller, Scope as CallerScope},
+    auth::{Caller, Scope as CallerScope, expired},
     outbox::Scope,
     paging::Paging,
     shutdown::Shutdown,
@@ -35,6 +35,8 @@ const EVERY_ORGANIZATION: &str = "organizations/-";
 const WATCH_INTERVAL_MILLIS: u64 = 500;
 /// How long a watch lasts, in seconds; its caller resumes from the last token.
 const WATCH_SECONDS_MAX: u64 = 30 * 60;
+/// How long a watch whose access token has ended waits for its caller to hear of that, in seconds.
+const WATCH_ENDING_SECONDS_MAX: u64 = 1;
 /// Watches under way in one process at most.
 pub(super) const WATCHES_MAX: usize = 1_000;
 /// Watches of one subject for one user among them at most.
@@ -46,6 +48,9 @@ const WATCH_BATCH: u32 = 100;
 pub(super) const EVENTS_PAGE_BYTES_MAX: usize = 900 * 1024;
 /// Bytes that tag and length add to each event of a page at most.
 pub(super) const EVENT_FRAME_BYTES_MAX: usize = 6;
+
+/// Services with one of these read every feed, whatever [`Authorize`] says.
+pub const FEED_SCOPES: &[CallerScope] = &[CallerScope::Admit, CallerScope::Platform];
 
 /// What `WatchEvents` answers.
 pub type WatchStream = ReceiverStream<std::result::Result<WatchEventsResponse, Status>>;
@@ -159,6 +164,13 @@ impl EventFeed {
         Ok(ReceiverStream::new(receiver))
     }
 
+    #[cfg(test)]
+    pub(super) fn watches_under_way(&self) -> usize {
+        let under_way = self.watches.0.lock();
+        let under_way = under_way.unwrap_or_else(PoisonError::into_inner);
+        under_way.values().sum()
+    }
+
     fn list_name(&self, parent: &str) -> String {
         format!("{}/events of {parent}", self.name)
     }
@@ -179,7 +191,7 @@ impl EventFeed {
             violations.take("parent", Place::parse(parent))
         };
         violations.finish()?;
-        let service = caller.has(CallerScope::Admit) || caller.has(CallerScope::Platform);
+        let service = FEED_SCOPES.iter().any(|scope| caller.has(*scope));
         let Some(place) = place else {
             if !service || caller.organizations.is_some() {
                 return Err(Error::new(
@@ -274,13 +286,13 @@ struct Watch {
 type Sender = mpsc::Sender<std::result::Result<WatchEventsResponse, Status>>;
 
 impl Watch {
-    /// Sends events until the caller, its deadline, the watch's longest life or the server ends it.
+    /// Sends events until the caller, its deadline, its access token, the watch's longest life or the
+    /// server ends it. Only the token's end is told: with that token the watch cannot be resumed.
     async fn run(mut self, sender: Sender, _permit: Permit) {
         let longest = Instant::now() + Duration::from_secs(WATCH_SECONDS_MAX);
-        let end = self
-            .caller
-            .deadline
-            .map_or(longest, |deadline| longest.min(deadline.into()));
+        let bounds = [self.caller.deadline, self.caller.token_end];
+        let bounds = bounds.into_iter().flatten().map(Instant::from_std);
+        let end = bounds.fold(longest, Instant::min);
         let mut listener = self.feed.feed.listen();
         let mut ticks = tokio::time::interval(Duration::from_millis(WATCH_INTERVAL_MILLIS));
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -288,7 +300,7 @@ impl Watch {
         loop {
             let sent = tokio::select! {
                 () = shutdown.wait() => return,
-                () = tokio::time::sleep_until(end) => return,
+                () = tokio::time::sleep_until(end) => return self.tell_end(&sender, end).await,
                 () = sender.closed() => return,
                 sent = self.send_more(&sender) => sent,
             };
@@ -303,11 +315,19 @@ impl Watch {
             }
             tokio::select! {
                 () = shutdown.wait() => return,
-                () = tokio::time::sleep_until(end) => return,
+                () = tokio::time::sleep_until(end) => return self.tell_end(&sender, end).await,
                 () = sender.closed() => return,
                 () = listener.heard() => {}
                 _ = ticks.tick() => {}
             }
+        }
+    }
+
+    /// Tells the caller if the watch ends for its token's sake. Who does not read is not waited for.
+    async fn tell_end(&self, sender: &Sender, end: Instant) {
+        if self.caller.token_end.map(Instant::from_std) == Some(end) {
+            let patience = Duration::from_secs(WATCH_ENDING_SECONDS_MAX);
+            drop(sender.send_timeout(Err(expired().into()), patience).await);
         }
     }
 

@@ -255,6 +255,47 @@ async fn a_watch_ends_at_its_callers_deadline() {
 }
 
 #[tokio::test]
+async fn a_watch_ends_with_its_callers_token_and_says_so() {
+    let world = world().await;
+    let watch = async |deadline: u64, token_end: u64| {
+        let mut caller = user("teacher");
+        let begun = std::time::Instant::now();
+        caller.deadline = Some(begun + Duration::from_millis(deadline));
+        caller.token_end = Some(begun + Duration::from_millis(token_end));
+        let request = WatchEventsRequest {
+            parent: HAMILTON.to_owned(),
+            page_token: String::new(),
+        };
+        let watch = world.feed.watch(called(caller, request)).await;
+        watch.unwrap().into_inner()
+    };
+    let long = 60_000;
+    let mut ended = watch(long, 5).await;
+    let told = Error::from_status(&ended.next().await.unwrap().unwrap_err()).unwrap();
+    assert_eq!(told.code(), tonic::Code::Unauthenticated);
+    assert_eq!(told.reason(), ErrorReason::AccessTokenExpired);
+    assert!(ended.next().await.is_none());
+    let mut by_deadline = watch(5, long).await;
+    assert!(by_deadline.next().await.is_none());
+    // Who does not read does not keep it.
+    world.happen(&["a", "b", "c"]).await;
+    world.stored.publish().await.unwrap();
+    let unread = watch(long, 5).await;
+    assert_eq!(world.feed.watches_under_way(), 1);
+    let over = async {
+        while world.feed.watches_under_way() > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    assert!(
+        tokio::time::timeout(Duration::from_secs(30), over)
+            .await
+            .is_ok()
+    );
+    drop(unread);
+}
+
+#[tokio::test]
 async fn a_page_is_cut_before_it_is_too_large_to_send_and_never_to_nothing() {
     let world = world().await;
     let half = EVENTS_PAGE_BYTES_MAX / 2;

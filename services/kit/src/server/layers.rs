@@ -15,7 +15,7 @@ use tonic::{Code, Status};
 use tracing::Instrument as _;
 
 use super::{
-    Deadline, RequestId, is_health_path,
+    Deadline, MESSAGE_BYTES_MAX, OPEN_MESSAGE_BYTES_MAX, RequestId, is_health_path, is_open_path,
     middleware::{Inner, Middleware, Request, Response, refuse},
 };
 use crate::{clock::SharedClock, random, random::SharedRandomness, status::Error};
@@ -28,6 +28,8 @@ pub const REQUEST_ID_CHARS_MAX: usize = 128;
 pub const CALL_SECONDS_MAX: u64 = 60;
 /// How much before the caller stops waiting the answer is given, at most, in milliseconds.
 const DEADLINE_MARGIN_MILLIS_MAX: u64 = 10;
+/// Bytes of a call's path that the log shows: more than any method's has, and a stranger may send thousands.
+const METHOD_LOGGED_BYTES_MAX: usize = 128;
 
 /// Takes the caller's request id over, or makes one.
 #[derive(Debug, Clone)]
@@ -66,7 +68,7 @@ pub(super) struct TraceStep;
 
 impl Middleware for TraceStep {
     async fn handle<S: Inner>(&self, request: Request, mut inner: S) -> Response {
-        let method = request.uri().path().to_owned();
+        let method = logged_method(request.uri().path()).to_owned();
         let span = tracing::info_span!(
             "call",
             method,
@@ -95,6 +97,12 @@ impl Middleware for TraceStep {
     }
 }
 
+/// The beginning of a path, as much as the log shows.
+fn logged_method(path: &str) -> &str {
+    let (shown, _) = path.split_at(path.floor_char_boundary(METHOD_LOGGED_BYTES_MAX));
+    shown
+}
+
 /// The trace that the call is part of, from W3C `traceparent`: `00-{32 hex}-{16 hex}-{2 hex}`.
 fn trace_id(headers: &HeaderMap) -> Option<String> {
     let parent = headers.get("traceparent")?.to_str().ok()?;
@@ -109,6 +117,11 @@ pub(super) struct AnswerStep;
 
 impl Middleware for AnswerStep {
     async fn handle<S: Inner>(&self, request: Request, mut inner: S) -> Response {
+        let limit = if is_open_path(request.uri().path()) {
+            OPEN_MESSAGE_BYTES_MAX
+        } else {
+            MESSAGE_BYTES_MAX
+        };
         let answered = AssertUnwindSafe(inner.answer(request)).catch_unwind().await;
         let response = answered.unwrap_or_else(|payload| {
             let what = payload
@@ -118,7 +131,8 @@ impl Middleware for AnswerStep {
                 .unwrap_or_default();
             refuse(Error::internal(format!("a panic: {what}")))
         });
-        match Status::from_header_map(response.headers()).and_then(|status| translated(&status)) {
+        let status = Status::from_header_map(response.headers());
+        match status.and_then(|status| translated(&status, limit)) {
             Some(error) => refuse(error),
             None => response,
         }
@@ -126,13 +140,15 @@ impl Middleware for AnswerStep {
 }
 
 /// The reason for a status that tonic made by itself, when it is the caller's to mend.
-fn translated(status: &Status) -> Option<Error> {
+fn translated(status: &Status, limit: usize) -> Option<Error> {
     if !status.details().is_empty() {
         return None;
     }
     match status.code() {
-        Code::OutOfRange => Some(too_large()),
-        Code::ResourceExhausted if status.message().contains("decompressing") => Some(too_large()),
+        Code::OutOfRange => Some(too_large(limit)),
+        Code::ResourceExhausted if status.message().contains("decompressing") => {
+            Some(too_large(limit))
+        }
         Code::Internal if status.message().starts_with("failed to decode Protobuf") => {
             Some(Error::new(
                 ErrorReason::InvalidRequest,
@@ -143,8 +159,7 @@ fn translated(status: &Status) -> Option<Error> {
     }
 }
 
-fn too_large() -> Error {
-    let limit = super::MESSAGE_BYTES_MAX;
+fn too_large(limit: usize) -> Error {
     Error::new(
         ErrorReason::MessageTooLarge,
         format!("Send less at once: a message may have {limit} bytes."),

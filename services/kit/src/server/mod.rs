@@ -7,10 +7,13 @@ mod descriptors;
 #[cfg(feature = "failpoints")]
 mod failpoints;
 mod health;
+mod held_answer;
 mod layers;
 pub(crate) mod middleware;
+mod open_calls;
 mod options;
 mod shares;
+mod strangers;
 mod wire;
 
 use std::{
@@ -31,17 +34,21 @@ use tower::Service;
 pub use descriptors::FILES_RESERVED;
 pub use health::{Health, LIVENESS, READINESS};
 pub use layers::{CALL_SECONDS_MAX, REQUEST_ID_CHARS_MAX, REQUEST_ID_METADATA};
+pub use open_calls::{HEALTH_CALLS_MAX, OPEN_MESSAGE_BYTES_MAX, REFLECTION_CALLS_MAX};
 pub use options::{
-    CONNECTIONS_DEFAULT, CONNECTIONS_LIMIT, CONNECTIONS_MAX, CONNECTIONS_MIN, ServeError,
-    ServerOptions, read_connections_max,
+    CALLS_MAX, CONNECTIONS_DEFAULT, CONNECTIONS_MAX, CONNECTIONS_MIN, CONNECTIONS_SETTING,
+    ServeError, ServerOptions, read_connections_max,
 };
 pub use shares::CALLS_OF_A_PERSON_MAX;
+pub(crate) use strangers::ConnectionInfo;
+pub use strangers::UNAUTHENTICATED_SECONDS_MAX;
 
 use crate::{auth::AuthenticationLayer, shutdown::Shutdown};
 use calls::Calls;
 use connections::Limits;
 use layers::{AnswerStep, DeadlineStep, LoadStep, RequestIdStep, TraceStep};
 use middleware::Step;
+use open_calls::OpenCallsStep;
 use shares::ShareStep;
 use wire::Wires;
 
@@ -114,7 +121,7 @@ impl Services {
     pub async fn new() -> Self {
         let (health, service) = Health::start().await;
         Self {
-            routes: Routes::new(service),
+            routes: Routes::new(service.max_decoding_message_size(OPEN_MESSAGE_BYTES_MAX)),
             health,
             names: Vec::new(),
         }
@@ -189,6 +196,7 @@ pub async fn serve(
         .layer(Step(AnswerStep))
         .layer(Step(DeadlineStep))
         .layer(Step(LoadStep::new(options.calls_max)))
+        .layer(Step(OpenCallsStep::new()))
         .layer(Step(AuthenticationLayer::new(verifier)))
         .layer(Step(ShareStep::new(options.calls_max)));
     #[cfg(feature = "failpoints")]
@@ -205,6 +213,7 @@ pub async fn serve(
         Limits {
             connections_max: descriptors::room_for(options.connections_max),
             handshake: options.handshake,
+            unauthenticated: options.unauthenticated,
         },
         options.tls,
         shutdown.clone(),
@@ -262,9 +271,11 @@ fn add_reflection(routes: Routes, names: &[&str]) -> Result<Routes, ServeError> 
     let refused = |error: tonic_reflection::server::Error| {
         ServeError::Io(io::Error::other(error.to_string()))
     };
+    let v1 = configure().build_v1().map_err(refused)?;
+    let v1alpha = configure().build_v1alpha().map_err(refused)?;
     Ok(routes
-        .add_service(configure().build_v1().map_err(refused)?)
-        .add_service(configure().build_v1alpha().map_err(refused)?))
+        .add_service(v1.max_decoding_message_size(OPEN_MESSAGE_BYTES_MAX))
+        .add_service(v1alpha.max_decoding_message_size(OPEN_MESSAGE_BYTES_MAX)))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use super::{DRAIN_SECONDS_MAX, HANDSHAKE_SECONDS_MAX};
+use super::{DRAIN_SECONDS_MAX, HANDSHAKE_SECONDS_MAX, UNAUTHENTICATED_SECONDS_MAX};
 use crate::{
     auth::Verifier,
     clock::{SharedClock, SystemClock},
@@ -42,24 +42,26 @@ pub enum ServeError {
     AlsoUnfinished(Box<Self>, String),
 }
 
-/// The setting of [`ServerOptions::connections_max`].
-pub const CONNECTIONS_MAX: &str = "CONNECTIONS_MAX";
+/// The name of the setting of [`ServerOptions::connections_max`].
+pub const CONNECTIONS_SETTING: &str = "CONNECTIONS_MAX";
+/// Calls under way in a process at most; further ones get `OVERLOADED`.
+pub const CALLS_MAX: usize = 1_000;
 /// Connections open at most, unless set. An idle one takes about 17 KiB, over TLS 24 KiB, and a process some
 /// 20 MiB without any: so many idle ones leave it below 256 MB, and 10,000 over TLS would not.
 pub const CONNECTIONS_DEFAULT: usize = 8_000;
 /// The fewest connections that may be set: a few for the other service and for health, and some for callers.
 pub const CONNECTIONS_MIN: usize = 16;
 /// The most connections that may be set.
-pub const CONNECTIONS_LIMIT: usize = 1_000_000;
+pub const CONNECTIONS_MAX: usize = 1_000_000;
 
 /// Reads `CONNECTIONS_MAX`: how many connections a process may have open.
 pub fn read_connections_max(reader: &mut Reader<'_>) -> usize {
-    reader.or_default(CONNECTIONS_MAX, CONNECTIONS_DEFAULT, |text| {
+    reader.or_default(CONNECTIONS_SETTING, CONNECTIONS_DEFAULT, |text| {
         let number = text.trim().parse().ok();
         number
-            .filter(|number| (CONNECTIONS_MIN..=CONNECTIONS_LIMIT).contains(number))
+            .filter(|number| (CONNECTIONS_MIN..=CONNECTIONS_MAX).contains(number))
             .ok_or_else(|| {
-                format!("must be a whole number from {CONNECTIONS_MIN} to {CONNECTIONS_LIMIT}")
+                format!("must be a whole number from {CONNECTIONS_MIN} to {CONNECTIONS_MAX}")
             })
     })
 }
@@ -83,6 +85,8 @@ pub struct ServerOptions {
     pub connections_max: usize,
     /// How long a connection may take to begin to speak HTTP/2, over TLS or not, before it is dropped.
     pub handshake: Duration,
+    /// How long a connection may stay without an authenticated call while three quarters of them are taken.
+    pub unauthenticated: Duration,
     /// How old a connection gets before it is asked to close.
     pub connection_age: Duration,
     /// How long calls may take to finish after the shutdown is ordered.
@@ -94,7 +98,8 @@ pub struct ServerOptions {
 }
 
 impl ServerOptions {
-    /// The defaults: reflection, 1,000 calls, 8,000 connections, 5 seconds to begin, 30 minutes of age, 20 seconds to finish.
+    /// The defaults: reflection, 1,000 calls, 8,000 connections, 5 seconds to begin, a minute to
+    /// authenticate where connections run short, 30 minutes of age, 20 seconds to finish.
     #[must_use]
     pub fn new(verifier: Option<Arc<Verifier>>) -> Self {
         Self {
@@ -103,9 +108,10 @@ impl ServerOptions {
             tls_reload: Duration::from_secs(RELOAD_SECONDS),
             insecure_plaintext: false,
             reflection: true,
-            calls_max: 1_000,
+            calls_max: CALLS_MAX,
             connections_max: CONNECTIONS_DEFAULT,
             handshake: Duration::from_secs(HANDSHAKE_SECONDS_MAX),
+            unauthenticated: Duration::from_secs(UNAUTHENTICATED_SECONDS_MAX),
             connection_age: Duration::from_mins(30),
             drain: Duration::from_secs(DRAIN_SECONDS_MAX),
             clock: Arc::new(SystemClock),
@@ -135,17 +141,17 @@ mod tests {
     #[test]
     fn so_many_connections_may_be_set_and_no_fewer_or_more() {
         let read = |text: &str| {
-            let source = [(CONNECTIONS_MAX, text)];
+            let source = [(CONNECTIONS_SETTING, text)];
             let mut reader = Reader::new(&source);
             let read = read_connections_max(&mut reader);
             reader.finish().map(|()| read)
         };
         assert_eq!(read(""), Ok(CONNECTIONS_DEFAULT));
-        for right in [CONNECTIONS_MIN, CONNECTIONS_LIMIT] {
+        for right in [CONNECTIONS_MIN, CONNECTIONS_MAX] {
             assert_eq!(read(&format!(" {right} ")), Ok(right));
         }
         let below = (CONNECTIONS_MIN - 1).to_string();
-        let above = (CONNECTIONS_LIMIT + 1).to_string();
+        let above = (CONNECTIONS_MAX + 1).to_string();
         for wrong in [&*below, &*above, "0", "-1", "8,000", "many"] {
             let errors = read(wrong).unwrap_err().0;
             assert_eq!(

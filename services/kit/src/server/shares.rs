@@ -3,18 +3,15 @@
 
 use std::{
     collections::HashMap,
-    pin::Pin,
     sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll, ready},
 };
 
-use bytes::Bytes;
 use homeroom_api::common::v1::ErrorReason;
-use http_body::{Body as HttpBody, Frame, SizeHint};
-use pin_project_lite::pin_project;
-use tonic::body::Body;
 
-use super::middleware::{Inner, Middleware, Request, Response, refuse};
+use super::{
+    held_answer::holding,
+    middleware::{Inner, Middleware, Request, Response, refuse},
+};
 use crate::{auth::Caller, status::Error};
 
 /// Calls under way at most of a person: a token without any scope.
@@ -83,7 +80,7 @@ impl Drop for Share {
 
 impl Middleware for ShareStep {
     async fn handle<S: Inner>(&self, request: Request, mut inner: S) -> Response {
-        // Health and reflection have no caller.
+        // Health and reflection have no caller, and bounds of their own.
         let Some(caller) = request.extensions().get::<Caller>() else {
             return inner.answer(request).await;
         };
@@ -98,67 +95,7 @@ impl Middleware for ShareStep {
         if is_watch {
             return response;
         }
-        response.map(|body| {
-            Body::new(Answer {
-                body,
-                share: Some(Arc::new(share)),
-            })
-        })
-    }
-}
-
-pin_project! {
-    /// An answer that is part of a share until the last of its bytes has left.
-    struct Answer {
-        #[pin]
-        body: Body,
-        // None once the answer has ended: then only bytes on their way hold the share.
-        share: Option<Arc<Share>>,
-    }
-}
-
-/// Bytes that are part of a share until they have left.
-struct OnTheirWay {
-    bytes: Bytes,
-    _share: Option<Arc<Share>>,
-}
-
-impl AsRef<[u8]> for OnTheirWay {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
-    }
-}
-
-impl HttpBody for Answer {
-    type Data = Bytes;
-    type Error = <Body as HttpBody>::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        let this = self.project();
-        let Some(frame) = ready!(this.body.poll_frame(context)) else {
-            *this.share = None;
-            return Poll::Ready(None);
-        };
-        let share = this.share.clone();
-        Poll::Ready(Some(frame.map(|frame| {
-            frame.map_data(|bytes| {
-                Bytes::from_owner(OnTheirWay {
-                    bytes,
-                    _share: share,
-                })
-            })
-        })))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        holding(response, share)
     }
 }
 
@@ -185,25 +122,6 @@ mod tests {
         assert!(step.take(&caller("student-1")).is_some());
         drop(held);
         assert!(step.under_way.lock().unwrap().is_empty());
-    }
-
-    #[tokio::test]
-    async fn an_answer_is_part_of_the_share_until_its_bytes_have_left() {
-        use http_body_util::{BodyExt as _, Full};
-
-        let step = ShareStep::new(100);
-        let share = step.take(&caller("student-1")).unwrap();
-        let under_way = || step.under_way.lock().unwrap().len();
-        let mut answer = Answer {
-            body: Body::new(Full::new(Bytes::from_static(b"much"))),
-            share: Some(Arc::new(share)),
-        };
-        let on_its_way = answer.frame().await.unwrap().unwrap().into_data().unwrap();
-        assert!(answer.frame().await.is_none());
-        drop(answer);
-        assert_eq!((on_its_way.as_ref(), under_way()), (&b"much"[..], 1));
-        drop(on_its_way);
-        assert_eq!(under_way(), 0);
     }
 
     #[test]

@@ -24,7 +24,9 @@ use tonic::{Code, Request, Response, Status, transport::Channel};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 mod load;
+mod open_calls;
 mod stopping;
+mod strangers;
 mod tls;
 
 use super::*;

@@ -38,11 +38,11 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    pub(super) fn new(socket: TcpStream, wires: &Wires) -> Self {
+    pub(super) fn new(socket: TcpStream, cut: CancellationToken, activity: Activity) -> Self {
         Self {
             socket,
-            cut: Box::pin(wires.cut.child_token().cancelled_owned()),
-            activity: wires.activity.clone(),
+            cut: Box::pin(cut.cancelled_owned()),
+            activity,
             reads: 0,
         }
     }
@@ -60,7 +60,7 @@ impl Wire {
         if given.is_pending() && self.cut.as_mut().poll(context).is_ready() {
             return Poll::Ready(Err(io::Error::new(
                 io::ErrorKind::ConnectionAborted,
-                "the server has stopped",
+                "the connection is cut",
             )));
         }
         given
@@ -84,7 +84,7 @@ impl AsyncRead for Wire {
         if self.reads == READS_AT_ONCE {
             self.reads = 0;
             context.waker().wake_by_ref();
-            return Poll::Pending;
+            return self.or_cut(context, Poll::Pending);
         }
         let read = Pin::new(&mut self.socket).poll_read(context, buffer);
         self.reads = if read.is_ready() { self.reads + 1 } else { 0 };

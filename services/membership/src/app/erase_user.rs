@@ -34,23 +34,22 @@ pub const OWNED_CLASSES_NAMED_MAX: u32 = 100;
 pub type Known = BTreeSet<(OrganizationId, Particulars)>;
 
 impl App {
-    /// What is known of the person, if they may be erased: `LAST_OWNER` for who owns a class.
-    pub async fn look_at_person(&self, caller: &Caller, user: &UserId) -> Result<Known> {
-        may_erase(caller)?;
+    /// What is known of the person, if they may be erased: `LAST_OWNER` for who owns a class. Who asks
+    /// has been let through by [`may_erase`].
+    pub async fn look_at_person(&self, user: &UserId) -> Result<Known> {
         let mut repository = self.store.read().await?;
         refuse_owners(repository.as_mut(), user).await?;
         Ok(repository.particulars_of(user).await?)
     }
 
     /// Erases the person, in one transaction, once for each pseudonym. Its events stand in the feed
-    /// before it is answered.
+    /// before it is answered. The caller has been let through by [`may_erase`].
     pub async fn erase_user(
         &self,
         caller: &Caller,
         request: &EraseUserRequest,
         replacement: Replacement,
     ) -> Result<()> {
-        may_erase(caller)?;
         let mut caller = caller.clone();
         // What follows from an erasure is nobody's doing but the service's.
         caller.user = UserId::parse(SYSTEM).map_err(Error::internal)?;
@@ -66,8 +65,9 @@ impl App {
     }
 }
 
-/// The whole of a person is no single organization's.
-fn may_erase(caller: &Caller) -> Result<()> {
+/// Lets a service through that is bound to no organization, else `SCOPE_MISSING`: the whole of a person
+/// is no single organization's.
+pub fn may_erase(caller: &Caller) -> Result<()> {
     rules::ERASE_USER.require_scope(caller)?;
     if caller.organizations.is_none() {
         return Ok(());

@@ -7,6 +7,7 @@ use homeroom_api::ids::UserId;
 use homeroom_kit::{
     Result,
     auth::{Caller, Scope},
+    events::FEED_SCOPES,
 };
 
 use crate::domain::access::{Permission, Standing};
@@ -172,10 +173,12 @@ rules! {
     /// The invitations service, which erases in both.
     ERASE_USER = by_scope("UserService/EraseUser", &[Scope::Admit]);
 
+    // The scopes of the feed are the kit's, which lets services through before it asks for a role: they read
+    // the feeds of both services, where they have none, also that of a place that is no more.
     /// Staff of the parent, and services.
-    LIST_EVENTS = by_role("EventService/ListEvents", P::ReadRoster).or_scopes(&[Scope::Admit, Scope::Platform]);
+    LIST_EVENTS = by_role("EventService/ListEvents", P::ReadRoster).or_scopes(FEED_SCOPES);
     /// Staff of the parent, and services.
-    WATCH_EVENTS = by_role("EventService/WatchEvents", P::ReadRoster).or_scopes(&[Scope::Admit, Scope::Platform]);
+    WATCH_EVENTS = by_role("EventService/WatchEvents", P::ReadRoster).or_scopes(FEED_SCOPES);
 }
 
 /// What `UpdateOrganization` asks for besides where the mask names `seat_limit`: it is the licence.

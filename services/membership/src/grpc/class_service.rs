@@ -160,7 +160,7 @@ impl ClassService for ClassApi {
         let v = &mut violations;
         let request_id = v.request_id(&request.request_id);
         let name = parse::class(v, "name", &request.name);
-        let owner = v.take("owner", UserId::parse(&request.owner));
+        let owner = v.take("owner", UserId::parse_person(&request.owner));
         let etag = parse::etag(v, "etag", &request.etag);
         let (name, owner) = parse::finish(violations, name.zip(owner))?;
         let transferred = self.0.write(&caller, request_id, &request, |change| {
@@ -185,7 +185,7 @@ fn create(request: &CreateClassRequest) -> Parsed<(Option<Uuid>, NewClass)> {
     let new = class.and_then(|class| {
         display_name(v, &class.display_name);
         v.labels("class.labels", &class.labels);
-        let owner = parse::optional(v, "class.owner", &class.owner, UserId::parse);
+        let owner = parse::optional(v, "class.owner", &class.owner, UserId::parse_person);
         Some(NewClass {
             organization: organization?,
             id,

@@ -267,7 +267,7 @@ fn new_member(
     roles: &[Role],
 ) -> Option<NewMember> {
     let member = parse::message(violations, "member", member)?;
-    let user = violations.take("member.user", UserId::parse(&member.user));
+    let user = violations.take("member.user", UserId::parse_person(&member.user));
     let particulars = parse::particulars(
         violations,
         "member",

@@ -140,7 +140,7 @@ fn create(request: &CreateOrganizationRequest) -> Parsed<(Option<Uuid>, NewOrgan
         &request.organization_id,
         OrganizationId::parse_chosen,
     );
-    let admin = parse::optional(v, "admin", &request.admin, UserId::parse);
+    let admin = parse::optional(v, "admin", &request.admin, UserId::parse_person);
     let organization = parse::message(v, "organization", request.organization.as_ref());
     let new = organization.map(|organization| {
         display_name(v, &organization.display_name);

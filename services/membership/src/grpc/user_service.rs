@@ -15,7 +15,7 @@ use homeroom_kit::{
 use tonic::{Request, Response, Status, async_trait};
 
 use super::parse;
-use crate::app::{App, rules};
+use crate::app::{App, erase_user::may_erase};
 
 /// The service over the use cases.
 #[derive(Debug, Clone)]
@@ -28,7 +28,7 @@ impl UserService for UserApi {
         request: Request<EraseUserRequest>,
     ) -> Result<Response<EraseUserResponse>, Status> {
         let caller = Caller::of(&request)?;
-        rules::ERASE_USER.require_scope(&caller)?;
+        may_erase(&caller)?;
         let request = request.into_inner();
         let mut violations = Violations::new();
         let user = violations.take("name", UserName::parse(&request.name));
@@ -45,7 +45,7 @@ impl UserService for UserApi {
             self.0.erase_user(&caller, &request, replacement).await?;
             return Ok(Response::new(EraseUserResponse::default()));
         }
-        let known = self.0.look_at_person(&caller, &user).await?;
+        let known = self.0.look_at_person(&user).await?;
         let particulars =
             known
                 .into_iter()

@@ -122,8 +122,7 @@ async fn r13_whoever_the_person_let_in_or_turned_away_keeps_what_was_decided(dat
 
 async fn r13_an_owner_of_a_class_is_not_erased_and_nothing_is_changed(database: &Database) {
     let school = School::on(database).await;
-    let service = caller("invitations").with_scopes([Scope::Admit]);
-    let looked = school.app.look_at_person(&service, &user(OWNER)).await;
+    let looked = school.app.look_at_person(&user(OWNER)).await;
     assert_eq!(reason(looked), ErrorReason::LastOwner);
     let before = school.events().await.len();
     let refused = erase(&school, &replacement(OWNER, 1)).await;

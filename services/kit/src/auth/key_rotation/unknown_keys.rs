@@ -1,3 +1,6 @@
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use futures::FutureExt as _;
+
 use super::*;
 
 #[tokio::test]
@@ -129,10 +132,98 @@ async fn a_key_that_was_taken_out_is_refused_at_any_time_and_may_come_again() {
     let world = World::of(&server).await;
     server.say(answer("200 OK", "", &jwks(&[2])));
     world.verifier.look_again().await;
-    is_refused(world.try_call(1).await);
-    is_refused(world.try_call(1).await);
+    server.hold();
+    // At once, though the keys are being read.
+    for _ in 0..2 {
+        is_refused(world.try_call(1).now_or_never().expect("it waits"));
+    }
+    server.go_on();
+    eventually("it was asked for", || server.asked() == 3).await;
+    eventually("the answer has come", || {
+        !world.verifier.following.seeking.is_under_way()
+    })
+    .await;
     server.say(answer("200 OK", "", &jwks(&[1, 2])));
     is_refused(world.try_call(1).await);
+    assert_eq!(server.asked(), 3);
     world.clock.advance(TimeDelta::seconds(REFETCH_SECONDS_MIN));
+    is_refused(world.try_call(1).await);
+    eventually("it is back", || world.knows(1)).await;
     assert!(world.call(1).await && world.call(2).await);
+    assert_eq!(server.asked(), 4);
+}
+
+#[tokio::test]
+async fn a_token_that_no_key_could_save_starts_no_fetch_and_is_not_told_to_retry() {
+    let server = KeyServer::start(&jwks(&[1])).await;
+    let world = World::of(&server).await;
+    let whole = Claims::new(ISSUER, AUDIENCE, "ada", noon(), TimeDelta::minutes(5));
+    let altered = |change: &dyn Fn(&mut Claims)| {
+        let mut claims = whole.clone();
+        change(&mut claims);
+        signer(2).sign(&claims).unwrap().expose().to_owned()
+    };
+    let skew = CLOCK_SKEW_SECONDS_MAX;
+    let over = noon().timestamp() - skew;
+    let header = |algorithm: &str| {
+        let header = json!({ "alg": algorithm, "kid": "nobody's", "typ": "JWT" }).to_string();
+        let good = altered(&|_| {});
+        let (_, rest) = good.split_once('.').unwrap();
+        format!("{}.{rest}", URL_SAFE_NO_PAD.encode(header))
+    };
+    let hopeless = [
+        altered(&|claims| claims.iss = "https://elsewhere.example".to_owned()),
+        altered(&|claims| claims.aud = Audience::One("other".to_owned())),
+        altered(&|claims| claims.aud = Audience::Several(vec!["other".to_owned()])),
+        altered(&|claims| claims.nbf = Some(noon().timestamp() + skew + 1)),
+        altered(&|claims| claims.sub = String::new()),
+        altered(&|claims| claims.sub = "s".repeat(256)),
+        header("HS256"),
+        header("ES384"),
+        header("PS256"),
+        header("none"),
+    ];
+    for token in hopeless {
+        is_refused(world.try_call_with(&token).await);
+    }
+    let late = altered(&|claims| claims.exp = over);
+    let expired = world.try_call_with(&late).await.unwrap_err();
+    assert_eq!(expired.reason(), ErrorReason::AccessTokenExpired);
+    assert_eq!(server.asked(), 1);
+    // A second more, and several audiences: its key is asked for.
+    let good = altered(&|claims| {
+        claims.exp = over + 1;
+        claims.aud = Audience::Several(vec!["other".to_owned(), AUDIENCE.to_owned()]);
+    });
+    is_refused(world.try_call_with(&good).await);
+    assert_eq!(server.asked(), 2);
+    comes_back_after(world.try_call_with(&header("ES256")).await, 60);
+}
+
+#[tokio::test]
+async fn a_refusal_says_whether_the_keys_are_being_read_or_when_they_may_be() {
+    let server = KeyServer::start(&jwks(&[1])).await;
+    let world = World::of(&server).await;
+    server.hold();
+    let waiting: Vec<_> = (0..UNKNOWN_KEY_CALLERS_MAX)
+        .map(|_| tokio::spawn(world.call(2)))
+        .collect();
+    eventually("everyone waits", || {
+        world.verifier.following.seeking.callers_waiting() == UNKNOWN_KEY_CALLERS_MAX
+    })
+    .await;
+    let told = world.try_call(2).await.unwrap_err().to_string();
+    assert!(
+        told.contains("in 1 s") && told.contains("are being read now"),
+        "{told}"
+    );
+    server.go_on();
+    for call in waiting {
+        assert!(!call.await.unwrap());
+    }
+    let told = world.try_call(2).await.unwrap_err().to_string();
+    assert!(
+        told.contains("in 60 s") && told.contains("only then"),
+        "{told}"
+    );
 }

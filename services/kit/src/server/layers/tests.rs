@@ -1,5 +1,7 @@
 use std::convert::Infallible;
 
+use prost::Message as _;
+use prost_types::FileDescriptorSet;
 use tonic::body::Body;
 use tonic_types::StatusExt as _;
 use tower::{Layer as _, ServiceExt as _, service_fn};
@@ -199,6 +201,61 @@ async fn what_tonic_refuses_by_itself_gets_a_reason() {
         answer(ours.into()).await,
         Some(refused(Code::ResourceExhausted, "TOO_MANY_ATTEMPTS"))
     );
+}
+
+#[test]
+fn the_log_shows_every_methods_path_and_no_more_of_a_strangers() {
+    let longest = format!("/{}", "m".repeat(METHOD_LOGGED_BYTES_MAX - 1));
+    assert_eq!(logged_method(&longest), longest);
+    assert_eq!(logged_method(&format!("{longest}m")), longest);
+    let of_two_bytes = "é".repeat(METHOD_LOGGED_BYTES_MAX);
+    assert_eq!(logged_method(&of_two_bytes).len(), METHOD_LOGGED_BYTES_MAX);
+    let between = format!("/{of_two_bytes}");
+    assert_eq!(logged_method(&between).len(), METHOD_LOGGED_BYTES_MAX - 1);
+    let set = FileDescriptorSet::decode(homeroom_api::FILE_DESCRIPTOR_SET).unwrap();
+    for file in &set.file {
+        for service in &file.service {
+            for method in &service.method {
+                let path = format!("/{}.{}/{}", file.package(), service.name(), method.name());
+                assert_eq!(logged_method(&path), path);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_call_with_a_long_path_leaves_a_short_line() {
+    let log = Log::default();
+    let shown = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(move || shown.clone())
+        .with_max_level(tracing::Level::INFO)
+        .finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    let mut call = request(&[]);
+    *call.uri_mut() = format!("/{}", "p".repeat(8_000)).parse().unwrap();
+    let refused = |_request| async { Status::unimplemented("").into_http() };
+    through(TraceStep, call, refused).await;
+    drop(guard);
+    let line = log.0.lock().unwrap().clone();
+    let line = String::from_utf8(line).unwrap();
+    assert!(line.contains("answered") && line.contains("/ppp"), "{line}");
+    assert!(line.len() < 500, "{} bytes", line.len());
+}
+
+/// What was logged.
+#[derive(Clone, Default)]
+struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 #[test]

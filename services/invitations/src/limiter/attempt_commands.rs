@@ -1,0 +1,209 @@
+//! What the store is told of one attempt: when it is charged, given back, kept or taken back.
+
+use super::{
+    Attempt, Effect, Guess, GuessScope, Receipt,
+    budget::AddressGroup,
+    budgeted::{BudgetedLimiter, next},
+    state::Reply,
+    store::{Command, Operation, Store, StoreAway, Subject},
+    verdict::Replies,
+};
+
+/// The replies of an attempt's first round trip; None where a part of the store does not answer.
+pub(super) struct First {
+    user: Option<Reply>,
+    /// In the order of the attempt's [`scopes`].
+    pub(super) guards: Vec<Option<Reply>>,
+    /// Whether the calling service was asked about.
+    asks_calling_service: bool,
+    calling_service: Option<Reply>,
+}
+
+impl First {
+    /// Everything that was asked, if all of it was answered.
+    pub(super) fn whole(&self) -> Option<Replies> {
+        let mut guards_open = true;
+        for guard in &self.guards {
+            guards_open &= (*guard)?.allowed;
+        }
+        Some(Replies {
+            user: self.user?,
+            guards_open,
+            calling_service: if self.asks_calling_service {
+                Some(self.calling_service?)
+            } else {
+                None
+            },
+        })
+    }
+}
+
+impl<S: Store> BudgetedLimiter<S> {
+    pub(super) fn push_first_commands(&self, attempt: &Attempt, commands: &mut Vec<Command>) {
+        commands.push(Command {
+            subject: Subject::User(attempt.user.clone()),
+            operation: Operation::ChargeUser(self.budgets.user()),
+        });
+        commands.extend(scopes(attempt).map(|scope| Command {
+            subject: Subject::from(&scope),
+            operation: Operation::EnterGuard {
+                in_flight_max: i64::from(match scope {
+                    GuessScope::Organization(_) => self.budgets.organization_in_flight_attempts_max,
+                    GuessScope::Service => self.budgets.service_in_flight_attempts_max,
+                }),
+            },
+        }));
+        if let Some(rate) = self.budgets.calling_service() {
+            commands.push(Command {
+                subject: Subject::CallingService(attempt.calling_service.clone()),
+                operation: Operation::ChargeBucket { rate, held: false },
+            });
+        }
+    }
+
+    pub(super) fn take_first_replies(
+        &self,
+        attempt: &Attempt,
+        replies: &mut impl Iterator<Item = Option<Reply>>,
+    ) -> Result<First, StoreAway> {
+        let user = next(replies)?;
+        let guards = scopes(attempt)
+            .map(|_| next(replies))
+            .collect::<Result<_, _>>()?;
+        let asks_calling_service = self.budgets.calling_service().is_some();
+        Ok(First {
+            user,
+            guards,
+            asks_calling_service,
+            calling_service: if asks_calling_service {
+                next(replies)?
+            } else {
+                None
+            },
+        })
+    }
+
+    /// Of what an attempt was charged. An address without room was charged nothing.
+    pub(super) fn receipt(
+        &self,
+        attempt: &Attempt,
+        first: &Replies,
+        guards: &[Option<Reply>],
+        address: Option<Reply>,
+    ) -> Receipt {
+        let guess = |(scope, guard): (GuessScope, &Option<Reply>)| {
+            Some(Guess {
+                rate: match scope {
+                    GuessScope::Organization(_) => {
+                        self.budgets.organization(attempt.organization_seats)
+                    }
+                    GuessScope::Service => self.budgets.service(),
+                },
+                mark: guard.as_ref()?.mark,
+                scope,
+            })
+        };
+        Receipt {
+            issuer: self.issuer,
+            user: attempt.user.clone(),
+            user_mark: first.user.mark,
+            address: attempt.address.map(AddressGroup::of),
+            address_mark: address
+                .filter(|reply| reply.allowed)
+                .map(|reply| reply.mark),
+            process_mark: None,
+            guesses: scopes(attempt).zip(guards).filter_map(guess).collect(),
+        }
+    }
+
+    pub(super) fn push_giving_back(
+        &self,
+        receipt: Receipt,
+        effect: Effect,
+        commands: &mut Vec<Command>,
+    ) {
+        commands.push(Command {
+            subject: Subject::User(receipt.user),
+            operation: self.refund(receipt.user_mark, effect),
+        });
+        commands.extend(receipt.guesses.iter().map(|guess| Command {
+            subject: Subject::from(&guess.scope),
+            operation: Operation::LeaveGuard { mark: guess.mark },
+        }));
+        if let (Some(address), Some(mark)) = (receipt.address, receipt.address_mark) {
+            commands.push(Command {
+                subject: Subject::Address(address),
+                operation: Operation::RefundBucket {
+                    mark,
+                    rate: self.budgets.address(),
+                },
+            });
+        }
+    }
+
+    pub(super) fn push_keeping(&self, receipt: Receipt, commands: &mut Vec<Command>) {
+        commands.extend(receipt.guesses.iter().map(|guess| Command {
+            subject: Subject::from(&guess.scope),
+            operation: Operation::KeepGuard {
+                mark: guess.mark,
+                rate: guess.rate,
+            },
+        }));
+        commands.push(Command {
+            subject: Subject::User(receipt.user),
+            operation: Operation::KeepUser {
+                mark: receipt.user_mark,
+            },
+        });
+        if let (Some(address), Some(mark)) = (receipt.address, receipt.address_mark) {
+            commands.push(Command {
+                subject: Subject::Address(address),
+                operation: Operation::KeepBucket {
+                    mark,
+                    rate: self.budgets.address(),
+                },
+            });
+        }
+    }
+
+    pub(super) fn refund(&self, mark: i64, effect: Effect) -> Operation {
+        Operation::RefundUser {
+            mark,
+            effect,
+            effects_max: i64::from(self.budgets.user_refunds_daily_max),
+        }
+    }
+
+    /// A refused attempt was no guess: its user gets the charge back, and it is no longer under way.
+    pub(super) fn push_taking_back(
+        &self,
+        attempt: &Attempt,
+        first: &First,
+        commands: &mut Vec<Command>,
+    ) {
+        if let Some(user) = first.user.filter(|user| user.allowed) {
+            commands.push(Command {
+                subject: Subject::User(attempt.user.clone()),
+                operation: self.refund(user.mark, Effect::Nothing),
+            });
+        }
+        let guards = scopes(attempt).zip(&first.guards);
+        commands.extend(guards.filter_map(|(scope, guard)| {
+            Some(Command {
+                subject: Subject::from(&scope),
+                operation: Operation::LeaveGuard {
+                    mark: guard.as_ref()?.mark,
+                },
+            })
+        }));
+    }
+}
+
+/// Whose guess the attempt is, should it fail.
+fn scopes(attempt: &Attempt) -> impl Iterator<Item = GuessScope> {
+    let named = attempt.organization.clone().map(GuessScope::Organization);
+    let names_none = named.is_none() || attempt.may_name_none;
+    named
+        .into_iter()
+        .chain(names_none.then_some(GuessScope::Service))
+}

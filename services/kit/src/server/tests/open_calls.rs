@@ -1,0 +1,98 @@
+//! Calls without an access token: so many and no more, and a probe always.
+
+use tonic_health::pb::HealthCheckResponse;
+use tonic_reflection::pb::v1::{
+    ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+};
+
+use super::*;
+
+/// How long a place may take to come free, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Another connection to the server.
+async fn channel(server: &Running) -> Channel {
+    let endpoint = Channel::from_shared(format!("http://{}", server.address)).unwrap();
+    endpoint.connect().await.unwrap()
+}
+
+async fn watch(channel: &Channel) -> Result<tonic::Streaming<HealthCheckResponse>, Status> {
+    let watch = HealthClient::new(channel.clone())
+        .watch(HealthCheckRequest::default())
+        .await;
+    watch.map(Response::into_inner)
+}
+
+#[tokio::test]
+async fn so_many_watches_of_health_are_open_at_once_and_probes_are_answered_beyond() {
+    let server = start(|_| {}).await;
+    let mut held = Vec::new();
+    while held.len() < HEALTH_CALLS_MAX {
+        let channel = channel(&server).await;
+        // One place of each connection is left for what follows.
+        for _ in 1..STREAMS_PER_CONNECTION_MAX {
+            if held.len() < HEALTH_CALLS_MAX {
+                held.push((watch(&channel).await.unwrap(), channel.clone()));
+            }
+        }
+    }
+    let other = channel(&server).await;
+    let refused = watch(&other).await.map(drop).unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable);
+    assert_eq!(reason(&refused), ErrorReason::Overloaded);
+    // One after the other, on whichever connection.
+    for _ in 0..20 {
+        assert_eq!(server.serving(LIVENESS).await, 1);
+    }
+    for (_, channel) in held.iter().step_by(150) {
+        let mut health = HealthClient::new(channel.clone());
+        health.check(HealthCheckRequest::default()).await.unwrap();
+    }
+    server.call(server.request("any")).await.unwrap();
+    held.truncate(1);
+    // The server learns of it a moment later.
+    let free = async { while watch(&other).await.is_err() {} };
+    tokio::time::timeout(PATIENCE, free).await.unwrap();
+}
+
+#[tokio::test]
+async fn so_many_calls_of_reflection_are_under_way_at_once() {
+    let server = start(|_| {}).await;
+    // With what keeps it open.
+    let reflect = async || {
+        let (open, requests) = tokio::sync::mpsc::channel::<ServerReflectionRequest>(1);
+        let requests = tokio_stream::wrappers::ReceiverStream::new(requests);
+        let answers = ServerReflectionClient::new(server.channel.clone())
+            .server_reflection_info(requests)
+            .await?;
+        Ok::<_, Status>((open, answers))
+    };
+    let mut held = Vec::new();
+    for _ in 0..REFLECTION_CALLS_MAX {
+        held.push(reflect().await.unwrap());
+    }
+    let refused = reflect().await.map(drop).unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable);
+    assert_eq!(reason(&refused), ErrorReason::Overloaded);
+    // Health has places of its own.
+    watch(&server.channel).await.unwrap();
+    held.pop();
+    let free = async { while reflect().await.is_err() {} };
+    tokio::time::timeout(PATIENCE, free).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_message_without_a_token_may_have_4_kib_and_not_a_byte_more() {
+    let server = start(|_| {}).await;
+    // The tag and a length of two bytes precede the text.
+    let longest = OPEN_MESSAGE_BYTES_MAX - 3;
+    let mut health = HealthClient::new(server.channel.clone());
+    let mut check = async |chars: usize| {
+        let service = "s".repeat(chars);
+        health.check(HealthCheckRequest { service }).await
+    };
+    assert_eq!(check(longest).await.unwrap_err().code(), Code::NotFound);
+    let refused = check(longest + 1).await.unwrap_err();
+    assert_eq!(reason(&refused), ErrorReason::MessageTooLarge);
+    assert!(refused.message().contains("4096 bytes"), "{refused}");
+}
