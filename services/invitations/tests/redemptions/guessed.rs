@@ -1,9 +1,10 @@
 //! While somebody guesses: what is found under one name queues under every other (R10, 03).
 
+use homeroom_api::ids::OrganizationId;
 use homeroom_invitations::{
     app::attempt::Attempt,
     domain::{invitation::InvitationKind, redemption::Outcome},
-    limiter::Budgets,
+    limiter::{Budgets, GuessScope},
 };
 
 use crate::world::{CODE, World, organization};
@@ -92,4 +93,37 @@ async fn r10_whoever_is_vouched_for_and_what_is_long_never_queue_for_it() {
         .await;
     let redeemed = world.redeem("bob", class_code, "").await.unwrap();
     assert_eq!(redeemed.outcome, Outcome::Admitted);
+}
+
+/// Whether what is guessed at in the organization queues, and what names none.
+async fn guarded(world: &World) -> Vec<bool> {
+    let scopes = [
+        GuessScope::Organization(organization()),
+        GuessScope::Service,
+    ];
+    world.app.limiter.guarded(&scopes).await
+}
+
+#[tokio::test]
+async fn r10_what_may_be_a_code_or_name_nobody_is_a_guess_of_both() {
+    let world = world().await;
+    guess(&world, "HAMILTON-WRONG1").await;
+    assert_eq!(guarded(&world).await, [true, false]);
+    // a class code by its form
+    guess(&world, "HAMILTON7K3M").await;
+    assert_eq!(guarded(&world).await, [true, true]);
+}
+
+#[tokio::test]
+async fn r10_an_organization_that_nobody_knows_has_no_budget_of_its_own() {
+    let world = world().await;
+    for user in ["eve", "mallory", "oscar"] {
+        let made_up = Attempt {
+            organization: Some(OrganizationId::parse(&format!("of-{user}")).unwrap()),
+            ..world.attempt(user, PHRASE, "")
+        };
+        world.app.redeem(made_up).await.unwrap_err();
+        world.quiet().await;
+    }
+    assert_eq!(guarded(&world).await, [false, true]);
 }
