@@ -127,3 +127,28 @@ async fn r10_an_organization_that_nobody_knows_has_no_budget_of_its_own() {
     }
     assert_eq!(guarded(&world).await, [false, true]);
 }
+
+#[tokio::test]
+async fn r10_of_a_batch_each_queues_for_itself() {
+    let world = world().await;
+    guess(&world, "HAMILTON-WRONG1").await;
+    let class_code = "7K3M-9PQ2-XW4T";
+    world
+        .invitation(InvitationKind::ClassCode, class_code, |_| {})
+        .await;
+    let batch = vec![
+        world.attempt("ann", "zebra-zebra", ""),
+        world.attempt("bob", class_code, ""),
+        world.attempt("cid", PHRASE, ""),
+        world.attempt("dan", class_code, ""),
+    ];
+    let redeemed = world.app.redeem_many(batch).await;
+    world.quiet().await;
+    let outcomes: Vec<Option<Outcome>> = redeemed
+        .into_iter()
+        .map(|redeemed| redeemed.ok().map(|redeemed| redeemed.outcome))
+        .collect();
+    let [admitted, waiting] = [Outcome::Admitted, Outcome::PendingApproval].map(Some);
+    let expected = [None, admitted, waiting, admitted];
+    assert_eq!(outcomes, expected);
+}
