@@ -30,8 +30,8 @@ fn has_field(method: &str, path: &str) -> bool {
     {
         return false;
     }
-    // Membership takes the address that invitations has judged: no reason to keep a person out.
-    if method.contains(".AdmissionService.") && path == "user.email" {
+    // Nothing that is said of a person fails a row of membership's port: `people.rs`.
+    if method.contains(".AdmissionService.") && ["user.email", "user.external_id"].contains(&path) {
         return false;
     }
     // Only the role of a class member can be changed.

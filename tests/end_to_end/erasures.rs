@@ -14,9 +14,10 @@ use homeroom_api::{
         TransferClassOwnershipRequest,
     },
 };
-use homeroom_audit::{Options, audit};
 use homeroom_tests::{Claims, Homeroom, School, details, member, on_both_engines, reason};
 use tonic::Status;
+
+use crate::assert_audited;
 
 const ADA: &str = "ada-4711";
 const NAME: &str = "Ada Lovelace";
@@ -64,20 +65,6 @@ async fn erase(homeroom: &Homeroom, user: &str, request_id: &str) -> Result<(), 
         .erase_user(request)
         .await
         .map(|_| ())
-}
-
-/// Both databases hold to every invariant, with nothing under way.
-async fn assert_audited(homeroom: &Homeroom) {
-    homeroom.settled_row_counts().await;
-    let databases = homeroom.databases();
-    let options = Options {
-        quiescent: true,
-        ..Options::at(homeroom.now())
-    };
-    let report = audit(&databases.membership, &databases.invitations, &options)
-        .await
-        .unwrap();
-    assert_eq!(report.broken(), [], "{report:?}");
 }
 
 /// What Ada has done and suffered in two schools by the time that she is to be erased.

@@ -9,9 +9,13 @@ mod erasures;
 mod every_way;
 mod good_requests;
 mod guessing;
+mod people;
 mod records;
 mod redemptions;
 mod tokens;
+
+use homeroom_audit::{Options, audit};
+use homeroom_tests::Homeroom;
 
 /// The rules of the product's design: A from invite tokens, B from enrolment codes, C from class codes
 /// and join URLs, X from what the sources leave open, R for every way in.
@@ -40,4 +44,18 @@ fn every_rule_has_a_test_that_bears_its_id() {
         .filter(|rule| !named.contains(rule.as_str()))
         .collect();
     assert!(missing.is_empty(), "{missing:?}");
+}
+
+/// Both databases hold to every invariant, with nothing under way.
+async fn assert_audited(homeroom: &Homeroom) {
+    homeroom.settled_row_counts().await;
+    let databases = homeroom.databases();
+    let options = Options {
+        quiescent: true,
+        ..Options::at(homeroom.now())
+    };
+    let report = audit(&databases.membership, &databases.invitations, &options)
+        .await
+        .unwrap();
+    assert_eq!(report.broken(), [], "{report:?}");
 }

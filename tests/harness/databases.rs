@@ -160,6 +160,21 @@ impl Databases {
         }
     }
 
+    /// Runs one statement on the invitations database, beside the service.
+    pub async fn change_invitations(&self, sql: &'static str) {
+        match &self.invitations {
+            Url::Postgres(url) => {
+                let mut connection = PgConnection::connect(url).await.unwrap();
+                connection.execute(sql).await.unwrap();
+            }
+            Url::Sqlite(path) => {
+                let options = SqliteConnectOptions::new().filename(path);
+                let mut connection = options.connect().await.unwrap();
+                connection.execute(sql).await.unwrap();
+            }
+        }
+    }
+
     /// Drops what was created on a server; files go with their folder.
     pub async fn drop_all(&self) {
         if self.created.is_empty() {

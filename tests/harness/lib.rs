@@ -68,6 +68,8 @@ pub struct Homeroom {
 pub struct Claims<'a> {
     /// The subject: a user, or a service.
     pub subject: &'a str,
+    /// The display name; empty: none.
+    pub name: &'a str,
     /// Empty: none.
     pub email: &'a str,
     /// Whether the issuer has seen it proved.
@@ -88,6 +90,7 @@ impl<'a> Claims<'a> {
     pub const fn of(subject: &'a str) -> Self {
         Self {
             subject,
+            name: "",
             email: "",
             email_verified: false,
             external_id: "",
@@ -297,6 +300,7 @@ fn access_token(key: &Signer, clock: &dyn Clock, claims: Claims<'_>) -> String {
     )
     .with_scopes(Scopes::parse(&claims.scopes.join(" ")));
     let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    signed.name = text(claims.name);
     signed.email = text(claims.email);
     signed.email_verified = Some(claims.email_verified);
     signed.external_id = text(claims.external_id);

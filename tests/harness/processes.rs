@@ -26,6 +26,9 @@ use crate::{
 /// How long a service may take to serve, also on a busy machine.
 const START_SECONDS: u64 = 60;
 
+/// How long recovery may take to end what is under way.
+const SETTLE_SECONDS: u64 = 60;
+
 /// Which of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Service {
@@ -328,6 +331,18 @@ impl Processes {
             child.kill().unwrap();
             panic!("{} still runs after {within:?}", service.name())
         })
+    }
+
+    /// Waits until no redemption is under way.
+    pub async fn settled(&self) {
+        let settled = async {
+            while self.databases().reserved_redemptions().await > 0 {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(SETTLE_SECONDS), settled)
+            .await
+            .expect("every redemption ends");
     }
 
     /// What the auditor prints of both databases when nothing is under way, and whether every invariant holds.

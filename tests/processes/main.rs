@@ -12,6 +12,7 @@ mod kill;
 mod masters;
 mod migrations;
 mod redis_away;
+mod refusals;
 mod restart;
 mod stop;
 mod tls;

@@ -12,9 +12,10 @@ use std::{
 
 use homeroom_api::invitations::v1::RedemptionOutcome;
 use homeroom_tests::{
-    Engine,
+    Claims, Engine,
     databases::Databases,
     processes::{Callers, Processes, Service},
+    reason,
 };
 use tokio::task::JoinSet;
 
@@ -24,6 +25,8 @@ use crate::crowd::{OpenClass, redeem};
 const PREVIOUS_VARIABLE: &str = "HOMEROOM_PREVIOUS_BINARIES";
 /// How many redeem in all.
 const REDEEMERS: usize = 400;
+/// Who redeem in all: these and the one whose redemption is stuck.
+const STUDENTS: usize = REDEEMERS + 1;
 /// How many of them at once.
 const AT_ONCE: usize = 50;
 /// How long the version before may take to stop.
@@ -76,7 +79,15 @@ async fn the_version_before_and_this_one_run_side_by_side() {
     let databases = Databases::create(Engine::Postgres).await;
     let mut old = with_previous(Processes::on(databases), &folder, &BOTH);
     old.launch_both().await;
-    let class = Arc::new(OpenClass::create(&old, REDEEMERS).await);
+    let class = Arc::new(OpenClass::create(&old, STUDENTS).await);
+    // with a redemption of a person whose name membership refuses for ever,
+    let noam = Claims {
+        name: "\u{200f}Noam",
+        ..Claims::of("noam")
+    };
+    let stuck = class.request(REDEEMERS);
+    let unknown = old.user_with(noam).redeem_with(stuck.clone()).await;
+    assert_eq!(reason(&unknown.unwrap_err()), "MEMBERSHIP_UNAVAILABLE");
     let load = |callers: Vec<Callers>, students: Range<usize>| -> JoinSet<()> {
         let next = Arc::new(AtomicUsize::new(students.start));
         let one = || redeem_on(callers.clone(), class.clone(), next.clone(), students.end);
@@ -115,6 +126,10 @@ async fn the_version_before_and_this_one_run_side_by_side() {
     }
 
     // then everyone is in, once.
-    class.settled(&new, REDEEMERS, REDEEMERS).await;
+    class.settled(&new, STUDENTS, STUDENTS).await;
+    let redeemed = new.user_with(noam).redeem_with(stuck).await.unwrap();
+    assert_eq!(redeemed.outcome(), RedemptionOutcome::Admitted);
+    let (holds, printed) = new.audit();
+    assert!(holds, "{printed}");
     new.stop().await;
 }

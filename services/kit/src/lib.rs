@@ -17,6 +17,7 @@ pub mod keys;
 pub mod metrics;
 pub mod outbox;
 pub mod paging;
+pub mod person;
 mod private_files;
 pub mod random;
 pub mod request_ids;

@@ -7,7 +7,10 @@ use homeroom_api::common::v1::ErrorReason;
 use prost_types::{FieldMask, Timestamp};
 use uuid::Uuid;
 
-use crate::status::{Error, FieldViolation, Result};
+use crate::{
+    person,
+    status::{Error, FieldViolation, Result},
+};
 
 /// Violations that one answer describes; the others are counted. Answers travel in trailers, which clients bound.
 pub const VIOLATIONS_MAX: usize = 50;
@@ -127,34 +130,40 @@ impl Violations {
         Err(Error::new(reason, message).violations(self.described))
     }
 
-    /// Checks free text: at most `max_chars` characters, none of them a control character or one that
-    /// turns the direction of the text around it (03, Input).
-    pub fn text(&mut self, field: &str, text: &str, max_chars: usize) -> bool {
-        let short = self.check(
+    /// Returns a display name as it is kept: [`person::clean`], and at most `max_chars` characters.
+    pub fn display_name(&mut self, field: &str, text: &str, max_chars: usize) -> String {
+        let name = person::clean(text);
+        self.length(field, &name, max_chars);
+        name
+    }
+
+    /// Returns a display name that must not be blank, and otherwise as [`Violations::display_name`].
+    pub fn required_display_name(&mut self, field: &str, text: &str, max_chars: usize) -> String {
+        let name = self.display_name(field, text, max_chars);
+        self.check(!name.trim().is_empty(), field, "is required");
+        name
+    }
+
+    /// Returns a note of several lines as it is kept: [`person::clean_lines`], and at most `max_chars`
+    /// characters.
+    pub fn note(&mut self, field: &str, text: &str, max_chars: usize) -> String {
+        let note = person::clean_lines(text);
+        self.length(field, &note, max_chars);
+        note
+    }
+
+    /// Returns an external id exactly as it was given, or records why it cannot be kept.
+    pub fn external_id(&mut self, field: &str, text: &str) -> String {
+        self.take(field, person::external_id(text))
+            .unwrap_or_default()
+    }
+
+    fn length(&mut self, field: &str, text: &str, max_chars: usize) {
+        self.check(
             text.chars().count() <= max_chars,
             field,
             format!("is longer than {max_chars} characters"),
         );
-        let printable = self.check(text.chars().all(is_printable), field, CONTROL_CHARACTER);
-        short && printable
-    }
-
-    /// Checks text of several lines, and otherwise as [`Violations::text`].
-    pub fn lines(&mut self, field: &str, text: &str, max_chars: usize) -> bool {
-        let short = self.check(
-            text.chars().count() <= max_chars,
-            field,
-            format!("is longer than {max_chars} characters"),
-        );
-        let mut characters = text.chars();
-        let printable = characters.all(|c| is_printable(c) || matches!(c, '\n' | '\t'));
-        self.check(printable, field, CONTROL_CHARACTER) && short
-    }
-
-    /// Checks text that must not be blank, and otherwise as [`Violations::text`].
-    pub fn required_text(&mut self, field: &str, text: &str, max_chars: usize) -> bool {
-        let present = self.check(!text.trim().is_empty(), field, "is required");
-        self.text(field, text, max_chars) && present
     }
 
     /// Checks labels: at most 64; keys `[a-z][a-z0-9_-]*` up to 63 characters, values up to 63.
@@ -175,7 +184,9 @@ impl Violations {
                 "keys have 1 to {LABEL_KEY_CHARS_MAX} characters of a-z, 0-9, _ and -, the first of them a letter"
             );
             self.check(well_formed, field, described);
-            self.text(field, value, LABEL_VALUE_CHARS_MAX);
+            self.length(field, value, LABEL_VALUE_CHARS_MAX);
+            let printable = value.chars().all(person::is_printable);
+            self.check(printable, field, "holds a control character");
         }
         self.count() == before
     }
@@ -226,20 +237,6 @@ impl Violations {
         let parsed = Uuid::try_parse(request_id).map_err(|_| "is not a UUID");
         self.take("request_id", parsed)
     }
-}
-
-const CONTROL_CHARACTER: &str = "holds a control character";
-
-fn is_printable(character: char) -> bool {
-    !character.is_control() && !turns_direction(character)
-}
-
-/// Unicode's `Bidi_Control`: what makes a name read as another where staff see it.
-const fn turns_direction(character: char) -> bool {
-    matches!(
-        character,
-        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
-    )
 }
 
 #[cfg(test)]

@@ -80,30 +80,17 @@ fn a_violation_that_is_only_counted_has_its_reason() {
 }
 
 #[test]
-fn text_is_bounded_in_characters_not_bytes() {
+fn texts_are_cleaned_and_bounded_in_characters_not_bytes() {
     let mut violations = Violations::new();
-    assert!(violations.text("t", "ééé", 3));
-    assert!(violations.text("t", "", 0));
-    assert!(!violations.text("long", "éééé", 3));
-    assert!(!violations.text("control", "a\u{7}", 3));
-    for turning in [
-        '\u{61c}', '\u{200e}', '\u{202a}', '\u{202e}', '\u{2066}', '\u{2069}',
-    ] {
-        assert!(!Violations::new().text("turning", &format!("a{turning}"), 3));
-    }
-    assert!(!violations.required_text("blank", " ", 3));
-    assert_eq!(fields(violations), ["long", "control", "blank"]);
-}
-
-#[test]
-fn text_of_several_lines_holds_line_ends_and_tabs() {
-    let check = |text: &str| Violations::new().lines("t", text, 5);
-    assert!(check("a\n\tbé"));
-    assert!(!check("a\r\nb"));
-    assert!(!check("a\u{202e}"));
-    assert!(!check("a\0"));
-    assert!(check("ééééé") && !check("éééééé"));
-    assert!(!Violations::new().text("t", "a\nb", 5));
+    assert_eq!(violations.display_name("name", "é\u{202e}é\0é", 3), "ééé");
+    violations.display_name("long", "éééé", 3);
+    violations.required_display_name("blank", " \u{200f}", 3);
+    assert_eq!(violations.note("note", "a\n\u{2066}b", 3), "a\nb");
+    violations.note("long note", "a\nbb", 3);
+    assert_eq!(violations.external_id("id", " s-1 "), " s-1 ");
+    violations.external_id("turning id", "s\u{202e}1");
+    let expected = ["long", "blank", "long note", "turning id"];
+    assert_eq!(fields(violations), expected);
 }
 
 #[test]

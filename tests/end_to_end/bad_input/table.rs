@@ -195,10 +195,8 @@ fn text() -> Vec<Spoilt> {
     for (path, longest) in [
         ("organization.display_name", 200),
         ("class.display_name", 200),
-        ("member.display_name", 200),
         ("token.display_name", 200),
         ("enrollment_code.display_name", 200),
-        ("user.display_name", 200),
         ("member.external_id", 128),
         ("token.external_id", 128),
         ("user.external_id", 128),
@@ -210,6 +208,12 @@ fn text() -> Vec<Spoilt> {
             path,
             json!("x".repeat(longest + 1)),
         ));
+    }
+    for path in [
+        "member.external_id",
+        "token.external_id",
+        "user.external_id",
+    ] {
         let control = json!("Ada\u{0}");
         rows.push(row("03 control characters", "controlling", path, control));
         let turned = json!("\u{202e}adA");

@@ -12,6 +12,7 @@ use homeroom_kit::{
     Result,
     auth::{Caller, Scope},
     keys::KeyRing,
+    person,
     request_ids::{BodyMac, RequestKey},
     validation::Violations,
 };
@@ -25,11 +26,6 @@ use crate::{
     },
     store::{Person, RedemptionRequest},
 };
-
-/// Characters of a person's name at most.
-pub const DISPLAY_NAME_CHARS_MAX: usize = 200;
-/// Characters of a person's id in the school's own system at most.
-pub const EXTERNAL_ID_CHARS_MAX: usize = 128;
 
 /// One attempt, valid in itself. It holds a secret: no Debug.
 #[derive(Clone)]
@@ -162,7 +158,12 @@ impl Input<'_> {
                     .as_ref()
                     .map(ToString::to_string)
                     .unwrap_or_default(),
-                external_id: who.external_id.clone().unwrap_or_default(),
+                // One that cannot be kept still decides, exactly as it is claimed.
+                external_id: who
+                    .external_id
+                    .as_deref()
+                    .and_then(|id| person::external_id(id).ok())
+                    .unwrap_or_default(),
             },
             facts: domain::decide::Attempt {
                 user: who.user,
@@ -211,16 +212,7 @@ impl Input<'_> {
         };
         let field = |name: &str| format!("{prefix}user.{name}");
         let user = violations.take(&field("user"), UserId::parse_person(&given.user));
-        violations.text(
-            &field("display_name"),
-            &given.display_name,
-            DISPLAY_NAME_CHARS_MAX,
-        );
-        violations.text(
-            &field("external_id"),
-            &given.external_id,
-            EXTERNAL_ID_CHARS_MAX,
-        );
+        let external_id = violations.external_id(&field("external_id"), &given.external_id);
         let email = (!given.email.is_empty())
             .then(|| {
                 EmailAddress::parse(&given.email)
@@ -239,15 +231,16 @@ impl Input<'_> {
         };
         let vouched = caller.has(Scope::Vouch);
         let mut who = claims;
-        if !given.display_name.is_empty() {
-            who.display_name.clone_from(&given.display_name);
+        let display_name = person::display_name(&given.display_name);
+        if !display_name.is_empty() {
+            who.display_name = display_name;
         }
         if caller.has(Scope::ActAs) && email.is_some() {
             who.email = email;
             who.email_verified = given.email_verified && vouched;
         }
-        if caller.has(Scope::ActAs) && vouched && !given.external_id.is_empty() {
-            who.external_id = Some(given.external_id.clone());
+        if caller.has(Scope::ActAs) && vouched && !external_id.is_empty() {
+            who.external_id = Some(external_id);
         }
         Some(who)
     }
@@ -273,7 +266,7 @@ impl Who {
         }
     }
 
-    /// The issuer's word: an address or id that cannot be read is none.
+    /// Returns what the issuer says of the person: an address that cannot be read is none.
     fn of_claims(caller: &Caller) -> Self {
         let email = caller
             .email
@@ -282,18 +275,10 @@ impl Who {
         let name = caller.display_name.as_deref().unwrap_or_default();
         Self {
             user: caller.user.clone(),
-            display_name: name
-                .chars()
-                .filter(|character| !character.is_control())
-                .take(DISPLAY_NAME_CHARS_MAX)
-                .collect(),
+            display_name: person::display_name(name),
             email_verified: email.is_some() && caller.email_verified,
             email,
-            external_id: caller.external_id.clone().filter(|id| {
-                !id.is_empty()
-                    && id.chars().count() <= EXTERNAL_ID_CHARS_MAX
-                    && !id.chars().any(char::is_control)
-            }),
+            external_id: caller.external_id.clone().filter(|id| !id.is_empty()),
         }
     }
 }

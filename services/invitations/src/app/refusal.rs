@@ -40,6 +40,10 @@ pub fn sentence(reason: ErrorReason) -> &'static str {
         ErrorReason::MembershipUnavailable => {
             "The membership service does not answer; the outcome is settled soon: retry with the same request_id."
         }
+        // Membership keeps everything else of a person, or cleans it.
+        ErrorReason::InvalidRequest => {
+            "The person's external_id cannot be kept; correct it, without control characters, and try again."
+        }
         _ => "This does not let the person in; ask who gave it out.",
     }
 }
@@ -51,6 +55,9 @@ pub fn refusal(reason: ErrorReason) -> Error {
     let error = match reason {
         ErrorReason::UseInProgress | ErrorReason::MembershipUnavailable => {
             Error::unavailable(reason, sentence(reason))
+        }
+        ErrorReason::InvalidRequest => {
+            Error::new(reason, sentence(reason)).violation("user.external_id", "cannot be kept")
         }
         _ => Error::new(reason, sentence(reason)),
     };

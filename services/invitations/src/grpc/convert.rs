@@ -19,8 +19,6 @@ use crate::{
 pub(crate) const MAX_USES_MAX: u32 = 1_000_000;
 /// Characters of a label for staff at most.
 pub(crate) const DISPLAY_NAME_CHARS_MAX: usize = 200;
-/// Characters of an external id at most.
-pub(crate) const EXTERNAL_ID_CHARS_MAX: usize = 128;
 
 /// A use limit: None is any number. 0 says so; unset is the caller's `default`.
 pub(crate) fn max_uses(
@@ -58,10 +56,9 @@ pub(crate) fn email(violations: &mut Violations, field: &str, text: &str) -> Opt
     }
 }
 
-/// An external id, compared exactly; empty is none.
+/// Returns an external id, which is compared exactly; `None` if it is empty.
 pub(crate) fn external_id(violations: &mut Violations, field: &str, text: &str) -> Option<String> {
-    violations.text(field, text, EXTERNAL_ID_CHARS_MAX);
-    (!text.is_empty()).then(|| text.to_owned())
+    Some(violations.external_id(field, text)).filter(|id| !id.is_empty())
 }
 
 /// A time that must be to come, and at most `longest` ahead if that is given.

@@ -58,19 +58,19 @@ pub(crate) fn read_new_token(
     token: &Token,
     now: DateTime<Utc>,
 ) -> NewToken {
-    violations.text(
-        "token.display_name",
-        &token.display_name,
-        DISPLAY_NAME_CHARS_MAX,
-    );
     NewToken {
         max_uses: token_uses(violations, token),
         assigned_email: email(violations, "token.assigned_email", &token.assigned_email),
         external_id: external_id(violations, "token.external_id", &token.external_id),
-        display_name: token.display_name.clone(),
+        display_name: token_label(violations, token),
         expire_time: expiry(violations, token, now),
         words: words(violations, token.words),
     }
+}
+
+fn token_label(violations: &mut Violations, token: &Token) -> String {
+    let field = "token.display_name";
+    violations.display_name(field, &token.display_name, DISPLAY_NAME_CHARS_MAX)
 }
 
 fn token_uses(violations: &mut Violations, token: &Token) -> Option<u32> {
@@ -119,12 +119,7 @@ pub(crate) fn token_patch(
         patch.external_id = Patch::Set(external_id(violations, field, &token.external_id));
     }
     if named.has("display_name", !token.display_name.is_empty()) {
-        violations.text(
-            "token.display_name",
-            &token.display_name,
-            DISPLAY_NAME_CHARS_MAX,
-        );
-        patch.display_name = Patch::Set(token.display_name.clone());
+        patch.display_name = Patch::Set(token_label(violations, token));
     }
     if named.has("expire_time", token.expire_time.is_some()) {
         patch.expire_time = Patch::Set(expiry(violations, token, now));
@@ -188,8 +183,7 @@ fn code_uses(violations: &mut Violations, message: &EnrollmentCodeMessage) -> Op
 
 fn code_label(violations: &mut Violations, message: &EnrollmentCodeMessage) -> String {
     let field = "enrollment_code.display_name";
-    violations.text(field, &message.display_name, DISPLAY_NAME_CHARS_MAX);
-    message.display_name.clone()
+    violations.display_name(field, &message.display_name, DISPLAY_NAME_CHARS_MAX)
 }
 
 fn domains(violations: &mut Violations, texts: &[String]) -> Vec<DomainRule> {

@@ -8,11 +8,6 @@ use homeroom_api::{
     names::{MemberName, Place},
 };
 
-/// The longest display name of a person, in characters.
-pub const PERSON_NAME_CHARS_MAX: usize = 200;
-/// The longest external id, in characters.
-pub const EXTERNAL_ID_CHARS_MAX: usize = 128;
-
 /// A membership. A class's members show the particulars kept with the organization's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {

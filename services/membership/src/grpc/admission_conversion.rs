@@ -11,11 +11,7 @@ use homeroom_api::{
         TokenName,
     },
 };
-use homeroom_kit::{
-    Result,
-    email::{EmailAddress, MAX_EMAIL_BYTES},
-    validation::Violations,
-};
+use homeroom_kit::{Result, person, validation::Violations};
 use uuid::Uuid;
 
 use super::{convert, join_request_conversion, parse};
@@ -26,7 +22,7 @@ use crate::{
         admission::{Attempt, Outcome, Route},
         class::ClassState,
         join_request::Cause,
-        member::{EXTERNAL_ID_CHARS_MAX, Method, PERSON_NAME_CHARS_MAX, Particulars, Role},
+        member::{Method, Particulars, Role},
     },
 };
 
@@ -58,7 +54,8 @@ pub(super) fn redemption_name(name: &str) -> std::result::Result<RedemptionName,
     }
 }
 
-/// Reads one redemption to admit; `INVALID_REQUEST` with everything that is wrong with it.
+/// Reads one redemption to admit; `INVALID_REQUEST` with everything that is wrong with what invitations
+/// makes itself. What cannot be kept of the person is a reason to refuse the redemption.
 pub(super) fn admit_request(request: &api::AdmitRequest) -> Result<AdmitRequest> {
     let mut violations = Violations::new();
     let place = violations.take("parent", Place::parse(&request.parent));
@@ -91,18 +88,18 @@ pub(super) fn admit_request(request: &api::AdmitRequest) -> Result<AdmitRequest>
         .zip(person)
         .zip(route.zip(method))
         .zip(issue_time);
-    let ((((place, redemption), (user, particulars)), (route, method)), invitation_issue_time) =
+    let ((((place, redemption), person), (route, method)), invitation_issue_time) =
         parse::finish(violations, read)?;
     Ok(AdmitRequest {
         redemption,
         invitation: request.invitation.clone(),
         place,
-        user,
-        particulars,
+        user: person.id,
+        particulars: person.particulars,
         attempt: Attempt {
             epoch: request.epoch,
             route,
-            refuse_reason,
+            refuse_reason: refuse_reason.or(person.refuse_reason),
             invitation_issue_time,
             allow_rejoin: request.allow_rejoin,
         },
@@ -134,29 +131,35 @@ fn redemption(
         .then_some(name)
 }
 
-fn person(violations: &mut Violations, user: Option<&User>) -> Option<(UserId, Particulars)> {
+/// Reads the person. Nothing of what the platform said of them fails the row: it is kept with the redemption
+/// and sent again as it is. A name is cleaned, an address that cannot be read is left out, and an external
+/// id that cannot be kept is [refused](admit_request) under the redemption's id.
+fn person(violations: &mut Violations, user: Option<&User>) -> Option<Person> {
     let Some(user) = user else {
         violations.add("user", "is required");
         return None;
     };
-    violations.text(
-        "user.display_name",
-        &user.display_name,
-        PERSON_NAME_CHARS_MAX,
-    );
-    violations.text("user.email", &user.email, MAX_EMAIL_BYTES);
-    violations.text("user.external_id", &user.external_id, EXTERNAL_ID_CHARS_MAX);
     let id = violations.take("user.user", UserId::parse(&user.user))?;
-    let particulars = Particulars {
-        display_name: user.display_name.clone(),
-        // invitations has judged the address; one that it let pass is no reason to keep a person out.
-        email: EmailAddress::parse(user.email.trim()).map_or_else(
-            |_| user.email.trim().to_owned(),
-            |address| address.canonical(),
-        ),
-        external_id: user.external_id.clone(),
-    };
-    Some((id, particulars))
+    let external_id = person::external_id(&user.external_id);
+    Some(Person {
+        id,
+        refuse_reason: external_id
+            .as_ref()
+            .err()
+            .map(|_| ErrorReason::InvalidRequest),
+        particulars: Particulars {
+            display_name: person::display_name(&user.display_name),
+            email: person::shown_email(&user.email),
+            external_id: external_id.unwrap_or_default(),
+        },
+    })
+}
+
+struct Person {
+    id: UserId,
+    particulars: Particulars,
+    /// Why the person cannot be kept (P1): a repetition says the same of them.
+    refuse_reason: Option<ErrorReason>,
 }
 
 fn route(violations: &mut Violations, request: &api::AdmitRequest) -> Option<Route> {

@@ -1,5 +1,7 @@
 //! What Admit takes and refuses.
 
+use homeroom_kit::person::{EXTERNAL_ID_CHARS_MAX, PERSON_NAME_CHARS_MAX};
+
 use super::*;
 
 const ID: &str = "01900000-0000-7000-8000-000000000001";
@@ -80,20 +82,41 @@ fn a_route_into_the_queue_says_why() {
 }
 
 #[test]
-fn texts_are_taken_to_their_edges() {
+fn p1_nothing_said_of_the_person_fails_the_row() {
     let mut request = valid();
     let user = request.user.as_mut().unwrap();
-    user.display_name = "é".repeat(PERSON_NAME_CHARS_MAX);
+    user.display_name = format!("\u{202b}{}", "é".repeat(PERSON_NAME_CHARS_MAX + 1));
     user.external_id = "x".repeat(EXTERNAL_ID_CHARS_MAX);
-    assert!(admit_request(&request).is_ok());
-    let user = request.user.as_mut().unwrap();
-    user.display_name.push('é');
-    user.external_id.push('x');
-    user.email = "x".repeat(MAX_EMAIL_BYTES + 1);
+    user.email = "no address".to_owned();
+    let read = admit_request(&request).unwrap();
     assert_eq!(
-        violated(&request),
-        ["user.display_name", "user.email", "user.external_id"]
+        read.particulars.display_name,
+        "é".repeat(PERSON_NAME_CHARS_MAX)
     );
+    assert_eq!(read.particulars.external_id.len(), EXTERNAL_ID_CHARS_MAX);
+    assert_eq!(read.particulars.email, "");
+    assert_eq!(read.attempt.refuse_reason, None);
+}
+
+#[test]
+fn p1_an_external_id_that_cannot_be_kept_refuses_the_redemption() {
+    for external_id in [
+        "x".repeat(EXTERNAL_ID_CHARS_MAX + 1),
+        "s\u{200f}1".to_owned(),
+    ] {
+        let mut request = valid();
+        request.user.as_mut().unwrap().external_id = external_id;
+        let read = admit_request(&request).unwrap();
+        assert_eq!(
+            read.attempt.refuse_reason,
+            Some(ErrorReason::InvalidRequest)
+        );
+        assert_eq!(read.particulars.external_id, "");
+        // A reason of invitations' own goes first.
+        request.set_refuse_reason(ErrorReason::UsedUp);
+        let read = admit_request(&request).unwrap();
+        assert_eq!(read.attempt.refuse_reason, Some(ErrorReason::UsedUp));
+    }
 }
 
 #[test]

@@ -183,13 +183,13 @@ fn create(request: &CreateClassRequest) -> Parsed<(Option<Uuid>, NewClass)> {
     let id = parse::optional(v, "class_id", &request.class_id, ClassId::parse_chosen);
     let class = parse::message(v, "class", request.class.as_ref());
     let new = class.and_then(|class| {
-        display_name(v, &class.display_name);
+        let display_name = display_name(v, &class.display_name);
         v.labels("class.labels", &class.labels);
         let owner = parse::optional(v, "class.owner", &class.owner, UserId::parse_person);
         Some(NewClass {
             organization: organization?,
             id,
-            display_name: class.display_name.clone(),
+            display_name,
             owner,
             labels: class.labels.clone(),
         })
@@ -210,8 +210,7 @@ fn update(request: &UpdateClassRequest) -> Parsed<Update> {
         let etag = parse::etag(v, "class.etag", &class.etag);
         let mut patch = ClassPatch::default();
         if mask.touches("display_name", !class.display_name.is_empty()) {
-            display_name(v, &class.display_name);
-            patch.display_name = Some(class.display_name.clone());
+            patch.display_name = Some(display_name(v, &class.display_name));
         }
         if mask.touches("labels", !class.labels.is_empty()) {
             v.labels("class.labels", &class.labels);
@@ -230,8 +229,8 @@ fn guarded(request_id: &str, name: &str, etag: &str) -> Parsed<(Option<Uuid>, Cl
     Ok((request_id, parse::finish(violations, name)?, etag))
 }
 
-fn display_name(violations: &mut Violations, text: &str) {
-    violations.required_text("class.display_name", text, DISPLAY_NAME_CHARS_MAX);
+fn display_name(violations: &mut Violations, text: &str) -> String {
+    violations.required_display_name("class.display_name", text, DISPLAY_NAME_CHARS_MAX)
 }
 
 fn filter(text: &str) -> Parsed<ClassFilter> {

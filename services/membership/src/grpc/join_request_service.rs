@@ -23,6 +23,7 @@ pub(crate) struct JoinRequestApi(pub(crate) App);
 
 struct Decision {
     name: JoinRequestName,
+    note: String,
     request_id: Option<Uuid>,
 }
 
@@ -30,10 +31,14 @@ struct Decision {
 fn read_decision(name: &str, note: &str, request_id: &str) -> Result<Decision> {
     let mut violations = Violations::new();
     let name = violations.take("name", JoinRequestName::parse(name));
-    conversion::check_note(&mut violations, note);
+    let note = conversion::note(&mut violations, note);
     let request_id = violations.request_id(request_id);
     let name = parse::finish(violations, name)?;
-    Ok(Decision { name, request_id })
+    Ok(Decision {
+        name,
+        note,
+        request_id,
+    })
 }
 
 #[tonic::async_trait]
@@ -85,12 +90,12 @@ impl JoinRequestService for JoinRequestApi {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
         let read = read_decision(&request.name, &request.decide_note, &request.request_id)?;
-        let note = request.decide_note.clone();
         let response = self
             .0
             .write(&caller, read.request_id, &request, move |change| {
                 Box::pin(async move {
-                    let (approved, member) = approve::approve(change, &read.name, &note).await?;
+                    let (approved, member) =
+                        approve::approve(change, &read.name, &read.note).await?;
                     Ok(api::ApproveJoinRequestResponse {
                         join_request: Some(conversion::join_request(&approved)),
                         member: Some(convert::member(member)),
@@ -108,12 +113,11 @@ impl JoinRequestService for JoinRequestApi {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
         let read = read_decision(&request.name, &request.decide_note, &request.request_id)?;
-        let note = request.decide_note.clone();
         let response = self
             .0
             .write(&caller, read.request_id, &request, move |change| {
                 Box::pin(async move {
-                    let denied = deny::deny(change, &read.name, &note).await?;
+                    let denied = deny::deny(change, &read.name, &read.note).await?;
                     Ok(api::DenyJoinRequestResponse {
                         join_request: Some(conversion::join_request(&denied)),
                     })

@@ -172,8 +172,7 @@ fn update(request: &UpdateOrganizationRequest) -> Parsed<Update> {
         let etag = parse::etag(v, "organization.etag", &organization.etag);
         let mut patch = OrganizationPatch::default();
         if mask.touches("display_name", !organization.display_name.is_empty()) {
-            display_name(v, &organization.display_name);
-            patch.display_name = Some(organization.display_name.clone());
+            patch.display_name = Some(display_name(v, &organization.display_name));
         }
         if mask.touches("code_prefix", !organization.code_prefix.is_empty()) {
             v.check(
@@ -196,8 +195,9 @@ fn update(request: &UpdateOrganizationRequest) -> Parsed<Update> {
     parse::finish(violations, update)
 }
 
-fn display_name(violations: &mut Violations, text: &str) {
-    violations.required_text("organization.display_name", text, DISPLAY_NAME_CHARS_MAX);
+fn display_name(violations: &mut Violations, text: &str) -> String {
+    let field = "organization.display_name";
+    violations.required_display_name(field, text, DISPLAY_NAME_CHARS_MAX)
 }
 
 fn seat_limit(violations: &mut Violations, seats: i64) {

@@ -10,13 +10,14 @@ use homeroom_kit::{
     Error,
     email::EmailAddress,
     filter::{Filter, Operator},
+    person,
     validation::Violations,
 };
 use prost_types::FieldMask;
 
 pub(crate) use homeroom_kit::Result as Parsed;
 
-use crate::domain::member::{EXTERNAL_ID_CHARS_MAX, PERSON_NAME_CHARS_MAX, Particulars, Role};
+use crate::domain::member::{Particulars, Role};
 
 /// Bytes of an etag at most.
 const ETAG_BYTES_MAX: usize = 64;
@@ -148,14 +149,10 @@ pub(crate) fn particulars(
     address: &str,
     external_id: &str,
 ) -> Particulars {
-    let field = format!("{prefix}.display_name");
-    violations.text(&field, display_name, PERSON_NAME_CHARS_MAX);
-    let field = format!("{prefix}.external_id");
-    violations.text(&field, external_id, EXTERNAL_ID_CHARS_MAX);
     Particulars {
-        display_name: display_name.to_owned(),
+        display_name: person::display_name(display_name),
         email: email(violations, &format!("{prefix}.email"), address),
-        external_id: external_id.to_owned(),
+        external_id: violations.external_id(&format!("{prefix}.external_id"), external_id),
     }
 }
 
