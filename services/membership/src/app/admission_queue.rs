@@ -26,7 +26,9 @@ use crate::domain::admission::ADMISSIONS_MAX;
 const BATCHING: batching::Limits = batching::Limits {
     batch_items_max: ADMISSIONS_MAX,
     queue_items_max: 10_000,
-    batches_max: 4,
+    batches_max: 8,
+    prompt_batches_max: 2,
+    slow_after_millis: 100,
 };
 
 /// How long redemptions of one organization may hold up the answer to those of another in one call, in
