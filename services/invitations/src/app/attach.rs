@@ -80,7 +80,7 @@ impl App {
         let noted: Vec<(&RedemptionRequest, Uuid)> = begun.into_values().collect();
         let written = repository.insert_redemption_requests(&noted, now).await?;
         if written < noted.len() as u64 {
-            repository.rollback().await?;
+            repository.rollback().await;
             return Err(store::Error::conflict("another attempt was there first"));
         }
         repository.commit("attach").await?;

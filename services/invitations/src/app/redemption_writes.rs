@@ -48,7 +48,7 @@ impl App {
                         Ok(reserved)
                     }
                     Err(error) => {
-                        repository.rollback().await?;
+                        repository.rollback().await;
                         Err(error)
                     }
                 }

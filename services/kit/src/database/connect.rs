@@ -1,6 +1,6 @@
 //! How each engine is connected to.
 
-use std::{str::FromStr as _, time::Duration};
+use std::{fs, io, path::Path, str::FromStr as _, time::Duration};
 
 use sqlx::{
     Database, Postgres, Sqlite,
@@ -11,7 +11,7 @@ use sqlx::{
 };
 
 use super::{
-    Error, Pools, Url,
+    EngineDatabase, Error, Pools, Url,
     open::{OpenError, has_folder, place},
 };
 
@@ -44,6 +44,8 @@ impl Default for Options {
 
 /// The table in which the migrator keeps what has been applied.
 const MIGRATIONS_TABLE: &str = "_sqlx_migrations";
+/// Room that the disk of a SQLite file must have, in bytes: more than one transaction writes.
+const ROOM_BYTES: usize = 1 << 20;
 
 fn wrong_engine(url: &Url) -> OpenError {
     let error = sqlx::Error::InvalidArgument("the URL names another engine".to_owned());
@@ -82,6 +84,7 @@ pub async fn connect_postgres(url: &Url, options: Options) -> Result<Pools<Postg
         read: pool.clone(),
         write: pool,
         place,
+        file: None,
     })
 }
 
@@ -113,7 +116,12 @@ pub async fn connect_sqlite(url: &Url, options: Options) -> Result<Pools<Sqlite>
         .connect_with(connect.pragma("query_only", "ON"))
         .await
         .map_err(|error| OpenError::new(&place, error))?;
-    Ok(Pools { read, write, place })
+    Ok(Pools {
+        read,
+        write,
+        place,
+        file: Some(path.clone()),
+    })
 }
 
 /// Brings the schema up to date through the pool that writes.
@@ -128,9 +136,40 @@ where
         .map_err(|error| OpenError::of_migration(&pools.place, error))
 }
 
-/// Whether every migration of this program has been applied, as it is. Later ones may have been, by a newer
-/// program. `command` is what brings the schema up to date, for the message.
-pub async fn check_schema<DB>(
+/// Checks all that serving takes: the database answers, takes writes and has every migration of this
+/// program as it is. A newer program may have applied later ones. `command` is what brings the schema up to
+/// date, for the message.
+pub async fn check_ready<DB>(
+    pools: &Pools<DB>,
+    migrator: &Migrator,
+    command: &'static str,
+) -> Result<(), OpenError>
+where
+    DB: EngineDatabase,
+    DB::Connection: Migrate,
+{
+    let writable = pools.check_writable().await;
+    writable.map_err(|error| OpenError::new(&pools.place, error))?;
+    if let Some(file) = pools.file.clone() {
+        // To completion, so that the probe is removed also where nobody waits for this any more.
+        let room = tokio::task::spawn_blocking(move || check_room(&file)).await;
+        room.unwrap_or_else(|failure| Err(io::Error::other(failure)))
+            .map_err(|error| OpenError::new(&pools.place, sqlx::Error::Io(error)))?;
+    }
+    check_schema(pools, migrator, command).await
+}
+
+/// Checks that the disk of the SQLite file takes as much as a transaction writes. A transaction that is
+/// rolled back would not tell: it writes nothing to the disk.
+fn check_room(file: &Path) -> io::Result<()> {
+    let mut probe = file.as_os_str().to_owned();
+    probe.push("-room");
+    let written = fs::write(&probe, vec![0; ROOM_BYTES]);
+    let removed = fs::remove_file(&probe);
+    written.and(removed)
+}
+
+async fn check_schema<DB>(
     pools: &Pools<DB>,
     migrator: &Migrator,
     command: &'static str,

@@ -153,8 +153,7 @@ impl App {
                 Ok(admitted)
             }
             Err(error) => {
-                // The connection is given back clean; if that fails the pool drops it.
-                let _ = repository.rollback().await;
+                repository.rollback().await;
                 Err(error)
             }
         }

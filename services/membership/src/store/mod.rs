@@ -58,8 +58,8 @@ pub trait Store: Send + Sync + Debug {
     async fn publish(&self) -> Result<u64>;
     /// Publishes what is committed until the shutdown, and once more after it is ordered.
     async fn publish_until(&self, shutdown: Shutdown);
-    /// Whether the database answers and has this program's schema.
-    async fn check_schema(&self) -> std::result::Result<(), OpenError>;
+    /// Checks that the database answers, takes writes and has this program's schema.
+    async fn check_ready(&self) -> std::result::Result<(), OpenError>;
     /// Closes every connection, once each is idle.
     async fn close(&self);
 }
@@ -84,7 +84,7 @@ pub trait Repository:
     /// Makes what was written stand. `transaction` says what it was written for, and names its failpoint.
     async fn commit(self: Box<Self>, transaction: &'static str) -> Result<()>;
     /// Undoes what was written, before the connection serves another.
-    async fn rollback(self: Box<Self>) -> Result<()>;
+    async fn rollback(self: Box<Self>);
 }
 
 /// The outbox (R11).

@@ -109,7 +109,7 @@ async fn i2_a_class_member_is_an_organization_member_and_each_only_once(database
             refused,
             "{rows:?}"
         );
-        session.rollback().await.unwrap();
+        session.rollback().await;
     }
 }
 

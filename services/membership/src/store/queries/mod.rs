@@ -39,8 +39,8 @@ impl Repository for SqlRepository {
         self.0.commit(SERVICE, transaction).await
     }
 
-    async fn rollback(self: Box<Self>) -> Result<()> {
-        self.0.rollback().await
+    async fn rollback(self: Box<Self>) {
+        self.0.rollback().await;
     }
 }
 
