@@ -1,5 +1,5 @@
-//! A database that takes no writes for a while. Both services say so meanwhile, and serve again by
-//! themselves when it is over.
+//! A database that takes no writes for a while: a full disk, a standby, a server that is read-only by
+//! default. Both services say so meanwhile, and serve again by themselves when it is over.
 
 use std::{
     collections::BTreeMap,
@@ -12,10 +12,11 @@ use homeroom_api::{
     invitations::v1::{RedeemRequest, RedemptionOutcome},
     membership::v1::AddOrganizationMemberRequest,
 };
-use homeroom_audit::{Options, audit};
-use homeroom_faults::surroundings::SmallDisk;
-use homeroom_kit::database::Url;
+use homeroom_audit::audit;
+use homeroom_faults::surroundings::{Postgres, PostgresOptions, PostgresPair, SmallDisk, TcpProxy};
+use homeroom_kit::database::{OpenError, Options, Url, connect_postgres};
 use homeroom_tests::{Homeroom, School, databases::Databases, details, member, probes, reason};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use tonic::{Code, Status};
 
 /// How soon both services serve again once the fault is over.
@@ -159,7 +160,7 @@ impl Stage {
             })
             .await;
         let databases = self.homeroom.databases();
-        let options = Options::at(self.homeroom.now());
+        let options = homeroom_audit::Options::at(self.homeroom.now());
         let report = audit(&databases.membership, &databases.invitations, &options).await;
         assert_eq!(report.unwrap().broken(), []);
         self.homeroom.stop().await;
@@ -178,5 +179,95 @@ async fn a_full_disk_of_sqlite() {
     stage.takes_no_writes().await;
 
     disk.free();
+    stage.serves_again().await;
+}
+
+/// Both services on this server, through the proxy.
+async fn stage_on(postgres: &Postgres, proxy: &TcpProxy) -> Stage {
+    let mut urls = Vec::new();
+    for name in ["membership", "invitations"] {
+        postgres.create_database(name).await;
+        let mut url = url::Url::parse(&postgres.url(name)).unwrap();
+        url.set_port(Some(proxy.address().port())).unwrap();
+        urls.push(Url::Postgres(url.to_string()));
+    }
+    let [membership, invitations] = urls.try_into().unwrap();
+    Stage::on(Databases::of(membership, invitations, None)).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_that_leads_to_a_standby() {
+    let pair = PostgresPair::start(PostgresOptions::default()).await;
+    let proxy = pair.proxy();
+    let mut stage = stage_on(pair.primary(), proxy).await;
+
+    proxy.set_upstream(pair.replica().address());
+    proxy.cut();
+    stage.takes_no_writes().await;
+    let Err(refused) = connect_postgres(
+        &Url::Postgres(pair.url("membership")),
+        Options {
+            acquire_timeout: Duration::from_millis(200),
+            ..Options::default()
+        },
+    )
+    .await
+    else {
+        panic!("a standby was taken for a primary");
+    };
+    assert!(matches!(refused, OpenError::Unwritable { .. }), "{refused}");
+
+    // Connections that were made meanwhile stay open.
+    proxy.set_upstream(pair.primary().address());
+    stage.serves_again().await;
+}
+
+/// Runs statements on the server itself.
+async fn run(postgres: &Postgres, statements: &[String]) {
+    let url = postgres.url("postgres");
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    for statement in statements {
+        let statement = AssertSqlSafe(statement.clone());
+        connection.execute(statement).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_were_made_while_new_ones_were_read_only() {
+    let postgres = Postgres::start(PostgresOptions::default()).await;
+    let proxy = TcpProxy::start(postgres.address()).await;
+    let mut stage = stage_on(&postgres, &proxy).await;
+    let of_both = |change: &str| {
+        ["membership", "invitations"].map(|name| format!("ALTER DATABASE {name} {change}"))
+    };
+
+    run(
+        &postgres,
+        &of_both("SET default_transaction_read_only = on"),
+    )
+    .await;
+    proxy.cut();
+    stage.takes_no_writes().await;
+
+    run(&postgres, &of_both("RESET default_transaction_read_only")).await;
+    stage.serves_again().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_became_read_only_under_its_connections() {
+    let postgres = Postgres::start(PostgresOptions::default()).await;
+    let proxy = TcpProxy::start(postgres.address()).await;
+    let mut stage = stage_on(&postgres, &proxy).await;
+    let set = |value: &str| {
+        [
+            format!("ALTER SYSTEM SET default_transaction_read_only = {value}"),
+            "SELECT pg_reload_conf()".to_owned(),
+        ]
+    };
+
+    run(&postgres, &set("on")).await;
+    stage.takes_no_writes().await;
+
+    run(&postgres, &set("off")).await;
     stage.serves_again().await;
 }

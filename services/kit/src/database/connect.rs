@@ -3,7 +3,7 @@
 use std::{fs, io, path::Path, str::FromStr as _, time::Duration};
 
 use sqlx::{
-    Database, Postgres, Sqlite,
+    ConnectOptions as _, Database, Postgres, Sqlite,
     migrate::{Migrate, MigrateError, Migrator},
     pool::PoolOptions,
     postgres::PgConnectOptions,
@@ -13,6 +13,7 @@ use sqlx::{
 use super::{
     EngineDatabase, Error, Pools, Url,
     open::{OpenError, has_folder, place},
+    refuse_read_only,
 };
 
 /// What may be set about a database's connections.
@@ -44,6 +45,8 @@ impl Default for Options {
 
 /// The table in which the migrator keeps what has been applied.
 const MIGRATIONS_TABLE: &str = "_sqlx_migrations";
+/// Asks a connection to PostgreSQL whether it takes no writes.
+const SHOW_READ_ONLY: &str = "SHOW transaction_read_only";
 /// Room that the disk of a SQLite file must have, in bytes: more than one transaction writes.
 const ROOM_BYTES: usize = 1 << 20;
 
@@ -58,7 +61,7 @@ fn pool_options<DB: Database>(options: &Options, connections_max: u32) -> PoolOp
         .acquire_timeout(options.acquire_timeout)
 }
 
-/// Connects to PostgreSQL. Fails if it does not answer.
+/// Connects to PostgreSQL. Fails if it does not answer or takes no writes.
 pub async fn connect_postgres(url: &Url, options: Options) -> Result<Pools<Postgres>, OpenError> {
     let Url::Postgres(text) = url else {
         return Err(wrong_engine(url));
@@ -77,15 +80,31 @@ pub async fn connect_postgres(url: &Url, options: Options) -> Result<Pools<Postg
             ),
         ]);
     let pool = pool_options(&options, options.connections_max)
-        .connect_with(connect)
-        .await
-        .map_err(|error| OpenError::new(&place, error))?;
+        .after_connect(|connection, _| Box::pin(refuse_read_only(connection, SHOW_READ_ONLY)))
+        .connect_with(connect.clone())
+        .await;
+    let pool = match pool {
+        Ok(pool) => pool,
+        Err(error) => {
+            // The pool tries again and again, and keeps to itself that each connection was read-only.
+            let asked = tokio::time::timeout(options.acquire_timeout, read_only(&connect)).await;
+            let error = asked.ok().flatten().unwrap_or(error);
+            return Err(OpenError::new(&place, error));
+        }
+    };
     Ok(Pools {
         read: pool.clone(),
         write: pool,
         place,
         file: None,
     })
+}
+
+/// Returns the refusal of a connection that is read-only.
+async fn read_only(connect: &PgConnectOptions) -> Option<sqlx::Error> {
+    let mut connection = connect.connect().await.ok()?;
+    let checked = refuse_read_only(&mut connection, SHOW_READ_ONLY).await;
+    checked.err()
 }
 
 /// Opens the SQLite file, making it if it is missing: WAL, synchronous FULL, foreign keys on,

@@ -4,9 +4,9 @@ mod connect;
 mod error;
 mod open;
 
-use std::{fmt, path::PathBuf, str::FromStr};
+use std::{fmt, io, path::PathBuf, str::FromStr};
 
-use sqlx::{Database, Pool, Postgres, Sqlite, pool::PoolConnection};
+use sqlx::{Database, PgConnection, Pool, Postgres, Row as _, Sqlite, pool::PoolConnection};
 
 use crate::failpoints::{self, Moment};
 
@@ -36,7 +36,7 @@ pub trait EngineDatabase: Database {
         sql: &'static str,
     ) -> impl Future<Output = sqlx::Result<()>> + Send;
 
-    /// Rolls back. Fails if the connection had no transaction any more.
+    /// Rolls back. Fails if the connection had no transaction any more, or cannot write.
     fn roll_back(
         connection: &mut Self::Connection,
     ) -> impl Future<Output = sqlx::Result<()>> + Send;
@@ -51,8 +51,20 @@ impl EngineDatabase for Postgres {
     }
 
     async fn roll_back(connection: &mut Self::Connection) -> sqlx::Result<()> {
-        Self::run(connection, "ROLLBACK").await
+        refuse_read_only(connection, "ROLLBACK; SHOW transaction_read_only").await
     }
+}
+
+/// Fails if the answer of `sql`, which ends with `SHOW transaction_read_only`, is that the connection
+/// leads to a standby or that its transactions are read-only by default.
+async fn refuse_read_only(connection: &mut PgConnection, sql: &'static str) -> sqlx::Result<()> {
+    for row in sqlx::raw_sql(sql).fetch_all(connection).await? {
+        if row.try_get::<&str, _>(0)? == "on" {
+            let why = "the connection is read-only";
+            return Err(io::Error::new(io::ErrorKind::ReadOnlyFilesystem, why).into());
+        }
+    }
+    Ok(())
 }
 
 impl EngineDatabase for Sqlite {
@@ -199,8 +211,9 @@ impl<DB: EngineDatabase> Pools<DB> {
 /// transaction is undone.
 ///
 /// A connection goes back to its pool only after its transaction has ended in good order. Otherwise it
-/// is closed, since nobody knows its state: SQLite ends a transaction by itself when its disk is full, and
-/// a call that was dropped stops between two messages.
+/// is closed, since nobody knows its state: SQLite ends a transaction by itself when its disk is full, a
+/// server that became a standby refuses writes (SQLSTATE 25006), and a call that was dropped stops
+/// between two messages.
 pub struct Session<DB: EngineDatabase> {
     connection: PoolConnection<DB>,
     /// Whether a transaction was begun and has not ended in good order.
