@@ -3,7 +3,7 @@
 use std::{fs, io, path::Path, str::FromStr as _, time::Duration};
 
 use sqlx::{
-    ConnectOptions as _, Database, Postgres, Sqlite,
+    ConnectOptions as _, Connection as _, Database, Postgres, Sqlite,
     migrate::{Migrate, MigrateError, Migrator},
     pool::PoolOptions,
     postgres::PgConnectOptions,
@@ -55,10 +55,23 @@ fn wrong_engine(url: &Url) -> OpenError {
     OpenError::new(&place(url), error)
 }
 
+/// Connections that were idle for longer are asked whether they live before they serve, in milliseconds.
+/// One that was lost within that time shows at its first statement.
+const UNTESTED_IDLE_MILLIS_MAX: u64 = 1_000;
+
 fn pool_options<DB: Database>(options: &Options, connections_max: u32) -> PoolOptions<DB> {
     PoolOptions::new()
         .max_connections(connections_max)
         .acquire_timeout(options.acquire_timeout)
+        .test_before_acquire(false)
+        .before_acquire(|connection: &mut DB::Connection, idle| {
+            Box::pin(async move {
+                if idle.idle_for > Duration::from_millis(UNTESTED_IDLE_MILLIS_MAX) {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
 }
 
 /// Connects to PostgreSQL. Fails if it does not answer or takes no writes.

@@ -184,14 +184,25 @@ impl<DB: EngineDatabase> Pools<DB> {
     }
 
     /// A session that writes: nothing stands until [`Session::commit`].
+    ///
+    /// A connection that was lost while it was idle shows here at the latest. Its BEGIN changed nothing, so
+    /// that another connection is taken: the only statement that is ever repeated.
     pub async fn write(&self) -> Result<Session<DB>, Error> {
-        let mut session = Session {
-            connection: self.write.acquire().await?,
-            // Already now: a BEGIN that is dropped half-way may have been carried out.
-            open: true,
-        };
-        DB::run(&mut session.connection, DB::BEGIN_WRITE).await?;
-        Ok(session)
+        let mut lost = 0;
+        loop {
+            let mut session = Session {
+                connection: self.write.acquire().await?,
+                // Already now: a BEGIN that is dropped half-way may have been carried out.
+                open: true,
+            };
+            match DB::run(&mut session.connection, DB::BEGIN_WRITE).await {
+                Ok(()) => return Ok(session),
+                Err(sqlx::Error::Io(_)) if lost < self.write.options().get_max_connections() => {
+                    lost += 1;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     /// Checks that a transaction which writes can be had.
