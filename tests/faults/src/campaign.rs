@@ -38,7 +38,8 @@ const fn target(fault: Fault) -> u64 {
         | Fault::DiskFull
         | Fault::DiskFullSqlite
         | Fault::PoisonedEvent
-        | Fault::RedisPromotion => 12,
+        | Fault::RedisPromotion
+        | Fault::RedisFailover => 12,
         Fault::RedisKill | Fault::RedisStop | Fault::RedisFlush => 20,
         Fault::RequestLost | Fault::ReplyLost | Fault::Delayed | Fault::Repeated | Fault::Late => {
             1_750

@@ -69,6 +69,7 @@ faults! {
     RedisStop "redis-stop" Process "Redis stands still for a while (SIGSTOP)",
     RedisFlush "redis-flush" Process "Redis forgets everything",
     RedisPromotion "redis-promotion" Process "Redis ends at once and its replica is promoted",
+    RedisFailover "redis-failover" Process "Redis and its replica change places, and open connections stay with the demoted",
     RequestLost "request-lost" Network "a request never arrives",
     ReplyLost "reply-lost" Network "a request is carried out and its reply is lost",
     Delayed "delayed" Network "a request or its reply is up to 2.5 s late",

@@ -92,6 +92,7 @@ impl Injection<'_> {
             Fault::RedisKill | Fault::RedisStop | Fault::RedisFlush | Fault::RedisPromotion => {
                 self.break_redis(fault).await;
             }
+            Fault::RedisFailover => wrong = self.fail_over_redis().await,
             Fault::RequestLost
             | Fault::ReplyLost
             | Fault::Delayed
@@ -120,7 +121,7 @@ pub(crate) fn ground_of(fault: Fault, round: u64) -> Ground {
         Fault::PostgresPromotion | Fault::ReadOnly => Ground::PostgresPair,
         Fault::DiskFull => Ground::SmallDisk,
         Fault::DiskFullSqlite => Ground::SmallDiskSqlite,
-        Fault::RedisPromotion => Ground::RedisPair,
+        Fault::RedisPromotion | Fault::RedisFailover => Ground::RedisPair,
         // Every third on the other engine.
         Fault::KillInvitations
         | Fault::KillMembership

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use homeroom_faults::surroundings::RedisPair;
 use homeroom_kit::database::Url;
 use homeroom_tests::probes;
 use tokio::time::{sleep, timeout};
@@ -18,6 +19,10 @@ const PROBE_SECONDS: u64 = 5;
 const NOT_READY_SECONDS: u64 = 10;
 /// Within which they are ready again when everything can be written.
 const BACK_SECONDS: u64 = 5;
+/// How long after a failover of Redis the limiter may take to count again, in seconds.
+const COUNTS_AGAIN_SECONDS: u64 = 5;
+/// The pause between two looks at that.
+const LOOK_AGAIN_MILLISECONDS: u64 = 20;
 
 impl Injection<'_> {
     pub(super) async fn crash_postgres(&mut self) {
@@ -195,4 +200,39 @@ impl Injection<'_> {
             self.settling.healthy();
         }
     }
+
+    /// Makes Redis and its replica change places again and again; the address follows a little later.
+    /// What is wrong: that the limiter does not count on the new primary.
+    pub(super) async fn fail_over_redis(&mut self) -> Option<String> {
+        while self.goes_on() {
+            self.pause(100, 600).await;
+            self.settling.broken();
+            let lag = self.dice.millis(0, 1_500);
+            let pair = self.stage.redis_pair.as_mut().unwrap();
+            pair.fail_over().await;
+            sleep(lag).await;
+            pair.lead_to_the_primary();
+            self.tally.add(Fault::RedisFailover, 1);
+            if !counts_on(pair).await {
+                return Some(format!(
+                    "R10: the limiter did not count within {COUNTS_AGAIN_SECONDS} s of a failover of Redis"
+                ));
+            }
+            self.settling.healthy();
+        }
+        None
+    }
+}
+
+/// Returns true once the limiter runs its scripts on the primary. The load calls it all the time.
+async fn counts_on(pair: &RedisPair) -> bool {
+    let before = pair.scripts_run().await;
+    let until = Instant::now() + Duration::from_secs(COUNTS_AGAIN_SECONDS);
+    while pair.scripts_run().await == before {
+        if Instant::now() > until {
+            return false;
+        }
+        sleep(Duration::from_millis(LOOK_AGAIN_MILLISECONDS)).await;
+    }
+    true
 }
