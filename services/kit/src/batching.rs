@@ -76,12 +76,12 @@ where
                 // In a task of its own, so that a panic in it ends this batch and no other.
                 let mut working = tokio::spawn(work(items));
                 tokio::spawn(async move {
-                    let answers = match timeout(slow_after, &mut working).await {
-                        Ok(answers) => answers,
-                        Err(_) => {
-                            drop(turn);
-                            working.await
-                        }
+                    let prompt = timeout(slow_after, &mut working).await;
+                    drop(turn);
+                    let answers = if let Ok(answers) = prompt {
+                        answers
+                    } else {
+                        working.await
                     };
                     drop(batch);
                     for (waiting, answer) in waiting.into_iter().zip(answers.unwrap_or_default()) {
