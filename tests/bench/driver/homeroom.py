@@ -1,8 +1,6 @@
 """One build of Homeroom: both services as two processes with two databases, TLS off."""
 
-import json
 import os
-import pathlib
 import subprocess
 import time
 

@@ -10,6 +10,7 @@ use std::{
     },
 };
 
+use serde::Serialize;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -42,7 +43,7 @@ impl FromStr for Route {
 }
 
 /// What has passed through a proxy so far.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize)]
 pub(crate) struct Counts {
     /// The client waited for an answer.
     pub(crate) round_trips: u64,
