@@ -29,6 +29,13 @@ def build():
     return TARGET / "release"
 
 
+def build_dist():
+    """Builds the services as they are packaged; returns their folder."""
+    packages = ["--package", "homeroom-membership", "--package", "homeroom-invitations"]
+    _cargo("build", "--profile", "dist", "--locked", *packages)
+    return TARGET / "dist"
+
+
 def build_baseline():
     """Builds the services of the baseline, once; returns their folder."""
     folder = KEPT / "baseline"

@@ -3,6 +3,7 @@
 import dataclasses
 import statistics
 
+from . import intervals
 from .rounds import load_name
 
 
@@ -14,6 +15,12 @@ class Line:
     values: list
     # (">=" or "<=", target, stretch); None: a figure that has no target.
     goal: tuple = None
+    # Of 95%; that of a ratio over the rounds unless given.
+    interval: tuple = None
+
+    def __post_init__(self):
+        if self.interval is None and self.unit == "×":
+            self.interval = intervals.of_rounds(self.values)
 
     def median(self):
         return statistics.median(self.values)
@@ -36,6 +43,7 @@ class Line:
             "min": min(self.values),
             "max": max(self.values),
             "values": self.values,
+            "interval_95": self.interval,
             "goal": goal,
             "met": self.met(),
         }
@@ -51,11 +59,12 @@ RATIO_GOALS = {
         ("hot", 32): (">=", 15, 40),
         ("spread", 32): (">=", 15, 40),
     },
+    ("embedded", "twotx", "per_second"): {("spread", 32): (">=", 0.6, 1.0)},
     ("ours", "twotx", "p50_ms"): {("hot", 1): ("<=", 2.0, 1.2), ("spread", 1): ("<=", 2.0, 1.2)},
     ("ours", "twotx", "p99_ms"): {("hot", 32): ("<=", 0.3, 0.15)},
 }
 FIGURES = {"per_second": ("joins/s", "/s"), "p50_ms": ("p50", "ms"), "p99_ms": ("p99", "ms")}
-CONTENDERS = ("twotx", "ours", "baseline", "peer")
+CONTENDERS = ("twotx", "ours", "embedded", "baseline", "peer")
 
 
 def _mean(samples, figure):
@@ -74,7 +83,7 @@ def of_rounds(measured):
                 lines.append(Line(group, f"{title} {name}", unit, values))
         for (dividend, divisor, figure), goals in RATIO_GOALS.items():
             # A ratio of latencies that no goal asks for says nothing that the throughputs do not.
-            if divisor in contenders and (load in goals or figure == "per_second"):
+            if {dividend, divisor} <= set(contenders) and (load in goals or figure == "per_second"):
                 values = [_mean(figures[dividend], figure) / _mean(figures[divisor], figure) for figures in rounds]
                 lines.append(Line(group, f"{FIGURES[figure][0]} {dividend} ÷ {divisor}", "×", values, goals.get(load)))
         for component in rounds[0]["ours"][0]["cpu_micros"]:

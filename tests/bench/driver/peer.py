@@ -48,6 +48,9 @@ class Peer:
         world.postgres.create("peer")
         processes.run(["node", "server.mjs", "migrate"], cwd=folder, env=self.environment)
 
+    def takes(self, shape, clients):
+        return True
+
     def _seed(self, organizations, users):
         """Invites so many users; returns the file of their invitations and cookies."""
         run = self.world.new_name()

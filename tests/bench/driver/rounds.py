@@ -35,15 +35,15 @@ def _between_twotx(twotx, ours, shape, clients, repeats_max, say):
     return {**best, "repeats": tries - 1, "steady": best["twotx_difference"] <= TWOTX_DIFFERENCE_MAX}
 
 
-def measure(twotx, ours, others, shapes, rounds, repeats_max, say):
+def measure(twotx, ours, others, wanted, rounds, repeats_max, say):
     """Returns for each load a list of rounds; a round has a list of samples for each contender."""
     measured = {}
     for number in range(1, rounds + 1):
         say(f"round {number} of {rounds}")
-        loads = [load for load in LOADS if load[0] in shapes]
+        loads = list(wanted)
         random.shuffle(loads)
         for shape, clients in loads:
-            steps = [None, *others]
+            steps = [None, *(other for other in others if other.takes(shape, clients))]
             random.shuffle(steps)
             figures = {}
             for other in steps:

@@ -24,6 +24,9 @@ SETTINGS = {
 }
 
 
+SQL = pathlib.Path(__file__).resolve().parent.parent / "sql"
+
+
 def _as_root(command):
     return command if os.geteuid() == 0 else ["sudo", *command]
 

@@ -3,7 +3,7 @@
 import os
 import sys
 
-HEADS = ("", "median", "min", "max", "", "target", "stretch")
+HEADS = ("", "median", "min", "max", "", "95% interval", "target", "stretch")
 COLORS = {"stretch": "\033[1;32m", "target": "\033[32m", "missed": "\033[31m"}
 
 
@@ -20,7 +20,8 @@ def _row(line):
         sign, target, stretch = line.goal
         goal = (f"{'≥' if sign == '>=' else '≤'} {target:g}", f"{stretch:g}")
     numbers = [_number(line.median()), *(value if value == "" else _number(value) for value in spread)]
-    return [f"  {line.name}", *numbers, line.unit, *goal]
+    interval = "" if line.interval is None else " to ".join(map(_number, line.interval))
+    return [f"  {line.name}", *numbers, line.unit, interval, *goal]
 
 
 def _cells(row, widths):
