@@ -19,23 +19,24 @@ class Twotx:
 
     def sample(self, shape, clients):
         self.world.postgres.settle("twotx")
-        return self.world.sample({}, lambda: self._pgbench(ORGANIZATIONS[shape], clients))
+        variables = {"norg": ORGANIZATIONS[shape]}
+        return self.world.sample({}, lambda: pgbench(self.world, "twotx", SQL / "twotx.sql", clients, **variables))
 
-    def _pgbench(self, organizations, clients):
-        postgres, log = self.world.postgres, self.world.folder / self.world.new_name()
-        log.mkdir()
-        seconds = self.world.options.seconds
-        command = [postgres.programs / "pgbench", "-n", "-M", "prepared", "-c", clients, "-j", min(2, clients)]
-        command += ["-T", max(1, round(seconds)), "-D", f"norg={organizations}", "-l"]
-        printed = processes.run([*command, "-f", SQL / "twotx.sql", "twotx"], env=postgres.environment, cwd=log)
-        micros = sorted(
-            int(line.split(" ", 3)[2]) for file in log.iterdir() for line in file.read_text().splitlines()
-        )
-        at = lambda share: micros[min(len(micros) - 1, int(len(micros) * share))] / 1000
-        return {
-            "acknowledged": len(micros),
-            "refusals": {},
-            "per_second": float(re.search(r"^tps = ([0-9.]+)", printed, re.M)[1]),
-            "p50_ms": at(0.5),
-            "p99_ms": at(0.99),
-        }
+
+def pgbench(world, database, script, clients, **variables):
+    """Runs a script of pgbench; an operation is the whole script."""
+    postgres, log = world.postgres, world.folder / world.new_name()
+    log.mkdir()
+    command = [postgres.programs / "pgbench", "-n", "-M", "prepared", "-c", clients, "-j", min(2, clients)]
+    command += ["-T", max(1, round(world.options.seconds)), "-l", "-f", script]
+    command += [word for name, value in variables.items() for word in ("-D", f"{name}={value}")]
+    printed = processes.run([*command, database], env=postgres.environment, cwd=log)
+    micros = sorted(int(line.split(" ", 3)[2]) for file in log.iterdir() for line in file.read_text().splitlines())
+    at = lambda share: micros[min(len(micros) - 1, int(len(micros) * share))] / 1000
+    return {
+        "acknowledged": len(micros),
+        "refusals": {},
+        "per_second": float(re.search(r"^tps = ([0-9.]+)", printed, re.M)[1]),
+        "p50_ms": at(0.5),
+        "p99_ms": at(0.99),
+    }
