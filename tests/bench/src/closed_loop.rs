@@ -10,21 +10,66 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use tokio::time::sleep_until;
 
 use crate::{Failure, LoadArguments};
 
 /// What a client does again and again.
 pub(crate) trait Operation: Send + 'static {
-    /// Does it for the `number`th time of all clients; the error is the reason of a refusal.
-    fn run(&mut self, number: u64) -> impl Future<Output = Result<(), String>> + Send;
+    /// Does it for the `number`th time of all clients.
+    fn run(&mut self, number: u64) -> impl Future<Output = Result<(), Refusal>> + Send;
+}
+
+/// Why an operation was not acknowledged.
+#[derive(Debug, Default)]
+pub(crate) struct Refusal {
+    /// The reason of an error, or another outcome.
+    pub(crate) reason: String,
+    /// Whether a server that has too much to do shed it.
+    pub(crate) shed: bool,
+    /// How long to wait before the next try, if the server said so.
+    pub(crate) retry_after: Option<Duration>,
 }
 
 /// What one client saw.
 #[derive(Debug, Default)]
-struct Seen {
+pub(crate) struct Seen {
     acknowledged: u64,
     refusals: BTreeMap<String, u64>,
     latencies_micros: Vec<u32>,
+    shed_micros: Vec<u32>,
+}
+
+impl Seen {
+    /// Counts an answer; its latency only if `counted`.
+    pub(crate) fn note(&mut self, result: &Result<(), Refusal>, took: Duration, counted: bool) {
+        let latencies = match result {
+            Ok(()) => {
+                self.acknowledged += 1;
+                &mut self.latencies_micros
+            }
+            Err(refusal) => {
+                *self.refusals.entry(refusal.reason.clone()).or_default() += 1;
+                if !refusal.shed {
+                    return;
+                }
+                &mut self.shed_micros
+            }
+        };
+        if counted {
+            latencies.push(micros(took));
+        }
+    }
+
+    /// Adds what another client saw.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.acknowledged += other.acknowledged;
+        self.latencies_micros.extend(other.latencies_micros);
+        self.shed_micros.extend(other.shed_micros);
+        for (reason, count) in other.refusals {
+            *self.refusals.entry(reason).or_default() += count;
+        }
+    }
 }
 
 /// Runs one client for each operation, and returns what they saw as JSON.
@@ -43,12 +88,7 @@ pub(crate) async fn run(
     }
     let mut all = Seen::default();
     for client in clients {
-        let seen = client.await?;
-        all.acknowledged += seen.acknowledged;
-        all.latencies_micros.extend(seen.latencies_micros);
-        for (reason, count) in seen.refusals {
-            *all.refusals.entry(reason).or_default() += count;
-        }
+        all.add(client.await?);
     }
     Ok(report(arguments.seconds, all))
 }
@@ -67,19 +107,20 @@ async fn client(
         }
         let result = operation.run(next.fetch_add(1, Ordering::Relaxed)).await;
         let answered = Instant::now();
-        match result {
-            Ok(()) => {
-                seen.acknowledged += 1;
-                if (warm..end).contains(&answered) {
-                    seen.latencies_micros.push(micros(answered - began));
-                }
-            }
-            Err(reason) => *seen.refusals.entry(reason).or_default() += 1,
+        let counted = (warm..end).contains(&answered);
+        seen.note(&result, answered - began, counted);
+        if let Err(Refusal {
+            retry_after: Some(pause),
+            ..
+        }) = result
+        {
+            sleep_until((answered + pause).min(end).into()).await;
         }
     }
 }
 
-fn report(seconds: f64, mut seen: Seen) -> Value {
+/// Returns what was seen in so many seconds as JSON.
+pub(crate) fn report(seconds: f64, mut seen: Seen) -> Value {
     let counted = u32::try_from(seen.latencies_micros.len()).unwrap_or(u32::MAX);
     json!({
         "acknowledged": seen.acknowledged,
@@ -87,6 +128,8 @@ fn report(seconds: f64, mut seen: Seen) -> Value {
         "per_second": f64::from(counted) / seconds,
         "p50_ms": quantile_millis(&mut seen.latencies_micros, 50),
         "p99_ms": quantile_millis(&mut seen.latencies_micros, 99),
+        "shed_p50_ms": quantile_millis(&mut seen.shed_micros, 50),
+        "shed_p99_ms": quantile_millis(&mut seen.shed_micros, 99),
     })
 }
 

@@ -7,7 +7,7 @@ use homeroom_api::invitations::v1::{
 };
 use serde_json::Value;
 use tonic::{
-    Request, Status,
+    Code, Request, Status,
     metadata::{Ascii, MetadataValue},
     transport::Channel,
 };
@@ -16,11 +16,9 @@ use uuid::Uuid;
 
 use crate::{
     Failure, LoadArguments, Target,
-    closed_loop::{self, Operation},
+    closed_loop::{self, Operation, Refusal},
 };
 
-/// How many connections the clients share.
-const CONNECTIONS: usize = 4;
 /// The deadline of each call.
 const CALL_SECONDS_MAX: u64 = 10;
 
@@ -30,6 +28,9 @@ pub(crate) struct Arguments {
     target: Target,
     #[command(flatten)]
     load: LoadArguments,
+    /// How many connections the clients share.
+    #[arg(long, default_value_t = 4)]
+    connections: usize,
 }
 
 /// Adds the access token to requests, and the user that the token's service acts for.
@@ -56,6 +57,22 @@ impl Credentials {
 pub(crate) async fn connect(address: SocketAddr) -> Result<Channel, Failure> {
     let endpoint = Channel::from_shared(format!("http://{address}"))?;
     Ok(endpoint.connect().await?)
+}
+
+/// Makes the request by which a fresh user redeems a code, the `number`th of a run.
+pub(crate) fn joining(
+    credentials: &Credentials,
+    credential: String,
+    run: u64,
+    number: u64,
+) -> Result<Request<RedeemRequest>, Failure> {
+    let [user, high, low] = [0, 2, 3].map(|part| mixed(run, number * 4 + part));
+    let request = RedeemRequest {
+        credential,
+        request_id: Uuid::from_u64_pair(high, low).to_string(),
+        ..Default::default()
+    };
+    credentials.request(&format!("user-{user:016x}"), request)
 }
 
 /// One client that redeems codes.
@@ -88,19 +105,14 @@ impl Redeemer {
     /// Lets one fresh user join by one of the codes.
     pub(crate) async fn redeem(&mut self, number: u64) -> Result<(), Refusal> {
         // Neither users nor codes nor request ids come in any order.
-        let [user, code, high, low] = [0, 1, 2, 3].map(|part| mixed(self.run, number * 4 + part));
+        let code = mixed(self.run, number * 4 + 1);
         let codes = u64::try_from(self.codes.len()).unwrap_or(u64::MAX);
         let place = code
             .checked_rem(codes)
             .and_then(|n| usize::try_from(n).ok());
         let credential = place.and_then(|place| self.codes.get(place)).cloned();
-        let request = RedeemRequest {
-            credential: credential.ok_or("there are no codes")?,
-            request_id: Uuid::from_u64_pair(high, low).to_string(),
-            ..Default::default()
-        };
-        let user = format!("user-{user:016x}");
-        let request = self.credentials.request(&user, request)?;
+        let credential = credential.ok_or("there are no codes")?;
+        let request = joining(&self.credentials, credential, self.run, number)?;
         let response = self.client.redeem(request).await.map_err(Box::new)?;
         match response.into_inner().outcome() {
             RedemptionOutcome::Admitted => Ok(()),
@@ -110,24 +122,26 @@ impl Redeemer {
 }
 
 impl Operation for Redeemer {
-    async fn run(&mut self, number: u64) -> Result<(), String> {
-        self.redeem(number).await.map_err(|refusal| refusal.0)
+    async fn run(&mut self, number: u64) -> Result<(), Refusal> {
+        self.redeem(number).await
     }
 }
 
-/// Why a join was not acknowledged: the reason of an error, or another outcome.
-#[derive(Debug)]
-pub(crate) struct Refusal(pub(crate) String);
+/// The reason of an answer that the caller is to retry later.
+const OVERLOADED: &str = "OVERLOADED";
 
 impl From<&str> for Refusal {
     fn from(reason: &str) -> Self {
-        Self(reason.to_owned())
+        Self {
+            reason: reason.to_owned(),
+            ..Self::default()
+        }
     }
 }
 
 impl From<Failure> for Refusal {
     fn from(failure: Failure) -> Self {
-        Self(failure.to_string())
+        Self::from(failure.to_string().as_str())
     }
 }
 
@@ -135,12 +149,20 @@ impl From<Box<Status>> for Refusal {
     fn from(status: Box<Status>) -> Self {
         let details = status.get_error_details();
         let reason = details.error_info().map(|info| info.reason.clone());
-        Self(reason.unwrap_or_else(|| format!("{:?}: {}", status.code(), status.message())))
+        Self {
+            // HTTP/2 itself may refuse a stream, without a reason.
+            shed: reason.as_deref().map_or(
+                matches!(status.code(), Code::Unavailable | Code::ResourceExhausted),
+                |reason| reason == OVERLOADED,
+            ),
+            retry_after: details.retry_info().and_then(|retry| retry.retry_delay),
+            reason: reason.unwrap_or_else(|| format!("{:?}: {}", status.code(), status.message())),
+        }
     }
 }
 
 /// Mixes two numbers into one that looks random (the finalizer of `SplitMix64`, twice).
-fn mixed(run: u64, number: u64) -> u64 {
+pub(crate) fn mixed(run: u64, number: u64) -> u64 {
     let mut mixed = run;
     for part in [number, 0] {
         mixed = mixed.wrapping_add(part).wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -152,7 +174,7 @@ fn mixed(run: u64, number: u64) -> u64 {
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<Value, Failure> {
-    let redeemers = Redeemer::connect(&arguments.target, CONNECTIONS).await?;
+    let redeemers = Redeemer::connect(&arguments.target, arguments.connections).await?;
     let clients = usize::try_from(arguments.load.clients)?;
     let operations: Vec<Redeemer> = redeemers.iter().cycle().take(clients).cloned().collect();
     closed_loop::run(&arguments.load, operations).await

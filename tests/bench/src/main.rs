@@ -1,10 +1,13 @@
 //! The load client of `tests/bench/run`: each command does one thing and prints JSON.
 
+mod calls;
 mod closed_loop;
 mod homeroom;
+mod open_loop;
 mod peer;
 mod proxy;
 mod seed;
+mod serving;
 mod statements;
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -24,12 +27,18 @@ enum Command {
     Load(Load),
     /// Counts the round trips and commits of single redemptions.
     Statements(statements::Arguments),
+    /// Makes several calls in turn again and again, and prints how long each took.
+    Calls(calls::Arguments),
+    /// Prints a line, waits until a service is ready, and prints another.
+    Serving(serving::Arguments),
 }
 
 #[derive(Debug, Subcommand)]
 enum Load {
     /// At Homeroom.
     Homeroom(homeroom::Arguments),
+    /// At Homeroom, so many a second whatever is answered.
+    Open(open_loop::Arguments),
     /// At better-auth: accepts invitations.
     Peer(peer::Arguments),
 }
@@ -71,8 +80,11 @@ async fn main() -> Result<(), Failure> {
     let report = match Command::parse() {
         Command::Seed(arguments) => seed::run(&arguments).await?,
         Command::Load(Load::Homeroom(arguments)) => homeroom::run(&arguments).await?,
+        Command::Load(Load::Open(arguments)) => open_loop::run(&arguments).await?,
         Command::Load(Load::Peer(arguments)) => peer::run(&arguments).await?,
         Command::Statements(arguments) => statements::run(&arguments).await?,
+        Command::Calls(arguments) => calls::run(&arguments).await?,
+        Command::Serving(arguments) => serving::run(&arguments).await?,
     };
     println!("{report}");
     Ok(())

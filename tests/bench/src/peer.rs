@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 
 use crate::{
     Failure, LoadArguments,
-    closed_loop::{self, Operation},
+    closed_loop::{self, Operation, Refusal},
 };
 
 #[derive(Debug, clap::Args)]
@@ -59,8 +59,8 @@ impl Acceptor {
 }
 
 impl Operation for Acceptor {
-    async fn run(&mut self, number: u64) -> Result<(), String> {
-        self.accept(number).await.map_err(|error| error.to_string())
+    async fn run(&mut self, number: u64) -> Result<(), Refusal> {
+        self.accept(number).await.map_err(Refusal::from)
     }
 }
 

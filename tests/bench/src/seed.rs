@@ -101,7 +101,8 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<Value, Failure> {
                 .clone()
                 .create(format!("{}-{number}", arguments.prefix))
         })
-        .buffer_unordered(AT_ONCE)
+        // In order: the nth code is that of the nth organization.
+        .buffered(AT_ONCE)
         .try_collect()
         .await?;
     Ok(json!(codes))

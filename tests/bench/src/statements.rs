@@ -100,7 +100,7 @@ async fn connected(target: &Target) -> Result<Redeemer, Failure> {
 
 async fn redeem(redeemer: &mut Redeemer, number: u64) -> Result<(), Failure> {
     let result = redeemer.redeem(number).await;
-    result.map_err(|refusal| format!("a redemption was refused: {}", refusal.0).into())
+    result.map_err(|refusal| format!("a redemption was refused: {}", refusal.reason).into())
 }
 
 fn total(proxies: &[Proxy]) -> Counts {
