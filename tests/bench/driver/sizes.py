@@ -10,7 +10,7 @@ from .servers import SQL
 GROUP = "sizes, 1 client"
 GOAL = ("<=", 1.15, 1.05)
 MEMBERS = (30, 100_000)
-MEMBERS_QUICK = (30, 20_000)
+MEMBERS_QUICK = (30, 10_000)
 CODES = (10, 10_000_000)
 CODES_QUICK = (10, 100_000)
 
