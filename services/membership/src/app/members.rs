@@ -9,10 +9,10 @@ use homeroom_api::{
 use homeroom_kit::{Error, Result, auth::Caller, paging::PageRequest};
 
 use super::{
-    App, Change, Page, access, deciding, enrolment::Enrolment, new_events::member_joined, refusals,
-    rules, rules::Rule,
+    App, Change, Page, access, deciding, new_events::member_joined, refusals, rules, rules::Rule,
 };
 use crate::{
+    admission::plan::Plan,
     domain::{
         member::{Member, Particulars, Provenance, Role},
         seat::Seats,
@@ -62,28 +62,27 @@ pub(crate) async fn enrol(change: &mut Change, place: &Place, new: NewMember) ->
         let (place, user) = person;
         return Err(refusals::member_exists(&MemberName { place, user }));
     }
-    let mut enrolment = Enrolment::new(known, change.now);
+    let mut plan = Plan::new(known, change.now);
     let adder = change.user();
-    enrolment
-        .enrol(
-            &person,
-            new.role,
-            &new.particulars,
-            &Provenance::added(&adder),
-            adder.as_str(),
-        )
-        .map_err(|_| {
-            let organization = Place::Organization(place.organization().clone());
-            refusals::no_seats(&organization, &seats)
-        })?;
-    enrolment.lift_removals(&person);
-    let member = enrolment
+    plan.enrol(
+        &person,
+        new.role,
+        &new.particulars,
+        &Provenance::added(&adder),
+        adder.as_str(),
+    )
+    .map_err(|_| {
+        let organization = Place::Organization(place.organization().clone());
+        refusals::no_seats(&organization, &seats)
+    })?;
+    plan.lift_removals(&person);
+    let member = plan
         .known()
         .members
         .get(&person)
         .cloned()
         .ok_or_else(|| Error::internal("a person who was added is no member"))?;
-    deciding::save(change, enrolment).await?;
+    deciding::save(change, plan).await?;
     Ok(member)
 }
 

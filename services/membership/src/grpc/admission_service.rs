@@ -12,12 +12,14 @@ use tonic::{Request, Response, Status};
 
 use super::{admission_conversion as conversion, parse};
 use crate::{
+    admission::{
+        admit::{AdmitRequest, Admitted},
+        plan::Admission,
+        queue::AdmissionQueue,
+    },
     app::{
         App,
         access::place_not_found,
-        admission_queue::AdmissionQueue,
-        admit::{AdmitRequest, Admitted},
-        enrolment::Admission,
         rules::{self, Rule},
     },
     domain::admission::ADMISSIONS_MAX,

@@ -7,7 +7,6 @@
 //! A new kind of row: its trait in a file here, its statements in `queries/` with their texts listed in
 //! `STATEMENTS`, and the trait's name among the supertraits of [`Repository`].
 
-mod admissions;
 mod classes;
 mod erasures;
 mod fences;
@@ -31,7 +30,7 @@ use homeroom_kit::{
     shutdown::Shutdown,
 };
 
-pub use admissions::*;
+pub use crate::admission::ledger::*;
 pub use classes::{ClassQuery, Classes};
 pub use erasures::Erasures;
 pub use fences::Fences;

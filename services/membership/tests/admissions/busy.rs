@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use homeroom_api::{common::v1::ErrorReason, names::Place};
 use homeroom_membership::{
-    app::{admit::AdmitRequest, classes, closing::CLOSED_TOGETHER_MAX},
+    admission::admit::AdmitRequest,
+    app::{classes, closing::CLOSED_TOGETHER_MAX},
     domain::{admission::Outcome, join_request::State, seat::Seats},
 };
 

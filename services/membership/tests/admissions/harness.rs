@@ -25,10 +25,8 @@ use homeroom_kit::{
     random::SeededRandomness,
 };
 use homeroom_membership::{
-    app::{
-        App, admission_queue::AdmissionQueue, admit::AdmitRequest, approve, deny,
-        enrolment::Admission, withdraw,
-    },
+    admission::{admit::AdmitRequest, plan::Admission, queue::AdmissionQueue},
+    app::{App, approve, deny, withdraw},
     domain::{
         admission::{Attempt, Outcome, Route},
         class::{Class, ClassState},

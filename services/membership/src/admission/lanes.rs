@@ -12,11 +12,10 @@ use homeroom_kit::{Error, Result};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::{
-    App,
     admit::{AdmitRequest, Admitted, Tried},
-    enrolment::Admission,
+    plan::Admission,
 };
-use crate::domain::admission::ADMISSIONS_MAX;
+use crate::{app::App, domain::admission::ADMISSIONS_MAX};
 
 /// Lanes that have a transaction under way at the same time which waits for nobody.
 const TRANSACTIONS_MAX: usize = 8;

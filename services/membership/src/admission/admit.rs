@@ -15,11 +15,9 @@ use homeroom_kit::{
     random::new_id_at,
 };
 
-use super::{
-    App,
-    enrolment::{Admission, Enrolment},
-};
+use super::plan::{Admission, Plan};
 use crate::{
+    app::App,
     domain::{
         admission::{Attempt, Decision, Outcome, decide},
         join_request::{Cause, JoinRequest, State},
@@ -163,7 +161,7 @@ impl App {
     async fn look_before_locking(
         &self,
         requests: &[AdmitRequest],
-    ) -> std::result::Result<Option<Enrolment>, database::Error> {
+    ) -> std::result::Result<Option<Plan>, database::Error> {
         if !is_wrong(WrongVariant::CheckThenAct) {
             return Ok(None);
         }
@@ -194,7 +192,7 @@ async fn admit_and_save(
     repository: &mut dyn Repository,
     requests: &[AdmitRequest],
     locks: Locks,
-    seen: Option<Enrolment>,
+    seen: Option<Plan>,
     now: DateTime<Utc>,
     random: &dyn Randomness,
 ) -> std::result::Result<BTreeMap<usize, Result<Admission>>, database::Error> {
@@ -216,23 +214,21 @@ async fn admit_and_save(
     if requests.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let mut enrolment = match seen {
+    let mut plan = match seen {
         Some(seen) => seen,
         None => load(repository, &requests, now).await?,
     };
     let decided: Vec<Result<Decision>> = requests
         .iter()
-        .map(|request| admit_one(&mut enrolment, request, &fences, now, random))
+        .map(|request| admit_one(&mut plan, request, &fences, now, random))
         .collect();
     let answers = requests
         .iter()
         .zip(decided)
-        .map(|(request, decision)| decision.map(|decision| answer(&enrolment, request, decision)));
+        .map(|(request, decision)| decision.map(|decision| answer(&plan, request, decision)));
     let answers = places.into_iter().zip(answers).collect();
-    let staff = repository
-        .staff(&enrolment.places_with_new_requests())
-        .await?;
-    let (effects, events) = enrolment.finish(&staff);
+    let staff = repository.staff(&plan.places_with_new_requests()).await?;
+    let (effects, events) = plan.finish(&staff);
     repository.append_events(&events, now, random).await?;
     repository.save(&effects).await?;
     Ok(answers)
@@ -249,7 +245,7 @@ pub(super) async fn load(
     repository: &mut dyn Repository,
     requests: &[&AdmitRequest],
     now: DateTime<Utc>,
-) -> std::result::Result<Enrolment, database::Error> {
+) -> std::result::Result<Plan, database::Error> {
     let redemptions: Vec<_> = requests
         .iter()
         .map(|request| request.redemption.id)
@@ -263,7 +259,7 @@ pub(super) async fn load(
     };
     let persons = requests.iter().map(|request| request.person()).collect();
     let known = repository.known(&persons).await?;
-    Ok(Enrolment::new(known, now).with_admissions(admissions, join_requests))
+    Ok(Plan::new(known, now).with_admissions(admissions, join_requests))
 }
 
 /// The names of the join requests that these redemptions led to.
@@ -278,12 +274,12 @@ pub(crate) fn request_names(admissions: &[StoredAdmission]) -> Vec<JoinRequestNa
 }
 
 pub(super) fn decide_one(
-    enrolment: &Enrolment,
+    plan: &Plan,
     request: &AdmitRequest,
     fences: &BTreeMap<String, i64>,
     now: DateTime<Utc>,
 ) -> Result<Decision> {
-    let stored = enrolment.admission(request.redemption.id);
+    let stored = plan.admission(request.redemption.id);
     if stored.is_some_and(|stored| stored.place != request.place || stored.user != request.user) {
         return Err(another_redemption());
     }
@@ -292,7 +288,7 @@ pub(super) fn decide_one(
         Some(epoch) if !is_wrong(WrongVariant::NoFence) => *epoch,
         _ => 0,
     };
-    let facts = enrolment.facts(&request.person(), fence, request.redemption.id);
+    let facts = plan.facts(&request.person(), fence, request.redemption.id);
     Ok(decide(&facts, &request.attempt, now))
 }
 
@@ -307,13 +303,13 @@ fn another_redemption() -> Error {
 }
 
 fn admit_one(
-    enrolment: &mut Enrolment,
+    plan: &mut Plan,
     request: &AdmitRequest,
     fences: &BTreeMap<String, i64>,
     now: DateTime<Utc>,
     random: &dyn Randomness,
 ) -> Result<Decision> {
-    let decision = decide_one(enrolment, request, fences, now)?;
+    let decision = decide_one(plan, request, fences, now)?;
     let outcome = decision.outcome();
     let join_request = match decision {
         Decision::Stored(_) => return Ok(decision),
@@ -324,28 +320,27 @@ fn admit_one(
                 approved_by: String::new(),
                 method: request.method,
             };
-            enrolment
-                .admit(
-                    &request.person(),
-                    &request.particulars,
-                    &provenance,
-                    request.user.as_str(),
-                )
-                .map_err(Error::internal)?;
+            plan.admit(
+                &request.person(),
+                &request.particulars,
+                &provenance,
+                request.user.as_str(),
+            )
+            .map_err(Error::internal)?;
             None
         }
         Decision::Queue(cause) => {
             let filed = new_request(request, cause, now, random);
             let id = filed.id;
-            enrolment.file(filed);
+            plan.file(filed);
             Some(id)
         }
-        Decision::Answer(Outcome::AlreadyPending) => enrolment
-            .waiting(&request.person())
-            .map(|waiting| waiting.id),
+        Decision::Answer(Outcome::AlreadyPending) => {
+            plan.waiting(&request.person()).map(|waiting| waiting.id)
+        }
         Decision::Answer(_) => None,
     };
-    enrolment.answer(StoredAdmission {
+    plan.answer(StoredAdmission {
         redemption: request.redemption.id,
         place: request.place.clone(),
         user: request.user.clone(),
@@ -382,15 +377,11 @@ fn new_request(
     }
 }
 
-pub(super) fn answer(
-    enrolment: &Enrolment,
-    request: &AdmitRequest,
-    decision: Decision,
-) -> Admission {
-    let stored = enrolment.admission(request.redemption.id);
+pub(super) fn answer(plan: &Plan, request: &AdmitRequest, decision: Decision) -> Admission {
+    let stored = plan.admission(request.redemption.id);
     Admission {
         answered_before: matches!(decision, Decision::Stored(_)),
-        ..enrolment.admission_of(
+        ..plan.admission_of(
             request.redemption.to_string(),
             &request.person(),
             decision.outcome(),

@@ -6,10 +6,10 @@ use homeroom_api::{common::v1::ErrorReason, names::RedemptionName};
 use homeroom_kit::{Error, Result, auth::Caller};
 
 use super::{
-    App,
     admit::request_names,
-    enrolment::{Admission, Enrolment},
+    plan::{Admission, Plan},
 };
+use crate::app::App;
 
 impl App {
     /// The stored answer with its member or request as it is now. `REDEMPTION_NOT_FOUND` if membership
@@ -27,11 +27,10 @@ impl App {
         let names = request_names(&admissions);
         let join_requests = repository.join_requests(&names).await?;
         let known = repository.known(&BTreeSet::from([person.clone()])).await?;
-        let enrolment =
-            Enrolment::new(known, self.clock.now()).with_admissions(Vec::new(), join_requests);
+        let plan = Plan::new(known, self.clock.now()).with_admissions(Vec::new(), join_requests);
         Ok(Admission {
             answered_before: true,
-            ..enrolment.admission_of(
+            ..plan.admission_of(
                 name.to_string(),
                 &person,
                 stored.outcome,

@@ -11,8 +11,8 @@ use homeroom_kit::{
 };
 use uuid::Uuid;
 
-use super::new_events::{member_joined, request_event};
 use crate::{
+    app::new_events::{member_joined, request_event},
     domain::{
         admission::{ClassStanding, Facts, Membership, Outcome},
         class::ClassState,
@@ -27,7 +27,7 @@ use crate::{
 
 /// Plans changes on what is known. What has been planned is known to what comes after it.
 #[derive(Debug)]
-pub(crate) struct Enrolment {
+pub(crate) struct Plan {
     known: Known,
     /// Each request read or changed, as it is now.
     requests: BTreeMap<Uuid, JoinRequest>,
@@ -37,7 +37,7 @@ pub(crate) struct Enrolment {
     now: DateTime<Utc>,
 }
 
-impl Enrolment {
+impl Plan {
     /// Nothing planned yet.
     pub(crate) fn new(known: Known, now: DateTime<Utc>) -> Self {
         let requests = known
@@ -337,7 +337,7 @@ pub struct Admission {
     pub answered_before: bool,
 }
 
-impl Enrolment {
+impl Plan {
     /// The answer to a redemption of this person, with its member or request.
     pub(crate) fn admission_of(
         &self,

@@ -15,12 +15,11 @@ use tokio::{
 };
 
 use super::{
-    App,
-    admission_lanes::Lanes,
     admit::{AdmitRequest, Admitted, Tried, organizations},
-    enrolment::Admission,
+    lanes::Lanes,
+    plan::Admission,
 };
-use crate::domain::admission::ADMISSIONS_MAX;
+use crate::{app::App, domain::admission::ADMISSIONS_MAX};
 
 /// How redemptions are tried together: all that arrive while one transaction commits share the next one.
 const BATCHING: batching::Limits = batching::Limits {

@@ -6,11 +6,10 @@ use chrono::{DateTime, Utc};
 use homeroom_kit::Result;
 
 use super::{
-    App,
     admit::{AdmitRequest, Admitted, answer, decide_one, invitations, load},
-    enrolment::{Admission, Enrolment},
+    plan::{Admission, Plan},
 };
-use crate::domain::admission::Outcome;
+use crate::{app::App, domain::admission::Outcome};
 
 impl App {
     /// What each redemption would be answered now, each for itself: no locks, nothing written (R4).
@@ -22,24 +21,24 @@ impl App {
         let now = self.clock.now();
         let fences = repository.fences(&invitations(requests)).await?;
         let all: Vec<&AdmitRequest> = requests.iter().collect();
-        let enrolment = load(repository.as_mut(), &all, now).await?;
+        let plan = load(repository.as_mut(), &all, now).await?;
         let previews = requests
             .iter()
-            .map(|request| preview_one(&enrolment, request, &fences, now));
+            .map(|request| preview_one(&plan, request, &fences, now));
         Ok(previews.collect())
     }
 }
 
 fn preview_one(
-    enrolment: &Enrolment,
+    plan: &Plan,
     request: &AdmitRequest,
     fences: &BTreeMap<String, i64>,
     now: DateTime<Utc>,
 ) -> Result<Admission> {
-    let decision = decide_one(enrolment, request, fences, now)?;
-    let mut preview = answer(enrolment, request, decision);
+    let decision = decide_one(plan, request, fences, now)?;
+    let mut preview = answer(plan, request, decision);
     if preview.outcome == Outcome::AlreadyPending && preview.join_request.is_none() {
-        preview.join_request = enrolment.waiting(&request.person()).cloned();
+        preview.join_request = plan.waiting(&request.person()).cloned();
     }
     Ok(preview)
 }

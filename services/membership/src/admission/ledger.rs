@@ -11,10 +11,12 @@ use homeroom_api::{
 };
 use uuid::Uuid;
 
-use super::Result;
-use crate::domain::{
-    access::ClassStanding, admission::Outcome, join_request::JoinRequest, member::Member,
-    seat::Seats,
+use crate::{
+    domain::{
+        access::ClassStanding, admission::Outcome, join_request::JoinRequest, member::Member,
+        seat::Seats,
+    },
+    store::Result,
 };
 
 /// A person and where they are, want to be, or were.
