@@ -1,5 +1,5 @@
-//! What T2 and the decisions on join requests read and write, each in array statements: one for
-//! however many redemptions there are in hand (05).
+//! What admissions and the decisions on join requests read and write: one statement that locks, one that
+//! reads every fact, and one that saves, for however many redemptions there are in hand.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -52,7 +52,27 @@ pub struct OrganizationKnown {
     pub seats: Seats,
 }
 
-/// What is known of persons and places; what is absent from a map does not exist.
+/// A person of whom everything is wanted that decides whether they are let in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Who, and where to.
+    pub person: PersonAt,
+    /// The redemption and the resource name of its invitation, where it is one that is decided.
+    pub redemption: Option<(Uuid, String)>,
+}
+
+impl Wanted {
+    /// Wants what is known of a person, whatever they come with.
+    #[must_use]
+    pub const fn person(person: PersonAt) -> Self {
+        Self {
+            person,
+            redemption: None,
+        }
+    }
+}
+
+/// What is known of persons, places and redemptions; what is absent from a map does not exist.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Known {
     /// Organizations that have not been deleted.
@@ -67,6 +87,12 @@ pub struct Known {
     pub removals: BTreeMap<PersonAt, DateTime<Utc>>,
     /// The latest denial of each person at the places asked for.
     pub denials: BTreeMap<PersonAt, DateTime<Utc>>,
+    /// The fences of the invitations. An invitation without one stands at 0.
+    pub fences: BTreeMap<String, i64>,
+    /// What the redemptions were answered.
+    pub admissions: BTreeMap<Uuid, StoredAdmission>,
+    /// The requests that these answers led to, and the open ones.
+    pub requests: BTreeMap<Uuid, JoinRequest>,
 }
 
 /// By how much an organization's counters move.
@@ -95,34 +121,69 @@ pub struct Effects {
     pub seats: BTreeMap<OrganizationId, SeatChange>,
 }
 
-/// Reads and writes what admissions and decisions need.
+/// Whether a transaction waits for locks that others hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Locks {
+    /// It takes those that nobody else holds and leaves the rest. For a fence that another transaction
+    /// makes at the same time it waits 100 milliseconds; then it fails as unavailable.
+    Free,
+    /// It waits for all of them.
+    All,
+}
+
+/// The locks that a transaction holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Locked {
+    /// Fences, by their invitations.
+    pub fences: BTreeSet<String>,
+    /// Organizations.
+    pub organizations: BTreeSet<OrganizationId>,
+}
+
+/// Locks, reads and writes what admissions and decisions need.
 ///
-/// A writer locks first (03 P6): fences by `Fences::share_fences`, then the organizations in the
-/// order of their ids; only then, in later statements, it reads and writes here.
+/// A writer first locks, and then reads in a later statement what it decides by (P6).
 #[async_trait]
-pub trait Admissions: Send {
-    /// Locks the organizations' seat rows in the order of their ids until the transaction ends; those
-    /// that there are.
-    async fn lock_organizations(&mut self, organizations: &BTreeSet<OrganizationId>) -> Result<()>;
-
-    /// From here on the transaction waits for no lock longer than 100 milliseconds: then it fails as
-    /// unavailable, and others may try with patience.
-    async fn wait_briefly(&mut self) -> Result<()>;
-
-    /// Locks those of the organizations' seat rows that nobody else holds, without waiting, and gives
-    /// which those are.
-    async fn lock_free_organizations(
+pub trait Ledger: Send {
+    /// Locks the fences against raising, making those that are missing, and then the organizations'
+    /// seat rows, both in the order of their names, until the transaction ends. Returns the locks that it
+    /// took: an organization that does not exist is not among them.
+    ///
+    /// With [`Locks::All`] it fails as a conflict if a fence was made at the same time: the next
+    /// transaction sees it.
+    async fn lock(
         &mut self,
+        fences: &BTreeSet<String>,
         organizations: &BTreeSet<OrganizationId>,
-    ) -> Result<BTreeSet<OrganizationId>>;
+        locks: Locks,
+        now: DateTime<Utc>,
+    ) -> Result<Locked>;
 
-    /// What these redemptions were answered; those that were.
+    /// Locks organizations alone, and waits for them.
+    async fn lock_organizations(&mut self, organizations: &BTreeSet<OrganizationId>) -> Result<()> {
+        // No fence is made, so the time does not matter.
+        let now = DateTime::UNIX_EPOCH;
+        self.lock(&BTreeSet::new(), organizations, Locks::All, now)
+            .await?;
+        Ok(())
+    }
+
+    /// Reads everything that is known of these, in one statement.
+    async fn facts(&mut self, wanted: &[Wanted]) -> Result<Known>;
+
+    /// Reads what these redemptions were answered; those that were.
     async fn admissions(&mut self, redemptions: &[Uuid]) -> Result<Vec<StoredAdmission>>;
-
-    /// What is known of these persons and places.
-    async fn known(&mut self, persons: &BTreeSet<PersonAt>) -> Result<Known>;
 
     /// Writes it all. Conflict if a redemption was answered, or a request ended, in the meantime:
     /// then nothing may be committed.
     async fn save(&mut self, effects: &Effects) -> Result<()>;
+
+    /// Raises a fence to `epoch`, never lowers it; waits for every transaction that shares it. Returns where
+    /// it stands.
+    async fn raise_fence(
+        &mut self,
+        invitation: &str,
+        epoch: i64,
+        now: DateTime<Utc>,
+    ) -> Result<i64>;
 }

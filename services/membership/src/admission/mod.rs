@@ -6,9 +6,8 @@
 
 pub mod admit;
 mod get_admission;
-mod lanes;
+pub mod lanes;
 pub mod ledger;
 pub mod plan;
 mod preview;
-pub mod queue;
 mod raise_fence;

@@ -1,12 +1,10 @@
 //! What redemptions would be answered now (R4).
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, Utc};
 use homeroom_kit::Result;
 
 use super::{
-    admit::{AdmitRequest, Admitted, answer, decide_one, invitations, load},
+    admit::{AdmitRequest, Admitted, answer, decide_one, load},
     plan::{Admission, Plan},
 };
 use crate::{app::App, domain::admission::Outcome};
@@ -19,23 +17,17 @@ impl App {
         }
         let mut repository = self.store.read().await?;
         let now = self.clock.now();
-        let fences = repository.fences(&invitations(requests)).await?;
-        let all: Vec<&AdmitRequest> = requests.iter().collect();
-        let plan = load(repository.as_mut(), &all, now).await?;
+        let wanted = requests.iter().map(AdmitRequest::wanted).collect();
+        let plan = load(repository.as_mut(), wanted, now).await?;
         let previews = requests
             .iter()
-            .map(|request| preview_one(&plan, request, &fences, now));
+            .map(|request| preview_one(&plan, request, now));
         Ok(previews.collect())
     }
 }
 
-fn preview_one(
-    plan: &Plan,
-    request: &AdmitRequest,
-    fences: &BTreeMap<String, i64>,
-    now: DateTime<Utc>,
-) -> Result<Admission> {
-    let decision = decide_one(plan, request, fences, now)?;
+fn preview_one(plan: &Plan, request: &AdmitRequest, now: DateTime<Utc>) -> Result<Admission> {
+    let decision = decide_one(plan, request, now)?;
     let mut preview = answer(plan, request, decision);
     if preview.outcome == Outcome::AlreadyPending && preview.join_request.is_none() {
         preview.join_request = plan.waiting(&request.person()).cloned();

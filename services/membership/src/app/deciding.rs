@@ -9,7 +9,7 @@ use super::{Change, get_join_request::find_join_request, rules::Rule};
 use crate::{
     admission::plan::Plan,
     domain::join_request::{AlreadyDecided, JoinRequest},
-    store::PersonAt,
+    store::{PersonAt, Wanted},
 };
 
 /// Takes the organization's lock; everything is read after it (03 P6).
@@ -39,8 +39,9 @@ pub(crate) async fn load(change: &mut Change, requests: &[JoinRequest]) -> Resul
         .iter()
         .map(|request| (request.place.clone(), request.user.clone()))
         .collect();
-    let known = change.repository.known(&persons).await?;
-    Ok(Plan::new(known, change.now).with_admissions(Vec::new(), requests.to_vec()))
+    let wanted: Vec<Wanted> = persons.into_iter().map(Wanted::person).collect();
+    let known = change.repository.facts(&wanted).await?;
+    Ok(Plan::new(known, change.now).with_requests(requests))
 }
 
 /// Writes what was planned, with its events.

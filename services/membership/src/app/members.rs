@@ -1,7 +1,5 @@
 //! What both kinds of membership share: particulars, events and lists.
 
-use std::collections::BTreeSet;
-
 use homeroom_api::{
     ids::UserId,
     names::{MemberName, Place},
@@ -17,7 +15,7 @@ use crate::{
         member::{Member, Particulars, Provenance, Role},
         seat::Seats,
     },
-    store::MemberQuery,
+    store::{MemberQuery, Wanted},
 };
 
 /// Whom to add.
@@ -54,7 +52,7 @@ pub(crate) async fn enrol(change: &mut Change, place: &Place, new: NewMember) ->
     let person = (place.clone(), new.user);
     let known = change
         .repository
-        .known(&BTreeSet::from([person.clone()]))
+        .facts(&[Wanted::person(person.clone())])
         .await?;
     let organization = known.organizations.get(place.organization());
     let seats = organization.map_or_else(Seats::default, |known| known.seats);

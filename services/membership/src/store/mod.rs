@@ -9,7 +9,6 @@
 
 mod classes;
 mod erasures;
-mod fences;
 mod join_requests;
 mod members;
 mod organizations;
@@ -33,7 +32,6 @@ use homeroom_kit::{
 pub use crate::admission::ledger::*;
 pub use classes::{ClassQuery, Classes};
 pub use erasures::Erasures;
-pub use fences::Fences;
 pub use join_requests::*;
 pub use members::{MemberQuery, Members};
 pub use organizations::{InsertOutcome, OrganizationQuery, Organizations, SeatRows};
@@ -73,8 +71,7 @@ pub trait Repository:
     + Members
     + RemovalRows
     + JoinRequests
-    + Admissions
-    + Fences
+    + Ledger
     + Erasures
     + Events
     + RequestIdRows

@@ -8,7 +8,7 @@ use homeroom_kit::database::{Error, Options, connect_postgres};
 use homeroom_membership::{
     app::organizations::{self, OrganizationPatch},
     domain::admission::Outcome,
-    store::{self, Effects, Store, StoredAdmission},
+    store::{self, Effects, Locks, Store, StoredAdmission},
 };
 
 use crate::{
@@ -141,9 +141,14 @@ async fn p6_fences_are_shared_in_the_order_of_their_names() {
     // When all three are shared
     let store = Arc::clone(&school.app.store);
     let wanted = BTreeSet::from(names.clone());
+    let mut waited_for = school.redemption("eve");
+    waited_for.invitation.clone_from(&names[1]);
     let sharing = tokio::spawn(async move {
         let mut session = store.write().await.unwrap();
-        session.share_fences(&wanted, now).await.unwrap()
+        let no_organization = BTreeSet::new();
+        let locked = session.lock(&wanted, &no_organization, Locks::All, now);
+        assert_eq!(locked.await.unwrap().fences, wanted);
+        session.facts(&[waited_for.wanted()]).await.unwrap().fences
     });
     until_sessions_wait(&database, 1).await;
     // Then the first cannot be raised while the third can.
