@@ -33,6 +33,8 @@ mod guessed;
 mod half_done;
 #[path = "redemptions/meeting.rs"]
 mod meeting;
+#[path = "redemptions/plans.rs"]
+mod plans;
 #[path = "redemptions/poisoned.rs"]
 mod poisoned;
 #[path = "redemptions/previews.rs"]

@@ -47,6 +47,17 @@ impl TestDatabase {
         Self::Sqlite { store, folder }
     }
 
+    /// The same PostgreSQL database in new sessions; the old ones have ended.
+    pub(crate) async fn reopened(self) -> Self {
+        self.store().close().await;
+        let url = Url::parse(&self.postgres_url()).unwrap();
+        let store = store::open(&url, options(), false).await.unwrap();
+        let Self::Postgres { name, .. } = self else {
+            unreachable!("it has an address")
+        };
+        Self::Postgres { store, name }
+    }
+
     pub(crate) fn store(&self) -> &Arc<dyn Store> {
         match self {
             Self::Postgres { store, .. } | Self::Sqlite { store, .. } => store,

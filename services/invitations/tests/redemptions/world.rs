@@ -123,7 +123,7 @@ pub(crate) fn set_secret(row: &mut InvitationRow, code: &str, keys: &KeyRing) {
     );
 }
 
-fn unlimited() -> Budgets {
+pub(crate) fn unlimited() -> Budgets {
     Budgets {
         user_burst: 1_000,
         user_hourly: 1_000,
@@ -153,6 +153,10 @@ impl World {
         self.database.drop_it().await;
     }
 
+    pub(crate) fn into_database(self) -> TestDatabase {
+        self.database
+    }
+
     pub(crate) fn database(&self) -> &TestDatabase {
         &self.database
     }
@@ -161,7 +165,7 @@ impl World {
         Self::over(TestDatabase::sqlite().await, budgets).await
     }
 
-    async fn over(database: TestDatabase, budgets: Budgets) -> Self {
+    pub(crate) async fn over(database: TestDatabase, budgets: Budgets) -> Self {
         let clock = Arc::new(ManualClock::new(start()));
         let membership = Arc::new(FakeMembership::default());
         let keys = Arc::new(keys());

@@ -1,0 +1,143 @@
+//! What a redemption reads does not grow with the tables: on a million rows each statement of its way takes an
+//! index, whether PostgreSQL plans it for its parameters or once for all.
+
+use std::collections::HashMap;
+
+use chrono::TimeDelta;
+use homeroom_invitations::domain::invitation::InvitationKind;
+use sqlx::{Connection as _, Executor as _, PgConnection};
+use uuid::Uuid;
+
+use crate::{
+    database::TestDatabase,
+    world::{World, unlimited},
+};
+
+/// Rows of each table that grows.
+const ROWS: u32 = 1_000_000;
+/// Redemptions that are made under each way of planning.
+const REDEMPTIONS: u32 = 12;
+/// Rows of one table that a redemption reads at most, with its settlement and its place in the runs of the workers.
+const ROWS_READ_PER_REDEMPTION_MAX: i64 = 30;
+
+/// Fills the tables as years of redemptions would have: `$ROWS` rows in 10,000 organizations of 10 classes.
+const FILL: &str = "
+    SET session_replication_role = replica;
+    INSERT INTO organization_profiles SELECT 'org-' || n, 'PREFIX' || n, '', 0, 0
+        FROM generate_series(1, 10000) n;
+    INSERT INTO invitations (invitation_id, kind, organization_id, class_id, epoch, fence_epoch,
+        uses_since_epoch, lookup_mac, sealed, key_version, enabled, uses_committed, uses_reserved, uses_queued,
+        assigned_email, external_id, display_name, email_domains, allow_rejoin, strength_bits, words,
+        unlock_time, issue_time, revision, create_time, update_time)
+        SELECT lpad(n::text, 32, '0')::uuid::text, 'class_token', 'org-' || n % 10000, 'class-' || n % 10, 1, 1, 1,
+        sha256(n::text::bytea), '', 1, true, 1, 0, 0, '', '', '', '[]', false, 0, 0, 0, 0, 1, 0, 0
+        FROM generate_series(1, $ROWS) n;
+    INSERT INTO redemptions (redemption_id, invitation_id, invitation, kind, epoch, organization_id, class_id,
+        user_id, display_name, email, external_id, route, queue_cause, refuse_if_unknown, issue_time, allow_rejoin,
+        holds_use, state, outcome, refuse_reason, join_request, tries, next_try_time, create_time, settle_time)
+        SELECT lpad(n::text, 32, '0')::uuid::text, lpad(n::text, 32, '0')::uuid::text, '', 'class_token', 1,
+        'org-' || n % 10000, 'class-' || n % 10, 'person-' || n, '', '', '', 'ADMIT_AT_ONCE', '', '', 0, false, true,
+        CASE n % 100 WHEN 0 THEN 'QUEUED' ELSE 'COMMITTED' END, '', '', '', 0, 1800001800000000, 0, 0
+        FROM generate_series(1, $ROWS) n;
+    INSERT INTO redemption_request_ids SELECT 'platform', 'person-' || n, 'Redeem', n::text, '',
+        lpad(n::text, 32, '0')::uuid::text, 1800000000000000 FROM generate_series(1, 200000) n;
+    INSERT INTO events (event_id, position, event_type, organization_id, subject, actor, notify, data, create_time)
+        SELECT n::text, n, 'redemption.committed', 'org-' || n % 10000, '', '', '[]', '{}', 0
+        FROM generate_series(1, 100000) n;
+";
+
+/// A filled database. Its indexes are built at the end, which takes a fraction of the time.
+async fn filled() -> TestDatabase {
+    let database = TestDatabase::postgres().await;
+    let mut connection = connect(&database).await;
+    let indexes: Vec<(String, String)> = sqlx::query_as(
+        "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' \
+         AND tablename IN ('invitations', 'redemptions', 'redemption_request_ids') \
+         AND NOT EXISTS (SELECT 1 FROM pg_constraint WHERE conname = indexname)",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .unwrap();
+    let mut statements: Vec<String> = vec!["SET maintenance_work_mem = '256MB'".to_owned()];
+    statements.extend(indexes.iter().map(|(name, _)| format!("DROP INDEX {name}")));
+    statements.push(FILL.replace("$ROWS", &ROWS.to_string()));
+    statements.extend(indexes.into_iter().map(|(_, definition)| definition));
+    statements.push("ANALYZE".to_owned());
+    for statement in statements {
+        let statement = sqlx::raw_sql(sqlx::AssertSqlSafe(statement));
+        connection.execute(statement).await.unwrap();
+    }
+    connection.close().await.unwrap();
+    database
+}
+
+async fn connect(database: &TestDatabase) -> PgConnection {
+    PgConnection::connect(&database.postgres_url())
+        .await
+        .unwrap()
+}
+
+/// What has been read of each table that grows: scans from end to end, and rows.
+async fn read(connection: &mut PgConnection) -> HashMap<String, (i64, i64)> {
+    let rows: Vec<(String, i64, i64)> = sqlx::query_as(
+        "SELECT relname::text, seq_scan, seq_tup_read + coalesce(idx_tup_fetch, 0) FROM pg_stat_user_tables \
+         WHERE relname IN ('invitations', 'redemptions', 'redemption_request_ids', 'organization_profiles', 'events')",
+    )
+    .fetch_all(connection)
+    .await
+    .unwrap();
+    let each = rows.into_iter();
+    each.map(|(table, scans, rows)| (table, (scans, rows)))
+        .collect()
+}
+
+/// Redeems in every way that costs statements, and runs the workers.
+async fn redeem(world: &World, round: u32) {
+    let code = format!("HAMILTON-ROUND{round}");
+    world
+        .invitation(InvitationKind::EnrollmentCode, &code, |row| {
+            row.invitation.max_uses = Some(1_000);
+        })
+        .await;
+    for number in 0..REDEMPTIONS {
+        let name = format!("person-{round}-{number}");
+        let request_id = Uuid::from_u128(u128::from(round * 1_000 + number) + 1).to_string();
+        world.redeem(&name, &code, &request_id).await.unwrap();
+        world.redeem(&name, &code, &request_id).await.unwrap();
+        world.redeem(&name, &code, "").await.unwrap();
+        world.preview(&name, &code).await.unwrap();
+        world.app.recover_once().await.unwrap();
+        world.app.sweep_once().await.unwrap();
+        world.app.follow_once().await.unwrap();
+    }
+    world.advance(TimeDelta::seconds(1));
+}
+
+#[tokio::test]
+async fn a_redemption_reads_as_few_rows_of_a_million_as_of_ten() {
+    let mut database = filled().await;
+    let url = database.postgres_url();
+    let name = url.rsplit('/').next().unwrap().to_owned();
+    for (round, mode) in (0..).zip(["auto", "force_custom_plan", "force_generic_plan"]) {
+        let mut connection = connect(&database).await;
+        let set = format!("ALTER DATABASE {name} SET plan_cache_mode = {mode}");
+        let set = sqlx::raw_sql(sqlx::AssertSqlSafe(set));
+        connection.execute(set).await.unwrap();
+        let before = read(&mut connection).await;
+        // Sessions that begin from now on plan so, and tell what they have read once they end.
+        let world = World::over(database.reopened().await, unlimited()).await;
+        redeem(&world, round).await;
+        database = world.into_database().reopened().await;
+        for (table, (scans, rows)) in read(&mut connection).await {
+            let (scans_before, rows_before) = before[&table];
+            let (scans, rows) = (scans - scans_before, rows - rows_before);
+            assert_eq!(scans, 0, "{mode}: {table} is read from end to end");
+            assert!(
+                rows <= i64::from(REDEMPTIONS) * ROWS_READ_PER_REDEMPTION_MAX,
+                "{mode}: {rows} rows of {table} are read"
+            );
+        }
+        connection.close().await.unwrap();
+    }
+    database.drop_it().await;
+}
