@@ -81,6 +81,7 @@ enum Blow {
     Stopped,
     Flushed,
     Promoted,
+    FailedOver,
 }
 
 impl Blow {
@@ -90,6 +91,7 @@ impl Blow {
             Self::Stopped => redis.stop(),
             Self::Flushed => redis.flush().await,
             Self::Promoted => redis.promote().await,
+            Self::FailedOver => redis.fail_over().await,
         }
     }
 
@@ -99,6 +101,7 @@ impl Blow {
             Self::Stopped => redis.resume(),
             Self::Flushed => {}
             Self::Promoted => redis.renew_replica().await,
+            Self::FailedOver => redis.lead_to_the_primary(),
         }
     }
 }
@@ -124,6 +127,7 @@ struck! {
     r10_redis_stopped_locks_nobody_out_and_buys_no_guesses: Blow::Stopped,
     r10_redis_flushed_locks_nobody_out_and_buys_no_guesses: Blow::Flushed,
     r10_redis_promoted_locks_nobody_out_and_buys_no_guesses: Blow::Promoted,
+    r10_redis_failed_over_locks_nobody_out_and_buys_no_guesses: Blow::FailedOver,
 }
 
 async fn struck(blow: Blow, engine: Engine) {

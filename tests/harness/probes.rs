@@ -10,14 +10,14 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-/// Whether the service at this address says of readiness that it serves.
+/// Whether the service at this address says of readiness that it serves. One that is away does not.
 pub async fn is_ready(address: SocketAddr) -> bool {
     let request = HealthCheckRequest {
         service: "readiness".to_owned(),
     };
     let mut health = HealthClient::new(crate::channel(address));
-    let answer = health.check(request).await.unwrap();
-    answer.into_inner().status() == ServingStatus::Serving
+    let answer = health.check(request).await;
+    answer.is_ok_and(|answer| answer.into_inner().status() == ServingStatus::Serving)
 }
 
 /// What `GET /metrics` answers, with its head.

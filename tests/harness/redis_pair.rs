@@ -3,9 +3,14 @@
 use std::{
     net::SocketAddr,
     process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
+use redis::{FromRedisValue, RedisResult};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
@@ -42,17 +47,27 @@ impl Server {
             .spawn()
             .expect("redis-server: tests/run installs it");
         self.child = Some(child);
-        eventually("Redis serves", async || self.ask(&["PING"]).await.is_ok()).await;
+        eventually("Redis serves", async || {
+            self.ask::<String>(&["PING"]).await.is_ok()
+        })
+        .await;
     }
 
     async fn follow(&self, primary: &Self) {
         let port = primary.address.port().to_string();
-        self.ask(&["REPLICAOF", "127.0.0.1", &port]).await.unwrap();
+        self.ask::<String>(&["REPLICAOF", "127.0.0.1", &port])
+            .await
+            .unwrap();
         eventually("the replica follows", async || {
-            let replication = self.ask(&["INFO", "replication"]).await.unwrap();
-            replication.contains("master_link_status:up")
+            self.says("master_link_status:up").await
         })
         .await;
+    }
+
+    /// Returns true if the server says this line about replication.
+    async fn says(&self, line: &str) -> bool {
+        let replication: String = self.ask(&["INFO", "replication"]).await.unwrap();
+        replication.contains(line)
     }
 
     fn kill(&mut self) {
@@ -70,7 +85,7 @@ impl Server {
         assert!(sent.unwrap().success());
     }
 
-    async fn ask(&self, words: &[&str]) -> redis::RedisResult<String> {
+    async fn ask<T: FromRedisValue>(&self, words: &[&str]) -> RedisResult<T> {
         let client = redis::Client::open(format!("redis://{}", self.address))?;
         let mut connection = client.get_multiplexed_async_connection().await?;
         let mut command = redis::cmd(words[0]);
@@ -88,9 +103,13 @@ impl Drop for Server {
 }
 
 /// A primary and its replica, and an address that leads to whichever is the primary. Dropped, all end.
+///
+/// As behind a virtual IP or a Kubernetes Service, open connections stay with the server that they were
+/// made to; only new ones lead to the new primary.
 pub struct RedisPair {
     address: SocketAddr,
     upstream: watch::Sender<SocketAddr>,
+    accepted: Arc<AtomicUsize>,
     primary: Server,
     replica: Server,
     forwarding: tokio::task::JoinHandle<()>,
@@ -104,13 +123,26 @@ impl RedisPair {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (upstream, follows) = watch::channel(primary.address);
+        let accepted = Arc::<AtomicUsize>::default();
         Self {
             address,
             upstream,
+            accepted: accepted.clone(),
             primary,
             replica,
-            forwarding: tokio::spawn(forward(listener, follows)),
+            forwarding: tokio::spawn(forward(listener, follows, accepted)),
         }
+    }
+
+    /// Returns how many connections were made to the address so far.
+    #[must_use]
+    pub fn accepted(&self) -> usize {
+        self.accepted.load(Ordering::SeqCst)
+    }
+
+    /// Sends one command to the primary itself.
+    pub async fn ask<T: FromRedisValue>(&self, words: &[&str]) -> T {
+        self.primary.ask(words).await.unwrap()
     }
 
     /// The URL, which stays.
@@ -142,7 +174,7 @@ impl RedisPair {
     /// Forgets all data and the scripts.
     pub async fn flush(&self) {
         for words in [&["FLUSHALL"][..], &["SCRIPT", "FLUSH"]] {
-            self.primary.ask(words).await.unwrap();
+            self.primary.ask::<String>(words).await.unwrap();
         }
     }
 
@@ -155,8 +187,41 @@ impl RedisPair {
     /// The primary is killed, and its replica takes over, with what it was told by then.
     pub async fn promote(&mut self) {
         self.primary.kill();
-        self.replica.ask(&["REPLICAOF", "NO", "ONE"]).await.unwrap();
+        self.replica
+            .ask::<String>(&["REPLICAOF", "NO", "ONE"])
+            .await
+            .unwrap();
         std::mem::swap(&mut self.primary, &mut self.replica);
+        self.lead_to_the_primary();
+    }
+
+    /// Makes the two change places, as before maintenance: nothing is lost, both go on, and open
+    /// connections stay with the demoted server. The address leads to it too, until
+    /// [`Self::lead_to_the_primary`].
+    pub async fn fail_over(&mut self) {
+        self.primary.ask::<String>(&["FAILOVER"]).await.unwrap();
+        eventually("the two have changed places", async || {
+            self.replica.says("role:master").await
+                && self.primary.says("master_link_status:up").await
+        })
+        .await;
+        std::mem::swap(&mut self.primary, &mut self.replica);
+    }
+
+    /// Stops the primary (SIGSTOP) and puts the replica in its place. Open connections stay with the
+    /// one that stands still.
+    pub async fn replace_the_stopped(&mut self) {
+        self.stop();
+        self.replica
+            .ask::<String>(&["REPLICAOF", "NO", "ONE"])
+            .await
+            .unwrap();
+        std::mem::swap(&mut self.primary, &mut self.replica);
+        self.lead_to_the_primary();
+    }
+
+    /// Makes the address lead new connections to the primary.
+    pub fn lead_to_the_primary(&self) {
         self.upstream.send_replace(self.primary.address);
     }
 }
@@ -167,18 +232,18 @@ impl Drop for RedisPair {
     }
 }
 
-/// Passes every connection on, until either side closes it or the primary changes.
-async fn forward(listener: TcpListener, upstream: watch::Receiver<SocketAddr>) {
+/// Passes every connection on to where the address leads when it is made, until either side closes it.
+async fn forward(
+    listener: TcpListener,
+    upstream: watch::Receiver<SocketAddr>,
+    accepted: Arc<AtomicUsize>,
+) {
     while let Ok((mut near, _)) = listener.accept().await {
-        let mut follows = upstream.clone();
+        accepted.fetch_add(1, Ordering::SeqCst);
+        let address = *upstream.borrow();
         tokio::spawn(async move {
-            let address = *follows.borrow_and_update();
-            let Ok(mut far) = TcpStream::connect(address).await else {
-                return;
-            };
-            tokio::select! {
-                _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
-                _ = follows.changed() => {}
+            if let Ok(mut far) = TcpStream::connect(address).await {
+                drop(tokio::io::copy_bidirectional(&mut near, &mut far).await);
             }
         });
     }

@@ -1,8 +1,11 @@
 //! What operators see of the limiter's Redis: a gauge while it is away, and readiness that has no part in it.
 
-use std::time::Duration;
+use std::{
+    cell::Cell,
+    time::{Duration, Instant},
+};
 
-use homeroom_api::invitations::v1::RedeemRequest;
+use homeroom_api::invitations::v1::{RedeemRequest, RedemptionOutcome, Token};
 use homeroom_tests::{
     Claims, Clients, Engine,
     databases::Databases,
@@ -21,6 +24,8 @@ const AWAY: &str = "homeroom_limiter_redis_away";
 const DECIDED: [&str; 2] = ["CODE_NOT_USABLE", "TOO_MANY_ATTEMPTS"];
 /// How long a service may take to miss its Redis, or to find it again.
 const NOTICE_SECONDS: u64 = 60;
+/// How long after a failover's end short credentials may still lead to the queue.
+const COUNTS_AGAIN_MAX: Duration = Duration::from_secs(5);
 /// Longer than it takes a service to look twice at whether it is ready: every two seconds.
 const READINESS_LOOKS: Duration = Duration::from_secs(5);
 /// Attempts beside a dead master: of the keys of so many users a third lies on it.
@@ -93,6 +98,40 @@ async fn r10_the_gauge_says_1_while_redis_is_away_and_0_after() {
     // and when it is back, that too.
     redis.start_again().await;
     says(0.0, "Redis is back").await;
+    processes.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r10_within_5_seconds_of_a_failover_phrases_let_in_again_without_a_restart() {
+    // Given a service whose Redis changes places with its replica,
+    let mut redis = RedisPair::start().await;
+    let processes = with_redis(redis.url(), free_address()).await;
+    let of_any_number = Token {
+        max_uses: Some(0),
+        ..Default::default()
+    };
+    let phrase = processes.school().await.token(of_any_number).await.phrase;
+    let count = Cell::new(0);
+    let redeem = async || {
+        count.set(count.get() + 1);
+        let student = processes.user(&format!("student-{}", count.get()));
+        student.redeem(&phrase).await.unwrap().outcome()
+    };
+    let let_in = async |within: Duration| {
+        let began = Instant::now();
+        while redeem().await != RedemptionOutcome::Admitted {
+            assert!(began.elapsed() < within, "they queue still");
+        }
+        assert!(began.elapsed() < within);
+    };
+    // On a busy machine the first calls may take longer than the limiter waits.
+    let_in(Duration::from_secs(NOTICE_SECONDS)).await;
+    redis.fail_over().await;
+    // when the address leads to the demoted server still, then nobody is refused, and who comes waits,
+    assert_eq!(redeem().await, RedemptionOutcome::PendingApproval);
+    // and once it leads to the new primary, students are let in again.
+    redis.lead_to_the_primary();
+    let_in(COUNTS_AGAIN_MAX).await;
     processes.stop().await;
 }
 

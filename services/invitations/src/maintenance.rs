@@ -35,7 +35,7 @@ pub async fn rotate_keys(
     progress: impl FnMut(Progress) + Send,
 ) -> Result<Rotated, RotationError> {
     let store = store::open(url, database_options(), false).await?;
-    store.check_schema().await?;
+    store.check_ready().await?;
     let rotated = rotate_keys::rotate_keys(
         store.as_ref(),
         keys,
@@ -59,6 +59,6 @@ mod tests {
         let url = Url::Sqlite(folder.path().join("invitations.db"));
         migrate(&url).await.unwrap();
         let store = store::open(&url, database_options(), false).await.unwrap();
-        store.check_schema().await.unwrap();
+        store.check_ready().await.unwrap();
     }
 }

@@ -135,7 +135,7 @@ pub async fn start(
         config.migrate_at_start,
     )
     .await?;
-    store.check_schema().await?;
+    store.check_ready().await?;
     check_keys::check_and_note(store.as_ref(), &config.keys, dependencies.clock.now()).await?;
     let membership: Arc<dyn Membership> = Arc::new(MembershipClient::new(
         &config.membership_url,

@@ -74,7 +74,7 @@ pub(crate) async fn serve_until(
     let health = tokio::spawn(services.health().follow(stopping.clone(), move || {
         let store = Arc::clone(&store);
         async move {
-            let checked = store.check_schema().await;
+            let checked = store.check_ready().await;
             if let Err(error) = &checked {
                 tracing::warn!(%error, "not ready");
             }

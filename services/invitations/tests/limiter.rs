@@ -10,10 +10,15 @@
     reason = "these are tests: what they panic on is their failure"
 )]
 
+#[path = "../../../tests/harness/addresses.rs"]
+#[expect(unreachable_pub, reason = "it is public in the tests' harness")]
+mod addresses;
 #[path = "limiter/budgets.rs"]
 mod budgets;
 #[path = "limiter/cluster.rs"]
 mod cluster;
+#[path = "limiter/failover.rs"]
+mod failover;
 #[path = "limiter/guards.rs"]
 mod guards;
 #[path = "limiter/loops.rs"]
@@ -22,9 +27,18 @@ mod loops;
 mod masters;
 #[path = "limiter/redis.rs"]
 mod redis;
+#[path = "../../../tests/harness/redis_pair.rs"]
+#[expect(
+    unreachable_pub,
+    dead_code,
+    reason = "it is public in the tests' harness, which does more with it"
+)]
+mod redis_pair;
 #[path = "limiter/retry.rs"]
 mod retry;
 #[path = "limiter/school.rs"]
 mod school;
 #[path = "limiter/support.rs"]
 mod support;
+
+use addresses::free_address;

@@ -213,7 +213,7 @@ async fn what_is_not_committed_does_not_stand(store: Arc<dyn Store>) {
         .insert_invitations(&[row(1, InvitationKind::ClassCode)])
         .await
         .unwrap();
-    session.rollback().await.unwrap();
+    session.rollback().await;
     assert_eq!(get(&store, id(1)).await, None);
     let mut session = store.write().await.unwrap();
     session
@@ -280,8 +280,9 @@ async fn r11_events_of_an_organization_stand_in_the_order_of_its_changes(store: 
     for writer in writers {
         writer.await.unwrap();
     }
-    assert_eq!(store.publish_events().await.unwrap(), 16);
+    store.publish_events().await.unwrap();
     let events = store.feed().list(&Scope::Everything, 0, 100).await.unwrap();
+    assert_eq!(events.len(), 16);
     for pair in events.chunks(2) {
         let (writer, _) = pair[0].subject.split_once(' ').unwrap();
         assert_eq!(pair[0].subject, format!("{writer} first"));

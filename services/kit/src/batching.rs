@@ -1,10 +1,13 @@
 //! Batches that form by themselves: what arrives while one is under way goes
 //! into the next, and nothing waits when all is idle.
 
-use std::{fmt, future::Future, sync::Arc};
+use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use homeroom_api::common::v1::ErrorReason;
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::{
+    sync::{Semaphore, mpsc, oneshot},
+    time::timeout,
+};
 
 use crate::status::{Error, Result};
 
@@ -15,8 +18,13 @@ pub struct Limits {
     pub batch_items_max: usize,
     /// Items that wait for a batch at most; further ones are refused with `OVERLOADED`.
     pub queue_items_max: usize,
-    /// Batches under way at the same time at most.
+    /// Batches under way at the same time at most, the slow ones among them.
     pub batches_max: usize,
+    /// Batches under way at the same time that are not slow: the fewer, the larger each is, and the less
+    /// each item costs.
+    pub prompt_batches_max: usize,
+    /// Milliseconds after which a batch under way is slow, and another may begin beside it.
+    pub slow_after_millis: u64,
 }
 
 struct Waiting<Item, Answer> {
@@ -34,45 +42,55 @@ where
     Item: Send + 'static,
     Answer: Send + 'static,
 {
-    /// Starts the workers; they end with the last clone of the batcher. `work` answers its items in
+    /// Starts forming batches, until the last clone of the batcher is gone. `work` answers its items in
     /// their order. Call it inside a runtime.
     pub fn start<Work, Working>(limits: Limits, work: Work) -> Self
     where
         Work: Fn(Vec<Item>) -> Working + Send + Sync + 'static,
         Working: Future<Output = Vec<Answer>> + Send + 'static,
     {
-        let (queue, arrived) = mpsc::channel(limits.queue_items_max.max(1));
-        let arrived = Arc::new(Mutex::new(arrived));
-        let work = Arc::new(work);
-        for _ in 0..limits.batches_max.max(1) {
-            let arrived = Arc::clone(&arrived);
-            let work = Arc::clone(&work);
-            tokio::spawn(async move {
-                let mut batch: Vec<Waiting<Item, Answer>> = Vec::new();
-                loop {
-                    let count = arrived
-                        .lock()
-                        .await
-                        .recv_many(&mut batch, limits.batch_items_max.max(1))
-                        .await;
-                    if count == 0 {
-                        break;
-                    }
-                    let (items, waiting): (Vec<_>, Vec<_>) = batch
-                        .drain(..)
-                        .map(|waiting| (waiting.item, waiting.answer))
-                        .unzip();
-                    // In a task of its own, so that a panic in it ends this batch and no other.
-                    let Ok(answers) = tokio::spawn(work(items)).await else {
-                        continue;
+        let (queue, mut arrived) = mpsc::channel(limits.queue_items_max.max(1));
+        let batches = Arc::new(Semaphore::new(limits.batches_max.max(1)));
+        let prompt = Arc::new(Semaphore::new(limits.prompt_batches_max.max(1)));
+        let slow_after = Duration::from_millis(limits.slow_after_millis);
+        tokio::spawn(async move {
+            loop {
+                let batch = Arc::clone(&batches).acquire_owned().await;
+                let (Ok(batch), Ok(turn)) = (batch, Arc::clone(&prompt).acquire_owned().await)
+                else {
+                    break;
+                };
+                // Whatever arrived while it waited for its turn goes together.
+                let mut taken: Vec<Waiting<Item, Answer>> = Vec::new();
+                if arrived
+                    .recv_many(&mut taken, limits.batch_items_max.max(1))
+                    .await
+                    == 0
+                {
+                    break;
+                }
+                let (items, waiting): (Vec<_>, Vec<_>) = taken
+                    .into_iter()
+                    .map(|waiting| (waiting.item, waiting.answer))
+                    .unzip();
+                // In a task of its own, so that a panic in it ends this batch and no other.
+                let mut working = tokio::spawn(work(items));
+                tokio::spawn(async move {
+                    let prompt = timeout(slow_after, &mut working).await;
+                    drop(turn);
+                    let answers = if let Ok(answers) = prompt {
+                        answers
+                    } else {
+                        working.await
                     };
-                    for (waiting, answer) in waiting.into_iter().zip(answers) {
+                    drop(batch);
+                    for (waiting, answer) in waiting.into_iter().zip(answers.unwrap_or_default()) {
                         // Whoever has gone needs no answer.
                         let _ = waiting.send(answer);
                     }
-                }
-            });
-        }
+                });
+            }
+        });
         Self { queue }
     }
 
@@ -129,7 +147,9 @@ mod tests {
     const LIMITS: Limits = Limits {
         batch_items_max: 3,
         queue_items_max: 5,
-        batches_max: 1,
+        batches_max: 2,
+        prompt_batches_max: 1,
+        slow_after_millis: 60_000,
     };
 
     /// Answers each item with the size of its batch, once it is let through.
@@ -180,6 +200,46 @@ mod tests {
             [2, 2, 3, 3, 3],
             "three in the second batch, two in the third"
         );
+    }
+
+    #[tokio::test]
+    async fn a_slow_batch_lets_another_begin_beside_it() {
+        // Given items of which each says that it was begun, and none is let through,
+        let (begun, mut begins) = mpsc::unbounded_channel();
+        let gate = Arc::new(Semaphore::new(0));
+        let through = Arc::clone(&gate);
+        let limits = Limits {
+            slow_after_millis: 1,
+            ..LIMITS
+        };
+        let batcher = Batcher::start(limits, move |items: Vec<u32>| {
+            let (through, begun) = (Arc::clone(&through), begun.clone());
+            async move {
+                begun.send(items.clone()).unwrap();
+                through.acquire().await.unwrap().forget();
+                items
+            }
+        });
+        let submit = |item| {
+            let batcher = batcher.clone();
+            tokio::spawn(async move { batcher.submit(vec![item]).await })
+        };
+        // then a second begins once the first is slow,
+        let first = submit(1);
+        assert_eq!(begins.recv().await.unwrap(), [1]);
+        let second = submit(2);
+        assert_eq!(begins.recv().await.unwrap(), [2]);
+        // and a third once one of them has ended: there are two places.
+        let third = submit(3);
+        while batcher.queue.capacity() == LIMITS.queue_items_max {
+            tokio::task::yield_now().await;
+        }
+        assert!(begins.try_recv().is_err());
+        gate.add_permits(3);
+        assert_eq!(begins.recv().await.unwrap(), [3]);
+        for (answer, item) in [(first, 1), (second, 2), (third, 3)] {
+            assert_eq!(answer.await.unwrap().unwrap(), [item]);
+        }
     }
 
     #[tokio::test]

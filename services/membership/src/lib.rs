@@ -1,14 +1,15 @@
 //! Who is in: organizations, classes, members, licensed seats and the approval queue.
 //!
-//! `grpc` parses requests and converts answers, `app` loads, decides and applies, `domain` holds the
-//! rules as pure functions, `store` keeps rows in PostgreSQL or SQLite behind one trait, and `service`
-//! wires them.
+//! `grpc` parses requests and converts answers, `admission` and `app` load, decide and apply, `domain`
+//! holds the rules as pure functions, `store` keeps rows in PostgreSQL or SQLite behind one trait, and
+//! `service` wires them.
 
 #![expect(
     clippy::duplicate_mod,
     reason = "queries are compiled once for each engine, on purpose"
 )]
 
+pub mod admission;
 pub mod app;
 mod config;
 pub mod domain;

@@ -146,7 +146,7 @@ pub async fn start(
         migrate(&config.database_url).await?;
     }
     let store = store::connect(&config.database_url, database_options()).await?;
-    store.check_schema().await?;
+    store.check_ready().await?;
     let app = App::new(
         Arc::clone(&store),
         dependencies.clock,
@@ -250,7 +250,7 @@ async fn run(
     work.spawn(health.follow(shutdown.clone(), move || {
         let store = Arc::clone(&store);
         async move {
-            let checked = store.check_schema().await;
+            let checked = store.check_ready().await;
             if let Err(error) = &checked {
                 tracing::warn!(%error, "not ready");
             }

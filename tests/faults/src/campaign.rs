@@ -34,9 +34,12 @@ const fn target(fault: Fault) -> u64 {
         Fault::SigkillAnywhere => 250,
         Fault::PostgresCrash | Fault::OneWay | Fault::Partition | Fault::ClockSteps => 60,
         Fault::PostgresPromotion
+        | Fault::ReadOnly
         | Fault::DiskFull
+        | Fault::DiskFullSqlite
         | Fault::PoisonedEvent
-        | Fault::RedisPromotion => 12,
+        | Fault::RedisPromotion
+        | Fault::RedisFailover => 12,
         Fault::RedisKill | Fault::RedisStop | Fault::RedisFlush => 20,
         Fault::RequestLost | Fault::ReplyLost | Fault::Delayed | Fault::Repeated | Fault::Late => {
             1_750
@@ -92,9 +95,11 @@ impl Campaign {
         if faults.is_empty() {
             return Err("every fault was left out".to_owned());
         }
-        if faults.contains(&Fault::DiskFull) {
-            Stage::can_fill_a_disk()
-                .map_err(|why| format!("{why}; run as root, or with --without disk-full"))?;
+        for fault in [Fault::DiskFull, Fault::DiskFullSqlite] {
+            if faults.contains(&fault) {
+                Stage::can_fill_a_disk()
+                    .map_err(|why| format!("{why}; run as root, or with --without {fault}"))?;
+            }
         }
         Ok(())
     }

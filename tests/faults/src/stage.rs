@@ -33,6 +33,8 @@ const AUDIENCE: &str = "homeroom";
 const TOKEN_DAYS: i64 = 3_650;
 /// The disk of the fault `disk-full`.
 const SMALL_DISK_BYTES: u64 = 400 << 20;
+/// The disk of the fault `disk-full-sqlite`.
+const SQLITE_DISK_BYTES: u64 = 100 << 20;
 
 /// Which servers a round runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +49,14 @@ pub(crate) enum Ground {
     RedisPair,
     /// SQLite files, and no Redis.
     Sqlite,
+    /// SQLite files on a small disk, and no Redis.
+    SmallDiskSqlite,
+}
+
+impl Ground {
+    fn is_sqlite(self) -> bool {
+        matches!(self, Self::Sqlite | Self::SmallDiskSqlite)
+    }
 }
 
 /// PostgreSQL on a disk that can be filled.
@@ -123,6 +133,7 @@ pub(crate) struct Stage {
     pub(crate) postgres_pair: Option<PostgresPair>,
     pub(crate) redis_pair: Option<RedisPair>,
     pub(crate) small_disk: Option<OnSmallDisk>,
+    pub(crate) sqlite_disk: Option<SmallDisk>,
     pub(crate) ground: Ground,
     /// The databases of this round, past every proxy: membership's and invitations'.
     pub(crate) urls: [Url; 2],
@@ -222,6 +233,7 @@ impl Stage {
             postgres_pair: None,
             redis_pair: None,
             small_disk: None,
+            sqlite_disk: None,
             ground: Ground::Single,
             urls: [nowhere.clone(), nowhere],
             folder: folder.to_owned(),
@@ -245,8 +257,11 @@ impl Stage {
         for which in Which::BOTH {
             let database = format!("{name}_{}", which.name());
             let proxy = &connections[TO_MEMBERSHIPS_DATABASE + which as usize];
-            let (direct, proxied) = if ground == Ground::Sqlite {
-                let path = self.folder.join(format!("{database}.db"));
+            let (direct, proxied) = if ground.is_sqlite() {
+                let disk = self.sqlite_disk.as_ref();
+                let disk = disk.filter(|_| ground == Ground::SmallDiskSqlite);
+                let folder = disk.map_or(self.folder.as_path(), SmallDisk::folder);
+                let path = folder.join(format!("{database}.db"));
                 remove_sqlite(&path);
                 (
                     Url::Sqlite(path.clone()),
@@ -263,7 +278,7 @@ impl Stage {
             self.urls[which as usize] = direct;
             let environment = &mut self.services[which as usize].settings.environment;
             environment.insert("DATABASE_URL", proxied);
-            if which == Which::Invitations && ground != Ground::Sqlite {
+            if which == Which::Invitations && !ground.is_sqlite() {
                 environment.insert("REDIS_URL", redis_url.clone());
             } else {
                 environment.remove("REDIS_URL");
@@ -299,6 +314,13 @@ impl Stage {
                     self.small_disk = Some(OnSmallDisk { postgres, disk });
                 }
                 database = self.small_disk.as_ref().unwrap().postgres.address();
+            }
+            Ground::SmallDiskSqlite => {
+                if self.sqlite_disk.is_none() {
+                    let disk =
+                        SmallDisk::mount(SQLITE_DISK_BYTES).unwrap_or_else(|why| panic!("{why}"));
+                    self.sqlite_disk = Some(disk);
+                }
             }
             Ground::RedisPair => {
                 if self.redis_pair.is_none() {

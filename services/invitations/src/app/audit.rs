@@ -24,6 +24,8 @@ const BATCHING: Limits = Limits {
     queue_items_max: 10_000,
     // SQLite has one writer; on PostgreSQL one batch is written while the next one forms.
     batches_max: 2,
+    prompt_batches_max: 2,
+    slow_after_millis: 100,
 };
 
 /// Where entries of reads are written.

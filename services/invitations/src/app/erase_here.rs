@@ -65,9 +65,12 @@ impl App {
         .await;
         match erased {
             Ok(true) => Ok(repository.commit("erase").await?),
-            Ok(false) => Ok(repository.rollback().await?),
+            Ok(false) => {
+                repository.rollback().await;
+                Ok(())
+            }
             Err(error) => {
-                repository.rollback().await?;
+                repository.rollback().await;
                 Err(error.into())
             }
         }

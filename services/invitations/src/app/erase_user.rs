@@ -126,7 +126,7 @@ impl App {
                 Ok(state)
             }
             Err(error) => {
-                repository.rollback().await?;
+                repository.rollback().await;
                 Err(error)
             }
         }

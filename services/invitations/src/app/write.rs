@@ -267,10 +267,7 @@ impl App {
                 Ok(Transacted::Changed(change))
             }
             other => {
-                // Undone by the connection's end in any case; this only frees it sooner.
-                if let Err(error) = repository.rollback().await {
-                    tracing::warn!(%error, "a transaction could not be rolled back");
-                }
+                repository.rollback().await;
                 other
             }
         }

@@ -35,7 +35,9 @@ const BATCHING: batching::Limits = batching::Limits {
     // One round trip of the limiter, one transaction and one call of membership carry so many in time.
     batch_items_max: 128,
     queue_items_max: 10_000,
-    batches_max: 4,
+    batches_max: 8,
+    prompt_batches_max: 2,
+    slow_after_millis: 100,
 };
 
 /// The handlers.

@@ -20,10 +20,11 @@ use futures::{
 };
 use redis::{
     Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, FromRedisValue, Pipeline, RedisError,
-    RedisResult, ServerErrorKind, Value,
-    aio::{ConnectionManager, ConnectionManagerConfig},
+    RedisResult, ServerErrorKind, Value, aio::ConnectionManagerConfig,
 };
 use tokio::time::timeout;
+
+use super::link::Link;
 
 /// Slots of a Redis Cluster.
 const SLOTS: u16 = 16_384;
@@ -75,7 +76,7 @@ struct State {
     ranges: BTreeMap<u16, (u16, Address)>,
     /// Slots that moved since the map was read.
     moved: HashMap<u16, Address>,
-    connections: HashMap<Address, ConnectionManager>,
+    links: HashMap<Address, Arc<Link>>,
 }
 
 impl fmt::Debug for Nodes {
@@ -198,12 +199,7 @@ impl Nodes {
                 pipeline.add_command(call.command.clone());
             }
         }
-        let asked = async {
-            let mut connection = self.connection(&address)?;
-            pipeline.ignore_errors();
-            let answers: Vec<RedisResult<Value>> = pipeline.query_async(&mut connection).await?;
-            Ok::<_, RedisError>(answers)
-        };
+        let asked = async { self.link(&address)?.ask::<Value>(&mut pipeline).await };
         let answers = match timeout(node_max, asked).await {
             Ok(answers) => answers,
             Err(_elapsed) => Err(failure("a node did not answer in time")),
@@ -229,19 +225,18 @@ impl Nodes {
         }
     }
 
-    fn connection(&self, address: &Address) -> RedisResult<ConnectionManager> {
-        if let Some(connection) = self.with(|state| state.connections.get(address).cloned()) {
-            return Ok(connection);
+    fn link(&self, address: &Address) -> RedisResult<Arc<Link>> {
+        if let Some(link) = self.with(|state| state.links.get(address).cloned()) {
+            return Ok(link);
         }
         let seed = self.seeds.first().ok_or_else(|| failure("no node"))?;
         let information = seed.clone().set_addr(moved_to(seed.addr(), address)?);
-        let client = Client::open(information)?;
-        let connection = ConnectionManager::new_lazy_with_config(client, self.settings.clone())?;
+        let link = Link::new(Client::open(information)?, self.settings.clone())?;
         Ok(self.with(|state| {
-            let connections = &mut state.connections;
-            connections
+            let links = &mut state.links;
+            links
                 .entry(address.clone())
-                .or_insert(connection)
+                .or_insert_with(|| Arc::new(link))
                 .clone()
         }))
     }
@@ -263,8 +258,7 @@ impl Nodes {
 
     /// Reads who has which slots, from whichever node answers first.
     async fn read_map(&self) -> RedisResult<()> {
-        let mut addresses: Vec<Address> =
-            self.with(|state| state.connections.keys().cloned().collect());
+        let mut addresses: Vec<Address> = self.with(|state| state.links.keys().cloned().collect());
         addresses.extend(self.seeds.iter().filter_map(|seed| place(seed.addr())));
         addresses.sort();
         addresses.dedup();
@@ -273,13 +267,14 @@ impl Nodes {
         }
         let asked = addresses.into_iter().map(|address| {
             async move {
-                let mut connection = self.connection(&address)?;
-                let mut command = redis::cmd("CLUSTER");
-                let answer = command.arg("SLOTS");
+                let link = self.link(&address)?;
+                let mut pipeline = Pipeline::new();
+                pipeline.cmd("CLUSTER").arg("SLOTS");
                 let limit = Duration::from_millis(MAP_MAX_MILLIS);
-                let slots: Value = timeout(limit, answer.query_async(&mut connection))
+                let mut answers = timeout(limit, link.ask::<Value>(&mut pipeline))
                     .await
                     .unwrap_or_else(|_elapsed| Err(failure("no answer in time")))?;
+                let slots = answers.pop().unwrap_or_else(|| Err(failure("no answer")))?;
                 let ranges = ranges(&slots, &address.0);
                 if ranges.is_empty() {
                     return Err(failure("it knows no slots"));
@@ -291,7 +286,7 @@ impl Nodes {
         let (ranges, _) = select_ok(asked).await?;
         self.with(|state| {
             let known = |address: &Address| ranges.values().any(|(_, owner)| owner == address);
-            state.connections.retain(|address, _| known(address));
+            state.links.retain(|address, _| known(address));
             state.moved.clear();
             state.ranges = ranges;
         });

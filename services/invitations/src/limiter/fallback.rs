@@ -74,7 +74,9 @@ impl GuardedLimiter {
         if !self.breaker.lets_through() {
             return None;
         }
-        let away = match timeout(self.call_max, call).await {
+        let answer = timeout(self.call_max, call).await;
+        let is_silent = answer.is_err();
+        let away = match answer {
             Ok(Ok(value)) => {
                 if self.breaker.succeeded() {
                     tracing::info!("the limiter's Redis is back");
@@ -88,6 +90,9 @@ impl GuardedLimiter {
         let opened = self.breaker.failed();
         if self.redis_is_away() {
             metrics::gauge!(LIMITER_REDIS_AWAY).set(1.0);
+            if is_silent {
+                self.primary.store.leave_the_silent();
+            }
         }
         if opened {
             tracing::warn!(

@@ -65,7 +65,8 @@
 //! decides in the process with half the budgets (a user's burst is whole); all short credentials queue meanwhile. Receipts
 //! of Redis that cannot be given back then simply age; a guard's attempts under way age in a minute.
 //! On a cluster a node that does not answer within 20 ms costs the attempts whose keys it keeps the
-//! same, and the others nothing.
+//! same, and the others nothing. Behind an address that follows the master, `link.rs` connects anew when
+//! the server has been demoted.
 //!
 //! **What Redis forgets, the process does not.** Beside Redis and the fallback each process keeps the
 //! log of every user whom it let through, under the whole budget, and the stricter answer counts. So
@@ -80,6 +81,7 @@ pub mod budgeted;
 mod charged;
 mod cluster;
 pub mod fallback;
+mod link;
 pub mod memory;
 mod process_log;
 mod recent;

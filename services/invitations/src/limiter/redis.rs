@@ -9,9 +9,7 @@ use homeroom_kit::{
 };
 use redis::{
     Client, Cmd, ConnectionInfo, ErrorKind, IntoConnectionInfo as _, Pipeline, RedisError,
-    RedisResult, Script, ServerErrorKind,
-    aio::{ConnectionManager, ConnectionManagerConfig},
-    io::tcp::TcpSettings,
+    RedisResult, Script, ServerErrorKind, aio::ConnectionManagerConfig, io::tcp::TcpSettings,
 };
 
 use super::{
@@ -21,6 +19,7 @@ use super::{
         UNDER_WAY_MICROS,
     },
     cluster::{Call, Nodes, slot_of},
+    link::Link,
     state::Reply,
     store::{Command, Operation, Store, StoreAway, Subject},
 };
@@ -57,9 +56,8 @@ pub struct RedisStore {
     node_max: Duration,
 }
 
-#[derive(Clone)]
 enum Connection {
-    Single(ConnectionManager),
+    Single(Box<Link>),
     Cluster(Arc<Nodes>),
 }
 
@@ -101,9 +99,7 @@ impl RedisStore {
             [node] => {
                 let address = node.into_connection_info().map_err(away)?;
                 let client = Client::open(address.set_tcp_settings(tcp())).map_err(away)?;
-                Connection::Single(
-                    ConnectionManager::new_lazy_with_config(client, settings).map_err(away)?,
-                )
+                Connection::Single(Box::new(Link::new(client, settings).map_err(away)?))
             }
             nodes => {
                 let seeds: RedisResult<Vec<ConnectionInfo>> = nodes
@@ -137,6 +133,14 @@ impl RedisStore {
     /// Lets each node of a cluster take up to `node_max` instead of [`NODE_MAX_MILLIS`].
     pub(super) fn set_node_max(&mut self, node_max: Duration) {
         self.node_max = node_max;
+    }
+
+    /// Connects anew before the next call, where calls went unanswered: the address may lead elsewhere by
+    /// now. The nodes of a cluster stay where they are.
+    pub(super) fn leave_the_silent(&self) {
+        if let Connection::Single(link) = &self.connection {
+            link.leave_the_silent();
+        }
     }
 
     /// The key of a subject: its kind in clear, and a MAC in place of its value.
@@ -179,7 +183,13 @@ impl RedisStore {
 
     async fn send(&self, calls: Vec<Call>) -> RedisResult<Vec<RedisResult<Raw>>> {
         match &self.connection {
-            Connection::Single(connection) => pipeline(connection.clone(), calls).await,
+            Connection::Single(link) => {
+                let mut pipeline = Pipeline::with_capacity(calls.len());
+                for call in calls {
+                    pipeline.add_command(call.command);
+                }
+                link.ask_master(&mut pipeline).await
+            }
             // A pipeline for each node, all at once, is the same one round trip. Nothing depends on
             // the order of calls to different nodes.
             Connection::Cluster(nodes) => nodes.send(self.node_max, &calls).await,
@@ -204,17 +214,6 @@ enum ScriptForm {
 
 /// What the script answers.
 type Raw = (i64, i64, i64, i64, i64);
-
-async fn pipeline(
-    mut connection: ConnectionManager,
-    calls: Vec<Call>,
-) -> RedisResult<Vec<RedisResult<Raw>>> {
-    let mut pipeline = Pipeline::with_capacity(calls.len());
-    for call in calls {
-        pipeline.add_command(call.command);
-    }
-    pipeline.ignore_errors().query_async(&mut connection).await
-}
 
 #[async_trait]
 impl Store for RedisStore {

@@ -76,6 +76,8 @@ const BATCHING: Limits = Limits {
     batch_items_max: ATTEMPTS_BATCH_MAX,
     queue_items_max: ATTEMPTS_QUEUED_MAX,
     batches_max: 1,
+    prompt_batches_max: 1,
+    slow_after_millis: 100,
 };
 
 /// Where refused attempts are written.

@@ -112,7 +112,7 @@ impl Redemptions {
             .await?;
         if !moved {
             // Another process has followed this page: what it did stands.
-            repository.rollback().await?;
+            repository.rollback().await;
             return Ok(Followed::default());
         }
         repository.commit("follow").await?;

@@ -66,8 +66,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Publishes events as they are committed, until the shutdown.
     async fn publish_events_until(&self, shutdown: Shutdown);
 
-    /// Whether the database answers and has this program's schema.
-    async fn check_schema(&self) -> std::result::Result<(), OpenError>;
+    /// Checks that the database answers, takes writes and has this program's schema.
+    async fn check_ready(&self) -> std::result::Result<(), OpenError>;
 
     /// Closes every connection, once each is idle.
     async fn close(&self);
@@ -93,7 +93,7 @@ pub trait Repository:
     async fn commit(self: Box<Self>, transaction: &'static str) -> Result<()>;
 
     /// Undoes what was written, before the connection serves another.
-    async fn rollback(self: Box<Self>) -> Result<()>;
+    async fn rollback(self: Box<Self>);
 }
 
 /// Opens the database that `url` names; with `migrate`, brings its schema up to date first.

@@ -29,7 +29,9 @@ struct Master {
 /// Three masters, each with a third of the slots. Dropped, they are killed.
 pub(crate) struct Cluster {
     masters: Vec<Master>,
-    _folder: tempfile::TempDir,
+    /// Of the first master, once there is one.
+    replica: Option<Master>,
+    folder: tempfile::TempDir,
 }
 
 impl Cluster {
@@ -49,7 +51,8 @@ impl Cluster {
         let folder = tempfile::tempdir().unwrap();
         let cluster = Self {
             masters: (0..MASTERS).map(|_| Master::start(&folder)).collect(),
-            _folder: folder,
+            replica: None,
+            folder,
         };
         for (index, master) in cluster.masters.iter().enumerate() {
             let (first, end) = (index * SLOTS / MASTERS, (index + 1) * SLOTS / MASTERS);
@@ -119,6 +122,41 @@ impl Cluster {
         for master in [target, source] {
             master.ask::<String>(&["CLUSTER", "SETSLOT", &slot, "NODE", &target.id]);
         }
+    }
+
+    /// Adds a replica of the first master, and answers when it follows.
+    pub(crate) fn add_replica(&mut self) {
+        let (first, replica) = (&self.masters[0], Master::start(&self.folder));
+        let (port, bus_port) = (first.port.to_string(), first.bus_port.to_string());
+        replica.ask::<String>(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus_port]);
+        wait_until("the replica knows its master", || {
+            let replicate = ["CLUSTER", "REPLICATE", &first.id];
+            replica.try_ask::<String>(&replicate).is_ok()
+        });
+        wait_until("the replica follows", || {
+            replica.says("master_link_status:up") && self.masters[1].nodes().contains(&replica.id)
+        });
+        self.replica = Some(replica);
+    }
+
+    /// Makes the first master change places with its replica, and answers when all know. Both go on.
+    pub(crate) fn fail_over(&mut self) {
+        let [first, others @ ..] = self.masters.as_mut_slice() else {
+            panic!("there are masters");
+        };
+        let replica = self.replica.as_mut().unwrap();
+        replica.ask::<String>(&["CLUSTER", "FAILOVER"]);
+        let demoted = format!("{} 127.0.0.1:{}", first.id, first.port);
+        wait_until("the two have changed places", || {
+            replica.says("role:master")
+                && first.says("master_link_status:up")
+                && others.iter().all(|other| {
+                    let nodes = other.nodes();
+                    let mut lines = nodes.lines();
+                    lines.any(|line| line.starts_with(&demoted) && line.contains("slave"))
+                })
+        });
+        std::mem::swap(first, replica);
     }
 
     /// Kills one master, and answers when the others take it for dead.
@@ -202,6 +240,17 @@ impl Master {
     fn ask<T: FromRedisValue>(&self, words: &[&str]) -> T {
         self.try_ask(words)
             .unwrap_or_else(|error| panic!("{words:?}: {error}"))
+    }
+
+    /// Returns true if it says this line about replication.
+    fn says(&self, line: &str) -> bool {
+        let replication: String = self.ask(&["INFO", "replication"]);
+        replication.contains(line)
+    }
+
+    /// Returns a line for each node that it knows.
+    fn nodes(&self) -> String {
+        self.ask(&["CLUSTER", "NODES"])
     }
 
     fn end(&mut self) {

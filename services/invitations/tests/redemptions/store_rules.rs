@@ -260,7 +260,7 @@ async fn p2_one_living_redemption_for_each_invitation_epoch_and_user(store: Arc<
         .unwrap();
     // What was met may be over: the request id names it only once it answers.
     assert_eq!(known, [Resolved::Unknown]);
-    repository.rollback().await.unwrap();
+    repository.rollback().await;
     assert_eq!(fixture.uses(&row).await, uses(0, 1, 0));
     fixture
         .settle(&first, &[MembershipReply::Answer(MembershipAnswer::Queued)])
@@ -447,7 +447,7 @@ async fn p9_request_ids_are_noted_once_and_re_pointed_from_the_stale(store: Arc<
         .insert_redemption_requests(&[(&request, elsewhere)], start())
         .await;
     assert_eq!(noted.unwrap(), 0);
-    repository.rollback().await.unwrap();
+    repository.rollback().await;
 
     fixture
         .settle(
@@ -490,7 +490,7 @@ async fn p9_request_ids_are_noted_once_and_re_pointed_from_the_stale(store: Arc<
             .unwrap(),
         1
     );
-    repository.rollback().await.unwrap();
+    repository.rollback().await;
 }
 
 async fn p9_a_first_outcome_stays(store: Arc<dyn Store>) {
@@ -673,7 +673,7 @@ async fn profiles_are_found_by_organization_and_by_prefix(store: Arc<dyn Store>)
             .unwrap(),
         []
     );
-    repository.rollback().await.unwrap();
+    repository.rollback().await;
 }
 
 async fn lists_are_newest_first_and_filtered(store: Arc<dyn Store>) {
@@ -793,7 +793,7 @@ async fn p5_a_feed_moves_on_from_where_it_stood(store: Arc<dyn Store>) {
         user: user("ann"),
     };
     assert_eq!(repository.find_living(&[key]).await.unwrap(), []);
-    repository.rollback().await.unwrap();
+    repository.rollback().await;
 }
 
 #[tokio::test]

@@ -1,9 +1,9 @@
 //! How each engine is connected to.
 
-use std::{str::FromStr as _, time::Duration};
+use std::{fs, io, path::Path, str::FromStr as _, time::Duration};
 
 use sqlx::{
-    Database, Postgres, Sqlite,
+    ConnectOptions as _, Connection as _, Database, Postgres, Sqlite,
     migrate::{Migrate, MigrateError, Migrator},
     pool::PoolOptions,
     postgres::PgConnectOptions,
@@ -11,8 +11,9 @@ use sqlx::{
 };
 
 use super::{
-    Error, Pools, Url,
+    EngineDatabase, Error, Pools, Url,
     open::{OpenError, has_folder, place},
+    refuse_read_only,
 };
 
 /// What may be set about a database's connections.
@@ -44,19 +45,36 @@ impl Default for Options {
 
 /// The table in which the migrator keeps what has been applied.
 const MIGRATIONS_TABLE: &str = "_sqlx_migrations";
+/// Asks a connection to PostgreSQL whether it takes no writes.
+const SHOW_READ_ONLY: &str = "SHOW transaction_read_only";
+/// Room that the disk of a SQLite file must have, in bytes: more than one transaction writes.
+const ROOM_BYTES: usize = 1 << 20;
 
 fn wrong_engine(url: &Url) -> OpenError {
     let error = sqlx::Error::InvalidArgument("the URL names another engine".to_owned());
     OpenError::new(&place(url), error)
 }
 
+/// Connections that were idle for longer are asked whether they live before they serve, in milliseconds.
+/// One that was lost within that time shows at its first statement.
+const UNTESTED_IDLE_MILLIS_MAX: u64 = 1_000;
+
 fn pool_options<DB: Database>(options: &Options, connections_max: u32) -> PoolOptions<DB> {
     PoolOptions::new()
         .max_connections(connections_max)
         .acquire_timeout(options.acquire_timeout)
+        .test_before_acquire(false)
+        .before_acquire(|connection: &mut DB::Connection, idle| {
+            Box::pin(async move {
+                if idle.idle_for > Duration::from_millis(UNTESTED_IDLE_MILLIS_MAX) {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
 }
 
-/// Connects to PostgreSQL. Fails if it does not answer.
+/// Connects to PostgreSQL. Fails if it does not answer or takes no writes.
 pub async fn connect_postgres(url: &Url, options: Options) -> Result<Pools<Postgres>, OpenError> {
     let Url::Postgres(text) = url else {
         return Err(wrong_engine(url));
@@ -75,14 +93,31 @@ pub async fn connect_postgres(url: &Url, options: Options) -> Result<Pools<Postg
             ),
         ]);
     let pool = pool_options(&options, options.connections_max)
-        .connect_with(connect)
-        .await
-        .map_err(|error| OpenError::new(&place, error))?;
+        .after_connect(|connection, _| Box::pin(refuse_read_only(connection, SHOW_READ_ONLY)))
+        .connect_with(connect.clone())
+        .await;
+    let pool = match pool {
+        Ok(pool) => pool,
+        Err(error) => {
+            // The pool tries again and again, and keeps to itself that each connection was read-only.
+            let asked = tokio::time::timeout(options.acquire_timeout, read_only(&connect)).await;
+            let error = asked.ok().flatten().unwrap_or(error);
+            return Err(OpenError::new(&place, error));
+        }
+    };
     Ok(Pools {
         read: pool.clone(),
         write: pool,
         place,
+        file: None,
     })
+}
+
+/// Returns the refusal of a connection that is read-only.
+async fn read_only(connect: &PgConnectOptions) -> Option<sqlx::Error> {
+    let mut connection = connect.connect().await.ok()?;
+    let checked = refuse_read_only(&mut connection, SHOW_READ_ONLY).await;
+    checked.err()
 }
 
 /// Opens the SQLite file, making it if it is missing: WAL, synchronous FULL, foreign keys on,
@@ -113,7 +148,12 @@ pub async fn connect_sqlite(url: &Url, options: Options) -> Result<Pools<Sqlite>
         .connect_with(connect.pragma("query_only", "ON"))
         .await
         .map_err(|error| OpenError::new(&place, error))?;
-    Ok(Pools { read, write, place })
+    Ok(Pools {
+        read,
+        write,
+        place,
+        file: Some(path.clone()),
+    })
 }
 
 /// Brings the schema up to date through the pool that writes.
@@ -128,9 +168,40 @@ where
         .map_err(|error| OpenError::of_migration(&pools.place, error))
 }
 
-/// Whether every migration of this program has been applied, as it is. Later ones may have been, by a newer
-/// program. `command` is what brings the schema up to date, for the message.
-pub async fn check_schema<DB>(
+/// Checks all that serving takes: the database answers, takes writes and has every migration of this
+/// program as it is. A newer program may have applied later ones. `command` is what brings the schema up to
+/// date, for the message.
+pub async fn check_ready<DB>(
+    pools: &Pools<DB>,
+    migrator: &Migrator,
+    command: &'static str,
+) -> Result<(), OpenError>
+where
+    DB: EngineDatabase,
+    DB::Connection: Migrate,
+{
+    let writable = pools.check_writable().await;
+    writable.map_err(|error| OpenError::new(&pools.place, error))?;
+    if let Some(file) = pools.file.clone() {
+        // To completion, so that the probe is removed also where nobody waits for this any more.
+        let room = tokio::task::spawn_blocking(move || check_room(&file)).await;
+        room.unwrap_or_else(|failure| Err(io::Error::other(failure)))
+            .map_err(|error| OpenError::new(&pools.place, sqlx::Error::Io(error)))?;
+    }
+    check_schema(pools, migrator, command).await
+}
+
+/// Checks that the disk of the SQLite file takes as much as a transaction writes. A transaction that is
+/// rolled back would not tell: it writes nothing to the disk.
+fn check_room(file: &Path) -> io::Result<()> {
+    let mut probe = file.as_os_str().to_owned();
+    probe.push("-room");
+    let written = fs::write(&probe, vec![0; ROOM_BYTES]);
+    let removed = fs::remove_file(&probe);
+    written.and(removed)
+}
+
+async fn check_schema<DB>(
     pools: &Pools<DB>,
     migrator: &Migrator,
     command: &'static str,

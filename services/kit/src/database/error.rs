@@ -108,8 +108,8 @@ fn kind_of_code(code: &str) -> Kind {
         };
     }
     match code.parse::<u32>().map(|extended| extended & 0xff) {
-        // SQLITE_BUSY, _LOCKED, _IOERR, _FULL, _CANTOPEN
-        Ok(5 | 6 | 10 | 13 | 14) => Kind::Unavailable,
+        // SQLITE_BUSY, _LOCKED, _READONLY (opened while its disk was), _IOERR, _FULL, _CANTOPEN
+        Ok(5 | 6 | 8 | 10 | 13 | 14) => Kind::Unavailable,
         _ => Kind::Other,
     }
 }
@@ -129,7 +129,9 @@ impl From<sqlx::Error> for Error {
 impl From<OpenError> for Error {
     fn from(error: OpenError) -> Self {
         match error {
-            OpenError::Silent { cause, .. } | OpenError::Refused { cause, .. } => cause,
+            OpenError::Silent { cause, .. }
+            | OpenError::Refused { cause, .. }
+            | OpenError::Unwritable { cause, .. } => cause,
             other => sqlx::Error::Configuration(Box::new(other)).into(),
         }
     }
@@ -180,6 +182,7 @@ mod tests {
             ("23502", "other"),
             ("5", "unavailable"),
             ("517", "unavailable"),
+            ("8", "unavailable"),
             ("13", "unavailable"),
             ("1", "other"),
             ("275", "other"),

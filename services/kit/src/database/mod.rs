@@ -4,13 +4,13 @@ mod connect;
 mod error;
 mod open;
 
-use std::{fmt, path::PathBuf, str::FromStr};
+use std::{fmt, io, path::PathBuf, str::FromStr};
 
-use sqlx::{Database, Pool, Postgres, Sqlite, Transaction, pool::PoolConnection};
+use sqlx::{Database, PgConnection, Pool, Postgres, Row as _, Sqlite, pool::PoolConnection};
 
 use crate::failpoints::{self, Moment};
 
-pub use connect::{Options, check_schema, connect_postgres, connect_sqlite, migrate};
+pub use connect::{Options, check_ready, connect_postgres, connect_sqlite, migrate};
 pub use error::{Error, is_unique_violation};
 pub use open::OpenError;
 
@@ -29,16 +29,55 @@ pub trait EngineDatabase: Database {
     const ENGINE: Engine;
     /// How a writing transaction starts.
     const BEGIN_WRITE: &'static str;
+
+    /// Runs a statement without parameters.
+    fn run(
+        connection: &mut Self::Connection,
+        sql: &'static str,
+    ) -> impl Future<Output = sqlx::Result<()>> + Send;
+
+    /// Rolls back. Fails if the connection had no transaction any more, or cannot write.
+    fn roll_back(
+        connection: &mut Self::Connection,
+    ) -> impl Future<Output = sqlx::Result<()>> + Send;
 }
 
 impl EngineDatabase for Postgres {
     const ENGINE: Engine = Engine::Postgres;
     const BEGIN_WRITE: &'static str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+
+    async fn run(connection: &mut Self::Connection, sql: &'static str) -> sqlx::Result<()> {
+        sqlx::raw_sql(sql).execute(connection).await.map(drop)
+    }
+
+    async fn roll_back(connection: &mut Self::Connection) -> sqlx::Result<()> {
+        refuse_read_only(connection, "ROLLBACK; SHOW transaction_read_only").await
+    }
+}
+
+/// Fails if the answer of `sql`, which ends with `SHOW transaction_read_only`, is that the connection
+/// leads to a standby or that its transactions are read-only by default.
+async fn refuse_read_only(connection: &mut PgConnection, sql: &'static str) -> sqlx::Result<()> {
+    for row in sqlx::raw_sql(sql).fetch_all(connection).await? {
+        if row.try_get::<&str, _>(0)? == "on" {
+            let why = "the connection is read-only";
+            return Err(io::Error::new(io::ErrorKind::ReadOnlyFilesystem, why).into());
+        }
+    }
+    Ok(())
 }
 
 impl EngineDatabase for Sqlite {
     const ENGINE: Engine = Engine::Sqlite;
     const BEGIN_WRITE: &'static str = "BEGIN IMMEDIATE";
+
+    async fn run(connection: &mut Self::Connection, sql: &'static str) -> sqlx::Result<()> {
+        sqlx::raw_sql(sql).execute(connection).await.map(drop)
+    }
+
+    async fn roll_back(connection: &mut Self::Connection) -> sqlx::Result<()> {
+        Self::run(connection, "ROLLBACK").await
+    }
 }
 
 /// Where a database is. Debug shows no password.
@@ -111,6 +150,8 @@ pub struct Pools<DB: Database> {
     pub write: Pool<DB>,
     /// Where it is, for messages.
     place: String,
+    /// The file; None: on a server.
+    file: Option<PathBuf>,
 }
 
 impl<DB: Database> Clone for Pools<DB> {
@@ -119,6 +160,7 @@ impl<DB: Database> Clone for Pools<DB> {
             read: self.read.clone(),
             write: self.write.clone(),
             place: self.place.clone(),
+            file: self.file.clone(),
         }
     }
 }
@@ -135,28 +177,38 @@ impl<DB: Database> fmt::Debug for Pools<DB> {
 impl<DB: EngineDatabase> Pools<DB> {
     /// A session that reads, each statement for itself.
     pub async fn read(&self) -> Result<Session<DB>, Error> {
-        Ok(Session(Held::Reading(self.read.acquire().await?)))
+        Ok(Session {
+            connection: self.read.acquire().await?,
+            open: false,
+        })
     }
 
     /// A session that writes: nothing stands until [`Session::commit`].
     ///
-    /// The transaction begins in a task of its own: a `begin` that is dropped half-way leaves a
-    /// poisoned connection in the pool (launchbadge/sqlx #4385).
+    /// A connection that was lost while it was idle shows here at the latest. Its BEGIN changed nothing, so
+    /// that another connection is taken: the only statement that is ever repeated.
     pub async fn write(&self) -> Result<Session<DB>, Error> {
-        let pool = self.write.clone();
-        let begun = tokio::spawn(async move { pool.begin_with(DB::BEGIN_WRITE).await })
-            .await
-            .map_err(|_| sqlx::Error::WorkerCrashed)?;
-        Ok(Session(Held::Writing(begun?)))
+        let mut lost = 0;
+        loop {
+            let mut session = Session {
+                connection: self.write.acquire().await?,
+                // Already now: a BEGIN that is dropped half-way may have been carried out.
+                open: true,
+            };
+            match DB::run(&mut session.connection, DB::BEGIN_WRITE).await {
+                Ok(()) => return Ok(session),
+                Err(sqlx::Error::Io(_)) if lost < self.write.options().get_max_connections() => {
+                    lost += 1;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
-    /// Whether the database answers.
-    pub async fn ping(&self) -> Result<(), Error> {
-        use sqlx::Connection as _;
-
-        let mut connection = self.read.acquire().await?;
-        connection.ping().await?;
-        Ok(())
+    /// Checks that a transaction which writes can be had.
+    async fn check_writable(&self) -> Result<(), Error> {
+        let mut session = self.write().await?;
+        Ok(session.undo().await?)
     }
 
     /// Closes every connection, once each is idle.
@@ -166,56 +218,75 @@ impl<DB: EngineDatabase> Pools<DB> {
     }
 }
 
-enum Held<DB: Database> {
-    Reading(PoolConnection<DB>),
-    Writing(Transaction<'static, DB>),
+/// A connection that reads, or one with a transaction that writes. Dropped without a commit, a
+/// transaction is undone.
+///
+/// A connection goes back to its pool only after its transaction has ended in good order. Otherwise it
+/// is closed, since nobody knows its state: SQLite ends a transaction by itself when its disk is full, a
+/// server that became a standby refuses writes (SQLSTATE 25006), and a call that was dropped stops
+/// between two messages.
+pub struct Session<DB: EngineDatabase> {
+    connection: PoolConnection<DB>,
+    /// Whether a transaction was begun and has not ended in good order.
+    open: bool,
 }
 
-/// A connection that reads, or a transaction that writes. Dropped without a commit, a transaction is undone.
-pub struct Session<DB: Database>(Held<DB>);
-
-impl<DB: Database> fmt::Debug for Session<DB> {
+impl<DB: EngineDatabase> fmt::Debug for Session<DB> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self.0 {
-            Held::Reading(_) => "Session::Reading",
-            Held::Writing(_) => "Session::Writing",
+        formatter.write_str(if self.open {
+            "Session::Writing"
+        } else {
+            "Session::Reading"
         })
     }
 }
 
-impl<DB: Database> Session<DB> {
+impl<DB: EngineDatabase> Session<DB> {
     /// The connection to run statements on.
     pub fn connection(&mut self) -> &mut DB::Connection {
-        match &mut self.0 {
-            Held::Reading(connection) => connection,
-            Held::Writing(transaction) => transaction,
-        }
+        &mut self.connection
     }
 
     /// Makes what was written stand. Nothing to do for a session that reads.
     ///
     /// `transaction` says what it was written for, and with `service` it names the failpoint.
     pub async fn commit(
-        self,
+        mut self,
         service: &'static str,
         transaction: &'static str,
     ) -> Result<(), Error> {
-        match self.0 {
-            Held::Reading(_) => Ok(()),
-            Held::Writing(held) => {
-                failpoints::reached(service, transaction, Moment::BeforeCommit).await?;
-                held.commit().await?;
-                tracing::trace!(service, transaction, "committed");
-                Ok(failpoints::reached(service, transaction, Moment::AfterCommit).await?)
-            }
+        if !self.open {
+            return Ok(());
+        }
+        failpoints::reached(service, transaction, Moment::BeforeCommit).await?;
+        DB::run(&mut self.connection, "COMMIT").await?;
+        self.open = false;
+        tracing::trace!(service, transaction, "committed");
+        Ok(failpoints::reached(service, transaction, Moment::AfterCommit).await?)
+    }
+
+    /// Undoes what was written, before the connection serves another. It cannot fail: a connection that
+    /// does not roll back is closed, which undoes the transaction too.
+    pub async fn rollback(mut self) {
+        if let Err(error) = self.undo().await {
+            tracing::debug!(%error, "a transaction could not be rolled back");
         }
     }
 
-    /// Undoes what was written, before the connection serves another.
-    pub async fn rollback(self) -> Result<(), Error> {
-        match self.0 {
-            Held::Reading(_) => Ok(()),
-            Held::Writing(transaction) => Ok(transaction.rollback().await?),
+    async fn undo(&mut self) -> sqlx::Result<()> {
+        if self.open {
+            DB::roll_back(&mut self.connection).await?;
+            self.open = false;
+        }
+        Ok(())
+    }
+}
+
+impl<DB: EngineDatabase> Drop for Session<DB> {
+    fn drop(&mut self) {
+        if self.open {
+            tracing::debug!("a database connection is closed with its transaction");
+            self.connection.close_on_drop();
         }
     }
 }

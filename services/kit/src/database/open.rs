@@ -28,6 +28,18 @@ pub enum OpenError {
         /// What the driver says.
         cause: Error,
     },
+    /// It answers, and takes no writes: a standby, a server that is read-only by default, a full disk.
+    #[error(
+        "{place} takes no writes: make room on its disk, or let DATABASE_URL lead to the primary, with \
+         default_transaction_read_only off{}",
+        driver(cause)
+    )]
+    Unwritable {
+        /// Where.
+        place: String,
+        /// What the driver says.
+        cause: Error,
+    },
     /// The file cannot be made.
     #[error("{place} cannot be made, since its folder does not exist: make the folder first")]
     NoFolder {
@@ -90,6 +102,16 @@ impl OpenError {
             // Its certificate is not believed.
             sqlx::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
                 Self::Refused { place, cause }
+            }
+            sqlx::Error::Io(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::ReadOnlyFilesystem
+                        | io::ErrorKind::StorageFull
+                        | io::ErrorKind::QuotaExceeded
+                ) =>
+            {
+                Self::Unwritable { place, cause }
             }
             sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) => Self::Silent { place, cause },
             _ => Self::Refused { place, cause },

@@ -118,7 +118,7 @@ async fn a_dropped_begin_leaves_the_writer_usable() {
         .commit("kit", "test")
         .await
         .unwrap();
-    pools.ping().await.unwrap();
+    pools.check_writable().await.unwrap();
 }
 
 #[tokio::test]
@@ -138,4 +138,81 @@ async fn a_unique_violation_is_a_conflict() {
     let error = Error::from(failure);
     assert!(matches!(error, Error::Conflict(_)));
     assert!(error.is_unique_violation());
+}
+
+#[tokio::test]
+async fn after_a_full_disk_writes_go_on() {
+    for rolled_back in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let pools = pools(&folder).await;
+        let mut session = pools.write().await.unwrap();
+        sqlx::raw_sql("CREATE TABLE t (data BLOB)")
+            .execute(session.connection())
+            .await
+            .unwrap();
+        session.commit("kit", "test").await.unwrap();
+
+        // Given a connection for which the file may not grow,
+        let mut session = pools.write().await.unwrap();
+        sqlx::raw_sql("PRAGMA max_page_count = 1")
+            .execute(session.connection())
+            .await
+            .unwrap();
+        // when a transaction needs more room, SQLite ends it by itself.
+        let full = sqlx::raw_sql("INSERT INTO t VALUES (zeroblob(100000))")
+            .execute(session.connection())
+            .await;
+        assert!(matches!(
+            Error::from(full.unwrap_err()),
+            Error::Unavailable(_)
+        ));
+        if rolled_back {
+            session.rollback().await;
+        } else {
+            drop(session);
+        }
+
+        // Then the next one finds a connection that writes.
+        let mut session = pools.write().await.unwrap();
+        sqlx::raw_sql("INSERT INTO t VALUES (zeroblob(100000))")
+            .execute(session.connection())
+            .await
+            .unwrap();
+        session.commit("kit", "test").await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_connection_serves_again_only_after_its_transaction_has_ended_in_good_order() {
+    #[derive(Debug, Clone, Copy)]
+    enum End {
+        Commit,
+        Rollback,
+        Drop,
+    }
+    for (end, serves_again) in [(End::Commit, 1_i64), (End::Rollback, 1), (End::Drop, 0)] {
+        let folder = tempfile::tempdir().unwrap();
+        let pools = pools(&folder).await;
+        // A temporary table is its connection's own.
+        let mut session = pools.write().await.unwrap();
+        sqlx::raw_sql("CREATE TEMP TABLE mark (n BIGINT)")
+            .execute(session.connection())
+            .await
+            .unwrap();
+        session.commit("kit", "test").await.unwrap();
+
+        let session = pools.write().await.unwrap();
+        match end {
+            End::Commit => session.commit("kit", "test").await.unwrap(),
+            End::Rollback => session.rollback().await,
+            End::Drop => drop(session),
+        }
+
+        let mut session = pools.write().await.unwrap();
+        let marks: i64 = sqlx::query_scalar("SELECT count(*) FROM temp.sqlite_master")
+            .fetch_one(session.connection())
+            .await
+            .unwrap();
+        assert_eq!(marks, serves_again, "{end:?}");
+    }
 }

@@ -6,14 +6,16 @@ use async_trait::async_trait;
 
 use super::{Feed, Listener, Wake};
 use crate::{
-    database::{self, EngineDatabase, Pools},
+    database::{self, Engine, EngineDatabase, Pools},
     outbox::{Event, Outbox, PUBLISH_BATCH_MAX, Scope},
     shutdown::Shutdown,
     status::Result,
 };
 
+/// The shortest time between two publications, in milliseconds: what commits meanwhile shares the second one.
+pub(super) const PUBLISH_INTERVAL_MILLIS: u64 = 25;
 /// How often committed events are looked for when nobody tells of any, in milliseconds.
-const PUBLISH_INTERVAL_MILLIS: u64 = 200;
+const PUBLISH_LOOK_MILLIS: u64 = 200;
 
 /// The feed in a database's table `events`.
 pub struct StoredFeed<DB: EngineDatabase> {
@@ -51,11 +53,17 @@ where
     /// The feed of the service's database. Nothing is published until [`publish_until`] runs.
     #[must_use]
     pub fn new(service: &'static str, pools: Pools<DB>) -> Self {
+        let published = Wake::new();
+        let committed = match DB::ENGINE {
+            Engine::Postgres => Wake::new(),
+            // An event has its position when it is committed.
+            Engine::Sqlite => published.clone(),
+        };
         Self {
             service,
             pools,
-            committed: Wake::new(),
-            published: Wake::new(),
+            committed,
+            published,
         }
     }
 
@@ -94,28 +102,43 @@ where
     DB: EngineDatabase,
     DB::Connection: Outbox,
 {
-    let mut committed = feed.committed.listen();
-    let mut ticks = tokio::time::interval(Duration::from_millis(PUBLISH_INTERVAL_MILLIS));
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        let stopping = shutdown.has_begun();
-        let more = match feed.publish().await {
+    let committed = feed.committed.listen();
+    let feed = &feed;
+    let publish = || async move {
+        match feed.publish().await {
             Ok(count) => count >= u64::from(PUBLISH_BATCH_MAX),
             Err(error) => {
                 tracing::warn!(%error, "events could not be published; they wait");
                 false
             }
-        };
-        if more {
+        }
+    };
+    repeat_until(publish, committed, shutdown).await;
+}
+
+/// Publishes when something is committed, but no sooner than [`PUBLISH_INTERVAL_MILLIS`] after the publication
+/// before. `publish` returns true if there may be more.
+pub(super) async fn repeat_until<F: Future<Output = bool>>(
+    publish: impl Fn() -> F,
+    mut committed: Listener,
+    shutdown: Shutdown,
+) {
+    loop {
+        let stopping = shutdown.has_begun();
+        if publish().await {
             continue;
         }
         if stopping {
             return;
         }
         tokio::select! {
+            () = shutdown.wait() => continue,
+            () = tokio::time::sleep(Duration::from_millis(PUBLISH_INTERVAL_MILLIS)) => {}
+        }
+        tokio::select! {
             () = shutdown.wait() => {}
             () = committed.heard() => {}
-            _ = ticks.tick() => {}
+            () = tokio::time::sleep(Duration::from_millis(PUBLISH_LOOK_MILLIS)) => {}
         }
     }
 }

@@ -11,6 +11,7 @@ use tokio_stream::StreamExt as _;
 use tonic::Request;
 
 use super::{
+    publisher::{PUBLISH_INTERVAL_MILLIS, repeat_until},
     service::{
         EVENT_FRAME_BYTES_MAX, EVENTS_PAGE_BYTES_MAX, Permit, WATCHES_MAX, WATCHES_PER_SUBJECT_MAX,
         Watches,
@@ -176,6 +177,31 @@ async fn r11_the_token_is_always_set_and_resumes() {
         )
         .await;
     assert_eq!(other.unwrap_err().reason(), ErrorReason::InvalidPageToken);
+}
+
+#[tokio::test]
+async fn changes_in_quick_succession_share_a_publication() {
+    let committed = Wake::new();
+    let shutdown = Shutdown::new();
+    let (publications, mut published) = tokio::sync::mpsc::unbounded_channel();
+    let publisher = tokio::spawn({
+        let (listener, shutdown) = (committed.listen(), shutdown.clone());
+        let publish = move || {
+            publications.send(()).unwrap();
+            std::future::ready(false)
+        };
+        repeat_until(publish, listener, shutdown)
+    });
+    published.recv().await.unwrap();
+    let begun = std::time::Instant::now();
+    for _ in 0..4 {
+        committed.notify();
+        published.recv().await.unwrap();
+    }
+    assert!(begun.elapsed() >= Duration::from_millis(4 * PUBLISH_INTERVAL_MILLIS));
+    shutdown.begin();
+    published.recv().await.expect("once more after the order");
+    publisher.await.unwrap();
 }
 
 #[tokio::test]

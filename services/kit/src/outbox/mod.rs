@@ -23,8 +23,6 @@ use crate::{database::Error, erasure::Replacement, random::Randomness};
 
 /// User ids that one event tells at most.
 pub const NOTIFY_MAX: usize = 100;
-/// Events that one statement writes: 9 parameters each, of the 32,766 that SQLite takes and PostgreSQL's 65,535.
-pub const EVENTS_PER_INSERT_MAX: usize = 500;
 /// Events that one publication puts in order at most.
 pub const PUBLISH_BATCH_MAX: u32 = 1_000;
 
@@ -104,14 +102,6 @@ pub trait Outbox: Send {
         after_position: i64,
         limit: u32,
     ) -> impl Future<Output = Result<Vec<Event>, Error>> + Send;
-
-    /// Deletes published events made before a time, at most `limit`, but never the newest:
-    /// positions grow from it. Gives how many.
-    fn prune_events(
-        &mut self,
-        before: DateTime<Utc>,
-        limit: u32,
-    ) -> impl Future<Output = Result<u64, Error>> + Send;
 
     /// The organizations whose events tell of the user. Reads them all: for erasures (R13).
     fn organizations_with_events_of(

@@ -3,6 +3,20 @@
 type Db = sqlx::Postgres;
 type Connection = sqlx::PgConnection;
 
+/// The rows of a JSON array bound as `$1`, in columns `value` and `key`.
+macro_rules! json_rows {
+    () => {
+        "jsonb_array_elements($1::jsonb) WITH ORDINALITY AS input (value, key)"
+    };
+}
+
+/// The position of an event that is being written: none before its change is committed.
+macro_rules! position {
+    () => {
+        "NULL"
+    };
+}
+
 #[expect(
     clippy::duplicate_mod,
     reason = "one SQL text, compiled for each engine"

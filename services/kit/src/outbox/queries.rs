@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use homeroom_api::ids::{ClassId, OrganizationId, UserId};
-use sqlx::{Database, QueryBuilder, Row as _};
+use sqlx::{Database, Row as _};
 use uuid::Uuid;
 
 use super::{
-    super::{EVENTS_PER_INSERT_MAX, Event, NOTIFY_MAX, NewEvent, Outbox, PUBLISH_BATCH_MAX, Scope},
+    super::{Event, NOTIFY_MAX, NewEvent, Outbox, PUBLISH_BATCH_MAX, Scope},
     Connection, Db, lock_publication,
 };
 use crate::{
@@ -18,8 +18,17 @@ use crate::{
     random::{Randomness, new_id_at},
 };
 
-const INSERT: &str = "INSERT INTO events \
-    (event_id, event_type, organization_id, class_id, subject, actor, notify, data, create_time) ";
+/// Any number of events in one statement, which stays prepared. `sequence` grows in the order given.
+const APPEND: &str = concat!(
+    "INSERT INTO events (position, event_id, event_type, organization_id, class_id, subject, \
+     actor, notify, data, create_time) SELECT ",
+    position!(),
+    ", input.value->>'id', input.value->>'type', input.value->>'organization', \
+     input.value->>'class', input.value->>'subject', input.value->>'actor', \
+     input.value->>'notify', input.value->>'data', $2 FROM ",
+    json_rows!(),
+    " ORDER BY input.key"
+);
 
 const UNPUBLISHED: &str = "SELECT EXISTS (SELECT 1 FROM events WHERE position IS NULL)";
 
@@ -27,7 +36,7 @@ const PUBLISH: &str = "UPDATE events SET position = placed.position FROM ( \
     SELECT sequence, \
         (SELECT coalesce(max(position), 0) FROM events) + row_number() OVER (ORDER BY sequence) AS position \
     FROM (SELECT sequence FROM events WHERE position IS NULL ORDER BY sequence LIMIT $1) AS waiting \
-    ) AS placed WHERE events.sequence = placed.sequence";
+    ) AS placed WHERE events.sequence = placed.sequence AND events.position IS NULL";
 
 const LIST_EVERYTHING: &str = "SELECT position, event_id, event_type, organization_id, class_id, \
     subject, actor, notify, data, create_time FROM events \
@@ -40,11 +49,6 @@ const LIST_ORGANIZATION: &str = "SELECT position, event_id, event_type, organiza
 const LIST_CLASS: &str = "SELECT position, event_id, event_type, organization_id, class_id, \
     subject, actor, notify, data, create_time FROM events \
     WHERE position > $1 AND organization_id = $3 AND class_id = $4 ORDER BY position LIMIT $2";
-
-const PRUNE: &str = "DELETE FROM events WHERE sequence IN ( \
-    SELECT sequence FROM events \
-    WHERE create_time < $1 AND position < (SELECT max(position) FROM events) \
-    ORDER BY position LIMIT $2)";
 
 /// Every event that tells of a user, and some more: `$1` the id, `$2` it after a slash, `$3` it before a
 /// quote in JSON. What is told is read from each row.
@@ -121,29 +125,32 @@ impl Outbox for Connection {
         random: &dyn Randomness,
     ) -> Result<Vec<Uuid>, Error> {
         let ids: Vec<Uuid> = events.iter().map(|_| new_id_at(now, random)).collect();
-        let rows: Vec<(&NewEvent, &Uuid)> = events.iter().zip(&ids).collect();
-        for chunk in rows.chunks(EVENTS_PER_INSERT_MAX) {
-            let mut insert = QueryBuilder::<Db>::new(INSERT);
-            insert.push_values(chunk, |mut row, (event, id)| {
+        if events.is_empty() {
+            return Ok(ids);
+        }
+        let rows: Vec<serde_json::Value> = events
+            .iter()
+            .zip(&ids)
+            .map(|(event, id)| {
                 let notify = event.notify.iter().take(NOTIFY_MAX).map(UserId::as_str);
                 let notify: Vec<&str> = notify.collect();
-                row.push_bind(id.to_string())
-                    .push_bind(event.event_type)
-                    .push_bind(event.organization.to_string())
-                    .push_bind(event.class.as_ref().map(ToString::to_string))
-                    .push_bind(event.subject.clone())
-                    .push_bind(event.actor.clone())
-                    .push_bind(serde_json::json!(notify).to_string())
-                    .push_bind(serde_json::json!(event.data).to_string())
-                    .push_bind(micros(now));
-            });
-            // Kept prepared for one event, which is nearly every change; other lengths would crowd the cache.
-            insert
-                .build()
-                .persistent(chunk.len() == 1)
-                .execute(&mut *self)
-                .await?;
-        }
+                serde_json::json!({
+                    "id": id.to_string(),
+                    "type": event.event_type,
+                    "organization": event.organization.as_str(),
+                    "class": event.class.as_ref().map(ClassId::as_str),
+                    "subject": event.subject,
+                    "actor": event.actor,
+                    "notify": serde_json::json!(notify).to_string(),
+                    "data": serde_json::json!(event.data).to_string(),
+                })
+            })
+            .collect();
+        sqlx::query(APPEND)
+            .bind(serde_json::Value::Array(rows).to_string())
+            .bind(micros(now))
+            .execute(self)
+            .await?;
         Ok(ids)
     }
 
@@ -195,15 +202,6 @@ impl Outbox for Connection {
             },
         };
         rows.iter().map(read).collect()
-    }
-
-    async fn prune_events(&mut self, before: DateTime<Utc>, limit: u32) -> Result<u64, Error> {
-        let done = sqlx::query(PRUNE)
-            .bind(micros(before))
-            .bind(i64::from(limit))
-            .execute(self)
-            .await?;
-        Ok(done.rows_affected())
     }
 
     async fn organizations_with_events_of(

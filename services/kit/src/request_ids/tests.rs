@@ -92,7 +92,7 @@ async fn r3_a_change_that_was_undone_leaves_its_id_free() {
         .claim(&key(1), &mac(b"body"), noon())
         .await
         .unwrap();
-    session.rollback().await.unwrap();
+    session.rollback().await;
     let mut session = pools.write().await.unwrap();
     let again = session
         .connection()

@@ -7,12 +7,15 @@ use homeroom_api::{
 };
 use homeroom_kit::{Error, Result};
 
-use super::{Change, deciding, enrolment::Enrolment, refusals, rules};
-use crate::domain::{
-    class::ClassState,
-    join_request::{JoinRequest, State},
-    member::{Member, Provenance, Role},
-    seat::Seats,
+use super::{Change, deciding, refusals, rules};
+use crate::{
+    admission::plan::Plan,
+    domain::{
+        class::ClassState,
+        join_request::{JoinRequest, State},
+        member::{Member, Provenance, Role},
+        seat::Seats,
+    },
 };
 
 /// Lets the person of one request in. Under the locks of 03 P6: a decision is made once.
@@ -21,25 +24,25 @@ pub async fn approve(
     name: &JoinRequestName,
     note: &str,
 ) -> Result<(JoinRequest, Member)> {
-    let (mut enrolment, request) =
+    let (mut plan, request) =
         deciding::load_one(change, name, &rules::APPROVE_JOIN_REQUEST).await?;
     let decider = change.user();
-    let approved = approve_one(&mut enrolment, request, &decider, note, change.now)?;
+    let approved = approve_one(&mut plan, request, &decider, note, change.now)?;
     let person = (approved.place.clone(), approved.user.clone());
-    let member = enrolment
+    let member = plan
         .known()
         .members
         .get(&person)
         .cloned()
         .ok_or_else(|| Error::internal("an approved person is no member"))?;
-    deciding::save(change, enrolment).await?;
+    deciding::save(change, plan).await?;
     Ok((approved, member))
 }
 
 /// Plans one approval. It takes the seat (X9) unless the person is a member already (P8), and lifts
 /// what staff removed (R8). A failure plans nothing: the request stays.
 pub(crate) fn approve_one(
-    enrolment: &mut Enrolment,
+    plan: &mut Plan,
     request: JoinRequest,
     decider: &UserId,
     note: &str,
@@ -49,14 +52,14 @@ pub(crate) fn approve_one(
         .decide(State::Approved, decider, note, now)
         .map_err(deciding::already_decided)?;
     if let Place::Class(name) = &approved.place {
-        let class = enrolment.known().classes.get(name);
+        let class = plan.known().classes.get(name);
         if class.is_none_or(|class| class.state == ClassState::Archived) {
             return Err(refusals::class_archived(name));
         }
     }
     let person = (approved.place.clone(), approved.user.clone());
-    enrolment.seat_for(&person, Role::Student).map_err(|_| {
-        let organization = enrolment
+    plan.seat_for(&person, Role::Student).map_err(|_| {
+        let organization = plan
             .known()
             .organizations
             .get(approved.place.organization());
@@ -69,15 +72,14 @@ pub(crate) fn approve_one(
         approved_by: decider.to_string(),
         method: approved.method,
     };
-    enrolment.end(approved.clone(), decider.as_str());
-    enrolment
-        .admit(
-            &person,
-            &approved.particulars,
-            &provenance,
-            decider.as_str(),
-        )
-        .map_err(Error::internal)?;
-    enrolment.lift_removals(&person);
+    plan.end(approved.clone(), decider.as_str());
+    plan.admit(
+        &person,
+        &approved.particulars,
+        &provenance,
+        decider.as_str(),
+    )
+    .map_err(Error::internal)?;
+    plan.lift_removals(&person);
     Ok(approved)
 }

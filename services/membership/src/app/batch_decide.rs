@@ -51,7 +51,7 @@ pub async fn batch_decide(
         .map(|decision| decision.name.clone())
         .collect();
     let requests = change.repository.join_requests(&names).await?;
-    let mut enrolment = deciding::load(change, &requests).await?;
+    let mut plan = deciding::load(change, &requests).await?;
     let decider = change.user();
     let results = decisions
         .into_iter()
@@ -61,23 +61,17 @@ pub async fn batch_decide(
                 return Err(another_parent(parent));
             }
             // As the decisions before this one left it.
-            let request = enrolment
+            let request = plan
                 .request(decision.name.id)
                 .ok_or_else(|| join_request_not_found(&decision.name))?;
-            let plan = match decision.action {
+            let decide = match decision.action {
                 Action::Approve => approve_one,
                 Action::Deny => deny_one,
             };
-            plan(
-                &mut enrolment,
-                request,
-                &decider,
-                &decision.note,
-                change.now,
-            )
+            decide(&mut plan, request, &decider, &decision.note, change.now)
         })
         .collect();
-    deciding::save(change, enrolment).await?;
+    deciding::save(change, plan).await?;
     Ok(results)
 }
 

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use homeroom_api::{common::v1::ErrorReason, ids::OrganizationId, names::JoinRequestName};
 use homeroom_kit::{Error, Result};
 
-use super::{Change, enrolment::Enrolment, get_join_request::find_join_request, rules::Rule};
+use super::{Change, get_join_request::find_join_request, rules::Rule};
 use crate::{
+    admission::plan::Plan,
     domain::join_request::{AlreadyDecided, JoinRequest},
-    store::PersonAt,
+    store::{PersonAt, Wanted},
 };
 
 /// Takes the organization's lock; everything is read after it (03 P6).
@@ -22,29 +23,30 @@ pub(crate) async fn load_one(
     change: &mut Change,
     name: &JoinRequestName,
     rule: &Rule,
-) -> Result<(Enrolment, JoinRequest)> {
+) -> Result<(Plan, JoinRequest)> {
     let caller = change.caller.clone();
     // Decided before the lock too, so that nobody waits for a stranger.
     find_join_request(change.repository.as_mut(), &caller, name, rule).await?;
     lock(change, name.place.organization()).await?;
     let request = find_join_request(change.repository.as_mut(), &caller, name, rule).await?;
-    let enrolment = load(change, std::slice::from_ref(&request)).await?;
-    Ok((enrolment, request))
+    let plan = load(change, std::slice::from_ref(&request)).await?;
+    Ok((plan, request))
 }
 
 /// What is known of the persons of these requests. Under the lock.
-pub(crate) async fn load(change: &mut Change, requests: &[JoinRequest]) -> Result<Enrolment> {
+pub(crate) async fn load(change: &mut Change, requests: &[JoinRequest]) -> Result<Plan> {
     let persons: BTreeSet<PersonAt> = requests
         .iter()
         .map(|request| (request.place.clone(), request.user.clone()))
         .collect();
-    let known = change.repository.known(&persons).await?;
-    Ok(Enrolment::new(known, change.now).with_admissions(Vec::new(), requests.to_vec()))
+    let wanted: Vec<Wanted> = persons.into_iter().map(Wanted::person).collect();
+    let known = change.repository.facts(&wanted).await?;
+    Ok(Plan::new(known, change.now).with_requests(requests))
 }
 
 /// Writes what was planned, with its events.
-pub(crate) async fn save(change: &mut Change, enrolment: Enrolment) -> Result<()> {
-    let (effects, events) = enrolment.finish(&BTreeMap::new());
+pub(crate) async fn save(change: &mut Change, plan: Plan) -> Result<()> {
+    let (effects, events) = plan.finish(&BTreeMap::new());
     for event in events {
         change.record(event);
     }

@@ -4,22 +4,24 @@ use chrono::{DateTime, Utc};
 use homeroom_api::{ids::UserId, names::JoinRequestName};
 use homeroom_kit::Result;
 
-use super::{Change, deciding, enrolment::Enrolment, rules};
-use crate::domain::join_request::{JoinRequest, State};
+use super::{Change, deciding, rules};
+use crate::{
+    admission::plan::Plan,
+    domain::join_request::{JoinRequest, State},
+};
 
 /// Turns the person of one request away.
 pub async fn deny(change: &mut Change, name: &JoinRequestName, note: &str) -> Result<JoinRequest> {
-    let (mut enrolment, request) =
-        deciding::load_one(change, name, &rules::DENY_JOIN_REQUEST).await?;
+    let (mut plan, request) = deciding::load_one(change, name, &rules::DENY_JOIN_REQUEST).await?;
     let decider = change.user();
-    let denied = deny_one(&mut enrolment, request, &decider, note, change.now)?;
-    deciding::save(change, enrolment).await?;
+    let denied = deny_one(&mut plan, request, &decider, note, change.now)?;
+    deciding::save(change, plan).await?;
     Ok(denied)
 }
 
 /// Plans one denial.
 pub(crate) fn deny_one(
-    enrolment: &mut Enrolment,
+    plan: &mut Plan,
     request: JoinRequest,
     decider: &UserId,
     note: &str,
@@ -28,6 +30,6 @@ pub(crate) fn deny_one(
     let denied = request
         .decide(State::Denied, decider, note, now)
         .map_err(deciding::already_decided)?;
-    enrolment.end(denied.clone(), decider.as_str());
+    plan.end(denied.clone(), decider.as_str());
     Ok(denied)
 }

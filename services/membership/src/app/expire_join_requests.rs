@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use homeroom_api::ids::OrganizationId;
 use homeroom_kit::Result;
 
-use super::{App, enrolment::Enrolment};
-use crate::{domain::join_request::SYSTEM, store::Known};
+use super::App;
+use crate::{admission::plan::Plan, domain::join_request::SYSTEM, store::Known};
 
 /// Organizations that one round of the sweep looks at.
 pub const SWEEP_ORGANIZATIONS_MAX: u32 = 100;
@@ -56,11 +56,11 @@ impl App {
             .lapsed_requests(organization, now, SWEEP_REQUESTS_MAX)
             .await?;
         let count = u64::try_from(lapsed.len()).unwrap_or(u64::MAX);
-        let mut enrolment = Enrolment::new(Known::default(), now);
+        let mut plan = Plan::new(Known::default(), now);
         for request in lapsed {
-            enrolment.end(request.as_of(now), SYSTEM);
+            plan.end(request.as_of(now), SYSTEM);
         }
-        let (effects, events) = enrolment.finish(&BTreeMap::new());
+        let (effects, events) = plan.finish(&BTreeMap::new());
         repository
             .append_events(&events, now, self.random.as_ref())
             .await?;

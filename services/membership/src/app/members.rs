@@ -1,7 +1,5 @@
 //! What both kinds of membership share: particulars, events and lists.
 
-use std::collections::BTreeSet;
-
 use homeroom_api::{
     ids::UserId,
     names::{MemberName, Place},
@@ -9,15 +7,15 @@ use homeroom_api::{
 use homeroom_kit::{Error, Result, auth::Caller, paging::PageRequest};
 
 use super::{
-    App, Change, Page, access, deciding, enrolment::Enrolment, new_events::member_joined, refusals,
-    rules, rules::Rule,
+    App, Change, Page, access, deciding, new_events::member_joined, refusals, rules, rules::Rule,
 };
 use crate::{
+    admission::plan::Plan,
     domain::{
         member::{Member, Particulars, Provenance, Role},
         seat::Seats,
     },
-    store::MemberQuery,
+    store::{MemberQuery, Wanted},
 };
 
 /// Whom to add.
@@ -54,7 +52,7 @@ pub(crate) async fn enrol(change: &mut Change, place: &Place, new: NewMember) ->
     let person = (place.clone(), new.user);
     let known = change
         .repository
-        .known(&BTreeSet::from([person.clone()]))
+        .facts(&[Wanted::person(person.clone())])
         .await?;
     let organization = known.organizations.get(place.organization());
     let seats = organization.map_or_else(Seats::default, |known| known.seats);
@@ -62,28 +60,27 @@ pub(crate) async fn enrol(change: &mut Change, place: &Place, new: NewMember) ->
         let (place, user) = person;
         return Err(refusals::member_exists(&MemberName { place, user }));
     }
-    let mut enrolment = Enrolment::new(known, change.now);
+    let mut plan = Plan::new(known, change.now);
     let adder = change.user();
-    enrolment
-        .enrol(
-            &person,
-            new.role,
-            &new.particulars,
-            &Provenance::added(&adder),
-            adder.as_str(),
-        )
-        .map_err(|_| {
-            let organization = Place::Organization(place.organization().clone());
-            refusals::no_seats(&organization, &seats)
-        })?;
-    enrolment.lift_removals(&person);
-    let member = enrolment
+    plan.enrol(
+        &person,
+        new.role,
+        &new.particulars,
+        &Provenance::added(&adder),
+        adder.as_str(),
+    )
+    .map_err(|_| {
+        let organization = Place::Organization(place.organization().clone());
+        refusals::no_seats(&organization, &seats)
+    })?;
+    plan.lift_removals(&person);
+    let member = plan
         .known()
         .members
         .get(&person)
         .cloned()
         .ok_or_else(|| Error::internal("a person who was added is no member"))?;
-    deciding::save(change, enrolment).await?;
+    deciding::save(change, plan).await?;
     Ok(member)
 }
 

@@ -1,9 +1,6 @@
 //! What callers can do: load, decide by `domain`, apply, in one transaction.
 
 pub mod access;
-mod admission_lanes;
-pub mod admission_queue;
-pub mod admit;
 pub mod approve;
 pub mod batch_decide;
 pub mod check_access;
@@ -12,19 +9,15 @@ pub mod classes;
 pub mod closing;
 mod deciding;
 pub mod deny;
-pub mod enrolment;
 pub mod erase_user;
 pub mod events;
 pub mod expire_join_requests;
-pub mod get_admission;
 pub mod get_join_request;
 pub mod list_join_requests;
 pub mod members;
-mod new_events;
+pub(crate) mod new_events;
 pub mod organization_members;
 pub mod organizations;
-pub mod preview;
-pub mod raise_fence;
 pub mod refusals;
 pub mod rules;
 pub mod withdraw;

@@ -8,13 +8,13 @@ use crate::domain::join_request::{JoinRequest, State};
 
 /// Takes the acting user's own request back.
 pub async fn withdraw(change: &mut Change, name: &JoinRequestName) -> Result<JoinRequest> {
-    let (mut enrolment, request) =
+    let (mut plan, request) =
         deciding::load_one(change, name, &rules::WITHDRAW_JOIN_REQUEST).await?;
     let person = change.user();
     let withdrawn = request
         .decide(State::Withdrawn, &person, "", change.now)
         .map_err(deciding::already_decided)?;
-    enrolment.end(withdrawn.clone(), person.as_str());
-    deciding::save(change, enrolment).await?;
+    plan.end(withdrawn.clone(), person.as_str());
+    deciding::save(change, plan).await?;
     Ok(withdrawn)
 }

@@ -187,8 +187,7 @@ impl App {
                 Ok(response)
             }
             Err(error) => {
-                // The connection is given back clean; if that fails the pool drops it.
-                let _ = change.repository.rollback().await;
+                change.repository.rollback().await;
                 Err(error)
             }
         }

@@ -16,7 +16,8 @@ use uuid::Uuid;
 
 use super::{convert, join_request_conversion, parse};
 use crate::{
-    app::{admit::AdmitRequest, check_access::Access, enrolment::Admission},
+    admission::{admit::AdmitRequest, plan::Admission},
+    app::check_access::Access,
     domain::{
         access::Permission,
         admission::{Attempt, Outcome, Route},

@@ -12,12 +12,14 @@ use tonic::{Request, Response, Status};
 
 use super::{admission_conversion as conversion, parse};
 use crate::{
+    admission::{
+        admit::{AdmitRequest, Admitted},
+        lanes::Lanes,
+        plan::Admission,
+    },
     app::{
         App,
         access::place_not_found,
-        admission_queue::AdmissionQueue,
-        admit::{AdmitRequest, Admitted},
-        enrolment::Admission,
         rules::{self, Rule},
     },
     domain::admission::ADMISSIONS_MAX,
@@ -27,7 +29,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(crate) struct AdmissionApi {
     app: App,
-    admissions: AdmissionQueue,
+    lanes: Lanes,
 }
 
 fn admitting<T>(request: &Request<T>, rule: &Rule) -> Result<Caller> {
@@ -48,8 +50,8 @@ fn read(caller: &Caller, request: &api::AdmitRequest) -> Result<AdmitRequest> {
 
 impl AdmissionApi {
     pub(crate) fn new(app: App) -> Self {
-        let admissions = AdmissionQueue::start(app.clone());
-        Self { app, admissions }
+        let lanes = Lanes::new(app.clone());
+        Self { app, lanes }
     }
 
     /// Admits or previews each row by itself; rows that could not be read keep their error.
@@ -70,7 +72,7 @@ impl AdmissionApi {
             }
         }
         let (places, requests): (Vec<usize>, Vec<AdmitRequest>) = to_admit.into_iter().unzip();
-        let admitted = self.admissions.submit(requests, caller.time_left()).await?;
+        let admitted = self.lanes.submit(requests, caller.time_left()).await?;
         let (preview_places, requests): (Vec<usize>, Vec<AdmitRequest>) =
             to_preview.into_iter().unzip();
         let previewed = self.app.preview(&requests).await?;

@@ -7,10 +7,8 @@
 //! A new kind of row: its trait in a file here, its statements in `queries/` with their texts listed in
 //! `STATEMENTS`, and the trait's name among the supertraits of [`Repository`].
 
-mod admissions;
 mod classes;
 mod erasures;
-mod fences;
 mod join_requests;
 mod members;
 mod organizations;
@@ -31,10 +29,9 @@ use homeroom_kit::{
     shutdown::Shutdown,
 };
 
-pub use admissions::*;
+pub use crate::admission::ledger::*;
 pub use classes::{ClassQuery, Classes};
 pub use erasures::Erasures;
-pub use fences::Fences;
 pub use join_requests::*;
 pub use members::{MemberQuery, Members};
 pub use organizations::{InsertOutcome, OrganizationQuery, Organizations, SeatRows};
@@ -58,8 +55,8 @@ pub trait Store: Send + Sync + Debug {
     async fn publish(&self) -> Result<u64>;
     /// Publishes what is committed until the shutdown, and once more after it is ordered.
     async fn publish_until(&self, shutdown: Shutdown);
-    /// Whether the database answers and has this program's schema.
-    async fn check_schema(&self) -> std::result::Result<(), OpenError>;
+    /// Checks that the database answers, takes writes and has this program's schema.
+    async fn check_ready(&self) -> std::result::Result<(), OpenError>;
     /// Closes every connection, once each is idle.
     async fn close(&self);
 }
@@ -74,8 +71,7 @@ pub trait Repository:
     + Members
     + RemovalRows
     + JoinRequests
-    + Admissions
-    + Fences
+    + Ledger
     + Erasures
     + Events
     + RequestIdRows
@@ -84,7 +80,7 @@ pub trait Repository:
     /// Makes what was written stand. `transaction` says what it was written for, and names its failpoint.
     async fn commit(self: Box<Self>, transaction: &'static str) -> Result<()>;
     /// Undoes what was written, before the connection serves another.
-    async fn rollback(self: Box<Self>) -> Result<()>;
+    async fn rollback(self: Box<Self>);
 }
 
 /// The outbox (R11).

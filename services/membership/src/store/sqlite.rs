@@ -4,34 +4,43 @@
 pub(crate) type Db = sqlx::Sqlite;
 /// Its connection.
 pub(crate) type Connection = sqlx::SqliteConnection;
+/// A row of its results.
+pub(crate) type Row = sqlx::sqlite::SqliteRow;
 
-/// The rows of a JSON array bound as `$1`, in a column `value`.
+/// The rows of a JSON array bound as a parameter, in a column `value`.
 macro_rules! json_rows {
-    () => {
-        "json_each($1)"
+    ($parameter:literal) => {
+        concat!("json_each(", $parameter, ")")
     };
 }
 
-/// Ends a statement that locks its rows together with others that share them.
-macro_rules! for_share {
+/// The function that makes a JSON object of names and values.
+macro_rules! json_object {
     () => {
-        ""
+        "json_object"
     };
 }
 
-/// Ends a statement that locks its rows for itself.
-macro_rules! for_update {
-    () => {
-        ""
+/// Statements that are run one after the other: a round trip costs nothing here.
+macro_rules! together {
+    ($first:ident, $second:ident, $third:ident, $last:ident) => {
+        &[$first!(), $second!(), $third!(), $last!()]
     };
 }
 
-/// Ends a statement that locks for itself those of its rows that nobody else holds.
-macro_rules! for_update_of_free {
-    () => {
-        ""
-    };
-}
+/// Nothing to lock, nor to wait for: BEGIN IMMEDIATE lets one transaction write at a time. Returns the
+/// fences `$1` and those of the organizations `$2` that exist.
+pub(crate) const LOCK_ALL: &str = concat!(
+    "SELECT wanted.value->>'i' AS invitation, NULL AS organization_id FROM ",
+    json_rows!("$1"),
+    " AS wanted UNION ALL SELECT NULL, organization_id FROM organization_seats \
+     WHERE organization_id IN (SELECT wanted.value->>'o' FROM ",
+    json_rows!("$2"),
+    " AS wanted)"
+);
+
+/// The same.
+pub(crate) const LOCK_FREE: &str = LOCK_ALL;
 
 #[path = "queries/mod.rs"]
 mod queries;
@@ -44,9 +53,6 @@ static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
 /// Nothing to lock: BEGIN IMMEDIATE lets one transaction write at a time.
 pub(crate) const LOCK_ORGANIZATION: &str =
     "SELECT seat_limit FROM organization_seats WHERE organization_id = $1";
-
-/// Nothing to wait for: one transaction writes at a time.
-pub(crate) const WAIT_BRIEFLY: &str = "SELECT 1";
 
 /// Nothing to lock: one transaction writes at a time.
 pub(crate) const LOCK_CODE_PREFIXES: &str = "SELECT 1";

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use homeroom_api::{common::v1::ErrorReason, names::Place};
 use homeroom_membership::{
-    app::enrolment::Admission,
+    admission::plan::Admission,
     domain::{
         admission::{Outcome, Route},
         join_request::{Cause, State},

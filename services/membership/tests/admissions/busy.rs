@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use homeroom_api::{common::v1::ErrorReason, names::Place};
 use homeroom_membership::{
-    app::{admit::AdmitRequest, classes, closing::CLOSED_TOGETHER_MAX},
+    admission::admit::AdmitRequest,
+    app::{classes, closing::CLOSED_TOGETHER_MAX},
     domain::{admission::Outcome, join_request::State, seat::Seats},
 };
 
@@ -66,7 +67,7 @@ async fn p6_a_busy_organization_holds_up_no_other() {
     }
     school.assert_counts(4, 0).await;
     // And when the lock is free, a repetition learns what became of it.
-    holder.rollback().await.unwrap();
+    holder.rollback().await;
     assert_eq!(school.admit(&waits).await.outcome, Outcome::Admitted);
     assert!(school.member(&elsewhere, "bob").await.is_some());
     school.app.store.close().await;

@@ -3,7 +3,10 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use homeroom_kit::database::{Engine, Options};
-use homeroom_membership::{domain::admission::Outcome, store};
+use homeroom_membership::{
+    domain::admission::Outcome,
+    store::{self, Locks, Repository},
+};
 
 use crate::{
     harness::{School, class},
@@ -55,6 +58,13 @@ async fn p7_a_fence_is_never_lowered(database: &Database) {
     }
 }
 
+/// Shares the fences, and nothing else.
+async fn share(session: &mut dyn Repository, fences: &BTreeSet<String>, school: &School) {
+    let no_organization = BTreeSet::new();
+    let locked = session.lock(fences, &no_organization, Locks::All, school.now());
+    assert_eq!(locked.await.unwrap().fences, *fences);
+}
+
 async fn p6_a_fence_cannot_be_raised_past_an_admission_under_way(database: &Database) {
     let school = School::on(database).await;
     let impatient = Options {
@@ -68,7 +78,7 @@ async fn p6_a_fence_cannot_be_raised_past_an_admission_under_way(database: &Data
     school.app.raise_fence(invitation.clone(), 0).await.unwrap();
     let mut admitting = school.app.store.write().await.unwrap();
     let shared = BTreeSet::from([invitation.clone()]);
-    admitting.share_fences(&shared, school.now()).await.unwrap();
+    share(admitting.as_mut(), &shared, &school).await;
     let raise = async || {
         let mut repository = store.write().await?;
         let stands = repository.raise_fence(&invitation, 1, school.now()).await?;
@@ -81,11 +91,12 @@ async fn p6_a_fence_cannot_be_raised_past_an_admission_under_way(database: &Data
     // Two admissions share a fence: neither waits for the other.
     if database.url.engine() == Engine::Postgres {
         let mut first = school.app.store.write().await.unwrap();
-        first.share_fences(&shared, school.now()).await.unwrap();
+        share(first.as_mut(), &shared, &school).await;
         let mut second = store.write().await.unwrap();
-        let fences = second.share_fences(&shared, school.now()).await.unwrap();
-        assert_eq!(fences[&invitation], 1);
-        second.rollback().await.unwrap();
-        first.rollback().await.unwrap();
+        share(second.as_mut(), &shared, &school).await;
+        let facts = second.facts(&[school.redemption("eve").wanted()]).await;
+        assert_eq!(facts.unwrap().fences[&invitation], 1);
+        second.rollback().await;
+        first.rollback().await;
     }
 }

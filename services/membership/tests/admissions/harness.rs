@@ -25,10 +25,8 @@ use homeroom_kit::{
     random::SeededRandomness,
 };
 use homeroom_membership::{
-    app::{
-        App, admission_queue::AdmissionQueue, admit::AdmitRequest, approve, deny,
-        enrolment::Admission, withdraw,
-    },
+    admission::{admit::AdmitRequest, lanes::Lanes, plan::Admission},
+    app::{App, approve, deny, withdraw},
     domain::{
         admission::{Attempt, Outcome, Route},
         class::{Class, ClassState},
@@ -55,7 +53,7 @@ pub const CO_TEACHER: &str = "cora";
 pub struct School {
     pub app: App,
     pub clock: Arc<ManualClock>,
-    pub admissions: AdmissionQueue,
+    pub admissions: Lanes,
     redemptions: AtomicU32,
 }
 
@@ -92,8 +90,8 @@ pub fn member(place: &Place, id: &str, role: Role, now: DateTime<Utc>) -> Member
 }
 
 impl School {
-    /// Hamilton with its class, its staff and this many seats (0: no limit), none taken.
-    pub async fn with_seats(database: &Database, seat_limit: i64) -> Self {
+    /// Opens the database with nothing in it. Redemptions are numbered from `first` on.
+    pub async fn open(database: &Database, first: u32) -> Self {
         let options = Options {
             acquire_timeout: Duration::from_secs(30),
             ..Options::default()
@@ -101,15 +99,20 @@ impl School {
         let store = store::connect(&database.url, options).await.unwrap();
         let start = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
         let clock = Arc::new(ManualClock::new(start));
-        let random = Arc::new(SeededRandomness::new(7));
+        let random = Arc::new(SeededRandomness::new(7 + u64::from(first)));
         let keys = Arc::new(KeyRing::generate(random.as_ref()).unwrap());
         let app = App::new(store, clock.clone(), random, keys);
-        let school = Self {
-            admissions: AdmissionQueue::start(app.clone()),
+        Self {
+            admissions: Lanes::new(app.clone()),
             app,
             clock,
-            redemptions: AtomicU32::new(0),
-        };
+            redemptions: AtomicU32::new(first),
+        }
+    }
+
+    /// Hamilton with its class, its staff and this many seats (0: no limit), none taken.
+    pub async fn with_seats(database: &Database, seat_limit: i64) -> Self {
+        let school = Self::open(database, 0).await;
         school.found(ORGANIZATION, seat_limit).await;
         school
     }

@@ -8,7 +8,7 @@ use homeroom_kit::database::{Error, Options, connect_postgres};
 use homeroom_membership::{
     app::organizations::{self, OrganizationPatch},
     domain::admission::Outcome,
-    store::{self, Effects, Store, StoredAdmission},
+    store::{self, Effects, Locks, Store, StoredAdmission},
 };
 
 use crate::{
@@ -90,7 +90,7 @@ async fn p6_who_may_not_change_an_organization_does_not_wait_for_its_lock() {
         });
         assert_eq!(reason(rename.await), refusal, "{user}");
     }
-    holder.rollback().await.unwrap();
+    holder.rollback().await;
     school.app.store.close().await;
     database.end().await;
 }
@@ -119,7 +119,7 @@ async fn p6_organizations_are_locked_in_the_order_of_their_ids() {
     let others = impatient(&database).await;
     assert!(!is_free(&others, &ids[0]).await);
     assert!(is_free(&others, &ids[2]).await);
-    holder.rollback().await.unwrap();
+    holder.rollback().await;
     locking.await.unwrap();
     others.close().await;
     school.app.store.close().await;
@@ -141,9 +141,14 @@ async fn p6_fences_are_shared_in_the_order_of_their_names() {
     // When all three are shared
     let store = Arc::clone(&school.app.store);
     let wanted = BTreeSet::from(names.clone());
+    let mut waited_for = school.redemption("eve");
+    waited_for.invitation.clone_from(&names[1]);
     let sharing = tokio::spawn(async move {
         let mut session = store.write().await.unwrap();
-        session.share_fences(&wanted, now).await.unwrap()
+        let no_organization = BTreeSet::new();
+        let locked = session.lock(&wanted, &no_organization, Locks::All, now);
+        assert_eq!(locked.await.unwrap().fences, wanted);
+        session.facts(&[waited_for.wanted()]).await.unwrap().fences
     });
     until_sessions_wait(&database, 1).await;
     // Then the first cannot be raised while the third can.
@@ -152,7 +157,7 @@ async fn p6_fences_are_shared_in_the_order_of_their_names() {
         let mut session = others.write().await.unwrap();
         let raised = session.raise_fence(name, 1, now).await;
         assert_eq!(raised.is_ok(), free, "{name}");
-        session.rollback().await.unwrap();
+        session.rollback().await;
     }
     // And what was waited for is read, not what stood there before.
     raising.commit("test").await.unwrap();

@@ -19,6 +19,7 @@ mod harness;
 mod locks;
 mod lookups;
 mod outlive;
+mod plans;
 mod queue;
 mod races;
 #[path = "../support/mod.rs"]

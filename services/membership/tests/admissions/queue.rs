@@ -234,7 +234,7 @@ async fn r8_a_removed_person_queues_until_approved(database: &Database) {
     school.advance(TimeDelta::hours(1));
     school.remove(&organization(), "eve").await;
     let issued_before = |redemption| {
-        let mut redemption: homeroom_membership::app::admit::AdmitRequest = redemption;
+        let mut redemption: homeroom_membership::admission::admit::AdmitRequest = redemption;
         redemption.attempt.invitation_issue_time = before.attempt.invitation_issue_time;
         redemption
     };

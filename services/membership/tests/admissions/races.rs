@@ -6,15 +6,17 @@ use homeroom_api::{
     common::v1::ErrorReason,
     names::{JoinRequestName, MemberName, Place},
 };
-use homeroom_kit::Result;
+use homeroom_kit::{Result, database::Url};
 use homeroom_membership::{
     app::{class_members, organization_members},
     domain::{admission::Outcome, join_request::State},
 };
+use sqlx::{Connection as _, PgConnection};
 
 use crate::{
     harness::{ADMINISTRATOR, OWNER, School, caller, class, organization, reason, user},
     support::{Database, on_both_engines},
+    waiting::until_sessions_wait,
 };
 
 on_both_engines!(
@@ -145,4 +147,49 @@ async fn p6_removals_approvals_and_admissions_that_race_oversell_no_seat(databas
     }
     assert!(SEATS + moved <= SEATS);
     school.assert_counts(SEATS + moved, still_waiting).await;
+}
+
+/// Redemptions that come at once.
+const COME_TOGETHER: usize = 32;
+
+#[tokio::test]
+async fn single_redemptions_of_one_organization_share_transactions() {
+    let database = Database::postgres().await;
+    let school = Arc::new(School::on(&database).await);
+    school.make_fence().await;
+    // Given an organization that somebody holds
+    let mut holder = school.app.store.write().await.unwrap();
+    let held = holder
+        .lock_organization(organization().organization())
+        .await;
+    assert!(held.unwrap().is_some());
+    // When many come for it, each in a call of their own
+    let calls: Vec<_> = (0..COME_TOGETHER)
+        .map(|number| {
+            let school = Arc::clone(&school);
+            tokio::spawn(async move {
+                school
+                    .admit(&school.redemption(&format!("student-{number}")))
+                    .await
+            })
+        })
+        .collect();
+    until_sessions_wait(&database, 1).await;
+    holder.rollback().await.unwrap();
+    for call in calls {
+        assert_eq!(call.await.unwrap().outcome, Outcome::Admitted);
+    }
+    // Then all but the first go together.
+    let Url::Postgres(url) = &database.url else {
+        unreachable!("this is about PostgreSQL");
+    };
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    let transactions: i64 = sqlx::query_scalar("SELECT count(DISTINCT xmin::text) FROM admissions")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert!(transactions <= 2, "{transactions} transactions");
+    connection.close().await.unwrap();
+    school.app.store.close().await;
+    database.end().await;
 }

@@ -9,7 +9,7 @@ use homeroom_membership::{
         class::ClassState,
         member::{Member, Particulars, Role},
     },
-    store::{Effects, MemberQuery, PersonAt, Repository},
+    store::{Effects, MemberQuery, PersonAt, Repository, Wanted},
 };
 
 use crate::{
@@ -109,7 +109,7 @@ async fn i2_a_class_member_is_an_organization_member_and_each_only_once(database
             refused,
             "{rows:?}"
         );
-        session.rollback().await.unwrap();
+        session.rollback().await;
     }
 }
 
@@ -329,6 +329,6 @@ async fn r8_a_removal_is_kept_until_it_is_lifted(database: &Database) {
 
 /// Sam's removals.
 async fn removals(session: &mut dyn Repository) -> BTreeMap<PersonAt, DateTime<Utc>> {
-    let persons = BTreeSet::from([(place(BIO), user("sam"))]);
-    session.known(&persons).await.unwrap().removals
+    let wanted = Wanted::person((place(BIO), user("sam")));
+    session.facts(&[wanted]).await.unwrap().removals
 }

@@ -101,7 +101,7 @@ async fn nothing_stands_without_a_commit(database: &Database) {
     let stored = organization("hamilton", "HAMILTON");
     let mut session = store.write().await.unwrap();
     session.insert_organization(&stored).await.unwrap();
-    session.rollback().await.unwrap();
+    session.rollback().await;
     let mut session = store.read().await.unwrap();
     assert_eq!(session.organization(&stored.id).await.unwrap(), None);
 }

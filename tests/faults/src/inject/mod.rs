@@ -86,10 +86,13 @@ impl Injection<'_> {
             Fault::SigkillAnywhere => self.kill_anywhere().await,
             Fault::PostgresCrash => self.crash_postgres().await,
             Fault::PostgresPromotion => self.promote_postgres().await,
-            Fault::DiskFull => self.fill_disk().await,
+            Fault::ReadOnly => wrong = self.refuse_writes().await,
+            Fault::DiskFull => wrong = self.fill_disk().await,
+            Fault::DiskFullSqlite => wrong = self.fill_disk_of_sqlite().await,
             Fault::RedisKill | Fault::RedisStop | Fault::RedisFlush | Fault::RedisPromotion => {
                 self.break_redis(fault).await;
             }
+            Fault::RedisFailover => wrong = self.fail_over_redis().await,
             Fault::RequestLost
             | Fault::ReplyLost
             | Fault::Delayed
@@ -115,9 +118,10 @@ impl Injection<'_> {
 /// The servers that a round of this fault runs on.
 pub(crate) fn ground_of(fault: Fault, round: u64) -> Ground {
     match fault {
-        Fault::PostgresPromotion => Ground::PostgresPair,
+        Fault::PostgresPromotion | Fault::ReadOnly => Ground::PostgresPair,
         Fault::DiskFull => Ground::SmallDisk,
-        Fault::RedisPromotion => Ground::RedisPair,
+        Fault::DiskFullSqlite => Ground::SmallDiskSqlite,
+        Fault::RedisPromotion | Fault::RedisFailover => Ground::RedisPair,
         // Every third on the other engine.
         Fault::KillInvitations
         | Fault::KillMembership

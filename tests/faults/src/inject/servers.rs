@@ -1,8 +1,11 @@
-//! PostgreSQL and Redis: crashes, promotions, a full disk.
+//! Databases and Redis: crashes, promotions, full disks, servers that take no writes.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::time::timeout;
+use homeroom_faults::surroundings::RedisPair;
+use homeroom_kit::database::Url;
+use homeroom_tests::probes;
+use tokio::time::{sleep, timeout};
 
 use super::Injection;
 use crate::{fault::Fault, history::facts::Reader};
@@ -12,6 +15,14 @@ const PROBE: &str =
     "CREATE TABLE probe AS SELECT repeat('x', 500) AS text FROM generate_series(1, 4000)";
 /// How long the probe may take.
 const PROBE_SECONDS: u64 = 5;
+/// Within which services say that they are not ready where nothing can be written.
+const NOT_READY_SECONDS: u64 = 10;
+/// Within which they are ready again when everything can be written.
+const BACK_SECONDS: u64 = 5;
+/// How long after a failover of Redis the limiter may take to count again, in seconds.
+const COUNTS_AGAIN_SECONDS: u64 = 5;
+/// The pause between two looks at that.
+const LOOK_AGAIN_MILLISECONDS: u64 = 20;
 
 impl Injection<'_> {
     pub(super) async fn crash_postgres(&mut self) {
@@ -46,8 +57,90 @@ impl Injection<'_> {
         }
     }
 
-    pub(super) async fn fill_disk(&mut self) {
-        while self.goes_on() {
+    /// Leads the databases' address to the standby, or makes new sessions read-only, one after the
+    /// other. Connections that were made meanwhile stay open when it is over.
+    pub(super) async fn refuse_writes(&mut self) -> Option<String> {
+        let mut to_standby = self.dice.percent(50);
+        let mut wrong = None;
+        while self.goes_on() && wrong.is_none() {
+            self.pause(300, 1500).await;
+            self.settling.broken();
+            let pair = self.stage.postgres_pair.as_ref().unwrap();
+            if to_standby {
+                pair.proxy().set_upstream(pair.replica().address());
+            } else {
+                self.alter_databases("SET default_transaction_read_only = on")
+                    .await;
+            }
+            pair.proxy().cut();
+            wrong = self.are_ready(false, NOT_READY_SECONDS).await;
+            let took_effect = u64::from(wrong.is_none());
+            if to_standby {
+                pair.proxy().set_upstream(pair.primary().address());
+            } else {
+                self.alter_databases("RESET default_transaction_read_only")
+                    .await;
+            }
+            wrong = wrong.or(self.are_ready(true, BACK_SECONDS).await);
+            self.tally.add(Fault::ReadOnly, took_effect);
+            self.settling.healthy();
+            to_standby = !to_standby;
+        }
+        wrong
+    }
+
+    /// Changes this round's databases on the primary itself.
+    async fn alter_databases(&self, change: &str) {
+        let primary = self.stage.postgres_pair.as_ref().unwrap().primary();
+        let server = Url::Postgres(primary.url("postgres"));
+        let mut server = Reader::open(&server).await.unwrap();
+        for url in &self.stage.urls {
+            let Url::Postgres(url) = url else { continue };
+            let database = url.rsplit('/').next().unwrap();
+            let statement = format!("ALTER DATABASE {database} {change}");
+            server.execute(&statement).await.unwrap();
+        }
+        server.close().await;
+    }
+
+    pub(super) async fn fill_disk_of_sqlite(&mut self) -> Option<String> {
+        let mut wrong = None;
+        while self.goes_on() && wrong.is_none() {
+            self.pause(300, 1500).await;
+            self.settling.broken();
+            self.stage.sqlite_disk.as_ref().unwrap().fill();
+            wrong = self.are_ready(false, NOT_READY_SECONDS).await;
+            self.tally
+                .add(Fault::DiskFullSqlite, u64::from(wrong.is_none()));
+            // Longer, so that transactions fail and not readiness alone.
+            self.pause(300, 2000).await;
+            self.stage.sqlite_disk.as_ref().unwrap().free();
+            wrong = wrong.or(self.are_ready(true, BACK_SECONDS).await);
+            self.settling.healthy();
+        }
+        wrong
+    }
+
+    /// Waits until both services say so. What is wrong, if they do not in time.
+    async fn are_ready(&self, ready: bool, seconds: u64) -> Option<String> {
+        let until = Instant::now() + Duration::from_secs(seconds);
+        for service in &self.stage.services {
+            while probes::is_ready(service.settings.address).await != ready {
+                if Instant::now() > until {
+                    return Some(format!(
+                        "readiness follows the database: {} does not say {ready} within {seconds} s",
+                        service.settings.which.name()
+                    ));
+                }
+                sleep(Duration::from_millis(20)).await;
+            }
+        }
+        None
+    }
+
+    pub(super) async fn fill_disk(&mut self) -> Option<String> {
+        let mut wrong = None;
+        while self.goes_on() && wrong.is_none() {
             self.pause(300, 1500).await;
             self.settling.broken();
             let small = self.stage.small_disk.as_mut().unwrap();
@@ -60,8 +153,10 @@ impl Injection<'_> {
             // Without room for its log it may have ended by itself, or be starting again.
             small.postgres.start_again().await;
             self.stage.launch_what_ended().await;
+            wrong = self.are_ready(true, BACK_SECONDS).await;
             self.settling.healthy();
         }
+        wrong
     }
 
     /// Whether a table of the driver's own, of some pages, cannot be written.
@@ -105,4 +200,39 @@ impl Injection<'_> {
             self.settling.healthy();
         }
     }
+
+    /// Makes Redis and its replica change places again and again; the address follows a little later.
+    /// What is wrong: that the limiter does not count on the new primary.
+    pub(super) async fn fail_over_redis(&mut self) -> Option<String> {
+        while self.goes_on() {
+            self.pause(100, 600).await;
+            self.settling.broken();
+            let lag = self.dice.millis(0, 1_500);
+            let pair = self.stage.redis_pair.as_mut().unwrap();
+            pair.fail_over().await;
+            sleep(lag).await;
+            pair.lead_to_the_primary();
+            self.tally.add(Fault::RedisFailover, 1);
+            if !counts_on(pair).await {
+                return Some(format!(
+                    "R10: the limiter did not count within {COUNTS_AGAIN_SECONDS} s of a failover of Redis"
+                ));
+            }
+            self.settling.healthy();
+        }
+        None
+    }
+}
+
+/// Returns true once the limiter runs its scripts on the primary. The load calls it all the time.
+async fn counts_on(pair: &RedisPair) -> bool {
+    let before = pair.scripts_run().await;
+    let until = Instant::now() + Duration::from_secs(COUNTS_AGAIN_SECONDS);
+    while pair.scripts_run().await == before {
+        if Instant::now() > until {
+            return false;
+        }
+        sleep(Duration::from_millis(LOOK_AGAIN_MILLISECONDS)).await;
+    }
+    true
 }

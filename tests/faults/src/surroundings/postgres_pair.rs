@@ -51,7 +51,16 @@ impl PostgresPair {
         &self.primary
     }
 
-    /// The same, to crash it.
+    /// The cluster that follows the primary: a hot standby.
+    ///
+    /// # Panics
+    /// Between a promotion and [`Self::renew_replica`] there is none.
+    #[must_use]
+    pub fn replica(&self) -> &Postgres {
+        self.replica.as_ref().expect("renew_replica comes first")
+    }
+
+    /// The primary, to crash it.
     pub fn primary_mut(&mut self) -> &mut Postgres {
         &mut self.primary
     }

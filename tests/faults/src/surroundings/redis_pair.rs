@@ -56,8 +56,40 @@ impl RedisPair {
             .await
             .unwrap();
         std::mem::swap(&mut self.primary, &mut self.replica);
-        self.proxy.set_upstream(self.primary.address());
+        self.lead_to_the_primary();
         self.proxy.refuse(false);
+    }
+
+    /// Makes the two change places, as before maintenance: both go on, and open connections stay with the
+    /// demoted one. The address leads to it too, until [`Self::lead_to_the_primary`].
+    pub async fn fail_over(&mut self) {
+        self.primary.command(&["FAILOVER"]).await.unwrap();
+        let patience = Patience::until("the two have changed places");
+        while !says(&self.replica, "role:master").await
+            || !says(&self.primary, "master_link_status:up").await
+        {
+            patience.pause().await;
+        }
+        std::mem::swap(&mut self.primary, &mut self.replica);
+    }
+
+    /// Makes the address lead new connections to the primary.
+    pub fn lead_to_the_primary(&self) {
+        self.proxy.set_upstream(self.primary.address());
+    }
+
+    /// Returns how many scripts clients have run on the primary since it was started.
+    pub async fn scripts_run(&self) -> u64 {
+        let statistics = self
+            .primary
+            .command(&["INFO", "commandstats"])
+            .await
+            .unwrap();
+        let calls = statistics.lines().filter_map(|line| {
+            let (_, calls) = line.strip_prefix("cmdstat_eval")?.split_once("calls=")?;
+            calls.split(',').next()?.parse::<u64>().ok()
+        });
+        calls.sum()
     }
 
     /// Makes the other server a replica of the primary, and answers when it has what the primary
@@ -71,13 +103,7 @@ impl RedisPair {
             .await
             .unwrap();
         let patience = Patience::until("the replica has what the primary has");
-        let followed = "master_link_status:up";
-        while !replica
-            .command(&["INFO", "replication"])
-            .await
-            .unwrap()
-            .contains(followed)
-        {
+        while !says(replica, "master_link_status:up").await {
             patience.pause().await;
         }
         // The link may have been up before: what was written last may still be on its way.
@@ -86,6 +112,12 @@ impl RedisPair {
             patience.pause().await;
         }
     }
+}
+
+/// Returns true if the server says this line about replication.
+async fn says(server: &Redis, line: &str) -> bool {
+    let replication = server.command(&["INFO", "replication"]).await.unwrap();
+    replication.contains(line)
 }
 
 /// How much of the primary's writes a server has written or followed, in bytes.

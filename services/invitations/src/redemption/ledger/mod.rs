@@ -70,7 +70,7 @@ impl Ledger {
                     Ok(reserved)
                 }
                 Err(error) => {
-                    repository.rollback().await?;
+                    repository.rollback().await;
                     Err(error)
                 }
             }
@@ -122,7 +122,7 @@ impl Ledger {
         let noted: Vec<(&RedemptionRequest, Uuid)> = begun.into_values().collect();
         let written = repository.insert_redemption_requests(&noted, now).await?;
         if written < noted.len() as u64 {
-            repository.rollback().await?;
+            repository.rollback().await;
             return Err(store::Error::conflict("another attempt was there first"));
         }
         repository.commit("attach").await?;

@@ -92,8 +92,8 @@ impl Repository for SqlRepository {
         Ok(())
     }
 
-    async fn rollback(self: Box<Self>) -> Result<()> {
-        self.session.rollback().await
+    async fn rollback(self: Box<Self>) {
+        self.session.rollback().await;
     }
 }
 

@@ -1,6 +1,6 @@
 //! What admissions bind, as the rows of one JSON array.
 
-use homeroom_api::{common::v1::ErrorReason, names::Place};
+use homeroom_api::{common::v1::ErrorReason, ids::OrganizationId, names::Place};
 use homeroom_kit::clock::micros;
 use serde_json::{Value, json};
 
@@ -9,6 +9,11 @@ use crate::{
     domain::{join_request::JoinRequest, member::Member},
     store::{PersonAt, StoredAdmission},
 };
+
+/// An organization.
+pub(super) fn of_organization(id: &OrganizationId) -> Value {
+    json!({ "o": id.as_str() })
+}
 
 /// An organization or class.
 pub(super) fn of_place(place: &Place) -> Value {

@@ -50,7 +50,7 @@ macro_rules! in_organizations {
         concat!(
             $statement,
             " AND organization_id IN (SELECT wanted.value->>'o' FROM ",
-            json_rows!(),
+            json_rows!("$1"),
             " AS wanted)"
         )
     };

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::{
     SqlRepository,
-    rows::{self, Row, class_text, get},
+    rows::{self, Fields, class_text},
 };
 use crate::{
     domain::{
@@ -36,13 +36,12 @@ macro_rules! columns {
          join_requests.decide_time, join_requests.expire_time"
     };
 }
-pub(super) use columns;
 
 const READ: &str = concat!(
     "SELECT ",
     columns!(),
     " FROM ",
-    json_rows!(),
+    json_rows!("$1"),
     " AS wanted JOIN join_requests ON join_requests.organization_id = wanted.value->>'o' \
      AND join_requests.class_id = wanted.value->>'c' \
      AND join_requests.request_id = wanted.value->>'r'"
@@ -99,7 +98,7 @@ const LAPSED_ORGANIZATIONS: &str = concat!(
     "SELECT DISTINCT organization_id FROM \
      (SELECT organization_id FROM join_requests WHERE state = 'PENDING' AND expire_time <= $2 \
      AND organization_id NOT IN (SELECT passed.value->>'o' FROM ",
-    json_rows!(),
+    json_rows!("$1"),
     " AS passed) ORDER BY expire_time LIMIT $3) AS lapsed ORDER BY organization_id"
 );
 
@@ -125,28 +124,27 @@ pub(super) const STATEMENTS: &[&str] = &[
     LAPSED,
 ];
 
-/// A whole row of `join_requests`.
-pub(super) fn join_request(row: &Row) -> Result<JoinRequest> {
-    let decide_time: Option<i64> = get(row, "decide_time")?;
+/// Reads a whole row of `join_requests`.
+pub(super) fn join_request(row: &impl Fields) -> Result<JoinRequest> {
     Ok(JoinRequest {
         place: rows::place(row)?,
         id: rows::parse(row, "request_id", |text| Uuid::try_parse(text).ok())?,
         user: rows::user_id(row, "user_id")?,
         particulars: Particulars {
-            display_name: get(row, "display_name")?,
-            email: get(row, "email")?,
-            external_id: get(row, "external_id")?,
+            display_name: row.text("display_name")?.to_owned(),
+            email: row.text("email")?.to_owned(),
+            external_id: row.text("external_id")?.to_owned(),
         },
         state: rows::parse(row, "state", State::parse)?,
         cause: rows::parse(row, "cause", Cause::parse)?,
-        invitation: get(row, "invitation")?,
-        redemption: get(row, "redemption")?,
+        invitation: row.text("invitation")?.to_owned(),
+        redemption: row.text("redemption")?.to_owned(),
         method: rows::parse(row, "method", Method::parse)?,
-        decide_note: get(row, "decide_note")?,
-        decided_by: get(row, "decided_by")?,
-        create_time: from_micros(get(row, "create_time")?),
-        decide_time: decide_time.map(from_micros),
-        expire_time: from_micros(get(row, "expire_time")?),
+        decide_note: row.text("decide_note")?.to_owned(),
+        decided_by: row.text("decided_by")?.to_owned(),
+        create_time: from_micros(row.number("create_time")?),
+        decide_time: row.optional_number("decide_time")?.map(from_micros),
+        expire_time: from_micros(row.number("expire_time")?),
     })
 }
 

@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use super::{
     SqlRepository,
-    admission_rows::{of_member, of_place},
-    rows::{self, Row, get},
+    admission_rows::of_place,
+    rows::{self, Fields, Row, get},
 };
 use crate::{
     domain::{
@@ -50,26 +50,6 @@ const CLASSES_OF_USER: &str = "SELECT m.organization_id, m.class_id, m.user_id, 
     m.revision + p.revision AS revision FROM class_members m \
     JOIN organization_members p ON p.organization_id = m.organization_id AND p.user_id = m.user_id \
     WHERE m.organization_id = $1 AND m.user_id = $2 ORDER BY m.class_id";
-
-const INSERT_ORGANIZATION_MEMBERS: &str = concat!(
-    "INSERT INTO organization_members (organization_id, user_id, display_name, email, \
-     external_id, role, join_time, invitation, redemption, approved_by, method, revision) \
-     SELECT m.value->>'o', m.value->>'u', m.value->>'display_name', m.value->>'email', \
-     m.value->>'external_id', m.value->>'role', CAST(m.value->>'time' AS BIGINT), \
-     m.value->>'invitation', m.value->>'redemption', m.value->>'by', m.value->>'method', 1 FROM ",
-    json_rows!(),
-    " AS m"
-);
-
-const INSERT_CLASS_MEMBERS: &str = concat!(
-    "INSERT INTO class_members (organization_id, class_id, user_id, role, join_time, \
-     invitation, redemption, approved_by, method, revision) \
-     SELECT m.value->>'o', m.value->>'c', m.value->>'u', m.value->>'role', \
-     CAST(m.value->>'time' AS BIGINT), m.value->>'invitation', m.value->>'redemption', \
-     m.value->>'by', m.value->>'method', 1 FROM ",
-    json_rows!(),
-    " AS m"
-);
 
 const ORGANIZATION_SAVE: &str = "UPDATE organization_members SET role = $3, display_name = $4, \
     email = $5, external_id = $6, revision = revision + 1 WHERE organization_id = $1 AND user_id = $2";
@@ -113,14 +93,14 @@ const STAFF: &str = concat!(
     "SELECT organization_id, class_id, user_id FROM ( \
      SELECT m.organization_id, '' AS class_id, m.user_id, \
      row_number() OVER (PARTITION BY m.organization_id ORDER BY m.user_id) AS rank FROM ",
-    json_rows!(),
+    json_rows!("$1"),
     " AS wanted JOIN organization_members m ON m.organization_id = wanted.value->>'o' \
      AND m.role = 'ADMIN' WHERE wanted.value->>'c' = '' \
      UNION ALL \
      SELECT m.organization_id, m.class_id, m.user_id, \
      row_number() OVER (PARTITION BY m.organization_id, m.class_id \
      ORDER BY m.role DESC, m.user_id) AS rank FROM ",
-    json_rows!(),
+    json_rows!("$1"),
     " AS wanted JOIN class_members m ON m.organization_id = wanted.value->>'o' \
      AND m.class_id = wanted.value->>'c' AND m.role IN ('OWNER', 'CO_TEACHER') \
      ) AS ranked WHERE rank <= $2 ORDER BY organization_id, class_id, rank"
@@ -134,8 +114,6 @@ pub(super) const STATEMENTS: &[&str] = &[
     ORGANIZATION_ONE,
     CLASS_ONE,
     CLASSES_OF_USER,
-    INSERT_ORGANIZATION_MEMBERS,
-    INSERT_CLASS_MEMBERS,
     ORGANIZATION_SAVE,
     CLASS_SAVE,
     ORGANIZATION_DELETE,
@@ -150,25 +128,25 @@ pub(super) const STATEMENTS: &[&str] = &[
     BESIDES_ADMINISTRATORS,
 ];
 
-/// A membership of either kind.
-pub(super) fn read(row: &Row) -> Result<Member> {
+/// Reads a membership of either kind.
+pub(super) fn read(row: &impl Fields) -> Result<Member> {
     Ok(Member {
         place: rows::place(row)?,
         user: rows::user_id(row, "user_id")?,
         particulars: Particulars {
-            display_name: get(row, "display_name")?,
-            email: get(row, "email")?,
-            external_id: get(row, "external_id")?,
+            display_name: row.text("display_name")?.to_owned(),
+            email: row.text("email")?.to_owned(),
+            external_id: row.text("external_id")?.to_owned(),
         },
         role: rows::parse(row, "role", Role::parse)?,
-        join_time: from_micros(get(row, "join_time")?),
+        join_time: from_micros(row.number("join_time")?),
         provenance: Provenance {
-            invitation: get(row, "invitation")?,
-            redemption: get(row, "redemption")?,
-            approved_by: get(row, "approved_by")?,
+            invitation: row.text("invitation")?.to_owned(),
+            redemption: row.text("redemption")?.to_owned(),
+            approved_by: row.text("approved_by")?.to_owned(),
             method: rows::parse(row, "method", Method::parse)?,
         },
-        revision: get(row, "revision")?,
+        revision: row.number("revision")?,
     })
 }
 
@@ -222,18 +200,7 @@ impl Members for SqlRepository {
     }
 
     async fn insert_members(&mut self, members: &[Member]) -> Result<()> {
-        let (of_classes, of_organizations): (Vec<&Member>, Vec<&Member>) = members
-            .iter()
-            .partition(|member| member.place.class().is_some());
-        // A class member is an organization member first (03 I2).
-        self.write_rows(
-            INSERT_ORGANIZATION_MEMBERS,
-            of_organizations.into_iter().map(of_member),
-        )
-        .await?;
-        self.write_rows(INSERT_CLASS_MEMBERS, of_classes.into_iter().map(of_member))
-            .await?;
-        Ok(())
+        self.save_members(members).await
     }
 
     async fn save_member(&mut self, member: &Member) -> Result<()> {

@@ -1,12 +1,12 @@
 //! The statements, one text for both engines: this folder is compiled into each engine's module.
 
 mod admission_rows;
-mod admissions;
 mod classes;
 mod erasures;
 mod events;
-mod fences;
+mod facts;
 mod join_requests;
+mod ledger;
 mod members;
 mod organizations;
 mod removals;
@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use homeroom_kit::database::{Pools, Session};
 use sqlx::{Executor as _, SqlStr};
 
-use super::{Connection, Db};
+use super::{Connection, Db, Row};
 use crate::{
     SERVICE,
     store::{Repository, Result},
@@ -39,19 +39,19 @@ impl Repository for SqlRepository {
         self.0.commit(SERVICE, transaction).await
     }
 
-    async fn rollback(self: Box<Self>) -> Result<()> {
-        self.0.rollback().await
+    async fn rollback(self: Box<Self>) {
+        self.0.rollback().await;
     }
 }
 
 /// The statements of every file here.
 const STATEMENTS: &[&[&str]] = &[
-    admissions::STATEMENTS,
     classes::STATEMENTS,
     erasures::STATEMENTS,
     erasures::MORE_STATEMENTS,
-    fences::STATEMENTS,
     join_requests::STATEMENTS,
+    ledger::STATEMENTS,
+    ledger::MORE_STATEMENTS,
     members::STATEMENTS,
     organizations::STATEMENTS,
     removals::STATEMENTS,

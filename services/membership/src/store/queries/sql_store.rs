@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use homeroom_kit::{
-    database::{OpenError, Options, Pools, Url, check_schema},
+    database::{OpenError, Options, Pools, Url, check_ready},
     events::{Feed, StoredFeed, Wake, publish_until},
     shutdown::Shutdown,
 };
@@ -64,8 +64,8 @@ impl Store for SqlStore {
         publish_until(self.feed.clone(), shutdown).await;
     }
 
-    async fn check_schema(&self) -> std::result::Result<(), OpenError> {
-        check_schema(&self.pools, &MIGRATOR, "membership migrate").await
+    async fn check_ready(&self) -> std::result::Result<(), OpenError> {
+        check_ready(&self.pools, &MIGRATOR, "membership migrate").await
     }
 
     async fn close(&self) {

@@ -4,15 +4,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use homeroom_api::{ids::UserId, names::Place};
+use homeroom_api::{
+    ids::{OrganizationId, UserId},
+    names::Place,
+};
 use homeroom_kit::{
     failpoints::{WrongVariant, is_wrong},
     outbox::NewEvent,
 };
 use uuid::Uuid;
 
-use super::new_events::{member_joined, request_event};
 use crate::{
+    app::new_events::{member_joined, request_event},
     domain::{
         admission::{ClassStanding, Facts, Membership, Outcome},
         class::ClassState,
@@ -27,46 +30,35 @@ use crate::{
 
 /// Plans changes on what is known. What has been planned is known to what comes after it.
 #[derive(Debug)]
-pub(crate) struct Enrolment {
+pub(crate) struct Plan {
     known: Known,
-    /// Each request read or changed, as it is now.
-    requests: BTreeMap<Uuid, JoinRequest>,
-    admissions: BTreeMap<Uuid, StoredAdmission>,
     effects: Effects,
     events: Vec<NewEvent>,
     now: DateTime<Utc>,
 }
 
-impl Enrolment {
+impl Plan {
     /// Nothing planned yet.
     pub(crate) fn new(known: Known, now: DateTime<Utc>) -> Self {
-        let requests = known
-            .open_requests
-            .values()
-            .map(|request| (request.id, request.clone()))
-            .collect();
         Self {
             known,
-            requests,
-            admissions: BTreeMap::new(),
             effects: Effects::default(),
             events: Vec::new(),
             now,
         }
     }
 
-    /// The same with these answers and requests known too.
-    pub(crate) fn with_admissions(
-        mut self,
-        admissions: Vec<StoredAdmission>,
-        requests: Vec<JoinRequest>,
-    ) -> Self {
-        let by_redemption = |stored: StoredAdmission| (stored.redemption, stored);
-        self.admissions
-            .extend(admissions.into_iter().map(by_redemption));
-        self.requests
-            .extend(requests.into_iter().map(|request| (request.id, request)));
+    /// The same with these requests known too.
+    pub(crate) fn with_requests(mut self, requests: &[JoinRequest]) -> Self {
+        let by_id = |request: &JoinRequest| (request.id, request.clone());
+        self.known.requests.extend(requests.iter().map(by_id));
         self
+    }
+
+    /// Takes every other organization for one that does not exist.
+    pub(crate) fn keep_organizations(&mut self, organizations: &BTreeSet<OrganizationId>) {
+        let known = &mut self.known.organizations;
+        known.retain(|id, _| organizations.contains(id));
     }
 
     /// What is known, with what has been planned.
@@ -76,7 +68,8 @@ impl Enrolment {
 
     /// The request, as it is now.
     pub(crate) fn request(&self, id: Uuid) -> Option<JoinRequest> {
-        self.requests
+        self.known
+            .requests
             .get(&id)
             .cloned()
             .map(|request| request.as_of(self.now))
@@ -84,7 +77,7 @@ impl Enrolment {
 
     /// What a redemption was answered.
     pub(crate) fn admission(&self, redemption: Uuid) -> Option<&StoredAdmission> {
-        self.admissions.get(&redemption)
+        self.known.admissions.get(&redemption)
     }
 
     /// The request of the person that waits there.
@@ -96,7 +89,7 @@ impl Enrolment {
     }
 
     /// The facts of one redemption of this person.
-    pub(crate) fn facts(&self, person: &PersonAt, fence: i64, redemption: Uuid) -> Facts {
+    pub(crate) fn facts(&self, person: &PersonAt, invitation: &str, redemption: Uuid) -> Facts {
         let (place, _) = person;
         let at_organization = at_organization(person);
         let class = match place {
@@ -121,7 +114,11 @@ impl Enrolment {
                 .admission(redemption)
                 .filter(|_| !is_wrong(WrongVariant::NoAdmissionKey))
                 .map(|stored| stored.outcome),
-            fence,
+            // Wrong on purpose, against P7: no epoch is stale.
+            fence: match self.known.fences.get(invitation) {
+                Some(epoch) if !is_wrong(WrongVariant::NoFence) => *epoch,
+                _ => 0,
+            },
             organization_exists: organization.is_some(),
             class,
             membership,
@@ -226,7 +223,7 @@ impl Enrolment {
             .push(request_event(&request, request.user.as_str()));
         self.move_waiting(&request.place, 1);
         self.effects.filed.push(request.clone());
-        self.requests.insert(request.id, request.clone());
+        self.known.requests.insert(request.id, request.clone());
         self.known.open_requests.insert(person, request);
     }
 
@@ -239,7 +236,7 @@ impl Enrolment {
             self.known.denials.insert(person.clone(), self.now);
         }
         self.known.open_requests.remove(&person);
-        self.requests.insert(ended.id, ended.clone());
+        self.known.requests.insert(ended.id, ended.clone());
         // Filed and ended in the same transaction: written once, as it ended.
         match self
             .effects
@@ -263,7 +260,8 @@ impl Enrolment {
 
     /// Stores what a redemption is answered.
     pub(crate) fn answer(&mut self, admission: StoredAdmission) {
-        self.admissions
+        self.known
+            .admissions
             .insert(admission.redemption, admission.clone());
         self.effects.admissions.push(admission);
     }
@@ -337,7 +335,7 @@ pub struct Admission {
     pub answered_before: bool,
 }
 
-impl Enrolment {
+impl Plan {
     /// The answer to a redemption of this person, with its member or request.
     pub(crate) fn admission_of(
         &self,

@@ -1,13 +1,14 @@
 //! T2 of the redemption protocol: one transaction for however many redemptions there are in hand, or for
-//! those of one organization where it is busy, or for one where others spoil its transaction.
+//! those of one organization where it is busy, or for one where others spoil its transaction. It locks,
+//! reads every fact, decides, and saves.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{collections::BTreeSet, iter};
 
 use chrono::{DateTime, Utc};
 use homeroom_api::{
     common::v1::ErrorReason,
     ids::{OrganizationId, UserId},
-    names::{JoinRequestName, Place, RedemptionName},
+    names::{Place, RedemptionName},
 };
 use homeroom_kit::{
     Error, Randomness, Result, database,
@@ -15,17 +16,15 @@ use homeroom_kit::{
     random::new_id_at,
 };
 
-use super::{
-    App,
-    enrolment::{Admission, Enrolment},
-};
+use super::plan::{Admission, Plan};
 use crate::{
+    app::App,
     domain::{
         admission::{Attempt, Decision, Outcome, decide},
         join_request::{Cause, JoinRequest, State},
         member::{Method, Particulars, Provenance},
     },
-    store::{PersonAt, Repository, StoredAdmission},
+    store::{Locked, Locks, PersonAt, Repository, StoredAdmission, Wanted},
 };
 
 /// Times that a transaction is tried which met another one (a deadlock, a key that was just taken).
@@ -54,12 +53,21 @@ impl AdmitRequest {
     pub(super) fn person(&self) -> PersonAt {
         (self.place.clone(), self.user.clone())
     }
+
+    /// Wants everything that decides it.
+    #[must_use]
+    pub fn wanted(&self) -> Wanted {
+        Wanted {
+            person: self.person(),
+            redemption: Some((self.redemption.id, self.invitation.clone())),
+        }
+    }
 }
 
 /// What each redemption is answered, in their order.
 pub type Admitted = Vec<Result<Admission>>;
 
-/// What came of a redemption that was tried together with those of other organizations.
+/// What became of a redemption that was tried without waiting for anybody.
 #[derive(Debug)]
 pub(super) enum Tried {
     /// It has its answer.
@@ -76,13 +84,14 @@ impl App {
         self.writes
             .run(async move {
                 let admitted = app.in_transaction(&requests, Locks::Free).await;
-                let mut answers = admitted.unwrap_or_else(|error| {
+                let answers = admitted.unwrap_or_else(|error| {
                     tracing::info!(cause = %error, "redemptions are tried once more, with patience");
-                    BTreeMap::new()
+                    Vec::new()
                 });
-                let tried = requests.into_iter().enumerate();
+                let answers = answers.into_iter().chain(iter::repeat_with(|| None));
+                let tried = requests.into_iter().zip(answers);
                 tried
-                    .map(|(index, request)| match answers.remove(&index) {
+                    .map(|(request, answer)| match answer {
                         Some(answer) => Tried::Answered(Box::new(answer)),
                         None => Tried::Not(Box::new(request)),
                     })
@@ -129,19 +138,19 @@ impl App {
         let mut attempt = 1;
         loop {
             match self.in_transaction(requests, Locks::All).await {
-                Ok(answers) => return Ok(answers.into_values().collect()),
+                Ok(answers) => return Ok(answers.into_iter().flatten().collect()),
                 Err(database::Error::Conflict(_)) if attempt < ATTEMPTS_MAX => attempt += 1,
                 Err(error) => return Err(error),
             }
         }
     }
 
-    /// Gives the answers by the places of their requests.
+    /// Returns an answer for each request; None where the organization's locks were not free.
     async fn in_transaction(
         &self,
         requests: &[AdmitRequest],
         locks: Locks,
-    ) -> std::result::Result<BTreeMap<usize, Result<Admission>>, database::Error> {
+    ) -> std::result::Result<Vec<Option<Result<Admission>>>, database::Error> {
         let seen = self.look_before_locking(requests).await?;
         let mut repository = self.store.write().await?;
         let (now, random) = (self.clock.now(), self.random.as_ref());
@@ -153,8 +162,7 @@ impl App {
                 Ok(admitted)
             }
             Err(error) => {
-                // The connection is given back clean; if that fails the pool drops it.
-                let _ = repository.rollback().await;
+                repository.rollback().await;
                 Err(error)
             }
         }
@@ -164,26 +172,16 @@ impl App {
     async fn look_before_locking(
         &self,
         requests: &[AdmitRequest],
-    ) -> std::result::Result<Option<Enrolment>, database::Error> {
+    ) -> std::result::Result<Option<Plan>, database::Error> {
         if !is_wrong(WrongVariant::CheckThenAct) {
             return Ok(None);
         }
-        let all: Vec<_> = requests.iter().collect();
         let mut repository = self.store.read().await?;
-        let now = self.clock.now();
-        let seen = load(repository.as_mut(), &all, now).await?;
+        let wanted = requests.iter().map(AdmitRequest::wanted).collect();
+        let seen = load(repository.as_mut(), wanted, self.clock.now()).await?;
         failpoints::reached("membership", "admit", Moment::Looked).await?;
         Ok(Some(seen))
     }
-}
-
-/// Which organizations a transaction locks.
-#[derive(Debug, Clone, Copy)]
-enum Locks {
-    /// Those that nobody else holds, and leaves the rest.
-    Free,
-    /// All, with patience.
-    All,
 }
 
 pub(super) fn organizations(requests: &[AdmitRequest]) -> BTreeSet<OrganizationId> {
@@ -195,105 +193,81 @@ async fn admit_and_save(
     repository: &mut dyn Repository,
     requests: &[AdmitRequest],
     locks: Locks,
-    seen: Option<Enrolment>,
+    seen: Option<Plan>,
     now: DateTime<Utc>,
     random: &dyn Randomness,
-) -> std::result::Result<BTreeMap<usize, Result<Admission>>, database::Error> {
-    if matches!(locks, Locks::Free) {
-        repository.wait_briefly().await?;
-    }
-    // P6: fences shared, then the organizations, each in sorted order; decided in later statements.
-    let fences = repository.share_fences(&invitations(requests), now).await?;
-    let mut locked = organizations(requests);
-    match locks {
-        Locks::Free => locked = repository.lock_free_organizations(&locked).await?,
-        Locks::All => repository.lock_organizations(&locked).await?,
-    }
-    let (places, requests): (Vec<usize>, Vec<&AdmitRequest>) = requests
-        .iter()
-        .enumerate()
-        .filter(|(_, request)| locked.contains(request.place.organization()))
-        .unzip();
-    if requests.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let mut enrolment = match seen {
-        Some(seen) => seen,
-        None => load(repository, &requests, now).await?,
-    };
-    let decided: Vec<Result<Decision>> = requests
-        .iter()
-        .map(|request| admit_one(&mut enrolment, request, &fences, now, random))
-        .collect();
-    let answers = requests
-        .iter()
-        .zip(decided)
-        .map(|(request, decision)| decision.map(|decision| answer(&enrolment, request, decision)));
-    let answers = places.into_iter().zip(answers).collect();
-    let staff = repository
-        .staff(&enrolment.places_with_new_requests())
+) -> std::result::Result<Vec<Option<Result<Admission>>>, database::Error> {
+    let fences = requests.iter().map(|request| request.invitation.clone());
+    let locked = repository
+        .lock(&fences.collect(), &organizations(requests), locks, now)
         .await?;
-    let (effects, events) = enrolment.finish(&staff);
+    let left: BTreeSet<OrganizationId> = match locks {
+        Locks::All => BTreeSet::new(),
+        Locks::Free => organizations_left(requests, &locked),
+    };
+    let taken = |request: &&AdmitRequest| !left.contains(request.place.organization());
+    let wanted: Vec<Wanted> = requests
+        .iter()
+        .filter(taken)
+        .map(AdmitRequest::wanted)
+        .collect();
+    if wanted.is_empty() {
+        return Ok(requests.iter().map(|_| None).collect());
+    }
+    // P6: everything is read in a later statement than the one that locks.
+    let mut plan = match seen {
+        Some(seen) => seen,
+        None => load(repository, wanted, now).await?,
+    };
+    // One that was founded in between is not locked.
+    plan.keep_organizations(&locked.organizations);
+    let decided: Vec<Option<Result<Decision>>> = requests
+        .iter()
+        .map(|request| taken(&request).then(|| admit_one(&mut plan, request, now, random)))
+        .collect();
+    let answers = requests.iter().zip(decided).map(|(request, decided)| {
+        decided.map(|decision| decision.map(|decision| answer(&plan, request, decision)))
+    });
+    let answers = answers.collect();
+    let staff = repository.staff(&plan.places_with_new_requests()).await?;
+    let (effects, events) = plan.finish(&staff);
     repository.append_events(&events, now, random).await?;
     repository.save(&effects).await?;
     Ok(answers)
 }
 
-pub(super) fn invitations(requests: &[AdmitRequest]) -> BTreeSet<String> {
-    requests
-        .iter()
-        .map(|request| request.invitation.clone())
+/// The organizations that somebody else holds, or of which a fence is not free.
+fn organizations_left(requests: &[AdmitRequest], locked: &Locked) -> BTreeSet<OrganizationId> {
+    let left = requests.iter().filter(|request| {
+        !locked.organizations.contains(request.place.organization())
+            || !locked.fences.contains(&request.invitation)
+    });
+    left.map(|request| request.place.organization().clone())
         .collect()
 }
 
 pub(super) async fn load(
     repository: &mut dyn Repository,
-    requests: &[&AdmitRequest],
+    wanted: Vec<Wanted>,
     now: DateTime<Utc>,
-) -> std::result::Result<Enrolment, database::Error> {
-    let redemptions: Vec<_> = requests
-        .iter()
-        .map(|request| request.redemption.id)
-        .collect();
-    let admissions = repository.admissions(&redemptions).await?;
-    let names = request_names(&admissions);
-    let join_requests = if names.is_empty() {
-        Vec::new()
-    } else {
-        repository.join_requests(&names).await?
-    };
-    let persons = requests.iter().map(|request| request.person()).collect();
-    let known = repository.known(&persons).await?;
-    Ok(Enrolment::new(known, now).with_admissions(admissions, join_requests))
-}
-
-/// The names of the join requests that these redemptions led to.
-pub(crate) fn request_names(admissions: &[StoredAdmission]) -> Vec<JoinRequestName> {
-    let named = admissions.iter().filter_map(|stored| {
-        stored.join_request.map(|id| JoinRequestName {
-            place: stored.place.clone(),
-            id,
-        })
-    });
-    named.collect()
+) -> std::result::Result<Plan, database::Error> {
+    Ok(Plan::new(repository.facts(&wanted).await?, now))
 }
 
 pub(super) fn decide_one(
-    enrolment: &Enrolment,
+    plan: &Plan,
     request: &AdmitRequest,
-    fences: &BTreeMap<String, i64>,
     now: DateTime<Utc>,
 ) -> Result<Decision> {
-    let stored = enrolment.admission(request.redemption.id);
+    let stored = plan.admission(request.redemption.id);
     if stored.is_some_and(|stored| stored.place != request.place || stored.user != request.user) {
         return Err(another_redemption());
     }
-    // Wrong on purpose, against P7: no epoch is stale.
-    let fence = match fences.get(&request.invitation) {
-        Some(epoch) if !is_wrong(WrongVariant::NoFence) => *epoch,
-        _ => 0,
-    };
-    let facts = enrolment.facts(&request.person(), fence, request.redemption.id);
+    let facts = plan.facts(
+        &request.person(),
+        &request.invitation,
+        request.redemption.id,
+    );
     Ok(decide(&facts, &request.attempt, now))
 }
 
@@ -308,13 +282,12 @@ fn another_redemption() -> Error {
 }
 
 fn admit_one(
-    enrolment: &mut Enrolment,
+    plan: &mut Plan,
     request: &AdmitRequest,
-    fences: &BTreeMap<String, i64>,
     now: DateTime<Utc>,
     random: &dyn Randomness,
 ) -> Result<Decision> {
-    let decision = decide_one(enrolment, request, fences, now)?;
+    let decision = decide_one(plan, request, now)?;
     let outcome = decision.outcome();
     let join_request = match decision {
         Decision::Stored(_) => return Ok(decision),
@@ -325,28 +298,27 @@ fn admit_one(
                 approved_by: String::new(),
                 method: request.method,
             };
-            enrolment
-                .admit(
-                    &request.person(),
-                    &request.particulars,
-                    &provenance,
-                    request.user.as_str(),
-                )
-                .map_err(Error::internal)?;
+            plan.admit(
+                &request.person(),
+                &request.particulars,
+                &provenance,
+                request.user.as_str(),
+            )
+            .map_err(Error::internal)?;
             None
         }
         Decision::Queue(cause) => {
             let filed = new_request(request, cause, now, random);
             let id = filed.id;
-            enrolment.file(filed);
+            plan.file(filed);
             Some(id)
         }
-        Decision::Answer(Outcome::AlreadyPending) => enrolment
-            .waiting(&request.person())
-            .map(|waiting| waiting.id),
+        Decision::Answer(Outcome::AlreadyPending) => {
+            plan.waiting(&request.person()).map(|waiting| waiting.id)
+        }
         Decision::Answer(_) => None,
     };
-    enrolment.answer(StoredAdmission {
+    plan.answer(StoredAdmission {
         redemption: request.redemption.id,
         place: request.place.clone(),
         user: request.user.clone(),
@@ -383,15 +355,11 @@ fn new_request(
     }
 }
 
-pub(super) fn answer(
-    enrolment: &Enrolment,
-    request: &AdmitRequest,
-    decision: Decision,
-) -> Admission {
-    let stored = enrolment.admission(request.redemption.id);
+pub(super) fn answer(plan: &Plan, request: &AdmitRequest, decision: Decision) -> Admission {
+    let stored = plan.admission(request.redemption.id);
     Admission {
         answered_before: matches!(decision, Decision::Stored(_)),
-        ..enrolment.admission_of(
+        ..plan.admission_of(
             request.redemption.to_string(),
             &request.person(),
             decision.outcome(),

@@ -2,7 +2,7 @@
 
 use homeroom_kit::Result;
 
-use super::App;
+use crate::app::App;
 
 impl App {
     /// Raises the invitation's fence, never lowers it, and gives where it stands once that is committed.

@@ -1,15 +1,10 @@
 //! `GetAdmission`: what a redemption was answered, and what became of it since (03 P10).
 
-use std::collections::BTreeSet;
-
 use homeroom_api::{common::v1::ErrorReason, names::RedemptionName};
 use homeroom_kit::{Error, Result, auth::Caller};
 
-use super::{
-    App,
-    admit::request_names,
-    enrolment::{Admission, Enrolment},
-};
+use super::plan::{Admission, Plan};
+use crate::{app::App, store::Wanted};
 
 impl App {
     /// The stored answer with its member or request as it is now. `REDEMPTION_NOT_FOUND` if membership
@@ -24,14 +19,15 @@ impl App {
             .cloned()
             .ok_or_else(|| not_found(name))?;
         let person = (stored.place.clone(), stored.user.clone());
-        let names = request_names(&admissions);
-        let join_requests = repository.join_requests(&names).await?;
-        let known = repository.known(&BTreeSet::from([person.clone()])).await?;
-        let enrolment =
-            Enrolment::new(known, self.clock.now()).with_admissions(Vec::new(), join_requests);
+        let wanted = Wanted {
+            person: person.clone(),
+            redemption: Some((stored.redemption, stored.invitation)),
+        };
+        let known = repository.facts(&[wanted]).await?;
+        let plan = Plan::new(known, self.clock.now());
         Ok(Admission {
             answered_before: true,
-            ..enrolment.admission_of(
+            ..plan.admission_of(
                 name.to_string(),
                 &person,
                 stored.outcome,

@@ -1,0 +1,210 @@
+//! Redis changes places with its replica, stands still or refuses the login: the limiter counts again by
+//! itself (R10).
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use homeroom_invitations::limiter::{
+    Budgets, Limiter as _, fallback::GuardedLimiter, redis::RedisStore,
+};
+use homeroom_kit::{clock::SystemClock, keys::KeyRing};
+
+use super::{
+    masters::Cluster,
+    redis_pair::RedisPair,
+    support::{Outcome, key_of, key_ring, user},
+};
+
+/// How long after the failover's end the limiter may take to count on the new primary.
+const COUNTS_AGAIN_MAX: Duration = Duration::from_secs(5);
+/// How long a call may take: longer than any does on a busy machine, and shorter than redis-rs waits.
+const CALL_MAX: Duration = Duration::from_millis(300);
+/// How long a test waits for what it provokes.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The shortest time between two connections while a server stays demoted, in milliseconds.
+const CONNECTIONS_APART_MILLIS: u128 = 200;
+/// Connections to wait for while a server stays demoted.
+const CONNECTIONS: usize = 5;
+
+/// A limiter in real time, and users who attempt once each. None is ever refused.
+struct Attempts {
+    limiter: GuardedLimiter,
+    keys: Arc<KeyRing>,
+    count: usize,
+}
+
+impl Attempts {
+    fn on(url: &str) -> Self {
+        let keys = key_ring();
+        let store = RedisStore::new(url, keys.clone()).unwrap();
+        let limiter = GuardedLimiter::new(store, Budgets::default(), Arc::new(SystemClock));
+        Self {
+            limiter: limiter.with_call_max(CALL_MAX),
+            keys,
+            count: 0,
+        }
+    }
+
+    /// Lets another user attempt. Returns true if Redis counted it, so that short credentials do not queue.
+    async fn counted(&mut self) -> bool {
+        self.count += 1;
+        let attempt = user(&self.user());
+        let outcome: Outcome = self.limiter.charge(&[attempt]).await.remove(0).into();
+        !outcome.is_guarded()
+    }
+
+    /// Returns the user who attempted last.
+    fn user(&self) -> String {
+        format!("student-{}", self.count)
+    }
+
+    /// Lets users attempt until Redis counts, for as long as that may take.
+    async fn count_again(&mut self, what: &str) {
+        let began = Instant::now();
+        while !self.counted().await {
+            assert!(
+                began.elapsed() < COUNTS_AGAIN_MAX,
+                "{what}: {} attempts, none counted",
+                self.count
+            );
+            tokio::task::yield_now().await;
+        }
+        assert!(began.elapsed() < COUNTS_AGAIN_MAX, "{what}");
+        println!("{what}: counts again after {:?}", began.elapsed());
+    }
+
+    /// Requires that the primary holds the counters of the user who attempted last.
+    async fn require_at_primary(&self, redis: &RedisPair) {
+        let found: u32 = redis
+            .ask(&["EXISTS", &key_of(&self.keys, "user", &self.user())])
+            .await;
+        assert_eq!(found, 1, "counted elsewhere");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r10_after_a_planned_failover_redis_counts_again_within_5_seconds() {
+    // given a limiter that counts on the primary
+    let mut redis = RedisPair::start().await;
+    let mut attempts = Attempts::on(&redis.url());
+    assert!(attempts.counted().await);
+    // when it changes places with its replica, there and back, and the address follows
+    for time in ["there", "and back"] {
+        redis.fail_over().await;
+        assert!(!attempts.counted().await, "the address leads elsewhere");
+        redis.lead_to_the_primary();
+        // then attempts are counted on the new primary
+        attempts.count_again(time).await;
+        attempts.require_at_primary(&redis).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r10_a_server_that_stays_demoted_is_connected_to_now_and_then() {
+    // given a primary that was demoted, to which the address leads still
+    let mut redis = RedisPair::start().await;
+    let mut attempts = Attempts::on(&redis.url());
+    assert!(attempts.counted().await);
+    redis.fail_over().await;
+    // when attempts go on, then the limiter connects again and again, but not with every attempt
+    let began = Instant::now();
+    while redis.accepted() < CONNECTIONS {
+        assert!(!attempts.counted().await);
+        let apart =
+            usize::try_from(began.elapsed().as_millis() / CONNECTIONS_APART_MILLIS).unwrap();
+        let (accepted, most) = (redis.accepted(), 2 + apart);
+        assert!(accepted <= most, "{accepted} connections, at most {most}");
+        assert!(began.elapsed() < PATIENCE, "{accepted} connections");
+        tokio::task::yield_now().await;
+    }
+    // and counts once the address follows
+    redis.lead_to_the_primary();
+    attempts.count_again("after a long time").await;
+    attempts.require_at_primary(&redis).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r10_a_connection_to_a_server_that_stands_still_is_left_for_its_replacement() {
+    let mut redis = RedisPair::start().await;
+    let mut attempts = Attempts::on(&redis.url());
+    assert!(attempts.counted().await);
+    // when the primary stands still with its connections open, and the address leads to its replica
+    redis.replace_the_stopped().await;
+    // then calls wait until the breaker opens, and soon the replica counts
+    while !attempts.limiter.redis_is_away() {
+        assert!(!attempts.counted().await);
+    }
+    attempts.count_again("in place of the stopped").await;
+    attempts.require_at_primary(&redis).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r10_after_a_refused_login_redis_counts_again_within_5_seconds() {
+    let redis = RedisPair::start().await;
+    let set_password = async |words: &[&str]| drop(redis.ask::<String>(words).await);
+    counts_once_the_password_is_right(&redis.url(), set_password).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r10_after_a_refused_login_a_cluster_counts_again_within_5_seconds() {
+    let cluster = Cluster::start();
+    let set_password = async |words: &[&str]| {
+        for master in 0..3 {
+            cluster.ask::<String>(master, words);
+        }
+    };
+    counts_once_the_password_is_right(&cluster.url(), set_password).await;
+}
+
+async fn counts_once_the_password_is_right(url: &str, run: impl AsyncFn(&[&str])) {
+    let set_password = async |password: &str| {
+        run(&[
+            "ACL",
+            "SETUSER",
+            "limiter",
+            "resetpass",
+            password,
+            "on",
+            "~*",
+            "+@all",
+        ])
+        .await;
+    };
+    // given a user of Redis who has another password than the limiter
+    set_password(">another").await;
+    let mut attempts = Attempts::on(&url.replace("redis://", "redis://limiter:right@"));
+    while !attempts.limiter.redis_is_away() {
+        assert!(!attempts.counted().await);
+    }
+    // when the password is corrected, then attempts are counted
+    set_password(">right").await;
+    attempts.count_again("after a refused login").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r10_after_a_failover_in_a_cluster_the_new_master_counts_within_5_seconds() {
+    // given users whose keys the first master keeps
+    let mut cluster = Cluster::start();
+    cluster.add_replica();
+    let mut attempts = Attempts::on(&cluster.url());
+    let keys = attempts.keys.clone();
+    let of_the_first: Vec<_> = (0..100)
+        .map(|number| format!("user-{number}"))
+        .filter(|id| Cluster::first_owner(cluster.slot(&key_of(&keys, "user", id))) == 0)
+        .collect();
+    assert!(attempts.counted().await);
+    // when it changes places with its replica, there and back
+    for time in ["there", "and back"] {
+        cluster.fail_over();
+        attempts.count_again(time).await;
+        // then all are counted by who is the master now
+        for id in &of_the_first {
+            let outcome: Outcome = attempts.limiter.charge(&[user(id)]).await.remove(0).into();
+            assert!(!outcome.is_guarded(), "{time}: {id}");
+            let found: u32 = cluster.ask(0, &["EXISTS", &key_of(&keys, "user", id)]);
+            assert_eq!(found, 1, "{time}: {id}");
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! Where redemptions wait for their turn: a lane for each organization, and a bounded number of
+//! transactions that serve them.
+//!
+//! A transaction takes along whatever waits in every lane that no other one serves, so that batches form by
+//! themselves: what arrives while one commits shares the next one. It waits for nobody: an organization that
+//! somebody else holds is left, and tried again by a patient transaction that waits for it alone. So a busy
+//! organization holds up no other.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use homeroom_api::{common::v1::ErrorReason, ids::OrganizationId};
+use homeroom_kit::{
+    Error, Result,
+    failpoints::{WrongVariant, is_wrong},
+};
+use tokio::{
+    sync::{Semaphore, oneshot},
+    time::{Instant, timeout_at},
+};
+
+use super::{
+    admit::{AdmitRequest, Admitted, Tried, organizations},
+    plan::Admission,
+};
+use crate::{app::App, domain::admission::ADMISSIONS_MAX};
+
+/// Transactions under way at the same time that wait for nobody.
+const TRANSACTIONS_MAX: usize = 4;
+/// Transactions that wait for their organization at the same time: these, and the connections that they
+/// hold, are all that busy organizations take from others.
+const PATIENT_TRANSACTIONS_MAX: usize = 4;
+/// Redemptions that wait in all lanes; further ones are refused with `OVERLOADED`.
+const WAITING_MAX: usize = 10_000;
+
+/// How long redemptions of a busy organization may hold up the answer to those of another in one call, in
+/// milliseconds; after it they are answered that they are not known yet. Half of a short deadline.
+pub const BUSY_WAIT_MILLIS_MAX: u64 = 1_000;
+
+/// How long the rows of one call wait for busy organizations, all together.
+struct Patience {
+    lasts: Duration,
+    until: Instant,
+}
+
+impl Patience {
+    fn from_now(lasts: Duration) -> Self {
+        Self {
+            lasts,
+            until: Instant::now() + lasts,
+        }
+    }
+}
+
+type Answer = oneshot::Receiver<Result<Admission>>;
+
+struct Waiting {
+    request: AdmitRequest,
+    answer: oneshot::Sender<Result<Admission>>,
+}
+
+/// The redemptions of one organization. A lane exists while redemptions wait in it or are under way.
+#[derive(Default)]
+struct Lane {
+    waiting: VecDeque<Waiting>,
+    /// Set from when a transaction found that somebody else holds the organization until one got it.
+    busy: bool,
+}
+
+#[derive(Default)]
+struct State {
+    lanes: BTreeMap<OrganizationId, Lane>,
+    /// Lanes that wait for a transaction, the longest-waiting first.
+    ready: VecDeque<OrganizationId>,
+    waiting: usize,
+    transactions: usize,
+}
+
+impl State {
+    /// Takes what waits longest in the lane, at most as much as is left of a batch.
+    fn take_from(&mut self, organization: &OrganizationId, batch: &mut Vec<Waiting>) {
+        if let Some(lane) = self.lanes.get_mut(organization) {
+            let count = lane.waiting.len().min(ADMISSIONS_MAX - batch.len());
+            batch.extend(lane.waiting.drain(..count));
+            self.waiting -= count;
+        }
+    }
+
+    /// Takes what the next transaction admits, in whole lanes but for the last one.
+    fn take(&mut self) -> Vec<Waiting> {
+        let mut batch = Vec::new();
+        while batch.len() < ADMISSIONS_MAX
+            && let Some(organization) = self.ready.pop_front()
+        {
+            self.take_from(&organization, &mut batch);
+        }
+        batch
+    }
+
+    /// Puts redemptions back to where they were taken from.
+    fn put_back(&mut self, organization: &OrganizationId, batch: Vec<Waiting>) {
+        self.waiting += batch.len();
+        let lane = self.lanes.entry(organization.clone()).or_default();
+        lane.busy = true;
+        for waiting in batch.into_iter().rev() {
+            lane.waiting.push_front(waiting);
+        }
+    }
+
+    /// Ends the service of a lane: it waits for the next transaction, or is closed where nothing waits.
+    fn release(&mut self, organization: OrganizationId) {
+        let Some(lane) = self.lanes.get_mut(&organization) else {
+            return;
+        };
+        lane.busy = false;
+        if lane.waiting.is_empty() {
+            self.lanes.remove(&organization);
+        } else {
+            self.ready.push_back(organization);
+        }
+    }
+}
+
+/// Takes redemptions to admit. Clones share the lanes.
+#[derive(Clone)]
+pub struct Lanes {
+    app: App,
+    state: Arc<Mutex<State>>,
+    patient_transactions: Arc<Semaphore>,
+}
+
+impl Lanes {
+    /// Opens none.
+    #[must_use]
+    pub fn new(app: App) -> Self {
+        Self {
+            app,
+            state: Arc::default(),
+            patient_transactions: Arc::new(Semaphore::new(PATIENT_TRANSACTIONS_MAX)),
+        }
+    }
+
+    /// Has each redemption admitted in some transaction, and answers in their order; within an
+    /// organization they are decided in their order too. `OVERLOADED` when too many wait already. Call it
+    /// inside a runtime.
+    ///
+    /// A row whose organization is busy for long is answered `DATABASE_UNAVAILABLE`, if there are others
+    /// beside it: its outcome is unknown, and a repetition learns it (P11). `left` is how long the
+    /// caller waits.
+    pub async fn submit(
+        &self,
+        requests: Vec<AdmitRequest>,
+        left: Option<Duration>,
+    ) -> Result<Admitted> {
+        // Wrong on purpose, against P6: each call for itself, so that transactions of one organization meet.
+        if is_wrong(WrongVariant::CheckThenAct) {
+            return Ok(self.app.admit_in_organization(requests).await);
+        }
+        let mut patience = patience(organizations(&requests).len(), left).map(Patience::from_now);
+        let mut admitted = Vec::with_capacity(requests.len());
+        for (organization, answer) in self.enter(requests)? {
+            admitted.push(self.wait(&organization, answer, patience.as_mut()).await);
+        }
+        Ok(admitted)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has redemptions wait in their organizations' lanes, after those that are there.
+    fn enter(&self, requests: Vec<AdmitRequest>) -> Result<Vec<(OrganizationId, Answer)>> {
+        let mut state = self.state();
+        if state.waiting + requests.len() > WAITING_MAX {
+            return Err(Error::unavailable(
+                ErrorReason::Overloaded,
+                "The service has more work than it can do at present; retry after the given delay.",
+            ));
+        }
+        state.waiting += requests.len();
+        let mut answers = Vec::with_capacity(requests.len());
+        for request in requests {
+            let organization = request.place.organization().clone();
+            let (answer, wait) = oneshot::channel();
+            if !state.lanes.contains_key(&organization) {
+                state.ready.push_back(organization.clone());
+            }
+            let lane = state.lanes.entry(organization.clone()).or_default();
+            lane.waiting.push_back(Waiting { request, answer });
+            answers.push((organization, wait));
+        }
+        self.serve(&mut state);
+        Ok(answers)
+    }
+
+    /// Starts a task that serves the lanes, if one more may and any lane waits.
+    fn serve(&self, state: &mut State) {
+        if state.ready.is_empty() || state.transactions >= TRANSACTIONS_MAX {
+            return;
+        }
+        state.transactions += 1;
+        let lanes = self.clone();
+        tokio::spawn(async move {
+            while let Some(batch) = lanes.next() {
+                lanes.admit_where_free(batch).await;
+            }
+        });
+    }
+
+    fn next(&self) -> Option<Vec<Waiting>> {
+        let mut state = self.state();
+        let batch = state.take();
+        if batch.is_empty() {
+            state.transactions -= 1;
+            return None;
+        }
+        // A lane of which this batch took a part waits for the end of it; what is left of the ready ones
+        // need not.
+        self.serve(&mut state);
+        Some(batch)
+    }
+
+    async fn admit_where_free(&self, batch: Vec<Waiting>) {
+        let (requests, answers): (Vec<_>, Vec<_>) = batch
+            .into_iter()
+            .map(|row| (row.request, row.answer))
+            .unzip();
+        let served = organizations(&requests);
+        let app = self.app.clone();
+        // In a task of its own, so that a panic in it ends these and no others.
+        let admitting = tokio::spawn(async move { app.admit_where_free(requests).await });
+        let mut busy: BTreeMap<OrganizationId, Vec<Waiting>> = BTreeMap::new();
+        for (answer, tried) in answers.into_iter().zip(admitting.await.unwrap_or_default()) {
+            match tried {
+                Tried::Answered(admitted) => {
+                    // Whoever has gone needs no answer.
+                    let _ = answer.send(*admitted);
+                }
+                Tried::Not(request) => {
+                    let organization = request.place.organization().clone();
+                    let request = *request;
+                    busy.entry(organization)
+                        .or_default()
+                        .push(Waiting { request, answer });
+                }
+            }
+        }
+        let mut state = self.state();
+        for organization in served {
+            match busy.remove(&organization) {
+                None => state.release(organization),
+                Some(batch) => {
+                    state.put_back(&organization, batch);
+                    let lanes = self.clone();
+                    tokio::spawn(async move { lanes.admit_patiently(organization).await });
+                }
+            }
+        }
+    }
+
+    /// Serves one lane by a transaction that waits for its organization.
+    async fn admit_patiently(&self, organization: OrganizationId) {
+        let permit = self.patient_transactions.acquire().await;
+        let mut batch = Vec::new();
+        // Whatever arrived while it waited for its turn goes together.
+        self.state().take_from(&organization, &mut batch);
+        let (requests, answers): (Vec<_>, Vec<_>) = batch
+            .into_iter()
+            .map(|row| (row.request, row.answer))
+            .unzip();
+        let app = self.app.clone();
+        let admitting = tokio::spawn(async move { app.admit_in_organization(requests).await });
+        let admitted = admitting.await.unwrap_or_default();
+        drop(permit);
+        for (answer, admitted) in answers.into_iter().zip(admitted) {
+            let _ = answer.send(admitted);
+        }
+        let mut state = self.state();
+        state.release(organization);
+        self.serve(&mut state);
+    }
+
+    /// Waits for an answer; when the patience ends, only if the organization is not busy.
+    async fn wait(
+        &self,
+        organization: &OrganizationId,
+        mut answer: Answer,
+        patience: Option<&mut Patience>,
+    ) -> Result<Admission> {
+        let answered = match patience {
+            None => answer.await,
+            Some(patience) => loop {
+                match timeout_at(patience.until, &mut answer).await {
+                    Ok(answered) => break answered,
+                    Err(_) if self.is_busy(organization) => return Err(busy()),
+                    Err(_) => *patience = Patience::from_now(patience.lasts),
+                }
+            },
+        };
+        answered.unwrap_or_else(|_| Err(Error::internal("an admission ended without an answer")))
+    }
+
+    fn is_busy(&self, organization: &OrganizationId) -> bool {
+        let state = self.state();
+        state.lanes.get(organization).is_some_and(|lane| lane.busy)
+    }
+}
+
+/// How long to wait for busy organizations; None where nobody else waits for the same answer.
+fn patience(organizations: usize, left: Option<Duration>) -> Option<Duration> {
+    let longest = Duration::from_millis(BUSY_WAIT_MILLIS_MAX);
+    (organizations > 1).then(|| left.map_or(longest, |left| longest.min(left / 2)))
+}
+
+fn busy() -> Error {
+    Error::unavailable(
+        ErrorReason::DatabaseUnavailable,
+        "The organization is busy; repeat the redemption after the given delay.",
+    )
+}
+
+impl fmt::Debug for Lanes {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Lanes").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p11_only_a_call_for_several_organizations_stops_waiting_for_a_busy_one() {
+        let millis = Duration::from_millis;
+        assert_eq!(patience(1, Some(millis(10))), None);
+        assert_eq!(patience(2, None), Some(millis(BUSY_WAIT_MILLIS_MAX)));
+        assert_eq!(
+            patience(2, Some(millis(10_000))),
+            Some(millis(BUSY_WAIT_MILLIS_MAX))
+        );
+        assert_eq!(patience(2, Some(millis(300))), Some(millis(150)));
+    }
+}

@@ -1,0 +1,36 @@
+//! What redemptions would be answered now (R4).
+
+use chrono::{DateTime, Utc};
+use homeroom_kit::Result;
+
+use super::{
+    admit::{AdmitRequest, Admitted, answer, decide_one, load},
+    plan::{Admission, Plan},
+};
+use crate::{app::App, domain::admission::Outcome};
+
+impl App {
+    /// What each redemption would be answered now, each for itself: no locks, nothing written (R4).
+    pub async fn preview(&self, requests: &[AdmitRequest]) -> Result<Admitted> {
+        if requests.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut repository = self.store.read().await?;
+        let now = self.clock.now();
+        let wanted = requests.iter().map(AdmitRequest::wanted).collect();
+        let plan = load(repository.as_mut(), wanted, now).await?;
+        let previews = requests
+            .iter()
+            .map(|request| preview_one(&plan, request, now));
+        Ok(previews.collect())
+    }
+}
+
+fn preview_one(plan: &Plan, request: &AdmitRequest, now: DateTime<Utc>) -> Result<Admission> {
+    let decision = decide_one(plan, request, now)?;
+    let mut preview = answer(plan, request, decision);
+    if preview.outcome == Outcome::AlreadyPending && preview.join_request.is_none() {
+        preview.join_request = plan.waiting(&request.person()).cloned();
+    }
+    Ok(preview)
+}

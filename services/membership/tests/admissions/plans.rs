@@ -1,0 +1,166 @@
+//! What PostgreSQL reads for admissions in a database of a million rows: by its own counters, whatever
+//! statements there are, with plans made for the values and with plans made for any.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use homeroom_kit::database::Url;
+use homeroom_membership::admission::admit::AdmitRequest;
+use sqlx::{Connection as _, PgConnection};
+
+use crate::{
+    harness::{School, organization},
+    support::Database,
+};
+
+/// How long a test waits for what must happen, in seconds.
+const SECONDS_MAX: u64 = 20;
+
+/// A large school beside the tests' one, and schools of every size, a million rows in all.
+const SEED: &str = "
+INSERT INTO organizations SELECT 'org-' || i, 'School', NULL, '{}', 1, 0, 0, NULL
+  FROM generate_series(1, 20000) i;
+INSERT INTO organization_seats SELECT 'org-' || i, 0, 0, 0 FROM generate_series(1, 20000) i;
+INSERT INTO classes SELECT 'org-' || i, 'bio', 'Biology', 'tom', 'ACTIVE', '{}', 1, 0, 0, NULL
+  FROM generate_series(1, 20000) i;
+INSERT INTO organization_members SELECT CASE WHEN i <= 50000 THEN 'hamilton' ELSE 'org-' || i % 20000 + 1 END,
+  'user-' || i, 'U', 'user-' || i || '@x.example', '', 'STUDENT', 0, '', '', '', 'CLASS_CODE', 1
+  FROM generate_series(1, 220000) i;
+INSERT INTO class_members SELECT organization_id,
+  CASE organization_id WHEN 'hamilton' THEN 'bio-101' ELSE 'bio' END, user_id, 'STUDENT', 0, '', '', '',
+  'CLASS_CODE', 1 FROM organization_members WHERE user_id LIKE 'user-%';
+INSERT INTO admissions SELECT md5(user_id)::uuid::text, organization_id, 'bio', user_id, '', 0, 'ADMITTED',
+  '', '', 0 FROM organization_members WHERE user_id LIKE 'user-%';
+INSERT INTO join_requests SELECT CASE WHEN i <= 50000 THEN 'hamilton' ELSE 'org-' || i % 20000 + 1 END,
+  CASE WHEN i <= 50000 THEN 'bio-101' ELSE 'bio' END, md5(i::text)::uuid::text, 'asker-' || i, '', '', '',
+  CASE WHEN i % 2 = 0 THEN 'PENDING' ELSE 'DENIED' END, 'JOIN_URL', '', '', 'JOIN_URL', '', '', 0, 0,
+  9000000000000000 FROM generate_series(1, 120000) i;
+INSERT INTO fences SELECT 'organizations/org-' || i % 20000 + 1 || '/inviteToken/' || i, 0, 0
+  FROM generate_series(1, 120000) i;
+INSERT INTO removals SELECT 'org-' || i % 20000 + 1, 'bio', 'gone-' || i, 0
+  FROM generate_series(1, 60000) i;
+ANALYZE";
+
+/// The tables that grow.
+const GROWING: &[&str] = &[
+    "organizations",
+    "organization_seats",
+    "classes",
+    "organization_members",
+    "class_members",
+    "join_requests",
+    "admissions",
+    "fences",
+    "removals",
+];
+
+/// Rows of one table that one redemption may have read: each is looked up by its key a few times, by the
+/// locks, the facts and the checks of foreign keys.
+const ROWS_PER_REDEMPTION_MAX: i64 = 8;
+
+/// Redemptions of one batch.
+const BATCH: usize = 60;
+/// More batches than a connection makes plans for their values before it may make one for any.
+const BATCHES: usize = 8;
+
+#[tokio::test]
+#[expect(clippy::panic, reason = "a test on another engine fails")]
+async fn admissions_read_what_they_are_asked_for_of_a_million_rows() {
+    let mut database = Database::postgres().await;
+    let Url::Postgres(url) = database.url.clone() else {
+        panic!("this is about PostgreSQL");
+    };
+    let school = School::on(&database).await;
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    sqlx::raw_sql(SEED).execute(&mut connection).await.unwrap();
+    school.app.store.close().await;
+    let mut redemptions = 0;
+    for mode in ["auto", "force_custom_plan", "force_generic_plan"] {
+        let before = reads(&mut connection).await;
+        // Given sessions that plan so
+        let and = if url.contains('?') { '&' } else { '?' };
+        let planning = format!("{url}{and}options[plan_cache_mode]={mode}");
+        database.url = Url::parse(&planning).unwrap();
+        let school = School::open(&database, redemptions).await;
+        // When people are admitted, queued and turned away, one by one and together, and answered again
+        for number in 0..BATCHES {
+            let mut batch: Vec<_> = (0..BATCH)
+                .map(|row| redemption(&school, &format!("{mode}-{number}-{row}"), row))
+                .collect();
+            batch.extend(batch.clone());
+            let alone = redemption(&school, &format!("{mode}-{number}"), number);
+            for row in school.admit_all(&batch).await {
+                row.unwrap();
+            }
+            school.admit(&alone).await;
+            school.admit(&alone).await;
+        }
+        school.app.store.close().await;
+        let count = 2 * BATCHES * (BATCH + 1);
+        redemptions += u32::try_from(count).unwrap();
+        // Then every table was read by its keys, and as often as there were redemptions.
+        let after = reads(&mut connection).await;
+        for table in GROWING {
+            let scans = after[*table].scans - before[*table].scans;
+            assert_eq!(scans, 0, "{mode}: {table} was read from end to end");
+            let rows = after[*table].rows - before[*table].rows;
+            let most = i64::try_from(count).unwrap() * ROWS_PER_REDEMPTION_MAX;
+            assert!(
+                rows <= most,
+                "{mode}: {rows} rows of {table} for {count} redemptions"
+            );
+        }
+    }
+    connection.close().await.unwrap();
+    database.end().await;
+}
+
+/// One of each kind: into the queue, to the organization, of a member, to the class.
+fn redemption(school: &School, user: &str, number: usize) -> AdmitRequest {
+    match number % 4 {
+        0 => school.joining(user),
+        1 => school.redemption_at(&organization(), user),
+        2 => school.redemption(&format!("user-{number}")),
+        _ => school.redemption(user),
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Reads {
+    scans: i64,
+    rows: i64,
+}
+
+/// How the tables were read so far, once every other session has told its part.
+async fn reads(connection: &mut PgConnection) -> BTreeMap<String, Reads> {
+    let others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+        AND backend_type = 'client backend' AND pid <> pg_backend_pid()";
+    let gone = async {
+        loop {
+            let count: i64 = sqlx::query_scalar(others)
+                .fetch_one(&mut *connection)
+                .await
+                .unwrap();
+            if count == 0 {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(SECONDS_MAX), gone)
+        .await
+        .unwrap();
+    sqlx::raw_sql("SELECT pg_stat_force_next_flush(); SELECT pg_stat_clear_snapshot()")
+        .execute(&mut *connection)
+        .await
+        .unwrap();
+    let rows: Vec<(String, i64, i64)> = sqlx::query_as(
+        "SELECT t.relname::text, t.seq_scan, (t.seq_tup_read + sum(i.idx_tup_read))::bigint \
+         FROM pg_stat_user_tables t JOIN pg_stat_user_indexes i USING (relid) \
+         GROUP BY t.relid, t.relname, t.seq_scan, t.seq_tup_read",
+    )
+    .fetch_all(connection)
+    .await
+    .unwrap();
+    let read = |(table, scans, rows)| (table, Reads { scans, rows });
+    rows.into_iter().map(read).collect()
+}

@@ -1,0 +1,273 @@
+//! A database that takes no writes for a while: a full disk, a standby, a server that is read-only by
+//! default. Both services say so meanwhile, and serve again by themselves when it is over.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use chrono::TimeDelta;
+use homeroom_api::{
+    common::v1::Role,
+    invitations::v1::{RedeemRequest, RedemptionOutcome},
+    membership::v1::AddOrganizationMemberRequest,
+};
+use homeroom_audit::audit;
+use homeroom_faults::surroundings::{Postgres, PostgresOptions, PostgresPair, SmallDisk, TcpProxy};
+use homeroom_kit::database::{OpenError, Options, Url, connect_postgres};
+use homeroom_tests::{Homeroom, School, databases::Databases, details, member, probes, reason};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+use tonic::{Code, Status};
+
+/// How soon both services serve again once the fault is over.
+const BACK_SECONDS: u64 = 5;
+/// Writes that may still find room on a full disk.
+const WRITES_MAX: usize = 2_000;
+/// Writes that must all succeed once the services are back.
+const WRITES_AFTER: usize = 20;
+const DISK_BYTES: u64 = 32 << 20;
+
+/// Both services, and people who come in.
+struct Stage {
+    homeroom: Homeroom,
+    school: School,
+    code: String,
+    /// Students and the request ids of those whose redemption was not answered.
+    unanswered: BTreeMap<String, String>,
+    came: usize,
+}
+
+impl Stage {
+    async fn on(databases: Databases) -> Self {
+        let homeroom = Homeroom::start_on(databases, |_| {}).await;
+        let school = homeroom.school().await;
+        let code = school.class_code().await.code;
+        let mut stage = Self {
+            homeroom,
+            school,
+            code,
+            unanswered: BTreeMap::new(),
+            came: 0,
+        };
+        stage.until_ready(true).await;
+        stage.add().await.unwrap();
+        stage.redeem().await.unwrap();
+        stage
+    }
+
+    fn next(&mut self) -> String {
+        self.came += 1;
+        format!("student-{}", self.came)
+    }
+
+    /// Has membership write.
+    async fn add(&mut self) -> Result<(), Status> {
+        let request = AddOrganizationMemberRequest {
+            parent: self.school.organization.clone(),
+            member: Some(member(&self.next(), Role::Student)),
+            ..Default::default()
+        };
+        let mut members = self.school.admin.members.clone();
+        members.add_organization_member(request).await.map(drop)
+    }
+
+    /// Has both services write.
+    async fn redeem(&mut self) -> Result<(), Status> {
+        let (student, request_id) = (self.next(), self.homeroom.new_id().to_string());
+        let redeemed = self.redeem_as(&student, &request_id).await;
+        if redeemed.is_err() {
+            self.unanswered.insert(student, request_id);
+        }
+        redeemed
+    }
+
+    async fn redeem_as(&self, student: &str, request_id: &str) -> Result<(), Status> {
+        let request = RedeemRequest {
+            credential: self.code.clone(),
+            request_id: request_id.to_owned(),
+            ..Default::default()
+        };
+        let redeemed = self.homeroom.user(student).redeem_with(request).await?;
+        assert_eq!(redeemed.outcome(), RedemptionOutcome::Admitted);
+        Ok(())
+    }
+
+    async fn are_ready(&self) -> [bool; 2] {
+        [
+            probes::is_ready(self.homeroom.membership_address).await,
+            probes::is_ready(self.homeroom.invitations_address).await,
+        ]
+    }
+
+    async fn until_ready(&self, ready: bool) {
+        self.homeroom
+            .eventually("both services say whether they are ready", async || {
+                self.are_ready().await == [ready; 2]
+            })
+            .await;
+    }
+
+    /// While nothing can be written callers are told so, and nothing definite, and both services are
+    /// not ready.
+    async fn takes_no_writes(&mut self) {
+        let unavailable = |status: &Status, reasons: &[&str]| {
+            assert_eq!(status.code(), Code::Unavailable, "{status:?}");
+            assert!(reasons.contains(&reason(status).as_str()), "{status:?}");
+            assert!(details(status).retry_info().is_some(), "{status:?}");
+        };
+        let mut writes = 0;
+        loop {
+            let (added, redeemed) = (self.add().await, self.redeem().await);
+            if let Err(failed) = &added {
+                unavailable(failed, &["DATABASE_UNAVAILABLE"]);
+            }
+            if let Err(failed) = &redeemed {
+                unavailable(failed, &["DATABASE_UNAVAILABLE", "MEMBERSHIP_UNAVAILABLE"]);
+            }
+            if added.is_err() && redeemed.is_err() {
+                break;
+            }
+            writes += 1;
+            assert!(writes < WRITES_MAX, "everything can be written");
+        }
+        self.until_ready(false).await;
+    }
+
+    /// Both services are back, without a restart, and who was not answered asks again and is let in.
+    async fn serves_again(mut self) {
+        let ended = Instant::now();
+        while !(self.are_ready().await == [true; 2]
+            && self.add().await.is_ok()
+            && self.redeem().await.is_ok())
+        {
+            let waited = ended.elapsed();
+            assert!(waited < Duration::from_secs(BACK_SECONDS), "{waited:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        println!("back after {:.1?}", ended.elapsed());
+        // On every connection that the services have.
+        for _ in 0..WRITES_AFTER {
+            self.add().await.unwrap();
+            self.redeem().await.unwrap();
+        }
+        for (student, request_id) in std::mem::take(&mut self.unanswered) {
+            self.redeem_as(&student, &request_id).await.unwrap();
+        }
+        self.homeroom
+            .eventually("everything is settled", async || {
+                self.homeroom.advance(TimeDelta::seconds(2));
+                self.homeroom.databases().reserved_redemptions().await == 0
+            })
+            .await;
+        let databases = self.homeroom.databases();
+        let options = homeroom_audit::Options::at(self.homeroom.now());
+        let report = audit(&databases.membership, &databases.invitations, &options).await;
+        assert_eq!(report.unwrap().broken(), []);
+        self.homeroom.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "mounts a file system: as root, with `--include-ignored`"]
+async fn a_full_disk_of_sqlite() {
+    let disk = SmallDisk::mount(DISK_BYTES).unwrap();
+    let url = |name: &str| Url::Sqlite(disk.folder().join(name));
+    let databases = Databases::of(url("membership.db"), url("invitations.db"), None);
+    let mut stage = Stage::on(databases).await;
+
+    disk.fill();
+    stage.takes_no_writes().await;
+
+    disk.free();
+    stage.serves_again().await;
+}
+
+/// Both services on this server, through the proxy.
+async fn stage_on(postgres: &Postgres, proxy: &TcpProxy) -> Stage {
+    let mut urls = Vec::new();
+    for name in ["membership", "invitations"] {
+        postgres.create_database(name).await;
+        let mut url = url::Url::parse(&postgres.url(name)).unwrap();
+        url.set_port(Some(proxy.address().port())).unwrap();
+        urls.push(Url::Postgres(url.to_string()));
+    }
+    let [membership, invitations] = urls.try_into().unwrap();
+    Stage::on(Databases::of(membership, invitations, None)).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_that_leads_to_a_standby() {
+    let pair = PostgresPair::start(PostgresOptions::default()).await;
+    let proxy = pair.proxy();
+    let mut stage = stage_on(pair.primary(), proxy).await;
+
+    proxy.set_upstream(pair.replica().address());
+    proxy.cut();
+    stage.takes_no_writes().await;
+    let Err(refused) = connect_postgres(
+        &Url::Postgres(pair.url("membership")),
+        Options {
+            acquire_timeout: Duration::from_millis(200),
+            ..Options::default()
+        },
+    )
+    .await
+    else {
+        panic!("a standby was taken for a primary");
+    };
+    assert!(matches!(refused, OpenError::Unwritable { .. }), "{refused}");
+
+    // Connections that were made meanwhile stay open.
+    proxy.set_upstream(pair.primary().address());
+    stage.serves_again().await;
+}
+
+/// Runs statements on the server itself.
+async fn run(postgres: &Postgres, statements: &[String]) {
+    let url = postgres.url("postgres");
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    for statement in statements {
+        let statement = AssertSqlSafe(statement.clone());
+        connection.execute(statement).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_were_made_while_new_ones_were_read_only() {
+    let postgres = Postgres::start(PostgresOptions::default()).await;
+    let proxy = TcpProxy::start(postgres.address()).await;
+    let mut stage = stage_on(&postgres, &proxy).await;
+    let of_both = |change: &str| {
+        ["membership", "invitations"].map(|name| format!("ALTER DATABASE {name} {change}"))
+    };
+
+    run(
+        &postgres,
+        &of_both("SET default_transaction_read_only = on"),
+    )
+    .await;
+    proxy.cut();
+    stage.takes_no_writes().await;
+
+    run(&postgres, &of_both("RESET default_transaction_read_only")).await;
+    stage.serves_again().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_became_read_only_under_its_connections() {
+    let postgres = Postgres::start(PostgresOptions::default()).await;
+    let proxy = TcpProxy::start(postgres.address()).await;
+    let mut stage = stage_on(&postgres, &proxy).await;
+    let set = |value: &str| {
+        [
+            format!("ALTER SYSTEM SET default_transaction_read_only = {value}"),
+            "SELECT pg_reload_conf()".to_owned(),
+        ]
+    };
+
+    run(&postgres, &set("on")).await;
+    stage.takes_no_writes().await;
+
+    run(&postgres, &set("off")).await;
+    stage.serves_again().await;
+}
