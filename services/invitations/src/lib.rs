@@ -1,7 +1,7 @@
 //! How one gets in: tokens, codes, join URLs and their redemptions.
 //!
 //! `grpc` parses requests and converts answers, `app` loads, decides and applies, `domain` holds the
-//! rules as pure functions, `store` keeps rows in PostgreSQL or SQLite behind one trait, `limiter`
+//! rules as pure functions, `redemption` is the way of one person into a class, `store` keeps rows in PostgreSQL or SQLite behind one trait, `limiter`
 //! stops guessers, and `membership` is the port to the other service.
 
 #![expect(
@@ -16,6 +16,7 @@ pub mod grpc;
 pub mod limiter;
 mod maintenance;
 pub mod membership;
+pub mod redemption;
 mod service;
 mod serving;
 mod settings;

@@ -17,7 +17,6 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use crate::{
     app::{
         App,
-        attempt_log::AttemptLog,
         audit::AuditTrail,
         check_keys::{self, KeysRefused},
     },
@@ -27,7 +26,8 @@ use crate::{
         Limiter, fallback::GuardedLimiter, memory::MemoryLimiter, redis::RedisStore,
         store::StoreAway,
     },
-    membership::{MembershipClient, MembershipUrlMalformed},
+    membership::{Membership, MembershipClient, MembershipUrlMalformed},
+    redemption::{Redemptions, ledger::Ledger},
     serving::serve_until,
     store::{self, OpenError},
 };
@@ -137,25 +137,37 @@ pub async fn start(
     .await?;
     store.check_ready().await?;
     check_keys::check_and_note(store.as_ref(), &config.keys, dependencies.clock.now()).await?;
+    let membership: Arc<dyn Membership> = Arc::new(MembershipClient::new(
+        &config.membership_url,
+        config.membership_tls.as_ref(),
+        Arc::clone(&config.signer),
+        config.issuer.as_str(),
+        config.audience.as_str(),
+        Arc::clone(&dependencies.clock),
+    )?);
+    let writes = Writes::new();
+    let redemptions = Redemptions::new(
+        Ledger {
+            store: Arc::clone(&store),
+            clock: Arc::clone(&dependencies.clock),
+            random: Arc::clone(&dependencies.random),
+        },
+        Arc::clone(&membership),
+        limiter(&config, &dependencies)?,
+        Arc::clone(&config.keys),
+        writes.clone(),
+    );
     let app = Arc::new(App {
-        limiter: limiter(&config, &dependencies)?,
-        membership: Arc::new(MembershipClient::new(
-            &config.membership_url,
-            config.membership_tls.as_ref(),
-            Arc::clone(&config.signer),
-            config.issuer.as_str(),
-            config.audience.as_str(),
-            Arc::clone(&dependencies.clock),
-        )?),
+        redemptions: Arc::new(redemptions),
+        membership,
         public_url: PublicUrl::parse(config.public_url.as_str())?,
-        attempt_log: AttemptLog::start(Arc::clone(&store)),
         audit: AuditTrail::start(Arc::clone(&store)),
         store,
         clock: dependencies.clock,
         random: dependencies.random,
         paging: Paging::new(Arc::clone(&config.keys)),
         keys: config.keys,
-        writes: Writes::new(),
+        writes,
     });
     let listener = TcpListener::bind(config.listen)
         .await

@@ -7,7 +7,7 @@ use homeroom_api::{
     names::{ClassName, Place as PlaceName},
 };
 use homeroom_invitations::domain::{
-    decide::Attempt,
+    decide::Facts,
     invitation::{Epoch, Invitation, InvitationKind, Standing, Uses},
 };
 use homeroom_membership::domain::{
@@ -236,7 +236,7 @@ pub struct Values {
     /// One invitation for each way in, unused.
     pub invitations: Vec<Invitation>,
     /// The attempt of each call.
-    pub attempts: Vec<Attempt>,
+    pub attempts: Vec<Facts>,
     /// A request that waits.
     pub request: JoinRequest,
     /// Who decides.
@@ -264,7 +264,7 @@ impl Values {
         };
         let decider = UserId::parse("teacher").ok()?;
         let attempts = configuration.calls.iter().map(|call| {
-            Some(Attempt {
+            Some(Facts {
                 user: UserId::parse(&format!("student-{}", call.user)).ok()?,
                 email: None,
                 email_verified: false,

@@ -11,19 +11,20 @@ impl Stage {
         let membership = self.membership();
         let invitations = self.invitations();
         match work {
-            Work::Recover => self
-                .in_invitations(async move { Ok(invitations.recover_once().await?.taken as u64) }),
+            Work::Recover => self.in_invitations(async move {
+                Ok(invitations.redemptions.recover_once().await?.taken as u64)
+            }),
             Work::Follow => self.in_invitations(async move {
                 membership.store.publish().await?;
                 invitations.store.publish_events().await?;
-                Ok(invitations.follow_once().await?.events as u64)
+                Ok(invitations.redemptions.follow_once().await?.events as u64)
             }),
             Work::RaiseFences => {
                 self.in_invitations(async move { invitations.raise_pending_fences().await })
             }
-            Work::Sweep => {
-                self.in_invitations(async move { Ok(invitations.sweep_once().await? as u64) })
-            }
+            Work::Sweep => self.in_invitations(async move {
+                Ok(invitations.redemptions.sweep_once().await? as u64)
+            }),
             Work::Erase => self.in_invitations(async move {
                 invitations.finish_erasures_once().await.map(u64::from)
             }),

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use homeroom_api::names::Place;
+use homeroom_api::{ids::SYSTEM_ACTOR, names::Place};
 use homeroom_kit::{
     Result,
     auth::Caller,
@@ -15,7 +15,7 @@ use homeroom_kit::{
     random::{Randomness, new_id_at},
 };
 
-use super::{App, charge::SYSTEM, invitation_name};
+use super::{App, invitation_name};
 use crate::store::{self, AuditEntry, InvitationRow, Store};
 
 /// How entries of reads form batches.
@@ -53,7 +53,7 @@ async fn append(store: &dyn Store, entries: &[AuditEntry]) -> store::Result<()> 
 }
 
 /// The text without control characters, which not every database stores.
-pub(super) fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.replace(char::is_control, "\u{fffd}")
 }
 
@@ -80,8 +80,8 @@ impl Deed {
     /// What the service does by itself, for a command of its own.
     pub(super) fn of_command(command: &str) -> Self {
         Self {
-            actor: SYSTEM.to_owned(),
-            calling_service: SYSTEM.to_owned(),
+            actor: SYSTEM_ACTOR.to_owned(),
+            calling_service: SYSTEM_ACTOR.to_owned(),
             method: command.to_owned(),
             request_id: String::new(),
         }

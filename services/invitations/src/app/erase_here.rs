@@ -11,7 +11,10 @@ use homeroom_kit::{Result, erasure::marks_of, outbox::NewEvent};
 use uuid::Uuid;
 
 use super::App;
-use crate::store::{self, Erasure, Redemption, Repository};
+use crate::{
+    redemption::ledger::Redemption,
+    store::{self, Erasure, Repository},
+};
 
 impl App {
     /// The last step, in one transaction.

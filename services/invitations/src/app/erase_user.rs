@@ -14,7 +14,11 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::{StreamExt as _, TryStreamExt as _};
-use homeroom_api::{common::v1::ErrorReason, ids::UserId, names::UserName};
+use homeroom_api::{
+    common::v1::ErrorReason,
+    ids::{SYSTEM_ACTOR, UserId},
+    names::UserName,
+};
 use homeroom_kit::{
     Error, Result,
     auth::Caller,
@@ -23,19 +27,15 @@ use homeroom_kit::{
 };
 use uuid::Uuid;
 
-use super::{
-    App,
-    audit::Deed,
-    charge::SYSTEM,
-    follow_feed::{FEED_PAGE_EVENTS, MEMBERSHIP_FEED},
-    refusal::not_known_yet,
-    reserve::LEASE_SECONDS,
-    rules::ERASE_USER_SCOPE,
-    settle::Settlement,
-};
+use super::{App, audit::Deed, rules::ERASE_USER_SCOPE};
 use crate::{
     domain::redemption::RedemptionState,
-    store::{Erasure, ErasureState, PersonKnown, Redemption, Repository},
+    redemption::{
+        follow::{FEED_PAGE_EVENTS, MEMBERSHIP_FEED},
+        ledger::{LEASE_SECONDS, Redemption, Settlement},
+        reply::not_known_yet,
+    },
+    store::{Erasure, ErasureState, PersonKnown, Repository},
 };
 
 /// Redemptions of a person that are read at once.
@@ -248,18 +248,24 @@ impl App {
                 .iter()
                 .filter(|redemption| redemption.state == RedemptionState::Reserved)
                 .collect();
-            let admissions = self.admit(&reserved).await;
+            let admissions = self.redemptions.admit(&reserved).await;
             let mut settlements = Vec::with_capacity(reserved.len());
             for redemption in reserved {
                 match admissions.get(&redemption.id) {
                     Some(Ok(admission)) => {
-                        settlements.push(Settlement::of(redemption, admission, SYSTEM));
+                        settlements.push(Settlement::of(redemption, admission, SYSTEM_ACTOR));
                     }
                     Some(Err(error)) => return Err(error.clone()),
                     None => return Err(not_known_yet()),
                 }
             }
-            if let Some(error) = self.settle_now(&settlements).await.into_values().next() {
+            if let Some(error) = self
+                .redemptions
+                .settle_now(&settlements)
+                .await
+                .into_values()
+                .next()
+            {
                 return Err(error);
             }
         }
@@ -270,7 +276,7 @@ impl App {
     async fn follow_to_the_end(&self) -> Result<()> {
         for _ in 0..FEED_PAGES_MAX {
             let before = self.feed_position().await?;
-            let events = self.follow_once().await?.events;
+            let events = self.redemptions.follow_once().await?.events;
             let stands = events > 0 || self.feed_position().await? == before;
             if stands && events < FEED_PAGE_EVENTS as usize {
                 return Ok(());
@@ -315,11 +321,17 @@ impl App {
                     continue;
                 };
                 if !redemption.state.is_final() {
-                    settlements.push(Settlement::of(&redemption, &admission, SYSTEM));
+                    settlements.push(Settlement::of(&redemption, &admission, SYSTEM_ACTOR));
                 }
                 found.push((redemption, ascribed));
             }
-            if let Some(error) = self.settle_now(&settlements).await.into_values().next() {
+            if let Some(error) = self
+                .redemptions
+                .settle_now(&settlements)
+                .await
+                .into_values()
+                .next()
+            {
                 return Err(error);
             }
         }

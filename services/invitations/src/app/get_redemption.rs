@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use homeroom_api::{common::v1::ErrorReason, names::RedemptionName};
+use homeroom_api::{common::v1::ErrorReason, ids::SYSTEM_ACTOR, names::RedemptionName};
 use homeroom_kit::{Error, Result, auth::Caller};
 
-use super::{App, charge::SYSTEM, refusal::not_known_yet, rules, settle::Settlement};
-use crate::store::Redemption;
+use super::{App, rules};
+use crate::redemption::{
+    ledger::{Redemption, Settlement},
+    reply::not_known_yet,
+};
 
 impl App {
     /// Reads a redemption: for the person and for staff. `REDEMPTION_NOT_FOUND` for anyone else.
@@ -42,11 +45,11 @@ impl App {
         let Some(admission) = admission else {
             return Ok(redemption);
         };
-        let app = Arc::clone(self);
-        let settlement = Settlement::of(&redemption, &admission, SYSTEM);
+        let redemptions = Arc::clone(&self.redemptions);
+        let settlement = Settlement::of(&redemption, &admission, SYSTEM_ACTOR);
         let failed = self
             .writes
-            .run(async move { app.settle_now(&[settlement]).await })
+            .run(async move { redemptions.settle_now(&[settlement]).await })
             .await;
         if let Some(error) = failed.into_values().next() {
             return Err(error);
@@ -55,10 +58,8 @@ impl App {
     }
 
     async fn read_redemption(&self, name: &RedemptionName) -> Result<Option<Redemption>> {
-        let found = self.store.read().await?.get_redemptions(&[name.id]).await?;
-        Ok(found
-            .into_iter()
-            .find(|redemption| redemption.name() == *name))
+        let found = self.redemptions.ledger.get(name.id).await?;
+        Ok(found.filter(|redemption| redemption.name() == *name))
     }
 }
 

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     domain::{invitation::InvitationKind, redemption::RedemptionState},
-    store::{Redemption, RedemptionFilter},
+    redemption::ledger::{Redemption, RedemptionFilter},
 };
 
 const STATES: &[&str] = &["RESERVED", "COMMITTED", "QUEUED", "RELEASED", "REFUSED"];

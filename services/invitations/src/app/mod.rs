@@ -1,51 +1,31 @@
 //! What the service does, one file for each group of use cases: load, decide, apply.
 
 mod access;
-mod admit;
-mod attach;
-pub mod attempt;
-pub mod attempt_log;
 pub mod audit;
-pub mod batch_redeem;
-mod charge;
 pub mod check_keys;
 mod class_code;
 mod conditions;
-mod each;
 mod enrollment_code;
 mod erase_here;
 pub mod erase_user;
 mod feed;
 mod fence;
-pub mod follow_feed;
 mod get_redemption;
 pub mod invitation_name;
 mod invite_token;
 mod join_url;
-mod journey;
 mod list_audit_entries;
 mod list_log;
 mod list_redemptions;
 mod list_refused_attempts;
-mod look_up;
 mod page;
 mod patch;
-pub mod preview;
-pub mod recovery;
-pub mod redeem;
-pub mod redeemed;
-mod redemption_writes;
-pub mod refusal;
-mod replay;
-pub mod reserve;
 pub mod retention;
 pub mod rotate_keys;
 mod row;
 pub mod rules;
 pub mod secrets;
-pub mod settle;
 mod singleton;
-pub mod sweep;
 mod token;
 mod token_batch;
 mod urls;
@@ -67,7 +47,7 @@ pub use token_batch::TOKEN_BATCH_MAX;
 pub use write::Idempotency;
 
 use crate::{
-    domain::public_url::PublicUrl, limiter::Limiter, membership::Membership, store::Store,
+    domain::public_url::PublicUrl, membership::Membership, redemption::Redemptions, store::Store,
 };
 
 /// Everything that use cases work with. Shared as `Arc<App>`, because writes outlive their callers (P12).
@@ -83,16 +63,14 @@ pub struct App {
     pub keys: Arc<KeyRing>,
     /// The membership service.
     pub membership: Arc<dyn Membership>,
-    /// The redemption limiter.
-    pub limiter: Arc<dyn Limiter>,
     /// The writes under way.
     pub writes: Writes,
     /// Page tokens.
     pub paging: Paging,
     /// The base of every URL handed out.
     pub public_url: PublicUrl,
-    /// Refused attempts that wait to be logged.
-    pub attempt_log: attempt_log::AttemptLog,
+    /// The room of redemptions.
+    pub redemptions: Arc<Redemptions>,
     /// Where reads of secrets are written down (R12).
     pub audit: audit::AuditTrail,
 }

@@ -1,7 +1,7 @@
 //! How long what is only looked at is kept, and its end.
 
 use chrono::TimeDelta;
-use homeroom_kit::Result;
+use homeroom_kit::{Result, request_ids::forgotten_before};
 
 use super::App;
 
@@ -11,8 +11,22 @@ pub const REFUSED_ATTEMPT_DAYS: i64 = 90;
 pub const AUDIT_ENTRY_DAYS: i64 = 400;
 /// Rows of each kind that one run deletes at most.
 pub const RETENTION_BATCH: u32 = 1_000;
+/// Request ids that one run forgets at most.
+pub const PRUNE_BATCH: u32 = 1_000;
 
 impl App {
+    /// Forgets request ids older than 24 hours (R3), a part of them. Returns how many.
+    pub async fn prune_request_ids_once(&self) -> Result<u64> {
+        let before = forgotten_before(self.clock.now());
+        let mut repository = self.store.write().await?;
+        let pruned = repository
+            .prune_redemption_requests(before, PRUNE_BATCH)
+            .await?
+            + repository.prune_requests(before, PRUNE_BATCH).await?;
+        repository.commit("forget_requests").await?;
+        Ok(pruned)
+    }
+
     /// Deletes refused attempts and audit entries that have been kept long enough, a part of them.
     /// Gives how many.
     pub async fn prune_logs_once(&self) -> Result<u64> {

@@ -16,10 +16,11 @@ use tokio::task::JoinSet;
 
 use super::{
     App,
-    follow_feed::FEED_PAGE_EVENTS,
-    recovery::{RECOVERY_BATCH, STUCK_AFTER_TRIES},
-    retention::RETENTION_BATCH,
-    sweep::{PRUNE_BATCH, SWEEP_BATCH},
+    retention::{PRUNE_BATCH, RETENTION_BATCH},
+};
+use crate::redemption::{
+    drive::{RECOVERY_BATCH, STUCK_AFTER_TRIES, SWEEP_BATCH},
+    follow::FEED_PAGE_EVENTS,
 };
 
 /// How often each worker looks when there was nothing to do.
@@ -71,7 +72,7 @@ pub fn start(app: &Arc<App>, pauses: Pauses, shutdown: &Shutdown) -> JoinSet<()>
         pauses.recovery,
         shutdown,
         |app| async move {
-            let recovered = app.recover_once().await?;
+            let recovered = app.redemptions.recover_once().await?;
             // What failed waits for its own time: no more at once.
             Ok(recovered.taken == RECOVERY_BATCH as usize && recovered.settled > 0)
         },
@@ -109,7 +110,7 @@ pub fn start(app: &Arc<App>, pauses: Pauses, shutdown: &Shutdown) -> JoinSet<()>
         "sweep",
         pauses.sweep,
         shutdown,
-        |app| async move { Ok(app.sweep_once().await? == SWEEP_BATCH as usize) },
+        |app| async move { Ok(app.redemptions.sweep_once().await? == SWEEP_BATCH as usize) },
     );
     spawn(
         &mut workers,
@@ -140,14 +141,14 @@ pub fn start(app: &Arc<App>, pauses: Pauses, shutdown: &Shutdown) -> JoinSet<()>
 
 /// Counts what an operator should know of, for the metrics and, where it is wrong, for the log.
 async fn tell_what_is_wrong(app: &App) -> Result<()> {
-    let reserved = app.count_reserved_redemptions().await?;
+    let reserved = app.redemptions.count_reserved().await?;
     metrics::gauge!(REDEMPTIONS_RESERVED).set(gauged(reserved));
-    let stuck = app.count_stuck_redemptions().await?;
+    let stuck = app.redemptions.count_stuck().await?;
     metrics::gauge!(REDEMPTIONS_STUCK).set(gauged(stuck));
     if stuck > 0 {
         tracing::error!(stuck, tries = STUCK_AFTER_TRIES, "redemptions are stuck");
     }
-    let skipped = app.count_skipped_events().await?;
+    let skipped = app.redemptions.count_skipped_events().await?;
     metrics::gauge!(EVENTS_SKIPPED).set(gauged(skipped));
     if skipped > 0 {
         tracing::error!(
@@ -165,10 +166,10 @@ fn gauged(count: u64) -> f64 {
 
 /// The follower hears first that membership is back: then nothing waits for its next try.
 async fn follow(app: &Arc<App>, was_away: &AtomicBool) -> Result<More> {
-    match app.follow_once().await {
+    match app.redemptions.follow_once().await {
         Ok(followed) => {
             if was_away.swap(false, Ordering::Relaxed) {
-                app.hasten_recovery().await?;
+                app.redemptions.retry_now().await?;
             }
             Ok(followed.events == FEED_PAGE_EVENTS as usize)
         }

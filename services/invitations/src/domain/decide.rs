@@ -15,7 +15,7 @@ use super::invitation::{Admits, Invitation, Standing, Supply};
     clippy::struct_excessive_bools,
     reason = "independent facts about one person"
 )]
-pub struct Attempt {
+pub struct Facts {
     /// The platform's id of the person.
     pub user: UserId,
     /// The person's address.
@@ -97,7 +97,7 @@ impl Decision {
     }
 }
 
-type Rule = fn(&Invitation, &Attempt, DateTime<Utc>) -> Option<ErrorReason>;
+type Rule = fn(&Invitation, &Facts, DateTime<Utc>) -> Option<ErrorReason>;
 
 /// Every rule, in the order in which people are told. What the person can do
 /// nothing about comes first; then who they are; and last what is left of the
@@ -120,7 +120,7 @@ const RULES: [Rule; 9] = [
 /// What using `invitation` at `now` would do: the first of
 /// [`failing_rules`] if there is one, else in or to the queue.
 #[must_use]
-pub fn decide(invitation: &Invitation, attempt: &Attempt, now: DateTime<Utc>) -> Decision {
+pub fn decide(invitation: &Invitation, attempt: &Facts, now: DateTime<Utc>) -> Decision {
     let failure = RULES.iter().find_map(|rule| rule(invitation, attempt, now));
     match failure {
         Some(reason @ (ErrorReason::NoLongerValid | ErrorReason::UsedUp)) => {
@@ -136,7 +136,7 @@ pub fn decide(invitation: &Invitation, attempt: &Attempt, now: DateTime<Utc>) ->
 #[must_use]
 pub fn failing_rules(
     invitation: &Invitation,
-    attempt: &Attempt,
+    attempt: &Facts,
     now: DateTime<Utc>,
 ) -> Vec<ErrorReason> {
     RULES
@@ -146,11 +146,7 @@ pub fn failing_rules(
 }
 
 /// Why a use that no rule refuses leads to the queue, if it does.
-fn queue_cause(
-    invitation: &Invitation,
-    attempt: &Attempt,
-    now: DateTime<Utc>,
-) -> Option<QueueCause> {
+fn queue_cause(invitation: &Invitation, attempt: &Facts, now: DateTime<Utc>) -> Option<QueueCause> {
     let policy = invitation.kind.policy();
     match policy.admits {
         Admits::AlwaysQueue => Some(QueueCause::JoinUrl),
@@ -163,25 +159,25 @@ fn queue_cause(
 }
 
 /// R5: off, revoked and deleted answer as the unknown does.
-fn usable(invitation: &Invitation, _: &Attempt, _: DateTime<Utc>) -> Option<ErrorReason> {
+fn usable(invitation: &Invitation, _: &Facts, _: DateTime<Utc>) -> Option<ErrorReason> {
     (invitation.standing != Standing::On).then_some(ErrorReason::CodeNotUsable)
 }
 
 /// C14: a join URL entitles nobody to register.
-fn sign_up(invitation: &Invitation, attempt: &Attempt, _: DateTime<Utc>) -> Option<ErrorReason> {
+fn sign_up(invitation: &Invitation, attempt: &Facts, _: DateTime<Utc>) -> Option<ErrorReason> {
     (attempt.sign_up && !invitation.kind.policy().grants_sign_up)
         .then_some(ErrorReason::SignUpNotGranted)
 }
 
 /// B5: valid from its first moment on, that moment included.
-fn not_yet_valid(invitation: &Invitation, _: &Attempt, now: DateTime<Utc>) -> Option<ErrorReason> {
+fn not_yet_valid(invitation: &Invitation, _: &Facts, now: DateTime<Utc>) -> Option<ErrorReason> {
     invitation.is_early(now).then_some(ErrorReason::NotYetValid)
 }
 
 /// B6, A8: where an address counts it must be proved.
 fn email_verified(
     invitation: &Invitation,
-    attempt: &Attempt,
+    attempt: &Facts,
     _: DateTime<Utc>,
 ) -> Option<ErrorReason> {
     let address_counts =
@@ -191,11 +187,7 @@ fn email_verified(
 }
 
 /// A8: one address or one student id; where both are set, both.
-fn assigned_to(
-    invitation: &Invitation,
-    attempt: &Attempt,
-    _: DateTime<Utc>,
-) -> Option<ErrorReason> {
+fn assigned_to(invitation: &Invitation, attempt: &Facts, _: DateTime<Utc>) -> Option<ErrorReason> {
     let right_email = invitation.assigned_email.as_ref().is_none_or(|assigned| {
         attempt
             .email
@@ -210,11 +202,7 @@ fn assigned_to(
 }
 
 /// B6: nobody outside the domains gets in.
-fn email_domain(
-    invitation: &Invitation,
-    attempt: &Attempt,
-    _: DateTime<Utc>,
-) -> Option<ErrorReason> {
+fn email_domain(invitation: &Invitation, attempt: &Facts, _: DateTime<Utc>) -> Option<ErrorReason> {
     let rules = &invitation.email_domains;
     let inside = rules.is_empty()
         || attempt
@@ -225,23 +213,19 @@ fn email_domain(
 }
 
 /// B5, A14: not from its last moment on, that moment included.
-fn no_longer_valid(
-    invitation: &Invitation,
-    _: &Attempt,
-    now: DateTime<Utc>,
-) -> Option<ErrorReason> {
+fn no_longer_valid(invitation: &Invitation, _: &Facts, now: DateTime<Utc>) -> Option<ErrorReason> {
     invitation
         .has_expired(now)
         .then_some(ErrorReason::NoLongerValid)
 }
 
 /// X4: every use spent, or waiting for a person's decision.
-fn used_up(invitation: &Invitation, _: &Attempt, _: DateTime<Utc>) -> Option<ErrorReason> {
+fn used_up(invitation: &Invitation, _: &Facts, _: DateTime<Utc>) -> Option<ErrorReason> {
     (invitation.supply() == Supply::UsedUp).then_some(ErrorReason::UsedUp)
 }
 
 /// P3: uses short only because of redemptions under way.
-fn use_in_progress(invitation: &Invitation, _: &Attempt, _: DateTime<Utc>) -> Option<ErrorReason> {
+fn use_in_progress(invitation: &Invitation, _: &Facts, _: DateTime<Utc>) -> Option<ErrorReason> {
     (invitation.supply() == Supply::InProgress).then_some(ErrorReason::UseInProgress)
 }
 

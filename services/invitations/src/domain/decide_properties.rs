@@ -44,14 +44,14 @@ fn any_invitation() -> impl Strategy<Value = Invitation> {
         )
 }
 
-fn any_attempt() -> impl Strategy<Value = Attempt> {
+fn any_attempt() -> impl Strategy<Value = Facts> {
     let address = prop::sample::select(vec![
         None,
         Some("mia@hamiltonschools.org"),
         Some("tom@district.org"),
     ]);
     (address, any::<[bool; 5]>()).prop_map(
-        |(address, [email_verified, known, vouched, sign_up, guess_guarded])| Attempt {
+        |(address, [email_verified, known, vouched, sign_up, guess_guarded])| Facts {
             email: address.map(email),
             email_verified,
             external_id: known.then(|| "S-17".to_owned()),
@@ -72,7 +72,7 @@ fn r4_staff_get_every_failing_rule_in_the_order_of_precedence() {
         email_domains: vec![DomainRule::parse("district.org").unwrap()],
         ..spent(invitation(InvitationKind::JoinUrl))
     };
-    let attempt = Attempt {
+    let attempt = Facts {
         email_verified: false,
         sign_up: true,
         ..attempt()

@@ -50,8 +50,8 @@ fn invitation(kind: InvitationKind) -> Invitation {
     }
 }
 
-fn attempt() -> Attempt {
-    Attempt {
+fn attempt() -> Facts {
+    Facts {
         user: UserId::parse("mia").unwrap(),
         email: Some(email("mia@hamiltonschools.org")),
         email_verified: true,
@@ -229,7 +229,7 @@ fn b6_domains_ask_for_a_verified_address_inside_them() {
         ),
         (None, true, Decision::Refuse(EmailUnverified)),
     ] {
-        let attempt = Attempt {
+        let attempt = Facts {
             email: address.map(email),
             email_verified,
             ..attempt()
@@ -263,7 +263,7 @@ fn a8_an_assigned_token_is_for_one_verified_address_or_student_id() {
     }
     // Claiming an address tells nobody whether it is the right one.
     for claimed in ["mia@hamiltonschools.org", "tom@hamiltonschools.org"] {
-        let claims = Attempt {
+        let claims = Facts {
             email: Some(email(claimed)),
             email_verified: false,
             ..attempt()
@@ -274,7 +274,7 @@ fn a8_an_assigned_token_is_for_one_verified_address_or_student_id() {
             Decision::Refuse(EmailUnverified)
         );
     }
-    let nobody = Attempt {
+    let nobody = Facts {
         external_id: None,
         ..attempt()
     };
@@ -283,7 +283,7 @@ fn a8_an_assigned_token_is_for_one_verified_address_or_student_id() {
 
 #[test]
 fn c14_a_join_url_grants_no_sign_up_and_all_else_does() {
-    let signing_up = Attempt {
+    let signing_up = Facts {
         sign_up: true,
         ..attempt()
     };
@@ -304,7 +304,7 @@ fn c14_a_join_url_grants_no_sign_up_and_all_else_does() {
 fn r10_under_guessing_short_credentials_queue_for_users_not_vouched_for() {
     for kind in InvitationKind::ALL {
         for vouched in [false, true] {
-            let guarded = Attempt {
+            let guarded = Facts {
                 vouched,
                 guess_guarded: true,
                 ..attempt()

@@ -8,7 +8,6 @@ mod enrollment_code_service;
 mod event_service;
 mod join_url_service;
 mod log_parent;
-mod redemption_messages;
 pub mod redemption_service;
 mod refused_attempt_messages;
 mod token_fields;

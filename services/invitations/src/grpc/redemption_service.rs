@@ -19,9 +19,16 @@ use homeroom_kit::{
 use tonic::{Request, Response, Status};
 
 use super::log_parent::organization_parent;
-use super::redemption_messages::{batch_result, preview_response, redeem_response, redemption};
 use super::refused_attempt_messages::refused_attempt;
-use crate::app::{App, attempt::Attempt, redeemed::Redeemed, refusal::not_known_yet};
+use crate::{
+    app::App,
+    redemption::{
+        attempt::Attempt,
+        reply::{
+            Redeemed, batch_result, not_known_yet, preview_response, redeem_response, redemption,
+        },
+    },
+};
 
 /// How redemptions form batches: all that arrive while others are under way share the next one.
 const BATCHING: batching::Limits = batching::Limits {
@@ -44,10 +51,10 @@ impl RedemptionHandlers {
     /// Over the use cases. Call it inside a runtime.
     #[must_use]
     pub fn new(app: Arc<App>) -> Self {
-        let redeeming = Arc::clone(&app);
+        let redeeming = Arc::clone(&app.redemptions);
         let redemptions = Batcher::start(BATCHING, move |attempts| {
-            let app = Arc::clone(&redeeming);
-            async move { app.redeem_many(attempts).await }
+            let redemptions = Arc::clone(&redeeming);
+            async move { redemptions.redeem_many(attempts).await }
         });
         Self { app, redemptions }
     }
@@ -60,8 +67,10 @@ impl RedemptionService for RedemptionHandlers {
         request: Request<PreviewRedemptionRequest>,
     ) -> Result<Response<PreviewRedemptionResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let attempt = Attempt::of_preview(&caller, request.get_ref(), &self.app.public_url)?;
-        let preview = self.app.preview(&caller, attempt).await?;
+        let app = &self.app;
+        let request = request.into_inner();
+        let attempt = Attempt::of_preview(&caller, request, &app.public_url, &app.keys)?;
+        let preview = app.redemptions.preview(&caller, attempt).await?;
         Ok(Response::new(preview_response(preview)))
     }
 
@@ -87,7 +96,10 @@ impl RedemptionService for RedemptionHandlers {
         request: Request<BatchRedeemRequest>,
     ) -> Result<Response<BatchRedeemResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let results = self.app.batch_redeem(&caller, request.get_ref()).await?;
+        let app = &self.app;
+        let batch = request.get_ref();
+        let attempts = Attempt::of_batch(&caller, batch, &app.public_url, &app.keys)?;
+        let results = app.redemptions.redeem_batch(attempts).await;
         Ok(Response::new(BatchRedeemResponse {
             results: (0_i32..).zip(results).map(batch_result).collect(),
         }))

@@ -8,7 +8,8 @@ use homeroom_api::ids::{OrganizationId, UserId};
 use homeroom_kit::erasure::{Mark, Replacement};
 use uuid::Uuid;
 
-use super::{Redemption, Result};
+use super::Result;
+use crate::redemption::ledger::Redemption;
 
 /// What an organization knows of a person, and by which its tokens are assigned to them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

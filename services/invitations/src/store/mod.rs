@@ -19,7 +19,6 @@ mod key_versions;
 mod organization_profiles;
 mod outbox;
 pub mod postgres;
-mod redemptions;
 mod refused_attempts;
 pub mod sqlite;
 
@@ -32,6 +31,8 @@ use homeroom_kit::{
     shutdown::Shutdown,
 };
 
+use crate::redemption::ledger::Redemptions;
+
 pub use audit_entries::{AuditEntries, AuditEntry, AuditFilter};
 pub use erasures::{Erasure, ErasureState, Erasures, PersonKnown};
 pub use feed_positions::{FeedPositions, SkippedEvent};
@@ -40,11 +41,6 @@ pub use invitations::{InvitationFilter, InvitationRow, Invitations, StoredSecret
 pub use key_versions::{KeyCheck, KeyVersions, RotatedSecret, RowLock};
 pub use organization_profiles::{OrganizationProfile, OrganizationProfiles};
 pub use outbox::{Events, RequestIds};
-pub use redemptions::{
-    KnownRequest, LivingKey, Person, Redemption, RedemptionFilter, RedemptionRequest,
-    RedemptionRequests, Redemptions, Route, StateChange, UsesChange, organizations_of,
-};
-
 pub use refused_attempts::{
     LimiterDecision, RefusedAttempt, RefusedAttemptFilter, RefusedAttempts,
 };
@@ -84,7 +80,6 @@ pub trait Repository:
     + KeyVersions
     + OrganizationProfiles
     + Redemptions
-    + RedemptionRequests
     + FeedPositions
     + Erasures
     + RefusedAttempts

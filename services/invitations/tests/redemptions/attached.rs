@@ -124,7 +124,7 @@ async fn a_request_id_that_attaches_at_once_has_one_answer(world: &World, mode: 
     world.membership.set(Mode::Up);
     let sent = (0..8).map(|_| {
         let attempt = world.attempt("ann", CLASS_CODE, REQUEST);
-        world.app.redeem(attempt)
+        world.app.redemptions.redeem(attempt)
     });
     let answers = futures::future::join_all(sent).await;
     world.quiet().await;

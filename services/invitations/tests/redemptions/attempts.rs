@@ -4,7 +4,7 @@ use homeroom_api::{
     common::v1::{ErrorReason, User},
     invitations::v1::RedeemRequest,
 };
-use homeroom_invitations::app::attempt::Attempt;
+use homeroom_invitations::redemption::attempt::Attempt;
 use homeroom_kit::{
     Result,
     auth::{Caller, Scope},
@@ -168,7 +168,6 @@ fn every_violation_is_named_before_any_scope_is_missed() {
             "credential",
             "organization",
             "request_id",
-            "user.display_name",
             "user.email",
             "user.external_id",
             "user.user"

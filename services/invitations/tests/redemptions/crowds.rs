@@ -20,7 +20,7 @@ async fn p4_a_hundred_at_once_on_one_use_admit_exactly_one() {
     let results = join_all((0..100).map(|number| {
         let attempt = world.attempt(&format!("user-{number}"), CODE, "");
         let app = world.app.clone();
-        tokio::spawn(async move { app.redeem(attempt).await })
+        tokio::spawn(async move { app.redemptions.redeem(attempt).await })
     }))
     .await;
     world.quiet().await;
@@ -48,7 +48,7 @@ async fn p9_concurrent_retries_of_one_request_are_one_redemption() {
     let answers = join_all((0..40).map(|_| {
         let attempt = world.attempt("ann", CODE, REQUEST);
         let app = world.app.clone();
-        tokio::spawn(async move { app.redeem(attempt).await })
+        tokio::spawn(async move { app.redemptions.redeem(attempt).await })
     }))
     .await;
     world.quiet().await;
@@ -97,7 +97,7 @@ async fn p4_p5_p13_counts_stay_true_while_everything_runs_at_once() {
             .collect();
         let app = world.app.clone();
         tokio::spawn(async move {
-            app.redeem_many(attempts).await;
+            app.redemptions.redeem_many(attempts).await;
         })
     });
     let batches = join_all(batches.collect::<Vec<_>>());
@@ -109,8 +109,8 @@ async fn p4_p5_p13_counts_stay_true_while_everything_runs_at_once() {
                 Mode::LosesAnswers
             });
             world.advance(TimeDelta::seconds(60));
-            let _ = world.app.recover_once().await;
-            let _ = world.app.follow_once().await;
+            let _ = world.app.redemptions.recover_once().await;
+            let _ = world.app.redemptions.follow_once().await;
             let waiting = world.membership.state().waiting();
             if let Some(user) = waiting.first() {
                 let end = if round % 3 == 0 {
@@ -131,8 +131,8 @@ async fn p4_p5_p13_counts_stay_true_while_everything_runs_at_once() {
     }
     for _ in 0..5 {
         world.advance(TimeDelta::seconds(60));
-        world.app.recover_once().await.unwrap();
-        world.app.follow_once().await.unwrap();
+        world.app.redemptions.recover_once().await.unwrap();
+        world.app.redemptions.follow_once().await.unwrap();
     }
     let redemptions = world.redemptions().await;
     assert!(

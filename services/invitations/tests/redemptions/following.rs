@@ -3,11 +3,11 @@
 use chrono::TimeDelta;
 use homeroom_api::{common::v1::Event, membership::v1::join_request::State};
 use homeroom_invitations::{
-    app::follow_feed::{Followed, MEMBERSHIP_FEED},
     domain::{
         invitation::{InvitationKind, Uses},
         redemption::RedemptionState,
     },
+    redemption::follow::{Followed, MEMBERSHIP_FEED},
 };
 use uuid::Uuid;
 
@@ -42,7 +42,7 @@ async fn p5_an_approval_commits_and_every_other_end_releases() {
     ] {
         let (world, code) = with_queued(&["ann"]).await;
         world.membership.end_request("ann", end);
-        let followed = world.app.follow_once().await.unwrap();
+        let followed = world.app.redemptions.follow_once().await.unwrap();
         assert_eq!(
             followed,
             Followed {
@@ -60,7 +60,10 @@ async fn p5_an_approval_commits_and_every_other_end_releases() {
                 queued: 0
             }
         );
-        assert_eq!(world.app.follow_once().await.unwrap(), Followed::default());
+        assert_eq!(
+            world.app.redemptions.follow_once().await.unwrap(),
+            Followed::default()
+        );
     }
 }
 
@@ -75,11 +78,11 @@ async fn p5_the_feed_settles_what_is_still_reserved() {
     world.redeem("ann", CLASS_CODE, "").await.unwrap_err();
     world.membership.set(Mode::Up);
     world.membership.end_request("ann", State::Approved);
-    world.app.follow_once().await.unwrap();
+    world.app.redemptions.follow_once().await.unwrap();
     assert_eq!(world.states().await, [RedemptionState::Committed]);
     // T2's answer is heard later, and overwrites nothing.
     world.advance(TimeDelta::seconds(5));
-    world.app.recover_once().await.unwrap();
+    world.app.redemptions.recover_once().await.unwrap();
     assert_eq!(world.states().await, [RedemptionState::Committed]);
     assert_eq!(
         world.uses(code).await,
@@ -97,7 +100,7 @@ async fn p5_p8_another_invitation_that_admits_releases_the_waiting_one() {
     let other = world.code(None).await;
     world.advance(TimeDelta::milliseconds(1));
     world.redeem("ann", CODE, "").await.unwrap();
-    world.app.follow_once().await.unwrap();
+    world.app.redemptions.follow_once().await.unwrap();
     assert_eq!(
         world.states().await,
         [RedemptionState::Released, RedemptionState::Committed]
@@ -133,7 +136,7 @@ async fn p5_a_poisoned_event_is_recorded_and_blocks_nothing() {
         world.membership.state().events.push(event);
     }
     world.membership.end_request("bob", State::Approved);
-    let followed = world.app.follow_once().await.unwrap();
+    let followed = world.app.redemptions.follow_once().await.unwrap();
     assert_eq!(
         followed,
         Followed {
@@ -176,7 +179,7 @@ async fn p5_unknown_redemptions_and_other_events_are_passed_over() {
             ..Event::default()
         });
     }
-    let followed = world.app.follow_once().await.unwrap();
+    let followed = world.app.redemptions.follow_once().await.unwrap();
     assert_eq!(
         followed,
         Followed {
@@ -192,9 +195,12 @@ async fn p5_the_feed_waits_while_membership_is_away() {
     let (world, _) = with_queued(&["ann"]).await;
     world.membership.end_request("ann", State::Approved);
     world.membership.set(Mode::Away);
-    assert!(world.app.follow_once().await.is_err());
+    assert!(world.app.redemptions.follow_once().await.is_err());
     world.membership.set(Mode::Up);
-    assert_eq!(world.app.follow_once().await.unwrap().settled, 1);
+    assert_eq!(
+        world.app.redemptions.follow_once().await.unwrap().settled,
+        1
+    );
 }
 
 #[tokio::test]
@@ -202,9 +208,9 @@ async fn p5_the_sweep_asks_about_old_queued_ones() {
     let (world, code) = with_queued(&["ann", "bob"]).await;
     world.membership.end_request("ann", State::Approved);
     world.membership.state().events.clear();
-    assert_eq!(world.app.sweep_once().await.unwrap(), 0);
+    assert_eq!(world.app.redemptions.sweep_once().await.unwrap(), 0);
     world.advance(TimeDelta::minutes(60));
-    assert_eq!(world.app.sweep_once().await.unwrap(), 2);
+    assert_eq!(world.app.redemptions.sweep_once().await.unwrap(), 2);
     let mut states = world.states().await;
     states.sort();
     assert_eq!(
@@ -219,7 +225,7 @@ async fn p5_the_sweep_asks_about_old_queued_ones() {
             queued: 1
         }
     );
-    assert_eq!(world.app.sweep_once().await.unwrap(), 0);
+    assert_eq!(world.app.redemptions.sweep_once().await.unwrap(), 0);
 }
 
 #[tokio::test]
@@ -227,9 +233,9 @@ async fn p5_the_sweep_asks_again_soon_where_it_was_not_answered() {
     let (world, _) = with_queued(&["ann"]).await;
     world.advance(TimeDelta::minutes(60));
     world.membership.set(Mode::Away);
-    assert_eq!(world.app.sweep_once().await.unwrap(), 1);
+    assert_eq!(world.app.redemptions.sweep_once().await.unwrap(), 1);
     assert_eq!(world.states().await, [RedemptionState::Queued]);
     world.membership.set(Mode::Up);
     world.advance(TimeDelta::seconds(60));
-    assert_eq!(world.app.sweep_once().await.unwrap(), 1);
+    assert_eq!(world.app.redemptions.sweep_once().await.unwrap(), 1);
 }

@@ -2,9 +2,9 @@
 
 use homeroom_api::ids::OrganizationId;
 use homeroom_invitations::{
-    app::attempt::Attempt,
     domain::{invitation::InvitationKind, redemption::Outcome},
     limiter::{Budgets, GuessScope},
+    redemption::attempt::Attempt,
 };
 
 use crate::world::{CODE, World, organization};
@@ -42,7 +42,7 @@ fn naming(attempt: Attempt) -> Attempt {
 }
 
 async fn outcome(world: &World, attempt: Attempt) -> Outcome {
-    let redeemed = world.app.redeem(attempt).await.unwrap();
+    let redeemed = world.app.redemptions.redeem(attempt).await.unwrap();
     world.quiet().await;
     redeemed.outcome
 }
@@ -101,7 +101,7 @@ async fn guarded(world: &World) -> Vec<bool> {
         GuessScope::Organization(organization()),
         GuessScope::Service,
     ];
-    world.app.limiter.guarded(&scopes).await
+    world.app.redemptions.limiter.guarded(&scopes).await
 }
 
 #[tokio::test]
@@ -122,7 +122,7 @@ async fn r10_an_organization_that_nobody_knows_has_no_budget_of_its_own() {
             organization: Some(OrganizationId::parse(&format!("of-{user}")).unwrap()),
             ..world.attempt(user, PHRASE, "")
         };
-        world.app.redeem(made_up).await.unwrap_err();
+        world.app.redemptions.redeem(made_up).await.unwrap_err();
         world.quiet().await;
     }
     assert_eq!(guarded(&world).await, [false, true]);
@@ -142,7 +142,7 @@ async fn r10_of_a_batch_each_queues_for_itself() {
         world.attempt("cid", PHRASE, ""),
         world.attempt("dan", class_code, ""),
     ];
-    let redeemed = world.app.redeem_many(batch).await;
+    let redeemed = world.app.redemptions.redeem_many(batch).await;
     world.quiet().await;
     let outcomes: Vec<Option<Outcome>> = redeemed
         .into_iter()

@@ -36,7 +36,7 @@ async fn p4_a_batch_of_which_only_a_part_is_inserted_leaves_nothing() {
         ]
     };
     // When three redeem together
-    for answer in world.app.redeem_many(attempts()).await {
+    for answer in world.app.redemptions.redeem_many(attempts()).await {
         let refused = answer.unwrap_err();
         assert_eq!(refused.reason(), ErrorReason::DatabaseUnavailable);
         assert!(refused.retry_delay().is_some());
@@ -48,7 +48,7 @@ async fn p4_a_batch_of_which_only_a_part_is_inserted_leaves_nothing() {
     assert!(world.membership.state().heard.is_empty());
     // And a retry begins anew.
     world.tamper("DROP TRIGGER passes_over_bob").await;
-    for answer in world.app.redeem_many(attempts()).await {
+    for answer in world.app.redemptions.redeem_many(attempts()).await {
         assert_eq!(answer.unwrap().outcome, Outcome::Admitted);
     }
     world.quiet().await;
@@ -77,10 +77,16 @@ async fn p12_the_answer_is_given_though_t3_fails() {
     assert_eq!(again, redeemed);
     // And recovery writes it down when it can.
     world.advance(TimeDelta::seconds(60));
-    assert_eq!(world.app.recover_once().await.unwrap().settled, 0);
+    assert_eq!(
+        world.app.redemptions.recover_once().await.unwrap().settled,
+        0
+    );
     world.tamper("DROP TRIGGER settles_nothing").await;
     world.advance(TimeDelta::seconds(60));
-    assert_eq!(world.app.recover_once().await.unwrap().settled, 1);
+    assert_eq!(
+        world.app.redemptions.recover_once().await.unwrap().settled,
+        1
+    );
     assert_eq!(world.states().await, [RedemptionState::Committed]);
     assert_eq!(world.uses(code).await, uses(1, 0));
     assert_eq!(world.membership.state().members.len(), 1);

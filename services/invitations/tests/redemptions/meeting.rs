@@ -8,7 +8,8 @@ use homeroom_invitations::{
         invitation::{InvitationKind, Standing, Uses},
         redemption::{Outcome, RedemptionState},
     },
-    store::{InvitationRow, Redemption},
+    redemption::ledger::Redemption,
+    store::InvitationRow,
 };
 use homeroom_kit::Result;
 use sqlx::{Connection as _, PgConnection};
@@ -35,7 +36,7 @@ async fn redeem_while_it_changes(
     let mut row = changing.lock_invitations(&[id]).await.unwrap().remove(0);
     let attempt = world.attempt("ann", code, REQUEST);
     let app = world.app.clone();
-    let redeeming = tokio::spawn(async move { app.redeem(attempt).await });
+    let redeeming = tokio::spawn(async move { app.redemptions.redeem(attempt).await });
     // It has looked the code up, and waits for the row.
     until_a_session_waits(world.database()).await;
     change(&mut row);
@@ -143,7 +144,7 @@ async fn p4_a_batch_that_inserts_only_a_part_is_undone_and_begun_again() {
         world.attempt("bob", CODE, REQUEST),
     ];
     let mut redeemed = Vec::new();
-    for answer in world.app.redeem_many(attempts).await {
+    for answer in world.app.redemptions.redeem_many(attempts).await {
         let answer = answer.unwrap();
         assert_eq!(answer.outcome, Outcome::Admitted);
         redeemed.push(answer.redemption);

@@ -106,9 +106,9 @@ async fn redeem(world: &World, round: u32) {
         world.redeem(&name, &code, &request_id).await.unwrap();
         world.redeem(&name, &code, "").await.unwrap();
         world.preview(&name, &code).await.unwrap();
-        world.app.recover_once().await.unwrap();
-        world.app.sweep_once().await.unwrap();
-        world.app.follow_once().await.unwrap();
+        world.app.redemptions.recover_once().await.unwrap();
+        world.app.redemptions.sweep_once().await.unwrap();
+        world.app.redemptions.follow_once().await.unwrap();
     }
     world.advance(TimeDelta::seconds(1));
 }

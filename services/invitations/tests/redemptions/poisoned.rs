@@ -3,9 +3,9 @@
 use chrono::TimeDelta;
 use homeroom_api::common::v1::ErrorReason;
 use homeroom_invitations::{
-    app::recovery::Recovered,
     domain::{invitation::InvitationKind, redemption::RedemptionState},
     limiter::Budgets,
+    redemption::drive::Recovered,
 };
 
 use crate::{
@@ -42,7 +42,7 @@ async fn p13_what_cannot_be_read_is_leased_and_holds_up_no_other() {
     world
         .tamper("UPDATE redemptions SET kind = 'unheard_of' WHERE user_id = 'ann'")
         .await;
-    let recovered = world.app.recover_once().await.unwrap();
+    let recovered = world.app.redemptions.recover_once().await.unwrap();
     assert_eq!((recovered.taken, recovered.settled), (1, 1));
     let mut repository = world.app.store.read().await.unwrap();
     let settled = repository.get_redemptions(&[bob]).await.unwrap();
@@ -62,7 +62,7 @@ async fn p13_what_cannot_be_settled_holds_up_no_other() {
     let world = two_reserved().await;
     world.tamper(REFUSE_ANNS_SETTLEMENTS).await;
     assert_eq!(
-        world.app.recover_once().await.unwrap(),
+        world.app.redemptions.recover_once().await.unwrap(),
         Recovered {
             taken: 2,
             settled: 1
@@ -74,7 +74,10 @@ async fn p13_what_cannot_be_settled_holds_up_no_other() {
     );
     world.tamper("DROP TRIGGER poison").await;
     world.advance(TimeDelta::seconds(60));
-    assert_eq!(world.app.recover_once().await.unwrap().settled, 1);
+    assert_eq!(
+        world.app.redemptions.recover_once().await.unwrap().settled,
+        1
+    );
 }
 
 #[tokio::test]
@@ -83,7 +86,7 @@ async fn p11_an_attempt_that_cannot_be_reserved_fails_alone() {
     world.code(None).await;
     world.tamper(REFUSE_ANNS_RESERVATIONS).await;
     let attempts = ["ann", "bob", "cid"].map(|name| world.attempt(name, CODE, ""));
-    let results = world.app.redeem_many(attempts.into()).await;
+    let results = world.app.redemptions.redeem_many(attempts.into()).await;
     let reasons = results
         .iter()
         .map(|result| result.as_ref().map_err(homeroom_kit::Error::reason).err())
@@ -109,7 +112,7 @@ async fn p11_an_invitation_that_cannot_be_read_fails_only_who_uses_it() {
         world.attempt("ann", OTHER_CODE, ""),
         world.attempt("bob", CODE, ""),
     ];
-    let results = world.app.redeem_many(attempts).await;
+    let results = world.app.redemptions.redeem_many(attempts).await;
     let error = results[0].as_ref().unwrap_err();
     assert_eq!(error.reason(), ErrorReason::Unspecified);
     assert!(results[1].is_ok());

@@ -116,7 +116,7 @@ async fn p12_what_a_preview_was_charged_is_settled_though_its_client_has_gone() 
     let caller = crate::world::caller("ann");
     let attempt = world.attempt("ann", CODE, "");
     {
-        let mut preview = std::pin::pin!(world.app.preview(&caller, attempt));
+        let mut preview = std::pin::pin!(world.app.redemptions.preview(&caller, attempt));
         let answered = futures::poll!(&mut preview);
         assert!(answered.is_pending());
     }

@@ -4,11 +4,9 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use homeroom_invitations::{
-    app::{
-        recovery::{Recovered, STUCK_AFTER_TRIES, is_stuck},
-        workers::{Pauses, start},
-    },
+    app::workers::{Pauses, start},
     domain::{invitation::Uses, redemption::RedemptionState},
+    redemption::drive::{Recovered, STUCK_AFTER_TRIES, is_stuck},
 };
 use homeroom_kit::shutdown::Shutdown;
 
@@ -27,11 +25,11 @@ async fn p13_unreachable_then_recovery_settles_with_the_same_key() {
     // The lease is the caller's own.
     world.advance(TimeDelta::seconds(5) - TimeDelta::microseconds(1));
     assert_eq!(
-        world.app.recover_once().await.unwrap(),
+        world.app.redemptions.recover_once().await.unwrap(),
         Recovered::default()
     );
     world.advance(TimeDelta::microseconds(1));
-    let recovered = world.app.recover_once().await.unwrap();
+    let recovered = world.app.redemptions.recover_once().await.unwrap();
     assert_eq!(
         recovered,
         Recovered {
@@ -61,11 +59,11 @@ async fn p13_a_lost_answer_admits_nobody_twice() {
     world.redeem("ann", CODE, "").await.unwrap_err();
     for _ in 0..3 {
         world.advance(TimeDelta::seconds(60));
-        world.app.recover_once().await.unwrap();
+        world.app.redemptions.recover_once().await.unwrap();
     }
     world.membership.set(Mode::Up);
     world.advance(TimeDelta::seconds(60));
-    world.app.recover_once().await.unwrap();
+    world.app.redemptions.recover_once().await.unwrap();
     assert_eq!(world.states().await, [RedemptionState::Committed]);
     assert_eq!(world.membership.state().members.len(), 1);
     assert_eq!(
@@ -85,18 +83,21 @@ async fn p13_after_10_tries_it_shows_as_stuck_and_is_never_dropped() {
     world.membership.set(Mode::Away);
     world.redeem("ann", CODE, "").await.unwrap_err();
     for tries in 1..=STUCK_AFTER_TRIES {
-        assert_eq!(world.app.count_stuck_redemptions().await.unwrap(), 0);
+        assert_eq!(world.app.redemptions.count_stuck().await.unwrap(), 0);
         world.advance(TimeDelta::seconds(60));
-        assert_eq!(world.app.recover_once().await.unwrap().taken, 1);
+        assert_eq!(world.app.redemptions.recover_once().await.unwrap().taken, 1);
         assert_eq!(world.redemptions().await[0].tries, tries);
     }
-    assert_eq!(world.app.count_stuck_redemptions().await.unwrap(), 1);
+    assert_eq!(world.app.redemptions.count_stuck().await.unwrap(), 1);
     assert!(is_stuck(&world.redemptions().await[0]));
     world.membership.set(Mode::Up);
-    assert_eq!(world.app.hasten_recovery().await.unwrap(), 1);
-    assert_eq!(world.app.recover_once().await.unwrap().settled, 1);
+    assert_eq!(world.app.redemptions.retry_now().await.unwrap(), 1);
+    assert_eq!(
+        world.app.redemptions.recover_once().await.unwrap().settled,
+        1
+    );
     assert!(!is_stuck(&world.redemptions().await[0]));
-    assert_eq!(world.app.count_stuck_redemptions().await.unwrap(), 0);
+    assert_eq!(world.app.redemptions.count_stuck().await.unwrap(), 0);
 }
 
 #[tokio::test]
@@ -108,7 +109,7 @@ async fn p13_each_failed_try_waits_longer_up_to_60_seconds() {
     let mut longest = TimeDelta::zero();
     for _ in 0..12 {
         world.advance(TimeDelta::seconds(60));
-        world.app.recover_once().await.unwrap();
+        world.app.redemptions.recover_once().await.unwrap();
         let now = homeroom_kit::Clock::now(world.clock.as_ref());
         let wait = world.redemptions().await[0].next_try_time - now;
         assert!(

@@ -122,7 +122,7 @@ async fn what_is_in_the_redemptions_or_is_no_decision_is_not_in_the_log() {
     // A preview leaves no redemption, so its refusals by membership are here too.
     world.membership.set(Mode::Up);
     world.advance(TimeDelta::minutes(1));
-    world.app.recover_once().await.unwrap();
+    world.app.redemptions.recover_once().await.unwrap();
     world.preview("cid", CODE).await.unwrap_err();
     let rows = logged(&world).await;
     assert_eq!(
@@ -179,7 +179,7 @@ async fn i8_a_bound_token_leaves_no_trace_in_an_organization_that_it_may_not_rea
     let mut bound = caller("ann");
     bound.organizations = Some(vec![OrganizationId::parse("jefferson").unwrap()]);
     let attempt = world.attempt_of(&bound, CODE, "");
-    world.app.redeem(attempt).await.unwrap_err();
+    world.app.redemptions.redeem(attempt).await.unwrap_err();
     let rows = logged(&world).await;
     assert_eq!((rows.len(), &rows[0].place), (1, &None));
 }
@@ -189,10 +189,15 @@ async fn an_organization_that_nobody_knows_here_is_not_named() {
     let world = World::new().await;
     let mut attempt = world.attempt("ann", "WRONG1", "");
     attempt.organization = Some(OrganizationName::parse("organizations/nowhere").unwrap().0);
-    world.app.redeem(attempt.clone()).await.unwrap_err();
+    world
+        .app
+        .redemptions
+        .redeem(attempt.clone())
+        .await
+        .unwrap_err();
     attempt.organization = Some(organization());
     world.advance(TimeDelta::milliseconds(2));
-    world.app.redeem(attempt).await.unwrap_err();
+    world.app.redemptions.redeem(attempt).await.unwrap_err();
     let rows = logged(&world).await;
     assert_eq!(rows[0].place, Some(of_hamilton()));
     assert_eq!(rows[1].place, None);

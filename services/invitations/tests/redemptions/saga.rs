@@ -9,6 +9,7 @@ use homeroom_invitations::domain::invitation::{InvitationKind, Uses};
 use homeroom_invitations::domain::join_key;
 use homeroom_invitations::domain::redemption::{Outcome, RedemptionState};
 use homeroom_invitations::limiter::Budgets;
+use homeroom_invitations::redemption::attempt::Attempt;
 use homeroom_kit::random::SystemRandomness;
 
 use crate::fake_membership::Mode;
@@ -85,10 +86,10 @@ async fn r5_unknown_revoked_off_and_foreign_are_one_answer() {
     ];
     let mut elsewhere = world.attempt("ann", CODE, "");
     elsewhere.organization = homeroom_api::ids::OrganizationId::parse("other").ok();
-    answers.push(world.app.redeem(elsewhere).await.unwrap_err());
+    answers.push(world.app.redemptions.redeem(elsewhere).await.unwrap_err());
     let mut bound = world.attempt("ann", CODE, "");
     bound.bound_to = Some(vec![]);
-    answers.push(world.app.redeem(bound).await.unwrap_err());
+    answers.push(world.app.redemptions.redeem(bound).await.unwrap_err());
     world.change(code, |row| row.enabled = false).await;
     answers.push(world.redeem("ann", CODE, "").await.unwrap_err());
     world
@@ -112,7 +113,7 @@ async fn b4_a_bare_code_is_found_where_the_organization_is_named() {
     let mut named = world.attempt("ann", "bio 101", "");
     named.organization = Some(crate::world::organization());
     assert_eq!(
-        world.app.redeem(named).await.unwrap().outcome,
+        world.app.redemptions.redeem(named).await.unwrap().outcome,
         Outcome::Admitted
     );
 }
@@ -140,7 +141,7 @@ async fn p1_time_alone_gives_no_use_back() {
     world.redeem("ann", CODE, "").await.unwrap_err();
     for _ in 0..20 {
         world.advance(TimeDelta::days(1));
-        world.app.recover_once().await.unwrap();
+        world.app.redemptions.recover_once().await.unwrap();
     }
     assert_eq!(world.states().await, [RedemptionState::Reserved]);
     assert_eq!(world.uses(code).await, uses(0, 1, 0));
@@ -171,7 +172,7 @@ async fn p2_the_second_of_a_batch_attaches_to_the_first() {
         world.attempt("ann", CODE, ""),
         world.attempt("ann", CODE, ""),
     ];
-    let results = world.app.redeem_many(attempts).await;
+    let results = world.app.redemptions.redeem_many(attempts).await;
     world.quiet().await;
     assert!(
         results
@@ -269,7 +270,7 @@ async fn p4_a_hundred_at_once_on_one_use_admit_exactly_one() {
     let attempts = (0..100).map(|number| {
         let attempt = world.attempt(&format!("user-{number}"), CODE, "");
         let app = world.app.clone();
-        tokio::spawn(async move { app.redeem(attempt).await })
+        tokio::spawn(async move { app.redemptions.redeem(attempt).await })
     });
     let results = join_all(attempts).await;
     world.quiet().await;
@@ -289,7 +290,7 @@ async fn p4_a_batch_takes_as_many_uses_as_there_are() {
     let attempts = (0..10)
         .map(|number| world.attempt(&format!("user-{number}"), CODE, ""))
         .collect();
-    let results = world.app.redeem_many(attempts).await;
+    let results = world.app.redemptions.redeem_many(attempts).await;
     world.quiet().await;
     let admitted: Vec<bool> = results.iter().map(Result::is_ok).collect();
     assert_eq!(admitted, [vec![true; 3], vec![false; 7]].concat());
@@ -360,7 +361,10 @@ async fn p7_recovery_releases_what_is_stale_and_a_retry_decides_afresh() {
         .await;
     world.app.raise_pending_fences().await.unwrap();
     world.advance(TimeDelta::seconds(5));
-    assert_eq!(world.app.recover_once().await.unwrap().settled, 1);
+    assert_eq!(
+        world.app.redemptions.recover_once().await.unwrap().settled,
+        1
+    );
     assert_eq!(world.uses(code).await, uses(0, 0, 0));
     assert_eq!(
         world.redeem("ann", CODE, REQUEST).await.unwrap().outcome,
@@ -449,7 +453,7 @@ async fn p9_concurrent_retries_of_one_request_are_one_redemption() {
     let retries = (0..20).map(|_| {
         let attempt = world.attempt("ann", CODE, REQUEST);
         let app = world.app.clone();
-        tokio::spawn(async move { app.redeem(attempt).await })
+        tokio::spawn(async move { app.redemptions.redeem(attempt).await })
     });
     let answers = join_all(retries).await;
     world.quiet().await;
@@ -492,7 +496,7 @@ async fn p11_one_call_never_names_a_person_of_a_class_twice() {
         world.attempt("ann", CLASS_CODE, ""),
         world.attempt("bob", CODE, ""),
     ];
-    let results = world.app.redeem_many(attempts).await;
+    let results = world.app.redemptions.redeem_many(attempts).await;
     let outcomes: Vec<Outcome> = results
         .into_iter()
         .map(|result| result.unwrap().outcome)
@@ -508,7 +512,7 @@ async fn p11_one_call_never_names_a_person_of_a_class_twice() {
 async fn p12_a_redemption_finishes_though_its_client_has_gone() {
     let world = World::new().await;
     let code = world.code(None).await;
-    let mut call = Box::pin(world.app.redeem(world.attempt("ann", CODE, "")));
+    let mut call = Box::pin(world.app.redemptions.redeem(world.attempt("ann", CODE, "")));
     assert!(futures::poll!(&mut call).is_pending());
     drop(call);
     world.quiet().await;
@@ -603,7 +607,8 @@ async fn a_batch_answers_each_request_by_itself() {
             request("cid", "HAMILTON-NOTHING"),
         ],
     };
-    let results = world.app.batch_redeem(&platform(), &batch).await.unwrap();
+    let attempts = Attempt::of_batch(&platform(), &batch, &public_url(), &world.app.keys);
+    let results = world.app.redemptions.redeem_batch(attempts.unwrap()).await;
     let reasons: Vec<Option<ErrorReason>> = results
         .iter()
         .map(|result| result.as_ref().err().map(homeroom_kit::Error::reason))
@@ -617,10 +622,9 @@ async fn a_batch_answers_each_request_by_itself() {
             Some(ErrorReason::CodeNotUsable)
         ]
     );
-    let alone = world
-        .app
-        .batch_redeem(&crate::world::caller("ann"), &batch)
-        .await
-        .unwrap_err();
+    let ann = crate::world::caller("ann");
+    let alone = Attempt::of_batch(&ann, &batch, &public_url(), &world.app.keys)
+        .err()
+        .unwrap();
     assert_eq!(alone.reason(), ErrorReason::ScopeMissing);
 }

@@ -6,21 +6,26 @@ use chrono::TimeDelta;
 use futures::future::join_all;
 use homeroom_api::common::v1::ErrorReason;
 use homeroom_invitations::{
-    app::{
-        reserve::{Reserved, Wanted, reserve},
-        settle::{Settlement, Word, settle},
-    },
     domain::{
         self,
+        credential::Credential,
+        decide::Facts,
         invitation::{InvitationKind, Uses},
         redemption::{MembershipAnswer, Outcome, RedemptionState, RequestEnd},
     },
-    store::{
-        Error, InvitationRow, KnownRequest, LivingKey, Person, Redemption, RedemptionFilter,
-        RedemptionRequest, SkippedEvent, Store, UsesChange, postgres, sqlite,
+    redemption::{
+        attempt::Attempt,
+        ledger::{
+            Ledger, LivingKey, MatchedInvitation, MembershipReply, Person, Redemption,
+            RedemptionFilter, RedemptionRequest, ReserveRequest, Reserved, Resolved, Route,
+            Settlement, UsesChange,
+        },
     },
+    store::{InvitationRow, SkippedEvent, Store, postgres, sqlite},
 };
 use homeroom_kit::{
+    Result,
+    clock::ManualClock,
     keys::KeyRing,
     random::SystemRandomness,
     request_ids::{BodyMac, RequestKey},
@@ -30,7 +35,7 @@ use uuid::Uuid;
 
 use crate::{
     database::TestDatabase,
-    world::{CODE, caller, class, keys, organization, row, start, user},
+    world::{CODE, caller, class, keys, organization, public_url, row, start, user},
 };
 
 /// Each rule is a test on each engine.
@@ -76,6 +81,12 @@ on_both! {
     p5_a_feed_moves_on_from_where_it_stood,
 }
 
+/// What a test asks to reserve.
+struct Wanted {
+    attempt: Attempt,
+    matched: MatchedInvitation,
+}
+
 struct Fixture {
     store: Arc<dyn Store>,
     keys: KeyRing,
@@ -102,33 +113,43 @@ impl Fixture {
     }
 
     fn wanted(&self, row: &InvitationRow, name: &str, request: Option<u128>) -> Wanted {
+        let lookup_mac = row.secret.as_ref().unwrap().lookup_mac.clone();
         Wanted {
-            invitation_id: row.invitation.id,
-            lookup_macs: vec![
-                row.secret
-                    .as_ref()
-                    .unwrap()
-                    .lookup_mac
-                    .clone()
-                    .try_into()
-                    .unwrap(),
-            ],
-            person: Person {
-                user: user(name),
-                display_name: "Ann \u{1F331} O'Hara".to_owned(),
-                email: "ann@school.example".to_owned(),
-                external_id: "s-1".to_owned(),
+            matched: MatchedInvitation {
+                row: row.clone(),
+                lookup_macs: vec![lookup_mac.try_into().unwrap()],
             },
-            facts: domain::decide::Attempt {
-                user: user(name),
-                email: None,
-                email_verified: false,
-                external_id: None,
-                vouched: false,
-                sign_up: false,
-                guess_guarded: false,
+            attempt: Attempt {
+                credential: Credential::parse(CODE, &public_url()).ok().unwrap(),
+                organization: None,
+                person: Person {
+                    user: user(name),
+                    display_name: "Ann \u{1F331} O'Hara".to_owned(),
+                    email: "ann@school.example".to_owned(),
+                    external_id: "s-1".to_owned(),
+                },
+                facts: Facts {
+                    user: user(name),
+                    email: None,
+                    email_verified: false,
+                    external_id: None,
+                    vouched: false,
+                    sign_up: false,
+                    guess_guarded: false,
+                },
+                address: None,
+                request: request.map(|id| self.request(name, id, b"body")),
+                calling_service: String::new(),
+                bound_to: None,
             },
-            request: request.map(|id| self.request(name, id, b"body")),
+        }
+    }
+
+    fn ledger(&self) -> Ledger {
+        Ledger {
+            store: Arc::clone(&self.store),
+            clock: Arc::new(ManualClock::new(start())),
+            random: Arc::new(SystemRandomness),
         }
     }
 
@@ -139,18 +160,15 @@ impl Fixture {
         }
     }
 
-    async fn reserve(&self, wanted: &[Wanted]) -> Result<Vec<Reserved>, Error> {
-        let mut repository = self.store.write().await?;
-        let reserved = reserve(
-            repository.as_mut(),
-            wanted,
-            None,
-            start(),
-            &SystemRandomness,
-        )
-        .await?;
-        repository.commit("test").await?;
-        Ok(reserved)
+    async fn reserve(&self, wanted: &[Wanted]) -> Result<Vec<Reserved>> {
+        let wanted: Vec<ReserveRequest<'_>> = wanted
+            .iter()
+            .map(|wanted| ReserveRequest {
+                attempt: &wanted.attempt,
+                matched: &wanted.matched,
+            })
+            .collect();
+        self.ledger().reserve(&wanted).await
     }
 
     async fn reserve_one(
@@ -170,24 +188,19 @@ impl Fixture {
         }
     }
 
-    async fn settle(&self, redemption: &Redemption, words: &[Word]) -> usize {
+    async fn settle(&self, redemption: &Redemption, replies: &[MembershipReply]) -> usize {
         let settlement = Settlement {
             redemption: redemption.clone(),
-            words: words.to_vec(),
+            replies: replies.to_vec(),
             join_request: String::new(),
             actor: "system".to_owned(),
         };
-        let mut repository = self.store.write().await.unwrap();
-        let moved = settle(
-            repository.as_mut(),
-            &[settlement],
-            start() + TimeDelta::seconds(1),
-            &SystemRandomness,
-        )
-        .await
-        .unwrap();
-        repository.commit("test").await.unwrap();
-        moved.len()
+        let clock = Arc::new(ManualClock::new(start() + TimeDelta::seconds(1)));
+        let ledger = Ledger {
+            clock,
+            ..self.ledger()
+        };
+        ledger.settle(&[settlement]).await.unwrap().len()
     }
 
     async fn read(&self, id: Uuid) -> Redemption {
@@ -242,15 +255,15 @@ async fn p2_one_living_redemption_for_each_invitation_epoch_and_user(store: Arc<
             .is_empty()
     );
     let known = repository
-        .find_redemption_requests(&[&fixture.request("ann", 2, b"body")], start())
+        .resolve_requests(&[&fixture.request("ann", 2, b"body")], start())
         .await
         .unwrap();
     // What was met may be over: the request id names it only once it answers.
-    assert_eq!(known, [None]);
+    assert_eq!(known, [Resolved::Unknown]);
     repository.rollback().await;
     assert_eq!(fixture.uses(&row).await, uses(0, 1, 0));
     fixture
-        .settle(&first, &[Word::Answer(MembershipAnswer::Queued)])
+        .settle(&first, &[MembershipReply::Answer(MembershipAnswer::Queued)])
         .await;
     let third = fixture
         .reserve(&[fixture.wanted(&row, "ann", None)])
@@ -318,15 +331,18 @@ async fn p1_a_settled_redemption_moves_no_more(store: Arc<dyn Store>) {
     let redemption = fixture.reserve_one(&row, "ann", None).await;
     assert_eq!(
         fixture
-            .settle(&redemption, &[Word::Answer(MembershipAnswer::Admitted)])
+            .settle(
+                &redemption,
+                &[MembershipReply::Answer(MembershipAnswer::Admitted)]
+            )
             .await,
         1
     );
     for late in [
-        Word::Answer(MembershipAnswer::Refused(ErrorReason::NoSeats)),
-        Word::Answer(MembershipAnswer::StaleEpoch),
-        Word::End(RequestEnd::Denied),
-        Word::Answer(MembershipAnswer::Admitted),
+        MembershipReply::Answer(MembershipAnswer::Refused(ErrorReason::NoSeats)),
+        MembershipReply::Answer(MembershipAnswer::StaleEpoch),
+        MembershipReply::End(RequestEnd::Denied),
+        MembershipReply::Answer(MembershipAnswer::Admitted),
     ] {
         assert_eq!(fixture.settle(&redemption, &[late]).await, 0);
     }
@@ -343,20 +359,23 @@ async fn p5_a_request_that_ends_first_settles_what_is_reserved(store: Arc<dyn St
     let approved = fixture.reserve_one(&row, "ann", None).await;
     let denied = fixture.reserve_one(&row, "bob", None).await;
     fixture
-        .settle(&approved, &[Word::End(RequestEnd::Approved)])
+        .settle(&approved, &[MembershipReply::End(RequestEnd::Approved)])
         .await;
     fixture
         .settle(
             &denied,
             &[
-                Word::Answer(MembershipAnswer::Queued),
-                Word::End(RequestEnd::Denied),
+                MembershipReply::Answer(MembershipAnswer::Queued),
+                MembershipReply::End(RequestEnd::Denied),
             ],
         )
         .await;
     // T3 comes late and overwrites nothing.
     fixture
-        .settle(&approved, &[Word::Answer(MembershipAnswer::Queued)])
+        .settle(
+            &approved,
+            &[MembershipReply::Answer(MembershipAnswer::Queued)],
+        )
         .await;
     let approved = fixture.read(approved.id).await;
     assert_eq!(approved.state, RedemptionState::Committed);
@@ -380,11 +399,14 @@ async fn p7_uses_of_an_older_epoch_are_not_counted(store: Arc<dyn Store>) {
     assert_eq!(fixture.uses(&row).await, uses(0, 0, 0));
     let new = fixture.reserve_one(&row, "ann", None).await;
     fixture
-        .settle(&old, &[Word::Answer(MembershipAnswer::StaleEpoch)])
+        .settle(
+            &old,
+            &[MembershipReply::Answer(MembershipAnswer::StaleEpoch)],
+        )
         .await;
     assert_eq!(fixture.uses(&row).await, uses(0, 1, 0));
     fixture
-        .settle(&new, &[Word::Answer(MembershipAnswer::Admitted)])
+        .settle(&new, &[MembershipReply::Answer(MembershipAnswer::Admitted)])
         .await;
     assert_eq!(fixture.uses(&row).await, uses(1, 0, 0));
 }
@@ -393,7 +415,7 @@ async fn p7_a_secret_that_was_reset_after_the_look_up_is_seen(store: Arc<dyn Sto
     let fixture = Fixture::new(store);
     let row = fixture.invitation(None).await;
     let mut wanted = fixture.wanted(&row, "ann", None);
-    wanted.lookup_macs = vec![[0; 32]];
+    wanted.matched.lookup_macs = vec![[0; 32]];
     assert_eq!(
         fixture.reserve(&[wanted]).await.unwrap(),
         [Reserved::Changed]
@@ -409,15 +431,15 @@ async fn p9_request_ids_are_noted_once_and_re_pointed_from_the_stale(store: Arc<
     let unknown = fixture.request("ann", 2, b"body");
     let mut repository = fixture.store.write().await.unwrap();
     let known = repository
-        .find_redemption_requests(&[&unknown, &request, &other_body], start())
+        .resolve_requests(&[&unknown, &request, &other_body], start())
         .await
         .unwrap();
     assert_eq!(
         known,
         [
-            None,
-            Some(KnownRequest::Answered(redemption.id)),
-            Some(KnownRequest::Conflict)
+            Resolved::Unknown,
+            Resolved::Names(Box::new(redemption.clone())),
+            Resolved::Conflict
         ]
     );
     let elsewhere = Uuid::from_u128(9);
@@ -428,23 +450,26 @@ async fn p9_request_ids_are_noted_once_and_re_pointed_from_the_stale(store: Arc<
     repository.rollback().await;
 
     fixture
-        .settle(&redemption, &[Word::Answer(MembershipAnswer::StaleEpoch)])
+        .settle(
+            &redemption,
+            &[MembershipReply::Answer(MembershipAnswer::StaleEpoch)],
+        )
         .await;
     let again = fixture.reserve_one(&row, "ann", Some(1)).await;
     let mut repository = fixture.store.write().await.unwrap();
     let known = repository
-        .find_redemption_requests(&[&request], start())
+        .resolve_requests(&[&request], start())
         .await
         .unwrap();
-    assert_eq!(known, [Some(KnownRequest::Answered(again.id))]);
+    assert_eq!(known, [Resolved::Names(Box::new(again))]);
     // Forgotten after 24 hours, then claimed anew or pruned.
     let later = start() + TimeDelta::hours(24) + TimeDelta::microseconds(1);
     assert_eq!(
         repository
-            .find_redemption_requests(&[&request], later)
+            .resolve_requests(&[&request], later)
             .await
             .unwrap(),
-        [None]
+        [Resolved::Unknown]
     );
     let noted = repository
         .insert_redemption_requests(&[(&request, elsewhere)], later)
@@ -473,17 +498,22 @@ async fn p9_a_first_outcome_stays(store: Arc<dyn Store>) {
     let row = fixture.invitation(None).await;
     let redemption = fixture.reserve_one(&row, "ann", None).await;
     fixture
-        .settle(&redemption, &[Word::Answer(MembershipAnswer::Queued)])
+        .settle(
+            &redemption,
+            &[MembershipReply::Answer(MembershipAnswer::Queued)],
+        )
         .await;
     fixture
-        .settle(&redemption, &[Word::End(RequestEnd::Approved)])
+        .settle(&redemption, &[MembershipReply::End(RequestEnd::Approved)])
         .await;
     let stored = fixture.read(redemption.id).await;
     assert_eq!(stored.state, RedemptionState::Committed);
     assert_eq!(stored.outcome, Some(Outcome::PendingApproval));
     let refused = fixture.reserve_one(&row, "bob", None).await;
     let no_seats = MembershipAnswer::Refused(ErrorReason::NoSeats);
-    fixture.settle(&refused, &[Word::Answer(no_seats)]).await;
+    fixture
+        .settle(&refused, &[MembershipReply::Answer(no_seats)])
+        .await;
     let stored = fixture.read(refused.id).await;
     assert_eq!(stored.state, RedemptionState::Refused);
     assert_eq!(stored.outcome, Some(Outcome::Refused(ErrorReason::NoSeats)));
@@ -573,7 +603,7 @@ async fn what_is_stored_is_read_again(store: Arc<dyn Store>) {
     let mut queued = only_if_known.clone();
     queued.id = Uuid::from_u128(3);
     queued.person.user = user("bob");
-    queued.route = homeroom_invitations::store::Route::Queue(domain::decide::QueueCause::JoinUrl);
+    queued.route = Route::Queue(domain::decide::QueueCause::JoinUrl);
     queued.state = RedemptionState::Released;
     queued.outcome = Some(Outcome::AlreadyMember);
     "a/b".clone_into(&mut queued.join_request);
@@ -654,7 +684,10 @@ async fn lists_are_newest_first_and_filtered(store: Arc<dyn Store>) {
         made.push(fixture.reserve_one(&row, name, None).await);
     }
     fixture
-        .settle(&made[1], &[Word::Answer(MembershipAnswer::Admitted)])
+        .settle(
+            &made[1],
+            &[MembershipReply::Answer(MembershipAnswer::Admitted)],
+        )
         .await;
     made.sort_by_key(|redemption| std::cmp::Reverse(redemption.id));
     let all = RedemptionFilter {

@@ -11,11 +11,9 @@ use homeroom_api::{
     },
 };
 use homeroom_invitations::{
-    app::{
-        recovery::STUCK_AFTER_TRIES,
-        workers::{EVENTS_SKIPPED, Pauses, REDEMPTIONS_RESERVED, REDEMPTIONS_STUCK, start},
-    },
+    app::workers::{EVENTS_SKIPPED, Pauses, REDEMPTIONS_RESERVED, REDEMPTIONS_STUCK, start},
     grpc::redemption_service::RedemptionHandlers,
+    redemption::drive::STUCK_AFTER_TRIES,
 };
 use homeroom_kit::{Error, metrics::MetricsServer, shutdown::Shutdown};
 use tonic::{Request, Status};
@@ -34,7 +32,7 @@ async fn tried(tries: u32) -> World {
     world.redeem("ann", CODE, "").await.unwrap_err();
     for _ in 0..tries {
         world.advance(TimeDelta::seconds(60));
-        world.app.recover_once().await.unwrap();
+        world.app.redemptions.recover_once().await.unwrap();
     }
     world.membership.state().staff.insert("tess".to_owned());
     world
@@ -82,7 +80,10 @@ async fn p13_a_redemption_is_stuck_on_the_wire_after_10_tries_and_no_earlier() {
         // Once it is answered it is stuck no more.
         world.membership.set(Mode::Up);
         world.advance(TimeDelta::seconds(60));
-        assert_eq!(world.app.recover_once().await.unwrap().settled, 1);
+        assert_eq!(
+            world.app.redemptions.recover_once().await.unwrap().settled,
+            1
+        );
         let settled = listed(&handlers).await;
         assert_eq!((settled.state(), settled.stuck), (State::Committed, false));
     }

@@ -32,7 +32,7 @@ async fn p11_a_row_that_a_reply_lacks_is_unknown_and_never_refused() {
     let code = world.code(Some(3)).await;
     world.membership.set(Mode::ForgetsTheLast);
     let attempts = ["ann", "bob", "cid"].map(|name| world.attempt(name, CODE, ""));
-    let mut answers = world.app.redeem_many(attempts.into()).await;
+    let mut answers = world.app.redemptions.redeem_many(attempts.into()).await;
     world.quiet().await;
     // The last is not known, and keeps its use; the others have their answers.
     let unknown = answers.pop().unwrap().unwrap_err();
@@ -45,7 +45,10 @@ async fn p11_a_row_that_a_reply_lacks_is_unknown_and_never_refused() {
     // Recovery asks again, and learns that it was admitted.
     world.membership.set(Mode::Up);
     world.advance(TimeDelta::seconds(5));
-    assert_eq!(world.app.recover_once().await.unwrap().settled, 1);
+    assert_eq!(
+        world.app.redemptions.recover_once().await.unwrap().settled,
+        1
+    );
     assert_eq!(world.states().await, [RedemptionState::Committed; 3]);
     assert_eq!(world.uses(code).await, uses(3, 0));
     assert_eq!(world.membership.state().members.len(), 3);
@@ -57,7 +60,7 @@ async fn p11_recovery_asks_in_other_batches_and_admits_nobody_twice() {
     let code = world.code(None).await;
     world.membership.set(Mode::LosesAnswers);
     let attempts = ["ann", "bob", "cid"].map(|name| world.attempt(name, CODE, ""));
-    for answer in world.app.redeem_many(attempts.into()).await {
+    for answer in world.app.redemptions.redeem_many(attempts.into()).await {
         answer.unwrap_err();
     }
     world.redeem("dan", CODE, "").await.unwrap_err();
@@ -65,7 +68,10 @@ async fn p11_recovery_asks_in_other_batches_and_admits_nobody_twice() {
     // The three and the one are asked about in one call.
     world.membership.set(Mode::Up);
     world.advance(TimeDelta::seconds(60));
-    assert_eq!(world.app.recover_once().await.unwrap().settled, 4);
+    assert_eq!(
+        world.app.redemptions.recover_once().await.unwrap().settled,
+        4
+    );
     {
         let state = world.membership.state();
         assert_eq!(state.largest_call, 4);
@@ -131,6 +137,6 @@ async fn p13_membership_has_two_seconds_to_admit() {
     // Recovery gives no longer.
     world.advance(TimeDelta::seconds(5));
     let from = Instant::now();
-    world.app.recover_once().await.unwrap();
+    world.app.redemptions.recover_once().await.unwrap();
     asked_between(&world, from).await;
 }

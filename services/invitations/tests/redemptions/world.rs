@@ -10,10 +10,7 @@ use homeroom_api::{
     names::Place,
 };
 use homeroom_invitations::{
-    app::{
-        App, attempt::Attempt, attempt_log::AttemptLog, audit::AuditTrail, preview::Preview,
-        redeemed::Redeemed, secrets::Secrets,
-    },
+    app::{App, audit::AuditTrail, secrets::Secrets},
     domain::{
         credential::Credential,
         invitation::{Epoch, Invitation, InvitationKind, Standing, Uses},
@@ -22,7 +19,14 @@ use homeroom_invitations::{
         redemption::RedemptionState,
     },
     limiter::{Budgets, memory::MemoryLimiter},
-    store::{InvitationRow, OrganizationProfile, Redemption, RedemptionFilter},
+    redemption::{
+        Redemptions,
+        attempt::Attempt,
+        ledger::{Ledger, Redemption, RedemptionFilter},
+        preview::Preview,
+        reply::Redeemed,
+    },
+    store::{InvitationRow, OrganizationProfile},
 };
 use homeroom_kit::{
     Result,
@@ -169,17 +173,28 @@ impl World {
         let clock = Arc::new(ManualClock::new(start()));
         let membership = Arc::new(FakeMembership::default());
         let keys = Arc::new(keys());
+        let writes = Writes::new();
+        let redemptions = Redemptions::new(
+            Ledger {
+                store: Arc::clone(database.store()),
+                clock: clock.clone(),
+                random: Arc::new(SystemRandomness),
+            },
+            membership.clone(),
+            Arc::new(MemoryLimiter::new(budgets, clock.clone())),
+            Arc::clone(&keys),
+            writes.clone(),
+        );
         let app = App {
+            redemptions: Arc::new(redemptions),
             store: Arc::clone(database.store()),
             clock: clock.clone(),
             random: Arc::new(SystemRandomness),
             keys: Arc::clone(&keys),
             membership: membership.clone(),
-            limiter: Arc::new(MemoryLimiter::new(budgets, clock.clone())),
-            writes: Writes::new(),
+            writes,
             paging: Paging::new(keys),
             public_url: public_url(),
-            attempt_log: AttemptLog::start(Arc::clone(database.store())),
             audit: AuditTrail::start(Arc::clone(database.store())),
         };
         let mut repository = app.store.write().await.unwrap();
@@ -312,7 +327,11 @@ impl World {
         code: &str,
         request_id: &str,
     ) -> Result<Redeemed> {
-        let result = self.app.redeem(self.attempt(name, code, request_id)).await;
+        let result = self
+            .app
+            .redemptions
+            .redeem(self.attempt(name, code, request_id))
+            .await;
         self.quiet().await;
         result
     }
@@ -323,8 +342,8 @@ impl World {
             credential: code.to_owned(),
             ..PreviewRedemptionRequest::default()
         };
-        let attempt = Attempt::of_preview(&caller, &request, &public_url()).unwrap();
-        let previewed = self.app.preview(&caller, attempt).await;
+        let attempt = Attempt::of_preview(&caller, request, &public_url(), &self.app.keys).unwrap();
+        let previewed = self.app.redemptions.preview(&caller, attempt).await;
         self.quiet().await;
         previewed
     }

@@ -6,10 +6,11 @@ use std::sync::{Arc, atomic::Ordering};
 use chrono::{DateTime, TimeDelta, Utc};
 use homeroom_api::{common::v1::ErrorReason, ids::UserId};
 use homeroom_invitations::{
-    app::{App, attempt_log::AttemptLog, audit::AuditTrail},
+    app::{App, audit::AuditTrail},
     domain::public_url::PublicUrl,
     grpc::{ClassCodeHandlers, EnrollmentCodeHandlers, JoinUrlHandlers, TokenHandlers},
     limiter::{Budgets, memory::MemoryLimiter},
+    redemption::{Redemptions, ledger::Ledger},
     store::InvitationRow,
 };
 use homeroom_kit::{
@@ -55,17 +56,28 @@ impl Office {
         let clock = Arc::new(ManualClock::new(start));
         let membership = Arc::new(FakeMembership::default());
         let keys = Arc::new(keys);
+        let writes = Writes::new();
+        let redemptions = Redemptions::new(
+            Ledger {
+                store: database.store.clone(),
+                clock: clock.clone(),
+                random: random.clone(),
+            },
+            membership.clone(),
+            Arc::new(MemoryLimiter::new(Budgets::default(), clock.clone())),
+            keys.clone(),
+            writes.clone(),
+        );
         let app = Arc::new(App {
+            redemptions: Arc::new(redemptions),
             store: database.store.clone(),
             clock: clock.clone(),
             random,
             keys: keys.clone(),
             membership: membership.clone(),
-            limiter: Arc::new(MemoryLimiter::new(Budgets::default(), clock.clone())),
-            writes: Writes::new(),
+            writes,
             paging: Paging::new(keys),
             public_url: PublicUrl::parse("https://join.example").unwrap(),
-            attempt_log: AttemptLog::start(database.store.clone()),
             audit: AuditTrail::start(database.store.clone()),
         });
         Self {

@@ -16,10 +16,15 @@ use sqlx::{Database, Row as _};
 use uuid::Uuid;
 
 use super::{
-    super::Db, SqlRepository, corrupt, ids_json, redemption_row::read,
-    redemptions::select_redemptions,
+    super::Db,
+    SqlRepository, corrupt, ids_json,
+    redemption_row::read,
+    redemptions::{redemption_columns, select_redemptions},
 };
-use crate::store::{Erasure, ErasureState, Erasures, PersonKnown, Redemption, Result};
+use crate::{
+    redemption::ledger::Redemption,
+    store::{Erasure, ErasureState, Erasures, PersonKnown, Result},
+};
 
 /// Of an address that nobody can have (RFC 2606).
 const NOBODYS_DOMAIN: &str = "erased.invalid";

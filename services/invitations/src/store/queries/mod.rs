@@ -9,8 +9,9 @@ mod invitation_row;
 mod invitations;
 mod key_versions;
 mod organization_profiles;
-mod redemption_request_ids;
+#[path = "../../redemption/ledger/sql_row.rs"]
 mod redemption_row;
+#[path = "../../redemption/ledger/sql.rs"]
 mod redemptions;
 mod refused_attempts;
 pub(super) mod sql_store;
@@ -67,7 +68,6 @@ pub fn statements() -> Vec<&'static str> {
         key_versions::STATEMENTS,
         organization_profiles::STATEMENTS,
         redemptions::STATEMENTS,
-        redemption_request_ids::STATEMENTS,
         erasures::STATEMENTS,
         erasures::LOG_STATEMENTS,
         feed_positions::STATEMENTS,

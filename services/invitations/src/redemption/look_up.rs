@@ -1,12 +1,13 @@
-//! From what was typed to the invitation that is meant (R1, R5), and whom a guess names.
+//! Finds the invitation of what was typed (R1, R5), and the organization that a guess names.
 
 use std::collections::HashMap;
 
 use homeroom_api::common::v1::ErrorReason;
 use homeroom_kit::Result;
 
-use super::{App, attempt::Attempt};
+use super::{Redemptions, attempt::Attempt, ledger::MatchedInvitation};
 use crate::{
+    app::secrets::Secrets,
     domain::{
         enrollment_code::CodePrefix,
         invitation::{InvitationKind, Standing},
@@ -15,20 +16,11 @@ use crate::{
     store::{InvitationRow, OrganizationProfile},
 };
 
-/// An invitation that was found by what was typed.
-#[derive(Debug, Clone)]
-pub(super) struct Found {
-    /// Its row.
-    pub(super) row: InvitationRow,
-    /// The MACs of the candidate that found it.
-    pub(super) lookup_macs: Vec<[u8; 32]>,
-}
-
 /// What is known of the organizations that attempts name.
 pub(super) type Profiles = Vec<OrganizationProfile>;
 
-impl App {
-    /// The profiles of the organizations that the attempts name, or may name by a prefix (B4).
+impl Redemptions {
+    /// Returns the profiles of the organizations that the attempts name, or may name by a prefix (B4).
     pub(super) async fn profiles_of(&self, attempts: &[&Attempt]) -> Result<Profiles> {
         let mut organizations = Vec::new();
         let mut prefixes: Vec<String> = Vec::new();
@@ -50,17 +42,17 @@ impl App {
         organizations.dedup();
         prefixes.sort();
         prefixes.dedup();
-        let mut repository = self.store.read().await?;
+        let mut repository = self.ledger.store.read().await?;
         Ok(repository.find_profiles(&organizations, &prefixes).await?)
     }
 
-    /// The invitations that are meant, or `CODE_NOT_USABLE`: one statement for all candidates of
+    /// Returns the matched invitations, or `CODE_NOT_USABLE`: one statement for all candidates of
     /// all attempts, whether they exist or not (R5).
     pub(super) async fn look_up(
         &self,
         attempts: &[&Attempt],
         profiles: &Profiles,
-    ) -> Result<Vec<std::result::Result<Found, ErrorReason>>> {
+    ) -> Result<Vec<std::result::Result<MatchedInvitation, ErrorReason>>> {
         let candidates: Vec<Vec<Vec<[u8; 32]>>> = attempts
             .iter()
             .map(|attempt| self.candidate_macs(attempt, profiles))
@@ -68,7 +60,7 @@ impl App {
         let mut macs: Vec<[u8; 32]> = candidates.iter().flatten().flatten().copied().collect();
         macs.sort_unstable();
         macs.dedup();
-        let mut repository = self.store.read().await?;
+        let mut repository = self.ledger.store.read().await?;
         let rows: HashMap<Vec<u8>, InvitationRow> = repository
             .find_living_by_lookup_macs(&macs)
             .await?
@@ -86,7 +78,7 @@ impl App {
                         let row = lookup_macs
                             .iter()
                             .find_map(|mac| rows.get(mac.as_slice()))?;
-                        may_be_meant(attempt, row).then(|| Found {
+                        may_match(attempt, row).then(|| MatchedInvitation {
                             row: row.clone(),
                             lookup_macs,
                         })
@@ -96,7 +88,7 @@ impl App {
             .collect())
     }
 
-    /// The look-up MACs of each candidate, in the order of precedence (R1).
+    /// Returns the look-up MACs of each candidate, in the order of precedence (R1).
     fn candidate_macs(&self, attempt: &Attempt, profiles: &Profiles) -> Vec<Vec<[u8; 32]>> {
         let prefix = attempt
             .organization
@@ -112,19 +104,18 @@ impl App {
             Some(prefix) => credential.of_organization(&prefix),
             None => credential,
         };
+        let secrets = Secrets::new(&self.keys, self.ledger.random.as_ref());
         credential
             .candidates()
             .iter()
-            .map(|candidate| {
-                self.secrets()
-                    .lookup_macs(candidate.kind, &candidate.canonical)
-            })
+            .map(|candidate| secrets.lookup_macs(candidate.kind, &candidate.canonical))
             .collect()
     }
 }
 
-/// Living, of the organization that the request names (P12), and within the caller's reach.
-fn may_be_meant(attempt: &Attempt, row: &InvitationRow) -> bool {
+/// Returns true if the invitation is living, of the organization that the request names (P12), and within the
+/// caller's reach.
+fn may_match(attempt: &Attempt, row: &InvitationRow) -> bool {
     let organization = row.invitation.place.organization();
     row.invitation.standing == Standing::On
         && attempt
@@ -137,7 +128,7 @@ fn may_be_meant(attempt: &Attempt, row: &InvitationRow) -> bool {
             .is_none_or(|bound| bound.contains(organization))
 }
 
-/// The organization that the attempt names, in the request or by a prefix, where it is known here.
+/// Returns the organization that the attempt names, in the request or by a prefix, where it is known here.
 pub(super) fn named_organization<'profiles>(
     attempt: &Attempt,
     profiles: &'profiles Profiles,
@@ -154,7 +145,7 @@ pub(super) fn named_organization<'profiles>(
     }
 }
 
-/// The attempt as the limiter counts it (03, the limiter).
+/// Returns the attempt as the limiter counts it.
 pub(super) fn limited(attempt: &Attempt, profiles: &Profiles) -> limiter::Attempt {
     let named = named_organization(attempt, profiles);
     let by_prefix = attempt.organization.is_none() && named.is_some();

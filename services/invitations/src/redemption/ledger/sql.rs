@@ -7,6 +7,7 @@ use homeroom_api::ids::{ClassId, UserId};
 use homeroom_kit::{
     clock::micros,
     failpoints::{WrongVariant, is_wrong},
+    request_ids::{RequestKey, forgotten_before},
 };
 use serde_json::{Value, json};
 use sqlx::Row as _;
@@ -14,35 +15,37 @@ use uuid::Uuid;
 
 use super::{
     super::Db,
-    SqlRepository, ids_json, invitation_row,
+    SqlRepository, corrupt, hex, ids_json, invitation_row,
     invitations::select_invitations,
     redemption_row::{outcome_columns, read, to_json, uuid},
 };
 use crate::{
     domain::redemption::RedemptionState,
-    store::{
-        InvitationRow, LivingKey, Redemption, RedemptionFilter, Redemptions, Result, StateChange,
-        UsesChange,
+    redemption::ledger::{
+        LivingKey, Redemption, RedemptionFilter, RedemptionRequest, Redemptions, Resolved,
+        StateChange, UsesChange,
     },
+    store::{InvitationRow, Result},
 };
+
+macro_rules! redemption_columns {
+    () => {
+        "SELECT redemptions.redemption_id, redemptions.invitation_id, redemptions.invitation, \
+         redemptions.kind, redemptions.epoch, redemptions.organization_id, redemptions.class_id, \
+         redemptions.user_id, redemptions.display_name, redemptions.email, redemptions.external_id, \
+         redemptions.route, redemptions.queue_cause, redemptions.refuse_if_unknown, \
+         redemptions.issue_time, redemptions.allow_rejoin, redemptions.holds_use, redemptions.state, \
+         redemptions.outcome, redemptions.refuse_reason, redemptions.join_request, redemptions.tries, \
+         redemptions.next_try_time, redemptions.create_time, redemptions.settle_time"
+    };
+}
 
 macro_rules! select {
     ($($rest:tt)+) => {
-        concat!(
-            "SELECT redemptions.redemption_id, redemptions.invitation_id, redemptions.invitation, ",
-            "redemptions.kind, redemptions.epoch, redemptions.organization_id, ",
-            "redemptions.class_id, redemptions.user_id, redemptions.display_name, ",
-            "redemptions.email, redemptions.external_id, redemptions.route, ",
-            "redemptions.queue_cause, redemptions.refuse_if_unknown, redemptions.issue_time, ",
-            "redemptions.allow_rejoin, redemptions.holds_use, redemptions.state, ",
-            "redemptions.outcome, redemptions.refuse_reason, redemptions.join_request, ",
-            "redemptions.tries, redemptions.next_try_time, redemptions.create_time, ",
-            "redemptions.settle_time FROM ",
-            $($rest)+
-        )
+        concat!(redemption_columns!(), " FROM ", $($rest)+)
     };
 }
-pub(super) use select as select_redemptions;
+pub(super) use {redemption_columns, select as select_redemptions};
 
 const LOCK_INVITATIONS: &str = select_invitations!(
     "WHERE invitation_id IN (SELECT input.value->>'id' FROM ",
@@ -107,6 +110,44 @@ const CHANGE_USES: &str = concat!(
      AND (max_uses IS NULL OR CAST(input.value->>'taken' AS BIGINT) <= 0 \
      OR uses_reserved + uses_queued + uses_committed + CAST(input.value->>'taken' AS BIGINT) <= max_uses)"
 );
+
+/// A request id and the redemption that it names, in one look.
+const RESOLVE: &str = concat!(
+    redemption_columns!(),
+    ", CAST(input.value->>'index' AS BIGINT) AS request_index, known.body_mac FROM ",
+    json_rows!("$1"),
+    " JOIN redemption_request_ids AS known ON known.subject = input.value->>'subject' \
+     AND known.acting_user = input.value->>'acting_user' \
+     AND known.method = input.value->>'method' \
+     AND known.request_id = input.value->>'request_id' \
+     JOIN redemptions ON redemptions.redemption_id = known.redemption_id \
+     WHERE known.create_time >= $2"
+);
+
+/// A row that is forgotten but not yet pruned is claimed anew, and one whose redemption was stale
+/// is re-pointed. Sorted, so that two batches with
+/// request ids in common wait for each other and never in a circle.
+const INSERT_REQUESTS: &str = concat!(
+    "INSERT INTO redemption_request_ids \
+     (subject, acting_user, method, request_id, body_mac, redemption_id, create_time) \
+     SELECT input.value->>'subject', input.value->>'acting_user', input.value->>'method', \
+     input.value->>'request_id', ",
+    from_hex!("input.value->>'body_mac'"),
+    ", input.value->>'redemption_id', $2 FROM ",
+    json_rows!("$1"),
+    " WHERE true ORDER BY 1, 2, 3, 4 \
+     ON CONFLICT (subject, acting_user, method, request_id) DO UPDATE \
+     SET body_mac = excluded.body_mac, redemption_id = excluded.redemption_id, \
+     create_time = excluded.create_time WHERE redemption_request_ids.create_time < $3 \
+     OR EXISTS (SELECT 1 FROM redemptions \
+     WHERE redemptions.redemption_id = redemption_request_ids.redemption_id \
+     AND redemptions.state = 'RELEASED' AND redemptions.outcome = '')"
+);
+
+const PRUNE_REQUESTS: &str = "DELETE FROM redemption_request_ids \
+    WHERE (subject, acting_user, method, request_id) IN ( \
+    SELECT subject, acting_user, method, request_id FROM redemption_request_ids \
+    WHERE create_time < $1 ORDER BY create_time LIMIT $2)";
 
 const TAKE_DUE: &str = concat!(
     "UPDATE redemptions SET next_try_time = $3, tries = tries + 1 WHERE redemption_id IN (\
@@ -175,7 +216,19 @@ pub(super) const STATEMENTS: &[&str] = &[
     LIST_BY_CLASS,
     LIST_BY_INVITATION,
     LIST_BY_USER,
+    RESOLVE,
+    INSERT_REQUESTS,
+    PRUNE_REQUESTS,
 ];
+
+fn key_json(key: &RequestKey) -> serde_json::Map<String, Value> {
+    let mut fields = serde_json::Map::new();
+    fields.insert("subject".into(), key.subject.as_str().into());
+    fields.insert("acting_user".into(), key.acting_user.as_str().into());
+    fields.insert("method".into(), key.method.as_str().into());
+    fields.insert("request_id".into(), key.request_id.to_string().into());
+    fields
+}
 
 fn ids_of(texts: &[String]) -> Result<Vec<Uuid>> {
     texts.iter().map(|text| uuid(text)).collect()
@@ -399,5 +452,85 @@ impl Redemptions for SqlRepository {
             .await?;
         // All or nothing: who reads a list must not take a part for the whole.
         rows.iter().map(read_or_tell).collect()
+    }
+
+    async fn resolve_requests(
+        &mut self,
+        requests: &[&RedemptionRequest],
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Resolved>> {
+        let mut resolved = vec![Resolved::Unknown; requests.len()];
+        if requests.is_empty() {
+            return Ok(resolved);
+        }
+        let keys: Vec<Value> = requests
+            .iter()
+            .enumerate()
+            .map(|(index, request)| {
+                let mut fields = key_json(&request.key);
+                fields.insert("index".into(), index.into());
+                Value::Object(fields)
+            })
+            .collect();
+        let rows = sqlx::query(RESOLVE)
+            .bind(Value::Array(keys).to_string())
+            .bind(micros(forgotten_before(now)))
+            .fetch_all(self.connection())
+            .await?;
+        for row in rows {
+            let index: i64 = row.try_get("request_index")?;
+            let index = usize::try_from(index).map_err(|_| corrupt("an index is negative"))?;
+            let body_mac: Vec<u8> = row.try_get("body_mac")?;
+            if let (Some(request), Some(slot)) = (requests.get(index), resolved.get_mut(index)) {
+                if !request.body.matches(&body_mac) {
+                    *slot = Resolved::Conflict;
+                    continue;
+                }
+                let redemption = read(&row)?;
+                if redemption.answers() {
+                    *slot = Resolved::Names(Box::new(redemption));
+                }
+            }
+        }
+        Ok(resolved)
+    }
+
+    async fn insert_redemption_requests(
+        &mut self,
+        requests: &[(&RedemptionRequest, Uuid)],
+        now: DateTime<Utc>,
+    ) -> Result<u64> {
+        if requests.is_empty() {
+            return Ok(0);
+        }
+        let rows: Vec<Value> = requests
+            .iter()
+            .map(|(request, redemption)| {
+                let mut fields = key_json(&request.key);
+                fields.insert("body_mac".into(), hex(request.body.stored()).into());
+                fields.insert("redemption_id".into(), redemption.to_string().into());
+                Value::Object(fields)
+            })
+            .collect();
+        let done = sqlx::query(INSERT_REQUESTS)
+            .bind(Value::Array(rows).to_string())
+            .bind(micros(now))
+            .bind(micros(forgotten_before(now)))
+            .execute(self.connection())
+            .await?;
+        Ok(done.rows_affected())
+    }
+
+    async fn prune_redemption_requests(
+        &mut self,
+        before: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<u64> {
+        let done = sqlx::query(PRUNE_REQUESTS)
+            .bind(micros(before))
+            .bind(i64::from(limit))
+            .execute(self.connection())
+            .await?;
+        Ok(done.rows_affected())
     }
 }

@@ -1,29 +1,26 @@
-//! Charging attempts before their credentials are looked at, and giving back what was no guess
-//! (03, the limiter).
+//! Charges attempts before their credentials are looked at, and gives back what was no guess.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use homeroom_api::{
-    ids::{OrganizationId, UserId},
+    ids::{OrganizationId, SYSTEM_ACTOR, UserId},
     membership::v1::Permission,
     names::Place,
 };
 use homeroom_kit::{Result, outbox::NewEvent};
 
 use super::{
-    App,
+    Redemptions,
     attempt::Attempt,
     attempt_log::{Overcharged, refused_by},
+    ledger::MatchedInvitation,
     look_up::{Profiles, limited},
 };
 use crate::{
-    domain::{invitation::Invitation, redemption::Outcome},
+    domain::redemption::Outcome,
     limiter::{Effect, GuessScope, Receipt, Settlement, Verdict},
     store::LimiterDecision,
 };
-
-/// Who the events say did what the service does by itself.
-pub(super) const SYSTEM: &str = homeroom_api::ids::SYSTEM_ACTOR;
 
 /// An attempt that was charged and may go on.
 #[derive(Debug)]
@@ -44,7 +41,7 @@ impl Charged {
     }
 }
 
-impl App {
+impl Redemptions {
     /// Charges each attempt, all in one round trip. `TOO_MANY_ATTEMPTS` for those that may not go on.
     pub(super) async fn charge(
         &self,
@@ -75,24 +72,35 @@ impl App {
             .collect()
     }
 
-    /// Whether what was found queues though the guards that its attempt was charged in stand open: its own
-    /// organization or the whole service is being guessed at under another name. One round trip for all, and
-    /// none where nothing found is short.
-    pub(super) async fn guarded_elsewhere(&self, found: &[(&Attempt, &Invitation)]) -> Vec<bool> {
-        let asks = |(attempt, invitation): &(&Attempt, &Invitation)| {
-            invitation.kind.policy().short && !attempt.facts.vouched && !attempt.facts.guess_guarded
+    /// Returns for each attempt true if another guard than those that it was charged in is closed for the matched
+    /// invitation: its own organization or the whole service is being guessed at under another name. One round
+    /// trip for all, and none where nothing found is short.
+    pub(super) async fn guarded_elsewhere(
+        &self,
+        attempts: &[&Attempt],
+        found: &[Option<&MatchedInvitation>],
+    ) -> Vec<bool> {
+        let scope_of = |attempt: &Attempt, found: Option<&MatchedInvitation>| {
+            let invitation = &found?.row.invitation;
+            let asks = invitation.kind.policy().short
+                && !attempt.facts.vouched
+                && !attempt.facts.guess_guarded;
+            let organization = invitation.place.organization();
+            asks.then(|| GuessScope::Organization(organization.clone()))
         };
-        let own = |(_, invitation): &(&Attempt, &Invitation)| {
-            GuessScope::Organization(invitation.place.organization().clone())
-        };
+        let own: Vec<Option<GuessScope>> = attempts
+            .iter()
+            .zip(found)
+            .map(|(attempt, found)| scope_of(attempt, *found))
+            .collect();
         let mut scopes: Vec<GuessScope> = Vec::new();
-        for scope in found.iter().filter(|found| asks(found)).map(own) {
-            if !scopes.contains(&scope) {
-                scopes.push(scope);
+        for scope in own.iter().flatten() {
+            if !scopes.contains(scope) {
+                scopes.push(scope.clone());
             }
         }
         if scopes.is_empty() {
-            return vec![false; found.len()];
+            return vec![false; own.len()];
         }
         scopes.push(GuessScope::Service);
         let guarded = self.limiter.guarded(&scopes).await;
@@ -101,10 +109,12 @@ impl App {
             .zip(guarded)
             .filter_map(|(scope, guarded)| guarded.then_some(scope))
             .collect();
-        let everywhere = closed.contains(&&GuessScope::Service);
-        found
-            .iter()
-            .map(|found| asks(found) && (everywhere || closed.contains(&&own(found))))
+        own.iter()
+            .map(|own| {
+                let everywhere = closed.contains(&&GuessScope::Service);
+                own.as_ref()
+                    .is_some_and(|own| everywhere || closed.contains(&own))
+            })
             .collect()
     }
 
@@ -113,7 +123,7 @@ impl App {
         if ended.is_empty() {
             return;
         }
-        let app = Arc::clone(self);
+        let redemptions = Arc::clone(self);
         self.writes.spawn(async move {
             let settlements = ended
                 .into_iter()
@@ -128,8 +138,8 @@ impl App {
                     }
                 })
                 .collect();
-            for closed in app.limiter.settle(settlements).await {
-                app.tell_of_guessing(closed).await;
+            for closed in redemptions.limiter.settle(settlements).await {
+                redemptions.tell_of_guessing(closed).await;
             }
         });
     }
@@ -153,22 +163,22 @@ impl App {
 
     async fn write_guessing_event(&self, organization: &OrganizationId) -> Result<()> {
         let place = Place::Organization(organization.clone());
-        let now = self.clock.now();
+        let now = self.ledger.clock.now();
         let event = NewEvent {
             event_type: "guess_guard.closed",
             organization: organization.clone(),
             class: None,
             subject: place.to_string(),
-            actor: SYSTEM.to_owned(),
+            actor: SYSTEM_ACTOR.to_owned(),
             notify: self.administrators(&place).await,
             data: BTreeMap::new(),
         };
-        let mut repository = self.store.write().await?;
+        let mut repository = self.ledger.store.write().await?;
         repository
             .lock_organizations(std::slice::from_ref(organization), now)
             .await?;
         repository
-            .append_events(&[event], now, self.random.as_ref())
+            .append_events(&[event], now, self.ledger.random.as_ref())
             .await?;
         repository.commit("guess_guard").await?;
         Ok(())
@@ -176,7 +186,7 @@ impl App {
 
     /// Whom the events of a place tell; nobody while membership does not answer.
     async fn administrators(&self, place: &Place) -> Vec<UserId> {
-        let Ok(system) = UserId::parse(SYSTEM) else {
+        let Ok(system) = UserId::parse(SYSTEM_ACTOR) else {
             return Vec::new();
         };
         self.membership

@@ -19,20 +19,23 @@ use homeroom_kit::{
 };
 use uuid::Uuid;
 
-use super::{App, refusal::not_known_yet, settle::Settlement};
+use super::{
+    Redemptions,
+    ledger::{Redemption, Route, Settlement},
+    reply::not_known_yet,
+};
 use crate::{
     domain::{decide::QueueCause, invitation::InvitationKind},
     membership::{ADMIT_BATCH_MAX, Admission},
-    store::{Redemption, Route},
 };
 
 /// How long membership may take to admit, in seconds (P13).
 pub(super) const ADMIT_DEADLINE_SECONDS: u64 = 2;
 
-impl App {
+impl Redemptions {
     /// Asks membership about each redemption, each once. A result for every id: what is not
     /// answered is `MEMBERSHIP_UNAVAILABLE`, which means unknown and never refused (P11).
-    pub(super) async fn admit(
+    pub(crate) async fn admit(
         &self,
         redemptions: &[&Redemption],
     ) -> HashMap<Uuid, Result<Admission>> {

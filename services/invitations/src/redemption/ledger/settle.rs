@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use homeroom_api::common::v1::ErrorReason;
+use homeroom_api::ids::SYSTEM_ACTOR;
 use homeroom_kit::{
     failpoints::{WrongVariant, is_wrong},
     outbox::NewEvent,
@@ -12,7 +12,7 @@ use homeroom_kit::{
 };
 use uuid::Uuid;
 
-use super::{charge::SYSTEM, reserve::by_id};
+use super::rows::{Redemption, StateChange, UsesChange, organizations_of};
 use crate::{
     domain::{
         invitation::Epoch,
@@ -21,22 +21,22 @@ use crate::{
         },
     },
     membership::Admission,
-    store::{Redemption, Repository, Result, StateChange, UsesChange, organizations_of},
+    store::{Repository, Result},
 };
 
 /// How long a queued redemption is left to the feed before the sweep asks about it, in minutes (P5).
 pub const SWEEP_AFTER_MINUTES: i64 = 60;
 
-/// Membership's word on a redemption.
+/// What membership says of a redemption.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Word {
+pub enum MembershipReply {
     /// What it answered (T2); moves only what is RESERVED.
     Answer(MembershipAnswer),
     /// How the redemption's request ended; moves RESERVED and QUEUED alike.
     End(RequestEnd),
 }
 
-impl Word {
+impl MembershipReply {
     fn apply(self, state: RedemptionState) -> RedemptionState {
         match self {
             // Wrong on purpose: T3 takes whatever it finds for RESERVED.
@@ -63,7 +63,7 @@ pub struct Settlement {
     /// The redemption, as it was read: only what never changes of it is used.
     pub redemption: Redemption,
     /// What membership said, in its order.
-    pub words: Vec<Word>,
+    pub replies: Vec<MembershipReply>,
     /// Resource name of the join request; empty if unknown.
     pub join_request: String,
     /// Who the events say did it: a user id or `system`.
@@ -74,14 +74,14 @@ impl Settlement {
     /// What an admission says of a redemption.
     #[must_use]
     pub fn of(redemption: &Redemption, admission: &Admission, actor: &str) -> Self {
-        let mut words = vec![Word::Answer(admission.answer)];
+        let mut replies = vec![MembershipReply::Answer(admission.answer)];
         // Another redemption's request is not this one's end.
         if admission.answer == MembershipAnswer::Queued {
-            words.extend(admission.request_end.map(Word::End));
+            replies.extend(admission.request_end.map(MembershipReply::End));
         }
         Self {
             redemption: redemption.clone(),
-            words,
+            replies,
             join_request: admission
                 .join_request
                 .as_ref()
@@ -93,19 +93,19 @@ impl Settlement {
 
     /// Of a redemption that is released without membership's word: the wrong variant
     /// [`WrongVariant::ReleaseOnTimeout`], and nothing else.
-    pub(super) fn given_up(redemption: &Redemption) -> Self {
+    pub(in crate::redemption) fn given_up(redemption: &Redemption) -> Self {
         Self {
             redemption: redemption.clone(),
-            words: vec![Word::Answer(MembershipAnswer::StaleEpoch)],
+            replies: vec![MembershipReply::Answer(MembershipAnswer::StaleEpoch)],
             join_request: String::new(),
-            actor: SYSTEM.to_owned(),
+            actor: SYSTEM_ACTOR.to_owned(),
         }
     }
 }
 
 /// Moves what still can, with its uses and one event each, in the transaction of `repository`,
 /// which the caller commits. Gives the ids of those that moved.
-pub async fn settle(
+pub(in crate::redemption) async fn settle(
     repository: &mut dyn Repository,
     settlements: &[Settlement],
     now: DateTime<Utc>,
@@ -134,7 +134,11 @@ pub async fn settle(
         .map(|settlement| settlement.redemption.id)
         .collect();
     // Whoever moves a redemption holds its invitation's lock: what is read now stays.
-    let mut current = by_id(repository.get_redemptions(&ids).await?);
+    let current = repository.get_redemptions(&ids).await?;
+    let mut current: HashMap<Uuid, Redemption> = current
+        .into_iter()
+        .map(|redemption| (redemption.id, redemption))
+        .collect();
 
     let mut moves: Vec<Move> = Vec::new();
     for settlement in settlements {
@@ -169,11 +173,11 @@ impl Move {
     fn of(settlement: &Settlement, redemption: &Redemption, now: DateTime<Utc>) -> Self {
         let mut state = redemption.state;
         let mut outcome = redemption.outcome;
-        for word in &settlement.words {
-            let next = word.apply(state);
+        for reply in &settlement.replies {
+            let next = reply.apply(state);
             if next != state {
                 state = next;
-                outcome = outcome.or(word.outcome());
+                outcome = outcome.or(reply.outcome());
             }
         }
         Self {
@@ -250,14 +254,5 @@ fn add(change: &mut UsesChange, state: RedemptionState, count: i64) {
         RedemptionState::Queued => change.queued += count,
         RedemptionState::Committed => change.committed += count,
         RedemptionState::Released | RedemptionState::Refused => {}
-    }
-}
-
-/// The reason why membership refused, where that is its answer.
-#[must_use]
-pub fn refuse_reason(redemption: &Redemption) -> Option<ErrorReason> {
-    match redemption.outcome {
-        Some(Outcome::Refused(reason)) => Some(reason),
-        _ => None,
     }
 }

@@ -17,7 +17,8 @@ use crate::{
         invitation::{Epoch, InvitationKind},
         redemption::{Outcome, RedemptionState},
     },
-    store::{Person, Redemption, Result, Route},
+    redemption::ledger::{Person, Redemption, Route},
+    store::Result,
 };
 
 const ADMIT_AT_ONCE: &str = "ADMIT_AT_ONCE";

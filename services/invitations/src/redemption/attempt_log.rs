@@ -1,7 +1,7 @@
 //! The log of refused attempts: written after the answer, in batches, and never at the answer's cost.
 //!
-//! Dropped and counted is what comes while too many wait, what the database does not take, and what costs
-//! its user nothing beyond its bounds. The work is the same whether a credential is unknown, reset, revoked,
+//! When the queue is full, when the database does not take them, or when refusals that cost their user nothing
+//! exceed their bounds, entries are dropped and counted. The work is the same whether a credential is unknown, reset, revoked,
 //! off or deleted, and so is the row (R5).
 
 use std::{
@@ -19,8 +19,9 @@ use homeroom_kit::{
 };
 use tonic::Code;
 
-use super::{App, attempt::Attempt, audit::printable, invitation_name, look_up::Profiles};
+use super::{Redemptions, attempt::Attempt, look_up::Profiles};
 use crate::{
+    app::{audit::printable, invitation_name},
     domain::{invitation::Invitation, redemption::Outcome},
     limiter::Dimension,
     store::{self, LimiterDecision, OrganizationProfile, RefusedAttempt, Store},
@@ -43,22 +44,6 @@ const MINUTE_SECONDS: i64 = 60;
 /// and not counted.
 pub const ATTEMPTS_DROPPED: &str = "homeroom_refused_attempts_dropped";
 
-/// The invitation that a living credential is of.
-#[derive(Debug, Clone)]
-pub(super) struct Meant {
-    place: Place,
-    name: String,
-}
-
-impl Meant {
-    pub(super) fn of(invitation: &Invitation) -> Self {
-        Self {
-            place: invitation.place.clone(),
-            name: invitation_name::of(invitation),
-        }
-    }
-}
-
 /// One refusal, as the way of an attempt knows it.
 pub(super) struct Refusal<'attempt> {
     pub(super) attempt: &'attempt Attempt,
@@ -66,10 +51,10 @@ pub(super) struct Refusal<'attempt> {
     pub(super) reason: ErrorReason,
     pub(super) limiter_decision: LimiterDecision,
     /// The invitation, if the credential is a living one's.
-    pub(super) meant: Option<Meant>,
+    pub(super) matched: Option<&'attempt Invitation>,
 }
 
-/// Whether a reason is a decision, and not that something is away or under way.
+/// Returns true if a reason is a decision, and not that something is away or under way.
 pub(super) fn is_decision(reason: ErrorReason) -> bool {
     matches!(
         code_of(reason),
@@ -203,13 +188,13 @@ fn count_dropped(count: usize) {
     metrics::counter!(ATTEMPTS_DROPPED).increment(count as u64);
 }
 
-impl App {
+impl Redemptions {
     /// Logs refusals, in a task that shutdown waits for and no answer does.
     pub(super) fn log_refusals(self: &Arc<Self>, refusals: Vec<Refusal<'_>>, profiles: &Profiles) {
         if refusals.is_empty() {
             return;
         }
-        let now = self.clock.now();
+        let now = self.ledger.clock.now();
         let attempts = refusals
             .into_iter()
             .map(|refusal| self.refused_attempt(refusal, profiles, now))
@@ -218,9 +203,9 @@ impl App {
         if attempts.is_empty() {
             return;
         }
-        let app = Arc::clone(self);
+        let redemptions = Arc::clone(self);
         self.writes
-            .spawn(async move { app.attempt_log.write(attempts).await });
+            .spawn(async move { redemptions.attempt_log.write(attempts).await });
     }
 
     fn refused_attempt(
@@ -231,11 +216,14 @@ impl App {
     ) -> RefusedAttempt {
         let attempt = refusal.attempt;
         // R5: of what opens nothing the row tells no more than the answer.
-        let meant = refusal
-            .meant
+        let matched = refusal
+            .matched
             .filter(|_| refusal.reason != ErrorReason::CodeNotUsable);
-        let (place, invitation) = match meant {
-            Some(meant) => (Some(meant.place), meant.name),
+        let (place, invitation) = match matched {
+            Some(invitation) => (
+                Some(invitation.place.clone()),
+                invitation_name::of(invitation),
+            ),
             None => (
                 certain_organization(attempt, profiles)
                     .filter(|named| {
@@ -248,7 +236,7 @@ impl App {
             ),
         };
         RefusedAttempt {
-            id: new_id_at(now, self.random.as_ref()),
+            id: new_id_at(now, self.ledger.random.as_ref()),
             place,
             invitation,
             user: attempt.person.user.clone(),

@@ -1,15 +1,13 @@
 //! The follower (P5): every end of a join request is one event of membership's feed, and settles the
 //! redemption that filed it. The place in the feed moves in the transaction of what its events did.
 
-use homeroom_api::{common::v1::Event, names::RedemptionName};
+use homeroom_api::{common::v1::Event, ids::SYSTEM_ACTOR, names::RedemptionName};
 use homeroom_kit::{Error, Result};
 use uuid::Uuid;
 
 use super::{
-    App,
-    charge::SYSTEM,
-    reserve::by_id,
-    settle::{Settlement, Word, settle},
+    Redemptions,
+    ledger::{MembershipReply, Settlement, settle},
 };
 use crate::{
     domain::redemption::RequestEnd,
@@ -41,10 +39,11 @@ struct Ended {
     actor: String,
 }
 
-impl App {
+impl Redemptions {
     /// Follows one page of membership's feed. `MEMBERSHIP_UNAVAILABLE` leaves it for the next run.
     pub async fn follow_once(&self) -> Result<Followed> {
         let before = self
+            .ledger
             .store
             .read()
             .await?
@@ -73,7 +72,7 @@ impl App {
 
     /// How many events of membership's feed could not be followed.
     pub async fn count_skipped_events(&self) -> Result<u64> {
-        let mut repository = self.store.read().await?;
+        let mut repository = self.ledger.store.read().await?;
         Ok(repository.count_skipped_events(MEMBERSHIP_FEED).await?)
     }
 
@@ -84,8 +83,8 @@ impl App {
         before: Option<&str>,
         token: &str,
     ) -> store::Result<Followed> {
-        let mut repository = self.store.write().await?;
-        let now = self.clock.now();
+        let mut repository = self.ledger.store.write().await?;
+        let now = self.ledger.clock.now();
         let mut ended = Vec::new();
         let mut skipped = poisoned.to_vec();
         for event in events {
@@ -139,7 +138,7 @@ impl App {
                 continue;
             };
             let attempt = async {
-                let mut repository = self.store.write().await?;
+                let mut repository = self.ledger.store.write().await?;
                 let settled = self.apply(repository.as_mut(), &[end]).await?;
                 repository.commit("follow_one").await?;
                 Ok::<_, store::Error>(settled)
@@ -180,17 +179,17 @@ impl App {
             return Ok(0);
         }
         let ids: Vec<Uuid> = ended.iter().map(|ended| ended.redemption.id).collect();
-        let redemptions = by_id(repository.get_redemptions(&ids).await?);
+        let redemptions = repository.get_redemptions(&ids).await?;
         let settlements: Vec<Settlement> = ended
             .iter()
             .filter_map(|ended| {
                 // I8: the whole name, so that no organization's events move another's.
                 let redemption = redemptions
-                    .get(&ended.redemption.id)
-                    .filter(|redemption| redemption.name() == ended.redemption)?;
+                    .iter()
+                    .find(|redemption| redemption.name() == ended.redemption)?;
                 Some(Settlement {
                     redemption: redemption.clone(),
-                    words: vec![Word::End(ended.end)],
+                    replies: vec![MembershipReply::End(ended.end)],
                     join_request: ended.join_request.clone(),
                     actor: ended.actor.clone(),
                 })
@@ -199,8 +198,8 @@ impl App {
         let moved = settle(
             repository,
             &settlements,
-            self.clock.now(),
-            self.random.as_ref(),
+            self.ledger.clock.now(),
+            self.ledger.random.as_ref(),
         )
         .await?;
         Ok(moved.len())
@@ -228,7 +227,7 @@ fn read(event: &Event) -> std::result::Result<Option<Ended>, &'static str> {
         end,
         join_request: event.subject.clone(),
         actor: if event.actor.is_empty() {
-            SYSTEM.to_owned()
+            SYSTEM_ACTOR.to_owned()
         } else {
             event.actor.clone()
         },

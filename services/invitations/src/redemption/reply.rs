@@ -1,4 +1,5 @@
-//! Redemptions as the contract has them.
+//! What Redeem, preview and reads of redemptions answer: their types, their refusals, and both as the contract
+//! has them.
 
 use homeroom_api::{
     common::v1::ErrorReason,
@@ -7,21 +8,145 @@ use homeroom_api::{
         batch_redeem_response, preview_redemption_response::Failure, redeem_response,
         redemption::State,
     },
-    names::{OrganizationName, Place},
+    membership::v1::{JoinRequest, Member},
+    names::{OrganizationName, Place, RedemptionName},
 };
-use homeroom_kit::{Result, clock::to_timestamp};
+use homeroom_kit::{Error, Result, clock::to_timestamp, status::is_precondition};
 
+use super::{
+    drive::is_stuck,
+    ledger::{Redemption, Route},
+    preview::Preview,
+};
 use crate::{
-    app::{
-        preview::Preview, recovery::is_stuck, redeemed::Redeemed, refusal::sentence,
-        settle::refuse_reason,
-    },
     domain::{
         decide::QueueCause,
+        invitation::InvitationKind,
         redemption::{Outcome, RedemptionState},
     },
-    store::{Redemption, Route},
+    membership::Admission,
 };
+
+/// How a redemption went.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Redeemed {
+    /// Its name.
+    pub redemption: RedemptionName,
+    /// What it led to: never a refusal, which is an error.
+    pub outcome: Outcome,
+    /// Where to, from the invitation's row (P12).
+    pub place: Place,
+    /// Which way in it was.
+    pub kind: InvitationKind,
+    /// The membership, where there is one.
+    pub member: Option<Member>,
+    /// The join request, where one waits.
+    pub join_request: Option<JoinRequest>,
+}
+
+impl Redeemed {
+    pub(super) fn of(
+        redemption: &Redemption,
+        outcome: Outcome,
+        admission: Option<Admission>,
+    ) -> Result<Self> {
+        if let Outcome::Refused(reason) = outcome {
+            return Err(refusal(reason));
+        }
+        let (member, join_request) = admission.map_or((None, None), |admission| {
+            (admission.member, admission.join_request)
+        });
+        let pending = outcome == Outcome::PendingApproval;
+        Ok(Self {
+            redemption: redemption.name(),
+            outcome,
+            place: redemption.place.clone(),
+            kind: redemption.kind,
+            member: member.filter(|_| !pending),
+            join_request: join_request.filter(|_| pending),
+        })
+    }
+}
+
+/// Returns the sentence for a reason: what to do next.
+#[must_use]
+pub fn sentence(reason: ErrorReason) -> &'static str {
+    match reason {
+        ErrorReason::CodeNotUsable => {
+            "This opens nothing; check what was typed, or ask for a new one."
+        }
+        ErrorReason::NotYetValid => {
+            "This is not valid yet; try again once it is, or ask who gave it out."
+        }
+        ErrorReason::NoLongerValid => "This is no longer valid; ask for a new one.",
+        ErrorReason::UsedUp => "This has been used as often as it may be; ask for a new one.",
+        ErrorReason::UseInProgress => {
+            "The last uses are being taken right now; try again in a moment."
+        }
+        ErrorReason::EmailUnverified => {
+            "This needs a verified email address; verify yours and try again."
+        }
+        ErrorReason::EmailDomainNotAllowed => {
+            "This is for other email domains; use an address of the school."
+        }
+        ErrorReason::TokenAssignedToAnother => {
+            "This was made for somebody else; ask for one of your own."
+        }
+        ErrorReason::SignUpNotGranted => {
+            "Nobody registers with a join URL; register another way, then use it."
+        }
+        ErrorReason::NoSeats => {
+            "Every licensed seat of the organization is taken; ask its administrator."
+        }
+        ErrorReason::ClassArchived => "The class is archived; ask its teacher.",
+        ErrorReason::DeniedRecently => {
+            "A request was denied less than 24 hours ago; ask again later."
+        }
+        ErrorReason::MembershipUnavailable => {
+            "The membership service does not answer; the outcome is settled soon: retry with the same request_id."
+        }
+        // Membership keeps everything else of a person, or cleans it.
+        ErrorReason::InvalidRequest => {
+            "The person's external_id cannot be kept; correct it, without control characters, and try again."
+        }
+        _ => "This does not let the person in; ask who gave it out.",
+    }
+}
+
+/// Returns the error of a refusal. It is the same for every caller and credential, so that it tells nothing more
+/// than its reason (R5).
+#[must_use]
+pub fn refusal(reason: ErrorReason) -> Error {
+    let error = match reason {
+        ErrorReason::UseInProgress | ErrorReason::MembershipUnavailable => {
+            Error::unavailable(reason, sentence(reason))
+        }
+        ErrorReason::InvalidRequest => {
+            Error::new(reason, sentence(reason)).violation("user.external_id", "cannot be kept")
+        }
+        _ => Error::new(reason, sentence(reason)),
+    };
+    if is_precondition(reason) {
+        error.precondition(reason.as_str_name(), "credential", sentence(reason))
+    } else {
+        error
+    }
+}
+
+/// Membership did not answer: the redemption stays reserved, and recovery drives it on (P1, P13).
+#[must_use]
+pub fn not_known_yet() -> Error {
+    refusal(ErrorReason::MembershipUnavailable)
+}
+
+/// The request id was used for another request.
+pub(super) fn request_id_conflict() -> Error {
+    Error::new(
+        ErrorReason::RequestIdConflict,
+        "Choose another request_id: this one was used for a different request within 24 hours.",
+    )
+    .violation("request_id", "was used for a different request")
+}
 
 fn organization_of(place: &Place) -> String {
     OrganizationName(place.organization().clone()).to_string()
@@ -53,8 +178,16 @@ fn state(state: RedemptionState) -> State {
     }
 }
 
+/// Returns the reason why membership refused, if it did.
+fn refuse_reason(redemption: &Redemption) -> Option<ErrorReason> {
+    match redemption.outcome {
+        Some(Outcome::Refused(reason)) => Some(reason),
+        _ => None,
+    }
+}
+
 /// What Redeem answers.
-pub(super) fn redeem_response(redeemed: Redeemed) -> RedeemResponse {
+pub(crate) fn redeem_response(redeemed: Redeemed) -> RedeemResponse {
     let policy = redeemed.kind.policy();
     let result = match (redeemed.member, redeemed.join_request) {
         (Some(member), _) => Some(redeem_response::Result::Member(member)),
@@ -74,7 +207,7 @@ pub(super) fn redeem_response(redeemed: Redeemed) -> RedeemResponse {
 }
 
 /// What `BatchRedeem` answers for one request.
-pub(super) fn batch_result(
+pub(crate) fn batch_result(
     (index, result): (i32, Result<Redeemed>),
 ) -> batch_redeem_response::Result {
     let outcome = match result {
@@ -90,7 +223,7 @@ pub(super) fn batch_result(
 }
 
 /// What preview answers.
-pub(super) fn preview_response(preview: Preview) -> PreviewRedemptionResponse {
+pub(crate) fn preview_response(preview: Preview) -> PreviewRedemptionResponse {
     let policy = preview.kind.policy();
     PreviewRedemptionResponse {
         outcome: outcome(preview.outcome).into(),
@@ -114,7 +247,7 @@ fn failure(reason: ErrorReason) -> Failure {
 }
 
 /// A redemption as it is read and listed.
-pub(super) fn redemption(redemption: &Redemption) -> api::Redemption {
+pub(crate) fn redemption(redemption: &Redemption) -> api::Redemption {
     api::Redemption {
         name: redemption.name().to_string(),
         invitation: redemption.invitation.clone(),
@@ -134,13 +267,7 @@ pub(super) fn redemption(redemption: &Redemption) -> api::Redemption {
 
 #[cfg(test)]
 mod tests {
-    use homeroom_api::{
-        membership::v1::{JoinRequest, Member},
-        names::RedemptionName,
-    };
-
     use super::*;
-    use crate::{app::refusal::refusal, domain::invitation::InvitationKind};
 
     const REDEMPTION: &str =
         "organizations/hamilton/redemptions/01900000-0000-7000-8000-000000000001";

@@ -11,14 +11,14 @@ use homeroom_api::{common::v1::ErrorReason, membership::v1::Permission, names::P
 use homeroom_kit::{Error, Result, auth::Caller};
 
 use super::{
-    App,
+    Redemptions,
     admit::{ADMIT_DEADLINE_SECONDS, admit_request},
     attempt::Attempt,
-    attempt_log::{Meant, Refusal, is_decision},
+    attempt_log::{Refusal, is_decision},
+    ledger::{LivingKey, MatchedInvitation, Redemption, Route, reservation},
     look_up::Profiles,
     redeem::ROUNDS_MAX,
-    refusal::{not_known_yet, refusal},
-    reserve::reservation,
+    reply::{not_known_yet, refusal},
 };
 use crate::{
     domain::{
@@ -27,7 +27,7 @@ use crate::{
         redemption::{MembershipAnswer, Outcome},
     },
     membership::{Access, Admission},
-    store::{LimiterDecision, LivingKey, Redemption, Route},
+    store::LimiterDecision,
 };
 
 /// What would happen.
@@ -47,15 +47,15 @@ pub struct Preview {
     pub failures: Vec<ErrorReason>,
 }
 
-impl App {
+impl Redemptions {
     /// What would happen if the person used this now. Whoever is not staff of the class or
     /// organization is refused as Redeem refuses. What was charged is settled though the caller has
     /// gone (P12).
     pub async fn preview(self: &Arc<Self>, caller: &Caller, attempt: Attempt) -> Result<Preview> {
-        let app = Arc::clone(self);
+        let redemptions = Arc::clone(self);
         let caller = caller.clone();
         self.writes
-            .run(async move { app.preview_to_the_end(&caller, attempt).await })
+            .run(async move { redemptions.preview_to_the_end(&caller, attempt).await })
             .await
     }
 
@@ -79,13 +79,13 @@ impl App {
             }
         };
         attempt.facts.guess_guarded = charged.guess_guarded;
-        let mut meant = None;
+        let mut matched = None;
         let previewed = self
-            .preview_charged(caller, &attempt, &profiles, &mut meant)
+            .preview_charged(caller, &attempt, &profiles, &mut matched)
             .await;
         if let Err(error) = &previewed {
             let decision = charged.decision();
-            self.log_preview(&attempt, &profiles, decision, error.reason(), meant);
+            self.log_preview(&attempt, &profiles, decision, error.reason(), matched);
         }
         let outcome = match &previewed {
             // What only would be changes nothing.
@@ -117,42 +117,42 @@ impl App {
         profiles: &Profiles,
         limiter_decision: LimiterDecision,
         reason: ErrorReason,
-        meant: Option<Meant>,
+        matched: Option<MatchedInvitation>,
     ) {
         let refusal = Refusal {
             attempt,
             preview: true,
             reason,
             limiter_decision,
-            meant,
+            matched: matched.as_ref().map(|matched| &matched.row.invitation),
         };
         let refusals = is_decision(reason).then_some(refusal);
         self.log_refusals(refusals.into_iter().collect(), profiles);
     }
 
-    /// `meant` is set to the invitation that was found.
+    /// Sets `matched` to the invitation that was found.
     async fn preview_charged(
         &self,
         caller: &Caller,
         attempt: &Attempt,
         profiles: &Profiles,
-        meant: &mut Option<Meant>,
+        matched: &mut Option<MatchedInvitation>,
     ) -> Result<Preview> {
         for _ in 0..ROUNDS_MAX {
-            *meant = None;
+            *matched = None;
             let found = self
                 .look_up(&[attempt], profiles)
                 .await?
                 .pop()
                 .unwrap_or(Err(ErrorReason::CodeNotUsable))
                 .map_err(refusal)?;
+            let found = matched.insert(found);
+            let guarded = self.guarded_elsewhere(&[attempt], &[Some(found)]).await;
             let invitation = &found.row.invitation;
-            *meant = Some(Meant::of(invitation));
-            let guarded = self.guarded_elsewhere(&[(attempt, invitation)]).await;
             let mut attempt = attempt.clone();
             attempt.facts.guess_guarded |= guarded.contains(&true);
             let attempt = &attempt;
-            let now = self.clock.now();
+            let now = self.ledger.clock.now();
             let (asked, refused) = self.to_ask(invitation, attempt, now).await?;
             let admission = match &asked {
                 Some(redemption) => Some(self.would_admit(redemption).await?),
@@ -193,12 +193,19 @@ impl App {
             epoch: invitation.epoch,
             user: attempt.person.user.clone(),
         };
-        let living = self.store.read().await?.find_living(&[key]).await?.pop();
+        let living = self
+            .ledger
+            .store
+            .read()
+            .await?
+            .find_living(&[key])
+            .await?
+            .pop();
         Ok(match (living, route) {
             (Some(living), _) => (Some(living), None),
             (None, Ok(route)) => {
                 // Nobody stores it.
-                let random = self.random.as_ref();
+                let random = self.ledger.random.as_ref();
                 let imagined = reservation(invitation, &attempt.person, route, now, random);
                 (Some(imagined), None)
             }
@@ -245,7 +252,7 @@ impl App {
             &attempt.person,
             Route::AdmitAtOnce,
             now,
-            self.random.as_ref(),
+            self.ledger.random.as_ref(),
         );
         let theirs = self
             .would_admit(&unasked)

@@ -10,32 +10,34 @@ use homeroom_kit::{
 };
 use uuid::Uuid;
 
-use super::invitation_name;
+use super::rows::{LivingKey, Person, Redemption, RedemptionRequest, Resolved, Route, UsesChange};
 use crate::{
-    domain::{self, decide::decide, invitation::Invitation, redemption::RedemptionState},
-    store::{
-        Error, InvitationRow, KnownRequest, LivingKey, Person, Redemption, RedemptionRequest,
-        Repository, Result, Route, UsesChange,
-    },
+    app::invitation_name,
+    domain::{decide::decide, invitation::Invitation, redemption::RedemptionState},
+    redemption::attempt::Attempt,
+    store::{Error, InvitationRow, Repository, Result},
 };
 
 /// How long a redemption is left to whoever reserved or took it before recovery takes it, in
 /// seconds (P13).
 pub const LEASE_SECONDS: i64 = 5;
 
-/// What is to be reserved: one person's use of one invitation.
-#[derive(Clone)]
-pub struct Wanted {
-    /// The invitation that the look-up found.
-    pub invitation_id: Uuid,
+/// An invitation that was found by what was typed.
+#[derive(Debug, Clone)]
+pub struct MatchedInvitation {
+    /// Its row.
+    pub row: InvitationRow,
     /// The look-up MACs that would find it: if its secret is none of them any more, it was reset.
     pub lookup_macs: Vec<[u8; 32]>,
-    /// Who gets in.
-    pub person: Person,
-    /// What the domain decides by.
-    pub facts: domain::decide::Attempt,
-    /// The request id, if one was given.
-    pub request: Option<RedemptionRequest>,
+}
+
+/// What is to be reserved: one person's use of one invitation.
+#[derive(Clone, Copy)]
+pub struct ReserveRequest<'attempt> {
+    /// Who asks, and how.
+    pub attempt: &'attempt Attempt,
+    /// For what.
+    pub matched: &'attempt MatchedInvitation,
 }
 
 /// What came of it.
@@ -45,8 +47,8 @@ pub enum Reserved {
     New(Redemption),
     /// The person's living redemption of this invitation (P2); the request id is not noted yet.
     Attached(Redemption),
-    /// The request id has been answered by this redemption meanwhile (P9).
-    Replay(Redemption),
+    /// The request id names this redemption by now (P9).
+    Named(Redemption),
     /// The request id was used for another body.
     RequestIdConflict,
     /// Not reserved; nothing was written.
@@ -62,79 +64,84 @@ pub enum Reserved {
 /// before they were locked, to decide by.
 ///
 /// [`WrongVariant::CheckThenAct`]: homeroom_kit::failpoints::WrongVariant::CheckThenAct
-pub async fn reserve(
+pub(super) async fn reserve(
     repository: &mut dyn Repository,
-    wanted: &[Wanted],
+    wanted: &[ReserveRequest<'_>],
     seen: Option<Vec<InvitationRow>>,
     now: DateTime<Utc>,
     random: &dyn Randomness,
 ) -> Result<Vec<Reserved>> {
-    let mut ids: Vec<Uuid> = wanted.iter().map(|wanted| wanted.invitation_id).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    let locked = repository.lock_invitations(&ids).await?;
+    let locked = repository.lock_invitations(&ids_of(wanted)).await?;
     let mut invitations: HashMap<Uuid, InvitationRow> = seen
         .unwrap_or(locked)
         .into_iter()
         .map(|row| (row.invitation.id, row))
         .collect();
-    let known = known_requests(repository, wanted, now).await?;
+    let requests: Vec<&RedemptionRequest> = wanted
+        .iter()
+        .filter_map(|wanted| wanted.attempt.request.as_ref())
+        .collect();
+    let mut resolved = repository
+        .resolve_requests(&requests, now)
+        .await?
+        .into_iter();
     let mut living = living(repository, wanted, &invitations).await?;
 
     let mut results = Vec::with_capacity(wanted.len());
     let mut inserts: Vec<Redemption> = Vec::new();
-    let mut requests: Vec<(&RedemptionRequest, Uuid)> = Vec::new();
+    let mut noted: Vec<(&RedemptionRequest, Uuid)> = Vec::new();
     // P9: a request id that comes twice in one batch, as when a client hedges, is one request.
     let mut begun: HashMap<&RequestKey, (&RedemptionRequest, Redemption)> = HashMap::new();
-    for (wanted, known) in wanted.iter().zip(known) {
-        let request = wanted.request.as_ref();
-        if let Some((first, redemption)) = request.and_then(|request| begun.get(&request.key)) {
-            results.push(
-                if request.is_some_and(|request| request.body == first.body) {
-                    Reserved::Replay(redemption.clone())
-                } else {
-                    Reserved::RequestIdConflict
-                },
-            );
-            continue;
-        }
-        let result = match known {
-            Some(Known::Answered(redemption)) => Reserved::Replay(*redemption),
-            Some(Known::Conflict) => Reserved::RequestIdConflict,
-            None => match invitations.get_mut(&wanted.invitation_id) {
-                Some(row) if is_what_was_found(row, wanted) => {
-                    judge(&mut row.invitation, wanted, &living, now, random)
+    for wanted in wanted {
+        let request = wanted.attempt.request.as_ref();
+        let resolved = request
+            .and_then(|_| resolved.next())
+            .unwrap_or(Resolved::Unknown);
+        let first = request.and_then(|request| begun.get(&request.key));
+        let result = match (first, resolved) {
+            (Some((first, redemption)), _) if request == Some(*first) => {
+                Reserved::Named(redemption.clone())
+            }
+            (Some(_), _) | (None, Resolved::Conflict) => Reserved::RequestIdConflict,
+            (None, Resolved::Names(redemption)) => Reserved::Named(*redemption),
+            (None, Resolved::Unknown) => {
+                match invitations.get_mut(&wanted.matched.row.invitation.id) {
+                    Some(row) if is_what_was_found(row, wanted) => {
+                        judge(&mut row.invitation, wanted.attempt, &living, now, random)
+                    }
+                    _ => Reserved::Changed,
                 }
-                _ => Reserved::Changed,
-            },
+            }
         };
         if let Reserved::New(redemption) = &result {
             // P2: a second one of this batch attaches to it.
-            living.insert(key_of(redemption), redemption.clone());
+            living.insert(redemption.living_key(), redemption.clone());
             inserts.push(redemption.clone());
             if let Some(request) = request {
-                requests.push((request, redemption.id));
+                noted.push((request, redemption.id));
                 begun.insert(&request.key, (request, redemption.clone()));
             }
         }
         results.push(result);
     }
-    write(repository, &inserts, &requests, now).await?;
+    write(repository, &inserts, &noted, now).await?;
     Ok(results)
 }
 
-fn key_of(redemption: &Redemption) -> LivingKey {
-    LivingKey {
-        invitation_id: redemption.invitation_id,
-        epoch: redemption.epoch,
-        user: redemption.person.user.clone(),
-    }
+/// Returns the distinct ids of the invitations, sorted: what to lock.
+pub(super) fn ids_of(wanted: &[ReserveRequest<'_>]) -> Vec<Uuid> {
+    let ids = wanted.iter().map(|wanted| wanted.matched.row.invitation.id);
+    let mut ids: Vec<Uuid> = ids.collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
 }
 
-/// The secret is still the one that was typed: a reset between look-up and lock is seen here (C8).
-fn is_what_was_found(row: &InvitationRow, wanted: &Wanted) -> bool {
+/// Returns true if the secret is still the one that was typed: a reset between look-up and lock is seen here (C8).
+fn is_what_was_found(row: &InvitationRow, wanted: &ReserveRequest<'_>) -> bool {
     row.secret.as_ref().is_some_and(|secret| {
         wanted
+            .matched
             .lookup_macs
             .iter()
             .any(|mac| mac.as_slice() == secret.lookup_mac)
@@ -144,12 +151,12 @@ fn is_what_was_found(row: &InvitationRow, wanted: &Wanted) -> bool {
 /// Judges one, counting what it takes, so that the next one is judged by what is left (P4).
 fn judge(
     invitation: &mut Invitation,
-    wanted: &Wanted,
+    attempt: &Attempt,
     living: &HashMap<LivingKey, Redemption>,
     now: DateTime<Utc>,
     random: &dyn Randomness,
 ) -> Reserved {
-    let decision = decide(invitation, &wanted.facts, now);
+    let decision = decide(invitation, &attempt.facts, now);
     let route = match Route::of(decision) {
         Ok(route) => Some(route),
         // The use that is short may be the person's own.
@@ -159,7 +166,7 @@ fn judge(
     let key = LivingKey {
         invitation_id: invitation.id,
         epoch: invitation.epoch,
-        user: wanted.person.user.clone(),
+        user: attempt.person.user.clone(),
     };
     if let Some(redemption) = living.get(&key) {
         return Reserved::Attached(redemption.clone());
@@ -170,13 +177,13 @@ fn judge(
     if decision.holds_use() {
         invitation.uses.reserved = invitation.uses.reserved.saturating_add(1);
     }
-    let mut redemption = reservation(invitation, &wanted.person, route, now, random);
+    let mut redemption = reservation(invitation, &attempt.person, route, now, random);
     redemption.holds_use = decision.holds_use();
     Reserved::New(redemption)
 }
 
-/// A redemption as T1 makes it, holding no use yet.
-pub(super) fn reservation(
+/// Returns a redemption as T1 makes it, holding no use yet.
+pub(in crate::redemption) fn reservation(
     invitation: &Invitation,
     person: &Person,
     route: Route,
@@ -205,79 +212,28 @@ pub(super) fn reservation(
     }
 }
 
-enum Known {
-    Answered(Box<Redemption>),
-    Conflict,
-}
-
-/// What is known of each request id by now; one whose redemption was stale answers nothing.
-async fn known_requests(
-    repository: &mut dyn Repository,
-    wanted: &[Wanted],
-    now: DateTime<Utc>,
-) -> Result<Vec<Option<Known>>> {
-    let requests: Vec<&RedemptionRequest> = wanted
-        .iter()
-        .filter_map(|wanted| wanted.request.as_ref())
-        .collect();
-    let found = repository.find_redemption_requests(&requests, now).await?;
-    let answered: Vec<Uuid> = found
-        .iter()
-        .filter_map(|known| match known {
-            Some(KnownRequest::Answered(id)) => Some(*id),
-            _ => None,
-        })
-        .collect();
-    let redemptions = by_id(repository.get_redemptions(&answered).await?);
-    let mut found = found.into_iter();
-    Ok(wanted
-        .iter()
-        .map(|wanted| {
-            wanted.request.as_ref()?;
-            match found.next().flatten()? {
-                KnownRequest::Conflict => Some(Known::Conflict),
-                KnownRequest::Answered(id) => redemptions
-                    .get(&id)
-                    .filter(|redemption| answers(redemption))
-                    .cloned()
-                    .map(|redemption| Known::Answered(Box::new(redemption))),
-            }
-        })
-        .collect())
-}
-
-/// Whether a redemption answers, or will: not one that ended because its epoch was stale (P7).
-pub(super) fn answers(redemption: &Redemption) -> bool {
-    !redemption.state.is_final() || redemption.outcome.is_some()
-}
-
-pub(super) fn by_id(redemptions: Vec<Redemption>) -> HashMap<Uuid, Redemption> {
-    redemptions
-        .into_iter()
-        .map(|redemption| (redemption.id, redemption))
-        .collect()
-}
-
 async fn living(
     repository: &mut dyn Repository,
-    wanted: &[Wanted],
+    wanted: &[ReserveRequest<'_>],
     invitations: &HashMap<Uuid, InvitationRow>,
 ) -> Result<HashMap<LivingKey, Redemption>> {
     let keys: Vec<LivingKey> = wanted
         .iter()
         .filter_map(|wanted| {
-            let row = invitations.get(&wanted.invitation_id)?;
+            let invitation = &invitations
+                .get(&wanted.matched.row.invitation.id)?
+                .invitation;
             Some(LivingKey {
-                invitation_id: wanted.invitation_id,
-                epoch: row.invitation.epoch,
-                user: wanted.person.user.clone(),
+                invitation_id: invitation.id,
+                epoch: invitation.epoch,
+                user: wanted.attempt.person.user.clone(),
             })
         })
         .collect();
     let living = repository.find_living(&keys).await?;
     Ok(living
         .into_iter()
-        .map(|redemption| (key_of(&redemption), redemption))
+        .map(|redemption| (redemption.living_key(), redemption))
         .collect())
 }
 

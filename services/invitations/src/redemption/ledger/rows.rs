@@ -1,5 +1,5 @@
 //! Redemptions: one row for each use of an invitation by one person, and the request ids that
-//! each of them answers.
+//! each of them answers; and the statements on them.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -11,11 +11,13 @@ use homeroom_api::{
 use homeroom_kit::request_ids::{BodyMac, RequestKey};
 use uuid::Uuid;
 
-use super::{InvitationRow, Result};
-use crate::domain::{
-    decide::{Decision, QueueCause},
-    invitation::{Epoch, InvitationKind},
-    redemption::{Outcome, RedemptionState},
+use crate::{
+    domain::{
+        decide::{Decision, QueueCause},
+        invitation::{Epoch, InvitationKind},
+        redemption::{Outcome, RedemptionState},
+    },
+    store::{InvitationRow, Result},
 };
 
 /// Who gets in, as the platform knows them; membership shows it to staff.
@@ -104,6 +106,20 @@ impl Redemption {
             id: self.id,
         }
     }
+
+    /// Returns true if it answers its request ids, or will: not one that ended because its epoch was stale (P7).
+    #[must_use]
+    pub fn answers(&self) -> bool {
+        !self.state.is_final() || self.outcome.is_some()
+    }
+
+    pub(super) fn living_key(&self) -> LivingKey {
+        LivingKey {
+            invitation_id: self.invitation_id,
+            epoch: self.epoch,
+            user: self.person.user.clone(),
+        }
+    }
 }
 
 /// What makes a living redemption unique (P2).
@@ -171,16 +187,18 @@ pub struct RedemptionRequest {
     pub body: BodyMac,
 }
 
-/// What is known of a request id.
+/// What a request id stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KnownRequest {
-    /// This redemption answers it.
-    Answered(Uuid),
+pub enum Resolved {
+    /// Nothing, or a redemption whose epoch was stale and which answers nothing (P7).
+    Unknown,
     /// It came with another body.
     Conflict,
+    /// This redemption answers it (P9).
+    Names(Box<Redemption>),
 }
 
-/// Rows of `redemptions`, and what redeeming does to `invitations`.
+/// Rows of `redemptions` and `redemption_request_ids` (P9), and what redeeming does to `invitations`.
 #[async_trait]
 pub trait Redemptions: Send {
     /// Locks invitations until the transaction ends, in sorted order whatever the order given, and
@@ -235,17 +253,13 @@ pub trait Redemptions: Send {
         before: Option<Uuid>,
         limit: u32,
     ) -> Result<Vec<Redemption>>;
-}
 
-/// Rows of `redemption_request_ids` (P9).
-#[async_trait]
-pub trait RedemptionRequests: Send {
-    /// What is known of each request id, in the order given; ids older than 24 hours are forgotten.
-    async fn find_redemption_requests(
+    /// Returns what each request id stands for, in the order given; ids older than 24 hours are forgotten.
+    async fn resolve_requests(
         &mut self,
         requests: &[&RedemptionRequest],
         now: DateTime<Utc>,
-    ) -> Result<Vec<Option<KnownRequest>>>;
+    ) -> Result<Vec<Resolved>>;
 
     /// Notes which redemption answers each request id. One that points to a redemption whose epoch
     /// was stale, and so to no answer, is re-pointed (P7). Gives how many were noted: fewer than
@@ -261,9 +275,8 @@ pub trait RedemptionRequests: Send {
     -> Result<u64>;
 }
 
-/// The distinct organizations of redemptions, sorted: what to lock.
-#[must_use]
-pub fn organizations_of<'a>(
+/// Returns the distinct organizations of redemptions, sorted: what to lock.
+pub(super) fn organizations_of<'a>(
     redemptions: impl Iterator<Item = &'a Redemption>,
 ) -> Vec<OrganizationId> {
     let mut organizations: Vec<OrganizationId> = redemptions

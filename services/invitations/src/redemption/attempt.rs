@@ -1,0 +1,115 @@
+//! One attempt to redeem, and how far it has come.
+
+use std::net::IpAddr;
+
+use homeroom_api::{common::v1::ErrorReason, ids::OrganizationId};
+use homeroom_kit::{Error, Result};
+
+use super::{
+    attempt_log::is_decision,
+    charge::Charged,
+    ledger::{MatchedInvitation, Person, Redemption, RedemptionRequest},
+    reply::{Redeemed, not_known_yet, refusal},
+};
+use crate::{
+    domain::{credential::Credential, decide::Facts},
+    store::LimiterDecision,
+};
+
+/// One attempt, valid in itself. It holds a secret: no Debug.
+#[derive(Clone)]
+pub struct Attempt {
+    /// What was typed or pasted.
+    pub credential: Credential,
+    /// The organization that the request names.
+    pub organization: Option<OrganizationId>,
+    /// Who gets in.
+    pub person: Person,
+    /// What the domain decides by.
+    pub facts: Facts,
+    /// The address of the person's device, where it is known.
+    pub address: Option<IpAddr>,
+    /// The request id, if one was given.
+    pub request: Option<RedemptionRequest>,
+    /// The subject of the caller's token.
+    pub calling_service: String,
+    /// The organizations that the caller's token is bound to.
+    pub bound_to: Option<Vec<OrganizationId>>,
+}
+
+/// How far an attempt has come.
+pub(super) enum Stage {
+    /// Nothing is reserved for it.
+    Fresh,
+    /// This redemption is its own, or the living one that it met (P2): membership is to be asked about it.
+    Reserved {
+        redemption: Box<Redemption>,
+        attached: bool,
+    },
+    /// It was refused before there was a redemption.
+    Refused(Error),
+    /// It has its answer.
+    Answered(Result<Redeemed>),
+}
+
+/// One attempt on its way.
+pub(super) struct InFlight {
+    pub(super) attempt: Attempt,
+    pub(super) stage: Stage,
+    pub(super) charged: Option<Charged>,
+    /// What the limiter said.
+    pub(super) limiter_decision: LimiterDecision,
+    /// The invitation that was found last.
+    pub(super) matched: Option<MatchedInvitation>,
+}
+
+impl InFlight {
+    pub(super) fn of(attempt: Attempt) -> Self {
+        Self {
+            attempt,
+            stage: Stage::Fresh,
+            charged: None,
+            limiter_decision: LimiterDecision::Allowed,
+            matched: None,
+        }
+    }
+
+    pub(super) fn is_fresh(&self) -> bool {
+        matches!(self.stage, Stage::Fresh)
+    }
+
+    pub(super) fn is_answered(&self) -> bool {
+        matches!(self.stage, Stage::Refused(_) | Stage::Answered(_))
+    }
+
+    pub(super) fn answer(&mut self, result: Result<Redeemed>) {
+        self.stage = Stage::Answered(result);
+    }
+
+    pub(super) fn refuse(&mut self, reason: ErrorReason) {
+        self.stage = Stage::Refused(refusal(reason));
+    }
+
+    pub(super) fn attach(&mut self, redemption: Redemption, attached: bool) {
+        self.stage = Stage::Reserved {
+            redemption: Box::new(redemption),
+            attached,
+        };
+    }
+
+    /// Returns why it was refused, if no redemption tells of it.
+    pub(super) fn refusal_to_log(&self) -> Option<ErrorReason> {
+        match &self.stage {
+            Stage::Refused(error) => Some(error.reason()).filter(|reason| is_decision(*reason)),
+            _ => None,
+        }
+    }
+
+    pub(super) fn into_answer(self) -> Result<Redeemed> {
+        match self.stage {
+            Stage::Answered(result) => result,
+            Stage::Refused(error) => Err(error),
+            Stage::Fresh | Stage::Reserved { .. } => Err(not_known_yet()),
+        }
+    }
+}

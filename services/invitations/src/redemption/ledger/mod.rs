@@ -1,0 +1,212 @@
+//! Where redemptions are written down. Each method of [`Ledger`] is one transaction, or one look.
+
+mod reserve;
+mod rows;
+mod settle;
+
+use std::{collections::HashMap, future::Future, sync::Arc};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use homeroom_api::common::v1::ErrorReason;
+use homeroom_kit::{
+    Error, Result, SharedClock, SharedRandomness,
+    failpoints::{self, Moment, WrongVariant, is_wrong},
+    request_ids::RequestKey,
+};
+use uuid::Uuid;
+
+pub(super) use reserve::reservation;
+pub use reserve::{LEASE_SECONDS, MatchedInvitation, ReserveRequest, Reserved};
+pub use rows::{
+    LivingKey, Person, Redemption, RedemptionFilter, RedemptionRequest, Redemptions, Resolved,
+    Route, StateChange, UsesChange,
+};
+pub(super) use settle::settle;
+pub use settle::{MembershipReply, SWEEP_AFTER_MINUTES, Settlement};
+
+use crate::{
+    SERVICE,
+    domain::redemption::RedemptionState,
+    store::{self, InvitationRow, Store},
+};
+
+/// How often a transaction that met another one is begun, at most.
+const TRANSACTION_TRIES: usize = 4;
+
+/// A request id, and the redemption that its attempt met.
+pub type AttachRequest = (RedemptionRequest, Uuid);
+
+/// The redemptions of a database.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    /// The database.
+    pub store: Arc<dyn Store>,
+    /// The time.
+    pub clock: SharedClock,
+    /// Randomness, for ids.
+    pub random: SharedRandomness,
+}
+
+impl Ledger {
+    /// Returns what each request id stands for (P9).
+    pub async fn resolve(&self, requests: &[&RedemptionRequest]) -> Result<Vec<Resolved>> {
+        let mut repository = self.store.read().await?;
+        Ok(repository
+            .resolve_requests(requests, self.clock.now())
+            .await?)
+    }
+
+    /// T1: reserves for all of them in one transaction.
+    pub async fn reserve(&self, wanted: &[ReserveRequest<'_>]) -> Result<Vec<Reserved>> {
+        again("reserve", || async {
+            let seen = self.look_before_locking(wanted).await?;
+            let mut repository = self.store.write().await?;
+            // Read once it may write: a lease is no shorter for having waited.
+            let now = self.clock.now();
+            let random = self.random.as_ref();
+            match reserve::reserve(repository.as_mut(), wanted, seen, now, random).await {
+                Ok(reserved) => {
+                    repository.commit("reserve").await?;
+                    Ok(reserved)
+                }
+                Err(error) => {
+                    repository.rollback().await;
+                    Err(error)
+                }
+            }
+        })
+        .await
+    }
+
+    /// Wrong on purpose, against P4: decides by the uses that stood before the locks were taken. None,
+    /// unless a test asked for it.
+    async fn look_before_locking(
+        &self,
+        wanted: &[ReserveRequest<'_>],
+    ) -> store::Result<Option<Vec<InvitationRow>>> {
+        if !is_wrong(WrongVariant::CheckThenAct) {
+            return Ok(None);
+        }
+        let ids = reserve::ids_of(wanted);
+        let seen = self.store.read().await?.get_invitations(&ids).await?;
+        failpoints::reached(SERVICE, "reserve", Moment::Looked).await?;
+        Ok(Some(seen))
+    }
+
+    /// Notes the request ids of attempts that met a living redemption (P2), and returns what each names from now
+    /// on: what was met, or what another attempt with the same id was told meanwhile.
+    pub async fn attach(&self, met: &[AttachRequest]) -> Result<Vec<Resolved>> {
+        again("attach", || self.attach_once(met)).await
+    }
+
+    async fn attach_once(&self, met: &[AttachRequest]) -> store::Result<Vec<Resolved>> {
+        let mut repository = self.store.write().await?;
+        let now = self.clock.now();
+        let requests: Vec<&RedemptionRequest> = met.iter().map(|(request, _)| request).collect();
+        let mut resolved = repository.resolve_requests(&requests, now).await?;
+        let ids: Vec<Uuid> = met.iter().map(|(_, id)| *id).collect();
+        let redemptions = repository.get_redemptions(&ids).await?;
+        let mut begun: HashMap<&RequestKey, (&RedemptionRequest, Uuid)> = HashMap::new();
+        for ((request, id), slot) in met.iter().zip(&mut resolved) {
+            if *slot == Resolved::Unknown {
+                // An id that comes twice in one batch, as when a client hedges, is one request.
+                let (first, named) = *begun.entry(&request.key).or_insert((request, *id));
+                let named = redemptions.iter().find(|redemption| redemption.id == named);
+                match named {
+                    _ if first.body != request.body => *slot = Resolved::Conflict,
+                    Some(named) => *slot = Resolved::Names(Box::new(named.clone())),
+                    None => {}
+                }
+            }
+        }
+        let noted: Vec<(&RedemptionRequest, Uuid)> = begun.into_values().collect();
+        let written = repository.insert_redemption_requests(&noted, now).await?;
+        if written < noted.len() as u64 {
+            repository.rollback().await;
+            return Err(store::Error::conflict("another attempt was there first"));
+        }
+        repository.commit("attach").await?;
+        Ok(resolved)
+    }
+
+    /// T3: moves what still can, in one transaction.
+    pub async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<Uuid>> {
+        again("settle", || async {
+            failpoints::reached(SERVICE, "settle", Moment::BeforeBegin).await?;
+            let mut repository = self.store.write().await?;
+            let now = self.clock.now();
+            let random = self.random.as_ref();
+            let moved = settle(repository.as_mut(), settlements, now, random).await?;
+            repository.commit("settle").await?;
+            Ok(moved)
+        })
+        .await
+    }
+
+    /// Takes redemptions of `state` that are due (P13), and leaves them to the caller for as long as `lease`.
+    /// Returns them with the time at which they were taken.
+    pub async fn due(
+        &self,
+        state: RedemptionState,
+        lease: TimeDelta,
+        limit: u32,
+    ) -> Result<(Vec<Redemption>, DateTime<Utc>)> {
+        let mut repository = self.store.write().await?;
+        let now = self.clock.now();
+        let due = repository.take_due(state, now, now + lease, limit).await?;
+        repository
+            .commit(match state {
+                RedemptionState::Queued => "take_queued",
+                _ => "take_due",
+            })
+            .await?;
+        Ok((due, now))
+    }
+
+    /// Sets when living redemptions are tried next.
+    pub async fn try_later(&self, times: &[(Uuid, DateTime<Utc>)]) -> Result<()> {
+        if times.is_empty() {
+            return Ok(());
+        }
+        let mut repository = self.store.write().await?;
+        repository.set_next_tries(times).await?;
+        Ok(repository.commit("set_next_tries").await?)
+    }
+
+    /// Has everything that recovery has tried before tried now. Returns how many.
+    pub async fn retry_now(&self) -> Result<u64> {
+        let mut repository = self.store.write().await?;
+        let hastened = repository.hasten_tries(self.clock.now()).await?;
+        repository.commit("hasten").await?;
+        Ok(hastened)
+    }
+
+    /// Returns how many RESERVED redemptions were tried at least so often.
+    pub async fn count_tried(&self, tries_min: u32) -> Result<u64> {
+        Ok(self.store.read().await?.count_stuck(tries_min).await?)
+    }
+
+    /// Returns the redemption of this id.
+    pub async fn get(&self, id: Uuid) -> Result<Option<Redemption>> {
+        Ok(self.store.read().await?.get_redemptions(&[id]).await?.pop())
+    }
+}
+
+/// Does a transaction, begun again where it met another one.
+async fn again<T, Work>(what: &str, work: impl Fn() -> Work) -> Result<T>
+where
+    Work: Future<Output = store::Result<T>>,
+{
+    for _ in 0..TRANSACTION_TRIES {
+        match work().await {
+            Err(store::Error::Conflict(cause)) => {
+                tracing::debug!(%cause, what, "a transaction met another one and begins again");
+            }
+            other => return Ok(other?),
+        }
+    }
+    Err(Error::unavailable(
+        ErrorReason::DatabaseUnavailable,
+        "Many are writing at once; retry after the delay given.",
+    ))
+}

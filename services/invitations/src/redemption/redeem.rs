@@ -1,0 +1,350 @@
+//! Redeem: the saga of one redemption, written over many.
+//!
+//! request id → limiter → look-up → decision → T1 reserve → T2 admit → answer → T3 settle.
+
+use std::{collections::HashMap, sync::Arc};
+
+use futures::{FutureExt as _, StreamExt as _};
+use homeroom_api::common::v1::ErrorReason;
+use homeroom_kit::Result;
+use uuid::Uuid;
+
+use super::{
+    Redemptions,
+    attempt::{Attempt, InFlight, Stage},
+    attempt_log::Refusal,
+    each::together_or_each,
+    ledger::{
+        AttachRequest, MatchedInvitation, Redemption, RedemptionRequest, ReserveRequest, Reserved,
+        Resolved, Settlement,
+    },
+    look_up::Profiles,
+    reply::{Redeemed, not_known_yet, refusal, request_id_conflict},
+};
+use crate::{
+    domain::{
+        decide::{Decision, decide},
+        redemption::{MembershipAnswer, Outcome, RedemptionState},
+    },
+    membership::Admission,
+    store::LimiterDecision,
+};
+
+/// How often an attempt is decided again when its invitation changes under it (P7).
+pub(super) const ROUNDS_MAX: usize = 3;
+/// Settled redemptions that are read again from membership at once.
+const READS_AT_ONCE: usize = 16;
+
+impl Redemptions {
+    pub(super) async fn redeem_to_the_end(
+        self: &Arc<Self>,
+        attempts: Vec<Attempt>,
+    ) -> Vec<Result<Redeemed>> {
+        let mut all: Vec<InFlight> = attempts.into_iter().map(InFlight::of).collect();
+        self.resolve_requests(&mut all).await;
+        match self.charge_fresh(&mut all).await {
+            Ok(profiles) => {
+                for _ in 0..ROUNDS_MAX {
+                    self.reserve_fresh(&mut all, &profiles).await;
+                    self.answer_settled(&mut all).await;
+                    self.ask_membership(&mut all).await;
+                    if all.iter().all(InFlight::is_answered) {
+                        break;
+                    }
+                }
+                self.log_refused(&all, &profiles);
+            }
+            Err(error) => {
+                for one in all.iter_mut().filter(|one| one.is_fresh()) {
+                    one.answer(Err(error.clone()));
+                }
+            }
+        }
+        self.give_charges_back(&mut all);
+        all.into_iter().map(InFlight::into_answer).collect()
+    }
+
+    /// P9: before limiter, look-up and windows. A request id that names a redemption whose epoch was stale has no
+    /// answer yet and goes on as if it were new.
+    async fn resolve_requests(&self, all: &mut [InFlight]) {
+        let requests: Vec<RedemptionRequest> = all
+            .iter()
+            .filter_map(|one| one.attempt.request.clone())
+            .collect();
+        if requests.is_empty() {
+            return;
+        }
+        let resolved = together_or_each(&requests, |requests| {
+            async move {
+                let requests: Vec<&RedemptionRequest> = requests.iter().collect();
+                self.ledger.resolve(&requests).await
+            }
+            .boxed()
+        })
+        .await;
+        let with_request = all.iter_mut().filter(|one| one.attempt.request.is_some());
+        for (one, resolved) in with_request.zip(resolved) {
+            match resolved {
+                Ok(Resolved::Unknown) => {}
+                Ok(Resolved::Conflict) => one.answer(Err(request_id_conflict())),
+                Ok(Resolved::Names(redemption)) => one.attach(*redemption, false),
+                Err(error) => one.answer(Err(error)),
+            }
+        }
+        self.answer_settled(all).await;
+    }
+
+    /// Answers those whose redemption is settled: its first outcome again, with its resources as membership has
+    /// them now (P9, P10).
+    async fn answer_settled(&self, all: &mut [InFlight]) {
+        let settled = all.iter_mut().filter(|one| {
+            matches!(&one.stage, Stage::Reserved { redemption, attached: false }
+                if redemption.state != RedemptionState::Reserved)
+        });
+        futures::stream::iter(settled)
+            .for_each_concurrent(READS_AT_ONCE, |one| async move {
+                if let Stage::Reserved { redemption, .. } = &one.stage {
+                    let first = self.first_answer(redemption).await;
+                    one.answer(first);
+                }
+            })
+            .await;
+    }
+
+    async fn first_answer(&self, redemption: &Redemption) -> Result<Redeemed> {
+        let outcome = redemption.outcome.ok_or_else(not_known_yet)?;
+        if let Outcome::Refused(reason) = outcome {
+            return Err(refusal(reason));
+        }
+        let admission = self
+            .membership
+            .get_admission(&redemption.name(), None)
+            .await
+            .map_err(|_| not_known_yet())?;
+        Redeemed::of(redemption, outcome, admission)
+    }
+
+    /// Charges what is not answered by a request id. Returns what is known of the organizations named.
+    async fn charge_fresh(&self, all: &mut [InFlight]) -> Result<Profiles> {
+        let fresh: Vec<&Attempt> = fresh(all).map(|one| &one.attempt).collect();
+        if fresh.is_empty() {
+            return Ok(Vec::new());
+        }
+        let profiles = self.profiles_of(&fresh).await?;
+        let verdicts = self.charge(&fresh, &profiles).await;
+        for (one, verdict) in all.iter_mut().filter(|one| one.is_fresh()).zip(verdicts) {
+            match verdict {
+                Ok(charged) => {
+                    one.limiter_decision = charged.decision();
+                    one.attempt.facts.guess_guarded = charged.guess_guarded;
+                    one.charged = Some(charged);
+                }
+                Err((decision, error)) => {
+                    one.limiter_decision = decision;
+                    one.stage = Stage::Refused(error);
+                }
+            }
+        }
+        Ok(profiles)
+    }
+
+    /// Look-up, decision and T1 for what is fresh.
+    async fn reserve_fresh(&self, all: &mut [InFlight], profiles: &Profiles) {
+        self.judge_fresh(all, profiles).await;
+        let wanted: Vec<ReserveRequest<'_>> = fresh(all)
+            .filter_map(|one| {
+                let (attempt, matched) = (&one.attempt, one.matched.as_ref()?);
+                Some(ReserveRequest { attempt, matched })
+            })
+            .collect();
+        if wanted.is_empty() {
+            return;
+        }
+        let reserved =
+            together_or_each(&wanted, |wanted| self.ledger.reserve(wanted).boxed()).await;
+        for (one, reserved) in all.iter_mut().filter(|one| one.is_fresh()).zip(reserved) {
+            match reserved {
+                Ok(Reserved::New(redemption) | Reserved::Named(redemption)) => {
+                    one.attach(redemption, false);
+                }
+                Ok(Reserved::Attached(redemption)) => one.attach(redemption, true),
+                Ok(Reserved::RequestIdConflict) => one.answer(Err(request_id_conflict())),
+                Ok(Reserved::Refused(reason)) => one.refuse(reason),
+                Ok(Reserved::Changed) => {}
+                Err(error) => one.answer(Err(error)),
+            }
+        }
+    }
+
+    /// Look-up and decision for what is fresh. What stays fresh is to be reserved.
+    async fn judge_fresh(&self, all: &mut [InFlight], profiles: &Profiles) {
+        let attempts: Vec<&Attempt> = fresh(all).map(|one| &one.attempt).collect();
+        if attempts.is_empty() {
+            return;
+        }
+        let found =
+            together_or_each(&attempts, |fresh| self.look_up(fresh, profiles).boxed()).await;
+        let living: Vec<Option<&MatchedInvitation>> = found
+            .iter()
+            .map(|found| found.as_ref().ok()?.as_ref().ok())
+            .collect();
+        let guarded = self.guarded_elsewhere(&attempts, &living).await;
+        let now = self.ledger.clock.now();
+        let fresh = all.iter_mut().filter(|one| one.is_fresh());
+        for ((one, found), guarded) in fresh.zip(found).zip(guarded) {
+            if guarded {
+                one.attempt.facts.guess_guarded = true;
+                one.limiter_decision = LimiterDecision::Guarded;
+            }
+            one.matched = None;
+            match found {
+                Ok(Ok(found)) => {
+                    let decision = decide(&found.row.invitation, &one.attempt.facts, now);
+                    one.matched = Some(found);
+                    // The use that is short may be the person's own: only T1 knows.
+                    if let Decision::Refuse(reason) = decision
+                        && reason != ErrorReason::UseInProgress
+                    {
+                        one.refuse(reason);
+                    }
+                }
+                Ok(Err(reason)) => one.refuse(reason),
+                Err(error) => one.answer(Err(error)),
+            }
+        }
+    }
+
+    /// T2 and the answers; T3 is left to a task of its own, since no answer needs it (P12). What is to be decided
+    /// again is settled first, so that its use is free again, and is fresh once more.
+    async fn ask_membership(self: &Arc<Self>, all: &mut [InFlight]) {
+        let asked = all.iter().filter_map(|one| match &one.stage {
+            Stage::Reserved { redemption, .. } => Some(&**redemption),
+            _ => None,
+        });
+        let asked: Vec<&Redemption> = asked.collect();
+        if asked.is_empty() {
+            return;
+        }
+        let admissions = self.admit(&asked).await;
+        let mut settlements: HashMap<Uuid, Settlement> = HashMap::new();
+        let mut first: HashMap<Uuid, Settlement> = HashMap::new();
+        let mut again: Vec<(&mut InFlight, Uuid)> = Vec::new();
+        let mut met: Vec<(&mut InFlight, AttachRequest, Result<Redeemed>)> = Vec::new();
+        for one in all {
+            let Stage::Reserved {
+                redemption,
+                attached,
+            } = &one.stage
+            else {
+                continue;
+            };
+            let admission = match admissions.get(&redemption.id) {
+                Some(Ok(admission)) => admission,
+                Some(Err(error)) => {
+                    one.answer(Err(error.clone()));
+                    continue;
+                }
+                None => {
+                    one.answer(Err(not_known_yet()));
+                    continue;
+                }
+            };
+            let id = redemption.id;
+            let settlement = Settlement::of(redemption, admission, redemption.person.user.as_str());
+            match Outcome::of(admission.answer) {
+                Some(outcome) if !(*attached && is_over(admission)) => {
+                    settlements.insert(id, settlement);
+                    let redeemed = Redeemed::of(redemption, outcome, Some(admission.clone()));
+                    match one.attempt.request.clone().filter(|_| *attached) {
+                        Some(request) => met.push((one, (request, id), redeemed)),
+                        None => one.answer(redeemed),
+                    }
+                }
+                _ => {
+                    first.insert(id, settlement);
+                    one.stage = Stage::Fresh;
+                    again.push((one, id));
+                }
+            }
+        }
+        // A person's second attempt in a batch may have met what the first one began.
+        settlements.retain(|id, _| !first.contains_key(id));
+        self.settle_later(settlements.into_values().collect());
+        let first: Vec<Settlement> = first.into_values().collect();
+        let failed = self.settle_now(&first).await;
+        for (one, id) in again {
+            if let Some(error) = failed.get(&id) {
+                one.answer(Err(error.clone()));
+            }
+        }
+        self.answer_attached(met).await;
+    }
+
+    /// Those that met a living redemption have its answer, once their request ids name it. An id
+    /// that names another one by now has that one's answer, in the next round.
+    async fn answer_attached(&self, met: Vec<(&mut InFlight, AttachRequest, Result<Redeemed>)>) {
+        if met.is_empty() {
+            return;
+        }
+        let requests: Vec<AttachRequest> = met.iter().map(|(_, met, _)| met.clone()).collect();
+        let resolved =
+            together_or_each(&requests, |requests| self.ledger.attach(requests).boxed()).await;
+        for ((one, (_, id), redeemed), resolved) in met.into_iter().zip(resolved) {
+            match resolved {
+                Ok(Resolved::Names(named)) if named.id == id => one.answer(redeemed),
+                Ok(Resolved::Names(named)) if named.state != RedemptionState::Reserved => {
+                    let first = self.first_answer(&named).await;
+                    one.answer(first);
+                }
+                Ok(Resolved::Names(named)) => one.attach(*named, false),
+                Ok(Resolved::Conflict) => one.answer(Err(request_id_conflict())),
+                Ok(Resolved::Unknown) => one.answer(Err(not_known_yet())),
+                Err(error) => one.answer(Err(error)),
+            }
+        }
+    }
+
+    /// What was refused and left no redemption is logged, after the answer.
+    fn log_refused(self: &Arc<Self>, all: &[InFlight], profiles: &Profiles) {
+        let refusals = all.iter().filter_map(|one| {
+            Some(Refusal {
+                attempt: &one.attempt,
+                preview: false,
+                reason: one.refusal_to_log()?,
+                limiter_decision: one.limiter_decision,
+                matched: one.matched.as_ref().map(|matched| &matched.row.invitation),
+            })
+        });
+        self.log_refusals(refusals.collect(), profiles);
+    }
+
+    /// The limiter learns how the attempts ended, after the answer.
+    fn give_charges_back(self: &Arc<Self>, all: &mut [InFlight]) {
+        let ended = all.iter_mut().filter_map(|one| {
+            let charged = one.charged.take()?;
+            let outcome = match &one.stage {
+                Stage::Answered(Ok(redeemed)) => redeemed.outcome,
+                Stage::Answered(Err(error)) | Stage::Refused(error) => {
+                    Outcome::Refused(error.reason())
+                }
+                _ => Outcome::Refused(ErrorReason::MembershipUnavailable),
+            };
+            Some((charged, outcome))
+        });
+        self.settle_charged(ended.collect());
+    }
+}
+
+fn fresh(all: &[InFlight]) -> impl Iterator<Item = &InFlight> {
+    all.iter().filter(|one| one.is_fresh())
+}
+
+/// Returns true if a living redemption that was met is over: it has its answer and waits to be settled, or its
+/// request ended and the feed is late. What it was told then is no answer to who asks now.
+fn is_over(admission: &Admission) -> bool {
+    match admission.answer {
+        MembershipAnswer::Queued => admission.request_end.is_some(),
+        MembershipAnswer::Refused(_) => true,
+        _ => admission.answered_before,
+    }
+}
