@@ -28,7 +28,7 @@ use homeroom_kit::{
     tls::{ClientTls, RELOAD_SECONDS},
 };
 use tonic::{
-    Request, Response, Status,
+    Code, Request, Response, Status,
     transport::{Channel, Endpoint},
 };
 
@@ -293,7 +293,11 @@ impl Membership for MembershipClient {
                         message = status.message,
                         "membership did not answer for one redemption"
                     );
-                    Err(unavailable())
+                    Err(if status.code == i32::from(Code::InvalidArgument) {
+                        Error::new(ErrorReason::InvalidRequest, status.message)
+                    } else {
+                        unavailable()
+                    })
                 }
                 None => Err(unavailable()),
             };
