@@ -52,7 +52,7 @@ impl AuthenticationLayer {
 }
 
 impl Middleware for AuthenticationLayer {
-    async fn handle<S: Inner>(&self, mut request: Request, mut inner: S) -> Response {
+    async fn handle<S: Inner>(&self, mut request: Request, inner: S) -> Response {
         if !is_open_path(request.uri().path()) {
             let mut found = self.caller(&request);
             match found {

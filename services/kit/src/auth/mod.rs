@@ -10,6 +10,7 @@ mod layer;
 mod scopes;
 mod signer;
 mod unknown_keys;
+mod verified;
 mod verifier;
 
 pub use caller::Caller;

@@ -19,6 +19,7 @@ use super::{
     follow_keys::Following,
     key_sources::merged,
     unknown_keys::Withdrawn,
+    verified::{TrustedKeys, Verified, digest_of},
 };
 use crate::{
     clock::{SharedClock, micros},
@@ -64,7 +65,7 @@ impl From<Refused> for Error {
 
 /// Checks access tokens of one issuer for one audience.
 pub struct Verifier {
-    keys: RwLock<Arc<Keys>>,
+    keys: RwLock<Arc<TrustedKeys>>,
     withdrawn: Mutex<Withdrawn>,
     pub(super) following: Following,
     issuer: String,
@@ -92,9 +93,10 @@ impl Verifier {
         clock: SharedClock,
     ) -> Self {
         let following = Following::new(keys.into());
+        // Sources that contradict each other were refused when they were put together.
+        let keys = merged(&following.sources).unwrap_or_default();
         Self {
-            // Sources that contradict each other were refused when they were put together.
-            keys: RwLock::new(Arc::new(merged(&following.sources).unwrap_or_default())),
+            keys: RwLock::new(Arc::new(TrustedKeys::new(keys))),
             withdrawn: Mutex::default(),
             following,
             issuer: issuer.into(),
@@ -103,11 +105,11 @@ impl Verifier {
         }
     }
 
-    /// Replaces the keys, when the issuer has rotated them.
+    /// Replaces the keys, when the issuer has rotated them, and forgets the tokens that they have verified.
     pub fn replace_keys(&self, keys: Keys) {
         let mut used = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-        self.withdrawn().note(&used, &keys);
-        *used = Arc::new(keys);
+        self.withdrawn().note(&used.keys, &keys);
+        *used = Arc::new(TrustedKeys::new(keys));
     }
 
     fn withdrawn(&self) -> MutexGuard<'_, Withdrawn> {
@@ -116,26 +118,33 @@ impl Verifier {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn keys(&self) -> Arc<Keys> {
+    pub(super) fn keys(&self) -> Arc<TrustedKeys> {
         Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The claims of a token, with its scopes cut to what its key may give.
     /// `ACCESS_TOKEN_EXPIRED` or `ACCESS_TOKEN_INVALID` otherwise, without a word on what was wrong.
     pub fn verify(&self, token: &str) -> Result<(Claims, Scopes)> {
-        Ok(self.check(token)?)
+        let verified = self.check(token)?;
+        Ok((verified.claims.clone(), verified.scopes))
     }
 
-    fn check(&self, token: &str) -> std::result::Result<(Claims, Scopes), Refused> {
+    fn check(&self, token: &str) -> std::result::Result<Arc<Verified>, Refused> {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(unauthenticated().into());
+        }
+        let trusted = self.keys();
+        let digest = digest_of(token);
+        if let Some(verified) = trusted.recall(&digest) {
+            self.judge(&verified.claims)?;
+            return Ok(verified);
         }
         let header = jsonwebtoken::decode_header(token).map_err(|_| unauthenticated())?;
         // RFC 7515, 4.1.11: extensions that must be understood, and none is understood here.
         if header.crit.is_some() {
             return Err(unauthenticated().into());
         }
-        let keys = self.keys();
+        let keys = &trusted.keys;
         if let Some(id) = header.kid.as_deref().filter(|id| !keys.has_id(id)) {
             self.refuse_whatever_the_key(token, header.alg)?;
             let withdrawn = self.withdrawn().has(id);
@@ -163,9 +172,10 @@ impl Verifier {
         if key.subject.is_some_and(|subject| subject != claims.sub) {
             return Err(unauthenticated().into());
         }
+        organizations_of(&claims)?;
         let claimed = Scopes::parse(&claims.scope);
         let scopes = key.cap.map_or(claimed, |cap| claimed.intersection(cap));
-        Ok((claims, scopes))
+        Ok(trusted.remember(digest, Verified { claims, scopes }))
     }
 
     /// Refuses a token that no key could save. What it claims is nobody's word yet: nothing else may come of it.
@@ -215,9 +225,9 @@ impl Verifier {
         token: &str,
         for_user: Option<&str>,
     ) -> std::result::Result<Caller, Refused> {
-        let (claims, scopes) = self.check(token)?;
-        let token_end = self.end_of(&claims);
-        let caller = caller_of(claims, scopes, for_user)?;
+        let verified = self.check(token)?;
+        let token_end = self.end_of(&verified.claims);
+        let caller = caller_of(&verified, for_user)?;
         Ok(Caller {
             token_end,
             ..caller
@@ -231,18 +241,18 @@ fn micros_left(seconds: i64, now: i64) -> u64 {
     u64::try_from(left).unwrap_or(0)
 }
 
-/// The caller that a token's claims speak for.
-fn caller_of(claims: Claims, scopes: Scopes, for_user: Option<&str>) -> Result<Caller> {
-    let organizations = claims
-        .organizations
-        .map(|ids| {
-            ids.iter()
-                .map(|id| OrganizationId::parse(id))
-                .collect::<std::result::Result<Vec<_>, _>>()
-        })
+/// Returns the organizations that the token is bound to; None for no bound.
+fn organizations_of(claims: &Claims) -> Result<Option<Vec<OrganizationId>>> {
+    let ids = claims.organizations.as_ref();
+    ids.map(|ids| ids.iter().map(|id| OrganizationId::parse(id)).collect())
         .transpose()
-        .map_err(|_| unauthenticated())?;
+        .map_err(|_| unauthenticated())
+}
 
+/// Returns the caller that a token speaks for.
+fn caller_of(verified: &Verified, for_user: Option<&str>) -> Result<Caller> {
+    let Verified { claims, scopes } = verified;
+    let organizations = organizations_of(claims)?;
     let another = for_user.filter(|user| *user != claims.sub);
     let user = match another {
         None => UserId::parse_person(&claims.sub).map_err(|_| {
@@ -262,14 +272,14 @@ fn caller_of(claims: Claims, scopes: Scopes, for_user: Option<&str>) -> Result<C
     };
     let own = another.is_none();
     Ok(Caller {
-        subject: claims.sub,
+        subject: claims.sub.clone(),
         acting_for_another: !own,
-        scopes,
+        scopes: *scopes,
         organizations,
-        email: claims.email.filter(|_| own),
+        email: claims.email.clone().filter(|_| own),
         email_verified: own && claims.email_verified.unwrap_or(false),
-        external_id: claims.external_id.filter(|_| own),
-        display_name: claims.name.filter(|_| own),
+        external_id: claims.external_id.clone().filter(|_| own),
+        display_name: claims.name.clone().filter(|_| own),
         ..Caller::for_user(user)
     })
 }

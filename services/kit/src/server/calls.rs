@@ -95,7 +95,7 @@ impl Activity {
 }
 
 impl Middleware for Calls {
-    async fn handle<S: Inner>(&self, request: Request, mut inner: S) -> Response {
+    async fn handle<S: Inner>(&self, request: Request, inner: S) -> Response {
         if is_open_path(request.uri().path()) {
             return inner.answer(request).await;
         }

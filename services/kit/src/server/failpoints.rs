@@ -13,7 +13,7 @@ use crate::{
 pub(super) struct FailpointStep;
 
 impl Middleware for FailpointStep {
-    async fn handle<S: Inner>(&self, request: Request, mut inner: S) -> Response {
+    async fn handle<S: Inner>(&self, request: Request, inner: S) -> Response {
         let path = request.uri().path().to_owned();
         let Some((service, rpc)) = names(&path) else {
             return inner.answer(request).await;

@@ -39,7 +39,7 @@ pub(super) struct RequestIdStep {
 }
 
 impl Middleware for RequestIdStep {
-    async fn handle<S: Inner>(&self, mut request: Request, mut inner: S) -> Response {
+    async fn handle<S: Inner>(&self, mut request: Request, inner: S) -> Response {
         let id = request
             .headers()
             .get(REQUEST_ID_METADATA)
@@ -67,7 +67,7 @@ impl Middleware for RequestIdStep {
 pub(super) struct TraceStep;
 
 impl Middleware for TraceStep {
-    async fn handle<S: Inner>(&self, request: Request, mut inner: S) -> Response {
+    async fn handle<S: Inner>(&self, request: Request, inner: S) -> Response {
         let method = logged_method(request.uri().path()).to_owned();
         let span = tracing::info_span!(
             "call",
@@ -116,7 +116,7 @@ fn trace_id(headers: &HeaderMap) -> Option<String> {
 pub(super) struct AnswerStep;
 
 impl Middleware for AnswerStep {
-    async fn handle<S: Inner>(&self, request: Request, mut inner: S) -> Response {
+    async fn handle<S: Inner>(&self, request: Request, inner: S) -> Response {
         let limit = if is_open_path(request.uri().path()) {
             OPEN_MESSAGE_BYTES_MAX
         } else {
@@ -173,7 +173,7 @@ fn too_large(limit: usize) -> Error {
 pub(super) struct DeadlineStep;
 
 impl Middleware for DeadlineStep {
-    async fn handle<S: Inner>(&self, mut request: Request, mut inner: S) -> Response {
+    async fn handle<S: Inner>(&self, mut request: Request, inner: S) -> Response {
         let given = timeout(request.headers());
         if let Some(deadline) = given.and_then(|given| Instant::now().checked_add(given)) {
             request.extensions_mut().insert(Deadline(deadline));
@@ -228,7 +228,7 @@ impl LoadStep {
 }
 
 impl Middleware for LoadStep {
-    async fn handle<S: Inner>(&self, request: Request, mut inner: S) -> Response {
+    async fn handle<S: Inner>(&self, request: Request, inner: S) -> Response {
         if is_health_path(request.uri().path()) {
             return inner.answer(request).await;
         }

@@ -1,8 +1,9 @@
-//! A layer as one async function, without the boilerplate of tower's futures.
+//! Layers as async functions, without the boilerplate of tower's futures: all steps of a call are one future.
 
 use std::{
     convert::Infallible,
     future::Future,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -15,10 +16,10 @@ use crate::status::Error;
 pub(crate) type Request = http::Request<Body>;
 pub(crate) type Response = http::Response<Body>;
 
-/// The services that a middleware may stand before.
-pub(crate) trait Inner: Send + 'static {
+/// What stands behind a step.
+pub(crate) trait Inner: Send {
     /// Lets the request through.
-    fn answer(&mut self, request: Request) -> impl Future<Output = Response> + Send;
+    fn answer(self, request: Request) -> impl Future<Output = Response> + Send;
 }
 
 /// A service that was polled ready.
@@ -26,10 +27,10 @@ struct Ready<S>(S);
 
 impl<S> Inner for Ready<S>
 where
-    S: Service<Request, Response = Response, Error = Infallible> + Send + 'static,
+    S: Service<Request, Response = Response, Error = Infallible> + Send,
     S::Future: Send,
 {
-    async fn answer(&mut self, request: Request) -> Response {
+    async fn answer(mut self, request: Request) -> Response {
         match self.0.call(request).await {
             Ok(response) => response,
             Err(never) => match never {},
@@ -38,10 +39,44 @@ where
 }
 
 /// One step that every call goes through.
-pub(crate) trait Middleware: Clone + Send + Sync + 'static {
+pub(crate) trait Middleware: Send + Sync + Sized + 'static {
     /// Answers the request, by `inner` or instead of it.
     fn handle<S: Inner>(&self, request: Request, inner: S)
     -> impl Future<Output = Response> + Send;
+
+    /// Returns both steps as one, this one first.
+    fn then<M: Middleware>(self, next: M) -> Then<Self, M> {
+        Then { first: self, next }
+    }
+}
+
+/// Two steps, the first around the next.
+pub(crate) struct Then<A, B> {
+    first: A,
+    next: B,
+}
+
+impl<A: Middleware, B: Middleware> Middleware for Then<A, B> {
+    fn handle<S: Inner>(
+        &self,
+        request: Request,
+        inner: S,
+    ) -> impl Future<Output = Response> + Send {
+        let step = &self.next;
+        self.first.handle(request, Behind { step, inner })
+    }
+}
+
+/// A step and what stands behind it.
+struct Behind<'a, M, S> {
+    step: &'a M,
+    inner: S,
+}
+
+impl<M: Middleware, S: Inner> Inner for Behind<'_, M, S> {
+    fn answer(self, request: Request) -> impl Future<Output = Response> + Send {
+        self.step.handle(request, self.inner)
+    }
 }
 
 /// Answers a call with a failure: a proper trailers-only gRPC response.
@@ -50,25 +85,46 @@ pub(crate) fn refuse(error: Error) -> Response {
 }
 
 /// A [`Middleware`] as a tower layer.
-#[derive(Debug, Clone)]
-pub(crate) struct Step<M>(pub(crate) M);
+#[derive(Debug)]
+pub(crate) struct Steps<M>(Arc<M>);
 
-impl<M: Clone, S> Layer<S> for Step<M> {
+impl<M> Steps<M> {
+    pub(crate) fn new(steps: M) -> Self {
+        Self(Arc::new(steps))
+    }
+}
+
+impl<M> Clone for Steps<M> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<M, S> Layer<S> for Steps<M> {
     type Service = Stepped<M, S>;
 
     fn layer(&self, inner: S) -> Self::Service {
         Stepped {
-            step: self.0.clone(),
+            steps: self.clone(),
             inner,
         }
     }
 }
 
 /// A service behind a [`Middleware`].
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Stepped<M, S> {
-    step: M,
+    steps: Steps<M>,
     inner: S,
+}
+
+impl<M, S: Clone> Clone for Stepped<M, S> {
+    fn clone(&self) -> Self {
+        Self {
+            steps: self.steps.clone(),
+            inner: self.inner.clone(),
+        }
+    }
 }
 
 impl<M, S> Service<Request> for Stepped<M, S>
@@ -86,10 +142,10 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let step = self.step.clone();
+        let Steps(steps) = self.steps.clone();
         // The clone is not ready; the one that was polled is.
         let clone = self.inner.clone();
         let inner = Ready(std::mem::replace(&mut self.inner, clone));
-        Box::pin(async move { Ok(step.handle(request, inner).await) })
+        Box::pin(async move { Ok(steps.handle(request, inner).await) })
     }
 }

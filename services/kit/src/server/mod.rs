@@ -47,7 +47,7 @@ use crate::{auth::AuthenticationLayer, shutdown::Shutdown};
 use calls::Calls;
 use connections::Limits;
 use layers::{AnswerStep, DeadlineStep, LoadStep, RequestIdStep, TraceStep};
-use middleware::Step;
+use middleware::{Middleware as _, Steps};
 use open_calls::OpenCallsStep;
 use shares::ShareStep;
 use wire::Wires;
@@ -179,6 +179,21 @@ pub async fn serve(
     }
 
     let calls = Calls::default();
+    let steps = calls
+        .clone()
+        .then(RequestIdStep {
+            clock: options.clock.clone(),
+            random: options.random.clone(),
+        })
+        .then(TraceStep)
+        .then(AnswerStep)
+        .then(DeadlineStep)
+        .then(LoadStep::new(options.calls_max))
+        .then(OpenCallsStep::new())
+        .then(AuthenticationLayer::new(verifier))
+        .then(ShareStep::new(options.calls_max));
+    #[cfg(feature = "failpoints")]
+    let steps = steps.then(failpoints::FailpointStep);
     let server = Server::builder()
         .http2_max_header_list_size(HEADER_BYTES_MAX)
         .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
@@ -187,20 +202,7 @@ pub async fn serve(
         .http2_keepalive_interval(Some(Duration::from_secs(KEEPALIVE_SECONDS)))
         .http2_keepalive_timeout(Some(Duration::from_secs(KEEPALIVE_TIMEOUT_SECONDS)))
         .max_connection_age(options.connection_age)
-        .layer(Step(calls.clone()))
-        .layer(Step(RequestIdStep {
-            clock: options.clock.clone(),
-            random: options.random.clone(),
-        }))
-        .layer(Step(TraceStep))
-        .layer(Step(AnswerStep))
-        .layer(Step(DeadlineStep))
-        .layer(Step(LoadStep::new(options.calls_max)))
-        .layer(Step(OpenCallsStep::new()))
-        .layer(Step(AuthenticationLayer::new(verifier)))
-        .layer(Step(ShareStep::new(options.calls_max)));
-    #[cfg(feature = "failpoints")]
-    let server = server.layer(Step(failpoints::FailpointStep));
+        .layer(Steps::new(steps));
 
     tokio::spawn(follow_keys);
     if let Some(tls) = &options.tls {

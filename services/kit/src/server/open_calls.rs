@@ -59,7 +59,7 @@ impl OpenCallsStep {
 }
 
 impl Middleware for OpenCallsStep {
-    async fn handle<S: Inner>(&self, request: Request, mut inner: S) -> Response {
+    async fn handle<S: Inner>(&self, request: Request, inner: S) -> Response {
         if !is_open_path(request.uri().path()) {
             return inner.answer(request).await;
         }

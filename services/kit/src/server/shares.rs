@@ -79,7 +79,7 @@ impl Drop for Share {
 }
 
 impl Middleware for ShareStep {
-    async fn handle<S: Inner>(&self, request: Request, mut inner: S) -> Response {
+    async fn handle<S: Inner>(&self, request: Request, inner: S) -> Response {
         // Health and reflection have no caller, and bounds of their own.
         let Some(caller) = request.extensions().get::<Caller>() else {
             return inner.answer(request).await;

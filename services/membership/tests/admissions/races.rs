@@ -175,7 +175,7 @@ async fn single_redemptions_of_one_organization_share_transactions() {
         })
         .collect();
     until_sessions_wait(&database, 1).await;
-    holder.rollback().await.unwrap();
+    holder.rollback().await;
     for call in calls {
         assert_eq!(call.await.unwrap().outcome, Outcome::Admitted);
     }

@@ -135,7 +135,7 @@ fn is_refused(refused: Result<(), Error>) {
 struct Echo;
 
 impl Inner for Echo {
-    async fn answer(&mut self, request: Request) -> Response {
+    async fn answer(self, request: Request) -> Response {
         assert!(request.extensions().get::<Caller>().is_some());
         http::Response::builder()
             .header("let-in", "yes")

@@ -10,7 +10,7 @@ use super::*;
 use crate::{
     clock::SystemClock,
     random::SystemRandomness,
-    server::middleware::{Middleware, Step},
+    server::middleware::{Middleware, Steps},
 };
 
 fn request(headers: &[(&'static str, &str)]) -> Request {
@@ -36,7 +36,11 @@ where
         let answer = handler(request);
         async move { Ok::<_, Infallible>(answer.await) }
     });
-    Step(step).layer(inner).oneshot(request).await.unwrap()
+    Steps::new(step)
+        .layer(inner)
+        .oneshot(request)
+        .await
+        .unwrap()
 }
 
 async fn fine(_request: Request) -> Response {

@@ -1,0 +1,273 @@
+//! Access tokens that were verified before, so that the next call with one costs a hash in place of a signature.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use aws_lc_rs::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
+
+use super::{Audience, Claims, Keys, Scopes};
+
+/// Bytes that verified tokens take at most. When they are full all are forgotten, and verified once more.
+pub(super) const VERIFIED_TOKENS_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes that a token takes besides its claims, for its place in the table and its counters.
+const ENTRY_BYTES: usize = 128;
+
+/// What a token says, once its signature, issuer and audience have been checked. Its times change and are not.
+#[derive(Debug)]
+pub(super) struct Verified {
+    pub(super) claims: Claims,
+    /// The claimed scopes, as far as the token's key may give them.
+    pub(super) scopes: Scopes,
+}
+
+impl Verified {
+    fn bytes(&self) -> usize {
+        let claims = &self.claims;
+        let audiences = match &claims.aud {
+            Audience::One(audience) => std::slice::from_ref(audience),
+            Audience::Several(audiences) => audiences,
+        };
+        let texts = [&claims.iss, &claims.sub, &claims.scope].into_iter();
+        let of_person = [&claims.email, &claims.external_id, &claims.name];
+        let texts = texts.chain(of_person.into_iter().flatten());
+        let texts = texts
+            .chain(audiences)
+            .chain(claims.organizations.iter().flatten());
+        let texts: usize = texts
+            .map(|text| size_of::<String>() + text.capacity())
+            .sum();
+        ENTRY_BYTES + size_of::<Self>() + texts
+    }
+}
+
+/// The SHA-256 of a whole token.
+pub(super) type TokenDigest = [u8; SHA256_OUTPUT_LEN];
+
+/// Returns the digest under which a token is remembered.
+pub(super) fn digest_of(token: &str) -> TokenDigest {
+    let mut whole = TokenDigest::default();
+    for (to, from) in whole
+        .iter_mut()
+        .zip(digest(&SHA256, token.as_bytes()).as_ref())
+    {
+        *to = *from;
+    }
+    whole
+}
+
+/// The keys in use, and the tokens that they have verified: both are replaced together, so that no token outlives
+/// its key, and none that is being verified by the keys before is remembered among these.
+#[derive(Debug, Default)]
+pub(super) struct TrustedKeys {
+    pub(super) keys: Keys,
+    verified: Mutex<Remembered>,
+}
+
+#[derive(Debug, Default)]
+struct Remembered {
+    tokens: HashMap<TokenDigest, Arc<Verified>>,
+    bytes: usize,
+}
+
+impl TrustedKeys {
+    pub(super) fn new(keys: Keys) -> Self {
+        Self {
+            keys,
+            verified: Mutex::default(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Remembered> {
+        self.verified.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns what a token says if these keys have verified it.
+    pub(super) fn recall(&self, token: &TokenDigest) -> Option<Arc<Verified>> {
+        self.lock().tokens.get(token).cloned()
+    }
+
+    /// Remembers a token that these keys have verified.
+    pub(super) fn remember(&self, token: TokenDigest, verified: Verified) -> Arc<Verified> {
+        let bytes = verified.bytes();
+        let verified = Arc::new(verified);
+        let mut remembered = self.lock();
+        if remembered.bytes + bytes > VERIFIED_TOKENS_BYTES_MAX {
+            *remembered = Remembered::default();
+        }
+        // Two calls may have verified one token at the same time.
+        if remembered
+            .tokens
+            .insert(token, Arc::clone(&verified))
+            .is_none()
+        {
+            remembered.bytes += bytes;
+        }
+        verified
+    }
+
+    #[cfg(test)]
+    pub(super) fn remembered(&self) -> usize {
+        self.lock().tokens.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use chrono::{DateTime, TimeDelta, Utc};
+    use homeroom_api::common::v1::ErrorReason;
+
+    use super::*;
+    use crate::{
+        auth::{
+            Scope, TOKEN_BYTES_MAX, Verifier,
+            tests::{AUDIENCE, ISSUER, claims, noon, reason, signer},
+        },
+        clock::ManualClock,
+    };
+
+    struct World {
+        clock: Arc<ManualClock>,
+        verifier: Verifier,
+    }
+
+    impl World {
+        fn new() -> Self {
+            let clock = Arc::new(ManualClock::new(noon()));
+            let keys = signer(1).keys(None).unwrap();
+            Self {
+                verifier: Verifier::new(keys, ISSUER, AUDIENCE, clock.clone()),
+                clock,
+            }
+        }
+
+        fn remembered(&self) -> usize {
+            self.verifier.keys().remembered()
+        }
+
+        fn verify_at(&self, time: DateTime<Utc>, token: &str) -> ErrorReason {
+            self.clock.set(time);
+            reason(self.verifier.verify(token))
+        }
+    }
+
+    fn sign(seed: u64, claims: &Claims) -> String {
+        signer(seed).sign(claims).unwrap().expose().to_owned()
+    }
+
+    #[test]
+    fn a_token_that_was_accepted_is_remembered_and_no_other() {
+        let world = World::new();
+        let good = sign(1, &claims());
+        assert!(world.verifier.verify(&good).is_ok());
+        assert_eq!(world.remembered(), 1);
+        let mut late = claims();
+        late.exp = noon().timestamp() - 3_600;
+        let mut elsewhere = claims();
+        elsewhere.organizations = Some(vec!["not an id".to_owned()]);
+        let mut altered = good.clone();
+        altered.pop();
+        for refused in [
+            sign(1, &late),
+            sign(1, &elsewhere),
+            sign(2, &claims()),
+            altered,
+        ] {
+            assert!(world.verifier.caller(&refused, None).is_err());
+        }
+        assert_eq!(world.remembered(), 1);
+        assert!(world.verifier.verify(&good).is_ok());
+        assert_eq!(world.remembered(), 1);
+    }
+
+    #[test]
+    fn a_remembered_token_has_its_times_judged_at_each_use() {
+        let world = World::new();
+        let mut claims = claims();
+        claims.nbf = Some(noon().timestamp());
+        let token = sign(1, &claims);
+        assert_eq!(world.verify_at(noon(), &token), ErrorReason::Unspecified);
+        let over = noon() + TimeDelta::hours(1);
+        let early = noon() - TimeDelta::hours(1);
+        assert_eq!(
+            world.verify_at(over, &token),
+            ErrorReason::AccessTokenExpired
+        );
+        assert_eq!(
+            world.verify_at(early, &token),
+            ErrorReason::AccessTokenInvalid
+        );
+        assert_eq!(world.verify_at(noon(), &token), ErrorReason::Unspecified);
+    }
+
+    #[test]
+    fn tokens_are_forgotten_with_their_keys() {
+        let world = World::new();
+        let (before, after) = (sign(1, &claims()), sign(2, &claims()));
+        assert!(world.verifier.verify(&before).is_ok());
+        let old_keys = world.verifier.keys();
+        world.verifier.replace_keys(signer(2).keys(None).unwrap());
+        assert_eq!(world.remembered(), 0);
+        assert!(world.verifier.verify(&before).is_err());
+        assert!(world.verifier.verify(&after).is_ok());
+        // As a call does that has verified by the keys before.
+        let verified = Verified {
+            claims: claims(),
+            scopes: Scopes::NONE,
+        };
+        old_keys.remember(digest_of(&before), verified);
+        assert!(world.verifier.verify(&before).is_err());
+    }
+
+    #[test]
+    fn a_key_that_may_give_less_gives_less_to_remembered_tokens() {
+        let world = World::new();
+        let claims = claims().with_scopes([Scope::ActAs, Scope::Vouch].into_iter().collect());
+        let token = sign(1, &claims);
+        assert!(
+            world
+                .verifier
+                .verify(&token)
+                .unwrap()
+                .1
+                .contains(Scope::ActAs)
+        );
+        let cap: Scopes = [Scope::Vouch].into_iter().collect();
+        world
+            .verifier
+            .replace_keys(signer(1).keys(Some(cap)).unwrap());
+        assert_eq!(world.verifier.verify(&token).unwrap().1, cap);
+    }
+
+    #[test]
+    fn a_remembered_token_acts_for_whom_each_call_names() {
+        let world = World::new();
+        let claims = claims().with_scopes([Scope::ActAs].into_iter().collect());
+        let token = sign(1, &claims);
+        for (named, acting) in [(Some("bob"), "bob"), (None, "ada"), (Some("eve"), "eve")] {
+            let caller = world.verifier.caller(&token, named).unwrap();
+            assert_eq!(caller.user.as_str(), acting);
+        }
+    }
+
+    #[test]
+    fn remembered_tokens_take_no_more_bytes_than_they_may() {
+        let trusted = TrustedKeys::default();
+        let mut most = 0;
+        for number in 0..2_000 {
+            let mut claims = claims();
+            claims.name = Some("x".repeat(TOKEN_BYTES_MAX));
+            let scopes = Scopes::NONE;
+            trusted.remember(digest_of(&number.to_string()), Verified { claims, scopes });
+            let bytes: usize = trusted.lock().tokens.values().map(|one| one.bytes()).sum();
+            assert_eq!(trusted.lock().bytes, bytes);
+            most = most.max(bytes);
+        }
+        assert!(most <= VERIFIED_TOKENS_BYTES_MAX);
+        assert!(most > VERIFIED_TOKENS_BYTES_MAX - 2 * TOKEN_BYTES_MAX);
+        assert!(trusted.remembered() > 0);
+    }
+}
