@@ -17,6 +17,8 @@ mod attached;
 mod attempts;
 #[path = "redemptions/contract.rs"]
 mod contract;
+#[path = "redemptions/costs.rs"]
+mod costs;
 #[path = "redemptions/crowds.rs"]
 mod crowds;
 #[path = "redemptions/database.rs"]

@@ -60,6 +60,9 @@ pub(crate) struct Request {
     pub(crate) end_written_time: Option<i64>,
 }
 
+/// A day in microseconds.
+const DAY: i64 = 24 * 60 * 60 * 1_000_000;
+
 /// By what all are judged. Times and spans in microseconds.
 #[derive(Debug)]
 pub(crate) struct Circumstances {
@@ -115,6 +118,12 @@ pub(crate) fn judge(id: &str, seen: Seen<'_>, by: &Circumstances, report: &mut R
         report.find_row((invariant, Severity::Violation, what), &subject, detail);
     };
     let Some(after) = after else {
+        // Who was a member already leaves a redemption for a day.
+        if admission.is_some_and(|admission| admission.outcome == "ALREADY_MEMBER")
+            && before.is_none_or(|before| by.is_older(before.create_time, DAY))
+        {
+            return;
+        }
         let what = if before.is_some() {
             "a redemption has vanished"
         } else {

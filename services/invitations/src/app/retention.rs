@@ -11,18 +11,24 @@ pub const REFUSED_ATTEMPT_DAYS: i64 = 90;
 pub const AUDIT_ENTRY_DAYS: i64 = 400;
 /// Rows of each kind that one run deletes at most.
 pub const RETENTION_BATCH: u32 = 1_000;
-/// Request ids that one run forgets at most.
+/// How long after a redemption is settled a request id that met it may be noted, at most.
+const REQUEST_ID_NOTED_AFTER_MAX: TimeDelta = TimeDelta::hours(1);
+/// Request ids that one run forgets at most, and redemptions.
 pub const PRUNE_BATCH: u32 = 1_000;
 
 impl App {
-    /// Forgets request ids older than 24 hours (R3), a part of them. Returns how many.
+    /// Forgets request ids older than 24 hours (R3), and then the redemptions of who was a member already; a part
+    /// of them. Returns how many.
     pub async fn prune_request_ids_once(&self) -> Result<u64> {
         let before = forgotten_before(self.clock.now());
         let mut repository = self.store.write().await?;
         let pruned = repository
             .prune_redemption_requests(before, PRUNE_BATCH)
             .await?
-            + repository.prune_requests(before, PRUNE_BATCH).await?;
+            + repository.prune_requests(before, PRUNE_BATCH).await?
+            + repository
+                .prune_redemptions(before - REQUEST_ID_NOTED_AFTER_MAX, PRUNE_BATCH)
+                .await?;
         repository.commit("forget_requests").await?;
         Ok(pruned)
     }

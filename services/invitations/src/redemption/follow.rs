@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     Redemptions,
-    ledger::{MembershipReply, Settlement, settle},
+    ledger::{MembershipReply, Settlement, Standing, settle},
 };
 use crate::{
     domain::redemption::RequestEnd,
@@ -198,6 +198,7 @@ impl Redemptions {
         let moved = settle(
             repository,
             &settlements,
+            Standing::Now,
             self.ledger.clock.now(),
             self.ledger.random.as_ref(),
         )

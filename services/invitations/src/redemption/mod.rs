@@ -18,7 +18,12 @@ pub mod request;
 use std::{collections::HashMap, sync::Arc};
 
 use futures::FutureExt as _;
-use homeroom_kit::{Error, Result, keys::KeyRing, tasks::Writes};
+use homeroom_kit::{
+    Error, Result,
+    batching::{Batcher, Limits},
+    keys::KeyRing,
+    tasks::Writes,
+};
 use uuid::Uuid;
 
 use attempt::Attempt;
@@ -28,6 +33,16 @@ use ledger::{Ledger, Settlement};
 use reply::Redeemed;
 
 use crate::{limiter::Limiter, membership::Membership};
+
+/// How settlements form transactions: all that arrive while others are under way share the next one, whichever
+/// batch of redemptions they come from.
+const SETTLING: Limits = Limits {
+    batch_items_max: 500,
+    queue_items_max: 10_000,
+    batches_max: 2,
+    prompt_batches_max: 2,
+    slow_after_millis: 100,
+};
 
 /// Redeems invitations, and drives what was begun to its end. Shared, because writes outlive their callers (P12).
 #[derive(Debug)]
@@ -43,6 +58,7 @@ pub struct Redemptions {
     /// The writes under way.
     pub writes: Writes,
     attempt_log: AttemptLog,
+    settlements: Batcher<Settlement, Result<()>>,
 }
 
 impl Redemptions {
@@ -55,7 +71,13 @@ impl Redemptions {
         keys: Arc<KeyRing>,
         writes: Writes,
     ) -> Self {
+        let settling = ledger.clone();
+        let settlements = Batcher::start(SETTLING, move |settlements: Vec<Settlement>| {
+            let ledger = settling.clone();
+            async move { settle_each(&ledger, &settlements).await }
+        });
         Self {
+            settlements,
             attempt_log: AttemptLog::start(Arc::clone(&ledger.store)),
             ledger,
             membership,
@@ -96,14 +118,19 @@ impl Redemptions {
         results.collect()
     }
 
-    /// T3, in a task that shutdown waits for. What fails is recovery's.
-    fn settle_later(self: &Arc<Self>, settlements: Vec<Settlement>) {
+    /// T3, in a task that shutdown waits for, in one transaction with those of other batches. What fails is
+    /// recovery's.
+    fn settle_later(&self, settlements: Vec<Settlement>) {
         if settlements.is_empty() {
             return;
         }
-        let redemptions = Arc::clone(self);
+        let settling = self.settlements.clone();
         self.writes.spawn(async move {
-            for error in redemptions.settle_now(&settlements).await.values() {
+            let settled = match settling.submit(settlements).await {
+                Ok(settled) => settled,
+                Err(error) => vec![Err(error)],
+            };
+            for error in settled.into_iter().filter_map(Result::err) {
                 tracing::warn!(%error, "a redemption stays reserved until recovery settles it");
             }
         });
@@ -114,20 +141,24 @@ impl Redemptions {
         if settlements.is_empty() {
             return HashMap::new();
         }
-        let settled = together_or_each(settlements, |settlements| {
-            async move {
-                self.ledger.settle(settlements).await?;
-                Ok(vec![(); settlements.len()])
-            }
-            .boxed()
-        })
-        .await;
+        let settled = settle_each(&self.ledger, settlements).await;
         settlements
             .iter()
             .zip(settled)
             .filter_map(|(settlement, settled)| Some((settlement.redemption.id, settled.err()?)))
             .collect()
     }
+}
+
+async fn settle_each(ledger: &Ledger, settlements: &[Settlement]) -> Vec<Result<()>> {
+    together_or_each(settlements, |settlements| {
+        async move {
+            ledger.settle(settlements).await?;
+            Ok(vec![(); settlements.len()])
+        }
+        .boxed()
+    })
+    .await
 }
 
 fn not_answered() -> Error {

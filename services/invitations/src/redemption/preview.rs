@@ -198,8 +198,9 @@ impl Redemptions {
             .store
             .read()
             .await?
-            .find_living(&[key])
+            .standing(&[], &[key], now)
             .await?
+            .1
             .pop();
         Ok(match (living, route) {
             (Some(living), _) => (Some(living), None),

@@ -41,6 +41,8 @@ macro_rules! skip_locked {
 
 #[path = "queries/mod.rs"]
 mod queries;
+#[path = "../redemption/ledger/postgres.rs"]
+mod writes;
 
 use sqlx::migrate::Migrator;
 

@@ -32,6 +32,8 @@ macro_rules! skip_locked {
 
 #[path = "queries/mod.rs"]
 mod queries;
+#[path = "../redemption/ledger/sqlite.rs"]
+mod writes;
 
 use sqlx::migrate::Migrator;
 

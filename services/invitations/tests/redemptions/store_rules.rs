@@ -247,17 +247,16 @@ async fn p2_one_living_redemption_for_each_invitation_epoch_and_user(store: Arc<
     let mut rival = first.clone();
     rival.id = Uuid::from_u128(7);
     let mut repository = fixture.store.write().await.unwrap();
-    assert!(
-        repository
-            .insert_redemptions(&[rival])
-            .await
-            .unwrap()
-            .is_empty()
-    );
-    let known = repository
-        .resolve_requests(&[&fixture.request("ann", 2, b"body")], start())
+    let whole = repository
+        .write_reservations(&[rival], &[], &[], start())
+        .await;
+    assert!(!whole.unwrap());
+    let request = fixture.request("ann", 2, b"body");
+    let (known, living) = repository
+        .standing(&[&request], &[], start())
         .await
         .unwrap();
+    assert_eq!(living, []);
     // What was met may be over: the request id names it only once it answers.
     assert_eq!(known, [Resolved::Unknown]);
     repository.rollback().await;
@@ -300,10 +299,14 @@ async fn p4_a_count_is_never_raised_above_max_uses(store: Arc<dyn Store>) {
         )]
     };
     let mut repository = fixture.store.write().await.unwrap();
-    assert_eq!(repository.change_uses(&change(3, 0)).await.unwrap(), 0);
-    assert_eq!(repository.change_uses(&change(2, 0)).await.unwrap(), 1);
-    assert_eq!(repository.change_uses(&change(1, 0)).await.unwrap(), 0);
-    assert_eq!(repository.change_uses(&change(-1, 1)).await.unwrap(), 1);
+    for (reserved, committed, whole) in [(3, 0, false), (2, 0, true), (1, 0, false), (-1, 1, true)]
+    {
+        let uses = change(reserved, committed);
+        let written = repository
+            .write_reservations(&[], &[], &uses, start())
+            .await;
+        assert_eq!(written.unwrap(), whole, "{reserved}, {committed}");
+    }
     repository.commit("test").await.unwrap();
     assert_eq!(fixture.uses(&row).await, uses(1, 1, 0));
 }
@@ -431,9 +434,10 @@ async fn p9_request_ids_are_noted_once_and_re_pointed_from_the_stale(store: Arc<
     let unknown = fixture.request("ann", 2, b"body");
     let mut repository = fixture.store.write().await.unwrap();
     let known = repository
-        .resolve_requests(&[&unknown, &request, &other_body], start())
+        .standing(&[&unknown, &request, &other_body], &[], start())
         .await
-        .unwrap();
+        .unwrap()
+        .0;
     assert_eq!(
         known,
         [
@@ -458,17 +462,19 @@ async fn p9_request_ids_are_noted_once_and_re_pointed_from_the_stale(store: Arc<
     let again = fixture.reserve_one(&row, "ann", Some(1)).await;
     let mut repository = fixture.store.write().await.unwrap();
     let known = repository
-        .resolve_requests(&[&request], start())
+        .standing(&[&request], &[], start())
         .await
-        .unwrap();
+        .unwrap()
+        .0;
     assert_eq!(known, [Resolved::Names(Box::new(again))]);
     // Forgotten after 24 hours, then claimed anew or pruned.
     let later = start() + TimeDelta::hours(24) + TimeDelta::microseconds(1);
     assert_eq!(
         repository
-            .resolve_requests(&[&request], later)
+            .standing(&[&request], &[], later)
             .await
-            .unwrap(),
+            .unwrap()
+            .0,
         [Resolved::Unknown]
     );
     let noted = repository
@@ -612,10 +618,11 @@ async fn what_is_stored_is_read_again(store: Arc<dyn Store>) {
     queued.settle_time = Some(start());
     queued.place = homeroom_api::names::Place::Organization(organization());
     let mut repository = fixture.store.write().await.unwrap();
-    let inserted = repository
-        .insert_redemptions(std::slice::from_ref(&queued))
+    let queued_only = std::slice::from_ref(&queued);
+    let whole = repository
+        .write_reservations(queued_only, &[], &[], start())
         .await;
-    assert_eq!(inserted.unwrap(), [queued.id]);
+    assert!(whole.unwrap());
     repository.commit("test").await.unwrap();
     assert_eq!(fixture.read(queued.id).await, queued);
 }
@@ -792,7 +799,8 @@ async fn p5_a_feed_moves_on_from_where_it_stood(store: Arc<dyn Store>) {
         epoch: homeroom_invitations::domain::invitation::Epoch::FIRST,
         user: user("ann"),
     };
-    assert_eq!(repository.find_living(&[key]).await.unwrap(), []);
+    let (_, living) = repository.standing(&[], &[key], start()).await.unwrap();
+    assert_eq!(living, []);
     repository.rollback().await;
 }
 

@@ -4,7 +4,14 @@ mod reserve;
 mod rows;
 mod settle;
 
-use std::{collections::HashMap, future::Future, sync::Arc};
+use std::{
+    collections::HashMap,
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use homeroom_api::common::v1::ErrorReason;
@@ -21,8 +28,8 @@ pub use rows::{
     LivingKey, Person, Redemption, RedemptionFilter, RedemptionRequest, Redemptions, Resolved,
     Route, StateChange, UsesChange,
 };
-pub(super) use settle::settle;
 pub use settle::{MembershipReply, SWEEP_AFTER_MINUTES, Settlement};
+pub(super) use settle::{Standing, settle};
 
 use crate::{
     SERVICE,
@@ -51,9 +58,8 @@ impl Ledger {
     /// Returns what each request id stands for (P9).
     pub async fn resolve(&self, requests: &[&RedemptionRequest]) -> Result<Vec<Resolved>> {
         let mut repository = self.store.read().await?;
-        Ok(repository
-            .resolve_requests(requests, self.clock.now())
-            .await?)
+        let standing = repository.standing(requests, &[], self.clock.now());
+        Ok(standing.await?.0)
     }
 
     /// T1: reserves for all of them in one transaction.
@@ -103,7 +109,7 @@ impl Ledger {
         let mut repository = self.store.write().await?;
         let now = self.clock.now();
         let requests: Vec<&RedemptionRequest> = met.iter().map(|(request, _)| request).collect();
-        let mut resolved = repository.resolve_requests(&requests, now).await?;
+        let (mut resolved, _) = repository.standing(&requests, &[], now).await?;
         let ids: Vec<Uuid> = met.iter().map(|(_, id)| *id).collect();
         let redemptions = repository.get_redemptions(&ids).await?;
         let mut begun: HashMap<&RequestKey, (&RedemptionRequest, Uuid)> = HashMap::new();
@@ -129,16 +135,28 @@ impl Ledger {
         Ok(resolved)
     }
 
-    /// T3: moves what still can, in one transaction.
+    /// T3: moves what still can, in one transaction. Returns the ids of those that moved.
     pub async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<Uuid>> {
+        let met = AtomicBool::new(false);
         again("settle", || async {
             failpoints::reached(SERVICE, "settle", Moment::BeforeBegin).await?;
+            let standing = match met.swap(true, Ordering::Relaxed) {
+                false => Standing::AsRead,
+                true => Standing::Now,
+            };
             let mut repository = self.store.write().await?;
             let now = self.clock.now();
             let random = self.random.as_ref();
-            let moved = settle(repository.as_mut(), settlements, now, random).await?;
-            repository.commit("settle").await?;
-            Ok(moved)
+            match settle(repository.as_mut(), settlements, standing, now, random).await {
+                Ok(moved) => {
+                    repository.commit("settle").await?;
+                    Ok(moved)
+                }
+                Err(error) => {
+                    repository.rollback().await;
+                    Err(error)
+                }
+            }
         })
         .await
     }

@@ -81,11 +81,13 @@ pub(super) async fn reserve(
         .iter()
         .filter_map(|wanted| wanted.attempt.request.as_ref())
         .collect();
-    let mut resolved = repository
-        .resolve_requests(&requests, now)
-        .await?
-        .into_iter();
-    let mut living = living(repository, wanted, &invitations).await?;
+    let keys = keys_of(wanted, &invitations);
+    let (resolved, living) = repository.standing(&requests, &keys, now).await?;
+    let mut resolved = resolved.into_iter();
+    let mut living: HashMap<LivingKey, Redemption> = living
+        .into_iter()
+        .map(|redemption| (redemption.living_key(), redemption))
+        .collect();
 
     let mut results = Vec::with_capacity(wanted.len());
     let mut inserts: Vec<Redemption> = Vec::new();
@@ -212,55 +214,42 @@ pub(in crate::redemption) fn reservation(
     }
 }
 
-async fn living(
-    repository: &mut dyn Repository,
+fn keys_of(
     wanted: &[ReserveRequest<'_>],
     invitations: &HashMap<Uuid, InvitationRow>,
-) -> Result<HashMap<LivingKey, Redemption>> {
-    let keys: Vec<LivingKey> = wanted
-        .iter()
-        .filter_map(|wanted| {
-            let invitation = &invitations
-                .get(&wanted.matched.row.invitation.id)?
-                .invitation;
-            Some(LivingKey {
-                invitation_id: invitation.id,
-                epoch: invitation.epoch,
-                user: wanted.attempt.person.user.clone(),
-            })
+) -> Vec<LivingKey> {
+    let keys = wanted.iter().filter_map(|wanted| {
+        let invitation = &invitations
+            .get(&wanted.matched.row.invitation.id)?
+            .invitation;
+        Some(LivingKey {
+            invitation_id: invitation.id,
+            epoch: invitation.epoch,
+            user: wanted.attempt.person.user.clone(),
         })
-        .collect();
-    let living = repository.find_living(&keys).await?;
-    Ok(living
-        .into_iter()
-        .map(|redemption| (redemption.living_key(), redemption))
-        .collect())
+    });
+    keys.collect()
 }
 
-/// P4: inserts first and counts only what was inserted; whatever does not come out whole is begun
-/// again from the start.
+/// P4: inserts, and counts what is inserted; whatever does not come out whole is begun again from the start.
 async fn write(
     repository: &mut dyn Repository,
     inserts: &[Redemption],
-    requests: &[(&RedemptionRequest, Uuid)],
+    noted: &[(&RedemptionRequest, Uuid)],
     now: DateTime<Utc>,
 ) -> Result<()> {
-    let inserted = repository.insert_redemptions(inserts).await?;
+    if inserts.is_empty() {
+        return Ok(());
+    }
     let mut taken: HashMap<Uuid, UsesChange> = HashMap::new();
-    for redemption in inserts {
-        if redemption.holds_use && inserted.contains(&redemption.id) {
-            taken.entry(redemption.invitation_id).or_default().reserved += 1;
-        }
+    for redemption in inserts.iter().filter(|redemption| redemption.holds_use) {
+        taken.entry(redemption.invitation_id).or_default().reserved += 1;
     }
     let taken: Vec<(Uuid, UsesChange)> = taken.into_iter().collect();
-    let counted = repository.change_uses(&taken).await?;
-    let noted = repository.insert_redemption_requests(requests, now).await?;
-    let whole = inserted.len() == inserts.len()
-        && counted == taken.len() as u64
-        && noted == requests.len() as u64;
-    if whole {
-        Ok(())
-    } else {
-        Err(Error::conflict("another reservation was there first"))
-    }
+    let whole = repository
+        .write_reservations(inserts, noted, &taken, now)
+        .await?;
+    whole
+        .then_some(())
+        .ok_or_else(|| Error::conflict("another reservation was there first"))
 }

@@ -1,6 +1,8 @@
 //! Redemptions: one row for each use of an invitation by one person, and the request ids that
 //! each of them answers; and the statements on them.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use homeroom_api::{
@@ -205,25 +207,48 @@ pub trait Redemptions: Send {
     /// gives them as they stand: everything that reserves or settles uses of them waits.
     async fn lock_invitations(&mut self, ids: &[Uuid]) -> Result<Vec<InvitationRow>>;
 
-    /// Inserts redemptions; gives the ids of those that were, the others have a living one (P2).
-    async fn insert_redemptions(&mut self, redemptions: &[Redemption]) -> Result<Vec<Uuid>>;
+    /// Returns what each request id stands for, in the order given (ids older than 24 hours are forgotten), and
+    /// the living redemptions of these keys, in no order (P2); in one look.
+    async fn standing(
+        &mut self,
+        requests: &[&RedemptionRequest],
+        keys: &[LivingKey],
+        now: DateTime<Utc>,
+    ) -> Result<(Vec<Resolved>, Vec<Redemption>)>;
 
-    /// The living redemptions of these keys, in no order (P2).
-    async fn find_living(&mut self, keys: &[LivingKey]) -> Result<Vec<Redemption>>;
+    /// T1: inserts redemptions, notes their request ids and adds to invitations' counts, more only up to
+    /// `max_uses` (P4). Returns false if a part of it was not written: a person has a living redemption (P2), a
+    /// request id is another's, or an invitation has too few uses. Then all of it is to be undone.
+    async fn write_reservations(
+        &mut self,
+        redemptions: &[Redemption],
+        requests: &[(&RedemptionRequest, Uuid)],
+        uses: &[(Uuid, UsesChange)],
+        now: DateTime<Utc>,
+    ) -> Result<bool>;
+
+    /// Locks organizations (as [`OrganizationProfiles::lock_organizations`]) and then invitations, in sorted order
+    /// whatever the order given. Returns of each invitation the epoch from which on its uses are counted.
+    ///
+    /// [`OrganizationProfiles::lock_organizations`]: crate::store::OrganizationProfiles::lock_organizations
+    async fn lock_for_settlement(
+        &mut self,
+        organizations: &[OrganizationId],
+        invitations: &[Uuid],
+        now: DateTime<Utc>,
+    ) -> Result<HashMap<Uuid, Epoch>>;
+
+    /// T3: moves redemptions and adds to invitations' counts. Returns whom each redemption is of by now; `None` if
+    /// one did not stand where its change says. Then all of it is to be undone.
+    async fn write_settlements(
+        &mut self,
+        changes: &[StateChange],
+        uses: &[(Uuid, UsesChange)],
+        now: DateTime<Utc>,
+    ) -> Result<Option<HashMap<Uuid, UserId>>>;
 
     /// Those of `ids` that exist, in no order.
     async fn get_redemptions(&mut self, ids: &[Uuid]) -> Result<Vec<Redemption>>;
-
-    /// Moves redemptions that still stand where the change says; gives the ids of those moved.
-    async fn change_states(
-        &mut self,
-        changes: &[StateChange],
-        now: DateTime<Utc>,
-    ) -> Result<Vec<Uuid>>;
-
-    /// Adds to invitations' counts; more uses are taken only up to `max_uses` (P4). Gives how many
-    /// invitations were changed: fewer than given if one had too few.
-    async fn change_uses(&mut self, changes: &[(Uuid, UsesChange)]) -> Result<u64>;
 
     /// Takes redemptions of `state` that are due, oldest first, counting the try and not giving
     /// them to another before `lease_until` (P13). Due is also what lies farther ahead than
@@ -254,13 +279,6 @@ pub trait Redemptions: Send {
         limit: u32,
     ) -> Result<Vec<Redemption>>;
 
-    /// Returns what each request id stands for, in the order given; ids older than 24 hours are forgotten.
-    async fn resolve_requests(
-        &mut self,
-        requests: &[&RedemptionRequest],
-        now: DateTime<Utc>,
-    ) -> Result<Vec<Resolved>>;
-
     /// Notes which redemption answers each request id. One that points to a redemption whose epoch
     /// was stale, and so to no answer, is re-pointed (P7). Gives how many were noted: fewer than
     /// given if another transaction noted one first.
@@ -273,6 +291,10 @@ pub trait Redemptions: Send {
     /// Deletes rows made before a time, at most `limit`. Gives how many.
     async fn prune_redemption_requests(&mut self, before: DateTime<Utc>, limit: u32)
     -> Result<u64>;
+
+    /// Deletes redemptions of who was a member already that were settled before a time, at most `limit`. Returns
+    /// how many.
+    async fn prune_redemptions(&mut self, before: DateTime<Utc>, limit: u32) -> Result<u64>;
 }
 
 /// Returns the distinct organizations of redemptions, sorted: what to lock.

@@ -21,7 +21,7 @@ use crate::{
         },
     },
     membership::Admission,
-    store::{Repository, Result},
+    store::{Error, Repository, Result},
 };
 
 /// How long a queued redemption is left to the feed before the sweep asks about it, in minutes (P5).
@@ -103,38 +103,46 @@ impl Settlement {
     }
 }
 
+/// Where a settlement takes its redemption to stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::redemption) enum Standing {
+    /// Where it was read: nearly always right, and one look less. [`Error::Conflict`] if it has moved since.
+    AsRead,
+    /// Where it stands now, once its locks are held.
+    Now,
+}
+
 /// Moves what still can, with its uses and one event each, in the transaction of `repository`,
-/// which the caller commits. Gives the ids of those that moved.
+/// which the caller commits. Returns the ids of those that moved.
 pub(in crate::redemption) async fn settle(
     repository: &mut dyn Repository,
     settlements: &[Settlement],
+    standing: Standing,
     now: DateTime<Utc>,
     random: &dyn Randomness,
 ) -> Result<Vec<Uuid>> {
     if settlements.is_empty() {
         return Ok(Vec::new());
     }
-    let organizations =
-        organizations_of(settlements.iter().map(|settlement| &settlement.redemption));
-    repository.lock_organizations(&organizations, now).await?;
-    let mut invitations: Vec<Uuid> = settlements
-        .iter()
-        .map(|settlement| settlement.redemption.invitation_id)
-        .collect();
+    let redemptions = settlements.iter().map(|settlement| &settlement.redemption);
+    let organizations = organizations_of(redemptions.clone());
+    let held = redemptions
+        .clone()
+        .filter(|redemption| redemption.holds_use);
+    let mut invitations: Vec<Uuid> = held.map(|redemption| redemption.invitation_id).collect();
     invitations.sort_unstable();
     invitations.dedup();
-    let counted_from: HashMap<Uuid, Epoch> = repository
-        .lock_invitations(&invitations)
-        .await?
-        .into_iter()
-        .map(|row| (row.invitation.id, row.uses_since_epoch))
-        .collect();
-    let ids: Vec<Uuid> = settlements
-        .iter()
-        .map(|settlement| settlement.redemption.id)
-        .collect();
-    // Whoever moves a redemption holds its invitation's lock: what is read now stays.
-    let current = repository.get_redemptions(&ids).await?;
+    let counted_from = repository
+        .lock_for_settlement(&organizations, &invitations, now)
+        .await?;
+    // Whoever moves a redemption holds its organization's lock: what is read now stays.
+    let current = match standing {
+        Standing::AsRead => redemptions.cloned().collect(),
+        Standing::Now => {
+            let ids: Vec<Uuid> = redemptions.map(|redemption| redemption.id).collect();
+            repository.get_redemptions(&ids).await?
+        }
+    };
     let mut current: HashMap<Uuid, Redemption> = current
         .into_iter()
         .map(|redemption| (redemption.id, redemption))
@@ -149,17 +157,36 @@ pub(in crate::redemption) async fn settle(
         if step.change.from != step.change.to {
             redemption.state = step.change.to;
             redemption.outcome = redemption.outcome.or(step.change.outcome);
-            moves.push(step);
+            match moves
+                .iter_mut()
+                .find(|moved| moved.change.id == step.change.id)
+            {
+                Some(moved) => moved.change.to = step.change.to,
+                None => moves.push(step),
+            }
         }
     }
+    if moves.is_empty() {
+        return Ok(Vec::new());
+    }
     let changes: Vec<StateChange> = moves.iter().map(|moved| moved.change.clone()).collect();
-    let ids = repository.change_states(&changes, now).await?;
-    moves.retain(|moved| ids.contains(&moved.change.id));
     let uses = uses_of(&moves, &counted_from);
-    repository.change_uses(&uses).await?;
+    let users = repository.write_settlements(&changes, &uses, now).await?;
+    let users = users.ok_or_else(|| Error::conflict("a redemption was settled meanwhile"))?;
+    for moved in &mut moves {
+        // Who has been erased since (R13) is not named again.
+        if let Some(user) = users.get(&moved.change.id)
+            && *user != moved.redemption.person.user
+        {
+            if moved.actor == moved.redemption.person.user.as_str() {
+                moved.actor = user.to_string();
+            }
+            moved.redemption.person.user = user.clone();
+        }
+    }
     let events: Vec<NewEvent> = moves.iter().filter_map(Move::event).collect();
     repository.append_events(&events, now, random).await?;
-    Ok(ids)
+    Ok(changes.iter().map(|change| change.id).collect())
 }
 
 /// One redemption's way from where it stands to where membership's word leads.
@@ -190,12 +217,7 @@ impl Move {
                 next_try_time: now + TimeDelta::minutes(SWEEP_AFTER_MINUTES),
             },
             redemption: redemption.clone(),
-            // Who has been erased since (R13) is not named again.
-            actor: if settlement.actor == settlement.redemption.person.user.as_str() {
-                redemption.person.user.to_string()
-            } else {
-                settlement.actor.clone()
-            },
+            actor: settlement.actor.clone(),
         }
     }
 

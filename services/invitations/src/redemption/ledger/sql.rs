@@ -1,9 +1,10 @@
-//! `redemptions`, and what redeeming does to `invitations`; one statement for many rows, for both
-//! engines. Rows are passed as one JSON text, which both take apart (`json_rows!`).
+//! Runs the statements on redemptions, for both engines.
+
+use std::collections::HashMap;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use homeroom_api::ids::{ClassId, UserId};
+use homeroom_api::ids::{ClassId, OrganizationId, UserId};
 use homeroom_kit::{
     clock::micros,
     failpoints::{WrongVariant, is_wrong},
@@ -14,212 +15,26 @@ use sqlx::Row as _;
 use uuid::Uuid;
 
 use super::{
-    super::Db,
+    super::{Db, writes},
     SqlRepository, corrupt, hex, ids_json, invitation_row,
-    invitations::select_invitations,
     redemption_row::{outcome_columns, read, to_json, uuid},
+    redemption_statements::{
+        BRING_BACK, COUNT_STUCK, GET, HASTEN, LIST_BY_CLASS, LIST_BY_INVITATION,
+        LIST_BY_ORGANIZATION, LIST_BY_USER, LOCK_FOR_SETTLEMENT, LOCK_INVITATIONS, NOTE_REQUESTS,
+        PRUNE_REDEMPTIONS, PRUNE_REQUESTS, SET_NEXT_TRIES, STANDING, TAKE_DUE,
+    },
 };
 use crate::{
-    domain::redemption::RedemptionState,
+    domain::{invitation::Epoch, redemption::RedemptionState},
     redemption::ledger::{
         LivingKey, Redemption, RedemptionFilter, RedemptionRequest, Redemptions, Resolved,
         StateChange, UsesChange,
     },
-    store::{InvitationRow, Result},
+    store::{InvitationRow, OrganizationProfiles as _, Result},
 };
-
-macro_rules! redemption_columns {
-    () => {
-        "SELECT redemptions.redemption_id, redemptions.invitation_id, redemptions.invitation, \
-         redemptions.kind, redemptions.epoch, redemptions.organization_id, redemptions.class_id, \
-         redemptions.user_id, redemptions.display_name, redemptions.email, redemptions.external_id, \
-         redemptions.route, redemptions.queue_cause, redemptions.refuse_if_unknown, \
-         redemptions.issue_time, redemptions.allow_rejoin, redemptions.holds_use, redemptions.state, \
-         redemptions.outcome, redemptions.refuse_reason, redemptions.join_request, redemptions.tries, \
-         redemptions.next_try_time, redemptions.create_time, redemptions.settle_time"
-    };
-}
-
-macro_rules! select {
-    ($($rest:tt)+) => {
-        concat!(redemption_columns!(), " FROM ", $($rest)+)
-    };
-}
-pub(super) use {redemption_columns, select as select_redemptions};
-
-const LOCK_INVITATIONS: &str = select_invitations!(
-    "WHERE invitation_id IN (SELECT input.value->>'id' FROM ",
-    json_rows!("$1"),
-    ") ORDER BY invitation_id",
-    for_update!()
-);
-
-const INSERT: &str = concat!(
-    "INSERT INTO redemptions (redemption_id, invitation_id, invitation, kind, epoch, \
-     organization_id, class_id, user_id, display_name, email, external_id, route, queue_cause, \
-     refuse_if_unknown, issue_time, allow_rejoin, holds_use, state, outcome, refuse_reason, \
-     join_request, tries, next_try_time, create_time, settle_time) \
-     SELECT input.value->>'redemption_id', input.value->>'invitation_id', \
-     input.value->>'invitation', input.value->>'kind', CAST(input.value->>'epoch' AS BIGINT), \
-     input.value->>'organization_id', input.value->>'class_id', input.value->>'user_id', \
-     input.value->>'display_name', input.value->>'email', input.value->>'external_id', \
-     input.value->>'route', input.value->>'queue_cause', input.value->>'refuse_if_unknown', \
-     CAST(input.value->>'issue_time' AS BIGINT), CAST(input.value->>'allow_rejoin' AS BOOLEAN), \
-     CAST(input.value->>'holds_use' AS BOOLEAN), input.value->>'state', input.value->>'outcome', \
-     input.value->>'refuse_reason', input.value->>'join_request', \
-     CAST(input.value->>'tries' AS BIGINT), CAST(input.value->>'next_try_time' AS BIGINT), \
-     CAST(input.value->>'create_time' AS BIGINT), CAST(input.value->>'settle_time' AS BIGINT) FROM ",
-    json_rows!("$1"),
-    " WHERE true ON CONFLICT DO NOTHING RETURNING redemption_id"
-);
-
-const FIND_LIVING: &str = select!(
-    json_rows!("$1"),
-    " JOIN redemptions ON redemptions.invitation_id = input.value->>'invitation_id' \
-     AND redemptions.epoch = CAST(input.value->>'epoch' AS BIGINT) \
-     AND redemptions.user_id = input.value->>'user_id' \
-     WHERE redemptions.state IN ('RESERVED', 'QUEUED')"
-);
-
-const GET: &str = select!(
-    json_rows!("$1"),
-    " JOIN redemptions ON redemptions.redemption_id = input.value->>'id'"
-);
-
-/// A first outcome stays (P9).
-const CHANGE_STATES: &str = concat!(
-    "UPDATE redemptions SET state = input.value->>'to', \
-     outcome = CASE WHEN outcome = '' THEN input.value->>'outcome' ELSE outcome END, \
-     refuse_reason = CASE WHEN outcome = '' THEN input.value->>'refuse_reason' ELSE refuse_reason END, \
-     join_request = CASE WHEN input.value->>'join_request' = '' THEN join_request \
-     ELSE input.value->>'join_request' END, \
-     next_try_time = CAST(input.value->>'next_try_time' AS BIGINT), tries = 0, settle_time = $2 FROM ",
-    json_rows!("$1"),
-    " WHERE redemptions.redemption_id = input.value->>'id' \
-     AND redemptions.state = input.value->>'from' RETURNING redemption_id"
-);
-
-/// P4 once more: uses are only taken while there are any, whatever was judged before.
-const CHANGE_USES: &str = concat!(
-    "UPDATE invitations SET \
-     uses_reserved = uses_reserved + CAST(input.value->>'reserved' AS BIGINT), \
-     uses_queued = uses_queued + CAST(input.value->>'queued' AS BIGINT), \
-     uses_committed = uses_committed + CAST(input.value->>'committed' AS BIGINT) FROM ",
-    json_rows!("$1"),
-    " WHERE invitations.invitation_id = input.value->>'id' \
-     AND (max_uses IS NULL OR CAST(input.value->>'taken' AS BIGINT) <= 0 \
-     OR uses_reserved + uses_queued + uses_committed + CAST(input.value->>'taken' AS BIGINT) <= max_uses)"
-);
-
-/// A request id and the redemption that it names, in one look.
-const RESOLVE: &str = concat!(
-    redemption_columns!(),
-    ", CAST(input.value->>'index' AS BIGINT) AS request_index, known.body_mac FROM ",
-    json_rows!("$1"),
-    " JOIN redemption_request_ids AS known ON known.subject = input.value->>'subject' \
-     AND known.acting_user = input.value->>'acting_user' \
-     AND known.method = input.value->>'method' \
-     AND known.request_id = input.value->>'request_id' \
-     JOIN redemptions ON redemptions.redemption_id = known.redemption_id \
-     WHERE known.create_time >= $2"
-);
-
-/// A row that is forgotten but not yet pruned is claimed anew, and one whose redemption was stale
-/// is re-pointed. Sorted, so that two batches with
-/// request ids in common wait for each other and never in a circle.
-const INSERT_REQUESTS: &str = concat!(
-    "INSERT INTO redemption_request_ids \
-     (subject, acting_user, method, request_id, body_mac, redemption_id, create_time) \
-     SELECT input.value->>'subject', input.value->>'acting_user', input.value->>'method', \
-     input.value->>'request_id', ",
-    from_hex!("input.value->>'body_mac'"),
-    ", input.value->>'redemption_id', $2 FROM ",
-    json_rows!("$1"),
-    " WHERE true ORDER BY 1, 2, 3, 4 \
-     ON CONFLICT (subject, acting_user, method, request_id) DO UPDATE \
-     SET body_mac = excluded.body_mac, redemption_id = excluded.redemption_id, \
-     create_time = excluded.create_time WHERE redemption_request_ids.create_time < $3 \
-     OR EXISTS (SELECT 1 FROM redemptions \
-     WHERE redemptions.redemption_id = redemption_request_ids.redemption_id \
-     AND redemptions.state = 'RELEASED' AND redemptions.outcome = '')"
-);
-
-const PRUNE_REQUESTS: &str = "DELETE FROM redemption_request_ids \
-    WHERE (subject, acting_user, method, request_id) IN ( \
-    SELECT subject, acting_user, method, request_id FROM redemption_request_ids \
-    WHERE create_time < $1 ORDER BY create_time LIMIT $2)";
-
-const TAKE_DUE: &str = concat!(
-    "UPDATE redemptions SET next_try_time = $3, tries = tries + 1 WHERE redemption_id IN (\
-     SELECT redemption_id FROM redemptions WHERE state IN ('RESERVED', 'QUEUED') AND state = $1 \
-     AND next_try_time <= $2 ORDER BY next_try_time LIMIT $4",
-    skip_locked!(),
-    ") RETURNING redemption_id"
-);
-
-/// What a clock that has been stepped back since set too far ahead.
-const BRING_BACK: &str = concat!(
-    "UPDATE redemptions SET next_try_time = $2 WHERE redemption_id IN (\
-     SELECT redemption_id FROM redemptions WHERE state IN ('RESERVED', 'QUEUED') AND state = $1 \
-     AND next_try_time > $3 ORDER BY next_try_time LIMIT $4",
-    skip_locked!(),
-    ")"
-);
-
-const SET_NEXT_TRIES: &str = concat!(
-    "UPDATE redemptions SET next_try_time = CAST(input.value->>'time' AS BIGINT) FROM ",
-    json_rows!("$1"),
-    " WHERE redemptions.redemption_id = input.value->>'id' \
-     AND redemptions.state IN ('RESERVED', 'QUEUED')"
-);
-
-const HASTEN: &str = "UPDATE redemptions SET next_try_time = $1 \
-    WHERE state IN ('RESERVED', 'QUEUED') AND state = 'RESERVED' AND tries > 0 AND next_try_time > $1";
-
-const COUNT_STUCK: &str = "SELECT count(*) FROM redemptions \
-    WHERE state IN ('RESERVED', 'QUEUED') AND state = 'RESERVED' AND tries >= $1";
-
-macro_rules! list {
-    ($scope:literal) => {
-        select!(
-            "redemptions WHERE organization_id = $1 AND ",
-            $scope,
-            " AND ($2 = '' OR class_id = $2) AND ($3 = '' OR invitation_id = $3) \
-             AND ($4 = '' OR user_id = $4) AND ($5 = '' OR state = $5) \
-             AND create_time >= $6 AND create_time < $7 AND redemption_id < $8 \
-             ORDER BY redemption_id DESC LIMIT $9"
-        )
-    };
-}
-
-const LIST_BY_ORGANIZATION: &str = list!("true");
-const LIST_BY_CLASS: &str = list!("class_id = $2");
-const LIST_BY_INVITATION: &str = list!("invitation_id = $3");
-const LIST_BY_USER: &str = list!("user_id = $4");
 
 /// Sorts after every id.
 const AFTER_EVERY_ID: &str = "g";
-
-pub(super) const STATEMENTS: &[&str] = &[
-    LOCK_INVITATIONS,
-    INSERT,
-    FIND_LIVING,
-    GET,
-    CHANGE_STATES,
-    CHANGE_USES,
-    TAKE_DUE,
-    BRING_BACK,
-    SET_NEXT_TRIES,
-    HASTEN,
-    COUNT_STUCK,
-    LIST_BY_ORGANIZATION,
-    LIST_BY_CLASS,
-    LIST_BY_INVITATION,
-    LIST_BY_USER,
-    RESOLVE,
-    INSERT_REQUESTS,
-    PRUNE_REQUESTS,
-];
 
 fn key_json(key: &RequestKey) -> serde_json::Map<String, Value> {
     let mut fields = serde_json::Map::new();
@@ -230,8 +45,33 @@ fn key_json(key: &RequestKey) -> serde_json::Map<String, Value> {
     fields
 }
 
-fn ids_of(texts: &[String]) -> Result<Vec<Uuid>> {
-    texts.iter().map(|text| uuid(text)).collect()
+fn requests_json(requests: &[(&RedemptionRequest, Uuid)]) -> String {
+    let rows = requests.iter().map(|(request, redemption)| {
+        let mut fields = key_json(&request.key);
+        fields.insert("body_mac".into(), hex(request.body.stored()).into());
+        fields.insert("redemption_id".into(), redemption.to_string().into());
+        Value::Object(fields)
+    });
+    Value::Array(rows.collect()).to_string()
+}
+
+fn uses_json(changes: &[(Uuid, UsesChange)]) -> String {
+    let rows = changes.iter().map(|(id, change)| {
+        // Wrong on purpose, against P4: nothing is counted twice.
+        let taken = if is_wrong(WrongVariant::CheckThenAct) {
+            0
+        } else {
+            change.reserved + change.queued + change.committed
+        };
+        json!({
+            "id": id.to_string(),
+            "reserved": change.reserved,
+            "queued": change.queued,
+            "committed": change.committed,
+            "taken": taken,
+        })
+    });
+    Value::Array(rows.collect()).to_string()
 }
 
 /// Reads a row. One that this version cannot read is an operator's, who is told which it is.
@@ -252,37 +92,131 @@ impl Redemptions for SqlRepository {
         rows.iter().map(invitation_row::read).collect()
     }
 
-    async fn insert_redemptions(&mut self, redemptions: &[Redemption]) -> Result<Vec<Uuid>> {
-        if redemptions.is_empty() {
-            return Ok(Vec::new());
-        }
-        let rows: Vec<Value> = redemptions.iter().map(to_json).collect();
-        let inserted: Vec<String> = sqlx::query_scalar(INSERT)
-            .bind(Value::Array(rows).to_string())
+    async fn standing(
+        &mut self,
+        requests: &[&RedemptionRequest],
+        keys: &[LivingKey],
+        now: DateTime<Utc>,
+    ) -> Result<(Vec<Resolved>, Vec<Redemption>)> {
+        let mut resolved = vec![Resolved::Unknown; requests.len()];
+        let mut living = Vec::new();
+        let requests_json = requests.iter().enumerate().map(|(index, request)| {
+            let mut fields = key_json(&request.key);
+            fields.insert("index".into(), index.into());
+            Value::Object(fields)
+        });
+        let keys_json = keys.iter().map(|key| {
+            json!({
+                "invitation_id": key.invitation_id.to_string(),
+                "epoch": key.epoch.value(),
+                "user_id": key.user.as_str(),
+            })
+        });
+        let rows = sqlx::query(STANDING)
+            .bind(Value::Array(requests_json.collect()).to_string())
+            .bind(micros(forgotten_before(now)))
+            .bind(Value::Array(keys_json.collect()).to_string())
             .fetch_all(self.connection())
             .await?;
-        ids_of(&inserted)
+        for row in rows {
+            let Some(index) = row.try_get::<Option<i64>, _>("request_index")? else {
+                living.push(read(&row)?);
+                continue;
+            };
+            let index = usize::try_from(index).map_err(|_| corrupt("an index is negative"))?;
+            let body_mac: Vec<u8> = row.try_get("body_mac")?;
+            if let (Some(request), Some(slot)) = (requests.get(index), resolved.get_mut(index)) {
+                if !request.body.matches(&body_mac) {
+                    *slot = Resolved::Conflict;
+                    continue;
+                }
+                let redemption = read(&row)?;
+                if redemption.answers() {
+                    *slot = Resolved::Names(Box::new(redemption));
+                }
+            }
+        }
+        Ok((resolved, living))
     }
 
-    async fn find_living(&mut self, keys: &[LivingKey]) -> Result<Vec<Redemption>> {
-        if keys.is_empty() {
-            return Ok(Vec::new());
+    async fn write_reservations(
+        &mut self,
+        redemptions: &[Redemption],
+        requests: &[(&RedemptionRequest, Uuid)],
+        uses: &[(Uuid, UsesChange)],
+        now: DateTime<Utc>,
+    ) -> Result<bool> {
+        let rows: Vec<Value> = redemptions.iter().map(to_json).collect();
+        let written = writes::reserve(
+            self.connection(),
+            Value::Array(rows).to_string(),
+            (
+                requests_json(requests),
+                micros(now),
+                micros(forgotten_before(now)),
+            ),
+            uses_json(uses),
+        );
+        let counts = [redemptions.len(), requests.len(), uses.len()];
+        Ok(written.await? == counts.map(|count| count as u64))
+    }
+
+    async fn lock_for_settlement(
+        &mut self,
+        organizations: &[OrganizationId],
+        invitations: &[Uuid],
+        now: DateTime<Utc>,
+    ) -> Result<HashMap<Uuid, Epoch>> {
+        loop {
+            let rows: Vec<(String, Option<i64>)> = sqlx::query_as(LOCK_FOR_SETTLEMENT)
+                .bind(ids_json(organizations))
+                .bind(ids_json(invitations))
+                .fetch_all(self.connection())
+                .await?;
+            let (invitations, locked): (Vec<_>, Vec<_>) =
+                rows.into_iter().partition(|(_, epoch)| epoch.is_some());
+            if locked.len() < organizations.len() {
+                // Makes the rows that are missing.
+                self.lock_organizations(organizations, now).await?;
+                continue;
+            }
+            return invitations
+                .iter()
+                .map(|(id, epoch)| Ok((uuid(id)?, Epoch::new(epoch.unwrap_or_default()))))
+                .collect();
         }
-        let rows: Vec<Value> = keys
-            .iter()
-            .map(|key| {
-                json!({
-                    "invitation_id": key.invitation_id.to_string(),
-                    "epoch": key.epoch.value(),
-                    "user_id": key.user.as_str(),
-                })
+    }
+
+    async fn write_settlements(
+        &mut self,
+        changes: &[StateChange],
+        uses: &[(Uuid, UsesChange)],
+        now: DateTime<Utc>,
+    ) -> Result<Option<HashMap<Uuid, UserId>>> {
+        let rows = changes.iter().map(|change| {
+            let (outcome, refuse_reason) = outcome_columns(change.outcome);
+            json!({
+                "id": change.id.to_string(),
+                "from": change.from.as_str(),
+                "to": change.to.as_str(),
+                "outcome": outcome,
+                "refuse_reason": refuse_reason,
+                "join_request": change.join_request,
+                "next_try_time": micros(change.next_try_time),
             })
-            .collect();
-        let rows = sqlx::query(FIND_LIVING)
-            .bind(Value::Array(rows).to_string())
-            .fetch_all(self.connection())
-            .await?;
-        rows.iter().map(read).collect()
+        });
+        let rows: Vec<Value> = rows.collect();
+        let rows = (Value::Array(rows).to_string(), changes.len());
+        let (moved, counted) =
+            writes::settle(self.connection(), rows, micros(now), uses_json(uses)).await?;
+        if moved.len() < changes.len() || counted < uses.len() as u64 {
+            return Ok(None);
+        }
+        let moved = moved.iter().map(|(id, user)| {
+            let user = UserId::parse(user).map_err(|_| corrupt("a user id does not parse"))?;
+            Ok((uuid(id)?, user))
+        });
+        moved.collect::<Result<_>>().map(Some)
     }
 
     async fn get_redemptions(&mut self, ids: &[Uuid]) -> Result<Vec<Redemption>> {
@@ -294,66 +228,6 @@ impl Redemptions for SqlRepository {
             .fetch_all(self.connection())
             .await?;
         rows.iter().map(read).collect()
-    }
-
-    async fn change_states(
-        &mut self,
-        changes: &[StateChange],
-        now: DateTime<Utc>,
-    ) -> Result<Vec<Uuid>> {
-        if changes.is_empty() {
-            return Ok(Vec::new());
-        }
-        let rows: Vec<Value> = changes
-            .iter()
-            .map(|change| {
-                let (outcome, refuse_reason) = outcome_columns(change.outcome);
-                json!({
-                    "id": change.id.to_string(),
-                    "from": change.from.as_str(),
-                    "to": change.to.as_str(),
-                    "outcome": outcome,
-                    "refuse_reason": refuse_reason,
-                    "join_request": change.join_request,
-                    "next_try_time": micros(change.next_try_time),
-                })
-            })
-            .collect();
-        let ids: Vec<String> = sqlx::query_scalar(CHANGE_STATES)
-            .bind(Value::Array(rows).to_string())
-            .bind(micros(now))
-            .fetch_all(self.connection())
-            .await?;
-        ids_of(&ids)
-    }
-
-    async fn change_uses(&mut self, changes: &[(Uuid, UsesChange)]) -> Result<u64> {
-        if changes.is_empty() {
-            return Ok(0);
-        }
-        let rows: Vec<Value> = changes
-            .iter()
-            .map(|(id, change)| {
-                // Wrong on purpose, against P4: nothing is counted twice.
-                let taken = if is_wrong(WrongVariant::CheckThenAct) {
-                    0
-                } else {
-                    change.reserved + change.queued + change.committed
-                };
-                json!({
-                    "id": id.to_string(),
-                    "reserved": change.reserved,
-                    "queued": change.queued,
-                    "committed": change.committed,
-                    "taken": taken,
-                })
-            })
-            .collect();
-        let done = sqlx::query(CHANGE_USES)
-            .bind(Value::Array(rows).to_string())
-            .execute(self.connection())
-            .await?;
-        Ok(done.rows_affected())
     }
 
     async fn take_due(
@@ -454,66 +328,13 @@ impl Redemptions for SqlRepository {
         rows.iter().map(read_or_tell).collect()
     }
 
-    async fn resolve_requests(
-        &mut self,
-        requests: &[&RedemptionRequest],
-        now: DateTime<Utc>,
-    ) -> Result<Vec<Resolved>> {
-        let mut resolved = vec![Resolved::Unknown; requests.len()];
-        if requests.is_empty() {
-            return Ok(resolved);
-        }
-        let keys: Vec<Value> = requests
-            .iter()
-            .enumerate()
-            .map(|(index, request)| {
-                let mut fields = key_json(&request.key);
-                fields.insert("index".into(), index.into());
-                Value::Object(fields)
-            })
-            .collect();
-        let rows = sqlx::query(RESOLVE)
-            .bind(Value::Array(keys).to_string())
-            .bind(micros(forgotten_before(now)))
-            .fetch_all(self.connection())
-            .await?;
-        for row in rows {
-            let index: i64 = row.try_get("request_index")?;
-            let index = usize::try_from(index).map_err(|_| corrupt("an index is negative"))?;
-            let body_mac: Vec<u8> = row.try_get("body_mac")?;
-            if let (Some(request), Some(slot)) = (requests.get(index), resolved.get_mut(index)) {
-                if !request.body.matches(&body_mac) {
-                    *slot = Resolved::Conflict;
-                    continue;
-                }
-                let redemption = read(&row)?;
-                if redemption.answers() {
-                    *slot = Resolved::Names(Box::new(redemption));
-                }
-            }
-        }
-        Ok(resolved)
-    }
-
     async fn insert_redemption_requests(
         &mut self,
         requests: &[(&RedemptionRequest, Uuid)],
         now: DateTime<Utc>,
     ) -> Result<u64> {
-        if requests.is_empty() {
-            return Ok(0);
-        }
-        let rows: Vec<Value> = requests
-            .iter()
-            .map(|(request, redemption)| {
-                let mut fields = key_json(&request.key);
-                fields.insert("body_mac".into(), hex(request.body.stored()).into());
-                fields.insert("redemption_id".into(), redemption.to_string().into());
-                Value::Object(fields)
-            })
-            .collect();
-        let done = sqlx::query(INSERT_REQUESTS)
-            .bind(Value::Array(rows).to_string())
+        let done = sqlx::query(NOTE_REQUESTS)
+            .bind(requests_json(requests))
             .bind(micros(now))
             .bind(micros(forgotten_before(now)))
             .execute(self.connection())
@@ -527,6 +348,15 @@ impl Redemptions for SqlRepository {
         limit: u32,
     ) -> Result<u64> {
         let done = sqlx::query(PRUNE_REQUESTS)
+            .bind(micros(before))
+            .bind(i64::from(limit))
+            .execute(self.connection())
+            .await?;
+        Ok(done.rows_affected())
+    }
+
+    async fn prune_redemptions(&mut self, before: DateTime<Utc>, limit: u32) -> Result<u64> {
+        let done = sqlx::query(PRUNE_REDEMPTIONS)
             .bind(micros(before))
             .bind(i64::from(limit))
             .execute(self.connection())

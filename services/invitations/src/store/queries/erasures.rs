@@ -19,7 +19,7 @@ use super::{
     super::Db,
     SqlRepository, corrupt, ids_json,
     redemption_row::read,
-    redemptions::{redemption_columns, select_redemptions},
+    redemption_statements::{redemption_columns, select_redemptions},
 };
 use crate::{
     redemption::ledger::Redemption,

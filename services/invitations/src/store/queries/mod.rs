@@ -11,6 +11,8 @@ mod key_versions;
 mod organization_profiles;
 #[path = "../../redemption/ledger/sql_row.rs"]
 mod redemption_row;
+#[path = "../../redemption/ledger/statements.rs"]
+mod redemption_statements;
 #[path = "../../redemption/ledger/sql.rs"]
 mod redemptions;
 mod refused_attempts;
@@ -28,7 +30,11 @@ use homeroom_kit::{
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::Db;
+pub(super) use redemption_statements::{
+    change_states, change_uses, insert_redemptions, note_requests,
+};
+
+use super::{Db, writes};
 use crate::{
     SERVICE,
     store::{Error, Events, Repository, RequestIds, Result},
@@ -67,7 +73,8 @@ pub fn statements() -> Vec<&'static str> {
         invitations::STATEMENTS,
         key_versions::STATEMENTS,
         organization_profiles::STATEMENTS,
-        redemptions::STATEMENTS,
+        redemption_statements::STATEMENTS,
+        writes::STATEMENTS,
         erasures::STATEMENTS,
         erasures::LOG_STATEMENTS,
         feed_positions::STATEMENTS,

@@ -1,0 +1,238 @@
+//! The statements on `redemptions` and `redemption_request_ids`, and what redeeming does to `invitations`; one
+//! statement for many rows, for both engines. Rows are passed as one JSON text, which both take apart (`json_rows!`).
+
+use super::invitations::select_invitations;
+
+macro_rules! redemption_columns {
+    () => {
+        "SELECT redemptions.redemption_id, redemptions.invitation_id, redemptions.invitation, \
+         redemptions.kind, redemptions.epoch, redemptions.organization_id, redemptions.class_id, \
+         redemptions.user_id, redemptions.display_name, redemptions.email, redemptions.external_id, \
+         redemptions.route, redemptions.queue_cause, redemptions.refuse_if_unknown, \
+         redemptions.issue_time, redemptions.allow_rejoin, redemptions.holds_use, redemptions.state, \
+         redemptions.outcome, redemptions.refuse_reason, redemptions.join_request, redemptions.tries, \
+         redemptions.next_try_time, redemptions.create_time, redemptions.settle_time"
+    };
+}
+
+macro_rules! select {
+    ($($rest:tt)+) => {
+        concat!(redemption_columns!(), " FROM ", $($rest)+)
+    };
+}
+pub(super) use {redemption_columns, select as select_redemptions};
+
+pub(super) const LOCK_INVITATIONS: &str = select_invitations!(
+    "WHERE invitation_id IN (SELECT input.value->>'id' FROM ",
+    json_rows!("$1"),
+    ") ORDER BY invitation_id",
+    for_update!()
+);
+
+macro_rules! insert_redemptions {
+    ($rows:literal) => {
+        concat!(
+        "INSERT INTO redemptions (redemption_id, invitation_id, invitation, kind, epoch, \
+        organization_id, class_id, user_id, display_name, email, external_id, route, queue_cause, \
+        refuse_if_unknown, issue_time, allow_rejoin, holds_use, state, outcome, refuse_reason, \
+        join_request, tries, next_try_time, create_time, settle_time) \
+        SELECT input.value->>'redemption_id', input.value->>'invitation_id', \
+        input.value->>'invitation', input.value->>'kind', CAST(input.value->>'epoch' AS BIGINT), \
+        input.value->>'organization_id', input.value->>'class_id', input.value->>'user_id', \
+        input.value->>'display_name', input.value->>'email', input.value->>'external_id', \
+        input.value->>'route', input.value->>'queue_cause', input.value->>'refuse_if_unknown', \
+        CAST(input.value->>'issue_time' AS BIGINT), CAST(input.value->>'allow_rejoin' AS BOOLEAN), \
+        CAST(input.value->>'holds_use' AS BOOLEAN), input.value->>'state', input.value->>'outcome', \
+        input.value->>'refuse_reason', input.value->>'join_request', \
+        CAST(input.value->>'tries' AS BIGINT), CAST(input.value->>'next_try_time' AS BIGINT), \
+        CAST(input.value->>'create_time' AS BIGINT), CAST(input.value->>'settle_time' AS BIGINT) FROM ",
+        json_rows!($rows),
+        " WHERE true ON CONFLICT DO NOTHING"
+        )
+    };
+}
+
+pub(super) const GET: &str = select!(
+    json_rows!("$1"),
+    " JOIN redemptions ON redemptions.redemption_id = input.value->>'id'"
+);
+
+/// A first outcome stays (P9).
+macro_rules! change_states {
+    ($rows:literal, $now:literal) => {
+        concat!(
+        "UPDATE redemptions SET state = input.value->>'to', \
+        outcome = CASE WHEN outcome = '' THEN input.value->>'outcome' ELSE outcome END, \
+        refuse_reason = CASE WHEN outcome = '' THEN input.value->>'refuse_reason' ELSE refuse_reason END, \
+        join_request = CASE WHEN input.value->>'join_request' = '' THEN join_request \
+        ELSE input.value->>'join_request' END, \
+        next_try_time = CAST(input.value->>'next_try_time' AS BIGINT), tries = 0, settle_time = ",
+        $now,
+        " FROM ",
+        json_rows!($rows),
+        " WHERE redemptions.redemption_id = input.value->>'id' \
+        AND redemptions.state = input.value->>'from' RETURNING redemption_id, user_id"
+        )
+    };
+}
+
+/// P4 once more: uses are only taken while there are any, whatever was judged before.
+macro_rules! change_uses {
+    ($rows:literal) => {
+        concat!(
+        "UPDATE invitations SET \
+        uses_reserved = uses_reserved + CAST(input.value->>'reserved' AS BIGINT), \
+        uses_queued = uses_queued + CAST(input.value->>'queued' AS BIGINT), \
+        uses_committed = uses_committed + CAST(input.value->>'committed' AS BIGINT) FROM ",
+        json_rows!($rows),
+        " WHERE invitations.invitation_id = input.value->>'id' \
+        AND (max_uses IS NULL OR CAST(input.value->>'taken' AS BIGINT) <= 0 \
+        OR uses_reserved + uses_queued + uses_committed + CAST(input.value->>'taken' AS BIGINT) <= max_uses)"
+        )
+    };
+}
+
+/// The redemptions that request ids name, each with its request; and the living ones of some keys.
+pub(super) const STANDING: &str = concat!(
+    redemption_columns!(),
+    ", CAST(input.value->>'index' AS BIGINT) AS request_index, known.body_mac FROM ",
+    json_rows!("$1"),
+    " JOIN redemption_request_ids AS known ON known.subject = input.value->>'subject' \
+     AND known.acting_user = input.value->>'acting_user' \
+     AND known.method = input.value->>'method' \
+     AND known.request_id = input.value->>'request_id' \
+     JOIN redemptions ON redemptions.redemption_id = known.redemption_id \
+     WHERE known.create_time >= $2 UNION ALL ",
+    redemption_columns!(),
+    ", CAST(NULL AS BIGINT), NULL FROM ",
+    json_rows!("$3"),
+    " JOIN redemptions ON redemptions.invitation_id = input.value->>'invitation_id' \
+     AND redemptions.epoch = CAST(input.value->>'epoch' AS BIGINT) \
+     AND redemptions.user_id = input.value->>'user_id' \
+     WHERE redemptions.state IN ('RESERVED', 'QUEUED')"
+);
+
+/// Locks the organizations, which orders their changes and events, and then the invitations; each in sorted order.
+pub(super) const LOCK_FOR_SETTLEMENT: &str = concat!(
+    "WITH organizations AS MATERIALIZED (SELECT organization_id FROM organization_profiles \
+     WHERE organization_id IN (SELECT input.value->>'id' FROM ",
+    json_rows!("$1"),
+    ") ORDER BY organization_id",
+    for_update!(),
+    "), locked AS MATERIALIZED (SELECT invitation_id, uses_since_epoch FROM invitations \
+     WHERE invitation_id IN (SELECT input.value->>'id' FROM ",
+    json_rows!("$2"),
+    ") AND (SELECT count(*) FROM organizations) >= 0 ORDER BY invitation_id",
+    for_update!(),
+    ") SELECT organization_id, CAST(NULL AS BIGINT) FROM organizations \
+     UNION ALL SELECT invitation_id, uses_since_epoch FROM locked"
+);
+
+/// A row that is forgotten but not yet pruned is claimed anew, and one whose redemption was stale
+/// is re-pointed. Sorted, so that two batches with
+/// request ids in common wait for each other and never in a circle.
+macro_rules! note_requests {
+    ($rows:literal, $now:literal, $forgotten_before:literal) => {
+        concat!(
+            "INSERT INTO redemption_request_ids \
+        (subject, acting_user, method, request_id, body_mac, redemption_id, create_time) \
+        SELECT input.value->>'subject', input.value->>'acting_user', input.value->>'method', \
+        input.value->>'request_id', ",
+            from_hex!("input.value->>'body_mac'"),
+            ", input.value->>'redemption_id', ",
+            $now,
+            " FROM ",
+            json_rows!($rows),
+            " WHERE true ORDER BY 1, 2, 3, 4 \
+        ON CONFLICT (subject, acting_user, method, request_id) DO UPDATE \
+        SET body_mac = excluded.body_mac, redemption_id = excluded.redemption_id, \
+        create_time = excluded.create_time WHERE redemption_request_ids.create_time < ",
+            $forgotten_before,
+            " \
+        OR EXISTS (SELECT 1 FROM redemptions \
+        WHERE redemptions.redemption_id = redemption_request_ids.redemption_id \
+        AND redemptions.state = 'RELEASED' AND redemptions.outcome = '')"
+        )
+    };
+}
+
+pub(super) const NOTE_REQUESTS: &str = note_requests!("$1", "$2", "$3");
+
+/// Of who was a member already nothing is left to tell once no request id names it.
+pub(super) const PRUNE_REDEMPTIONS: &str = "DELETE FROM redemptions WHERE redemption_id IN ( \
+    SELECT redemption_id FROM redemptions WHERE state = 'RELEASED' AND outcome = 'ALREADY_MEMBER' \
+    AND settle_time < $1 ORDER BY settle_time LIMIT $2)";
+
+pub(super) const PRUNE_REQUESTS: &str = "DELETE FROM redemption_request_ids \
+    WHERE (subject, acting_user, method, request_id) IN ( \
+    SELECT subject, acting_user, method, request_id FROM redemption_request_ids \
+    WHERE create_time < $1 ORDER BY create_time LIMIT $2)";
+
+pub(in super::super) use {change_states, change_uses, insert_redemptions, note_requests};
+
+pub(super) const TAKE_DUE: &str = concat!(
+    "UPDATE redemptions SET next_try_time = $3, tries = tries + 1 WHERE redemption_id IN (\
+     SELECT redemption_id FROM redemptions WHERE state IN ('RESERVED', 'QUEUED') AND state = $1 \
+     AND next_try_time <= $2 ORDER BY next_try_time LIMIT $4",
+    skip_locked!(),
+    ") RETURNING redemption_id"
+);
+
+/// What a clock that has been stepped back since set too far ahead.
+pub(super) const BRING_BACK: &str = concat!(
+    "UPDATE redemptions SET next_try_time = $2 WHERE redemption_id IN (\
+     SELECT redemption_id FROM redemptions WHERE state IN ('RESERVED', 'QUEUED') AND state = $1 \
+     AND next_try_time > $3 ORDER BY next_try_time LIMIT $4",
+    skip_locked!(),
+    ")"
+);
+
+pub(super) const SET_NEXT_TRIES: &str = concat!(
+    "UPDATE redemptions SET next_try_time = CAST(input.value->>'time' AS BIGINT) FROM ",
+    json_rows!("$1"),
+    " WHERE redemptions.redemption_id = input.value->>'id' \
+     AND redemptions.state IN ('RESERVED', 'QUEUED')"
+);
+
+pub(super) const HASTEN: &str = "UPDATE redemptions SET next_try_time = $1 \
+    WHERE state IN ('RESERVED', 'QUEUED') AND state = 'RESERVED' AND tries > 0 AND next_try_time > $1";
+
+pub(super) const COUNT_STUCK: &str = "SELECT count(*) FROM redemptions \
+    WHERE state IN ('RESERVED', 'QUEUED') AND state = 'RESERVED' AND tries >= $1";
+
+macro_rules! list {
+    ($scope:literal) => {
+        select!(
+            "redemptions WHERE organization_id = $1 AND ",
+            $scope,
+            " AND ($2 = '' OR class_id = $2) AND ($3 = '' OR invitation_id = $3) \
+             AND ($4 = '' OR user_id = $4) AND ($5 = '' OR state = $5) \
+             AND create_time >= $6 AND create_time < $7 AND redemption_id < $8 \
+             ORDER BY redemption_id DESC LIMIT $9"
+        )
+    };
+}
+
+pub(super) const LIST_BY_ORGANIZATION: &str = list!("true");
+pub(super) const LIST_BY_CLASS: &str = list!("class_id = $2");
+pub(super) const LIST_BY_INVITATION: &str = list!("invitation_id = $3");
+pub(super) const LIST_BY_USER: &str = list!("user_id = $4");
+
+pub(super) const STATEMENTS: &[&str] = &[
+    LOCK_INVITATIONS,
+    STANDING,
+    LOCK_FOR_SETTLEMENT,
+    GET,
+    TAKE_DUE,
+    BRING_BACK,
+    SET_NEXT_TRIES,
+    HASTEN,
+    COUNT_STUCK,
+    LIST_BY_ORGANIZATION,
+    LIST_BY_CLASS,
+    LIST_BY_INVITATION,
+    LIST_BY_USER,
+    NOTE_REQUESTS,
+    PRUNE_REQUESTS,
+    PRUNE_REDEMPTIONS,
+];
