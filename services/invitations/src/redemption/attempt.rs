@@ -38,6 +38,10 @@ pub struct Attempt {
 }
 
 /// How far an attempt has come.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every attempt ends with the largest"
+)]
 pub(super) enum Stage {
     /// Nothing is reserved for it.
     Fresh,

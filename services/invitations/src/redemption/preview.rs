@@ -85,6 +85,7 @@ impl Redemptions {
             .await;
         if let Err(error) = &previewed {
             let decision = charged.decision();
+            let matched = matched.as_ref();
             self.log_preview(&attempt, &profiles, decision, error.reason(), matched);
         }
         let outcome = match &previewed {
@@ -117,14 +118,14 @@ impl Redemptions {
         profiles: &Profiles,
         limiter_decision: LimiterDecision,
         reason: ErrorReason,
-        matched: Option<MatchedInvitation>,
+        matched: Option<&MatchedInvitation>,
     ) {
         let refusal = Refusal {
             attempt,
             preview: true,
             reason,
             limiter_decision,
-            matched: matched.as_ref().map(|matched| &matched.row.invitation),
+            matched: matched.map(|matched| &matched.row.invitation),
         };
         let refusals = is_decision(reason).then_some(refusal);
         self.log_refusals(refusals.into_iter().collect(), profiles);

@@ -213,8 +213,11 @@ impl Redemptions for SqlRepository {
             return Ok(None);
         }
         let moved = moved.iter().map(|(id, user)| {
-            let user = UserId::parse(user).map_err(|_| corrupt("a user id does not parse"))?;
-            Ok((uuid(id)?, user))
+            let person = UserId::parse(user);
+            Ok((
+                uuid(id)?,
+                person.map_err(|_| corrupt("a user id does not parse"))?,
+            ))
         });
         moved.collect::<Result<_>>().map(Some)
     }
