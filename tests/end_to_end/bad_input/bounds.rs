@@ -21,7 +21,7 @@ const SOURCES: [&str; 12] = [
     "services/membership/src/grpc",
     "services/invitations/src/domain",
     "services/invitations/src/grpc",
-    "services/invitations/src/app/batch_redeem.rs",
+    "services/invitations/src/redemption/request.rs",
     "services/invitations/src/app/token_batch.rs",
 ];
 

@@ -140,9 +140,10 @@ impl Ledger {
         let met = AtomicBool::new(false);
         again("settle", || async {
             failpoints::reached(SERVICE, "settle", Moment::BeforeBegin).await?;
-            let standing = match met.swap(true, Ordering::Relaxed) {
-                false => Standing::AsRead,
-                true => Standing::Now,
+            let standing = if met.swap(true, Ordering::Relaxed) {
+                Standing::Now
+            } else {
+                Standing::AsRead
             };
             let mut repository = self.store.write().await?;
             let now = self.clock.now();

@@ -48,7 +48,7 @@ impl MembershipReply {
         }
     }
 
-    /// What the caller was, or would have been, told: whose request ended had been queued.
+    /// Returns what the caller was, or would have been, told: a request that ended had been queued.
     fn outcome(self) -> Option<Outcome> {
         match self {
             Self::Answer(answer) => Outcome::of(answer),
@@ -57,7 +57,7 @@ impl MembershipReply {
     }
 }
 
-/// What is to be settled.
+/// A redemption that is to be settled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settlement {
     /// The redemption, as it was read: only what never changes of it is used.
@@ -71,7 +71,7 @@ pub struct Settlement {
 }
 
 impl Settlement {
-    /// What an admission says of a redemption.
+    /// Returns the settlement that an admission leads to.
     #[must_use]
     pub fn of(redemption: &Redemption, admission: &Admission, actor: &str) -> Self {
         let mut replies = vec![MembershipReply::Answer(admission.answer)];
@@ -159,9 +159,9 @@ pub(in crate::redemption) async fn settle(
             redemption.outcome = redemption.outcome.or(step.change.outcome);
             match moves
                 .iter_mut()
-                .find(|moved| moved.change.id == step.change.id)
+                .find(|earlier| earlier.change.id == step.change.id)
             {
-                Some(moved) => moved.change.to = step.change.to,
+                Some(earlier) => earlier.change.to = step.change.to,
                 None => moves.push(step),
             }
         }
@@ -171,11 +171,11 @@ pub(in crate::redemption) async fn settle(
     }
     let changes: Vec<StateChange> = moves.iter().map(|moved| moved.change.clone()).collect();
     let uses = uses_of(&moves, &counted_from);
-    let users = repository.write_settlements(&changes, &uses, now).await?;
-    let users = users.ok_or_else(|| Error::conflict("a redemption was settled meanwhile"))?;
+    let people = repository.write_settlements(&changes, &uses, now).await?;
+    let people = people.ok_or_else(|| Error::conflict("a redemption was settled meanwhile"))?;
     for moved in &mut moves {
         // Who has been erased since (R13) is not named again.
-        if let Some(user) = users.get(&moved.change.id)
+        if let Some(user) = people.get(&moved.change.id)
             && *user != moved.redemption.person.user
         {
             if moved.actor == moved.redemption.person.user.as_str() {
@@ -252,7 +252,7 @@ impl Move {
     }
 }
 
-/// What the moves do to the counts. Those of an epoch that is counted no more do nothing (P4).
+/// Returns how the moves change the counts. Uses of an epoch that is no longer counted change nothing (P4).
 fn uses_of(moves: &[Move], counted_from: &HashMap<Uuid, Epoch>) -> Vec<(Uuid, UsesChange)> {
     let mut uses: HashMap<Uuid, UsesChange> = HashMap::new();
     for moved in moves {

@@ -212,9 +212,9 @@ impl Redemptions for SqlRepository {
         if moved.len() < changes.len() || counted < uses.len() as u64 {
             return Ok(None);
         }
-        let moved = moved.iter().map(|(id, user)| {
-            let user = UserId::parse(user).map_err(|_| corrupt("a user id does not parse"))?;
-            Ok((uuid(id)?, user))
+        let moved = moved.iter().map(|(id, person)| {
+            let person = UserId::parse(person).map_err(|_| corrupt("a user id does not parse"))?;
+            Ok((uuid(id)?, person))
         });
         moved.collect::<Result<_>>().map(Some)
     }
