@@ -118,7 +118,7 @@ pub(crate) fn judge(id: &str, seen: Seen<'_>, by: &Circumstances, report: &mut R
         report.find_row((invariant, Severity::Violation, what), &subject, detail);
     };
     let Some(after) = after else {
-        // Who was a member already leaves a redemption for a day.
+        // A redemption of a person who was a member already is kept for a day.
         if admission.is_some_and(|admission| admission.outcome == "ALREADY_MEMBER")
             && before.is_none_or(|before| by.is_older(before.create_time, DAY))
         {

@@ -5,6 +5,6 @@ SET LOCAL statement_timeout = 0;
 -- the stronger lock.
 DROP INDEX redemptions_by_user;
 
--- Who was a member already leaves a redemption for as long as its request ids are known (R3); then it is deleted.
+-- A redemption of a person who was a member already is kept for as long as its request ids are known (R3), then deleted.
 CREATE INDEX redemptions_to_forget ON redemptions (settle_time)
     WHERE state = 'RELEASED' AND outcome = 'ALREADY_MEMBER';

@@ -102,7 +102,7 @@ fn waves<'a>(redemptions: &[&'a Redemption]) -> Vec<Vec<&'a Redemption>> {
     waves
 }
 
-/// What membership is told of a redemption: for ever the same for one id (P1).
+/// Returns the request to membership for a redemption: for ever the same for one id (P1).
 #[must_use]
 pub(super) fn admit_request(redemption: &Redemption, validate_only: bool) -> AdmitRequest {
     let (route, cause, refuse_reason) = match redemption.route {

@@ -38,10 +38,6 @@ pub struct Attempt {
 }
 
 /// How far an attempt has come.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly every attempt ends with the largest"
-)]
 pub(super) enum Stage {
     /// Nothing is reserved for it.
     Fresh,
@@ -53,7 +49,7 @@ pub(super) enum Stage {
     /// It was refused before there was a redemption.
     Refused(Error),
     /// It has its answer.
-    Answered(Result<Redeemed>),
+    Answered(Box<Result<Redeemed>>),
 }
 
 /// One attempt on its way.
@@ -87,7 +83,7 @@ impl InFlight {
     }
 
     pub(super) fn answer(&mut self, result: Result<Redeemed>) {
-        self.stage = Stage::Answered(result);
+        self.stage = Stage::Answered(Box::new(result));
     }
 
     pub(super) fn refuse(&mut self, reason: ErrorReason) {
@@ -111,7 +107,7 @@ impl InFlight {
 
     pub(super) fn into_answer(self) -> Result<Redeemed> {
         match self.stage {
-            Stage::Answered(result) => result,
+            Stage::Answered(result) => *result,
             Stage::Refused(error) => Err(error),
             Stage::Fresh | Stage::Reserved { .. } => Err(not_known_yet()),
         }

@@ -45,6 +45,7 @@ const MINUTE_SECONDS: i64 = 60;
 pub const ATTEMPTS_DROPPED: &str = "homeroom_refused_attempts_dropped";
 
 /// One refusal, as the way of an attempt knows it.
+#[derive(Clone, Copy)]
 pub(super) struct Refusal<'attempt> {
     pub(super) attempt: &'attempt Attempt,
     pub(super) preview: bool,
@@ -143,7 +144,7 @@ impl AttemptLog {
 }
 
 impl Costless {
-    /// Whether it is among those that are logged this minute: the first of its user in its place.
+    /// Returns true if it is among those that are logged this minute: the first of its user in its place.
     fn is_news(&mut self, attempt: &RefusedAttempt) -> bool {
         self.turn_to(attempt.create_time.timestamp().div_euclid(MINUTE_SECONDS));
         let places = self

@@ -31,7 +31,7 @@ pub(super) struct Charged {
 }
 
 impl Charged {
-    /// What the limiter said, for the log.
+    /// Returns the limiter's decision, for the log.
     pub(super) const fn decision(&self) -> LimiterDecision {
         if self.guess_guarded {
             LimiterDecision::Guarded
@@ -197,7 +197,7 @@ impl Redemptions {
     }
 }
 
-/// What an attempt that ended so has changed.
+/// Returns the effect of an attempt with this outcome.
 fn effect_of(outcome: Outcome) -> Effect {
     match outcome {
         Outcome::Admitted => Effect::Admitted,

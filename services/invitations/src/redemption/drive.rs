@@ -1,4 +1,4 @@
-//! What drives redemptions forward without a caller: recovery (P13) asks membership again about those that it has
+//! Drives redemptions forward without a caller: recovery (P13) asks membership again about those that it has
 //! not been heard of, and the sweep (P5) about queued ones that the feed has said nothing about for long. Neither
 //! gives a use back because time ran out (P1).
 
@@ -33,7 +33,7 @@ const QUESTIONS_AT_ONCE: usize = 8;
 /// How long until a question that was not answered is asked again, in seconds.
 pub const SWEEP_RETRY_SECONDS: i64 = 60;
 
-/// What one run of recovery came to.
+/// The result of one run of recovery.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Recovered {
     /// Redemptions that were due.

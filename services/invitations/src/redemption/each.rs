@@ -4,7 +4,7 @@ use futures::future::BoxFuture;
 use homeroom_api::common::v1::ErrorReason;
 use homeroom_kit::{Error, Result};
 
-/// Does `work`, which gives one result for each of `items` or fails for all. Where it fails for
+/// Does `work`, which returns one result for each of `items` or fails for all. Where it fails for
 /// another reason than a database that does not answer, each is done by itself, so that a poisoned
 /// one fails alone. One result for each, in their order.
 pub(super) async fn together_or_each<'items, T, R>(

@@ -19,7 +19,7 @@ pub const MEMBERSHIP_FEED: &str = "membership";
 /// Events that are followed at once.
 pub const FEED_PAGE_EVENTS: u32 = 500;
 
-/// What one run came to.
+/// The result of one run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Followed {
     /// Events read.
@@ -207,7 +207,7 @@ impl Redemptions {
     }
 }
 
-/// What an event ends: None for those that end no redemption's request.
+/// Returns what an event ends: None for those that end no redemption's request.
 fn read(event: &Event) -> std::result::Result<Option<Ended>, &'static str> {
     let end = match event.r#type.as_str() {
         "join_request.approved" => RequestEnd::Approved,

@@ -30,7 +30,7 @@ use crate::{
     store::LimiterDecision,
 };
 
-/// What would happen.
+/// The result of a preview.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Preview {
     /// What Redeem would lead to; None where it would refuse.
@@ -48,7 +48,7 @@ pub struct Preview {
 }
 
 impl Redemptions {
-    /// What would happen if the person used this now. Whoever is not staff of the class or
+    /// Returns what would happen if the person used this now. Whoever is not staff of the class or
     /// organization is refused as Redeem refuses. What was charged is settled though the caller has
     /// gone (P12).
     pub async fn preview(self: &Arc<Self>, caller: &Caller, attempt: Attempt) -> Result<Preview> {
@@ -85,8 +85,13 @@ impl Redemptions {
             .await;
         if let Err(error) = &previewed {
             let decision = charged.decision();
-            let matched = matched.as_ref();
-            self.log_preview(&attempt, &profiles, decision, error.reason(), matched);
+            self.log_preview(
+                &attempt,
+                &profiles,
+                decision,
+                error.reason(),
+                matched.as_ref(),
+            );
         }
         let outcome = match &previewed {
             // What only would be changes nothing.
@@ -111,7 +116,7 @@ impl Redemptions {
         previewed
     }
 
-    /// What was refused is logged, after the answer.
+    /// Logs a refusal, after the answer.
     fn log_preview(
         self: &Arc<Self>,
         attempt: &Attempt,
@@ -225,7 +230,7 @@ impl Redemptions {
             .map_err(|_| not_known_yet())
     }
 
-    /// What staff see of a refusal, and anyone else is told of it.
+    /// Returns every failing rule to staff, and the refusal to anyone else.
     async fn refused(
         &self,
         caller: &Caller,

@@ -304,7 +304,7 @@ impl Redemptions {
         }
     }
 
-    /// What was refused and left no redemption is logged, after the answer.
+    /// Logs the refusals that left no redemption, after the answer.
     fn log_refused(self: &Arc<Self>, all: &[InFlight], profiles: &Profiles) {
         let refusals = all.iter().filter_map(|one| {
             Some(Refusal {
@@ -323,10 +323,11 @@ impl Redemptions {
         let ended = all.iter_mut().filter_map(|one| {
             let charged = one.charged.take()?;
             let outcome = match &one.stage {
-                Stage::Answered(Ok(redeemed)) => redeemed.outcome,
-                Stage::Answered(Err(error)) | Stage::Refused(error) => {
-                    Outcome::Refused(error.reason())
-                }
+                Stage::Answered(result) => match &**result {
+                    Ok(redeemed) => redeemed.outcome,
+                    Err(error) => Outcome::Refused(error.reason()),
+                },
+                Stage::Refused(error) => Outcome::Refused(error.reason()),
                 _ => Outcome::Refused(ErrorReason::MembershipUnavailable),
             };
             Some((charged, outcome))

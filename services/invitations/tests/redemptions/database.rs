@@ -47,9 +47,20 @@ impl TestDatabase {
         Self::Sqlite { store, folder }
     }
 
-    /// The same PostgreSQL database in new sessions; the old ones have ended.
-    pub(crate) async fn reopened(self) -> Self {
+    /// The same PostgreSQL database in new sessions, once only `seen_by` is left of the old ones: what they have read
+    /// is counted by then.
+    pub(crate) async fn reopened(self, seen_by: &mut PgConnection) -> Self {
         self.store().close().await;
+        let others = "SELECT count(*) FROM pg_stat_activity \
+                      WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        while sqlx::query_scalar::<_, i64>(others)
+            .fetch_one(&mut *seen_by)
+            .await
+            .unwrap()
+            > 0
+        {
+            tokio::task::yield_now().await;
+        }
         let url = Url::parse(&self.postgres_url()).unwrap();
         let store = store::open(&url, options(), false).await.unwrap();
         let Self::Postgres { name, .. } = self else {

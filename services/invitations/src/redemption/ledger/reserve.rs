@@ -31,7 +31,7 @@ pub struct MatchedInvitation {
     pub lookup_macs: Vec<[u8; 32]>,
 }
 
-/// What is to be reserved: one person's use of one invitation.
+/// A request to reserve one person's use of one invitation.
 #[derive(Clone, Copy)]
 pub struct ReserveRequest<'attempt> {
     /// Who asks, and how.
@@ -40,7 +40,7 @@ pub struct ReserveRequest<'attempt> {
     pub matched: &'attempt MatchedInvitation,
 }
 
-/// What came of it.
+/// The result of a request to reserve.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reserved {
     /// A new reservation.
@@ -53,7 +53,7 @@ pub enum Reserved {
     RequestIdConflict,
     /// Not reserved; nothing was written.
     Refused(ErrorReason),
-    /// What the look-up found is not what stands there now: look up again.
+    /// The invitation has changed since it was looked up: look up again.
     Changed,
 }
 

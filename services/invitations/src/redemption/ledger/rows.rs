@@ -35,7 +35,7 @@ pub struct Person {
     pub external_id: String,
 }
 
-/// What T1 decided, which membership may only tighten.
+/// The decision of T1, which membership may only tighten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Route {
     /// Membership at once.
@@ -47,7 +47,7 @@ pub enum Route {
 }
 
 impl Route {
-    /// What the decision leads to; its refusal where nothing is to be reserved.
+    /// Returns the route of a decision, or its refusal where nothing is to be reserved.
     pub const fn of(decision: Decision) -> std::result::Result<Self, ErrorReason> {
         match decision {
             Decision::Admit => Ok(Self::AdmitAtOnce),
@@ -81,7 +81,7 @@ pub struct Redemption {
     pub issue_time: DateTime<Utc>,
     /// It admits at once even whom staff removed.
     pub allow_rejoin: bool,
-    /// Whether it holds, or held, a use (P3, P4).
+    /// True if it holds, or held, a use (P3, P4).
     pub holds_use: bool,
     /// Where it stands.
     pub state: RedemptionState,
@@ -124,7 +124,7 @@ impl Redemption {
     }
 }
 
-/// What makes a living redemption unique (P2).
+/// The key that makes a living redemption unique (P2).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct LivingKey {
     /// The invitation.
@@ -204,7 +204,7 @@ pub enum Resolved {
 #[async_trait]
 pub trait Redemptions: Send {
     /// Locks invitations until the transaction ends, in sorted order whatever the order given, and
-    /// gives them as they stand: everything that reserves or settles uses of them waits.
+    /// returns them as they stand: everything that reserves or settles uses of them waits.
     async fn lock_invitations(&mut self, ids: &[Uuid]) -> Result<Vec<InvitationRow>>;
 
     /// Returns what each request id stands for, in the order given (ids older than 24 hours are forgotten), and
@@ -265,7 +265,7 @@ pub trait Redemptions: Send {
     /// Sets when living redemptions are looked at next.
     async fn set_next_tries(&mut self, times: &[(Uuid, DateTime<Utc>)]) -> Result<()>;
 
-    /// Brings RESERVED redemptions that recovery has tried before forward to `now`. Gives how many.
+    /// Brings RESERVED redemptions that recovery has tried before forward to `now`. Returns how many.
     async fn hasten_tries(&mut self, now: DateTime<Utc>) -> Result<u64>;
 
     /// How many RESERVED redemptions were tried at least `tries` times (P13).
@@ -280,7 +280,7 @@ pub trait Redemptions: Send {
     ) -> Result<Vec<Redemption>>;
 
     /// Notes which redemption answers each request id. One that points to a redemption whose epoch
-    /// was stale, and so to no answer, is re-pointed (P7). Gives how many were noted: fewer than
+    /// was stale, and so to no answer, is re-pointed (P7). Returns how many were noted: fewer than
     /// given if another transaction noted one first.
     async fn insert_redemption_requests(
         &mut self,
@@ -288,11 +288,11 @@ pub trait Redemptions: Send {
         now: DateTime<Utc>,
     ) -> Result<u64>;
 
-    /// Deletes rows made before a time, at most `limit`. Gives how many.
+    /// Deletes rows made before a time, at most `limit`. Returns how many.
     async fn prune_redemption_requests(&mut self, before: DateTime<Utc>, limit: u32)
     -> Result<u64>;
 
-    /// Deletes redemptions of who was a member already that were settled before a time, at most `limit`. Returns
+    /// Deletes redemptions of people who were members already that were settled before a time, at most `limit`. Returns
     /// how many.
     async fn prune_redemptions(&mut self, before: DateTime<Utc>, limit: u32) -> Result<u64>;
 }

@@ -48,7 +48,7 @@ impl MembershipReply {
         }
     }
 
-    /// What the caller was, or would have been, told: whose request ended had been queued.
+    /// Returns what the caller was, or would have been, told: a request that ended had been queued.
     fn outcome(self) -> Option<Outcome> {
         match self {
             Self::Answer(answer) => Outcome::of(answer),
@@ -57,7 +57,7 @@ impl MembershipReply {
     }
 }
 
-/// What is to be settled.
+/// A redemption that is to be settled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settlement {
     /// The redemption, as it was read: only what never changes of it is used.
@@ -71,7 +71,7 @@ pub struct Settlement {
 }
 
 impl Settlement {
-    /// What an admission says of a redemption.
+    /// Returns the settlement that an admission leads to.
     #[must_use]
     pub fn of(redemption: &Redemption, admission: &Admission, actor: &str) -> Self {
         let mut replies = vec![MembershipReply::Answer(admission.answer)];
@@ -148,7 +148,7 @@ pub(in crate::redemption) async fn settle(
         .map(|redemption| (redemption.id, redemption))
         .collect();
 
-    let mut steps: Vec<Move> = Vec::new();
+    let mut moves: Vec<Move> = Vec::new();
     for settlement in settlements {
         let Some(redemption) = current.get_mut(&settlement.redemption.id) else {
             continue;
@@ -157,23 +157,23 @@ pub(in crate::redemption) async fn settle(
         if step.change.from != step.change.to {
             redemption.state = step.change.to;
             redemption.outcome = redemption.outcome.or(step.change.outcome);
-            match steps
+            match moves
                 .iter_mut()
-                .find(|moved| moved.change.id == step.change.id)
+                .find(|earlier| earlier.change.id == step.change.id)
             {
-                Some(moved) => moved.change.to = step.change.to,
-                None => steps.push(step),
+                Some(earlier) => earlier.change.to = step.change.to,
+                None => moves.push(step),
             }
         }
     }
-    if steps.is_empty() {
+    if moves.is_empty() {
         return Ok(Vec::new());
     }
-    let changes: Vec<StateChange> = steps.iter().map(|step| step.change.clone()).collect();
-    let uses = uses_of(&steps, &counted_from);
-    let written = repository.write_settlements(&changes, &uses, now).await?;
-    let people = written.ok_or_else(|| Error::conflict("a redemption was settled meanwhile"))?;
-    for moved in &mut steps {
+    let changes: Vec<StateChange> = moves.iter().map(|moved| moved.change.clone()).collect();
+    let uses = uses_of(&moves, &counted_from);
+    let people = repository.write_settlements(&changes, &uses, now).await?;
+    let people = people.ok_or_else(|| Error::conflict("a redemption was settled meanwhile"))?;
+    for moved in &mut moves {
         // Who has been erased since (R13) is not named again.
         if let Some(user) = people.get(&moved.change.id)
             && *user != moved.redemption.person.user
@@ -184,7 +184,7 @@ pub(in crate::redemption) async fn settle(
             moved.redemption.person.user = user.clone();
         }
     }
-    let events: Vec<NewEvent> = steps.iter().filter_map(Move::event).collect();
+    let events: Vec<NewEvent> = moves.iter().filter_map(Move::event).collect();
     repository.append_events(&events, now, random).await?;
     Ok(changes.iter().map(|change| change.id).collect())
 }
@@ -252,7 +252,7 @@ impl Move {
     }
 }
 
-/// What the moves do to the counts. Those of an epoch that is counted no more do nothing (P4).
+/// Returns how the moves change the counts. Uses of an epoch that is no longer counted change nothing (P4).
 fn uses_of(moves: &[Move], counted_from: &HashMap<Uuid, Epoch>) -> Vec<(Uuid, UsesChange)> {
     let mut uses: HashMap<Uuid, UsesChange> = HashMap::new();
     for moved in moves {

@@ -212,12 +212,9 @@ impl Redemptions for SqlRepository {
         if moved.len() < changes.len() || counted < uses.len() as u64 {
             return Ok(None);
         }
-        let moved = moved.iter().map(|(id, user)| {
-            let person = UserId::parse(user);
-            Ok((
-                uuid(id)?,
-                person.map_err(|_| corrupt("a user id does not parse"))?,
-            ))
+        let moved = moved.iter().map(|(id, person)| {
+            let person = UserId::parse(person).map_err(|_| corrupt("a user id does not parse"))?;
+            Ok((uuid(id)?, person))
         });
         moved.collect::<Result<_>>().map(Some)
     }

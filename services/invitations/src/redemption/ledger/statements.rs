@@ -158,7 +158,7 @@ macro_rules! note_requests {
 
 pub(super) const NOTE_REQUESTS: &str = note_requests!("$1", "$2", "$3");
 
-/// Of who was a member already nothing is left to tell once no request id names it.
+/// Deletes redemptions of people who were members already: nothing needs them once no request id names them.
 pub(super) const PRUNE_REDEMPTIONS: &str = "DELETE FROM redemptions WHERE redemption_id IN ( \
     SELECT redemption_id FROM redemptions WHERE state = 'RELEASED' AND outcome = 'ALREADY_MEMBER' \
     AND settle_time < $1 ORDER BY settle_time LIMIT $2)";
@@ -178,7 +178,7 @@ pub(super) const TAKE_DUE: &str = concat!(
     ") RETURNING redemption_id"
 );
 
-/// What a clock that has been stepped back since set too far ahead.
+/// Brings tries back that a clock set too far ahead before it was stepped back.
 pub(super) const BRING_BACK: &str = concat!(
     "UPDATE redemptions SET next_try_time = $2 WHERE redemption_id IN (\
      SELECT redemption_id FROM redemptions WHERE state IN ('RESERVED', 'QUEUED') AND state = $1 \
