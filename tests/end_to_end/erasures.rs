@@ -340,3 +340,36 @@ async fn r13_an_owner_of_classes_is_not_erased_and_every_class_is_named(homeroom
     assert_audited(homeroom).await;
 }
 }
+
+on_both_engines! {
+async fn r13_p1_a_redemption_that_an_erasure_overtook_ends(homeroom) {
+    // Given a person who was let in, by a redemption that was not settled when its process ended,
+    let school = homeroom.school().await;
+    let code = school.class_code().await.code;
+    homeroom.user(ADA).redeem(&code).await.unwrap();
+    homeroom.settled().await;
+    let databases = homeroom.databases();
+    databases.change_invitations("UPDATE redemptions SET state = 'RESERVED', outcome = '', settle_time = NULL, next_try_time = 0").await;
+    databases.change_invitations("UPDATE invitations SET uses_reserved = uses_committed, uses_committed = 0 WHERE uses_committed > 0").await;
+    // and whom membership has forgotten since,
+    let service = Claims { scopes: &["homeroom.admit"], ..Claims::of("invitations") };
+    let erase = homeroom_api::membership::v1::EraseUserRequest {
+        name: format!("users/{ADA}"),
+        pseudonym: format!("erased-{}", homeroom.new_id()),
+        ..Default::default()
+    };
+    homeroom.user_with(service).membership_users.erase_user(erase).await.unwrap();
+    // then it ends by what is stored under its key, and so does the erasure.
+    homeroom.settled().await;
+    erase_until_done(homeroom).await;
+}
+}
+
+async fn erase_until_done(homeroom: &Homeroom) {
+    let request_id = homeroom.new_id().to_string();
+    homeroom
+        .eventually("the erasure ends", async || {
+            erase(homeroom, ADA, &request_id).await.is_ok()
+        })
+        .await;
+}

@@ -6,17 +6,19 @@ use crate::assert_audited;
 use homeroom_api::{
     common::v1::{ErrorReason, Role, User},
     invitations::v1::{
-        BatchRedeemRequest, PreviewRedemptionRequest, RedeemRequest, RedemptionOutcome, Token,
-        batch_redeem_response::result::Outcome,
+        BatchRedeemRequest, CreateTokenRequest, EnrollmentCode, PreviewRedemptionRequest,
+        RedeemRequest, RedemptionOutcome, Token, batch_redeem_response::result::Outcome,
     },
     membership::v1::{
-        AddOrganizationMemberRequest, AdmitRequest, GetOrganizationMemberRequest, Member,
-        admission, admit_request, member::provenance::Method,
+        AddOrganizationMemberRequest, AdmitRequest, Class, CreateClassRequest,
+        CreateOrganizationRequest, DenyJoinRequestRequest, GetOrganizationMemberRequest, Member,
+        Organization, UpdateClassRequest, UpdateOrganizationMemberRequest,
+        UpdateOrganizationRequest, admission, admit_request, member::provenance::Method,
     },
 };
 use homeroom_tests::{
-    Claims, Homeroom, School, member, on_both_engines, reason, status_reason, timestamp,
-    violated_fields,
+    Claims, Homeroom, School, field_mask, member, on_both_engines, reason, status_reason,
+    timestamp, violated_fields,
 };
 
 /// A platform that vouches for what it says of its users.
@@ -32,7 +34,7 @@ struct Said {
     kept_name: &'static str,
     external_id: &'static str,
     email: &'static str,
-    /// The first of the fields of `User` that is refused where a caller sends it.
+    /// The one of the fields of `User` that is refused where a caller sends it.
     refused: Option<(&'static str, ErrorReason)>,
 }
 
@@ -109,7 +111,7 @@ async fn on_roster(school: &School, user: &str) -> Member {
         .into_inner()
 }
 
-/// The roster shows the name as it is kept, and the id and the address if they could be kept.
+/// Checks that the roster shows the name as it is kept, and the id and the address if they could be kept.
 async fn assert_kept(school: &School, user: &str, said: Said) {
     let member = on_roster(school, user).await;
     let kept = |text: &str, field| match said.refused {
@@ -217,10 +219,33 @@ async fn p1_what_is_said_of_a_person_is_kept_alike_through_every_door(homeroom) 
         // so does a staff call,
         let added = format!("added-{row}");
         let new = Member { display_name: said.name.to_owned(), email: said.email.to_owned(), external_id: said.external_id.to_owned(), ..member(&added, Role::Student) };
-        let request = AddOrganizationMemberRequest { parent: school.organization.clone(), member: Some(new), ..Default::default() };
+        let request = AddOrganizationMemberRequest { parent: school.organization.clone(), member: Some(new.clone()), ..Default::default() };
         match (school.admin.clone().members.add_organization_member(request).await, said.refused) {
             (Ok(_), None) => assert_kept(&school, &added, said).await,
             (Err(status), Some((name, reason))) => assert_refused(&status, &format!("member.{name}"), reason),
+            (answer, _) => panic!("{said:?}: {answer:?}"),
+        }
+
+        // a change of a member and a token for one person,
+        let update = UpdateOrganizationMemberRequest {
+            member: Some(Member { name: format!("{}/members/own-0", school.organization), ..new.clone() }),
+            update_mask: field_mask(&["display_name", "email", "external_id"]),
+            ..Default::default()
+        };
+        match (school.admin.clone().members.update_organization_member(update).await, said.refused) {
+            (Ok(_), None) => assert_kept(&school, "own-0", said).await,
+            (Err(status), Some((name, reason))) => assert_refused(&status, &format!("member.{name}"), reason),
+            (answer, _) => panic!("{said:?}: {answer:?}"),
+        }
+        let token = Token { display_name: said.name.to_owned(), external_id: said.external_id.to_owned(), assigned_email: said.email.to_owned(), ..Default::default() };
+        let request = CreateTokenRequest { parent: school.class.clone(), token: Some(token), ..Default::default() };
+        match (school.teacher.clone().tokens.create_token(request).await, said.refused) {
+            (Ok(token), None) => {
+                let token = token.into_inner();
+                assert_eq!((token.display_name.as_str(), token.external_id.as_str()), (said.kept_name, said.external_id));
+            }
+            (Err(status), Some(("email", reason))) => assert_refused(&status, "token.assigned_email", reason),
+            (Err(status), Some((name, reason))) => assert_refused(&status, &format!("token.{name}"), reason),
             (answer, _) => panic!("{said:?}: {answer:?}"),
         }
 
@@ -234,6 +259,41 @@ async fn p1_what_is_said_of_a_person_is_kept_alike_through_every_door(homeroom) 
             assert_kept(&school, &asked, said).await;
         }
     }
+}
+}
+
+on_both_engines! {
+async fn input_names_and_notes_are_cleaned_wherever_they_are_kept(homeroom) {
+    let school = homeroom.school().await;
+    let turned = "\u{202e}Class\u{0} 1";
+    let organization = CreateOrganizationRequest {
+        organization_id: "jefferson".to_owned(),
+        organization: Some(Organization { display_name: turned.to_owned(), ..Default::default() }),
+        admin: "admin".to_owned(),
+        ..Default::default()
+    };
+    let organization = school.platform.clone().organizations.create_organization(organization).await.unwrap().into_inner();
+    assert_eq!(organization.display_name, "Class 1");
+    let update = UpdateOrganizationRequest { organization: Some(Organization { display_name: turned.to_owned(), ..organization }), update_mask: field_mask(&["display_name"]), ..Default::default() };
+    let updated = school.admin.clone().organizations.update_organization(update).await.unwrap().into_inner();
+    assert_eq!(updated.display_name, "Class 1");
+    let class = CreateClassRequest {
+        parent: school.organization.clone(),
+        class_id: "turned".to_owned(),
+        class: Some(Class { display_name: turned.to_owned(), ..Default::default() }),
+        ..Default::default()
+    };
+    let class = school.teacher.clone().classes.create_class(class).await.unwrap().into_inner();
+    assert_eq!(class.display_name, "Class 1");
+    let update = UpdateClassRequest { class: Some(Class { display_name: turned.to_owned(), ..class }), update_mask: field_mask(&["display_name"]), ..Default::default() };
+    let updated = school.teacher.clone().classes.update_class(update).await.unwrap().into_inner();
+    assert_eq!(updated.display_name, "Class 1");
+    let code = school.enrollment_code(EnrollmentCode { code: "BIO101".to_owned(), display_name: turned.to_owned(), ..Default::default() }).await;
+    assert_eq!(code.display_name, "Class 1");
+    let request = homeroom.queued("eve", &school.join_url().await.url).await;
+    let deny = DenyJoinRequestRequest { name: request.name, decide_note: "Ask\n\u{2066}again\u{7}".to_owned(), ..Default::default() };
+    let denied = school.teacher.clone().join_requests.deny_join_request(deny).await.unwrap().into_inner();
+    assert_eq!(denied.join_request.unwrap().decide_note, "Ask\nagain");
 }
 }
 

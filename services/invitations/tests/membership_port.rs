@@ -25,16 +25,17 @@ use homeroom_invitations::{
     domain::redemption::MembershipAnswer,
     membership::{Membership as _, MembershipClient},
 };
-use homeroom_kit::{auth::Signer, clock::ManualClock, random::SeededRandomness};
+use homeroom_kit::{auth::Signer, clock::ManualClock, random::SeededRandomness, trace};
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status, transport::Server};
 
-/// Answers a batch with rows made in advance, and keeps how long it was given.
+/// Answers a batch with rows made in advance, and keeps how long it was given and for which trace.
 #[derive(Debug, Clone, Default)]
 struct Stub {
     rows: Arc<Mutex<Vec<batch_admit_response::Result>>>,
     given: Arc<Mutex<Vec<Duration>>>,
+    parents: Arc<Mutex<Vec<Option<String>>>>,
 }
 
 /// The time that a call's `grpc-timeout` gives, which tonic sends in the unit that fits.
@@ -57,6 +58,9 @@ impl AdmissionService for Stub {
         request: Request<BatchAdmitRequest>,
     ) -> Result<Response<BatchAdmitResponse>, Status> {
         self.given.lock().unwrap().push(timeout(&request));
+        let parent = request.metadata().get("traceparent");
+        let parent = parent.map(|parent| parent.to_str().unwrap().to_owned());
+        self.parents.lock().unwrap().push(parent);
         let results = self.rows.lock().unwrap().clone();
         Ok(Response::new(BatchAdmitResponse { results }))
     }
@@ -171,4 +175,17 @@ async fn p13_membership_is_given_the_callers_deadline_less_50_milliseconds() {
         assert!(*given >= two_seconds / 2, "{given:?}");
     }
     assert_eq!(stub.given.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn membership_is_called_as_part_of_the_callers_trace() {
+    let stub = Stub::default();
+    let client = client(stub.clone()).await;
+    let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned();
+    let asked = [AdmitRequest::default()];
+    for parent in [Some(parent.clone()), None] {
+        trace::within(parent, client.admit(&asked, None)).await;
+    }
+    client.admit(&asked, None).await;
+    assert_eq!(*stub.parents.lock().unwrap(), [Some(parent), None, None]);
 }

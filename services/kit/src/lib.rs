@@ -28,6 +28,7 @@ pub mod status;
 pub mod tasks;
 pub mod telemetry;
 pub mod tls;
+pub mod trace;
 pub mod validation;
 
 pub use clock::{Clock, SharedClock};

@@ -42,14 +42,14 @@ pub fn external_id(text: &str) -> Result<String, ExternalIdMalformed> {
     }
 }
 
-/// Returns the canonical form of an address that is only shown to staff; empty if it is no address (A8).
+/// Returns the canonical form of an address that is only shown to staff; empty if it is no address.
 #[must_use]
 pub fn shown_email(text: &str) -> String {
     EmailAddress::parse(text.trim()).map_or_else(|_| String::new(), |address| address.canonical())
 }
 
-/// Returns the text on one line: tabs and line breaks become blanks; other control characters, and those
-/// that turn the direction of the text around them, are left out.
+/// Returns the text on one line: tabs, line feeds and carriage returns become blanks; other control
+/// characters, and those that turn the direction of the text around them, are left out.
 #[must_use]
 pub fn clean(text: &str) -> String {
     text.chars()

@@ -5,6 +5,13 @@ use std::{future::Future, panic, time::Duration};
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
+use crate::trace;
+
+/// The work, in the log's span and the trace of the call that began it.
+fn of_this_call<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    trace::within(trace::current(), work.in_current_span())
+}
+
 /// The writes under way in this process.
 #[derive(Debug, Clone, Default)]
 pub struct Writes(TaskTracker);
@@ -22,7 +29,7 @@ impl Writes {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        match self.0.spawn(write.in_current_span()).await {
+        match self.0.spawn(of_this_call(write)).await {
             Ok(output) => output,
             Err(failure) => match failure.try_into_panic() {
                 Ok(payload) => panic::resume_unwind(payload),
@@ -37,7 +44,7 @@ impl Writes {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        self.0.spawn(task.in_current_span());
+        self.0.spawn(of_this_call(task));
     }
 
     /// How many writes are under way.

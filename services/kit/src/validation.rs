@@ -131,6 +131,7 @@ impl Violations {
     }
 
     /// Returns a display name as it is kept: [`person::clean`], and at most `max_chars` characters.
+    #[must_use]
     pub fn display_name(&mut self, field: &str, text: &str, max_chars: usize) -> String {
         let name = person::clean(text);
         self.length(field, &name, max_chars);
@@ -138,6 +139,7 @@ impl Violations {
     }
 
     /// Returns a display name that must not be blank, and otherwise as [`Violations::display_name`].
+    #[must_use]
     pub fn required_display_name(&mut self, field: &str, text: &str, max_chars: usize) -> String {
         let name = self.display_name(field, text, max_chars);
         self.check(!name.trim().is_empty(), field, "is required");
@@ -146,6 +148,7 @@ impl Violations {
 
     /// Returns a note of several lines as it is kept: [`person::clean_lines`], and at most `max_chars`
     /// characters.
+    #[must_use]
     pub fn note(&mut self, field: &str, text: &str, max_chars: usize) -> String {
         let note = person::clean_lines(text);
         self.length(field, &note, max_chars);
@@ -153,6 +156,7 @@ impl Violations {
     }
 
     /// Returns an external id exactly as it was given, or records why it cannot be kept.
+    #[must_use]
     pub fn external_id(&mut self, field: &str, text: &str) -> String {
         self.take(field, person::external_id(text))
             .unwrap_or_default()

@@ -9,6 +9,8 @@
 
 #[path = "store/classes.rs"]
 mod classes;
+#[path = "store/connections.rs"]
+mod connections;
 #[path = "store/join_requests.rs"]
 mod join_requests;
 #[path = "store/members.rs"]

@@ -26,9 +26,10 @@ use homeroom_kit::{
     failpoints::{self, Injected, Moment},
     secret::SecretText,
     tls::{ClientTls, RELOAD_SECONDS},
+    trace::{self, TRACE_PARENT_METADATA},
 };
 use tonic::{
-    Request, Response, Status,
+    Code, Request, Response, Status,
     transport::{Channel, Endpoint},
 };
 
@@ -155,7 +156,7 @@ impl MembershipClient {
         *self.token.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// One call of the method `rpc` under its deadline, with its failures as errors of ours.
+    /// Calls the method `rpc` under its deadline and as part of the caller's trace, with its failures as errors of ours.
     async fn call<M, A, F>(
         &self,
         rpc: &'static str,
@@ -175,6 +176,10 @@ impl MembershipClient {
         bearer.set_sensitive(true);
         request.metadata_mut().insert("authorization", bearer);
         request.set_timeout(limit);
+        if let Some(parent) = trace::current() {
+            let parent = parent.parse().map_err(Error::internal)?;
+            request.metadata_mut().insert(TRACE_PARENT_METADATA, parent);
+        }
         let called = async {
             failpoints::reached(SERVICE, rpc, Moment::Sending).await?;
             let answer = send(request).await;
@@ -293,7 +298,11 @@ impl Membership for MembershipClient {
                         message = status.message,
                         "membership did not answer for one redemption"
                     );
-                    Err(unavailable())
+                    Err(if status.code == i32::from(Code::InvalidArgument) {
+                        Error::new(ErrorReason::InvalidRequest, status.message)
+                    } else {
+                        unavailable()
+                    })
                 }
                 None => Err(unavailable()),
             };

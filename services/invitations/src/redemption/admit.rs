@@ -50,7 +50,18 @@ impl Redemptions {
             let answers = self.membership.admit(&requests, Some(deadline)).await;
             let mut answers = answers.into_iter();
             for redemption in wave {
-                let answer = answers.next().unwrap_or_else(|| Err(not_known_yet()));
+                let mut answer = answers.next().unwrap_or_else(|| Err(not_known_yet()));
+                // P1: no repetition changes this. What is stored under the key is the answer: an erasure
+                // overtook the redemption.
+                if let Err(error) = &answer
+                    && error.reason() == ErrorReason::InvalidRequest
+                {
+                    let stored = self
+                        .membership
+                        .get_admission(&redemption.name(), Some(deadline))
+                        .await;
+                    answer = stored.and_then(|stored| stored.ok_or_else(|| error.clone()));
+                }
                 if let Err(error) = &answer
                     && error.reason() != ErrorReason::MembershipUnavailable
                 {

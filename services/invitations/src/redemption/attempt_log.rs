@@ -198,7 +198,7 @@ impl Redemptions {
         let now = self.ledger.clock.now();
         let attempts = refusals
             .into_iter()
-            .map(|refusal| self.refused_attempt(refusal, profiles, now))
+            .map(|refusal| self.refused_attempt(&refusal, profiles, now))
             .collect();
         let attempts = self.attempt_log.worth_logging(attempts);
         if attempts.is_empty() {
@@ -211,7 +211,7 @@ impl Redemptions {
 
     fn refused_attempt(
         &self,
-        refusal: Refusal<'_>,
+        refusal: &Refusal<'_>,
         profiles: &Profiles,
         now: DateTime<Utc>,
     ) -> RefusedAttempt {

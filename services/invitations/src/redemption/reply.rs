@@ -107,7 +107,7 @@ pub fn sentence(reason: ErrorReason) -> &'static str {
         }
         // Membership keeps everything else of a person, or cleans it.
         ErrorReason::InvalidRequest => {
-            "The person's external_id cannot be kept; correct it, without control characters, and try again."
+            "The person's external_id cannot be kept; correct it (at most 128 characters, none of them a control character or bidirectional mark) and try again."
         }
         _ => "This does not let the person in; ask who gave it out.",
     }

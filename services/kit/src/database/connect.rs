@@ -10,6 +10,8 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 
+use crate::random::{Randomness as _, SystemRandomness};
+
 use super::{
     EngineDatabase, Error, Pools, Url,
     open::{OpenError, has_folder, place},
@@ -55,6 +57,8 @@ fn wrong_engine(url: &Url) -> OpenError {
     OpenError::new(&place(url), error)
 }
 
+/// The pause before a read-only server is connected to again, in milliseconds.
+const READ_ONLY_PAUSE_MILLIS: u64 = 500;
 /// Connections that were idle for longer are asked whether they live before they serve, in milliseconds.
 /// One that was lost within that time shows at its first statement.
 const UNTESTED_IDLE_MILLIS_MAX: u64 = 1_000;
@@ -93,7 +97,16 @@ pub async fn connect_postgres(url: &Url, options: Options) -> Result<Pools<Postg
             ),
         ]);
     let pool = pool_options(&options, options.connections_max)
-        .after_connect(|connection, _| Box::pin(refuse_read_only(connection, SHOW_READ_ONLY)))
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                let checked = refuse_read_only(connection, SHOW_READ_ONLY).await;
+                if checked.is_err() {
+                    // The pool connects again at once, for each caller that waits.
+                    tokio::time::sleep(Duration::from_millis(READ_ONLY_PAUSE_MILLIS)).await;
+                }
+                checked
+            })
+        })
         .connect_with(connect.clone())
         .await;
     let pool = match pool {
@@ -180,13 +193,18 @@ where
     DB: EngineDatabase,
     DB::Connection: Migrate,
 {
-    let writable = pools.check_writable().await;
-    writable.map_err(|error| OpenError::new(&pools.place, error))?;
-    if let Some(file) = pools.file.clone() {
-        // To completion, so that the probe is removed also where nobody waits for this any more.
-        let room = tokio::task::spawn_blocking(move || check_room(&file)).await;
-        room.unwrap_or_else(|failure| Err(io::Error::other(failure)))
-            .map_err(|error| OpenError::new(&pools.place, sqlx::Error::Io(error)))?;
+    match pools.file.clone() {
+        None => {
+            let writable = pools.check_writable().await;
+            writable.map_err(|error| OpenError::new(&pools.place, error))?;
+        }
+        // Not by a transaction: it would wait for every other one.
+        Some(file) => {
+            // To completion, so that the probe is removed also where nobody waits for this any more.
+            let room = tokio::task::spawn_blocking(move || check_room(&file)).await;
+            room.unwrap_or_else(|failure| Err(io::Error::other(failure)))
+                .map_err(|error| OpenError::new(&pools.place, sqlx::Error::Io(error)))?;
+        }
     }
     check_schema(pools, migrator, command).await
 }
@@ -194,9 +212,15 @@ where
 /// Checks that the disk of the SQLite file takes as much as a transaction writes. A transaction that is
 /// rolled back would not tell: it writes nothing to the disk.
 fn check_room(file: &Path) -> io::Result<()> {
+    // A name of its own, since others check beside it; and bytes that no file system makes small.
+    let mut bytes = vec![0; ROOM_BYTES];
+    SystemRandomness.fill(&mut bytes);
     let mut probe = file.as_os_str().to_owned();
     probe.push("-room");
-    let written = fs::write(&probe, vec![0; ROOM_BYTES]);
+    for byte in bytes.iter().take(8) {
+        probe.push(format!("-{byte:x}"));
+    }
+    let written = fs::write(&probe, bytes);
     let removed = fs::remove_file(&probe);
     written.and(removed)
 }

@@ -57,6 +57,18 @@ pub fn is_unique_violation(error: &sqlx::Error) -> bool {
         .is_some_and(sqlx::error::DatabaseError::is_unique_violation)
 }
 
+/// Returns true if the failure of a first statement says that its connection was lost before: the socket is
+/// closed, or the server had ended the session.
+pub(super) fn is_lost(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) => true,
+        sqlx::Error::Database(refusal) => refusal
+            .code()
+            .is_some_and(|code| ["57P01", "57P02", "57P05", "25P03"].contains(&code.as_ref())),
+        _ => false,
+    }
+}
+
 impl From<Injected> for Error {
     fn from(injected: Injected) -> Self {
         Self::Unavailable(Arc::new(sqlx::Error::Io(io::Error::other(injected))))

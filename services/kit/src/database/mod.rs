@@ -11,6 +11,7 @@ use sqlx::{Database, PgConnection, Pool, Postgres, Row as _, Sqlite, pool::PoolC
 use crate::failpoints::{self, Moment};
 
 pub use connect::{Options, check_ready, connect_postgres, connect_sqlite, migrate};
+use error::is_lost;
 pub use error::{Error, is_unique_violation};
 pub use open::OpenError;
 
@@ -29,6 +30,8 @@ pub trait EngineDatabase: Database {
     const ENGINE: Engine;
     /// How a writing transaction starts.
     const BEGIN_WRITE: &'static str;
+    /// How it ends. Fails where a statement of it failed.
+    const COMMIT: &'static str;
 
     /// Runs a statement without parameters.
     fn run(
@@ -36,7 +39,7 @@ pub trait EngineDatabase: Database {
         sql: &'static str,
     ) -> impl Future<Output = sqlx::Result<()>> + Send;
 
-    /// Rolls back. Fails if the connection had no transaction any more, or cannot write.
+    /// Rolls back. Fails if the connection cannot write, and on SQLite if it had no transaction any more.
     fn roll_back(
         connection: &mut Self::Connection,
     ) -> impl Future<Output = sqlx::Result<()>> + Send;
@@ -45,6 +48,8 @@ pub trait EngineDatabase: Database {
 impl EngineDatabase for Postgres {
     const ENGINE: Engine = Engine::Postgres;
     const BEGIN_WRITE: &'static str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+    // A bare COMMIT of a transaction in which a statement failed rolls it back and succeeds.
+    const COMMIT: &'static str = "SELECT 1; COMMIT";
 
     async fn run(connection: &mut Self::Connection, sql: &'static str) -> sqlx::Result<()> {
         sqlx::raw_sql(sql).execute(connection).await.map(drop)
@@ -70,6 +75,7 @@ async fn refuse_read_only(connection: &mut PgConnection, sql: &'static str) -> s
 impl EngineDatabase for Sqlite {
     const ENGINE: Engine = Engine::Sqlite;
     const BEGIN_WRITE: &'static str = "BEGIN IMMEDIATE";
+    const COMMIT: &'static str = "COMMIT";
 
     async fn run(connection: &mut Self::Connection, sql: &'static str) -> sqlx::Result<()> {
         sqlx::raw_sql(sql).execute(connection).await.map(drop)
@@ -197,7 +203,9 @@ impl<DB: EngineDatabase> Pools<DB> {
             };
             match DB::run(&mut session.connection, DB::BEGIN_WRITE).await {
                 Ok(()) => return Ok(session),
-                Err(sqlx::Error::Io(_)) if lost < self.write.options().get_max_connections() => {
+                Err(error)
+                    if is_lost(&error) && lost < self.write.options().get_max_connections() =>
+                {
                     lost += 1;
                 }
                 Err(error) => return Err(error.into()),
@@ -259,7 +267,7 @@ impl<DB: EngineDatabase> Session<DB> {
             return Ok(());
         }
         failpoints::reached(service, transaction, Moment::BeforeCommit).await?;
-        DB::run(&mut self.connection, "COMMIT").await?;
+        DB::run(&mut self.connection, DB::COMMIT).await?;
         self.open = false;
         tracing::trace!(service, transaction, "committed");
         Ok(failpoints::reached(service, transaction, Moment::AfterCommit).await?)

@@ -184,7 +184,7 @@ async fn changes_in_quick_succession_share_a_publication() {
     let committed = Wake::new();
     let shutdown = Shutdown::new();
     let (publications, mut published) = tokio::sync::mpsc::unbounded_channel();
-    let publisher = tokio::spawn({
+    let worker = tokio::spawn({
         let (listener, shutdown) = (committed.listen(), shutdown.clone());
         let publish = move || {
             publications.send(()).unwrap();
@@ -201,7 +201,7 @@ async fn changes_in_quick_succession_share_a_publication() {
     assert!(begun.elapsed() >= Duration::from_millis(4 * PUBLISH_INTERVAL_MILLIS));
     shutdown.begin();
     published.recv().await.expect("once more after the order");
-    publisher.await.unwrap();
+    worker.await.unwrap();
 }
 
 #[tokio::test]

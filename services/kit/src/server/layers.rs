@@ -18,7 +18,7 @@ use super::{
     Deadline, MESSAGE_BYTES_MAX, OPEN_MESSAGE_BYTES_MAX, RequestId, is_health_path, is_open_path,
     middleware::{Inner, Middleware, Request, Response, refuse},
 };
-use crate::{clock::SharedClock, random, random::SharedRandomness, status::Error};
+use crate::{clock::SharedClock, random, random::SharedRandomness, status::Error, trace};
 
 /// The metadata that carries the request's id, both ways.
 pub const REQUEST_ID_METADATA: &str = "x-request-id";
@@ -62,13 +62,14 @@ impl Middleware for RequestIdStep {
     }
 }
 
-/// Puts a span around the call, and logs how it ended.
+/// Puts a span around the call, keeps the trace that it is part of, and logs how it ended.
 #[derive(Debug, Clone)]
 pub(super) struct TraceStep;
 
 impl Middleware for TraceStep {
     async fn handle<S: Inner>(&self, request: Request, inner: S) -> Response {
         let method = logged_method(request.uri().path()).to_owned();
+        let parent = trace::parent_of(request.headers()).map(str::to_owned);
         let span = tracing::info_span!(
             "call",
             method,
@@ -76,11 +77,11 @@ impl Middleware for TraceStep {
                 .extensions()
                 .get::<RequestId>()
                 .map(|id| id.0.as_str()),
-            trace_id = trace_id(request.headers()),
+            trace_id = parent.as_deref().and_then(trace::id_of),
             subject = tracing::field::Empty,
             user = tracing::field::Empty,
         );
-        async move {
+        let answered = async move {
             let begun = Instant::now();
             let response = inner.answer(request).await;
             let code = Status::from_header_map(response.headers())
@@ -91,9 +92,8 @@ impl Middleware for TraceStep {
                 code => tracing::info!(micros, ?code, "answered"),
             }
             response
-        }
-        .instrument(span)
-        .await
+        };
+        trace::within(parent, answered.instrument(span)).await
     }
 }
 
@@ -101,14 +101,6 @@ impl Middleware for TraceStep {
 fn logged_method(path: &str) -> &str {
     let (shown, _) = path.split_at(path.floor_char_boundary(METHOD_LOGGED_BYTES_MAX));
     shown
-}
-
-/// The trace that the call is part of, from W3C `traceparent`: `00-{32 hex}-{16 hex}-{2 hex}`.
-fn trace_id(headers: &HeaderMap) -> Option<String> {
-    let parent = headers.get("traceparent")?.to_str().ok()?;
-    let id = parent.split('-').nth(1)?;
-    let well_formed = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-    well_formed.then(|| id.to_owned())
 }
 
 /// Gives what tonic and panics would answer the reasons of the contract.

@@ -33,7 +33,7 @@ const ATTEMPTS_MAX: u32 = 3;
 /// One redemption to admit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdmitRequest {
-    /// The key (03 P1).
+    /// The key (P1).
     pub redemption: RedemptionName,
     /// Resource name of the invitation: the fence's key.
     pub invitation: String,
@@ -67,19 +67,14 @@ impl AdmitRequest {
 /// What each redemption is answered, in their order.
 pub type Admitted = Vec<Result<Admission>>;
 
-/// What became of a redemption that was tried without waiting for anybody.
-#[derive(Debug)]
-pub(super) enum Tried {
-    /// It has its answer.
-    Answered(Box<Result<Admission>>),
-    /// Its organization is busy, or something went wrong: to be tried with patience.
-    Not(Box<AdmitRequest>),
-}
-
 impl App {
     /// Admits the redemptions of every organization that nobody else holds, all in one transaction that
-    /// waits for nobody: a busy organization holds up no other. Answers in their order.
-    pub(super) async fn admit_where_free(&self, requests: Vec<AdmitRequest>) -> Vec<Tried> {
+    /// waits for nobody: a busy organization holds up no other. Returns the requests in their order, with
+    /// None where the organization is busy or something went wrong: they are to be tried with patience.
+    pub(super) async fn admit_where_free(
+        &self,
+        requests: Vec<AdmitRequest>,
+    ) -> Vec<(AdmitRequest, Option<Result<Admission>>)> {
         let app = self.clone();
         self.writes
             .run(async move {
@@ -89,19 +84,13 @@ impl App {
                     Vec::new()
                 });
                 let answers = answers.into_iter().chain(iter::repeat_with(|| None));
-                let tried = requests.into_iter().zip(answers);
-                tried
-                    .map(|(request, answer)| match answer {
-                        Some(answer) => Tried::Answered(Box::new(answer)),
-                        None => Tried::Not(Box::new(request)),
-                    })
-                    .collect()
+                requests.into_iter().zip(answers).collect()
             })
             .await
     }
 
     /// Admits or queues the person of each redemption of one organization, and stores what it answers
-    /// (03 P1). The transaction ends though the caller has gone (03 P12). Answers in their order.
+    /// (P1). The transaction ends though the caller has gone (P12). Answers in their order.
     ///
     /// A row fails by itself with `INVALID_REQUEST` where its redemption was another person's or place's,
     /// or where the database refuses it.

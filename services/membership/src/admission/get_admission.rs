@@ -1,4 +1,4 @@
-//! `GetAdmission`: what a redemption was answered, and what became of it since (03 P10).
+//! `GetAdmission`: what a redemption was answered, and what became of it since (P10).
 
 use homeroom_api::{common::v1::ErrorReason, names::RedemptionName};
 use homeroom_kit::{Error, Result, auth::Caller};

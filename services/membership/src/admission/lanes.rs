@@ -24,7 +24,7 @@ use tokio::{
 };
 
 use super::{
-    admit::{AdmitRequest, Admitted, Tried, organizations},
+    admit::{AdmitRequest, Admitted, organizations},
     plan::Admission,
 };
 use crate::{app::App, domain::admission::ADMISSIONS_MAX};
@@ -35,7 +35,7 @@ const TRANSACTIONS_MAX: usize = 4;
 /// hold, are all that busy organizations take from others.
 const PATIENT_TRANSACTIONS_MAX: usize = 4;
 /// Redemptions that wait in all lanes; further ones are refused with `OVERLOADED`.
-const WAITING_MAX: usize = 10_000;
+pub const WAITING_MAX: usize = 10_000;
 
 /// How long redemptions of a busy organization may hold up the answer to those of another in one call, in
 /// milliseconds; after it they are answered that they are not known yet. Half of a short deadline.
@@ -218,8 +218,7 @@ impl Lanes {
             state.transactions -= 1;
             return None;
         }
-        // A lane of which this batch took a part waits for the end of it; what is left of the ready ones
-        // need not.
+        // Lanes that were too many for this batch go with another.
         self.serve(&mut state);
         Some(batch)
     }
@@ -234,19 +233,16 @@ impl Lanes {
         // In a task of its own, so that a panic in it ends these and no others.
         let admitting = tokio::spawn(async move { app.admit_where_free(requests).await });
         let mut busy: BTreeMap<OrganizationId, Vec<Waiting>> = BTreeMap::new();
-        for (answer, tried) in answers.into_iter().zip(admitting.await.unwrap_or_default()) {
-            match tried {
-                Tried::Answered(admitted) => {
-                    // Whoever has gone needs no answer.
-                    let _ = answer.send(*admitted);
-                }
-                Tried::Not(request) => {
-                    let organization = request.place.organization().clone();
-                    let request = *request;
-                    busy.entry(organization)
-                        .or_default()
-                        .push(Waiting { request, answer });
-                }
+        for (answer, (request, admitted)) in
+            answers.into_iter().zip(admitting.await.unwrap_or_default())
+        {
+            if let Some(admitted) = admitted {
+                // Whoever has gone needs no answer.
+                let _ = answer.send(admitted);
+            } else {
+                let organization = request.place.organization().clone();
+                let lane = busy.entry(organization).or_default();
+                lane.push(Waiting { request, answer });
             }
         }
         let mut state = self.state();

@@ -22,7 +22,7 @@ use crate::{
 /// A person and where they are, want to be, or were.
 pub type PersonAt = (Place, UserId);
 
-/// What a redemption was answered, for ever (03 P1).
+/// What a redemption was answered, for ever (P1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredAdmission {
     /// The last part of the redemption's resource name: the key.

@@ -1,4 +1,4 @@
-//! `RaiseFence`: nothing below an answered fence is admitted (C8, 03 P7).
+//! `RaiseFence`: nothing below an answered fence is admitted (C8, P7).
 
 use homeroom_kit::Result;
 

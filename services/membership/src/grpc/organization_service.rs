@@ -143,12 +143,12 @@ fn create(request: &CreateOrganizationRequest) -> Parsed<(Option<Uuid>, NewOrgan
     let admin = parse::optional(v, "admin", &request.admin, UserId::parse_person);
     let organization = parse::message(v, "organization", request.organization.as_ref());
     let new = organization.map(|organization| {
-        display_name(v, &organization.display_name);
+        let display_name = display_name(v, &organization.display_name);
         seat_limit(v, organization.seat_limit);
         v.labels("organization.labels", &organization.labels);
         NewOrganization {
             id,
-            display_name: organization.display_name.clone(),
+            display_name,
             code_prefix: code_prefix(v, &organization.code_prefix),
             seat_limit: organization.seat_limit,
             labels: organization.labels.clone(),

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use homeroom_api::{common::v1::ErrorReason, names::Place};
 use homeroom_membership::{
-    admission::admit::AdmitRequest,
+    admission::{admit::AdmitRequest, lanes::WAITING_MAX},
     app::{classes, closing::CLOSED_TOGETHER_MAX},
     domain::{admission::Outcome, join_request::State, seat::Seats},
 };
+use tokio::time::timeout;
 
 use crate::{
     harness::{ADMINISTRATOR, School, caller, class_name, reason},
@@ -18,6 +19,9 @@ on_both_engines!(
     p5_the_sweep_passes_over_an_organization_that_fails,
     p5_a_class_that_ends_closes_a_queue_of_any_length,
 );
+
+/// A transaction that waits for a lock fails after 5 seconds.
+const SOONER_THAN_A_LOCK_TIMEOUT: Duration = Duration::from_secs(4);
 
 const ANOTHER: &str = "organizations/another";
 
@@ -70,6 +74,49 @@ async fn p6_a_busy_organization_holds_up_no_other() {
     holder.rollback().await;
     assert_eq!(school.admit(&waits).await.outcome, Outcome::Admitted);
     assert!(school.member(&elsewhere, "bob").await.is_some());
+    school.app.store.close().await;
+    database.end().await;
+}
+
+#[tokio::test]
+async fn p6_a_fence_that_is_being_raised_holds_up_no_other_organization() {
+    let database = Database::postgres().await;
+    let (school, elsewhere) = two_schools(&database).await;
+    for (number, there_before) in [false, true].into_iter().enumerate() {
+        // Given a fence that somebody raises, and has not raised yet
+        let waits = school.redemption_at(&elsewhere, &format!("bob-{number}"));
+        let mut raising = school.app.store.write().await.unwrap();
+        let raised = raising.raise_fence(&waits.invitation, 0, school.now());
+        assert_eq!(raised.await.unwrap(), 0, "there before: {there_before}");
+        // When redemptions of this invitation and of another organization come together
+        let batch = [school.redemption(&format!("eve-{number}")), waits.clone()];
+        let left = Some(Duration::from_secs(10));
+        let submitted = timeout(
+            SOONER_THAN_A_LOCK_TIMEOUT,
+            school.admissions.submit(batch.to_vec(), left),
+        );
+        let mut answers = submitted.await.unwrap().unwrap();
+        // Then the other one is admitted, and this one is not known yet.
+        assert_eq!(reason(answers.remove(1)), ErrorReason::DatabaseUnavailable);
+        assert_eq!(answers.remove(0).unwrap().outcome, Outcome::Admitted);
+        raising.commit("test").await.unwrap();
+        assert_eq!(school.admit(&waits).await.outcome, Outcome::Admitted);
+    }
+    school.app.store.close().await;
+    database.end().await;
+}
+
+#[tokio::test]
+async fn more_redemptions_than_may_wait_are_refused() {
+    let database = Database::postgres().await;
+    let school = School::on(&database).await;
+    let too_many = vec![school.redemption("eve"); WAITING_MAX + 1];
+    let refused = school.admissions.submit(too_many, None).await;
+    assert_eq!(
+        reason(refused.map(|rows| rows.len())),
+        ErrorReason::Overloaded
+    );
+    school.assert_counts(0, 0).await;
     school.app.store.close().await;
     database.end().await;
 }

@@ -63,7 +63,6 @@ const BATCH: usize = 60;
 const BATCHES: usize = 8;
 
 #[tokio::test]
-#[expect(clippy::panic, reason = "a test on another engine fails")]
 async fn admissions_read_what_they_are_asked_for_of_a_million_rows() {
     let mut database = Database::postgres().await;
     let Url::Postgres(url) = database.url.clone() else {

@@ -262,14 +262,20 @@ impl std::io::Write for Log {
     }
 }
 
-#[test]
-fn the_trace_of_a_well_formed_parent_is_taken_over() {
-    let read = |text: &str| trace_id(request(&[("traceparent", text)]).headers());
-    let id = "0af7651916cd43dd8448eb211c80319c";
-    assert_eq!(
-        read(&format!("00-{id}-b7ad6b7169203331-01")).as_deref(),
-        Some(id)
-    );
-    assert_eq!(read("00-short-b7ad6b7169203331-01"), None);
-    assert_eq!(read(""), None);
+#[tokio::test]
+async fn a_call_is_part_of_the_trace_that_it_names() {
+    let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    for (sent, kept) in [(parent, Some(parent)), ("unfit", None)] {
+        let seen = |_request| async {
+            let mut response = Response::new(Body::empty());
+            if let Some(parent) = trace::current() {
+                let parent = HeaderValue::try_from(parent).unwrap();
+                response.headers_mut().insert("seen", parent);
+            }
+            response
+        };
+        let response = through(TraceStep, request(&[("traceparent", sent)]), seen).await;
+        let seen = response.headers().get("seen");
+        assert_eq!(seen.map(|seen| seen.to_str().unwrap()), kept);
+    }
 }

@@ -33,43 +33,24 @@ macro_rules! fact {
     };
 }
 
+#[rustfmt::skip]
 macro_rules! request_fact {
     () => {
         fact!(
-            j.organization_id,
-            j.class_id,
-            j.request_id,
-            j.user_id,
-            j.display_name,
-            j.email,
-            j.external_id,
-            j.state,
-            j.cause,
-            j.invitation,
-            j.redemption,
-            j.method,
-            j.decide_note,
-            j.decided_by,
-            j.create_time,
-            j.decide_time,
-            j.expire_time
+            j.organization_id, j.class_id, j.request_id, j.user_id, j.display_name, j.email,
+            j.external_id, j.state, j.cause, j.invitation, j.redemption, j.method, j.decide_note,
+            j.decided_by, j.create_time, j.decide_time, j.expire_time
         )
     };
 }
 
 /// Ends a subquery: of the person wanted, at this class.
+#[rustfmt::skip]
 macro_rules! of_person_at {
     ($row:literal, $class:literal) => {
         concat!(
-            "WHERE ",
-            $row,
-            ".organization_id = wanted.value->>'o' AND ",
-            $row,
-            ".class_id = ",
-            $class,
-            " AND ",
-            $row,
-            ".user_id = wanted.value->>'u'"
+            "WHERE ", $row, ".organization_id = wanted.value->>'o' AND ", $row, ".class_id = ", $class,
+            " AND ", $row, ".user_id = wanted.value->>'u'"
         )
     };
 }

@@ -202,6 +202,9 @@ impl SqlRepository {
             json_array(moved),
             json_array(admissions.iter().map(of_admission)),
         ];
+        if bound.iter().all(|rows| rows == "[]") {
+            return Ok(0);
+        }
         let mut stored = 0;
         for text in SAVE {
             let mut save = sqlx::query(*text);

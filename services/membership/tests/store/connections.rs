@@ -1,0 +1,58 @@
+//! Connections that the server ends, and transactions that failed half-way.
+
+use homeroom_kit::database::{Options, Url, connect_postgres};
+use sqlx::{Connection as _, Executor as _, PgConnection};
+
+use crate::support::Database;
+
+#[tokio::test]
+async fn a_connection_that_the_server_ended_a_moment_ago_is_replaced() {
+    // Given a pool all of whose connections were in use a moment ago,
+    let database = Database::postgres().await;
+    let options = Options {
+        connections_max: 4,
+        ..Options::default()
+    };
+    let pools = connect_postgres(&database.url, options).await.unwrap();
+    let mut sessions = Vec::new();
+    for _ in 0..4 {
+        sessions.push(pools.write().await.unwrap());
+    }
+    for session in sessions {
+        session.commit("membership", "test").await.unwrap();
+    }
+    while pools.write.num_idle() < 4 {
+        tokio::task::yield_now().await;
+    }
+
+    // when the server ends each,
+    let Url::Postgres(url) = &database.url else {
+        unreachable!()
+    };
+    let mut other = PgConnection::connect(url).await.unwrap();
+    let end = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity \
+               WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    other.execute(end).await.unwrap();
+
+    // then whoever writes has another at once.
+    let session = pools.write().await.unwrap();
+    session.commit("membership", "test").await.unwrap();
+    pools.close().await;
+    database.end().await;
+}
+
+#[tokio::test]
+async fn a_transaction_in_which_a_statement_failed_is_not_committed() {
+    let database = Database::postgres().await;
+    let pools = connect_postgres(&database.url, Options::default())
+        .await
+        .unwrap();
+    let mut session = pools.write().await.unwrap();
+    let failed = sqlx::query("SELECT 1 / 0")
+        .execute(session.connection())
+        .await;
+    assert!(failed.is_err());
+    assert!(session.commit("membership", "test").await.is_err());
+    pools.close().await;
+    database.end().await;
+}
