@@ -85,13 +85,8 @@ impl Redemptions {
             .await;
         if let Err(error) = &previewed {
             let decision = charged.decision();
-            self.log_preview(
-                &attempt,
-                &profiles,
-                decision,
-                error.reason(),
-                matched.as_ref(),
-            );
+            let matched = matched.as_ref();
+            self.log_preview(&attempt, &profiles, decision, error.reason(), matched);
         }
         let outcome = match &previewed {
             // What only would be changes nothing.

@@ -148,7 +148,7 @@ pub(in crate::redemption) async fn settle(
         .map(|redemption| (redemption.id, redemption))
         .collect();
 
-    let mut moves: Vec<Move> = Vec::new();
+    let mut steps: Vec<Move> = Vec::new();
     for settlement in settlements {
         let Some(redemption) = current.get_mut(&settlement.redemption.id) else {
             continue;
@@ -157,23 +157,23 @@ pub(in crate::redemption) async fn settle(
         if step.change.from != step.change.to {
             redemption.state = step.change.to;
             redemption.outcome = redemption.outcome.or(step.change.outcome);
-            match moves
+            match steps
                 .iter_mut()
                 .find(|earlier| earlier.change.id == step.change.id)
             {
-                Some(earlier) => earlier.change.to = step.change.to,
-                None => moves.push(step),
+                Some(moved) => moved.change.to = step.change.to,
+                None => steps.push(step),
             }
         }
     }
-    if moves.is_empty() {
+    if steps.is_empty() {
         return Ok(Vec::new());
     }
-    let changes: Vec<StateChange> = moves.iter().map(|moved| moved.change.clone()).collect();
-    let uses = uses_of(&moves, &counted_from);
-    let people = repository.write_settlements(&changes, &uses, now).await?;
-    let people = people.ok_or_else(|| Error::conflict("a redemption was settled meanwhile"))?;
-    for moved in &mut moves {
+    let changes: Vec<StateChange> = steps.iter().map(|step| step.change.clone()).collect();
+    let uses = uses_of(&steps, &counted_from);
+    let written = repository.write_settlements(&changes, &uses, now).await?;
+    let people = written.ok_or_else(|| Error::conflict("a redemption was settled meanwhile"))?;
+    for moved in &mut steps {
         // Who has been erased since (R13) is not named again.
         if let Some(user) = people.get(&moved.change.id)
             && *user != moved.redemption.person.user
@@ -184,7 +184,7 @@ pub(in crate::redemption) async fn settle(
             moved.redemption.person.user = user.clone();
         }
     }
-    let events: Vec<NewEvent> = moves.iter().filter_map(Move::event).collect();
+    let events: Vec<NewEvent> = steps.iter().filter_map(Move::event).collect();
     repository.append_events(&events, now, random).await?;
     Ok(changes.iter().map(|change| change.id).collect())
 }

@@ -212,9 +212,12 @@ impl Redemptions for SqlRepository {
         if moved.len() < changes.len() || counted < uses.len() as u64 {
             return Ok(None);
         }
-        let moved = moved.iter().map(|(id, person)| {
-            let person = UserId::parse(person).map_err(|_| corrupt("a user id does not parse"))?;
-            Ok((uuid(id)?, person))
+        let moved = moved.iter().map(|(id, user)| {
+            let person = UserId::parse(user);
+            Ok((
+                uuid(id)?,
+                person.map_err(|_| corrupt("a user id does not parse"))?,
+            ))
         });
         moved.collect::<Result<_>>().map(Some)
     }
