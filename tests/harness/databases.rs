@@ -140,24 +140,13 @@ impl Databases {
     /// How many redemptions membership has not been heard of, or are not settled yet.
     pub async fn reserved_redemptions(&self) -> i64 {
         const RESERVED: &str = "SELECT count(*) FROM redemptions WHERE state = 'RESERVED'";
-        match &self.invitations {
-            Url::Postgres(url) => {
-                let options: PgConnectOptions = url.parse().unwrap();
-                let mut connection = options.connect().await.unwrap();
-                sqlx::query_scalar(RESERVED)
-                    .fetch_one(&mut connection)
-                    .await
-                    .unwrap()
-            }
-            Url::Sqlite(path) => {
-                let options = SqliteConnectOptions::new().filename(path).read_only(true);
-                let mut connection = options.connect().await.unwrap();
-                sqlx::query_scalar(RESERVED)
-                    .fetch_one(&mut connection)
-                    .await
-                    .unwrap()
-            }
-        }
+        count(&self.invitations, RESERVED).await
+    }
+
+    /// How many events of both services are committed and have no place in the feed yet.
+    pub async fn unplaced_events(&self) -> i64 {
+        const UNPLACED: &str = "SELECT count(*) FROM events WHERE position IS NULL";
+        count(&self.membership, UNPLACED).await + count(&self.invitations, UNPLACED).await
     }
 
     /// Runs one statement on the invitations database, beside the service.
@@ -190,6 +179,23 @@ impl Databases {
                 )))
                 .await
                 .unwrap();
+        }
+    }
+}
+
+async fn count(url: &Url, sql: &'static str) -> i64 {
+    match url {
+        Url::Postgres(url) => {
+            let options: PgConnectOptions = url.parse().unwrap();
+            let mut connection = options.connect().await.unwrap();
+            let counted = sqlx::query_scalar(sql).fetch_one(&mut connection);
+            counted.await.unwrap()
+        }
+        Url::Sqlite(path) => {
+            let options = SqliteConnectOptions::new().filename(path).read_only(true);
+            let mut connection = options.connect().await.unwrap();
+            let counted = sqlx::query_scalar(sql).fetch_one(&mut connection);
+            counted.await.unwrap()
         }
     }
 }
