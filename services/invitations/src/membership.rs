@@ -24,8 +24,8 @@ use crate::{
     store::PersonKnown,
 };
 
-/// Redemptions in one [`Membership::admit`] at most.
-pub const ADMIT_BATCH_MAX: usize = 500;
+/// Redemptions in one [`Membership::admit`] at most: so many of the largest fit into a message that membership takes.
+pub const ADMIT_BATCH_MAX: usize = 400;
 
 /// What membership answered for one redemption (T2).
 #[derive(Debug, Clone, PartialEq)]

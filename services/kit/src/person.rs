@@ -48,13 +48,13 @@ pub fn shown_email(text: &str) -> String {
     EmailAddress::parse(text.trim()).map_or_else(|_| String::new(), |address| address.canonical())
 }
 
-/// Returns the text on one line: tabs, line feeds and carriage returns become blanks; other control
+/// Returns the text on one line: tabs and whatever ends a line become blanks; other control
 /// characters, and those that turn the direction of the text around them, are left out.
 #[must_use]
 pub fn clean(text: &str) -> String {
     text.chars()
         .map(|character| match character {
-            '\n' | '\r' | '\t' => ' ',
+            '\n' | '\r' | '\t' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => ' ',
             other => other,
         })
         .filter(|character| is_printable(*character))
@@ -99,6 +99,7 @@ mod tests {
                 "\u{5e0}\u{5d5}\u{5e2}\u{5dd}",
             ),
             ("Ada\nLovelace\u{0}", "Ada Lovelace"),
+            ("a\u{2028}b\u{2029}c\u{85}d\u{b}e\u{c}f", "a b c d e f"),
             // A joiner is part of how Persian and emoji are spelled.
             (
                 "\u{645}\u{6cc}\u{200c}\u{62e}",

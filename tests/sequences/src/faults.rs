@@ -18,7 +18,7 @@ const SAGA_TRANSACTIONS: &[&str] = &[
     "membership.raise_fence",
     "membership.change",
 ];
-/// The others.
+/// The others. Nothing is published on SQLite, where an event has its place when it is written.
 const OTHER_TRANSACTIONS: &[&str] = &[
     "invitations.audit",
     "invitations.follow",
@@ -26,14 +26,12 @@ const OTHER_TRANSACTIONS: &[&str] = &[
     "invitations.forget_requests",
     "invitations.hasten",
     "invitations.profile",
-    "invitations.publish",
     "invitations.refused_attempts",
     "invitations.set_next_tries",
     "invitations.take_due",
     "invitations.take_queued",
     "membership.expire",
     "membership.forget_requests",
-    "membership.publish",
 ];
 /// Calls of invitations to membership: those of the saga more than once.
 const CALLS: &[&str] = &[

@@ -153,3 +153,65 @@ fn method_of(kind: InvitationKind) -> Method {
         InvitationKind::JoinUrl => Method::JoinUrl,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use homeroom_api::{
+        ids::{ClassId, OrganizationId, UserId},
+        membership::v1::BatchAdmitRequest,
+    };
+    use homeroom_kit::{
+        person::{EXTERNAL_ID_CHARS_MAX, PERSON_NAME_CHARS_MAX},
+        server::MESSAGE_BYTES_MAX,
+    };
+    use prost::Message as _;
+
+    use super::*;
+    use crate::{
+        domain::{invitation::Epoch, redemption::RedemptionState},
+        redemption::ledger::Person,
+    };
+
+    /// The largest redemption that a request can lead to.
+    fn largest() -> Redemption {
+        let longest = "a".repeat(63);
+        let place = Place::new(
+            OrganizationId::parse(&longest).unwrap(),
+            Some(ClassId::parse(&longest).unwrap()),
+        );
+        let time = DateTime::from_timestamp(253_402_300_799, 999_999_000).unwrap();
+        Redemption {
+            id: Uuid::max(),
+            invitation_id: Uuid::max(),
+            invitation: format!("{place}/enrollmentCodes/{}", Uuid::max()),
+            kind: InvitationKind::EnrollmentCode,
+            epoch: Epoch::new(i64::MAX),
+            place,
+            person: Person {
+                user: UserId::parse(&"u".repeat(128)).unwrap(),
+                display_name: "\u{20000}".repeat(PERSON_NAME_CHARS_MAX),
+                email: "e".repeat(254),
+                external_id: "\u{20000}".repeat(EXTERNAL_ID_CHARS_MAX),
+            },
+            route: Route::OnlyIfKnown(ErrorReason::UsedUp),
+            issue_time: time,
+            allow_rejoin: true,
+            holds_use: true,
+            state: RedemptionState::Reserved,
+            outcome: None,
+            join_request: String::new(),
+            tries: 0,
+            next_try_time: time,
+            create_time: time,
+            settle_time: None,
+        }
+    }
+
+    #[test]
+    fn p11_a_batch_of_the_largest_redemptions_fits_into_a_message() {
+        let requests = vec![admit_request(&largest(), false); ADMIT_BATCH_MAX];
+        let bytes = BatchAdmitRequest { requests }.encoded_len();
+        assert!(bytes <= MESSAGE_BYTES_MAX, "{bytes}");
+    }
+}
