@@ -82,8 +82,9 @@ async fn a_redemption_takes_few_round_trips() {
     Statements::take();
     // When somebody redeems
     world.redeem("ann", CLASS_CODE, REQUEST).await.unwrap();
-    // Then few statements are sent
-    let sent = Statements::take();
+    // Then few statements are sent, besides what a new connection is asked
+    let mut sent = Statements::take();
+    sent.retain(|statement| !statement.contains("SHOW transaction_read_only"));
     assert!(!sent.is_empty(), "nothing was reported");
     assert!(sent.len() <= ROUND_TRIPS_MAX, "{sent:#?}");
     world.drop_it().await;
