@@ -21,7 +21,7 @@ use redis::{
 /// How long a new connection is kept, whatever is answered on it, in milliseconds: a server that stays
 /// demoted is connected to five times a second at most.
 const CONNECTIONS_APART_MILLIS: u64 = 200;
-/// What a server answers that is not the master, or not yet. The master may be another by now.
+/// The error codes of a server that is not the master, or not yet. Another one may be the master by now.
 const NOT_THE_MASTER: [&str; 6] = [
     "READONLY",
     "MASTERDOWN",

@@ -47,7 +47,7 @@ const SETTLING: Limits = Limits {
 /// Redeems invitations, and drives what was begun to its end. Shared, because writes outlive their callers (P12).
 #[derive(Debug)]
 pub struct Redemptions {
-    /// What is written down.
+    /// The redemptions that are written down.
     pub ledger: Ledger,
     /// The membership service.
     pub membership: Arc<dyn Membership>,

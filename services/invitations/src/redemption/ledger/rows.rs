@@ -189,7 +189,7 @@ pub struct RedemptionRequest {
     pub body: BodyMac,
 }
 
-/// What a request id stands for.
+/// The meaning of a request id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Resolved {
     /// Nothing, or a redemption whose epoch was stale and which answers nothing (P7).

@@ -27,7 +27,7 @@ use crate::{
 /// How long a queued redemption is left to the feed before the sweep asks about it, in minutes (P5).
 pub const SWEEP_AFTER_MINUTES: i64 = 60;
 
-/// What membership says of a redemption.
+/// A reply of membership about a redemption.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MembershipReply {
     /// What it answered (T2); moves only what is RESERVED.
