@@ -157,7 +157,6 @@ async fn c5_c6_a_locked_code_queues_and_owner_and_co_teachers_are_notified_and_d
     assert_eq!((first.state(), first.cause()), (State::Pending, Cause::CodeLocked));
     assert_eq!(school.waiting().await.len(), 2);
 
-    homeroom.published().await;
     let mut teacher = school.teacher.clone();
     let events = teacher.membership_events.list_events(ListEventsRequest { parent: school.class.clone(), page_size: 1000, ..Default::default() })
         .await.unwrap().into_inner().events;

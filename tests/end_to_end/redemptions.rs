@@ -80,7 +80,6 @@ async fn r11_every_change_is_an_event_in_a_feed_that_resumes_where_it_stopped(ho
     let request = homeroom.queued("student-1", &url).await;
     let mut teacher = school.teacher.clone();
     teacher.join_requests.approve_join_request(ApproveJoinRequestRequest { name: request.name.clone(), ..Default::default() }).await.unwrap();
-    homeroom.published().await;
     let mut types = Vec::new();
     let mut page_token = String::new();
     for _ in 0..100 {

@@ -143,12 +143,6 @@ impl Databases {
         count(&self.invitations, RESERVED).await
     }
 
-    /// How many events of both services are committed and have no place in the feed yet.
-    pub async fn unplaced_events(&self) -> i64 {
-        const UNPLACED: &str = "SELECT count(*) FROM events WHERE position IS NULL";
-        count(&self.membership, UNPLACED).await + count(&self.invitations, UNPLACED).await
-    }
-
     /// Runs one statement on the invitations database, beside the service.
     pub async fn change_invitations(&self, sql: &'static str) {
         match &self.invitations {

@@ -256,14 +256,6 @@ impl Homeroom {
         .await;
     }
 
-    /// Waits until every committed event has its place in the feed: on PostgreSQL soon after the commit.
-    pub async fn published(&self) {
-        self.eventually("every event is placed", async || {
-            self.databases.unplaced_events().await == 0
-        })
-        .await;
-    }
-
     /// How many rows stand in each table of both databases, once what the services do after
     /// their answers is done.
     pub async fn settled_row_counts(&self) -> BTreeMap<String, i64> {

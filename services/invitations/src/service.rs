@@ -106,7 +106,7 @@ impl Service {
         self.metrics_address
     }
 
-    /// Waits until it has ended: calls answered, writes finished, events published.
+    /// Waits until it has ended: calls answered, writes finished.
     pub async fn stopped(self) -> Result<(), ServeError> {
         self.served
             .await

@@ -25,7 +25,6 @@ use crate::{
         AuditHandlers, ClassCodeHandlers, EnrollmentCodeHandlers, EventHandlers, JoinUrlHandlers,
         TokenHandlers, UserHandlers, redemption_service::RedemptionHandlers,
     },
-    store::Store,
 };
 
 /// Serves until the shutdown, and then ends the rest in the order in which it depends on itself,
@@ -64,11 +63,10 @@ pub(crate) async fn serve_until(
         .add_service(tuned!(UserServiceServer::new(UserHandlers(app.clone()))))
         .add_service(tuned!(EventServiceServer::new(EventHandlers(feed))));
 
-    // Workers stop with the calls, the publisher once nothing is written any more.
+    // Workers stop with the calls.
     let stopping = Shutdown::new();
     let all_written = Shutdown::new();
     let mut workers = workers::start(&app, pauses, &stopping);
-    let publisher = tokio::spawn(publish(Arc::clone(&app.store), all_written.clone()));
     let metrics = tokio::spawn(metrics::serve(metrics, all_written.clone()));
     let store = Arc::clone(&app.store);
     let health = tokio::spawn(services.health().follow(stopping.clone(), move || {
@@ -102,11 +100,7 @@ pub(crate) async fn serve_until(
     // What is left of them recovery finishes at the next start.
     ending.step("writes", app.writes.finished()).await;
     all_written.begin();
-    for (what, task) in [
-        ("events to publish", publisher),
-        ("health", health),
-        ("metrics", metrics),
-    ] {
+    for (what, task) in [("health", health), ("metrics", metrics)] {
         let ended = async {
             if let Err(failure) = task.await {
                 tracing::error!(%failure, what, "a background task failed");
@@ -116,8 +110,4 @@ pub(crate) async fn serve_until(
     }
     ending.step("database connections", app.store.close()).await;
     ending.ended(served)
-}
-
-async fn publish(store: Arc<dyn Store>, shutdown: Shutdown) {
-    store.publish_events_until(shutdown).await;
 }

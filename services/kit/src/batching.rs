@@ -6,7 +6,7 @@ use std::{fmt, future::Future, sync::Arc, time::Duration};
 use homeroom_api::common::v1::ErrorReason;
 use tokio::{
     sync::{Semaphore, mpsc, oneshot},
-    time::timeout,
+    time::{Instant, sleep_until, timeout},
 };
 
 use crate::status::{Error, Result};
@@ -25,6 +25,9 @@ pub struct Limits {
     pub prompt_batches_max: usize,
     /// Milliseconds after which a batch under way is slow, and another may begin beside it.
     pub slow_after_millis: u64,
+    /// The shortest time between the beginnings of two batches, in milliseconds: what arrives meanwhile shares
+    /// the second one. 0 where somebody waits for the answers.
+    pub apart_millis: u64,
 }
 
 struct Waiting<Item, Answer> {
@@ -53,13 +56,16 @@ where
         let batches = Arc::new(Semaphore::new(limits.batches_max.max(1)));
         let prompt = Arc::new(Semaphore::new(limits.prompt_batches_max.max(1)));
         let slow_after = Duration::from_millis(limits.slow_after_millis);
+        let apart = Duration::from_millis(limits.apart_millis);
         tokio::spawn(async move {
+            let mut next = Instant::now();
             loop {
                 let batch = Arc::clone(&batches).acquire_owned().await;
                 let (Ok(batch), Ok(turn)) = (batch, Arc::clone(&prompt).acquire_owned().await)
                 else {
                     break;
                 };
+                sleep_until(next).await;
                 // Whatever arrived while it waited for its turn goes together.
                 let mut taken: Vec<Waiting<Item, Answer>> = Vec::new();
                 if arrived
@@ -69,6 +75,7 @@ where
                 {
                     break;
                 }
+                next = Instant::now() + apart;
                 let (items, waiting): (Vec<_>, Vec<_>) = taken
                     .into_iter()
                     .map(|waiting| (waiting.item, waiting.answer))
@@ -150,6 +157,7 @@ mod tests {
         batches_max: 2,
         prompt_batches_max: 1,
         slow_after_millis: 60_000,
+        apart_millis: 0,
     };
 
     /// Answers each item with the size of its batch, once it is let through.

@@ -208,7 +208,7 @@ async fn services(app: &App, shutdown: &Shutdown) -> Services {
         .add_service(tuned!(EventServiceServer::new(EventApi(feed))))
 }
 
-/// Serves until the shutdown; then finishes the writes, publishes their events, and closes the database,
+/// Serves until the shutdown; then finishes the writes, and closes the database,
 /// all of it within [`homeroom_kit::shutdown::STOP_SECONDS_MAX`].
 async fn run(
     app: App,
@@ -218,13 +218,10 @@ async fn run(
     metrics: Option<MetricsServer>,
     shutdown: Shutdown,
 ) -> Result<(), ServeError> {
-    // Periodic work outlives the server: what the last calls wrote is still published.
+    // Metrics outlive the server: the last calls are counted.
     let work_ends = Shutdown::new();
     let mut work = JoinSet::new();
     work.spawn(metrics::serve(metrics, work_ends.clone()));
-    let store = Arc::clone(&app.store);
-    let ends = work_ends.clone();
-    work.spawn(async move { store.publish_until(ends).await });
     let pruning = app.clone();
     work.spawn(repeat(PRUNE_INTERVAL, work_ends.clone(), move || {
         let app = pruning.clone();
@@ -265,9 +262,7 @@ async fn run(
     ending.step("writes", app.writes.finished()).await;
     work_ends.begin();
     let worked = async { while work.join_next().await.is_some() {} };
-    ending
-        .step("periodic work and events to publish", worked)
-        .await;
+    ending.step("periodic work", worked).await;
     ending.step("database connections", app.store.close()).await;
     ending.ended(served)
 }

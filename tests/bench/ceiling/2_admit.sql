@@ -11,14 +11,6 @@ joined as (
     invitation, redemption, approved_by, method, revision)
   select :o, user_id(u), '', '', '', 'STUDENT', 1000 * :t::bigint, :invitation, redemption(:organization, id), '',
     'CLASS_CODE', 1 from joins on conflict do nothing
-),
-told as (
-  insert into mem.events (event_id, event_type, organization_id, class_id, subject, actor, notify, data, create_time)
-  select gen_random_uuid()::text, 'member.joined', :o, class_id,
-    :organization || coalesce('/classes/' || class_id, '') || '/members/' || user_id(u), user_id(u), '[]',
-    json_build_object('invitation', :invitation::text, 'method', 'CLASS_CODE', 'redemption', redemption(:organization, id),
-      'role', 'STUDENT', 'user', user_id(u))::text, 1000 * :t::bigint
-  from joins cross join (values (null), ('biology')) as places (class_id)
 )
 update mem.organization_seats set seats_used = seats_used + :batch::int where organization_id = :o;
 insert into mem.class_members (organization_id, class_id, user_id, role, join_time, invitation, redemption, approved_by,
@@ -26,4 +18,11 @@ insert into mem.class_members (organization_id, class_id, user_id, role, join_ti
 select :o, 'biology', user_id(:u::bigint + g), 'STUDENT', 1000 * :t::bigint, :invitation,
   redemption(:organization, id(:t::bigint, :u::bigint + g)), '', 'CLASS_CODE', 1
 from generate_series(1, :batch::int) as g on conflict do nothing;
+with joins as (select id(:t::bigint, :u::bigint + g) as id, :u::bigint + g as u from generate_series(1, :batch::int) as g)
+select mem.append_events(jsonb_agg(jsonb_build_object('id', gen_random_uuid(), 'type', 'member.joined',
+  'organization', :o::text, 'class', class_id,
+  'subject', :organization || coalesce('/classes/' || class_id, '') || '/members/' || user_id(u), 'actor', user_id(u),
+  'notify', '[]', 'data', json_build_object('invitation', :invitation::text, 'method', 'CLASS_CODE',
+    'redemption', redemption(:organization, id), 'role', 'STUDENT', 'user', user_id(u))::text)), 1000 * :t::bigint)
+from joins cross join (values (null), ('biology')) as places (class_id);
 commit;

@@ -48,7 +48,6 @@ def grow(homeroom, organization, code, members, waiting=0):
         waits = _redeem(homeroom, code)
     # Everything of theirs is settled, and told.
     homeroom.counts()
-    homeroom.wait_published()
     for user, number in ((joined, members), (waits, waiting)):
         if user is not None:
             _clone(homeroom, user, number - 1)

@@ -19,7 +19,6 @@ select (select count(*) from class_members where role = 'STUDENT'),
        (select coalesce(sum(seats_used), 0) from organization_seats)
 """
 INVITATIONS_COUNTS = "select count(*) from redemptions where state = 'COMMITTED'"
-UNPUBLISHED = "select count(*) from events where position is null"
 UNSETTLED = "select count(*) from redemptions where state = 'RESERVED'"
 
 
@@ -173,11 +172,6 @@ class Homeroom:
 
     def query(self, service, sql):
         return [int(value) for value in self.world.postgres.psql(self.databases[service], sql)[0]]
-
-    def wait_published(self):
-        """Waits until each event has its place in the feed."""
-        told = lambda: not any(self.query(service, UNPUBLISHED)[0] for service in self.databases)
-        processes.wait_until("each event is published", told)
 
     def wait_followed(self):
         """Waits until each redemption whose request was decided is settled."""

@@ -30,7 +30,6 @@ const TRANSACTIONS_OF_THE_STORY: &[&str] = &[
     "invitations.hasten",           // membership is back
     "invitations.note_keys",        // a key ring is used for the first time
     "invitations.profile",          // what membership says of an organization
-    "invitations.publish",          // events get their places
     "invitations.refused_attempts", // what was refused and left no redemption
     "invitations.reserve",          // T1
     "invitations.set_next_tries",   // a try of recovery failed (P13)
@@ -40,7 +39,6 @@ const TRANSACTIONS_OF_THE_STORY: &[&str] = &[
     "membership.admit",             // T2
     "membership.change",            // everything that people do in membership
     "membership.forget_requests",   // request ids of yesterday
-    "membership.publish",           // events get their places
     "membership.raise_fence",       // RaiseFence (P7)
 ];
 
@@ -198,8 +196,6 @@ fn the_tables_name_every_transaction() {
                 named.insert(format!("{service}.{}", after.split('"').next().unwrap()));
             }
         }
-        // By kit, for both.
-        named.insert(format!("{service}.publish"));
     }
     let mut tables = set(TRANSACTIONS_OF_THE_STORY);
     tables.append(&mut set(OTHER_TRANSACTIONS));

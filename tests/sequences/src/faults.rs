@@ -18,7 +18,7 @@ const SAGA_TRANSACTIONS: &[&str] = &[
     "membership.raise_fence",
     "membership.change",
 ];
-/// The others. Nothing is published on SQLite, where an event has its place when it is written.
+/// The others.
 const OTHER_TRANSACTIONS: &[&str] = &[
     "invitations.audit",
     "invitations.follow",

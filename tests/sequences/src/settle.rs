@@ -23,12 +23,11 @@ const ROUNDS_MAX: u32 = 30;
 /// Milliseconds until a write under way counts as stuck.
 const QUIET_MILLIS_MAX: u32 = 15_000;
 
-/// What still has to be done: redemptions, fences, erasures and events.
+/// What still has to be done: redemptions, fences and erasures.
 const UNSETTLED: &str = "SELECT \
     (SELECT count(*) FROM redemptions WHERE state = 'RESERVED') AS reserved, \
     (SELECT count(*) FROM invitations WHERE fence_epoch < epoch) AS fences, \
-    (SELECT count(*) FROM erasures WHERE done_time IS NULL) AS erasures, \
-    (SELECT count(*) FROM membership.events WHERE position IS NULL) AS events";
+    (SELECT count(*) FROM erasures WHERE done_time IS NULL) AS erasures";
 
 /// How a redemption ended, and what membership says of it.
 const OF_REDEMPTION: &str = "SELECT r.state, r.outcome, coalesce(a.outcome, '') AS answer \

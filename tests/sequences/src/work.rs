@@ -15,8 +15,6 @@ impl Stage {
                 Ok(invitations.redemptions.recover_once().await?.taken as u64)
             }),
             Work::Follow => self.in_invitations(async move {
-                membership.store.publish().await?;
-                invitations.store.publish_events().await?;
                 Ok(invitations.redemptions.follow_once().await?.events as u64)
             }),
             Work::RaiseFences => {

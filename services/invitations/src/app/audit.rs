@@ -26,6 +26,7 @@ const BATCHING: Limits = Limits {
     batches_max: 2,
     prompt_batches_max: 2,
     slow_after_millis: 100,
+    apart_millis: 0,
 };
 
 /// Where entries of reads are written.

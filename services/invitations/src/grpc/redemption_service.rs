@@ -38,6 +38,7 @@ const BATCHING: batching::Limits = batching::Limits {
     batches_max: 8,
     prompt_batches_max: 2,
     slow_after_millis: 100,
+    apart_millis: 0,
 };
 
 /// The handlers.

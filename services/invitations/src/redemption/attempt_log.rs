@@ -79,6 +79,7 @@ const BATCHING: Limits = Limits {
     batches_max: 1,
     prompt_batches_max: 1,
     slow_after_millis: 100,
+    apart_millis: 0,
 };
 
 /// Where refused attempts are written.

@@ -43,7 +43,9 @@ impl Redemptions {
         prefixes.sort();
         prefixes.dedup();
         let mut repository = self.ledger.store.read().await?;
-        Ok(repository.find_profiles(&organizations, &prefixes).await?)
+        let profiles = repository.find_profiles(&organizations, &prefixes).await?;
+        repository.release();
+        Ok(profiles)
     }
 
     /// Returns the matched invitations, or `CODE_NOT_USABLE`: one statement for all candidates of
@@ -67,7 +69,7 @@ impl Redemptions {
             .into_iter()
             .filter_map(|row| Some((row.secret.as_ref()?.lookup_mac.clone(), row)))
             .collect();
-        drop(repository);
+        repository.release();
         Ok(attempts
             .iter()
             .zip(candidates)

@@ -40,8 +40,10 @@ const SETTLING: Limits = Limits {
     batch_items_max: 500,
     queue_items_max: 10_000,
     batches_max: 2,
-    prompt_batches_max: 2,
+    prompt_batches_max: 1,
     slow_after_millis: 100,
+    // No answer waits for T3. One that follows another at once would only hold up the T1 of the same invitation.
+    apart_millis: 25,
 };
 
 /// Redeems invitations, and drives what was begun to its end. Shared, because writes outlive their callers (P12).

@@ -28,7 +28,6 @@ use async_trait::async_trait;
 use homeroom_kit::{
     database::{self, Url},
     events::Feed,
-    shutdown::Shutdown,
 };
 
 use crate::redemption::ledger::Redemptions;
@@ -57,14 +56,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// A transaction that writes.
     async fn write(&self) -> Result<Box<dyn Repository>>;
 
-    /// The feed of published events (R11).
+    /// The feed of events (R11).
     fn feed(&self) -> Arc<dyn Feed>;
-
-    /// Gives events committed by now their place in the feed. Gives how many.
-    async fn publish_events(&self) -> Result<u64>;
-
-    /// Publishes events as they are committed, until the shutdown.
-    async fn publish_events_until(&self, shutdown: Shutdown);
 
     /// Checks that the database answers, takes writes and has this program's schema.
     async fn check_ready(&self) -> std::result::Result<(), OpenError>;
@@ -94,6 +87,9 @@ pub trait Repository:
 
     /// Undoes what was written, before the connection serves another.
     async fn rollback(self: Box<Self>);
+
+    /// Ends a session that has read: its connection serves the next one at once.
+    fn release(self: Box<Self>);
 }
 
 /// Opens the database that `url` names; with `migrate`, brings its schema up to date first.

@@ -7,20 +7,19 @@ use homeroom_kit::{
     random::Randomness,
     request_ids::{BodyMac, Claim, RequestKey},
 };
-use uuid::Uuid;
 
 use super::Result;
 
 /// The feed of this service (R11).
 #[async_trait]
 pub trait Events: Send {
-    /// Writes events in the order given. The organization is locked by this session.
+    /// Has events written with the commit, in the order given. The organization is locked by this session.
     async fn append_events(
         &mut self,
         events: &[NewEvent],
         now: DateTime<Utc>,
         random: &dyn Randomness,
-    ) -> Result<Vec<Uuid>>;
+    ) -> Result<()>;
 }
 
 /// Request ids of everything but redemptions (AIP-155).

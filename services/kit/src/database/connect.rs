@@ -15,6 +15,7 @@ use crate::random::{Randomness as _, SystemRandomness};
 use super::{
     EngineDatabase, Error, Pools, Url,
     open::{OpenError, has_folder, place},
+    ready::{Ready, UNTESTED_IDLE_MILLIS_MAX},
     refuse_read_only,
 };
 
@@ -59,9 +60,6 @@ fn wrong_engine(url: &Url) -> OpenError {
 
 /// The pause before a read-only server is connected to again, in milliseconds.
 const READ_ONLY_PAUSE_MILLIS: u64 = 500;
-/// Connections that were idle for longer are asked whether they live before they serve, in milliseconds.
-/// One that was lost within that time shows at its first statement.
-const UNTESTED_IDLE_MILLIS_MAX: u64 = 1_000;
 
 fn pool_options<DB: Database>(options: &Options, connections_max: u32) -> PoolOptions<DB> {
     PoolOptions::new()
@@ -95,6 +93,13 @@ pub async fn connect_postgres(url: &Url, options: Options) -> Result<Pools<Postg
                 "idle_in_transaction_session_timeout",
                 millis(options.statement_timeout),
             ),
+            // A statement is planned once for each connection, perhaps while its tables are empty. So the plan
+            // must be one that serves large tables too: by indexes, row by row.
+            ("plan_cache_mode", "force_generic_plan".to_owned()),
+            ("enable_seqscan", "off".to_owned()),
+            ("enable_hashjoin", "off".to_owned()),
+            ("enable_mergejoin", "off".to_owned()),
+            ("jit", "off".to_owned()),
         ]);
     let pool = pool_options(&options, options.connections_max)
         .after_connect(|connection, _| {
@@ -118,9 +123,12 @@ pub async fn connect_postgres(url: &Url, options: Options) -> Result<Pools<Postg
             return Err(OpenError::new(&place, error));
         }
     };
+    let ready = Ready::new(pool.clone());
     Ok(Pools {
         read: pool.clone(),
         write: pool,
+        ready_to_read: ready.clone(),
+        ready_to_write: ready,
         place,
         file: None,
     })
@@ -162,6 +170,8 @@ pub async fn connect_sqlite(url: &Url, options: Options) -> Result<Pools<Sqlite>
         .await
         .map_err(|error| OpenError::new(&place, error))?;
     Ok(Pools {
+        ready_to_read: Ready::new(read.clone()),
+        ready_to_write: Ready::new(write.clone()),
         read,
         write,
         place,

@@ -3,10 +3,14 @@
 mod connect;
 mod error;
 mod open;
+mod ready;
 
 use std::{fmt, io, path::PathBuf, str::FromStr};
 
-use sqlx::{Database, PgConnection, Pool, Postgres, Row as _, Sqlite, pool::PoolConnection};
+use sqlx::{
+    AssertSqlSafe, Database, PgConnection, Pool, Postgres, Row as _, SqlSafeStr as _, SqlStr,
+    Sqlite,
+};
 
 use crate::failpoints::{self, Moment};
 
@@ -14,6 +18,7 @@ pub use connect::{Options, check_ready, connect_postgres, connect_sqlite, migrat
 use error::is_lost;
 pub use error::{Error, is_unique_violation};
 pub use open::OpenError;
+use ready::{Lease, Ready};
 
 /// A database engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +41,7 @@ pub trait EngineDatabase: Database {
     /// Runs a statement without parameters.
     fn run(
         connection: &mut Self::Connection,
-        sql: &'static str,
+        sql: SqlStr,
     ) -> impl Future<Output = sqlx::Result<()>> + Send;
 
     /// Rolls back. Fails if the connection cannot write, and on SQLite if it had no transaction any more.
@@ -51,7 +56,7 @@ impl EngineDatabase for Postgres {
     // A bare COMMIT of a transaction in which a statement failed rolls it back and succeeds.
     const COMMIT: &'static str = "SELECT 1; COMMIT";
 
-    async fn run(connection: &mut Self::Connection, sql: &'static str) -> sqlx::Result<()> {
+    async fn run(connection: &mut Self::Connection, sql: SqlStr) -> sqlx::Result<()> {
         sqlx::raw_sql(sql).execute(connection).await.map(drop)
     }
 
@@ -77,12 +82,12 @@ impl EngineDatabase for Sqlite {
     const BEGIN_WRITE: &'static str = "BEGIN IMMEDIATE";
     const COMMIT: &'static str = "COMMIT";
 
-    async fn run(connection: &mut Self::Connection, sql: &'static str) -> sqlx::Result<()> {
+    async fn run(connection: &mut Self::Connection, sql: SqlStr) -> sqlx::Result<()> {
         sqlx::raw_sql(sql).execute(connection).await.map(drop)
     }
 
     async fn roll_back(connection: &mut Self::Connection) -> sqlx::Result<()> {
-        Self::run(connection, "ROLLBACK").await
+        Self::run(connection, SqlStr::from_static("ROLLBACK")).await
     }
 }
 
@@ -154,6 +159,8 @@ pub struct Pools<DB: Database> {
     pub read: Pool<DB>,
     /// Writes. On SQLite it is one connection; on PostgreSQL the same pool as `read`.
     pub write: Pool<DB>,
+    ready_to_read: Ready<DB>,
+    ready_to_write: Ready<DB>,
     /// Where it is, for messages.
     place: String,
     /// The file; None: on a server.
@@ -165,6 +172,8 @@ impl<DB: Database> Clone for Pools<DB> {
         Self {
             read: self.read.clone(),
             write: self.write.clone(),
+            ready_to_read: self.ready_to_read.clone(),
+            ready_to_write: self.ready_to_write.clone(),
             place: self.place.clone(),
             file: self.file.clone(),
         }
@@ -183,10 +192,7 @@ impl<DB: Database> fmt::Debug for Pools<DB> {
 impl<DB: EngineDatabase> Pools<DB> {
     /// A session that reads, each statement for itself.
     pub async fn read(&self) -> Result<Session<DB>, Error> {
-        Ok(Session {
-            connection: self.read.acquire().await?,
-            open: false,
-        })
+        Session::on(&self.ready_to_read).await
     }
 
     /// A session that writes: nothing stands until [`Session::commit`].
@@ -196,12 +202,10 @@ impl<DB: EngineDatabase> Pools<DB> {
     pub async fn write(&self) -> Result<Session<DB>, Error> {
         let mut lost = 0;
         loop {
-            let mut session = Session {
-                connection: self.write.acquire().await?,
-                // Already now: a BEGIN that is dropped half-way may have been carried out.
-                open: true,
-            };
-            match DB::run(&mut session.connection, DB::BEGIN_WRITE).await {
+            let mut session = Session::on(&self.ready_to_write).await?;
+            // Already now: a BEGIN that is dropped half-way may have been carried out.
+            session.open = true;
+            match DB::run(session.connection(), SqlStr::from_static(DB::BEGIN_WRITE)).await {
                 Ok(()) => return Ok(session),
                 Err(error)
                     if is_lost(&error) && lost < self.write.options().get_max_connections() =>
@@ -216,13 +220,15 @@ impl<DB: EngineDatabase> Pools<DB> {
     /// Checks that a transaction which writes can be had.
     async fn check_writable(&self) -> Result<(), Error> {
         let mut session = self.write().await?;
-        Ok(session.undo().await?)
+        session.undo().await?;
+        session.release();
+        Ok(())
     }
 
     /// Closes every connection, once each is idle.
     pub async fn close(&self) {
-        self.write.close().await;
-        self.read.close().await;
+        self.ready_to_write.close().await;
+        self.ready_to_read.close().await;
     }
 }
 
@@ -234,9 +240,13 @@ impl<DB: EngineDatabase> Pools<DB> {
 /// server that became a standby refuses writes (SQLSTATE 25006), and a call that was dropped stops
 /// between two messages.
 pub struct Session<DB: EngineDatabase> {
-    connection: PoolConnection<DB>,
-    /// Whether a transaction was begun and has not ended in good order.
+    /// None once the session has ended in good order.
+    lease: Option<Lease<DB>>,
+    ready: Ready<DB>,
+    /// A transaction was begun and has not ended in good order.
     open: bool,
+    /// Statements to run in the message that commits.
+    at_commit: String,
 }
 
 impl<DB: EngineDatabase> fmt::Debug for Session<DB> {
@@ -250,9 +260,47 @@ impl<DB: EngineDatabase> fmt::Debug for Session<DB> {
 }
 
 impl<DB: EngineDatabase> Session<DB> {
-    /// The connection to run statements on.
+    async fn on(ready: &Ready<DB>) -> Result<Self, Error> {
+        Ok(Self {
+            lease: Some(ready.take().await?),
+            ready: ready.clone(),
+            open: false,
+            at_commit: String::new(),
+        })
+    }
+
+    /// Returns the connection to run statements on.
+    #[expect(
+        clippy::expect_used,
+        reason = "whatever takes the lease takes the session"
+    )]
     pub fn connection(&mut self) -> &mut DB::Connection {
-        &mut self.connection
+        let lease = self.lease.as_mut();
+        &mut lease
+            .expect("a session has a connection until it ends")
+            .connection
+    }
+
+    /// Ends a session that has read: its connection serves the next one at once. One that is dropped instead is
+    /// asked first whether it lives, since a statement may have been cut short.
+    pub fn release(mut self) {
+        self.give_back();
+    }
+
+    fn give_back(&mut self) {
+        if !self.open
+            && let Some(lease) = self.lease.take()
+        {
+            self.ready.give_back(lease);
+        }
+    }
+
+    /// Has a statement run at the end of the transaction, in one message with the commit: what it locks is
+    /// locked until the server has committed, however long this process takes. It holds no value that could be
+    /// read as SQL.
+    pub(crate) fn at_commit(&mut self, sql: &str) {
+        self.at_commit.push_str(sql);
+        self.at_commit.push_str("; ");
     }
 
     /// Makes what was written stand. Nothing to do for a session that reads.
@@ -267,8 +315,11 @@ impl<DB: EngineDatabase> Session<DB> {
             return Ok(());
         }
         failpoints::reached(service, transaction, Moment::BeforeCommit).await?;
-        DB::run(&mut self.connection, DB::COMMIT).await?;
+        self.at_commit.push_str(DB::COMMIT);
+        let sql = AssertSqlSafe(std::mem::take(&mut self.at_commit)).into_sql_str();
+        DB::run(self.connection(), sql).await?;
         self.open = false;
+        self.give_back();
         tracing::trace!(service, transaction, "committed");
         Ok(failpoints::reached(service, transaction, Moment::AfterCommit).await?)
     }
@@ -276,14 +327,15 @@ impl<DB: EngineDatabase> Session<DB> {
     /// Undoes what was written, before the connection serves another. It cannot fail: a connection that
     /// does not roll back is closed, which undoes the transaction too.
     pub async fn rollback(mut self) {
-        if let Err(error) = self.undo().await {
-            tracing::debug!(%error, "a transaction could not be rolled back");
+        match self.undo().await {
+            Ok(()) => self.give_back(),
+            Err(error) => tracing::debug!(%error, "a transaction could not be rolled back"),
         }
     }
 
     async fn undo(&mut self) -> sqlx::Result<()> {
         if self.open {
-            DB::roll_back(&mut self.connection).await?;
+            DB::roll_back(self.connection()).await?;
             self.open = false;
         }
         Ok(())
@@ -292,9 +344,9 @@ impl<DB: EngineDatabase> Session<DB> {
 
 impl<DB: EngineDatabase> Drop for Session<DB> {
     fn drop(&mut self) {
-        if self.open {
+        if let Some(lease) = self.lease.as_mut().filter(|_| self.open) {
             tracing::debug!("a database connection is closed with its transaction");
-            self.connection.close_on_drop();
+            lease.connection.close_on_drop();
         }
     }
 }

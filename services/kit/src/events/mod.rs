@@ -1,14 +1,14 @@
-//! The feed of events: what both services' `EventService` answers, and the task that publishes.
+//! The feed of events: what both services' `EventService` answers, and the table that it comes from.
 
-mod publisher;
 mod service;
+mod stored;
 
 use async_trait::async_trait;
 use homeroom_api::{common::v1, names::ClassName, names::OrganizationName, names::Place};
 use tokio::sync::watch;
 
-pub use publisher::{StoredFeed, publish_until};
 pub use service::{EventFeed, FEED_SCOPES, WatchStream};
+pub use stored::StoredFeed;
 
 use crate::{
     auth::Caller,
@@ -60,13 +60,13 @@ impl Listener {
     }
 }
 
-/// Where published events are read.
+/// Where events are read.
 #[async_trait]
 pub trait Feed: Send + Sync {
     /// The events after a position, oldest first.
     async fn list(&self, scope: &Scope, after_position: i64, limit: u32) -> Result<Vec<Event>>;
 
-    /// Hears when more was published.
+    /// Returns a listener that hears when this process has committed more.
     fn listen(&self) -> Listener;
 }
 

@@ -11,7 +11,6 @@ use tokio_stream::StreamExt as _;
 use tonic::Request;
 
 use super::{
-    publisher::{PUBLISH_INTERVAL_MILLIS, repeat_until},
     service::{
         EVENT_FRAME_BYTES_MAX, EVENTS_PAGE_BYTES_MAX, Permit, WATCHES_MAX, WATCHES_PER_SUBJECT_MAX,
         Watches,
@@ -54,7 +53,7 @@ struct World {
 
 async fn world() -> World {
     let (pools, folder) = pools().await;
-    let stored = StoredFeed::new("kit", pools.clone());
+    let stored = StoredFeed::new(pools.clone());
     let shutdown = Shutdown::new();
     let ring = Arc::new(KeyRing::generate(&SeededRandomness::new(1)).unwrap());
     let feed = EventFeed::new(
@@ -90,7 +89,6 @@ impl World {
         let mut session = self.pools.write().await.unwrap();
         let random = crate::random::SystemRandomness;
         session
-            .connection()
             .append(&events, from_micros(5), &random)
             .await
             .unwrap();
@@ -156,7 +154,6 @@ async fn r11_the_token_is_always_set_and_resumes() {
     let empty = world.list(user("teacher"), HAMILTON, "").await.unwrap();
     assert!(empty.events.is_empty());
     world.happen(&["a", "b", "c"]).await;
-    world.stored.publish().await.unwrap();
     let first = world
         .list(user("teacher"), HAMILTON, &empty.next_page_token)
         .await
@@ -177,31 +174,6 @@ async fn r11_the_token_is_always_set_and_resumes() {
         )
         .await;
     assert_eq!(other.unwrap_err().reason(), ErrorReason::InvalidPageToken);
-}
-
-#[tokio::test]
-async fn changes_in_quick_succession_share_a_publication() {
-    let committed = Wake::new();
-    let shutdown = Shutdown::new();
-    let (publications, mut published) = tokio::sync::mpsc::unbounded_channel();
-    let worker = tokio::spawn({
-        let (listener, shutdown) = (committed.listen(), shutdown.clone());
-        let publish = move || {
-            publications.send(()).unwrap();
-            std::future::ready(false)
-        };
-        repeat_until(publish, listener, shutdown)
-    });
-    published.recv().await.unwrap();
-    let begun = std::time::Instant::now();
-    for _ in 0..4 {
-        committed.notify();
-        published.recv().await.unwrap();
-    }
-    assert!(begun.elapsed() >= Duration::from_millis(4 * PUBLISH_INTERVAL_MILLIS));
-    shutdown.begin();
-    published.recv().await.expect("once more after the order");
-    worker.await.unwrap();
 }
 
 #[tokio::test]
@@ -235,7 +207,6 @@ async fn staff_and_services_read_and_nobody_else() {
 #[tokio::test]
 async fn r11_a_watch_sends_what_is_there_and_what_comes_and_ends_with_the_server() {
     let world = world().await;
-    let publisher = tokio::spawn(publish_until(world.stored.clone(), world.shutdown.clone()));
     world.happen(&["a"]).await;
     let request = WatchEventsRequest {
         parent: HAMILTON.to_owned(),
@@ -259,7 +230,6 @@ async fn r11_a_watch_sends_what_is_there_and_what_comes_and_ends_with_the_server
     assert_eq!(subjects(&rest.events), ["b"]);
     world.shutdown.begin();
     assert!(watch.next().await.is_none());
-    publisher.await.unwrap();
 }
 
 #[tokio::test]
@@ -305,7 +275,6 @@ async fn a_watch_ends_with_its_callers_token_and_says_so() {
     assert!(by_deadline.next().await.is_none());
     // Who does not read does not keep it.
     world.happen(&["a", "b", "c"]).await;
-    world.stored.publish().await.unwrap();
     let unread = watch(long, 5).await;
     assert_eq!(world.feed.watches_under_way(), 1);
     let over = async {
@@ -328,7 +297,6 @@ async fn a_page_is_cut_before_it_is_too_large_to_send_and_never_to_nothing() {
     let small = "a".repeat(half - 1_000);
     let huge = "b".repeat(EVENTS_PAGE_BYTES_MAX);
     world.happen(&[&small, &small, &small, &huge, "c"]).await;
-    world.stored.publish().await.unwrap();
     let mut token = String::new();
     let mut pages = Vec::new();
     for _ in 0..4 {
@@ -346,7 +314,6 @@ async fn a_page_has_the_bytes_it_may_have_and_none_more() {
     for (more, expected) in [(0, 2), (1, 1)] {
         let world = world().await;
         world.happen(&["a", "a"]).await;
-        world.stored.publish().await.unwrap();
         let page = world.list_many("").await;
         let alike = page.events[0].encoded_len();
         // The subject's length takes two bytes more when it is long.
@@ -354,7 +321,6 @@ async fn a_page_has_the_bytes_it_may_have_and_none_more() {
         let first = "a".repeat(1 + room / 2);
         let second = "a".repeat(1 + room - room / 2 + more);
         world.happen(&[&first, &second]).await;
-        world.stored.publish().await.unwrap();
         let page = world.list_many(&page.next_page_token).await;
         assert_eq!(page.events.len(), expected);
     }

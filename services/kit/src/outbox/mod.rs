@@ -1,8 +1,8 @@
-//! Events written in the transaction of the change, and put in order once it is committed (R11).
+//! Events written in the transaction of the change, in the order in which the changes are committed (R11).
 //!
-//! A row gets its `sequence` when it is inserted and its `position` when it is published: readers
-//! follow positions, so a change that commits late is never skipped. Within an organization order
-//! holds because its writers hold that organization's row lock when they append.
+//! An event has its `position` in the feed when it is inserted. One transaction at a time inserts events, and
+//! does so last: on PostgreSQL in the same message as the commit, so that no other waits for a client that
+//! has stopped. A reader that has seen a position therefore never misses an earlier one.
 
 mod postgres;
 mod sqlite;
@@ -23,8 +23,6 @@ use crate::{database::Error, erasure::Replacement, random::Randomness};
 
 /// User ids that one event tells at most.
 pub const NOTIFY_MAX: usize = 100;
-/// Events that one publication puts in order at most.
-pub const PUBLISH_BATCH_MAX: u32 = 1_000;
 
 /// An event to be written with its change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,21 +77,15 @@ pub enum Scope {
     Place(Place),
 }
 
-/// The table `events`, on a connection of either engine.
+/// The table `events`, in a session of either engine.
 pub trait Outbox: Send {
-    /// Writes events in the order given, in the transaction of this connection. Gives their ids.
+    /// Has events written with the session's commit, in the order given.
     fn append(
         &mut self,
         events: &[NewEvent],
         now: DateTime<Utc>,
         random: &dyn Randomness,
-    ) -> impl Future<Output = Result<Vec<Uuid>, Error>> + Send;
-
-    /// Whether committed events wait for their position.
-    fn has_unpublished(&mut self) -> impl Future<Output = Result<bool, Error>> + Send;
-
-    /// Gives committed events their positions, at most [`PUBLISH_BATCH_MAX`]. Within a transaction. Gives how many.
-    fn publish(&mut self) -> impl Future<Output = Result<u64, Error>> + Send;
+    ) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// The events after a position, oldest first.
     fn list(

@@ -1,21 +1,8 @@
 //! The outbox on PostgreSQL.
 
+use crate::database::Session;
+
 type Db = sqlx::Postgres;
-type Connection = sqlx::PgConnection;
-
-/// The rows of a JSON array bound as `$1`, in columns `value` and `key`.
-macro_rules! json_rows {
-    () => {
-        "jsonb_array_elements($1::jsonb) WITH ORDINALITY AS input (value, key)"
-    };
-}
-
-/// The position of an event that is being written: none before its change is committed.
-macro_rules! position {
-    () => {
-        "NULL"
-    };
-}
 
 #[expect(
     clippy::duplicate_mod,
@@ -24,14 +11,10 @@ macro_rules! position {
 #[path = "queries.rs"]
 mod queries;
 
-/// An arbitrary number that no other advisory lock of these services uses.
-const PUBLISH_LOCK: i64 = 0x686f_6d65_726f_6f6d;
-
-/// One publication at a time; a later statement sees what the one before it committed.
-async fn lock_publication(connection: &mut sqlx::PgConnection) -> sqlx::Result<()> {
-    sqlx::query("SELECT pg_advisory_xact_lock($1)")
-        .bind(PUBLISH_LOCK)
-        .execute(connection)
-        .await?;
+/// Has events inserted in the message that commits: until then nobody waits for the feed.
+async fn insert(session: &mut Session<Db>, rows: String, now: i64) -> sqlx::Result<()> {
+    // In JSON a dollar sign stands in strings alone, where it may be escaped. So none can end the quotation.
+    let rows = rows.replace('$', "\\u0024");
+    session.at_commit(&format!("SELECT append_events($${rows}$$, {now})"));
     Ok(())
 }

@@ -8,35 +8,15 @@ use sqlx::{Database, Row as _};
 use uuid::Uuid;
 
 use super::{
-    super::{Event, NOTIFY_MAX, NewEvent, Outbox, PUBLISH_BATCH_MAX, Scope},
-    Connection, Db, lock_publication,
+    super::{Event, NOTIFY_MAX, NewEvent, Outbox, Scope},
+    Db, insert,
 };
 use crate::{
     clock::{from_micros, micros},
-    database::Error,
+    database::{Error, Session},
     erasure::Replacement,
     random::{Randomness, new_id_at},
 };
-
-/// Any number of events in one statement, which stays prepared. `sequence` grows in the order given.
-const APPEND: &str = concat!(
-    "INSERT INTO events (position, event_id, event_type, organization_id, class_id, subject, \
-     actor, notify, data, create_time) SELECT ",
-    position!(),
-    ", input.value->>'id', input.value->>'type', input.value->>'organization', \
-     input.value->>'class', input.value->>'subject', input.value->>'actor', \
-     input.value->>'notify', input.value->>'data', $2 FROM ",
-    json_rows!(),
-    " ORDER BY input.key"
-);
-
-const UNPUBLISHED: &str = "SELECT EXISTS (SELECT 1 FROM events WHERE position IS NULL)";
-
-const PUBLISH: &str = "UPDATE events SET position = placed.position FROM ( \
-    SELECT sequence, \
-        (SELECT coalesce(max(position), 0) FROM events) + row_number() OVER (ORDER BY sequence) AS position \
-    FROM (SELECT sequence FROM events WHERE position IS NULL ORDER BY sequence LIMIT $1) AS waiting \
-    ) AS placed WHERE events.sequence = placed.sequence AND events.position IS NULL";
 
 const LIST_EVERYTHING: &str = "SELECT position, event_id, event_type, organization_id, class_id, \
     subject, actor, notify, data, create_time FROM events \
@@ -117,54 +97,32 @@ fn rewritten(row: &Telling, by: &Replacement) -> Result<Option<Telling>, Error> 
     }))
 }
 
-impl Outbox for Connection {
+impl Outbox for Session<Db> {
     async fn append(
         &mut self,
         events: &[NewEvent],
         now: DateTime<Utc>,
         random: &dyn Randomness,
-    ) -> Result<Vec<Uuid>, Error> {
-        let ids: Vec<Uuid> = events.iter().map(|_| new_id_at(now, random)).collect();
+    ) -> Result<(), Error> {
         if events.is_empty() {
-            return Ok(ids);
+            return Ok(());
         }
-        let rows: Vec<serde_json::Value> = events
-            .iter()
-            .zip(&ids)
-            .map(|(event, id)| {
-                let notify = event.notify.iter().take(NOTIFY_MAX).map(UserId::as_str);
-                let notify: Vec<&str> = notify.collect();
-                serde_json::json!({
-                    "id": id.to_string(),
-                    "type": event.event_type,
-                    "organization": event.organization.as_str(),
-                    "class": event.class.as_ref().map(ClassId::as_str),
-                    "subject": event.subject,
-                    "actor": event.actor,
-                    "notify": serde_json::json!(notify).to_string(),
-                    "data": serde_json::json!(event.data).to_string(),
-                })
+        let rows = events.iter().map(|event| {
+            let notify = event.notify.iter().take(NOTIFY_MAX).map(UserId::as_str);
+            let notify: Vec<&str> = notify.collect();
+            serde_json::json!({
+                "id": new_id_at(now, random).to_string(),
+                "type": event.event_type,
+                "organization": event.organization.as_str(),
+                "class": event.class.as_ref().map(ClassId::as_str),
+                "subject": event.subject,
+                "actor": event.actor,
+                "notify": serde_json::json!(notify).to_string(),
+                "data": serde_json::json!(event.data).to_string(),
             })
-            .collect();
-        sqlx::query(APPEND)
-            .bind(serde_json::Value::Array(rows).to_string())
-            .bind(micros(now))
-            .execute(self)
-            .await?;
-        Ok(ids)
-    }
-
-    async fn has_unpublished(&mut self) -> Result<bool, Error> {
-        Ok(sqlx::query_scalar(UNPUBLISHED).fetch_one(self).await?)
-    }
-
-    async fn publish(&mut self) -> Result<u64, Error> {
-        lock_publication(self).await?;
-        let done = sqlx::query(PUBLISH)
-            .bind(i64::from(PUBLISH_BATCH_MAX))
-            .execute(self)
-            .await?;
-        Ok(done.rows_affected())
+        });
+        let rows = serde_json::Value::Array(rows.collect()).to_string();
+        Ok(insert(self, rows, micros(now)).await?)
     }
 
     async fn list(
@@ -178,7 +136,7 @@ impl Outbox for Connection {
                 sqlx::query(LIST_EVERYTHING)
                     .bind(after_position)
                     .bind(i64::from(limit))
-                    .fetch_all(self)
+                    .fetch_all(self.connection())
                     .await?
             }
             Scope::Place(place) => match place.class() {
@@ -187,7 +145,7 @@ impl Outbox for Connection {
                         .bind(after_position)
                         .bind(i64::from(limit))
                         .bind(place.organization().as_str())
-                        .fetch_all(self)
+                        .fetch_all(self.connection())
                         .await?
                 }
                 Some(class) => {
@@ -196,7 +154,7 @@ impl Outbox for Connection {
                         .bind(i64::from(limit))
                         .bind(place.organization().as_str())
                         .bind(class.as_str())
-                        .fetch_all(self)
+                        .fetch_all(self.connection())
                         .await?
                 }
             },
@@ -213,7 +171,7 @@ impl Outbox for Connection {
             .bind(user.as_str())
             .bind(after_slash)
             .bind(in_json)
-            .fetch_all(self)
+            .fetch_all(self.connection())
             .await?;
         let ids = ids.iter().map(|id| OrganizationId::parse(id));
         ids.collect::<Result<_, _>>()
@@ -237,7 +195,7 @@ impl Outbox for Connection {
                     .bind(organization.as_str())
                     .bind(after)
                     .bind(REWRITTEN_TOGETHER_MAX)
-                    .fetch_all(&mut *self)
+                    .fetch_all(self.connection())
                     .await?;
                 let Some((last, ..)) = rows.last() else { break };
                 after = *last;
@@ -253,7 +211,7 @@ impl Outbox for Connection {
                         .bind(actor)
                         .bind(notify)
                         .bind(data)
-                        .execute(&mut *self)
+                        .execute(self.connection())
                         .await?;
                     count += 1;
                 }

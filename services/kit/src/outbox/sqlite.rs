@@ -1,23 +1,16 @@
 //! The outbox on SQLite.
 
+use crate::database::Session;
+
 type Db = sqlx::Sqlite;
-type Connection = sqlx::SqliteConnection;
 
-/// The rows of a JSON array bound as `$1`, in columns `value` and `key`.
-macro_rules! json_rows {
-    () => {
-        "json_each($1) AS input"
-    };
-}
-
-/// The position of an event that is being written: the next, since nobody else writes. While an event that an
-/// earlier version wrote waits for its position, so do those after it.
-macro_rules! position {
-    () => {
-        "CASE WHEN EXISTS (SELECT 1 FROM events WHERE position IS NULL) THEN NULL \
-         ELSE (SELECT coalesce(max(position), 0) FROM events) + input.key + 1 END"
-    };
-}
+/// Inserts any number of events. Nobody else writes meanwhile.
+const INSERT: &str = "INSERT INTO events (position, event_id, event_type, organization_id, class_id, \
+    subject, actor, notify, data, create_time) SELECT \
+    (SELECT coalesce(max(position), 0) FROM events) + input.key + 1, input.value->>'id', \
+    input.value->>'type', input.value->>'organization', input.value->>'class', \
+    input.value->>'subject', input.value->>'actor', input.value->>'notify', input.value->>'data', \
+    $2 FROM json_each($1) AS input ORDER BY input.key";
 
 #[expect(
     clippy::duplicate_mod,
@@ -26,7 +19,12 @@ macro_rules! position {
 #[path = "queries.rs"]
 mod queries;
 
-/// Nothing to do: BEGIN IMMEDIATE lets one transaction write at a time.
-async fn lock_publication(_connection: &mut sqlx::SqliteConnection) -> sqlx::Result<()> {
+/// Inserts events in the order given.
+async fn insert(session: &mut Session<Db>, rows: String, now: i64) -> sqlx::Result<()> {
+    sqlx::query(INSERT)
+        .bind(rows)
+        .bind(now)
+        .execute(session.connection())
+        .await?;
     Ok(())
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     clock::from_micros,
     database::{Pools, testing::pools},
-    random::SeededRandomness,
+    random::{SeededRandomness, new_id_at},
 };
 
 fn event(organization: &str, class: Option<&str>, subject: &str) -> NewEvent {
@@ -23,31 +23,18 @@ fn noon() -> DateTime<Utc> {
     from_micros(1_700_000_000_000_001)
 }
 
-async fn write(pools: &Pools<Sqlite>, events: &[NewEvent]) -> Vec<Uuid> {
+async fn write(pools: &Pools<Sqlite>, events: &[NewEvent]) {
     let mut session = pools.write().await.unwrap();
-    let ids = session
-        .connection()
+    session
         .append(events, noon(), &SeededRandomness::new(events.len() as u64))
         .await
         .unwrap();
     session.commit("kit", "test").await.unwrap();
-    ids
-}
-
-async fn publish_all(pools: &Pools<Sqlite>) -> u64 {
-    let mut session = pools.write().await.unwrap();
-    let count = session.connection().publish().await.unwrap();
-    session.commit("kit", "test").await.unwrap();
-    count
 }
 
 async fn read(pools: &Pools<Sqlite>, scope: &Scope, after: i64, limit: u32) -> Vec<Event> {
     let mut session = pools.read().await.unwrap();
-    session
-        .connection()
-        .list(scope, after, limit)
-        .await
-        .unwrap()
+    session.list(scope, after, limit).await.unwrap()
 }
 
 fn place(name: &str) -> Scope {
@@ -57,14 +44,14 @@ fn place(name: &str) -> Scope {
 #[tokio::test]
 async fn r11_an_event_is_read_as_it_was_written() {
     let (pools, _folder) = pools().await;
-    let ids = write(&pools, &[event("hamilton", Some("bio-101"), "subject")]).await;
+    write(&pools, &[event("hamilton", Some("bio-101"), "subject")]).await;
     let found = read(&pools, &Scope::Everything, 0, 10).await;
     let written = event("hamilton", Some("bio-101"), "subject");
     assert_eq!(
         found,
         [Event {
             position: 1,
-            id: ids[0],
+            id: new_id_at(noon(), &SeededRandomness::new(1)),
             event_type: "member.joined".to_owned(),
             organization: written.organization,
             class: written.class,
@@ -88,7 +75,6 @@ async fn r11_positions_have_no_gaps_though_sequences_have() {
     let mut undone = pools.write().await.unwrap();
     let lost = [event("hamilton", None, "lost")];
     undone
-        .connection()
         .append(&lost, noon(), &SeededRandomness::new(9))
         .await
         .unwrap();
@@ -102,7 +88,6 @@ async fn r11_positions_have_no_gaps_though_sequences_have() {
         ],
     )
     .await;
-    assert_eq!(publish_all(&pools).await, 0);
     let found = read(&pools, &Scope::Everything, 0, 10).await;
     let order: Vec<(i64, &str)> = found
         .iter()
@@ -139,31 +124,6 @@ async fn a_feed_holds_its_place_and_goes_on_after_a_position() {
 }
 
 #[tokio::test]
-async fn r11_what_an_earlier_version_left_without_a_position_comes_first() {
-    let (pools, _folder) = pools().await;
-    write(
-        &pools,
-        &[event("hamilton", None, "a"), event("hamilton", None, "b")],
-    )
-    .await;
-    sqlx::raw_sql("UPDATE events SET position = NULL WHERE subject = 'b'")
-        .execute(&pools.write)
-        .await
-        .unwrap();
-    write(&pools, &[event("hamilton", None, "c")]).await;
-    assert_eq!(publish_all(&pools).await, 2);
-    let more = ["d", "e", "f"].map(|subject| event("hamilton", None, subject));
-    write(&pools, &more).await;
-    let found = read(&pools, &Scope::Everything, 0, 10).await;
-    let order: Vec<(i64, &str)> = found
-        .iter()
-        .map(|event| (event.position, event.subject.as_str()))
-        .collect();
-    let expected = [(1, "a"), (2, "b"), (3, "c"), (4, "d"), (5, "e"), (6, "f")];
-    assert_eq!(order, expected);
-}
-
-#[tokio::test]
 async fn c6_at_most_100_users_are_told() {
     let (pools, _folder) = pools().await;
     let mut crowded = event("hamilton", None, "a");
@@ -183,20 +143,12 @@ async fn r11_many_events_keep_the_order_in_which_they_were_given() {
         let written: Vec<NewEvent> = (0..count)
             .map(|number| event("hamilton", None, &number.to_string()))
             .collect();
-        let ids = write(&pools, &written).await;
+        write(&pools, &written).await;
         let after = i64::try_from(last).unwrap();
         let found = read(&pools, &Scope::Everything, after, 10_000).await;
-        let found: Vec<(Uuid, String)> = found
-            .into_iter()
-            .map(|event| (event.id, event.subject))
-            .collect();
-        let expected: Vec<(Uuid, String)> = ids
-            .into_iter()
-            .zip(written.into_iter().map(|event| event.subject))
-            .collect();
-        assert_eq!(found, expected);
+        let found = found.into_iter().map(|event| event.subject);
+        assert!(found.eq(written.into_iter().map(|event| event.subject)));
     }
-    assert_eq!(write(&pools, &[]).await, [] as [Uuid; 0]);
 }
 
 #[tokio::test]
@@ -209,7 +161,6 @@ async fn any_number_of_events_is_written_by_one_prepared_statement() {
     for count in [2, 1, 3] {
         let events = vec![event("hamilton", None, "a"); count];
         session
-            .connection()
             .append(&events, noon(), &SeededRandomness::new(count as u64))
             .await
             .unwrap();

@@ -14,7 +14,7 @@ use homeroom_kit::{
     Error, Result,
     auth::Caller,
     erasure::{Replacement, marks_of},
-    outbox::{NewEvent, PUBLISH_BATCH_MAX},
+    outbox::NewEvent,
 };
 
 use super::{App, Change, closing, members, refusals, rules};
@@ -60,7 +60,6 @@ impl App {
             })
         })
         .await?;
-        while self.store.publish().await? >= u64::from(PUBLISH_BATCH_MAX) {}
         Ok(())
     }
 }

@@ -26,7 +26,6 @@ use homeroom_kit::{
     events::{Feed, Wake},
     outbox::NewEvent,
     request_ids::{BodyMac, Claim, RequestKey},
-    shutdown::Shutdown,
 };
 
 pub use crate::admission::ledger::*;
@@ -47,14 +46,10 @@ pub trait Store: Send + Sync + Debug {
     async fn read(&self) -> Result<Box<dyn Repository>>;
     /// A session that writes: nothing stands until [`Repository::commit`]; dropped, it is undone.
     async fn write(&self) -> Result<Box<dyn Repository>>;
-    /// The feed of published events.
+    /// The feed of events.
     fn feed(&self) -> Arc<dyn Feed>;
-    /// To be told after each commit that wrote events, so that they are published at once.
+    /// To be notified after each commit that wrote events.
     fn committed(&self) -> Wake;
-    /// Publishes what is committed now. Gives how many events.
-    async fn publish(&self) -> Result<u64>;
-    /// Publishes what is committed until the shutdown, and once more after it is ordered.
-    async fn publish_until(&self, shutdown: Shutdown);
     /// Checks that the database answers, takes writes and has this program's schema.
     async fn check_ready(&self) -> std::result::Result<(), OpenError>;
     /// Closes every connection, once each is idle.
@@ -86,7 +81,7 @@ pub trait Repository:
 /// The outbox (R11).
 #[async_trait]
 pub trait Events: Send {
-    /// Writes events in the order given, with the change that they tell of.
+    /// Has events written with the commit of the change that they tell of, in the order given.
     async fn append_events(
         &mut self,
         events: &[NewEvent],

@@ -58,7 +58,6 @@ async fn r11_the_feed_is_read_by_staff_of_its_parent(database: &Database) {
     let world = World::start(database).await;
     world.hamilton(0).await;
     add(&mut world.user("ada"), "sam", 1).await.unwrap();
-    world.service.app().store.publish().await.unwrap();
     for (user, parent, expected) in [
         ("ada", HAMILTON, Ok(6)),
         ("ada", BIO, Ok(2)),

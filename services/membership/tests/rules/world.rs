@@ -213,7 +213,6 @@ impl World {
 
     /// The types of the events so far, oldest first.
     pub(crate) async fn event_types(&self, parent: &str) -> Vec<String> {
-        self.service.app().store.publish().await.unwrap();
         let request = homeroom_api::common::v1::ListEventsRequest {
             parent: parent.to_owned(),
             page_size: 1_000,

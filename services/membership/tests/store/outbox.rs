@@ -4,10 +4,14 @@ use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
 use homeroom_kit::{
+    database::Url,
     keys::KeyRing,
     outbox::{NewEvent, Scope},
     random::SeededRandomness,
     request_ids::{BodyMac, Claim, RequestKey},
+};
+use sqlx::{
+    ConnectOptions as _, Connection as _, Executor as _, PgConnection, sqlite::SqliteConnectOptions,
 };
 
 use crate::{
@@ -16,8 +20,10 @@ use crate::{
 };
 
 on_both_engines!(
-    r11_events_are_read_in_order_once_they_are_published,
+    r11_events_are_read_in_order_once_they_are_committed,
     r11_many_events_keep_the_order_in_which_they_were_given,
+    r11_an_event_is_read_as_it_was_written_whatever_signs_are_in_it,
+    r11_an_event_that_an_earlier_version_writes_has_its_place_too,
     r3_a_request_id_replays_its_response_for_24_hours,
 );
 
@@ -33,7 +39,7 @@ fn event(subject: &str) -> NewEvent {
     }
 }
 
-async fn r11_events_are_read_in_order_once_they_are_published(database: &Database) {
+async fn r11_events_are_read_in_order_once_they_are_committed(database: &Database) {
     let store = open(database).await;
     let random = SeededRandomness::new(1);
     let feed = store.feed();
@@ -44,8 +50,6 @@ async fn r11_events_are_read_in_order_once_they_are_published(database: &Databas
         .await
         .unwrap();
     session.commit("test").await.unwrap();
-    store.publish().await.unwrap();
-    assert_eq!(store.publish().await.unwrap(), 0);
     let events = list().await;
     let subjects: Vec<&str> = events.iter().map(|event| event.subject.as_str()).collect();
     assert_eq!(subjects, ["one", "two"]);
@@ -72,11 +76,9 @@ async fn r11_a_change_that_commits_late_is_read_by_who_has_read_later_ones() {
         .await
         .unwrap();
     early.commit("test").await.unwrap();
-    store.publish().await.unwrap();
     let read = feed.list(&Scope::Everything, 0, 10).await.unwrap();
     assert_eq!(read.last().unwrap().subject, "early");
     late.commit("test").await.unwrap();
-    store.publish().await.unwrap();
     let after = read.last().unwrap().position;
     let rest = feed.list(&Scope::Everything, after, 10).await.unwrap();
     assert_eq!(rest.len(), 1);
@@ -95,10 +97,70 @@ async fn r11_many_events_keep_the_order_in_which_they_were_given(database: &Data
         .await
         .unwrap();
     session.commit("test").await.unwrap();
-    while store.publish().await.unwrap() > 0 {}
     let found = store.feed().list(&Scope::Everything, 0, 10_000).await;
     let found = found.unwrap().into_iter();
     assert!(found.map(|event| event.subject).eq(given));
+    store.close().await;
+}
+
+async fn r11_an_event_is_read_as_it_was_written_whatever_signs_are_in_it(database: &Database) {
+    let store = open(database).await;
+    let signs = "$$, $1); '' \\' \" \\u0024 \u{1f600} ; COMMIT; --";
+    let mut written = event(signs);
+    written.data.insert(signs.to_owned(), signs.to_owned());
+    let mut session = store.write().await.unwrap();
+    session
+        .append_events(&[written], now(), &SeededRandomness::new(1))
+        .await
+        .unwrap();
+    session.commit("test").await.unwrap();
+    let found = store.feed().list(&Scope::Everything, 0, 10).await.unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].subject, signs);
+    assert_eq!(found[0].data[signs], signs);
+    store.close().await;
+}
+
+async fn r11_an_event_that_an_earlier_version_writes_has_its_place_too(database: &Database) {
+    let store = open(database).await;
+    let random = SeededRandomness::new(1);
+    let append = async |subject: &str| {
+        let mut session = store.write().await.unwrap();
+        let events = [event(subject)];
+        session
+            .append_events(&events, now(), &random)
+            .await
+            .unwrap();
+        session.commit("test").await.unwrap();
+    };
+    append("one").await;
+    let insert = "INSERT INTO events (event_id, event_type, organization_id, class_id, subject, actor, notify, data, \
+                  create_time) VALUES ('018c8f2e-0000-7000-8000-000000000001', 'member.joined', 'hamilton', NULL, \
+                  'two', 'ada', '[]', '{}', 1), ('018c8f2e-0000-7000-8000-000000000002', 'member.joined', \
+                  'hamilton', NULL, 'three', 'ada', '[]', '{}', 1)";
+    match &database.url {
+        Url::Postgres(url) => {
+            let mut connection = PgConnection::connect(url).await.unwrap();
+            connection.execute(insert).await.unwrap();
+        }
+        Url::Sqlite(path) => {
+            let options = SqliteConnectOptions::new().filename(path);
+            options
+                .connect()
+                .await
+                .unwrap()
+                .execute(insert)
+                .await
+                .unwrap();
+        }
+    }
+    append("four").await;
+    let found = store.feed().list(&Scope::Everything, 0, 10).await.unwrap();
+    let found: Vec<(i64, &str)> = found
+        .iter()
+        .map(|event| (event.position, event.subject.as_str()))
+        .collect();
+    assert_eq!(found, [(1, "one"), (2, "two"), (3, "three"), (4, "four")]);
     store.close().await;
 }
 

@@ -4,14 +4,7 @@ mod reserve;
 mod rows;
 mod settle;
 
-use std::{
-    collections::HashMap,
-    future::Future,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{collections::HashMap, future::Future, sync::Arc};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use homeroom_api::common::v1::ErrorReason;
@@ -28,8 +21,8 @@ pub use rows::{
     LivingKey, Person, Redemption, RedemptionFilter, RedemptionRequest, Redemptions, Resolved,
     Route, StateChange, UsesChange,
 };
+pub(super) use settle::settle;
 pub use settle::{MembershipReply, SWEEP_AFTER_MINUTES, Settlement};
-pub(super) use settle::{Standing, settle};
 
 use crate::{
     SERVICE,
@@ -39,6 +32,16 @@ use crate::{
 
 /// How often a transaction that met another one is begun, at most.
 const TRANSACTION_TRIES: usize = 4;
+
+/// What a transaction takes to stand before it has looked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::redemption) enum Standing {
+    /// What was read before its locks were held: nearly always right, and one look less. The transaction is begun
+    /// again if something else stands.
+    AsRead,
+    /// What it reads once its locks are held.
+    Now,
+}
 
 /// A request id, and the redemption that its attempt met.
 pub type AttachRequest = (RedemptionRequest, Uuid);
@@ -59,18 +62,25 @@ impl Ledger {
     pub async fn resolve(&self, requests: &[&RedemptionRequest]) -> Result<Vec<Resolved>> {
         let mut repository = self.store.read().await?;
         let standing = repository.standing(requests, &[], self.clock.now());
-        Ok(standing.await?.0)
+        let (resolved, _) = standing.await?;
+        repository.release();
+        Ok(resolved)
     }
 
     /// T1: reserves for all of them in one transaction.
     pub async fn reserve(&self, wanted: &[ReserveRequest<'_>]) -> Result<Vec<Reserved>> {
-        again("reserve", || async {
+        again("reserve", |standing| async move {
+            // Among many there is often one that is not new.
+            let standing = match wanted.len() {
+                1 => standing,
+                _ => Standing::Now,
+            };
             let seen = self.look_before_locking(wanted).await?;
             let mut repository = self.store.write().await?;
             // Read once it may write: a lease is no shorter for having waited.
             let now = self.clock.now();
             let random = self.random.as_ref();
-            match reserve::reserve(repository.as_mut(), wanted, seen, now, random).await {
+            match reserve::reserve(repository.as_mut(), wanted, standing, seen, now, random).await {
                 Ok(reserved) => {
                     repository.commit("reserve").await?;
                     Ok(reserved)
@@ -102,7 +112,7 @@ impl Ledger {
     /// Notes the request ids of attempts that met a living redemption (P2), and returns what each names from now
     /// on: what was met, or what another attempt with the same id was told meanwhile.
     pub async fn attach(&self, met: &[AttachRequest]) -> Result<Vec<Resolved>> {
-        again("attach", || self.attach_once(met)).await
+        again("attach", |_| self.attach_once(met)).await
     }
 
     async fn attach_once(&self, met: &[AttachRequest]) -> store::Result<Vec<Resolved>> {
@@ -137,14 +147,8 @@ impl Ledger {
 
     /// T3: moves what still can, in one transaction. Returns the ids of those that moved.
     pub async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<Uuid>> {
-        let met = AtomicBool::new(false);
-        again("settle", || async {
+        again("settle", |standing| async move {
             failpoints::reached(SERVICE, "settle", Moment::BeforeBegin).await?;
-            let standing = if met.swap(true, Ordering::Relaxed) {
-                Standing::Now
-            } else {
-                Standing::AsRead
-            };
             let mut repository = self.store.write().await?;
             let now = self.clock.now();
             let random = self.random.as_ref();
@@ -212,14 +216,16 @@ impl Ledger {
 }
 
 /// Does a transaction, begun again where it met another one.
-async fn again<T, Work>(what: &str, work: impl Fn() -> Work) -> Result<T>
+async fn again<T, Work>(what: &str, work: impl Fn(Standing) -> Work) -> Result<T>
 where
     Work: Future<Output = store::Result<T>>,
 {
+    let mut standing = Standing::AsRead;
     for _ in 0..TRANSACTION_TRIES {
-        match work().await {
+        match work(standing).await {
             Err(store::Error::Conflict(cause)) => {
                 tracing::debug!(%cause, what, "a transaction met another one and begins again");
+                standing = Standing::Now;
             }
             other => return Ok(other?),
         }

@@ -10,7 +10,10 @@ use homeroom_kit::{
 };
 use uuid::Uuid;
 
-use super::rows::{LivingKey, Person, Redemption, RedemptionRequest, Resolved, Route, UsesChange};
+use super::{
+    Standing,
+    rows::{LivingKey, Person, Redemption, RedemptionRequest, Resolved, Route, UsesChange},
+};
 use crate::{
     app::invitation_name,
     domain::{decide::decide, invitation::Invitation, redemption::RedemptionState},
@@ -67,6 +70,7 @@ pub enum Reserved {
 pub(super) async fn reserve(
     repository: &mut dyn Repository,
     wanted: &[ReserveRequest<'_>],
+    standing: Standing,
     seen: Option<Vec<InvitationRow>>,
     now: DateTime<Utc>,
     random: &dyn Randomness,
@@ -81,8 +85,14 @@ pub(super) async fn reserve(
         .iter()
         .filter_map(|wanted| wanted.attempt.request.as_ref())
         .collect();
-    let keys = keys_of(wanted, &invitations);
-    let (resolved, living) = repository.standing(&requests, &keys, now).await?;
+    let (resolved, living) = match standing {
+        // No redemption, or the write below finds that one stands.
+        Standing::AsRead => (Vec::new(), Vec::new()),
+        Standing::Now => {
+            let keys = keys_of(wanted, &invitations);
+            repository.standing(&requests, &keys, now).await?
+        }
+    };
     let mut resolved = resolved.into_iter();
     let mut living: HashMap<LivingKey, Redemption> = living
         .into_iter()
@@ -115,6 +125,10 @@ pub(super) async fn reserve(
                 }
             }
         };
+        if standing == Standing::AsRead && matches!(result, Reserved::Refused(_)) {
+            // It may have been reserved before, under the request id or for the person.
+            return Err(Error::conflict("a refusal takes a look at what stands"));
+        }
         if let Reserved::New(redemption) = &result {
             // P2: a second one of this batch attaches to it.
             living.insert(redemption.living_key(), redemption.clone());

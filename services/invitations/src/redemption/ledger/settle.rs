@@ -12,7 +12,10 @@ use homeroom_kit::{
 };
 use uuid::Uuid;
 
-use super::rows::{Redemption, StateChange, UsesChange, organizations_of};
+use super::{
+    Standing,
+    rows::{Redemption, StateChange, UsesChange, organizations_of},
+};
 use crate::{
     domain::{
         invitation::Epoch,
@@ -101,15 +104,6 @@ impl Settlement {
             actor: SYSTEM_ACTOR.to_owned(),
         }
     }
-}
-
-/// Where a settlement takes its redemption to stand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::redemption) enum Standing {
-    /// Where it was read: nearly always right, and one look less. [`Error::Conflict`] if it has moved since.
-    AsRead,
-    /// Where it stands now, once its locks are held.
-    Now,
 }
 
 /// Moves what still can, with its uses and one event each, in the transaction of `repository`,

@@ -294,7 +294,7 @@ impl Erasures for SqlRepository {
             .await?;
         let found = ids.iter().map(|id| organization(id));
         let mut organizations = found.collect::<Result<BTreeSet<_>>>()?;
-        organizations.extend(self.connection().organizations_with_events_of(user).await?);
+        organizations.extend(self.session.organizations_with_events_of(user).await?);
         Ok(organizations)
     }
 
@@ -338,7 +338,7 @@ impl Erasures for SqlRepository {
         marks: &[Mark],
     ) -> Result<()> {
         let user = replacement.user.as_str();
-        self.connection()
+        self.session
             .pseudonymize_events(organizations, replacement)
             .await?;
         for statement in LOGS {

@@ -28,7 +28,6 @@ use homeroom_kit::{
     request_ids::{BodyMac, Claim, RequestIds as _, RequestKey},
 };
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 pub(super) use redemption_statements::{
     change_states, change_uses, insert_redemptions, note_requests,
@@ -102,6 +101,10 @@ impl Repository for SqlRepository {
     async fn rollback(self: Box<Self>) {
         self.session.rollback().await;
     }
+
+    fn release(self: Box<Self>) {
+        self.session.release();
+    }
 }
 
 #[async_trait]
@@ -111,9 +114,9 @@ impl Events for SqlRepository {
         events: &[NewEvent],
         now: DateTime<Utc>,
         random: &dyn Randomness,
-    ) -> Result<Vec<Uuid>> {
+    ) -> Result<()> {
         self.appended = self.appended || !events.is_empty();
-        self.connection().append(events, now, random).await
+        self.session.append(events, now, random).await
     }
 }
 

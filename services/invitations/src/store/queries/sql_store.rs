@@ -5,18 +5,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use homeroom_kit::{
     database::{OpenError, Pools, check_ready},
-    events::{Feed, StoredFeed, publish_until},
-    shutdown::Shutdown,
+    events::{Feed, StoredFeed},
 };
 
 use super::{
     super::{Db, MIGRATOR},
     SqlRepository,
 };
-use crate::{
-    SERVICE,
-    store::{Repository, Result, Store},
-};
+use crate::store::{Repository, Result, Store};
 
 /// A database of this engine.
 #[derive(Debug, Clone)]
@@ -29,7 +25,7 @@ impl SqlStore {
     /// On these connections.
     #[must_use]
     pub fn new(pools: Pools<Db>) -> Self {
-        let feed = StoredFeed::new(SERVICE, pools.clone());
+        let feed = StoredFeed::new(pools.clone());
         Self { pools, feed }
     }
 }
@@ -48,14 +44,6 @@ impl Store for SqlStore {
 
     fn feed(&self) -> Arc<dyn Feed> {
         Arc::new(self.feed.clone())
-    }
-
-    async fn publish_events(&self) -> Result<u64> {
-        self.feed.publish().await
-    }
-
-    async fn publish_events_until(&self, shutdown: Shutdown) {
-        publish_until(self.feed.clone(), shutdown).await;
     }
 
     async fn check_ready(&self) -> std::result::Result<(), OpenError> {

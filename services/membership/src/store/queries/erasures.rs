@@ -127,7 +127,7 @@ impl Erasures for SqlRepository {
         let rows = self.rows(ORGANIZATIONS, user.as_str()).await?;
         let found = rows.iter().map(rows::organization_id);
         let mut organizations = found.collect::<Result<BTreeSet<_>>>()?;
-        organizations.extend(self.connection().organizations_with_events_of(user).await?);
+        organizations.extend(self.0.organizations_with_events_of(user).await?);
         Ok(organizations)
     }
 
@@ -151,7 +151,7 @@ impl Erasures for SqlRepository {
                 .execute(self.connection())
                 .await?;
         }
-        self.connection()
+        self.0
             .pseudonymize_events(organizations, replacement)
             .await?;
         Ok(())

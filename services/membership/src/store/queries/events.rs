@@ -19,7 +19,7 @@ impl Events for SqlRepository {
         now: DateTime<Utc>,
         random: &dyn Randomness,
     ) -> Result<()> {
-        self.connection().append(events, now, random).await?;
+        self.0.append(events, now, random).await?;
         Ok(())
     }
 }

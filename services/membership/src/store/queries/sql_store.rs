@@ -5,18 +5,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use homeroom_kit::{
     database::{OpenError, Options, Pools, Url, check_ready},
-    events::{Feed, StoredFeed, Wake, publish_until},
-    shutdown::Shutdown,
+    events::{Feed, StoredFeed, Wake},
 };
 
 use super::{
     super::{Db, MIGRATOR, connect},
     SqlRepository, prepare,
 };
-use crate::{
-    SERVICE,
-    store::{Repository, Result, Store},
-};
+use crate::store::{Repository, Result, Store};
 
 /// A database of this engine.
 #[derive(Debug)]
@@ -32,7 +28,7 @@ impl SqlStore {
     ) -> std::result::Result<Self, OpenError> {
         let pools = connect(url, options).await?;
         Ok(Self {
-            feed: StoredFeed::new(SERVICE, pools.clone()),
+            feed: StoredFeed::new(pools.clone()),
             pools,
         })
     }
@@ -54,14 +50,6 @@ impl Store for SqlStore {
 
     fn committed(&self) -> Wake {
         self.feed.committed()
-    }
-
-    async fn publish(&self) -> Result<u64> {
-        self.feed.publish().await
-    }
-
-    async fn publish_until(&self, shutdown: Shutdown) {
-        publish_until(self.feed.clone(), shutdown).await;
     }
 
     async fn check_ready(&self) -> std::result::Result<(), OpenError> {

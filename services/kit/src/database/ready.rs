@@ -1,0 +1,122 @@
+//! Connections that have just served, and serve again without being asked whether they live.
+//!
+//! sqlx pings each connection that is given back to its pool, which costs a round trip for each session. So a
+//! connection whose session ended in good order waits here for the next one, and goes back to the pool once it
+//! has waited or served for long.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use sqlx::{Database, Pool, pool::PoolConnection};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
+
+/// Connections that were idle for longer are asked whether they live before they serve, in milliseconds.
+/// One that was lost within that time shows at its first statement.
+pub(super) const UNTESTED_IDLE_MILLIS_MAX: u64 = 1_000;
+/// How long a connection serves until the pool looks at its age, in seconds.
+const SERVES_SECONDS_MAX: u64 = 60;
+
+/// A connection of the pool that serves one session.
+pub(super) struct Lease<DB: Database> {
+    pub(super) connection: PoolConnection<DB>,
+    /// When the pool gave it.
+    since: Instant,
+    /// As many leases as the pool has connections.
+    turn: OwnedSemaphorePermit,
+}
+
+/// A connection that waits for the next session.
+struct Waiting<DB: Database> {
+    connection: PoolConnection<DB>,
+    since: Instant,
+    idle_since: Instant,
+}
+
+/// A pool with the connections that wait beside it.
+pub(super) struct Ready<DB: Database> {
+    pool: Pool<DB>,
+    turns: Arc<Semaphore>,
+    waiting: Arc<Mutex<Vec<Waiting<DB>>>>,
+}
+
+impl<DB: Database> Clone for Ready<DB> {
+    fn clone(&self) -> Self {
+        Self {
+            pool: self.pool.clone(),
+            turns: Arc::clone(&self.turns),
+            waiting: Arc::clone(&self.waiting),
+        }
+    }
+}
+
+impl<DB: Database> Ready<DB> {
+    pub(super) fn new(pool: Pool<DB>) -> Self {
+        let turns = pool.options().get_max_connections() as usize;
+        Self {
+            pool,
+            turns: Arc::new(Semaphore::new(turns)),
+            waiting: Arc::default(),
+        }
+    }
+
+    /// Returns the connection that served last, or one of the pool. Fails like the pool if none is free in time.
+    pub(super) async fn take(&self) -> sqlx::Result<Lease<DB>> {
+        let turn = Arc::clone(&self.turns).acquire_owned();
+        let turn = timeout(self.pool.options().get_acquire_timeout(), turn)
+            .await
+            .map_err(|_| sqlx::Error::PoolTimedOut)?
+            .map_err(|_| sqlx::Error::PoolClosed)?;
+        let last = self.lock().pop();
+        if let Some(last) = last {
+            if last.idle_since.elapsed() <= Duration::from_millis(UNTESTED_IDLE_MILLIS_MAX) {
+                return Ok(Lease {
+                    connection: last.connection,
+                    since: last.since,
+                    turn,
+                });
+            }
+            // Those below have waited for longer.
+            drop(last);
+            self.empty();
+        }
+        Ok(Lease {
+            connection: self.pool.acquire().await?,
+            since: Instant::now(),
+            turn,
+        })
+    }
+
+    /// Takes back a connection whose session ended in good order.
+    pub(super) fn give_back(&self, lease: Lease<DB>) {
+        let serves_on = lease.since.elapsed() <= Duration::from_secs(SERVES_SECONDS_MAX);
+        if serves_on && !self.pool.is_closed() {
+            self.lock().push(Waiting {
+                connection: lease.connection,
+                since: lease.since,
+                idle_since: Instant::now(),
+            });
+        }
+        drop(lease.turn);
+    }
+
+    /// Closes every connection, once no session has it.
+    pub(super) async fn close(&self) {
+        let closed = self.pool.close();
+        self.empty();
+        closed.await;
+    }
+
+    fn empty(&self) {
+        let waiting = std::mem::take(&mut *self.lock());
+        drop(waiting);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Waiting<DB>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
