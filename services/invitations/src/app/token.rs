@@ -272,7 +272,8 @@ impl Work<'_> {
             .map(|row| new_event("token.created", row, self.actor, BTreeMap::new()))
             .collect();
         self.repository
-            .append_events(&events, self.now, app.random.as_ref())
+            .outbox()
+            .append(&events, self.now, app.random.as_ref())
             .await?;
         Ok(rows)
     }

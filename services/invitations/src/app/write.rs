@@ -100,7 +100,8 @@ impl Work<'_> {
     ) -> Result<()> {
         let event = new_event(event_type, row, self.actor, data);
         self.repository
-            .append_events(&[event], self.now, self.app.random.as_ref())
+            .outbox()
+            .append(&[event], self.now, self.app.random.as_ref())
             .await?;
         Ok(())
     }
@@ -289,7 +290,11 @@ impl App {
         F: for<'work> FnOnce(&'work mut Work<'_>) -> BoxFuture<'work, Result<Change<A>>> + Send,
     {
         if let Some((key, body)) = &request.key
-            && let Some(stored) = repository.claim_request(key, body, now).await?.resolve()?
+            && let Some(stored) = repository
+                .request_ids()
+                .claim(key, body, now)
+                .await?
+                .resolve()?
         {
             return Ok(Transacted::Replay(stored));
         }
@@ -309,7 +314,10 @@ impl App {
         let entries = self.audited_change(caller, &change.rows, work.now);
         repository.append_audit_entries(&entries).await?;
         if let Some((key, _)) = &request.key {
-            repository.complete_request(key, &change.stored()).await?;
+            repository
+                .request_ids()
+                .complete(key, &change.stored())
+                .await?;
         }
         Ok(Transacted::Changed(change))
     }
@@ -329,7 +337,8 @@ impl App {
             .store
             .read()
             .await?
-            .find_request(key, body, self.clock.now())
+            .request_ids()
+            .find(key, body, self.clock.now())
             .await?;
         let Some(stored) = claim.resolve()? else {
             return Ok(None);

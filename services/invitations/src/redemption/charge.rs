@@ -158,7 +158,8 @@ impl Redemptions {
             .lock_organizations(std::slice::from_ref(organization), now)
             .await?;
         repository
-            .append_events(&[event], now, self.ledger.random.as_ref())
+            .outbox()
+            .append(&[event], now, self.ledger.random.as_ref())
             .await?;
         repository.commit("guess_guard").await?;
         Ok(())

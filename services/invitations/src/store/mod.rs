@@ -17,7 +17,6 @@ mod feed_positions;
 mod invitations;
 mod key_versions;
 mod organization_profiles;
-mod outbox;
 pub mod postgres;
 mod refused_attempts;
 pub mod sqlite;
@@ -28,6 +27,8 @@ use async_trait::async_trait;
 use homeroom_kit::{
     database::{self, Url},
     events::Feed,
+    outbox::Outbox,
+    request_ids::RequestIds,
     shutdown::Shutdown,
 };
 
@@ -40,7 +41,6 @@ pub use homeroom_kit::database::{Error, OpenError};
 pub use invitations::{InvitationFilter, InvitationRow, Invitations, StoredSecret};
 pub use key_versions::{KeyCheck, KeyVersions, RotatedSecret, RowLock};
 pub use organization_profiles::{OrganizationProfile, OrganizationProfiles};
-pub use outbox::{Events, RequestIds};
 pub use refused_attempts::{
     LimiterDecision, RefusedAttempt, RefusedAttemptFilter, RefusedAttempts,
 };
@@ -84,11 +84,15 @@ pub trait Repository:
     + Erasures
     + RefusedAttempts
     + AuditEntries
-    + Events
-    + RequestIds
     + fmt::Debug
     + Send
 {
+    /// The events of this session's change (R11). The organization is locked by this session.
+    fn outbox(&mut self) -> &mut dyn Outbox;
+
+    /// Request ids of everything but redemptions (AIP-155). What they answer holds no secret.
+    fn request_ids(&mut self) -> &mut dyn RequestIds;
+
     /// Makes what was written stand. `transaction` says what it was written for, and names its failpoint.
     async fn commit(self: Box<Self>, transaction: &'static str) -> Result<()>;
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use homeroom_api::ids::{ClassId, OrganizationId, UserId};
 use sqlx::{Database, Row as _};
@@ -117,6 +118,7 @@ fn rewritten(row: &Telling, by: &Replacement) -> Result<Option<Telling>, Error> 
     }))
 }
 
+#[async_trait]
 impl Outbox for Connection {
     async fn append(
         &mut self,

@@ -19,13 +19,11 @@ mod sqlite;
 use std::{fmt::Debug, sync::Arc};
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
 use homeroom_kit::{
-    Randomness,
     database::{Engine, Error, OpenError, Options, Url},
     events::{Feed, Wake},
-    outbox::NewEvent,
-    request_ids::{BodyMac, Claim, RequestKey},
+    outbox::Outbox,
+    request_ids::RequestIds,
     shutdown::Shutdown,
 };
 
@@ -65,50 +63,16 @@ pub trait Store: Send + Sync + Debug {
 /// ([`SeatRows::lock_organization`]) and decides in a later statement (03 P6).
 #[async_trait]
 pub trait Repository:
-    Organizations
-    + SeatRows
-    + Classes
-    + Members
-    + RemovalRows
-    + JoinRequests
-    + Ledger
-    + Erasures
-    + Events
-    + RequestIdRows
-    + Send
+    Organizations + SeatRows + Classes + Members + RemovalRows + JoinRequests + Ledger + Erasures + Send
 {
+    /// Events, written with the change that they tell of (R11).
+    fn outbox(&mut self) -> &mut dyn Outbox;
+    /// Request ids (R3).
+    fn request_ids(&mut self) -> &mut dyn RequestIds;
     /// Makes what was written stand. `transaction` says what it was written for, and names its failpoint.
     async fn commit(self: Box<Self>, transaction: &'static str) -> Result<()>;
     /// Undoes what was written, before the connection serves another.
     async fn rollback(self: Box<Self>);
-}
-
-/// The outbox (R11).
-#[async_trait]
-pub trait Events: Send {
-    /// Writes events in the order given, with the change that they tell of.
-    async fn append_events(
-        &mut self,
-        events: &[NewEvent],
-        now: DateTime<Utc>,
-        random: &dyn Randomness,
-    ) -> Result<()>;
-}
-
-/// Request ids (R3).
-#[async_trait]
-pub trait RequestIdRows: Send {
-    /// Claims a request id with the change; waits for another session that holds it.
-    async fn claim_request(
-        &mut self,
-        key: &RequestKey,
-        body: &BodyMac,
-        now: DateTime<Utc>,
-    ) -> Result<Claim>;
-    /// Stores the response, in the session that claimed the id.
-    async fn complete_request(&mut self, key: &RequestKey, response: &[u8]) -> Result<()>;
-    /// Forgets ids claimed before a time, at most `limit`. Gives how many.
-    async fn prune_requests(&mut self, before: DateTime<Utc>, limit: u32) -> Result<u64>;
 }
 
 /// Connects to the database that the URL names. Fails if it does not answer.

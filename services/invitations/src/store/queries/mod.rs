@@ -19,16 +19,8 @@ mod refused_attempts;
 pub(super) mod sql_store;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
-use homeroom_kit::{
-    database::Session,
-    events::Wake,
-    outbox::{NewEvent, Outbox as _},
-    random::Randomness,
-    request_ids::{BodyMac, Claim, RequestIds as _, RequestKey},
-};
+use homeroom_kit::{database::Session, events::Wake, outbox::Outbox, request_ids::RequestIds};
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 pub(super) use redemption_statements::{
     change_states, change_uses, insert_redemptions, note_requests,
@@ -37,7 +29,7 @@ pub(super) use redemption_statements::{
 use super::{Db, writes};
 use crate::{
     SERVICE,
-    store::{Error, Events, Repository, RequestIds, Result},
+    store::{Error, Repository, Result},
 };
 
 type Connection = <Db as sqlx::Database>::Connection;
@@ -86,6 +78,15 @@ pub fn statements() -> Vec<&'static str> {
 
 #[async_trait]
 impl Repository for SqlRepository {
+    fn outbox(&mut self) -> &mut dyn Outbox {
+        self.appended = true;
+        self.connection()
+    }
+
+    fn request_ids(&mut self) -> &mut dyn RequestIds {
+        self.connection()
+    }
+
     async fn commit(self: Box<Self>, transaction: &'static str) -> Result<()> {
         let Self {
             session,
@@ -101,48 +102,6 @@ impl Repository for SqlRepository {
 
     async fn rollback(self: Box<Self>) {
         self.session.rollback().await;
-    }
-}
-
-#[async_trait]
-impl Events for SqlRepository {
-    async fn append_events(
-        &mut self,
-        events: &[NewEvent],
-        now: DateTime<Utc>,
-        random: &dyn Randomness,
-    ) -> Result<Vec<Uuid>> {
-        self.appended = self.appended || !events.is_empty();
-        self.connection().append(events, now, random).await
-    }
-}
-
-#[async_trait]
-impl RequestIds for SqlRepository {
-    async fn find_request(
-        &mut self,
-        key: &RequestKey,
-        body: &BodyMac,
-        now: DateTime<Utc>,
-    ) -> Result<Claim> {
-        self.connection().find(key, body, now).await
-    }
-
-    async fn claim_request(
-        &mut self,
-        key: &RequestKey,
-        body: &BodyMac,
-        now: DateTime<Utc>,
-    ) -> Result<Claim> {
-        self.connection().claim(key, body, now).await
-    }
-
-    async fn complete_request(&mut self, key: &RequestKey, response: &[u8]) -> Result<()> {
-        self.connection().complete(key, response).await
-    }
-
-    async fn prune_requests(&mut self, before: DateTime<Utc>, limit: u32) -> Result<u64> {
-        self.connection().prune_request_ids(before, limit).await
     }
 }
 

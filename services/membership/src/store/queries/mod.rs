@@ -3,7 +3,6 @@
 mod admission_rows;
 mod classes;
 mod erasures;
-mod events;
 mod facts;
 mod join_requests;
 mod ledger;
@@ -14,7 +13,11 @@ mod rows;
 pub(super) mod sql_store;
 
 use async_trait::async_trait;
-use homeroom_kit::database::{Pools, Session};
+use homeroom_kit::{
+    database::{Pools, Session},
+    outbox::Outbox,
+    request_ids::RequestIds,
+};
 use sqlx::{Executor as _, SqlStr};
 
 use super::{Connection, Db, Row};
@@ -35,6 +38,14 @@ impl SqlRepository {
 
 #[async_trait]
 impl Repository for SqlRepository {
+    fn outbox(&mut self) -> &mut dyn Outbox {
+        self.connection()
+    }
+
+    fn request_ids(&mut self) -> &mut dyn RequestIds {
+        self.connection()
+    }
+
     async fn commit(self: Box<Self>, transaction: &'static str) -> Result<()> {
         self.0.commit(SERVICE, transaction).await
     }
