@@ -119,5 +119,5 @@ pub(crate) async fn serve_until(
 }
 
 async fn publish(store: Arc<dyn Store>, shutdown: Shutdown) {
-    store.publish_events_until(shutdown).await;
+    store.publish_until(shutdown).await;
 }

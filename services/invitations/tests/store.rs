@@ -281,7 +281,7 @@ async fn r11_events_of_an_organization_stand_in_the_order_of_its_changes(store: 
     for writer in writers {
         writer.await.unwrap();
     }
-    store.publish_events().await.unwrap();
+    store.publish().await.unwrap();
     let events = store.feed().list(&Scope::Everything, 0, 100).await.unwrap();
     assert_eq!(events.len(), 16);
     for pair in events.chunks(2) {

@@ -25,6 +25,7 @@ pub mod secret;
 pub mod server;
 pub mod shutdown;
 pub mod status;
+pub mod store;
 pub mod tasks;
 pub mod telemetry;
 pub mod tls;

@@ -16,7 +16,7 @@ impl Stage {
             }),
             Work::Follow => self.in_invitations(async move {
                 membership.store.publish().await?;
-                invitations.store.publish_events().await?;
+                invitations.store.publish().await?;
                 Ok(invitations.redemptions.follow_once().await?.events as u64)
             }),
             Work::RaiseFences => {

@@ -25,11 +25,9 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use homeroom_kit::{
-    database::{self, Url},
-    events::Feed,
+    database::{self, Engine, Url},
     outbox::Outbox,
     request_ids::RequestIds,
-    shutdown::Shutdown,
 };
 
 use crate::redemption::ledger::Redemptions;
@@ -49,29 +47,9 @@ pub use refused_attempts::{
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// A database of this service.
-#[async_trait]
-pub trait Store: fmt::Debug + Send + Sync {
-    /// A session that reads, each statement for itself. What it writes fails.
-    async fn read(&self) -> Result<Box<dyn Repository>>;
+pub trait Store: homeroom_kit::store::Store<dyn Repository> {}
 
-    /// A transaction that writes.
-    async fn write(&self) -> Result<Box<dyn Repository>>;
-
-    /// The feed of published events (R11).
-    fn feed(&self) -> Arc<dyn Feed>;
-
-    /// Gives events committed by now their place in the feed. Gives how many.
-    async fn publish_events(&self) -> Result<u64>;
-
-    /// Publishes events as they are committed, until the shutdown.
-    async fn publish_events_until(&self, shutdown: Shutdown);
-
-    /// Checks that the database answers, takes writes and has this program's schema.
-    async fn check_ready(&self) -> std::result::Result<(), OpenError>;
-
-    /// Closes every connection, once each is idle.
-    async fn close(&self);
-}
+impl<T: homeroom_kit::store::Store<dyn Repository>> Store for T {}
 
 /// Every kind of row, on one connection.
 #[async_trait]
@@ -106,20 +84,12 @@ pub async fn open(
     options: database::Options,
     migrate: bool,
 ) -> std::result::Result<Arc<dyn Store>, OpenError> {
-    Ok(match url {
-        Url::Postgres(_) => {
-            let pools = database::connect_postgres(url, options).await?;
-            if migrate {
-                database::migrate(&pools, &postgres::MIGRATOR).await?;
-            }
-            Arc::new(postgres::SqlStore::new(pools))
-        }
-        Url::Sqlite(_) => {
-            let pools = database::connect_sqlite(url, options).await?;
-            if migrate {
-                database::migrate(&pools, &sqlite::MIGRATOR).await?;
-            }
-            Arc::new(sqlite::SqlStore::new(pools))
-        }
-    })
+    let store: Arc<dyn Store> = match url.engine() {
+        Engine::Postgres => Arc::new(postgres::open(url, options).await?),
+        Engine::Sqlite => Arc::new(sqlite::open(url, options).await?),
+    };
+    if migrate {
+        store.migrate().await?;
+    }
+    Ok(store)
 }

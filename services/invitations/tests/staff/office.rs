@@ -126,7 +126,7 @@ impl Office {
     }
 
     pub(crate) async fn events(&self) -> Vec<Event> {
-        self.app.store.publish_events().await.unwrap();
+        self.app.store.publish().await.unwrap();
         let feed = self.app.store.feed();
         feed.list(&Scope::Everything, 0, 1_000).await.unwrap()
     }

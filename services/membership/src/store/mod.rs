@@ -12,19 +12,17 @@ mod erasures;
 mod join_requests;
 mod members;
 mod organizations;
-mod postgres;
+pub mod postgres;
 mod removals;
-mod sqlite;
+pub mod sqlite;
 
-use std::{fmt::Debug, sync::Arc};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use homeroom_kit::{
     database::{Engine, Error, OpenError, Options, Url},
-    events::{Feed, Wake},
     outbox::Outbox,
     request_ids::RequestIds,
-    shutdown::Shutdown,
 };
 
 pub use crate::admission::ledger::*;
@@ -38,26 +36,10 @@ pub use removals::RemovalRows;
 /// What a store operation gives.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Opens sessions on the database.
-#[async_trait]
-pub trait Store: Send + Sync + Debug {
-    /// A session that reads, each statement for itself.
-    async fn read(&self) -> Result<Box<dyn Repository>>;
-    /// A session that writes: nothing stands until [`Repository::commit`]; dropped, it is undone.
-    async fn write(&self) -> Result<Box<dyn Repository>>;
-    /// The feed of published events.
-    fn feed(&self) -> Arc<dyn Feed>;
-    /// To be told after each commit that wrote events, so that they are published at once.
-    fn committed(&self) -> Wake;
-    /// Publishes what is committed now. Gives how many events.
-    async fn publish(&self) -> Result<u64>;
-    /// Publishes what is committed until the shutdown, and once more after it is ordered.
-    async fn publish_until(&self, shutdown: Shutdown);
-    /// Checks that the database answers, takes writes and has this program's schema.
-    async fn check_ready(&self) -> std::result::Result<(), OpenError>;
-    /// Closes every connection, once each is idle.
-    async fn close(&self);
-}
+/// A database of this service.
+pub trait Store: homeroom_kit::store::Store<dyn Repository> {}
+
+impl<T: homeroom_kit::store::Store<dyn Repository>> Store for T {}
 
 /// A session on the database. Every change of an organization first takes its lock
 /// ([`SeatRows::lock_organization`]) and decides in a later statement (03 P6).
@@ -81,23 +63,15 @@ pub async fn connect(
     options: Options,
 ) -> std::result::Result<Arc<dyn Store>, OpenError> {
     Ok(match url.engine() {
-        Engine::Postgres => Arc::new(postgres::SqlStore::connect(url, options).await?),
-        Engine::Sqlite => Arc::new(sqlite::SqlStore::connect(url, options).await?),
+        Engine::Postgres => Arc::new(postgres::open(url, options).await?),
+        Engine::Sqlite => Arc::new(sqlite::open(url, options).await?),
     })
 }
 
 /// Brings the schema up to date.
 pub async fn migrate(url: &Url, options: Options) -> std::result::Result<(), OpenError> {
-    match url.engine() {
-        Engine::Postgres => postgres::migrate(url, options).await,
-        Engine::Sqlite => sqlite::migrate(url, options).await,
-    }
-}
-
-/// Prepares every statement, so that a test finds the text that an engine does not take.
-pub async fn prepare_every_statement(url: &Url, options: Options) -> Result<usize> {
-    match url.engine() {
-        Engine::Postgres => postgres::prepare_every_statement(url, options).await,
-        Engine::Sqlite => sqlite::prepare_every_statement(url, options).await,
-    }
+    let store = connect(url, options).await?;
+    store.migrate().await?;
+    store.close().await;
+    Ok(())
 }

@@ -16,17 +16,22 @@ mod redemption_statements;
 #[path = "../../redemption/ledger/sql.rs"]
 mod redemptions;
 mod refused_attempts;
-pub(super) mod sql_store;
 
 use async_trait::async_trait;
-use homeroom_kit::{database::Session, events::Wake, outbox::Outbox, request_ids::RequestIds};
+use homeroom_kit::{
+    database::{OpenError, Options, Session, Url},
+    events::Wake,
+    outbox::Outbox,
+    request_ids::RequestIds,
+    store::{Service, SqlStore},
+};
 use serde_json::{Value, json};
 
 pub(super) use redemption_statements::{
     change_states, change_uses, insert_redemptions, note_requests,
 };
 
-use super::{Db, writes};
+use super::{Db, MIGRATOR, connect, writes};
 use crate::{
     SERVICE,
     store::{Error, Repository, Result},
@@ -44,18 +49,30 @@ pub(crate) struct SqlRepository {
 }
 
 impl SqlRepository {
-    pub(crate) fn new(session: Session<Db>, committed: Wake) -> Self {
-        Self {
-            session,
-            committed,
-            appended: false,
-        }
-    }
-
     /// The connection to run statements on.
     pub(crate) fn connection(&mut self) -> &mut Connection {
         self.session.connection()
     }
+}
+
+/// Opens the database that `url` names.
+pub(crate) async fn open(
+    url: &Url,
+    options: Options,
+) -> std::result::Result<SqlStore<Db, dyn Repository>, OpenError> {
+    let service: Service<Db, dyn Repository> = Service {
+        name: SERVICE,
+        migrator: &MIGRATOR,
+        migrate_command: "invitations migrate",
+        rows: |session, committed| {
+            Box::new(SqlRepository {
+                session,
+                committed,
+                appended: false,
+            })
+        },
+    };
+    Ok(SqlStore::new(service, connect(url, options).await?))
 }
 
 /// Every statement of this service, for the test that prepares each.
