@@ -15,6 +15,7 @@ pub mod filter;
 pub mod key_files;
 pub mod keys;
 pub mod metrics;
+mod names;
 pub mod outbox;
 pub mod paging;
 pub mod person;
