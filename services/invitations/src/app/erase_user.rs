@@ -263,16 +263,13 @@ impl App {
                     None => return Err(not_known_yet()),
                 }
             }
-            if let Some(error) = self
-                .redemptions
-                .settle_now(&settlements)
-                .await
-                .into_values()
-                .next()
-            {
-                return Err(error);
-            }
+            self.settle(&settlements).await?;
         }
+    }
+
+    async fn settle(&self, settlements: &[Settlement]) -> Result<()> {
+        let failed = self.redemptions.settle_now(settlements).await;
+        failed.into_values().next().map_or(Ok(()), Err)
     }
 
     /// Follows membership's feed to where it ends now: whoever has an older page in hand finds that the
@@ -329,15 +326,7 @@ impl App {
                 }
                 found.push((redemption, ascribed));
             }
-            if let Some(error) = self
-                .redemptions
-                .settle_now(&settlements)
-                .await
-                .into_values()
-                .next()
-            {
-                return Err(error);
-            }
+            self.settle(&settlements).await?;
         }
     }
 }
