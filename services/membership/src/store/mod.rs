@@ -5,7 +5,7 @@
 //! must differ (row locks) stands in the engine's own file.
 //!
 //! A new kind of row: its trait in a file here, its statements in `queries/` with their texts listed in
-//! `STATEMENTS`, and the trait's name among the supertraits of [`Repository`].
+//! `statements`, and the trait's name among the supertraits of [`Repository`].
 
 mod classes;
 mod erasures;
