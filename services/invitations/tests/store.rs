@@ -269,7 +269,8 @@ async fn r11_events_of_an_organization_stand_in_the_order_of_its_changes(store: 
                     data: BTreeMap::new(),
                 };
                 session
-                    .append_events(&[event], now(), &random)
+                    .outbox()
+                    .append(&[event], now(), &random)
                     .await
                     .unwrap();
                 tokio::task::yield_now().await;

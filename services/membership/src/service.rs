@@ -296,7 +296,10 @@ impl App {
         let mut pruned = 0;
         loop {
             let mut session = self.store.write().await?;
-            let count = session.prune_requests(before, PRUNE_BATCH).await?;
+            let count = session
+                .request_ids()
+                .prune_request_ids(before, PRUNE_BATCH)
+                .await?;
             session.commit("forget_requests").await?;
             pruned += count;
             if count < u64::from(PRUNE_BATCH) {

@@ -10,7 +10,7 @@ use super::{
     patch::Patch,
     rules::{self, Rule},
     views::{self, Answer},
-    write::{Change, Work, changed, not_written},
+    write::{Change, Work, changed},
 };
 use crate::{
     domain::{
@@ -79,11 +79,8 @@ impl App {
                     let mut row = work.find_or_make(InvitationKind::ClassCode).await?;
                     row.check_etag(&etag)?;
                     apply(work, &mut row, change).await?;
-                    Ok(Change {
-                        answer: views::class_code(&row, work.now),
-                        rows: vec![row],
-                        shows_secrets: true,
-                    })
+                    let answer = views::class_code(&row, work.now);
+                    Ok(Change::of(row, answer, true))
                 })
             },
         )
@@ -121,9 +118,5 @@ async fn apply(
         let secret = work.app.new_secret(InvitationKind::ClassCode)?;
         row.reset(work.app.secrets(), &secret, now)?;
     }
-    if work.save(event, row, data).await? {
-        Ok(())
-    } else {
-        Err(not_written())
-    }
+    work.save(event, row, data).await
 }

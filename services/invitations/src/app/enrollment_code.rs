@@ -185,14 +185,9 @@ impl App {
                         row.delete_time = Some(work.now);
                         row.end();
                         let data = BTreeMap::new();
-                        if !work.save("enrollment_code.deleted", &mut row, data).await? {
-                            return Err(super::write::not_written());
-                        }
-                        Ok(Change {
-                            answer: (),
-                            rows: vec![row],
-                            shows_secrets: false,
-                        })
+                        work.save("enrollment_code.deleted", &mut row, data).await?;
+                        let answer = ();
+                        Ok(Change::of(row, answer, false))
                     })
                 },
             )
@@ -208,11 +203,8 @@ impl App {
 }
 
 fn answer(work: &Work<'_>, row: InvitationRow) -> Change<View> {
-    Change {
-        answer: views::enrollment_code(&row, &work.access.code_prefix, work.now),
-        rows: vec![row],
-        shows_secrets: true,
-    }
+    let answer = views::enrollment_code(&row, &work.access.code_prefix, work.now);
+    Change::of(row, answer, true)
 }
 
 impl Work<'_> {
@@ -317,7 +309,7 @@ impl Work<'_> {
         }
         row.set_secret(secrets, &full, code.shown())?;
         if self
-            .save("enrollment_code.updated", row, changed(&fields))
+            .try_save("enrollment_code.updated", row, changed(&fields))
             .await?
         {
             Ok(())

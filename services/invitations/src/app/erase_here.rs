@@ -59,7 +59,7 @@ impl App {
                 .iter()
                 .map(|organization| user_erased(organization, erasure))
                 .collect();
-            repository.append_events(&events, now, random).await?;
+            repository.outbox().append(&events, now, random).await?;
             store::Result::Ok(true)
         }
         .await;

@@ -104,7 +104,10 @@ impl App {
     ) -> Result<ErasureState> {
         if let Some((key, body)) = request {
             let mut repository = self.store.read().await?;
-            let claim = repository.find_request(key, body, self.clock.now()).await?;
+            let claim = repository
+                .request_ids()
+                .find(key, body, self.clock.now())
+                .await?;
             if let Some(stored) = claim.resolve()?
                 && let Some(state) = begun_before(repository.as_mut(), &stored).await?
             {
@@ -142,7 +145,7 @@ impl App {
         now: DateTime<Utc>,
     ) -> Result<ErasureState> {
         if let Some((key, body)) = request {
-            let claim = repository.claim_request(key, body, now).await?;
+            let claim = repository.request_ids().claim(key, body, now).await?;
             if let Some(stored) = claim.resolve()?
                 && let Some(state) = begun_before(repository, &stored).await?
             {
@@ -173,7 +176,8 @@ impl App {
         if let Some((key, _)) = request {
             let pseudonym = erasure.replacement.pseudonym.as_str();
             repository
-                .complete_request(key, pseudonym.as_bytes())
+                .request_ids()
+                .complete(key, pseudonym.as_bytes())
                 .await?;
         }
         Ok(ErasureState::UnderWay(Box::new(erasure)))
@@ -259,16 +263,13 @@ impl App {
                     None => return Err(not_known_yet()),
                 }
             }
-            if let Some(error) = self
-                .redemptions
-                .settle_now(&settlements)
-                .await
-                .into_values()
-                .next()
-            {
-                return Err(error);
-            }
+            self.settle(&settlements).await?;
         }
+    }
+
+    async fn settle(&self, settlements: &[Settlement]) -> Result<()> {
+        let failed = self.redemptions.settle_now(settlements).await;
+        failed.into_values().next().map_or(Ok(()), Err)
     }
 
     /// Follows membership's feed to where it ends now: whoever has an older page in hand finds that the
@@ -325,15 +326,7 @@ impl App {
                 }
                 found.push((redemption, ascribed));
             }
-            if let Some(error) = self
-                .redemptions
-                .settle_now(&settlements)
-                .await
-                .into_values()
-                .next()
-            {
-                return Err(error);
-            }
+            self.settle(&settlements).await?;
         }
     }
 }

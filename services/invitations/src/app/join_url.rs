@@ -10,7 +10,7 @@ use super::{
     patch::Patch,
     rules,
     views::{self, Answer},
-    write::{Change, Work, not_written},
+    write::{Change, Work},
 };
 use crate::{domain::invitation::InvitationKind, store::InvitationRow};
 
@@ -53,11 +53,8 @@ impl App {
                     {
                         switch(work, &mut row, enabled).await?;
                     }
-                    Ok(Change {
-                        answer: views::join_url(&row),
-                        rows: vec![row],
-                        shows_secrets: true,
-                    })
+                    let answer = views::join_url(&row);
+                    Ok(Change::of(row, answer, true))
                 })
             },
         )
@@ -75,9 +72,5 @@ async fn switch(work: &mut Work<'_>, row: &mut InvitationRow, enabled: bool) -> 
         row.set_secret(secrets, &key, &key)?;
     }
     let data = BTreeMap::from([("enabled".to_owned(), enabled.to_string())]);
-    if work.save("join_url.updated", row, data).await? {
-        Ok(())
-    } else {
-        Err(not_written())
-    }
+    work.save("join_url.updated", row, data).await
 }

@@ -25,7 +25,10 @@ impl App {
         let pruned = repository
             .prune_redemption_requests(before, PRUNE_BATCH)
             .await?
-            + repository.prune_requests(before, PRUNE_BATCH).await?
+            + repository
+                .request_ids()
+                .prune_request_ids(before, PRUNE_BATCH)
+                .await?
             + repository
                 .prune_redemptions(before - REQUEST_ID_NOTED_AFTER_MAX, PRUNE_BATCH)
                 .await?;

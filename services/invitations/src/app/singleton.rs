@@ -81,11 +81,8 @@ impl App {
                     move |work| {
                         Box::pin(async move {
                             let row = work.find_or_make(kind).await?;
-                            Ok(Change {
-                                answer: (),
-                                rows: vec![row],
-                                shows_secrets: false,
-                            })
+                            let answer = ();
+                            Ok(Change::of(row, answer, false))
                         })
                     },
                 )

@@ -18,7 +18,7 @@ use super::{
     page::{Page, PageAsked},
     rules,
     views::{self, Answer},
-    write::{Change, Work, changed, new_event, not_written},
+    write::{Change, Work, changed, new_event},
 };
 use crate::{
     domain::{
@@ -72,11 +72,8 @@ impl App {
                 Box::pin(async move {
                     work.refuse_archived()?;
                     let row = work.make_token(new).await?;
-                    Ok(Change {
-                        answer: views::token(&row, work.now),
-                        rows: vec![row],
-                        shows_secrets: true,
-                    })
+                    let answer = views::token(&row, work.now);
+                    Ok(Change::of(row, answer, true))
                 })
             },
         )
@@ -148,18 +145,12 @@ impl App {
                     let mut row = find(work.repository, &name).await?;
                     row.check_etag(&etag)?;
                     let fields = apply(&mut row, patch);
-                    if !fields.is_empty()
-                        && !work
-                            .save("token.updated", &mut row, changed(&fields))
-                            .await?
-                    {
-                        return Err(not_written());
+                    if !fields.is_empty() {
+                        let data = changed(&fields);
+                        work.save("token.updated", &mut row, data).await?;
                     }
-                    Ok(Change {
-                        answer: views::token(&row, work.now),
-                        rows: vec![row],
-                        shows_secrets: false,
-                    })
+                    let answer = views::token(&row, work.now);
+                    Ok(Change::of(row, answer, false))
                 })
             },
         )
@@ -186,16 +177,11 @@ impl App {
                     if row.revoke_time.is_none() {
                         row.revoke_time = Some(work.now);
                         row.end();
-                        let data = BTreeMap::new();
-                        if !work.save("token.revoked", &mut row, data).await? {
-                            return Err(not_written());
-                        }
+                        work.save("token.revoked", &mut row, BTreeMap::new())
+                            .await?;
                     }
-                    Ok(Change {
-                        answer: views::token(&row, work.now),
-                        rows: vec![row],
-                        shows_secrets: false,
-                    })
+                    let answer = views::token(&row, work.now);
+                    Ok(Change::of(row, answer, false))
                 })
             },
         )
@@ -272,7 +258,8 @@ impl Work<'_> {
             .map(|row| new_event("token.created", row, self.actor, BTreeMap::new()))
             .collect();
         self.repository
-            .append_events(&events, self.now, app.random.as_ref())
+            .outbox()
+            .append(&events, self.now, app.random.as_ref())
             .await?;
         Ok(rows)
     }

@@ -68,6 +68,17 @@ pub(crate) struct Change<A> {
     pub(crate) shows_secrets: bool,
 }
 
+impl<A> Change<A> {
+    /// Of one invitation, whose secret the answer shows or not.
+    pub(crate) fn of(row: InvitationRow, answer: A, shows_secrets: bool) -> Self {
+        Self {
+            answer,
+            rows: vec![row],
+            shows_secrets,
+        }
+    }
+}
+
 /// A change under way: its transaction, and what is known around it.
 pub(crate) struct Work<'work> {
     pub(crate) app: &'work App,
@@ -100,14 +111,28 @@ impl Work<'_> {
     ) -> Result<()> {
         let event = new_event(event_type, row, self.actor, data);
         self.repository
-            .append_events(&[event], self.now, self.app.random.as_ref())
+            .outbox()
+            .append(&[event], self.now, self.app.random.as_ref())
             .await?;
         Ok(())
     }
 
-    /// Writes a changed row, touched here, and its event. Where its new secret is another's
-    /// already, nothing is written and the answer is false.
+    /// Writes a changed row, touched here, and its event.
     pub(crate) async fn save(
+        &mut self,
+        event_type: &'static str,
+        row: &mut InvitationRow,
+        data: BTreeMap<String, String>,
+    ) -> Result<()> {
+        if self.try_save(event_type, row, data).await? {
+            return Ok(());
+        }
+        // The row is locked, and its new secret is drawn anew: a defect.
+        Err(Error::internal("a locked invitation could not be written"))
+    }
+
+    /// The same; where its new secret is another's already, nothing is written and the answer is false.
+    pub(crate) async fn try_save(
         &mut self,
         event_type: &'static str,
         row: &mut InvitationRow,
@@ -144,11 +169,6 @@ pub(crate) fn new_event(
 /// Names the fields that changed, for an event.
 pub(crate) fn changed(fields: &[&str]) -> BTreeMap<String, String> {
     BTreeMap::from([("changed".to_owned(), fields.join(","))])
-}
-
-/// A row that was locked has been changed all the same: a defect.
-pub(crate) fn not_written() -> Error {
-    Error::internal("a locked invitation could not be written")
 }
 
 /// An answer as it is kept for retries: never with a secret, but with what tells whether the
@@ -248,70 +268,48 @@ impl App {
         A: Answer,
         F: for<'work> FnOnce(&'work mut Work<'_>) -> BoxFuture<'work, Result<Change<A>>> + Send,
     {
-        let mut repository = self.store.write().await?;
+        let mut session = self.store.write().await?;
+        let repository = session.as_mut();
         let now = self.clock.now();
-        let result = self
-            .transact_in(
-                repository.as_mut(),
-                place,
+        let result = async {
+            if let Some((key, body)) = &request.key {
+                let claim = repository.request_ids().claim(key, body, now).await?;
+                if let Some(stored) = claim.resolve()? {
+                    return Ok(Transacted::Replay(stored));
+                }
+            }
+            repository
+                .lock_organizations(std::slice::from_ref(place.organization()), now)
+                .await?;
+            let mut work = Work {
+                app: self,
+                repository: &mut *repository,
                 access,
-                caller,
-                request,
-                make,
-                now,
-            )
-            .await;
+                place,
+                actor: caller.user.as_str(),
+                // Read once the lock is held: what waited for its turn is not older than what went before it.
+                now: self.clock.now(),
+            };
+            let change = make(&mut work).await?;
+            let entries = self.audited_change(caller, &change.rows, work.now);
+            repository.append_audit_entries(&entries).await?;
+            if let Some((key, _)) = &request.key {
+                let stored = change.stored();
+                repository.request_ids().complete(key, &stored).await?;
+            }
+            Ok(Transacted::Changed(change))
+        }
+        .await;
         match result {
             Ok(Transacted::Changed(change)) => {
-                repository.commit("change").await?;
+                session.commit("change").await?;
                 Ok(Transacted::Changed(change))
             }
             other => {
-                repository.rollback().await;
+                session.rollback().await;
                 other
             }
         }
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "the parts of one transaction")]
-    async fn transact_in<A, F>(
-        &self,
-        repository: &mut dyn Repository,
-        place: &Place,
-        access: &Access,
-        caller: &Caller,
-        request: &Idempotency,
-        make: F,
-        now: DateTime<Utc>,
-    ) -> Result<Transacted<A>>
-    where
-        A: Answer,
-        F: for<'work> FnOnce(&'work mut Work<'_>) -> BoxFuture<'work, Result<Change<A>>> + Send,
-    {
-        if let Some((key, body)) = &request.key
-            && let Some(stored) = repository.claim_request(key, body, now).await?.resolve()?
-        {
-            return Ok(Transacted::Replay(stored));
-        }
-        repository
-            .lock_organizations(std::slice::from_ref(place.organization()), now)
-            .await?;
-        let mut work = Work {
-            app: self,
-            repository: &mut *repository,
-            access,
-            place,
-            actor: caller.user.as_str(),
-            // Read once the lock is held: what waited for its turn is not older than what went before it.
-            now: self.clock.now(),
-        };
-        let change = make(&mut work).await?;
-        let entries = self.audited_change(caller, &change.rows, work.now);
-        repository.append_audit_entries(&entries).await?;
-        if let Some((key, _)) = &request.key {
-            repository.complete_request(key, &change.stored()).await?;
-        }
-        Ok(Transacted::Changed(change))
     }
 
     /// What was answered to this request id, if it was (R3). A secret is told again only to who may see it now.
@@ -329,7 +327,8 @@ impl App {
             .store
             .read()
             .await?
-            .find_request(key, body, self.clock.now())
+            .request_ids()
+            .find(key, body, self.clock.now())
             .await?;
         let Some(stored) = claim.resolve()? else {
             return Ok(None);

@@ -44,24 +44,11 @@ pub enum QueueCause {
     GuessGuard,
 }
 
-impl QueueCause {
-    /// Its name in the contract, under which it is stored too.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::JoinUrl => "JOIN_URL",
-            Self::CodeLocked => "CODE_LOCKED",
-            Self::GuessGuard => "GUESS_GUARD",
-        }
-    }
-
-    /// The cause named `name`, if there is one.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::JoinUrl, Self::CodeLocked, Self::GuessGuard]
-            .into_iter()
-            .find(|cause| cause.as_str() == name)
-    }
+homeroom_kit::named! {
+    QueueCause, as_str, from_name:
+    JoinUrl = "JOIN_URL",
+    CodeLocked = "CODE_LOCKED",
+    GuessGuard = "GUESS_GUARD",
 }
 
 /// What using the invitation would do, as far as this service can tell;

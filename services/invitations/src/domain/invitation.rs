@@ -33,35 +33,17 @@ pub enum InvitationKind {
     JoinUrl,
 }
 
+// A keyed look-up is tagged with the name too.
+homeroom_kit::named! {
+    InvitationKind, tag, from_tag:
+    OrganizationToken = "organization_token",
+    ClassToken = "class_token",
+    EnrollmentCode = "enrollment_code",
+    ClassCode = "class_code",
+    JoinUrl = "join_url",
+}
+
 impl InvitationKind {
-    /// Every way in.
-    pub const ALL: [Self; 5] = [
-        Self::OrganizationToken,
-        Self::ClassToken,
-        Self::EnrollmentCode,
-        Self::ClassCode,
-        Self::JoinUrl,
-    ];
-
-    /// The name it is stored under and that its keyed look-up is tagged with
-    /// (03 Secrets). Never changes.
-    #[must_use]
-    pub const fn tag(self) -> &'static str {
-        match self {
-            Self::OrganizationToken => "organization_token",
-            Self::ClassToken => "class_token",
-            Self::EnrollmentCode => "enrollment_code",
-            Self::ClassCode => "class_code",
-            Self::JoinUrl => "join_url",
-        }
-    }
-
-    /// The kind stored under `tag`, if there is one.
-    #[must_use]
-    pub fn from_tag(tag: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.tag() == tag)
-    }
-
     /// What this way in does and says of itself: the table of 01.
     #[must_use]
     pub const fn policy(self) -> Policy {
@@ -167,26 +149,6 @@ pub enum Standing {
     Off,
     /// Revoked or deleted, for good (A14, B11).
     Revoked,
-}
-
-impl Standing {
-    /// The name it is stored under. Never changes.
-    #[must_use]
-    pub const fn tag(self) -> &'static str {
-        match self {
-            Self::On => "on",
-            Self::Off => "off",
-            Self::Revoked => "revoked",
-        }
-    }
-
-    /// The standing stored under `tag`, if there is one.
-    #[must_use]
-    pub fn from_tag(tag: &str) -> Option<Self> {
-        [Self::On, Self::Off, Self::Revoked]
-            .into_iter()
-            .find(|standing| standing.tag() == tag)
-    }
 }
 
 /// How often the invitation has been used: redemptions that hold a use, by

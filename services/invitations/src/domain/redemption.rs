@@ -18,28 +18,16 @@ pub enum RedemptionState {
     Refused,
 }
 
+homeroom_kit::named! {
+    RedemptionState, as_str, from_name:
+    Reserved = "RESERVED",
+    Queued = "QUEUED",
+    Committed = "COMMITTED",
+    Released = "RELEASED",
+    Refused = "REFUSED",
+}
+
 impl RedemptionState {
-    /// Every state.
-    pub const ALL: [Self; 5] = [
-        Self::Reserved,
-        Self::Queued,
-        Self::Committed,
-        Self::Released,
-        Self::Refused,
-    ];
-
-    /// Its name in the contract, under which it is stored too.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Reserved => "RESERVED",
-            Self::Queued => "QUEUED",
-            Self::Committed => "COMMITTED",
-            Self::Released => "RELEASED",
-            Self::Refused => "REFUSED",
-        }
-    }
-
     /// How far ahead the next try of a living redemption is set at most, in seconds: 60 of a
     /// reservation (P13), 75 minutes of a queued one (P5). What lies farther ahead was set by a
     /// clock that has been stepped back since, and is due.
@@ -49,12 +37,6 @@ impl RedemptionState {
             Self::Queued => 75 * 60,
             _ => 60,
         }
-    }
-
-    /// The state named `name`, if there is one.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.as_str() == name)
     }
 
     /// Whether it has ended: nothing moves it any more (I4).

@@ -9,33 +9,11 @@ use super::{
     verdict::Replies,
 };
 
-/// The replies of an attempt's first round trip; None where a part of the store does not answer.
+/// The replies of an attempt's first round trip.
 pub(super) struct First {
-    user: Option<Reply>,
+    pub(super) replies: Replies,
     /// In the order of the attempt's [`scopes`].
-    pub(super) guards: Vec<Option<Reply>>,
-    /// Whether the calling service was asked about.
-    asks_calling_service: bool,
-    calling_service: Option<Reply>,
-}
-
-impl First {
-    /// Everything that was asked, if all of it was answered.
-    pub(super) fn whole(&self) -> Option<Replies> {
-        let mut guards_open = true;
-        for guard in &self.guards {
-            guards_open &= (*guard)?.allowed;
-        }
-        Some(Replies {
-            user: self.user?,
-            guards_open,
-            calling_service: if self.asks_calling_service {
-                Some(self.calling_service?)
-            } else {
-                None
-            },
-        })
-    }
+    guard_marks: Vec<i64>,
 }
 
 impl<S: Store> BudgetedLimiter<S> {
@@ -64,22 +42,20 @@ impl<S: Store> BudgetedLimiter<S> {
     pub(super) fn take_first_replies(
         &self,
         attempt: &Attempt,
-        replies: &mut impl Iterator<Item = Option<Reply>>,
+        replies: &mut impl Iterator<Item = Reply>,
     ) -> Result<First, StoreAway> {
         let user = next(replies)?;
-        let guards = scopes(attempt)
+        let guards: Vec<Reply> = scopes(attempt)
             .map(|_| next(replies))
             .collect::<Result<_, _>>()?;
-        let asks_calling_service = self.budgets.calling_service().is_some();
+        let calling_service = self.budgets.calling_service();
         Ok(First {
-            user,
-            guards,
-            asks_calling_service,
-            calling_service: if asks_calling_service {
-                next(replies)?
-            } else {
-                None
+            replies: Replies {
+                user,
+                guards_open: guards.iter().all(|guard| guard.allowed),
+                calling_service: calling_service.map(|_| next(replies)).transpose()?,
             },
+            guard_marks: guards.iter().map(|guard| guard.mark).collect(),
         })
     }
 
@@ -87,32 +63,28 @@ impl<S: Store> BudgetedLimiter<S> {
     pub(super) fn receipt(
         &self,
         attempt: &Attempt,
-        first: &Replies,
-        guards: &[Option<Reply>],
+        first: &First,
         address: Option<Reply>,
     ) -> Receipt {
-        let guess = |(scope, guard): (GuessScope, &Option<Reply>)| {
-            Some(Guess {
-                rate: match scope {
-                    GuessScope::Organization(_) => {
-                        self.budgets.organization(attempt.organization_seats)
-                    }
-                    GuessScope::Service => self.budgets.service(),
-                },
-                mark: guard.as_ref()?.mark,
-                scope,
-            })
+        let guess = |(scope, mark): (GuessScope, &i64)| Guess {
+            rate: match scope {
+                GuessScope::Organization(_) => {
+                    self.budgets.organization(attempt.organization_seats)
+                }
+                GuessScope::Service => self.budgets.service(),
+            },
+            mark: *mark,
+            scope,
         };
         Receipt {
             issuer: self.issuer,
             user: attempt.user.clone(),
-            user_mark: first.user.mark,
+            user_mark: first.replies.user.mark,
             address: attempt.address.map(AddressGroup::of),
             address_mark: address
                 .filter(|reply| reply.allowed)
                 .map(|reply| reply.mark),
-            process_mark: None,
-            guesses: scopes(attempt).zip(guards).filter_map(guess).collect(),
+            guesses: scopes(attempt).zip(&first.guard_marks).map(guess).collect(),
         }
     }
 
@@ -181,20 +153,17 @@ impl<S: Store> BudgetedLimiter<S> {
         first: &First,
         commands: &mut Vec<Command>,
     ) {
-        if let Some(user) = first.user.filter(|user| user.allowed) {
+        let user = first.replies.user;
+        if user.allowed {
             commands.push(Command {
                 subject: Subject::User(attempt.user.clone()),
                 operation: self.refund(user.mark, Effect::Nothing),
             });
         }
-        let guards = scopes(attempt).zip(&first.guards);
-        commands.extend(guards.filter_map(|(scope, guard)| {
-            Some(Command {
-                subject: Subject::from(&scope),
-                operation: Operation::LeaveGuard {
-                    mark: guard.as_ref()?.mark,
-                },
-            })
+        let guards = scopes(attempt).zip(&first.guard_marks);
+        commands.extend(guards.map(|(scope, mark)| Command {
+            subject: Subject::from(&scope),
+            operation: Operation::LeaveGuard { mark: *mark },
         }));
     }
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::{
     Attempt, Budgets, Dimension, Effect, GuessScope, Issuer, Settlement, Verdict,
     budget::{AddressGroup, Rate, SECOND_MICROS},
-    charged::{Afterwards, Charged},
     state::Reply,
     store::{Command, Operation, Store, StoreAway, Subject},
     verdict::{Circumstances, Decision, Replies, decide},
@@ -22,13 +21,6 @@ pub(crate) struct BudgetedLimiter<S> {
 /// The commands of an attempt's first round trip, at most.
 const FIRST_COMMANDS: usize = 4;
 
-/// How far an attempt has come.
-enum Step {
-    Decided(Replies, Decision),
-    /// A part of the store does not answer.
-    Away,
-}
-
 impl<S: Store> BudgetedLimiter<S> {
     pub(crate) fn new(store: S, budgets: Budgets, issuer: Issuer) -> Self {
         Self {
@@ -38,100 +30,84 @@ impl<S: Store> BudgetedLimiter<S> {
         }
     }
 
-    /// Charges each attempt; one verdict each, None for those about whom a part of the store that does
-    /// not answer would have to be asked. What is to follow ([`Self::follow_up`]) is left to the caller.
-    pub(crate) async fn charge(&self, attempts: &[Attempt]) -> Result<Charged, StoreAway> {
+    /// Charges each attempt; one verdict each. Of a refused attempt it takes back what was charged, and
+    /// looks at what it would be refused by next.
+    pub(crate) async fn charge(&self, attempts: &[Attempt]) -> Result<Vec<Verdict>, StoreAway> {
         let mut commands = Vec::with_capacity(attempts.len() * FIRST_COMMANDS);
         for attempt in attempts {
             self.push_first_commands(attempt, &mut commands);
         }
         let mut replies = self.run(&commands).await?.into_iter();
 
-        let mut steps = Vec::with_capacity(attempts.len());
+        let mut decided = Vec::with_capacity(attempts.len());
         let mut address_commands = Vec::new();
         for attempt in attempts {
             let first = self.take_first_replies(attempt, &mut replies)?;
-            let step = match first.whole() {
-                Some(replies) => {
-                    Step::Decided(replies, decide(&replies, None, self.circumstances(attempt)))
-                }
-                None => Step::Away,
-            };
-            if let Step::Decided(_, Decision::AskAddress) = step {
+            let decision = decide(&first.replies, None, self.circumstances(attempt));
+            if decision == Decision::AskAddress {
                 address_commands.extend(
                     self.of_address(attempt, |rate| Operation::ChargeBucket { rate, held: true }),
                 );
             }
-            steps.push((first, step));
+            decided.push((first, decision));
         }
         let mut address_replies = self.run(&address_commands).await?.into_iter();
 
         let mut verdicts = Vec::with_capacity(attempts.len());
-        let mut afterwards = Afterwards::default();
-        for (attempt, (first, step)) in attempts.iter().zip(steps) {
+        let mut afterwards = Vec::new();
+        // The positions of a refusal, and of a command that asks how long something else has no room.
+        let mut peeks = Vec::new();
+        for (attempt, (first, mut decision)) in attempts.iter().zip(decided) {
             let mut address = None;
-            let step = match step {
-                Step::Decided(replies, Decision::AskAddress) => {
-                    address = next(&mut address_replies)?;
-                    let decided =
-                        |reply| decide(&replies, Some(reply), self.circumstances(attempt));
-                    address.map_or(Step::Away, |reply| Step::Decided(replies, decided(reply)))
-                }
-                step => step,
-            };
-            verdicts.push(match step {
-                Step::Away => {
-                    self.push_taking_back(attempt, &first, &mut afterwards.commands);
-                    None
-                }
-                Step::Decided(
-                    replies,
-                    Decision::Refuse {
-                        dimension,
-                        retry_micros,
-                    },
-                ) => {
-                    self.push_taking_back(attempt, &first, &mut afterwards.commands);
-                    if address.is_none() && self.may_be_refused_by_address(attempt, &replies) {
-                        let peek = self.of_address(attempt, Operation::PeekBucket);
-                        afterwards.peek(verdicts.len(), peek);
-                    }
-                    if dimension != Dimension::CallingService {
-                        // This attempt may have been the last that it let through.
-                        afterwards.peek(verdicts.len(), self.peek_calling_service(attempt));
-                    }
-                    Some(Verdict::Refused {
-                        dimension,
-                        retry_after: whole_seconds(retry_micros),
-                    })
-                }
-                Step::Decided(replies, decision) => Some(Verdict::Allowed {
-                    receipt: self.receipt(attempt, &replies, &first.guards, address),
+            if decision == Decision::AskAddress {
+                address = Some(next(&mut address_replies)?);
+                decision = decide(&first.replies, address, self.circumstances(attempt));
+            }
+            let Decision::Refuse {
+                dimension,
+                retry_micros,
+            } = decision
+            else {
+                verdicts.push(Verdict::Allowed {
+                    receipt: self.receipt(attempt, &first, address),
                     guess_guarded: decision
                         == Decision::Allow {
                             guess_guarded: true,
                         },
-                }),
+                });
+                continue;
+            };
+            self.push_taking_back(attempt, &first, &mut afterwards);
+            let mut peek = |command: Option<Command>| {
+                peeks.extend(
+                    command
+                        .is_some()
+                        .then_some((verdicts.len(), afterwards.len())),
+                );
+                afterwards.extend(command);
+            };
+            if address.is_none() && self.may_be_refused_by_address(attempt, &first.replies) {
+                peek(self.of_address(attempt, Operation::PeekBucket));
+            }
+            if dimension != Dimension::CallingService {
+                // This attempt may have been the last that it let through.
+                peek(self.peek_calling_service(attempt));
+            }
+            verdicts.push(Verdict::Refused {
+                dimension,
+                retry_after: whole_seconds(retry_micros),
             });
         }
-        Ok(Charged {
-            verdicts,
-            afterwards,
-        })
-    }
-
-    /// Takes back what those were charged that do not go on, and looks at what they would be refused by
-    /// next: positions of refusals, and the waits that these have at least.
-    pub(crate) async fn follow_up(
-        &self,
-        afterwards: &Afterwards,
-    ) -> Result<Vec<(usize, Duration)>, StoreAway> {
-        let replies = self.run(&afterwards.commands).await?;
-        let waits = afterwards.peeks.iter().filter_map(|(verdict, command)| {
-            let wait = replies.get(*command).copied().flatten()?;
-            (!wait.allowed).then(|| (*verdict, whole_seconds(wait.retry_micros)))
-        });
-        Ok(waits.collect())
+        let replies = self.run(&afterwards).await?;
+        for (verdict, command) in peeks {
+            let reply = replies.get(command).filter(|reply| !reply.allowed);
+            if let (Some(reply), Some(Verdict::Refused { retry_after, .. })) =
+                (reply, verdicts.get_mut(verdict))
+            {
+                *retry_after = whole_seconds(reply.retry_micros).max(*retry_after);
+            }
+        }
+        Ok(verdicts)
     }
 
     pub(crate) async fn settle(
@@ -157,10 +133,7 @@ impl<S: Store> BudgetedLimiter<S> {
             }
         }
         let replies = self.run(&commands).await?;
-        let counts = |index: usize| {
-            let reply = replies.get(index).copied().flatten();
-            reply.is_some_and(|reply| reply.count > 0)
-        };
+        let counts = |index: usize| replies.get(index).is_some_and(|reply| reply.count > 0);
         // A user adds to an address once in 24 hours, which only the user's own key knows.
         let most = i64::from(self.budgets.address_admissions_max);
         let additions: Vec<Command> = admitted
@@ -185,7 +158,7 @@ impl<S: Store> BudgetedLimiter<S> {
         Ok(closed)
     }
 
-    /// Whether the guard of each scope stands closed; so it is too where nobody answers for it.
+    /// Whether the guard of each scope stands closed.
     pub(crate) async fn guarded(&self, scopes: &[GuessScope]) -> Result<Vec<bool>, StoreAway> {
         let peek = |scope| Command {
             subject: Subject::from(scope),
@@ -193,11 +166,10 @@ impl<S: Store> BudgetedLimiter<S> {
         };
         let commands: Vec<Command> = scopes.iter().map(peek).collect();
         let replies = self.run(&commands).await?;
-        let closed = |reply: Option<Reply>| reply.is_none_or(|reply| !reply.allowed);
-        Ok(replies.into_iter().map(closed).collect())
+        Ok(replies.into_iter().map(|reply| !reply.allowed).collect())
     }
 
-    async fn run(&self, commands: &[Command]) -> Result<Vec<Option<Reply>>, StoreAway> {
+    async fn run(&self, commands: &[Command]) -> Result<Vec<Reply>, StoreAway> {
         if commands.is_empty() {
             return Ok(Vec::new());
         }
@@ -238,9 +210,7 @@ impl<S: Store> BudgetedLimiter<S> {
     }
 }
 
-pub(super) fn next(
-    replies: &mut impl Iterator<Item = Option<Reply>>,
-) -> Result<Option<Reply>, StoreAway> {
+pub(super) fn next(replies: &mut impl Iterator<Item = Reply>) -> Result<Reply, StoreAway> {
     replies
         .next()
         .ok_or_else(|| StoreAway("it answered fewer commands than it was sent".to_owned()))

@@ -1,11 +1,13 @@
-//! The connection to one Redis, made anew where a new one may lead to another server.
+//! The connection to Redis, or to a Redis Cluster, made anew where a new one may lead to another server.
 //!
 //! redis-rs connects again only when the network fails. It keeps a connection on which every write is
 //! refused because the server has become a replica, and one on which nothing is answered; and when a
 //! server once refuses the login, it never tries again. But an address that follows the master (a virtual
-//! IP, a Kubernetes Service) leads only new connections to the new master.
+//! IP, a Kubernetes Service) leads only new connections to the new master. Of a cluster, redis-rs follows
+//! slots that move; while one of its nodes does not answer, none may be heard.
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -13,14 +15,28 @@ use std::{
     time::Duration,
 };
 
+use futures::future::try_join_all;
 use redis::{
-    Client, FromRedisValue, Pipeline, RedisError, RedisResult, Value,
-    aio::{ConnectionManager, ConnectionManagerConfig},
+    Client, Cmd, FromRedisValue, IntoConnectionInfo as _, Pipeline, RedisError, RedisResult, Value,
+    aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig},
+    cluster::{ClusterClient, ClusterConfig},
+    cluster_async::ClusterConnection,
+    io::tcp::TcpSettings,
 };
 
+/// How long connecting to a server may take, in milliseconds. It goes on beyond the call that began it.
+const CONNECT_MAX_MILLIS: u64 = 1_000;
 /// How long a new connection is kept, whatever is answered on it, in milliseconds: a server that stays
 /// demoted is connected to five times a second at most.
 const CONNECTIONS_APART_MILLIS: u64 = 200;
+/// How often one call follows a slot of a cluster that has moved, or tries again otherwise.
+const REDIRECTS_MAX: u32 = 5;
+/// How long it waits before, in milliseconds, where it waits.
+const REDIRECT_PAUSE_MILLIS: u64 = 5;
+/// How long sent data may stay unacknowledged before the connection is given up, in milliseconds.
+/// Without it a Redis whose machine vanished is missed for a quarter of an hour.
+#[cfg(target_os = "linux")]
+const UNACKNOWLEDGED_MAX_MILLIS: u64 = 5_000;
 /// The error codes of a server that is not the master, or not yet. Another one may be the master by now.
 const NOT_THE_MASTER: [&str; 6] = [
     "READONLY",
@@ -31,106 +47,97 @@ const NOT_THE_MASTER: [&str; 6] = [
     "CLUSTERDOWN",
 ];
 
-/// One Redis behind an address.
+/// A command, and its one key.
+pub(super) struct Call {
+    pub(super) key: String,
+    pub(super) command: Cmd,
+}
+
+/// One Redis behind an address, or a cluster.
 pub(super) struct Link {
-    client: Client,
-    settings: ConnectionManagerConfig,
+    servers: Servers,
     current: Mutex<Current>,
     /// The present connection is being made, or was made a moment ago.
     is_fresh: Arc<AtomicBool>,
 }
 
 struct Current {
-    connection: ConnectionManager,
+    connection: Connection,
     number: u64,
     /// To be replaced when it is next asked for, so that the new one leads where the address leads then.
     is_stale: bool,
 }
 
+/// How to connect.
+enum Servers {
+    One(Client, ConnectionManagerConfig),
+    Cluster(ClusterClient),
+}
+
+#[derive(Clone)]
+enum Connection {
+    One(ConnectionManager),
+    Cluster(ClusterConnection),
+}
+
 impl Link {
-    /// Needs no Redis to be there yet. Must be called within the async runtime.
-    pub(super) fn new(client: Client, settings: ConnectionManagerConfig) -> RedisResult<Self> {
-        let connection = ConnectionManager::new_lazy_with_config(client.clone(), settings.clone())?;
+    /// To the Redis at `url`, or to the cluster that several nodes' URLs tell, comma-separated. Needs no
+    /// Redis to be there yet. Must be called within the async runtime.
+    pub(super) fn new(url: &str, response_max: Duration) -> RedisResult<Self> {
+        let servers = Servers::of(url, response_max)?;
+        let connection = servers.connect()?;
+        let is_fresh = Arc::new(AtomicBool::new(true));
+        tokio::spawn(make(connection.clone(), Arc::clone(&is_fresh)));
         Ok(Self {
-            client,
-            settings,
+            servers,
             current: Mutex::new(Current {
                 connection,
                 number: 0,
                 is_stale: false,
             }),
-            is_fresh: Arc::default(),
+            is_fresh,
         })
     }
 
-    /// Sends the commands to whichever server is there. One answer each.
+    /// Sends the calls to whichever master is there, all at once, those of one key in order. One answer
+    /// each. The connection is left when it leads to no master.
     pub(super) async fn ask<T: FromRedisValue>(
         &self,
-        pipeline: &mut Pipeline,
+        calls: Vec<Call>,
     ) -> RedisResult<Vec<RedisResult<T>>> {
         let (number, connection) = self.connection();
-        self.ask_on(number, connection, pipeline).await
-    }
-
-    /// Sends the commands to a server that has to be the master. The connection is left when it is not.
-    pub(super) async fn ask_master<T: FromRedisValue>(
-        &self,
-        pipeline: &mut Pipeline,
-    ) -> RedisResult<Vec<RedisResult<T>>> {
-        let (number, connection) = self.connection();
-        let answers = self.ask_on(number, connection, pipeline).await?;
-        if answers
-            .iter()
-            .any(|answer| answer.as_ref().is_err_and(is_not_the_master))
-        {
-            self.leave(number);
+        let answers = connection.ask(calls).await;
+        let is_stale = match &answers {
+            Ok(answers) => answers
+                .iter()
+                .any(|answer| answer.as_ref().is_err_and(is_not_the_master)),
+            // After other errors of the network redis-rs connects again by itself.
+            Err(error) => !error.is_io_error() || error.is_timeout(),
+        };
+        if is_stale {
+            let mut current = self.lock();
+            current.is_stale |= current.number == number;
         }
-        Ok(answers)
+        answers
     }
 
-    /// Leaves a connection on which calls were not answered in time, unless it was made a moment ago.
+    /// Leaves a connection on which a call was not answered in time, unless it was made a moment ago.
     pub(super) fn leave_the_silent(&self) {
         if !self.is_fresh.load(Ordering::Acquire) {
             self.lock().is_stale = true;
         }
     }
 
-    async fn ask_on<T: FromRedisValue>(
-        &self,
-        number: u64,
-        mut connection: ConnectionManager,
-        pipeline: &mut Pipeline,
-    ) -> RedisResult<Vec<RedisResult<T>>> {
-        let answers: RedisResult<Vec<RedisResult<T>>> =
-            pipeline.ignore_errors().query_async(&mut connection).await;
-        // After other errors of the network redis-rs connects again by itself.
-        if let Err(error) = &answers
-            && (!error.is_io_error() || error.is_timeout())
-        {
-            self.leave(number);
-        }
-        answers
-    }
-
-    fn leave(&self, number: u64) {
-        let mut current = self.lock();
-        current.is_stale |= current.number == number;
-    }
-
-    fn connection(&self) -> (u64, ConnectionManager) {
+    fn connection(&self) -> (u64, Connection) {
         let mut current = self.lock();
         if current.is_stale && !self.is_fresh.swap(true, Ordering::AcqRel) {
-            let (client, settings) = (self.client.clone(), self.settings.clone());
             // Only settings could fail it, and those have not changed.
-            if let Ok(connection) = ConnectionManager::new_lazy_with_config(client, settings) {
+            if let Ok(connection) = self.servers.connect() {
                 current.number += 1;
                 current.is_stale = false;
                 current.connection = connection;
             }
-            tokio::spawn(connect(
-                current.connection.clone(),
-                Arc::clone(&self.is_fresh),
-            ));
+            tokio::spawn(make(current.connection.clone(), Arc::clone(&self.is_fresh)));
         }
         (current.number, current.connection.clone())
     }
@@ -140,15 +147,102 @@ impl Link {
     }
 }
 
+impl Servers {
+    fn of(url: &str, response_max: Duration) -> RedisResult<Self> {
+        let connect_max = Duration::from_millis(CONNECT_MAX_MILLIS);
+        let nodes: Vec<&str> = url
+            .split(',')
+            .map(str::trim)
+            .filter(|node| !node.is_empty())
+            .collect();
+        if let [node] = nodes.as_slice() {
+            let settings = ConnectionManagerConfig::new()
+                .set_number_of_retries(0)
+                .set_connection_timeout(Some(connect_max))
+                .set_response_timeout(Some(response_max));
+            let address = node.into_connection_info()?.set_tcp_settings(tcp());
+            return Ok(Self::One(Client::open(address)?, settings));
+        }
+        let client = ClusterClient::builder(nodes)
+            .connection_timeout(connect_max)
+            .response_timeout(response_max)
+            .retries(REDIRECTS_MAX)
+            .min_retry_wait(REDIRECT_PAUSE_MILLIS)
+            .max_retry_wait(REDIRECT_PAUSE_MILLIS)
+            .tcp_settings(tcp());
+        Ok(Self::Cluster(client.build()?))
+    }
+
+    /// Begins to connect, or prepares to.
+    fn connect(&self) -> RedisResult<Connection> {
+        Ok(match self {
+            Self::One(client, settings) => Connection::One(
+                ConnectionManager::new_lazy_with_config(client.clone(), settings.clone())?,
+            ),
+            Self::Cluster(client) => Connection::Cluster(
+                client.get_pending_async_connection_with_config(ClusterConfig::new()),
+            ),
+        })
+    }
+}
+
+impl Connection {
+    async fn ask<T: FromRedisValue>(self, calls: Vec<Call>) -> RedisResult<Vec<RedisResult<T>>> {
+        let cluster = match self {
+            Self::One(connection) => {
+                let mut pipeline = Pipeline::with_capacity(calls.len());
+                for call in calls {
+                    pipeline.add_command(call.command);
+                }
+                return query(pipeline, connection).await;
+            }
+            Self::Cluster(cluster) => cluster,
+        };
+        // A pipeline goes to one node, and redis-rs knows which only by its key.
+        let mut by_key: BTreeMap<String, (Vec<usize>, Pipeline)> = BTreeMap::new();
+        for (position, call) in calls.into_iter().enumerate() {
+            let (positions, pipeline) = by_key.entry(call.key).or_default();
+            positions.push(position);
+            pipeline.add_command(call.command);
+        }
+        let asked = by_key.into_values().map(async |(positions, pipeline)| {
+            let answers = query(pipeline, cluster.clone()).await?;
+            RedisResult::Ok(positions.into_iter().zip(answers))
+        });
+        let mut answers: Vec<_> = try_join_all(asked).await?.into_iter().flatten().collect();
+        answers.sort_by_key(|(position, _)| *position);
+        Ok(answers.into_iter().map(|(_, answer)| answer).collect())
+    }
+}
+
+async fn query<T: FromRedisValue>(
+    mut pipeline: Pipeline,
+    mut connection: impl ConnectionLike,
+) -> RedisResult<Vec<RedisResult<T>>> {
+    pipeline.ignore_errors().query_async(&mut connection).await
+}
+
 /// Connects, also when the call that asked for it has been given up.
-async fn connect(mut connection: ConnectionManager, is_fresh: Arc<AtomicBool>) {
-    let answer: RedisResult<Value> = redis::cmd("PING").query_async(&mut connection).await;
+async fn make(connection: Connection, is_fresh: Arc<AtomicBool>) {
+    let mut ping = Pipeline::new();
+    ping.cmd("PING");
+    let answer: RedisResult<Vec<RedisResult<Value>>> = match connection {
+        Connection::One(connection) => query(ping, connection).await,
+        Connection::Cluster(connection) => query(ping, connection).await,
+    };
     if let Err(error) = answer {
         tracing::debug!(%error, "a new connection to the limiter's Redis failed");
     }
-    drop(connection);
     tokio::time::sleep(Duration::from_millis(CONNECTIONS_APART_MILLIS)).await;
     is_fresh.store(false, Ordering::Release);
+}
+
+/// Small calls leave at once, and a machine that vanished is noticed.
+fn tcp() -> TcpSettings {
+    let settings = TcpSettings::default().set_nodelay(true);
+    #[cfg(target_os = "linux")]
+    let settings = settings.set_user_timeout(Duration::from_millis(UNACKNOWLEDGED_MAX_MILLIS));
+    settings
 }
 
 /// Returns true for the answers of [`NOT_THE_MASTER`]. Before Redis 7 a script wraps them in an ERR.

@@ -40,12 +40,7 @@ impl MemoryLimiter {
 #[async_trait]
 impl Limiter for MemoryLimiter {
     async fn charge(&self, attempts: &[Attempt]) -> Vec<Verdict> {
-        let Ok(mut charged) = self.0.charge(attempts).await else {
-            return Vec::new();
-        };
-        let waits = self.0.follow_up(&charged.afterwards).await;
-        charged.wait_at_least(waits.map_or_else(never, identity));
-        charged.verdicts.into_iter().flatten().collect()
+        self.0.charge(attempts).await.map_or_else(never, identity)
     }
 
     async fn guarded(&self, scopes: &[GuessScope]) -> Vec<bool> {
@@ -101,12 +96,12 @@ impl MemoryStore {
 
 #[async_trait]
 impl Store for MemoryStore {
-    async fn run(&self, commands: &[Command]) -> Result<Vec<Option<Reply>>, StoreAway> {
+    async fn run(&self, commands: &[Command]) -> Result<Vec<Reply>, StoreAway> {
         let now = micros(self.clock.now());
         let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(commands
             .iter()
-            .map(|command| Some(tables.run(command, now)))
+            .map(|command| tables.run(command, now))
             .collect())
     }
 }

@@ -64,26 +64,19 @@
 //! [`fallback::GuardedLimiter`] gives each call 50 ms, stops asking after 5 errors in a row and
 //! decides in the process with half the budgets (a user's burst is whole); all short credentials queue meanwhile. Receipts
 //! of Redis that cannot be given back then simply age; a guard's attempts under way age in a minute.
-//! On a cluster a node that does not answer within 20 ms costs the attempts whose keys it keeps the
-//! same, and the others nothing. Behind an address that follows the master, `link.rs` connects anew when
-//! the server has been demoted.
+//! A Redis Cluster is away as a whole where one of an attempt's keys cannot be asked. `link.rs` connects
+//! anew when a server has been demoted or does not answer.
 //!
-//! **What Redis forgets, the process does not.** Beside Redis and the fallback each process keeps the
-//! log of every user whom it let through, under the whole budget, and the stricter answer counts. So
-//! within one process a user's guesses are at most 20 in any 24 hours, whether Redis is flushed,
-//! killed, stopped or promoted in between. With several processes each adds at most its own 20 for
-//! each time that Redis loses what it knew, and a process that starts anew knows nothing.
+//! What Redis forgets (flushed, killed, promoted too early) nobody remembers: each time, a user has all
+//! failures of the day anew.
 
 mod attempt_commands;
 pub mod breaker;
 pub mod budget;
 pub mod budgeted;
-mod charged;
-mod cluster;
 pub mod fallback;
 mod link;
 pub mod memory;
-mod process_log;
 mod recent;
 pub mod redis;
 pub mod settings;
@@ -194,8 +187,6 @@ pub struct Receipt {
     address: Option<AddressGroup>,
     /// The address's charge, when it was charged.
     address_mark: Option<i64>,
-    /// The charge of the process's own log, beside Redis.
-    process_mark: Option<i64>,
     guesses: Vec<Guess>,
 }
 

@@ -1,4 +1,4 @@
-//! The limiter's state in Redis: one script, one key a call, all calls of a round trip in one pipeline.
+//! The limiter's state in Redis: one script, one key a call, all calls of a round trip at once.
 
 use std::{fmt, sync::Arc, sync::LazyLock, time::Duration};
 
@@ -7,10 +7,7 @@ use homeroom_kit::{
     clock::{SharedClock, micros},
     keys::KeyRing,
 };
-use redis::{
-    Client, Cmd, ConnectionInfo, ErrorKind, IntoConnectionInfo as _, Pipeline, RedisError,
-    RedisResult, Script, ServerErrorKind, aio::ConnectionManagerConfig, io::tcp::TcpSettings,
-};
+use redis::{Cmd, ErrorKind, IntoConnectionInfo as _, RedisError, Script, ServerErrorKind};
 
 use super::{
     Effect,
@@ -18,8 +15,7 @@ use super::{
         ADDRESS_ADMISSIONS_WINDOW_MICROS, DAY_MICROS, GUARD_MICROS, IN_FLIGHT_SLOT_MICROS, Rate,
         UNDER_WAY_MICROS,
     },
-    cluster::{Call, Nodes, slot_of},
-    link::Link,
+    link::{Call, Link},
     state::Reply,
     store::{Command, Operation, Store, StoreAway, Subject},
 };
@@ -31,34 +27,17 @@ pub const KEY_PREFIX: &str = "homeroom:limiter:2:";
 const MAC_TAG: &str = "limiter-key";
 /// Bytes of the MAC that are kept in a key: 128 bits, no two subjects meet.
 const KEY_MAC_BYTES: usize = 16;
-/// How long connecting may take, in milliseconds. It goes on beyond the call that began it.
-const CONNECT_MAX_MILLIS: u64 = 1_000;
 /// How long an answer may take before the connection is given up, in milliseconds.
 const RESPONSE_MAX_MILLIS: u64 = 500;
-/// How long one node of a cluster may take to answer, in milliseconds: two round trips are less than a
-/// call may take in all, so that those whose nodes answer are not given up with those whose nodes do not.
-const NODE_MAX_MILLIS: u64 = 20;
-/// How long sent data may stay unacknowledged before the connection is given up, in milliseconds.
-/// Without it a Redis whose machine vanished is missed for a quarter of an hour.
-#[cfg(target_os = "linux")]
-const UNACKNOWLEDGED_MAX_MILLIS: u64 = 5_000;
-
 static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(SCRIPT_TEXT));
 const SCRIPT_TEXT: &str = include_str!("gcra.lua");
 
 /// Redis, or a Redis Cluster, as the limiter's store. Connects on first use and again by itself.
 pub struct RedisStore {
-    connection: Connection,
+    link: Link,
     keys: Arc<KeyRing>,
     /// In tests the time that scripts go by; otherwise Redis's own.
     test_clock: Option<SharedClock>,
-    /// How long one node of a cluster may take.
-    node_max: Duration,
-}
-
-enum Connection {
-    Single(Box<Link>),
-    Cluster(Arc<Nodes>),
 }
 
 impl fmt::Debug for RedisStore {
@@ -86,34 +65,10 @@ impl RedisStore {
         keys: Arc<KeyRing>,
         response_max: Duration,
     ) -> Result<Self, StoreAway> {
-        let nodes: Vec<&str> = url
-            .split(',')
-            .map(str::trim)
-            .filter(|node| !node.is_empty())
-            .collect();
-        let settings = ConnectionManagerConfig::new()
-            .set_number_of_retries(0)
-            .set_connection_timeout(Some(Duration::from_millis(CONNECT_MAX_MILLIS)))
-            .set_response_timeout(Some(response_max));
-        let connection = match nodes.as_slice() {
-            [node] => {
-                let address = node.into_connection_info().map_err(away)?;
-                let client = Client::open(address.set_tcp_settings(tcp())).map_err(away)?;
-                Connection::Single(Box::new(Link::new(client, settings).map_err(away)?))
-            }
-            nodes => {
-                let seeds: RedisResult<Vec<ConnectionInfo>> = nodes
-                    .iter()
-                    .map(|node| Ok(node.into_connection_info()?.set_tcp_settings(tcp())))
-                    .collect();
-                Connection::Cluster(Arc::new(Nodes::new(seeds.map_err(away)?, settings)))
-            }
-        };
         Ok(Self {
-            connection,
+            link: Link::new(url, response_max).map_err(away)?,
             keys,
             test_clock: None,
-            node_max: Duration::from_millis(NODE_MAX_MILLIS),
         })
     }
 
@@ -130,17 +85,10 @@ impl RedisStore {
         self
     }
 
-    /// Lets each node of a cluster take up to `node_max` instead of [`NODE_MAX_MILLIS`].
-    pub(super) fn set_node_max(&mut self, node_max: Duration) {
-        self.node_max = node_max;
-    }
-
-    /// Connects anew before the next call, where calls went unanswered: the address may lead elsewhere by
-    /// now. The nodes of a cluster stay where they are.
+    /// Connects anew before the next call, where a call went unanswered: the address may lead elsewhere by
+    /// now, or another node have the keys.
     pub(super) fn leave_the_silent(&self) {
-        if let Connection::Single(link) = &self.connection {
-            link.leave_the_silent();
-        }
+        self.link.leave_the_silent();
     }
 
     /// The key of a subject: its kind in clear, and a MAC in place of its value.
@@ -175,34 +123,8 @@ impl RedisStore {
             .arg(name)
             .arg(now.map_or_else(String::new, |now| now.to_string()))
             .arg(arguments);
-        Call {
-            slot: slot_of(&key),
-            command: call,
-        }
+        Call { key, command: call }
     }
-
-    async fn send(&self, calls: Vec<Call>) -> RedisResult<Vec<RedisResult<Raw>>> {
-        match &self.connection {
-            Connection::Single(link) => {
-                let mut pipeline = Pipeline::with_capacity(calls.len());
-                for call in calls {
-                    pipeline.add_command(call.command);
-                }
-                link.ask_master(&mut pipeline).await
-            }
-            // A pipeline for each node, all at once, is the same one round trip. Nothing depends on
-            // the order of calls to different nodes.
-            Connection::Cluster(nodes) => nodes.send(self.node_max, &calls).await,
-        }
-    }
-}
-
-/// Small calls leave at once, and a machine that vanished is noticed.
-fn tcp() -> TcpSettings {
-    let settings = TcpSettings::default().set_nodelay(true);
-    #[cfg(target_os = "linux")]
-    let settings = settings.set_user_timeout(Duration::from_millis(UNACKNOWLEDGED_MAX_MILLIS));
-    settings
 }
 
 /// How a call names the script.
@@ -217,53 +139,29 @@ type Raw = (i64, i64, i64, i64, i64);
 
 #[async_trait]
 impl Store for RedisStore {
-    async fn run(&self, commands: &[Command]) -> Result<Vec<Option<Reply>>, StoreAway> {
+    async fn run(&self, commands: &[Command]) -> Result<Vec<Reply>, StoreAway> {
         let calls = commands
             .iter()
             .map(|command| self.call(command, ScriptForm::Hash))
             .collect();
-        let mut answers = self.send(calls).await.map_err(away)?;
+        let mut answers = self.link.ask::<Raw>(calls).await.map_err(away)?;
         // A Redis that has not seen the script (new, flushed, promoted) is sent its text, once.
-        let unknown: Vec<usize> = answers
-            .iter()
-            .enumerate()
-            .filter(|(_, answer)| answer.as_ref().is_err_and(is_unknown_script))
-            .map(|(index, _)| index)
-            .collect();
+        let (unknown, calls): (Vec<_>, Vec<_>) = answers
+            .iter_mut()
+            .zip(commands)
+            .filter(|(answer, _)| answer.as_ref().is_err_and(is_unknown_script))
+            .map(|(answer, command)| (answer, self.call(command, ScriptForm::Text)))
+            .unzip();
         if !unknown.is_empty() {
-            let calls = unknown
-                .iter()
-                .filter_map(|index| commands.get(*index))
-                .map(|command| self.call(command, ScriptForm::Text))
-                .collect();
-            for (index, answer) in unknown
-                .into_iter()
-                .zip(self.send(calls).await.map_err(away)?)
-            {
-                if let Some(slot) = answers.get_mut(index) {
-                    *slot = answer;
-                }
+            let known = self.link.ask(calls).await.map_err(away)?;
+            for (slot, answer) in unknown.into_iter().zip(known) {
+                *slot = answer;
             }
         }
-        let mut failure = None;
-        let replies: Vec<Option<Reply>> = answers
+        answers
             .into_iter()
-            .map(|answer| match answer {
-                Ok(raw) => Some(reply(raw)),
-                Err(error) => {
-                    failure.get_or_insert(error);
-                    None
-                }
-            })
-            .collect();
-        match failure {
-            Some(error) if replies.iter().all(Option::is_none) => Err(away(error)),
-            Some(error) => {
-                tracing::debug!(%error, "a node of the limiter's Redis does not answer");
-                Ok(replies)
-            }
-            None => Ok(replies),
-        }
+            .map(|answer| answer.map(reply).map_err(away))
+            .collect()
     }
 }
 

@@ -87,7 +87,7 @@ pub struct StoreAway(pub(crate) String);
 /// Keeps the limiter's state.
 #[async_trait]
 pub(crate) trait Store: Send + Sync + fmt::Debug {
-    /// Runs the commands in order, each atomically, in one round trip; one reply each, None where the
-    /// part of the store that keeps its subject does not answer. Fails when nothing answers.
-    async fn run(&self, commands: &[Command]) -> Result<Vec<Option<Reply>>, StoreAway>;
+    /// Runs the commands, each atomically and those of one subject in order, in one round trip; one
+    /// reply each. Fails when one of them is not answered.
+    async fn run(&self, commands: &[Command]) -> Result<Vec<Reply>, StoreAway>;
 }

@@ -90,17 +90,6 @@ impl UserLog {
         }
     }
 
-    /// How long until a charge would pass if all under way were given back; 0: at once.
-    pub(crate) fn peek(&mut self, budget: UserBudget, now: i64) -> i64 {
-        self.forget(now);
-        let entries = self.entries.iter();
-        let settled: Vec<i64> = entries
-            .filter(|entry| entry.is_settled(now))
-            .map(|entry| entry.time.min(now))
-            .collect();
-        wait(&settled, budget, now).max(0)
-    }
-
     /// Takes the attempt of `mark` out again, unless it changed something and as many as
     /// `effects_max` of today's did before. The count is 1 when it is the user's first admission of
     /// 24 hours.

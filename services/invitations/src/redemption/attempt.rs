@@ -3,16 +3,16 @@
 use std::net::IpAddr;
 
 use homeroom_api::{common::v1::ErrorReason, ids::OrganizationId};
-use homeroom_kit::{Error, Result};
+use homeroom_kit::{Error, Result, status::code_of};
+use tonic::Code;
 
 use super::{
-    attempt_log::is_decision,
-    charge::Charged,
     ledger::{MatchedInvitation, Person, Redemption, RedemptionRequest},
     reply::{Redeemed, not_known_yet, refusal},
 };
 use crate::{
     domain::{credential::Credential, decide::Facts},
+    limiter::Receipt,
     store::LimiterDecision,
 };
 
@@ -35,6 +35,25 @@ pub struct Attempt {
     pub calling_service: String,
     /// The organizations that the caller's token is bound to.
     pub bound_to: Option<Vec<OrganizationId>>,
+}
+
+/// An attempt that was charged and may go on.
+#[derive(Debug)]
+pub(super) struct Charged {
+    pub(super) receipt: Receipt,
+    /// Short credentials lead to the queue for now.
+    pub(super) guess_guarded: bool,
+}
+
+impl Charged {
+    /// Returns the limiter's decision, for the log.
+    pub(super) const fn decision(&self) -> LimiterDecision {
+        if self.guess_guarded {
+            LimiterDecision::Guarded
+        } else {
+            LimiterDecision::Allowed
+        }
+    }
 }
 
 /// How far an attempt has come.
@@ -112,4 +131,12 @@ impl InFlight {
             Stage::Fresh | Stage::Reserved { .. } => Err(not_known_yet()),
         }
     }
+}
+
+/// Returns true if a reason is a decision, and not that something is away or under way.
+pub(super) fn is_decision(reason: ErrorReason) -> bool {
+    matches!(
+        code_of(reason),
+        Code::NotFound | Code::FailedPrecondition | Code::ResourceExhausted
+    )
 }

@@ -15,9 +15,7 @@ use homeroom_kit::{
     Error,
     batching::{Batcher, Limits},
     random::new_id_at,
-    status::code_of,
 };
-use tonic::Code;
 
 use super::{Redemptions, attempt::Attempt, look_up::Profiles};
 use crate::{
@@ -53,14 +51,6 @@ pub(super) struct Refusal<'attempt> {
     pub(super) limiter_decision: LimiterDecision,
     /// The invitation, if the credential is a living one's.
     pub(super) matched: Option<&'attempt Invitation>,
-}
-
-/// Returns true if a reason is a decision, and not that something is away or under way.
-pub(super) fn is_decision(reason: ErrorReason) -> bool {
-    matches!(
-        code_of(reason),
-        Code::NotFound | Code::FailedPrecondition | Code::ResourceExhausted
-    )
 }
 
 /// What the log says of a limiter's refusal.

@@ -1,6 +1,6 @@
 use uuid::Uuid;
 
-use super::*;
+use super::{super::attempt::is_decision, *};
 
 fn attempt(user: usize, seconds: i64, limiter_decision: LimiterDecision) -> RefusedAttempt {
     RefusedAttempt {

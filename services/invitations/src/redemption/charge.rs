@@ -11,35 +11,15 @@ use homeroom_kit::{Result, outbox::NewEvent};
 
 use super::{
     Redemptions,
-    attempt::Attempt,
+    attempt::{Attempt, Charged},
     attempt_log::{Overcharged, refused_by},
     ledger::MatchedInvitation,
     look_up::{Profiles, limited},
 };
 use crate::{
     domain::redemption::Outcome,
-    limiter::{Effect, GuessScope, Receipt, Settlement, Verdict},
-    store::LimiterDecision,
+    limiter::{Effect, GuessScope, Settlement, Verdict},
 };
-
-/// An attempt that was charged and may go on.
-#[derive(Debug)]
-pub(super) struct Charged {
-    receipt: Receipt,
-    /// Short credentials lead to the queue for now.
-    pub(super) guess_guarded: bool,
-}
-
-impl Charged {
-    /// Returns the limiter's decision, for the log.
-    pub(super) const fn decision(&self) -> LimiterDecision {
-        if self.guess_guarded {
-            LimiterDecision::Guarded
-        } else {
-            LimiterDecision::Allowed
-        }
-    }
-}
 
 impl Redemptions {
     /// Charges each attempt, all in one round trip. `TOO_MANY_ATTEMPTS` for those that may not go on.
@@ -178,7 +158,8 @@ impl Redemptions {
             .lock_organizations(std::slice::from_ref(organization), now)
             .await?;
         repository
-            .append_events(&[event], now, self.ledger.random.as_ref())
+            .outbox()
+            .append(&[event], now, self.ledger.random.as_ref())
             .await?;
         repository.commit("guess_guard").await?;
         Ok(())

@@ -7,45 +7,28 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use homeroom_api::{common::v1::ErrorReason, membership::v1::Permission, names::Place};
+use homeroom_api::{common::v1::ErrorReason, membership::v1::Permission};
 use homeroom_kit::{Error, Result, auth::Caller};
 
 use super::{
     Redemptions,
     admit::{ADMIT_DEADLINE_SECONDS, admit_request},
-    attempt::Attempt,
-    attempt_log::{Refusal, is_decision},
+    attempt::{Attempt, is_decision},
+    attempt_log::Refusal,
     ledger::{LivingKey, MatchedInvitation, Redemption, Route, reservation},
     look_up::Profiles,
     redeem::ROUNDS_MAX,
-    reply::{not_known_yet, refusal},
+    reply::{Preview, not_known_yet, refusal},
 };
 use crate::{
     domain::{
         decide::{decide, failing_rules},
-        invitation::{Invitation, InvitationKind},
+        invitation::Invitation,
         redemption::{MembershipAnswer, Outcome},
     },
     membership::{Access, Admission},
     store::LimiterDecision,
 };
-
-/// The result of a preview.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Preview {
-    /// What Redeem would lead to; None where it would refuse.
-    pub outcome: Option<Outcome>,
-    /// Where to.
-    pub place: Place,
-    /// Which way in it is.
-    pub kind: InvitationKind,
-    /// What the organization is called.
-    pub organization_display_name: String,
-    /// What the class is called.
-    pub class_display_name: String,
-    /// Every rule that would refuse; only for staff.
-    pub failures: Vec<ErrorReason>,
-}
 
 impl Redemptions {
     /// Returns what would happen if the person used this now. Whoever is not staff of the class or

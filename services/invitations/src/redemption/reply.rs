@@ -16,7 +16,6 @@ use homeroom_kit::{Error, Result, clock::to_timestamp, status::is_precondition};
 use super::{
     drive::is_stuck,
     ledger::{Redemption, Route},
-    preview::Preview,
 };
 use crate::{
     domain::{
@@ -66,6 +65,23 @@ impl Redeemed {
             join_request: join_request.filter(|_| pending),
         })
     }
+}
+
+/// The result of a preview.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Preview {
+    /// What Redeem would lead to; None where it would refuse.
+    pub outcome: Option<Outcome>,
+    /// Where to.
+    pub place: Place,
+    /// Which way in it is.
+    pub kind: InvitationKind,
+    /// What the organization is called.
+    pub organization_display_name: String,
+    /// What the class is called.
+    pub class_display_name: String,
+    /// Every rule that would refuse; only for staff.
+    pub failures: Vec<ErrorReason>,
 }
 
 /// Returns the sentence for a reason: what to do next.

@@ -17,7 +17,6 @@ mod feed_positions;
 mod invitations;
 mod key_versions;
 mod organization_profiles;
-mod outbox;
 pub mod postgres;
 mod refused_attempts;
 pub mod sqlite;
@@ -26,8 +25,9 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use homeroom_kit::{
-    database::{self, Url},
-    events::Feed,
+    database::{self, Engine, Url},
+    outbox::Outbox,
+    request_ids::RequestIds,
 };
 
 use crate::redemption::ledger::Redemptions;
@@ -39,7 +39,6 @@ pub use homeroom_kit::database::{Error, OpenError};
 pub use invitations::{InvitationFilter, InvitationRow, Invitations, StoredSecret};
 pub use key_versions::{KeyCheck, KeyVersions, RotatedSecret, RowLock};
 pub use organization_profiles::{OrganizationProfile, OrganizationProfiles};
-pub use outbox::{Events, RequestIds};
 pub use refused_attempts::{
     LimiterDecision, RefusedAttempt, RefusedAttemptFilter, RefusedAttempts,
 };
@@ -48,23 +47,9 @@ pub use refused_attempts::{
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// A database of this service.
-#[async_trait]
-pub trait Store: fmt::Debug + Send + Sync {
-    /// A session that reads, each statement for itself. What it writes fails.
-    async fn read(&self) -> Result<Box<dyn Repository>>;
+pub trait Store: homeroom_kit::store::Store<dyn Repository> {}
 
-    /// A transaction that writes.
-    async fn write(&self) -> Result<Box<dyn Repository>>;
-
-    /// The feed of events (R11).
-    fn feed(&self) -> Arc<dyn Feed>;
-
-    /// Checks that the database answers, takes writes and has this program's schema.
-    async fn check_ready(&self) -> std::result::Result<(), OpenError>;
-
-    /// Closes every connection, once each is idle.
-    async fn close(&self);
-}
+impl<T: homeroom_kit::store::Store<dyn Repository>> Store for T {}
 
 /// Every kind of row, on one connection.
 #[async_trait]
@@ -77,11 +62,15 @@ pub trait Repository:
     + Erasures
     + RefusedAttempts
     + AuditEntries
-    + Events
-    + RequestIds
     + fmt::Debug
     + Send
 {
+    /// The events of this session's change (R11). The organization is locked by this session.
+    fn outbox(&mut self) -> &mut dyn Outbox;
+
+    /// Request ids of everything but redemptions (AIP-155). What they answer holds no secret.
+    fn request_ids(&mut self) -> &mut dyn RequestIds;
+
     /// Makes what was written stand. `transaction` says what it was written for, and names its failpoint.
     async fn commit(self: Box<Self>, transaction: &'static str) -> Result<()>;
 
@@ -98,20 +87,12 @@ pub async fn open(
     options: database::Options,
     migrate: bool,
 ) -> std::result::Result<Arc<dyn Store>, OpenError> {
-    Ok(match url {
-        Url::Postgres(_) => {
-            let pools = database::connect_postgres(url, options).await?;
-            if migrate {
-                database::migrate(&pools, &postgres::MIGRATOR).await?;
-            }
-            Arc::new(postgres::SqlStore::new(pools))
-        }
-        Url::Sqlite(_) => {
-            let pools = database::connect_sqlite(url, options).await?;
-            if migrate {
-                database::migrate(&pools, &sqlite::MIGRATOR).await?;
-            }
-            Arc::new(sqlite::SqlStore::new(pools))
-        }
-    })
+    let store: Arc<dyn Store> = match url.engine() {
+        Engine::Postgres => Arc::new(postgres::open(url, options).await?),
+        Engine::Sqlite => Arc::new(sqlite::open(url, options).await?),
+    };
+    if migrate {
+        store.migrate().await?;
+    }
+    Ok(store)
 }

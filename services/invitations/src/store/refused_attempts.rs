@@ -27,36 +27,16 @@ pub enum LimiterDecision {
     RefusedCallingService,
 }
 
+homeroom_kit::named! {
+    LimiterDecision, as_str, from_name:
+    Allowed = "ALLOWED",
+    Guarded = "GUARDED",
+    RefusedUser = "REFUSED_USER",
+    RefusedAddress = "REFUSED_ADDRESS",
+    RefusedCallingService = "REFUSED_CALLING_SERVICE",
+}
+
 impl LimiterDecision {
-    /// Every decision.
-    pub const ALL: [Self; 5] = [
-        Self::Allowed,
-        Self::Guarded,
-        Self::RefusedUser,
-        Self::RefusedAddress,
-        Self::RefusedCallingService,
-    ];
-
-    /// Its name in the contract, under which it is stored too.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Allowed => "ALLOWED",
-            Self::Guarded => "GUARDED",
-            Self::RefusedUser => "REFUSED_USER",
-            Self::RefusedAddress => "REFUSED_ADDRESS",
-            Self::RefusedCallingService => "REFUSED_CALLING_SERVICE",
-        }
-    }
-
-    /// The decision named `name`, if there is one.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|decision| decision.as_str() == name)
-    }
-
     /// Whether it let the attempt go on.
     #[must_use]
     pub const fn goes_on(self) -> bool {

@@ -37,7 +37,9 @@ mod writes;
 
 use sqlx::migrate::Migrator;
 
-pub use queries::{sql_store::SqlStore, statements};
+use homeroom_kit::database::connect_sqlite as connect;
+pub(super) use queries::open;
+pub use queries::statements;
 
 /// The schema, version by version.
 pub static MIGRATOR: Migrator = sqlx::migrate!("./migrations/sqlite");

@@ -167,6 +167,25 @@ impl Cluster {
         std::mem::swap(first, replica);
     }
 
+    /// Kills the first master, or makes it stand still with its connections open, and answers when its
+    /// replica has taken its place.
+    pub(crate) fn lose_the_first(&mut self, signal: &str) {
+        let id = self.masters[0].child.id().to_string();
+        let sent = Command::new("sh")
+            .args(["-c", "kill -s \"$0\" \"$1\"", signal, &id])
+            .status();
+        assert!(sent.unwrap().success());
+        let replica = self.replica.as_ref().unwrap();
+        wait_until("the replica has taken over", || {
+            replica.says("role:master")
+                && self.masters[1..].iter().all(|other| {
+                    let information: String = other.ask(&["CLUSTER", "INFO"]);
+                    information.contains("cluster_slots_ok:16384")
+                })
+        });
+        self.masters[0] = self.replica.take().unwrap();
+    }
+
     /// Kills one master, and answers when the others take it for dead.
     pub(crate) fn kill(&mut self, index: usize) {
         self.masters[index].end();

@@ -13,7 +13,7 @@ use homeroom_kit::clock::ManualClock;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::support::{
-    AttemptWith as _, Bench, Form, Outcome, key_of, key_ring, manual_clock, redis_url, user,
+    AttemptWith as _, Bench, Form, Outcome, key_ring, manual_clock, redis_url, user,
 };
 
 async fn connection() -> redis::aio::MultiplexedConnection {
@@ -275,83 +275,4 @@ async fn r10_a_redis_that_is_back_is_used_again() {
         give_back(&limiter, receipt, Effect::Nothing).await;
     }
     assert!(!limiter.redis_is_away());
-}
-
-#[tokio::test]
-async fn r10_a_user_fails_twenty_times_a_day_though_redis_forgets_each_hour() {
-    // given a process whose Redis loses what it knew each hour: other keys, so nothing is found again
-    let clock = manual_clock();
-    let log = RedisForgets::new(clock.clone());
-    let mut failures = 0;
-    for _hour in 0..24 {
-        log.forget().await;
-        for _ in 0..10 {
-            if let Outcome::Allowed { receipt, .. } = charge_one(&log.limiter, "eve").await {
-                failures += 1;
-                keep(&log.limiter, receipt).await;
-            }
-        }
-        clock.advance(TimeDelta::minutes(59));
-    }
-    assert_eq!(failures, 20);
-    // and a wait that the process knows of is told
-    let (dimension, seconds) = charge_one(&log.limiter, "eve").await.refusal();
-    assert_eq!(dimension, Dimension::User);
-    assert_eq!(seconds, 24 * 60, "the first is 23 hours and 36 minutes old");
-}
-
-#[tokio::test]
-async fn r10_a_refusal_by_the_process_alone_is_taken_back_from_redis() {
-    let clock = manual_clock();
-    let log = RedisForgets::new(clock.clone());
-    for _ in 0..5 {
-        keep(
-            &log.limiter,
-            charge_one(&log.limiter, "eve").await.receipt(),
-        )
-        .await;
-    }
-    log.forget().await;
-    for _ in 0..20 {
-        let refused = charge_one(&log.limiter, "eve").await.refusal();
-        assert_eq!(refused, (Dimension::User, 12 * 60));
-    }
-    // when the process has room again, so has Redis
-    clock.advance(TimeDelta::hours(1));
-    for _ in 0..5 {
-        keep(
-            &log.limiter,
-            charge_one(&log.limiter, "eve").await.receipt(),
-        )
-        .await;
-    }
-}
-
-/// A limiter, and the means to make Redis forget what it knows of the user `eve`.
-struct RedisForgets {
-    limiter: GuardedLimiter,
-    key: String,
-}
-
-impl RedisForgets {
-    fn new(clock: Arc<ManualClock>) -> Self {
-        let keys = key_ring();
-        let store = RedisStore::new(&redis_url(), keys.clone())
-            .unwrap()
-            .with_test_clock(clock.clone());
-        let limiter = GuardedLimiter::new(store, Budgets::default(), clock)
-            .with_call_max(std::time::Duration::from_secs(20));
-        Self {
-            limiter,
-            key: key_of(&keys, "user", "eve"),
-        }
-    }
-
-    async fn forget(&self) {
-        let _: i64 = redis::cmd("DEL")
-            .arg(&self.key)
-            .query_async(&mut connection().await)
-            .await
-            .unwrap();
-    }
 }

@@ -21,7 +21,7 @@ use homeroom_invitations::{
             Settlement, UsesChange,
         },
     },
-    store::{InvitationRow, SkippedEvent, Store, postgres, sqlite},
+    store::{InvitationRow, SkippedEvent, Store},
 };
 use homeroom_kit::{
     Result,
@@ -30,7 +30,6 @@ use homeroom_kit::{
     random::SystemRandomness,
     request_ids::{BodyMac, RequestKey},
 };
-use sqlx::{Executor as _, SqlSafeStr as _};
 use uuid::Uuid;
 
 use crate::{
@@ -802,33 +801,4 @@ async fn p5_a_feed_moves_on_from_where_it_stood(store: Arc<dyn Store>) {
     let (_, living) = repository.standing(&[], &[key], start()).await.unwrap();
     assert_eq!(living, []);
     repository.rollback().await;
-}
-
-#[tokio::test]
-async fn every_statement_prepares_on_postgres() {
-    let database = TestDatabase::postgres().await;
-    let TestDatabase::Postgres { name, .. } = &database else {
-        panic!("not PostgreSQL");
-    };
-    let mut url = url::Url::parse(&std::env::var("HOMEROOM_TEST_DATABASE_URL").unwrap()).unwrap();
-    url.set_path(name);
-    let pool = sqlx::PgPool::connect(url.as_str()).await.unwrap();
-    for statement in postgres::statements() {
-        pool.prepare(statement.into_sql_str())
-            .await
-            .expect(statement);
-    }
-    pool.close().await;
-    database.drop_it().await;
-}
-
-#[tokio::test]
-async fn every_statement_prepares_on_sqlite() {
-    let pool = sqlx::SqlitePool::connect("sqlite::memory:").await.unwrap();
-    sqlite::MIGRATOR.run(&pool).await.unwrap();
-    for statement in sqlite::statements() {
-        pool.prepare(statement.into_sql_str())
-            .await
-            .expect(statement);
-    }
 }

@@ -23,8 +23,7 @@ use homeroom_invitations::{
         Redemptions,
         attempt::Attempt,
         ledger::{Ledger, Redemption, RedemptionFilter},
-        preview::Preview,
-        reply::Redeemed,
+        reply::{Preview, Redeemed},
     },
     store::{InvitationRow, OrganizationProfile},
 };

@@ -74,7 +74,8 @@ async fn r3_what_is_stored_for_a_retry_holds_no_secret() {
     let body = BodyMac::of(&office.app.keys, &batch(3));
     let mut session = office.app.store.read().await.unwrap();
     let Claim::Replay(stored) = session
-        .find_request(&key, &body, office.now())
+        .request_ids()
+        .find(&key, &body, office.now())
         .await
         .unwrap()
     else {

@@ -17,34 +17,16 @@ pub enum Scope {
     Admit,
 }
 
+crate::named! {
+    Scope, as_str, parse:
+    Platform = "homeroom.platform",
+    ActAs = "homeroom.act_as",
+    Vouch = "homeroom.vouch",
+    ForwardIp = "homeroom.forward_ip",
+    Admit = "homeroom.admit",
+}
+
 impl Scope {
-    /// Every scope.
-    pub const ALL: [Self; 5] = [
-        Self::Platform,
-        Self::ActAs,
-        Self::Vouch,
-        Self::ForwardIp,
-        Self::Admit,
-    ];
-
-    /// The scope's name in a token.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Platform => "homeroom.platform",
-            Self::ActAs => "homeroom.act_as",
-            Self::Vouch => "homeroom.vouch",
-            Self::ForwardIp => "homeroom.forward_ip",
-            Self::Admit => "homeroom.admit",
-        }
-    }
-
-    /// The scope of that name.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|scope| scope.as_str() == name)
-    }
-
     const fn bit(self) -> u8 {
         1 << self as u8
     }

@@ -7,11 +7,9 @@
 mod postgres;
 mod sqlite;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    future::Future,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
+use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use homeroom_api::{
     ids::{ClassId, OrganizationId, UserId},
@@ -78,36 +76,37 @@ pub enum Scope {
 }
 
 /// The table `events`, in a session of either engine.
+#[async_trait]
 pub trait Outbox: Send {
     /// Has events written with the session's commit, in the order given.
-    fn append(
+    async fn append(
         &mut self,
         events: &[NewEvent],
         now: DateTime<Utc>,
         random: &dyn Randomness,
-    ) -> impl Future<Output = Result<(), Error>> + Send;
+    ) -> Result<(), Error>;
 
     /// The events after a position, oldest first.
-    fn list(
+    async fn list(
         &mut self,
         scope: &Scope,
         after_position: i64,
         limit: u32,
-    ) -> impl Future<Output = Result<Vec<Event>, Error>> + Send;
+    ) -> Result<Vec<Event>, Error>;
 
     /// The organizations whose events tell of the user. Reads them all: for erasures (R13).
-    fn organizations_with_events_of(
+    async fn organizations_with_events_of(
         &mut self,
         user: &UserId,
-    ) -> impl Future<Output = Result<BTreeSet<OrganizationId>, Error>> + Send;
+    ) -> Result<BTreeSet<OrganizationId>, Error>;
 
     /// Puts the pseudonym where the user stands in these organizations' events, in the transaction of this
     /// connection, which holds the organizations (R13). Gives how many events.
-    fn pseudonymize_events(
+    async fn pseudonymize_events(
         &mut self,
         organizations: &BTreeSet<OrganizationId>,
         replacement: &Replacement,
-    ) -> impl Future<Output = Result<u64, Error>> + Send;
+    ) -> Result<u64, Error>;
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use homeroom_api::ids::{ClassId, OrganizationId, UserId};
 use sqlx::{Database, Row as _};
@@ -97,6 +98,7 @@ fn rewritten(row: &Telling, by: &Replacement) -> Result<Option<Telling>, Error> 
     }))
 }
 
+#[async_trait]
 impl Outbox for Session<Db> {
     async fn append(
         &mut self,

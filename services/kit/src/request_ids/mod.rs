@@ -6,8 +6,7 @@
 mod postgres;
 mod sqlite;
 
-use std::future::Future;
-
+use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use homeroom_api::{common::v1::ErrorReason, ids::UserId};
 use uuid::Uuid;
@@ -114,44 +113,33 @@ impl Claim {
 }
 
 /// The table `request_ids`, on a connection of either engine.
+#[async_trait]
 pub trait RequestIds: Send {
     /// Looks a request id up, without claiming it.
-    fn find(
+    async fn find(
         &mut self,
         key: &RequestKey,
         body: &BodyMac,
         now: DateTime<Utc>,
-    ) -> impl Future<Output = Result<Claim, Error>> + Send;
+    ) -> Result<Claim, Error>;
 
     /// Claims a request id in the transaction of the change; waits for another one that holds it.
-    fn claim(
+    async fn claim(
         &mut self,
         key: &RequestKey,
         body: &BodyMac,
         now: DateTime<Utc>,
-    ) -> impl Future<Output = Result<Claim, Error>> + Send;
+    ) -> Result<Claim, Error>;
 
     /// Stores the response, in the transaction that claimed the id.
-    fn complete(
-        &mut self,
-        key: &RequestKey,
-        response: &[u8],
-    ) -> impl Future<Output = Result<(), Error>> + Send;
+    async fn complete(&mut self, key: &RequestKey, response: &[u8]) -> Result<(), Error>;
 
     /// Deletes rows made before a time, at most `limit`. Gives how many.
-    fn prune_request_ids(
-        &mut self,
-        before: DateTime<Utc>,
-        limit: u32,
-    ) -> impl Future<Output = Result<u64, Error>> + Send;
+    async fn prune_request_ids(&mut self, before: DateTime<Utc>, limit: u32) -> Result<u64, Error>;
 
     /// Forgets the requests of a person, and the answers to others that hold one of the marks
     /// ([`marks_of`](crate::erasure::marks_of)): R13. Gives how many.
-    fn forget_person(
-        &mut self,
-        user: &UserId,
-        marks: &[Mark],
-    ) -> impl Future<Output = Result<u64, Error>> + Send;
+    async fn forget_person(&mut self, user: &UserId, marks: &[Mark]) -> Result<u64, Error>;
 }
 
 /// The time before which request ids are forgotten.

@@ -5,6 +5,7 @@ use super::{
     Connection, FORGET_ANSWERS_WITH,
 };
 use crate::{clock::micros, database::Error, erasure::Mark};
+use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use homeroom_api::ids::UserId;
 
@@ -30,6 +31,7 @@ const PRUNE: &str = "DELETE FROM request_ids \
 
 const FORGET_REQUESTS_OF: &str = "DELETE FROM request_ids WHERE acting_user = $1";
 
+#[async_trait]
 impl RequestIds for Connection {
     async fn find(
         &mut self,

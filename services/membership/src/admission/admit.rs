@@ -220,7 +220,7 @@ async fn admit_and_save(
     let answers = answers.collect();
     let staff = repository.staff(&plan.places_with_new_requests()).await?;
     let (effects, events) = plan.finish(&staff);
-    repository.append_events(&events, now, random).await?;
+    repository.outbox().append(&events, now, random).await?;
     repository.save(&effects).await?;
     Ok(answers)
 }

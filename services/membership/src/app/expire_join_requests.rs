@@ -62,7 +62,8 @@ impl App {
         }
         let (effects, events) = plan.finish(&BTreeMap::new());
         repository
-            .append_events(&events, now, self.random.as_ref())
+            .outbox()
+            .append(&events, now, self.random.as_ref())
             .await?;
         repository.save(&effects).await?;
         repository.commit("expire").await?;

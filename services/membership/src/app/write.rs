@@ -78,7 +78,8 @@ impl Change {
         let events = std::mem::take(&mut self.events);
         let random = self.random.clone();
         self.repository
-            .append_events(&events, self.now, random.as_ref())
+            .outbox()
+            .append(&events, self.now, random.as_ref())
             .await?;
         Ok(())
     }
@@ -206,7 +207,11 @@ impl Change {
             for<'change> FnOnce(&'change mut Change) -> BoxFuture<'change, Result<Response>> + Send,
     {
         if let Some((key, body)) = &claimed {
-            let claim = self.repository.claim_request(key, body, self.now).await?;
+            let claim = self
+                .repository
+                .request_ids()
+                .claim(key, body, self.now)
+                .await?;
             if let Some(stored) = claim.resolve()? {
                 return Response::decode(stored.as_slice()).map_err(Error::internal);
             }
@@ -215,7 +220,8 @@ impl Change {
         self.write_events().await?;
         if let Some((key, _)) = &claimed {
             self.repository
-                .complete_request(key, &response.encode_to_vec())
+                .request_ids()
+                .complete(key, &response.encode_to_vec())
                 .await?;
         }
         Ok(response)

@@ -35,23 +35,10 @@ pub enum ClassState {
     Archived,
 }
 
-impl ClassState {
-    /// Its name in the contract and in the database.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "ACTIVE",
-            Self::Archived => "ARCHIVED",
-        }
-    }
-
-    /// The state of that name.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        [Self::Active, Self::Archived]
-            .into_iter()
-            .find(|state| state.as_str() == name)
-    }
+homeroom_kit::named! {
+    ClassState, as_str, parse:
+    Active = "ACTIVE",
+    Archived = "ARCHIVED",
 }
 
 impl fmt::Display for ClassState {

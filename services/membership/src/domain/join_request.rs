@@ -39,36 +39,17 @@ pub enum State {
     Closed,
 }
 
+homeroom_kit::named! {
+    State, as_str, parse:
+    Pending = "PENDING",
+    Approved = "APPROVED",
+    Denied = "DENIED",
+    Withdrawn = "WITHDRAWN",
+    Expired = "EXPIRED",
+    Closed = "CLOSED",
+}
+
 impl State {
-    /// Every state.
-    pub const ALL: [Self; 6] = [
-        Self::Pending,
-        Self::Approved,
-        Self::Denied,
-        Self::Withdrawn,
-        Self::Expired,
-        Self::Closed,
-    ];
-
-    /// As the contract, the database and events write it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "PENDING",
-            Self::Approved => "APPROVED",
-            Self::Denied => "DENIED",
-            Self::Withdrawn => "WITHDRAWN",
-            Self::Expired => "EXPIRED",
-            Self::Closed => "CLOSED",
-        }
-    }
-
-    /// The state of that name.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.as_str() == text)
-    }
-
     /// The type of the event that tells of it.
     #[must_use]
     pub const fn event_type(self) -> &'static str {
@@ -96,31 +77,12 @@ pub enum Cause {
     GuessGuard,
 }
 
-impl Cause {
-    /// Every cause.
-    pub const ALL: [Self; 4] = [
-        Self::JoinUrl,
-        Self::CodeLocked,
-        Self::RemovedBefore,
-        Self::GuessGuard,
-    ];
-
-    /// As the contract, the database and events write it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::JoinUrl => "JOIN_URL",
-            Self::CodeLocked => "CODE_LOCKED",
-            Self::RemovedBefore => "REMOVED_BEFORE",
-            Self::GuessGuard => "GUESS_GUARD",
-        }
-    }
-
-    /// The cause of that name.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|cause| cause.as_str() == text)
-    }
+homeroom_kit::named! {
+    Cause, as_str, parse:
+    JoinUrl = "JOIN_URL",
+    CodeLocked = "CODE_LOCKED",
+    RemovedBefore = "REMOVED_BEFORE",
+    GuessGuard = "GUESS_GUARD",
 }
 
 /// A person waiting for a decision, or one who did. It holds no seat (X9).

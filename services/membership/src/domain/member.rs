@@ -65,34 +65,16 @@ pub enum Role {
     Student,
 }
 
+homeroom_kit::named! {
+    Role, as_str, parse:
+    Admin = "ADMIN",
+    Teacher = "TEACHER",
+    Owner = "OWNER",
+    CoTeacher = "CO_TEACHER",
+    Student = "STUDENT",
+}
+
 impl Role {
-    /// Every role.
-    pub const ALL: [Self; 5] = [
-        Self::Admin,
-        Self::Teacher,
-        Self::Owner,
-        Self::CoTeacher,
-        Self::Student,
-    ];
-
-    /// Its name in the contract and in the database.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Admin => "ADMIN",
-            Self::Teacher => "TEACHER",
-            Self::Owner => "OWNER",
-            Self::CoTeacher => "CO_TEACHER",
-            Self::Student => "STUDENT",
-        }
-    }
-
-    /// The role of that name.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|role| role.as_str() == name)
-    }
-
     /// Whether a place of this kind has the role.
     #[must_use]
     pub const fn fits(self, place: &Place) -> bool {
@@ -152,35 +134,14 @@ pub enum Method {
     JoinUrl,
 }
 
-impl Method {
-    /// Every way in.
-    pub const ALL: [Self; 6] = [
-        Self::Added,
-        Self::OrganizationToken,
-        Self::ClassToken,
-        Self::EnrollmentCode,
-        Self::ClassCode,
-        Self::JoinUrl,
-    ];
-
-    /// Its name in the contract and in the database.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Added => "ADDED",
-            Self::OrganizationToken => "ORGANIZATION_TOKEN",
-            Self::ClassToken => "CLASS_TOKEN",
-            Self::EnrollmentCode => "ENROLLMENT_CODE",
-            Self::ClassCode => "CLASS_CODE",
-            Self::JoinUrl => "JOIN_URL",
-        }
-    }
-
-    /// The way in of that name.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|method| method.as_str() == name)
-    }
+homeroom_kit::named! {
+    Method, as_str, parse:
+    Added = "ADDED",
+    OrganizationToken = "ORGANIZATION_TOKEN",
+    ClassToken = "CLASS_TOKEN",
+    EnrollmentCode = "ENROLLMENT_CODE",
+    ClassCode = "CLASS_CODE",
+    JoinUrl = "JOIN_URL",
 }
 
 #[cfg(test)]

@@ -5,27 +5,24 @@
 //! must differ (row locks) stands in the engine's own file.
 //!
 //! A new kind of row: its trait in a file here, its statements in `queries/` with their texts listed in
-//! `STATEMENTS`, and the trait's name among the supertraits of [`Repository`].
+//! `statements`, and the trait's name among the supertraits of [`Repository`].
 
 mod classes;
 mod erasures;
 mod join_requests;
 mod members;
 mod organizations;
-mod postgres;
+pub mod postgres;
 mod removals;
-mod sqlite;
+pub mod sqlite;
 
-use std::{fmt::Debug, sync::Arc};
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
 use homeroom_kit::{
-    Randomness,
     database::{Engine, Error, OpenError, Options, Url},
-    events::{Feed, Wake},
-    outbox::NewEvent,
-    request_ids::{BodyMac, Claim, RequestKey},
+    outbox::Outbox,
+    request_ids::RequestIds,
 };
 
 pub use crate::admission::ledger::*;
@@ -39,71 +36,25 @@ pub use removals::RemovalRows;
 /// What a store operation gives.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Opens sessions on the database.
-#[async_trait]
-pub trait Store: Send + Sync + Debug {
-    /// A session that reads, each statement for itself.
-    async fn read(&self) -> Result<Box<dyn Repository>>;
-    /// A session that writes: nothing stands until [`Repository::commit`]; dropped, it is undone.
-    async fn write(&self) -> Result<Box<dyn Repository>>;
-    /// The feed of events.
-    fn feed(&self) -> Arc<dyn Feed>;
-    /// To be notified after each commit that wrote events.
-    fn committed(&self) -> Wake;
-    /// Checks that the database answers, takes writes and has this program's schema.
-    async fn check_ready(&self) -> std::result::Result<(), OpenError>;
-    /// Closes every connection, once each is idle.
-    async fn close(&self);
-}
+/// A database of this service.
+pub trait Store: homeroom_kit::store::Store<dyn Repository> {}
+
+impl<T: homeroom_kit::store::Store<dyn Repository>> Store for T {}
 
 /// A session on the database. Every change of an organization first takes its lock
 /// ([`SeatRows::lock_organization`]) and decides in a later statement (03 P6).
 #[async_trait]
 pub trait Repository:
-    Organizations
-    + SeatRows
-    + Classes
-    + Members
-    + RemovalRows
-    + JoinRequests
-    + Ledger
-    + Erasures
-    + Events
-    + RequestIdRows
-    + Send
+    Organizations + SeatRows + Classes + Members + RemovalRows + JoinRequests + Ledger + Erasures + Send
 {
+    /// Events, written with the change that they tell of (R11).
+    fn outbox(&mut self) -> &mut dyn Outbox;
+    /// Request ids (R3).
+    fn request_ids(&mut self) -> &mut dyn RequestIds;
     /// Makes what was written stand. `transaction` says what it was written for, and names its failpoint.
     async fn commit(self: Box<Self>, transaction: &'static str) -> Result<()>;
     /// Undoes what was written, before the connection serves another.
     async fn rollback(self: Box<Self>);
-}
-
-/// The outbox (R11).
-#[async_trait]
-pub trait Events: Send {
-    /// Has events written with the commit of the change that they tell of, in the order given.
-    async fn append_events(
-        &mut self,
-        events: &[NewEvent],
-        now: DateTime<Utc>,
-        random: &dyn Randomness,
-    ) -> Result<()>;
-}
-
-/// Request ids (R3).
-#[async_trait]
-pub trait RequestIdRows: Send {
-    /// Claims a request id with the change; waits for another session that holds it.
-    async fn claim_request(
-        &mut self,
-        key: &RequestKey,
-        body: &BodyMac,
-        now: DateTime<Utc>,
-    ) -> Result<Claim>;
-    /// Stores the response, in the session that claimed the id.
-    async fn complete_request(&mut self, key: &RequestKey, response: &[u8]) -> Result<()>;
-    /// Forgets ids claimed before a time, at most `limit`. Gives how many.
-    async fn prune_requests(&mut self, before: DateTime<Utc>, limit: u32) -> Result<u64>;
 }
 
 /// Connects to the database that the URL names. Fails if it does not answer.
@@ -112,23 +63,15 @@ pub async fn connect(
     options: Options,
 ) -> std::result::Result<Arc<dyn Store>, OpenError> {
     Ok(match url.engine() {
-        Engine::Postgres => Arc::new(postgres::SqlStore::connect(url, options).await?),
-        Engine::Sqlite => Arc::new(sqlite::SqlStore::connect(url, options).await?),
+        Engine::Postgres => Arc::new(postgres::open(url, options).await?),
+        Engine::Sqlite => Arc::new(sqlite::open(url, options).await?),
     })
 }
 
 /// Brings the schema up to date.
 pub async fn migrate(url: &Url, options: Options) -> std::result::Result<(), OpenError> {
-    match url.engine() {
-        Engine::Postgres => postgres::migrate(url, options).await,
-        Engine::Sqlite => sqlite::migrate(url, options).await,
-    }
-}
-
-/// Prepares every statement, so that a test finds the text that an engine does not take.
-pub async fn prepare_every_statement(url: &Url, options: Options) -> Result<usize> {
-    match url.engine() {
-        Engine::Postgres => postgres::prepare_every_statement(url, options).await,
-        Engine::Sqlite => sqlite::prepare_every_statement(url, options).await,
-    }
+    let store = connect(url, options).await?;
+    store.migrate().await?;
+    store.close().await;
+    Ok(())
 }

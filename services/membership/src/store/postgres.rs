@@ -92,8 +92,9 @@ pub(crate) const LOCK_FREE: &str = lock!(
 #[path = "queries/mod.rs"]
 mod queries;
 
-pub(crate) use homeroom_kit::database::connect_postgres as connect;
-pub(crate) use queries::sql_store::{SqlStore, migrate, prepare_every_statement};
+use homeroom_kit::database::connect_postgres as connect;
+pub(super) use queries::open;
+pub use queries::statements;
 
 static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres");
 

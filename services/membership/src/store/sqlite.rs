@@ -45,8 +45,9 @@ pub(crate) const LOCK_FREE: &str = LOCK_ALL;
 #[path = "queries/mod.rs"]
 mod queries;
 
-pub(crate) use homeroom_kit::database::connect_sqlite as connect;
-pub(crate) use queries::sql_store::{SqlStore, migrate, prepare_every_statement};
+use homeroom_kit::database::connect_sqlite as connect;
+pub(super) use queries::open;
+pub use queries::statements;
 
 static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
 

@@ -46,7 +46,8 @@ async fn r11_events_are_read_in_order_once_they_are_committed(database: &Databas
     let list = async || feed.list(&Scope::Everything, 0, 10).await.unwrap();
     let mut session = store.write().await.unwrap();
     session
-        .append_events(&[event("one"), event("two")], now(), &random)
+        .outbox()
+        .append(&[event("one"), event("two")], now(), &random)
         .await
         .unwrap();
     session.commit("test").await.unwrap();
@@ -67,12 +68,14 @@ async fn r11_a_change_that_commits_late_is_read_by_who_has_read_later_ones() {
     let random = SeededRandomness::new(1);
     let feed = store.feed();
     let mut late = store.write().await.unwrap();
-    late.append_events(&[event("late")], now(), &random)
+    late.outbox()
+        .append(&[event("late")], now(), &random)
         .await
         .unwrap();
     let mut early = store.write().await.unwrap();
     early
-        .append_events(&[event("early")], now(), &random)
+        .outbox()
+        .append(&[event("early")], now(), &random)
         .await
         .unwrap();
     early.commit("test").await.unwrap();
@@ -93,7 +96,8 @@ async fn r11_many_events_keep_the_order_in_which_they_were_given(database: &Data
     let events: Vec<NewEvent> = given.iter().map(|subject| event(subject)).collect();
     let mut session = store.write().await.unwrap();
     session
-        .append_events(&events, now(), &SeededRandomness::new(1))
+        .outbox()
+        .append(&events, now(), &SeededRandomness::new(1))
         .await
         .unwrap();
     session.commit("test").await.unwrap();
@@ -110,7 +114,8 @@ async fn r11_an_event_is_read_as_it_was_written_whatever_signs_are_in_it(databas
     written.data.insert(signs.to_owned(), signs.to_owned());
     let mut session = store.write().await.unwrap();
     session
-        .append_events(&[written], now(), &SeededRandomness::new(1))
+        .outbox()
+        .append(&[written], now(), &SeededRandomness::new(1))
         .await
         .unwrap();
     session.commit("test").await.unwrap();
@@ -128,7 +133,8 @@ async fn r11_an_event_that_an_earlier_version_writes_has_its_place_too(database:
         let mut session = store.write().await.unwrap();
         let events = [event(subject)];
         session
-            .append_events(&events, now(), &random)
+            .outbox()
+            .append(&events, now(), &random)
             .await
             .unwrap();
         session.commit("test").await.unwrap();
@@ -175,21 +181,55 @@ async fn r3_a_request_id_replays_its_response_for_24_hours(database: &Database) 
     };
     let body = BodyMac::of_bytes(&keys, b"body");
     let mut session = store.write().await.unwrap();
-    let claim = session.claim_request(&key, &body, now()).await.unwrap();
+    let claim = session
+        .request_ids()
+        .claim(&key, &body, now())
+        .await
+        .unwrap();
     assert_eq!(claim, Claim::New);
-    session.complete_request(&key, b"answer").await.unwrap();
+    session
+        .request_ids()
+        .complete(&key, b"answer")
+        .await
+        .unwrap();
     session.commit("test").await.unwrap();
 
     let mut session = store.write().await.unwrap();
-    let replay = session.claim_request(&key, &body, now()).await.unwrap();
+    let replay = session
+        .request_ids()
+        .claim(&key, &body, now())
+        .await
+        .unwrap();
     assert_eq!(replay, Claim::Replay(b"answer".to_vec()));
     let other = BodyMac::of_bytes(&keys, b"another body");
-    let conflict = session.claim_request(&key, &other, now()).await.unwrap();
+    let conflict = session
+        .request_ids()
+        .claim(&key, &other, now())
+        .await
+        .unwrap();
     assert_eq!(conflict, Claim::Conflict);
     let edge = now();
-    assert_eq!(session.prune_requests(edge, 10).await.unwrap(), 0);
+    assert_eq!(
+        session
+            .request_ids()
+            .prune_request_ids(edge, 10)
+            .await
+            .unwrap(),
+        0
+    );
     let past = edge + TimeDelta::microseconds(1);
-    assert_eq!(session.prune_requests(past, 10).await.unwrap(), 1);
-    let claim = session.claim_request(&key, &other, now()).await.unwrap();
+    assert_eq!(
+        session
+            .request_ids()
+            .prune_request_ids(past, 10)
+            .await
+            .unwrap(),
+        1
+    );
+    let claim = session
+        .request_ids()
+        .claim(&key, &other, now())
+        .await
+        .unwrap();
     assert_eq!(claim, Claim::New);
 }

@@ -179,7 +179,9 @@ pub(in crate::redemption) async fn settle(
         }
     }
     let events: Vec<NewEvent> = steps.iter().filter_map(Move::event).collect();
-    repository.append_events(&events, now, random).await?;
+    if !events.is_empty() {
+        repository.outbox().append(&events, now, random).await?;
+    }
     Ok(changes.iter().map(|change| change.id).collect())
 }
 

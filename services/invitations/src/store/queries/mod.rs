@@ -16,16 +16,14 @@ mod redemption_statements;
 #[path = "../../redemption/ledger/sql.rs"]
 mod redemptions;
 mod refused_attempts;
-pub(super) mod sql_store;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
 use homeroom_kit::{
-    database::Session,
+    database::{OpenError, Options, Session, Url},
     events::Wake,
-    outbox::{NewEvent, Outbox as _},
-    random::Randomness,
-    request_ids::{BodyMac, Claim, RequestIds as _, RequestKey},
+    outbox::Outbox,
+    request_ids::RequestIds,
+    store::{Service, SqlStore},
 };
 use serde_json::{Value, json};
 
@@ -33,10 +31,10 @@ pub(super) use redemption_statements::{
     change_states, change_uses, insert_redemptions, note_requests,
 };
 
-use super::{Db, writes};
+use super::{Db, MIGRATOR, connect, writes};
 use crate::{
     SERVICE,
-    store::{Error, Events, Repository, RequestIds, Result},
+    store::{Error, Repository, Result},
 };
 
 type Connection = <Db as sqlx::Database>::Connection;
@@ -51,18 +49,30 @@ pub(crate) struct SqlRepository {
 }
 
 impl SqlRepository {
-    pub(crate) fn new(session: Session<Db>, committed: Wake) -> Self {
-        Self {
-            session,
-            committed,
-            appended: false,
-        }
-    }
-
     /// The connection to run statements on.
     pub(crate) fn connection(&mut self) -> &mut Connection {
         self.session.connection()
     }
+}
+
+/// Opens the database that `url` names.
+pub(crate) async fn open(
+    url: &Url,
+    options: Options,
+) -> std::result::Result<SqlStore<Db, dyn Repository>, OpenError> {
+    let service: Service<Db, dyn Repository> = Service {
+        name: SERVICE,
+        migrator: &MIGRATOR,
+        migrate_command: "invitations migrate",
+        rows: |session, committed| {
+            Box::new(SqlRepository {
+                session,
+                committed,
+                appended: false,
+            })
+        },
+    };
+    Ok(SqlStore::new(service, connect(url, options).await?))
 }
 
 /// Every statement of this service, for the test that prepares each.
@@ -85,6 +95,15 @@ pub fn statements() -> Vec<&'static str> {
 
 #[async_trait]
 impl Repository for SqlRepository {
+    fn outbox(&mut self) -> &mut dyn Outbox {
+        self.appended = true;
+        &mut self.session
+    }
+
+    fn request_ids(&mut self) -> &mut dyn RequestIds {
+        self.connection()
+    }
+
     async fn commit(self: Box<Self>, transaction: &'static str) -> Result<()> {
         let Self {
             session,
@@ -104,48 +123,6 @@ impl Repository for SqlRepository {
 
     fn release(self: Box<Self>) {
         self.session.release();
-    }
-}
-
-#[async_trait]
-impl Events for SqlRepository {
-    async fn append_events(
-        &mut self,
-        events: &[NewEvent],
-        now: DateTime<Utc>,
-        random: &dyn Randomness,
-    ) -> Result<()> {
-        self.appended = self.appended || !events.is_empty();
-        self.session.append(events, now, random).await
-    }
-}
-
-#[async_trait]
-impl RequestIds for SqlRepository {
-    async fn find_request(
-        &mut self,
-        key: &RequestKey,
-        body: &BodyMac,
-        now: DateTime<Utc>,
-    ) -> Result<Claim> {
-        self.connection().find(key, body, now).await
-    }
-
-    async fn claim_request(
-        &mut self,
-        key: &RequestKey,
-        body: &BodyMac,
-        now: DateTime<Utc>,
-    ) -> Result<Claim> {
-        self.connection().claim(key, body, now).await
-    }
-
-    async fn complete_request(&mut self, key: &RequestKey, response: &[u8]) -> Result<()> {
-        self.connection().complete(key, response).await
-    }
-
-    async fn prune_requests(&mut self, before: DateTime<Utc>, limit: u32) -> Result<u64> {
-        self.connection().prune_request_ids(before, limit).await
     }
 }
 

@@ -3,7 +3,6 @@
 mod admission_rows;
 mod classes;
 mod erasures;
-mod events;
 mod facts;
 mod join_requests;
 mod ledger;
@@ -11,13 +10,16 @@ mod members;
 mod organizations;
 mod removals;
 mod rows;
-pub(super) mod sql_store;
 
 use async_trait::async_trait;
-use homeroom_kit::database::{Pools, Session};
-use sqlx::{Executor as _, SqlStr};
+use homeroom_kit::{
+    database::{OpenError, Options, Session, Url},
+    outbox::Outbox,
+    request_ids::RequestIds,
+    store::{Service, SqlStore},
+};
 
-use super::{Connection, Db, Row};
+use super::{Connection, Db, MIGRATOR, Row, connect};
 use crate::{
     SERVICE,
     store::{Repository, Result},
@@ -35,6 +37,14 @@ impl SqlRepository {
 
 #[async_trait]
 impl Repository for SqlRepository {
+    fn outbox(&mut self) -> &mut dyn Outbox {
+        &mut self.0
+    }
+
+    fn request_ids(&mut self) -> &mut dyn RequestIds {
+        self.connection()
+    }
+
     async fn commit(self: Box<Self>, transaction: &'static str) -> Result<()> {
         self.0.commit(SERVICE, transaction).await
     }
@@ -44,30 +54,33 @@ impl Repository for SqlRepository {
     }
 }
 
-/// The statements of every file here.
-const STATEMENTS: &[&[&str]] = &[
-    classes::STATEMENTS,
-    erasures::STATEMENTS,
-    erasures::MORE_STATEMENTS,
-    join_requests::STATEMENTS,
-    ledger::STATEMENTS,
-    ledger::MORE_STATEMENTS,
-    members::STATEMENTS,
-    organizations::STATEMENTS,
-    removals::STATEMENTS,
-];
+/// Opens the database that `url` names.
+pub(crate) async fn open(
+    url: &Url,
+    options: Options,
+) -> std::result::Result<SqlStore<Db, dyn Repository>, OpenError> {
+    let service: Service<Db, dyn Repository> = Service {
+        name: SERVICE,
+        migrator: &MIGRATOR,
+        migrate_command: "membership migrate",
+        rows: |session, _| Box::new(SqlRepository(session)),
+    };
+    Ok(SqlStore::new(service, connect(url, options).await?))
+}
 
-async fn prepare(pools: &Pools<Db>) -> Result<usize> {
-    let mut connection = pools.write.acquire().await?;
-    let mut prepared = 0;
-    for text in STATEMENTS.iter().copied().flatten().copied() {
-        connection
-            .prepare(SqlStr::from_static(text))
-            .await
-            .map_err(|error| {
-                homeroom_kit::database::Error::corrupt(format!("{error}, in: {text}"))
-            })?;
-        prepared += 1;
-    }
-    Ok(prepared)
+/// Every statement of this service, for the test that prepares each.
+#[must_use]
+pub fn statements() -> Vec<&'static str> {
+    [
+        classes::STATEMENTS,
+        erasures::STATEMENTS,
+        erasures::MORE_STATEMENTS,
+        join_requests::STATEMENTS,
+        ledger::STATEMENTS,
+        ledger::MORE_STATEMENTS,
+        members::STATEMENTS,
+        organizations::STATEMENTS,
+        removals::STATEMENTS,
+    ]
+    .concat()
 }
