@@ -10,21 +10,10 @@ use crate::{
 
 /// A secret, ready to be handed out.
 pub(crate) struct HandedOut {
-    text: SecretText,
-    url: Option<SecretText>,
-}
-
-impl HandedOut {
     /// As people are shown it.
-    pub(crate) fn text(&self) -> String {
-        self.text.expose().to_owned()
-    }
-
-    /// The address with the same effect; empty for enrolment codes, which have none.
-    pub(crate) fn url(&self) -> String {
-        let url = self.url.as_ref();
-        url.map_or_else(String::new, |url| url.expose().to_owned())
-    }
+    pub(crate) text: SecretText,
+    /// The address with the same effect; None for enrolment codes, which have none.
+    pub(crate) url: Option<SecretText>,
 }
 
 impl App {

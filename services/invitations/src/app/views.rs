@@ -9,7 +9,7 @@ use homeroom_api::invitations::v1::{
 use homeroom_kit::{Result, clock::to_timestamp};
 use prost_types::Duration;
 
-use super::{App, invitation_name, urls::HandedOut};
+use super::{App, invitation_name};
 use crate::{
     domain::{
         invitation::{InvitationState, Uses},
@@ -25,18 +25,8 @@ const NANOS_PER_MICRO: i32 = 1_000;
 
 /// An answer whose secrets are filled in last.
 pub(crate) trait Answer: prost::Message + Default + Send + 'static {
-    /// Fills in the secret of one of its invitations.
-    fn show(&mut self, _: &InvitationRow, _: &HandedOut) {}
-
     /// Fills in the secrets of those invitations of the answer that are among `rows`.
-    fn fill(&mut self, app: &App, rows: &[InvitationRow]) -> Result<()> {
-        for row in rows {
-            if let Some(secret) = app.handed_out(row)? {
-                self.show(row, &secret);
-            }
-        }
-        Ok(())
-    }
+    fn fill(&mut self, app: &App, rows: &[InvitationRow]) -> Result<()>;
 }
 
 /// Uses spent or held, where they can run out.
@@ -68,9 +58,16 @@ pub(crate) fn invite_token(row: &InvitationRow) -> InviteToken {
 }
 
 impl Answer for InviteToken {
-    fn show(&mut self, _: &InvitationRow, secret: &HandedOut) {
-        self.token = secret.text();
-        self.invite_url = secret.url();
+    fn fill(&mut self, app: &App, rows: &[InvitationRow]) -> Result<()> {
+        for row in rows {
+            if let Some(shown) = app.handed_out(row)? {
+                shown.text.expose().clone_into(&mut self.token);
+                self.invite_url = shown
+                    .url
+                    .map_or_else(String::new, |url| url.expose().to_owned());
+            }
+        }
+        Ok(())
     }
 }
 
@@ -107,11 +104,19 @@ pub(crate) fn token(row: &InvitationRow, now: DateTime<Utc>) -> Token {
 }
 
 impl Answer for Token {
-    fn show(&mut self, row: &InvitationRow, secret: &HandedOut) {
-        if self.name == invitation_name::of(&row.invitation) {
-            self.phrase = secret.text();
-            self.invite_url = secret.url();
+    fn fill(&mut self, app: &App, rows: &[InvitationRow]) -> Result<()> {
+        for row in rows
+            .iter()
+            .filter(|row| invitation_name::of(&row.invitation) == self.name)
+        {
+            if let Some(shown) = app.handed_out(row)? {
+                shown.text.expose().clone_into(&mut self.phrase);
+                self.invite_url = shown
+                    .url
+                    .map_or_else(String::new, |url| url.expose().to_owned());
+            }
         }
+        Ok(())
     }
 }
 
@@ -172,9 +177,14 @@ pub(crate) fn enrollment_code(
 }
 
 impl Answer for EnrollmentCode {
-    fn show(&mut self, _: &InvitationRow, secret: &HandedOut) {
-        self.code = secret.text();
-        self.full_code = format!("{}-{}", self.full_code, self.code);
+    fn fill(&mut self, app: &App, rows: &[InvitationRow]) -> Result<()> {
+        for row in rows {
+            if let Some(shown) = app.handed_out(row)? {
+                self.full_code = format!("{}-{}", self.full_code, shown.text.expose());
+                shown.text.expose().clone_into(&mut self.code);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -206,9 +216,16 @@ pub(crate) fn class_code(row: &InvitationRow, now: DateTime<Utc>) -> ClassCode {
 }
 
 impl Answer for ClassCode {
-    fn show(&mut self, _: &InvitationRow, secret: &HandedOut) {
-        self.code = secret.text();
-        self.join_link = secret.url();
+    fn fill(&mut self, app: &App, rows: &[InvitationRow]) -> Result<()> {
+        for row in rows {
+            if let Some(shown) = app.handed_out(row)? {
+                shown.text.expose().clone_into(&mut self.code);
+                self.join_link = shown
+                    .url
+                    .map_or_else(String::new, |url| url.expose().to_owned());
+            }
+        }
+        Ok(())
     }
 }
 
@@ -226,10 +243,19 @@ pub(crate) fn join_url(row: &InvitationRow) -> JoinUrl {
 }
 
 impl Answer for JoinUrl {
-    fn show(&mut self, _: &InvitationRow, secret: &HandedOut) {
-        self.url = secret.text();
+    fn fill(&mut self, app: &App, rows: &[InvitationRow]) -> Result<()> {
+        for row in rows {
+            if let Some(shown) = app.handed_out(row)? {
+                shown.text.expose().clone_into(&mut self.url);
+            }
+        }
+        Ok(())
     }
 }
 
 /// A deleted resource has nothing to show.
-impl Answer for () {}
+impl Answer for () {
+    fn fill(&mut self, _: &App, _: &[InvitationRow]) -> Result<()> {
+        Ok(())
+    }
+}

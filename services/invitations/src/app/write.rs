@@ -268,48 +268,77 @@ impl App {
         A: Answer,
         F: for<'work> FnOnce(&'work mut Work<'_>) -> BoxFuture<'work, Result<Change<A>>> + Send,
     {
-        let mut session = self.store.write().await?;
-        let repository = session.as_mut();
+        let mut repository = self.store.write().await?;
         let now = self.clock.now();
-        let result = async {
-            if let Some((key, body)) = &request.key {
-                let claim = repository.request_ids().claim(key, body, now).await?;
-                if let Some(stored) = claim.resolve()? {
-                    return Ok(Transacted::Replay(stored));
-                }
-            }
-            repository
-                .lock_organizations(std::slice::from_ref(place.organization()), now)
-                .await?;
-            let mut work = Work {
-                app: self,
-                repository: &mut *repository,
-                access,
+        let result = self
+            .transact_in(
+                repository.as_mut(),
                 place,
-                actor: caller.user.as_str(),
-                // Read once the lock is held: what waited for its turn is not older than what went before it.
-                now: self.clock.now(),
-            };
-            let change = make(&mut work).await?;
-            let entries = self.audited_change(caller, &change.rows, work.now);
-            repository.append_audit_entries(&entries).await?;
-            if let Some((key, _)) = &request.key {
-                let stored = change.stored();
-                repository.request_ids().complete(key, &stored).await?;
-            }
-            Ok(Transacted::Changed(change))
-        }
-        .await;
+                access,
+                caller,
+                request,
+                make,
+                now,
+            )
+            .await;
         match result {
             Ok(Transacted::Changed(change)) => {
-                session.commit("change").await?;
+                repository.commit("change").await?;
                 Ok(Transacted::Changed(change))
             }
             other => {
-                session.rollback().await;
+                repository.rollback().await;
                 other
             }
         }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one transaction")]
+    async fn transact_in<A, F>(
+        &self,
+        repository: &mut dyn Repository,
+        place: &Place,
+        access: &Access,
+        caller: &Caller,
+        request: &Idempotency,
+        make: F,
+        now: DateTime<Utc>,
+    ) -> Result<Transacted<A>>
+    where
+        A: Answer,
+        F: for<'work> FnOnce(&'work mut Work<'_>) -> BoxFuture<'work, Result<Change<A>>> + Send,
+    {
+        if let Some((key, body)) = &request.key
+            && let Some(stored) = repository
+                .request_ids()
+                .claim(key, body, now)
+                .await?
+                .resolve()?
+        {
+            return Ok(Transacted::Replay(stored));
+        }
+        repository
+            .lock_organizations(std::slice::from_ref(place.organization()), now)
+            .await?;
+        let mut work = Work {
+            app: self,
+            repository: &mut *repository,
+            access,
+            place,
+            actor: caller.user.as_str(),
+            // Read once the lock is held: what waited for its turn is not older than what went before it.
+            now: self.clock.now(),
+        };
+        let change = make(&mut work).await?;
+        let entries = self.audited_change(caller, &change.rows, work.now);
+        repository.append_audit_entries(&entries).await?;
+        if let Some((key, _)) = &request.key {
+            repository
+                .request_ids()
+                .complete(key, &change.stored())
+                .await?;
+        }
+        Ok(Transacted::Changed(change))
     }
 
     /// What was answered to this request id, if it was (R3). A secret is told again only to who may see it now.
