@@ -263,13 +263,16 @@ impl App {
                     None => return Err(not_known_yet()),
                 }
             }
-            self.settle(&settlements).await?;
+            if let Some(error) = self
+                .redemptions
+                .settle_now(&settlements)
+                .await
+                .into_values()
+                .next()
+            {
+                return Err(error);
+            }
         }
-    }
-
-    async fn settle(&self, settlements: &[Settlement]) -> Result<()> {
-        let failed = self.redemptions.settle_now(settlements).await;
-        failed.into_values().next().map_or(Ok(()), Err)
     }
 
     /// Follows membership's feed to where it ends now: whoever has an older page in hand finds that the
@@ -326,7 +329,15 @@ impl App {
                 }
                 found.push((redemption, ascribed));
             }
-            self.settle(&settlements).await?;
+            if let Some(error) = self
+                .redemptions
+                .settle_now(&settlements)
+                .await
+                .into_values()
+                .next()
+            {
+                return Err(error);
+            }
         }
     }
 }
