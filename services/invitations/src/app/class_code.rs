@@ -10,7 +10,7 @@ use super::{
     patch::Patch,
     rules::{self, Rule},
     views::{self, Answer},
-    write::{Change, Work, changed},
+    write::{Change, Work, changed, not_written},
 };
 use crate::{
     domain::{
@@ -79,8 +79,11 @@ impl App {
                     let mut row = work.find_or_make(InvitationKind::ClassCode).await?;
                     row.check_etag(&etag)?;
                     apply(work, &mut row, change).await?;
-                    let answer = views::class_code(&row, work.now);
-                    Ok(Change::of(row, answer, true))
+                    Ok(Change {
+                        answer: views::class_code(&row, work.now),
+                        rows: vec![row],
+                        shows_secrets: true,
+                    })
                 })
             },
         )
@@ -118,5 +121,9 @@ async fn apply(
         let secret = work.app.new_secret(InvitationKind::ClassCode)?;
         row.reset(work.app.secrets(), &secret, now)?;
     }
-    work.save(event, row, data).await
+    if work.save(event, row, data).await? {
+        Ok(())
+    } else {
+        Err(not_written())
+    }
 }

@@ -185,9 +185,14 @@ impl App {
                         row.delete_time = Some(work.now);
                         row.end();
                         let data = BTreeMap::new();
-                        work.save("enrollment_code.deleted", &mut row, data).await?;
-                        let answer = ();
-                        Ok(Change::of(row, answer, false))
+                        if !work.save("enrollment_code.deleted", &mut row, data).await? {
+                            return Err(super::write::not_written());
+                        }
+                        Ok(Change {
+                            answer: (),
+                            rows: vec![row],
+                            shows_secrets: false,
+                        })
                     })
                 },
             )
@@ -203,8 +208,11 @@ impl App {
 }
 
 fn answer(work: &Work<'_>, row: InvitationRow) -> Change<View> {
-    let answer = views::enrollment_code(&row, &work.access.code_prefix, work.now);
-    Change::of(row, answer, true)
+    Change {
+        answer: views::enrollment_code(&row, &work.access.code_prefix, work.now),
+        rows: vec![row],
+        shows_secrets: true,
+    }
 }
 
 impl Work<'_> {
@@ -309,7 +317,7 @@ impl Work<'_> {
         }
         row.set_secret(secrets, &full, code.shown())?;
         if self
-            .try_save("enrollment_code.updated", row, changed(&fields))
+            .save("enrollment_code.updated", row, changed(&fields))
             .await?
         {
             Ok(())

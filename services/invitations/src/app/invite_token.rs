@@ -11,7 +11,7 @@ use super::{
     patch::Patch,
     rules,
     views::{self, Answer},
-    write::{Change, Work, changed},
+    write::{Change, Work, changed, not_written},
 };
 use crate::domain::invitation::InvitationKind;
 
@@ -52,10 +52,15 @@ impl App {
                     if let Patch::Set(expire_time) = expire_time {
                         row.invitation.valid_till = expire_time;
                         let data = changed(&["expire_time"]);
-                        work.save("invite_token.updated", &mut row, data).await?;
+                        if !work.save("invite_token.updated", &mut row, data).await? {
+                            return Err(not_written());
+                        }
                     }
-                    let answer = views::invite_token(&row);
-                    Ok(Change::of(row, answer, true))
+                    Ok(Change {
+                        answer: views::invite_token(&row),
+                        rows: vec![row],
+                        shows_secrets: true,
+                    })
                 })
             },
         )
@@ -81,10 +86,15 @@ impl App {
                     row.check_etag(&etag)?;
                     let secret = work.app.new_secret(InvitationKind::OrganizationToken)?;
                     row.reset(work.app.secrets(), &secret, work.now)?;
-                    work.save("invite_token.reset", &mut row, BTreeMap::new())
-                        .await?;
-                    let answer = views::invite_token(&row);
-                    Ok(Change::of(row, answer, true))
+                    let data = BTreeMap::new();
+                    if !work.save("invite_token.reset", &mut row, data).await? {
+                        return Err(not_written());
+                    }
+                    Ok(Change {
+                        answer: views::invite_token(&row),
+                        rows: vec![row],
+                        shows_secrets: true,
+                    })
                 })
             },
         )

@@ -10,7 +10,7 @@ use super::{
     patch::Patch,
     rules,
     views::{self, Answer},
-    write::{Change, Work},
+    write::{Change, Work, not_written},
 };
 use crate::{domain::invitation::InvitationKind, store::InvitationRow};
 
@@ -53,8 +53,11 @@ impl App {
                     {
                         switch(work, &mut row, enabled).await?;
                     }
-                    let answer = views::join_url(&row);
-                    Ok(Change::of(row, answer, true))
+                    Ok(Change {
+                        answer: views::join_url(&row),
+                        rows: vec![row],
+                        shows_secrets: true,
+                    })
                 })
             },
         )
@@ -72,5 +75,9 @@ async fn switch(work: &mut Work<'_>, row: &mut InvitationRow, enabled: bool) -> 
         row.set_secret(secrets, &key, &key)?;
     }
     let data = BTreeMap::from([("enabled".to_owned(), enabled.to_string())]);
-    work.save("join_url.updated", row, data).await
+    if work.save("join_url.updated", row, data).await? {
+        Ok(())
+    } else {
+        Err(not_written())
+    }
 }

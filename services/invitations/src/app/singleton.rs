@@ -81,8 +81,11 @@ impl App {
                     move |work| {
                         Box::pin(async move {
                             let row = work.find_or_make(kind).await?;
-                            let answer = ();
-                            Ok(Change::of(row, answer, false))
+                            Ok(Change {
+                                answer: (),
+                                rows: vec![row],
+                                shows_secrets: false,
+                            })
                         })
                     },
                 )

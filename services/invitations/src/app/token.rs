@@ -18,7 +18,7 @@ use super::{
     page::{Page, PageAsked},
     rules,
     views::{self, Answer},
-    write::{Change, Work, changed, new_event},
+    write::{Change, Work, changed, new_event, not_written},
 };
 use crate::{
     domain::{
@@ -72,8 +72,11 @@ impl App {
                 Box::pin(async move {
                     work.refuse_archived()?;
                     let row = work.make_token(new).await?;
-                    let answer = views::token(&row, work.now);
-                    Ok(Change::of(row, answer, true))
+                    Ok(Change {
+                        answer: views::token(&row, work.now),
+                        rows: vec![row],
+                        shows_secrets: true,
+                    })
                 })
             },
         )
@@ -145,12 +148,18 @@ impl App {
                     let mut row = find(work.repository, &name).await?;
                     row.check_etag(&etag)?;
                     let fields = apply(&mut row, patch);
-                    if !fields.is_empty() {
-                        let data = changed(&fields);
-                        work.save("token.updated", &mut row, data).await?;
+                    if !fields.is_empty()
+                        && !work
+                            .save("token.updated", &mut row, changed(&fields))
+                            .await?
+                    {
+                        return Err(not_written());
                     }
-                    let answer = views::token(&row, work.now);
-                    Ok(Change::of(row, answer, false))
+                    Ok(Change {
+                        answer: views::token(&row, work.now),
+                        rows: vec![row],
+                        shows_secrets: false,
+                    })
                 })
             },
         )
@@ -177,11 +186,16 @@ impl App {
                     if row.revoke_time.is_none() {
                         row.revoke_time = Some(work.now);
                         row.end();
-                        work.save("token.revoked", &mut row, BTreeMap::new())
-                            .await?;
+                        let data = BTreeMap::new();
+                        if !work.save("token.revoked", &mut row, data).await? {
+                            return Err(not_written());
+                        }
                     }
-                    let answer = views::token(&row, work.now);
-                    Ok(Change::of(row, answer, false))
+                    Ok(Change {
+                        answer: views::token(&row, work.now),
+                        rows: vec![row],
+                        shows_secrets: false,
+                    })
                 })
             },
         )

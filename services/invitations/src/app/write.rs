@@ -68,17 +68,6 @@ pub(crate) struct Change<A> {
     pub(crate) shows_secrets: bool,
 }
 
-impl<A> Change<A> {
-    /// Of one invitation, whose secret the answer shows or not.
-    pub(crate) fn of(row: InvitationRow, answer: A, shows_secrets: bool) -> Self {
-        Self {
-            answer,
-            rows: vec![row],
-            shows_secrets,
-        }
-    }
-}
-
 /// A change under way: its transaction, and what is known around it.
 pub(crate) struct Work<'work> {
     pub(crate) app: &'work App,
@@ -117,22 +106,9 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Writes a changed row, touched here, and its event.
+    /// Writes a changed row, touched here, and its event. Where its new secret is another's
+    /// already, nothing is written and the answer is false.
     pub(crate) async fn save(
-        &mut self,
-        event_type: &'static str,
-        row: &mut InvitationRow,
-        data: BTreeMap<String, String>,
-    ) -> Result<()> {
-        if self.try_save(event_type, row, data).await? {
-            return Ok(());
-        }
-        // The row is locked, and its new secret is drawn anew: a defect.
-        Err(Error::internal("a locked invitation could not be written"))
-    }
-
-    /// The same; where its new secret is another's already, nothing is written and the answer is false.
-    pub(crate) async fn try_save(
         &mut self,
         event_type: &'static str,
         row: &mut InvitationRow,
@@ -169,6 +145,11 @@ pub(crate) fn new_event(
 /// Names the fields that changed, for an event.
 pub(crate) fn changed(fields: &[&str]) -> BTreeMap<String, String> {
     BTreeMap::from([("changed".to_owned(), fields.join(","))])
+}
+
+/// A row that was locked has been changed all the same: a defect.
+pub(crate) fn not_written() -> Error {
+    Error::internal("a locked invitation could not be written")
 }
 
 /// An answer as it is kept for retries: never with a secret, but with what tells whether the
