@@ -22,7 +22,7 @@ use crate::{
     SERVICE,
     app::{App, workers},
     grpc::{
-        AuditHandlers, ClassCodeHandlers, EnrollmentCodeHandlers, EventHandlers, JoinUrlHandlers,
+        AuditHandlers, ClassCodeHandlers, EnrollmentCodeHandlers, EventApi, JoinUrlHandlers,
         TokenHandlers, UserHandlers, redemption_service::RedemptionHandlers,
     },
     store::Store,
@@ -62,7 +62,7 @@ pub(crate) async fn serve_until(
         )))
         .add_service(tuned!(AuditServiceServer::new(AuditHandlers(app.clone()))))
         .add_service(tuned!(UserServiceServer::new(UserHandlers(app.clone()))))
-        .add_service(tuned!(EventServiceServer::new(EventHandlers(feed))));
+        .add_service(tuned!(EventServiceServer::new(EventApi(feed))));
 
     // Workers stop with the calls, the publisher once nothing is written any more.
     let stopping = Shutdown::new();

@@ -21,6 +21,7 @@ pub mod person;
 mod private_files;
 pub mod random;
 pub mod request_ids;
+pub mod rpc;
 pub mod secret;
 pub mod server;
 pub mod shutdown;

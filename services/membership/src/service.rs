@@ -32,7 +32,7 @@ use crate::{
     Config, SERVICE,
     app::App,
     grpc::{
-        admission_service::AdmissionApi, class_service::ClassApi, event_service::EventApi,
+        EventApi, admission_service::AdmissionApi, class_service::ClassApi,
         join_request_service::JoinRequestApi, member_service::MemberApi,
         organization_service::OrganizationApi, user_service::UserApi,
     },

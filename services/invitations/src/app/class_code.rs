@@ -3,14 +3,14 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use homeroom_api::{invitations::v1::ClassCode, names::ClassName};
-use homeroom_kit::{Error, Result, auth::Caller};
+use homeroom_kit::{Error, Result, auth::Caller, rpc::check_etag};
 
 use super::{
-    App, Idempotency,
+    App,
     patch::Patch,
     rules::{self, Rule},
     views::{self, Answer},
-    write::{Change, Work, changed, not_written},
+    write::{Change, Work, changed},
 };
 use crate::{
     domain::{
@@ -34,7 +34,8 @@ pub enum ClassCodeChange {
 }
 
 impl ClassCodeChange {
-    const fn rule(self) -> Rule {
+    /// What its method asks for.
+    pub(crate) const fn rule(self) -> Rule {
         match self {
             Self::Update(_) => rules::UPDATE_CLASS_CODE,
             Self::Lock => rules::LOCK_CLASS_CODE,
@@ -59,43 +60,21 @@ impl App {
         shown.fill(self, &[row])?;
         Ok(shown)
     }
-
-    /// Changes the class's code. A reset is answered once nobody is admitted by the old one (C8).
-    pub async fn change_class_code(
-        self: &Arc<Self>,
-        caller: &Caller,
-        class: ClassName,
-        etag: String,
-        change: ClassCodeChange,
-        request: Idempotency,
-    ) -> Result<ClassCode> {
-        self.change(
-            caller,
-            class.into(),
-            change.rule(),
-            request,
-            move |work: &mut Work<'_>| {
-                Box::pin(async move {
-                    let mut row = work.find_or_make(InvitationKind::ClassCode).await?;
-                    row.check_etag(&etag)?;
-                    apply(work, &mut row, change).await?;
-                    Ok(Change {
-                        answer: views::class_code(&row, work.now),
-                        rows: vec![row],
-                        shows_secrets: true,
-                    })
-                })
-            },
-        )
-        .await
-    }
 }
 
-async fn apply(
-    work: &mut Work<'_>,
-    row: &mut InvitationRow,
+/// Changes the class's code. A reset is answered once nobody is admitted by the old one (C8).
+pub(crate) async fn change(
+    work: &mut Work,
+    etag: String,
     change: ClassCodeChange,
-) -> Result<()> {
+) -> Result<Change<ClassCode>> {
+    let mut row = work.find_or_make(InvitationKind::ClassCode).await?;
+    check_etag(&etag, row.revision)?;
+    apply(work, &mut row, change).await?;
+    Ok(Change::of(views::class_code(&row, work.now), row).shown())
+}
+
+async fn apply(work: &mut Work, row: &mut InvitationRow, change: ClassCodeChange) -> Result<()> {
     let now = work.now;
     let lock = row
         .invitation
@@ -121,9 +100,5 @@ async fn apply(
         let secret = work.app.new_secret(InvitationKind::ClassCode)?;
         row.reset(work.app.secrets(), &secret, now)?;
     }
-    if work.save(event, row, data).await? {
-        Ok(())
-    } else {
-        Err(not_written())
-    }
+    work.save(event, row, data).await
 }

@@ -6,7 +6,7 @@ use homeroom_api::invitations::v1::{
     BatchCreateTokensResponse, ClassCode, EnrollmentCode, InviteToken, JoinUrl, Token,
     batch_create_tokens_response::result::Outcome, class_code, enrollment_code, token,
 };
-use homeroom_kit::{Result, clock::to_timestamp};
+use homeroom_kit::{Result, clock::to_timestamp, rpc::etag};
 use prost_types::Duration;
 
 use super::{App, invitation_name};
@@ -51,7 +51,7 @@ pub(crate) fn invite_token(row: &InvitationRow) -> InviteToken {
         expire_time: row.invitation.valid_till.map(to_timestamp),
         use_count: admissions(row.invitation.uses),
         may_be_public: row.invitation.kind.policy().may_be_public,
-        etag: row.etag(),
+        etag: etag(row.revision),
         create_time: Some(to_timestamp(row.invitation.issue_time)),
         update_time: Some(to_timestamp(row.update_time)),
     }
@@ -97,7 +97,7 @@ pub(crate) fn token(row: &InvitationRow, now: DateTime<Utc>) -> Token {
         state: state.into(),
         words: i32::try_from(row.words).unwrap_or(0),
         may_be_public: invitation.kind.policy().may_be_public,
-        etag: row.etag(),
+        etag: etag(row.revision),
         create_time: Some(to_timestamp(row.create_time)),
         update_time: Some(to_timestamp(row.update_time)),
     }
@@ -170,7 +170,7 @@ pub(crate) fn enrollment_code(
         state: state.into(),
         display_name: row.display_name.clone(),
         may_be_public: invitation.kind.policy().may_be_public,
-        etag: row.etag(),
+        etag: etag(row.revision),
         create_time: Some(to_timestamp(row.create_time)),
         update_time: Some(to_timestamp(row.update_time)),
     }
@@ -209,7 +209,7 @@ pub(crate) fn class_code(row: &InvitationRow, now: DateTime<Utc>) -> ClassCode {
         })),
         use_count: admissions(invitation.uses),
         may_be_public: invitation.kind.policy().may_be_public,
-        etag: row.etag(),
+        etag: etag(row.revision),
         create_time: Some(to_timestamp(invitation.issue_time)),
         update_time: Some(to_timestamp(row.update_time)),
     }
@@ -236,7 +236,7 @@ pub(crate) fn join_url(row: &InvitationRow) -> JoinUrl {
         enabled: row.enabled,
         use_count: held(row.invitation.uses),
         may_be_public: row.invitation.kind.policy().may_be_public,
-        etag: row.etag(),
+        etag: etag(row.revision),
         create_time: Some(to_timestamp(row.create_time)),
         update_time: Some(to_timestamp(row.update_time)),
     }

@@ -1,9 +1,7 @@
 //! The parents of the lists of refused attempts and audit entries.
 
 use homeroom_api::names::{OrganizationName, Place};
-use homeroom_kit::{Result, validation::Violations};
-
-use super::convert::present;
+use homeroom_kit::{Result, rpc};
 
 /// The parent that stands for every organization.
 const EVERY_ORGANIZATION: &str = "organizations/-";
@@ -25,15 +23,12 @@ fn parent<E: std::fmt::Display>(
     page_size: i32,
     parse: impl Fn(&str) -> std::result::Result<Place, E>,
 ) -> Result<Option<Place>> {
-    let mut violations = Violations::new();
-    violations.page_size(page_size);
-    if text == EVERY_ORGANIZATION {
-        violations.finish()?;
-        return Ok(None);
-    }
-    let place = violations.take("parent", parse(text));
-    violations.finish()?;
-    present(place).map(Some)
+    let parsed = if text == EVERY_ORGANIZATION {
+        Ok(None)
+    } else {
+        parse(text).map(Some)
+    };
+    rpc::parent(parsed, page_size)
 }
 
 /// The name of a resource of a log: under its organization, or under none.

@@ -3,7 +3,6 @@
 use chrono::TimeDelta;
 use homeroom_api::{common::v1::ErrorReason, ids::UserId};
 use homeroom_invitations::{
-    app::erase_user::ErasureRequest,
     domain::{
         invitation::{InvitationKind, Uses},
         redemption::RedemptionState,
@@ -35,7 +34,11 @@ fn once(world: &World) -> (RequestKey, BodyMac) {
     (RequestKey::new(&eraser(), id), body)
 }
 
-async fn erase(world: &World, name: &str, request: ErasureRequest) -> Result<()> {
+async fn erase(
+    world: &World,
+    name: &str,
+    request: Option<homeroom_kit::request_ids::Claimed>,
+) -> Result<()> {
     world.app.erase_user(&eraser(), user(name), request).await
 }
 

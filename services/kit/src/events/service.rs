@@ -120,7 +120,7 @@ impl EventFeed {
         let list = self.list_name(&request.parent);
         let page = self
             .paging
-            .parse(request.page_size, &request.page_token, &list)?;
+            .parse(request.page_size, &request.page_token, list.as_str())?;
         let after = page.cursor_as(0)?.unwrap_or(0);
         let mut reached = after;
         let mut bytes = 0;
@@ -148,7 +148,7 @@ impl EventFeed {
             .scope(&caller, &request.parent, 0, Reading::Watch)
             .await?;
         let list = self.list_name(&request.parent);
-        let page = self.paging.parse(0, &request.page_token, &list)?;
+        let page = self.paging.parse(0, &request.page_token, list.as_str())?;
         let after = page.cursor_as(0)?.unwrap_or(0);
         let permit = self.watches.begin(&caller)?;
         let (sender, receiver) = mpsc::channel(1);

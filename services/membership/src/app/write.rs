@@ -13,7 +13,8 @@ use homeroom_kit::{
     Error, Result, SharedRandomness,
     auth::Caller,
     outbox::NewEvent,
-    request_ids::{BodyMac, RequestKey},
+    request_ids::{Claimed, claimed},
+    rpc::place_not_found,
 };
 use prost::Message;
 use uuid::Uuid;
@@ -60,7 +61,7 @@ impl Change {
         self.repository
             .lock_organization(place.organization())
             .await?
-            .ok_or_else(|| access::place_not_found(place))
+            .ok_or_else(|| place_not_found(place))
     }
 
     /// The place as the acting user stands in it, if the rule allows the call ([`access::authorise`]).
@@ -149,12 +150,7 @@ impl App {
             + Send
             + 'static,
     {
-        let claimed = request_id.map(|id| {
-            (
-                RequestKey::new(caller, id),
-                BodyMac::of(&self.keys, request),
-            )
-        });
+        let claimed = claimed(&self.keys, caller, request_id, request);
         let app = self.clone();
         let caller = caller.clone();
         self.writes
@@ -165,7 +161,7 @@ impl App {
     async fn write_in_transaction<Response, UseCase>(
         &self,
         caller: Caller,
-        claimed: Option<(RequestKey, BodyMac)>,
+        claimed: Option<Claimed>,
         use_case: UseCase,
     ) -> Result<Response>
     where
@@ -197,7 +193,7 @@ impl App {
 impl Change {
     async fn run<Response, UseCase>(
         &mut self,
-        claimed: Option<(RequestKey, BodyMac)>,
+        claimed: Option<Claimed>,
         use_case: UseCase,
     ) -> Result<Response>
     where
