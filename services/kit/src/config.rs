@@ -239,6 +239,12 @@ impl<'source> Reader<'source> {
             Err(ConfigErrors(self.errors))
         }
     }
+
+    /// Fails with everything that was wrong, else gives what could not have been read without it.
+    pub fn finish_with<T>(self, read: Option<T>) -> Result<T, ConfigErrors> {
+        self.finish()?;
+        read.ok_or_else(|| ConfigErrors(vec!["a required setting is missing".to_owned()]))
+    }
 }
 
 /// Parses what `FromStr` parses, and says what was expected.

@@ -24,6 +24,7 @@ pub mod request_ids;
 pub mod rpc;
 pub mod secret;
 pub mod server;
+pub mod service;
 pub mod shutdown;
 pub mod status;
 pub mod tasks;

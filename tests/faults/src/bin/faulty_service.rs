@@ -93,7 +93,7 @@ async fn serve_membership(clock: Arc<SteppedClock>) -> Result<(), Failure> {
     let flags = Flags::new([]);
     let mut reader = Reader::new(&flags);
     let logs = telemetry::Settings::read(&mut reader);
-    let config = homeroom_membership::Config::read(reader)?;
+    let config = homeroom_membership::read_config(reader)?;
     telemetry::init(logs)?;
     let dependencies = homeroom_membership::Dependencies {
         clock,
