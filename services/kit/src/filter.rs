@@ -164,17 +164,8 @@ pub fn invalid_filter(wrong: impl fmt::Display) -> Error {
     .violation("filter", wrong.to_string())
 }
 
-#[derive(Debug)]
-struct Wrong(String);
-
-impl fmt::Display for Wrong {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-fn wrong<T>(what: impl Into<String>) -> std::result::Result<T, Wrong> {
-    Err(Wrong(what.into()))
+fn wrong<T>(what: impl Into<String>) -> std::result::Result<T, String> {
+    Err(what.into())
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -184,7 +175,7 @@ enum Token {
     Operator(Operator),
 }
 
-fn parse(text: &str, fields: &[(&str, FieldKind)]) -> std::result::Result<Filter, Wrong> {
+fn parse(text: &str, fields: &[(&str, FieldKind)]) -> std::result::Result<Filter, String> {
     if text.chars().count() > FILTER_CHARS_MAX {
         return wrong(format!("it is longer than {FILTER_CHARS_MAX} characters"));
     }
@@ -225,7 +216,7 @@ fn read(
     kind: FieldKind,
     operator: Operator,
     value: String,
-) -> std::result::Result<Value, Wrong> {
+) -> std::result::Result<Value, String> {
     if kind != FieldKind::Time && !operator.is_equality() {
         return wrong(format!("{field} is compared by = or !="));
     }
@@ -243,7 +234,7 @@ fn read(
     }
 }
 
-fn tokens(text: &str) -> std::result::Result<Vec<Token>, Wrong> {
+fn tokens(text: &str) -> std::result::Result<Vec<Token>, String> {
     let mut tokens = Vec::new();
     let mut rest = text.chars().peekable();
     while let Some(&first) = rest.peek() {
@@ -287,7 +278,7 @@ fn is_bare(character: char) -> bool {
     character.is_ascii_alphanumeric() || "_-.:/@+|".contains(character)
 }
 
-fn quoted(rest: &mut impl Iterator<Item = char>) -> std::result::Result<String, Wrong> {
+fn quoted(rest: &mut impl Iterator<Item = char>) -> std::result::Result<String, String> {
     let mut text = String::new();
     loop {
         match rest.next() {

@@ -1,15 +1,14 @@
 //! The code of a class (C1 to C8): read, locked, unlocked and reset by its staff.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
-use homeroom_api::{invitations::v1::ClassCode, names::ClassName};
-use homeroom_kit::{Error, Result, auth::Caller, rpc::check_etag};
+use homeroom_api::invitations::v1::ClassCode;
+use homeroom_kit::{Error, Result, rpc::check_etag};
 
 use super::{
-    App,
     patch::Patch,
     rules::{self, Rule},
-    views::{self, Answer},
+    views,
     write::{Change, Work, changed},
 };
 use crate::{
@@ -42,23 +41,6 @@ impl ClassCodeChange {
             Self::Unlock => rules::UNLOCK_CLASS_CODE,
             Self::Reset => rules::RESET_CLASS_CODE,
         }
-    }
-}
-
-impl App {
-    /// The class's code, made on first read (C1). The read is audited.
-    pub async fn get_class_code(
-        self: &Arc<Self>,
-        caller: &Caller,
-        class: ClassName,
-    ) -> Result<ClassCode> {
-        let kind = InvitationKind::ClassCode;
-        let row = self
-            .read_singleton(caller, class.into(), kind, rules::GET_CLASS_CODE)
-            .await?;
-        let mut shown = views::class_code(&row, self.clock.now());
-        shown.fill(self, &[row])?;
-        Ok(shown)
     }
 }
 

@@ -234,6 +234,12 @@ impl App {
             .await?)
     }
 
+    /// Settles all of these, or fails as one of them did.
+    async fn settle_all(&self, settlements: &[Settlement]) -> Result<()> {
+        let failed = self.redemptions.settle_now(settlements).await;
+        failed.into_values().next().map_or(Ok(()), Err)
+    }
+
     /// Drives what membership has not answered for to its end.
     async fn settle_reserved_of(&self, user: &UserId) -> Result<()> {
         let mut after = None;
@@ -258,15 +264,7 @@ impl App {
                     None => return Err(not_known_yet()),
                 }
             }
-            if let Some(error) = self
-                .redemptions
-                .settle_now(&settlements)
-                .await
-                .into_values()
-                .next()
-            {
-                return Err(error);
-            }
+            self.settle_all(&settlements).await?;
         }
     }
 
@@ -324,15 +322,7 @@ impl App {
                 }
                 found.push((redemption, ascribed));
             }
-            if let Some(error) = self
-                .redemptions
-                .settle_now(&settlements)
-                .await
-                .into_values()
-                .next()
-            {
-                return Err(error);
-            }
+            self.settle_all(&settlements).await?;
         }
     }
 }

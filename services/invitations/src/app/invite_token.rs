@@ -1,36 +1,17 @@
 //! The organization's one invite token (A2, A3).
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use homeroom_api::{ids::OrganizationId, invitations::v1::InviteToken};
-use homeroom_kit::{Result, auth::Caller, rpc::check_etag};
+use homeroom_api::invitations::v1::InviteToken;
+use homeroom_kit::{Result, rpc::check_etag};
 
 use super::{
-    App,
     patch::Patch,
-    rules,
-    views::{self, Answer},
+    views,
     write::{Change, Work, changed},
 };
 use crate::domain::invitation::InvitationKind;
-
-impl App {
-    /// The organization's invite token, made on first read (A2). The read is audited.
-    pub async fn get_invite_token(
-        self: &Arc<Self>,
-        caller: &Caller,
-        organization: OrganizationId,
-    ) -> Result<InviteToken> {
-        let kind = InvitationKind::OrganizationToken;
-        let row = self
-            .read_singleton(caller, organization.into(), kind, rules::GET_INVITE_TOKEN)
-            .await?;
-        let mut shown = views::invite_token(&row);
-        shown.fill(self, &[row])?;
-        Ok(shown)
-    }
-}
 
 /// Sets or clears when the invite token expires (A3).
 pub(crate) async fn update(

@@ -2,34 +2,15 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use homeroom_api::{invitations::v1::JoinUrl, names::ClassName};
-use homeroom_kit::{Error, Result, auth::Caller, rpc::check_etag};
+use homeroom_api::invitations::v1::JoinUrl;
+use homeroom_kit::{Error, Result, rpc::check_etag};
 
 use super::{
-    App,
     patch::Patch,
-    rules,
-    views::{self, Answer},
+    views,
     write::{Change, Work},
 };
 use crate::{domain::invitation::InvitationKind, store::InvitationRow};
-
-impl App {
-    /// The class's join URL, made on first read (C1). The read is audited.
-    pub async fn get_join_url(
-        self: &Arc<Self>,
-        caller: &Caller,
-        class: ClassName,
-    ) -> Result<JoinUrl> {
-        let kind = InvitationKind::JoinUrl;
-        let row = self
-            .read_singleton(caller, class.into(), kind, rules::GET_JOIN_URL)
-            .await?;
-        let mut shown = views::join_url(&row);
-        shown.fill(self, &[row])?;
-        Ok(shown)
-    }
-}
 
 /// Switches the join URL off and on (C12). Off is answered once nobody is queued by it (P7).
 pub(crate) async fn update(

@@ -28,7 +28,7 @@ mod singleton;
 pub(crate) mod token;
 pub(crate) mod token_batch;
 mod urls;
-mod views;
+pub(crate) mod views;
 pub mod workers;
 mod write;
 

@@ -10,6 +10,7 @@ use homeroom_kit::{Error, Result, auth::Caller, random::new_id, secret::SecretTe
 use super::{
     App,
     rules::Rule,
+    views::Answer,
     write::{Change, Transacted, Work},
 };
 use crate::{
@@ -48,9 +49,25 @@ impl App {
         }
     }
 
-    /// The place's one invitation of `kind`, for a caller who may do what `rule` asks and is about to
-    /// see its secret, which is audited (R12).
-    pub(crate) async fn read_singleton(
+    /// Shows a caller who may do what `rule` asks the place's one invitation of `kind`, made on first read
+    /// (A2, C1), with its secret. The read is audited (R12).
+    pub(crate) async fn show_singleton<A: Answer>(
+        self: &Arc<Self>,
+        caller: &Caller,
+        place: impl Into<Place>,
+        kind: InvitationKind,
+        rule: Rule,
+        view: impl FnOnce(&InvitationRow) -> A,
+    ) -> Result<A> {
+        let row = self
+            .read_singleton(caller, place.into(), kind, rule)
+            .await?;
+        let mut shown = view(&row);
+        shown.fill(self, &[row])?;
+        Ok(shown)
+    }
+
+    async fn read_singleton(
         self: &Arc<Self>,
         caller: &Caller,
         place: Place,

@@ -5,7 +5,6 @@ use std::{
     sync::Arc,
 };
 
-use chrono::TimeDelta;
 use homeroom_api::{
     common::v1::ErrorReason,
     invitations::v1::Token,
@@ -26,7 +25,7 @@ use super::{
 };
 use crate::{
     domain::{
-        invitation::{CLASS_TOKEN_LIFETIME_DAYS, InvitationKind},
+        invitation::{CLASS_TOKEN_LIFETIME, InvitationKind},
         phrase::{Phrase, WordCount},
     },
     store::{InvitationFilter, InvitationRow, Repository},
@@ -34,8 +33,6 @@ use crate::{
 
 /// Phrases that are drawn for one token at most before giving up.
 const PHRASE_DRAWS_MAX: usize = 64;
-
-const LIFETIME: TimeDelta = TimeDelta::days(CLASS_TOKEN_LIFETIME_DAYS);
 
 fn token_not_found(name: &TokenName) -> Error {
     Error::new(
@@ -159,7 +156,9 @@ fn apply(row: &mut InvitationRow, patch: TokenPatch) -> Vec<&'static str> {
         .expire_time
         .apply(&mut invitation.valid_till, "expire_time", &mut fields);
     // A class token always expires (A14).
-    invitation.valid_till = invitation.valid_till.or(Some(create_time + LIFETIME));
+    invitation.valid_till = invitation
+        .valid_till
+        .or(Some(create_time + CLASS_TOKEN_LIFETIME));
     patch
         .display_name
         .apply(&mut row.display_name, "display_name", &mut fields);
@@ -189,7 +188,8 @@ impl Work {
                 invitation.max_uses = new.max_uses;
                 invitation.assigned_email = new.assigned_email;
                 invitation.external_id = new.external_id;
-                invitation.valid_till = Some(new.expire_time.unwrap_or(self.now + LIFETIME));
+                invitation.valid_till =
+                    Some(new.expire_time.unwrap_or(self.now + CLASS_TOKEN_LIFETIME));
                 (row, new.words)
             })
             .collect();

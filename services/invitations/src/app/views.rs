@@ -62,9 +62,7 @@ impl Answer for InviteToken {
         for row in rows {
             if let Some(shown) = app.handed_out(row)? {
                 shown.text.expose().clone_into(&mut self.token);
-                self.invite_url = shown
-                    .url
-                    .map_or_else(String::new, |url| url.expose().to_owned());
+                self.invite_url = shown.url();
             }
         }
         Ok(())
@@ -111,9 +109,7 @@ impl Answer for Token {
         {
             if let Some(shown) = app.handed_out(row)? {
                 shown.text.expose().clone_into(&mut self.phrase);
-                self.invite_url = shown
-                    .url
-                    .map_or_else(String::new, |url| url.expose().to_owned());
+                self.invite_url = shown.url();
             }
         }
         Ok(())
@@ -220,9 +216,7 @@ impl Answer for ClassCode {
         for row in rows {
             if let Some(shown) = app.handed_out(row)? {
                 shown.text.expose().clone_into(&mut self.code);
-                self.join_link = shown
-                    .url
-                    .map_or_else(String::new, |url| url.expose().to_owned());
+                self.join_link = shown.url();
             }
         }
         Ok(())

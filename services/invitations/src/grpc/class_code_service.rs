@@ -16,7 +16,10 @@ use prost::Message;
 use uuid::Uuid;
 
 use super::convert::lock_period;
-use crate::app::{App, ClassCodeChange, Patch, class_code};
+use crate::{
+    app::{App, ClassCodeChange, Patch, class_code, rules, views},
+    domain::invitation::InvitationKind,
+};
 
 /// Handlers of `ClassCodeService`.
 #[derive(Debug, Clone)]
@@ -39,7 +42,11 @@ impl ClassCodeHandlers {
         request: GetClassCodeRequest,
     ) -> Result<ClassCode> {
         let name = rpc::name(ClassCodeName::parse(&request.name))?;
-        self.0.get_class_code(caller, name.0).await
+        let (kind, rule) = (InvitationKind::ClassCode, rules::GET_CLASS_CODE);
+        let view = |row: &_| views::class_code(row, self.0.clock.now());
+        self.0
+            .show_singleton(caller, name.0, kind, rule, view)
+            .await
     }
 
     async fn update_class_code(

@@ -10,7 +10,10 @@ use homeroom_api::{
 };
 use homeroom_kit::{Result, auth::Caller, rpc, validation::Violations};
 
-use crate::app::{App, Patch, join_url, rules};
+use crate::{
+    app::{App, Patch, join_url, rules, views},
+    domain::invitation::InvitationKind,
+};
 
 /// Handlers of `JoinUrlService`.
 #[derive(Debug, Clone)]
@@ -26,7 +29,11 @@ homeroom_kit::rpcs! {
 impl JoinUrlHandlers {
     async fn get_join_url(&self, caller: &Caller, request: GetJoinUrlRequest) -> Result<JoinUrl> {
         let name = rpc::name(JoinUrlName::parse(&request.name))?;
-        self.0.get_join_url(caller, name.0).await
+        let (kind, rule) = (InvitationKind::JoinUrl, rules::GET_JOIN_URL);
+        let view = views::join_url;
+        self.0
+            .show_singleton(caller, name.0, kind, rule, view)
+            .await
     }
 
     async fn update_join_url(

@@ -18,7 +18,10 @@ use super::{
     convert::{filter, time_to_come},
     token_fields::{new_token, read_new_token, token_patch},
 };
-use crate::app::{App, Patch, TOKEN_BATCH_MAX, invite_token, rules, token, token_batch};
+use crate::{
+    app::{App, Patch, TOKEN_BATCH_MAX, invite_token, rules, token, token_batch, views},
+    domain::invitation::InvitationKind,
+};
 
 const FILTER_FIELDS: &[(&str, FieldKind)] = &[
     ("assigned_email", FieldKind::Text),
@@ -62,7 +65,11 @@ impl TokenHandlers {
         request: GetInviteTokenRequest,
     ) -> Result<InviteToken> {
         let name = rpc::name(InviteTokenName::parse(&request.name))?;
-        self.0.get_invite_token(caller, name.0).await
+        let (kind, rule) = (InvitationKind::OrganizationToken, rules::GET_INVITE_TOKEN);
+        let view = views::invite_token;
+        self.0
+            .show_singleton(caller, name.0, kind, rule, view)
+            .await
     }
 
     async fn update_invite_token(

@@ -6,6 +6,7 @@ use std::fmt::Display;
 
 pub use refusals::{check_etag, etag, place_not_found, require_unbound};
 
+use homeroom_api::names::Place;
 use uuid::Uuid;
 
 use crate::{status::Result, validation::Violations};
@@ -80,6 +81,23 @@ pub fn change<T, E: Display>(
     let request_id = violations.request_id(request_id);
     let name = violations.take("name", parsed);
     Ok((request_id, violations.finish_with(name)?))
+}
+
+/// The parent that stands for every organization.
+const EVERY_ORGANIZATION: &str = "organizations/-";
+
+/// The parent of a list that may be of every organization, which is None; else `parse` reads it.
+pub fn parent_or_every<E: Display>(
+    text: &str,
+    page_size: i32,
+    parse: impl FnOnce(&str) -> std::result::Result<Place, E>,
+) -> Result<Option<Place>> {
+    let parsed = if text == EVERY_ORGANIZATION {
+        Ok(None)
+    } else {
+        parse(text).map(Some)
+    };
+    parent(parsed, page_size)
 }
 
 /// The parent of a list, judged together with the size of its page.

@@ -8,7 +8,11 @@ use homeroom_kit::{
     rpc::place_not_found,
 };
 
-use super::{App, access::is_visible, rules};
+use super::{
+    App,
+    access::{is_visible, standing_in_reach},
+    rules,
+};
 use crate::{domain::join_request::JoinRequest, store::Shown};
 
 impl App {
@@ -24,20 +28,9 @@ impl App {
     ) -> Result<Page<JoinRequest>> {
         let now = self.clock.now();
         let after = page.cursor_as(0)?;
-        if !caller.may_reach(place.organization()) {
-            return Err(place_not_found(place));
-        }
         let mut repository = self.store.read().await?;
-        let standing = repository
-            .standing(place, &caller.user)
-            .await?
-            .filter(|standing| place.class().is_none() || standing.class.is_some())
-            .ok_or_else(|| place_not_found(place))?;
-        let rule = &rules::LIST_JOIN_REQUESTS;
-        if !rule
-            .permission
-            .is_some_and(|permission| standing.permits(permission))
-        {
+        let standing = standing_in_reach(repository.as_mut(), caller, place).await?;
+        if !rules::LIST_JOIN_REQUESTS.is_met_by_role(&standing) {
             let own = Shown {
                 user: Some(caller.user.clone()),
                 ..Shown::default()
