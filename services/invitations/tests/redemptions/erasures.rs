@@ -12,7 +12,7 @@ use homeroom_invitations::{
 use homeroom_kit::{
     Result,
     auth::{Caller, Scope},
-    erasure::{Replacement, is_pseudonym},
+    erasure::Replacement,
     request_ids::{BodyMac, RequestKey},
 };
 use uuid::Uuid;
@@ -49,7 +49,7 @@ async fn users(world: &World) -> Vec<UserId> {
 
 async fn assert_erased(world: &World) {
     let users = users(world).await;
-    assert!(users.iter().all(is_pseudonym), "{users:?}");
+    assert!(users.iter().all(UserId::is_pseudonym), "{users:?}");
     let pseudonyms = world.membership.state().erasures.clone();
     assert!(
         users
@@ -174,7 +174,7 @@ async fn r13_who_redeems_between_the_two_services_stays_as_somebody_who_has_come
     world.redeem("ann", CODE, "").await.unwrap();
     assert_eq!(world.app.finish_erasures_once().await.unwrap(), 1);
     let named = users(&world).await;
-    assert!(is_pseudonym(&named[0]));
+    assert!(named[0].is_pseudonym());
     assert_eq!(named[1], user("ann"));
 }
 
@@ -249,5 +249,5 @@ async fn r13_ten_erasures_of_a_person_at_once_are_all_answered_and_leave_nothing
     for erased in futures::future::join_all(erasures).await {
         erased.unwrap();
     }
-    assert!(users(&world).await.iter().all(is_pseudonym));
+    assert!(users(&world).await.iter().all(UserId::is_pseudonym));
 }

@@ -107,6 +107,19 @@ pub fn record_role(change: &mut Change, member: &Member, previous: Role) {
     );
 }
 
+/// Remembers whom staff removed, which keeps them out until they are approved (R8), and records the end.
+pub(crate) async fn removed(change: &mut Change, member: &Member) -> Result<()> {
+    if change.caller.user != member.user {
+        let now = change.now;
+        change
+            .repository
+            .record_removal(&member.place, &member.user, now)
+            .await?;
+    }
+    record_ended(change, member);
+    Ok(())
+}
+
 /// `member.left` for who went, `member.removed` for whom staff removed (R8).
 pub fn record_ended(change: &mut Change, member: &Member) {
     let event_type = if member.user == change.caller.user {

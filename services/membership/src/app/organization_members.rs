@@ -134,13 +134,5 @@ pub async fn remove(change: &mut Change, name: MemberName, etag: &str) -> Result
     let open = &Waiting::OfPersonIn(organization.clone(), name.user.clone());
     closing::close_requests(change, &mut seats, open).await?;
     change.save_seats(&organization, &seats).await?;
-    if change.caller.user != name.user {
-        let now = change.now;
-        change
-            .repository
-            .record_removal(&name.place, &name.user, now)
-            .await?;
-    }
-    members::record_ended(change, &member);
-    Ok(())
+    members::removed(change, &member).await
 }

@@ -154,39 +154,24 @@ impl App {
         let app = self.clone();
         let caller = caller.clone();
         self.writes
-            .run(async move { app.write_in_transaction(caller, claimed, use_case).await })
+            .run(async move {
+                let mut change = Change {
+                    repository: app.store.write().await?,
+                    now: app.clock.now(),
+                    caller,
+                    random: app.random.clone(),
+                    events: Vec::new(),
+                };
+                let done = change.run(claimed, use_case).await;
+                if done.is_ok() {
+                    change.repository.commit("change").await?;
+                    app.store.committed().notify();
+                } else {
+                    change.repository.rollback().await;
+                }
+                done
+            })
             .await
-    }
-
-    async fn write_in_transaction<Response, UseCase>(
-        &self,
-        caller: Caller,
-        claimed: Option<Claimed>,
-        use_case: UseCase,
-    ) -> Result<Response>
-    where
-        Response: Message + Default,
-        UseCase:
-            for<'change> FnOnce(&'change mut Change) -> BoxFuture<'change, Result<Response>> + Send,
-    {
-        let mut change = Change {
-            repository: self.store.write().await?,
-            now: self.clock.now(),
-            caller,
-            random: self.random.clone(),
-            events: Vec::new(),
-        };
-        match change.run(claimed, use_case).await {
-            Ok(response) => {
-                change.repository.commit("change").await?;
-                self.store.committed().notify();
-                Ok(response)
-            }
-            Err(error) => {
-                change.repository.rollback().await;
-                Err(error)
-            }
-        }
     }
 }
 

@@ -268,13 +268,7 @@ fn new_member(
 ) -> Option<NewMember> {
     let member = violations.required("member", member)?;
     let user = violations.take("member.user", UserId::parse_person(&member.user));
-    let particulars = parse::particulars(
-        violations,
-        "member",
-        &member.display_name,
-        &member.email,
-        &member.external_id,
-    );
+    let particulars = parse::particulars(violations, member);
     let role = parse::role(violations, "member.role", member.role, roles);
     Some(NewMember {
         user: user?,
@@ -297,13 +291,7 @@ fn update_organization_member(
     let update = member.and_then(|member| {
         let name = v.take("member.name", parse::organization_member(&member.name));
         let etag = parse::etag(v, "member.etag", &member.etag);
-        let particulars = parse::particulars(
-            v,
-            "member",
-            &member.display_name,
-            &member.email,
-            &member.external_id,
-        );
+        let particulars = parse::particulars(v, member);
         let mut patch = MemberPatch::default();
         if mask.touches("role", member.role != 0) {
             v.check(member.role != 0, "member.role", "is required");

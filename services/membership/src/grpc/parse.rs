@@ -2,6 +2,7 @@
 
 use homeroom_api::{
     common::v1::{self as common, ErrorReason},
+    membership::v1::Member,
     names::{MemberName, OrganizationName, Place},
 };
 use homeroom_kit::{email::EmailAddress, person, validation::Violations};
@@ -86,17 +87,11 @@ pub(crate) fn email(violations: &mut Violations, field: &str, text: &str) -> Str
     }
 }
 
-/// What staff are shown of a person, under the field `prefix`.
-pub(crate) fn particulars(
-    violations: &mut Violations,
-    prefix: &str,
-    display_name: &str,
-    address: &str,
-    external_id: &str,
-) -> Particulars {
+/// What staff are shown of a member.
+pub(crate) fn particulars(violations: &mut Violations, member: &Member) -> Particulars {
     Particulars {
-        display_name: person::display_name(display_name),
-        email: email(violations, &format!("{prefix}.email"), address),
-        external_id: violations.external_id(&format!("{prefix}.external_id"), external_id),
+        display_name: person::display_name(&member.display_name),
+        email: email(violations, "member.email", &member.email),
+        external_id: violations.external_id("member.external_id", &member.external_id),
     }
 }

@@ -7,12 +7,7 @@ use homeroom_api::{
     },
     names::{OrganizationName, UserName},
 };
-use homeroom_kit::{
-    Result,
-    auth::Caller,
-    erasure::{Replacement, is_pseudonym},
-    validation::Violations,
-};
+use homeroom_kit::{Result, auth::Caller, erasure::Replacement, validation::Violations};
 
 use crate::app::{App, erase_user::may_erase};
 
@@ -35,7 +30,9 @@ impl UserApi {
         may_erase(caller)?;
         let mut violations = Violations::new();
         let user = violations.take("name", UserName::parse(&request.name));
-        let pseudonym = UserId::parse(&request.pseudonym).ok().filter(is_pseudonym);
+        let pseudonym = UserId::parse(&request.pseudonym)
+            .ok()
+            .filter(UserId::is_pseudonym);
         let needless = request.validate_only && request.pseudonym.is_empty();
         violations.check(
             needless || pseudonym.is_some(),
