@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use super::{
     App, EnrollmentCodePatch, NewEnrollmentCode,
-    patch::{EnrollmentCodeRules, Patch},
+    patch::{EnrollmentCodeRules, Patch, check_code},
     rules,
     views::{self, Answer},
     write::{Change, Work, changed},
@@ -140,10 +140,6 @@ impl App {
 
 /// Makes an enrolment code in a class or for the organization (B1, B2).
 pub(crate) async fn create(work: &mut Work, new: NewEnrollmentCode) -> Result<Change<View>> {
-    let mut violations = Violations::new();
-    new.rules
-        .check(&mut violations, &new.code, new.acknowledge_weak);
-    violations.finish()?;
     work.refuse_archived()?;
     let row = work.make_enrollment_code(&new.code, new.rules).await?;
     Ok(answer(work, row))
@@ -263,7 +259,10 @@ impl Work {
         }
 
         let mut violations = Violations::new();
-        rules_of(row).check(&mut violations, &code, acknowledged);
+        let invitation = &row.invitation;
+        let valid = (invitation.valid_from, invitation.valid_till);
+        let guarded = !invitation.email_domains.is_empty();
+        check_code(&mut violations, &code, valid, guarded, acknowledged);
         violations.finish()?;
 
         let code_prefix = prefix(&self.access)?;
@@ -289,18 +288,5 @@ impl Work {
         } else {
             Err(code_taken())
         }
-    }
-}
-
-fn rules_of(row: &InvitationRow) -> EnrollmentCodeRules {
-    let invitation = &row.invitation;
-    EnrollmentCodeRules {
-        valid_from: invitation.valid_from,
-        valid_till: invitation.valid_till,
-        email_domains: invitation.email_domains.clone(),
-        enabled: row.enabled,
-        max_uses: invitation.max_uses,
-        allow_rejoin: invitation.allow_rejoin,
-        display_name: row.display_name.clone(),
     }
 }

@@ -37,6 +37,7 @@ use std::sync::Arc;
 use homeroom_kit::{SharedClock, SharedRandomness, keys::KeyRing, paging::Paging, tasks::Writes};
 
 pub use class_code::ClassCodeChange;
+pub(crate) use patch::check_code;
 pub use patch::{
     EnrollmentCodePatch, EnrollmentCodeRules, NewEnrollmentCode, NewToken, Patch, TokenPatch,
 };

@@ -11,6 +11,7 @@ use super::convert::{DISPLAY_NAME_CHARS_MAX, email, external_id, max_uses, time_
 use crate::{
     app::{
         EnrollmentCodePatch, EnrollmentCodeRules, NewEnrollmentCode, NewToken, Patch, TokenPatch,
+        check_code,
     },
     domain::{
         domain_rule::{DomainRule, DomainRuleError, MAX_DOMAIN_RULES},
@@ -145,13 +146,10 @@ pub(crate) fn new_enrollment_code(
     };
     let code = code?;
     // A domain that is wrong is told for itself, and guards once it is corrected.
-    let guarded = rules.email_domains.is_empty() && !message.email_domains.is_empty();
-    rules.check(violations, &code, acknowledge_weak || guarded);
-    Some(NewEnrollmentCode {
-        code,
-        rules,
-        acknowledge_weak,
-    })
+    let guarded = !message.email_domains.is_empty();
+    let valid = (rules.valid_from, rules.valid_till);
+    check_code(violations, &code, valid, guarded, acknowledge_weak);
+    Some(NewEnrollmentCode { code, rules })
 }
 
 fn read_code(violations: &mut Violations, text: &str) -> Option<EnrollmentCode> {
