@@ -4,6 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use homeroom_invitations::{
     app::workers::Pauses,
+    domain::public_url::PublicUrl,
     limiter::{Budgets, fallback::REDIS_CALL_MAX_MILLIS},
 };
 use homeroom_kit::{
@@ -12,7 +13,6 @@ use homeroom_kit::{
     random::SystemRandomness,
     shutdown::Shutdown,
 };
-use url::Url;
 
 use crate::{
     Failure,
@@ -34,7 +34,7 @@ pub(crate) struct Settings {
     /// Where invitations is to listen; port 0 is any free one.
     pub(crate) invitations: SocketAddr,
     /// The base of every URL handed out.
-    pub(crate) public_url: Url,
+    pub(crate) public_url: PublicUrl,
     /// Connections open at most, half of them to each.
     pub(crate) connections_max: usize,
 }

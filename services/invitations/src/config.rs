@@ -14,7 +14,6 @@ use homeroom_kit::{
     service::Settings,
     tls::{self, ClientTls, Names},
 };
-use url::Url;
 
 use crate::{
     app::workers::Pauses,
@@ -46,7 +45,7 @@ pub struct Config {
     /// `MEMBERSHIP_CLIENT_KEY_FILE`
     pub membership_tls: Option<ClientTls>,
     /// The base of every URL handed out. `PUBLIC_URL`
-    pub public_url: Url,
+    pub public_url: PublicUrl,
     /// Signs this service's own tokens for membership. `SIGNING_KEY_FILE`
     pub signer: Arc<Signer>,
     /// The limiter's budgets. `LIMITER_BUDGETS`, `CALLS_PER_MINUTE_MAX`
@@ -69,7 +68,7 @@ impl Config {
         });
         let url = membership_url.as_deref();
         let membership_tls = tls::read_client(&mut reader, &MEMBERSHIP_TLS, "MEMBERSHIP_URL", url);
-        let public_url = reader.required("PUBLIC_URL", parse_public_url);
+        let public_url = reader.required("PUBLIC_URL", PublicUrl::parse);
         let signer = reader.required("SIGNING_KEY_FILE", key_files::read_signing_key);
         let budgets = Budgets::read(&mut reader);
         let required = service.zip(membership_url).zip(public_url).zip(signer);
@@ -116,7 +115,7 @@ impl Config {
             redis_url,
             membership_url: format!("http://{membership}"),
             membership_tls: None,
-            public_url: Url::parse("https://join.example").expect("is a URL"),
+            public_url: PublicUrl::parse("https://join.example").expect("is a URL"),
             signer,
             budgets: Budgets::default(),
             pauses: Pauses::default(),
@@ -137,11 +136,6 @@ fn parse_redis_url(text: &str) -> Result<String, &'static str> {
              or the nodes of a cluster with commas between them",
         )
     }
-}
-
-fn parse_public_url(text: &str) -> Result<Url, String> {
-    PublicUrl::parse(text).map_err(|error| error.to_string())?;
-    Url::parse(text).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

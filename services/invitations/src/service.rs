@@ -30,7 +30,6 @@ use crate::{
         workers,
     },
     config::Config,
-    domain::public_url::{PublicUrl, PublicUrlMalformed},
     grpc::{
         AuditHandlers, ClassCodeHandlers, EnrollmentCodeHandlers, EventApi, JoinUrlHandlers,
         TokenHandlers, UserHandlers, redemption_service::RedemptionHandlers,
@@ -56,9 +55,6 @@ pub enum StartError {
     /// The keys are not those of this database's secrets.
     #[error(transparent)]
     Keys(#[from] KeysRefused),
-    /// The base of URLs is no public address.
-    #[error("PUBLIC_URL {0}")]
-    PublicUrl(#[from] PublicUrlMalformed),
     /// The address of membership cannot be understood.
     #[error("MEMBERSHIP_URL {0}")]
     MembershipUrl(#[from] MembershipUrlMalformed),
@@ -115,7 +111,7 @@ pub async fn start(
     let app = Arc::new(App {
         redemptions: Arc::new(redemptions),
         membership,
-        public_url: PublicUrl::parse(config.public_url.as_str())?,
+        public_url: config.public_url.clone(),
         audit: AuditTrail::start(Arc::clone(&store)),
         store,
         clock: dependencies.clock,
