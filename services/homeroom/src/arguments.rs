@@ -4,8 +4,8 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use chrono::TimeDelta;
 use clap::{Args, Parser, Subcommand};
+use homeroom_invitations::domain::public_url::PublicUrl;
 use homeroom_kit::auth::{Scope, Scopes};
-use url::Url;
 
 /// Where membership listens unless told otherwise.
 pub(crate) const MEMBERSHIP_ADDRESS_DEFAULT: &str = "127.0.0.1:50051";
@@ -62,8 +62,8 @@ pub(crate) struct ServeArguments {
     #[arg(long, value_name = "ADDR", default_value = INVITATIONS_ADDRESS_DEFAULT)]
     pub(crate) invitations: SocketAddr,
     /// The base of every invite and join URL: where your platform hands them to Homeroom.
-    #[arg(long, value_name = "URL", default_value = PUBLIC_URL_DEFAULT)]
-    pub(crate) public_url: Url,
+    #[arg(long, value_name = "URL", default_value = PUBLIC_URL_DEFAULT, value_parser = PublicUrl::parse)]
+    pub(crate) public_url: PublicUrl,
 }
 
 #[derive(Debug, Args)]

@@ -2,8 +2,7 @@
 
 use std::{
     fmt, fs,
-    io::{self, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -12,6 +11,7 @@ use homeroom_kit::{
     auth::{Keys, Scope, Signer},
     database, key_files,
     keys::KeyRing,
+    private_files::write_if_missing,
     random::SystemRandomness,
 };
 use serde_json::{Value, json};
@@ -136,22 +136,6 @@ fn jwks(signer: &Signer, invitations_signer: &Signer) -> Result<String, Failure>
         }
     }
     Ok(format!("{:#}\n", json!({ "keys": members })))
-}
-
-fn write_if_missing(path: &Path, text: &str) -> io::Result<()> {
-    let opened = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path);
-    match opened {
-        Ok(mut file) => {
-            file.write_all(text.as_bytes())?;
-            file.sync_all()
-        }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(error),
-    }
 }
 
 #[cfg(test)]

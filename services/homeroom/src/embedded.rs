@@ -4,6 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use homeroom_invitations::{
     app::workers::Pauses,
+    domain::public_url::PublicUrl,
     limiter::{Budgets, fallback::REDIS_CALL_MAX_MILLIS},
 };
 use homeroom_kit::{
@@ -12,7 +13,6 @@ use homeroom_kit::{
     random::SystemRandomness,
     shutdown::Shutdown,
 };
-use url::Url;
 
 use crate::{
     Failure,
@@ -34,7 +34,7 @@ pub(crate) struct Settings {
     /// Where invitations is to listen; port 0 is any free one.
     pub(crate) invitations: SocketAddr,
     /// The base of every URL handed out.
-    pub(crate) public_url: Url,
+    pub(crate) public_url: PublicUrl,
     /// Connections open at most, half of them to each.
     pub(crate) connections_max: usize,
 }
@@ -60,29 +60,33 @@ impl Embedded {
         let connections_max = settings.connections_max / SERVICES;
         let clock: SharedClock = Arc::new(SystemClock);
         let material = folder.load_or_generate()?;
-        let verifier = || {
-            Arc::new(Verifier::new(
+        let service = |listen, database_url, keys| homeroom_kit::service::Settings {
+            listen,
+            database_url,
+            migrate_at_start: true,
+            verifier: Arc::new(Verifier::new(
                 material.keys.clone(),
                 ISSUER,
                 AUDIENCE,
                 clock.clone(),
-            ))
+            )),
+            issuer: ISSUER.to_owned(),
+            audience: AUDIENCE.to_owned(),
+            keys: Arc::new(keys),
+            reflection: true,
+            tls: None,
+            connections_max,
+            insecure_plaintext: false,
+            metrics_listen: None,
         };
 
         let membership_shutdown = shutdown.followed_by();
         let membership = homeroom_membership::start(
-            homeroom_membership::Config {
-                listen: settings.membership,
-                database_url: folder.database(MEMBERSHIP_DATABASE_FILE)?,
-                migrate_at_start: true,
-                verifier: verifier(),
-                keys: Arc::new(material.membership_keys),
-                reflection: true,
-                tls: None,
-                connections_max,
-                insecure_plaintext: false,
-                metrics_listen: None,
-            },
+            service(
+                settings.membership,
+                folder.database(MEMBERSHIP_DATABASE_FILE)?,
+                material.membership_keys,
+            ),
             homeroom_membership::Dependencies {
                 clock: clock.clone(),
                 random: Arc::new(SystemRandomness),
@@ -93,23 +97,16 @@ impl Embedded {
 
         let invitations = homeroom_invitations::start(
             homeroom_invitations::Config {
-                listen: settings.invitations,
-                database_url: folder.database(INVITATIONS_DATABASE_FILE)?,
-                migrate_at_start: true,
+                service: service(
+                    settings.invitations,
+                    folder.database(INVITATIONS_DATABASE_FILE)?,
+                    material.invitations_keys,
+                ),
                 redis_url: None,
                 membership_url: format!("http://{}", membership.address()),
                 membership_tls: None,
                 public_url: settings.public_url,
-                verifier: verifier(),
-                issuer: ISSUER.to_owned(),
-                audience: AUDIENCE.to_owned(),
                 signer: Arc::new(material.invitations_signer),
-                keys: Arc::new(material.invitations_keys),
-                reflection: true,
-                tls: None,
-                connections_max,
-                insecure_plaintext: false,
-                metrics_listen: None,
                 budgets: Budgets::default(),
                 pauses: Pauses::default(),
                 redis_call_max: Duration::from_millis(REDIS_CALL_MAX_MILLIS),

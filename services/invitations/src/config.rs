@@ -7,15 +7,13 @@ use std::{
 };
 
 use homeroom_kit::{
-    auth::{self, Signer, Verifier},
-    clock::SystemClock,
-    config::{ConfigErrors, Reader, parse_as, parse_flag, parse_text},
+    auth::{Signer, Verifier},
+    config::{ConfigErrors, Reader},
     database, key_files,
     keys::KeyRing,
-    metrics, server,
-    tls::{self, ClientTls, Names, ServerTls},
+    service::Settings,
+    tls::{self, ClientTls, Names},
 };
-use url::Url;
 
 use crate::{
     app::workers::Pauses,
@@ -36,17 +34,9 @@ const MEMBERSHIP_TLS: Names = Names {
 
 /// What the service needs to start.
 #[derive(Debug, Clone)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a setting of its own"
-)]
 pub struct Config {
-    /// Where to listen; port 0 takes a free one. `LISTEN_ADDRESS`
-    pub listen: SocketAddr,
-    /// The database. `DATABASE_URL`
-    pub database_url: database::Url,
-    /// Whether to bring the schema up to date at start. `MIGRATE_AT_START`
-    pub migrate_at_start: bool,
+    /// What every service needs.
+    pub service: Settings,
     /// Redis for the limiter; None: within the process. `REDIS_URL`
     pub redis_url: Option<String>,
     /// The membership service, which need not answer yet. `MEMBERSHIP_URL`
@@ -55,27 +45,9 @@ pub struct Config {
     /// `MEMBERSHIP_CLIENT_KEY_FILE`
     pub membership_tls: Option<ClientTls>,
     /// The base of every URL handed out. `PUBLIC_URL`
-    pub public_url: Url,
-    /// Checks access tokens. `JWKS_FILE` or `JWKS_URL`, `TOKEN_ISSUER`, `TOKEN_AUDIENCE`
-    pub verifier: Arc<Verifier>,
-    /// The `iss` of this service's own tokens: the same as its callers'.
-    pub issuer: String,
-    /// The `aud` of this service's own tokens: the same as its callers'.
-    pub audience: String,
+    pub public_url: PublicUrl,
     /// Signs this service's own tokens for membership. `SIGNING_KEY_FILE`
     pub signer: Arc<Signer>,
-    /// The keys of stored secrets and page tokens. `KEYS_FILE`
-    pub keys: Arc<KeyRing>,
-    /// Whether to serve gRPC reflection. `REFLECTION`
-    pub reflection: bool,
-    /// TLS of the server; None: plaintext. `TLS_CERT_FILE`, `TLS_KEY_FILE`, `TLS_CLIENT_CA_FILE`
-    pub tls: Option<ServerTls>,
-    /// Connections open at most; further ones wait. `CONNECTIONS_MAX`
-    pub connections_max: usize,
-    /// Whether to listen beyond loopback without TLS. `INSECURE_PLAINTEXT`
-    pub insecure_plaintext: bool,
-    /// Where metrics are read; None: nowhere. `METRICS_LISTEN_ADDRESS`
-    pub metrics_listen: Option<SocketAddr>,
     /// The limiter's budgets. `LIMITER_BUDGETS`, `CALLS_PER_MINUTE_MAX`
     pub budgets: Budgets,
     /// How often the workers look.
@@ -89,59 +61,25 @@ pub struct Config {
 impl Config {
     /// Reads every setting and names every mistake.
     pub fn read(mut reader: Reader<'_>) -> Result<Self, ConfigErrors> {
-        let listen = reader.or_default(
-            "LISTEN_ADDRESS",
-            DEFAULT_LISTEN,
-            parse_as("an IP address and a port, such as 127.0.0.1:50052"),
-        );
-        let database_url = reader.required_from_secret("DATABASE_URL", database::Url::parse);
-        let migrate_at_start = reader.or_default("MIGRATE_AT_START", false, parse_flag);
+        let service = Settings::read(&mut reader, DEFAULT_LISTEN, None);
         let redis_url = reader.optional("REDIS_URL", parse_redis_url);
         let membership_url = reader.required("MEMBERSHIP_URL", |url| {
             MembershipClient::check_url(url).map(|()| url.to_owned())
         });
         let url = membership_url.as_deref();
         let membership_tls = tls::read_client(&mut reader, &MEMBERSHIP_TLS, "MEMBERSHIP_URL", url);
-        let public_url = reader.required("PUBLIC_URL", parse_public_url);
-        let token_keys = auth::read_token_keys(&mut reader, None);
-        let issuer = reader.required("TOKEN_ISSUER", parse_text);
-        let audience = reader.required("TOKEN_AUDIENCE", parse_text);
-        let keys = reader.required("KEYS_FILE", key_files::read_key_ring);
+        let public_url = reader.required("PUBLIC_URL", PublicUrl::parse);
         let signer = reader.required("SIGNING_KEY_FILE", key_files::read_signing_key);
-        let reflection = reader.or_default("REFLECTION", true, parse_flag);
-        let connections_max = server::read_connections_max(&mut reader);
-        let insecure_plaintext = reader.or_default("INSECURE_PLAINTEXT", false, parse_flag);
-        let metrics_listen = metrics::read_address(&mut reader, insecure_plaintext);
         let budgets = Budgets::read(&mut reader);
-        let tls = tls::read_server(&mut reader, listen, insecure_plaintext);
-        reader.finish()?;
-        let missing = || ConfigErrors(vec!["a required setting is missing".to_owned()]);
-        let issuer = issuer.ok_or_else(missing)?;
-        let audience = audience.ok_or_else(missing)?;
-        let verifier = Verifier::new(
-            token_keys.ok_or_else(missing)?,
-            issuer.as_str(),
-            audience.as_str(),
-            Arc::new(SystemClock),
-        );
+        let required = service.zip(membership_url).zip(public_url).zip(signer);
+        let (((service, membership_url), public_url), signer) = reader.finish_with(required)?;
         Ok(Self {
-            listen,
-            database_url: database_url.ok_or_else(missing)?,
-            migrate_at_start,
+            service,
             redis_url,
-            membership_url: membership_url.ok_or_else(missing)?,
+            membership_url,
             membership_tls,
-            public_url: public_url.ok_or_else(missing)?,
-            verifier: Arc::new(verifier),
-            issuer,
-            audience,
-            signer: Arc::new(signer.ok_or_else(missing)?),
-            keys: Arc::new(keys.ok_or_else(missing)?),
-            reflection,
-            tls,
-            connections_max,
-            insecure_plaintext,
-            metrics_listen,
+            public_url,
+            signer: Arc::new(signer),
             budgets,
             pauses: Pauses::default(),
             redis_call_max: Duration::from_millis(REDIS_CALL_MAX_MILLIS),
@@ -169,23 +107,16 @@ impl Config {
         audience: &str,
     ) -> Self {
         Self {
-            listen: SocketAddr::new(DEFAULT_LISTEN.ip(), 0),
-            database_url,
-            migrate_at_start: true,
+            service: Settings {
+                issuer: issuer.to_owned(),
+                audience: audience.to_owned(),
+                ..Settings::for_tests(database_url, verifier, keys)
+            },
             redis_url,
             membership_url: format!("http://{membership}"),
             membership_tls: None,
-            public_url: Url::parse("https://join.example").expect("is a URL"),
-            verifier,
-            issuer: issuer.to_owned(),
-            audience: audience.to_owned(),
+            public_url: PublicUrl::parse("https://join.example").expect("is a URL"),
             signer,
-            keys,
-            reflection: true,
-            tls: None,
-            connections_max: server::CONNECTIONS_DEFAULT,
-            insecure_plaintext: false,
-            metrics_listen: None,
             budgets: Budgets::default(),
             pauses: Pauses::default(),
             // A test's machine is busy; whether Redis is away must not be a matter of luck.
@@ -205,11 +136,6 @@ fn parse_redis_url(text: &str) -> Result<String, &'static str> {
              or the nodes of a cluster with commas between them",
         )
     }
-}
-
-fn parse_public_url(text: &str) -> Result<Url, String> {
-    PublicUrl::parse(text).map_err(|error| error.to_string())?;
-    Url::parse(text).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -293,7 +219,8 @@ mod tests {
             ("SIGNING_KEY_FILE", signing_key.as_str()),
         ];
         let config = Config::read(Reader::new(&source)).unwrap();
-        assert_eq!(config.listen, DEFAULT_LISTEN);
-        assert!(config.reflection && !config.insecure_plaintext && !config.migrate_at_start);
+        let service = config.service;
+        assert_eq!(service.listen, DEFAULT_LISTEN);
+        assert!(service.reflection && !service.insecure_plaintext && !service.migrate_at_start);
     }
 }

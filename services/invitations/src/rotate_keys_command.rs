@@ -12,15 +12,12 @@ use homeroom_invitations::{
     rotate_keys,
 };
 use homeroom_kit::{
-    config::{Flags, Reader},
-    database::Url,
+    config::Flags,
     key_files,
     request_ids::REQUEST_ID_HOURS,
+    service::{self, Failure},
     shutdown::Shutdown,
-    telemetry,
 };
-
-use crate::Failure;
 
 /// Lines of progress are at least so far apart, in milliseconds.
 const PROGRESS_MILLIS: u64 = 500;
@@ -31,15 +28,9 @@ const BAD: Style = AnsiColor::Red.on_default().bold();
 
 /// Rotates, and fails unless nothing is left under an old key.
 pub(crate) async fn run(flags: &Flags) -> Result<(), Failure> {
-    let mut reader = Reader::new(flags);
-    let logs = telemetry::Settings::read(&mut reader);
-    let url = reader.required_from_secret("DATABASE_URL", Url::parse);
-    let keys = reader.required("KEYS_FILE", key_files::read_key_ring);
-    reader.finish()?;
-    telemetry::init(logs)?;
-    let (Some(url), Some(keys)) = (url, keys) else {
-        return Err("a required setting is missing".into());
-    };
+    let (url, keys) = service::read_database(flags, |reader| {
+        reader.required("KEYS_FILE", key_files::read_key_ring)
+    })?;
     let shutdown = Shutdown::on_signals()?;
     let mut line = ProgressLine::default();
     let rotating = rotate_keys(&url, &keys, |progress| line.show(progress));

@@ -1,34 +1,45 @@
-//! The running service: its parts made and wired, and its end waited for.
+//! The running service: its parts made and wired.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
+use async_trait::async_trait;
+use homeroom_api::invitations::v1::{
+    audit_service_server::AuditServiceServer, class_code_service_server::ClassCodeServiceServer,
+    enrollment_code_service_server::EnrollmentCodeServiceServer,
+    event_service_server::EventServiceServer, join_url_service_server::JoinUrlServiceServer,
+    redemption_service_server::RedemptionServiceServer, token_service_server::TokenServiceServer,
+    user_service_server::UserServiceServer,
+};
 use homeroom_kit::{
-    SharedClock, SharedRandomness,
-    auth::TokenKeysUnavailable,
     database,
-    metrics::{MetricsError, MetricsServer},
+    events::EventFeed,
     paging::Paging,
-    server::{ServeError, ServerOptions},
+    server::Services,
+    service::{self, Background, Dependencies, Listening},
     shutdown::Shutdown,
     tasks::Writes,
+    tuned,
 };
-use tokio::{net::TcpListener, task::JoinHandle};
 
 use crate::{
+    SERVICE,
     app::{
         App,
         audit::AuditTrail,
         check_keys::{self, KeysRefused},
+        workers,
     },
     config::Config,
-    domain::public_url::{PublicUrl, PublicUrlMalformed},
+    grpc::{
+        AuditHandlers, ClassCodeHandlers, EnrollmentCodeHandlers, EventApi, JoinUrlHandlers,
+        TokenHandlers, UserHandlers, redemption_service::RedemptionHandlers,
+    },
     limiter::{
         Limiter, fallback::GuardedLimiter, memory::MemoryLimiter, redis::RedisStore,
         store::StoreAway,
     },
     membership::{Membership, MembershipClient, MembershipUrlMalformed},
     redemption::{Redemptions, ledger::Ledger},
-    serving::serve_until,
     store::{self, OpenError},
 };
 
@@ -38,81 +49,28 @@ const APPLICATION_NAME: &str = "homeroom-invitations";
 /// Why the service does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The database does not answer, or its schema is not this program's.
+    /// For what keeps every service from starting.
     #[error(transparent)]
-    Database(#[from] OpenError),
+    Service(#[from] service::StartError),
     /// The keys are not those of this database's secrets.
     #[error(transparent)]
     Keys(#[from] KeysRefused),
-    /// The base of URLs is no public address.
-    #[error("PUBLIC_URL {0}")]
-    PublicUrl(#[from] PublicUrlMalformed),
     /// The address of membership cannot be understood.
     #[error("MEMBERSHIP_URL {0}")]
     MembershipUrl(#[from] MembershipUrlMalformed),
     /// The address of Redis cannot be understood.
     #[error("REDIS_URL cannot be used: {0}")]
     Redis(#[from] StoreAway),
-    /// It may not listen there.
-    #[error(transparent)]
-    Serve(#[from] ServeError),
-    /// The address cannot be listened on.
-    #[error(
-        "cannot listen on {0}: {1}; end what listens there, or choose another address (LISTEN_ADDRESS, or --invitations of `homeroom serve`)"
-    )]
-    Bind(SocketAddr, #[source] io::Error),
-    /// The keys of access tokens cannot be had.
-    #[error(transparent)]
-    TokenKeys(#[from] TokenKeysUnavailable),
-    /// Metrics cannot be served as they should.
-    #[error(transparent)]
-    Metrics(#[from] MetricsError),
 }
 
-/// What is injected: the time and randomness.
-#[derive(Debug, Clone)]
-pub struct Dependencies {
-    /// The time.
-    pub clock: SharedClock,
-    /// Randomness, for secrets and ids.
-    pub random: SharedRandomness,
-}
-
-/// The service, serving.
-#[derive(Debug)]
-pub struct Service {
-    address: SocketAddr,
-    app: Arc<App>,
-    metrics_address: Option<SocketAddr>,
-    served: JoinHandle<Result<(), ServeError>>,
-}
-
-impl Service {
-    /// Where it listens.
-    #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// What it runs on; a test drives its periodic work by it.
-    #[must_use]
-    pub fn app(&self) -> Arc<App> {
-        Arc::clone(&self.app)
-    }
-
-    /// Where its metrics are read; None: nowhere.
-    #[must_use]
-    pub fn metrics_address(&self) -> Option<SocketAddr> {
-        self.metrics_address
-    }
-
-    /// Waits until it has ended: calls answered, writes finished.
-    pub async fn stopped(self) -> Result<(), ServeError> {
-        self.served
-            .await
-            .unwrap_or_else(|failure| Err(ServeError::Io(io::Error::other(failure))))
+impl From<OpenError> for StartError {
+    fn from(error: OpenError) -> Self {
+        Self::Service(error.into())
     }
 }
+
+/// The service under way.
+pub type Service = service::Service<App>;
 
 /// Starts the service. It listens only once everything else is ready.
 pub async fn start(
@@ -120,29 +78,22 @@ pub async fn start(
     dependencies: Dependencies,
     shutdown: Shutdown,
 ) -> Result<Service, StartError> {
-    let mut options = ServerOptions::new(Some(Arc::clone(&config.verifier)));
-    options.tls.clone_from(&config.tls);
-    options.connections_max = config.connections_max;
-    options.insecure_plaintext = config.insecure_plaintext;
-    options.reflection = config.reflection;
-    options.clock = Arc::clone(&dependencies.clock);
-    options.random = Arc::clone(&dependencies.random);
-    options.check(config.listen)?.fetch_first_keys().await?;
-
+    let settings = &config.service;
+    let options = settings.check(&dependencies).await?;
     let store = store::open(
-        &config.database_url,
+        &settings.database_url,
         database_options(),
-        config.migrate_at_start,
+        settings.migrate_at_start,
     )
     .await?;
     store.check_ready().await?;
-    check_keys::check_and_note(store.as_ref(), &config.keys, dependencies.clock.now()).await?;
+    check_keys::check_and_note(store.as_ref(), &settings.keys, dependencies.clock.now()).await?;
     let membership: Arc<dyn Membership> = Arc::new(MembershipClient::new(
         &config.membership_url,
         config.membership_tls.as_ref(),
         Arc::clone(&config.signer),
-        config.issuer.as_str(),
-        config.audience.as_str(),
+        settings.issuer.as_str(),
+        settings.audience.as_str(),
         Arc::clone(&dependencies.clock),
     )?);
     let writes = Writes::new();
@@ -154,48 +105,68 @@ pub async fn start(
         },
         Arc::clone(&membership),
         limiter(&config, &dependencies)?,
-        Arc::clone(&config.keys),
+        Arc::clone(&settings.keys),
         writes.clone(),
     );
     let app = Arc::new(App {
         redemptions: Arc::new(redemptions),
         membership,
-        public_url: PublicUrl::parse(config.public_url.as_str())?,
+        public_url: config.public_url.clone(),
         audit: AuditTrail::start(Arc::clone(&store)),
         store,
         clock: dependencies.clock,
         random: dependencies.random,
-        paging: Paging::new(Arc::clone(&config.keys)),
-        keys: config.keys,
+        paging: Paging::new(Arc::clone(&settings.keys)),
+        keys: Arc::clone(&settings.keys),
         writes,
     });
-    let listener = TcpListener::bind(config.listen)
+    let listening = Listening::open(SERVICE, settings, options).await?;
+    let services = services(&app, &shutdown).await;
+    let workers = workers::start(&app, config.pauses, &shutdown);
+    Ok(listening.serve(services, workers, shutdown))
+}
+
+async fn services(app: &Arc<App>, shutdown: &Shutdown) -> Services {
+    let feed = EventFeed::new(
+        SERVICE,
+        app.store.feed(),
+        app.clone(),
+        app.paging.clone(),
+        shutdown.clone(),
+    );
+    Services::new()
         .await
-        .map_err(|error| StartError::Bind(config.listen, error))?;
-    let address = listener
-        .local_addr()
-        .map_err(|error| StartError::Bind(config.listen, error))?;
-    let metrics = match config.metrics_listen {
-        Some(address) => {
-            Some(MetricsServer::bind(address, config.insecure_plaintext, "invitations").await?)
-        }
-        None => None,
-    };
-    let metrics_address = metrics.as_ref().map(MetricsServer::address);
-    let served = tokio::spawn(serve_until(
-        Arc::clone(&app),
-        listener,
-        options,
-        config.pauses,
-        metrics,
-        shutdown,
-    ));
-    Ok(Service {
-        address,
-        app,
-        metrics_address,
-        served,
-    })
+        .add_service(tuned!(TokenServiceServer::new(TokenHandlers(app.clone()))))
+        .add_service(tuned!(EnrollmentCodeServiceServer::new(
+            EnrollmentCodeHandlers(app.clone())
+        )))
+        .add_service(tuned!(ClassCodeServiceServer::new(ClassCodeHandlers(
+            app.clone()
+        ))))
+        .add_service(tuned!(JoinUrlServiceServer::new(JoinUrlHandlers(
+            app.clone()
+        ))))
+        .add_service(tuned!(RedemptionServiceServer::new(
+            RedemptionHandlers::new(app.clone())
+        )))
+        .add_service(tuned!(AuditServiceServer::new(AuditHandlers(app.clone()))))
+        .add_service(tuned!(UserServiceServer::new(UserHandlers(app.clone()))))
+        .add_service(tuned!(EventServiceServer::new(EventApi(feed))))
+}
+
+#[async_trait]
+impl Background for App {
+    fn writes(&self) -> &Writes {
+        &self.writes
+    }
+
+    async fn check_ready(&self) -> Result<(), OpenError> {
+        self.store.check_ready().await
+    }
+
+    async fn close(&self) {
+        self.store.close().await;
+    }
 }
 
 pub(crate) fn database_options() -> database::Options {
@@ -211,7 +182,7 @@ fn limiter(config: &Config, dependencies: &Dependencies) -> Result<Arc<dyn Limit
     let Some(url) = &config.redis_url else {
         return Ok(Arc::new(MemoryLimiter::new(budgets, clock)));
     };
-    let mut redis = RedisStore::new(url, Arc::clone(&config.keys))?;
+    let mut redis = RedisStore::new(url, Arc::clone(&config.service.keys))?;
     if config.limiter_follows_clock {
         redis = redis.with_test_clock(Arc::clone(&clock));
     }
@@ -221,7 +192,7 @@ fn limiter(config: &Config, dependencies: &Dependencies) -> Result<Arc<dyn Limit
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{net::SocketAddr, time::Duration};
 
     use homeroom_kit::{
         auth::{KeyPauses, Signer, TokenKeys, Verifier},
@@ -244,7 +215,7 @@ mod tests {
     /// What the service says on a database that it does not migrate itself.
     async fn refusal(url: &Url) -> OpenError {
         match started(url, signer().keys(None).unwrap().into()).await {
-            StartError::Database(error) => error,
+            StartError::Service(service::StartError::Database(error)) => error,
             other => panic!("{other}"),
         }
     }
@@ -263,7 +234,7 @@ mod tests {
             ISSUER,
             AUDIENCE,
         );
-        config.migrate_at_start = false;
+        config.service.migrate_at_start = false;
         let dependencies = Dependencies { clock, random };
         match start(config, dependencies, Shutdown::new()).await {
             Err(error) => error,
@@ -279,7 +250,13 @@ mod tests {
             ..KeyPauses::default()
         });
         let error = started(&Url::Sqlite("/nowhere".into()), keys).await;
-        assert!(matches!(error, StartError::TokenKeys(_)), "{error}");
+        assert!(
+            matches!(
+                error,
+                StartError::Service(service::StartError::TokenKeys(_))
+            ),
+            "{error}"
+        );
         assert!(
             error
                 .to_string()

@@ -66,14 +66,6 @@ pub fn flag_of(name: &str) -> String {
     format!("--{}", name.to_ascii_lowercase().replace('_', "-"))
 }
 
-impl Source for BTreeMap<String, String> {
-    fn get(&self, name: &str) -> Option<String> {
-        BTreeMap::get(self, name)
-            .filter(|text| !text.is_empty())
-            .cloned()
-    }
-}
-
 impl<const N: usize> Source for [(&str, &str); N] {
     fn get(&self, name: &str) -> Option<String> {
         self.iter()
@@ -165,22 +157,6 @@ impl<'source> Reader<'source> {
         self.optional(name, parse).unwrap_or(default)
     }
 
-    /// A secret that must be there: in NAME itself, or in the file that `NAME_FILE` names.
-    pub fn required_secret(&mut self, name: &str) -> Option<SecretText> {
-        let before = self.errors.len();
-        let secret = self.optional_secret(name);
-        if secret.is_none() && self.errors.len() == before {
-            self.error(
-                name,
-                format_args!(
-                    "is required but not set: set it, or give {}, or set {name}_FILE to a file that holds it",
-                    flag_of(name)
-                ),
-            );
-        }
-        secret
-    }
-
     /// A setting that must be there and holds a secret, such as a URL with a password: in NAME itself, or in
     /// the file that `NAME_FILE` names.
     pub fn required_from_secret<T, E: fmt::Display>(
@@ -188,37 +164,36 @@ impl<'source> Reader<'source> {
         name: &str,
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Option<T> {
-        let secret = self.required_secret(name)?;
-        match parse(secret.expose()) {
-            Ok(value) => Some(value),
-            Err(error) => {
-                self.error(name, error);
-                None
-            }
-        }
-    }
-
-    /// A secret that may be there: in NAME itself, or in the file that `NAME_FILE` names.
-    pub fn optional_secret(&mut self, name: &str) -> Option<SecretText> {
         let file_name = format!("{name}_FILE");
-        match (self.source.get(name), self.source.get(&file_name)) {
+        let secret: SecretText = match (self.source.get(name), self.source.get(&file_name)) {
             (Some(_), Some(_)) => {
                 self.error(name, format_args!("and {file_name} are both set: set one"));
-                None
+                return None;
             }
-            (Some(text), None) => Some(text.into()),
+            (Some(text), None) => text.into(),
             (None, Some(path)) => match key_files::read_text(Path::new(&path)) {
-                Ok(text) => Some(SecretText::new(text.trim_end_matches(['\r', '\n']))),
+                Ok(text) => SecretText::new(text.trim_end_matches(['\r', '\n'])),
                 Err(error) => {
                     self.error(
                         &file_name,
                         format_args!("names {path}, which cannot be read: {error}"),
                     );
-                    None
+                    return None;
                 }
             },
-            (None, None) => None,
-        }
+            (None, None) => {
+                self.error(
+                    name,
+                    format_args!(
+                        "is required but not set: set it, or give {}, or set {file_name} to a file that holds it",
+                        flag_of(name)
+                    ),
+                );
+                return None;
+            }
+        };
+        let parsed = parse(secret.expose());
+        parsed.map_err(|error| self.error(name, error)).ok()
     }
 
     /// Records a mistake that only shows between settings.
@@ -238,6 +213,12 @@ impl<'source> Reader<'source> {
         } else {
             Err(ConfigErrors(self.errors))
         }
+    }
+
+    /// Fails with everything that was wrong, else gives what could not have been read without it.
+    pub fn finish_with<T>(self, read: Option<T>) -> Result<T, ConfigErrors> {
+        self.finish()?;
+        read.ok_or_else(|| ConfigErrors(vec!["a required setting is missing".to_owned()]))
     }
 }
 
@@ -285,7 +266,7 @@ mod tests {
         );
         assert_eq!(reader.required("EMPTY", parse_flag), None);
         assert!(reader.or_default("FLAG", true, parse_flag));
-        assert!(reader.required_secret("KEY").is_none());
+        assert!(reader.required_from_secret("KEY", parse_text).is_none());
         let errors = reader.finish().unwrap_err();
         assert_eq!(
             errors.0,
@@ -301,7 +282,7 @@ mod tests {
 
     #[test]
     fn what_is_right_is_read() {
-        let source = BTreeMap::from([("PORT".to_owned(), "70".to_owned())]);
+        let source = [("PORT", "70")];
         let mut reader = Reader::new(&source);
         let port = reader.required("PORT", parse_as::<u16>("a port number"));
         assert_eq!(port, Some(70));
@@ -331,14 +312,15 @@ mod tests {
         let path = path.to_str().unwrap();
         let one = [("KEY_FILE", path)];
         let mut reader = Reader::new(&one);
-        assert_eq!(reader.required_secret("KEY").unwrap().expose(), "secret");
+        let read = reader.required_from_secret("KEY", parse_text);
+        assert_eq!(read.as_deref(), Some("secret"));
         assert!(reader.finish().is_ok());
         let both = [("KEY_FILE", path), ("KEY", "other")];
         let mut reader = Reader::new(&both);
-        assert!(reader.required_secret("KEY").is_none());
+        assert!(reader.required_from_secret("KEY", parse_text).is_none());
         let absent = [("KEY_FILE", "/nowhere/key")];
         let mut other = Reader::new(&absent);
-        assert!(other.required_secret("KEY").is_none());
+        assert!(other.required_from_secret("KEY", parse_text).is_none());
         assert_eq!(reader.finish().unwrap_err().0.len(), 1);
         let errors = other.finish().unwrap_err().0;
         assert!(errors.concat().starts_with("KEY_FILE names /nowhere/key"));

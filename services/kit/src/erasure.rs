@@ -1,7 +1,6 @@
 //! Erasing a person from what is kept (R13): a pseudonym stands where the user id stood.
 
-pub use homeroom_api::ids::PSEUDONYM_PREFIX;
-use homeroom_api::ids::{OrganizationId, UserId};
+use homeroom_api::ids::{OrganizationId, PSEUDONYM_PREFIX, UserId};
 use uuid::Uuid;
 
 use crate::status;
@@ -9,12 +8,6 @@ use crate::status;
 /// The pseudonym of an erasure. It leads back to nobody: nothing keeps whom it stands for.
 pub fn pseudonym(id: Uuid) -> status::Result<UserId> {
     UserId::parse(&format!("{PSEUDONYM_PREFIX}{id}")).map_err(status::Error::internal)
-}
-
-/// Whether a user id is a pseudonym.
-#[must_use]
-pub fn is_pseudonym(user: &UserId) -> bool {
-    user.is_pseudonym()
 }
 
 /// Who is replaced by which pseudonym.
@@ -113,14 +106,14 @@ mod tests {
     #[test]
     fn r13_a_pseudonym_is_told_from_other_ids() {
         let made = pseudonym(Uuid::from_u128(7)).unwrap();
-        assert!(is_pseudonym(&made));
+        assert!(made.is_pseudonym());
         for other in [
             "erased-",
             "erased-1",
             "ada",
             "00000000-0000-0000-0000-000000000007",
         ] {
-            assert!(!is_pseudonym(&UserId::parse(other).unwrap()), "{other}");
+            assert!(!UserId::parse(other).unwrap().is_pseudonym(), "{other}");
         }
     }
 

@@ -83,7 +83,4 @@ pub use unarmed::{is_wrong, reached};
 #[cfg(feature = "failpoints")]
 mod armed;
 #[cfg(feature = "failpoints")]
-pub use armed::{
-    Action, Armed, CommandMalformed, arm, command, disarm, hits, is_wrong, reached,
-    set_wrong_variant,
-};
+pub use armed::{Action, Armed, arm, disarm, hits, is_wrong, reached, set_wrong_variant};

@@ -110,13 +110,41 @@ pub struct Filter(pub Vec<Condition>);
 impl Filter {
     /// Reads a filter over the given fields; `INVALID_FILTER` if it is none.
     pub fn parse(text: &str, fields: &[(&str, FieldKind)]) -> Result<Self> {
-        parse(text, fields).map_err(|wrong| {
-            Error::new(
-                ErrorReason::InvalidFilter,
-                format!("Correct the field filter: {wrong}."),
-            )
-            .violation("filter", wrong.to_string())
-        })
+        parse(text, fields).map_err(invalid_filter)
+    }
+
+    /// The value that a field must equal, in a list that compares it by `=` alone, and once.
+    pub fn equal(&self, field: &str) -> Result<Option<&Value>> {
+        let mut value = None;
+        for condition in self.0.iter().filter(|found| found.field == field) {
+            if condition.operator != Operator::Equal {
+                return Err(invalid_filter(format!("{field} is compared with = only")));
+            }
+            if value.replace(&condition.value).is_some() {
+                return Err(invalid_filter(format!("{field} is named twice")));
+            }
+        }
+        Ok(value)
+    }
+
+    /// The same of a name that a field of kind enum or text holds.
+    pub fn equal_name<T>(
+        &self,
+        field: &str,
+        read: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>> {
+        Ok(self.equal(field)?.and_then(|value| read(value.text())))
+    }
+
+    /// The same of a text, which must parse.
+    pub fn equal_as<T, E: fmt::Display>(
+        &self,
+        field: &str,
+        parse: impl FnOnce(&str) -> std::result::Result<T, E>,
+    ) -> Result<Option<T>> {
+        let value = self.equal(field)?;
+        let parsed = value.map(|value| parse(value.text())).transpose();
+        parsed.map_err(invalid_filter)
     }
 
     /// Whether nothing is asked for.
@@ -126,17 +154,18 @@ impl Filter {
     }
 }
 
-#[derive(Debug)]
-struct Wrong(String);
-
-impl fmt::Display for Wrong {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
+/// `INVALID_FILTER`, for what is `wrong` with it.
+#[must_use]
+pub fn invalid_filter(wrong: impl fmt::Display) -> Error {
+    Error::new(
+        ErrorReason::InvalidFilter,
+        format!("Correct the field filter: {wrong}."),
+    )
+    .violation("filter", wrong.to_string())
 }
 
-fn wrong<T>(what: impl Into<String>) -> std::result::Result<T, Wrong> {
-    Err(Wrong(what.into()))
+fn wrong<T>(what: impl Into<String>) -> std::result::Result<T, String> {
+    Err(what.into())
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -146,7 +175,7 @@ enum Token {
     Operator(Operator),
 }
 
-fn parse(text: &str, fields: &[(&str, FieldKind)]) -> std::result::Result<Filter, Wrong> {
+fn parse(text: &str, fields: &[(&str, FieldKind)]) -> std::result::Result<Filter, String> {
     if text.chars().count() > FILTER_CHARS_MAX {
         return wrong(format!("it is longer than {FILTER_CHARS_MAX} characters"));
     }
@@ -187,7 +216,7 @@ fn read(
     kind: FieldKind,
     operator: Operator,
     value: String,
-) -> std::result::Result<Value, Wrong> {
+) -> std::result::Result<Value, String> {
     if kind != FieldKind::Time && !operator.is_equality() {
         return wrong(format!("{field} is compared by = or !="));
     }
@@ -205,7 +234,7 @@ fn read(
     }
 }
 
-fn tokens(text: &str) -> std::result::Result<Vec<Token>, Wrong> {
+fn tokens(text: &str) -> std::result::Result<Vec<Token>, String> {
     let mut tokens = Vec::new();
     let mut rest = text.chars().peekable();
     while let Some(&first) = rest.peek() {
@@ -249,7 +278,7 @@ fn is_bare(character: char) -> bool {
     character.is_ascii_alphanumeric() || "_-.:/@+|".contains(character)
 }
 
-fn quoted(rest: &mut impl Iterator<Item = char>) -> std::result::Result<String, Wrong> {
+fn quoted(rest: &mut impl Iterator<Item = char>) -> std::result::Result<String, String> {
     let mut text = String::new();
     loop {
         match rest.next() {
@@ -325,6 +354,20 @@ mod tests {
             let error = Filter::parse(text, FIELDS).unwrap_err();
             assert_eq!(error.reason(), ErrorReason::InvalidFilter, "{text}");
         }
+    }
+
+    #[test]
+    fn what_a_field_must_equal_is_named_once() {
+        let filter = |text| Filter::parse(text, FIELDS).unwrap();
+        let number = |text| filter(text).equal_as("user", str::parse::<u32>);
+        assert_eq!(number("state = ACTIVE").unwrap(), None);
+        assert_eq!(number("user = 7 AND enabled = true").unwrap(), Some(7));
+        for text in ["user = a", "user != 7", "user = 7 AND user = 7"] {
+            let refused = number(text).unwrap_err();
+            assert_eq!(refused.reason(), ErrorReason::InvalidFilter, "{text}");
+        }
+        let enabled = filter("enabled = true");
+        assert_eq!(enabled.equal("enabled").unwrap(), Some(&Value::Bool(true)));
     }
 
     #[test]

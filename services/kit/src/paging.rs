@@ -21,13 +21,44 @@ const TAG: &str = "page-token v1";
 const VERSION_BYTES: usize = 4;
 const MAC_BYTES: usize = 32;
 
-/// Which page a caller asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A part of a list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page<T> {
+    /// In the list's order.
+    pub items: Vec<T>,
+    /// The token of the next page; empty at the end of the list.
+    pub next_page_token: String,
+}
+
+impl<T> Page<T> {
+    /// The page of a list of nothing.
+    #[must_use]
+    pub const fn empty() -> Self {
+        Self {
+            items: Vec::new(),
+            next_page_token: String::new(),
+        }
+    }
+
+    /// The same page of other items, each made of one of these.
+    #[must_use]
+    pub fn map<U>(self, make: impl FnMut(T) -> U) -> Page<U> {
+        Page {
+            items: self.items.into_iter().map(make).collect(),
+            next_page_token: self.next_page_token,
+        }
+    }
+}
+
+/// Which page of which list a caller asks for.
+#[derive(Debug, Clone)]
 pub struct PageRequest {
     /// Items on the page: 1 to 1,000.
     pub size: u32,
     /// The keyset position after which the page starts; None for the first page.
     pub cursor: Option<Vec<String>>,
+    list: String,
+    paging: Paging,
 }
 
 impl PageRequest {
@@ -41,6 +72,25 @@ impl PageRequest {
                 part.ok_or_else(not_of_this_list)
             })
             .transpose()
+    }
+
+    /// How many rows to read: one more than the page holds tells whether there is another page.
+    #[must_use]
+    pub const fn limit(&self) -> u32 {
+        self.size + 1
+    }
+
+    /// The page of the rows that were read, at most [`PageRequest::limit`]; `position` is a row's place in
+    /// the list.
+    pub fn cut<T>(&self, mut rows: Vec<T>, position: impl Fn(&T) -> String) -> Page<T> {
+        let more = rows.len() > self.size as usize;
+        rows.truncate(self.size as usize);
+        let last = rows.last().filter(|_| more);
+        let next_page_token = last.map(|last| self.paging.token(&self.list, &[position(last)]));
+        Page {
+            next_page_token: next_page_token.unwrap_or_default(),
+            items: rows,
+        }
     }
 }
 
@@ -65,7 +115,13 @@ impl Paging {
 
     /// Reads what a list request asks for. `list` names the list exactly: rpc, parent and filter.
     /// `INVALID_REQUEST` for a negative size, `INVALID_PAGE_TOKEN` for a token of another list or none of ours.
-    pub fn parse(&self, page_size: i32, page_token: &str, list: &str) -> Result<PageRequest> {
+    pub fn parse(
+        &self,
+        page_size: i32,
+        page_token: &str,
+        list: impl Into<String>,
+    ) -> Result<PageRequest> {
+        let list = list.into();
         let size = match u32::try_from(page_size) {
             Err(_) => {
                 return Err(Error::new(
@@ -80,9 +136,14 @@ impl Paging {
         let cursor = if page_token.is_empty() {
             None
         } else {
-            Some(self.open(list, page_token).ok_or_else(not_of_this_list)?)
+            Some(self.open(&list, page_token).ok_or_else(not_of_this_list)?)
         };
-        Ok(PageRequest { size, cursor })
+        Ok(PageRequest {
+            size,
+            cursor,
+            list,
+            paging: self.clone(),
+        })
     }
 
     /// The token for the page after `cursor` of `list`.
@@ -153,13 +214,28 @@ mod tests {
 
     #[test]
     fn a_cursor_that_is_not_what_the_list_needs_is_a_bad_token() {
-        let page = |cursor: Option<Vec<String>>| PageRequest { size: 1, cursor };
+        let page = |cursor: Option<Vec<String>>| PageRequest {
+            cursor,
+            ..paging(1).parse(1, "", "list").unwrap()
+        };
         assert_eq!(page(None).cursor_as::<i64>(0).unwrap(), None);
         assert_eq!(page(Some(cursor())).cursor_as(0).unwrap(), Some(2026));
         for (index, cursor) in [(1, cursor()), (2, cursor()), (0, vec![])] {
             let refused = page(Some(cursor)).cursor_as::<i64>(index).unwrap_err();
             assert_eq!(refused.reason(), ErrorReason::InvalidPageToken);
         }
+    }
+
+    #[test]
+    fn a_page_ends_at_its_size_and_names_the_next_one_only_if_there_is_more() {
+        let page = paging(1).parse(2, "", "list").unwrap();
+        assert_eq!(page.limit(), 3);
+        let cut = |rows: Vec<i32>| page.cut(rows, ToString::to_string);
+        assert_eq!(cut(vec![1, 2]).next_page_token, "");
+        let first = cut(vec![1, 2, 3]);
+        assert_eq!(first.items, [1, 2]);
+        let next = paging(1).parse(2, &first.next_page_token, "list").unwrap();
+        assert_eq!(next.cursor_as(0).unwrap(), Some(2));
     }
 
     #[test]

@@ -33,6 +33,14 @@ pub(crate) fn read_or_make_private<E: From<io::Error>>(
     }
 }
 
+/// Writes a file that only its owner may read (0600), unless there is one of that name.
+pub fn write_if_missing(path: &Path, text: &str) -> io::Result<()> {
+    match write_private(path, text.as_bytes()) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        written => written,
+    }
+}
+
 /// Writes a file that must not exist yet, whole or not at all.
 ///
 /// A crash leaves at most a file of another name beside it, private too, whose key nothing uses.

@@ -67,11 +67,6 @@ impl Shutdown {
         self.order.cancelled().await;
     }
 
-    /// Waits for the order, without borrowing.
-    pub async fn wait_owned(self) {
-        self.order.cancelled_owned().await;
-    }
-
     /// What comes of `work` if it ends before the order; None, and the work is dropped where it stands, if not.
     pub async fn unless_begun<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
@@ -168,7 +163,8 @@ mod tests {
     async fn everyone_who_waits_sees_the_order() {
         let shutdown = Shutdown::new();
         assert!(!shutdown.has_begun());
-        let waiter = tokio::spawn(shutdown.clone().wait_owned());
+        let waits = shutdown.clone();
+        let waiter = tokio::spawn(async move { waits.wait().await });
         shutdown.begin();
         waiter.await.unwrap();
         shutdown.wait().await;

@@ -1,6 +1,6 @@
 //! Writes that finish though their caller has gone (03 P12).
 
-use std::{future::Future, panic, time::Duration};
+use std::{future::Future, panic};
 
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
@@ -58,13 +58,6 @@ impl Writes {
         self.0.close();
         self.0.wait().await;
     }
-
-    /// Waits for the writes under way, at most `deadline` long. False if some were still running.
-    pub async fn close_and_wait(&self, deadline: Duration) -> bool {
-        tokio::time::timeout(deadline, self.finished())
-            .await
-            .is_ok()
-    }
 }
 
 #[cfg(test)]
@@ -85,13 +78,6 @@ mod tests {
         drop(caller);
         go.send(()).unwrap();
         assert_eq!(finished.await, Ok(42));
-        assert!(writes.close_and_wait(Duration::from_secs(5)).await);
-    }
-
-    #[tokio::test]
-    async fn waiting_ends_at_the_deadline() {
-        let writes = Writes::new();
-        writes.spawn(std::future::pending());
-        assert!(!writes.close_and_wait(Duration::ZERO).await);
+        writes.finished().await;
     }
 }

@@ -130,6 +130,12 @@ impl Violations {
         Err(Error::new(reason, message).violations(self.described))
     }
 
+    /// The value that the request could not be made without: [`Violations::finish`] tells why it is None.
+    pub fn finish_with<T>(self, value: Option<T>) -> Result<T> {
+        self.finish()?;
+        value.ok_or_else(|| Error::internal("a request without violations did not parse"))
+    }
+
     /// Returns a display name as it is kept: [`person::clean`], and at most `max_chars` characters.
     #[must_use]
     pub fn display_name(&mut self, field: &str, text: &str, max_chars: usize) -> String {
@@ -213,24 +219,52 @@ impl Violations {
         time
     }
 
-    /// The paths of a field mask, each once; `*` stands for all allowed. An absent or empty mask gives none:
-    /// what that means is the caller's affair.
-    pub fn mask(&mut self, field: &str, mask: &Option<FieldMask>, allowed: &[&str]) -> Vec<String> {
-        let mut paths: Vec<String> = Vec::new();
-        for path in mask.iter().flat_map(|mask| &mask.paths) {
-            if path == "*" {
-                return allowed.iter().map(ToString::to_string).collect();
-            }
-            let known = self.check(
+    /// The `update_mask` of an update (AIP-134), of fields that are `allowed`; `*` stands for all of them.
+    pub fn mask(&mut self, mask: Option<&FieldMask>, allowed: &[&str]) -> Mask {
+        let paths = mask.map_or_else(Vec::new, |mask| mask.paths.clone());
+        for path in paths.iter().take_while(|path| *path != "*") {
+            self.check(
                 allowed.contains(&path.as_str()),
-                field,
+                "update_mask",
                 format!("names a field other than {}", allowed.join(", ")),
             );
-            if known && !paths.contains(path) {
-                paths.push(path.clone());
-            }
         }
-        paths
+        Mask(paths)
+    }
+
+    /// The message, which must be there.
+    pub fn required<'request, T>(
+        &mut self,
+        field: &str,
+        message: Option<&'request T>,
+    ) -> Option<&'request T> {
+        self.check(message.is_some(), field, "is required");
+        message
+    }
+
+    /// The message, which must be there; an empty one, whose fields are then judged, where it is not.
+    pub fn required_or_default<T: Clone + Default>(
+        &mut self,
+        field: &str,
+        message: &Option<T>,
+    ) -> T {
+        self.required(field, message.as_ref())
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    /// The value of a text that may be empty and else must parse.
+    pub fn optional<T, E: Display>(
+        &mut self,
+        field: &str,
+        text: &str,
+        parse: impl FnOnce(&str) -> std::result::Result<T, E>,
+    ) -> Option<T> {
+        if text.is_empty() {
+            None
+        } else {
+            self.take(field, parse(text))
+        }
     }
 
     /// The request id (AIP-155): a UUID, or None if empty.
@@ -240,6 +274,21 @@ impl Violations {
         }
         let parsed = Uuid::try_parse(request_id).map_err(|_| "is not a UUID");
         self.take("request_id", parsed)
+    }
+}
+
+/// Which fields an update touches: those that its mask names, or without one those that are populated.
+#[derive(Debug)]
+pub struct Mask(Vec<String>);
+
+impl Mask {
+    /// Whether the field is touched; `populated` tells whether the request carries more than its empty value.
+    #[must_use]
+    pub fn touches(&self, field: &str, populated: bool) -> bool {
+        if self.0.is_empty() {
+            return populated;
+        }
+        self.0.iter().any(|path| path == field || path == "*")
     }
 }
 

@@ -139,19 +139,23 @@ fn timestamps_outside_the_calendar_are_refused() {
 }
 
 #[test]
-fn masks_hold_known_fields_once() {
-    let mask = |paths: &[&str]| {
-        Some(FieldMask {
-            paths: paths.iter().map(ToString::to_string).collect(),
-        })
+fn a_mask_names_known_fields_and_without_one_what_is_populated_is_touched() {
+    let touched = |paths: &[&str], populated: bool| {
+        let paths = paths.iter().map(ToString::to_string).collect();
+        let mut violations = Violations::new();
+        let mask = violations.mask(Some(&FieldMask { paths }), &["a", "b"]);
+        assert!(violations.is_empty());
+        ["a", "b"].map(|field| mask.touches(field, populated))
     };
+    assert_eq!(touched(&["a", "a"], false), [true, false]);
+    assert_eq!(touched(&["*"], false), [true, true]);
+    assert_eq!(touched(&[], true), [true, true]);
+    assert_eq!(touched(&[], false), [false, false]);
     let mut violations = Violations::new();
-    assert_eq!(violations.mask("m", &mask(&["a", "a"]), &["a", "b"]), ["a"]);
-    assert_eq!(violations.mask("m", &mask(&["*"]), &["a", "b"]), ["a", "b"]);
-    assert!(violations.mask("m", &None, &["a"]).is_empty());
-    assert!(violations.is_empty());
-    violations.mask("m", &mask(&["name"]), &["a"]);
-    assert_eq!(fields(violations), ["m"]);
+    assert!(violations.mask(None, &["a"]).touches("a", true));
+    let paths = vec!["name".to_owned()];
+    violations.mask(Some(&FieldMask { paths }), &["a"]);
+    assert_eq!(fields(violations), ["update_mask"]);
 }
 
 #[test]

@@ -17,8 +17,9 @@ mod grpc;
 mod service;
 pub mod store;
 
-pub use config::Config;
-pub use service::{Dependencies, Service, StartError, migrate, start};
+pub use config::read_config;
+pub use homeroom_kit::service::{Dependencies, Settings as Config, StartError};
+pub use service::{Service, migrate, start};
 
-/// The name of this service in page tokens of its feed and in failpoints.
+/// The name of this service in page tokens of its feed, in failpoints and metrics.
 pub(crate) const SERVICE: &str = "membership";

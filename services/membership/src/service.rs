@@ -1,9 +1,9 @@
 //! The running service: everything is checked before the port is bound, and everything that was begun is
 //! finished before it stops.
 
-use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use chrono::{DateTime, Utc};
+use async_trait::async_trait;
 use homeroom_api::membership::v1::{
     admission_service_server::AdmissionServiceServer, class_service_server::ClassServiceServer,
     event_service_server::EventServiceServer,
@@ -12,27 +12,21 @@ use homeroom_api::membership::v1::{
     organization_service_server::OrganizationServiceServer, user_service_server::UserServiceServer,
 };
 use homeroom_kit::{
-    SharedClock, SharedRandomness,
-    auth::TokenKeysUnavailable,
     database::{OpenError, Options, Url},
     events::EventFeed,
-    metrics::{self, MetricsError, MetricsServer},
     request_ids::forgotten_before,
-    server::{self, ServeError, ServerOptions, Services},
+    server::Services,
+    service::{self, Background, Dependencies, Listening, Settings, StartError, Workers},
     shutdown::Shutdown,
+    tasks::Writes,
     tuned,
-};
-use tokio::{
-    net::TcpListener,
-    task::{JoinHandle, JoinSet},
-    time::MissedTickBehavior,
 };
 
 use crate::{
-    Config, SERVICE,
+    SERVICE,
     app::App,
     grpc::{
-        admission_service::AdmissionApi, class_service::ClassApi, event_service::EventApi,
+        EventApi, admission_service::AdmissionApi, class_service::ClassApi,
         join_request_service::JoinRequestApi, member_service::MemberApi,
         organization_service::OrganizationApi, user_service::UserApi,
     },
@@ -46,73 +40,8 @@ const PRUNE_BATCH: u32 = 1_000;
 /// How often join requests whose time is over are looked for.
 const EXPIRY_INTERVAL: Duration = Duration::from_mins(1);
 
-/// What is injected: time and chance.
-#[derive(Debug, Clone)]
-pub struct Dependencies {
-    /// The time.
-    pub clock: SharedClock,
-    /// Ids come from it.
-    pub random: SharedRandomness,
-}
-
-/// Why the service does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The server refuses its settings.
-    #[error(transparent)]
-    Server(#[from] ServeError),
-    /// The port cannot be bound.
-    #[error(
-        "cannot listen on {0}: {1}; end what listens there, or choose another address (LISTEN_ADDRESS, or --membership of `homeroom serve`)"
-    )]
-    Listen(SocketAddr, io::Error),
-    /// The database does not answer, or its schema is not this program's.
-    #[error(transparent)]
-    Database(#[from] OpenError),
-    /// The keys of access tokens cannot be had.
-    #[error(transparent)]
-    TokenKeys(#[from] TokenKeysUnavailable),
-    /// Metrics cannot be served as they should.
-    #[error(transparent)]
-    Metrics(#[from] MetricsError),
-}
-
-/// The service under way. Order its end by the shutdown that it was started with, then wait for
-/// [`Service::stopped`].
-#[derive(Debug)]
-pub struct Service {
-    address: SocketAddr,
-    metrics_address: Option<SocketAddr>,
-    app: App,
-    serving: JoinHandle<Result<(), ServeError>>,
-}
-
-impl Service {
-    /// Where it listens.
-    #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Where its metrics are read; None: nowhere.
-    #[must_use]
-    pub fn metrics_address(&self) -> Option<SocketAddr> {
-        self.metrics_address
-    }
-
-    /// What it runs on; a test drives its periodic work by it.
-    #[must_use]
-    pub fn app(&self) -> App {
-        self.app.clone()
-    }
-
-    /// Waits until the server, its writes and its periodic work have ended.
-    pub async fn stopped(self) -> Result<(), ServeError> {
-        self.serving
-            .await
-            .unwrap_or_else(|failure| Err(ServeError::Io(io::Error::other(failure))))
-    }
-}
+/// The service under way.
+pub type Service = service::Service<App>;
 
 fn database_options() -> Options {
     Options {
@@ -128,171 +57,80 @@ pub async fn migrate(url: &Url) -> Result<(), OpenError> {
 
 /// Starts the service. Nothing is bound before settings, database and schema are known to be right.
 pub async fn start(
-    config: Config,
+    settings: Settings,
     dependencies: Dependencies,
     shutdown: Shutdown,
 ) -> Result<Service, StartError> {
-    let options = ServerOptions {
-        tls: config.tls,
-        connections_max: config.connections_max,
-        insecure_plaintext: config.insecure_plaintext,
-        reflection: config.reflection,
-        clock: dependencies.clock.clone(),
-        random: dependencies.random.clone(),
-        ..ServerOptions::new(Some(config.verifier))
-    };
-    options.check(config.listen)?.fetch_first_keys().await?;
-    if config.migrate_at_start {
-        migrate(&config.database_url).await?;
+    let options = settings.check(&dependencies).await?;
+    if settings.migrate_at_start {
+        migrate(&settings.database_url).await?;
     }
-    let store = store::connect(&config.database_url, database_options()).await?;
+    let store = store::connect(&settings.database_url, database_options()).await?;
     store.check_ready().await?;
-    let app = App::new(
-        Arc::clone(&store),
-        dependencies.clock,
-        dependencies.random,
-        config.keys,
-    );
-    let listener = TcpListener::bind(config.listen)
-        .await
-        .map_err(|error| StartError::Listen(config.listen, error))?;
-    let address = listener
-        .local_addr()
-        .map_err(|error| StartError::Listen(config.listen, error))?;
-    let metrics = match config.metrics_listen {
-        Some(address) => {
-            Some(MetricsServer::bind(address, config.insecure_plaintext, "membership").await?)
-        }
-        None => None,
-    };
-    let metrics_address = metrics.as_ref().map(MetricsServer::address);
+    let keys = Arc::clone(&settings.keys);
+    let app = App::new(store, dependencies.clock, dependencies.random, keys);
+    let app = Arc::new(app);
+    let listening = Listening::open(SERVICE, &settings, options).await?;
     let services = services(&app, &shutdown).await;
-    let serving = tokio::spawn(run(
-        app.clone(),
-        listener,
-        options,
-        services,
-        metrics,
-        shutdown,
-    ));
-    Ok(Service {
-        address,
-        metrics_address,
-        app,
-        serving,
-    })
+    let workers = workers(&app, &shutdown);
+    Ok(listening.serve(services, workers, shutdown))
 }
 
-async fn services(app: &App, shutdown: &Shutdown) -> Services {
+fn workers(app: &Arc<App>, shutdown: &Shutdown) -> Workers<App> {
+    let mut workers = Workers::new(app, &app.random, shutdown);
+    workers.spawn("prune", PRUNE_INTERVAL, |app| async move {
+        app.prune_request_ids().await.map(|_| false)
+    });
+    workers.spawn("expiry", EXPIRY_INTERVAL, |app| async move {
+        app.expire_join_requests().await.map(|_| false)
+    });
+    workers
+}
+
+#[async_trait]
+impl Background for App {
+    fn writes(&self) -> &Writes {
+        &self.writes
+    }
+
+    async fn check_ready(&self) -> Result<(), OpenError> {
+        self.store.check_ready().await
+    }
+
+    async fn close(&self) {
+        self.store.close().await;
+    }
+}
+
+async fn services(app: &Arc<App>, shutdown: &Shutdown) -> Services {
     let feed = EventFeed::new(
         SERVICE,
         app.store.feed(),
-        Arc::new(app.clone()),
+        app.clone(),
         app.paging.clone(),
         shutdown.clone(),
     );
     Services::new()
         .await
         .add_service(tuned!(OrganizationServiceServer::new(OrganizationApi(
-            app.clone()
+            App::clone(app)
         ))))
-        .add_service(tuned!(ClassServiceServer::new(ClassApi(app.clone()))))
-        .add_service(tuned!(MemberServiceServer::new(MemberApi(app.clone()))))
+        .add_service(tuned!(ClassServiceServer::new(ClassApi(App::clone(app)))))
+        .add_service(tuned!(MemberServiceServer::new(MemberApi(App::clone(app)))))
         .add_service(tuned!(JoinRequestServiceServer::new(JoinRequestApi(
-            app.clone()
+            App::clone(app)
         ))))
         .add_service(tuned!(AdmissionServiceServer::new(AdmissionApi::new(
-            app.clone()
+            App::clone(app)
         ))))
-        .add_service(tuned!(UserServiceServer::new(UserApi(app.clone()))))
+        .add_service(tuned!(UserServiceServer::new(UserApi(App::clone(app)))))
         .add_service(tuned!(EventServiceServer::new(EventApi(feed))))
-}
-
-/// Serves until the shutdown; then finishes the writes, and closes the database,
-/// all of it within [`homeroom_kit::shutdown::STOP_SECONDS_MAX`].
-async fn run(
-    app: App,
-    listener: TcpListener,
-    options: ServerOptions,
-    services: Services,
-    metrics: Option<MetricsServer>,
-    shutdown: Shutdown,
-) -> Result<(), ServeError> {
-    // Metrics outlive the server: the last calls are counted.
-    let work_ends = Shutdown::new();
-    let mut work = JoinSet::new();
-    work.spawn(metrics::serve(metrics, work_ends.clone()));
-    let pruning = app.clone();
-    work.spawn(repeat(PRUNE_INTERVAL, work_ends.clone(), move || {
-        let app = pruning.clone();
-        async move {
-            log_failure(
-                "request ids could not be pruned",
-                app.prune_request_ids().await,
-            );
-        }
-    }));
-    let expiring = app.clone();
-    work.spawn(repeat(EXPIRY_INTERVAL, work_ends.clone(), move || {
-        let app = expiring.clone();
-        async move {
-            log_failure(
-                "join requests could not be expired",
-                app.expire_join_requests().await,
-            );
-        }
-    }));
-    let health = services.health();
-    let store = Arc::clone(&app.store);
-    work.spawn(health.follow(shutdown.clone(), move || {
-        let store = Arc::clone(&store);
-        async move {
-            let checked = store.check_ready().await;
-            if let Err(error) = &checked {
-                tracing::warn!(%error, "not ready");
-            }
-            checked.is_ok()
-        }
-    }));
-
-    let served = server::serve(listener, options, services, shutdown.clone()).await;
-    // A server that failed by itself ends everything else too.
-    shutdown.begin();
-    let mut ending = shutdown.ending();
-    ending.step("writes", app.writes.finished()).await;
-    work_ends.begin();
-    let worked = async { while work.join_next().await.is_some() {} };
-    ending.step("periodic work", worked).await;
-    ending.step("database connections", app.store.close()).await;
-    ending.ended(served)
-}
-
-fn log_failure(what: &'static str, done: homeroom_kit::Result<u64>) {
-    if let Err(error) = done {
-        tracing::warn!(%error, "{what}; they wait for the next time");
-    }
-}
-
-/// Does the work at once and then at each interval, until the shutdown.
-async fn repeat<Work, Done>(interval: Duration, shutdown: Shutdown, work: Work)
-where
-    Work: Fn() -> Done,
-    Done: Future<Output = ()>,
-{
-    let mut ticks = tokio::time::interval(interval);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = shutdown.wait() => return,
-            _ = ticks.tick() => work().await,
-        }
-    }
 }
 
 impl App {
     /// Forgets request ids claimed more than 24 hours ago (R3). Gives how many.
     pub async fn prune_request_ids(&self) -> homeroom_kit::Result<u64> {
-        let before: DateTime<Utc> = forgotten_before(self.clock.now());
+        let before = forgotten_before(self.clock.now());
         let mut pruned = 0;
         loop {
             let mut session = self.store.write().await?;
@@ -330,7 +168,7 @@ mod tests {
         let clock = Arc::new(SystemClock);
         let random = Arc::new(SeededRandomness::new(1));
         let verifier = Verifier::new(keys, "https://platform.example", "homeroom", clock.clone());
-        let config = Config::for_tests(
+        let config = Settings::for_tests(
             Url::Sqlite("/nowhere".into()),
             Arc::new(verifier),
             Arc::new(KeyRing::generate(random.as_ref()).unwrap()),

@@ -12,10 +12,15 @@ use homeroom_api::{
         AddOrganizationMemberRequest, DenyJoinRequestRequest, GetOrganizationMemberRequest,
     },
 };
-use homeroom_kit::failpoints::{command, disarm, hits};
+use homeroom_kit::failpoints::{disarm, hits};
 use homeroom_tests::{Engine, Homeroom, School, member, reason};
 use tokio::sync::Mutex;
 use tonic::Status;
+
+#[path = "../src/command.rs"]
+mod command;
+
+use command::command;
 
 /// Transactions that the story below commits: each has `before_commit` and `after_commit`.
 const TRANSACTIONS_OF_THE_STORY: &[&str] = &[
@@ -273,4 +278,19 @@ async fn a_fault_of_a_call_to_membership_is_that_it_does_not_answer() {
         disarm();
     }
     homeroom.stop().await;
+}
+
+#[test]
+fn what_is_no_command_is_refused() {
+    for line in [
+        "",
+        "arm",
+        "arm x",
+        "arm x explode",
+        "arm x fail y",
+        "wrong",
+        "wrong one",
+    ] {
+        assert!(command(line).is_err(), "{line}");
+    }
 }

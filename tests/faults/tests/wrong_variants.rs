@@ -10,10 +10,15 @@ use homeroom_api::{
     membership::v1::DenyJoinRequestRequest,
 };
 use homeroom_audit::{Invariant, Options, audit};
-use homeroom_kit::failpoints::{WrongVariant, command, disarm, hits, set_wrong_variant};
+use homeroom_kit::failpoints::{WrongVariant, disarm, hits, set_wrong_variant};
 use homeroom_tests::{Engine, Homeroom, School, reason};
 use tokio::{sync::Mutex, task::JoinHandle};
 use tonic::Status;
+
+#[path = "../src/command.rs"]
+mod command;
+
+use command::command;
 
 /// Failpoints and variants are those of the process: one test at a time.
 static ALONE: Mutex<()> = Mutex::const_new(());

@@ -90,7 +90,7 @@ impl Protocol {
             row.user == call.user
                 && row.invitation == call.invitation
                 && row.epoch == invitation.epoch
-                && row.state.is_living()
+                && !row.state.is_final()
         });
         match (living, route) {
             (Some(living), _) => Judgement::Attach(living),

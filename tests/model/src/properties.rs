@@ -103,8 +103,8 @@ fn one_open(protocol: &Protocol, state: &State) -> bool {
             is_open(index) && state.membership.persons[row.user].memberships(place) > 0;
         let earlier = rows.iter().take(index).enumerate();
         let mut twice = earlier.filter(|(other, before)| {
-            let living = row.state.is_living()
-                && before.state.is_living()
+            let living = !row.state.is_final()
+                && !before.state.is_final()
                 && before.user == row.user
                 && before.invitation == row.invitation
                 && before.epoch == row.epoch;

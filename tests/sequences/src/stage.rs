@@ -193,8 +193,8 @@ impl Stage {
             ISSUER,
             AUDIENCE,
         );
-        invitations_config.migrate_at_start = false;
-        invitations_config.reflection = false;
+        invitations_config.service.migrate_at_start = false;
+        invitations_config.service.reflection = false;
         invitations_config.pauses = Pauses {
             recovery: NEVER,
             follower: NEVER,
@@ -266,7 +266,7 @@ impl Stage {
                 let dependencies = invitations::Dependencies { clock, random };
                 let started = runtime.spawn(invitations::start(config, dependencies, ordered));
                 let service = started.await.unwrap().unwrap();
-                self.invitations_config.listen = service.address();
+                self.invitations_config.service.listen = service.address();
                 self.addresses[1] = service.address();
                 self.invitations = Some(Running {
                     runtime,
@@ -303,7 +303,7 @@ impl Stage {
 
     /// What membership runs on.
     #[must_use]
-    pub fn membership(&self) -> membership::app::App {
+    pub fn membership(&self) -> Arc<membership::app::App> {
         self.membership.as_ref().unwrap().service.app()
     }
 

@@ -33,14 +33,35 @@ pub(crate) struct Check {
     pub(crate) sql: &'static str,
 }
 
-/// What was looked at.
-#[derive(Debug)]
-pub(crate) struct Count {
-    pub(crate) invariant: Invariant,
-    pub(crate) label: &'static str,
-    /// What follows `SELECT count(*) FROM`.
-    pub(crate) from: &'static str,
+impl Check {
+    /// One for both engines.
+    pub(crate) const fn new(
+        invariant: Invariant,
+        weight: Weight,
+        what: &'static str,
+        sql: &'static str,
+    ) -> Self {
+        Self {
+            invariant,
+            weight,
+            what,
+            engine: None,
+            sql,
+        }
+    }
+
+    /// One for both engines that finds what breaks the invariant.
+    pub(crate) const fn violation(
+        invariant: Invariant,
+        what: &'static str,
+        sql: &'static str,
+    ) -> Self {
+        Self::new(invariant, Weight::Violation, what, sql)
+    }
 }
+
+/// What was looked at: of which invariant, its label, and what follows `SELECT count(*) FROM`.
+pub(crate) type Count = (Invariant, &'static str, &'static str);
 
 /// What stands for the figures in statements.
 #[derive(Debug)]
@@ -145,11 +166,11 @@ pub(crate) async fn run_counts(
     counts: &[Count],
     report: &mut Report,
 ) -> Result<(), Error> {
-    for count in counts {
-        let sql = format!("SELECT CAST(count(*) AS TEXT) FROM {}", count.from);
+    for (invariant, label, from) in counts {
+        let sql = format!("SELECT CAST(count(*) AS TEXT) FROM {from}");
         let rows: Vec<_> = snapshot.rows(&sql).try_collect().await?;
         let number = rows.first().and_then(|row| row.number(0)).unwrap_or(0);
-        report.count(count.invariant, count.label, number.unsigned_abs());
+        report.count(*invariant, label, number.unsigned_abs());
     }
     Ok(())
 }

@@ -10,21 +10,6 @@ use super::{
     report::Invariant,
 };
 
-const fn check(
-    invariant: Invariant,
-    weight: Weight,
-    what: &'static str,
-    sql: &'static str,
-) -> Check {
-    Check {
-        invariant,
-        weight,
-        what,
-        engine: None,
-        sql,
-    }
-}
-
 /// Of each invitation the redemptions that hold a use, from the epoch on that is counted.
 macro_rules! held {
     () => {
@@ -51,22 +36,17 @@ macro_rules! over_max_uses {
 }
 
 pub(crate) const COUNTS: &[Count] = &[
-    Count {
-        invariant: Invariant::I3,
-        label: "invitations",
-        from: "invitations",
-    },
-    Count {
-        invariant: Invariant::I3,
-        label: "uses held",
-        from: "redemptions WHERE holds_use AND state IN ('RESERVED', 'QUEUED', 'COMMITTED')",
-    },
+    (Invariant::I3, "invitations", "invitations"),
+    (
+        Invariant::I3,
+        "uses held",
+        "redemptions WHERE holds_use AND state IN ('RESERVED', 'QUEUED', 'COMMITTED')",
+    ),
 ];
 
 pub(crate) const CHECKS: &[Check] = &[
-    check(
+    Check::violation(
         Invariant::I3,
-        Weight::Violation,
         "the counts of uses are not those of the redemptions",
         concat!(
             "SELECT i.kind || ' ' || i.invitation_id AS subject, 'reserved, queued, committed are ' \
@@ -79,16 +59,15 @@ pub(crate) const CHECKS: &[Check] = &[
              OR i.uses_committed <> coalesce(h.committed, 0)"
         ),
     ),
-    check(
+    Check::violation(
         Invariant::I3,
-        Weight::Violation,
         "more uses are held than were allowed when one was reserved",
         concat!(
             over_max_uses!(),
             "AND (i.revision = 1 OR h.last_time > i.update_time + {tolerance})"
         ),
     ),
-    check(
+    Check::new(
         Invariant::I3,
         Weight::Note,
         "more uses are held than are allowed now; max_uses was lowered",
@@ -97,25 +76,22 @@ pub(crate) const CHECKS: &[Check] = &[
             "AND i.revision > 1 AND h.last_time <= i.update_time + {tolerance}"
         ),
     ),
-    check(
+    Check::violation(
         Invariant::I3,
-        Weight::Violation,
         "a person has two living redemptions of an invitation",
         "SELECT 'invitation ' || invitation_id AS subject, \
          user_id || ' in epoch ' || epoch || ': ' || count(*) AS detail FROM redemptions \
          WHERE state IN ('RESERVED', 'QUEUED') GROUP BY invitation_id, epoch, user_id HAVING count(*) > 1",
     ),
-    check(
+    Check::violation(
         Invariant::I3,
-        Weight::Violation,
         "let in or queued without holding a use",
         "SELECT 'redemption ' || redemption_id AS subject, \
          state || ', refuse_if_unknown ' || refuse_if_unknown AS detail FROM redemptions \
          WHERE NOT holds_use AND state IN ('QUEUED', 'COMMITTED')",
     ),
-    check(
+    Check::violation(
         Invariant::I4,
-        Weight::Violation,
         "a redemption's state and settle_time do not agree",
         "SELECT 'redemption ' || redemption_id AS subject, state || CASE WHEN settle_time IS NULL \
          THEN ', never settled' ELSE ', settled' END AS detail FROM redemptions \
@@ -123,36 +99,35 @@ pub(crate) const CHECKS: &[Check] = &[
          OR (state <> 'RESERVED' AND settle_time IS NULL) \
          OR state NOT IN ('RESERVED', 'QUEUED', 'COMMITTED', 'RELEASED', 'REFUSED')",
     ),
-    check(
+    Check::new(
         Invariant::I4,
         Weight::Note,
         "stuck: RESERVED after 10 tries of recovery or more",
         "SELECT 'redemption ' || redemption_id AS subject, tries || ' tries' AS detail FROM redemptions \
          WHERE state = 'RESERVED' AND tries >= 10",
     ),
-    check(
+    Check::new(
         Invariant::I4,
         Weight::Note,
         "an event of membership's feed was skipped",
         "SELECT 'event ' || event_id AS subject, event_type || ' of ' || subject || ': ' || cause AS detail \
          FROM skipped_events",
     ),
-    check(
+    Check::new(
         Invariant::I8,
         Weight::ViolationIfQuiescent,
         "an erasure is under way",
         "SELECT pseudonym AS subject, 'a person stands in one service and a pseudonym in the other' AS detail \
          FROM erasures WHERE done_time IS NULL",
     ),
-    check(
+    Check::violation(
         Invariant::I8,
-        Weight::Violation,
         "an erasure is done and still tells of somebody",
         "SELECT pseudonym AS subject, 'user_id, particulars or actor is not empty' AS detail \
          FROM erasures WHERE done_time IS NOT NULL \
          AND (user_id <> '' OR particulars <> '[]' OR actor <> '')",
     ),
-    check(
+    Check::new(
         Invariant::I5,
         Weight::ViolationIfQuiescent,
         "a fence is pending",
@@ -160,25 +135,22 @@ pub(crate) const CHECKS: &[Check] = &[
          'epoch ' || epoch || ', fence confirmed to ' || fence_epoch AS detail FROM invitations \
          WHERE fence_epoch < epoch",
     ),
-    check(
+    Check::violation(
         Invariant::I5,
-        Weight::Violation,
         "epochs are not in order",
         "SELECT kind || ' ' || invitation_id AS subject, 'epoch ' || epoch || ', fence_epoch ' \
          || fence_epoch || ', uses_since_epoch ' || uses_since_epoch AS detail FROM invitations \
          WHERE fence_epoch > epoch OR uses_since_epoch > epoch",
     ),
-    check(
+    Check::violation(
         Invariant::I7,
-        Weight::Violation,
         "a request id is answered by a redemption that is not there",
         "SELECT 'redemption ' || q.redemption_id AS subject, q.method || ' ' || q.request_id AS detail \
          FROM redemption_request_ids q LEFT JOIN redemptions r ON r.redemption_id = q.redemption_id \
          WHERE r.redemption_id IS NULL",
     ),
-    check(
+    Check::violation(
         Invariant::I8,
-        Weight::Violation,
         "a redemption is not of its invitation's organization, class, kind or epochs",
         "SELECT 'redemption ' || r.redemption_id AS subject, r.kind || ' ' || r.organization_id || '/' \
          || r.class_id || ' epoch ' || r.epoch || '; the invitation: ' || coalesce(i.kind || ' ' \
@@ -187,9 +159,8 @@ pub(crate) const CHECKS: &[Check] = &[
          WHERE i.invitation_id IS NULL OR r.organization_id <> i.organization_id \
          OR r.class_id <> i.class_id OR r.kind <> i.kind OR r.epoch > i.epoch",
     ),
-    check(
+    Check::violation(
         Invariant::I8,
-        Weight::Violation,
         "a redemption names another organization's invitation, or another invitation",
         "SELECT 'redemption ' || redemption_id AS subject, \
          organization_id || '/' || class_id || ', but ' || invitation AS detail FROM redemptions \

@@ -60,62 +60,40 @@ macro_rules! provenance_differs {
     };
 }
 
-const fn violation(invariant: Invariant, what: &'static str, sql: &'static str) -> Check {
-    Check {
-        invariant,
-        weight: Weight::Violation,
-        what,
-        engine: None,
-        sql,
-    }
-}
-
 pub(crate) const COUNTS: &[Count] = &[
-    Count {
-        invariant: Invariant::I1,
-        label: "organizations",
-        from: "organization_seats",
-    },
-    Count {
-        invariant: Invariant::I1,
-        label: "Students",
-        from: "organization_members WHERE role = 'STUDENT'",
-    },
-    Count {
-        invariant: Invariant::I1,
-        label: "requests waiting",
-        from: "join_requests WHERE state = 'PENDING'",
-    },
-    Count {
-        invariant: Invariant::I2,
-        label: "organization members",
-        from: "organization_members",
-    },
-    Count {
-        invariant: Invariant::I2,
-        label: "class members",
-        from: "class_members",
-    },
-    Count {
-        invariant: Invariant::I2,
-        label: "classes",
-        from: "classes WHERE delete_time IS NULL",
-    },
-    Count {
-        invariant: Invariant::I5,
-        label: "fences raised",
-        from: "fences WHERE epoch > 1",
-    },
-    Count {
-        invariant: Invariant::I5,
-        label: "admissions below a fence",
-        from: "admissions a JOIN fences f ON f.invitation = a.invitation \
+    (Invariant::I1, "organizations", "organization_seats"),
+    (
+        Invariant::I1,
+        "Students",
+        "organization_members WHERE role = 'STUDENT'",
+    ),
+    (
+        Invariant::I1,
+        "requests waiting",
+        "join_requests WHERE state = 'PENDING'",
+    ),
+    (
+        Invariant::I2,
+        "organization members",
+        "organization_members",
+    ),
+    (Invariant::I2, "class members", "class_members"),
+    (
+        Invariant::I2,
+        "classes",
+        "classes WHERE delete_time IS NULL",
+    ),
+    (Invariant::I5, "fences raised", "fences WHERE epoch > 1"),
+    (
+        Invariant::I5,
+        "admissions below a fence",
+        "admissions a JOIN fences f ON f.invitation = a.invitation \
                WHERE a.epoch < f.epoch AND a.outcome IN ('ADMITTED', 'QUEUED')",
-    },
+    ),
 ];
 
 pub(crate) const CHECKS: &[Check] = &[
-    violation(
+    Check::violation(
         Invariant::I1,
         "seats_used is not the number of Students",
         "SELECT 'organizations/' || s.organization_id AS subject, \
@@ -124,7 +102,7 @@ pub(crate) const CHECKS: &[Check] = &[
          FROM organization_members WHERE role = 'STUDENT' GROUP BY organization_id) m \
          ON m.organization_id = s.organization_id WHERE s.seats_used <> coalesce(m.students, 0)",
     ),
-    violation(
+    Check::violation(
         Invariant::I1,
         "requests_waiting is not the number of PENDING requests",
         "SELECT 'organizations/' || s.organization_id AS subject, \
@@ -133,14 +111,14 @@ pub(crate) const CHECKS: &[Check] = &[
          FROM join_requests WHERE state = 'PENDING' GROUP BY organization_id) j \
          ON j.organization_id = s.organization_id WHERE s.requests_waiting <> coalesce(j.pending, 0)",
     ),
-    violation(
+    Check::violation(
         Invariant::I1,
         "an organization has no count of seats",
         "SELECT 'organizations/' || o.organization_id AS subject, 'no row of organization_seats' AS detail \
          FROM organizations o LEFT JOIN organization_seats s ON s.organization_id = o.organization_id \
          WHERE s.organization_id IS NULL",
     ),
-    violation(
+    Check::violation(
         Invariant::I1,
         "more seats are used than were licensed when a Student joined",
         concat!(
@@ -148,31 +126,30 @@ pub(crate) const CHECKS: &[Check] = &[
             "AND (o.revision = 1 OR m.last_join > o.update_time + {tolerance})"
         ),
     ),
-    Check {
-        invariant: Invariant::I1,
-        weight: Weight::Note,
-        what: "more seats are used than the licence has now; it was lowered",
-        engine: None,
-        sql: concat!(
+    Check::new(
+        Invariant::I1,
+        Weight::Note,
+        "more seats are used than the licence has now; it was lowered",
+        concat!(
             over_the_limit!(),
             "AND o.revision > 1 AND m.last_join <= o.update_time + {tolerance}"
         ),
-    },
-    violation(
+    ),
+    Check::violation(
         Invariant::I2,
         "more than one membership of an organization",
         "SELECT 'organizations/' || organization_id || '/members/' || user_id AS subject, \
          count(*) || ' rows' AS detail FROM organization_members \
          GROUP BY organization_id, user_id HAVING count(*) > 1",
     ),
-    violation(
+    Check::violation(
         Invariant::I2,
         "more than one membership of a class",
         "SELECT 'organizations/' || organization_id || '/classes/' || class_id || '/members/' || user_id AS subject, \
          count(*) || ' rows' AS detail FROM class_members \
          GROUP BY organization_id, class_id, user_id HAVING count(*) > 1",
     ),
-    violation(
+    Check::violation(
         Invariant::I2,
         "a class member is no member of the organization",
         concat!(
@@ -183,7 +160,7 @@ pub(crate) const CHECKS: &[Check] = &[
              AND m.user_id = c.user_id WHERE m.user_id IS NULL"
         ),
     ),
-    violation(
+    Check::violation(
         Invariant::I2,
         "a class has a member but does not exist",
         concat!(
@@ -194,7 +171,7 @@ pub(crate) const CHECKS: &[Check] = &[
              WHERE c.class_id IS NULL OR c.delete_time IS NOT NULL"
         ),
     ),
-    violation(
+    Check::violation(
         Invariant::I2,
         "an organization has a member but does not exist",
         "SELECT 'organizations/' || m.organization_id || '/members/' || m.user_id AS subject, \
@@ -202,7 +179,7 @@ pub(crate) const CHECKS: &[Check] = &[
          LEFT JOIN organizations o ON o.organization_id = m.organization_id \
          WHERE o.organization_id IS NULL OR o.delete_time IS NOT NULL",
     ),
-    violation(
+    Check::violation(
         Invariant::I2,
         "a class has not one OWNER, the one that it names",
         concat!(
@@ -216,21 +193,20 @@ pub(crate) const CHECKS: &[Check] = &[
              WHERE c.delete_time IS NULL AND (coalesce(m.owners, 0) <> 1 OR m.owner <> c.owner_user_id)"
         ),
     ),
-    violation(
+    Check::violation(
         Invariant::I5,
         "let in below a fence after it went up",
         concat!(below_fence!(), "AND ({after_fence})"),
     ),
-    Check {
-        invariant: Invariant::I5,
-        weight: Weight::Note,
-        what: "let in below a fence, so close to it that the clocks cannot tell which was first",
-        engine: None,
-        sql: concat!(
+    Check::new(
+        Invariant::I5,
+        Weight::Note,
+        "let in below a fence, so close to it that the clocks cannot tell which was first",
+        concat!(
             below_fence!(),
             "AND NOT ({after_fence}) AND a.create_time > f.update_time"
         ),
-    },
+    ),
     Check {
         invariant: Invariant::I5,
         weight: Weight::Violation,
@@ -244,7 +220,7 @@ pub(crate) const CHECKS: &[Check] = &[
               ON s.invitation = a.invitation AND a.epoch <= s.epoch AND a.rowid > s.first \
               WHERE a.outcome IN ('ADMITTED', 'QUEUED')",
     },
-    violation(
+    Check::violation(
         Invariant::I5,
         "answered STALE_EPOCH though no fence was above it",
         "SELECT 'redemption ' || a.redemption_id AS subject, 'epoch ' || a.epoch || ', fence ' \
@@ -252,13 +228,13 @@ pub(crate) const CHECKS: &[Check] = &[
          LEFT JOIN fences f ON f.invitation = a.invitation \
          WHERE a.outcome = 'STALE_EPOCH' AND a.epoch >= coalesce(f.epoch, 0)",
     ),
-    violation(
+    Check::violation(
         Invariant::I7,
         "more than one admission of a redemption",
         "SELECT 'redemption ' || redemption_id AS subject, count(*) || ' rows' AS detail \
          FROM admissions GROUP BY redemption_id HAVING count(*) > 1",
     ),
-    violation(
+    Check::violation(
         Invariant::I7,
         "ADMITTED, but nobody joined",
         concat!(
@@ -272,7 +248,7 @@ pub(crate) const CHECKS: &[Check] = &[
              WHERE a.outcome = 'ADMITTED' AND e.subject IS NULL"
         ),
     ),
-    violation(
+    Check::violation(
         Invariant::I8,
         "a member of an organization came in by a redemption that says otherwise",
         concat!(
@@ -284,7 +260,7 @@ pub(crate) const CHECKS: &[Check] = &[
             provenance_differs!()
         ),
     ),
-    violation(
+    Check::violation(
         Invariant::I8,
         "a member of a class came in by a redemption that says otherwise",
         concat!(
@@ -299,7 +275,7 @@ pub(crate) const CHECKS: &[Check] = &[
             ")"
         ),
     ),
-    violation(
+    Check::violation(
         Invariant::I8,
         "an admission's invitation is another organization's",
         "SELECT 'redemption ' || a.redemption_id AS subject, \

@@ -1,19 +1,13 @@
 //! What membership's database must say by itself of join requests: I6.
 
 use super::{
-    check::{Check, Count, Weight},
+    check::{Check, Count},
     membership_checks::place,
     report::Invariant,
 };
 
 const fn violation(what: &'static str, sql: &'static str) -> Check {
-    Check {
-        invariant: Invariant::I6,
-        weight: Weight::Violation,
-        what,
-        engine: None,
-        sql,
-    }
+    Check::violation(Invariant::I6, what, sql)
 }
 
 /// The resource name of a join request.
@@ -61,21 +55,17 @@ macro_rules! lives {
 }
 
 pub(crate) const COUNTS: &[Count] = &[
-    Count {
-        invariant: Invariant::I6,
-        label: "join requests",
-        from: "join_requests",
-    },
-    Count {
-        invariant: Invariant::I6,
-        label: "decided or ended",
-        from: "join_requests WHERE state <> 'PENDING'",
-    },
-    Count {
-        invariant: Invariant::I6,
-        label: "QUEUED admissions",
-        from: "admissions WHERE outcome = 'QUEUED'",
-    },
+    (Invariant::I6, "join requests", "join_requests"),
+    (
+        Invariant::I6,
+        "decided or ended",
+        "join_requests WHERE state <> 'PENDING'",
+    ),
+    (
+        Invariant::I6,
+        "QUEUED admissions",
+        "admissions WHERE outcome = 'QUEUED'",
+    ),
 ];
 
 pub(crate) const CHECKS: &[Check] = &[

@@ -8,6 +8,7 @@ mod story;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
+use homeroom_invitations::domain::public_url::PublicUrl;
 use homeroom_kit::{server::CONNECTIONS_DEFAULT, shutdown::Shutdown};
 use stage::Stage;
 
@@ -33,7 +34,7 @@ pub(crate) async fn run(arguments: &DemoArguments) -> Result<(), Failure> {
     let settings = Settings {
         membership: free(MEMBERSHIP_ADDRESS_DEFAULT)?,
         invitations: free(INVITATIONS_ADDRESS_DEFAULT)?,
-        public_url: PUBLIC_URL_DEFAULT.parse()?,
+        public_url: PublicUrl::parse(PUBLIC_URL_DEFAULT)?,
         connections_max: CONNECTIONS_DEFAULT,
     };
     let starting = Box::pin(Embedded::start(&folder, settings, shutdown.clone()));
@@ -109,7 +110,7 @@ mod tests {
         let settings = Settings {
             membership: any,
             invitations: any,
-            public_url: PUBLIC_URL_DEFAULT.parse().unwrap(),
+            public_url: PublicUrl::parse(PUBLIC_URL_DEFAULT).unwrap(),
             connections_max: CONNECTIONS_DEFAULT,
         };
         let embedded = Embedded::start(&folder, settings, Shutdown::new())

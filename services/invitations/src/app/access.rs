@@ -6,6 +6,7 @@ use homeroom_api::{common::v1::ErrorReason, membership::v1::Permission, names::P
 use homeroom_kit::{
     Error, Result,
     auth::{Caller, Scope},
+    rpc::place_not_found,
 };
 
 use super::{App, rules::Rule};
@@ -13,24 +14,6 @@ use crate::{
     membership::Access,
     store::{OrganizationProfile, Repository},
 };
-
-/// What denied and absent alike are answered to whoever may not see the place.
-#[must_use]
-pub fn not_found(place: &Place) -> Error {
-    let (reason, kind, message) = match place {
-        Place::Organization(_) => (
-            ErrorReason::OrganizationNotFound,
-            "homeroom/Organization",
-            "There is no such organization that you may see; check its name.",
-        ),
-        Place::Class(_) => (
-            ErrorReason::ClassNotFound,
-            "homeroom/Class",
-            "There is no such class that you may see; check its name.",
-        ),
-    };
-    Error::new(reason, message).resource(kind, place.to_string())
-}
 
 /// The role that is missing, for the caller to ask for.
 fn role_required(place: &Place, permission: Permission) -> Error {
@@ -53,14 +36,14 @@ impl App {
     /// to be seen, `ROLE_REQUIRED` where it is. Keeps what membership says of the organization.
     pub async fn authorize(&self, caller: &Caller, place: &Place, rule: Rule) -> Result<Access> {
         if !caller.may_reach(place.organization()) {
-            return Err(not_found(place));
+            return Err(place_not_found(place));
         }
         let access = self
             .membership
             .check_access(&caller.user, place, rule.permission, caller.deadline)
             .await?;
         if !access.visible {
-            return Err(not_found(place));
+            return Err(place_not_found(place));
         }
         self.keep_profile(place, &access).await?;
         if !access.allowed {
@@ -134,21 +117,5 @@ fn profile(place: &Place, access: &Access) -> OrganizationProfile {
         code_prefix: access.code_prefix.clone(),
         display_name: access.organization_display_name.clone(),
         seat_limit: access.seat_limit,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use homeroom_api::ids::OrganizationId;
-
-    use super::*;
-
-    #[test]
-    fn denied_and_absent_are_one_answer() {
-        let place = Place::Organization(OrganizationId::parse("hamilton").unwrap());
-        assert_eq!(
-            not_found(&place).reason(),
-            ErrorReason::OrganizationNotFound
-        );
     }
 }

@@ -1,16 +1,15 @@
 //! The code of a class (C1 to C8): read, locked, unlocked and reset by its staff.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
-use homeroom_api::{invitations::v1::ClassCode, names::ClassName};
-use homeroom_kit::{Error, Result, auth::Caller};
+use homeroom_api::invitations::v1::ClassCode;
+use homeroom_kit::{Error, Result, rpc::check_etag};
 
 use super::{
-    App, Idempotency,
     patch::Patch,
     rules::{self, Rule},
-    views::{self, Answer},
-    write::{Change, Work, changed, not_written},
+    views,
+    write::{Change, Work, changed},
 };
 use crate::{
     domain::{
@@ -34,7 +33,8 @@ pub enum ClassCodeChange {
 }
 
 impl ClassCodeChange {
-    const fn rule(self) -> Rule {
+    /// What its method asks for.
+    pub(crate) const fn rule(self) -> Rule {
         match self {
             Self::Update(_) => rules::UPDATE_CLASS_CODE,
             Self::Lock => rules::LOCK_CLASS_CODE,
@@ -44,58 +44,19 @@ impl ClassCodeChange {
     }
 }
 
-impl App {
-    /// The class's code, made on first read (C1). The read is audited.
-    pub async fn get_class_code(
-        self: &Arc<Self>,
-        caller: &Caller,
-        class: ClassName,
-    ) -> Result<ClassCode> {
-        let kind = InvitationKind::ClassCode;
-        let row = self
-            .read_singleton(caller, class.into(), kind, rules::GET_CLASS_CODE)
-            .await?;
-        let mut shown = views::class_code(&row, self.clock.now());
-        shown.fill(self, &[row])?;
-        Ok(shown)
-    }
-
-    /// Changes the class's code. A reset is answered once nobody is admitted by the old one (C8).
-    pub async fn change_class_code(
-        self: &Arc<Self>,
-        caller: &Caller,
-        class: ClassName,
-        etag: String,
-        change: ClassCodeChange,
-        request: Idempotency,
-    ) -> Result<ClassCode> {
-        self.change(
-            caller,
-            class.into(),
-            change.rule(),
-            request,
-            move |work: &mut Work<'_>| {
-                Box::pin(async move {
-                    let mut row = work.find_or_make(InvitationKind::ClassCode).await?;
-                    row.check_etag(&etag)?;
-                    apply(work, &mut row, change).await?;
-                    Ok(Change {
-                        answer: views::class_code(&row, work.now),
-                        rows: vec![row],
-                        shows_secrets: true,
-                    })
-                })
-            },
-        )
-        .await
-    }
+/// Changes the class's code. A reset is answered once nobody is admitted by the old one (C8).
+pub(crate) async fn change(
+    work: &mut Work,
+    etag: String,
+    change: ClassCodeChange,
+) -> Result<Change<ClassCode>> {
+    let mut row = work.find_or_make(InvitationKind::ClassCode).await?;
+    check_etag(&etag, row.revision)?;
+    apply(work, &mut row, change).await?;
+    Ok(Change::of(views::class_code(&row, work.now), row).shown())
 }
 
-async fn apply(
-    work: &mut Work<'_>,
-    row: &mut InvitationRow,
-    change: ClassCodeChange,
-) -> Result<()> {
+async fn apply(work: &mut Work, row: &mut InvitationRow, change: ClassCodeChange) -> Result<()> {
     let now = work.now;
     let lock = row
         .invitation
@@ -121,9 +82,5 @@ async fn apply(
         let secret = work.app.new_secret(InvitationKind::ClassCode)?;
         row.reset(work.app.secrets(), &secret, now)?;
     }
-    if work.save(event, row, data).await? {
-        Ok(())
-    } else {
-        Err(not_written())
-    }
+    work.save(event, row, data).await
 }

@@ -2,10 +2,9 @@
 //! are compared by `=`, times by an order.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use homeroom_api::common::v1::ErrorReason;
 use homeroom_kit::{
-    Error, Result,
-    filter::{Condition, FieldKind, Filter, Operator},
+    Result,
+    filter::{Condition, FieldKind, Filter, Operator, invalid_filter},
 };
 
 /// The conditions of a filter on these fields. `INVALID_FILTER`.
@@ -30,11 +29,7 @@ fn check_operators(conditions: &[Condition]) -> Result<()> {
         condition.field,
         condition.operator.as_str()
     );
-    Err(Error::new(
-        ErrorReason::InvalidFilter,
-        format!("Correct the field filter: {described}."),
-    )
-    .violation("filter", described))
+    Err(invalid_filter(described))
 }
 
 /// Narrows to one value; false where it was narrowed to another.

@@ -4,15 +4,22 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use homeroom_api::{
     common::v1::ErrorReason,
-    invitations::v1::EnrollmentCode as View,
+    invitations::v1::{DeleteEnrollmentCodeRequest, EnrollmentCode as View},
     names::{EnrollmentCodeName, Place},
 };
-use homeroom_kit::{Error, Result, auth::Caller, random::new_id, validation::Violations};
+use homeroom_kit::{
+    Error, Result,
+    auth::Caller,
+    paging::{Page, PageRequest},
+    random::new_id,
+    rpc::check_etag,
+    validation::Violations,
+};
+use uuid::Uuid;
 
 use super::{
-    App, EnrollmentCodePatch, Idempotency, NewEnrollmentCode,
-    page::{Page, PageAsked},
-    patch::{EnrollmentCodeRules, Patch},
+    App, EnrollmentCodePatch, NewEnrollmentCode,
+    patch::{EnrollmentCodeRules, Patch, check_code},
     rules,
     views::{self, Answer},
     write::{Change, Work, changed},
@@ -62,34 +69,6 @@ async fn find(repository: &mut dyn Repository, name: &EnrollmentCodeName) -> Res
 }
 
 impl App {
-    /// Makes an enrolment code in a class or for the organization (B1, B2).
-    pub async fn create_enrollment_code(
-        self: &Arc<Self>,
-        caller: &Caller,
-        place: Place,
-        new: NewEnrollmentCode,
-        request: Idempotency,
-    ) -> Result<View> {
-        self.change(
-            caller,
-            place,
-            rules::CREATE_ENROLLMENT_CODE,
-            request,
-            move |work: &mut Work<'_>| {
-                Box::pin(async move {
-                    let mut violations = Violations::new();
-                    new.rules
-                        .check(&mut violations, &new.code, new.acknowledge_weak);
-                    violations.finish()?;
-                    work.refuse_archived()?;
-                    let row = work.make_enrollment_code(&new.code, new.rules).await?;
-                    Ok(answer(work, row))
-                })
-            },
-        )
-        .await
-    }
-
     /// Reads an enrolment code, clear. The read is audited.
     pub async fn get_enrollment_code(
         &self,
@@ -113,7 +92,7 @@ impl App {
         caller: &Caller,
         place: &Place,
         filter: &InvitationFilter,
-        page: &PageAsked,
+        page: &PageRequest,
     ) -> Result<Page<View>> {
         let access = self
             .authorize(caller, place, rules::LIST_ENROLLMENT_CODES)
@@ -135,68 +114,20 @@ impl App {
         })
     }
 
-    /// Changes an enrolment code (B8, B10). A switch-off or a changed code is answered once nobody
-    /// is admitted by what was before (P7).
-    pub async fn update_enrollment_code(
-        self: &Arc<Self>,
-        caller: &Caller,
-        name: EnrollmentCodeName,
-        etag: String,
-        patch: EnrollmentCodePatch,
-        request: Idempotency,
-    ) -> Result<View> {
-        self.change(
-            caller,
-            name.place.clone(),
-            rules::UPDATE_ENROLLMENT_CODE,
-            request,
-            move |work: &mut Work<'_>| {
-                Box::pin(async move {
-                    let mut row = find(work.repository, &name).await?;
-                    row.check_etag(&etag)?;
-                    work.apply(&mut row, patch).await?;
-                    Ok(answer(work, row))
-                })
-            },
-        )
-        .await
-    }
-
     /// Deletes an enrolment code and destroys what it was (B11); answered once nobody is admitted
     /// by it (P7).
-    pub async fn delete_enrollment_code(
+    pub(crate) async fn delete_enrollment_code(
         self: &Arc<Self>,
         caller: &Caller,
         name: EnrollmentCodeName,
-        etag: String,
-        request: Idempotency,
+        request: (Option<Uuid>, &DeleteEnrollmentCodeRequest),
     ) -> Result<()> {
-        let id = name.id;
-        let deleted = self
-            .change(
-                caller,
-                name.place.clone(),
-                rules::DELETE_ENROLLMENT_CODE,
-                request,
-                move |work: &mut Work<'_>| {
-                    Box::pin(async move {
-                        let mut row = find(work.repository, &name).await?;
-                        row.check_etag(&etag)?;
-                        row.delete_time = Some(work.now);
-                        row.end();
-                        let data = BTreeMap::new();
-                        if !work.save("enrollment_code.deleted", &mut row, data).await? {
-                            return Err(super::write::not_written());
-                        }
-                        Ok(Change {
-                            answer: (),
-                            rows: vec![row],
-                            shows_secrets: false,
-                        })
-                    })
-                },
-            )
-            .await;
+        let (id, place, etag) = (name.id, name.place.clone(), request.1.etag.clone());
+        let rule = rules::DELETE_ENROLLMENT_CODE;
+        let deleted = self.change(caller, place, rule, request, move |work| {
+            Box::pin(delete(work, name, etag))
+        });
+        let deleted = deleted.await;
         if let Err(error) = &deleted
             && error.reason() == ErrorReason::CodeNotFound
         {
@@ -207,21 +138,49 @@ impl App {
     }
 }
 
-fn answer(work: &Work<'_>, row: InvitationRow) -> Change<View> {
-    Change {
-        answer: views::enrollment_code(&row, &work.access.code_prefix, work.now),
-        rows: vec![row],
-        shows_secrets: true,
-    }
+/// Makes an enrolment code in a class or for the organization (B1, B2).
+pub(crate) async fn create(work: &mut Work, new: NewEnrollmentCode) -> Result<Change<View>> {
+    work.refuse_archived()?;
+    let row = work.make_enrollment_code(&new.code, new.rules).await?;
+    Ok(answer(work, row))
 }
 
-impl Work<'_> {
+/// Changes an enrolment code (B8, B10). A switch-off or a changed code is answered once nobody
+/// is admitted by what was before (P7).
+pub(crate) async fn update(
+    work: &mut Work,
+    name: EnrollmentCodeName,
+    etag: String,
+    patch: EnrollmentCodePatch,
+) -> Result<Change<View>> {
+    let mut row = find(work.repository.as_mut(), &name).await?;
+    check_etag(&etag, row.revision)?;
+    work.apply(&mut row, patch).await?;
+    Ok(answer(work, row))
+}
+
+async fn delete(work: &mut Work, name: EnrollmentCodeName, etag: String) -> Result<Change<()>> {
+    let mut row = find(work.repository.as_mut(), &name).await?;
+    check_etag(&etag, row.revision)?;
+    row.delete_time = Some(work.now);
+    row.end();
+    work.save("enrollment_code.deleted", &mut row, BTreeMap::new())
+        .await?;
+    Ok(Change::of((), row))
+}
+
+fn answer(work: &Work, row: InvitationRow) -> Change<View> {
+    let view = views::enrollment_code(&row, &work.access.code_prefix, work.now);
+    Change::of(view, row).shown()
+}
+
+impl Work {
     async fn make_enrollment_code(
         &mut self,
         code: &EnrollmentCode,
         rules: EnrollmentCodeRules,
     ) -> Result<InvitationRow> {
-        let app = self.app;
+        let app = Arc::clone(&self.app);
         let id = new_id(app.clock.as_ref(), app.random.as_ref());
         let mut row = InvitationRow::new(id, KIND, self.place.clone(), self.now);
         row.display_name = rules.display_name;
@@ -232,7 +191,7 @@ impl Work<'_> {
         row.invitation.email_domains = rules.email_domains;
         row.invitation.max_uses = rules.max_uses;
         row.invitation.allow_rejoin = rules.allow_rejoin;
-        let full = code.full_canonical(&prefix(self.access)?);
+        let full = code.full_canonical(&prefix(&self.access)?);
         let macs = app.secrets().lookup_macs(KIND, &full);
         if self.repository.find_by_lookup_macs(&macs).await?.is_some() {
             return Err(code_taken());
@@ -245,13 +204,15 @@ impl Work<'_> {
         if inserted != [true] {
             return Err(code_taken());
         }
-        self.event("enrollment_code.created", &row, BTreeMap::new())
+        let made = std::slice::from_ref(&row);
+        self.events("enrollment_code.created", made, BTreeMap::new())
             .await?;
         Ok(row)
     }
 
     async fn apply(&mut self, row: &mut InvitationRow, patch: EnrollmentCodePatch) -> Result<()> {
-        let secrets = self.app.secrets();
+        let app = Arc::clone(&self.app);
+        let secrets = app.secrets();
         let present = secrets
             .show(row)?
             .and_then(|shown| EnrollmentCode::parse(shown.expose()).ok())
@@ -298,10 +259,13 @@ impl Work<'_> {
         }
 
         let mut violations = Violations::new();
-        rules_of(row).check(&mut violations, &code, acknowledged);
+        let invitation = &row.invitation;
+        let valid = (invitation.valid_from, invitation.valid_till);
+        let guarded = !invitation.email_domains.is_empty();
+        check_code(&mut violations, &code, valid, guarded, acknowledged);
         violations.finish()?;
 
-        let code_prefix = prefix(self.access)?;
+        let code_prefix = prefix(&self.access)?;
         let full = code.full_canonical(&code_prefix);
         let code_changed = full != present.full_canonical(&code_prefix);
         if code_changed {
@@ -317,25 +281,12 @@ impl Work<'_> {
         }
         row.set_secret(secrets, &full, code.shown())?;
         if self
-            .save("enrollment_code.updated", row, changed(&fields))
+            .save_if_free("enrollment_code.updated", row, changed(&fields))
             .await?
         {
             Ok(())
         } else {
             Err(code_taken())
         }
-    }
-}
-
-fn rules_of(row: &InvitationRow) -> EnrollmentCodeRules {
-    let invitation = &row.invitation;
-    EnrollmentCodeRules {
-        valid_from: invitation.valid_from,
-        valid_till: invitation.valid_till,
-        email_domains: invitation.email_domains.clone(),
-        enabled: row.enabled,
-        max_uses: invitation.max_uses,
-        allow_rejoin: invitation.allow_rejoin,
-        display_name: row.display_name.clone(),
     }
 }

@@ -23,7 +23,8 @@ use homeroom_kit::{
     Error, Result,
     auth::Caller,
     erasure::{Replacement, pseudonym},
-    request_ids::{BodyMac, RequestKey},
+    request_ids::Claimed,
+    rpc::require_unbound,
 };
 use uuid::Uuid;
 
@@ -47,9 +48,6 @@ const FEED_PAGES_MAX: u32 = 200;
 /// Erasures that one run of the worker takes up.
 pub const ERASURES_BATCH: u32 = 20;
 
-/// The caller's request id, if one was given, and the body that it stands for.
-pub type ErasureRequest = Option<(RequestKey, BodyMac)>;
-
 impl App {
     /// Erases the person. What cannot be finished now is `MEMBERSHIP_UNAVAILABLE` or
     /// `DATABASE_UNAVAILABLE`, and finished later in any case.
@@ -57,9 +55,10 @@ impl App {
         self: &Arc<Self>,
         caller: &Caller,
         user: UserId,
-        request: ErasureRequest,
+        request: Option<Claimed>,
     ) -> Result<()> {
-        may_erase(caller)?;
+        caller.require(ERASE_USER_SCOPE)?;
+        require_unbound(caller)?;
         let app = Arc::clone(self);
         let caller = caller.clone();
         self.writes
@@ -100,7 +99,7 @@ impl App {
         &self,
         caller: &Caller,
         user: UserId,
-        request: Option<&(RequestKey, BodyMac)>,
+        request: Option<&Claimed>,
     ) -> Result<ErasureState> {
         if let Some((key, body)) = request {
             let mut repository = self.store.read().await?;
@@ -141,7 +140,7 @@ impl App {
         caller: &Caller,
         user: UserId,
         known: Vec<PersonKnown>,
-        request: Option<&(RequestKey, BodyMac)>,
+        request: Option<&Claimed>,
         now: DateTime<Utc>,
     ) -> Result<ErasureState> {
         if let Some((key, body)) = request {
@@ -239,6 +238,12 @@ impl App {
             .await?)
     }
 
+    /// Settles all of these, or fails as one of them did.
+    async fn settle_all(&self, settlements: &[Settlement]) -> Result<()> {
+        let failed = self.redemptions.settle_now(settlements).await;
+        failed.into_values().next().map_or(Ok(()), Err)
+    }
+
     /// Drives what membership has not answered for to its end.
     async fn settle_reserved_of(&self, user: &UserId) -> Result<()> {
         let mut after = None;
@@ -263,15 +268,7 @@ impl App {
                     None => return Err(not_known_yet()),
                 }
             }
-            if let Some(error) = self
-                .redemptions
-                .settle_now(&settlements)
-                .await
-                .into_values()
-                .next()
-            {
-                return Err(error);
-            }
+            self.settle_all(&settlements).await?;
         }
     }
 
@@ -329,30 +326,9 @@ impl App {
                 }
                 found.push((redemption, ascribed));
             }
-            if let Some(error) = self
-                .redemptions
-                .settle_now(&settlements)
-                .await
-                .into_values()
-                .next()
-            {
-                return Err(error);
-            }
+            self.settle_all(&settlements).await?;
         }
     }
-}
-
-/// A person is no single organization's.
-fn may_erase(caller: &Caller) -> Result<()> {
-    caller.require(ERASE_USER_SCOPE)?;
-    if caller.organizations.is_none() {
-        return Ok(());
-    }
-    Err(Error::new(
-        ErrorReason::ScopeMissing,
-        "Use an access token that is not bound to organizations.",
-    )
-    .metadata("claim", "organizations"))
 }
 
 /// What a request id began; None where that was called off.
@@ -363,26 +339,4 @@ async fn begun_before(
     let stored = std::str::from_utf8(stored).map_err(Error::internal)?;
     let pseudonym = UserId::parse(stored).map_err(Error::internal)?;
     Ok(repository.get_erasure(&pseudonym).await?)
-}
-
-#[cfg(test)]
-mod tests {
-    use homeroom_api::ids::OrganizationId;
-    use homeroom_kit::auth::Scope;
-
-    use super::*;
-
-    #[test]
-    fn r13_only_a_platform_that_is_bound_to_no_organization_erases() {
-        let caller = Caller::for_user(UserId::parse("platform").unwrap());
-        assert!(may_erase(&caller).is_err());
-        let platform = caller.with_scopes([Scope::Platform]);
-        assert!(may_erase(&platform).is_ok());
-        let bound = Caller {
-            organizations: Some(vec![OrganizationId::parse("hamilton").unwrap()]),
-            ..platform
-        };
-        let refused = may_erase(&bound).unwrap_err();
-        assert_eq!(refused.reason(), ErrorReason::ScopeMissing);
-    }
 }

@@ -2,71 +2,35 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use homeroom_api::{invitations::v1::JoinUrl, names::ClassName};
-use homeroom_kit::{Error, Result, auth::Caller};
+use homeroom_api::invitations::v1::JoinUrl;
+use homeroom_kit::{Error, Result, rpc::check_etag};
 
 use super::{
-    App, Idempotency,
     patch::Patch,
-    rules,
-    views::{self, Answer},
-    write::{Change, Work, not_written},
+    views,
+    write::{Change, Work},
 };
 use crate::{domain::invitation::InvitationKind, store::InvitationRow};
 
-impl App {
-    /// The class's join URL, made on first read (C1). The read is audited.
-    pub async fn get_join_url(
-        self: &Arc<Self>,
-        caller: &Caller,
-        class: ClassName,
-    ) -> Result<JoinUrl> {
-        let kind = InvitationKind::JoinUrl;
-        let row = self
-            .read_singleton(caller, class.into(), kind, rules::GET_JOIN_URL)
-            .await?;
-        let mut shown = views::join_url(&row);
-        shown.fill(self, &[row])?;
-        Ok(shown)
+/// Switches the join URL off and on (C12). Off is answered once nobody is queued by it (P7).
+pub(crate) async fn update(
+    work: &mut Work,
+    etag: String,
+    enabled: Patch<bool>,
+) -> Result<Change<JoinUrl>> {
+    let mut row = work.find_or_make(InvitationKind::JoinUrl).await?;
+    check_etag(&etag, row.revision)?;
+    if let Patch::Set(enabled) = enabled
+        && enabled != row.enabled
+    {
+        switch(work, &mut row, enabled).await?;
     }
-
-    /// Switches the join URL off and on (C12). Off is answered once nobody is queued by it (P7).
-    pub async fn update_join_url(
-        self: &Arc<Self>,
-        caller: &Caller,
-        class: ClassName,
-        etag: String,
-        enabled: Patch<bool>,
-        request: Idempotency,
-    ) -> Result<JoinUrl> {
-        self.change(
-            caller,
-            class.into(),
-            rules::UPDATE_JOIN_URL,
-            request,
-            move |work: &mut Work<'_>| {
-                Box::pin(async move {
-                    let mut row = work.find_or_make(InvitationKind::JoinUrl).await?;
-                    row.check_etag(&etag)?;
-                    if let Patch::Set(enabled) = enabled
-                        && enabled != row.enabled
-                    {
-                        switch(work, &mut row, enabled).await?;
-                    }
-                    Ok(Change {
-                        answer: views::join_url(&row),
-                        rows: vec![row],
-                        shows_secrets: true,
-                    })
-                })
-            },
-        )
-        .await
-    }
+    Ok(Change::of(views::join_url(&row), row).shown())
 }
 
-async fn switch(work: &mut Work<'_>, row: &mut InvitationRow, enabled: bool) -> Result<()> {
-    let secrets = work.app.secrets();
+async fn switch(work: &mut Work, row: &mut InvitationRow, enabled: bool) -> Result<()> {
+    let app = Arc::clone(&work.app);
+    let secrets = app.secrets();
     let key = secrets
         .show(row)?
         .ok_or_else(|| Error::internal("a join URL has lost its key"))?;
@@ -75,9 +39,5 @@ async fn switch(work: &mut Work<'_>, row: &mut InvitationRow, enabled: bool) -> 
         row.set_secret(secrets, &key, &key)?;
     }
     let data = BTreeMap::from([("enabled".to_owned(), enabled.to_string())]);
-    if work.save("join_url.updated", row, data).await? {
-        Ok(())
-    } else {
-        Err(not_written())
-    }
+    work.save("join_url.updated", row, data).await
 }

@@ -8,13 +8,13 @@ use homeroom_kit::{
     Result,
     auth::Caller,
     filter::{Condition, FieldKind},
+    paging::Page,
 };
 use uuid::Uuid;
 
 use super::{
     App,
     conditions::{bound, conditions, only},
-    page::Page,
     rules,
 };
 use crate::{
@@ -43,7 +43,8 @@ impl App {
         filter: &str,
     ) -> Result<Page<Redemption>> {
         let list = format!("ListRedemptions {place} {filter}");
-        let page = self.page_asked(list, page_size, page_token)?;
+        let page = self.paging.parse(page_size, page_token, list)?;
+        let before = page.cursor_as(0)?;
         let conditions = conditions(filter, FIELDS)?;
         self.authorize(caller, place, rules::LIST_REDEMPTIONS)
             .await?;
@@ -54,9 +55,9 @@ impl App {
             .store
             .read()
             .await?
-            .list_redemptions(&filter, page.before, page.limit())
+            .list_redemptions(&filter, before, page.limit())
             .await?;
-        Ok(self.cut(&page, rows, |row| row.id))
+        Ok(page.cut(rows, |row| row.id.to_string()))
     }
 
     /// The conditions as the store takes them; None where nothing can meet them all.

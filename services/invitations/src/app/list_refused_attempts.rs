@@ -5,13 +5,13 @@ use homeroom_kit::{
     Result,
     auth::Caller,
     filter::{Condition, FieldKind},
+    paging::Page,
 };
 
 use super::{
     App,
     conditions::{bound, only},
-    list_log::Log,
-    page::Page,
+    lists::Log,
     rules,
 };
 use crate::store::{RefusedAttempt, RefusedAttemptFilter};

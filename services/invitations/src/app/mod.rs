@@ -3,22 +3,21 @@
 mod access;
 pub mod audit;
 pub mod check_keys;
-mod class_code;
+pub(crate) mod class_code;
 mod conditions;
-mod enrollment_code;
+pub(crate) mod enrollment_code;
 mod erase_here;
 pub mod erase_user;
 mod feed;
 mod fence;
 mod get_redemption;
 pub mod invitation_name;
-mod invite_token;
-mod join_url;
+pub(crate) mod invite_token;
+pub(crate) mod join_url;
 mod list_audit_entries;
-mod list_log;
 mod list_redemptions;
 mod list_refused_attempts;
-mod page;
+mod lists;
 mod patch;
 pub mod retention;
 pub mod rotate_keys;
@@ -26,10 +25,10 @@ mod row;
 pub mod rules;
 pub mod secrets;
 mod singleton;
-mod token;
-mod token_batch;
+pub(crate) mod token;
+pub(crate) mod token_batch;
 mod urls;
-mod views;
+pub(crate) mod views;
 pub mod workers;
 mod write;
 
@@ -37,14 +36,12 @@ use std::sync::Arc;
 
 use homeroom_kit::{SharedClock, SharedRandomness, keys::KeyRing, paging::Paging, tasks::Writes};
 
-pub use access::not_found;
 pub use class_code::ClassCodeChange;
-pub use page::{Page, PageAsked};
+pub(crate) use patch::check_code;
 pub use patch::{
     EnrollmentCodePatch, EnrollmentCodeRules, NewEnrollmentCode, NewToken, Patch, TokenPatch,
 };
 pub use token_batch::TOKEN_BATCH_MAX;
-pub use write::Idempotency;
 
 use crate::{
     domain::public_url::PublicUrl, membership::Membership, redemption::Redemptions, store::Store,

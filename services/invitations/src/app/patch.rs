@@ -79,8 +79,6 @@ pub struct NewEnrollmentCode {
     pub code: EnrollmentCode,
     /// Everything else.
     pub rules: EnrollmentCodeRules,
-    /// The author knows that it is weak.
-    pub acknowledge_weak: bool,
 }
 
 /// When and for whom an enrolment code works.
@@ -102,32 +100,31 @@ pub struct EnrollmentCodeRules {
     pub display_name: String,
 }
 
-impl EnrollmentCodeRules {
-    /// Records what is wrong with a code and its rules together: an end that is not after the
-    /// beginning, and a weak code that no domain guards (B5, B14).
-    pub fn check(
-        &self,
-        violations: &mut Violations,
-        code: &EnrollmentCode,
-        acknowledge_weak: bool,
-    ) {
-        if let (Some(from), Some(till)) = (self.valid_from, self.valid_till) {
-            violations.check(
-                from < till,
-                "enrollment_code.valid_till_time",
-                "must be after valid_from_time",
-            );
-        }
-        if code.is_weak(!self.email_domains.is_empty()) && !acknowledge_weak {
-            violations.add_reason(
-                ErrorReason::WeakCode,
-                "enrollment_code.code",
-                format!(
-                    "is easy to guess ({} bits): choose a longer one, add an email domain, or set acknowledge_weak",
-                    code.strength_bits()
-                ),
-            );
-        }
+/// Records what is wrong with a code and its rules together: an end that is not after the beginning, and a
+/// weak code that no domain guards and nobody acknowledged (B5, B14).
+pub(crate) fn check_code(
+    violations: &mut Violations,
+    code: &EnrollmentCode,
+    (from, till): (Option<DateTime<Utc>>, Option<DateTime<Utc>>),
+    guarded: bool,
+    acknowledged: bool,
+) {
+    if let (Some(from), Some(till)) = (from, till) {
+        violations.check(
+            from < till,
+            "enrollment_code.valid_till_time",
+            "must be after valid_from_time",
+        );
+    }
+    if code.is_weak(guarded) && !acknowledged {
+        violations.add_reason(
+            ErrorReason::WeakCode,
+            "enrollment_code.code",
+            format!(
+                "is easy to guess ({} bits): choose a longer one, add an email domain, or set acknowledge_weak",
+                code.strength_bits()
+            ),
+        );
     }
 }
 

@@ -1,8 +1,8 @@
 //! What staff do to an invitation's row, as functions on the row. They write nothing.
 
 use chrono::{DateTime, Utc};
-use homeroom_api::{common::v1::ErrorReason, names::Place};
-use homeroom_kit::{Error, Result, secret::SecretText};
+use homeroom_api::names::Place;
+use homeroom_kit::{Result, secret::SecretText};
 use uuid::Uuid;
 
 use super::secrets::Secrets;
@@ -47,23 +47,6 @@ impl InvitationRow {
             create_time: now,
             update_time: now,
         }
-    }
-
-    /// Changes with every change by staff (AIP-154).
-    #[must_use]
-    pub fn etag(&self) -> String {
-        format!("\"{}\"", self.revision)
-    }
-
-    /// `ETAG_MISMATCH` unless `etag` is the current one or empty.
-    pub(crate) fn check_etag(&self, etag: &str) -> Result<()> {
-        if etag.is_empty() || etag == self.etag() {
-            return Ok(());
-        }
-        Err(Error::new(
-            ErrorReason::EtagMismatch,
-            "Read it again and send its present etag: it has changed since.",
-        ))
     }
 
     /// The next revision.

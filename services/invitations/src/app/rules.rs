@@ -16,6 +16,7 @@ pub struct Rule {
 macro_rules! rules {
     ($($(#[$doc:meta])* $name:ident = $method:literal: $permission:ident;)+) => {
         $(
+            #[doc = concat!("What `", $method, "` asks for.")]
             $(#[$doc])*
             pub const $name: Rule = Rule {
                 method: $method,
@@ -29,62 +30,40 @@ macro_rules! rules {
 }
 
 rules! {
+    ///
     /// The organization's own token is its administrators' affair, reading it too (A2).
     GET_INVITE_TOKEN = "GetInviteToken": ReadInvitations;
-    /// Staff who may change invitations.
     UPDATE_INVITE_TOKEN = "UpdateInviteToken": ManageInvitations;
-    /// Staff who may change invitations.
     RESET_INVITE_TOKEN = "ResetInviteToken": ManageInvitations;
-    /// Staff who may change invitations.
     CREATE_TOKEN = "CreateToken": ManageInvitations;
-    /// Staff who may change invitations.
     BATCH_CREATE_TOKENS = "BatchCreateTokens": ManageInvitations;
-    /// Staff who may read invitations.
     GET_TOKEN = "GetToken": ReadInvitations;
-    /// Staff who may read invitations.
     LIST_TOKENS = "ListTokens": ReadInvitations;
-    /// Staff who may change invitations.
     UPDATE_TOKEN = "UpdateToken": ManageInvitations;
-    /// Staff who may change invitations.
     REVOKE_TOKEN = "RevokeToken": ManageInvitations;
-    /// Staff who may read invitations.
     REVEAL_TOKEN = "RevealToken": ReadInvitations;
-    /// Staff who may change invitations.
     CREATE_ENROLLMENT_CODE = "CreateEnrollmentCode": ManageInvitations;
-    /// Staff who may read invitations.
     GET_ENROLLMENT_CODE = "GetEnrollmentCode": ReadInvitations;
-    /// Staff who may read invitations.
     LIST_ENROLLMENT_CODES = "ListEnrollmentCodes": ReadInvitations;
-    /// Staff who may change invitations.
     UPDATE_ENROLLMENT_CODE = "UpdateEnrollmentCode": ManageInvitations;
-    /// Staff who may change invitations.
     DELETE_ENROLLMENT_CODE = "DeleteEnrollmentCode": ManageInvitations;
-    /// Staff who may read invitations.
     GET_CLASS_CODE = "GetClassCode": ReadInvitations;
-    /// Staff who may change invitations.
     UPDATE_CLASS_CODE = "UpdateClassCode": ManageInvitations;
-    /// Staff who may change invitations.
     LOCK_CLASS_CODE = "LockClassCode": ManageInvitations;
-    /// Staff who may change invitations.
     UNLOCK_CLASS_CODE = "UnlockClassCode": ManageInvitations;
-    /// Staff who may change invitations.
     RESET_CLASS_CODE = "ResetClassCode": ManageInvitations;
-    /// Staff who may read invitations.
     GET_JOIN_URL = "GetJoinUrl": ReadInvitations;
-    /// Staff who may change invitations.
     UPDATE_JOIN_URL = "UpdateJoinUrl": ManageInvitations;
-    /// Staff who may read invitations.
     GET_REDEMPTION = "GetRedemption": ReadInvitations;
-    /// Staff who may read invitations.
     LIST_REDEMPTIONS = "ListRedemptions": ReadInvitations;
+    ///
     /// Administrators: who may read the invitations of the organization itself.
     LIST_REFUSED_ATTEMPTS = "ListRefusedAttempts": ReadInvitations;
-    /// Staff who may change invitations: a class's owner, and administrators (R12).
+    ///
+    /// A class's owner, and administrators (R12).
     LIST_AUDIT_ENTRIES = "ListAuditEntries": ManageInvitations;
     // Services read every feed by the kit's `FEED_SCOPES`, without a role.
-    /// Staff who may read invitations.
     LIST_EVENTS = "ListEvents": ReadInvitations;
-    /// Staff who may read invitations.
     WATCH_EVENTS = "WatchEvents": ReadInvitations;
 }
 

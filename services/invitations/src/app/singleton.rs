@@ -8,8 +8,9 @@ use homeroom_api::names::Place;
 use homeroom_kit::{Error, Result, auth::Caller, random::new_id, secret::SecretText};
 
 use super::{
-    App, Idempotency,
+    App,
     rules::Rule,
+    views::Answer,
     write::{Change, Transacted, Work},
 };
 use crate::{
@@ -48,9 +49,25 @@ impl App {
         }
     }
 
-    /// The place's one invitation of `kind`, for a caller who may do what `rule` asks and is about to
-    /// see its secret, which is audited (R12).
-    pub(crate) async fn read_singleton(
+    /// Shows a caller who may do what `rule` asks the place's one invitation of `kind`, made on first read
+    /// (A2, C1), with its secret. The read is audited (R12).
+    pub(crate) async fn show_singleton<A: Answer>(
+        self: &Arc<Self>,
+        caller: &Caller,
+        place: impl Into<Place>,
+        kind: InvitationKind,
+        rule: Rule,
+        view: impl FnOnce(&InvitationRow) -> A,
+    ) -> Result<A> {
+        let row = self
+            .read_singleton(caller, place.into(), kind, rule)
+            .await?;
+        let mut shown = view(&row);
+        shown.fill(self, &[row])?;
+        Ok(shown)
+    }
+
+    async fn read_singleton(
         self: &Arc<Self>,
         caller: &Caller,
         place: Place,
@@ -73,22 +90,9 @@ impl App {
         let made = self
             .writes
             .run(async move {
-                app.transact::<(), _>(
-                    &place,
-                    &access,
-                    &caller,
-                    &Idempotency::none(),
-                    move |work| {
-                        Box::pin(async move {
-                            let row = work.find_or_make(kind).await?;
-                            Ok(Change {
-                                answer: (),
-                                rows: vec![row],
-                                shows_secrets: false,
-                            })
-                        })
-                    },
-                )
+                app.transact(&caller, &place, access, None, move |work| {
+                    Box::pin(async move { Ok(Change::of((), work.find_or_make(kind).await?)) })
+                })
                 .await
             })
             .await?;
@@ -100,14 +104,14 @@ impl App {
     }
 }
 
-impl Work<'_> {
+impl Work {
     /// The place's one invitation of `kind`, made now if it is missing. The organization is locked.
     pub(crate) async fn find_or_make(&mut self, kind: InvitationKind) -> Result<InvitationRow> {
-        let known = self.repository.find_singleton(self.place, kind).await?;
+        let known = self.repository.find_singleton(&self.place, kind).await?;
         if let Some(row) = known {
             return Ok(row);
         }
-        let app = self.app;
+        let app = Arc::clone(&self.app);
         let id = new_id(app.clock.as_ref(), app.random.as_ref());
         let mut row = InvitationRow::new(id, kind, self.place.clone(), self.now);
         if kind == InvitationKind::ClassCode {
@@ -122,7 +126,8 @@ impl Work<'_> {
         if inserted != [true] {
             return Err(Error::internal("a singleton could not be inserted"));
         }
-        self.event(created(kind), &row, BTreeMap::new()).await?;
+        let made = std::slice::from_ref(&row);
+        self.events(created(kind), made, BTreeMap::new()).await?;
         Ok(row)
     }
 }

@@ -5,24 +5,27 @@ use std::{
     sync::Arc,
 };
 
-use chrono::TimeDelta;
 use homeroom_api::{
     common::v1::ErrorReason,
     invitations::v1::Token,
     names::{ClassName, Place, TokenName},
 };
-use homeroom_kit::{Error, Result, auth::Caller, outbox::NewEvent, random::new_id};
+use homeroom_kit::{
+    Error, Result,
+    auth::Caller,
+    paging::{Page, PageRequest},
+    random::new_id,
+    rpc::check_etag,
+};
 
 use super::{
-    App, Idempotency, NewToken, TokenPatch,
-    page::{Page, PageAsked},
-    rules,
+    App, NewToken, TokenPatch, rules,
     views::{self, Answer},
-    write::{Change, Work, changed, new_event, not_written},
+    write::{Change, Work, changed},
 };
 use crate::{
     domain::{
-        invitation::{CLASS_TOKEN_LIFETIME_DAYS, InvitationKind},
+        invitation::{CLASS_TOKEN_LIFETIME, InvitationKind},
         phrase::{Phrase, WordCount},
     },
     store::{InvitationFilter, InvitationRow, Repository},
@@ -30,8 +33,6 @@ use crate::{
 
 /// Phrases that are drawn for one token at most before giving up.
 const PHRASE_DRAWS_MAX: usize = 64;
-
-const LIFETIME: TimeDelta = TimeDelta::days(CLASS_TOKEN_LIFETIME_DAYS);
 
 fn token_not_found(name: &TokenName) -> Error {
     Error::new(
@@ -55,34 +56,6 @@ async fn find(repository: &mut dyn Repository, name: &TokenName) -> Result<Invit
 }
 
 impl App {
-    /// Makes a class token; its phrase is shown this once, and by [`App::reveal_token`] (A6).
-    pub async fn create_token(
-        self: &Arc<Self>,
-        caller: &Caller,
-        class: ClassName,
-        new: NewToken,
-        request: Idempotency,
-    ) -> Result<Token> {
-        self.change(
-            caller,
-            class.into(),
-            rules::CREATE_TOKEN,
-            request,
-            move |work: &mut Work<'_>| {
-                Box::pin(async move {
-                    work.refuse_archived()?;
-                    let row = work.make_token(new).await?;
-                    Ok(Change {
-                        answer: views::token(&row, work.now),
-                        rows: vec![row],
-                        shows_secrets: true,
-                    })
-                })
-            },
-        )
-        .await
-    }
-
     /// Reads a class token, its phrase masked.
     pub async fn get_token(&self, caller: &Caller, name: &TokenName) -> Result<Token> {
         self.authorize(caller, &name.place, rules::GET_TOKEN)
@@ -111,7 +84,7 @@ impl App {
         caller: &Caller,
         class: &ClassName,
         filter: &InvitationFilter,
-        page: &PageAsked,
+        page: &PageRequest,
     ) -> Result<Page<Token>> {
         let place = Place::from(class.clone());
         self.authorize(caller, &place, rules::LIST_TOKENS).await?;
@@ -119,88 +92,49 @@ impl App {
             .list_rows(&place, InvitationKind::ClassToken, filter, page)
             .await?;
         let now = self.clock.now();
-        Ok(Page {
-            items: rows
-                .items
-                .iter()
-                .map(|row| views::token(row, now))
-                .collect(),
-            next_page_token: rows.next_page_token,
-        })
+        Ok(rows.map(|row| views::token(&row, now)))
     }
+}
 
-    /// Changes a class token.
-    pub async fn update_token(
-        self: &Arc<Self>,
-        caller: &Caller,
-        name: TokenName,
-        etag: String,
-        patch: TokenPatch,
-        request: Idempotency,
-    ) -> Result<Token> {
-        self.change(
-            caller,
-            name.place.clone(),
-            rules::UPDATE_TOKEN,
-            request,
-            move |work: &mut Work<'_>| {
-                Box::pin(async move {
-                    let mut row = find(work.repository, &name).await?;
-                    row.check_etag(&etag)?;
-                    let fields = apply(&mut row, patch);
-                    if !fields.is_empty()
-                        && !work
-                            .save("token.updated", &mut row, changed(&fields))
-                            .await?
-                    {
-                        return Err(not_written());
-                    }
-                    Ok(Change {
-                        answer: views::token(&row, work.now),
-                        rows: vec![row],
-                        shows_secrets: false,
-                    })
-                })
-            },
-        )
-        .await
-    }
+/// Makes a class token; its phrase is shown this once, and by [`App::reveal_token`] (A6).
+pub(crate) async fn create(work: &mut Work, new: NewToken) -> Result<Change<Token>> {
+    work.refuse_archived()?;
+    let row = work.make_token(new).await?;
+    Ok(Change::of(views::token(&row, work.now), row).shown())
+}
 
-    /// Ends a class token for good (A14); answered once nobody is admitted by it (P7).
-    pub async fn revoke_token(
-        self: &Arc<Self>,
-        caller: &Caller,
-        name: TokenName,
-        etag: String,
-        request: Idempotency,
-    ) -> Result<Token> {
-        self.change(
-            caller,
-            name.place.clone(),
-            rules::REVOKE_TOKEN,
-            request,
-            move |work: &mut Work<'_>| {
-                Box::pin(async move {
-                    let mut row = find(work.repository, &name).await?;
-                    row.check_etag(&etag)?;
-                    if row.revoke_time.is_none() {
-                        row.revoke_time = Some(work.now);
-                        row.end();
-                        let data = BTreeMap::new();
-                        if !work.save("token.revoked", &mut row, data).await? {
-                            return Err(not_written());
-                        }
-                    }
-                    Ok(Change {
-                        answer: views::token(&row, work.now),
-                        rows: vec![row],
-                        shows_secrets: false,
-                    })
-                })
-            },
-        )
-        .await
+/// Changes a class token.
+pub(crate) async fn update(
+    work: &mut Work,
+    name: TokenName,
+    etag: String,
+    patch: TokenPatch,
+) -> Result<Change<Token>> {
+    let mut row = find(work.repository.as_mut(), &name).await?;
+    check_etag(&etag, row.revision)?;
+    let fields = apply(&mut row, patch);
+    if !fields.is_empty() {
+        work.save("token.updated", &mut row, changed(&fields))
+            .await?;
     }
+    Ok(Change::of(views::token(&row, work.now), row))
+}
+
+/// Ends a class token for good (A14); answered once nobody is admitted by it (P7).
+pub(crate) async fn revoke(
+    work: &mut Work,
+    name: TokenName,
+    etag: String,
+) -> Result<Change<Token>> {
+    let mut row = find(work.repository.as_mut(), &name).await?;
+    check_etag(&etag, row.revision)?;
+    if row.revoke_time.is_none() {
+        row.revoke_time = Some(work.now);
+        row.end();
+        work.save("token.revoked", &mut row, BTreeMap::new())
+            .await?;
+    }
+    Ok(Change::of(views::token(&row, work.now), row))
 }
 
 fn apply(row: &mut InvitationRow, patch: TokenPatch) -> Vec<&'static str> {
@@ -222,14 +156,16 @@ fn apply(row: &mut InvitationRow, patch: TokenPatch) -> Vec<&'static str> {
         .expire_time
         .apply(&mut invitation.valid_till, "expire_time", &mut fields);
     // A class token always expires (A14).
-    invitation.valid_till = invitation.valid_till.or(Some(create_time + LIFETIME));
+    invitation.valid_till = invitation
+        .valid_till
+        .or(Some(create_time + CLASS_TOKEN_LIFETIME));
     patch
         .display_name
         .apply(&mut row.display_name, "display_name", &mut fields);
     fields
 }
 
-impl Work<'_> {
+impl Work {
     /// Inserts a class token with a phrase that is nobody's, and its event.
     pub(crate) async fn make_token(&mut self, new: NewToken) -> Result<InvitationRow> {
         self.make_tokens(vec![new])
@@ -240,7 +176,7 @@ impl Work<'_> {
 
     /// Inserts class tokens, each with a phrase that is nobody's, and their events; in their order.
     pub(crate) async fn make_tokens(&mut self, new: Vec<NewToken>) -> Result<Vec<InvitationRow>> {
-        let app = self.app;
+        let app = Arc::clone(&self.app);
         let mut tokens: Vec<(InvitationRow, WordCount)> = new
             .into_iter()
             .map(|new| {
@@ -252,7 +188,8 @@ impl Work<'_> {
                 invitation.max_uses = new.max_uses;
                 invitation.assigned_email = new.assigned_email;
                 invitation.external_id = new.external_id;
-                invitation.valid_till = Some(new.expire_time.unwrap_or(self.now + LIFETIME));
+                invitation.valid_till =
+                    Some(new.expire_time.unwrap_or(self.now + CLASS_TOKEN_LIFETIME));
                 (row, new.words)
             })
             .collect();
@@ -267,14 +204,7 @@ impl Work<'_> {
             return Err(Error::internal("no phrase was free"));
         }
         let rows: Vec<InvitationRow> = tokens.into_iter().map(|(row, _)| row).collect();
-        let events: Vec<NewEvent> = rows
-            .iter()
-            .map(|row| new_event("token.created", row, self.actor, BTreeMap::new()))
-            .collect();
-        self.repository
-            .outbox()
-            .append(&events, self.now, app.random.as_ref())
-            .await?;
+        self.events("token.created", &rows, BTreeMap::new()).await?;
         Ok(rows)
     }
 
@@ -285,13 +215,14 @@ impl Work<'_> {
         tokens: &mut [(InvitationRow, WordCount)],
         wanted: Vec<usize>,
     ) -> Result<Vec<usize>> {
-        let secrets = self.app.secrets();
+        let app = Arc::clone(&self.app);
+        let secrets = app.secrets();
         let mut drawn = Vec::with_capacity(wanted.len());
         for index in wanted {
             let Some((_, words)) = tokens.get(index) else {
                 continue;
             };
-            let phrase = Phrase::generate(*words, self.app.random.as_ref());
+            let phrase = Phrase::generate(*words, app.random.as_ref());
             let kind = InvitationKind::ClassToken;
             let mut macs = secrets.lookup_macs(kind, &phrase.canonical());
             macs.extend(secrets.lookup_macs(kind, &phrase.reversed().canonical()));

@@ -1,47 +1,23 @@
 //! A class token for each row of a roster (A8): good rows stand, bad ones say why.
 
-use std::sync::Arc;
-
-use homeroom_api::{
-    invitations::v1::{
-        BatchCreateTokensResponse,
-        batch_create_tokens_response::{Result as RowResult, result::Outcome},
-    },
-    names::ClassName,
+use homeroom_api::invitations::v1::{
+    BatchCreateTokensResponse,
+    batch_create_tokens_response::{Result as RowResult, result::Outcome},
 };
-use homeroom_kit::{Result, auth::Caller};
+use homeroom_kit::Result;
 
 use super::{
-    App, Idempotency, NewToken, rules, views,
+    NewToken, views,
     write::{Change, Work},
 };
 
 /// Rows of one batch at most.
 pub const TOKEN_BATCH_MAX: usize = 1_000;
 
-impl App {
-    /// Makes a class token for each row that is right, all in one transaction. One result for
-    /// each row, in their order.
-    pub async fn batch_create_tokens(
-        self: &Arc<Self>,
-        caller: &Caller,
-        class: ClassName,
-        rows: Vec<Result<NewToken>>,
-        request: Idempotency,
-    ) -> Result<BatchCreateTokensResponse> {
-        self.change(
-            caller,
-            class.into(),
-            rules::BATCH_CREATE_TOKENS,
-            request,
-            move |work: &mut Work<'_>| Box::pin(make(work, rows)),
-        )
-        .await
-    }
-}
-
-async fn make(
-    work: &mut Work<'_>,
+/// Makes a class token for each row that is right, all in one transaction. One result for
+/// each row, in their order.
+pub(crate) async fn create(
+    work: &mut Work,
     rows: Vec<Result<NewToken>>,
 ) -> Result<Change<BatchCreateTokensResponse>> {
     work.refuse_archived()?;

@@ -16,6 +16,14 @@ pub(crate) struct HandedOut {
     pub(crate) url: Option<SecretText>,
 }
 
+impl HandedOut {
+    /// The address as an answer shows it; empty for none.
+    pub(crate) fn url(self) -> String {
+        let url = self.url;
+        url.map_or_else(String::new, |url| url.expose().to_owned())
+    }
+}
+
 impl App {
     /// The secret of an invitation as it is handed out; None once it is destroyed.
     pub(crate) fn handed_out(&self, row: &InvitationRow) -> Result<Option<HandedOut>> {

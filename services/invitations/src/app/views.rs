@@ -6,7 +6,7 @@ use homeroom_api::invitations::v1::{
     BatchCreateTokensResponse, ClassCode, EnrollmentCode, InviteToken, JoinUrl, Token,
     batch_create_tokens_response::result::Outcome, class_code, enrollment_code, token,
 };
-use homeroom_kit::{Result, clock::to_timestamp};
+use homeroom_kit::{Result, clock::to_timestamp, rpc::etag};
 use prost_types::Duration;
 
 use super::{App, invitation_name};
@@ -51,7 +51,7 @@ pub(crate) fn invite_token(row: &InvitationRow) -> InviteToken {
         expire_time: row.invitation.valid_till.map(to_timestamp),
         use_count: admissions(row.invitation.uses),
         may_be_public: row.invitation.kind.policy().may_be_public,
-        etag: row.etag(),
+        etag: etag(row.revision),
         create_time: Some(to_timestamp(row.invitation.issue_time)),
         update_time: Some(to_timestamp(row.update_time)),
     }
@@ -62,9 +62,7 @@ impl Answer for InviteToken {
         for row in rows {
             if let Some(shown) = app.handed_out(row)? {
                 shown.text.expose().clone_into(&mut self.token);
-                self.invite_url = shown
-                    .url
-                    .map_or_else(String::new, |url| url.expose().to_owned());
+                self.invite_url = shown.url();
             }
         }
         Ok(())
@@ -97,7 +95,7 @@ pub(crate) fn token(row: &InvitationRow, now: DateTime<Utc>) -> Token {
         state: state.into(),
         words: i32::try_from(row.words).unwrap_or(0),
         may_be_public: invitation.kind.policy().may_be_public,
-        etag: row.etag(),
+        etag: etag(row.revision),
         create_time: Some(to_timestamp(row.create_time)),
         update_time: Some(to_timestamp(row.update_time)),
     }
@@ -111,9 +109,7 @@ impl Answer for Token {
         {
             if let Some(shown) = app.handed_out(row)? {
                 shown.text.expose().clone_into(&mut self.phrase);
-                self.invite_url = shown
-                    .url
-                    .map_or_else(String::new, |url| url.expose().to_owned());
+                self.invite_url = shown.url();
             }
         }
         Ok(())
@@ -170,7 +166,7 @@ pub(crate) fn enrollment_code(
         state: state.into(),
         display_name: row.display_name.clone(),
         may_be_public: invitation.kind.policy().may_be_public,
-        etag: row.etag(),
+        etag: etag(row.revision),
         create_time: Some(to_timestamp(row.create_time)),
         update_time: Some(to_timestamp(row.update_time)),
     }
@@ -209,7 +205,7 @@ pub(crate) fn class_code(row: &InvitationRow, now: DateTime<Utc>) -> ClassCode {
         })),
         use_count: admissions(invitation.uses),
         may_be_public: invitation.kind.policy().may_be_public,
-        etag: row.etag(),
+        etag: etag(row.revision),
         create_time: Some(to_timestamp(invitation.issue_time)),
         update_time: Some(to_timestamp(row.update_time)),
     }
@@ -220,9 +216,7 @@ impl Answer for ClassCode {
         for row in rows {
             if let Some(shown) = app.handed_out(row)? {
                 shown.text.expose().clone_into(&mut self.code);
-                self.join_link = shown
-                    .url
-                    .map_or_else(String::new, |url| url.expose().to_owned());
+                self.join_link = shown.url();
             }
         }
         Ok(())
@@ -236,7 +230,7 @@ pub(crate) fn join_url(row: &InvitationRow) -> JoinUrl {
         enabled: row.enabled,
         use_count: held(row.invitation.uses),
         may_be_public: row.invitation.kind.policy().may_be_public,
-        etag: row.etag(),
+        etag: etag(row.revision),
         create_time: Some(to_timestamp(row.create_time)),
         update_time: Some(to_timestamp(row.update_time)),
     }

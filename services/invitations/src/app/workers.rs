@@ -2,7 +2,6 @@
 //! runs again at once while there is more to do, and otherwise after a jittered pause.
 
 use std::{
-    future::Future,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -11,8 +10,7 @@ use std::{
 };
 
 use homeroom_api::common::v1::ErrorReason;
-use homeroom_kit::{Result, random::below, shutdown::Shutdown};
-use tokio::task::JoinSet;
+use homeroom_kit::{Result, service::Workers, shutdown::Shutdown};
 
 use super::{
     App,
@@ -57,85 +55,38 @@ impl Default for Pauses {
     }
 }
 
-/// Whether there is more to do at once.
-type More = bool;
-
 /// Starts every worker; each ends after `shutdown`, with what it has in hand done.
 #[must_use]
-pub fn start(app: &Arc<App>, pauses: Pauses, shutdown: &Shutdown) -> JoinSet<()> {
-    let mut workers = JoinSet::new();
+pub fn start(app: &Arc<App>, pauses: Pauses, shutdown: &Shutdown) -> Workers<App> {
+    let mut workers = Workers::new(app, &app.random, shutdown);
     let was_away = Arc::new(AtomicBool::new(true));
-    spawn(
-        &mut workers,
-        app,
-        "recovery",
-        pauses.recovery,
-        shutdown,
-        |app| async move {
-            let recovered = app.redemptions.recover_once().await?;
-            // What failed waits for its own time: no more at once.
-            Ok(recovered.taken == RECOVERY_BATCH as usize && recovered.settled > 0)
-        },
-    );
-    spawn(
-        &mut workers,
-        app,
-        "follower",
-        pauses.follower,
-        shutdown,
-        move |app| {
-            let was_away = Arc::clone(&was_away);
-            async move { follow(&app, &was_away).await }
-        },
-    );
-    spawn(
-        &mut workers,
-        app,
-        "fences",
-        pauses.fences,
-        shutdown,
-        |app| async move { app.raise_pending_fences().await.map(|_| false) },
-    );
-    spawn(
-        &mut workers,
-        app,
-        "erasures",
-        pauses.sweep,
-        shutdown,
-        |app| async move { app.finish_erasures_once().await.map(|_| false) },
-    );
-    spawn(
-        &mut workers,
-        app,
-        "sweep",
-        pauses.sweep,
-        shutdown,
-        |app| async move { Ok(app.redemptions.sweep_once().await? == SWEEP_BATCH as usize) },
-    );
-    spawn(
-        &mut workers,
-        app,
-        "counts",
-        pauses.sweep,
-        shutdown,
-        |app| async move { tell_what_is_wrong(&app).await.map(|()| false) },
-    );
-    spawn(
-        &mut workers,
-        app,
-        "prune",
-        pauses.prune,
-        shutdown,
-        |app| async move { Ok(app.prune_request_ids_once().await? >= u64::from(PRUNE_BATCH)) },
-    );
-    spawn(
-        &mut workers,
-        app,
-        "retention",
-        pauses.prune,
-        shutdown,
-        |app| async move { Ok(app.prune_logs_once().await? >= u64::from(RETENTION_BATCH)) },
-    );
+    workers.spawn("recovery", pauses.recovery, |app| async move {
+        let recovered = app.redemptions.recover_once().await?;
+        // What failed waits for its own time: no more at once.
+        Ok(recovered.taken == RECOVERY_BATCH as usize && recovered.settled > 0)
+    });
+    workers.spawn("follower", pauses.follower, move |app| {
+        let was_away = Arc::clone(&was_away);
+        async move { follow(&app, &was_away).await }
+    });
+    workers.spawn("fences", pauses.fences, |app| async move {
+        app.raise_pending_fences().await.map(|_| false)
+    });
+    workers.spawn("erasures", pauses.sweep, |app| async move {
+        app.finish_erasures_once().await.map(|_| false)
+    });
+    workers.spawn("sweep", pauses.sweep, |app| async move {
+        Ok(app.redemptions.sweep_once().await? == SWEEP_BATCH as usize)
+    });
+    workers.spawn("counts", pauses.sweep, |app| async move {
+        tell_what_is_wrong(&app).await.map(|()| false)
+    });
+    workers.spawn("prune", pauses.prune, |app| async move {
+        Ok(app.prune_request_ids_once().await? >= u64::from(PRUNE_BATCH))
+    });
+    workers.spawn("retention", pauses.prune, |app| async move {
+        Ok(app.prune_logs_once().await? >= u64::from(RETENTION_BATCH))
+    });
     workers
 }
 
@@ -164,8 +115,8 @@ fn gauged(count: u64) -> f64 {
     f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
-/// The follower hears first that membership is back: then nothing waits for its next try.
-async fn follow(app: &Arc<App>, was_away: &AtomicBool) -> Result<More> {
+/// Follows the feed; whether there is more of it. The follower hears first that membership is back: then nothing waits for its next try.
+async fn follow(app: &Arc<App>, was_away: &AtomicBool) -> Result<bool> {
     match app.redemptions.follow_once().await {
         Ok(followed) => {
             if was_away.swap(false, Ordering::Relaxed) {
@@ -180,44 +131,4 @@ async fn follow(app: &Arc<App>, was_away: &AtomicBool) -> Result<More> {
             Err(error)
         }
     }
-}
-
-fn spawn<F, R>(
-    workers: &mut JoinSet<()>,
-    app: &Arc<App>,
-    name: &'static str,
-    pause: Duration,
-    shutdown: &Shutdown,
-    run_once: R,
-) where
-    R: Fn(Arc<App>) -> F + Send + 'static,
-    F: Future<Output = Result<More>> + Send + 'static,
-{
-    let app = Arc::clone(app);
-    let shutdown = shutdown.clone();
-    workers.spawn(async move {
-        while !shutdown.has_begun() {
-            // A run is never cancelled half-way (P12).
-            let more = match app.writes.run(run_once(Arc::clone(&app))).await {
-                Ok(more) => more,
-                Err(error) => {
-                    tracing::warn!(%error, worker = name, "a worker tries again later");
-                    false
-                }
-            };
-            if !more {
-                tokio::select! {
-                    () = shutdown.wait() => {}
-                    () = tokio::time::sleep(jittered(pause, &app)) => {}
-                }
-            }
-        }
-    });
-}
-
-/// Three quarters of the pause to five quarters of it, so that processes do not keep step.
-fn jittered(pause: Duration, app: &App) -> Duration {
-    let half = u32::try_from(pause.as_millis() / 2).unwrap_or(u32::MAX);
-    let random = below(app.random.as_ref(), half.saturating_add(1));
-    pause.mul_f64(0.75) + Duration::from_millis(u64::from(random))
 }

@@ -5,7 +5,7 @@
 //! the request id, locks the organization, changes rows, appends their events and audit entries and
 //! stores the answer without its secrets; after the commit fences are raised and the secrets are filled in.
 
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{collections::BTreeMap, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
@@ -15,7 +15,7 @@ use homeroom_kit::{
     auth::Caller,
     clock::micros,
     outbox::NewEvent,
-    request_ids::{BodyMac, RequestKey},
+    request_ids::{Claimed, claimed},
 };
 use prost::Message;
 use uuid::Uuid;
@@ -25,38 +25,6 @@ use crate::{
     membership::Access,
     store::{InvitationRow, Repository},
 };
-
-/// What makes a retry safe: the caller's request id and the body that it stands for (AIP-155).
-#[derive(Debug, Clone)]
-pub struct Idempotency {
-    key: Option<(RequestKey, BodyMac)>,
-    deadline: Option<Instant>,
-}
-
-impl Idempotency {
-    /// A change that nobody asked for twice.
-    pub(crate) const fn none() -> Self {
-        Self {
-            key: None,
-            deadline: None,
-        }
-    }
-
-    /// Of a caller's request `message`; without a request id every call is a new one.
-    #[must_use]
-    pub fn of<M: Message>(
-        app: &App,
-        caller: &Caller,
-        request_id: Option<Uuid>,
-        message: &M,
-    ) -> Self {
-        Self {
-            key: request_id
-                .map(|id| (RequestKey::new(caller, id), BodyMac::of(&app.keys, message))),
-            deadline: caller.deadline,
-        }
-    }
-}
 
 /// What a change came to.
 pub(crate) struct Change<A> {
@@ -68,17 +36,36 @@ pub(crate) struct Change<A> {
     pub(crate) shows_secrets: bool,
 }
 
+impl<A> Change<A> {
+    /// A change of one invitation, whose answer shows no secret.
+    pub(crate) fn of(answer: A, row: InvitationRow) -> Self {
+        Self {
+            answer,
+            rows: vec![row],
+            shows_secrets: false,
+        }
+    }
+
+    /// The same with an answer that shows the secret.
+    pub(crate) fn shown(self) -> Self {
+        Self {
+            shows_secrets: true,
+            ..self
+        }
+    }
+}
+
 /// A change under way: its transaction, and what is known around it.
-pub(crate) struct Work<'work> {
-    pub(crate) app: &'work App,
-    pub(crate) repository: &'work mut dyn Repository,
-    pub(crate) access: &'work Access,
-    pub(crate) place: &'work Place,
-    pub(crate) actor: &'work str,
+pub(crate) struct Work {
+    pub(crate) app: Arc<App>,
+    pub(crate) repository: Box<dyn Repository>,
+    pub(crate) access: Access,
+    pub(crate) place: Place,
+    pub(crate) caller: Caller,
     pub(crate) now: DateTime<Utc>,
 }
 
-impl Work<'_> {
+impl Work {
     /// `CLASS_ARCHIVED` if the place is an archived class: nothing new is made in it.
     pub(crate) fn refuse_archived(&self) -> Result<()> {
         if !self.access.archived {
@@ -91,24 +78,35 @@ impl Work<'_> {
         .resource("homeroom/Class", self.place.to_string()))
     }
 
-    /// Appends the event `event_type` of an invitation. `data` holds no secret.
-    pub(crate) async fn event(
+    /// Appends the event `event_type` of each of these invitations. `data` holds no secret.
+    pub(crate) async fn events(
         &mut self,
         event_type: &'static str,
-        row: &InvitationRow,
+        rows: &[InvitationRow],
         data: BTreeMap<String, String>,
     ) -> Result<()> {
-        let event = new_event(event_type, row, self.actor, data);
+        let events: Vec<NewEvent> = rows
+            .iter()
+            .map(|row| NewEvent {
+                event_type,
+                organization: self.place.organization().clone(),
+                class: self.place.class().cloned(),
+                subject: invitation_name::of(&row.invitation),
+                actor: self.caller.user.to_string(),
+                notify: Vec::new(),
+                data: data.clone(),
+            })
+            .collect();
         self.repository
             .outbox()
-            .append(&[event], self.now, self.app.random.as_ref())
+            .append(&events, self.now, self.app.random.as_ref())
             .await?;
         Ok(())
     }
 
     /// Writes a changed row, touched here, and its event. Where its new secret is another's
     /// already, nothing is written and the answer is false.
-    pub(crate) async fn save(
+    pub(crate) async fn save_if_free(
         &mut self,
         event_type: &'static str,
         row: &mut InvitationRow,
@@ -118,38 +116,66 @@ impl Work<'_> {
         if !self.repository.update_invitation(row).await? {
             return Ok(false);
         }
-        self.event(event_type, row, data).await?;
+        self.events(event_type, std::slice::from_ref(row), data)
+            .await?;
         Ok(true)
     }
-}
 
-/// The event `event_type` of an invitation.
-pub(crate) fn new_event(
-    event_type: &'static str,
-    row: &InvitationRow,
-    actor: &str,
-    data: BTreeMap<String, String>,
-) -> NewEvent {
-    let place = &row.invitation.place;
-    NewEvent {
-        event_type,
-        organization: place.organization().clone(),
-        class: place.class().cloned(),
-        subject: invitation_name::of(&row.invitation),
-        actor: actor.to_owned(),
-        notify: Vec::new(),
-        data,
+    /// The same of a row whose secret stays or is drawn: it is nobody else's.
+    pub(crate) async fn save(
+        &mut self,
+        event_type: &'static str,
+        row: &mut InvitationRow,
+        data: BTreeMap<String, String>,
+    ) -> Result<()> {
+        if self.save_if_free(event_type, row, data).await? {
+            Ok(())
+        } else {
+            Err(Error::internal("a locked invitation could not be written"))
+        }
+    }
+
+    /// Claims the request id, locks the organization and makes the change, with an audit entry for each
+    /// invitation that it is about (R12).
+    async fn run<A, F>(&mut self, request: Option<&Claimed>, make: F) -> Result<Transacted<A>>
+    where
+        A: Answer,
+        F: for<'work> FnOnce(&'work mut Work) -> BoxFuture<'work, Result<Change<A>>> + Send,
+    {
+        if let Some((key, body)) = request {
+            let claim = self
+                .repository
+                .request_ids()
+                .claim(key, body, self.now)
+                .await?;
+            if let Some(stored) = claim.resolve()? {
+                return Ok(Transacted::Replay(stored));
+            }
+        }
+        let organizations = std::slice::from_ref(self.place.organization());
+        self.repository
+            .lock_organizations(organizations, self.now)
+            .await?;
+        // Read once the lock is held: what waited for its turn is not older than what went before it.
+        self.now = self.app.clock.now();
+        let change = make(self).await?;
+        let entries = self
+            .app
+            .audited_change(&self.caller, &change.rows, self.now);
+        self.repository.append_audit_entries(&entries).await?;
+        if let Some((key, _)) = request {
+            self.repository
+                .request_ids()
+                .complete(key, &change.stored())
+                .await?;
+        }
+        Ok(Transacted::Changed(change))
     }
 }
 
 /// Names the fields that changed, for an event.
 pub(crate) fn changed(fields: &[&str]) -> BTreeMap<String, String> {
     BTreeMap::from([("changed".to_owned(), fields.join(","))])
-}
-
-/// A row that was locked has been changed all the same: a defect.
-pub(crate) fn not_written() -> Error {
-    Error::internal("a locked invitation could not be written")
 }
 
 /// An answer as it is kept for retries: never with a secret, but with what tells whether the
@@ -192,23 +218,28 @@ impl<A: Answer> Change<A> {
 }
 
 impl App {
-    /// Makes a change of `place` for `caller`, who may do what `rule` asks, once for
-    /// its request id. `make` changes rows in the transaction.
-    pub(crate) async fn change<A, F>(
+    /// Makes a change of `place` for `caller`, who may do what `rule` asks, once for the request id of
+    /// `message`. `make` changes rows in the transaction.
+    pub(crate) async fn change<M, A, F>(
         self: &Arc<Self>,
         caller: &Caller,
-        place: Place,
+        place: impl Into<Place>,
         rule: Rule,
-        request: Idempotency,
+        (request_id, message): (Option<Uuid>, &M),
         make: F,
     ) -> Result<A>
     where
+        M: Message,
         A: Answer,
-        F: for<'work> FnOnce(&'work mut Work<'_>) -> BoxFuture<'work, Result<Change<A>>>
+        F: for<'work> FnOnce(&'work mut Work) -> BoxFuture<'work, Result<Change<A>>>
             + Send
             + 'static,
     {
-        if let Some(answer) = self.find_answer(caller, &place, rule, &request).await? {
+        let place = place.into();
+        let request = claimed(&self.keys, caller, request_id, message);
+        if let Some(claimed) = &request
+            && let Some(answer) = self.find_answer(caller, &place, rule, claimed).await?
+        {
             return Ok(answer);
         }
         let access = self.authorize(caller, &place, rule).await?;
@@ -217,15 +248,15 @@ impl App {
         self.writes
             .run(async move {
                 let change = match app
-                    .transact(&place, &access, &caller, &request, make)
+                    .transact(&caller, &place, access, request.as_ref(), make)
                     .await?
                 {
                     Transacted::Changed(change) => change,
                     Transacted::Replay(stored) => {
-                        return app.replay(&caller, &place, &stored, &request).await;
+                        return app.replay(&caller, &place, &stored).await;
                     }
                 };
-                app.raise_fences(&change.rows, request.deadline).await?;
+                app.raise_fences(&change.rows, caller.deadline).await?;
                 let mut answer = change.answer;
                 if change.shows_secrets {
                     answer.fill(&app, &change.rows)?;
@@ -235,91 +266,34 @@ impl App {
             .await
     }
 
-    /// One transaction, committed if `make` succeeds, with an audit entry for each invitation that it
-    /// is about (R12).
+    /// One transaction, committed if `make` succeeds.
     pub(crate) async fn transact<A, F>(
-        &self,
-        place: &Place,
-        access: &Access,
+        self: &Arc<Self>,
         caller: &Caller,
-        request: &Idempotency,
+        place: &Place,
+        access: Access,
+        request: Option<&Claimed>,
         make: F,
     ) -> Result<Transacted<A>>
     where
         A: Answer,
-        F: for<'work> FnOnce(&'work mut Work<'_>) -> BoxFuture<'work, Result<Change<A>>> + Send,
+        F: for<'work> FnOnce(&'work mut Work) -> BoxFuture<'work, Result<Change<A>>> + Send,
     {
-        let mut repository = self.store.write().await?;
-        let now = self.clock.now();
-        let result = self
-            .transact_in(
-                repository.as_mut(),
-                place,
-                access,
-                caller,
-                request,
-                make,
-                now,
-            )
-            .await;
-        match result {
-            Ok(Transacted::Changed(change)) => {
-                repository.commit("change").await?;
-                Ok(Transacted::Changed(change))
-            }
-            other => {
-                repository.rollback().await;
-                other
-            }
-        }
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "the parts of one transaction")]
-    async fn transact_in<A, F>(
-        &self,
-        repository: &mut dyn Repository,
-        place: &Place,
-        access: &Access,
-        caller: &Caller,
-        request: &Idempotency,
-        make: F,
-        now: DateTime<Utc>,
-    ) -> Result<Transacted<A>>
-    where
-        A: Answer,
-        F: for<'work> FnOnce(&'work mut Work<'_>) -> BoxFuture<'work, Result<Change<A>>> + Send,
-    {
-        if let Some((key, body)) = &request.key
-            && let Some(stored) = repository
-                .request_ids()
-                .claim(key, body, now)
-                .await?
-                .resolve()?
-        {
-            return Ok(Transacted::Replay(stored));
-        }
-        repository
-            .lock_organizations(std::slice::from_ref(place.organization()), now)
-            .await?;
         let mut work = Work {
-            app: self,
-            repository: &mut *repository,
+            app: Arc::clone(self),
+            repository: self.store.write().await?,
             access,
-            place,
-            actor: caller.user.as_str(),
-            // Read once the lock is held: what waited for its turn is not older than what went before it.
+            place: place.clone(),
+            caller: caller.clone(),
             now: self.clock.now(),
         };
-        let change = make(&mut work).await?;
-        let entries = self.audited_change(caller, &change.rows, work.now);
-        repository.append_audit_entries(&entries).await?;
-        if let Some((key, _)) = &request.key {
-            repository
-                .request_ids()
-                .complete(key, &change.stored())
-                .await?;
+        let result = work.run(request, make).await;
+        if let Ok(Transacted::Changed(_)) = result {
+            work.repository.commit("change").await?;
+        } else {
+            work.repository.rollback().await;
         }
-        Ok(Transacted::Changed(change))
+        result
     }
 
     /// What was answered to this request id, if it was (R3). A secret is told again only to who may see it now.
@@ -328,11 +302,8 @@ impl App {
         caller: &Caller,
         place: &Place,
         rule: Rule,
-        request: &Idempotency,
+        (key, body): &Claimed,
     ) -> Result<Option<A>> {
-        let Some((key, body)) = &request.key else {
-            return Ok(None);
-        };
         let claim = self
             .store
             .read()
@@ -349,17 +320,11 @@ impl App {
         if shows_secrets {
             self.authorize(caller, place, rule).await?;
         }
-        self.replay(caller, place, &stored, request).await.map(Some)
+        self.replay(caller, place, &stored).await.map(Some)
     }
 
     /// The stored answer, once its fences are up, with the secrets that still are the ones it showed.
-    async fn replay<A: Answer>(
-        &self,
-        caller: &Caller,
-        place: &Place,
-        stored: &[u8],
-        request: &Idempotency,
-    ) -> Result<A> {
+    async fn replay<A: Answer>(&self, caller: &Caller, place: &Place, stored: &[u8]) -> Result<A> {
         let stored = StoredAnswer::decode(stored).map_err(Error::internal)?;
         let mut answer = A::decode(stored.answer.as_slice()).map_err(Error::internal)?;
         let issued: BTreeMap<Uuid, i64> = stored
@@ -369,7 +334,7 @@ impl App {
             .collect();
         let ids: Vec<Uuid> = issued.keys().copied().collect();
         let mut rows = self.store.read().await?.get_invitations(&ids).await?;
-        self.raise_fences(&rows, request.deadline).await?;
+        self.raise_fences(&rows, caller.deadline).await?;
         if stored.shows_secrets {
             rows.retain(|row| {
                 issued.get(&row.invitation.id) == Some(&micros(row.invitation.issue_time))

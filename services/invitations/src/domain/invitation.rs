@@ -9,11 +9,8 @@ use super::domain_rule::DomainRule;
 use super::email::EmailAddress;
 use super::lock::Lock;
 
-/// A class token lives for this long unless it is told otherwise, in days (A14).
-pub const CLASS_TOKEN_LIFETIME_DAYS: i64 = 30;
-
-/// [`CLASS_TOKEN_LIFETIME_DAYS`] as a span (A14).
-pub const CLASS_TOKEN_LIFETIME: TimeDelta = TimeDelta::days(CLASS_TOKEN_LIFETIME_DAYS);
+/// A class token lives for this long unless it is told otherwise (A14).
+pub const CLASS_TOKEN_LIFETIME: TimeDelta = TimeDelta::days(30);
 
 /// A class token admits this many people unless it is told otherwise (X4).
 pub const CLASS_TOKEN_USES: u32 = 1;
@@ -218,12 +215,6 @@ impl Invitation {
     #[must_use]
     pub fn is_locked(&self, now: DateTime<Utc>) -> bool {
         self.lock.as_ref().is_some_and(|lock| lock.is_locked(now))
-    }
-
-    /// Whether it is short and unlimited guessing could find it (03).
-    #[must_use]
-    pub const fn is_short(&self) -> bool {
-        self.kind.policy().short
     }
 
     /// Whether its last moment has passed at `now` (B5: the end is exclusive).

@@ -39,23 +39,11 @@ impl RedemptionState {
         }
     }
 
-    /// Whether it has ended: nothing moves it any more (I4).
+    /// Whether it has ended: nothing moves it any more (I4). One that has not is living: one for each
+    /// (invitation, epoch, user), to which a second attaches (P2).
     #[must_use]
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Committed | Self::Released | Self::Refused)
-    }
-
-    /// Whether it is living: one for each (invitation, epoch, user), to which a
-    /// second attaches (P2).
-    #[must_use]
-    pub const fn is_living(self) -> bool {
-        !self.is_final()
-    }
-
-    /// Whether the use it reserved is still spent or held (P4).
-    #[must_use]
-    pub const fn keeps_use(self) -> bool {
-        matches!(self, Self::Reserved | Self::Queued | Self::Committed)
     }
 }
 

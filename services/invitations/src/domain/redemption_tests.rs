@@ -63,13 +63,16 @@ fn p5_feed_and_answer_come_to_the_same_end_in_either_order() {
 }
 
 #[test]
-fn p2_p4_what_lives_holds_its_use() {
+fn p2_what_is_reserved_or_queued_is_living() {
     for state in RedemptionState::ALL {
-        assert_eq!(state.is_living(), !state.is_final());
-        assert_eq!(state.keeps_use(), !matches!(state, Released | Refused));
         assert_eq!(RedemptionState::from_name(state.as_str()), Some(state));
     }
-    assert!(Reserved.is_living() && Queued.is_living() && Committed.is_final());
+    assert!(!Reserved.is_final() && !Queued.is_final());
+    assert!(
+        [Committed, Released, Refused]
+            .iter()
+            .all(|state| state.is_final())
+    );
     assert_eq!(RedemptionState::from_name("reserved"), None);
 }
 

@@ -7,30 +7,31 @@ use homeroom_api::invitations::v1::{
     audit_service_server::AuditService,
 };
 use homeroom_kit::{Result, auth::Caller, clock::to_timestamp};
-use tonic::{Request, Response, Status};
 
-use super::{
-    answer,
-    log_parent::{log_class, log_name, place_parent},
-};
+use super::log_parent::{log_class, log_name, place_parent};
 use crate::{app::App, store::AuditEntry};
 
 /// Handlers of `AuditService`.
 #[derive(Debug, Clone)]
 pub struct AuditHandlers(pub Arc<App>);
 
+homeroom_kit::rpcs! {
+    AuditService for AuditHandlers {
+        list_audit_entries: ListAuditEntriesRequest => ListAuditEntriesResponse;
+    }
+}
+
 impl AuditHandlers {
-    async fn list(
+    async fn list_audit_entries(
         &self,
-        request: Request<ListAuditEntriesRequest>,
+        caller: &Caller,
+        request: ListAuditEntriesRequest,
     ) -> Result<ListAuditEntriesResponse> {
-        let caller = Caller::of(&request)?;
-        let request = request.get_ref();
         let place = place_parent(&request.parent, request.page_size)?;
         let page = self
             .0
             .list_audit_entries(
-                &caller,
+                caller,
                 place.as_ref(),
                 request.page_size,
                 &request.page_token,
@@ -55,15 +56,5 @@ fn audit_entry(entry: AuditEntry) -> api::AuditEntry {
         subject: entry.subject,
         request_id: entry.request_id,
         create_time: Some(to_timestamp(entry.create_time)),
-    }
-}
-
-#[tonic::async_trait]
-impl AuditService for AuditHandlers {
-    async fn list_audit_entries(
-        &self,
-        request: Request<ListAuditEntriesRequest>,
-    ) -> std::result::Result<Response<ListAuditEntriesResponse>, Status> {
-        answer(self.list(request).await)
     }
 }

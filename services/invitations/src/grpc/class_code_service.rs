@@ -11,166 +11,124 @@ use homeroom_api::{
     },
     names::ClassCodeName,
 };
-use homeroom_kit::{Result, auth::Caller, validation::Violations};
+use homeroom_kit::{Result, auth::Caller, rpc, validation::Violations};
 use prost::Message;
-use tonic::{Request, Response, Status};
+use uuid::Uuid;
 
-use super::{
-    answer,
-    convert::{Named, lock_period, present},
+use super::convert::lock_period;
+use crate::{
+    app::{App, ClassCodeChange, Patch, class_code, rules, views},
+    domain::invitation::InvitationKind,
 };
-use crate::app::{App, ClassCodeChange, Idempotency, Patch};
 
 /// Handlers of `ClassCodeService`.
 #[derive(Debug, Clone)]
 pub struct ClassCodeHandlers(pub Arc<App>);
 
+homeroom_kit::rpcs! {
+    ClassCodeService for ClassCodeHandlers {
+        get_class_code: GetClassCodeRequest => ClassCode;
+        update_class_code: UpdateClassCodeRequest => ClassCode;
+        lock_class_code: LockClassCodeRequest => LockClassCodeResponse;
+        unlock_class_code: UnlockClassCodeRequest => UnlockClassCodeResponse;
+        reset_class_code: ResetClassCodeRequest => ResetClassCodeResponse;
+    }
+}
+
 impl ClassCodeHandlers {
-    async fn get(&self, request: Request<GetClassCodeRequest>) -> Result<ClassCode> {
-        let caller = Caller::of(&request)?;
-        let mut violations = Violations::new();
-        let name = violations.take("name", ClassCodeName::parse(&request.get_ref().name));
-        violations.finish()?;
-        self.0.get_class_code(&caller, present(name)?.0).await
+    async fn get_class_code(
+        &self,
+        caller: &Caller,
+        request: GetClassCodeRequest,
+    ) -> Result<ClassCode> {
+        let name = rpc::name(ClassCodeName::parse(&request.name))?;
+        let (kind, rule) = (InvitationKind::ClassCode, rules::GET_CLASS_CODE);
+        let view = |row: &_| views::class_code(row, self.0.clock.now());
+        self.0
+            .show_singleton(caller, name.0, kind, rule, view)
+            .await
     }
 
-    async fn update(&self, request: Request<UpdateClassCodeRequest>) -> Result<ClassCode> {
-        let caller = Caller::of(&request)?;
-        let message = request.into_inner();
+    async fn update_class_code(
+        &self,
+        caller: &Caller,
+        request: UpdateClassCodeRequest,
+    ) -> Result<ClassCode> {
         let mut violations = Violations::new();
-        let request_id = violations.request_id(&message.request_id);
-        violations.check(message.class_code.is_some(), "class_code", "is required");
-        let asked = message.class_code.clone().unwrap_or_default();
+        let request_id = violations.request_id(&request.request_id);
+        let asked = violations.required_or_default("class_code", &request.class_code);
         let name = violations.take("class_code.name", ClassCodeName::parse(&asked.name));
-        let named = Named::read(
-            &mut violations,
-            message.update_mask.as_ref(),
-            &["lock_period"],
-        );
+        let mask = violations.mask(request.update_mask.as_ref(), &["lock_period"]);
         let period = lock_period(
             &mut violations,
             "class_code.lock_period",
             asked.lock_period.as_ref(),
         );
-        violations.finish()?;
-        let change = ClassCodeChange::Update(Patch::when(
-            named.has("lock_period", asked.lock_period.is_some()),
+        let period = Patch::when(
+            mask.touches("lock_period", asked.lock_period.is_some()),
             period,
-        ));
-        let idempotency = Idempotency::of(&self.0, &caller, request_id, &message);
-        self.0
-            .change_class_code(&caller, present(name)?.0, asked.etag, change, idempotency)
-            .await
+        );
+        let named = (request_id, violations.finish_with(name)?, asked.etag);
+        let change = ClassCodeChange::Update(period);
+        self.change(caller, &request, named, change).await
     }
 
-    /// Lock, unlock and reset, which are alike but for what they do.
+    /// What every change of a class code shares.
     async fn change<M: Message>(
         &self,
         caller: &Caller,
         message: &M,
-        (name, etag, request_id): (&str, &str, &str),
+        (request_id, name, etag): (Option<Uuid>, ClassCodeName, String),
         change: ClassCodeChange,
-    ) -> Result<Option<ClassCode>> {
-        let mut violations = Violations::new();
-        let request_id = violations.request_id(request_id);
-        let name = violations.take("name", ClassCodeName::parse(name));
-        violations.finish()?;
-        let idempotency = Idempotency::of(&self.0, caller, request_id, message);
+    ) -> Result<ClassCode> {
+        let (rule, once) = (change.rule(), (request_id, message));
         self.0
-            .change_class_code(
-                caller,
-                present(name)?.0,
-                etag.to_owned(),
-                change,
-                idempotency,
-            )
+            .change(caller, name.0, rule, once, move |work| {
+                Box::pin(class_code::change(work, etag, change))
+            })
             .await
-            .map(Some)
-    }
-
-    async fn lock(&self, request: Request<LockClassCodeRequest>) -> Result<LockClassCodeResponse> {
-        let caller = Caller::of(&request)?;
-        let message = request.into_inner();
-        let parts = (
-            message.name.as_str(),
-            message.etag.as_str(),
-            message.request_id.as_str(),
-        );
-        let class_code = self
-            .change(&caller, &message, parts, ClassCodeChange::Lock)
-            .await?;
-        Ok(LockClassCodeResponse { class_code })
-    }
-
-    async fn unlock(
-        &self,
-        request: Request<UnlockClassCodeRequest>,
-    ) -> Result<UnlockClassCodeResponse> {
-        let caller = Caller::of(&request)?;
-        let message = request.into_inner();
-        let parts = (
-            message.name.as_str(),
-            message.etag.as_str(),
-            message.request_id.as_str(),
-        );
-        let class_code = self
-            .change(&caller, &message, parts, ClassCodeChange::Unlock)
-            .await?;
-        Ok(UnlockClassCodeResponse { class_code })
-    }
-
-    async fn reset(
-        &self,
-        request: Request<ResetClassCodeRequest>,
-    ) -> Result<ResetClassCodeResponse> {
-        let caller = Caller::of(&request)?;
-        let message = request.into_inner();
-        let parts = (
-            message.name.as_str(),
-            message.etag.as_str(),
-            message.request_id.as_str(),
-        );
-        let class_code = self
-            .change(&caller, &message, parts, ClassCodeChange::Reset)
-            .await?;
-        Ok(ResetClassCodeResponse { class_code })
-    }
-}
-
-#[tonic::async_trait]
-impl ClassCodeService for ClassCodeHandlers {
-    async fn get_class_code(
-        &self,
-        request: Request<GetClassCodeRequest>,
-    ) -> std::result::Result<Response<ClassCode>, Status> {
-        answer(self.get(request).await)
-    }
-
-    async fn update_class_code(
-        &self,
-        request: Request<UpdateClassCodeRequest>,
-    ) -> std::result::Result<Response<ClassCode>, Status> {
-        answer(self.update(request).await)
     }
 
     async fn lock_class_code(
         &self,
-        request: Request<LockClassCodeRequest>,
-    ) -> std::result::Result<Response<LockClassCodeResponse>, Status> {
-        answer(self.lock(request).await)
+        caller: &Caller,
+        request: LockClassCodeRequest,
+    ) -> Result<LockClassCodeResponse> {
+        let named = named(&request.request_id, &request.name, &request.etag)?;
+        let change = ClassCodeChange::Lock;
+        let class_code = Some(self.change(caller, &request, named, change).await?);
+        Ok(LockClassCodeResponse { class_code })
     }
 
     async fn unlock_class_code(
         &self,
-        request: Request<UnlockClassCodeRequest>,
-    ) -> std::result::Result<Response<UnlockClassCodeResponse>, Status> {
-        answer(self.unlock(request).await)
+        caller: &Caller,
+        request: UnlockClassCodeRequest,
+    ) -> Result<UnlockClassCodeResponse> {
+        let named = named(&request.request_id, &request.name, &request.etag)?;
+        let change = ClassCodeChange::Unlock;
+        let class_code = Some(self.change(caller, &request, named, change).await?);
+        Ok(UnlockClassCodeResponse { class_code })
     }
 
     async fn reset_class_code(
         &self,
-        request: Request<ResetClassCodeRequest>,
-    ) -> std::result::Result<Response<ResetClassCodeResponse>, Status> {
-        answer(self.reset(request).await)
+        caller: &Caller,
+        request: ResetClassCodeRequest,
+    ) -> Result<ResetClassCodeResponse> {
+        let named = named(&request.request_id, &request.name, &request.etag)?;
+        let change = ClassCodeChange::Reset;
+        let class_code = Some(self.change(caller, &request, named, change).await?);
+        Ok(ResetClassCodeResponse { class_code })
     }
+}
+
+/// What lock, unlock and reset name.
+fn named(
+    request_id: &str,
+    name: &str,
+    etag: &str,
+) -> Result<(Option<Uuid>, ClassCodeName, String)> {
+    let (request_id, name) = rpc::change(request_id, ClassCodeName::parse(name))?;
+    Ok((request_id, name, etag.to_owned()))
 }

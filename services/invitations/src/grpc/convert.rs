@@ -2,13 +2,13 @@
 //! told with everything else that is.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use homeroom_api::{common::v1::ErrorReason, names::ClassName};
+use homeroom_api::common::v1::ErrorReason;
 use homeroom_kit::{
-    Error, Result,
-    filter::{FieldKind, Filter, Operator, Value},
+    Result,
+    filter::{FieldKind, Filter, Value},
     validation::Violations,
 };
-use prost_types::{Duration, FieldMask};
+use prost_types::Duration;
 
 use crate::{
     domain::{email::EmailAddress, lock::LockPeriod},
@@ -102,77 +102,25 @@ pub(crate) fn lock_period(
     violations.take(field, parsed).unwrap_or_default()
 }
 
-/// Which fields an update names: those of its mask, or without one those that are populated.
-pub(crate) struct Named {
-    paths: Option<Vec<String>>,
-}
-
-impl Named {
-    pub(crate) fn read(
-        violations: &mut Violations,
-        mask: Option<&FieldMask>,
-        allowed: &[&str],
-    ) -> Self {
-        let given = mask.is_some_and(|mask| !mask.paths.is_empty());
-        let paths = violations.mask("update_mask", &mask.cloned(), allowed);
-        Self {
-            paths: given.then_some(paths),
-        }
-    }
-
-    /// Whether `field` is to be set, where the request carries it or not.
-    pub(crate) fn has(&self, field: &str, populated: bool) -> bool {
-        match &self.paths {
-            Some(paths) => paths.iter().any(|path| path == field),
-            None => populated,
-        }
-    }
-}
-
-fn invalid_filter(what: &str) -> Error {
-    Error::new(
-        ErrorReason::InvalidFilter,
-        format!("Correct the field filter: {what}."),
-    )
-    .violation("filter", what)
-}
-
 /// The filter of a list of invitations over `fields`; each is compared by `=`, once.
 pub(crate) fn filter(text: &str, fields: &[(&str, FieldKind)]) -> Result<InvitationFilter> {
-    let parsed = Filter::parse(text, fields)?;
-    let mut filter = InvitationFilter::default();
-    for condition in parsed.0 {
-        if condition.operator != Operator::Equal {
-            return Err(invalid_filter("this list compares by ="));
-        }
-        let twice = match (condition.field.as_str(), condition.value) {
-            (_, Value::Text(value)) if value.is_empty() => {
-                return Err(invalid_filter("values must not be empty"));
-            }
-            ("assigned_email", Value::Text(value)) => {
-                let email = EmailAddress::parse(&value.trim().to_ascii_lowercase())
-                    .map_err(|_| invalid_filter("assigned_email is no email address"))?;
-                filter.assigned_email.replace(email.to_string()).is_some()
-            }
-            ("external_id", Value::Text(value)) => filter.external_id.replace(value).is_some(),
-            ("enabled", Value::Bool(value)) => filter.enabled.replace(value).is_some(),
-            _ => false,
-        };
-        if twice {
-            return Err(invalid_filter("it names a field twice"));
-        }
-    }
-    Ok(filter)
-}
-
-/// Something the request could not be made without, once its violations have been told.
-pub(crate) fn present<T>(value: Option<T>) -> Result<T> {
-    value.ok_or_else(|| Error::internal("a request without violations lacks a field"))
-}
-
-/// The class that must be the parent of a token.
-pub(crate) fn class_parent(violations: &mut Violations, parent: &str) -> Option<ClassName> {
-    violations.take("parent", ClassName::parse(parent))
+    let filter = Filter::parse(text, fields)?;
+    let email = |text: &str| match EmailAddress::parse(&text.trim().to_ascii_lowercase()) {
+        Ok(email) => Ok(email.to_string()),
+        Err(_) => Err("assigned_email is no email address"),
+    };
+    let id = |text: &str| match text {
+        "" => Err("values must not be empty"),
+        id => Ok(id.to_owned()),
+    };
+    Ok(InvitationFilter {
+        assigned_email: filter.equal_as("assigned_email", email)?,
+        external_id: filter.equal_as("external_id", id)?,
+        enabled: match filter.equal("enabled")? {
+            Some(Value::Bool(enabled)) => Some(*enabled),
+            _ => None,
+        },
+    })
 }
 
 #[cfg(test)]

@@ -10,15 +10,13 @@ use homeroom_api::{
     },
     names::{EnrollmentCodeName, Place},
 };
-use homeroom_kit::{Result, auth::Caller, filter::FieldKind, validation::Violations};
-use tonic::{Request, Response, Status};
+use homeroom_kit::{Result, auth::Caller, filter::FieldKind, rpc, validation::Violations};
 
 use super::{
-    answer,
-    convert::{filter, present},
+    convert::filter,
     token_fields::{enrollment_code_patch, new_enrollment_code},
 };
-use crate::app::{App, Idempotency};
+use crate::app::{App, enrollment_code, rules};
 
 const FILTER_FIELDS: &[(&str, FieldKind)] = &[("enabled", FieldKind::Bool)];
 
@@ -26,55 +24,60 @@ const FILTER_FIELDS: &[(&str, FieldKind)] = &[("enabled", FieldKind::Bool)];
 #[derive(Debug, Clone)]
 pub struct EnrollmentCodeHandlers(pub Arc<App>);
 
+homeroom_kit::rpcs! {
+    EnrollmentCodeService for EnrollmentCodeHandlers {
+        create_enrollment_code: CreateEnrollmentCodeRequest => EnrollmentCode;
+        get_enrollment_code: GetEnrollmentCodeRequest => EnrollmentCode;
+        list_enrollment_codes: ListEnrollmentCodesRequest => ListEnrollmentCodesResponse;
+        update_enrollment_code: UpdateEnrollmentCodeRequest => EnrollmentCode;
+        delete_enrollment_code: DeleteEnrollmentCodeRequest => ();
+    }
+}
+
 impl EnrollmentCodeHandlers {
-    async fn create(
+    async fn create_enrollment_code(
         &self,
-        request: Request<CreateEnrollmentCodeRequest>,
+        caller: &Caller,
+        request: CreateEnrollmentCodeRequest,
     ) -> Result<EnrollmentCode> {
-        let caller = Caller::of(&request)?;
-        let message = request.into_inner();
         let mut violations = Violations::new();
-        let request_id = violations.request_id(&message.request_id);
-        let place = violations.take("parent", Place::parse(&message.parent));
-        violations.check(
-            message.enrollment_code.is_some(),
-            "enrollment_code",
-            "is required",
-        );
-        let asked = message.enrollment_code.clone().unwrap_or_default();
-        let new = new_enrollment_code(violations, &asked, message.acknowledge_weak)?;
-        let idempotency = Idempotency::of(&self.0, &caller, request_id, &message);
+        let request_id = violations.request_id(&request.request_id);
+        let place = violations.take("parent", Place::parse(&request.parent));
+        let asked = violations.required_or_default("enrollment_code", &request.enrollment_code);
+        let new = new_enrollment_code(&mut violations, &asked, request.acknowledge_weak);
+        let (place, new) = violations.finish_with(place.zip(new))?;
+        let (rule, once) = (rules::CREATE_ENROLLMENT_CODE, (request_id, &request));
         self.0
-            .create_enrollment_code(&caller, present(place)?, new, idempotency)
+            .change(caller, place, rule, once, move |work| {
+                Box::pin(enrollment_code::create(work, new))
+            })
             .await
     }
 
-    async fn get(&self, request: Request<GetEnrollmentCodeRequest>) -> Result<EnrollmentCode> {
-        let caller = Caller::of(&request)?;
-        let mut violations = Violations::new();
-        let name = violations.take("name", EnrollmentCodeName::parse(&request.get_ref().name));
-        violations.finish()?;
-        self.0.get_enrollment_code(&caller, &present(name)?).await
+    async fn get_enrollment_code(
+        &self,
+        caller: &Caller,
+        request: GetEnrollmentCodeRequest,
+    ) -> Result<EnrollmentCode> {
+        let name = rpc::name(EnrollmentCodeName::parse(&request.name))?;
+        self.0.get_enrollment_code(caller, &name).await
     }
 
-    async fn list(
+    async fn list_enrollment_codes(
         &self,
-        request: Request<ListEnrollmentCodesRequest>,
+        caller: &Caller,
+        request: ListEnrollmentCodesRequest,
     ) -> Result<ListEnrollmentCodesResponse> {
-        let caller = Caller::of(&request)?;
-        let message = request.into_inner();
-        let mut violations = Violations::new();
-        let place = violations.take("parent", Place::parse(&message.parent));
-        violations.page_size(message.page_size);
-        violations.finish()?;
-        let filter = filter(&message.filter, FILTER_FIELDS)?;
-        let list = format!("ListEnrollmentCodes {} {}", message.parent, message.filter);
+        let place = rpc::parent(Place::parse(&request.parent), request.page_size)?;
+        let filter = filter(&request.filter, FILTER_FIELDS)?;
+        let list = format!("ListEnrollmentCodes {} {}", request.parent, request.filter);
         let page = self
             .0
-            .page_asked(list, message.page_size, &message.page_token)?;
+            .paging
+            .parse(request.page_size, &request.page_token, list)?;
         let page = self
             .0
-            .list_enrollment_codes(&caller, &present(place)?, &filter, &page)
+            .list_enrollment_codes(caller, &place, &filter, &page)
             .await?;
         Ok(ListEnrollmentCodesResponse {
             enrollment_codes: page.items,
@@ -82,20 +85,14 @@ impl EnrollmentCodeHandlers {
         })
     }
 
-    async fn update(
+    async fn update_enrollment_code(
         &self,
-        request: Request<UpdateEnrollmentCodeRequest>,
+        caller: &Caller,
+        request: UpdateEnrollmentCodeRequest,
     ) -> Result<EnrollmentCode> {
-        let caller = Caller::of(&request)?;
-        let message = request.into_inner();
         let mut violations = Violations::new();
-        let request_id = violations.request_id(&message.request_id);
-        violations.check(
-            message.enrollment_code.is_some(),
-            "enrollment_code",
-            "is required",
-        );
-        let asked = message.enrollment_code.clone().unwrap_or_default();
+        let request_id = violations.request_id(&request.request_id);
+        let asked = violations.required_or_default("enrollment_code", &request.enrollment_code);
         let name = violations.take(
             "enrollment_code.name",
             EnrollmentCodeName::parse(&asked.name),
@@ -103,64 +100,28 @@ impl EnrollmentCodeHandlers {
         let patch = enrollment_code_patch(
             &mut violations,
             &asked,
-            message.update_mask.as_ref(),
-            message.acknowledge_weak,
+            request.update_mask.as_ref(),
+            request.acknowledge_weak,
         );
-        violations.finish()?;
-        let idempotency = Idempotency::of(&self.0, &caller, request_id, &message);
+        let name = violations.finish_with(name)?;
+        let (place, once) = (name.place.clone(), (request_id, &request));
+        let rule = rules::UPDATE_ENROLLMENT_CODE;
         self.0
-            .update_enrollment_code(&caller, present(name)?, asked.etag, patch, idempotency)
+            .change(caller, place, rule, once, move |work| {
+                Box::pin(enrollment_code::update(work, name, asked.etag, patch))
+            })
             .await
-    }
-
-    async fn delete(&self, request: Request<DeleteEnrollmentCodeRequest>) -> Result<()> {
-        let caller = Caller::of(&request)?;
-        let message = request.into_inner();
-        let mut violations = Violations::new();
-        let request_id = violations.request_id(&message.request_id);
-        let name = violations.take("name", EnrollmentCodeName::parse(&message.name));
-        violations.finish()?;
-        let idempotency = Idempotency::of(&self.0, &caller, request_id, &message);
-        self.0
-            .delete_enrollment_code(&caller, present(name)?, message.etag, idempotency)
-            .await
-    }
-}
-
-#[tonic::async_trait]
-impl EnrollmentCodeService for EnrollmentCodeHandlers {
-    async fn create_enrollment_code(
-        &self,
-        request: Request<CreateEnrollmentCodeRequest>,
-    ) -> std::result::Result<Response<EnrollmentCode>, Status> {
-        answer(self.create(request).await)
-    }
-
-    async fn get_enrollment_code(
-        &self,
-        request: Request<GetEnrollmentCodeRequest>,
-    ) -> std::result::Result<Response<EnrollmentCode>, Status> {
-        answer(self.get(request).await)
-    }
-
-    async fn list_enrollment_codes(
-        &self,
-        request: Request<ListEnrollmentCodesRequest>,
-    ) -> std::result::Result<Response<ListEnrollmentCodesResponse>, Status> {
-        answer(self.list(request).await)
-    }
-
-    async fn update_enrollment_code(
-        &self,
-        request: Request<UpdateEnrollmentCodeRequest>,
-    ) -> std::result::Result<Response<EnrollmentCode>, Status> {
-        answer(self.update(request).await)
     }
 
     async fn delete_enrollment_code(
         &self,
-        request: Request<DeleteEnrollmentCodeRequest>,
-    ) -> std::result::Result<Response<()>, Status> {
-        answer(self.delete(request).await)
+        caller: &Caller,
+        request: DeleteEnrollmentCodeRequest,
+    ) -> Result<()> {
+        let parsed = EnrollmentCodeName::parse(&request.name);
+        let (id, name) = rpc::change(&request.request_id, parsed)?;
+        self.0
+            .delete_enrollment_code(caller, name, (id, &request))
+            .await
     }
 }

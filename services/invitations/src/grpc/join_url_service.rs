@@ -8,59 +8,51 @@ use homeroom_api::{
     },
     names::JoinUrlName,
 };
-use homeroom_kit::{Result, auth::Caller, validation::Violations};
-use tonic::{Request, Response, Status};
+use homeroom_kit::{Result, auth::Caller, rpc, validation::Violations};
 
-use super::{
-    answer,
-    convert::{Named, present},
+use crate::{
+    app::{App, Patch, join_url, rules, views},
+    domain::invitation::InvitationKind,
 };
-use crate::app::{App, Idempotency, Patch};
 
 /// Handlers of `JoinUrlService`.
 #[derive(Debug, Clone)]
 pub struct JoinUrlHandlers(pub Arc<App>);
 
-impl JoinUrlHandlers {
-    async fn get(&self, request: Request<GetJoinUrlRequest>) -> Result<JoinUrl> {
-        let caller = Caller::of(&request)?;
-        let mut violations = Violations::new();
-        let name = violations.take("name", JoinUrlName::parse(&request.get_ref().name));
-        violations.finish()?;
-        self.0.get_join_url(&caller, present(name)?.0).await
-    }
-
-    async fn update(&self, request: Request<UpdateJoinUrlRequest>) -> Result<JoinUrl> {
-        let caller = Caller::of(&request)?;
-        let message = request.into_inner();
-        let mut violations = Violations::new();
-        let request_id = violations.request_id(&message.request_id);
-        violations.check(message.join_url.is_some(), "join_url", "is required");
-        let asked = message.join_url.clone().unwrap_or_default();
-        let name = violations.take("join_url.name", JoinUrlName::parse(&asked.name));
-        let named = Named::read(&mut violations, message.update_mask.as_ref(), &["enabled"]);
-        violations.finish()?;
-        let enabled = Patch::when(named.has("enabled", asked.enabled), asked.enabled);
-        let idempotency = Idempotency::of(&self.0, &caller, request_id, &message);
-        self.0
-            .update_join_url(&caller, present(name)?.0, asked.etag, enabled, idempotency)
-            .await
+homeroom_kit::rpcs! {
+    JoinUrlService for JoinUrlHandlers {
+        get_join_url: GetJoinUrlRequest => JoinUrl;
+        update_join_url: UpdateJoinUrlRequest => JoinUrl;
     }
 }
 
-#[tonic::async_trait]
-impl JoinUrlService for JoinUrlHandlers {
-    async fn get_join_url(
-        &self,
-        request: Request<GetJoinUrlRequest>,
-    ) -> std::result::Result<Response<JoinUrl>, Status> {
-        answer(self.get(request).await)
+impl JoinUrlHandlers {
+    async fn get_join_url(&self, caller: &Caller, request: GetJoinUrlRequest) -> Result<JoinUrl> {
+        let name = rpc::name(JoinUrlName::parse(&request.name))?;
+        let (kind, rule) = (InvitationKind::JoinUrl, rules::GET_JOIN_URL);
+        let view = views::join_url;
+        self.0
+            .show_singleton(caller, name.0, kind, rule, view)
+            .await
     }
 
     async fn update_join_url(
         &self,
-        request: Request<UpdateJoinUrlRequest>,
-    ) -> std::result::Result<Response<JoinUrl>, Status> {
-        answer(self.update(request).await)
+        caller: &Caller,
+        request: UpdateJoinUrlRequest,
+    ) -> Result<JoinUrl> {
+        let mut violations = Violations::new();
+        let request_id = violations.request_id(&request.request_id);
+        let asked = violations.required_or_default("join_url", &request.join_url);
+        let name = violations.take("join_url.name", JoinUrlName::parse(&asked.name));
+        let mask = violations.mask(request.update_mask.as_ref(), &["enabled"]);
+        let name = violations.finish_with(name)?;
+        let enabled = Patch::when(mask.touches("enabled", asked.enabled), asked.enabled);
+        let (rule, once) = (rules::UPDATE_JOIN_URL, (request_id, &request));
+        self.0
+            .change(caller, name.0, rule, once, move |work| {
+                Box::pin(join_url::update(work, asked.etag, enabled))
+            })
+            .await
     }
 }

@@ -1,39 +1,18 @@
 //! The parents of the lists of refused attempts and audit entries.
 
 use homeroom_api::names::{OrganizationName, Place};
-use homeroom_kit::{Result, validation::Violations};
-
-use super::convert::present;
-
-/// The parent that stands for every organization.
-const EVERY_ORGANIZATION: &str = "organizations/-";
+use homeroom_kit::{Result, rpc::parent_or_every};
 
 /// An organization, or None for all of them.
 pub(crate) fn organization_parent(text: &str, page_size: i32) -> Result<Option<Place>> {
-    parent(text, page_size, |text| {
+    parent_or_every(text, page_size, |text| {
         OrganizationName::parse(text).map(|name| Place::Organization(name.0))
     })
 }
 
 /// An organization or class, or None for all organizations.
 pub(crate) fn place_parent(text: &str, page_size: i32) -> Result<Option<Place>> {
-    parent(text, page_size, Place::parse)
-}
-
-fn parent<E: std::fmt::Display>(
-    text: &str,
-    page_size: i32,
-    parse: impl Fn(&str) -> std::result::Result<Place, E>,
-) -> Result<Option<Place>> {
-    let mut violations = Violations::new();
-    violations.page_size(page_size);
-    if text == EVERY_ORGANIZATION {
-        violations.finish()?;
-        return Ok(None);
-    }
-    let place = violations.take("parent", parse(text));
-    violations.finish()?;
-    present(place).map(Some)
+    parent_or_every(text, page_size, Place::parse)
 }
 
 /// The name of a resource of a log: under its organization, or under none.

@@ -5,7 +5,6 @@ mod audit_service;
 mod class_code_service;
 mod convert;
 mod enrollment_code_service;
-mod event_service;
 mod join_url_service;
 mod log_parent;
 pub mod redemption_service;
@@ -14,18 +13,11 @@ mod token_fields;
 mod token_service;
 mod user_service;
 
-use homeroom_kit::Result;
-use tonic::{Response, Status};
-
 pub use audit_service::AuditHandlers;
 pub use class_code_service::ClassCodeHandlers;
 pub use enrollment_code_service::EnrollmentCodeHandlers;
-pub use event_service::EventHandlers;
 pub use join_url_service::JoinUrlHandlers;
 pub use token_service::TokenHandlers;
 pub use user_service::UserHandlers;
 
-/// A use case's answer, as tonic sends it.
-pub(crate) fn answer<T>(result: Result<T>) -> std::result::Result<Response<T>, Status> {
-    result.map(Response::new).map_err(Status::from)
-}
+homeroom_kit::event_api!(homeroom_api::invitations::v1::event_service_server::EventService);

@@ -12,11 +12,11 @@ use homeroom_api::{
     names::{Place, RedemptionName},
 };
 use homeroom_kit::{
+    Result,
     auth::Caller,
     batching::{self, Batcher},
-    validation::Violations,
+    rpc,
 };
-use tonic::{Request, Response, Status};
 
 use super::log_parent::organization_parent;
 use super::refused_attempt_messages::refused_attempt;
@@ -45,7 +45,7 @@ const BATCHING: batching::Limits = batching::Limits {
 #[derive(Debug, Clone)]
 pub struct RedemptionHandlers {
     app: Arc<App>,
-    redemptions: Batcher<Attempt, homeroom_kit::Result<Redeemed>>,
+    redemptions: Batcher<Attempt, Result<Redeemed>>,
 }
 
 impl RedemptionHandlers {
@@ -61,127 +61,112 @@ impl RedemptionHandlers {
     }
 }
 
-#[tonic::async_trait]
-impl RedemptionService for RedemptionHandlers {
+homeroom_kit::rpcs! {
+    RedemptionService for RedemptionHandlers {
+        preview_redemption: PreviewRedemptionRequest => PreviewRedemptionResponse;
+        redeem: RedeemRequest => RedeemResponse;
+        batch_redeem: BatchRedeemRequest => BatchRedeemResponse;
+        get_redemption: GetRedemptionRequest => Redemption;
+        list_redemptions: ListRedemptionsRequest => ListRedemptionsResponse;
+        list_refused_attempts: ListRefusedAttemptsRequest => ListRefusedAttemptsResponse;
+    }
+}
+
+impl RedemptionHandlers {
     async fn preview_redemption(
         &self,
-        request: Request<PreviewRedemptionRequest>,
-    ) -> Result<Response<PreviewRedemptionResponse>, Status> {
-        let caller = Caller::of(&request)?;
+        caller: &Caller,
+        request: PreviewRedemptionRequest,
+    ) -> Result<PreviewRedemptionResponse> {
         let app = &self.app;
-        let request = request.into_inner();
-        let attempt = Attempt::of_preview(&caller, request, &app.public_url, &app.keys)?;
-        let preview = app.redemptions.preview(&caller, attempt).await?;
-        Ok(Response::new(preview_response(preview)))
+        let attempt = Attempt::of_preview(caller, request, &app.public_url, &app.keys)?;
+        let preview = app.redemptions.preview(caller, attempt).await?;
+        Ok(preview_response(preview))
     }
 
-    async fn redeem(
-        &self,
-        request: Request<RedeemRequest>,
-    ) -> Result<Response<RedeemResponse>, Status> {
-        let caller = Caller::of(&request)?;
-        let attempt = Attempt::of_redeem(
-            &caller,
-            request.get_ref(),
-            "",
-            &self.app.public_url,
-            &self.app.keys,
-        )?;
+    async fn redeem(&self, caller: &Caller, request: RedeemRequest) -> Result<RedeemResponse> {
+        let attempt =
+            Attempt::of_redeem(caller, &request, "", &self.app.public_url, &self.app.keys)?;
         let mut answers = self.redemptions.submit(vec![attempt]).await?;
         let redeemed = answers.pop().unwrap_or_else(|| Err(not_known_yet()))?;
-        Ok(Response::new(redeem_response(redeemed)))
+        Ok(redeem_response(redeemed))
     }
 
     async fn batch_redeem(
         &self,
-        request: Request<BatchRedeemRequest>,
-    ) -> Result<Response<BatchRedeemResponse>, Status> {
-        let caller = Caller::of(&request)?;
+        caller: &Caller,
+        request: BatchRedeemRequest,
+    ) -> Result<BatchRedeemResponse> {
         let app = &self.app;
-        let batch = request.get_ref();
-        let attempts = Attempt::of_batch(&caller, batch, &app.public_url, &app.keys)?;
+        let batch = &request;
+        let attempts = Attempt::of_batch(caller, batch, &app.public_url, &app.keys)?;
         let results = app.redemptions.redeem_batch(attempts).await;
-        Ok(Response::new(BatchRedeemResponse {
+        Ok(BatchRedeemResponse {
             results: (0_i32..).zip(results).map(batch_result).collect(),
-        }))
+        })
     }
 
     async fn get_redemption(
         &self,
-        request: Request<GetRedemptionRequest>,
-    ) -> Result<Response<Redemption>, Status> {
-        let caller = Caller::of(&request)?;
-        let name = name(&request.get_ref().name)?;
-        let found = self.app.get_redemption(&caller, &name).await?;
-        Ok(Response::new(redemption(&found)))
+        caller: &Caller,
+        request: GetRedemptionRequest,
+    ) -> Result<Redemption> {
+        let name = rpc::name(redemption_name(&request.name))?;
+        let found = self.app.get_redemption(caller, &name).await?;
+        Ok(redemption(&found))
     }
 
     async fn list_redemptions(
         &self,
-        request: Request<ListRedemptionsRequest>,
-    ) -> Result<Response<ListRedemptionsResponse>, Status> {
-        let caller = Caller::of(&request)?;
-        let request = request.get_ref();
-        let place = parent(&request.parent, request.page_size)?;
+        caller: &Caller,
+        request: ListRedemptionsRequest,
+    ) -> Result<ListRedemptionsResponse> {
+        let place = rpc::parent(Place::parse(&request.parent), request.page_size)?;
         let page = self
             .app
             .list_redemptions(
-                &caller,
+                caller,
                 &place,
                 request.page_size,
                 &request.page_token,
                 &request.filter,
             )
             .await?;
-        Ok(Response::new(ListRedemptionsResponse {
+        Ok(ListRedemptionsResponse {
             redemptions: page.items.iter().map(redemption).collect(),
             next_page_token: page.next_page_token,
-        }))
+        })
     }
 
     async fn list_refused_attempts(
         &self,
-        request: Request<ListRefusedAttemptsRequest>,
-    ) -> Result<Response<ListRefusedAttemptsResponse>, Status> {
-        let caller = Caller::of(&request)?;
-        let request = request.get_ref();
+        caller: &Caller,
+        request: ListRefusedAttemptsRequest,
+    ) -> Result<ListRefusedAttemptsResponse> {
         let organization = organization_parent(&request.parent, request.page_size)?;
         let page = self
             .app
             .list_refused_attempts(
-                &caller,
+                caller,
                 organization.as_ref(),
                 request.page_size,
                 &request.page_token,
                 &request.filter,
             )
             .await?;
-        Ok(Response::new(ListRefusedAttemptsResponse {
+        Ok(ListRefusedAttemptsResponse {
             refused_attempts: page.items.iter().map(refused_attempt).collect(),
             next_page_token: page.next_page_token,
-        }))
+        })
     }
 }
 
-fn name(text: &str) -> homeroom_kit::Result<RedemptionName> {
-    let mut violations = Violations::new();
-    let parsed = RedemptionName::parse(text)
-        .map_err(|invalid| invalid.to_string())
-        .and_then(|name| match name.place {
-            Place::Organization(_) => Ok(name),
-            Place::Class(_) => {
-                Err("must be `organizations/{organization}/redemptions/{redemption}`".to_owned())
-            }
-        });
-    let name = violations.take("name", parsed);
-    violations.finish()?;
-    name.ok_or_else(|| homeroom_kit::Error::internal("a violation was not recorded"))
-}
-
-fn parent(text: &str, page_size: i32) -> homeroom_kit::Result<Place> {
-    let mut violations = Violations::new();
-    let place = violations.take("parent", Place::parse(text));
-    violations.page_size(page_size);
-    violations.finish()?;
-    place.ok_or_else(|| homeroom_kit::Error::internal("a violation was not recorded"))
+fn redemption_name(text: &str) -> std::result::Result<RedemptionName, String> {
+    let name = RedemptionName::parse(text).map_err(|invalid| invalid.to_string())?;
+    match name.place {
+        Place::Organization(_) => Ok(name),
+        Place::Class(_) => {
+            Err("must be `organizations/{organization}/redemptions/{redemption}`".to_owned())
+        }
+    }
 }

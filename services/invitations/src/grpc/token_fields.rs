@@ -7,12 +7,11 @@ use homeroom_api::{
 };
 use homeroom_kit::{Result, validation::Violations};
 
-use super::convert::{
-    DISPLAY_NAME_CHARS_MAX, Named, email, external_id, max_uses, present, time_to_come,
-};
+use super::convert::{DISPLAY_NAME_CHARS_MAX, email, external_id, max_uses, time_to_come};
 use crate::{
     app::{
         EnrollmentCodePatch, EnrollmentCodeRules, NewEnrollmentCode, NewToken, Patch, TokenPatch,
+        check_code,
     },
     domain::{
         domain_rule::{DomainRule, DomainRuleError, MAX_DOMAIN_RULES},
@@ -105,23 +104,23 @@ pub(crate) fn token_patch(
     mask: Option<&prost_types::FieldMask>,
     now: DateTime<Utc>,
 ) -> TokenPatch {
-    let named = Named::read(violations, mask, TOKEN_FIELDS);
+    let mask = violations.mask(mask, TOKEN_FIELDS);
     let mut patch = TokenPatch::default();
-    if named.has("max_uses", token.max_uses.is_some()) {
+    if mask.touches("max_uses", token.max_uses.is_some()) {
         patch.max_uses = Patch::Set(token_uses(violations, token));
     }
-    if named.has("assigned_email", !token.assigned_email.is_empty()) {
+    if mask.touches("assigned_email", !token.assigned_email.is_empty()) {
         let field = "token.assigned_email";
         patch.assigned_email = Patch::Set(email(violations, field, &token.assigned_email));
     }
-    if named.has("external_id", !token.external_id.is_empty()) {
+    if mask.touches("external_id", !token.external_id.is_empty()) {
         let field = "token.external_id";
         patch.external_id = Patch::Set(external_id(violations, field, &token.external_id));
     }
-    if named.has("display_name", !token.display_name.is_empty()) {
+    if mask.touches("display_name", !token.display_name.is_empty()) {
         patch.display_name = Patch::Set(token_label(violations, token));
     }
-    if named.has("expire_time", token.expire_time.is_some()) {
+    if mask.touches("expire_time", token.expire_time.is_some()) {
         patch.expire_time = Patch::Set(expiry(violations, token, now));
     }
     patch
@@ -129,33 +128,28 @@ pub(crate) fn token_patch(
 
 /// An enrolment code to make.
 pub(crate) fn new_enrollment_code(
-    mut violations: Violations,
+    violations: &mut Violations,
     message: &EnrollmentCodeMessage,
     acknowledge_weak: bool,
-) -> Result<NewEnrollmentCode> {
-    let code = read_code(&mut violations, &message.code);
+) -> Option<NewEnrollmentCode> {
+    let code = read_code(violations, &message.code);
     let rules = EnrollmentCodeRules {
         valid_from: violations
             .timestamp("enrollment_code.valid_from_time", &message.valid_from_time),
         valid_till: violations
             .timestamp("enrollment_code.valid_till_time", &message.valid_till_time),
-        email_domains: domains(&mut violations, &message.email_domains),
+        email_domains: domains(violations, &message.email_domains),
         enabled: message.enabled.unwrap_or(true),
-        max_uses: code_uses(&mut violations, message),
+        max_uses: code_uses(violations, message),
         allow_rejoin: message.allow_rejoin,
-        display_name: code_label(&mut violations, message),
+        display_name: code_label(violations, message),
     };
-    if let Some(code) = &code {
-        // A domain that is wrong is told for itself, and guards once it is corrected.
-        let guarded = rules.email_domains.is_empty() && !message.email_domains.is_empty();
-        rules.check(&mut violations, code, acknowledge_weak || guarded);
-    }
-    violations.finish()?;
-    Ok(NewEnrollmentCode {
-        code: present(code)?,
-        rules,
-        acknowledge_weak,
-    })
+    let code = code?;
+    // A domain that is wrong is told for itself, and guards once it is corrected.
+    let guarded = !message.email_domains.is_empty();
+    let valid = (rules.valid_from, rules.valid_till);
+    check_code(violations, &code, valid, guarded, acknowledge_weak);
+    Some(NewEnrollmentCode { code, rules })
 }
 
 fn read_code(violations: &mut Violations, text: &str) -> Option<EnrollmentCode> {
@@ -214,35 +208,35 @@ pub(crate) fn enrollment_code_patch(
     mask: Option<&prost_types::FieldMask>,
     acknowledge_weak: bool,
 ) -> EnrollmentCodePatch {
-    let named = Named::read(violations, mask, CODE_FIELDS);
+    let mask = violations.mask(mask, CODE_FIELDS);
     let mut patch = EnrollmentCodePatch {
         acknowledge_weak,
         ..EnrollmentCodePatch::default()
     };
-    if named.has("code", !message.code.is_empty()) {
+    if mask.touches("code", !message.code.is_empty()) {
         patch.code = read_code(violations, &message.code);
     }
-    if named.has("valid_from_time", message.valid_from_time.is_some()) {
+    if mask.touches("valid_from_time", message.valid_from_time.is_some()) {
         let field = "enrollment_code.valid_from_time";
         patch.valid_from = Patch::Set(violations.timestamp(field, &message.valid_from_time));
     }
-    if named.has("valid_till_time", message.valid_till_time.is_some()) {
+    if mask.touches("valid_till_time", message.valid_till_time.is_some()) {
         let field = "enrollment_code.valid_till_time";
         patch.valid_till = Patch::Set(violations.timestamp(field, &message.valid_till_time));
     }
-    if named.has("email_domains", !message.email_domains.is_empty()) {
+    if mask.touches("email_domains", !message.email_domains.is_empty()) {
         patch.email_domains = Patch::Set(domains(violations, &message.email_domains));
     }
-    if named.has("enabled", message.enabled.is_some()) {
+    if mask.touches("enabled", message.enabled.is_some()) {
         patch.enabled = Patch::Set(message.enabled.unwrap_or(true));
     }
-    if named.has("max_uses", message.max_uses.is_some()) {
+    if mask.touches("max_uses", message.max_uses.is_some()) {
         patch.max_uses = Patch::Set(code_uses(violations, message));
     }
-    if named.has("allow_rejoin", message.allow_rejoin) {
+    if mask.touches("allow_rejoin", message.allow_rejoin) {
         patch.allow_rejoin = Patch::Set(message.allow_rejoin);
     }
-    if named.has("display_name", !message.display_name.is_empty()) {
+    if mask.touches("display_name", !message.display_name.is_empty()) {
         patch.display_name = Patch::Set(code_label(violations, message));
     }
     patch
@@ -278,6 +272,15 @@ mod tests {
         assert_eq!(error.field_violations().len(), 4);
     }
 
+    fn new_code(
+        message: &EnrollmentCodeMessage,
+        acknowledge_weak: bool,
+    ) -> Result<NewEnrollmentCode> {
+        let mut violations = Violations::new();
+        let new = new_enrollment_code(&mut violations, message, acknowledge_weak);
+        violations.finish_with(new)
+    }
+
     #[test]
     fn b6_a_domain_that_lets_strangers_in_is_told_as_such() {
         let message = EnrollmentCodeMessage {
@@ -285,9 +288,7 @@ mod tests {
             email_domains: vec!["gmail.com".to_owned()],
             ..EnrollmentCodeMessage::default()
         };
-        let error = new_enrollment_code(Violations::new(), &message, false)
-            .err()
-            .unwrap();
+        let error = new_code(&message, false).err().unwrap();
         assert_eq!(error.reason(), ErrorReason::DomainTooBroad);
     }
 
@@ -297,13 +298,11 @@ mod tests {
             code: "BIO101".to_owned(),
             ..EnrollmentCodeMessage::default()
         };
-        let error = new_enrollment_code(Violations::new(), &message, false)
-            .err()
-            .unwrap();
+        let error = new_code(&message, false).err().unwrap();
         assert_eq!(error.reason(), ErrorReason::WeakCode);
-        assert!(new_enrollment_code(Violations::new(), &message, true).is_ok());
+        assert!(new_code(&message, true).is_ok());
         message.email_domains = vec!["hamiltonschools.org".to_owned()];
-        assert!(new_enrollment_code(Violations::new(), &message, false).is_ok());
+        assert!(new_code(&message, false).is_ok());
     }
 
     #[test]
@@ -313,7 +312,7 @@ mod tests {
             email_domains: (0..count).map(|n| format!("school{n}.org")).collect(),
             ..EnrollmentCodeMessage::default()
         };
-        assert!(new_enrollment_code(Violations::new(), &domains_of(50), false).is_ok());
-        assert!(new_enrollment_code(Violations::new(), &domains_of(51), false).is_err());
+        assert!(new_code(&domains_of(50), false).is_ok());
+        assert!(new_code(&domains_of(51), false).is_err());
     }
 }

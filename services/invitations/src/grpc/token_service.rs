@@ -10,17 +10,18 @@ use homeroom_api::{
         RevokeTokenRequest, RevokeTokenResponse, Token, UpdateInviteTokenRequest,
         UpdateTokenRequest, token_service_server::TokenService,
     },
-    names::{InviteTokenName, Place, TokenName},
+    names::{ClassName, InviteTokenName, Place, TokenName},
 };
-use homeroom_kit::{Result, auth::Caller, filter::FieldKind, validation::Violations};
-use tonic::{Request, Response, Status};
+use homeroom_kit::{Result, auth::Caller, filter::FieldKind, rpc, validation::Violations};
 
 use super::{
-    answer,
-    convert::{Named, class_parent, filter, present, time_to_come},
+    convert::{filter, time_to_come},
     token_fields::{new_token, read_new_token, token_patch},
 };
-use crate::app::{App, Idempotency, Patch, TOKEN_BATCH_MAX};
+use crate::{
+    app::{App, Patch, TOKEN_BATCH_MAX, invite_token, rules, token, token_batch, views},
+    domain::invitation::InvitationKind,
+};
 
 const FILTER_FIELDS: &[(&str, FieldKind)] = &[
     ("assigned_email", FieldKind::Text),
@@ -32,50 +33,58 @@ const FILTER_FIELDS: &[(&str, FieldKind)] = &[
 pub struct TokenHandlers(pub Arc<App>);
 
 /// The name of a class token: tokens are under classes alone.
-fn token_name(violations: &mut Violations, field: &str, name: &str) -> Option<TokenName> {
-    let name = violations.take(field, TokenName::parse(name))?;
-    let of_class = matches!(name.place, Place::Class(_));
-    violations
-        .check(
-            of_class,
-            field,
-            "must be `organizations/{organization}/classes/{class}/tokens/{token}`",
-        )
-        .then_some(name)
+fn token_name(name: &str) -> std::result::Result<TokenName, String> {
+    let name = TokenName::parse(name).map_err(|error| error.to_string())?;
+    match name.place {
+        Place::Class(_) => Ok(name),
+        Place::Organization(_) => {
+            Err("must be `organizations/{organization}/classes/{class}/tokens/{token}`".to_owned())
+        }
+    }
+}
+
+homeroom_kit::rpcs! {
+    TokenService for TokenHandlers {
+        get_invite_token: GetInviteTokenRequest => InviteToken;
+        update_invite_token: UpdateInviteTokenRequest => InviteToken;
+        reset_invite_token: ResetInviteTokenRequest => ResetInviteTokenResponse;
+        create_token: CreateTokenRequest => Token;
+        batch_create_tokens: BatchCreateTokensRequest => BatchCreateTokensResponse;
+        get_token: GetTokenRequest => Token;
+        list_tokens: ListTokensRequest => ListTokensResponse;
+        update_token: UpdateTokenRequest => Token;
+        revoke_token: RevokeTokenRequest => RevokeTokenResponse;
+        reveal_token: RevealTokenRequest => RevealTokenResponse;
+    }
 }
 
 impl TokenHandlers {
-    async fn get_invite(&self, request: Request<GetInviteTokenRequest>) -> Result<InviteToken> {
-        let caller = Caller::of(&request)?;
-        let mut violations = Violations::new();
-        let name = violations.take("name", InviteTokenName::parse(&request.get_ref().name));
-        violations.finish()?;
-        self.0.get_invite_token(&caller, present(name)?.0).await
+    async fn get_invite_token(
+        &self,
+        caller: &Caller,
+        request: GetInviteTokenRequest,
+    ) -> Result<InviteToken> {
+        let name = rpc::name(InviteTokenName::parse(&request.name))?;
+        let (kind, rule) = (InvitationKind::OrganizationToken, rules::GET_INVITE_TOKEN);
+        let view = views::invite_token;
+        self.0
+            .show_singleton(caller, name.0, kind, rule, view)
+            .await
     }
 
-    async fn update_invite(
+    async fn update_invite_token(
         &self,
-        request: Request<UpdateInviteTokenRequest>,
+        caller: &Caller,
+        request: UpdateInviteTokenRequest,
     ) -> Result<InviteToken> {
-        let caller = Caller::of(&request)?;
-        let message = request.into_inner();
         let mut violations = Violations::new();
-        let request_id = violations.request_id(&message.request_id);
-        violations.check(
-            message.invite_token.is_some(),
-            "invite_token",
-            "is required",
-        );
-        let asked = message.invite_token.clone().unwrap_or_default();
+        let request_id = violations.request_id(&request.request_id);
+        let asked = violations.required_or_default("invite_token", &request.invite_token);
         let name = violations.take("invite_token.name", InviteTokenName::parse(&asked.name));
-        let named = Named::read(
-            &mut violations,
-            message.update_mask.as_ref(),
-            &["expire_time"],
-        );
+        let mask = violations.mask(request.update_mask.as_ref(), &["expire_time"]);
         let time = asked.expire_time.as_ref();
         let expire_time = Patch::when(
-            named.has("expire_time", time.is_some()),
+            mask.touches("expire_time", time.is_some()),
             time_to_come(
                 &mut violations,
                 "invite_token.expire_time",
@@ -84,223 +93,137 @@ impl TokenHandlers {
                 None,
             ),
         );
-        violations.finish()?;
-        let idempotency = Idempotency::of(&self.0, &caller, request_id, &message);
+        let name = violations.finish_with(name)?;
+        let (rule, once) = (rules::UPDATE_INVITE_TOKEN, (request_id, &request));
         self.0
-            .update_invite_token(
-                &caller,
-                present(name)?.0,
-                asked.etag,
-                expire_time,
-                idempotency,
-            )
+            .change(caller, name.0, rule, once, move |work| {
+                Box::pin(invite_token::update(work, asked.etag, expire_time))
+            })
             .await
     }
 
-    async fn reset_invite(
+    async fn reset_invite_token(
         &self,
-        request: Request<ResetInviteTokenRequest>,
+        caller: &Caller,
+        request: ResetInviteTokenRequest,
     ) -> Result<ResetInviteTokenResponse> {
-        let caller = Caller::of(&request)?;
-        let message = request.into_inner();
-        let mut violations = Violations::new();
-        let request_id = violations.request_id(&message.request_id);
-        let name = violations.take("name", InviteTokenName::parse(&message.name));
-        violations.finish()?;
-        let idempotency = Idempotency::of(&self.0, &caller, request_id, &message);
+        let (id, name) = rpc::change(&request.request_id, InviteTokenName::parse(&request.name))?;
+        let (rule, etag) = (rules::RESET_INVITE_TOKEN, request.etag.clone());
         let invite_token = self
             .0
-            .reset_invite_token(&caller, present(name)?.0, message.etag, idempotency)
+            .change(caller, name.0, rule, (id, &request), move |work| {
+                Box::pin(invite_token::reset(work, etag))
+            })
             .await?;
         Ok(ResetInviteTokenResponse {
             invite_token: Some(invite_token),
         })
     }
 
-    async fn create(&self, request: Request<CreateTokenRequest>) -> Result<Token> {
-        let caller = Caller::of(&request)?;
-        let message = request.into_inner();
+    async fn create_token(&self, caller: &Caller, request: CreateTokenRequest) -> Result<Token> {
         let mut violations = Violations::new();
-        let request_id = violations.request_id(&message.request_id);
-        let class = class_parent(&mut violations, &message.parent);
-        violations.check(message.token.is_some(), "token", "is required");
-        let asked = message.token.clone().unwrap_or_default();
+        let request_id = violations.request_id(&request.request_id);
+        let class = violations.take("parent", ClassName::parse(&request.parent));
+        let asked = violations.required_or_default("token", &request.token);
         let new = read_new_token(&mut violations, &asked, self.0.clock.now());
-        violations.finish()?;
-        let idempotency = Idempotency::of(&self.0, &caller, request_id, &message);
+        let class = violations.finish_with(class)?;
+        let (rule, once) = (rules::CREATE_TOKEN, (request_id, &request));
         self.0
-            .create_token(&caller, present(class)?, new, idempotency)
+            .change(caller, class, rule, once, move |work| {
+                Box::pin(token::create(work, new))
+            })
             .await
     }
 
-    async fn batch_create(
+    async fn batch_create_tokens(
         &self,
-        request: Request<BatchCreateTokensRequest>,
+        caller: &Caller,
+        request: BatchCreateTokensRequest,
     ) -> Result<BatchCreateTokensResponse> {
-        let caller = Caller::of(&request)?;
-        let message = request.into_inner();
         let mut violations = Violations::new();
-        let request_id = violations.request_id(&message.request_id);
-        let class = class_parent(&mut violations, &message.parent);
+        let request_id = violations.request_id(&request.request_id);
+        let class = violations.take("parent", ClassName::parse(&request.parent));
         violations.check(
-            (1..=TOKEN_BATCH_MAX).contains(&message.tokens.len()),
+            (1..=TOKEN_BATCH_MAX).contains(&request.tokens.len()),
             "tokens",
             format!("must have 1 to {TOKEN_BATCH_MAX} rows"),
         );
-        violations.finish()?;
+        let class = violations.finish_with(class)?;
         let now = self.0.clock.now();
-        let rows = message
-            .tokens
-            .iter()
-            .map(|token| new_token(token, now))
-            .collect();
-        let idempotency = Idempotency::of(&self.0, &caller, request_id, &message);
+        let tokens = request.tokens.iter();
+        let rows = tokens.map(|token| new_token(token, now)).collect();
+        let (rule, once) = (rules::BATCH_CREATE_TOKENS, (request_id, &request));
         self.0
-            .batch_create_tokens(&caller, present(class)?, rows, idempotency)
+            .change(caller, class, rule, once, move |work| {
+                Box::pin(token_batch::create(work, rows))
+            })
             .await
     }
 
-    async fn get(&self, request: Request<GetTokenRequest>) -> Result<Token> {
-        let caller = Caller::of(&request)?;
-        let mut violations = Violations::new();
-        let name = token_name(&mut violations, "name", &request.get_ref().name);
-        violations.finish()?;
-        self.0.get_token(&caller, &present(name)?).await
+    async fn get_token(&self, caller: &Caller, request: GetTokenRequest) -> Result<Token> {
+        let name = rpc::name(token_name(&request.name))?;
+        self.0.get_token(caller, &name).await
     }
 
-    async fn reveal(&self, request: Request<RevealTokenRequest>) -> Result<RevealTokenResponse> {
-        let caller = Caller::of(&request)?;
-        let mut violations = Violations::new();
-        let name = token_name(&mut violations, "name", &request.get_ref().name);
-        violations.finish()?;
-        let token = self.0.reveal_token(&caller, &present(name)?).await?;
+    async fn reveal_token(
+        &self,
+        caller: &Caller,
+        request: RevealTokenRequest,
+    ) -> Result<RevealTokenResponse> {
+        let name = rpc::name(token_name(&request.name))?;
+        let token = self.0.reveal_token(caller, &name).await?;
         Ok(RevealTokenResponse { token: Some(token) })
     }
 
-    async fn list(&self, request: Request<ListTokensRequest>) -> Result<ListTokensResponse> {
-        let caller = Caller::of(&request)?;
-        let message = request.into_inner();
-        let mut violations = Violations::new();
-        let class = class_parent(&mut violations, &message.parent);
-        violations.page_size(message.page_size);
-        violations.finish()?;
-        let filter = filter(&message.filter, FILTER_FIELDS)?;
-        let list = format!("ListTokens {} {}", message.parent, message.filter);
+    async fn list_tokens(
+        &self,
+        caller: &Caller,
+        request: ListTokensRequest,
+    ) -> Result<ListTokensResponse> {
+        let class = rpc::parent(ClassName::parse(&request.parent), request.page_size)?;
+        let filter = filter(&request.filter, FILTER_FIELDS)?;
+        let list = format!("ListTokens {} {}", request.parent, request.filter);
         let page = self
             .0
-            .page_asked(list, message.page_size, &message.page_token)?;
-        let page = self
-            .0
-            .list_tokens(&caller, &present(class)?, &filter, &page)
-            .await?;
+            .paging
+            .parse(request.page_size, &request.page_token, list)?;
+        let page = self.0.list_tokens(caller, &class, &filter, &page).await?;
         Ok(ListTokensResponse {
             tokens: page.items,
             next_page_token: page.next_page_token,
         })
     }
 
-    async fn update(&self, request: Request<UpdateTokenRequest>) -> Result<Token> {
-        let caller = Caller::of(&request)?;
-        let message = request.into_inner();
+    async fn update_token(&self, caller: &Caller, request: UpdateTokenRequest) -> Result<Token> {
         let mut violations = Violations::new();
-        let request_id = violations.request_id(&message.request_id);
-        violations.check(message.token.is_some(), "token", "is required");
-        let asked = message.token.clone().unwrap_or_default();
-        let name = token_name(&mut violations, "token.name", &asked.name);
+        let request_id = violations.request_id(&request.request_id);
+        let asked = violations.required_or_default("token", &request.token);
+        let name = violations.take("token.name", token_name(&asked.name));
         let now = self.0.clock.now();
-        let patch = token_patch(&mut violations, &asked, message.update_mask.as_ref(), now);
-        violations.finish()?;
-        let idempotency = Idempotency::of(&self.0, &caller, request_id, &message);
+        let patch = token_patch(&mut violations, &asked, request.update_mask.as_ref(), now);
+        let name = violations.finish_with(name)?;
+        let (place, once) = (name.place.clone(), (request_id, &request));
         self.0
-            .update_token(&caller, present(name)?, asked.etag, patch, idempotency)
+            .change(caller, place, rules::UPDATE_TOKEN, once, move |work| {
+                Box::pin(token::update(work, name, asked.etag, patch))
+            })
             .await
-    }
-
-    async fn revoke(&self, request: Request<RevokeTokenRequest>) -> Result<RevokeTokenResponse> {
-        let caller = Caller::of(&request)?;
-        let message = request.into_inner();
-        let mut violations = Violations::new();
-        let request_id = violations.request_id(&message.request_id);
-        let name = token_name(&mut violations, "name", &message.name);
-        violations.finish()?;
-        let idempotency = Idempotency::of(&self.0, &caller, request_id, &message);
-        let token = self
-            .0
-            .revoke_token(&caller, present(name)?, message.etag, idempotency)
-            .await?;
-        Ok(RevokeTokenResponse { token: Some(token) })
-    }
-}
-
-#[tonic::async_trait]
-impl TokenService for TokenHandlers {
-    async fn get_invite_token(
-        &self,
-        request: Request<GetInviteTokenRequest>,
-    ) -> std::result::Result<Response<InviteToken>, Status> {
-        answer(self.get_invite(request).await)
-    }
-
-    async fn update_invite_token(
-        &self,
-        request: Request<UpdateInviteTokenRequest>,
-    ) -> std::result::Result<Response<InviteToken>, Status> {
-        answer(self.update_invite(request).await)
-    }
-
-    async fn reset_invite_token(
-        &self,
-        request: Request<ResetInviteTokenRequest>,
-    ) -> std::result::Result<Response<ResetInviteTokenResponse>, Status> {
-        answer(self.reset_invite(request).await)
-    }
-
-    async fn create_token(
-        &self,
-        request: Request<CreateTokenRequest>,
-    ) -> std::result::Result<Response<Token>, Status> {
-        answer(self.create(request).await)
-    }
-
-    async fn batch_create_tokens(
-        &self,
-        request: Request<BatchCreateTokensRequest>,
-    ) -> std::result::Result<Response<BatchCreateTokensResponse>, Status> {
-        answer(self.batch_create(request).await)
-    }
-
-    async fn get_token(
-        &self,
-        request: Request<GetTokenRequest>,
-    ) -> std::result::Result<Response<Token>, Status> {
-        answer(self.get(request).await)
-    }
-
-    async fn list_tokens(
-        &self,
-        request: Request<ListTokensRequest>,
-    ) -> std::result::Result<Response<ListTokensResponse>, Status> {
-        answer(self.list(request).await)
-    }
-
-    async fn update_token(
-        &self,
-        request: Request<UpdateTokenRequest>,
-    ) -> std::result::Result<Response<Token>, Status> {
-        answer(self.update(request).await)
     }
 
     async fn revoke_token(
         &self,
-        request: Request<RevokeTokenRequest>,
-    ) -> std::result::Result<Response<RevokeTokenResponse>, Status> {
-        answer(self.revoke(request).await)
-    }
-
-    async fn reveal_token(
-        &self,
-        request: Request<RevealTokenRequest>,
-    ) -> std::result::Result<Response<RevealTokenResponse>, Status> {
-        answer(self.reveal(request).await)
+        caller: &Caller,
+        request: RevokeTokenRequest,
+    ) -> Result<RevokeTokenResponse> {
+        let (id, name) = rpc::change(&request.request_id, token_name(&request.name))?;
+        let (place, etag) = (name.place.clone(), request.etag.clone());
+        let (rule, once) = (rules::REVOKE_TOKEN, (id, &request));
+        let token = self
+            .0
+            .change(caller, place, rule, once, move |work| {
+                Box::pin(token::revoke(work, name, etag))
+            })
+            .await?;
+        Ok(RevokeTokenResponse { token: Some(token) })
     }
 }

@@ -3,7 +3,6 @@
 use chrono::TimeDelta;
 use homeroom_api::{common::v1::ErrorReason, ids::UserId};
 use homeroom_invitations::{
-    app::erase_user::ErasureRequest,
     domain::{
         invitation::{InvitationKind, Uses},
         redemption::RedemptionState,
@@ -13,7 +12,7 @@ use homeroom_invitations::{
 use homeroom_kit::{
     Result,
     auth::{Caller, Scope},
-    erasure::{Replacement, is_pseudonym},
+    erasure::Replacement,
     request_ids::{BodyMac, RequestKey},
 };
 use uuid::Uuid;
@@ -35,7 +34,11 @@ fn once(world: &World) -> (RequestKey, BodyMac) {
     (RequestKey::new(&eraser(), id), body)
 }
 
-async fn erase(world: &World, name: &str, request: ErasureRequest) -> Result<()> {
+async fn erase(
+    world: &World,
+    name: &str,
+    request: Option<homeroom_kit::request_ids::Claimed>,
+) -> Result<()> {
     world.app.erase_user(&eraser(), user(name), request).await
 }
 
@@ -46,7 +49,7 @@ async fn users(world: &World) -> Vec<UserId> {
 
 async fn assert_erased(world: &World) {
     let users = users(world).await;
-    assert!(users.iter().all(is_pseudonym), "{users:?}");
+    assert!(users.iter().all(UserId::is_pseudonym), "{users:?}");
     let pseudonyms = world.membership.state().erasures.clone();
     assert!(
         users
@@ -171,7 +174,7 @@ async fn r13_who_redeems_between_the_two_services_stays_as_somebody_who_has_come
     world.redeem("ann", CODE, "").await.unwrap();
     assert_eq!(world.app.finish_erasures_once().await.unwrap(), 1);
     let named = users(&world).await;
-    assert!(is_pseudonym(&named[0]));
+    assert!(named[0].is_pseudonym());
     assert_eq!(named[1], user("ann"));
 }
 
@@ -246,5 +249,5 @@ async fn r13_ten_erasures_of_a_person_at_once_are_all_answered_and_leave_nothing
     for erased in futures::future::join_all(erasures).await {
         erased.unwrap();
     }
-    assert!(users(&world).await.iter().all(is_pseudonym));
+    assert!(users(&world).await.iter().all(UserId::is_pseudonym));
 }

@@ -191,7 +191,10 @@ async fn a_page_token_of_another_version_is_a_bad_one_in_every_list() {
         let entries = token("ListAuditEntries");
         let entries = app.list_audit_entries(&tess, Some(&place), 2, &entries, "");
         let codes = "ListEnrollmentCodes".to_owned();
-        let codes = app.page_asked(codes.clone(), 2, &app.paging.token(&codes, cursor));
+        let codes = app
+            .paging
+            .parse(2, &app.paging.token(&codes, cursor), codes.as_str());
+        let codes = codes.unwrap().cursor_as::<uuid::Uuid>(0);
         for refused in [
             redemptions.await.map(|_| ()),
             entries.await.map(|_| ()),

@@ -134,7 +134,7 @@ async fn p13_workers_settle_by_themselves_and_stop_when_told() {
         follower: Duration::from_millis(2),
         ..Pauses::default()
     };
-    let mut workers = start(&world.app, pauses, &shutdown);
+    let workers = start(&world.app, pauses, &shutdown);
     let settled = async {
         while world.membership.state().heard.is_empty() {
             world.membership.set(Mode::Up);
@@ -149,7 +149,7 @@ async fn p13_workers_settle_by_themselves_and_stop_when_told() {
         .await
         .unwrap();
     shutdown.begin();
-    let stopped = async { while workers.join_next().await.is_some() {} };
+    let stopped = workers.ended();
     tokio::time::timeout(Duration::from_secs(20), stopped)
         .await
         .unwrap();

@@ -111,7 +111,7 @@ async fn p13_gauges_count_what_is_stuck_reserved_and_skipped() {
         sweep: Duration::from_millis(2),
         ..Pauses::default()
     };
-    let mut workers = start(&world.app, pauses, &shutdown);
+    let workers = start(&world.app, pauses, &shutdown);
     let of = |gauge: &str, count: u32| format!("{gauge} {count}");
     until_shown(
         address,
@@ -130,6 +130,6 @@ async fn p13_gauges_count_what_is_stuck_reserved_and_skipped() {
     )
     .await;
     shutdown.begin();
-    while workers.join_next().await.is_some() {}
+    workers.ended().await;
     serving.await.unwrap();
 }

@@ -24,13 +24,11 @@ use crate::{
     auth::{Caller, Scope as CallerScope, expired},
     outbox::Scope,
     paging::Paging,
+    rpc::parent_or_every,
     shutdown::Shutdown,
     status::{Error, Result},
-    validation::Violations,
 };
 
-/// The parent that stands for every organization.
-const EVERY_ORGANIZATION: &str = "organizations/-";
 /// How often a watch looks for events that nobody told it of, in milliseconds.
 const WATCH_INTERVAL_MILLIS: u64 = 500;
 /// How long a watch lasts, in seconds; its caller resumes from the last token.
@@ -120,7 +118,7 @@ impl EventFeed {
         let list = self.list_name(&request.parent);
         let page = self
             .paging
-            .parse(request.page_size, &request.page_token, &list)?;
+            .parse(request.page_size, &request.page_token, list.as_str())?;
         let after = page.cursor_as(0)?.unwrap_or(0);
         let mut reached = after;
         let mut bytes = 0;
@@ -148,7 +146,7 @@ impl EventFeed {
             .scope(&caller, &request.parent, 0, Reading::Watch)
             .await?;
         let list = self.list_name(&request.parent);
-        let page = self.paging.parse(0, &request.page_token, &list)?;
+        let page = self.paging.parse(0, &request.page_token, list.as_str())?;
         let after = page.cursor_as(0)?.unwrap_or(0);
         let permit = self.watches.begin(&caller)?;
         let (sender, receiver) = mpsc::channel(1);
@@ -183,14 +181,7 @@ impl EventFeed {
         page_size: i32,
         reading: Reading,
     ) -> Result<Scope> {
-        let mut violations = Violations::new();
-        violations.page_size(page_size);
-        let place = if parent == EVERY_ORGANIZATION {
-            None
-        } else {
-            violations.take("parent", Place::parse(parent))
-        };
-        violations.finish()?;
+        let place = parent_or_every(parent, page_size, Place::parse)?;
         let service = FEED_SCOPES.iter().any(|scope| caller.has(*scope));
         let Some(place) = place else {
             if !service || caller.organizations.is_some() {

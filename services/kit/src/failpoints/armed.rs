@@ -132,62 +132,6 @@ pub fn hits() -> BTreeMap<String, u64> {
     registry().hits.clone()
 }
 
-/// A line that is no command.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "no command: `{0}`; say `arm POINT abort|fail|hold|hang|delay:MILLISECONDS [AT [TIMES]]`, `disarm`, `hits` or `wrong VARIANT|none`"
-)]
-pub struct CommandMalformed(String);
-
-/// Carries out one line of text, as a test sends it to a process. Answers one line.
-pub fn command(line: &str) -> Result<String, CommandMalformed> {
-    let malformed = || CommandMalformed(line.to_owned());
-    let words: Vec<&str> = line.split_whitespace().collect();
-    match words.as_slice() {
-        ["disarm"] => disarm(),
-        ["hits"] => {
-            let hits: Vec<String> = hits()
-                .into_iter()
-                .map(|(point, hits)| format!("{point}={hits}"))
-                .collect();
-            return Ok(hits.join(" "));
-        }
-        ["wrong", "none"] => set_wrong_variant(None),
-        ["wrong", variant] => set_wrong_variant(Some(variant.parse().map_err(|()| malformed())?)),
-        ["arm", point, action, numbers @ ..] => {
-            let mut numbers = numbers.iter().map(|number| number.parse::<u64>());
-            let mut next = || numbers.next().unwrap_or(Ok(1)).map_err(|_| malformed());
-            let armed = Armed {
-                action: action.parse().map_err(|()| malformed())?,
-                at: next()?,
-                times: next()?,
-            };
-            arm(point, armed);
-        }
-        _ => return Err(malformed()),
-    }
-    Ok("ok".to_owned())
-}
-
-impl FromStr for Action {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        match text {
-            "abort" => Ok(Self::Abort),
-            "fail" => Ok(Self::Fail),
-            "hold" => Ok(Self::Hold),
-            "hang" => Ok(Self::Hang),
-            _ => {
-                let millis = text.strip_prefix("delay:").ok_or(())?;
-                Ok(Self::Delay(Duration::from_millis(
-                    millis.parse().map_err(|_| ())?,
-                )))
-            }
-        }
-    }
-}
-
 impl FromStr for WrongVariant {
     type Err = ();
 
@@ -210,45 +154,42 @@ mod tests {
     /// What is armed is armed for the whole process: one test at a time.
     static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
+    fn once(action: Action) -> Armed {
+        Armed {
+            action,
+            at: 1,
+            times: 1,
+        }
+    }
+
     #[tokio::test]
     async fn what_is_held_goes_on_when_it_is_disarmed_and_not_before() {
         let _alone = ALONE.lock().await;
-        command("arm kit.held.before_commit hold").unwrap();
+        arm("kit.held.before_commit", once(Action::Hold));
         let mut held = Box::pin(reached("kit", "held", Moment::BeforeCommit));
         assert!(futures::poll!(&mut held).is_pending());
         assert_eq!(hits()["kit.held.before_commit"], 1);
         // It was armed for one arrival.
         let next = reached("kit", "held", Moment::BeforeCommit);
         assert_eq!(next.await, Ok(()));
-        command("arm kit.held.after_commit fail").unwrap();
+        arm("kit.held.after_commit", once(Action::Fail));
         assert!(futures::poll!(&mut held).is_pending());
-        command("disarm").unwrap();
+        disarm();
         assert_eq!(held.await, Ok(()));
     }
 
     #[tokio::test]
     async fn a_point_fails_at_the_arrival_it_was_armed_for_and_no_other() {
         let _alone = ALONE.lock().await;
-        command("arm kit.test.before_commit fail 2 1").unwrap();
+        let second = Armed {
+            at: 2,
+            ..once(Action::Fail)
+        };
+        arm("kit.nth.before_commit", second);
         for expected in [Ok(()), Err(Injected), Ok(())] {
-            assert_eq!(reached("kit", "test", Moment::BeforeCommit).await, expected);
+            assert_eq!(reached("kit", "nth", Moment::BeforeCommit).await, expected);
         }
-        assert_eq!(reached("kit", "test", Moment::AfterCommit).await, Ok(()));
-        assert_eq!(hits()["kit.test.before_commit"], 3);
-    }
-
-    #[test]
-    fn what_is_no_command_is_refused() {
-        for line in [
-            "",
-            "arm",
-            "arm x",
-            "arm x explode",
-            "arm x fail y",
-            "wrong",
-            "wrong one",
-        ] {
-            assert!(command(line).is_err(), "{line}");
-        }
+        assert_eq!(reached("kit", "nth", Moment::AfterCommit).await, Ok(()));
+        assert_eq!(hits()["kit.nth.before_commit"], 3);
     }
 }

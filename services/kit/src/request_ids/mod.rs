@@ -86,6 +86,24 @@ impl BodyMac {
     }
 }
 
+/// The request id that a caller gave, and the body that it stands for.
+pub type Claimed = (RequestKey, BodyMac);
+
+/// What a call claims: None without a request id, where every call is a new one.
+#[must_use]
+pub fn claimed<M: prost::Message>(
+    keyring: &KeyRing,
+    caller: &Caller,
+    request_id: Option<Uuid>,
+    message: &M,
+) -> Option<Claimed> {
+    let request_id = request_id?;
+    Some((
+        RequestKey::new(caller, request_id),
+        BodyMac::of(keyring, message),
+    ))
+}
+
 /// What is known of a request id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claim {

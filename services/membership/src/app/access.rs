@@ -4,6 +4,7 @@ use homeroom_api::{common::v1::ErrorReason, ids::UserId, names::Place};
 use homeroom_kit::{
     Error, Result,
     auth::{Caller, Scope},
+    rpc::place_not_found,
 };
 
 use super::rules::Rule;
@@ -55,23 +56,6 @@ pub async fn standing_in_reach(
 pub fn is_visible(caller: &Caller, place: &Place, standing: &Standing) -> bool {
     let platform_sees = matches!(place, Place::Organization(_)) && caller.has(Scope::Platform);
     platform_sees || standing.is_visible(place)
-}
-
-/// `ORGANIZATION_NOT_FOUND` or `CLASS_NOT_FOUND`: absent and hidden are one answer.
-#[must_use]
-pub fn place_not_found(place: &Place) -> Error {
-    match place {
-        Place::Organization(_) => Error::new(
-            ErrorReason::OrganizationNotFound,
-            "Check the organization's name: there is none of that name that you may see.",
-        )
-        .resource("homeroom/Organization", place.to_string()),
-        Place::Class(_) => Error::new(
-            ErrorReason::ClassNotFound,
-            "Check the class's name: there is none of that name that you may see.",
-        )
-        .resource("homeroom/Class", place.to_string()),
-    }
 }
 
 /// `ROLE_REQUIRED`, with the role that the caller has.

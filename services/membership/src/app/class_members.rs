@@ -1,7 +1,7 @@
 //! Members of a class: each is a member of the organization too (03 I2).
 
 use homeroom_api::names::{ClassName, MemberName, Place};
-use homeroom_kit::Result;
+use homeroom_kit::{Result, rpc::check_etag};
 
 use super::{
     Change, closing,
@@ -49,7 +49,7 @@ pub async fn update(
         .enter(&name.place, &rules::UPDATE_CLASS_MEMBER, None)
         .await?;
     let before = members::load(change, &name).await?;
-    refusals::check_etag(etag, before.revision)?;
+    check_etag(etag, before.revision)?;
     let role = role.unwrap_or(before.role);
     if role == before.role {
         return Ok(before);
@@ -74,7 +74,7 @@ pub async fn remove(change: &mut Change, name: MemberName, etag: &str) -> Result
         .enter(&name.place, &rules::REMOVE_CLASS_MEMBER, person)
         .await?;
     let member = members::load(change, &name).await?;
-    refusals::check_etag(etag, member.revision)?;
+    check_etag(etag, member.revision)?;
     if member.role == Role::Owner {
         return Err(refusals::last_owner(&name));
     }
@@ -85,13 +85,5 @@ pub async fn remove(change: &mut Change, name: MemberName, etag: &str) -> Result
     let open = &Waiting::Of(name.place.clone(), name.user.clone());
     closing::close_requests(change, &mut seats, open).await?;
     change.save_seats(name.place.organization(), &seats).await?;
-    if change.caller.user != name.user {
-        let now = change.now;
-        change
-            .repository
-            .record_removal(&name.place, &name.user, now)
-            .await?;
-    }
-    members::record_ended(change, &member);
-    Ok(())
+    members::removed(change, &member).await
 }

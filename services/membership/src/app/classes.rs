@@ -7,11 +7,14 @@ use homeroom_api::{
     ids::{ClassId, OrganizationId, UserId},
     names::{ClassName, MemberName, Place},
 };
-use homeroom_kit::{Error, Result, auth::Caller, paging::PageRequest};
-
-use super::{
-    App, Change, Page, access, closing, members, members::NewMember, refusals, rules, rules::Rule,
+use homeroom_kit::{
+    Error, Result,
+    auth::Caller,
+    paging::{Page, PageRequest},
+    rpc::{check_etag, place_not_found},
 };
+
+use super::{App, Change, access, closing, members, members::NewMember, rules, rules::Rule};
 use crate::{
     domain::{
         class::{Class, ClassState},
@@ -157,8 +160,8 @@ async fn load_to_change(
         .repository
         .class(name)
         .await?
-        .ok_or_else(|| access::place_not_found(&place))?;
-    refusals::check_etag(etag, class.revision)?;
+        .ok_or_else(|| place_not_found(&place))?;
+    check_etag(etag, class.revision)?;
     Ok((class, seats))
 }
 
@@ -291,7 +294,7 @@ impl App {
         repository
             .class(&name)
             .await?
-            .ok_or_else(|| access::place_not_found(&place))
+            .ok_or_else(|| place_not_found(&place))
     }
 
     /// An organization's classes in the order of their ids: an administrator sees all of them, others those that
@@ -314,11 +317,9 @@ impl App {
             state: filter.state,
             owner: filter.owner,
             after: page.cursor_as(0)?,
-            limit: page.size + 1,
+            limit: page.limit(),
         };
         let found = repository.list_classes(&query).await?;
-        Ok(Page::cut(found, page.size, |last| {
-            vec![last.name.class.to_string()]
-        }))
+        Ok(page.cut(found, |last| last.name.class.to_string()))
     }
 }

@@ -15,6 +15,7 @@ use homeroom_kit::{
     auth::Caller,
     erasure::{Replacement, marks_of},
     outbox::NewEvent,
+    rpc::require_unbound,
 };
 
 use super::{App, Change, closing, members, refusals, rules};
@@ -68,14 +69,7 @@ impl App {
 /// is no single organization's.
 pub fn may_erase(caller: &Caller) -> Result<()> {
     rules::ERASE_USER.require_scope(caller)?;
-    if caller.organizations.is_none() {
-        return Ok(());
-    }
-    Err(Error::new(
-        ErrorReason::ScopeMissing,
-        "Use an access token that is not bound to organizations.",
-    )
-    .metadata("claim", "organizations"))
+    require_unbound(caller)
 }
 
 async fn refuse_owners(repository: &mut dyn Repository, user: &UserId) -> Result<()> {

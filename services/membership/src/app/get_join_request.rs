@@ -48,10 +48,7 @@ pub(crate) async fn find_join_request(
     let Some(standing) = standing else {
         return Err(join_request_not_found(name));
     };
-    let by_role = rule
-        .permission
-        .is_some_and(|permission| standing.permits(permission));
-    if by_role || (rule.own && own) {
+    if rule.is_met_by_role(&standing) || (rule.own && own) {
         return request.ok_or_else(|| join_request_not_found(name));
     }
     if own || is_visible(caller, &name.place, &standing) {

@@ -1,18 +1,22 @@
 //! `ListJoinRequests`: staff see a place's whole queue, anyone else their own requests.
 
 use homeroom_api::names::Place;
-use homeroom_kit::{Result, auth::Caller};
-use uuid::Uuid;
+use homeroom_kit::{
+    Result,
+    auth::Caller,
+    paging::{Page, PageRequest},
+    rpc::place_not_found,
+};
 
 use super::{
-    App, Page,
-    access::{is_visible, place_not_found},
+    App,
+    access::{is_visible, standing_in_reach},
     rules,
 };
 use crate::{domain::join_request::JoinRequest, store::Shown};
 
 impl App {
-    /// A page of the place's requests, newest first, after the one with the id `after`.
+    /// A page of the place's requests, newest first.
     ///
     /// Whoever neither may see the place nor has a request there is told that it does not exist.
     pub async fn list_join_requests(
@@ -20,24 +24,13 @@ impl App {
         caller: &Caller,
         place: &Place,
         mut shown: Shown,
-        after: Option<Uuid>,
-        size: u32,
+        page: &PageRequest,
     ) -> Result<Page<JoinRequest>> {
         let now = self.clock.now();
-        if !caller.may_reach(place.organization()) {
-            return Err(place_not_found(place));
-        }
+        let after = page.cursor_as(0)?;
         let mut repository = self.store.read().await?;
-        let standing = repository
-            .standing(place, &caller.user)
-            .await?
-            .filter(|standing| place.class().is_none() || standing.class.is_some())
-            .ok_or_else(|| place_not_found(place))?;
-        let rule = &rules::LIST_JOIN_REQUESTS;
-        if !rule
-            .permission
-            .is_some_and(|permission| standing.permits(permission))
-        {
+        let standing = standing_in_reach(repository.as_mut(), caller, place).await?;
+        if !rules::LIST_JOIN_REQUESTS.is_met_by_role(&standing) {
             let own = Shown {
                 user: Some(caller.user.clone()),
                 ..Shown::default()
@@ -51,22 +44,14 @@ impl App {
                 return Err(place_not_found(place));
             }
             if shown.user.as_ref().is_some_and(|user| *user != caller.user) {
-                return Ok(Page {
-                    items: Vec::new(),
-                    next: None,
-                });
+                return Ok(Page::empty());
             }
             shown.user = own.user;
         }
         let found = repository
-            .list_join_requests(place, &shown, after, size.saturating_add(1), now)
+            .list_join_requests(place, &shown, after, page.limit(), now)
             .await?;
-        let requests = found
-            .into_iter()
-            .map(|request| request.as_of(now))
-            .collect();
-        Ok(Page::cut(requests, size, |request| {
-            vec![request.id.to_string()]
-        }))
+        let page = page.cut(found, |request| request.id.to_string());
+        Ok(page.map(|request| request.as_of(now)))
     }
 }

@@ -4,10 +4,14 @@ use homeroom_api::{
     ids::UserId,
     names::{MemberName, Place},
 };
-use homeroom_kit::{Error, Result, auth::Caller, paging::PageRequest};
+use homeroom_kit::{
+    Error, Result,
+    auth::Caller,
+    paging::{Page, PageRequest},
+};
 
 use super::{
-    App, Change, Page, access, deciding, new_events::member_joined, refusals, rules, rules::Rule,
+    App, Change, access, deciding, new_events::member_joined, refusals, rules, rules::Rule,
 };
 use crate::{
     admission::plan::Plan,
@@ -103,6 +107,19 @@ pub fn record_role(change: &mut Change, member: &Member, previous: Role) {
     );
 }
 
+/// Remembers whom staff removed, which keeps them out until they are approved (R8), and records the end.
+pub(crate) async fn removed(change: &mut Change, member: &Member) -> Result<()> {
+    if change.caller.user != member.user {
+        let now = change.now;
+        change
+            .repository
+            .record_removal(&member.place, &member.user, now)
+            .await?;
+    }
+    record_ended(change, member);
+    Ok(())
+}
+
 /// `member.left` for who went, `member.removed` for whom staff removed (R8).
 pub fn record_ended(change: &mut Change, member: &Member) {
     let event_type = if member.user == change.caller.user {
@@ -166,12 +183,10 @@ impl App {
             email: filter.email,
             external_id: filter.external_id,
             after: page.cursor_as(0)?,
-            limit: page.size + 1,
+            limit: page.limit(),
         };
         let found = repository.list_members(&query).await?;
-        Ok(Page::cut(found, page.size, |last| {
-            vec![last.user.to_string()]
-        }))
+        Ok(page.cut(found, |last| last.user.to_string()))
     }
 
     /// The acting user's memberships within reach of the token, by name; of another user
@@ -189,9 +204,9 @@ impl App {
         let after: Option<Place> = page.cursor_as(0)?;
         let mut repository = self.store.read().await?;
         let found = repository
-            .list_memberships(&caller.user, after.as_ref(), page.size + 1)
+            .list_memberships(&caller.user, after.as_ref(), page.limit())
             .await?;
-        let mut page = Page::cut(found, page.size, |last| vec![last.place.to_string()]);
+        let mut page = page.cut(found, |last| last.place.to_string());
         page.items
             .retain(|member| caller.may_reach(member.place.organization()));
         Ok(page)

@@ -66,11 +66,6 @@ impl App {
             writes: Writes::new(),
         }
     }
-
-    /// The token for the page after `next` of `list`; empty at the end.
-    pub(crate) fn next_page_token(&self, list: &str, next: Option<&[String]>) -> String {
-        next.map_or_else(String::new, |next| self.paging.token(list, next))
-    }
 }
 
 impl fmt::Debug for App {
@@ -79,29 +74,5 @@ impl fmt::Debug for App {
             .debug_struct("App")
             .field("store", &self.store)
             .finish_non_exhaustive()
-    }
-}
-
-/// A part of a list, and where the next one starts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page<T> {
-    /// In the list's order.
-    pub items: Vec<T>,
-    /// The keyset position of the last item; None at the end of the list.
-    pub next: Option<Vec<String>>,
-}
-
-impl<T> Page<T> {
-    /// Of what a query for one item more than `size` found.
-    pub(crate) fn cut(mut items: Vec<T>, size: u32, position: impl Fn(&T) -> Vec<String>) -> Self {
-        let size = usize::try_from(size).unwrap_or(usize::MAX);
-        let more = items.len() > size;
-        items.truncate(size);
-        let next = if more {
-            items.last().map(position)
-        } else {
-            None
-        };
-        Self { items, next }
     }
 }

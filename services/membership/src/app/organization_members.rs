@@ -4,7 +4,7 @@ use homeroom_api::{
     ids::OrganizationId,
     names::{MemberName, Place},
 };
-use homeroom_kit::Result;
+use homeroom_kit::{Result, rpc::check_etag};
 
 use super::{
     Change, closing,
@@ -55,7 +55,7 @@ pub async fn update(
         .enter(&name.place, &rules::UPDATE_ORGANIZATION_MEMBER, None)
         .await?;
     let before = members::load(change, &name).await?;
-    refusals::check_etag(etag, before.revision)?;
+    check_etag(etag, before.revision)?;
     let role = patch.role.unwrap_or(before.role);
     let becomes_student = role == Role::Student && before.role != Role::Student;
     if becomes_student
@@ -105,7 +105,7 @@ pub async fn remove(change: &mut Change, name: MemberName, etag: &str) -> Result
         .enter(&name.place, &rules::REMOVE_ORGANIZATION_MEMBER, person)
         .await?;
     let member = members::load(change, &name).await?;
-    refusals::check_etag(etag, member.revision)?;
+    check_etag(etag, member.revision)?;
     if change
         .repository
         .owns_classes(&organization, &name.user)
@@ -134,13 +134,5 @@ pub async fn remove(change: &mut Change, name: MemberName, etag: &str) -> Result
     let open = &Waiting::OfPersonIn(organization.clone(), name.user.clone());
     closing::close_requests(change, &mut seats, open).await?;
     change.save_seats(&organization, &seats).await?;
-    if change.caller.user != name.user {
-        let now = change.now;
-        change
-            .repository
-            .record_removal(&name.place, &name.user, now)
-            .await?;
-    }
-    members::record_ended(change, &member);
-    Ok(())
+    members::removed(change, &member).await
 }

@@ -7,9 +7,15 @@ use homeroom_api::{
     ids::{OrganizationId, UserId},
     names::Place,
 };
-use homeroom_kit::{Error, Result, auth::Caller, paging::PageRequest, random::below};
+use homeroom_kit::{
+    Error, Result,
+    auth::Caller,
+    paging::{Page, PageRequest},
+    random::below,
+    rpc::{check_etag, place_not_found},
+};
 
-use super::{App, Change, Page, access, closing, refusals, rules};
+use super::{App, Change, access, closing, rules};
 use crate::{
     domain::{
         member::{Member, Particulars, Provenance, Role},
@@ -153,7 +159,7 @@ pub async fn update(
     let before = load_to_update(change, &place, &patch).await?;
     let seat_limit = patch.seat_limit.unwrap_or(before.seat_limit);
     let touches_seats = seat_limit != before.seat_limit;
-    refusals::check_etag(etag, before.revision)?;
+    check_etag(etag, before.revision)?;
     if patch
         .code_prefix
         .is_some_and(|prefix| prefix != before.code_prefix)
@@ -197,7 +203,7 @@ async fn load_to_update(
     let caller = change.caller.clone();
     let standing = access::standing_in_reach(change.repository.as_mut(), &caller, place).await?;
     if !access::is_visible(&caller, place, &standing) {
-        return Err(access::place_not_found(place));
+        return Err(place_not_found(place));
     }
     let organization = load(change, place).await?;
     let only_seats = patch.seat_limit.is_some()
@@ -231,7 +237,7 @@ pub async fn delete(
         .enter(&place, &rules::DELETE_ORGANIZATION, None)
         .await?;
     let organization = load(change, &place).await?;
-    refusals::check_etag(etag, organization.revision)?;
+    check_etag(etag, organization.revision)?;
     let repository = &mut change.repository;
     let empty = !repository.has_classes(&id).await?
         && !repository.has_members_besides_administrators(&id).await?;
@@ -260,7 +266,7 @@ async fn load(change: &mut Change, place: &Place) -> Result<Organization> {
         .repository
         .organization(place.organization())
         .await?
-        .ok_or_else(|| access::place_not_found(place))
+        .ok_or_else(|| place_not_found(place))
 }
 
 impl App {
@@ -273,7 +279,7 @@ impl App {
         repository
             .organization(place.organization())
             .await?
-            .ok_or_else(|| access::place_not_found(&place))
+            .ok_or_else(|| place_not_found(&place))
     }
 
     /// The organizations of the acting user; for the platform all of them. In the order of their ids.
@@ -286,19 +292,17 @@ impl App {
         let everyone = rules::LIST_ORGANIZATIONS.is_met_by_scope(caller);
         let member = (!everyone).then(|| caller.user.clone());
         let found = if let Some(bound) = &caller.organizations {
-            self.organizations_among(bound, member.as_ref(), after.as_ref(), page.size)
+            self.organizations_among(bound, member.as_ref(), after.as_ref(), page.limit())
                 .await?
         } else {
             let query = OrganizationQuery {
                 member,
                 after,
-                limit: page.size + 1,
+                limit: page.limit(),
             };
             self.store.read().await?.list_organizations(&query).await?
         };
-        Ok(Page::cut(found, page.size, |last| {
-            vec![last.id.to_string()]
-        }))
+        Ok(page.cut(found, |last| last.id.to_string()))
     }
 
     /// Those that a token is bound to, one by one: a token holds few.
@@ -307,16 +311,15 @@ impl App {
         bound: &[OrganizationId],
         member: Option<&UserId>,
         after: Option<&OrganizationId>,
-        size: u32,
+        limit: u32,
     ) -> Result<Vec<Organization>> {
         let mut ids: Vec<&OrganizationId> = bound.iter().filter(|id| Some(*id) > after).collect();
         ids.sort_unstable();
         ids.dedup();
         let mut repository = self.store.read().await?;
         let mut found = Vec::new();
-        let limit = usize::try_from(size).unwrap_or(usize::MAX);
         for id in ids {
-            if found.len() > limit {
+            if found.len() >= limit as usize {
                 break;
             }
             if let Some(user) = member {
@@ -339,6 +342,6 @@ impl App {
         repository
             .seats(place.organization())
             .await?
-            .ok_or_else(|| access::place_not_found(&place))
+            .ok_or_else(|| place_not_found(&place))
     }
 }

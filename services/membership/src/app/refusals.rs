@@ -4,7 +4,7 @@ use homeroom_api::{
     common::v1::ErrorReason,
     names::{ClassName, MemberName, Place},
 };
-use homeroom_kit::{Error, Result};
+use homeroom_kit::Error;
 
 use crate::domain::seat::Seats;
 
@@ -68,37 +68,4 @@ pub fn member_exists(member: &MemberName) -> Error {
         "Use the membership that there is: the user is a member already.",
     )
     .resource("homeroom/Member", member.to_string())
-}
-
-/// A revision as callers see it.
-#[must_use]
-pub fn etag(revision: i64) -> String {
-    format!("\"{revision}\"")
-}
-
-/// `ETAG_MISMATCH` where a caller guards a change by another revision than the current one; an empty
-/// etag guards nothing.
-pub fn check_etag(given: &str, revision: i64) -> Result<()> {
-    if given.is_empty() || given == etag(revision) {
-        return Ok(());
-    }
-    Err(Error::new(
-        ErrorReason::EtagMismatch,
-        "Read the resource again and repeat the change on what it is now: it has changed since.",
-    ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_etag_guards_by_the_current_revision_and_an_empty_one_guards_nothing() {
-        assert!(check_etag("", 3).is_ok());
-        assert!(check_etag("\"3\"", 3).is_ok());
-        for other in ["\"2\"", "3", "\"03\"", "*", "W/\"3\""] {
-            let refused = check_etag(other, 3).unwrap_err();
-            assert_eq!(refused.reason(), ErrorReason::EtagMismatch, "{other}");
-        }
-    }
 }

@@ -13,7 +13,8 @@ use homeroom_kit::{
     Error, Result, SharedRandomness,
     auth::Caller,
     outbox::NewEvent,
-    request_ids::{BodyMac, RequestKey},
+    request_ids::{Claimed, claimed},
+    rpc::place_not_found,
 };
 use prost::Message;
 use uuid::Uuid;
@@ -60,7 +61,7 @@ impl Change {
         self.repository
             .lock_organization(place.organization())
             .await?
-            .ok_or_else(|| access::place_not_found(place))
+            .ok_or_else(|| place_not_found(place))
     }
 
     /// The place as the acting user stands in it, if the rule allows the call ([`access::authorise`]).
@@ -150,55 +151,35 @@ impl App {
             + Send
             + 'static,
     {
-        let claimed = request_id.map(|id| {
-            (
-                RequestKey::new(caller, id),
-                BodyMac::of(&self.keys, request),
-            )
-        });
+        let claimed = claimed(&self.keys, caller, request_id, request);
         let app = self.clone();
         let caller = caller.clone();
         self.writes
-            .run(async move { app.write_in_transaction(caller, claimed, use_case).await })
+            .run(async move {
+                let mut change = Change {
+                    repository: app.store.write().await?,
+                    now: app.clock.now(),
+                    caller,
+                    random: app.random.clone(),
+                    events: Vec::new(),
+                };
+                let done = change.run(claimed, use_case).await;
+                if done.is_ok() {
+                    change.repository.commit("change").await?;
+                    app.store.committed().notify();
+                } else {
+                    change.repository.rollback().await;
+                }
+                done
+            })
             .await
-    }
-
-    async fn write_in_transaction<Response, UseCase>(
-        &self,
-        caller: Caller,
-        claimed: Option<(RequestKey, BodyMac)>,
-        use_case: UseCase,
-    ) -> Result<Response>
-    where
-        Response: Message + Default,
-        UseCase:
-            for<'change> FnOnce(&'change mut Change) -> BoxFuture<'change, Result<Response>> + Send,
-    {
-        let mut change = Change {
-            repository: self.store.write().await?,
-            now: self.clock.now(),
-            caller,
-            random: self.random.clone(),
-            events: Vec::new(),
-        };
-        match change.run(claimed, use_case).await {
-            Ok(response) => {
-                change.repository.commit("change").await?;
-                self.store.committed().notify();
-                Ok(response)
-            }
-            Err(error) => {
-                change.repository.rollback().await;
-                Err(error)
-            }
-        }
     }
 }
 
 impl Change {
     async fn run<Response, UseCase>(
         &mut self,
-        claimed: Option<(RequestKey, BodyMac)>,
+        claimed: Option<Claimed>,
         use_case: UseCase,
     ) -> Result<Response>
     where

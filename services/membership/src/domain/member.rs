@@ -17,7 +17,7 @@ pub struct Member {
     pub user: UserId,
     /// What staff are shown of the person.
     pub particulars: Particulars,
-    /// What the person may do there: a role that [`Role::fits`] the place.
+    /// What the person may do there: a role that fits the place.
     pub role: Role,
     /// When the person joined.
     pub join_time: DateTime<Utc>,
@@ -74,16 +74,7 @@ homeroom_kit::named! {
     Student = "STUDENT",
 }
 
-impl Role {
-    /// Whether a place of this kind has the role.
-    #[must_use]
-    pub const fn fits(self, place: &Place) -> bool {
-        match place {
-            Place::Organization(_) => matches!(self, Self::Admin | Self::Teacher | Self::Student),
-            Place::Class(_) => matches!(self, Self::Owner | Self::CoTeacher | Self::Student),
-        }
-    }
-}
+impl Role {}
 
 impl fmt::Display for Role {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -158,21 +149,5 @@ mod tests {
         }
         assert_eq!(Role::parse("GUEST"), None);
         assert_eq!(Method::parse(""), None);
-    }
-
-    #[test]
-    fn each_place_has_three_roles() {
-        let organization = Place::parse("organizations/hamilton").unwrap();
-        let class = Place::parse("organizations/hamilton/classes/bio").unwrap();
-        for (role, of_organization, of_class) in [
-            (Role::Admin, true, false),
-            (Role::Teacher, true, false),
-            (Role::Owner, false, true),
-            (Role::CoTeacher, false, true),
-            (Role::Student, true, true),
-        ] {
-            assert_eq!(role.fits(&organization), of_organization, "{role}");
-            assert_eq!(role.fits(&class), of_class, "{role}");
-        }
     }
 }

@@ -14,7 +14,7 @@ use homeroom_api::{
 use homeroom_kit::{Result, person, validation::Violations};
 use uuid::Uuid;
 
-use super::{convert, join_request_conversion, parse};
+use super::{convert, join_request_conversion};
 use crate::{
     admission::{admit::AdmitRequest, plan::Admission},
     app::check_access::Access,
@@ -90,7 +90,7 @@ pub(super) fn admit_request(request: &api::AdmitRequest) -> Result<AdmitRequest>
         .zip(route.zip(method))
         .zip(issue_time);
     let ((((place, redemption), person), (route, method)), invitation_issue_time) =
-        parse::finish(violations, read)?;
+        violations.finish_with(read)?;
     Ok(AdmitRequest {
         redemption,
         invitation: request.invitation.clone(),

@@ -7,21 +7,21 @@ use homeroom_api::{
     },
     names::Place,
 };
-use homeroom_kit::{Error, Result, auth::Caller, validation::Violations};
-use tonic::{Request, Response, Status};
+use homeroom_kit::{
+    Error, Result,
+    auth::Caller,
+    rpc::{self, place_not_found},
+    validation::Violations,
+};
 
-use super::{admission_conversion as conversion, parse};
+use super::admission_conversion as conversion;
 use crate::{
     admission::{
         admit::{AdmitRequest, Admitted},
         lanes::Lanes,
         plan::Admission,
     },
-    app::{
-        App,
-        access::place_not_found,
-        rules::{self, Rule},
-    },
+    app::{App, rules},
     domain::admission::ADMISSIONS_MAX,
 };
 
@@ -30,12 +30,6 @@ use crate::{
 pub(crate) struct AdmissionApi {
     app: App,
     lanes: Lanes,
-}
-
-fn admitting<T>(request: &Request<T>, rule: &Rule) -> Result<Caller> {
-    let caller = Caller::of(request)?;
-    rule.require_scope(&caller)?;
-    Ok(caller)
 }
 
 /// Reads one redemption, within the organizations that the caller's token covers.
@@ -90,29 +84,40 @@ impl AdmissionApi {
     }
 }
 
-#[tonic::async_trait]
-impl AdmissionService for AdmissionApi {
+homeroom_kit::rpcs! {
+    AdmissionService for AdmissionApi {
+        admit: api::AdmitRequest => api::AdmitResponse;
+        batch_admit: api::BatchAdmitRequest => api::BatchAdmitResponse;
+        get_admission: api::GetAdmissionRequest => api::Admission;
+        raise_fence: api::RaiseFenceRequest => api::RaiseFenceResponse;
+        check_access: api::CheckAccessRequest => api::CheckAccessResponse;
+    }
+}
+
+impl AdmissionApi {
     async fn admit(
         &self,
-        request: Request<api::AdmitRequest>,
-    ) -> std::result::Result<Response<api::AdmitResponse>, Status> {
-        let caller = admitting(&request, &rules::ADMIT)?;
-        let rows = [request.into_inner()];
-        let mut answers = self.admit_rows(&caller, &rows).await?;
+        caller: &Caller,
+        request: api::AdmitRequest,
+    ) -> Result<api::AdmitResponse> {
+        rules::ADMIT.require_scope(caller)?;
+        let rows = [request];
+        let mut answers = self.admit_rows(caller, &rows).await?;
         let answer = answers
             .pop()
             .unwrap_or_else(|| Err(Error::internal("a redemption has no answer")))?;
-        Ok(Response::new(api::AdmitResponse {
+        Ok(api::AdmitResponse {
             admission: Some(conversion::admission(&answer)),
-        }))
+        })
     }
 
     async fn batch_admit(
         &self,
-        request: Request<api::BatchAdmitRequest>,
-    ) -> std::result::Result<Response<api::BatchAdmitResponse>, Status> {
-        let caller = admitting(&request, &rules::BATCH_ADMIT)?;
-        let rows = request.into_inner().requests;
+        caller: &Caller,
+        request: api::BatchAdmitRequest,
+    ) -> Result<api::BatchAdmitResponse> {
+        rules::BATCH_ADMIT.require_scope(caller)?;
+        let rows = request.requests;
         let mut violations = Violations::new();
         violations.check(
             (1..=ADMISSIONS_MAX).contains(&rows.len()),
@@ -120,7 +125,7 @@ impl AdmissionService for AdmissionApi {
             format!("must hold 1 to {ADMISSIONS_MAX} redemptions"),
         );
         violations.finish()?;
-        let answers = self.admit_rows(&caller, &rows).await?;
+        let answers = self.admit_rows(caller, &rows).await?;
         let results = (0_i32..).zip(answers).map(|(index, answer)| {
             let outcome = match answer {
                 Ok(answer) => {
@@ -135,30 +140,29 @@ impl AdmissionService for AdmissionApi {
                 outcome: Some(outcome),
             }
         });
-        Ok(Response::new(api::BatchAdmitResponse {
+        Ok(api::BatchAdmitResponse {
             results: results.collect(),
-        }))
+        })
     }
 
     async fn get_admission(
         &self,
-        request: Request<api::GetAdmissionRequest>,
-    ) -> std::result::Result<Response<api::Admission>, Status> {
-        let caller = admitting(&request, &rules::GET_ADMISSION)?;
-        let mut violations = Violations::new();
-        let name = conversion::redemption_name(&request.get_ref().name);
-        let name = violations.take("name", name);
-        let name = parse::finish(violations, name)?;
-        let admission = self.app.get_admission(&caller, &name).await?;
-        Ok(Response::new(conversion::admission(&admission)))
+        caller: &Caller,
+        request: api::GetAdmissionRequest,
+    ) -> Result<api::Admission> {
+        rules::GET_ADMISSION.require_scope(caller)?;
+        let name = rpc::name(conversion::redemption_name(&request.name))?;
+        let admission = self.app.get_admission(caller, &name).await?;
+        Ok(conversion::admission(&admission))
     }
 
     async fn raise_fence(
         &self,
-        request: Request<api::RaiseFenceRequest>,
-    ) -> std::result::Result<Response<api::RaiseFenceResponse>, Status> {
-        let caller = admitting(&request, &rules::RAISE_FENCE)?;
-        let api::RaiseFenceRequest { invitation, epoch } = request.into_inner();
+        caller: &Caller,
+        request: api::RaiseFenceRequest,
+    ) -> Result<api::RaiseFenceResponse> {
+        rules::RAISE_FENCE.require_scope(caller)?;
+        let api::RaiseFenceRequest { invitation, epoch } = request;
         let place = conversion::place_of_invitation(&invitation);
         let mut violations = Violations::new();
         violations.check(
@@ -167,20 +171,20 @@ impl AdmissionService for AdmissionApi {
             "must be the name of an invitation",
         );
         violations.check(epoch >= 0, "epoch", "must not be negative");
-        let place = parse::finish(violations, place)?;
+        let place = violations.finish_with(place)?;
         if !caller.may_reach(place.organization()) {
-            return Err(place_not_found(&place).into());
+            return Err(place_not_found(&place));
         }
         let epoch = self.app.raise_fence(invitation, epoch).await?;
-        Ok(Response::new(api::RaiseFenceResponse { epoch }))
+        Ok(api::RaiseFenceResponse { epoch })
     }
 
     async fn check_access(
         &self,
-        request: Request<api::CheckAccessRequest>,
-    ) -> std::result::Result<Response<api::CheckAccessResponse>, Status> {
-        let caller = admitting(&request, &rules::CHECK_ACCESS)?;
-        let request = request.into_inner();
+        caller: &Caller,
+        request: api::CheckAccessRequest,
+    ) -> Result<api::CheckAccessResponse> {
+        rules::CHECK_ACCESS.require_scope(caller)?;
         let mut violations = Violations::new();
         let user = violations.take("user", UserId::parse(&request.user));
         let place = violations.take("name", Place::parse(&request.name));
@@ -191,11 +195,11 @@ impl AdmissionService for AdmissionApi {
             .is_ok_and(|permission| permission != api::Permission::Unspecified);
         violations.check(asked, "permission", "is required");
         let read = user.zip(place).zip(permission);
-        let ((user, place), permission) = parse::finish(violations, read)?;
+        let ((user, place), permission) = violations.finish_with(read)?;
         let access = self
             .app
-            .check_access(&caller, &user, &place, permission)
+            .check_access(caller, &user, &place, permission)
             .await?;
-        Ok(Response::new(conversion::access(access)))
+        Ok(conversion::access(access))
     }
 }

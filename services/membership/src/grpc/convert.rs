@@ -5,16 +5,13 @@ use homeroom_api::{
     membership::v1,
     names::{OrganizationName, SeatUsageName},
 };
-use homeroom_kit::clock::to_timestamp;
+use homeroom_kit::{clock::to_timestamp, rpc::etag};
 
-use crate::{
-    app::refusals::etag,
-    domain::{
-        class::{Class, ClassState},
-        member::{Member, Method, Role},
-        organization::Organization,
-        seat::Seats,
-    },
+use crate::domain::{
+    class::{Class, ClassState},
+    member::{Member, Method, Role},
+    organization::Organization,
+    seat::Seats,
 };
 
 pub(crate) fn organization(organization: Organization) -> v1::Organization {

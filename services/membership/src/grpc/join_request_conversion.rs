@@ -1,7 +1,6 @@
 //! Join requests between the contract and the domain.
 
 use homeroom_api::{
-    common::v1::ErrorReason,
     ids::UserId,
     membership::v1::{
         self as api,
@@ -10,13 +9,12 @@ use homeroom_api::{
     names::JoinRequestName,
 };
 use homeroom_kit::{
-    Error, Result,
+    Result,
     clock::to_timestamp,
     filter::{FieldKind, Filter},
     validation::Violations,
 };
 
-use super::parse;
 use crate::{
     app::batch_decide::{self, Action},
     domain::join_request::{Cause, DECIDE_NOTE_CHARS_MAX, JoinRequest, State},
@@ -71,17 +69,10 @@ pub(super) fn join_request(request: &JoinRequest) -> api::JoinRequest {
 /// Reads a filter. `INVALID_FILTER` for another field or operator, and for what no user is called.
 pub(super) fn shown(filter: &str) -> Result<Shown> {
     let filter = Filter::parse(filter, FIELDS)?;
-    let user = parse::equals(&filter, "user")?.map(UserId::parse);
     Ok(Shown {
-        state: parse::equals(&filter, "state")?.and_then(State::parse),
-        user: user.transpose().map_err(|error| {
-            Error::new(
-                ErrorReason::InvalidFilter,
-                format!("Correct the field filter: {error}."),
-            )
-            .violation("filter", error.to_string())
-        })?,
-        cause: parse::equals(&filter, "cause")?.and_then(Cause::parse),
+        state: filter.equal_name("state", State::parse)?,
+        user: filter.equal_as("user", UserId::parse)?,
+        cause: filter.equal_name("cause", Cause::parse)?,
     })
 }
 
@@ -103,12 +94,14 @@ pub(super) fn decision(
     };
     violations.check(action.is_some(), "action", "must be APPROVE or DENY");
     let note = note(&mut violations, &decision.decide_note);
-    let (name, action) = parse::finish(violations, name.zip(action))?;
+    let (name, action) = violations.finish_with(name.zip(action))?;
     Ok(batch_decide::JoinRequestDecision { name, action, note })
 }
 
 #[cfg(test)]
 mod tests {
+    use homeroom_api::common::v1::ErrorReason;
+
     use super::*;
 
     #[test]

@@ -7,11 +7,10 @@ use homeroom_api::{
     },
     names::{JoinRequestName, Place},
 };
-use homeroom_kit::{Result, auth::Caller, validation::Violations};
-use tonic::{Request, Response, Status};
+use homeroom_kit::{Result, auth::Caller, rpc, validation::Violations};
 use uuid::Uuid;
 
-use super::{convert, join_request_conversion as conversion, parse};
+use super::{convert, join_request_conversion as conversion};
 use crate::{
     app::{App, approve, batch_decide, deny, withdraw},
     domain::join_request::DECISIONS_MAX,
@@ -33,7 +32,7 @@ fn read_decision(name: &str, note: &str, request_id: &str) -> Result<Decision> {
     let name = violations.take("name", JoinRequestName::parse(name));
     let note = conversion::note(&mut violations, note);
     let request_id = violations.request_id(request_id);
-    let name = parse::finish(violations, name)?;
+    let name = violations.finish_with(name)?;
     Ok(Decision {
         name,
         note,
@@ -41,58 +40,58 @@ fn read_decision(name: &str, note: &str, request_id: &str) -> Result<Decision> {
     })
 }
 
-#[tonic::async_trait]
-impl JoinRequestService for JoinRequestApi {
+homeroom_kit::rpcs! {
+    JoinRequestService for JoinRequestApi {
+        get_join_request: api::GetJoinRequestRequest => api::JoinRequest;
+        list_join_requests: api::ListJoinRequestsRequest => api::ListJoinRequestsResponse;
+        approve_join_request: api::ApproveJoinRequestRequest => api::ApproveJoinRequestResponse;
+        deny_join_request: api::DenyJoinRequestRequest => api::DenyJoinRequestResponse;
+        batch_decide_join_requests: api::BatchDecideJoinRequestsRequest => api::BatchDecideJoinRequestsResponse;
+        withdraw_join_request: api::WithdrawJoinRequestRequest => api::WithdrawJoinRequestResponse;
+    }
+}
+
+impl JoinRequestApi {
     async fn get_join_request(
         &self,
-        request: Request<api::GetJoinRequestRequest>,
-    ) -> std::result::Result<Response<api::JoinRequest>, Status> {
-        let caller = Caller::of(&request)?;
-        let mut violations = Violations::new();
-        let name = violations.take("name", JoinRequestName::parse(&request.get_ref().name));
-        let name = parse::finish(violations, name)?;
-        let found = self.0.get_join_request(&caller, &name).await?;
-        Ok(Response::new(conversion::join_request(&found)))
+        caller: &Caller,
+        request: api::GetJoinRequestRequest,
+    ) -> Result<api::JoinRequest> {
+        let name = rpc::name(JoinRequestName::parse(&request.name))?;
+        let found = self.0.get_join_request(caller, &name).await?;
+        Ok(conversion::join_request(&found))
     }
 
     async fn list_join_requests(
         &self,
-        request: Request<api::ListJoinRequestsRequest>,
-    ) -> std::result::Result<Response<api::ListJoinRequestsResponse>, Status> {
-        let caller = Caller::of(&request)?;
-        let request = request.into_inner();
-        let mut violations = Violations::new();
-        let place = violations.take("parent", Place::parse(&request.parent));
-        violations.page_size(request.page_size);
-        let place = parse::finish(violations, place)?;
+        caller: &Caller,
+        request: api::ListJoinRequestsRequest,
+    ) -> Result<api::ListJoinRequestsResponse> {
+        let place = rpc::parent(Place::parse(&request.parent), request.page_size)?;
         let shown = conversion::shown(&request.filter)?;
         let list = format!("ListJoinRequests {place} {}", request.filter);
         let page = self
             .0
             .paging
-            .parse(request.page_size, &request.page_token, &list)?;
-        let after = page.cursor_as(0)?;
-        let found = self
+            .parse(request.page_size, &request.page_token, list)?;
+        let page = self
             .0
-            .list_join_requests(&caller, &place, shown, after, page.size)
+            .list_join_requests(caller, &place, shown, &page)
             .await?;
-        let next = found.next.map(|cursor| self.0.paging.token(&list, &cursor));
-        Ok(Response::new(api::ListJoinRequestsResponse {
-            join_requests: found.items.iter().map(conversion::join_request).collect(),
-            next_page_token: next.unwrap_or_default(),
-        }))
+        Ok(api::ListJoinRequestsResponse {
+            join_requests: page.items.iter().map(conversion::join_request).collect(),
+            next_page_token: page.next_page_token,
+        })
     }
 
     async fn approve_join_request(
         &self,
-        request: Request<api::ApproveJoinRequestRequest>,
-    ) -> std::result::Result<Response<api::ApproveJoinRequestResponse>, Status> {
-        let caller = Caller::of(&request)?;
-        let request = request.into_inner();
+        caller: &Caller,
+        request: api::ApproveJoinRequestRequest,
+    ) -> Result<api::ApproveJoinRequestResponse> {
         let read = read_decision(&request.name, &request.decide_note, &request.request_id)?;
-        let response = self
-            .0
-            .write(&caller, read.request_id, &request, move |change| {
+        self.0
+            .write(caller, read.request_id, &request, move |change| {
                 Box::pin(async move {
                     let (approved, member) =
                         approve::approve(change, &read.name, &read.note).await?;
@@ -102,20 +101,17 @@ impl JoinRequestService for JoinRequestApi {
                     })
                 })
             })
-            .await?;
-        Ok(Response::new(response))
+            .await
     }
 
     async fn deny_join_request(
         &self,
-        request: Request<api::DenyJoinRequestRequest>,
-    ) -> std::result::Result<Response<api::DenyJoinRequestResponse>, Status> {
-        let caller = Caller::of(&request)?;
-        let request = request.into_inner();
+        caller: &Caller,
+        request: api::DenyJoinRequestRequest,
+    ) -> Result<api::DenyJoinRequestResponse> {
         let read = read_decision(&request.name, &request.decide_note, &request.request_id)?;
-        let response = self
-            .0
-            .write(&caller, read.request_id, &request, move |change| {
+        self.0
+            .write(caller, read.request_id, &request, move |change| {
                 Box::pin(async move {
                     let denied = deny::deny(change, &read.name, &read.note).await?;
                     Ok(api::DenyJoinRequestResponse {
@@ -123,16 +119,14 @@ impl JoinRequestService for JoinRequestApi {
                     })
                 })
             })
-            .await?;
-        Ok(Response::new(response))
+            .await
     }
 
     async fn batch_decide_join_requests(
         &self,
-        request: Request<api::BatchDecideJoinRequestsRequest>,
-    ) -> std::result::Result<Response<api::BatchDecideJoinRequestsResponse>, Status> {
-        let caller = Caller::of(&request)?;
-        let request = request.into_inner();
+        caller: &Caller,
+        request: api::BatchDecideJoinRequestsRequest,
+    ) -> Result<api::BatchDecideJoinRequestsResponse> {
         let mut violations = Violations::new();
         let parent = violations.take("parent", Place::parse(&request.parent));
         violations.check(
@@ -141,30 +135,26 @@ impl JoinRequestService for JoinRequestApi {
             format!("must hold 1 to {DECISIONS_MAX} decisions"),
         );
         let request_id = violations.request_id(&request.request_id);
-        let parent = parse::finish(violations, parent)?;
+        let parent = violations.finish_with(parent)?;
         let decisions = request.decisions.iter().map(conversion::decision).collect();
-        let response = self
-            .0
-            .write(&caller, request_id, &request, move |change| {
+        self.0
+            .write(caller, request_id, &request, move |change| {
                 Box::pin(async move {
                     let decided = batch_decide::batch_decide(change, &parent, decisions).await?;
                     Ok(batch_response(decided))
                 })
             })
-            .await?;
-        Ok(Response::new(response))
+            .await
     }
 
     async fn withdraw_join_request(
         &self,
-        request: Request<api::WithdrawJoinRequestRequest>,
-    ) -> std::result::Result<Response<api::WithdrawJoinRequestResponse>, Status> {
-        let caller = Caller::of(&request)?;
-        let request = request.into_inner();
+        caller: &Caller,
+        request: api::WithdrawJoinRequestRequest,
+    ) -> Result<api::WithdrawJoinRequestResponse> {
         let read = read_decision(&request.name, "", &request.request_id)?;
-        let response = self
-            .0
-            .write(&caller, read.request_id, &request, move |change| {
+        self.0
+            .write(caller, read.request_id, &request, move |change| {
                 Box::pin(async move {
                     let withdrawn = withdraw::withdraw(change, &read.name).await?;
                     Ok(api::WithdrawJoinRequestResponse {
@@ -172,8 +162,7 @@ impl JoinRequestService for JoinRequestApi {
                     })
                 })
             })
-            .await?;
-        Ok(Response::new(response))
+            .await
     }
 }
 

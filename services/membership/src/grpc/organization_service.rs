@@ -9,14 +9,10 @@ use homeroom_api::{
     },
     names::{OrganizationName, SeatUsageName},
 };
-use homeroom_kit::{auth::Caller, filter::Filter, validation::Violations};
-use tonic::{Request, Response, Status, async_trait};
+use homeroom_kit::{Result, auth::Caller, filter::Filter, rpc, validation::Violations};
 use uuid::Uuid;
 
-use super::{
-    convert,
-    parse::{self, Parsed},
-};
+use super::{convert, parse};
 use crate::{
     app::{
         App,
@@ -29,119 +25,121 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(crate) struct OrganizationApi(pub(crate) App);
 
-#[async_trait]
-impl OrganizationService for OrganizationApi {
+homeroom_kit::rpcs! {
+    OrganizationService for OrganizationApi {
+        create_organization: CreateOrganizationRequest => Organization;
+        get_organization: GetOrganizationRequest => Organization;
+        list_organizations: ListOrganizationsRequest => ListOrganizationsResponse;
+        update_organization: UpdateOrganizationRequest => Organization;
+        delete_organization: DeleteOrganizationRequest => ();
+        get_seat_usage: GetSeatUsageRequest => SeatUsage;
+    }
+}
+
+impl OrganizationApi {
     async fn create_organization(
         &self,
-        request: Request<CreateOrganizationRequest>,
-    ) -> Result<Response<Organization>, Status> {
-        let caller = Caller::of(&request)?;
-        let request = request.into_inner();
+        caller: &Caller,
+        request: CreateOrganizationRequest,
+    ) -> Result<Organization> {
         let (request_id, new) = create(&request)?;
-        let created = self.0.write(&caller, request_id, &request, |change| {
-            Box::pin(async move {
-                Ok(convert::organization(
-                    organizations::create(change, new).await?,
-                ))
+        self.0
+            .write(caller, request_id, &request, |change| {
+                Box::pin(async move {
+                    Ok(convert::organization(
+                        organizations::create(change, new).await?,
+                    ))
+                })
             })
-        });
-        Ok(Response::new(created.await?))
+            .await
     }
 
     async fn get_organization(
         &self,
-        request: Request<GetOrganizationRequest>,
-    ) -> Result<Response<Organization>, Status> {
-        let caller = Caller::of(&request)?;
-        let mut violations = Violations::new();
-        let id = parse::organization(&mut violations, "name", &request.get_ref().name);
-        let id = parse::finish(violations, id)?;
-        let found = self.0.organization(&caller, id).await?;
-        Ok(Response::new(convert::organization(found)))
+        caller: &Caller,
+        request: GetOrganizationRequest,
+    ) -> Result<Organization> {
+        let id = rpc::name(OrganizationName::parse(&request.name))?.0;
+        let found = self.0.organization(caller, id).await?;
+        Ok(convert::organization(found))
     }
 
     async fn list_organizations(
         &self,
-        request: Request<ListOrganizationsRequest>,
-    ) -> Result<Response<ListOrganizationsResponse>, Status> {
-        let caller = Caller::of(&request)?;
-        let request = request.into_inner();
+        caller: &Caller,
+        request: ListOrganizationsRequest,
+    ) -> Result<ListOrganizationsResponse> {
         Filter::parse(&request.filter, &[])?;
         let list = "ListOrganizations";
         let page = self
             .0
             .paging
             .parse(request.page_size, &request.page_token, list)?;
-        let found = self.0.organizations(&caller, &page).await?;
-        Ok(Response::new(ListOrganizationsResponse {
-            next_page_token: self.0.next_page_token(list, found.next.as_deref()),
-            organizations: found.items.into_iter().map(convert::organization).collect(),
-        }))
+        let page = self.0.organizations(caller, &page).await?;
+        Ok(ListOrganizationsResponse {
+            organizations: page.items.into_iter().map(convert::organization).collect(),
+            next_page_token: page.next_page_token,
+        })
     }
 
     async fn update_organization(
         &self,
-        request: Request<UpdateOrganizationRequest>,
-    ) -> Result<Response<Organization>, Status> {
-        let caller = Caller::of(&request)?;
-        let request = request.into_inner();
+        caller: &Caller,
+        request: UpdateOrganizationRequest,
+    ) -> Result<Organization> {
         let (request_id, id, patch, etag) = update(&request)?;
-        let updated = self.0.write(&caller, request_id, &request, |change| {
-            Box::pin(async move {
-                let updated = organizations::update(change, id, patch, &etag).await?;
-                Ok(convert::organization(updated))
+        self.0
+            .write(caller, request_id, &request, |change| {
+                Box::pin(async move {
+                    let updated = organizations::update(change, id, patch, &etag).await?;
+                    Ok(convert::organization(updated))
+                })
             })
-        });
-        Ok(Response::new(updated.await?))
+            .await
     }
 
     async fn delete_organization(
         &self,
-        request: Request<DeleteOrganizationRequest>,
-    ) -> Result<Response<()>, Status> {
-        let caller = Caller::of(&request)?;
-        let request = request.into_inner();
+        caller: &Caller,
+        request: DeleteOrganizationRequest,
+    ) -> Result<()> {
         let mut violations = Violations::new();
         let id = parse::organization(&mut violations, "name", &request.name);
         let etag = parse::etag(&mut violations, "etag", &request.etag);
         let request_id = violations.request_id(&request.request_id);
-        let id = parse::finish(violations, id)?;
+        let id = violations.finish_with(id)?;
         let force = request.force;
-        let deleted = self.0.write(&caller, request_id, &request, move |change| {
-            Box::pin(async move { organizations::delete(change, id, force, &etag).await })
-        });
-        Ok(Response::new(deleted.await?))
+        self.0
+            .write(caller, request_id, &request, move |change| {
+                Box::pin(async move { organizations::delete(change, id, force, &etag).await })
+            })
+            .await
     }
 
     async fn get_seat_usage(
         &self,
-        request: Request<GetSeatUsageRequest>,
-    ) -> Result<Response<SeatUsage>, Status> {
-        let caller = Caller::of(&request)?;
-        let name = &request.get_ref().name;
-        let mut violations = Violations::new();
-        let parsed = OrganizationName::parse(name)
-            .map(|name| SeatUsageName(name.0))
-            .or_else(|_| SeatUsageName::parse(name));
-        let name = violations.take("name", parsed);
-        let name = parse::finish(violations, name)?;
-        let seats = self.0.seat_usage(&caller, name.0.clone()).await?;
-        Ok(Response::new(convert::seat_usage(&name, seats)))
+        caller: &Caller,
+        request: GetSeatUsageRequest,
+    ) -> Result<SeatUsage> {
+        let name = &request.name;
+        let parsed = OrganizationName::parse(name).map(|name| SeatUsageName(name.0));
+        let name = rpc::name(parsed.or_else(|_| SeatUsageName::parse(name)))?;
+        let seats = self.0.seat_usage(caller, name.0.clone()).await?;
+        Ok(convert::seat_usage(&name, seats))
     }
 }
 
-fn create(request: &CreateOrganizationRequest) -> Parsed<(Option<Uuid>, NewOrganization)> {
+fn create(request: &CreateOrganizationRequest) -> Result<(Option<Uuid>, NewOrganization)> {
     let mut violations = Violations::new();
     let v = &mut violations;
     let request_id = v.request_id(&request.request_id);
-    let id = parse::optional(
-        v,
+    let id = v.optional(
         "organization_id",
         &request.organization_id,
         OrganizationId::parse_chosen,
     );
-    let admin = parse::optional(v, "admin", &request.admin, UserId::parse_person);
-    let organization = parse::message(v, "organization", request.organization.as_ref());
+    let admin = v.optional("admin", &request.admin, UserId::parse_person);
+    let organization = v.required("organization", request.organization.as_ref());
     let new = organization.map(|organization| {
         let display_name = display_name(v, &organization.display_name);
         seat_limit(v, organization.seat_limit);
@@ -155,18 +153,18 @@ fn create(request: &CreateOrganizationRequest) -> Parsed<(Option<Uuid>, NewOrgan
             admin,
         }
     });
-    Ok((request_id, parse::finish(violations, new)?))
+    Ok((request_id, violations.finish_with(new)?))
 }
 
 type Update = (Option<Uuid>, OrganizationId, OrganizationPatch, String);
 
-fn update(request: &UpdateOrganizationRequest) -> Parsed<Update> {
+fn update(request: &UpdateOrganizationRequest) -> Result<Update> {
     let mut violations = Violations::new();
     let v = &mut violations;
     let request_id = v.request_id(&request.request_id);
     let fields = ["display_name", "code_prefix", "seat_limit", "labels"];
-    let mask = parse::Mask::parse(v, request.update_mask.as_ref(), &fields);
-    let organization = parse::message(v, "organization", request.organization.as_ref());
+    let mask = v.mask(request.update_mask.as_ref(), &fields);
+    let organization = v.required("organization", request.organization.as_ref());
     let update = organization.and_then(|organization| {
         let id = parse::organization(v, "organization.name", &organization.name);
         let etag = parse::etag(v, "organization.etag", &organization.etag);
@@ -192,7 +190,7 @@ fn update(request: &UpdateOrganizationRequest) -> Parsed<Update> {
         }
         Some((request_id, id?, patch, etag))
     });
-    parse::finish(violations, update)
+    violations.finish_with(update)
 }
 
 fn display_name(violations: &mut Violations, text: &str) -> String {
@@ -209,10 +207,5 @@ fn seat_limit(violations: &mut Violations, seats: i64) {
 }
 
 fn code_prefix(violations: &mut Violations, text: &str) -> Option<CodePrefix> {
-    parse::optional(
-        violations,
-        "organization.code_prefix",
-        text,
-        CodePrefix::parse,
-    )
+    violations.optional("organization.code_prefix", text, CodePrefix::parse)
 }

@@ -7,43 +7,43 @@ use homeroom_api::{
     },
     names::{OrganizationName, UserName},
 };
-use homeroom_kit::{
-    auth::Caller,
-    erasure::{Replacement, is_pseudonym},
-    validation::Violations,
-};
-use tonic::{Request, Response, Status, async_trait};
+use homeroom_kit::{Result, auth::Caller, erasure::Replacement, validation::Violations};
 
-use super::parse;
 use crate::app::{App, erase_user::may_erase};
 
 /// The service over the use cases.
 #[derive(Debug, Clone)]
 pub(crate) struct UserApi(pub(crate) App);
 
-#[async_trait]
-impl UserService for UserApi {
+homeroom_kit::rpcs! {
+    UserService for UserApi {
+        erase_user: EraseUserRequest => EraseUserResponse;
+    }
+}
+
+impl UserApi {
     async fn erase_user(
         &self,
-        request: Request<EraseUserRequest>,
-    ) -> Result<Response<EraseUserResponse>, Status> {
-        let caller = Caller::of(&request)?;
-        may_erase(&caller)?;
-        let request = request.into_inner();
+        caller: &Caller,
+        request: EraseUserRequest,
+    ) -> Result<EraseUserResponse> {
+        may_erase(caller)?;
         let mut violations = Violations::new();
         let user = violations.take("name", UserName::parse(&request.name));
-        let pseudonym = UserId::parse(&request.pseudonym).ok().filter(is_pseudonym);
+        let pseudonym = UserId::parse(&request.pseudonym)
+            .ok()
+            .filter(UserId::is_pseudonym);
         let needless = request.validate_only && request.pseudonym.is_empty();
         violations.check(
             needless || pseudonym.is_some(),
             "pseudonym",
             "must be `erased-` and a UUID",
         );
-        let UserName(user) = parse::finish(violations, user)?;
+        let UserName(user) = violations.finish_with(user)?;
         if let Some(pseudonym) = pseudonym.filter(|_| !request.validate_only) {
             let replacement = Replacement { user, pseudonym };
-            self.0.erase_user(&caller, &request, replacement).await?;
-            return Ok(Response::new(EraseUserResponse::default()));
+            self.0.erase_user(caller, &request, replacement).await?;
+            return Ok(EraseUserResponse::default());
         }
         let known = self.0.look_at_person(&user).await?;
         let particulars =
@@ -54,8 +54,8 @@ impl UserService for UserApi {
                     email: known.email,
                     external_id: known.external_id,
                 });
-        Ok(Response::new(EraseUserResponse {
+        Ok(EraseUserResponse {
             particulars: particulars.collect(),
-        }))
+        })
     }
 }

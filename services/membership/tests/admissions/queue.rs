@@ -157,68 +157,74 @@ async fn c11_staff_list_the_queue_newest_first_and_others_their_own(database: &D
         school.advance(TimeDelta::seconds(1));
     }
     school.deny(OWNER, &names[2]).await.unwrap();
-    let list = |who: &'static str, shown: Shown, after, size| {
-        let school = &school;
+    let list = |who: &'static str, shown: Shown, token: String, size| {
+        let app = &school.app;
         async move {
-            school
-                .app
-                .list_join_requests(&caller(who), &class(), shown, after, size)
+            let page = app.paging.parse(size, &token, "queue").unwrap();
+            app.list_join_requests(&caller(who), &class(), shown, &page)
                 .await
         }
     };
-    let found = list(CO_TEACHER, Shown::default(), None, 3).await.unwrap();
+    let first = String::new;
+    let found = list(CO_TEACHER, Shown::default(), first(), 3)
+        .await
+        .unwrap();
     let ids: Vec<_> = found.items.iter().map(|request| request.id).collect();
     assert_eq!(ids, [names[4].id, names[3].id, names[2].id]);
-    assert_eq!(found.next, Some(vec![names[2].id.to_string()]));
-    let rest = list(CO_TEACHER, Shown::default(), Some(names[2].id), 3)
+    let rest = list(CO_TEACHER, Shown::default(), found.next_page_token, 3)
         .await
         .unwrap();
     let ids: Vec<_> = rest.items.iter().map(|request| request.id).collect();
     assert_eq!(ids, [names[1].id, names[0].id]);
-    assert_eq!(rest.next, None);
+    assert_eq!(rest.next_page_token, "");
     let of_state = |state| Shown {
         state: Some(state),
         ..Shown::default()
     };
-    let denied = list(OWNER, of_state(State::Denied), None, 9).await.unwrap();
+    let denied = list(OWNER, of_state(State::Denied), first(), 9)
+        .await
+        .unwrap();
     assert_eq!(denied.items.len(), 1);
     let of_user = |id: &str| Shown {
         user: Some(user(id)),
         ..Shown::default()
     };
-    let one = list(OWNER, of_user("student-1"), None, 9).await.unwrap();
+    let one = list(OWNER, of_user("student-1"), first(), 9).await.unwrap();
     assert_eq!(one.items.len(), 1);
     let of_cause = Shown {
         cause: Some(Cause::CodeLocked),
         ..Shown::default()
     };
     assert!(
-        list(OWNER, of_cause, None, 9)
+        list(OWNER, of_cause, first(), 9)
             .await
             .unwrap()
             .items
             .is_empty()
     );
-    let own = list("student-3", Shown::default(), None, 9).await.unwrap();
+    let own = list("student-3", Shown::default(), first(), 9)
+        .await
+        .unwrap();
     assert_eq!(own.items.len(), 1);
     assert_eq!(own.items[0].id, names[3].id);
     assert!(
-        list("student-3", of_user("student-1"), None, 9)
+        list("student-3", of_user("student-1"), first(), 9)
             .await
             .unwrap()
             .items
             .is_empty()
     );
-    let hidden = list("stranger", Shown::default(), None, 9).await;
+    let hidden = list("stranger", Shown::default(), first(), 9).await;
     assert_eq!(reason(hidden), ErrorReason::ClassNotFound);
     let absent = Place::parse("organizations/hamilton/classes/chem").unwrap();
+    let page = school.app.paging.parse(9, "", "queue").unwrap();
     let absent = school
         .app
-        .list_join_requests(&caller(OWNER), &absent, Shown::default(), None, 9)
+        .list_join_requests(&caller(OWNER), &absent, Shown::default(), &page)
         .await;
     assert_eq!(reason(absent), ErrorReason::ClassNotFound);
     school.advance(TimeDelta::days(90));
-    let pending = list(OWNER, of_state(State::Pending), None, 9)
+    let pending = list(OWNER, of_state(State::Pending), first(), 9)
         .await
         .unwrap();
     assert!(

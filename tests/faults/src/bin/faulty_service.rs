@@ -4,7 +4,7 @@
 //! failpoints and wrong variants of `homeroom_kit::failpoints` compiled in.
 //!
 //! Each line on its standard input is a command, answered by one line on its standard output: those
-//! of `failpoints::command` and `clock ±SECONDS`, which steps its clock by so much once more. What
+//! of `command::command` and `clock ±SECONDS`, which steps its clock by so much once more. What
 //! is no command is answered `error: …`. When its input ends it goes on serving, unless
 //! `HOMEROOM_END_WITH_INPUT=1`: then it ends at once, so that it does not outlive who started it.
 //!
@@ -26,11 +26,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use homeroom_kit::{
     clock::{Clock, SystemClock},
     config::{Flags, Reader},
-    failpoints,
     random::SystemRandomness,
     shutdown::Shutdown,
     telemetry,
 };
+
+#[path = "../command.rs"]
+mod command;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -57,7 +59,7 @@ fn command(clock: &SteppedClock, line: &str) -> Result<String, Failure> {
             clock.step(seconds.trim().parse()?);
             Ok("ok".to_owned())
         }
-        None => Ok(failpoints::command(line)?),
+        None => Ok(command::command(line)?),
     }
 }
 
@@ -93,7 +95,7 @@ async fn serve_membership(clock: Arc<SteppedClock>) -> Result<(), Failure> {
     let flags = Flags::new([]);
     let mut reader = Reader::new(&flags);
     let logs = telemetry::Settings::read(&mut reader);
-    let config = homeroom_membership::Config::read(reader)?;
+    let config = homeroom_membership::read_config(reader)?;
     telemetry::init(logs)?;
     let dependencies = homeroom_membership::Dependencies {
         clock,

@@ -1,5 +1,5 @@
-//! Lists of what is only looked at, audit entries and refused attempts: of a parent or of every
-//! organization, filtered, newest first.
+//! Lists, newest first: of invitations, and of what is only looked at, audit entries and refused attempts:
+//! of a parent or of every organization, filtered.
 
 use futures::future::BoxFuture;
 use homeroom_api::names::Place;
@@ -7,16 +7,15 @@ use homeroom_kit::{
     Result,
     auth::Caller,
     filter::{Condition, FieldKind},
+    paging::{Page, PageRequest},
 };
 use uuid::Uuid;
 
-use super::{
-    App,
-    conditions::conditions,
-    page::{Page, PageAsked},
-    rules::Rule,
+use super::{App, conditions::conditions, rules::Rule};
+use crate::{
+    domain::invitation::InvitationKind,
+    store::{self, InvitationFilter, InvitationRow, Repository},
 };
-use crate::store::{self, Repository};
 
 /// How rows of one log are listed.
 pub(super) struct Log<Filter, Row> {
@@ -51,7 +50,8 @@ impl App {
     ) -> Result<Page<Row>> {
         let of = parent.map(Place::to_string).unwrap_or_default();
         let list = format!("{} {of} {filter}", log.rule.method);
-        let page: PageAsked = self.page_asked(list, page_size, page_token)?;
+        let page = self.paging.parse(page_size, page_token, list)?;
+        let before = page.cursor_as(0)?;
         let conditions = conditions(filter, log.fields)?;
         self.authorize_list(caller, parent, log.rule).await?;
         let mut wanted = (log.all_of)(parent);
@@ -59,7 +59,24 @@ impl App {
             return Ok(Page::empty());
         }
         let mut repository = self.store.read().await?;
-        let rows = (log.read)(repository.as_mut(), &wanted, page.before, page.limit()).await?;
-        Ok(self.cut(&page, rows, log.id))
+        let rows = (log.read)(repository.as_mut(), &wanted, before, page.limit()).await?;
+        Ok(page.cut(rows, |row| (log.id)(row).to_string()))
+    }
+
+    /// A page of the invitations of a place.
+    pub(super) async fn list_rows(
+        &self,
+        place: &Place,
+        kind: InvitationKind,
+        filter: &InvitationFilter,
+        page: &PageRequest,
+    ) -> Result<Page<InvitationRow>> {
+        let rows = self
+            .store
+            .read()
+            .await?
+            .list_invitations(place, kind, filter, page.cursor_as(0)?, page.limit())
+            .await?;
+        Ok(page.cut(rows, |row| row.invitation.id.to_string()))
     }
 }

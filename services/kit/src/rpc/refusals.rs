@@ -1,0 +1,86 @@
+//! What both services refuse alike, in one wording.
+
+use homeroom_api::{common::v1::ErrorReason, names::Place};
+
+use crate::{
+    auth::Caller,
+    status::{Error, Result},
+};
+
+/// `ORGANIZATION_NOT_FOUND` or `CLASS_NOT_FOUND`: absent and hidden are one answer.
+#[must_use]
+pub fn place_not_found(place: &Place) -> Error {
+    let (reason, kind, message) = match place {
+        Place::Organization(_) => (
+            ErrorReason::OrganizationNotFound,
+            "homeroom/Organization",
+            "There is no such organization that you may see; check its name.",
+        ),
+        Place::Class(_) => (
+            ErrorReason::ClassNotFound,
+            "homeroom/Class",
+            "There is no such class that you may see; check its name.",
+        ),
+    };
+    Error::new(reason, message).resource(kind, place.to_string())
+}
+
+/// The etag of a resource's revision, which every change of it raises (AIP-154).
+#[must_use]
+pub fn etag(revision: i64) -> String {
+    format!("\"{revision}\"")
+}
+
+/// `ETAG_MISMATCH` where a caller guards a change by another revision than the current one; an empty
+/// etag guards nothing.
+pub fn check_etag(given: &str, revision: i64) -> Result<()> {
+    if given.is_empty() || given == etag(revision) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorReason::EtagMismatch,
+        "Read the resource again and repeat the change on what it is now: it has changed since.",
+    ))
+}
+
+/// `SCOPE_MISSING` for a token that is bound to organizations: the whole of a person is no single
+/// organization's.
+pub fn require_unbound(caller: &Caller) -> Result<()> {
+    if caller.organizations.is_none() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorReason::ScopeMissing,
+        "Use an access token that is not bound to organizations.",
+    )
+    .metadata("claim", "organizations"))
+}
+
+#[cfg(test)]
+mod tests {
+    use homeroom_api::ids::{OrganizationId, UserId};
+
+    use super::*;
+
+    #[test]
+    fn an_etag_guards_by_the_current_revision_and_an_empty_one_guards_nothing() {
+        assert!(check_etag("", 3).is_ok());
+        assert!(check_etag("\"3\"", 3).is_ok());
+        for other in ["\"2\"", "3", "\"03\"", "*", "W/\"3\""] {
+            let refused = check_etag(other, 3).unwrap_err();
+            assert_eq!(refused.reason(), ErrorReason::EtagMismatch, "{other}");
+        }
+    }
+
+    #[test]
+    fn r13_only_a_token_that_is_bound_to_no_organization_erases() {
+        let caller = Caller::for_user(UserId::parse("platform").unwrap());
+        assert!(require_unbound(&caller).is_ok());
+        let bound = Caller {
+            organizations: Some(vec![OrganizationId::parse("hamilton").unwrap()]),
+            ..caller
+        };
+        let refused = require_unbound(&bound).unwrap_err();
+        assert_eq!(refused.reason(), ErrorReason::ScopeMissing);
+    }
+}

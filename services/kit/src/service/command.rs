@@ -1,0 +1,194 @@
+//! The command line of a service: each setting is a flag, and the commands that every service has.
+
+use std::{error::Error, process::ExitCode, sync::Arc};
+
+use clap::{Arg, Command, builder::NonEmptyStringValueParser};
+
+use super::{Dependencies, Service};
+use crate::{
+    clock::SystemClock,
+    config::{ConfigErrors, Flags, Reader, flag_of},
+    database::{OpenError, Url},
+    random::SystemRandomness,
+    shutdown::{self, Shutdown},
+    telemetry,
+};
+
+/// Why a command failed.
+pub type Failure = Box<dyn Error + Send + Sync>;
+
+/// A setting: its name in the environment, and what it is for.
+pub type Setting = (&'static str, &'static str);
+
+/// The settings of every service.
+const SETTINGS: &[Setting] = &[
+    (
+        "DATABASE_URL",
+        "postgres://user:password@host/database or sqlite://path",
+    ),
+    (
+        "MIGRATE_AT_START",
+        "bring the schema up to date at start: true or false",
+    ),
+    ("JWKS_FILE", "the public keys of access tokens"),
+    ("JWKS_URL", "their https:// address instead"),
+    ("TOKEN_ISSUER", "the `iss` of access tokens"),
+    ("TOKEN_AUDIENCE", "the `aud` of access tokens"),
+    ("KEYS_FILE", "the keys of this service, as version:base64,…"),
+    ("REFLECTION", "serve gRPC reflection: true if unset"),
+    (
+        "TLS_CERT_FILE",
+        "PEM of the server's certificate, and of those between it and its authority; unset: plaintext",
+    ),
+    ("TLS_KEY_FILE", "PEM of that certificate's private key"),
+    (
+        "TLS_CLIENT_CA_FILE",
+        "PEM of the authorities one of which must have signed a client's certificate; unset: none is asked for",
+    ),
+    (
+        "INSECURE_PLAINTEXT",
+        "listen beyond loopback without TLS: false if unset",
+    ),
+    (
+        "CONNECTIONS_MAX",
+        "connections open at most, further ones wait: 8000 if unset",
+    ),
+    ("LOG_FORMAT", "text or json; text if unset"),
+    (
+        "METRICS_LISTEN_ADDRESS",
+        "where Prometheus reads metrics, without a token; unset: nowhere",
+    ),
+];
+
+/// The command line of the service `name`, which has settings of its `own` before those of every service.
+/// Each is a flag of the same name: `DATABASE_URL` is `--database-url`.
+#[must_use]
+pub fn command(name: &'static str, about: &'static str, own: &[Setting]) -> Command {
+    let flags = own.iter().chain(SETTINGS).map(|(name, help)| {
+        Arg::new(*name)
+            .long(flag_of(name).trim_start_matches('-').to_owned())
+            .value_name(*name)
+            .help(*help)
+            .value_parser(NonEmptyStringValueParser::new())
+            .global(true)
+    });
+    Command::new(name)
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(about)
+        .after_help(
+            "Flags override the environment. DATABASE_URL_FILE, in place of DATABASE_URL, and RUST_LOG are \
+             environment variables only.",
+        )
+        .args(flags)
+        .subcommand(Command::new("serve").about("Serves until SIGTERM (the default)"))
+        .subcommand(Command::new("migrate").about("Brings the schema of DATABASE_URL up to date"))
+}
+
+/// Runs a service's program, which is given the command and its flags.
+pub fn run(
+    command: Command,
+    program: impl AsyncFnOnce(&str, &Flags) -> Result<(), Failure>,
+) -> ExitCode {
+    let service = command.get_name().to_owned();
+    let matches = command.get_matches();
+    let (name, matches) = matches.subcommand().unwrap_or(("serve", &matches));
+    let flags = Flags::new(matches.ids().filter_map(|id| {
+        let text = matches.get_one::<String>(id.as_str())?;
+        Some((id.as_str(), text.clone()))
+    }));
+    shutdown::run(async {
+        match program(name, &flags).await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => {
+                // Logs may not have been started, so this goes where a person looks.
+                eprintln!("{service}: {failure}");
+                ExitCode::FAILURE
+            }
+        }
+    })
+}
+
+/// Starts the logs, and the service by its configuration; then waits for its end.
+pub async fn serve<Config, App, Failed: Into<Failure>>(
+    flags: &Flags,
+    read: impl FnOnce(Reader<'_>) -> Result<Config, ConfigErrors>,
+    start: impl AsyncFnOnce(Config, Dependencies, Shutdown) -> Result<Service<App>, Failed>,
+) -> Result<(), Failure> {
+    let mut reader = Reader::new(flags);
+    let logs = telemetry::Settings::read(&mut reader);
+    let config = read(reader)?;
+    telemetry::init(logs)?;
+    let dependencies = Dependencies {
+        clock: Arc::new(SystemClock),
+        random: Arc::new(SystemRandomness),
+    };
+    let shutdown = Shutdown::on_signals()?;
+    let starting = start(config, dependencies, shutdown.clone());
+    let Some(service) = shutdown.unless_begun(starting).await else {
+        return Ok(());
+    };
+    service.map_err(Into::into)?.stopped().await?;
+    Ok(())
+}
+
+/// Starts the logs, for a command that needs the database and whatever `more` reads.
+pub fn read_database<T>(
+    flags: &Flags,
+    more: impl FnOnce(&mut Reader<'_>) -> Option<T>,
+) -> Result<(Url, T), Failure> {
+    let mut reader = Reader::new(flags);
+    let logs = telemetry::Settings::read(&mut reader);
+    let url = reader.required_from_secret("DATABASE_URL", Url::parse);
+    let more = more(&mut reader);
+    let read = reader.finish_with(url.zip(more))?;
+    telemetry::init(logs)?;
+    Ok(read)
+}
+
+/// Brings the schema of the database up to date.
+pub async fn migrate(
+    flags: &Flags,
+    migrate: impl AsyncFnOnce(&Url) -> Result<(), OpenError>,
+) -> Result<(), Failure> {
+    let (url, ()) = read_database(flags, |_| Some(()))?;
+    migrate(&url).await?;
+    println!("{} is up to date", url.place());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::CONNECTIONS_DEFAULT;
+
+    #[test]
+    fn what_a_setting_says_of_its_default_is_so() {
+        let says = |name, text: &str| {
+            let mut settings = SETTINGS.iter();
+            settings.any(|(setting, what)| *setting == name && what.ends_with(text))
+        };
+        let connections = format!(": {CONNECTIONS_DEFAULT} if unset");
+        assert!(says("CONNECTIONS_MAX", &connections));
+    }
+
+    #[test]
+    fn each_setting_is_a_flag_of_the_same_name_before_and_after_a_command() {
+        let own: &[Setting] = &[("PUBLIC_URL", "a base")];
+        command("kit", "nothing", own).debug_assert();
+        for line in [
+            ["kit", "--public-url", "a", "serve"],
+            ["kit", "serve", "--public-url", "a"],
+        ] {
+            let matches = command("kit", "nothing", own).get_matches_from(line);
+            let (_, matches) = matches.subcommand().unwrap();
+            let given = matches.get_one::<String>("PUBLIC_URL");
+            assert_eq!(given.map(String::as_str), Some("a"));
+        }
+        let empty = ["kit", "--database-url", ""];
+        assert!(
+            command("kit", "nothing", own)
+                .try_get_matches_from(empty)
+                .is_err()
+        );
+    }
+}

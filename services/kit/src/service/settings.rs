@@ -1,0 +1,125 @@
+//! The settings that both services have.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
+
+use super::{Dependencies, StartError};
+use crate::{
+    auth::{self, ServiceKeys, Verifier},
+    clock::SystemClock,
+    config::{Reader, parse_flag, parse_text},
+    database::Url,
+    key_files,
+    keys::KeyRing,
+    metrics,
+    server::{self, ServerOptions},
+    tls::{self, ServerTls},
+};
+
+/// What every service needs to start.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where to listen; port 0 takes a free one. `LISTEN_ADDRESS`
+    pub listen: SocketAddr,
+    /// The database. `DATABASE_URL`
+    pub database_url: Url,
+    /// Whether to bring the schema up to date at start. `MIGRATE_AT_START`
+    pub migrate_at_start: bool,
+    /// Checks access tokens. `JWKS_FILE` or `JWKS_URL`, `TOKEN_ISSUER`, `TOKEN_AUDIENCE`
+    pub verifier: Arc<Verifier>,
+    /// The `iss` of access tokens, a service's own among them. `TOKEN_ISSUER`
+    pub issuer: String,
+    /// The `aud` of access tokens, a service's own among them. `TOKEN_AUDIENCE`
+    pub audience: String,
+    /// The keys of stored secrets, MACs and page tokens. `KEYS_FILE`
+    pub keys: Arc<KeyRing>,
+    /// Whether to serve gRPC reflection. `REFLECTION`
+    pub reflection: bool,
+    /// TLS of the server; None: plaintext. `TLS_CERT_FILE`, `TLS_KEY_FILE`, `TLS_CLIENT_CA_FILE`
+    pub tls: Option<ServerTls>,
+    /// Connections open at most; further ones wait. `CONNECTIONS_MAX`
+    pub connections_max: usize,
+    /// Whether to listen beyond loopback without TLS. `INSECURE_PLAINTEXT`
+    pub insecure_plaintext: bool,
+    /// Where metrics are read; None: nowhere. `METRICS_LISTEN_ADDRESS`
+    pub metrics_listen: Option<SocketAddr>,
+}
+
+impl Settings {
+    /// Reads them; None where the reader has a mistake to tell. `listen` is where a service listens when
+    /// nothing is said, `service_keys` the keys of another service that calls it.
+    pub fn read(
+        reader: &mut Reader<'_>,
+        listen: SocketAddr,
+        service_keys: Option<ServiceKeys>,
+    ) -> Option<Self> {
+        let listen = reader.or_default("LISTEN_ADDRESS", listen, |text| {
+            let parsed = text.trim().parse();
+            parsed.map_err(|_| format!("must be an IP address and a port, such as {listen}"))
+        });
+        let database_url = reader.required_from_secret("DATABASE_URL", Url::parse);
+        let migrate_at_start = reader.or_default("MIGRATE_AT_START", false, parse_flag);
+        let token_keys = auth::read_token_keys(reader, service_keys);
+        let issuer = reader.required("TOKEN_ISSUER", parse_text);
+        let audience = reader.required("TOKEN_AUDIENCE", parse_text);
+        let keys = reader.required("KEYS_FILE", key_files::read_key_ring);
+        let reflection = reader.or_default("REFLECTION", true, parse_flag);
+        let connections_max = server::read_connections_max(reader);
+        let insecure_plaintext = reader.or_default("INSECURE_PLAINTEXT", false, parse_flag);
+        let metrics_listen = metrics::read_address(reader, insecure_plaintext);
+        let tls = tls::read_server(reader, listen, insecure_plaintext);
+        let (issuer, audience) = (issuer?, audience?);
+        let clock = Arc::new(SystemClock);
+        let verifier = Verifier::new(token_keys?, issuer.as_str(), audience.as_str(), clock);
+        Some(Self {
+            listen,
+            database_url: database_url?,
+            migrate_at_start,
+            verifier: Arc::new(verifier),
+            issuer,
+            audience,
+            keys: Arc::new(keys?),
+            reflection,
+            tls,
+            connections_max,
+            insecure_plaintext,
+            metrics_listen,
+        })
+    }
+
+    /// Settings for a test: a free port on loopback, the schema brought up to date.
+    #[must_use]
+    pub fn for_tests(database_url: Url, verifier: Arc<Verifier>, keys: Arc<KeyRing>) -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            database_url,
+            migrate_at_start: true,
+            verifier,
+            issuer: String::new(),
+            audience: String::new(),
+            keys,
+            reflection: true,
+            tls: None,
+            connections_max: server::CONNECTIONS_DEFAULT,
+            insecure_plaintext: false,
+            metrics_listen: None,
+        }
+    }
+
+    /// The server's options, once it may listen there and has the keys of access tokens.
+    pub async fn check(&self, dependencies: &Dependencies) -> Result<ServerOptions, StartError> {
+        let options = ServerOptions {
+            tls: self.tls.clone(),
+            connections_max: self.connections_max,
+            insecure_plaintext: self.insecure_plaintext,
+            reflection: self.reflection,
+            clock: Arc::clone(&dependencies.clock),
+            random: Arc::clone(&dependencies.random),
+            ..ServerOptions::new(Some(Arc::clone(&self.verifier)))
+        };
+        options.check(self.listen)?.fetch_first_keys().await?;
+        Ok(options)
+    }
+}

@@ -1,0 +1,81 @@
+//! What runs by itself: each worker again at once while there is more to do, and otherwise after a jittered
+//! pause.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use tokio::task::JoinSet;
+
+use super::Background;
+use crate::{SharedRandomness, random::below, shutdown::Shutdown, status::Result};
+
+/// Whether there is more to do at once.
+type More = bool;
+
+/// The workers of a service. They end after the shutdown, with what they have in hand done.
+#[derive(Debug)]
+pub struct Workers<App> {
+    app: Arc<App>,
+    random: SharedRandomness,
+    shutdown: Shutdown,
+    tasks: JoinSet<()>,
+}
+
+impl<App: Background> Workers<App> {
+    /// None yet.
+    #[must_use]
+    pub fn new(app: &Arc<App>, random: &SharedRandomness, shutdown: &Shutdown) -> Self {
+        Self {
+            app: Arc::clone(app),
+            random: Arc::clone(random),
+            shutdown: shutdown.clone(),
+            tasks: JoinSet::new(),
+        }
+    }
+
+    /// What they work on.
+    #[must_use]
+    pub fn app(&self) -> Arc<App> {
+        Arc::clone(&self.app)
+    }
+
+    /// Starts a worker.
+    pub fn spawn<F, R>(&mut self, name: &'static str, pause: Duration, run_once: R)
+    where
+        R: Fn(Arc<App>) -> F + Send + 'static,
+        F: Future<Output = Result<More>> + Send + 'static,
+    {
+        let app = Arc::clone(&self.app);
+        let random = Arc::clone(&self.random);
+        let shutdown = self.shutdown.clone();
+        self.tasks.spawn(async move {
+            while !shutdown.has_begun() {
+                // A run is never cancelled half-way (P12).
+                let more = match app.writes().run(run_once(Arc::clone(&app))).await {
+                    Ok(more) => more,
+                    Err(error) => {
+                        tracing::warn!(%error, worker = name, "a worker tries again later");
+                        false
+                    }
+                };
+                if !more {
+                    tokio::select! {
+                        () = shutdown.wait() => {}
+                        () = tokio::time::sleep(jittered(pause, &random)) => {}
+                    }
+                }
+            }
+        });
+    }
+
+    /// Waits for all of them.
+    pub async fn ended(mut self) {
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+/// Three quarters of the pause to five quarters of it, so that processes do not keep step.
+fn jittered(pause: Duration, random: &SharedRandomness) -> Duration {
+    let half = u32::try_from(pause.as_millis() / 2).unwrap_or(u32::MAX);
+    let random = below(random.as_ref(), half.saturating_add(1));
+    pause.mul_f64(0.75) + Duration::from_millis(u64::from(random))
+}
