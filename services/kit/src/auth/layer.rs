@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use homeroom_api::common::v1::ErrorReason;
 use http::{HeaderMap, header::AUTHORIZATION};
+use tonic::transport::server::TcpConnectInfo;
 
 use super::{Caller, Verifier, caller::unauthenticated, unknown_keys::Sought, verifier::Refused};
 use crate::{
     server::middleware::{Inner, Middleware, Request, Response, refuse},
-    server::{ConnectionInfo, Deadline, RequestId, is_open_path},
+    server::{Deadline, RequestId, is_open_path},
     status::{Error, Result},
 };
 
@@ -39,8 +40,8 @@ impl AuthenticationLayer {
         let mut caller = self.0.caller_by_known_keys(token, user)?;
         let extensions = request.extensions();
         caller.client_address = extensions
-            .get::<ConnectionInfo>()
-            .and_then(ConnectionInfo::remote_addr)
+            .get::<TcpConnectInfo>()
+            .and_then(TcpConnectInfo::remote_addr)
             .map(|address| address.ip().to_canonical());
         if let Some(RequestId(id)) = extensions.get() {
             caller.request_id.clone_from(id);
@@ -74,9 +75,6 @@ impl Middleware for AuthenticationLayer {
                     tracing::Span::current()
                         .record("subject", caller.subject.as_str())
                         .record("user", caller.user.as_str());
-                    if let Some(connection) = request.extensions().get::<ConnectionInfo>() {
-                        connection.authenticated();
-                    }
                     request.extensions_mut().insert(caller);
                 }
                 Err(refused) => return refuse(refused.into()),

@@ -5,7 +5,6 @@ use std::{
     io,
     net::SocketAddr,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -20,11 +19,7 @@ use tokio::{
 use tokio_rustls::{Accept, server::TlsStream};
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
-use super::{
-    calls::Activity,
-    strangers::{ConnectionInfo, Standing},
-    wire::Wire,
-};
+use super::wire::{Wire, Wires};
 use crate::tls::{ServerTls, agreed_on_http2};
 
 /// Bytes that every HTTP/2 client sends first (RFC 9113, 3.4).
@@ -51,7 +46,6 @@ enum Speech {
 pub(super) struct Connection {
     speech: Speech,
     peer: TcpConnectInfo,
-    standing: Arc<Standing>,
     // None once the connection has begun; from then on keepalive watches it.
     handshake: Option<Handshake>,
     _permit: OwnedSemaphorePermit,
@@ -63,14 +57,12 @@ impl Connection {
         permit: OwnedSemaphorePermit,
         handshake: Duration,
         tls: Option<&ServerTls>,
-        standing: Arc<Standing>,
-        activity: Activity,
+        wires: Wires,
     ) -> io::Result<Self> {
         socket.set_nodelay(true)?;
-        let wire = Wire::new(socket, standing.cut().clone(), activity);
+        let wire = Wire::new(socket, wires);
         Ok(Self {
             peer: wire.socket().connect_info(),
-            standing,
             speech: match tls {
                 None => Speech::Plain(wire),
                 Some(tls) => Speech::Agreeing(Box::new(tls.acceptor().accept(wire))),
@@ -137,13 +129,10 @@ fn failed() -> io::Error {
 }
 
 impl Connected for Connection {
-    type ConnectInfo = ConnectionInfo;
+    type ConnectInfo = TcpConnectInfo;
 
-    fn connect_info(&self) -> ConnectionInfo {
-        ConnectionInfo {
-            tcp: self.peer.clone(),
-            standing: Arc::clone(&self.standing),
-        }
+    fn connect_info(&self) -> TcpConnectInfo {
+        self.peer.clone()
     }
 }
 
@@ -230,7 +219,7 @@ impl AsyncWrite for Connection {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::{net::Ipv4Addr, sync::Arc};
 
     use tokio::{
         io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -239,7 +228,7 @@ mod tests {
     };
     use tokio_util::sync::CancellationToken;
 
-    use super::*;
+    use super::{super::calls::Activity, *};
 
     /// A connection that has no time to begin, once its other end has sent so many bytes; and what cuts it.
     async fn received(sent: usize) -> (Connection, TcpStream, CancellationToken) {
@@ -250,16 +239,12 @@ mod tests {
         let (socket, _) = listener.accept().await.unwrap();
         socket.readable().await.unwrap();
         let cut = CancellationToken::new();
-        let standing = Arc::new(Standing::new(cut.clone()));
+        let wires = Wires {
+            cut: cut.clone(),
+            activity: Activity::default(),
+        };
         let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-        let connection = Connection::new(
-            socket,
-            permit,
-            Duration::ZERO,
-            None,
-            standing,
-            Activity::default(),
-        );
+        let connection = Connection::new(socket, permit, Duration::ZERO, None, wires);
         let mut connection = connection.unwrap();
         connection.read_exact(&mut vec![0; sent]).await.unwrap();
         (connection, client, cut)

@@ -9,7 +9,7 @@ use tokio::{
     task::{coop::unconstrained, yield_now},
 };
 
-use super::{connection::Connection, strangers::Strangers, wire::Wires};
+use super::{connection::Connection, wire::Wires};
 use crate::{shutdown::Shutdown, tls::ServerTls};
 
 /// How long to wait after a failed accept, most often for want of file descriptors, in milliseconds.
@@ -19,13 +19,11 @@ const ACCEPT_RETRY_MILLIS: u64 = 100;
 /// listener's queue holds, so that accepting ends though more keep coming.
 const LATE_CONNECTIONS_MAX: usize = 1_024;
 
-/// How many connections there may be, how long one may take to begin, and how long to authenticate when
-/// they run short.
+/// How many connections there may be, and how long one may take to begin.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     pub(super) connections_max: usize,
     pub(super) handshake: Duration,
-    pub(super) unauthenticated: Duration,
 }
 
 /// Accepts connections until the shutdown, and then those that had already been made; further ones wait in
@@ -41,12 +39,10 @@ pub(super) fn accepted(
 ) -> impl Stream<Item = io::Result<Connection>> {
     let most = limits.connections_max.min(Semaphore::MAX_PERMITS);
     let permits = Arc::new(Semaphore::new(most));
-    let strangers = Strangers::follow(most, Arc::clone(&permits), limits.unauthenticated);
     // How many were accepted after the shutdown; None before it.
     futures::stream::unfold((listener, None), move |(listener, mut late)| {
         let (permits, shutdown) = (Arc::clone(&permits), shutdown.clone());
         let (tls, wires) = (tls.clone(), wires.clone());
-        let strangers = Arc::clone(&strangers);
         async move {
             let mut early = None;
             if late.is_none() && !shutdown.has_begun() {
@@ -69,14 +65,7 @@ pub(super) fn accepted(
                 unconstrained(accept(&listener, permits)).now_or_never()
             };
             let (socket, permit) = accepted??;
-            let connection = Connection::new(
-                socket,
-                permit,
-                limits.handshake,
-                tls.as_ref(),
-                strangers.opened(wires.cut.child_token()),
-                wires.activity,
-            );
+            let connection = Connection::new(socket, permit, limits.handshake, tls.as_ref(), wires);
             Some((connection, (listener, late)))
         }
     })
@@ -126,7 +115,6 @@ mod tests {
         let limits = Limits {
             connections_max: 9,
             handshake: Duration::ZERO,
-            unauthenticated: Duration::from_hours(1),
         };
         let wires = Wires {
             cut: CancellationToken::new(),
@@ -144,7 +132,6 @@ mod tests {
         let limits = Limits {
             connections_max: 2,
             handshake: Duration::from_hours(1),
-            unauthenticated: Duration::from_hours(1),
         };
         let wires = Wires {
             cut: CancellationToken::new(),
