@@ -6,7 +6,9 @@ use homeroom_api::common::v1::ErrorReason;
 use http::{HeaderMap, header::AUTHORIZATION};
 use tonic::transport::server::TcpConnectInfo;
 
-use super::{Caller, Verifier, caller::unauthenticated, unknown_keys::Sought, verifier::Refused};
+use super::{
+    Caller, Verifier, caller::unauthenticated, follow_keys::key_not_known_yet, verifier::Refused,
+};
 use crate::{
     server::middleware::{Inner, Middleware, Request, Response, refuse},
     server::{Deadline, RequestId, is_open_path},
@@ -56,19 +58,12 @@ impl Middleware for AuthenticationLayer {
     async fn handle<S: Inner>(&self, mut request: Request, inner: S) -> Response {
         if !is_open_path(request.uri().path()) {
             let mut found = self.caller(&request);
-            match found {
-                // Its token is over, unless the key comes back: nobody waits for that.
-                Err(Refused::UnknownKey { withdrawn: true }) => self.0.fetch_for_unknown_key(),
-                Err(Refused::UnknownKey { withdrawn: false }) => {
-                    let sought = self.0.seek_unknown_key().await;
-                    found = self.caller(&request);
-                    if let (Err(Refused::UnknownKey { withdrawn: false }), Sought::Later(later)) =
-                        (&found, sought)
-                    {
-                        found = Err(later.refusal().into());
-                    }
+            if let Err(Refused::UnknownKey { age }) = found {
+                let read = self.0.keys_read_since(age).await;
+                found = self.caller(&request);
+                if let (Err(Refused::UnknownKey { .. }), false) = (&found, read) {
+                    found = Err(key_not_known_yet().into());
                 }
-                _ => {}
             }
             match found {
                 Ok(caller) => {

@@ -9,14 +9,13 @@ mod keys;
 mod layer;
 mod scopes;
 mod signer;
-mod unknown_keys;
 mod verified;
 mod verifier;
 
 pub use caller::Caller;
 pub(crate) use caller::expired;
 pub use claims::{Audience, Claims};
-pub use follow_keys::{STALE_TOLD_MINUTES, TokenKeysUnavailable};
+pub use follow_keys::{TokenKeysUnavailable, UNKNOWN_KEY_CALLERS_MAX, UNKNOWN_KEY_RETRY_SECONDS};
 pub use jwks_url::FETCH_SECONDS_MAX;
 pub use key_sources::{
     FILE_LOOK_SECONDS, KEY_SET_BYTES_MAX, KeyPauses, START_RETRY_SECONDS, START_SECONDS_MAX,
@@ -27,9 +26,6 @@ pub use keys::{KEYS_MAX, Keys, KeysError};
 pub use layer::{AuthenticationLayer, USER_METADATA};
 pub use scopes::{Scope, Scopes};
 pub use signer::{Signer, SignerError};
-pub use unknown_keys::{
-    FETCH_RETRY_SECONDS, REFETCH_SECONDS_MIN, UNKNOWN_KEY_CALLERS_MAX, WITHDRAWN_KEYS_MAX,
-};
 pub use verifier::{CLOCK_SKEW_SECONDS_MAX, TOKEN_BYTES_MAX, Verifier};
 
 #[cfg(test)]

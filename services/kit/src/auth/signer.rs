@@ -11,10 +11,7 @@ use jsonwebtoken::{
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::{
-    Claims, Keys, Scopes,
-    keys::{KeysError, VerifyingKey, verifying_key},
-};
+use super::{Claims, Keys, KeysError, Scopes};
 use crate::{private_files::read_or_make_private, random::Randomness, secret::SecretText};
 
 const SEED_BYTES: usize = 32;
@@ -96,11 +93,7 @@ impl Signer {
 
     /// The public key, to check this signer's tokens with.
     pub fn keys(&self, cap: Option<Scopes>) -> Result<Keys, KeysError> {
-        Keys::from_signer(self, cap)
-    }
-
-    pub(crate) fn verifying_key(&self, cap: Option<Scopes>) -> Result<VerifyingKey, KeysError> {
-        verifying_key(&self.jwk, cap)?.ok_or(KeysError::Empty)
+        Keys::of_one(&self.jwk, cap)
     }
 }
 

@@ -84,6 +84,24 @@ impl World {
         world
     }
 
+    /// The same with these pauses, followed as long as the world is there.
+    async fn followed(server: &KeyServer, pauses: KeyPauses) -> Self {
+        let keys = TokenKeys::of_url(&server.url()).unwrap();
+        let clock = Arc::new(ManualClock::new(noon()));
+        let keys = keys.with_pauses(pauses);
+        let verifier = Arc::new(Verifier::new(keys, ISSUER, AUDIENCE, clock.clone()));
+        verifier.fetch_first_keys().await.unwrap();
+        tokio::spawn(Arc::clone(&verifier).follow_keys(Shutdown::new()));
+        Self { clock, verifier }
+    }
+
+    /// Looks at every source.
+    async fn look_again(&self) {
+        for source in &self.verifier.following.sources {
+            drop(self.verifier.look_at(source).await);
+        }
+    }
+
     fn knows(&self, seed: u64) -> bool {
         self.verifier.verify(&token(seed)).is_ok()
     }
@@ -117,12 +135,13 @@ impl World {
     }
 }
 
-/// The call is to come back after so many seconds, and not to get another token.
-fn comes_back_after(refused: Result<(), Error>, seconds: u64) {
+/// The call is to come back, and not to get another token.
+fn comes_back(refused: Result<(), Error>) {
     let refused = refused.unwrap_err();
     assert_eq!(refused.code(), tonic::Code::Unavailable);
     assert_eq!(refused.reason(), ErrorReason::Overloaded);
-    assert_eq!(refused.retry_delay(), Some(Duration::from_secs(seconds)));
+    let delay = Duration::from_secs(UNKNOWN_KEY_RETRY_SECONDS);
+    assert_eq!(refused.retry_delay(), Some(delay));
 }
 
 /// Another token is needed.
