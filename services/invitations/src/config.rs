@@ -10,7 +10,7 @@ use homeroom_kit::{
     auth::{self, Signer, Verifier},
     clock::SystemClock,
     config::{ConfigErrors, Reader, parse_as, parse_flag, parse_text},
-    database, key_files,
+    database,
     keys::KeyRing,
     metrics, server,
     tls::{self, ClientTls, Names, ServerTls},
@@ -106,8 +106,8 @@ impl Config {
         let token_keys = auth::read_token_keys(&mut reader, None);
         let issuer = reader.required("TOKEN_ISSUER", parse_text);
         let audience = reader.required("TOKEN_AUDIENCE", parse_text);
-        let keys = reader.required("KEYS_FILE", key_files::read_key_ring);
-        let signer = reader.required("SIGNING_KEY_FILE", key_files::read_signing_key);
+        let keys = reader.required("KEYS_FILE", KeyRing::read_named);
+        let signer = reader.required("SIGNING_KEY_FILE", Signer::read_named);
         let reflection = reader.or_default("REFLECTION", true, parse_flag);
         let connections_max = server::read_connections_max(&mut reader);
         let insecure_plaintext = reader.or_default("INSECURE_PLAINTEXT", false, parse_flag);

@@ -14,7 +14,7 @@ use homeroom_invitations::{
 use homeroom_kit::{
     config::{Flags, Reader},
     database::Url,
-    key_files,
+    keys::KeyRing,
     request_ids::REQUEST_ID_HOURS,
     shutdown::Shutdown,
     telemetry,
@@ -34,7 +34,7 @@ pub(crate) async fn run(flags: &Flags) -> Result<(), Failure> {
     let mut reader = Reader::new(flags);
     let logs = telemetry::Settings::read(&mut reader);
     let url = reader.required_from_secret("DATABASE_URL", Url::parse);
-    let keys = reader.required("KEYS_FILE", key_files::read_key_ring);
+    let keys = reader.required("KEYS_FILE", KeyRing::read_named);
     reader.finish()?;
     telemetry::init(logs)?;
     let (Some(url), Some(keys)) = (url, keys) else {

@@ -12,7 +12,7 @@ use homeroom_api::invitations::v1::{
 use homeroom_kit::{
     events::EventFeed,
     metrics::{self, MetricsServer},
-    server::{ServeError, ServerOptions, Services, serve},
+    server::{Ending, ServeError, ServerOptions, Services, serve},
     shutdown::Shutdown,
     tuned,
 };
@@ -96,7 +96,7 @@ pub(crate) async fn serve_until(
     shutdown.begin();
     stopping.begin();
     stop_workers.abort();
-    let mut ending = shutdown.ending();
+    let mut ending = Ending::of(&shutdown);
     let worked = async { while workers.join_next().await.is_some() {} };
     ending.step("workers", worked).await;
     // What is left of them recovery finishes at the next start.

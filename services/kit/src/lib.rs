@@ -18,7 +18,6 @@ pub mod metrics;
 pub mod outbox;
 pub mod paging;
 pub mod person;
-mod private_files;
 pub mod random;
 pub mod request_ids;
 pub mod secret;

@@ -10,7 +10,6 @@ use homeroom_kit::{
     clock::SystemClock,
     config::{ConfigErrors, Reader, parse_as, parse_flag, parse_text},
     database::Url,
-    key_files,
     keys::KeyRing,
     metrics, server,
     tls::{self, ServerTls},
@@ -66,7 +65,7 @@ impl Config {
         let token_keys = auth::read_token_keys(&mut reader, Some(INVITATIONS_KEYS));
         let issuer = reader.required("TOKEN_ISSUER", parse_text);
         let audience = reader.required("TOKEN_AUDIENCE", parse_text);
-        let keys = reader.required("KEYS_FILE", key_files::read_key_ring);
+        let keys = reader.required("KEYS_FILE", KeyRing::read_named);
         let reflection = reader.or_default("REFLECTION", true, parse_flag);
         let connections_max = server::read_connections_max(&mut reader);
         let insecure_plaintext = reader.or_default("INSECURE_PLAINTEXT", false, parse_flag);

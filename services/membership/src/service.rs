@@ -18,7 +18,7 @@ use homeroom_kit::{
     events::EventFeed,
     metrics::{self, MetricsError, MetricsServer},
     request_ids::forgotten_before,
-    server::{self, ServeError, ServerOptions, Services},
+    server::{self, Ending, ServeError, ServerOptions, Services},
     shutdown::Shutdown,
     tuned,
 };
@@ -261,7 +261,7 @@ async fn run(
     let served = server::serve(listener, options, services, shutdown.clone()).await;
     // A server that failed by itself ends everything else too.
     shutdown.begin();
-    let mut ending = shutdown.ending();
+    let mut ending = Ending::of(&shutdown);
     ending.step("writes", app.writes.finished()).await;
     work_ends.begin();
     let worked = async { while work.join_next().await.is_some() {} };

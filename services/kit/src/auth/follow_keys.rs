@@ -167,7 +167,7 @@ impl Verifier {
     /// Has the keys read again for a token of this age that names an unknown one, at most once in
     /// [`KeyPauses::url_retry`] for all callers. Returns whether they have been read since the token was made;
     /// look again in either case. Within [`Verifier::follow_keys`].
-    pub(super) async fn keys_read_since(&self, age: Duration) -> bool {
+    pub(crate) async fn keys_read_since(&self, age: Duration) -> bool {
         let following = &self.following;
         let urls = following.sources.iter().any(Source::is_url);
         // Where the clock does not reach so far back the token is older than the keys.
@@ -202,7 +202,7 @@ fn show_read_time(read_time: Option<DateTime<Utc>>) {
 }
 
 /// The refusal of a call whose key may yet become known.
-pub(super) fn key_not_known_yet() -> Error {
+pub(crate) fn key_not_known_yet() -> Error {
     Error::unavailable(
         ErrorReason::Overloaded,
         "Retry after the delay given: the key that this access token names (`kid`) is not known yet, and the \

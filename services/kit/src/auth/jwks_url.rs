@@ -15,9 +15,10 @@ use tokio::time::timeout;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use url::{Host, Url};
 
-use super::key_sources::KEY_SET_BYTES_MAX;
-use crate::tls::provider;
+use crate::{key_files::KEY_FILE_BYTES_MAX, tls::provider};
 
+/// Bytes of a key set at most.
+pub const KEY_SET_BYTES_MAX: usize = KEY_FILE_BYTES_MAX;
 /// How long one fetch may take, in seconds.
 pub const FETCH_SECONDS_MAX: u64 = 10;
 /// How long the connection of one may take, in seconds.

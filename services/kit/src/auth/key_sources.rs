@@ -12,11 +12,9 @@ use chrono::{DateTime, Utc};
 use super::{Keys, KeysError, Scopes, jwks_url::JwksUrl};
 use crate::{
     config::Reader,
-    key_files::{KEY_FILE_BYTES_MAX, read_text, unreadable, unusable},
+    key_files::{read_text, unreadable, unusable},
 };
 
-/// Bytes of a key set at most.
-pub const KEY_SET_BYTES_MAX: usize = KEY_FILE_BYTES_MAX;
 /// How often a key set's file is looked at, in seconds.
 pub const FILE_LOOK_SECONDS: u64 = 10;
 /// How often a key set's URL is fetched, in minutes.

@@ -12,7 +12,11 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::{Claims, Keys, KeysError, Scopes};
-use crate::{private_files::read_or_make_private, random::Randomness, secret::SecretText};
+use crate::{
+    key_files::{read_named, read_or_make_private},
+    random::Randomness,
+    secret::SecretText,
+};
 
 const SEED_BYTES: usize = 32;
 const PEM_LINE_CHARS: usize = 64;
@@ -64,6 +68,11 @@ impl Signer {
     /// A new key.
     pub fn generate(random: &dyn Randomness) -> Result<Self, SignerError> {
         Self::from_pem(&generate_pem(random)?)
+    }
+
+    /// Reads the file that a setting names.
+    pub fn read_named(path: &str) -> Result<Self, String> {
+        read_named(path, Self::from_pem)
     }
 
     /// Reads the key's file, or makes one with a new key that only the owner may read (0600).

@@ -14,7 +14,7 @@ use homeroom_api::{
 use jsonwebtoken::{Algorithm, Validation, dangerous::insecure_decode_claims};
 
 use super::{
-    Audience, Caller, Claims, Keys, Scope, Scopes, TokenKeys, USER_METADATA,
+    Audience, Caller, Claims, Keys, Scope, Scopes, TokenKeys,
     caller::{expired, scope_missing, unauthenticated},
     follow_keys::Following,
     verified::{TrustedKeys, Verified, digest_of},
@@ -24,6 +24,8 @@ use crate::{
     status::{Error, Result},
 };
 
+/// The metadata that names the acting user.
+pub const USER_METADATA: &str = "x-homeroom-user";
 /// How far the issuer's clock and ours may be apart, in seconds.
 pub const CLOCK_SKEW_SECONDS_MAX: i64 = 30;
 /// Bytes of an access token at most.
@@ -35,7 +37,7 @@ const ALGORITHMS: [Algorithm; 3] = [Algorithm::EdDSA, Algorithm::ES256, Algorith
 
 /// Why a token is refused.
 #[derive(Debug)]
-pub(super) enum Refused {
+pub(crate) enum Refused {
     /// Its `kid` is none of ours: the issuer may have rotated its keys. But for its signature nothing
     /// is wrong with it.
     UnknownKey {
@@ -214,7 +216,7 @@ impl Verifier {
     }
 
     /// As [`Self::caller`], and tells an unknown key from everything else.
-    pub(super) fn caller_by_known_keys(
+    pub(crate) fn caller_by_known_keys(
         &self,
         token: &str,
         for_user: Option<&str>,

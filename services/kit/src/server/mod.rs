@@ -1,9 +1,11 @@
 //! The gRPC server: every call goes through the same layers, under the same limits.
 
+mod authentication;
 mod calls;
 mod connection;
 mod connections;
 mod descriptors;
+mod ending;
 #[cfg(feature = "failpoints")]
 mod failpoints;
 mod health;
@@ -29,6 +31,7 @@ use tower::Service;
 
 pub use calls::{HEALTH_WATCHES_MAX, REFLECTION_CALLS_MAX};
 pub use descriptors::FILES_RESERVED;
+pub use ending::Ending;
 pub use health::{Health, LIVENESS, READINESS};
 pub use layers::{CALL_SECONDS_MAX, REQUEST_ID_CHARS_MAX, REQUEST_ID_METADATA};
 pub use options::{
@@ -36,7 +39,8 @@ pub use options::{
     ServeError, ServerOptions, read_connections_max,
 };
 
-use crate::{auth::AuthenticationLayer, shutdown::Shutdown};
+use crate::shutdown::Shutdown;
+pub(crate) use authentication::AuthenticationStep;
 use calls::Calls;
 use connections::Limits;
 use layers::{AnswerStep, DeadlineStep, RequestIdStep, TraceStep};
@@ -180,7 +184,7 @@ pub async fn serve(
         .then(TraceStep)
         .then(AnswerStep)
         .then(DeadlineStep)
-        .then(AuthenticationLayer::new(verifier));
+        .then(AuthenticationStep::new(verifier));
     #[cfg(feature = "failpoints")]
     let steps = steps.then(failpoints::FailpointStep);
     let server = Server::builder()

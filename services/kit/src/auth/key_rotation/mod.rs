@@ -18,6 +18,7 @@ use super::{jwks_url::JwksUrl, *};
 use crate::{
     clock::{ManualClock, from_micros},
     random::SeededRandomness,
+    server::AuthenticationStep,
     server::middleware::{Inner, Middleware, Request, Response},
     shutdown::Shutdown,
     status::Error,
@@ -113,7 +114,7 @@ impl World {
 
     /// The same with this token.
     fn try_call_with(&self, token: &str) -> impl Future<Output = Result<(), Error>> + use<> {
-        let layer = AuthenticationLayer::new(Arc::clone(&self.verifier));
+        let layer = AuthenticationStep::new(Arc::clone(&self.verifier));
         let request = http::Request::post("/homeroom.membership.v1.ClassService/GetClass")
             .header("authorization", format!("Bearer {token}"))
             .body(Body::empty())

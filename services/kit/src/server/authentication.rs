@@ -1,4 +1,4 @@
-//! The layer that lets authenticated calls through and tells the methods who calls.
+//! The step that lets authenticated calls through and tells the methods who calls.
 
 use std::sync::Arc;
 
@@ -7,25 +7,21 @@ use http::{HeaderMap, header::AUTHORIZATION};
 use tonic::transport::server::TcpConnectInfo;
 
 use super::{
-    Caller, Verifier, caller::unauthenticated, follow_keys::key_not_known_yet, verifier::Refused,
+    Deadline, RequestId, is_open_path,
+    middleware::{Inner, Middleware, Request, Response, refuse},
 };
 use crate::{
-    server::middleware::{Inner, Middleware, Request, Response, refuse},
-    server::{Deadline, RequestId, is_open_path},
+    auth::{Caller, Refused, USER_METADATA, Verifier, key_not_known_yet, unauthenticated},
     status::{Error, Result},
 };
 
-/// The metadata that names the acting user.
-pub const USER_METADATA: &str = "x-homeroom-user";
-
 /// Checks every call but those of health and reflection.
 #[derive(Debug, Clone)]
-pub struct AuthenticationLayer(Arc<Verifier>);
+pub(crate) struct AuthenticationStep(Arc<Verifier>);
 
-impl AuthenticationLayer {
+impl AuthenticationStep {
     /// With tokens that the verifier accepts.
-    #[must_use]
-    pub fn new(verifier: Arc<Verifier>) -> Self {
+    pub(crate) fn new(verifier: Arc<Verifier>) -> Self {
         Self(verifier)
     }
 
@@ -54,7 +50,7 @@ impl AuthenticationLayer {
     }
 }
 
-impl Middleware for AuthenticationLayer {
+impl Middleware for AuthenticationStep {
     async fn handle<S: Inner>(&self, mut request: Request, inner: S) -> Response {
         if !is_open_path(request.uri().path()) {
             let mut found = self.caller(&request);
