@@ -36,6 +36,11 @@ pub const HEALTH_WATCHES_MAX: usize = 1_000;
 /// Calls of reflection under way in a process at most. Each may make the server keep a MiB that its caller
 /// sent, and half a MiB that its caller does not take.
 pub const REFLECTION_CALLS_MAX: usize = 50;
+/// After how long a refused call may come back, in milliseconds: each is told another delay within these, so
+/// that they do not come back together.
+const RETRY_MILLIS: std::ops::Range<u64> = 1_000..2_000;
+/// How far the delays of two calls are apart that are refused one after the other, in milliseconds.
+const RETRY_STEP_MILLIS: u64 = 618;
 /// Counts the calls that were refused because too many were under way.
 const SHED: &str = "homeroom_calls_shed";
 
@@ -58,6 +63,7 @@ pub(super) struct Calls {
     places: Arc<Semaphore>,
     health_watches: Arc<Semaphore>,
     reflection: Arc<Semaphore>,
+    shed: Arc<AtomicU64>,
 }
 
 impl Calls {
@@ -69,6 +75,7 @@ impl Calls {
             places: places(calls_max),
             health_watches: places(HEALTH_WATCHES_MAX),
             reflection: places(REFLECTION_CALLS_MAX),
+            shed: Arc::default(),
         }
     }
 
@@ -122,6 +129,17 @@ impl Calls {
             place: Some(place),
         })
     }
+
+    fn refuse(&self) -> Response {
+        counter!(SHED).increment(1);
+        let number = self.shed.fetch_add(1, Ordering::Relaxed);
+        let later = number * RETRY_STEP_MILLIS % (RETRY_MILLIS.end - RETRY_MILLIS.start);
+        let error = Error::unavailable(
+            ErrorReason::Overloaded,
+            "The service is busy; retry after the delay given.",
+        );
+        refuse(error.retry_after(Duration::from_millis(RETRY_MILLIS.start + later)))
+    }
 }
 
 /// A call under way, until it is dropped.
@@ -168,11 +186,7 @@ where
     fn call(&mut self, request: Request) -> Self::Future {
         let path = request.uri().path();
         let Some(mut call) = self.calls.begin(path) else {
-            counter!(SHED).increment(1);
-            return Either::Left(ready(Ok(refuse(Error::unavailable(
-                ErrorReason::Overloaded,
-                "The service is busy; retry after the delay given.",
-            )))));
+            return Either::Left(ready(Ok(self.calls.refuse())));
         };
         let is_watch = path.ends_with("/WatchEvents");
         let answer = self.inner.call(request).map(move |answered| {
