@@ -1,8 +1,8 @@
 //! The connections that a server accepts: at most so many at a time. A shutdown ends accepting.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::ready, sync::Arc, time::Duration};
 
-use futures::{FutureExt as _, Stream};
+use futures::{FutureExt as _, Stream, StreamExt as _};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -28,19 +28,19 @@ pub(super) struct Limits {
 
 /// Accepts connections until the shutdown, and then those that had already been made; further ones wait in
 /// the listener's queue while `connections_max` are open, and a shutdown does not wait for room. A connection
-/// that has not sent HTTP/2's preface, after its TLS handshake, within `handshake` fails when it is read, and
-/// every one that has to wait does once it is cut.
+/// whose TLS handshake has not ended within `handshake` is dropped, one that has not sent HTTP/2's preface by then
+/// fails when it is read, and every one that has to wait does once it is cut.
 pub(super) fn accepted(
     listener: TcpListener,
     limits: Limits,
     tls: Option<ServerTls>,
     shutdown: Shutdown,
     wires: Wires,
-) -> impl Stream<Item = io::Result<Connection>> {
+) -> impl Stream<Item = Result<Connection, Infallible>> {
     let most = limits.connections_max.min(Semaphore::MAX_PERMITS);
     let permits = Arc::new(Semaphore::new(most));
     // How many were accepted after the shutdown; None before it.
-    futures::stream::unfold((listener, None), move |(listener, mut late)| {
+    let opening = futures::stream::unfold((listener, None), move |(listener, mut late)| {
         let (permits, shutdown) = (Arc::clone(&permits), shutdown.clone());
         let (tls, wires) = (tls.clone(), wires.clone());
         async move {
@@ -65,10 +65,13 @@ pub(super) fn accepted(
                 unconstrained(accept(&listener, permits)).now_or_never()
             };
             let (socket, permit) = accepted??;
-            let connection = Connection::new(socket, permit, limits.handshake, tls.as_ref(), wires);
-            Some((connection, (listener, late)))
+            let opening = Connection::open(socket, permit, limits.handshake, tls, wires);
+            // In a task of its own: a handshake costs a signature.
+            Some((tokio::spawn(opening), (listener, late)))
         }
-    })
+    });
+    let opened = opening.buffer_unordered(most);
+    opened.filter_map(|opened| ready(opened.ok().flatten().map(Ok)))
 }
 
 /// The next connection, once there is room for it.
@@ -92,7 +95,6 @@ async fn accept(
 mod tests {
     use std::net::Ipv4Addr;
 
-    use futures::StreamExt as _;
     use tokio::net::TcpSocket;
     use tokio_util::sync::CancellationToken;
 

@@ -40,10 +40,6 @@ impl Wire {
         }
     }
 
-    pub(super) fn socket(&self) -> &TcpStream {
-        &self.socket
-    }
-
     /// What the socket gave; an error where it gave nothing and is cut.
     fn or_cut<T>(
         &mut self,
