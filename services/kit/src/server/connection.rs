@@ -34,7 +34,8 @@ struct Handshake {
 
 /// A connection that counts as one until it is dropped.
 pub(super) struct Connection {
-    stream: Either<Wire, TlsStream<Wire>>,
+    // Boxed, so that one in plaintext takes no room for TLS.
+    stream: Either<Wire, Box<TlsStream<Wire>>>,
     peer: TcpConnectInfo,
     // None once the connection has begun; from then on keepalive watches it.
     handshake: Option<Handshake>,
@@ -63,7 +64,7 @@ impl Connection {
                 let error = "the client does not offer HTTP/2 over TLS";
                 return Err(io::Error::new(io::ErrorKind::InvalidData, error));
             }
-            Ok(Either::Right(stream))
+            Ok(Either::Right(Box::new(stream)))
         };
         let opened = opened
             .await
