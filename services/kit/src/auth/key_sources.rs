@@ -109,7 +109,11 @@ impl TokenKeys {
     }
 
     pub(super) fn at(url: JwksUrl) -> Self {
-        Self::of(Source::new(Origin::Url(url), None, Keys::default()))
+        Self::of(Source::new(
+            Origin::Url(Box::new(url)),
+            None,
+            Keys::default(),
+        ))
     }
 
     /// With other pauses.
@@ -167,7 +171,7 @@ fn refused(path: &str, error: KeysError) -> String {
 pub(super) enum Origin {
     Fixed,
     File(PathBuf),
-    Url(JwksUrl),
+    Url(Box<JwksUrl>),
 }
 
 impl fmt::Display for Origin {
