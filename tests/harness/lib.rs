@@ -19,7 +19,7 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use homeroom_invitations as invitations;
 use homeroom_kit::{
-    auth::{self, Keys, Scopes, Signer, Verifier},
+    auth::{self, Scopes, Signer, Verifier},
     clock::{Clock, ManualClock},
     keys::KeyRing,
     random::{SharedRandomness, SystemRandomness, new_id},
@@ -118,10 +118,11 @@ impl Homeroom {
         let random: SharedRandomness = Arc::new(SystemRandomness);
         let signer = Signer::generate(&*random).unwrap();
         let own_signer = Arc::new(Signer::generate(&*random).unwrap());
-        let keys = Keys::from_signer(&signer, None)
-            .unwrap()
-            .merge(Keys::from_signer(&own_signer, Some(Scopes::parse("homeroom.admit"))).unwrap())
-            .unwrap();
+        let keys = signer.keys(None).unwrap().merge(
+            own_signer
+                .keys(Some(Scopes::parse("homeroom.admit")))
+                .unwrap(),
+        );
         let verifier = Arc::new(Verifier::new(keys, ISSUER, AUDIENCE, clock.clone()));
         let shutdown = Shutdown::new();
         let membership = membership::start(

@@ -9,9 +9,9 @@ use std::{
 
 use homeroom_kit::{
     auth::{Keys, Scope, Signer},
-    database, key_files,
+    database,
+    key_files::{self, write_if_missing},
     keys::KeyRing,
-    private_files::write_if_missing,
     random::SystemRandomness,
 };
 use serde_json::{Value, json};

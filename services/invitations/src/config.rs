@@ -9,7 +9,7 @@ use std::{
 use homeroom_kit::{
     auth::{Signer, Verifier},
     config::{ConfigErrors, Reader},
-    database, key_files,
+    database,
     keys::KeyRing,
     service::Settings,
     tls::{self, ClientTls, Names},
@@ -69,7 +69,7 @@ impl Config {
         let url = membership_url.as_deref();
         let membership_tls = tls::read_client(&mut reader, &MEMBERSHIP_TLS, "MEMBERSHIP_URL", url);
         let public_url = reader.required("PUBLIC_URL", PublicUrl::parse);
-        let signer = reader.required("SIGNING_KEY_FILE", key_files::read_signing_key);
+        let signer = reader.required("SIGNING_KEY_FILE", Signer::read_named);
         let budgets = Budgets::read(&mut reader);
         let required = service.zip(membership_url).zip(public_url).zip(signer);
         let (((service, membership_url), public_url), signer) = reader.finish_with(required)?;

@@ -13,7 +13,7 @@ use homeroom_invitations::{
 };
 use homeroom_kit::{
     config::Flags,
-    key_files,
+    keys::KeyRing,
     request_ids::REQUEST_ID_HOURS,
     service::{self, Failure},
     shutdown::Shutdown,
@@ -29,7 +29,7 @@ const BAD: Style = AnsiColor::Red.on_default().bold();
 /// Rotates, and fails unless nothing is left under an old key.
 pub(crate) async fn run(flags: &Flags) -> Result<(), Failure> {
     let (url, keys) = service::read_database(flags, |reader| {
-        reader.required("KEYS_FILE", key_files::read_key_ring)
+        reader.required("KEYS_FILE", KeyRing::read_named)
     })?;
     let shutdown = Shutdown::on_signals()?;
     let mut line = ProgressLine::default();

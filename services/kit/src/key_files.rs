@@ -1,16 +1,16 @@
-//! Files of keys and secrets, read in one way, and those that settings name. What is wrong with one completes
-//! the sentence "NAME …", names the path, and says nothing of what the file holds.
+//! Files of keys and secrets: read in one way, and made so that only their owner may read them, whole or not at
+//! all and never over another. What is wrong with one completes the sentence "NAME …", names the path, and says
+//! nothing of what the file holds.
 
 use std::{
     fmt,
     fs::File,
-    io::{self, Read as _},
+    io::{self, Read as _, Write as _},
     path::Path,
 };
 
+use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
-
-use crate::{auth::Signer, keys::KeyRing};
 
 /// Bytes of a file of keys or of a secret at most: a wrong file does not fill the memory.
 pub const KEY_FILE_BYTES_MAX: usize = 1024 * 1024;
@@ -34,16 +34,6 @@ pub fn read_text(path: &Path) -> io::Result<Zeroizing<String>> {
     Ok(text)
 }
 
-/// A key ring. The file must be there: a service that made a key of its own could not read what another stored.
-pub fn read_key_ring(path: &str) -> Result<KeyRing, String> {
-    KeyRing::parse(&read(path)?).map_err(|error| unusable(path, error))
-}
-
-/// A service's own Ed25519 signing key.
-pub fn read_signing_key(path: &str) -> Result<Signer, String> {
-    Signer::from_pem(&read(path)?).map_err(|error| unusable(path, error))
-}
-
 /// What is said of a file that was read in vain.
 pub(crate) fn unusable(path: &str, error: impl fmt::Display) -> String {
     format!("names {path}, which cannot be used: {error}")
@@ -59,13 +49,58 @@ pub(crate) fn unreadable(path: &str, error: &io::Error) -> String {
     format!("names {path}, which cannot be read: {error}{hint}")
 }
 
-fn read(path: &str) -> Result<Zeroizing<String>, String> {
-    read_text(Path::new(path)).map_err(|error| unreadable(path, &error))
+/// Reads the file that a setting names, and what it holds.
+pub fn read_named<T, E: fmt::Display>(
+    path: &str,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<T, String> {
+    let text = read_text(Path::new(path)).map_err(|error| unreadable(path, &error))?;
+    parse(&text).map_err(|error| unusable(path, error))
+}
+
+/// Reads a file of secrets, or makes one that only its owner may read (0600).
+pub(crate) fn read_or_make_private<E: From<io::Error>>(
+    path: &Path,
+    make: impl FnOnce() -> Result<Zeroizing<String>, E>,
+) -> Result<Zeroizing<String>, E> {
+    match read_text(path) {
+        Ok(text) => return Ok(text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error.into()),
+    }
+    let text = make()?;
+    match write_private(path, text.as_bytes()) {
+        Ok(()) => Ok(text),
+        // Another process made it first.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(read_text(path)?),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Writes a file that only its owner may read (0600), unless there is one of that name.
+pub fn write_if_missing(path: &Path, text: &str) -> io::Result<()> {
+    match write_private(path, text.as_bytes()) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        written => written,
+    }
+}
+
+/// Writes a file that must not exist yet, whole or not at all.
+///
+/// A crash leaves at most a file of another name beside it, private too, whose key nothing uses.
+fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    let folder = folder.unwrap_or(Path::new("."));
+    let mut file = NamedTempFile::new_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist_noclobber(path)?;
+    File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::{fs, os::unix::fs::PermissionsExt as _};
 
     use super::*;
 
@@ -90,18 +125,35 @@ mod tests {
         let path = folder.path().join("file");
         fs::write(&path, "1:hunter2").unwrap();
         let path = path.to_str().unwrap();
-        let errors = [
-            read_key_ring(path).unwrap_err(),
-            read_signing_key(path).unwrap_err(),
-        ];
-        for error in errors {
-            assert!(
-                error.starts_with(&format!("names {path}, which")),
-                "{error}"
-            );
-            assert!(!error.contains("hunter2"), "{error}");
-        }
-        let absent = read_key_ring("/nowhere/keys").err().unwrap();
+        let refused = |text: &str| Err::<(), _>(format!("{} bytes", text.len()));
+        let error = read_named(path, refused).unwrap_err();
+        let expected = format!("names {path}, which cannot be used: 9 bytes");
+        assert_eq!(error, expected);
+        let absent = read_named("/nowhere/keys", refused).unwrap_err();
         assert!(absent.contains("/nowhere/keys") && absent.contains("`homeroom keys`"));
+    }
+
+    #[test]
+    fn a_file_is_written_whole_and_never_over_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys");
+        write_private(&path, b"first").unwrap();
+        let refused = write_private(&path, b"second").unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&path).unwrap(), b"first");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_file_that_another_process_made_meanwhile_is_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys");
+        let read: io::Result<_> = read_or_make_private(&path, || {
+            write_private(&path, b"theirs")?;
+            Ok(Zeroizing::new("ours".to_owned()))
+        });
+        assert_eq!(read.unwrap().as_str(), "theirs");
     }
 }

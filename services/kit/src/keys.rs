@@ -13,7 +13,10 @@ use aws_lc_rs::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use zeroize::Zeroizing;
 
-use crate::{private_files::read_or_make_private, random::Randomness};
+use crate::{
+    key_files::{read_named, read_or_make_private},
+    random::Randomness,
+};
 
 /// Bytes of a key.
 pub const KEY_BYTES: usize = 32;
@@ -147,6 +150,12 @@ impl KeyRing {
             keys.push((version, Zeroizing::new(material), next));
         }
         Self::of(keys)
+    }
+
+    /// Reads the file that a setting names. It must be there: a service that made a key of its own could not
+    /// read what another stored.
+    pub fn read_named(path: &str) -> Result<Self, String> {
+        read_named(path, Self::parse)
     }
 
     /// Reads the ring's file, or makes one with a new key that only the owner may read (0600).

@@ -19,7 +19,6 @@ mod names;
 pub mod outbox;
 pub mod paging;
 pub mod person;
-pub mod private_files;
 pub mod random;
 pub mod request_ids;
 pub mod rpc;

@@ -6,6 +6,7 @@
 
 use std::{
     convert::Infallible,
+    error::Error,
     io,
     net::SocketAddr,
     sync::{Mutex, PoisonError},
@@ -13,11 +14,13 @@ use std::{
 };
 
 use ::metrics::{describe_gauge, gauge};
+use futures::StreamExt as _;
 use http::{Method, Request, Response, StatusCode, header};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_stream::wrappers::TcpListenerStream;
 
 use crate::{
     config::{Reader, parse_as},
@@ -30,8 +33,6 @@ pub const METRICS_LISTEN_ADDRESS: &str = "METRICS_LISTEN_ADDRESS";
 pub const CONNECTIONS_MAX: usize = 16;
 /// How long a connection may take from its being accepted to its answer's last byte, in seconds.
 pub const CONNECTION_SECONDS_MAX: u64 = 5;
-/// How long to wait after a failed accept, most often for want of file descriptors, in milliseconds.
-const ACCEPT_RETRY_MILLIS: u64 = 100;
 /// Prometheus's text format, version 0.0.4.
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -115,41 +116,40 @@ impl MetricsServer {
     /// Answers until the shutdown. What is not answered by then is cut.
     pub async fn serve(self, shutdown: Shutdown) {
         tracing::info!(address = %self.address, "serving metrics");
-        let mut connections = JoinSet::new();
-        loop {
-            let accepted = tokio::select! {
-                () = shutdown.wait() => return,
-                Some(_) = connections.join_next(), if connections.len() >= CONNECTIONS_MAX => continue,
-                accepted = self.listener.accept(), if connections.len() < CONNECTIONS_MAX => accepted,
-            };
-            while connections.try_join_next().is_some() {}
-            let stream = match accepted {
-                Ok((stream, _)) => TokioIo::new(stream),
-                Err(error) => {
-                    tracing::warn!(%error, "a connection for metrics could not be accepted");
-                    tokio::time::sleep(Duration::from_millis(ACCEPT_RETRY_MILLIS)).await;
-                    continue;
-                }
-            };
-            let metrics = self.metrics.clone();
-            connections.spawn(async move {
-                let service = service_fn(move |request| {
-                    let response = respond(&request, &metrics);
-                    async move { Ok::<_, Infallible>(response) }
-                });
-                let served = http1::Builder::new()
-                    .keep_alive(false)
-                    .header_read_timeout(None)
-                    .serve_connection(stream, service);
-                let limit = Duration::from_secs(CONNECTION_SECONDS_MAX);
-                match tokio::time::timeout(limit, served).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(error)) => tracing::debug!(%error, "metrics were not read to the end"),
-                    Err(_) => tracing::debug!("metrics were not read in time"),
-                }
-            });
-        }
+        let connections = TcpListenerStream::new(self.listener);
+        let metrics = &self.metrics;
+        let serving = connections.for_each_concurrent(CONNECTIONS_MAX, |accepted| async move {
+            if let Err(error) = answer(accepted, metrics).await {
+                tracing::debug!(%error, "metrics were not read to the end");
+            }
+        });
+        shutdown.unless_begun(serving).await;
     }
+}
+
+/// Answers one request, within [`CONNECTION_SECONDS_MAX`].
+async fn answer(
+    accepted: io::Result<TcpStream>,
+    metrics: &PrometheusHandle,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let limit = Duration::from_secs(CONNECTION_SECONDS_MAX);
+    let stream = match accepted {
+        Ok(stream) => TokioIo::new(stream),
+        Err(error) => {
+            // Most often for want of file descriptors, and then again at once.
+            tokio::time::sleep(limit).await;
+            return Err(error.into());
+        }
+    };
+    let service = service_fn(move |request| {
+        let response = respond(&request, metrics);
+        async move { Ok::<_, Infallible>(response) }
+    });
+    let served = http1::Builder::new()
+        .keep_alive(false)
+        .header_read_timeout(None)
+        .serve_connection(stream, service);
+    Ok(tokio::time::timeout(limit, served).await??)
 }
 
 /// Serves metrics until the shutdown, if they are to be served.
@@ -186,10 +186,7 @@ fn recorder() -> Result<PrometheusHandle, BuildError> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::{
-        io::{AsyncReadExt as _, AsyncWriteExt as _},
-        net::TcpStream,
-    };
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
 

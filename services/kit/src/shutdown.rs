@@ -10,8 +10,6 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use crate::server::ServeError;
-
 /// How long a service may take from the order to stop to its end, in seconds: less than the 30 after
 /// which Kubernetes and our compose file kill it.
 pub const STOP_SECONDS_MAX: u64 = 28;
@@ -91,52 +89,6 @@ impl Shutdown {
         let since = self.since.get();
         since.map_or(most, |since| most.saturating_sub(since.elapsed()))
     }
-
-    /// The last steps of the service that was told to stop, within what [`STOP_SECONDS_MAX`] leaves of
-    /// the time since the order.
-    #[must_use]
-    pub fn ending(&self) -> Ending {
-        Ending::until(Instant::now() + self.time_left())
-    }
-}
-
-/// The last steps of a service, all of them within one limit: what hangs is left, and said.
-#[derive(Debug)]
-pub struct Ending {
-    limit: Instant,
-    unfinished: Vec<&'static str>,
-}
-
-impl Ending {
-    fn until(limit: Instant) -> Self {
-        Self {
-            limit,
-            unfinished: Vec::new(),
-        }
-    }
-
-    /// Waits for one step while there is time. A step that has already been done is never left.
-    pub async fn step(&mut self, what: &'static str, step: impl Future<Output = ()>) {
-        let limit = tokio::time::Instant::from_std(self.limit);
-        if tokio::time::timeout_at(limit, step).await.is_err() {
-            tracing::warn!(what, "left unfinished: the time to stop is over");
-            self.unfinished.push(what);
-        }
-    }
-
-    /// How the service ended, given how its server did: an error names all that was not finished.
-    pub fn ended(self, served: Result<(), ServeError>) -> Result<(), ServeError> {
-        let unfinished = self.unfinished.join(", ");
-        match served {
-            Ok(()) if unfinished.is_empty() => {
-                tracing::info!("stopped");
-                Ok(())
-            }
-            Ok(()) => Err(ServeError::Unfinished(unfinished)),
-            Err(error) if unfinished.is_empty() => Err(error),
-            Err(error) => Err(ServeError::AlsoUnfinished(Box::new(error), unfinished)),
-        }
-    }
 }
 
 /// Runs a program to its end on a runtime of its own, and waits for nothing that still blocks a thread then,
@@ -182,28 +134,6 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_hangs_is_left_at_the_limit_and_named() {
-        let mut ending = Ending::until(Instant::now());
-        ending.step("done", std::future::ready(())).await;
-        ending.step("writes", std::future::pending()).await;
-        ending.step("connections", std::future::pending()).await;
-        let said = ending.ended(Ok(())).unwrap_err().to_string();
-        assert!(said.contains(": writes, connections"), "{said}");
-    }
-
-    #[tokio::test]
-    async fn calls_that_did_not_end_are_named_with_what_else_did_not() {
-        let calls = || Err(ServeError::NotDrained(Duration::from_secs(20)));
-        let mut ending = Ending::until(Instant::now());
-        ending.step("writes", std::future::pending()).await;
-        let said = ending.ended(calls()).unwrap_err().to_string();
-        assert!(said.contains("calls were still under way 20s"), "{said}");
-        assert!(said.ends_with(": writes"), "{said}");
-        let alone = Ending::until(Instant::now()).ended(calls()).unwrap_err();
-        assert!(matches!(alone, ServeError::NotDrained(_)), "{alone}");
-    }
-
-    #[tokio::test]
     async fn the_limit_counts_from_the_first_order() {
         let most = Duration::from_secs(STOP_SECONDS_MAX);
         let shutdown = Shutdown::new();
@@ -215,7 +145,6 @@ mod tests {
         assert!(left < most);
         second.begin();
         assert!(second.time_left() < left);
-        assert!(second.ending().ended(Ok(())).is_ok());
     }
 
     #[test]

@@ -41,10 +41,11 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<Value, Failure> {
     let redeemers = Redeemer::connect(&arguments.target, CONNECTIONS).await?;
-    let mut connections = redeemers
+    let connections: Vec<_> = redeemers
         .iter()
         .map(|redeemer| (redeemer, Arc::new(Semaphore::new(CALLS_PER_CONNECTION_MAX))))
-        .cycle();
+        .collect();
+    let mut connections = connections.iter().cycle();
     let start = Instant::now();
     let warm = start + Duration::from_secs_f64(arguments.warm_up_seconds);
     let end = warm + Duration::from_secs_f64(arguments.seconds);
@@ -63,11 +64,11 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<Value, Failure> {
             due -= 1.0;
             offered += 1;
             let (redeemer, permits) = connections.next().ok_or("there are no connections")?;
-            let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
+            let Ok(permit) = Arc::clone(permits).try_acquire_owned() else {
                 unsent += 1;
                 continue;
             };
-            let mut redeemer = redeemer.clone();
+            let mut redeemer = Redeemer::clone(redeemer);
             let number = offered;
             calls.spawn(async move {
                 let began = Instant::now();

@@ -83,10 +83,10 @@ impl Workshop {
         let signer = Signer::generate(&*random).unwrap();
         let own_signer = Signer::generate(&*random).unwrap();
         let own_scopes = Scopes::NONE.with(Scope::Admit);
-        let verifier_keys = Keys::from_signer(&signer, None)
+        let verifier_keys = signer
+            .keys(None)
             .unwrap()
-            .merge(Keys::from_signer(&own_signer, Some(own_scopes)).unwrap())
-            .unwrap();
+            .merge(own_signer.keys(Some(own_scopes)).unwrap());
         Self {
             folder,
             verifier_keys,

@@ -22,7 +22,7 @@ use homeroom_api::{
 };
 use homeroom_audit::{Options, audit};
 use homeroom_kit::{
-    auth::{Claims, Keys, Scopes, Signer, Verifier},
+    auth::{Claims, Scopes, Signer, Verifier},
     clock::{Clock as _, SharedClock, SystemClock},
     keys::KeyRing,
     random::{SharedRandomness, SystemRandomness},
@@ -53,10 +53,11 @@ impl Running {
         let random: SharedRandomness = Arc::new(SystemRandomness);
         let signer = Arc::new(Signer::generate(&*random).unwrap());
         let own_signer = Arc::new(Signer::generate(&*random).unwrap());
-        let keys = Keys::from_signer(&signer, None)
-            .unwrap()
-            .merge(Keys::from_signer(&own_signer, Some(Scopes::parse("homeroom.admit"))).unwrap())
-            .unwrap();
+        let keys = signer.keys(None).unwrap().merge(
+            own_signer
+                .keys(Some(Scopes::parse("homeroom.admit")))
+                .unwrap(),
+        );
         let verifier = Arc::new(Verifier::new(keys, ISSUER, AUDIENCE, clock.clone()));
         let ring = || Arc::new(KeyRing::generate(&SystemRandomness).unwrap());
         let shutdown = Shutdown::new();

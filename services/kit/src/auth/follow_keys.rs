@@ -1,25 +1,27 @@
-//! Follows the keys of access tokens: at the start and at each pause. What cannot be used leaves the keys before
-//! it in use.
+//! Follows the keys of access tokens: at the start, at each pause, and when a token names a key that nobody here
+//! knows. What cannot be used leaves the keys before it in use.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use ::metrics::{describe_gauge, gauge};
-use chrono::TimeDelta;
+use chrono::{DateTime, Utc};
 use futures::future::join_all;
-use tokio::time::{Instant, sleep};
+use homeroom_api::common::v1::ErrorReason;
+use tokio::{
+    sync::{Notify, Semaphore, watch},
+    time::{Instant, sleep, sleep_until, timeout},
+};
 
 use super::{
-    Keys, KeysError, TokenKeys, Verifier,
-    key_sources::{KeyPauses, Look, Origin, Source, merged},
-    unknown_keys::Seeking,
+    Keys, TokenKeys, Verifier,
+    key_sources::{KeyPauses, Origin, Source},
 };
-use crate::shutdown::Shutdown;
+use crate::{shutdown::Shutdown, status::Error};
 
-/// How often a source that cannot be read is told of again, in minutes.
-pub const STALE_TOLD_MINUTES: i64 = 60;
+/// Calls that wait for the keys to be read again at most; further ones are told to come back.
+pub const UNKNOWN_KEY_CALLERS_MAX: usize = 64;
+/// When a call may come back whose token names an unknown key, in seconds.
+pub const UNKNOWN_KEY_RETRY_SECONDS: u64 = 10;
 /// When the set at `JWKS_URL` was last read, in seconds since 1970.
 const READ_TIME: &str = "homeroom_token_keys_read_timestamp_seconds";
 
@@ -35,13 +37,16 @@ pub struct TokenKeysUnavailable {
     problem: String,
 }
 
-/// The sources of a verifier's keys, and the fetches for unknown ones.
+/// The sources of a verifier's keys, and who waits for them.
+#[derive(Debug)]
 pub(super) struct Following {
     pub(super) sources: Vec<Source>,
-    pub(super) pauses: KeyPauses,
-    pub(super) seeking: Seeking,
-    /// Held while one source's keys join the others', so that none are lost.
-    joining: Mutex<()>,
+    pauses: KeyPauses,
+    /// Somebody has shown an unknown key.
+    wanted: Notify,
+    pub(super) waiting: Semaphore,
+    /// When the last reading of the URL that could be used was begun.
+    read: watch::Sender<Option<Instant>>,
 }
 
 impl Following {
@@ -49,15 +54,22 @@ impl Following {
         Self {
             sources: keys.sources,
             pauses: keys.pauses,
-            seeking: Seeking::default(),
-            joining: Mutex::default(),
+            wanted: Notify::new(),
+            waiting: Semaphore::new(UNKNOWN_KEY_CALLERS_MAX),
+            read: watch::Sender::default(),
         }
+    }
+
+    /// Returns every key that the sources have given.
+    pub(super) fn keys(&self) -> Keys {
+        let known = self.sources.iter().map(Source::keys);
+        known.fold(Keys::default(), Keys::merge)
     }
 }
 
 impl Verifier {
     /// Fetches the first keys of a URL, and tries again for [`KeyPauses::start_max`]; does nothing where keys
-    /// come from elsewhere or have been fetched.
+    /// come from elsewhere.
     pub async fn fetch_first_keys(&self) -> Result<(), TokenKeysUnavailable> {
         let KeyPauses {
             start_max,
@@ -65,14 +77,10 @@ impl Verifier {
             ..
         } = self.following.pauses;
         let begun = Instant::now();
-        for source in &self.following.sources {
-            while source.is_url() && source.last().keys.is_none() {
-                self.look_at(source).await;
-                if source.last().keys.is_some() {
-                    break;
-                }
+        let sources = self.following.sources.iter();
+        for source in sources.filter(|source| source.is_url()) {
+            while let Err(problem) = self.look_at(source).await {
                 if begun.elapsed() + start_retry >= start_max {
-                    let problem = source.last().problem.clone().unwrap_or_default();
                     return Err(TokenKeysUnavailable {
                         url: source.origin.to_string(),
                         tried: start_max,
@@ -85,110 +93,120 @@ impl Verifier {
         Ok(())
     }
 
-    /// Looks at every file and URL now.
-    pub async fn look_again(&self) {
-        let sources = self.following.sources.iter();
-        join_all(sources.map(|source| self.look_at(source))).await;
-    }
-
     /// Looks at files and URLs after each pause until the shutdown.
     pub async fn follow_keys(self: Arc<Self>, shutdown: Shutdown) {
         let sources = self.following.sources.iter();
         let following = join_all(sources.map(|source| self.follow(source)));
-        tokio::select! {
-            () = shutdown.wait() => {}
-            _ = following => {}
-        }
+        shutdown.unless_begun(following).await;
     }
 
     async fn follow(&self, source: &Source) {
-        let pauses = self.following.pauses;
-        // The first read may have come before anybody kept metrics.
-        show_read_time(source);
+        let Following { pauses, wanted, .. } = &self.following;
+        let mut pause = match source.origin {
+            Origin::Fixed => return,
+            Origin::File(_) => pauses.file_look,
+            Origin::Url(_) => pauses.url_refresh,
+        };
+        let mut soonest = Instant::now();
         loop {
-            sleep(match source.origin {
-                Origin::Fixed => return,
-                Origin::File(_) => pauses.file_look,
-                Origin::Url(_) if source.last().problem.is_some() => pauses.url_retry,
-                Origin::Url(_) => pauses.url_refresh,
-            })
-            .await;
-            self.look_at(source).await;
+            if source.is_url() {
+                show_read_time(source.last.lock().await.read_time);
+            }
+            let sought = async {
+                sleep_until(soonest).await;
+                wanted.notified().await;
+            };
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = sought, if source.is_url() => soonest = Instant::now() + pauses.url_retry,
+            }
+            let looked = self.look_at(source).await;
+            if source.is_url() {
+                pause = looked.map_or(pauses.url_retry, |()| pauses.url_refresh);
+            }
         }
     }
 
-    /// Whether it could be read and used.
-    pub(super) async fn look_at(&self, source: &Source) -> bool {
-        let _turn = source.turn.lock().await;
-        let problem = match source.look().await {
-            // Unusable still, or usable.
-            Look::Same => source.last().problem.clone(),
-            Look::Unusable(problem) => Some(problem),
-            Look::Read(keys) => self.join(source, keys).err().map(|error| error.to_string()),
-        };
-        self.note(source, problem)
+    /// Reads a source, and takes what is new into use beside the keys of the others.
+    pub(super) async fn look_at(&self, source: &Source) -> Result<(), String> {
+        let mut last = source.last.lock().await;
+        let begun = Instant::now();
+        let looked = source.read().await.and_then(|text| {
+            if last.text.as_ref() != Some(&text) {
+                source.take(&text).map_err(|error| error.to_string())?;
+                let keys = self.following.keys();
+                tracing::info!(source = %source.origin, ?keys, "the keys of access tokens were read");
+                self.replace_keys(keys);
+                last.text = Some(text);
+            }
+            Ok(())
+        });
+        match &looked {
+            Ok(()) => {
+                last.problem = None;
+                last.read_time = Some(self.clock.now());
+                if source.is_url() {
+                    self.following.read.send_replace(Some(begun));
+                }
+            }
+            // It is told once, and not at each look.
+            Err(problem) if last.problem.as_ref() == Some(problem) => {}
+            Err(problem) => {
+                tracing::warn!(
+                    source = %source.origin,
+                    %problem,
+                    read_time = ?last.read_time,
+                    "the keys of access tokens cannot be used; those before stay in use"
+                );
+                last.problem = Some(problem.clone());
+            }
+        }
+        looked
     }
 
-    /// Keeps when a source was last read, and tells of one that cannot be: when that begins or changes, and
-    /// again each [`STALE_TOLD_MINUTES`].
-    fn note(&self, source: &Source, problem: Option<String>) -> bool {
-        let now = self.clock.now();
-        let mut last = source.last();
-        let Some(problem) = problem else {
-            last.problem = None;
-            last.read_time = Some(now);
-            drop(last);
-            show_read_time(source);
+    /// Has the keys read again for a token of this age that names an unknown one, at most once in
+    /// [`KeyPauses::url_retry`] for all callers. Returns whether they have been read since the token was made;
+    /// look again in either case. Within [`Verifier::follow_keys`].
+    pub(crate) async fn keys_read_since(&self, age: Duration) -> bool {
+        let following = &self.following;
+        let urls = following.sources.iter().any(Source::is_url);
+        // Where the clock does not reach so far back the token is older than the keys.
+        let Some(made) = Instant::now().checked_sub(age).filter(|_| urls) else {
             return true;
         };
-        let known = last.problem.as_ref() == Some(&problem);
-        let told_lately = last
-            .told_time
-            .is_some_and(|told| now - told < TimeDelta::minutes(STALE_TOLD_MINUTES));
-        if !(known && told_lately) {
-            last.told_time = Some(now);
-            tracing::warn!(
-                source = %source.origin,
-                %problem,
-                minutes = last.read_time.map(|read| (now - read).num_minutes()),
-                "the keys of access tokens cannot be used; those before stay in use"
-            );
+        let mut read = following.read.subscribe();
+        let newer = |read: &Option<Instant>| read.is_some_and(|read| read > made);
+        if newer(&read.borrow()) {
+            return true;
         }
-        last.problem = Some(problem);
-        false
-    }
-
-    /// Takes a source's keys into use beside those of the others.
-    fn join(&self, source: &Source, keys: Keys) -> Result<(), KeysError> {
-        let joining = &self.following.joining;
-        let _one_at_a_time = joining.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = source.last().keys.replace(keys);
-        match merged(&self.following.sources) {
-            Ok(all) => {
-                tracing::info!(source = %source.origin, keys = ?all, "the keys of access tokens were read");
-                self.replace_keys(all);
-                Ok(())
-            }
-            Err(error) => {
-                let mut last = source.last();
-                last.keys = before;
-                // Another source may change so that they fit together.
-                last.seen = None;
-                Err(error)
-            }
-        }
+        following.wanted.notify_one();
+        let Ok(_waits) = following.waiting.try_acquire() else {
+            return false;
+        };
+        let wait = following.pauses.unknown_key_wait;
+        let found = timeout(wait, read.wait_for(newer)).await;
+        found.is_ok_and(|found| found.is_ok())
     }
 }
 
 /// Shows how old the keys of a URL are. Files are on this machine, and their problems in its log.
-fn show_read_time(source: &Source) {
-    let read = source.last().read_time.filter(|_| source.is_url());
-    if let Some(read) = read {
-        describe_gauge!(
-            READ_TIME,
-            "when the set at JWKS_URL was last read, in seconds since 1970"
-        );
+fn show_read_time(read_time: Option<DateTime<Utc>>) {
+    describe_gauge!(
+        READ_TIME,
+        "when the set at JWKS_URL was last read, in seconds since 1970"
+    );
+    if let Some(read) = read_time {
         #[expect(clippy::cast_precision_loss, reason = "seconds are far below 2^52")]
         gauge!(READ_TIME).set(read.timestamp() as f64);
     }
+}
+
+/// The refusal of a call whose key may yet become known.
+pub(crate) fn key_not_known_yet() -> Error {
+    Error::unavailable(
+        ErrorReason::Overloaded,
+        "Retry after the delay given: the key that this access token names (`kid`) is not known yet, and the \
+         issuer's keys are asked for again.",
+    )
+    .retry_after(Duration::from_secs(UNKNOWN_KEY_RETRY_SECONDS))
 }

@@ -89,13 +89,40 @@ fn no_key_takes_a_token_of_another_algorithm() {
 }
 
 #[test]
-fn a_set_with_a_private_part_or_too_many_keys_is_refused() {
-    let rsa = |name: &str| json!({"keys": [{"kty": "RSA", "n": RSA_N, "e": "AQAB", name: "AQAB"}]});
-    assert!(Keys::from_jwks(&rsa("other").to_string()).is_ok());
-    for name in ["d", "p", "q", "dp", "dq", "qi", "oth", "k"] {
-        let refused = Keys::from_jwks(&rsa(name).to_string());
-        assert!(matches!(refused, Err(KeysError::Private)), "{name}");
+fn a_key_that_cannot_be_used_spoils_no_other() {
+    let rsa = |id: &str| json!({"kty": "RSA", "kid": id, "n": RSA_N, "e": "AQAB"});
+    let with = |id: &str, name: &str, value: Value| {
+        let mut member = rsa(id);
+        member[name] = value;
+        member
+    };
+    let unusable = [
+        with("private", "d", json!("AQAB")),
+        with("encryption", "use", json!("enc")),
+        with("pss", "alg", json!("PS256")),
+        with("broken", "n", json!("not base64!")),
+        with("unknown scope", "homeroom_scopes", json!(["all"])),
+        with("no list", "homeroom_scopes", json!("homeroom.admit")),
+        with("good", "e", json!("AQAB")),
+        json!({"kty": "oct", "kid": "symmetric", "k": "c2VjcmV0", "alg": "HS256"}),
+        json!({"kty": "EC", "kid": "p384", "crv": "P-384", "x": "AA", "y": "AA"}),
+        json!({"kty": "AKP", "kid": "of the future"}),
+        json!({"kty": 7}),
+        json!("no object"),
+    ];
+    let mut keys = vec![rsa("good")];
+    keys.extend(unusable.clone());
+    let read = Keys::from_jwks(&json!({ "keys": keys }).to_string()).unwrap();
+    assert_eq!(format!("{read:?}"), "[(Some(\"good\"), RS256)]");
+    // By themselves all but the second of one id are no set.
+    for one in unusable.into_iter().filter(|one| one["kid"] != "good") {
+        let refused = Keys::from_jwks(&json!({ "keys": [one] }).to_string());
+        assert!(matches!(refused, Err(KeysError::Empty)), "{one}");
     }
+}
+
+#[test]
+fn a_set_has_no_more_keys_than_it_may_and_one_at_least() {
     let many = |count: usize| {
         let keys: Vec<Value> = (0..count)
             .map(|id| json!({"kty": "RSA", "kid": id.to_string(), "n": RSA_N, "e": "AQAB"}))
@@ -104,4 +131,9 @@ fn a_set_with_a_private_part_or_too_many_keys_is_refused() {
     };
     assert!(many(KEYS_MAX).is_ok());
     assert!(matches!(many(KEYS_MAX + 1), Err(KeysError::TooMany)));
+    assert!(matches!(many(0), Err(KeysError::Empty)));
+    for text in ["{}", "no"] {
+        let refused = Keys::from_jwks(text);
+        assert!(matches!(refused, Err(KeysError::Malformed(_))), "{text}");
+    }
 }

@@ -1,27 +1,26 @@
-//! Where the keys of access tokens come from: fixed, files, or a URL. Files and URLs are looked at again, so
-//! that keys are rotated without a restart; what cannot be used leaves the keys before it in use.
+//! Where the keys of access tokens come from: fixed, files, or a URL.
 
 use std::{
     fmt, io, mem,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
+
+use chrono::{DateTime, Utc};
 
 use super::{Keys, KeysError, Scopes, jwks_url::JwksUrl};
 use crate::{
     config::Reader,
-    key_files::{KEY_FILE_BYTES_MAX, read_text, unreadable, unusable},
+    key_files::{read_text, unreadable, unusable},
 };
-use chrono::{DateTime, Utc};
 
-/// Bytes of a key set at most.
-pub const KEY_SET_BYTES_MAX: usize = KEY_FILE_BYTES_MAX;
 /// How often a key set's file is looked at, in seconds.
 pub const FILE_LOOK_SECONDS: u64 = 10;
 /// How often a key set's URL is fetched, in minutes.
 pub const URL_REFRESH_MINUTES: u64 = 10;
-/// How soon a URL that gave no usable keys is fetched again, in seconds.
+/// How soon a URL that gave no usable keys is fetched again, and how soon after one fetch for an unknown key
+/// the next may follow, in seconds.
 pub const URL_RETRY_SECONDS: u64 = 60;
 /// How long a service tries to fetch its first keys before it refuses to start, in seconds.
 pub const START_SECONDS_MAX: u64 = 30;
@@ -42,13 +41,13 @@ pub struct KeyPauses {
     pub file_look: Duration,
     /// Between fetches of a URL.
     pub url_refresh: Duration,
-    /// After a fetch that gave no usable keys.
+    /// After a fetch that gave no usable keys, and at least between two for unknown keys.
     pub url_retry: Duration,
     /// For the first keys of a URL, in all.
     pub start_max: Duration,
     /// Between tries to get them.
     pub start_retry: Duration,
-    /// Of a call whose token names an unknown key, for the fetch under way.
+    /// Of a call whose token names an unknown key, for a fetch.
     pub unknown_key_wait: Duration,
 }
 
@@ -86,27 +85,21 @@ pub struct TokenKeys {
 /// Keys that never change.
 impl From<Keys> for TokenKeys {
     fn from(keys: Keys) -> Self {
-        Self {
-            sources: vec![Source::new(
-                Origin::Fixed,
-                None,
-                Last {
-                    keys: Some(keys),
-                    ..Last::default()
-                },
-            )],
-            pauses: KeyPauses::default(),
-        }
+        Self::of(Source::new(Origin::Fixed, None, keys))
     }
 }
 
 impl TokenKeys {
+    fn of(source: Source) -> Self {
+        Self {
+            sources: vec![source],
+            pauses: KeyPauses::default(),
+        }
+    }
+
     /// The keys of a file, which must be there.
     pub fn of_file(path: &Path) -> Result<Self, KeysError> {
-        Ok(Self {
-            sources: vec![Source::of_file(path, None)?],
-            pauses: KeyPauses::default(),
-        })
+        Ok(Self::of(Source::of_file(path, None)?))
     }
 
     /// The keys of a URL: none until [`Verifier::fetch_first_keys`](super::Verifier::fetch_first_keys) has
@@ -116,10 +109,11 @@ impl TokenKeys {
     }
 
     pub(super) fn at(url: JwksUrl) -> Self {
-        Self {
-            sources: vec![Source::new(Origin::Url(url), None, Last::default())],
-            pauses: KeyPauses::default(),
-        }
+        Self::of(Source::new(
+            Origin::Url(Box::new(url)),
+            None,
+            Keys::default(),
+        ))
     }
 
     /// With other pauses.
@@ -128,49 +122,36 @@ impl TokenKeys {
         Self { pauses, ..self }
     }
 
-    /// These and those of a service's file. Fails if the file cannot be used.
+    /// These and those of a service's file, whose `kid`s nobody else can take. Fails if the file cannot be used.
     pub fn with_service(mut self, path: &Path, service: ServiceKeys) -> Result<Self, KeysError> {
-        self.sources.push(Source::of_file(path, Some(service))?);
-        merged(&self.sources)?;
+        let source = Source::of_file(path, Some(service))?;
+        self.sources.insert(0, source);
         Ok(self)
     }
-}
-
-/// Every key that the sources know now.
-pub(super) fn merged(sources: &[Source]) -> Result<Keys, KeysError> {
-    let known = sources
-        .iter()
-        .filter_map(|source| source.last().keys.clone());
-    known.into_iter().try_fold(Keys::default(), Keys::merge)
 }
 
 /// Reads `JWKS_FILE` or `JWKS_URL`, one of which must be set, and the file of another service's keys, which may
 /// be. Files are read at once; a URL is fetched when the service starts.
 pub fn read_token_keys(reader: &mut Reader<'_>, service: Option<ServiceKeys>) -> Option<TokenKeys> {
-    let url = reader.optional(URL_SETTING, TokenKeys::of_url);
-    let keys = if reader.is_set(URL_SETTING) {
-        if reader.is_set(FILE_SETTING) {
-            reader.error(
-                FILE_SETTING,
-                format_args!("and {URL_SETTING} are both set: set one"),
-            );
-        }
-        url
-    } else if reader.is_set(FILE_SETTING) {
-        reader.optional(FILE_SETTING, |path| {
-            TokenKeys::of_file(Path::new(path)).map_err(|error| refused(path, error))
-        })
-    } else {
-        reader.error(
+    match (reader.is_set(FILE_SETTING), reader.is_set(URL_SETTING)) {
+        (true, true) => reader.error(
+            FILE_SETTING,
+            format_args!("and {URL_SETTING} are both set: set one"),
+        ),
+        (false, false) => reader.error(
             FILE_SETTING,
             format_args!("is required but not set: set it, or {URL_SETTING}, to where the public keys of access tokens are"),
-        );
-        None
-    };
+        ),
+        _ => {}
+    }
+    let url = reader.optional(URL_SETTING, TokenKeys::of_url);
+    let file = reader.optional(FILE_SETTING, |path| {
+        TokenKeys::of_file(Path::new(path)).map_err(|error| refused(path, error))
+    });
+    let keys = url.or(file)?;
     let Some(service) = service.filter(|service| reader.is_set(service.setting)) else {
-        return keys;
+        return Some(keys);
     };
-    let keys = keys?;
     reader.optional(service.setting, |path| {
         keys.with_service(Path::new(path), service)
             .map_err(|error| refused(path, error))
@@ -190,7 +171,7 @@ fn refused(path: &str, error: KeysError) -> String {
 pub(super) enum Origin {
     Fixed,
     File(PathBuf),
-    Url(JwksUrl),
+    Url(Box<JwksUrl>),
 }
 
 impl fmt::Display for Origin {
@@ -209,93 +190,75 @@ pub(super) struct Source {
     pub(super) origin: Origin,
     /// Whose keys alone it has.
     service: Option<ServiceKeys>,
-    last: Mutex<Last>,
-    /// Held during a look, so that what was read first is not installed last.
-    pub(super) turn: tokio::sync::Mutex<()>,
+    /// The keys in use.
+    keys: Mutex<Keys>,
+    /// Held during a look, so that what was read first is not taken into use last.
+    pub(super) last: tokio::sync::Mutex<Last>,
 }
 
-/// What a source last gave.
+/// What the looks at a source came to.
 #[derive(Debug, Default)]
 pub(super) struct Last {
-    /// The keys in use; None: none yet.
-    pub(super) keys: Option<Keys>,
-    /// What was read last, usable or not: the same again is not worth a word.
-    pub(super) seen: Option<Result<String, String>>,
-    /// Why it could not be used.
+    /// The text whose keys are in use.
+    pub(super) text: Option<String>,
+    /// Why the last look was in vain.
     pub(super) problem: Option<String>,
     /// When it could be read and used last.
     pub(super) read_time: Option<DateTime<Utc>>,
-    /// When its problem was last told.
-    pub(super) told_time: Option<DateTime<Utc>>,
-}
-
-/// What a look at a source found.
-#[derive(Debug)]
-pub(super) enum Look {
-    /// What it was before, usable or not.
-    Same,
-    /// Other keys.
-    Read(Keys),
-    /// Something else, which cannot be used.
-    Unusable(String),
 }
 
 impl Source {
     fn of_file(path: &Path, service: Option<ServiceKeys>) -> Result<Self, KeysError> {
         let text = public_text(path)?;
-        let last = Last {
-            keys: Some(Keys::from_jwks(&text)?.of_service(service)),
-            seen: Some(Ok(text)),
-            ..Last::default()
-        };
-        Ok(Self::new(Origin::File(path.to_owned()), service, last))
+        let mut source = Self::new(
+            Origin::File(path.to_owned()),
+            service,
+            Keys::from_jwks(&text)?,
+        );
+        source.last.get_mut().text = Some(text);
+        Ok(source)
     }
 
-    fn new(origin: Origin, service: Option<ServiceKeys>, last: Last) -> Self {
+    fn new(origin: Origin, service: Option<ServiceKeys>, keys: Keys) -> Self {
         Self {
             origin,
+            keys: Mutex::new(keys.of_service(service)),
             service,
-            last: Mutex::new(last),
-            turn: tokio::sync::Mutex::new(()),
+            last: tokio::sync::Mutex::default(),
         }
-    }
-
-    pub(super) fn last(&self) -> MutexGuard<'_, Last> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn is_url(&self) -> bool {
         matches!(self.origin, Origin::Url(_))
     }
 
-    /// Reads it, and tells what that is against what was read before.
-    pub(super) async fn look(&self) -> Look {
-        let read = match &self.origin {
-            Origin::Fixed => return Look::Same,
-            Origin::File(path) => read_again(path.clone()).await,
-            Origin::Url(url) => url.fetch().await.map_err(|error| error.to_string()),
-        };
-        let mut last = self.last();
-        if last.seen.as_ref() == Some(&read) {
-            return Look::Same;
-        }
-        let keys = match &read {
-            Ok(text) => Keys::from_jwks(text).map_err(|error| error.to_string()),
-            Err(error) => Err(error.clone()),
-        };
-        last.seen = Some(read);
-        match keys {
-            Ok(keys) => Look::Read(keys.of_service(self.service)),
-            Err(problem) => Look::Unusable(problem),
+    /// Returns the keys in use.
+    pub(super) fn keys(&self) -> Keys {
+        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        keys.clone()
+    }
+
+    /// Takes the keys of a set into use in place of those before.
+    pub(super) fn take(&self, text: &str) -> Result<(), KeysError> {
+        let read = Keys::from_jwks(text)?.of_service(self.service);
+        *self.keys.lock().unwrap_or_else(PoisonError::into_inner) = read;
+        Ok(())
+    }
+
+    /// Reads the set's text; of fixed keys there is none.
+    pub(super) async fn read(&self) -> Result<String, String> {
+        match &self.origin {
+            Origin::Fixed => Ok(String::new()),
+            Origin::File(path) => {
+                let path = path.clone();
+                tokio::task::spawn_blocking(move || public_text(&path))
+                    .await
+                    .unwrap_or_else(|failure| Err(io::Error::other(failure)))
+                    .map_err(|error| format!("it cannot be read: {error}"))
+            }
+            Origin::Url(url) => url.fetch().await,
         }
     }
-}
-
-async fn read_again(path: PathBuf) -> Result<String, String> {
-    tokio::task::spawn_blocking(move || public_text(&path))
-        .await
-        .unwrap_or_else(|failure| Err(io::Error::other(failure)))
-        .map_err(|error| format!("it cannot be read: {error}"))
 }
 
 /// The text of a file of public keys, which need not be cleared.

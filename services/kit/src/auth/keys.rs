@@ -6,17 +6,14 @@ use jsonwebtoken::{
     Algorithm, DecodingKey,
     jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse},
 };
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::Value;
 
-use super::{Scope, Scopes, ServiceKeys, Signer, key_sources::KEY_SET_BYTES_MAX};
+use super::{Scope, Scopes, ServiceKeys};
 use crate::key_files::read_text;
 
-/// The JWK member that caps the scopes of tokens signed by the key: a list of scope names.
-const SCOPES_MEMBER: &str = "homeroom_scopes";
 /// Keys of one set at most.
 pub const KEYS_MAX: usize = 100;
-/// The JWK members that only private and symmetric keys have.
-const PRIVATE_MEMBERS: [&str; 8] = ["d", "k", "p", "q", "dp", "dq", "qi", "oth"];
 
 /// Why a key set cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -24,27 +21,48 @@ pub enum KeysError {
     /// The file cannot be read.
     #[error("it cannot be read: {0}")]
     File(#[from] io::Error),
-    /// It is larger than any key set.
-    #[error("it has more than {KEY_SET_BYTES_MAX} bytes")]
-    TooLarge,
+    /// It is not a JWK set.
+    #[error("it is not a JWK set: {0}")]
+    Malformed(#[from] serde_json::Error),
     /// It has more keys than a token's key is looked for among.
     #[error("it has more than {KEYS_MAX} keys")]
     TooMany,
-    /// It is not a JWK set.
-    #[error("it is not a JWK set: {0}")]
-    Malformed(String),
-    /// It has no key for Ed25519, ES256 or RS256.
-    #[error("it holds no key for EdDSA (Ed25519), ES256 or RS256 signatures")]
+    /// None of its keys can be used.
+    #[error("it holds no public key for EdDSA (Ed25519), ES256 or RS256 signatures")]
     Empty,
-    /// It holds a private or a symmetric key.
-    #[error("it holds a private or symmetric key: publish public keys alone")]
-    Private,
-    /// Two keys have one id.
-    #[error("it has two keys with the `kid` {0}")]
-    DuplicateId(String),
-    /// `homeroom_scopes` names no scope of ours.
-    #[error("`homeroom_scopes` must be a list of scopes such as `homeroom.act_as`: {0}")]
-    Scopes(String),
+}
+
+/// A JWK set, whose keys are read one by one.
+#[derive(Deserialize)]
+struct Set {
+    keys: Vec<Value>,
+}
+
+/// A key of a set.
+#[derive(Deserialize)]
+struct Member {
+    #[serde(flatten)]
+    jwk: Jwk,
+    /// Caps the scopes of tokens signed by the key.
+    homeroom_scopes: Option<Vec<String>>,
+    /// Every private key has it, and no public one.
+    #[serde(rename = "d")]
+    private: Option<IgnoredAny>,
+}
+
+impl Member {
+    /// Returns the key to check tokens with, or why there is none.
+    fn verifying_key(self) -> Result<VerifyingKey, String> {
+        if self.private.is_some() {
+            return Err("it is private: publish public keys alone".to_owned());
+        }
+        let scope = |name: &String| {
+            Scope::parse(name).ok_or_else(|| format!("`homeroom_scopes` names no scope: {name}"))
+        };
+        let cap = self.homeroom_scopes;
+        let cap = cap.map(|names| names.iter().map(scope).collect());
+        verifying_key(&self.jwk, cap.transpose()?)
+    }
 }
 
 #[derive(Clone)]
@@ -77,24 +95,22 @@ impl Keys {
         Self::from_jwks(&read_text(path)?)
     }
 
-    /// Reads a JWK set. Keys of other kinds or uses are passed over.
+    /// Reads a JWK set. A key that cannot be used is passed over: one of another kind or use, a private or
+    /// symmetric one, one with the `kid` of one before it.
     pub fn from_jwks(text: &str) -> Result<Self, KeysError> {
-        if text.len() > KEY_SET_BYTES_MAX {
-            return Err(KeysError::TooLarge);
-        }
-        let set: Value =
-            serde_json::from_str(text).map_err(|error| KeysError::Malformed(error.to_string()))?;
-        let members = set
-            .get("keys")
-            .and_then(Value::as_array)
-            .ok_or_else(|| KeysError::Malformed("`keys` is missing".to_owned()))?;
-        if members.len() > KEYS_MAX {
+        let set: Set = serde_json::from_str(text)?;
+        if set.keys.len() > KEYS_MAX {
             return Err(KeysError::TooMany);
         }
         let mut keys = Self::default();
-        for member in members {
-            if let Some(key) = read_key(member)? {
-                keys.insert(key)?;
+        for member in set.keys {
+            let read = Member::deserialize(&member).map_err(|error| error.to_string());
+            if let Err(problem) = read
+                .and_then(Member::verifying_key)
+                .and_then(|key| keys.insert(key))
+            {
+                let kid = member.get("kid").and_then(Value::as_str);
+                tracing::info!(kid, problem, "a key of a set is passed over");
             }
         }
         if keys.0.is_empty() {
@@ -103,19 +119,21 @@ impl Keys {
         Ok(keys)
     }
 
-    /// The one key of a signer of this installation.
-    pub fn from_signer(signer: &Signer, cap: Option<Scopes>) -> Result<Self, KeysError> {
-        let mut keys = Self::default();
-        keys.insert(signer.verifying_key(cap)?)?;
-        Ok(keys)
+    /// One key of this installation's own.
+    pub(super) fn of_one(jwk: &Jwk, cap: Option<Scopes>) -> Result<Self, KeysError> {
+        let key = verifying_key(jwk, cap).map_err(|_| KeysError::Empty)?;
+        Ok(Self(vec![key]))
     }
 
-    /// These keys and those.
-    pub fn merge(mut self, others: Self) -> Result<Self, KeysError> {
+    /// These keys and those. Of two with one `kid` the first counts.
+    #[must_use]
+    pub fn merge(mut self, others: Self) -> Self {
         for key in others.0 {
-            self.insert(key)?;
+            if let Err(problem) = self.insert(key) {
+                tracing::warn!(problem, "a key of a set is passed over");
+            }
         }
-        Ok(self)
+        self
     }
 
     /// The same keys as those of a service, if they are one's: none gives more than its scopes, and none
@@ -131,19 +149,14 @@ impl Keys {
         self
     }
 
-    /// The `kid`s of those that have one.
-    pub(crate) fn ids(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().filter_map(|key| key.id.as_deref())
-    }
-
     /// Whether one of them has this `kid`.
     pub(crate) fn has_id(&self, id: &str) -> bool {
         self.0.iter().any(|key| key.id.as_deref() == Some(id))
     }
 
-    fn insert(&mut self, key: VerifyingKey) -> Result<(), KeysError> {
-        if key.id.is_some() && self.0.iter().any(|other| other.id == key.id) {
-            return Err(KeysError::DuplicateId(key.id.unwrap_or_default()));
+    fn insert(&mut self, key: VerifyingKey) -> Result<(), String> {
+        if let Some(id) = key.id.as_deref().filter(|id| self.has_id(id)) {
+            return Err(format!("another key has the `kid` {id}"));
         }
         self.0.push(key);
         Ok(())
@@ -161,10 +174,8 @@ impl Keys {
     }
 }
 
-pub(crate) fn verifying_key(
-    jwk: &Jwk,
-    cap: Option<Scopes>,
-) -> Result<Option<VerifyingKey>, KeysError> {
+/// Returns the key to check tokens with, pinned to one algorithm; or why it cannot be used.
+fn verifying_key(jwk: &Jwk, cap: Option<Scopes>) -> Result<VerifyingKey, String> {
     let algorithm = match &jwk.algorithm {
         AlgorithmParameters::OctetKeyPair(pair) if pair.curve == EllipticCurve::Ed25519 => {
             Algorithm::EdDSA
@@ -173,53 +184,20 @@ pub(crate) fn verifying_key(
             Algorithm::ES256
         }
         AlgorithmParameters::RSA(_) => Algorithm::RS256,
-        AlgorithmParameters::OctetKey(_) => return Err(KeysError::Private),
-        _ => return Ok(None),
+        _ => return Err("it is not of Ed25519, P-256 or RSA".to_owned()),
     };
-    let other_use = jwk
-        .common
-        .public_key_use
-        .as_ref()
-        .is_some_and(|key_use| *key_use != PublicKeyUse::Signature);
-    let other_algorithm = jwk
-        .common
-        .key_algorithm
-        .is_some_and(|named| named != KeyAlgorithm::from(algorithm));
-    if other_use || other_algorithm {
-        return Ok(None);
+    let common = &jwk.common;
+    let other_use = common.public_key_use.as_ref();
+    let other_use = other_use.is_some_and(|key_use| *key_use != PublicKeyUse::Signature);
+    let other_algorithm = common.key_algorithm;
+    if other_use || other_algorithm.is_some_and(|named| named != KeyAlgorithm::from(algorithm)) {
+        return Err("it is for another use or algorithm".to_owned());
     }
-    let key =
-        DecodingKey::from_jwk(jwk).map_err(|error| KeysError::Malformed(error.to_string()))?;
-    Ok(Some(VerifyingKey {
-        id: jwk.common.key_id.clone(),
+    Ok(VerifyingKey {
+        id: common.key_id.clone(),
         algorithm,
-        key,
+        key: DecodingKey::from_jwk(jwk).map_err(|error| error.to_string())?,
         cap,
         subject: None,
-    }))
-}
-
-fn read_key(member: &Value) -> Result<Option<VerifyingKey>, KeysError> {
-    if PRIVATE_MEMBERS
-        .iter()
-        .any(|name| member.get(name).is_some())
-    {
-        return Err(KeysError::Private);
-    }
-    let cap = member.get(SCOPES_MEMBER).map(read_cap).transpose()?;
-    // A set may hold kinds of keys that nobody here knows.
-    let Ok(jwk) = serde_json::from_value::<Jwk>(member.clone()) else {
-        return Ok(None);
-    };
-    verifying_key(&jwk, cap)
-}
-
-fn read_cap(member: &Value) -> Result<Scopes, KeysError> {
-    let wrong = || KeysError::Scopes(member.to_string());
-    member
-        .as_array()
-        .ok_or_else(wrong)?
-        .iter()
-        .map(|name| name.as_str().and_then(Scope::parse).ok_or_else(wrong))
-        .collect()
+    })
 }

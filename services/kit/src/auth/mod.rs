@@ -1,4 +1,4 @@
-//! Who calls (02, Callers): bearer JWTs, their keys, their scopes, and the layer that checks them.
+//! Who calls (02, Callers): bearer JWTs, their keys, their scopes.
 
 mod caller;
 mod claims;
@@ -6,31 +6,26 @@ mod follow_keys;
 mod jwks_url;
 mod key_sources;
 mod keys;
-mod layer;
 mod scopes;
 mod signer;
-mod unknown_keys;
 mod verified;
 mod verifier;
 
 pub use caller::Caller;
-pub(crate) use caller::expired;
+pub(crate) use caller::{expired, unauthenticated};
 pub use claims::{Audience, Claims};
-pub use follow_keys::{STALE_TOLD_MINUTES, TokenKeysUnavailable};
-pub use jwks_url::FETCH_SECONDS_MAX;
+pub(crate) use follow_keys::key_not_known_yet;
+pub use follow_keys::{TokenKeysUnavailable, UNKNOWN_KEY_CALLERS_MAX, UNKNOWN_KEY_RETRY_SECONDS};
+pub use jwks_url::{FETCH_SECONDS_MAX, KEY_SET_BYTES_MAX};
 pub use key_sources::{
-    FILE_LOOK_SECONDS, KEY_SET_BYTES_MAX, KeyPauses, START_RETRY_SECONDS, START_SECONDS_MAX,
-    ServiceKeys, TokenKeys, UNKNOWN_KEY_WAIT_SECONDS_MAX, URL_REFRESH_MINUTES, URL_RETRY_SECONDS,
-    read_token_keys,
+    FILE_LOOK_SECONDS, KeyPauses, START_RETRY_SECONDS, START_SECONDS_MAX, ServiceKeys, TokenKeys,
+    UNKNOWN_KEY_WAIT_SECONDS_MAX, URL_REFRESH_MINUTES, URL_RETRY_SECONDS, read_token_keys,
 };
 pub use keys::{KEYS_MAX, Keys, KeysError};
-pub use layer::{AuthenticationLayer, USER_METADATA};
 pub use scopes::{Scope, Scopes};
 pub use signer::{Signer, SignerError};
-pub use unknown_keys::{
-    FETCH_RETRY_SECONDS, REFETCH_SECONDS_MIN, UNKNOWN_KEY_CALLERS_MAX, WITHDRAWN_KEYS_MAX,
-};
-pub use verifier::{CLOCK_SKEW_SECONDS_MAX, TOKEN_BYTES_MAX, Verifier};
+pub(crate) use verifier::Refused;
+pub use verifier::{CLOCK_SKEW_SECONDS_MAX, TOKEN_BYTES_MAX, USER_METADATA, Verifier};
 
 #[cfg(test)]
 mod key_rotation;

@@ -11,11 +11,12 @@ use jsonwebtoken::{
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::{
-    Claims, Keys, Scopes,
-    keys::{KeysError, VerifyingKey, verifying_key},
+use super::{Claims, Keys, KeysError, Scopes};
+use crate::{
+    key_files::{read_named, read_or_make_private},
+    random::Randomness,
+    secret::SecretText,
 };
-use crate::{private_files::read_or_make_private, random::Randomness, secret::SecretText};
 
 const SEED_BYTES: usize = 32;
 const PEM_LINE_CHARS: usize = 64;
@@ -69,6 +70,11 @@ impl Signer {
         Self::from_pem(&generate_pem(random)?)
     }
 
+    /// Reads the file that a setting names.
+    pub fn read_named(path: &str) -> Result<Self, String> {
+        read_named(path, Self::from_pem)
+    }
+
     /// Reads the key's file, or makes one with a new key that only the owner may read (0600).
     pub fn load_or_generate(path: &Path, random: &dyn Randomness) -> Result<Self, SignerError> {
         Self::from_pem(&read_or_make_private(path, || generate_pem(random))?)
@@ -96,11 +102,7 @@ impl Signer {
 
     /// The public key, to check this signer's tokens with.
     pub fn keys(&self, cap: Option<Scopes>) -> Result<Keys, KeysError> {
-        Keys::from_signer(self, cap)
-    }
-
-    pub(crate) fn verifying_key(&self, cap: Option<Scopes>) -> Result<VerifyingKey, KeysError> {
-        verifying_key(&self.jwk, cap)?.ok_or(KeysError::Empty)
+        Keys::of_one(&self.jwk, cap)
     }
 }
 

@@ -313,45 +313,6 @@ fn a_malformed_bound_lets_nobody_through() {
 }
 
 #[test]
-fn key_sets_that_cannot_be_trusted_are_refused() {
-    let member =
-        || serde_json::from_str::<Value>(&signer(1).jwks(None)).unwrap()["keys"][0].clone();
-    let read = |keys: Value| Keys::from_jwks(&json!({ "keys": keys }).to_string());
-    assert!(read(json!([member()])).is_ok());
-    assert!(matches!(
-        read(json!([member(), member()])),
-        Err(KeysError::DuplicateId(_))
-    ));
-    assert!(matches!(read(json!([])), Err(KeysError::Empty)));
-    assert!(matches!(
-        Keys::from_jwks("{}"),
-        Err(KeysError::Malformed(_))
-    ));
-    assert!(matches!(
-        Keys::from_jwks("no"),
-        Err(KeysError::Malformed(_))
-    ));
-    let with = |name: &str, value: Value| {
-        let mut member = member();
-        member[name] = value;
-        read(json!([member]))
-    };
-    assert!(matches!(with("d", json!("AAAA")), Err(KeysError::Private)));
-    assert!(matches!(
-        with("homeroom_scopes", json!(["all"])),
-        Err(KeysError::Scopes(_))
-    ));
-    assert!(matches!(
-        with("homeroom_scopes", json!("homeroom.admit")),
-        Err(KeysError::Scopes(_))
-    ));
-    assert!(matches!(with("use", json!("enc")), Err(KeysError::Empty)));
-    assert!(matches!(with("alg", json!("ES256")), Err(KeysError::Empty)));
-    let symmetric = json!([{"kty": "oct", "k": "c2VjcmV0", "alg": "HS256"}]);
-    assert!(matches!(read(symmetric), Err(KeysError::Private)));
-}
-
-#[test]
 fn es256_is_accepted_under_its_own_key() {
     let rng = aws_lc_rs::rand::SystemRandom::new();
     let curve = &aws_lc_rs::signature::ECDSA_P256_SHA256_FIXED_SIGNING;
@@ -360,8 +321,7 @@ fn es256_is_accepted_under_its_own_key() {
     let jwk = jsonwebtoken::jwk::Jwk::from_encoding_key(&key, Algorithm::ES256).unwrap();
     let keys = Keys::from_jwks(&json!({ "keys": [jwk] }).to_string())
         .unwrap()
-        .merge(signer(1).keys(None).unwrap())
-        .unwrap();
+        .merge(signer(1).keys(None).unwrap());
     let verifier = Verifier::new(keys, ISSUER, AUDIENCE, Arc::new(ManualClock::new(noon())));
     let token = jsonwebtoken::encode(&Header::new(Algorithm::ES256), &claims(), &key).unwrap();
     assert!(verifier.verify(&token).is_ok());

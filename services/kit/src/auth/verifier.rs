@@ -3,7 +3,7 @@
 use std::{
     collections::HashSet,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock},
     time::{Duration, Instant},
 };
 
@@ -14,11 +14,9 @@ use homeroom_api::{
 use jsonwebtoken::{Algorithm, Validation, dangerous::insecure_decode_claims};
 
 use super::{
-    Audience, Caller, Claims, Keys, Scope, Scopes, TokenKeys, USER_METADATA,
+    Audience, Caller, Claims, Keys, Scope, Scopes, TokenKeys,
     caller::{expired, scope_missing, unauthenticated},
     follow_keys::Following,
-    key_sources::merged,
-    unknown_keys::Withdrawn,
     verified::{TrustedKeys, Verified, digest_of},
 };
 use crate::{
@@ -26,6 +24,8 @@ use crate::{
     status::{Error, Result},
 };
 
+/// The metadata that names the acting user.
+pub const USER_METADATA: &str = "x-homeroom-user";
 /// How far the issuer's clock and ours may be apart, in seconds.
 pub const CLOCK_SKEW_SECONDS_MAX: i64 = 30;
 /// Bytes of an access token at most.
@@ -37,12 +37,12 @@ const ALGORITHMS: [Algorithm; 3] = [Algorithm::EdDSA, Algorithm::ES256, Algorith
 
 /// Why a token is refused.
 #[derive(Debug)]
-pub(super) enum Refused {
+pub(crate) enum Refused {
     /// Its `kid` is none of ours: the issuer may have rotated its keys. But for its signature nothing
     /// is wrong with it.
     UnknownKey {
-        /// It was one of ours before.
-        withdrawn: bool,
+        /// How long ago it was made at the least.
+        age: Duration,
     },
     /// Anything else.
     For(Error),
@@ -66,7 +66,6 @@ impl From<Refused> for Error {
 /// Checks access tokens of one issuer for one audience.
 pub struct Verifier {
     keys: RwLock<Arc<TrustedKeys>>,
-    withdrawn: Mutex<Withdrawn>,
     pub(super) following: Following,
     issuer: String,
     audience: String,
@@ -93,11 +92,8 @@ impl Verifier {
         clock: SharedClock,
     ) -> Self {
         let following = Following::new(keys.into());
-        // Sources that contradict each other were refused when they were put together.
-        let keys = merged(&following.sources).unwrap_or_default();
         Self {
-            keys: RwLock::new(Arc::new(TrustedKeys::new(keys))),
-            withdrawn: Mutex::default(),
+            keys: RwLock::new(Arc::new(TrustedKeys::new(following.keys()))),
             following,
             issuer: issuer.into(),
             audience: audience.into(),
@@ -108,14 +104,7 @@ impl Verifier {
     /// Replaces the keys, when the issuer has rotated them, and forgets the tokens that they have verified.
     pub fn replace_keys(&self, keys: Keys) {
         let mut used = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-        self.withdrawn().note(&used.keys, &keys);
         *used = Arc::new(TrustedKeys::new(keys));
-    }
-
-    fn withdrawn(&self) -> MutexGuard<'_, Withdrawn> {
-        self.withdrawn
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn keys(&self) -> Arc<TrustedKeys> {
@@ -145,10 +134,9 @@ impl Verifier {
             return Err(unauthenticated().into());
         }
         let keys = &trusted.keys;
-        if let Some(id) = header.kid.as_deref().filter(|id| !keys.has_id(id)) {
-            self.refuse_whatever_the_key(token, header.alg)?;
-            let withdrawn = self.withdrawn().has(id);
-            return Err(Refused::UnknownKey { withdrawn });
+        if header.kid.as_deref().is_some_and(|id| !keys.has_id(id)) {
+            let age = self.refuse_whatever_the_key(token, header.alg)?;
+            return Err(Refused::UnknownKey { age });
         }
         let key = keys
             .select(header.kid.as_deref(), header.alg)
@@ -178,8 +166,9 @@ impl Verifier {
         Ok(trusted.remember(digest, Verified { claims, scopes }))
     }
 
-    /// Refuses a token that no key could save. What it claims is nobody's word yet: nothing else may come of it.
-    fn refuse_whatever_the_key(&self, token: &str, algorithm: Algorithm) -> Result<()> {
+    /// Refuses a token that no key could save, and returns how old another is at the least. What it claims is
+    /// nobody's word yet: nothing else may come of it.
+    fn refuse_whatever_the_key(&self, token: &str, algorithm: Algorithm) -> Result<Duration> {
         let claims: Claims = insecure_decode_claims(token).map_err(|_| unauthenticated())?;
         let for_us = match &claims.aud {
             Audience::One(audience) => *audience == self.audience,
@@ -188,7 +177,14 @@ impl Verifier {
         if !ALGORITHMS.contains(&algorithm) || claims.iss != self.issuer || !for_us {
             return Err(unauthenticated());
         }
-        self.judge(&claims)
+        self.judge(&claims)?;
+        let now = self.clock.now().timestamp();
+        let latest = claims
+            .iat
+            .unwrap_or(now)
+            .saturating_add(CLOCK_SKEW_SECONDS_MAX);
+        let age = u64::try_from(now.saturating_sub(latest)).unwrap_or(0);
+        Ok(Duration::from_secs(age))
     }
 
     /// Refuses a token out of its time, and one of nobody.
@@ -220,7 +216,7 @@ impl Verifier {
     }
 
     /// As [`Self::caller`], and tells an unknown key from everything else.
-    pub(super) fn caller_by_known_keys(
+    pub(crate) fn caller_by_known_keys(
         &self,
         token: &str,
         for_user: Option<&str>,

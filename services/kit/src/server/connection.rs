@@ -5,26 +5,21 @@ use std::{
     io,
     net::SocketAddr,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
-use futures::FutureExt as _;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
     sync::OwnedSemaphorePermit,
-    time::Sleep,
+    time::{Sleep, timeout_at},
 };
-use tokio_rustls::{Accept, server::TlsStream};
+use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
-use super::{
-    calls::Activity,
-    strangers::{ConnectionInfo, Standing},
-    wire::Wire,
-};
+use super::wire::{Wire, Wires};
 use crate::tls::{ServerTls, agreed_on_http2};
 
 /// Bytes that every HTTP/2 client sends first (RFC 9113, 3.4).
@@ -37,89 +32,57 @@ struct Handshake {
     end: Pin<Box<Sleep>>,
 }
 
-/// What stands between HTTP/2 and the wire.
-enum Speech {
-    Plain(Wire),
-    /// TLS has yet to be agreed on; that goes on whenever the connection is read or written.
-    Agreeing(Box<Accept<Wire>>),
-    Encrypted(Box<TlsStream<Wire>>),
-    /// TLS was not agreed on.
-    Failed,
-}
-
 /// A connection that counts as one until it is dropped.
 pub(super) struct Connection {
-    speech: Speech,
+    // Boxed, so that one in plaintext takes no room for TLS.
+    stream: Either<Wire, Box<TlsStream<Wire>>>,
     peer: TcpConnectInfo,
-    standing: Arc<Standing>,
     // None once the connection has begun; from then on keepalive watches it.
     handshake: Option<Handshake>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Connection {
-    pub(super) fn new(
+    /// Agrees on TLS, where it is spoken; None, and it is logged, if that fails or takes too long.
+    pub(super) async fn open(
         socket: TcpStream,
         permit: OwnedSemaphorePermit,
         handshake: Duration,
-        tls: Option<&ServerTls>,
-        standing: Arc<Standing>,
-        activity: Activity,
-    ) -> io::Result<Self> {
-        socket.set_nodelay(true)?;
-        let wire = Wire::new(socket, standing.cut().clone(), activity);
-        Ok(Self {
-            peer: wire.socket().connect_info(),
-            standing,
-            speech: match tls {
-                None => Speech::Plain(wire),
-                Some(tls) => Speech::Agreeing(Box::new(tls.acceptor().accept(wire))),
-            },
+        tls: Option<ServerTls>,
+        wires: Wires,
+    ) -> Option<Self> {
+        let end = Box::pin(tokio::time::sleep(handshake));
+        let peer = socket.connect_info();
+        let opened = async {
+            socket.set_nodelay(true)?;
+            let wire = Wire::new(socket, wires);
+            let Some(tls) = tls else {
+                return Ok(Either::Left(wire));
+            };
+            let stream = timeout_at(end.deadline(), tls.acceptor().accept(wire)).await??;
+            if !agreed_on_http2(stream.get_ref().1.alpn_protocol()) {
+                let error = "the client does not offer HTTP/2 over TLS";
+                return Err(io::Error::new(io::ErrorKind::InvalidData, error));
+            }
+            Ok(Either::Right(Box::new(stream)))
+        };
+        let opened = opened
+            .await
+            .inspect_err(|error| told(peer.remote_addr(), error));
+        Some(Self {
+            stream: opened.ok()?,
+            peer,
             handshake: Some(Handshake {
                 bytes_missing: PREFACE_BYTES,
-                end: Box::pin(tokio::time::sleep(handshake)),
+                end,
             }),
             _permit: permit,
         })
     }
-
-    /// An error if the connection should have begun by now.
-    fn poll_late<T>(&mut self, context: &mut Context<'_>) -> Poll<io::Result<T>> {
-        let Some(handshake) = &mut self.handshake else {
-            return Poll::Pending;
-        };
-        ready!(handshake.end.as_mut().poll(context));
-        Poll::Ready(Err(io::Error::new(
-            io::ErrorKind::TimedOut,
-            "the connection did not begin to speak HTTP/2 in time",
-        )))
-    }
-
-    /// Ready once TLS has been agreed on, where it is spoken.
-    fn poll_agreed(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Speech::Agreeing(agreeing) = &mut self.speech else {
-            return Poll::Ready(Ok(()));
-        };
-        let agreed = match agreeing.poll_unpin(context) {
-            Poll::Pending => return self.poll_late(context),
-            Poll::Ready(agreed) => agreed,
-        };
-        self.speech = Speech::Failed;
-        let peer = self.peer.remote_addr();
-        let stream = agreed.inspect_err(|error| told(peer, error))?;
-        if !agreed_on_http2(stream.get_ref().1.alpn_protocol()) {
-            let error = "the client does not offer HTTP/2 over TLS";
-            let error = io::Error::new(io::ErrorKind::InvalidData, error);
-            told(peer, &error);
-            return Poll::Ready(Err(error));
-        }
-        self.speech = Speech::Encrypted(Box::new(stream));
-        Poll::Ready(Ok(()))
-    }
 }
 
-/// Logs why TLS was not agreed on. That somebody just hung up, as balancers do that look whether a port is
-/// open, is nothing to tell.
+/// Logs why a connection could not be opened. That somebody just hung up, as balancers do that look whether a
+/// port is open, is nothing to tell.
 fn told(peer: Option<SocketAddr>, error: &io::Error) {
     let hung_up = matches!(
         error.kind(),
@@ -132,18 +95,11 @@ fn told(peer: Option<SocketAddr>, error: &io::Error) {
     }
 }
 
-fn failed() -> io::Error {
-    io::Error::new(io::ErrorKind::NotConnected, "the TLS handshake has failed")
-}
-
 impl Connected for Connection {
-    type ConnectInfo = ConnectionInfo;
+    type ConnectInfo = TcpConnectInfo;
 
-    fn connect_info(&self) -> ConnectionInfo {
-        ConnectionInfo {
-            tcp: self.peer.clone(),
-            standing: Arc::clone(&self.standing),
-        }
+    fn connect_info(&self) -> TcpConnectInfo {
+        self.peer.clone()
     }
 }
 
@@ -153,13 +109,8 @@ impl AsyncRead for Connection {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        ready!(self.poll_agreed(context))?;
         let before = buffer.filled().len();
-        let read = match &mut self.speech {
-            Speech::Plain(wire) => Pin::new(wire).poll_read(context, buffer),
-            Speech::Encrypted(stream) => Pin::new(stream).poll_read(context, buffer),
-            Speech::Agreeing(_) | Speech::Failed => Poll::Ready(Err(failed())),
-        };
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         let Some(handshake) = &mut self.handshake else {
             return read;
         };
@@ -171,7 +122,11 @@ impl AsyncRead for Connection {
             }
             return read;
         }
-        self.poll_late(context)
+        ready!(handshake.end.as_mut().poll(context));
+        Poll::Ready(Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the connection did not begin to speak HTTP/2 in time",
+        )))
     }
 }
 
@@ -181,12 +136,7 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        ready!(self.poll_agreed(context))?;
-        match &mut self.speech {
-            Speech::Plain(wire) => Pin::new(wire).poll_write(context, bytes),
-            Speech::Encrypted(stream) => Pin::new(stream).poll_write(context, bytes),
-            Speech::Agreeing(_) | Speech::Failed => Poll::Ready(Err(failed())),
-        }
+        Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
     fn poll_write_vectored(
@@ -194,43 +144,25 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        ready!(self.poll_agreed(context))?;
-        match &mut self.speech {
-            Speech::Plain(wire) => Pin::new(wire).poll_write_vectored(context, slices),
-            Speech::Encrypted(stream) => Pin::new(stream).poll_write_vectored(context, slices),
-            Speech::Agreeing(_) | Speech::Failed => Poll::Ready(Err(failed())),
-        }
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
     }
 
     fn is_write_vectored(&self) -> bool {
-        match &self.speech {
-            Speech::Plain(wire) => wire.is_write_vectored(),
-            // rustls gathers slices into its records.
-            Speech::Agreeing(_) | Speech::Encrypted(_) | Speech::Failed => true,
-        }
+        self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.speech {
-            Speech::Plain(wire) => Pin::new(wire).poll_flush(context),
-            Speech::Encrypted(stream) => Pin::new(stream).poll_flush(context),
-            // Nothing has been written yet.
-            Speech::Agreeing(_) | Speech::Failed => Poll::Ready(Ok(())),
-        }
+        Pin::new(&mut self.stream).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.speech {
-            Speech::Plain(wire) => Pin::new(wire).poll_shutdown(context),
-            Speech::Encrypted(stream) => Pin::new(stream).poll_shutdown(context),
-            Speech::Agreeing(_) | Speech::Failed => Poll::Ready(Ok(())),
-        }
+        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::{net::Ipv4Addr, sync::Arc};
 
     use tokio::{
         io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -239,7 +171,7 @@ mod tests {
     };
     use tokio_util::sync::CancellationToken;
 
-    use super::*;
+    use super::{super::calls::Activity, *};
 
     /// A connection that has no time to begin, once its other end has sent so many bytes; and what cuts it.
     async fn received(sent: usize) -> (Connection, TcpStream, CancellationToken) {
@@ -250,17 +182,13 @@ mod tests {
         let (socket, _) = listener.accept().await.unwrap();
         socket.readable().await.unwrap();
         let cut = CancellationToken::new();
-        let standing = Arc::new(Standing::new(cut.clone()));
+        let wires = Wires {
+            cut: cut.clone(),
+            activity: Activity::default(),
+        };
         let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-        let connection = Connection::new(
-            socket,
-            permit,
-            Duration::ZERO,
-            None,
-            standing,
-            Activity::default(),
-        );
-        let mut connection = connection.unwrap();
+        let connection = Connection::open(socket, permit, Duration::ZERO, None, wires);
+        let mut connection = connection.await.unwrap();
         connection.read_exact(&mut vec![0; sent]).await.unwrap();
         (connection, client, cut)
     }

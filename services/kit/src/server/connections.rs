@@ -1,15 +1,15 @@
 //! The connections that a server accepts: at most so many at a time. A shutdown ends accepting.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::ready, sync::Arc, time::Duration};
 
-use futures::{FutureExt as _, Stream};
+use futures::{FutureExt as _, Stream, StreamExt as _};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     task::{coop::unconstrained, yield_now},
 };
 
-use super::{connection::Connection, strangers::Strangers, wire::Wires};
+use super::{connection::Connection, wire::Wires};
 use crate::{shutdown::Shutdown, tls::ServerTls};
 
 /// How long to wait after a failed accept, most often for want of file descriptors, in milliseconds.
@@ -19,34 +19,30 @@ const ACCEPT_RETRY_MILLIS: u64 = 100;
 /// listener's queue holds, so that accepting ends though more keep coming.
 const LATE_CONNECTIONS_MAX: usize = 1_024;
 
-/// How many connections there may be, how long one may take to begin, and how long to authenticate when
-/// they run short.
+/// How many connections there may be, and how long one may take to begin.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     pub(super) connections_max: usize,
     pub(super) handshake: Duration,
-    pub(super) unauthenticated: Duration,
 }
 
 /// Accepts connections until the shutdown, and then those that had already been made; further ones wait in
 /// the listener's queue while `connections_max` are open, and a shutdown does not wait for room. A connection
-/// that has not sent HTTP/2's preface, after its TLS handshake, within `handshake` fails when it is read, and
-/// every one that has to wait does once it is cut.
+/// whose TLS handshake has not ended within `handshake` is dropped, one that has not sent HTTP/2's preface by then
+/// fails when it is read, and every one that has to wait does once it is cut.
 pub(super) fn accepted(
     listener: TcpListener,
     limits: Limits,
     tls: Option<ServerTls>,
     shutdown: Shutdown,
     wires: Wires,
-) -> impl Stream<Item = io::Result<Connection>> {
+) -> impl Stream<Item = Result<Connection, Infallible>> {
     let most = limits.connections_max.min(Semaphore::MAX_PERMITS);
     let permits = Arc::new(Semaphore::new(most));
-    let strangers = Strangers::follow(most, Arc::clone(&permits), limits.unauthenticated);
     // How many were accepted after the shutdown; None before it.
-    futures::stream::unfold((listener, None), move |(listener, mut late)| {
+    let opening = futures::stream::unfold((listener, None), move |(listener, mut late)| {
         let (permits, shutdown) = (Arc::clone(&permits), shutdown.clone());
         let (tls, wires) = (tls.clone(), wires.clone());
-        let strangers = Arc::clone(&strangers);
         async move {
             let mut early = None;
             if late.is_none() && !shutdown.has_begun() {
@@ -69,17 +65,13 @@ pub(super) fn accepted(
                 unconstrained(accept(&listener, permits)).now_or_never()
             };
             let (socket, permit) = accepted??;
-            let connection = Connection::new(
-                socket,
-                permit,
-                limits.handshake,
-                tls.as_ref(),
-                strangers.opened(wires.cut.child_token()),
-                wires.activity,
-            );
-            Some((connection, (listener, late)))
+            let opening = Connection::open(socket, permit, limits.handshake, tls, wires);
+            // In a task of its own: a handshake costs a signature.
+            Some((tokio::spawn(opening), (listener, late)))
         }
-    })
+    });
+    let opened = opening.buffer_unordered(most);
+    opened.filter_map(|opened| ready(opened.ok().flatten().map(Ok)))
 }
 
 /// The next connection, once there is room for it.
@@ -103,7 +95,6 @@ async fn accept(
 mod tests {
     use std::net::Ipv4Addr;
 
-    use futures::StreamExt as _;
     use tokio::net::TcpSocket;
     use tokio_util::sync::CancellationToken;
 
@@ -126,7 +117,6 @@ mod tests {
         let limits = Limits {
             connections_max: 9,
             handshake: Duration::ZERO,
-            unauthenticated: Duration::from_hours(1),
         };
         let wires = Wires {
             cut: CancellationToken::new(),
@@ -144,7 +134,6 @@ mod tests {
         let limits = Limits {
             connections_max: 2,
             handshake: Duration::from_hours(1),
-            unauthenticated: Duration::from_hours(1),
         };
         let wires = Wires {
             cut: CancellationToken::new(),

@@ -1,21 +1,19 @@
 //! The steps of every call before authentication, outermost first: request id, trace, answers,
-//! deadline, load.
+//! deadline.
 
 use std::{
     panic::AssertUnwindSafe,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 use futures::FutureExt as _;
 use homeroom_api::common::v1::ErrorReason;
 use http::{HeaderMap, HeaderValue};
-use tokio::sync::Semaphore;
 use tonic::{Code, Status};
 use tracing::Instrument as _;
 
 use super::{
-    Deadline, MESSAGE_BYTES_MAX, OPEN_MESSAGE_BYTES_MAX, RequestId, is_health_path, is_open_path,
+    Deadline, MESSAGE_BYTES_MAX, OPEN_MESSAGE_BYTES_MAX, RequestId, is_open_path,
     middleware::{Inner, Middleware, Request, Response, refuse},
 };
 use crate::{clock::SharedClock, random, random::SharedRandomness, status::Error, trace};
@@ -204,33 +202,6 @@ fn timeout(headers: &HeaderMap) -> Option<Duration> {
         'u' => Some(Duration::from_micros(value)),
         'n' => Some(Duration::from_nanos(value)),
         _ => None,
-    }
-}
-
-/// Refuses calls beyond what the process can carry, at once and cheaply. Health alone is always answered.
-#[derive(Debug, Clone)]
-pub(super) struct LoadStep(Arc<Semaphore>);
-
-impl LoadStep {
-    pub(super) fn new(calls_max: usize) -> Self {
-        Self(Arc::new(Semaphore::new(
-            calls_max.min(Semaphore::MAX_PERMITS),
-        )))
-    }
-}
-
-impl Middleware for LoadStep {
-    async fn handle<S: Inner>(&self, request: Request, inner: S) -> Response {
-        if is_health_path(request.uri().path()) {
-            return inner.answer(request).await;
-        }
-        match Arc::clone(&self.0).try_acquire_owned() {
-            Ok(_permit) => inner.answer(request).await,
-            Err(_) => refuse(Error::unavailable(
-                ErrorReason::Overloaded,
-                "The service is busy; retry after the delay given.",
-            )),
-        }
     }
 }
 

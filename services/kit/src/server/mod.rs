@@ -1,19 +1,17 @@
 //! The gRPC server: every call goes through the same layers, under the same limits.
 
+mod authentication;
 mod calls;
 mod connection;
 mod connections;
 mod descriptors;
+mod ending;
 #[cfg(feature = "failpoints")]
 mod failpoints;
 mod health;
-mod held_answer;
 mod layers;
 pub(crate) mod middleware;
-mod open_calls;
 mod options;
-mod shares;
-mod strangers;
 mod wire;
 
 use std::{
@@ -31,25 +29,22 @@ use tokio_util::sync::CancellationToken;
 use tonic::{body::Body, server::NamedService, service::Routes, transport::Server};
 use tower::Service;
 
+pub use calls::{HEALTH_WATCHES_MAX, REFLECTION_CALLS_MAX};
 pub use descriptors::FILES_RESERVED;
+pub use ending::Ending;
 pub use health::{Health, LIVENESS, READINESS};
 pub use layers::{CALL_SECONDS_MAX, REQUEST_ID_CHARS_MAX, REQUEST_ID_METADATA};
-pub use open_calls::{HEALTH_CALLS_MAX, OPEN_MESSAGE_BYTES_MAX, REFLECTION_CALLS_MAX};
 pub use options::{
     CALLS_MAX, CONNECTIONS_DEFAULT, CONNECTIONS_MAX, CONNECTIONS_MIN, CONNECTIONS_SETTING,
     ServeError, ServerOptions, read_connections_max,
 };
-pub use shares::CALLS_OF_A_PERSON_MAX;
-pub(crate) use strangers::ConnectionInfo;
-pub use strangers::UNAUTHENTICATED_SECONDS_MAX;
 
-use crate::{auth::AuthenticationLayer, shutdown::Shutdown};
+use crate::shutdown::Shutdown;
+pub(crate) use authentication::AuthenticationStep;
 use calls::Calls;
 use connections::Limits;
-use layers::{AnswerStep, DeadlineStep, LoadStep, RequestIdStep, TraceStep};
+use layers::{AnswerStep, DeadlineStep, RequestIdStep, TraceStep};
 use middleware::{Middleware as _, Steps};
-use open_calls::OpenCallsStep;
-use shares::ShareStep;
 use wire::Wires;
 
 /// Bytes of a message that a server takes at most.
@@ -57,6 +52,8 @@ pub const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of a message that a server sends at most: as many as the clients between our services take.
 /// A page of 1,000 resources may pass the 1 MiB of a request, and a page that cannot be sent would end a list for good.
 pub const MESSAGE_OUT_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of a message to health or reflection at most.
+pub const OPEN_MESSAGE_BYTES_MAX: usize = 4 * 1024;
 /// Bytes of a call's headers at most.
 pub const HEADER_BYTES_MAX: u32 = 16 * 1024;
 /// Calls under way on one connection at most.
@@ -94,7 +91,7 @@ macro_rules! tuned {
     };
 }
 
-/// Whether a path is health's: answered under every load.
+/// Whether a path is health's.
 pub(crate) fn is_health_path(path: &str) -> bool {
     path.starts_with("/grpc.health.v1.Health/")
 }
@@ -178,20 +175,16 @@ pub async fn serve(
         routes = add_reflection(routes, &names)?;
     }
 
-    let calls = Calls::default();
-    let steps = calls
-        .clone()
-        .then(RequestIdStep {
-            clock: options.clock.clone(),
-            random: options.random.clone(),
-        })
+    let calls = Calls::new(options.calls_max);
+    let request_ids = RequestIdStep {
+        clock: options.clock.clone(),
+        random: options.random.clone(),
+    };
+    let steps = request_ids
         .then(TraceStep)
         .then(AnswerStep)
         .then(DeadlineStep)
-        .then(LoadStep::new(options.calls_max))
-        .then(OpenCallsStep::new())
-        .then(AuthenticationLayer::new(verifier))
-        .then(ShareStep::new(options.calls_max));
+        .then(AuthenticationStep::new(verifier));
     #[cfg(feature = "failpoints")]
     let steps = steps.then(failpoints::FailpointStep);
     let server = Server::builder()
@@ -202,6 +195,7 @@ pub async fn serve(
         .http2_keepalive_interval(Some(Duration::from_secs(KEEPALIVE_SECONDS)))
         .http2_keepalive_timeout(Some(Duration::from_secs(KEEPALIVE_TIMEOUT_SECONDS)))
         .max_connection_age(options.connection_age)
+        .layer(calls.clone())
         .layer(Steps::new(steps));
 
     tokio::spawn(follow_keys);
@@ -215,7 +209,6 @@ pub async fn serve(
         Limits {
             connections_max: descriptors::room_for(options.connections_max),
             handshake: options.handshake,
-            unauthenticated: options.unauthenticated,
         },
         options.tls,
         shutdown.clone(),

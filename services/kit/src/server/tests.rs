@@ -26,7 +26,6 @@ use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 mod load;
 mod open_calls;
 mod stopping;
-mod strangers;
 mod tls;
 
 use super::*;
@@ -80,7 +79,7 @@ impl EventService for Echo {
         &self,
         _request: Request<WatchEventsRequest>,
     ) -> Result<Response<Self::WatchEventsStream>, Status> {
-        Ok(Response::new(Box::pin(futures::stream::empty())))
+        Ok(Response::new(Box::pin(futures::stream::pending())))
     }
 }
 

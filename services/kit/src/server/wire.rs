@@ -16,10 +16,6 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::calls::Activity;
 
-/// How often a socket is read before its connection gives way to the others: one that floods would else
-/// keep a thread for as long as a task's whole budget of 128 reads lasts.
-const READS_AT_ONCE: u32 = 8;
-
 /// What the sockets of one server share: what cuts them, and where they tell that they send.
 #[derive(Debug, Clone)]
 pub(super) struct Wires {
@@ -33,22 +29,15 @@ pub(super) struct Wire {
     socket: TcpStream,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
     activity: Activity,
-    /// Reads since the connection gave way.
-    reads: u32,
 }
 
 impl Wire {
-    pub(super) fn new(socket: TcpStream, cut: CancellationToken, activity: Activity) -> Self {
+    pub(super) fn new(socket: TcpStream, wires: Wires) -> Self {
         Self {
             socket,
-            cut: Box::pin(cut.cancelled_owned()),
-            activity,
-            reads: 0,
+            cut: Box::pin(wires.cut.cancelled_owned()),
+            activity: wires.activity,
         }
-    }
-
-    pub(super) fn socket(&self) -> &TcpStream {
-        &self.socket
     }
 
     /// What the socket gave; an error where it gave nothing and is cut.
@@ -81,13 +70,7 @@ impl AsyncRead for Wire {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.reads == READS_AT_ONCE {
-            self.reads = 0;
-            context.waker().wake_by_ref();
-            return self.or_cut(context, Poll::Pending);
-        }
         let read = Pin::new(&mut self.socket).poll_read(context, buffer);
-        self.reads = if read.is_ready() { self.reads + 1 } else { 0 };
         self.or_cut(context, read)
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     auth::TokenKeysUnavailable,
     database::OpenError,
     metrics::{self, MetricsError, MetricsServer},
-    server::{self, ServeError, ServerOptions, Services},
+    server::{self, Ending, ServeError, ServerOptions, Services},
     shutdown::Shutdown,
     tasks::Writes,
 };
@@ -180,7 +180,7 @@ impl Listening {
 
         // A server that failed by itself ends everything else too.
         shutdown.begin();
-        let mut ending = shutdown.ending();
+        let mut ending = Ending::of(&shutdown);
         ending.step("workers", workers.ended()).await;
         // What is left of them is finished at the next start.
         ending.step("writes", app.writes().finished()).await;

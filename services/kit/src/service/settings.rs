@@ -11,7 +11,6 @@ use crate::{
     clock::SystemClock,
     config::{Reader, parse_flag, parse_text},
     database::Url,
-    key_files,
     keys::KeyRing,
     metrics,
     server::{self, ServerOptions},
@@ -64,7 +63,7 @@ impl Settings {
         let token_keys = auth::read_token_keys(reader, service_keys);
         let issuer = reader.required("TOKEN_ISSUER", parse_text);
         let audience = reader.required("TOKEN_AUDIENCE", parse_text);
-        let keys = reader.required("KEYS_FILE", key_files::read_key_ring);
+        let keys = reader.required("KEYS_FILE", KeyRing::read_named);
         let reflection = reader.or_default("REFLECTION", true, parse_flag);
         let connections_max = server::read_connections_max(reader);
         let insecure_plaintext = reader.or_default("INSECURE_PLAINTEXT", false, parse_flag);

@@ -18,8 +18,6 @@ use tokio_rustls::rustls::{
 };
 use zeroize::Zeroizing;
 
-use super::settings::Names;
-
 /// Bytes of one file at most: many authorities fit, and a wrong file does not fill the memory.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// The permissions by which others than its owner could use a private key.
@@ -38,6 +36,34 @@ pub(super) enum Role {
     Key,
     /// The authorities whose certificates this end believes.
     Authorities,
+}
+
+/// What the settings, or the flags, of one end's files are called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Names {
+    /// Of its own certificate.
+    pub certificate: &'static str,
+    /// Of that one's private key.
+    pub key: &'static str,
+    /// Of the authorities that it believes.
+    pub authorities: &'static str,
+}
+
+/// The settings of a server.
+pub const SERVER_NAMES: Names = Names {
+    certificate: "TLS_CERT_FILE",
+    key: "TLS_KEY_FILE",
+    authorities: "TLS_CLIENT_CA_FILE",
+};
+
+impl Names {
+    fn of(&self, role: Role) -> &'static str {
+        match role {
+            Role::Certificate => self.certificate,
+            Role::Key => self.key,
+            Role::Authorities => self.authorities,
+        }
+    }
 }
 
 /// What is wrong with a file of certificates or of a key: completes the sentence "NAME …", and says nothing

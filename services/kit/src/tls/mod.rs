@@ -14,10 +14,10 @@ use std::sync::Arc;
 use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
 
 pub use client::ClientTls;
-pub use files::{IdentityFiles, TlsFileError, TlsFileErrors};
+pub use files::{IdentityFiles, Names, SERVER_NAMES, TlsFileError, TlsFileErrors};
 pub use reload::Reload;
 pub use server::ServerTls;
-pub use settings::{Names, SERVER_NAMES, read_client, read_server};
+pub use settings::{read_client, read_server};
 
 /// How often certificate files are looked at for a change, in seconds.
 pub const RELOAD_SECONDS: u64 = 10;

@@ -4,37 +4,11 @@ use std::{convert::Infallible, net::SocketAddr, path::PathBuf};
 
 use super::{
     ClientTls, ServerTls,
-    files::{IdentityFiles, Role},
+    files::{IdentityFiles, Names, SERVER_NAMES},
 };
 use crate::config::Reader;
 
-/// What the settings, or the flags, of one end's files are called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Names {
-    /// Of its own certificate.
-    pub certificate: &'static str,
-    /// Of that one's private key.
-    pub key: &'static str,
-    /// Of the authorities that it believes.
-    pub authorities: &'static str,
-}
-
-/// The settings of a server.
-pub const SERVER_NAMES: Names = Names {
-    certificate: "TLS_CERT_FILE",
-    key: "TLS_KEY_FILE",
-    authorities: "TLS_CLIENT_CA_FILE",
-};
-
 impl Names {
-    pub(super) fn of(&self, role: Role) -> &'static str {
-        match role {
-            Role::Certificate => self.certificate,
-            Role::Key => self.key,
-            Role::Authorities => self.authorities,
-        }
-    }
-
     /// The identity, whether anything of it was given, and the authorities.
     fn read(&self, reader: &mut Reader<'_>) -> (Option<IdentityFiles>, bool, Option<PathBuf>) {
         let [certificate, key, authorities] = [self.certificate, self.key, self.authorities]

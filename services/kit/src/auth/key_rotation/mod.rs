@@ -18,6 +18,7 @@ use super::{jwks_url::JwksUrl, *};
 use crate::{
     clock::{ManualClock, from_micros},
     random::SeededRandomness,
+    server::AuthenticationStep,
     server::middleware::{Inner, Middleware, Request, Response},
     shutdown::Shutdown,
     status::Error,
@@ -84,6 +85,24 @@ impl World {
         world
     }
 
+    /// The same with these pauses, followed as long as the world is there.
+    async fn followed(server: &KeyServer, pauses: KeyPauses) -> Self {
+        let keys = TokenKeys::of_url(&server.url()).unwrap();
+        let clock = Arc::new(ManualClock::new(noon()));
+        let keys = keys.with_pauses(pauses);
+        let verifier = Arc::new(Verifier::new(keys, ISSUER, AUDIENCE, clock.clone()));
+        verifier.fetch_first_keys().await.unwrap();
+        tokio::spawn(Arc::clone(&verifier).follow_keys(Shutdown::new()));
+        Self { clock, verifier }
+    }
+
+    /// Looks at every source.
+    async fn look_again(&self) {
+        for source in &self.verifier.following.sources {
+            drop(self.verifier.look_at(source).await);
+        }
+    }
+
     fn knows(&self, seed: u64) -> bool {
         self.verifier.verify(&token(seed)).is_ok()
     }
@@ -95,7 +114,7 @@ impl World {
 
     /// The same with this token.
     fn try_call_with(&self, token: &str) -> impl Future<Output = Result<(), Error>> + use<> {
-        let layer = AuthenticationLayer::new(Arc::clone(&self.verifier));
+        let layer = AuthenticationStep::new(Arc::clone(&self.verifier));
         let request = http::Request::post("/homeroom.membership.v1.ClassService/GetClass")
             .header("authorization", format!("Bearer {token}"))
             .body(Body::empty())
@@ -117,12 +136,13 @@ impl World {
     }
 }
 
-/// The call is to come back after so many seconds, and not to get another token.
-fn comes_back_after(refused: Result<(), Error>, seconds: u64) {
+/// The call is to come back, and not to get another token.
+fn comes_back(refused: Result<(), Error>) {
     let refused = refused.unwrap_err();
     assert_eq!(refused.code(), tonic::Code::Unavailable);
     assert_eq!(refused.reason(), ErrorReason::Overloaded);
-    assert_eq!(refused.retry_delay(), Some(Duration::from_secs(seconds)));
+    let delay = Duration::from_secs(UNKNOWN_KEY_RETRY_SECONDS);
+    assert_eq!(refused.retry_delay(), Some(delay));
 }
 
 /// Another token is needed.

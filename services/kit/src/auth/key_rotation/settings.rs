@@ -101,7 +101,6 @@ fn settings_name_one_source_and_what_is_wrong_with_it() {
         ),
         (&*good, "", &*broken, "SERVICE_FILE names"),
         (&*good, "", "/nowhere", "SERVICE_FILE names /nowhere"),
-        (&*good, "", &*good, "SERVICE_FILE names"),
     ] {
         let Err(ConfigErrors(errors)) = read(file, url, of_service) else {
             panic!("{expected}: read");

@@ -1,116 +1,65 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use futures::FutureExt as _;
 
 use super::*;
 
-#[tokio::test]
-async fn a_storm_of_unknown_keys_is_one_fetch_a_minute() {
-    let server = KeyServer::start(&jwks(&[1])).await;
-    let world = World::of(&server).await;
-    assert_eq!(server.asked(), 1);
-    let storm = || async { join_all((0..40).map(|seed| world.call(100 + seed))).await };
+/// How long a call waits where nothing is to come.
+const SHORT: Duration = Duration::from_millis(50);
+/// The URL is asked for one unknown key, and then for a long time for no other.
+const ASKED_ONCE: KeyPauses = KeyPauses {
+    url_refresh: Duration::from_hours(1),
+    url_retry: Duration::from_hours(1),
+    unknown_key_wait: SHORT,
+    ..PAUSES
+};
+/// The URL is asked again for the next unknown key soon, and calls wait for that.
+const ASKED_AGAIN: KeyPauses = KeyPauses {
+    url_refresh: Duration::from_hours(1),
+    unknown_key_wait: EVENTUALLY,
+    ..PAUSES
+};
 
-    assert!(!storm().await.contains(&true));
+#[tokio::test]
+async fn a_storm_of_unknown_keys_is_one_fetch_and_lets_the_new_key_in() {
+    let server = KeyServer::start(&jwks(&[1])).await;
+    let patient = KeyPauses {
+        unknown_key_wait: EVENTUALLY,
+        ..ASKED_ONCE
+    };
+    let world = World::followed(&server, patient).await;
+    server.say(answer("200 OK", "", &jwks(&[1, 2])));
+    let storm = join_all((2..42).map(|seed| world.try_call(seed))).await;
     assert_eq!(server.asked(), 2, "one flight for all of them");
-    assert!(!storm().await.contains(&true));
-    world
-        .clock
-        .advance(TimeDelta::seconds(REFETCH_SECONDS_MIN) - TimeDelta::microseconds(1));
-    assert!(!storm().await.contains(&true));
-    assert_eq!(server.asked(), 2, "refused at once within the minute");
-    assert!(world.call(1).await, "known keys need no fetch");
-
-    server.say(answer("200 OK", "", &jwks(&[1, 2])));
-    assert!(!world.call(2).await);
-    world.clock.advance(TimeDelta::microseconds(1));
-    assert!(world.call(2).await && world.call(1).await);
-    assert_eq!(server.asked(), 3);
-    // A clock that was set back does not stop it for as long as it was set back.
-    world.clock.set(noon());
-    assert!(!world.call(3).await);
-    assert_eq!(server.asked(), 4);
+    let mut storm = storm.into_iter();
+    storm.next().unwrap().unwrap();
+    // What the set does not have when it is read for a call is nobody's key.
+    storm.for_each(is_refused);
+    assert!(world.call(1).await && world.call(2).await);
 }
 
 #[tokio::test]
-async fn calls_wait_for_the_fetch_under_way_and_no_more_than_their_bound() {
+async fn within_the_minute_a_young_token_comes_back_and_an_old_one_is_refused() {
     let server = KeyServer::start(&jwks(&[1])).await;
-    let world = World::of(&server).await;
-    server.say(answer("200 OK", "", &jwks(&[1, 2])));
-    server.hold();
-    let waiting: Vec<_> = (0..UNKNOWN_KEY_CALLERS_MAX)
-        .map(|_| tokio::spawn(world.call(2)))
-        .collect();
-    eventually("the fetch is under way", || server.asked() == 2).await;
-    eventually("everyone waits", || {
-        world.verifier.following.seeking.callers_waiting() == UNKNOWN_KEY_CALLERS_MAX
-    })
-    .await;
-    // One too many: told at once, while the fetch is still held.
-    comes_back_after(world.try_call(2).await, FETCH_RETRY_SECONDS);
-    assert!(world.call(1).await, "known keys wait for nothing");
-    server.go_on();
-    for call in waiting {
-        assert!(call.await.unwrap());
-    }
-    assert_eq!(server.asked(), 2);
-    assert_eq!(world.verifier.following.seeking.callers_waiting(), 0);
-}
-
-#[tokio::test]
-async fn a_call_gives_up_waiting_and_the_fetch_goes_on_without_it() {
-    let server = KeyServer::start(&jwks(&[1])).await;
-    let keys = TokenKeys::of_url(&server.url()).unwrap();
-    let clock = Arc::new(ManualClock::new(noon()));
-    let keys = keys.with_pauses(KeyPauses {
-        unknown_key_wait: Duration::from_millis(20),
-        ..PAUSES
-    });
-    let verifier = Arc::new(Verifier::new(keys, ISSUER, AUDIENCE, clock.clone()));
-    let world = World { clock, verifier };
-    world.verifier.fetch_first_keys().await.unwrap();
-    server.say(answer("200 OK", "", &jwks(&[1, 2])));
-    server.hold();
-    comes_back_after(world.try_call(2).await, FETCH_RETRY_SECONDS);
-    server.go_on();
-    eventually("the keys arrive", || world.knows(2)).await;
-    assert_eq!(server.asked(), 2);
-}
-
-#[tokio::test]
-async fn a_key_published_amid_junk_works_within_the_minute_and_costs_no_fetch_more() {
-    let server = KeyServer::start(&jwks(&[1])).await;
-    let world = World::of(&server).await;
-    // What the key set does not have when it is read for a call is nobody's key.
+    let world = World::followed(&server, ASKED_ONCE).await;
     is_refused(world.try_call(100).await);
-    assert_eq!(server.asked(), 2);
     server.say(answer("200 OK", "", &jwks(&[1, 2])));
-    world.clock.advance(TimeDelta::milliseconds(1_500));
-    let whole_seconds_left = 59;
-    comes_back_after(world.try_call(2).await, whole_seconds_left);
-    for seed in 101..110 {
-        comes_back_after(world.try_call(seed).await, whole_seconds_left);
-    }
-    world.clock.advance(TimeDelta::microseconds(58_500_000 - 1));
-    comes_back_after(world.try_call(2).await, 1);
+    comes_back(world.try_call(2).await);
+    let made = |seconds: i64| {
+        let at = noon() - TimeDelta::seconds(seconds);
+        let claims = Claims::new(ISSUER, AUDIENCE, "ada", at, TimeDelta::days(1));
+        signer(2).sign(&claims).unwrap().expose().to_owned()
+    };
+    // Its issuer's clock may be wrong by so much.
+    comes_back(world.try_call_with(&made(CLOCK_SKEW_SECONDS_MAX)).await);
+    is_refused(world.try_call_with(&made(3_600)).await);
     assert_eq!(server.asked(), 2);
-    // Who comes back when told gets in, whoever else comes then.
-    world.clock.advance(TimeDelta::microseconds(1));
-    server.hold();
-    let junk: Vec<_> = (200..200 + UNKNOWN_KEY_CALLERS_MAX as u64)
-        .map(|seed| tokio::spawn(world.try_call(seed)))
-        .collect();
-    eventually("junk waits", || {
-        world.verifier.following.seeking.callers_waiting() == UNKNOWN_KEY_CALLERS_MAX
-    })
-    .await;
-    comes_back_after(world.try_call(2).await, FETCH_RETRY_SECONDS);
-    server.go_on();
-    let mut refused = 0;
-    for call in junk {
-        let told = call.await.unwrap().unwrap_err();
-        refused += usize::from(told.reason() == ErrorReason::AccessTokenInvalid);
-    }
-    assert_eq!(refused, 1, "the call that the fetch was made for");
+}
+
+#[tokio::test]
+async fn once_the_minute_is_over_a_new_key_gets_in_though_others_send_junk() {
+    let server = KeyServer::start(&jwks(&[1])).await;
+    let world = World::followed(&server, ASKED_AGAIN).await;
+    is_refused(world.try_call(100).await);
+    server.say(answer("200 OK", "", &jwks(&[1, 2])));
     assert!(world.call(2).await);
     assert_eq!(server.asked(), 3);
 }
@@ -118,45 +67,54 @@ async fn a_key_published_amid_junk_works_within_the_minute_and_costs_no_fetch_mo
 #[tokio::test]
 async fn a_key_is_not_refused_for_want_of_an_answer() {
     let server = KeyServer::start(&jwks(&[1])).await;
-    let world = World::of(&server).await;
+    let pauses = KeyPauses {
+        unknown_key_wait: SHORT,
+        ..ASKED_AGAIN
+    };
+    let world = World::followed(&server, pauses).await;
     server.say(answer("500 Oops", "", ""));
-    comes_back_after(world.try_call(2).await, REFETCH_SECONDS_MIN.unsigned_abs());
+    comes_back(world.try_call(2).await);
     server.say(answer("200 OK", "", &jwks(&[1, 2])));
-    world.clock.advance(TimeDelta::seconds(REFETCH_SECONDS_MIN));
-    assert!(world.call(2).await);
+    eventually("it is asked again", || world.knows(2)).await;
 }
 
 #[tokio::test]
-async fn a_key_that_was_taken_out_is_refused_at_any_time_and_may_come_again() {
+async fn calls_wait_for_the_fetch_under_way_and_no_more_than_their_bound() {
     let server = KeyServer::start(&jwks(&[1])).await;
-    let world = World::of(&server).await;
-    server.say(answer("200 OK", "", &jwks(&[2])));
-    world.verifier.look_again().await;
-    server.hold();
-    // At once, though the keys are being read.
-    for _ in 0..2 {
-        is_refused(world.try_call(1).now_or_never().expect("it waits"));
-    }
-    server.go_on();
-    eventually("it was asked for", || server.asked() == 3).await;
-    eventually("the answer has come", || {
-        !world.verifier.following.seeking.is_under_way()
-    })
-    .await;
+    let world = World::followed(&server, ASKED_AGAIN).await;
     server.say(answer("200 OK", "", &jwks(&[1, 2])));
-    is_refused(world.try_call(1).await);
-    assert_eq!(server.asked(), 3);
-    world.clock.advance(TimeDelta::seconds(REFETCH_SECONDS_MIN));
-    is_refused(world.try_call(1).await);
-    eventually("it is back", || world.knows(1)).await;
-    assert!(world.call(1).await && world.call(2).await);
-    assert_eq!(server.asked(), 4);
+    server.hold();
+    let waiting: Vec<_> = (0..UNKNOWN_KEY_CALLERS_MAX)
+        .map(|_| tokio::spawn(world.call(2)))
+        .collect();
+    let places = &world.verifier.following.waiting;
+    eventually("everyone waits", || places.available_permits() == 0).await;
+    // One too many: told at once, while the fetch is still held.
+    comes_back(world.try_call(2).await);
+    assert!(world.call(1).await, "known keys wait for nothing");
+    server.go_on();
+    for call in waiting {
+        assert!(call.await.unwrap());
+    }
+    assert_eq!(places.available_permits(), UNKNOWN_KEY_CALLERS_MAX);
+}
+
+#[tokio::test]
+async fn a_call_gives_up_waiting_and_the_fetch_goes_on_without_it() {
+    let server = KeyServer::start(&jwks(&[1])).await;
+    let world = World::followed(&server, ASKED_ONCE).await;
+    server.say(answer("200 OK", "", &jwks(&[1, 2])));
+    server.hold();
+    comes_back(world.try_call(2).await);
+    server.go_on();
+    eventually("the keys arrive", || world.knows(2)).await;
+    assert_eq!(server.asked(), 2);
 }
 
 #[tokio::test]
 async fn a_token_that_no_key_could_save_starts_no_fetch_and_is_not_told_to_retry() {
     let server = KeyServer::start(&jwks(&[1])).await;
-    let world = World::of(&server).await;
+    let world = World::followed(&server, ASKED_ONCE).await;
     let whole = Claims::new(ISSUER, AUDIENCE, "ada", noon(), TimeDelta::minutes(5));
     let altered = |change: &dyn Fn(&mut Claims)| {
         let mut claims = whole.clone();
@@ -197,33 +155,5 @@ async fn a_token_that_no_key_could_save_starts_no_fetch_and_is_not_told_to_retry
     });
     is_refused(world.try_call_with(&good).await);
     assert_eq!(server.asked(), 2);
-    comes_back_after(world.try_call_with(&header("ES256")).await, 60);
-}
-
-#[tokio::test]
-async fn a_refusal_says_whether_the_keys_are_being_read_or_when_they_may_be() {
-    let server = KeyServer::start(&jwks(&[1])).await;
-    let world = World::of(&server).await;
-    server.hold();
-    let waiting: Vec<_> = (0..UNKNOWN_KEY_CALLERS_MAX)
-        .map(|_| tokio::spawn(world.call(2)))
-        .collect();
-    eventually("everyone waits", || {
-        world.verifier.following.seeking.callers_waiting() == UNKNOWN_KEY_CALLERS_MAX
-    })
-    .await;
-    let told = world.try_call(2).await.unwrap_err().to_string();
-    assert!(
-        told.contains("in 1 s") && told.contains("are being read now"),
-        "{told}"
-    );
-    server.go_on();
-    for call in waiting {
-        assert!(!call.await.unwrap());
-    }
-    let told = world.try_call(2).await.unwrap_err().to_string();
-    assert!(
-        told.contains("in 60 s") && told.contains("only then"),
-        "{told}"
-    );
+    comes_back(world.try_call_with(&header("ES256")).await);
 }

@@ -1,4 +1,4 @@
-use std::convert::Infallible;
+use std::{convert::Infallible, sync::Arc};
 
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
@@ -137,29 +137,6 @@ fn timeouts_are_read_in_every_unit_and_malformed_ones_passed_over() {
         Duration::from_millis(9)
     );
     assert_eq!(less_margin(Duration::ZERO), Duration::ZERO);
-}
-
-#[tokio::test]
-async fn calls_beyond_the_limit_are_shed_and_health_is_not() {
-    let step = LoadStep::new(1);
-    let held = Arc::clone(&step.0).try_acquire_owned().unwrap();
-    let mut reflection = request(&[]);
-    *reflection.uri_mut() =
-        http::Uri::from_static("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo");
-    for refusable in [request(&[]), reflection] {
-        let shed = through(step.clone(), refusable, fine).await;
-        assert_eq!(
-            failure(&shed),
-            Some(refused(Code::Unavailable, "OVERLOADED"))
-        );
-    }
-    let mut health = request(&[]);
-    *health.uri_mut() = http::Uri::from_static("/grpc.health.v1.Health/Check");
-    let answered = through(step.clone(), health, fine).await;
-    assert_eq!(failure(&answered), None);
-    drop(held);
-    let answered = through(step, request(&[]), fine).await;
-    assert_eq!(failure(&answered), None);
 }
 
 #[tokio::test]

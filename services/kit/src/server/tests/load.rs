@@ -11,17 +11,35 @@ async fn first_refusal(server: &Running, calls: usize) -> Status {
 }
 
 #[tokio::test]
-async fn one_person_alone_does_not_make_the_service_shed_everybody() {
-    let server = start(|_| {}).await;
-    let refused = first_refusal(&server, CALLS_OF_A_PERSON_MAX + 1).await;
+async fn beyond_what_the_process_can_carry_calls_are_refused_and_health_is_not() {
+    let server = start(|options| options.calls_max = 1).await;
+    let refused = first_refusal(&server, 2).await;
     assert_eq!(refused.code(), Code::Unavailable);
+    assert_eq!(reason(&refused), ErrorReason::Overloaded);
+    assert_eq!(server.serving(LIVENESS).await, 1);
+}
+
+#[tokio::test]
+async fn a_call_is_refused_before_its_token_is_looked_at() {
+    let server = start(|options| options.calls_max = 0).await;
+    let mut unknown = server.request("any");
+    unknown.metadata_mut().remove("authorization");
+    let refused = server.call(unknown).await.unwrap_err();
     assert_eq!(reason(&refused), ErrorReason::Overloaded);
 }
 
 #[tokio::test]
-async fn beyond_what_the_process_can_carry_calls_are_refused_and_health_is_not() {
+async fn a_call_has_its_place_until_its_answer_is_taken_and_a_watch_until_it_begins() {
     let server = start(|options| options.calls_max = 1).await;
-    let refused = first_refusal(&server, 2).await;
-    assert_eq!(reason(&refused), ErrorReason::Overloaded);
-    assert_eq!(server.serving(LIVENESS).await, 1);
+    let bearer = server.request("any").metadata().clone();
+    let mut watch = Request::new(WatchEventsRequest::default());
+    *watch.metadata_mut() = bearer;
+    let mut client = EventServiceClient::new(server.channel.clone());
+    let _watching = client.watch_events(watch).await.unwrap();
+    for _ in 0..3 {
+        // The place of the call before comes free a moment after its answer.
+        let answered = async { while server.call(server.request("any")).await.is_err() {} };
+        let patience = Duration::from_secs(10);
+        tokio::time::timeout(patience, answered).await.unwrap();
+    }
 }

@@ -1,28 +1,27 @@
-//! The layer that lets authenticated calls through and tells the methods who calls.
+//! The step that lets authenticated calls through and tells the methods who calls.
 
 use std::sync::Arc;
 
 use homeroom_api::common::v1::ErrorReason;
 use http::{HeaderMap, header::AUTHORIZATION};
+use tonic::transport::server::TcpConnectInfo;
 
-use super::{Caller, Verifier, caller::unauthenticated, unknown_keys::Sought, verifier::Refused};
+use super::{
+    Deadline, RequestId, is_open_path,
+    middleware::{Inner, Middleware, Request, Response, refuse},
+};
 use crate::{
-    server::middleware::{Inner, Middleware, Request, Response, refuse},
-    server::{ConnectionInfo, Deadline, RequestId, is_open_path},
+    auth::{Caller, Refused, USER_METADATA, Verifier, key_not_known_yet, unauthenticated},
     status::{Error, Result},
 };
 
-/// The metadata that names the acting user.
-pub const USER_METADATA: &str = "x-homeroom-user";
-
 /// Checks every call but those of health and reflection.
 #[derive(Debug, Clone)]
-pub struct AuthenticationLayer(Arc<Verifier>);
+pub(crate) struct AuthenticationStep(Arc<Verifier>);
 
-impl AuthenticationLayer {
+impl AuthenticationStep {
     /// With tokens that the verifier accepts.
-    #[must_use]
-    pub fn new(verifier: Arc<Verifier>) -> Self {
+    pub(crate) fn new(verifier: Arc<Verifier>) -> Self {
         Self(verifier)
     }
 
@@ -39,8 +38,8 @@ impl AuthenticationLayer {
         let mut caller = self.0.caller_by_known_keys(token, user)?;
         let extensions = request.extensions();
         caller.client_address = extensions
-            .get::<ConnectionInfo>()
-            .and_then(ConnectionInfo::remote_addr)
+            .get::<TcpConnectInfo>()
+            .and_then(TcpConnectInfo::remote_addr)
             .map(|address| address.ip().to_canonical());
         if let Some(RequestId(id)) = extensions.get() {
             caller.request_id.clone_from(id);
@@ -51,32 +50,22 @@ impl AuthenticationLayer {
     }
 }
 
-impl Middleware for AuthenticationLayer {
+impl Middleware for AuthenticationStep {
     async fn handle<S: Inner>(&self, mut request: Request, inner: S) -> Response {
         if !is_open_path(request.uri().path()) {
             let mut found = self.caller(&request);
-            match found {
-                // Its token is over, unless the key comes back: nobody waits for that.
-                Err(Refused::UnknownKey { withdrawn: true }) => self.0.fetch_for_unknown_key(),
-                Err(Refused::UnknownKey { withdrawn: false }) => {
-                    let sought = self.0.seek_unknown_key().await;
-                    found = self.caller(&request);
-                    if let (Err(Refused::UnknownKey { withdrawn: false }), Sought::Later(later)) =
-                        (&found, sought)
-                    {
-                        found = Err(later.refusal().into());
-                    }
+            if let Err(Refused::UnknownKey { age }) = found {
+                let read = self.0.keys_read_since(age).await;
+                found = self.caller(&request);
+                if let (Err(Refused::UnknownKey { .. }), false) = (&found, read) {
+                    found = Err(key_not_known_yet().into());
                 }
-                _ => {}
             }
             match found {
                 Ok(caller) => {
                     tracing::Span::current()
                         .record("subject", caller.subject.as_str())
                         .record("user", caller.user.as_str());
-                    if let Some(connection) = request.extensions().get::<ConnectionInfo>() {
-                        connection.authenticated();
-                    }
                     request.extensions_mut().insert(caller);
                 }
                 Err(refused) => return refuse(refused.into()),
