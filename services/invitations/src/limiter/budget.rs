@@ -11,41 +11,14 @@ pub(crate) const HOUR_MICROS: i64 = 60 * MINUTE_MICROS;
 /// One day, in microseconds.
 pub(crate) const DAY_MICROS: i64 = 24 * HOUR_MICROS;
 
-/// Failures that a rested user may make at once.
-pub const USER_BURST_FAILURES: u32 = 5;
-/// Failures that a user regains an hour.
-pub const USER_HOURLY_FAILURES: u32 = 5;
-/// Failures of a user in any 24 hours.
-pub const USER_DAILY_FAILURES: u32 = 20;
-/// Failures of a user in 24 hours that do not count against the address. One more counts there if it has
-/// room; from then on it refuses.
-pub const USER_FAILURES_FREE_OF_ADDRESS: u32 = 2;
-/// Failures of an address (IPv4 /32, IPv6 /64) an hour.
-pub const ADDRESS_HOURLY_FAILURES: u32 = 30;
-/// Failures that first admissions from an address may add to its budget, in [`ADDRESS_ADMISSIONS_WINDOW_MICROS`].
-pub const ADDRESS_ADMISSIONS_MAX: u32 = 300;
 /// How long what first admissions add stays good, from the first of them: one hour.
 pub(crate) const ADDRESS_ADMISSIONS_WINDOW_MICROS: i64 = HOUR_MICROS;
-/// Failures a day that name an organization, at least.
-pub const ORGANIZATION_DAILY_FAILURES_MIN: u32 = 50;
-/// Seats of an organization for which one more failure a day is let pass.
-pub const ORGANIZATION_SEATS_PER_FAILURE: u32 = 5;
-/// Attempts naming one organization that may be under way before further ones are treated as guesses.
-pub const ORGANIZATION_ATTEMPTS_IN_FLIGHT_MAX: u32 = 1_024;
-/// Failures an hour, in the whole service, that name no organization.
-pub const SERVICE_HOURLY_FAILURES: u32 = 600;
-/// Attempts naming no organization that may be under way before further ones are treated as guesses.
-pub const SERVICE_ATTEMPTS_IN_FLIGHT_MAX: u32 = 2_048;
 /// How long short credentials queue after a guess budget was overspent: 24 hours.
 pub(crate) const GUARD_MICROS: i64 = DAY_MICROS;
 /// An attempt is under way for at most two of these; then it no longer counts as such: 30 seconds each.
 pub(crate) const IN_FLIGHT_SLOT_MICROS: i64 = 30 * SECOND_MICROS;
 /// An attempt under way for longer is taken for a failure that nobody reported: one minute.
 pub(crate) const UNDER_WAY_MICROS: i64 = 2 * IN_FLIGHT_SLOT_MICROS;
-/// Attempts of a user in 24 hours that changed something (let in, or filed for approval) and are given
-/// back all the same; further ones stay charged as failures do. Who joins and leaves, or files and
-/// withdraws, over and over spends no more uses of a code than these and [`USER_DAILY_FAILURES`].
-pub const USER_REFUNDS_DAILY_MAX: u32 = 50;
 /// While Redis is away each process allows its budgets divided by this.
 pub const FALLBACK_BUDGET_DIVISOR: u32 = 2;
 /// Over how many hours a user's failures are remembered.
@@ -53,91 +26,67 @@ const HOURS_PER_DAY: u32 = 24;
 /// The largest number a budget may be set to.
 pub const BUDGET_MAX: u32 = 1_000_000;
 
-/// The limiter's budgets (R10, 03); every number is a count of failures but where its name says attempts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Budgets {
-    /// See [`USER_BURST_FAILURES`].
-    pub user_burst: u32,
-    /// See [`USER_HOURLY_FAILURES`].
-    pub user_hourly: u32,
-    /// See [`USER_DAILY_FAILURES`].
-    pub user_daily: u32,
-    /// See [`USER_FAILURES_FREE_OF_ADDRESS`]; may be 0.
-    pub user_free_of_address: u32,
-    /// See [`USER_REFUNDS_DAILY_MAX`].
-    pub user_refunds_daily_max: u32,
-    /// See [`ADDRESS_HOURLY_FAILURES`].
-    pub address_hourly: u32,
-    /// See [`ADDRESS_ADMISSIONS_MAX`]; may be 0.
-    pub address_admissions_max: u32,
-    /// See [`ORGANIZATION_DAILY_FAILURES_MIN`].
-    pub organization_daily_min: u32,
-    /// See [`ORGANIZATION_SEATS_PER_FAILURE`].
-    pub organization_seats_per_failure: u32,
-    /// See [`ORGANIZATION_ATTEMPTS_IN_FLIGHT_MAX`].
-    pub organization_in_flight_attempts_max: u32,
-    /// See [`SERVICE_HOURLY_FAILURES`].
-    pub service_hourly: u32,
-    /// See [`SERVICE_ATTEMPTS_IN_FLIGHT_MAX`].
-    pub service_in_flight_attempts_max: u32,
-    /// All attempts that one calling service may make a minute; unset: no limit.
-    pub calling_service_attempts_per_minute: Option<u32>,
-}
-
 /// A budget's name, its least value, and where it stands.
 pub(super) type Field = (&'static str, u32, fn(&mut Budgets) -> &mut u32);
 
-impl Default for Budgets {
-    fn default() -> Self {
-        Self {
-            user_burst: USER_BURST_FAILURES,
-            user_hourly: USER_HOURLY_FAILURES,
-            user_daily: USER_DAILY_FAILURES,
-            user_free_of_address: USER_FAILURES_FREE_OF_ADDRESS,
-            user_refunds_daily_max: USER_REFUNDS_DAILY_MAX,
-            address_hourly: ADDRESS_HOURLY_FAILURES,
-            address_admissions_max: ADDRESS_ADMISSIONS_MAX,
-            organization_daily_min: ORGANIZATION_DAILY_FAILURES_MIN,
-            organization_seats_per_failure: ORGANIZATION_SEATS_PER_FAILURE,
-            organization_in_flight_attempts_max: ORGANIZATION_ATTEMPTS_IN_FLIGHT_MAX,
-            service_hourly: SERVICE_HOURLY_FAILURES,
-            service_in_flight_attempts_max: SERVICE_ATTEMPTS_IN_FLIGHT_MAX,
-            calling_service_attempts_per_minute: None,
+macro_rules! budgets {
+    ($($(#[$doc:meta])+ $name:ident = $default:literal, at least $least:literal;)+) => {
+        /// The limiter's budgets (R10); every number is a count of failures but where its name says attempts.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct Budgets {
+            $($(#[$doc])+ pub $name: u32,)+
+            /// All attempts that one calling service may make a minute; unset: no limit.
+            pub calling_service_attempts_per_minute: Option<u32>,
         }
-    }
+
+        impl Default for Budgets {
+            fn default() -> Self {
+                Self {
+                    $($name: $default,)+
+                    calling_service_attempts_per_minute: None,
+                }
+            }
+        }
+
+        impl Budgets {
+            /// Every budget that is always set: its name, its least value, and where it stands.
+            pub(super) const FIELDS: [Field; [$($least),+].len()] =
+                [$((stringify!($name), $least, |budgets| &mut budgets.$name)),+];
+        }
+    };
+}
+
+budgets! {
+    /// Failures that a rested user may make at once.
+    user_burst = 5, at least 1;
+    /// Failures that a user regains an hour.
+    user_hourly = 5, at least 1;
+    /// Failures of a user in any 24 hours.
+    user_daily = 20, at least 1;
+    /// Failures of a user in 24 hours that do not count against the address. One more counts there if it has
+    /// room; from then on it refuses.
+    user_free_of_address = 2, at least 0;
+    /// Attempts of a user in 24 hours that changed something (let in, or filed for approval) and are given
+    /// back all the same; further ones stay charged as failures do. Who joins and leaves, or files and
+    /// withdraws, over and over spends no more uses of a code than these and the day's failures.
+    user_refunds_daily_max = 50, at least 1;
+    /// Failures of an address (IPv4 /32, IPv6 /64) an hour.
+    address_hourly = 30, at least 1;
+    /// Failures that first admissions from an address may add to its budget, good for an hour.
+    address_admissions_max = 300, at least 0;
+    /// Failures a day that name an organization, at least.
+    organization_daily_min = 50, at least 1;
+    /// Seats of an organization for which one more failure a day is let pass.
+    organization_seats_per_failure = 5, at least 1;
+    /// Attempts naming one organization that may be under way before further ones are treated as guesses.
+    organization_in_flight_attempts_max = 1_024, at least 1;
+    /// Failures an hour, in the whole service, that name no organization.
+    service_hourly = 600, at least 1;
+    /// Attempts naming no organization that may be under way before further ones are treated as guesses.
+    service_in_flight_attempts_max = 2_048, at least 1;
 }
 
 impl Budgets {
-    /// Every budget that is always set: its name, its least value, and where it stands.
-    pub(super) const FIELDS: [Field; 12] = [
-        ("user_burst", 1, |budgets| &mut budgets.user_burst),
-        ("user_hourly", 1, |budgets| &mut budgets.user_hourly),
-        ("user_daily", 1, |budgets| &mut budgets.user_daily),
-        ("user_free_of_address", 0, |budgets| {
-            &mut budgets.user_free_of_address
-        }),
-        ("user_refunds_daily_max", 1, |budgets| {
-            &mut budgets.user_refunds_daily_max
-        }),
-        ("address_hourly", 1, |budgets| &mut budgets.address_hourly),
-        ("address_admissions_max", 0, |budgets| {
-            &mut budgets.address_admissions_max
-        }),
-        ("organization_daily_min", 1, |budgets| {
-            &mut budgets.organization_daily_min
-        }),
-        ("organization_seats_per_failure", 1, |budgets| {
-            &mut budgets.organization_seats_per_failure
-        }),
-        ("organization_in_flight_attempts_max", 1, |budgets| {
-            &mut budgets.organization_in_flight_attempts_max
-        }),
-        ("service_hourly", 1, |budgets| &mut budgets.service_hourly),
-        ("service_in_flight_attempts_max", 1, |budgets| {
-            &mut budgets.service_in_flight_attempts_max
-        }),
-    ];
-
     /// What is wrong with these budgets, a line each; empty when they can be used.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {

@@ -213,7 +213,7 @@ pub enum Settlement {
         /// The attempt's receipt.
         receipt: Receipt,
         /// What the attempt has changed: whether it adds to the address, and whether it counts among
-        /// the user's [`budget::USER_REFUNDS_DAILY_MAX`].
+        /// the user's [`Budgets::user_refunds_daily_max`].
         effect: Effect,
     },
     /// A failure. The user and the address stay charged, as settled; the guard of its guesses counts it now.
@@ -228,7 +228,7 @@ pub enum Settlement {
 /// Implementations keep these promises (`tests/limiter.rs` holds each to them):
 /// - attempts of one slice are charged in its order;
 /// - settling gives back exactly what was charged, but for a user's changes beyond
-///   [`budget::USER_REFUNDS_DAILY_MAX`];
+///   [`Budgets::user_refunds_daily_max`];
 /// - what is not settled within a minute stays charged (user, address) or is forgotten (guards);
 /// - a refusal's wait is exact: once all under way is given back, an attempt after it passes, and one
 ///   a second earlier does not;
