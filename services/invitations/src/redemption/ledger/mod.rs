@@ -177,12 +177,10 @@ impl Ledger {
         let mut repository = self.store.write().await?;
         let now = self.clock.now();
         let due = repository.take_due(state, now, now + lease, limit).await?;
-        repository
-            .commit(match state {
-                RedemptionState::Queued => "take_queued",
-                _ => "take_due",
-            })
-            .await?;
+        match state {
+            RedemptionState::Queued => repository.commit("take_queued").await?,
+            _ => repository.commit("take_due").await?,
+        }
         Ok((due, now))
     }
 
