@@ -272,6 +272,7 @@ impl<DB: EngineDatabase> Session<DB> {
     /// Returns the connection to run statements on.
     #[expect(
         clippy::expect_used,
+        clippy::missing_panics_doc,
         reason = "whatever takes the lease takes the session"
     )]
     pub fn connection(&mut self) -> &mut DB::Connection {
