@@ -1,8 +1,8 @@
 //! Finds the invitation of what was typed (R1, R5), and the organization that a guess names.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-use homeroom_api::common::v1::ErrorReason;
+use homeroom_api::{common::v1::ErrorReason, ids::OrganizationId};
 use homeroom_kit::Result;
 
 use super::{Redemptions, attempt::Attempt, ledger::MatchedInvitation};
@@ -19,29 +19,37 @@ use crate::{
 /// What is known of the organizations that attempts name.
 pub(super) type Profiles = Vec<OrganizationProfile>;
 
-impl Redemptions {
-    /// Returns the profiles of the organizations that the attempts name, or may name by a prefix (B4).
-    pub(super) async fn profiles_of(&self, attempts: &[&Attempt]) -> Result<Profiles> {
-        let mut organizations = Vec::new();
-        let mut prefixes: Vec<String> = Vec::new();
+/// The organizations that attempts name, or may name by a prefix (B4).
+#[derive(Debug, Default)]
+pub(super) struct NamedOrganizations {
+    organizations: BTreeSet<OrganizationId>,
+    prefixes: BTreeSet<String>,
+}
+
+impl NamedOrganizations {
+    pub(super) fn of<'attempts>(attempts: impl IntoIterator<Item = &'attempts Attempt>) -> Self {
+        let mut named = Self::default();
         for attempt in attempts {
-            match &attempt.organization {
-                Some(organization) => organizations.push(organization.clone()),
-                None => prefixes.extend(
-                    attempt
-                        .credential
-                        .possible_prefixes()
-                        .map(|prefix| prefix.as_str().to_owned()),
-                ),
+            if let Some(organization) = &attempt.organization {
+                named.organizations.insert(organization.clone());
+            } else {
+                let prefixes = attempt.credential.possible_prefixes();
+                let prefixes = prefixes.map(|prefix| prefix.as_str().to_owned());
+                named.prefixes.extend(prefixes);
             }
         }
+        named
+    }
+}
+
+impl Redemptions {
+    /// Returns the profiles of these organizations.
+    pub(super) async fn profiles_of(&self, named: NamedOrganizations) -> Result<Profiles> {
+        let organizations: Vec<OrganizationId> = named.organizations.into_iter().collect();
+        let prefixes: Vec<String> = named.prefixes.into_iter().collect();
         if organizations.is_empty() && prefixes.is_empty() {
             return Ok(Vec::new());
         }
-        organizations.sort();
-        organizations.dedup();
-        prefixes.sort();
-        prefixes.dedup();
         let mut repository = self.ledger.store.read().await?;
         let profiles = repository.find_profiles(&organizations, &prefixes).await?;
         repository.release();

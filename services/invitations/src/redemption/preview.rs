@@ -16,7 +16,7 @@ use super::{
     attempt::{Attempt, is_decision},
     attempt_log::Refusal,
     ledger::{LivingKey, MatchedInvitation, Redemption, Route, reservation},
-    look_up::Profiles,
+    look_up::{NamedOrganizations, Profiles},
     redeem::ROUNDS_MAX,
     reply::{Preview, not_known_yet, refusal},
 };
@@ -48,7 +48,7 @@ impl Redemptions {
         attempt: Attempt,
     ) -> Result<Preview> {
         let mut attempt = attempt;
-        let profiles = self.profiles_of(&[&attempt]).await?;
+        let profiles = self.profiles_of(NamedOrganizations::of([&attempt])).await?;
         let charged = self
             .charge(&[&attempt], &profiles)
             .await

@@ -18,7 +18,7 @@ use super::{
         AttachRequest, MatchedInvitation, Redemption, RedemptionRequest, ReserveRequest, Reserved,
         Resolved, Settlement,
     },
-    look_up::Profiles,
+    look_up::{NamedOrganizations, Profiles},
     reply::{Redeemed, not_known_yet, refusal, request_id_conflict},
 };
 use crate::{
@@ -40,10 +40,12 @@ impl Redemptions {
         self: &Arc<Self>,
         attempts: Vec<Attempt>,
     ) -> Vec<Result<Redeemed>> {
+        let named = NamedOrganizations::of(&attempts);
         let mut all: Vec<InFlight> = attempts.into_iter().map(InFlight::of).collect();
-        self.resolve_requests(&mut all).await;
-        match self.charge_fresh(&mut all).await {
+        let ((), profiles) = tokio::join!(self.resolve_requests(&mut all), self.profiles_of(named));
+        match profiles {
             Ok(profiles) => {
+                self.charge_fresh(&mut all, &profiles).await;
                 for _ in 0..ROUNDS_MAX {
                     self.reserve_fresh(&mut all, &profiles).await;
                     self.answer_settled(&mut all).await;
@@ -124,14 +126,13 @@ impl Redemptions {
         Redeemed::of(redemption, outcome, admission)
     }
 
-    /// Charges what is not answered by a request id. Returns what is known of the organizations named.
-    async fn charge_fresh(&self, all: &mut [InFlight]) -> Result<Profiles> {
+    /// Charges what is not answered by a request id.
+    async fn charge_fresh(&self, all: &mut [InFlight], profiles: &Profiles) {
         let fresh: Vec<&Attempt> = fresh(all).map(|one| &one.attempt).collect();
         if fresh.is_empty() {
-            return Ok(Vec::new());
+            return;
         }
-        let profiles = self.profiles_of(&fresh).await?;
-        let verdicts = self.charge(&fresh, &profiles).await;
+        let verdicts = self.charge(&fresh, profiles).await;
         for (one, verdict) in all.iter_mut().filter(|one| one.is_fresh()).zip(verdicts) {
             match verdict {
                 Ok(charged) => {
@@ -145,7 +146,6 @@ impl Redemptions {
                 }
             }
         }
-        Ok(profiles)
     }
 
     /// Look-up, decision and T1 for what is fresh.
