@@ -29,10 +29,6 @@ use crate::{
 /// Of an address that nobody can have (RFC 2606).
 const NOBODYS_DOMAIN: &str = "erased.invalid";
 
-const INSERT: &str = "INSERT INTO erasures \
-    (pseudonym, user_id, particulars, actor, create_time) VALUES ($1, $2, $3, $4, $5) \
-    ON CONFLICT (user_id) WHERE done_time IS NULL DO NOTHING";
-
 macro_rules! erasures {
     ($where:literal) => {
         concat!(
@@ -41,23 +37,6 @@ macro_rules! erasures {
         )
     };
 }
-
-const GET: &str = erasures!("pseudonym = $1");
-const FIND: &str = erasures!("done_time IS NULL AND user_id = $1 ORDER BY create_time LIMIT 1");
-const LIST: &str =
-    erasures!("done_time IS NULL AND create_time < $1 ORDER BY create_time LIMIT $2");
-
-const DELETE: &str = "DELETE FROM erasures WHERE pseudonym = $1 AND done_time IS NULL";
-
-const END: &str = "UPDATE erasures SET user_id = '', particulars = '[]', actor = '', \
-    done_time = $2 WHERE pseudonym = $1 AND done_time IS NULL";
-
-const REDEMPTIONS: &str = select_redemptions!(
-    "redemptions WHERE user_id = $1 AND redemption_id > $2 ORDER BY redemption_id LIMIT $3"
-);
-
-const KNOWN: &str = "SELECT DISTINCT organization_id, email, external_id FROM redemptions \
-    WHERE user_id = $1";
 
 /// Tokens assigned to a person, by address or by school id, in the organizations that know the person by it:
 /// what one organization was told of somebody says nothing of another's tokens (I8).
@@ -75,63 +54,69 @@ macro_rules! assigned {
     };
 }
 
-const ORGANIZATIONS_WITH_TOKENS: &str = concat!(
-    "SELECT DISTINCT organization_id FROM invitations WHERE ",
-    assigned!()
-);
-
-const ASSIGN: &str = concat!(
-    "UPDATE invitations SET \
-     assigned_email = CASE WHEN assigned_email = '' THEN '' ELSE $3 END, \
-     external_id = CASE WHEN external_id = '' THEN '' ELSE $4 END, \
-     display_name = '', revision = revision + 1 WHERE ",
-    assigned!(),
-    " AND organization_id IN (SELECT input.value->>'id' FROM ",
-    json_rows!("$2"),
-    ")"
-);
-
-const GIVE: &str = concat!(
-    "UPDATE redemptions SET user_id = input.value->>'user', display_name = '', email = '', \
-     external_id = '' FROM ",
-    json_rows!("$1"),
-    " WHERE redemptions.redemption_id = input.value->>'id'"
-);
-
-const FORGET_ANSWERED: &str = concat!(
-    "DELETE FROM redemption_request_ids WHERE redemption_id IN \
-     (SELECT input.value->>'id' FROM ",
-    json_rows!("$1"),
-    ")"
-);
-
-const FORGET_ASKED: &str = "DELETE FROM redemption_request_ids WHERE acting_user = $1";
-
 /// `$1` is the person, `$2` the pseudonym.
-const LOGS: &[&str] = &[
+pub(super) const LOGS: &[&str] = &[
     "UPDATE refused_attempts SET user_id = $2, \
      calling_service = CASE WHEN calling_service = $1 THEN $2 ELSE calling_service END WHERE user_id = $1",
     "UPDATE audit_entries SET actor = $2, \
      calling_service = CASE WHEN calling_service = $1 THEN $2 ELSE calling_service END WHERE actor = $1",
 ];
 
-pub(super) const STATEMENTS: &[&str] = &[
-    INSERT,
-    GET,
-    FIND,
-    LIST,
-    DELETE,
-    END,
-    REDEMPTIONS,
-    KNOWN,
-    ORGANIZATIONS_WITH_TOKENS,
-    ASSIGN,
-    GIVE,
-    FORGET_ANSWERED,
-    FORGET_ASKED,
-];
+homeroom_kit::statements! {
+    INSERT = "INSERT INTO erasures \
+        (pseudonym, user_id, particulars, actor, create_time) VALUES ($1, $2, $3, $4, $5) \
+        ON CONFLICT (user_id) WHERE done_time IS NULL DO NOTHING";
 
-pub(super) const LOG_STATEMENTS: &[&str] = LOGS;
+    GET = erasures!("pseudonym = $1");
+
+    FIND = erasures!("done_time IS NULL AND user_id = $1 ORDER BY create_time LIMIT 1");
+
+    LIST = erasures!("done_time IS NULL AND create_time < $1 ORDER BY create_time LIMIT $2");
+
+    DELETE = "DELETE FROM erasures WHERE pseudonym = $1 AND done_time IS NULL";
+
+    END = "UPDATE erasures SET user_id = '', particulars = '[]', actor = '', \
+        done_time = $2 WHERE pseudonym = $1 AND done_time IS NULL";
+
+    REDEMPTIONS = select_redemptions!(
+        "redemptions WHERE user_id = $1 AND redemption_id > $2 ORDER BY redemption_id LIMIT $3"
+    );
+
+    KNOWN = "SELECT DISTINCT organization_id, email, external_id FROM redemptions \
+        WHERE user_id = $1";
+
+    ORGANIZATIONS_WITH_TOKENS = concat!(
+        "SELECT DISTINCT organization_id FROM invitations WHERE ",
+        assigned!()
+    );
+
+    ASSIGN = concat!(
+        "UPDATE invitations SET \
+         assigned_email = CASE WHEN assigned_email = '' THEN '' ELSE $3 END, \
+         external_id = CASE WHEN external_id = '' THEN '' ELSE $4 END, \
+         display_name = '', revision = revision + 1 WHERE ",
+        assigned!(),
+        " AND organization_id IN (SELECT input.value->>'id' FROM ",
+        json_rows!("$2"),
+        ")"
+    );
+
+    GIVE = concat!(
+        "UPDATE redemptions SET user_id = input.value->>'user', display_name = '', email = '', \
+         external_id = '' FROM ",
+        json_rows!("$1"),
+        " WHERE redemptions.redemption_id = input.value->>'id'"
+    );
+
+    FORGET_ANSWERED = concat!(
+        "DELETE FROM redemption_request_ids WHERE redemption_id IN \
+         (SELECT input.value->>'id' FROM ",
+        json_rows!("$1"),
+        ")"
+    );
+
+    FORGET_ASKED = "DELETE FROM redemption_request_ids WHERE acting_user = $1";
+}
 
 fn known_json<'known>(known: impl IntoIterator<Item = &'known PersonKnown>) -> String {
     let rows = known.into_iter().map(|known| {

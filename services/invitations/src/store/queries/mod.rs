@@ -85,7 +85,7 @@ pub fn statements() -> Vec<&'static str> {
         redemption_statements::STATEMENTS,
         writes::STATEMENTS,
         erasures::STATEMENTS,
-        erasures::LOG_STATEMENTS,
+        erasures::LOGS,
         feed_positions::STATEMENTS,
         refused_attempts::STATEMENTS,
         audit_entries::STATEMENTS,

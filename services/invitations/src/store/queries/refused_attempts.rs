@@ -19,16 +19,6 @@ use crate::store::{
     LimiterDecision, RefusedAttempt, RefusedAttemptFilter, RefusedAttempts, Result,
 };
 
-const INSERT: &str = concat!(
-    "INSERT INTO refused_attempts (attempt_id, organization_id, class_id, invitation, user_id, \
-     calling_service, preview, reason, limiter_decision, create_time) \
-     SELECT input.value->>'attempt_id', input.value->>'organization_id', input.value->>'class_id', \
-     input.value->>'invitation', input.value->>'user_id', input.value->>'calling_service', \
-     CAST(input.value->>'preview' AS BOOLEAN), input.value->>'reason', \
-     input.value->>'limiter_decision', CAST(input.value->>'create_time' AS BIGINT) FROM ",
-    json_rows!("$1"),
-);
-
 macro_rules! list {
     ($scope:literal) => {
         concat!(
@@ -42,14 +32,26 @@ macro_rules! list {
     };
 }
 
-const LIST: &str = list!("true");
-const LIST_BY_ORGANIZATION: &str = list!("organization_id = $1");
-const LIST_BY_USER: &str = list!("user_id = $2");
+homeroom_kit::statements! {
+    INSERT = concat!(
+        "INSERT INTO refused_attempts (attempt_id, organization_id, class_id, invitation, user_id, \
+         calling_service, preview, reason, limiter_decision, create_time) \
+         SELECT input.value->>'attempt_id', input.value->>'organization_id', input.value->>'class_id', \
+         input.value->>'invitation', input.value->>'user_id', input.value->>'calling_service', \
+         CAST(input.value->>'preview' AS BOOLEAN), input.value->>'reason', \
+         input.value->>'limiter_decision', CAST(input.value->>'create_time' AS BIGINT) FROM ",
+        json_rows!("$1"),
+    );
 
-const PRUNE: &str = "DELETE FROM refused_attempts WHERE attempt_id IN \
-    (SELECT attempt_id FROM refused_attempts WHERE attempt_id < $1 ORDER BY attempt_id LIMIT $2)";
+    LIST = list!("true");
 
-pub(super) const STATEMENTS: &[&str] = &[INSERT, LIST, LIST_BY_ORGANIZATION, LIST_BY_USER, PRUNE];
+    LIST_BY_ORGANIZATION = list!("organization_id = $1");
+
+    LIST_BY_USER = list!("user_id = $2");
+
+    PRUNE = "DELETE FROM refused_attempts WHERE attempt_id IN \
+        (SELECT attempt_id FROM refused_attempts WHERE attempt_id < $1 ORDER BY attempt_id LIMIT $2)";
+}
 
 fn to_json(attempt: &RefusedAttempt) -> Value {
     let (organization, class) = place_columns(attempt.place.as_ref());
