@@ -23,34 +23,19 @@ pub enum Invariant {
     I8,
 }
 
+homeroom_kit::named! {
+    Invariant, id, of_id:
+    I1 = "I1",
+    I2 = "I2",
+    I3 = "I3",
+    I4 = "I4",
+    I5 = "I5",
+    I6 = "I6",
+    I7 = "I7",
+    I8 = "I8",
+}
+
 impl Invariant {
-    /// All of them, in order.
-    pub const ALL: [Self; 8] = [
-        Self::I1,
-        Self::I2,
-        Self::I3,
-        Self::I4,
-        Self::I5,
-        Self::I6,
-        Self::I7,
-        Self::I8,
-    ];
-
-    /// `I1` to `I8`.
-    #[must_use]
-    pub const fn id(self) -> &'static str {
-        match self {
-            Self::I1 => "I1",
-            Self::I2 => "I2",
-            Self::I3 => "I3",
-            Self::I4 => "I4",
-            Self::I5 => "I5",
-            Self::I6 => "I6",
-            Self::I7 => "I7",
-            Self::I8 => "I8",
-        }
-    }
-
     /// In words.
     #[must_use]
     pub const fn title(self) -> &'static str {
@@ -141,13 +126,15 @@ impl Report {
         self.findings.push(finding);
     }
 
-    /// One more row of that kind.
+    /// One more row that breaks the invariant so.
     pub(crate) fn find_row(
         &mut self,
-        (invariant, severity, what): (Invariant, Severity, &'static str),
+        invariant: Invariant,
+        what: &'static str,
         subject: &str,
         detail: String,
     ) {
+        let severity = Severity::Violation;
         let known = self.findings.iter().position(|finding| {
             finding.invariant == invariant && finding.severity == severity && finding.what == what
         });

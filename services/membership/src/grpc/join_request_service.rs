@@ -10,7 +10,7 @@ use homeroom_api::{
 use homeroom_kit::{Result, auth::Caller, rpc, validation::Violations};
 use uuid::Uuid;
 
-use super::{convert, join_request_conversion as conversion};
+use super::join_request_conversion as conversion;
 use crate::{
     app::{App, approve, batch_decide, deny, withdraw},
     domain::join_request::DECISIONS_MAX,
@@ -97,7 +97,7 @@ impl JoinRequestApi {
                         approve::approve(change, &read.name, &read.note).await?;
                     Ok(api::ApproveJoinRequestResponse {
                         join_request: Some(conversion::join_request(&approved)),
-                        member: Some(convert::member(member)),
+                        member: Some(member.into()),
                     })
                 })
             })

@@ -45,11 +45,7 @@ impl OrganizationApi {
         let (request_id, new) = create(&request)?;
         self.0
             .write(caller, request_id, &request, |change| {
-                Box::pin(async move {
-                    Ok(convert::organization(
-                        organizations::create(change, new).await?,
-                    ))
-                })
+                Box::pin(async move { organizations::create(change, new).await })
             })
             .await
     }
@@ -61,7 +57,7 @@ impl OrganizationApi {
     ) -> Result<Organization> {
         let id = rpc::name(OrganizationName::parse(&request.name))?.0;
         let found = self.0.organization(caller, id).await?;
-        Ok(convert::organization(found))
+        Ok(found.into())
     }
 
     async fn list_organizations(
@@ -77,7 +73,7 @@ impl OrganizationApi {
             .parse(request.page_size, &request.page_token, list)?;
         let page = self.0.organizations(caller, &page).await?;
         Ok(ListOrganizationsResponse {
-            organizations: page.items.into_iter().map(convert::organization).collect(),
+            organizations: page.items.into_iter().map(Organization::from).collect(),
             next_page_token: page.next_page_token,
         })
     }
@@ -90,10 +86,7 @@ impl OrganizationApi {
         let (request_id, id, patch, etag) = update(&request)?;
         self.0
             .write(caller, request_id, &request, |change| {
-                Box::pin(async move {
-                    let updated = organizations::update(change, id, patch, &etag).await?;
-                    Ok(convert::organization(updated))
-                })
+                Box::pin(async move { organizations::update(change, id, patch, &etag).await })
             })
             .await
     }

@@ -189,7 +189,7 @@ async fn p5_a_class_that_ends_closes_a_queue_of_any_length(database: &Database) 
             Ok(())
         })
     });
-    archive.await.unwrap();
+    let () = archive.await.unwrap();
     assert_eq!(school.request(&first.name()).await.state, State::Closed);
     let closed = school.event_types().await;
     let of_type = |name: &str| closed.iter().filter(|event| *event == name).count();
