@@ -12,6 +12,7 @@ use super::{
     SqlRepository,
     by_time::{id_bounds, least_id, place, place_columns},
     redemption_row::uuid,
+    rows_json,
 };
 use crate::store::{AuditEntries, AuditEntry, AuditFilter, Result};
 
@@ -82,9 +83,8 @@ impl AuditEntries for SqlRepository {
         if entries.is_empty() {
             return Ok(());
         }
-        let rows: Vec<Value> = entries.iter().map(to_json).collect();
         sqlx::query(INSERT)
-            .bind(Value::Array(rows).to_string())
+            .bind(rows_json(entries.iter().map(to_json)))
             .execute(self.connection())
             .await?;
         Ok(())

@@ -17,9 +17,10 @@ use uuid::Uuid;
 
 use super::{
     super::Db,
-    SqlRepository, corrupt, ids_json,
+    SqlRepository, corrupt, ids_json, organization_id,
     redemption_row::read,
     redemption_statements::{redemption_columns, select_redemptions},
+    rows_json, user_id,
 };
 use crate::{
     redemption::ledger::Redemption,
@@ -126,15 +127,7 @@ fn known_json<'known>(known: impl IntoIterator<Item = &'known PersonKnown>) -> S
             "external_id": known.external_id,
         })
     });
-    Value::Array(rows.collect()).to_string()
-}
-
-fn organization(text: &str) -> Result<OrganizationId> {
-    OrganizationId::parse(text).map_err(|_| corrupt("an organization id does not parse"))
-}
-
-fn user(text: &str) -> Result<UserId> {
-    UserId::parse(text).map_err(|_| corrupt("a user id does not parse"))
+    rows_json(rows)
 }
 
 fn known_of(json: &str) -> Result<Vec<PersonKnown>> {
@@ -144,7 +137,7 @@ fn known_of(json: &str) -> Result<Vec<PersonKnown>> {
         .map(|row| {
             let text = |key: &str| row.get(key).and_then(Value::as_str).ok_or_else(malformed);
             Ok(PersonKnown {
-                organization: organization(text("organization")?)?,
+                organization: organization_id(text("organization")?)?,
                 email: text("email")?.to_owned(),
                 external_id: text("external_id")?.to_owned(),
             })
@@ -159,8 +152,8 @@ fn state(row: &<Db as Database>::Row) -> Result<ErasureState> {
     }
     Ok(ErasureState::UnderWay(Box::new(Erasure {
         replacement: Replacement {
-            user: user(row.try_get("user_id")?)?,
-            pseudonym: user(row.try_get("pseudonym")?)?,
+            user: user_id(row.try_get("user_id")?)?,
+            pseudonym: user_id(row.try_get("pseudonym")?)?,
         },
         known: known_of(row.try_get("particulars")?)?,
         actor: row.try_get("actor")?,
@@ -260,7 +253,7 @@ impl Erasures for SqlRepository {
         rows.into_iter()
             .map(|(id, email, external_id)| {
                 Ok(PersonKnown {
-                    organization: organization(&id)?,
+                    organization: organization_id(&id)?,
                     email,
                     external_id,
                 })
@@ -277,7 +270,7 @@ impl Erasures for SqlRepository {
             .bind(known_json(known))
             .fetch_all(self.connection())
             .await?;
-        let found = ids.iter().map(|id| organization(id));
+        let found = ids.iter().map(|id| organization_id(id));
         let mut organizations = found.collect::<Result<BTreeSet<_>>>()?;
         organizations.extend(self.session.organizations_with_events_of(user).await?);
         Ok(organizations)
@@ -288,12 +281,11 @@ impl Erasures for SqlRepository {
             .iter()
             .map(|(id, user)| json!({"id": id.to_string(), "user": user.as_str()}));
         sqlx::query(GIVE)
-            .bind(Value::Array(rows.collect()).to_string())
+            .bind(rows_json(rows))
             .execute(self.connection())
             .await?;
-        let ids: Vec<Uuid> = to.iter().map(|(id, _)| *id).collect();
         sqlx::query(FORGET_ANSWERED)
-            .bind(ids_json(&ids))
+            .bind(ids_json(to.iter().map(|(id, _)| id)))
             .execute(self.connection())
             .await?;
         Ok(())
@@ -305,10 +297,9 @@ impl Erasures for SqlRepository {
         known: &[PersonKnown],
         pseudonym: &UserId,
     ) -> Result<()> {
-        let organizations: Vec<&OrganizationId> = organizations.iter().collect();
         sqlx::query(ASSIGN)
             .bind(known_json(known))
-            .bind(ids_json(&organizations))
+            .bind(ids_json(organizations))
             .bind(format!("{pseudonym}@{NOBODYS_DOMAIN}"))
             .bind(pseudonym.as_str())
             .execute(self.connection())

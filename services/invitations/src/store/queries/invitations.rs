@@ -5,12 +5,13 @@ use std::collections::HashSet;
 use async_trait::async_trait;
 use homeroom_api::{ids::ClassId, names::Place};
 use homeroom_kit::clock::micros;
-use serde_json::{Value, json};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::{
-    SqlRepository, hex, ids_json,
+    SqlRepository, before_text, hex, ids_json,
     invitation_row::{Columns, domain_rules_text, read, to_json},
+    rows_json,
 };
 use crate::{
     domain::invitation::{Epoch, InvitationKind},
@@ -31,9 +32,6 @@ macro_rules! select {
     };
 }
 pub(super) use select as select_invitations;
-
-/// Sorts after every id.
-const AFTER_EVERY_ID: &str = "g";
 
 homeroom_kit::statements! {
     INSERT = concat!(
@@ -138,9 +136,9 @@ impl SqlRepository {
         if macs.is_empty() {
             return Ok(Vec::new());
         }
-        let macs: Vec<Value> = macs.iter().map(|mac| json!({"mac": hex(mac)})).collect();
+        let macs = macs.iter().map(|mac| json!({"mac": hex(mac)}));
         let rows = sqlx::query(statement)
-            .bind(Value::Array(macs).to_string())
+            .bind(rows_json(macs))
             .fetch_all(self.connection())
             .await?;
         rows.iter().map(read).collect()
@@ -153,9 +151,8 @@ impl Invitations for SqlRepository {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        let values: Vec<Value> = rows.iter().map(to_json).collect();
         let inserted: HashSet<String> = sqlx::query_scalar(INSERT)
-            .bind(Value::Array(values).to_string())
+            .bind(rows_json(rows.iter().map(to_json)))
             .fetch_all(self.connection())
             .await?
             .into_iter()
@@ -218,7 +215,7 @@ impl Invitations for SqlRepository {
             .bind(place.organization().as_str())
             .bind(class_text(place))
             .bind(kind.tag())
-            .bind(before.map_or_else(|| AFTER_EVERY_ID.to_owned(), |id| id.to_string()))
+            .bind(before_text(before))
             .bind(filter.assigned_email.as_deref().unwrap_or(""))
             .bind(filter.external_id.as_deref().unwrap_or(""))
             .bind(filter.enabled.is_some())

@@ -2,11 +2,12 @@
 
 use async_trait::async_trait;
 use homeroom_kit::clock::{from_micros, micros};
-use serde_json::{Value, json};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::{
     SqlRepository, corrupt, hex, invitation_row::read, invitations::select_invitations as select,
+    redemption_row::uuid, rows_json,
 };
 use crate::store::{InvitationRow, KeyCheck, KeyVersions, Result, RotatedSecret, RowLock};
 
@@ -137,25 +138,19 @@ impl KeyVersions for SqlRepository {
         if secrets.is_empty() {
             return Ok(Vec::new());
         }
-        let rows: Vec<Value> = secrets
-            .iter()
-            .map(|rotated| {
-                json!({
-                    "invitation_id": rotated.invitation_id.to_string(),
-                    "sealed_before": hex(&rotated.sealed_before),
-                    "lookup_mac": hex(&rotated.secret.lookup_mac),
-                    "sealed": hex(&rotated.secret.sealed),
-                    "key_version": rotated.secret.key_version,
-                })
+        let rows = secrets.iter().map(|rotated| {
+            json!({
+                "invitation_id": rotated.invitation_id.to_string(),
+                "sealed_before": hex(&rotated.sealed_before),
+                "lookup_mac": hex(&rotated.secret.lookup_mac),
+                "sealed": hex(&rotated.secret.sealed),
+                "key_version": rotated.secret.key_version,
             })
-            .collect();
+        });
         let written: Vec<String> = sqlx::query_scalar(ROTATE)
-            .bind(Value::Array(rows).to_string())
+            .bind(rows_json(rows))
             .fetch_all(self.connection())
             .await?;
-        written
-            .iter()
-            .map(|id| Uuid::try_parse(id).map_err(|_| corrupt("an invitation id is not a UUID")))
-            .collect()
+        written.iter().map(|id| uuid(id)).collect()
     }
 }

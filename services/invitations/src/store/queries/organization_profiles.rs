@@ -7,9 +7,9 @@ use chrono::{DateTime, Utc};
 use homeroom_api::ids::OrganizationId;
 use homeroom_kit::clock::micros;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{SqlRepository, corrupt};
+use super::{SqlRepository, ids_json, organization_id, rows_json};
 use crate::store::{OrganizationProfile, OrganizationProfiles, Result};
 
 homeroom_kit::statements! {
@@ -59,20 +59,11 @@ type Row = (String, String, String, i64);
 fn read(row: Row) -> Result<OrganizationProfile> {
     let (organization, code_prefix, display_name, seat_limit) = row;
     Ok(OrganizationProfile {
-        organization: OrganizationId::parse(&organization)
-            .map_err(|_| corrupt("an organization id does not parse"))?,
+        organization: organization_id(&organization)?,
         code_prefix,
         display_name,
         seat_limit,
     })
-}
-
-fn ids_json<'a>(organizations: impl IntoIterator<Item = &'a OrganizationId>) -> String {
-    let rows: Vec<Value> = organizations
-        .into_iter()
-        .map(|organization| json!({"id": organization.as_str()}))
-        .collect();
-    Value::Array(rows).to_string()
 }
 
 #[async_trait]
@@ -83,7 +74,7 @@ impl OrganizationProfiles for SqlRepository {
         now: DateTime<Utc>,
     ) -> Result<()> {
         let wanted: BTreeSet<&OrganizationId> = organizations.iter().collect();
-        let ids = ids_json(wanted.iter().copied());
+        let ids = ids_json(&wanted);
         let locked: Vec<String> = sqlx::query_scalar(LOCK)
             .bind(&ids)
             .fetch_all(self.connection())
@@ -136,13 +127,11 @@ impl OrganizationProfiles for SqlRepository {
         organizations: &[OrganizationId],
         code_prefixes: &[String],
     ) -> Result<Vec<OrganizationProfile>> {
-        let prefixes: Vec<Value> = code_prefixes
-            .iter()
-            .map(|prefix| json!({"prefix": prefix}))
-            .collect();
+        let prefixes = code_prefixes.iter();
+        let prefixes = prefixes.map(|prefix| json!({"prefix": prefix}));
         let rows = sqlx::query_as(FIND)
             .bind(ids_json(organizations))
-            .bind(Value::Array(prefixes).to_string())
+            .bind(rows_json(prefixes))
             .fetch_all(self.connection())
             .await?;
         rows.into_iter().map(read).collect()

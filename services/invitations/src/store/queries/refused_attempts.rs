@@ -14,6 +14,7 @@ use super::{
     by_time::{id_bounds, least_id, place, place_columns},
     corrupt,
     redemption_row::uuid,
+    rows_json, user_id,
 };
 use crate::store::{
     LimiterDecision, RefusedAttempt, RefusedAttemptFilter, RefusedAttempts, Result,
@@ -74,8 +75,7 @@ fn read(row: &<Db as Database>::Row) -> Result<RefusedAttempt> {
         id: uuid(row.try_get("attempt_id")?)?,
         place: place(row.try_get("organization_id")?, row.try_get("class_id")?)?,
         invitation: row.try_get("invitation")?,
-        user: UserId::parse(row.try_get("user_id")?)
-            .map_err(|_| corrupt("a user id does not parse"))?,
+        user: user_id(row.try_get("user_id")?)?,
         calling_service: row.try_get("calling_service")?,
         preview: row.try_get("preview")?,
         reason: ErrorReason::from_str_name(row.try_get("reason")?)
@@ -89,9 +89,8 @@ fn read(row: &<Db as Database>::Row) -> Result<RefusedAttempt> {
 #[async_trait]
 impl RefusedAttempts for SqlRepository {
     async fn insert_refused_attempts(&mut self, attempts: &[RefusedAttempt]) -> Result<()> {
-        let rows: Vec<Value> = attempts.iter().map(to_json).collect();
         sqlx::query(INSERT)
-            .bind(Value::Array(rows).to_string())
+            .bind(rows_json(attempts.iter().map(to_json)))
             .execute(self.connection())
             .await?;
         Ok(())
