@@ -155,7 +155,7 @@ async fn p5_the_sweep_passes_over_an_organization_that_fails(database: &Database
     school.queue("eve").await;
     // Given a count that cannot be lowered
     let mut repository = school.app.store.write().await.unwrap();
-    let none = Seats::with_limit(0);
+    let none = Seats::default();
     repository
         .save_seats(elsewhere.organization(), &none)
         .await
