@@ -1,5 +1,6 @@
 //! What an audit found.
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 /// What must hold (03).
@@ -53,7 +54,8 @@ impl Invariant {
 }
 
 /// How bad a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
 pub enum Severity {
     /// The invariant is broken.
     Violation,
@@ -62,7 +64,7 @@ pub enum Severity {
 }
 
 /// A row that offends.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Offender {
     /// Its resource name or id.
     pub subject: String,
@@ -71,9 +73,10 @@ pub struct Offender {
 }
 
 /// All rows that offend in the same way.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// Which invariant.
+    #[serde(skip)]
     pub invariant: Invariant,
     /// How bad.
     pub severity: Severity,
@@ -206,7 +209,7 @@ impl Report {
                     .counted(invariant)
                     .map(|(label, count)| (label.to_owned(), json!(count)))
                     .collect();
-                let findings: Vec<Value> = self.findings(invariant).map(finding_json).collect();
+                let findings: Vec<&Finding> = self.findings(invariant).collect();
                 json!({
                     "invariant": invariant.id(),
                     "title": invariant.title(),
@@ -222,21 +225,4 @@ impl Report {
             "invariants": invariants,
         })
     }
-}
-
-fn finding_json(finding: &Finding) -> Value {
-    let rows: Vec<Value> = finding
-        .rows
-        .iter()
-        .map(|row| json!({ "subject": row.subject, "detail": row.detail }))
-        .collect();
-    json!({
-        "severity": match finding.severity {
-            Severity::Violation => "VIOLATION",
-            Severity::Note => "NOTE",
-        },
-        "what": finding.what,
-        "count": finding.count,
-        "rows": rows,
-    })
 }

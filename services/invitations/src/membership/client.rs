@@ -10,7 +10,7 @@ use std::{
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use homeroom_api::{
-    common::v1::{ErrorReason, ListEventsRequest},
+    common::v1::{ErrorReason, ListEventsRequest, ListEventsResponse},
     ids::UserId,
     membership::v1::{
         AdmitRequest, BatchAdmitRequest, CheckAccessRequest, EraseUserRequest, GetAdmissionRequest,
@@ -33,7 +33,7 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
-use super::{Access, Admission, FeedPage, Membership, convert};
+use super::{Access, Admission, Membership, convert};
 use crate::{SERVICE, domain::invitation::Epoch, store::PersonKnown};
 
 /// How long a token of ours lasts, in minutes.
@@ -396,17 +396,13 @@ impl Membership for MembershipClient {
         ask!(self.users.erase_user, "EraseUser", message, None).map(|_| ())
     }
 
-    async fn list_events(&self, page_size: u32, page_token: &str) -> Result<FeedPage> {
+    async fn list_events(&self, page_size: u32, page_token: &str) -> Result<ListEventsResponse> {
         let message = ListEventsRequest {
             parent: "organizations/-".to_owned(),
             page_size: i32::try_from(page_size).unwrap_or(i32::MAX),
             page_token: page_token.to_owned(),
         };
-        let answered = ask!(self.events.list_events, "ListEvents", message, None)?;
-        Ok(FeedPage {
-            events: answered.events,
-            next_page_token: answered.next_page_token,
-        })
+        ask!(self.events.list_events, "ListEvents", message, None)
     }
 }
 
