@@ -7,7 +7,7 @@ use std::{fmt, time::Instant};
 
 use async_trait::async_trait;
 use homeroom_api::{
-    common::v1::{Event, Role},
+    common::v1::{ListEventsResponse, Role},
     ids::UserId,
     membership::v1::{AdmitRequest, JoinRequest, Member, Permission},
     names::{Place, RedemptionName},
@@ -73,15 +73,6 @@ pub struct Access {
     pub notify: Vec<UserId>,
 }
 
-/// A part of membership's feed.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FeedPage {
-    /// The events, oldest first.
-    pub events: Vec<Event>,
-    /// Where to resume; always set.
-    pub next_page_token: String,
-}
-
 /// The membership service. What it does not answer is `MEMBERSHIP_UNAVAILABLE`.
 ///
 /// `deadline` is the caller's: what is passed on is a margin less, so that an answer in time is
@@ -134,5 +125,5 @@ pub trait Membership: Send + Sync + fmt::Debug {
 
     /// The feed of every organization after `page_token` (empty: from its beginning), at most
     /// `page_size` events (P5).
-    async fn list_events(&self, page_size: u32, page_token: &str) -> Result<FeedPage>;
+    async fn list_events(&self, page_size: u32, page_token: &str) -> Result<ListEventsResponse>;
 }

@@ -9,6 +9,9 @@ macro_rules! named {
             /// All of them, in their order.
             pub const ALL: [Self; [$($name),+].len()] = [$(Self::$variant),+];
 
+            /// Their names, in the same order.
+            pub const NAMES: &[&str] = &[$($name),+];
+
             /// Its name in the contract, the database and events. Never changes.
             #[must_use]
             pub const fn $name_of(self) -> &'static str {

@@ -120,3 +120,13 @@ where
         self.pools.close().await;
     }
 }
+
+/// Declares a file's statements, and `STATEMENTS`: all of them, for the test that prepares each on both engines.
+#[macro_export]
+macro_rules! statements {
+    ($($(#[$doc:meta])* $name:ident = $text:expr;)+) => {
+        $($(#[$doc])* pub(super) const $name: &str = $text;)+
+
+        pub(super) const STATEMENTS: &[&str] = &[$($name),+];
+    };
+}

@@ -1,7 +1,7 @@
 //! Checks that one statement makes: it selects the rows that offend.
 
 use futures::TryStreamExt as _;
-use homeroom_kit::{clock::micros, database::Engine};
+use homeroom_kit::database::Engine;
 
 use super::{
     CLOCK_TOLERANCE_POSTGRES_SECONDS, Options,
@@ -29,7 +29,7 @@ pub(crate) struct Check {
     pub(crate) what: &'static str,
     /// Only this engine's data can be judged so.
     pub(crate) engine: Option<Engine>,
-    /// Selects `subject` and `detail`; `{now}`, `{tolerance}` and `{after_fence}` stand for figures.
+    /// Selects `subject` and `detail`; `{tolerance}` and `{after_fence}` stand for figures.
     pub(crate) sql: &'static str,
 }
 
@@ -68,7 +68,6 @@ pub(crate) type Count = (Invariant, &'static str, &'static str);
 pub(crate) struct Figures {
     engine: Engine,
     quiescent: bool,
-    now: i64,
     tolerance: i64,
 }
 
@@ -85,14 +84,12 @@ impl Figures {
         Self {
             engine,
             quiescent: options.quiescent,
-            now: micros(options.now),
             tolerance,
         }
     }
 
     fn fill(&self, sql: &str) -> String {
         sql.replace("{after_fence}", self.after_fence())
-            .replace("{now}", &self.now.to_string())
             .replace("{tolerance}", &self.tolerance.to_string())
     }
 

@@ -1,5 +1,7 @@
 //! A database as it was at one moment, on either engine; only read.
 
+use std::collections::HashSet;
+
 use futures::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
 use homeroom_kit::database::{Engine, Url};
 use sqlx::{
@@ -143,6 +145,11 @@ impl Snapshot {
         };
         rows.map_err(move |cause| Error::Read { service, cause })
             .boxed()
+    }
+
+    /// The different texts of a statement's first column.
+    pub(crate) async fn texts(&mut self, sql: &str) -> Result<HashSet<String>, Error> {
+        self.rows(sql).map_ok(|row| row.text(0)).try_collect().await
     }
 
     /// Ends the transaction; if that fails the server does.

@@ -7,7 +7,7 @@ use futures::TryStreamExt as _;
 
 use super::{
     database::{Error, Snapshot},
-    report::{Invariant, Report, Severity},
+    report::{Invariant, Report},
 };
 
 /// The resource name of an invitation: its fence's key.
@@ -46,11 +46,8 @@ pub(crate) async fn compare(
         let stands = up.get(&invitation).copied().unwrap_or(0);
         if stands < confirmed {
             report.find_row(
-                (
-                    Invariant::I5,
-                    Severity::Violation,
-                    "a fence was confirmed that is not up",
-                ),
+                Invariant::I5,
+                "a fence was confirmed that is not up",
                 &invitation,
                 format!("confirmed {confirmed}, up {stands}"),
             );
@@ -61,11 +58,8 @@ pub(crate) async fn compare(
         let epoch = raised.get(&invitation).copied().unwrap_or(1);
         if stands > epoch {
             report.find_row(
-                (
-                    Invariant::I5,
-                    Severity::Violation,
-                    "a fence is above its invitation's epoch",
-                ),
+                Invariant::I5,
+                "a fence is above its invitation's epoch",
                 &invitation,
                 format!("epoch {epoch}, fence {stands}"),
             );

@@ -1,12 +1,7 @@
 //! What the invitations database must say by itself: I3, I4, I5, I7 and I8.
 
-use std::collections::HashSet;
-
-use futures::TryStreamExt as _;
-
 use super::{
     check::{Check, Count, Weight},
-    database::{Error, Snapshot},
     report::Invariant,
 };
 
@@ -169,12 +164,3 @@ pub(crate) const CHECKS: &[Check] = &[
          AND substr(invitation, length(invitation) - 35) <> invitation_id)",
     ),
 ];
-
-/// The subjects of the events that the feed skipped.
-pub(crate) async fn skipped(invitations: &mut Snapshot) -> Result<HashSet<String>, Error> {
-    invitations
-        .rows("SELECT subject FROM skipped_events")
-        .map_ok(|row| row.text(0))
-        .try_collect()
-        .await
-}

@@ -9,7 +9,7 @@ use homeroom_kit::clock::micros;
 
 use super::{
     CLOCK_TOLERANCE_POSTGRES_SECONDS, Options, SWEEP_MINUTES,
-    report::{Invariant, Report, Severity},
+    report::{Invariant, Report},
 };
 
 /// A redemption, as invitations has it.
@@ -115,7 +115,7 @@ pub(crate) fn judge(id: &str, seen: Seen<'_>, by: &Circumstances, report: &mut R
     let (before, admission, after) = seen;
     let subject = format!("redemption {id}");
     let mut broken = |invariant, what, detail: String| {
-        report.find_row((invariant, Severity::Violation, what), &subject, detail);
+        report.find_row(invariant, what, &subject, detail);
     };
     let Some(after) = after else {
         // A redemption of a person who was a member already is kept for a day.

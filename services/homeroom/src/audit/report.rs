@@ -1,5 +1,6 @@
 //! What an audit found.
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 /// What must hold (03).
@@ -23,34 +24,19 @@ pub enum Invariant {
     I8,
 }
 
+homeroom_kit::named! {
+    Invariant, id, of_id:
+    I1 = "I1",
+    I2 = "I2",
+    I3 = "I3",
+    I4 = "I4",
+    I5 = "I5",
+    I6 = "I6",
+    I7 = "I7",
+    I8 = "I8",
+}
+
 impl Invariant {
-    /// All of them, in order.
-    pub const ALL: [Self; 8] = [
-        Self::I1,
-        Self::I2,
-        Self::I3,
-        Self::I4,
-        Self::I5,
-        Self::I6,
-        Self::I7,
-        Self::I8,
-    ];
-
-    /// `I1` to `I8`.
-    #[must_use]
-    pub const fn id(self) -> &'static str {
-        match self {
-            Self::I1 => "I1",
-            Self::I2 => "I2",
-            Self::I3 => "I3",
-            Self::I4 => "I4",
-            Self::I5 => "I5",
-            Self::I6 => "I6",
-            Self::I7 => "I7",
-            Self::I8 => "I8",
-        }
-    }
-
     /// In words.
     #[must_use]
     pub const fn title(self) -> &'static str {
@@ -68,7 +54,8 @@ impl Invariant {
 }
 
 /// How bad a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
 pub enum Severity {
     /// The invariant is broken.
     Violation,
@@ -77,7 +64,7 @@ pub enum Severity {
 }
 
 /// A row that offends.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Offender {
     /// Its resource name or id.
     pub subject: String,
@@ -86,9 +73,10 @@ pub struct Offender {
 }
 
 /// All rows that offend in the same way.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// Which invariant.
+    #[serde(skip)]
     pub invariant: Invariant,
     /// How bad.
     pub severity: Severity,
@@ -141,13 +129,15 @@ impl Report {
         self.findings.push(finding);
     }
 
-    /// One more row of that kind.
+    /// One more row that breaks the invariant so.
     pub(crate) fn find_row(
         &mut self,
-        (invariant, severity, what): (Invariant, Severity, &'static str),
+        invariant: Invariant,
+        what: &'static str,
         subject: &str,
         detail: String,
     ) {
+        let severity = Severity::Violation;
         let known = self.findings.iter().position(|finding| {
             finding.invariant == invariant && finding.severity == severity && finding.what == what
         });
@@ -219,7 +209,7 @@ impl Report {
                     .counted(invariant)
                     .map(|(label, count)| (label.to_owned(), json!(count)))
                     .collect();
-                let findings: Vec<Value> = self.findings(invariant).map(finding_json).collect();
+                let findings: Vec<&Finding> = self.findings(invariant).collect();
                 json!({
                     "invariant": invariant.id(),
                     "title": invariant.title(),
@@ -235,21 +225,4 @@ impl Report {
             "invariants": invariants,
         })
     }
-}
-
-fn finding_json(finding: &Finding) -> Value {
-    let rows: Vec<Value> = finding
-        .rows
-        .iter()
-        .map(|row| json!({ "subject": row.subject, "detail": row.detail }))
-        .collect();
-    json!({
-        "severity": match finding.severity {
-            Severity::Violation => "VIOLATION",
-            Severity::Note => "NOTE",
-        },
-        "what": finding.what,
-        "count": finding.count,
-        "rows": rows,
-    })
 }

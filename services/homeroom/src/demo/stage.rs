@@ -81,6 +81,17 @@ impl<'a> Stage<'a> {
         Ok(answer)
     }
 
+    /// Plays steps of whose answers no later one needs anything.
+    pub(crate) async fn play_all<const STEPS: usize>(
+        &mut self,
+        steps: [Step; STEPS],
+    ) -> Result<(), Failure> {
+        for step in steps {
+            self.play(step).await?;
+        }
+        Ok(())
+    }
+
     async fn call(
         &self,
         method: &MethodDescriptor,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use homeroom_api::{
     ids::{OrganizationId, UserId},
-    names::UserName,
+    names::{Place, UserName},
 };
 use homeroom_kit::{Result, erasure::marks_of, outbox::NewEvent};
 use uuid::Uuid;
@@ -93,13 +93,13 @@ async fn concerned(
 }
 
 fn user_erased(organization: &OrganizationId, erasure: &Erasure) -> NewEvent {
-    NewEvent {
-        event_type: "user.erased",
-        organization: organization.clone(),
-        class: None,
-        subject: UserName(erasure.replacement.pseudonym.clone()).to_string(),
-        actor: erasure.actor.clone(),
-        notify: Vec::new(),
-        data: BTreeMap::new(),
-    }
+    let place = Place::Organization(organization.clone());
+    let subject = UserName(erasure.replacement.pseudonym.clone()).to_string();
+    NewEvent::new(
+        "user.erased",
+        &place,
+        subject,
+        &erasure.actor,
+        BTreeMap::new(),
+    )
 }

@@ -36,7 +36,7 @@ use crate::{
         ledger::{LEASE_SECONDS, Redemption, Settlement},
         reply::not_known_yet,
     },
-    store::{Erasure, ErasureState, PersonKnown, Repository},
+    store::{Erasure, ErasureState, PersonKnown, Repository, end},
 };
 
 /// Redemptions of a person that are read at once.
@@ -122,16 +122,7 @@ impl App {
         let begun = self
             .begin_in(repository.as_mut(), caller, user, known, request, now)
             .await;
-        match begun {
-            Ok(state) => {
-                repository.commit("begin_erasure").await?;
-                Ok(state)
-            }
-            Err(error) => {
-                repository.rollback().await;
-                Err(error)
-            }
-        }
+        end(repository, "begin_erasure", begun).await
     }
 
     async fn begin_in(
@@ -231,11 +222,18 @@ impl App {
         self.erase_here(erasure, &redemptions).await
     }
 
-    async fn page_of(&self, user: &UserId, after: Option<Uuid>) -> Result<Vec<Redemption>> {
+    /// The person's redemptions after one, which becomes the last of them; None at the end.
+    async fn next_page(
+        &self,
+        user: &UserId,
+        after: &mut Option<Uuid>,
+    ) -> Result<Option<Vec<Redemption>>> {
         let mut repository = self.store.read().await?;
-        Ok(repository
-            .redemptions_of_person(user, after, REDEMPTIONS_READ)
-            .await?)
+        let page = repository
+            .redemptions_of_person(user, *after, REDEMPTIONS_READ)
+            .await?;
+        *after = page.last().map(|last| last.id);
+        Ok(after.map(|_| page))
     }
 
     /// Settles all of these, or fails as one of them did.
@@ -247,12 +245,7 @@ impl App {
     /// Drives what membership has not answered for to its end.
     async fn settle_reserved_of(&self, user: &UserId) -> Result<()> {
         let mut after = None;
-        loop {
-            let page = self.page_of(user, after).await?;
-            let Some(last) = page.last() else {
-                return Ok(());
-            };
-            after = Some(last.id);
+        while let Some(page) = self.next_page(user, &mut after).await? {
             let reserved: Vec<&Redemption> = page
                 .iter()
                 .filter(|redemption| redemption.state == RedemptionState::Reserved)
@@ -270,6 +263,7 @@ impl App {
             }
             self.settle_all(&settlements).await?;
         }
+        Ok(())
     }
 
     /// Follows membership's feed to where it ends now: whoever has an older page in hand finds that the
@@ -296,12 +290,7 @@ impl App {
     async fn redemptions_of_pseudonyms(&self, user: &UserId) -> Result<Vec<(Redemption, UserId)>> {
         let mut found = Vec::new();
         let mut after = None;
-        loop {
-            let page = self.page_of(user, after).await?;
-            let Some(last) = page.last() else {
-                return Ok(found);
-            };
-            after = Some(last.id);
+        while let Some(page) = self.next_page(user, &mut after).await? {
             let membership = &self.membership;
             let answered: Vec<_> = futures::stream::iter(page)
                 .map(|redemption| async move {
@@ -328,6 +317,7 @@ impl App {
             }
             self.settle_all(&settlements).await?;
         }
+        Ok(found)
     }
 }
 

@@ -11,7 +11,7 @@ use homeroom_kit::{
 use super::{
     App,
     conditions::{bound, only},
-    lists::Log,
+    lists::{Asked, Log},
     rules,
 };
 use crate::store::{AuditEntry, AuditFilter};
@@ -40,11 +40,8 @@ impl App {
         &self,
         caller: &Caller,
         parent: Option<&Place>,
-        page_size: i32,
-        page_token: &str,
-        filter: &str,
+        asked: Asked<'_>,
     ) -> Result<Page<AuditEntry>> {
-        let asked = (page_size, page_token, filter);
         self.list_log(&AUDIT_ENTRIES, caller, parent, asked).await
     }
 }

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::{
     App,
     conditions::{bound, conditions, only},
+    lists::Asked,
     rules,
 };
 use crate::{
@@ -38,9 +39,7 @@ impl App {
         &self,
         caller: &Caller,
         place: &Place,
-        page_size: i32,
-        page_token: &str,
-        filter: &str,
+        (page_size, page_token, filter): Asked<'_>,
     ) -> Result<Page<Redemption>> {
         let list = format!("ListRedemptions {place} {filter}");
         let page = self.paging.parse(page_size, page_token, list)?;

@@ -11,7 +11,7 @@ use homeroom_kit::{
 use super::{
     App,
     conditions::{bound, only},
-    lists::Log,
+    lists::{Asked, Log},
     rules,
 };
 use crate::store::{RefusedAttempt, RefusedAttemptFilter};
@@ -41,11 +41,8 @@ impl App {
         &self,
         caller: &Caller,
         parent: Option<&Place>,
-        page_size: i32,
-        page_token: &str,
-        filter: &str,
+        asked: Asked<'_>,
     ) -> Result<Page<RefusedAttempt>> {
-        let asked = (page_size, page_token, filter);
         self.list_log(&REFUSED_ATTEMPTS, caller, parent, asked)
             .await
     }

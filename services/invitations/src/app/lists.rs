@@ -17,6 +17,9 @@ use crate::{
     store::{self, InvitationFilter, InvitationRow, Repository},
 };
 
+/// What a list request asks for: the size of its page, its page token and its filter.
+pub(super) type Asked<'asked> = (i32, &'asked str, &'asked str);
+
 /// How rows of one log are listed.
 pub(super) struct Log<Filter, Row> {
     pub(super) rule: Rule,
@@ -46,7 +49,7 @@ impl App {
         log: &Log<Filter, Row>,
         caller: &Caller,
         parent: Option<&Place>,
-        (page_size, page_token, filter): (i32, &str, &str),
+        (page_size, page_token, filter): Asked<'_>,
     ) -> Result<Page<Row>> {
         let of = parent.map(Place::to_string).unwrap_or_default();
         let list = format!("{} {of} {filter}", log.rule.method);

@@ -9,7 +9,7 @@ use homeroom_api::invitations::v1::{
 use homeroom_kit::{Result, clock::to_timestamp, rpc::etag};
 use prost_types::Duration;
 
-use super::{App, invitation_name};
+use super::{App, invitation_name, urls::HandedOut};
 use crate::{
     domain::{
         invitation::{InvitationState, Uses},
@@ -26,7 +26,17 @@ const NANOS_PER_MICRO: i32 = 1_000;
 /// An answer whose secrets are filled in last.
 pub(crate) trait Answer: prost::Message + Default + Send + 'static {
     /// Fills in the secrets of those invitations of the answer that are among `rows`.
-    fn fill(&mut self, app: &App, rows: &[InvitationRow]) -> Result<()>;
+    fn fill(&mut self, app: &App, rows: &[InvitationRow]) -> Result<()> {
+        for row in rows {
+            if let Some(secret) = app.handed_out(row)? {
+                self.show(secret);
+            }
+        }
+        Ok(())
+    }
+
+    /// Shows the secret of an answer that is one invitation.
+    fn show(&mut self, _: HandedOut) {}
 }
 
 /// Uses spent or held, where they can run out.
@@ -58,14 +68,9 @@ pub(crate) fn invite_token(row: &InvitationRow) -> InviteToken {
 }
 
 impl Answer for InviteToken {
-    fn fill(&mut self, app: &App, rows: &[InvitationRow]) -> Result<()> {
-        for row in rows {
-            if let Some(shown) = app.handed_out(row)? {
-                shown.text.expose().clone_into(&mut self.token);
-                self.invite_url = shown.url();
-            }
-        }
-        Ok(())
+    fn show(&mut self, shown: HandedOut) {
+        shown.text.expose().clone_into(&mut self.token);
+        self.invite_url = shown.url();
     }
 }
 
@@ -102,17 +107,9 @@ pub(crate) fn token(row: &InvitationRow, now: DateTime<Utc>) -> Token {
 }
 
 impl Answer for Token {
-    fn fill(&mut self, app: &App, rows: &[InvitationRow]) -> Result<()> {
-        for row in rows
-            .iter()
-            .filter(|row| invitation_name::of(&row.invitation) == self.name)
-        {
-            if let Some(shown) = app.handed_out(row)? {
-                shown.text.expose().clone_into(&mut self.phrase);
-                self.invite_url = shown.url();
-            }
-        }
-        Ok(())
+    fn show(&mut self, shown: HandedOut) {
+        shown.text.expose().clone_into(&mut self.phrase);
+        self.invite_url = shown.url();
     }
 }
 
@@ -173,14 +170,9 @@ pub(crate) fn enrollment_code(
 }
 
 impl Answer for EnrollmentCode {
-    fn fill(&mut self, app: &App, rows: &[InvitationRow]) -> Result<()> {
-        for row in rows {
-            if let Some(shown) = app.handed_out(row)? {
-                self.full_code = format!("{}-{}", self.full_code, shown.text.expose());
-                shown.text.expose().clone_into(&mut self.code);
-            }
-        }
-        Ok(())
+    fn show(&mut self, shown: HandedOut) {
+        self.full_code = format!("{}-{}", self.full_code, shown.text.expose());
+        shown.text.expose().clone_into(&mut self.code);
     }
 }
 
@@ -212,14 +204,9 @@ pub(crate) fn class_code(row: &InvitationRow, now: DateTime<Utc>) -> ClassCode {
 }
 
 impl Answer for ClassCode {
-    fn fill(&mut self, app: &App, rows: &[InvitationRow]) -> Result<()> {
-        for row in rows {
-            if let Some(shown) = app.handed_out(row)? {
-                shown.text.expose().clone_into(&mut self.code);
-                self.join_link = shown.url();
-            }
-        }
-        Ok(())
+    fn show(&mut self, shown: HandedOut) {
+        shown.text.expose().clone_into(&mut self.code);
+        self.join_link = shown.url();
     }
 }
 
@@ -237,19 +224,10 @@ pub(crate) fn join_url(row: &InvitationRow) -> JoinUrl {
 }
 
 impl Answer for JoinUrl {
-    fn fill(&mut self, app: &App, rows: &[InvitationRow]) -> Result<()> {
-        for row in rows {
-            if let Some(shown) = app.handed_out(row)? {
-                shown.text.expose().clone_into(&mut self.url);
-            }
-        }
-        Ok(())
+    fn show(&mut self, shown: HandedOut) {
+        shown.text.expose().clone_into(&mut self.url);
     }
 }
 
 /// A deleted resource has nothing to show.
-impl Answer for () {
-    fn fill(&mut self, _: &App, _: &[InvitationRow]) -> Result<()> {
-        Ok(())
-    }
-}
+impl Answer for () {}

@@ -87,14 +87,10 @@ impl Work {
     ) -> Result<()> {
         let events: Vec<NewEvent> = rows
             .iter()
-            .map(|row| NewEvent {
-                event_type,
-                organization: self.place.organization().clone(),
-                class: self.place.class().cloned(),
-                subject: invitation_name::of(&row.invitation),
-                actor: self.caller.user.to_string(),
-                notify: Vec::new(),
-                data: data.clone(),
+            .map(|row| {
+                let subject = invitation_name::of(&row.invitation);
+                let actor = self.caller.user.as_str();
+                NewEvent::new(event_type, &self.place, subject, actor, data.clone())
             })
             .collect();
         self.repository

@@ -1,9 +1,6 @@
 //! The class code: 12 characters of Crockford's base 32, 60 bits (C1, 03 Arithmetic).
 
-use homeroom_kit::random::Randomness;
 use homeroom_kit::secret::SecretText;
-
-use super::crockford;
 
 /// How long a class code is, in characters of five bits.
 pub const CLASS_CODE_CHARACTERS: usize = 12;
@@ -11,17 +8,7 @@ pub const CLASS_CODE_CHARACTERS: usize = 12;
 /// It is shown in groups of this many characters.
 const GROUP_CHARACTERS: usize = 4;
 
-/// A new class code, in canonical form.
-#[must_use]
-pub fn generate(random: &dyn Randomness) -> SecretText {
-    crockford::generate(CLASS_CODE_CHARACTERS, random)
-}
-
-/// The canonical form of `text` if it can be a class code (03 Input).
-#[must_use]
-pub fn canonical(text: &str) -> Option<SecretText> {
-    crockford::canonical(text, CLASS_CODE_CHARACTERS)
-}
+super::crockford::secret_of!(CLASS_CODE_CHARACTERS);
 
 /// The code as people are shown it: `ABCD-EFGH-JKMN`.
 #[must_use]

@@ -131,7 +131,7 @@ impl Credential {
 
 /// What the path of one of this service's URLs says.
 fn linked(letter: &str, key: &str) -> Option<Candidate> {
-    let (kind, canonical) = match Path::from_letter(letter)? {
+    let (kind, canonical) = match Path::from_letter(&letter.to_ascii_lowercase())? {
         Path::JoinUrl => (InvitationKind::JoinUrl, join_key::canonical(key)),
         Path::ClassCode => (InvitationKind::ClassCode, class_code::canonical(key)),
         Path::OrganizationToken => (

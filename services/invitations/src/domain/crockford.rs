@@ -42,6 +42,26 @@ pub(super) fn canonical(text: &str, length: usize) -> Option<SecretText> {
     (canonical.len() == length).then(|| SecretText::new(canonical))
 }
 
+/// Makes `generate` and `canonical` of a kind of secret that is so many characters long.
+macro_rules! secret_of {
+    ($characters:ident) => {
+        /// A new one, in canonical form.
+        #[must_use]
+        pub fn generate(
+            random: &dyn homeroom_kit::random::Randomness,
+        ) -> homeroom_kit::secret::SecretText {
+            super::crockford::generate($characters, random)
+        }
+
+        /// The canonical form of `text` if it can be one (03 Input).
+        #[must_use]
+        pub fn canonical(text: &str) -> Option<homeroom_kit::secret::SecretText> {
+            super::crockford::canonical(text, $characters)
+        }
+    };
+}
+pub(super) use secret_of;
+
 #[cfg(test)]
 mod tests {
     use super::*;

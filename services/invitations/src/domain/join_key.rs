@@ -1,25 +1,10 @@
 //! The key in a class's join URL: an address that nobody stumbles on, 26
 //! characters, 130 bits. It never changes (C12), and is found in a URL only.
 
-use homeroom_kit::random::Randomness;
-use homeroom_kit::secret::SecretText;
-
-use super::crockford;
-
 /// How long a join key is, in characters of five bits.
 pub const JOIN_KEY_CHARACTERS: usize = 26;
 
-/// A new join key, in canonical form.
-#[must_use]
-pub fn generate(random: &dyn Randomness) -> SecretText {
-    crockford::generate(JOIN_KEY_CHARACTERS, random)
-}
-
-/// The canonical form of `text` if it can be a join key (03 Input).
-#[must_use]
-pub fn canonical(text: &str) -> Option<SecretText> {
-    crockford::canonical(text, JOIN_KEY_CHARACTERS)
-}
+super::crockford::secret_of!(JOIN_KEY_CHARACTERS);
 
 #[cfg(test)]
 mod tests {

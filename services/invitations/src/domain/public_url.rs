@@ -128,28 +128,12 @@ pub(super) enum Path {
     ClassToken,
 }
 
-impl Path {
-    const ALL: [Self; 4] = [
-        Self::JoinUrl,
-        Self::ClassCode,
-        Self::OrganizationToken,
-        Self::ClassToken,
-    ];
-
-    const fn letter(self) -> &'static str {
-        match self {
-            Self::JoinUrl => "j",
-            Self::ClassCode => "c",
-            Self::OrganizationToken => "i",
-            Self::ClassToken => "t",
-        }
-    }
-
-    pub(super) fn from_letter(letter: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|path| letter.eq_ignore_ascii_case(path.letter()))
-    }
+homeroom_kit::named! {
+    Path, letter, from_letter:
+    JoinUrl = "j",
+    ClassCode = "c",
+    OrganizationToken = "i",
+    ClassToken = "t",
 }
 
 fn strip_prefix_ignoring_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {

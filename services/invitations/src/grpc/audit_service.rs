@@ -28,15 +28,14 @@ impl AuditHandlers {
         request: ListAuditEntriesRequest,
     ) -> Result<ListAuditEntriesResponse> {
         let place = place_parent(&request.parent, request.page_size)?;
+        let asked = (
+            request.page_size,
+            request.page_token.as_str(),
+            request.filter.as_str(),
+        );
         let page = self
             .0
-            .list_audit_entries(
-                caller,
-                place.as_ref(),
-                request.page_size,
-                &request.page_token,
-                &request.filter,
-            )
+            .list_audit_entries(caller, place.as_ref(), asked)
             .await?;
         Ok(ListAuditEntriesResponse {
             audit_entries: page.items.into_iter().map(audit_entry).collect(),

@@ -122,16 +122,12 @@ impl RedemptionHandlers {
         request: ListRedemptionsRequest,
     ) -> Result<ListRedemptionsResponse> {
         let place = rpc::parent(Place::parse(&request.parent), request.page_size)?;
-        let page = self
-            .app
-            .list_redemptions(
-                caller,
-                &place,
-                request.page_size,
-                &request.page_token,
-                &request.filter,
-            )
-            .await?;
+        let asked = (
+            request.page_size,
+            request.page_token.as_str(),
+            request.filter.as_str(),
+        );
+        let page = self.app.list_redemptions(caller, &place, asked).await?;
         Ok(ListRedemptionsResponse {
             redemptions: page.items.iter().map(redemption).collect(),
             next_page_token: page.next_page_token,
@@ -144,15 +140,14 @@ impl RedemptionHandlers {
         request: ListRefusedAttemptsRequest,
     ) -> Result<ListRefusedAttemptsResponse> {
         let organization = organization_parent(&request.parent, request.page_size)?;
+        let asked = (
+            request.page_size,
+            request.page_token.as_str(),
+            request.filter.as_str(),
+        );
         let page = self
             .app
-            .list_refused_attempts(
-                caller,
-                organization.as_ref(),
-                request.page_size,
-                &request.page_token,
-                &request.filter,
-            )
+            .list_refused_attempts(caller, organization.as_ref(), asked)
             .await?;
         Ok(ListRefusedAttemptsResponse {
             refused_attempts: page.items.iter().map(refused_attempt).collect(),

@@ -10,7 +10,7 @@ use std::{
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use homeroom_api::{
-    common::v1::{ErrorReason, ListEventsRequest},
+    common::v1::{ErrorReason, ListEventsRequest, ListEventsResponse},
     ids::UserId,
     membership::v1::{
         AdmitRequest, BatchAdmitRequest, CheckAccessRequest, EraseUserRequest, GetAdmissionRequest,
@@ -33,7 +33,7 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
-use super::{Access, Admission, FeedPage, Membership, convert};
+use super::{Access, Admission, Membership, convert};
 use crate::{SERVICE, domain::invitation::Epoch, store::PersonKnown};
 
 /// How long a token of ours lasts, in minutes.
@@ -260,6 +260,15 @@ fn endpoint(url: &str) -> std::result::Result<Endpoint, MembershipUrlMalformed> 
         .tcp_nodelay(true))
 }
 
+/// Calls a method of one of membership's services.
+macro_rules! ask {
+    ($self:ident.$service:ident.$method:ident, $rpc:literal, $message:expr, $deadline:expr) => {{
+        let mut client = $self.$service.clone();
+        let send = |request| async move { client.$method(request).await };
+        $self.call($rpc, $message, $deadline, send).await
+    }};
+}
+
 #[async_trait]
 impl Membership for MembershipClient {
     async fn admit(
@@ -270,12 +279,7 @@ impl Membership for MembershipClient {
         let message = BatchAdmitRequest {
             requests: requests.to_vec(),
         };
-        let mut client = self.admission.clone();
-        let answered = self
-            .call("BatchAdmit", message, deadline, |request| async move {
-                client.batch_admit(request).await
-            })
-            .await;
+        let answered = ask!(self.admission.batch_admit, "BatchAdmit", message, deadline);
         let answered = match answered {
             Ok(answered) => answered,
             Err(error) => return requests.iter().map(|_| Err(error.clone())).collect(),
@@ -318,12 +322,12 @@ impl Membership for MembershipClient {
         let message = GetAdmissionRequest {
             name: redemption.to_string(),
         };
-        let mut client = self.admission.clone();
-        let answered = self
-            .call("GetAdmission", message, deadline, |request| async move {
-                client.get_admission(request).await
-            })
-            .await;
+        let answered = ask!(
+            self.admission.get_admission,
+            "GetAdmission",
+            message,
+            deadline
+        );
         match answered {
             Ok(admission) => convert::admission(admission).map(Some),
             Err(error) if error.reason() == ErrorReason::RedemptionNotFound => Ok(None),
@@ -341,12 +345,7 @@ impl Membership for MembershipClient {
             invitation: invitation.to_owned(),
             epoch: epoch.value(),
         };
-        let mut client = self.admission.clone();
-        let answered = self
-            .call("RaiseFence", message, deadline, |request| async move {
-                client.raise_fence(request).await
-            })
-            .await?;
+        let answered = ask!(self.admission.raise_fence, "RaiseFence", message, deadline)?;
         let stands = Epoch::new(answered.epoch);
         if stands < epoch {
             return Err(Error::internal("membership left a fence below its epoch"));
@@ -366,11 +365,12 @@ impl Membership for MembershipClient {
             name: place.to_string(),
             permission: permission.into(),
         };
-        let mut client = self.admission.clone();
-        self.call("CheckAccess", message, deadline, |request| async move {
-            client.check_access(request).await
-        })
-        .await
+        ask!(
+            self.admission.check_access,
+            "CheckAccess",
+            message,
+            deadline
+        )
         .map(convert::access)
     }
 
@@ -384,12 +384,7 @@ impl Membership for MembershipClient {
             validate_only: true,
             ..EraseUserRequest::default()
         };
-        let mut client = self.users.clone();
-        self.call("EraseUser", message, deadline, |request| async move {
-            client.erase_user(request).await
-        })
-        .await
-        .and_then(convert::particulars)
+        ask!(self.users.erase_user, "EraseUser", message, deadline).and_then(convert::particulars)
     }
 
     async fn erase_user(&self, user: &UserId, pseudonym: &UserId) -> Result<()> {
@@ -398,30 +393,16 @@ impl Membership for MembershipClient {
             pseudonym: pseudonym.to_string(),
             validate_only: false,
         };
-        let mut client = self.users.clone();
-        self.call("EraseUser", message, None, |request| async move {
-            client.erase_user(request).await
-        })
-        .await
-        .map(|_| ())
+        ask!(self.users.erase_user, "EraseUser", message, None).map(|_| ())
     }
 
-    async fn list_events(&self, page_size: u32, page_token: &str) -> Result<FeedPage> {
+    async fn list_events(&self, page_size: u32, page_token: &str) -> Result<ListEventsResponse> {
         let message = ListEventsRequest {
             parent: "organizations/-".to_owned(),
             page_size: i32::try_from(page_size).unwrap_or(i32::MAX),
             page_token: page_token.to_owned(),
         };
-        let mut client = self.events.clone();
-        let answered = self
-            .call("ListEvents", message, None, |request| async move {
-                client.list_events(request).await
-            })
-            .await?;
-        Ok(FeedPage {
-            events: answered.events,
-            next_page_token: answered.next_page_token,
-        })
+        ask!(self.events.list_events, "ListEvents", message, None)
     }
 }
 

@@ -144,15 +144,9 @@ impl Redemptions {
     async fn write_guessing_event(&self, organization: &OrganizationId) -> Result<()> {
         let place = Place::Organization(organization.clone());
         let now = self.ledger.clock.now();
-        let event = NewEvent {
-            event_type: "guess_guard.closed",
-            organization: organization.clone(),
-            class: None,
-            subject: place.to_string(),
-            actor: SYSTEM_ACTOR.to_owned(),
-            notify: self.administrators(&place).await,
-            data: BTreeMap::new(),
-        };
+        let (kind, subject) = ("guess_guard.closed", place.to_string());
+        let mut event = NewEvent::new(kind, &place, subject, SYSTEM_ACTOR, BTreeMap::new());
+        event.notify = self.administrators(&place).await;
         let mut repository = self.ledger.store.write().await?;
         repository
             .lock_organizations(std::slice::from_ref(organization), now)

@@ -185,13 +185,7 @@ fn outcome(outcome: Option<Outcome>) -> RedemptionOutcome {
 }
 
 fn state(state: RedemptionState) -> State {
-    match state {
-        RedemptionState::Reserved => State::Reserved,
-        RedemptionState::Committed => State::Committed,
-        RedemptionState::Queued => State::Queued,
-        RedemptionState::Released => State::Released,
-        RedemptionState::Refused => State::Refused,
-    }
+    State::from_str_name(state.as_str()).unwrap_or_default()
 }
 
 /// Returns the reason why membership refused, if it did.
@@ -313,6 +307,13 @@ mod tests {
             assert_eq!(response.grants_sign_up, grants_sign_up, "{kind:?}");
             assert_eq!(response.may_be_public, may_be_public, "{kind:?}");
             assert!(response.survives_sign_up, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn each_state_is_stored_under_its_name_in_the_contract() {
+        for each in RedemptionState::ALL {
+            assert_eq!(state(each).as_str_name(), each.as_str());
         }
     }
 

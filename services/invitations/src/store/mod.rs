@@ -81,6 +81,19 @@ pub trait Repository:
     fn release(self: Box<Self>);
 }
 
+/// Ends a transaction: commits what was done, or undoes what failed.
+pub(crate) async fn end<T, E: From<Error>>(
+    repository: Box<dyn Repository>,
+    transaction: &'static str,
+    done: std::result::Result<T, E>,
+) -> std::result::Result<T, E> {
+    match done {
+        Ok(_) => repository.commit(transaction).await?,
+        Err(_) => repository.rollback().await,
+    }
+    done
+}
+
 /// Opens the database that `url` names; with `migrate`, brings its schema up to date first.
 pub async fn open(
     url: &Url,

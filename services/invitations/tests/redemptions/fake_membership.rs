@@ -9,7 +9,7 @@ use std::{
 
 use async_trait::async_trait;
 use homeroom_api::{
-    common::v1::{ErrorReason, Event},
+    common::v1::{ErrorReason, Event, ListEventsResponse},
     ids::UserId,
     membership::v1::{
         AdmitRequest, JoinRequest, Member, Permission, admit_request, join_request::State,
@@ -21,7 +21,7 @@ use homeroom_invitations::{
         invitation::Epoch,
         redemption::{MembershipAnswer, RequestEnd},
     },
-    membership::{Access, Admission, FeedPage, Membership},
+    membership::{Access, Admission, Membership},
     store::PersonKnown,
 };
 use homeroom_kit::{Error, Result};
@@ -432,7 +432,7 @@ impl Membership for FakeMembership {
         })
     }
 
-    async fn list_events(&self, page_size: u32, page_token: &str) -> Result<FeedPage> {
+    async fn list_events(&self, page_size: u32, page_token: &str) -> Result<ListEventsResponse> {
         let state = self.state();
         if state.mode != Mode::Up {
             return Err(away());
@@ -446,7 +446,7 @@ impl Membership for FakeMembership {
             .cloned()
             .collect();
         let next = from + events.len();
-        Ok(FeedPage {
+        Ok(ListEventsResponse {
             events,
             next_page_token: next.to_string(),
         })

@@ -144,7 +144,7 @@ async fn lists_are_for_staff_newest_first_in_pages() {
     let place = class();
     let stranger = world
         .app
-        .list_redemptions(&caller("ann"), &place, 0, "", "")
+        .list_redemptions(&caller("ann"), &place, (0, "", ""))
         .await
         .unwrap_err();
     assert_eq!(stranger.reason(), ErrorReason::ClassNotFound);
@@ -152,7 +152,7 @@ async fn lists_are_for_staff_newest_first_in_pages() {
     let tess = caller("tess");
     let page = world
         .app
-        .list_redemptions(&tess, &place, 2, "", "")
+        .list_redemptions(&tess, &place, (2, "", ""))
         .await
         .unwrap();
     let users: Vec<&str> = page
@@ -164,14 +164,14 @@ async fn lists_are_for_staff_newest_first_in_pages() {
     let next = page.next_page_token;
     let page = world
         .app
-        .list_redemptions(&tess, &place, 2, &next, "")
+        .list_redemptions(&tess, &place, (2, &next, ""))
         .await
         .unwrap();
     assert_eq!(page.items[0].person.user.as_str(), "ann");
     assert_eq!(page.next_page_token, "");
     let other_list = world
         .app
-        .list_redemptions(&tess, &place, 2, &next, "user = ann")
+        .list_redemptions(&tess, &place, (2, &next, "user = ann"))
         .await;
     assert_eq!(
         other_list.unwrap_err().reason(),
@@ -187,9 +187,9 @@ async fn a_page_token_of_another_version_is_a_bad_one_in_every_list() {
     for cursor in [&["not-an-id".to_owned()][..], &[]] {
         let token = |list: &str| app.paging.token(&format!("{list} {place} "), cursor);
         let redemptions = token("ListRedemptions");
-        let redemptions = app.list_redemptions(&tess, &place, 2, &redemptions, "");
+        let redemptions = app.list_redemptions(&tess, &place, (2, &redemptions, ""));
         let entries = token("ListAuditEntries");
-        let entries = app.list_audit_entries(&tess, Some(&place), 2, &entries, "");
+        let entries = app.list_audit_entries(&tess, Some(&place), (2, &entries, ""));
         let codes = "ListEnrollmentCodes".to_owned();
         let codes = app
             .paging
@@ -232,7 +232,7 @@ async fn lists_filter_by_invitation_user_state_and_time() {
     ] {
         let page = world
             .app
-            .list_redemptions(&tess, &place, 0, "", &filter)
+            .list_redemptions(&tess, &place, (0, "", &filter))
             .await
             .unwrap();
         assert_eq!(page.items.len(), count, "{filter}");
@@ -245,7 +245,7 @@ async fn lists_filter_by_invitation_user_state_and_time() {
     ] {
         let wrong = world
             .app
-            .list_redemptions(&tess, &place, 0, "", filter)
+            .list_redemptions(&tess, &place, (0, "", filter))
             .await
             .unwrap_err();
         assert_eq!(wrong.reason(), ErrorReason::InvalidFilter, "{filter}");

@@ -31,7 +31,7 @@ async fn logged(world: &World) -> Vec<RefusedAttempt> {
     let platform = caller("operator").with_scopes([Scope::Platform]);
     let list = world
         .app
-        .list_refused_attempts(&platform, None, 1_000, "", "");
+        .list_refused_attempts(&platform, None, (1_000, "", ""));
     list.await.unwrap().items
 }
 
@@ -246,7 +246,7 @@ async fn it_is_listed_newest_first_in_pages_for_administrators_and_operators() {
         let caller = caller(user).with_scopes(scopes.iter().copied());
         let listed = world
             .app
-            .list_refused_attempts(&caller, parent.as_ref(), size, token, "");
+            .list_refused_attempts(&caller, parent.as_ref(), (size, token, ""));
         listed.await.map(|page| {
             let users = page.items.iter().map(|row| row.user.to_string()).collect();
             (users, page.next_page_token)
@@ -272,7 +272,7 @@ async fn it_is_listed_newest_first_in_pages_for_administrators_and_operators() {
     }
     let mut bound = caller("operator").with_scopes([Scope::Platform]);
     bound.organizations = Some(vec![organization()]);
-    let refused = world.app.list_refused_attempts(&bound, None, 0, "", "");
+    let refused = world.app.list_refused_attempts(&bound, None, (0, "", ""));
     assert_eq!(
         refused.await.unwrap_err().reason(),
         ErrorReason::ScopeMissing
@@ -310,7 +310,7 @@ async fn it_is_filtered_by_user_reason_and_time() {
     ] {
         let list = world
             .app
-            .list_refused_attempts(&tess, Some(&parent), 0, "", filter);
+            .list_refused_attempts(&tess, Some(&parent), (0, "", filter));
         assert_eq!(list.await.unwrap().items.len(), count, "{filter}");
     }
     for filter in [
@@ -320,7 +320,7 @@ async fn it_is_filtered_by_user_reason_and_time() {
     ] {
         let list = world
             .app
-            .list_refused_attempts(&tess, Some(&parent), 0, "", filter);
+            .list_refused_attempts(&tess, Some(&parent), (0, "", filter));
         assert_eq!(
             list.await.unwrap_err().reason(),
             ErrorReason::InvalidFilter,

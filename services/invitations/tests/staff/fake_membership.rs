@@ -11,14 +11,14 @@ use std::{
 
 use async_trait::async_trait;
 use homeroom_api::{
-    common::v1::{ErrorReason, Role},
+    common::v1::{ErrorReason, ListEventsResponse, Role},
     ids::UserId,
     membership::v1::{AdmitRequest, Permission},
     names::{Place, RedemptionName},
 };
 use homeroom_invitations::{
     domain::invitation::Epoch,
-    membership::{Access, Admission, FeedPage, Membership},
+    membership::{Access, Admission, Membership},
     store::PersonKnown,
 };
 use homeroom_kit::{Error, Result};
@@ -127,8 +127,8 @@ impl Membership for FakeMembership {
         self.check()
     }
 
-    async fn list_events(&self, _: u32, page_token: &str) -> Result<FeedPage> {
-        Ok(FeedPage {
+    async fn list_events(&self, _: u32, page_token: &str) -> Result<ListEventsResponse> {
+        Ok(ListEventsResponse {
             events: Vec::new(),
             next_page_token: page_token.to_owned(),
         })

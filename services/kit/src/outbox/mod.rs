@@ -41,6 +41,28 @@ pub struct NewEvent {
     pub data: BTreeMap<String, String>,
 }
 
+impl NewEvent {
+    /// Makes an event of something in a place, that nobody is told of.
+    #[must_use]
+    pub fn new(
+        event_type: &'static str,
+        place: &Place,
+        subject: String,
+        actor: &str,
+        data: BTreeMap<String, String>,
+    ) -> Self {
+        Self {
+            event_type,
+            organization: place.organization().clone(),
+            class: place.class().cloned(),
+            subject,
+            actor: actor.to_owned(),
+            notify: Vec::new(),
+            data,
+        }
+    }
+}
+
 /// An event in its place in the feed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {

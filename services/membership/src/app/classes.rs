@@ -18,7 +18,7 @@ use super::{App, Change, access, closing, members, members::NewMember, rules, ru
 use crate::{
     domain::{
         class::{Class, ClassState},
-        member::{Member, Particulars, Provenance, Role},
+        member::{Member, Particulars, Role},
         organization::FIRST_REVISION,
         seat::Seats,
     },
@@ -100,7 +100,7 @@ pub async fn create(change: &mut Change, new: NewClass) -> Result<Class> {
         name,
         [("owner", class.owner.as_str())],
     );
-    insert_owner(change, &class).await?;
+    members::insert_first(change, place, class.owner.clone(), Role::Owner).await?;
     Ok(class)
 }
 
@@ -127,24 +127,6 @@ async fn require_possible_owner(
         }
         .to_string(),
     ))
-}
-
-async fn insert_owner(change: &mut Change, class: &Class) -> Result<()> {
-    let member = Member {
-        place: Place::Class(class.name.clone()),
-        user: class.owner.clone(),
-        particulars: Particulars::default(),
-        role: Role::Owner,
-        join_time: change.now,
-        provenance: Provenance::added(&change.caller.user),
-        revision: FIRST_REVISION,
-    };
-    change
-        .repository
-        .insert_members(std::slice::from_ref(&member))
-        .await?;
-    members::record_joined(change, &member);
-    Ok(())
 }
 
 /// A class that is to be changed: locked, allowed by the rule, and guarded by the etag.

@@ -2,12 +2,12 @@
 //! kept. Keys and outcomes of admissions stay (03 P1), so that a late or repeated Admit of theirs
 //! meets an admission of somebody else and lets nobody in.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use homeroom_api::{
     common::v1::ErrorReason,
     ids::{OrganizationId, UserId},
-    membership::v1::{EraseUserRequest, EraseUserResponse},
+    membership::v1::EraseUserRequest,
     names::{MemberName, Place, UserName},
 };
 use homeroom_kit::{
@@ -55,13 +55,9 @@ impl App {
         // What follows from an erasure is nobody's doing but the service's.
         caller.user = UserId::parse(SYSTEM).map_err(Error::internal)?;
         self.write(&caller, None, request, |change| {
-            Box::pin(async move {
-                erase(change, &replacement).await?;
-                Ok(EraseUserResponse::default())
-            })
+            Box::pin(async move { erase(change, &replacement).await })
         })
-        .await?;
-        Ok(())
+        .await
     }
 }
 
@@ -148,15 +144,9 @@ async fn leave(
         end(change, member, replacement).await?;
     }
     change.save_seats(organization, &seats).await?;
-    change.record(NewEvent {
-        event_type: "user.erased",
-        organization: organization.clone(),
-        class: None,
-        subject: UserName(replacement.pseudonym.clone()).to_string(),
-        actor: SYSTEM.to_owned(),
-        notify: Vec::new(),
-        data: std::collections::BTreeMap::new(),
-    });
+    let subject = UserName(replacement.pseudonym.clone()).to_string();
+    let event = NewEvent::new("user.erased", &place, subject, SYSTEM, BTreeMap::new());
+    change.record(event);
     Ok(())
 }
 

@@ -17,6 +17,7 @@ use crate::{
     admission::plan::Plan,
     domain::{
         member::{Member, Particulars, Provenance, Role},
+        organization::FIRST_REVISION,
         seat::Seats,
     },
     store::{MemberQuery, Wanted},
@@ -44,10 +45,29 @@ pub struct MemberFilter {
     pub external_id: Option<String>,
 }
 
-/// `member.joined`, with how it came about (R6).
-pub fn record_joined(change: &mut Change, member: &Member) {
-    let event = member_joined(member, change.caller.user.as_str());
+/// Makes the user the first member of a new organization or class, with the event of it (R6).
+pub(crate) async fn insert_first(
+    change: &mut Change,
+    place: Place,
+    user: UserId,
+    role: Role,
+) -> Result<()> {
+    let member = Member {
+        place,
+        user,
+        particulars: Particulars::default(),
+        role,
+        join_time: change.now,
+        provenance: Provenance::added(&change.caller.user),
+        revision: FIRST_REVISION,
+    };
+    change
+        .repository
+        .insert_members(std::slice::from_ref(&member))
+        .await?;
+    let event = member_joined(&member, change.caller.user.as_str());
     change.record(event);
+    Ok(())
 }
 
 /// Adds a member as an admission does: a new Student takes a seat, waiting requests are closed, removals

@@ -1,5 +1,7 @@
 //! The events that more than one use case writes: each is built in one place.
 
+use std::collections::BTreeMap;
+
 use homeroom_kit::outbox::NewEvent;
 
 use crate::domain::{
@@ -16,19 +18,17 @@ pub(crate) fn member_joined(member: &Member, actor: &str) -> NewEvent {
         ("invitation", member.provenance.invitation.as_str()),
         ("redemption", member.provenance.redemption.as_str()),
     ];
-    NewEvent {
-        event_type: "member.joined",
-        organization: member.place.organization().clone(),
-        class: member.place.class().cloned(),
-        subject: member.name().to_string(),
-        actor: actor.to_owned(),
-        notify: Vec::new(),
-        data: data
-            .into_iter()
-            .filter(|(_, value)| !value.is_empty())
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .collect(),
-    }
+    let subject = member.name().to_string();
+    NewEvent::new("member.joined", &member.place, subject, actor, facts(data))
+}
+
+/// Those facts of an event that are not empty.
+pub(crate) fn facts<const FACTS: usize>(facts: [(&str, &str); FACTS]) -> BTreeMap<String, String> {
+    facts
+        .into_iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect()
 }
 
 /// Tells of what has become of a request. The person is told of a decision.
@@ -37,13 +37,9 @@ pub(crate) fn request_event(request: &JoinRequest, actor: &str) -> NewEvent {
         State::Approved | State::Denied => vec![request.user.clone()],
         _ => Vec::new(),
     };
+    let (kind, subject) = (request.state.event_type(), request.name().to_string());
     NewEvent {
-        event_type: request.state.event_type(),
-        organization: request.place.organization().clone(),
-        class: request.place.class().cloned(),
-        subject: request.name().to_string(),
-        actor: actor.to_owned(),
         notify,
-        data: request.event_data(),
+        ..NewEvent::new(kind, &request.place, subject, actor, request.event_data())
     }
 }

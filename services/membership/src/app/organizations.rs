@@ -15,10 +15,10 @@ use homeroom_kit::{
     rpc::{check_etag, place_not_found},
 };
 
-use super::{App, Change, access, closing, rules};
+use super::{App, Change, access, closing, members, rules};
 use crate::{
     domain::{
-        member::{Member, Particulars, Provenance, Role},
+        member::Role,
         organization::{CodePrefix, FIRST_REVISION, Organization},
         seat::Seats,
     },
@@ -91,21 +91,8 @@ pub async fn create(change: &mut Change, new: NewOrganization) -> Result<Organiz
     };
     insert(change, &mut organization, chosen.is_some()).await?;
     let place = Place::Organization(organization.id.clone());
-    let member = Member {
-        place: place.clone(),
-        user: admin,
-        particulars: Particulars::default(),
-        role: Role::Admin,
-        join_time: change.now,
-        provenance: Provenance::added(&change.caller.user),
-        revision: FIRST_REVISION,
-    };
-    change
-        .repository
-        .insert_members(std::slice::from_ref(&member))
-        .await?;
     change.record_by_caller("organization.created", &place, place.to_string(), []);
-    super::members::record_joined(change, &member);
+    members::insert_first(change, place, admin, Role::Admin).await?;
     Ok(organization)
 }
 

@@ -1,8 +1,6 @@
 //! One way to change anything: claim the request id, run the use case, write its events, complete the
 //! request id and commit, all in one transaction that ends though the caller has gone (R3, R11, 03 P12).
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
 use homeroom_api::{
@@ -19,7 +17,7 @@ use homeroom_kit::{
 use prost::Message;
 use uuid::Uuid;
 
-use super::{App, access, rules::Rule};
+use super::{App, access, new_events, rules::Rule};
 use crate::{
     domain::{access::Standing, seat::Seats},
     store::Repository,
@@ -98,20 +96,9 @@ impl Change {
         subject: String,
         facts: [(&str, &str); FACTS],
     ) {
-        let data: BTreeMap<String, String> = facts
-            .into_iter()
-            .filter(|(_, value)| !value.is_empty())
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .collect();
-        self.events.push(NewEvent {
-            event_type,
-            organization: place.organization().clone(),
-            class: place.class().cloned(),
-            subject,
-            actor: self.caller.user.to_string(),
-            notify: Vec::new(),
-            data,
-        });
+        let (actor, data) = (self.caller.user.as_str(), new_events::facts(facts));
+        let event = NewEvent::new(event_type, place, subject, actor, data);
+        self.events.push(event);
     }
 
     /// The acting user.
@@ -136,8 +123,8 @@ impl App {
     /// Runs a use case in a transaction, at most once for a request id: a repetition answers what the
     /// first one answered, another body `REQUEST_ID_CONFLICT`. Failures are not kept: nothing was changed.
     ///
-    /// `request` is the whole request message, by which bodies are told apart.
-    pub async fn write<Request, Response, UseCase>(
+    /// What the use case gives is answered as the contract has it. `request` is the whole request message, by which bodies are told apart.
+    pub async fn write<Request, Response, Done, UseCase>(
         &self,
         caller: &Caller,
         request_id: Option<Uuid>,
@@ -146,8 +133,9 @@ impl App {
     ) -> Result<Response>
     where
         Request: Message,
-        Response: Message + Default + 'static,
-        UseCase: for<'change> FnOnce(&'change mut Change) -> BoxFuture<'change, Result<Response>>
+        Response: Message + Default + From<Done> + 'static,
+        Done: 'static,
+        UseCase: for<'change> FnOnce(&'change mut Change) -> BoxFuture<'change, Result<Done>>
             + Send
             + 'static,
     {
@@ -177,15 +165,15 @@ impl App {
 }
 
 impl Change {
-    async fn run<Response, UseCase>(
+    async fn run<Response, Done, UseCase>(
         &mut self,
         claimed: Option<Claimed>,
         use_case: UseCase,
     ) -> Result<Response>
     where
-        Response: Message + Default,
+        Response: Message + Default + From<Done>,
         UseCase:
-            for<'change> FnOnce(&'change mut Change) -> BoxFuture<'change, Result<Response>> + Send,
+            for<'change> FnOnce(&'change mut Change) -> BoxFuture<'change, Result<Done>> + Send,
     {
         if let Some((key, body)) = &claimed {
             let claim = self
@@ -197,7 +185,7 @@ impl Change {
                 return Response::decode(stored.as_slice()).map_err(Error::internal);
             }
         }
-        let response = use_case(self).await?;
+        let response = Response::from(use_case(self).await?);
         self.write_events().await?;
         if let Some((key, _)) = &claimed {
             self.repository

@@ -74,8 +74,6 @@ homeroom_kit::named! {
     Student = "STUDENT",
 }
 
-impl Role {}
-
 impl fmt::Display for Role {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.as_str())

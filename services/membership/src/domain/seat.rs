@@ -19,16 +19,6 @@ pub struct Seats {
 pub struct NoSeats;
 
 impl Seats {
-    /// None used, none waiting.
-    #[must_use]
-    pub const fn with_limit(limit: i64) -> Self {
-        Self {
-            limit,
-            used: 0,
-            waiting: 0,
-        }
-    }
-
     /// Seats free; None without a limit. Never negative: 0 where the licence was lowered below its use.
     #[must_use]
     pub const fn available(self) -> Option<i64> {
@@ -165,7 +155,10 @@ mod tests {
         ) {
             let organization_roles = [Role::Admin, Role::Teacher, Role::Student];
             let mut people = [None; 30];
-            let mut seats = Seats::with_limit(limit);
+            let mut seats = Seats {
+                limit,
+                ..Seats::default()
+            };
             for (person, role) in steps {
                 let after = role.map(|role| organization_roles[role]);
                 if let Ok(changed) = seats.change(people[person], after) {

@@ -20,7 +20,7 @@ use crate::{
     app::check_access::Access,
     domain::{
         access::Permission,
-        admission::{Attempt, Outcome, Route},
+        admission::{Attempt, Route},
         class::ClassState,
         join_request::Cause,
         member::{Method, Particulars, Role},
@@ -215,20 +215,13 @@ pub(super) fn permission(permission: api::Permission, place: &Place) -> Option<P
 
 /// An answer as the contract has it.
 pub(super) fn admission(admission: &Admission) -> api::Admission {
-    let outcome = match admission.outcome {
-        Outcome::Admitted => admission::Outcome::Admitted,
-        Outcome::Queued => admission::Outcome::Queued,
-        Outcome::AlreadyPending => admission::Outcome::AlreadyPending,
-        Outcome::AlreadyMember => admission::Outcome::AlreadyMember,
-        Outcome::StaleEpoch => admission::Outcome::StaleEpoch,
-        Outcome::Refused(_) => admission::Outcome::Refused,
-    };
+    let outcome = admission::Outcome::from_str_name(admission.outcome.as_str());
     let refuse_reason = admission.outcome.refuse_reason();
     api::Admission {
         redemption: admission.redemption.clone(),
-        outcome: outcome.into(),
+        outcome: outcome.unwrap_or_default().into(),
         refuse_reason: refuse_reason.unwrap_or(ErrorReason::Unspecified).into(),
-        member: admission.member.clone().map(convert::member),
+        member: admission.member.clone().map(api::Member::from),
         join_request: admission
             .join_request
             .as_ref()

@@ -19,7 +19,7 @@ use homeroom_kit::{
 };
 use uuid::Uuid;
 
-use super::{convert, parse};
+use super::parse;
 use crate::{
     app::{
         App,
@@ -50,7 +50,7 @@ impl ClassApi {
         let (request_id, new) = create(&request)?;
         self.0
             .write(caller, request_id, &request, |change| {
-                Box::pin(async move { Ok(convert::class(classes::create(change, new).await?)) })
+                Box::pin(async move { classes::create(change, new).await })
             })
             .await
     }
@@ -58,7 +58,7 @@ impl ClassApi {
     async fn get_class(&self, caller: &Caller, request: GetClassRequest) -> Result<Class> {
         let name = rpc::name(ClassName::parse(&request.name))?;
         let found = self.0.class(caller, name).await?;
-        Ok(convert::class(found))
+        Ok(found.into())
     }
 
     async fn list_classes(
@@ -70,13 +70,10 @@ impl ClassApi {
             rpc::parent(OrganizationName::parse(&request.parent), request.page_size)?.0;
         let filter = filter(&request.filter)?;
         let list = format!("ListClasses {} {}", request.parent, request.filter);
-        let page = self
-            .0
-            .paging
-            .parse(request.page_size, &request.page_token, list)?;
+        let page = homeroom_kit::page!(self.0.paging, request, list)?;
         let page = self.0.classes(caller, organization, filter, &page).await?;
         Ok(ListClassesResponse {
-            classes: page.items.into_iter().map(convert::class).collect(),
+            classes: page.items.into_iter().map(Class::from).collect(),
             next_page_token: page.next_page_token,
         })
     }
@@ -85,10 +82,7 @@ impl ClassApi {
         let (request_id, name, patch, etag) = update(&request)?;
         self.0
             .write(caller, request_id, &request, |change| {
-                Box::pin(async move {
-                    let updated = classes::update(change, name, patch, &etag).await?;
-                    Ok(convert::class(updated))
-                })
+                Box::pin(async move { classes::update(change, name, patch, &etag).await })
             })
             .await
     }
@@ -104,7 +98,7 @@ impl ClassApi {
                 Box::pin(async move {
                     let class = classes::archive(change, name, &etag).await?;
                     Ok(ArchiveClassResponse {
-                        class: Some(convert::class(class)),
+                        class: Some(class.into()),
                     })
                 })
             })
@@ -122,7 +116,7 @@ impl ClassApi {
                 Box::pin(async move {
                     let class = classes::unarchive(change, name, &etag).await?;
                     Ok(UnarchiveClassResponse {
-                        class: Some(convert::class(class)),
+                        class: Some(class.into()),
                     })
                 })
             })
@@ -155,7 +149,7 @@ impl ClassApi {
                 Box::pin(async move {
                     let class = classes::transfer_ownership(change, name, owner, &etag).await?;
                     Ok(TransferClassOwnershipResponse {
-                        class: Some(convert::class(class)),
+                        class: Some(class.into()),
                     })
                 })
             })

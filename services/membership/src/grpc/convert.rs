@@ -14,17 +14,19 @@ use crate::domain::{
     seat::Seats,
 };
 
-pub(crate) fn organization(organization: Organization) -> v1::Organization {
-    v1::Organization {
-        name: OrganizationName(organization.id).to_string(),
-        display_name: organization.display_name,
-        code_prefix: organization.code_prefix.as_str().to_owned(),
-        seat_limit: organization.seat_limit,
-        labels: organization.labels,
-        state: v1::organization::State::Active.into(),
-        etag: etag(organization.revision),
-        create_time: Some(to_timestamp(organization.create_time)),
-        update_time: Some(to_timestamp(organization.update_time)),
+impl From<Organization> for v1::Organization {
+    fn from(organization: Organization) -> Self {
+        Self {
+            name: OrganizationName(organization.id).to_string(),
+            display_name: organization.display_name,
+            code_prefix: organization.code_prefix.as_str().to_owned(),
+            seat_limit: organization.seat_limit,
+            labels: organization.labels,
+            state: v1::organization::State::Active.into(),
+            etag: etag(organization.revision),
+            create_time: Some(to_timestamp(organization.create_time)),
+            update_time: Some(to_timestamp(organization.update_time)),
+        }
     }
 }
 
@@ -38,65 +40,52 @@ pub(crate) fn seat_usage(name: &SeatUsageName, seats: Seats) -> v1::SeatUsage {
     }
 }
 
-pub(crate) fn class(class: Class) -> v1::Class {
-    v1::Class {
-        name: class.name.to_string(),
-        display_name: class.display_name,
-        owner: class.owner.to_string(),
-        state: class_state(class.state).into(),
-        labels: class.labels,
-        etag: etag(class.revision),
-        create_time: Some(to_timestamp(class.create_time)),
-        update_time: Some(to_timestamp(class.update_time)),
+impl From<Class> for v1::Class {
+    fn from(class: Class) -> Self {
+        Self {
+            name: class.name.to_string(),
+            display_name: class.display_name,
+            owner: class.owner.to_string(),
+            state: class_state(class.state).into(),
+            labels: class.labels,
+            etag: etag(class.revision),
+            create_time: Some(to_timestamp(class.create_time)),
+            update_time: Some(to_timestamp(class.update_time)),
+        }
     }
 }
 
 pub(crate) fn class_state(state: ClassState) -> v1::class::State {
-    match state {
-        ClassState::Active => v1::class::State::Active,
-        ClassState::Archived => v1::class::State::Archived,
-    }
+    v1::class::State::from_str_name(state.as_str()).unwrap_or_default()
 }
 
-pub(crate) fn member(member: Member) -> v1::Member {
-    v1::Member {
-        name: member.name().to_string(),
-        user: member.user.to_string(),
-        display_name: member.particulars.display_name,
-        email: member.particulars.email,
-        external_id: member.particulars.external_id,
-        role: role(member.role).into(),
-        join_time: Some(to_timestamp(member.join_time)),
-        provenance: Some(v1::member::Provenance {
-            invitation: member.provenance.invitation,
-            redemption: member.provenance.redemption,
-            approved_by: member.provenance.approved_by,
-            method: method(member.provenance.method).into(),
-        }),
-        etag: etag(member.revision),
+impl From<Member> for v1::Member {
+    fn from(member: Member) -> Self {
+        Self {
+            name: member.name().to_string(),
+            user: member.user.to_string(),
+            display_name: member.particulars.display_name,
+            email: member.particulars.email,
+            external_id: member.particulars.external_id,
+            role: role(member.role).into(),
+            join_time: Some(to_timestamp(member.join_time)),
+            provenance: Some(v1::member::Provenance {
+                invitation: member.provenance.invitation,
+                redemption: member.provenance.redemption,
+                approved_by: member.provenance.approved_by,
+                method: method(member.provenance.method).into(),
+            }),
+            etag: etag(member.revision),
+        }
     }
 }
 
 pub(crate) fn role(role: Role) -> common::Role {
-    match role {
-        Role::Admin => common::Role::Admin,
-        Role::Teacher => common::Role::Teacher,
-        Role::Owner => common::Role::Owner,
-        Role::CoTeacher => common::Role::CoTeacher,
-        Role::Student => common::Role::Student,
-    }
+    common::Role::from_str_name(role.as_str()).unwrap_or_default()
 }
 
 pub(crate) fn method(method: Method) -> v1::member::provenance::Method {
-    use v1::member::provenance::Method as Wire;
-    match method {
-        Method::Added => Wire::Added,
-        Method::OrganizationToken => Wire::OrganizationToken,
-        Method::ClassToken => Wire::ClassToken,
-        Method::EnrollmentCode => Wire::EnrollmentCode,
-        Method::ClassCode => Wire::ClassCode,
-        Method::JoinUrl => Wire::JoinUrl,
-    }
+    v1::member::provenance::Method::from_str_name(method.as_str()).unwrap_or_default()
 }
 
 #[cfg(test)]

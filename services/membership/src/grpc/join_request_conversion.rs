@@ -21,27 +21,11 @@ use crate::{
     store::Shown,
 };
 
-const STATES: &[&str] = &[
-    State::Pending.as_str(),
-    State::Approved.as_str(),
-    State::Denied.as_str(),
-    State::Withdrawn.as_str(),
-    State::Expired.as_str(),
-    State::Closed.as_str(),
-];
-
-const CAUSES: &[&str] = &[
-    Cause::JoinUrl.as_str(),
-    Cause::CodeLocked.as_str(),
-    Cause::RemovedBefore.as_str(),
-    Cause::GuessGuard.as_str(),
-];
-
 /// What the list filters by.
 const FIELDS: &[(&str, FieldKind)] = &[
-    ("state", FieldKind::Enum(STATES)),
+    ("state", FieldKind::Enum(State::NAMES)),
     ("user", FieldKind::Text),
-    ("cause", FieldKind::Enum(CAUSES)),
+    ("cause", FieldKind::Enum(Cause::NAMES)),
 ];
 
 /// A request as the contract has it.

@@ -10,7 +10,7 @@ use homeroom_api::{
 use homeroom_kit::{Result, auth::Caller, rpc, validation::Violations};
 use uuid::Uuid;
 
-use super::{convert, join_request_conversion as conversion};
+use super::join_request_conversion as conversion;
 use crate::{
     app::{App, approve, batch_decide, deny, withdraw},
     domain::join_request::DECISIONS_MAX,
@@ -20,24 +20,17 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(crate) struct JoinRequestApi(pub(crate) App);
 
-struct Decision {
-    name: JoinRequestName,
-    note: String,
-    request_id: Option<Uuid>,
-}
-
 /// Reads what the single decisions share.
-fn read_decision(name: &str, note: &str, request_id: &str) -> Result<Decision> {
+fn read_decision(
+    name: &str,
+    note: &str,
+    request_id: &str,
+) -> Result<(JoinRequestName, String, Option<Uuid>)> {
     let mut violations = Violations::new();
     let name = violations.take("name", JoinRequestName::parse(name));
     let note = conversion::note(&mut violations, note);
     let request_id = violations.request_id(request_id);
-    let name = violations.finish_with(name)?;
-    Ok(Decision {
-        name,
-        note,
-        request_id,
-    })
+    Ok((violations.finish_with(name)?, note, request_id))
 }
 
 homeroom_kit::rpcs! {
@@ -70,10 +63,7 @@ impl JoinRequestApi {
         let place = rpc::parent(Place::parse(&request.parent), request.page_size)?;
         let shown = conversion::shown(&request.filter)?;
         let list = format!("ListJoinRequests {place} {}", request.filter);
-        let page = self
-            .0
-            .paging
-            .parse(request.page_size, &request.page_token, list)?;
+        let page = homeroom_kit::page!(self.0.paging, request, list)?;
         let page = self
             .0
             .list_join_requests(caller, &place, shown, &page)
@@ -89,15 +79,15 @@ impl JoinRequestApi {
         caller: &Caller,
         request: api::ApproveJoinRequestRequest,
     ) -> Result<api::ApproveJoinRequestResponse> {
-        let read = read_decision(&request.name, &request.decide_note, &request.request_id)?;
+        let (name, note, request_id) =
+            read_decision(&request.name, &request.decide_note, &request.request_id)?;
         self.0
-            .write(caller, read.request_id, &request, move |change| {
+            .write(caller, request_id, &request, move |change| {
                 Box::pin(async move {
-                    let (approved, member) =
-                        approve::approve(change, &read.name, &read.note).await?;
+                    let (approved, member) = approve::approve(change, &name, &note).await?;
                     Ok(api::ApproveJoinRequestResponse {
                         join_request: Some(conversion::join_request(&approved)),
-                        member: Some(convert::member(member)),
+                        member: Some(member.into()),
                     })
                 })
             })
@@ -109,11 +99,12 @@ impl JoinRequestApi {
         caller: &Caller,
         request: api::DenyJoinRequestRequest,
     ) -> Result<api::DenyJoinRequestResponse> {
-        let read = read_decision(&request.name, &request.decide_note, &request.request_id)?;
+        let (name, note, request_id) =
+            read_decision(&request.name, &request.decide_note, &request.request_id)?;
         self.0
-            .write(caller, read.request_id, &request, move |change| {
+            .write(caller, request_id, &request, move |change| {
                 Box::pin(async move {
-                    let denied = deny::deny(change, &read.name, &read.note).await?;
+                    let denied = deny::deny(change, &name, &note).await?;
                     Ok(api::DenyJoinRequestResponse {
                         join_request: Some(conversion::join_request(&denied)),
                     })
@@ -152,11 +143,11 @@ impl JoinRequestApi {
         caller: &Caller,
         request: api::WithdrawJoinRequestRequest,
     ) -> Result<api::WithdrawJoinRequestResponse> {
-        let read = read_decision(&request.name, "", &request.request_id)?;
+        let (name, _, request_id) = read_decision(&request.name, "", &request.request_id)?;
         self.0
-            .write(caller, read.request_id, &request, move |change| {
+            .write(caller, request_id, &request, move |change| {
                 Box::pin(async move {
-                    let withdrawn = withdraw::withdraw(change, &read.name).await?;
+                    let withdrawn = withdraw::withdraw(change, &name).await?;
                     Ok(api::WithdrawJoinRequestResponse {
                         join_request: Some(conversion::join_request(&withdrawn)),
                     })

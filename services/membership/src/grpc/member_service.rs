@@ -22,7 +22,7 @@ use homeroom_kit::{
 };
 use uuid::Uuid;
 
-use super::{convert, parse};
+use super::parse;
 use crate::{
     app::{
         App, class_members,
@@ -71,10 +71,7 @@ impl MemberApi {
         let (organization, new) = violations.finish_with(organization.zip(new))?;
         self.0
             .write(caller, request_id, &request, |change| {
-                Box::pin(async move {
-                    let added = organization_members::add(change, organization, new).await?;
-                    Ok(convert::member(added))
-                })
+                Box::pin(async move { organization_members::add(change, organization, new).await })
             })
             .await
     }
@@ -86,7 +83,7 @@ impl MemberApi {
     ) -> Result<Member> {
         let name = rpc::name(parse::organization_member(&request.name))?;
         let found = self.0.member(caller, name).await?;
-        Ok(convert::member(found))
+        Ok(found.into())
     }
 
     async fn list_organization_members(
@@ -101,14 +98,11 @@ impl MemberApi {
             "ListOrganizationMembers {} {}",
             request.parent, request.filter
         );
-        let page = self
-            .0
-            .paging
-            .parse(request.page_size, &request.page_token, list)?;
+        let page = homeroom_kit::page!(self.0.paging, request, list)?;
         let place = Place::Organization(organization);
         let page = self.0.members(caller, place, filter, &page).await?;
         Ok(ListOrganizationMembersResponse {
-            members: page.items.into_iter().map(convert::member).collect(),
+            members: page.items.into_iter().map(Member::from).collect(),
             next_page_token: page.next_page_token,
         })
     }
@@ -121,10 +115,9 @@ impl MemberApi {
         let (request_id, name, patch, etag) = update_organization_member(&request)?;
         self.0
             .write(caller, request_id, &request, |change| {
-                Box::pin(async move {
-                    let updated = organization_members::update(change, name, patch, &etag).await?;
-                    Ok(convert::member(updated))
-                })
+                Box::pin(
+                    async move { organization_members::update(change, name, patch, &etag).await },
+                )
             })
             .await
     }
@@ -160,10 +153,7 @@ impl MemberApi {
         let (class, new) = violations.finish_with(class.zip(new))?;
         self.0
             .write(caller, request_id, &request, |change| {
-                Box::pin(async move {
-                    let added = class_members::add(change, class, new).await?;
-                    Ok(convert::member(added))
-                })
+                Box::pin(async move { class_members::add(change, class, new).await })
             })
             .await
     }
@@ -175,7 +165,7 @@ impl MemberApi {
     ) -> Result<Member> {
         let name = rpc::name(parse::class_member(&request.name))?;
         let found = self.0.member(caller, name).await?;
-        Ok(convert::member(found))
+        Ok(found.into())
     }
 
     async fn list_class_members(
@@ -186,14 +176,11 @@ impl MemberApi {
         let class = rpc::parent(ClassName::parse(&request.parent), request.page_size)?;
         let filter = filter(&request.filter, &["OWNER", "CO_TEACHER", "STUDENT"])?;
         let list = format!("ListClassMembers {} {}", request.parent, request.filter);
-        let page = self
-            .0
-            .paging
-            .parse(request.page_size, &request.page_token, list)?;
+        let page = homeroom_kit::page!(self.0.paging, request, list)?;
         let place = Place::Class(class);
         let page = self.0.members(caller, place, filter, &page).await?;
         Ok(ListClassMembersResponse {
-            members: page.items.into_iter().map(convert::member).collect(),
+            members: page.items.into_iter().map(Member::from).collect(),
             next_page_token: page.next_page_token,
         })
     }
@@ -206,10 +193,7 @@ impl MemberApi {
         let (request_id, name, role, etag) = update_class_member(&request)?;
         self.0
             .write(caller, request_id, &request, move |change| {
-                Box::pin(async move {
-                    let updated = class_members::update(change, name, role, &etag).await?;
-                    Ok(convert::member(updated))
-                })
+                Box::pin(async move { class_members::update(change, name, role, &etag).await })
             })
             .await
     }
@@ -249,13 +233,10 @@ impl MemberApi {
         let user = violations.finish_with(user)?;
         Filter::parse(&request.filter, &[])?;
         let list = format!("ListMemberships {}", caller.user);
-        let page = self
-            .0
-            .paging
-            .parse(request.page_size, &request.page_token, list)?;
+        let page = homeroom_kit::page!(self.0.paging, request, list)?;
         let page = self.0.memberships(caller, user, &page).await?;
         Ok(ListMembershipsResponse {
-            memberships: page.items.into_iter().map(convert::member).collect(),
+            memberships: page.items.into_iter().map(Member::from).collect(),
             next_page_token: page.next_page_token,
         })
     }

@@ -45,11 +45,7 @@ impl OrganizationApi {
         let (request_id, new) = create(&request)?;
         self.0
             .write(caller, request_id, &request, |change| {
-                Box::pin(async move {
-                    Ok(convert::organization(
-                        organizations::create(change, new).await?,
-                    ))
-                })
+                Box::pin(async move { organizations::create(change, new).await })
             })
             .await
     }
@@ -61,7 +57,7 @@ impl OrganizationApi {
     ) -> Result<Organization> {
         let id = rpc::name(OrganizationName::parse(&request.name))?.0;
         let found = self.0.organization(caller, id).await?;
-        Ok(convert::organization(found))
+        Ok(found.into())
     }
 
     async fn list_organizations(
@@ -71,13 +67,10 @@ impl OrganizationApi {
     ) -> Result<ListOrganizationsResponse> {
         Filter::parse(&request.filter, &[])?;
         let list = "ListOrganizations";
-        let page = self
-            .0
-            .paging
-            .parse(request.page_size, &request.page_token, list)?;
+        let page = homeroom_kit::page!(self.0.paging, request, list)?;
         let page = self.0.organizations(caller, &page).await?;
         Ok(ListOrganizationsResponse {
-            organizations: page.items.into_iter().map(convert::organization).collect(),
+            organizations: page.items.into_iter().map(Organization::from).collect(),
             next_page_token: page.next_page_token,
         })
     }
@@ -90,10 +83,7 @@ impl OrganizationApi {
         let (request_id, id, patch, etag) = update(&request)?;
         self.0
             .write(caller, request_id, &request, |change| {
-                Box::pin(async move {
-                    let updated = organizations::update(change, id, patch, &etag).await?;
-                    Ok(convert::organization(updated))
-                })
+                Box::pin(async move { organizations::update(change, id, patch, &etag).await })
             })
             .await
     }

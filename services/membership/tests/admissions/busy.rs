@@ -155,7 +155,7 @@ async fn p5_the_sweep_passes_over_an_organization_that_fails(database: &Database
     school.queue("eve").await;
     // Given a count that cannot be lowered
     let mut repository = school.app.store.write().await.unwrap();
-    let none = Seats::with_limit(0);
+    let none = Seats::default();
     repository
         .save_seats(elsewhere.organization(), &none)
         .await
@@ -189,7 +189,7 @@ async fn p5_a_class_that_ends_closes_a_queue_of_any_length(database: &Database) 
             Ok(())
         })
     });
-    archive.await.unwrap();
+    let () = archive.await.unwrap();
     assert_eq!(school.request(&first.name()).await.state, State::Closed);
     let closed = school.event_types().await;
     let of_type = |name: &str| closed.iter().filter(|event| *event == name).count();

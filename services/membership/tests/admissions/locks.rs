@@ -88,7 +88,7 @@ async fn p6_who_may_not_change_an_organization_does_not_wait_for_its_lock() {
                 Ok(())
             })
         });
-        assert_eq!(reason(rename.await), refusal, "{user}");
+        assert_eq!(reason::<()>(rename.await), refusal, "{user}");
     }
     holder.rollback().await;
     school.app.store.close().await;

@@ -25,7 +25,7 @@ where
         for<'change> FnOnce(&'change mut Change) -> BoxFuture<'change, Result<()>> + Send + 'static,
 {
     let by = caller(ADMINISTRATOR).with_scopes([Scope::Platform]);
-    school.app.write(&by, None, &(), use_case).await.unwrap();
+    let () = school.app.write(&by, None, &(), use_case).await.unwrap();
 }
 
 async fn p1_admissions_outlive_the_deletion_of_their_class_and_organization(database: &Database) {

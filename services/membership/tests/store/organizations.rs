@@ -37,7 +37,7 @@ async fn an_organization_is_read_as_it_was_stored(database: &Database) {
     assert_eq!(found, Some(stored.clone()));
     assert_eq!(
         session.seats(&stored.id).await.unwrap(),
-        Some(Seats::with_limit(0))
+        Some(Seats::default())
     );
     let nobody = session.organization(&organization_id("nowhere")).await;
     assert_eq!(nobody.unwrap(), None);

@@ -36,7 +36,8 @@ pub(super) async fn play(stage: &mut Stage<'_>) -> Result<(), Failure> {
         })
         .await?;
     stage
-        .play(Step {
+        .play_all([
+Step {
             says: "A student of the school types it another way: in at once (B2, R1).",
             by: STUDENT,
             calls: "RedemptionService/Redeem",
@@ -47,17 +48,15 @@ pub(super) async fn play(stage: &mut Stage<'_>) -> Result<(), Failure> {
                 ("class", CLASS),
                 ("member.provenance.method", "ENROLLMENT_CODE"),
             ]),
-        })
-        .await?;
-    stage
-        .play(Step {
+},
+Step {
             says: "A stranger whose domain only ends alike stays out.",
             by: STRANGER,
             calls: "RedemptionService/Redeem",
             with: json!({"credential": "HAMILTON-BIO101"}),
             shows: &[],
             comes_out: Outcome::Refusal(Code::FailedPrecondition, "EMAIL_DOMAIN_NOT_ALLOWED"),
-        })
-        .await?;
-    Ok(())
+},
+        ])
+        .await
 }

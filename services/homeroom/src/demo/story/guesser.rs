@@ -40,24 +40,23 @@ pub(super) async fn play(stage: &mut Stage<'_>, class_code: &str) -> Result<(), 
             .await?;
     }
     stage
-        .play(Step {
-            says: "The sixth is not even looked at (R10).",
-            by: GUESSER,
-            calls: "RedemptionService/Redeem",
-            with: json!({"credential": "0000-0000-0006"}),
-            shows: &[],
-            comes_out: Outcome::Refusal(Code::ResourceExhausted, "TOO_MANY_ATTEMPTS"),
-        })
-        .await?;
-    stage
-        .play(Step {
-            says: "A student at the same address notices nothing.",
-            by: STUDENT,
-            calls: "RedemptionService/Redeem",
-            with: json!({"credential": class_code}),
-            shows: &["member.name"],
-            comes_out: Outcome::Answer(&[("outcome", "ADMITTED")]),
-        })
-        .await?;
-    Ok(())
+        .play_all([
+            Step {
+                says: "The sixth is not even looked at (R10).",
+                by: GUESSER,
+                calls: "RedemptionService/Redeem",
+                with: json!({"credential": "0000-0000-0006"}),
+                shows: &[],
+                comes_out: Outcome::Refusal(Code::ResourceExhausted, "TOO_MANY_ATTEMPTS"),
+            },
+            Step {
+                says: "A student at the same address notices nothing.",
+                by: STUDENT,
+                calls: "RedemptionService/Redeem",
+                with: json!({"credential": class_code}),
+                shows: &["member.name"],
+                comes_out: Outcome::Answer(&[("outcome", "ADMITTED")]),
+            },
+        ])
+        .await
 }

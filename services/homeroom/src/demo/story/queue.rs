@@ -98,29 +98,28 @@ pub(super) async fn play(stage: &mut Stage<'_>) -> Result<(), Failure> {
 
 async fn full(stage: &mut Stage<'_>, request: &str) -> Result<(), Failure> {
     stage
-        .play(Step {
-            says: "A full organization refuses the next approval, and the request stays (X9).",
-            by: CO_TEACHER,
-            calls: "JoinRequestService/ApproveJoinRequest",
-            with: json!({"name": request}),
-            shows: &[],
-            comes_out: Outcome::Refusal(Code::FailedPrecondition, "NO_SEATS"),
-        })
-        .await?;
-    stage
-        .play(Step {
-            says: "The licence is used to the last seat, and one person waits.",
-            by: PLATFORM,
-            calls: "OrganizationService/GetSeatUsage",
-            with: json!({"name": "organizations/hamilton/seatUsage"}),
-            shows: &[],
-            comes_out: Outcome::Answer(&[
-                ("seatLimit", "5"),
-                ("seatsUsed", "5"),
-                ("requestsWaiting", "1"),
-                ("seatsAvailable", "0"),
-            ]),
-        })
-        .await?;
-    Ok(())
+        .play_all([
+            Step {
+                says: "A full organization refuses the next approval, and the request stays (X9).",
+                by: CO_TEACHER,
+                calls: "JoinRequestService/ApproveJoinRequest",
+                with: json!({"name": request}),
+                shows: &[],
+                comes_out: Outcome::Refusal(Code::FailedPrecondition, "NO_SEATS"),
+            },
+            Step {
+                says: "The licence is used to the last seat, and one person waits.",
+                by: PLATFORM,
+                calls: "OrganizationService/GetSeatUsage",
+                with: json!({"name": "organizations/hamilton/seatUsage"}),
+                shows: &[],
+                comes_out: Outcome::Answer(&[
+                    ("seatLimit", "5"),
+                    ("seatsUsed", "5"),
+                    ("requestsWaiting", "1"),
+                    ("seatsAvailable", "0"),
+                ]),
+            },
+        ])
+        .await
 }

@@ -39,47 +39,40 @@ pub(super) async fn play(stage: &mut Stage<'_>) -> Result<String, Failure> {
         .await?;
     let code = text(&new, "classCode.code")?;
     stage
-        .play(Step {
+        .play_all([
+Step {
             says: "The old code is as if it had never been (R5).",
             by: STUDENT,
             calls: "RedemptionService/Redeem",
             with: json!({"credential": text(&old, "code")?}),
             shows: &[],
             comes_out: Outcome::Refusal(Code::NotFound, "CODE_NOT_USABLE"),
-        })
-        .await?;
-    stage
-        .play(Step {
+},
+Step {
             says: "The new one is good, but the organization is full.",
             by: STUDENT,
             calls: "RedemptionService/Redeem",
             with: json!({"credential": code}),
             shows: &[],
             comes_out: Outcome::Refusal(Code::FailedPrecondition, "NO_SEATS"),
-        })
-        .await?;
-    stage
-        .play(Step {
+},
+Step {
             says: "The school buys five more seats; only the platform may set them.",
             by: PLATFORM,
             calls: "OrganizationService/UpdateOrganization",
             with: json!({"organization": {"name": ORGANIZATION, "seatLimit": 10}, "updateMask": "seatLimit"}),
             shows: &[],
             comes_out: Outcome::Answer(&[("seatLimit", "10")]),
-        })
-        .await?;
-    stage
-        .play(Step {
+},
+Step {
             says: "The same student tries again, and is in.",
             by: STUDENT,
             calls: "RedemptionService/Redeem",
             with: json!({"credential": code}),
             shows: &["member.name"],
             comes_out: Outcome::Answer(&[("outcome", "ADMITTED"), ("class", CLASS)]),
-        })
-        .await?;
-    stage
-        .play(Step {
+},
+Step {
             says: "Every change is an event. A request to join names whom to tell: owner and co-teacher (R11, C6).",
             by: PLATFORM,
             calls: "membership.v1.EventService/ListEvents",
@@ -90,7 +83,8 @@ pub(super) async fn play(stage: &mut Stage<'_>) -> Result<String, Failure> {
                 ("events.6.type", "join_request.created"),
                 ("events.6.notify", "teacher-1, teacher-2"),
             ]),
-        })
+},
+        ])
         .await?;
     Ok(code)
 }

@@ -64,7 +64,8 @@ async fn class_token(stage: &mut Stage<'_>) -> Result<(), Failure> {
         .await?;
     let phrase = text(&token, "phrase")?;
     stage
-        .play(Step {
+        .play_all([
+Step {
             says: "Looking never redeems: a preview says what would happen (R4).",
             by: Actor::person("student-2"),
             calls: "RedemptionService/PreviewRedemption",
@@ -75,10 +76,8 @@ async fn class_token(stage: &mut Stage<'_>) -> Result<(), Failure> {
                 ("grantsSignUp", "true"),
                 ("survivesSignUp", "true"),
             ]),
-        })
-        .await?;
-    stage
-        .play(Step {
+},
+Step {
             says: "Typed in capitals, with a full stop, it is the same phrase: in the class and the organization at once (A7, R1).",
             by: Actor::person("student-2"),
             calls: "RedemptionService/Redeem",
@@ -90,17 +89,15 @@ async fn class_token(stage: &mut Stage<'_>) -> Result<(), Failure> {
                 ("member.role", "STUDENT"),
                 ("member.provenance.method", "CLASS_TOKEN"),
             ]),
-        })
-        .await?;
-    stage
-        .play(Step {
+},
+Step {
             says: "It admitted one person, and is used up.",
             by: Actor::person("student-3"),
             calls: "RedemptionService/Redeem",
             with: json!({"credential": phrase}),
             shows: &[],
             comes_out: Outcome::Refusal(Code::FailedPrecondition, "USED_UP"),
-        })
-        .await?;
-    Ok(())
+},
+        ])
+        .await
 }

@@ -80,16 +80,9 @@ impl Ledger {
             // Read once it may write: a lease is no shorter for having waited.
             let now = self.clock.now();
             let random = self.random.as_ref();
-            match reserve::reserve(repository.as_mut(), wanted, standing, seen, now, random).await {
-                Ok(reserved) => {
-                    repository.commit("reserve").await?;
-                    Ok(reserved)
-                }
-                Err(error) => {
-                    repository.rollback().await;
-                    Err(error)
-                }
-            }
+            let reserved =
+                reserve::reserve(repository.as_mut(), wanted, standing, seen, now, random).await;
+            store::end(repository, "reserve", reserved).await
         })
         .await
     }
@@ -152,16 +145,8 @@ impl Ledger {
             let mut repository = self.store.write().await?;
             let now = self.clock.now();
             let random = self.random.as_ref();
-            match settle(repository.as_mut(), settlements, standing, now, random).await {
-                Ok(moved) => {
-                    repository.commit("settle").await?;
-                    Ok(moved)
-                }
-                Err(error) => {
-                    repository.rollback().await;
-                    Err(error)
-                }
-            }
+            let moved = settle(repository.as_mut(), settlements, standing, now, random).await;
+            store::end(repository, "settle", moved).await
         })
         .await
     }

@@ -236,15 +236,8 @@ impl Move {
         if !self.change.join_request.is_empty() {
             data.insert("join_request".to_owned(), self.change.join_request.clone());
         }
-        Some(NewEvent {
-            event_type,
-            organization: redemption.place.organization().clone(),
-            class: redemption.place.class().cloned(),
-            subject: redemption.name().to_string(),
-            actor: self.actor.clone(),
-            notify: Vec::new(),
-            data,
-        })
+        let (place, subject) = (&redemption.place, redemption.name().to_string());
+        Some(NewEvent::new(event_type, place, subject, &self.actor, data))
     }
 }
 

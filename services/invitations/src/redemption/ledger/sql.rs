@@ -16,13 +16,14 @@ use uuid::Uuid;
 
 use super::{
     super::{Db, writes},
-    SqlRepository, corrupt, hex, ids_json, invitation_row,
+    SqlRepository, before_text, corrupt, hex, ids_json, invitation_row,
     redemption_row::{outcome_columns, read, to_json, uuid},
     redemption_statements::{
         BRING_BACK, COUNT_STUCK, GET, HASTEN, LIST_BY_CLASS, LIST_BY_INVITATION,
         LIST_BY_ORGANIZATION, LIST_BY_USER, LOCK_FOR_SETTLEMENT, LOCK_INVITATIONS, NOTE_REQUESTS,
         PRUNE_REDEMPTIONS, PRUNE_REQUESTS, SET_NEXT_TRIES, STANDING, TAKE_DUE,
     },
+    rows_json, user_id,
 };
 use crate::{
     domain::{invitation::Epoch, redemption::RedemptionState},
@@ -32,9 +33,6 @@ use crate::{
     },
     store::{InvitationRow, OrganizationProfiles as _, Result},
 };
-
-/// Sorts after every id.
-const AFTER_EVERY_ID: &str = "g";
 
 fn key_json(key: &RequestKey) -> serde_json::Map<String, Value> {
     let mut fields = serde_json::Map::new();
@@ -52,7 +50,7 @@ fn requests_json(requests: &[(&RedemptionRequest, Uuid)]) -> String {
         fields.insert("redemption_id".into(), redemption.to_string().into());
         Value::Object(fields)
     });
-    Value::Array(rows.collect()).to_string()
+    rows_json(rows)
 }
 
 fn uses_json(changes: &[(Uuid, UsesChange)]) -> String {
@@ -71,7 +69,7 @@ fn uses_json(changes: &[(Uuid, UsesChange)]) -> String {
             "taken": taken,
         })
     });
-    Value::Array(rows.collect()).to_string()
+    rows_json(rows)
 }
 
 /// Reads a row. One that this version cannot read is an operator's, who is told which it is.
@@ -113,9 +111,9 @@ impl Redemptions for SqlRepository {
             })
         });
         let rows = sqlx::query(STANDING)
-            .bind(Value::Array(requests_json.collect()).to_string())
+            .bind(rows_json(requests_json))
             .bind(micros(forgotten_before(now)))
-            .bind(Value::Array(keys_json.collect()).to_string())
+            .bind(rows_json(keys_json))
             .fetch_all(self.connection())
             .await?;
         for row in rows {
@@ -146,10 +144,9 @@ impl Redemptions for SqlRepository {
         uses: &[(Uuid, UsesChange)],
         now: DateTime<Utc>,
     ) -> Result<bool> {
-        let rows: Vec<Value> = redemptions.iter().map(to_json).collect();
         let written = writes::reserve(
             self.connection(),
-            Value::Array(rows).to_string(),
+            rows_json(redemptions.iter().map(to_json)),
             (
                 requests_json(requests),
                 micros(now),
@@ -205,20 +202,15 @@ impl Redemptions for SqlRepository {
                 "next_try_time": micros(change.next_try_time),
             })
         });
-        let rows: Vec<Value> = rows.collect();
-        let rows = (Value::Array(rows).to_string(), changes.len());
+        let rows = (rows_json(rows), changes.len());
         let (moved, counted) =
             writes::settle(self.connection(), rows, micros(now), uses_json(uses)).await?;
         if moved.len() < changes.len() || counted < uses.len() as u64 {
             return Ok(None);
         }
-        let moved = moved.iter().map(|(id, user)| {
-            let person = UserId::parse(user);
-            Ok((
-                uuid(id)?,
-                person.map_err(|_| corrupt("a user id does not parse"))?,
-            ))
-        });
+        let moved = moved
+            .iter()
+            .map(|(id, user)| Ok((uuid(id)?, user_id(user)?)));
         moved.collect::<Result<_>>().map(Some)
     }
 
@@ -267,12 +259,11 @@ impl Redemptions for SqlRepository {
     }
 
     async fn set_next_tries(&mut self, times: &[(Uuid, DateTime<Utc>)]) -> Result<()> {
-        let rows: Vec<Value> = times
+        let rows = times
             .iter()
-            .map(|(id, time)| json!({"id": id.to_string(), "time": micros(*time)}))
-            .collect();
+            .map(|(id, time)| json!({"id": id.to_string(), "time": micros(*time)}));
         sqlx::query(SET_NEXT_TRIES)
-            .bind(Value::Array(rows).to_string())
+            .bind(rows_json(rows))
             .execute(self.connection())
             .await?;
         Ok(())
@@ -323,7 +314,7 @@ impl Redemptions for SqlRepository {
             .bind(filter.state.map_or("", RedemptionState::as_str))
             .bind(filter.from.map_or(i64::MIN, micros))
             .bind(filter.till.map_or(i64::MAX, micros))
-            .bind(before.map_or_else(|| AFTER_EVERY_ID.to_owned(), |id| id.to_string()))
+            .bind(before_text(before))
             .bind(i64::from(limit))
             .fetch_all(self.connection())
             .await?;

@@ -1,16 +1,12 @@
 //! How a redemption's columns are read and written.
 
-use homeroom_api::{
-    common::v1::ErrorReason,
-    ids::{ClassId, OrganizationId, UserId},
-    names::Place,
-};
+use homeroom_api::{common::v1::ErrorReason, ids::ClassId};
 use homeroom_kit::clock::{from_micros, micros};
 use serde_json::{Value, json};
 use sqlx::{Database, Row as _};
 use uuid::Uuid;
 
-use super::{super::Db, corrupt};
+use super::{super::Db, corrupt, place_of, user_id};
 use crate::{
     domain::{
         decide::QueueCause,
@@ -115,13 +111,6 @@ pub(super) fn uuid(text: &str) -> Result<Uuid> {
 
 /// Reads a row that has every column.
 pub(super) fn read(row: &<Db as Database>::Row) -> Result<Redemption> {
-    let organization = OrganizationId::parse(row.try_get("organization_id")?)
-        .map_err(|_| corrupt("an organization id does not parse"))?;
-    let class: &str = row.try_get("class_id")?;
-    let class = (!class.is_empty())
-        .then(|| ClassId::parse(class))
-        .transpose()
-        .map_err(|_| corrupt("a class id does not parse"))?;
     let settle_time: Option<i64> = row.try_get("settle_time")?;
     let tries: i64 = row.try_get("tries")?;
     Ok(Redemption {
@@ -131,10 +120,9 @@ pub(super) fn read(row: &<Db as Database>::Row) -> Result<Redemption> {
         kind: InvitationKind::from_tag(row.try_get("kind")?)
             .ok_or_else(|| corrupt("a kind of invitation is unknown"))?,
         epoch: Epoch::new(row.try_get("epoch")?),
-        place: Place::new(organization, class),
+        place: place_of(row)?,
         person: Person {
-            user: UserId::parse(row.try_get("user_id")?)
-                .map_err(|_| corrupt("a user id does not parse"))?,
+            user: user_id(row.try_get("user_id")?)?,
             display_name: row.try_get("display_name")?,
             email: row.try_get("email")?,
             external_id: row.try_get("external_id")?,

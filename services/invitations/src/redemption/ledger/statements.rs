@@ -22,13 +22,6 @@ macro_rules! select {
 }
 pub(super) use {redemption_columns, select as select_redemptions};
 
-pub(super) const LOCK_INVITATIONS: &str = select_invitations!(
-    "WHERE invitation_id IN (SELECT input.value->>'id' FROM ",
-    json_rows!("$1"),
-    ") ORDER BY invitation_id",
-    for_update!()
-);
-
 macro_rules! insert_redemptions {
     ($rows:literal) => {
         concat!(
@@ -51,11 +44,6 @@ macro_rules! insert_redemptions {
         )
     };
 }
-
-pub(super) const GET: &str = select!(
-    json_rows!("$1"),
-    " JOIN redemptions ON redemptions.redemption_id = input.value->>'id'"
-);
 
 /// A first outcome stays (P9).
 macro_rules! change_states {
@@ -92,42 +80,6 @@ macro_rules! change_uses {
     };
 }
 
-/// The redemptions that request ids name, each with its request; and the living ones of some keys.
-pub(super) const STANDING: &str = concat!(
-    redemption_columns!(),
-    ", CAST(input.value->>'index' AS BIGINT) AS request_index, known.body_mac FROM ",
-    json_rows!("$1"),
-    " JOIN redemption_request_ids AS known ON known.subject = input.value->>'subject' \
-     AND known.acting_user = input.value->>'acting_user' \
-     AND known.method = input.value->>'method' \
-     AND known.request_id = input.value->>'request_id' \
-     JOIN redemptions ON redemptions.redemption_id = known.redemption_id \
-     WHERE known.create_time >= $2 UNION ALL ",
-    redemption_columns!(),
-    ", CAST(NULL AS BIGINT), NULL FROM ",
-    json_rows!("$3"),
-    " JOIN redemptions ON redemptions.invitation_id = input.value->>'invitation_id' \
-     AND redemptions.epoch = CAST(input.value->>'epoch' AS BIGINT) \
-     AND redemptions.user_id = input.value->>'user_id' \
-     WHERE redemptions.state IN ('RESERVED', 'QUEUED')"
-);
-
-/// Locks the organizations, which orders their changes and events, and then the invitations; each in sorted order.
-pub(super) const LOCK_FOR_SETTLEMENT: &str = concat!(
-    "WITH organizations AS MATERIALIZED (SELECT organization_id FROM organization_profiles \
-     WHERE organization_id IN (SELECT input.value->>'id' FROM ",
-    json_rows!("$1"),
-    ") ORDER BY organization_id",
-    for_update!(),
-    "), locked AS MATERIALIZED (SELECT invitation_id, uses_since_epoch FROM invitations \
-     WHERE invitation_id IN (SELECT input.value->>'id' FROM ",
-    json_rows!("$2"),
-    ") AND (SELECT count(*) FROM organizations) >= 0 ORDER BY invitation_id",
-    for_update!(),
-    ") SELECT organization_id, CAST(NULL AS BIGINT) FROM organizations \
-     UNION ALL SELECT invitation_id, uses_since_epoch FROM locked"
-);
-
 /// A row that is forgotten but not yet pruned is claimed anew, and one whose redemption was stale
 /// is re-pointed. Sorted, so that two batches with
 /// request ids in common wait for each other and never in a circle.
@@ -156,49 +108,7 @@ macro_rules! note_requests {
     };
 }
 
-pub(super) const NOTE_REQUESTS: &str = note_requests!("$1", "$2", "$3");
-
-/// Deletes redemptions of people who were members already: nothing needs them once no request id names them.
-pub(super) const PRUNE_REDEMPTIONS: &str = "DELETE FROM redemptions WHERE redemption_id IN ( \
-    SELECT redemption_id FROM redemptions WHERE state = 'RELEASED' AND outcome = 'ALREADY_MEMBER' \
-    AND settle_time < $1 ORDER BY settle_time LIMIT $2)";
-
-pub(super) const PRUNE_REQUESTS: &str = "DELETE FROM redemption_request_ids \
-    WHERE (subject, acting_user, method, request_id) IN ( \
-    SELECT subject, acting_user, method, request_id FROM redemption_request_ids \
-    WHERE create_time < $1 ORDER BY create_time LIMIT $2)";
-
 pub(in super::super) use {change_states, change_uses, insert_redemptions, note_requests};
-
-pub(super) const TAKE_DUE: &str = concat!(
-    "UPDATE redemptions SET next_try_time = $3, tries = tries + 1 WHERE redemption_id IN (\
-     SELECT redemption_id FROM redemptions WHERE state IN ('RESERVED', 'QUEUED') AND state = $1 \
-     AND next_try_time <= $2 ORDER BY next_try_time LIMIT $4",
-    skip_locked!(),
-    ") RETURNING redemption_id"
-);
-
-/// Brings tries back that a clock set too far ahead before it was stepped back.
-pub(super) const BRING_BACK: &str = concat!(
-    "UPDATE redemptions SET next_try_time = $2 WHERE redemption_id IN (\
-     SELECT redemption_id FROM redemptions WHERE state IN ('RESERVED', 'QUEUED') AND state = $1 \
-     AND next_try_time > $3 ORDER BY next_try_time LIMIT $4",
-    skip_locked!(),
-    ")"
-);
-
-pub(super) const SET_NEXT_TRIES: &str = concat!(
-    "UPDATE redemptions SET next_try_time = CAST(input.value->>'time' AS BIGINT) FROM ",
-    json_rows!("$1"),
-    " WHERE redemptions.redemption_id = input.value->>'id' \
-     AND redemptions.state IN ('RESERVED', 'QUEUED')"
-);
-
-pub(super) const HASTEN: &str = "UPDATE redemptions SET next_try_time = $1 \
-    WHERE state IN ('RESERVED', 'QUEUED') AND state = 'RESERVED' AND tries > 0 AND next_try_time > $1";
-
-pub(super) const COUNT_STUCK: &str = "SELECT count(*) FROM redemptions \
-    WHERE state IN ('RESERVED', 'QUEUED') AND state = 'RESERVED' AND tries >= $1";
 
 macro_rules! list {
     ($scope:literal) => {
@@ -213,26 +123,102 @@ macro_rules! list {
     };
 }
 
-pub(super) const LIST_BY_ORGANIZATION: &str = list!("true");
-pub(super) const LIST_BY_CLASS: &str = list!("class_id = $2");
-pub(super) const LIST_BY_INVITATION: &str = list!("invitation_id = $3");
-pub(super) const LIST_BY_USER: &str = list!("user_id = $4");
+homeroom_kit::statements! {
+    LOCK_INVITATIONS = select_invitations!(
+        "WHERE invitation_id IN (SELECT input.value->>'id' FROM ",
+        json_rows!("$1"),
+        ") ORDER BY invitation_id",
+        for_update!()
+    );
 
-pub(super) const STATEMENTS: &[&str] = &[
-    LOCK_INVITATIONS,
-    STANDING,
-    LOCK_FOR_SETTLEMENT,
-    GET,
-    TAKE_DUE,
-    BRING_BACK,
-    SET_NEXT_TRIES,
-    HASTEN,
-    COUNT_STUCK,
-    LIST_BY_ORGANIZATION,
-    LIST_BY_CLASS,
-    LIST_BY_INVITATION,
-    LIST_BY_USER,
-    NOTE_REQUESTS,
-    PRUNE_REQUESTS,
-    PRUNE_REDEMPTIONS,
-];
+    /// The redemptions that request ids name, each with its request; and the living ones of some keys.
+    STANDING = concat!(
+        redemption_columns!(),
+        ", CAST(input.value->>'index' AS BIGINT) AS request_index, known.body_mac FROM ",
+        json_rows!("$1"),
+        " JOIN redemption_request_ids AS known ON known.subject = input.value->>'subject' \
+         AND known.acting_user = input.value->>'acting_user' \
+         AND known.method = input.value->>'method' \
+         AND known.request_id = input.value->>'request_id' \
+         JOIN redemptions ON redemptions.redemption_id = known.redemption_id \
+         WHERE known.create_time >= $2 UNION ALL ",
+        redemption_columns!(),
+        ", CAST(NULL AS BIGINT), NULL FROM ",
+        json_rows!("$3"),
+        " JOIN redemptions ON redemptions.invitation_id = input.value->>'invitation_id' \
+         AND redemptions.epoch = CAST(input.value->>'epoch' AS BIGINT) \
+         AND redemptions.user_id = input.value->>'user_id' \
+         WHERE redemptions.state IN ('RESERVED', 'QUEUED')"
+    );
+
+    /// Locks the organizations, which orders their changes and events, and then the invitations; each in sorted order.
+    LOCK_FOR_SETTLEMENT = concat!(
+        "WITH organizations AS MATERIALIZED (SELECT organization_id FROM organization_profiles \
+         WHERE organization_id IN (SELECT input.value->>'id' FROM ",
+        json_rows!("$1"),
+        ") ORDER BY organization_id",
+        for_update!(),
+        "), locked AS MATERIALIZED (SELECT invitation_id, uses_since_epoch FROM invitations \
+         WHERE invitation_id IN (SELECT input.value->>'id' FROM ",
+        json_rows!("$2"),
+        ") AND (SELECT count(*) FROM organizations) >= 0 ORDER BY invitation_id",
+        for_update!(),
+        ") SELECT organization_id, CAST(NULL AS BIGINT) FROM organizations \
+         UNION ALL SELECT invitation_id, uses_since_epoch FROM locked"
+    );
+
+    GET = select!(
+        json_rows!("$1"),
+        " JOIN redemptions ON redemptions.redemption_id = input.value->>'id'"
+    );
+
+    TAKE_DUE = concat!(
+        "UPDATE redemptions SET next_try_time = $3, tries = tries + 1 WHERE redemption_id IN (\
+         SELECT redemption_id FROM redemptions WHERE state IN ('RESERVED', 'QUEUED') AND state = $1 \
+         AND next_try_time <= $2 ORDER BY next_try_time LIMIT $4",
+        skip_locked!(),
+        ") RETURNING redemption_id"
+    );
+
+    /// Brings tries back that a clock set too far ahead before it was stepped back.
+    BRING_BACK = concat!(
+        "UPDATE redemptions SET next_try_time = $2 WHERE redemption_id IN (\
+         SELECT redemption_id FROM redemptions WHERE state IN ('RESERVED', 'QUEUED') AND state = $1 \
+         AND next_try_time > $3 ORDER BY next_try_time LIMIT $4",
+        skip_locked!(),
+        ")"
+    );
+
+    SET_NEXT_TRIES = concat!(
+        "UPDATE redemptions SET next_try_time = CAST(input.value->>'time' AS BIGINT) FROM ",
+        json_rows!("$1"),
+        " WHERE redemptions.redemption_id = input.value->>'id' \
+         AND redemptions.state IN ('RESERVED', 'QUEUED')"
+    );
+
+    HASTEN = "UPDATE redemptions SET next_try_time = $1 \
+        WHERE state IN ('RESERVED', 'QUEUED') AND state = 'RESERVED' AND tries > 0 AND next_try_time > $1";
+
+    COUNT_STUCK = "SELECT count(*) FROM redemptions \
+        WHERE state IN ('RESERVED', 'QUEUED') AND state = 'RESERVED' AND tries >= $1";
+
+    LIST_BY_ORGANIZATION = list!("true");
+
+    LIST_BY_CLASS = list!("class_id = $2");
+
+    LIST_BY_INVITATION = list!("invitation_id = $3");
+
+    LIST_BY_USER = list!("user_id = $4");
+
+    NOTE_REQUESTS = note_requests!("$1", "$2", "$3");
+
+    PRUNE_REQUESTS = "DELETE FROM redemption_request_ids \
+        WHERE (subject, acting_user, method, request_id) IN ( \
+        SELECT subject, acting_user, method, request_id FROM redemption_request_ids \
+        WHERE create_time < $1 ORDER BY create_time LIMIT $2)";
+
+    /// Deletes redemptions of people who were members already: nothing needs them once no request id names them.
+    PRUNE_REDEMPTIONS = "DELETE FROM redemptions WHERE redemption_id IN ( \
+        SELECT redemption_id FROM redemptions WHERE state = 'RELEASED' AND outcome = 'ALREADY_MEMBER' \
+        AND settle_time < $1 ORDER BY settle_time LIMIT $2)";
+}

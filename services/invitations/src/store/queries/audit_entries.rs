@@ -12,18 +12,9 @@ use super::{
     SqlRepository,
     by_time::{id_bounds, least_id, place, place_columns},
     redemption_row::uuid,
+    rows_json,
 };
 use crate::store::{AuditEntries, AuditEntry, AuditFilter, Result};
-
-const INSERT: &str = concat!(
-    "INSERT INTO audit_entries (entry_id, organization_id, class_id, actor, calling_service, \
-     method, subject, request_id, create_time) \
-     SELECT input.value->>'entry_id', input.value->>'organization_id', input.value->>'class_id', \
-     input.value->>'actor', input.value->>'calling_service', input.value->>'method', \
-     input.value->>'subject', input.value->>'request_id', \
-     CAST(input.value->>'create_time' AS BIGINT) FROM ",
-    json_rows!("$1"),
-);
 
 macro_rules! list {
     ($scope:literal) => {
@@ -39,24 +30,24 @@ macro_rules! list {
     };
 }
 
-const LIST: &str = list!("true");
-const LIST_BY_ORGANIZATION: &str = list!("organization_id = $1");
-const LIST_BY_CLASS: &str = list!("organization_id = $1 AND class_id = $2");
-const LIST_BY_ACTOR: &str = list!("actor = $3");
-const LIST_BY_SUBJECT: &str = list!("subject = $5");
-
-const PRUNE: &str = "DELETE FROM audit_entries WHERE entry_id IN \
-    (SELECT entry_id FROM audit_entries WHERE entry_id < $1 ORDER BY entry_id LIMIT $2)";
-
-pub(super) const STATEMENTS: &[&str] = &[
-    INSERT,
-    LIST,
-    LIST_BY_ORGANIZATION,
-    LIST_BY_CLASS,
-    LIST_BY_ACTOR,
-    LIST_BY_SUBJECT,
-    PRUNE,
-];
+homeroom_kit::statements! {
+    INSERT = concat!(
+        "INSERT INTO audit_entries (entry_id, organization_id, class_id, actor, calling_service, \
+         method, subject, request_id, create_time) \
+         SELECT input.value->>'entry_id', input.value->>'organization_id', input.value->>'class_id', \
+         input.value->>'actor', input.value->>'calling_service', input.value->>'method', \
+         input.value->>'subject', input.value->>'request_id', \
+         CAST(input.value->>'create_time' AS BIGINT) FROM ",
+        json_rows!("$1"),
+    );
+    LIST = list!("true");
+    LIST_BY_ORGANIZATION = list!("organization_id = $1");
+    LIST_BY_CLASS = list!("organization_id = $1 AND class_id = $2");
+    LIST_BY_ACTOR = list!("actor = $3");
+    LIST_BY_SUBJECT = list!("subject = $5");
+    PRUNE = "DELETE FROM audit_entries WHERE entry_id IN \
+        (SELECT entry_id FROM audit_entries WHERE entry_id < $1 ORDER BY entry_id LIMIT $2)";
+}
 
 fn to_json(entry: &AuditEntry) -> Value {
     let (organization, class) = place_columns(entry.place.as_ref());
@@ -92,9 +83,8 @@ impl AuditEntries for SqlRepository {
         if entries.is_empty() {
             return Ok(());
         }
-        let rows: Vec<Value> = entries.iter().map(to_json).collect();
         sqlx::query(INSERT)
-            .bind(Value::Array(rows).to_string())
+            .bind(rows_json(entries.iter().map(to_json)))
             .execute(self.connection())
             .await?;
         Ok(())

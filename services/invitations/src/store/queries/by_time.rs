@@ -1,17 +1,12 @@
 //! Rows whose ids are UUIDs of version 7 and of their times: listed and pruned by id alone.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use homeroom_api::{
-    ids::{ClassId, OrganizationId},
-    names::Place,
-};
+use homeroom_api::{ids::ClassId, names::Place};
 use uuid::Uuid;
 
-use super::corrupt;
+use super::{before_text, corrupt, organization_id};
 use crate::store::Result;
 
-/// Sorts after every id.
-const AFTER_EVERY_ID: &str = "g";
 /// Bits of a UUID of version 7 below its milliseconds.
 const BITS_BELOW_MILLIS: u32 = 80;
 
@@ -30,9 +25,8 @@ pub(super) fn id_bounds(
 ) -> (String, String) {
     let least = from.map(least_id).unwrap_or_default();
     let till = till.map(|till| least_id(till + TimeDelta::milliseconds(1)));
-    let before = before.map(|id| id.to_string());
-    let end = [till, before].into_iter().flatten().min();
-    (least, end.unwrap_or_else(|| AFTER_EVERY_ID.to_owned()))
+    let end = before_text(before);
+    (least, till.map_or(end.clone(), |till| till.min(end)))
 }
 
 /// A place as its two columns hold it; both empty for none.
@@ -47,8 +41,7 @@ pub(super) fn place(organization: &str, class: &str) -> Result<Option<Place>> {
     if organization.is_empty() {
         return Ok(None);
     }
-    let organization = OrganizationId::parse(organization)
-        .map_err(|_| corrupt("an organization id does not parse"))?;
+    let organization = organization_id(organization)?;
     let class = (!class.is_empty())
         .then(|| ClassId::parse(class))
         .transpose()

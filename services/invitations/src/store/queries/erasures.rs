@@ -17,9 +17,10 @@ use uuid::Uuid;
 
 use super::{
     super::Db,
-    SqlRepository, corrupt, ids_json,
+    SqlRepository, corrupt, ids_json, organization_id,
     redemption_row::read,
     redemption_statements::{redemption_columns, select_redemptions},
+    rows_json, user_id,
 };
 use crate::{
     redemption::ledger::Redemption,
@@ -29,10 +30,6 @@ use crate::{
 /// Of an address that nobody can have (RFC 2606).
 const NOBODYS_DOMAIN: &str = "erased.invalid";
 
-const INSERT: &str = "INSERT INTO erasures \
-    (pseudonym, user_id, particulars, actor, create_time) VALUES ($1, $2, $3, $4, $5) \
-    ON CONFLICT (user_id) WHERE done_time IS NULL DO NOTHING";
-
 macro_rules! erasures {
     ($where:literal) => {
         concat!(
@@ -41,23 +38,6 @@ macro_rules! erasures {
         )
     };
 }
-
-const GET: &str = erasures!("pseudonym = $1");
-const FIND: &str = erasures!("done_time IS NULL AND user_id = $1 ORDER BY create_time LIMIT 1");
-const LIST: &str =
-    erasures!("done_time IS NULL AND create_time < $1 ORDER BY create_time LIMIT $2");
-
-const DELETE: &str = "DELETE FROM erasures WHERE pseudonym = $1 AND done_time IS NULL";
-
-const END: &str = "UPDATE erasures SET user_id = '', particulars = '[]', actor = '', \
-    done_time = $2 WHERE pseudonym = $1 AND done_time IS NULL";
-
-const REDEMPTIONS: &str = select_redemptions!(
-    "redemptions WHERE user_id = $1 AND redemption_id > $2 ORDER BY redemption_id LIMIT $3"
-);
-
-const KNOWN: &str = "SELECT DISTINCT organization_id, email, external_id FROM redemptions \
-    WHERE user_id = $1";
 
 /// Tokens assigned to a person, by address or by school id, in the organizations that know the person by it:
 /// what one organization was told of somebody says nothing of another's tokens (I8).
@@ -75,63 +55,69 @@ macro_rules! assigned {
     };
 }
 
-const ORGANIZATIONS_WITH_TOKENS: &str = concat!(
-    "SELECT DISTINCT organization_id FROM invitations WHERE ",
-    assigned!()
-);
-
-const ASSIGN: &str = concat!(
-    "UPDATE invitations SET \
-     assigned_email = CASE WHEN assigned_email = '' THEN '' ELSE $3 END, \
-     external_id = CASE WHEN external_id = '' THEN '' ELSE $4 END, \
-     display_name = '', revision = revision + 1 WHERE ",
-    assigned!(),
-    " AND organization_id IN (SELECT input.value->>'id' FROM ",
-    json_rows!("$2"),
-    ")"
-);
-
-const GIVE: &str = concat!(
-    "UPDATE redemptions SET user_id = input.value->>'user', display_name = '', email = '', \
-     external_id = '' FROM ",
-    json_rows!("$1"),
-    " WHERE redemptions.redemption_id = input.value->>'id'"
-);
-
-const FORGET_ANSWERED: &str = concat!(
-    "DELETE FROM redemption_request_ids WHERE redemption_id IN \
-     (SELECT input.value->>'id' FROM ",
-    json_rows!("$1"),
-    ")"
-);
-
-const FORGET_ASKED: &str = "DELETE FROM redemption_request_ids WHERE acting_user = $1";
-
 /// `$1` is the person, `$2` the pseudonym.
-const LOGS: &[&str] = &[
+pub(super) const LOGS: &[&str] = &[
     "UPDATE refused_attempts SET user_id = $2, \
      calling_service = CASE WHEN calling_service = $1 THEN $2 ELSE calling_service END WHERE user_id = $1",
     "UPDATE audit_entries SET actor = $2, \
      calling_service = CASE WHEN calling_service = $1 THEN $2 ELSE calling_service END WHERE actor = $1",
 ];
 
-pub(super) const STATEMENTS: &[&str] = &[
-    INSERT,
-    GET,
-    FIND,
-    LIST,
-    DELETE,
-    END,
-    REDEMPTIONS,
-    KNOWN,
-    ORGANIZATIONS_WITH_TOKENS,
-    ASSIGN,
-    GIVE,
-    FORGET_ANSWERED,
-    FORGET_ASKED,
-];
+homeroom_kit::statements! {
+    INSERT = "INSERT INTO erasures \
+        (pseudonym, user_id, particulars, actor, create_time) VALUES ($1, $2, $3, $4, $5) \
+        ON CONFLICT (user_id) WHERE done_time IS NULL DO NOTHING";
 
-pub(super) const LOG_STATEMENTS: &[&str] = LOGS;
+    GET = erasures!("pseudonym = $1");
+
+    FIND = erasures!("done_time IS NULL AND user_id = $1 ORDER BY create_time LIMIT 1");
+
+    LIST = erasures!("done_time IS NULL AND create_time < $1 ORDER BY create_time LIMIT $2");
+
+    DELETE = "DELETE FROM erasures WHERE pseudonym = $1 AND done_time IS NULL";
+
+    END = "UPDATE erasures SET user_id = '', particulars = '[]', actor = '', \
+        done_time = $2 WHERE pseudonym = $1 AND done_time IS NULL";
+
+    REDEMPTIONS = select_redemptions!(
+        "redemptions WHERE user_id = $1 AND redemption_id > $2 ORDER BY redemption_id LIMIT $3"
+    );
+
+    KNOWN = "SELECT DISTINCT organization_id, email, external_id FROM redemptions \
+        WHERE user_id = $1";
+
+    ORGANIZATIONS_WITH_TOKENS = concat!(
+        "SELECT DISTINCT organization_id FROM invitations WHERE ",
+        assigned!()
+    );
+
+    ASSIGN = concat!(
+        "UPDATE invitations SET \
+         assigned_email = CASE WHEN assigned_email = '' THEN '' ELSE $3 END, \
+         external_id = CASE WHEN external_id = '' THEN '' ELSE $4 END, \
+         display_name = '', revision = revision + 1 WHERE ",
+        assigned!(),
+        " AND organization_id IN (SELECT input.value->>'id' FROM ",
+        json_rows!("$2"),
+        ")"
+    );
+
+    GIVE = concat!(
+        "UPDATE redemptions SET user_id = input.value->>'user', display_name = '', email = '', \
+         external_id = '' FROM ",
+        json_rows!("$1"),
+        " WHERE redemptions.redemption_id = input.value->>'id'"
+    );
+
+    FORGET_ANSWERED = concat!(
+        "DELETE FROM redemption_request_ids WHERE redemption_id IN \
+         (SELECT input.value->>'id' FROM ",
+        json_rows!("$1"),
+        ")"
+    );
+
+    FORGET_ASKED = "DELETE FROM redemption_request_ids WHERE acting_user = $1";
+}
 
 fn known_json<'known>(known: impl IntoIterator<Item = &'known PersonKnown>) -> String {
     let rows = known.into_iter().map(|known| {
@@ -141,15 +127,7 @@ fn known_json<'known>(known: impl IntoIterator<Item = &'known PersonKnown>) -> S
             "external_id": known.external_id,
         })
     });
-    Value::Array(rows.collect()).to_string()
-}
-
-fn organization(text: &str) -> Result<OrganizationId> {
-    OrganizationId::parse(text).map_err(|_| corrupt("an organization id does not parse"))
-}
-
-fn user(text: &str) -> Result<UserId> {
-    UserId::parse(text).map_err(|_| corrupt("a user id does not parse"))
+    rows_json(rows)
 }
 
 fn known_of(json: &str) -> Result<Vec<PersonKnown>> {
@@ -159,7 +137,7 @@ fn known_of(json: &str) -> Result<Vec<PersonKnown>> {
         .map(|row| {
             let text = |key: &str| row.get(key).and_then(Value::as_str).ok_or_else(malformed);
             Ok(PersonKnown {
-                organization: organization(text("organization")?)?,
+                organization: organization_id(text("organization")?)?,
                 email: text("email")?.to_owned(),
                 external_id: text("external_id")?.to_owned(),
             })
@@ -174,8 +152,8 @@ fn state(row: &<Db as Database>::Row) -> Result<ErasureState> {
     }
     Ok(ErasureState::UnderWay(Box::new(Erasure {
         replacement: Replacement {
-            user: user(row.try_get("user_id")?)?,
-            pseudonym: user(row.try_get("pseudonym")?)?,
+            user: user_id(row.try_get("user_id")?)?,
+            pseudonym: user_id(row.try_get("pseudonym")?)?,
         },
         known: known_of(row.try_get("particulars")?)?,
         actor: row.try_get("actor")?,
@@ -275,7 +253,7 @@ impl Erasures for SqlRepository {
         rows.into_iter()
             .map(|(id, email, external_id)| {
                 Ok(PersonKnown {
-                    organization: organization(&id)?,
+                    organization: organization_id(&id)?,
                     email,
                     external_id,
                 })
@@ -292,7 +270,7 @@ impl Erasures for SqlRepository {
             .bind(known_json(known))
             .fetch_all(self.connection())
             .await?;
-        let found = ids.iter().map(|id| organization(id));
+        let found = ids.iter().map(|id| organization_id(id));
         let mut organizations = found.collect::<Result<BTreeSet<_>>>()?;
         organizations.extend(self.session.organizations_with_events_of(user).await?);
         Ok(organizations)
@@ -303,12 +281,11 @@ impl Erasures for SqlRepository {
             .iter()
             .map(|(id, user)| json!({"id": id.to_string(), "user": user.as_str()}));
         sqlx::query(GIVE)
-            .bind(Value::Array(rows.collect()).to_string())
+            .bind(rows_json(rows))
             .execute(self.connection())
             .await?;
-        let ids: Vec<Uuid> = to.iter().map(|(id, _)| *id).collect();
         sqlx::query(FORGET_ANSWERED)
-            .bind(ids_json(&ids))
+            .bind(ids_json(to.iter().map(|(id, _)| id)))
             .execute(self.connection())
             .await?;
         Ok(())
@@ -320,10 +297,9 @@ impl Erasures for SqlRepository {
         known: &[PersonKnown],
         pseudonym: &UserId,
     ) -> Result<()> {
-        let organizations: Vec<&OrganizationId> = organizations.iter().collect();
         sqlx::query(ASSIGN)
             .bind(known_json(known))
-            .bind(ids_json(&organizations))
+            .bind(ids_json(organizations))
             .bind(format!("{pseudonym}@{NOBODYS_DOMAIN}"))
             .bind(pseudonym.as_str())
             .execute(self.connection())

@@ -7,21 +7,21 @@ use homeroom_kit::clock::micros;
 use super::SqlRepository;
 use crate::store::{FeedPositions, Result, SkippedEvent};
 
-const GET: &str = "SELECT page_token FROM feed_positions WHERE feed = $1";
+homeroom_kit::statements! {
+    GET = "SELECT page_token FROM feed_positions WHERE feed = $1";
 
-const START: &str = "INSERT INTO feed_positions (feed, page_token, update_time) \
-    VALUES ($1, $2, $3) ON CONFLICT (feed) DO NOTHING";
+    START = "INSERT INTO feed_positions (feed, page_token, update_time) \
+        VALUES ($1, $2, $3) ON CONFLICT (feed) DO NOTHING";
 
-const MOVE: &str = "UPDATE feed_positions SET page_token = $3, update_time = $4 \
-    WHERE feed = $1 AND page_token = $2";
+    MOVE = "UPDATE feed_positions SET page_token = $3, update_time = $4 \
+        WHERE feed = $1 AND page_token = $2";
 
-const RECORD_SKIPPED: &str = "INSERT INTO skipped_events \
-    (feed, event_id, event_type, subject, cause, create_time) VALUES ($1, $2, $3, $4, $5, $6) \
-    ON CONFLICT (feed, event_id) DO NOTHING";
+    RECORD_SKIPPED = "INSERT INTO skipped_events \
+        (feed, event_id, event_type, subject, cause, create_time) VALUES ($1, $2, $3, $4, $5, $6) \
+        ON CONFLICT (feed, event_id) DO NOTHING";
 
-const COUNT_SKIPPED: &str = "SELECT count(*) FROM skipped_events WHERE feed = $1";
-
-pub(super) const STATEMENTS: &[&str] = &[GET, START, MOVE, RECORD_SKIPPED, COUNT_SKIPPED];
+    COUNT_SKIPPED = "SELECT count(*) FROM skipped_events WHERE feed = $1";
+}
 
 #[async_trait]
 impl FeedPositions for SqlRepository {

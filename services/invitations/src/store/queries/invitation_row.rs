@@ -1,16 +1,12 @@
 //! How an invitation's columns are read and written.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use homeroom_api::{
-    ids::{ClassId, OrganizationId},
-    names::Place,
-};
+use homeroom_api::ids::ClassId;
 use homeroom_kit::clock::{from_micros, micros};
 use serde_json::{Value, json};
 use sqlx::{Database, Row as _};
-use uuid::Uuid;
 
-use super::{super::Db, corrupt, hex};
+use super::{super::Db, corrupt, hex, place_of, redemption_row::uuid};
 use crate::{
     domain::{
         domain_rule::DomainRule,
@@ -147,12 +143,6 @@ fn non_empty(text: String) -> Option<String> {
 pub(super) fn read(row: &<Db as Database>::Row) -> Result<InvitationRow> {
     let kind = InvitationKind::from_tag(row.try_get("kind")?)
         .ok_or_else(|| corrupt("a kind of invitation is unknown"))?;
-    let organization = OrganizationId::parse(row.try_get("organization_id")?)
-        .map_err(|_| corrupt("an organization id does not parse"))?;
-    let class = non_empty(row.try_get("class_id")?)
-        .map(|class| ClassId::parse(&class))
-        .transpose()
-        .map_err(|_| corrupt("a class id does not parse"))?;
     let enabled: bool = row.try_get("enabled")?;
     let revoke_time = time(row, "revoke_time")?;
     let delete_time = time(row, "delete_time")?;
@@ -167,10 +157,9 @@ pub(super) fn read(row: &<Db as Database>::Row) -> Result<InvitationRow> {
     let email_domains: String = row.try_get("email_domains")?;
     let max_uses: Option<i64> = row.try_get("max_uses")?;
     let invitation = Invitation {
-        id: Uuid::try_parse(row.try_get("invitation_id")?)
-            .map_err(|_| corrupt("an invitation id is not a UUID"))?,
+        id: uuid(row.try_get("invitation_id")?)?,
         kind,
-        place: Place::new(organization, class),
+        place: place_of(row)?,
         epoch: Epoch::new(row.try_get("epoch")?),
         standing,
         valid_from: time(row, "valid_from_time")?,

@@ -5,12 +5,13 @@ use std::collections::HashSet;
 use async_trait::async_trait;
 use homeroom_api::{ids::ClassId, names::Place};
 use homeroom_kit::clock::micros;
-use serde_json::{Value, json};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::{
-    SqlRepository, hex, ids_json,
+    SqlRepository, before_text, hex, ids_json,
     invitation_row::{Columns, domain_rules_text, read, to_json},
+    rows_json,
 };
 use crate::{
     domain::invitation::{Epoch, InvitationKind},
@@ -32,110 +33,95 @@ macro_rules! select {
 }
 pub(super) use select as select_invitations;
 
-const INSERT: &str = concat!(
-    "INSERT INTO invitations (invitation_id, kind, organization_id, class_id, epoch, fence_epoch, \
-     uses_since_epoch, lookup_mac, sealed, key_version, enabled, revoke_time, delete_time, \
-     valid_from_time, valid_till_time, max_uses, uses_committed, uses_reserved, uses_queued, \
-     assigned_email, external_id, display_name, email_domains, allow_rejoin, strength_bits, words, \
-     lock_period, unlock_time, manual_lock_time, issue_time, revision, create_time, update_time) \
-     SELECT input.value->>'invitation_id', input.value->>'kind', input.value->>'organization_id', \
-     input.value->>'class_id', CAST(input.value->>'epoch' AS BIGINT), \
-     CAST(input.value->>'fence_epoch' AS BIGINT), \
-     CAST(input.value->>'uses_since_epoch' AS BIGINT), ",
-    from_hex!("input.value->>'lookup_mac'"),
-    ", ",
-    from_hex!("input.value->>'sealed'"),
-    ", CAST(input.value->>'key_version' AS BIGINT), CAST(input.value->>'enabled' AS BOOLEAN), \
-     CAST(input.value->>'revoke_time' AS BIGINT), CAST(input.value->>'delete_time' AS BIGINT), \
-     CAST(input.value->>'valid_from_time' AS BIGINT), \
-     CAST(input.value->>'valid_till_time' AS BIGINT), CAST(input.value->>'max_uses' AS BIGINT), \
-     0, 0, 0, input.value->>'assigned_email', input.value->>'external_id', \
-     input.value->>'display_name', input.value->>'email_domains', \
-     CAST(input.value->>'allow_rejoin' AS BOOLEAN), \
-     CAST(input.value->>'strength_bits' AS BIGINT), CAST(input.value->>'words' AS BIGINT), \
-     CAST(input.value->>'lock_period' AS BIGINT), CAST(input.value->>'unlock_time' AS BIGINT), \
-     CAST(input.value->>'manual_lock_time' AS BIGINT), \
-     CAST(input.value->>'issue_time' AS BIGINT), CAST(input.value->>'revision' AS BIGINT), \
-     CAST(input.value->>'create_time' AS BIGINT), CAST(input.value->>'update_time' AS BIGINT) FROM ",
-    json_rows!("$1"),
-    " WHERE true ON CONFLICT DO NOTHING RETURNING invitation_id"
-);
+homeroom_kit::statements! {
+    INSERT = concat!(
+        "INSERT INTO invitations (invitation_id, kind, organization_id, class_id, epoch, fence_epoch, \
+         uses_since_epoch, lookup_mac, sealed, key_version, enabled, revoke_time, delete_time, \
+         valid_from_time, valid_till_time, max_uses, uses_committed, uses_reserved, uses_queued, \
+         assigned_email, external_id, display_name, email_domains, allow_rejoin, strength_bits, words, \
+         lock_period, unlock_time, manual_lock_time, issue_time, revision, create_time, update_time) \
+         SELECT input.value->>'invitation_id', input.value->>'kind', input.value->>'organization_id', \
+         input.value->>'class_id', CAST(input.value->>'epoch' AS BIGINT), \
+         CAST(input.value->>'fence_epoch' AS BIGINT), \
+         CAST(input.value->>'uses_since_epoch' AS BIGINT), ",
+        from_hex!("input.value->>'lookup_mac'"),
+        ", ",
+        from_hex!("input.value->>'sealed'"),
+        ", CAST(input.value->>'key_version' AS BIGINT), CAST(input.value->>'enabled' AS BOOLEAN), \
+         CAST(input.value->>'revoke_time' AS BIGINT), CAST(input.value->>'delete_time' AS BIGINT), \
+         CAST(input.value->>'valid_from_time' AS BIGINT), \
+         CAST(input.value->>'valid_till_time' AS BIGINT), CAST(input.value->>'max_uses' AS BIGINT), \
+         0, 0, 0, input.value->>'assigned_email', input.value->>'external_id', \
+         input.value->>'display_name', input.value->>'email_domains', \
+         CAST(input.value->>'allow_rejoin' AS BOOLEAN), \
+         CAST(input.value->>'strength_bits' AS BIGINT), CAST(input.value->>'words' AS BIGINT), \
+         CAST(input.value->>'lock_period' AS BIGINT), CAST(input.value->>'unlock_time' AS BIGINT), \
+         CAST(input.value->>'manual_lock_time' AS BIGINT), \
+         CAST(input.value->>'issue_time' AS BIGINT), CAST(input.value->>'revision' AS BIGINT), \
+         CAST(input.value->>'create_time' AS BIGINT), CAST(input.value->>'update_time' AS BIGINT) FROM ",
+        json_rows!("$1"),
+        " WHERE true ON CONFLICT DO NOTHING RETURNING invitation_id"
+    );
 
-const GET: &str = select!(
-    "WHERE invitation_id IN (SELECT input.value->>'id' FROM ",
-    json_rows!("$1"),
-    ")"
-);
+    GET = select!(
+        "WHERE invitation_id IN (SELECT input.value->>'id' FROM ",
+        json_rows!("$1"),
+        ")"
+    );
 
-const FIND_SINGLETON: &str = select!(
-    "WHERE organization_id = $1 AND class_id = $2 AND kind = $3 \
-     AND kind IN ('organization_token', 'class_code', 'join_url')"
-);
+    FIND_SINGLETON = select!(
+        "WHERE organization_id = $1 AND class_id = $2 AND kind = $3 \
+         AND kind IN ('organization_token', 'class_code', 'join_url')"
+    );
 
-const FIND_BY_LOOKUP_MACS: &str = select!(
-    "JOIN ",
-    json_rows!("$1"),
-    " ON invitations.lookup_mac = ",
-    from_hex!("input.value->>'mac'")
-);
+    FIND_BY_LOOKUP_MACS = select!(
+        "JOIN ",
+        json_rows!("$1"),
+        " ON invitations.lookup_mac = ",
+        from_hex!("input.value->>'mac'")
+    );
 
-/// What is not in use is not even read: else its refusal would take longer than that of what there never was (R5).
-const FIND_LIVING_BY_LOOKUP_MACS: &str = select!(
-    "JOIN ",
-    json_rows!("$1"),
-    " ON invitations.lookup_mac = ",
-    from_hex!("input.value->>'mac'"),
-    " WHERE enabled AND revoke_time IS NULL AND delete_time IS NULL"
-);
+    /// What is not in use is not even read: else its refusal would take longer than that of what there never was (R5).
+    FIND_LIVING_BY_LOOKUP_MACS = select!(
+        "JOIN ",
+        json_rows!("$1"),
+        " ON invitations.lookup_mac = ",
+        from_hex!("input.value->>'mac'"),
+        " WHERE enabled AND revoke_time IS NULL AND delete_time IS NULL"
+    );
 
-const LIST: &str = select!(
-    "WHERE organization_id = $1 AND class_id = $2 AND kind = $3 AND invitation_id < $4 \
-     AND delete_time IS NULL AND ($5 = '' OR assigned_email = $5) \
-     AND ($6 = '' OR external_id = $6) AND (NOT $7 OR enabled = $8) \
-     ORDER BY invitation_id DESC LIMIT $9"
-);
+    LIST = select!(
+        "WHERE organization_id = $1 AND class_id = $2 AND kind = $3 AND invitation_id < $4 \
+         AND delete_time IS NULL AND ($5 = '' OR assigned_email = $5) \
+         AND ($6 = '' OR external_id = $6) AND (NOT $7 OR enabled = $8) \
+         ORDER BY invitation_id DESC LIMIT $9"
+    );
 
-const LIST_PENDING_FENCES: &str =
-    select!("WHERE fence_epoch < epoch AND invitation_id > $1 ORDER BY invitation_id LIMIT $2");
+    LIST_PENDING_FENCES = select!("WHERE fence_epoch < epoch AND invitation_id > $1 ORDER BY invitation_id LIMIT $2");
 
-/// Sorts after every id.
-const AFTER_EVERY_ID: &str = "g";
+    /// A secret that was stored anew under a newer key, while the change was decided, is the same one
+    /// within its epoch, and stays (a version of 0 destroys it): see [`crate::app::rotate_keys`].
+    UPDATE = "UPDATE invitations SET epoch = $3, \
+        uses_committed = CASE WHEN uses_since_epoch < $4 THEN 0 ELSE uses_committed END, \
+        uses_reserved = CASE WHEN uses_since_epoch < $4 THEN 0 ELSE uses_reserved END, \
+        uses_queued = CASE WHEN uses_since_epoch < $4 THEN 0 ELSE uses_queued END, \
+        uses_since_epoch = $4, \
+        lookup_mac = CASE WHEN key_version > $7 AND $7 > 0 AND epoch = $3 AND sealed IS NOT NULL \
+        THEN lookup_mac ELSE $5 END, \
+        sealed = CASE WHEN key_version > $7 AND $7 > 0 AND epoch = $3 AND sealed IS NOT NULL \
+        THEN sealed ELSE $6 END, \
+        key_version = CASE WHEN key_version > $7 AND $7 > 0 AND epoch = $3 AND sealed IS NOT NULL \
+        THEN key_version ELSE $7 END, enabled = $8, \
+        revoke_time = $9, delete_time = $10, valid_from_time = $11, valid_till_time = $12, \
+        max_uses = $13, assigned_email = $14, external_id = $15, display_name = $16, \
+        email_domains = $17, allow_rejoin = $18, strength_bits = $19, lock_period = $20, \
+        unlock_time = $21, manual_lock_time = $22, issue_time = $23, revision = $2, update_time = $24 \
+        WHERE invitation_id = $1 AND revision = $2 - 1 \
+        AND NOT EXISTS (SELECT 1 FROM invitations AS other \
+        WHERE other.lookup_mac = $5 AND other.invitation_id <> $1)";
 
-/// A secret that was stored anew under a newer key, while the change was decided, is the same one
-/// within its epoch, and stays (a version of 0 destroys it): see [`crate::app::rotate_keys`].
-const UPDATE: &str = "UPDATE invitations SET epoch = $3, \
-    uses_committed = CASE WHEN uses_since_epoch < $4 THEN 0 ELSE uses_committed END, \
-    uses_reserved = CASE WHEN uses_since_epoch < $4 THEN 0 ELSE uses_reserved END, \
-    uses_queued = CASE WHEN uses_since_epoch < $4 THEN 0 ELSE uses_queued END, \
-    uses_since_epoch = $4, \
-    lookup_mac = CASE WHEN key_version > $7 AND $7 > 0 AND epoch = $3 AND sealed IS NOT NULL \
-    THEN lookup_mac ELSE $5 END, \
-    sealed = CASE WHEN key_version > $7 AND $7 > 0 AND epoch = $3 AND sealed IS NOT NULL \
-    THEN sealed ELSE $6 END, \
-    key_version = CASE WHEN key_version > $7 AND $7 > 0 AND epoch = $3 AND sealed IS NOT NULL \
-    THEN key_version ELSE $7 END, enabled = $8, \
-    revoke_time = $9, delete_time = $10, valid_from_time = $11, valid_till_time = $12, \
-    max_uses = $13, assigned_email = $14, external_id = $15, display_name = $16, \
-    email_domains = $17, allow_rejoin = $18, strength_bits = $19, lock_period = $20, \
-    unlock_time = $21, manual_lock_time = $22, issue_time = $23, revision = $2, update_time = $24 \
-    WHERE invitation_id = $1 AND revision = $2 - 1 \
-    AND NOT EXISTS (SELECT 1 FROM invitations AS other \
-    WHERE other.lookup_mac = $5 AND other.invitation_id <> $1)";
-
-const CONFIRM_FENCE: &str =
-    "UPDATE invitations SET fence_epoch = $2 WHERE invitation_id = $1 AND fence_epoch < $2";
-
-pub(super) const STATEMENTS: &[&str] = &[
-    INSERT,
-    GET,
-    FIND_SINGLETON,
-    FIND_BY_LOOKUP_MACS,
-    FIND_LIVING_BY_LOOKUP_MACS,
-    LIST,
-    LIST_PENDING_FENCES,
-    UPDATE,
-    CONFIRM_FENCE,
-];
+    CONFIRM_FENCE = "UPDATE invitations SET fence_epoch = $2 WHERE invitation_id = $1 AND fence_epoch < $2";
+}
 
 fn class_text(place: &Place) -> &str {
     place.class().map_or("", ClassId::as_str)
@@ -150,9 +136,9 @@ impl SqlRepository {
         if macs.is_empty() {
             return Ok(Vec::new());
         }
-        let macs: Vec<Value> = macs.iter().map(|mac| json!({"mac": hex(mac)})).collect();
+        let macs = macs.iter().map(|mac| json!({"mac": hex(mac)}));
         let rows = sqlx::query(statement)
-            .bind(Value::Array(macs).to_string())
+            .bind(rows_json(macs))
             .fetch_all(self.connection())
             .await?;
         rows.iter().map(read).collect()
@@ -165,9 +151,8 @@ impl Invitations for SqlRepository {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        let values: Vec<Value> = rows.iter().map(to_json).collect();
         let inserted: HashSet<String> = sqlx::query_scalar(INSERT)
-            .bind(Value::Array(values).to_string())
+            .bind(rows_json(rows.iter().map(to_json)))
             .fetch_all(self.connection())
             .await?
             .into_iter()
@@ -230,7 +215,7 @@ impl Invitations for SqlRepository {
             .bind(place.organization().as_str())
             .bind(class_text(place))
             .bind(kind.tag())
-            .bind(before.map_or_else(|| AFTER_EVERY_ID.to_owned(), |id| id.to_string()))
+            .bind(before_text(before))
             .bind(filter.assigned_email.as_deref().unwrap_or(""))
             .bind(filter.external_id.as_deref().unwrap_or(""))
             .bind(filter.enabled.is_some())

@@ -2,68 +2,58 @@
 
 use async_trait::async_trait;
 use homeroom_kit::clock::{from_micros, micros};
-use serde_json::{Value, json};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::{
     SqlRepository, corrupt, hex, invitation_row::read, invitations::select_invitations as select,
+    redemption_row::uuid, rows_json,
 };
 use crate::store::{InvitationRow, KeyCheck, KeyVersions, Result, RotatedSecret, RowLock};
 
-const LIST_CHECKS: &str =
-    "SELECT key_version, check_mac, create_time FROM key_checks ORDER BY key_version";
+homeroom_kit::statements! {
+    LIST_CHECKS = "SELECT key_version, check_mac, create_time FROM key_checks ORDER BY key_version";
 
-const NOTE_CHECK: &str = "INSERT INTO key_checks (key_version, check_mac, create_time) \
-    VALUES ($1, $2, $3) ON CONFLICT (key_version) DO NOTHING";
+    NOTE_CHECK = "INSERT INTO key_checks (key_version, check_mac, create_time) \
+        VALUES ($1, $2, $3) ON CONFLICT (key_version) DO NOTHING";
 
-/// The next version after one: asked once for each, so that no row is counted.
-const NEXT_VERSION: &str = "SELECT key_version FROM invitations \
-    WHERE sealed IS NOT NULL AND key_version > $1 ORDER BY key_version LIMIT 1";
+    /// The next version after one: asked once for each, so that no row is counted.
+    NEXT_VERSION = "SELECT key_version FROM invitations \
+        WHERE sealed IS NOT NULL AND key_version > $1 ORDER BY key_version LIMIT 1";
 
-const COUNT: &str =
-    "SELECT COUNT(*) FROM invitations WHERE sealed IS NOT NULL AND key_version = $1";
+    COUNT = "SELECT COUNT(*) FROM invitations WHERE sealed IS NOT NULL AND key_version = $1";
 
-const LIST: &str = select!(
-    "WHERE sealed IS NOT NULL AND key_version = $1 AND invitation_id > $2 \
-     ORDER BY invitation_id LIMIT $3"
-);
+    LIST = select!(
+        "WHERE sealed IS NOT NULL AND key_version = $1 AND invitation_id > $2 \
+         ORDER BY invitation_id LIMIT $3"
+    );
 
-const LIST_WAITING: &str = select!(
-    "WHERE sealed IS NOT NULL AND key_version = $1 AND invitation_id > $2 \
-     ORDER BY invitation_id LIMIT $3",
-    for_update!()
-);
+    LIST_WAITING = select!(
+        "WHERE sealed IS NOT NULL AND key_version = $1 AND invitation_id > $2 \
+         ORDER BY invitation_id LIMIT $3",
+        for_update!()
+    );
 
-const LIST_SKIPPING: &str = select!(
-    "WHERE sealed IS NOT NULL AND key_version = $1 AND invitation_id > $2 \
-     ORDER BY invitation_id LIMIT $3",
-    skip_locked!()
-);
+    LIST_SKIPPING = select!(
+        "WHERE sealed IS NOT NULL AND key_version = $1 AND invitation_id > $2 \
+         ORDER BY invitation_id LIMIT $3",
+        skip_locked!()
+    );
 
-const ROTATE: &str = concat!(
-    "UPDATE invitations SET lookup_mac = ",
-    from_hex!("input.value->>'lookup_mac'"),
-    ", sealed = ",
-    from_hex!("input.value->>'sealed'"),
-    ", key_version = CAST(input.value->>'key_version' AS BIGINT) FROM ",
-    json_rows!("$1"),
-    " WHERE invitations.invitation_id = input.value->>'invitation_id' AND invitations.sealed = ",
-    from_hex!("input.value->>'sealed_before'"),
-    " AND NOT EXISTS (SELECT 1 FROM invitations AS other WHERE other.lookup_mac = ",
-    from_hex!("input.value->>'lookup_mac'"),
-    ") RETURNING invitation_id"
-);
-
-pub(super) const STATEMENTS: &[&str] = &[
-    LIST_CHECKS,
-    NOTE_CHECK,
-    NEXT_VERSION,
-    COUNT,
-    LIST,
-    LIST_WAITING,
-    LIST_SKIPPING,
-    ROTATE,
-];
+    ROTATE = concat!(
+        "UPDATE invitations SET lookup_mac = ",
+        from_hex!("input.value->>'lookup_mac'"),
+        ", sealed = ",
+        from_hex!("input.value->>'sealed'"),
+        ", key_version = CAST(input.value->>'key_version' AS BIGINT) FROM ",
+        json_rows!("$1"),
+        " WHERE invitations.invitation_id = input.value->>'invitation_id' AND invitations.sealed = ",
+        from_hex!("input.value->>'sealed_before'"),
+        " AND NOT EXISTS (SELECT 1 FROM invitations AS other WHERE other.lookup_mac = ",
+        from_hex!("input.value->>'lookup_mac'"),
+        ") RETURNING invitation_id"
+    );
+}
 
 /// Below every version.
 const BEFORE_EVERY_VERSION: i64 = -1;
@@ -148,25 +138,19 @@ impl KeyVersions for SqlRepository {
         if secrets.is_empty() {
             return Ok(Vec::new());
         }
-        let rows: Vec<Value> = secrets
-            .iter()
-            .map(|rotated| {
-                json!({
-                    "invitation_id": rotated.invitation_id.to_string(),
-                    "sealed_before": hex(&rotated.sealed_before),
-                    "lookup_mac": hex(&rotated.secret.lookup_mac),
-                    "sealed": hex(&rotated.secret.sealed),
-                    "key_version": rotated.secret.key_version,
-                })
+        let rows = secrets.iter().map(|rotated| {
+            json!({
+                "invitation_id": rotated.invitation_id.to_string(),
+                "sealed_before": hex(&rotated.sealed_before),
+                "lookup_mac": hex(&rotated.secret.lookup_mac),
+                "sealed": hex(&rotated.secret.sealed),
+                "key_version": rotated.secret.key_version,
             })
-            .collect();
+        });
         let written: Vec<String> = sqlx::query_scalar(ROTATE)
-            .bind(Value::Array(rows).to_string())
+            .bind(rows_json(rows))
             .fetch_all(self.connection())
             .await?;
-        written
-            .iter()
-            .map(|id| Uuid::try_parse(id).map_err(|_| corrupt("an invitation id is not a UUID")))
-            .collect()
+        written.iter().map(|id| uuid(id)).collect()
     }
 }

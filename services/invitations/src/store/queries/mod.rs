@@ -18,6 +18,10 @@ mod redemptions;
 mod refused_attempts;
 
 use async_trait::async_trait;
+use homeroom_api::{
+    ids::{OrganizationId, UserId},
+    names::Place,
+};
 use homeroom_kit::{
     database::{OpenError, Options, Session, Url},
     events::Wake,
@@ -26,6 +30,8 @@ use homeroom_kit::{
     store::{Service, SqlStore},
 };
 use serde_json::{Value, json};
+use sqlx::Row as _;
+use uuid::Uuid;
 
 pub(super) use redemption_statements::{
     change_states, change_uses, insert_redemptions, note_requests,
@@ -85,7 +91,7 @@ pub fn statements() -> Vec<&'static str> {
         redemption_statements::STATEMENTS,
         writes::STATEMENTS,
         erasures::STATEMENTS,
-        erasures::LOG_STATEMENTS,
+        erasures::LOGS,
         feed_positions::STATEMENTS,
         refused_attempts::STATEMENTS,
         audit_entries::STATEMENTS,
@@ -131,10 +137,35 @@ fn corrupt(what: &'static str) -> Error {
     Error::corrupt(what)
 }
 
+/// An organization's id as it is stored.
+fn organization_id(text: &str) -> Result<OrganizationId> {
+    OrganizationId::parse(text).map_err(|_| corrupt("an organization id does not parse"))
+}
+
+/// A user's id as it is stored.
+fn user_id(text: &str) -> Result<UserId> {
+    UserId::parse(text).map_err(|_| corrupt("a user id does not parse"))
+}
+
+/// The organization or class of a row.
+fn place_of(row: &<Db as sqlx::Database>::Row) -> Result<Place> {
+    by_time::place(row.try_get("organization_id")?, row.try_get("class_id")?)?
+        .ok_or_else(|| corrupt("an organization id does not parse"))
+}
+
+/// Rows as `json_rows!` takes them apart.
+fn rows_json(rows: impl IntoIterator<Item = Value>) -> String {
+    Value::Array(rows.into_iter().collect()).to_string()
+}
+
 /// Ids as the statements that read many rows take them.
-fn ids_json<I: ToString>(ids: &[I]) -> String {
-    let rows: Vec<Value> = ids.iter().map(|id| json!({"id": id.to_string()})).collect();
-    Value::Array(rows).to_string()
+fn ids_json<I: ToString>(ids: impl IntoIterator<Item = I>) -> String {
+    rows_json(ids.into_iter().map(|id| json!({"id": id.to_string()})))
+}
+
+/// The id before a page of a list, newest first; on the first page one that sorts after every id.
+fn before_text(before: Option<Uuid>) -> String {
+    before.map_or_else(|| "g".to_owned(), |id| id.to_string())
 }
 
 /// Bytes as `from_hex!` reads them.

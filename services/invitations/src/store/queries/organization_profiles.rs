@@ -7,72 +7,63 @@ use chrono::{DateTime, Utc};
 use homeroom_api::ids::OrganizationId;
 use homeroom_kit::clock::micros;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{SqlRepository, corrupt};
+use super::{SqlRepository, ids_json, organization_id, rows_json};
 use crate::store::{OrganizationProfile, OrganizationProfiles, Result};
 
-/// Takes the organizations' row locks, in sorted order, which order their changes and events.
-const LOCK: &str = concat!(
-    "SELECT organization_id FROM organization_profiles \
-     WHERE organization_id IN (SELECT input.value->>'id' FROM ",
-    json_rows!("$1"),
-    ") ORDER BY organization_id",
-    for_update!()
-);
+homeroom_kit::statements! {
+    /// Takes the organizations' row locks, in sorted order, which order their changes and events.
+    LOCK = concat!(
+        "SELECT organization_id FROM organization_profiles \
+         WHERE organization_id IN (SELECT input.value->>'id' FROM ",
+        json_rows!("$1"),
+        ") ORDER BY organization_id",
+        for_update!()
+    );
 
-const MAKE: &str = concat!(
-    "INSERT INTO organization_profiles \
-     (organization_id, code_prefix, display_name, seat_limit, update_time) \
-     SELECT input.value->>'id', '', '', 0, $2 FROM ",
-    json_rows!("$1"),
-    " WHERE true ORDER BY 1 ON CONFLICT (organization_id) DO NOTHING"
-);
+    MAKE = concat!(
+        "INSERT INTO organization_profiles \
+         (organization_id, code_prefix, display_name, seat_limit, update_time) \
+         SELECT input.value->>'id', '', '', 0, $2 FROM ",
+        json_rows!("$1"),
+        " WHERE true ORDER BY 1 ON CONFLICT (organization_id) DO NOTHING"
+    );
 
-const GET: &str = "SELECT organization_id, code_prefix, display_name, seat_limit \
-    FROM organization_profiles WHERE organization_id = $1";
+    GET = "SELECT organization_id, code_prefix, display_name, seat_limit \
+        FROM organization_profiles WHERE organization_id = $1";
 
-const FIND: &str = concat!(
-    "SELECT profile.organization_id, profile.code_prefix, profile.display_name, profile.seat_limit \
-     FROM ",
-    json_rows!("$1"),
-    " JOIN organization_profiles AS profile ON profile.organization_id = input.value->>'id' \
-     UNION SELECT profile.organization_id, profile.code_prefix, profile.display_name, \
-     profile.seat_limit FROM ",
-    json_rows!("$2"),
-    " JOIN organization_profiles AS profile ON profile.code_prefix = input.value->>'prefix'"
-);
+    FIND = concat!(
+        "SELECT profile.organization_id, profile.code_prefix, profile.display_name, profile.seat_limit \
+         FROM ",
+        json_rows!("$1"),
+        " JOIN organization_profiles AS profile ON profile.organization_id = input.value->>'id' \
+         UNION SELECT profile.organization_id, profile.code_prefix, profile.display_name, \
+         profile.seat_limit FROM ",
+        json_rows!("$2"),
+        " JOIN organization_profiles AS profile ON profile.code_prefix = input.value->>'prefix'"
+    );
 
-const SAVE: &str = "INSERT INTO organization_profiles \
-    (organization_id, code_prefix, display_name, seat_limit, update_time) \
-    VALUES ($1, $2, $3, $4, $5) ON CONFLICT (organization_id) DO UPDATE SET \
-    code_prefix = excluded.code_prefix, display_name = excluded.display_name, \
-    seat_limit = excluded.seat_limit, update_time = excluded.update_time \
-    WHERE organization_profiles.code_prefix <> excluded.code_prefix \
-    OR organization_profiles.display_name <> excluded.display_name \
-    OR organization_profiles.seat_limit <> excluded.seat_limit";
-
-pub(super) const STATEMENTS: &[&str] = &[LOCK, MAKE, GET, FIND, SAVE];
+    SAVE = "INSERT INTO organization_profiles \
+        (organization_id, code_prefix, display_name, seat_limit, update_time) \
+        VALUES ($1, $2, $3, $4, $5) ON CONFLICT (organization_id) DO UPDATE SET \
+        code_prefix = excluded.code_prefix, display_name = excluded.display_name, \
+        seat_limit = excluded.seat_limit, update_time = excluded.update_time \
+        WHERE organization_profiles.code_prefix <> excluded.code_prefix \
+        OR organization_profiles.display_name <> excluded.display_name \
+        OR organization_profiles.seat_limit <> excluded.seat_limit";
+}
 
 type Row = (String, String, String, i64);
 
 fn read(row: Row) -> Result<OrganizationProfile> {
     let (organization, code_prefix, display_name, seat_limit) = row;
     Ok(OrganizationProfile {
-        organization: OrganizationId::parse(&organization)
-            .map_err(|_| corrupt("an organization id does not parse"))?,
+        organization: organization_id(&organization)?,
         code_prefix,
         display_name,
         seat_limit,
     })
-}
-
-fn ids_json<'a>(organizations: impl IntoIterator<Item = &'a OrganizationId>) -> String {
-    let rows: Vec<Value> = organizations
-        .into_iter()
-        .map(|organization| json!({"id": organization.as_str()}))
-        .collect();
-    Value::Array(rows).to_string()
 }
 
 #[async_trait]
@@ -83,7 +74,7 @@ impl OrganizationProfiles for SqlRepository {
         now: DateTime<Utc>,
     ) -> Result<()> {
         let wanted: BTreeSet<&OrganizationId> = organizations.iter().collect();
-        let ids = ids_json(wanted.iter().copied());
+        let ids = ids_json(&wanted);
         let locked: Vec<String> = sqlx::query_scalar(LOCK)
             .bind(&ids)
             .fetch_all(self.connection())
@@ -136,13 +127,11 @@ impl OrganizationProfiles for SqlRepository {
         organizations: &[OrganizationId],
         code_prefixes: &[String],
     ) -> Result<Vec<OrganizationProfile>> {
-        let prefixes: Vec<Value> = code_prefixes
-            .iter()
-            .map(|prefix| json!({"prefix": prefix}))
-            .collect();
+        let prefixes = code_prefixes.iter();
+        let prefixes = prefixes.map(|prefix| json!({"prefix": prefix}));
         let rows = sqlx::query_as(FIND)
             .bind(ids_json(organizations))
-            .bind(Value::Array(prefixes).to_string())
+            .bind(rows_json(prefixes))
             .fetch_all(self.connection())
             .await?;
         rows.into_iter().map(read).collect()

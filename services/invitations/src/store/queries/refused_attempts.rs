@@ -14,20 +14,11 @@ use super::{
     by_time::{id_bounds, least_id, place, place_columns},
     corrupt,
     redemption_row::uuid,
+    rows_json, user_id,
 };
 use crate::store::{
     LimiterDecision, RefusedAttempt, RefusedAttemptFilter, RefusedAttempts, Result,
 };
-
-const INSERT: &str = concat!(
-    "INSERT INTO refused_attempts (attempt_id, organization_id, class_id, invitation, user_id, \
-     calling_service, preview, reason, limiter_decision, create_time) \
-     SELECT input.value->>'attempt_id', input.value->>'organization_id', input.value->>'class_id', \
-     input.value->>'invitation', input.value->>'user_id', input.value->>'calling_service', \
-     CAST(input.value->>'preview' AS BOOLEAN), input.value->>'reason', \
-     input.value->>'limiter_decision', CAST(input.value->>'create_time' AS BIGINT) FROM ",
-    json_rows!("$1"),
-);
 
 macro_rules! list {
     ($scope:literal) => {
@@ -42,14 +33,26 @@ macro_rules! list {
     };
 }
 
-const LIST: &str = list!("true");
-const LIST_BY_ORGANIZATION: &str = list!("organization_id = $1");
-const LIST_BY_USER: &str = list!("user_id = $2");
+homeroom_kit::statements! {
+    INSERT = concat!(
+        "INSERT INTO refused_attempts (attempt_id, organization_id, class_id, invitation, user_id, \
+         calling_service, preview, reason, limiter_decision, create_time) \
+         SELECT input.value->>'attempt_id', input.value->>'organization_id', input.value->>'class_id', \
+         input.value->>'invitation', input.value->>'user_id', input.value->>'calling_service', \
+         CAST(input.value->>'preview' AS BOOLEAN), input.value->>'reason', \
+         input.value->>'limiter_decision', CAST(input.value->>'create_time' AS BIGINT) FROM ",
+        json_rows!("$1"),
+    );
 
-const PRUNE: &str = "DELETE FROM refused_attempts WHERE attempt_id IN \
-    (SELECT attempt_id FROM refused_attempts WHERE attempt_id < $1 ORDER BY attempt_id LIMIT $2)";
+    LIST = list!("true");
 
-pub(super) const STATEMENTS: &[&str] = &[INSERT, LIST, LIST_BY_ORGANIZATION, LIST_BY_USER, PRUNE];
+    LIST_BY_ORGANIZATION = list!("organization_id = $1");
+
+    LIST_BY_USER = list!("user_id = $2");
+
+    PRUNE = "DELETE FROM refused_attempts WHERE attempt_id IN \
+        (SELECT attempt_id FROM refused_attempts WHERE attempt_id < $1 ORDER BY attempt_id LIMIT $2)";
+}
 
 fn to_json(attempt: &RefusedAttempt) -> Value {
     let (organization, class) = place_columns(attempt.place.as_ref());
@@ -72,8 +75,7 @@ fn read(row: &<Db as Database>::Row) -> Result<RefusedAttempt> {
         id: uuid(row.try_get("attempt_id")?)?,
         place: place(row.try_get("organization_id")?, row.try_get("class_id")?)?,
         invitation: row.try_get("invitation")?,
-        user: UserId::parse(row.try_get("user_id")?)
-            .map_err(|_| corrupt("a user id does not parse"))?,
+        user: user_id(row.try_get("user_id")?)?,
         calling_service: row.try_get("calling_service")?,
         preview: row.try_get("preview")?,
         reason: ErrorReason::from_str_name(row.try_get("reason")?)
@@ -87,9 +89,8 @@ fn read(row: &<Db as Database>::Row) -> Result<RefusedAttempt> {
 #[async_trait]
 impl RefusedAttempts for SqlRepository {
     async fn insert_refused_attempts(&mut self, attempts: &[RefusedAttempt]) -> Result<()> {
-        let rows: Vec<Value> = attempts.iter().map(to_json).collect();
         sqlx::query(INSERT)
-            .bind(Value::Array(rows).to_string())
+            .bind(rows_json(attempts.iter().map(to_json)))
             .execute(self.connection())
             .await?;
         Ok(())

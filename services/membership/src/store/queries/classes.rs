@@ -17,46 +17,33 @@ use crate::{
     store::{ClassQuery, Classes, InsertOutcome, Result},
 };
 
-const INSERT: &str = "INSERT INTO classes (organization_id, class_id, display_name, owner_user_id, \
-    state, labels, revision, create_time, update_time) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING";
-const ONE: &str = "SELECT organization_id, class_id, display_name, owner_user_id, state, labels, \
-    revision, create_time, update_time FROM classes \
-    WHERE organization_id = $1 AND class_id = $2 AND delete_time IS NULL";
-const LIST: &str = "SELECT organization_id, class_id, display_name, owner_user_id, state, labels, \
-    revision, create_time, update_time FROM classes \
-    WHERE organization_id = $1 AND class_id > $2 AND delete_time IS NULL \
-    AND ($4 = '' OR state = $4) AND ($5 = '' OR owner_user_id = $5) \
-    ORDER BY class_id LIMIT $3";
-const LIST_OF_MEMBER: &str = "SELECT c.organization_id, c.class_id, c.display_name, c.owner_user_id, \
-    c.state, c.labels, c.revision, c.create_time, c.update_time FROM class_members m \
-    JOIN classes c ON c.organization_id = m.organization_id AND c.class_id = m.class_id \
-    WHERE m.organization_id = $1 AND m.user_id = $6 AND m.class_id > $2 AND c.delete_time IS NULL \
-    AND ($4 = '' OR c.state = $4) AND ($5 = '' OR c.owner_user_id = $5) \
-    ORDER BY m.class_id LIMIT $3";
-const SAVE: &str = "UPDATE classes SET display_name = $3, owner_user_id = $4, state = $5, labels = $6, \
-    revision = $7, update_time = $8 WHERE organization_id = $1 AND class_id = $2";
-const DELETE: &str = "UPDATE classes SET delete_time = $3 \
-    WHERE organization_id = $1 AND class_id = $2 AND delete_time IS NULL";
-const DELETE_ALL: &str =
-    "UPDATE classes SET delete_time = $2 WHERE organization_id = $1 AND delete_time IS NULL";
-const EXISTS: &str =
-    "SELECT EXISTS (SELECT 1 FROM classes WHERE organization_id = $1 AND delete_time IS NULL)";
-const OWNS: &str = "SELECT EXISTS (SELECT 1 FROM classes \
-    WHERE organization_id = $1 AND owner_user_id = $2 AND delete_time IS NULL)";
-
-/// For the test that prepares them.
-pub(super) const STATEMENTS: &[&str] = &[
-    INSERT,
-    ONE,
-    LIST,
-    LIST_OF_MEMBER,
-    SAVE,
-    DELETE,
-    DELETE_ALL,
-    EXISTS,
-    OWNS,
-];
+homeroom_kit::statements! {
+    INSERT = "INSERT INTO classes (organization_id, class_id, display_name, owner_user_id, \
+        state, labels, revision, create_time, update_time) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING";
+    ONE = "SELECT organization_id, class_id, display_name, owner_user_id, state, labels, \
+        revision, create_time, update_time FROM classes \
+        WHERE organization_id = $1 AND class_id = $2 AND delete_time IS NULL";
+    LIST = "SELECT organization_id, class_id, display_name, owner_user_id, state, labels, \
+        revision, create_time, update_time FROM classes \
+        WHERE organization_id = $1 AND class_id > $2 AND delete_time IS NULL \
+        AND ($4 = '' OR state = $4) AND ($5 = '' OR owner_user_id = $5) \
+        ORDER BY class_id LIMIT $3";
+    LIST_OF_MEMBER = "SELECT c.organization_id, c.class_id, c.display_name, c.owner_user_id, \
+        c.state, c.labels, c.revision, c.create_time, c.update_time FROM class_members m \
+        JOIN classes c ON c.organization_id = m.organization_id AND c.class_id = m.class_id \
+        WHERE m.organization_id = $1 AND m.user_id = $6 AND m.class_id > $2 AND c.delete_time IS NULL \
+        AND ($4 = '' OR c.state = $4) AND ($5 = '' OR c.owner_user_id = $5) \
+        ORDER BY m.class_id LIMIT $3";
+    SAVE = "UPDATE classes SET display_name = $3, owner_user_id = $4, state = $5, labels = $6, \
+        revision = $7, update_time = $8 WHERE organization_id = $1 AND class_id = $2";
+    DELETE = "UPDATE classes SET delete_time = $3 \
+        WHERE organization_id = $1 AND class_id = $2 AND delete_time IS NULL";
+    DELETE_ALL = "UPDATE classes SET delete_time = $2 WHERE organization_id = $1 AND delete_time IS NULL";
+    EXISTS = "SELECT EXISTS (SELECT 1 FROM classes WHERE organization_id = $1 AND delete_time IS NULL)";
+    OWNS = "SELECT EXISTS (SELECT 1 FROM classes \
+        WHERE organization_id = $1 AND owner_user_id = $2 AND delete_time IS NULL)";
+}
 
 fn read(row: &Row) -> Result<Class> {
     Ok(Class {

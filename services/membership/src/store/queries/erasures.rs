@@ -25,25 +25,6 @@ use crate::{
     store::{Erasures, Result},
 };
 
-const INSERT: &str = "INSERT INTO erasures (pseudonym, create_time) VALUES ($1, $2) \
-    ON CONFLICT (pseudonym) DO NOTHING";
-
-const CLASSES_OWNED: &str = "SELECT organization_id, class_id FROM classes \
-    WHERE owner_user_id = $1 AND delete_time IS NULL ORDER BY organization_id, class_id LIMIT $2";
-
-const PARTICULARS: &str = "SELECT organization_id, display_name, email, external_id \
-    FROM organization_members WHERE user_id = $1 \
-    UNION SELECT organization_id, display_name, email, external_id FROM join_requests \
-    WHERE user_id = $1";
-
-const ORGANIZATIONS: &str = "SELECT organization_id FROM organization_members \
-    WHERE user_id = $1 OR approved_by = $1 \
-    UNION SELECT organization_id FROM class_members WHERE user_id = $1 OR approved_by = $1 \
-    UNION SELECT organization_id FROM classes WHERE owner_user_id = $1 \
-    UNION SELECT organization_id FROM join_requests WHERE user_id = $1 OR decided_by = $1 \
-    UNION SELECT organization_id FROM admissions WHERE user_id = $1 \
-    UNION SELECT organization_id FROM removals WHERE user_id = $1";
-
 /// Of the organizations `$1`: `$2` is the person, `$3` the pseudonym.
 macro_rules! in_organizations {
     ($statement:literal) => {
@@ -56,9 +37,7 @@ macro_rules! in_organizations {
     };
 }
 
-const FORGET_REMOVALS: &str = in_organizations!("DELETE FROM removals WHERE user_id = $2");
-
-const PSEUDONYMIZE: &[&str] = &[
+pub(super) const PSEUDONYMIZE: &[&str] = &[
     // What staff wrote to the person may name them.
     in_organizations!(
         "UPDATE join_requests SET user_id = $3, display_name = '', email = '', external_id = '', \
@@ -74,17 +53,28 @@ const PSEUDONYMIZE: &[&str] = &[
     ),
 ];
 
-/// For the test that prepares them.
-pub(super) const STATEMENTS: &[&str] = &[
-    INSERT,
-    CLASSES_OWNED,
-    PARTICULARS,
-    ORGANIZATIONS,
-    FORGET_REMOVALS,
-];
+homeroom_kit::statements! {
+    INSERT = "INSERT INTO erasures (pseudonym, create_time) VALUES ($1, $2) \
+        ON CONFLICT (pseudonym) DO NOTHING";
 
-/// For the test that prepares them.
-pub(super) const MORE_STATEMENTS: &[&str] = PSEUDONYMIZE;
+    CLASSES_OWNED = "SELECT organization_id, class_id FROM classes \
+        WHERE owner_user_id = $1 AND delete_time IS NULL ORDER BY organization_id, class_id LIMIT $2";
+
+    PARTICULARS = "SELECT organization_id, display_name, email, external_id \
+        FROM organization_members WHERE user_id = $1 \
+        UNION SELECT organization_id, display_name, email, external_id FROM join_requests \
+        WHERE user_id = $1";
+
+    ORGANIZATIONS = "SELECT organization_id FROM organization_members \
+        WHERE user_id = $1 OR approved_by = $1 \
+        UNION SELECT organization_id FROM class_members WHERE user_id = $1 OR approved_by = $1 \
+        UNION SELECT organization_id FROM classes WHERE owner_user_id = $1 \
+        UNION SELECT organization_id FROM join_requests WHERE user_id = $1 OR decided_by = $1 \
+        UNION SELECT organization_id FROM admissions WHERE user_id = $1 \
+        UNION SELECT organization_id FROM removals WHERE user_id = $1";
+
+    FORGET_REMOVALS = in_organizations!("DELETE FROM removals WHERE user_id = $2");
+}
 
 #[async_trait]
 impl Erasures for SqlRepository {

@@ -37,16 +37,6 @@ macro_rules! columns {
     };
 }
 
-const READ: &str = concat!(
-    "SELECT ",
-    columns!(),
-    " FROM ",
-    json_rows!("$1"),
-    " AS wanted JOIN join_requests ON join_requests.organization_id = wanted.value->>'o' \
-     AND join_requests.class_id = wanted.value->>'c' \
-     AND join_requests.request_id = wanted.value->>'r'"
-);
-
 /// A page of a list: `$3` is the id before it, `$4` the cause or nothing.
 macro_rules! list {
     ($where:literal) => {
@@ -60,13 +50,6 @@ macro_rules! list {
         )
     };
 }
-
-// Those whose time is over are no longer PENDING, though the sweep has not come by.
-const LIST: &str = list!("");
-const LIST_USER: &str = list!("AND user_id = $6");
-const LIST_STATE: &str = list!("AND state = $6 AND (state <> 'PENDING' OR expire_time > $7)");
-const LIST_USER_STATE: &str =
-    list!("AND user_id = $6 AND state = $7 AND (state <> 'PENDING' OR expire_time > $8)");
 
 /// Above every id, in the order of both engines.
 const BEFORE_THE_FIRST: &str = "g";
@@ -89,40 +72,39 @@ macro_rules! close {
     };
 }
 
-const CLOSE_CLASS: &str = close!("AND class_id = $4");
-const CLOSE_ORGANIZATION: &str = close!("");
-const CLOSE_USER_AT: &str = close!("AND class_id = $4 AND user_id = $5");
-const CLOSE_USER_IN: &str = close!("AND user_id = $4");
-
-const LAPSED_ORGANIZATIONS: &str = concat!(
-    "SELECT DISTINCT organization_id FROM \
-     (SELECT organization_id FROM join_requests WHERE state = 'PENDING' AND expire_time <= $2 \
-     AND organization_id NOT IN (SELECT passed.value->>'o' FROM ",
-    json_rows!("$1"),
-    " AS passed) ORDER BY expire_time LIMIT $3) AS lapsed ORDER BY organization_id"
-);
-
-const LAPSED: &str = concat!(
-    "SELECT ",
-    columns!(),
-    " FROM join_requests WHERE state = 'PENDING' AND expire_time <= $1 \
-     AND organization_id = $2 ORDER BY expire_time LIMIT $3"
-);
-
-/// For the test that prepares them.
-pub(super) const STATEMENTS: &[&str] = &[
-    READ,
-    LIST,
-    LIST_STATE,
-    LIST_USER,
-    LIST_USER_STATE,
-    CLOSE_CLASS,
-    CLOSE_ORGANIZATION,
-    CLOSE_USER_AT,
-    CLOSE_USER_IN,
-    LAPSED_ORGANIZATIONS,
-    LAPSED,
-];
+homeroom_kit::statements! {
+    READ = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM ",
+        json_rows!("$1"),
+        " AS wanted JOIN join_requests ON join_requests.organization_id = wanted.value->>'o' \
+         AND join_requests.class_id = wanted.value->>'c' \
+         AND join_requests.request_id = wanted.value->>'r'"
+    );
+    // Those whose time is over are no longer PENDING, though the sweep has not come by.
+    LIST = list!("");
+    LIST_STATE = list!("AND state = $6 AND (state <> 'PENDING' OR expire_time > $7)");
+    LIST_USER = list!("AND user_id = $6");
+    LIST_USER_STATE = list!("AND user_id = $6 AND state = $7 AND (state <> 'PENDING' OR expire_time > $8)");
+    CLOSE_CLASS = close!("AND class_id = $4");
+    CLOSE_ORGANIZATION = close!("");
+    CLOSE_USER_AT = close!("AND class_id = $4 AND user_id = $5");
+    CLOSE_USER_IN = close!("AND user_id = $4");
+    LAPSED_ORGANIZATIONS = concat!(
+        "SELECT DISTINCT organization_id FROM \
+         (SELECT organization_id FROM join_requests WHERE state = 'PENDING' AND expire_time <= $2 \
+         AND organization_id NOT IN (SELECT passed.value->>'o' FROM ",
+        json_rows!("$1"),
+        " AS passed) ORDER BY expire_time LIMIT $3) AS lapsed ORDER BY organization_id"
+    );
+    LAPSED = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM join_requests WHERE state = 'PENDING' AND expire_time <= $1 \
+         AND organization_id = $2 ORDER BY expire_time LIMIT $3"
+    );
+}
 
 /// Reads a whole row of `join_requests`.
 pub(super) fn join_request(row: &impl Fields) -> Result<JoinRequest> {

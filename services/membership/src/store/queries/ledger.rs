@@ -25,47 +25,6 @@ use crate::{
     store::{Effects, Known, Ledger, Locked, Locks, Result, SeatChange, StoredAdmission, Wanted},
 };
 
-const READ: &str = concat!(
-    "SELECT redemption_id, organization_id, class_id, user_id, invitation, epoch, outcome, \
-     refuse_reason, request_id, create_time FROM admissions \
-     WHERE redemption_id IN (SELECT wanted.value->>'r' FROM ",
-    json_rows!("$1"),
-    " AS wanted)"
-);
-
-/// The request ends before another is filed: one open request per person and place (03 P2).
-const END_REQUESTS: &str = concat!(
-    "UPDATE join_requests SET state = ended.state, decide_note = ended.decide_note, \
-     decided_by = ended.decided_by, decide_time = ended.decide_time FROM ( \
-     SELECT e.value->>'o' AS o, e.value->>'c' AS c, e.value->>'r' AS r, \
-     e.value->>'state' AS state, e.value->>'note' AS decide_note, e.value->>'by' AS decided_by, \
-     CAST(e.value->>'time' AS BIGINT) AS decide_time FROM ",
-    json_rows!("$1"),
-    " AS e) AS ended WHERE join_requests.organization_id = ended.o \
-     AND join_requests.class_id = ended.c AND join_requests.request_id = ended.r \
-     AND join_requests.state = 'PENDING'"
-);
-
-const FILE_REQUESTS: &str = concat!(
-    "INSERT INTO join_requests (organization_id, class_id, request_id, user_id, display_name, \
-     email, external_id, state, cause, invitation, redemption, method, decide_note, decided_by, \
-     create_time, decide_time, expire_time) \
-     SELECT f.value->>'o', f.value->>'c', f.value->>'r', f.value->>'u', f.value->>'display_name', \
-     f.value->>'email', f.value->>'external_id', f.value->>'state', f.value->>'cause', \
-     f.value->>'invitation', f.value->>'redemption', f.value->>'method', f.value->>'note', \
-     f.value->>'by', CAST(f.value->>'create_time' AS BIGINT), \
-     CAST(f.value->>'time' AS BIGINT), CAST(f.value->>'expire_time' AS BIGINT) FROM ",
-    json_rows!("$1"),
-    " AS f"
-);
-
-const LIFT_REMOVALS: &str = concat!(
-    "DELETE FROM removals WHERE (organization_id, class_id, user_id) IN ( \
-     SELECT l.value->>'o', l.value->>'c', l.value->>'u' FROM ",
-    json_rows!("$1"),
-    " AS l)"
-);
-
 /// Each writes the rows of one parameter.
 macro_rules! insert_organization_members {
     () => {
@@ -122,34 +81,62 @@ macro_rules! insert_admissions {
 
 /// What nearly every admission writes and nothing else: in one statement where the engine can, the
 /// admissions last. A class member is an organization member first (I2).
-const SAVE: &[&str] = together!(
+pub(super) const SAVE: &[&str] = together!(
     insert_organization_members,
     insert_class_members,
     move_seats,
     insert_admissions
 );
 
-/// Waits for whoever shares the row, and judges by what they left.
-const RAISE_FENCE: &str = "INSERT INTO fences (invitation, epoch, update_time) VALUES ($1, $2, $3) \
-     ON CONFLICT (invitation) DO UPDATE SET \
-     epoch = CASE WHEN excluded.epoch > fences.epoch THEN excluded.epoch ELSE fences.epoch END, \
-     update_time = excluded.update_time \
-     RETURNING epoch";
+homeroom_kit::statements! {
+    READ = concat!(
+        "SELECT redemption_id, organization_id, class_id, user_id, invitation, epoch, outcome, \
+         refuse_reason, request_id, create_time FROM admissions \
+         WHERE redemption_id IN (SELECT wanted.value->>'r' FROM ",
+        json_rows!("$1"),
+        " AS wanted)"
+    );
 
-/// For the test that prepares them.
-pub(super) const STATEMENTS: &[&str] = &[
-    LOCK_FREE,
-    LOCK_ALL,
-    FACTS,
-    READ,
-    END_REQUESTS,
-    FILE_REQUESTS,
-    LIFT_REMOVALS,
-    RAISE_FENCE,
-];
+    /// The request ends before another is filed: one open request per person and place (03 P2).
+    END_REQUESTS = concat!(
+        "UPDATE join_requests SET state = ended.state, decide_note = ended.decide_note, \
+         decided_by = ended.decided_by, decide_time = ended.decide_time FROM ( \
+         SELECT e.value->>'o' AS o, e.value->>'c' AS c, e.value->>'r' AS r, \
+         e.value->>'state' AS state, e.value->>'note' AS decide_note, e.value->>'by' AS decided_by, \
+         CAST(e.value->>'time' AS BIGINT) AS decide_time FROM ",
+        json_rows!("$1"),
+        " AS e) AS ended WHERE join_requests.organization_id = ended.o \
+         AND join_requests.class_id = ended.c AND join_requests.request_id = ended.r \
+         AND join_requests.state = 'PENDING'"
+    );
 
-/// For the test that prepares them.
-pub(super) const MORE_STATEMENTS: &[&str] = SAVE;
+    FILE_REQUESTS = concat!(
+        "INSERT INTO join_requests (organization_id, class_id, request_id, user_id, display_name, \
+         email, external_id, state, cause, invitation, redemption, method, decide_note, decided_by, \
+         create_time, decide_time, expire_time) \
+         SELECT f.value->>'o', f.value->>'c', f.value->>'r', f.value->>'u', f.value->>'display_name', \
+         f.value->>'email', f.value->>'external_id', f.value->>'state', f.value->>'cause', \
+         f.value->>'invitation', f.value->>'redemption', f.value->>'method', f.value->>'note', \
+         f.value->>'by', CAST(f.value->>'create_time' AS BIGINT), \
+         CAST(f.value->>'time' AS BIGINT), CAST(f.value->>'expire_time' AS BIGINT) FROM ",
+        json_rows!("$1"),
+        " AS f"
+    );
+
+    LIFT_REMOVALS = concat!(
+        "DELETE FROM removals WHERE (organization_id, class_id, user_id) IN ( \
+         SELECT l.value->>'o', l.value->>'c', l.value->>'u' FROM ",
+        json_rows!("$1"),
+        " AS l)"
+    );
+
+    /// Waits for whoever shares the row, and judges by what they left.
+    RAISE_FENCE = "INSERT INTO fences (invitation, epoch, update_time) VALUES ($1, $2, $3) \
+         ON CONFLICT (invitation) DO UPDATE SET \
+         epoch = CASE WHEN excluded.epoch > fences.epoch THEN excluded.epoch ELSE fences.epoch END, \
+         update_time = excluded.update_time \
+         RETURNING epoch";
+}
 
 fn json_array(rows: impl Iterator<Item = Value>) -> String {
     Value::Array(rows.collect()).to_string()

@@ -24,109 +24,83 @@ use crate::{
     store::{MemberQuery, Members, Result},
 };
 
-/// A deleted class's members are deleted with it, so a class member's row means that the class exists.
-const STANDING: &str = "SELECT o.display_name AS organization_display_name, o.code_prefix, \
-    s.seat_limit, c.display_name AS class_display_name, c.state AS class_state, \
-    om.role AS organization_role, cm.role AS class_role \
-    FROM organizations o \
-    JOIN organization_seats s ON s.organization_id = o.organization_id \
-    LEFT JOIN classes c ON c.organization_id = o.organization_id AND c.class_id = $2 \
-        AND c.delete_time IS NULL \
-    LEFT JOIN organization_members om ON om.organization_id = o.organization_id AND om.user_id = $3 \
-    LEFT JOIN class_members cm ON cm.organization_id = o.organization_id AND cm.class_id = $2 \
-        AND cm.user_id = $3 \
-    WHERE o.organization_id = $1 AND o.delete_time IS NULL";
-
-const ORGANIZATION_ONE: &str = "SELECT organization_id, '' AS class_id, user_id, display_name, email, \
-    external_id, role, join_time, invitation, redemption, approved_by, method, revision \
-    FROM organization_members WHERE organization_id = $1 AND user_id = $2";
-const CLASS_ONE: &str = "SELECT m.organization_id, m.class_id, m.user_id, p.display_name, p.email, \
-    p.external_id, m.role, m.join_time, m.invitation, m.redemption, m.approved_by, m.method, \
-    m.revision + p.revision AS revision FROM class_members m \
-    JOIN organization_members p ON p.organization_id = m.organization_id AND p.user_id = m.user_id \
-    WHERE m.organization_id = $1 AND m.user_id = $2 AND m.class_id = $3";
-const CLASSES_OF_USER: &str = "SELECT m.organization_id, m.class_id, m.user_id, p.display_name, \
-    p.email, p.external_id, m.role, m.join_time, m.invitation, m.redemption, m.approved_by, m.method, \
-    m.revision + p.revision AS revision FROM class_members m \
-    JOIN organization_members p ON p.organization_id = m.organization_id AND p.user_id = m.user_id \
-    WHERE m.organization_id = $1 AND m.user_id = $2 ORDER BY m.class_id";
-
-const ORGANIZATION_SAVE: &str = "UPDATE organization_members SET role = $3, display_name = $4, \
-    email = $5, external_id = $6, revision = revision + 1 WHERE organization_id = $1 AND user_id = $2";
-const CLASS_SAVE: &str = "UPDATE class_members SET role = $4, revision = revision + 1 \
-    WHERE organization_id = $1 AND user_id = $2 AND class_id = $3";
-
-const ORGANIZATION_DELETE: &str =
-    "DELETE FROM organization_members WHERE organization_id = $1 AND user_id = $2";
-const CLASS_DELETE: &str =
-    "DELETE FROM class_members WHERE organization_id = $1 AND user_id = $2 AND class_id = $3";
-const ORGANIZATION_DELETE_ALL: &str = "DELETE FROM organization_members WHERE organization_id = $1";
-const CLASSES_DELETE_ALL: &str = "DELETE FROM class_members WHERE organization_id = $1";
-const CLASS_DELETE_ALL: &str =
-    "DELETE FROM class_members WHERE organization_id = $1 AND class_id = $2";
-
-const ORGANIZATION_LIST: &str = "SELECT organization_id, '' AS class_id, user_id, display_name, email, \
-    external_id, role, join_time, invitation, redemption, approved_by, method, revision \
-    FROM organization_members WHERE organization_id = $1 AND user_id > $2 \
-    AND ($4 = '' OR role = $4) AND ($5 = '' OR email = $5) AND ($6 = '' OR external_id = $6) \
-    ORDER BY user_id LIMIT $3";
-const CLASS_LIST: &str = "SELECT m.organization_id, m.class_id, m.user_id, p.display_name, p.email, \
-    p.external_id, m.role, m.join_time, m.invitation, m.redemption, m.approved_by, m.method, \
-    m.revision + p.revision AS revision FROM class_members m \
-    JOIN organization_members p ON p.organization_id = m.organization_id AND p.user_id = m.user_id \
-    WHERE m.organization_id = $1 AND m.class_id = $7 AND m.user_id > $2 \
-    AND ($4 = '' OR m.role = $4) AND ($5 = '' OR p.email = $5) AND ($6 = '' OR p.external_id = $6) \
-    ORDER BY m.user_id LIMIT $3";
-const MEMBERSHIPS: &str = "SELECT organization_id, '' AS class_id, user_id, display_name, email, \
-    external_id, role, join_time, invitation, redemption, approved_by, method, revision \
-    FROM organization_members WHERE user_id = $1 AND (organization_id, '') > ($2, $3) \
-    UNION ALL \
-    SELECT m.organization_id, m.class_id, m.user_id, p.display_name, p.email, p.external_id, m.role, \
-    m.join_time, m.invitation, m.redemption, m.approved_by, m.method, m.revision + p.revision \
-    FROM class_members m \
-    JOIN organization_members p ON p.organization_id = m.organization_id AND p.user_id = m.user_id \
-    WHERE m.user_id = $1 AND (m.organization_id, m.class_id) > ($2, $3) \
-    ORDER BY organization_id, class_id LIMIT $4";
-
-/// `$2` of each place, an owner before the co-teachers.
-const STAFF: &str = concat!(
-    "SELECT organization_id, class_id, user_id FROM ( \
-     SELECT m.organization_id, '' AS class_id, m.user_id, \
-     row_number() OVER (PARTITION BY m.organization_id ORDER BY m.user_id) AS rank FROM ",
-    json_rows!("$1"),
-    " AS wanted JOIN organization_members m ON m.organization_id = wanted.value->>'o' \
-     AND m.role = 'ADMIN' WHERE wanted.value->>'c' = '' \
-     UNION ALL \
-     SELECT m.organization_id, m.class_id, m.user_id, \
-     row_number() OVER (PARTITION BY m.organization_id, m.class_id \
-     ORDER BY m.role DESC, m.user_id) AS rank FROM ",
-    json_rows!("$1"),
-    " AS wanted JOIN class_members m ON m.organization_id = wanted.value->>'o' \
-     AND m.class_id = wanted.value->>'c' AND m.role IN ('OWNER', 'CO_TEACHER') \
-     ) AS ranked WHERE rank <= $2 ORDER BY organization_id, class_id, rank"
-);
-const BESIDES_ADMINISTRATORS: &str = "SELECT EXISTS (SELECT 1 FROM organization_members \
-    WHERE organization_id = $1 AND role <> 'ADMIN')";
-
-/// For the test that prepares them.
-pub(super) const STATEMENTS: &[&str] = &[
-    STANDING,
-    ORGANIZATION_ONE,
-    CLASS_ONE,
-    CLASSES_OF_USER,
-    ORGANIZATION_SAVE,
-    CLASS_SAVE,
-    ORGANIZATION_DELETE,
-    CLASS_DELETE,
-    ORGANIZATION_DELETE_ALL,
-    CLASSES_DELETE_ALL,
-    CLASS_DELETE_ALL,
-    ORGANIZATION_LIST,
-    CLASS_LIST,
-    MEMBERSHIPS,
-    STAFF,
-    BESIDES_ADMINISTRATORS,
-];
+homeroom_kit::statements! {
+    /// A deleted class's members are deleted with it, so a class member's row means that the class exists.
+    STANDING = "SELECT o.display_name AS organization_display_name, o.code_prefix, \
+        s.seat_limit, c.display_name AS class_display_name, c.state AS class_state, \
+        om.role AS organization_role, cm.role AS class_role \
+        FROM organizations o \
+        JOIN organization_seats s ON s.organization_id = o.organization_id \
+        LEFT JOIN classes c ON c.organization_id = o.organization_id AND c.class_id = $2 \
+            AND c.delete_time IS NULL \
+        LEFT JOIN organization_members om ON om.organization_id = o.organization_id AND om.user_id = $3 \
+        LEFT JOIN class_members cm ON cm.organization_id = o.organization_id AND cm.class_id = $2 \
+            AND cm.user_id = $3 \
+        WHERE o.organization_id = $1 AND o.delete_time IS NULL";
+    ORGANIZATION_ONE = "SELECT organization_id, '' AS class_id, user_id, display_name, email, \
+        external_id, role, join_time, invitation, redemption, approved_by, method, revision \
+        FROM organization_members WHERE organization_id = $1 AND user_id = $2";
+    CLASS_ONE = "SELECT m.organization_id, m.class_id, m.user_id, p.display_name, p.email, \
+        p.external_id, m.role, m.join_time, m.invitation, m.redemption, m.approved_by, m.method, \
+        m.revision + p.revision AS revision FROM class_members m \
+        JOIN organization_members p ON p.organization_id = m.organization_id AND p.user_id = m.user_id \
+        WHERE m.organization_id = $1 AND m.user_id = $2 AND m.class_id = $3";
+    CLASSES_OF_USER = "SELECT m.organization_id, m.class_id, m.user_id, p.display_name, \
+        p.email, p.external_id, m.role, m.join_time, m.invitation, m.redemption, m.approved_by, m.method, \
+        m.revision + p.revision AS revision FROM class_members m \
+        JOIN organization_members p ON p.organization_id = m.organization_id AND p.user_id = m.user_id \
+        WHERE m.organization_id = $1 AND m.user_id = $2 ORDER BY m.class_id";
+    ORGANIZATION_SAVE = "UPDATE organization_members SET role = $3, display_name = $4, \
+        email = $5, external_id = $6, revision = revision + 1 WHERE organization_id = $1 AND user_id = $2";
+    CLASS_SAVE = "UPDATE class_members SET role = $4, revision = revision + 1 \
+        WHERE organization_id = $1 AND user_id = $2 AND class_id = $3";
+    ORGANIZATION_DELETE = "DELETE FROM organization_members WHERE organization_id = $1 AND user_id = $2";
+    CLASS_DELETE = "DELETE FROM class_members WHERE organization_id = $1 AND user_id = $2 AND class_id = $3";
+    ORGANIZATION_DELETE_ALL = "DELETE FROM organization_members WHERE organization_id = $1";
+    CLASSES_DELETE_ALL = "DELETE FROM class_members WHERE organization_id = $1";
+    CLASS_DELETE_ALL = "DELETE FROM class_members WHERE organization_id = $1 AND class_id = $2";
+    ORGANIZATION_LIST = "SELECT organization_id, '' AS class_id, user_id, display_name, email, \
+        external_id, role, join_time, invitation, redemption, approved_by, method, revision \
+        FROM organization_members WHERE organization_id = $1 AND user_id > $2 \
+        AND ($4 = '' OR role = $4) AND ($5 = '' OR email = $5) AND ($6 = '' OR external_id = $6) \
+        ORDER BY user_id LIMIT $3";
+    CLASS_LIST = "SELECT m.organization_id, m.class_id, m.user_id, p.display_name, p.email, \
+        p.external_id, m.role, m.join_time, m.invitation, m.redemption, m.approved_by, m.method, \
+        m.revision + p.revision AS revision FROM class_members m \
+        JOIN organization_members p ON p.organization_id = m.organization_id AND p.user_id = m.user_id \
+        WHERE m.organization_id = $1 AND m.class_id = $7 AND m.user_id > $2 \
+        AND ($4 = '' OR m.role = $4) AND ($5 = '' OR p.email = $5) AND ($6 = '' OR p.external_id = $6) \
+        ORDER BY m.user_id LIMIT $3";
+    MEMBERSHIPS = "SELECT organization_id, '' AS class_id, user_id, display_name, email, \
+        external_id, role, join_time, invitation, redemption, approved_by, method, revision \
+        FROM organization_members WHERE user_id = $1 AND (organization_id, '') > ($2, $3) \
+        UNION ALL \
+        SELECT m.organization_id, m.class_id, m.user_id, p.display_name, p.email, p.external_id, m.role, \
+        m.join_time, m.invitation, m.redemption, m.approved_by, m.method, m.revision + p.revision \
+        FROM class_members m \
+        JOIN organization_members p ON p.organization_id = m.organization_id AND p.user_id = m.user_id \
+        WHERE m.user_id = $1 AND (m.organization_id, m.class_id) > ($2, $3) \
+        ORDER BY organization_id, class_id LIMIT $4";
+    /// `$2` of each place, an owner before the co-teachers.
+    STAFF = concat!(
+        "SELECT organization_id, class_id, user_id FROM ( \
+         SELECT m.organization_id, '' AS class_id, m.user_id, \
+         row_number() OVER (PARTITION BY m.organization_id ORDER BY m.user_id) AS rank FROM ",
+        json_rows!("$1"),
+        " AS wanted JOIN organization_members m ON m.organization_id = wanted.value->>'o' \
+         AND m.role = 'ADMIN' WHERE wanted.value->>'c' = '' \
+         UNION ALL \
+         SELECT m.organization_id, m.class_id, m.user_id, \
+         row_number() OVER (PARTITION BY m.organization_id, m.class_id \
+         ORDER BY m.role DESC, m.user_id) AS rank FROM ",
+        json_rows!("$1"),
+        " AS wanted JOIN class_members m ON m.organization_id = wanted.value->>'o' \
+         AND m.class_id = wanted.value->>'c' AND m.role IN ('OWNER', 'CO_TEACHER') \
+         ) AS ranked WHERE rank <= $2 ORDER BY organization_id, class_id, rank"
+    );
+    BESIDES_ADMINISTRATORS = "SELECT EXISTS (SELECT 1 FROM organization_members \
+        WHERE organization_id = $1 AND role <> 'ADMIN')";
+}
 
 /// Reads a membership of either kind.
 pub(super) fn read(row: &impl Fields) -> Result<Member> {

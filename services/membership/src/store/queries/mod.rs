@@ -19,7 +19,10 @@ use homeroom_kit::{
     store::{Service, SqlStore},
 };
 
-use super::{Connection, Db, MIGRATOR, Row, connect};
+use super::{
+    Connection, Db, LOCK_ALL, LOCK_CODE_PREFIXES, LOCK_FREE, LOCK_ORGANIZATION, MIGRATOR, Row,
+    connect,
+};
 use crate::{
     SERVICE,
     store::{Repository, Result},
@@ -71,13 +74,16 @@ pub(crate) async fn open(
 /// Every statement of this service, for the test that prepares each.
 #[must_use]
 pub fn statements() -> Vec<&'static str> {
+    const LOCKS: &[&str] = &[LOCK_ALL, LOCK_CODE_PREFIXES, LOCK_FREE, LOCK_ORGANIZATION];
     [
+        LOCKS,
         classes::STATEMENTS,
         erasures::STATEMENTS,
-        erasures::MORE_STATEMENTS,
+        erasures::PSEUDONYMIZE,
+        &[facts::FACTS],
         join_requests::STATEMENTS,
         ledger::STATEMENTS,
-        ledger::MORE_STATEMENTS,
+        ledger::SAVE,
         members::STATEMENTS,
         organizations::STATEMENTS,
         removals::STATEMENTS,

@@ -18,59 +18,43 @@ use crate::{
     store::{InsertOutcome, OrganizationQuery, Organizations, Result, SeatRows},
 };
 
-const INSERT: &str = "INSERT INTO organizations \
-    (organization_id, display_name, code_prefix, labels, revision, create_time, update_time) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
-/// Whether a prefix begins another or another begins it (B4): then two codes could come out equal.
-/// All of them share their first letters, from `$2` to `$3`, so the index on prefixes finds them.
-const PREFIX_OVERLAPS: &str = "SELECT EXISTS (SELECT 1 FROM organizations \
-    WHERE code_prefix >= $2 AND code_prefix < $3 \
-    AND (substr(code_prefix, 1, length($1)) = $1 \
-    OR substr($1, 1, length(code_prefix)) = code_prefix))";
-const INSERT_SEATS: &str = "INSERT INTO organization_seats \
-    (organization_id, seat_limit, seats_used, requests_waiting) VALUES ($1, $2, 0, 0)";
-const ID_EXISTS: &str = "SELECT EXISTS (SELECT 1 FROM organizations WHERE organization_id = $1)";
-const ONE: &str = "SELECT o.organization_id, o.display_name, o.code_prefix, s.seat_limit, o.labels, \
-    o.revision, o.create_time, o.update_time FROM organizations o \
-    JOIN organization_seats s ON s.organization_id = o.organization_id \
-    WHERE o.organization_id = $1 AND o.delete_time IS NULL";
-const LIST: &str = "SELECT o.organization_id, o.display_name, o.code_prefix, s.seat_limit, o.labels, \
-    o.revision, o.create_time, o.update_time FROM organizations o \
-    JOIN organization_seats s ON s.organization_id = o.organization_id \
-    WHERE o.organization_id > $1 AND o.delete_time IS NULL ORDER BY o.organization_id LIMIT $2";
-const LIST_OF_MEMBER: &str = "SELECT o.organization_id, o.display_name, o.code_prefix, s.seat_limit, \
-    o.labels, o.revision, o.create_time, o.update_time FROM organization_members m \
-    JOIN organizations o ON o.organization_id = m.organization_id \
-    JOIN organization_seats s ON s.organization_id = o.organization_id \
-    WHERE m.user_id = $3 AND m.organization_id > $1 AND o.delete_time IS NULL \
-    ORDER BY m.organization_id LIMIT $2";
-const SAVE: &str = "UPDATE organizations SET display_name = $2, labels = $3, revision = $4, \
-    update_time = $5 WHERE organization_id = $1";
-const SAVE_LIMIT: &str = "UPDATE organization_seats SET seat_limit = $2 WHERE organization_id = $1";
-const DELETE: &str = "UPDATE organizations SET delete_time = $2 \
-    WHERE organization_id = $1 AND delete_time IS NULL";
-const SEATS: &str = "SELECT seat_limit, seats_used, requests_waiting FROM organization_seats \
-    WHERE organization_id = $1";
-const SAVE_SEATS: &str = "UPDATE organization_seats SET seats_used = $2, requests_waiting = $3 \
-    WHERE organization_id = $1";
-
-/// For the test that prepares them.
-pub(super) const STATEMENTS: &[&str] = &[
-    super::super::LOCK_CODE_PREFIXES,
-    INSERT,
-    PREFIX_OVERLAPS,
-    INSERT_SEATS,
-    ID_EXISTS,
-    ONE,
-    LIST,
-    LIST_OF_MEMBER,
-    SAVE,
-    SAVE_LIMIT,
-    DELETE,
-    LOCK_ORGANIZATION,
-    SEATS,
-    SAVE_SEATS,
-];
+homeroom_kit::statements! {
+    INSERT = "INSERT INTO organizations \
+        (organization_id, display_name, code_prefix, labels, revision, create_time, update_time) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
+    /// Whether a prefix begins another or another begins it (B4): then two codes could come out equal.
+    /// All of them share their first letters, from `$2` to `$3`, so the index on prefixes finds them.
+    PREFIX_OVERLAPS = "SELECT EXISTS (SELECT 1 FROM organizations \
+        WHERE code_prefix >= $2 AND code_prefix < $3 \
+        AND (substr(code_prefix, 1, length($1)) = $1 \
+        OR substr($1, 1, length(code_prefix)) = code_prefix))";
+    INSERT_SEATS = "INSERT INTO organization_seats \
+        (organization_id, seat_limit, seats_used, requests_waiting) VALUES ($1, $2, 0, 0)";
+    ID_EXISTS = "SELECT EXISTS (SELECT 1 FROM organizations WHERE organization_id = $1)";
+    ONE = "SELECT o.organization_id, o.display_name, o.code_prefix, s.seat_limit, o.labels, \
+        o.revision, o.create_time, o.update_time FROM organizations o \
+        JOIN organization_seats s ON s.organization_id = o.organization_id \
+        WHERE o.organization_id = $1 AND o.delete_time IS NULL";
+    LIST = "SELECT o.organization_id, o.display_name, o.code_prefix, s.seat_limit, o.labels, \
+        o.revision, o.create_time, o.update_time FROM organizations o \
+        JOIN organization_seats s ON s.organization_id = o.organization_id \
+        WHERE o.organization_id > $1 AND o.delete_time IS NULL ORDER BY o.organization_id LIMIT $2";
+    LIST_OF_MEMBER = "SELECT o.organization_id, o.display_name, o.code_prefix, s.seat_limit, \
+        o.labels, o.revision, o.create_time, o.update_time FROM organization_members m \
+        JOIN organizations o ON o.organization_id = m.organization_id \
+        JOIN organization_seats s ON s.organization_id = o.organization_id \
+        WHERE m.user_id = $3 AND m.organization_id > $1 AND o.delete_time IS NULL \
+        ORDER BY m.organization_id LIMIT $2";
+    SAVE = "UPDATE organizations SET display_name = $2, labels = $3, revision = $4, \
+        update_time = $5 WHERE organization_id = $1";
+    SAVE_LIMIT = "UPDATE organization_seats SET seat_limit = $2 WHERE organization_id = $1";
+    DELETE = "UPDATE organizations SET delete_time = $2 \
+        WHERE organization_id = $1 AND delete_time IS NULL";
+    SEATS = "SELECT seat_limit, seats_used, requests_waiting FROM organization_seats \
+        WHERE organization_id = $1";
+    SAVE_SEATS = "UPDATE organization_seats SET seats_used = $2, requests_waiting = $3 \
+        WHERE organization_id = $1";
+}
 
 fn read(row: &Row) -> Result<Organization> {
     Ok(Organization {

@@ -8,14 +8,13 @@ use homeroom_kit::clock::micros;
 use super::{SqlRepository, rows::class_text};
 use crate::store::{RemovalRows, Result};
 
-const RECORD: &str = "INSERT INTO removals (organization_id, class_id, user_id, remove_time) \
-    VALUES ($1, $2, $3, $4) \
-    ON CONFLICT (organization_id, class_id, user_id) DO UPDATE SET remove_time = excluded.remove_time";
-const FORGET_CLASS: &str = "DELETE FROM removals WHERE organization_id = $1 AND class_id = $2";
-const FORGET_ORGANIZATION: &str = "DELETE FROM removals WHERE organization_id = $1";
-
-/// For the test that prepares them.
-pub(super) const STATEMENTS: &[&str] = &[RECORD, FORGET_CLASS, FORGET_ORGANIZATION];
+homeroom_kit::statements! {
+    RECORD = "INSERT INTO removals (organization_id, class_id, user_id, remove_time) \
+        VALUES ($1, $2, $3, $4) \
+        ON CONFLICT (organization_id, class_id, user_id) DO UPDATE SET remove_time = excluded.remove_time";
+    FORGET_CLASS = "DELETE FROM removals WHERE organization_id = $1 AND class_id = $2";
+    FORGET_ORGANIZATION = "DELETE FROM removals WHERE organization_id = $1";
+}
 
 #[async_trait]
 impl RemovalRows for SqlRepository {
