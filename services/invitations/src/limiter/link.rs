@@ -7,7 +7,6 @@
 //! slots that move; while one of its nodes does not answer, none may be heard.
 
 use std::{
-    collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -15,9 +14,10 @@ use std::{
     time::Duration,
 };
 
-use futures::future::try_join_all;
+use futures::future::join_all;
 use redis::{
-    Client, Cmd, FromRedisValue, IntoConnectionInfo as _, Pipeline, RedisError, RedisResult, Value,
+    Client, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo as _, Pipeline, RedisError,
+    RedisResult, Value,
     aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig},
     cluster::{ClusterClient, ClusterConfig},
     cluster_async::ClusterConnection,
@@ -46,12 +46,6 @@ const NOT_THE_MASTER: [&str; 6] = [
     "UNBLOCKED",
     "CLUSTERDOWN",
 ];
-
-/// A command, and its one key.
-pub(super) struct Call {
-    pub(super) key: String,
-    pub(super) command: Cmd,
-}
 
 /// One Redis behind an address, or a cluster.
 pub(super) struct Link {
@@ -99,20 +93,18 @@ impl Link {
         })
     }
 
-    /// Sends the calls to whichever master is there, all at once, those of one key in order. One answer
-    /// each. The connection is left when it leads to no master.
+    /// Sends the calls to whichever master is there, all at once. One answer each. The connection is left when it leads to no master.
     pub(super) async fn ask<T: FromRedisValue>(
         &self,
-        calls: Vec<Call>,
+        calls: Vec<Cmd>,
     ) -> RedisResult<Vec<RedisResult<T>>> {
         let (number, connection) = self.connection();
         let answers = connection.ask(calls).await;
         let is_stale = match &answers {
             Ok(answers) => answers
                 .iter()
-                .any(|answer| answer.as_ref().is_err_and(is_not_the_master)),
-            // After other errors of the network redis-rs connects again by itself.
-            Err(error) => !error.is_io_error() || error.is_timeout(),
+                .any(|answer| answer.as_ref().is_err_and(leads_nowhere)),
+            Err(error) => leads_nowhere(error),
         };
         if is_stale {
             let mut current = self.lock();
@@ -187,31 +179,28 @@ impl Servers {
 }
 
 impl Connection {
-    async fn ask<T: FromRedisValue>(self, calls: Vec<Call>) -> RedisResult<Vec<RedisResult<T>>> {
+    async fn ask<T: FromRedisValue>(self, calls: Vec<Cmd>) -> RedisResult<Vec<RedisResult<T>>> {
         let cluster = match self {
             Self::One(connection) => {
                 let mut pipeline = Pipeline::with_capacity(calls.len());
                 for call in calls {
-                    pipeline.add_command(call.command);
+                    pipeline.add_command(call);
                 }
                 return query(pipeline, connection).await;
             }
             Self::Cluster(cluster) => cluster,
         };
-        // A pipeline goes to one node, and redis-rs knows which only by its key.
-        let mut by_key: BTreeMap<String, (Vec<usize>, Pipeline)> = BTreeMap::new();
-        for (position, call) in calls.into_iter().enumerate() {
-            let (positions, pipeline) = by_key.entry(call.key).or_default();
-            positions.push(position);
-            pipeline.add_command(call.command);
-        }
-        let asked = by_key.into_values().map(async |(positions, pipeline)| {
-            let answers = query(pipeline, cluster.clone()).await?;
-            RedisResult::Ok(positions.into_iter().zip(answers))
+        // One by one, each in its turn: of a pipeline redis-rs would follow a slot that moves as a whole, and charge
+        // again what was charged already.
+        let asked = calls.into_iter().map(|call| {
+            let mut cluster = cluster.clone();
+            async move {
+                let answer = cluster.req_packed_command(&call).await;
+                answer.and_then(|value| Ok(T::from_redis_value(value.extract_error()?)?))
+            }
         });
-        let mut answers: Vec<_> = try_join_all(asked).await?.into_iter().flatten().collect();
-        answers.sort_by_key(|(position, _)| *position);
-        Ok(answers.into_iter().map(|(_, answer)| answer).collect())
+        // All are waited for: what has been sent is charged.
+        Ok(join_all(asked).await)
     }
 }
 
@@ -243,6 +232,15 @@ fn tcp() -> TcpSettings {
     #[cfg(target_os = "linux")]
     let settings = settings.set_user_timeout(Duration::from_millis(UNACKNOWLEDGED_MAX_MILLIS));
     settings
+}
+
+/// Returns true if a new connection may do better. After other errors of the network redis-rs connects again by
+/// itself, and other answers of a server are about the command.
+fn leads_nowhere(error: &RedisError) -> bool {
+    match error.kind() {
+        ErrorKind::Server(_) | ErrorKind::Extension => is_not_the_master(error),
+        _ => !error.is_io_error() || error.is_timeout(),
+    }
 }
 
 /// Returns true for the answers of [`NOT_THE_MASTER`]. Before Redis 7 a script wraps them in an ERR.

@@ -15,7 +15,7 @@ use super::{
         ADDRESS_ADMISSIONS_WINDOW_MICROS, DAY_MICROS, GUARD_MICROS, IN_FLIGHT_SLOT_MICROS, Rate,
         UNDER_WAY_MICROS,
     },
-    link::{Call, Link},
+    link::Link,
     state::Reply,
     store::{Command, Operation, Store, StoreAway, Subject},
 };
@@ -109,7 +109,7 @@ impl RedisStore {
             })
     }
 
-    fn call(&self, command: &Command, script: ScriptForm) -> Call {
+    fn call(&self, command: &Command, script: ScriptForm) -> Cmd {
         let mut call = Cmd::new();
         match script {
             ScriptForm::Hash => call.arg("EVALSHA").arg(SCRIPT.get_hash()),
@@ -123,7 +123,7 @@ impl RedisStore {
             .arg(name)
             .arg(now.map_or_else(String::new, |now| now.to_string()))
             .arg(arguments);
-        Call { key, command: call }
+        call
     }
 }
 

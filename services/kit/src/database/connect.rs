@@ -86,6 +86,8 @@ pub async fn connect_postgres(url: &Url, options: Options) -> Result<Pools<Postg
     let connect = PgConnectOptions::from_str(text)
         .map_err(|error| OpenError::new(&place, error))?
         .application_name(&options.application_name)
+        // The statement that commits holds what it writes (ADR 0003), which is no business of the log.
+        .disable_statement_logging()
         .options([
             ("lock_timeout", millis(options.lock_timeout)),
             ("statement_timeout", millis(options.statement_timeout)),
@@ -241,20 +243,26 @@ async fn check_schema<DB>(
     command: &'static str,
 ) -> Result<(), OpenError>
 where
-    DB: Database,
+    DB: EngineDatabase,
     DB::Connection: Migrate,
 {
     let not_migrated = || OpenError::NotMigrated {
         place: pools.place.clone(),
         command,
     };
-    let mut connection = pools
-        .read
-        .acquire()
+    let mut session = pools
+        .read()
         .await
         .map_err(|error| OpenError::new(&pools.place, error))?;
-    let applied = match connection.list_applied_migrations(MIGRATIONS_TABLE).await {
-        Ok(applied) => applied,
+    let listed = session
+        .connection()
+        .list_applied_migrations(MIGRATIONS_TABLE)
+        .await;
+    let applied = match listed {
+        Ok(applied) => {
+            session.release();
+            applied
+        }
         Err(MigrateError::Execute(error)) => {
             return Err(match Error::from(error) {
                 // The table is missing.

@@ -296,12 +296,12 @@ impl<DB: EngineDatabase> Session<DB> {
         }
     }
 
-    /// Has a statement run at the end of the transaction, in one message with the commit: what it locks is
-    /// locked until the server has committed, however long this process takes. It holds no value that could be
-    /// read as SQL.
-    pub(crate) fn at_commit(&mut self, sql: &str) {
-        self.at_commit.push_str(sql);
-        self.at_commit.push_str("; ");
+    /// Has a function of the database called with JSON and a number at the end of the transaction, in one message
+    /// with the commit: what it locks is locked until the server has committed, however long this process takes.
+    pub(crate) fn call_at_commit(&mut self, function: &'static str, json: &str, number: i64) {
+        // In JSON a dollar sign stands in strings alone, where it may be escaped. So none can end the quotation.
+        let json = json.replace('$', "\\u0024");
+        self.at_commit += &format!("SELECT {function}($${json}$$, {number}); ");
     }
 
     /// Makes what was written stand. Nothing to do for a session that reads.

@@ -66,11 +66,17 @@ impl<DB: Database> Ready<DB> {
 
     /// Returns the connection that served last, or one of the pool. Fails like the pool if none is free in time.
     pub(super) async fn take(&self) -> sqlx::Result<Lease<DB>> {
-        let turn = Arc::clone(&self.turns).acquire_owned();
-        let turn = timeout(self.pool.options().get_acquire_timeout(), turn)
-            .await
-            .map_err(|_| sqlx::Error::PoolTimedOut)?
-            .map_err(|_| sqlx::Error::PoolClosed)?;
+        timeout(
+            self.pool.options().get_acquire_timeout(),
+            self.take_once_free(),
+        )
+        .await
+        .map_err(|_| sqlx::Error::PoolTimedOut)?
+    }
+
+    async fn take_once_free(&self) -> sqlx::Result<Lease<DB>> {
+        let turn = Arc::clone(&self.turns).acquire_owned().await;
+        let turn = turn.map_err(|_| sqlx::Error::PoolClosed)?;
         let last = self.lock().pop();
         if let Some(last) = last {
             if last.idle_since.elapsed() <= Duration::from_millis(UNTESTED_IDLE_MILLIS_MAX) {
@@ -94,13 +100,16 @@ impl<DB: Database> Ready<DB> {
     /// Takes back a connection whose session ended in good order.
     pub(super) fn give_back(&self, lease: Lease<DB>) {
         let serves_on = lease.since.elapsed() <= Duration::from_secs(SERVES_SECONDS_MAX);
+        let mut waiting = self.lock();
+        // Asked under the lock: who closes the pool empties this afterwards.
         if serves_on && !self.pool.is_closed() {
-            self.lock().push(Waiting {
+            waiting.push(Waiting {
                 connection: lease.connection,
                 since: lease.since,
                 idle_since: Instant::now(),
             });
         }
+        drop(waiting);
         drop(lease.turn);
     }
 

@@ -60,7 +60,9 @@ where
 {
     async fn list(&self, scope: &Scope, after_position: i64, limit: u32) -> Result<Vec<Event>> {
         let mut session = self.pools.read().await?;
-        Ok(session.list(scope, after_position, limit).await?)
+        let events = session.list(scope, after_position, limit).await?;
+        session.release();
+        Ok(events)
     }
 
     fn listen(&self) -> Listener {

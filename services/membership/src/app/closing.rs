@@ -27,7 +27,7 @@ pub async fn close_requests(change: &mut Change, seats: &mut Seats, which: &Wait
         if count < i64::from(CLOSED_TOGETHER_MAX) {
             return Ok(());
         }
-        // Written before the next ones are read, so that a long queue is never in memory.
+        // Handed over before the next ones are read: with the commit they are written.
         change.write_events().await?;
     }
 }

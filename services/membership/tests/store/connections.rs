@@ -1,6 +1,12 @@
 //! Connections that the server ends, and transactions that failed half-way.
 
-use homeroom_kit::database::{Options, Url, connect_postgres};
+use std::time::Duration;
+
+use homeroom_kit::{
+    database::{Options, Url, connect_postgres},
+    outbox::Scope,
+};
+use homeroom_membership::store;
 use sqlx::{Connection as _, Executor as _, PgConnection};
 
 use crate::support::Database;
@@ -36,6 +42,31 @@ async fn a_connection_that_the_server_ended_a_moment_ago_is_replaced() {
     session.commit("membership", "test").await.unwrap();
     pools.close().await;
     database.end().await;
+}
+
+#[tokio::test]
+async fn after_a_burst_the_database_is_as_ready_as_before() {
+    for database in [Database::postgres().await, Database::sqlite().await] {
+        // Given a store all of whose connections have just served at once,
+        let options = Options {
+            connections_max: 4,
+            acquire_timeout: Duration::from_millis(500),
+            ..Options::default()
+        };
+        let store = store::connect(&database.url, options).await.unwrap();
+        let feed = store.feed();
+        let mut readers = Vec::new();
+        for _ in 0..4 {
+            readers.push(feed.list(&Scope::Everything, 0, 1));
+        }
+        for read in futures::future::join_all(readers).await {
+            assert_eq!(read.unwrap(), []);
+        }
+        // then readiness finds one of them, and everything can be closed.
+        store.check_ready().await.unwrap();
+        store.close().await;
+        database.end().await;
+    }
 }
 
 #[tokio::test]

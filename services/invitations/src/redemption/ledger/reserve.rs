@@ -125,7 +125,9 @@ pub(super) async fn reserve(
                 }
             }
         };
-        if standing == Standing::AsRead && matches!(result, Reserved::Refused(_)) {
+        if standing == Standing::AsRead
+            && matches!(result, Reserved::Refused(_) | Reserved::Changed)
+        {
             // It may have been reserved before, under the request id or for the person.
             return Err(Error::conflict("a refusal takes a look at what stands"));
         }
