@@ -301,7 +301,17 @@ impl<DB: EngineDatabase> Session<DB> {
     pub(crate) fn call_at_commit(&mut self, function: &'static str, json: &str, number: i64) {
         // In JSON a dollar sign stands in strings alone, where it may be escaped. So none can end the quotation.
         let json = json.replace('$', "\\u0024");
-        self.at_commit += &format!("SELECT {function}($${json}$$, {number}); ");
+        for part in [
+            "SELECT ",
+            function,
+            "($$",
+            &json,
+            "$$, ",
+            &number.to_string(),
+            "); ",
+        ] {
+            self.at_commit.push_str(part);
+        }
     }
 
     /// Makes what was written stand. Nothing to do for a session that reads.
