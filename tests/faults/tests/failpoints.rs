@@ -197,8 +197,10 @@ fn the_tables_name_every_transaction() {
     let mut named = BTreeSet::new();
     for service in ["membership", "invitations"] {
         for text in sources(&services.join(service).join("src")) {
-            for after in text.split(".commit(\"").skip(1) {
-                named.insert(format!("{service}.{}", after.split('"').next().unwrap()));
+            for commit in [".commit(\"", "end(repository, \""] {
+                for after in text.split(commit).skip(1) {
+                    named.insert(format!("{service}.{}", after.split('"').next().unwrap()));
+                }
             }
         }
     }
