@@ -3,6 +3,7 @@
 pub mod control;
 pub mod headers;
 pub mod messages;
+pub mod readers;
 pub mod silence;
 pub mod strangers;
 pub mod streams;

@@ -6,7 +6,7 @@ use std::{fmt::Write as _, time::Duration};
 
 use homeroom_attacks::{
     attacks::{
-        Report, Target, control, headers, messages,
+        Report, Target, control, headers, messages, readers,
         silence::{idle, slow_preface},
         strangers::{is_probed_well, open_calls},
         streams,
@@ -14,7 +14,7 @@ use homeroom_attacks::{
     good::Good,
     process::{memory_bytes_max, open_files, raise_open_files},
 };
-use homeroom_kit::server::{HEALTH_WATCHES_MAX, REFLECTION_CALLS_MAX};
+use homeroom_kit::server::{HEALTH_CALLS_MAX, REFLECTION_CALLS_MAX};
 use served::Served;
 use tokio::time::Instant;
 
@@ -22,6 +22,8 @@ use tokio::time::Instant;
 const IDLE_CONNECTIONS: usize = 5_000;
 /// Connections that are slow to begin, on each service.
 const SLOW_CONNECTIONS: usize = 100;
+/// Connections of one who does not read, on each service.
+const UNREAD_CONNECTIONS: usize = 20;
 /// Connections of one who has no token and 200 calls on each, on each service.
 const STRANGER_CONNECTIONS: usize = 60;
 /// Good clients, each with connections of its own.
@@ -145,6 +147,14 @@ async fn outlive(mut served: Served) {
         let target = target.clone();
         async move { headers::slow(&target, SLOW_CONNECTIONS, until).await }
     });
+    attack!("answers without window", |target: &Target, until| {
+        let target = target.clone();
+        async move { readers::without_window(&target, UNREAD_CONNECTIONS, until).await }
+    });
+    attack!("answers nobody reads", |target: &Target, until| {
+        let target = target.clone();
+        async move { readers::without_reading(&target, UNREAD_CONNECTIONS, until).await }
+    });
     let strangers = attack!("calls without a token", |target: &Target, until| {
         let target = target.clone();
         async move {
@@ -157,7 +167,8 @@ async fn outlive(mut served: Served) {
             tokio::join!(calls, probes).0
         }
     });
-    let places = ((HEALTH_WATCHES_MAX + REFLECTION_CALLS_MAX) * targets.len()) as u64;
+    let places = HEALTH_CALLS_MAX + REFLECTION_CALLS_MAX + STRANGER_CONNECTIONS;
+    let places = (places * targets.len()) as u64;
     // One process for both may not have refused all of them by then.
     let busier = served.ids().len() < targets.len();
     check!(
@@ -174,6 +185,7 @@ async fn outlive(mut served: Served) {
             headers::continuation_flood(target, until),
             messages::oversized(target, until),
             control::ping_flood(target, until),
+            readers::without_window(target, UNREAD_CONNECTIONS, until),
         )
     });
     futures::future::join_all(all).await;

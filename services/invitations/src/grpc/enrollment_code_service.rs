@@ -71,7 +71,10 @@ impl EnrollmentCodeHandlers {
         let place = rpc::parent(Place::parse(&request.parent), request.page_size)?;
         let filter = filter(&request.filter, FILTER_FIELDS)?;
         let list = format!("ListEnrollmentCodes {} {}", request.parent, request.filter);
-        let page = homeroom_kit::page!(self.0.paging, request, list)?;
+        let page = self
+            .0
+            .paging
+            .parse(request.page_size, &request.page_token, list)?;
         let page = self
             .0
             .list_enrollment_codes(caller, &place, &filter, &page)

@@ -183,7 +183,10 @@ impl TokenHandlers {
         let class = rpc::parent(ClassName::parse(&request.parent), request.page_size)?;
         let filter = filter(&request.filter, FILTER_FIELDS)?;
         let list = format!("ListTokens {} {}", request.parent, request.filter);
-        let page = homeroom_kit::page!(self.0.paging, request, list)?;
+        let page = self
+            .0
+            .paging
+            .parse(request.page_size, &request.page_token, list)?;
         let page = self.0.list_tokens(caller, &class, &filter, &page).await?;
         Ok(ListTokensResponse {
             tokens: page.items,

@@ -69,6 +69,8 @@ on_both! {
     p7_uses_of_an_older_epoch_are_not_counted,
     p7_a_secret_that_was_reset_after_the_look_up_is_seen,
     p9_request_ids_are_noted_once_and_re_pointed_from_the_stale,
+    p9_a_request_that_is_known_by_now_is_named_before_anything_refuses_it,
+    p4_the_use_that_is_short_may_be_the_persons_own,
     p9_a_first_outcome_stays,
     p13_due_redemptions_are_taken_by_one_and_leased,
     p13_a_try_farther_ahead_than_any_is_due,
@@ -268,6 +270,40 @@ async fn p2_one_living_redemption_for_each_invitation_epoch_and_user(store: Arc<
         .await
         .unwrap();
     assert!(matches!(&third[0], Reserved::Attached(living) if living.id == first.id));
+}
+
+async fn p9_a_request_that_is_known_by_now_is_named_before_anything_refuses_it(
+    store: Arc<dyn Store>,
+) {
+    // Given a request whose first attempt took the last use,
+    let fixture = Fixture::new(store);
+    let row = fixture.invitation(Some(1)).await;
+    let first = fixture.reserve_one(&row, "ann", Some(1)).await;
+    let admitted = MembershipReply::Answer(MembershipAnswer::Admitted);
+    assert_eq!(fixture.settle(&first, &[admitted]).await, 1);
+    // when a second attempt of it comes alone, which has not heard of the first: where the use is gone, and
+    // where the secret was reset after it was looked up
+    let hedged = fixture.wanted(&row, "ann", Some(1));
+    let mut after_a_reset = fixture.wanted(&row, "ann", Some(1));
+    after_a_reset.matched.lookup_macs = vec![[7; 32]];
+    for hedged in [hedged, after_a_reset] {
+        // then it is named the first one's redemption.
+        let reserved = fixture.reserve(&[hedged]).await.unwrap();
+        assert!(matches!(&reserved[0], Reserved::Named(named) if named.id == first.id));
+    }
+}
+
+async fn p4_the_use_that_is_short_may_be_the_persons_own(store: Arc<dyn Store>) {
+    let fixture = Fixture::new(store);
+    let row = fixture.invitation(Some(1)).await;
+    let first = fixture.reserve_one(&row, "ann", None).await;
+    let again = fixture.reserve(&[fixture.wanted(&row, "ann", None)]).await;
+    assert_eq!(again.unwrap(), [Reserved::Attached(first)]);
+    let other = fixture.reserve(&[fixture.wanted(&row, "bob", None)]).await;
+    assert_eq!(
+        other.unwrap(),
+        [Reserved::Refused(ErrorReason::UseInProgress)]
+    );
 }
 
 async fn p4_no_more_uses_are_taken_than_there_are(store: Arc<dyn Store>) {

@@ -125,12 +125,10 @@ pub async fn connect_postgres(url: &Url, options: Options) -> Result<Pools<Postg
             return Err(OpenError::new(&place, error));
         }
     };
-    let ready = Ready::new(pool.clone());
+    let ready = Ready::new(pool);
     Ok(Pools {
-        read: pool.clone(),
-        write: pool,
-        ready_to_read: ready.clone(),
-        ready_to_write: ready,
+        readers: ready.clone(),
+        writers: ready,
         place,
         file: None,
     })
@@ -172,10 +170,8 @@ pub async fn connect_sqlite(url: &Url, options: Options) -> Result<Pools<Sqlite>
         .await
         .map_err(|error| OpenError::new(&place, error))?;
     Ok(Pools {
-        ready_to_read: Ready::new(read.clone()),
-        ready_to_write: Ready::new(write.clone()),
-        read,
-        write,
+        readers: Ready::new(read),
+        writers: Ready::new(write),
         place,
         file: Some(path.clone()),
     })
@@ -188,7 +184,7 @@ where
     DB::Connection: Migrate,
 {
     migrator
-        .run(&pools.write)
+        .run(&pools.writers.pool)
         .await
         .map_err(|error| OpenError::of_migration(&pools.place, error))
 }

@@ -156,11 +156,9 @@ pub enum UrlError {
 /// The pools of one database.
 pub struct Pools<DB: Database> {
     /// Reads. On SQLite its connections cannot write.
-    pub read: Pool<DB>,
-    /// Writes. On SQLite it is one connection; on PostgreSQL the same pool as `read`.
-    pub write: Pool<DB>,
-    ready_to_read: Ready<DB>,
-    ready_to_write: Ready<DB>,
+    readers: Ready<DB>,
+    /// Writes. On SQLite it is one connection; on PostgreSQL the same pool as `readers`.
+    writers: Ready<DB>,
     /// Where it is, for messages.
     place: String,
     /// The file; None: on a server.
@@ -170,10 +168,8 @@ pub struct Pools<DB: Database> {
 impl<DB: Database> Clone for Pools<DB> {
     fn clone(&self) -> Self {
         Self {
-            read: self.read.clone(),
-            write: self.write.clone(),
-            ready_to_read: self.ready_to_read.clone(),
-            ready_to_write: self.ready_to_write.clone(),
+            readers: self.readers.clone(),
+            writers: self.writers.clone(),
             place: self.place.clone(),
             file: self.file.clone(),
         }
@@ -190,9 +186,15 @@ impl<DB: Database> fmt::Debug for Pools<DB> {
 }
 
 impl<DB: EngineDatabase> Pools<DB> {
+    /// Returns the pool that writes, for migrations. Sessions keep its connections, so that it may have none left.
+    #[must_use]
+    pub fn pool(&self) -> &Pool<DB> {
+        &self.writers.pool
+    }
+
     /// A session that reads, each statement for itself.
     pub async fn read(&self) -> Result<Session<DB>, Error> {
-        Session::on(&self.ready_to_read).await
+        Session::on(&self.readers).await
     }
 
     /// A session that writes: nothing stands until [`Session::commit`].
@@ -202,13 +204,14 @@ impl<DB: EngineDatabase> Pools<DB> {
     pub async fn write(&self) -> Result<Session<DB>, Error> {
         let mut lost = 0;
         loop {
-            let mut session = Session::on(&self.ready_to_write).await?;
+            let mut session = Session::on(&self.writers).await?;
             // Already now: a BEGIN that is dropped half-way may have been carried out.
             session.open = true;
             match DB::run(session.connection(), SqlStr::from_static(DB::BEGIN_WRITE)).await {
                 Ok(()) => return Ok(session),
                 Err(error)
-                    if is_lost(&error) && lost < self.write.options().get_max_connections() =>
+                    if is_lost(&error)
+                        && lost < self.writers.pool.options().get_max_connections() =>
                 {
                     lost += 1;
                 }
@@ -227,8 +230,8 @@ impl<DB: EngineDatabase> Pools<DB> {
 
     /// Closes every connection, once each is idle.
     pub async fn close(&self) {
-        self.ready_to_write.close().await;
-        self.ready_to_read.close().await;
+        self.writers.close().await;
+        self.readers.close().await;
     }
 }
 

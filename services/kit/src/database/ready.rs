@@ -39,7 +39,7 @@ struct Waiting<DB: Database> {
 
 /// A pool with the connections that wait beside it.
 pub(super) struct Ready<DB: Database> {
-    pool: Pool<DB>,
+    pub(super) pool: Pool<DB>,
     turns: Arc<Semaphore>,
     waiting: Arc<Mutex<Vec<Waiting<DB>>>>,
 }

@@ -21,6 +21,6 @@ pub(crate) async fn pools() -> (Pools<Sqlite>, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let url = Url::Sqlite(folder.path().join("test.db"));
     let pools = connect_sqlite(&url, Options::default()).await.unwrap();
-    sqlx::raw_sql(TABLES).execute(&pools.write).await.unwrap();
+    sqlx::raw_sql(TABLES).execute(pools.pool()).await.unwrap();
     (pools, folder)
 }

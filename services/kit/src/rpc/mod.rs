@@ -65,14 +65,6 @@ macro_rules! event_api {
     };
 }
 
-/// Reads the page of the list `$list` that a request asks for.
-#[macro_export]
-macro_rules! page {
-    ($paging:expr, $request:ident, $list:expr) => {
-        $paging.parse($request.page_size, &$request.page_token, $list)
-    };
-}
-
 /// The name of a request that asks for one resource and nothing else.
 pub fn name<T, E: Display>(parsed: std::result::Result<T, E>) -> Result<T> {
     let mut violations = Violations::new();

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use homeroom_api::common::v1::ErrorReason;
 use http::{HeaderMap, header::AUTHORIZATION};
-use tonic::transport::server::TcpConnectInfo;
 
 use super::{
-    Deadline, RequestId, is_open_path,
+    Deadline, RequestId,
+    connection::ConnectionInfo,
+    is_open_path,
     middleware::{Inner, Middleware, Request, Response, refuse},
 };
 use crate::{
@@ -38,8 +39,8 @@ impl AuthenticationStep {
         let mut caller = self.0.caller_by_known_keys(token, user)?;
         let extensions = request.extensions();
         caller.client_address = extensions
-            .get::<TcpConnectInfo>()
-            .and_then(TcpConnectInfo::remote_addr)
+            .get::<ConnectionInfo>()
+            .and_then(ConnectionInfo::remote_addr)
             .map(|address| address.ip().to_canonical());
         if let Some(RequestId(id)) = extensions.get() {
             caller.request_id.clone_from(id);

@@ -5,6 +5,7 @@ use std::{
     io,
     net::SocketAddr,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -12,7 +13,7 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
-    sync::OwnedSemaphorePermit,
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::{Sleep, timeout_at},
 };
 use tokio_rustls::server::TlsStream;
@@ -25,6 +26,25 @@ use crate::tls::{ServerTls, agreed_on_http2};
 /// Bytes that every HTTP/2 client sends first (RFC 9113, 3.4).
 const PREFACE_BYTES: usize = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".len();
 
+/// What is known of a connection: an extension of each of its requests.
+#[derive(Debug, Clone)]
+pub(crate) struct ConnectionInfo {
+    tcp: TcpConnectInfo,
+    check: Arc<Semaphore>,
+}
+
+impl ConnectionInfo {
+    /// Returns where it comes from.
+    pub(crate) fn remote_addr(&self) -> Option<SocketAddr> {
+        self.tcp.remote_addr()
+    }
+
+    /// Returns the place of its one check of health that is answered whatever else is under way, if that is free.
+    pub(super) fn check_place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.check).try_acquire_owned().ok()
+    }
+}
+
 /// The time left to a connection to begin, and how much of the beginning is still to come.
 #[derive(Debug)]
 struct Handshake {
@@ -36,7 +56,7 @@ struct Handshake {
 pub(super) struct Connection {
     // Boxed, so that one in plaintext takes no room for TLS.
     stream: Either<Wire, Box<TlsStream<Wire>>>,
-    peer: TcpConnectInfo,
+    info: ConnectionInfo,
     // None once the connection has begun; from then on keepalive watches it.
     handshake: Option<Handshake>,
     _permit: OwnedSemaphorePermit,
@@ -71,7 +91,10 @@ impl Connection {
             .inspect_err(|error| told(peer.remote_addr(), error));
         Some(Self {
             stream: opened.ok()?,
-            peer,
+            info: ConnectionInfo {
+                tcp: peer,
+                check: Arc::new(Semaphore::new(1)),
+            },
             handshake: Some(Handshake {
                 bytes_missing: PREFACE_BYTES,
                 end,
@@ -96,10 +119,10 @@ fn told(peer: Option<SocketAddr>, error: &io::Error) {
 }
 
 impl Connected for Connection {
-    type ConnectInfo = TcpConnectInfo;
+    type ConnectInfo = ConnectionInfo;
 
-    fn connect_info(&self) -> TcpConnectInfo {
-        self.peer.clone()
+    fn connect_info(&self) -> ConnectionInfo {
+        self.info.clone()
     }
 }
 

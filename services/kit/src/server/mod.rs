@@ -12,6 +12,7 @@ mod health;
 mod layers;
 pub(crate) mod middleware;
 mod options;
+mod shares;
 mod wire;
 
 use std::{
@@ -29,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{body::Body, server::NamedService, service::Routes, transport::Server};
 use tower::Service;
 
-pub use calls::{HEALTH_WATCHES_MAX, REFLECTION_CALLS_MAX};
+pub use calls::{HEALTH_CALLS_MAX, REFLECTION_CALLS_MAX};
 pub use descriptors::FILES_RESERVED;
 pub use ending::Ending;
 pub use health::{Health, LIVENESS, READINESS};
@@ -38,6 +39,7 @@ pub use options::{
     CALLS_MAX, CONNECTIONS_DEFAULT, CONNECTIONS_MAX, CONNECTIONS_MIN, CONNECTIONS_SETTING,
     ServeError, ServerOptions, read_connections_max,
 };
+pub use shares::CALLS_OF_A_PERSON_MAX;
 
 use crate::shutdown::Shutdown;
 pub(crate) use authentication::AuthenticationStep;
@@ -45,6 +47,7 @@ use calls::Calls;
 use connections::Limits;
 use layers::{AnswerStep, DeadlineStep, RequestIdStep, TraceStep};
 use middleware::{Middleware as _, Steps};
+use shares::ShareStep;
 use wire::Wires;
 
 /// Bytes of a message that a server takes at most.
@@ -184,7 +187,8 @@ pub async fn serve(
         .then(TraceStep)
         .then(AnswerStep)
         .then(DeadlineStep)
-        .then(AuthenticationStep::new(verifier));
+        .then(AuthenticationStep::new(verifier))
+        .then(ShareStep::new(options.calls_max));
     #[cfg(feature = "failpoints")]
     let steps = steps.then(failpoints::FailpointStep);
     let server = Server::builder()

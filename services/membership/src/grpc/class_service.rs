@@ -70,7 +70,10 @@ impl ClassApi {
             rpc::parent(OrganizationName::parse(&request.parent), request.page_size)?.0;
         let filter = filter(&request.filter)?;
         let list = format!("ListClasses {} {}", request.parent, request.filter);
-        let page = homeroom_kit::page!(self.0.paging, request, list)?;
+        let page = self
+            .0
+            .paging
+            .parse(request.page_size, &request.page_token, list)?;
         let page = self.0.classes(caller, organization, filter, &page).await?;
         Ok(ListClassesResponse {
             classes: page.items.into_iter().map(Class::from).collect(),

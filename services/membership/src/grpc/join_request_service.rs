@@ -63,7 +63,10 @@ impl JoinRequestApi {
         let place = rpc::parent(Place::parse(&request.parent), request.page_size)?;
         let shown = conversion::shown(&request.filter)?;
         let list = format!("ListJoinRequests {place} {}", request.filter);
-        let page = homeroom_kit::page!(self.0.paging, request, list)?;
+        let page = self
+            .0
+            .paging
+            .parse(request.page_size, &request.page_token, list)?;
         let page = self
             .0
             .list_join_requests(caller, &place, shown, &page)

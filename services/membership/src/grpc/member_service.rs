@@ -98,7 +98,10 @@ impl MemberApi {
             "ListOrganizationMembers {} {}",
             request.parent, request.filter
         );
-        let page = homeroom_kit::page!(self.0.paging, request, list)?;
+        let page = self
+            .0
+            .paging
+            .parse(request.page_size, &request.page_token, list)?;
         let place = Place::Organization(organization);
         let page = self.0.members(caller, place, filter, &page).await?;
         Ok(ListOrganizationMembersResponse {
@@ -176,7 +179,10 @@ impl MemberApi {
         let class = rpc::parent(ClassName::parse(&request.parent), request.page_size)?;
         let filter = filter(&request.filter, &["OWNER", "CO_TEACHER", "STUDENT"])?;
         let list = format!("ListClassMembers {} {}", request.parent, request.filter);
-        let page = homeroom_kit::page!(self.0.paging, request, list)?;
+        let page = self
+            .0
+            .paging
+            .parse(request.page_size, &request.page_token, list)?;
         let place = Place::Class(class);
         let page = self.0.members(caller, place, filter, &page).await?;
         Ok(ListClassMembersResponse {
@@ -233,7 +239,10 @@ impl MemberApi {
         let user = violations.finish_with(user)?;
         Filter::parse(&request.filter, &[])?;
         let list = format!("ListMemberships {}", caller.user);
-        let page = homeroom_kit::page!(self.0.paging, request, list)?;
+        let page = self
+            .0
+            .paging
+            .parse(request.page_size, &request.page_token, list)?;
         let page = self.0.memberships(caller, user, &page).await?;
         Ok(ListMembershipsResponse {
             memberships: page.items.into_iter().map(Member::from).collect(),

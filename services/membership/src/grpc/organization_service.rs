@@ -67,7 +67,10 @@ impl OrganizationApi {
     ) -> Result<ListOrganizationsResponse> {
         Filter::parse(&request.filter, &[])?;
         let list = "ListOrganizations";
-        let page = homeroom_kit::page!(self.0.paging, request, list)?;
+        let page = self
+            .0
+            .paging
+            .parse(request.page_size, &request.page_token, list)?;
         let page = self.0.organizations(caller, &page).await?;
         Ok(ListOrganizationsResponse {
             organizations: page.items.into_iter().map(Organization::from).collect(),

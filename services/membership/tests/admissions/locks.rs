@@ -218,7 +218,7 @@ async fn p6_a_transaction_that_writes_is_read_committed_whatever_the_database_pr
          'ALTER DATABASE %I SET default_transaction_isolation = serializable', \
          current_database()); END $$",
     )
-    .execute(&pools.write)
+    .execute(pools.pool())
     .await
     .unwrap();
     pools.close().await;
@@ -228,7 +228,7 @@ async fn p6_a_transaction_that_writes_is_read_committed_whatever_the_database_pr
         .unwrap();
     let level = "SHOW transaction_isolation";
     let preferred: String = sqlx::query_scalar(level)
-        .fetch_one(&pools.read)
+        .fetch_one(pools.pool())
         .await
         .unwrap();
     assert_eq!(preferred, "serializable");

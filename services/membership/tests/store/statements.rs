@@ -12,7 +12,7 @@ async fn every_statement_can_be_prepared_on_sqlite() {
     let pools = connect_sqlite(&database.url, Options::default()).await;
     let pools = pools.unwrap();
     for statement in sqlite::statements() {
-        let prepared = pools.write.prepare(statement.into_sql_str()).await;
+        let prepared = pools.pool().prepare(statement.into_sql_str()).await;
         assert!(prepared.is_ok(), "{statement}: {:?}", prepared.err());
     }
     pools.close().await;
@@ -25,7 +25,7 @@ async fn every_statement_can_be_prepared_on_postgres() {
     let pools = connect_postgres(&database.url, Options::default()).await;
     let pools = pools.unwrap();
     for statement in postgres::statements() {
-        let prepared = pools.write.prepare(statement.into_sql_str()).await;
+        let prepared = pools.pool().prepare(statement.into_sql_str()).await;
         assert!(prepared.is_ok(), "{statement}: {:?}", prepared.err());
     }
     pools.close().await;

@@ -17,7 +17,7 @@ const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 /// Mebibytes that a message has once it is unpacked.
 const UNPACKED_MEBIBYTES: usize = 1024;
 /// Calls whose messages never end.
-const UNENDED_CALLS: u32 = 32;
+const UNENDED_CALLS: u32 = 64;
 
 /// Messages of more than 1 MiB; of 4 GiB, as they say; of 1 GiB, once they are unpacked. Each has a connection
 /// of its own, since none of them is read to its end.

@@ -16,7 +16,7 @@ use crate::{
 /// Calls on one connection.
 const CALLS: u32 = 200;
 /// The methods, by turns, what they are asked, and the flag of the only DATA.
-const METHODS: [(&str, &[u8], u8); 2] = [
+const METHODS: [(&str, &[u8], u8); 3] = [
     ("/grpc.health.v1.Health/Watch", &[], END_STREAM),
     (
         "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
@@ -24,6 +24,7 @@ const METHODS: [(&str, &[u8], u8); 2] = [
         &[0x3a, 0],
         NONE,
     ),
+    ("/grpc.health.v1.Health/Check", &[], END_STREAM),
 ];
 
 /// So many connections with 200 calls each, whose answers have no window to go through. They stay until the end.

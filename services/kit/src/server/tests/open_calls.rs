@@ -27,11 +27,11 @@ async fn watch(channel: &Channel) -> Result<tonic::Streaming<HealthCheckResponse
 async fn so_many_watches_of_health_are_open_at_once_and_probes_are_answered_beyond() {
     let server = start(|_| {}).await;
     let mut held = Vec::new();
-    while held.len() < HEALTH_WATCHES_MAX {
+    while held.len() < HEALTH_CALLS_MAX {
         let channel = channel(&server).await;
         // One place of each connection is left for what follows.
         for _ in 1..STREAMS_PER_CONNECTION_MAX {
-            if held.len() < HEALTH_WATCHES_MAX {
+            if held.len() < HEALTH_CALLS_MAX {
                 held.push((watch(&channel).await.unwrap(), channel.clone()));
             }
         }
