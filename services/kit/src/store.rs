@@ -36,13 +36,13 @@ pub trait Store<R: ?Sized>: fmt::Debug + Send + Sync {
     async fn close(&self);
 }
 
-/// What makes a store of a database's connections.
+/// Makes a store of a database's connections.
 pub struct Service<DB: EngineDatabase, R: ?Sized> {
     /// The service's name, of which failpoints are named.
     pub name: &'static str,
     /// The schema.
     pub migrator: &'static Migrator,
-    /// What brings it up to date, for the message.
+    /// The command that brings it up to date, for the message.
     pub migrate_command: &'static str,
     /// Makes a session's rows. It is told of the wake for commits that wrote events.
     pub rows: fn(Session<DB>, Wake) -> Box<R>,

@@ -1,4 +1,4 @@
-//! What the handlers of both services do alike: a call is opened, read, allowed and answered in one way.
+//! Opens, reads, allows and answers calls in one way for the handlers of both services.
 
 mod refusals;
 
@@ -65,14 +65,14 @@ macro_rules! event_api {
     };
 }
 
-/// The name of a request that asks for one resource and nothing else.
+/// Returns the name of a request that asks for one resource and nothing else.
 pub fn name<T, E: Display>(parsed: std::result::Result<T, E>) -> Result<T> {
     let mut violations = Violations::new();
     let name = violations.take("name", parsed);
     violations.finish_with(name)
 }
 
-/// The request id of a change of one resource, and the resource's name.
+/// Returns the request id of a change of one resource, and the resource's name.
 pub fn change<T, E: Display>(
     request_id: &str,
     parsed: std::result::Result<T, E>,
@@ -83,10 +83,10 @@ pub fn change<T, E: Display>(
     Ok((request_id, violations.finish_with(name)?))
 }
 
-/// The parent that stands for every organization.
+/// Stands for every organization as the parent of a list.
 const EVERY_ORGANIZATION: &str = "organizations/-";
 
-/// The parent of a list that may be of every organization, which is None; else `parse` reads it.
+/// Returns the parent of a list as `parse` reads it, or None for every organization.
 pub fn parent_or_every<E: Display>(
     text: &str,
     page_size: i32,
@@ -100,7 +100,7 @@ pub fn parent_or_every<E: Display>(
     parent(parsed, page_size)
 }
 
-/// The parent of a list, judged together with the size of its page.
+/// Returns the parent of a list, judged together with the size of its page.
 pub fn parent<T, E: Display>(parsed: std::result::Result<T, E>, page_size: i32) -> Result<T> {
     let mut violations = Violations::new();
     let parent = violations.take("parent", parsed);

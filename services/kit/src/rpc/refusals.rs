@@ -1,4 +1,4 @@
-//! What both services refuse alike, in one wording.
+//! Makes the refusals that both services word alike.
 
 use homeroom_api::{common::v1::ErrorReason, names::Place};
 

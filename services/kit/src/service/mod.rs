@@ -23,7 +23,7 @@ use crate::{
     tasks::Writes,
 };
 
-/// What is injected: the time and randomness.
+/// Holds what is injected: the time and randomness.
 #[derive(Debug, Clone)]
 pub struct Dependencies {
     /// The time.
@@ -54,13 +54,13 @@ pub enum StartError {
     Metrics(#[from] MetricsError),
 }
 
-/// What a service does besides answering calls.
+/// Does what a service has to do besides answering calls.
 #[async_trait]
 pub trait Background: Send + Sync + 'static {
     /// The writes under way.
     fn writes(&self) -> &Writes;
 
-    /// Whether the database answers, and its schema is this program's.
+    /// Checks that the database answers and has this program's schema.
     async fn check_ready(&self) -> Result<(), OpenError>;
 
     /// Closes the connections to the database.
@@ -90,7 +90,7 @@ impl<App> Service<App> {
         self.metrics_address
     }
 
-    /// What it runs on; a test drives its periodic work by it.
+    /// Returns what it runs on; a test drives its periodic work by it.
     #[must_use]
     pub fn app(&self) -> Arc<App> {
         Arc::clone(&self.app)

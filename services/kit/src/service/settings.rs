@@ -17,14 +17,14 @@ use crate::{
     tls::{self, ServerTls},
 };
 
-/// What every service needs to start.
+/// Holds what every service needs to start.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Where to listen; port 0 takes a free one. `LISTEN_ADDRESS`
     pub listen: SocketAddr,
     /// The database. `DATABASE_URL`
     pub database_url: Url,
-    /// Whether to bring the schema up to date at start. `MIGRATE_AT_START`
+    /// Brings the schema up to date at start. `MIGRATE_AT_START`
     pub migrate_at_start: bool,
     /// Checks access tokens. `JWKS_FILE` or `JWKS_URL`, `TOKEN_ISSUER`, `TOKEN_AUDIENCE`
     pub verifier: Arc<Verifier>,
@@ -34,13 +34,13 @@ pub struct Settings {
     pub audience: String,
     /// The keys of stored secrets, MACs and page tokens. `KEYS_FILE`
     pub keys: Arc<KeyRing>,
-    /// Whether to serve gRPC reflection. `REFLECTION`
+    /// Serves gRPC reflection. `REFLECTION`
     pub reflection: bool,
     /// TLS of the server; None: plaintext. `TLS_CERT_FILE`, `TLS_KEY_FILE`, `TLS_CLIENT_CA_FILE`
     pub tls: Option<ServerTls>,
     /// Connections open at most; further ones wait. `CONNECTIONS_MAX`
     pub connections_max: usize,
-    /// Whether to listen beyond loopback without TLS. `INSECURE_PLAINTEXT`
+    /// Allows to listen beyond loopback without TLS. `INSECURE_PLAINTEXT`
     pub insecure_plaintext: bool,
     /// Where metrics are read; None: nowhere. `METRICS_LISTEN_ADDRESS`
     pub metrics_listen: Option<SocketAddr>,

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use super::Background;
 use crate::{SharedRandomness, random::below, shutdown::Shutdown, status::Result};
 
-/// Whether there is more to do at once.
+/// Is true if there is more to do at once.
 type More = bool;
 
 /// The workers of a service. They end after the shutdown, with what they have in hand done.
@@ -32,7 +32,7 @@ impl<App: Background> Workers<App> {
         }
     }
 
-    /// What they work on.
+    /// Returns what they work on.
     #[must_use]
     pub fn app(&self) -> Arc<App> {
         Arc::clone(&self.app)
