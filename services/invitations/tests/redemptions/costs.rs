@@ -17,9 +17,9 @@ use tracing::{
 use crate::world::{CODE, REQUEST, World, organization, start};
 
 const CLASS_CODE: &str = "ABCD-EFGH-JKMN";
-/// Round trips of one redemption: request id, profiles and look-up; then T1 and T3, each of which begins, locks, looks
-/// or writes twice, and commits.
-const ROUND_TRIPS_MAX: usize = 3 + 5 + 5;
+/// Round trips of one redemption: request id, profiles and look-up; then T1 and T3, each of which begins, locks, writes
+/// and commits.
+const ROUND_TRIPS_MAX: usize = 3 + 4 + 4;
 
 thread_local! {
     /// What the driver has reported in this thread: each test has one of its own.

@@ -2,6 +2,7 @@
 
 use std::{fs, io, path::Path, str::FromStr as _, time::Duration};
 
+use log::LevelFilter;
 use sqlx::{
     ConnectOptions as _, Connection as _, Database, Postgres, Sqlite,
     migrate::{Migrate, MigrateError, Migrator},
@@ -87,7 +88,7 @@ pub async fn connect_postgres(url: &Url, options: Options) -> Result<Pools<Postg
         .map_err(|error| OpenError::new(&place, error))?
         .application_name(&options.application_name)
         // The statement that commits holds what it writes (ADR 0003), which is no business of the log.
-        .disable_statement_logging()
+        .log_slow_statements(LevelFilter::Off, Duration::MAX)
         .options([
             ("lock_timeout", millis(options.lock_timeout)),
             ("statement_timeout", millis(options.statement_timeout)),
