@@ -7,19 +7,14 @@ use ::metrics::{describe_gauge, gauge};
 use chrono::{DateTime, Utc};
 use futures::future::join_all;
 use homeroom_api::common::v1::ErrorReason;
-use tokio::{
-    sync::{Notify, Semaphore, watch},
-    time::{Instant, sleep, sleep_until, timeout},
-};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::{
-    Keys, TokenKeys, Verifier,
-    key_sources::{KeyPauses, Origin, Source},
+    Verifier,
+    key_sources::{Following, KeyPauses, Origin, Source},
 };
 use crate::{shutdown::Shutdown, status::Error};
 
-/// Calls that wait for the keys to be read again at most; further ones are told to come back.
-pub const UNKNOWN_KEY_CALLERS_MAX: usize = 64;
 /// When a call may come back whose token names an unknown key, in seconds.
 pub const UNKNOWN_KEY_RETRY_SECONDS: u64 = 10;
 /// When the set at `JWKS_URL` was last read, in seconds since 1970.
@@ -35,36 +30,6 @@ pub struct TokenKeysUnavailable {
     url: String,
     tried: Duration,
     problem: String,
-}
-
-/// The sources of a verifier's keys, and who waits for them.
-#[derive(Debug)]
-pub(super) struct Following {
-    pub(super) sources: Vec<Source>,
-    pauses: KeyPauses,
-    /// Somebody has shown an unknown key.
-    wanted: Notify,
-    pub(super) waiting: Semaphore,
-    /// When the last reading of the URL that could be used was begun.
-    read: watch::Sender<Option<Instant>>,
-}
-
-impl Following {
-    pub(super) fn new(keys: TokenKeys) -> Self {
-        Self {
-            sources: keys.sources,
-            pauses: keys.pauses,
-            wanted: Notify::new(),
-            waiting: Semaphore::new(UNKNOWN_KEY_CALLERS_MAX),
-            read: watch::Sender::default(),
-        }
-    }
-
-    /// Returns every key that the sources have given.
-    pub(super) fn keys(&self) -> Keys {
-        let known = self.sources.iter().map(Source::keys);
-        known.fold(Keys::default(), Keys::merge)
-    }
 }
 
 impl Verifier {

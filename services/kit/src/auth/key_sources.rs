@@ -8,8 +8,12 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
+use tokio::{
+    sync::{Notify, Semaphore, watch},
+    time::Instant,
+};
 
-use super::{Keys, KeysError, Scopes, jwks_url::JwksUrl};
+use super::{Keys, KeysError, ServiceKeys, jwks_url::JwksUrl};
 use crate::{
     config::Reader,
     key_files::{read_text, unreadable, unusable},
@@ -28,6 +32,8 @@ pub const START_SECONDS_MAX: u64 = 30;
 pub const START_RETRY_SECONDS: u64 = 1;
 /// How long a call with an unknown key waits for a fetch, in seconds.
 pub const UNKNOWN_KEY_WAIT_SECONDS_MAX: u64 = 3;
+/// Calls that wait for the keys to be read again at most; further ones are told to come back.
+pub const UNKNOWN_KEY_CALLERS_MAX: usize = 64;
 
 /// The file of the public keys of access tokens.
 const FILE_SETTING: &str = "JWKS_FILE";
@@ -62,17 +68,6 @@ impl Default for KeyPauses {
             unknown_key_wait: Duration::from_secs(UNKNOWN_KEY_WAIT_SECONDS_MAX),
         }
     }
-}
-
-/// The keys of another service of this installation: in a file of their own, capped whatever the file says.
-#[derive(Debug, Clone, Copy)]
-pub struct ServiceKeys {
-    /// The setting that names the file.
-    pub setting: &'static str,
-    /// What that service's tokens may claim at most.
-    pub cap: Scopes,
-    /// Whom alone they may speak for: their `sub`.
-    pub subject: &'static str,
 }
 
 /// The keys of access tokens, and where they are looked for again.
@@ -258,6 +253,36 @@ impl Source {
             }
             Origin::Url(url) => url.fetch().await,
         }
+    }
+}
+
+/// The sources of a verifier's keys, and who waits for them.
+#[derive(Debug)]
+pub(super) struct Following {
+    pub(super) sources: Vec<Source>,
+    pub(super) pauses: KeyPauses,
+    /// Somebody has shown an unknown key.
+    pub(super) wanted: Notify,
+    pub(super) waiting: Semaphore,
+    /// When the last reading of the URL that could be used was begun.
+    pub(super) read: watch::Sender<Option<Instant>>,
+}
+
+impl Following {
+    pub(super) fn new(keys: TokenKeys) -> Self {
+        Self {
+            sources: keys.sources,
+            pauses: keys.pauses,
+            wanted: Notify::new(),
+            waiting: Semaphore::new(UNKNOWN_KEY_CALLERS_MAX),
+            read: watch::Sender::default(),
+        }
+    }
+
+    /// Returns every key that the sources have given.
+    pub(super) fn keys(&self) -> Keys {
+        let known = self.sources.iter().map(Source::keys);
+        known.fold(Keys::default(), Keys::merge)
     }
 }
 

@@ -9,7 +9,7 @@ use jsonwebtoken::{
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::Value;
 
-use super::{Scope, Scopes, ServiceKeys};
+use super::{Scope, Scopes};
 use crate::key_files::read_text;
 
 /// Keys of one set at most.
@@ -30,6 +30,17 @@ pub enum KeysError {
     /// None of its keys can be used.
     #[error("it holds no public key for EdDSA (Ed25519), ES256 or RS256 signatures")]
     Empty,
+}
+
+/// The keys of another service of this installation: in a file of their own, capped whatever the file says.
+#[derive(Debug, Clone, Copy)]
+pub struct ServiceKeys {
+    /// The setting that names the file.
+    pub setting: &'static str,
+    /// What that service's tokens may claim at most.
+    pub cap: Scopes,
+    /// Whom alone they may speak for: their `sub`.
+    pub subject: &'static str,
 }
 
 /// A JWK set, whose keys are read one by one.

@@ -15,13 +15,14 @@ pub use caller::Caller;
 pub(crate) use caller::{expired, unauthenticated};
 pub use claims::{Audience, Claims};
 pub(crate) use follow_keys::key_not_known_yet;
-pub use follow_keys::{TokenKeysUnavailable, UNKNOWN_KEY_CALLERS_MAX, UNKNOWN_KEY_RETRY_SECONDS};
+pub use follow_keys::{TokenKeysUnavailable, UNKNOWN_KEY_RETRY_SECONDS};
 pub use jwks_url::{FETCH_SECONDS_MAX, KEY_SET_BYTES_MAX};
 pub use key_sources::{
-    FILE_LOOK_SECONDS, KeyPauses, START_RETRY_SECONDS, START_SECONDS_MAX, ServiceKeys, TokenKeys,
-    UNKNOWN_KEY_WAIT_SECONDS_MAX, URL_REFRESH_MINUTES, URL_RETRY_SECONDS, read_token_keys,
+    FILE_LOOK_SECONDS, KeyPauses, START_RETRY_SECONDS, START_SECONDS_MAX, TokenKeys,
+    UNKNOWN_KEY_CALLERS_MAX, UNKNOWN_KEY_WAIT_SECONDS_MAX, URL_REFRESH_MINUTES, URL_RETRY_SECONDS,
+    read_token_keys,
 };
-pub use keys::{KEYS_MAX, Keys, KeysError};
+pub use keys::{KEYS_MAX, Keys, KeysError, ServiceKeys};
 pub use scopes::{Scope, Scopes};
 pub use signer::{Signer, SignerError};
 pub(crate) use verifier::Refused;

@@ -16,7 +16,7 @@ use jsonwebtoken::{Algorithm, Validation, dangerous::insecure_decode_claims};
 use super::{
     Audience, Caller, Claims, Keys, Scope, Scopes, TokenKeys,
     caller::{expired, scope_missing, unauthenticated},
-    follow_keys::Following,
+    key_sources::Following,
     verified::{TrustedKeys, Verified, digest_of},
 };
 use crate::{

@@ -4,7 +4,6 @@ use std::{io, sync::Arc};
 
 use homeroom_api::common::v1::ErrorReason;
 
-use super::OpenError;
 use crate::{failpoints::Injected, status};
 
 /// A database failure, by what can be done about it.
@@ -134,17 +133,6 @@ impl From<sqlx::Error> for Error {
             Kind::Unavailable => Self::Unavailable(source),
             Kind::Conflict => Self::Conflict(source),
             Kind::Other => Self::Other(source),
-        }
-    }
-}
-
-impl From<OpenError> for Error {
-    fn from(error: OpenError) -> Self {
-        match error {
-            OpenError::Silent { cause, .. }
-            | OpenError::Refused { cause, .. }
-            | OpenError::Unwritable { cause, .. } => cause,
-            other => sqlx::Error::Configuration(Box::new(other)).into(),
         }
     }
 }

@@ -95,6 +95,17 @@ fn driver(cause: &Error) -> String {
     }
 }
 
+impl From<OpenError> for Error {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Silent { cause, .. }
+            | OpenError::Refused { cause, .. }
+            | OpenError::Unwritable { cause, .. } => cause,
+            other => sqlx::Error::Configuration(Box::new(other)).into(),
+        }
+    }
+}
+
 impl OpenError {
     pub(super) fn new(place: &str, cause: impl Into<Error>) -> Self {
         let (place, cause) = (place.to_owned(), cause.into());

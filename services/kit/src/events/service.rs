@@ -351,3 +351,36 @@ impl Watch {
         Ok(true)
     }
 }
+
+/// Makes `EventApi`, the `EventService` of the package `$api` over an [`EventFeed`](crate::events::EventFeed).
+#[macro_export]
+macro_rules! event_api {
+    ($api:path) => {
+        /// `EventService`: the kit's feed, over this service's events (R11).
+        #[derive(Debug, Clone)]
+        pub(crate) struct EventApi(pub(crate) $crate::events::EventFeed);
+
+        #[::tonic::async_trait]
+        impl $api for EventApi {
+            type WatchEventsStream = $crate::events::WatchStream;
+
+            async fn list_events(
+                &self,
+                request: ::tonic::Request<::homeroom_api::common::v1::ListEventsRequest>,
+            ) -> ::std::result::Result<
+                ::tonic::Response<::homeroom_api::common::v1::ListEventsResponse>,
+                ::tonic::Status,
+            > {
+                self.0.list(request).await
+            }
+
+            async fn watch_events(
+                &self,
+                request: ::tonic::Request<::homeroom_api::common::v1::WatchEventsRequest>,
+            ) -> ::std::result::Result<::tonic::Response<Self::WatchEventsStream>, ::tonic::Status>
+            {
+                self.0.watch(request).await
+            }
+        }
+    };
+}

@@ -32,39 +32,6 @@ macro_rules! rpcs {
     };
 }
 
-/// Makes `EventApi`, the `EventService` of the package `$api` over an [`EventFeed`](crate::events::EventFeed).
-#[macro_export]
-macro_rules! event_api {
-    ($api:path) => {
-        /// `EventService`: the kit's feed, over this service's events (R11).
-        #[derive(Debug, Clone)]
-        pub(crate) struct EventApi(pub(crate) $crate::events::EventFeed);
-
-        #[::tonic::async_trait]
-        impl $api for EventApi {
-            type WatchEventsStream = $crate::events::WatchStream;
-
-            async fn list_events(
-                &self,
-                request: ::tonic::Request<::homeroom_api::common::v1::ListEventsRequest>,
-            ) -> ::std::result::Result<
-                ::tonic::Response<::homeroom_api::common::v1::ListEventsResponse>,
-                ::tonic::Status,
-            > {
-                self.0.list(request).await
-            }
-
-            async fn watch_events(
-                &self,
-                request: ::tonic::Request<::homeroom_api::common::v1::WatchEventsRequest>,
-            ) -> ::std::result::Result<::tonic::Response<Self::WatchEventsStream>, ::tonic::Status>
-            {
-                self.0.watch(request).await
-            }
-        }
-    };
-}
-
 /// Returns the name of a request that asks for one resource and nothing else.
 pub fn name<T, E: Display>(parsed: std::result::Result<T, E>) -> Result<T> {
     let mut violations = Violations::new();

@@ -31,6 +31,7 @@ use super::{
     is_health_path, is_open_path,
     middleware::{Request, Response, refuse},
     shares::Share,
+    wire::Activity,
 };
 use crate::status::Error;
 
@@ -200,35 +201,6 @@ where
             })
         });
         Either::Right(answer.boxed())
-    }
-}
-
-/// When a call last began or a connection last sent something.
-#[derive(Debug, Clone)]
-pub(super) struct Activity {
-    origin: Instant,
-    // Since the origin.
-    last_micros: Arc<AtomicU64>,
-}
-
-impl Default for Activity {
-    fn default() -> Self {
-        Self {
-            origin: Instant::now(),
-            last_micros: Arc::default(),
-        }
-    }
-}
-
-impl Activity {
-    /// It is now.
-    pub(super) fn seen(&self) {
-        let micros = u64::try_from(self.origin.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.last_micros.fetch_max(micros, Ordering::Relaxed);
-    }
-
-    fn last(&self) -> Instant {
-        self.origin + Duration::from_micros(self.last_micros.load(Ordering::Relaxed))
     }
 }
 

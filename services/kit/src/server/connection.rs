@@ -194,7 +194,7 @@ mod tests {
     };
     use tokio_util::sync::CancellationToken;
 
-    use super::{super::calls::Activity, *};
+    use super::{super::wire::Activity, *};
 
     /// A connection that has no time to begin, once its other end has sent so many bytes; and what cuts it.
     async fn received(sent: usize) -> (Connection, TcpStream, CancellationToken) {

@@ -99,7 +99,7 @@ mod tests {
     use tokio_util::sync::CancellationToken;
 
     use super::*;
-    use crate::server::calls::Activity;
+    use crate::server::wire::Activity;
 
     #[tokio::test]
     async fn who_had_connected_before_the_shutdown_is_accepted_after_it() {

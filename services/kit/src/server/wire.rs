@@ -5,7 +5,12 @@ use std::{
     future::Future as _,
     io,
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll},
+    time::{Duration, Instant},
 };
 
 use tokio::{
@@ -14,7 +19,34 @@ use tokio::{
 };
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use super::calls::Activity;
+/// When a call last began or a connection last sent something.
+#[derive(Debug, Clone)]
+pub(super) struct Activity {
+    origin: Instant,
+    // Since the origin.
+    last_micros: Arc<AtomicU64>,
+}
+
+impl Default for Activity {
+    fn default() -> Self {
+        Self {
+            origin: Instant::now(),
+            last_micros: Arc::default(),
+        }
+    }
+}
+
+impl Activity {
+    /// It is now.
+    pub(super) fn seen(&self) {
+        let micros = u64::try_from(self.origin.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.last_micros.fetch_max(micros, Ordering::Relaxed);
+    }
+
+    pub(super) fn last(&self) -> Instant {
+        self.origin + Duration::from_micros(self.last_micros.load(Ordering::Relaxed))
+    }
+}
 
 /// What the sockets of one server share: what cuts them, and where they tell that they send.
 #[derive(Debug, Clone)]
