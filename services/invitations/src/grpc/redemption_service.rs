@@ -23,10 +23,10 @@ use super::refused_attempt_messages::refused_attempt;
 use crate::{
     app::App,
     redemption::{
-        attempt::Attempt,
         reply::{
             Redeemed, batch_result, not_known_yet, preview_response, redeem_response, redemption,
         },
+        request::Attempt,
     },
 };
 

@@ -1,41 +1,15 @@
 //! One attempt to redeem, and how far it has come.
 
-use std::net::IpAddr;
-
-use homeroom_api::{common::v1::ErrorReason, ids::OrganizationId};
+use homeroom_api::common::v1::ErrorReason;
 use homeroom_kit::{Error, Result, status::code_of};
 use tonic::Code;
 
 use super::{
-    ledger::{MatchedInvitation, Person, Redemption, RedemptionRequest},
+    ledger::{MatchedInvitation, Redemption},
     reply::{Redeemed, not_known_yet, refusal},
+    request::Attempt,
 };
-use crate::{
-    domain::{credential::Credential, decide::Facts},
-    limiter::Receipt,
-    store::LimiterDecision,
-};
-
-/// One attempt, valid in itself. It holds a secret: no Debug.
-#[derive(Clone)]
-pub struct Attempt {
-    /// What was typed or pasted.
-    pub credential: Credential,
-    /// The organization that the request names.
-    pub organization: Option<OrganizationId>,
-    /// Who gets in.
-    pub person: Person,
-    /// What the domain decides by.
-    pub facts: Facts,
-    /// The address of the person's device, where it is known.
-    pub address: Option<IpAddr>,
-    /// The request id, if one was given.
-    pub request: Option<RedemptionRequest>,
-    /// The subject of the caller's token.
-    pub calling_service: String,
-    /// The organizations that the caller's token is bound to.
-    pub bound_to: Option<Vec<OrganizationId>>,
-}
+use crate::{limiter::Receipt, store::LimiterDecision};
 
 /// An attempt that was charged and may go on.
 #[derive(Debug)]

@@ -17,7 +17,7 @@ use homeroom_kit::{
     random::new_id_at,
 };
 
-use super::{Redemptions, attempt::Attempt, look_up::Profiles};
+use super::{Redemptions, look_up::Profiles, request::Attempt};
 use crate::{
     app::{audit::printable, invitation_name},
     domain::{invitation::Invitation, redemption::Outcome},

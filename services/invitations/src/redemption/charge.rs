@@ -11,10 +11,11 @@ use homeroom_kit::{Result, outbox::NewEvent};
 
 use super::{
     Redemptions,
-    attempt::{Attempt, Charged},
+    attempt::Charged,
     attempt_log::{Overcharged, refused_by},
     ledger::MatchedInvitation,
     look_up::{Profiles, limited},
+    request::Attempt,
 };
 use crate::{
     domain::redemption::Outcome,

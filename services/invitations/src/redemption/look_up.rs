@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use homeroom_api::{common::v1::ErrorReason, ids::OrganizationId};
 use homeroom_kit::Result;
 
-use super::{Redemptions, attempt::Attempt, ledger::MatchedInvitation};
+use super::{Redemptions, ledger::MatchedInvitation, request::Attempt};
 use crate::{
     app::secrets::Secrets,
     domain::{

@@ -26,11 +26,11 @@ use homeroom_kit::{
 };
 use uuid::Uuid;
 
-use attempt::Attempt;
 use attempt_log::AttemptLog;
 use each::together_or_each;
 use ledger::{Ledger, Settlement};
 use reply::Redeemed;
+use request::Attempt;
 
 use crate::{limiter::Limiter, membership::Membership};
 

@@ -13,12 +13,13 @@ use homeroom_kit::{Error, Result, auth::Caller};
 use super::{
     Redemptions,
     admit::{ADMIT_DEADLINE_SECONDS, admit_request},
-    attempt::{Attempt, is_decision},
+    attempt::is_decision,
     attempt_log::Refusal,
     ledger::{LivingKey, MatchedInvitation, Redemption, Route, reservation},
     look_up::{NamedOrganizations, Profiles},
     redeem::ROUNDS_MAX,
     reply::{Preview, not_known_yet, refusal},
+    request::Attempt,
 };
 use crate::{
     domain::{

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{
     Redemptions,
-    attempt::{Attempt, InFlight, Stage},
+    attempt::{InFlight, Stage},
     attempt_log::Refusal,
     each::together_or_each,
     ledger::{
@@ -20,6 +20,7 @@ use super::{
     },
     look_up::{NamedOrganizations, Profiles},
     reply::{Redeemed, not_known_yet, refusal, request_id_conflict},
+    request::Attempt,
 };
 use crate::{
     domain::{

@@ -4,7 +4,7 @@ use std::{collections::HashSet, net::IpAddr};
 
 use homeroom_api::{
     common::v1::ErrorReason,
-    ids::UserId,
+    ids::{OrganizationId, UserId},
     invitations::v1::{BatchRedeemRequest, PreviewRedemptionRequest, RedeemRequest},
     names::OrganizationName,
 };
@@ -18,10 +18,7 @@ use homeroom_kit::{
 };
 use uuid::Uuid;
 
-use super::{
-    attempt::Attempt,
-    ledger::{Person, RedemptionRequest},
-};
+use super::ledger::{Person, RedemptionRequest};
 use crate::domain::{
     credential::{Credential, MAX_CREDENTIAL_BYTES},
     decide::Facts,
@@ -31,6 +28,27 @@ use crate::domain::{
 
 /// Requests of one batch at most.
 pub const BATCH_REQUESTS_MAX: usize = 500;
+
+/// One attempt, valid in itself. It holds a secret: no Debug.
+#[derive(Clone)]
+pub struct Attempt {
+    /// What was typed or pasted.
+    pub credential: Credential,
+    /// The organization that the request names.
+    pub organization: Option<OrganizationId>,
+    /// Who gets in.
+    pub person: Person,
+    /// What the domain decides by.
+    pub facts: Facts,
+    /// The address of the person's device, where it is known.
+    pub address: Option<IpAddr>,
+    /// The request id, if one was given.
+    pub request: Option<RedemptionRequest>,
+    /// The subject of the caller's token.
+    pub calling_service: String,
+    /// The organizations that the caller's token is bound to.
+    pub bound_to: Option<Vec<OrganizationId>>,
+}
 
 impl Attempt {
     /// Reads a Redeem request. Input comes first, all violations at once; then scopes.

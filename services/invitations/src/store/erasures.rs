@@ -8,8 +8,7 @@ use homeroom_api::ids::{OrganizationId, UserId};
 use homeroom_kit::erasure::{Mark, Replacement};
 use uuid::Uuid;
 
-use super::Result;
-use crate::redemption::ledger::Redemption;
+use super::{Redemption, Result};
 
 /// What an organization knows of a person, and by which its tokens are assigned to them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

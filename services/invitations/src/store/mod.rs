@@ -18,6 +18,7 @@ mod invitations;
 mod key_versions;
 mod organization_profiles;
 pub mod postgres;
+mod redemptions;
 mod refused_attempts;
 pub mod sqlite;
 
@@ -30,8 +31,6 @@ use homeroom_kit::{
     request_ids::RequestIds,
 };
 
-use crate::redemption::ledger::Redemptions;
-
 pub use audit_entries::{AuditEntries, AuditEntry, AuditFilter};
 pub use erasures::{Erasure, ErasureState, Erasures, PersonKnown};
 pub use feed_positions::{FeedPositions, SkippedEvent};
@@ -39,6 +38,11 @@ pub use homeroom_kit::database::{Error, OpenError};
 pub use invitations::{InvitationFilter, InvitationRow, Invitations, StoredSecret};
 pub use key_versions::{KeyCheck, KeyVersions, RotatedSecret, RowLock};
 pub use organization_profiles::{OrganizationProfile, OrganizationProfiles};
+pub(crate) use redemptions::organizations_of;
+pub use redemptions::{
+    LivingKey, Person, Redemption, RedemptionFilter, RedemptionRequest, Redemptions, Resolved,
+    Route, StateChange, UsesChange,
+};
 pub use refused_attempts::{
     LimiterDecision, RefusedAttempt, RefusedAttemptFilter, RefusedAttempts,
 };

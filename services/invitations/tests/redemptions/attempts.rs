@@ -4,7 +4,7 @@ use homeroom_api::{
     common::v1::{ErrorReason, User},
     invitations::v1::RedeemRequest,
 };
-use homeroom_invitations::redemption::attempt::Attempt;
+use homeroom_invitations::redemption::request::Attempt;
 use homeroom_kit::{
     Result,
     auth::{Caller, Scope},

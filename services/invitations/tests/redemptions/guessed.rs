@@ -4,7 +4,7 @@ use homeroom_api::ids::OrganizationId;
 use homeroom_invitations::{
     domain::{invitation::InvitationKind, redemption::Outcome},
     limiter::{Budgets, GuessScope},
-    redemption::attempt::Attempt,
+    redemption::request::Attempt,
 };
 
 use crate::world::{CODE, World, organization};

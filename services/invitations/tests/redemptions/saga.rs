@@ -9,7 +9,7 @@ use homeroom_invitations::domain::invitation::{InvitationKind, Uses};
 use homeroom_invitations::domain::join_key;
 use homeroom_invitations::domain::redemption::{Outcome, RedemptionState};
 use homeroom_invitations::limiter::Budgets;
-use homeroom_invitations::redemption::attempt::Attempt;
+use homeroom_invitations::redemption::request::Attempt;
 use homeroom_kit::random::SystemRandomness;
 
 use crate::fake_membership::Mode;

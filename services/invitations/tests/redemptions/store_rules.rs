@@ -14,12 +14,12 @@ use homeroom_invitations::{
         redemption::{MembershipAnswer, Outcome, RedemptionState, RequestEnd},
     },
     redemption::{
-        attempt::Attempt,
         ledger::{
             Ledger, LivingKey, MatchedInvitation, MembershipReply, Person, Redemption,
             RedemptionFilter, RedemptionRequest, ReserveRequest, Reserved, Resolved, Route,
             Settlement, UsesChange,
         },
+        request::Attempt,
     },
     store::{InvitationRow, SkippedEvent, Store},
 };

@@ -21,9 +21,9 @@ use homeroom_invitations::{
     limiter::{Budgets, memory::MemoryLimiter},
     redemption::{
         Redemptions,
-        attempt::Attempt,
         ledger::{Ledger, Redemption, RedemptionFilter},
         reply::{Preview, Redeemed},
+        request::Attempt,
     },
     store::{InvitationRow, OrganizationProfile},
 };

@@ -1,7 +1,6 @@
 //! Where redemptions are written down. Each method of [`Ledger`] is one transaction, or one look.
 
 mod reserve;
-mod rows;
 mod settle;
 
 use std::{collections::HashMap, future::Future, sync::Arc};
@@ -15,12 +14,12 @@ use homeroom_kit::{
 };
 use uuid::Uuid;
 
-pub(super) use reserve::reservation;
-pub use reserve::{LEASE_SECONDS, MatchedInvitation, ReserveRequest, Reserved};
-pub use rows::{
+pub use crate::store::{
     LivingKey, Person, Redemption, RedemptionFilter, RedemptionRequest, Redemptions, Resolved,
     Route, StateChange, UsesChange,
 };
+pub(super) use reserve::reservation;
+pub use reserve::{LEASE_SECONDS, MatchedInvitation, ReserveRequest, Reserved};
 pub(super) use settle::settle;
 pub use settle::{MembershipReply, SWEEP_AFTER_MINUTES, Settlement};
 

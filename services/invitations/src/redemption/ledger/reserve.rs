@@ -10,15 +10,15 @@ use homeroom_kit::{
 };
 use uuid::Uuid;
 
-use super::{
-    Standing,
-    rows::{LivingKey, Person, Redemption, RedemptionRequest, Resolved, Route, UsesChange},
-};
+use super::Standing;
 use crate::{
     app::invitation_name,
     domain::{decide::decide, invitation::Invitation, redemption::RedemptionState},
-    redemption::attempt::Attempt,
-    store::{Error, InvitationRow, Repository, Result},
+    redemption::request::Attempt,
+    store::{
+        Error, InvitationRow, LivingKey, Person, Redemption, RedemptionRequest, Repository,
+        Resolved, Result, Route, UsesChange,
+    },
 };
 
 /// How long a redemption is left to whoever reserved or took it before recovery takes it, in

@@ -12,10 +12,7 @@ use homeroom_kit::{
 };
 use uuid::Uuid;
 
-use super::{
-    Standing,
-    rows::{Redemption, StateChange, UsesChange, organizations_of},
-};
+use super::Standing;
 use crate::{
     domain::{
         invitation::Epoch,
@@ -24,7 +21,7 @@ use crate::{
         },
     },
     membership::Admission,
-    store::{Error, Repository, Result},
+    store::{Error, Redemption, Repository, Result, StateChange, UsesChange, organizations_of},
 };
 
 /// How long a queued redemption is left to the feed before the sweep asks about it, in minutes (P5).

@@ -13,14 +13,13 @@ use homeroom_api::{
 use homeroom_kit::request_ids::{BodyMac, RequestKey};
 use uuid::Uuid;
 
-use crate::{
-    domain::{
-        decide::{Decision, QueueCause},
-        invitation::{Epoch, InvitationKind},
-        redemption::{Outcome, RedemptionState},
-    },
-    store::{InvitationRow, Result},
+use crate::domain::{
+    decide::{Decision, QueueCause},
+    invitation::{Epoch, InvitationKind},
+    redemption::{Outcome, RedemptionState},
 };
+
+use super::{InvitationRow, Result};
 
 /// Who gets in, as the platform knows them; membership shows it to staff.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,7 +114,7 @@ impl Redemption {
         !self.state.is_final() || self.outcome.is_some()
     }
 
-    pub(super) fn living_key(&self) -> LivingKey {
+    pub(crate) fn living_key(&self) -> LivingKey {
         LivingKey {
             invitation_id: self.invitation_id,
             epoch: self.epoch,
@@ -230,7 +229,7 @@ pub trait Redemptions: Send {
     /// Locks organizations (as [`OrganizationProfiles::lock_organizations`]) and then invitations, in sorted order
     /// whatever the order given. Returns of each invitation the epoch from which on its uses are counted.
     ///
-    /// [`OrganizationProfiles::lock_organizations`]: crate::store::OrganizationProfiles::lock_organizations
+    /// [`OrganizationProfiles::lock_organizations`]: super::OrganizationProfiles::lock_organizations
     async fn lock_for_settlement(
         &mut self,
         organizations: &[OrganizationId],
@@ -298,7 +297,7 @@ pub trait Redemptions: Send {
 }
 
 /// Returns the distinct organizations of redemptions, sorted: what to lock.
-pub(super) fn organizations_of<'a>(
+pub(crate) fn organizations_of<'a>(
     redemptions: impl Iterator<Item = &'a Redemption>,
 ) -> Vec<OrganizationId> {
     let mut organizations: Vec<OrganizationId> = redemptions
