@@ -4,13 +4,17 @@
 use std::collections::HashMap;
 
 use chrono::TimeDelta;
-use homeroom_invitations::domain::invitation::InvitationKind;
+use homeroom_api::{
+    ids::{ClassId, OrganizationId},
+    names::{ClassName, Place},
+};
+use homeroom_invitations::{domain::invitation::InvitationKind, store::RedemptionFilter};
 use sqlx::{Connection as _, Executor as _, PgConnection};
 use uuid::Uuid;
 
 use crate::{
     database::TestDatabase,
-    world::{World, unlimited},
+    world::{World, unlimited, user},
 };
 
 /// Redemptions of years.
@@ -21,6 +25,8 @@ const FEWER_ROWS_MAX: u32 = 200_000;
 const SOME_ROWS: u32 = 20_000;
 /// Redemptions that are made under each way of planning.
 const REDEMPTIONS: u32 = 12;
+/// Rows of one page.
+const PAGE_ROWS: u32 = 20;
 /// Rows of one table that a redemption reads at most, with its settlement and its place in the runs of the workers.
 const ROWS_READ_PER_REDEMPTION_MAX: i64 = 30;
 
@@ -128,6 +134,67 @@ async fn a_redemption_looks_few_rows_up_though_it_could_read_all() {
 #[tokio::test]
 async fn a_redemption_reads_as_few_rows_of_a_million_as_of_ten() {
     reads_few_rows(MANY_ROWS).await;
+}
+
+#[tokio::test]
+async fn a_page_of_a_large_class_reads_as_many_redemptions_as_it_shows() {
+    // Given a class with all redemptions, by one invitation and of one person.
+    let mut database = filled(SOME_ROWS).await;
+    let mut connection = connect(&database).await;
+    let together = "UPDATE redemptions SET organization_id = 'org-1', class_id = 'class-1', user_id = 'person-1',
+        invitation_id = lpad('1', 32, '0')::uuid::text, state = 'COMMITTED'; ANALYZE redemptions";
+    connection.execute(together).await.unwrap();
+    database = database.reopened(&mut connection).await;
+    let rows_before = read(&mut connection).await["redemptions"].1;
+
+    // When the first and the middle page of each list are read.
+    let organization = OrganizationId::parse("org-1").unwrap();
+    let class = ClassId::parse("class-1").unwrap();
+    let all = RedemptionFilter {
+        place: Place::Organization(organization.clone()),
+        invitation_id: None,
+        user: None,
+        state: None,
+        from: None,
+        till: None,
+    };
+    let class = Place::Class(ClassName {
+        organization,
+        class,
+    });
+    let filters = [
+        RedemptionFilter {
+            place: class,
+            ..all.clone()
+        },
+        RedemptionFilter {
+            invitation_id: Some(Uuid::from_u128(1)),
+            ..all.clone()
+        },
+        RedemptionFilter {
+            user: Some(user("person-1")),
+            ..all.clone()
+        },
+        all,
+    ];
+    let middle = Uuid::parse_str(&format!("{:0>32}", SOME_ROWS / 2)).unwrap();
+    let mut session = database.store().read().await.unwrap();
+    let mut shown = 0;
+    for filter in &filters {
+        for before in [None, Some(middle)] {
+            let page = session.list_redemptions(filter, before, PAGE_ROWS).await;
+            shown += i64::try_from(page.unwrap().len()).unwrap();
+        }
+    }
+    session.release();
+
+    // Then no row was read that no page shows.
+    assert_eq!(shown, 8 * i64::from(PAGE_ROWS));
+    database = database.reopened(&mut connection).await;
+    let rows = read(&mut connection).await["redemptions"].1 - rows_before;
+    assert_eq!(rows, shown);
+    connection.close().await.unwrap();
+    database.drop_it().await;
 }
 
 async fn reads_few_rows(of: u32) {

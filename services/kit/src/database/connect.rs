@@ -100,6 +100,7 @@ pub async fn connect_postgres(url: &Url, options: Options) -> Result<Pools<Postg
             // must be one that serves large tables too: by indexes, row by row.
             ("plan_cache_mode", "force_generic_plan".to_owned()),
             ("enable_seqscan", "off".to_owned()),
+            ("enable_bitmapscan", "off".to_owned()),
             ("enable_hashjoin", "off".to_owned()),
             ("enable_mergejoin", "off".to_owned()),
             ("jit", "off".to_owned()),
