@@ -1,5 +1,5 @@
-//! What one search is about: who redeems what, what else may happen and how often, and which rule is
-//! left out.
+//! The configuration of one search: who redeems which invitation, which other changes may happen
+//! and how often, and which rule is left out.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use homeroom_api::{
@@ -18,30 +18,30 @@ use uuid::Uuid;
 
 use crate::words::Word;
 
-/// Where an invitation leads.
+/// The scope that an invitation admits to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Place {
-    /// Into the organization only.
+    /// The organization only.
     Organization,
-    /// Into its one class, and thereby the organization.
+    /// Its one class, and thereby the organization.
     Class,
 }
 
-/// One way in.
+/// An invitation of the search.
 #[derive(Debug, Clone, Copy)]
 pub struct WayIn {
-    /// Which.
+    /// The kind of invitation.
     pub kind: InvitationKind,
-    /// Where it leads.
+    /// The scope that it admits to.
     pub place: Place,
-    /// How many it admits; None: unlimited.
+    /// The number of people that it admits; `None` means unlimited.
     pub max_uses: Option<u32>,
-    /// Somebody is guessing: what is short queues.
+    /// True if the guard against guessing is closed, so that short credentials queue.
     pub guess_guarded: bool,
 }
 
 impl WayIn {
-    /// A class token, which admits at once, with so many uses.
+    /// Returns a class token, which admits at once, with `uses` uses.
     #[must_use]
     pub const fn token(uses: u32) -> Self {
         Self {
@@ -52,7 +52,8 @@ impl WayIn {
         }
     }
 
-    /// The same while somebody guesses: it queues, and its use is held meanwhile.
+    /// Returns the same token while the guard against guessing is closed: it queues, and the queued
+    /// redemption holds its use.
     #[must_use]
     pub const fn guarded_token(uses: u32) -> Self {
         Self {
@@ -61,7 +62,7 @@ impl WayIn {
         }
     }
 
-    /// The class's join URL, which always queues and has no uses to count.
+    /// Returns the class's join URL, which always queues and has no uses to count.
     #[must_use]
     pub const fn join_url() -> Self {
         Self {
@@ -72,7 +73,7 @@ impl WayIn {
         }
     }
 
-    /// The organization's token, unlimited.
+    /// Returns the organization's token, which is unlimited.
     #[must_use]
     pub const fn organization_token() -> Self {
         Self {
@@ -87,16 +88,16 @@ impl WayIn {
 /// One person's use of one invitation, retried until it is answered.
 #[derive(Debug, Clone, Copy)]
 pub struct Call {
-    /// Who, by index.
+    /// The user's index.
     pub user: usize,
-    /// What, by index.
+    /// The invitation's index.
     pub invitation: usize,
-    /// With a request id (P9).
+    /// True if the call carries a request id (P9).
     pub has_request_id: bool,
 }
 
 impl Call {
-    /// With a request id.
+    /// Returns a call with a request id.
     #[must_use]
     pub const fn new(user: usize, invitation: usize) -> Self {
         Self {
@@ -107,63 +108,63 @@ impl Call {
     }
 }
 
-/// What staff do to an invitation (P7).
+/// A change that staff make to an invitation (P7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Change {
-    /// A new secret, uses from zero.
+    /// Makes a new secret; uses start again at zero.
     Reset,
-    /// The switch to off.
+    /// Switches the invitation off.
     Off,
-    /// The switch to on: no new epoch.
+    /// Switches the invitation on, without a new epoch.
     On,
-    /// Its end.
+    /// Revokes the invitation for good.
     Revoke,
 }
 
-/// How a person stops being a member.
+/// A way in which a person stops being a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Departure {
-    /// Of what.
+    /// The scope that the person leaves.
     pub from: Place,
-    /// Staff did it (R8), or the person left.
+    /// True if staff removed the person (R8), false if the person left.
     pub by_staff: bool,
 }
 
-/// The rule that is left out.
+/// The protocol rule that a wrong variant leaves out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Variant {
-    /// None: the protocol as it is.
+    /// No rule is left out: the protocol as it is.
     Right,
-    /// P1: a reservation's use is given back because time ran out.
+    /// P1: a reservation's use is given back when a time limit passes.
     ReleaseOnTimeout,
-    /// P1: T2 does not look for what it answered before.
+    /// P1: T2 does not look for the answer that it gave before.
     NoKeyOnAdmissions,
     /// P7: a reset is answered without a fence.
     NoFence,
     /// P7: a late `RaiseFence` lowers the fence.
     FenceCanFall,
-    /// P4: T1 judges, then inserts by what it judged.
+    /// P4: T1 checks the uses, then inserts on the strength of that check.
     UsesCheckedThenTaken,
-    /// P6: T2 decides, then writes what it decided.
+    /// P6: T2 decides, then writes the decision in a later transaction.
     SeatsCheckedThenTaken,
-    /// P11: a batch decides all by what was there before it.
+    /// P11: a batch decides every item by the state before the batch.
     BatchDecidesAtOnce,
-    /// T3 moves whatever it finds.
+    /// T3 overwrites a row in any state.
     SettleOverwrites,
     /// P8: an admission leaves the person's request open.
     AdmissionClosesNothing,
-    /// P13: nobody asks again about what stayed RESERVED.
+    /// P13: no worker asks again about a redemption that stayed RESERVED.
     NoRecovery,
-    /// P5: nobody asks about what stayed QUEUED.
+    /// P5: no worker asks about a redemption that stayed QUEUED.
     NoSweep,
 }
 
-/// Something that a search must come across, or it shows nothing.
+/// A situation that a search must reach; a search that misses it proves too little.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Goal {
-    /// Membership answers so.
+    /// Membership gives this answer.
     Answers(Word),
-    /// A request ends so.
+    /// A request ends in this state.
     Ends(RequestState),
     /// A redemption without a use is under way (P3).
     WithoutUse,
@@ -171,39 +172,39 @@ pub enum Goal {
     Attached,
 }
 
-/// One search. Every bound here is a count.
+/// The configuration of one search. Every bound here is a count.
 #[derive(Debug, Clone)]
 pub struct Configuration {
-    /// Its name in what is printed.
+    /// The name printed in reports.
     pub name: &'static str,
-    /// Licensed seats; 0: no limit.
+    /// The licensed seats; 0 means no limit.
     pub seat_limit: i64,
-    /// Persons.
+    /// The number of users.
     pub users: usize,
-    /// The ways in.
+    /// The invitations.
     pub ways_in: Vec<WayIn>,
     /// The calls.
     pub calls: Vec<Call>,
-    /// Redemptions at most: calls whose answer was lost may begin again.
+    /// The most redemptions; a call whose answer was lost may begin again.
     pub redemptions_max: usize,
-    /// What staff may do to the first invitation, and how often.
+    /// The changes that staff may make to the first invitation, and how many of them.
     pub changes: (Vec<Change>, u8),
-    /// How a waiting request may end by itself or by a decision.
+    /// The ways in which a waiting request may end, by itself or by a decision.
     pub ends: Vec<RequestState>,
-    /// How members may go, and how often.
+    /// The ways in which members may leave, and how many of them.
     pub departures: (Vec<Departure>, u8),
-    /// Redemptions are sent two at a time as well, in any grouping (P11).
+    /// True if redemptions are also sent two at a time, in any grouping (P11).
     pub batches: bool,
-    /// Events that cannot be followed and are skipped, at most.
+    /// The most events that cannot be followed and are skipped.
     pub poisoned_events_max: u8,
-    /// What must be reachable.
+    /// The goals that must be reached.
     pub reaches: Vec<Goal>,
-    /// What is left out.
+    /// The rule that is left out.
     pub variant: Variant,
 }
 
 impl Configuration {
-    /// Two users, one seat, nothing but calls.
+    /// Returns a configuration with two users and one seat, in which only calls happen.
     #[must_use]
     pub fn new(name: &'static str, ways_in: &[WayIn], calls: &[Call]) -> Self {
         Self {
@@ -223,34 +224,34 @@ impl Configuration {
         }
     }
 
-    /// The same with a rule left out.
+    /// Returns the same configuration with a rule left out.
     #[must_use]
     pub fn without(self, variant: Variant) -> Self {
         Self { variant, ..self }
     }
 }
 
-/// The values that the services' functions are given, made once.
+/// The values that are passed to the services' functions, made once.
 #[derive(Debug, Clone)]
 pub struct Values {
-    /// One invitation for each way in, unused.
+    /// One unused invitation for each entry of `ways_in`.
     pub invitations: Vec<Invitation>,
     /// The attempt of each call.
     pub attempts: Vec<Facts>,
     /// A request that waits.
     pub request: JoinRequest,
-    /// Who decides.
+    /// The user who decides requests.
     pub decider: UserId,
 }
 
-/// The moment of the `tick`-th change that a later comparison depends on.
+/// Returns the time of change number `tick`, for changes whose order matters later.
 #[must_use]
 pub fn moment(tick: u8) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::seconds(i64::from(tick))
 }
 
 impl Values {
-    /// Those of `configuration`; None if an id in here were malformed.
+    /// Returns the values of `configuration`, or `None` if an id in this function is malformed.
     #[must_use]
     pub fn of(configuration: &Configuration) -> Option<Self> {
         let organization = OrganizationId::parse("hamilton").ok()?;

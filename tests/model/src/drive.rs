@@ -1,10 +1,10 @@
-//! What happens if nothing else does: both services start again with nothing in memory, no message is
-//! lost any more, and the workers run: fences, recovery, the follower, the sweep.
+//! Runs only the workers: both services restart with empty memory, no further message is lost, and
+//! fences, recovery, the follower and the sweep do their work.
 //!
-//! That every state can still settle (I4) is judged by this: [`Protocol::drive`] makes steps of the
-//! model only, each of which a worker keeps making for as long as it is possible, so that the drive
-//! from a state is one path of the model from there. If it leads to a settled state from every state
-//! that the search reaches, none is a dead end, and once faults cease every state settles.
+//! This decides whether every state can still settle (I4). [`Protocol::drive`] takes only steps of
+//! the model that a worker repeats for as long as they are possible, so the drive from a state is
+//! one path of the model from there. If it leads to a settled state from every state that the
+//! search reaches, there is no dead end, and once faults cease every state settles.
 
 use homeroom_invitations::domain::redemption::RedemptionState;
 use homeroom_membership::domain::join_request::State as RequestState;
@@ -16,7 +16,7 @@ use crate::{
 };
 
 impl Protocol {
-    /// Where the workers lead from `state`.
+    /// Returns the state that the workers reach from `state`.
     #[must_use]
     pub fn drive(&self, state: &State) -> State {
         let mut state = state.clone();
@@ -49,8 +49,8 @@ impl Protocol {
         }
     }
 
-    /// Recovery asks with Admit; the sweep asks with `GetAdmission`, which answers what is stored, as
-    /// Admit does then.
+    /// Asks membership about a redemption. Recovery uses Admit, the sweep `GetAdmission`; both then
+    /// answer with the stored admission.
     fn ask_about(&self, state: &mut State, standing: RedemptionState) {
         for redemption in 0..state.invitations.redemptions.len() {
             if state.invitations.redemptions[redemption].state != standing {

@@ -14,17 +14,17 @@ use crate::{
     words::{Route, Told, end_of},
 };
 
-/// What T1 comes to.
+/// The decision of T1.
 enum Judgement {
     /// A new reservation.
     New(Route),
     /// The person's living redemption (P2).
     Attach(usize),
-    /// Nothing is written.
+    /// Writes nothing.
     Refuse,
 }
 
-/// Membership's word on a redemption.
+/// Membership's answer on a redemption.
 #[derive(Clone, Copy)]
 enum Heard {
     Answer(MembershipAnswer),
@@ -32,8 +32,8 @@ enum Heard {
 }
 
 impl Protocol {
-    /// Redeem: what the request id stands for, else T1. Refusals leave nothing and are decided afresh
-    /// on a retry (P9), so that they need not be told.
+    /// Redeem: follows the request id to its redemption, otherwise runs T1. A refusal writes
+    /// nothing and is decided afresh on a retry (P9), so the model need not record it.
     pub(crate) fn redeem(&self, state: &mut State, call: usize) {
         if let Some(known) = state.invitations.request_ids[call] {
             let row = &state.invitations.redemptions[known];
@@ -46,7 +46,7 @@ impl Protocol {
                     state.history.told[call] = Some(first);
                     return;
                 }
-                // It was stale and answers nothing: as if it were new (P7).
+                // The stored answer was stale, so the request counts as new (P7).
                 None => {}
             }
         }
@@ -126,7 +126,8 @@ impl Protocol {
         self.wait_for(state, index, redemption);
     }
 
-    /// The request id is recorded in the same transaction (P2).
+    /// Makes the call wait for the redemption, and records its request id in the same transaction
+    /// (P2).
     fn wait_for(&self, state: &mut State, call: usize, redemption: usize) {
         if self.configuration.calls[call].has_request_id {
             state.invitations.request_ids[call] = Some(redemption);
@@ -134,15 +135,15 @@ impl Protocol {
         state.memory.waiting[call] = Some(redemption);
     }
 
-    /// Variant: inserts what was judged, whatever has happened since.
+    /// Variant: inserts the earlier decision, whatever has happened since.
     pub(crate) fn insert_judged(&self, state: &mut State, call: usize) {
         if let Some(route) = state.memory.judged[call].take() {
             self.insert(state, call, route);
         }
     }
 
-    /// The task that waits tells its caller membership's answer (P12). Stale: it decides again, as a
-    /// retry does.
+    /// The waiting task returns membership's answer to its caller (P12). If the answer is stale, it
+    /// decides again, as a retry does.
     pub(crate) fn tell(state: &mut State, call: usize, reply: usize) {
         if let Reply::Admission { word, .. } = state.replies[reply] {
             state.memory.waiting[call] = None;
@@ -150,7 +151,7 @@ impl Protocol {
         }
     }
 
-    /// T3 with what a reply says.
+    /// Runs T3 with a reply.
     pub(crate) fn settle(&self, state: &mut State, reply: usize) {
         let Reply::Admission {
             redemption,
@@ -162,7 +163,7 @@ impl Protocol {
         };
         let answer = MembershipAnswer::from(word);
         self.move_by(state, redemption, Heard::Answer(answer));
-        // Another redemption's request is not this one's end.
+        // The request belongs to another redemption, so its end is not this redemption's end.
         if answer == MembershipAnswer::Queued
             && let Some(end) = ended.and_then(end_of)
         {
@@ -170,7 +171,7 @@ impl Protocol {
         }
     }
 
-    /// The next event, with the feed's position in the same transaction (P5).
+    /// Follows the next event and stores the feed's position in the same transaction (P5).
     pub(crate) fn follow_next(&self, state: &mut State) {
         let next = state.invitations.feed_position;
         if next < state.membership.events.len() {
@@ -179,7 +180,7 @@ impl Protocol {
         }
     }
 
-    /// One event.
+    /// Follows one event.
     pub(crate) fn follow_event(&self, state: &mut State, event: usize) {
         let (redemption, end) = state.membership.events[event];
         self.move_by(state, redemption, Heard::End(end));
@@ -198,7 +199,7 @@ impl Protocol {
         Self::put(state, redemption, to, outcome.map(Told::from));
     }
 
-    /// Writes a state, with the first outcome and the uses.
+    /// Writes a redemption's state, its first outcome and the counts of uses.
     fn put(state: &mut State, redemption: usize, to: RedemptionState, outcome: Option<Told>) {
         let row = &mut state.invitations.redemptions[redemption];
         let from = row.state;
@@ -219,14 +220,14 @@ impl Protocol {
         }
     }
 
-    /// Variant: the use is given back because time ran out.
+    /// Variant: gives the use back when the time limit passes.
     pub(crate) fn time_out(state: &mut State, redemption: usize) {
         if state.invitations.redemptions[redemption].state == RedemptionState::Reserved {
             Self::put(state, redemption, RedemptionState::Released, None);
         }
     }
 
-    /// Staff change an invitation: the epoch rises in the transaction; the fence is pending then.
+    /// Staff change an invitation: the transaction raises the epoch and leaves the fence pending.
     pub(crate) fn change(&self, state: &mut State, invitation: usize, change: Change) {
         state.history.changes_left -= 1;
         let row = &mut state.invitations.invitations[invitation];
@@ -254,7 +255,8 @@ impl Protocol {
         }
     }
 
-    /// Membership's reply to `RaiseFence`: once the row has it, the change is answered (P7).
+    /// Handles membership's reply to `RaiseFence`: once the row holds the fence, the change is
+    /// answered (P7).
     pub(crate) fn confirm_fence(state: &mut State, reply: usize) {
         if let Reply::Fence { invitation, stands } = state.replies[reply] {
             let row = &mut state.invitations.invitations[invitation];
@@ -265,7 +267,7 @@ impl Protocol {
     }
 }
 
-/// The count that a redemption in `state` is in.
+/// Returns the count that includes a redemption in `state`.
 const fn count_of(uses: &mut Uses, state: RedemptionState) -> Option<&mut u32> {
     match state {
         RedemptionState::Reserved => Some(&mut uses.reserved),

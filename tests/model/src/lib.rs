@@ -1,15 +1,14 @@
-//! A model of redemption across two services, searched to its end: every order in which messages
-//! arrive, are lost or come twice, with crashes, resets, removals and decisions in between (03, the
-//! redemption protocol).
+//! An exhaustively searched model of redemption across two services: every order in which messages
+//! arrive, are lost or are repeated, with crashes, resets, removals and decisions in between.
 //!
-//! What is decided is decided by the services' own pure functions; the model adds what lies between
-//! them: the rows of both databases, transactions as single steps, and the network.
+//! The services' own pure functions make the decisions. The model adds the rest: the rows of both
+//! databases, transactions as single steps, and the network.
 //!
-//! - [`configuration`] is what one search is about, and which rule a wrong variant leaves out,
-//! - [`state`] is everything that differs between two moments,
+//! - [`configuration`] describes one search and the rule that a wrong variant leaves out,
+//! - [`state`] holds everything that differs between two moments,
 //! - [`invitations`] and [`membership`] are the transactions of each service,
-//! - [`steps`] is all that can happen next, [`drive`] what happens if only the workers run,
-//! - [`properties`] is what must hold, [`search`] looks for where it does not.
+//! - [`steps`] lists every possible next step, [`drive`] runs only the workers,
+//! - [`properties`] states what must hold, [`search`] looks for violations.
 #![expect(
     clippy::indexing_slicing,
     reason = "indexes come from the configuration; a wrong one must stop the search"

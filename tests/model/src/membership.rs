@@ -1,4 +1,5 @@
-//! The transactions of the membership service: T2, the fence, the ends of requests, and members who go.
+//! The transactions of the membership service: T2, the fence, the ends of requests, and departures
+//! of members.
 
 use homeroom_membership::domain::{
     admission::{Attempt, ClassStanding, Facts, Membership, decide},
@@ -68,13 +69,14 @@ impl Protocol {
         decide(&self.facts(state, redemption), &attempt, moment(state.tick)).into()
     }
 
-    /// T2, and its reply.
+    /// Runs T2 and sends its reply.
     pub(crate) fn admit(&self, state: &mut State, redemption: usize) {
         let plan = self.plan(state, redemption);
         self.write(state, redemption, plan);
     }
 
-    /// T2 for two in one transaction, one after the other: the second knows what the first one did.
+    /// Runs T2 for two redemptions in one transaction, in order: the second sees the effects of the
+    /// first.
     pub(crate) fn batch_admit(&self, state: &mut State, first: usize, second: usize) {
         if self.is(Variant::BatchDecidesAtOnce) {
             let plans =
@@ -88,7 +90,7 @@ impl Protocol {
         }
     }
 
-    /// Variant: T2's decision, written later.
+    /// Variant: makes T2's decision, which is written later.
     pub(crate) fn decide_only(&self, state: &mut State, redemption: usize) {
         match self.plan(state, redemption) {
             stored @ Plan::Stored(_) => self.write(state, redemption, stored),
@@ -96,7 +98,7 @@ impl Protocol {
         }
     }
 
-    /// Variant: what was decided, whatever has happened since.
+    /// Variant: writes the earlier decision, whatever has happened since.
     pub(crate) fn write_decided(&self, state: &mut State) {
         if let Some((redemption, plan)) = state.memory.decided.take() {
             self.write(state, redemption, plan);
@@ -132,8 +134,8 @@ impl Protocol {
         });
     }
 
-    /// Makes the person a Student there and, if new, of the organization; what waits at either is
-    /// closed (P8).
+    /// Makes the person a Student of `place` and, if new, of the organization, and closes the
+    /// requests that wait at either (P8).
     fn let_in(&self, state: &mut State, user: usize, place: Place) {
         if !self.is(Variant::AdmissionClosesNothing) {
             self.close(state, user, Place::Organization);
@@ -141,7 +143,7 @@ impl Protocol {
         }
         if state.membership.persons[user].in_organization == 0 {
             let seats = state.seats(self.configuration.seat_limit);
-            // Decided on what was there before: the variants take a seat that is not.
+            // The decision may be old, so a wrong variant can take a seat that is no longer free.
             state.history.oversold |= seats.take().is_err();
             state.membership.seats_used += 1;
             state.membership.persons[user].in_organization += 1;
@@ -158,7 +160,7 @@ impl Protocol {
         }
     }
 
-    /// A request's end and its one event (P5).
+    /// Writes a request's end and its one event (P5).
     fn write_end(state: &mut State, redemption: usize, ended: RequestState) {
         state.membership.requests[redemption] = Some(ended);
         state.membership.seats_waiting -= 1;
@@ -168,7 +170,7 @@ impl Protocol {
             .extend(end_of(ended).map(|end| (redemption, end)));
     }
 
-    /// A waiting request ends: by a decision, or at its time.
+    /// Ends a waiting request, by a decision or by expiry.
     pub(crate) fn end_request(&self, state: &mut State, redemption: usize, end: RequestState) {
         let Some(present) = state.membership.requests[redemption] else {
             return;
@@ -202,8 +204,8 @@ impl Protocol {
         }
     }
 
-    /// Takes the seat (X9), unless the person is a member already; lifts removals (R8). Without a
-    /// seat the request stays.
+    /// Takes the seat (X9), unless the person is a member already, and lifts removals (R8). Without
+    /// a free seat the request stays.
     fn approve(&self, state: &mut State, redemption: usize, user: usize, place: Place) {
         let person = state.membership.persons[user];
         let seats = state.seats(self.configuration.seat_limit);
@@ -222,7 +224,8 @@ impl Protocol {
         }
     }
 
-    /// A member goes. Leaving the organization frees the seat and closes all that waits (R7).
+    /// Removes a member. Leaving the organization frees the seat and closes the person's requests
+    /// (R7).
     pub(crate) fn depart(&self, state: &mut State, user: usize, departure: Departure) {
         state.history.departures_left -= 1;
         state.tick += 1;

@@ -1,6 +1,6 @@
-//! What must hold at every moment, each named by its rule (03, invariants).
+//! The properties that must hold at every moment, each named by its rule.
 //!
-//! I8 has no place here: the model has one organization.
+//! I8 is not checked, because the model has one organization.
 
 use homeroom_invitations::domain::{invitation::Uses, redemption::RedemptionState};
 use homeroom_membership::domain::join_request::State as RequestState;
@@ -15,26 +15,27 @@ use crate::{
 
 /// Seats held are the organization's Students, and no admission exceeds the limit.
 pub const SEATS: &str = "I1 seats held are the students, never above the limit";
-/// One membership each, and a class's members are the organization's.
+/// A person has one membership of each scope, and the members of a class are members of its
+/// organization.
 pub const MEMBERSHIPS: &str = "I2 one membership each, in the class only with the organization";
-/// One living redemption and one open request for each person, none for a member.
+/// A person has one living redemption and one open request, a member has none.
 pub const ONE_OPEN: &str =
     "P2, P8 one living redemption and one open request each, none for a member";
-/// The counts of uses are those of the rows, never above the limit.
+/// The counts of uses equal those of the rows and never exceed the limit.
 pub const USES: &str = "I3 uses spent and held are those of the rows, never above the limit";
-/// People let in by an invitation are never more than its uses; nobody is let in twice or without one.
+/// An invitation never admits more people than it has uses, and nobody twice or without a use.
 pub const LET_IN: &str = "I3 each use lets in at most one person, once";
-/// A redemption ends on membership's word, and as it says.
+/// A redemption ends on membership's answer, and in accordance with it.
 pub const ITS_WORD: &str = "P1 a redemption ends as membership says";
-/// Nothing leaves a final state.
+/// No redemption leaves a final state.
 pub const FORWARD: &str = "P1 a redemption only goes forward";
-/// From here the workers still settle everything, and what is spent is who was let in.
+/// The workers can still settle everything from here, and the uses spent equal the people admitted.
 pub const SETTLES: &str = "I4 every state can still settle";
 /// Nothing below an answered fence is admitted or queued.
 pub const FENCE: &str = "I5 nothing passes an answered fence";
-/// Every request is answered for, and ends once.
+/// Every request is accounted for and ends once.
 pub const REQUESTS: &str = "I6 no request vanishes or is decided twice";
-/// A retry answers the same.
+/// A retry gets the same answer.
 pub const RETRIES: &str = "I7 a retry answers the same";
 
 const GOALS_MAX: usize = 8;
@@ -50,7 +51,7 @@ const GOALS: [(&str, Condition); GOALS_MAX] = [
     ("reaches its 8th goal", reached::<7>),
 ];
 
-/// Every property, with the goals of `configuration`, 8 at most.
+/// Returns every property, including the goals of `configuration`, of which there are at most 8.
 pub(crate) fn all(configuration: &Configuration) -> Vec<Property<Protocol>> {
     let mut properties = vec![
         Property::always(SEATS, seats),
@@ -195,8 +196,8 @@ fn its_word(_: &Protocol, state: &State) -> bool {
     })
 }
 
-/// Settled: no fence is pending, nothing is RESERVED, what is QUEUED is what waits, and what is
-/// COMMITTED is who was let in.
+/// Returns true if the state is settled: no fence is pending, no redemption is RESERVED, the QUEUED
+/// redemptions are those whose requests wait, and the COMMITTED ones are the people admitted.
 fn settles(protocol: &Protocol, state: &State) -> bool {
     let end = protocol.drive(state);
     let mut invitations = end.invitations.invitations.iter();
@@ -232,7 +233,8 @@ fn requests(_: &Protocol, state: &State) -> bool {
     each && waiting == state.membership.seats_waiting
 }
 
-/// What a retry with the same request id would come to, now or once membership has answered again.
+/// Returns true if a retry with the same request id would get the same answer, now or after
+/// membership has answered again.
 fn retries(_: &Protocol, state: &State) -> bool {
     let told = state.history.told.iter().enumerate();
     told.into_iter().all(|(call, told)| {

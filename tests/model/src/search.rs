@@ -10,33 +10,33 @@ use crate::{
     steps::{Protocol, Step},
 };
 
-/// A property that does not hold, and a way to the first moment at which it does not.
+/// A violated property, and a path to the first state that violates it.
 #[derive(Debug, Clone)]
 pub struct Violation {
-    /// Its name.
+    /// The property's name.
     pub property: &'static str,
-    /// The steps.
+    /// The steps of the path.
     pub steps: Vec<Step>,
-    /// Where they lead.
+    /// The state that they lead to.
     pub state: State,
 }
 
-/// What a search came to.
+/// The result of a search.
 #[derive(Debug, Clone)]
 pub struct Found {
     /// The configuration's name.
     pub name: &'static str,
-    /// Different states.
+    /// The number of distinct states.
     pub states: usize,
-    /// Steps made.
+    /// The number of steps made.
     pub steps: usize,
-    /// The longest of the shortest ways to a state.
+    /// The length of the longest shortest path to a state.
     pub depth: usize,
-    /// How long it took.
+    /// The duration in seconds.
     pub seconds: f64,
-    /// What does not hold.
+    /// The violated properties.
     pub violations: Vec<Violation>,
-    /// Indexes of goals that were not reached: what holds then holds of too little.
+    /// The indexes of the goals that were not reached; if any, the search proves too little.
     pub goals_missed: Vec<usize>,
 }
 
@@ -60,21 +60,21 @@ impl fmt::Display for Found {
     }
 }
 
-/// Every state of `configuration`.
+/// Searches every state of `configuration`.
 #[must_use]
 pub fn exhaust(configuration: Configuration) -> Option<Found> {
     search(configuration, HasDiscoveries::All)
 }
 
-/// The states of `configuration` until each of `properties` is violated.
+/// Searches the states of `configuration` until each of `properties` is violated.
 #[must_use]
 pub fn refute(configuration: Configuration, properties: &[&'static str]) -> Option<Found> {
     let violated: BTreeSet<&'static str> = properties.iter().copied().collect();
     search(configuration, HasDiscoveries::AllOf(violated))
 }
 
-/// One thread, so that the states come in the same order every time. None if an id of the values
-/// were malformed.
+/// Searches with one thread, so that the states come in the same order every time. Returns `None`
+/// if an id of the values is malformed.
 fn search(configuration: Configuration, until: HasDiscoveries) -> Option<Found> {
     let protocol = Protocol::new(configuration)?;
     let name = protocol.configuration.name;

@@ -1,5 +1,5 @@
-//! Everything that differs between two moments: the rows of both databases, the network, what the
-//! processes hold in memory, and what has happened that no row tells any more.
+//! Everything that differs between two moments: the rows of both databases, the network, the memory
+//! of the processes, and the history that no row records.
 
 use homeroom_invitations::domain::{
     invitation::{Epoch, Standing, Uses},
@@ -19,35 +19,35 @@ pub struct State {
     pub invitations: InvitationsRows,
     /// The database of membership.
     pub membership: MembershipRows,
-    /// Every reply that was ever sent, sorted. Nothing is taken out: it may arrive at any time, once,
-    /// more often or never, and in any order.
+    /// Every reply that was ever sent, sorted. None is removed: a reply may arrive at any time,
+    /// once, repeatedly or never, and in any order.
     pub replies: Vec<Reply>,
-    /// What a crash takes.
+    /// The memory that a crash clears.
     pub memory: Memory,
-    /// What has happened.
+    /// The history of the run.
     pub history: History,
-    /// Changes whose order matters later (R8): removals and resets.
+    /// The number of changes so far whose order matters later (R8): removals and resets.
     pub tick: u8,
 }
 
 /// A reply of membership.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reply {
-    /// To Admit or `GetAdmission`, one row of a batch by itself: a row that is missing from a reply is
-    /// one that never arrives (P11).
+    /// The reply to Admit or `GetAdmission`. Each row of a batch is its own reply: a row that is
+    /// missing from a batch is a reply that never arrives (P11).
     Admission {
         /// The redemption.
         redemption: usize,
-        /// The answer, the same for ever.
+        /// The answer, which never changes.
         word: Word,
-        /// How its request had ended by then; None while it waited.
+        /// The end of its request at that time; `None` while it waited.
         ended: Option<RequestState>,
     },
-    /// To `RaiseFence`.
+    /// The reply to `RaiseFence`.
     Fence {
         /// The invitation.
         invitation: usize,
-        /// Where its fence stood.
+        /// The fence in membership at that time.
         stands: i64,
     },
 }
@@ -55,49 +55,49 @@ pub enum Reply {
 /// The database of invitations.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct InvitationsRows {
-    /// By index of the way in.
+    /// The invitations, by index.
     pub invitations: Vec<InvitationRow>,
-    /// By age.
+    /// The redemptions, oldest first.
     pub redemptions: Vec<RedemptionRow>,
-    /// By call: what its request id stands for (P9).
+    /// By call, the redemption that its request id stands for (P9).
     pub request_ids: Vec<Option<usize>>,
-    /// Events of membership's feed that have been followed.
+    /// The number of events of membership's feed that have been followed.
     pub feed_position: usize,
 }
 
 /// An invitation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct InvitationRow {
-    /// Raised by every change (P7).
+    /// The epoch, which every change raises (P7).
     pub epoch: Epoch,
     /// Redemptions of older epochs hold no use of it.
     pub uses_since_epoch: Epoch,
-    /// The fence that membership is known to have; below `epoch` it is pending.
+    /// The fence that membership is known to have; while it is below `epoch`, the fence is pending.
     pub fence: i64,
-    /// Whether it is in use.
+    /// The lifecycle state.
     pub standing: Standing,
-    /// The counts.
+    /// The counts of uses.
     pub uses: Uses,
-    /// The tick of its secret (R8).
+    /// The tick at which its secret was made (R8).
     pub issued: u8,
 }
 
 /// A redemption.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RedemptionRow {
-    /// Whom, by index.
+    /// The user's index.
     pub user: usize,
-    /// By what, by index.
+    /// The invitation's index.
     pub invitation: usize,
-    /// Of which epoch.
+    /// The invitation's epoch at T1.
     pub epoch: Epoch,
-    /// What was decided.
+    /// The route that was decided.
     pub route: Route,
-    /// Whether it holds, or held, a use (P3).
+    /// True if it holds, or held, a use (P3).
     pub holds_use: bool,
-    /// When the secret had been made that was used.
+    /// The tick at which the redeemed secret was made.
     pub issued: u8,
-    /// Where it stands.
+    /// The redemption's state.
     pub state: RedemptionState,
     /// The first outcome (P9).
     pub outcome: Option<Told>,
@@ -106,41 +106,41 @@ pub struct RedemptionRow {
 /// The database of membership.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct MembershipRows {
-    /// By invitation: epochs below it are stale.
+    /// By invitation, the fence: epochs below it are stale.
     pub fences: Vec<i64>,
-    /// Seats held, as the organization's row counts them.
+    /// The seats in use, as the organization's row counts them.
     pub seats_used: i64,
-    /// Requests that wait, as the organization's row counts them.
+    /// The waiting requests, as the organization's row counts them.
     pub seats_waiting: i64,
-    /// By user.
+    /// The people, by user.
     pub persons: Vec<PersonRow>,
-    /// By redemption: what it was answered (P1).
+    /// By redemption, the stored answer (P1).
     pub admissions: Vec<Option<Word>>,
-    /// By redemption: the request that it filed.
+    /// By redemption, the request that it filed.
     pub requests: Vec<Option<RequestState>>,
-    /// The feed, as far as it tells of ends: the redemption whose request ended, and how.
+    /// The events of the feed about ends of requests: the redemption and the end.
     pub events: Vec<(usize, RequestEnd)>,
 }
 
-/// What membership knows of a person.
+/// Membership's data on a person.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct PersonRow {
-    /// Memberships of the organization: 0 or 1.
+    /// The number of memberships of the organization: 0 or 1.
     pub in_organization: u8,
-    /// Memberships of the class: 0 or 1.
+    /// The number of memberships of the class: 0 or 1.
     pub in_class: u8,
     /// The tick at which staff removed the person from the organization.
     pub removed_from_organization: Option<u8>,
     /// The tick at which staff removed the person from the class.
     pub removed_from_class: Option<u8>,
-    /// A request for the organization was denied within 24 hours (R9).
+    /// True if a request for the organization was denied within 24 hours (R9).
     pub denied_at_organization: bool,
-    /// A request for the class was denied within 24 hours (R9).
+    /// True if a request for the class was denied within 24 hours (R9).
     pub denied_at_class: bool,
 }
 
 impl PersonRow {
-    /// Memberships of `place`.
+    /// Returns the number of memberships of `place`.
     #[must_use]
     pub const fn memberships(&self, place: Place) -> u8 {
         match place {
@@ -149,7 +149,7 @@ impl PersonRow {
         }
     }
 
-    /// Whether a request for `place` was denied within 24 hours.
+    /// Returns true if a request for `place` was denied within 24 hours.
     #[must_use]
     pub const fn denied_at(&self, place: Place) -> bool {
         match place {
@@ -159,42 +159,42 @@ impl PersonRow {
     }
 }
 
-/// What a crash takes.
+/// The memory that a crash clears.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Memory {
-    /// By call: the redemption that its task waits for.
+    /// By call, the redemption that its task waits for.
     pub waiting: Vec<Option<usize>>,
-    /// By call: what was judged and not yet inserted (variants only).
+    /// By call, the decision that is not yet inserted (variants only).
     pub judged: Vec<Option<Route>>,
-    /// The redemption that was decided and not yet written (variants only).
+    /// The decision on a redemption that is not yet written (variants only).
     pub decided: Option<(usize, Plan)>,
 }
 
-/// What has happened, kept only to be judged.
+/// The history, which only the properties read.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct History {
-    /// By call: what its caller was told, first.
+    /// By call, the first answer that its caller got.
     pub told: Vec<Option<Told>>,
-    /// By invitation: the epoch of the newest change that was answered.
+    /// By invitation, the epoch of the newest change that was answered.
     pub answered_epochs: Vec<i64>,
-    /// By redemption: how often it made its person a member, at once or by approval.
+    /// By redemption, how often it made its person a member, at once or by approval.
     pub let_in: Vec<u8>,
-    /// A redemption below an answered fence was let in or queued.
+    /// True if a redemption below an answered fence was admitted or queued.
     pub passed_a_fence: bool,
-    /// A redemption left a state that is final.
+    /// True if a redemption left a final state.
     pub went_back: bool,
-    /// More seats were held than licensed, at an admission.
+    /// True if an admission found more seats in use than licensed.
     pub oversold: bool,
-    /// What is left of the bounds of the configuration.
+    /// The number of changes that the configuration still allows.
     pub changes_left: u8,
-    /// The same, for members who go.
+    /// The number of departures that it still allows.
     pub departures_left: u8,
-    /// The same, for events that are skipped.
+    /// The number of skipped events that it still allows.
     pub poisoned_left: u8,
 }
 
 impl State {
-    /// Before anything has happened.
+    /// Returns the state before anything has happened.
     #[must_use]
     pub fn first(configuration: &Configuration) -> Self {
         let invitations = configuration.ways_in.len();
@@ -244,14 +244,14 @@ impl State {
         }
     }
 
-    /// A reply is on its way from now on.
+    /// Sends a reply, which may arrive at any time from now on.
     pub fn send(&mut self, reply: Reply) {
         if let Err(place) = self.replies.binary_search(&reply) {
             self.replies.insert(place, reply);
         }
     }
 
-    /// The organization's seats, as its row has them.
+    /// Returns the organization's seats, as its row has them.
     #[must_use]
     pub const fn seats(&self, limit: i64) -> Seats {
         Seats {
@@ -261,7 +261,7 @@ impl State {
         }
     }
 
-    /// The request of `user` that waits for `place`, by its redemption.
+    /// Returns the request of `user` that waits for `place`, by its redemption.
     #[must_use]
     pub fn waiting_request(
         &self,
@@ -279,13 +279,13 @@ impl State {
             .map(|(redemption, _)| redemption)
     }
 
-    /// Everything in memory is lost.
+    /// Clears the memory of the invitations service.
     pub fn crash_invitations(&mut self) {
         self.memory.waiting.fill(None);
         self.memory.judged.fill(None);
     }
 
-    /// The same of membership.
+    /// Clears the memory of the membership service.
     pub const fn crash_membership(&mut self) {
         self.memory.decided = None;
     }

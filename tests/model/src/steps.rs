@@ -1,4 +1,4 @@
-//! All that can happen next. A step that changes nothing is none.
+//! Every possible next step. A step that changes nothing is not listed.
 
 use homeroom_api::ids::UserId;
 use homeroom_invitations::domain::{invitation::Standing, redemption::RedemptionState};
@@ -14,56 +14,56 @@ use crate::{
 /// One step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// Redeem arrives, for the first time or again: T1, or what its request id stands for.
+    /// Redeem arrives, for the first time or again: T1, or the answer of its request id.
     Redeem(usize),
     /// The second half of a T1 that checks first (variant).
     Insert(usize),
-    /// Admit arrives, from a task, from recovery, late or again: T2. Whoever reserved may have sent it
-    /// at any time since, so that every redemption's Admit is always on its way.
+    /// Admit arrives, from a task, from recovery, late or again: T2. It may have been sent at any
+    /// time since T1, so the Admit of every redemption is always under way.
     Admit(usize),
     /// The second half of a T2 that checks first (variant).
     WriteDecided,
-    /// `BatchAdmit` arrives with these two.
+    /// `BatchAdmit` arrives with these two redemptions.
     BatchAdmit(usize, usize),
-    /// A task that waits hears membership's answer and tells the caller (P12).
+    /// A waiting task gets membership's answer and returns it to the caller (P12).
     Tell(usize, usize),
-    /// T3 with a reply, by the task, by recovery or the sweep, late or again.
+    /// T3 runs with a reply, in the task, in recovery or in the sweep, late or again.
     Settle(usize),
     /// The follower takes the next event.
     Follow,
-    /// The follower takes an event that it took before.
+    /// The follower takes an event a second time.
     FollowAgain(usize),
-    /// The next event is poisoned, and skipped.
+    /// The next event cannot be followed, and is skipped.
     SkipEvent,
-    /// Staff change an invitation: its transaction.
+    /// Staff change an invitation, in one transaction.
     Change(usize, Change),
-    /// `RaiseFence` arrives, with this epoch.
+    /// `RaiseFence` arrives with this epoch.
     RaiseFence(usize, i64),
     /// The reply to `RaiseFence` arrives, and the change is answered.
     ConfirmFence(usize),
-    /// A waiting request ends so, by staff, the person or time.
+    /// A waiting request ends in this state, by staff, the person or expiry.
     End(usize, RequestState),
-    /// A member goes.
+    /// A member leaves or is removed.
     Depart(usize, Departure),
-    /// A reservation's time runs out (variant).
+    /// The time limit of a reservation passes (variant).
     TimeOut(usize),
-    /// The invitations service crashes and starts.
+    /// The invitations service crashes and restarts.
     CrashInvitations,
-    /// The membership service crashes and starts.
+    /// The membership service crashes and restarts.
     CrashMembership,
 }
 
-/// One search's model: the protocol under a configuration.
+/// The model of one search: the protocol under a configuration.
 #[derive(Debug, Clone)]
 pub struct Protocol {
-    /// What it is about.
+    /// The configuration.
     pub configuration: Configuration,
-    /// What the services' functions are given.
+    /// The values that are passed to the services' functions.
     pub values: Values,
 }
 
 impl Protocol {
-    /// The protocol under `configuration`; None if an id of its values were malformed.
+    /// Returns the protocol under `configuration`, or `None` if an id of its values is malformed.
     #[must_use]
     pub fn new(configuration: Configuration) -> Option<Self> {
         let values = Values::of(&configuration)?;
@@ -73,19 +73,19 @@ impl Protocol {
         })
     }
 
-    /// Whether `variant` is the rule left out.
+    /// Returns true if `variant` is the rule left out.
     #[must_use]
     pub fn is(&self, variant: Variant) -> bool {
         self.configuration.variant == variant
     }
 
-    /// Who decides requests.
+    /// Returns the user who decides requests.
     #[must_use]
     pub const fn decider(&self) -> &UserId {
         &self.values.decider
     }
 
-    /// Makes the step, where it can be made.
+    /// Makes the step if it is possible.
     pub fn step(&self, state: &mut State, step: Step) {
         match step {
             Step::Redeem(call) => self.redeem(state, call),
@@ -182,7 +182,7 @@ impl Protocol {
         }
         if !self.is(Variant::NoFence) {
             for (invitation, row) in state.invitations.invitations.iter().enumerate() {
-                // Of every epoch so far: the older ones arrive late.
+                // Any epoch so far may arrive, because an older `RaiseFence` can be late.
                 steps.extend(
                     (2..=row.epoch.value()).map(|epoch| Step::RaiseFence(invitation, epoch)),
                 );

@@ -1,4 +1,4 @@
-//! What the services tell each other and the caller, as it travels: the same words on both sides.
+//! The messages between the services and to the caller.
 
 use homeroom_api::common::v1::ErrorReason;
 use homeroom_invitations::domain::{
@@ -10,20 +10,20 @@ use homeroom_membership::domain::{
     join_request::{Cause, State},
 };
 
-/// Membership's answer to T2 on the wire.
+/// Membership's answer to T2 in a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Word {
-    /// A member now.
+    /// The person is a member now.
     Admitted,
     /// A request was filed.
     Queued,
     /// A request was waiting already.
     AlreadyPending,
-    /// Was a member already.
+    /// The person was a member already.
     AlreadyMember,
     /// The epoch is below the fence.
     StaleEpoch,
-    /// Not let in.
+    /// The person is not admitted.
     Refused(ErrorReason),
 }
 
@@ -66,11 +66,11 @@ impl From<Word> for MembershipAnswer {
     }
 }
 
-/// What membership is about to do with a redemption: its decision, kept between two steps by the
-/// variants that check first and act later.
+/// Membership's decision on a redemption, kept between two steps by the variants that check first
+/// and act later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Plan {
-    /// It was answered before.
+    /// Repeat the stored answer.
     Stored(Word),
     /// Make the person a member.
     Admit,
@@ -91,16 +91,16 @@ impl From<Decision> for Plan {
     }
 }
 
-/// What the caller of Redeem is told.
+/// The answer that the caller of Redeem gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Told {
-    /// In at once.
+    /// The person is admitted at once.
     Admitted,
     /// A request waits.
     PendingApproval,
-    /// In already.
+    /// The person was a member already.
     AlreadyMember,
-    /// Not in.
+    /// The person is not admitted.
     Refused(ErrorReason),
 }
 
@@ -116,26 +116,28 @@ impl From<redemption::Outcome> for Told {
 }
 
 impl Told {
-    /// What membership's word means to the caller; None where it means to decide again (P7).
+    /// Returns the answer that the caller gets for `word`, or `None` if Redeem must decide again
+    /// (P7).
     #[must_use]
     pub fn of(word: Word) -> Option<Self> {
         redemption::Outcome::of(word.into()).map(Self::from)
     }
 }
 
-/// How a redemption leads on, as its row keeps it.
+/// The route of a redemption, as its row stores it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Route {
-    /// Membership at once.
+    /// Admits at once.
     AtOnce,
-    /// The queue.
+    /// Files a request.
     Queue(QueueCause),
-    /// Only who is known already, else this refusal (P3).
+    /// Asks only whether the person is in or waits already, and otherwise refuses (P3).
     OnlyIfKnown(ErrorReason),
 }
 
 impl Route {
-    /// As membership reads it: its route, and the refusal of those who are not known.
+    /// Returns the route in the message to membership, and the refusal for people who are neither
+    /// in nor waiting.
     #[must_use]
     pub const fn on_the_wire(self) -> (admission::Route, Option<ErrorReason>) {
         match self {
@@ -154,7 +156,7 @@ const fn cause_of(cause: QueueCause) -> Cause {
     }
 }
 
-/// How the event of a request's state tells its end; None while it waits.
+/// Returns the end that an event reports for a request's state; `None` while it waits.
 #[must_use]
 pub const fn end_of(state: State) -> Option<RequestEnd> {
     match state {

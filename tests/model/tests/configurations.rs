@@ -1,4 +1,4 @@
-//! The protocol holds in every state of each configuration: one search each, to its end.
+//! The protocol holds in every state of each configuration. Each test searches one to its end.
 #![expect(
     clippy::expect_used,
     reason = "a test stops where its own values are wrong"

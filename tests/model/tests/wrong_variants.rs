@@ -1,4 +1,5 @@
-//! The search is able to fail: with a rule left out, it finds the way to what the rule prevents.
+//! Proves that the search can fail: with a rule left out, it finds a path to the violation that the
+//! rule prevents.
 #![expect(
     clippy::expect_used,
     reason = "a test stops where its own values are wrong"
@@ -93,7 +94,7 @@ fn p4_uses_checked_before_they_are_taken_are_overdrawn() {
 
 #[test]
 fn p6_seats_checked_before_they_are_taken_are_oversold() {
-    // Two transactions at once: what one has decided is written after an approval took the seat.
+    // Two transactions run at once: the decision of one is written after an approval took the seat.
     let configuration = Configuration {
         ends: vec![RequestState::Approved],
         ..Configuration::new(
