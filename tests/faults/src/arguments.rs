@@ -11,27 +11,27 @@ use crate::{fault::Fault, wrong::Variant};
 #[derive(Debug, Clone, Parser)]
 #[command(name = "tests/faults/run")]
 pub(crate) struct Arguments {
-    /// How many rounds of each fault; as many as the full campaign needs if not given.
+    /// The number of rounds of each fault; by default as many as the full campaign needs.
     #[arg(long)]
     pub(crate) count: Option<u32>,
-    /// Each fault once, for continuous integration.
+    /// Runs each fault once, for continuous integration.
     #[arg(long)]
     pub(crate) short: bool,
-    /// Goes on with the campaign that was broken off.
+    /// Continues the campaign that was interrupted.
     #[arg(long, conflicts_with = "variant")]
     pub(crate) resume: bool,
-    /// Runs a protocol that is known to be wrong until it is found out.
+    /// Runs a protocol that is known to be wrong until it is detected.
     #[arg(long)]
     pub(crate) variant: Option<Variant>,
-    /// Writes what was found to this Markdown file.
+    /// Writes the results to this Markdown file.
     #[arg(long)]
     pub(crate) report: Option<PathBuf>,
-    /// What every choice follows from.
+    /// The seed of every random choice.
     #[arg(long)]
     pub(crate) seed: Option<u64>,
-    /// Leaves a fault out, where this machine cannot do it; may be given again and again.
+    /// Leaves a fault out that this machine cannot inject; may be repeated.
     #[arg(long, value_name = "FAULT")]
     pub(crate) without: Vec<Fault>,
-    /// Which faults; all if none is named.
+    /// The faults to inject; all if none is named.
     pub(crate) faults: Vec<Fault>,
 }

@@ -1,4 +1,4 @@
-//! gRPC clients of both services, for any person.
+//! gRPC clients of both services, acting for any person.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -24,12 +24,12 @@ use tonic::{
     transport::Channel,
 };
 
-/// How long a caller waits for one answer.
+/// The time that a caller waits for one answer.
 pub(crate) const CALL_SECONDS: u64 = 2;
-/// How long a caller waits for a connection.
+/// The time that a caller waits for a connection.
 const CONNECT_MILLIS: u64 = 500;
 
-/// Says who calls, for whom, and how long the caller waits.
+/// Adds the bearer token, the acting user and the deadline to each call.
 #[derive(Debug, Clone)]
 pub(crate) struct Credentials {
     authorization: MetadataValue<Ascii>,
@@ -57,7 +57,7 @@ pub(crate) struct Platform {
 }
 
 impl Platform {
-    /// Calls both services there.
+    /// Returns clients of both services at these addresses.
     pub(crate) fn new(membership: SocketAddr, invitations: SocketAddr, token: &str) -> Self {
         Self {
             membership: channel(membership),
@@ -66,7 +66,7 @@ impl Platform {
         }
     }
 
-    /// Acts for this person.
+    /// Returns a caller that acts for this person.
     pub(crate) fn acting_for(&self, user: &str) -> Caller {
         Caller {
             membership: self.membership.clone(),
@@ -86,7 +86,7 @@ fn channel(address: SocketAddr) -> Channel {
         .connect_lazy()
 }
 
-/// Calls for one person.
+/// A caller that acts for one person.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
     membership: Channel,
@@ -98,7 +98,7 @@ macro_rules! clients {
     ($($name:ident $channel:ident $client:ident,)*) => {
         impl Caller {
             $(
-                /// The client of the service that it is named after.
+                /// Returns the client of the service in the method's name.
                 pub(crate) fn $name(&self) -> $client<Authenticated> {
                     $client::with_interceptor(self.$channel.clone(), self.credentials.clone())
                 }

@@ -1,4 +1,4 @@
-//! The rounds of a campaign, in an order that goes round all faults.
+//! The rounds of a campaign, which take all faults in turn.
 
 use std::{
     io::{IsTerminal as _, Write as _, stderr},
@@ -17,16 +17,17 @@ use crate::{
     wrong::Variant,
 };
 
-/// How long the load of a round runs, in seconds: in full, in short, and for a wrong variant.
+/// The time for which the load of a round runs, in seconds: in a full campaign, a short one, and
+/// one of a wrong variant.
 const ROUND_SECONDS: [u64; 3] = [14, 5, 6];
-/// How many rounds a wrong variant may stay undetected.
+/// The rounds within which a wrong variant must be detected.
 const VARIANT_ROUNDS: usize = 15;
-/// How long it may, in seconds, on a slow machine.
+/// The time within which it must be detected, in seconds, on a slow machine.
 const VARIANT_SECONDS: u64 = 180;
-/// Rounds of one fault at most, where its number is not reached.
+/// The most rounds of one fault, if it does not reach its number.
 const ROUNDS_MAX: u64 = 60;
 
-/// How many faults of each kind a full campaign injects.
+/// Returns the number of faults of each kind that a full campaign injects.
 const fn target(fault: Fault) -> u64 {
     match fault {
         Fault::KillInvitations => 380,
@@ -44,14 +45,14 @@ const fn target(fault: Fault) -> u64 {
         Fault::RequestLost | Fault::ReplyLost | Fault::Delayed | Fault::Repeated | Fault::Late => {
             1_750
         }
-        // Most calls are faster than their deadline.
+        // Most calls finish before their deadline.
         Fault::Deadline => 800,
         Fault::ErrorsAtCommits => 200,
         Fault::Overload => 3,
     }
 }
 
-/// A campaign and where it stands.
+/// A campaign and its state.
 pub(crate) struct Campaign {
     arguments: Arguments,
     folder: PathBuf,
@@ -59,7 +60,7 @@ pub(crate) struct Campaign {
 }
 
 impl Campaign {
-    /// A new one, or the one that was broken off. Its files are in `folder`.
+    /// Returns a new campaign, or the one that was interrupted. Its files are in `folder`.
     pub(crate) fn new(arguments: Arguments, folder: &Path) -> Self {
         let seed = arguments
             .seed
@@ -89,7 +90,7 @@ impl Campaign {
         faults
     }
 
-    /// Whether this machine can do all that is asked for; if not, why.
+    /// Checks that this machine can inject every requested fault; otherwise returns the reason.
     pub(crate) fn can_run(&self) -> Result<(), String> {
         let faults = self.faults();
         if faults.is_empty() {
@@ -104,17 +105,17 @@ impl Campaign {
         Ok(())
     }
 
-    /// How it ended, having come to its end or not.
+    /// Returns the result of the run, which is `finished` or was interrupted.
     pub(crate) fn ending(&self, finished: bool) -> Ending {
         Ending::of(&self.arguments, finished, &self.state)
     }
 
-    /// Where the servers and services of this process have their files.
+    /// Returns the folder for the files of this process's servers and services.
     fn stage_folder(&self) -> PathBuf {
         self.folder.join(format!("stage-{}", std::process::id()))
     }
 
-    /// How much of a fault's share is done; from 1 on all of it.
+    /// Returns the share of a fault's number that is done, at least 1 when all of it is.
     fn progress(&self, fault: Fault) -> f64 {
         let rounds = self.state.rounds_of(fault);
         let (done, all) = match self.arguments.count {
@@ -123,13 +124,13 @@ impl Campaign {
             None if rounds >= ROUNDS_MAX => (1, 1),
             None => (self.state.tally.of(fault), target(fault)),
         };
-        // Counts are far below 2^52.
+        // Counts are far below 2^52, so nothing is lost.
         #[expect(clippy::cast_precision_loss, reason = "of small counts")]
         let share = done as f64 / all as f64;
         share
     }
 
-    /// The fault that is furthest behind; None when all are done.
+    /// Returns the fault with the least progress, or `None` when all are done.
     fn next(&self) -> Option<Fault> {
         let behind = self
             .faults()
@@ -148,7 +149,8 @@ impl Campaign {
         }
     }
 
-    /// Runs every round that is left. Whether nothing was violated, and a full campaign was one.
+    /// Runs every remaining round. Returns true if nothing was violated and a full campaign reached
+    /// its numbers.
     pub(crate) async fn run(&mut self) -> bool {
         let mut stage = Stage::start(&self.stage_folder(), None).await;
         let [full, short, _] = ROUND_SECONDS;
@@ -167,7 +169,7 @@ impl Campaign {
         self.state.violations.is_empty() && missed.is_empty()
     }
 
-    /// One round, and what it leaves. What it violated.
+    /// Runs one round, records its results, and returns its violations.
     async fn run_round(&mut self, stage: &mut Stage, fault: Fault, seconds: u64) -> Vec<String> {
         let plan = self.plan(fault, seconds);
         let began = Instant::now();
@@ -195,7 +197,7 @@ impl Campaign {
         violations
     }
 
-    /// Runs a protocol that is known to be wrong until it is found out. Whether it was.
+    /// Runs a protocol that is known to be wrong. Returns true if it was detected.
     pub(crate) async fn find_out(&mut self, variant: Variant) -> bool {
         let mut stage = Stage::start(&self.stage_folder(), Some(variant)).await;
         let [.., seconds] = ROUND_SECONDS;

@@ -1,17 +1,17 @@
-//! Failpoints and wrong variants by lines of text, as a test sends them to a process.
+//! Controls failpoints and wrong variants by lines of text, which a test sends to a process.
 
 use std::time::Duration;
 
 use homeroom_kit::failpoints::{Action, Armed, arm, disarm, hits, set_wrong_variant};
 
-/// A line that is no command.
+/// A line that is not a command.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "no command: `{0}`; say `arm POINT abort|fail|hold|hang|delay:MILLISECONDS [AT [TIMES]]`, `disarm`, `hits` or `wrong VARIANT|none`"
 )]
 pub struct CommandMalformed(String);
 
-/// Carries out one line. Answers one line.
+/// Runs one command and returns its answer, one line.
 pub fn command(line: &str) -> Result<String, CommandMalformed> {
     let malformed = || CommandMalformed(line.to_owned());
     let words: Vec<&str> = line.split_whitespace().collect();

@@ -1,4 +1,4 @@
-//! Whether a run was a full campaign, and whether enough happened in it.
+//! Decides whether a run was a full campaign, and whether it exercised enough.
 
 use std::time::Duration;
 
@@ -8,31 +8,31 @@ use crate::{
     state::State,
 };
 
-/// Faults of processes that a full campaign injects at least.
+/// The fewest faults of processes in a full campaign.
 const PROCESS_FAULTS_MIN: u64 = 1_000;
-/// Faults of the network that a full campaign injects at least.
+/// The fewest faults of the network in a full campaign.
 const NETWORK_FAULTS_MIN: u64 = 9_000;
-/// Redemptions that are in doubt at the ends of a full campaign's rounds at least: of fewer there is
-/// no 99th percentile.
+/// The fewest redemptions that are in doubt at the ends of a full campaign's rounds; fewer would
+/// not give a 99th percentile.
 const SETTLED_MIN: usize = 100;
-/// Of the redemptions in doubt 99% settle within so many seconds (03 P13).
+/// The seconds within which 99% of the redemptions in doubt settle (P13).
 const SETTLED_99_PERCENT_SECONDS: u64 = 10;
-/// All of them settle within so many seconds (03 P13).
+/// The seconds within which all of them settle (P13).
 const SETTLED_ALL_SECONDS: u64 = 60;
 
-/// What kind of run this was, and how it ended.
+/// The kind of a run, and its result.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Ending {
-    /// Why this was no full campaign; none: it was one.
+    /// The reasons why this was not a full campaign; empty if it was one.
     pub(crate) incomplete: Vec<String>,
-    /// Faults that were left out.
+    /// The faults that were left out.
     pub(crate) not_run: Vec<Fault>,
-    /// What a full campaign needs and this one, which ran to its end, did not reach.
+    /// The requirements of a full campaign that this one ran to its end without reaching.
     pub(crate) missed: Vec<String>,
 }
 
 impl Ending {
-    /// Of a run with these arguments, which came to its end or not.
+    /// Returns the result of a run with these arguments, which is `finished` or was interrupted.
     pub(crate) fn of(arguments: &Arguments, finished: bool, state: &State) -> Self {
         let mut incomplete = Vec::new();
         if !finished {
@@ -93,7 +93,7 @@ fn missed(state: &State) -> Vec<String> {
     missed
 }
 
-/// What of P13 does not hold over all rounds.
+/// Returns the bounds of P13 that do not hold over all rounds.
 pub(crate) fn settled_too_late(state: &State) -> Vec<String> {
     let limits = [(99, SETTLED_99_PERCENT_SECONDS), (100, SETTLED_ALL_SECONDS)];
     let late = limits.into_iter().filter_map(|(percent, seconds)| {
@@ -115,7 +115,7 @@ mod tests {
         Arguments::parse_from(format!("run {line}").split_whitespace())
     }
 
-    /// Just enough for a full campaign.
+    /// Returns the smallest state of a full campaign.
     fn enough() -> State {
         let mut state = State::default();
         state.tally.add(Fault::KillInvitations, PROCESS_FAULTS_MIN);

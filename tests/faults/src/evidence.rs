@@ -1,4 +1,4 @@
-//! What a round that broke something leaves behind, to be looked at.
+//! Keeps the evidence of a round with violations.
 
 use std::{
     fs::{self, File},
@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 
 use crate::stage::Stage;
 
-/// Keeps what was found, both logs and both databases in a folder.
+/// Writes the violations, both logs and both databases to a folder.
 pub(crate) fn keep(folder: &Path, stage: &Stage, found: &str) {
     fs::create_dir_all(folder).unwrap();
     fs::write(folder.join("found.txt"), found).unwrap();
@@ -35,7 +35,7 @@ pub(crate) fn keep(folder: &Path, stage: &Stage, found: &str) {
 fn dump(url: &str, file: &Path) {
     let Some(program) = pg_dump() else { return };
     let Ok(file) = File::create(file) else { return };
-    // Evidence is of use without the dump too.
+    // The evidence is useful without the dump too.
     let status = Command::new(program)
         .args(["--dbname", url])
         .stdout(file)
@@ -44,7 +44,7 @@ fn dump(url: &str, file: &Path) {
     drop(status);
 }
 
-/// The newest one that is installed.
+/// Returns the newest installed `pg_dump`.
 fn pg_dump() -> Option<PathBuf> {
     let versions = fs::read_dir("/usr/lib/postgresql").ok()?;
     let programs = versions
@@ -53,7 +53,7 @@ fn pg_dump() -> Option<PathBuf> {
     programs.filter(|program| program.exists()).max()
 }
 
-/// Drops a database, whoever is connected.
+/// Drops a database, even if clients are connected.
 pub(crate) async fn drop_database(url: &str) {
     let mut server = url::Url::parse(url).unwrap();
     let name = server.path().trim_start_matches('/').to_owned();
@@ -64,6 +64,6 @@ pub(crate) async fn drop_database(url: &str) {
         connection.execute(AssertSqlSafe(sql)).await?;
         connection.close().await
     };
-    // One that stays is in nobody's way: the next round has others.
+    // A database that remains does no harm: the next round has others.
     drop(dropped.await);
 }

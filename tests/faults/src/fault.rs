@@ -1,13 +1,13 @@
-//! The faults that Homeroom must live through (03).
+//! The faults that Homeroom must survive.
 
 use std::{fmt, str::FromStr};
 
-/// What a fault breaks.
+/// The target of a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Class {
     /// A process of Homeroom, PostgreSQL or Redis.
     Process,
-    /// A message on its way.
+    /// A message in transit.
     Network,
     /// Something else.
     Other,
@@ -16,7 +16,7 @@ pub(crate) enum Class {
 impl Class {
     pub(crate) const ALL: [Self; 3] = [Self::Process, Self::Network, Self::Other];
 
-    /// As a heading.
+    /// Returns the heading of the report.
     pub(crate) const fn title(self) -> &'static str {
         match self {
             Self::Process => "Processes",
@@ -38,17 +38,17 @@ macro_rules! faults {
             /// Every kind, in the order of the report.
             pub(crate) const ALL: &[Self] = &[$(Self::$fault,)*];
 
-            /// Its name on the command line and in reports.
+            /// Returns its name on the command line and in reports.
             pub(crate) const fn name(self) -> &'static str {
                 match self { $(Self::$fault => $name,)* }
             }
 
-            /// What it breaks.
+            /// Returns its target.
             pub(crate) const fn class(self) -> Class {
                 match self { $(Self::$fault => Class::$class,)* }
             }
 
-            /// In words.
+            /// Returns its description.
             pub(crate) const fn what(self) -> &'static str {
                 match self { $(Self::$fault => $what,)* }
             }

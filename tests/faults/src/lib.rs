@@ -1,3 +1,3 @@
-//! What the campaign of faults (`homeroom-faults`) puts around the services.
+//! The environment of the services in the campaign of faults (`homeroom-faults`).
 
 pub mod surroundings;

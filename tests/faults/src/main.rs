@@ -1,8 +1,8 @@
-//! A campaign of faults: `tests/faults/run`.
+//! Runs a campaign of faults: `tests/faults/run`.
 //!
 //! Both services run as processes under load while they, their databases and their network are
-//! broken in every way that they must live through (03). After each round every acknowledged answer
-//! is held against the databases, and the auditor judges them.
+//! broken in every way that they must survive. After each round every acknowledged answer is
+//! compared with the databases, and the auditor checks them.
 
 mod arguments;
 mod callers;
@@ -29,9 +29,9 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{arguments::Arguments, campaign::Campaign};
 
-/// Where the state, the logs and the evidence are.
+/// The folder of the state, the logs and the evidence.
 const FOLDER: &str = "target/faults";
-/// What a shell says of a program that was interrupted.
+/// The exit code that shells give to an interrupted program.
 const INTERRUPTED: u8 = 130;
 
 #[tokio::main]
@@ -43,7 +43,7 @@ async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let folder = Path::new(FOLDER);
     fs::create_dir_all(folder).unwrap();
-    // Absolute, since the services get paths in it.
+    // The path must be absolute, since it is passed to the services.
     let folder = folder.canonicalize().unwrap();
     let mut campaign = Campaign::new(arguments.clone(), &folder);
     if let Err(why) = campaign.can_run() {

@@ -1,4 +1,4 @@
-//! What was found, as a page.
+//! Writes the results as a page.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use crate::{
     state::State,
 };
 
-/// The page.
+/// Returns the page.
 pub(crate) fn markdown(state: &State, ending: &Ending) -> String {
     let mut page = String::new();
     write(&mut page, state, ending).unwrap();
@@ -109,7 +109,7 @@ fn write(page: &mut String, state: &State, ending: &Ending) -> std::fmt::Result 
     Ok(())
 }
 
-/// Whether this was a full campaign.
+/// Writes whether this was a full campaign.
 fn write_ending(page: &mut String, ending: &Ending) -> std::fmt::Result {
     if !ending.incomplete.is_empty() {
         let why = ending.incomplete.join("; ");
@@ -130,7 +130,7 @@ fn write_ending(page: &mut String, ending: &Ending) -> std::fmt::Result {
     Ok(())
 }
 
-/// How long redemptions were in doubt (03 P13).
+/// Writes how long redemptions were in doubt (P13).
 fn write_settled(page: &mut String, state: &State) -> std::fmt::Result {
     writeln!(
         page,
@@ -163,7 +163,7 @@ fn write_settled(page: &mut String, state: &State) -> std::fmt::Result {
     )
 }
 
-/// With a comma after each third digit.
+/// Formats a number with a comma after each third digit.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::new();

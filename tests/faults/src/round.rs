@@ -1,4 +1,4 @@
-//! One round: fresh databases, load, faults of one kind, and then everything is checked.
+//! One round: new databases, load, faults of one kind, and then all checks.
 
 use std::{
     collections::BTreeMap,
@@ -21,39 +21,39 @@ use crate::{
     stage::Stage,
 };
 
-/// How much heavier an overload is.
+/// The factor by which an overload is heavier.
 const OVERLOAD_WEIGHT: usize = 10;
-/// How many answers a round acknowledges at least.
+/// The fewest answers that a round must acknowledge.
 const ROUND_ANSWERS_MIN: u64 = 50;
-/// How far apart two clocks may be where they step, in seconds: a day each way, and a little.
+/// The largest difference between two clocks that step, in seconds: a day each way, and a little.
 const STEPPED_CLOCK_SECONDS: i64 = 2 * 86_400;
 
-/// What to do in a round.
+/// The task of a round.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plan {
     pub(crate) fault: Fault,
-    /// From 0; a number for each round of the campaign.
+    /// The round's number in the campaign, from 0.
     pub(crate) number: u64,
-    /// How many rounds this fault had before.
+    /// The number of earlier rounds of this fault.
     pub(crate) of_fault: u64,
     pub(crate) seed: u64,
     pub(crate) length: Duration,
 }
 
-/// What came of it.
+/// The result of a round.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
-    /// What does not stand, in words that begin with the rule.
+    /// The violations; each begins with its rule.
     pub(crate) violations: Vec<String>,
-    /// How long redemptions were in doubt once everything worked again.
+    /// The times for which redemptions were in doubt once everything worked again.
     pub(crate) settled: Settled,
-    /// Answers of every call, by name.
+    /// The number of answers of all calls, by name.
     pub(crate) answers: BTreeMap<String, u64>,
-    /// Acknowledged answers that were checked against the databases.
+    /// The number of acknowledged answers that were compared with the databases.
     pub(crate) checked: u64,
 }
 
-/// Runs one.
+/// Runs a round.
 pub(crate) async fn run(stage: &mut Stage, plan: Plan, tally: &mut Tally) -> Outcome {
     let dice = Dice::new(
         plan.seed
@@ -120,7 +120,7 @@ pub(crate) async fn run(stage: &mut Stage, plan: Plan, tally: &mut Tally) -> Out
     let missed = missed_floors(plan.fault, injected, &entries, outcome.checked);
     outcome.violations.extend(missed);
     for service in &mut stage.services {
-        // Notices an end that nobody else has noticed.
+        // This call detects an end that nothing else has noticed.
         service.is_running();
         outcome.violations.extend(service.take_wrong_ends());
     }
@@ -132,7 +132,8 @@ pub(crate) async fn run(stage: &mut Stage, plan: Plan, tally: &mut Tally) -> Out
     outcome
 }
 
-/// A round that shows nothing has not passed: its fault took effect, and enough was acknowledged.
+/// Returns the requirements that a round missed: its fault must take effect, and enough answers
+/// must be acknowledged, or the round proves nothing.
 fn missed_floors(fault: Fault, injected: u64, entries: &[Entry], checked: u64) -> Vec<String> {
     let mut missed = Vec::new();
     if injected == 0 {
@@ -171,7 +172,7 @@ fn is_acknowledged(entry: &Entry) -> bool {
     }
 }
 
-/// What the auditor finds now that nothing is under way.
+/// Returns the auditor's findings, now that nothing is under way.
 async fn judge(stage: &Stage, fault: Fault) -> Vec<String> {
     let options = Options {
         quiescent: true,

@@ -1,4 +1,4 @@
-//! One service as a process: started, told what to do at its failpoints, killed.
+//! One service as a process: started, controlled at its failpoints, killed.
 
 use std::{
     collections::BTreeMap,
@@ -17,19 +17,19 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// How long a service may take to serve, also on a busy machine.
+/// The time within which a service must serve, even on a busy machine.
 const START_SECONDS: u64 = 90;
-/// How long it may take to answer a command.
+/// The time within which it must answer a command.
 const COMMAND_SECONDS: u64 = 5;
 
-/// Commands that it carries out before anything else.
+/// The variable with the commands that it runs before anything else.
 const FAILPOINTS: &str = "HOMEROOM_FAILPOINTS";
-/// How a process that ends itself at a failpoint ends.
+/// The signal of a process that ends itself at a failpoint.
 const SIGABRT: i32 = 6;
-/// How a process ends that this kills.
+/// The signal of a process that this module kills.
 const SIGKILL: i32 = 9;
 
-/// Which of the two.
+/// One of the two services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Which {
     Membership,
@@ -47,14 +47,14 @@ impl Which {
     }
 }
 
-/// How to start it.
+/// The settings of its start.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) which: Which,
     pub(crate) binary: PathBuf,
     pub(crate) address: SocketAddr,
     pub(crate) environment: BTreeMap<&'static str, String>,
-    /// Where its log goes.
+    /// The log file.
     pub(crate) log: PathBuf,
 }
 
@@ -62,9 +62,9 @@ struct Running {
     child: Child,
     stdin: ChildStdin,
     stdout: Lines<BufReader<ChildStdout>>,
-    /// It accepted connections.
+    /// True if it has accepted connections.
     served: bool,
-    /// It may be told to end itself at a failpoint.
+    /// True if a failpoint may end it.
     armed: bool,
 }
 
@@ -72,11 +72,11 @@ struct Running {
 pub(crate) struct Service {
     pub(crate) settings: Settings,
     running: Option<Running>,
-    /// Lines of the log that say where it ended itself.
+    /// The number of log lines that name the failpoint that ended it.
     aborts_in_log: usize,
-    /// Where it ended itself as it was told, since this was last asked.
+    /// The failpoints that ended it since the last query.
     aborts: Vec<String>,
-    /// Ends that nobody brought about, since this was last asked.
+    /// Ends that the campaign did not cause, since the last query.
     wrong_ends: Vec<String>,
 }
 
@@ -91,17 +91,17 @@ impl Service {
         }
     }
 
-    /// Where it ended itself as it was told, since this was last asked.
+    /// Returns the failpoints that ended it since the last query.
     pub(crate) fn take_aborts(&mut self) -> Vec<String> {
         std::mem::take(&mut self.aborts)
     }
 
-    /// Ends that nobody brought about, since this was last asked.
+    /// Returns the ends that the campaign did not cause, since the last query.
     pub(crate) fn take_wrong_ends(&mut self) -> Vec<String> {
         std::mem::take(&mut self.wrong_ends)
     }
 
-    /// Begins a new log. It does not run.
+    /// Begins a new log. The service is not running.
     pub(crate) fn forget_log(&mut self) {
         drop(fs::remove_file(&self.settings.log));
         self.aborts_in_log = 0;
@@ -132,7 +132,8 @@ impl Service {
         });
     }
 
-    /// Starts it, again where it ends because its database is away, until it accepts connections.
+    /// Starts it and waits until it accepts connections. Starts it again if it ends because its
+    /// database is away.
     pub(crate) async fn launch(&mut self) {
         let serving = async {
             loop {
@@ -159,7 +160,7 @@ impl Service {
         );
     }
 
-    /// Starts it with these commands carried out before anything else, and does not wait.
+    /// Starts it with commands that it runs before anything else, and does not wait.
     pub(crate) fn start_armed(&mut self, commands: &[String]) {
         let environment = &mut self.settings.environment;
         environment.insert(FAILPOINTS, commands.join(";"));
@@ -178,8 +179,8 @@ impl Service {
         false
     }
 
-    /// It ended, and not by [`Self::kill`]: as it was told, or wrongly. Before it serves it may, since
-    /// its database may be away.
+    /// Records an end that [`Self::kill`] did not cause, as ordered or as wrong. Before it serves,
+    /// an end is not wrong, since its database may be away.
     fn has_ended(&mut self, status: ExitStatus) {
         let Some(running) = self.running.take() else {
             return;
@@ -204,8 +205,9 @@ impl Service {
         self.aborts_in_log = aborts.len();
     }
 
-    /// Sends one command and gives the answer; None if it has ended or does not answer. One that does
-    /// not answer is killed: its answer must not come in another's place.
+    /// Sends one command and returns the answer, or `None` if the service has ended or does not
+    /// answer. A service that does not answer is killed, so that a late answer cannot be taken for
+    /// that of another command.
     pub(crate) async fn command(&mut self, line: &str) -> Option<String> {
         let running = self.running.as_mut()?;
         if line.starts_with("arm ") && line.contains(" abort") {
@@ -229,7 +231,7 @@ impl Service {
         Some(answer)
     }
 
-    /// Nothing is armed any more; one that does not say so is killed.
+    /// Disarms every failpoint; kills a service that does not confirm.
     pub(crate) async fn disarm(&mut self) {
         if self.command("disarm").await.as_deref() != Some("ok") {
             self.kill().await;
@@ -238,7 +240,7 @@ impl Service {
         }
     }
 
-    /// The failpoints that it has come by since it was started, and how often.
+    /// Returns the failpoints that it has reached since it was started, with their counts.
     pub(crate) async fn points(&mut self) -> BTreeMap<String, u64> {
         let hits = self.command("hits").await.unwrap_or_default();
         hits.split_whitespace()
@@ -249,7 +251,7 @@ impl Service {
             .collect()
     }
 
-    /// Waits until it has ended by itself; whether it has.
+    /// Waits until it has ended by itself. Returns true if it has.
     pub(crate) async fn ends_within(&mut self, longest: Duration) -> bool {
         let Some(running) = &mut self.running else {
             return true;
@@ -261,7 +263,8 @@ impl Service {
         true
     }
 
-    /// The failpoints at which it ended itself, by its log. Two may say so at once: the first is it.
+    /// Returns the failpoints that ended it, by its log. Two may be logged at once: the first
+    /// counts.
     fn aborts_in_log(&self) -> Vec<String> {
         let log = fs::read(&self.settings.log).unwrap_or_default();
         let log = String::from_utf8_lossy(&log);
@@ -271,7 +274,7 @@ impl Service {
         points.map(str::to_owned).collect()
     }
 
-    /// SIGKILL; whether it was that which ended it, and nothing before.
+    /// Sends SIGKILL. Returns true if this ended it, and nothing before.
     pub(crate) async fn kill(&mut self) -> bool {
         if !self.is_running() {
             return false;

@@ -1,4 +1,4 @@
-//! How long redemptions stay in doubt once everything works again (03 P13).
+//! Measures how long redemptions stay in doubt once everything works again (P13).
 
 use std::{
     collections::{HashMap, HashSet},
@@ -11,12 +11,12 @@ use tokio::{task::JoinHandle, time::sleep};
 
 use crate::history::facts::Reader;
 
-/// Within which everything is settled once health has returned.
+/// The time within which everything settles once health has returned.
 pub(crate) const SETTLE_SECONDS: u64 = 60;
-/// What was in doubt when health returned was reserved longer ago than one call between the services
-/// may take.
+/// The longest time of one call between the services. A redemption that was reserved earlier than
+/// this before health returned was in doubt.
 const CALL_MILLIS: u64 = 2_000;
-/// Between two looks.
+/// The interval between two checks.
 const LOOK_MILLIS: u64 = 50;
 
 const RESERVED: &str = "SELECT redemption_id FROM redemptions WHERE state = 'RESERVED'";
@@ -26,24 +26,24 @@ const FENCES: &str =
 const PENDING: &str =
     "SELECT substr(redemption, length(redemption) - 35) FROM join_requests WHERE state = 'PENDING'";
 
-/// How long redemptions were in doubt once everything worked again.
+/// The times for which redemptions were in doubt once everything worked again.
 #[derive(Debug, Default)]
 pub(crate) struct Settled {
-    /// Those that were in doubt when the round's faults were over.
+    /// For the redemptions in doubt when the round's faults were over.
     pub(crate) at_the_end: Vec<Duration>,
-    /// Those that were in doubt when something worked again for a while.
+    /// For the redemptions in doubt when everything worked again for a while.
     pub(crate) between: Vec<Duration>,
-    /// What is in doubt after a minute.
+    /// Whatever is in doubt after a minute.
     pub(crate) left: Vec<String>,
 }
 
-/// Which reservations were in doubt when health returned, and when each settled. Times are this
-/// process's own, since the services' clocks may step.
+/// The reservations in doubt when health returned, and the times at which they settled. Times are
+/// this process's own, since the services' clocks may step.
 #[derive(Debug, Default)]
 struct Watch {
-    /// None while something is broken.
+    /// The time at which health returned; `None` while something is broken.
     health: Option<Instant>,
-    /// Of each reservation that stands, when it was first seen.
+    /// For each current reservation, the time at which it was first seen.
     standing: HashMap<String, Instant>,
     settled: Settled,
 }
@@ -66,7 +66,7 @@ impl Watch {
             .is_some_and(|since| first_seen + longest <= since)
     }
 
-    /// These are reserved now.
+    /// Records the current reservations.
     fn look(&mut self, reserved: &HashSet<String>, now: Instant) {
         let gone = self
             .standing
@@ -82,7 +82,7 @@ impl Watch {
         }
     }
 
-    /// What there is to say, where nothing is in doubt now or too much time has passed.
+    /// Returns the result if nothing is in doubt now or too much time has passed.
     fn end(&mut self, in_doubt: Result<InDoubt, sqlx::Error>, since: Instant) -> Option<Settled> {
         let now = Instant::now();
         if let Ok(in_doubt) = &in_doubt {
@@ -94,7 +94,7 @@ impl Watch {
         if now - since <= Duration::from_secs(SETTLE_SECONDS) {
             return None;
         }
-        // Those that stand were in doubt for all that time.
+        // The remaining ones were in doubt for all that time.
         self.look(&HashSet::new(), now);
         let mut settled = std::mem::take(&mut self.settled);
         settled.left = match in_doubt {
@@ -106,7 +106,7 @@ impl Watch {
     }
 }
 
-/// Watches the reservations of one round.
+/// The watch on the reservations of one round.
 pub(crate) struct Settling {
     watch: Arc<Mutex<Watch>>,
     urls: [Url; 2],
@@ -131,18 +131,18 @@ impl Settling {
         }
     }
 
-    /// Something is broken from now on.
+    /// Records that something is broken from now on.
     pub(crate) fn broken(&self) {
         self.watch.lock().unwrap().broken();
     }
 
-    /// Everything works from now on.
+    /// Records that everything works from now on.
     pub(crate) fn healthy(&self) {
         self.watch.lock().unwrap().healthy(Instant::now());
     }
 
-    /// Waits until nothing is in doubt any more: no reservation, no fence, no end of a join request;
-    /// at most a minute from health on.
+    /// Waits until nothing is in doubt any more, at most a minute after health has returned: no
+    /// reservation, no fence, no end of a join request.
     pub(crate) async fn settled(self) -> Settled {
         self.task.abort();
         let health = self.watch.lock().unwrap().health;
@@ -157,10 +157,10 @@ impl Settling {
     }
 }
 
-/// What is not settled.
+/// Everything that is not settled.
 struct InDoubt {
     reserved: HashSet<String>,
-    /// Fences, and redemptions whose join request has ended.
+    /// Pending fences, and redemptions whose join request has ended.
     others: Vec<String>,
 }
 
@@ -170,7 +170,7 @@ impl InDoubt {
     }
 }
 
-/// What is in doubt now that nothing new is begun.
+/// Returns everything that is in doubt, when nothing new is begun.
 async fn in_doubt(urls: &[Url; 2]) -> Result<InDoubt, sqlx::Error> {
     let mut invitations = Reader::open(&urls[1]).await?;
     let reserved = ids(&mut invitations, RESERVED).await?;
@@ -187,7 +187,7 @@ async fn in_doubt(urls: &[Url; 2]) -> Result<InDoubt, sqlx::Error> {
     })
 }
 
-/// The first column.
+/// Returns the first column.
 async fn ids(reader: &mut Reader, sql: &str) -> Result<HashSet<String>, sqlx::Error> {
     let rows = reader.rows(sql).await?;
     Ok(rows
@@ -196,7 +196,7 @@ async fn ids(reader: &mut Reader, sql: &str) -> Result<HashSet<String>, sqlx::Er
         .collect())
 }
 
-/// Looks again and again.
+/// Checks the reservations repeatedly.
 async fn look(invitations: Url, watch: Arc<Mutex<Watch>>) {
     let mut reader = None;
     loop {

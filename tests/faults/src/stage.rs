@@ -1,4 +1,4 @@
-//! Both services, what they run on, and a proxy on every way between them.
+//! Both services, the servers they need, and a proxy on every connection between them.
 
 use std::{
     collections::BTreeMap,
@@ -29,14 +29,14 @@ use crate::{
 
 const ISSUER: &str = "https://platform.example";
 const AUDIENCE: &str = "homeroom";
-/// How long the platform's token lives: longer than any campaign steps a clock.
+/// The validity of the platform's token in days, longer than any campaign steps a clock.
 const TOKEN_DAYS: i64 = 3_650;
-/// The disk of the fault `disk-full`.
+/// The size of the disk of the fault `disk-full`.
 const SMALL_DISK_BYTES: u64 = 400 << 20;
-/// The disk of the fault `disk-full-sqlite`.
+/// The size of the disk of the fault `disk-full-sqlite`.
 const SQLITE_DISK_BYTES: u64 = 100 << 20;
 
-/// Which servers a round runs on.
+/// The servers on which a round runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ground {
     /// One PostgreSQL and one Redis.
@@ -61,19 +61,19 @@ impl Ground {
 
 /// PostgreSQL on a disk that can be filled.
 pub(crate) struct OnSmallDisk {
-    // Before the disk, so that it is stopped before the disk is unmounted.
+    // The order matters: the server is stopped before the disk is unmounted.
     pub(crate) postgres: Postgres,
     pub(crate) disk: SmallDisk,
 }
 
-/// The proxies. Callers' and the services' calls go through both kinds, so that calls and
-/// connections can be broken.
+/// The proxies. All calls pass through both kinds, so that both calls and connections can be
+/// broken.
 pub(crate) struct Proxies {
     pub(crate) callers_to_membership: RpcProxy,
     pub(crate) callers_to_invitations: RpcProxy,
     pub(crate) invitations_to_membership: RpcProxy,
-    /// Connections: of callers to membership, of callers to invitations, of invitations to
-    /// membership, of membership to PostgreSQL, of invitations to PostgreSQL, of invitations to Redis.
+    /// The connections from callers to membership, callers to invitations, invitations to
+    /// membership, membership to PostgreSQL, invitations to PostgreSQL, and invitations to Redis.
     pub(crate) connections: [TcpProxy; 6],
 }
 
@@ -100,7 +100,7 @@ impl Proxies {
         }
     }
 
-    /// Those of calls.
+    /// Returns the proxies of calls.
     pub(crate) fn calls(&self) -> [&RpcProxy; 3] {
         [
             &self.callers_to_membership,
@@ -109,7 +109,7 @@ impl Proxies {
         ]
     }
 
-    /// No more faults; what was held has arrived.
+    /// Ends all faults and waits until held requests have arrived.
     pub(crate) async fn heal(&self) {
         for proxy in &self.connections {
             proxy.heal();
@@ -123,32 +123,32 @@ impl Proxies {
     }
 }
 
-/// Everything that a campaign runs on.
+/// Everything on which a campaign runs.
 pub(crate) struct Stage {
     pub(crate) services: [Service; 2],
     pub(crate) proxies: Arc<Proxies>,
     pub(crate) postgres: Postgres,
     pub(crate) redis: Redis,
-    // Started when they are first needed.
+    // These start when they are first needed.
     pub(crate) postgres_pair: Option<PostgresPair>,
     pub(crate) redis_pair: Option<RedisPair>,
     pub(crate) small_disk: Option<OnSmallDisk>,
     pub(crate) sqlite_disk: Option<SmallDisk>,
     pub(crate) ground: Ground,
-    /// The databases of this round, past every proxy: membership's and invitations'.
+    /// The URLs of this round's databases, which bypass every proxy: membership's and invitations'.
     pub(crate) urls: [Url; 2],
     folder: PathBuf,
     token: String,
 }
 
 impl Stage {
-    /// Whether this machine can fill a disk; if not, why.
+    /// Checks that this machine can fill a disk; otherwise returns the reason.
     pub(crate) fn can_fill_a_disk() -> Result<(), String> {
         SmallDisk::mount(1 << 20).map(drop)
     }
 
-    /// Starts the servers and the proxies, not yet the services. Keys and logs go to `folder`, which
-    /// goes with this.
+    /// Starts the servers and the proxies, not yet the services. Keys and logs go to `folder`,
+    /// which is removed with the stage.
     pub(crate) async fn start(folder: &Path, variant: Option<Variant>) -> Self {
         let path = |name: &str| folder.join(name);
         fs::create_dir_all(folder).unwrap();
@@ -241,7 +241,7 @@ impl Stage {
         }
     }
 
-    /// Fresh databases on this ground, and both services serving on them.
+    /// Creates new databases on these servers, and starts both services on them.
     pub(crate) async fn begin_round(&mut self, ground: Ground, name: &str) {
         self.stop_services().await;
         self.ground = ground;
@@ -289,7 +289,7 @@ impl Stage {
         }
     }
 
-    /// Starts what the ground needs; where PostgreSQL and Redis are.
+    /// Starts the servers of the round; returns the addresses of PostgreSQL and Redis.
     async fn servers(&mut self) -> (SocketAddr, SocketAddr) {
         let mut database = self.postgres.address();
         let mut redis = self.redis.address();
@@ -340,7 +340,8 @@ impl Stage {
         }
     }
 
-    /// Past the driver's proxies; through the pair's own, which follows promotions.
+    /// Returns a URL that bypasses the driver's proxies, but not the pair's own, which follows
+    /// promotions.
     fn direct_url(&self, database: &str) -> String {
         match self.ground {
             Ground::PostgresPair => self.postgres_pair.as_ref().unwrap().url(database),
@@ -348,7 +349,7 @@ impl Stage {
         }
     }
 
-    /// Every process that has ended serves again.
+    /// Restarts every process that has ended.
     pub(crate) async fn launch_what_ended(&mut self) {
         for service in &mut self.services {
             service.launch().await;
@@ -361,7 +362,7 @@ impl Stage {
         }
     }
 
-    /// Calls both services through the proxies.
+    /// Returns clients of both services that go through the proxies.
     pub(crate) fn platform(&self) -> Platform {
         Platform::new(
             self.proxies.callers_to_membership.address(),
@@ -370,7 +371,7 @@ impl Stage {
         )
     }
 
-    /// Drops what the round left, unless it is evidence.
+    /// Drops the databases of the round, unless they are evidence.
     pub(crate) async fn forget_round(&mut self) {
         self.stop_services().await;
         for url in &self.urls {
@@ -384,7 +385,7 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        // The logs say why it stopped, where it could not go on.
+        // After a panic the logs tell the cause.
         if !std::thread::panicking() {
             drop(fs::remove_dir_all(&self.folder));
         }

@@ -1,4 +1,4 @@
-//! How far a campaign has come, kept in a file so that it can go on after it was broken off.
+//! The progress of a campaign, kept in a file so that an interrupted one can continue.
 
 use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
@@ -14,40 +14,40 @@ use crate::{
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct State {
     pub(crate) seed: u64,
-    /// Rounds that are done.
+    /// The number of completed rounds.
     pub(crate) rounds: u64,
-    /// Rounds of each fault, by name.
+    /// The number of rounds of each fault, by name.
     pub(crate) rounds_of: BTreeMap<String, u64>,
     pub(crate) tally: Tally,
-    /// How long each redemption that was in doubt when a round's faults were over still was, in
-    /// milliseconds.
+    /// The times in milliseconds for which redemptions stayed in doubt after a round's faults were
+    /// over.
     pub(crate) settled_millis: Vec<u64>,
-    /// How long those that were in doubt between two faults still were, in milliseconds.
+    /// The times in milliseconds for which redemptions stayed in doubt between two faults.
     #[serde(default)]
     pub(crate) settled_between_millis: Vec<u64>,
-    /// Answers of every call, by name.
+    /// The number of answers of all calls, by name.
     pub(crate) answers: BTreeMap<String, u64>,
-    /// Acknowledged answers that were checked.
+    /// The number of acknowledged answers that were checked.
     pub(crate) checked: u64,
     pub(crate) violations: Vec<String>,
-    /// Time that the rounds took.
+    /// The time that the rounds took.
     pub(crate) seconds: u64,
 }
 
 impl State {
-    /// One that was broken off; None if there is none.
+    /// Returns the state of an interrupted campaign, or `None` if there is none.
     pub(crate) fn load(path: &Path) -> Option<Self> {
         serde_json::from_str(&fs::read_to_string(path).ok()?).ok()
     }
 
-    /// Written beside and moved, so that it is never half.
+    /// Writes the file beside the old one and renames it, so that it is never incomplete.
     pub(crate) fn save(&self, path: &Path) {
         let beside = path.with_extension("new");
         fs::write(&beside, serde_json::to_vec(self).unwrap()).unwrap();
         fs::rename(beside, path).unwrap();
     }
 
-    /// A round is done.
+    /// Adds a completed round.
     pub(crate) fn add(&mut self, fault: Fault, outcome: Outcome, took: Duration) {
         self.rounds += 1;
         *self.rounds_of.entry(fault.name().to_owned()).or_default() += 1;
@@ -69,24 +69,24 @@ impl State {
         self.rounds_of.get(fault.name()).copied().unwrap_or(0)
     }
 
-    /// Faults of a class that took effect.
+    /// Returns the number of faults of a class that took effect.
     pub(crate) fn count(&self, class: Class) -> u64 {
         let of_class = Fault::ALL.iter().filter(|fault| fault.class() == class);
         of_class.map(|fault| self.tally.of(*fault)).sum()
     }
 
-    /// Of so many per cent of the redemptions in doubt, how long they were at most.
+    /// Returns the time within which `percent` per cent of the redemptions in doubt settled.
     pub(crate) fn settled_within(&self, percent: usize) -> Duration {
         within(&self.settled_millis, percent)
     }
 
-    /// The same of those that were in doubt between two faults.
+    /// Returns the same for the redemptions in doubt between two faults.
     pub(crate) fn settled_between_within(&self, percent: usize) -> Duration {
         within(&self.settled_between_millis, percent)
     }
 }
 
-/// The highest of the lowest so many per cent.
+/// Returns the given percentile.
 fn within(millis: &[u64], percent: usize) -> Duration {
     let mut millis = millis.to_vec();
     millis.sort_unstable();

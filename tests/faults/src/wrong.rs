@@ -1,4 +1,4 @@
-//! Protocols that are known to be wrong, and the faults that show it (03).
+//! Protocols that are known to be wrong, and the faults that reveal them.
 
 use std::str::FromStr;
 
@@ -7,15 +7,15 @@ use crate::fault::Fault;
 /// A wrong variant of the protocol, compiled into `faulty-service`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Variant {
-    /// A reservation is given up because time ran out.
+    /// A reservation is released when a time limit passes.
     ReleaseOnTimeout,
     /// Admissions have no key.
     NoAdmissionKey,
-    /// Fences are not judged.
+    /// Fences are not checked.
     NoFence,
-    /// Seats and uses are judged before the locks are taken.
+    /// Seats and uses are checked before the locks are taken.
     CheckThenAct,
-    /// T3 writes over a settled redemption.
+    /// T3 overwrites a settled redemption.
     SettleOverwrites,
 }
 
@@ -28,7 +28,7 @@ impl Variant {
         Self::SettleOverwrites,
     ];
 
-    /// Its name, as `faulty-service` knows it.
+    /// Returns its name in `faulty-service`.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::ReleaseOnTimeout => "release-on-timeout",
@@ -39,7 +39,7 @@ impl Variant {
         }
     }
 
-    /// The invariants that it breaks. What else is found does not prove that it was found out.
+    /// Returns the invariants that it breaks. Other findings do not prove that it was detected.
     pub(crate) const fn breaks(self) -> &'static [&'static str] {
         match self {
             Self::ReleaseOnTimeout => &["I1", "I3", "I7"],
@@ -50,8 +50,8 @@ impl Variant {
         }
     }
 
-    /// The invariant that this variant breaks and that the violation names: at its beginning, as the
-    /// auditor says it, or in parentheses, as the rules of the history do.
+    /// Returns the invariant that this variant breaks and that the violation names: at its
+    /// beginning, as in the auditor's findings, or in parentheses, as in those of the history.
     pub(crate) fn found_out_by(self, violation: &str) -> Option<&'static str> {
         let rule = violation.split(':').next().unwrap_or_default();
         let named = |id: &&str| {
@@ -63,7 +63,7 @@ impl Variant {
         self.breaks().iter().copied().find(named)
     }
 
-    /// The faults that find it out soonest.
+    /// Returns the faults that reveal it soonest.
     pub(crate) const fn faults(self) -> &'static [Fault] {
         match self {
             Self::ReleaseOnTimeout => &[Fault::ReplyLost, Fault::Delayed],

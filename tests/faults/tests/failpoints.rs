@@ -1,4 +1,4 @@
-//! Every point at which a test breaks the services, and what breaking there does.
+//! Every failpoint of the services, and the effect of a fault there.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -22,33 +22,33 @@ mod command;
 
 use command::command;
 
-/// Transactions that the story below commits: each has `before_commit` and `after_commit`.
+/// The transactions that the story below commits: each has `before_commit` and `after_commit`.
 const TRANSACTIONS_OF_THE_STORY: &[&str] = &[
-    "invitations.audit",            // who reads a secret (R12)
-    "invitations.change",           // staff's changes of invitations
-    "invitations.begin_erasure",    // a person is to be erased (R13)
+    "invitations.audit",            // the audit of who reads a secret (R12)
+    "invitations.change",           // changes of invitations by staff
+    "invitations.begin_erasure",    // the start of an erasure (R13)
     "invitations.confirm_fence",    // the fence is up (P7)
-    "invitations.erase",            // a person is erased (R13)
+    "invitations.erase",            // the erasure of a person (R13)
     "invitations.follow",           // a page of membership's feed (P5)
-    "invitations.forget_logs",      // attempts and audit entries of long ago
-    "invitations.forget_requests",  // request ids of yesterday
-    "invitations.hasten",           // membership is back
-    "invitations.note_keys",        // a key ring is used for the first time
-    "invitations.profile",          // what membership says of an organization
-    "invitations.refused_attempts", // what was refused and left no redemption
+    "invitations.forget_logs",      // expired attempts and audit entries
+    "invitations.forget_requests",  // expired request ids
+    "invitations.hasten",           // the retry once membership is back
+    "invitations.note_keys",        // the first use of a key ring
+    "invitations.profile",          // membership's data on an organization
+    "invitations.refused_attempts", // refused attempts, which leave no redemption
     "invitations.reserve",          // T1
-    "invitations.set_next_tries",   // a try of recovery failed (P13)
+    "invitations.set_next_tries",   // a failed try of recovery (P13)
     "invitations.settle",           // T3
-    "invitations.take_due",         // recovery takes its lease (P13)
-    "invitations.take_queued",      // the sweep takes its lease (P5)
+    "invitations.take_due",         // recovery's lease (P13)
+    "invitations.take_queued",      // the sweep's lease (P5)
     "membership.admit",             // T2
-    "membership.change",            // everything that people do in membership
-    "membership.forget_requests",   // request ids of yesterday
+    "membership.change",            // every change that people make in membership
+    "membership.forget_requests",   // expired request ids
     "membership.raise_fence",       // RaiseFence (P7)
 ];
 
-/// Transactions that take more than the story: two attempts of a person at once, days, a poisoned
-/// event, 50 wrong guesses, another key.
+/// Transactions that need more than the story: two concurrent attempts of a person, days, a
+/// poisoned event, 50 wrong guesses, another key.
 const OTHER_TRANSACTIONS: &[&str] = &[
     "invitations.attach",
     "invitations.call_off_erasure",
@@ -58,7 +58,7 @@ const OTHER_TRANSACTIONS: &[&str] = &[
     "membership.expire",
 ];
 
-/// Calls of invitations to membership: each has `sending` and `answered`.
+/// Calls from invitations to membership: each has `sending` and `answered`.
 const CALLS: &[&str] = &[
     "invitations.BatchAdmit",
     "invitations.CheckAccess",
@@ -68,7 +68,7 @@ const CALLS: &[&str] = &[
     "invitations.RaiseFence",
 ];
 
-/// Some of the calls that servers take: each has `received` and `answering`.
+/// Some of the calls that the servers receive: each has `received` and `answering`.
 const SERVED: &[&str] = &[
     "invitations.GetClassCode",
     "invitations.GetRedemption",
@@ -83,7 +83,7 @@ const SERVED: &[&str] = &[
     "membership.RaiseFence",
 ];
 
-/// Failpoints are those of the process: one test at a time.
+/// Failpoints belong to the process, so one test runs at a time.
 static ALONE: Mutex<()> = Mutex::const_new(());
 
 fn names_at(moment: &str) -> BTreeSet<String> {
@@ -104,7 +104,7 @@ async fn one_story_reaches_every_point() {
     let admitted = homeroom.outcome("ann", &code).await;
     assert_eq!(admitted, RedemptionOutcome::Admitted);
 
-    // Membership is not heard of twice: recovery tries, waits, and tries again.
+    // Two answers of membership are lost: recovery tries, waits, and tries again.
     command("arm invitations.BatchAdmit.sending fail 1 2").unwrap();
     let lost = homeroom.user("ben").redeem(&code).await.unwrap_err();
     assert_eq!(reason(&lost), "MEMBERSHIP_UNAVAILABLE");
@@ -117,7 +117,7 @@ async fn one_story_reaches_every_point() {
         })
         .await;
 
-    // A request is filed and denied, which the feed tells.
+    // A request is filed and denied, which the feed reports.
     let url = school.join_url().await.url;
     let cleo = homeroom.user("cleo");
     let queued = cleo.redeem(&url).await.unwrap();
@@ -133,7 +133,7 @@ async fn one_story_reaches_every_point() {
     };
     deny(&school, &request.name).await;
     reset(&school).await;
-    // A guess, and a look at the code.
+    // A wrong guess, and a read of the code.
     let guessed = homeroom.user("dan").redeem(&code).await.unwrap_err();
     assert_eq!(reason(&guessed), "CODE_NOT_USABLE");
     school.class_code().await;
@@ -222,7 +222,7 @@ fn sources(folder: &Path) -> Vec<String> {
     texts
 }
 
-/// Adds a member while `point` fails once, and gives the answer and whether the member is there.
+/// Adds a member while `point` fails once, and returns the answer and whether the member exists.
 async fn add_member(school: &School, user: &str, point: &str) -> (Result<(), Status>, bool) {
     command(&format!("arm {point} fail")).unwrap();
     let mut admin = school.admin.clone();

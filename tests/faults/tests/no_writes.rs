@@ -1,5 +1,5 @@
-//! A database that takes no writes for a while: a full disk, a standby, a server that is read-only by
-//! default. Both services say so meanwhile, and serve again by themselves when it is over.
+//! A database that refuses writes for a while: a full disk, a standby, a server that is read-only
+//! by default. Both services report it meanwhile, and serve again by themselves afterwards.
 
 use std::{
     collections::BTreeMap,
@@ -19,20 +19,20 @@ use homeroom_tests::{Homeroom, School, databases::Databases, details, member, pr
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use tonic::{Code, Status};
 
-/// How soon both services serve again once the fault is over.
+/// The time within which both services serve again once the fault is over.
 const BACK_SECONDS: u64 = 5;
-/// Writes that may still find room on a full disk.
+/// The number of writes that may still find room on a full disk.
 const WRITES_MAX: usize = 2_000;
-/// Writes that must all succeed once the services are back.
+/// The number of writes that must all succeed once the services are back.
 const WRITES_AFTER: usize = 20;
 const DISK_BYTES: u64 = 32 << 20;
 
-/// Both services, and people who come in.
+/// Both services, and the students who join.
 struct Stage {
     homeroom: Homeroom,
     school: School,
     code: String,
-    /// Students and the request ids of those whose redemption was not answered.
+    /// Students whose redemption was not answered, with its request id.
     unanswered: BTreeMap<String, String>,
     came: usize,
 }
@@ -60,7 +60,7 @@ impl Stage {
         format!("student-{}", self.came)
     }
 
-    /// Has membership write.
+    /// Makes membership write.
     async fn add(&mut self) -> Result<(), Status> {
         let request = AddOrganizationMemberRequest {
             parent: self.school.organization.clone(),
@@ -71,7 +71,7 @@ impl Stage {
         members.add_organization_member(request).await.map(drop)
     }
 
-    /// Has both services write.
+    /// Makes both services write.
     async fn redeem(&mut self) -> Result<(), Status> {
         let (student, request_id) = (self.next(), self.homeroom.new_id().to_string());
         let redeemed = self.redeem_as(&student, &request_id).await;
@@ -107,8 +107,8 @@ impl Stage {
             .await;
     }
 
-    /// While nothing can be written callers are told so, and nothing definite, and both services are
-    /// not ready.
+    /// Checks that callers get a retryable error while nothing can be written, and that both
+    /// services are not ready.
     async fn takes_no_writes(&mut self) {
         let unavailable = |status: &Status, reasons: &[&str]| {
             assert_eq!(status.code(), Code::Unavailable, "{status:?}");
@@ -133,7 +133,8 @@ impl Stage {
         self.until_ready(false).await;
     }
 
-    /// Both services are back, without a restart, and who was not answered asks again and is let in.
+    /// Checks that both services work again without a restart, and that students who got no answer
+    /// can retry and are admitted.
     async fn serves_again(mut self) {
         let ended = Instant::now();
         while !(self.are_ready().await == [true; 2]
@@ -145,7 +146,7 @@ impl Stage {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         println!("back after {:.1?}", ended.elapsed());
-        // On every connection that the services have.
+        // These reach every connection that the services have.
         for _ in 0..WRITES_AFTER {
             self.add().await.unwrap();
             self.redeem().await.unwrap();
@@ -182,7 +183,7 @@ async fn a_full_disk_of_sqlite() {
     stage.serves_again().await;
 }
 
-/// Both services on this server, through the proxy.
+/// Starts both services on this server, through the proxy.
 async fn stage_on(postgres: &Postgres, proxy: &TcpProxy) -> Stage {
     let mut urls = Vec::new();
     for name in ["membership", "invitations"] {

@@ -1,5 +1,5 @@
-//! Each wrong variant of 03 under the one fault that shows it, and the right protocol under the same:
-//! the auditor finds the one broken and the other whole.
+//! Runs each wrong variant, and the right protocol, under the one fault that reveals the variant:
+//! the auditor finds violations in the first and none in the second.
 
 use chrono::TimeDelta;
 use homeroom_api::{
@@ -20,7 +20,7 @@ mod command;
 
 use command::command;
 
-/// Failpoints and variants are those of the process: one test at a time.
+/// Failpoints and variants belong to the process, so one test runs at a time.
 static ALONE: Mutex<()> = Mutex::const_new(());
 
 /// Both services, with a protocol that may be wrong.
@@ -38,7 +38,7 @@ impl Stage {
         Self { homeroom, school }
     }
 
-    /// Redeems in a task, and answers once `point` is reached by it.
+    /// Redeems in a task, and returns once it has reached `point`.
     async fn redeem_up_to(
         &self,
         user: &str,
@@ -53,8 +53,8 @@ impl Stage {
         redeeming
     }
 
-    /// Holds the first who redeems at `point` until the second has come to `met`, and lets both go on:
-    /// the first is answered well, and the second if `both` may be.
+    /// Holds the first redemption at `point` until the second has reached `met`, then releases
+    /// both: the first succeeds, and the second if `both` is true.
     async fn two_meet(&self, code: &str, point: &str, met: &str, both: bool) {
         command(&format!("arm {point} hold")).unwrap();
         let first = self.redeem_up_to("ann", code, point).await;
@@ -66,8 +66,8 @@ impl Stage {
         assert_eq!(second.is_ok(), both, "{second:?}");
     }
 
-    /// Lets everything settle, and gives what the auditor finds broken. What the feed has yet to tell
-    /// is waited for, unless something is `expected`.
+    /// Lets everything settle, and returns the invariants that the auditor finds broken. Waits for
+    /// the rest of the feed, unless a violation is `expected`.
     async fn broken(self, expected: Option<Invariant>) -> Vec<Invariant> {
         disarm();
         let Self { homeroom, .. } = self;
@@ -92,7 +92,7 @@ impl Stage {
     }
 }
 
-/// How often the point was reached so far.
+/// Returns how often the point was reached so far.
 fn reached(point: &str) -> u64 {
     hits().get(point).copied().unwrap_or(0)
 }
@@ -122,7 +122,7 @@ async fn p1_admissions_without_a_key_are_found() {
     wrong.broken(Some(Invariant::I7)).await;
 }
 
-/// A redemption is under way when its code is reset, and goes on once the reset is answered.
+/// A code is reset while a redemption is under way, which continues once the reset is answered.
 async fn a_code_is_reset_under_way(variant: Option<WrongVariant>) -> Stage {
     let stage = Stage::of(variant, 0).await;
     let code = stage.school.class_code().await.code;
@@ -147,7 +147,8 @@ async fn p7_an_admission_below_a_fence_is_found() {
     a_code_is_reset_under_way(None).await.broken(None).await;
 }
 
-/// Two come for the last seat, the second while the first one's T2 is about to commit.
+/// Two students compete for the last seat: the second arrives while the first one's T2 is about to
+/// commit.
 async fn two_come_for_a_seat(variant: Option<WrongVariant>) -> Stage {
     let stage = Stage::of(variant, 1).await;
     let code = stage.school.class_code().await.code;
@@ -168,7 +169,8 @@ async fn p6_seats_judged_before_the_lock_are_found() {
     two_come_for_a_seat(None).await.broken(None).await;
 }
 
-/// Two come for the last use, the second while the first one's T1 is about to commit.
+/// Two students compete for the last use: the second arrives while the first one's T1 is about to
+/// commit.
 async fn two_come_for_a_use(variant: Option<WrongVariant>) -> Stage {
     let stage = Stage::of(variant, 0).await;
     let code = EnrollmentCode {
@@ -194,7 +196,7 @@ async fn p4_uses_judged_before_the_lock_are_found() {
     two_come_for_a_use(None).await.broken(None).await;
 }
 
-/// A request is denied, and the feed tells of it, before T3 writes that it was filed.
+/// A request is denied, and the feed reports it, before T3 records that it was filed.
 async fn t3_comes_late(variant: Option<WrongVariant>) -> Stage {
     let stage = Stage::of(variant, 0).await;
     let url = stage.school.join_url().await.url;
@@ -222,7 +224,7 @@ async fn t3_comes_late(variant: Option<WrongVariant>) -> Stage {
 }
 
 impl Stage {
-    /// Where the redemptions of the school stand.
+    /// Returns the states of the school's redemptions.
     async fn states(&self) -> Vec<State> {
         let list = ListRedemptionsRequest {
             parent: self.school.organization.clone(),

@@ -1,4 +1,4 @@
-//! The services' clock.
+//! The clock of both services.
 
 use std::sync::{
     Mutex, PoisonError,
@@ -8,8 +8,8 @@ use std::sync::{
 use chrono::{DateTime, Utc};
 use homeroom_kit::clock::{Clock, from_micros};
 
-/// A clock that moves by a microsecond each time it is read, so that no two readings are the same,
-/// and that is stepped forward and back.
+/// A clock that advances by a microsecond at each reading, so that no two readings are equal, and
+/// that can be stepped forward and back.
 #[derive(Debug)]
 pub struct SteppedClock {
     micros: AtomicI64,
@@ -18,7 +18,7 @@ pub struct SteppedClock {
 }
 
 impl SteppedClock {
-    /// A clock that stands at `start`.
+    /// Returns a clock that stands at `start`.
     #[must_use]
     pub fn new(start: DateTime<Utc>) -> Self {
         let micros = start.timestamp_micros();
@@ -29,7 +29,7 @@ impl SteppedClock {
         }
     }
 
-    /// Steps by so many seconds.
+    /// Steps the clock by `seconds`, which may be negative.
     pub fn step(&self, seconds: i64) {
         self.forward_seconds
             .fetch_add(seconds.max(0), Ordering::SeqCst);
@@ -38,7 +38,7 @@ impl SteppedClock {
         *latest = (*latest).max(before).max(before + seconds * 1_000_000);
     }
 
-    /// Goes to so many seconds after the latest time that it ever showed.
+    /// Sets the clock to `seconds` after the latest time that it ever showed.
     pub fn go_beyond(&self, seconds: i64) {
         self.step(0);
         let latest = *self.latest.lock().unwrap_or_else(PoisonError::into_inner);
@@ -46,7 +46,8 @@ impl SteppedClock {
             .store(latest + seconds * 1_000_000, Ordering::SeqCst);
     }
 
-    /// The sum of all steps forward, in seconds: at least as long as what any two readings differ by.
+    /// Returns the sum of all steps forward, in seconds: at least the difference of any two
+    /// readings.
     #[must_use]
     pub fn forward_seconds(&self) -> i64 {
         self.forward_seconds.load(Ordering::SeqCst)

@@ -1,17 +1,17 @@
-//! Chance that a seed decides, the same on every machine.
+//! Random numbers that depend on the seed alone, so they are the same on every machine.
 
-/// A stream of numbers that belongs to a seed (`SplitMix64`).
+/// The random numbers of a seed (`SplitMix64`).
 #[derive(Debug, Clone)]
 pub struct Dice(u64);
 
 impl Dice {
-    /// The stream of `seed`.
+    /// Returns the stream of `seed`.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// The next number.
+    /// Returns the next number.
     pub fn roll(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
@@ -20,35 +20,35 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below `bound`; 0 if that is 0.
+    /// Returns a number below `bound`, or 0 if `bound` is 0.
     pub fn below(&mut self, bound: usize) -> usize {
         let bound = bound.max(1) as u64;
         usize::try_from(self.roll() % bound).unwrap_or(0)
     }
 
-    /// From the first to the last, both included.
+    /// Returns a number from `first` to `last`, both included.
     pub fn between(&mut self, first: i64, last: i64) -> i64 {
         let span = usize::try_from(last - first + 1).unwrap_or(1);
         first + i64::try_from(self.below(span)).unwrap_or(0)
     }
 
-    /// True in so many of a hundred.
+    /// Returns true in `percent` of 100 cases.
     pub fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 
-    /// One of them.
+    /// Returns one of the elements.
     pub fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
         &of[self.below(of.len())]
     }
 
-    /// One of them, if there is one.
+    /// Returns one of the elements, or `None` if there is none.
     pub fn pick_from<'a, T>(&mut self, of: &'a [T]) -> Option<&'a T> {
         let at = self.below(of.len());
         of.get(at)
     }
 
-    /// The place of one of them, each as often as its weight says.
+    /// Returns the index of one of them, chosen in proportion to its weight.
     pub fn weighted(&mut self, weights: impl Iterator<Item = u32> + Clone) -> usize {
         let sum: u64 = weights.clone().map(u64::from).sum();
         let mut left = self.roll() % sum.max(1);

@@ -1,4 +1,4 @@
-//! Starts the processes, gathers what they print, and says how it went.
+//! Starts the processes, collects their output, and reports the result.
 
 use std::{
     env,
@@ -15,11 +15,11 @@ use crate::{
     tally::{ENOUGH_SEQUENCES, Tally},
 };
 
-/// Failing sequences that are printed whole.
+/// The most failing sequences that are printed in full.
 const SHOWN_MAX: usize = 3;
-/// Failing sequences after which the run ends.
+/// The number of failing sequences after which the run ends.
 const FAILED_MAX: usize = 10;
-/// How often progress is shown on a terminal.
+/// The interval between progress reports on a terminal.
 const PROGRESS: Duration = Duration::from_millis(500);
 
 enum Told {
@@ -27,15 +27,15 @@ enum Told {
     Ended,
 }
 
-/// Runs all sequences. Fails when one has a finding; with a wrong variant, when none has.
+/// Runs all sequences. Fails if one has a finding, or, with a wrong variant, if none has.
 pub fn drive(arguments: &Arguments) -> ExitCode {
     let cores = thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
-    // Sequences wait at times: two processes keep a core busy.
+    // Sequences sometimes wait, so two processes keep one core busy.
     let jobs = arguments
         .jobs
         .unwrap_or(2 * cores)
         .clamp(1, arguments.count.max(1));
-    // Removed here, since a process that is ended early removes nothing.
+    // The driver removes the folder, because a process that is ended early removes nothing.
     let folder = stage::folder();
     let (sender, told) = channel();
     let mut children: Vec<Child> = (0..jobs)
@@ -203,7 +203,7 @@ fn report(
         a_second(all, took),
         failed.len()
     );
-    // Processes that were ended early have told nothing.
+    // Processes that were ended early have reported nothing.
     if tally.sum("ok ") > 0 {
         println!(
             "{} calls answered, {} refused or failed, {} that nobody waited for, {} restarts, {} admitted",

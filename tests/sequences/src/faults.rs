@@ -1,4 +1,4 @@
-//! Where faults are injected, and which.
+//! The faults, and the failpoints at which they are injected.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use homeroom_kit::failpoints::{Action, Armed};
 
 use crate::{dice::Dice, requests::METHODS};
 
-/// Transactions on the way of a redemption or a fence.
+/// The transactions of a redemption or a fence.
 const SAGA_TRANSACTIONS: &[&str] = &[
     "invitations.reserve",
     "invitations.settle",
@@ -18,7 +18,7 @@ const SAGA_TRANSACTIONS: &[&str] = &[
     "membership.raise_fence",
     "membership.change",
 ];
-/// The others.
+/// The other transactions.
 const OTHER_TRANSACTIONS: &[&str] = &[
     "invitations.audit",
     "invitations.follow",
@@ -33,7 +33,7 @@ const OTHER_TRANSACTIONS: &[&str] = &[
     "membership.expire",
     "membership.forget_requests",
 ];
-/// Calls of invitations to membership: those of the saga more than once.
+/// Calls from invitations to membership; those of the saga stand more than once.
 const CALLS: &[&str] = &[
     "BatchAdmit",
     "BatchAdmit",
@@ -45,7 +45,7 @@ const CALLS: &[&str] = &[
     "EraseUser",
     "ListEvents",
 ];
-/// Methods that fail more often than the rest.
+/// Methods that fail more often than the others.
 const SAGA_METHODS: &[&str] = &[
     "membership.BatchAdmit",
     "membership.RaiseFence",
@@ -53,22 +53,22 @@ const SAGA_METHODS: &[&str] = &[
     "invitations.Redeem",
     "invitations.BatchRedeem",
 ];
-/// T3 before it begins: late, it holds nothing.
+/// The failpoint before T3 begins: a T3 that waits there holds no lock.
 pub const LATE_SETTLEMENT: &str = "invitations.settle.before_begin";
 /// The longest delay, in milliseconds.
 const DELAY_MILLIS_MAX: i64 = 4;
 
-/// A point that is armed.
+/// An armed failpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// Its name.
+    /// The failpoint's name.
     pub point: String,
-    /// What happens there.
+    /// The effect at the failpoint.
     pub armed: Armed,
 }
 
 impl Fault {
-    /// Any, by chance.
+    /// Returns a random fault.
     pub fn roll(dice: &mut Dice) -> Self {
         let point = match dice.weighted([45, 12, 25, 12, 6].into_iter()) {
             0 => around_commit(dice, SAGA_TRANSACTIONS),
@@ -107,7 +107,7 @@ impl Fault {
     }
 }
 
-/// Every point that is ever armed.
+/// Returns every failpoint that is ever armed.
 pub fn points() -> impl Iterator<Item = String> {
     let commits = SAGA_TRANSACTIONS
         .iter()

@@ -1,4 +1,4 @@
-//! What an answer is judged by, and what is learnt from it.
+//! Checks an answer and records what it reveals.
 
 use homeroom_api::invitations::v1::RedeemResponse;
 use prost::Message as _;
@@ -10,11 +10,11 @@ use crate::{
     run::{Ended, Run, Sent},
 };
 
-/// For how long a request id answers the same, in seconds.
+/// The time for which a request id gets the same answer, in seconds.
 const REQUEST_ID_SECONDS: i64 = 24 * 3_600;
 
 impl Run<'_> {
-    /// Judges how a call ended. `dead`: which of its credentials were dead when it was made.
+    /// Checks how a call ended. `dead` tells which of its credentials had ended when it was made.
     pub fn judge(
         &mut self,
         index: usize,
@@ -89,7 +89,7 @@ impl Run<'_> {
             } else {
                 let before = self::redeemed(name, first);
                 let pairs = before.iter().zip(&redeemed).zip(&request.safe_to_retry);
-                // A part that was refused is decided afresh.
+                // An item that was refused is decided afresh on a retry.
                 pairs
                     .filter(|(_, safe)| **safe)
                     .all(|((one, other), _)| match (one, other) {
@@ -134,14 +134,15 @@ impl Run<'_> {
     }
 }
 
-/// Whether the bytes of a request or of an answer name the user: its retry is decided afresh (R13).
+/// Returns true if the bytes of a request or an answer name the user, whose retry is then decided
+/// afresh (R13).
 fn tells_of(bytes: &[u8], user: &str) -> bool {
     bytes
         .windows(user.len())
         .any(|window| window == user.as_bytes())
 }
 
-/// What an answer says of redemptions; empty for methods that redeem nothing.
+/// Returns the redemptions in an answer; empty for methods that redeem nothing.
 fn redeemed(name: &str, answer: &[u8]) -> Vec<Option<RedeemResponse>> {
     match name {
         "Redeem" => vec![RedeemResponse::decode(answer).ok()],
@@ -150,7 +151,7 @@ fn redeemed(name: &str, answer: &[u8]) -> Vec<Option<RedeemResponse>> {
     }
 }
 
-/// An answer for people.
+/// Formats an answer for people.
 fn redeemed_text(name: &str, answer: &[u8]) -> String {
     match redeemed(name, answer) {
         none if none.is_empty() => format!("{} bytes", answer.len()),

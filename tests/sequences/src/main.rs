@@ -1,5 +1,5 @@
 //! Random sequences of operations, with faults, against both services in one process; the auditor
-//! after each. See README.md.
+//! runs after each. See README.md.
 
 mod clock;
 mod dice;
@@ -27,35 +27,35 @@ use homeroom_kit::failpoints::WrongVariant;
 
 use crate::plan::LENGTH_DEFAULT;
 
-/// Random sequences of operations, with faults; the auditor after each.
+/// Runs random sequences of operations, with faults; the auditor runs after each.
 #[derive(Debug, Clone, Parser)]
 struct Arguments {
-    /// How many sequences.
+    /// The number of sequences.
     #[arg(long, default_value_t = 1_000)]
     count: u64,
-    /// The seed of the first; the others follow it.
+    /// The seed of the first sequence; the next ones count up from it.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Operations of a sequence after its set-up, at most.
+    /// The most operations in a sequence after its set-up.
     #[arg(long, default_value_t = LENGTH_DEFAULT)]
     length: usize,
-    /// Processes; two for each core if unset.
+    /// The number of processes; two for each core if unset.
     #[arg(long)]
     jobs: Option<u64>,
     /// A protocol that is known to be wrong: `release-on-timeout`, `no-admission-key`, `no-fence`,
-    /// `check-then-act` or `settle-overwrites`. It succeeds when the sequences find it.
+    /// `check-then-act` or `settle-overwrites`. The run succeeds when the sequences detect it.
     #[arg(long, value_parser = variant)]
     variant: Option<String>,
-    /// Print every step, also of sequences without a finding.
+    /// Prints every step, also of sequences without a finding.
     #[arg(long)]
     verbose: bool,
-    /// Sequences that share a pair of services and databases.
+    /// The number of sequences that share a pair of services and databases.
     #[arg(long, hide = true, default_value_t = worker::SEQUENCES_OF_A_STAGE)]
     stage: u64,
-    /// One of the processes: every so many seeds.
+    /// Makes this a worker process, which runs every `stride`th seed.
     #[arg(long, hide = true, requires = "folder")]
     stride: Option<u64>,
-    /// Where that process makes its databases.
+    /// The folder for the databases of that process.
     #[arg(long, hide = true)]
     folder: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! A few steps in a row that chance alone seldom brings together.
+//! Short runs of steps that rarely occur by chance alone.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use crate::{
     requests::place_of,
 };
 
-/// How late a settlement may be, in milliseconds: a request is decided meanwhile.
+/// The longest delay of a settlement, in milliseconds, during which a request is decided.
 const LATE_MILLIS_MAX: i64 = 30;
 
-/// Any motif.
+/// Returns a random motif.
 pub fn roll(dice: &mut Dice) -> Vec<Step> {
     if dice.chance(50) {
         decided_before_it_is_settled(dice)
@@ -23,7 +23,7 @@ pub fn roll(dice: &mut Dice) -> Vec<Step> {
     }
 }
 
-/// Somebody queues, and the request ends and is followed while T3 is still to come.
+/// A person queues, and the request ends and is followed before T3.
 fn decided_before_it_is_settled(dice: &mut Dice) -> Vec<Step> {
     let late = dice.between(5, LATE_MILLIS_MAX).unsigned_abs();
     let decision = *dice.pick(&[
@@ -44,7 +44,7 @@ fn decided_before_it_is_settled(dice: &mut Dice) -> Vec<Step> {
     ]
 }
 
-/// Membership does not hear of a redemption until its invitation has ended.
+/// Membership does not learn of a redemption until its invitation has ended.
 fn ended_before_it_is_asked_about(dice: &mut Dice) -> Vec<Step> {
     let end = *dice.pick(&[
         "ResetClassCode",

@@ -1,11 +1,12 @@
-//! What callers may be told.
+//! Checks the answers that callers get.
 
 use homeroom_api::{common::v1::ErrorReason, invitations::v1::RedeemResponse};
 use homeroom_kit::status::{ERROR_DOMAIN, code_of};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-/// What is wrong with a failure, if anything: every one has a reason of 02, with its code.
+/// Returns what is wrong with a failure, if anything: every failure has a reason of the contract
+/// and its code.
 #[must_use]
 pub fn wrong_failure(status: &Status) -> Option<String> {
     let details = status.get_error_details();
@@ -29,7 +30,7 @@ pub fn wrong_failure(status: &Status) -> Option<String> {
     (retried && !tells_when).then(|| format!("{} does not tell when to retry", info.reason))
 }
 
-/// What is wrong with a failure in a batch, if anything.
+/// Returns what is wrong with a failure in a batch, if anything.
 #[must_use]
 pub fn wrong_part(part: &tonic_types::Status) -> Option<String> {
     use prost::Message as _;
@@ -42,7 +43,7 @@ pub fn wrong_part(part: &tonic_types::Status) -> Option<String> {
     ))
 }
 
-/// Whether two answers to the same attempt, told apart by nothing but time, are the same (I7).
+/// Returns true if two answers to the same attempt differ in nothing but time (I7).
 #[must_use]
 pub fn is_same_redemption(one: &RedeemResponse, other: &RedeemResponse) -> bool {
     one.redemption == other.redemption && one.outcome == other.outcome

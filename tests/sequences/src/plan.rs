@@ -1,4 +1,4 @@
-//! What a sequence does: a function of its seed alone.
+//! The plan of a sequence, which is a function of its seed alone.
 
 use crate::{
     dice::Dice,
@@ -8,47 +8,47 @@ use crate::{
     set_up::SetUp,
 };
 
-/// Operations of a sequence after its set-up, at most, unless told otherwise.
+/// The default of the most operations in a sequence after its set-up.
 pub const LENGTH_DEFAULT: usize = 16;
-/// Operations of a sequence after its set-up, at least.
+/// The fewest operations in a sequence after its set-up.
 const LENGTH_MIN: usize = 6;
-/// Operations at the same time, at most.
+/// The most operations at the same time.
 const TOGETHER_MAX: i64 = 6;
 
-/// How a call ends for its caller.
+/// The end of a call for its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     /// The caller waits for the answer.
     Whole,
-    /// The caller goes away after its task has had so many turns.
+    /// The caller drops the call after its task has been polled this many times.
     Dropped(u32),
-    /// The caller gives the service so many milliseconds.
+    /// The caller sets a deadline of this many milliseconds.
     Hurried(u32),
 }
 
-/// One thing that is done.
+/// One action of a sequence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Act {
-    /// A call. Its request is made of its dice and of what is known by then.
+    /// A call. Its request is made from its random numbers and from what is known by then.
     Call {
-        /// Its place among the methods.
+        /// The index of the method.
         method: usize,
-        /// What its request is made by.
+        /// The seed of its request.
         dice: u64,
-        /// Whom and what it shares with others: all calls with one focus use one credential.
+        /// The key that calls share to use one credential: all calls with one focus use the same.
         focus: Option<u64>,
-        /// How it ends.
+        /// The end of the call.
         fate: Fate,
     },
-    /// A call that was made before, once more with the same bytes: the number counts back.
+    /// Repeats an earlier call with the same bytes; the number counts back.
     Again(usize),
-    /// What the services do by themselves.
+    /// Background work of the services.
     Work(Work),
-    /// A service is killed, and starts again.
+    /// A service is killed and restarts.
     Restart(Which),
 }
 
-/// Which service.
+/// One of the two services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Which {
     /// The membership service.
@@ -57,26 +57,26 @@ pub enum Which {
     Invitations,
 }
 
-/// What the services do by themselves, which here they do when told.
+/// Background work of the services, which runs here only when a sequence says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Work {
-    /// P13.
+    /// Recovery (P13).
     Recover,
-    /// P5.
+    /// The follower of the event feed (P5).
     Follow,
-    /// P7.
+    /// Pending fences (P7).
     RaiseFences,
-    /// P5: old queued redemptions.
+    /// The sweep of old queued redemptions (P5).
     Sweep,
-    /// P5: requests whose time is over.
+    /// The expiry of join requests (P5).
     Expire,
-    /// R3: request ids of long ago.
+    /// The deletion of expired request ids (R3).
     Forget,
-    /// R13: erasures that were begun.
+    /// Erasures that were begun (R13).
     Erase,
 }
 
-/// All work.
+/// All background work.
 pub const WORK: &[Work] = &[
     Work::Recover,
     Work::Follow,
@@ -87,14 +87,14 @@ pub const WORK: &[Work] = &[
     Work::Erase,
 ];
 
-/// What comes next.
+/// A step of a sequence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// A call of the set-up.
     SetUp(SetUp),
-    /// All at once.
+    /// Actions that run concurrently.
     Together(Vec<Act>),
-    /// The clock is moved by so many seconds.
+    /// The clock steps by this many seconds.
     Clock(i64),
     /// A failpoint is armed.
     Arm(Fault),
@@ -102,7 +102,7 @@ pub enum Step {
     Disarm,
 }
 
-/// The steps of a seed.
+/// Returns the steps of a seed.
 #[must_use]
 pub fn plan(seed: u64, length: usize) -> Vec<Step> {
     let mut dice = Dice::new(seed);
@@ -139,7 +139,7 @@ fn next(dice: &mut Dice, restarts: bool, steps_back: bool) -> Vec<Step> {
     vec![step]
 }
 
-/// Anything but a fresh call.
+/// Returns any action but a new call.
 fn act(dice: &mut Dice, restarts: bool) -> Act {
     match dice.weighted([45, 40, 15].into_iter()) {
         0 => Act::Again(dice.below(6)),
@@ -150,7 +150,8 @@ fn act(dice: &mut Dice, restarts: bool) -> Act {
 
 fn together(dice: &mut Dice, restarts: bool) -> Vec<Act> {
     let count = dice.between(2, TOGETHER_MAX);
-    // Half of the time a crowd: all by one credential, some of them more than once.
+    // Half of the time these calls are a crowd: all use one credential, some of them more than
+    // once.
     let focus = dice.chance(50).then(|| dice.roll());
     (0..count)
         .map(|_| match dice.weighted([80, 8, 12].into_iter()) {

@@ -1,4 +1,4 @@
-//! One sequence, carried out and judged.
+//! Carries out and checks one sequence.
 
 use std::time::Duration;
 
@@ -16,10 +16,10 @@ use crate::{
     world::World,
 };
 
-/// How long a call may take before the sequence counts as stuck.
+/// The time after which a call counts as stuck.
 const CALL_MAX: Duration = Duration::from_secs(30);
 
-/// A call that was made.
+/// A call that was sent.
 pub struct Sent {
     /// Its method.
     pub method: &'static Method,
@@ -27,17 +27,17 @@ pub struct Sent {
     pub request: Request,
     /// The first answer.
     pub first: Option<Vec<u8>>,
-    /// How far the clock had gone forward in all when it was first made.
+    /// The sum of the clock's steps forward when it was first sent, in seconds.
     pub made_seconds: i64,
 }
 
-/// How a call ended for its caller.
+/// The end of a call for its caller.
 pub enum Ended {
-    /// With an answer.
+    /// The call was answered.
     Answered(Vec<u8>),
-    /// With a failure.
+    /// The call failed.
     Failed(Status),
-    /// The caller has gone.
+    /// The caller dropped the call.
     Gone,
 }
 
@@ -45,7 +45,7 @@ pub enum Ended {
 struct UnderWay {
     sent: usize,
     again: bool,
-    /// Which of its credentials were dead when it was made.
+    /// True, for each of its credentials, if it had ended when the call was made.
     dead: Vec<bool>,
     ended: JoinHandle<Ended>,
 }
@@ -56,20 +56,20 @@ pub struct Run<'stage> {
     pub stage: &'stage mut Stage,
     /// What its callers know.
     pub world: World,
-    /// What is counted.
+    /// The counts.
     pub tally: &'stage mut Tally,
-    /// Calls that nobody waits for any more.
+    /// The number of calls that their callers dropped.
     pub left: u64,
-    /// What was sent.
+    /// The calls that were sent.
     pub sent: Vec<Sent>,
-    /// What was done, line by line.
+    /// The actions, one a line.
     pub trace: Vec<String>,
-    /// What was wrong.
+    /// The violations.
     pub findings: Vec<String>,
 }
 
 impl<'stage> Run<'stage> {
-    /// A sequence that has not begun.
+    /// Returns a sequence that has not begun.
     pub fn new(stage: &'stage mut Stage, tally: &'stage mut Tally, seed: u64) -> Self {
         Self {
             stage,
@@ -112,13 +112,13 @@ impl<'stage> Run<'stage> {
         }
     }
 
-    /// Whether some call was left by its caller.
+    /// Returns true if a caller dropped a call.
     #[must_use]
     pub fn has_left_calls(&self) -> bool {
         self.left > 0
     }
 
-    /// Makes a call of each service, behind all that were made before.
+    /// Calls each service once, behind all earlier calls.
     pub async fn knock(&mut self) {
         for path in [
             "/homeroom.membership.v1.OrganizationService/ListOrganizations",
@@ -176,7 +176,7 @@ impl<'stage> Run<'stage> {
         self.sent.len() - 1
     }
 
-    /// Does all of it at once, and then judges and learns.
+    /// Runs all actions concurrently, then checks the answers and records what they reveal.
     async fn together(
         &mut self,
         calls: Vec<(usize, bool, Fate)>,
@@ -277,7 +277,7 @@ impl<'stage> Run<'stage> {
             };
             match answered {
                 Ok(answer) => Ended::Answered(answer),
-                // The client's own clock ran out first.
+                // The client's own deadline passed first.
                 Err(status)
                     if matches!(fate, Fate::Hurried(_))
                         && matches!(status.code(), Code::Cancelled | Code::DeadlineExceeded)

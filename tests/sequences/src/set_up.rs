@@ -1,4 +1,4 @@
-//! What there is before chance begins: a school with few seats, a class, and ways in.
+//! The state before the random steps: a school with few seats, a class, and invitations.
 
 use homeroom_api::{
     common::v1::Role,
@@ -21,17 +21,17 @@ use crate::{
 /// One call of the set-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SetUp {
-    /// The first or second organization, with so many seats; 0: any number.
+    /// The first or second organization, with this many seats; 0 means no limit.
     Organization(usize, i64),
-    /// The teacher, in that organization.
+    /// The teacher of that organization.
     Teacher(usize),
     /// The first class.
     Class,
-    /// Its code.
+    /// The code of that class.
     ClassCode,
-    /// A token of it with so many uses; 0: any number.
+    /// A token of the class with this many uses; 0 means no limit.
     Token(i32),
-    /// An enrolment code of it with so many uses; 0: any number.
+    /// An enrollment code of the class with this many uses; 0 means no limit.
     EnrollmentCode(i32),
     /// The organization's own token.
     InviteToken,
@@ -40,7 +40,7 @@ pub enum SetUp {
 }
 
 impl SetUp {
-    /// The calls of a sequence.
+    /// Returns the set-up calls of a sequence.
     pub fn roll(dice: &mut Dice) -> Vec<Self> {
         let seats = *dice.pick(&[0, 1, 2, 2, 3, 5]);
         let mut calls = vec![Self::Organization(0, seats), Self::Teacher(0), Self::Class];
@@ -61,7 +61,7 @@ impl SetUp {
         calls
     }
 
-    /// The method's place, and the request.
+    /// Returns the index of the method, and the request.
     #[must_use]
     pub fn request(self, world: &World) -> (usize, Request) {
         let admin = Caller::For(world.people[ADMIN].clone());

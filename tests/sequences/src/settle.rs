@@ -1,4 +1,4 @@
-//! After a sequence: what is under way is driven to its end, and then everything is judged.
+//! Drives unfinished work to its end after a sequence, then checks everything.
 
 use std::time::Duration;
 
@@ -14,28 +14,29 @@ use crate::{
     world::Acknowledged,
 };
 
-/// Seconds by which the clock goes on in each round: longer than the longest delay between two tries.
+/// The seconds by which the clock advances in each round: longer than the longest delay between two
+/// tries.
 const ROUND_SECONDS: i64 = 61;
-/// Seconds of a day.
+/// The seconds of a day.
 const DAY_SECONDS: i64 = 24 * 60 * 60;
-/// Rounds until what is not settled counts as stuck.
+/// The rounds after which unsettled work counts as stuck.
 const ROUNDS_MAX: u32 = 30;
-/// Milliseconds until a write under way counts as stuck.
+/// The milliseconds after which a write under way counts as stuck.
 const QUIET_MILLIS_MAX: u32 = 15_000;
 
-/// What still has to be done: redemptions, fences and erasures.
+/// Counts unfinished work: redemptions, fences and erasures.
 const UNSETTLED: &str = "SELECT \
     (SELECT count(*) FROM redemptions WHERE state = 'RESERVED') AS reserved, \
     (SELECT count(*) FROM invitations WHERE fence_epoch < epoch) AS fences, \
     (SELECT count(*) FROM erasures WHERE done_time IS NULL) AS erasures";
 
-/// How a redemption ended, and what membership says of it.
+/// Selects how a redemption ended and what membership stored for it.
 const OF_REDEMPTION: &str = "SELECT r.state, r.outcome, coalesce(a.outcome, '') AS answer \
     FROM redemptions AS r LEFT JOIN membership.admissions AS a USING (redemption_id) \
     WHERE redemption_id = $1";
 
 impl Run<'_> {
-    /// Lets everything come to its end, and judges it.
+    /// Drives all work to its end and checks the result.
     pub async fn settle_and_judge(&mut self) {
         failpoints::disarm();
         self.trace.push("settle".to_owned());
@@ -69,7 +70,7 @@ impl Run<'_> {
             .push("I4: redemptions, fences or erasures never settle".to_owned());
     }
 
-    /// Work that nothing disturbs. Gives how much there was.
+    /// Runs background work without faults. Returns how much there was.
     async fn work_whole(&mut self, work: Work) -> u64 {
         match self.stage.work(work).await {
             Ok(Ok(done)) => done,
@@ -92,7 +93,7 @@ impl Run<'_> {
                 tokio::time::sleep(Duration::from_millis(1)).await;
                 continue;
             }
-            // A call that nobody waits for may still be on its way: both services answer another first.
+            // A dropped call may still be on its way, so each service answers one more call first.
             quiet += 1;
             if quiet > 1 || !self.has_left_calls() {
                 return;
@@ -103,7 +104,7 @@ impl Run<'_> {
             .push("writes are under way for ever".to_owned());
     }
 
-    /// What a caller was told is what is there.
+    /// Checks that the databases hold what callers were told.
     async fn judge_acknowledged(&mut self, known: &Acknowledged) {
         let id = known.redemption.rsplit('/').next().unwrap_or_default();
         let row = sqlx::query(OF_REDEMPTION)
@@ -141,7 +142,7 @@ impl Run<'_> {
         let back = self.stage.back_seconds;
         let options = Options {
             quiescent: true,
-            // Where the clock went back, the order of two rows cannot be told from their times.
+            // If the clock went back, the order of two rows cannot be told from their times.
             clock_tolerance: (back > 0).then(|| TimeDelta::seconds(back)),
             ..Options::at(self.stage.clock.now())
         };

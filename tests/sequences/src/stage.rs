@@ -1,4 +1,4 @@
-//! Both services in this process, each in a runtime of its own, so that either can be killed.
+//! Both services in this process, each in its own runtime, so that either can be killed.
 
 use std::{
     env, fs,
@@ -32,20 +32,20 @@ use crate::{clock::SteppedClock, plan::Which};
 
 const ISSUER: &str = "https://platform.example";
 const AUDIENCE: &str = "homeroom";
-/// Longer than any stage moves its clock.
+/// The validity of access tokens in days, longer than any stage advances its clock.
 const ACCESS_TOKEN_DAYS: i64 = 365 * 200;
-/// How far the clock may go back behind its start.
+/// The most days that the clock may go back behind its start.
 const BACK_DAYS: i64 = 365 * 5;
-/// Workers work only when told to.
+/// The interval of workers, so long that they run only when told to.
 const NEVER: Duration = Duration::from_hours(1_000);
-/// Failures that a sequence may make: it is not about the limiter.
+/// The failures that the limiter allows, so many that no sequence reaches it.
 const BUDGET: u32 = 100_000;
-/// Where databases are made: memory, where there is such a folder.
+/// The folder for databases in memory, where it exists.
 const MEMORY_FOLDER: &str = "/dev/shm";
-/// How long the tasks of a killed service may take to be dropped.
+/// The time within which the tasks of a killed service are dropped.
 const KILL_MAX: Duration = Duration::from_secs(10);
 
-/// A folder for databases, in memory if it can be.
+/// Creates a folder for databases, in memory if possible.
 pub fn folder() -> TempDir {
     let memory = Path::new(MEMORY_FOLDER);
     let within = if memory.is_dir() {
@@ -59,7 +59,7 @@ pub fn folder() -> TempDir {
         .unwrap()
 }
 
-/// What can be made once for all stages of a process.
+/// The parts that all stages of a process share.
 pub struct Workshop {
     folder: TempDir,
     verifier_keys: Keys,
@@ -70,7 +70,7 @@ pub struct Workshop {
 }
 
 impl Workshop {
-    /// Migrates the databases that stages copy, in a folder of its own within another.
+    /// Migrates the databases that stages copy, in a new folder inside `within`.
     pub async fn open(within: &Path) -> Self {
         let random: SharedRandomness = Arc::new(SystemRandomness);
         let folder = tempfile::tempdir_in(within).unwrap();
@@ -109,7 +109,7 @@ fn url(folder: &Path, which: Which) -> Url {
     Url::Sqlite(file(folder, which))
 }
 
-/// A connection that reads both databases: that of membership by the name `membership`.
+/// Opens a connection that reads both databases; that of membership is attached as `membership`.
 async fn judge(folder: &Path) -> SqliteConnection {
     let options = SqliteConnectOptions::new().filename(file(folder, Which::Invitations));
     let mut connection = options.connect().await.unwrap();
@@ -121,33 +121,33 @@ async fn judge(folder: &Path) -> SqliteConnection {
     connection
 }
 
-/// A service under way.
+/// A running service.
 struct Running<Service> {
     runtime: Runtime,
     service: Service,
-    /// Dropped, it would order nothing: a killed service gets no notice.
+    /// Held, because dropping it would order a shutdown, and a killed service gets no notice.
     _shutdown: Shutdown,
 }
 
 impl<Service> Running<Service> {
-    /// As by SIGKILL: every task ends where it waits.
+    /// Ends every task where it waits, like SIGKILL.
     async fn kill(self) {
         let ended = tokio::task::spawn_blocking(move || self.runtime.shutdown_timeout(KILL_MAX));
         ended.await.unwrap();
     }
 }
 
-/// Both services on databases of their own.
+/// Both services on their own databases.
 pub struct Stage {
     /// The services' clock.
     pub clock: Arc<SteppedClock>,
-    /// Whether the clock has gone back, and by how many seconds in all.
+    /// The sum of the clock's steps back, in seconds.
     pub back_seconds: i64,
-    /// Where both databases are.
+    /// The folder of both databases.
     pub folder: TempDir,
     /// The bearer tokens of the platform, and of the platform without `homeroom.platform`.
     pub tokens: [String; 2],
-    /// Reads both databases.
+    /// A connection that reads both databases.
     pub judge: SqliteConnection,
     membership: Option<Running<membership::Service>>,
     invitations: Option<Running<invitations::Service>>,
@@ -251,7 +251,7 @@ impl Stage {
                 let dependencies = membership::Dependencies { clock, random };
                 let started = runtime.spawn(membership::start(config, dependencies, ordered));
                 let service = started.await.unwrap().unwrap();
-                // A service that starts again is found where it was.
+                // A restarted service keeps its address.
                 self.membership_config.listen = service.address();
                 self.invitations_config.membership_url = format!("http://{}", service.address());
                 self.addresses[0] = service.address();
@@ -278,7 +278,7 @@ impl Stage {
         self.channels[place(which)] = channel(self.addresses[place(which)]);
     }
 
-    /// Kills a service and starts it again.
+    /// Kills a service and restarts it.
     pub async fn restart(&mut self, which: Which) {
         match which {
             Which::Membership => {
@@ -295,25 +295,25 @@ impl Stage {
         self.start(which).await;
     }
 
-    /// A way to call a service.
+    /// Returns a channel to a service.
     #[must_use]
     pub fn channel(&self, of_membership: bool) -> Channel {
         self.channels[usize::from(!of_membership)].clone()
     }
 
-    /// What membership runs on.
+    /// Returns the application of membership.
     #[must_use]
     pub fn membership(&self) -> Arc<membership::app::App> {
         self.membership.as_ref().unwrap().service.app()
     }
 
-    /// What invitations runs on.
+    /// Returns the application of invitations.
     #[must_use]
     pub fn invitations(&self) -> Arc<invitations::app::App> {
         self.invitations.as_ref().unwrap().service.app()
     }
 
-    /// Does something in the membership service's runtime.
+    /// Runs `work` in the membership service's runtime.
     pub fn in_membership<F>(&self, work: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
@@ -322,7 +322,7 @@ impl Stage {
         self.membership.as_ref().unwrap().runtime.spawn(work)
     }
 
-    /// Does something in the invitations service's runtime.
+    /// Runs `work` in the invitations service's runtime.
     pub fn in_invitations<F>(&self, work: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
@@ -331,13 +331,13 @@ impl Stage {
         self.invitations.as_ref().unwrap().runtime.spawn(work)
     }
 
-    /// Where a database is.
+    /// Returns the URL of a service's database.
     #[must_use]
     pub fn url(&self, which: Which) -> Url {
         url(self.folder.path(), which)
     }
 
-    /// Ends both services without waiting for them.
+    /// Stops both services without waiting for them.
     pub fn close(self) {
         if let Some(running) = self.invitations {
             running.runtime.shutdown_background();

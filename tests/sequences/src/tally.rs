@@ -1,10 +1,11 @@
-//! What was done and reached, so that a run that tests nothing is noticed.
+//! Counts what was done and reached, to detect a run that tests nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{faults, requests::METHODS};
 
-/// Sequences after which every method has been answered and every point has been reached.
+/// The number of sequences after which every method must have been answered and every failpoint
+/// reached.
 pub const ENOUGH_SEQUENCES: u64 = 10_000;
 
 /// Counts by name.
@@ -12,12 +13,12 @@ pub const ENOUGH_SEQUENCES: u64 = 10_000;
 pub struct Tally(BTreeMap<String, u64>);
 
 impl Tally {
-    /// One more.
+    /// Counts one more of `name`.
     pub fn count(&mut self, name: &str) {
         self.add(name, 1);
     }
 
-    /// So many more.
+    /// Adds `count` to `name`.
     pub fn add(&mut self, name: &str, count: u64) {
         match self.0.get_mut(name) {
             Some(known) => *known += count,
@@ -27,25 +28,26 @@ impl Tally {
         }
     }
 
-    /// How many.
+    /// Returns the count of `name`.
     #[must_use]
     pub fn of(&self, name: &str) -> u64 {
         self.0.get(name).copied().unwrap_or_default()
     }
 
-    /// All of them.
+    /// Returns all counts.
     pub fn entries(&self) -> impl Iterator<Item = (&str, u64)> {
         self.0.iter().map(|(name, count)| (name.as_str(), *count))
     }
 
-    /// The sum of those that begin so.
+    /// Returns the sum of the counts whose names begin with `prefix`.
     #[must_use]
     pub fn sum(&self, prefix: &str) -> u64 {
         let those = self.entries().filter(|(name, _)| name.starts_with(prefix));
         those.map(|(_, count)| count).sum()
     }
 
-    /// Methods that were never answered with success, and points that were never reached.
+    /// Returns the methods that were never answered with success, and the failpoints that were
+    /// never reached.
     #[must_use]
     pub fn missing(&self) -> BTreeSet<String> {
         let methods = METHODS.iter().map(|method| format!("ok {}", method.path()));

@@ -1,4 +1,4 @@
-//! Calls as bytes.
+//! Calls whose messages are bytes.
 
 use prost::bytes::{Buf as _, BufMut as _};
 use tonic::{
@@ -8,10 +8,10 @@ use tonic::{
     transport::Channel,
 };
 
-/// Turns that a caller of a stream waits for its first message.
+/// The number of polls for which a caller of a stream waits for its first message.
 const STREAM_TURNS: u32 = 200;
 
-/// One call: its answer, or of a stream the first message, if one comes soon.
+/// Makes one call and returns its answer; of a stream, the first message, if one comes soon.
 pub async fn call(
     channel: Channel,
     path: &str,
@@ -39,7 +39,7 @@ pub async fn call(
     }
 }
 
-/// Waits until this task has had so many turns.
+/// Waits until this task has been polled this many times.
 pub async fn turns(turns: u32) {
     for _ in 0..turns {
         tokio::task::yield_now().await;

@@ -1,4 +1,4 @@
-//! What the services do by themselves, done when a sequence says so.
+//! Runs background work of the services when a sequence says so.
 
 use homeroom_kit::Result;
 use tokio::task::JoinHandle;
@@ -6,7 +6,7 @@ use tokio::task::JoinHandle;
 use crate::{plan::Work, stage::Stage};
 
 impl Stage {
-    /// Does it once, in the service that it is the work of. Gives how much there was.
+    /// Runs `work` once in its service. Returns how much there was.
     pub fn work(&self, work: Work) -> JoinHandle<Result<u64>> {
         let membership = self.membership();
         let invitations = self.invitations();

@@ -1,4 +1,4 @@
-//! One process: sequences one after the other, since failpoints belong to a process.
+//! Runs sequences one after the other in one process, since failpoints belong to a process.
 
 use std::{
     io::{Write as _, stdout},
@@ -16,12 +16,12 @@ use crate::{
     tally::Tally,
 };
 
-/// Sequences that share a pair of services and databases, each with people and organizations of its own:
-/// a start costs a fifth of a sequence.
+/// The number of sequences that share a pair of services and databases, each with its own people
+/// and organizations: starting the services takes a fifth as long as a sequence.
 pub const SEQUENCES_OF_A_STAGE: u64 = 8;
 
-/// Carries out every `stride`th of the sequences. Prints a line for each and, of those with findings,
-/// all that was done; the driver reads it.
+/// Runs every `stride`th sequence. Prints a line for each and, for those with findings, every step;
+/// the driver reads this output.
 pub fn work(arguments: &Arguments, stride: u64, folder: &Path) -> ExitCode {
     let variant = arguments
         .variant
@@ -56,7 +56,8 @@ async fn all(arguments: &Arguments, stride: u64, folder: &Path) {
         } = run;
         tell(seed, &findings, &trace, arguments.verbose);
         of_stage += 1;
-        // Where the clock went back the auditor is told to be lenient: that must not outlast the sequence.
+        // After the clock went back the auditor allows a tolerance, which must not outlast the
+        // sequence.
         let as_new = findings.is_empty() && current.back_seconds == 0;
         if as_new && of_stage < arguments.stage {
             stage = Some(current);

@@ -1,21 +1,23 @@
-//! What the callers of a sequence have learnt so far.
+//! What the callers of a sequence have learned so far.
 
 use std::collections::BTreeMap;
 
-/// What opened something once.
+/// A credential that worked once.
 #[derive(Debug, Clone)]
 pub struct Credential {
-    /// What a person types or pastes.
+    /// The text that a person types or pastes.
     pub text: String,
-    /// Resource name of the invitation that it belongs to.
+    /// The resource name of its invitation.
     pub invitation: String,
-    /// It was reset, revoked, switched off, deleted or changed, and the caller has been told so.
+    /// True if it was reset, revoked, switched off, deleted or changed, and the caller has been
+    /// told so.
     pub dead: bool,
-    /// It may have been brought back to life, by a call whose end nobody knows: not judged any more.
+    /// True if a call with an unknown result may have made it work again, so it is no longer
+    /// checked.
     pub uncertain: bool,
 }
 
-/// An answer to a redemption that a caller holds.
+/// The answer to a redemption that a caller has received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Acknowledged {
     /// Its resource name.
@@ -24,30 +26,30 @@ pub struct Acknowledged {
     pub outcome: &'static str,
     /// The organization or class.
     pub place: String,
-    /// Whom it is for, as far as the caller knows.
+    /// The user, as far as the caller knows.
     pub user: String,
 }
 
-/// All of it.
+/// Everything that the callers know.
 #[derive(Debug)]
 pub struct World {
-    /// Every id begins with it, so that sequences never meet.
+    /// The prefix of every id, so that sequences do not share data.
     pub tag: String,
     /// Ids of the people: an administrator, two teachers, and students.
     pub people: Vec<String>,
-    /// Names of organizations, also of those that are deleted.
+    /// Names of organizations, including deleted ones.
     pub organizations: Vec<String>,
-    /// Names of classes, likewise.
+    /// Names of classes, including deleted ones.
     pub classes: Vec<String>,
     /// Names of class tokens.
     pub tokens: Vec<String>,
-    /// Names of enrolment codes.
+    /// Names of enrollment codes.
     pub enrollment_codes: Vec<String>,
     /// Names of join requests.
     pub join_requests: Vec<String>,
-    /// What was ever handed out.
+    /// Every credential that was returned.
     pub credentials: Vec<Credential>,
-    /// What callers were told of redemptions.
+    /// The answers to redemptions.
     pub acknowledged: Vec<Acknowledged>,
     /// Ids of the people whose erasure was asked for.
     pub erased: Vec<String>,
@@ -57,19 +59,19 @@ pub struct World {
     pub page_tokens: BTreeMap<String, String>,
 }
 
-/// Of the people, the administrator.
+/// The index of the administrator in `people`.
 pub const ADMIN: usize = 0;
-/// Of the people, the teacher who owns classes.
+/// The index of the teacher who owns classes.
 pub const TEACHER: usize = 1;
-/// Of the people, the teacher who helps.
+/// The index of the co-teacher.
 pub const CO_TEACHER: usize = 2;
-/// Of the people, the first student.
+/// The index of the first student.
 pub const FIRST_STUDENT: usize = 3;
-/// Students of a sequence.
+/// The number of students in a sequence.
 pub const STUDENTS: usize = 6;
 
 impl World {
-    /// Of a sequence that has not begun.
+    /// Returns the state of a sequence that has not begun.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         let tag = format!("s{seed}");
@@ -98,7 +100,7 @@ impl World {
         }
     }
 
-    /// Notes a credential that was handed out.
+    /// Records a credential that was returned.
     pub fn hand_out(&mut self, text: &str, invitation: &str) {
         let known = self.credentials.iter().any(|known| known.text == text);
         if !known && !text.is_empty() && !text.contains('•') && !text.contains('*') {
@@ -111,7 +113,7 @@ impl World {
         }
     }
 
-    /// The texts by which an invitation is known now.
+    /// Returns the current credentials of an invitation.
     #[must_use]
     pub fn texts_of(&self, invitation: &str) -> Vec<String> {
         self.credentials
@@ -121,14 +123,14 @@ impl World {
             .collect()
     }
 
-    /// Their end has been acknowledged.
+    /// Marks credentials as ended, once their end has been answered.
     pub fn bury(&mut self, texts: &[String]) {
         for known in &mut self.credentials {
             known.dead |= texts.contains(&known.text);
         }
     }
 
-    /// Those of these invitations, and those that end in these codes, may live again.
+    /// Marks the credentials of these invitations, and those that end in these codes, as uncertain.
     pub fn revive(&mut self, of: &[String]) {
         for known in &mut self.credentials {
             known.uncertain |= of
@@ -137,7 +139,8 @@ impl World {
         }
     }
 
-    /// Whether nobody gets in by it: the caller has been told of its end, and nothing brought it back.
+    /// Returns true if the caller has been told of the credential's end, and nothing made it work
+    /// again.
     #[must_use]
     pub fn is_dead(&self, text: &str) -> bool {
         self.credentials
@@ -145,7 +148,7 @@ impl World {
             .any(|known| known.text == text && known.dead && !known.uncertain)
     }
 
-    /// Notes a name, once.
+    /// Records a name once.
     pub fn note(list: &mut Vec<String>, name: &str) {
         if !name.is_empty() && !list.iter().any(|known| known == name) {
             list.push(name.to_owned());

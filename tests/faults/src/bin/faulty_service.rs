@@ -1,15 +1,16 @@
-//! Either service as a process that a test breaks: `faulty-service membership|invitations`.
+//! Runs either service as a process that a test breaks: `faulty-service membership|invitations`.
 //!
-//! It runs what the service's own `serve` runs, by the same environment and until SIGTERM, with the
-//! failpoints and wrong variants of `homeroom_kit::failpoints` compiled in.
+//! It does what the service's own `serve` does, configured by the same environment and until
+//! SIGTERM, with the failpoints and wrong variants of `homeroom_kit::failpoints` compiled in.
 //!
-//! Each line on its standard input is a command, answered by one line on its standard output: those
-//! of `command::command` and `clock ±SECONDS`, which steps its clock by so much once more. What
-//! is no command is answered `error: …`. When its input ends it goes on serving, unless
-//! `HOMEROOM_END_WITH_INPUT=1`: then it ends at once, so that it does not outlive who started it.
+//! Each line on its standard input is a command and is answered by one line on its standard output:
+//! the commands of `command::command`, and `clock ±SECONDS`, which steps its clock further. Any
+//! other line is answered `error: …`. When its input ends the process goes on serving, unless
+//! `HOMEROOM_END_WITH_INPUT=1`: then it exits at once, so that it does not outlive the process that
+//! started it.
 //!
 //! `HOMEROOM_FAILPOINTS` holds commands separated by `;`, and `HOMEROOM_WRONG_VARIANT` one variant;
-//! both are carried out before anything starts.
+//! both take effect before anything starts.
 
 use std::{
     env,
@@ -36,7 +37,7 @@ mod command;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// The machine's clock, so many seconds ahead.
+/// The machine's clock, this many seconds ahead.
 #[derive(Debug, Default)]
 struct SteppedClock(AtomicI64);
 
@@ -52,7 +53,7 @@ impl SteppedClock {
     }
 }
 
-/// Carries out one line, and gives what is answered.
+/// Runs one command and returns the answer.
 fn command(clock: &SteppedClock, line: &str) -> Result<String, Failure> {
     match line.trim().strip_prefix("clock ") {
         Some(seconds) => {
@@ -63,7 +64,7 @@ fn command(clock: &SteppedClock, line: &str) -> Result<String, Failure> {
     }
 }
 
-/// Carries out what the environment asks for.
+/// Runs the commands in the environment.
 fn obey_environment(clock: &SteppedClock) -> Result<(), Failure> {
     let lines = env::var("HOMEROOM_FAILPOINTS").unwrap_or_default();
     for line in lines.split(';').filter(|line| !line.trim().is_empty()) {
@@ -75,14 +76,14 @@ fn obey_environment(clock: &SteppedClock) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Carries out what comes on the standard input, in a thread that ends with the process: a read of
-/// it cannot be given up.
+/// Runs the commands on the standard input, in a thread that ends with the process, since a
+/// blocking read cannot be cancelled.
 fn obey_input(clock: Arc<SteppedClock>) {
     thread::spawn(move || {
         for line in io::stdin().lock().lines().map_while(Result::ok) {
             let answer =
                 command(&clock, &line).unwrap_or_else(|failure| format!("error: {failure}"));
-            // Whoever has gone needs no answer.
+            // A reader that has gone needs no answer.
             let _ = writeln!(io::stdout(), "{answer}");
         }
         if env::var("HOMEROOM_END_WITH_INPUT").is_ok_and(|value| value == "1") {

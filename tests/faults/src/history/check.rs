@@ -1,4 +1,4 @@
-//! Whether what callers were told still stands.
+//! Checks that the answers that callers got still hold.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -10,20 +10,20 @@ use homeroom_api::invitations::v1::RedemptionOutcome;
 use super::{Answer, Asked, Decision, Entry, Moment, SecretId, Span, facts::Facts};
 use crate::dice::id_of;
 
-/// What must hold of every history.
+/// A rule that every history must satisfy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Rule {
-    /// An acknowledged redemption is in both databases, with that outcome and that person.
+    /// An acknowledged redemption is in both databases, with the same outcome and person.
     RedemptionStands,
-    /// One request id has one answer (I7).
+    /// A request id has one answer (I7).
     OneAnswer,
-    /// Nobody comes in by a secret that was closed before the call began (I5).
+    /// Nobody gets in by a secret that was closed before the call began (I5).
     ClosedStaysClosed,
-    /// A join request is decided once, and as was acknowledged (I6).
+    /// A join request is decided once, and as acknowledged (I6).
     DecisionStands,
-    /// Who was acknowledged to have left, and has not come again, is out.
+    /// A person whose departure was acknowledged, and who has not come back, is not a member.
     DepartureStands,
-    /// Who was let in and never left is in.
+    /// A person who was admitted and never left is a member.
     MembershipStands,
 }
 
@@ -37,7 +37,7 @@ impl Rule {
         Self::MembershipStands,
     ];
 
-    /// In words.
+    /// Returns the description for the report.
     pub(crate) const fn title(self) -> &'static str {
         match self {
             Self::RedemptionStands => "an acknowledged redemption stands in both databases",
@@ -52,7 +52,7 @@ impl Rule {
     }
 }
 
-/// An answer that does not stand.
+/// An answer that does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Broken {
     pub(crate) rule: Rule,
@@ -65,7 +65,7 @@ impl fmt::Display for Broken {
     }
 }
 
-/// Everything that does not stand.
+/// Returns every answer that does not hold.
 pub(crate) fn check(entries: &[Entry], facts: &Facts) -> Vec<Broken> {
     let asked: Vec<&Asked> = entries
         .iter()
@@ -148,7 +148,8 @@ fn redemption_is_lost(call: &Asked, facts: &Facts) -> Option<String> {
     None
 }
 
-/// Refusals may precede an answer, since they are decided afresh; nothing but the same may follow it.
+/// Returns the contradiction between the answers to one request id, if any. Refusals may precede an
+/// answer, since they are decided afresh; only the same answer may follow it.
 fn two_answers(calls: &[&Asked]) -> Option<String> {
     let first = calls
         .iter()
@@ -310,8 +311,8 @@ fn wrong_members(
     found
 }
 
-/// Whether a request of that person may have had its effect after the departure began: its first
-/// final answer came later, or never.
+/// Returns true if a request of that person may have taken effect after the departure began,
+/// because its first final answer came later, or never.
 fn may_let_in(calls: &[&Asked], organization: &str, user: &str, departure: Span) -> bool {
     let of_them = calls
         .first()

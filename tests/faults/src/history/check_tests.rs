@@ -1,4 +1,4 @@
-//! Each rule is broken by a made-up history, and kept by its neighbour.
+//! For each rule, one invented history breaks it and a similar one satisfies it.
 
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ fn admitted(span: Span) -> Entry {
     ))
 }
 
-/// What stands after the student was admitted.
+/// Returns the contents of the databases after the student was admitted.
 fn facts() -> Facts {
     let mut facts = Facts::default();
     for name in [REDEMPTION, OTHER] {

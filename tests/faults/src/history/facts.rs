@@ -1,4 +1,4 @@
-//! What the databases say once everything has settled.
+//! Reads the databases once everything has settled.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,7 +8,7 @@ use sqlx::{
     postgres::PgConnectOptions, sqlite::SqliteConnectOptions,
 };
 
-/// A connection of the driver's own, past every proxy.
+/// The driver's own connection, which bypasses every proxy.
 pub(crate) enum Reader {
     Postgres(PgConnection),
     Sqlite(SqliteConnection),
@@ -28,7 +28,7 @@ impl Reader {
         }
     }
 
-    /// Rows of which every column is text.
+    /// Returns rows in which every column is text.
     pub(crate) async fn rows(&mut self, sql: &str) -> Result<Vec<Vec<String>>, sqlx::Error> {
         macro_rules! rows {
             ($connection:ident) => {{
@@ -49,7 +49,7 @@ impl Reader {
         }
     }
 
-    /// Carries out a statement of the driver's own.
+    /// Runs a statement of the driver.
     pub(crate) async fn execute(&mut self, sql: &str) -> Result<u64, sqlx::Error> {
         let query = AssertSqlSafe(sql.to_owned());
         Ok(match self {
@@ -72,7 +72,7 @@ impl Reader {
     }
 }
 
-/// A redemption, as invitations has it.
+/// A row of `redemptions` in invitations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Redeemed {
     pub(crate) user: String,
@@ -80,16 +80,16 @@ pub(crate) struct Redeemed {
     pub(crate) outcome: String,
 }
 
-/// What both databases say. Ids and resource names as the services have them.
+/// The contents of both databases. Ids and resource names have the services' form.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Facts {
     /// By id.
     pub(crate) redemptions: HashMap<String, Redeemed>,
-    /// By the redemption's id: what membership answered.
+    /// Membership's answers, by the redemption's id.
     pub(crate) admissions: HashMap<String, String>,
-    /// By resource name: the state.
+    /// The states, by resource name.
     pub(crate) join_requests: HashMap<String, String>,
-    /// Resource names.
+    /// The resource names of the members.
     pub(crate) members: HashSet<String>,
 }
 

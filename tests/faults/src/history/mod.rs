@@ -1,4 +1,4 @@
-//! What callers were told, and when.
+//! The answers that callers got, and their times.
 
 pub(crate) mod check;
 pub(crate) mod facts;
@@ -11,33 +11,33 @@ use std::{
 
 use homeroom_api::invitations::v1::RedemptionOutcome;
 
-/// Since the round began, by a clock that only goes forward.
+/// The time since the round began, by a monotonic clock.
 pub(crate) type Moment = Duration;
 
-/// When a call began, and when it was answered.
+/// The time at which a call began and the time of its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Span {
     pub(crate) begin: Moment,
     pub(crate) end: Moment,
 }
 
-/// A secret as it was handed out: a reset makes another.
+/// The identity of a secret; a reset makes another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SecretId(pub(crate) u64);
 
-/// What one call came to.
+/// The answer to one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// Acknowledged.
+    /// The call succeeded.
     Accepted {
         redemption: String,
         outcome: RedemptionOutcome,
-        /// The member or the join request.
+        /// The resource name of the member or the join request.
         resource: String,
     },
-    /// Refused for good, with the reason.
+    /// The call was refused for good, with this reason.
     Refused(String),
-    /// Nobody knows: to be asked again.
+    /// The result is unknown: the call must be repeated.
     Unknown,
 }
 
@@ -47,14 +47,14 @@ pub(crate) struct Asked {
     pub(crate) request_id: String,
     pub(crate) user: String,
     pub(crate) organization: String,
-    /// The class's resource name; empty: the organization's own.
+    /// The class's resource name; empty for the organization's own invitation.
     pub(crate) class: String,
     pub(crate) secret: SecretId,
     pub(crate) span: Span,
     pub(crate) answer: Answer,
 }
 
-/// How a person decided a join request.
+/// A person's decision on a join request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Decision {
     Approved,
@@ -63,7 +63,7 @@ pub(crate) enum Decision {
 }
 
 impl Decision {
-    /// As the database has it.
+    /// Returns the state in the database.
     pub(crate) const fn state(self) -> &'static str {
         match self {
             Self::Approved => "APPROVED",
@@ -73,10 +73,10 @@ impl Decision {
     }
 }
 
-/// What a caller saw.
+/// An observation of a caller.
 #[derive(Debug, Clone)]
 pub(crate) enum Entry {
-    /// A call that redeems was answered, or given up.
+    /// A call that redeems was answered, or its caller gave up.
     Asked(Asked),
     /// A reset, a revocation, a switch-off or a deletion of this secret was acknowledged.
     Closed { secret: SecretId, span: Span },
@@ -96,7 +96,7 @@ pub(crate) enum Entry {
     },
 }
 
-/// Everything that callers saw in one round.
+/// Everything that callers observed in one round.
 #[derive(Debug)]
 pub(crate) struct History {
     start: Instant,
@@ -121,13 +121,13 @@ impl History {
         self.entries.lock().unwrap().push(entry);
     }
 
-    /// Counts an answer of any call under a name.
+    /// Counts an answer of any call by its name.
     pub(crate) fn count(&self, answer: &str) {
         let mut answers = self.answers.lock().unwrap();
         *answers.entry(answer.to_owned()).or_default() += 1;
     }
 
-    /// How many answers of each name.
+    /// Returns the number of answers by name.
     pub(crate) fn answers(&self) -> BTreeMap<String, u64> {
         self.answers.lock().unwrap().clone()
     }

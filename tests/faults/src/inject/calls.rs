@@ -1,4 +1,4 @@
-//! Single calls that are lost, late, repeated or cut short.
+//! Injects faults into single calls, which are lost, delayed, repeated or cut short.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use super::Injection;
 use crate::{dice::Dice, fault::Fault};
 
-/// Per cent of calls that are broken: between the services, and of callers.
+/// The percentage of calls that are broken: between the services, and from callers.
 const BROKEN_PERCENT: [usize; 2] = [35, 20];
 
 impl Injection<'_> {
@@ -48,14 +48,14 @@ impl Injection<'_> {
     }
 }
 
-/// What becomes of one call.
+/// Returns the fault of one call.
 fn choose(fault: Fault, dice: &Dice) -> RpcFault {
     let loss = match dice.below(10) {
         0 => Loss::Silence,
         1..5 => Loss::Reset,
         _ => Loss::Unavailable,
     };
-    // Mostly short, so that much happens; now and then beyond every deadline.
+    // Mostly short delays, so that much happens; sometimes one beyond every deadline.
     let late = if dice.percent(90) {
         dice.millis(1, 120)
     } else {
@@ -76,7 +76,7 @@ fn choose(fault: Fault, dice: &Dice) -> RpcFault {
         }),
         Fault::Late if dice.percent(5) => RpcFault::Hold(late),
         Fault::Late => RpcFault::Late(late),
-        // Mostly so short that it passes.
+        // Mostly deadlines so short that they pass.
         Fault::Deadline if dice.percent(75) => RpcFault::Deadline(dice.millis(1, 12)),
         Fault::Deadline => RpcFault::Deadline(dice.millis(12, 500)),
         _ => RpcFault::None,

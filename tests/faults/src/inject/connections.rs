@@ -1,4 +1,4 @@
-//! Connections that are reset, stand still in one direction, or do not come about.
+//! Injects faults into connections, which are reset, stalled in one direction, or refused.
 
 use homeroom_faults::surroundings::{Direction, TcpProxy};
 
@@ -51,7 +51,7 @@ impl Injection<'_> {
     }
 }
 
-/// How many chunks were held and connections reset or refused.
+/// Returns the number of chunks that were held and of connections that were reset or refused.
 fn took_effect(proxy: &TcpProxy) -> u64 {
     let counts = proxy.counts();
     counts.stalled + counts.refused + counts.cut

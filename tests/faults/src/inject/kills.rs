@@ -1,29 +1,30 @@
-//! Processes that end at once.
+//! Kills processes.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use super::Injection;
 use crate::{fault::Fault, service::Which};
 
-/// How many points are armed at once.
+/// The number of failpoints that are armed at once.
 const POINTS_ARMED: usize = 10;
-/// How long none of them may be come by.
+/// The time after which other failpoints are armed, if none was reached.
 const ARMED_MILLIS: u64 = 500;
-/// Per cent of restarts with the points armed from the beginning.
+/// The percentage of restarts in which the failpoints are armed from the beginning.
 const ARMED_AT_START_PERCENT: usize = 20;
 
 impl Injection<'_> {
-    /// At the points that were killed at least so far: the first that is come by.
+    /// Kills the service at one of its failpoints: those with the fewest kills so far are armed,
+    /// and the first that is reached counts.
     pub(super) async fn kill_at_points(&mut self, fault: Fault) {
         let which = match fault {
             Fault::KillMembership => Which::Membership,
             _ => Which::Invitations,
         };
         let prefix = format!("{}.", which.name());
-        // Points that were armed and not come by wait until the others had their turn.
+        // Failpoints that were armed and not reached wait until the others had their turn.
         let mut missed: BTreeMap<String, u64> = BTreeMap::new();
         let mut broken = false;
-        // What was come by before, while the schools were opened, may be out of every round's reach.
+        // Failpoints that were reached while the schools were opened may not be reached in a round.
         let mut opening = self.stage.services[which as usize].points().await;
         while self.goes_on() {
             let service = &mut self.stage.services[which as usize];
@@ -68,7 +69,7 @@ impl Injection<'_> {
                 *self.tally.points.entry(point).or_default() += 1;
             }
             if ended && self.dice.percent(ARMED_AT_START_PERCENT) {
-                // What is come by at the start alone has its turn.
+                // Failpoints that are reached only during the start have their turn here.
                 let commands: Vec<String> = points
                     .iter()
                     .map(|point| format!("arm {point} abort 1"))
@@ -83,7 +84,7 @@ impl Injection<'_> {
                 self.pause(20, 150).await;
             }
         }
-        // Nothing stays armed: whatever runs now is started afresh.
+        // Nothing stays armed, because every running process is restarted.
         let service = &mut self.stage.services[which as usize];
         service.kill().await;
         for point in service.take_aborts() {
@@ -92,7 +93,7 @@ impl Injection<'_> {
         }
     }
 
-    /// At any moment, now and then both.
+    /// Kills a process at a random moment, sometimes both.
     pub(super) async fn kill_anywhere(&mut self) {
         while self.goes_on() {
             self.pause(50, 400).await;

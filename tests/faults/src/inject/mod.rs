@@ -1,4 +1,4 @@
-//! Breaking things, again and again while the load runs.
+//! Injects faults repeatedly while the load runs.
 
 mod calls;
 mod connections;
@@ -23,16 +23,17 @@ use crate::{
     stage::{Ground, Stage},
 };
 
-/// What was injected and took effect.
+/// The injected faults that took effect.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Tally {
-    /// Of each fault, by name.
+    /// The number of each fault, by name.
     pub(crate) faults: BTreeMap<String, u64>,
     /// Kills at each failpoint.
     pub(crate) points: BTreeMap<String, u64>,
-    /// Failpoints that were come by.
+    /// Failpoints that were reached.
     pub(crate) known_points: BTreeSet<String>,
-    /// Those of them that were come by while faults were injected, and not at the opening alone.
+    /// Failpoints that were reached while faults were injected, not only while the schools were
+    /// opened.
     #[serde(default)]
     pub(crate) reachable_points: BTreeSet<String>,
 }
@@ -42,7 +43,7 @@ impl Tally {
         self.faults.get(fault.name()).copied().unwrap_or(0)
     }
 
-    /// Failpoints that rounds reach and that no process was killed at.
+    /// Returns the failpoints that rounds reach and at which no process was killed.
     pub(crate) fn points_not_killed_at(&self) -> Vec<&str> {
         let reachable = self.reachable_points.iter();
         reachable
@@ -56,7 +57,7 @@ impl Tally {
     }
 }
 
-/// One round's injection.
+/// The injection of one round.
 pub(crate) struct Injection<'round> {
     pub(crate) stage: &'round mut Stage,
     pub(crate) settling: &'round Settling,
@@ -75,10 +76,10 @@ impl Injection<'_> {
         sleep(self.dice.millis(least, most)).await;
     }
 
-    /// Injects faults of one kind until the time is over, and heals what it broke. What is wrong
-    /// already, if anything.
+    /// Injects faults of one kind until the time is over, and repairs everything. Returns a
+    /// violation that it noticed, if any.
     pub(crate) async fn run(mut self, fault: Fault) -> Option<String> {
-        // The load is under way first.
+        // The load starts first.
         self.pause(200, 400).await;
         let mut wrong = None;
         match fault {
@@ -115,14 +116,14 @@ impl Injection<'_> {
     }
 }
 
-/// The servers that a round of this fault runs on.
+/// Returns the servers on which a round of this fault runs.
 pub(crate) fn ground_of(fault: Fault, round: u64) -> Ground {
     match fault {
         Fault::PostgresPromotion | Fault::ReadOnly => Ground::PostgresPair,
         Fault::DiskFull => Ground::SmallDisk,
         Fault::DiskFullSqlite => Ground::SmallDiskSqlite,
         Fault::RedisPromotion | Fault::RedisFailover => Ground::RedisPair,
-        // Every third on the other engine.
+        // Every third round runs on the other engine.
         Fault::KillInvitations
         | Fault::KillMembership
         | Fault::SigkillAnywhere
@@ -135,7 +136,8 @@ pub(crate) fn ground_of(fault: Fault, round: u64) -> Ground {
     }
 }
 
-/// How long the load runs under a fault of this kind, where a round is so long.
+/// Returns the time for which the load runs under a fault of this kind, given the length of a
+/// round.
 pub(crate) fn length_of(fault: Fault, round: Duration) -> Duration {
     match fault {
         Fault::PostgresPromotion => round.mul_f64(1.5),

@@ -1,4 +1,4 @@
-//! Commits that fail, clocks that step, an event that cannot be followed, too much load.
+//! Injects failing commits, clock steps, events that cannot be followed, and overload.
 
 use std::{
     collections::BTreeMap,
@@ -12,12 +12,12 @@ use uuid::Uuid;
 use super::Injection;
 use crate::{fault::Fault, history::facts::Reader, service::Which};
 
-/// How far a service's clock steps, in seconds. Invitations signs its tokens for membership by its
-/// clock, and they live 5 minutes.
+/// The bounds of a clock's steps, in seconds. Invitations signs its tokens for membership by its
+/// clock, and they are valid for 5 minutes.
 const STEPS_BELOW_SECONDS: [usize; 2] = [86_400, 230];
-/// Per cent of replies between the services that are lost while clocks step.
+/// The percentage of replies between the services that are lost while clocks step.
 const LOST_PERCENT: usize = 15;
-/// How long the feed may take to pass over an event that it cannot follow.
+/// The time within which the feed must skip an event that it cannot follow.
 const PASS_OVER_SECONDS: u64 = 20;
 
 impl Injection<'_> {
@@ -57,7 +57,7 @@ impl Injection<'_> {
             sleep(self.dice.millis(50, 300)).await;
             let reached = hits(service.points().await).saturating_sub(before);
             service.disarm().await;
-            // One that did not answer was killed.
+            // A service that did not answer was killed.
             self.stage.launch_what_ended().await;
             self.tally
                 .add(Fault::ErrorsAtCommits, reached.min(times as u64));
@@ -65,7 +65,8 @@ impl Injection<'_> {
         }
     }
 
-    /// Replies are lost meanwhile, so that there is something in doubt whose time is written down.
+    /// Steps the clocks. Replies are lost meanwhile, so that redemptions in doubt have stored
+    /// times.
     pub(super) async fn step_clocks(&mut self) {
         let mut ahead = [0_i64; 2];
         self.settling.broken();
@@ -98,7 +99,8 @@ impl Injection<'_> {
         }
     }
 
-    /// Whether it stepped. One that did not answer was killed, and is started with the right clock.
+    /// Steps a clock and returns true if it did. A service that did not answer was killed, and
+    /// restarts with the right clock.
     async fn step(&mut self, which: usize, seconds: i64) -> bool {
         let service = &mut self.stage.services[which];
         let answer = service.command(&format!("clock {seconds:+}")).await;
@@ -106,8 +108,8 @@ impl Injection<'_> {
         answer.as_deref() == Some("ok")
     }
 
-    /// Writes events that name no redemption into membership's feed. Each must be passed over, and
-    /// recorded. They are taken out again, since they are the driver's and no join request's.
+    /// Writes events that name no redemption into membership's feed. Each must be skipped and
+    /// recorded. The driver deletes them afterwards, since they belong to no join request.
     pub(super) async fn poison_feed(&mut self) -> Option<String> {
         let urls = self.stage.urls.clone();
         let mut membership = Reader::open(&urls[0]).await.unwrap();
@@ -143,7 +145,7 @@ impl Injection<'_> {
         wrong
     }
 
-    /// The load itself is the fault.
+    /// Waits: the load itself is the fault.
     pub(super) async fn overload(&mut self) {
         self.settling.broken();
         while self.goes_on() {

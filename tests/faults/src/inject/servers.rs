@@ -1,4 +1,4 @@
-//! Databases and Redis: crashes, promotions, full disks, servers that take no writes.
+//! Breaks databases and Redis: crashes, promotions, full disks, and servers that refuse writes.
 
 use std::time::{Duration, Instant};
 
@@ -10,18 +10,18 @@ use tokio::time::{sleep, timeout};
 use super::Injection;
 use crate::{fault::Fault, history::facts::Reader};
 
-/// Far more pages than a full disk has left.
+/// Writes far more pages than a full disk has left.
 const PROBE: &str =
     "CREATE TABLE probe AS SELECT repeat('x', 500) AS text FROM generate_series(1, 4000)";
-/// How long the probe may take.
+/// The time within which the probe must end.
 const PROBE_SECONDS: u64 = 5;
-/// Within which services say that they are not ready where nothing can be written.
+/// The time within which services must report that they are not ready, if nothing can be written.
 const NOT_READY_SECONDS: u64 = 10;
-/// Within which they are ready again when everything can be written.
+/// The time within which they must be ready again once everything can be written.
 const BACK_SECONDS: u64 = 5;
-/// How long after a failover of Redis the limiter may take to count again, in seconds.
+/// The time within which the limiter must count again after a failover of Redis, in seconds.
 const COUNTS_AGAIN_SECONDS: u64 = 5;
-/// The pause between two looks at that.
+/// The interval between two checks of that.
 const LOOK_AGAIN_MILLISECONDS: u64 = 20;
 
 impl Injection<'_> {
@@ -46,7 +46,7 @@ impl Injection<'_> {
             pair.promote().await;
             self.tally.add(Fault::PostgresPromotion, 1);
             self.stage.launch_what_ended().await;
-            // Not before the replica is there again: a commit waits for it.
+            // A commit waits for the replica, so it must be there again first.
             self.stage
                 .postgres_pair
                 .as_mut()
@@ -57,8 +57,8 @@ impl Injection<'_> {
         }
     }
 
-    /// Leads the databases' address to the standby, or makes new sessions read-only, one after the
-    /// other. Connections that were made meanwhile stay open when it is over.
+    /// Points the databases' address to the standby or makes new sessions read-only, in turn.
+    /// Connections that were made meanwhile stay open afterwards.
     pub(super) async fn refuse_writes(&mut self) -> Option<String> {
         let mut to_standby = self.dice.percent(50);
         let mut wrong = None;
@@ -89,7 +89,7 @@ impl Injection<'_> {
         wrong
     }
 
-    /// Changes this round's databases on the primary itself.
+    /// Alters this round's databases on the primary itself.
     async fn alter_databases(&self, change: &str) {
         let primary = self.stage.postgres_pair.as_ref().unwrap().primary();
         let server = Url::Postgres(primary.url("postgres"));
@@ -112,7 +112,7 @@ impl Injection<'_> {
             wrong = self.are_ready(false, NOT_READY_SECONDS).await;
             self.tally
                 .add(Fault::DiskFullSqlite, u64::from(wrong.is_none()));
-            // Longer, so that transactions fail and not readiness alone.
+            // A longer fault, so that transactions fail and not only readiness checks.
             self.pause(300, 2000).await;
             self.stage.sqlite_disk.as_ref().unwrap().free();
             wrong = wrong.or(self.are_ready(true, BACK_SECONDS).await);
@@ -121,7 +121,7 @@ impl Injection<'_> {
         wrong
     }
 
-    /// Waits until both services say so. What is wrong, if they do not in time.
+    /// Waits until both services report this. Returns a violation if they do not in time.
     async fn are_ready(&self, ready: bool, seconds: u64) -> Option<String> {
         let until = Instant::now() + Duration::from_secs(seconds);
         for service in &self.stage.services {
@@ -150,7 +150,8 @@ impl Injection<'_> {
             self.tally.add(Fault::DiskFull, u64::from(failed));
             let small = self.stage.small_disk.as_mut().unwrap();
             small.disk.free();
-            // Without room for its log it may have ended by itself, or be starting again.
+            // Without room for its log, PostgreSQL may have ended by itself, or may be starting
+            // again.
             small.postgres.start_again().await;
             self.stage.launch_what_ended().await;
             wrong = self.are_ready(true, BACK_SECONDS).await;
@@ -159,7 +160,7 @@ impl Injection<'_> {
         wrong
     }
 
-    /// Whether a table of the driver's own, of some pages, cannot be written.
+    /// Returns true if a table of the driver, of some pages, cannot be written.
     async fn a_write_fails(&self) -> bool {
         let wrote = async {
             let mut reader = Reader::open(&self.stage.urls[0]).await?;
@@ -201,8 +202,8 @@ impl Injection<'_> {
         }
     }
 
-    /// Makes Redis and its replica change places again and again; the address follows a little later.
-    /// What is wrong: that the limiter does not count on the new primary.
+    /// Swaps the roles of Redis and its replica repeatedly; the address follows a little later.
+    /// Returns a violation if the limiter does not count on the new primary.
     pub(super) async fn fail_over_redis(&mut self) -> Option<String> {
         while self.goes_on() {
             self.pause(100, 600).await;
@@ -224,7 +225,8 @@ impl Injection<'_> {
     }
 }
 
-/// Returns true once the limiter runs its scripts on the primary. The load calls it all the time.
+/// Returns true once the limiter, which the load calls all the time, runs its scripts on the
+/// primary.
 async fn counts_on(pair: &RedisPair) -> bool {
     let before = pair.scripts_run().await;
     let until = Instant::now() + Duration::from_secs(COUNTS_AGAIN_SECONDS);

@@ -1,4 +1,4 @@
-//! One call that redeems for several persons.
+//! One call that redeems for several people.
 
 use homeroom_api::{
     common::v1::User,
@@ -15,10 +15,10 @@ use crate::{
     history::{Answer, Span},
 };
 
-/// Persons of one call.
+/// The people in one call.
 const PERSONS_OF_BATCH: usize = 5;
 
-/// Redeems for some persons at once, again until everybody's answer is final.
+/// Redeems for several people at once, and retries until every answer is final.
 pub(super) async fn redeem_batch(
     scene: &Scene,
     school: usize,

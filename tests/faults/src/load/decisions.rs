@@ -1,4 +1,4 @@
-//! Staff who decide join requests, one by one or many at once.
+//! Staff who decide join requests, one by one or several at once.
 
 use std::sync::Arc;
 
@@ -16,10 +16,10 @@ use crate::{
     history::{Decision, Entry},
 };
 
-/// Join requests that are decided one after the other before the list is read again.
+/// The most join requests that are decided one by one before the list is read again.
 const DECISIONS_MAX: usize = 6;
 
-/// Decides what waits, one by one or many at once.
+/// Decides waiting requests, one by one or several at once.
 pub(super) async fn decide(scene: Arc<Scene>, school: usize, dice: Dice) {
     let school = &scene.schools[school];
     let teacher = scene.platform.acting_for(&school.teacher);

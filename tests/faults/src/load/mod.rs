@@ -1,5 +1,5 @@
-//! People who redeem, wait, withdraw and leave, and staff who reset, switch, revoke, decide and
-//! remove, all at once.
+//! The load: people who redeem, wait, withdraw and leave, and staff who reset, switch, revoke,
+//! decide and remove, all at the same time.
 
 mod batch;
 mod decisions;
@@ -23,42 +23,42 @@ use crate::{
 
 pub(crate) use school::School;
 
-/// Persons who redeem at once.
+/// The number of people who redeem at the same time.
 pub(crate) const PERSONS: usize = 12;
-/// Organizations.
+/// The number of organizations.
 const SCHOOLS: usize = 3;
-/// Seats of each: without a limit, few, and enough for a while.
+/// The seats of each: no limit, few, and enough for a while.
 const SEAT_LIMITS: [i64; SCHOOLS] = [0, 40, 400];
-/// What a service says when it met what it does not know; transports have other words for theirs.
+/// The message of a service for an unexpected error; transports have other messages.
 const INTERNAL_MESSAGE: &str = "An internal error occurred";
-/// What such an answer is counted as.
+/// The name under which such an answer is counted.
 pub(crate) const INTERNAL_OF_A_SERVICE: &str = "INTERNAL, by a service itself";
-/// How long a person who was told to stop still waits for a final answer, in seconds.
+/// The time for which a person still waits for a final answer after being told to stop, in seconds.
 const PATIENCE_SECONDS: u64 = 60;
 
-/// What everybody in the load shares.
+/// The state that all tasks of the load share.
 #[derive(Debug)]
 pub(crate) struct Scene {
     pub(crate) platform: Platform,
     pub(crate) history: History,
     pub(crate) schools: Vec<School>,
-    /// Nothing new is begun.
+    /// Cancelled when nothing new may begin.
     stopping: CancellationToken,
-    /// What is under way is given up.
+    /// Cancelled when unfinished calls must be abandoned.
     giving_up: CancellationToken,
 }
 
-/// How a call that was repeated until its answer was final ended.
+/// The result of a call that was repeated until its answer was final.
 #[derive(Debug)]
 pub(crate) struct Ended<T> {
     pub(crate) first_begin: Moment,
     pub(crate) end: Moment,
-    /// None: nobody knows.
+    /// The answer; `None` if it is unknown.
     pub(crate) answer: Option<Result<T, String>>,
 }
 
 impl Scene {
-    /// Organizations with every way in, made while nothing is broken.
+    /// Creates organizations with every kind of invitation, before any fault.
     pub(crate) async fn prepare(platform: Platform, dice: &Dice) -> Result<Self, Status> {
         let mut schools = Vec::new();
         for (index, seat_limit) in SEAT_LIMITS.into_iter().enumerate() {
@@ -74,12 +74,14 @@ impl Scene {
         })
     }
 
-    /// Makes a call once. `Err` with the reason: the answer is final; `None`: nobody knows.
+    /// Makes a call once. Returns `Err` with the reason of a final refusal, and `None` if the
+    /// result is unknown.
     pub(crate) async fn once<T>(
         &self,
         call: impl Future<Output = Result<Response<T>, Status>>,
     ) -> Option<Result<T, String>> {
-        // The deadline ends it; this is for a transport that does not notice.
+        // The deadline normally ends the call; this timeout is for a transport that does not notice
+        // it.
         let longest = Duration::from_secs(CALL_SECONDS + 3);
         let status = match timeout(longest, call).await {
             Ok(Ok(response)) => {
@@ -101,8 +103,8 @@ impl Scene {
         is_final(status.code()).then_some(Err(reason))
     }
 
-    /// Makes a call until its answer is final. The impatient give up after the first that is not;
-    /// everybody does some time after the load was stopped.
+    /// Makes a call until its answer is final. Impatient people give up after the first answer that
+    /// is not; everybody gives up some time after the load was stopped.
     pub(crate) async fn until_final<T, F>(
         &self,
         patient: bool,
@@ -126,7 +128,7 @@ impl Scene {
         }
     }
 
-    /// Waits before asking again; whether there is still time to.
+    /// Waits before a retry. Returns false if there is no time left for one.
     pub(crate) async fn waits(&self, dice: &Dice) -> bool {
         tokio::select! {
             () = self.giving_up.cancelled() => false,
@@ -134,7 +136,7 @@ impl Scene {
         }
     }
 
-    /// Waits between two deeds; whether to go on.
+    /// Waits between two actions. Returns false if the load must stop.
     pub(crate) async fn goes_on(&self, pause: Duration) -> bool {
         tokio::select! {
             () = self.stopping.cancelled() => false,
@@ -150,7 +152,7 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// Starts it, so many times as heavy as usual.
+    /// Starts the load, `weight` times as heavy as usual.
     pub(crate) fn start(scene: Arc<Scene>, weight: usize, dice: &Dice) -> Self {
         let mut tasks = JoinSet::new();
         for index in 0..PERSONS * weight {
@@ -167,8 +169,8 @@ impl Load {
         Self { scene, tasks }
     }
 
-    /// Begins nothing new, and waits until every patient caller has a final answer. How many had to
-    /// give up.
+    /// Begins nothing new, and waits until every patient caller has a final answer. Returns how
+    /// many had to give up.
     pub(crate) async fn stop(&mut self) -> usize {
         self.scene.stopping.cancel();
         let patience = async {
@@ -191,7 +193,7 @@ impl Load {
     }
 }
 
-/// The reason that a failed call carries; empty without one.
+/// Returns the reason that a failed call carries; empty if there is none.
 fn reason(status: &Status) -> String {
     let details = status.get_error_details();
     details
@@ -200,7 +202,7 @@ fn reason(status: &Status) -> String {
         .unwrap_or_default()
 }
 
-/// Whether asking again would be of no use.
+/// Returns true if a retry would be useless.
 fn is_final(code: Code) -> bool {
     !matches!(
         code,

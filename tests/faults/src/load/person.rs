@@ -1,4 +1,4 @@
-//! Persons who redeem by every way in, ask again, withdraw and leave.
+//! People who redeem by every kind of invitation, retry, withdraw and leave.
 
 use std::sync::Arc;
 
@@ -18,12 +18,12 @@ use crate::{
     history::{Answer, Asked, Decision, Entry, SecretId, Span},
 };
 
-/// Persons whom one task remembers, to let them come again, withdraw and leave.
+/// The people whom one task remembers, to make them come back, withdraw and leave.
 const PERSONS_REMEMBERED: usize = 30;
-/// Per cent of persons who ask until they have a final answer.
+/// The percentage of people who retry until they have a final answer.
 const PATIENT_PERCENT: usize = 75;
 
-/// What a person asked for, to be asked again.
+/// A person's redemption, kept for retries.
 #[derive(Debug, Clone)]
 pub(super) struct Wish {
     pub(super) request: RedeemRequest,
@@ -34,7 +34,7 @@ pub(super) struct Wish {
 }
 
 impl Wish {
-    /// Of this person, for this way in.
+    /// Returns a redemption by this person of this invitation.
     pub(super) fn new(
         user: String,
         school: usize,
@@ -55,7 +55,7 @@ impl Wish {
         }
     }
 
-    /// Writes down what one call came to.
+    /// Records the answer to one call.
     pub(super) fn write(&self, scene: &Scene, span: Span, answer: Answer) {
         scene.history.write(Entry::Asked(Asked {
             request_id: self.request.request_id.clone(),
@@ -69,7 +69,7 @@ impl Wish {
     }
 }
 
-/// What a person remembers.
+/// The state of a person between calls.
 #[derive(Debug)]
 struct Memory {
     wish: Wish,
@@ -88,7 +88,7 @@ pub(super) async fn redeem_and_leave(scene: Arc<Scene>, task: usize, dice: Dice)
             let index = dice.below(memories.len());
             match dice.below(100) {
                 0..10 => {
-                    // The same request id again, perhaps long after.
+                    // Uses the same request id again, perhaps long after.
                     redeem(&scene, &memories[index].wish.clone(), patient, &dice).await;
                     continue;
                 }
@@ -130,7 +130,7 @@ pub(super) async fn redeem_and_leave(scene: Arc<Scene>, task: usize, dice: Dice)
     }
 }
 
-/// A way in and its secret: now and then an old one, which opens nothing.
+/// Returns an invitation and its secret, sometimes an old one, which opens nothing.
 pub(super) fn choose<'school>(
     school: &'school School,
     dice: &Dice,
@@ -160,7 +160,7 @@ fn remember(scene: &Scene, memories: &mut Vec<Memory>, wish: Wish, response: &Re
     });
 }
 
-/// What an answer is in the history.
+/// Returns the history's form of an answer.
 pub(super) fn accepted(response: &RedeemResponse) -> Answer {
     let resource = match &response.result {
         Some(redeem_response::Result::Member(member)) => member.name.clone(),
@@ -174,7 +174,7 @@ pub(super) fn accepted(response: &RedeemResponse) -> Answer {
     }
 }
 
-/// Asks until the answer is final, and writes each call down.
+/// Retries until the answer is final, and records each call.
 async fn redeem(scene: &Scene, wish: &Wish, patient: bool, dice: &Dice) -> Option<RedeemResponse> {
     let caller = scene.platform.acting_for(&wish.user);
     loop {
@@ -231,7 +231,7 @@ async fn leave(scene: &Scene, memory: Memory, dice: &Dice) {
     remove(scene, school, &user, &user, dice).await;
 }
 
-/// A person is removed from the organization, by themselves or by staff.
+/// Removes a person from the organization: the person leaves or staff remove them.
 pub(super) async fn remove(scene: &Scene, school: &School, user: &str, by: &str, dice: &Dice) {
     let caller = scene.platform.acting_for(by);
     let remove = RemoveOrganizationMemberRequest {

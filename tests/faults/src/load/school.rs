@@ -1,4 +1,4 @@
-//! An organization with two classes and every way in.
+//! An organization with two classes and every kind of invitation.
 
 use std::sync::Mutex;
 
@@ -22,26 +22,26 @@ use crate::{
     dice::Dice,
 };
 
-/// Uses of a class token, less than.
+/// The bound of a class token's uses, exclusive.
 const TOKEN_USES_BELOW: usize = 20;
-/// Uses of an enrolment code, less than.
+/// The bound of an enrollment code's uses, exclusive.
 const ENROLLMENT_CODE_USES_BELOW: usize = 60;
 
 /// An organization of the load.
 #[derive(Debug)]
 pub(crate) struct School {
-    /// Its resource name.
+    /// The resource name.
     pub(crate) organization: String,
     pub(crate) classes: Vec<String>,
     pub(crate) ways: Vec<Way>,
-    /// User ids of its staff.
+    /// User ids of the staff.
     pub(crate) admin: String,
     pub(crate) teacher: String,
-    /// Who was let in, for staff to remove.
+    /// Admitted students, whom staff may remove.
     pub(crate) students: Mutex<Vec<String>>,
 }
 
-/// Asks again a few times, since nothing is broken yet but the machine is busy.
+/// Retries a few times: nothing is broken yet, but the machine may be busy.
 async fn patiently<T, F>(call: impl Fn() -> F) -> Result<T, Status>
 where
     F: Future<Output = Result<Response<T>, Status>>,
@@ -58,7 +58,7 @@ where
 }
 
 impl School {
-    /// Opens a school with this id and so many seats; 0: any number.
+    /// Creates a school with this id and seat limit; 0 means no limit.
     pub(crate) async fn open(
         platform: &Platform,
         id: &str,
@@ -192,7 +192,7 @@ async fn enrollment_code(staff: &Caller, place: &str, dice: &Dice) -> Result<Way
     ))
 }
 
-/// A class token of a few uses.
+/// Returns a class token with few uses.
 pub(crate) fn new_token(class: &str, dice: &Dice) -> CreateTokenRequest {
     CreateTokenRequest {
         parent: class.to_owned(),
@@ -204,7 +204,7 @@ pub(crate) fn new_token(class: &str, dice: &Dice) -> CreateTokenRequest {
     }
 }
 
-/// An enrolment code of some uses.
+/// Returns an enrollment code with some uses.
 pub(crate) fn new_enrollment_code(place: &str, dice: &Dice) -> CreateEnrollmentCodeRequest {
     CreateEnrollmentCodeRequest {
         parent: place.to_owned(),
@@ -218,7 +218,7 @@ pub(crate) fn new_enrollment_code(place: &str, dice: &Dice) -> CreateEnrollmentC
     }
 }
 
-/// A mask of this one path.
+/// Returns a mask of this one path.
 pub(crate) fn mask(path: &str) -> FieldMask {
     FieldMask {
         paths: vec![path.to_owned()],

@@ -1,4 +1,4 @@
-//! Staff who reset, revoke, switch and delete ways in, and remove students.
+//! Staff who reset, revoke, switch and delete invitations, and remove students.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::{
     history::{Entry, Span},
 };
 
-/// Changes one way in after the other.
+/// Changes one invitation after the other.
 pub(super) async fn change_ways(scene: Arc<Scene>, school: usize, dice: Dice) {
     let school = &scene.schools[school];
     while scene.goes_on(dice.millis(20, 160)).await {
@@ -50,7 +50,7 @@ async fn remove_somebody(scene: &Scene, school: &School, dice: &Dice) {
     remove(scene, school, &student, &school.admin, dice).await;
 }
 
-/// A change was acknowledged that closes the secret.
+/// Records an acknowledged change that closes the secret.
 fn closed<T>(scene: &Scene, secret: Option<Secret>, ended: Ended<T>) -> Option<T> {
     let Ended {
         first_begin: begin,
@@ -138,7 +138,7 @@ async fn switch_join_url(
     secret: Option<Secret>,
     dice: &Dice,
 ) {
-    // While it is closed, its last secret is the first to come back.
+    // While it is closed, the last secret is the one that works again.
     let Some(url) = secret.clone().or_else(|| way.old(dice)) else {
         return;
     };

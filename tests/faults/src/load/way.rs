@@ -1,4 +1,4 @@
-//! One way in: its secret, and the secrets that it had.
+//! One invitation: its current secret and its former ones.
 
 use std::sync::{
     Mutex,
@@ -7,7 +7,7 @@ use std::sync::{
 
 use crate::{dice::Dice, history::SecretId};
 
-/// Which way in.
+/// The kind of an invitation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     InviteToken,
@@ -17,7 +17,7 @@ pub(crate) enum Kind {
     JoinUrl,
 }
 
-/// A secret, and what it is in the history.
+/// A secret and its identity in the history.
 #[derive(Debug, Clone)]
 pub(crate) struct Secret {
     pub(crate) id: SecretId,
@@ -25,7 +25,7 @@ pub(crate) struct Secret {
 }
 
 impl Secret {
-    /// A secret that was just handed out.
+    /// Returns a secret that was just created.
     pub(crate) fn new(text: String) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Self {
@@ -39,23 +39,23 @@ impl Secret {
 struct Secrets {
     /// The invitation's resource name.
     name: String,
-    /// None while it is closed, or while nobody knows.
+    /// The current secret; `None` while the invitation is closed or its state is unknown.
     current: Option<Secret>,
     old: Vec<Secret>,
 }
 
-/// A way into a class or an organization.
+/// An invitation to a class or an organization.
 #[derive(Debug)]
 pub(crate) struct Way {
     pub(crate) kind: Kind,
     /// The organization's or the class's resource name.
     pub(crate) place: String,
-    /// The class's resource name; empty: the organization's own.
+    /// The class's resource name; empty for the organization's own invitation.
     pub(crate) class: String,
     secrets: Mutex<Secrets>,
 }
 
-/// Old secrets that are still tried, the last ones.
+/// The number of former secrets that are still tried, the latest ones.
 const OLD_SECRETS_KEPT: usize = 8;
 
 impl Way {
@@ -81,18 +81,18 @@ impl Way {
         self.secrets.lock().unwrap().name.clone()
     }
 
-    /// The secret that opens it now.
+    /// Returns the secret that works now.
     pub(crate) fn current(&self) -> Option<Secret> {
         self.secrets.lock().unwrap().current.clone()
     }
 
-    /// One that opened it before.
+    /// Returns a former secret.
     pub(crate) fn old(&self, dice: &Dice) -> Option<Secret> {
         let secrets = self.secrets.lock().unwrap();
         (!secrets.old.is_empty()).then(|| dice.pick(&secrets.old).clone())
     }
 
-    /// It is being closed: its secret is an old one from now on.
+    /// Marks the invitation as closing: its secret is a former one from now on.
     pub(crate) fn close(&self) -> Option<Secret> {
         let mut secrets = self.secrets.lock().unwrap();
         let closed = secrets.current.take()?;
@@ -103,14 +103,14 @@ impl Way {
         Some(closed)
     }
 
-    /// It is open again by this secret.
+    /// Marks the invitation as open again by this secret.
     pub(crate) fn open(&self, secret: Secret) {
         let mut secrets = self.secrets.lock().unwrap();
         secrets.old.retain(|old| old.id != secret.id);
         secrets.current = Some(secret);
     }
 
-    /// Another invitation takes its place.
+    /// Puts another invitation in its place.
     pub(crate) fn replace(&self, name: String, text: String) {
         self.secrets.lock().unwrap().name = name;
         self.open(Secret::new(text));

@@ -13,17 +13,17 @@ use super::process::{is_root, run};
 const CHUNK_BYTES: usize = 64 * 1024;
 const PAGE_BYTES: usize = 4 * 1024;
 
-/// A file system of its own in memory. Dropped, it is unmounted: whatever has files on it is to be
-/// dropped before.
+/// A separate file system in memory. It is unmounted when dropped; everything that has files on it
+/// must be dropped before.
 pub struct SmallDisk {
     folder: tempfile::TempDir,
 }
 
 impl SmallDisk {
-    /// Mounts one of this many bytes.
+    /// Mounts a file system of this many bytes.
     ///
     /// # Errors
-    /// It takes root. Otherwise the text says so.
+    /// Returns a message if the process is not root.
     pub fn mount(bytes: u64) -> Result<Self, String> {
         if !is_root() {
             return Err("a disk of limited size is mounted by root alone".to_owned());
@@ -44,13 +44,13 @@ impl SmallDisk {
         Ok(Self { folder })
     }
 
-    /// Where it is mounted.
+    /// Returns the mount point.
     #[must_use]
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Takes all that is left. What grows from now on fails (ENOSPC).
+    /// Takes all remaining space. Every file that grows from now on fails (ENOSPC).
     pub fn fill(&self) {
         let mut filler = File::options()
             .create(true)
@@ -69,7 +69,7 @@ impl SmallDisk {
         }
     }
 
-    /// Takes all that is left but this many bytes.
+    /// Takes all remaining space except this many bytes.
     pub fn fill_but(&self, bytes: u64) {
         self.fill();
         let filler = File::options().write(true).open(self.filler()).unwrap();
@@ -77,7 +77,7 @@ impl SmallDisk {
         filler.set_len(length.saturating_sub(bytes)).unwrap();
     }
 
-    /// Gives back what was taken.
+    /// Frees the space that was taken.
     pub fn free(&self) {
         match fs::remove_file(self.filler()) {
             Ok(()) => {}
@@ -86,7 +86,7 @@ impl SmallDisk {
         }
     }
 
-    /// A folder on it that every user may write to.
+    /// Creates a folder on it to which every user may write.
     #[must_use]
     pub fn shared_folder(&self, name: &str) -> PathBuf {
         let folder = self.folder().join(name);
@@ -102,7 +102,7 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        // Lazily: a straggler's open file must not keep the mount.
+        // The unmount is lazy, since an open file must not keep the mount.
         let unmount = || run(Command::new("umount").arg("--lazy").arg(self.folder()));
         if std::thread::panicking() {
             drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(

@@ -1,7 +1,7 @@
-//! Everything around the services that can be made to fail: networks, databases and disks.
+//! Networks, databases and disks that can be made to fail.
 //!
-//! All of it stops where it cannot go on (by a panic that says why), waits on conditions, never
-//! longer than [`START_SECONDS`], and stops what it started when it is dropped.
+//! Everything here panics with a reason if it cannot go on, waits on conditions for at most
+//! [`START_SECONDS`], and stops what it started when it is dropped.
 
 mod disk;
 mod postgres;
@@ -28,12 +28,12 @@ pub use homeroom_tests::free_address;
 
 use std::time::{Duration, Instant};
 
-/// How long a program may take to start or to catch up, also on a busy machine.
+/// The time within which a program must start or catch up, even on a busy machine.
 pub const START_SECONDS: u64 = 60;
-/// The pause between two looks at a condition.
+/// The interval between two checks of a condition.
 const LOOK_AGAIN_MILLISECONDS: u64 = 10;
 
-/// Waits for one condition, in a loop that looks at it and pauses: at most [`START_SECONDS`].
+/// A wait for one condition, in a loop that checks it and pauses: at most [`START_SECONDS`].
 #[derive(Debug)]
 pub struct Patience {
     what: &'static str,
@@ -41,14 +41,14 @@ pub struct Patience {
 }
 
 impl Patience {
-    /// Begins to wait for `what`, which is told when it does not come.
+    /// Begins to wait for `what`, which the panic names if it does not come.
     #[must_use]
     pub fn until(what: &'static str) -> Self {
         let until = Instant::now() + Duration::from_secs(START_SECONDS);
         Self { what, until }
     }
 
-    /// The pause between two looks. Stops where it has been too long.
+    /// Pauses between two checks. Panics if the wait has been too long.
     pub async fn pause(&self) {
         let Self { what, until } = self;
         assert!(
@@ -63,7 +63,7 @@ impl Patience {
 mod tests {
     use super::{Postgres, PostgresOptions, PostgresPair, RedisPair};
 
-    /// Compiles: a campaign may do all of it in tasks of their own.
+    /// This only has to compile: a campaign may run each of these in its own task.
     #[test]
     fn what_waits_may_wait_in_a_task_of_its_own() {
         fn sends<T: Send>(_: impl Fn() -> T) {}

@@ -1,4 +1,4 @@
-//! A PostgreSQL cluster of its own, to crash and start again.
+//! A separate PostgreSQL cluster, which can crash and restart.
 
 use std::{
     fs::{self, Permissions},
@@ -15,27 +15,29 @@ use super::{
     process::{Process, Signal, User, run_aside},
 };
 
-/// The role that everything is done by.
+/// The role of every connection.
 const ROLE: &str = "homeroom";
 const CONNECTIONS_MAX: u32 = 200;
-/// How often it is started again where it ends before it accepts connections.
+/// The most times that it is started again if it ends before it accepts connections.
 const STARTS_MAX: u32 = 5;
-/// Small segments: a full disk is noticed soon, and a replica is made fast.
+/// The size of a WAL segment. Small segments make a full disk noticed soon and a replica quick to
+/// create.
 const SEGMENT_MEBIBYTES: u32 = 1;
 
-/// How a cluster is made.
+/// The options of a cluster.
 #[derive(Debug, Clone, Default)]
 pub struct PostgresOptions {
-    /// Whether it waits for its disk. Without, a crash of the server loses nothing either; only a
-    /// crash of the whole machine would.
+    /// True if it waits for its disk. Without that, a crash of the server loses nothing either;
+    /// only a crash of the whole machine would.
     pub fsync: bool,
-    /// Where its files lie, in a folder of their own. None: in the temporary folder.
+    /// The folder in which it creates its own; `None` means the temporary folder.
     pub folder: Option<PathBuf>,
 }
 
-/// A cluster on loopback, which may be stopped. Dropped, it is stopped and its files go.
+/// A cluster on loopback, which may be stopped. When dropped, it is stopped and its files are
+/// removed.
 pub struct Postgres {
-    // The process goes first, then its files.
+    // The order matters: the process ends before its files are removed.
     process: Option<Process>,
     address: SocketAddr,
     user: Option<User>,
@@ -44,7 +46,7 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Makes a cluster, starts it, and answers when it accepts connections.
+    /// Creates and starts a cluster; returns when it accepts connections.
     pub async fn start(options: PostgresOptions) -> Self {
         let mut postgres = Self::prepare(&options);
         let mut command = postgres.program("initdb");
@@ -59,7 +61,7 @@ impl Postgres {
         postgres
     }
 
-    /// A folder, an address and no cluster yet.
+    /// Creates a folder and an address, but no cluster yet.
     pub(super) fn prepare(options: &PostgresOptions) -> Self {
         let mut folder = tempfile::Builder::new();
         folder.prefix("homeroom-postgres-");
@@ -82,19 +84,19 @@ impl Postgres {
         }
     }
 
-    /// Where it listens, also while it is stopped.
+    /// Returns its address, which stays the same while it is stopped.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The URL of one of its databases.
+    /// Returns the URL of one of its databases.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
         url(self.address, database)
     }
 
-    /// Makes an empty database.
+    /// Creates an empty database.
     pub async fn create_database(&self, name: &str) {
         let mut connection = self.connect().await.unwrap();
         sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name}")))
@@ -103,20 +105,20 @@ impl Postgres {
             .unwrap();
     }
 
-    /// Stops it at once, as a crash does (SIGQUIT to the postmaster): nothing is finished, and no
-    /// connection is told anything but its end. Answers when all its processes have ended.
+    /// Stops it at once, like a crash (SIGQUIT to the postmaster): nothing is finished, and
+    /// connections just end. Returns when all its processes have ended.
     pub async fn crash(&mut self) {
         if let Some(process) = self.process.take() {
             process.end(Signal::Quit).await;
         }
     }
 
-    /// Starts it, unless it runs, and answers when it has recovered and accepts connections.
+    /// Starts it, unless it is running; returns when it has recovered and accepts connections.
     pub async fn start_again(&mut self) {
         let patience = Patience::until("PostgreSQL accepts connections");
         let mut starts = 0;
         while !self.is_running() || self.connect().await.is_err() {
-            // It also ends by itself, while it is waited for, where its disk was full.
+            // It may also end by itself during this wait, if its disk was full.
             if !self.is_running() {
                 assert!(
                     starts < STARTS_MAX,
@@ -146,9 +148,9 @@ impl Postgres {
             ("shared_buffers", "64MB"),
             ("min_wal_size", "2MB"),
             ("max_wal_size", "64MB"),
-            // A full disk is noticed at the next segment.
+            // Without recycling, a full disk is noticed at the next segment.
             ("wal_recycle", "off"),
-            // Replicas that are made and promoted.
+            // These settings let replicas be created and promoted.
             ("wal_level", "replica"),
             ("hot_standby", "on"),
             ("wal_receiver_status_interval", "1s"),
@@ -160,7 +162,8 @@ impl Postgres {
         self.process = Some(process);
     }
 
-    /// Whether its postmaster runs. It ends by itself where a crash recovery fails, as on a full disk.
+    /// Returns true if its postmaster is running. It ends by itself if a crash recovery fails, as
+    /// on a full disk.
     pub fn is_running(&mut self) -> bool {
         self.process.as_mut().is_some_and(Process::is_running)
     }
@@ -183,7 +186,7 @@ impl Postgres {
         lines[lines.len().saturating_sub(20)..].join("\n")
     }
 
-    /// One of PostgreSQL's programs, as the user who may run it.
+    /// Returns a command for one of PostgreSQL's programs, as the user who may run it.
     pub(super) fn program(&self, name: &str) -> Command {
         let mut command = Command::new(programs().join(name));
         command.current_dir(self.folder.path());
@@ -198,7 +201,7 @@ pub(super) fn url(address: SocketAddr, database: &str) -> String {
     format!("postgres://{ROLE}@{address}/{database}")
 }
 
-/// The folder of the newest PostgreSQL's programs.
+/// Returns the folder of the newest PostgreSQL's programs.
 fn programs() -> PathBuf {
     let installed = fs::read_dir("/usr/lib/postgresql")
         .into_iter()

@@ -1,4 +1,4 @@
-//! A PostgreSQL primary with a synchronous replica that takes over, behind one address.
+//! A PostgreSQL primary with a synchronous replica that can take over, behind one address.
 
 use sqlx::{AssertSqlSafe, Executor as _, PgConnection};
 
@@ -9,18 +9,18 @@ use super::{
     tcp_proxy::TcpProxy,
 };
 
-/// Two clusters and a proxy that leads to the primary. Commits wait for the replica, so that a
-/// promotion loses nothing that was acknowledged.
+/// Two clusters and a proxy to the primary. Commits wait for the replica, so a promotion loses
+/// nothing that was acknowledged.
 pub struct PostgresPair {
     proxy: TcpProxy,
     primary: Postgres,
-    /// None between a promotion and the next replica.
+    /// The replica; `None` between a promotion and the next replica.
     replica: Option<Postgres>,
     options: PostgresOptions,
 }
 
 impl PostgresPair {
-    /// Starts both, and answers when commits are synchronous.
+    /// Starts both; returns when commits are synchronous.
     pub async fn start(options: PostgresOptions) -> Self {
         let primary = Postgres::start(options.clone()).await;
         let mut pair = Self {
@@ -33,39 +33,39 @@ impl PostgresPair {
         pair
     }
 
-    /// The network before the primary. Its address stays when the replica takes over.
+    /// Returns the proxy in front of the primary. Its address stays when the replica takes over.
     #[must_use]
     pub fn proxy(&self) -> &TcpProxy {
         &self.proxy
     }
 
-    /// The URL of one of its databases, through the proxy.
+    /// Returns the URL of one of its databases, through the proxy.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
         url(self.proxy.address(), database)
     }
 
-    /// The cluster that is the primary now.
+    /// Returns the current primary.
     #[must_use]
     pub fn primary(&self) -> &Postgres {
         &self.primary
     }
 
-    /// The cluster that follows the primary: a hot standby.
+    /// Returns the cluster that follows the primary, a hot standby.
     ///
     /// # Panics
-    /// Between a promotion and [`Self::renew_replica`] there is none.
+    /// Panics between a promotion and [`Self::renew_replica`], when there is none.
     #[must_use]
     pub fn replica(&self) -> &Postgres {
         self.replica.as_ref().expect("renew_replica comes first")
     }
 
-    /// The primary, to crash it.
+    /// Returns the current primary, so that it can be crashed.
     pub fn primary_mut(&mut self) -> &mut Postgres {
         &mut self.primary
     }
 
-    /// The primary crashes for good and the replica takes over. Answers when it accepts writes.
+    /// Crashes the primary for good and promotes the replica. Returns when it accepts writes.
     pub async fn promote(&mut self) {
         let replica = self
             .replica
@@ -83,15 +83,15 @@ impl PostgresPair {
         let before = std::mem::replace(&mut self.primary, replica);
         self.proxy.set_upstream(self.primary.address());
         self.proxy.refuse(false);
-        // To remove its files takes longer than the promotion.
+        // Removing its files takes longer than the promotion.
         tokio::task::spawn_blocking(|| drop(before)).await.unwrap();
     }
 
-    /// Makes a fresh replica of the primary, and answers when it has everything and commits wait
-    /// for it: only then may it be promoted.
+    /// Creates a new replica of the primary. Returns when it has caught up and commits wait for it,
+    /// so that it may be promoted.
     pub async fn renew_replica(&mut self) {
         drop(self.replica.take());
-        // The copy begins without a replica of its own when it is promoted.
+        // The copy must start without a synchronous replica of its own when it is promoted.
         self.set_synchronous("").await;
         let mut replica = Postgres::prepare(&self.options);
         let primary = self.primary.address();
@@ -123,7 +123,7 @@ impl PostgresPair {
             "SELECT count(*) = 1 FROM pg_stat_replication WHERE sync_state = 'sync'",
         )
         .await;
-        // What was committed before commits waited lies before this.
+        // Everything committed before commits waited precedes this position.
         let written: String = sqlx::query_scalar("SELECT pg_current_wal_lsn()::text")
             .fetch_one(&mut connection)
             .await
@@ -135,7 +135,7 @@ impl PostgresPair {
     }
 }
 
-/// Asks until the answer is true.
+/// Repeats the query until the answer is true.
 async fn until_true(connection: &mut PgConnection, what: &'static str, question: &str) {
     let patience = Patience::until(what);
     loop {

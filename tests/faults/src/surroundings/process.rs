@@ -1,4 +1,4 @@
-//! A program of the surroundings that runs, is signalled, and does not outlive its owner.
+//! A program that runs, is signalled, and does not outlive its owner.
 
 use std::{
     fs::File,
@@ -10,13 +10,13 @@ use std::{
 
 use super::Patience;
 
-/// How long a program that is dropped may take to end before it is killed.
+/// The time that a dropped program has to end before it is killed.
 const END_SECONDS: u64 = 10;
 
-/// What is sent to a process.
+/// A signal to a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Signal {
-    /// PostgreSQL: stop now, as after a crash.
+    /// Immediate shutdown of PostgreSQL, which recovers at the next start as after a crash.
     Quit,
     Kill,
     Stop,
@@ -34,10 +34,10 @@ impl Signal {
     }
 }
 
-/// One that was started. Dropped, it is stopped and waited for.
+/// A running program. When dropped, it is stopped and waited for.
 pub(super) struct Process {
     child: Child,
-    /// How it is stopped when it is dropped.
+    /// The signal that stops it when it is dropped.
     last: Signal,
 }
 
@@ -63,9 +63,9 @@ impl Process {
         self.child.try_wait().unwrap().is_none()
     }
 
-    /// Sends the signal, where it still runs.
+    /// Sends the signal if the program is still running.
     pub(super) fn signal(&mut self, signal: Signal) {
-        // Not reaped yet, so the id is still this child's.
+        // It is not reaped yet, so the id is still this child's.
         if self.is_running() {
             let id = self.child.id().to_string();
             run(Command::new("sh").args([
@@ -102,7 +102,7 @@ impl Drop for Process {
     }
 }
 
-/// Runs a program to its end, which must be a good one.
+/// Runs a program to its end; panics unless it succeeds.
 pub(super) fn run(command: &mut Command) {
     let output = command
         .stdin(Stdio::null())
@@ -116,19 +116,19 @@ pub(super) fn run(command: &mut Command) {
     );
 }
 
-/// The same without blocking the other tasks.
+/// Does the same without blocking other tasks.
 pub(super) async fn run_aside(mut command: Command) {
     tokio::task::spawn_blocking(move || run(&mut command))
         .await
         .unwrap();
 }
 
-/// Whether this process may do everything.
+/// Returns true if this process runs as root.
 pub(super) fn is_root() -> bool {
     std::fs::metadata("/proc/self").unwrap().uid() == 0
 }
 
-/// A user of this system whom a program runs as, because it refuses to run as root.
+/// A user of this system under whom a program runs that refuses to run as root.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct User {
     id: u32,
@@ -136,7 +136,8 @@ pub(super) struct User {
 }
 
 impl User {
-    /// The user of this name, where this process is root and could become it; otherwise None.
+    /// Returns the user of this name if this process is root and can switch to it, otherwise
+    /// `None`.
     pub(super) fn to_become(name: &str) -> Option<Self> {
         if !is_root() {
             return None;

@@ -1,4 +1,4 @@
-//! A Redis of its own, to kill, stop, flush and start again.
+//! A separate Redis server, which can be killed, stopped, flushed and restarted.
 
 use std::{net::SocketAddr, process::Command};
 
@@ -9,16 +9,16 @@ use super::{
     process::{Process, Signal},
 };
 
-/// A server on loopback that keeps nothing on disk. Dropped, it is killed.
+/// A server on loopback that keeps nothing on disk. When dropped, it is killed.
 pub struct Redis {
-    // The process goes first, then its folder.
+    // The order matters: the process ends before its folder is removed.
     process: Option<Process>,
     address: SocketAddr,
     folder: tempfile::TempDir,
 }
 
 impl Redis {
-    /// Starts it empty, and answers when it serves.
+    /// Starts an empty server; returns when it serves.
     pub async fn start() -> Self {
         let mut redis = Self {
             process: None,
@@ -29,26 +29,26 @@ impl Redis {
         redis
     }
 
-    /// Where it listens, also while it does not run.
+    /// Returns its address, which stays the same while it is not running.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Its URL.
+    /// Returns its URL.
     #[must_use]
     pub fn url(&self) -> String {
         format!("redis://{}", self.address)
     }
 
-    /// SIGKILL: everything in it is gone, data and scripts.
+    /// Sends SIGKILL: all data and scripts are lost.
     pub async fn kill(&mut self) {
         if let Some(process) = self.process.take() {
             process.end(Signal::Kill).await;
         }
     }
 
-    /// Starts it empty, unless it runs, and answers when it serves.
+    /// Starts it empty, unless it is running; returns when it serves.
     pub async fn start_again(&mut self) {
         if !self.process.as_mut().is_some_and(Process::is_running) {
             let mut command = Command::new("redis-server");
@@ -66,17 +66,17 @@ impl Redis {
         }
     }
 
-    /// SIGSTOP: connections stay and are accepted, and nothing is answered.
+    /// Sends SIGSTOP: connections stay open and are accepted, and nothing is answered.
     pub fn stop(&mut self) {
         self.signal(Signal::Stop);
     }
 
-    /// SIGCONT: it goes on, with what it was sent meanwhile.
+    /// Sends SIGCONT: it continues with everything that it received meanwhile.
     pub fn resume(&mut self) {
         self.signal(Signal::Continue);
     }
 
-    /// Forgets all data, and the scripts.
+    /// Deletes all data and all scripts.
     pub async fn flush(&self) {
         for command in [&["FLUSHALL"][..], &["SCRIPT", "FLUSH"]] {
             self.command(command).await.unwrap();
@@ -88,7 +88,7 @@ impl Redis {
         process.expect("Redis does not run").signal(signal);
     }
 
-    /// Sends one command on a connection of its own, and answers the reply as text.
+    /// Sends one command on a new connection, and returns the reply as text.
     pub(super) async fn command(&self, words: &[&str]) -> RedisResult<String> {
         let mut connection = connect(&self.url()).await?;
         let mut command = redis::cmd(words[0]);

@@ -1,9 +1,9 @@
-//! A Redis primary with a replica that takes over, behind one address.
+//! A Redis primary with a replica that can take over, behind one address.
 
 use super::{Patience, redis::Redis, tcp_proxy::TcpProxy};
 
-/// Two servers and a proxy that leads to the primary. Redis replicates asynchronously: a promotion
-/// may lose what was written last.
+/// Two servers and a proxy to the primary. Redis replicates asynchronously, so a promotion may lose
+/// the latest writes.
 pub struct RedisPair {
     proxy: TcpProxy,
     primary: Redis,
@@ -11,7 +11,7 @@ pub struct RedisPair {
 }
 
 impl RedisPair {
-    /// Starts both, and answers when the replica has what the primary has.
+    /// Starts both; returns when the replica has caught up with the primary.
     pub async fn start() -> Self {
         let [primary, replica] = [Redis::start().await, Redis::start().await];
         let mut pair = Self {
@@ -23,30 +23,30 @@ impl RedisPair {
         pair
     }
 
-    /// The network before the primary. Its address stays when the replica takes over.
+    /// Returns the proxy in front of the primary. Its address stays when the replica takes over.
     #[must_use]
     pub fn proxy(&self) -> &TcpProxy {
         &self.proxy
     }
 
-    /// The URL, through the proxy.
+    /// Returns the URL, through the proxy.
     #[must_use]
     pub fn url(&self) -> String {
         format!("redis://{}", self.proxy.address())
     }
 
-    /// The server that is the primary now.
+    /// Returns the current primary.
     #[must_use]
     pub fn primary(&self) -> &Redis {
         &self.primary
     }
 
-    /// The same, to kill or stop it.
+    /// Returns the current primary, so that it can be killed or stopped.
     pub fn primary_mut(&mut self) -> &mut Redis {
         &mut self.primary
     }
 
-    /// The primary is killed and the replica takes over. Answers when it accepts writes.
+    /// Kills the primary and promotes the replica. Returns when it accepts writes.
     pub async fn promote(&mut self) {
         self.proxy.refuse(true);
         self.primary.kill().await;
@@ -60,8 +60,8 @@ impl RedisPair {
         self.proxy.refuse(false);
     }
 
-    /// Makes the two change places, as before maintenance: both go on, and open connections stay with the
-    /// demoted one. The address leads to it too, until [`Self::lead_to_the_primary`].
+    /// Swaps the roles of the two, as before maintenance: both keep running, and open connections
+    /// stay with the demoted one. The address leads to it too, until [`Self::lead_to_the_primary`].
     pub async fn fail_over(&mut self) {
         self.primary.command(&["FAILOVER"]).await.unwrap();
         let patience = Patience::until("the two have changed places");
@@ -73,7 +73,7 @@ impl RedisPair {
         std::mem::swap(&mut self.primary, &mut self.replica);
     }
 
-    /// Makes the address lead new connections to the primary.
+    /// Directs new connections of the address to the primary.
     pub fn lead_to_the_primary(&self) {
         self.proxy.set_upstream(self.primary.address());
     }
@@ -92,8 +92,8 @@ impl RedisPair {
         calls.sum()
     }
 
-    /// Makes the other server a replica of the primary, and answers when it has what the primary
-    /// has. It comes before the next promotion.
+    /// Makes the other server a replica of the primary; returns when it has caught up. This must
+    /// happen before the next promotion.
     pub async fn renew_replica(&mut self) {
         self.replica.start_again().await;
         let port = self.primary.address().port().to_string();
@@ -106,7 +106,7 @@ impl RedisPair {
         while !says(replica, "master_link_status:up").await {
             patience.pause().await;
         }
-        // The link may have been up before: what was written last may still be on its way.
+        // The link may have been up before, so the latest writes may still be on their way.
         let written = offset(&self.primary, "master_repl_offset:").await;
         while offset(&self.replica, "slave_repl_offset:").await < written {
             patience.pause().await;
@@ -114,13 +114,13 @@ impl RedisPair {
     }
 }
 
-/// Returns true if the server says this line about replication.
+/// Returns true if the server's replication status has this line.
 async fn says(server: &Redis, line: &str) -> bool {
     let replication = server.command(&["INFO", "replication"]).await.unwrap();
     replication.contains(line)
 }
 
-/// How much of the primary's writes a server has written or followed, in bytes.
+/// Returns the primary's writes that a server has made or followed, in bytes.
 async fn offset(server: &Redis, name: &str) -> u64 {
     let replication = server.command(&["INFO", "replication"]).await.unwrap();
     let mut lines = replication.lines();

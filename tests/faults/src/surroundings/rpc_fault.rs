@@ -1,11 +1,11 @@
-//! What may go wrong with one RPC on its way, and how often it did.
+//! The faults that can happen to one RPC, and their counts.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
-/// What becomes of one unary call.
+/// The fate of one unary call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RpcFault {
     /// It goes through.
@@ -14,53 +14,53 @@ pub enum RpcFault {
     DropRequest(Loss),
     /// The request arrives and is answered; the reply is lost.
     DropReply(Loss),
-    /// The request is sent this much later. One whose caller gives up before is not sent.
+    /// The request is sent this much later. A request whose caller gives up before is not sent.
     Delay(Duration),
-    /// The reply is given this much later.
+    /// The reply is returned this much later.
     DelayReply(Duration),
     /// The request arrives twice.
     Repeat(Repetition),
-    /// The request arrives this long after its caller's deadline: behind what the caller sent
-    /// since. A call without a deadline fares as with [`RpcFault::Late`].
+    /// The request arrives this long after its caller's deadline, behind requests that the caller
+    /// sent later. A call without a deadline is handled as by [`RpcFault::Late`].
     Hold(Duration),
-    /// The caller is told UNAVAILABLE at once, and the request arrives this much later all the same.
+    /// The caller gets UNAVAILABLE at once, and the request still arrives this much later.
     Late(Duration),
     /// The deadline that the caller set (`grpc-timeout`) is replaced by this one.
     Deadline(Duration),
 }
 
-/// How the caller learns that something was lost.
+/// The way in which the caller learns of a loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Loss {
-    /// By the status UNAVAILABLE, as gRPC libraries report a lost connection.
+    /// The caller gets the status UNAVAILABLE, as gRPC libraries report a lost connection.
     Unavailable,
-    /// By a reset of its stream.
+    /// The caller's stream is reset.
     Reset,
-    /// Not at all, until its deadline.
+    /// The caller learns nothing before its deadline.
     Silence,
 }
 
-/// How a request is repeated.
+/// The way in which a request is repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Repetition {
-    /// None: both are sent at once. Otherwise the second is sent this long after the first's reply.
+    /// `None` sends both at once. Otherwise the second is sent this long after the first's reply.
     pub pause: Option<Duration>,
-    /// Whose reply the caller gets.
+    /// The reply that the caller gets.
     pub answer: Answer,
 }
 
 /// One of the two replies to a repeated request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
-    /// The reply to what was sent first.
+    /// The reply to the first request.
     First,
-    /// The reply to what was sent second.
+    /// The reply to the second request.
     Second,
 }
 
 macro_rules! counts {
     ($($(#[$comment:meta])+ $name:ident),+ $(,)?) => {
-        /// What the proxy did since it was started. A fault counts when it took effect: a lost
+        /// The proxy's counts since it was started. A fault counts when it took effect: a lost
         /// reply was given, a late request was answered.
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
         pub struct RpcCounts {
@@ -81,30 +81,31 @@ macro_rules! counts {
 }
 
 counts! {
-    /// Calls that went through with nothing wrong, streams among them.
+    /// Calls that passed without a fault, including streams.
     passed,
-    /// Of [`RpcFault::DropRequest`].
+    /// Faults of [`RpcFault::DropRequest`].
     requests_dropped,
-    /// Of [`RpcFault::DropReply`].
+    /// Faults of [`RpcFault::DropReply`].
     replies_dropped,
-    /// Of [`RpcFault::Delay`].
+    /// Faults of [`RpcFault::Delay`].
     delayed,
-    /// Of [`RpcFault::DelayReply`].
+    /// Faults of [`RpcFault::DelayReply`].
     replies_delayed,
-    /// Of [`RpcFault::Repeat`].
+    /// Faults of [`RpcFault::Repeat`].
     repeated,
-    /// Of [`RpcFault::Hold`].
+    /// Faults of [`RpcFault::Hold`].
     held,
-    /// Of [`RpcFault::Late`].
+    /// Faults of [`RpcFault::Late`].
     late,
-    /// Of [`RpcFault::Deadline`], where it passed before the reply or the reply says so.
+    /// Faults of [`RpcFault::Deadline`] whose deadline passed before the reply, or whose reply says
+    /// that it did.
     deadlines,
-    /// Requests that were sent and not answered, because the upstream is away.
+    /// Requests that were sent and not answered because the upstream is away.
     unreachable,
 }
 
 impl RpcCounts {
-    /// How many faults took effect.
+    /// Returns the number of faults that took effect.
     #[must_use]
     pub fn faults(&self) -> u64 {
         self.requests_dropped

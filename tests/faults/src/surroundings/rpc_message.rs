@@ -1,4 +1,4 @@
-//! A unary call and its reply, read whole so that they can be held, repeated or lost.
+//! A unary call and its reply, read completely so that they can be held, repeated or lost.
 
 use std::time::Duration;
 
@@ -19,14 +19,14 @@ const STATUS: &str = "grpc-status";
 const GIVEN_UP: [&[u8]; 2] = [b"1", b"4"];
 /// gRPC's number for UNAVAILABLE.
 const UNAVAILABLE: HeaderValue = HeaderValue::from_static("14");
-/// The digits that gRPC allows in a timeout.
+/// The largest number that gRPC allows in a timeout, 8 digits.
 const TIMEOUT_MAX: u128 = 99_999_999;
 
 pub(super) fn boxed(body: Incoming) -> Body {
     body.boxed_unsync()
 }
 
-/// What is answered in the upstream's place, as gRPC libraries report a lost connection.
+/// Returns the reply in the upstream's place, as gRPC libraries report a lost connection.
 pub(super) fn unavailable() -> Response<Body> {
     let mut response = Response::new(Empty::new().map_err(|never| match never {}).boxed_unsync());
     let headers = response.headers_mut();
@@ -45,7 +45,7 @@ pub(super) struct Call {
 }
 
 impl Call {
-    /// None: it did not arrive whole.
+    /// Reads a request; returns `None` if it did not arrive completely.
     pub(super) async fn read(request: Request<Incoming>) -> Option<Self> {
         let (parts, body) = request.into_parts();
         let message = body.collect().await.ok()?.to_bytes();
@@ -63,7 +63,7 @@ impl Call {
         request
     }
 
-    /// The time that the caller gives it (`grpc-timeout`).
+    /// Returns the timeout that the caller set (`grpc-timeout`).
     pub(super) fn timeout(&self) -> Option<Duration> {
         parse_timeout(self.headers.get(TIMEOUT)?.to_str().ok()?)
     }
@@ -83,7 +83,7 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    /// None: it did not arrive whole.
+    /// Reads a reply; returns `None` if it did not arrive completely.
     pub(super) async fn read(response: Response<Incoming>) -> Option<Self> {
         let (parts, body) = response.into_parts();
         let collected = body.collect().await.ok()?;
@@ -96,7 +96,7 @@ impl Reply {
         })
     }
 
-    /// Whether it says that the time was over: `CANCELLED` or `DEADLINE_EXCEEDED`.
+    /// Returns true if it reports that the time was over: `CANCELLED` or `DEADLINE_EXCEEDED`.
     pub(super) fn was_given_up(&self) -> bool {
         let trailers = self.trailers.as_ref();
         let status = trailers
@@ -119,7 +119,7 @@ impl Reply {
     }
 }
 
-/// gRPC's form: at most eight digits and a unit.
+/// Parses gRPC's form: at most eight digits and a unit.
 fn parse_timeout(text: &str) -> Option<Duration> {
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let number: u32 = digits.parse().ok()?;

@@ -21,15 +21,15 @@ use super::{
     rpc_upstream::{Unreachable, Upstream},
 };
 
-/// How long silence lasts beyond the caller's deadline, and for a caller without one.
+/// The time for which silence lasts beyond the caller's deadline, or for a caller without one.
 const SILENCE_SECONDS: u64 = 10;
-/// Streams that one connection may have open at once.
+/// The most streams that one connection may have open at once.
 const STREAMS_MAX: u32 = 1_000;
 
 type Decide = dyn Fn(&str) -> RpcFault + Send + Sync;
 
-/// A listener on loopback that passes unary calls on to its upstream as a function decides.
-/// Streams (`Watch…`, health, reflection) pass through unasked. Dropped, it stops.
+/// A listener on loopback that passes unary calls to its upstream as a function decides. Streams
+/// (`Watch…`, health, reflection) always pass through. It stops when dropped.
 pub struct RpcProxy {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -39,13 +39,13 @@ struct Shared {
     upstream: SocketAddr,
     decide: RwLock<Arc<Decide>>,
     counters: Counters,
-    /// Requests that go their way though their caller may have gone.
+    /// The number of requests that continue even if their caller has gone.
     pending: watch::Sender<usize>,
     stop: CancellationToken,
 }
 
 impl RpcProxy {
-    /// Listens on a free port, with nothing wrong.
+    /// Listens on a free port, without faults.
     pub async fn start(upstream: SocketAddr) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let shared = Arc::new(Shared {
@@ -61,35 +61,36 @@ impl RpcProxy {
         Self { address, shared }
     }
 
-    /// Where it listens.
+    /// Returns its address.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// From now on this decides what becomes of each call, by its path (`/package.Service/Rpc`).
+    /// Sets the function that decides the fate of each call from now on, by its path
+    /// (`/package.Service/Rpc`).
     pub fn decide(&self, decide: impl Fn(&str) -> RpcFault + Send + Sync + 'static) {
         *self.shared.decide.write().unwrap() = Arc::new(decide);
     }
 
-    /// Nothing goes wrong any more. What is held already still arrives: see [`Self::delivered`].
+    /// Ends all faults. Held requests still arrive: see [`Self::delivered`].
     pub fn heal(&self) {
         self.decide(|_| RpcFault::None);
     }
 
-    /// How many requests are on their way that do not depend on their caller any more.
+    /// Returns the number of requests in transit that no longer depend on their caller.
     #[must_use]
     pub fn pending(&self) -> usize {
         *self.shared.pending.borrow()
     }
 
-    /// Waits until none is [`pending`](Self::pending).
+    /// Waits until no request is [`pending`](Self::pending).
     pub async fn delivered(&self) {
         let mut pending = self.shared.pending.subscribe();
         pending.wait_for(|pending| *pending == 0).await.unwrap();
     }
 
-    /// What it did so far.
+    /// Returns the counts so far.
     #[must_use]
     pub fn counts(&self) -> RpcCounts {
         self.shared.counters.read()
@@ -103,7 +104,7 @@ impl Drop for RpcProxy {
 }
 
 impl Shared {
-    /// Runs to its end though the caller goes, unless the proxy stops.
+    /// Spawns a task that runs to its end even if the caller goes, unless the proxy stops.
     fn spawn<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
@@ -117,7 +118,7 @@ impl Shared {
     }
 }
 
-/// One request that is on its way, counted as such as long as it lives.
+/// A request in transit, which is counted as long as this value exists.
 struct Pending(watch::Sender<usize>);
 
 impl Pending {
@@ -144,8 +145,8 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-/// One of the caller, and one to the upstream for it, so that connections begin and end as they
-/// would without the proxy.
+/// Serves one connection of a caller with its own connection to the upstream, so that connections
+/// begin and end as they would without the proxy.
 async fn connection(stream: TcpStream, shared: Arc<Shared>) {
     drop(stream.set_nodelay(true));
     let upstream = Arc::new(Upstream::new(shared.upstream, shared.stop.clone()));
@@ -156,7 +157,7 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>) {
         };
         path.call(request)
     });
-    // An error is the caller's end of the connection: nobody is left to be told.
+    // An error means that the caller's connection ended, so there is nobody to tell.
     drop(
         http2::Builder::new(TokioExecutor::new())
             .max_concurrent_streams(STREAMS_MAX)
@@ -165,7 +166,7 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>) {
     );
 }
 
-/// Whether the call is, or may be, more than one message each way.
+/// Returns true if the call has, or may have, more than one message each way.
 fn is_stream(path: &str) -> bool {
     path.starts_with("/grpc.")
         || path
@@ -174,7 +175,7 @@ fn is_stream(path: &str) -> bool {
             .is_some_and(|rpc| rpc.starts_with("Watch"))
 }
 
-/// The way from a caller's connection to the upstream.
+/// The path from a caller's connection to the upstream.
 #[derive(Clone)]
 struct Path {
     shared: Arc<Shared>,
@@ -193,13 +194,13 @@ impl Path {
             return Ok(self.pass(request.map(boxed)).await);
         }
         let Some(call) = Call::read(request).await else {
-            // The caller gave up before it had sent all.
+            // The caller gave up before it had sent everything.
             return Err(h2::Reason::CANCEL.into());
         };
         self.fail(call, fault).await
     }
 
-    /// Nothing goes wrong by the proxy's doing.
+    /// Passes a request on without a fault.
     async fn pass(&self, request: Request<Body>) -> Response<Body> {
         match self.upstream.send(request).await {
             Ok(response) => {
@@ -290,7 +291,8 @@ impl Path {
         unavailable()
     }
 
-    /// Its caller hears nothing of this; `fault` says what it counts as.
+    /// Sends a request later, without the knowledge of its caller; `fault` is the kind that it
+    /// counts as.
     fn send_later(&self, call: Call, delay: Duration, fault: RpcFault) {
         let path = self.clone();
         self.shared.spawn(async move {
@@ -309,7 +311,7 @@ impl Path {
         let (path, copy) = (self.clone(), call.clone());
         let first = self.shared.spawn(async move {
             let reply = path.send(copy).await;
-            // Nobody listens where the proxy has stopped.
+            // Nobody listens if the proxy has stopped.
             let _ = first_ended.send(reply.is_ok());
             reply
         });
@@ -337,7 +339,7 @@ impl Path {
     }
 }
 
-/// What the caller sees of something that was lost.
+/// Returns what the caller sees of a loss.
 async fn lose(loss: Loss, deadline: Option<Duration>) -> Result<Response<Body>, h2::Error> {
     match loss {
         Loss::Unavailable => return Ok(unavailable()),

@@ -1,4 +1,4 @@
-//! Calls fare as it was decided, and count when that took effect.
+//! Each call gets the fate that was decided, which counts when it took effect.
 
 use std::{
     convert::Infallible,
@@ -22,10 +22,11 @@ use crate::surroundings::rpc_message::Body;
 
 const PATH: &str = "/school.Roll/Call";
 
-/// What the upstream saw: each request's path, timeout and message, in order.
+/// The requests that the upstream received, in order: path, timeout and message.
 type Seen = Arc<Mutex<Vec<(String, String, Bytes)>>>;
 
-/// Answers each request by its number, with a status in trailers as gRPC does, until it is aborted.
+/// Serves an upstream that answers each request with its number and a status in trailers, as gRPC
+/// does, until it is aborted.
 async fn numbering(address: SocketAddr) -> (SocketAddr, Seen, JoinHandle<()>) {
     let listener = TcpListener::bind(address).await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -64,7 +65,7 @@ async fn number(request: Request<Incoming>, seen: &Seen) -> Response<Body> {
     Response::new(body.boxed_unsync())
 }
 
-/// A caller, the proxy before the upstream, and what the upstream saw.
+/// A caller, the proxy, and the requests that the upstream received.
 struct Story {
     upstream: SocketAddr,
     proxy: RpcProxy,
@@ -91,7 +92,7 @@ impl Story {
         }
     }
 
-    /// The status and the message of the reply; None: the call was reset.
+    /// Returns the status and the message of the reply, or `None` if the call was reset.
     async fn call(&self, timeout: &str) -> Option<Told> {
         self.call_path(PATH, timeout).await
     }
@@ -284,7 +285,7 @@ async fn an_upstream_that_is_away_is_reached_when_it_is_back() {
     story.serving.abort();
     let upstream = story.upstream;
     let away = async {
-        // Until its connection has ended, too.
+        // Waits until its connection has ended, too.
         while story.call("").await != Some(lost()) {}
     };
     tokio::time::timeout(Duration::from_secs(10), away)

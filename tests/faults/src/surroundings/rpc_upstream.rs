@@ -1,4 +1,4 @@
-//! The proxy's connection to its upstream, made anew when it was lost.
+//! The proxy's connection to its upstream, which is remade after a loss.
 
 use std::net::SocketAddr;
 
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::rpc_message::Body;
 
-/// The upstream accepts no connection, or the one it had is lost.
+/// The upstream accepts no connection, or the existing one is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Unreachable;
 
@@ -33,7 +33,7 @@ impl Upstream {
         }
     }
 
-    /// The head of the reply; its body follows.
+    /// Sends a request and returns the head of the reply; its body follows.
     pub(super) async fn send(
         &self,
         request: Request<Body>,

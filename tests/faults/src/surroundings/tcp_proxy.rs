@@ -19,10 +19,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// The most that one direction of one connection holds.
+/// The most bytes that one direction of one connection holds.
 const CHUNK_BYTES: usize = 16 * 1024;
 
-/// A way through the proxy.
+/// A direction through the proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// From the client to the upstream.
@@ -31,7 +31,7 @@ pub enum Direction {
     ToClient,
 }
 
-/// What the proxy did, since it was started.
+/// The proxy's counts since it was started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TcpCounts {
     /// Connections that were accepted and not refused.
@@ -59,19 +59,19 @@ struct Counters {
     open: AtomicUsize,
 }
 
-/// How the network behaves at the moment.
+/// The current behavior of the network.
 #[derive(Debug, Clone)]
 struct Network {
     upstream: SocketAddr,
     delay: Duration,
     refuse: bool,
     stalled: [bool; 2],
-    /// Connections of an older one are to be reset.
+    /// The generation: connections of an older one must be reset.
     generation: u64,
 }
 
-/// A listener on loopback that passes every connection on to its upstream, as well as its network
-/// allows. Dropped, it stops and its connections are reset.
+/// A listener on loopback that passes every connection to its upstream, as far as its network
+/// allows. When dropped, it stops and its connections are reset.
 pub struct TcpProxy {
     address: SocketAddr,
     network: watch::Sender<Network>,
@@ -80,7 +80,7 @@ pub struct TcpProxy {
 }
 
 impl TcpProxy {
-    /// Listens on a free port, with nothing wrong.
+    /// Listens on a free port, without faults.
     pub async fn start(upstream: SocketAddr) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let proxy = Self {
@@ -105,36 +105,37 @@ impl TcpProxy {
         proxy
     }
 
-    /// Where it listens.
+    /// Returns its address.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Where connections that are made from now on lead. Those that are open stay: see [`Self::cut`].
+    /// Sets the upstream of new connections. Open connections stay: see [`Self::cut`].
     pub fn set_upstream(&self, upstream: SocketAddr) {
         self.network
             .send_modify(|network| network.upstream = upstream);
     }
 
-    /// Each chunk of bytes is passed on this much later, either way. Zero: at once.
+    /// Delays each chunk of bytes by this much, in both directions. Zero means no delay.
     pub fn delay(&self, delay: Duration) {
         self.network.send_modify(|network| network.delay = delay);
     }
 
-    /// Whether new connections are reset at once. Those that are open stay: see [`Self::cut`].
+    /// Resets new connections at once, or accepts them again. Open connections stay: see
+    /// [`Self::cut`].
     pub fn refuse(&self, refuse: bool) {
         self.network.send_modify(|network| network.refuse = refuse);
     }
 
-    /// Holds the bytes of one direction, or lets them go on: a one-way partition. Both directions:
-    /// a partition in which nobody learns anything.
+    /// Holds the bytes of one direction, or lets them pass again: a one-way partition. Stalling
+    /// both directions makes a partition in which neither side learns anything.
     pub fn stall(&self, direction: Direction, stall: bool) {
         self.network
             .send_modify(|network| network.stalled[direction as usize] = stall);
     }
 
-    /// Resets every open connection now, both ends, and answers how many there were.
+    /// Resets both ends of every open connection now, and returns how many there were.
     #[expect(clippy::must_use_candidate, reason = "called to cut, not to count")]
     pub fn cut(&self) -> usize {
         let open = self.open();
@@ -142,13 +143,13 @@ impl TcpProxy {
         open
     }
 
-    /// How many connections are open.
+    /// Returns the number of open connections.
     #[must_use]
     pub fn open(&self) -> usize {
         self.counters.open.load(Ordering::SeqCst)
     }
 
-    /// Nothing is wrong any more: no delay, no refusal, no stall.
+    /// Ends all faults: delays, refusals and stalls.
     pub fn heal(&self) {
         self.network.send_modify(|network| {
             network.delay = Duration::ZERO;
@@ -157,7 +158,7 @@ impl TcpProxy {
         });
     }
 
-    /// What it did so far.
+    /// Returns the counts so far.
     #[must_use]
     pub fn counts(&self) -> TcpCounts {
         let read = |counter: &AtomicU64| counter.load(Ordering::SeqCst);
@@ -190,7 +191,7 @@ async fn accept(
 ) {
     loop {
         let Ok((client, _)) = listener.accept().await else {
-            // Too many open files: others close theirs.
+            // Too many files are open: other connections close theirs.
             tokio::time::sleep(Duration::from_millis(10)).await;
             continue;
         };
@@ -205,12 +206,12 @@ async fn accept(
     }
 }
 
-/// When the stream is closed, its peer sees a reset and not an end.
+/// Makes the peer see a reset when the stream is closed, and not an orderly end.
 fn reset(stream: &TcpStream) {
     drop(stream.set_zero_linger());
 }
 
-/// One that is open, counted as such as long as it lives.
+/// An open connection, which is counted as long as this value exists.
 struct Open(Arc<Counters>);
 
 impl Open {
@@ -232,7 +233,7 @@ async fn connection(
     counters: Arc<Counters>,
 ) {
     let _open = Open::new(&counters);
-    // Without this, a connection that its proxy's drop ends would end in good order.
+    // Without this, a connection that ends because the proxy is dropped would end in good order.
     reset(&client);
     let Network {
         upstream,
@@ -265,7 +266,7 @@ async fn connection(
             )
         };
         tokio::select! {
-            // The cut wins where both are ready.
+            // A cut takes precedence if both are ready.
             biased;
             _ = network.wait_for(|network| network.generation != generation) => {
                 count(&counters.cut);
@@ -275,14 +276,15 @@ async fn connection(
         }
     };
     if passed.is_ok() {
-        // Both sides said that they are done: closed in good order.
+        // Both sides have shut down, so the connection closes in good order.
         for stream in [&client, &server] {
             drop(socket_ends_in_order(stream));
         }
     }
 }
 
-/// Undoes [`reset`]. Everything was written and shut down before, so there is nothing to linger for.
+/// Undoes [`reset`]. Everything was written and shut down before, so there is nothing to linger
+/// for.
 fn socket_ends_in_order(stream: &TcpStream) -> io::Result<()> {
     #[expect(
         deprecated,
@@ -291,7 +293,7 @@ fn socket_ends_in_order(stream: &TcpStream) -> io::Result<()> {
     stream.set_linger(None)
 }
 
-/// Passes on one direction until its end.
+/// Passes one direction to its end.
 async fn pass(
     mut from: ReadHalf<'_>,
     mut to: WriteHalf<'_>,
@@ -309,7 +311,7 @@ async fn pass(
         }
         if network.borrow().stalled[direction as usize] {
             count(&counters.stalled);
-            // An error would mean that the proxy has gone: this task is about to be stopped.
+            // An error would mean that the proxy is gone and this task is about to be stopped.
             drop(
                 network
                     .wait_for(|network| !network.stalled[direction as usize])

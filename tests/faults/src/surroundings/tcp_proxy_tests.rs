@@ -1,4 +1,4 @@
-//! The network fails as it is told to, and as the proxy counts.
+//! The network fails as ordered, and the proxy counts it.
 
 use std::{
     io::ErrorKind,
@@ -14,12 +14,12 @@ use tokio::{
 use super::{Direction, TcpProxy};
 use crate::surroundings::free_address;
 
-/// Long enough for anything on loopback to have come.
+/// Long enough for anything on loopback to arrive.
 const QUIET: Duration = Duration::from_millis(150);
-/// Longer than anything takes that comes.
+/// Longer than anything takes to arrive.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Gives back each byte, raised by `step`.
+/// Serves an upstream that returns each byte, raised by `step`.
 async fn echo(step: u8) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -67,7 +67,7 @@ async fn what_is_sent_last_arrives_though_its_reader_is_slow() {
     let mut client = through(&proxy).await;
     let (mut server, _) = listener.accept().await.unwrap();
     server.shutdown().await.unwrap();
-    // More than the reader's system takes before it reads.
+    // The reader's system buffers less than this before it reads.
     let sent = vec![1; 1_000_000];
     client.write_all(&sent).await.unwrap();
     client.shutdown().await.unwrap();

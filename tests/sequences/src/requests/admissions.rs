@@ -1,5 +1,5 @@
-//! `AdmissionService`, called as the invitations service calls it: previews, what was asked before, and
-//! what raises no fence above its invitation's epoch.
+//! `AdmissionService`, called as the invitations service calls it: previews, repeated redemptions,
+//! and fences no higher than the invitation's epoch.
 
 use homeroom_api::{
     common::v1::User,
@@ -26,7 +26,8 @@ pub(super) const METHODS: &[Method] = &[
     Method::new(SERVICE, "CheckAccess", 1, check_access),
 ];
 
-/// Asks again about an acknowledged redemption, which has its answer, or previews.
+/// Returns a request that repeats an acknowledged redemption, which has its answer, or that
+/// previews.
 fn admission(composer: &mut Composer<'_>) -> AdmitRequest {
     let again = composer
         .dice

@@ -1,4 +1,4 @@
-//! How requests are made: by chance, of what is known.
+//! Composes random requests from what is known.
 
 use std::fmt::Debug;
 
@@ -11,51 +11,51 @@ use crate::{
     world::{ADMIN, CO_TEACHER, FIRST_STUDENT, TEACHER, World},
 };
 
-/// Who calls.
+/// The caller of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Caller {
-    /// The platform, with every scope, for itself.
+    /// The platform, with every scope, acting for itself.
     Platform,
-    /// The platform, without the scope `homeroom.platform`, for this user.
+    /// The platform, without the scope `homeroom.platform`, acting for this user.
     For(String),
 }
 
-/// What a call does to the credentials of an invitation.
+/// The effect of a call on the credentials of an invitation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// None.
+    /// No effect.
     Nothing,
-    /// Once answered, nobody gets in by these texts.
+    /// Once the call is answered, nobody gets in by these texts.
     Ends(Vec<String>),
-    /// Those of these invitations, and those that end in these codes, may work again.
+    /// The credentials of these invitations, and those that end in these codes, may work again.
     Revives(Vec<String>),
 }
 
-/// A call that has been thought of.
+/// A composed call.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// Who calls.
+    /// The caller.
     pub caller: Caller,
-    /// The message.
+    /// The encoded message.
     pub body: Vec<u8>,
-    /// The message for people.
+    /// The message in readable form.
     pub text: String,
-    /// Whether a retry answers the same (R3).
+    /// True if a retry gets the same answer (R3).
     pub has_request_id: bool,
-    /// The credentials that are redeemed by it.
+    /// The credentials that it redeems.
     pub credentials: Vec<String>,
-    /// Whether a retry of each answers the same.
+    /// True, for each credential, if a retry gets the same answer.
     pub safe_to_retry: Vec<bool>,
-    /// For whom, in the same order.
+    /// The users, in the same order.
     pub users: Vec<String>,
-    /// What it does to credentials.
+    /// The effect on credentials.
     pub effect: Effect,
-    /// Whom it erases: from now on answers that tell of them are forgotten (R13).
+    /// The user whom it erases: stored answers that name them are forgotten from now on (R13).
     pub erases: Option<String>,
 }
 
 impl Request {
-    /// A message, and nothing more to know of it.
+    /// Returns a request without further effects.
     #[must_use]
     pub fn new<M: Message + Debug>(caller: Caller, message: &M) -> Self {
         let text = format!("{message:?}");
@@ -72,55 +72,55 @@ impl Request {
         }
     }
 
-    /// With what it does to credentials.
+    /// Returns the request with its effect on credentials.
     #[must_use]
     pub fn with_effect(self, effect: Effect) -> Self {
         Self { effect, ..self }
     }
 }
 
-/// What requests are made of.
+/// The source of random requests.
 pub struct Composer<'world> {
-    /// Chance.
+    /// The random numbers.
     pub dice: Dice,
-    /// Calls of one focus use one credential.
+    /// The key that calls share to use one credential.
     pub focus: Option<u64>,
-    /// What is known.
+    /// What the callers know.
     pub world: &'world World,
     /// The services' clock, in seconds since the epoch.
     pub now_seconds: i64,
 }
 
 impl Composer<'_> {
-    /// A person of those who run things: mostly the administrator or the teacher.
+    /// Returns a staff caller: mostly the administrator or the teacher.
     pub fn staff(&mut self) -> Caller {
         let place = self.dice.weighted([50, 38, 6, 6].into_iter());
         let person = [ADMIN, TEACHER, CO_TEACHER, FIRST_STUDENT][place];
         Caller::For(self.world.people[person].clone())
     }
 
-    /// Staff who decide on requests, the co-teacher too.
+    /// Returns a staff caller who decides requests; the co-teacher is among them.
     pub fn decider(&mut self) -> Caller {
         let place = self.dice.weighted([4, 4, 2].into_iter());
         Caller::For(self.world.people[[ADMIN, TEACHER, CO_TEACHER][place]].clone())
     }
 
-    /// A person.
+    /// Returns the id of a person.
     pub fn anyone(&mut self) -> String {
         self.dice.pick(&self.world.people).clone()
     }
 
-    /// A student.
+    /// Returns the id of a student.
     pub fn student(&mut self) -> String {
         self.dice.pick(&self.world.people[FIRST_STUDENT..]).clone()
     }
 
-    /// Whoever it is, for themselves.
+    /// Returns a caller who acts for themselves.
     pub fn oneself(&mut self) -> Caller {
         Caller::For(self.anyone())
     }
 
-    /// The name of an organization: mostly of the first, at times of none.
+    /// Returns the name of an organization: mostly the first, sometimes an absent one.
     pub fn organization(&mut self) -> String {
         match self.dice.weighted([80, 17, 3].into_iter()) {
             0 => self.world.organizations[0].clone(),
@@ -129,7 +129,7 @@ impl Composer<'_> {
         }
     }
 
-    /// The name of a class: mostly of the first, at times of none.
+    /// Returns the name of a class: mostly the first, sometimes an absent one.
     pub fn class(&mut self) -> String {
         match self.dice.weighted([70, 27, 3].into_iter()) {
             0 => self.world.classes[0].clone(),
@@ -138,7 +138,7 @@ impl Composer<'_> {
         }
     }
 
-    /// A class or an organization.
+    /// Returns the name of a class or an organization.
     pub fn place(&mut self) -> String {
         if self.dice.chance(60) {
             self.class()
@@ -147,13 +147,13 @@ impl Composer<'_> {
         }
     }
 
-    /// One of what is known, or one that is not there.
+    /// Returns a known name, or `absent`.
     pub fn known(&mut self, names: &[String], absent: &str) -> String {
         let none = || format!("{absent}/01900000-0000-7000-8000-000000000000");
         self.dice.pick_from(names).cloned().unwrap_or_else(none)
     }
 
-    /// An invitation's name.
+    /// Returns the name of an invitation.
     pub fn invitation(&mut self) -> String {
         let known = self.dice.pick_from(&self.world.credentials);
         match known {
@@ -162,7 +162,7 @@ impl Composer<'_> {
         }
     }
 
-    /// A credential: mostly one that works or did, at times a guess.
+    /// Returns a credential: mostly one that works or did, sometimes a guess.
     pub fn credential(&mut self) -> String {
         let known = &self.world.credentials;
         if known.is_empty() || self.dice.chance(4) {
@@ -178,7 +178,7 @@ impl Composer<'_> {
         if let Some(focus) = self.focus {
             return Dice::new(focus).pick(known).text.clone();
         }
-        // The latest are the most worth trying.
+        // The latest credentials are the most likely to work.
         let first = if self.dice.chance(50) {
             known.len().saturating_sub(4)
         } else {
@@ -192,18 +192,18 @@ impl Composer<'_> {
         }
     }
 
-    /// A request id, or none.
+    /// Returns a request id, or an empty string.
     pub fn request_id(&mut self) -> String {
         if self.dice.chance(30) {
             return String::new();
         }
-        // Begins with 0, of version 7: made of chance alone.
+        // The id has version 7 and begins with 0, so that it depends on the random numbers alone.
         let high = (self.dice.roll() >> 8) & 0xffff_ffff_ffff_0fff | 0x7000;
         let low = (self.dice.roll() >> 2) | (1 << 63);
         Uuid::from_u64_pair(high, low).to_string()
     }
 
-    /// Mostly no etag; else the one last seen, or a wrong one.
+    /// Mostly returns no etag; otherwise the one last seen, or a wrong one.
     pub fn etag(&mut self, name: &str) -> String {
         match self.dice.weighted([80, 15, 5].into_iter()) {
             0 => String::new(),
@@ -212,12 +212,13 @@ impl Composer<'_> {
         }
     }
 
-    /// A page size: small ones, none, and wrong ones.
+    /// Returns a page size: small, unset or invalid.
     pub fn page_size(&mut self) -> i32 {
         *self.dice.pick(&[0, 1, 2, 5, 50, 2_000, -1])
     }
 
-    /// Mostly the first page; else the one after the last one read of this list.
+    /// Mostly returns the token of the first page; otherwise that of the page after the last one
+    /// read of this list.
     pub fn page_token(&mut self, list: &str) -> String {
         match self.dice.weighted([70, 27, 3].into_iter()) {
             0 => String::new(),
@@ -231,7 +232,7 @@ impl Composer<'_> {
         }
     }
 
-    /// A filter of these, or none.
+    /// Returns one of these filters, or none.
     pub fn filter(&mut self, filters: &[&str]) -> String {
         match self.dice.weighted([60, 37, 3].into_iter()) {
             0 => String::new(),
@@ -240,7 +241,7 @@ impl Composer<'_> {
         }
     }
 
-    /// A time around now: from so many hours before to so many after.
+    /// Returns a time from `hours_before` hours ago to `hours_after` hours from now.
     pub fn time(&mut self, hours_before: i64, hours_after: i64) -> prost_types::Timestamp {
         let hours = self.dice.between(-hours_before, hours_after);
         prost_types::Timestamp {
@@ -249,7 +250,7 @@ impl Composer<'_> {
         }
     }
 
-    /// A person as the platform knows them.
+    /// Returns a person as the platform knows them.
     pub fn user(&mut self, id: &str) -> User {
         let domain = if id.ends_with(|last: char| last.is_ascii_digit() && last > '3') {
             "elsewhere.org"
@@ -270,7 +271,7 @@ impl Composer<'_> {
     }
 }
 
-/// A mask of these paths; of none, none.
+/// Returns a mask of these paths, or `None` if there are none.
 #[must_use]
 pub fn mask(paths: &[&str]) -> Option<prost_types::FieldMask> {
     let paths: Vec<String> = paths.iter().map(|&path| path.to_owned()).collect();

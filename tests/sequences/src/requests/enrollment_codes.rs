@@ -14,7 +14,7 @@ use super::{
 use crate::world::World;
 
 const SERVICE: &str = "homeroom.invitations.v1.EnrollmentCodeService";
-/// Few, so that they are taken at times.
+/// The words of codes; few, so that some are already taken.
 const CODES: &[&str] = &["BIO101", "ART-2026", "MUSIC CLASS 7", "HISTORYOFTHEWORLD"];
 
 pub(super) const METHODS: &[Method] = &[
@@ -47,7 +47,8 @@ fn learn(world: &mut World, code: EnrollmentCode) {
     }
 }
 
-/// Whoever types a code anew may bring back what somebody has typed before.
+/// Returns the effect of a changed code, which may make a code that somebody typed before work
+/// again.
 fn revived_by(code: &str) -> Effect {
     Effect::Revives(vec![code.to_owned()])
 }
@@ -115,7 +116,7 @@ fn update(composer: &mut Composer<'_>) -> Request {
             changed.enabled = Some(true);
             ("enabled", Effect::Revives(vec![name.clone()]))
         }
-        // A code that stays the same ends nothing.
+        // A code that stays the same ends no credential.
         2 => ("code", revived_by(&changed.code)),
         3 => ("max_uses", Effect::Nothing),
         _ => ("valid_till_time", Effect::Nothing),

@@ -47,7 +47,7 @@ pub(super) const METHODS: &[Method] = &[
 fn request(composer: &mut Composer<'_>) -> String {
     let absent = format!("{}/joinRequests", composer.world.classes[0]);
     let known = &composer.world.join_requests;
-    // The latest are those that wait.
+    // The latest requests are the ones that wait.
     let first = if composer.dice.chance(70) {
         known.len().saturating_sub(2)
     } else {

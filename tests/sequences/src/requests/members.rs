@@ -41,7 +41,7 @@ pub(super) const METHODS: &[Method] = &[
     Method::new(SERVICE, "ListMemberships", 1, list_memberships),
 ];
 
-/// Staff, or the person themselves who leaves.
+/// Returns staff, or the person, who then leaves.
 fn staff_or(composer: &mut Composer<'_>, person: &str) -> Caller {
     if composer.dice.chance(30) {
         Caller::For(person.to_owned())

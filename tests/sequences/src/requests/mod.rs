@@ -1,4 +1,4 @@
-//! Every method of the contract: how it is called by chance, and what its answers tell.
+//! Every method of the contract: how a random call of it is made, and what its answer reveals.
 
 mod admissions;
 mod audits;
@@ -29,15 +29,15 @@ pub struct Method {
     pub service: &'static str,
     /// Its name.
     pub name: &'static str,
-    /// How often it is called, against the others.
+    /// Its weight in the choice of methods.
     pub weight: u32,
-    /// Makes a request by chance.
+    /// Composes a random request.
     pub compose: fn(&mut Composer<'_>) -> Request,
-    /// Takes what an answer tells.
+    /// Records what an answer reveals.
     pub learn: fn(&mut World, &[u8]),
-    /// What two answers to one request id must agree on (R3).
+    /// Returns the part of an answer that must be equal in both answers to one request id (R3).
     pub same: fn(&[u8]) -> Vec<u8>,
-    /// The failures that an answer holds, of methods that do many things.
+    /// Returns the failures in an answer of a method that does many things.
     pub failures: fn(&[u8]) -> Vec<tonic_types::Status>,
 }
 
@@ -71,13 +71,13 @@ impl Method {
         Self { failures, ..self }
     }
 
-    /// As gRPC has it.
+    /// Returns the gRPC path.
     #[must_use]
     pub fn path(&self) -> String {
         format!("/{}/{}", self.service, self.name)
     }
 
-    /// Whether membership serves it.
+    /// Returns true if membership serves the method.
     #[must_use]
     pub fn is_memberships(&self) -> bool {
         self.service.starts_with("homeroom.membership.")
@@ -104,7 +104,7 @@ pub static METHODS: LazyLock<Vec<Method>> = LazyLock::new(|| {
     .concat()
 });
 
-/// The place of the method of this name; event feeds are told apart by their service.
+/// Returns the index of the method of this name; the service tells the two event feeds apart.
 #[must_use]
 pub fn place_of(name: &str) -> usize {
     METHODS
@@ -113,7 +113,7 @@ pub fn place_of(name: &str) -> usize {
         .unwrap_or_else(|| panic!("no method {name}"))
 }
 
-/// An answer, if it is one.
+/// Decodes an answer, or returns the default message.
 fn read<M: prost::Message + Default>(answer: &[u8]) -> M {
     M::decode(answer).unwrap_or_default()
 }

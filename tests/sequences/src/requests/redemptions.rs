@@ -51,7 +51,7 @@ pub(super) const METHODS: &[Method] = &[
     }),
 ];
 
-/// What each part of a batch was answered; None for a failure.
+/// Returns the answer to each item of a batch; `None` for a failure.
 #[must_use]
 pub fn redeemed_in(answer: &[u8]) -> Vec<Option<RedeemResponse>> {
     let response: BatchRedeemResponse = read(answer);
@@ -65,7 +65,7 @@ pub fn redeemed_in(answer: &[u8]) -> Vec<Option<RedeemResponse>> {
     results.collect()
 }
 
-/// What the caller holds of it.
+/// Returns the caller's record of the answer.
 #[must_use]
 pub fn acknowledged(response: &RedeemResponse, user: &str) -> Acknowledged {
     let place = if response.class.is_empty() {
@@ -134,7 +134,7 @@ fn redeem_many(composer: &mut Composer<'_>) -> Request {
             .first()
             .map(|first| first.credential.clone())
     {
-        // A class before one screen: all of them by one credential.
+        // A class in front of one screen: all items use one credential.
         for request in &mut message.requests {
             request.credential.clone_from(&credential);
         }

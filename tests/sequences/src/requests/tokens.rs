@@ -83,7 +83,7 @@ fn learn(world: &mut World, token: Token) {
         return;
     }
     World::note(&mut world.tokens, &token.name);
-    // Masked ones have no URL.
+    // Masked tokens have no URL.
     if !token.invite_url.is_empty() {
         world.hand_out(&token.phrase, &token.name);
         world.hand_out(&token.invite_url, &token.name);
@@ -132,7 +132,7 @@ fn reset_invite_token(composer: &mut Composer<'_>) -> Request {
     Request::new(composer.staff(), &message).with_effect(ends)
 }
 
-/// A token with few uses, at times for one person alone.
+/// Returns a token with few uses, sometimes for one person alone.
 fn token(composer: &mut Composer<'_>) -> Token {
     let assigned = composer.dice.chance(15);
     let person = composer.student();

@@ -1,4 +1,5 @@
-//! `UserService` of both services. Membership's is the invitations service's to call: here it only looks.
+//! `UserService` of both services. Membership's is called by the invitations service, so sequences
+//! only preview with it.
 
 use homeroom_api::{
     invitations::v1::EraseUserRequest, membership::v1::EraseUserRequest as EraseInMembershipRequest,
@@ -15,7 +16,7 @@ pub(super) const METHODS: &[Method] = &[
 ];
 
 fn erase(composer: &mut Composer<'_>) -> Request {
-    // Mostly students: classes are in the way of their owner's, and without staff little happens.
+    // Mostly students are erased: an owner of classes cannot be, and without staff little happens.
     let user = if composer.dice.chance(85) {
         composer.student()
     } else {
