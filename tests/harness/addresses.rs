@@ -1,23 +1,24 @@
-//! Addresses that programs of a test listen on, also after they were killed and started again.
+//! Addresses for a test's programs, which keep them when they are killed and restarted.
 
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
     sync::atomic::{AtomicU32, Ordering},
 };
 
-/// The first port of [`free_address`], and how many it chooses from.
+/// The first port of [`free_address`], and the number of ports that it chooses from.
 const PORTS: (u16, u16) = (17_000, 15_000);
-/// How far apart processes begin whose ids follow each other: more addresses than one test takes.
+/// The number of ports between the starting points of processes with consecutive ids: more
+/// addresses than one test takes.
 const PORTS_A_PROCESS: u32 = 64;
 
-/// An address on loopback that nobody listens on, never given twice by one process.
+/// Returns a free address on loopback; one process never gets the same twice.
 ///
-/// Its port is below those that the system gives to outgoing connections, so that a program which
-/// was killed finds it free when it is started again.
+/// Its port is below the range of outgoing connections, so that a killed program finds it free when
+/// it restarts.
 ///
 /// # Panics
 ///
-/// When none is free.
+/// Panics if no port is free.
 #[must_use]
 pub fn free_address() -> SocketAddr {
     static NEXT: AtomicU32 = AtomicU32::new(0);

@@ -10,7 +10,7 @@ use tonic::{
     transport::Channel,
 };
 
-/// Adds the caller's access token, and whom it acts for, to every call.
+/// Adds the caller's access token, and the user for whom it acts, to every call.
 #[derive(Debug, Clone)]
 pub struct Credentials {
     pub(crate) authorization: MetadataValue<Ascii>,
@@ -33,7 +33,7 @@ impl Interceptor for Credentials {
 
 type Authenticated = InterceptedService<Channel, Credentials>;
 
-/// Every service of the contract, called by one caller.
+/// Clients of every service of the contract, for one caller.
 #[derive(Debug, Clone)]
 #[expect(
     missing_docs,
@@ -61,14 +61,14 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// Clients of two services, on connections of their own, with this access token.
+    /// Returns clients of two services on new connections, with this access token.
     #[must_use]
     pub fn connect(membership: SocketAddr, invitations: SocketAddr, access_token: &str) -> Self {
         let [membership, invitations] = [membership, invitations].map(crate::channel);
         Self::on(&membership, &invitations, access_token)
     }
 
-    /// Clients of two services on these connections, with this access token.
+    /// Returns clients of two services on these connections, with this access token.
     #[must_use]
     pub fn on(membership: &Channel, invitations: &Channel, access_token: &str) -> Self {
         let credentials = Credentials {

@@ -1,4 +1,4 @@
-//! A pair of fresh databases for one test, on either engine.
+//! A pair of new databases for one test, on either engine.
 
 use std::{
     collections::BTreeMap,
@@ -12,12 +12,13 @@ use sqlx::{
     postgres::PgConnectOptions, sqlite::SqliteConnectOptions,
 };
 
-/// Where `tests/run` started PostgreSQL: a URL of a role that may create databases.
+/// The variable with the URL of the PostgreSQL that `tests/run` started; its role may create
+/// databases.
 pub const DATABASE_URL_VARIABLE: &str = "HOMEROOM_TEST_DATABASE_URL";
-/// Where `tests/run` started Redis.
+/// The variable with the URL of the Redis that `tests/run` started.
 pub const REDIS_URL_VARIABLE: &str = "HOMEROOM_TEST_REDIS_URL";
 
-/// Which engine, and with it which limiter.
+/// The database engine, which also determines the limiter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Engine {
     /// SQLite and the in-process limiter: the embedded default.
@@ -26,20 +27,20 @@ pub enum Engine {
     Postgres,
 }
 
-/// Two databases, and Redis on PostgreSQL's side.
+/// Two databases, and Redis if they are on PostgreSQL.
 pub struct Databases {
-    /// Of the membership service.
+    /// The database of the membership service.
     pub membership: Url,
-    /// Of the invitations service.
+    /// The database of the invitations service.
     pub invitations: Url,
-    /// Redis; None: the in-process limiter.
+    /// The URL of Redis; `None` means the in-process limiter.
     pub redis: Option<String>,
     created: Vec<String>,
     _folder: Option<tempfile::TempDir>,
 }
 
 impl Databases {
-    /// Creates both.
+    /// Creates both databases.
     pub async fn create(engine: Engine) -> Self {
         match engine {
             Engine::Sqlite => {
@@ -89,7 +90,7 @@ impl Databases {
         }
     }
 
-    /// Two that are there already, and that this will not drop.
+    /// Returns two existing databases, which [`Self::drop_all`] keeps.
     #[must_use]
     pub fn of(membership: Url, invitations: Url, redis: Option<String>) -> Self {
         Self {
@@ -101,7 +102,7 @@ impl Databases {
         }
     }
 
-    /// How many rows stand in each table of both databases, as `service.table`.
+    /// Returns the number of rows in each table of both databases, keyed by `service.table`.
     pub async fn row_counts(&self) -> BTreeMap<String, i64> {
         let mut counts = BTreeMap::new();
         for (service, url) in [
@@ -121,7 +122,8 @@ impl Databases {
         counts
     }
 
-    /// The tables, as `service.table`, of which any column of any row holds the text, also among bytes.
+    /// Returns the tables, as `service.table`, in which any column of any row contains the text,
+    /// also within bytes.
     pub async fn tables_that_hold(&self, text: &str) -> Vec<String> {
         let mut found = Vec::new();
         for (service, url) in [
@@ -137,13 +139,13 @@ impl Databases {
         found
     }
 
-    /// How many redemptions membership has not been heard of, or are not settled yet.
+    /// Returns the number of redemptions that are not settled yet.
     pub async fn reserved_redemptions(&self) -> i64 {
         const RESERVED: &str = "SELECT count(*) FROM redemptions WHERE state = 'RESERVED'";
         count(&self.invitations, RESERVED).await
     }
 
-    /// Runs one statement on the invitations database, beside the service.
+    /// Runs one statement on the invitations database, bypassing the service.
     pub async fn change_invitations(&self, sql: &'static str) {
         match &self.invitations {
             Url::Postgres(url) => {
@@ -158,7 +160,7 @@ impl Databases {
         }
     }
 
-    /// Drops what was created on a server; files go with their folder.
+    /// Drops the databases that it created on a server; files are removed with their folder.
     pub async fn drop_all(&self) {
         if self.created.is_empty() {
             return;
@@ -246,7 +248,7 @@ async fn postgres_tables_that_hold(url: &str, text: &str) -> Vec<String> {
     let mut connection = options.connect().await.unwrap();
     let mut found = Vec::new();
     for (table, _) in postgres_counts(url).await {
-        // Bytes are shown in hexadecimal.
+        // PostgreSQL shows bytes in hexadecimal.
         let query = format!(
             "SELECT count(*) FROM {table} AS t \
              WHERE position($1 IN t::text) > 0 OR position($2 IN t::text) > 0"

@@ -1,5 +1,5 @@
-//! Starts both services as they run in production, in process, on either
-//! engine, under one clock that the test moves.
+//! Starts both services in this process as in production, on either engine, with one clock that the
+//! test moves.
 
 mod addresses;
 pub mod clients;
@@ -40,11 +40,11 @@ use crate::{clients::Credentials, databases::Databases};
 
 const ISSUER: &str = "https://platform.example";
 const AUDIENCE: &str = "homeroom";
-/// How long a test's access token lives: longer than any test moves the clock.
+/// The validity of a test's access token, longer than any test moves the clock.
 const ACCESS_TOKEN_YEARS: i64 = 100;
-/// How long a test waits for what the services do by themselves.
+/// The time for which a test waits for background work of the services.
 const EVENTUALLY_SECONDS: u64 = 30;
-/// How many equal reads in a row, 50 ms apart, count as quiet.
+/// The number of equal reads in a row, 50 ms apart, that count as quiet.
 const QUIET_READS: u32 = 6;
 
 /// Both services, running.
@@ -54,38 +54,38 @@ pub struct Homeroom {
     signer: Signer,
     membership: Channel,
     invitations: Channel,
-    /// Where membership listens.
+    /// The address of membership.
     pub membership_address: std::net::SocketAddr,
-    /// Where invitations listens.
+    /// The address of invitations.
     pub invitations_address: std::net::SocketAddr,
     shutdown: Shutdown,
     services: Mutex<Option<(membership::Service, invitations::Service)>>,
     databases: Databases,
 }
 
-/// What an access token says of its bearer.
+/// The claims of an access token.
 #[derive(Debug, Clone, Copy)]
 pub struct Claims<'a> {
     /// The subject: a user, or a service.
     pub subject: &'a str,
-    /// The display name; empty: none.
+    /// The display name; empty if there is none.
     pub name: &'a str,
-    /// Empty: none.
+    /// The email address; empty if there is none.
     pub email: &'a str,
-    /// Whether the issuer has seen it proved.
+    /// True if the issuer has verified the address.
     pub email_verified: bool,
-    /// Empty: none.
+    /// The external id; empty if there is none.
     pub external_id: &'a str,
-    /// Such as `homeroom.act_as`.
+    /// The scopes, such as `homeroom.act_as`.
     pub scopes: &'a [&'a str],
-    /// For whom it acts; empty: for itself.
+    /// The user for whom the bearer acts; empty if it acts for itself.
     pub acting_user: &'a str,
-    /// The ids of the organizations that bound it; None: no bound.
+    /// The ids of the organizations to which the token is limited; `None` means no limit.
     pub organizations: Option<&'a [&'a str]>,
 }
 
 impl<'a> Claims<'a> {
-    /// Of this subject, and nothing more.
+    /// Returns claims with this subject alone.
     #[must_use]
     pub const fn of(subject: &'a str) -> Self {
         Self {
@@ -102,12 +102,13 @@ impl<'a> Claims<'a> {
 }
 
 impl Homeroom {
-    /// Starts both services on databases of their own.
+    /// Starts both services on new databases.
     pub async fn start(engine: Engine) -> Self {
         Self::start_on(Databases::create(engine).await, |_| {}).await
     }
 
-    /// Starts both services on these databases, invitations configured as `adjust` says.
+    /// Starts both services on these databases, with the configuration of invitations changed by
+    /// `adjust`.
     pub async fn start_on(
         databases: Databases,
         adjust: impl FnOnce(&mut invitations::Config),
@@ -185,13 +186,13 @@ impl Homeroom {
         self.databases.drop_all().await;
     }
 
-    /// Their databases.
+    /// Returns their databases.
     #[must_use]
     pub fn databases(&self) -> &Databases {
         &self.databases
     }
 
-    /// The services' clock.
+    /// Returns the time of the services' clock.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
         self.clock.now()
@@ -207,19 +208,19 @@ impl Homeroom {
         self.clock.set(time);
     }
 
-    /// A fresh UUID.
+    /// Returns a new UUID.
     #[must_use]
     pub fn new_id(&self) -> Uuid {
         new_id(&*self.clock, &*self.random)
     }
 
-    /// A user without any scope.
+    /// Returns a user without any scope.
     #[must_use]
     pub fn user(&self, user: &str) -> Clients {
         self.user_with(Claims::of(user))
     }
 
-    /// The calling platform, with the scope to create organizations and set licences.
+    /// Returns the calling platform, with the scope to create organizations and set licenses.
     #[must_use]
     pub fn platform(&self) -> Clients {
         self.user_with(Claims {
@@ -228,7 +229,7 @@ impl Homeroom {
         })
     }
 
-    /// A caller with these claims.
+    /// Returns a caller with these claims.
     #[must_use]
     pub fn user_with(&self, claims: Claims<'_>) -> Clients {
         let credentials = Credentials {
@@ -249,7 +250,7 @@ impl Homeroom {
         }
     }
 
-    /// Waits until no redemption is under way: an answer needs T2, not T3 (03 P12).
+    /// Waits until no redemption is under way, since an answer needs T2 but not T3 (P12).
     pub async fn settled(&self) {
         self.eventually("every redemption is settled", async || {
             self.databases.reserved_redemptions().await == 0
@@ -257,8 +258,8 @@ impl Homeroom {
         .await;
     }
 
-    /// How many rows stand in each table of both databases, once what the services do after
-    /// their answers is done.
+    /// Returns the number of rows in each table of both databases, once all work after the answers
+    /// is done.
     pub async fn settled_row_counts(&self) -> BTreeMap<String, i64> {
         self.settled().await;
         let mut counts = self.databases.row_counts().await;
@@ -272,13 +273,13 @@ impl Homeroom {
         counts
     }
 
-    /// An access token with these claims.
+    /// Returns an access token with these claims.
     #[must_use]
     pub fn access_token(&self, claims: Claims<'_>) -> String {
         access_token(&self.signer, &*self.clock, claims)
     }
 
-    /// Waits until `condition` holds, for what the services do by themselves.
+    /// Waits until `condition` holds, for background work of the services.
     pub async fn eventually(&self, what: &str, mut condition: impl AsyncFnMut() -> bool) {
         let wait = async {
             while !condition().await {
@@ -317,7 +318,7 @@ fn channel(address: std::net::SocketAddr) -> Channel {
         .connect_lazy()
 }
 
-/// The reason that a failed call carries; empty without one.
+/// Returns the reason that a failed call carries; empty if there is none.
 #[must_use]
 pub fn reason(status: &Status) -> String {
     details(status).error_info().map_or_else(
@@ -326,13 +327,13 @@ pub fn reason(status: &Status) -> String {
     )
 }
 
-/// The google.rpc details of a failed call.
+/// Returns the google.rpc details of a failed call.
 #[must_use]
 pub fn details(status: &Status) -> ErrorDetails {
     status.get_error_details()
 }
 
-/// The reason in one result of a batch.
+/// Returns the reason in one result of a batch.
 #[must_use]
 pub fn status_reason(status: &tonic_types::Status) -> String {
     use prost::Message as _;
@@ -343,7 +344,7 @@ pub fn status_reason(status: &tonic_types::Status) -> String {
     ))
 }
 
-/// The field of every violation that a failed call carries, in order.
+/// Returns the field of every violation that a failed call carries, in order.
 #[must_use]
 pub fn violated_fields(status: &Status) -> Vec<String> {
     details(status)
@@ -357,13 +358,13 @@ pub fn violated_fields(status: &Status) -> Vec<String> {
         .unwrap_or_default()
 }
 
-/// As protobuf has it.
+/// Returns the time as a protobuf timestamp.
 #[must_use]
 pub fn timestamp(time: DateTime<Utc>) -> prost_types::Timestamp {
     homeroom_kit::clock::to_timestamp(time)
 }
 
-/// A mask of these paths.
+/// Returns a mask of these paths.
 #[must_use]
 pub fn field_mask(paths: &[&str]) -> Option<prost_types::FieldMask> {
     Some(prost_types::FieldMask {
@@ -371,7 +372,7 @@ pub fn field_mask(paths: &[&str]) -> Option<prost_types::FieldMask> {
     })
 }
 
-/// Defines one test that runs on both engines, each with services and databases of its own.
+/// Defines one test that runs on both engines, each time with its own services and databases.
 #[macro_export]
 macro_rules! on_both_engines {
     (async fn $name:ident($homeroom:ident) $body:block) => {

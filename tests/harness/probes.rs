@@ -1,4 +1,4 @@
-//! What a service tells of itself to who asks without a token: its health and its metrics.
+//! Reads a service's health and metrics, which need no token.
 
 use std::net::SocketAddr;
 
@@ -10,7 +10,8 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-/// Whether the service at this address says of readiness that it serves. One that is away does not.
+/// Returns true if the service at this address reports that it is ready. Returns false if it does
+/// not answer.
 pub async fn is_ready(address: SocketAddr) -> bool {
     let request = HealthCheckRequest {
         service: "readiness".to_owned(),
@@ -20,7 +21,7 @@ pub async fn is_ready(address: SocketAddr) -> bool {
     answer.is_ok_and(|answer| answer.into_inner().status() == ServingStatus::Serving)
 }
 
-/// What `GET /metrics` answers, with its head.
+/// Returns the answer to `GET /metrics`, including its head.
 pub async fn scrape(address: SocketAddr) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = b"GET /metrics HTTP/1.1\r\nHost: metrics\r\nConnection: close\r\n\r\n";
@@ -30,7 +31,7 @@ pub async fn scrape(address: SocketAddr) -> String {
     answer
 }
 
-/// The value of a gauge or counter without labels; None where it is not shown.
+/// Returns the value of a gauge or counter without labels, or `None` if it is not present.
 pub async fn metric(address: SocketAddr, name: &str) -> Option<f64> {
     let answer = scrape(address).await;
     let mut lines = answer.lines();

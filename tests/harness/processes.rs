@@ -1,4 +1,4 @@
-//! The two service binaries as processes of their own, to kill and start again.
+//! The two service binaries as separate processes, which can be killed and restarted.
 
 use std::{
     net::SocketAddr,
@@ -23,13 +23,13 @@ use crate::{
     free_address,
 };
 
-/// How long a service may take to serve, also on a busy machine.
+/// The time within which a service must serve, even on a busy machine.
 const START_SECONDS: u64 = 60;
 
-/// How long recovery may take to end what is under way.
+/// The time within which recovery must finish unfinished work.
 const SETTLE_SECONDS: u64 = 60;
 
-/// Which of the two.
+/// One of the two services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Service {
     /// `membership`.
@@ -39,7 +39,7 @@ pub enum Service {
 }
 
 impl Service {
-    /// The name of its binary.
+    /// Returns the name of its binary.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -49,43 +49,43 @@ impl Service {
     }
 }
 
-/// What every process of one test shares.
+/// The parts that every process of one test shares.
 struct Shared {
     databases: Databases,
     folder: tempfile::TempDir,
     signer: Signer,
 }
 
-/// How one service is started, and where it runs.
+/// The start options and the process of one service.
 struct Place {
     binary: PathBuf,
-    /// The program, with its arguments, that starts the binary; empty: none.
+    /// The program, with its arguments, that starts the binary; empty if there is none.
     wrapper: Vec<String>,
     database_url: Url,
     migrates: bool,
-    /// Settings beside those that every test has.
+    /// Settings in addition to those of every test.
     environment: Vec<(String, String)>,
-    /// Where what it prints is appended to; None: where the test's own goes.
+    /// The file to which its output is appended; `None` means the test's own output.
     log: Option<PathBuf>,
     address: SocketAddr,
     child: Option<Child>,
 }
 
-/// Both services as processes, on databases of their own.
+/// Both services as processes, on their own databases.
 pub struct Processes {
     shared: Arc<Shared>,
     places: [Place; 2],
 }
 
 impl Processes {
-    /// Starts both, and answers when both serve.
+    /// Starts both; returns when both serve.
     pub async fn start(engine: Engine) -> Self {
         let mut processes = Self::on(Databases::create(engine).await);
         processes.launch_both().await;
         processes
     }
 
-    /// Two services that are not running yet, on these databases.
+    /// Returns two services on these databases that are not running yet.
     #[must_use]
     pub fn on(databases: Databases) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -110,7 +110,7 @@ impl Processes {
         }))
     }
 
-    /// Two more, not running yet, on the same databases and with the same keys.
+    /// Returns two more services on the same databases and with the same keys, not running yet.
     #[must_use]
     pub fn beside(&self) -> Self {
         Self::of(Arc::clone(&self.shared))
@@ -134,7 +134,7 @@ impl Processes {
         Self { shared, places }
     }
 
-    /// One of them from another binary than that of this build.
+    /// Uses another binary than this build's for one of them.
     #[must_use]
     pub fn with_binary(mut self, service: Service, binary: PathBuf) -> Self {
         assert!(binary.exists(), "{} is not there", binary.display());
@@ -142,28 +142,29 @@ impl Processes {
         self
     }
 
-    /// One of them started by another program, such as a tracer, that execs what follows its arguments.
+    /// Starts one of them by another program, such as a tracer, that runs the command after its
+    /// arguments.
     #[must_use]
     pub fn with_wrapper(mut self, service: Service, wrapper: Vec<String>) -> Self {
         self.place_mut(service).wrapper = wrapper;
         self
     }
 
-    /// One of them on the way to its database that this URL is.
+    /// Sets the URL by which one of them reaches its database.
     #[must_use]
     pub fn with_database_url(mut self, service: Service, url: Url) -> Self {
         self.place_mut(service).database_url = url;
         self
     }
 
-    /// One of them on a schema that another version has brought up to date.
+    /// Starts one of them on a schema that another version has migrated.
     #[must_use]
     pub fn without_migrations(mut self, service: Service) -> Self {
         self.place_mut(service).migrates = false;
         self
     }
 
-    /// One of them with one more setting.
+    /// Adds one setting to one of them.
     #[must_use]
     pub fn with_setting(mut self, service: Service, name: &str, value: &str) -> Self {
         let setting = (name.to_owned(), value.to_owned());
@@ -171,14 +172,14 @@ impl Processes {
         self
     }
 
-    /// One of them with all that it prints appended to a file.
+    /// Appends all output of one of them to a file.
     #[must_use]
     pub fn with_log(mut self, service: Service, path: PathBuf) -> Self {
         self.place_mut(service).log = Some(path);
         self
     }
 
-    /// The key ring of one of them, read when it starts.
+    /// Returns the key ring file of one of them, which it reads when it starts.
     #[must_use]
     pub fn keys_file(&self, service: Service) -> PathBuf {
         self.shared
@@ -187,7 +188,7 @@ impl Processes {
             .join(format!("{}.keys", service.name()))
     }
 
-    /// Their databases.
+    /// Returns their databases.
     #[must_use]
     pub fn databases(&self) -> &Databases {
         &self.shared.databases
@@ -201,13 +202,13 @@ impl Processes {
         &mut self.places[service as usize]
     }
 
-    /// Starts both, and answers when both serve.
+    /// Starts both; returns when both serve.
     pub async fn launch_both(&mut self) {
         self.launch(Service::Membership).await;
         self.launch(Service::Invitations).await;
     }
 
-    /// Starts one that is not running, and answers when it serves.
+    /// Starts one that is not running; returns when it serves.
     pub async fn launch(&mut self, service: Service) {
         self.begin(service);
         self.serving(service).await;
@@ -221,7 +222,7 @@ impl Processes {
         self.place_mut(service).child = Some(child);
     }
 
-    /// Waits until its address accepts connections. Stops where it has ended instead.
+    /// Waits until its address accepts connections. Panics if it ends instead.
     async fn serving(&mut self, service: Service) {
         let Place { address, child, .. } = self.place_mut(service);
         let (name, address, child) = (service.name(), *address, child.as_mut().unwrap());
@@ -240,7 +241,7 @@ impl Processes {
         waited.unwrap_or_else(|_| panic!("{name} does not serve {address}"));
     }
 
-    /// What starts one of them.
+    /// Returns the command that starts one of them.
     #[must_use]
     pub fn command(&self, service: Service) -> Command {
         let place = self.place(service);
@@ -286,7 +287,7 @@ impl Processes {
         command
     }
 
-    /// SIGKILL: no chance to finish anything.
+    /// Sends SIGKILL, so that it can finish nothing.
     pub fn kill(&mut self, service: Service) {
         if let Some(mut child) = self.place_mut(service).child.take() {
             child.kill().unwrap();
@@ -294,7 +295,7 @@ impl Processes {
         }
     }
 
-    /// SIGTERM: the order to finish what is under way and to end.
+    /// Sends SIGTERM, so that it finishes its work and ends.
     pub fn order_stop(&self, service: Service) {
         let child = self.place(service).child.as_ref().unwrap();
         let sent = Command::new("sh")
@@ -303,19 +304,19 @@ impl Processes {
         assert!(sent.unwrap().success(), "{} has ended", service.name());
     }
 
-    /// Its process id.
+    /// Returns its process id.
     #[must_use]
     pub fn id(&self, service: Service) -> u32 {
         self.place(service).child.as_ref().unwrap().id()
     }
 
-    /// Whether it still runs.
+    /// Returns true if it is still running.
     pub fn runs(&mut self, service: Service) -> bool {
         let child = self.place_mut(service).child.as_mut();
         child.is_some_and(|child| child.try_wait().unwrap().is_none())
     }
 
-    /// How it ended, within so much time.
+    /// Returns how it ended, within this time.
     pub async fn ended(&mut self, service: Service, within: Duration) -> ExitStatus {
         let mut child = self.place_mut(service).child.take().unwrap();
         let wait = async {
@@ -345,7 +346,8 @@ impl Processes {
             .expect("every redemption ends");
     }
 
-    /// What the auditor prints of both databases when nothing is under way, and whether every invariant holds.
+    /// Returns whether every invariant holds in both databases when nothing is under way, and the
+    /// auditor's output.
     #[must_use]
     pub fn audit(&self) -> (bool, String) {
         let output = Command::new(binary("homeroom"))
@@ -365,13 +367,13 @@ impl Processes {
         )
     }
 
-    /// Where it listens.
+    /// Returns its address.
     #[must_use]
     pub fn address(&self, service: Service) -> SocketAddr {
         self.place(service).address
     }
 
-    /// Where callers of both begin.
+    /// Returns a source of callers of both services.
     #[must_use]
     pub fn callers(&self) -> Callers {
         Callers {
@@ -380,13 +382,13 @@ impl Processes {
         }
     }
 
-    /// A user without any scope.
+    /// Returns a user without any scope.
     #[must_use]
     pub fn user(&self, user: &str) -> Clients {
         self.callers().user_with(Claims::of(user))
     }
 
-    /// A caller with these claims.
+    /// Returns a caller with these claims.
     #[must_use]
     pub fn user_with(&self, claims: Claims<'_>) -> Clients {
         self.callers().user_with(claims)
@@ -400,7 +402,7 @@ impl Processes {
     }
 }
 
-/// Makes callers of two services, whether they run or not.
+/// Creates callers of two services, running or not.
 #[derive(Clone)]
 pub struct Callers {
     shared: Arc<Shared>,
@@ -408,20 +410,20 @@ pub struct Callers {
 }
 
 impl Callers {
-    /// A user without any scope, on connections of its own.
+    /// Returns a user without any scope, on new connections.
     #[must_use]
     pub fn user(&self, user: &str) -> Clients {
         self.user_with(Claims::of(user))
     }
 
-    /// A caller with these claims, on connections of its own.
+    /// Returns a caller with these claims, on new connections.
     #[must_use]
     pub fn user_with(&self, claims: Claims<'_>) -> Clients {
         let [membership, invitations] = self.addresses;
         Clients::connect(membership, invitations, &self.access_token(claims))
     }
 
-    /// An access token with these claims.
+    /// Returns an access token with these claims.
     #[must_use]
     pub fn access_token(&self, claims: Claims<'_>) -> String {
         access_token(&self.shared.signer, &SystemClock, claims)
@@ -441,7 +443,8 @@ impl Drop for Processes {
     }
 }
 
-/// The service's binary, built beside this program, or above it where this is a test: `cargo build` comes first.
+/// Returns the path of the service's binary, beside this program, or in the folder above it if this
+/// is a test. It must be built first (`cargo build`).
 #[must_use]
 pub fn binary(name: &str) -> PathBuf {
     let this = std::env::current_exe().unwrap();
@@ -458,7 +461,7 @@ pub fn binary(name: &str) -> PathBuf {
     })
 }
 
-/// The text of the URL.
+/// Returns the text of the URL.
 #[must_use]
 pub fn database_url(url: &Url) -> String {
     match url {

@@ -17,7 +17,7 @@ use tonic::{
 
 use crate::{Claims, Homeroom};
 
-/// Every method of the contract.
+/// Returns every method of the contract.
 #[must_use]
 pub fn methods() -> &'static [MethodDescriptor] {
     static METHODS: LazyLock<Vec<MethodDescriptor>> = LazyLock::new(|| {
@@ -31,7 +31,7 @@ pub fn methods() -> &'static [MethodDescriptor] {
     &METHODS
 }
 
-/// The method of this full name.
+/// Returns the method of this full name.
 #[must_use]
 pub fn method(full_name: &str) -> &'static MethodDescriptor {
     methods()
@@ -41,8 +41,8 @@ pub fn method(full_name: &str) -> &'static MethodDescriptor {
 }
 
 impl Homeroom {
-    /// Calls a method by its full name, such as `homeroom.membership.v1.ClassService.GetClass`,
-    /// and answers the first message in protobuf's JSON.
+    /// Calls a method by its full name, such as `homeroom.membership.v1.ClassService.GetClass`, and
+    /// returns the first message in protobuf's JSON.
     pub async fn call(
         &self,
         caller: Claims<'_>,
@@ -54,7 +54,7 @@ impl Homeroom {
             .await
     }
 
-    /// Calls a method with this `authorization` header, as it stands.
+    /// Calls a method with exactly this `authorization` header.
     pub async fn call_with_authorization(
         &self,
         authorization: &str,
@@ -116,7 +116,7 @@ async fn send(
     }
 }
 
-/// Messages as the bytes that they are.
+/// A codec whose messages are raw bytes.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RawCodec;
 

@@ -1,4 +1,5 @@
-//! A Redis of a test's own, behind one address, to kill, stop, flush and replace by its replica.
+//! A separate Redis for one test, behind one address, which can be killed, stopped, flushed and
+//! replaced by its replica.
 
 use std::{
     net::SocketAddr,
@@ -18,7 +19,7 @@ use tokio::{
 
 use crate::free_address;
 
-/// How long a server may take to serve, or to follow, on a busy machine.
+/// The time within which a server must serve or follow, on a busy machine.
 const PATIENCE_SECONDS: u64 = 30;
 
 /// One server, which keeps nothing on disk.
@@ -64,7 +65,7 @@ impl Server {
         .await;
     }
 
-    /// Returns true if the server says this line about replication.
+    /// Returns true if the server's replication status has this line.
     async fn says(&self, line: &str) -> bool {
         let replication: String = self.ask(&["INFO", "replication"]).await.unwrap();
         replication.contains(line)
@@ -102,10 +103,10 @@ impl Drop for Server {
     }
 }
 
-/// A primary and its replica, and an address that leads to whichever is the primary. Dropped, all end.
+/// A primary and its replica, and an address that leads to the primary. All end when dropped.
 ///
-/// As behind a virtual IP or a Kubernetes Service, open connections stay with the server that they were
-/// made to; only new ones lead to the new primary.
+/// As behind a virtual IP or a Kubernetes Service, open connections stay with the server to which
+/// they were made; only new ones lead to the new primary.
 pub struct RedisPair {
     address: SocketAddr,
     upstream: watch::Sender<SocketAddr>,
@@ -116,7 +117,7 @@ pub struct RedisPair {
 }
 
 impl RedisPair {
-    /// Starts both, and answers when the replica follows.
+    /// Starts both; returns when the replica follows.
     pub async fn start() -> Self {
         let (primary, replica) = (Server::start().await, Server::start().await);
         replica.follow(&primary).await;
@@ -134,7 +135,7 @@ impl RedisPair {
         }
     }
 
-    /// Returns how many connections were made to the address so far.
+    /// Returns the number of connections that were made to the address so far.
     #[must_use]
     pub fn accepted(&self) -> usize {
         self.accepted.load(Ordering::SeqCst)
@@ -145,46 +146,46 @@ impl RedisPair {
         self.primary.ask(words).await.unwrap()
     }
 
-    /// The URL, which stays.
+    /// Returns the URL, which stays the same.
     #[must_use]
     pub fn url(&self) -> String {
         format!("redis://{}", self.address)
     }
 
-    /// SIGKILL: what the primary knew is gone.
+    /// Sends SIGKILL: all data of the primary is lost.
     pub fn kill(&mut self) {
         self.primary.kill();
     }
 
-    /// Starts the primary again, empty. The replica follows into forgetting.
+    /// Starts the primary again, empty. The replica then loses its data too.
     pub async fn start_again(&mut self) {
         self.primary.begin().await;
     }
 
-    /// SIGSTOP: connections stay and nothing is answered.
+    /// Sends SIGSTOP: connections stay open, and nothing is answered.
     pub fn stop(&self) {
         self.primary.signal("STOP");
     }
 
-    /// SIGCONT: it goes on, with what it was sent meanwhile.
+    /// Sends SIGCONT: it continues with everything that it received meanwhile.
     pub fn resume(&self) {
         self.primary.signal("CONT");
     }
 
-    /// Forgets all data and the scripts.
+    /// Deletes all data and all scripts.
     pub async fn flush(&self) {
         for words in [&["FLUSHALL"][..], &["SCRIPT", "FLUSH"]] {
             self.primary.ask::<String>(words).await.unwrap();
         }
     }
 
-    /// Starts the server that was the primary before again, as the replica.
+    /// Starts the former primary again, as the replica.
     pub async fn renew_replica(&mut self) {
         self.replica.begin().await;
         self.replica.follow(&self.primary).await;
     }
 
-    /// The primary is killed, and its replica takes over, with what it was told by then.
+    /// Kills the primary and promotes its replica, which has the data that it had received by then.
     pub async fn promote(&mut self) {
         self.primary.kill();
         self.replica
@@ -195,8 +196,8 @@ impl RedisPair {
         self.lead_to_the_primary();
     }
 
-    /// Makes the two change places, as before maintenance: nothing is lost, both go on, and open
-    /// connections stay with the demoted server. The address leads to it too, until
+    /// Swaps the roles of the two, as before maintenance: nothing is lost, both keep running, and
+    /// open connections stay with the demoted server. The address leads to it too, until
     /// [`Self::lead_to_the_primary`].
     pub async fn fail_over(&mut self) {
         self.primary.ask::<String>(&["FAILOVER"]).await.unwrap();
@@ -208,8 +209,8 @@ impl RedisPair {
         std::mem::swap(&mut self.primary, &mut self.replica);
     }
 
-    /// Stops the primary (SIGSTOP) and puts the replica in its place. Open connections stay with the
-    /// one that stands still.
+    /// Stops the primary (SIGSTOP) and promotes the replica. Open connections stay with the stopped
+    /// one.
     pub async fn replace_the_stopped(&mut self) {
         self.stop();
         self.replica
@@ -220,7 +221,7 @@ impl RedisPair {
         self.lead_to_the_primary();
     }
 
-    /// Makes the address lead new connections to the primary.
+    /// Directs new connections of the address to the primary.
     pub fn lead_to_the_primary(&self) {
         self.upstream.send_replace(self.primary.address);
     }
@@ -232,7 +233,7 @@ impl Drop for RedisPair {
     }
 }
 
-/// Passes every connection on to where the address leads when it is made, until either side closes it.
+/// Forwards each connection to the current target of the address, until either side closes it.
 async fn forward(
     listener: TcpListener,
     upstream: watch::Receiver<SocketAddr>,

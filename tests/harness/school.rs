@@ -1,4 +1,4 @@
-//! A school to test with: an organization, its staff and one class.
+//! A school for tests: an organization, its staff and one class.
 
 use homeroom_api::{
     common::v1::{Role, User},
@@ -26,37 +26,37 @@ pub struct School {
     pub organization: String,
     /// `organizations/{organization}/classes/{class}`.
     pub class: String,
-    /// Has the scope `homeroom.platform`.
+    /// The platform, with the scope `homeroom.platform`.
     pub platform: Clients,
     /// The organization's administrator, user id `admin`.
     pub admin: Clients,
-    /// Owns the class, user id `teacher`.
+    /// The class's owner, user id `teacher`.
     pub teacher: Clients,
     /// A co-teacher of the class, user id `co-teacher`.
     pub co_teacher: Clients,
 }
 
 impl Homeroom {
-    /// The school `hamilton` with any number of seats and the class `biology`.
+    /// Creates the school `hamilton` without a seat limit and with the class `biology`.
     pub async fn school(&self) -> School {
         self.school_named("hamilton", 0).await
     }
 
-    /// A school with this id and so many seats; 0: any number.
+    /// Creates a school with this id and seat limit; 0 means no limit.
     pub async fn school_named(&self, id: &str, seat_limit: i64) -> School {
         School::create(id, seat_limit, |claims| self.user_with(claims)).await
     }
 }
 
 impl Processes {
-    /// The school `hamilton` with any number of seats and the class `biology`.
+    /// Creates the school `hamilton` without a seat limit and with the class `biology`.
     pub async fn school(&self) -> School {
         School::create("hamilton", 0, |claims| self.user_with(claims)).await
     }
 }
 
 impl School {
-    /// Creates a school with this id and so many seats (0: any number), by callers with claims.
+    /// Creates a school with this id and seat limit (0 means no limit), by callers with claims.
     pub async fn create(id: &str, seat_limit: i64, caller: impl Fn(Claims<'_>) -> Clients) -> Self {
         let mut platform = caller(Claims {
             scopes: &["homeroom.platform"],
@@ -145,7 +145,7 @@ impl School {
             .name
     }
 
-    /// The class's code, read by its owner.
+    /// Returns the class's code, read by its owner.
     pub async fn class_code(&self) -> ClassCode {
         self.teacher
             .clone()
@@ -158,7 +158,7 @@ impl School {
             .into_inner()
     }
 
-    /// The class's join URL, read by its owner.
+    /// Returns the class's join URL, read by its owner.
     pub async fn join_url(&self) -> JoinUrl {
         self.teacher
             .clone()
@@ -171,7 +171,7 @@ impl School {
             .into_inner()
     }
 
-    /// The organization's invite token, read by its administrator.
+    /// Returns the organization's invite token, read by its administrator.
     pub async fn invite_token(&self) -> InviteToken {
         self.admin
             .clone()
@@ -184,12 +184,12 @@ impl School {
             .into_inner()
     }
 
-    /// A class token made by the class's owner.
+    /// Creates a class token as the class's owner.
     pub async fn token(&self, token: Token) -> Token {
         self.token_of(&self.teacher, token).await
     }
 
-    /// A class token made by this caller.
+    /// Creates a class token as this caller.
     pub async fn token_of(&self, caller: &Clients, token: Token) -> Token {
         caller
             .tokens
@@ -204,7 +204,7 @@ impl School {
             .into_inner()
     }
 
-    /// A class token, read by the class's owner.
+    /// Returns a class token, read by the class's owner.
     pub async fn read_token(&self, name: &str) -> Token {
         let request = GetTokenRequest {
             name: name.to_owned(),
@@ -213,12 +213,12 @@ impl School {
         tokens.get_token(request).await.unwrap().into_inner()
     }
 
-    /// An enrolment code of the class, made by its owner.
+    /// Creates an enrollment code of the class as its owner.
     pub async fn enrollment_code(&self, code: EnrollmentCode) -> EnrollmentCode {
         self.try_enrollment_code(&self.class, code).await.unwrap()
     }
 
-    /// An enrolment code of a class or the organization, made by the administrator.
+    /// Creates an enrollment code of a class or the organization as the administrator.
     pub async fn try_enrollment_code(
         &self,
         parent: &str,
@@ -237,7 +237,7 @@ impl School {
             .map(tonic::Response::into_inner)
     }
 
-    /// The user ids on the class's roster.
+    /// Returns the user ids on the class's roster.
     pub async fn roster(&self) -> Vec<String> {
         let mut users = Vec::new();
         let mut page_token = String::new();
@@ -263,7 +263,7 @@ impl School {
         }
     }
 
-    /// The organization's students.
+    /// Returns the organization's students.
     pub async fn students(&self) -> Vec<Member> {
         self.admin
             .clone()
@@ -280,7 +280,7 @@ impl School {
             .members
     }
 
-    /// The class's waiting requests.
+    /// Returns the class's waiting requests.
     pub async fn waiting(&self) -> Vec<JoinRequest> {
         self.co_teacher
             .clone()
@@ -297,7 +297,7 @@ impl School {
             .join_requests
     }
 
-    /// The organization's seats.
+    /// Returns the organization's seats.
     pub async fn seats(&self) -> SeatUsage {
         self.admin
             .clone()
@@ -311,7 +311,7 @@ impl School {
     }
 }
 
-/// A member to add.
+/// Returns a member to add.
 #[must_use]
 pub fn member(user: &str, role: Role) -> Member {
     Member {
@@ -321,7 +321,7 @@ pub fn member(user: &str, role: Role) -> Member {
     }
 }
 
-/// A person to redeem for.
+/// Returns a person to redeem for.
 #[must_use]
 pub fn person(user: &str) -> User {
     User {
@@ -331,7 +331,8 @@ pub fn person(user: &str) -> User {
 }
 
 impl Homeroom {
-    /// Asks membership to admit a person by an invitation at an epoch, as a redemption under way would.
+    /// Asks membership to admit a person by an invitation at an epoch, as an unfinished redemption
+    /// would.
     pub async fn admit_at_epoch(
         &self,
         school: &School,
@@ -364,8 +365,8 @@ impl Homeroom {
 }
 
 impl Homeroom {
-    /// What a user's redemption leads to, once it is settled; asked again where a use of the invitation
-    /// was under way (03 P3).
+    /// Redeems for a user and returns the settled answer; retries once if a use of the invitation was
+    /// being taken (P3).
     pub async fn redeemed(&self, user: &str, credential: &str) -> Result<RedeemResponse, Status> {
         let student = self.user(user);
         let mut last = student.redeem(credential).await;
@@ -377,17 +378,17 @@ impl Homeroom {
         last
     }
 
-    /// What a user's redemption led to.
+    /// Redeems for a user and returns the outcome.
     pub async fn outcome(&self, user: &str, credential: &str) -> RedemptionOutcome {
         self.redeemed(user, credential).await.unwrap().outcome()
     }
 
-    /// Why a user's redemption was refused.
+    /// Redeems for a user and returns the reason of the refusal.
     pub async fn refusal(&self, user: &str, credential: &str) -> String {
         crate::reason(&self.redeemed(user, credential).await.unwrap_err())
     }
 
-    /// Leads a user to the queue, and answers the request.
+    /// Redeems for a user and returns the join request that was filed.
     pub async fn queued(&self, user: &str, credential: &str) -> JoinRequest {
         match self.redeemed(user, credential).await.unwrap().result {
             Some(redeem_response::Result::JoinRequest(request)) => request,
@@ -397,7 +398,7 @@ impl Homeroom {
 }
 
 impl Clients {
-    /// The acting user leaves the organization.
+    /// Removes the acting user from the organization, as leaving does.
     pub async fn leave(&self, organization: &str, user: &str) {
         self.members
             .clone()
@@ -418,7 +419,7 @@ impl Clients {
         .await
     }
 
-    /// Redeems as the request says.
+    /// Redeems with this request.
     pub async fn redeem_with(&self, request: RedeemRequest) -> Result<RedeemResponse, Status> {
         self.redemptions
             .clone()

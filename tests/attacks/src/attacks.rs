@@ -1,4 +1,4 @@
-//! What attackers do, each bounded in count and in time.
+//! The attacks, each bounded in count and in time.
 
 pub mod control;
 pub mod headers;
@@ -12,42 +12,43 @@ use std::{net::SocketAddr, time::Duration};
 
 use tokio::time::Instant;
 
-/// How long a busy server may take to notice the last of an attack.
+/// The time within which a busy server must notice the last connection of an attack.
 const NOTICE: Duration = Duration::from_secs(5);
 
-/// How long after the end of an attack its last connection is watched, which may not have done enough to be cut.
+/// The time for which the last connection is watched after the attack; it may not have done enough
+/// to be closed.
 const LAST_CUT: Duration = Duration::from_secs(1);
 
-/// The service that is attacked, and what the attacker may do there.
+/// The attacked service, and the attacker's means.
 #[derive(Debug, Clone)]
 pub struct Target {
-    /// Where it listens.
+    /// The service's address.
     pub address: SocketAddr,
-    /// An access token that is good.
+    /// A valid access token.
     pub token: String,
-    /// The path of a method that answers much, and a request for it.
+    /// The path of a method with a large answer.
     pub path: &'static str,
-    /// The request, as a gRPC message with its prefix.
+    /// The request for it, as a gRPC message with its prefix.
     pub request: Vec<u8>,
 }
 
-/// What came of an attack.
+/// The result of an attack.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
-    /// Connections that were made.
+    /// The number of connections that were made.
     pub connections: u64,
-    /// Of these, those that the server ended.
+    /// The number of those that the server closed.
     pub cut: u64,
-    /// What was sent, in units of the attack: streams, frames or messages.
+    /// The number of units that were sent: streams, frames or messages.
     pub sent: u64,
-    /// Streams that the server answered.
+    /// The number of streams that the server answered.
     pub answers: u64,
-    /// Streams that the server reset.
+    /// The number of streams that the server reset.
     pub resets: u64,
 }
 
 impl Report {
-    /// Notes how one connection ended.
+    /// Adds the result of one connection.
     fn note(&mut self, wire: &crate::wire::Wire, sent: u64) {
         let seen = wire.seen();
         self.connections += 1;
@@ -57,7 +58,7 @@ impl Report {
         self.resets += seen.resets.values().sum::<u64>();
     }
 
-    /// Both together.
+    /// Returns the sum of both.
     #[must_use]
     pub fn and(self, other: &Self) -> Self {
         Self {
@@ -70,12 +71,12 @@ impl Report {
     }
 }
 
-/// The ids that a client gives to its streams, in order.
+/// Returns the ids that a client gives to its streams, in order.
 fn stream_ids(count: u32) -> impl Iterator<Item = u32> {
     (0..count).map(|number| 2 * number + 1)
 }
 
-/// Whether there is time left.
+/// Returns true if there is time left.
 fn in_time(until: Instant) -> bool {
     Instant::now() < until
 }

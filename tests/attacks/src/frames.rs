@@ -1,11 +1,11 @@
-//! HTTP/2 frames (RFC 9113) and header blocks (HPACK, RFC 7541) as bytes, written by hand, so that they may
-//! also be what no library would send.
+//! HTTP/2 frames (RFC 9113) and header blocks (HPACK, RFC 7541) as bytes, written by hand, so that
+//! they can also be invalid.
 
-/// What every client sends first.
+/// The first bytes of every client.
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// The bytes of a frame before its payload.
+/// The size of a frame's header.
 pub const FRAME_HEAD_BYTES: usize = 9;
-/// The largest payload that a server takes without having said so.
+/// The largest payload that a server accepts by default.
 pub const PAYLOAD_BYTES_MAX: usize = 16_384;
 
 /// DATA.
@@ -29,11 +29,11 @@ pub const CONTINUATION: u8 = 9;
 
 /// No flag.
 pub const NONE: u8 = 0;
-/// Of DATA and HEADERS: the last of its side.
+/// The flag of DATA and HEADERS for the last frame of its side.
 pub const END_STREAM: u8 = 1;
-/// Of HEADERS and CONTINUATION: the header block is whole.
+/// The flag of HEADERS and CONTINUATION for a complete header block.
 pub const END_HEADERS: u8 = 4;
-/// Of SETTINGS and PING: an answer.
+/// The flag of SETTINGS and PING for an answer.
 pub const ACK: u8 = 1;
 
 /// `SETTINGS_HEADER_TABLE_SIZE`.
@@ -48,7 +48,7 @@ pub const REFUSED_STREAM: u32 = 7;
 /// CANCEL.
 pub const CANCEL: u32 = 8;
 
-/// One frame; a payload of any length.
+/// Encodes one frame, with a payload of any length.
 #[must_use]
 pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
@@ -60,7 +60,7 @@ pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// SETTINGS with these values.
+/// Encodes SETTINGS with these values.
 #[must_use]
 pub fn settings(values: &[(u16, u32)]) -> Vec<u8> {
     let payload: Vec<u8> = values
@@ -70,13 +70,13 @@ pub fn settings(values: &[(u16, u32)]) -> Vec<u8> {
     frame(SETTINGS, NONE, 0, &payload)
 }
 
-/// `RST_STREAM` for this reason.
+/// Encodes `RST_STREAM` with this error code.
 #[must_use]
 pub fn reset_stream(stream: u32, code: u32) -> Vec<u8> {
     frame(RESET_STREAM, NONE, stream, &code.to_be_bytes())
 }
 
-/// A header block without indexing and without Huffman coding: every field as it stands.
+/// Encodes a header block without indexing and without Huffman coding.
 #[must_use]
 pub fn header_block(fields: &[(&str, &str)]) -> Vec<u8> {
     let mut block = Vec::new();
@@ -90,7 +90,7 @@ pub fn header_block(fields: &[(&str, &str)]) -> Vec<u8> {
     block
 }
 
-/// The header block of a gRPC call.
+/// Encodes the header block of a gRPC call.
 #[must_use]
 pub fn call(path: &str, token: &str, more: &[(&str, &str)]) -> Vec<u8> {
     let authorization = format!("Bearer {token}");
@@ -109,7 +109,7 @@ pub fn call(path: &str, token: &str, more: &[(&str, &str)]) -> Vec<u8> {
     header_block(&fields)
 }
 
-/// A gRPC message with its prefix.
+/// Encodes a gRPC message with a prefix of this flag and length.
 #[must_use]
 pub fn message(compressed: bool, length: u32, bytes: &[u8]) -> Vec<u8> {
     let mut message = vec![u8::from(compressed)];
@@ -118,13 +118,13 @@ pub fn message(compressed: bool, length: u32, bytes: &[u8]) -> Vec<u8> {
     message
 }
 
-/// A gRPC message of the length that its prefix tells.
+/// Encodes a gRPC message whose prefix has the true length.
 #[must_use]
 pub fn whole_message(bytes: &[u8]) -> Vec<u8> {
     message(false, u32::try_from(bytes.len()).unwrap(), bytes)
 }
 
-/// An integer after a prefix of so many bits (RFC 7541, 5.1).
+/// Encodes an integer after a prefix of this many bits (RFC 7541, 5.1).
 fn integer(value: usize, prefix_bits: u32, first: u8, bytes: &mut Vec<u8>) {
     let most = (1_usize << prefix_bits) - 1;
     if value < most {
@@ -140,7 +140,7 @@ fn integer(value: usize, prefix_bits: u32, first: u8, bytes: &mut Vec<u8>) {
     bytes.push(u8::try_from(left).unwrap());
 }
 
-/// Reads such an integer. None where the bytes end.
+/// Decodes such an integer. Returns `None` if the bytes end.
 fn read_integer(bytes: &mut &[u8], prefix_bits: u32) -> Option<usize> {
     let most = (1_usize << prefix_bits) - 1;
     let mut value = usize::from(take(bytes, 1)?[0]) & most;
@@ -164,16 +164,16 @@ fn take<'a>(bytes: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
     Some(taken)
 }
 
-/// A field's name or value: as it was sent, Huffman-coded or not.
+/// A field's name or value as it was sent, Huffman-coded or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Coded {
-    /// A number of the tables (RFC 7541, 2.3).
+    /// An index into the tables (RFC 7541, 2.3).
     Index(usize),
-    /// The string, as it was sent: its first byte tells the coding and the length.
+    /// The string as it was sent: its first byte has the coding and the length.
     Bytes(Vec<u8>),
 }
 
-/// The fields of a header block as they were sent, without a look at what they say. None where it is malformed.
+/// Splits a header block into its fields, without decoding them. Returns `None` if it is malformed.
 #[must_use]
 pub fn fields(mut block: &[u8]) -> Option<Vec<(Coded, Coded)>> {
     let mut fields = Vec::new();
@@ -184,7 +184,7 @@ pub fn fields(mut block: &[u8]) -> Option<Vec<(Coded, Coded)>> {
             continue;
         }
         if first & 0xe0 == 0x20 {
-            // The size of the dynamic table.
+            // This entry is the size of the dynamic table.
             read_integer(&mut block, 5)?;
             continue;
         }
@@ -246,7 +246,7 @@ mod tests {
             read[1].1,
             Coded::Bytes([&[127, 173, 1], long.as_bytes()].concat())
         );
-        // `:status: 200` of the static table, then `date` with a literal value.
+        // The block is `:status: 200` of the static table, then `date` with a literal value.
         let read = fields(&[0x88, 0x61, 1, b'x']).unwrap();
         assert_eq!(read[0], (Coded::Index(8), Coded::Index(8)));
         assert_eq!(read[1], (Coded::Index(33), Coded::Bytes(vec![1, b'x'])));

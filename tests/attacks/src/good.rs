@@ -1,4 +1,4 @@
-//! Callers who mean well, and how long they wait while others do not.
+//! Well-behaved callers, and their waiting times during attacks.
 
 use std::{
     fmt::Write as _,
@@ -16,15 +16,15 @@ use homeroom_tests::Clients;
 use tokio::sync::Notify;
 use tonic::{Code, Status};
 
-/// How long a caller waits for one answer.
+/// The time that a caller waits for one answer.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// How long a caller rests between two calls.
+/// The pause of a caller between two calls.
 const REST: Duration = Duration::from_millis(5);
 
-/// How long some calls may take together, on a busy machine.
+/// The time within which the required calls must be made, on a busy machine.
 const CALLS_MAX: Duration = Duration::from_mins(2);
 
-/// How long a caller waits before it tries again, where the answer does not say.
+/// The time before a retry if the answer does not state one.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The calls of one phase.
@@ -36,18 +36,18 @@ struct Phase {
     failures: Vec<String>,
 }
 
-/// Callers who go on calling until they are told to end, on a thread of their own. Where the answer is that the
-/// service is busy they try again, as it says; a call is answered when that has an answer, and waits all that time.
+/// Callers that keep calling until they are told to end, on their own thread. When the service is
+/// busy they retry as it says; the retries count as one call, whose latency is the whole wait.
 pub struct Good {
     phases: Arc<Mutex<Vec<Phase>>>,
-    /// Told after each call.
+    /// Notified after each call.
     called: Arc<Notify>,
     ended: Arc<AtomicBool>,
     thread: JoinHandle<()>,
 }
 
 impl Good {
-    /// So many callers with this access token call both services about one class, by turns.
+    /// Starts callers with this access token, which call both services about one class in turn.
     #[must_use]
     pub fn start(callers: usize, addresses: [SocketAddr; 2], token: &str, class: &str) -> Self {
         let phases = Arc::new(Mutex::new(vec![phase("before")]));
@@ -79,7 +79,7 @@ impl Good {
         }
     }
 
-    /// Waits until this phase has so many calls, answered or failed.
+    /// Waits until this phase has this many calls, answered or failed.
     pub async fn calls(&self, count: usize) {
         let wait = async {
             loop {
@@ -101,12 +101,12 @@ impl Good {
             .unwrap_or_else(|_| panic!("not within {CALLS_MAX:?}: {count} calls"));
     }
 
-    /// What comes from now on belongs to this phase.
+    /// Begins a phase, to which all further calls belong.
     pub fn begin(&self, name: &str) {
         self.phases.lock().unwrap().push(phase(name));
     }
 
-    /// Ends, and tells: a table, and every failure.
+    /// Ends the callers; returns a table and every failure.
     #[must_use]
     pub fn end(self) -> (String, Vec<String>) {
         self.ended.store(true, Ordering::Relaxed);
@@ -146,7 +146,7 @@ fn phase(name: &str) -> Phase {
     }
 }
 
-/// Calls until the end.
+/// Keeps calling until the end.
 async fn go_on(
     mut client: Clients,
     class: &str,
@@ -184,14 +184,14 @@ async fn go_on(
     }
 }
 
-/// How long to wait before another try.
+/// Returns the time to wait before a retry.
 fn pause(status: &Status) -> Duration {
     let details = homeroom_tests::details(status);
     let told = details.retry_info().and_then(|info| info.retry_delay);
     told.unwrap_or(PAUSE)
 }
 
-/// One call: of membership, or of invitations, which asks membership in turn.
+/// Makes one call: to membership, or to invitations, which calls membership.
 async fn call(client: &mut Clients, class: &str, turn: usize) -> Result<(), Status> {
     if turn.is_multiple_of(2) {
         let name = class.to_owned();
@@ -206,7 +206,7 @@ async fn call(client: &mut Clients, class: &str, turn: usize) -> Result<(), Stat
     Ok(())
 }
 
-/// The latency that so much of them are within.
+/// Returns the latency at this percentile.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,

@@ -1,4 +1,4 @@
-//! What takes longer than a test: see the library's documentation for how to run it.
+//! Measurements that take longer than a test; the library's documentation says how to run them.
 
 use clap::{Parser, Subcommand};
 use homeroom_attacks::timing;
@@ -12,7 +12,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Times refusals, and tells how far their time gives the reason away.
+    /// Measures the time of refusals, and how far it reveals the reason.
     Timing(timing::Arguments),
 }
 

@@ -1,8 +1,8 @@
-//! What Linux tells of a process.
+//! Linux's data on a process.
 
 use std::fs;
 
-/// The most memory that it has had, in bytes (`VmHWM`).
+/// Returns the peak memory of a process, in bytes (`VmHWM`).
 #[must_use]
 pub fn memory_bytes_max(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
@@ -14,13 +14,13 @@ pub fn memory_bytes_max(pid: u32) -> u64 {
     kibibytes * 1024
 }
 
-/// How many files, sockets among them, it has open.
+/// Returns the number of its open files, including sockets.
 #[must_use]
 pub fn open_files(pid: u32) -> usize {
     fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
 }
 
-/// Lets this process open as many files as the system allows it.
+/// Raises this process's limit of open files to the system's maximum.
 pub fn raise_open_files() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 

@@ -1,5 +1,5 @@
-//! Whether the time that a refusal takes tells why (R5): unknown codes, codes that were changed, that are
-//! switched off, and that were deleted.
+//! Measures whether the time of a refusal reveals its reason (R5), for codes that are unknown,
+//! changed, switched off or deleted.
 
 mod auc;
 mod codes;
@@ -20,10 +20,10 @@ use tonic::Code;
 pub use auc::{Separation, separation};
 pub use codes::State;
 
-/// Calls before any is timed.
+/// The number of calls before the measurement.
 const WARM_UP_CALLS: usize = 200;
 
-/// Which method is asked.
+/// The method that is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Method {
     /// Redeem.
@@ -32,33 +32,34 @@ pub enum Method {
     Preview,
 }
 
-/// What is measured.
+/// The options of a measurement.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct Arguments {
-    /// Refusals of each kind.
+    /// The number of refusals of each kind.
     #[arg(long, default_value_t = 10_000)]
     pub samples: usize,
-    /// Codes of each kind, which are refused by turns.
+    /// The number of codes of each kind, which are used in turn.
     #[arg(long, default_value_t = 200)]
     pub codes: usize,
-    /// Which method.
+    /// The method.
     #[arg(long, value_enum, default_value_t = Method::Redeem)]
     pub method: Method,
-    /// PostgreSQL and Redis, instead of SQLite.
+    /// True for PostgreSQL and Redis, false for SQLite.
     #[arg(long)]
     pub postgres: bool,
 }
 
-/// How long each refusal took, by the state of its code.
+/// The latency of each refusal, with the state of its code.
 #[derive(Debug, Clone)]
 pub struct Timings {
-    /// In the order in which they were taken.
+    /// The latencies in order of measurement.
     pub latencies: Vec<(State, Duration)>,
 }
 
 /// Starts both services, and times refusals in random order: one caller, one call at a time.
 ///
-/// The caller is a platform whose users are vouched for, each of whom tries once, so that the limiter never refuses.
+/// The caller is a platform that vouches for its users, each of whom tries once, so the limiter
+/// never refuses.
 pub async fn measure(arguments: &Arguments) -> Timings {
     let engine = if arguments.postgres {
         Engine::Postgres
@@ -93,7 +94,7 @@ pub async fn measure(arguments: &Arguments) -> Timings {
     Timings { latencies }
 }
 
-/// How long the code is refused.
+/// Returns the latency of the refusal of this code.
 async fn refusal(platform: &Clients, method: Method, user: &str, code: &str) -> Duration {
     let mut redemptions = platform.redemptions.clone();
     let (credential, user) = (code.to_owned(), Some(homeroom_tests::person(user)));
@@ -130,14 +131,14 @@ fn redeem_request(credential: String, user: Option<User>) -> RedeemRequest {
 }
 
 impl Timings {
-    /// The seconds of the refusals in this state.
+    /// Returns the latencies of the refusals in this state, in seconds.
     #[must_use]
     pub fn seconds(&self, state: State) -> Vec<f64> {
         let of_state = self.latencies.iter().filter(|(other, _)| *other == state);
         of_state.map(|(_, latency)| latency.as_secs_f64()).collect()
     }
 
-    /// How far each pair of states can be told apart.
+    /// Returns the separation of each pair of states.
     #[must_use]
     pub fn separations(&self) -> Vec<(State, State, Separation)> {
         let mut pairs = Vec::new();
@@ -150,7 +151,7 @@ impl Timings {
         pairs
     }
 
-    /// Both, as tables.
+    /// Formats the latencies and separations as tables.
     #[must_use]
     pub fn table(&self) -> String {
         let mut table = format!(

@@ -1,4 +1,4 @@
-//! A connection of an attacker: what it writes as it wants, and what the server says to it.
+//! An attacker's connection: it writes arbitrary bytes and records the server's frames.
 
 use std::{
     collections::BTreeMap,
@@ -22,39 +22,39 @@ use crate::frames::{
     settings,
 };
 
-/// How long the server may take to accept a connection.
+/// The time within which the server must accept a connection.
 const CONNECT: Duration = Duration::from_secs(20);
 
-/// A frame of the server.
+/// A frame from the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
-    /// Its type.
+    /// The type.
     pub kind: u8,
-    /// Its flags.
+    /// The flags.
     pub flags: u8,
-    /// Its stream.
+    /// The stream.
     pub stream: u32,
-    /// What it holds.
+    /// The payload.
     pub payload: Vec<u8>,
 }
 
-/// What the server has said so far.
+/// The frames of the server so far.
 #[derive(Debug, Clone, Default)]
 pub struct Seen {
-    /// Whether it has told its settings.
+    /// True if it has sent its settings.
     pub settings: bool,
     /// The code of its GOAWAY.
     pub go_away: Option<u32>,
-    /// How many streams it has reset, by code.
+    /// The number of streams that it has reset, by code.
     pub resets: BTreeMap<u32, u64>,
-    /// How many streams it has answered.
+    /// The number of streams that it has answered.
     pub answers: u64,
-    /// Whether it has closed the connection.
+    /// True if it has closed the connection.
     pub closed: bool,
 }
 
 impl Seen {
-    /// Whether the server has had enough of this connection.
+    /// Returns true if the server has ended this connection or is about to.
     #[must_use]
     pub fn is_cut(&self) -> bool {
         self.closed || self.go_away.is_some()
@@ -75,18 +75,18 @@ impl Seen {
     }
 }
 
-/// A connection whose every byte the attacker chooses.
+/// A connection on which the attacker chooses every byte.
 #[derive(Debug)]
 pub struct Wire {
     writer: OwnedWriteHalf,
-    // Where nobody reads: the unread half.
+    // The unread half, if nobody reads.
     unread: Option<OwnedReadHalf>,
     reading: Option<JoinHandle<()>>,
     seen: Arc<Mutex<Seen>>,
 }
 
 impl Wire {
-    /// Connects, and reads all that the server says.
+    /// Connects, and reads all frames of the server.
     pub async fn connect(address: SocketAddr) -> Option<Self> {
         let mut wire = Self::connect_unread(address).await?;
         let reader = wire.unread.take()?;
@@ -117,11 +117,11 @@ impl Wire {
         })
     }
 
-    /// Connects, begins to speak HTTP/2 as one should, and reads all that the server says.
+    /// Connects, begins HTTP/2 correctly, and reads all frames of the server.
     pub async fn begin(address: SocketAddr) -> Option<Self> {
         let mut wire = Self::connect(address).await?;
         wire.send(&[PREFACE, &settings(&[])].concat()).await;
-        // Only then do the server's windows hold.
+        // The server's windows apply only after this.
         wire.sees(Instant::now() + CONNECT, |seen| {
             seen.settings || seen.closed
         })
@@ -130,7 +130,7 @@ impl Wire {
         Some(wire)
     }
 
-    /// Sends, for at most so long. Whether all of it was taken.
+    /// Sends bytes until this time. Returns true if all were accepted.
     pub async fn send_until(&mut self, bytes: &[u8], until: Instant) -> bool {
         matches!(
             timeout_at(until, self.writer.write_all(bytes)).await,
@@ -138,19 +138,19 @@ impl Wire {
         )
     }
 
-    /// Sends, for at most two seconds. Whether all of it was taken.
+    /// Sends bytes for at most two seconds. Returns true if all were accepted.
     pub async fn send(&mut self, bytes: &[u8]) -> bool {
         self.send_until(bytes, Instant::now() + Duration::from_secs(2))
             .await
     }
 
-    /// What the server has said so far.
+    /// Returns the frames of the server so far.
     #[must_use]
     pub fn seen(&self) -> Seen {
         self.seen.lock().unwrap().clone()
     }
 
-    /// Waits until the server has said what is waited for. Whether it has in time.
+    /// Waits until the condition holds. Returns true if it did in time.
     pub async fn sees(&self, until: Instant, done: impl Fn(&Seen) -> bool) -> bool {
         loop {
             if done(&self.seen.lock().unwrap()) {
@@ -172,7 +172,7 @@ impl Drop for Wire {
     }
 }
 
-/// The next frame; None once the connection has ended.
+/// Returns the next frame, or `None` once the connection has ended.
 async fn read_frame(reader: &mut OwnedReadHalf) -> Option<Frame> {
     let mut head = [0; FRAME_HEAD_BYTES];
     reader.read_exact(&mut head).await.ok()?;
@@ -187,7 +187,8 @@ async fn read_frame(reader: &mut OwnedReadHalf) -> Option<Frame> {
     })
 }
 
-/// Every frame of the answer to one call on a connection of its own. The call is on stream 1; its frames alone are given.
+/// Returns every frame of the answer to one call on a new connection. Only frames of the call's
+/// stream, number 1, are returned.
 pub async fn answer(address: SocketAddr, block: &[u8], body: &[u8]) -> Vec<Frame> {
     let stream = TcpStream::connect(address).await.unwrap();
     stream.set_nodelay(true).unwrap();

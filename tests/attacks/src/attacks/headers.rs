@@ -1,4 +1,4 @@
-//! Header blocks without an end, too large, or sent a byte at a time.
+//! Header blocks that never end, are too large, or arrive one byte at a time.
 
 use std::time::Duration;
 
@@ -12,20 +12,20 @@ use crate::{
     wire::{Seen, Wire},
 };
 
-/// CONTINUATION frames on one connection at most.
+/// The most CONTINUATION frames on one connection.
 const CONTINUATIONS_MAX: u64 = 100_000;
-/// CONTINUATION frames that are written at once.
+/// The number of CONTINUATION frames in one write.
 const FRAMES_AT_ONCE: usize = 64;
-/// `accept-encoding: gzip, deflate`, the whole field (RFC 7541, appendix A).
+/// The complete field `accept-encoding: gzip, deflate` (RFC 7541, appendix A).
 const ACCEPT_ENCODING: u8 = 0x80 | 16;
-/// Bytes of headers that are more than a call may have.
+/// The bytes of headers, more than a call may have.
 const TOO_MANY_HEADER_BYTES: usize = 17 * 1024;
-/// Calls with such headers on one connection.
+/// The number of calls with such headers on one connection.
 const LARGE_CALLS: u32 = 100;
-/// How long between two bytes of a slow header block.
+/// The interval between two bytes of a slow header block.
 const DRIP: Duration = Duration::from_millis(100);
 
-/// A header block that goes on and on (CVE-2024-27316), in large frames, in small and in empty ones.
+/// Sends a header block that never ends (CVE-2024-27316), in large, small and empty frames.
 pub async fn continuation_flood(target: &Target, until: Instant) -> Report {
     let mut report = Report::default();
     let block = call(target.path, &target.token, &[]);
@@ -52,7 +52,7 @@ pub async fn continuation_flood(target: &Target, until: Instant) -> Report {
     report
 }
 
-/// Calls with more headers than they may have.
+/// Makes calls with more bytes of headers than allowed.
 pub async fn oversized(target: &Target, until: Instant) -> Report {
     let mut report = Report::default();
     let fat = "x".repeat(TOO_MANY_HEADER_BYTES);
@@ -83,7 +83,8 @@ pub async fn oversized(target: &Target, until: Instant) -> Report {
     report
 }
 
-/// So many connections that send a call's headers a byte at a time. Gives how many the server ended in time.
+/// Opens connections that send a call's headers one byte at a time. Returns how many the server
+/// closed in time.
 pub async fn slow(target: &Target, connections: usize, until: Instant) -> Report {
     let slow = (0..connections).map(|_| async {
         let mut report = Report::default();

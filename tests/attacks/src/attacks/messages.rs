@@ -1,4 +1,5 @@
-//! Messages that are larger than they may be, or say that they are, or become so when they are unpacked.
+//! Messages that exceed the limit: by their size, by their declared length, or when they are
+//! unpacked.
 
 use tokio::time::Instant;
 
@@ -12,15 +13,15 @@ use crate::{
     wire::{Seen, Wire},
 };
 
-/// Bytes of a message at most.
+/// The most bytes of a message.
 const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
-/// Mebibytes that a message has once it is unpacked.
+/// The size of a message when it is unpacked, in mebibytes.
 const UNPACKED_MEBIBYTES: usize = 1024;
-/// Calls whose messages never end.
+/// The number of calls whose messages never end.
 const UNENDED_CALLS: u32 = 64;
 
-/// Messages of more than 1 MiB; of 4 GiB, as they say; of 1 GiB, once they are unpacked. Each has a connection
-/// of its own, since none of them is read to its end.
+/// Sends messages of more than 1 MiB, of a declared length of 4 GiB, and of 1 GiB when unpacked.
+/// Each has its own connection, since the server reads none to its end.
 pub async fn oversized(target: &Target, until: Instant) -> Report {
     let bomb = gzip_bomb(UNPACKED_MEBIBYTES);
     let bodies = [
@@ -46,7 +47,7 @@ pub async fn oversized(target: &Target, until: Instant) -> Report {
             let block = call(target.path, &target.token, &[("grpc-encoding", encoding)]);
             wire.send(&frame(HEADERS, END_HEADERS, 1, &block)).await;
             for part in body.chunks(PAYLOAD_BYTES_MAX) {
-                // The server's window is 1 MiB, which nobody here asks about.
+                // The attacker ignores the server's window of 1 MiB.
                 if wire.seen().answers > 0 || !wire.send(&frame(DATA, NONE, 1, part)).await {
                     break;
                 }
@@ -60,11 +61,11 @@ pub async fn oversized(target: &Target, until: Instant) -> Report {
     report
 }
 
-/// So many calls, each on a connection of its own, whose messages grow to what they may have, but for the last
+/// Makes calls, each on its own connection, whose messages grow to the limit except for the last
 /// byte.
 pub async fn unended(target: &Target, until: Instant) -> Report {
     let length = u32::try_from(MESSAGE_BYTES_MAX).unwrap();
-    // The server's window is 1 MiB, and takes the prefix too.
+    // The server's window of 1 MiB includes the prefix.
     let body = message(
         false,
         length,

@@ -1,4 +1,4 @@
-//! Callers that want large answers and never take them.
+//! Callers that request large answers and never read them.
 
 use tokio::time::Instant;
 
@@ -11,17 +11,19 @@ use crate::{
     wire::Wire,
 };
 
-/// Calls on one connection.
+/// The number of calls on one connection.
 const CALLS: u32 = 200;
-/// The largest window that there is.
+/// The largest possible window.
 const WINDOW_BYTES_MAX: u32 = 0x7fff_ffff;
 
-/// So many connections with 200 calls each, whose answers have no window to go through. They stay until the end.
+/// Opens connections with 200 calls each, whose answers have no window. They stay open until the
+/// end.
 pub async fn without_window(target: &Target, connections: usize, until: Instant) -> Report {
     hold(target, connections, until, 0).await
 }
 
-/// So many connections with 200 calls each, whose answers have every window, and a socket that nobody reads.
+/// Opens connections with 200 calls each, whose answers have the largest window, on a socket that
+/// nobody reads.
 pub async fn without_reading(target: &Target, connections: usize, until: Instant) -> Report {
     hold(target, connections, until, WINDOW_BYTES_MAX).await
 }

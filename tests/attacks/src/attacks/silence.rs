@@ -1,4 +1,4 @@
-//! Connections that say nothing, or say it slowly.
+//! Connections that send nothing, or send slowly.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -11,12 +11,12 @@ use crate::{
     wire::{Seen, Wire},
 };
 
-/// Connections that are made at a time.
+/// The number of connections that are opened at a time.
 const AT_ONCE: usize = 64;
-/// How long between two bytes of a slow preface.
+/// The interval between two bytes of a slow preface.
 const DRIP: Duration = Duration::from_millis(500);
 
-/// So many connections that begin to speak HTTP/2 and then say nothing more, not even that they live.
+/// Opens connections that begin HTTP/2 and then send nothing more, not even answers to PING.
 pub async fn idle(address: SocketAddr, connections: usize) -> Vec<Wire> {
     futures::stream::iter(0..connections)
         .map(|_| async move {
@@ -30,7 +30,8 @@ pub async fn idle(address: SocketAddr, connections: usize) -> Vec<Wire> {
         .await
 }
 
-/// So many connections that never end their first 24 bytes: half of them say nothing, half a byte at a time.
+/// Opens connections that never finish their first 24 bytes: half of them send nothing, half one
+/// byte at a time.
 pub async fn slow_preface(address: SocketAddr, connections: usize, until: Instant) -> Report {
     let slow = (0..connections).map(|number| async move {
         let mut report = Report::default();

@@ -1,4 +1,5 @@
-//! Callers without an access token, who may call health and reflection alone, and never end their calls.
+//! Callers without an access token, who may call only health and reflection, and never end their
+//! calls.
 
 use std::net::SocketAddr;
 
@@ -13,21 +14,22 @@ use crate::{
     wire::{Wire, answer},
 };
 
-/// Calls on one connection.
+/// The number of calls on one connection.
 const CALLS: u32 = 200;
-/// The methods, by turns, what they are asked, and the flag of the only DATA.
+/// The methods, used in turn, their requests, and the flag of the only DATA frame.
 const METHODS: [(&str, &[u8], u8); 3] = [
     ("/grpc.health.v1.Health/Watch", &[], END_STREAM),
     (
         "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
-        // `list_services`, of field 7.
+        // This is `list_services`, field 7.
         &[0x3a, 0],
         NONE,
     ),
     ("/grpc.health.v1.Health/Check", &[], END_STREAM),
 ];
 
-/// So many connections with 200 calls each, whose answers have no window to go through. They stay until the end.
+/// Opens connections with 200 calls each, whose answers have no window. They stay open until the
+/// end.
 pub async fn open_calls(target: &Target, connections: usize, until: Instant) -> Report {
     let mut report = Report::default();
     let mut held = Vec::new();
@@ -54,7 +56,7 @@ pub async fn open_calls(target: &Target, connections: usize, until: Instant) -> 
         held.push(wire);
     }
     tokio::time::sleep_until(until).await;
-    // What is refused is so at once; what is answered waits for a window.
+    // A refused call is refused at once; an answered one waits for a window.
     for wire in &held {
         wire.sees(until + NOTICE, |seen| seen.is_cut() || seen.answers > 0)
             .await;
@@ -63,11 +65,11 @@ pub async fn open_calls(target: &Target, connections: usize, until: Instant) -> 
     report
 }
 
-/// Whether health tells a probe that the service serves.
+/// Returns true if the health service tells a probe that the server serves.
 pub async fn is_probed_well(address: SocketAddr) -> bool {
     let block = call("/grpc.health.v1.Health/Check", "", &[]);
     let frames = answer(address, &block, &whole_message(&[])).await;
-    // SERVING is 1, of field 1.
+    // SERVING is 1, in field 1.
     let serving = whole_message(&[8, 1]);
     frames
         .iter()

@@ -1,4 +1,4 @@
-//! Streams that are begun and given up, and more of them than there may be.
+//! Streams that are opened and cancelled, and more streams than allowed.
 
 use tokio::time::Instant;
 
@@ -11,14 +11,14 @@ use crate::{
     wire::{Seen, Wire},
 };
 
-/// Streams of one connection at most, begun and given up.
+/// The most streams that one connection opens and cancels.
 const STREAMS_MAX: u32 = 20_000;
-/// Streams that are written at once.
+/// The number of streams in one write.
 const BURST_STREAMS: usize = 100;
-/// Streams of one connection that are held open.
+/// The number of streams that one connection holds open.
 const HELD_STREAMS: u32 = 1_000;
 
-/// Begins calls and takes each back at once (CVE-2023-44487), on connection after connection.
+/// Begins calls and cancels each at once (CVE-2023-44487), on one connection after another.
 pub async fn rapid_reset(target: &Target, until: Instant) -> Report {
     churn(target, until, |stream, block| {
         [
@@ -31,7 +31,7 @@ pub async fn rapid_reset(target: &Target, until: Instant) -> Report {
     .await
 }
 
-/// Makes the server give calls up by a mistake in each (CVE-2025-8671): a window that grows by nothing.
+/// Makes the server reset calls by an error in each (CVE-2025-8671): a window update of zero.
 pub async fn made_to_reset(target: &Target, until: Instant) -> Report {
     churn(target, until, |stream, block| {
         [
@@ -72,7 +72,7 @@ async fn churn(
     report
 }
 
-/// Begins more calls than a connection may hold, and ends none of them.
+/// Begins more calls than a connection may have, and ends none of them.
 pub async fn too_many(target: &Target, until: Instant) -> Report {
     let block = call(target.path, &target.token, &[]);
     let mut report = Report::default();

@@ -1,16 +1,17 @@
-//! How well a threshold tells two samples apart.
+//! Measures how well a threshold separates two samples.
 
-/// How well a threshold tells two samples apart.
+/// A measure of how well a threshold separates two samples.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Separation {
-    /// The area under the curve of all thresholds: how often a member of the one sample is larger than one of the
-    /// other, from 0.5, which is a guess, to 1. Whichever side is larger is tried.
+    /// The area under the curve of all thresholds: the probability that a member of one sample is
+    /// larger than one of the other, from 0.5, which is a guess, to 1. The sample with the larger
+    /// values is chosen.
     pub auc: f64,
-    /// The standard deviation that it has between samples of one distribution.
+    /// Its standard deviation between samples of one distribution.
     pub deviation: f64,
 }
 
-/// By the ranks of all values (Mann and Whitney); equal values share theirs.
+/// Computes it from the ranks of all values (Mann and Whitney); equal values share a rank.
 #[must_use]
 #[expect(
     clippy::cast_precision_loss,

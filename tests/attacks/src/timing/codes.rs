@@ -1,4 +1,4 @@
-//! Enrolment codes of one form, that open nothing for different reasons.
+//! Enrollment codes of one form that open nothing for different reasons.
 
 use homeroom_api::invitations::v1::{
     CreateEnrollmentCodeRequest, DeleteEnrollmentCodeRequest, EnrollmentCode,
@@ -7,18 +7,18 @@ use homeroom_api::invitations::v1::{
 use homeroom_tests::{Clients, field_mask, processes::Processes};
 use rand::RngExt as _;
 
-/// What the school's codes begin with.
+/// The prefix of the school's codes.
 const PREFIX: &str = "HAMILTON";
-/// Characters of a code: 12 of these hold 60 bits.
+/// The number of random characters in a code: 12 of these hold 60 bits.
 const CODE_CHARS: usize = 12;
 const ALPHABET: &[u8] = b"ABCDEFGHJKMNPQRSTVWXYZ23456789";
 
-/// Why a code opens nothing.
+/// The reason why a code opens nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
-    /// There never was one.
+    /// The code never existed.
     Unknown,
-    /// Its author has put another in its place.
+    /// Its author replaced it by another.
     Reset,
     /// It is switched off.
     Off,
@@ -27,10 +27,10 @@ pub enum State {
 }
 
 impl State {
-    /// Each of them.
+    /// Every state.
     pub const ALL: [Self; 4] = [Self::Unknown, Self::Reset, Self::Off, Self::Deleted];
 
-    /// In a table.
+    /// Returns its name for tables.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -42,12 +42,13 @@ impl State {
     }
 }
 
-/// A school with so many codes in each state. The codes as they are typed.
+/// Creates a school with this many codes in each state, and returns the codes as a person types
+/// them.
 pub(super) async fn create(processes: &Processes, count: usize) -> Vec<(State, Vec<String>)> {
     let school = processes.school().await;
     let mut admin = school.admin.clone();
     let mut all = Vec::new();
-    // By turns, so that no state has a part of the database to itself.
+    // The states alternate, so that none has a separate part of the database.
     let mut states: Vec<(State, Vec<String>)> = State::ALL.map(|state| (state, Vec::new())).into();
     for _ in 0..count {
         for (state, codes) in &mut states {
@@ -75,7 +76,7 @@ fn random_code() -> String {
         .collect()
 }
 
-/// A code that was good, and then brought into this state.
+/// Creates a valid code and brings it into this state.
 async fn spoilt(admin: &mut Clients, class: &str, state: State) -> String {
     let created = admin
         .enrollment_codes

@@ -1,4 +1,4 @@
-//! The services as they are run: two processes, or one.
+//! The services as separate processes: two, or one.
 
 use std::{
     collections::BTreeMap,
@@ -23,33 +23,33 @@ use homeroom_tests::{
 use prost::Message as _;
 use tokio::{net::TcpStream, time::Instant};
 
-/// How long `homeroom serve` may take to serve.
+/// The time within which `homeroom serve` must serve.
 const START: Duration = Duration::from_mins(1);
-/// Classes with all the labels they may have, so that a list of them is a large answer.
+/// The number of classes with the most labels, so that a list of them is a large answer.
 const FAT_CLASSES: usize = 40;
-/// A member of staff, who may ask for large answers.
+/// A member of staff, who may request large answers.
 const ATTACKER: &str = "attacker";
-/// Labels of a class at most, and characters of each.
+/// The most labels of a class, and the characters of each.
 const LABELS: usize = 64;
 const LABEL_CHARS: usize = 63;
 
-/// Services that run.
+/// Running services.
 pub enum Served {
     /// `membership` and `invitations`.
     Two(Box<Processes>),
     /// `homeroom serve`.
     One {
-        /// It.
+        /// The process.
         child: Child,
         /// Its data folder.
         data: tempfile::TempDir,
-        /// Where membership and invitations listen.
+        /// The addresses of membership and invitations.
         addresses: [SocketAddr; 2],
     },
 }
 
 impl Served {
-    /// Two services on SQLite.
+    /// Starts two services on SQLite.
     pub async fn two_services() -> Self {
         let mut processes = Processes::on(Databases::create(Engine::Sqlite).await);
         for service in [Service::Membership, Service::Invitations] {
@@ -60,7 +60,7 @@ impl Served {
         Self::Two(Box::new(processes))
     }
 
-    /// `homeroom serve`.
+    /// Starts `homeroom serve`.
     pub async fn one_process() -> Self {
         let data = tempfile::tempdir().unwrap();
         let addresses = [free_address(), free_address()];
@@ -88,7 +88,7 @@ impl Served {
         }
     }
 
-    /// What each process is called.
+    /// Returns the name of each process.
     pub fn names(&self) -> Vec<&'static str> {
         match self {
             Self::Two(_) => vec!["membership", "invitations"],
@@ -96,7 +96,7 @@ impl Served {
         }
     }
 
-    /// Their process ids.
+    /// Returns their process ids.
     pub fn ids(&self) -> Vec<u32> {
         match self {
             Self::Two(processes) => [Service::Membership, Service::Invitations]
@@ -106,7 +106,7 @@ impl Served {
         }
     }
 
-    /// Whether all still run.
+    /// Returns true if all are still running.
     pub fn run(&mut self) -> bool {
         match self {
             Self::Two(processes) => [Service::Membership, Service::Invitations]
@@ -116,7 +116,7 @@ impl Served {
         }
     }
 
-    /// Where membership and invitations listen.
+    /// Returns the addresses of membership and invitations.
     pub fn addresses(&self) -> [SocketAddr; 2] {
         match self {
             Self::Two(processes) => [Service::Membership, Service::Invitations]
@@ -125,7 +125,7 @@ impl Served {
         }
     }
 
-    /// An access token.
+    /// Returns an access token.
     pub fn token(&self, user: &str, scopes: &[&str]) -> String {
         match self {
             Self::Two(processes) => processes.callers().access_token(Claims {
@@ -141,7 +141,7 @@ impl Served {
         Clients::connect(membership, invitations, &self.token(user, scopes))
     }
 
-    /// A school with a class to ask about, and others whose list is a large answer.
+    /// Creates a school with a class for good callers, and others whose list is a large answer.
     pub async fn school(&self) -> School {
         let school = School::create("hamilton", 0, |claims| {
             self.clients(claims.subject, claims.scopes)
@@ -179,7 +179,7 @@ impl Served {
         school
     }
 
-    /// What an attacker who is a member of staff may ask of each.
+    /// Returns each service with a large request that an attacker on the staff may make.
     pub fn targets(&self) -> Vec<Target> {
         let token = self.token(ATTACKER, &[]);
         let [membership, invitations] = self.addresses();
@@ -209,7 +209,7 @@ impl Served {
         ]
     }
 
-    /// Ends them.
+    /// Stops them.
     pub async fn stop(self) {
         match self {
             Self::Two(processes) => processes.stop().await,
@@ -221,7 +221,7 @@ impl Served {
     }
 }
 
-/// A token for a data folder's services.
+/// Returns a token for the services of a data folder.
 fn minted(data: &Path, user: &str, scopes: &[&str]) -> String {
     let mut command = Command::new(binary("homeroom"));
     command.args(["token", "--user", user, "--data"]).arg(data);

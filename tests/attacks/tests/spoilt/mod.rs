@@ -1,4 +1,4 @@
-//! Credentials of every kind that open nothing, each for another reason.
+//! Credentials of every kind that open nothing, each for a different reason.
 
 use homeroom_api::{
     common::v1::Role,
@@ -13,15 +13,16 @@ use homeroom_tests::{Homeroom, School, field_mask, member};
 
 /// A credential that opens nothing.
 pub struct Spoilt {
-    /// Of what kind, and why.
+    /// Its kind and the reason.
     pub what: String,
-    /// The organization that it was of.
+    /// Its organization.
     pub organization: String,
-    /// As it is typed or pasted.
+    /// The text that a person types or pastes.
     pub credential: String,
 }
 
-/// Every kind of credential in every state that opens nothing, in one school; and those of a school that is no more.
+/// Creates every kind of credential in every state that opens nothing, in one school, and the
+/// credentials of a deleted school.
 pub async fn create(homeroom: &Homeroom) -> Vec<Spoilt> {
     let school = homeroom.school().await;
     let mut all = Vec::new();
@@ -169,7 +170,7 @@ pub async fn create(homeroom: &Homeroom) -> Vec<Spoilt> {
     all
 }
 
-/// The credentials of a class that is deleted then.
+/// Returns the credentials of a class, which is then deleted.
 async fn of_a_class(school: &School, homeroom: &Homeroom) -> Vec<(String, String)> {
     let class = school.another_class("chemistry").await;
     let mut teacher = school.teacher.clone();
@@ -196,7 +197,7 @@ async fn of_a_class(school: &School, homeroom: &Homeroom) -> Vec<(String, String
     credentials
 }
 
-/// Credentials of a class that open it.
+/// Returns credentials of a class that work.
 async fn living(school: &School) -> Vec<(String, String)> {
     let code = EnrollmentCode {
         code: "geometry-now".to_owned(),
@@ -220,7 +221,7 @@ fn reversed(text: &str) -> String {
     text.chars().rev().collect()
 }
 
-/// A URL whose last part reads the other way round.
+/// Returns a URL whose last part is reversed.
 fn reversed_key(url: &str) -> String {
     let (base, key) = url.rsplit_once('/').unwrap();
     format!("{base}/{}", reversed(key))
