@@ -1,6 +1,6 @@
-//! No secret is written down anywhere in clear: every kind is made, used rightly and wrongly, shown,
-//! reset and retried on real processes that say all they can, and then looked for in everything that they
-//! and their servers have written (03 Secrets, R12).
+//! No secret is written anywhere in clear: every kind is created, used correctly and incorrectly,
+//! read, reset and retried on real processes with the most verbose logs, and then searched for in
+//! everything that they and their servers have written (R12).
 
 mod search;
 mod servers;
@@ -33,12 +33,13 @@ use story::story;
 
 use crate::ways::ORGANIZATION;
 
-/// How long a service may take to stop.
+/// The time within which a service must stop.
 const STOP_SECONDS: u64 = 60;
-/// Fewer would mean that something was not made.
+/// The fewest secrets; fewer would mean that something was not created.
 const SECRETS_MIN: usize = 30;
 
-/// Everything in both feeds and in what is kept of reads and guesses, as staff and platforms read it.
+/// Returns everything in both feeds and in the records of reads and guesses, as staff and platforms
+/// read it.
 async fn feeds(callers: &Callers) -> Vec<u8> {
     let mut teacher = callers.user("teacher");
     let request = ListEventsRequest {
@@ -75,7 +76,7 @@ async fn feeds(callers: &Callers) -> Vec<u8> {
     told.into_bytes()
 }
 
-/// All rows of a database of PostgreSQL, as text; bytes in hexadecimal.
+/// Returns all rows of a PostgreSQL database as text, with bytes in hexadecimal.
 async fn postgres_rows(url: &str) -> Vec<u8> {
     let mut connection = PgConnection::connect(url).await.unwrap();
     let tables: Vec<String> = sqlx::query_scalar(
@@ -96,7 +97,7 @@ async fn postgres_rows(url: &str) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// The file with what is not written to it yet.
+/// Returns the file, together with its write-ahead log.
 fn sqlite_bytes(path: &Path) -> Vec<u8> {
     let mut bytes = fs::read(path).unwrap();
     let log = format!("{}-wal", path.display());
@@ -104,7 +105,8 @@ fn sqlite_bytes(path: &Path) -> Vec<u8> {
     bytes
 }
 
-/// Runs the story on services that say all they can, and gives what was secret and what was written.
+/// Runs the story on services with the most verbose logs, and returns the secrets and everything
+/// that was written.
 async fn run(
     databases: Databases,
     logs: &Path,
@@ -171,7 +173,7 @@ async fn run(
     (secrets, evidence, canaries.reasons)
 }
 
-/// Whether something stands in each place, so that nothing was searched in vain.
+/// Checks that each place has content, so that no search is in vain.
 fn is_told(evidence: &Evidence, place: &str, what: &str) {
     let bytes = &evidence[place];
     let found = bytes
@@ -212,7 +214,7 @@ fn judge(secrets: &BTreeMap<String, String>, mut evidence: Evidence, reasons: &B
     let search = Search::of(secrets);
     let found = search.find(&evidence);
     assert!(found.is_empty(), "written down: {found:#?}");
-    // Nor is any other access token, such as those that one service makes for the other.
+    // No other access token appears either, such as those that one service creates for the other.
     for (place, bytes) in &evidence {
         let payload = b".eyJ";
         let found = bytes.windows(payload.len()).any(|part| part == payload);
@@ -225,7 +227,7 @@ fn judge(secrets: &BTreeMap<String, String>, mut evidence: Evidence, reasons: &B
         evidence.len()
     );
 
-    // Planted in each place, each secret is found there.
+    // If each secret is planted in each place, the search finds it there.
     let planted: Vec<&String> = secrets.values().collect();
     for (place, (name, bytes)) in evidence.iter_mut().enumerate() {
         *bytes = format!("{name} {} .", planted[place % planted.len()]).into_bytes();

@@ -1,4 +1,4 @@
-//! `CONNECTIONS_MAX` of both services: one connection more waits until another has gone.
+//! `CONNECTIONS_MAX` of both services: a further connection waits until another has closed.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -14,12 +14,12 @@ use tokio::{
     time::timeout,
 };
 
-/// How long a connection that is not served is seen to hear nothing, in milliseconds.
+/// The time for which an unserved connection is seen to receive nothing, in milliseconds.
 const SILENT_MILLIS: u64 = 300;
-/// How long one may take to be served, also on a busy machine.
+/// The time within which a connection must be served, even on a busy machine.
 const SERVED_SECONDS: u64 = 30;
 
-/// Begins to speak HTTP/2.
+/// Begins HTTP/2.
 async fn begin(address: SocketAddr) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream
@@ -29,7 +29,7 @@ async fn begin(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// Whether the service answers it within that time.
+/// Returns true if the service answers within that time.
 async fn is_served(stream: &mut TcpStream, within: Duration) -> bool {
     let read = timeout(within, stream.read_u8()).await;
     read.is_ok_and(|byte| byte.is_ok())
@@ -44,7 +44,7 @@ async fn one_connection_more_than_set_waits_until_another_has_gone() {
             processes.with_setting(service, "CONNECTIONS_MAX", &CONNECTIONS_MIN.to_string());
     }
     for service in both {
-        // Alone: invitations would hold one of membership's.
+        // Only one service runs: invitations would hold one of membership's connections.
         processes.launch(service).await;
         let address = processes.address(service);
         let served = Duration::from_secs(SERVED_SECONDS);

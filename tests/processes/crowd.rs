@@ -1,4 +1,4 @@
-//! A class of real size, and those who redeem its code until they have an answer.
+//! A class of realistic size, and students who redeem its code until they have an answer.
 
 use std::time::{Duration, Instant};
 
@@ -16,17 +16,17 @@ use homeroom_tests::{Claims, Clients, processes::Processes};
 use tonic::{Code, Status};
 use uuid::Uuid;
 
-/// How long one person goes on trying.
+/// The time for which one person retries.
 const PATIENCE_SECONDS: u64 = 120;
-/// How long a call may take before its client gives it up. Now and then tonic's channel never ends a call
-/// whose connection is gone, so, as any client should, these set a limit.
+/// The time after which a client abandons a call. Sometimes tonic's channel never ends a call whose
+/// connection is gone, so these clients set a limit, as any client should.
 pub(crate) const CALL_SECONDS: u64 = 15;
-/// Within which everything under way is settled once both serve again.
+/// The time within which all unfinished work must settle once both services serve again.
 const SETTLE_SECONDS: u64 = 60;
 /// The largest page of a list.
 const PAGE_ROWS_MAX: i32 = 1_000;
 
-/// Who creates organizations.
+/// The platform, which creates organizations.
 pub(crate) const PLATFORM: Claims<'static> = Claims {
     scopes: &["homeroom.platform"],
     ..Claims::of("platform")
@@ -36,18 +36,18 @@ pub(crate) const PLATFORM: Claims<'static> = Claims {
 pub(crate) struct OpenClass {
     /// `organizations/hamilton/classes/biology`.
     pub(crate) name: String,
-    /// Its code.
+    /// The class code.
     pub(crate) code: String,
 }
 
 impl OpenClass {
-    /// Makes it, with so many seats in its organization, and `teacher` its teacher.
+    /// Creates the class, with this many seats in its organization, and `teacher` as its teacher.
     pub(crate) async fn create(processes: &Processes, seats: usize) -> Self {
         let platform = processes.user_with(PLATFORM);
         Self::create_by(platform, processes.user("teacher"), seats).await
     }
 
-    /// Makes it by calls of these two.
+    /// Creates the class by calls of these two.
     pub(crate) async fn create_by(
         mut platform: Clients,
         mut teacher: Clients,
@@ -86,7 +86,7 @@ impl OpenClass {
         }
     }
 
-    /// The request by which the person of this number redeems, the same on every try.
+    /// Returns the request of the person with this number, the same for every try.
     pub(crate) fn request(&self, number: usize) -> RedeemRequest {
         RedeemRequest {
             credential: self.code.clone(),
@@ -95,7 +95,8 @@ impl OpenClass {
         }
     }
 
-    /// Waits until so many redemptions stand and all are COMMITTED; then seats and members agree.
+    /// Waits until this many redemptions exist and all are COMMITTED; then checks that seats and
+    /// members agree.
     pub(crate) async fn settled(&self, processes: &Processes, redemptions: usize, seats: usize) {
         let mut teacher = processes.user("teacher");
         let settled = async {
@@ -149,7 +150,7 @@ impl OpenClass {
     }
 }
 
-/// A class of the organization of [`OpenClass`].
+/// Returns a request for a class in the organization of [`OpenClass`].
 pub(crate) fn new_class(id: &str, display_name: &str) -> CreateClassRequest {
     CreateClassRequest {
         parent: "organizations/hamilton".to_owned(),
@@ -162,8 +163,8 @@ pub(crate) fn new_class(id: &str, display_name: &str) -> CreateClassRequest {
     }
 }
 
-/// Whether the outcome is not known, or the service is away: who asks again loses nothing. A cut
-/// connection surfaces as UNKNOWN, CANCELLED or INTERNAL too.
+/// Returns true if the outcome is unknown or the service is away, so that a retry loses nothing. A
+/// cut connection also appears as UNKNOWN, CANCELLED or INTERNAL.
 pub(crate) fn asks_again(status: &Status) -> bool {
     matches!(
         status.code(),
@@ -176,9 +177,9 @@ pub(crate) fn asks_again(status: &Status) -> bool {
     )
 }
 
-/// Redeems until there is an answer. Tells `tried` of every try that ended, with when it began and how it
-/// failed. One that was given up is nobody's to judge here: a service that left a call unanswered when it
-/// stopped says so by its exit status.
+/// Redeems until there is an answer. Calls `tried` for every try that ended, with its start and its
+/// failure. An abandoned call is not checked here: a service that left a call unanswered when it
+/// stopped reports this by its exit status.
 pub(crate) async fn redeem(
     student: &Clients,
     request: RedeemRequest,

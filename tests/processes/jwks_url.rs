@@ -1,4 +1,5 @@
-//! Both services with the key set of their callers at a URL: it is rotated while they run, and goes away (02 Callers).
+//! Both services read the key set of their callers from a URL: it is rotated while they run, and
+//! becomes unreachable.
 
 use std::{
     fs,
@@ -34,10 +35,10 @@ use crate::crowd::OpenClass;
 
 const ISSUER: &str = "https://issuer.example";
 const AUDIENCE: &str = "homeroom";
-/// When the set was last read.
+/// The metric of the last time at which the set was read.
 const READ_TIME: &str = "homeroom_token_keys_read_timestamp_seconds";
 
-/// A server of a key set, until it is dropped.
+/// A server of a key set; it stops when dropped.
 struct KeyServer {
     address: SocketAddr,
     body: Arc<Mutex<String>>,
@@ -74,7 +75,7 @@ impl KeyServer {
         *self.body.lock().unwrap() = signer.jwks(None);
     }
 
-    /// Nobody answers at its address any more.
+    /// Stops the server, so that nobody answers at its address.
     async fn go_away(self) {
         self.serving.abort();
         drop(self.serving.await);
@@ -82,20 +83,21 @@ impl KeyServer {
     }
 }
 
-/// Seconds since 1970.
+/// Returns the seconds since 1970.
 #[expect(clippy::cast_precision_loss, reason = "a time of this century")]
 fn now() -> f64 {
     SystemClock.now().timestamp() as f64
 }
 
-/// A key in the set of a file, without the others.
+/// Returns the key set of a file, reduced to its last key.
 fn last_key(path: &std::path::Path) -> String {
     let set: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
     let keys = set["keys"].as_array().unwrap();
     json!({ "keys": [keys.last().unwrap()] }).to_string()
 }
 
-/// Two services that know of no key but by the URL, and membership of that of invitations.
+/// Starts two services that have no key except from the URL; membership also has the key of
+/// invitations.
 async fn start(keys: &KeyServer) -> (Processes, SocketAddr) {
     let mut processes = Processes::on(Databases::create(Engine::Sqlite).await);
     let folder = processes.keys_file(Service::Membership);
@@ -126,12 +128,12 @@ async fn start(keys: &KeyServer) -> (Processes, SocketAddr) {
     (processes, metrics)
 }
 
-/// A caller whose token this key has signed.
+/// Returns a caller whose token this key has signed.
 fn caller(processes: &Processes, signer: &Signer, subject: &str, scope: &str) -> Clients {
     caller_of_age(processes, signer, subject, scope, TimeDelta::zero())
 }
 
-/// The same with a token of this age.
+/// Returns a caller whose token has this age.
 fn caller_of_age(
     processes: &Processes,
     signer: &Signer,
@@ -148,7 +150,7 @@ fn caller_of_age(
     Clients::connect(membership, invitations, token.expose())
 }
 
-/// What both services answer to a token of this key and age.
+/// Returns the answers of both services to a token of this key and age.
 async fn refusals(
     processes: &Processes,
     class: &OpenClass,
@@ -162,7 +164,7 @@ async fn refusals(
     [by_membership.unwrap_err(), by_invitations.unwrap_err()]
 }
 
-/// Somebody with a token of this key, first seen by both services, gets in.
+/// Admits a person whose token of this key both services see for the first time.
 async fn lets_in(processes: &Processes, class: &OpenClass, signer: &Signer, number: usize) {
     let name = format!("student-{number}");
     let mut student = caller(processes, signer, &name, "");
@@ -186,7 +188,8 @@ async fn keys_at_a_url_are_rotated_without_a_restart() {
     let read = metric(metrics, READ_TIME).await.unwrap();
     assert!(begun <= read && read <= now());
 
-    // The first token of another key has the set read, and then older tokens of a key that is not in it are over.
+    // The first token of another key causes a read of the set; then older tokens of a key that is
+    // not in it are invalid.
     keys.rotate_to(&b);
     lets_in(&processes, &class, &b, 1).await;
     for refused in refusals(&processes, &class, &a, TimeDelta::minutes(5)).await {
@@ -208,7 +211,8 @@ async fn keys_at_a_url_outlast_their_server_and_nobody_can_say_whether_another_i
     let class = OpenClass::create_by(platform, teacher, 5).await;
     let read = metric(metrics, READ_TIME).await.unwrap();
 
-    // Nothing has been fetched for an unknown key, so each service tries for this one, and fails.
+    // No fetch for an unknown key has happened yet, so each service tries one for this key, and
+    // fails.
     keys.go_away().await;
     for number in 0..2 {
         for refused in refusals(&processes, &class, &unknown, TimeDelta::zero()).await {

@@ -1,5 +1,5 @@
-//! The keys of invitations' secrets: another key added, every secret rotated under load and through a
-//! kill, the old key taken out; and the refusals to start with the wrong ones (03 Secrets).
+//! The keys of invitations' secrets: a key is added, every secret is rotated under load and through
+//! a kill, and the old key is removed; a start with wrong keys is refused.
 
 use std::{
     fs,
@@ -34,18 +34,19 @@ use uuid::Uuid;
 
 use crate::ways::{CLASS, Ways, class_code, create_code, make_class, make_token};
 
-/// How long a service may take to stop, or to refuse to start.
+/// The time within which a service must stop, or refuse to start.
 const END_SECONDS: u64 = 60;
-/// Class tokens that are rotated under load: many batches.
+/// The class tokens that are rotated under load: many batches.
 const TOKENS: usize = 3_000;
-/// Tokens of one request at most.
+/// The most tokens in one request.
 const TOKENS_A_REQUEST: usize = 1_000;
-/// How many redeem at once meanwhile.
+/// The number of students who redeem concurrently meanwhile.
 const REDEEMERS: usize = 10;
-/// How many get in before the rotation begins, and between its kill and its end.
+/// The number of students who are admitted before the rotation begins, and between its kill and its
+/// end.
 const ANSWERS_BETWEEN: usize = 30;
 
-/// Another key, as an entry of a ring.
+/// Returns another key, as an entry of a ring.
 fn entry(version: u32) -> String {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("keys");
@@ -74,14 +75,14 @@ async fn stop(processes: &mut Processes) {
     assert!(ended.await.success());
 }
 
-/// Stops invitations, and starts it with these keys.
+/// Restarts invitations with these keys.
 async fn restart_with(processes: &mut Processes, entries: &[&str]) {
     stop(processes).await;
     write_ring(processes, entries);
     processes.launch(Service::Invitations).await;
 }
 
-/// What invitations says when it does not start with these keys.
+/// Returns the error of invitations when it refuses to start with these keys.
 fn refusal(processes: &Processes, entries: &[&str]) -> String {
     write_ring(processes, entries);
     let output = processes.command(Service::Invitations).output().unwrap();
@@ -100,7 +101,7 @@ fn text(output: &Output) -> String {
     String::from_utf8(printed).unwrap()
 }
 
-/// A number that a query of invitations' database answers.
+/// Returns the number that a query of invitations' database selects.
 async fn number(processes: &Processes, query: &str) -> i64 {
     let query = AssertSqlSafe(query.to_owned());
     match &processes.databases().invitations {
@@ -129,7 +130,8 @@ async fn under(processes: &Processes, version: u32) -> i64 {
     number(processes, &query).await
 }
 
-/// Each way in lets another student in, by what was handed out at the beginning.
+/// Checks that each kind of invitation still admits another student, by the secret from the
+/// beginning.
 async fn each_way_in_works(callers: &Callers, ways: &Ways, when: &str) {
     for (index, credential) in ways.credentials().into_iter().enumerate() {
         let student = callers.user(&format!("{when}-{index}"));
@@ -153,7 +155,7 @@ async fn each_way_in_works(callers: &Callers, ways: &Ways, when: &str) {
     assert_eq!(revealed.phrase, ways.token.phrase, "{when}");
 }
 
-/// The same code, however it is typed, is taken.
+/// Checks that the same code is refused as taken, however it is typed.
 async fn the_typed_code_is_taken(callers: &Callers, ways: &Ways) {
     let mut teacher = callers.user("teacher");
     for typed in [
@@ -167,7 +169,7 @@ async fn the_typed_code_is_taken(callers: &Callers, ways: &Ways) {
             .await;
         assert_eq!(reason(&made.unwrap_err()), "CODE_TAKEN", "{typed}");
     }
-    // Nor may another code be changed into it.
+    // No other code may be changed into it either.
     let other = teacher
         .enrollment_codes
         .create_enrollment_code(create_code(&format!(
@@ -201,7 +203,7 @@ fn entropy() -> u128 {
 }
 
 async fn lived_through(engine: Engine) {
-    // Given everything that keys are for, under version 1,
+    // Given everything for which keys are used, under version 1,
     let mut processes = Processes::start(engine).await;
     let callers = processes.callers();
     let one = ring(&processes);
@@ -247,8 +249,8 @@ async fn lived_through(engine: Engine) {
         ..list
     };
 
-    // when version 2 is made known beside a process that knows version 1 alone, and then current beside
-    // one that knows it as the next,
+    // when version 2 is introduced beside a process that only has version 1, and then made current
+    // beside one that has it as the next,
     restart_with(&mut processes, &[&one, &format!("{two}:next")]).await;
     let mut beside = processes.beside();
     write_ring(&processes, &[&one, &two]);
@@ -278,10 +280,10 @@ async fn lived_through(engine: Engine) {
     beside.kill(Service::Membership);
     restart_with(&mut processes, &[&one, &two]).await;
 
-    // then what was made under version 1 works, and is there only once;
+    // then secrets made under version 1 work, and exist only once;
     each_way_in_works(&callers, &ways, "both").await;
     the_typed_code_is_taken(&callers, &ways).await;
-    // a retry is answered as before, and another body is told from it;
+    // a retry gets the same answer, and another body is detected;
     let again = teacher.tokens.create_token(create.clone()).await;
     assert_eq!(again.unwrap().into_inner(), created);
     let again = ann.redeem_with(redeem.clone()).await.unwrap();
@@ -292,11 +294,11 @@ async fn lived_through(engine: Engine) {
     };
     let other = ann.redeem_with(other).await.unwrap_err();
     assert_eq!(reason(&other), "REQUEST_ID_CONFLICT");
-    // and a list goes on where it was.
+    // and a list continues at its page token.
     let second_page = teacher.tokens.list_tokens(next).await.unwrap();
     assert!(!second_page.into_inner().tokens.is_empty());
 
-    // Without version 1 it does not start as long as secrets are under it, and says so.
+    // Without version 1 the service refuses to start while secrets need it, and says so.
     stop(&mut processes).await;
     let left = under(&processes, 1).await;
     let said = refusal(&processes, &[&two]);
@@ -305,7 +307,7 @@ async fn lived_through(engine: Engine) {
             && said.contains(&format!("{left} invitations")),
         "{said}"
     );
-    // Nor with another key under the same version, nor rotates with it.
+    // It also refuses another key under the same version, and does not rotate with it.
     for wrong in [vec![entry(1), two.clone()], vec![one.clone(), entry(2)]] {
         let wrong: Vec<&str> = wrong.iter().map(String::as_str).collect();
         let said = refusal(&processes, &wrong);
@@ -342,7 +344,7 @@ async fn lived_through(engine: Engine) {
     assert_eq!(under(&processes, 1).await, 0);
     each_way_in_works(&callers, &ways, "rotated").await;
     the_typed_code_is_taken(&callers, &ways).await;
-    // Once more finds nothing to do.
+    // A second rotation finds nothing to do.
     let again = rotate_keys(&processes)
         .stdout(Stdio::piped())
         .output()
@@ -353,11 +355,11 @@ async fn lived_through(engine: Engine) {
         text(&again)
     );
 
-    // then version 1 is needed for nothing of the kind any more.
+    // then nothing needs version 1 any more.
     restart_with(&mut processes, &[&two]).await;
     each_way_in_works(&callers, &ways, "alone").await;
     the_typed_code_is_taken(&callers, &ways).await;
-    // What was destroyed stays so.
+    // Destroyed secrets stay destroyed.
     for destroyed in [&before_reset.code, &revoked.phrase] {
         let refused = callers.user("late").redeem(destroyed).await.unwrap_err();
         assert_eq!(reason(&refused), "CODE_NOT_USABLE");
@@ -377,7 +379,7 @@ async fn secrets_live_through_a_change_of_keys_on_sqlite() {
     lived_through(Engine::Sqlite).await;
 }
 
-/// Students who get in by all ways, one after the other, until it is over.
+/// Admits students by every kind of invitation, one after the other, until `over`.
 async fn redeem_on(
     callers: Callers,
     ways: Arc<Ways>,
@@ -397,7 +399,7 @@ async fn redeem_on(
     Ok(())
 }
 
-/// The teacher edits the enrolment code and makes and resets secrets, until it is over.
+/// Edits the enrollment code, and creates and resets secrets, until `over`.
 async fn edit_on(callers: Callers, ways: Arc<Ways>, over: Arc<AtomicBool>) -> Result<(), Status> {
     let mut teacher = callers.user("teacher");
     let mut edits = 0;
@@ -427,7 +429,7 @@ async fn edit_on(callers: Callers, ways: Arc<Ways>, over: Arc<AtomicBool>) -> Re
 }
 
 async fn rotated_under_load(engine: Engine) {
-    // Given thousands of secrets under version 1, version 2 added, and students who get in,
+    // Given thousands of secrets under version 1, an added version 2, and students who redeem,
     let mut processes = Processes::start(engine).await;
     let callers = processes.callers();
     let ways = Arc::new(Ways::create(&callers).await);
@@ -498,7 +500,7 @@ async fn rotated_under_load(engine: Engine) {
     );
     more_get_in(ANSWERS_BETWEEN).await;
 
-    // then the next one goes on with the rest,
+    // then the next one continues with the rest,
     let rotation = rotate_keys(&processes).stdout(Stdio::piped()).spawn();
     let rotation = rotation.unwrap();
     let rotated = tokio::task::spawn_blocking(move || rotation.wait_with_output().unwrap());
@@ -514,7 +516,7 @@ async fn rotated_under_load(engine: Engine) {
     more_get_in(ANSWERS_BETWEEN).await;
     over.store(true, Ordering::Relaxed);
 
-    // and none of those who got in meanwhile, and nothing that the teacher did, failed.
+    // and no student's redemption and no action of the teacher failed meanwhile.
     for redeemer in redeemers {
         if let Err((number, status)) = redeemer.await.unwrap() {
             panic!("student-{number}: {status:?}");
@@ -541,7 +543,7 @@ async fn secrets_are_rotated_under_load_and_through_a_kill_on_sqlite() {
     rotated_under_load(Engine::Sqlite).await;
 }
 
-/// `homeroom serve` on a folder: ends when it serves or refuses, and gives what it said.
+/// Runs `homeroom serve` on a folder until it serves or refuses, and returns its output.
 fn serve_for_a_moment(data: &Path) -> (bool, String) {
     let mut child = Command::new(binary("homeroom"))
         .arg("serve")
@@ -573,7 +575,8 @@ fn secrets_the_embedded_default_refuses_the_key_of_another_folder() {
     let keys = data.join("invitations.keys");
     assert!(serve_for_a_moment(&data).0);
     let right = fs::read(&keys).unwrap();
-    // Even before there is a single secret; and when the file is lost, a new one is not taken for it.
+    // A wrong key is refused even before there is a secret; and a lost file is not replaced by a
+    // new key.
     fs::write(&keys, entry(1)).unwrap();
     let (served, said) = serve_for_a_moment(&data);
     assert!(

@@ -1,4 +1,4 @@
-//! Either service killed in the middle of its work.
+//! Either service is killed in the middle of its work.
 
 use std::{collections::BTreeSet, ops::RangeInclusive, time::Instant};
 
@@ -10,16 +10,17 @@ use homeroom_tests::{
 
 use crate::crowd::{OpenClass, redeem};
 
-/// How many redeem while a service is killed.
+/// The number of students who redeem while a service is killed.
 const REDEEMERS: usize = 200;
-/// After how many answers the service is killed. A service that works in batches may be idle at one of them.
+/// The numbers of answers after which the service is killed. A service that works in batches may be
+/// idle at one of them.
 const KILL_AFTER_ANSWERS: [usize; 3] = [5, 60, 120];
 
 async fn kill_in_the_middle(engine: Engine, victim: Service) {
     let mut processes = Processes::start(engine).await;
     let class = OpenClass::create(&processes, REDEEMERS).await;
 
-    // When 200 redeem, and the service is killed after 5 answers and started again.
+    // When 200 students redeem, and the service is killed after 5 answers and restarted,
     let (answered, mut answers) = tokio::sync::mpsc::unbounded_channel();
     for number in 0..REDEEMERS {
         let student = processes.user(&format!("student-{number}"));
@@ -40,7 +41,7 @@ async fn kill_in_the_middle(engine: Engine, victim: Service) {
     while let Some((answer, failed)) = answers.recv().await {
         let redeemed = answer.unwrap();
         failures.push(failed);
-        // Each ends once: the first answer, or the same one told again.
+        // each ends once: with the first answer, or with the same one repeated.
         assert_eq!(redeemed.outcome(), RedemptionOutcome::Admitted);
         assert!(
             redemptions.insert(redeemed.redemption),

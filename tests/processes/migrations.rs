@@ -1,4 +1,4 @@
-//! A migration killed anywhere: nothing is left half done, and the next one goes on from there.
+//! A migration is killed at any point: nothing is left half done, and the next one continues.
 
 mod slow;
 
@@ -22,12 +22,13 @@ use sqlx::{
     sqlite::SqliteConnectOptions,
 };
 
-/// How long a migration may take to reach a statement.
+/// The time within which a migration must reach a statement.
 const REACH_SECONDS: u64 = 60;
-/// Held by the test, so that a migration waits at one statement.
+/// The lock that the test holds, so that a migration waits at one statement.
 const GATE: i64 = 7;
 
-/// Counts the statements that change the schema, also those that are undone, and waits after one of them.
+/// Counts the statements that change the schema, including those that are rolled back, and waits
+/// after one of them.
 const COUNTER: &str = "
     CREATE SCHEMA faults;
     CREATE SEQUENCE faults.statements;
@@ -40,7 +41,7 @@ const COUNTER: &str = "
     END $$;
     CREATE EVENT TRIGGER faults ON ddl_command_end EXECUTE FUNCTION faults.count();";
 
-/// What the schema is, but for what the migrator keeps.
+/// Selects the schema, without the migrator's own table.
 const POSTGRES_SCHEMA: &str = "
     SELECT concat_ws(' ', table_name, column_name, data_type, is_nullable, column_default, collation_name)
     FROM information_schema.columns
@@ -55,7 +56,7 @@ const SQLITE_SCHEMA: &str = "
 
 type Schema = BTreeSet<String>;
 
-/// The migrations of a service for an engine, oldest first.
+/// Returns the migrations of a service for an engine, oldest first.
 fn migrations(service: Service, engine: &str) -> Vec<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../services")
@@ -74,7 +75,7 @@ fn migrations(service: Service, engine: &str) -> Vec<String> {
         .collect()
 }
 
-/// The service's `migrate` on that database, started by `wrapper` if there is one.
+/// Starts the service's `migrate` on that database, under `wrapper` if there is one.
 fn migrate(service: Service, url: &Url, wrapper: &[&str]) -> Child {
     let mut command = Command::new("env");
     command
@@ -91,7 +92,7 @@ fn migrated(service: Service, url: &Url) {
     assert!(migrate(service, url, &[]).wait().unwrap().success());
 }
 
-/// One database of PostgreSQL.
+/// A PostgreSQL database.
 struct Target {
     url: Url,
     connection: PgConnection,
@@ -120,7 +121,7 @@ impl Target {
             .unwrap();
     }
 
-    /// Takes everything out, and counts statements from now on.
+    /// Drops everything, and counts statements from now on.
     async fn empty(&mut self) {
         let clear = "DROP EVENT TRIGGER IF EXISTS faults; DROP SCHEMA IF EXISTS faults CASCADE;
             DROP SCHEMA public CASCADE; CREATE SCHEMA public;";
@@ -152,7 +153,7 @@ impl Target {
         lines.into_iter().collect()
     }
 
-    /// How many migrations stand.
+    /// Returns the number of applied migrations.
     async fn applied(&mut self) -> usize {
         if self
             .number("SELECT count(to_regclass('_sqlx_migrations'))")
@@ -172,7 +173,8 @@ impl Target {
 }
 
 async fn killed_at_each_statement(service: Service) {
-    // Given what the schema is after so many migrations, and how many statements make it,
+    // Given the schema after each number of migrations, and the number of statements that create
+    // it,
     let files = migrations(service, "postgres");
     let mut target = Target::create(service).await;
     let mut schemas = vec![target.schema().await];
@@ -199,7 +201,7 @@ async fn killed_at_each_statement(service: Service) {
     );
 
     for statement in 1..=statements {
-        // when the process is killed after this one,
+        // when the process is killed after this statement,
         target.empty().await;
         target
             .execute(format!(
@@ -228,7 +230,8 @@ async fn killed_at_each_statement(service: Service) {
             )
             .await;
 
-        // then whole migrations stand and nothing else, so that the version before still runs on it,
+        // then only complete migrations are applied, so that the previous version still runs on the
+        // schema,
         let applied = target.applied().await;
         assert_eq!(
             target.schema().await,
@@ -236,7 +239,7 @@ async fn killed_at_each_statement(service: Service) {
             "after statement {statement}"
         );
 
-        // and the next one goes on from there.
+        // and the next migration continues.
         migrated(service, &target.url);
         assert_eq!(target.applied().await, files.len());
         assert_eq!(Some(&target.schema().await), schemas.last());
@@ -268,7 +271,7 @@ async fn sqlite_schema(path: &Path) -> (usize, Schema) {
         .await
         .unwrap();
     let applied = "SELECT count(*) FROM _sqlx_migrations WHERE success";
-    // The migrator's table may not be there yet.
+    // The migrator's table may not exist yet.
     let applied: i64 = sqlx::query_scalar(applied)
         .fetch_one(&mut connection)
         .await
@@ -280,19 +283,20 @@ async fn sqlite_schema(path: &Path) -> (usize, Schema) {
     )
 }
 
-/// SQLite's statements reach files by these calls alone.
+/// The system calls by which SQLite's statements change files.
 const SQLITE_CALLS: [&str; 5] = ["pwrite64", "fsync", "fdatasync", "ftruncate", "unlink"];
-/// The first calls of a kind are each a place to be killed at, and of the others one in so many.
+/// The number of first calls of a kind at each of which the process is killed; of the others one in
+/// this many is chosen.
 const EACH_CALL: usize = 10;
 const CALLS_BETWEEN: usize = 5;
-/// More calls of a kind than any migration makes: it has come to its end before.
+/// The most calls of a kind; every migration makes fewer and ends before.
 const CALLS_MAX: usize = 1_000;
 /// The number of SIGKILL.
 const SIGKILL: i32 = 9;
-/// The tracer, and what it needs to follow every thread and to say nothing.
+/// The tracer, with the options to follow every thread and to print nothing.
 const TRACER: [&str; 5] = ["strace", "-f", "-qqq", "-o", "/dev/null"];
 
-/// Stops where no program can be traced: nothing would be killed.
+/// Panics if no program can be traced, because nothing would be killed.
 fn can_trace() {
     let traced = Command::new("env").args(TRACER).arg("true").status();
     assert!(
@@ -323,7 +327,7 @@ async fn killed_at_each_write(service: Service) {
     for call in SQLITE_CALLS {
         for time in (1..EACH_CALL).chain((EACH_CALL..).step_by(CALLS_BETWEEN)) {
             assert!(time <= CALLS_MAX, "killed at {CALLS_MAX} calls of {call}");
-            // When the process is killed as it makes this call for the so manieth time,
+            // When the process is killed at this call's n-th occurrence,
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("database.db");
             let url = Url::Sqlite(path.clone());
@@ -336,15 +340,15 @@ async fn killed_at_each_write(service: Service) {
             if status.success() {
                 break;
             }
-            // strace ends as what it traced ended.
+            // strace ends in the same way as the traced process.
             assert_eq!(status.signal(), Some(SIGKILL), "{call} {time}: {status}");
             kills += 1;
 
-            // then whole migrations stand and nothing else,
+            // then only complete migrations are applied,
             let (applied, schema) = sqlite_schema(&path).await;
             assert_eq!(schema, schemas[applied], "{call} {time}");
 
-            // and the next one goes on from there.
+            // and the next migration continues.
             migrated(service, &url);
             let (applied, schema) = sqlite_schema(&path).await;
             assert_eq!((applied, Some(&schema)), (files.len(), schemas.last()));

@@ -1,4 +1,5 @@
-//! What operators see of the limiter's Redis: a gauge while it is away, and readiness that has no part in it.
+//! The limiter's Redis as operators see it: a gauge while it is away, and readiness, which does not
+//! depend on it.
 
 use std::{
     cell::Cell,
@@ -20,15 +21,15 @@ use crate::masters::Cluster;
 
 /// The gauge.
 const AWAY: &str = "homeroom_limiter_redis_away";
-/// What a guess may be answered.
+/// The possible refusals of a guess.
 const DECIDED: [&str; 2] = ["CODE_NOT_USABLE", "TOO_MANY_ATTEMPTS"];
-/// How long a service may take to miss its Redis, or to find it again.
+/// The time within which a service must notice that Redis is away, or back.
 const NOTICE_SECONDS: u64 = 60;
-/// How long after a failover's end short credentials may still lead to the queue.
+/// The longest time after a failover for which short credentials may still lead to the queue.
 const COUNTS_AGAIN_MAX: Duration = Duration::from_secs(5);
-/// Longer than it takes a service to look twice at whether it is ready: every two seconds.
+/// Longer than two readiness checks of a service, which happen every two seconds.
 const READINESS_LOOKS: Duration = Duration::from_secs(5);
-/// Attempts beside a dead master: of the keys of so many users a third lies on it.
+/// The number of attempts with a dead master: a third of the keys of this many users is on it.
 const ATTEMPTS: usize = 60;
 
 /// A platform whose users guess, each once.
@@ -46,7 +47,8 @@ impl Guesses {
         Self { platform, count: 0 }
     }
 
-    /// One guess of another user: decided, whatever there is of Redis.
+    /// Makes one guess as another user, and checks that it gets a decision, whatever the state of
+    /// Redis.
     async fn guess(&mut self) {
         self.count += 1;
         let request = RedeemRequest {
@@ -92,10 +94,10 @@ async fn r10_the_gauge_says_1_while_redis_is_away_and_0_after() {
             .unwrap_or_else(|_| panic!("{what}: the gauge does not say {expected}"));
     };
     says(0.0, "Redis answers").await;
-    // when it is killed, then the gauge says so,
+    // when Redis is killed, then the gauge reports it,
     redis.kill();
     says(1.0, "Redis was killed").await;
-    // and when it is back, that too.
+    // and also when it is back.
     redis.start_again().await;
     says(0.0, "Redis is back").await;
     processes.stop().await;
@@ -103,7 +105,7 @@ async fn r10_the_gauge_says_1_while_redis_is_away_and_0_after() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r10_within_5_seconds_of_a_failover_phrases_let_in_again_without_a_restart() {
-    // Given a service whose Redis changes places with its replica,
+    // Given a service whose Redis swaps roles with its replica,
     let mut redis = RedisPair::start().await;
     let processes = with_redis(redis.url(), free_address()).await;
     let of_any_number = Token {
@@ -124,12 +126,13 @@ async fn r10_within_5_seconds_of_a_failover_phrases_let_in_again_without_a_resta
         }
         assert!(began.elapsed() < within);
     };
-    // On a busy machine the first calls may take longer than the limiter waits.
+    // On a busy machine the first calls may exceed the limiter's time.
     let_in(Duration::from_secs(NOTICE_SECONDS)).await;
     redis.fail_over().await;
-    // when the address leads to the demoted server still, then nobody is refused, and who comes waits,
+    // when the address still leads to the demoted server, then nobody is refused, and students
+    // queue,
     assert_eq!(redeem().await, RedemptionOutcome::PendingApproval);
-    // and once it leads to the new primary, students are let in again.
+    // and once it leads to the new primary, students are admitted again.
     redis.lead_to_the_primary();
     let_in(COUNTS_AGAIN_MAX).await;
     processes.stop().await;
@@ -146,8 +149,8 @@ async fn r10_readiness_stays_serving_beside_a_dead_master_of_a_cluster() {
     assert!(is_ready(invitations).await);
     // when one of them dies,
     cluster.kill(0);
-    // then attempts are decided all the same, and the service stays ready, also for longer than it takes
-    // to look at that again.
+    // then attempts still get a decision, and the service stays ready beyond the next readiness
+    // check.
     let looked_again = tokio::time::Instant::now() + READINESS_LOOKS;
     let mut attempts = 0;
     while attempts < ATTEMPTS || tokio::time::Instant::now() < looked_again {

@@ -1,5 +1,5 @@
-//! Redemptions that an earlier version took and that membership did not take: each ends, once both are of
-//! this version.
+//! Redemptions that an earlier version accepted and that membership did not: each ends, once both
+//! services have this version.
 
 use homeroom_api::{
     invitations::v1::{RedeemRequest, RedemptionOutcome, Token},
@@ -21,7 +21,7 @@ fn of(token: &Token, request_id: u128) -> RedeemRequest {
 }
 
 async fn every_redemption_ends(engine: Engine) {
-    // Given two tokens of one use, and a redemption of each that membership has not heard of,
+    // Given two tokens of one use, and a redemption of each that has not reached membership,
     let mut processes = Processes::start(engine).await;
     let school = processes.school().await;
     let [kept, refused] = [
@@ -34,7 +34,7 @@ async fn every_redemption_ends(engine: Engine) {
         let unknown = user.redeem_with(request).await.unwrap_err();
         assert_eq!(reason(&unknown), "MEMBERSHIP_UNAVAILABLE");
     }
-    // of people of whom an earlier version let pass what membership did not keep,
+    // of people whose data an earlier version accepted and membership could not store,
     let databases = processes.databases();
     for sql in [
         "UPDATE redemptions SET display_name = '\u{200f}Noam' WHERE user_id = 'noam'",
@@ -47,7 +47,7 @@ async fn every_redemption_ends(engine: Engine) {
     processes.launch(Service::Membership).await;
     processes.settled().await;
 
-    // then whose name had to be cleaned is in,
+    // then the person whose name had to be cleaned is admitted,
     let again = noam.redeem_with(of(&kept, 1)).await.unwrap();
     assert_eq!(again.outcome(), RedemptionOutcome::Admitted);
     let request = GetOrganizationMemberRequest {
@@ -57,13 +57,13 @@ async fn every_redemption_ends(engine: Engine) {
     let member = members.get_organization_member(request).await.unwrap();
     assert_eq!(member.into_inner().display_name, "Noam");
 
-    // whose id cannot be kept is refused by its name, on every try,
+    // the person whose id cannot be stored is refused with the field's name, on every try,
     for _ in 0..2 {
         let told = ada.redeem_with(of(&refused, 2)).await.unwrap_err();
         assert_eq!(reason(&told), "INVALID_REQUEST");
         assert_eq!(violated_fields(&told), ["user.external_id"]);
     }
-    // the use is free again: the person is in once the id is corrected,
+    // the use is free again, so the person is admitted once the id is corrected,
     let corrected = ada.redeem_with(of(&refused, 3)).await.unwrap();
     assert_eq!(corrected.outcome(), RedemptionOutcome::Admitted);
     // and every invariant holds.

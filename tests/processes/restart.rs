@@ -1,4 +1,4 @@
-//! Each service stopped and started again, over and over, while a class full of students redeems.
+//! Each service is repeatedly stopped and restarted while a class full of students redeems.
 
 use std::{
     collections::BTreeMap,
@@ -20,46 +20,46 @@ use tonic::Status;
 
 use crate::crowd::{CALL_SECONDS, OpenClass, redeem};
 
-/// How many redeem at once, one student after the other each.
+/// The number of concurrent redeemers, each for one student after the other.
 const REDEEMERS: usize = 100;
-/// How many read from membership at once.
+/// The number of concurrent readers from membership.
 const READERS: usize = 10;
-/// How often both are restarted.
+/// The number of restarts of both services.
 const ROUNDS: usize = 3;
-/// Students that come before each restart, and once more at the end.
+/// The students who arrive before each restart, and once more at the end.
 const STUDENTS_A_TIME: usize = 120;
-/// How many of them are let in before the order to stop: the others meet it.
+/// The number of them who are admitted before the order to stop, which the others meet.
 const ANSWERS_BEFORE: usize = 50;
-/// Students in all: no more than one page of a list shows.
+/// The number of students, at most one page of a list.
 const STUDENTS: usize = STUDENTS_A_TIME * (2 * ROUNDS + 1);
-/// How long a stop may take where every client closes as it should.
+/// The time within which a service must stop if every client closes its connections.
 const STOP_SECONDS: u64 = 15;
 
-/// A call that the service took.
+/// A call that the service accepted.
 struct Taken {
     of: Service,
     begun: Instant,
     ended: Instant,
-    /// What was told instead of the service's own answer; None: it answered.
+    /// The failure in place of the service's own answer; `None` if it answered.
     cut_short: Option<String>,
 }
 
 /// One stop of a service.
 struct Stop {
     of: Service,
-    /// Just before the order, and just after it.
+    /// The interval from just before to just after the order.
     ordered: RangeInclusive<Instant>,
-    /// When the process was gone.
+    /// The time at which the process was gone.
     ended: Instant,
 }
 
 impl Stop {
-    /// Whether the call was under way at any time of the stop.
+    /// Returns true if the call was under way at any time of the stop.
     fn met(&self, call: &Taken) -> bool {
         self.of == call.of && call.begun <= self.ended && call.ended >= *self.ordered.start()
     }
 
-    /// Whether the call was under way when the order came.
+    /// Returns true if the call was under way when the order came.
     fn came_within(&self, call: &Taken) -> bool {
         self.of == call.of
             && call.begun <= *self.ordered.start()
@@ -67,7 +67,7 @@ impl Stop {
     }
 }
 
-/// What a load of calls has seen so far.
+/// The observations of a load of calls.
 struct Seen {
     waiting: Semaphore,
     admitted: Mutex<BTreeMap<usize, String>>,
@@ -78,7 +78,7 @@ struct Seen {
 }
 
 impl Seen {
-    /// Notes a call that has ended, unless the service never took it.
+    /// Records a call that has ended, unless the service never accepted it.
     fn tried(&self, of: Service, begun: Instant, failure: Option<&Status>) {
         let ended = Instant::now();
         if failure.is_some_and(was_not_taken) {
@@ -97,7 +97,7 @@ impl Seen {
         self.admitted.lock().unwrap().len()
     }
 
-    /// More students come. Waits until so many of all are let in.
+    /// Sends more students. Waits until this many of all are admitted.
     async fn students_come(&self, admitted: usize) {
         self.waiting.add_permits(STUDENTS_A_TIME);
         let wait = async {
@@ -110,12 +110,14 @@ impl Seen {
     }
 }
 
-/// What hyper says of a request that it still held when its connection closed.
+/// The message of hyper for a request that it still held when its connection closed.
 const HELD: &str = "operation was canceled";
-/// What h2 says of a request beyond the last one that the server takes (GOAWAY without an error: RFC 9113, 6.8).
+/// The message of h2 for a request beyond the last one that the server accepts (GOAWAY without an
+/// error: RFC 9113, 6.8).
 const NOT_TAKEN: &str = "connection error received: not a result of an error";
 
-/// Whether the service never took the call: nobody listened, or the connection was closing before it was sent.
+/// Returns true if the service never accepted the call: nobody listened, or the connection closed
+/// before it was sent.
 fn was_not_taken(status: &Status) -> bool {
     let mut cause = std::error::Error::source(status);
     while let Some(error) = cause {
@@ -130,7 +132,7 @@ fn was_not_taken(status: &Status) -> bool {
     false
 }
 
-/// One student after the other, until no more come.
+/// Redeems for one student after the other, until no more arrive.
 async fn redeem_on(callers: Callers, class: Arc<OpenClass>, seen: Arc<Seen>) {
     while let Ok(student) = seen.waiting.acquire().await {
         student.forget();
@@ -147,7 +149,7 @@ async fn redeem_on(callers: Callers, class: Arc<OpenClass>, seen: Arc<Seen>) {
     }
 }
 
-/// Reads from membership on one connection, until it is over.
+/// Reads from membership on one connection, until the end.
 async fn read_on(callers: Callers, seen: Arc<Seen>) {
     let mut teacher = callers.user("teacher");
     while !seen.over.load(Ordering::Relaxed) {
@@ -184,7 +186,7 @@ async fn restarted_under_load(engine: Engine) {
         .chain((0..READERS).map(|_| tokio::spawn(read_on(processes.callers(), seen.clone()))))
         .collect();
 
-    // When each is told to stop and started again, in turn, while students redeem.
+    // When each service is stopped and restarted in turn while students redeem,
     let mut stops = Vec::new();
     for _ in 0..ROUNDS {
         for service in [Service::Invitations, Service::Membership] {
@@ -212,7 +214,7 @@ async fn restarted_under_load(engine: Engine) {
         one.await.unwrap();
     }
 
-    // Then of the calls that met a stop, and were taken, none went without the service's own answer,
+    // then every accepted call that met a stop got the service's own answer,
     let taken = std::mem::take(&mut *seen.taken.lock().unwrap());
     for stop in &stops {
         let cut_short: Vec<_> = taken
@@ -222,7 +224,7 @@ async fn restarted_under_load(engine: Engine) {
             .collect();
         assert!(cut_short.is_empty(), "{:?}: {cut_short:#?}", stop.of);
     }
-    // and the orders to stop came in the middle of some.
+    // and the orders to stop came in the middle of some calls,
     for service in [Service::Invitations, Service::Membership] {
         let of_service = stops.iter().filter(|stop| stop.of == service);
         let in_the_middle: usize = of_service
@@ -239,11 +241,11 @@ async fn restarted_under_load(engine: Engine) {
         stops.len()
     );
 
-    // every acknowledged answer stands in the databases, with nothing else beside it,
+    // every acknowledged answer is in the databases, and nothing else,
     let admitted = std::mem::take(&mut *seen.admitted.lock().unwrap());
     class.settled(&processes, admitted.len(), STUDENTS).await;
 
-    // and the same request id is answered the same.
+    // and the same request id gets the same answer.
     let callers = processes.callers();
     for (number, redemption) in admitted {
         let student = callers.user(&format!("student-{number}"));

@@ -1,4 +1,4 @@
-//! What may hang when a service is told to stop, and does not keep it from ending.
+//! Work that may hang when a service must stop does not keep it from ending.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -24,15 +24,15 @@ use tonic_health::pb::{
 
 use crate::crowd::{OpenClass, new_class};
 
-/// How long a stop may take where nothing is under way.
+/// The time within which an idle service must stop.
 const IDLE_STOP_SECONDS: u64 = 10;
-/// How much longer than its limit a process may take to be gone, also on a busy machine.
+/// The time beyond its limit within which a process must be gone, even on a busy machine.
 const SLACK_SECONDS: u64 = 10;
 
-/// An HTTP/2 client's first bytes: the preface, and settings of which there are none.
+/// An HTTP/2 client's first bytes: the preface and empty settings.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
-/// A client that has begun and then neither reads nor closes, whatever it is sent.
+/// Connects a client that begins HTTP/2 and then neither reads nor closes.
 async fn deaf_client(address: SocketAddr) -> TcpStream {
     let mut client = TcpStream::connect(address).await.unwrap();
     client.write_all(PREFACE).await.unwrap();
@@ -44,7 +44,7 @@ async fn stopped_with_clients_that_stay(engine: Engine) {
     let mut processes = Processes::start(engine).await;
     OpenClass::create(&processes, 1).await;
     for service in [Service::Invitations, Service::Membership] {
-        // Given clients that never close: one deaf, one that watches health.
+        // Given clients that never close: one that does not read, and one that watches health.
         let address = processes.address(service);
         let _deaf = deaf_client(address).await;
         let channel = Channel::from_shared(format!("http://{address}"));
@@ -57,10 +57,10 @@ async fn stopped_with_clients_that_stay(engine: Engine) {
         let serving = Some(ServingStatus::Serving as i32);
         while health.message().await.unwrap().map(|one| one.status) != serving {}
 
-        // When the service is told to stop,
+        // When the service must stop,
         processes.order_stop(service);
 
-        // then it says so, takes nobody new, and ends well before any limit.
+        // then it reports this, accepts no new connection, and ends well before any limit.
         let told = health.message().await.unwrap().unwrap();
         assert_eq!(told.status(), ServingStatus::NotServing);
         let status = processes
@@ -82,7 +82,7 @@ async fn clients_that_never_close_do_not_keep_a_service_from_ending_on_sqlite() 
     stopped_with_clients_that_stay(Engine::Sqlite).await;
 }
 
-/// Passes connections on to a database until it hangs: then every connection stays open, and silent.
+/// Forwards connections to a database until it hangs: then every connection stays open and silent.
 struct Hanging {
     hang: watch::Sender<bool>,
     connections: watch::Receiver<usize>,
@@ -171,11 +171,12 @@ async fn stopped_while_the_database_hangs(service: Service) {
     }
     database.hang.send(true).unwrap();
 
-    // and the service is told to stop,
+    // and the service must stop,
     let ordered = Instant::now();
     processes.order_stop(service);
 
-    // then it gives the call its time, ends within its limit, and says by its status that it left something.
+    // then it gives the call its time, ends within its limit, and reports by its exit status that
+    // it left work unfinished.
     let limit = Duration::from_secs(STOP_SECONDS_MAX + SLACK_SECONDS);
     let status = processes.ended(service, limit).await;
     assert_eq!(status.code(), Some(1));
@@ -196,7 +197,7 @@ async fn invitations_ends_though_its_database_hangs() {
 }
 
 async fn stopped_while_it_starts(service: Service) {
-    // Given a service that begins on a database that answers nothing,
+    // Given a service that starts on a database that answers nothing,
     let databases = Databases::create(Engine::Postgres).await;
     let behind = match service {
         Service::Membership => &databases.membership,
@@ -209,7 +210,7 @@ async fn stopped_while_it_starts(service: Service) {
     let connected = database.connections.wait_for(|count| *count > 0);
     drop(connected.await.unwrap());
 
-    // when it is told to stop, then it has nothing to finish.
+    // when it must stop, then it has nothing to finish.
     processes.order_stop(service);
     let status = processes
         .ended(service, Duration::from_secs(IDLE_STOP_SECONDS))

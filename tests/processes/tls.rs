@@ -1,5 +1,5 @@
-//! Both services over mTLS, to their callers and to each other, the limiter over TLS to Redis; and certificates
-//! changed while they run.
+//! Both services use mTLS with their callers and each other, and the limiter uses TLS with Redis;
+//! certificates are changed while they run.
 
 use std::{
     fs,
@@ -22,10 +22,10 @@ use tonic::transport::{Channel, Endpoint};
 
 use crate::crowd::{OpenClass, PLATFORM, redeem};
 
-/// Within which changed files are used: they are looked at every 10 seconds.
+/// The time within which changed files must be used: they are checked every 10 seconds.
 const CHANGE_SECONDS: u64 = 60;
 
-/// Makes one authority and a certificate of it for each who needs one, in place of those that were there.
+/// Creates an authority and a certificate for each party, in place of the former ones.
 fn certify(folder: &Path) {
     let write = |name: &str, text: &str| {
         let path = folder.join(name);
@@ -56,14 +56,14 @@ fn certify(folder: &Path) {
     write("ca.pem", &ca);
 }
 
-/// Two services that speak TLS alone, and ask for certificates.
+/// Two services that accept only TLS, and require client certificates.
 struct Secured {
     folder: tempfile::TempDir,
     processes: Processes,
     redis: Redis,
 }
 
-/// A Redis that speaks TLS alone.
+/// A Redis that accepts only TLS.
 struct Redis {
     server: Child,
     port: String,
@@ -88,7 +88,7 @@ impl Redis {
         Self { server, port }
     }
 
-    /// How many keys it holds.
+    /// Returns the number of its keys.
     fn keys(&self, folder: &Path) -> String {
         let printed = Command::new("redis-cli")
             .current_dir(folder)
@@ -146,7 +146,7 @@ impl Secured {
         self.folder.path().join(name)
     }
 
-    /// A caller of both, who connects by the certificates of now.
+    /// Returns a caller of both, who connects with the current certificates.
     fn caller(&self, claims: Claims<'_>) -> Clients {
         let identity = IdentityFiles {
             certificate: self.path("caller.pem"),
@@ -171,7 +171,7 @@ impl Secured {
         assert_eq!(redeemed.outcome(), RedemptionOutcome::Admitted);
     }
 
-    /// `homeroom ready` of one of them, with these flags and their files.
+    /// Runs `homeroom ready` against one of them, with these flags and their files.
     fn ready(&self, service: Service, flags: &[(&str, &str)]) -> Output {
         let mut command = Command::new(binary("homeroom"));
         command
@@ -192,7 +192,8 @@ async fn a_code_is_redeemed_over_mtls_and_certificates_change_without_a_restart(
     secured.lets_in(&class, 0).await;
     assert_ne!(secured.redis.keys(secured.folder.path()), "0");
 
-    // Who has no certificate, or speaks no TLS, gets nowhere; who has one may ask whether they are ready.
+    // A client without a certificate or without TLS is rejected; one with a certificate may ask for
+    // readiness.
     let ca = ("--ca-file", "ca.pem");
     let identity = [
         ca,
@@ -206,7 +207,8 @@ async fn a_code_is_redeemed_over_mtls_and_certificates_change_without_a_restart(
         assert!(ready.status.success(), "{ready:?}");
     }
 
-    // When every certificate is replaced, those of the authority too, both take them up by themselves.
+    // When every certificate is replaced, including the authority's, both services reload them by
+    // themselves.
     certify(secured.folder.path());
     let taken_up = async {
         for service in [Service::Membership, Service::Invitations] {
@@ -219,7 +221,7 @@ async fn a_code_is_redeemed_over_mtls_and_certificates_change_without_a_restart(
         .await
         .expect("changed certificates are shown");
 
-    // The connection between them lives on; the next one is made with the new certificates.
+    // The connection between them stays open; the next one uses the new certificates.
     secured.lets_in(&class, 1).await;
     secured.processes.kill(Service::Membership);
     secured.processes.launch(Service::Membership).await;

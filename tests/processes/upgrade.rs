@@ -1,4 +1,4 @@
-//! The version before this one and this one, side by side on the same databases, under load.
+//! The previous version and this one run side by side on the same databases, under load.
 
 use std::{
     ops::Range,
@@ -23,25 +23,27 @@ use crate::crowd::{OpenClass, redeem};
 
 /// The folder of the binaries that `tests/processes/build_previous` built.
 const PREVIOUS_VARIABLE: &str = "HOMEROOM_PREVIOUS_BINARIES";
-/// How many redeem in all.
+/// The number of students who redeem under load.
 const REDEEMERS: usize = 400;
-/// Who redeem in all: these and the one whose redemption is stuck.
+/// The number of all students: those and the one whose redemption is stuck.
 const STUDENTS: usize = REDEEMERS + 1;
-/// How many of them at once.
+/// The number of concurrent redeemers.
 const AT_ONCE: usize = 50;
-/// How long the version before may take to stop.
+/// The time within which the previous version must stop.
 const STOP_SECONDS: u64 = 60;
 
 const BOTH: [Service; 2] = [Service::Membership, Service::Invitations];
 
-/// These processes, with some of them of the version before, which does not know this one's migrations.
+/// Returns these processes, with some of them from the previous version, which does not know the
+/// new migrations.
 fn with_previous(processes: Processes, folder: &Path, previous: &[Service]) -> Processes {
     previous.iter().fold(processes, |processes, &service| {
         processes.with_binary(service, folder.join(service.name()))
     })
 }
 
-/// Redeems for one after the other, each at the next of the `callers`, and once more at the one after it.
+/// Redeems for one student after the other, each through the next of the `callers`, and once more
+/// through the one after it.
 async fn redeem_on(
     callers: Vec<Callers>,
     class: Arc<OpenClass>,
@@ -75,12 +77,12 @@ async fn the_version_before_and_this_one_run_side_by_side() {
         eprintln!("SKIPPED: {PREVIOUS_VARIABLE} is not set: run this by `tests/run upgrade`");
         return;
     };
-    // Given the version before, in service,
+    // Given the previous version in service,
     let databases = Databases::create(Engine::Postgres).await;
     let mut old = with_previous(Processes::on(databases), &folder, &BOTH);
     old.launch_both().await;
     let class = Arc::new(OpenClass::create(&old, STUDENTS).await);
-    // with a redemption of a person whose name membership refuses for ever,
+    // with a redemption of a person whose name membership refuses permanently,
     let noam = Claims {
         name: "\u{200f}Noam",
         ..Claims::of("noam")
@@ -95,7 +97,8 @@ async fn the_version_before_and_this_one_run_side_by_side() {
     };
     let mut before = load(vec![old.callers()], 0..REDEEMERS / 4);
 
-    // when this one migrates its databases and comes beside it, under load, and each calls the other,
+    // when this version migrates the databases and starts beside it under load, and each version
+    // calls the other,
     let mut new = old.beside();
     new.launch_both().await;
     let mut mixed = [Service::Membership, Service::Invitations]
@@ -112,7 +115,7 @@ async fn the_version_before_and_this_one_run_side_by_side() {
         done.unwrap();
     }
 
-    // and the version before is stopped,
+    // and the previous version is stopped,
     let mut after = load(vec![new.callers()], REDEEMERS / 4 * 3..REDEEMERS);
     let [first, second] = mixed;
     for mut pair in [old, first, second] {
@@ -125,7 +128,7 @@ async fn the_version_before_and_this_one_run_side_by_side() {
         done.unwrap();
     }
 
-    // then everyone is in, once.
+    // then every student is admitted once.
     class.settled(&new, STUDENTS, STUDENTS).await;
     let redeemed = new.user_with(noam).redeem_with(stuck).await.unwrap();
     assert_eq!(redeemed.outcome(), RedemptionOutcome::Admitted);

@@ -1,4 +1,4 @@
-//! A school with one of each way in, made over gRPC.
+//! A school with one of each kind of invitation, created over gRPC.
 
 use homeroom_api::{
     invitations::v1::{
@@ -11,12 +11,12 @@ use homeroom_tests::{Claims, Clients, processes::Callers};
 
 /// The school's resource name.
 pub(crate) const ORGANIZATION: &str = "organizations/hamilton";
-/// The class of most ways in.
+/// The class of most invitations.
 pub(crate) const CLASS: &str = "organizations/hamilton/classes/biology";
-/// What its teacher types.
+/// The code that its teacher types.
 pub(crate) const TYPED_CODE: &str = "7X3K-Q9MZ-2W4P";
 
-/// One of each way in, for any number of students.
+/// One of each kind of invitation, for any number of students.
 pub(crate) struct Ways {
     pub(crate) invite_token: InviteToken,
     pub(crate) token: Token,
@@ -26,7 +26,8 @@ pub(crate) struct Ways {
 }
 
 impl Ways {
-    /// Makes the school, with `teacher` its administrator and the class's owner, and each way in.
+    /// Creates the school, with `teacher` as its administrator and the class's owner, and the
+    /// invitations.
     pub(crate) async fn create(callers: &Callers) -> Self {
         let mut platform = callers.user_with(Claims {
             scopes: &["homeroom.platform"],
@@ -71,7 +72,7 @@ impl Ways {
         }
     }
 
-    /// What a student types or pastes for each way in.
+    /// Returns the text that a student types or pastes for each kind of invitation.
     pub(crate) fn credentials(&self) -> [&str; 5] {
         [
             &self.invite_token.token,
@@ -83,7 +84,7 @@ impl Ways {
     }
 }
 
-/// Another class of the teacher.
+/// Creates another class of the teacher.
 pub(crate) async fn make_class(teacher: &mut Clients, id: &str) {
     let class = CreateClassRequest {
         parent: ORGANIZATION.to_owned(),
@@ -97,7 +98,7 @@ pub(crate) async fn make_class(teacher: &mut Clients, id: &str) {
     teacher.classes.create_class(class).await.unwrap();
 }
 
-/// A class token for any number of students.
+/// Creates a class token for any number of students.
 pub(crate) async fn make_token(teacher: &mut Clients) -> Token {
     let token = CreateTokenRequest {
         parent: CLASS.to_owned(),
@@ -112,7 +113,7 @@ pub(crate) async fn make_token(teacher: &mut Clients) -> Token {
     made.unwrap().into_inner()
 }
 
-/// The code of a class.
+/// Returns the code of a class.
 pub(crate) async fn class_code(teacher: &mut Clients, class: &str) -> ClassCode {
     let code = GetClassCodeRequest {
         name: format!("{class}/classCode"),
@@ -121,7 +122,7 @@ pub(crate) async fn class_code(teacher: &mut Clients, class: &str) -> ClassCode 
     read.unwrap().into_inner()
 }
 
-/// Makes an enrolment code of the class.
+/// Returns a request for an enrollment code of the class.
 pub(crate) fn create_code(typed: &str) -> CreateEnrollmentCodeRequest {
     CreateEnrollmentCodeRequest {
         parent: CLASS.to_owned(),

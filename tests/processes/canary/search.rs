@@ -1,4 +1,4 @@
-//! Finds a secret in whatever form it would be written down.
+//! Finds a secret in any form in which it could be written.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,23 +11,23 @@ use base64::{
     engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
 };
 
-/// Shorter forms would be found by chance.
+/// The shortest form that is searched for; shorter ones would be found by chance.
 const FORM_BYTES_MIN: usize = 8;
 
-/// Where something was written down, and what.
+/// The bytes that were written, by place.
 pub(crate) type Evidence = BTreeMap<String, Vec<u8>>;
 
-/// Secrets, in every form.
+/// A search for secrets in every form.
 pub(crate) struct Search {
     of_any_case: AhoCorasick,
     exact: AhoCorasick,
-    /// What the secret behind each form is called; never the secret.
+    /// The name of the secret behind each form; never the secret.
     names_of_any_case: Vec<String>,
     names_exact: Vec<String>,
 }
 
 impl Search {
-    /// Of secrets by what they are called.
+    /// Returns a search for these secrets, keyed by name.
     pub(crate) fn of(secrets: &BTreeMap<String, String>) -> Self {
         let (mut any, mut exact) = (Vec::new(), Vec::new());
         for (name, secret) in secrets {
@@ -49,7 +49,7 @@ impl Search {
         }
     }
 
-    /// Which secrets stand where.
+    /// Returns the names of the secrets that it finds, with their places.
     pub(crate) fn find(&self, evidence: &Evidence) -> BTreeSet<(String, String)> {
         let mut found = BTreeSet::new();
         for (place, bytes) in evidence {
@@ -68,7 +68,7 @@ impl Search {
     }
 }
 
-/// As it is shown, as it is looked up, and with what may stand between its parts.
+/// Returns the secret as it is shown, as it is looked up, and with the separators that people type.
 fn spellings(secret: &str) -> BTreeSet<String> {
     let parts: Vec<&str> = secret.split([' ', '-']).collect();
     ["", " ", "-", "_", "+", "%20", "%2D"]
@@ -79,7 +79,7 @@ fn spellings(secret: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// In letters of either case, percent-encoded and in hexadecimal.
+/// Returns the text in upper and lower case, percent-encoded and in hexadecimal.
 fn text_forms(secret: &str) -> BTreeSet<String> {
     let mut forms = spellings(secret);
     let encoded: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
@@ -97,13 +97,13 @@ fn hex(text: &str) -> String {
     })
 }
 
-/// In base64, wherever it begins in what was encoded.
+/// Returns the base64 forms for each offset at which the secret can begin.
 fn base64_forms(secret: &str) -> BTreeSet<String> {
     let mut forms = BTreeSet::new();
     for text in cased(secret) {
         for before in 0..3 {
             let bytes = [vec![0; before], text.as_bytes().to_vec()].concat();
-            // The first and last characters hold bits of their neighbours too.
+            // The first and last characters also hold bits of their neighbors.
             let first = [0, 2, 3][before];
             let last = bytes.len() * 8 / 6;
             for encoded in [
@@ -117,7 +117,7 @@ fn base64_forms(secret: &str) -> BTreeSet<String> {
     forms
 }
 
-/// Its spellings, as they are, in capitals and in small letters.
+/// Returns its spellings unchanged, in upper case and in lower case.
 fn cased(secret: &str) -> BTreeSet<String> {
     let spellings = spellings(secret).into_iter();
     spellings
@@ -151,7 +151,7 @@ mod tests {
             &encoded("the code: abcdefghjkmn."),
             &encoded("one code: abcdefghjkmn;"),
         ] {
-            // A part of its hexadecimal form alone is none.
+            // A part of the hexadecimal form alone is no match.
             assert_eq!(finds(form), form != "6162636465666768", "{form}");
         }
         assert!(!finds("ABCD-EFGH-JKMP"));

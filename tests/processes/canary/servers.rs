@@ -1,5 +1,5 @@
-//! A PostgreSQL that logs every statement with what was bound to it, and a listener to every command
-//! that Redis is sent.
+//! A PostgreSQL that logs every statement with its bound values, and a listener that receives every
+//! command sent to Redis.
 
 use std::{
     fs::{self, File, Permissions},
@@ -17,10 +17,10 @@ use tokio::{
     net::TcpStream,
 };
 
-/// How long a server may take to accept connections.
+/// The time within which a server must accept connections.
 const START_SECONDS: u64 = 60;
 
-/// A cluster of its own, gone with the test.
+/// A separate cluster, which is removed with the test.
 pub(crate) struct LoggingPostgres {
     child: Child,
     folder: tempfile::TempDir,
@@ -107,7 +107,7 @@ impl Drop for LoggingPostgres {
     }
 }
 
-/// One of PostgreSQL's programs, as a user who may run it.
+/// Returns a command for one of PostgreSQL's programs, as a user who may run it.
 fn program(name: &str) -> Command {
     let installed = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
     let newest = installed
@@ -133,7 +133,7 @@ fn version(path: &Path) -> u32 {
         .unwrap_or_default()
 }
 
-/// Every command that Redis is sent, by anyone, from now on.
+/// A record of every command that anyone sends to Redis from now on.
 pub(crate) struct RedisMonitor {
     heard: Arc<Mutex<Vec<u8>>>,
     listening: tokio::task::JoinHandle<()>,
@@ -162,7 +162,7 @@ impl RedisMonitor {
     }
 }
 
-/// Every key of Redis with its value, as Redis itself would write it to a file.
+/// Returns every key of Redis with its value, in Redis's own file format.
 pub(crate) async fn redis_dump(url: &str) -> Vec<u8> {
     let client = redis::Client::open(url).unwrap();
     let mut connection = client.get_multiplexed_async_connection().await.unwrap();

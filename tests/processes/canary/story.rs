@@ -1,4 +1,4 @@
-//! Everything that may be done with a secret, rightly and wrongly.
+//! Every correct and incorrect use of a secret.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::ways::{CLASS, ORGANIZATION, Ways, create_code, make_token};
 
-/// What has been handed out or typed, by what it is called, and what was refused.
+/// The secrets that were returned or typed, by name, and the refusals.
 #[derive(Default)]
 pub(crate) struct Canaries {
     pub(crate) secrets: BTreeMap<String, String>,
@@ -33,13 +33,13 @@ impl Canaries {
         assert!(before.is_none_or(|before| before == secret), "{name} twice");
     }
 
-    /// The secret and the address with the same effect.
+    /// Adds a secret and the URL with the same effect.
     fn add_with_url(&mut self, name: &str, secret: &str, url: &str) {
         self.add(name, secret);
         self.add(&format!("{name}'s URL"), url);
     }
 
-    /// All that a refusal told its caller, its details and trailers too.
+    /// Records a whole refusal, including its details and trailers.
     fn refused<T>(&mut self, answer: Result<T, Status>) {
         let Err(status) = answer else {
             panic!("it must be refused");
@@ -50,21 +50,21 @@ impl Canaries {
     }
 }
 
-/// Looks like a phrase, or like a code, and opens nothing.
+/// Guesses that have the form of a phrase or a code, and open nothing.
 const GUESSES: [&str; 4] = [
     "zebra abacus unicorn cactus",
     "ZZZZ-YYYY-XXXX",
     "HAMILTON-GUESSED-WRONGLY",
     "https://join.example/c/ZZZZ-YYYY-WWWW",
 ];
-/// What nobody can have been given.
+/// Malformed text, which nobody can have received as a secret.
 const MALFORMED: [&str; 3] = [
     "\u{202e}CANARY-MALFORMED",
     "https://elsewhere.example/c/CANARY-ELSEWHERE",
     "CANARY_UNDERSCORED!",
 ];
 
-/// Everything that may be done with a secret.
+/// Uses secrets in every correct and incorrect way.
 pub(crate) async fn story(callers: &Callers, addresses: [std::net::SocketAddr; 2]) -> Canaries {
     let mut canaries = Canaries::default();
     let [membership, invitations] = addresses;
@@ -85,7 +85,7 @@ pub(crate) async fn story(callers: &Callers, addresses: [std::net::SocketAddr; 2
         "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJjYW5hcnktc3RvbGVuIn0.Y2FuYXJ5LXN0b2xlbi1zaWduYXR1cmU";
     canaries.add("a stolen access token", stolen);
 
-    // Made: one of each way in, and tokens in a batch.
+    // Create one of each kind of invitation, and tokens in a batch.
     let ways = Ways::create(callers).await;
     let Ways {
         invite_token,
@@ -129,7 +129,7 @@ pub(crate) async fn story(callers: &Callers, addresses: [std::net::SocketAddr; 2
         }
     }
 
-    // Retried by request id, and told again.
+    // Retry by request id, and read the secret again.
     let create = CreateTokenRequest {
         parent: CLASS.to_owned(),
         token: Some(Token::default()),
@@ -149,7 +149,7 @@ pub(crate) async fn story(callers: &Callers, addresses: [std::net::SocketAddr; 2
     };
     canaries.refused(teacher.tokens.create_token(other).await);
 
-    // Typed badly, weakly, twice, and changed.
+    // Type codes that are malformed, weak or duplicate, and change them.
     for (code, acknowledge_weak) in [
         (enrollment_code.code.as_str(), true),
         ("CANARY_MALFORMED_CODE", true),
@@ -201,7 +201,7 @@ pub(crate) async fn story(callers: &Callers, addresses: [std::net::SocketAddr; 2
         .await
         .unwrap();
 
-    // Previewed and redeemed, as it was handed out and as people type it.
+    // Preview and redeem each secret, unchanged and as people type it.
     let typed = ways.credentials().map(str::to_owned).into_iter().chain([
         invite_token.invite_url.clone(),
         token
@@ -229,7 +229,7 @@ pub(crate) async fn story(callers: &Callers, addresses: [std::net::SocketAddr; 2
     let redeemed = ann.redeem(&class_code.code).await.unwrap();
     assert!(!redeemed.redemption.is_empty());
 
-    // Guessed, mistyped, too long, with a forged token, and in the wrong field.
+    // Guess, mistype, exceed the length, forge a token, and use the wrong field.
     for (index, guess) in GUESSES.iter().chain(&MALFORMED).enumerate() {
         let plain = guess.trim_start_matches('\u{202e}');
         canaries.add(&format!("guess {index}"), plain);
@@ -265,7 +265,7 @@ pub(crate) async fn story(callers: &Callers, addresses: [std::net::SocketAddr; 2
     let results = platform.redemptions.clone().batch_redeem(batch).await;
     writeln!(canaries.refusals, "{results:?}").unwrap();
 
-    // Shown again, listed, reset, revoked; the old ones are tried.
+    // Read again, list, reset and revoke; then try the old secrets.
     let name = token.name.clone();
     let reveal = RevealTokenRequest { name: name.clone() };
     let revealed = teacher.tokens.reveal_token(reveal.clone()).await.unwrap();

@@ -1,25 +1,26 @@
-//! HTTP/2 as a trace shows it: when a message arrived, and when its answer left.
+//! HTTP/2 in a trace: the times at which a message arrived and its answer left.
 
 use std::collections::BTreeMap;
 
 use super::trace::{Call, Deed, Micros};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// Length, type, flags and stream (RFC 9113, 4.1).
+/// The size of a frame's length, type, flags and stream (RFC 9113, 4.1).
 const HEADER_BYTES: usize = 9;
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 
-/// One frame that came or went.
+/// One frame that was received or sent.
 struct Frame {
     kind: u8,
     stream: u32,
     payload: Vec<u8>,
-    /// When its first byte left, or its last had come.
+    /// The time at which its first byte was sent, or its last was received.
     time: Micros,
 }
 
-/// Every frame that came or went, by connection, on those whose two ends are meant.
+/// Returns every frame that was received or sent, by connection, on connections with the given
+/// ends.
 fn frames(
     trace: &[Call],
     deed: Deed,
@@ -42,7 +43,7 @@ fn parse(deed: Deed, calls: &[&Call]) -> Vec<Frame> {
         .iter()
         .flat_map(|call| call.bytes.iter().copied())
         .collect();
-    // Which call carried the byte at this place.
+    // Returns the time of the call that carried the byte at this offset.
     let time_of = |place: usize| {
         let mut end = 0;
         let carrier = calls.iter().find(|call| {
@@ -83,14 +84,15 @@ fn carries(frame: &Frame, text: &str) -> bool {
     frame.kind == DATA && contains(&frame.payload, text)
 }
 
-/// Whether the text stands somewhere in the bytes.
+/// Returns true if the bytes contain the text.
 pub(crate) fn contains(bytes: &[u8], text: &str) -> bool {
     bytes
         .windows(text.len())
         .any(|window| window == text.as_bytes())
 }
 
-/// When the answer to the call whose message has `text` in it began to leave the server on that port.
+/// Returns the time at which the server on that port began to answer the call whose message
+/// contains `text`.
 pub(crate) fn answered(trace: &[Call], port: u16, text: &str) -> Option<Micros> {
     let is_local = |target: &str| target.contains(&format!(":{port}->"));
     let sent = frames(trace, Deed::Written, is_local);
@@ -108,7 +110,8 @@ pub(crate) fn answered(trace: &[Call], port: u16, text: &str) -> Option<Micros> 
         .min()
 }
 
-/// When a message with `text` in it first began to leave for the server on that port.
+/// Returns the time at which a message with `text` first began to leave for the server on that
+/// port.
 pub(crate) fn asked(trace: &[Call], port: u16, text: &str) -> Option<Micros> {
     let is_remote = |target: &str| target.ends_with(&format!(":{port}]"));
     frames(trace, Deed::Written, is_remote)

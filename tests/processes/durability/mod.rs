@@ -1,4 +1,5 @@
-//! An answer is given only after an fdatasync of what it reports: shown by strace, on both engines.
+//! An answer is given only after an fdatasync of the data that it reports, as strace shows on both
+//! engines.
 
 mod frames;
 mod postgres;
@@ -22,10 +23,10 @@ use self::{
 };
 use crate::crowd::{OpenClass, new_class, redeem};
 
-/// How many redeem, one after the other.
+/// The number of students who redeem, one after the other.
 const REDEEMERS: usize = 10;
 
-/// What one answer waits for: `text` is to stand in the log of a database before `limit`.
+/// The requirement of one answer: a database's log must contain `text`, synced before `limit`.
 struct Promise<'a> {
     what: &'static str,
     log: &'a [Call],
@@ -34,7 +35,7 @@ struct Promise<'a> {
 }
 
 impl Promise<'_> {
-    /// Why it is not kept.
+    /// Returns the reason if the requirement is not met.
     fn broken(&self) -> Option<String> {
         let Self {
             what,
@@ -61,18 +62,19 @@ impl Promise<'_> {
     }
 }
 
-/// Whether the path is of a write-ahead log: SQLite's beside its database, or a segment of PostgreSQL's.
+/// Returns true if the path is a write-ahead log: SQLite's beside its database, or a segment of
+/// PostgreSQL's.
 fn is_log(path: &str) -> bool {
     path.ends_with("-wal") || path.contains("/pg_wal/")
 }
 
-/// What was done, each known by a text in its messages and its rows.
+/// The changes that were made; each has a text in its messages and its rows.
 struct Done {
-    /// By request id: the id of the redemption.
+    /// The ids of the redemptions, by request id.
     redemptions: Vec<(String, String)>,
     /// The display name of a class.
     class: &'static str,
-    /// The display name of an enrolment code.
+    /// The display name of an enrollment code.
     code: &'static str,
 }
 
@@ -116,14 +118,14 @@ async fn work(processes: &Processes) -> Done {
     }
 }
 
-/// What was traced of a service, and of what writes its database.
+/// The traces of a service and of the process that writes its database.
 struct Traced {
     service: Vec<Call>,
     log: Vec<Call>,
     port: u16,
 }
 
-/// Every promise that was not kept.
+/// Returns every requirement that was not met.
 fn broken(done: &Done, membership: &Traced, invitations: &Traced) -> Vec<String> {
     let Done {
         redemptions,
@@ -177,14 +179,14 @@ fn broken(done: &Done, membership: &Traced, invitations: &Traced) -> Vec<String>
     promises.iter().filter_map(Promise::broken).collect()
 }
 
-/// Where the traces of one process and its children go.
+/// Returns the folder of the traces of one process and its children.
 fn folder(of: &Path, name: &str) -> std::path::PathBuf {
     let folder = of.join(name);
     fs::create_dir(&folder).unwrap();
     folder
 }
 
-/// Both services, traced; and what they did.
+/// Runs both services traced; returns their traces and the changes.
 async fn traced(
     databases: Databases,
     scratch: &Path,
@@ -209,7 +211,7 @@ async fn on_sqlite(options: &[&str]) -> Vec<String> {
     let url = |name: &str| Url::Sqlite(scratch.path().join(name));
     let databases = Databases::of(url("membership.db"), url("invitations.db"), None);
     let (done, services) = traced(databases, scratch.path(), options).await;
-    // The services write their files themselves.
+    // These services write their database files themselves.
     let both = services.map(|(calls, port)| {
         let (log, service) = calls
             .into_iter()
@@ -224,7 +226,7 @@ async fn an_answer_is_given_after_fdatasync_on_sqlite() {
     assert_eq!(on_sqlite(&[]).await, Vec::<String>::new());
 }
 
-/// The test itself can fail: calls that sync nothing are noticed, for every answer.
+/// Proves that the test can fail: calls that sync nothing are detected, for every answer.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_without_fdatasync_is_noticed_on_sqlite() {
     let broken = on_sqlite(&["--inject=fsync,fdatasync:retval=0"]).await;
@@ -263,7 +265,7 @@ async fn an_answer_is_given_after_fdatasync_on_postgres() {
     assert_eq!(on_postgres(&[]).await, Vec::<String>::new());
 }
 
-/// The same of PostgreSQL: one that answers before it syncs.
+/// Proves the same with a PostgreSQL that answers before it syncs.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_before_fdatasync_is_noticed_on_postgres() {
     let broken = on_postgres(&["synchronous_commit=off"]).await;

@@ -1,4 +1,4 @@
-//! A PostgreSQL of a test's own, traced, that syncs what it commits.
+//! A separate, traced PostgreSQL that syncs its commits.
 
 use std::{
     fs,
@@ -12,17 +12,17 @@ use homeroom_kit::database::Url;
 use homeroom_tests::free_address;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 
-/// How long it may take to start.
+/// The time within which it must start.
 const START_SECONDS: u64 = 60;
 
-/// The server, running. SIGQUIT ends it when this is dropped.
+/// The running server. SIGQUIT ends it when this is dropped.
 pub(crate) struct Postgres {
     postmaster: Option<Child>,
     port: u16,
 }
 
 impl Postgres {
-    /// Makes a cluster in the folder and starts it under `wrapper`, with these settings besides.
+    /// Creates a cluster in the folder and starts it under `wrapper`, with these settings added.
     pub(crate) async fn start(folder: &Path, wrapper: &[String], settings: &[&str]) -> Self {
         let programs = programs();
         let data = folder.join("postgres");
@@ -58,7 +58,7 @@ impl Postgres {
         server
     }
 
-    /// Waits until it takes connections. Stops where it has ended instead.
+    /// Waits until it accepts connections. Panics if it ends instead.
     async fn serving(&mut self) {
         let url = self.url("postgres");
         let postmaster = self.postmaster.as_mut().unwrap();
@@ -74,7 +74,7 @@ impl Postgres {
         format!("postgres://homeroom@127.0.0.1:{}/{database}", self.port)
     }
 
-    /// A fresh database.
+    /// Creates an empty database.
     pub(crate) async fn create(&self, database: &str) -> Url {
         let mut connection = PgConnection::connect(&self.url("postgres")).await.unwrap();
         let create = AssertSqlSafe(format!("CREATE DATABASE {database}"));
@@ -82,7 +82,7 @@ impl Postgres {
         Url::parse(&self.url(database)).unwrap()
     }
 
-    /// Ends it at once.
+    /// Stops it at once.
     pub(crate) fn stop(&mut self) {
         if let Some(mut postmaster) = self.postmaster.take() {
             let quit = format!("kill -QUIT {}", postmaster.id());
@@ -98,14 +98,15 @@ impl Drop for Postgres {
     }
 }
 
-/// The words of a command before its own.
+/// Returns a command that begins with these words.
 fn command(words: &[String]) -> Command {
     let mut command = Command::new("env");
     command.args(words);
     command
 }
 
-/// PostgreSQL refuses to run as root: then the folder becomes the user's whom Debian makes for it.
+/// Returns the command prefix that changes to Debian's user for PostgreSQL, which refuses to run as
+/// root, and gives that user the folder.
 fn owner(data: &Path) -> Vec<String> {
     if fs::metadata(data).unwrap().uid() != 0 {
         return Vec::new();
@@ -122,7 +123,7 @@ fn owner(data: &Path) -> Vec<String> {
     .into()
 }
 
-/// The folder of the newest PostgreSQL's programs.
+/// Returns the folder of the newest PostgreSQL's programs.
 fn programs() -> PathBuf {
     let installed = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
     let newest = installed

@@ -1,26 +1,27 @@
-//! What `strace` saw of a process and its children: bytes sent, received and written, and files synced.
+//! The system calls of a process and its children in `strace`: bytes sent, received and written,
+//! and files synced.
 
 use std::{fs, path::Path, time::Duration};
 
-/// Microseconds since 1970: the clock of every trace on one machine.
+/// Microseconds since 1970, the clock of every trace on one machine.
 pub(crate) type Micros = u64;
 
-/// The calls that are traced.
+/// The traced calls.
 const CALLS: &str =
     "read,readv,recvfrom,recvmsg,write,writev,sendto,sendmsg,pwrite64,pwritev,fsync,fdatasync";
-/// Bytes of each string that are shown: more than any message or page of a test.
+/// The number of bytes shown of each string: more than any message or page of a test.
 const STRING_BYTES_MAX: u32 = 1024 * 1024;
-/// How long a tracer may take to write down the end of what it traced.
+/// The time within which a tracer must write the end of its trace.
 const END_SECONDS: u64 = 30;
 
-/// What was done to a file or a connection.
+/// The effect on a file or a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Deed {
-    /// Bytes came from it.
+    /// Bytes were received from it.
     Read,
-    /// Bytes went to it.
+    /// Bytes were sent or written to it.
     Written,
-    /// What was written to it stands on disk.
+    /// Its data was synced to disk.
     Synced,
 }
 
@@ -28,19 +29,20 @@ pub(crate) enum Deed {
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) deed: Deed,
-    /// When it was made.
+    /// The time of the call.
     pub(crate) begun: Micros,
-    /// When it had returned.
+    /// The time of its return.
     pub(crate) ended: Micros,
     /// A file's path, or `TCP:[local->remote]`.
     pub(crate) target: String,
     pub(crate) bytes: Vec<u8>,
 }
 
-/// The program, with its arguments and these besides, that traces what follows it into files of that folder.
+/// Returns the tracer with its arguments and these options; it traces the command that follows into
+/// files of that folder.
 pub(crate) fn tracer(folder: &Path, options: &[&str]) -> Vec<String> {
     let output = folder.join("trace").display().to_string();
-    // -D: the traced program stays our child, so that signals reach it.
+    // With -D the traced program stays our child, so that signals reach it.
     let fixed = "strace -D -f -ff --seccomp-bpf -ttt -T -yy -v -xx -s";
     fixed
         .split(' ')
@@ -55,7 +57,7 @@ pub(crate) fn tracer(folder: &Path, options: &[&str]) -> Vec<String> {
         .collect()
 }
 
-/// Reads what was traced into that folder, in order, once all of it has ended.
+/// Reads the traces in that folder, in order, once every traced process has ended.
 pub(crate) async fn read(folder: &Path) -> Vec<Call> {
     let ended = async {
         loop {
@@ -82,8 +84,8 @@ pub(crate) async fn read(folder: &Path) -> Vec<Call> {
     calls
 }
 
-/// One line: `1700000000.000001 pwrite64(7<\x2f\x61>, "\x00", 1, 0) = 1 <0.000010>`. None: it is of no
-/// interest, or the call failed or was not made.
+/// Parses one line: `1700000000.000001 pwrite64(7<\x2f\x61>, "\x00", 1, 0) = 1 <0.000010>`. Returns
+/// `None` if it is irrelevant, or if the call failed or was not made.
 fn parse(line: &str) -> Option<Call> {
     let (time, rest) = line.split_once(' ')?;
     let (name, rest) = rest.split_once('(')?;
@@ -98,7 +100,7 @@ fn parse(line: &str) -> Option<Call> {
     let count: usize = value.parse().ok()?;
     let target = arguments.split_once('<')?.1;
     let target = &target[..target.find(">,").or_else(|| target.find(">)"))?];
-    // A path is shown as a string is, a connection as it is.
+    // A path is escaped like a string, a connection is not.
     let target = match target.strip_prefix("TCP:") {
         Some(_) => target.to_owned(),
         None => String::from_utf8(unescape(target)).ok()?,
@@ -120,7 +122,7 @@ fn parse(line: &str) -> Option<Call> {
     })
 }
 
-/// The bytes of `\x50\x52`.
+/// Decodes bytes such as `\x50\x52`.
 fn unescape(text: &str) -> Vec<u8> {
     text.split("\\x")
         .skip(1)
@@ -128,7 +130,7 @@ fn unescape(text: &str) -> Vec<u8> {
         .collect()
 }
 
-/// Of seconds with six decimals.
+/// Parses seconds with six decimals.
 fn micros(seconds: &str) -> Option<Micros> {
     seconds.replacen('.', "", 1).parse().ok()
 }

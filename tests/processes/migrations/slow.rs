@@ -4,7 +4,7 @@ use homeroom_tests::processes::Service;
 
 use super::{Target, migrated};
 
-/// Notes under which limit each statement changes a table that was there before its migration.
+/// Records the limit under which each statement changes a table that existed before its migration.
 const LIMITS: &str = "
     CREATE SCHEMA faults;
     CREATE TABLE faults.made (relation OID, transaction XID8);
@@ -29,7 +29,7 @@ async fn takes_its_time(service: Service) {
     let mut target = Target::create(service).await;
     target.execute(LIMITS.to_owned()).await;
     migrated(service, &target.url);
-    // When a schema in use is brought up to date, no statement is ended for being slow.
+    // When a schema in use is migrated, no statement is cancelled for being slow.
     let query = "SELECT statement, statement_timeout FROM faults.limits";
     let limits: Vec<(String, String)> = sqlx::query_as(query)
         .fetch_all(&mut target.connection)
