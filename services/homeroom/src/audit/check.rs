@@ -1,4 +1,4 @@
-//! Checks that one statement makes: it selects the rows that offend.
+//! Checks that consist of one statement, which selects the offending rows.
 
 use futures::TryStreamExt as _;
 use homeroom_kit::database::Engine;
@@ -9,14 +9,14 @@ use super::{
     report::{Finding, Invariant, Offender, Report, Severity},
 };
 
-/// Whether what is found breaks the invariant.
+/// The consequence of a row for the invariant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Weight {
-    /// It does.
+    /// The row violates the invariant.
     Violation,
-    /// It is only told.
+    /// The row is only reported.
     Note,
-    /// Only where nothing is under way.
+    /// The row violates the invariant only if nothing is under way.
     ViolationIfQuiescent,
 }
 
@@ -25,16 +25,16 @@ pub(crate) enum Weight {
 pub(crate) struct Check {
     pub(crate) invariant: Invariant,
     pub(crate) weight: Weight,
-    /// What is wrong with each row.
+    /// The error in each row.
     pub(crate) what: &'static str,
-    /// Only this engine's data can be judged so.
+    /// The only engine whose data can be checked so; `None` for both.
     pub(crate) engine: Option<Engine>,
-    /// Selects `subject` and `detail`; `{tolerance}` and `{after_fence}` stand for figures.
+    /// A query for `subject` and `detail`; `{tolerance}` and `{after_fence}` stand for figures.
     pub(crate) sql: &'static str,
 }
 
 impl Check {
-    /// One for both engines.
+    /// Returns a check for both engines.
     pub(crate) const fn new(
         invariant: Invariant,
         weight: Weight,
@@ -50,7 +50,7 @@ impl Check {
         }
     }
 
-    /// One for both engines that finds what breaks the invariant.
+    /// Returns a check for both engines that finds violations.
     pub(crate) const fn violation(
         invariant: Invariant,
         what: &'static str,
@@ -60,10 +60,10 @@ impl Check {
     }
 }
 
-/// What was looked at: of which invariant, its label, and what follows `SELECT count(*) FROM`.
+/// A count of checked rows: the invariant, the label, and the text after `SELECT count(*) FROM`.
 pub(crate) type Count = (Invariant, &'static str, &'static str);
 
-/// What stands for the figures in statements.
+/// The values of the figures in statements.
 #[derive(Debug)]
 pub(crate) struct Figures {
     engine: Engine,
@@ -93,8 +93,9 @@ impl Figures {
             .replace("{tolerance}", &self.tolerance.to_string())
     }
 
-    /// Whether the admission `a` is later than the fence `f`: by their commits where they are known. An
-    /// erasure (R13) has written the admission again since, so that its commit tells nothing.
+    /// Returns the condition that the admission `a` is later than the fence `f`: by their commits
+    /// if these are known. An erasure (R13) has written its admissions again, so their commits
+    /// prove nothing.
     const fn after_fence(&self) -> &'static str {
         match self.engine {
             Engine::Postgres => {
@@ -109,7 +110,7 @@ impl Figures {
     }
 }
 
-/// Runs checks and adds what they find.
+/// Runs checks and adds their findings.
 pub(crate) async fn run_checks(
     snapshot: &mut Snapshot,
     checks: &[Check],
@@ -122,7 +123,7 @@ pub(crate) async fn run_checks(
             "SELECT subject, detail, CAST(count(*) OVER () AS TEXT) FROM ({}) AS found \
              ORDER BY subject, detail LIMIT {}",
             figures.fill(check.sql),
-            // The first row tells how many there are.
+            // The first row also carries the number of rows.
             report.rows_shown().max(1),
         );
         let rows: Vec<_> = snapshot.rows(&sql).try_collect().await?;
@@ -157,7 +158,7 @@ pub(crate) async fn run_checks(
     Ok(())
 }
 
-/// Counts what is looked at.
+/// Counts the checked rows.
 pub(crate) async fn run_counts(
     snapshot: &mut Snapshot,
     counts: &[Count],

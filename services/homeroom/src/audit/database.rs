@@ -1,4 +1,4 @@
-//! A database as it was at one moment, on either engine; only read.
+//! A read-only snapshot of a database, on either engine.
 
 use std::collections::HashSet;
 
@@ -10,7 +10,7 @@ use sqlx::{
     sqlite::SqliteConnectOptions,
 };
 
-/// Whose database it is.
+/// The service that owns the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Service {
     Membership,
@@ -25,7 +25,8 @@ impl Service {
         }
     }
 
-    /// A statement that only this service's database answers, and with which its snapshot begins.
+    /// Returns a statement that works only on this service's database, and that begins its
+    /// snapshot.
     const fn probe(self) -> &'static str {
         match self {
             Self::Membership => "SELECT redemption_id FROM admissions LIMIT 1",
@@ -34,25 +35,25 @@ impl Service {
     }
 }
 
-/// Why nothing could be judged. Says nothing of the URL.
+/// The reason why nothing could be checked. It does not contain the URL.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It does not answer, or is not the service's.
+    /// The database does not answer, or is not the service's.
     #[error(
         "the database of {service} cannot be read; does it answer, is it that service's, and is its schema up to date? {cause}"
     )]
     Open {
-        /// Whose database.
+        /// The name of the service.
         service: &'static str,
-        /// What the driver says.
+        /// The driver's error.
         cause: sqlx::Error,
     },
     /// A statement failed.
     #[error("the database of {service} could not be read to the end: {cause}")]
     Read {
-        /// Whose database.
+        /// The name of the service.
         service: &'static str,
-        /// What the driver says.
+        /// The driver's error.
         cause: sqlx::Error,
     },
 }
@@ -62,12 +63,12 @@ pub enum Error {
 pub(crate) struct Row(Vec<Option<String>>);
 
 impl Row {
-    /// The column's text; empty where it is absent.
+    /// Returns the column's text; empty if it is null.
     pub(crate) fn text(&self, column: usize) -> String {
         self.0.get(column).cloned().flatten().unwrap_or_default()
     }
 
-    /// The column's whole number, if it is one.
+    /// Returns the column's whole number, or `None` if it is not one.
     pub(crate) fn number(&self, column: usize) -> Option<i64> {
         self.0.get(column)?.as_ref()?.parse().ok()
     }
@@ -85,7 +86,7 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// Connects, and fixes the moment.
+    /// Connects and begins the snapshot.
     pub(crate) async fn take(url: &Url, service: Service) -> Result<Self, Error> {
         let open = |cause| Error::Open {
             service: service.name(),
@@ -94,8 +95,8 @@ impl Snapshot {
         let mut held = connect(url).await.map_err(open)?;
         match &mut held {
             Held::Postgres(connection) => {
-                // The transaction stays idle while the other snapshots are read; whole tables are
-                // joined, which nested loops never do well, however old the statistics.
+                // The transaction stays idle while the other snapshots are read. Joins of whole
+                // tables are never fast as nested loops, which old statistics might choose.
                 sqlx::raw_sql(
                     "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
                      SET LOCAL statement_timeout = 0; \
@@ -131,7 +132,7 @@ impl Snapshot {
         }
     }
 
-    /// Runs a statement of this crate, whose columns are all text. `{bytes}` stands for the
+    /// Runs a statement of this crate whose columns are all text. `{bytes}` stands for the
     /// collation that sorts by bytes.
     pub(crate) fn rows(&mut self, sql: &str) -> BoxStream<'_, Result<Row, Error>> {
         let service = self.service.name();
@@ -147,12 +148,12 @@ impl Snapshot {
             .boxed()
     }
 
-    /// The different texts of a statement's first column.
+    /// Returns the distinct texts of a statement's first column.
     pub(crate) async fn texts(&mut self, sql: &str) -> Result<HashSet<String>, Error> {
         self.rows(sql).map_ok(|row| row.text(0)).try_collect().await
     }
 
-    /// Ends the transaction; if that fails the server does.
+    /// Ends the transaction; if that fails, the server ends it.
     pub(crate) async fn close(self) {
         let _ = match self.held {
             Held::Postgres(connection) => connection.close().await,

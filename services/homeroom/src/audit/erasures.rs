@@ -1,10 +1,10 @@
-//! Erasures (R13) that were under way while the snapshots were taken.
+//! Erasures (R13) that were under way during the snapshots.
 
 use std::collections::HashSet;
 
 use super::database::{Error, Snapshot};
 
-/// Their pseudonyms: those that `after` shows and `before` does not show done.
+/// Returns their pseudonyms: those in `after` that `before` does not show as done.
 pub(crate) async fn under_way(
     before: &mut Snapshot,
     after: &mut Snapshot,

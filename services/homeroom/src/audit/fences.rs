@@ -1,5 +1,5 @@
-//! I5 across both databases: what invitations takes for confirmed is up, and nothing is up that it
-//! did not raise.
+//! I5 across both databases: every fence that invitations counts as confirmed is up, and none is up
+//! that it did not raise.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use super::{
     report::{Invariant, Report},
 };
 
-/// The resource name of an invitation: its fence's key.
+/// Selects the resource name of an invitation, the key of its fence.
 macro_rules! invitation {
     () => {
         "'organizations/' || organization_id || CASE WHEN class_id = '' THEN '' \
@@ -21,7 +21,7 @@ macro_rules! invitation {
     };
 }
 
-/// An invitation is made in epoch 1, below which there is nothing: its fence is up without a row.
+/// An invitation starts in epoch 1, the lowest, so that fence is up without a row.
 const FENCES: &str = "SELECT invitation, CAST(epoch AS TEXT) FROM fences WHERE epoch > 1";
 const CONFIRMED: &str = concat!(
     "SELECT ",
@@ -34,7 +34,7 @@ const EPOCHS: &str = concat!(
     ", CAST(epoch AS TEXT) FROM invitations WHERE epoch > 1"
 );
 
-/// Compares fences with the invitations before and after them.
+/// Compares the fences with the invitations of the snapshots before and after them.
 pub(crate) async fn compare(
     before: &mut Snapshot,
     membership: &mut Snapshot,

@@ -1,11 +1,11 @@
-//! What the invitations database must say by itself: I3, I4, I5, I7 and I8.
+//! Checks of the invitations database by itself: I3, I4, I5, I7 and I8.
 
 use super::{
     check::{Check, Count, Weight},
     report::Invariant,
 };
 
-/// Of each invitation the redemptions that hold a use, from the epoch on that is counted.
+/// Selects each invitation's redemptions that hold a use, from the first counted epoch on.
 macro_rules! held {
     () => {
         "(SELECT r.invitation_id, \

@@ -1,6 +1,7 @@
-//! One redemption judged by what membership says of it: I4, I7 and I8 across both databases.
+//! Compares one redemption with membership's admission: I4, I7 and I8 across both databases.
 //!
-//! Pure: three rows of one id, of the snapshots before, of membership and after.
+//! The functions are pure. They take the three rows of one id: from the snapshot before, from
+//! membership, and from the snapshot after.
 
 use std::collections::HashSet;
 
@@ -12,7 +13,7 @@ use super::{
     report::{Invariant, Report},
 };
 
-/// A redemption, as invitations has it.
+/// A redemption in the invitations database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Redemption {
     pub(crate) organization: String,
@@ -29,13 +30,13 @@ pub(crate) struct Redemption {
 }
 
 impl Redemption {
-    /// Whether membership must have been heard.
+    /// Returns true if membership must have answered.
     pub(crate) fn is_settled(&self) -> bool {
         self.state != "RESERVED"
     }
 }
 
-/// What membership answered.
+/// Membership's stored answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Admission {
     pub(crate) organization: String,
@@ -47,7 +48,7 @@ pub(crate) struct Admission {
     pub(crate) refuse_reason: String,
     /// The request's resource name; empty if there is none.
     pub(crate) join_request: String,
-    /// The request of a QUEUED one.
+    /// The request, if the outcome is QUEUED.
     pub(crate) request: Option<Request>,
 }
 
@@ -56,14 +57,14 @@ pub(crate) struct Admission {
 pub(crate) struct Request {
     pub(crate) state: String,
     pub(crate) expire_time: i64,
-    /// When its end was written.
+    /// The time at which its end was written.
     pub(crate) end_written_time: Option<i64>,
 }
 
 /// A day in microseconds.
 const DAY: i64 = 24 * 60 * 60 * 1_000_000;
 
-/// By what all are judged. Times and spans in microseconds.
+/// The inputs of every comparison. Times and spans are in microseconds.
 #[derive(Debug)]
 pub(crate) struct Circumstances {
     now: i64,
@@ -71,9 +72,9 @@ pub(crate) struct Circumstances {
     stuck_after: i64,
     sweep: i64,
     tolerance: i64,
-    /// Join requests whose end the feed skipped.
+    /// The join requests whose end the feed skipped.
     skipped: HashSet<String>,
-    /// Pseudonyms of erasures under way (R13).
+    /// The pseudonyms of erasures under way (R13).
     erasing: HashSet<String>,
 }
 
@@ -103,14 +104,14 @@ impl Circumstances {
     }
 }
 
-/// A redemption of one id in the three snapshots.
+/// The rows of one id in the three snapshots.
 pub(crate) type Seen<'row> = (
     Option<&'row Redemption>,
     Option<&'row Admission>,
     Option<&'row Redemption>,
 );
 
-/// Judges one.
+/// Checks one redemption.
 pub(crate) fn judge(id: &str, seen: Seen<'_>, by: &Circumstances, report: &mut Report) {
     let (before, admission, after) = seen;
     let subject = format!("redemption {id}");
@@ -211,7 +212,7 @@ fn answer_of(admission: Option<&Admission>) -> String {
     )
 }
 
-/// What differs between them that never may.
+/// Returns a difference between them that is never allowed.
 fn crossed(redemption: &Redemption, admission: &Admission, by: &Circumstances) -> Option<String> {
     let erasing = by.erasing.contains(&admission.user) || by.erasing.contains(&redemption.user);
     let here = [
@@ -239,12 +240,12 @@ fn crossed(redemption: &Redemption, admission: &Admission, by: &Circumstances) -
     (!details.is_empty()).then(|| details.join(", "))
 }
 
-/// What the caller is told, by what membership answered (P9).
+/// Returns the outcome and the reason that the caller gets for membership's answer (P9).
 fn told(admission: &Admission) -> (&str, &str) {
     match admission.outcome.as_str() {
         "QUEUED" | "ALREADY_PENDING" => ("PENDING_APPROVAL", ""),
         "STALE_EPOCH" => ("", ""),
-        // What leads to a place that is gone opens nothing, like any other credential (R5).
+        // A redemption into a deleted place gets the same answer as any useless credential (R5).
         "REFUSED"
             if matches!(
                 admission.refuse_reason.as_str(),
@@ -257,7 +258,7 @@ fn told(admission: &Admission) -> (&str, &str) {
     }
 }
 
-/// What is wrong with the state of a settled redemption, if anything (T3, P5).
+/// Returns the error in the state of a settled redemption, if any (T3, P5).
 fn wrong_state(
     before: Option<&Redemption>,
     admission: &Admission,
@@ -272,7 +273,7 @@ fn wrong_state(
         "ALREADY_PENDING" | "ALREADY_MEMBER" | "STALE_EPOCH" => state == "RELEASED",
         "REFUSED" => state == "REFUSED",
         "QUEUED" => match &admission.request {
-            // That the request is missing breaks I6.
+            // A missing request violates I6.
             None => true,
             Some(request) => return wrong_state_of_queued(before, request, admission, after, by),
         },
@@ -307,7 +308,8 @@ fn wrong_state_of_queued(
             ))
         }
         ("RELEASED", "PENDING") if lapsed(request, after, by) => None,
-        // The request may have ended after membership was read, unless this was settled before.
+        // The request may have ended after membership was read, unless the redemption was settled
+        // before.
         ("RELEASED" | "COMMITTED", "PENDING") => {
             let settled_before = before.is_some_and(|before| before.state == after.state);
             if settled_before || by.quiescent {
@@ -321,7 +323,8 @@ fn wrong_state_of_queued(
     }
 }
 
-/// Membership calls a request expired from its expiry on, though its sweep has not come by.
+/// Returns true if the request had expired when it was settled: membership reports it as expired
+/// from that time on, even before its sweep.
 fn lapsed(request: &Request, settled: &Redemption, by: &Circumstances) -> bool {
     settled
         .settle_time

@@ -1,4 +1,4 @@
-//! What membership's database must say by itself: I1, I2, I5, I7 and I8.
+//! Checks of membership's database by itself: I1, I2, I5, I7 and I8.
 
 use homeroom_kit::database::Engine;
 
@@ -7,7 +7,7 @@ use super::{
     report::Invariant,
 };
 
-/// The resource name of a row's organization or class.
+/// Selects the resource name of a row's organization or class.
 macro_rules! place {
     ($row:literal) => {
         concat!(
@@ -211,7 +211,7 @@ pub(crate) const CHECKS: &[Check] = &[
         invariant: Invariant::I5,
         weight: Weight::Violation,
         what: "let in after the same epoch had been answered STALE_EPOCH",
-        // Rows are never deleted, so that their numbers are the order of their commits.
+        // Rows are never deleted, so their numbers show the order of their commits.
         engine: Some(Engine::Sqlite),
         sql: "SELECT 'redemption ' || a.redemption_id AS subject, \
               a.outcome || ' in epoch ' || a.epoch || ' of ' || a.invitation AS detail \

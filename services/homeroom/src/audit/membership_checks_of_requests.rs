@@ -1,4 +1,4 @@
-//! What membership's database must say by itself of join requests: I6.
+//! Checks of join requests in membership's database by itself: I6.
 
 use super::{
     check::{Check, Count},
@@ -10,7 +10,7 @@ const fn violation(what: &'static str, sql: &'static str) -> Check {
     Check::violation(Invariant::I6, what, sql)
 }
 
-/// The resource name of a join request.
+/// Selects the resource name of a join request.
 macro_rules! request {
     ($row:literal) => {
         concat!(
@@ -23,7 +23,7 @@ macro_rules! request {
 }
 pub(crate) use request;
 
-/// The types of the events of a request's end.
+/// Lists the types of the events that end a request.
 macro_rules! ends {
     () => {
         "('join_request.approved', 'join_request.denied', 'join_request.withdrawn', \
@@ -32,8 +32,8 @@ macro_rules! ends {
 }
 pub(crate) use ends;
 
-/// Join requests and their events under one name, to be grouped by it: no join, which grows with
-/// the product of both where an engine misjudges it.
+/// Selects join requests and their events under one name, for grouping. A join could take as long
+/// as the product of both if an engine estimates badly.
 macro_rules! lives {
     () => {
         concat!(

@@ -1,63 +1,71 @@
-//! The auditor: reads both databases with SQL of its own and judges the invariants I1 to I8 of
-//! redemption. No code is shared with the services' stores, so that one mistake is not made twice.
+//! The auditor reads both databases with its own SQL and checks the invariants I1 to I8 of
+//! redemption. It shares no code with the services' stores, so that it does not repeat their
+//! mistakes.
 //!
 //! # Reading a live system
 //!
-//! Nothing is written or locked. Three snapshots are taken, each one read-only transaction
-//! (PostgreSQL: REPEATABLE READ READ ONLY; SQLite: a read-only connection and BEGIN), in this order:
+//! It writes and locks nothing. It takes three snapshots, each one read-only transaction
+//! (PostgreSQL: REPEATABLE READ READ ONLY; SQLite: a read-only connection and BEGIN), in this
+//! order:
 //!
 //! 1. `before`: the invitations database;
 //! 2. the membership database;
 //! 3. `after`: the invitations database again.
 //!
 //! A redemption is reserved (T1, invitations), then answered (T2, membership), then settled (T3,
-//! invitations), and never goes back. Hence, whatever is under way:
+//! invitations), and never goes back. So, whatever is under way:
 //!
-//! - what `before` shows settled, membership shows answered;
-//! - what membership shows answered, `after` shows at least reserved;
-//! - a fence that `before` shows confirmed is up in membership, and no fence that membership shows
-//!   is above the epoch in `after`.
+//! - a redemption that is settled in `before` is answered in membership;
+//! - a redemption that is answered in membership is at least reserved in `after`;
+//! - a fence that is confirmed in `before` is up in membership, and no fence in membership is above
+//!   the epoch in `after`.
 //!
-//! What only `after` shows, or what it shows RESERVED, may be under way and is not judged, except by its age.
+//! A redemption that is only in `after`, or RESERVED there, may be under way, so only its age is
+//! checked.
 //!
-//! # What is judged
+//! # Checks
 //!
-//! - **I1**, membership alone: `seats_used` is the number of Students, `requests_waiting` the number
-//!   of PENDING requests. More seats used than licensed is a violation if the licence has not been
-//!   changed since a Student joined, else a note: a licence may be lowered.
-//! - **I2**, membership alone: one membership for each organization and user, class and user; who is in
-//!   a class is in its organization; a class has one OWNER, the one that it names.
-//! - **I3**, `after` alone: the counts of uses are those of the redemptions that hold one, by state, from
-//!   the epoch on that is counted. More than `max_uses` is judged as in I1. One living redemption for
-//!   each invitation, epoch and person (P2). What holds no use is neither queued nor committed (P3).
-//! - **I4**: nothing is RESERVED for longer than [`Options::stuck_after`], or QUEUED for longer than
-//!   that after its request's end was written (90 minutes where the end's event was skipped, which
-//!   leaves it to the sweep).
-//! - **I5**: nothing was admitted or queued below a fence after it went up; what was answered
-//!   `STALE_EPOCH` was below it; a confirmed fence is up. See below for what the data cannot tell.
-//! - **I6**, membership alone: each QUEUED admission has its request and each request its admission; a
-//!   request is undecided, or decided once, by somebody, at a time; it has one event of its filing and
-//!   one of its end, which says what the row says and names the redemption; nobody waits for what they are in.
-//! - **I7**: one admission for each redemption and none without; nothing settled without membership's
-//!   word, or otherwise than it says; ADMITTED has its `member.joined`.
-//! - **I8**: organization, class, person, invitation and epoch of redemption, invitation, admission,
-//!   join request and member agree.
+//! - **I1**, membership alone: `seats_used` is the number of Students, `requests_waiting` the
+//!   number of PENDING requests. More seats used than licensed is a violation if the license has
+//!   not been changed since a Student joined, otherwise a note: a license may be lowered.
+//! - **I2**, membership alone: one membership for each organization and user, class and user;
+//!   members of a class are members of its organization; a class has one OWNER, the one that it
+//!   names.
+//! - **I3**, `after` alone: the counts of uses equal the redemptions that hold one, by state, from
+//!   the first counted epoch on. More than `max_uses` is treated as in I1. There is one living
+//!   redemption for each invitation, epoch and person (P2). A redemption without a use is neither
+//!   queued nor committed (P3).
+//! - **I4**: nothing is RESERVED for longer than [`Options::stuck_after`], or QUEUED for longer
+//!   than that after its request's end was written (90 minutes if the end's event was skipped,
+//!   which leaves it to the sweep).
+//! - **I5**: nothing was admitted or queued below a fence after it went up; every `STALE_EPOCH`
+//!   answer was below its fence; a confirmed fence is up. See below for the limits of the data.
+//! - **I6**, membership alone: each QUEUED admission has its request and each request its
+//!   admission; a request is undecided, or decided once, by somebody, at a time; it has one event
+//!   of its filing and one of its end, which agrees with the row and names the redemption; no
+//!   member waits for a place that they are in.
+//! - **I7**: one admission for each redemption and none without; nothing is settled without
+//!   membership's answer, or contrary to it; ADMITTED has its `member.joined`.
+//! - **I8**: organization, class, person, invitation and epoch of redemption, invitation,
+//!   admission, join request and member agree.
 //!
-//! - **Erasures (R13)**: the pseudonym of one that is under way may stand in one service and the person still
-//!   in the other. Of one that is done it stands in both.
+//! - **Erasures (R13)**: while an erasure is under way, one service may have the pseudonym and the
+//!   other still the person. Once it is done, both have the pseudonym.
 //!
-//! With [`Options::quiescent`] nothing may be under way (both services stopped after all was settled,
-//! or idle and healthy): then every RESERVED row, every end not followed, every pending fence, every erasure under way is a violation.
+//! With [`Options::quiescent`] nothing may be under way (both services are stopped after everything
+//! settled, or idle and healthy): then every RESERVED row, every end not followed, every pending
+//! fence and every erasure under way is a violation.
 //!
-//! # What the data cannot tell (I5)
+//! # Limits of the data (I5)
 //!
-//! `fences.update_time` is when the fence was last raised, or asked to be: an admission between an
-//! earlier raise and the last one is not seen. Where PostgreSQL keeps commit times
-//! (`track_commit_timestamp = on`) the commits are compared, which no wrong clock disturbs. Elsewhere the services' clocks are, with
-//! [`Options::clock_tolerance`]: on PostgreSQL a transaction reads the clock before it waits for the
-//! fence, so that up to the lock timeout of 5 seconds cannot be told; on SQLite one transaction
-//! writes at a time. Raise the tolerance where clocks were stepped. On SQLite the order of
-//! rows also shows, without a clock, what was admitted after a `STALE_EPOCH` of the same epoch.
+//! `fences.update_time` is the time at which the fence was last raised, or asked to be: an
+//! admission between an earlier raise and the last one is not detected. If PostgreSQL keeps commit
+//! times (`track_commit_timestamp = on`), the commits are compared, which no wrong clock disturbs.
+//! Otherwise the services' clocks are compared, with [`Options::clock_tolerance`]: on PostgreSQL a
+//! transaction reads the clock before it waits for the fence, so an interval up to the lock timeout
+//! of 5 seconds cannot be resolved; on SQLite one transaction writes at a time. Raise the tolerance
+//! if clocks were stepped. On SQLite the order of rows also shows, without a clock, an admission
+//! after a `STALE_EPOCH` of the same epoch.
 
 mod check;
 mod database;
@@ -84,33 +92,35 @@ use check::{Figures, run_checks, run_counts};
 use database::{Service, Snapshot};
 use judgement::Circumstances;
 
-/// How long a redemption may be under way unless told otherwise, in minutes.
+/// The default time for which a redemption may be under way, in minutes.
 pub const STUCK_AFTER_MINUTES_DEFAULT: i64 = 10;
-/// How long the sweep may take to settle what the feed skipped, in minutes.
+/// The time within which the sweep must settle redemptions whose event the feed skipped, in
+/// minutes.
 pub const SWEEP_MINUTES: i64 = 90;
-/// How far the order of two of PostgreSQL's transactions may differ from that of their clocks, in
-/// seconds: as long as the services' statements wait for a lock.
+/// The time by which the order of two PostgreSQL transactions may differ from that of their clocks,
+/// in seconds: the services' lock timeout.
 pub const CLOCK_TOLERANCE_POSTGRES_SECONDS: i64 = 5;
-/// Offending rows that are shown of each kind unless told otherwise; all are counted.
+/// The default number of offending rows that are shown of each kind; all are counted.
 pub const ROWS_SHOWN_DEFAULT: u32 = 20;
 
-/// How to judge.
+/// The options of an audit.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// By this clock what is under way grows old: the services' own.
+    /// The current time by the services' clock, by which the age of unfinished work is measured.
     pub now: DateTime<Utc>,
-    /// Nothing is under way: judge strictly.
+    /// True if nothing is under way, so that the check is strict.
     pub quiescent: bool,
-    /// How long a redemption may be RESERVED, or QUEUED after its request has ended.
+    /// The longest time for which a redemption may be RESERVED, or QUEUED after its request has
+    /// ended.
     pub stuck_after: TimeDelta,
-    /// How far clocks may mislead; None: nothing on SQLite, 5 seconds on PostgreSQL.
+    /// The possible error of clocks; `None` means 0 on SQLite and 5 seconds on PostgreSQL.
     pub clock_tolerance: Option<TimeDelta>,
-    /// Offending rows to keep of each kind.
+    /// The number of offending rows that are kept of each kind.
     pub rows_shown: u32,
 }
 
 impl Options {
-    /// For a live system at `now`.
+    /// Returns the options for a live system at `now`.
     #[must_use]
     pub const fn at(now: DateTime<Utc>) -> Self {
         Self {
@@ -123,13 +133,13 @@ impl Options {
     }
 }
 
-/// Reads both databases and judges. An error means that nothing could be judged.
+/// Reads both databases and checks them. An error means that nothing could be checked.
 pub async fn audit(
     membership: &Url,
     invitations: &Url,
     options: &Options,
 ) -> Result<Report, Error> {
-    // The order of these three is what the judgement rests on.
+    // The checks rely on the order of these three snapshots.
     let mut before = Snapshot::take(invitations, Service::Invitations).await?;
     let mut of_membership = Snapshot::take(membership, Service::Membership).await?;
     let mut after = Snapshot::take(invitations, Service::Invitations).await?;

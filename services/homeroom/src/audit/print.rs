@@ -1,4 +1,4 @@
-//! A report for people: colour where the terminal can.
+//! Prints a report for people, in color if the terminal supports it.
 
 use anstream::println;
 use anstyle::{AnsiColor, Style};
@@ -10,7 +10,7 @@ const GOOD: Style = AnsiColor::Green.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const NOTE: Style = AnsiColor::Yellow.on_default().bold();
 
-/// Prints it to standard output.
+/// Prints the report to standard output.
 pub fn print(report: &Report) {
     for invariant in Invariant::ALL {
         let (style, word) = match report.outcome(invariant) {

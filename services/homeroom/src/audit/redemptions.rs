@@ -1,5 +1,5 @@
-//! Reads redemptions and admissions side by side, in the order of their ids, so that no more than a
-//! few rows are in hand at once.
+//! Reads redemptions and admissions in parallel, in the order of their ids, so that only a few rows
+//! are in memory at once.
 
 use futures::{StreamExt as _, stream::BoxStream};
 
@@ -15,7 +15,7 @@ const REDEMPTIONS: &str = "SELECT redemption_id, organization_id, class_id, user
     CAST(epoch AS TEXT), state, outcome, refuse_reason, join_request, CAST(create_time AS TEXT), \
     CAST(settle_time AS TEXT) FROM redemptions ORDER BY redemption_id COLLATE {bytes}";
 
-/// With the request of a QUEUED one, and when its end was written.
+/// Selects admissions with the request of a QUEUED one, and the time at which its end was written.
 const ADMISSIONS: &str = concat!(
     "SELECT a.redemption_id, a.organization_id, a.class_id, a.user_id, a.invitation, \
      CAST(a.epoch AS TEXT), a.outcome, a.refuse_reason, ",
@@ -67,7 +67,7 @@ fn admission(row: &Row) -> Admission {
     }
 }
 
-/// Rows in the order of their ids, which are their first column.
+/// A stream of rows in the order of their ids, which are the first column.
 struct Rows<'snapshot> {
     stream: BoxStream<'snapshot, Result<Row, Error>>,
     next: Option<(String, Row)>,
@@ -93,7 +93,7 @@ impl<'snapshot> Rows<'snapshot> {
         self.next.as_ref().map(|(id, _)| id.as_str())
     }
 
-    /// The row of that id, if it is the next; of several with one id the first.
+    /// Returns the row with that id if it is the next; of several rows with one id, the first.
     async fn take(&mut self, wanted: &str) -> Result<Option<Row>, Error> {
         let mut found = None;
         while self.id() == Some(wanted) {
@@ -105,7 +105,7 @@ impl<'snapshot> Rows<'snapshot> {
     }
 }
 
-/// Judges every redemption by its admission.
+/// Checks every redemption against its admission.
 pub(crate) async fn judge_all(
     [before, after]: [&mut Snapshot; 2],
     membership: &mut Snapshot,

@@ -1,9 +1,9 @@
-//! What an audit found.
+//! The findings of an audit.
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-/// What must hold (03).
+/// An invariant of redemption.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Invariant {
     /// Seats.
@@ -37,7 +37,7 @@ homeroom_kit::named! {
 }
 
 impl Invariant {
-    /// In words.
+    /// Returns its description.
     #[must_use]
     pub const fn title(self) -> &'static str {
         match self {
@@ -53,54 +53,54 @@ impl Invariant {
     }
 }
 
-/// How bad a finding is.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Severity {
-    /// The invariant is broken.
+    /// The invariant is violated.
     Violation,
-    /// Legal, or not to be told from the data, and worth a look.
+    /// The row is allowed, or the data cannot tell, but it deserves attention.
     Note,
 }
 
-/// A row that offends.
+/// An offending row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Offender {
     /// Its resource name or id.
     pub subject: String,
-    /// What is wrong with it.
+    /// The error in it.
     pub detail: String,
 }
 
-/// All rows that offend in the same way.
+/// All rows with the same error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// Which invariant.
+    /// The invariant.
     #[serde(skip)]
     pub invariant: Invariant,
-    /// How bad.
+    /// The severity.
     pub severity: Severity,
-    /// What is wrong, of each row.
+    /// The error in each row.
     pub what: &'static str,
-    /// How many.
+    /// The number of rows.
     pub count: u64,
-    /// The first of them.
+    /// The first rows.
     pub rows: Vec<Offender>,
 }
 
-/// Whether an invariant holds.
+/// The result for an invariant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// It does.
+    /// The invariant holds.
     Holds,
-    /// It does not.
+    /// The invariant is violated.
     Broken,
 }
 
-/// What an audit found.
+/// The result of an audit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// Whether it was judged strictly.
+    /// True if the check was strict.
     pub quiescent: bool,
     rows_shown: usize,
     counted: Vec<(Invariant, &'static str, u64)>,
@@ -129,7 +129,7 @@ impl Report {
         self.findings.push(finding);
     }
 
-    /// One more row that breaks the invariant so.
+    /// Adds a row with this finding.
     pub(crate) fn find_row(
         &mut self,
         invariant: Invariant,
@@ -162,7 +162,7 @@ impl Report {
         }
     }
 
-    /// What was counted for an invariant.
+    /// Returns the counts for an invariant.
     pub fn counted(&self, invariant: Invariant) -> impl Iterator<Item = (&'static str, u64)> {
         self.counted
             .iter()
@@ -170,14 +170,14 @@ impl Report {
             .map(|(_, label, count)| (*label, *count))
     }
 
-    /// What was found against an invariant, and beside it.
+    /// Returns the violations of an invariant, and its notes.
     pub fn findings(&self, invariant: Invariant) -> impl Iterator<Item = &Finding> {
         self.findings
             .iter()
             .filter(move |finding| finding.invariant == invariant)
     }
 
-    /// Whether an invariant holds.
+    /// Returns the result for an invariant.
     #[must_use]
     pub fn outcome(&self, invariant: Invariant) -> Outcome {
         let broken = self
@@ -190,7 +190,7 @@ impl Report {
         }
     }
 
-    /// The invariants that do not hold.
+    /// Returns the violated invariants.
     #[must_use]
     pub fn broken(&self) -> Vec<Invariant> {
         Invariant::ALL
@@ -199,7 +199,7 @@ impl Report {
             .collect()
     }
 
-    /// The same as JSON.
+    /// Returns the report as JSON.
     #[must_use]
     pub fn to_json(&self) -> Value {
         let invariants: Vec<Value> = Invariant::ALL

@@ -1,4 +1,4 @@
-//! What a person can paste after the story.
+//! Commands that a person can paste after the story.
 
 use chrono::TimeDelta;
 
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{Failure, data_folder::DataFolder, embedded::Embedded, serve::token_command};
 
-/// How long the pasted tokens live.
+/// The validity of the pasted tokens.
 const PASTED_TOKEN_LIFE: TimeDelta = TimeDelta::hours(12);
 const NEW_STUDENT: Actor = Actor::person("student-9");
 

@@ -1,4 +1,4 @@
-//! `homeroom demo`: the whole story, each step checked, then a service to try things on.
+//! `homeroom demo` plays the whole story, checks each step, and then serves for experiments.
 
 mod by_hand;
 mod print;
@@ -22,9 +22,9 @@ use crate::{
     serve::start_logs,
 };
 
-/// Plays the story; then serves until Ctrl-C, unless told to end.
+/// Plays the story; then serves until Ctrl-C, unless the arguments say otherwise.
 pub(crate) async fn run(arguments: &DemoArguments) -> Result<(), Failure> {
-    // The story is the output; the log is there for who asks for it.
+    // The story is the output, so logs appear only on request.
     if std::env::var_os("RUST_LOG").is_some() {
         start_logs()?;
     }
@@ -80,7 +80,7 @@ async fn tell(embedded: &Embedded, once: bool, folder: &DataFolder) -> Result<()
     Ok(())
 }
 
-/// The address if it is free, else any free port of loopback.
+/// Returns the address if it is free, otherwise any free port on loopback.
 fn free(address: &str) -> Result<SocketAddr, Failure> {
     let address: SocketAddr = address.parse()?;
     Ok(match TcpListener::bind(address) {

@@ -1,4 +1,4 @@
-//! How the story looks: colour where the terminal can, plain text elsewhere.
+//! Prints the story, in color if the terminal supports it, otherwise as plain text.
 
 use anstream::println;
 use anstyle::{AnsiColor, Style};
@@ -12,7 +12,7 @@ const QUIET: Style = Style::new().dimmed();
 const GOOD: Style = AnsiColor::Green.on_default().bold();
 const REFUSED: Style = AnsiColor::Yellow.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
-/// Characters of a value shown before it is cut.
+/// The number of characters of a value that are shown before it is cut.
 const VALUE_CHARACTERS_MAX: usize = 96;
 
 pub(crate) fn title(text: &str) {
@@ -23,7 +23,7 @@ pub(crate) fn plain(text: &str) {
     println!("{text}");
 }
 
-/// What is about to be called, by whom, with what.
+/// Prints a call before it is made: the method, the caller and the request.
 pub(crate) fn call(step: &Step, service: &str) {
     println!("\n  {}", step.says);
     println!(
@@ -34,7 +34,7 @@ pub(crate) fn call(step: &Step, service: &str) {
     println!("    {QUIET}{}{QUIET:#}", step.with);
 }
 
-/// An answer that came out as it should.
+/// Prints an expected answer.
 pub(crate) fn answered(fields: &[(String, String)]) {
     println!("    {GOOD}OK{GOOD:#}");
     for (name, value) in fields {
@@ -43,7 +43,7 @@ pub(crate) fn answered(fields: &[(String, String)]) {
     }
 }
 
-/// A refusal that came out as it should.
+/// Prints an expected refusal.
 pub(crate) fn refused(code: &str, reason: &str, message: &str, retry_after_seconds: Option<u64>) {
     println!("    {REFUSED}{code} {reason}{REFUSED:#} {QUIET}as it should{QUIET:#}");
     println!("       {message}");
@@ -52,7 +52,7 @@ pub(crate) fn refused(code: &str, reason: &str, message: &str, retry_after_secon
     }
 }
 
-/// A step that did not come out as it should.
+/// Prints an unexpected result of a step.
 pub(crate) fn wrong(what: &[String]) {
     println!("    {BAD}NOT AS IT SHOULD{BAD:#}");
     for line in what {

@@ -1,4 +1,4 @@
-//! Where the story is played: both services, and whoever calls them.
+//! The stage of the story: both services and their callers.
 
 use chrono::TimeDelta;
 use homeroom_kit::auth::Scope;
@@ -18,7 +18,7 @@ use crate::{
     embedded::Embedded,
 };
 
-/// How long the tokens of the story live.
+/// The validity of the story's tokens.
 const STORY_TOKEN_LIFE: TimeDelta = TimeDelta::minutes(10);
 
 /// Both services, ready to be called.
@@ -44,12 +44,13 @@ impl<'a> Stage<'a> {
         })
     }
 
-    /// How many steps came out as they should.
+    /// Returns the number of steps that had the expected result.
     pub(crate) fn steps(&self) -> usize {
         self.steps
     }
 
-    /// Plays one step and prints it; its answer (null for a refusal). Fails unless it came out as it should.
+    /// Plays one step, prints it, and returns its answer (null for a refusal). Fails unless the
+    /// result is the expected one.
     pub(crate) async fn play(&mut self, step: Step) -> Result<Value, Failure> {
         let method = self.contract.method(step.calls)?;
         print::call(&step, method.parent_service().full_name());
@@ -81,7 +82,7 @@ impl<'a> Stage<'a> {
         Ok(answer)
     }
 
-    /// Plays steps of whose answers no later one needs anything.
+    /// Plays steps whose answers no later step needs.
     pub(crate) async fn play_all<const STEPS: usize>(
         &mut self,
         steps: [Step; STEPS],
@@ -108,7 +109,7 @@ impl<'a> Stage<'a> {
         dynamic::call(channel, method, request).await
     }
 
-    /// An access token for `actor`.
+    /// Returns an access token for `actor`.
     pub(crate) fn token(&self, actor: Actor, life: TimeDelta) -> Result<String, Failure> {
         let scopes: Vec<Scope> = actor.scopes.to_vec();
         self.embedded.mint(&AccessToken {

@@ -1,13 +1,13 @@
-//! One step of the story: who calls what, and how it must come out.
+//! One step of the story: the caller, the call and the expected result.
 
 use homeroom_kit::auth::Scope;
 use serde_json::Value;
 
-/// Who calls, as their access token says it.
+/// A caller, by the claims of their access token.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Actor {
     pub(crate) user: &'static str,
-    /// Verified by whoever signed the token.
+    /// The email address, verified by the token's issuer.
     pub(crate) email: Option<&'static str>,
     pub(crate) scopes: &'static [Scope],
 }
@@ -30,7 +30,7 @@ impl Actor {
     }
 }
 
-/// How a step must come out.
+/// The expected result of a step.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Outcome {
     /// An answer with these values, by path: `member.role`; `joinRequests.#` is a count.
@@ -42,19 +42,20 @@ pub(crate) enum Outcome {
 /// One call of the story.
 #[derive(Debug)]
 pub(crate) struct Step {
-    /// One line of story.
+    /// One line of the story.
     pub(crate) says: &'static str,
     pub(crate) by: Actor,
     /// `Service/Method`.
     pub(crate) calls: &'static str,
-    /// The request, as `buf curl -d` takes it.
+    /// The request in the form of `buf curl -d`.
     pub(crate) with: Value,
-    /// Paths of the answer worth showing beside those that are checked.
+    /// Paths of the answer that are shown in addition to the checked ones.
     pub(crate) shows: &'static [&'static str],
     pub(crate) comes_out: Outcome,
 }
 
-/// The value at a path such as `member.role`, `joinRequests.0.name` or `joinRequests.#`, as people read it.
+/// Returns the value at a path such as `member.role`, `joinRequests.0.name` or `joinRequests.#`, in
+/// readable form.
 pub(crate) fn at(json: &Value, path: &str) -> Option<String> {
     let mut value = json;
     for part in path.split('.') {
@@ -83,7 +84,7 @@ pub(crate) fn at(json: &Value, path: &str) -> Option<String> {
     })
 }
 
-/// What of an answer differs from what it must be, a line each.
+/// Returns the differences between the answer and the expected values, one a line.
 pub(crate) fn differences(answer: &Value, expected: &[(&str, &str)]) -> Vec<String> {
     expected
         .iter()

@@ -1,4 +1,4 @@
-//! Chapter 4: the class code, which locks itself after 14 days; here its owner locks it (C).
+//! Chapter 4: the class code, which locks itself after 14 days; here its owner locks it (C4, C7).
 
 use serde_json::json;
 

@@ -1,4 +1,5 @@
-//! Chapter 3: an enrolment code that its author typed, guarded by an email domain (B).
+//! Chapter 3: an enrollment code with a word of its author's choice, limited to an email domain
+//! (B4, B6).
 
 use serde_json::json;
 use tonic::Code;
@@ -12,9 +13,9 @@ use crate::{
     },
 };
 
-/// Whose verified address lies in the code's domain.
+/// A student whose verified address is in the code's domain.
 const STUDENT: Actor = Actor::with_email("student-3", "student-3@hamiltonschools.org");
-/// Whose domain only ends in the same letters.
+/// A person whose domain only ends in the same letters.
 const STRANGER: Actor = Actor::with_email("stranger-1", "stranger-1@evilhamiltonschools.org");
 
 pub(super) async fn play(stage: &mut Stage<'_>) -> Result<(), Failure> {

@@ -1,4 +1,4 @@
-//! Chapter 7: somebody tries codes (R10).
+//! Chapter 7: a person guesses codes (R10).
 
 use serde_json::json;
 use tonic::Code;
@@ -13,7 +13,7 @@ use crate::{
 
 const GUESSER: Actor = Actor::person("stranger-2");
 const STUDENT: Actor = Actor::person("student-8");
-/// Codes of the right form that open nothing: as many as the limiter lets a user fail at once.
+/// Codes of the right form that open nothing: as many as the limiter allows a user to fail at once.
 const GUESSES: [&str; 5] = [
     "0000-0000-0001",
     "0000-0000-0002",

@@ -1,4 +1,4 @@
-//! The story: each chapter is a list of calls and how each must come out.
+//! The story: each chapter is a list of calls with their expected results.
 
 mod class_code;
 mod enrollment_code;
@@ -31,7 +31,8 @@ pub(crate) const ADMINISTRATOR: Actor = Actor::person("admin-1");
 pub(crate) const TEACHER: Actor = Actor::person("teacher-1");
 const CO_TEACHER: Actor = Actor::person("teacher-2");
 
-/// Plays every chapter in order; the class code at the end. Stops at the first step that does not come out as it should.
+/// Plays every chapter in order, and returns the class code. Stops at the first step with an
+/// unexpected result.
 pub(crate) async fn play(stage: &mut Stage<'_>) -> Result<String, Failure> {
     print::title("1  A school with five licensed seats, and a class");
     school::play(stage).await?;
@@ -50,7 +51,7 @@ pub(crate) async fn play(stage: &mut Stage<'_>) -> Result<String, Failure> {
     Ok(class_code)
 }
 
-/// The text at `path` of an answer that a later step needs.
+/// Returns the text at `path` of an answer, for a later step.
 fn text(answer: &Value, path: &str) -> Result<String, Failure> {
     at(answer, path)
         .filter(|text| !text.is_empty())

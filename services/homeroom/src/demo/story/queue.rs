@@ -1,4 +1,5 @@
-//! Chapter 5: the join URL, which always leads to the queue, and the co-teacher who decides (C).
+//! Chapter 5: the join URL, which always leads to the queue, and the co-teacher who decides (C9,
+//! C11).
 
 use serde_json::json;
 use tonic::Code;

@@ -1,4 +1,4 @@
-//! Chapter 6: a reset code is dead at once (C8), and a full organization refuses (B15).
+//! Chapter 6: a reset ends the old code at once (C8), and a full organization refuses (B14).
 
 use serde_json::json;
 use tonic::Code;
@@ -14,7 +14,7 @@ use crate::{
 
 const STUDENT: Actor = Actor::person("student-7");
 
-/// The new class code.
+/// Plays the chapter and returns the new class code.
 pub(super) async fn play(stage: &mut Stage<'_>) -> Result<String, Failure> {
     let class_code = format!("{CLASS}/classCode");
     let old = stage
