@@ -1,59 +1,60 @@
-//! Places where a test breaks the program: before and after each commit, send and receive.
+//! Points at which a test injects faults: before and after each commit, send and receive.
 //!
 //! Without the feature `failpoints` every function here does nothing and costs nothing; only the
-//! packages under `tests/` switch it on. What is armed is armed for the whole process.
+//! packages under `tests/` switch it on. A point is armed for the whole process.
 //!
 //! A point is named by its service, its place and its moment:
 //!
-//! - `{service}.{transaction}.before_commit` and `.after_commit`: [`Session::commit`], where the
-//!   transaction is named by what commits it (`reserve`, `settle`, `admit`, …);
-//! - `invitations.settle.before_begin`: T3, which a test makes late;
-//! - `membership.admit.looked` and `invitations.reserve.looked`: [`WrongVariant::CheckThenAct`] alone
-//!   has read what it will decide by, and holds no lock yet;
-//! - `{service}.{Rpc}.received` and `.answering`: every call that a server takes;
-//! - `invitations.{Rpc}.sending` and `.answered`: every call of invitations to membership.
+//! - `{service}.{transaction}.before_commit` and `.after_commit`: [`Session::commit`], with the
+//!   name of the transaction (`reserve`, `settle`, `admit`, …);
+//! - `invitations.settle.before_begin`: T3, which a test delays;
+//! - `membership.admit.looked` and `invitations.reserve.looked`: reached only by
+//!   [`WrongVariant::CheckThenAct`], after it has read its data for the decision and before it
+//!   holds a lock;
+//! - `{service}.{Rpc}.received` and `.answering`: every call that a server receives;
+//! - `invitations.{Rpc}.sending` and `.answered`: every call from invitations to membership.
 //!
 //! The test `failpoints` of `tests/faults` lists them all.
 //!
 //! [`Session::commit`]: crate::database::Session::commit
 
-/// Where in a transaction or a call.
+/// A moment in a transaction or a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Moment {
-    /// A transaction has not begun: nothing has been read or written.
+    /// The transaction has not begun: nothing has been read or written.
     BeforeBegin,
-    /// A wrong variant has read what it will decide by, before the transaction begins.
+    /// A wrong variant has read its data for the decision, before the transaction begins.
     Looked,
-    /// Everything is written, nothing stands.
+    /// Everything is written and nothing is committed.
     BeforeCommit,
-    /// It stands, and nobody has been told.
+    /// The transaction is committed, and nobody has been told.
     AfterCommit,
-    /// A call has arrived and nothing has been done.
+    /// A call has arrived, and nothing has been done.
     Received,
-    /// The answer to a call is ready and has not left.
+    /// The answer to a call is ready and has not been sent.
     Answering,
-    /// A call to the other service has not left.
+    /// A call to the other service has not been sent.
     Sending,
-    /// The other service has answered, and nothing came of it yet.
+    /// The other service has answered, and the answer has had no effect yet.
     Answered,
 }
 
-/// A protocol that is known to be wrong: what the fault tests must notice (03, faults).
+/// A protocol that is known to be wrong, which the fault tests must detect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WrongVariant {
-    /// A reservation is given up because time ran out (against P1).
+    /// A reservation is released when a time limit passes (against P1).
     ReleaseOnTimeout,
-    /// Admissions are not keyed by the redemption (against P1).
+    /// Admissions have no unique key (against P1).
     NoAdmissionKey,
-    /// Fences are not judged (against P7).
+    /// Fences are not checked (against P7).
     NoFence,
     /// Seats and uses are checked before the locks are taken (against P4 and P6).
     CheckThenAct,
-    /// T3 writes over a settled redemption.
+    /// T3 overwrites a settled redemption.
     SettleOverwrites,
 }
 
-/// A fault that a test asked for, where the program goes on: as if the database or the other
+/// A fault that a test ordered, after which the program continues as if the database or the other
 /// service had gone away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a fault was injected")]
@@ -63,13 +64,13 @@ pub struct Injected;
 mod unarmed {
     use super::{Injected, Moment, WrongVariant};
 
-    /// Says that the program stands at `moment` of `place`. Errs where a test asked for it.
+    /// Reports that the program has reached `moment` of `place`. Fails if a test ordered it.
     #[inline]
     pub async fn reached(_service: &str, _place: &str, _moment: Moment) -> Result<(), Injected> {
         Ok(())
     }
 
-    /// Whether a test switched this variant on.
+    /// Returns true if a test switched this variant on.
     #[inline]
     #[must_use]
     pub const fn is_wrong(_variant: WrongVariant) -> bool {

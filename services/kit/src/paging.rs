@@ -1,4 +1,4 @@
-//! Page tokens (AIP-158): opaque, authentic, and bound to the list they were made for.
+//! Page tokens (AIP-158): opaque, authenticated, and bound to their list.
 
 use std::{str::FromStr, sync::Arc};
 
@@ -10,28 +10,28 @@ use crate::{
     status::{Error, Result},
 };
 
-/// Items on a page when the caller does not say.
+/// The default number of items on a page.
 pub const PAGE_SIZE_DEFAULT: u32 = 50;
-/// Items on a page at most; a larger wish is lowered to it.
+/// The most items on a page; a larger request is lowered to it.
 pub const PAGE_SIZE_MAX: u32 = 1_000;
-/// Bytes of a page token at most.
+/// The most bytes of a page token.
 pub const PAGE_TOKEN_BYTES_MAX: usize = 2_048;
 
 const TAG: &str = "page-token v1";
 const VERSION_BYTES: usize = 4;
 const MAC_BYTES: usize = 32;
 
-/// A part of a list.
+/// A page of a list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page<T> {
-    /// In the list's order.
+    /// The items in the list's order.
     pub items: Vec<T>,
     /// The token of the next page; empty at the end of the list.
     pub next_page_token: String,
 }
 
 impl<T> Page<T> {
-    /// The page of a list of nothing.
+    /// Returns the page of an empty list.
     #[must_use]
     pub const fn empty() -> Self {
         Self {
@@ -40,7 +40,7 @@ impl<T> Page<T> {
         }
     }
 
-    /// The same page of other items, each made of one of these.
+    /// Returns the page with each item converted.
     #[must_use]
     pub fn map<U>(self, make: impl FnMut(T) -> U) -> Page<U> {
         Page {
@@ -50,20 +50,20 @@ impl<T> Page<T> {
     }
 }
 
-/// Which page of which list a caller asks for.
+/// The requested page of a list.
 #[derive(Debug, Clone)]
 pub struct PageRequest {
-    /// Items on the page: 1 to 1,000.
+    /// The number of items on the page: 1 to 1,000.
     pub size: u32,
-    /// The keyset position after which the page starts; None for the first page.
+    /// The keyset position after which the page starts; `None` for the first page.
     pub cursor: Option<Vec<String>>,
     list: String,
     paging: Paging,
 }
 
 impl PageRequest {
-    /// A part of the cursor; None on the first page. `INVALID_PAGE_TOKEN` if it is missing or is no `T`:
-    /// an authentic token may have been made by another version.
+    /// Returns a part of the cursor; `None` on the first page. Fails with `INVALID_PAGE_TOKEN` if
+    /// it is missing or is not a `T`, since another version may have made an authentic token.
     pub fn cursor_as<T: FromStr>(&self, index: usize) -> Result<Option<T>> {
         self.cursor
             .as_ref()
@@ -74,14 +74,15 @@ impl PageRequest {
             .transpose()
     }
 
-    /// How many rows to read: one more than the page holds tells whether there is another page.
+    /// Returns the number of rows to read: one more than the page holds, which tells whether there
+    /// is another page.
     #[must_use]
     pub const fn limit(&self) -> u32 {
         self.size + 1
     }
 
-    /// The page of the rows that were read, at most [`PageRequest::limit`]; `position` is a row's place in
-    /// the list.
+    /// Returns the page of the rows that were read, at most [`PageRequest::limit`]; `position`
+    /// returns a row's position in the list.
     pub fn cut<T>(&self, mut rows: Vec<T>, position: impl Fn(&T) -> String) -> Page<T> {
         let more = rows.len() > self.size as usize;
         rows.truncate(self.size as usize);
@@ -102,19 +103,20 @@ fn not_of_this_list() -> Error {
     .violation("page_token", "was not made by this list")
 }
 
-/// Makes and reads page tokens.
+/// Creates and reads page tokens.
 #[derive(Debug, Clone)]
 pub struct Paging(Arc<KeyRing>);
 
 impl Paging {
-    /// With tokens authentic under the ring.
+    /// Returns a paging whose tokens are authenticated with the ring.
     #[must_use]
     pub fn new(keyring: Arc<KeyRing>) -> Self {
         Self(keyring)
     }
 
-    /// Reads what a list request asks for. `list` names the list exactly: rpc, parent and filter.
-    /// `INVALID_REQUEST` for a negative size, `INVALID_PAGE_TOKEN` for a token of another list or none of ours.
+    /// Reads the page options of a list request. `list` identifies the list exactly: rpc, parent
+    /// and filter. Fails with `INVALID_REQUEST` for a negative size, and with `INVALID_PAGE_TOKEN`
+    /// for a token of another list or an unknown one.
     pub fn parse(
         &self,
         page_size: i32,
@@ -146,7 +148,7 @@ impl Paging {
         })
     }
 
-    /// The token for the page after `cursor` of `list`.
+    /// Returns the token for the page after `cursor` of `list`.
     #[must_use]
     pub fn token(&self, list: &str, cursor: &[String]) -> String {
         let payload = serde_json::Value::from(cursor).to_string();

@@ -1,4 +1,4 @@
-//! The feed of events: what both services' `EventService` answers, and the table that it comes from.
+//! The feed of events: both services' `EventService` and its table.
 
 mod service;
 mod stored;
@@ -17,7 +17,7 @@ use crate::{
     status::Result,
 };
 
-/// Tells those who wait that there is something new. A waiter that comes late is told too.
+/// Notifies waiting readers of new events. A notification before a reader waits is not lost.
 #[derive(Debug, Clone)]
 pub struct Wake(watch::Sender<u64>);
 
@@ -28,65 +28,66 @@ impl Default for Wake {
 }
 
 impl Wake {
-    /// Nobody told yet.
+    /// Returns a wake without a notification.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Tells everyone who waits.
+    /// Notifies every reader that waits.
     pub fn notify(&self) {
         self.0.send_modify(|count| *count = count.wrapping_add(1));
     }
 
-    /// Begins to listen: what is told from now on is not missed.
+    /// Begins to listen: later notifications are not missed.
     #[must_use]
     pub fn listen(&self) -> Listener {
         Listener(self.0.subscribe())
     }
 }
 
-/// Hears a [`Wake`].
+/// Receives the notifications of a [`Wake`].
 #[derive(Debug)]
 pub struct Listener(watch::Receiver<u64>);
 
 impl Listener {
-    /// Waits until something was told since the last time.
+    /// Waits for a notification since the last call.
     pub async fn heard(&mut self) {
         if self.0.changed().await.is_err() {
-            // The wake is gone, so nothing will be told any more.
+            // The wake is gone, so no further notification can come.
             std::future::pending::<()>().await;
         }
     }
 }
 
-/// Where events are read.
+/// A source of events.
 #[async_trait]
 pub trait Feed: Send + Sync {
-    /// The events after a position, oldest first.
+    /// Returns the events after a position, oldest first.
     async fn list(&self, scope: &Scope, after_position: i64, limit: u32) -> Result<Vec<Event>>;
 
-    /// Returns a listener that hears when this process has committed more.
+    /// Returns a listener that is notified when this process has committed more events.
     fn listen(&self) -> Listener;
 }
 
-/// How a feed is read.
+/// A way to read a feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reading {
-    /// A page of it.
+    /// Reads one page.
     List,
-    /// As it grows.
+    /// Reads events as they are committed.
     Watch,
 }
 
-/// Who may read the feed of a place besides services with one of [`FEED_SCOPES`].
+/// Decides who may read the feed of a place, besides services with one of [`FEED_SCOPES`].
 #[async_trait]
 pub trait Authorize: Send + Sync {
-    /// Lets staff of the place through: `ORGANIZATION_NOT_FOUND`, `CLASS_NOT_FOUND` or `ROLE_REQUIRED` for others.
+    /// Allows staff of the place; fails with `ORGANIZATION_NOT_FOUND`, `CLASS_NOT_FOUND` or
+    /// `ROLE_REQUIRED` for others.
     async fn authorize(&self, caller: &Caller, place: &Place, reading: Reading) -> Result<()>;
 }
 
-/// An event as the wire carries it.
+/// Converts an event to its message.
 #[must_use]
 pub fn to_wire(event: Event) -> v1::Event {
     v1::Event {

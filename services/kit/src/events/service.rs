@@ -1,4 +1,4 @@
-//! `ListEvents` and `WatchEvents`, once for both services.
+//! `ListEvents` and `WatchEvents` of both services.
 
 use std::{
     collections::HashMap,
@@ -29,31 +29,32 @@ use crate::{
     status::{Error, Result},
 };
 
-/// How often a watch looks for events that nobody told it of, in milliseconds.
+/// The interval at which a watch checks for events without a notification, in milliseconds.
 const WATCH_INTERVAL_MILLIS: u64 = 500;
-/// How long a watch lasts, in seconds; its caller resumes from the last token.
+/// The longest duration of a watch, in seconds; its caller resumes from the last token.
 const WATCH_SECONDS_MAX: u64 = 30 * 60;
-/// How long a watch whose access token has ended waits for its caller to hear of that, in seconds.
+/// The time for which a watch whose access token has expired waits for its caller to read that, in
+/// seconds.
 const WATCH_ENDING_SECONDS_MAX: u64 = 1;
-/// Watches under way in one process at most.
+/// The most watches under way in one process.
 pub(super) const WATCHES_MAX: usize = 1_000;
-/// Watches of one subject for one user among them at most.
+/// The most watches of one subject for one user.
 pub(super) const WATCHES_PER_SUBJECT_MAX: usize = 20;
-/// Events that a watch reads at once.
+/// The number of events that a watch reads at a time.
 const WATCH_BATCH: u32 = 100;
-/// Bytes of the events on one page at most, but for a page of one: the answer stays within the 1 MiB
-/// that a gRPC client takes who sets nothing.
+/// The most bytes of events on one page, except a page of one event: the answer stays within the 1
+/// MiB that a gRPC client accepts by default.
 pub(super) const EVENTS_PAGE_BYTES_MAX: usize = 900 * 1024;
-/// Bytes that tag and length add to each event of a page at most.
+/// The most bytes that tag and length add to each event of a page.
 pub(super) const EVENT_FRAME_BYTES_MAX: usize = 6;
 
-/// Services with one of these read every feed, whatever [`Authorize`] says.
+/// The scopes whose holders read every feed, whatever [`Authorize`] decides.
 pub const FEED_SCOPES: &[CallerScope] = &[CallerScope::Admit, CallerScope::Platform];
 
-/// What `WatchEvents` answers.
+/// The response stream of `WatchEvents`.
 pub type WatchStream = ReceiverStream<std::result::Result<WatchEventsResponse, Status>>;
 
-/// One service's feed, as its `EventService` gives it.
+/// One service's feed, for its `EventService`.
 #[derive(Clone)]
 pub struct EventFeed {
     name: &'static str,
@@ -74,7 +75,7 @@ impl fmt::Debug for EventFeed {
 }
 
 impl EventFeed {
-    /// The feed of the service `name`, to which page tokens are bound.
+    /// Returns the feed of the service `name`, to which page tokens are bound.
     #[must_use]
     pub fn new(
         name: &'static str,
@@ -93,7 +94,7 @@ impl EventFeed {
         }
     }
 
-    /// Answers `ListEvents`.
+    /// Handles `ListEvents`.
     pub async fn list(
         &self,
         request: Request<ListEventsRequest>,
@@ -101,7 +102,7 @@ impl EventFeed {
         Ok(Response::new(self.list_events(request).await?))
     }
 
-    /// Answers `WatchEvents`.
+    /// Handles `WatchEvents`.
     pub async fn watch(
         &self,
         request: Request<WatchEventsRequest>,
@@ -173,7 +174,7 @@ impl EventFeed {
         format!("{}/events of {parent}", self.name)
     }
 
-    /// What the caller may read under `parent`.
+    /// Returns the scope that the caller may read under `parent`.
     async fn scope(
         &self,
         caller: &Caller,
@@ -206,15 +207,16 @@ impl EventFeed {
     }
 }
 
-/// The watches under way, by whose they are.
+/// The watches under way, by watcher.
 #[derive(Clone, Default)]
 pub(super) struct Watches(Arc<Mutex<HashMap<Watcher, usize>>>);
 
-/// A token's subject and the user it acts for.
+/// A token's subject and the user for whom it acts.
 type Watcher = (String, UserId);
 
 impl Watches {
-    /// Counts one more until the permit is dropped; `OVERLOADED` beyond the bounds.
+    /// Counts one more watch until the permit is dropped. Fails with `OVERLOADED` beyond the
+    /// bounds.
     pub(super) fn begin(&self, caller: &Caller) -> Result<Permit> {
         let watcher = (caller.subject.clone(), caller.user.clone());
         let mut under_way = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -242,7 +244,7 @@ impl Watches {
     }
 }
 
-/// Counts as one watch until it is dropped.
+/// A permit that counts as one watch until it is dropped.
 pub(super) struct Permit {
     watches: Watches,
     watcher: Watcher,
@@ -264,7 +266,7 @@ impl Drop for Permit {
     }
 }
 
-/// One watch under way.
+/// A watch under way.
 struct Watch {
     feed: EventFeed,
     caller: Caller,
@@ -277,8 +279,9 @@ struct Watch {
 type Sender = mpsc::Sender<std::result::Result<WatchEventsResponse, Status>>;
 
 impl Watch {
-    /// Sends events until the caller, its deadline, its access token, the watch's longest life or the
-    /// server ends it. Only the token's end is told: with that token the watch cannot be resumed.
+    /// Sends events until the caller, its deadline, its access token, the longest duration or the
+    /// server ends the watch. Only the token's end is reported, since the watch cannot be resumed
+    /// with that token.
     async fn run(mut self, sender: Sender, _permit: Permit) {
         let longest = Instant::now() + Duration::from_secs(WATCH_SECONDS_MAX);
         let bounds = [self.caller.deadline, self.caller.token_end];
@@ -299,7 +302,7 @@ impl Watch {
                 Ok(true) => continue,
                 Ok(false) => {}
                 Err(error) => {
-                    // The caller has gone if this fails, and nobody else needs to know.
+                    // This fails only if the caller has gone, which needs no report.
                     let _gone = sender.send(Err(error.into())).await;
                     return;
                 }
@@ -314,7 +317,8 @@ impl Watch {
         }
     }
 
-    /// Tells the caller if the watch ends for its token's sake. Who does not read is not waited for.
+    /// Tells the caller if the watch ends because its token expired. Does not wait for a caller
+    /// that does not read.
     async fn tell_end(&self, sender: &Sender, end: Instant) {
         if self.caller.token_end.map(Instant::from_std) == Some(end) {
             let patience = Duration::from_secs(WATCH_ENDING_SECONDS_MAX);
@@ -322,7 +326,7 @@ impl Watch {
         }
     }
 
-    /// Sends what is new. Whether there may be more.
+    /// Sends new events. Returns true if there may be more.
     async fn send_more(&mut self, sender: &Sender) -> Result<bool> {
         let events = self
             .feed
@@ -352,11 +356,12 @@ impl Watch {
     }
 }
 
-/// Makes `EventApi`, the `EventService` of the package `$api` over an [`EventFeed`](crate::events::EventFeed).
+/// Makes `EventApi`, the `EventService` of the package `$api` over an
+/// [`EventFeed`](crate::events::EventFeed).
 #[macro_export]
 macro_rules! event_api {
     ($api:path) => {
-        /// `EventService`: the kit's feed, over this service's events (R11).
+        /// `EventService`: the feed of this service's events (R11).
         #[derive(Debug, Clone)]
         pub(crate) struct EventApi(pub(crate) $crate::events::EventFeed);
 

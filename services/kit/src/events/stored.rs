@@ -45,7 +45,7 @@ impl<DB: EngineDatabase> StoredFeed<DB> {
         }
     }
 
-    /// Returns what to notify after each commit that wrote events.
+    /// Returns the wake to notify after each commit that wrote events.
     #[must_use]
     pub fn committed(&self) -> Wake {
         self.committed.clone()

@@ -29,7 +29,7 @@ use crate::{
     status::Error,
 };
 
-/// Staff of every place are those called `teacher`.
+/// Users called `teacher` are the staff of every place.
 struct Teachers;
 
 #[async_trait]
@@ -105,7 +105,7 @@ impl World {
         self.page(caller, parent, token, 2).await
     }
 
-    /// As the teacher, as many as there may be.
+    /// Lists as the teacher, with the largest page.
     async fn list_many(&self, token: &str) -> v1::ListEventsResponse {
         self.page(user("teacher"), HAMILTON, token, 1_000)
             .await
@@ -273,7 +273,7 @@ async fn a_watch_ends_with_its_callers_token_and_says_so() {
     assert!(ended.next().await.is_none());
     let mut by_deadline = watch(5, long).await;
     assert!(by_deadline.next().await.is_none());
-    // Who does not read does not keep it.
+    // A caller that does not read does not keep the watch alive.
     world.happen(&["a", "b", "c"]).await;
     let unread = watch(long, 5).await;
     assert_eq!(world.feed.watches_under_way(), 1);
@@ -316,7 +316,7 @@ async fn a_page_has_the_bytes_it_may_have_and_none_more() {
         world.happen(&["a", "a"]).await;
         let page = world.list_many("").await;
         let alike = page.events[0].encoded_len();
-        // The subject's length takes two bytes more when it is long.
+        // A long subject has two more bytes of length.
         let room = EVENTS_PAGE_BYTES_MAX - 2 * (alike + 2 + EVENT_FRAME_BYTES_MAX);
         let first = "a".repeat(1 + room / 2);
         let second = "a".repeat(1 + room - room / 2 + more);

@@ -10,29 +10,29 @@ use tokio::sync::watch;
 
 use super::{Injected, Moment, WrongVariant};
 
-/// What happens at a point.
+/// The effect at a point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// The process ends at once, as by SIGKILL: nothing is flushed, nobody is told.
+    /// The process ends at once, as by SIGKILL: nothing is flushed and nobody is told.
     Abort,
-    /// [`reached`](super::reached) errs.
+    /// [`reached`](super::reached) fails.
     Fail,
-    /// The program waits, and goes on.
+    /// The program waits for this time and continues.
     Delay(Duration),
-    /// The program waits until [`disarm`], and goes on.
+    /// The program waits until [`disarm`] and continues.
     Hold,
-    /// The program never goes on from here.
+    /// The program never continues.
     Hang,
 }
 
-/// What is to happen, and when.
+/// An action, and when it happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Armed {
-    /// What happens.
+    /// The action.
     pub action: Action,
-    /// At which arrival from now on, from 1.
+    /// The number of the arrival, counted from now on, at which it first happens; 1 is the next.
     pub at: u64,
-    /// At how many arrivals in a row.
+    /// The number of consecutive arrivals at which it happens.
     pub times: u64,
 }
 
@@ -41,7 +41,7 @@ struct Registry {
     armed: BTreeMap<String, Armed>,
     hits: BTreeMap<String, u64>,
     wrong: Option<WrongVariant>,
-    /// Told at each [`disarm`]: what is held goes on.
+    /// Notified at each [`disarm`], which releases everything that is held.
     disarmed: watch::Sender<()>,
 }
 
@@ -65,7 +65,7 @@ fn point(service: &str, place: &str, moment: Moment) -> String {
     format!("{service}.{place}.{moment}")
 }
 
-/// Says that the program stands at `moment` of `place`. Errs where a test asked for it.
+/// Reports that the program has reached `moment` of `place`. Fails if a test ordered it.
 pub async fn reached(service: &str, place: &str, moment: Moment) -> Result<(), Injected> {
     let point = point(service, place, moment);
     let (action, mut disarmed) = {
@@ -79,13 +79,13 @@ pub async fn reached(service: &str, place: &str, moment: Moment) -> Result<(), I
             Some(armed.action)
         });
         *registry.hits.entry(point.clone()).or_default() += 1;
-        // Listens before anyone can see that the point was reached.
+        // Subscribe before anyone can see that the point was reached.
         (action, registry.disarmed.subscribe())
     };
     match action {
         None => Ok(()),
         Some(Action::Abort) => {
-            // Where many are armed, which it was is told by nothing else.
+            // If many points are armed, only this line tells which one it was.
             eprintln!("aborts at {point}");
             process::abort()
         }
@@ -95,7 +95,7 @@ pub async fn reached(service: &str, place: &str, moment: Moment) -> Result<(), I
             Ok(())
         }
         Some(Action::Hold) => {
-            // The registry is never dropped, so this ends by `disarm` alone.
+            // The registry is never dropped, so only `disarm` ends this wait.
             drop(disarmed.changed().await);
             Ok(())
         }
@@ -103,7 +103,7 @@ pub async fn reached(service: &str, place: &str, moment: Moment) -> Result<(), I
     }
 }
 
-/// Whether a test switched this variant on.
+/// Returns true if a test switched this variant on.
 #[must_use]
 pub fn is_wrong(variant: WrongVariant) -> bool {
     registry().wrong == Some(variant)
@@ -114,19 +114,19 @@ pub fn set_wrong_variant(variant: Option<WrongVariant>) {
     registry().wrong = variant;
 }
 
-/// Arms a point, such as `invitations.reserve.after_commit`. What it was armed with is forgotten.
+/// Arms a point, such as `invitations.reserve.after_commit`, in place of its former action.
 pub fn arm(point: &str, armed: Armed) {
     registry().armed.insert(point.to_owned(), armed);
 }
 
-/// Disarms every point, and lets go on what is held.
+/// Disarms every point, and releases everything that is held.
 pub fn disarm() {
     let mut registry = registry();
     registry.armed.clear();
     registry.disarmed.send_replace(());
 }
 
-/// How often each point was reached so far.
+/// Returns how often each point was reached so far.
 #[must_use]
 pub fn hits() -> BTreeMap<String, u64> {
     registry().hits.clone()
@@ -151,7 +151,7 @@ impl FromStr for WrongVariant {
 mod tests {
     use super::*;
 
-    /// What is armed is armed for the whole process: one test at a time.
+    /// Points are armed for the whole process, so one test runs at a time.
     static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
     fn once(action: Action) -> Armed {
@@ -169,7 +169,7 @@ mod tests {
         let mut held = Box::pin(reached("kit", "held", Moment::BeforeCommit));
         assert!(futures::poll!(&mut held).is_pending());
         assert_eq!(hits()["kit.held.before_commit"], 1);
-        // It was armed for one arrival.
+        // The point was armed for one arrival.
         let next = reached("kit", "held", Moment::BeforeCommit);
         assert_eq!(next.await, Ok(()));
         arm("kit.held.after_commit", once(Action::Fail));

@@ -1,8 +1,10 @@
-//! Events written in the transaction of the change, in the order in which the changes are committed (R11).
+//! Events, which are written in the transaction of the change, in the order of commits (R11).
 //!
-//! An event has its `position` in the feed when it is inserted. One transaction at a time inserts events, and
-//! does so last: on PostgreSQL in the same message as the commit, so that no other waits for a client that
-//! has stopped. A reader that has seen a position therefore never misses an earlier one.
+//! An event gets its `position` in the feed when it is inserted. One transaction at a time inserts
+//! events, as its last step: on PostgreSQL in the same message as the commit, so that no other
+//! transaction waits for a stopped client. A reader that has seen a position therefore never misses
+//! an earlier one. has stopped. A reader that has seen a position therefore never misses an earlier
+//! one.
 
 mod postgres;
 mod sqlite;
@@ -19,30 +21,30 @@ use uuid::Uuid;
 
 use crate::{database::Error, erasure::Replacement, random::Randomness};
 
-/// User ids that one event tells at most.
+/// The most user ids that one event notifies.
 pub const NOTIFY_MAX: usize = 100;
 
 /// An event to be written with its change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewEvent {
-    /// What happened, as `noun.verb`.
+    /// The change, as `noun.verb`.
     pub event_type: &'static str,
-    /// Where.
+    /// The organization.
     pub organization: OrganizationId,
-    /// In which class; None for organization-wide changes.
+    /// The class; `None` for organization-wide changes.
     pub class: Option<ClassId>,
     /// The resource that changed, by name.
     pub subject: String,
-    /// Who did it: a user id, or `system`.
+    /// The actor: a user id, or `system`.
     pub actor: String,
-    /// Whom to tell (C6). Those beyond the first 100 are left out.
+    /// The users to notify (C6). Only the first 100 are kept.
     pub notify: Vec<UserId>,
-    /// Further facts, none of them secret.
+    /// Further data, none of it secret.
     pub data: BTreeMap<String, String>,
 }
 
 impl NewEvent {
-    /// Makes an event of something in a place, that nobody is told of.
+    /// Returns an event in a place that notifies nobody.
     #[must_use]
     pub fn new(
         event_type: &'static str,
@@ -63,44 +65,44 @@ impl NewEvent {
     }
 }
 
-/// An event in its place in the feed.
+/// An event with its position in the feed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// Its place: grows by one with each event, 1 for the first.
+    /// The position: 1 for the first event, and one more for each next.
     pub position: i64,
-    /// A UUID of version 7, unique for ever.
+    /// A UUID of version 7, which is never reused.
     pub id: Uuid,
-    /// What happened.
+    /// The change, as `noun.verb`.
     pub event_type: String,
-    /// Where.
+    /// The organization.
     pub organization: OrganizationId,
-    /// In which class.
+    /// The class; `None` for organization-wide changes.
     pub class: Option<ClassId>,
     /// The resource that changed, by name.
     pub subject: String,
-    /// Who did it.
+    /// The actor.
     pub actor: String,
-    /// Whom to tell.
+    /// The users to notify.
     pub notify: Vec<String>,
-    /// Further facts.
+    /// Further data.
     pub data: BTreeMap<String, String>,
-    /// When.
+    /// The time of the change.
     pub create_time: DateTime<Utc>,
 }
 
-/// Whose events to list.
+/// The events to list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
-    /// Every organization's.
+    /// The events of every organization.
     Everything,
-    /// An organization's with all its classes', or one class's.
+    /// The events of an organization with all its classes, or of one class.
     Place(Place),
 }
 
-/// The table `events`, in a session of either engine.
+/// Access to the table `events`, in a session of either engine.
 #[async_trait]
 pub trait Outbox: Send {
-    /// Has events written with the session's commit, in the order given.
+    /// Adds events to the session's commit, in the given order.
     async fn append(
         &mut self,
         events: &[NewEvent],
@@ -108,7 +110,7 @@ pub trait Outbox: Send {
         random: &dyn Randomness,
     ) -> Result<(), Error>;
 
-    /// The events after a position, oldest first.
+    /// Returns the events after a position, oldest first.
     async fn list(
         &mut self,
         scope: &Scope,
@@ -116,14 +118,15 @@ pub trait Outbox: Send {
         limit: u32,
     ) -> Result<Vec<Event>, Error>;
 
-    /// The organizations whose events tell of the user. Reads them all: for erasures (R13).
+    /// Returns the organizations whose events mention the user. Reads all events: for erasures
+    /// (R13).
     async fn organizations_with_events_of(
         &mut self,
         user: &UserId,
     ) -> Result<BTreeSet<OrganizationId>, Error>;
 
-    /// Puts the pseudonym where the user stands in these organizations' events, in the transaction of this
-    /// connection, which holds the organizations (R13). Gives how many events.
+    /// Replaces the user by the pseudonym in these organizations' events, in the transaction of
+    /// this connection, which has locked the organizations (R13). Returns the number of events.
     async fn pseudonymize_events(
         &mut self,
         organizations: &BTreeSet<OrganizationId>,

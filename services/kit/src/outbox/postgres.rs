@@ -11,7 +11,7 @@ type Db = sqlx::Postgres;
 #[path = "queries.rs"]
 mod queries;
 
-/// Has events inserted in the message that commits: until then nobody waits for the feed.
+/// Inserts the events in the message that commits, so that nobody waits for the feed before.
 async fn insert(session: &mut Session<Db>, rows: String, now: i64) -> sqlx::Result<()> {
     session.call_at_commit("append_events", &rows, now);
     Ok(())

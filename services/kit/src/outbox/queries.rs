@@ -1,4 +1,4 @@
-//! One SQL text, compiled for both engines.
+//! The SQL text, compiled for both engines.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,8 +31,8 @@ const LIST_CLASS: &str = "SELECT position, event_id, event_type, organization_id
     subject, actor, notify, data, create_time FROM events \
     WHERE position > $1 AND organization_id = $3 AND class_id = $4 ORDER BY position LIMIT $2";
 
-/// Every event that tells of a user, and some more: `$1` the id, `$2` it after a slash, `$3` it before a
-/// quote in JSON. What is told is read from each row.
+/// Selects every event that mentions a user, and some more: `$1` is the id, `$2` the id after a
+/// slash, `$3` the id before a quote in JSON. The code then checks each row.
 macro_rules! may_tell_of {
     () => {
         "(actor = $1 OR replace(subject, $2, '') <> subject OR replace(notify, $3, '') <> notify \
@@ -54,23 +54,25 @@ const TELLING_OF: &str = concat!(
 const REWRITE: &str =
     "UPDATE events SET subject = $2, actor = $3, notify = $4, data = $5 WHERE sequence = $1";
 
-/// The facts of events that are user ids. Another may read the same and be none: a role, a flag.
+/// The keys in `data` whose values are user ids. A value of another key may look the same without
+/// being one, such as a role or a flag.
 const FACTS_OF_USERS: &[&str] = &["owner", "user"];
 
-/// Events that one statement of an erasure reads.
+/// The most events that one statement of an erasure reads.
 const REWRITTEN_TOGETHER_MAX: i64 = 1_000;
 
-/// The user's id as the statements look for it: after a slash, and before a quote in JSON.
+/// Returns the user's id in the forms that the statements search for: after a slash, and before a
+/// quote in JSON.
 fn sought(user: &UserId) -> (String, String) {
     let quoted = serde_json::json!(user.as_str()).to_string();
     let in_json = quoted.strip_prefix('"').unwrap_or(&quoted).to_owned();
     (format!("/{user}"), in_json)
 }
 
-/// A row of an event that may tell of a user: place, subject, actor, notify, data.
+/// A row of an event that may mention a user: sequence, subject, actor, notify, data.
 type Telling = (i64, String, String, String, String);
 
-/// The row with the pseudonym; None where it does not tell of the user.
+/// Returns the row with the pseudonym, or `None` if it does not mention the user.
 fn rewritten(row: &Telling, by: &Replacement) -> Result<Option<Telling>, Error> {
     let (sequence, subject, actor, notify, data) = row;
     let mut told: Vec<String> =

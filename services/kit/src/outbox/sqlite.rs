@@ -4,7 +4,7 @@ use crate::database::Session;
 
 type Db = sqlx::Sqlite;
 
-/// Inserts any number of events. Nobody else writes meanwhile.
+/// Inserts any number of events. No other transaction writes meanwhile.
 const INSERT: &str = "INSERT INTO events (position, event_id, event_type, organization_id, class_id, \
     subject, actor, notify, data, create_time) SELECT \
     (SELECT coalesce(max(position), 0) FROM events) + input.key + 1, input.value->>'id', \
@@ -19,7 +19,7 @@ const INSERT: &str = "INSERT INTO events (position, event_id, event_type, organi
 #[path = "queries.rs"]
 mod queries;
 
-/// Inserts events in the order given.
+/// Inserts events in the given order.
 async fn insert(session: &mut Session<Db>, rows: String, now: i64) -> sqlx::Result<()> {
     sqlx::query(INSERT)
         .bind(rows)

@@ -1,4 +1,4 @@
-//! The step that lets authenticated calls through and tells the methods who calls.
+//! The step that authenticates calls and passes the caller to the methods.
 
 use std::sync::Arc;
 
@@ -16,12 +16,12 @@ use crate::{
     status::{Error, Result},
 };
 
-/// Checks every call but those of health and reflection.
+/// Checks every call except those of health and reflection.
 #[derive(Debug, Clone)]
 pub(crate) struct AuthenticationStep(Arc<Verifier>);
 
 impl AuthenticationStep {
-    /// With tokens that the verifier accepts.
+    /// Returns a step that accepts the tokens that the verifier accepts.
     pub(crate) fn new(verifier: Arc<Verifier>) -> Self {
         Self(verifier)
     }

@@ -1,4 +1,5 @@
-//! The calls under way, and the answers on their way: how many there may be, and what a shutdown waits for.
+//! Limits the calls under way and the answers in transit, and tells a shutdown when they have
+//! ended.
 
 use std::{
     convert::Infallible,
@@ -35,35 +36,35 @@ use super::{
 };
 use crate::status::Error;
 
-/// Calls of health under way in a process at most, watches for as long as they last; beyond them each
-/// connection may have one `Check`.
+/// The most calls to health under way in a process, including watches for their whole duration;
+/// beyond them each connection may have one `Check`.
 pub const HEALTH_CALLS_MAX: usize = 1_000;
-/// Calls of reflection under way in a process at most. Each may make the server keep a MiB that its caller
-/// sent, and half a MiB that its caller does not take.
+/// The most calls to reflection under way in a process. Each may make the server keep 1 MiB that
+/// its caller sent, and 0.5 MiB that its caller does not read.
 pub const REFLECTION_CALLS_MAX: usize = 50;
-/// After how long a refused call may come back, in milliseconds: each is told another delay within these, so
-/// that they do not come back together.
+/// The range of the retry delay of a refused call, in milliseconds: each gets a different delay, so
+/// that they do not return at the same time.
 const RETRY_MILLIS: std::ops::Range<u64> = 1_000..2_000;
-/// What probes call. Each connection may have one at any time.
+/// The method that probes call. Each connection may have one such call at any time.
 const CHECK: &str = "/grpc.health.v1.Health/Check";
-/// How far the delays of two calls are apart that are refused one after the other, in milliseconds.
+/// The difference between the delays of two consecutively refused calls, in milliseconds.
 const RETRY_STEP_MILLIS: u64 = 618;
 /// Counts the calls that were refused because too many were under way.
 const SHED: &str = "homeroom_calls_shed";
 
-/// How long no call may have been under way and no connection have taken a byte before connections that
-/// stay open are cut, in milliseconds: what was sent before the shutdown has arrived by then, and the
-/// answers have left, but for those whose readers have stopped reading.
+/// The time without a call under way and without a sent byte after which the remaining connections
+/// are cut, in milliseconds. By then everything sent before the shutdown has arrived and all
+/// answers have left, except those whose readers have stopped reading.
 const LINGER_MILLIS: u64 = 1_000;
 
-/// Counts every call from its arrival until its answer has been handed to its connection, which may be
-/// long before the answer has left: [`Activity`] shows that. Health and reflection do not count: a watch
-/// of health ends only with its connection.
+/// Counts every call from its arrival until its answer has been handed to its connection, which may
+/// be long before the answer has left: [`Activity`] tracks that. Health and reflection are not
+/// counted, because a watch of health ends only with its connection.
 ///
-/// As a layer it refuses calls beyond what the process can carry before anything is done for them. A call
-/// has its place until the last byte of its answer has left, so that what waits for a reader who does not
-/// read is bounded; a watch of events, which has limits of its own, until it begins. Health and reflection
-/// have places of their own.
+/// As a layer it refuses calls beyond the capacity of the process before any work is done. A call
+/// holds its place until the last byte of its answer has left, so that data for readers who do not
+/// read is bounded; a watch of events, which has its own limits, only until it begins. Health and
+/// reflection have their own places.
 #[derive(Debug, Clone)]
 pub(super) struct Calls {
     under_way: TaskTracker,
@@ -87,17 +88,17 @@ impl Calls {
         }
     }
 
-    /// Where connections tell that they send.
+    /// Returns the record of activity, which connections update when they send.
     pub(super) fn activity(&self) -> Activity {
         self.activity.clone()
     }
 
-    /// Whether no call is under way.
+    /// Returns true if no call is under way.
     pub(super) fn none(&self) -> bool {
         self.under_way.is_empty()
     }
 
-    /// Waits until no call has been under way, and nothing been sent, for a second.
+    /// Waits until no call has been under way, and nothing was sent, for a second.
     pub(super) async fn ended(&self) {
         self.under_way.close();
         let linger = Duration::from_millis(LINGER_MILLIS);
@@ -116,7 +117,7 @@ impl Calls {
         }
     }
 
-    /// Returns a place for one more call, if there is one.
+    /// Returns a place for one more call, or `None` if all are taken.
     fn place(&self, request: &Request) -> Option<OwnedSemaphorePermit> {
         let path = request.uri().path();
         let own = || request.extensions().get::<ConnectionInfo>()?.check_place();
@@ -154,7 +155,7 @@ impl<S> Layer<S> for Calls {
     }
 }
 
-/// A service whose calls are counted and bounded.
+/// A service whose calls are counted and limited.
 #[derive(Debug, Clone)]
 pub(super) struct Counted<S> {
     calls: Calls,
@@ -205,17 +206,17 @@ where
 }
 
 pin_project! {
-    /// The answer to a call that counts until its connection has taken the answer's last part.
+    /// The answer to a call, which counts until its connection has taken the answer's last part.
     struct Answer<T> {
         #[pin]
         body: Body,
         counted: Option<TaskTrackerToken>,
-        // None once the answer has ended: then only bytes on their way hold it.
+        // `None` once the answer has ended: then only bytes in transit hold it.
         taken: Option<Arc<T>>,
     }
 }
 
-/// Bytes that hold what their call has taken until they have left.
+/// Bytes that hold their call's place and share until they have left.
 struct OnTheirWay<T> {
     bytes: Bytes,
     _taken: Option<Arc<T>>,

@@ -1,4 +1,4 @@
-//! One connection: what stands between HTTP/2 and the wire, and how long it may take to begin.
+//! One connection: the layer between HTTP/2 and the socket, and the time limit for its beginning.
 
 use std::{
     future::Future as _,
@@ -23,10 +23,10 @@ use tonic::transport::server::{Connected, TcpConnectInfo};
 use super::wire::{Wire, Wires};
 use crate::tls::{ServerTls, agreed_on_http2};
 
-/// Bytes that every HTTP/2 client sends first (RFC 9113, 3.4).
+/// The number of bytes that every HTTP/2 client sends first (RFC 9113, 3.4).
 const PREFACE_BYTES: usize = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".len();
 
-/// What is known of a connection: an extension of each of its requests.
+/// The data on a connection, an extension of each of its requests.
 #[derive(Debug, Clone)]
 pub(crate) struct ConnectionInfo {
     tcp: TcpConnectInfo,
@@ -34,36 +34,38 @@ pub(crate) struct ConnectionInfo {
 }
 
 impl ConnectionInfo {
-    /// Returns where it comes from.
+    /// Returns the remote address.
     pub(crate) fn remote_addr(&self) -> Option<SocketAddr> {
         self.tcp.remote_addr()
     }
 
-    /// Returns the place of its one check of health that is answered whatever else is under way, if that is free.
+    /// Returns the place of the connection's one health check, which is answered whatever else is
+    /// under way, or `None` if it is taken.
     pub(super) fn check_place(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.check).try_acquire_owned().ok()
     }
 }
 
-/// The time left to a connection to begin, and how much of the beginning is still to come.
+/// The time left for a connection to begin, and the bytes that are still missing.
 #[derive(Debug)]
 struct Handshake {
     bytes_missing: usize,
     end: Pin<Box<Sleep>>,
 }
 
-/// A connection that counts as one until it is dropped.
+/// A connection, which counts as one until it is dropped.
 pub(super) struct Connection {
-    // Boxed, so that one in plaintext takes no room for TLS.
+    // The box saves space in connections without TLS.
     stream: Either<Wire, Box<TlsStream<Wire>>>,
     info: ConnectionInfo,
-    // None once the connection has begun; from then on keepalive watches it.
+    // `None` once the connection has begun; from then on keepalive watches it.
     handshake: Option<Handshake>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Connection {
-    /// Agrees on TLS, where it is spoken; None, and it is logged, if that fails or takes too long.
+    /// Performs the TLS handshake if TLS is on. Returns `None`, after logging it, if that fails or
+    /// takes too long.
     pub(super) async fn open(
         socket: TcpStream,
         permit: OwnedSemaphorePermit,
@@ -104,8 +106,8 @@ impl Connection {
     }
 }
 
-/// Logs why a connection could not be opened. That somebody just hung up, as balancers do that look whether a
-/// port is open, is nothing to tell.
+/// Logs why a connection could not be opened. A mere hang-up, such as a load balancer's check of
+/// the port, is logged at debug level.
 fn told(peer: Option<SocketAddr>, error: &io::Error) {
     let hung_up = matches!(
         error.kind(),
@@ -196,7 +198,8 @@ mod tests {
 
     use super::{super::wire::Activity, *};
 
-    /// A connection that has no time to begin, once its other end has sent so many bytes; and what cuts it.
+    /// Returns a connection whose time to begin is over, after its client has sent this many bytes;
+    /// the client; and the token that cuts it.
     async fn received(sent: usize) -> (Connection, TcpStream, CancellationToken) {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();

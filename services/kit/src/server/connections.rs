@@ -1,4 +1,4 @@
-//! The connections that a server accepts: at most so many at a time. A shutdown ends accepting.
+//! Accepts connections up to a limit. A shutdown ends accepting.
 
 use std::{convert::Infallible, future::ready, sync::Arc, time::Duration};
 
@@ -12,24 +12,26 @@ use tokio::{
 use super::{connection::Connection, wire::Wires};
 use crate::{shutdown::Shutdown, tls::ServerTls};
 
-/// How long to wait after a failed accept, most often for want of file descriptors, in milliseconds.
+/// The time to wait after a failed accept, most often caused by a lack of file descriptors, in
+/// milliseconds.
 const ACCEPT_RETRY_MILLIS: u64 = 100;
 
-/// Connections at most that had been made before the shutdown and are accepted after it: more than a
-/// listener's queue holds, so that accepting ends though more keep coming.
+/// The most connections that were made before the shutdown and are accepted after it: more than a
+/// listener's queue holds, so that accepting ends even if more keep coming.
 const LATE_CONNECTIONS_MAX: usize = 1_024;
 
-/// How many connections there may be, and how long one may take to begin.
+/// The most connections, and the time within which one must begin.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     pub(super) connections_max: usize,
     pub(super) handshake: Duration,
 }
 
-/// Accepts connections until the shutdown, and then those that had already been made; further ones wait in
-/// the listener's queue while `connections_max` are open, and a shutdown does not wait for room. A connection
-/// whose TLS handshake has not ended within `handshake` is dropped, one that has not sent HTTP/2's preface by then
-/// fails when it is read, and every one that has to wait does once it is cut.
+/// Accepts connections until the shutdown, and then those that had already been made. Further ones
+/// wait in the listener's queue while `connections_max` are open; a shutdown does not wait for
+/// room. A connection whose TLS handshake has not ended within `handshake` is dropped, one that has
+/// not sent HTTP/2's preface by then fails on read, and after the cut every one that would wait
+/// fails.
 pub(super) fn accepted(
     listener: TcpListener,
     limits: Limits,
@@ -39,7 +41,7 @@ pub(super) fn accepted(
 ) -> impl Stream<Item = Result<Connection, Infallible>> {
     let most = limits.connections_max.min(Semaphore::MAX_PERMITS);
     let permits = Arc::new(Semaphore::new(most));
-    // How many were accepted after the shutdown; None before it.
+    // The number of connections accepted after the shutdown; `None` before it.
     let opening = futures::stream::unfold((listener, None), move |(listener, mut late)| {
         let (permits, shutdown) = (Arc::clone(&permits), shutdown.clone());
         let (tls, wires) = (tls.clone(), wires.clone());
@@ -53,7 +55,7 @@ pub(super) fn accepted(
                 early
             } else {
                 if late.is_none() {
-                    // The runtime learns here of who has connected since it last looked.
+                    // During this yield the runtime learns of new connections.
                     yield_now().await;
                 }
                 let count = late.unwrap_or(0);
@@ -61,12 +63,12 @@ pub(super) fn accepted(
                     return None;
                 }
                 late = Some(count + 1);
-                // Nobody is left in the queue because a task has had its turn.
+                // Without `unconstrained` the task's budget could leave connections in the queue.
                 unconstrained(accept(&listener, permits)).now_or_never()
             };
             let (socket, permit) = accepted??;
             let opening = Connection::open(socket, permit, limits.handshake, tls, wires);
-            // In a task of its own: a handshake costs a signature.
+            // Each handshake has its own task, since it costs a signature.
             Some((tokio::spawn(opening), (listener, late)))
         }
     });
@@ -74,7 +76,7 @@ pub(super) fn accepted(
     opened.filter_map(|opened| ready(opened.ok().flatten().map(Ok)))
 }
 
-/// The next connection, once there is room for it.
+/// Returns the next connection, once there is room for it.
 async fn accept(
     listener: &TcpListener,
     permits: Arc<Semaphore>,
@@ -107,7 +109,7 @@ mod tests {
         socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
         let listener = socket.listen(400).unwrap();
         let address = listener.local_addr().unwrap();
-        // More than a task may take before it has to give way to others.
+        // More than a task may accept before it must yield to others.
         let mut early = Vec::new();
         for _ in 0..300 {
             early.push(TcpStream::connect(address).await.unwrap());

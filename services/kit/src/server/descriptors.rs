@@ -1,15 +1,16 @@
-//! How many files a process may have open, each connection among them.
+//! The limit of open files, which includes each connection.
 
 use std::sync::Once;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Files kept for what is no connection of a caller: databases, Redis, the other service, logs.
+/// The number of files reserved for other uses than callers' connections: databases, Redis, the
+/// other service, logs.
 pub const FILES_RESERVED: usize = 512;
 
-/// Raises the limit on open files to what the system allows this process: most systems begin with 1,024,
-/// far below the connections that a server takes. Gives how many connections there is room for, at most
-/// `connections_max` and at least one.
+/// Raises the limit of open files to the maximum that the system allows this process: most systems
+/// begin with 1,024, far below the connections of a server. Returns how many connections there is
+/// room for, at most `connections_max` and at least one.
 pub(super) fn room_for(connections_max: usize) -> usize {
     static RAISED: Once = Once::new();
     RAISED.call_once(|| {

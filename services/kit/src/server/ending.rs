@@ -1,11 +1,11 @@
-//! The last steps of a service, once it was told to stop.
+//! The last steps of a service after the order to stop.
 
 use std::{future::Future, time::Instant};
 
 use super::ServeError;
 use crate::shutdown::Shutdown;
 
-/// The last steps of a service, all of them within one limit: what hangs is left, and said.
+/// The last steps of a service, all within one limit: a step that hangs is abandoned and reported.
 #[derive(Debug)]
 pub struct Ending {
     limit: Instant,
@@ -13,7 +13,8 @@ pub struct Ending {
 }
 
 impl Ending {
-    /// Begins the last steps, within what is left of [`STOP_SECONDS_MAX`](crate::shutdown::STOP_SECONDS_MAX) since the order.
+    /// Begins the last steps, within the rest of
+    /// [`STOP_SECONDS_MAX`](crate::shutdown::STOP_SECONDS_MAX) since the order.
     #[must_use]
     pub fn of(shutdown: &Shutdown) -> Self {
         Self::until(Instant::now() + shutdown.time_left())
@@ -26,7 +27,7 @@ impl Ending {
         }
     }
 
-    /// Waits for one step while there is time. A step that has already been done is never left.
+    /// Waits for one step while there is time. A step that is already done is never abandoned.
     pub async fn step(&mut self, what: &'static str, step: impl Future<Output = ()>) {
         let limit = tokio::time::Instant::from_std(self.limit);
         if tokio::time::timeout_at(limit, step).await.is_err() {
@@ -35,7 +36,8 @@ impl Ending {
         }
     }
 
-    /// How the service ended, given how its server did: an error names all that was not finished.
+    /// Returns how the service ended, given the result of its server: an error names everything
+    /// that was not finished.
     pub fn ended(self, served: Result<(), ServeError>) -> Result<(), ServeError> {
         let unfinished = self.unfinished.join(", ");
         match served {

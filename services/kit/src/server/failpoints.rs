@@ -1,4 +1,4 @@
-//! Faults at the arrival of a call and before its answer; compiled in only with failpoints.
+//! Failpoints at the arrival of a call and before its answer; compiled only with failpoints.
 
 use homeroom_api::common::v1::ErrorReason;
 
@@ -8,7 +8,7 @@ use crate::{
     status::Error,
 };
 
-/// Stands between every other step and the handlers, so that deadlines count over what waits here.
+/// The innermost step, before the handlers, so that deadlines include its waits.
 #[derive(Debug, Clone)]
 pub(super) struct FailpointStep;
 
@@ -29,8 +29,8 @@ impl Middleware for FailpointStep {
     }
 }
 
-/// The service and the method of a path such as `/homeroom.membership.v1.AdmissionService/Admit`:
-/// none of health and reflection.
+/// Returns the service and the method of a path such as
+/// `/homeroom.membership.v1.AdmissionService/Admit`, or `None` for health and reflection.
 fn names(path: &str) -> Option<(&str, &str)> {
     let (service, _) = path.strip_prefix("/homeroom.")?.split_once('.')?;
     let (_, rpc) = path.rsplit_once('/')?;

@@ -15,17 +15,17 @@ use tonic_health::{
 
 use crate::shutdown::Shutdown;
 
-/// The name under which health tells whether the process lives.
+/// The health service's name for whether the process is alive.
 pub const LIVENESS: &str = "liveness";
-/// The name under which health tells whether the process can serve.
+/// The health service's name for whether the process can serve.
 pub const READINESS: &str = "readiness";
 
-/// How often readiness is checked, in seconds.
+/// The interval of readiness checks, in seconds.
 const CHECK_SECONDS: u64 = 2;
-/// How long a check may take, in seconds.
+/// The longest duration of a check, in seconds.
 const CHECK_TIMEOUT_SECONDS: u64 = 2;
 
-/// Tells whether the server is ready.
+/// Reports whether the server is ready.
 #[derive(Clone)]
 pub struct Health {
     reporter: HealthReporter,
@@ -69,7 +69,7 @@ impl Health {
         self.reporter.set_service_status(name, status(ready)).await;
     }
 
-    /// Says whether calls can be served: overall, for readiness and for each service.
+    /// Reports whether calls can be served: overall, for readiness and for each service.
     pub async fn set_ready(&self, ready: bool) {
         let names = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -92,7 +92,7 @@ impl Health {
             .ready
     }
 
-    /// Checks every two seconds until the shutdown, which ends readiness.
+    /// Checks readiness every two seconds until the shutdown, after which the server is not ready.
     pub async fn follow<F>(self, shutdown: Shutdown, check: impl Fn() -> F + Send)
     where
         F: Future<Output = bool> + Send,

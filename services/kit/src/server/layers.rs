@@ -1,4 +1,4 @@
-//! The steps of every call before authentication, outermost first: request id, trace, answers,
+//! The steps of every call before authentication, outermost first: request id, trace, answer,
 //! deadline.
 
 use std::{
@@ -18,18 +18,20 @@ use super::{
 };
 use crate::{clock::SharedClock, random, random::SharedRandomness, status::Error, trace};
 
-/// The metadata that carries the request's id, both ways.
+/// The metadata key of the request's id, in both directions.
 pub const REQUEST_ID_METADATA: &str = "x-request-id";
-/// Characters of a request id that is taken over from the caller.
+/// The most characters of a caller's request id.
 pub const REQUEST_ID_CHARS_MAX: usize = 128;
-/// How long a call may take, up to its first answer, when the caller gives no deadline or a longer one.
+/// The most seconds of a call, up to its first answer, if the caller sets no deadline or a longer
+/// one.
 pub const CALL_SECONDS_MAX: u64 = 60;
-/// How much before the caller stops waiting the answer is given, at most, in milliseconds.
+/// The most milliseconds by which the answer precedes the caller's deadline.
 const DEADLINE_MARGIN_MILLIS_MAX: u64 = 10;
-/// Bytes of a call's path that the log shows: more than any method's has, and a stranger may send thousands.
+/// The bytes of a call's path that are logged: longer than any method, while an unauthenticated
+/// caller may send thousands.
 const METHOD_LOGGED_BYTES_MAX: usize = 128;
 
-/// Takes the caller's request id over, or makes one.
+/// Uses the caller's request id, or creates one.
 #[derive(Debug, Clone)]
 pub(super) struct RequestIdStep {
     pub(super) clock: SharedClock,
@@ -60,7 +62,7 @@ impl Middleware for RequestIdStep {
     }
 }
 
-/// Puts a span around the call, keeps the trace that it is part of, and logs how it ended.
+/// Opens a span for the call, keeps its trace context, and logs how it ended.
 #[derive(Debug, Clone)]
 pub(super) struct TraceStep;
 
@@ -95,13 +97,13 @@ impl Middleware for TraceStep {
     }
 }
 
-/// The beginning of a path, as much as the log shows.
+/// Returns the part of a path that is logged.
 fn logged_method(path: &str) -> &str {
     let (shown, _) = path.split_at(path.floor_char_boundary(METHOD_LOGGED_BYTES_MAX));
     shown
 }
 
-/// Gives what tonic and panics would answer the reasons of the contract.
+/// Gives the answers of tonic and of panics the reasons of the contract.
 #[derive(Debug, Clone)]
 pub(super) struct AnswerStep;
 
@@ -129,7 +131,7 @@ impl Middleware for AnswerStep {
     }
 }
 
-/// The reason for a status that tonic made by itself, when it is the caller's to mend.
+/// Returns the reason for a status that tonic made by itself, if the caller can correct the error.
 fn translated(status: &Status, limit: usize) -> Option<Error> {
     if !status.details().is_empty() {
         return None;
@@ -158,7 +160,8 @@ fn too_large(limit: usize) -> Error {
     .quota("message", format!("a message may have {limit} bytes"))
 }
 
-/// Answers `DEADLINE_EXCEEDED` just before the caller stops waiting. tonic itself would say CANCELLED.
+/// Answers `DEADLINE_EXCEEDED` just before the caller stops waiting. tonic itself would answer
+/// CANCELLED.
 #[derive(Debug, Clone)]
 pub(super) struct DeadlineStep;
 
@@ -185,7 +188,7 @@ fn less_margin(given: Duration) -> Duration {
     given.saturating_sub((given / 10).min(Duration::from_millis(DEADLINE_MARGIN_MILLIS_MAX)))
 }
 
-/// `grpc-timeout`: at most 8 digits and a unit. A malformed one is passed over.
+/// Parses `grpc-timeout`: at most 8 digits and a unit. A malformed one is ignored.
 fn timeout(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get("grpc-timeout")?.to_str().ok()?;
     let unit = text.chars().next_back()?;

@@ -1,4 +1,5 @@
-//! Layers as async functions, without the boilerplate of tower's futures: all steps of a call are one future.
+//! Layers as async functions, without the boilerplate of tower's futures: all steps of a call are
+//! one future.
 
 use std::{
     convert::Infallible,
@@ -16,9 +17,9 @@ use crate::status::Error;
 pub(crate) type Request = http::Request<Body>;
 pub(crate) type Response = http::Response<Body>;
 
-/// What stands behind a step.
+/// The service behind a step.
 pub(crate) trait Inner: Send {
-    /// Lets the request through.
+    /// Passes the request on.
     fn answer(self, request: Request) -> impl Future<Output = Response> + Send;
 }
 
@@ -38,9 +39,9 @@ where
     }
 }
 
-/// One step that every call goes through.
+/// One step of every call.
 pub(crate) trait Middleware: Send + Sync + Sized + 'static {
-    /// Answers the request, by `inner` or instead of it.
+    /// Answers the request, by `inner` or in its place.
     fn handle<S: Inner>(&self, request: Request, inner: S)
     -> impl Future<Output = Response> + Send;
 
@@ -50,7 +51,7 @@ pub(crate) trait Middleware: Send + Sync + Sized + 'static {
     }
 }
 
-/// Two steps, the first around the next.
+/// Two steps, the first around the second.
 pub(crate) struct Then<A, B> {
     first: A,
     next: B,
@@ -67,7 +68,7 @@ impl<A: Middleware, B: Middleware> Middleware for Then<A, B> {
     }
 }
 
-/// A step and what stands behind it.
+/// A step and the service behind it.
 struct Behind<'a, M, S> {
     step: &'a M,
     inner: S,
@@ -79,7 +80,7 @@ impl<M: Middleware, S: Inner> Inner for Behind<'_, M, S> {
     }
 }
 
-/// Answers a call with a failure: a proper trailers-only gRPC response.
+/// Answers a call with a failure, as a trailers-only gRPC response.
 pub(crate) fn refuse(error: Error) -> Response {
     tonic::Status::from(error).into_http()
 }

@@ -50,39 +50,43 @@ use middleware::{Middleware as _, Steps};
 use shares::ShareStep;
 use wire::Wires;
 
-/// Bytes of a message that a server takes at most.
+/// The most bytes of a message that a server accepts.
 pub const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
-/// Bytes of a message that a server sends at most: as many as the clients between our services take.
-/// A page of 1,000 resources may pass the 1 MiB of a request, and a page that cannot be sent would end a list for good.
+/// The most bytes of a message that a server sends, the same number that the clients between our
+/// services accept. A page of 1,000 resources may exceed 1 MiB, and a page that cannot be sent
+/// would block a list permanently.
 pub const MESSAGE_OUT_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// Bytes of a message to health or reflection at most.
+/// The most bytes of a message to health or reflection.
 pub const OPEN_MESSAGE_BYTES_MAX: usize = 4 * 1024;
-/// Bytes of a call's headers at most.
+/// The most bytes of a call's headers.
 pub const HEADER_BYTES_MAX: u32 = 16 * 1024;
-/// Calls under way on one connection at most.
+/// The most calls under way on one connection.
 pub const STREAMS_PER_CONNECTION_MAX: u32 = 200;
-/// Calls of one connection that were taken back before they began, at most: more end the connection (CVE-2023-44487).
+/// The most calls of one connection that were cancelled before they began; more end the connection
+/// (CVE-2023-44487).
 pub const RESETS_PENDING_MAX: usize = 20;
-/// Calls of one connection that its own mistakes ended, at most: more end the connection (CVE-2025-8671).
+/// The most calls of one connection that ended by its own errors; more end the connection
+/// (CVE-2025-8671).
 pub const ERROR_RESETS_MAX: usize = 1_024;
-/// How long a connection may take to begin to speak HTTP/2, its TLS handshake included, in seconds.
+/// The time within which a connection must begin HTTP/2, including its TLS handshake, in seconds.
 pub const HANDSHAKE_SECONDS_MAX: u64 = 5;
-/// How long a connection may be silent before it is asked whether it lives, in seconds.
+/// The time after which a silent connection is pinged, in seconds.
 pub const KEEPALIVE_SECONDS: u64 = 30;
-/// How long it may take to answer that, in seconds.
+/// The time within which it must answer the ping, in seconds.
 pub const KEEPALIVE_TIMEOUT_SECONDS: u64 = 10;
-/// How long calls may take to finish after the shutdown is ordered, in seconds.
+/// The time that calls have to finish after the order to shut down, in seconds.
 pub const DRAIN_SECONDS_MAX: u64 = 20;
 
-/// The id of a request: an extension of every request.
+/// The id of a request, an extension of every request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestId(pub String);
 
-/// When the caller stops waiting: an extension of requests that have a deadline.
+/// The time at which the caller stops waiting, an extension of requests with a deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadline(pub Instant);
 
-/// The generated server `$server` with gzip and the message limits of every Homeroom service.
+/// Returns the generated server `$server` with gzip and the message limits of every Homeroom
+/// service.
 #[macro_export]
 macro_rules! tuned {
     ($server:expr) => {
@@ -94,12 +98,12 @@ macro_rules! tuned {
     };
 }
 
-/// Whether a path is health's.
+/// Returns true if the path belongs to health.
 pub(crate) fn is_health_path(path: &str) -> bool {
     path.starts_with("/grpc.health.v1.Health/")
 }
 
-/// Whether a path is open to callers without a token: health and reflection.
+/// Returns true if the path is open to callers without a token: health and reflection.
 pub(crate) fn is_open_path(path: &str) -> bool {
     let reflection = [
         "/grpc.reflection.v1.ServerReflection/",
@@ -108,7 +112,7 @@ pub(crate) fn is_open_path(path: &str) -> bool {
     is_health_path(path) || reflection.iter().any(|service| path.starts_with(service))
 }
 
-/// The gRPC services of a server, with their health.
+/// The gRPC services of a server, including health.
 #[derive(Debug)]
 pub struct Services {
     routes: Routes,
@@ -117,7 +121,7 @@ pub struct Services {
 }
 
 impl Services {
-    /// Health alone: alive, not ready.
+    /// Returns health alone: alive, not ready.
     pub async fn new() -> Self {
         let (health, service) = Health::start().await;
         Self {
@@ -127,7 +131,7 @@ impl Services {
         }
     }
 
-    /// One more service: a generated server, [`tuned!`].
+    /// Adds a service: a generated server, [`tuned!`].
     #[must_use]
     pub fn add_service<S>(mut self, service: S) -> Self
     where
@@ -144,19 +148,20 @@ impl Services {
         self
     }
 
-    /// Where readiness is told.
+    /// Returns the handle that sets readiness.
     #[must_use]
     pub fn health(&self) -> Health {
         self.health.clone()
     }
 }
 
-/// Serves until the shutdown is ordered and what was under way has finished, or its time is over. Answers
-/// have finished when they have left, or when for a second no reader has taken any of them; where the time
-/// is over before that, they are cut.
+/// Serves until the order to shut down, and until all work has finished or its time is over. An
+/// answer has finished when it has left, or when no reader has taken any bytes for a second; if the
+/// time is over before that, it is cut.
 ///
-/// Fails with [`ServeError::NotDrained`] if a call is still under way when the time is over.
-/// Refuses to start without authentication, and without TLS beyond loopback unless told to.
+/// # Errors
+/// Returns [`ServeError::NotDrained`] if a call is still under way when the time is over. Refuses
+/// to start without authentication, and without TLS beyond loopback unless the options allow it.
 pub async fn serve(
     listener: TcpListener,
     options: ServerOptions,
@@ -221,7 +226,7 @@ pub async fn serve(
             activity: calls.activity(),
         },
     );
-    // Accepting ends by itself at the shutdown, once those who had connected before it are in.
+    // Accepting ends by itself after the shutdown, once all earlier connections have been accepted.
     let serving = server.serve_with_incoming_shutdown(routes, connections, pending());
     tokio::pin!(serving);
     tokio::select! {
@@ -237,8 +242,8 @@ pub async fn serve(
             ended = &mut serving => return Ok(ended?),
             () = calls.ended() => {}
         }
-        // Only connections are left: of watches of health, of clients that do not hear that they
-        // are to close (hyperium/hyper #4170), or of readers that have stopped reading.
+        // Only connections are left: of watches of health, of clients that do not notice the order
+        // to close (hyperium/hyper #4170), or of readers that have stopped reading.
         tracing::info!("connections without a call are cut");
         cut.cancel();
         Ok(serving.await?)

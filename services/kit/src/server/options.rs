@@ -1,4 +1,4 @@
-//! What may be set about a server, and what it refuses to start with.
+//! The options of a server, and the checks before it starts.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -12,15 +12,15 @@ use crate::{
     tls::{RELOAD_SECONDS, ServerTls},
 };
 
-/// Why a server does not start, or did not end well.
+/// The reason why a server does not start, or did not end well.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// Nobody could be told apart.
+    /// Callers could not be authenticated.
     #[error(
         "no authentication is configured for {0}: give the keys of your access tokens (a JWKS file), their issuer and audience"
     )]
     NoAuthentication(SocketAddr),
-    /// Tokens would travel in the clear.
+    /// Tokens would be sent without encryption.
     #[error(
         "{0} is reachable from other machines and TLS is not set up: give a certificate and its key, listen on 127.0.0.1 or [::1], or put a proxy that ends TLS before it and set insecure plaintext explicitly"
     )]
@@ -34,28 +34,30 @@ pub enum ServeError {
     /// Calls were still under way when the time to finish them was over.
     #[error("calls were still under way {0:?} after the shutdown was ordered")]
     NotDrained(Duration),
-    /// Something else had not ended when the time to stop was over.
+    /// Other work had not ended when the time to stop was over.
     #[error("{STOP_SECONDS_MAX} s after the shutdown was ordered there was left unfinished: {0}")]
     Unfinished(String),
-    /// The server did not end well, and something else did not end either.
+    /// The server did not end well, and other work did not end either.
     #[error("{0}; and {STOP_SECONDS_MAX} s after it there was left unfinished: {1}")]
     AlsoUnfinished(Box<Self>, String),
 }
 
 /// The name of the setting of [`ServerOptions::connections_max`].
 pub const CONNECTIONS_SETTING: &str = "CONNECTIONS_MAX";
-/// Calls under way in a process at most; further ones get `OVERLOADED`. So many fill the batches of
-/// redemptions, and are answered well within a second.
+/// The most calls under way in a process; further ones get `OVERLOADED`. This many fill the batches
+/// of redemptions, and are answered well within a second.
 pub const CALLS_MAX: usize = 512;
-/// Connections open at most, unless set. An idle one takes about 17 KiB, over TLS 24 KiB, and a process some
-/// 20 MiB without any: so many idle ones leave it below 256 MB, and 10,000 over TLS would not.
+/// The default of the most open connections. An idle one takes about 17 KiB, or 24 KiB over TLS,
+/// and a process without connections about 20 MiB: this many idle ones stay below 256 MB, and
+/// 10,000 over TLS would not.
 pub const CONNECTIONS_DEFAULT: usize = 8_000;
-/// The fewest connections that may be set: a few for the other service and for health, and some for callers.
+/// The lowest allowed setting: a few connections for the other service and for health, and some for
+/// callers.
 pub const CONNECTIONS_MIN: usize = 16;
-/// The most connections that may be set.
+/// The highest allowed setting.
 pub const CONNECTIONS_MAX: usize = 1_000_000;
 
-/// Reads `CONNECTIONS_MAX`: how many connections a process may have open.
+/// Reads `CONNECTIONS_MAX`: the most connections that a process may have open.
 pub fn read_connections_max(reader: &mut Reader<'_>) -> usize {
     reader.or_default(CONNECTIONS_SETTING, CONNECTIONS_DEFAULT, |text| {
         let number = text.trim().parse().ok();
@@ -67,38 +69,39 @@ pub fn read_connections_max(reader: &mut Reader<'_>) -> usize {
     })
 }
 
-/// What may be set about a server.
+/// The options of a server.
 #[derive(Debug, Clone)]
 pub struct ServerOptions {
-    /// Checks access tokens. Without one the server refuses to start.
+    /// The verifier of access tokens. Without one the server refuses to start.
     pub verifier: Option<Arc<Verifier>>,
-    /// TLS; None: plaintext.
+    /// The TLS configuration; `None` means plaintext.
     pub tls: Option<ServerTls>,
-    /// How long between looks at the files of TLS for a change.
+    /// The interval at which the TLS files are checked for a change.
     pub tls_reload: Duration,
-    /// Whether to listen beyond loopback without TLS.
+    /// True to allow a listener beyond loopback without TLS.
     pub insecure_plaintext: bool,
-    /// Whether to serve reflection v1 and v1alpha.
+    /// True to serve reflection v1 and v1alpha.
     pub reflection: bool,
-    /// Calls under way at most; further ones get `OVERLOADED`.
+    /// The most calls under way; further ones get `OVERLOADED`.
     pub calls_max: usize,
-    /// Connections open at most; further ones wait.
+    /// The most open connections; further ones wait.
     pub connections_max: usize,
-    /// How long a connection may take to begin to speak HTTP/2, over TLS or not, before it is dropped.
+    /// The time within which a connection must begin HTTP/2, with or without TLS; otherwise it is
+    /// dropped.
     pub handshake: Duration,
-    /// How old a connection gets before it is asked to close.
+    /// The age at which a connection is asked to close.
     pub connection_age: Duration,
-    /// How long calls may take to finish after the shutdown is ordered.
+    /// The time that calls have to finish after the order to shut down.
     pub drain: Duration,
-    /// The clock, for request ids.
+    /// The clock for request ids.
     pub clock: SharedClock,
-    /// The randomness, for request ids.
+    /// The randomness for request ids.
     pub random: SharedRandomness,
 }
 
 impl ServerOptions {
-    /// The defaults: reflection, 512 calls, 8,000 connections, 5 seconds to begin, 30 minutes of age, 20
-    /// seconds to finish.
+    /// Returns the defaults: reflection, 512 calls, 8,000 connections, 5 seconds to begin, 30
+    /// minutes of age, 20 seconds to finish.
     #[must_use]
     pub fn new(verifier: Option<Arc<Verifier>>) -> Self {
         Self {
@@ -117,7 +120,8 @@ impl ServerOptions {
         }
     }
 
-    /// Whether a server may listen there: the verifier to use, or why not. Call it before binding.
+    /// Checks that a server may listen at this address; returns the verifier, or the reason why
+    /// not. Call it before binding.
     pub fn check(&self, address: SocketAddr) -> Result<Arc<Verifier>, ServeError> {
         let verifier = self
             .verifier

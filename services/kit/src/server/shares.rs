@@ -1,5 +1,5 @@
-//! Each caller's share of the calls under way: nobody alone makes the service shed everybody, or keep
-//! answers that nobody takes.
+//! Each caller's share of the calls under way, so that no single caller makes the service refuse
+//! others or keep unread answers.
 
 use std::{
     collections::HashMap,
@@ -11,19 +11,20 @@ use homeroom_api::common::v1::ErrorReason;
 use super::middleware::{Inner, Middleware, Request, Response, refuse};
 use crate::{auth::Caller, status::Error};
 
-/// Calls under way at most of a person: a token without any scope.
+/// The most calls under way of a person, a caller whose token has no scope.
 pub const CALLS_OF_A_PERSON_MAX: usize = 32;
 
-/// Refuses a caller's calls beyond its share. A service, whose token has scopes, may have half of all.
-/// A call is under way until the last byte of its answer has left, so that what waits for a reader who
-/// does not read is bounded. Watches, which have limits of their own, are so until they begin.
+/// Refuses a caller's calls beyond its share. A service, whose token has scopes, may have half of
+/// all calls. A call is under way until the last byte of its answer has left, so that data for
+/// readers who do not read is bounded; a watch, which has its own limits, only until it begins.
 #[derive(Debug, Clone)]
 pub(super) struct ShareStep {
     callers: Arc<Mutex<HashMap<String, Share>>>,
     calls_max: usize,
 }
 
-/// One call of a caller under way, until it is dropped. One more stands for the caller.
+/// A call of a caller under way, until it is dropped. One further reference stands for the caller
+/// itself.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Share(Arc<()>);
 
@@ -41,7 +42,7 @@ impl ShareStep {
         }
     }
 
-    /// Counts one more call of the caller, unless it has its share already.
+    /// Counts one more call of the caller, unless its share is used up.
     fn take(&self, caller: &Caller) -> Option<Share> {
         let most = if caller.scopes.iter().next().is_none() {
             CALLS_OF_A_PERSON_MAX
@@ -49,7 +50,8 @@ impl ShareStep {
             (self.calls_max / 2).max(1)
         };
         let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
-        // No more than there may be calls, for those without one are forgotten.
+        // The map has no more entries than calls are allowed, because callers without a call are
+        // removed.
         if callers.len() >= self.calls_max {
             callers.retain(|_, share| share.calls() > 0);
         }
@@ -60,7 +62,7 @@ impl ShareStep {
 
 impl Middleware for ShareStep {
     async fn handle<S: Inner>(&self, request: Request, inner: S) -> Response {
-        // Health and reflection have no caller, and bounds of their own.
+        // Health and reflection have no caller; they have their own limits.
         let Some(caller) = request.extensions().get::<Caller>() else {
             return inner.answer(request).await;
         };
@@ -71,7 +73,7 @@ impl Middleware for ShareStep {
             ));
         };
         let mut response = inner.answer(request).await;
-        // Whoever holds the answer holds the share.
+        // The answer holds the share.
         response.extensions_mut().insert(share);
         response
     }

@@ -36,10 +36,10 @@ use crate::{
     status::Error,
 };
 
-/// Before the number of bytes that the answer shall carry.
+/// The prefix of a request for an answer of this many bytes.
 const LARGE: &str = "large ";
 
-/// Answers with what it learned of the caller; hangs or says much if asked to.
+/// A service that answers with the caller's data; it hangs or sends a large answer on request.
 struct Echo;
 #[tonic::async_trait]
 impl EventService for Echo {
@@ -259,7 +259,7 @@ async fn a_call_without_a_good_token_learns_why_and_keeps_its_request_id() {
 #[tokio::test]
 async fn a_message_may_have_1_mib_and_not_a_byte_more() {
     let server = start(|_| {}).await;
-    // Tag and a length of three bytes precede the text.
+    // The tag and a length of three bytes precede the text.
     let longest = MESSAGE_BYTES_MAX - 4;
     assert!(
         server
@@ -312,7 +312,8 @@ async fn an_answer_may_be_larger_than_a_request() {
 async fn a_deadline_that_passes_is_told_as_such() {
     let server = start(|_| {}).await;
     let mut told = Vec::new();
-    // The client gives up at its deadline too: on a busy machine its word may come before the server's.
+    // The client stops at its deadline too, and on a busy machine its error may come before the
+    // server's.
     for _ in 0..20 {
         let mut request = server.request("hang");
         request.set_timeout(Duration::from_millis(300));

@@ -1,5 +1,5 @@
-//! What a connection's bytes go over, encrypted or not: a socket that tells what it sends, and that fails
-//! instead of waiting once it is cut.
+//! The socket of a connection, encrypted or not: it records when it sends, and it fails instead of
+//! waiting once it is cut.
 
 use std::{
     future::Future as _,
@@ -19,11 +19,11 @@ use tokio::{
 };
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-/// When a call last began or a connection last sent something.
+/// The time at which a call last began or a connection last sent bytes.
 #[derive(Debug, Clone)]
 pub(super) struct Activity {
     origin: Instant,
-    // Since the origin.
+    // In microseconds since the origin.
     last_micros: Arc<AtomicU64>,
 }
 
@@ -37,7 +37,7 @@ impl Default for Activity {
 }
 
 impl Activity {
-    /// It is now.
+    /// Records the current time.
     pub(super) fn seen(&self) {
         let micros = u64::try_from(self.origin.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.last_micros.fetch_max(micros, Ordering::Relaxed);
@@ -48,7 +48,8 @@ impl Activity {
     }
 }
 
-/// What the sockets of one server share: what cuts them, and where they tell that they send.
+/// The state that the sockets of one server share: the token that cuts them, and the record of
+/// activity.
 #[derive(Debug, Clone)]
 pub(super) struct Wires {
     pub(super) cut: CancellationToken,
@@ -72,7 +73,7 @@ impl Wire {
         }
     }
 
-    /// What the socket gave; an error where it gave nothing and is cut.
+    /// Returns the socket's result, or an error if it is pending and the socket is cut.
     fn or_cut<T>(
         &mut self,
         context: &mut Context<'_>,
@@ -87,7 +88,7 @@ impl Wire {
         given
     }
 
-    /// What a write gave, once it has been told that something was sent.
+    /// Returns the result of a write, after recording that bytes were sent.
     fn or_told(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if matches!(written, Poll::Ready(Ok(bytes)) if bytes > 0) {
             self.activity.seen();

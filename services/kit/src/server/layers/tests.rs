@@ -23,7 +23,7 @@ fn request(headers: &[(&'static str, &str)]) -> Request {
     request
 }
 
-/// What `step` answers before a service that answers by `handler`.
+/// Returns the answer of `step` in front of a service that answers by `handler`.
 async fn through<F>(
     step: impl Middleware,
     request: Request,
@@ -224,7 +224,7 @@ async fn a_call_with_a_long_path_leaves_a_short_line() {
     assert!(line.len() < 500, "{} bytes", line.len());
 }
 
-/// What was logged.
+/// The log output.
 #[derive(Clone, Default)]
 struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
 

@@ -1,8 +1,8 @@
-//! More calls at once than a server takes.
+//! More concurrent calls than a server accepts.
 
 use super::*;
 
-/// What is refused of so many calls at once that hang, once one of them is.
+/// Returns the first refusal among this many concurrent calls that hang.
 async fn first_refusal(server: &Running, calls: usize) -> Status {
     let hanging = (0..calls).map(|_| Box::pin(server.call(server.request("hang"))));
     let first = futures::future::select_all(hanging);
@@ -45,7 +45,7 @@ async fn a_call_has_its_place_until_its_answer_is_taken_and_a_watch_until_it_beg
     let mut client = EventServiceClient::new(server.channel.clone());
     let _watching = client.watch_events(watch).await.unwrap();
     for _ in 0..3 {
-        // The place of the call before comes free a moment after its answer.
+        // The place of the previous call becomes free a moment after its answer.
         let answered = async { while server.call(server.request("any")).await.is_err() {} };
         let patience = Duration::from_secs(10);
         tokio::time::timeout(patience, answered).await.unwrap();

@@ -1,4 +1,4 @@
-//! Calls without an access token: so many and no more, and a probe always.
+//! Calls without an access token are limited, and a probe is always answered.
 
 use tonic_health::pb::HealthCheckResponse;
 use tonic_reflection::pb::v1::{
@@ -7,10 +7,10 @@ use tonic_reflection::pb::v1::{
 
 use super::*;
 
-/// How long a place may take to come free, on a busy machine.
+/// The time within which a place must become free, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Another connection to the server.
+/// Opens another connection to the server.
 async fn channel(server: &Running) -> Channel {
     let endpoint = Channel::from_shared(format!("http://{}", server.address)).unwrap();
     endpoint.connect().await.unwrap()
@@ -29,7 +29,7 @@ async fn so_many_watches_of_health_are_open_at_once_and_probes_are_answered_beyo
     let mut held = Vec::new();
     while held.len() < HEALTH_CALLS_MAX {
         let channel = channel(&server).await;
-        // One place of each connection is left for what follows.
+        // One place of each connection is left for the following calls.
         for _ in 1..STREAMS_PER_CONNECTION_MAX {
             if held.len() < HEALTH_CALLS_MAX {
                 held.push((watch(&channel).await.unwrap(), channel.clone()));
@@ -40,7 +40,7 @@ async fn so_many_watches_of_health_are_open_at_once_and_probes_are_answered_beyo
     let refused = watch(&other).await.map(drop).unwrap_err();
     assert_eq!(refused.code(), Code::Unavailable);
     assert_eq!(reason(&refused), ErrorReason::Overloaded);
-    // One after the other, on whichever connection.
+    // These calls are sequential, on either connection.
     for _ in 0..20 {
         assert_eq!(server.serving(LIVENESS).await, 1);
     }
@@ -58,7 +58,7 @@ async fn so_many_watches_of_health_are_open_at_once_and_probes_are_answered_beyo
 #[tokio::test]
 async fn so_many_calls_of_reflection_are_under_way_at_once() {
     let server = start(|_| {}).await;
-    // With what keeps it open.
+    // The returned value keeps the call open.
     let reflect = async || {
         let (open, requests) = tokio::sync::mpsc::channel::<ServerReflectionRequest>(1);
         let requests = tokio_stream::wrappers::ReceiverStream::new(requests);
@@ -74,7 +74,7 @@ async fn so_many_calls_of_reflection_are_under_way_at_once() {
     let refused = reflect().await.map(drop).unwrap_err();
     assert_eq!(refused.code(), Code::Unavailable);
     assert_eq!(reason(&refused), ErrorReason::Overloaded);
-    // Health has places of its own.
+    // Health has its own places.
     watch(&server.channel).await.unwrap();
     held.pop();
     let free = async { while reflect().await.is_err() {} };

@@ -1,11 +1,11 @@
-//! How a server stops: what it waits for, and what it does not.
+//! A stopping server waits for some work and not for other work.
 
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpSocket;
 
 use super::*;
 
-/// What the slow reader takes at a time, in bytes, and how long it waits before it takes more.
+/// The number of bytes that the slow reader takes at a time, and the time between two reads.
 const STEP_BYTES: u16 = 32 * 1024;
 const STEP_PAUSE: Duration = Duration::from_millis(150);
 
@@ -42,7 +42,7 @@ async fn a_shutdown_waits_for_no_connection_that_says_nothing() {
         .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
         .await
         .unwrap();
-    // The server's settings come once it has read ours.
+    // The server's settings arrive once it has read ours.
     silent.read_exact(&mut [0; 9]).await.unwrap();
     server.shutdown.begin();
     server.served.await.unwrap().unwrap();
@@ -54,7 +54,7 @@ async fn a_shutdown_does_not_wait_for_ever() {
     let request = server.request("hang");
     let mut client = EventServiceClient::new(server.channel.clone());
     let hanging = tokio::spawn(async move { client.list_events(request).await });
-    // The call is under way once another one that came after it has been answered.
+    // The call is under way once a later one has been answered.
     server.call(server.request("any")).await.unwrap();
     server.shutdown.begin();
     let ended = server.served.await.unwrap();
@@ -62,7 +62,8 @@ async fn a_shutdown_does_not_wait_for_ever() {
     hanging.abort();
 }
 
-/// A channel whose reader orders the shutdown once it has taken `quick` bytes, and is slow from then on.
+/// Returns a channel whose reader orders the shutdown once it has taken `quick` bytes, and is slow
+/// from then on.
 async fn slow_reader(address: SocketAddr, quick: usize, shutdown: Shutdown) -> Channel {
     let connect = tower::service_fn(move |_: http::Uri| {
         let shutdown = shutdown.clone();
@@ -95,7 +96,8 @@ async fn slow_reader(address: SocketAddr, quick: usize, shutdown: Shutdown) -> C
 
 #[tokio::test]
 async fn a_shutdown_lets_an_answer_of_2_mib_reach_a_slow_reader_whole() {
-    // Little of the answer is in the hands of the system, which would deliver it without us.
+    // A small buffer keeps the system from holding much of the answer, which it would deliver
+    // without the server.
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_send_buffer_size(STEP_BYTES.into()).unwrap();
     socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
@@ -112,7 +114,7 @@ async fn a_shutdown_lets_an_answer_of_2_mib_reach_a_slow_reader_whole() {
 
 #[tokio::test]
 async fn a_call_that_ends_in_the_last_second_has_ended() {
-    // Less than what connections are kept for after the last call.
+    // Less than the time for which connections are kept after the last call.
     let drain = Duration::from_millis(500);
     let server = start(|options| options.drain = drain).await;
     server.call(server.request("any")).await.unwrap();

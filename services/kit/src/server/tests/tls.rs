@@ -18,7 +18,7 @@ use crate::tls::{
     testing::{Authority, Folder},
 };
 
-/// A server with a certificate, and what its clients need.
+/// A server with a certificate, and the files for its clients.
 struct Secured {
     folder: Folder,
     authority: Authority,
@@ -26,14 +26,14 @@ struct Secured {
     server: Running,
 }
 
-/// TLS of a server that is never called.
+/// Returns TLS for a server that is never called.
 pub(super) fn any() -> ServerTls {
     let folder = Folder::new();
     let identity = folder.identity("any", &Authority::new("any").sign("any"));
     ServerTls::load(identity, None).unwrap()
 }
 
-/// With `client_authority` the server asks for certificates that it has signed.
+/// Starts a server; with `client_authority` it requires certificates signed by that authority.
 async fn secured(
     client_authority: Option<&Authority>,
     adjust: impl FnOnce(&mut ServerOptions),
@@ -62,7 +62,7 @@ impl Secured {
         self.folder.path("ca.pem")
     }
 
-    /// A client with a certificate that `authority` has signed, or with none.
+    /// Returns a client with a certificate signed by `authority`, or with none.
     fn client(&self, authority: Option<&Authority>) -> ClientTls {
         let identity = authority.map(|authority| {
             let signed = authority.sign("client");
@@ -86,7 +86,8 @@ impl Secured {
         self.call(&self.channel(client)).await.is_ok()
     }
 
-    /// A connection with these protocols on offer, and the certificate that the server showed.
+    /// Opens a connection that offers these protocols, and returns it with the server's
+    /// certificate.
     async fn connect(
         &self,
         protocols: &[&[u8]],
@@ -136,7 +137,7 @@ async fn large_answers_pass_over_tls_and_a_stop_lets_them_leave() {
     let request = secured.server.request(&format!("{LARGE}{bytes}"));
     let answering = client.list_events(request);
     let (answer, ()) = tokio::join!(answering, async { secured.server.shutdown.begin() });
-    // It was cut off before it was let in, or it is whole.
+    // The server either closed the connection first or sent a complete answer.
     if let Ok(answer) = answer {
         assert_eq!(answer.into_inner().next_page_token.len(), bytes);
     }
@@ -148,7 +149,7 @@ async fn who_speaks_plaintext_or_another_protocol_is_refused() {
     let secured = secured(None, |_| {}).await;
     let plain = secured.server.call(secured.server.request("any")).await;
     assert!(reason(&plain.unwrap_err()) == ErrorReason::Unspecified);
-    // The client learns of it with the handshake's end, or when it is hung up on.
+    // The client learns of it at the end of the handshake, or when the server hangs up.
     for protocols in [&[b"http/1.1".as_slice()][..], &[]] {
         if let Ok((mut stream, _)) = secured.connect(protocols).await {
             assert!(!matches!(stream.read(&mut [0]).await, Ok(1..)));
@@ -183,11 +184,11 @@ async fn a_handshake_that_is_not_finished_in_time_is_cut_and_makes_room() {
         options.handshake = Duration::from_millis(1);
     })
     .await;
-    // Nothing at all, or the head of a ClientHello whose body never comes.
+    // The client sends nothing, or the head of a ClientHello whose body never comes.
     for sent in [&[][..], &[22, 3, 1, 0, 200, 1]] {
         let mut slow = TcpStream::connect(secured.server.address).await.unwrap();
         slow.write_all(sent).await.unwrap();
-        // It may be reset; what counts is that it ends.
+        // The connection may be reset; only its end matters.
         drop(slow.read_to_end(&mut Vec::new()).await);
     }
 }
@@ -225,7 +226,7 @@ async fn a_changed_certificate_is_shown_to_new_connections_and_a_broken_one_is_n
     secured.folder.write("server.pem", "broken");
     assert_eq!(secured.tls.reload(), Reload::Kept);
     assert_eq!(secured.shown().await, next.der);
-    // The connection that was there before lives on.
+    // The earlier connection stays open.
     secured.call(&old).await.unwrap();
 }
 
@@ -248,7 +249,7 @@ async fn an_authority_that_is_taken_out_lets_nobody_in_any_more() {
     assert!(secured.lets_in(&of_first).await);
     secured.folder.write("client_ca.pem", &second.pem);
     assert_eq!(secured.tls.reload(), Reload::Changed);
-    // It would resume its session if it could.
+    // The client would resume its session if it could.
     assert!(!secured.lets_in(&of_first).await);
     assert!(secured.lets_in(&secured.client(Some(&second))).await);
 }
@@ -262,7 +263,7 @@ async fn a_client_shows_its_changed_certificate_when_it_connects_anew() {
     assert!(secured.call(&channel).await.is_err());
     secured.folder.identity("client", &right.sign("client"));
     assert_eq!(client.reload(), Reload::Changed);
-    // The channel connects anew by itself.
+    // The channel reconnects by itself.
     while secured.call(&channel).await.is_err() {}
 
     let other = Authority::new("other servers");
