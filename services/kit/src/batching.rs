@@ -1,5 +1,5 @@
-//! Batches that form by themselves: what arrives while one is under way goes
-//! into the next, and nothing waits when all is idle.
+//! Batches that form by themselves: items that arrive while a batch is under way join the next, and
+//! nothing waits when all is idle.
 
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
@@ -11,22 +11,23 @@ use tokio::{
 
 use crate::status::{Error, Result};
 
-/// How batches form.
+/// The limits of batches.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Items in one batch at most.
+    /// The most items in one batch.
     pub batch_items_max: usize,
-    /// Items that wait for a batch at most; further ones are refused with `OVERLOADED`.
+    /// The most items that wait for a batch; further ones are refused with `OVERLOADED`.
     pub queue_items_max: usize,
-    /// Batches under way at the same time at most, the slow ones among them.
+    /// The most concurrent batches, including slow ones.
     pub batches_max: usize,
-    /// Batches under way at the same time that are not slow: the fewer, the larger each is, and the less
-    /// each item costs.
+    /// The most concurrent batches that are not slow. The fewer there are, the larger each is, and
+    /// the less each item costs.
     pub prompt_batches_max: usize,
-    /// Milliseconds after which a batch under way is slow, and another may begin beside it.
+    /// The milliseconds after which a batch under way counts as slow, and another may begin beside
+    /// it.
     pub slow_after_millis: u64,
-    /// The shortest time between the beginnings of two batches, in milliseconds: what arrives meanwhile shares
-    /// the second one. 0 where somebody waits for the answers.
+    /// The shortest time between the beginnings of two batches, in milliseconds: items that arrive
+    /// meanwhile share the second one. 0 if callers wait for the answers.
     pub apart_millis: u64,
 }
 
@@ -35,7 +36,7 @@ struct Waiting<Item, Answer> {
     answer: oneshot::Sender<Answer>,
 }
 
-/// Hands items to a function that works on many at once, and each answer to whoever waits for it.
+/// Collects items for a function that works on many at once, and returns each answer to its caller.
 pub struct Batcher<Item, Answer> {
     queue: mpsc::Sender<Waiting<Item, Answer>>,
 }
@@ -45,8 +46,8 @@ where
     Item: Send + 'static,
     Answer: Send + 'static,
 {
-    /// Starts forming batches, until the last clone of the batcher is gone. `work` answers its items in
-    /// their order. Call it inside a runtime.
+    /// Forms batches until the last clone of the batcher is dropped. `work` returns the answers in
+    /// the order of its items. Must be called inside a runtime.
     pub fn start<Work, Working>(limits: Limits, work: Work) -> Self
     where
         Work: Fn(Vec<Item>) -> Working + Send + Sync + 'static,
@@ -66,7 +67,7 @@ where
                     break;
                 };
                 sleep_until(next).await;
-                // Whatever arrived while it waited for its turn goes together.
+                // All items that arrived during the wait go together.
                 let mut taken: Vec<Waiting<Item, Answer>> = Vec::new();
                 if arrived
                     .recv_many(&mut taken, limits.batch_items_max.max(1))
@@ -80,7 +81,7 @@ where
                     .into_iter()
                     .map(|waiting| (waiting.item, waiting.answer))
                     .unzip();
-                // In a task of its own, so that a panic in it ends this batch and no other.
+                // The batch has its own task, so that a panic ends it and no other.
                 let mut working = tokio::spawn(work(items));
                 tokio::spawn(async move {
                     let prompt = timeout(slow_after, &mut working).await;
@@ -92,7 +93,7 @@ where
                     };
                     drop(batch);
                     for (waiting, answer) in waiting.into_iter().zip(answers.unwrap_or_default()) {
-                        // Whoever has gone needs no answer.
+                        // A caller that has gone needs no answer.
                         let _ = waiting.send(answer);
                     }
                 });
@@ -101,8 +102,8 @@ where
         Self { queue }
     }
 
-    /// Has each item worked on in some batch, and answers in the order of the items.
-    /// `OVERLOADED` when too many wait already.
+    /// Processes the items in some batches, and returns the answers in the order of the items.
+    /// Fails with `OVERLOADED` if too many already wait.
     pub async fn submit(&self, items: Vec<Item>) -> Result<Vec<Answer>> {
         let Ok(places) = self.queue.try_reserve_many(items.len()) else {
             return Err(Error::unavailable(
@@ -160,7 +161,8 @@ mod tests {
         apart_millis: 0,
     };
 
-    /// Answers each item with the size of its batch, once it is let through.
+    /// Returns a batcher that answers each item with the size of its batch, and the gate that
+    /// releases batches.
     fn gated(limits: Limits) -> (Batcher<u32, usize>, Arc<Semaphore>) {
         let gate = Arc::new(Semaphore::new(0));
         let through = Arc::clone(&gate);
@@ -191,7 +193,7 @@ mod tests {
         while batcher.queue.capacity() > 0 {
             tokio::task::yield_now().await;
         }
-        // One more than may wait is refused.
+        // One item beyond the limit is refused.
         assert_eq!(
             batcher.submit(vec![9]).await.unwrap_err().reason(),
             ErrorReason::Overloaded
@@ -212,7 +214,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_slow_batch_lets_another_begin_beside_it() {
-        // Given items of which each says that it was begun, and none is let through,
+        // Given a batcher that reports each batch that begins and completes none,
         let (begun, mut begins) = mpsc::unbounded_channel();
         let gate = Arc::new(Semaphore::new(0));
         let through = Arc::clone(&gate);

@@ -1,4 +1,4 @@
-//! The clock, injected so that tests and the model own the time.
+//! The clock, which is injected so that tests and the model control the time.
 
 use std::{
     fmt::Debug,
@@ -7,12 +7,12 @@ use std::{
 
 use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 
-/// Digits of a second that the databases keep: microseconds.
+/// The digits of a second that the databases keep: microseconds.
 const SUBSECOND_DIGITS: u16 = 6;
 
-/// Tells the time, truncated to microseconds so that both databases give back what was stored.
+/// A source of the time, truncated to microseconds so that both databases return it unchanged.
 pub trait Clock: Send + Sync + Debug {
-    /// The current time.
+    /// Returns the current time.
     fn now(&self) -> DateTime<Utc>;
 }
 
@@ -33,12 +33,12 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that moves only when told to.
+/// A clock that moves only when it is set or advanced.
 #[derive(Debug)]
 pub struct ManualClock(Mutex<DateTime<Utc>>);
 
 impl ManualClock {
-    /// A clock that stands at `start`.
+    /// Returns a clock that stands at `start`.
     #[must_use]
     pub fn new(start: DateTime<Utc>) -> Self {
         Self(Mutex::new(start.trunc_subsecs(SUBSECOND_DIGITS)))
@@ -63,19 +63,20 @@ impl Clock for ManualClock {
     }
 }
 
-/// A time as the databases store it: microseconds since the epoch.
+/// Returns the time in the databases' form: microseconds since the epoch.
 #[must_use]
 pub fn micros(time: DateTime<Utc>) -> i64 {
     time.timestamp_micros()
 }
 
-/// A time read from a database; one that no calendar holds becomes the last one that it does.
+/// Returns a time read from a database; one beyond the calendar becomes the last time of the
+/// calendar.
 #[must_use]
 pub fn from_micros(micros: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_micros(micros).unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
-/// A time as the wire carries it.
+/// Returns the time as a protobuf timestamp.
 #[must_use]
 pub fn to_timestamp(time: DateTime<Utc>) -> prost_types::Timestamp {
     prost_types::Timestamp {

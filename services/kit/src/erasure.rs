@@ -1,27 +1,27 @@
-//! Erasing a person from what is kept (R13): a pseudonym stands where the user id stood.
+//! Erases a person from stored data (R13): a pseudonym takes the place of the user id.
 
 use homeroom_api::ids::{OrganizationId, PSEUDONYM_PREFIX, UserId};
 use uuid::Uuid;
 
 use crate::status;
 
-/// The pseudonym of an erasure. It leads back to nobody: nothing keeps whom it stands for.
+/// Returns the pseudonym of an erasure. It cannot be traced back: nothing records the user.
 pub fn pseudonym(id: Uuid) -> status::Result<UserId> {
     UserId::parse(&format!("{PSEUDONYM_PREFIX}{id}")).map_err(status::Error::internal)
 }
 
-/// Who is replaced by which pseudonym.
+/// A user and the pseudonym that replaces them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replacement {
-    /// Whom.
+    /// The user.
     pub user: UserId,
-    /// By what.
+    /// The pseudonym.
     pub pseudonym: UserId,
 }
 
 impl Replacement {
-    /// The text with the pseudonym, where it is the user's id or ends a resource name of the user's: None
-    /// where it is not about the user.
+    /// Returns the text with the pseudonym if it is the user's id or a resource name that ends with
+    /// it, otherwise `None`.
     #[must_use]
     pub fn text(&self, text: &str) -> Option<String> {
         let before = text.strip_suffix(self.user.as_str())?;
@@ -30,20 +30,23 @@ impl Replacement {
     }
 }
 
-/// Bytes of an id at least that a stored answer is known by: shorter ones stand in others' answers by chance.
-/// Answers are forgotten after a day in any case (R3).
+/// The fewest bytes of an id by which a stored answer is recognized; shorter ones occur in other
+/// people's answers by chance. Answers are deleted after a day in any case (R3).
 const MARK_BYTES_MIN: usize = 6;
 
-/// What a stored answer that tells of a person holds, both of it.
+/// A pair of texts, both of which occur in a stored answer that mentions a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mark {
-    /// The person's id or an address as a field of a protobuf message, or the name of a membership.
+    /// The person's id or an address as a field of a protobuf message, or the end of a membership's
+    /// name.
     pub told: Vec<u8>,
-    /// Where: an organization's name, since others give the same school id to others; else the same again.
+    /// An organization's name, since other organizations give the same school id to other people;
+    /// otherwise the same as `told`.
     pub within: Vec<u8>,
 }
 
-/// The marks of a person, with each address and school id by which an organization knows them.
+/// Returns the marks of a person, including each address and school id by which an organization
+/// knows them.
 #[must_use]
 pub fn marks_of(user: &UserId, particulars: &[(&OrganizationId, &str)]) -> Vec<Mark> {
     let anywhere = |told: Vec<u8>| Mark {
@@ -61,7 +64,8 @@ pub fn marks_of(user: &UserId, particulars: &[(&OrganizationId, &str)]) -> Vec<M
     id.into_iter().chain(particulars).chain([name]).collect()
 }
 
-/// A text as a field of a protobuf message; None where it is too short to tell.
+/// Returns the text as a field of a protobuf message, or `None` if it is too short to identify
+/// anyone.
 fn field(text: &str) -> Option<Vec<u8>> {
     if text.len() < MARK_BYTES_MIN {
         return None;

@@ -1,4 +1,4 @@
-//! Filters of lists: the part of AIP-160 that lists here take, conditions joined by `AND`.
+//! Filters of lists: the part of AIP-160 that these lists accept, conditions joined by `AND`.
 
 use std::fmt;
 
@@ -7,12 +7,12 @@ use homeroom_api::common::v1::ErrorReason;
 
 use crate::status::{Error, Result};
 
-/// Characters of a filter at most.
+/// The most characters of a filter.
 pub const FILTER_CHARS_MAX: usize = 1_000;
-/// Conditions in a filter at most.
+/// The most conditions in a filter.
 pub const CONDITIONS_MAX: usize = 10;
 
-/// What a field holds, and so how it can be compared.
+/// The type of a field, which determines its comparisons.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FieldKind {
     /// Text: `=` and `!=`.
@@ -25,7 +25,7 @@ pub enum FieldKind {
     Bool,
 }
 
-/// How a field is compared.
+/// A comparison operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operator {
     /// `=`
@@ -43,7 +43,7 @@ pub enum Operator {
 }
 
 impl Operator {
-    /// As a filter and SQL alike write it.
+    /// Returns the operator as filters and SQL write it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -61,7 +61,7 @@ impl Operator {
     }
 }
 
-/// What a field is compared with.
+/// A value with which a field is compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
     /// Text, or the name of an enum's value.
@@ -73,7 +73,7 @@ pub enum Value {
 }
 
 impl Value {
-    /// The text; empty for other kinds, which a field of kind text never has.
+    /// Returns the text; empty for other kinds, which a field of kind text never has.
     #[must_use]
     pub fn text(&self) -> &str {
         match self {
@@ -82,7 +82,7 @@ impl Value {
         }
     }
 
-    /// The time.
+    /// Returns the time.
     #[must_use]
     pub fn time(&self) -> Option<DateTime<Utc>> {
         match self {
@@ -97,9 +97,9 @@ impl Value {
 pub struct Condition {
     /// The field's name.
     pub field: String,
-    /// How it is compared.
+    /// The operator.
     pub operator: Operator,
-    /// With what.
+    /// The value.
     pub value: Value,
 }
 
@@ -108,12 +108,13 @@ pub struct Condition {
 pub struct Filter(pub Vec<Condition>);
 
 impl Filter {
-    /// Reads a filter over the given fields; `INVALID_FILTER` if it is none.
+    /// Parses a filter over the given fields. Fails with `INVALID_FILTER` if it is malformed.
     pub fn parse(text: &str, fields: &[(&str, FieldKind)]) -> Result<Self> {
         parse(text, fields).map_err(invalid_filter)
     }
 
-    /// The value that a field must equal, in a list that compares it by `=` alone, and once.
+    /// Returns the value that a field must equal, in a list that compares it only by `=`, and only
+    /// once.
     pub fn equal(&self, field: &str) -> Result<Option<&Value>> {
         let mut value = None;
         for condition in self.0.iter().filter(|found| found.field == field) {
@@ -127,7 +128,7 @@ impl Filter {
         Ok(value)
     }
 
-    /// The same of a name that a field of kind enum or text holds.
+    /// Returns the same for a field of kind enum or text, as the named value.
     pub fn equal_name<T>(
         &self,
         field: &str,
@@ -136,7 +137,7 @@ impl Filter {
         Ok(self.equal(field)?.and_then(|value| read(value.text())))
     }
 
-    /// The same of a text, which must parse.
+    /// Returns the same for a text, which must parse.
     pub fn equal_as<T, E: fmt::Display>(
         &self,
         field: &str,
@@ -147,14 +148,14 @@ impl Filter {
         parsed.map_err(invalid_filter)
     }
 
-    /// Whether nothing is asked for.
+    /// Returns true if there are no conditions.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
-/// `INVALID_FILTER`, for what is `wrong` with it.
+/// Returns `INVALID_FILTER`; `wrong` describes the error.
 #[must_use]
 pub fn invalid_filter(wrong: impl fmt::Display) -> Error {
     Error::new(

@@ -1,8 +1,8 @@
-//! Numbers for an operator's monitoring: `GET /metrics` in Prometheus's text format, on an address of
-//! its own and without a token.
+//! Metrics for an operator's monitoring: `GET /metrics` in Prometheus's text format, on a separate
+//! address and without a token.
 //!
-//! What is counted is told to the `metrics` facade where it happens; without a [`MetricsServer`] in the
-//! process that costs and shows nothing.
+//! The code records metrics through the `metrics` facade; without a [`MetricsServer`] in the
+//! process that costs nothing and shows nothing.
 
 use std::{
     convert::Infallible,
@@ -27,22 +27,22 @@ use crate::{
     shutdown::Shutdown,
 };
 
-/// The setting that names the address.
+/// The setting of the address.
 pub const METRICS_LISTEN_ADDRESS: &str = "METRICS_LISTEN_ADDRESS";
-/// Connections open at most; further ones wait.
+/// The most open connections; further ones wait.
 pub const CONNECTIONS_MAX: usize = 16;
-/// How long a connection may take from its being accepted to its answer's last byte, in seconds.
+/// The longest time from accepting a connection to the last byte of its answer, in seconds.
 pub const CONNECTION_SECONDS_MAX: u64 = 5;
 /// Prometheus's text format, version 0.0.4.
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Which service this is, and of which version.
+/// A metric with the service's name and version.
 const BUILD_INFO: &str = "homeroom_build_info";
 
-/// Why metrics are not served.
+/// The reason why metrics are not served.
 #[derive(Debug, thiserror::Error)]
 pub enum MetricsError {
-    /// Anyone could read them.
+    /// Anyone could read the metrics.
     #[error(
         "metrics on {0} could be read from other machines without a token: listen on 127.0.0.1 or [::1], or keep the way there private and set insecure plaintext explicitly"
     )]
@@ -50,13 +50,13 @@ pub enum MetricsError {
     /// The address cannot be listened on.
     #[error("cannot listen on {0} for metrics: {1}; choose another METRICS_LISTEN_ADDRESS")]
     Bind(SocketAddr, #[source] io::Error),
-    /// Something else in this process keeps metrics already.
+    /// Another part of this process already records metrics.
     #[error("metrics cannot be kept: {0}")]
     Recorder(#[from] BuildError),
 }
 
-/// Reads `METRICS_LISTEN_ADDRESS`; None: metrics are not served. Beyond loopback it is a mistake unless
-/// `insecure_plaintext`.
+/// Reads `METRICS_LISTEN_ADDRESS`; returns `None` if metrics are not served. An address beyond
+/// loopback is an error unless `insecure_plaintext`.
 pub fn read_address(reader: &mut Reader<'_>, insecure_plaintext: bool) -> Option<SocketAddr> {
     let parse = parse_as("an IP address and a port, such as 127.0.0.1:9464");
     let address: Option<SocketAddr> = reader.optional(METRICS_LISTEN_ADDRESS, parse);
@@ -74,7 +74,7 @@ fn may_listen(address: SocketAddr, insecure_plaintext: bool) -> bool {
     insecure_plaintext || address.ip().to_canonical().is_loopback()
 }
 
-/// Metrics about to be served.
+/// A bound metrics server that does not serve yet.
 #[derive(Debug)]
 pub struct MetricsServer {
     listener: TcpListener,
@@ -83,8 +83,8 @@ pub struct MetricsServer {
 }
 
 impl MetricsServer {
-    /// Listens at `address` (port 0 takes a free one), and begins to keep this process's metrics.
-    /// Refuses to listen beyond loopback unless `insecure_plaintext`.
+    /// Listens at `address` (port 0 takes a free port), and begins to record this process's
+    /// metrics. Refuses to listen beyond loopback unless `insecure_plaintext`.
     pub async fn bind(
         address: SocketAddr,
         insecure_plaintext: bool,
@@ -107,13 +107,13 @@ impl MetricsServer {
         })
     }
 
-    /// Where it listens.
+    /// Returns its address.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Answers until the shutdown. What is not answered by then is cut.
+    /// Serves until the shutdown, then cuts unanswered requests.
     pub async fn serve(self, shutdown: Shutdown) {
         tracing::info!(address = %self.address, "serving metrics");
         let connections = TcpListenerStream::new(self.listener);
@@ -136,7 +136,8 @@ async fn answer(
     let stream = match accepted {
         Ok(stream) => TokioIo::new(stream),
         Err(error) => {
-            // Most often for want of file descriptors, and then again at once.
+            // The most common cause is a lack of file descriptors, and the next accept would fail
+            // at once.
             tokio::time::sleep(limit).await;
             return Err(error.into());
         }
@@ -152,7 +153,7 @@ async fn answer(
     Ok(tokio::time::timeout(limit, served).await??)
 }
 
-/// Serves metrics until the shutdown, if they are to be served.
+/// Serves metrics until the shutdown, if there is a server.
 pub async fn serve(server: Option<MetricsServer>, shutdown: Shutdown) {
     if let Some(server) = server {
         server.serve(shutdown).await;
@@ -173,7 +174,7 @@ fn respond(request: &Request<Incoming>, metrics: &PrometheusHandle) -> Response<
     response
 }
 
-/// The process's one recorder, made when it is first needed.
+/// Returns the process's one recorder, which is installed on first use.
 fn recorder() -> Result<PrometheusHandle, BuildError> {
     static RECORDER: Mutex<Option<PrometheusHandle>> = Mutex::new(None);
     let mut recorder = RECORDER.lock().unwrap_or_else(PoisonError::into_inner);

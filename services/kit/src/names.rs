@@ -1,18 +1,18 @@
-//! Names of an enum's variants, as the contract, the database and events write them.
+//! The names of an enum's variants in the contract, the database and events.
 
-/// Gives the variants of an enum their names, which never change: `ALL`, the function to a name and the
-/// one back.
+/// Gives the variants of an enum their names, which never change: `ALL`, and the conversions to and
+/// from a name.
 #[macro_export]
 macro_rules! named {
     ($type:ident, $name_of:ident, $of_name:ident: $($variant:ident = $name:literal),+ $(,)?) => {
         impl $type {
-            /// All of them, in their order.
+            /// Every variant, in order.
             pub const ALL: [Self; [$($name),+].len()] = [$(Self::$variant),+];
 
-            /// Their names, in the same order.
+            /// The names, in the same order.
             pub const NAMES: &[&str] = &[$($name),+];
 
-            /// Its name in the contract, the database and events. Never changes.
+            /// Returns its name in the contract, the database and events, which never changes.
             #[must_use]
             pub const fn $name_of(self) -> &'static str {
                 match self {
@@ -20,7 +20,7 @@ macro_rules! named {
                 }
             }
 
-            /// The one of that name, if there is one.
+            /// Returns the variant of that name, or `None` if there is none.
             #[must_use]
             pub fn $of_name(name: &str) -> Option<Self> {
                 Self::ALL.into_iter().find(|one| one.$name_of() == name)

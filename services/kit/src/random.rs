@@ -1,4 +1,4 @@
-//! Randomness, injected so that tests repeat.
+//! Randomness, which is injected so that tests are repeatable.
 
 use std::{
     fmt::Debug,
@@ -26,19 +26,19 @@ pub struct SystemRandomness;
 
 impl Randomness for SystemRandomness {
     fn fill(&self, bytes: &mut [u8]) {
-        // Guessable secrets would be worse than waiting for entropy.
+        // The loop waits for entropy, because guessable secrets would be worse.
         while aws_lc_rs::rand::fill(bytes).is_err() {
             std::thread::yield_now();
         }
     }
 }
 
-/// Repeatable randomness for tests: never for secrets.
+/// Repeatable randomness for tests, never for secrets.
 #[derive(Debug)]
 pub struct SeededRandomness(Mutex<StdRng>);
 
 impl SeededRandomness {
-    /// The sequence that belongs to `seed`.
+    /// Returns the sequence of `seed`.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self(Mutex::new(StdRng::seed_from_u64(seed)))
@@ -54,12 +54,12 @@ impl Randomness for SeededRandomness {
     }
 }
 
-/// A number below `n`, each equally likely; 0 if `n` is 0.
+/// Returns a number below `n`, each equally likely; 0 if `n` is 0.
 pub fn below(random: &dyn Randomness, n: u32) -> u32 {
     if n < 2 {
         return 0;
     }
-    // The numbers at or above the last whole multiple of n would favour small results.
+    // Numbers at or above the last whole multiple of n would favor small results.
     let limit = u32::MAX - (u32::MAX % n);
     loop {
         let mut bytes = [0; 4];
@@ -71,12 +71,12 @@ pub fn below(random: &dyn Randomness, n: u32) -> u32 {
     }
 }
 
-/// A new UUID of version 7, of the clock's time.
+/// Returns a new UUID of version 7, with the clock's time.
 pub fn new_id(clock: &dyn Clock, random: &dyn Randomness) -> Uuid {
     new_id_at(clock.now(), random)
 }
 
-/// A new UUID of version 7, of the given time.
+/// Returns a new UUID of version 7, with the given time.
 pub fn new_id_at(time: DateTime<Utc>, random: &dyn Randomness) -> Uuid {
     let mut bytes = [0; 10];
     random.fill(&mut bytes);

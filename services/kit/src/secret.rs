@@ -2,18 +2,19 @@
 
 use zeroize::Zeroizing;
 
-/// A secret, wiped when dropped. It has neither Debug nor Display nor Serialize, so that no log can hold it.
+/// A secret, wiped when dropped. It implements neither Debug nor Display nor Serialize, so that no
+/// log can contain it.
 #[derive(Clone)]
 pub struct SecretText(Zeroizing<String>);
 
 impl SecretText {
-    /// Takes the text over.
+    /// Takes ownership of the text.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
         Self(Zeroizing::new(text.into()))
     }
 
-    /// The text, for the one place that needs it.
+    /// Returns the text, for the one place that needs it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -26,7 +27,7 @@ impl From<String> for SecretText {
     }
 }
 
-/// In constant time for texts of one length.
+/// Compares in constant time for texts of the same length.
 impl PartialEq for SecretText {
     fn eq(&self, other: &Self) -> bool {
         aws_lc_rs::constant_time::verify_slices_are_equal(self.0.as_bytes(), other.0.as_bytes())

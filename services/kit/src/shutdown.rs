@@ -1,4 +1,4 @@
-//! The order to stop: given once, seen by everything that runs, and obeyed within one limit.
+//! The order to stop: given once, seen by every task, and carried out within one limit.
 
 use std::{
     future::Future,
@@ -10,26 +10,26 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-/// How long a service may take from the order to stop to its end, in seconds: less than the 30 after
-/// which Kubernetes and our compose file kill it.
+/// The time that a service has from the order to stop to its end, in seconds: less than the 30
+/// seconds after which Kubernetes and our compose file kill it.
 pub const STOP_SECONDS_MAX: u64 = 28;
 
 /// Tells every task of a process to finish.
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown {
     order: CancellationToken,
-    // Set by whoever orders it first.
+    // Set by the first order.
     since: Arc<OnceLock<Instant>>,
 }
 
 impl Shutdown {
-    /// Not ordered yet; only [`Shutdown::begin`] orders it.
+    /// Returns a shutdown that only [`Shutdown::begin`] orders.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Ordered by SIGTERM or SIGINT. Fails if the handlers cannot be installed.
+    /// Returns a shutdown that SIGTERM or SIGINT orders. Fails if the handlers cannot be installed.
     pub fn on_signals() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
 
@@ -54,7 +54,7 @@ impl Shutdown {
         self.order.cancel();
     }
 
-    /// Whether it has been ordered.
+    /// Returns true if it has been ordered.
     #[must_use]
     pub fn has_begun(&self) -> bool {
         self.order.is_cancelled()
@@ -65,7 +65,8 @@ impl Shutdown {
         self.order.cancelled().await;
     }
 
-    /// What comes of `work` if it ends before the order; None, and the work is dropped where it stands, if not.
+    /// Returns the result of `work` if it ends before the order; otherwise drops the work and
+    /// returns `None`.
     pub async fn unless_begun<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;
@@ -74,7 +75,8 @@ impl Shutdown {
         }
     }
 
-    /// Another order, given for itself, of what ends after those who obey this one: one limit for all.
+    /// Returns a separate shutdown for tasks that end after those of this one, with the same time
+    /// limit.
     #[must_use]
     pub fn followed_by(&self) -> Self {
         Self {
@@ -83,7 +85,7 @@ impl Shutdown {
         }
     }
 
-    /// What is left of [`STOP_SECONDS_MAX`] since the order: all of it before the order.
+    /// Returns the rest of [`STOP_SECONDS_MAX`] since the order; all of it before the order.
     pub(crate) fn time_left(&self) -> Duration {
         let most = Duration::from_secs(STOP_SECONDS_MAX);
         let since = self.since.get();
@@ -91,8 +93,8 @@ impl Shutdown {
     }
 }
 
-/// Runs a program to its end on a runtime of its own, and waits for nothing that still blocks a thread then,
-/// such as the look-up of a name.
+/// Runs a program to its end on its own runtime, without waiting for threads that still block then,
+/// such as a name look-up.
 #[must_use]
 pub fn run(program: impl Future<Output = ExitCode>) -> ExitCode {
     let runtime = match tokio::runtime::Runtime::new() {

@@ -1,4 +1,4 @@
-//! A service's database: where sessions come from, the feed of its events, and whether it is ready.
+//! A service's database: its sessions, the feed of its events, and its readiness.
 
 use std::{fmt, sync::Arc};
 
@@ -11,40 +11,41 @@ use crate::{
     outbox::Outbox,
 };
 
-/// A database whose sessions are `R`: every kind of row, on one connection.
+/// A database with sessions of type `R`: every kind of row, on one connection.
 #[async_trait]
 pub trait Store<R: ?Sized>: fmt::Debug + Send + Sync {
-    /// A session that reads, each statement for itself. What it writes fails.
+    /// Returns a session that reads, each statement by itself. Writes fail.
     async fn read(&self) -> Result<Box<R>, Error>;
 
-    /// A session that writes: nothing stands until its commit; dropped, it is undone.
+    /// Returns a session that writes. Nothing is stored until its commit; if it is dropped,
+    /// everything is rolled back.
     async fn write(&self) -> Result<Box<R>, Error>;
 
-    /// The feed of events (R11).
+    /// Returns the feed of events (R11).
     fn feed(&self) -> Arc<dyn Feed>;
 
-    /// Returns what to notify after each commit that wrote events.
+    /// Returns the wake to notify after each commit that wrote events.
     fn committed(&self) -> Wake;
 
-    /// Brings the schema up to date.
+    /// Migrates the schema.
     async fn migrate(&self) -> Result<(), OpenError>;
 
-    /// Checks that the database answers, takes writes and has this program's schema.
+    /// Checks that the database answers, accepts writes and has this program's schema.
     async fn check_ready(&self) -> Result<(), OpenError>;
 
     /// Closes every connection, once each is idle.
     async fn close(&self);
 }
 
-/// Makes a store of a database's connections.
+/// The parts of a service that a store needs.
 pub struct Service<DB: EngineDatabase, R: ?Sized> {
-    /// The service's name, of which failpoints are named.
+    /// The service's name, which begins the names of its failpoints.
     pub name: &'static str,
     /// The schema.
     pub migrator: &'static Migrator,
-    /// The command that brings it up to date, for the message.
+    /// The command that migrates the schema, for the message.
     pub migrate_command: &'static str,
-    /// Makes a session's rows. It is told of the wake for commits that wrote events.
+    /// Returns a session's rows; they notify the wake after commits that wrote events.
     pub rows: fn(Session<DB>, Wake) -> Box<R>,
 }
 
@@ -60,7 +61,7 @@ where
     DB: EngineDatabase,
     Session<DB>: Outbox,
 {
-    /// On these connections.
+    /// Returns a store on these connections.
     #[must_use]
     pub fn new(service: Service<DB, R>, pools: Pools<DB>) -> Self {
         Self {
@@ -121,7 +122,8 @@ where
     }
 }
 
-/// Declares a file's statements, and `STATEMENTS`: all of them, for the test that prepares each on both engines.
+/// Declares a file's statements, and `STATEMENTS`, the list of all of them, for the test that
+/// prepares each on both engines.
 #[macro_export]
 macro_rules! statements {
     ($($(#[$doc:meta])* $name:ident = $text:expr;)+) => {

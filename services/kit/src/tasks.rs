@@ -1,4 +1,4 @@
-//! Writes that finish though their caller has gone (03 P12).
+//! Writes that finish even if their caller has gone (P12).
 
 use std::{future::Future, panic};
 
@@ -7,7 +7,7 @@ use tracing::Instrument as _;
 
 use crate::trace;
 
-/// The work, in the log's span and the trace of the call that began it.
+/// Runs the work in the log span and the trace of the call that began it.
 fn of_this_call<F: Future>(work: F) -> impl Future<Output = F::Output> {
     trace::within(trace::current(), work.in_current_span())
 }
@@ -17,13 +17,13 @@ fn of_this_call<F: Future>(work: F) -> impl Future<Output = F::Output> {
 pub struct Writes(TaskTracker);
 
 impl Writes {
-    /// None under way.
+    /// Returns a set without writes.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Runs a write to its end in a task of its own, even if the caller stops waiting.
+    /// Runs a write to its end in its own task, even if the caller stops waiting.
     pub async fn run<F>(&self, write: F) -> F::Output
     where
         F: Future + Send + 'static,
@@ -33,13 +33,13 @@ impl Writes {
             Ok(output) => output,
             Err(failure) => match failure.try_into_panic() {
                 Ok(payload) => panic::resume_unwind(payload),
-                // Only the end of the runtime cancels a write, and nobody waits any more then.
+                // Only the end of the runtime cancels a write, and then nobody waits any more.
                 Err(_) => std::future::pending().await,
             },
         }
     }
 
-    /// Starts a task that shutdown waits for, without waiting for it here.
+    /// Starts a task without waiting for it; the shutdown waits.
     pub fn spawn<F>(&self, task: F)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -47,13 +47,13 @@ impl Writes {
         self.0.spawn(of_this_call(task));
     }
 
-    /// How many writes are under way.
+    /// Returns the number of writes under way.
     #[must_use]
     pub fn under_way(&self) -> usize {
         self.0.len()
     }
 
-    /// Waits for the writes under way, for as long as they take.
+    /// Waits for the writes under way, without a time limit.
     pub async fn finished(&self) {
         self.0.close();
         self.0.wait().await;

@@ -1,25 +1,26 @@
-//! The trace that a call is part of, from its W3C `traceparent` on to the calls that are made for it.
+//! The trace context of a call, passed from its W3C `traceparent` to the calls that are made for
+//! it.
 
 use std::future::Future;
 
 use http::HeaderMap;
 
-/// The metadata that names the trace and the span before this one: `00-{32 hex}-{16 hex}-{2 hex}`.
+/// The metadata key of the trace and the parent span: `00-{32 hex}-{16 hex}-{2 hex}`.
 pub const TRACE_PARENT_METADATA: &str = "traceparent";
-/// Where its parts end.
+/// The lengths of its parts.
 const PARTS: [usize; 4] = [2, 32, 16, 2];
 
 tokio::task_local! {
     static PARENT: Option<String>;
 }
 
-/// Returns the `traceparent` of the call that this task works for, if it came with one.
+/// Returns the `traceparent` of the call for which this task works, if there was one.
 #[must_use]
 pub fn current() -> Option<String> {
     PARENT.try_with(Clone::clone).ok().flatten()
 }
 
-/// Runs `work` as part of the trace, or of none.
+/// Runs `work` within the trace, or within none.
 pub async fn within<F: Future>(parent: Option<String>, work: F) -> F::Output {
     PARENT.scope(parent, work).await
 }

@@ -3,8 +3,7 @@
 //! An event gets its `position` in the feed when it is inserted. One transaction at a time inserts
 //! events, as its last step: on PostgreSQL in the same message as the commit, so that no other
 //! transaction waits for a stopped client. A reader that has seen a position therefore never misses
-//! an earlier one. has stopped. A reader that has seen a position therefore never misses an earlier
-//! one.
+//! an earlier one.
 
 mod postgres;
 mod sqlite;

@@ -1,7 +1,7 @@
-//! Request ids (AIP-155): the same request answers the same for 24 hours (R3).
+//! Request ids (AIP-155): a repeated request gets the same answer for 24 hours (R3).
 //!
-//! A row is written in the transaction of its change, so a row that is visible always has its
-//! response. Responses are stored without secrets: the caller strips them and fills them in again.
+//! A row is written in the transaction of its change, so a visible row always has its response.
+//! Responses are stored without secrets: the caller removes them and fills them in again.
 
 mod postgres;
 mod sqlite;
@@ -13,17 +13,17 @@ use uuid::Uuid;
 
 use crate::{auth::Caller, database::Error, erasure::Mark, keys::KeyRing, status};
 
-/// How long a request id is remembered, in hours.
+/// The hours for which a request id is kept.
 pub const REQUEST_ID_HOURS: i64 = 24;
 
 const TAG: &str = "request-body v1";
 
-/// Whose request it is: the key of its row.
+/// The key of a request id's row.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RequestKey {
     /// The caller's `sub`.
     pub subject: String,
-    /// The user acted for.
+    /// The user for whom the caller acts.
     pub acting_user: UserId,
     /// The gRPC path of the method.
     pub method: String,
@@ -32,7 +32,7 @@ pub struct RequestKey {
 }
 
 impl RequestKey {
-    /// The key of a request of this caller.
+    /// Returns the key of a request of this caller.
     #[must_use]
     pub fn new(caller: &Caller, request_id: Uuid) -> Self {
         Self {
@@ -44,7 +44,7 @@ impl RequestKey {
     }
 }
 
-/// The HMAC of a request's body under every key that lives, so that rotation makes no conflicts.
+/// The HMAC of a request's body under every living key, so that key rotation causes no conflicts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BodyMac {
     current: [u8; 32],
@@ -52,7 +52,7 @@ pub struct BodyMac {
 }
 
 impl BodyMac {
-    /// Of an encoded message.
+    /// Returns the HMAC of an encoded message.
     #[must_use]
     pub fn of_bytes(keyring: &KeyRing, body: &[u8]) -> Self {
         let current = keyring.current();
@@ -67,29 +67,30 @@ impl BodyMac {
         }
     }
 
-    /// Of a message, encoded deterministically: the contract's maps are sorted.
+    /// Returns the HMAC of a message, encoded deterministically: the contract's maps are sorted.
     #[must_use]
     pub fn of<M: prost::Message>(keyring: &KeyRing, message: &M) -> Self {
         Self::of_bytes(keyring, &message.encode_to_vec())
     }
 
-    /// What is stored: under the current key.
+    /// Returns the HMAC to store, made with the current key.
     #[must_use]
     pub fn stored(&self) -> &[u8] {
         &self.current
     }
 
-    /// Whether what was stored is of the same body.
+    /// Returns true if the stored HMAC is of the same body.
     #[must_use]
     pub fn matches(&self, stored: &[u8]) -> bool {
         self.current == stored || self.older.iter().any(|mac| mac == stored)
     }
 }
 
-/// The request id that a caller gave, and the body that it stands for.
+/// The request id of a call, and its body.
 pub type Claimed = (RequestKey, BodyMac);
 
-/// What a call claims: None without a request id, where every call is a new one.
+/// Returns the request id and body of a call, or `None` without a request id, so that every call is
+/// a new one.
 #[must_use]
 pub fn claimed<M: prost::Message>(
     keyring: &KeyRing,
@@ -104,19 +105,21 @@ pub fn claimed<M: prost::Message>(
     ))
 }
 
-/// What is known of a request id.
+/// The state of a request id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claim {
-    /// Nothing: the change is to be made, and [completed](RequestIds::complete) in the same transaction.
+    /// The id is new: the change must be made, and [completed](RequestIds::complete) in the same
+    /// transaction.
     New,
-    /// The change was made: this was answered.
+    /// The change was made, with this response.
     Replay(Vec<u8>),
     /// The id was used for another body.
     Conflict,
 }
 
 impl Claim {
-    /// The stored response, None if the change is to be made; `REQUEST_ID_CONFLICT` for another body.
+    /// Returns the stored response, or `None` if the change must be made. Fails with
+    /// `REQUEST_ID_CONFLICT` for another body.
     pub fn resolve(self) -> status::Result<Option<Vec<u8>>> {
         match self {
             Self::New => Ok(None),
@@ -130,7 +133,7 @@ impl Claim {
     }
 }
 
-/// The table `request_ids`, on a connection of either engine.
+/// Access to the table `request_ids`, on a connection of either engine.
 #[async_trait]
 pub trait RequestIds: Send {
     /// Looks a request id up, without claiming it.
@@ -141,7 +144,8 @@ pub trait RequestIds: Send {
         now: DateTime<Utc>,
     ) -> Result<Claim, Error>;
 
-    /// Claims a request id in the transaction of the change; waits for another one that holds it.
+    /// Claims a request id in the transaction of the change; waits for another transaction that
+    /// holds it.
     async fn claim(
         &mut self,
         key: &RequestKey,
@@ -152,15 +156,15 @@ pub trait RequestIds: Send {
     /// Stores the response, in the transaction that claimed the id.
     async fn complete(&mut self, key: &RequestKey, response: &[u8]) -> Result<(), Error>;
 
-    /// Deletes rows made before a time, at most `limit`. Gives how many.
+    /// Deletes at most `limit` rows created before this time. Returns how many.
     async fn prune_request_ids(&mut self, before: DateTime<Utc>, limit: u32) -> Result<u64, Error>;
 
-    /// Forgets the requests of a person, and the answers to others that hold one of the marks
-    /// ([`marks_of`](crate::erasure::marks_of)): R13. Gives how many.
+    /// Deletes the requests of a person, and the answers to others that contain one of the marks
+    /// ([`marks_of`](crate::erasure::marks_of)): R13. Returns how many.
     async fn forget_person(&mut self, user: &UserId, marks: &[Mark]) -> Result<u64, Error>;
 }
 
-/// The time before which request ids are forgotten.
+/// Returns the time before which request ids are expired.
 #[must_use]
 pub fn forgotten_before(now: DateTime<Utc>) -> DateTime<Utc> {
     now - TimeDelta::hours(REQUEST_ID_HOURS)

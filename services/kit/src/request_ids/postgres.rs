@@ -9,6 +9,6 @@ type Connection = sqlx::PgConnection;
 #[path = "queries.rs"]
 mod queries;
 
-/// Finds bytes within bytes, which each engine calls by its own name.
+/// Deletes answers that contain given bytes; each engine has its own function for this.
 const FORGET_ANSWERS_WITH: &str = "DELETE FROM request_ids \
     WHERE position($1 in response) > 0 AND position($2 in response) > 0";

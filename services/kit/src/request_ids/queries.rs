@@ -1,4 +1,4 @@
-//! One SQL text, compiled for both engines.
+//! The SQL text, compiled for both engines.
 
 use super::{
     super::{BodyMac, Claim, RequestIds, RequestKey, forgotten_before},
@@ -13,7 +13,7 @@ const FIND: &str = "SELECT body_mac, response FROM request_ids \
     WHERE subject = $1 AND acting_user = $2 AND method = $3 AND request_id = $4 \
     AND create_time >= $5";
 
-/// A row that is forgotten but not yet pruned is claimed anew.
+/// Claims an id; a row that is expired but not yet deleted is replaced.
 const CLAIM: &str = "INSERT INTO request_ids \
     (subject, acting_user, method, request_id, body_mac, create_time) \
     VALUES ($1, $2, $3, $4, $5, $6) \
@@ -76,7 +76,7 @@ impl RequestIds for Connection {
             return Ok(Claim::New);
         }
         match self.find(key, body, now).await? {
-            // It was there a statement ago: pruned in between, so the caller may try again.
+            // The row existed a statement ago and was deleted in between, so the caller may retry.
             Claim::New => Err(Error::Conflict(std::sync::Arc::new(
                 sqlx::Error::RowNotFound,
             ))),

@@ -9,6 +9,6 @@ type Connection = sqlx::SqliteConnection;
 #[path = "queries.rs"]
 mod queries;
 
-/// Finds bytes within bytes, which each engine calls by its own name.
+/// Deletes answers that contain given bytes; each engine has its own function for this.
 const FORGET_ANSWERS_WITH: &str = "DELETE FROM request_ids \
     WHERE instr(response, $1) > 0 AND instr(response, $2) > 0";

@@ -1,4 +1,5 @@
-//! Opens, reads, allows and answers calls in one way for the handlers of both services.
+//! Common parts of the handlers of both services: how calls are opened, read, authorized and
+//! answered.
 
 mod refusals;
 
@@ -11,8 +12,8 @@ use uuid::Uuid;
 
 use crate::{status::Result, validation::Violations};
 
-/// Implements a generated service by methods of the same names: each is given the caller and the message of
-/// a call, and gives the answer.
+/// Implements a generated service by methods of the same names: each takes the caller and the
+/// message of a call, and returns the answer.
 #[macro_export]
 macro_rules! rpcs {
     ($service:ident for $api:ty { $($method:ident: $request:ty => $answer:ty;)+ }) => {
@@ -50,10 +51,10 @@ pub fn change<T, E: Display>(
     Ok((request_id, violations.finish_with(name)?))
 }
 
-/// Stands for every organization as the parent of a list.
+/// The parent of a list that means every organization.
 const EVERY_ORGANIZATION: &str = "organizations/-";
 
-/// Returns the parent of a list as `parse` reads it, or None for every organization.
+/// Returns the parent of a list as `parse` reads it, or `None` for every organization.
 pub fn parent_or_every<E: Display>(
     text: &str,
     page_size: i32,
@@ -67,7 +68,7 @@ pub fn parent_or_every<E: Display>(
     parent(parsed, page_size)
 }
 
-/// Returns the parent of a list, judged together with the size of its page.
+/// Returns the parent of a list, checked together with the size of its page.
 pub fn parent<T, E: Display>(parsed: std::result::Result<T, E>, page_size: i32) -> Result<T> {
     let mut violations = Violations::new();
     let parent = violations.take("parent", parsed);

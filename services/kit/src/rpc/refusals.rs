@@ -1,4 +1,4 @@
-//! Makes the refusals that both services word alike.
+//! Errors that both services return in the same words.
 
 use homeroom_api::{common::v1::ErrorReason, names::Place};
 
@@ -7,7 +7,8 @@ use crate::{
     status::{Error, Result},
 };
 
-/// `ORGANIZATION_NOT_FOUND` or `CLASS_NOT_FOUND`: absent and hidden are one answer.
+/// Returns `ORGANIZATION_NOT_FOUND` or `CLASS_NOT_FOUND`: absent and hidden places get the same
+/// answer.
 #[must_use]
 pub fn place_not_found(place: &Place) -> Error {
     let (reason, kind, message) = match place {
@@ -25,14 +26,14 @@ pub fn place_not_found(place: &Place) -> Error {
     Error::new(reason, message).resource(kind, place.to_string())
 }
 
-/// The etag of a resource's revision, which every change of it raises (AIP-154).
+/// Returns the etag of a resource's revision, which every change of it raises (AIP-154).
 #[must_use]
 pub fn etag(revision: i64) -> String {
     format!("\"{revision}\"")
 }
 
-/// `ETAG_MISMATCH` where a caller guards a change by another revision than the current one; an empty
-/// etag guards nothing.
+/// Fails with `ETAG_MISMATCH` if a caller's etag is not of the current revision; an empty etag is
+/// not checked.
 pub fn check_etag(given: &str, revision: i64) -> Result<()> {
     if given.is_empty() || given == etag(revision) {
         return Ok(());
@@ -43,8 +44,8 @@ pub fn check_etag(given: &str, revision: i64) -> Result<()> {
     ))
 }
 
-/// `SCOPE_MISSING` for a token that is bound to organizations: the whole of a person is no single
-/// organization's.
+/// Fails with `SCOPE_MISSING` for a token that is limited to organizations: data on a whole person
+/// does not belong to a single organization.
 pub fn require_unbound(caller: &Caller) -> Result<()> {
     if caller.organizations.is_none() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! The command line of a service: each setting is a flag, and the commands that every service has.
+//! The command line of a service: each setting is a flag, and some commands exist in every service.
 
 use std::{error::Error, process::ExitCode, sync::Arc};
 
@@ -14,10 +14,10 @@ use crate::{
     telemetry,
 };
 
-/// Why a command failed.
+/// The error of a command.
 pub type Failure = Box<dyn Error + Send + Sync>;
 
-/// A setting: its name in the environment, and what it is for.
+/// A setting: its environment variable and its description.
 pub type Setting = (&'static str, &'static str);
 
 /// The settings of every service.
@@ -60,8 +60,8 @@ const SETTINGS: &[Setting] = &[
     ),
 ];
 
-/// The command line of the service `name`, which has settings of its `own` before those of every service.
-/// Each is a flag of the same name: `DATABASE_URL` is `--database-url`.
+/// Returns the command line of the service `name`, with its `own` settings before those of every
+/// service. Each is a flag of the same name: `DATABASE_URL` is `--database-url`.
 #[must_use]
 pub fn command(name: &'static str, about: &'static str, own: &[Setting]) -> Command {
     let flags = own.iter().chain(SETTINGS).map(|(name, help)| {
@@ -84,7 +84,7 @@ pub fn command(name: &'static str, about: &'static str, own: &[Setting]) -> Comm
         .subcommand(Command::new("migrate").about("Brings the schema of DATABASE_URL up to date"))
 }
 
-/// Runs a service's program, which is given the command and its flags.
+/// Runs a service's program, which receives the command and its flags.
 pub fn run(
     command: Command,
     program: impl AsyncFnOnce(&str, &Flags) -> Result<(), Failure>,
@@ -100,7 +100,7 @@ pub fn run(
         match program(name, &flags).await {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => {
-                // Logs may not have been started, so this goes where a person looks.
+                // Logging may not have started, so this goes to standard error.
                 eprintln!("{service}: {failure}");
                 ExitCode::FAILURE
             }
@@ -108,7 +108,7 @@ pub fn run(
     })
 }
 
-/// Starts the logs, and the service by its configuration; then waits for its end.
+/// Starts logging, and the service by its configuration; then waits for its end.
 pub async fn serve<Config, App, Failed: Into<Failure>>(
     flags: &Flags,
     read: impl FnOnce(Reader<'_>) -> Result<Config, ConfigErrors>,
@@ -131,7 +131,7 @@ pub async fn serve<Config, App, Failed: Into<Failure>>(
     Ok(())
 }
 
-/// Starts the logs, for a command that needs the database and whatever `more` reads.
+/// Starts logging, for a command that needs the database and the settings that `more` reads.
 pub fn read_database<T>(
     flags: &Flags,
     more: impl FnOnce(&mut Reader<'_>) -> Option<T>,
@@ -145,7 +145,7 @@ pub fn read_database<T>(
     Ok(read)
 }
 
-/// Brings the schema of the database up to date.
+/// Migrates the database's schema.
 pub async fn migrate(
     flags: &Flags,
     migrate: impl AsyncFnOnce(&Url) -> Result<(), OpenError>,

@@ -1,4 +1,5 @@
-//! A service as a process: its settings and command line, its start, what runs beside its server, and its end.
+//! A service as a process: its settings and command line, its start, the tasks beside its server,
+//! and its end.
 
 mod command;
 mod settings;
@@ -23,16 +24,16 @@ use crate::{
     tasks::Writes,
 };
 
-/// Holds what is injected: the time and randomness.
+/// The injected dependencies: the time and randomness.
 #[derive(Debug, Clone)]
 pub struct Dependencies {
-    /// The time.
+    /// The clock.
     pub clock: SharedClock,
-    /// Randomness, for secrets and ids.
+    /// The randomness, for secrets and ids.
     pub random: SharedRandomness,
 }
 
-/// Why a service does not start.
+/// The reason why a service does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The server refuses its settings.
@@ -43,21 +44,21 @@ pub enum StartError {
         "cannot listen on {1}: {2}; end what listens there, or choose another address (LISTEN_ADDRESS, or --{0} of `homeroom serve`)"
     )]
     Listen(&'static str, SocketAddr, #[source] io::Error),
-    /// The database does not answer, or its schema is not this program's.
+    /// The database does not answer, or its schema is not the one of this program.
     #[error(transparent)]
     Database(#[from] OpenError),
-    /// The keys of access tokens cannot be had.
+    /// The keys of access tokens are not available.
     #[error(transparent)]
     TokenKeys(#[from] TokenKeysUnavailable),
-    /// Metrics cannot be served as they should.
+    /// Metrics cannot be served with these settings.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
 }
 
-/// Does what a service has to do besides answering calls.
+/// The work of a service besides answering calls.
 #[async_trait]
 pub trait Background: Send + Sync + 'static {
-    /// The writes under way.
+    /// Returns the writes under way.
     fn writes(&self) -> &Writes;
 
     /// Checks that the database answers and has this program's schema.
@@ -67,7 +68,7 @@ pub trait Background: Send + Sync + 'static {
     async fn close(&self);
 }
 
-/// A service under way. Order its end by the shutdown that it was started with, then wait for
+/// A running service. Order its end by the shutdown with which it was started, then wait for
 /// [`Service::stopped`].
 #[derive(Debug)]
 pub struct Service<App> {
@@ -78,25 +79,25 @@ pub struct Service<App> {
 }
 
 impl<App> Service<App> {
-    /// Where it listens.
+    /// Returns its address.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Where its metrics are read; None: nowhere.
+    /// Returns the address of its metrics, or `None` if they are not served.
     #[must_use]
     pub fn metrics_address(&self) -> Option<SocketAddr> {
         self.metrics_address
     }
 
-    /// Returns what it runs on; a test drives its periodic work by it.
+    /// Returns its application; a test drives its periodic work by it.
     #[must_use]
     pub fn app(&self) -> Arc<App> {
         Arc::clone(&self.app)
     }
 
-    /// Waits until it has ended: calls answered, writes finished.
+    /// Waits until it has ended: calls are answered and writes finished.
     pub async fn stopped(self) -> Result<(), ServeError> {
         self.served
             .await
@@ -114,7 +115,7 @@ pub struct Listening {
 }
 
 impl Listening {
-    /// Binds the ports of the service `name`. Call it once everything else is ready.
+    /// Binds the ports of the service `name`. Must be called once everything else is ready.
     pub async fn open(
         name: &'static str,
         settings: &Settings,
@@ -137,8 +138,8 @@ impl Listening {
         })
     }
 
-    /// Serves until the shutdown; then ends the rest in the order in which it depends on itself, all of it
-    /// within [`STOP_SECONDS_MAX`](crate::shutdown::STOP_SECONDS_MAX).
+    /// Serves until the shutdown; then ends the remaining parts in the order of their dependencies,
+    /// all within [`STOP_SECONDS_MAX`](crate::shutdown::STOP_SECONDS_MAX).
     pub fn serve<App: Background>(
         self,
         services: Services,
@@ -182,7 +183,7 @@ impl Listening {
         shutdown.begin();
         let mut ending = Ending::of(&shutdown);
         ending.step("workers", workers.ended()).await;
-        // What is left of them is finished at the next start.
+        // Unfinished writes are completed at the next start.
         ending.step("writes", app.writes().finished()).await;
         all_written.begin();
         for (what, task) in [("health", health), ("metrics", metrics)] {

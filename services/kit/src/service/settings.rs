@@ -1,4 +1,4 @@
-//! The settings that both services have.
+//! The settings of both services.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -17,38 +17,39 @@ use crate::{
     tls::{self, ServerTls},
 };
 
-/// Holds what every service needs to start.
+/// The settings that every service needs to start.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Where to listen; port 0 takes a free one. `LISTEN_ADDRESS`
+    /// The listen address; port 0 takes a free port. `LISTEN_ADDRESS`
     pub listen: SocketAddr,
-    /// The database. `DATABASE_URL`
+    /// The database's URL. `DATABASE_URL`
     pub database_url: Url,
-    /// Brings the schema up to date at start. `MIGRATE_AT_START`
+    /// True to migrate the schema at start. `MIGRATE_AT_START`
     pub migrate_at_start: bool,
-    /// Checks access tokens. `JWKS_FILE` or `JWKS_URL`, `TOKEN_ISSUER`, `TOKEN_AUDIENCE`
+    /// The verifier of access tokens. `JWKS_FILE` or `JWKS_URL`, `TOKEN_ISSUER`, `TOKEN_AUDIENCE`
     pub verifier: Arc<Verifier>,
-    /// The `iss` of access tokens, a service's own among them. `TOKEN_ISSUER`
+    /// The `iss` of access tokens, including the service's own. `TOKEN_ISSUER`
     pub issuer: String,
-    /// The `aud` of access tokens, a service's own among them. `TOKEN_AUDIENCE`
+    /// The `aud` of access tokens, including the service's own. `TOKEN_AUDIENCE`
     pub audience: String,
     /// The keys of stored secrets, MACs and page tokens. `KEYS_FILE`
     pub keys: Arc<KeyRing>,
-    /// Serves gRPC reflection. `REFLECTION`
+    /// True to serve gRPC reflection. `REFLECTION`
     pub reflection: bool,
-    /// TLS of the server; None: plaintext. `TLS_CERT_FILE`, `TLS_KEY_FILE`, `TLS_CLIENT_CA_FILE`
+    /// The server's TLS; `None` means plaintext. `TLS_CERT_FILE`, `TLS_KEY_FILE`,
+    /// `TLS_CLIENT_CA_FILE`
     pub tls: Option<ServerTls>,
-    /// Connections open at most; further ones wait. `CONNECTIONS_MAX`
+    /// The most open connections; further ones wait. `CONNECTIONS_MAX`
     pub connections_max: usize,
-    /// Allows to listen beyond loopback without TLS. `INSECURE_PLAINTEXT`
+    /// True to allow a listener beyond loopback without TLS. `INSECURE_PLAINTEXT`
     pub insecure_plaintext: bool,
-    /// Where metrics are read; None: nowhere. `METRICS_LISTEN_ADDRESS`
+    /// The address of metrics; `None` means that they are not served. `METRICS_LISTEN_ADDRESS`
     pub metrics_listen: Option<SocketAddr>,
 }
 
 impl Settings {
-    /// Reads them; None where the reader has a mistake to tell. `listen` is where a service listens when
-    /// nothing is said, `service_keys` the keys of another service that calls it.
+    /// Reads the settings; returns `None` after an error, which the reader reports. `listen` is the
+    /// default listen address, `service_keys` are the keys of another service that calls this one.
     pub fn read(
         reader: &mut Reader<'_>,
         listen: SocketAddr,
@@ -88,7 +89,7 @@ impl Settings {
         })
     }
 
-    /// Settings for a test: a free port on loopback, the schema brought up to date.
+    /// Returns settings for a test: a free port on loopback, and a migrated schema.
     #[must_use]
     pub fn for_tests(database_url: Url, verifier: Arc<Verifier>, keys: Arc<KeyRing>) -> Self {
         Self {
@@ -107,7 +108,8 @@ impl Settings {
         }
     }
 
-    /// The server's options, once it may listen there and has the keys of access tokens.
+    /// Returns the server's options, after checking that it may listen there and that the keys of
+    /// access tokens are available.
     pub async fn check(&self, dependencies: &Dependencies) -> Result<ServerOptions, StartError> {
         let options = ServerOptions {
             tls: self.tls.clone(),

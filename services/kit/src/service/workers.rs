@@ -1,5 +1,5 @@
-//! What runs by itself: each worker again at once while there is more to do, and otherwise after a jittered
-//! pause.
+//! The periodic workers: each runs again at once while there is more to do, and otherwise after a
+//! jittered pause.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -8,10 +8,10 @@ use tokio::task::JoinSet;
 use super::Background;
 use crate::{SharedRandomness, random::below, shutdown::Shutdown, status::Result};
 
-/// Is true if there is more to do at once.
+/// True if there is more to do at once.
 type More = bool;
 
-/// The workers of a service. They end after the shutdown, with what they have in hand done.
+/// The workers of a service. They end after the shutdown, once their current run is finished.
 #[derive(Debug)]
 pub struct Workers<App> {
     app: Arc<App>,
@@ -21,7 +21,7 @@ pub struct Workers<App> {
 }
 
 impl<App: Background> Workers<App> {
-    /// None yet.
+    /// Returns a set without workers.
     #[must_use]
     pub fn new(app: &Arc<App>, random: &SharedRandomness, shutdown: &Shutdown) -> Self {
         Self {
@@ -32,7 +32,7 @@ impl<App: Background> Workers<App> {
         }
     }
 
-    /// Returns what they work on.
+    /// Returns the application on which they work.
     #[must_use]
     pub fn app(&self) -> Arc<App> {
         Arc::clone(&self.app)
@@ -67,13 +67,13 @@ impl<App: Background> Workers<App> {
         });
     }
 
-    /// Waits for all of them.
+    /// Waits until all of them have ended.
     pub async fn ended(mut self) {
         while self.tasks.join_next().await.is_some() {}
     }
 }
 
-/// Three quarters of the pause to five quarters of it, so that processes do not keep step.
+/// Returns three to five quarters of the pause, so that processes do not run in step.
 fn jittered(pause: Duration, random: &SharedRandomness) -> Duration {
     let half = u32::try_from(pause.as_millis() / 2).unwrap_or(u32::MAX);
     let random = below(random.as_ref(), half.saturating_add(1));

@@ -1,8 +1,7 @@
-//! The one place where a failure becomes a gRPC status (02, Errors).
+//! The one place where a failure becomes a gRPC status.
 //!
-//! [`Error`] carries one [`ErrorReason`] and the details that go with it; the
-//! code follows from the reason by [`code_of`]. Internal failures keep their
-//! cause for the log and tell the caller nothing of it.
+//! [`Error`] carries one [`ErrorReason`] and its details; [`code_of`] determines the code. Internal
+//! failures keep their cause for the log and tell the caller nothing of it.
 
 mod reasons;
 mod row;
@@ -14,21 +13,21 @@ pub use reasons::{code_of, default_retry_delay, is_precondition};
 use tonic::Code;
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-/// The domain of every `google.rpc.ErrorInfo` sent.
+/// The domain of every `google.rpc.ErrorInfo`.
 pub const ERROR_DOMAIN: &str = "homeroom";
 
-/// What the caller learns of an internal failure.
+/// The message of an internal failure to the caller.
 const INTERNAL_MESSAGE: &str = "An internal error occurred; retry later, and give the request id to the operator if it persists.";
 
-/// What a call answers.
+/// The result of a call.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// One field that breaks its bounds.
+/// A field that violates its bounds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldViolation {
     /// The field's path in the request, with dots.
     pub field: String,
-    /// What is wrong with it and what would be right.
+    /// The error in it, and a valid value.
     pub description: String,
 }
 
@@ -52,12 +51,13 @@ struct Parts {
     cause: Option<Arc<str>>,
 }
 
-/// Why a call failed.
+/// The reason why a call failed.
 #[derive(Debug, Clone)]
 pub struct Error(Box<Parts>);
 
 impl Error {
-    /// A failure for `reason`. `message` is one English sentence that says what to do next, without secrets.
+    /// Returns a failure for `reason`. `message` is one English sentence that says what to do next,
+    /// without secrets.
     #[must_use]
     pub fn new(reason: ErrorReason, message: impl Into<String>) -> Self {
         Self(Box::new(Parts {
@@ -67,7 +67,7 @@ impl Error {
         }))
     }
 
-    /// A failure of a dependency that passes with time: [`Error::new`] with the reason's usual delay.
+    /// Returns a temporary failure of a dependency: [`Error::new`] with the reason's usual delay.
     #[must_use]
     pub fn unavailable(reason: ErrorReason, message: impl Into<String>) -> Self {
         let error = Self::new(reason, message);
@@ -75,7 +75,7 @@ impl Error {
         error.retry_after(delay)
     }
 
-    /// A defect or a failure nobody foresaw: `cause` is for the log alone.
+    /// Returns a defect or an unforeseen failure; `cause` is for the log alone.
     #[must_use]
     pub fn internal(cause: impl fmt::Display) -> Self {
         Self(Box::new(Parts {
@@ -85,7 +85,7 @@ impl Error {
         }))
     }
 
-    /// Adds a fact for programs to `ErrorInfo.metadata`.
+    /// Adds data for programs to `ErrorInfo.metadata`.
     #[must_use]
     pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.0.metadata.insert(key.into(), value.into());
@@ -131,51 +131,51 @@ impl Error {
         self
     }
 
-    /// Says when a retry is worth while.
+    /// Sets the delay before a retry.
     #[must_use]
     pub fn retry_after(mut self, delay: Duration) -> Self {
         self.0.retry_after = Some(delay);
         self
     }
 
-    /// Names the resource that the failure is about.
+    /// Adds the name of the resource that the failure concerns.
     #[must_use]
     pub fn resource(mut self, kind: impl Into<String>, name: impl Into<String>) -> Self {
         self.0.resource = Some((kind.into(), name.into()));
         self
     }
 
-    /// The reason; `ERROR_REASON_UNSPECIFIED` for internal failures.
+    /// Returns the reason; `ERROR_REASON_UNSPECIFIED` for internal failures.
     #[must_use]
     pub fn reason(&self) -> ErrorReason {
         self.0.reason.unwrap_or(ErrorReason::Unspecified)
     }
 
-    /// The gRPC code that this failure travels with.
+    /// Returns the gRPC code of this failure.
     #[must_use]
     pub fn code(&self) -> Code {
         self.0.reason.map_or(Code::Internal, code_of)
     }
 
-    /// The sentence for the caller.
+    /// Returns the sentence for the caller.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// The facts for programs.
+    /// Returns the data for programs.
     #[must_use]
     pub fn metadata_entries(&self) -> &BTreeMap<String, String> {
         &self.0.metadata
     }
 
-    /// The fields that broke their bounds.
+    /// Returns the fields that violate their bounds.
     #[must_use]
     pub fn field_violations(&self) -> &[FieldViolation] {
         &self.0.violations
     }
 
-    /// The delay after which a retry is worth while: the one set, else the reason's usual one.
+    /// Returns the delay before a retry: the one that was set, otherwise the reason's default.
     #[must_use]
     pub fn retry_delay(&self) -> Option<Duration> {
         self.0
@@ -183,13 +183,14 @@ impl Error {
             .or_else(|| self.0.reason.and_then(default_retry_delay))
     }
 
-    /// What happened inside, for the log; never for a caller.
+    /// Returns the internal cause, for the log and never for a caller.
     #[must_use]
     pub fn cause(&self) -> Option<&str> {
         self.0.cause.as_deref()
     }
 
-    /// Reads back what another Homeroom service answered. None if it was none of our reasons.
+    /// Reads the error of another Homeroom service back. Returns `None` if it is not one of our
+    /// reasons.
     #[must_use]
     pub fn from_status(status: &tonic::Status) -> Option<Self> {
         let details = status.check_error_details().ok()?;
@@ -271,8 +272,8 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 impl From<Error> for tonic::Status {
-    /// The only way to a status. An internal failure is logged here, once: the
-    /// conversion is where it is handled.
+    /// Makes the status; there is no other way to one. An internal failure is logged here, once,
+    /// because this conversion handles it.
     fn from(error: Error) -> Self {
         if let Some(cause) = error.cause() {
             tracing::error!(

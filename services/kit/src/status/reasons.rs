@@ -1,11 +1,11 @@
-//! The table of 02: which gRPC code each reason travels with.
+//! The table of reasons and their gRPC codes.
 
 use std::time::Duration;
 
 use homeroom_api::common::v1::ErrorReason;
 use tonic::Code;
 
-/// The gRPC code of a reason. The single table; clients rely on it.
+/// Returns the gRPC code of a reason. This is the only such table, and clients rely on it.
 #[must_use]
 pub const fn code_of(reason: ErrorReason) -> Code {
     use ErrorReason as R;
@@ -53,18 +53,18 @@ pub const fn code_of(reason: ErrorReason) -> Code {
     }
 }
 
-/// Whether a reason says that something else has to change first (`FAILED_PRECONDITION`).
+/// Returns true if the reason says that something else must change first (`FAILED_PRECONDITION`).
 #[must_use]
 pub const fn is_precondition(reason: ErrorReason) -> bool {
     matches!(code_of(reason), Code::FailedPrecondition)
 }
 
-/// How long to wait before a retry, where the table promises `RetryInfo` and nothing better is known.
+/// Returns the default delay before a retry, for reasons that always carry `RetryInfo`.
 #[must_use]
 pub const fn default_retry_delay(reason: ErrorReason) -> Option<Duration> {
     use ErrorReason as R;
     match reason {
-        // The resource has to be read again; there is nothing to wait for.
+        // The resource must be read again; there is nothing to wait for.
         R::EtagMismatch => Some(Duration::ZERO),
         R::UseInProgress | R::MembershipUnavailable | R::DatabaseUnavailable | R::Overloaded => {
             Some(Duration::from_secs(1))

@@ -1,4 +1,4 @@
-//! A failure inside an answer: one row of a batch.
+//! A failure inside an answer, for one row of a batch.
 
 use prost::Message as _;
 use tonic::Status;
@@ -6,7 +6,7 @@ use tonic::Status;
 use super::Error;
 
 impl Error {
-    /// The failure as a batch carries it for one row, with the details that the single call would have sent.
+    /// Returns the failure of one row of a batch, with the same details as that of the single call.
     #[must_use]
     pub fn into_row_status(self) -> tonic_types::Status {
         let status = Status::from(self);

@@ -4,7 +4,7 @@ use Code::{
     PermissionDenied, ResourceExhausted, Unauthenticated, Unavailable,
 };
 
-/// The table of 02, written out a second time, as a client reads it.
+/// The contract's table of codes and reasons, written a second time from a client's point of view.
 const TABLE: &[(Code, &str)] = &[
     (
         InvalidArgument,
@@ -33,7 +33,7 @@ const TABLE: &[(Code, &str)] = &[
     (PermissionDenied, "SCOPE_MISSING ROLE_REQUIRED"),
 ];
 
-/// Values run to 131; more than enough is walked.
+/// Returns every reason. Values run to 131; a larger range is tried.
 fn every_reason() -> impl Iterator<Item = ErrorReason> {
     (1..1_000).filter_map(|number| ErrorReason::try_from(number).ok())
 }

@@ -1,4 +1,4 @@
-//! The end that calls.
+//! The client's end of TLS.
 
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
@@ -20,17 +20,17 @@ use super::{
     reload::{Reload, Reloading},
 };
 
-/// TLS of a client: the authorities whose servers it believes, and its certificate where it has one.
+/// TLS of a client: the authorities whose servers it trusts, and its certificate if it has one.
 #[derive(Debug, Clone)]
 pub struct ClientTls {
     reloading: Arc<Reloading<ClientConfig>>,
-    /// Whose certificate the server must show; None: that of the host in the address.
+    /// The name that the server's certificate must have; `None` means the host in the address.
     server_name: Option<ServerName<'static>>,
 }
 
 impl ClientTls {
-    /// Believes servers whose certificates one of `server_authorities` has signed, and shows that of
-    /// `identity` to those that ask.
+    /// Loads a client that trusts servers whose certificates one of `server_authorities` has
+    /// signed, and that presents `identity` to those that ask.
     pub fn load(
         server_authorities: PathBuf,
         identity: Option<IdentityFiles>,
@@ -45,7 +45,7 @@ impl ClientTls {
         })
     }
 
-    /// Expects the certificate of `server_name`, a DNS name or an address, whatever the address called.
+    /// Expects the certificate of `server_name`, a DNS name or an address, whatever the address.
     /// Fails if it is neither.
     pub fn with_server_name(mut self, server_name: &str) -> Result<Self, String> {
         let name = ServerName::try_from(server_name.to_owned())
@@ -54,26 +54,27 @@ impl ClientTls {
         Ok(self)
     }
 
-    /// Looks at the files now.
+    /// Checks the files now.
     #[must_use]
     pub fn reload(&self) -> Reload {
         self.reloading.reload()
     }
 
-    /// Looks at the files after each pause for as long as `self` or a clone is there. Within a runtime.
+    /// Checks the files at this interval for as long as `self` or a clone exists. Must be called
+    /// within a runtime.
     pub fn watch(&self, pause: Duration) {
         self.reloading.watch(pause);
     }
 
-    /// A channel to an `https://` endpoint that connects when it is first used. Each connection is made with
-    /// the certificates of its time; one that is open lives on. Within a runtime.
+    /// Returns a channel to an `https://` endpoint that connects on first use. Each new connection
+    /// uses the current certificates; an open one stays. Must be called within a runtime.
     #[must_use]
     pub fn channel(&self, endpoint: &Endpoint) -> Channel {
         let tls = self.clone();
         endpoint.connect_with_connector_lazy(service_fn(move |uri| tls.clone().open(uri)))
     }
 
-    /// A channel that has connected to an `https://` endpoint.
+    /// Connects to an `https://` endpoint and returns the channel.
     pub async fn connect(&self, endpoint: &Endpoint) -> Result<Channel, Error> {
         let tls = self.clone();
         endpoint
@@ -105,7 +106,7 @@ impl ClientTls {
 
 fn host_of(uri: &Uri) -> io::Result<ServerName<'static>> {
     let host = uri.host().unwrap_or_default();
-    // An IPv6 address stands in brackets.
+    // The URL has an IPv6 address in brackets.
     let host = host.trim_start_matches('[').trim_end_matches(']');
     ServerName::try_from(host.to_owned())
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))

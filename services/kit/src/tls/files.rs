@@ -1,4 +1,4 @@
-//! PEM files of certificates and of a private key, read together: what one end of TLS knows.
+//! PEM files of certificates and of a private key, read together: the data of one end of TLS.
 
 use std::{
     fmt,
@@ -18,38 +18,38 @@ use tokio_rustls::rustls::{
 };
 use zeroize::Zeroizing;
 
-/// Bytes of one file at most: many authorities fit, and a wrong file does not fill the memory.
+/// The most bytes of one file: many authorities fit, and a wrong file does not fill the memory.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
-/// The permissions by which others than its owner could use a private key.
+/// The permissions that would let others than the owner use a private key.
 const MODE_OF_OTHERS: u32 = 0o077;
-/// The same of a file of root, which a service that is not root can only be given through its group.
+/// The same for a file of root, which a service that is not root can only read through its group.
 const MODE_OF_OTHERS_WHERE_OF_ROOT: u32 = 0o037;
 /// The user id of root.
 const ROOT: u32 = 0;
 
-/// What a file holds.
+/// The role of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
-    /// The certificate that this end shows, and those between it and its authority.
+    /// The certificate that this end presents, with those between it and its authority.
     Certificate,
     /// Its private key.
     Key,
-    /// The authorities whose certificates this end believes.
+    /// The authorities whose certificates this end trusts.
     Authorities,
 }
 
-/// What the settings, or the flags, of one end's files are called.
+/// The settings, or the flags, of one end's files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Names {
-    /// Of its own certificate.
+    /// The name for its own certificate.
     pub certificate: &'static str,
-    /// Of that one's private key.
+    /// The name for that certificate's private key.
     pub key: &'static str,
-    /// Of the authorities that it believes.
+    /// The name for the authorities that it trusts.
     pub authorities: &'static str,
 }
 
-/// The settings of a server.
+/// The names of a server's settings.
 pub const SERVER_NAMES: Names = Names {
     certificate: "TLS_CERT_FILE",
     key: "TLS_KEY_FILE",
@@ -66,8 +66,8 @@ impl Names {
     }
 }
 
-/// What is wrong with a file of certificates or of a key: completes the sentence "NAME …", and says nothing
-/// of what a key file holds.
+/// The error in a file of certificates or of a key. It completes the sentence "NAME …", and reveals
+/// nothing of a key file's content.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("names {}, which cannot be used: {problem}", path.display())]
 pub struct TlsFileError {
@@ -86,12 +86,12 @@ impl TlsFileError {
     }
 }
 
-/// What is wrong with the files of one end: all of it at once.
+/// All errors in the files of one end.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct TlsFileErrors(pub Vec<TlsFileError>);
 
 impl TlsFileErrors {
-    /// Each with the setting or the flag that named the file.
+    /// Formats each error with the setting or the flag that named the file.
     pub fn told<'a>(&'a self, names: &'a Names) -> impl Iterator<Item = String> + 'a {
         self.0
             .iter()
@@ -109,9 +109,9 @@ impl fmt::Display for TlsFileErrors {
 /// The files of a certificate and of its private key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdentityFiles {
-    /// The certificate, and after it those that lead to its authority.
+    /// The certificate, followed by those that lead to its authority.
     pub certificate: PathBuf,
-    /// The private key. Nobody but its owner may be able to use the file.
+    /// The private key. Only its owner may have access to the file.
     pub key: PathBuf,
 }
 
@@ -122,19 +122,19 @@ pub(super) struct Files {
     pub(super) authorities: Option<PathBuf>,
 }
 
-/// A certificate with those that lead to its authority, and its private key.
+/// A certificate, with those that lead to its authority, and its private key.
 pub(super) type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
-/// What the files of one end hold.
+/// The contents of one end's files.
 pub(super) struct Contents {
     pub(super) identity: Option<Identity>,
     pub(super) authorities: Option<RootCertStore>,
-    /// Tells these contents from others.
+    /// The digest that distinguishes these contents from others.
     pub(super) digest: [u8; 32],
 }
 
 impl Files {
-    /// Reads all of them.
+    /// Reads all files.
     pub(super) fn read(&self) -> Result<Contents, TlsFileErrors> {
         let mut context = digest::Context::new(&digest::SHA256);
         let mut errors = Vec::new();
@@ -162,7 +162,7 @@ impl Files {
         })
     }
 
-    /// Why rustls does not take the identity.
+    /// Returns the reason why rustls refuses the identity.
     pub(super) fn refused_identity(&self, error: &rustls::Error) -> TlsFileErrors {
         let Some(files) = &self.identity else {
             return TlsFileErrors(Vec::new());
@@ -178,19 +178,19 @@ impl Files {
         TlsFileErrors(vec![error])
     }
 
-    /// Why rustls does not take the authorities.
+    /// Returns the reason why rustls refuses the authorities.
     pub(super) fn refused_authorities(&self, error: impl fmt::Display) -> TlsFileErrors {
         let path = self.authorities.as_deref().unwrap_or(Path::new(""));
         TlsFileErrors(vec![TlsFileError::new(Role::Authorities, path, error)])
     }
 }
 
-/// What was read; the error joins the others.
+/// Returns the value, or adds the error to the others.
 fn taken<T>(read: Result<T, TlsFileError>, errors: &mut Vec<TlsFileError>) -> Option<T> {
     read.map_err(|error| errors.push(error)).ok()
 }
 
-/// Whether the permissions of a private key let others than its owner use it.
+/// Returns true if the permissions of a private key let others than its owner use it.
 fn others_can_use(mode: u32, owner: u32) -> bool {
     let others = if owner == ROOT {
         MODE_OF_OTHERS_WHERE_OF_ROOT
@@ -200,7 +200,7 @@ fn others_can_use(mode: u32, owner: u32) -> bool {
     mode & others != 0
 }
 
-/// Reads a file whole; of a private key only if nobody but its owner can.
+/// Reads a whole file; a private key only if nobody but its owner can.
 fn read(
     role: Role,
     path: &Path,
@@ -279,7 +279,7 @@ fn authorities(path: &Path, context: &mut digest::Context) -> Result<RootCertSto
     Ok(store)
 }
 
-/// An error of PEM may quote the file, and the file may be of a key.
+/// Reports an error of PEM without quoting it, since the file may be a key.
 fn not_pem(role: Role, path: &Path, error: &PemError) -> TlsFileError {
     let problem = match error {
         PemError::MissingSectionEnd { .. } => "it is PEM that is cut short",

@@ -1,7 +1,9 @@
-//! TLS at both ends: a server that shows a certificate and may ask for one, and a client that trusts named
-//! authorities and may show a certificate. Certificates are read anew without a restart.
+//! Both ends of TLS: a server that presents a certificate and may require one, and a client that
+//! trusts given authorities and may present a certificate. Certificates are reloaded without a
+//! restart.
 //!
-//! TLS 1.2 and 1.3 by rustls, with the cryptography of aws-lc-rs; HTTP/2 alone is spoken over it.
+//! TLS is version 1.2 or 1.3 by rustls, with the cryptography of aws-lc-rs, and carries only
+//! HTTP/2.
 
 mod client;
 mod files;
@@ -19,17 +21,17 @@ pub use reload::Reload;
 pub use server::ServerTls;
 pub use settings::{read_client, read_server};
 
-/// How often certificate files are looked at for a change, in seconds.
+/// The interval at which certificate files are checked for a change, in seconds.
 pub const RELOAD_SECONDS: u64 = 10;
 
-/// HTTP/2 in the list of protocols that the ends agree on (ALPN).
+/// The name of HTTP/2 in protocol negotiation (ALPN).
 const HTTP2: &[u8] = b"h2";
 
 pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 
-/// Whether the ends have agreed on HTTP/2.
+/// Returns true if the ends have agreed on HTTP/2.
 pub(crate) fn agreed_on_http2(protocol: Option<&[u8]>) -> bool {
     protocol == Some(HTTP2)
 }

@@ -1,4 +1,5 @@
-//! What was built from files, built anew when they change. Broken files leave what was there.
+//! A value built from files, which is rebuilt when they change. Broken files leave the earlier
+//! value in use.
 
 use std::{
     fmt,
@@ -8,18 +9,18 @@ use std::{
 
 use super::files::{Contents, Files, TlsFileErrors};
 
-/// What a look at the files came to.
+/// The result of a check of the files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reload {
-    /// They are as they were at the look before.
+    /// The files have not changed since the last check.
     Unchanged,
-    /// New connections use what they hold now.
+    /// New connections use the new contents.
     Changed,
-    /// They cannot be used: new connections go on using what was there before.
+    /// The new contents cannot be used, so new connections keep using the earlier ones.
     Kept,
 }
 
-/// What contents of files are made into.
+/// A function that builds a value from the contents of files.
 pub(super) type Build<T> = fn(&Files, Contents) -> Result<T, TlsFileErrors>;
 
 /// A `T` made of files.
@@ -27,7 +28,7 @@ pub(super) struct Reloading<T> {
     files: Files,
     build: Build<T>,
     current: RwLock<Arc<T>>,
-    /// What the last look found: a digest of the contents, or what was wrong.
+    /// The result of the last check: a digest of the contents, or the errors.
     seen: Mutex<Result<[u8; 32], TlsFileErrors>>,
 }
 
@@ -54,13 +55,13 @@ impl<T: Send + Sync + 'static> Reloading<T> {
         })
     }
 
-    /// What new connections use.
+    /// Returns the value for new connections.
     pub(super) fn current(&self) -> Arc<T> {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(&current)
     }
 
-    /// Looks at the files. What is wrong with them is logged once, until they change again.
+    /// Checks the files. Errors are logged once, until the files change again.
     pub(super) fn reload(&self) -> Reload {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let found = self.files.read();
@@ -88,7 +89,8 @@ impl<T: Send + Sync + 'static> Reloading<T> {
         }
     }
 
-    /// Looks at the files after each pause, in a task that ends with `self`. Within a runtime.
+    /// Checks the files at this interval, in a task that ends with `self`. Must be called within a
+    /// runtime.
     pub(super) fn watch(self: &Arc<Self>, pause: Duration) {
         tokio::spawn(follow(Arc::downgrade(self), pause));
     }
@@ -100,7 +102,7 @@ async fn follow<T: Send + Sync + 'static>(watched: Weak<Reloading<T>>, pause: Du
         let Some(reloading) = watched.upgrade() else {
             return;
         };
-        // A look at a slow disk holds up no call.
+        // A separate thread keeps a slow disk from delaying calls.
         if tokio::task::spawn_blocking(move || reloading.reload())
             .await
             .is_err()

@@ -1,4 +1,4 @@
-//! The end that is called.
+//! The server's end of TLS.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -14,15 +14,16 @@ use super::{
     reload::{Reload, Reloading},
 };
 
-/// TLS of a server: its certificate, and the authorities of its clients' certificates where it asks for them.
+/// TLS of a server: its certificate, and the authorities of its clients' certificates if it
+/// requires them.
 ///
-/// A session is never resumed across a change of the files: an authority that is taken out lets nobody in.
+/// A session is never resumed across a change of the files, so a removed authority admits nobody.
 #[derive(Debug, Clone)]
 pub struct ServerTls(Arc<Reloading<ServerConfig>>);
 
 impl ServerTls {
-    /// Shows the certificate of `identity`. With `client_authorities` whoever connects must show a certificate
-    /// that one of them has signed.
+    /// Loads a server that presents the certificate of `identity`. With `client_authorities` every
+    /// client must present a certificate that one of them has signed.
     pub fn load(
         identity: IdentityFiles,
         client_authorities: Option<PathBuf>,
@@ -34,18 +35,19 @@ impl ServerTls {
         Ok(Self(Arc::new(Reloading::load(files, build)?)))
     }
 
-    /// Looks at the files now.
+    /// Checks the files now.
     #[must_use]
     pub fn reload(&self) -> Reload {
         self.0.reload()
     }
 
-    /// Looks at the files after each pause for as long as `self` or a clone is there. Within a runtime.
+    /// Checks the files at this interval for as long as `self` or a clone exists. Must be called
+    /// within a runtime.
     pub fn watch(&self, pause: Duration) {
         self.0.watch(pause);
     }
 
-    /// Takes new connections by the certificates of now.
+    /// Returns an acceptor that uses the current certificates.
     pub(crate) fn acceptor(&self) -> TlsAcceptor {
         TlsAcceptor::from(self.0.current())
     }

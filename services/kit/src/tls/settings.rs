@@ -1,4 +1,4 @@
-//! The settings of TLS, the same for every service: read, judged together, and their files loaded.
+//! Reads and checks the settings of TLS, the same for every service, and loads their files.
 
 use std::{convert::Infallible, net::SocketAddr, path::PathBuf};
 
@@ -9,7 +9,7 @@ use super::{
 use crate::config::Reader;
 
 impl Names {
-    /// The identity, whether anything of it was given, and the authorities.
+    /// Returns the identity, whether any part of it was set, and the authorities.
     fn read(&self, reader: &mut Reader<'_>) -> (Option<IdentityFiles>, bool, Option<PathBuf>) {
         let [certificate, key, authorities] = [self.certificate, self.key, self.authorities]
             .map(|name| reader.optional(name, |path| Ok::<_, Infallible>(PathBuf::from(path))));
@@ -34,8 +34,8 @@ fn missing(with: &str) -> String {
     format!("is required but not set, since {with} is: set both or neither")
 }
 
-/// Reads TLS of the server that listens on `listen`; None: it speaks plaintext. Beyond loopback it must not,
-/// unless `insecure_plaintext`: that is a mistake of `LISTEN_ADDRESS`.
+/// Reads TLS of the server that listens on `listen`; returns `None` for plaintext. Beyond loopback
+/// that is an error of `LISTEN_ADDRESS`, unless `insecure_plaintext`.
 pub fn read_server(
     reader: &mut Reader<'_>,
     listen: SocketAddr,
@@ -70,8 +70,8 @@ pub fn read_server(
         .ok()
 }
 
-/// Reads TLS of the client of the address `url`, which the setting `url_name` holds; None: it speaks
-/// plaintext. `https://` takes authorities, and files take `https://`.
+/// Reads TLS of the client for the address `url`, which the setting `url_name` holds; returns
+/// `None` for plaintext. `https://` requires authorities, and files require `https://`.
 pub fn read_client(
     reader: &mut Reader<'_>,
     names: &Names,

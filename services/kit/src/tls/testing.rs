@@ -1,4 +1,4 @@
-//! Certificates made in a test, and the files that they stand in.
+//! Certificates made for tests, and the files that hold them.
 
 use std::{
     fs,
@@ -10,7 +10,7 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
 use super::IdentityFiles;
 
-/// An authority that signs.
+/// A certificate authority.
 pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pub(crate) pem: String,
@@ -36,7 +36,7 @@ impl Authority {
         }
     }
 
-    /// A certificate of `name`, a DNS name or an address.
+    /// Returns a certificate of `name`, a DNS name or an address.
     pub(crate) fn sign(&self, name: &str) -> Signed {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new([name.to_owned()]).unwrap();
@@ -68,7 +68,7 @@ impl Folder {
         path
     }
 
-    /// The files of an identity, named `name`: new, or in place of those that were there.
+    /// Writes the files of an identity, named `name`: new, or in place of existing ones.
     pub(crate) fn identity(&self, name: &str, signed: &Signed) -> IdentityFiles {
         IdentityFiles {
             certificate: self.write(&format!("{name}.pem"), &signed.certificate),

@@ -11,7 +11,7 @@ const CLIENT_NAMES: Names = Names {
     authorities: "CA_FILE",
 };
 
-/// What is wrong with the settings of a server that listens beyond loopback; empty: it may.
+/// Returns the errors in the settings of a server that listens beyond loopback; empty if it may.
 fn mistakes(settings: [(&str, &str); 3], insecure_plaintext: bool) -> Vec<String> {
     let mut reader = Reader::new(&settings);
     let tls = read_server(&mut reader, LISTEN.parse().unwrap(), insecure_plaintext);
@@ -174,7 +174,7 @@ fn what_is_wrong_with_changed_files_is_seen_once_until_they_change_again() {
         assert_eq!(tls.reload(), Reload::Kept);
         assert_eq!(tls.reload(), Reload::Unchanged);
     }
-    // Half-way through a change the certificate is of the new key, and the key is not.
+    // Half-way through a change, the certificate belongs to the new key and the key file does not.
     let next = authority.sign("localhost");
     folder.write("server.pem", &next.certificate);
     assert_eq!(tls.reload(), Reload::Kept);

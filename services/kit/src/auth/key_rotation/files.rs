@@ -40,7 +40,7 @@ async fn a_changed_file_is_read_and_a_broken_one_leaves_the_keys_before_it() {
         !world.knows(1) && world.knows(2),
         "a key that was taken out is out"
     );
-    // An unknown key is no reason to read a file that is read anyway.
+    // An unknown key does not cause a read of a file that is checked anyway.
     assert!(!world.call(1).await && world.call(2).await);
 }
 
@@ -91,7 +91,7 @@ async fn one_source_cannot_take_another_ones_key_id() {
     let keys = TokenKeys::of_url(&server.url()).unwrap();
     let world = World::new(keys.with_service(&path, SERVICE).unwrap());
     world.verifier.fetch_first_keys().await.unwrap();
-    // The set names the service's key, which would lift its cap.
+    // The set contains the service's own key, which would raise its limit.
     server.say(answer("200 OK", "", &jwks(&[1, 3])));
     world.look_again().await;
     assert!(!world.knows(2) && world.knows(3));

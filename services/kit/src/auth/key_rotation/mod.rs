@@ -27,7 +27,7 @@ use server::{KeyServer, answer};
 
 const ISSUER: &str = "https://school.example";
 const AUDIENCE: &str = "homeroom";
-/// How long a test waits for what is to come.
+/// The time for which a test waits for an expected event.
 const EVENTUALLY: Duration = Duration::from_secs(30);
 
 fn noon() -> DateTime<Utc> {
@@ -38,13 +38,13 @@ fn signer(seed: u64) -> Signer {
     Signer::generate(&SeededRandomness::new(seed)).unwrap()
 }
 
-/// A token of the key with this seed.
+/// Returns a token signed by the key of this seed.
 fn token(seed: u64) -> String {
     let claims = Claims::new(ISSUER, AUDIENCE, "ada", noon(), TimeDelta::days(1));
     signer(seed).sign(&claims).unwrap().expose().to_owned()
 }
 
-/// The set of the keys with these seeds.
+/// Returns the set of the keys with these seeds.
 fn jwks(seeds: &[u64]) -> String {
     let keys: Vec<Value> = seeds
         .iter()
@@ -60,7 +60,7 @@ struct World {
     verifier: Arc<Verifier>,
 }
 
-/// Short between looks, so that a test waits for none; long for what must not run out.
+/// Intervals so short that no test waits for one, and time limits so long that none passes.
 const PAUSES: KeyPauses = KeyPauses {
     file_look: Duration::from_millis(5),
     url_refresh: Duration::from_millis(5),
@@ -78,14 +78,15 @@ impl World {
         Self { clock, verifier }
     }
 
-    /// The keys of a server, fetched.
+    /// Fetches the keys of a server.
     async fn of(server: &KeyServer) -> Self {
         let world = Self::new(TokenKeys::of_url(&server.url()).unwrap());
         world.verifier.fetch_first_keys().await.unwrap();
         world
     }
 
-    /// The same with these pauses, followed as long as the world is there.
+    /// Fetches the keys of a server with these pauses, and follows them as long as the world
+    /// exists.
     async fn followed(server: &KeyServer, pauses: KeyPauses) -> Self {
         let keys = TokenKeys::of_url(&server.url()).unwrap();
         let clock = Arc::new(ManualClock::new(noon()));
@@ -96,7 +97,7 @@ impl World {
         Self { clock, verifier }
     }
 
-    /// Looks at every source.
+    /// Checks every source once.
     async fn look_again(&self) {
         for source in &self.verifier.following.sources {
             drop(self.verifier.look_at(source).await);
@@ -107,12 +108,12 @@ impl World {
         self.verifier.verify(&token(seed)).is_ok()
     }
 
-    /// What a call with a token of this key is answered, by way of the layer; Ok: it gets in.
+    /// Calls through the layer with a token of this key; returns `Ok` if the call is accepted.
     fn try_call(&self, seed: u64) -> impl Future<Output = Result<(), Error>> + use<> {
         self.try_call_with(&token(seed))
     }
 
-    /// The same with this token.
+    /// Does the same with this token.
     fn try_call_with(&self, token: &str) -> impl Future<Output = Result<(), Error>> + use<> {
         let layer = AuthenticationStep::new(Arc::clone(&self.verifier));
         let request = http::Request::post("/homeroom.membership.v1.ClassService/GetClass")
@@ -129,14 +130,14 @@ impl World {
         }
     }
 
-    /// Whether a call with a token of this key gets in.
+    /// Returns true if a call with a token of this key is accepted.
     fn call(&self, seed: u64) -> impl Future<Output = bool> + use<> {
         let call = self.try_call(seed);
         async move { call.await.is_ok() }
     }
 }
 
-/// The call is to come back, and not to get another token.
+/// Checks that the call may be retried with the same token.
 fn comes_back(refused: Result<(), Error>) {
     let refused = refused.unwrap_err();
     assert_eq!(refused.code(), tonic::Code::Unavailable);
@@ -145,7 +146,7 @@ fn comes_back(refused: Result<(), Error>) {
     assert_eq!(refused.retry_delay(), Some(delay));
 }
 
-/// Another token is needed.
+/// Checks that the call needs another token.
 fn is_refused(refused: Result<(), Error>) {
     let refused = refused.unwrap_err();
     assert_eq!(refused.code(), tonic::Code::Unauthenticated);

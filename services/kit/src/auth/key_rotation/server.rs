@@ -1,4 +1,4 @@
-//! A server of a JWK set for tests: answers what it is told to, and counts how often it was asked.
+//! A server of a JWK set for tests: it gives a set answer and counts the requests.
 
 use std::{
     net::SocketAddr,
@@ -15,7 +15,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-/// The server, until it is dropped.
+/// The server, which stops when dropped.
 pub(super) struct KeyServer {
     pub(super) address: SocketAddr,
     shared: Arc<Shared>,
@@ -25,11 +25,11 @@ pub(super) struct KeyServer {
 struct Shared {
     answer: Mutex<String>,
     asked: AtomicUsize,
-    /// Each answer takes one.
+    /// A semaphore of which each answer takes one permit.
     answers: Semaphore,
 }
 
-/// A whole answer of HTTP/1.1.
+/// Returns a complete HTTP/1.1 answer.
 pub(super) fn answer(status: &str, headers: &str, body: &str) -> String {
     format!(
         "HTTP/1.1 {status}\r\n{headers}content-length: {}\r\n\r\n{body}",
@@ -60,7 +60,7 @@ impl KeyServer {
                     match tls {
                         None => shared.serve(stream).await,
                         Some(tls) => {
-                            // A client that does not believe the certificate goes away.
+                            // A client that does not trust the certificate disconnects.
                             if let Ok(stream) = tls.accept(stream).await {
                                 shared.serve(stream).await;
                             }
@@ -80,17 +80,17 @@ impl KeyServer {
         format!("http://{}/jwks.json", self.address)
     }
 
-    /// Answers this from now on.
+    /// Sets the answer from now on.
     pub(super) fn say(&self, answer: String) {
         *self.shared.answer.lock().unwrap() = answer;
     }
 
-    /// How often it was asked.
+    /// Returns the number of requests.
     pub(super) fn asked(&self) -> usize {
         self.shared.asked.load(Ordering::SeqCst)
     }
 
-    /// Answers nothing until it is told to go on.
+    /// Holds every answer until released.
     pub(super) fn hold(&self) {
         self.shared.answers.forget_permits(1_000);
     }
@@ -120,7 +120,7 @@ impl Shared {
         let permit = self.answers.acquire().await.unwrap();
         let answer = self.answer.lock().unwrap().clone();
         drop(permit);
-        // Who has heard enough may have gone.
+        // A client that has read enough may have gone.
         let _gone = stream.write_all(answer.as_bytes()).await;
         let _gone = stream.shutdown().await;
     }

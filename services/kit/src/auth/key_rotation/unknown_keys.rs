@@ -2,16 +2,17 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::*;
 
-/// How long a call waits where nothing is to come.
+/// The time for which a call waits if no key will come.
 const SHORT: Duration = Duration::from_millis(50);
-/// The URL is asked for one unknown key, and then for a long time for no other.
+/// Pauses under which the URL is asked for one unknown key, and then for no other for a long time.
 const ASKED_ONCE: KeyPauses = KeyPauses {
     url_refresh: Duration::from_hours(1),
     url_retry: Duration::from_hours(1),
     unknown_key_wait: SHORT,
     ..PAUSES
 };
-/// The URL is asked again for the next unknown key soon, and calls wait for that.
+/// Pauses under which the URL is soon asked again for the next unknown key, and calls wait for
+/// that.
 const ASKED_AGAIN: KeyPauses = KeyPauses {
     url_refresh: Duration::from_hours(1),
     unknown_key_wait: EVENTUALLY,
@@ -31,7 +32,7 @@ async fn a_storm_of_unknown_keys_is_one_fetch_and_lets_the_new_key_in() {
     assert_eq!(server.asked(), 2, "one flight for all of them");
     let mut storm = storm.into_iter();
     storm.next().unwrap().unwrap();
-    // What the set does not have when it is read for a call is nobody's key.
+    // A key that is missing from the set that was read for the call is refused.
     storm.for_each(is_refused);
     assert!(world.call(1).await && world.call(2).await);
 }
@@ -48,7 +49,7 @@ async fn within_the_minute_a_young_token_comes_back_and_an_old_one_is_refused() 
         let claims = Claims::new(ISSUER, AUDIENCE, "ada", at, TimeDelta::days(1));
         signer(2).sign(&claims).unwrap().expose().to_owned()
     };
-    // Its issuer's clock may be wrong by so much.
+    // The issuer's clock may be wrong by this much.
     comes_back(world.try_call_with(&made(CLOCK_SKEW_SECONDS_MAX)).await);
     is_refused(world.try_call_with(&made(3_600)).await);
     assert_eq!(server.asked(), 2);
@@ -89,7 +90,7 @@ async fn calls_wait_for_the_fetch_under_way_and_no_more_than_their_bound() {
         .collect();
     let places = &world.verifier.following.waiting;
     eventually("everyone waits", || places.available_permits() == 0).await;
-    // One too many: told at once, while the fetch is still held.
+    // A call beyond the limit is answered at once, while the fetch is still held.
     comes_back(world.try_call(2).await);
     assert!(world.call(1).await, "known keys wait for nothing");
     server.go_on();
@@ -148,7 +149,7 @@ async fn a_token_that_no_key_could_save_starts_no_fetch_and_is_not_told_to_retry
     let expired = world.try_call_with(&late).await.unwrap_err();
     assert_eq!(expired.reason(), ErrorReason::AccessTokenExpired);
     assert_eq!(server.asked(), 1);
-    // A second more, and several audiences: its key is asked for.
+    // With one more second and several audiences, its key is still asked for.
     let good = altered(&|claims| {
         claims.exp = over + 1;
         claims.aud = Audience::Several(vec!["other".to_owned(), AUDIENCE.to_owned()]);

@@ -29,7 +29,7 @@ async fn stale_keys_stay_in_use_whatever_the_url_answers() {
             "",
             &format!("{}{}", jwks(&[2]), " ".repeat(KEY_SET_BYTES_MAX)),
         ),
-        // Without a length, and endless for who would go on reading.
+        // The answer has no length, and is endless for a client that keeps reading.
         format!(
             "{head}\r\n{}{}",
             jwks(&[2]),
@@ -176,7 +176,7 @@ async fn it_is_kept_when_the_keys_were_last_read() {
     let world = World::of(&server).await;
     let after = |minutes: i64| noon() + TimeDelta::minutes(minutes);
     for (answered, minute, expected) in [
-        // The same set once more.
+        // This is the same set again.
         ("200 OK", 10, after(10)),
         ("500 Oops", 20, after(10)),
         ("200 OK", 30, after(30)),
