@@ -1,4 +1,5 @@
-//! Makes several calls in turn, again and again, so that whatever slows the machine down slows all of them.
+//! Makes several calls in turn, repeatedly, so that anything that slows the machine down slows all
+//! of them.
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Instant};
 
@@ -23,21 +24,21 @@ use crate::{
     homeroom::{Credentials, connect, joining, mixed},
 };
 
-/// The longest page that is served: what the first pages are passed over by.
+/// The longest page, by which pages before the requested one are skipped.
 const PAGE_SIZE_MAX: i32 = 1_000;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// The file of what to call: a JSON list of `{"name", "address", "token_file", "user", …}`.
+    /// The file of the calls: a JSON list of `{"name", "address", "token_file", "user", …}`.
     #[arg(long)]
     calls: PathBuf,
-    /// How often each call is made and counted.
+    /// The number of counted repetitions of each call.
     #[arg(long)]
     repetitions: u64,
-    /// How often each call is made before that.
+    /// The number of uncounted repetitions before them.
     #[arg(long, default_value_t = 20)]
     warm_up: u64,
-    /// Makes this run's users, request ids and order differ from those of all others.
+    /// A number that makes this run's users, request ids and order differ from those of all others.
     #[arg(long)]
     run: u64,
 }
@@ -46,10 +47,10 @@ pub(crate) struct Arguments {
 #[derive(Debug, Deserialize)]
 struct Described {
     name: String,
-    /// The service that the call goes to.
+    /// The address of the called service.
     address: SocketAddr,
     token_file: PathBuf,
-    /// Who calls; a join is a fresh user's.
+    /// The acting user; a join has a new user each time.
     #[serde(default)]
     user: String,
     #[serde(flatten)]
@@ -59,11 +60,11 @@ struct Described {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(tag = "call", rename_all = "snake_case")]
 enum What {
-    /// Lets a fresh user join by a code.
+    /// Lets a new user join by a code.
     Join { credential: String },
-    /// Reads a page that begins after so many items.
+    /// Reads the page that begins after this many items.
     List(Page),
-    /// Approves join requests, one a call, from the one after so many on.
+    /// Approves join requests, one per call, beginning after this many.
     Approve(Page),
 }
 
@@ -95,7 +96,7 @@ enum List {
 struct Call {
     caller: Caller,
     what: What,
-    /// The page's token, or what is to be approved.
+    /// The page's token.
     token: String,
     names: Vec<String>,
     latencies: Vec<f64>,
@@ -156,7 +157,7 @@ impl Caller {
         })
     }
 
-    /// Returns the token of the page that begins after so many items.
+    /// Returns the token of the page that begins after this many items.
     async fn token_after(&self, page: &Page) -> Result<String, Failure> {
         let (mut token, mut left) = (String::new(), page.skip);
         while left > 0 {
@@ -255,7 +256,8 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<Value, Failure> {
     }
     let mut number = 0;
     for time in 0..times {
-        // In another order each time: what a call leaves behind slows no other one more than the rest.
+        // The order differs each time, so that the after-effects of one call fall on all others
+        // alike.
         calls.sort_by_cached_key(|(name, _)| {
             let letters = name
                 .bytes()

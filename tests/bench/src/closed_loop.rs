@@ -1,4 +1,4 @@
-//! A closed loop: so many clients, each with one operation under way.
+//! A closed loop: a number of clients, each with one operation under way.
 
 use std::{
     collections::BTreeMap,
@@ -14,24 +14,24 @@ use tokio::time::sleep_until;
 
 use crate::{Failure, LoadArguments};
 
-/// What a client does again and again.
+/// An operation that a client repeats.
 pub(crate) trait Operation: Send + 'static {
-    /// Does it for the `number`th time of all clients.
+    /// Runs it for the `number`th time among all clients.
     fn run(&mut self, number: u64) -> impl Future<Output = Result<(), Refusal>> + Send;
 }
 
-/// Why an operation was not acknowledged.
+/// The reason why an operation was not acknowledged.
 #[derive(Debug, Default)]
 pub(crate) struct Refusal {
-    /// The reason of an error, or another outcome.
+    /// The reason of an error, or an unexpected outcome.
     pub(crate) reason: String,
-    /// Whether a server that has too much to do shed it.
+    /// True if an overloaded server refused it.
     pub(crate) shed: bool,
-    /// How long to wait before the next try, if the server said so.
+    /// The time before a retry, if the server stated one.
     pub(crate) retry_after: Option<Duration>,
 }
 
-/// What one client saw.
+/// The observations of one client.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     acknowledged: u64,
@@ -61,7 +61,7 @@ impl Seen {
         }
     }
 
-    /// Adds what another client saw.
+    /// Adds another client's observations.
     pub(crate) fn add(&mut self, other: Self) {
         self.acknowledged += other.acknowledged;
         self.latencies_micros.extend(other.latencies_micros);
@@ -72,7 +72,7 @@ impl Seen {
     }
 }
 
-/// Runs one client for each operation, and returns what they saw as JSON.
+/// Runs one client for each operation, and returns their observations as JSON.
 pub(crate) async fn run(
     arguments: &LoadArguments,
     operations: Vec<impl Operation>,
@@ -119,7 +119,7 @@ async fn client(
     }
 }
 
-/// Returns what was seen in so many seconds as JSON.
+/// Returns the observations of this many seconds as JSON.
 pub(crate) fn report(seconds: f64, mut seen: Seen) -> Value {
     let counted = u32::try_from(seen.latencies_micros.len()).unwrap_or(u32::MAX);
     json!({
@@ -133,7 +133,7 @@ pub(crate) fn report(seconds: f64, mut seen: Seen) -> Value {
     })
 }
 
-/// Returns the latency that so many percent do not exceed; None without any.
+/// Returns the latency that this percentage does not exceed, or `None` without any.
 pub(crate) fn quantile_millis(latencies_micros: &mut [u32], percent: usize) -> Option<f64> {
     latencies_micros.sort_unstable();
     let last = latencies_micros.len().checked_sub(1)?;

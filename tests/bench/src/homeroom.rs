@@ -1,4 +1,4 @@
-//! Redeems class codes at Homeroom, as a learning platform does that acts for its users.
+//! Redeems class codes at Homeroom like a learning platform that acts for its users.
 
 use std::{net::SocketAddr, path::Path, time::Duration};
 
@@ -28,12 +28,12 @@ pub(crate) struct Arguments {
     target: Target,
     #[command(flatten)]
     load: LoadArguments,
-    /// How many connections the clients share.
+    /// The number of connections that the clients share.
     #[arg(long, default_value_t = 4)]
     connections: usize,
 }
 
-/// Adds the access token to requests, and the user that the token's service acts for.
+/// Adds the access token to requests, and the user for whom the token's service acts.
 #[derive(Debug, Clone)]
 pub(crate) struct Credentials(MetadataValue<Ascii>);
 
@@ -59,7 +59,7 @@ pub(crate) async fn connect(address: SocketAddr) -> Result<Channel, Failure> {
     Ok(endpoint.connect().await?)
 }
 
-/// Makes the request by which a fresh user redeems a code, the `number`th of a run.
+/// Returns the request by which a new user redeems a code, the `number`th of a run.
 pub(crate) fn joining(
     credentials: &Credentials,
     credential: String,
@@ -85,7 +85,7 @@ pub(crate) struct Redeemer {
 }
 
 impl Redeemer {
-    /// Opens so many connections, and returns a client for each.
+    /// Opens this many connections, and returns a client for each.
     pub(crate) async fn connect(target: &Target, connections: usize) -> Result<Vec<Self>, Failure> {
         let credentials = Credentials::read(&target.token_file)?;
         let codes = std::fs::read_to_string(&target.codes)?;
@@ -102,9 +102,9 @@ impl Redeemer {
         Ok(redeemers)
     }
 
-    /// Lets one fresh user join by one of the codes.
+    /// Lets one new user join by one of the codes.
     pub(crate) async fn redeem(&mut self, number: u64) -> Result<(), Refusal> {
-        // Neither users nor codes nor request ids come in any order.
+        // Users, codes and request ids come in random order.
         let code = mixed(self.run, number * 4 + 1);
         let codes = u64::try_from(self.codes.len()).unwrap_or(u64::MAX);
         let place = code
@@ -127,7 +127,7 @@ impl Operation for Redeemer {
     }
 }
 
-/// The reason of an answer that the caller is to retry later.
+/// The reason of a refusal that the caller should retry later.
 const OVERLOADED: &str = "OVERLOADED";
 
 impl From<&str> for Refusal {

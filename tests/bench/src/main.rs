@@ -14,7 +14,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-/// Why a command did not come to its end.
+/// The reason why a command did not finish.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 #[derive(Debug, Parser)]
@@ -27,7 +27,7 @@ enum Command {
     Load(Load),
     /// Counts the round trips and commits of single redemptions.
     Statements(statements::Arguments),
-    /// Makes several calls in turn again and again, and prints how long each took.
+    /// Makes several calls in turn, repeatedly, and prints the latency of each.
     Calls(calls::Arguments),
     /// Prints a line, waits until a service is ready, and prints another.
     Serving(serving::Arguments),
@@ -35,32 +35,32 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum Load {
-    /// At Homeroom.
+    /// Loads Homeroom in a closed loop.
     Homeroom(homeroom::Arguments),
-    /// At Homeroom, so many a second whatever is answered.
+    /// Loads Homeroom at a fixed rate, independent of its answers.
     Open(open_loop::Arguments),
-    /// At better-auth: accepts invitations.
+    /// Loads better-auth: accepts invitations.
     Peer(peer::Arguments),
 }
 
-/// What every load takes.
+/// The arguments of every load.
 #[derive(Debug, Clone, Args)]
 struct LoadArguments {
-    /// How many clients, each with one call under way.
+    /// The number of clients, each with one call under way.
     #[arg(long)]
     clients: u64,
-    /// How long answers are counted.
+    /// The time for which answers are counted.
     #[arg(long)]
     seconds: f64,
-    /// How long the load runs before answers are counted.
+    /// The time for which the load runs before answers are counted.
     #[arg(long, default_value_t = 1.0)]
     warm_up_seconds: f64,
 }
 
-/// How Homeroom is called.
+/// The arguments for calls to Homeroom.
 #[derive(Debug, Clone, Args)]
 struct Target {
-    /// Where invitations listens.
+    /// The address of invitations.
     #[arg(long)]
     invitations: SocketAddr,
     /// The file of the access token.
@@ -69,12 +69,12 @@ struct Target {
     /// The file of the class codes, one a line.
     #[arg(long)]
     codes: PathBuf,
-    /// Makes this run's users and request ids differ from those of all others.
+    /// A number that makes this run's users and request ids differ from those of all others.
     #[arg(long)]
     run: u64,
 }
 
-// One thread: the machine's cores are for the services and their databases.
+// One thread suffices: the machine's cores are for the services and their databases.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Failure> {
     let report = match Command::parse() {

@@ -1,4 +1,4 @@
-//! An open loop: so many calls a second, whatever is answered and when.
+//! An open loop: a fixed number of calls a second, independent of the answers.
 
 use std::{
     sync::Arc,
@@ -18,9 +18,10 @@ use crate::{
     homeroom::Redeemer,
 };
 
-/// Connections that the calls are spread over.
+/// The number of connections for the calls.
 const CONNECTIONS: usize = 16;
-/// Calls under way on a connection: fewer than the services allow, so that none waits in this process.
+/// The most calls under way on a connection: fewer than the services allow, so that none waits in
+/// this process.
 const CALLS_PER_CONNECTION_MAX: usize = 190;
 const TICK_MILLIS: u64 = 1;
 
@@ -28,13 +29,13 @@ const TICK_MILLIS: u64 = 1;
 pub(crate) struct Arguments {
     #[command(flatten)]
     target: Target,
-    /// How many calls a second.
+    /// The number of calls a second.
     #[arg(long)]
     rate: f64,
-    /// How long answers are counted.
+    /// The time for which answers are counted.
     #[arg(long)]
     seconds: f64,
-    /// How long the load runs before answers are counted.
+    /// The time for which the load runs before answers are counted.
     #[arg(long, default_value_t = 1.0)]
     warm_up_seconds: f64,
 }

@@ -17,10 +17,10 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Where the peer listens.
+    /// The peer's address.
     #[arg(long)]
     address: SocketAddr,
-    /// A file of invitations: in each line an id, a tab, and the cookie of whom it is for.
+    /// A file of invitations: each line has an id, a tab, and the cookie of the invited user.
     #[arg(long)]
     invitations: PathBuf,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! A proxy before PostgreSQL that counts round trips and commits in what passes through it.
+//! A proxy in front of PostgreSQL that counts round trips and commits.
 
 use std::{
     net::SocketAddr,
@@ -21,7 +21,7 @@ use crate::Failure;
 /// The longest message whose content is kept: the tag of a command is short.
 const KEPT_BYTES_MAX: usize = 64;
 
-/// Where a proxy listens, and where PostgreSQL does, as `LISTEN=TARGET`.
+/// The addresses of a proxy and of PostgreSQL, as `LISTEN=TARGET`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Route {
     listen: SocketAddr,
@@ -42,16 +42,16 @@ impl FromStr for Route {
     }
 }
 
-/// What has passed through a proxy so far.
+/// The counts of a proxy so far.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 pub(crate) struct Counts {
-    /// The client waited for an answer.
+    /// The times that the client waited for an answer.
     pub(crate) round_trips: u64,
-    /// The client asked for nothing but a sign of life; these are round trips too.
+    /// The round trips in which the client only checked that the server answers.
     pub(crate) pings: u64,
-    /// A statement was carried out, BEGIN and COMMIT included; a ping is none.
+    /// The statements that were run, including BEGIN and COMMIT but not pings.
     pub(crate) commands: u64,
-    /// A transaction was committed, or a statement that writes was carried out outside of one.
+    /// The transactions that were committed, including statements that write outside of one.
     pub(crate) commits: u64,
 }
 
@@ -85,12 +85,12 @@ struct Counters {
     commits: AtomicU64,
 }
 
-/// Counts what passes through it.
+/// A proxy that counts.
 #[derive(Debug, Clone)]
 pub(crate) struct Proxy(Arc<Counters>);
 
 impl Proxy {
-    /// Listens, and passes on for as long as the program runs.
+    /// Listens, and forwards for as long as the program runs.
     pub(crate) async fn start(route: Route) -> Result<Self, Failure> {
         let listener = TcpListener::bind(route.listen).await?;
         let proxy = Self(Arc::default());
@@ -113,7 +113,7 @@ impl Proxy {
     }
 }
 
-/// Passes on one connection until either side closes it.
+/// Forwards one connection until either side closes it.
 async fn connection(
     client: TcpStream,
     target: SocketAddr,
@@ -124,7 +124,7 @@ async fn connection(
     server.set_nodelay(true)?;
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
-    // The first answer that the client waits for is that to its start.
+    // The first answer for which the client waits is the one to its start.
     let waited_for = Arc::new(AtomicU64::new(1));
     let requests = requests(Arc::clone(&counters), Arc::clone(&waited_for));
     let answers = answers(counters, waited_for);
@@ -135,7 +135,7 @@ async fn connection(
     Ok(())
 }
 
-/// Counts a round trip where the client sends Sync or Query and waits for nothing yet.
+/// Counts a round trip if the client sends Sync or Query and is not waiting yet.
 fn requests(counters: Arc<Counters>, waited_for: Arc<AtomicU64>) -> impl FnMut(u8, &[u8]) {
     // A Sync that follows nothing is a ping.
     let mut asked = false;
@@ -154,7 +154,7 @@ fn requests(counters: Arc<Counters>, waited_for: Arc<AtomicU64>) -> impl FnMut(u
     }
 }
 
-/// Counts what the server says it has carried out.
+/// Counts the statements that the server reports as done.
 fn answers(counters: Arc<Counters>, waited_for: Arc<AtomicU64>) -> impl FnMut(u8, &[u8]) {
     let mut in_transaction = false;
     move |kind, content| match kind {
@@ -197,16 +197,17 @@ async fn pass_on(
             to.shutdown().await?;
             return Ok(());
         };
-        // Counted before it is passed on: an answer that is seen is an answer that was counted.
+        // The message is counted before it is forwarded, so every answer that arrives has been
+        // counted.
         messages.read(bytes, &mut on_message);
         to.write_all(bytes).await?;
     }
 }
 
-/// Finds the messages in a stream of bytes: a kind, a length of four bytes, content.
+/// Splits a stream of bytes into messages: a kind, a length of four bytes, content.
 #[derive(Debug)]
 struct Messages {
-    /// The client's first message has no kind.
+    /// True for the client's first message, which has no kind.
     without_kind: bool,
     head: Vec<u8>,
     content_left: usize,
@@ -266,7 +267,8 @@ mod tests {
         [&[kind][..], &length.to_be_bytes(), content].concat()
     }
 
-    /// Counts what passes: messages of the client after `>`, of the server after `<`, each a kind and its content.
+    /// Returns the counts for these messages: the client's after `>`, the server's after `<`, each
+    /// a kind and its content.
     fn counted(passing: &str) -> Counts {
         let counters = Arc::new(Counters::default());
         let waited_for = Arc::new(AtomicU64::new(0));

@@ -1,4 +1,4 @@
-//! Creates organizations with one class each, by the API.
+//! Creates organizations with one class each through the API.
 
 use std::net::SocketAddr;
 
@@ -19,24 +19,24 @@ use crate::{
     homeroom::{Credentials, connect},
 };
 
-/// How many organizations are created at a time.
+/// The number of organizations that are created concurrently.
 const AT_ONCE: usize = 16;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Where membership listens.
+    /// The address of membership.
     #[arg(long)]
     membership: SocketAddr,
-    /// Where invitations listens.
+    /// The address of invitations.
     #[arg(long)]
     invitations: SocketAddr,
     /// The file of an access token with the scopes `homeroom.platform` and `homeroom.act_as`.
     #[arg(long)]
     token_file: std::path::PathBuf,
-    /// What the ids of the organizations begin with.
+    /// The prefix of the organizations' ids.
     #[arg(long)]
     prefix: String,
-    /// How many organizations.
+    /// The number of organizations.
     #[arg(long)]
     organizations: u32,
 }
@@ -101,7 +101,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<Value, Failure> {
                 .clone()
                 .create(format!("{}-{number}", arguments.prefix))
         })
-        // In order: the nth code is that of the nth organization.
+        // The order is kept: the nth code belongs to the nth organization.
         .buffered(AT_ONCE)
         .try_collect()
         .await?;

@@ -10,22 +10,22 @@ use tonic_health::pb::{
 
 use crate::{Failure, homeroom::connect};
 
-/// What a service calls being ready.
+/// The health service's name for readiness.
 const READINESS: &str = "readiness";
-/// How long a service may take to start.
+/// The time within which a service must start.
 const START_SECONDS_MAX: u64 = 60;
-/// How long to wait before the next look.
+/// The interval between two checks.
 const PAUSE_MILLIS: u64 = 1;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Where the service listens.
+    /// The address of the service.
     #[arg(long)]
     address: SocketAddr,
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<Value, Failure> {
-    // Whoever starts the service waits for this line, and takes the time of the next.
+    // The program that starts the service waits for this line, and takes the time of the next.
     println!("looking");
     let deadline = Instant::now() + Duration::from_secs(START_SECONDS_MAX);
     while !is_serving(arguments.address).await {

@@ -11,22 +11,22 @@ use crate::{
     proxy::{Counts, Proxy, Route},
 };
 
-/// How long the services may take to start behind the proxies.
+/// The time within which the services must start behind the proxies.
 const START_SECONDS_MAX: u64 = 60;
-/// How many redemptions prepare the statements and fill the caches, uncounted.
+/// The number of uncounted redemptions that prepare the statements and fill the caches.
 const WARM_UP_REDEMPTIONS: u64 = 50;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     target: Target,
-    /// A way to a service's database, as `LISTEN=TARGET`; the service connects to LISTEN.
+    /// A route to a service's database, as `LISTEN=TARGET`; the service connects to LISTEN.
     #[arg(long = "proxy", required = true)]
     routes: Vec<Route>,
-    /// How many redemptions to count.
+    /// The number of redemptions to count.
     #[arg(long, default_value_t = 20)]
     redemptions: u64,
-    /// How long to count what follows each answer.
+    /// The time for which the work after each answer is counted.
     #[arg(long, default_value_t = 0.3)]
     after_seconds: f64,
 }
@@ -36,7 +36,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<Value, Failure> {
     for route in &arguments.routes {
         proxies.push(Proxy::start(*route).await?);
     }
-    // The services start only now: they connect through the proxies.
+    // The services start only now, because they connect through the proxies.
     let mut redeemer = connected(&arguments.target).await?;
     let pause = Duration::from_secs_f64(arguments.after_seconds);
     for number in 0..WARM_UP_REDEMPTIONS {
@@ -44,7 +44,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<Value, Failure> {
     }
     sleep(pause).await;
 
-    // What the services do by themselves is not a redemption's.
+    // Background work of the services does not count.
     let began = Instant::now();
     let counts = total(&proxies);
     sleep(pause.saturating_mul(10)).await;
@@ -69,7 +69,8 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<Value, Failure> {
         (whole(all) - by_themselves).max(0.0) / whole(arguments.redemptions)
     };
     Ok(json!({
-        // What goes on beside it is among these: the least is nearest to what the answer waits for.
+        // Background work is among these counts, so the least is nearest to the work before the
+        // answer.
         "before": before,
         "after": {
             "round_trips": after_each(after.round_trips, idle.round_trips),

@@ -1,4 +1,4 @@
-//! What admissions bind, as the rows of one JSON array.
+//! The parameters of admissions, as the rows of one JSON array.
 
 use homeroom_api::{common::v1::ErrorReason, ids::OrganizationId, names::Place};
 use homeroom_kit::clock::micros;
@@ -10,17 +10,17 @@ use crate::{
     store::{PersonAt, StoredAdmission},
 };
 
-/// An organization.
+/// Returns the row of an organization.
 pub(super) fn of_organization(id: &OrganizationId) -> Value {
     json!({ "o": id.as_str() })
 }
 
-/// An organization or class.
+/// Returns the row of an organization or class.
 pub(super) fn of_place(place: &Place) -> Value {
     json!({ "o": place.organization().as_str(), "c": class_text(place) })
 }
 
-/// A person at a place.
+/// Returns the row of a person at a place.
 pub(super) fn of_person(person: &PersonAt) -> Value {
     let (place, user) = person;
     json!({
@@ -30,7 +30,7 @@ pub(super) fn of_person(person: &PersonAt) -> Value {
     })
 }
 
-/// A whole membership.
+/// Returns the row of a membership.
 pub(super) fn of_member(member: &Member) -> Value {
     json!({
         "o": member.place.organization().as_str(),
@@ -48,7 +48,7 @@ pub(super) fn of_member(member: &Member) -> Value {
     })
 }
 
-/// A whole join request.
+/// Returns the row of a join request.
 pub(super) fn of_request(request: &JoinRequest) -> Value {
     json!({
         "o": request.place.organization().as_str(),
@@ -71,7 +71,7 @@ pub(super) fn of_request(request: &JoinRequest) -> Value {
     })
 }
 
-/// A whole answer.
+/// Returns the row of an answer.
 pub(super) fn of_admission(admission: &StoredAdmission) -> Value {
     let reason = admission.outcome.refuse_reason();
     json!({

@@ -1,4 +1,4 @@
-//! What is kept of a person, wherever it is (R13).
+//! Erases a person from every table (R13).
 
 use std::collections::BTreeSet;
 
@@ -25,7 +25,7 @@ use crate::{
     store::{Erasures, Result},
 };
 
-/// Of the organizations `$1`: `$2` is the person, `$3` the pseudonym.
+/// Builds the statements for the organizations `$1`: `$2` is the person, `$3` the pseudonym.
 macro_rules! in_organizations {
     ($statement:literal) => {
         concat!(
@@ -38,13 +38,13 @@ macro_rules! in_organizations {
 }
 
 pub(super) const PSEUDONYMIZE: &[&str] = &[
-    // What staff wrote to the person may name them.
+    // A note of staff to the person may contain their name.
     in_organizations!(
         "UPDATE join_requests SET user_id = $3, display_name = '', email = '', external_id = '', \
          decide_note = '' WHERE user_id = $2"
     ),
     in_organizations!("UPDATE join_requests SET decided_by = $3 WHERE decided_by = $2"),
-    // Key and outcome stay (03 P1).
+    // Key and outcome stay (P1).
     in_organizations!("UPDATE admissions SET user_id = $3 WHERE user_id = $2"),
     in_organizations!("UPDATE organization_members SET approved_by = $3 WHERE approved_by = $2"),
     in_organizations!("UPDATE class_members SET approved_by = $3 WHERE approved_by = $2"),

@@ -1,7 +1,8 @@
-//! Everything that decides admissions, in one statement: a row for each person wanted, in whose columns
-//! stand the rows that concern them.
+//! Reads everything that admissions need for their decision, in one statement: a row for each
+//! requested person, whose columns hold the rows that concern them.
 //!
-//! Each column is a subquery by a key, which no planner can turn into a join that reads a whole table.
+//! Each column is a subquery by a key, which no planner can turn into a join that reads a whole
+//! table.
 
 use std::collections::BTreeMap;
 
@@ -44,7 +45,7 @@ macro_rules! request_fact {
     };
 }
 
-/// Ends a subquery: of the person wanted, at this class.
+/// Ends a subquery about the requested person in this class.
 #[rustfmt::skip]
 macro_rules! of_person_at {
     ($row:literal, $class:literal) => {
@@ -81,7 +82,7 @@ pub(super) const FACTS: &str = concat!(
     ),
     "FROM organization_members m WHERE m.organization_id = wanted.value->>'o' \
      AND m.user_id = wanted.value->>'u') AS organization_member, (",
-    // A class's members show the particulars kept with the organization's.
+    // A class member's personal data is stored with the organization membership.
     fact!(
         c.organization_id, c.class_id, c.user_id, m.display_name, m.email, m.external_id, c.role,
         c.join_time, c.invitation, c.redemption, c.approved_by, c.method;
@@ -107,7 +108,7 @@ pub(super) const FACTS: &str = concat!(
     " AS wanted"
 );
 
-/// One row of what [`FACTS`] binds.
+/// Returns the parameters of [`FACTS`] for one person.
 pub(super) fn of_wanted(wanted: &Wanted) -> Value {
     let (place, user) = &wanted.person;
     let redemption = wanted.redemption.as_ref();
@@ -120,7 +121,7 @@ pub(super) fn of_wanted(wanted: &Wanted) -> Value {
     })
 }
 
-/// Adds what one row tells.
+/// Adds the contents of one row.
 pub(super) fn learn(row: &Row, known: &mut Known) -> Result<()> {
     let person = (rows::place(row)?, rows::user_id(row, "user_id")?);
     let organization = person.0.organization().clone();
@@ -188,7 +189,7 @@ pub(super) fn learn(row: &Row, known: &mut Known) -> Result<()> {
     learn_time("denial", &mut known.denials, &person)
 }
 
-/// Reads a whole row of `admissions`.
+/// Reads a row of `admissions`.
 pub(super) fn stored_admission(row: &impl Fields) -> Result<StoredAdmission> {
     let corrupt = || Error::corrupt("a row of admissions does not parse");
     Ok(StoredAdmission {

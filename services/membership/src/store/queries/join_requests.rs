@@ -37,7 +37,7 @@ macro_rules! columns {
     };
 }
 
-/// A page of a list: `$3` is the id before it, `$4` the cause or nothing.
+/// Selects a page of a list: `$3` is the id before it, `$4` the cause or an empty text.
 macro_rules! list {
     ($where:literal) => {
         concat!(
@@ -51,7 +51,7 @@ macro_rules! list {
     };
 }
 
-/// Above every id, in the order of both engines.
+/// An id greater than every other, in the order of both engines.
 const BEFORE_THE_FIRST: &str = "g";
 
 macro_rules! close {
@@ -82,7 +82,7 @@ homeroom_kit::statements! {
          AND join_requests.class_id = wanted.value->>'c' \
          AND join_requests.request_id = wanted.value->>'r'"
     );
-    // Those whose time is over are no longer PENDING, though the sweep has not come by.
+    // Expired requests count as not PENDING, even before the sweep.
     LIST = list!("");
     LIST_STATE = list!("AND state = $6 AND (state <> 'PENDING' OR expire_time > $7)");
     LIST_USER = list!("AND user_id = $6");
@@ -106,7 +106,7 @@ homeroom_kit::statements! {
     );
 }
 
-/// Reads a whole row of `join_requests`.
+/// Reads a row of `join_requests`.
 pub(super) fn join_request(row: &impl Fields) -> Result<JoinRequest> {
     Ok(JoinRequest {
         place: rows::place(row)?,

@@ -1,4 +1,5 @@
-//! The ledger: how admissions lock, read and save. Each statement is one for however many redemptions.
+//! The ledger: the statements that lock, read and save for admissions. Each handles any number of
+//! redemptions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,7 +26,7 @@ use crate::{
     store::{Effects, Known, Ledger, Locked, Locks, Result, SeatChange, StoredAdmission, Wanted},
 };
 
-/// Each writes the rows of one parameter.
+/// Each of these macros inserts the rows of one parameter.
 macro_rules! insert_organization_members {
     () => {
         concat!(
@@ -79,8 +80,8 @@ macro_rules! insert_admissions {
     };
 }
 
-/// What nearly every admission writes and nothing else: in one statement where the engine can, the
-/// admissions last. A class member is an organization member first (I2).
+/// The writes of nearly every admission, and nothing else: one statement if the engine can join
+/// them, with the admissions last. A class member is inserted as an organization member first (I2).
 pub(super) const SAVE: &[&str] = together!(
     insert_organization_members,
     insert_class_members,
@@ -97,7 +98,8 @@ homeroom_kit::statements! {
         " AS wanted)"
     );
 
-    /// The request ends before another is filed: one open request per person and place (03 P2).
+    /// The request ends before another is filed, because a person has one open request per place
+    /// (P2).
     END_REQUESTS = concat!(
         "UPDATE join_requests SET state = ended.state, decide_note = ended.decide_note, \
          decided_by = ended.decided_by, decide_time = ended.decide_time FROM ( \
@@ -130,7 +132,8 @@ homeroom_kit::statements! {
         " AS l)"
     );
 
-    /// Waits for whoever shares the row, and judges by what they left.
+    /// The statement waits for transactions that share the row, and then compares with the latest
+    /// row.
     RAISE_FENCE = "INSERT INTO fences (invitation, epoch, update_time) VALUES ($1, $2, $3) \
          ON CONFLICT (invitation) DO UPDATE SET \
          epoch = CASE WHEN excluded.epoch > fences.epoch THEN excluded.epoch ELSE fences.epoch END, \
@@ -150,7 +153,8 @@ impl SqlRepository {
             .await?)
     }
 
-    /// Runs the statement for these rows, unless there are none, and gives how many it wrote.
+    /// Runs the statement for these rows, unless there are none, and returns how many rows it
+    /// wrote.
     pub(super) async fn write_rows(
         &mut self,
         text: &'static str,
@@ -203,7 +207,7 @@ impl SqlRepository {
         Ok(stored)
     }
 
-    /// Adds memberships alone.
+    /// Inserts memberships alone.
     pub(super) async fn save_members(&mut self, members: &[Member]) -> Result<()> {
         self.save_together(members, &BTreeMap::new(), &[]).await?;
         Ok(())
@@ -275,7 +279,7 @@ impl Ledger for SqlRepository {
             .save_together(&effects.members, &effects.seats, &effects.admissions)
             .await?;
         let all = usize::try_from(stored).is_ok_and(|stored| stored == effects.admissions.len());
-        // Wrong on purpose, against P1: the key turns nobody away.
+        // This variant is wrong on purpose (against P1): the key refuses nothing.
         if all || is_wrong(WrongVariant::NoAdmissionKey) {
             Ok(())
         } else {
@@ -298,7 +302,7 @@ impl Ledger for SqlRepository {
     }
 }
 
-/// Another transaction was there first; nothing here may stand.
+/// Returns the error of a transaction that met an earlier one and must be rolled back.
 fn met_another() -> Error {
     Error::conflict("another transaction was there first")
 }

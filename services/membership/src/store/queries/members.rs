@@ -25,7 +25,8 @@ use crate::{
 };
 
 homeroom_kit::statements! {
-    /// A deleted class's members are deleted with it, so a class member's row means that the class exists.
+    /// A deleted class's members are deleted with it, so a class member's row means that the class
+    /// exists.
     STANDING = "SELECT o.display_name AS organization_display_name, o.code_prefix, \
         s.seat_limit, c.display_name AS class_display_name, c.state AS class_state, \
         om.role AS organization_role, cm.role AS class_role \
@@ -81,7 +82,7 @@ homeroom_kit::statements! {
         JOIN organization_members p ON p.organization_id = m.organization_id AND p.user_id = m.user_id \
         WHERE m.user_id = $1 AND (m.organization_id, m.class_id) > ($2, $3) \
         ORDER BY organization_id, class_id LIMIT $4";
-    /// `$2` of each place, an owner before the co-teachers.
+    /// Selects up to `$2` staff of each place, the owner before the co-teachers.
     STAFF = concat!(
         "SELECT organization_id, class_id, user_id FROM ( \
          SELECT m.organization_id, '' AS class_id, m.user_id, \

@@ -28,11 +28,11 @@ use crate::{
     store::{Repository, Result},
 };
 
-/// A session of this engine; every store trait is implemented for it.
+/// A session of this engine, which implements every store trait.
 pub(super) struct SqlRepository(Session<Db>);
 
 impl SqlRepository {
-    /// The connection to run statements on.
+    /// Returns the connection for statements.
     fn connection(&mut self) -> &mut Connection {
         self.0.connection()
     }
@@ -57,7 +57,7 @@ impl Repository for SqlRepository {
     }
 }
 
-/// Opens the database that `url` names.
+/// Opens the database at `url`.
 pub(crate) async fn open(
     url: &Url,
     options: Options,
@@ -71,7 +71,7 @@ pub(crate) async fn open(
     Ok(SqlStore::new(service, connect(url, options).await?))
 }
 
-/// Every statement of this service, for the test that prepares each.
+/// Returns every statement of this service, for the test that prepares each.
 #[must_use]
 pub fn statements() -> Vec<&'static str> {
     const LOCKS: &[&str] = &[LOCK_ALL, LOCK_CODE_PREFIXES, LOCK_FREE, LOCK_ORGANIZATION];

@@ -22,8 +22,9 @@ homeroom_kit::statements! {
     INSERT = "INSERT INTO organizations \
         (organization_id, display_name, code_prefix, labels, revision, create_time, update_time) \
         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
-    /// Whether a prefix begins another or another begins it (B4): then two codes could come out equal.
-    /// All of them share their first letters, from `$2` to `$3`, so the index on prefixes finds them.
+    /// Selects whether one prefix begins with the other (B4), so that two codes could become equal.
+    /// Such prefixes share their first letters, from `$2` to `$3`, so the index on prefixes finds
+    /// them.
     PREFIX_OVERLAPS = "SELECT EXISTS (SELECT 1 FROM organizations \
         WHERE code_prefix >= $2 AND code_prefix < $3 \
         AND (substr(code_prefix, 1, length($1)) = $1 \

@@ -1,4 +1,4 @@
-//! Whom staff removed.
+//! The people whom staff removed.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};

@@ -1,4 +1,4 @@
-//! Values as rows keep them, read back: what does not parse is a defect, never a guess.
+//! Reads the values of rows; a value that does not parse is a defect and is never guessed.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::store::Result;
 /// A row of this engine.
 pub(super) type Row = super::Row;
 
-/// A column's value.
+/// Returns a column's value.
 pub(super) fn get<'row, T>(row: &'row Row, column: &'static str) -> Result<T>
 where
     T: Decode<'row, Db> + Type<Db>,
@@ -25,19 +25,19 @@ where
     Ok(row.try_get(column)?)
 }
 
-/// Values by the names of their columns: a row of a result, or a [`Fact`].
+/// A source of values by column name: a row of a result, or a [`Fact`].
 pub(super) trait Fields {
-    /// A text; None where it is NULL.
+    /// Returns a text; `None` if it is NULL.
     fn optional_text(&self, column: &'static str) -> Result<Option<&str>>;
-    /// A number; None where it is NULL.
+    /// Returns a number; `None` if it is NULL.
     fn optional_number(&self, column: &'static str) -> Result<Option<i64>>;
 
-    /// A text that must be there.
+    /// Returns a text that must not be NULL.
     fn text(&self, column: &'static str) -> Result<&str> {
         self.optional_text(column)?.ok_or_else(|| corrupt(column))
     }
 
-    /// A number that must be there.
+    /// Returns a number that must not be NULL.
     fn number(&self, column: &'static str) -> Result<i64> {
         self.optional_number(column)?.ok_or_else(|| corrupt(column))
     }
@@ -74,7 +74,7 @@ impl Fields for Fact {
     }
 }
 
-/// Reads the fact in a column; None where it is NULL.
+/// Reads the fact in a column; `None` if it is NULL.
 pub(super) fn fact(row: &Row, column: &'static str) -> Result<Option<Fact>> {
     row.optional_text(column)?
         .map(|text| serde_json::from_str(text).map_err(|_| corrupt(column)))
@@ -85,7 +85,7 @@ fn corrupt(column: &'static str) -> Error {
     Error::corrupt(format!("a stored {column} does not parse"))
 }
 
-/// A column's value, by a function that knows its names.
+/// Parses a column's value with the given function.
 pub(super) fn parse<T>(
     row: &impl Fields,
     column: &'static str,
@@ -94,7 +94,7 @@ pub(super) fn parse<T>(
     parse(row.text(column)?).ok_or_else(|| corrupt(column))
 }
 
-/// A column's value, None where the column is NULL.
+/// Parses a column's value; `None` if it is NULL.
 pub(super) fn parse_optional<T>(
     row: &impl Fields,
     column: &'static str,
@@ -105,14 +105,14 @@ pub(super) fn parse_optional<T>(
         .transpose()
 }
 
-/// The organization's id.
+/// Returns the organization's id.
 pub(super) fn organization_id(row: &impl Fields) -> Result<OrganizationId> {
     parse(row, "organization_id", |text| {
         OrganizationId::parse(text).ok()
     })
 }
 
-/// The class's name.
+/// Returns the class's name.
 pub(super) fn class_name(row: &impl Fields) -> Result<ClassName> {
     Ok(ClassName {
         organization: organization_id(row)?,
@@ -120,7 +120,7 @@ pub(super) fn class_name(row: &impl Fields) -> Result<ClassName> {
     })
 }
 
-/// The class, or the organization where `class_id` is empty.
+/// Returns the class, or the organization if `class_id` is empty.
 pub(super) fn place(row: &impl Fields) -> Result<Place> {
     if row.text("class_id")?.is_empty() {
         Ok(Place::Organization(organization_id(row)?))
@@ -129,22 +129,22 @@ pub(super) fn place(row: &impl Fields) -> Result<Place> {
     }
 }
 
-/// A user's id.
+/// Returns a user's id.
 pub(super) fn user_id(row: &impl Fields, column: &'static str) -> Result<UserId> {
     parse(row, column, |text| UserId::parse(text).ok())
 }
 
-/// Labels, kept as a JSON object.
+/// Returns labels, which are stored as a JSON object.
 pub(super) fn labels(row: &Row) -> Result<BTreeMap<String, String>> {
     parse(row, "labels", |text| serde_json::from_str(text).ok())
 }
 
-/// Labels as a JSON object.
+/// Returns labels as a JSON object.
 pub(super) fn labels_text(labels: &BTreeMap<String, String>) -> String {
     serde_json::json!(labels).to_string()
 }
 
-/// The class's id as rows keep it: empty for the organization.
+/// Returns the class's id in its stored form: empty for the organization.
 pub(super) fn class_text(place: &Place) -> &str {
     place.class().map_or("", ClassId::as_str)
 }
