@@ -9,7 +9,7 @@ from .processes import Failure
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
 KEPT = TARGET / "bench"
-# Before the renovation of the redemption's path.
+# The commit before the rewrite of the redemption's path.
 BASELINE = "e83ac62"
 
 
@@ -24,7 +24,7 @@ def build():
     """Builds the services, `homeroom` and the load client; returns their folder."""
     services = [word for name in ("membership", "invitations") for word in ("--package", f"homeroom-{name}")]
     _cargo("build", "--release", "--locked", *services, "--package", "homeroom")
-    # By itself, so that the services are built as they are shipped.
+    # A separate build, so that the services are built as they are shipped.
     _cargo("build", "--release", "--locked", "--package", "homeroom-bench")
     return TARGET / "release"
 
@@ -55,6 +55,6 @@ def build_baseline():
 
 
 def commit():
-    """Returns the commit of this checkout, and whether it has changes besides."""
+    """Returns the commit of this checkout, and whether it has uncommitted changes."""
     describe = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
     return subprocess.run(describe, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()

@@ -10,7 +10,7 @@ WARM_UP = 20
 
 
 def make(world, calls, repetitions):
-    """Makes each call so often, all in turn; returns the latencies in milliseconds by the calls' names."""
+    """Makes each call this often, in turn; returns the latencies in milliseconds by the calls' names."""
     path = world.folder / f"{world.new_name()}.calls"
     path.write_text(json.dumps(calls, default=str))
     machine.wait_idle(world.options.idle_seconds_max)
@@ -19,7 +19,7 @@ def make(world, calls, repetitions):
 
 
 def ratio(group, name, latencies, dividend, divisor, goal):
-    """Returns the line of one median ÷ another."""
+    """Returns the line of the ratio of two medians."""
     dividends, divisors = latencies[dividend], latencies[divisor]
     median = statistics.median(dividends) / statistics.median(divisors)
     return Line(group, name, "×", [median], goal, intervals.of_medians(dividends, divisors))

@@ -1,4 +1,4 @@
-"""The least that Homeroom's own tables take: T1, T2 and T3 by pgbench, in batches and one at a time."""
+"""The ceiling of Homeroom's own tables: T1, T2 and T3 by pgbench, in batches and one at a time."""
 
 import pathlib
 
@@ -9,7 +9,7 @@ from .processes import Failure
 from .twotx import pgbench
 from .world import ORGANIZATIONS
 
-# One file for each transaction, by the columns that this build's services write.
+# One file for each transaction, which writes the same columns as this build's services.
 SQL = pathlib.Path(__file__).resolve().parent.parent / "ceiling"
 SCHEMAS = {"membership": "mem", "invitations": "inv"}
 BATCH = 32
@@ -18,7 +18,7 @@ ROUNDS_MAX = 3
 
 
 class Tables(Homeroom):
-    """Both services' tables in one database, each in a schema of its own, so that one connection reaches both."""
+    """Both services' tables in one database, each in its own schema, so that one connection reaches both."""
 
     def _migrate(self):
         self.databases = {service: self.name for service in self.databases}
@@ -64,7 +64,7 @@ def measure(world, binaries, twotx, say):
 
 
 def _check(world, tables, measured):
-    """Fails unless what pgbench did is what the services would have written: the four counts, and nothing reserved."""
+    """Fails unless pgbench wrote the same as the services would have: the four counts, and nothing reserved."""
     joins = sum(
         sample["acknowledged"] * (BATCH if name == "batches" else 1)
         for rounds in measured.values() for figures in rounds

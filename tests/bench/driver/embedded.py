@@ -10,7 +10,7 @@ from .homeroom import Homeroom
 
 class Embedded(Homeroom):
     def _migrate(self):
-        pass  # It does so when it starts.
+        pass  # It migrates when it starts.
 
     def start(self):
         command = [self.binaries / "homeroom", "serve", "--data", self.data]
@@ -25,7 +25,7 @@ class Embedded(Homeroom):
         return (shape, clients) == ("spread", 32)
 
     def settle(self):
-        pass  # SQLite has nothing that runs beside it.
+        pass  # SQLite has no background work.
 
     def query(self, service, sql):
         path = self.data / f"{service}.db"

@@ -1,4 +1,4 @@
-"""What the services take by themselves: memory, the time to start, the size of their binaries."""
+"""The footprint of the idle services: memory, the time to start, the size of their binaries."""
 
 import subprocess
 import time
@@ -16,7 +16,7 @@ SERVICES = ("membership", "invitations")
 
 
 def _stable_megabytes(homeroom):
-    """Returns what each process holds once that has not changed over several reads."""
+    """Returns the memory of each process once it has not changed over several reads."""
     reads = []
 
     def stable():
@@ -45,10 +45,10 @@ def memory(homeroom):
 
 
 def start(world, homeroom):
-    """Starts each service on its migrated database again and again, until it says that it is ready."""
+    """Starts each service on its migrated database repeatedly, until it reports that it is ready."""
     found = {name: [] for name in SERVICES}
     with homeroom.serving():
-        pass  # Whatever only the first start does is done.
+        pass  # The work of the first start is done now.
     for _ in range(STARTS):
         for name in SERVICES:
             found[name].append(_start_milliseconds(world, homeroom, name))

@@ -1,4 +1,4 @@
-"""Makes a class large: clones, in both databases, what single persons left there through the API."""
+"""Makes a class large: clones, in both databases, the rows that a few people created through the API."""
 
 from .servers import SQL
 
@@ -6,7 +6,7 @@ TABLES = {
     "membership": ["admissions", "organization_members", "class_members", "join_requests", "events"],
     "invitations": ["redemptions", "events"],
 }
-# Apart enough that no two clonings meet in the feed.
+# The distance that keeps the positions of two clonings in the feed apart.
 FEED_PLACES = 10**9
 
 
@@ -15,7 +15,7 @@ def _array(words):
 
 
 def _redeem(homeroom, code):
-    """Lets somebody redeem a code; returns the person's id."""
+    """Redeems a code for a new person; returns the person's id."""
     user = f"user-{homeroom.world.new_run():016x}"
     homeroom.call("invitations", "RedemptionService/Redeem", {"credential": code}, user)
     return user
@@ -34,7 +34,7 @@ def _clone(homeroom, user, copies):
 
 
 def grow(homeroom, organization, code, members, waiting=0):
-    """Lets so many join the organization's class, and so many wait for approval.
+    """Adds this many members to the organization's class, and this many people who wait for approval.
 
     Members come first: the code is locked so that the others wait.
     """
@@ -46,7 +46,7 @@ def grow(homeroom, organization, code, members, waiting=0):
         name = {"name": f"{homeroom_class}/classCode"}
         homeroom.call("invitations", "ClassCodeService/LockClassCode", name, f"admin-{organization}")
         waits = _redeem(homeroom, code)
-    # Everything of theirs is settled, and told.
+    # The counts wait until everything is settled.
     homeroom.counts()
     for user, number in ((joined, members), (waits, waiting)):
         if user is not None:
@@ -60,7 +60,7 @@ def grow(homeroom, organization, code, members, waiting=0):
         from (values ({more})) as more (joined, waits) where organization_id = '{organization}'
         """,
     )
-    # Where uses are counted at all.
+    # Only if the invitation counts uses.
     psql(
         databases["invitations"],
         f"""

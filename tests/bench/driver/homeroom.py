@@ -12,7 +12,7 @@ from .world import ORGANIZATIONS
 
 SETTLE_SECONDS_MAX = 60
 
-# What one join leaves behind, in each database. The four counts must be equal.
+# The rows of one join in each database. The four counts must be equal.
 MEMBERSHIP_COUNTS = """
 select (select count(*) from class_members where role = 'STUDENT'),
        (select count(*) from organization_members where role = 'STUDENT'),
@@ -77,7 +77,7 @@ class Homeroom:
         return environment
 
     def start(self, postgres_ports=None):
-        """Starts both services, on these ways to their databases if they are given."""
+        """Starts both services, with these ports of their databases if given."""
         for service in self.databases:
             process = self.start_one(service, (postgres_ports or {}).get(service))
             self._wait_ready(service, process)
@@ -95,7 +95,7 @@ class Homeroom:
         processes.wait_until(f"{self.name}'s {service} is ready", answers, process)
 
     def stop(self):
-        # Invitations, which calls membership, comes last of those started.
+        # Invitations, which calls membership, was started last.
         for name in reversed(list(self.running)):
             processes.stop(self.running.pop(name))
 
@@ -119,7 +119,7 @@ class Homeroom:
         self.world.postgres.settle(*self.databases.values())
 
     def takes(self, shape, clients):
-        """Returns whether this load is measured beside ours."""
+        """Returns True if this load is measured beside ours."""
         # No target compares the two at one client, and --quick has little time.
         return clients > 1 or not self.world.options.quick
 
@@ -134,7 +134,7 @@ class Homeroom:
         self._tool("audit", *words, "--quiescent")
 
     def seed(self, organizations, prefix=None):
-        """Creates organizations with one class each; returns the file of their class codes, in their order."""
+        """Creates organizations with one class each; returns the file of their class codes, in the same order."""
         name = prefix or f"org-{self.world.new_name()}"
         addresses = [word for service in self.ports for word in (f"--{service}", self.address(service))]
         words = ["--token-file", self.staff_token, "--prefix", name, "--organizations", organizations]
@@ -143,7 +143,7 @@ class Homeroom:
         return path
 
     def codes(self, shape):
-        """Returns the codes of a shape: for a hot load of an organization that is empty yet."""
+        """Returns the codes of a shape; a hot load gets a new organization."""
         if shape == "hot":
             return self.seed(ORGANIZATIONS[shape])
         if self._spread_codes is None:
@@ -151,7 +151,7 @@ class Homeroom:
         return self._spread_codes
 
     def target(self, codes):
-        """Returns what the load client takes to redeem these codes for users of its own."""
+        """Returns the load client's arguments to redeem these codes for its own users."""
         words = ["--invitations", self.address("invitations"), "--token-file", self.token]
         return [*words, "--codes", codes, "--run", self.world.new_run()]
 
@@ -165,7 +165,7 @@ class Homeroom:
             return figures
 
     def load(self, codes, clients, *words):
-        """Puts a closed loop on the running services."""
+        """Runs a closed loop against the running services."""
         load = ["load", "homeroom", *self.target(codes), "--clients", clients, *words]
         load += ["--seconds", self.world.options.seconds]
         return self.world.sample(self.components(), lambda: self.world.client(*load))
@@ -174,7 +174,7 @@ class Homeroom:
         return [int(value) for value in self.world.postgres.psql(self.databases[service], sql)[0]]
 
     def wait_followed(self):
-        """Waits until each redemption whose request was decided is settled."""
+        """Waits until every redemption with a decided request is settled."""
         decided = "select count(*) from join_requests where state <> 'PENDING'"
         waiting = "select count(*) from redemptions where state = 'QUEUED'"
         total = self.query("membership", "select count(*) from join_requests")[0]
@@ -197,9 +197,9 @@ class Homeroom:
         }
 
     def check_counts(self, before, figures, refusals=False):
-        """Fails unless as many joins were acknowledged as stand in the databases, and none was refused.
+        """Fails unless the databases have as many joins as were acknowledged, and none was refused.
 
-        With `refusals`, an answer may have been an error though the join went on: no more may be acknowledged.
+        With `refusals`, an answer may have been an error although the join went on: then the databases may have more.
         """
         after = self.counts()
         counts = {name: after[name] - before[name] for name in after}

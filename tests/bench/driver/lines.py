@@ -1,4 +1,4 @@
-"""Makes the lines of the table: a name, its values, and the target that it is held to."""
+"""Makes the lines of the table: a name, its values, and its target."""
 
 import dataclasses
 import statistics
@@ -13,9 +13,9 @@ class Line:
     name: str
     unit: str
     values: list
-    # (">=" or "<=", target, stretch); None: a figure that has no target.
+    # (">=" or "<=", target, stretch); None if the figure has no target.
     goal: tuple = None
-    # Of 95%; that of a ratio over the rounds unless given.
+    # The 95% interval; by default that of a ratio over the rounds.
     interval: tuple = None
 
     def __post_init__(self):
@@ -26,7 +26,7 @@ class Line:
         return statistics.median(self.values)
 
     def met(self):
-        """Returns "stretch", "target" or "missed"; None without a goal."""
+        """Returns "stretch", "target" or "missed", or None without a goal."""
         if self.goal is None:
             return None
         sign, target, stretch = self.goal
@@ -49,7 +49,7 @@ class Line:
         }
 
 
-# By (dividend, divisor, figure) and load.
+# Goals by (dividend, divisor, figure) and load.
 RATIO_GOALS = {
     ("ours", "twotx", "per_second"): {("hot", 32): (">=", 4, 8), ("spread", 32): (">=", 1.0, 1.5)},
     ("ours", "baseline", "per_second"): {("hot", 32): (">=", 10, 20), ("spread", 32): (">=", 10, 16)},
@@ -72,7 +72,7 @@ def _mean(samples, figure):
 
 
 def of_rounds(measured):
-    """Returns the lines of all loads: figures of each contender, ratios, and what a join takes of the processors."""
+    """Returns the lines of all loads: figures of each contender, ratios, and the processor time of a join."""
     lines = []
     for load, rounds in sorted(measured.items()):
         group = load_name(*load)
@@ -82,7 +82,7 @@ def of_rounds(measured):
                 values = [_mean(figures[name], figure) for figures in rounds]
                 lines.append(Line(group, f"{title} {name}", unit, values))
         for (dividend, divisor, figure), goals in RATIO_GOALS.items():
-            # A ratio of latencies that no goal asks for says nothing that the throughputs do not.
+            # A ratio of latencies without a goal adds nothing to that of the throughputs.
             if {dividend, divisor} <= set(contenders) and (load in goals or figure == "per_second"):
                 values = [_mean(figures[dividend], figure) / _mean(figures[divisor], figure) for figures in rounds]
                 lines.append(Line(group, f"{FIGURES[figure][0]} {dividend} ÷ {divisor}", "×", values, goals.get(load)))
@@ -97,7 +97,7 @@ def of_statements(name, figures):
     group = f"one redemption, {name}"
     goal = lambda *bounds: bounds if name == "ours" else None
     after, statements = figures["after"], figures["statements"]
-    # One value for each redemption that was counted.
+    # One value for each counted redemption.
     before = lambda kind: [counts[kind] for counts in figures["before"]]
     all_told = lambda kind: [statistics.fmean(before(kind)) + after[kind]]
     lines = [

@@ -1,11 +1,11 @@
-"""List pages and approvals where many wait ÷ where few do, at the first, the middle and the last page."""
+"""Ratios of list pages and approvals with many to few waiting people, at the first, the middle and the last page."""
 
 from . import calls
 from .growth import grow
 from .homeroom import Homeroom
 
 GOAL = ("<=", 1.3, 1.1)
-# The first is what the others are compared with. Between them the planner may change its mind.
+# The first size is the base of the ratios. The planner may change its plan between the sizes.
 WAITING = (100, 10_000, 100_000)
 WAITING_QUICK = (100, 10_000)
 PAGE_SIZE = 20
@@ -17,7 +17,7 @@ LISTS = {
 
 
 def _depths(size):
-    """Returns how many items lie before the first, the middle and the last page."""
+    """Returns the number of items before the first, the middle and the last page."""
     return {"first": 0, "middle": size // 2, "last": size - PAGE_SIZE}
 
 
@@ -31,7 +31,7 @@ def measure(world, binaries, say):
         codes = homeroom.seed(len(sizes), "org").read_text().split()
         for number, (size, code) in enumerate(zip(sizes, codes)):
             say(f"lists: a class of {size:,} where {size:,} wait")
-            # Whoever is approved below is waiting besides.
+            # The people who are approved below wait in addition.
             grow(homeroom, f"org-{number}", code, size, size + approvals + calls.WARM_UP)
         homeroom.settle()
 
@@ -50,7 +50,7 @@ def measure(world, binaries, say):
                     which = {"call": "approve", "filter": LISTS["join_requests"][2], "skip": skip}
                     approved.append(call(number, f"an approval, {depth} of {size:,}", "membership", **which))
         latencies = calls.make(world, listed, pages)
-        # Those at the last page are the last of all, which the walk counts from the front.
+        # The people on the last page are the last of all; the walk counts from the front.
         latencies |= calls.make(world, approved, approvals)
         homeroom.counts()
         homeroom.wait_followed()

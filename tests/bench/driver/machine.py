@@ -1,4 +1,4 @@
-"""Reads /proc: how busy the machine is, and what a process has taken."""
+"""Reads /proc: the load of the machine, and the use of a process."""
 
 import datetime
 import os
@@ -17,7 +17,7 @@ def _ticks():
 
 
 def busy_percent(seconds=0.5):
-    """Returns how busy all processors are over so many seconds."""
+    """Returns the load of all processors over this many seconds."""
     busy, total = _ticks()
     time.sleep(seconds)
     busy_after, total_after = _ticks()
@@ -25,7 +25,7 @@ def busy_percent(seconds=0.5):
 
 
 def wait_idle(seconds_max):
-    """Waits until the machine is idle, for so long at most, and returns how busy it was at last."""
+    """Waits until the machine is idle, at most this long, and returns its last load."""
     deadline = time.monotonic() + seconds_max
     while True:
         busy = busy_percent()
@@ -34,13 +34,13 @@ def wait_idle(seconds_max):
 
 
 def _stat(pid):
-    # The name, in parentheses, may hold spaces.
+    # The name, in parentheses, may contain spaces.
     fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return {"parent": int(fields[1]), "own": int(fields[11]) + int(fields[12]), "ended": int(fields[13]) + int(fields[14])}
 
 
 def cpu_seconds(pid):
-    """Returns the processor time of a process, of its living children and of those that it has waited for."""
+    """Returns the processor time of a process, its living children and those that it has waited for."""
     own = _stat(pid)
     ticks = own["own"] + own["ended"]
     for entry in pathlib.Path("/proc").iterdir():
@@ -48,7 +48,7 @@ def cpu_seconds(pid):
             try:
                 stat = _stat(entry.name)
             except OSError:
-                continue  # it has ended
+                continue  # The process has ended.
             if stat["parent"] == pid:
                 ticks += stat["own"] + stat["ended"]
     return ticks / TICKS_PER_SECOND
@@ -63,7 +63,7 @@ def resident_megabytes(pid):
 
 
 def file_system(folder):
-    """Returns the kind of the file system that a folder lies on."""
+    """Returns the type of a folder's file system."""
     found = ("", "unknown")
     for line in pathlib.Path("/proc/mounts").read_text().splitlines():
         _, mount, kind, *_ = line.split()

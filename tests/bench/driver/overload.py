@@ -1,13 +1,13 @@
-"""Ten times the load: what is still done of the peak, and how soon the rest is refused."""
+"""Ten times the load: the throughput that remains of the peak, and how soon the rest is refused."""
 
 from .homeroom import Homeroom
 from .lines import Line
 
-# With so many clients the peak is looked for.
+# The numbers of clients with which the peak is searched for.
 PEAK_CLIENTS = (32, 100, 320)
 PEAK_CLIENTS_QUICK = (32, 320)
 TIMES = 10
-# So many that no connection's streams run short, and each loop's calls reach the services.
+# Enough that no connection runs out of streams, and each loop's calls reach the services.
 CONNECTIONS = 16
 ROUNDS_MAX = 3
 SHAPES = ("hot", "spread")
@@ -17,7 +17,7 @@ REFUSAL_GOAL = ("<=", 10, 10)
 
 
 def measure(world, homeroom, say):
-    """Measures the peak, then ten times its clients, then ten times its rate, each beside the same codes."""
+    """Measures the peak, then ten times its clients, then ten times its rate, all with the same codes."""
     quick = world.options.quick
     shapes = SHAPES_QUICK if quick else SHAPES
     measured = {shape: [] for shape in shapes}
@@ -48,7 +48,7 @@ def _flood(homeroom, codes, rate):
 
 
 def _loaded(homeroom: Homeroom, load):
-    """Puts a load on the services, and checks that nothing was lost or counted twice."""
+    """Runs a load against the services, and checks that nothing was lost or counted twice."""
     homeroom.settle()
     before = homeroom.counts()
     figures = load()

@@ -14,12 +14,12 @@ from .world import ORGANIZATIONS
 
 SOURCE = pathlib.Path(__file__).resolve().parent.parent / "peer"
 SECRET = "a-secret-of-the-benchmark-alone-0000"
-# More than it can accept in a second.
+# More than the peer can accept in a second.
 INVITATIONS_PER_SECOND = 800
 
 
 def install(folder):
-    """Installs the pinned versions, unless they are there."""
+    """Installs the pinned versions, unless they are installed."""
     lock = (SOURCE / "package-lock.json").read_bytes()
     installed = folder / "installed-lock.json"
     folder.mkdir(parents=True, exist_ok=True)
@@ -52,7 +52,7 @@ class Peer:
         return True
 
     def _seed(self, organizations, users):
-        """Invites so many users; returns the file of their invitations and cookies."""
+        """Invites this many users; returns the file of their invitations and cookies."""
         run = self.world.new_name()
         variables = {"run": run, "users": users, "organizations": organizations}
         self.world.postgres.psql("peer", variables=variables, file=self.folder / "seed.sql")

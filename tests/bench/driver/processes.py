@@ -1,4 +1,4 @@
-"""Starts programs and ends every one of them, by its process id."""
+"""Starts programs, and ends each of them by its process id."""
 
 import atexit
 import random
@@ -14,7 +14,7 @@ _started = []
 
 
 class Failure(Exception):
-    """Why the benchmark cannot go on."""
+    """The reason why the benchmark cannot continue."""
 
 
 def start(command, log, environment=None, folder=None, stop_signal=signal.SIGTERM):
@@ -27,7 +27,7 @@ def start(command, log, environment=None, folder=None, stop_signal=signal.SIGTER
             stderr=output,
             env=environment,
             cwd=folder,
-            # Ctrl-C reaches this program alone, which ends the others in order.
+            # Ctrl-C must reach only this program, which ends the others in order.
             start_new_session=True,
         )
     process.stop_signal = stop_signal
@@ -52,7 +52,7 @@ def stop(process):
 
 
 def stop_all():
-    """Ends every program that still runs."""
+    """Ends every program that is still running."""
     for process in reversed(_started[:]):
         try:
             stop(process)
@@ -75,7 +75,7 @@ def run(command, **options):
 
 
 def wait_until(what, condition, process=None, seconds=60, every=0.02):
-    """Waits until a condition holds; gives up where `process` ends before."""
+    """Waits until a condition holds; fails if `process` ends first."""
     deadline = time.monotonic() + seconds
     while not condition():
         ended = process is not None and process.poll() is not None
@@ -86,7 +86,7 @@ def wait_until(what, condition, process=None, seconds=60, every=0.02):
 
 
 def free_port():
-    """Returns a port below those that outgoing connections take."""
+    """Returns a port below the range of outgoing connections."""
     while True:
         port = random.randrange(10_000, 30_000)
         with socket.socket() as listener:
@@ -98,7 +98,7 @@ def free_port():
 
 
 def accepts(port):
-    """Returns whether something listens on the port."""
+    """Returns True if a program listens on the port."""
     with socket.socket() as client:
         client.settimeout(1)
         return client.connect_ex(("127.0.0.1", port)) == 0

@@ -3,9 +3,9 @@
 import random
 
 LOADS = [(shape, clients) for shape in ("hot", "spread") for clients in (1, 32)]
-# Two samples of twotx around ours that differ by more are no measure of it.
+# Two samples of twotx that differ by more cannot be compared with ours between them.
 TWOTX_DIFFERENCE_MAX = 0.15
-# Further tries of one round of a load.
+# The most further tries of one round of a load.
 REPEATS_MAX = 3
 
 
@@ -18,7 +18,7 @@ def _difference(rates):
 
 
 def _between_twotx(twotx, ours, shape, clients, repeats_max, say):
-    """Returns ours between two samples of twotx that agree: of all tries the one where they agree best."""
+    """Returns ours between two samples of twotx that agree; otherwise the try in which they agree best."""
     best = None
     for tries in range(1, repeats_max + 2):
         first = twotx.sample(shape, clients)
@@ -36,7 +36,7 @@ def _between_twotx(twotx, ours, shape, clients, repeats_max, say):
 
 
 def measure(twotx, ours, others, wanted, rounds, repeats_max, say):
-    """Returns for each load a list of rounds; a round has a list of samples for each contender."""
+    """Returns a list of rounds for each load; a round has a list of samples for each contender."""
     measured = {}
     for number in range(1, rounds + 1):
         say(f"round {number} of {rounds}")

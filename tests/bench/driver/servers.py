@@ -1,4 +1,4 @@
-"""A PostgreSQL and a Redis of the benchmark's own."""
+"""The benchmark's own PostgreSQL and Redis."""
 
 import os
 import pathlib
@@ -9,14 +9,14 @@ import subprocess
 from . import processes
 from .processes import Failure
 
-# Whatever is not here stands as PostgreSQL ships it. fsync and synchronous_commit are said all the same.
+# All other settings keep PostgreSQL's defaults; fsync and synchronous_commit are defaults that are stated.
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "max_connections": "300",
     "fsync": "on",
     "synchronous_commit": "on",
     "shared_buffers": "1GB",
-    # No checkpoint falls into a sample: one is made before each.
+    # No checkpoint falls into a sample, since one is made before each.
     "max_wal_size": "8GB",
     "checkpoint_timeout": "1h",
     "shared_preload_libraries": "pg_stat_statements",
@@ -32,7 +32,7 @@ def _as_root(command):
 
 
 def install():
-    """Installs what is missing by the system's package manager."""
+    """Installs missing programs by the system's package manager."""
     missing = []
     if postgres_folder() is None:
         missing.append("postgresql")
@@ -50,7 +50,7 @@ def install():
 
 
 def postgres_folder():
-    """Returns the folder of the newest PostgreSQL's programs; None where there is none."""
+    """Returns the folder of the newest PostgreSQL's programs, or None if there is none."""
     found = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[4]))
     if found:
         return found[-1].parent
@@ -59,7 +59,7 @@ def postgres_folder():
 
 
 class Postgres:
-    """A fresh cluster, which root does not run."""
+    """A new cluster, which does not run as root."""
 
     def __init__(self, folder):
         self.programs = postgres_folder()
@@ -72,11 +72,11 @@ class Postgres:
             shutil.chown(data, "postgres", "postgres")
             owner = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"]
         initdb = [self.programs / "initdb", "--pgdata", data / "data", "--username", "homeroom", "--auth", "trust"]
-        # One collation everywhere, whatever the machine's language is.
+        # The same collation on every machine, whatever its language.
         processes.run([*owner, *initdb, "--encoding", "UTF8", "--locale", "C.UTF-8"], cwd="/")
         settings = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
         command = [*owner, self.programs / "postgres", "-D", data / "data", "-p", self.port, "-k", data, *settings]
-        # SIGINT: it ends its connections, and writes everything down.
+        # On SIGINT it ends its connections and writes all data to disk.
         self.process = processes.start(command, folder / "postgres.log", folder="/", stop_signal=signal.SIGINT)
         self.environment = {**os.environ, "PGHOST": "127.0.0.1", "PGPORT": str(self.port), "PGUSER": "homeroom"}
         ready = [self.programs / "pg_isready", "-q", "-d", "postgres"]
@@ -101,7 +101,7 @@ class Postgres:
         self.psql("postgres", f"create database {database}")
 
     def settle(self, *databases):
-        """Leaves nothing of earlier writes to be done during a sample."""
+        """Finishes the work of earlier writes, so that none is left during a sample."""
         for database in databases:
             self.psql(database, "vacuum (analyze)")
         self.psql("postgres", "checkpoint")

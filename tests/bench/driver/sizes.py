@@ -1,4 +1,4 @@
-"""A join where much is stored ÷ a join where little is: a large class, many codes."""
+"""Ratios of a join with much stored data to one with little: a large class, many codes."""
 
 import contextlib
 
@@ -67,7 +67,7 @@ def _codes(world, binaries, sizes, repetitions, say):
             homeroom = Homeroom(world, f"codes{size}", binaries, 3 + number)
             homerooms.append(homeroom)
             with homeroom.serving():
-                # As many classes in each: it is the codes that differ.
+                # The number of classes is the same; only the number of codes differs.
                 codes = homeroom.seed(min(sizes)).read_text().split()
             say(f"sizes: {size:,} codes")
             if more := size - len(codes):

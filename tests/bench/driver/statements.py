@@ -1,4 +1,4 @@
-"""Counts what one redemption asks of PostgreSQL, before its answer and after it."""
+"""Counts the work of one redemption in PostgreSQL, before its answer and after it."""
 
 import json
 

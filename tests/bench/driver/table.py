@@ -1,4 +1,4 @@
-"""Prints lines as one table, in color where a terminal can."""
+"""Prints lines as one table, in color if the terminal supports it."""
 
 import os
 import sys
@@ -41,6 +41,6 @@ def print_table(lines):
             print(f"\033[1m{group}\033[0m" if color else group)
         mark = COLORS.get(line.met(), "") if color else ""
         text = _cells(row, widths)
-        # Without color a word says it.
+        # Without color a word tells the result.
         told = "" if color or line.met() is None else f"  {line.met()}"
         print(f"{mark}{text}\033[0m" if mark else f"{text}{told}")

@@ -1,4 +1,4 @@
-"""What every measurement shares: the servers, the folder, the client, and how one sample is taken."""
+"""The common parts of every measurement: the servers, the folder, the client, and the procedure of a sample."""
 
 import json
 import os
@@ -31,7 +31,7 @@ class World:
         return json.loads(processes.run([self.binaries / "homeroom-bench", *words]))
 
     def sample(self, components, load):
-        """Runs `load` on an idle machine, and adds to its figures what each component took of the processors.
+        """Runs `load` on an idle machine, and adds the processor time of each component to its figures.
 
         `components` names processes by their ids; the load client and PostgreSQL are added to them.
         """
@@ -53,10 +53,10 @@ class World:
 
 
 def _cpu_seconds_of_children():
-    # Of those that have ended: the servers are children too, and run on.
+    # Only ended children count here; the servers are children too, and keep running.
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 
 
-# So many organizations share the load in each shape.
+# The number of organizations that share the load in each shape.
 ORGANIZATIONS = {"hot": 1, "spread": 1000}
