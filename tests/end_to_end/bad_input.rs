@@ -1,5 +1,5 @@
-//! Bad input, over every RPC of the contract: the code and reason of 02, every
-//! violation at once, and nothing written.
+//! Bad input for every RPC of the contract gets the right code and reason, reports every violation
+//! at once, and writes nothing.
 
 mod addresses_and_codes;
 mod bounds;
@@ -16,12 +16,13 @@ use tonic::{Code, Status};
 use crate::good_requests::{Existing, good_requests};
 use table::{RULES, spoilers};
 
-/// Whether the method's request has the field, and it means something there.
+/// Returns true if the method's request has the field, and reads it.
 fn has_field(method: &str, path: &str) -> bool {
     let create = ["Create", "Add"]
         .iter()
         .any(|verb| method.contains(&format!(".{verb}")));
-    // What the server gives at creation is not read; what cannot be changed is not read in an update.
+    // Fields that the server sets are not read at creation; immutable fields are not read in an
+    // update.
     if create && (path.ends_with(".name") || path.ends_with(".etag")) {
         return false;
     }
@@ -30,7 +31,7 @@ fn has_field(method: &str, path: &str) -> bool {
     {
         return false;
     }
-    // Nothing that is said of a person fails a row of membership's port: `people.rs`.
+    // No data on a person fails a row of membership's port: see `people.rs`.
     if method.contains(".AdmissionService.") && ["user.email", "user.external_id"].contains(&path) {
         return false;
     }
@@ -135,7 +136,7 @@ async fn every_rpc_refuses_every_bad_field_by_name_and_writes_nothing(homeroom) 
             if !has_field(request.method, spoilt.path) || !request.method.contains(spoilt.of) || (optional && spoilt.path == "organization" && spoilt.what == "missing") {
                 continue;
             }
-            // An update without a mask takes an empty field as one that stays.
+            // An update without a mask keeps a field that is empty in the request.
             if request.method.contains(".Update") && spoilt.what == "missing" && !spoilt.path.ends_with(".name") {
                 continue;
             }
@@ -151,7 +152,8 @@ async fn every_rpc_refuses_every_bad_field_by_name_and_writes_nothing(homeroom) 
             if (code, reason.as_str(), named) != (spoilt.code, spoilt.reason, true) {
                 wrong.push(format!("{} with {} {}: {code:?} {reason} {fields:?}, not {:?} {}", request.method, spoilt.path, spoilt.what, spoilt.code, spoilt.reason));
             }
-            // Without a mask an update reads every field that is not empty; with a wrong one, none.
+            // Without a mask an update reads every field that is not empty; with a wrong mask it
+            // reads none.
             let masks = request.method.contains(".Update") && spoilt.path == "update_mask";
             if spoilt.reason == "INVALID_REQUEST" && !masks {
                 together = (spoil(&together.0, spoilt.path, &spoilt.value), together.1);
@@ -161,7 +163,7 @@ async fn every_rpc_refuses_every_bad_field_by_name_and_writes_nothing(homeroom) 
         if together.1.is_empty() {
             continue;
         }
-        // Every violation at once.
+        // Every violation is reported at once.
         let (code, _, fields) = told(homeroom.call(request.caller, request.method, &together.0).await);
         for path in &together.1 {
             let parent_spoilt = together.1.iter().any(|other| path.starts_with(&format!("{other}.")));
@@ -178,7 +180,7 @@ async fn every_rpc_refuses_every_bad_field_by_name_and_writes_nothing(homeroom) 
 }
 }
 
-/// The reasons that 02 gives `INVALID_ARGUMENT`.
+/// Returns the reasons with the code `INVALID_ARGUMENT`.
 fn invalid_argument_reasons() -> impl Iterator<Item = &'static str> {
     (0..1_000)
         .filter_map(|number| ErrorReason::try_from(number).ok())
@@ -190,7 +192,7 @@ on_both_engines! {
 async fn what_is_beyond_a_message_or_beside_it_is_refused_by_name(homeroom) {
     let existing = existing(homeroom).await;
     let before = homeroom.settled_row_counts().await;
-    // 03 Server: 1 MiB messages.
+    // Messages have at most 1 MiB.
     let long = json!({"display_name": "x".repeat(1024 * 1024)});
     for (method, body) in [
         ("homeroom.membership.v1.ClassService.CreateClass", json!({"parent": "organizations/hamilton", "class": long})),
@@ -199,7 +201,7 @@ async fn what_is_beyond_a_message_or_beside_it_is_refused_by_name(homeroom) {
         let (code, reason, _) = told(homeroom.call(Claims::of("admin"), method, &body).await);
         assert_eq!((code, reason.as_str()), (Code::ResourceExhausted, "MESSAGE_TOO_LARGE"), "{method}");
     }
-    // 02 Callers: `x-homeroom-user` is one user id.
+    // `x-homeroom-user` is one user id.
     let lms = Claims { scopes: &["homeroom.act_as"], ..Claims::of("lms") };
     let long = "u".repeat(129);
     for user in ["a/b", "a b", long.as_str(), "system", "erased-01900000-0000-7000-8000-00000000000a"] {
@@ -208,15 +210,15 @@ async fn what_is_beyond_a_message_or_beside_it_is_refused_by_name(homeroom) {
         assert_eq!((refused.code(), reason(&refused).as_str()), (Code::InvalidArgument, "INVALID_REQUEST"), "{user:?}");
         assert_eq!(violated_fields(&refused), ["x-homeroom-user"], "{user:?}");
     }
-    // Nobody is let in under the name of what happens by itself.
+    // Nobody is admitted under the name of automatic actions.
     let redeem = json!({"credential": "7X3K-Q9MZ-2W4P", "user": {"user": "system"}});
     let refused = homeroom.call(lms, "homeroom.invitations.v1.RedemptionService.Redeem", &redeem).await.unwrap_err();
     assert_eq!(violated_fields(&refused), ["user.user"]);
-    // Who may not erase anybody is told so, whatever else is wrong.
+    // A caller who may not erase anybody is told so, whatever else is wrong.
     let bound = Claims { scopes: &["homeroom.admit"], organizations: Some(&["hamilton"]), ..Claims::of("platform") };
     let refused = homeroom.call(bound, "homeroom.membership.v1.UserService.EraseUser", &json!({})).await.unwrap_err();
     assert_eq!(reason(&refused), "SCOPE_MISSING");
-    // 02: a page token is bound to its list, and a batch tells of each row.
+    // A page token is bound to its list, and a batch reports each row.
     let list = "homeroom.membership.v1.MemberService.ListOrganizationMembers";
     let page = homeroom.call(Claims::of("admin"), list, &json!({"parent": "organizations/hamilton", "page_size": 1})).await.unwrap();
     let token = page["nextPageToken"].as_str().unwrap();

@@ -1,4 +1,4 @@
-//! Class codes and join URLs (C1 to C14), and what the sources leave open (X1 to X9).
+//! Class codes and join URLs (C1 to C14), and the questions that rules X1 to X9 settle.
 
 use chrono::TimeDelta;
 use homeroom_api::{
@@ -65,7 +65,8 @@ async fn c1_every_class_has_one_code_and_one_join_url_read_by_its_staff(homeroom
     let url_name = GetJoinUrlRequest { name: url.name.clone() };
     assert_eq!(co_teacher.class_codes.get_class_code(code_name.clone()).await.unwrap().into_inner(), code);
     assert_eq!(co_teacher.join_urls.get_join_url(url_name.clone()).await.unwrap().into_inner(), url);
-    // A stranger is told that there is no such class, a student of it that staff read it.
+    // A stranger is told that there is no such class, a student of it that only staff read the
+    // code.
     assert_eq!(reason(&student.class_codes.get_class_code(code_name.clone()).await.unwrap_err()), "CLASS_NOT_FOUND");
     student.redeem(&code.code).await.unwrap();
     assert_eq!(reason(&student.class_codes.get_class_code(code_name).await.unwrap_err()), "ROLE_REQUIRED");
@@ -91,7 +92,7 @@ async fn c3_x5_replies_say_what_may_be_public_and_what_entitles_to_sign_up(homer
     let school = homeroom.school().await;
     let enrollment_code = school.enrollment_code(EnrollmentCode { code: "BIO101".to_owned(), ..Default::default() }).await;
     let ways = [
-        // way in, grants_sign_up, may_be_public: the table of 01
+        // The columns are the credential, `grants_sign_up` and `may_be_public`.
         (school.invite_token().await.token, true, true),
         (school.token(Token { max_uses: Some(0), ..Default::default() }).await.phrase, true, false),
         (enrollment_code.full_code, true, false),
@@ -121,7 +122,7 @@ async fn c4_a_code_locks_itself_14_days_after_it_was_made_reset_or_unlocked(home
     assert_eq!(homeroom.outcome("student-2", &code.code).await, RedemptionOutcome::PendingApproval);
     assert_eq!(school.class_code().await.state(), class_code::State::Locked);
 
-    // The period is the class's own: an hour at least, a year at most, or never.
+    // The period is the class's own: at least an hour, at most a year, or never.
     let mut teacher = school.teacher.clone();
     let mut set = async |seconds: i64| {
         teacher.class_codes.update_class_code(UpdateClassCodeRequest {
@@ -217,12 +218,12 @@ async fn c8_a_reset_code_admits_nobody_not_even_a_redemption_under_way(homeroom)
     let admitted = homeroom.admit_at_epoch(&school, &old.name, "student-3", 1).await;
     assert_eq!(admitted.outcome().as_str_name(), "STALE_EPOCH");
     assert!(!school.roster().await.contains(&"student-3".to_owned()));
-    // The fence never comes down.
+    // The fence is never lowered.
     let mut service = homeroom.user_with(Claims { scopes: &["homeroom.admit"], ..Claims::of("invitations") });
     let raised = service.admissions.raise_fence(RaiseFenceRequest { invitation: old.name, epoch: 1 }).await.unwrap().into_inner();
     assert!(raised.epoch >= 2);
 
-    // A request filed before the reset stays approvable by a person (03 P8).
+    // A person can still approve a request that was filed before the reset (P8).
     let approved = teacher.join_requests.approve_join_request(ApproveJoinRequestRequest { name: before.name, ..Default::default() }).await;
     assert_eq!(approved.unwrap().into_inner().join_request.unwrap().state(), State::Approved);
 }
@@ -277,7 +278,7 @@ async fn c11_x2_owner_co_teacher_and_administrator_decide_one_or_many_with_a_not
         Outcome::Status(status) => tonic::Code::from(status.code).to_string(),
     }).collect();
     assert_eq!(states, ["APPROVED", &tonic::Code::FailedPrecondition.to_string(), "DENIED"]);
-    // A student of the class may see it, but not decide; a stranger sees nothing.
+    // A student of the class may see it but not decide; a stranger sees nothing.
     for (user, expected) in [("student-0", "ROLE_REQUIRED"), ("stranger", "JOIN_REQUEST_NOT_FOUND")] {
         let refused = homeroom.user(user).join_requests.approve_join_request(ApproveJoinRequestRequest { name: requests[5].clone(), ..Default::default() }).await.unwrap_err();
         assert_eq!(reason(&refused), expected);
@@ -292,7 +293,7 @@ async fn c13_c14_x1_a_join_url_does_not_entitle_to_sign_up_but_survives_it(homer
     let sign_up = |credential: &str| RedeemRequest { credential: credential.to_owned(), sign_up: true, ..Default::default() };
     let student = homeroom.user("student-1");
     assert_eq!(reason(&student.redeem_with(sign_up(&url)).await.unwrap_err()), "SIGN_UP_NOT_GRANTED");
-    // After registering by other means the same person can use it.
+    // The same person can use it after registering by other means.
     assert_eq!(homeroom.outcome("student-1", &url).await, RedemptionOutcome::PendingApproval);
     let code = school.class_code().await.code;
     assert_eq!(homeroom.user("student-2").redeem_with(sign_up(&code)).await.unwrap().outcome(), RedemptionOutcome::Admitted);
@@ -320,7 +321,7 @@ async fn x9_a_waiting_request_holds_no_seat_and_a_full_organization_refuses_its_
     let approve = ApproveJoinRequestRequest { name: request.name, ..Default::default() };
     assert_eq!(reason(&teacher.join_requests.approve_join_request(approve.clone()).await.unwrap_err()), "NO_SEATS");
     assert_eq!(school.waiting().await.len(), 1);
-    // The queue is open while the organization is full.
+    // The queue is open even if the organization is full.
     homeroom.queued("student-3", &url).await;
     homeroom.user("student-2").leave(&school.organization, "student-2").await;
     teacher.join_requests.approve_join_request(approve).await.unwrap();

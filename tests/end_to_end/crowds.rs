@@ -1,4 +1,4 @@
-//! Many at once: one use, one seat, one class behind one address.
+//! Many redemptions at the same time: one use, one seat, one class behind one address.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -6,16 +6,16 @@ use homeroom_api::invitations::v1::{RedeemRequest, RedeemResponse, Token};
 use homeroom_tests::{Homeroom, details, on_both_engines, reason};
 use tonic::Status;
 
-/// How many people redeem at the same time.
+/// The number of people who redeem at the same time.
 const CROWD: usize = 1_000;
-/// How often one person tries again when told to.
+/// The most retries of one person who is told to retry.
 const TRIES: usize = 200;
-/// A class that starts its lesson.
+/// The students of a class that starts its lesson.
 const STUDENTS: usize = 300;
-/// Within which all of them must be in.
+/// The time within which all of them must be admitted.
 const LESSON_START_SECONDS: u64 = 60;
 
-/// Redeems, and tries again with the same request id whenever the answer says so.
+/// Redeems, and retries with the same request id whenever the answer says so.
 async fn redeem_until_told(
     homeroom: &Homeroom,
     user: &str,
@@ -50,7 +50,7 @@ async fn redeem_until_told(
     last
 }
 
-/// How often each outcome was told to a crowd that redeems at the same time.
+/// Returns how often each outcome occurred in a crowd that redeems at the same time.
 async fn crowd(homeroom: &Homeroom, people: usize, credential: &str) -> BTreeMap<String, usize> {
     let attempts = (0..people).map(async |index| {
         match redeem_until_told(homeroom, &format!("student-{index}"), credential).await {

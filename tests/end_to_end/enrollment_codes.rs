@@ -1,4 +1,4 @@
-//! Enrolment codes (B1 to B16).
+//! Enrollment codes (B1 to B16).
 
 use chrono::TimeDelta;
 use homeroom_api::{
@@ -80,7 +80,7 @@ async fn b4_a_code_is_unique_in_its_organization_and_handed_out_with_the_prefix(
     let bio = school.enrollment_code(code("BIO-101")).await;
     assert_eq!(bio.full_code, "HAMILTON-BIO-101");
 
-    // Two that come out equal are taken; another organization may use the same word.
+    // A code that becomes equal to another is taken; another organization may use the same word.
     for same in ["bio101", "B I O 1 0 1", "Bio-101"] {
         let refused = school.try_enrollment_code(&school.organization, code(same)).await.unwrap_err();
         assert_eq!(reason(&refused), "CODE_TAKEN", "{same}");
@@ -88,10 +88,10 @@ async fn b4_a_code_is_unique_in_its_organization_and_handed_out_with_the_prefix(
     let theirs = other.enrollment_code(code("BIO101")).await;
     assert_eq!(theirs.full_code, "JEFFERSON-BIO101");
 
-    // Look-up by the whole canonical string: case, spaces and hyphens aside.
+    // The look-up uses the whole canonical string and ignores case, spaces and hyphens.
     admitted(homeroom, "student-1", "hamilton bio 101").await;
     admitted(homeroom, "student-2", "HamiltonBIO101").await;
-    // The bare code only where the request names the organization.
+    // The bare code works only if the request names the organization.
     assert_eq!(homeroom.refusal("student-3", "BIO101").await, "CODE_NOT_USABLE");
     let named = homeroom.user("student-3").redeem_with(RedeemRequest {
         credential: "bio101".to_owned(),
@@ -132,7 +132,7 @@ async fn b5_b16_a_code_works_from_its_first_moment_inclusive_to_its_last_exclusi
     admitted(homeroom, "student-2", &bio.full_code).await;
     homeroom.set(till);
     assert_eq!(homeroom.refusal("student-3", &bio.full_code).await, "NO_LONGER_VALID");
-    // Both are optional, and must be in order.
+    // Both dates are optional, and must be in order.
     let refused = school.try_enrollment_code(&school.class, EnrollmentCode {
         valid_from_time: Some(timestamp(till)),
         valid_till_time: Some(timestamp(from)),
@@ -193,13 +193,13 @@ async fn b10_x8_a_code_is_editable_at_any_time(homeroom) {
     let bio = school.enrollment_code(code("BIO101")).await;
     admitted(homeroom, "student-1", &bio.full_code).await;
 
-    // The code itself: the old one opens nothing any more.
+    // The code itself changes: the old one opens nothing any more.
     let renamed = update(homeroom, EnrollmentCode { name: bio.name.clone(), ..code("BIO202") }, &["code"]).await;
     assert_eq!((renamed.name.as_str(), renamed.full_code.as_str()), (bio.name.as_str(), "HAMILTON-BIO202"));
     assert_eq!(homeroom.refusal("student-2", &bio.full_code).await, "CODE_NOT_USABLE");
     admitted(homeroom, "student-2", &renamed.full_code).await;
 
-    // Dates, domains, uses and label, all at once; what the mask does not name stays.
+    // Dates, domains, uses and label change together; fields outside of the mask stay.
     let edited = update(homeroom, EnrollmentCode {
         name: bio.name.clone(),
         valid_from_time: Some(timestamp(homeroom.now())),
@@ -235,7 +235,7 @@ async fn b11_a_code_is_deletable_and_then_opens_nothing(homeroom) {
     assert_eq!(homeroom.refusal("student-1", &bio.full_code).await, "CODE_NOT_USABLE");
     let gone = admin.enrollment_codes.get_enrollment_code(GetEnrollmentCodeRequest { name: bio.name }).await.unwrap_err();
     assert_eq!(reason(&gone), "CODE_NOT_FOUND");
-    // Its word is free again.
+    // The word of the deleted code is free again.
     school.enrollment_code(code("BIO101")).await;
 }
 }
@@ -258,12 +258,12 @@ async fn b13_b14_b15_r7_each_new_student_takes_a_seat_and_a_full_organization_re
     admitted(homeroom, "student-1", &bio.full_code).await;
     admitted(homeroom, "student-2", &wide.full_code).await;
     assert_eq!(homeroom.refusal("student-3", &bio.full_code).await, "NO_SEATS");
-    // Who has a seat takes no second one.
+    // A person with a seat takes no second one.
     admitted(homeroom, "student-2", &bio.full_code).await;
     let seats = school.seats().await;
     assert_eq!((seats.seat_limit, seats.seats_used, seats.seats_available), (2, 2, Some(0)));
 
-    // Leaving the organization frees the seat; so does becoming a teacher.
+    // Leaving the organization frees the seat, and so does becoming a teacher.
     let mut student = homeroom.user("student-1");
     student.members.remove_organization_member(RemoveOrganizationMemberRequest {
         name: format!("{}/members/student-1", school.organization), ..Default::default()
@@ -277,7 +277,7 @@ async fn b13_b14_b15_r7_each_new_student_takes_a_seat_and_a_full_organization_re
     }).await.unwrap();
     assert_eq!(school.seats().await.seats_available, Some(1));
 
-    // Only the platform sets the licence.
+    // Only the platform sets the license.
     let licence = |limit| UpdateOrganizationRequest {
         organization: Some(Organization { name: school.organization.clone(), seat_limit: limit, ..Default::default() }),
         update_mask: field_mask(&["seat_limit"]),
@@ -331,12 +331,12 @@ async fn b4_no_organizations_prefix_begins_anothers_so_that_no_two_codes_come_ou
             ..Default::default()
         }).await.map(|created| created.into_inner().code_prefix).map_err(|status| reason(&status))
     };
-    // HAM and ILTON-BIO101 would read as HAMILTON and BIO101.
+    // HAM and ILTON-BIO101 would read like HAMILTON and BIO101.
     for taken in ["HAM", "hamilton", "HAMILTON2"] {
         assert_eq!(create("another", taken).await, Err("CODE_TAKEN".to_owned()), "{taken}");
     }
     assert_eq!(create("another", "HAMBURG").await, Ok("HAMBURG".to_owned()));
-    // One that is made from the id gives way.
+    // A prefix that is derived from the id changes instead.
     assert_eq!(create("hamilton-north", "").await, Ok("2HAMILTONNORTH".to_owned()));
 }
 }

@@ -67,10 +67,10 @@ async fn erase(homeroom: &Homeroom, user: &str, request_id: &str) -> Result<(), 
         .map(|_| ())
 }
 
-/// What Ada has done and suffered in two schools by the time that she is to be erased.
+/// Creates Ada's data in several schools, before she is erased.
 async fn live(homeroom: &Homeroom, school: &School, other: &School) {
     let request_id = || homeroom.new_id().to_string();
-    // A student of one school,
+    // She is a student of one school,
     let admitted = redeem(homeroom, &school.class_code().await.code, &request_id())
         .await
         .unwrap();
@@ -95,7 +95,7 @@ async fn live(homeroom: &Homeroom, school: &School, other: &School) {
             .outcome(),
         RedemptionOutcome::PendingApproval
     );
-    // has guessed, and tried what is hers and somebody else's,
+    // has guessed, and tried secrets of her own and of other people,
     assert_eq!(
         reason(&redeem(homeroom, "HAMILTON-NOTHING", "").await.unwrap_err()),
         "CODE_NOT_USABLE"
@@ -132,7 +132,7 @@ async fn live(homeroom: &Homeroom, school: &School, other: &School) {
         .batch_create_tokens(batch)
         .await
         .unwrap();
-    // and was turned away from a third class with a note that names her.
+    // and was denied for a third class with a note that contains her name.
     let third = school.another_class("physics").await;
     let url = school
         .teacher
@@ -164,7 +164,8 @@ async fn live(homeroom: &Homeroom, school: &School, other: &School) {
         .await
         .unwrap();
 
-    // A teacher of the other, who helps with its class, reads its code and lets somebody in,
+    // She is a teacher of the other school, who helps with its class, reads its code and admits a
+    // person,
     let add = AddOrganizationMemberRequest {
         parent: other.organization.clone(),
         member: Some(Member {
@@ -212,7 +213,7 @@ async fn live(homeroom: &Homeroom, school: &School, other: &School) {
         .approve_join_request(approve)
         .await
         .unwrap();
-    // and was a student of a third, who was removed.
+    // and was a student of a third school, from which she was removed.
     let third = homeroom.school_named("cambridge", 0).await;
     redeem(homeroom, &third.class_code().await.code, &request_id())
         .await
@@ -245,11 +246,11 @@ async fn r13_an_erased_person_is_found_nowhere_and_the_counts_stay_true(homeroom
     // When the platform has her erased,
     erase(homeroom, ADA, &homeroom.new_id().to_string()).await.unwrap();
 
-    // then nothing of her is left in any column of any table of either database,
+    // then nothing of hers is left in any column of any table of either database,
     for text in [ADA, EMAIL, NAME, SCHOOL_ID] {
         assert_eq!(homeroom.databases().tables_that_hold(text).await, Vec::<String>::new(), "{text}");
     }
-    // what is kept is kept, only under a pseudonym (P1),
+    // the remaining rows have only a pseudonym (P1),
     let after = homeroom.settled_row_counts().await;
     let kept = ["membership.admissions", "membership.join_requests", "membership.classes", "membership.fences",
         "invitations.redemptions", "invitations.invitations", "invitations.refused_attempts"];
@@ -258,13 +259,13 @@ async fn r13_an_erased_person_is_found_nowhere_and_the_counts_stay_true(homeroom
     }
     assert_eq!(after["membership.organization_members"], before["membership.organization_members"] - 2);
     assert_eq!(after["membership.removals"], before["membership.removals"] - 1);
-    // her seat is free, nothing of hers waits, the others are where they were,
+    // her seat is free, none of her requests waits, other people's data is unchanged,
     assert_eq!((school.seats().await.seats_used, school.seats().await.requests_waiting), (1, 0));
     assert!(school.roster().await.contains(&"student-1".to_owned()));
     let bob = GetClassMemberRequest { name: format!("{}/members/bob", other.class) };
     let bob = other.teacher.clone().members.get_class_member(bob).await.unwrap().into_inner();
     assert!(bob.provenance.unwrap().approved_by.starts_with("erased-"));
-    // each school is told in both feeds, and by nothing that leads to her,
+    // each school gets an event in both feeds, and none contains anything about her,
     for place in [&school, &other] {
         let list = ListEventsRequest { parent: place.organization.clone(), page_size: 1_000, ..Default::default() };
         let mut admin = place.admin.clone();
@@ -293,15 +294,17 @@ async fn r13_who_comes_back_is_a_new_person(homeroom) {
     let erasure = homeroom.new_id().to_string();
     erase(homeroom, ADA, &erasure).await.unwrap();
 
-    // A request id from before is decided afresh, and neither removal (R8) nor what she held is known.
+    // An earlier request id is decided afresh, and neither the removal (R8) nor her membership is
+    // known.
     let again = redeem(homeroom, &code, &request_id).await.unwrap();
     assert_eq!(again.outcome(), RedemptionOutcome::Admitted);
     assert_ne!(again.redemption, first.redemption);
-    // The same erasure, asked for once more, is done, and is none of hers who has come since.
+    // A retry of the same erasure is already done, and does not affect the person who has come
+    // since.
     erase(homeroom, ADA, &erasure).await.unwrap();
     assert!(school.roster().await.contains(&ADA.to_owned()));
     assert_audited(homeroom).await;
-    // Another one is.
+    // Another erasure does.
     erase(homeroom, ADA, "").await.unwrap();
     assert!(!school.roster().await.contains(&ADA.to_owned()));
     assert_eq!(homeroom.databases().tables_that_hold(ADA).await, Vec::<String>::new());
@@ -330,7 +333,7 @@ async fn r13_an_owner_of_classes_is_not_erased_and_every_class_is_named(homeroom
     let named: Vec<String> = details(&refused).precondition_failure().unwrap().violations.iter().map(|class| class.subject.clone()).collect();
     let [biology, chemistry] = ["biology", "chemistry"].map(|class| format!("{}/classes/{class}", school.organization));
     assert_eq!(named, [biology.clone(), chemistry.clone()]);
-    // Nothing was begun; once they are transferred she goes.
+    // The erasure did not begin; once the classes are transferred, she can be erased.
     assert_eq!(homeroom.databases().row_counts().await["invitations.erasures"], 0);
     for name in [biology, chemistry] {
         let transfer = TransferClassOwnershipRequest { name, owner: "co-teacher".to_owned(), ..Default::default() };
@@ -343,7 +346,7 @@ async fn r13_an_owner_of_classes_is_not_erased_and_every_class_is_named(homeroom
 
 on_both_engines! {
 async fn r13_p1_a_redemption_that_an_erasure_overtook_ends(homeroom) {
-    // Given a person who was let in, by a redemption that was not settled when its process ended,
+    // Given a person who was admitted by a redemption that was not settled when its process ended,
     let school = homeroom.school().await;
     let code = school.class_code().await.code;
     homeroom.user(ADA).redeem(&code).await.unwrap();
@@ -351,7 +354,7 @@ async fn r13_p1_a_redemption_that_an_erasure_overtook_ends(homeroom) {
     let databases = homeroom.databases();
     databases.change_invitations("UPDATE redemptions SET state = 'RESERVED', outcome = '', settle_time = NULL, next_try_time = 0").await;
     databases.change_invitations("UPDATE invitations SET uses_reserved = uses_committed, uses_committed = 0 WHERE uses_committed > 0").await;
-    // and whom membership has forgotten since,
+    // and whom membership has erased since,
     let service = Claims { scopes: &["homeroom.admit"], ..Claims::of("invitations") };
     let erase = homeroom_api::membership::v1::EraseUserRequest {
         name: format!("users/{ADA}"),
@@ -359,7 +362,7 @@ async fn r13_p1_a_redemption_that_an_erasure_overtook_ends(homeroom) {
         ..Default::default()
     };
     homeroom.user_with(service).membership_users.erase_user(erase).await.unwrap();
-    // then it ends by what is stored under its key, and so does the erasure.
+    // then it ends by the answer stored under its key, and so does the erasure.
     homeroom.settled().await;
     erase_until_done(homeroom).await;
 }

@@ -51,7 +51,7 @@ async fn r2_a_member_is_told_so_and_nothing_is_spent_also_on_a_used_up_or_expire
     let token = school.token(Token { max_uses: Some(2), ..Default::default() }).await;
     homeroom.outcome("student-1", &token.phrase).await;
     assert_eq!(homeroom.outcome("student-1", &token.phrase).await, RedemptionOutcome::AlreadyMember);
-    // The second use is still there; then it is used up, which a member is not told.
+    // The second use is still free; after that the token is used up, which a member does not see.
     assert_eq!(homeroom.outcome("student-2", &token.phrase).await, RedemptionOutcome::Admitted);
     assert_eq!(homeroom.outcome("student-1", &token.phrase).await, RedemptionOutcome::AlreadyMember);
     homeroom.advance(TimeDelta::days(31));
@@ -69,7 +69,7 @@ async fn r2_who_waits_and_is_led_to_the_queue_again_has_the_same_request(homeroo
     assert_eq!(first.name, second.name);
     assert_eq!(school.waiting().await.len(), 1);
 
-    // Waiting and now admitted at once by another invitation: admitted, the request closed.
+    // A person who waits is admitted at once by another invitation, and the request is closed.
     assert_eq!(homeroom.outcome("student-1", &school.class_code().await.code).await, RedemptionOutcome::Admitted);
     assert!(school.waiting().await.is_empty());
     let closed = homeroom.user("student-1").join_requests.get_join_request(GetJoinRequestRequest { name: first.name }).await.unwrap().into_inner();
@@ -88,7 +88,7 @@ async fn r3_a_retry_with_the_same_request_id_gives_the_same_answer_for_24_hours(
     for _ in 0..3 {
         assert_eq!(student.redeem_with(request.clone()).await.unwrap(), first);
     }
-    // Also after the credential was used up, and for a refusal by membership.
+    // The same holds after the credential was used up, and for a refusal by membership.
     let code = school.class_code().await.code;
     let refused = RedeemRequest { credential: code.clone(), request_id: homeroom.new_id().to_string(), ..Default::default() };
     let other = homeroom.user("student-2");
@@ -100,7 +100,7 @@ async fn r3_a_retry_with_the_same_request_id_gives_the_same_answer_for_24_hours(
     // The same id for another request is a conflict; another user's same id is another request.
     let conflict = RedeemRequest { credential: code.clone(), request_id: request_id.clone(), ..Default::default() };
     assert_eq!(reason(&student.redeem_with(conflict).await.unwrap_err()), "REQUEST_ID_CONFLICT");
-    // Changes of staff are as safe to repeat, and their stored answers hold no secret.
+    // Staff changes can be repeated as safely, and their stored answers contain no secret.
     let mut teacher = school.teacher.clone();
     let reset = ResetClassCodeRequest { name: format!("{}/classCode", school.class), request_id: homeroom.new_id().to_string(), ..Default::default() };
     let first = teacher.class_codes.reset_class_code(reset.clone()).await.unwrap().into_inner();
@@ -123,7 +123,7 @@ async fn r4_preview_says_what_would_happen_and_changes_nothing(homeroom) {
     assert!(school.waiting().await.is_empty());
     assert_eq!(student.preview("HAMILTON-NOTHING").await.map_err(|status| reason(&status)).unwrap_err(), "CODE_NOT_USABLE");
 
-    // A full organization, and a code of another domain: staff get every failing rule.
+    // The organization is full and the code is for another domain: staff see every failing rule.
     homeroom.outcome("student-2", &code).await;
     assert_eq!(reason(&student.preview(&code).await.unwrap_err()), "NO_SEATS");
     let guarded = school.enrollment_code(EnrollmentCode {
@@ -136,7 +136,7 @@ async fn r4_preview_says_what_would_happen_and_changes_nothing(homeroom) {
         .await.unwrap().into_inner();
     let reasons: Vec<_> = seen.failures.iter().map(|failure| failure.reason().as_str_name()).collect();
     assert!(reasons.contains(&"NOT_YET_VALID") && reasons.contains(&"EMAIL_UNVERIFIED"), "{reasons:?}");
-    // For anyone else it is the refusal that Redeem would answer.
+    // Anyone else sees the refusal that Redeem would give.
     let stranger = homeroom.user("student-3");
     assert_eq!(reason(&stranger.preview(&guarded.full_code).await.unwrap_err()), reason(&stranger.redeem(&guarded.full_code).await.unwrap_err()));
 }
@@ -194,7 +194,7 @@ async fn r7_leaving_a_class_frees_no_seat_leaving_the_organization_frees_it_and_
     assert_eq!((seats.seats_used, seats.requests_waiting), (0, 0));
     let closed = student.join_requests.get_join_request(GetJoinRequestRequest { name: request.name }).await.unwrap().into_inner();
     assert_eq!(closed.state(), State::Closed);
-    // Who left by themselves is let in again at once.
+    // A person who left is admitted again at once.
     assert_eq!(homeroom.outcome("student-1", &school.class_code().await.code).await, RedemptionOutcome::Admitted);
 }
 }
@@ -214,23 +214,24 @@ async fn r8_who_was_removed_by_staff_queues_by_any_older_invitation_and_approval
     teacher.join_requests.approve_join_request(ApproveJoinRequestRequest { name: request.name, ..Default::default() }).await.unwrap();
     assert!(school.roster().await.contains(&"student-1".to_owned()));
 
-    // An invitation made after the removal admits at once; so do older ones once approval lifted it.
+    // An invitation made after the removal admits at once; so do older ones once an approval lifted
+    // the removal.
     homeroom.advance(TimeDelta::seconds(1));
     teacher.members.remove_class_member(RemoveClassMemberRequest { name: format!("{}/members/student-1", school.class), ..Default::default() }).await.unwrap();
     homeroom.advance(TimeDelta::seconds(1));
     let newer = school.token(Token::default()).await;
     assert_eq!(homeroom.outcome("student-1", &newer.phrase).await, RedemptionOutcome::Admitted);
 
-    // Removal from the organization holds for its classes.
+    // Removal from the organization applies to its classes.
     homeroom.outcome("student-2", &code.code).await;
     homeroom.advance(TimeDelta::seconds(1));
     school.admin.clone().members.remove_organization_member(RemoveOrganizationMemberRequest { name: format!("{}/members/student-2", school.organization), ..Default::default() }).await.unwrap();
     assert_eq!(homeroom.queued("student-2", &code.code).await.cause(), Cause::RemovedBefore);
-    // An enrolment code may be allowed to take people back.
+    // An enrollment code may be set to readmit people.
     let back = school.enrollment_code(EnrollmentCode { code: "WELCOME-BACK".to_owned(), allow_rejoin: true, ..Default::default() }).await;
     homeroom.advance(TimeDelta::seconds(1));
     assert_eq!(homeroom.outcome("student-2", &back.full_code).await, RedemptionOutcome::Admitted);
-    // Staff add whom they like.
+    // Staff may add anyone.
     teacher.members.add_class_member(AddClassMemberRequest { parent: school.class.clone(), member: Some(homeroom_tests::member("student-9", Role::Student)), ..Default::default() }).await.unwrap();
 }
 }
@@ -255,7 +256,7 @@ async fn r10_a_guesser_is_stopped_and_told_when_to_come_back(homeroom) {
     let retry = details.retry_info().and_then(|info| info.retry_delay).unwrap();
     assert!(retry.as_secs() > 0 && retry.as_secs() <= 3600, "{retry:?}");
     assert!(details.quota_failure().is_some());
-    // A right code does not help the guesser now; nobody else is held up.
+    // A right code does not help the guesser now, and nobody else is delayed.
     let code = school.class_code().await.code;
     assert_eq!(reason(&guesser.redeem(&code).await.unwrap_err()), "TOO_MANY_ATTEMPTS");
     assert_eq!(reason(&guesser.preview(&code).await.unwrap_err()), "TOO_MANY_ATTEMPTS");

@@ -1,9 +1,9 @@
-//! One good request for each RPC of the contract, for tables that spoil them.
+//! One valid request for each RPC of the contract, for tables that change one field.
 
 use homeroom_tests::Claims;
 use serde_json::{Value, json};
 
-/// One good request for each RPC, which the table then spoils one field at a time.
+/// A valid request for an RPC; the table then spoils one field at a time.
 pub(crate) struct GoodRequest {
     pub(crate) method: &'static str,
     pub(crate) caller: Claims<'static>,
@@ -27,14 +27,14 @@ const LMS: Claims<'static> = Claims {
 
 const SOME_ID: &str = "01900000-0000-7000-8000-00000000000a";
 
-/// The school's resources that exist; `admin` may do anything with them.
+/// The school's existing resources; `admin` may do anything with them.
 pub(crate) struct Existing {
     pub(crate) token: String,
     pub(crate) enrollment_code: String,
     pub(crate) join_request: String,
 }
 
-/// A good request for each RPC of the contract.
+/// Returns a valid request for each RPC of the contract.
 pub(crate) fn good_requests(existing: &Existing) -> Vec<GoodRequest> {
     let organization = "organizations/hamilton";
     let class = "organizations/hamilton/classes/biology";

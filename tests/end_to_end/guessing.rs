@@ -1,7 +1,7 @@
-//! A school behind one address gets in while others guess, and a guesser gets nowhere (R10, 03): played
-//! through on the real service, with Redis lost in the midst of it.
+//! A school behind one address is admitted while other people guess, and a guesser gains nothing
+//! (R10), on the real service, with Redis lost in between.
 //!
-//! Time is the services' own, moved by the test; every guess and typo is drawn from a seed.
+//! Time is the services' own, moved by the test; every guess and typo depends on a seed.
 
 mod play;
 
@@ -17,22 +17,22 @@ use play::{Play, Scene};
 
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
-/// A class that starts its lesson.
+/// The students of a class that starts its lesson.
 const STUDENTS: usize = 300;
-/// How many of them must be in within the minute while many guess.
+/// The number of students who must be admitted within the minute while many people guess.
 const STUDENTS_IN_MIN: usize = 298;
-/// How many beside one guesser.
+/// The number of students who must be admitted beside one guesser.
 const STUDENTS_IN_BESIDE_ONE_MIN: usize = 299;
 const ATTACKERS: usize = 200;
-/// Attackers with addresses of their own, whom only their own budget stops.
+/// The attackers with their own addresses, whom only their own budget stops.
 const ROAMERS: usize = 30;
-/// How often Redis is struck.
+/// The number of faults of Redis.
 const STRIKES: usize = 3;
-/// How long a call of Redis may take before it is given up: longer than any does on a busy machine.
+/// The longest call of Redis before it is abandoned: longer than any call on a busy machine.
 const REDIS_CALL_MAX: Duration = Duration::from_millis(500);
 
-/// What one address may guess in so many seconds: three failures for each user, of which two are free, what
-/// it may at once, what it regains, and one for each student who gets in.
+/// Returns the most guesses of one address in this many seconds: three failures for each user, of
+/// which two are free; the address's budget and its refill; and one for each admitted student.
 fn guesses_of_an_address_max(users: usize, seconds: i64) -> usize {
     let budgets = Budgets::default();
     let regained = seconds * i64::from(budgets.address_hourly) / HOUR;
@@ -45,12 +45,12 @@ fn guesses_of_an_address_max(users: usize, seconds: i64) -> usize {
 on_both_engines! {
 async fn r10_a_class_gets_in_within_a_minute_beside_200_who_guess_from_its_address(homeroom) {
     let mut play = Play::new(homeroom, Scene { attackers: ATTACKERS, roamers: 0, seed: 7 }).await;
-    // when all attack and arrive at once
+    // when all attack and arrive at once,
     for second in 0..MINUTE {
         play.second(homeroom, |attacker| (attacker + usize::try_from(second).unwrap()).is_multiple_of(3)).await;
     }
     let (inside, refused) = (play.inside(), play.refused());
-    // and the attackers go on for a quarter of an hour, each whenever it is let
+    // and the attackers continue for a quarter of an hour, each whenever allowed,
     play.guess_until(homeroom, TimeDelta::minutes(14), TimeDelta::seconds(10)).await;
     let most = guesses_of_an_address_max(ATTACKERS, 15 * MINUTE);
     play.print("200 attackers", inside, refused, most);
@@ -76,7 +76,7 @@ async fn r10_a_class_gets_in_within_a_minute_beside_one_who_guesses_20_times_a_s
 }
 }
 
-/// What happens to Redis.
+/// A fault of Redis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Blow {
     Killed,
@@ -97,7 +97,7 @@ impl Blow {
         }
     }
 
-    /// Returns how often Redis may lose what it knew.
+    /// Returns how often Redis may lose its data.
     fn forgets(self) -> usize {
         match self {
             Self::Killed | Self::Flushed | Self::Promoted => STRIKES,
@@ -116,7 +116,7 @@ impl Blow {
     }
 }
 
-/// A test of each blow, on either engine.
+/// Defines a test of each fault, on either engine.
 macro_rules! struck {
     ($($name:ident: $blow:expr,)+) => {
         mod on_sqlite {
@@ -152,7 +152,7 @@ async fn struck(blow: Blow, engine: Engine) {
         seed: 9,
     };
     let mut play = Play::new(&homeroom, scene).await;
-    // when Redis is struck in the middle of the minute, and is back a little later
+    // when Redis fails in the middle of the minute, and is back a little later,
     for second in 0..MINUTE {
         if second == 20 {
             blow.strike(&mut redis).await;
@@ -170,10 +170,10 @@ async fn struck(blow: Blow, engine: Engine) {
         .await;
     }
     let (inside, refused) = (play.inside(), play.refused());
-    // then nobody stays outside: who was refused comes back when told to
+    // then nobody stays outside: refused students return when told to,
     play.admit_the_rest(&homeroom, TimeDelta::minutes(15)).await;
     assert_eq!(play.inside(), STUDENTS, "nobody is locked out");
-    // and when those who roam have guessed all they may, Redis is struck again, twice
+    // and when the roamers have used up their guesses, Redis fails again, twice,
     play.roam_until(&homeroom, TimeDelta::hours(4)).await;
     for _ in 1..STRIKES {
         blow.strike(&mut redis).await;
@@ -181,8 +181,8 @@ async fn struck(blow: Blow, engine: Engine) {
         blow.heal(&mut redis).await;
         play.roam_until(&homeroom, TimeDelta::hours(1)).await;
     }
-    // then none has guessed more often than the day's budget says, anew each time that Redis forgets, and
-    // half of it while Redis is away
+    // then none has guessed more often than the day's budget allows, anew each time that Redis
+    // loses its data, and half of it while Redis is away.
     let daily = Budgets::default().user_daily as usize;
     let most = daily * (1 + blow.forgets()) + daily / 2;
     play.print(

@@ -1,4 +1,4 @@
-//! The product, rule by rule, over gRPC with both services running, on both engines.
+//! The product's rules, over gRPC with both services running, on both engines.
 
 mod authorization;
 mod bad_input;
@@ -17,8 +17,8 @@ mod tokens;
 use homeroom_audit::{Options, audit};
 use homeroom_tests::Homeroom;
 
-/// The rules of the product's design: A from invite tokens, B from enrolment codes, C from class codes
-/// and join URLs, X from what the sources leave open, R for every way in.
+/// The numbers of rules: A for tokens, B for enrollment codes, C for class codes and join URLs, X
+/// for what their descriptions leave open, R for every way in.
 const RULES: [(char, usize); 5] = [('a', 14), ('b', 16), ('c', 14), ('x', 9), ('r', 13)];
 
 #[test]
@@ -46,7 +46,7 @@ fn every_rule_has_a_test_that_bears_its_id() {
     assert!(missing.is_empty(), "{missing:?}");
 }
 
-/// Both databases hold to every invariant, with nothing under way.
+/// Checks that both databases satisfy every invariant, with nothing under way.
 async fn assert_audited(homeroom: &Homeroom) {
     homeroom.settled_row_counts().await;
     let databases = homeroom.databases();

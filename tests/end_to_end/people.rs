@@ -1,6 +1,6 @@
-//! What is said of a person, through every door: one table of values, and at each door the same rule for
-//! each. A name decides nothing and is cleaned; an id or an address decides and is kept exactly, left out
-//! where only a token says it, or refused by name.
+//! Data on a person in every kind of request: one table of values, and the same rule for each in
+//! every place. A name decides nothing and is cleaned. An id or an address decides and is stored
+//! exactly; it is ignored if only a token states it, and otherwise refused with the field's name.
 
 use crate::assert_audited;
 use homeroom_api::{
@@ -21,20 +21,20 @@ use homeroom_tests::{
     timestamp, violated_fields,
 };
 
-/// A platform that vouches for what it says of its users.
+/// A platform that vouches for the data on its users.
 const LMS: Claims<'static> = Claims {
     scopes: &["homeroom.act_as", "homeroom.vouch"],
     ..Claims::of("lms")
 };
 
-/// What is said of a person, and what of it the roster shows.
+/// The given data on a person, and the data that the roster shows.
 #[derive(Debug, Clone, Copy)]
 struct Said {
     name: &'static str,
     kept_name: &'static str,
     external_id: &'static str,
     email: &'static str,
-    /// The one of the fields of `User` that is refused where a caller sends it.
+    /// The field of `User` that is refused if a caller sends it.
     refused: Option<(&'static str, ErrorReason)>,
 }
 
@@ -70,14 +70,15 @@ const fn email(email: &'static str) -> Said {
 
 const TABLE: [Said; 16] = [
     named("Ada Lovelace", "Ada Lovelace"),
-    // Right-to-left marks around a Hebrew name, an Arabic letter mark, embeddings, overrides, isolates.
+    // The marks are right-to-left marks around a Hebrew name, an Arabic letter mark, embeddings,
+    // overrides, isolates.
     named("\u{200f}נועם לוי\u{200f}", "נועם לוי"),
     named("\u{61c}ليلى\u{200e}", "ليلى"),
     named("\u{202b}دانا\u{202c}", "دانا"),
     named("\u{202e}adA\u{202d}", "adA"),
     named("\u{2066}Ada\u{2067} \u{2068}L\u{2069}", "Ada L"),
     named("\u{202a}\u{200f}", ""),
-    // What spells a name stays: a joiner, a combining mark.
+    // Characters that are part of the spelling stay: a joiner, a combining mark.
     named("می\u{200c}خواهم", "می\u{200c}خواهم"),
     named("Ada\nLovelace\u{0}\u{7f}", "Ada Lovelace"),
     id("S-4711", false),
@@ -111,7 +112,7 @@ async fn on_roster(school: &School, user: &str) -> Member {
         .into_inner()
 }
 
-/// Checks that the roster shows the name as it is kept, and the id and the address if they could be kept.
+/// Checks that the roster shows the cleaned name, and the id and the address if they are valid.
 async fn assert_kept(school: &School, user: &str, said: Said) {
     let member = on_roster(school, user).await;
     let kept = |text: &str, field| match said.refused {
@@ -132,7 +133,7 @@ fn assert_refused(status: &tonic::Status, field: &str, reason_wanted: ErrorReaso
     assert_eq!(violated_fields(status), [field]);
 }
 
-/// Asks membership itself, as the invitations service does.
+/// Calls membership directly, as the invitations service does.
 async fn admitted_at_the_port(
     homeroom: &Homeroom,
     school: &School,
@@ -177,18 +178,19 @@ async fn admitted_at_the_port(
 
 on_both_engines! {
 async fn p1_what_is_said_of_a_person_is_kept_alike_through_every_door(homeroom) {
-    // Given a class, and the same said of one person after another,
+    // Given a class, and the same data on one person after another,
     let school = homeroom.school().await;
     let code = school.class_code().await.code;
     for (row, said) in TABLE.into_iter().enumerate() {
-        // a person's own token lets them in, whatever it says of them,
+        // a person's own token admits them, whatever its claims say,
         let own = format!("own-{row}");
         let claims = Claims { name: said.name, external_id: said.external_id, email: said.email, ..Claims::of(&own) };
         let redeemed = homeroom.user_with(claims).redeem(&code).await.unwrap();
         assert_eq!(redeemed.outcome(), RedemptionOutcome::Admitted, "{said:?}");
         assert_kept(&school, &own, said).await;
 
-        // a platform's request names what it may correct, alone, in a batch and in a preview,
+        // a platform's request gets the name of a field that it can correct, alone, in a batch and
+        // in a preview,
         let lms = homeroom.user_with(LMS);
         let [field, row_field, batch, preview] = ["field", "row", "batch", "preview"].map(|door| format!("{door}-{row}"));
         let request = |id: &str| RedeemRequest { credential: code.clone(), user: Some(user(id, said)), ..Default::default() };
@@ -216,7 +218,7 @@ async fn p1_what_is_said_of_a_person_is_kept_alike_through_every_door(homeroom) 
             }
         }
 
-        // so does a staff call,
+        // and so does a staff call,
         let added = format!("added-{row}");
         let new = Member { display_name: said.name.to_owned(), email: said.email.to_owned(), external_id: said.external_id.to_owned(), ..member(&added, Role::Student) };
         let request = AddOrganizationMemberRequest { parent: school.organization.clone(), member: Some(new.clone()), ..Default::default() };
@@ -226,7 +228,7 @@ async fn p1_what_is_said_of_a_person_is_kept_alike_through_every_door(homeroom) 
             (answer, _) => panic!("{said:?}: {answer:?}"),
         }
 
-        // a change of a member and a token for one person,
+        // a change of a member, and a token for one person,
         let update = UpdateOrganizationMemberRequest {
             member: Some(Member { name: format!("{}/members/own-0", school.organization), ..new.clone() }),
             update_mask: field_mask(&["display_name", "email", "external_id"]),
@@ -249,7 +251,7 @@ async fn p1_what_is_said_of_a_person_is_kept_alike_through_every_door(homeroom) 
             (answer, _) => panic!("{said:?}: {answer:?}"),
         }
 
-        // and membership's own port refuses nothing but an id that it cannot keep, for good.
+        // and membership's own port refuses nothing except an id that it cannot store, permanently.
         let asked = format!("asked-{row}");
         let answer = admitted_at_the_port(homeroom, &school, user(&asked, said)).await;
         if matches!(said.refused, Some(("external_id", _))) {
@@ -302,11 +304,11 @@ async fn a8_an_id_that_cannot_be_kept_is_compared_exactly_as_it_is_claimed(homer
     // Given a token for one external id,
     let school = homeroom.school().await;
     let token = school.token(Token { external_id: "4711".to_owned(), ..Default::default() }).await;
-    // then whoever claims another that only looks like it is not let in,
+    // then a person who claims another id that only looks the same is not admitted,
     let claims = Claims { external_id: "\u{200f}4711", ..Claims::of("eve") };
     let refused = homeroom.user_with(claims).redeem(&token.phrase).await.unwrap_err();
     assert_eq!(reason(&refused), "TOKEN_ASSIGNED_TO_ANOTHER");
-    // and whoever claims it is.
+    // and a person who claims this id is.
     let claims = Claims { external_id: "4711", name: "\u{200f}נועם", ..Claims::of("noam") };
     homeroom.user_with(claims).redeem(&token.phrase).await.unwrap();
     let kept = on_roster(&school, "noam").await;

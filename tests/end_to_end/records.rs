@@ -1,5 +1,5 @@
-//! What is kept for those who look afterwards: who read and changed which invitation (R12), and which
-//! attempts were refused (R5, R10).
+//! Records for later review: reads and changes of invitations (R12), and refused attempts (R5,
+//! R10).
 
 use std::collections::BTreeSet;
 
@@ -30,7 +30,7 @@ async fn refused_attempts(clients: &Clients, parent: &str, filter: &str) -> Vec<
 on_both_engines! {
 async fn r12_who_read_or_changed_an_invitation_is_kept_without_its_secret(homeroom) {
     let school = homeroom.school().await;
-    // Given what staff do, one of them through a platform,
+    // Given staff actions, one of them through a platform,
     let old = school.class_code().await;
     homeroom.advance(TimeDelta::milliseconds(1));
     let acting = homeroom.user_with(Claims { scopes: &["homeroom.act_as"], acting_user: "teacher", ..Claims::of("lms") });
@@ -42,7 +42,7 @@ async fn r12_who_read_or_changed_an_invitation_is_kept_without_its_secret(homero
     let reveal = RevealTokenRequest { name: token.name.clone() };
     school.co_teacher.clone().tokens.reveal_token(reveal).await.unwrap();
 
-    // then the owner finds who did what, the newest first,
+    // then the owner finds the actors and actions, the newest first,
     let list = |parent: &str, filter: String| ListAuditEntriesRequest { parent: parent.to_owned(), filter, ..Default::default() };
     let mut teacher = school.teacher.clone();
     let entries = teacher.audits.list_audit_entries(list(&school.class, String::new())).await.unwrap().into_inner().audit_entries;
@@ -55,16 +55,17 @@ async fn r12_who_read_or_changed_an_invitation_is_kept_without_its_secret(homero
         ["ClassCodeService/ResetClassCode", "teacher", "lms", &old.name],
         ["ClassCodeService/GetClassCode", "teacher", "teacher", &old.name],
     ]);
-    // each of another call,
+    // each entry belongs to another call,
     let calls: BTreeSet<&str> = entries.iter().map(|entry| entry.request_id.as_str()).collect();
     assert_eq!(calls.len(), entries.len());
-    // and nowhere a secret.
+    // and no entry contains a secret.
     let text = format!("{entries:?}");
     for secret in [&old.code, &new.code, &token.phrase, &token.phrase.replace(' ', "-"), &new.code.replace('-', "")] {
         assert!(!text.contains(secret.as_str()), "{secret}");
     }
 
-    // One resource's, and of the organization for its administrator alone.
+    // Entries can be filtered by resource, and those of the organization are only for its
+    // administrator.
     let subject = format!("subject = \"{}\"", token.name);
     let of_token = teacher.audits.list_audit_entries(list(&school.class, subject)).await.unwrap().into_inner().audit_entries;
     assert_eq!(of_token.len(), 2);
@@ -89,7 +90,7 @@ async fn r5_r10_refused_attempts_are_kept_for_administrators_and_operators(homer
     school.teacher.clone().class_codes.reset_class_code(reset).await.unwrap();
     school.invite_token().await;
 
-    // Given guesses that name the organization, one that names none, and a user who goes on,
+    // Given guesses that name the organization, one that names none, and a user who continues,
     let guesser = homeroom.user("guesser");
     for credential in ["HAMILTON-NOTHING", old.code.as_str()] {
         homeroom.advance(TimeDelta::milliseconds(1));
@@ -103,7 +104,7 @@ async fn r5_r10_refused_attempts_are_kept_for_administrators_and_operators(homer
         guesser.redeem("HAMILTON-NOTHING").await.unwrap_err();
     }
 
-    // then those that name it are its administrators' to see, a moment later,
+    // then its administrators see those that name it, a moment later,
     homeroom.eventually("everything is logged", async || {
         refused_attempts(&school.platform, "organizations/-", "").await.len() == 6
     }).await;
@@ -117,12 +118,12 @@ async fn r5_r10_refused_attempts_are_kept_for_administrators_and_operators(homer
     let limited = refused_attempts(&school.admin, &school.organization, "reason = TOO_MANY_ATTEMPTS").await;
     assert_eq!(limited.len(), 1, "one a minute");
 
-    // those that name none the operators',
+    // the operators see those that name none,
     let all = refused_attempts(&school.platform, "organizations/-", "").await;
     let unnamed: Vec<_> = all.iter().filter(|one| one.name.starts_with("organizations/-/")).collect();
     assert_eq!(unnamed.len(), 1);
     assert_eq!(refused_attempts(&homeroom.user("admin"), "organizations/jefferson", "").await, []);
-    // and what was typed stands nowhere.
+    // and the typed text appears nowhere.
     let text = format!("{all:?}");
     assert!(!text.contains("NOTHING") && !text.contains(&old.code));
 
@@ -143,14 +144,14 @@ on_both_engines! {
 async fn i8_who_mistyped_what_may_be_another_schools_is_shown_to_operators_alone(homeroom) {
     let school = homeroom.school().await;
     school.invite_token().await;
-    // Given a text that may be a class code, such a code and a phrase with a slip, all of which begin with the
-    // school's prefix, and one that can only be the school's,
+    // Given a text that may be a class code, a class code and a phrase with a typo, all of which
+    // begin with the school's prefix, and one that can only be the school's,
     let guesser = homeroom.user("guesser");
     for credential in ["HAMI-LTON-ABCD", "HAMI-LTON-ABCD-E", "hamiltonzebro", "hamilton nothing"] {
         homeroom.advance(TimeDelta::milliseconds(1));
         assert_eq!(reason(&guesser.redeem(credential).await.unwrap_err()), "CODE_NOT_USABLE");
     }
-    // then its administrators read of the last alone.
+    // then its administrators see only the last one.
     homeroom.eventually("everything is logged", async || {
         refused_attempts(&school.platform, "organizations/-", "").await.len() == 4
     }).await;
@@ -178,14 +179,14 @@ async fn r10_refusals_that_cost_nothing_are_logged_once_a_user_a_minute_where_th
         homeroom.eventually("it is logged", async || {
             refused_attempts(&school.platform, "organizations/-", "").await.len() >= count
         }).await;
-        // What is no news has been told before what is awaited: nothing of it comes later.
+        // Repeats were reported earlier than the awaited entry, so no further entry can follow.
         let all = refused_attempts(&school.admin, &school.organization, "").await;
         let users: Vec<String> = all.iter().map(|one| one.user.clone()).collect();
         assert!(all.iter().all(|one| one.reason() == ErrorReason::NoSeats && one.class == school.class && !one.invitation.is_empty()), "{all:?}");
         assert_eq!(users.len(), count, "{users:?}");
         users
     };
-    // when two see again and again that there is none,
+    // when two users repeatedly see that there is none,
     for user in ["second", "second", "second", "third", "second", "third"] {
         refused(user).await;
     }
@@ -197,7 +198,7 @@ async fn r10_refusals_that_cost_nothing_are_logged_once_a_user_a_minute_where_th
         refused(user).await;
     }
     assert_eq!(logged(3).await, ["second", "third", "second"]);
-    // in the organization that the code is of, and in no other.
+    // in the code's organization and in no other.
     assert_eq!(refused_attempts(&other.admin, &other.organization, "").await, []);
     assert_eq!(refused_attempts(&school.platform, "organizations/-", "").await.len(), 3);
 }

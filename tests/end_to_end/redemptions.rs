@@ -1,4 +1,5 @@
-//! Redemptions as they are kept and told: provenance, retries, batches, lists, events (R2, R3, R6, R9, R11).
+//! Redemptions in the records and answers: provenance, retries, batches, lists, events (R2, R3, R6,
+//! R9, R11).
 
 use chrono::TimeDelta;
 use homeroom_api::{
@@ -64,7 +65,7 @@ async fn r9_a_denied_person_may_ask_again_after_24_hours(homeroom) {
     assert_eq!(reason(&homeroom.user("student-1").redeem(&url).await.unwrap_err()), "DENIED_RECENTLY");
     homeroom.advance(TimeDelta::microseconds(1));
     let again = homeroom.queued("student-1", &url).await;
-    // Who takes a request back may ask again at once; nobody else can take it back.
+    // A person who withdraws a request may ask again at once; nobody else can withdraw it.
     let withdraw = WithdrawJoinRequestRequest { name: again.name, ..Default::default() };
     assert_eq!(reason(&homeroom.user("stranger").join_requests.withdraw_join_request(withdraw.clone()).await.unwrap_err()), "JOIN_REQUEST_NOT_FOUND");
     let withdrawn = homeroom.user("student-1").join_requests.withdraw_join_request(withdraw).await.unwrap().into_inner().join_request.unwrap();
@@ -95,13 +96,13 @@ async fn r11_every_change_is_an_event_in_a_feed_that_resumes_where_it_stopped(ho
     assert!(position("class.created") < position("join_request.created"));
     assert!(position("join_request.created") < position("join_request.approved"));
 
-    // A watcher that resumes from there sees only what comes.
+    // A watch that resumes from there gets only later events.
     let mut watch = teacher.membership_events.watch_events(WatchEventsRequest { parent: school.class.clone(), page_token }).await.unwrap().into_inner();
     homeroom.outcome("student-2", &school.class_code().await.code).await;
     let event = tokio::time::timeout(std::time::Duration::from_secs(10), watch.message()).await.unwrap().unwrap().unwrap();
     assert_eq!(event.event.unwrap().r#type, "member.joined");
 
-    // The invitations service has a feed of its own, in which no secret stands.
+    // The invitations service has its own feed, which contains no secret.
     let events = teacher.invitations_events.list_events(ListEventsRequest { parent: school.class.clone(), page_size: 1000, ..Default::default() })
         .await.unwrap().into_inner().events;
     assert!(events.iter().any(|event| event.r#type == "class_code.created"), "{events:?}");
@@ -134,7 +135,7 @@ async fn r2_r6_redemptions_are_listed_and_read_by_staff_and_by_the_person(homero
     assert_eq!(users(teacher.redemptions.list_redemptions(list("user = \"student-1\"")).await.unwrap().into_inner()), ["student-1"]);
     assert_eq!(reason(&teacher.redemptions.list_redemptions(list("colour = \"red\"")).await.unwrap_err()), "INVALID_FILTER");
 
-    // An approval reaches the redemption by the feed (03 P5).
+    // An approval reaches the redemption through the feed (P5).
     teacher.join_requests.approve_join_request(ApproveJoinRequestRequest { name: request.name, ..Default::default() }).await.unwrap();
     homeroom.eventually("the follower commits the redemption", async || {
         let found = teacher.redemptions.list_redemptions(list("user = \"student-2\"")).await.unwrap().into_inner().redemptions;

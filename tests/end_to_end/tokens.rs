@@ -18,13 +18,13 @@ async fn a1_a7_a_token_leads_into_the_organization_only_or_into_a_class_and_both
     let school = homeroom.school().await;
     let student = homeroom.user("student-1");
 
-    // Given the organization's token, the student is in the organization and in no class.
+    // With the organization's token, the student is in the organization and in no class.
     let redeemed = student.redeem(&school.invite_token().await.token).await.unwrap();
     assert_eq!(redeemed.outcome(), RedemptionOutcome::Admitted);
     assert_eq!((redeemed.organization.as_str(), redeemed.class.as_str()), (school.organization.as_str(), ""));
     assert!(!school.roster().await.contains(&"student-1".to_owned()));
 
-    // Given a class token, another student is in both by the one step.
+    // With a class token, another student is in both in one step.
     let token = school.token(Token::default()).await;
     let redeemed = homeroom.user("student-2").redeem(&token.phrase).await.unwrap();
     assert_eq!(redeemed.class, school.class);
@@ -51,7 +51,7 @@ async fn a2_a3_an_organization_has_one_invite_token_with_a_url_read_by_an_admini
     // The URL has the same effect as the token.
     assert_eq!(homeroom.user("student-1").redeem(&first.invite_url).await.unwrap().outcome(), RedemptionOutcome::Admitted);
 
-    // It never expires unless set to.
+    // It never expires unless an expiry is set.
     homeroom.advance(TimeDelta::days(4000));
     assert_eq!(homeroom.user("student-2").redeem(&first.token).await.unwrap().outcome(), RedemptionOutcome::Admitted);
     let mut admin = homeroom.user("admin");
@@ -137,7 +137,7 @@ on_both_engines! {
 async fn a8_a_batch_makes_a_token_for_each_of_a_thousand_roster_rows_with_a_result_per_row(homeroom) {
     let school = homeroom.school().await;
     let row = |index: usize| Token {
-        // One bad row among the thousand.
+        // One row of the thousand is invalid.
         external_id: if index == 500 { "x".repeat(129) } else { format!("S-{index}") },
         ..Default::default()
     };
@@ -233,7 +233,7 @@ async fn a14_class_tokens_expire_after_30_days_can_be_revoked_and_show_their_use
     let gone = teacher.tokens.reveal_token(RevealTokenRequest { name: token.name.clone() }).await.unwrap_err();
     assert_eq!(reason(&gone), "TOKEN_NOT_FOUND");
 
-    // Listed newest first, masked, a page at a time.
+    // The list is newest first, masked, and paged.
     let page = teacher.tokens.list_tokens(ListTokensRequest { parent: school.class.clone(), page_size: 1, ..Default::default() })
         .await.unwrap().into_inner();
     assert_eq!(page.tokens.iter().map(|t| t.name.as_str()).collect::<Vec<_>>(), [token.name.as_str()]);
@@ -254,7 +254,7 @@ async fn a6_co_teachers_read_tokens_and_owners_make_them(homeroom) {
         .create_token(CreateTokenRequest { parent: school.class.clone(), token: Some(Token::default()), ..Default::default() })
         .await.unwrap_err();
     assert_eq!(reason(&refused), "ROLE_REQUIRED");
-    // Whoever may not see the class is told that there is none.
+    // A person who may not see the class is told that there is none.
     let mut stranger = homeroom.user("stranger");
     let refused = stranger.tokens.get_token(GetTokenRequest { name: token.name }).await.unwrap_err();
     assert_eq!(reason(&refused), "CLASS_NOT_FOUND");
@@ -283,12 +283,12 @@ async fn a9_the_platform_redeems_for_a_person_it_vouches_for(homeroom) {
     let token = school.token(Token { assigned_email: "ada@example.org".to_owned(), ..Default::default() }).await;
     let user = User { user: "student-1".to_owned(), email: "ada@example.org".to_owned(), email_verified: true, ..Default::default() };
     let request = RedeemRequest { credential: token.phrase, user: Some(user), ..Default::default() };
-    // Without the scope to vouch its word on the address is not believed.
+    // Without the scope to vouch, its statement about the address is not believed.
     let acting = homeroom.user_with(Claims { scopes: &["homeroom.act_as"], ..Claims::of("lms") });
     assert_eq!(reason(&acting.redeem_with(request.clone()).await.unwrap_err()), "EMAIL_UNVERIFIED");
     let vouching = homeroom.user_with(Claims { scopes: &["homeroom.act_as", "homeroom.vouch"], ..Claims::of("lms") });
     assert_eq!(vouching.redeem_with(request.clone()).await.unwrap().outcome(), RedemptionOutcome::Admitted);
-    // Without the scope to act for others, nobody redeems for another.
+    // Without the scope to act for others, nobody redeems for another person.
     let alone = homeroom.user("lms");
     assert_eq!(reason(&alone.redeem_with(request).await.unwrap_err()), "SCOPE_MISSING");
 }
@@ -306,7 +306,7 @@ async fn a6_a_phrase_is_shown_when_it_is_made_and_when_it_is_revealed_and_nowher
         Some(Outcome::Token(token)) => Some(token),
         _ => None,
     }));
-    // Made: in clear, its URL too, which holds the same words.
+    // Creation returns the phrase in clear, and the URL with the same words.
     assert_eq!(tokens.len(), 3);
     let words_of = |token: &Token| token.phrase.split(' ').map(str::to_owned).collect::<Vec<_>>();
     for token in &tokens {
@@ -322,7 +322,8 @@ async fn a6_a_phrase_is_shown_when_it_is_made_and_when_it_is_revealed_and_nowher
         }
     };
 
-    // Read, listed, filtered, changed and revoked: masked, for whoever may read it, also once it was revealed.
+    // Read, listed, filtered, changed and revoked tokens are masked for everyone who may read them,
+    // even after the phrase was revealed.
     let token = &tokens[0];
     let reveal = RevealTokenRequest { name: token.name.clone() };
     let revealed = school.co_teacher.clone().tokens.reveal_token(reveal.clone()).await;

@@ -1,5 +1,5 @@
-//! Who may call what of `homeroom.invitations.v1`, written down from 02 (Callers) without a look at the service's own
-//! table: one row for each RPC and each kind of place that it is about.
+//! The callers that may call each RPC of `homeroom.invitations.v1`, written independently of the
+//! service's own table: one row for each RPC and each kind of place that it concerns.
 
 use super::row::{
     ACT_AS, ADMIT, About,

@@ -1,5 +1,5 @@
-//! Who may call what of `homeroom.membership.v1`, written down from 02 (Callers) without a look at the service's own
-//! table: one row for each RPC and each kind of place that it is about.
+//! The callers that may call each RPC of `homeroom.membership.v1`, written independently of the
+//! service's own table: one row for each RPC and each kind of place that it concerns.
 
 use super::row::{
     ADMIT, About,
@@ -53,9 +53,9 @@ pub(super) const MEMBERSHIP: &[Row] = &[
     class("MemberService.RemoveClassMember", Owner, r#"{"name":"$class/members/$student","etag":"stale"}"#).or(Student),
     anyone("MemberService.ListMemberships", r#"{"parent":"users/me"}"#),
     Row::new("MemberService.ListMemberships", About::Nothing, Opens::Nothing, r#"{"parent":"users/somebody-else"}"#),
-    // The join request has been denied: who may decide it is told so.
+    // The join request has been denied, and a person who may decide it is told so.
     class("JoinRequestService.GetJoinRequest", CoTeacher, REQUEST).or(Asker),
-    // Who may not decide is shown their own.
+    // A person who may not decide sees only their own requests.
     Row::new("JoinRequestService.ListJoinRequests", About::Class, Opens::Sight, UNDER_CLASS).or(Asker)
         .showing("$request", About::Class, CoTeacher),
     Row::new("JoinRequestService.ListJoinRequests", About::Organization, Opens::Sight, UNDER_ORGANIZATION)
@@ -74,7 +74,7 @@ pub(super) const MEMBERSHIP: &[Row] = &[
     scoped("AdmissionService.BatchAdmit", About::Class, &[ADMIT], r#"{"requests":[{"redemption":"$redemption","invitation":"$token","epoch":1,"parent":"$class","user":{"user":"$student"},"route":"ADMIT_AT_ONCE","method":"CLASS_TOKEN","invitation_issue_time":"2026-09-01T08:00:00Z","validate_only":true}]}"#),
     scoped("AdmissionService.GetAdmission", About::Organization, &[ADMIT], r#"{"name":"$redemption"}"#),
     scoped("AdmissionService.RaiseFence", About::Class, &[ADMIT], r#"{"invitation":"$token","epoch":0}"#),
-    // A place out of the token's bounds is a place that the user does not see.
+    // A place outside the token's limits counts as one that the user does not see.
     scoped("AdmissionService.CheckAccess", About::Class, &[ADMIT], r#"{"user":"$student","name":"$class","permission":"VIEW"}"#).bound(Answers),
     scoped("UserService.EraseUser", About::Nothing, &[ADMIT], r#"{"name":"users/nobody-known","validate_only":true}"#).bound(RefusesAny),
     class("EventService.ListEvents", CoTeacher, UNDER_CLASS).or_scopes(&[ADMIT, PLATFORM]),

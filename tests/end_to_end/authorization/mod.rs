@@ -1,5 +1,5 @@
-//! Every RPC of the contract, for every kind of person, in the own class, the sibling class and another
-//! organization, with every scope: answered as the table says (02, Callers).
+//! Calls every RPC of the contract as every kind of person, in their own class, the sibling class
+//! and another organization, with every scope, and compares the answers with the table.
 
 mod invitations_rows;
 mod membership_rows;
@@ -18,16 +18,16 @@ use membership_rows::MEMBERSHIP;
 use row::{About, Bound, Concerned, Opens, Row};
 use school::{PEOPLE, Person, Target, targets};
 
-/// Calls under way at a time.
+/// The number of concurrent calls.
 const AT_ONCE: usize = 16;
 
-/// How a person calls.
+/// A way in which a person calls.
 #[derive(Debug, Clone, Copy)]
 struct Mode {
     what: &'static str,
     scopes: &'static [&'static str],
     organizations: Option<&'static [&'static str]>,
-    /// The token is a service's, which names the person in `x-homeroom-user`.
+    /// True if the token is a service's, which names the person in `x-homeroom-user`.
     acted_for: bool,
 }
 
@@ -60,7 +60,7 @@ const MODES: [Mode; 10] = [
     NO_SCOPE,
     mode("with platform", &["homeroom.platform"]),
     mode("with act_as", &["homeroom.act_as"]),
-    // Neither opens anything: they say what to believe.
+    // Neither scope grants access: they determine which claims are believed.
     mode(
         "with vouch and forward_ip",
         &["homeroom.vouch", "homeroom.forward_ip"],
@@ -91,12 +91,12 @@ const MODES: [Mode; 10] = [
     },
 ];
 
-/// What the table says to one call.
+/// The table's answer to one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Answer {
-    /// Whatever the answer is, it is not about who calls.
+    /// The caller is allowed; the answer may be anything else.
     Allowed,
-    /// Absent.
+    /// The resource is hidden, as if absent.
     Hidden,
     RoleRequired,
     ScopeMissing,
@@ -112,9 +112,8 @@ const HIDDEN: [&str; 7] = [
     "REDEMPTION_NOT_FOUND",
 ];
 
-/// What a call that was let through may still be told: that the resource has changed, exists, or is decided,
-/// or that the
-/// invitation is none, or has been guessed at too often.
+/// The reasons with which an allowed call may still fail: the resource has changed, exists or is
+/// decided, or the invitation does not exist or was guessed at too often.
 const LET_THROUGH: [&str; 8] = [
     "ETAG_MISMATCH",
     "ORGANIZATION_EXISTS",
@@ -147,7 +146,7 @@ fn expected(package: &str, row: &Row, target: &Target, person: Person, mode: Mod
             Bound::Answers => {}
         }
     }
-    // The platform makes organizations and licenses them, so membership shows them to it.
+    // The platform creates and licenses organizations, so membership shows them to it.
     let platform_sees = package == "homeroom.membership.v1"
         && row.about == About::Organization
         && mode.scopes.contains(&"homeroom.platform");
@@ -172,13 +171,14 @@ fn expected(package: &str, row: &Row, target: &Target, person: Person, mode: Mod
     }
 }
 
-/// The reason of the one result of a batch, if it is an error.
+/// Returns the reason of the one result of a batch, if it is an error.
 fn row_reason(answer: &Value) -> Option<&str> {
     let details = answer["results"][0]["status"]["details"].as_array()?;
     details.iter().find_map(|detail| detail["reason"].as_str())
 }
 
-/// Whether the answer shows what only some are shown: None where the row has no such thing.
+/// Returns true if the answer must show data that only some callers see, or `None` if the row has
+/// no such data.
 fn expected_to_show(row: &Row, target: &Target, person: Person, mode: Mode) -> Option<bool> {
     let shows = row.shows?;
     let by_scope = mode.scopes.iter().any(|scope| row.scopes.contains(scope));
@@ -190,7 +190,7 @@ fn expected_to_show(row: &Row, target: &Target, person: Person, mode: Mode) -> O
     Some(within && (by_scope || concerned || by_role))
 }
 
-/// What was answered, and its words.
+/// Returns the kind of the answer, and its text.
 fn told(answer: &Result<Value, Status>) -> (Option<Answer>, String) {
     let (code, reason) = match answer {
         Ok(answer) => match row_reason(answer) {
@@ -223,7 +223,7 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// What was wrong with the answer, if anything.
+    /// Returns what is wrong with the answer, if anything.
     async fn wrong(&self, homeroom: &Homeroom) -> Option<String> {
         let claims = Claims {
             scopes: self.mode.scopes,
@@ -275,12 +275,12 @@ fn calls<'a>(targets: &'a [Target], modes: &[Mode]) -> Vec<Call<'a>> {
                     continue;
                 }
                 for person in PEOPLE {
-                    // Whoever has asked to join is a stranger to everything but that.
+                    // A person who has asked to join is a stranger to everything else.
                     if person.user == "asker" && row.concerned != Concerned::Asker {
                         continue;
                     }
                     for mode in modes {
-                        // What is refused to a service for the administrator it is refused for everyone.
+                        // A service that is refused for the administrator is refused for everyone.
                         if mode.may_not_act() && person.user != "admin" {
                             continue;
                         }
@@ -344,7 +344,7 @@ async fn every_rpc_asks_for_the_role_and_the_scope_that_the_table_names() {
     every_call_is_answered_as_the_table_says(Engine::Sqlite, &MODES).await;
 }
 
-/// The engines share what decides: one mode shows that both find the roles.
+/// The engines share the deciding code, so one mode suffices to show that both find the roles.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_rpc_asks_for_the_same_role_on_postgres() {
     every_call_is_answered_as_the_table_says(Engine::Postgres, &[NO_SCOPE]).await;

@@ -1,9 +1,10 @@
-//! A row of the authorization table: an RPC, the kind of place that it is about, and what opens it.
+//! A row of the authorization table: an RPC, the kind of place that it concerns, and what grants
+//! access.
 
-/// The least role that a row asks for in its place.
+/// The least role that a row requires in its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Least {
-    /// A member of the organization or class: whoever may see it.
+    /// A member of the organization or class, or anyone else who may see it.
     Member,
     /// A co-teacher or the owner of the class.
     CoTeacher,
@@ -11,7 +12,7 @@ pub(super) enum Least {
     Owner,
     /// A teacher of the organization.
     Teacher,
-    /// An administrator of the organization, who may do what every other role may.
+    /// An administrator of the organization, who may do everything that other roles may.
     Admin,
 }
 
@@ -22,11 +23,11 @@ pub(super) enum Concerned {
     Nobody,
     /// The student of the class.
     Student,
-    /// The person whose join request it is.
+    /// The person who filed the join request.
     Asker,
 }
 
-/// What a request is about.
+/// The kind of place that a request concerns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum About {
     /// No place in particular.
@@ -37,49 +38,51 @@ pub(super) enum About {
     Class,
 }
 
-/// What opens a row.
+/// The condition for access to a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Opens {
-    /// Being authenticated.
+    /// The caller is authenticated.
     Anyone,
-    /// Nothing at all: for everybody it is absent.
+    /// Nobody has access: the resource is absent for everybody.
     Nothing,
-    /// A scope alone, whatever the role.
+    /// The caller has a scope, whatever the role.
     Scope,
-    /// Seeing the place.
+    /// The caller sees the place.
     Sight,
-    /// The role, or one of the row's scopes.
+    /// The caller has the role, or one of the row's scopes.
     Role(Least),
-    /// Being the person concerned, and no role.
+    /// The caller is the person concerned, whatever the role.
     Person,
-    /// The licence: an administrator lacks the scope, everybody else the role.
+    /// The call sets the license: an administrator lacks the scope, everybody else the role.
     Licence,
 }
 
-/// What a token learns whose `organizations` claim leaves the organization out.
+/// The answer to a token whose `organizations` claim does not include the organization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Bound {
-    /// That it is absent.
+    /// The place is absent.
     Hides,
-    /// That the token may not.
+    /// The token is refused.
     Refuses,
-    /// The same, whatever organization it is bound to: no single one is meant.
+    /// The token is refused whatever organizations it names, because the call concerns no single
+    /// one.
     RefusesAny,
-    /// Nothing: the answer is about no organization, or says that there is none.
+    /// The call is answered: it concerns no organization, or the answer is that there is none.
     Answers,
 }
 
-/// A part of an answer, and who is shown it: who has the role, a scope of the row, or is the person concerned.
+/// A part of an answer that is shown only to callers with the role or a scope of the row, and to
+/// the person concerned.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shows {
-    /// As in a body.
+    /// The placeholder, as in a body.
     pub(super) what: &'static str,
     pub(super) about: About,
     pub(super) least: Least,
 }
 
-/// One row. `$…` in the body stands for what the school has; a body never changes anything where it is
-/// allowed, but for what nobody else needs: it carries a stale etag, or makes what exists.
+/// One row. `$…` in the body stands for a resource of the school. An allowed body never changes
+/// anything that other rows need: it carries a stale etag, or creates what already exists.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Row {
     pub(super) method: &'static str,
@@ -87,12 +90,13 @@ pub(super) struct Row {
     pub(super) opens: Opens,
     pub(super) scopes: &'static [&'static str],
     pub(super) concerned: Concerned,
-    /// The person concerned may, whatever their role.
+    /// True if the person concerned has access, whatever their role.
     pub(super) own: bool,
-    /// Absent for whoever may not, also where they see the place: the name tells nothing of the class.
+    /// True if the resource is absent for callers without access, even if they see the place,
+    /// because the name does not reveal the class.
     pub(super) hides: bool,
     pub(super) bound: Bound,
-    /// What an answer shows to some of those who get one, and to no other.
+    /// The part of an answer that only some callers see.
     pub(super) shows: Option<Shows>,
     pub(super) body: &'static str,
 }
@@ -138,7 +142,7 @@ impl Row {
         Self { scopes, ..self }
     }
 
-    /// And the person concerned.
+    /// Also grants access to the person concerned.
     pub(super) const fn or(self, concerned: Concerned) -> Self {
         Self {
             concerned,
@@ -147,7 +151,7 @@ impl Row {
         }
     }
 
-    /// The person concerned may not, but knows that it exists.
+    /// Refuses the person concerned, who may know that the resource exists.
     pub(super) const fn known_to(self, concerned: Concerned) -> Self {
         Self { concerned, ..self }
     }

@@ -1,4 +1,4 @@
-//! The two schools that the authorization table is tried on, and what each person is in them.
+//! The two schools of the authorization table, and the role of each person in them.
 
 use chrono::TimeDelta;
 use homeroom_tests::{Claims, Homeroom};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::row::{About, Concerned, Least};
 
-/// One class and its organization, with something of each kind.
+/// One class and its organization, with one resource of each kind.
 #[derive(Debug)]
 pub(super) struct Target {
     pub(super) what: &'static str,
@@ -27,7 +27,7 @@ enum Place {
 }
 
 impl Target {
-    /// The text with what this target has.
+    /// Returns the text with the target's values for its placeholders.
     pub(super) fn named(&self, text: &str) -> String {
         let values = self.values.iter();
         values.fold(text.to_owned(), |text, (name, value)| {
@@ -35,13 +35,13 @@ impl Target {
         })
     }
 
-    /// The row's body, about this target.
+    /// Returns the row's body with the target's values.
     pub(super) fn fill(&self, body: &str) -> Value {
         let filled = self.named(body);
         serde_json::from_str(&filled).unwrap_or_else(|error| panic!("{filled}: {error}"))
     }
 
-    /// The organization's id.
+    /// Returns the organization's id.
     pub(super) fn organization(&self) -> &'static str {
         match self.place {
             Place::Own | Place::Sibling => "hamilton",
@@ -49,7 +49,7 @@ impl Target {
         }
     }
 
-    /// Whether it is the sibling class.
+    /// Returns true if it is the sibling class.
     pub(super) fn is_sibling(&self) -> bool {
         self.place == Place::Sibling
     }
@@ -77,7 +77,7 @@ enum InClass {
     Student,
 }
 
-/// Somebody, and what they are: in the organization of hamilton or jefferson, and in which class.
+/// A person, with the roles in the organization hamilton or jefferson and in a class.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Person {
     pub(super) user: &'static str,
@@ -97,7 +97,7 @@ const fn person(
     }
 }
 
-/// Everyone who tries. The class that is meant is biology at hamilton.
+/// Every person who calls. The target class is biology at hamilton.
 pub(super) const PEOPLE: [Person; 11] = [
     person("stranger", None, None),
     person("former", None, None),
@@ -154,12 +154,12 @@ impl Person {
             .map(|(_, role)| role)
     }
 
-    /// Whether the person is an administrator of the target's organization.
+    /// Returns true if the person is an administrator of the target's organization.
     pub(super) fn administers(self, target: &Target) -> bool {
         self.in_organization(target) == Some(InOrganization::Admin)
     }
 
-    /// Whether the person may know that what a row is about exists.
+    /// Returns true if the person may know that the subject of a row exists.
     pub(super) fn sees(self, target: &Target, about: About) -> bool {
         match about {
             About::Nothing => true,
@@ -168,7 +168,7 @@ impl Person {
         }
     }
 
-    /// Whether the person has the role, or one that may do the same.
+    /// Returns true if the person has the role, or one that may do the same.
     pub(super) fn has(self, target: &Target, about: About, least: Least) -> bool {
         let in_class = self.in_class(target);
         self.administers(target)
@@ -181,7 +181,7 @@ impl Person {
             }
     }
 
-    /// Whether it is this person whom a row concerns.
+    /// Returns true if a row concerns this person.
     pub(super) fn is(self, target: &Target, concerned: Concerned) -> bool {
         target.concerns(concerned) == Some(self.user)
     }
@@ -244,14 +244,14 @@ async fn organization(homeroom: &Homeroom, id: &str, admin: &str, members: &[(&s
     }
 }
 
-/// Has a decided redemption settled now, and not when invitations hears of it.
+/// Settles a decided redemption now, before invitations learns of it from the feed.
 async fn settled(homeroom: &Homeroom, user: &str, redemption: &Value) {
     let name = json!({ "name": redemption });
     let read = invitations(homeroom, user, "RedemptionService.GetRedemption", name).await;
     assert_eq!(read["state"], "RELEASED");
 }
 
-/// A class of `owner`, and something of each kind that an RPC is about.
+/// Creates a class of `owner`, and one resource of each kind that an RPC concerns.
 async fn target(
     homeroom: &Homeroom,
     place: Place,
@@ -299,7 +299,8 @@ async fn target(
     )
     .await;
 
-    // Whom staff removed waits for approval (R8): so comes a request of the organization's own.
+    // A person whom staff removed must wait for approval (R8), which creates a join request of the
+    // organization.
     let leaver = format!("leaver-{organization_id}-{class_id}");
     let new = json!({"parent": organization, "member": {"user": leaver, "role": "STUDENT"}});
     membership(homeroom, admin, "MemberService.AddOrganizationMember", new).await;
@@ -336,7 +337,7 @@ async fn target(
         place,
         student,
         asker,
-        // Longer names first: `$organization` begins some of them.
+        // Longer names come first, because `$organization` is the beginning of some.
         values: vec![
             ("$organization_request", organization_request),
             ("$organization_code", text(&organization_code["name"])),

@@ -1,4 +1,4 @@
-//! The table's rows of email addresses, domains, and credentials as people type and paste them (03, Input).
+//! The table's rows for email addresses, domains, and credentials as people type and paste them.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Every bound on what a request holds is known: by a row of the table of bad input, one past the
+//! Every bound on a request's content is tested: by a row of the table of bad input, one past the
 //! bound, or by the test that takes it to its edge.
 
 use std::{
@@ -9,7 +9,7 @@ use std::{
 
 use super::table::RULES;
 
-/// Where bounds on requests are declared, from the root of the repository.
+/// The places where bounds on requests are declared, relative to the root of the repository.
 const SOURCES: [&str; 12] = [
     "proto/ids.rs",
     "services/kit/src/email.rs",
@@ -25,7 +25,7 @@ const SOURCES: [&str; 12] = [
     "services/invitations/src/app/token_batch.rs",
 ];
 
-/// Each bound, and the rule of the table that goes past it.
+/// Each bound, with the rule of the table that exceeds it.
 const PASSED: [(&str, &str); 33] = [
     ("CHOSEN_ID_MIN_CHARS", "02 chosen ids"),
     ("CHOSEN_ID_MAX_CHARS", "02 chosen ids"),
@@ -62,7 +62,7 @@ const PASSED: [(&str, &str); 33] = [
     ("MAX_CODE_BYTES", "02 CODE_MALFORMED"),
 ];
 
-/// Bounds that no request can be refused for, or that need more than a field to go past.
+/// Bounds for which no request can be refused, or that need more than one field to exceed.
 const ELSEWHERE: [(&str, &str); 12] = [
     ("PERSON_NAME_CHARS_MAX", "a longer name is cut to it"),
     ("PAGE_SIZE_MAX", "a larger page is lowered to it"),
@@ -129,7 +129,7 @@ fn every_bound_on_a_request_is_in_the_table_or_said_to_be_elsewhere() {
     }
 }
 
-/// The constants of a file that are named as bounds.
+/// Returns the constants of a file whose names are those of bounds.
 fn bounds(source: &str) -> impl Iterator<Item = String> {
     source.lines().filter_map(|line| {
         let declared = line.trim_start().split_once("const ")?;

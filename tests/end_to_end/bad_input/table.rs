@@ -1,23 +1,22 @@
-//! What hostile or broken requests hold, each row with the rule of the design that it breaks:
-//! 02's Errors and conventions, 03's Input and Server.
+//! The contents of hostile or broken requests, each row with the rule that it violates.
 
 use serde_json::{Value, json};
 use tonic::Code;
 
 use super::addresses_and_codes::{codes, domains, emails};
 
-/// A field spoilt, and what must be answered.
+/// A field with a bad value, and the required answer.
 pub(crate) struct Spoilt {
-    /// The rule that it breaks, one of [`RULES`].
+    /// The violated rule, one of [`RULES`].
     pub(crate) rule: &'static str,
     pub(crate) what: &'static str,
     pub(crate) path: &'static str,
     pub(crate) value: Value,
     pub(crate) code: Code,
     pub(crate) reason: &'static str,
-    /// What the violation names: the path, unless said otherwise.
+    /// The field that the violation names, by default the path.
     pub(crate) names: &'static str,
-    /// A part of the names of the methods that it is for; empty for all that have the field.
+    /// A part of the names of the methods to which it applies; empty for all that have the field.
     pub(crate) of: &'static str,
 }
 
@@ -28,7 +27,7 @@ impl Spoilt {
     }
 }
 
-/// Every rule of 02 and 03 about what a request holds.
+/// Every rule about a request's content.
 pub(crate) const RULES: [&str; 32] = [
     "02 resource names",
     "02 chosen ids",
@@ -82,7 +81,8 @@ pub(super) const fn row(
     }
 }
 
-/// What is spoilt wherever a request has such a field. The path is where it stands and what the violation names.
+/// Returns the bad values for every such field of a request. The path is its place, which the
+/// violation names.
 pub(crate) fn spoilers() -> Vec<Spoilt> {
     [
         names(),
@@ -165,7 +165,8 @@ fn names() -> Vec<Spoilt> {
     rows
 }
 
-/// Who is named anew is neither the system nor somebody erased. Between the services both are spoken of.
+/// Returns the user ids that a new person may not have: the system's and those of erased people.
+/// Calls between the services may mention both.
 fn nobodys_ids() -> Vec<Spoilt> {
     let mut rows = Vec::new();
     for id in ["system", "erased-01900000-0000-7000-8000-00000000000a"] {

@@ -1,4 +1,4 @@
-//! What one organization was told of a person says nothing of another's tokens (I8, R13).
+//! Data that one organization has on a person does not affect another's tokens (I8, R13).
 
 use homeroom_api::{
     common::v1::User,
@@ -10,7 +10,8 @@ use super::{ADA, EMAIL, LMS, NAME, SCHOOL_ID, ada, erase};
 
 on_both_engines! {
 async fn r13_an_erasure_leaves_other_organizations_tokens_and_codes_alone(homeroom) {
-    // Given a school that knows her by her address, one that knows her by its id for her, and one that does not,
+    // Given a school that knows her address, one that knows her school id, and one that knows
+    // neither,
     let known_by = [
         ("hamilton", Some(User { external_id: String::new(), ..ada() })),
         ("oxford", Some(User { email: String::new(), email_verified: false, ..ada() })),
@@ -45,7 +46,8 @@ async fn r13_an_erasure_leaves_other_organizations_tokens_and_codes_alone(homero
     }
     // when she is erased,
     erase(homeroom, ADA, "").await.unwrap();
-    // then two are nobody's any more: that address's at the one, that id's at the other;
+    // then two tokens belong to nobody any more: the address's at the first school, the id's at the
+    // second;
     let mut found = Vec::new();
     for (school, tokens) in &schools {
         for token in tokens {
@@ -58,9 +60,9 @@ async fn r13_an_erasure_leaves_other_organizations_tokens_and_codes_alone(homero
         let token = format!("{:?}", found[index]);
         assert!([EMAIL, NAME, SCHOOL_ID].iter().all(|text| !token.contains(text)), "{token}");
     }
-    // the others, and every code, are what they were,
+    // the other tokens, and every code, are unchanged,
     assert_eq!(codes().await, codes_before);
-    // and open for those who have that address or that id there.
+    // and work for people with that address or that id there.
     for (index, user) in [(1, "grace"), (2, "jean"), (4, "joan"), (5, "mary")] {
         let person = User { user: user.to_owned(), ..ada() };
         let credential = schools[index / 2].1[index % 2].phrase.clone();

@@ -13,46 +13,46 @@ use tonic_health::pb::{
 
 use super::STUDENTS;
 
-/// Of a hundred attempts of students so many are mistyped, each drawn anew: of 300 students one mistypes
+/// The percentage of mistyped attempts, each drawn independently: of 300 students one mistypes
 /// three times in a row.
 const TYPOS_PERCENT: u32 = 15;
-/// Within how many seconds the students arrive.
+/// The number of seconds within which the students arrive.
 const ARRIVAL_SECONDS: usize = 40;
-/// How long a student takes to try again, in seconds.
+/// The seconds before a student's retry.
 const AGAIN_SECONDS: i64 = 5;
-/// Calls at a time.
+/// The number of concurrent calls.
 const CALLS_AT_ONCE: usize = 32;
 /// The letters of codes (Crockford's base32).
 const LETTERS: &[u8] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-/// Who is there.
+/// The people of a play.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Scene {
-    /// At the school's address.
+    /// The number of attackers at the school's address.
     pub(super) attackers: usize,
-    /// Attackers with an address each.
+    /// The number of attackers with their own address.
     pub(super) roamers: usize,
     pub(super) seed: u64,
 }
 
-/// How an attempt ended.
+/// The result of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Told {
-    /// Admitted, in already, or waiting for approval.
+    /// The person is admitted, is a member already, or waits for approval.
     In(RedemptionOutcome),
-    /// The credential was looked at, and opens nothing.
+    /// The credential was looked up, and opens nothing.
     Wrong,
-    /// The limiter let it go no further, and says when to come back.
+    /// The limiter stopped the attempt, and says when to return.
     Later(TimeDelta),
 }
 
 struct Person {
     client: Clients,
-    /// Its own address, forwarded; empty: the connection's, which all share.
+    /// The forwarded address; empty means the connection's address, which all share.
     address: String,
-    /// When it may or will try next; None: no more.
+    /// The time of the next attempt; `None` if there is none.
     next: Option<DateTime<Utc>>,
-    /// Attempts that the limiter let through and that opened nothing.
+    /// The number of attempts that the limiter allowed and that opened nothing.
     wrong: usize,
     refused: usize,
 }
@@ -80,14 +80,14 @@ impl Person {
     }
 }
 
-/// The play, as far as it has gone.
+/// The state of a play.
 pub(super) struct Play {
     code: String,
     random: SeededRandomness,
-    /// Apart, so that who mistypes is the same whatever the code is.
+    /// A separate source, so that the same students mistype whatever the code is.
     typos: SeededRandomness,
     students: Vec<Person>,
-    /// Those at the school's address first.
+    /// The attackers; those at the school's address come first.
     attackers: Vec<Person>,
     at_the_school: usize,
     outcomes: BTreeMap<&'static str, usize>,
@@ -132,7 +132,8 @@ impl Play {
         }
     }
 
-    /// A second passes: those attackers guess who are asked to, and then every student whose turn it is.
+    /// Lets a second pass: the chosen attackers guess, and then every student whose turn it is
+    /// tries.
     pub(super) async fn second(&mut self, homeroom: &Homeroom, guesses: impl Fn(usize) -> bool) {
         homeroom.advance(TimeDelta::seconds(1));
         let guessing: Vec<usize> = (0..self.attackers.len())
@@ -142,7 +143,7 @@ impl Play {
         self.students_try(homeroom).await;
     }
 
-    /// These attackers guess, each once.
+    /// Makes these attackers guess, each once.
     pub(super) async fn guess(&mut self, homeroom: &Homeroom, guessing: &[usize]) {
         let guesses: Vec<(usize, String)> = guessing
             .iter()
@@ -195,7 +196,7 @@ impl Play {
         }
     }
 
-    /// The class's code as a student types it: now and then with one letter wrong.
+    /// Returns the class's code as a student types it, sometimes with one wrong letter.
     fn typed(&self) -> String {
         let mut typed: Vec<char> = self.code.chars().collect();
         if below(&self.typos, 100) < TYPOS_PERCENT {
@@ -217,7 +218,7 @@ impl Play {
         char::from(LETTERS[index as usize])
     }
 
-    /// Every attacker goes on for `time`, whenever it is let, looked at each `step`.
+    /// Makes every attacker continue for `time`, whenever allowed, in steps of `step`.
     pub(super) async fn guess_until(
         &mut self,
         homeroom: &Homeroom,
@@ -231,7 +232,7 @@ impl Play {
         }
     }
 
-    /// Attackers from this one on guess until each is refused.
+    /// Makes the attackers from this one on guess until each is refused.
     async fn guess_while_let(&mut self, homeroom: &Homeroom, first: usize) {
         loop {
             let now = homeroom.now();
@@ -245,7 +246,8 @@ impl Play {
         }
     }
 
-    /// Those who roam go on for `time`, whenever they are let; at its beginning they try in any case.
+    /// Makes the roamers continue for `time`, whenever allowed; they also try once at the
+    /// beginning.
     pub(super) async fn roam_until(&mut self, homeroom: &Homeroom, time: TimeDelta) {
         let end = homeroom.now() + time;
         let roaming: Vec<usize> = (self.at_the_school..self.attackers.len()).collect();
@@ -256,7 +258,7 @@ impl Play {
         }
     }
 
-    /// Students who are not in yet try when they are told to, for `time` at most.
+    /// Makes students who are not admitted yet try when told to, for at most `time`.
     pub(super) async fn admit_the_rest(&mut self, homeroom: &Homeroom, time: TimeDelta) {
         let end = homeroom.now() + time;
         while homeroom.now() < end && self.inside() < STUDENTS {
@@ -265,7 +267,7 @@ impl Play {
         }
     }
 
-    /// Whether invitations says that it is ready.
+    /// Returns true if invitations reports that it is ready.
     pub(super) async fn is_ready(&self, homeroom: &Homeroom) -> bool {
         let channel = tonic::transport::Endpoint::from_shared(format!(
             "http://{}",
@@ -282,22 +284,22 @@ impl Play {
         answer.into_inner().status() == ServingStatus::Serving
     }
 
-    /// Students who are in, or wait for approval.
+    /// Returns the number of students who are admitted or wait for approval.
     pub(super) fn inside(&self) -> usize {
         self.outcomes.values().sum()
     }
 
-    /// Attempts of students that the limiter refused.
+    /// Returns the number of students' attempts that the limiter refused.
     pub(super) fn refused(&self) -> usize {
         self.students.iter().map(|student| student.refused).sum()
     }
 
-    /// Guesses that were looked at.
+    /// Returns the number of guesses that were looked up.
     pub(super) fn guesses(&self) -> usize {
         self.attackers.iter().map(|attacker| attacker.wrong).sum()
     }
 
-    /// The most guesses of one attacker that were looked at.
+    /// Returns the most guesses of one attacker that were looked up.
     pub(super) fn guesses_of_one(&self) -> usize {
         let guesses = self.attackers.iter().map(|attacker| attacker.wrong);
         guesses.max().unwrap_or(0)
@@ -317,7 +319,7 @@ impl Play {
     }
 }
 
-/// Some code of the right form.
+/// Returns a code of the right form.
 fn code_of(letter: impl FnMut(usize) -> char) -> String {
     let letters: Vec<char> = (0..12).map(letter).collect();
     let groups: Vec<String> = letters
@@ -327,7 +329,7 @@ fn code_of(letter: impl FnMut(usize) -> char) -> String {
     groups.join("-")
 }
 
-/// So many at a time.
+/// Makes these attempts, several at a time.
 async fn together(people: &[Person], attempts: Vec<(usize, String)>) -> Vec<(usize, Told)> {
     let mut told: Vec<(usize, Told)> = stream::iter(attempts)
         .map(async |(number, credential)| (number, people[number].tries(credential).await))
