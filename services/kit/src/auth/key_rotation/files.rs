@@ -91,7 +91,7 @@ async fn one_source_cannot_take_another_ones_key_id() {
     let keys = TokenKeys::of_url(&server.url()).unwrap();
     let world = World::new(keys.with_service(&path, SERVICE).unwrap());
     world.verifier.fetch_first_keys().await.unwrap();
-    // The set contains the service's own key, which would raise its limit.
+    // The set contains the service's own key, which would remove its cap.
     server.say(answer("200 OK", "", &jwks(&[1, 3])));
     world.look_again().await;
     assert!(!world.knows(2) && world.knows(3));
