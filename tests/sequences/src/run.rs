@@ -54,7 +54,7 @@ struct UnderWay {
 pub struct Run<'stage> {
     /// Both services.
     pub stage: &'stage mut Stage,
-    /// What its callers know.
+    /// The state that its callers know.
     pub world: World,
     /// The counts.
     pub tally: &'stage mut Tally,

@@ -1,4 +1,4 @@
-//! What the callers of a sequence have learned so far.
+//! The state that the callers of a sequence have learned so far.
 
 use std::collections::BTreeMap;
 

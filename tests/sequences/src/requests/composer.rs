@@ -85,7 +85,7 @@ pub struct Composer<'world> {
     pub dice: Dice,
     /// The key that calls share to use one credential.
     pub focus: Option<u64>,
-    /// What the callers know.
+    /// The state that the callers know.
     pub world: &'world World,
     /// The services' clock, in seconds since the epoch.
     pub now_seconds: i64,
