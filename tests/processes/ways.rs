@@ -113,7 +113,6 @@ pub(crate) async fn make_token(teacher: &mut Clients) -> Token {
     made.unwrap().into_inner()
 }
 
-/// Returns the code of a class.
 pub(crate) async fn class_code(teacher: &mut Clients, class: &str) -> ClassCode {
     let code = GetClassCodeRequest {
         name: format!("{class}/classCode"),

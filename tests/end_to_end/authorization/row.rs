@@ -32,9 +32,7 @@ pub(super) enum Concerned {
 pub(super) enum About {
     /// No place in particular.
     Nothing,
-    /// The organization.
     Organization,
-    /// The class.
     Class,
 }
 

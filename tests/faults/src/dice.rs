@@ -42,7 +42,6 @@ impl Dice {
         Duration::from_millis((least + self.below(most - least)) as u64)
     }
 
-    /// Returns a request id.
     pub(crate) fn request_id(&self) -> String {
         let mut bytes = [0; 16];
         self.0.fill(&mut bytes);

@@ -180,7 +180,6 @@ impl Protocol {
         }
     }
 
-    /// Follows one event.
     pub(crate) fn follow_event(&self, state: &mut State, event: usize) {
         let (redemption, end) = state.membership.events[event];
         self.move_by(state, redemption, Heard::End(end));

@@ -18,7 +18,6 @@ const SAGA_TRANSACTIONS: &[&str] = &[
     "membership.raise_fence",
     "membership.change",
 ];
-/// The other transactions.
 const OTHER_TRANSACTIONS: &[&str] = &[
     "invitations.audit",
     "invitations.follow",

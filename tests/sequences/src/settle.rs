@@ -17,7 +17,6 @@ use crate::{
 /// The seconds by which the clock advances in each round: longer than the longest delay between two
 /// tries.
 const ROUND_SECONDS: i64 = 61;
-/// The seconds of a day.
 const DAY_SECONDS: i64 = 24 * 60 * 60;
 /// The rounds after which unsettled work counts as stuck.
 const ROUNDS_MAX: u32 = 30;

@@ -20,7 +20,6 @@ pub(crate) enum Weight {
     ViolationIfQuiescent,
 }
 
-/// One check.
 #[derive(Debug)]
 pub(crate) struct Check {
     pub(crate) invariant: Invariant,

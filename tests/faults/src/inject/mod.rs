@@ -57,7 +57,6 @@ impl Tally {
     }
 }
 
-/// The injection of one round.
 pub(crate) struct Injection<'round> {
     pub(crate) stage: &'round mut Stage,
     pub(crate) settling: &'round Settling,
