@@ -1,5 +1,6 @@
 //! The product's rules, over gRPC with both services running, on both engines.
 
+mod again;
 mod authorization;
 mod bad_input;
 mod class_codes;

@@ -11,6 +11,8 @@
     reason = "these are tests: what they panic on is their failure"
 )]
 
+#[path = "redemptions/again.rs"]
+mod again;
 #[path = "redemptions/attached.rs"]
 mod attached;
 #[path = "redemptions/attempts.rs"]

@@ -119,6 +119,10 @@ pub enum Change {
     On,
     /// Revokes the invitation for good.
     Revoke,
+    /// What led to the queue lets in at once: nobody guesses any more, or a code is unlocked.
+    Admit,
+    /// It lets in at once even whom staff removed.
+    AllowRejoin,
 }
 
 /// A way in which a person stops being a member.
@@ -157,6 +161,12 @@ pub enum Variant {
     NoRecovery,
     /// P5: no worker asks about a redemption that stayed QUEUED.
     NoSweep,
+    /// P2: a use that was taken over does not come back where its taker fails.
+    TakenForGood,
+    /// P2: who would be let in begins anew beside the one that waits.
+    WaitingIsBypassed,
+    /// P4: who comes back takes a use each time.
+    UsesByVisit,
 }
 
 /// A situation that a search must reach; a search that misses it proves too little.
@@ -170,6 +180,10 @@ pub enum Goal {
     WithoutUse,
     /// A second call has attached to a living redemption (P2).
     Attached,
+    /// A redemption waits whose use another took over (P2).
+    HandedOver,
+    /// Somebody was let in twice by one invitation, on one use (P4).
+    CameBack,
 }
 
 /// The configuration of one search. Every bound here is a count.
@@ -272,7 +286,9 @@ impl Values {
                 external_id: None,
                 vouched: false,
                 sign_up: false,
-                guess_guarded: configuration.ways_in[call.invitation].guess_guarded,
+                guess_guarded: false,
+                has_use: false,
+                known: false,
             })
         });
         Some(Self {

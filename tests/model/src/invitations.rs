@@ -1,10 +1,10 @@
 //! The transactions of the invitations service: T1, T3, the feed, and changes of an invitation.
 
-use homeroom_api::common::v1::ErrorReason;
 use homeroom_invitations::domain::{
-    decide::{Decision, decide},
+    decide::Facts,
     invitation::{Invitation, Standing, Uses},
     redemption::{MembershipAnswer, Outcome, RedemptionState, RequestEnd, follow, settle},
+    way::{Earlier, Way, heir, way_of},
 };
 
 use crate::{
@@ -14,17 +14,7 @@ use crate::{
     words::{Route, Told, end_of},
 };
 
-/// The decision of T1.
-enum Judgement {
-    /// A new reservation.
-    New(Route),
-    /// The person's living redemption (P2).
-    Attach(usize),
-    /// Writes nothing.
-    Refuse,
-}
-
-/// Membership's answer on a redemption.
+/// Membership's word on a redemption.
 #[derive(Clone, Copy)]
 enum Heard {
     Answer(MembershipAnswer),
@@ -51,12 +41,20 @@ impl Protocol {
             }
         }
         match self.judge(state, call) {
-            Judgement::New(route) if self.is(Variant::UsesCheckedThenTaken) => {
-                state.memory.judged[call] = Some(route);
+            Way::Begin { decision, .. } if self.is(Variant::UsesCheckedThenTaken) => {
+                state.memory.judged[call] = Route::of(decision);
             }
-            Judgement::New(route) => self.insert(state, call, route),
-            Judgement::Attach(redemption) => self.wait_for(state, call, redemption),
-            Judgement::Refuse => {}
+            Way::Begin {
+                decision,
+                holds_use,
+                takes_over,
+            } => {
+                if let Some(route) = Route::of(decision) {
+                    self.insert(state, call, route, holds_use, takes_over);
+                }
+            }
+            Way::Join(redemption) => self.wait_for(state, call, redemption),
+            Way::Refuse(_) => {}
         }
     }
 
@@ -67,48 +65,68 @@ impl Protocol {
             standing: row.standing,
             uses: row.uses,
             issue_time: moment(row.issued),
+            allow_rejoin: row.allow_rejoin,
             ..self.values.invitations[index].clone()
         }
     }
 
-    fn judge(&self, state: &State, index: usize) -> Judgement {
-        let call = &self.configuration.calls[index];
-        let invitation = self.invitation(state, call.invitation);
-        let decision = decide(
-            &invitation,
-            &self.values.attempts[index],
-            moment(state.tick),
-        );
-        let route = match decision {
-            Decision::Admit => Some(Route::AtOnce),
-            Decision::Queue(cause) => Some(Route::Queue(cause)),
-            Decision::OnlyIfKnown(reason) => Some(Route::OnlyIfKnown(reason)),
-            Decision::Refuse(ErrorReason::UseInProgress) => None,
-            Decision::Refuse(_) => return Judgement::Refuse,
-        };
-        let living = state.invitations.redemptions.iter().position(|row| {
-            row.user == call.user
-                && row.invitation == call.invitation
-                && row.epoch == invitation.epoch
-                && !row.state.is_final()
-        });
-        match (living, route) {
-            (Some(living), _) => Judgement::Attach(living),
-            (None, Some(route)) => Judgement::New(route),
-            (None, None) => Judgement::Refuse,
-        }
+    /// What stands of a person by an invitation.
+    fn standing(state: &State, user: usize, invitation: usize) -> Vec<Earlier<usize>> {
+        let rows = state.invitations.redemptions.iter().enumerate();
+        let of_person = rows.filter(|(_, row)| row.user == user && row.invitation == invitation);
+        of_person
+            .map(|(redemption, row)| Earlier {
+                redemption,
+                state: row.state,
+                epoch: row.epoch,
+                holds_use: row.holds_use,
+            })
+            .collect()
     }
 
-    fn insert(&self, state: &mut State, index: usize, route: Route) {
+    fn judge(&self, state: &State, index: usize) -> Way<usize> {
+        let call = &self.configuration.calls[index];
+        let row = &state.invitations.invitations[call.invitation];
+        let mut standing = Self::standing(state, call.user, call.invitation);
+        if self.is(Variant::WaitingIsBypassed) {
+            standing.retain(|one| one.state != RedemptionState::Queued);
+        }
+        if self.is(Variant::UsesByVisit) {
+            standing.retain(|one| one.state != RedemptionState::Committed);
+        }
+        let facts = Facts {
+            guess_guarded: row.guess_guarded,
+            ..self.values.attempts[index].clone()
+        };
+        way_of(
+            &self.invitation(state, call.invitation),
+            row.uses_since_epoch,
+            &facts,
+            &standing,
+            moment(state.tick),
+        )
+    }
+
+    fn insert(
+        &self,
+        state: &mut State,
+        index: usize,
+        route: Route,
+        holds_use: bool,
+        takes_over: Option<usize>,
+    ) {
         if state.invitations.redemptions.len() >= self.configuration.redemptions_max {
             return;
         }
         let call = &self.configuration.calls[index];
         let redemption = state.invitations.redemptions.len();
         let invitation = &mut state.invitations.invitations[call.invitation];
-        let holds_use = !matches!(route, Route::OnlyIfKnown(_));
         if holds_use {
             invitation.uses.reserved += 1;
+        }
+        if let Some(waiting) = takes_over {
+            state.invitations.redemptions[waiting].holds_use = false;
+            invitation.uses.queued -= 1;
         }
         state.invitations.redemptions.push(RedemptionRow {
             user: call.user,
@@ -117,6 +135,7 @@ impl Protocol {
             route,
             holds_use,
             issued: invitation.issued,
+            allow_rejoin: invitation.allow_rejoin,
             state: RedemptionState::Reserved,
             outcome: None,
         });
@@ -138,7 +157,8 @@ impl Protocol {
     /// Variant: inserts the earlier decision, whatever has happened since.
     pub(crate) fn insert_judged(&self, state: &mut State, call: usize) {
         if let Some(route) = state.memory.judged[call].take() {
-            self.insert(state, call, route);
+            let holds_use = !matches!(route, Route::OnlyIfKnown(_));
+            self.insert(state, call, route, holds_use, None);
         }
     }
 
@@ -195,11 +215,11 @@ impl Protocol {
             Heard::Answer(answer) => (settle(row.state, answer), Outcome::of(answer)),
             Heard::End(end) => (follow(row.state, end), Some(Outcome::PendingApproval)),
         };
-        Self::put(state, redemption, to, outcome.map(Told::from));
+        self.put(state, redemption, to, outcome.map(Told::from));
     }
 
-    /// Writes a redemption's state, its first outcome and the counts of uses.
-    fn put(state: &mut State, redemption: usize, to: RedemptionState, outcome: Option<Told>) {
+    /// Writes a state, with the first outcome and the uses.
+    fn put(&self, state: &mut State, redemption: usize, to: RedemptionState, told: Option<Told>) {
         let row = &mut state.invitations.redemptions[redemption];
         let from = row.state;
         if from == to {
@@ -207,22 +227,36 @@ impl Protocol {
         }
         state.history.went_back |= from.is_final();
         row.state = to;
-        row.outcome = row.outcome.or(outcome);
-        let invitation = &mut state.invitations.invitations[row.invitation];
-        if row.holds_use && row.epoch >= invitation.uses_since_epoch {
-            if let Some(count) = count_of(&mut invitation.uses, from) {
-                *count = count.saturating_sub(1);
+        row.outcome = row.outcome.or(told);
+        let row = *row;
+        if !row.holds_use {
+            return;
+        }
+        let mut counted = vec![(from, -1), (to, 1)];
+        if matches!(to, RedemptionState::Released | RedemptionState::Refused)
+            && !self.is(Variant::TakenForGood)
+        {
+            let standing = Self::standing(state, row.user, row.invitation);
+            if let Some(heir) = heir(&standing, row.epoch) {
+                let heir = &mut state.invitations.redemptions[heir];
+                heir.holds_use = true;
+                counted.push((heir.state, 1));
             }
-            if let Some(count) = count_of(&mut invitation.uses, to) {
-                *count += 1;
+        }
+        let invitation = &mut state.invitations.invitations[row.invitation];
+        if row.epoch >= invitation.uses_since_epoch {
+            for (counted_as, by) in counted {
+                if let Some(count) = count_of(&mut invitation.uses, counted_as) {
+                    *count = count.saturating_add_signed(by);
+                }
             }
         }
     }
 
-    /// Variant: gives the use back when the time limit passes.
-    pub(crate) fn time_out(state: &mut State, redemption: usize) {
+    /// Variant: the use is given back because time ran out.
+    pub(crate) fn time_out(&self, state: &mut State, redemption: usize) {
         if state.invitations.redemptions[redemption].state == RedemptionState::Reserved {
-            Self::put(state, redemption, RedemptionState::Released, None);
+            self.put(state, redemption, RedemptionState::Released, None);
         }
     }
 
@@ -247,6 +281,8 @@ impl Protocol {
                 row.epoch = row.epoch.next();
                 row.standing = Standing::Revoked;
             }
+            Change::Admit => row.guess_guarded = false,
+            Change::AllowRejoin => row.allow_rejoin = true,
         }
         if self.is(Variant::NoFence) {
             row.fence = row.epoch.value();

@@ -64,7 +64,7 @@ impl Protocol {
             route,
             refuse_reason,
             invitation_issue_time: moment(row.issued),
-            allow_rejoin: false,
+            allow_rejoin: row.allow_rejoin,
         };
         decide(&self.facts(state, redemption), &attempt, moment(state.tick)).into()
     }

@@ -2,13 +2,15 @@
 //!
 //! I8 is not checked, because the model has one organization.
 
+use std::collections::BTreeSet;
+
 use homeroom_invitations::domain::{invitation::Uses, redemption::RedemptionState};
 use homeroom_membership::domain::join_request::State as RequestState;
 use stateright::Property;
 
 use crate::{
     configuration::{Configuration, Goal},
-    state::State,
+    state::{RedemptionRow, State},
     steps::Protocol,
     words::{Told, Word},
 };
@@ -23,9 +25,12 @@ pub const ONE_OPEN: &str =
     "P2, P8 one living redemption and one open request each, none for a member";
 /// The counts of uses equal those of the rows and never exceed the limit.
 pub const USES: &str = "I3 uses spent and held are those of the rows, never above the limit";
-/// An invitation never admits more people than it has uses, and nobody twice or without a use.
-pub const LET_IN: &str = "I3 each use lets in at most one person, once";
-/// A redemption ends on membership's answer, and in accordance with it.
+/// People let in by an invitation are never more than its uses. Nobody is let in without one, nor twice by one
+/// redemption.
+pub const LET_IN: &str = "I3 each use lets in at most one person, each redemption once";
+/// However often somebody comes, an invitation counts one use.
+pub const ONE_USE: &str = "P4 a person has one use of an invitation";
+/// A redemption ends on membership's word, and as it says.
 pub const ITS_WORD: &str = "P1 a redemption ends as membership says";
 /// No redemption leaves a final state.
 pub const FORWARD: &str = "P1 a redemption only goes forward";
@@ -59,6 +64,7 @@ pub(crate) fn all(configuration: &Configuration) -> Vec<Property<Protocol>> {
         Property::always(ONE_OPEN, one_open),
         Property::always(USES, uses),
         Property::always(LET_IN, let_in),
+        Property::always(ONE_USE, one_use),
         Property::always(ITS_WORD, its_word),
         Property::always(FORWARD, |_, state: &State| !state.history.went_back),
         Property::always(SETTLES, settles),
@@ -104,8 +110,8 @@ fn one_open(protocol: &Protocol, state: &State) -> bool {
             is_open(index) && state.membership.persons[row.user].memberships(place) > 0;
         let earlier = rows.iter().take(index).enumerate();
         let mut twice = earlier.filter(|(other, before)| {
-            let living = !row.state.is_final()
-                && !before.state.is_final()
+            let living = lives(row)
+                && lives(before)
                 && before.user == row.user
                 && before.invitation == row.invitation
                 && before.epoch == row.epoch;
@@ -117,6 +123,15 @@ fn one_open(protocol: &Protocol, state: &State) -> bool {
         });
         !open_to_a_member && twice.next().is_none()
     })
+}
+
+/// One that waits without a use of its own is in nobody's way: another has taken it over, or it was spent before.
+const fn lives(row: &RedemptionRow) -> bool {
+    match row.state {
+        RedemptionState::Reserved => true,
+        RedemptionState::Queued => row.holds_use,
+        _ => false,
+    }
 }
 
 fn uses(protocol: &Protocol, state: &State) -> bool {
@@ -146,29 +161,45 @@ fn uses(protocol: &Protocol, state: &State) -> bool {
 }
 
 fn let_in(protocol: &Protocol, state: &State) -> bool {
-    let rows = state
-        .invitations
-        .redemptions
-        .iter()
-        .zip(&state.history.let_in);
+    let redemptions = &state.invitations.redemptions;
+    let rows = redemptions.iter().zip(&state.history.let_in);
+    let has_use = |row: &RedemptionRow| {
+        redemptions.iter().any(|other| {
+            let of_person = other.user == row.user && other.invitation == row.invitation;
+            let over = [RedemptionState::Released, RedemptionState::Refused];
+            of_person && other.holds_use && !over.contains(&other.state)
+        })
+    };
     let once = rows
         .clone()
-        .all(|(row, times)| *times <= u8::from(row.holds_use));
+        .all(|(row, times)| *times == 0 || (*times == 1 && has_use(row)));
     let ways_in = protocol.configuration.ways_in.iter();
     let invitations = state.invitations.invitations.iter().enumerate();
     let within = invitations
         .zip(ways_in)
         .all(|((index, invitation), way_in)| {
-            let people: u32 = rows
-                .clone()
-                .filter(|(row, _)| {
-                    row.invitation == index && row.epoch >= invitation.uses_since_epoch
-                })
-                .map(|(_, times)| u32::from(*times))
-                .sum();
-            way_in.max_uses.is_none_or(|max| people <= max)
+            let let_in = rows.clone().filter(|(row, times)| {
+                let counted = row.epoch >= invitation.uses_since_epoch;
+                row.invitation == index && counted && **times > 0
+            });
+            let people: BTreeSet<usize> = let_in.map(|(row, _)| row.user).collect();
+            let people = u32::try_from(people.len());
+            way_in
+                .max_uses
+                .is_none_or(|max| people.is_ok_and(|people| people <= max))
         });
     once && within
+}
+
+fn one_use(_: &Protocol, state: &State) -> bool {
+    let held = |row: &&RedemptionRow| {
+        let since = state.invitations.invitations[row.invitation].uses_since_epoch;
+        let over = [RedemptionState::Released, RedemptionState::Refused];
+        row.holds_use && row.epoch >= since && !over.contains(&row.state)
+    };
+    let mut seen = BTreeSet::new();
+    let mut held = state.invitations.redemptions.iter().filter(held);
+    held.all(|row| seen.insert((row.user, row.invitation, row.epoch)))
 }
 
 fn its_word(_: &Protocol, state: &State) -> bool {
@@ -256,6 +287,16 @@ fn reached<const GOAL: usize>(protocol: &Protocol, state: &State) -> bool {
             .redemptions
             .iter()
             .any(|row| !row.holds_use),
+        Goal::HandedOver => state
+            .invitations
+            .redemptions
+            .iter()
+            .any(|row| row.state == RedemptionState::Queued && !row.holds_use),
+        Goal::CameBack => {
+            let rows = state.invitations.redemptions.iter();
+            let mut let_in = rows.zip(&state.history.let_in);
+            let_in.any(|(row, times)| *times > 0 && !row.holds_use)
+        }
         Goal::Attached => {
             let waiting = &state.memory.waiting;
             let mut calls = waiting.iter().enumerate();

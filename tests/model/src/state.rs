@@ -80,6 +80,10 @@ pub struct InvitationRow {
     pub uses: Uses,
     /// The tick at which its secret was made (R8).
     pub issued: u8,
+    /// Somebody is guessing: what is short queues.
+    pub guess_guarded: bool,
+    /// It lets in at once even whom staff removed.
+    pub allow_rejoin: bool,
 }
 
 /// A redemption.
@@ -97,7 +101,9 @@ pub struct RedemptionRow {
     pub holds_use: bool,
     /// The tick at which the redeemed secret was made.
     pub issued: u8,
-    /// The redemption's state.
+    /// Whether it was to let in at once even whom staff removed.
+    pub allow_rejoin: bool,
+    /// Where it stands.
     pub state: RedemptionState,
     /// The first outcome (P9).
     pub outcome: Option<Told>,
@@ -197,19 +203,24 @@ impl State {
     /// Returns the state before anything has happened.
     #[must_use]
     pub fn first(configuration: &Configuration) -> Self {
+        let ways_in = configuration.ways_in.iter();
         let invitations = configuration.ways_in.len();
         let calls = configuration.calls.len();
-        let invitation = InvitationRow {
+        let invitation = |guess_guarded| InvitationRow {
             epoch: Epoch::FIRST,
             uses_since_epoch: Epoch::FIRST,
             fence: Epoch::FIRST.value(),
             standing: Standing::On,
             uses: Uses::default(),
             issued: 1,
+            guess_guarded,
+            allow_rejoin: false,
         };
         Self {
             invitations: InvitationsRows {
-                invitations: vec![invitation; invitations],
+                invitations: ways_in
+                    .map(|way_in| invitation(way_in.guess_guarded))
+                    .collect(),
                 redemptions: Vec::new(),
                 request_ids: vec![None; calls],
                 feed_position: 0,

@@ -111,7 +111,7 @@ impl Protocol {
             Step::ConfirmFence(reply) => Self::confirm_fence(state, reply),
             Step::End(redemption, end) => self.end_request(state, redemption, end),
             Step::Depart(user, departure) => self.depart(state, user, departure),
-            Step::TimeOut(redemption) => Self::time_out(state, redemption),
+            Step::TimeOut(redemption) => self.time_out(state, redemption),
             Step::CrashInvitations => state.crash_invitations(),
             Step::CrashMembership => state.crash_membership(),
         }
@@ -168,12 +168,15 @@ impl Protocol {
 
     fn managing(&self, state: &State, steps: &mut Vec<Step>) {
         if state.history.changes_left > 0 {
-            let standing = state.invitations.invitations[0].standing;
+            let row = &state.invitations.invitations[0];
+            let standing = row.standing;
             for change in &self.configuration.changes.0 {
                 let possible = match change {
                     Change::Reset | Change::Off => standing == Standing::On,
                     Change::On => standing == Standing::Off,
                     Change::Revoke => standing != Standing::Revoked,
+                    Change::Admit => row.guess_guarded,
+                    Change::AllowRejoin => !row.allow_rejoin,
                 };
                 if possible {
                     steps.push(Step::Change(0, *change));

@@ -2,7 +2,7 @@
 
 use homeroom_api::common::v1::ErrorReason;
 use homeroom_invitations::domain::{
-    decide::QueueCause,
+    decide::{self, QueueCause},
     redemption::{self, MembershipAnswer, RequestEnd},
 };
 use homeroom_membership::domain::{
@@ -136,8 +136,18 @@ pub enum Route {
 }
 
 impl Route {
-    /// Returns the route in the message to membership, and the refusal for people who are neither
-    /// in nor waiting.
+    /// That of a decision; None where nothing is to be reserved.
+    #[must_use]
+    pub const fn of(decision: decide::Decision) -> Option<Self> {
+        match decision {
+            decide::Decision::Admit => Some(Self::AtOnce),
+            decide::Decision::Queue(cause) => Some(Self::Queue(cause)),
+            decide::Decision::OnlyIfKnown(reason) => Some(Self::OnlyIfKnown(reason)),
+            decide::Decision::Refuse(_) => None,
+        }
+    }
+
+    /// As membership reads it: its route, and the refusal of those who are not known.
     #[must_use]
     pub const fn on_the_wire(self) -> (admission::Route, Option<ErrorReason>) {
         match self {

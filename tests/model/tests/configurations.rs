@@ -119,6 +119,105 @@ fn p6_two_persons_want_the_last_seat_and_one_leaves() {
 }
 
 #[test]
+fn p2_u2_who_waits_is_let_in_by_the_use_that_is_held() {
+    holds(Configuration {
+        redemptions_max: 4,
+        changes: (vec![Change::Admit], 1),
+        ends: vec![RequestState::Approved, RequestState::Denied],
+        departures: (vec![LEAVES], 1),
+        reaches: vec![
+            Goal::HandedOver,
+            Goal::Attached,
+            Goal::Answers(Word::Queued),
+            Goal::Answers(Word::Admitted),
+            Goal::Answers(Word::AlreadyMember),
+            Goal::Ends(RequestState::Closed),
+            Goal::Ends(RequestState::Approved),
+            answers(ErrorReason::UsedUp),
+        ],
+        ..Configuration::new(
+            "let in while waiting",
+            &[WayIn::guarded_token(1)],
+            &[Call::new(0, 0), Call::new(0, 0), Call::new(1, 0)],
+        )
+    });
+}
+
+#[test]
+fn p2_u2_a_use_comes_back_to_the_one_that_waits() {
+    holds(Configuration {
+        redemptions_max: 4,
+        changes: (vec![Change::Admit, Change::Reset, Change::Off], 2),
+        ends: vec![RequestState::Approved],
+        reaches: vec![
+            Goal::HandedOver,
+            Goal::Answers(Word::StaleEpoch),
+            Goal::Ends(RequestState::Approved),
+            answers(ErrorReason::NoSeats),
+        ],
+        ..Configuration::new(
+            "a use comes back",
+            &[WayIn::guarded_token(1), WayIn::token(1)],
+            &[Call::new(0, 0), Call::new(0, 0), Call::new(1, 1)],
+        )
+    });
+}
+
+#[test]
+fn p2_u2_r8_who_was_removed_is_let_in_where_that_is_allowed() {
+    holds(Configuration {
+        users: 1,
+        redemptions_max: 4,
+        changes: (vec![Change::AllowRejoin], 1),
+        departures: (vec![REMOVED, LEAVES], 2),
+        ends: vec![RequestState::Approved, RequestState::Withdrawn],
+        reaches: vec![
+            Goal::HandedOver,
+            Goal::CameBack,
+            Goal::Answers(Word::Queued),
+            Goal::Answers(Word::AlreadyPending),
+            Goal::Ends(RequestState::Closed),
+            Goal::Ends(RequestState::Approved),
+        ],
+        ..Configuration::new(
+            "rejoining",
+            &[WayIn::token(1), WayIn::token(1)],
+            &[
+                Call::new(0, 1),
+                Call::new(0, 0),
+                Call::new(0, 0),
+                Call::new(0, 0),
+            ],
+        )
+    });
+}
+
+#[test]
+fn p4_u8_who_comes_back_takes_no_second_use() {
+    holds(Configuration {
+        redemptions_max: 5,
+        departures: (vec![LEAVES, REMOVED], 2),
+        ends: vec![RequestState::Approved, RequestState::Denied],
+        reaches: vec![
+            Goal::CameBack,
+            Goal::Answers(Word::Queued),
+            Goal::Answers(Word::AlreadyMember),
+            answers(ErrorReason::UsedUp),
+        ],
+        ..Configuration::new(
+            "coming back",
+            &[WayIn::token(1)],
+            &[
+                Call::new(0, 0),
+                Call::new(0, 0),
+                Call::new(0, 0),
+                Call::new(1, 0),
+            ],
+        )
+    });
+}
+
+#[test]
 fn p5_requests_end_in_every_way() {
     holds(Configuration {
         ends: DECISIONS.to_vec(),

@@ -8,7 +8,7 @@
 use homeroom_membership::domain::join_request::State as RequestState;
 use homeroom_model::{
     configuration::{Call, Change, Configuration, Departure, Place, Variant, WayIn},
-    properties::{FENCE, FORWARD, ITS_WORD, LET_IN, ONE_OPEN, SEATS, SETTLES, USES},
+    properties::{FENCE, FORWARD, ITS_WORD, LET_IN, ONE_OPEN, ONE_USE, SEATS, SETTLES, USES},
     search::refute,
 };
 
@@ -141,6 +141,50 @@ fn p11_a_batch_that_ranks_before_it_counts_oversells() {
         ..two_persons("a batch", WayIn::token(2))
     };
     fails(configuration, Variant::BatchDecidesAtOnce, &[SEATS]);
+}
+
+/// Somebody waits, would be let in by now, and comes again.
+fn let_in_while_waiting(uses: u32) -> Configuration {
+    Configuration {
+        changes: (vec![Change::Admit], 1),
+        ends: vec![RequestState::Approved],
+        ..Configuration::new(
+            "let in while waiting",
+            &[WayIn::guarded_token(uses), WayIn::token(1)],
+            &[Call::new(0, 0), Call::new(0, 0), Call::new(1, 1)],
+        )
+    }
+}
+
+#[test]
+fn p2_one_that_waits_and_is_bypassed_holds_a_second_use() {
+    fails(
+        let_in_while_waiting(2),
+        Variant::WaitingIsBypassed,
+        &[ONE_OPEN, ONE_USE],
+    );
+}
+
+#[test]
+fn p2_a_use_taken_for_good_lets_somebody_in_without_one() {
+    let configuration = Configuration {
+        departures: (vec![LEAVES], 1),
+        ..let_in_while_waiting(1)
+    };
+    fails(configuration, Variant::TakenForGood, &[LET_IN]);
+}
+
+#[test]
+fn p4_uses_by_visit_count_one_person_twice() {
+    let configuration = Configuration {
+        departures: (vec![LEAVES], 1),
+        ..Configuration::new(
+            "coming back",
+            &[WayIn::token(2)],
+            &[Call::new(0, 0), Call::new(0, 0)],
+        )
+    };
+    fails(configuration, Variant::UsesByVisit, &[ONE_USE]);
 }
 
 #[test]

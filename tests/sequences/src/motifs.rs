@@ -14,16 +14,41 @@ use crate::{
 /// The longest delay of a settlement, in milliseconds, during which a request is decided.
 const LATE_MILLIS_MAX: i64 = 30;
 
-/// Returns a random motif.
+/// How many come at once.
+const CROWD: usize = 6;
+
+/// Any motif.
 pub fn roll(dice: &mut Dice) -> Vec<Step> {
-    if dice.chance(50) {
-        decided_before_it_is_settled(dice)
-    } else {
-        ended_before_it_is_asked_about(dice)
+    match dice.below(3) {
+        0 => decided_before_it_is_settled(dice),
+        1 => ended_before_it_is_asked_about(dice),
+        _ => let_in_while_waiting(dice),
     }
 }
 
-/// A person queues, and the request ends and is followed before T3.
+/// Some wait by a locked code, which is unlocked, and come again.
+fn let_in_while_waiting(dice: &mut Dice) -> Vec<Step> {
+    let focus = Some(dice.roll());
+    let mut crowd = |dice: &mut Dice| {
+        let redeem = |_| Act::Call {
+            method: place_of("Redeem"),
+            dice: dice.roll(),
+            focus,
+            fate: Fate::Whole,
+        };
+        Step::Together((0..CROWD).map(redeem).collect())
+    };
+    vec![
+        call(dice, "GetClassCode"),
+        call(dice, "LockClassCode"),
+        crowd(dice),
+        call(dice, "UnlockClassCode"),
+        crowd(dice),
+        Step::Together(vec![Act::Work(Work::Follow)]),
+    ]
+}
+
+/// Somebody queues, and the request ends and is followed while T3 is still to come.
 fn decided_before_it_is_settled(dice: &mut Dice) -> Vec<Step> {
     let late = dice.between(5, LATE_MILLIS_MAX).unsigned_abs();
     let decision = *dice.pick(&[

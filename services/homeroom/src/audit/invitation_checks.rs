@@ -74,16 +74,20 @@ pub(crate) const CHECKS: &[Check] = &[
     Check::violation(
         Invariant::I3,
         "a person has two living redemptions of an invitation",
+        // One that waits without a use has handed it over, or came back to wait.
         "SELECT 'invitation ' || invitation_id AS subject, \
          user_id || ' in epoch ' || epoch || ': ' || count(*) AS detail FROM redemptions \
-         WHERE state IN ('RESERVED', 'QUEUED') GROUP BY invitation_id, epoch, user_id HAVING count(*) > 1",
+         WHERE state = 'RESERVED' OR (state = 'QUEUED' AND holds_use) \
+         GROUP BY invitation_id, epoch, user_id HAVING count(*) > 1",
     ),
     Check::violation(
         Invariant::I3,
-        "let in or queued without holding a use",
-        "SELECT 'redemption ' || redemption_id AS subject, \
-         state || ', refuse_if_unknown ' || refuse_if_unknown AS detail FROM redemptions \
-         WHERE NOT holds_use AND state IN ('QUEUED', 'COMMITTED')",
+        "let in or queued without a use of the person's",
+        "SELECT 'redemption ' || r.redemption_id AS subject, \
+         r.state || ', refuse_if_unknown ' || r.refuse_if_unknown AS detail FROM redemptions r \
+         WHERE NOT r.holds_use AND r.state IN ('QUEUED', 'COMMITTED') \
+         AND NOT EXISTS (SELECT 1 FROM redemptions o WHERE o.invitation_id = r.invitation_id \
+         AND o.user_id = r.user_id AND o.holds_use AND o.state IN ('RESERVED', 'QUEUED', 'COMMITTED'))",
     ),
     Check::violation(
         Invariant::I4,

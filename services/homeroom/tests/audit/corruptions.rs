@@ -120,8 +120,14 @@ const I3: &[Corruption] = &[
     ),
     invitations(
         "UPDATE redemptions SET holds_use = false WHERE user_id = 'pat'",
-        "let in or queued without holding a use",
+        "let in or queued without a use of the person's",
         "000000000004",
+    ),
+    invitations(
+        "UPDATE redemptions SET user_id = 'pat', holds_use = false WHERE user_id = 'kim'; \
+         UPDATE redemptions SET state = 'RELEASED' WHERE user_id = 'pat' AND holds_use",
+        "let in or queued without a use of the person's",
+        "000000000002",
     ),
     invitations(
         "DROP INDEX redemptions_living; UPDATE redemptions SET user_id = 'pat', state = 'QUEUED' WHERE user_id = 'dan'",

@@ -250,7 +250,7 @@ impl App {
                 .iter()
                 .filter(|redemption| redemption.state == RedemptionState::Reserved)
                 .collect();
-            let admissions = self.redemptions.admit(&reserved).await;
+            let admissions = self.redemptions.admit(&reserved, false).await;
             let mut settlements = Vec::with_capacity(reserved.len());
             for redemption in reserved {
                 match admissions.get(&redemption.id) {

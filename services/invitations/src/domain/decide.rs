@@ -30,6 +30,11 @@ pub struct Facts {
     pub sign_up: bool,
     /// The limiter says that short credentials queue for now (03).
     pub guess_guarded: bool,
+    /// A use of the invitation is the person's already, spent or held: they
+    /// take none, and none is short for them (P4).
+    pub has_use: bool,
+    /// Membership says that the person is in, or waits (R2).
+    pub known: bool,
 }
 
 /// Why a redemption leads to the queue. `REMOVED_BEFORE` is membership's to
@@ -59,11 +64,12 @@ pub enum Decision {
     Admit,
     /// A request for staff to decide.
     Queue(QueueCause),
-    /// No use left, or no longer valid, but otherwise right: reserve without
-    /// holding a use; membership answers that the person is known (a member, or
-    /// waiting) or else this refusal (P3, R2).
+    /// No use left, or no longer valid, but otherwise right, or else somebody who
+    /// is known: reserve without holding a use; membership answers that the
+    /// person is known (a member, or waiting) or else this refusal (P3, R2).
     OnlyIfKnown(ErrorReason),
-    /// Nobody gets in.
+    /// Nobody gets in. Unless it is not usable at all, membership is asked first
+    /// whether the person is known (R2).
     Refuse(ErrorReason),
 }
 
@@ -77,7 +83,7 @@ impl Decision {
         }
     }
 
-    /// Whether a reservation under it holds a use (P3, P4).
+    /// Whether a reservation under it holds a use, unless one is the person's already (P3, P4).
     #[must_use]
     pub const fn holds_use(self) -> bool {
         matches!(self, Self::Admit | Self::Queue(_))
@@ -111,6 +117,9 @@ pub fn decide(invitation: &Invitation, attempt: &Facts, now: DateTime<Utc>) -> D
     let failure = RULES.iter().find_map(|rule| rule(invitation, attempt, now));
     match failure {
         Some(reason @ (ErrorReason::NoLongerValid | ErrorReason::UsedUp)) => {
+            Decision::OnlyIfKnown(reason)
+        }
+        Some(reason) if attempt.known && reason != ErrorReason::CodeNotUsable => {
             Decision::OnlyIfKnown(reason)
         }
         Some(reason) => Decision::Refuse(reason),
@@ -207,13 +216,19 @@ fn no_longer_valid(invitation: &Invitation, _: &Facts, now: DateTime<Utc>) -> Op
 }
 
 /// X4: every use spent, or waiting for a person's decision.
-fn used_up(invitation: &Invitation, _: &Facts, _: DateTime<Utc>) -> Option<ErrorReason> {
-    (invitation.supply() == Supply::UsedUp).then_some(ErrorReason::UsedUp)
+fn used_up(invitation: &Invitation, attempt: &Facts, _: DateTime<Utc>) -> Option<ErrorReason> {
+    let short = !attempt.has_use && invitation.supply() == Supply::UsedUp;
+    short.then_some(ErrorReason::UsedUp)
 }
 
 /// P3: uses short only because of redemptions under way.
-fn use_in_progress(invitation: &Invitation, _: &Facts, _: DateTime<Utc>) -> Option<ErrorReason> {
-    (invitation.supply() == Supply::InProgress).then_some(ErrorReason::UseInProgress)
+fn use_in_progress(
+    invitation: &Invitation,
+    attempt: &Facts,
+    _: DateTime<Utc>,
+) -> Option<ErrorReason> {
+    let short = !attempt.has_use && invitation.supply() == Supply::InProgress;
+    short.then_some(ErrorReason::UseInProgress)
 }
 
 #[cfg(test)]

@@ -50,14 +50,27 @@ fn any_attempt() -> impl Strategy<Value = Facts> {
         Some("mia@hamiltonschools.org"),
         Some("tom@district.org"),
     ]);
-    (address, any::<[bool; 5]>()).prop_map(
-        |(address, [email_verified, known, vouched, sign_up, guess_guarded])| Facts {
+    (address, any::<[bool; 7]>()).prop_map(
+        |(
+            address,
+            [
+                email_verified,
+                has_id,
+                vouched,
+                sign_up,
+                guess_guarded,
+                has_use,
+                known,
+            ],
+        )| Facts {
             email: address.map(email),
             email_verified,
-            external_id: known.then(|| "S-17".to_owned()),
+            external_id: has_id.then(|| "S-17".to_owned()),
             vouched,
             sign_up,
             guess_guarded,
+            has_use,
+            known,
             ..attempt()
         },
     )
@@ -107,7 +120,7 @@ proptest! {
     ) {
         let failures = failing_rules(&invitation, &attempt, now());
         let decision = decide(&invitation, &attempt, now());
-        if let Decision::OnlyIfKnown(_) = decision {
+        if !attempt.known && let Decision::OnlyIfKnown(_) = decision {
             let spent = [NoLongerValid, UsedUp, UseInProgress];
             prop_assert!(failures.iter().all(|reason| spent.contains(reason)), "{:?}", failures);
         }
@@ -117,9 +130,20 @@ proptest! {
     }
 
     #[test]
+    fn r2_whom_membership_knows_is_asked_for_before_every_refusal_of_a_living_invitation(
+        invitation in any_invitation(), attempt in any_attempt(),
+    ) {
+        let attempt = Facts { known: true, ..attempt };
+        if let Decision::Refuse(reason) = decide(&invitation, &attempt, now()) {
+            prop_assert_eq!(reason, CodeNotUsable);
+        }
+    }
+
+    #[test]
     fn i3_nothing_is_admitted_above_its_uses(invitation in any_invitation(), attempt in any_attempt()) {
         if decide(&invitation, &attempt, now()).holds_use() {
-            prop_assert!(invitation.max_uses.is_none_or(|max| invitation.uses.held() < max));
+            let is_left = invitation.max_uses.is_none_or(|max| invitation.uses.held() < max);
+            prop_assert!(is_left || attempt.has_use);
             prop_assert_eq!(invitation.standing, Standing::On);
         }
     }

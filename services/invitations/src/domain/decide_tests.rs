@@ -59,6 +59,8 @@ fn attempt() -> Facts {
         vouched: false,
         sign_up: false,
         guess_guarded: false,
+        has_use: false,
+        known: false,
     }
 }
 
@@ -177,6 +179,34 @@ fn p3_p4_uses_run_out_for_good_or_for_the_moment() {
         ..invitation(InvitationKind::ClassToken)
     };
     assert_eq!(decide(&unlimited, &attempt(), now()), Decision::Admit);
+}
+
+#[test]
+fn p4_u8_no_use_is_short_for_whom_it_belongs_to_and_nothing_else_is_changed_by_it() {
+    let coming_back = Facts {
+        has_use: true,
+        ..attempt()
+    };
+    let token = |used, reserved| Invitation {
+        max_uses: Some(2),
+        uses: Uses {
+            used,
+            reserved,
+            queued: 0,
+        },
+        ..invitation(InvitationKind::ClassToken)
+    };
+    for token in [token(2, 0), token(1, 1), token(9, 9)] {
+        assert_eq!(decide(&token, &coming_back, now()), Decision::Admit);
+    }
+    let expired = Invitation {
+        valid_till: Some(now()),
+        ..token(2, 0)
+    };
+    assert_eq!(
+        decide(&expired, &coming_back, now()),
+        Decision::OnlyIfKnown(NoLongerValid)
+    );
 }
 
 #[test]

@@ -20,4 +20,5 @@ pub mod public_url;
 pub mod redemption;
 pub mod strength;
 mod typed_text;
+pub mod way;
 mod webmail;

@@ -30,21 +30,23 @@ use crate::{
 };
 
 /// How long membership may take to admit, in seconds (P13).
-pub(super) const ADMIT_DEADLINE_SECONDS: u64 = 2;
+const ADMIT_DEADLINE_SECONDS: u64 = 2;
 
 impl Redemptions {
-    /// Asks membership about each redemption, each once. A result for every id: what is not
-    /// answered is `MEMBERSHIP_UNAVAILABLE`, which means unknown and never refused (P11).
+    /// Asks membership about each redemption, each once; with `validate_only` what it would answer, which changes
+    /// nothing. A result for every id: what is not answered is `MEMBERSHIP_UNAVAILABLE`, which means unknown and never
+    /// refused (P11).
     pub(crate) async fn admit(
         &self,
         redemptions: &[&Redemption],
+        validate_only: bool,
     ) -> HashMap<Uuid, Result<Admission>> {
         let mut results = HashMap::with_capacity(redemptions.len());
         let mut given_up = Vec::new();
         for wave in waves(redemptions) {
             let requests: Vec<AdmitRequest> = wave
                 .iter()
-                .map(|redemption| admit_request(redemption, false))
+                .map(|redemption| admit_request(redemption, validate_only))
                 .collect();
             let deadline = Instant::now() + Duration::from_secs(ADMIT_DEADLINE_SECONDS);
             let answers = self.membership.admit(&requests, Some(deadline)).await;
@@ -68,7 +70,7 @@ impl Redemptions {
                     tracing::error!(%error, redemption = %redemption.id, "membership cannot answer for a redemption");
                 }
                 // Wrong on purpose, against P1: what membership was not heard of in time is taken for over.
-                if answer.is_err() && is_wrong(WrongVariant::ReleaseOnTimeout) {
+                if answer.is_err() && !validate_only && is_wrong(WrongVariant::ReleaseOnTimeout) {
                     given_up.push(Settlement::given_up(redemption));
                 }
                 results.insert(redemption.id, answer.map_err(|_| not_known_yet()));
@@ -104,7 +106,7 @@ fn waves<'a>(redemptions: &[&'a Redemption]) -> Vec<Vec<&'a Redemption>> {
 
 /// Returns the request to membership for a redemption: for ever the same for one id (P1).
 #[must_use]
-pub(super) fn admit_request(redemption: &Redemption, validate_only: bool) -> AdmitRequest {
+fn admit_request(redemption: &Redemption, validate_only: bool) -> AdmitRequest {
     let (route, cause, refuse_reason) = match redemption.route {
         Route::AdmitAtOnce => (admit_request::Route::AdmitAtOnce, Cause::Unspecified, None),
         Route::Queue(cause) => (admit_request::Route::Queue, cause_of(cause), None),

@@ -1,15 +1,24 @@
 //! One attempt to redeem, and how far it has come.
 
+use chrono::{DateTime, Utc};
 use homeroom_api::common::v1::ErrorReason;
 use homeroom_kit::{Error, Result, status::code_of};
 use tonic::Code;
 
 use super::{
-    ledger::{MatchedInvitation, Redemption},
+    ledger::{MatchedInvitation, Redemption, Route},
     reply::{Redeemed, not_known_yet, refusal},
     request::Attempt,
 };
-use crate::{limiter::Receipt, store::LimiterDecision};
+use crate::{
+    domain::{
+        decide::{Decision, Facts, decide},
+        redemption::MembershipAnswer,
+    },
+    limiter::Receipt,
+    membership::Admission,
+    store::LimiterDecision,
+};
 
 /// An attempt that was charged and may go on.
 #[derive(Debug)]
@@ -39,6 +48,8 @@ pub(super) enum Stage {
         redemption: Box<Redemption>,
         attached: bool,
     },
+    /// A living invitation refuses it, unless membership knows the person (R2).
+    Refusing(ErrorReason),
     /// It was refused before there was a redemption.
     Refused(Error),
     /// It has its answer.
@@ -54,16 +65,19 @@ pub(super) struct InFlight {
     pub(super) limiter_decision: LimiterDecision,
     /// The invitation that was found last.
     pub(super) matched: Option<MatchedInvitation>,
+    /// When it came. What is answered to a redemption that began since is an answer to it too.
+    since: DateTime<Utc>,
 }
 
 impl InFlight {
-    pub(super) fn of(attempt: Attempt) -> Self {
+    pub(super) fn of(attempt: Attempt, now: DateTime<Utc>) -> Self {
         Self {
             attempt,
             stage: Stage::Fresh,
             charged: None,
             limiter_decision: LimiterDecision::Allowed,
             matched: None,
+            since: now,
         }
     }
 
@@ -83,11 +97,59 @@ impl InFlight {
         self.stage = Stage::Refused(refusal(reason));
     }
 
+    /// Refuses it. Who is in, or waits, is told so before a living invitation refuses (R2).
+    pub(super) fn refuse_unless_known(&mut self, reason: ErrorReason) {
+        match reason {
+            ErrorReason::CodeNotUsable => self.refuse(reason),
+            _ => self.stage = Stage::Refusing(reason),
+        }
+    }
+
     pub(super) fn attach(&mut self, redemption: Redemption, attached: bool) {
         self.stage = Stage::Reserved {
             redemption: Box::new(redemption),
             attached,
         };
+    }
+
+    /// Has it decided again, since what it met is over: whatever it meets now has begun since.
+    pub(super) fn decide_again(&mut self) {
+        self.since = DateTime::<Utc>::MIN_UTC;
+        self.stage = Stage::Fresh;
+    }
+
+    /// Returns true if membership's answer to a living redemption that it met is none to it. The redemption is over: it
+    /// has its answer from before and waits to be settled, or its request ended and the feed is late. Or it has led to
+    /// the queue, and the person would be let in by now (P2).
+    pub(super) fn is_over(
+        &self,
+        met: &Redemption,
+        admission: &Admission,
+        now: DateTime<Utc>,
+    ) -> bool {
+        let began_since = met.create_time >= self.since;
+        match admission.answer {
+            MembershipAnswer::Queued => {
+                admission.request_end.is_some() || (!began_since && self.gets_in_at_once(met, now))
+            }
+            MembershipAnswer::Refused(_) => !began_since,
+            _ => !began_since && admission.answered_before,
+        }
+    }
+
+    /// Returns true if the person would be let in at once now, and was not to be when `met` began.
+    fn gets_in_at_once(&self, met: &Redemption, now: DateTime<Utc>) -> bool {
+        let Some(matched) = &self.matched else {
+            return false;
+        };
+        let invitation = &matched.row.invitation;
+        let facts = Facts {
+            has_use: true,
+            ..self.attempt.facts.clone()
+        };
+        let changed =
+            met.route != Route::AdmitAtOnce || (invitation.allow_rejoin && !met.allow_rejoin);
+        changed && decide(invitation, &facts, now) == Decision::Admit
     }
 
     /// Returns why it was refused, if no redemption tells of it.
@@ -102,7 +164,7 @@ impl InFlight {
         match self.stage {
             Stage::Answered(result) => *result,
             Stage::Refused(error) => Err(error),
-            Stage::Fresh | Stage::Reserved { .. } => Err(not_known_yet()),
+            Stage::Fresh | Stage::Reserved { .. } | Stage::Refusing(_) => Err(not_known_yet()),
         }
     }
 }

@@ -73,7 +73,7 @@ impl Redemptions {
         for redemption in due.iter().filter(|due| due.tries == STUCK_AFTER_TRIES) {
             tracing::error!(redemption = %redemption.id, "a redemption is stuck: membership has not answered for it");
         }
-        let admissions = self.admit(&due.iter().collect::<Vec<_>>()).await;
+        let admissions = self.admit(&due.iter().collect::<Vec<_>>(), false).await;
         let mut settlements = Vec::new();
         let mut later: Vec<&Redemption> = Vec::new();
         for redemption in &due {

@@ -70,12 +70,17 @@ impl Redemptions {
         let mut macs: Vec<[u8; 32]> = candidates.iter().flatten().flatten().copied().collect();
         macs.sort_unstable();
         macs.dedup();
+        // T1 looks among many itself.
+        let user = match attempts {
+            [alone] => Some(&alone.person.user),
+            _ => None,
+        };
         let mut repository = self.ledger.store.read().await?;
-        let rows: HashMap<Vec<u8>, InvitationRow> = repository
-            .find_living_by_lookup_macs(&macs)
+        let rows: HashMap<Vec<u8>, (InvitationRow, bool)> = repository
+            .find_living_by_lookup_macs(&macs, user)
             .await?
             .into_iter()
-            .filter_map(|row| Some((row.secret.as_ref()?.lookup_mac.clone(), row)))
+            .filter_map(|found| Some((found.0.secret.as_ref()?.lookup_mac.clone(), found)))
             .collect();
         repository.release();
         Ok(attempts
@@ -85,12 +90,13 @@ impl Redemptions {
                 candidates
                     .into_iter()
                     .find_map(|lookup_macs| {
-                        let row = lookup_macs
+                        let (row, has_use) = lookup_macs
                             .iter()
                             .find_map(|mac| rows.get(mac.as_slice()))?;
                         may_match(attempt, row).then(|| MatchedInvitation {
                             row: row.clone(),
                             lookup_macs,
+                            has_use: *has_use,
                         })
                     })
                     .ok_or(ErrorReason::CodeNotUsable)

@@ -1,10 +1,7 @@
 //! Preview: what Redeem would answer now (R4). It decides and asks as Redeem does, costs the limiter
 //! the same, and writes nothing.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use homeroom_api::{common::v1::ErrorReason, membership::v1::Permission};
@@ -12,10 +9,9 @@ use homeroom_kit::{Error, Result, auth::Caller};
 
 use super::{
     Redemptions,
-    admit::{ADMIT_DEADLINE_SECONDS, admit_request},
     attempt::is_decision,
     attempt_log::Refusal,
-    ledger::{LivingKey, MatchedInvitation, Redemption, Route, reservation},
+    ledger::{MatchedInvitation, Redemption, Route, UseKey, reservation, way},
     look_up::{NamedOrganizations, Profiles},
     redeem::ROUNDS_MAX,
     reply::{Preview, not_known_yet, refusal},
@@ -23,12 +19,13 @@ use super::{
 };
 use crate::{
     domain::{
-        decide::{decide, failing_rules},
+        decide::failing_rules,
         invitation::Invitation,
         redemption::{MembershipAnswer, Outcome},
+        way::Way,
     },
     membership::{Access, Admission},
-    store::LimiterDecision,
+    store::{InvitationRow, LimiterDecision},
 };
 
 impl Redemptions {
@@ -136,77 +133,87 @@ impl Redemptions {
             let invitation = &found.row.invitation;
             let mut attempt = attempt.clone();
             attempt.facts.guess_guarded |= guarded.contains(&true);
+            attempt.facts.has_use = found.has_use;
             let attempt = &attempt;
             let now = self.ledger.clock.now();
-            let (asked, refused) = self.to_ask(invitation, attempt, now).await?;
-            let admission = match &asked {
-                Some(redemption) => Some(self.would_admit(redemption).await?),
-                None => None,
-            };
-            let outcome = match &admission {
-                Some(admission) => match Outcome::of(admission.answer) {
-                    Some(outcome) => outcome,
-                    // The invitation has changed since it was looked up.
-                    None => continue,
-                },
-                None => Outcome::Refused(refused.unwrap_or(ErrorReason::CodeNotUsable)),
+            let asked = self.to_ask(&found.row, attempt, now).await?;
+            let admission = self.would_admit(&asked).await?;
+            // None: the invitation has changed since it was looked up.
+            let Some(outcome) = Outcome::of(admission.answer) else {
+                continue;
             };
             return match outcome {
                 Outcome::Refused(reason) => {
                     self.refused(caller, attempt, invitation, reason, now).await
                 }
-                _ => Ok(preview_of(invitation, Some(outcome), admission.as_ref())),
+                _ => {
+                    // R2: they refuse nobody who is in, but staff want to know of them.
+                    let mut failures = failing_rules(invitation, &attempt.facts, now);
+                    if !failures.is_empty() && !self.is_staff(caller, invitation).await {
+                        failures.clear();
+                    }
+                    Ok(Preview {
+                        failures,
+                        ..preview_of(invitation, Some(outcome), Some(&admission))
+                    })
+                }
             };
         }
         Err(not_known_yet())
     }
 
-    /// The redemption that Redeem would ask membership about: the person's living one (P2), or a
-    /// new one that nobody stores; or why it would ask nothing.
+    /// Returns the redemption that Redeem would ask membership about: the person's living one (P2), or a new one that
+    /// nobody stores. Where it would refuse, it would ask first whether the person is known (R2).
     async fn to_ask(
         &self,
-        invitation: &Invitation,
+        row: &InvitationRow,
         attempt: &Attempt,
         now: DateTime<Utc>,
-    ) -> Result<(Option<Redemption>, Option<ErrorReason>)> {
-        let route = Route::of(decide(invitation, &attempt.facts, now));
-        if !matches!(route, Ok(_) | Err(ErrorReason::UseInProgress)) {
-            return Ok((None, route.err()));
-        }
-        let key = LivingKey {
-            invitation_id: invitation.id,
-            epoch: invitation.epoch,
+    ) -> Result<Redemption> {
+        let key = UseKey {
+            invitation_id: row.invitation.id,
             user: attempt.person.user.clone(),
         };
-        let living = self
-            .ledger
-            .store
-            .read()
-            .await?
-            .standing(&[], &[key], now)
-            .await?
-            .1
-            .pop();
-        Ok(match (living, route) {
-            (Some(living), _) => (Some(living), None),
-            (None, Ok(route)) => {
-                // Nobody stores it.
-                let random = self.ledger.random.as_ref();
-                let imagined = reservation(invitation, &attempt.person, route, now, random);
-                (Some(imagined), None)
-            }
-            (None, Err(reason)) => (None, Some(reason)),
-        })
+        let mut repository = self.ledger.store.read().await?;
+        let (_, standing) = repository.standing(&[], &[key], now).await?;
+        repository.release();
+        let route = match way(row, &attempt.facts, &standing, now) {
+            Way::Join(living) => return Ok(living.clone()),
+            Way::Begin { decision, .. } => Route::of(decision),
+            Way::Refuse(reason) => Err(reason),
+        };
+        let route = match route {
+            Err(ErrorReason::CodeNotUsable) => return Err(refusal(ErrorReason::CodeNotUsable)),
+            Err(reason) => Route::OnlyIfKnown(reason),
+            Ok(route) => route,
+        };
+        let random = self.ledger.random.as_ref();
+        Ok(reservation(
+            &row.invitation,
+            &attempt.person,
+            route,
+            now,
+            random,
+        ))
     }
 
     async fn would_admit(&self, redemption: &Redemption) -> Result<Admission> {
-        let deadline = Instant::now() + Duration::from_secs(ADMIT_DEADLINE_SECONDS);
+        let mut admissions = self.admit(&[redemption], true).await;
+        let admission = admissions.remove(&redemption.id);
+        admission.unwrap_or_else(|| Err(not_known_yet()))
+    }
+
+    /// Returns true if the caller may know why others are refused.
+    async fn is_staff(&self, caller: &Caller, invitation: &Invitation) -> bool {
+        let access = self.access(caller, invitation).await;
+        access.is_ok_and(|access| access.allowed)
+    }
+
+    async fn access(&self, caller: &Caller, invitation: &Invitation) -> Result<Access> {
+        let permission = Permission::ReadInvitations;
         self.membership
-            .admit(&[admit_request(redemption, true)], Some(deadline))
+            .check_access(&caller.user, &invitation.place, permission, caller.deadline)
             .await
-            .pop()
-            .unwrap_or_else(|| Err(not_known_yet()))
-            .map_err(|_| not_known_yet())
     }
 
     /// Returns every failing rule to staff, and the refusal to anyone else.
@@ -219,13 +226,7 @@ impl Redemptions {
         now: DateTime<Utc>,
     ) -> Result<Preview> {
         let access = self
-            .membership
-            .check_access(
-                &caller.user,
-                &invitation.place,
-                Permission::ReadInvitations,
-                caller.deadline,
-            )
+            .access(caller, invitation)
             .await
             .map_err(|_| refusal(reason))?;
         if !access.allowed {

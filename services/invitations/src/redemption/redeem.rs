@@ -16,7 +16,7 @@ use super::{
     each::together_or_each,
     ledger::{
         AttachRequest, MatchedInvitation, Redemption, RedemptionRequest, ReserveRequest, Reserved,
-        Resolved, Settlement,
+        Resolved, Route, Settlement, reservation,
     },
     look_up::{NamedOrganizations, Profiles},
     reply::{Redeemed, not_known_yet, refusal, request_id_conflict},
@@ -25,9 +25,8 @@ use super::{
 use crate::{
     domain::{
         decide::{Decision, decide},
-        redemption::{MembershipAnswer, Outcome, RedemptionState},
+        redemption::{Outcome, RedemptionState},
     },
-    membership::Admission,
     store::LimiterDecision,
 };
 
@@ -42,13 +41,16 @@ impl Redemptions {
         attempts: Vec<Attempt>,
     ) -> Vec<Result<Redeemed>> {
         let named = NamedOrganizations::of(&attempts);
-        let mut all: Vec<InFlight> = attempts.into_iter().map(InFlight::of).collect();
+        let now = self.ledger.clock.now();
+        let in_flight = attempts.into_iter();
+        let mut all: Vec<InFlight> = in_flight.map(|one| InFlight::of(one, now)).collect();
         let ((), profiles) = tokio::join!(self.resolve_requests(&mut all), self.profiles_of(named));
         match profiles {
             Ok(profiles) => {
                 self.charge_fresh(&mut all, &profiles).await;
                 for _ in 0..ROUNDS_MAX {
                     self.reserve_fresh(&mut all, &profiles).await;
+                    self.ask_who_is_known(&mut all).await;
                     self.answer_settled(&mut all).await;
                     self.ask_membership(&mut all).await;
                     if all.iter().all(InFlight::is_answered) {
@@ -170,7 +172,7 @@ impl Redemptions {
                 }
                 Ok(Reserved::Attached(redemption)) => one.attach(redemption, true),
                 Ok(Reserved::RequestIdConflict) => one.answer(Err(request_id_conflict())),
-                Ok(Reserved::Refused(reason)) => one.refuse(reason),
+                Ok(Reserved::Refused(reason)) => one.refuse_unless_known(reason),
                 Ok(Reserved::Changed) => {}
                 Err(error) => one.answer(Err(error)),
             }
@@ -200,17 +202,48 @@ impl Redemptions {
             one.matched = None;
             match found {
                 Ok(Ok(found)) => {
+                    one.attempt.facts.has_use = found.has_use;
                     let decision = decide(&found.row.invitation, &one.attempt.facts, now);
                     one.matched = Some(found);
                     // The use that is short may be the person's own: only T1 knows.
                     if let Decision::Refuse(reason) = decision
                         && reason != ErrorReason::UseInProgress
                     {
-                        one.refuse(reason);
+                        one.refuse_unless_known(reason);
                     }
                 }
                 Ok(Err(reason)) => one.refuse(reason),
                 Err(error) => one.answer(Err(error)),
+            }
+        }
+    }
+
+    /// R2: before a living invitation refuses, membership is asked whether the person is in or waits, which writes
+    /// nothing. Who is known is decided again as such.
+    async fn ask_who_is_known(&self, all: &mut [InFlight]) {
+        let now = self.ledger.clock.now();
+        let mut refused: Vec<(&mut InFlight, Redemption)> = Vec::new();
+        for one in all {
+            if let (Stage::Refusing(reason), Some(matched)) = (&one.stage, &one.matched) {
+                let route = Route::OnlyIfKnown(*reason);
+                let (invitation, person) = (&matched.row.invitation, &one.attempt.person);
+                let random = self.ledger.random.as_ref();
+                let asked = reservation(invitation, person, route, now, random);
+                refused.push((one, asked));
+            }
+        }
+        let asked: Vec<&Redemption> = refused.iter().map(|(_, asked)| asked).collect();
+        let admissions = self.admit(&asked, true).await;
+        for (one, asked) in refused {
+            match admissions.get(&asked.id) {
+                Some(Ok(admission)) => match Outcome::of(admission.answer) {
+                    Some(Outcome::Refused(reason)) => one.refuse(reason),
+                    known => {
+                        one.attempt.facts.known = known.is_some();
+                        one.stage = Stage::Fresh;
+                    }
+                },
+                _ => one.answer(Err(not_known_yet())),
             }
         }
     }
@@ -226,7 +259,8 @@ impl Redemptions {
         if asked.is_empty() {
             return;
         }
-        let admissions = self.admit(&asked).await;
+        let admissions = self.admit(&asked, false).await;
+        let now = self.ledger.clock.now();
         let mut settlements: HashMap<Uuid, Settlement> = HashMap::new();
         let mut first: HashMap<Uuid, Settlement> = HashMap::new();
         let mut again: Vec<(&mut InFlight, Uuid)> = Vec::new();
@@ -253,7 +287,7 @@ impl Redemptions {
             let id = redemption.id;
             let settlement = Settlement::of(redemption, admission, redemption.person.user.as_str());
             match Outcome::of(admission.answer) {
-                Some(outcome) if !(*attached && is_over(admission)) => {
+                Some(outcome) if !(*attached && one.is_over(redemption, admission, now)) => {
                     settlements.insert(id, settlement);
                     let redeemed = Redeemed::of(redemption, outcome, Some(admission.clone()));
                     match one.attempt.request.clone().filter(|_| *attached) {
@@ -263,7 +297,7 @@ impl Redemptions {
                 }
                 _ => {
                     first.insert(id, settlement);
-                    one.stage = Stage::Fresh;
+                    one.decide_again();
                     again.push((one, id));
                 }
             }
@@ -339,14 +373,4 @@ impl Redemptions {
 
 fn fresh(all: &[InFlight]) -> impl Iterator<Item = &InFlight> {
     all.iter().filter(|one| one.is_fresh())
-}
-
-/// Returns true if a living redemption that was met is over: it has its answer and waits to be settled, or its
-/// request ended and the feed is late. What it was told then is no answer to who asks now.
-fn is_over(admission: &Admission) -> bool {
-    match admission.answer {
-        MembershipAnswer::Queued => admission.request_end.is_some(),
-        MembershipAnswer::Refused(_) => true,
-        _ => admission.answered_before,
-    }
 }

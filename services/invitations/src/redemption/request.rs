@@ -211,6 +211,8 @@ fn believed(
         vouched,
         sign_up: request.sign_up,
         guess_guarded: false,
+        has_use: false,
+        known: false,
     };
     // An address that cannot be read is none.
     let claimed = || {

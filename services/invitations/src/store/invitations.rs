@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use homeroom_api::names::Place;
+use homeroom_api::{ids::UserId, names::Place};
 use uuid::Uuid;
 
 use super::Result;
@@ -92,9 +92,13 @@ pub trait Invitations: Send {
     /// The invitations that any of these look-up MACs finds, each with its MAC, in one statement.
     async fn find_all_by_lookup_macs(&mut self, macs: &[[u8; 32]]) -> Result<Vec<InvitationRow>>;
 
-    /// Those of them that are neither switched off nor revoked nor deleted.
-    async fn find_living_by_lookup_macs(&mut self, macs: &[[u8; 32]])
-    -> Result<Vec<InvitationRow>>;
+    /// Those of them that are neither switched off nor revoked nor deleted, each with whether a use of it has been
+    /// spent on `user` (P4).
+    async fn find_living_by_lookup_macs(
+        &mut self,
+        macs: &[[u8; 32]],
+        user: Option<&UserId>,
+    ) -> Result<Vec<(InvitationRow, bool)>>;
 
     /// The invitation with one of these look-up MACs: one secret under each key that lives.
     async fn find_by_lookup_macs(&mut self, macs: &[[u8; 32]]) -> Result<Option<InvitationRow>> {

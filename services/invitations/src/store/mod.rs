@@ -40,8 +40,8 @@ pub use key_versions::{KeyCheck, KeyVersions, RotatedSecret, RowLock};
 pub use organization_profiles::{OrganizationProfile, OrganizationProfiles};
 pub(crate) use redemptions::organizations_of;
 pub use redemptions::{
-    LivingKey, Person, Redemption, RedemptionFilter, RedemptionRequest, Redemptions, Resolved,
-    Route, StateChange, UsesChange,
+    Person, Redemption, RedemptionFilter, RedemptionRequest, Redemptions, Resolved, Route,
+    StateChange, UseKey, UsesChange,
 };
 pub use refused_attempts::{
     LimiterDecision, RefusedAttempt, RefusedAttemptFilter, RefusedAttempts,

@@ -17,6 +17,7 @@ use crate::domain::{
     decide::{Decision, QueueCause},
     invitation::{Epoch, InvitationKind},
     redemption::{Outcome, RedemptionState},
+    way::Earlier,
 };
 
 use super::{InvitationRow, Result};
@@ -80,7 +81,8 @@ pub struct Redemption {
     pub issue_time: DateTime<Utc>,
     /// It admits at once even whom staff removed.
     pub allow_rejoin: bool,
-    /// True if it holds, or held, a use (P3, P4).
+    /// True if it holds, or held, a use (P3, P4). One that waits may hand it to another of the same person, whose
+    /// failure hands it back; one that is under way keeps it.
     pub holds_use: bool,
     /// Where it stands.
     pub state: RedemptionState,
@@ -114,22 +116,28 @@ impl Redemption {
         !self.state.is_final() || self.outcome.is_some()
     }
 
-    pub(crate) fn living_key(&self) -> LivingKey {
-        LivingKey {
-            invitation_id: self.invitation_id,
+    pub(crate) fn earlier(&self) -> Earlier<&Self> {
+        Earlier {
+            redemption: self,
+            state: self.state,
             epoch: self.epoch,
+            holds_use: self.holds_use,
+        }
+    }
+
+    pub(crate) fn use_key(&self) -> UseKey {
+        UseKey {
+            invitation_id: self.invitation_id,
             user: self.person.user.clone(),
         }
     }
 }
 
-/// The key that makes a living redemption unique (P2).
+/// A person by an invitation.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct LivingKey {
+pub struct UseKey {
     /// The invitation.
     pub invitation_id: Uuid,
-    /// Its epoch.
-    pub epoch: Epoch,
     /// The person.
     pub user: UserId,
 }
@@ -143,6 +151,8 @@ pub struct StateChange {
     pub from: RedemptionState,
     /// Where it goes.
     pub to: RedemptionState,
+    /// Whether it holds a use where it stands.
+    pub holds_use: bool,
     /// Its first outcome; a stored one stays (P9).
     pub outcome: Option<Outcome>,
     /// The join request; empty leaves the stored one.
@@ -207,17 +217,17 @@ pub trait Redemptions: Send {
     async fn lock_invitations(&mut self, ids: &[Uuid]) -> Result<Vec<InvitationRow>>;
 
     /// Returns what each request id stands for, in the order given (ids older than 24 hours are forgotten), and
-    /// the living redemptions of these keys, in no order (P2); in one look.
+    /// the redemptions of these keys that are living or COMMITTED, the oldest first (P2, P4); in one look.
     async fn standing(
         &mut self,
         requests: &[&RedemptionRequest],
-        keys: &[LivingKey],
+        keys: &[UseKey],
         now: DateTime<Utc>,
     ) -> Result<(Vec<Resolved>, Vec<Redemption>)>;
 
     /// T1: inserts redemptions, notes their request ids and adds to invitations' counts, more only up to
-    /// `max_uses` (P4). Returns false if a part of it was not written: a person has a living redemption (P2), a
-    /// request id is another's, or an invitation has too few uses. Then all of it is to be undone.
+    /// `max_uses` (P4). Returns false if a part of it was not written: a person has a living redemption (P2) or has
+    /// spent a use, a request id is another's, or an invitation has too few uses. Then all of it is to be undone.
     async fn write_reservations(
         &mut self,
         redemptions: &[Redemption],
@@ -225,6 +235,10 @@ pub trait Redemptions: Send {
         uses: &[(Uuid, UsesChange)],
         now: DateTime<Utc>,
     ) -> Result<bool>;
+
+    /// Takes the uses of QUEUED redemptions, or gives uses to QUEUED and COMMITTED ones that hold none; it counts
+    /// nothing. Returns false if one did not stand so. Then all of it is to be undone.
+    async fn hand_uses(&mut self, ids: &[Uuid], holds_use: bool) -> Result<bool>;
 
     /// Locks organizations (as [`OrganizationProfiles::lock_organizations`]) and then invitations, in sorted order
     /// whatever the order given. Returns of each invitation the epoch from which on its uses are counted.

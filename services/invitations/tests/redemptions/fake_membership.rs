@@ -45,6 +45,8 @@ pub(crate) struct FakeState {
     pub(crate) mode: Mode,
     pub(crate) admissions: HashMap<String, (MembershipAnswer, String)>,
     pub(crate) members: HashSet<(String, String)>,
+    /// Whom staff removed after every invitation was made (R8).
+    pub(crate) removed: HashSet<String>,
     pub(crate) requests: BTreeMap<String, JoinRequest>,
     pub(crate) fences: HashMap<String, i64>,
     pub(crate) seats: Option<usize>,
@@ -157,8 +159,10 @@ impl FakeState {
         }
         let open = self.open_request(&asked.parent, &user);
         let only_if_known = asked.refuse_reason() != ErrorReason::Unspecified;
+        let queues = asked.route() == admit_request::Route::Queue
+            || (self.removed.contains(&user) && !asked.allow_rejoin);
         if let Some(open) = &open
-            && (only_if_known || asked.route() == admit_request::Route::Queue)
+            && (only_if_known || queues)
         {
             return (MembershipAnswer::AlreadyPending, open.clone());
         }
@@ -168,7 +172,7 @@ impl FakeState {
                 String::new(),
             );
         }
-        if asked.route() == admit_request::Route::Queue {
+        if queues {
             let name = format!("{}/joinRequests/{}", asked.parent, self.requests.len());
             if !asked.validate_only {
                 let mut request = JoinRequest {

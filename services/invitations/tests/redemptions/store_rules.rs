@@ -10,14 +10,14 @@ use homeroom_invitations::{
         self,
         credential::Credential,
         decide::Facts,
-        invitation::{InvitationKind, Uses},
+        invitation::{Epoch, InvitationKind, Uses},
         redemption::{MembershipAnswer, Outcome, RedemptionState, RequestEnd},
     },
     redemption::{
         ledger::{
-            Ledger, LivingKey, MatchedInvitation, MembershipReply, Person, Redemption,
-            RedemptionFilter, RedemptionRequest, ReserveRequest, Reserved, Resolved, Route,
-            Settlement, UsesChange,
+            Ledger, MatchedInvitation, MembershipReply, Person, Redemption, RedemptionFilter,
+            RedemptionRequest, ReserveRequest, Reserved, Resolved, Route, Settlement, UseKey,
+            UsesChange,
         },
         request::Attempt,
     },
@@ -61,6 +61,11 @@ macro_rules! on_both {
 
 on_both! {
     p2_one_living_redemption_for_each_invitation_epoch_and_user,
+    p2_u2_who_would_be_let_in_by_now_takes_over_the_use_of_the_one_that_waits,
+    p2_u2_a_use_that_was_taken_over_comes_back_whatever_its_taker_fails_by,
+    p2_u2_the_one_that_waits_may_end_while_its_use_is_taken_over,
+    p4_u8_a_person_spends_one_use_however_often_they_come_back,
+    p4_u8_a_reset_counts_every_person_anew,
     p4_no_more_uses_are_taken_than_there_are,
     p4_a_count_is_never_raised_above_max_uses,
     p4_concurrent_reservations_take_the_last_use_once,
@@ -119,6 +124,7 @@ impl Fixture {
             matched: MatchedInvitation {
                 row: row.clone(),
                 lookup_macs: vec![lookup_mac.try_into().unwrap()],
+                has_use: false,
             },
             attempt: Attempt {
                 credential: Credential::parse(CODE, &public_url()).ok().unwrap(),
@@ -137,6 +143,8 @@ impl Fixture {
                     vouched: false,
                     sign_up: false,
                     guess_guarded: false,
+                    has_use: false,
+                    known: false,
                 },
                 address: None,
                 request: request.map(|id| self.request(name, id, b"body")),
@@ -262,14 +270,155 @@ async fn p2_one_living_redemption_for_each_invitation_epoch_and_user(store: Arc<
     assert_eq!(known, [Resolved::Unknown]);
     repository.rollback().await;
     assert_eq!(fixture.uses(&row).await, uses(0, 1, 0));
+    // One that waits is joined while the invitation leads to the queue.
     fixture
         .settle(&first, &[MembershipReply::Answer(MembershipAnswer::Queued)])
         .await;
-    let third = fixture
-        .reserve(&[fixture.wanted(&row, "ann", None)])
-        .await
-        .unwrap();
+    let mut guarded = fixture.wanted(&row, "ann", None);
+    guarded.attempt.facts.guess_guarded = true;
+    let third = fixture.reserve(&[guarded]).await.unwrap();
     assert!(matches!(&third[0], Reserved::Attached(living) if living.id == first.id));
+}
+
+/// A redemption that waits, and one that has taken its use over since.
+async fn taken_over(fixture: &Fixture, row: &InvitationRow) -> (Redemption, Redemption) {
+    let waiting = fixture.reserve_one(row, "ann", None).await;
+    let queued = MembershipReply::Answer(MembershipAnswer::Queued);
+    assert_eq!(fixture.settle(&waiting, &[queued]).await, 1);
+    let taker = fixture.reserve_one(row, "ann", None).await;
+    (waiting, taker)
+}
+
+async fn p2_u2_who_would_be_let_in_by_now_takes_over_the_use_of_the_one_that_waits(
+    store: Arc<dyn Store>,
+) {
+    // Given the only use, which one that waits holds,
+    let fixture = Fixture::new(store);
+    let row = fixture.invitation(Some(1)).await;
+    // when the person comes again and would be let in,
+    let (waiting, taker) = taken_over(&fixture, &row).await;
+    // then the use is the newer one's, which a third attempt joins, and nobody else has a use.
+    assert!(taker.holds_use && !fixture.read(waiting.id).await.holds_use);
+    assert_eq!(fixture.uses(&row).await, uses(0, 1, 0));
+    let third = fixture.reserve(&[fixture.wanted(&row, "ann", None)]).await;
+    assert_eq!(third.unwrap(), [Reserved::Attached(taker.clone())]);
+    let other = fixture.reserve(&[fixture.wanted(&row, "bob", None)]).await;
+    let refused = Reserved::Refused(ErrorReason::UseInProgress);
+    assert_eq!(other.unwrap(), [refused]);
+    // And the end of the older one's request gives nothing back, before and after.
+    let closed = MembershipReply::End(RequestEnd::Closed);
+    assert_eq!(fixture.settle(&waiting, &[closed]).await, 1);
+    assert_eq!(fixture.uses(&row).await, uses(0, 1, 0));
+    let admitted = MembershipReply::Answer(MembershipAnswer::Admitted);
+    assert_eq!(fixture.settle(&taker, &[admitted]).await, 1);
+    assert_eq!(fixture.uses(&row).await, uses(1, 0, 0));
+}
+
+async fn p2_u2_a_use_that_was_taken_over_comes_back_whatever_its_taker_fails_by(
+    store: Arc<dyn Store>,
+) {
+    for answer in [
+        MembershipAnswer::Refused(ErrorReason::NoSeats),
+        MembershipAnswer::AlreadyPending,
+        MembershipAnswer::AlreadyMember,
+        MembershipAnswer::StaleEpoch,
+    ] {
+        let fixture = Fixture::new(Arc::clone(&store));
+        let row = fixture.invitation(Some(1)).await;
+        let (waiting, taker) = taken_over(&fixture, &row).await;
+        let failed = [MembershipReply::Answer(answer)];
+        assert_eq!(fixture.settle(&taker, &failed).await, 1);
+        assert!(fixture.read(waiting.id).await.holds_use, "{answer:?}");
+        assert_eq!(fixture.uses(&row).await, uses(0, 0, 1), "{answer:?}");
+        // It may be taken over again, and is spent once.
+        let again = fixture.reserve_one(&row, "ann", None).await;
+        let admitted = MembershipReply::Answer(MembershipAnswer::Admitted);
+        assert_eq!(fixture.settle(&again, &[admitted]).await, 1);
+        let closed = MembershipReply::End(RequestEnd::Closed);
+        assert_eq!(fixture.settle(&waiting, &[closed]).await, 1);
+        assert_eq!(fixture.uses(&row).await, uses(1, 0, 0), "{answer:?}");
+    }
+}
+
+async fn p2_u2_the_one_that_waits_may_end_while_its_use_is_taken_over(store: Arc<dyn Store>) {
+    for (end, answer, expected) in [
+        (RequestEnd::Approved, MembershipAnswer::AlreadyMember, 1),
+        (RequestEnd::Approved, MembershipAnswer::Admitted, 1),
+        (RequestEnd::Denied, MembershipAnswer::Admitted, 1),
+        (
+            RequestEnd::Withdrawn,
+            MembershipAnswer::Refused(ErrorReason::NoSeats),
+            0,
+        ),
+    ] {
+        let fixture = Fixture::new(Arc::clone(&store));
+        let row = fixture.invitation(Some(1)).await;
+        let (waiting, taker) = taken_over(&fixture, &row).await;
+        let end = [MembershipReply::End(end)];
+        assert_eq!(fixture.settle(&waiting, &end).await, 1);
+        assert_eq!(fixture.uses(&row).await, uses(0, 1, 0), "{end:?}");
+        let answered = [MembershipReply::Answer(answer)];
+        assert_eq!(fixture.settle(&taker, &answered).await, 1);
+        assert_eq!(fixture.uses(&row).await, uses(expected, 0, 0), "{end:?}");
+    }
+}
+
+async fn p4_u8_a_person_spends_one_use_however_often_they_come_back(store: Arc<dyn Store>) {
+    let fixture = Fixture::new(store);
+    let row = fixture.invitation(Some(2)).await;
+    let admitted = [MembershipReply::Answer(MembershipAnswer::Admitted)];
+    let first = fixture.reserve_one(&row, "ann", None).await;
+    fixture.settle(&first, &admitted).await;
+    // The first time by what was read before the use was spent, then alone, with others, and to wait.
+    let again = fixture.reserve_one(&row, "ann", None).await;
+    assert!(!again.holds_use);
+    assert_eq!(fixture.uses(&row).await, uses(1, 0, 0));
+    fixture.settle(&again, &admitted).await;
+    let wanted = ["ann", "bob", "cid"].map(|name| fixture.wanted(&row, name, None));
+    let reserved = fixture.reserve(&wanted).await.unwrap();
+    let Reserved::New(with_others) = &reserved[0] else {
+        panic!("{reserved:?}")
+    };
+    assert!(!with_others.holds_use);
+    assert!(matches!(&reserved[1], Reserved::New(bob) if bob.holds_use));
+    assert_eq!(reserved[2], Reserved::Refused(ErrorReason::UseInProgress));
+    let refused = MembershipAnswer::Refused(ErrorReason::NoSeats);
+    let refused = [MembershipReply::Answer(refused)];
+    fixture.settle(with_others, &refused).await;
+    assert_eq!(fixture.uses(&row).await, uses(1, 1, 0));
+    let mut guarded = fixture.wanted(&row, "ann", None);
+    guarded.attempt.facts.guess_guarded = true;
+    let reserved = fixture.reserve(&[guarded]).await.unwrap().remove(0);
+    let Reserved::New(waiting) = reserved else {
+        panic!("{reserved:?}")
+    };
+    let queued = [MembershipReply::Answer(MembershipAnswer::Queued)];
+    fixture.settle(&waiting, &queued).await;
+    assert_eq!(fixture.uses(&row).await, uses(1, 1, 0));
+    let approved = [MembershipReply::End(RequestEnd::Approved)];
+    fixture.settle(&waiting, &approved).await;
+    assert_eq!(fixture.uses(&row).await, uses(1, 1, 0));
+}
+
+async fn p4_u8_a_reset_counts_every_person_anew(store: Arc<dyn Store>) {
+    let fixture = Fixture::new(store);
+    let mut row = fixture.invitation(Some(1)).await;
+    let admitted = [MembershipReply::Answer(MembershipAnswer::Admitted)];
+    let first = fixture.reserve_one(&row, "ann", None).await;
+    fixture.settle(&first, &admitted).await;
+    // A switch-off ends an epoch and not the count; a reset ends both.
+    for (since, holds_use) in [(row.uses_since_epoch, false), (Epoch::new(3), true)] {
+        row.invitation.epoch = row.invitation.epoch.next();
+        row.uses_since_epoch = since;
+        row.revision += 1;
+        let mut repository = fixture.store.write().await.unwrap();
+        assert!(repository.update_invitation(&row).await.unwrap());
+        repository.commit("test").await.unwrap();
+        let again = fixture.reserve_one(&row, "ann", None).await;
+        assert_eq!(again.holds_use, holds_use, "since {since:?}");
+        fixture.settle(&again, &admitted).await;
+        assert_eq!(fixture.uses(&row).await, uses(1, 0, 0), "since {since:?}");
+    }
 }
 
 async fn p9_a_request_that_is_known_by_now_is_named_before_anything_refuses_it(
@@ -679,8 +828,8 @@ async fn look_ups_find_many_by_their_macs_in_one_statement(store: Arc<dyn Store>
         .await
         .unwrap();
     assert_eq!(found, [row]);
-    let living = repository.find_living_by_lookup_macs(&[mac]).await;
-    assert_eq!(living.unwrap(), found);
+    let living = repository.find_living_by_lookup_macs(&[mac], None).await;
+    assert_eq!(living.unwrap(), [(found[0].clone(), false)]);
     assert_eq!(
         repository
             .find_all_by_lookup_macs(&[[1; 32]])
@@ -829,9 +978,8 @@ async fn p5_a_feed_moves_on_from_where_it_stood(store: Arc<dyn Store>) {
             .unwrap();
     }
     assert_eq!(repository.count_skipped_events(feed).await.unwrap(), 1);
-    let key = LivingKey {
+    let key = UseKey {
         invitation_id: Uuid::from_u128(1),
-        epoch: homeroom_invitations::domain::invitation::Epoch::FIRST,
         user: user("ann"),
     };
     let (_, living) = repository.standing(&[], &[key], start()).await.unwrap();

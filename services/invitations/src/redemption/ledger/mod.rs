@@ -15,11 +15,11 @@ use homeroom_kit::{
 use uuid::Uuid;
 
 pub use crate::store::{
-    LivingKey, Person, Redemption, RedemptionFilter, RedemptionRequest, Redemptions, Resolved,
-    Route, StateChange, UsesChange,
+    Person, Redemption, RedemptionFilter, RedemptionRequest, Redemptions, Resolved, Route,
+    StateChange, UseKey, UsesChange,
 };
-pub(super) use reserve::reservation;
 pub use reserve::{LEASE_SECONDS, MatchedInvitation, ReserveRequest, Reserved};
+pub(super) use reserve::{reservation, way};
 pub(super) use settle::settle;
 pub use settle::{MembershipReply, SWEEP_AFTER_MINUTES, Settlement};
 
@@ -69,9 +69,9 @@ impl Ledger {
     /// T1: reserves for all of them in one transaction.
     pub async fn reserve(&self, wanted: &[ReserveRequest<'_>]) -> Result<Vec<Reserved>> {
         again("reserve", |standing| async move {
-            // Among many there is often one that is not new.
-            let standing = match wanted.len() {
-                1 => standing,
+            let standing = match wanted {
+                [alone] if alone.gets_in(self.clock.now()) => standing,
+                // Among many there is often one that is not new.
                 _ => Standing::Now,
             };
             let seen = self.look_before_locking(wanted).await?;

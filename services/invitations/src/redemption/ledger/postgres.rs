@@ -3,7 +3,9 @@
 
 use sqlx::PgConnection;
 
-use super::queries::{change_states, change_uses, insert_redemptions, note_requests};
+use super::queries::{
+    change_states, change_uses, insert_redemptions, note_requests, uses_of_person,
+};
 use crate::store::Result;
 
 const RESERVE: &str = concat!(

@@ -13,11 +13,16 @@ use uuid::Uuid;
 use super::Standing;
 use crate::{
     app::invitation_name,
-    domain::{decide::decide, invitation::Invitation, redemption::RedemptionState},
+    domain::{
+        decide::{Decision, Facts},
+        invitation::Invitation,
+        redemption::RedemptionState,
+        way::{Way, way_of},
+    },
     redemption::request::Attempt,
     store::{
-        Error, InvitationRow, LivingKey, Person, Redemption, RedemptionRequest, Repository,
-        Resolved, Result, Route, UsesChange,
+        Error, InvitationRow, Person, Redemption, RedemptionRequest, Repository, Resolved, Result,
+        Route, UseKey, UsesChange,
     },
 };
 
@@ -32,6 +37,8 @@ pub struct MatchedInvitation {
     pub row: InvitationRow,
     /// The look-up MACs that would find it: if its secret is none of them any more, it was reset.
     pub lookup_macs: Vec<[u8; 32]>,
+    /// True if a use of it has been spent on the person (P4). Not known of those who are looked up with others.
+    pub has_use: bool,
 }
 
 /// A request to reserve one person's use of one invitation.
@@ -41,6 +48,15 @@ pub struct ReserveRequest<'attempt> {
     pub attempt: &'attempt Attempt,
     /// For what.
     pub matched: &'attempt MatchedInvitation,
+}
+
+impl ReserveRequest<'_> {
+    /// Returns true if the person gets in, or waits, by a use, as the invitation was read: then nothing stands of
+    /// them as a rule, and the write finds it if something does.
+    pub(super) fn gets_in(&self, now: DateTime<Utc>) -> bool {
+        let way = way(&self.matched.row, &self.attempt.facts, &[], now);
+        matches!(way, Way::Begin { decision, holds_use, .. } if holds_use || decision == Decision::Admit)
+    }
 }
 
 /// The result of a request to reserve.
@@ -85,22 +101,24 @@ pub(super) async fn reserve(
         .iter()
         .filter_map(|wanted| wanted.attempt.request.as_ref())
         .collect();
-    let (resolved, living) = match standing {
-        // No redemption, or the write below finds that one stands.
+    let (resolved, of_persons) = match standing {
+        // None but a use that is spent, or the write below finds that one stands.
         Standing::AsRead => (Vec::new(), Vec::new()),
         Standing::Now => {
-            let keys = keys_of(wanted, &invitations);
+            let keys: Vec<UseKey> = wanted.iter().map(key_of).collect();
             repository.standing(&requests, &keys, now).await?
         }
     };
     let mut resolved = resolved.into_iter();
-    let mut living: HashMap<LivingKey, Redemption> = living
-        .into_iter()
-        .map(|redemption| (redemption.living_key(), redemption))
-        .collect();
+    let mut standing_of: HashMap<UseKey, Vec<Redemption>> = HashMap::new();
+    for redemption in of_persons {
+        let of_person = standing_of.entry(redemption.use_key()).or_default();
+        of_person.push(redemption);
+    }
 
     let mut results = Vec::with_capacity(wanted.len());
     let mut inserts: Vec<Redemption> = Vec::new();
+    let mut handed_over: Vec<Redemption> = Vec::new();
     let mut noted: Vec<(&RedemptionRequest, Uuid)> = Vec::new();
     // P9: a request id that comes twice in one batch, as when a client hedges, is one request.
     let mut begun: HashMap<&RequestKey, (&RedemptionRequest, Redemption)> = HashMap::new();
@@ -119,21 +137,19 @@ pub(super) async fn reserve(
             (None, Resolved::Unknown) => {
                 match invitations.get_mut(&wanted.matched.row.invitation.id) {
                     Some(row) if is_what_was_found(row, wanted) => {
-                        judge(&mut row.invitation, wanted.attempt, &living, now, random)
+                        let of_person = standing_of.entry(key_of(wanted)).or_default();
+                        let attempt = wanted.attempt;
+                        judge(row, attempt, of_person, &mut handed_over, now, random)
                     }
                     _ => Reserved::Changed,
                 }
             }
         };
-        if standing == Standing::AsRead
-            && matches!(result, Reserved::Refused(_) | Reserved::Changed)
-        {
+        if standing == Standing::AsRead && !matches!(result, Reserved::New(_)) {
             // It may have been reserved before, under the request id or for the person.
             return Err(Error::conflict("a refusal takes a look at what stands"));
         }
         if let Reserved::New(redemption) = &result {
-            // P2: a second one of this batch attaches to it.
-            living.insert(redemption.living_key(), redemption.clone());
             inserts.push(redemption.clone());
             if let Some(request) = request {
                 noted.push((request, redemption.id));
@@ -142,7 +158,7 @@ pub(super) async fn reserve(
         }
         results.push(result);
     }
-    write(repository, &inserts, &noted, now).await?;
+    write(repository, &inserts, &handed_over, &noted, now).await?;
     Ok(results)
 }
 
@@ -168,36 +184,51 @@ fn is_what_was_found(row: &InvitationRow, wanted: &ReserveRequest<'_>) -> bool {
 
 /// Judges one, counting what it takes, so that the next one is judged by what is left (P4).
 fn judge(
-    invitation: &mut Invitation,
+    row: &mut InvitationRow,
     attempt: &Attempt,
-    living: &HashMap<LivingKey, Redemption>,
+    standing: &mut Vec<Redemption>,
+    handed_over: &mut Vec<Redemption>,
     now: DateTime<Utc>,
     random: &dyn Randomness,
 ) -> Reserved {
-    let decision = decide(invitation, &attempt.facts, now);
+    let (decision, holds_use, takes_over) = match way(row, &attempt.facts, standing, now) {
+        Way::Join(living) => return Reserved::Attached(living.clone()),
+        Way::Refuse(reason) => return Reserved::Refused(reason),
+        Way::Begin {
+            decision,
+            holds_use,
+            takes_over,
+        } => (decision, holds_use, takes_over.cloned()),
+    };
     let route = match Route::of(decision) {
-        Ok(route) => Some(route),
-        // The use that is short may be the person's own.
-        Err(ErrorReason::UseInProgress) => None,
+        Ok(route) => route,
         Err(reason) => return Reserved::Refused(reason),
     };
-    let key = LivingKey {
-        invitation_id: invitation.id,
-        epoch: invitation.epoch,
-        user: attempt.person.user.clone(),
-    };
-    if let Some(redemption) = living.get(&key) {
-        return Reserved::Attached(redemption.clone());
-    }
-    let Some(route) = route else {
-        return Reserved::Refused(ErrorReason::UseInProgress);
-    };
-    if decision.holds_use() {
+    let invitation = &mut row.invitation;
+    if holds_use {
         invitation.uses.reserved = invitation.uses.reserved.saturating_add(1);
     }
+    if let Some(waiting) = takes_over {
+        invitation.uses.queued = invitation.uses.queued.saturating_sub(1);
+        handed_over.push(waiting);
+    }
     let mut redemption = reservation(invitation, &attempt.person, route, now, random);
-    redemption.holds_use = decision.holds_use();
+    redemption.holds_use = holds_use;
+    // P2: a second one of this batch joins it.
+    standing.push(redemption.clone());
     Reserved::New(redemption)
+}
+
+/// Returns the way of an attempt beside `standing`, what is living or COMMITTED of the person by the invitation, the
+/// oldest first.
+pub(in crate::redemption) fn way<'standing>(
+    row: &InvitationRow,
+    facts: &Facts,
+    standing: &'standing [Redemption],
+    now: DateTime<Utc>,
+) -> Way<&'standing Redemption> {
+    let earlier: Vec<_> = standing.iter().map(Redemption::earlier).collect();
+    way_of(&row.invitation, row.uses_since_epoch, facts, &earlier, now)
 }
 
 /// Returns a redemption as T1 makes it, holding no use yet.
@@ -230,27 +261,18 @@ pub(in crate::redemption) fn reservation(
     }
 }
 
-fn keys_of(
-    wanted: &[ReserveRequest<'_>],
-    invitations: &HashMap<Uuid, InvitationRow>,
-) -> Vec<LivingKey> {
-    let keys = wanted.iter().filter_map(|wanted| {
-        let invitation = &invitations
-            .get(&wanted.matched.row.invitation.id)?
-            .invitation;
-        Some(LivingKey {
-            invitation_id: invitation.id,
-            epoch: invitation.epoch,
-            user: wanted.attempt.person.user.clone(),
-        })
-    });
-    keys.collect()
+fn key_of(wanted: &ReserveRequest<'_>) -> UseKey {
+    UseKey {
+        invitation_id: wanted.matched.row.invitation.id,
+        user: wanted.attempt.person.user.clone(),
+    }
 }
 
 /// P4: inserts, and counts what is inserted; whatever does not come out whole is begun again from the start.
 async fn write(
     repository: &mut dyn Repository,
     inserts: &[Redemption],
+    handed_over: &[Redemption],
     noted: &[(&RedemptionRequest, Uuid)],
     now: DateTime<Utc>,
 ) -> Result<()> {
@@ -261,10 +283,15 @@ async fn write(
     for redemption in inserts.iter().filter(|redemption| redemption.holds_use) {
         taken.entry(redemption.invitation_id).or_default().reserved += 1;
     }
+    for waiting in handed_over {
+        taken.entry(waiting.invitation_id).or_default().queued -= 1;
+    }
     let taken: Vec<(Uuid, UsesChange)> = taken.into_iter().collect();
-    let whole = repository
-        .write_reservations(inserts, noted, &taken, now)
-        .await?;
+    let ids: Vec<Uuid> = handed_over.iter().map(|waiting| waiting.id).collect();
+    let whole = (ids.is_empty() || repository.hand_uses(&ids, false).await?)
+        && repository
+            .write_reservations(inserts, noted, &taken, now)
+            .await?;
     whole
         .then_some(())
         .ok_or_else(|| Error::conflict("another reservation was there first"))

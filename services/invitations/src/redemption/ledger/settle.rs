@@ -19,9 +19,12 @@ use crate::{
         redemption::{
             MembershipAnswer, Outcome, RedemptionState, RequestEnd, follow, settle as settled,
         },
+        way::heir,
     },
     membership::Admission,
-    store::{Error, Redemption, Repository, Result, StateChange, UsesChange, organizations_of},
+    store::{
+        Error, Redemption, Repository, Result, StateChange, UseKey, UsesChange, organizations_of,
+    },
 };
 
 /// How long a queued redemption is left to the feed before the sweep asks about it, in minutes (P5).
@@ -117,9 +120,10 @@ pub(in crate::redemption) async fn settle(
     }
     let redemptions = settlements.iter().map(|settlement| &settlement.redemption);
     let organizations = organizations_of(redemptions.clone());
+    // One that waits may have handed its use over since it was read, or got it back.
     let held = redemptions
         .clone()
-        .filter(|redemption| redemption.holds_use);
+        .filter(|redemption| redemption.holds_use || redemption.state == RedemptionState::Queued);
     let mut invitations: Vec<Uuid> = held.map(|redemption| redemption.invitation_id).collect();
     invitations.sort_unstable();
     invitations.dedup();
@@ -161,9 +165,14 @@ pub(in crate::redemption) async fn settle(
         return Ok(Vec::new());
     }
     let changes: Vec<StateChange> = steps.iter().map(|step| step.change.clone()).collect();
-    let uses = uses_of(&steps, &counted_from);
+    let handed_back = handed_back(repository, &steps, now).await?;
+    let uses = uses_of(&steps, &handed_back, &counted_from);
     let written = repository.write_settlements(&changes, &uses, now).await?;
     let people = written.ok_or_else(|| Error::conflict("a redemption was settled meanwhile"))?;
+    let ids: Vec<Uuid> = handed_back.iter().map(|other| other.id).collect();
+    if !ids.is_empty() && !repository.hand_uses(&ids, true).await? {
+        return Err(Error::conflict("a use was handed on meanwhile"));
+    }
     for moved in &mut steps {
         // Who has been erased since (R13) is not named again.
         if let Some(user) = people.get(&moved.change.id)
@@ -180,6 +189,34 @@ pub(in crate::redemption) async fn settle(
         repository.outbox().append(&events, now, random).await?;
     }
     Ok(changes.iter().map(|change| change.id).collect())
+}
+
+/// Returns the redemptions to which uses come back, as they will stand. Nobody hands uses on while the invitations are
+/// locked.
+async fn handed_back(
+    repository: &mut dyn Repository,
+    moves: &[Move],
+    now: DateTime<Utc>,
+) -> Result<Vec<Redemption>> {
+    let given_up = moves.iter().filter(|moved| moved.gives_use_up());
+    let given_up: Vec<&Redemption> = given_up.map(|moved| &moved.redemption).collect();
+    if given_up.is_empty() {
+        return Ok(Vec::new());
+    }
+    let keys: Vec<UseKey> = given_up.iter().map(|one| one.use_key()).collect();
+    let (_, mut standing) = repository.standing(&[], &keys, now).await?;
+    for redemption in &mut standing {
+        if let Some(moved) = moves.iter().find(|moved| moved.change.id == redemption.id) {
+            redemption.state = moved.change.to;
+        }
+    }
+    let heir_of = |given_up: &Redemption| {
+        let key = given_up.use_key();
+        let of_person = standing.iter().filter(|other| other.use_key() == key);
+        let of_person: Vec<_> = of_person.map(Redemption::earlier).collect();
+        heir(&of_person, given_up.epoch).cloned()
+    };
+    Ok(given_up.into_iter().filter_map(heir_of).collect())
 }
 
 /// One redemption's way from where it stands to where membership's word leads.
@@ -205,6 +242,7 @@ impl Move {
                 id: redemption.id,
                 from: redemption.state,
                 to: state,
+                holds_use: redemption.holds_use,
                 outcome,
                 join_request: settlement.join_request.clone(),
                 next_try_time: now + TimeDelta::minutes(SWEEP_AFTER_MINUTES),
@@ -212,6 +250,11 @@ impl Move {
             redemption: redemption.clone(),
             actor: settlement.actor.clone(),
         }
+    }
+
+    fn gives_use_up(&self) -> bool {
+        let over = [RedemptionState::Released, RedemptionState::Refused];
+        self.redemption.holds_use && over.contains(&self.change.to)
     }
 
     fn event(&self) -> Option<NewEvent> {
@@ -238,20 +281,29 @@ impl Move {
     }
 }
 
-/// Returns how the moves change the counts. Uses of an epoch that is no longer counted change nothing (P4).
-fn uses_of(moves: &[Move], counted_from: &HashMap<Uuid, Epoch>) -> Vec<(Uuid, UsesChange)> {
+/// Returns how the moves, and the uses that come back to others, change the counts. Uses of an epoch that is no longer
+/// counted change nothing (P4).
+fn uses_of(
+    moves: &[Move],
+    handed_back: &[Redemption],
+    counted_from: &HashMap<Uuid, Epoch>,
+) -> Vec<(Uuid, UsesChange)> {
     let mut uses: HashMap<Uuid, UsesChange> = HashMap::new();
-    for moved in moves {
-        let redemption = &moved.redemption;
-        let counted = redemption.holds_use
-            && counted_from
-                .get(&redemption.invitation_id)
-                .is_some_and(|since| redemption.epoch >= *since);
+    let mut count = |redemption: &Redemption, state, by| {
+        let counted = counted_from
+            .get(&redemption.invitation_id)
+            .is_some_and(|since| redemption.epoch >= *since);
         if counted {
             let change = uses.entry(redemption.invitation_id).or_default();
-            add(change, moved.change.from, -1);
-            add(change, moved.change.to, 1);
+            add(change, state, by);
         }
+    };
+    for moved in moves.iter().filter(|moved| moved.redemption.holds_use) {
+        count(&moved.redemption, moved.change.from, -1);
+        count(&moved.redemption, moved.change.to, 1);
+    }
+    for other in handed_back {
+        count(other, other.state, 1);
     }
     uses.into_iter().collect()
 }

@@ -19,7 +19,7 @@ use super::{
     SqlRepository, before_text, corrupt, hex, ids_json, invitation_row,
     redemption_row::{outcome_columns, read, to_json, uuid},
     redemption_statements::{
-        BRING_BACK, COUNT_STUCK, GET, HASTEN, LIST_BY_CLASS, LIST_BY_INVITATION,
+        BRING_BACK, COUNT_STUCK, GET, HAND_USES, HASTEN, LIST_BY_CLASS, LIST_BY_INVITATION,
         LIST_BY_ORGANIZATION, LIST_BY_USER, LOCK_FOR_SETTLEMENT, LOCK_INVITATIONS, NOTE_REQUESTS,
         PRUNE_REDEMPTIONS, PRUNE_REQUESTS, SET_NEXT_TRIES, STANDING, TAKE_DUE,
     },
@@ -28,8 +28,8 @@ use super::{
 use crate::{
     domain::{invitation::Epoch, redemption::RedemptionState},
     redemption::ledger::{
-        LivingKey, Redemption, RedemptionFilter, RedemptionRequest, Redemptions, Resolved,
-        StateChange, UsesChange,
+        Redemption, RedemptionFilter, RedemptionRequest, Redemptions, Resolved, StateChange,
+        UseKey, UsesChange,
     },
     store::{InvitationRow, OrganizationProfiles as _, Result},
 };
@@ -93,11 +93,11 @@ impl Redemptions for SqlRepository {
     async fn standing(
         &mut self,
         requests: &[&RedemptionRequest],
-        keys: &[LivingKey],
+        keys: &[UseKey],
         now: DateTime<Utc>,
     ) -> Result<(Vec<Resolved>, Vec<Redemption>)> {
         let mut resolved = vec![Resolved::Unknown; requests.len()];
-        let mut living = Vec::new();
+        let mut standing = Vec::new();
         let requests_json = requests.iter().enumerate().map(|(index, request)| {
             let mut fields = key_json(&request.key);
             fields.insert("index".into(), index.into());
@@ -106,7 +106,6 @@ impl Redemptions for SqlRepository {
         let keys_json = keys.iter().map(|key| {
             json!({
                 "invitation_id": key.invitation_id.to_string(),
-                "epoch": key.epoch.value(),
                 "user_id": key.user.as_str(),
             })
         });
@@ -118,7 +117,7 @@ impl Redemptions for SqlRepository {
             .await?;
         for row in rows {
             let Some(index) = row.try_get::<Option<i64>, _>("request_index")? else {
-                living.push(read(&row)?);
+                standing.push(read(&row)?);
                 continue;
             };
             let index = usize::try_from(index).map_err(|_| corrupt("an index is negative"))?;
@@ -134,7 +133,8 @@ impl Redemptions for SqlRepository {
                 }
             }
         }
-        Ok((resolved, living))
+        standing.sort_by_key(|redemption: &Redemption| redemption.id);
+        Ok((resolved, standing))
     }
 
     async fn write_reservations(
@@ -156,6 +156,15 @@ impl Redemptions for SqlRepository {
         );
         let counts = [redemptions.len(), requests.len(), uses.len()];
         Ok(written.await? == counts.map(|count| count as u64))
+    }
+
+    async fn hand_uses(&mut self, ids: &[Uuid], holds_use: bool) -> Result<bool> {
+        let done = sqlx::query(HAND_USES)
+            .bind(ids_json(ids))
+            .bind(holds_use)
+            .execute(self.connection())
+            .await?;
+        Ok(done.rows_affected() == ids.len() as u64)
     }
 
     async fn lock_for_settlement(
@@ -195,6 +204,7 @@ impl Redemptions for SqlRepository {
             json!({
                 "id": change.id.to_string(),
                 "from": change.from.as_str(),
+                "holds_use": change.holds_use,
                 "to": change.to.as_str(),
                 "outcome": outcome,
                 "refuse_reason": refuse_reason,

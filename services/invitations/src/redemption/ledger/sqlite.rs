@@ -2,7 +2,9 @@
 
 use sqlx::SqliteConnection;
 
-use super::queries::{change_states, change_uses, insert_redemptions, note_requests};
+use super::queries::{
+    change_states, change_uses, insert_redemptions, note_requests, uses_of_person,
+};
 use crate::store::Result;
 
 const INSERT_REDEMPTIONS: &str = insert_redemptions!("$1");

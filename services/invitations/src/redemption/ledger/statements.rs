@@ -20,8 +20,22 @@ macro_rules! select {
         concat!(redemption_columns!(), " FROM ", $($rest)+)
     };
 }
+
+/// How many uses have been spent on a user, by the id in `$user`, of the row of `invitations` at hand (P4).
+macro_rules! uses_of_person {
+    ($user:literal) => {
+        concat!(
+            "(SELECT count(*) FROM redemptions AS spent \
+             WHERE spent.invitation_id = invitations.invitation_id AND spent.user_id = ",
+            $user,
+            " AND spent.state IN ('RESERVED', 'QUEUED', 'COMMITTED') AND spent.state = 'COMMITTED' \
+             AND spent.holds_use AND spent.epoch >= invitations.uses_since_epoch)"
+        )
+    };
+}
 pub(super) use {redemption_columns, select as select_redemptions};
 
+/// A use for somebody on whom one has been spent is not inserted (P4).
 macro_rules! insert_redemptions {
     ($rows:literal) => {
         concat!(
@@ -40,12 +54,15 @@ macro_rules! insert_redemptions {
         CAST(input.value->>'tries' AS BIGINT), CAST(input.value->>'next_try_time' AS BIGINT), \
         CAST(input.value->>'create_time' AS BIGINT), CAST(input.value->>'settle_time' AS BIGINT) FROM ",
         json_rows!($rows),
-        " WHERE true ON CONFLICT DO NOTHING"
+        " JOIN invitations ON invitations.invitation_id = input.value->>'invitation_id' \
+        WHERE NOT CAST(input.value->>'holds_use' AS BOOLEAN) OR ",
+        uses_of_person!("input.value->>'user_id'"),
+        " = 0 ON CONFLICT DO NOTHING"
         )
     };
 }
 
-/// A first outcome stays (P9).
+/// A first outcome stays (P9). A use that was handed over since the row was read is not counted for it.
 macro_rules! change_states {
     ($rows:literal, $now:literal) => {
         concat!(
@@ -59,7 +76,9 @@ macro_rules! change_states {
         " FROM ",
         json_rows!($rows),
         " WHERE redemptions.redemption_id = input.value->>'id' \
-        AND redemptions.state = input.value->>'from' RETURNING redemption_id, user_id"
+        AND redemptions.state = input.value->>'from' \
+        AND redemptions.holds_use = CAST(input.value->>'holds_use' AS BOOLEAN) \
+        RETURNING redemption_id, user_id"
         )
     };
 }
@@ -108,7 +127,9 @@ macro_rules! note_requests {
     };
 }
 
-pub(in super::super) use {change_states, change_uses, insert_redemptions, note_requests};
+pub(in super::super) use {
+    change_states, change_uses, insert_redemptions, note_requests, uses_of_person,
+};
 
 macro_rules! list {
     ($scope:literal) => {
@@ -131,7 +152,7 @@ homeroom_kit::statements! {
         for_update!()
     );
 
-    /// The redemptions that request ids name, each with its request; and the living ones of some keys.
+    /// The redemptions that request ids name, each with its request; and what stands of some users by an invitation.
     STANDING = concat!(
         redemption_columns!(),
         ", CAST(input.value->>'index' AS BIGINT) AS request_index, known.body_mac FROM ",
@@ -146,9 +167,8 @@ homeroom_kit::statements! {
         ", CAST(NULL AS BIGINT), NULL FROM ",
         json_rows!("$3"),
         " JOIN redemptions ON redemptions.invitation_id = input.value->>'invitation_id' \
-         AND redemptions.epoch = CAST(input.value->>'epoch' AS BIGINT) \
          AND redemptions.user_id = input.value->>'user_id' \
-         WHERE redemptions.state IN ('RESERVED', 'QUEUED')"
+         WHERE redemptions.state IN ('RESERVED', 'QUEUED', 'COMMITTED')"
     );
 
     /// Locks the organizations, which orders their changes and events, and then the invitations; each in sorted order.
@@ -170,6 +190,13 @@ homeroom_kit::statements! {
     GET = select!(
         json_rows!("$1"),
         " JOIN redemptions ON redemptions.redemption_id = input.value->>'id'"
+    );
+
+    HAND_USES = concat!(
+        "UPDATE redemptions SET holds_use = $2 FROM ",
+        json_rows!("$1"),
+        " WHERE redemptions.redemption_id = input.value->>'id' \
+         AND redemptions.state IN ('QUEUED', 'COMMITTED') AND redemptions.holds_use <> $2"
     );
 
     TAKE_DUE = concat!(

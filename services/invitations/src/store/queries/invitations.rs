@@ -3,15 +3,19 @@
 use std::collections::HashSet;
 
 use async_trait::async_trait;
-use homeroom_api::{ids::ClassId, names::Place};
+use homeroom_api::{
+    ids::{ClassId, UserId},
+    names::Place,
+};
 use homeroom_kit::clock::micros;
 use serde_json::json;
+use sqlx::Row as _;
 use uuid::Uuid;
 
 use super::{
     SqlRepository, before_text, hex, ids_json,
     invitation_row::{Columns, domain_rules_text, read, to_json},
-    rows_json,
+    rows_json, uses_of_person,
 };
 use crate::{
     domain::invitation::{Epoch, InvitationKind},
@@ -82,12 +86,18 @@ homeroom_kit::statements! {
     );
 
     /// What is not in use is not even read: else its refusal would take longer than that of what there never was (R5).
-    FIND_LIVING_BY_LOOKUP_MACS = select!(
-        "JOIN ",
-        json_rows!("$1"),
-        " ON invitations.lookup_mac = ",
-        from_hex!("input.value->>'mac'"),
-        " WHERE enabled AND revoke_time IS NULL AND delete_time IS NULL"
+    FIND_LIVING_BY_LOOKUP_MACS = concat!(
+        "SELECT invitations.*, ",
+        uses_of_person!("$2"),
+        " > 0 AS has_use FROM (",
+        select!(
+            "JOIN ",
+            json_rows!("$1"),
+            " ON invitations.lookup_mac = ",
+            from_hex!("input.value->>'mac'"),
+            " WHERE enabled AND revoke_time IS NULL AND delete_time IS NULL"
+        ),
+        ") AS invitations"
     );
 
     LIST = select!(
@@ -127,22 +137,8 @@ fn class_text(place: &Place) -> &str {
     place.class().map_or("", ClassId::as_str)
 }
 
-impl SqlRepository {
-    async fn find_by(
-        &mut self,
-        statement: &'static str,
-        macs: &[[u8; 32]],
-    ) -> Result<Vec<InvitationRow>> {
-        if macs.is_empty() {
-            return Ok(Vec::new());
-        }
-        let macs = macs.iter().map(|mac| json!({"mac": hex(mac)}));
-        let rows = sqlx::query(statement)
-            .bind(rows_json(macs))
-            .fetch_all(self.connection())
-            .await?;
-        rows.iter().map(read).collect()
-    }
+fn macs_json(macs: &[[u8; 32]]) -> String {
+    rows_json(macs.iter().map(|mac| json!({"mac": hex(mac)})))
 }
 
 #[async_trait]
@@ -193,14 +189,32 @@ impl Invitations for SqlRepository {
     }
 
     async fn find_all_by_lookup_macs(&mut self, macs: &[[u8; 32]]) -> Result<Vec<InvitationRow>> {
-        self.find_by(FIND_BY_LOOKUP_MACS, macs).await
+        if macs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = sqlx::query(FIND_BY_LOOKUP_MACS)
+            .bind(macs_json(macs))
+            .fetch_all(self.connection())
+            .await?;
+        rows.iter().map(read).collect()
     }
 
     async fn find_living_by_lookup_macs(
         &mut self,
         macs: &[[u8; 32]],
-    ) -> Result<Vec<InvitationRow>> {
-        self.find_by(FIND_LIVING_BY_LOOKUP_MACS, macs).await
+        user: Option<&UserId>,
+    ) -> Result<Vec<(InvitationRow, bool)>> {
+        if macs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = sqlx::query(FIND_LIVING_BY_LOOKUP_MACS)
+            .bind(macs_json(macs))
+            .bind(user.map_or("", UserId::as_str))
+            .fetch_all(self.connection())
+            .await?;
+        rows.iter()
+            .map(|row| Ok((read(row)?, row.try_get("has_use")?)))
+            .collect()
     }
 
     async fn list_invitations(

@@ -34,7 +34,7 @@ use sqlx::Row as _;
 use uuid::Uuid;
 
 pub(super) use redemption_statements::{
-    change_states, change_uses, insert_redemptions, note_requests,
+    change_states, change_uses, insert_redemptions, note_requests, uses_of_person,
 };
 
 use super::{Db, MIGRATOR, connect, writes};

@@ -1,0 +1,200 @@
+use chrono::TimeDelta;
+use homeroom_api::ids::{OrganizationId, UserId};
+use homeroom_api::names::Place;
+use uuid::Uuid;
+
+use super::*;
+use crate::domain::decide::QueueCause;
+use crate::domain::invitation::{InvitationKind, Standing, Uses};
+use crate::domain::lock::{Lock, LockPeriod};
+
+use RedemptionState::{Committed, Queued, Reserved};
+
+fn now() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_800_000_000, 0).unwrap()
+}
+
+/// A class code with one use, which is spent or held, in its third epoch.
+fn code(locked: bool) -> Invitation {
+    let lock = Lock::open(now(), LockPeriod::NEVER);
+    Invitation {
+        id: Uuid::from_u128(1),
+        kind: InvitationKind::ClassCode,
+        place: Place::Organization(OrganizationId::parse("hamilton").unwrap()),
+        epoch: Epoch::new(3),
+        standing: Standing::On,
+        valid_from: None,
+        valid_till: None,
+        max_uses: Some(1),
+        uses: Uses {
+            used: 1,
+            reserved: 0,
+            queued: 0,
+        },
+        assigned_email: None,
+        external_id: None,
+        email_domains: Vec::new(),
+        lock: Some(if locked { lock.locked(now()) } else { lock }),
+        issue_time: now(),
+        allow_rejoin: false,
+    }
+}
+
+fn attempt() -> Facts {
+    Facts {
+        user: UserId::parse("mia").unwrap(),
+        email: None,
+        email_verified: false,
+        external_id: None,
+        vouched: false,
+        sign_up: false,
+        guess_guarded: false,
+        has_use: false,
+        known: false,
+    }
+}
+
+/// The ways of earlier ones, each told by its number.
+fn way(invitation: &Invitation, earlier: &[(RedemptionState, i64, bool)]) -> Way<usize> {
+    way_of(
+        invitation,
+        Epoch::new(2),
+        &attempt(),
+        &numbered(earlier),
+        now(),
+    )
+}
+
+fn numbered(earlier: &[(RedemptionState, i64, bool)]) -> Vec<Earlier<usize>> {
+    let numbered = earlier.iter().enumerate();
+    numbered
+        .map(|(redemption, (state, epoch, holds_use))| Earlier {
+            redemption,
+            state: *state,
+            epoch: Epoch::new(*epoch),
+            holds_use: *holds_use,
+        })
+        .collect()
+}
+
+fn begins(decision: Decision, holds_use: bool, takes_over: Option<usize>) -> Way<usize> {
+    Way::Begin {
+        decision,
+        holds_use,
+        takes_over,
+    }
+}
+
+#[test]
+fn p2_u2_what_is_under_way_is_joined_and_what_waits_while_it_leads_to_the_queue() {
+    let used_up = Decision::OnlyIfKnown(ErrorReason::UsedUp);
+    let queue = Decision::Queue(QueueCause::CodeLocked);
+    for (earlier, locked, unlocked) in [
+        // Nobody's use is left.
+        (
+            vec![],
+            begins(used_up, false, None),
+            begins(used_up, false, None),
+        ),
+        (vec![(Reserved, 3, true)], Way::Join(0), Way::Join(0)),
+        (
+            vec![(Queued, 3, true)],
+            Way::Join(0),
+            begins(Decision::Admit, true, Some(0)),
+        ),
+        // One that waits, and the one that took its use over.
+        (
+            vec![(Queued, 3, false), (Reserved, 3, true)],
+            Way::Join(1),
+            Way::Join(1),
+        ),
+        // Both came to wait.
+        (
+            vec![(Queued, 3, false), (Queued, 3, true)],
+            Way::Join(1),
+            begins(Decision::Admit, true, Some(1)),
+        ),
+        // Of an older epoch nothing is joined.
+        (
+            vec![(Queued, 2, true), (Reserved, 2, true)],
+            begins(used_up, false, None),
+            begins(used_up, false, None),
+        ),
+        // Who came by it before waits without another use, and is let in without one.
+        (
+            vec![(Committed, 3, true)],
+            begins(queue, false, None),
+            begins(Decision::Admit, false, None),
+        ),
+        (
+            vec![(Committed, 3, true), (Queued, 3, false)],
+            Way::Join(1),
+            begins(Decision::Admit, false, None),
+        ),
+    ] {
+        assert_eq!(way(&code(true), &earlier), locked, "locked, {earlier:?}");
+        assert_eq!(
+            way(&code(false), &earlier),
+            unlocked,
+            "unlocked, {earlier:?}"
+        );
+    }
+}
+
+#[test]
+fn p4_u8_a_use_that_is_counted_is_the_persons_for_good() {
+    // Counted from the second epoch on.
+    for (epoch, is_counted) in [(1, false), (2, true), (3, true)] {
+        let expected = if is_counted {
+            begins(Decision::Admit, false, None)
+        } else {
+            begins(Decision::OnlyIfKnown(ErrorReason::UsedUp), false, None)
+        };
+        assert_eq!(way(&code(false), &[(Committed, epoch, true)]), expected);
+    }
+    // Without a use of their own they take one, while there is any.
+    let two = Invitation {
+        max_uses: Some(2),
+        ..code(false)
+    };
+    let takes_one = begins(Decision::Admit, true, None);
+    assert_eq!(way(&two, &[(Committed, 3, false)]), takes_one);
+    assert_eq!(way(&two, &[(Committed, 1, true)]), takes_one);
+}
+
+#[test]
+fn p3_a_refusal_joins_nothing_but_where_the_short_use_may_be_the_persons_own() {
+    let early = Invitation {
+        valid_from: Some(now() + TimeDelta::days(1)),
+        ..code(false)
+    };
+    let not_yet = Way::Refuse(ErrorReason::NotYetValid);
+    assert_eq!(way(&early, &[(Reserved, 3, true)]), not_yet);
+    let being_taken = Invitation {
+        uses: Uses {
+            used: 0,
+            reserved: 1,
+            queued: 0,
+        },
+        ..code(false)
+    };
+    assert_eq!(way(&being_taken, &[(Reserved, 3, true)]), Way::Join(0));
+    let in_progress = Way::Refuse(ErrorReason::UseInProgress);
+    assert_eq!(way(&being_taken, &[]), in_progress);
+}
+
+#[test]
+fn p4_u2_a_use_comes_back_to_whom_it_let_in_or_who_waits() {
+    for (earlier, expected) in [
+        (vec![], None),
+        (vec![(Queued, 3, false)], Some(0)),
+        (vec![(Queued, 3, false), (Queued, 3, false)], Some(1)),
+        (vec![(Committed, 3, false), (Queued, 3, false)], Some(0)),
+        (vec![(Queued, 2, false)], None),
+        (vec![(Queued, 3, true), (Committed, 3, true)], None),
+        (vec![(Reserved, 3, false)], None),
+    ] {
+        let found = heir(&numbered(&earlier), Epoch::new(3));
+        assert_eq!(found, expected, "{earlier:?}");
+    }
+}

@@ -1,0 +1,634 @@
+//! The same person by the same invitation again: who waits, who presses several times at once, who left and comes
+//! back, and who is in (U2, U7, U8, U9).
+
+use chrono::TimeDelta;
+use futures::future::join_all;
+use homeroom_api::{
+    common::v1::ErrorReason, membership::v1::join_request::State, names::RedemptionName,
+};
+use homeroom_invitations::{
+    domain::{
+        domain_rule::DomainRule,
+        email::EmailAddress,
+        invitation::{InvitationKind, Uses},
+        join_key,
+        redemption::{Outcome, RedemptionState},
+    },
+    limiter::Budgets,
+    redemption::{reply::Redeemed, request::Attempt},
+    store::InvitationRow,
+};
+use homeroom_kit::{Result, random::SystemRandomness};
+use uuid::Uuid;
+
+use crate::{
+    database::TestDatabase,
+    fake_membership::Mode,
+    world::{CODE, REQUEST, World, class, public_url, start, unlimited},
+};
+
+const CLASS_CODE: &str = "ABCD-EFGH-JKMN";
+const PHRASE: &str = "zebra-ability";
+const OTHER_REQUEST: &str = "01900000-0000-7000-8000-0000000000bb";
+
+const fn uses(used: u32, reserved: u32, queued: u32) -> Uses {
+    Uses {
+        used,
+        reserved,
+        queued,
+    }
+}
+
+fn at_class(name: &str) -> (String, String) {
+    (class().to_string(), name.to_owned())
+}
+
+async fn redeem(world: &World, attempt: Attempt) -> Result<Redeemed> {
+    let redeemed = world.app.redemptions.redeem(attempt).await;
+    world.quiet().await;
+    redeemed
+}
+
+/// How somebody who waits comes to be let in by the same invitation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    CodeUnlocked,
+    RejoinAllowed,
+    RemovalLifted,
+    VouchedFor,
+}
+
+impl Way {
+    const ALL: [Self; 4] = [
+        Self::CodeUnlocked,
+        Self::RejoinAllowed,
+        Self::RemovalLifted,
+        Self::VouchedFor,
+    ];
+
+    const fn credential(self) -> (InvitationKind, &'static str) {
+        match self {
+            Self::CodeUnlocked => (InvitationKind::ClassCode, CLASS_CODE),
+            Self::RejoinAllowed | Self::RemovalLifted => (InvitationKind::EnrollmentCode, CODE),
+            Self::VouchedFor => (InvitationKind::ClassToken, PHRASE),
+        }
+    }
+
+    fn attempt(self, world: &World, request_id: &str, changed: bool) -> Attempt {
+        let mut attempt = world.attempt("ann", self.credential().1, request_id);
+        attempt.facts.vouched = changed && self == Self::VouchedFor;
+        attempt
+    }
+
+    /// An invitation with one use, by which ann waits.
+    async fn wait(self, world: &World) -> (Uuid, Redeemed) {
+        let (kind, credential) = self.credential();
+        let id = world
+            .invitation(kind, credential, |row| {
+                row.invitation.max_uses = Some(1);
+                let lock = row.invitation.lock.map(|lock| lock.locked(start()));
+                row.invitation.lock = lock;
+            })
+            .await;
+        match self {
+            Self::CodeUnlocked => {}
+            Self::RejoinAllowed | Self::RemovalLifted => {
+                world.membership.state().removed.insert("ann".to_owned());
+            }
+            Self::VouchedFor => {
+                for user in ["eve", "mallory", "oscar"] {
+                    world.redeem(user, "zebra-zebra", "").await.unwrap_err();
+                }
+            }
+        }
+        let first = redeem(world, self.attempt(world, REQUEST, false)).await;
+        let first = first.unwrap();
+        assert_eq!(first.outcome, Outcome::PendingApproval, "{self:?}");
+        world.advance(TimeDelta::milliseconds(1));
+        (id, first)
+    }
+
+    async fn change(self, world: &World, id: Uuid) {
+        let change = |row: &mut InvitationRow| match self {
+            Self::CodeUnlocked => {
+                let lock = row.invitation.lock.as_mut().unwrap();
+                lock.manual_lock_time = None;
+            }
+            Self::RejoinAllowed => row.invitation.allow_rejoin = true,
+            Self::RemovalLifted | Self::VouchedFor => {}
+        };
+        world.change(id, change).await;
+        if self == Self::RemovalLifted {
+            world.membership.state().removed.clear();
+        }
+    }
+}
+
+async fn who_waits_is_let_in(world: &World, way: Way) {
+    // Given a person who waits by the only use of an invitation
+    let (id, first) = way.wait(world).await;
+    // When nothing has changed, pressing again is the same request
+    let again = redeem(world, way.attempt(world, "", false)).await.unwrap();
+    assert_eq!(again.outcome, Outcome::PendingApproval, "{way:?}");
+    assert_eq!(again.join_request, first.join_request, "{way:?}");
+    assert_eq!(world.uses(id).await, uses(0, 0, 1), "{way:?}");
+    world.advance(TimeDelta::milliseconds(1));
+    // When the invitation would let them in, it does,
+    way.change(world, id).await;
+    let attempt = || way.attempt(world, OTHER_REQUEST, true);
+    let second = redeem(world, attempt()).await.unwrap();
+    assert_eq!(second.outcome, Outcome::Admitted, "{way:?}");
+    assert!(world.membership.state().waiting().is_empty(), "{way:?}");
+    // by the use that was held, which nobody else gets,
+    assert_eq!(world.uses(id).await, uses(1, 0, 0), "{way:?}");
+    world.app.redemptions.follow_once().await.unwrap();
+    assert_eq!(world.uses(id).await, uses(1, 0, 0), "{way:?}");
+    let redemptions = world.redemptions().await;
+    let state_of = |name: &RedemptionName| {
+        let its = redemptions.iter().find(|one| one.name() == *name);
+        its.unwrap().state
+    };
+    assert_eq!(state_of(&first.redemption), RedemptionState::Released);
+    assert_eq!(state_of(&second.redemption), RedemptionState::Committed);
+    // and each request id keeps its answer (R3).
+    assert_eq!(redeem(world, attempt()).await.unwrap(), second, "{way:?}");
+    let replayed = redeem(world, way.attempt(world, REQUEST, false)).await;
+    assert_eq!(replayed.unwrap().outcome, Outcome::PendingApproval);
+}
+
+/// Where three guesses that name no organization have short credentials queue.
+fn guarded() -> Budgets {
+    Budgets {
+        service_hourly: 1,
+        ..unlimited()
+    }
+}
+
+#[tokio::test]
+async fn u2_r2_who_waits_is_let_in_once_the_invitation_would_on_sqlite() {
+    for way in Way::ALL {
+        who_waits_is_let_in(&World::with_budgets(guarded()).await, way).await;
+    }
+}
+
+#[tokio::test]
+async fn u2_r2_who_waits_is_let_in_once_the_invitation_would_on_postgres() {
+    for way in Way::ALL {
+        let world = World::over(TestDatabase::postgres().await, guarded()).await;
+        who_waits_is_let_in(&world, way).await;
+        world.drop_it().await;
+    }
+}
+
+#[tokio::test]
+async fn u2_r4_a_preview_says_that_who_waits_would_be_let_in() {
+    for way in [Way::CodeUnlocked, Way::RejoinAllowed, Way::RemovalLifted] {
+        let world = World::new().await;
+        let (id, _) = way.wait(&world).await;
+        let credential = way.credential().1;
+        let before = world.preview("ann", credential).await.unwrap();
+        assert_eq!(before.outcome, Some(Outcome::PendingApproval), "{way:?}");
+        way.change(&world, id).await;
+        let after = world.preview("ann", credential).await.unwrap();
+        assert_eq!(after.outcome, Some(Outcome::Admitted), "{way:?}");
+        assert_eq!(world.uses(id).await, uses(0, 0, 1), "{way:?}");
+    }
+}
+
+#[tokio::test]
+async fn u2_p2_who_waits_and_finds_no_seat_waits_on_and_holds_the_use() {
+    let world = World::new().await;
+    let way = Way::CodeUnlocked;
+    let (id, first) = way.wait(&world).await;
+    way.change(&world, id).await;
+    world.membership.state().seats = Some(0);
+    let full = redeem(&world, way.attempt(&world, OTHER_REQUEST, true)).await;
+    assert_eq!(full.unwrap_err().reason(), ErrorReason::NoSeats);
+    assert_eq!(world.membership.state().waiting(), ["ann"]);
+    assert_eq!(world.uses(id).await, uses(0, 0, 1));
+    // Approved then, they are in by that use.
+    world.membership.end_request("ann", State::Approved);
+    world.app.redemptions.follow_once().await.unwrap();
+    assert_eq!(world.uses(id).await, uses(1, 0, 0));
+    let redemptions = world.redemptions().await;
+    let approved = redemptions
+        .iter()
+        .find(|one| one.name() == first.redemption)
+        .unwrap();
+    assert_eq!(approved.state, RedemptionState::Committed);
+    assert!(approved.holds_use);
+}
+
+#[tokio::test]
+async fn u2_p2_a_redemption_under_way_is_not_bypassed_and_led_on_once_it_waits() {
+    for mode in [Mode::Away, Mode::LosesAnswers] {
+        // Given a locked code, and a redemption that nothing has been heard of
+        let world = World::new().await;
+        let id = world
+            .invitation(InvitationKind::ClassCode, CLASS_CODE, |row| {
+                row.invitation.lock = row.invitation.lock.map(|lock| lock.locked(start()));
+            })
+            .await;
+        world.membership.set(mode);
+        world.redeem("ann", CLASS_CODE, "").await.unwrap_err();
+        assert_eq!(world.states().await, [RedemptionState::Reserved]);
+        // When the code is unlocked and the person comes again
+        world.membership.set(Mode::Up);
+        world.advance(TimeDelta::milliseconds(1));
+        Way::CodeUnlocked.change(&world, id).await;
+        let again = world.redeem("ann", CLASS_CODE, REQUEST).await.unwrap();
+        // Then what was under way has waited first, and the person is in.
+        assert_eq!(again.outcome, Outcome::Admitted);
+        let heard = world.membership.state().heard.clone();
+        assert_ne!(heard[0].redemption, again.redemption.to_string());
+        assert_eq!(
+            heard.last().unwrap().redemption,
+            again.redemption.to_string()
+        );
+        world.app.redemptions.follow_once().await.unwrap();
+        assert_eq!(
+            world.states().await,
+            [RedemptionState::Released, RedemptionState::Committed]
+        );
+        assert_eq!(world.uses(id).await, uses(1, 0, 0));
+    }
+}
+
+#[tokio::test]
+async fn u2_p13_recovery_finishes_what_took_a_use_over() {
+    let world = World::new().await;
+    let way = Way::CodeUnlocked;
+    let (id, _) = way.wait(&world).await;
+    way.change(&world, id).await;
+    world.membership.set(Mode::LosesAnswers);
+    let lost = redeem(&world, way.attempt(&world, OTHER_REQUEST, true)).await;
+    assert_eq!(
+        lost.unwrap_err().reason(),
+        ErrorReason::MembershipUnavailable
+    );
+    assert_eq!(world.uses(id).await, uses(0, 1, 0));
+    // The feed comes first, and gives nothing back.
+    world.membership.set(Mode::Up);
+    world.app.redemptions.follow_once().await.unwrap();
+    assert_eq!(world.uses(id).await, uses(0, 1, 0));
+    world.advance(TimeDelta::seconds(5));
+    assert_eq!(
+        world.app.redemptions.recover_once().await.unwrap().settled,
+        1
+    );
+    assert_eq!(world.uses(id).await, uses(1, 0, 0));
+    let replayed = redeem(&world, way.attempt(&world, OTHER_REQUEST, true)).await;
+    assert_eq!(replayed.unwrap().outcome, Outcome::Admitted);
+}
+
+/// What an invitation is like when one person presses many times at once.
+#[derive(Debug, Clone, Copy)]
+enum Pressed {
+    LetsIn,
+    Queues,
+    IsUsedUp,
+    IsFull,
+    /// The person's redemption is under way, and its answer was lost.
+    IsUnderWay,
+    Unlocked,
+}
+
+/// What each press is told, and the uses then.
+async fn presses(world: &World, pressed: Pressed, count: usize) -> (Vec<Result<Redeemed>>, Uses) {
+    let id = world
+        .invitation(InvitationKind::ClassCode, CLASS_CODE, |row| {
+            row.invitation.max_uses = match pressed {
+                Pressed::IsUsedUp => Some(0),
+                _ => Some(1),
+            };
+            if matches!(pressed, Pressed::Queues | Pressed::Unlocked) {
+                row.invitation.lock = row.invitation.lock.map(|lock| lock.locked(start()));
+            }
+        })
+        .await;
+    match pressed {
+        Pressed::IsFull => world.membership.state().seats = Some(0),
+        Pressed::IsUnderWay => {
+            world.membership.set(Mode::LosesAnswers);
+            world.redeem("ann", CLASS_CODE, "").await.unwrap_err();
+            world.membership.set(Mode::Up);
+        }
+        Pressed::Unlocked => {
+            world.redeem("ann", CLASS_CODE, "").await.unwrap();
+            Way::CodeUnlocked.change(world, id).await;
+        }
+        _ => {}
+    }
+    world.advance(TimeDelta::milliseconds(1));
+    let presses = (0..count).map(|number| {
+        // Some with a request id of their own.
+        let request_id = match number % 2 {
+            0 => String::new(),
+            _ => Uuid::from_u128(number as u128).to_string(),
+        };
+        let attempt = world.attempt("ann", CLASS_CODE, &request_id);
+        let app = world.app.clone();
+        tokio::spawn(async move { app.redemptions.redeem(attempt).await })
+    });
+    let answers = join_all(presses.collect::<Vec<_>>()).await;
+    world.quiet().await;
+    world.app.redemptions.follow_once().await.unwrap();
+    let answers = answers.into_iter().map(|answer| answer.unwrap());
+    (answers.collect(), world.uses(id).await)
+}
+
+async fn contention_is_no_outage(pressed: Pressed, count: usize) {
+    let world = World::on_postgres().await;
+    let (answers, uses_then) = presses(&world, pressed, count).await;
+    for answer in answers {
+        let told = match answer {
+            Ok(redeemed) => Ok(redeemed.outcome),
+            Err(error) => Err(error.reason()),
+        };
+        let right = match pressed {
+            Pressed::LetsIn | Pressed::IsUnderWay | Pressed::Unlocked => {
+                matches!(told, Ok(Outcome::Admitted | Outcome::AlreadyMember))
+            }
+            Pressed::Queues => told == Ok(Outcome::PendingApproval),
+            Pressed::IsUsedUp => told == Err(ErrorReason::UsedUp),
+            Pressed::IsFull => told == Err(ErrorReason::NoSeats),
+        };
+        assert!(right, "{pressed:?}, {count} at once: {told:?}");
+    }
+    let expected = match pressed {
+        Pressed::LetsIn | Pressed::IsUnderWay | Pressed::Unlocked => uses(1, 0, 0),
+        Pressed::Queues => uses(0, 0, 1),
+        Pressed::IsUsedUp | Pressed::IsFull => uses(0, 0, 0),
+    };
+    assert_eq!(uses_then, expected, "{pressed:?}, {count} at once");
+    world.drop_it().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn u7_p2_contention_of_one_person_is_no_outage() {
+    for pressed in [
+        Pressed::LetsIn,
+        Pressed::Queues,
+        Pressed::IsUsedUp,
+        Pressed::IsFull,
+        Pressed::IsUnderWay,
+        Pressed::Unlocked,
+    ] {
+        for count in [2, 4, 16] {
+            contention_is_no_outage(pressed, count).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn u8_p4_who_was_let_in_and_comes_back_spends_nothing_more() {
+    for (kind, credential) in [
+        (InvitationKind::ClassToken, PHRASE),
+        (InvitationKind::EnrollmentCode, CODE),
+        (InvitationKind::ClassCode, CLASS_CODE),
+    ] {
+        // Given a person who came by an invitation of one use, and left
+        let world = World::new().await;
+        let id = world
+            .invitation(kind, credential, |row| row.invitation.max_uses = Some(1))
+            .await;
+        world.redeem("ann", credential, "").await.unwrap();
+        for request_id in ["", REQUEST] {
+            world.advance(TimeDelta::milliseconds(1));
+            world.membership.state().members.clear();
+            // When they come back by it, they are in and it counts one person.
+            let preview = world.preview("ann", credential).await.unwrap();
+            assert_eq!(preview.outcome, Some(Outcome::Admitted), "{kind:?}");
+            let back = world.redeem("ann", credential, request_id).await.unwrap();
+            assert_eq!(back.outcome, Outcome::Admitted, "{kind:?}");
+            assert_eq!(world.uses(id).await, uses(1, 0, 0), "{kind:?}");
+        }
+        // Nobody else does.
+        let other = world.redeem("bob", credential, "").await.unwrap_err();
+        assert_eq!(other.reason(), ErrorReason::UsedUp, "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn u8_r8_whom_staff_removed_asks_again_without_another_use() {
+    let world = World::new().await;
+    let id = world.code(Some(2)).await;
+    world.redeem("ann", CODE, "").await.unwrap();
+    world.membership.state().members.clear();
+    world.membership.state().removed.insert("ann".to_owned());
+    world.advance(TimeDelta::milliseconds(1));
+    let asks = world.redeem("ann", CODE, "").await.unwrap();
+    assert_eq!(asks.outcome, Outcome::PendingApproval);
+    assert_eq!(world.uses(id).await, uses(1, 0, 0));
+    let bob = world.redeem("bob", CODE, "").await.unwrap();
+    assert_eq!(bob.outcome, Outcome::Admitted);
+    assert_eq!(world.uses(id).await, uses(2, 0, 0));
+    // However it ends, nothing is given back that was not taken.
+    for end in [State::Denied, State::Approved] {
+        world.membership.end_request("ann", end);
+        world.app.redemptions.follow_once().await.unwrap();
+        assert_eq!(world.uses(id).await, uses(2, 0, 0), "{end:?}");
+        world.advance(TimeDelta::milliseconds(1));
+        if end == State::Denied {
+            world.redeem("ann", CODE, "").await.unwrap();
+        }
+    }
+    assert!(world.membership.state().members.contains(&at_class("ann")));
+}
+
+/// Why a living invitation refuses.
+fn refusals() -> Vec<(ErrorReason, InvitationKind, fn(&mut InvitationRow))> {
+    use ErrorReason as R;
+    use InvitationKind as K;
+    vec![
+        (R::NotYetValid, K::EnrollmentCode, |row| {
+            row.invitation.valid_from = Some(start() + TimeDelta::days(1));
+        }),
+        (R::NotYetValid, K::ClassToken, |row| {
+            row.invitation.valid_from = Some(start() + TimeDelta::days(1));
+        }),
+        (R::EmailUnverified, K::EnrollmentCode, |row| {
+            let rule = DomainRule::parse("hamilton.example").unwrap();
+            row.invitation.email_domains = vec![rule];
+        }),
+        (R::EmailUnverified, K::ClassToken, |row| {
+            row.invitation.assigned_email = EmailAddress::parse("a@hamilton.example").ok();
+        }),
+        (R::EmailDomainNotAllowed, K::EnrollmentCode, |row| {
+            let rule = DomainRule::parse("elsewhere.example").unwrap();
+            row.invitation.email_domains = vec![rule];
+        }),
+        (R::TokenAssignedToAnother, K::ClassToken, |row| {
+            row.invitation.external_id = Some("S-1".to_owned());
+        }),
+        (R::TokenAssignedToAnother, K::ClassToken, |row| {
+            row.invitation.assigned_email = EmailAddress::parse("b@hamilton.example").ok();
+        }),
+        (R::SignUpNotGranted, K::JoinUrl, |_| {}),
+        (R::NoLongerValid, K::EnrollmentCode, |row| {
+            row.invitation.valid_till = Some(start());
+        }),
+        (R::UsedUp, K::ClassToken, |row| {
+            row.invitation.max_uses = Some(0);
+        }),
+    ]
+}
+
+fn of(
+    world: &World,
+    name: &str,
+    credential: &str,
+    request_id: &str,
+    reason: ErrorReason,
+) -> Attempt {
+    let mut attempt = world.attempt(name, credential, request_id);
+    attempt.facts.email = EmailAddress::parse("a@hamilton.example").ok();
+    attempt.facts.email_verified = reason != ErrorReason::EmailUnverified;
+    attempt.facts.sign_up = reason == ErrorReason::SignUpNotGranted;
+    attempt
+}
+
+#[tokio::test]
+async fn u9_r2_who_is_known_is_told_so_before_any_refusal_of_a_living_invitation() {
+    for (reason, kind, refuses) in refusals() {
+        let world = World::new().await;
+        let url = public_url().join_url(&join_key::generate(&SystemRandomness));
+        let credential = match kind {
+            InvitationKind::EnrollmentCode => CODE,
+            InvitationKind::ClassToken => PHRASE,
+            _ => url.as_str(),
+        };
+        let id = world.invitation(kind, credential, refuses).await;
+        // Given a member, and somebody who waits
+        let member = at_class("ann");
+        world.membership.state().members.insert(member);
+        world
+            .invitation(InvitationKind::ClassCode, CLASS_CODE, |row| {
+                row.invitation.lock = row.invitation.lock.map(|lock| lock.locked(start()));
+            })
+            .await;
+        let waits = world.redeem("wim", CLASS_CODE, "").await.unwrap();
+        // When they press a link that refuses, they are told what they are
+        for (name, outcome) in [
+            ("ann", Outcome::AlreadyMember),
+            ("wim", Outcome::PendingApproval),
+        ] {
+            let attempt = of(&world, name, credential, REQUEST, reason);
+            let known = redeem(&world, attempt.clone()).await.unwrap();
+            assert_eq!(known.outcome, outcome, "{reason:?}");
+            // and again by the same request id, and nothing is held.
+            assert_eq!(redeem(&world, attempt).await.unwrap(), known, "{reason:?}");
+            if outcome == Outcome::PendingApproval {
+                assert_eq!(known.join_request, waits.join_request, "{reason:?}");
+            }
+        }
+        assert_eq!(world.uses(id).await, Uses::default(), "{reason:?}");
+        // Anybody else is refused, and of those who are no use short nothing is written.
+        let before = world.redemptions().await.len();
+        let attempt = of(&world, "eve", credential, "", reason);
+        let refused = redeem(&world, attempt).await.unwrap_err();
+        assert_eq!(refused.reason(), reason);
+        let written = world.redemptions().await.len() - before;
+        let is_written = matches!(reason, ErrorReason::NoLongerValid | ErrorReason::UsedUp);
+        assert_eq!(written, usize::from(is_written), "{reason:?}");
+    }
+}
+
+#[tokio::test]
+async fn u9_p3_a_member_is_told_so_while_the_last_use_is_being_taken() {
+    let world = World::new().await;
+    let id = world.code(Some(1)).await;
+    world.membership.set(Mode::Away);
+    world.redeem("bob", CODE, "").await.unwrap_err();
+    world.membership.set(Mode::Up);
+    world.membership.state().members.insert(at_class("ann"));
+    let member = world.redeem("ann", CODE, "").await.unwrap();
+    assert_eq!(member.outcome, Outcome::AlreadyMember);
+    let eve = world.redeem("eve", CODE, "").await.unwrap_err();
+    assert_eq!(eve.reason(), ErrorReason::UseInProgress);
+    assert_eq!(world.uses(id).await, uses(0, 1, 0));
+}
+
+#[tokio::test]
+async fn u9_r4_a_preview_says_so_too_and_shows_staff_what_would_refuse_others() {
+    let world = World::new().await;
+    world
+        .invitation(InvitationKind::EnrollmentCode, CODE, |row| {
+            row.invitation.valid_from = Some(start() + TimeDelta::days(1));
+        })
+        .await;
+    for name in ["ann", "tess"] {
+        world.membership.state().members.insert(at_class(name));
+    }
+    world.membership.state().staff.insert("tess".to_owned());
+    for (name, failures) in [("ann", vec![]), ("tess", vec![ErrorReason::NotYetValid])] {
+        let preview = world.preview(name, CODE).await.unwrap();
+        assert_eq!(preview.outcome, Some(Outcome::AlreadyMember), "{name}");
+        assert_eq!(preview.failures, failures, "{name}");
+    }
+    assert!(world.redemptions().await.is_empty());
+}
+
+#[tokio::test]
+async fn u9_what_opens_nothing_and_what_cannot_be_asked_is_said_as_it_is() {
+    let world = World::new().await;
+    let id = world
+        .invitation(InvitationKind::EnrollmentCode, CODE, |row| {
+            row.invitation.valid_from = Some(start() + TimeDelta::days(1));
+        })
+        .await;
+    world.membership.state().members.insert(at_class("ann"));
+    // Whether somebody is in is not known while membership is away.
+    world.membership.set(Mode::Away);
+    let away = world.redeem("ann", CODE, "").await.unwrap_err();
+    assert_eq!(away.reason(), ErrorReason::MembershipUnavailable);
+    world.membership.set(Mode::Up);
+    // R5: what is switched off is the same to everybody.
+    world.change(id, |row| row.enabled = false).await;
+    let off = world.redeem("ann", CODE, "").await.unwrap_err();
+    assert_eq!(off.reason(), ErrorReason::CodeNotUsable);
+    assert!(world.redemptions().await.is_empty());
+}
+
+#[tokio::test]
+async fn u9_p11_of_a_batch_each_is_told_for_themselves() {
+    let world = World::new().await;
+    world
+        .invitation(InvitationKind::EnrollmentCode, CODE, |row| {
+            row.invitation.valid_from = Some(start() + TimeDelta::days(1));
+        })
+        .await;
+    world
+        .invitation(InvitationKind::ClassCode, CLASS_CODE, |_| {})
+        .await;
+    for name in ["ann", "bob"] {
+        world.membership.state().members.insert(at_class(name));
+    }
+    let batch = [
+        ("ann", CODE),
+        ("eve", CODE),
+        ("bob", CODE),
+        ("ann", CODE),
+        ("cid", CLASS_CODE),
+    ];
+    let batch = batch.map(|(name, credential)| world.attempt(name, credential, ""));
+    let answers = world.app.redemptions.redeem_many(batch.into()).await;
+    world.quiet().await;
+    let told: Vec<_> = answers
+        .into_iter()
+        .map(|answer| match answer {
+            Ok(redeemed) => Ok(redeemed.outcome),
+            Err(error) => Err(error.reason()),
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            Ok(Outcome::AlreadyMember),
+            Err(ErrorReason::NotYetValid),
+            Ok(Outcome::AlreadyMember),
+            Ok(Outcome::AlreadyMember),
+            Ok(Outcome::Admitted)
+        ]
+    );
+}
