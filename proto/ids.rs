@@ -100,11 +100,17 @@ text_id!(
 );
 
 impl UserId {
-    /// Validates the id of someone who acts or joins: neither [`SYSTEM_ACTOR`] nor a pseudonym.
+    /// Validates the id of someone who acts or joins: neither [`SYSTEM_ACTOR`] nor a pseudonym, nor what names no
+    /// single person in a resource name.
     pub fn parse_person(text: &str) -> Result<Self, InvalidId> {
         if text == SYSTEM_ACTOR {
             return Err(InvalidId(
                 "a user id is not `system`: that is who does what happens by itself",
+            ));
+        }
+        if matches!(text, "me" | "-") {
+            return Err(InvalidId(
+                "a user id is neither `me`, which stands for whoever asks, nor `-`, which stands for everyone",
             ));
         }
         let user = Self::parse(text)?;
@@ -173,13 +179,18 @@ mod tests {
 
     #[test]
     fn nobody_is_the_system_or_somebody_erased() {
-        assert!(UserId::parse_person(SYSTEM_ACTOR).is_err());
+        for nobody in [SYSTEM_ACTOR, "me", "-"] {
+            assert!(UserId::parse_person(nobody).is_err(), "{nobody}");
+        }
         let pseudonym = format!("{PSEUDONYM_PREFIX}{}", Uuid::from_u128(7));
         assert!(UserId::parse_person(&pseudonym).is_err());
         assert!(UserId::parse(&pseudonym).unwrap().is_pseudonym());
         for person in [
             "System",
             "system2",
+            "Me",
+            "me2",
+            "--",
             "ada",
             "erased-",
             "erased-1",

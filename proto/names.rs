@@ -104,7 +104,7 @@ impl OrganizationName {
 pub struct UserName(pub UserId);
 
 impl UserName {
-    /// Parses the resource name of a person: neither of the system nor of a pseudonym.
+    /// Parses the resource name of one person: not of the system nor of a pseudonym, nor `users/me`.
     pub fn parse(name: &str) -> Result<Self, InvalidId> {
         match segments(name).as_slice() {
             ["users", user] => Ok(Self(UserId::parse_person(user)?)),

@@ -13,6 +13,7 @@ mod guessing;
 mod people;
 mod records;
 mod redemptions;
+mod staff;
 mod tokens;
 
 use homeroom_audit::{Options, audit};

@@ -5,7 +5,10 @@ use std::fmt;
 use chrono::{DateTime, SubsecRound as _, Utc};
 use homeroom_api::common::v1::ErrorReason;
 
-use crate::status::{Error, Result};
+use crate::{
+    person,
+    status::{Error, Result},
+};
 
 /// The most characters of a filter.
 pub const FILTER_CHARS_MAX: usize = 1_000;
@@ -148,7 +151,23 @@ impl Filter {
         parsed.map_err(invalid_filter)
     }
 
-    /// Returns true if there are no conditions.
+    /// The same of an address, in canonical form.
+    pub fn equal_email(&self, field: &str) -> Result<Option<String>> {
+        self.equal_as(field, |text| match person::email(text) {
+            Ok(Some(address)) => Ok(address.canonical()),
+            _ => Err(format!("{field} is no email address")),
+        })
+    }
+
+    /// The same of an external id, as it is kept.
+    pub fn equal_external_id(&self, field: &str) -> Result<Option<String>> {
+        self.equal_as(field, |text| match person::external_id(text) {
+            Ok(id) if !id.is_empty() => Ok(id),
+            _ => Err(format!("{field} is no external id")),
+        })
+    }
+
+    /// Whether nothing is asked for.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

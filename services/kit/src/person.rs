@@ -1,9 +1,15 @@
 //! The rules for what is said of a person, in one place for every door of both services.
 //!
-//! A name or a note decides nothing, so it is cleaned and never keeps a person out. An id or an assigned
-//! address decides, so it is kept exactly as it was given or refused by name.
+//! A name or a note decides nothing, so it is cleaned and never keeps a person out. An id or an address decides
+//! only where an invitation asks for it, so elsewhere one that cannot be kept is left out; staff who type one
+//! are told.
 
-use crate::email::EmailAddress;
+use icu_properties::{
+    CodePointSetData,
+    props::{BidiControl, DefaultIgnorableCodePoint},
+};
+
+use crate::email::{EmailAddress, EmailMalformed};
 
 /// The longest display name of a person, in characters; a longer one is cut.
 pub const PERSON_NAME_CHARS_MAX: usize = 200;
@@ -28,55 +34,81 @@ pub fn display_name(text: &str) -> String {
     clean.chars().take(PERSON_NAME_CHARS_MAX).collect()
 }
 
-/// Returns the external id exactly as it was given; an empty one stands for none.
+/// Returns the external id without the blanks at its ends, and otherwise exactly as it was given; an empty one
+/// stands for none.
 ///
 /// # Errors
 /// [`ExternalIdMalformed`] if it cannot be kept.
 pub fn external_id(text: &str) -> Result<String, ExternalIdMalformed> {
-    if text.chars().count() > EXTERNAL_ID_CHARS_MAX {
+    let id = text.trim_matches(is_blank);
+    if id.chars().count() > EXTERNAL_ID_CHARS_MAX {
         Err(ExternalIdMalformed::TooLong)
-    } else if text.chars().all(is_printable) {
-        Ok(text.to_owned())
+    } else if id.chars().all(is_printable) {
+        Ok(id.to_owned())
     } else {
         Err(ExternalIdMalformed::ControlCharacter)
+    }
+}
+
+/// Reads an address without the blanks at its ends; None where nothing is left.
+///
+/// # Errors
+/// [`EmailMalformed`] if it is no address.
+pub fn email(text: &str) -> Result<Option<EmailAddress>, EmailMalformed> {
+    match text.trim_matches(is_blank) {
+        "" => Ok(None),
+        address => EmailAddress::parse(address).map(Some),
     }
 }
 
 /// Returns the canonical form of an address that is only shown to staff; empty if it is no address.
 #[must_use]
 pub fn shown_email(text: &str) -> String {
-    EmailAddress::parse(text.trim()).map_or_else(|_| String::new(), |address| address.canonical())
+    let address = email(text).ok().flatten();
+    address.map_or_else(String::new, |address| address.canonical())
 }
 
 /// Returns the text on one line: tabs and whatever ends a line become blanks; other control
-/// characters, and those that turn the direction of the text around them, are left out.
+/// characters, and those that turn the direction of the text around them, are left out. A text of blanks is empty.
 #[must_use]
 pub fn clean(text: &str) -> String {
-    text.chars()
-        .map(|character| match character {
-            '\n' | '\r' | '\t' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => ' ',
-            other => other,
-        })
-        .filter(|character| is_printable(*character))
-        .collect()
+    let one_line = text.chars().map(|character| match character {
+        '\n' | '\r' | '\t' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => ' ',
+        other => other,
+    });
+    unless_blank(one_line.filter(|character| is_printable(*character)))
 }
 
 /// Returns the text as [`clean`] does, with its tabs and line breaks kept.
 #[must_use]
 pub fn clean_lines(text: &str) -> String {
-    text.chars()
-        .filter(|character| is_printable(*character) || matches!(character, '\n' | '\t'))
-        .collect()
+    let kept = |character: &char| is_printable(*character) || matches!(character, '\n' | '\t');
+    unless_blank(text.chars().filter(kept))
+}
+
+fn unless_blank(characters: impl Iterator<Item = char>) -> String {
+    let text: String = characters.collect();
+    if text.chars().all(is_blank) {
+        String::new()
+    } else {
+        text
+    }
+}
+
+/// Returns true if the character shows nothing and may be left out at the ends of a text: white space, a joiner or
+/// a filler.
+fn is_blank(character: char) -> bool {
+    let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
+    // The Braille pattern without dots.
+    character.is_whitespace()
+        || character == '\u{2800}'
+        || (ignorable.contains(character) && is_printable(character))
 }
 
 /// Returns true unless the character is a control character or one of Unicode's `Bidi_Control`, which make
 /// a name read as another where staff see it.
 pub(crate) fn is_printable(character: char) -> bool {
-    let turns_direction = matches!(
-        character,
-        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
-    );
-    !character.is_control() && !turns_direction
+    !character.is_control() && !CodePointSetData::new::<BidiControl>().contains(character)
 }
 
 #[cfg(test)]
@@ -99,6 +131,7 @@ mod tests {
                 "\u{5e0}\u{5d5}\u{5e2}\u{5dd}",
             ),
             ("Ada\nLovelace\u{0}", "Ada Lovelace"),
+            (" Ada ", " Ada "),
             ("a\u{2028}b\u{2029}c\u{85}d\u{b}e\u{c}f", "a b c d e f"),
             // A joiner is part of how Persian and emoji are spelled.
             (
@@ -117,9 +150,86 @@ mod tests {
         }
     }
 
+    /// What shows nothing: blanks of every width, breaks, joiners, fillers, selectors, tags.
+    const BLANKS: [char; 26] = [
+        ' ',
+        '\t',
+        '\n',
+        '\r',
+        '\u{b}',
+        '\u{85}',
+        '\u{a0}',
+        '\u{ad}',
+        '\u{34f}',
+        '\u{115f}',
+        '\u{1680}',
+        '\u{17b4}',
+        '\u{180e}',
+        '\u{2003}',
+        '\u{200b}',
+        '\u{200c}',
+        '\u{200d}',
+        '\u{2029}',
+        '\u{202f}',
+        '\u{2060}',
+        '\u{2800}',
+        '\u{3000}',
+        '\u{3164}',
+        '\u{fe0f}',
+        '\u{feff}',
+        '\u{e0020}',
+    ];
+
+    #[test]
+    fn input_what_shows_nothing_is_empty() {
+        let all: String = BLANKS
+            .into_iter()
+            .chain(TURNING)
+            .chain(['\0', '\u{7f}'])
+            .collect();
+        for text in BLANKS.map(String::from).into_iter().chain([all]) {
+            assert_eq!(clean(&text), "", "{text:?}");
+            assert_eq!(clean_lines(&text), "", "{text:?}");
+            assert_eq!(display_name(&text), "", "{text:?}");
+        }
+        // What shows is kept with the joiners that it is spelled with.
+        for text in [
+            ".",
+            "\u{301}",
+            "\u{2764}\u{fe0f}",
+            "\u{200b}a\u{200b}",
+            "\u{2801}",
+        ] {
+            assert_eq!(clean(text), text);
+        }
+    }
+
+    #[test]
+    fn u13_blanks_around_an_id_or_an_address_are_no_part_of_it() {
+        for blank in BLANKS {
+            let around = |text: &str| format!("{blank}{text}{blank}{blank}");
+            assert_eq!(
+                external_id(&around("s 1")).as_deref(),
+                Ok("s 1"),
+                "{blank:?}"
+            );
+            assert_eq!(external_id(&around("")).as_deref(), Ok(""), "{blank:?}");
+            assert_eq!(shown_email(&around("a@b.org")), "a@b.org", "{blank:?}");
+            assert_eq!(email(&around("")), Ok(None), "{blank:?}");
+            assert_eq!(
+                email(&format!("a{blank}@b.org")),
+                Err(EmailMalformed),
+                "{blank:?}"
+            );
+        }
+        // Blanks count for nothing in its length.
+        let longest = "x".repeat(EXTERNAL_ID_CHARS_MAX);
+        assert_eq!(external_id(&format!(" {longest} ")), Ok(longest));
+    }
+
     #[test]
     fn input_an_external_id_is_kept_exactly_or_refused() {
-        for text in ["", " s-1 ", "\u{e9}\u{5d0}"] {
+        for text in ["", "s 1", "\u{e9}\u{5d0}", "a\u{200b}b"] {
             assert_eq!(external_id(text).as_deref(), Ok(text));
         }
         let longest = "\u{e9}".repeat(EXTERNAL_ID_CHARS_MAX);

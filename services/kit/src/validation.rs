@@ -8,6 +8,7 @@ use prost_types::{FieldMask, Timestamp};
 use uuid::Uuid;
 
 use crate::{
+    email::EmailAddress,
     person,
     status::{Error, FieldViolation, Result},
 };
@@ -144,11 +145,11 @@ impl Violations {
         name
     }
 
-    /// Returns a display name that must not be blank, and otherwise as [`Violations::display_name`].
+    /// Returns a display name that must show something, and otherwise as [`Violations::display_name`].
     #[must_use]
     pub fn required_display_name(&mut self, field: &str, text: &str, max_chars: usize) -> String {
         let name = self.display_name(field, text, max_chars);
-        self.check(!name.trim().is_empty(), field, "is required");
+        self.check(!name.is_empty(), field, "is required");
         name
     }
 
@@ -161,11 +162,19 @@ impl Violations {
         note
     }
 
-    /// Returns an external id exactly as it was given, or records why it cannot be kept.
+    /// Returns an external id as [`person::external_id`] reads it, or records why it cannot be kept.
     #[must_use]
     pub fn external_id(&mut self, field: &str, text: &str) -> String {
         self.take(field, person::external_id(text))
             .unwrap_or_default()
+    }
+
+    /// Returns an address as [`person::email`] reads it, or records `EMAIL_MALFORMED`.
+    pub fn email(&mut self, field: &str, text: &str) -> Option<EmailAddress> {
+        person::email(text).unwrap_or_else(|error| {
+            self.add_reason(ErrorReason::EmailMalformed, field, error.to_string());
+            None
+        })
     }
 
     fn length(&mut self, field: &str, text: &str, max_chars: usize) {

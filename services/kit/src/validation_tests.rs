@@ -85,11 +85,12 @@ fn texts_are_cleaned_and_bounded_in_characters_not_bytes() {
     assert_eq!(violations.display_name("name", "é\u{202e}é\0é", 3), "ééé");
     let _ = violations.display_name("long", "éééé", 3);
     let _ = violations.required_display_name("blank", " \u{200f}", 3);
+    let _ = violations.required_display_name("invisible", "\u{200b}", 3);
     assert_eq!(violations.note("note", "a\n\u{2066}b", 3), "a\nb");
     let _ = violations.note("long note", "a\nbb", 3);
-    assert_eq!(violations.external_id("id", " s-1 "), " s-1 ");
+    assert_eq!(violations.external_id("id", " s-1 "), "s-1");
     let _ = violations.external_id("turning id", "s\u{202e}1");
-    let expected = ["long", "blank", "long note", "turning id"];
+    let expected = ["long", "blank", "invisible", "long note", "turning id"];
     assert_eq!(fields(violations), expected);
 }
 

@@ -165,11 +165,16 @@ fn names() -> Vec<Spoilt> {
     rows
 }
 
-/// Returns the user ids that a new person may not have: the system's and those of erased people.
-/// Calls between the services may mention both.
+/// Who is named anew is neither the system nor somebody erased, nor whoever asks, nor everyone. Between the services
+/// all are spoken of.
 fn nobodys_ids() -> Vec<Spoilt> {
     let mut rows = Vec::new();
-    for id in ["system", "erased-01900000-0000-7000-8000-00000000000a"] {
+    for id in [
+        "system",
+        "erased-01900000-0000-7000-8000-00000000000a",
+        "me",
+        "-",
+    ] {
         for (path, value, of) in [
             ("admin", id.to_owned(), ""),
             ("owner", id.to_owned(), ""),
@@ -190,8 +195,14 @@ fn nobodys_ids() -> Vec<Spoilt> {
 fn text() -> Vec<Spoilt> {
     let mut rows = Vec::new();
     for path in ["organization.display_name", "class.display_name"] {
-        rows.push(row("02 required fields", "missing", path, json!("")));
-        rows.push(row("02 required fields", "blank", path, json!(" ")));
+        for (what, nothing) in [
+            ("missing", ""),
+            ("blank", " "),
+            ("a zero-width space", "\u{200b}"),
+            ("invisible", "\u{feff}\u{2060}\u{3164}\u{2800}\u{200d}"),
+        ] {
+            rows.push(row("02 required fields", what, path, json!(nothing)));
+        }
     }
     for (path, longest) in [
         ("organization.display_name", 200),
@@ -200,7 +211,6 @@ fn text() -> Vec<Spoilt> {
         ("enrollment_code.display_name", 200),
         ("member.external_id", 128),
         ("token.external_id", 128),
-        ("user.external_id", 128),
         ("decide_note", 500),
     ] {
         rows.push(row(
@@ -210,11 +220,7 @@ fn text() -> Vec<Spoilt> {
             json!("x".repeat(longest + 1)),
         ));
     }
-    for path in [
-        "member.external_id",
-        "token.external_id",
-        "user.external_id",
-    ] {
+    for path in ["member.external_id", "token.external_id"] {
         let control = json!("Ada\u{0}");
         rows.push(row("03 control characters", "controlling", path, control));
         let turned = json!("\u{202e}adA");

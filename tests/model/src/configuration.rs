@@ -282,6 +282,7 @@ impl Values {
             Some(Facts {
                 user: UserId::parse(&format!("student-{}", call.user)).ok()?,
                 email: None,
+                email_malformed: false,
                 email_verified: false,
                 external_id: None,
                 vouched: false,

@@ -223,8 +223,9 @@ const I6: &[Corruption] = &[
         "0000000000f3",
     ),
     membership(
-        "INSERT INTO organization_members SELECT organization_id, 'pat', '', '', '', 'TEACHER', join_time, '', '', \
-         'ada', 'ADDED', 1 FROM organization_members WHERE user_id = 'tim'; \
+        "INSERT INTO organization_members (organization_id, user_id, display_name, email, external_id, role, join_time, \
+         invitation, redemption, approved_by, method, revision) \
+         SELECT organization_id, 'pat', '', '', '', 'TEACHER', join_time, '', '', 'ada', 'ADDED', 1 FROM organization_members WHERE user_id = 'tim'; \
          INSERT INTO class_members SELECT organization_id, class_id, 'pat', 'CO_TEACHER', join_time, '', '', \
          'tim', 'ADDED', 1 FROM class_members WHERE user_id = 'tim'",
         "a person waits for what they are in",

@@ -3,7 +3,7 @@
 INSERT INTO organizations VALUES ('hamilton', 'Hamilton', 'HAM', '{}', 1, {past}, {past}, NULL);
 INSERT INTO organization_seats VALUES ('hamilton', 3, 3, 1);
 INSERT INTO classes VALUES ('hamilton', 'biology', 'Biology', 'tim', 'ACTIVE', '{}', 1, {past}, {past}, NULL);
-INSERT INTO organization_members VALUES
+INSERT INTO organization_members (organization_id, user_id, display_name, email, external_id, role, join_time, invitation, redemption, approved_by, method, revision) VALUES
     ('hamilton', 'ada', 'Ada', '', '', 'ADMIN', {past}, '', '', 'platform', 'ADDED', 1),
     ('hamilton', 'tim', 'Tim', '', '', 'TEACHER', {past}, '', '', 'ada', 'ADDED', 1),
     ('hamilton', 'eve', 'Eve', '', '', 'STUDENT', {past}, 'organizations/hamilton/classes/biology/classCode', 'organizations/hamilton/redemptions/00000000-0000-7000-8000-000000000001', '', 'CLASS_CODE', 1),

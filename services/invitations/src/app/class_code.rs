@@ -58,7 +58,7 @@ pub(crate) async fn change(
 
 async fn apply(work: &mut Work, row: &mut InvitationRow, change: ClassCodeChange) -> Result<()> {
     let now = work.now;
-    let lock = row
+    let before = row
         .invitation
         .lock
         .ok_or_else(|| Error::internal("a class code has no lock"))?;
@@ -66,17 +66,20 @@ async fn apply(work: &mut Work, row: &mut InvitationRow, change: ClassCodeChange
         ClassCodeChange::Update(Patch::Keep) => return Ok(()),
         ClassCodeChange::Update(Patch::Set(period)) => (
             "class_code.updated",
-            lock.with_period(period),
+            before.with_period(period),
             changed(&["lock_period"]),
         ),
-        ClassCodeChange::Lock => ("class_code.locked", lock.locked(now), BTreeMap::new()),
-        ClassCodeChange::Unlock => ("class_code.unlocked", lock.unlocked(now), BTreeMap::new()),
+        ClassCodeChange::Lock => ("class_code.locked", before.locked(now), BTreeMap::new()),
+        ClassCodeChange::Unlock => ("class_code.unlocked", before.unlocked(now), BTreeMap::new()),
         ClassCodeChange::Reset => (
             "class_code.reset",
-            Lock::open(now, lock.period),
+            Lock::open(now, before.period),
             BTreeMap::new(),
         ),
     };
+    if lock == before && change != ClassCodeChange::Reset {
+        return Ok(());
+    }
     row.invitation.lock = Some(lock);
     if change == ClassCodeChange::Reset {
         let secret = work.app.new_secret(InvitationKind::ClassCode)?;

@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use super::{
     App, EnrollmentCodePatch, NewEnrollmentCode,
-    patch::{EnrollmentCodeRules, Patch, check_code},
+    patch::{EnrollmentCodeRules, check_code},
     rules,
     views::{self, Answer},
     write::{Change, Work, changed},
@@ -217,24 +217,15 @@ impl Work {
             .show(row)?
             .and_then(|shown| EnrollmentCode::parse(shown.expose()).ok())
             .ok_or_else(|| Error::internal("an enrolment code has lost its code"))?;
-        let judged_anew = patch.code.is_some() || patch.email_domains.is_set();
-        let acknowledged = patch.acknowledge_weak || !judged_anew;
         let mut fields = Vec::new();
 
-        let code = match patch.code {
-            Some(code) => {
-                fields.push("code");
-                code
-            }
-            None => present.clone(),
-        };
-        let switched_off = match patch.enabled {
-            Patch::Keep => false,
-            Patch::Set(enabled) => {
-                fields.push("enabled");
-                row.switch(enabled)
-            }
-        };
+        let code = patch.code.unwrap_or_else(|| present.clone());
+        if code.shown().expose() != present.shown().expose() {
+            fields.push("code");
+        }
+        let mut enabled = row.enabled;
+        patch.enabled.apply(&mut enabled, "enabled", &mut fields);
+        let switched_off = row.switch(enabled);
         let invitation = &mut row.invitation;
         patch
             .valid_from
@@ -258,6 +249,8 @@ impl Work {
             return Ok(());
         }
 
+        let judged_anew = fields.contains(&"code") || fields.contains(&"email_domains");
+        let acknowledged = patch.acknowledge_weak || !judged_anew;
         let mut violations = Violations::new();
         let invitation = &row.invitation;
         let valid = (invitation.valid_from, invitation.valid_till);

@@ -21,10 +21,11 @@ pub(crate) async fn update(
 ) -> Result<Change<InviteToken>> {
     let mut row = work.find_or_make(InvitationKind::OrganizationToken).await?;
     check_etag(&etag, row.revision)?;
-    if let Patch::Set(expire_time) = expire_time {
-        row.invitation.valid_till = expire_time;
-        let data = changed(&["expire_time"]);
-        work.save("invite_token.updated", &mut row, data).await?;
+    let mut fields = Vec::new();
+    expire_time.apply(&mut row.invitation.valid_till, "expire_time", &mut fields);
+    if !fields.is_empty() {
+        work.save("invite_token.updated", &mut row, changed(&fields))
+            .await?;
     }
     Ok(Change::of(views::invite_token(&row), row).shown())
 }

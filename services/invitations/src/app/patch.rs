@@ -25,18 +25,17 @@ impl<T> Patch<T> {
         if named { Self::Set(value) } else { Self::Keep }
     }
 
-    /// Writes the field if it is set, and its name into `changed`.
-    pub(crate) fn apply(self, field: &mut T, name: &'static str, changed: &mut Vec<&'static str>) {
-        if let Self::Set(value) = self {
+    /// Writes the field if it is set to another value, and its name into `changed`.
+    pub(crate) fn apply(self, field: &mut T, name: &'static str, changed: &mut Vec<&'static str>)
+    where
+        T: PartialEq,
+    {
+        if let Self::Set(value) = self
+            && value != *field
+        {
             *field = value;
             changed.push(name);
         }
-    }
-
-    /// Whether it is set.
-    #[must_use]
-    pub const fn is_set(&self) -> bool {
-        matches!(self, Self::Set(_))
     }
 }
 

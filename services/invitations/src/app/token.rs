@@ -19,7 +19,7 @@ use homeroom_kit::{
 };
 
 use super::{
-    App, NewToken, TokenPatch, rules,
+    App, NewToken, Patch, TokenPatch, rules,
     views::{self, Answer},
     write::{Change, Work, changed},
 };
@@ -152,13 +152,12 @@ fn apply(row: &mut InvitationRow, patch: TokenPatch) -> Vec<&'static str> {
     patch
         .external_id
         .apply(&mut invitation.external_id, "external_id", &mut fields);
-    patch
-        .expire_time
-        .apply(&mut invitation.valid_till, "expire_time", &mut fields);
-    // A class token always expires (A14).
-    invitation.valid_till = invitation
-        .valid_till
-        .or(Some(create_time + CLASS_TOKEN_LIFETIME));
+    let expire_time = match patch.expire_time {
+        // A class token always expires (A14).
+        Patch::Set(None) => Patch::Set(Some(create_time + CLASS_TOKEN_LIFETIME)),
+        other => other,
+    };
+    expire_time.apply(&mut invitation.valid_till, "expire_time", &mut fields);
     patch
         .display_name
         .apply(&mut row.display_name, "display_name", &mut fields);

@@ -20,6 +20,8 @@ pub struct Facts {
     pub user: UserId,
     /// The person's address.
     pub email: Option<EmailAddress>,
+    /// An address is given for the person that cannot be read.
+    pub email_malformed: bool,
     /// Whether the address has been proved to be theirs.
     pub email_verified: bool,
     /// The person's id in the school's own system.
@@ -170,7 +172,7 @@ fn not_yet_valid(invitation: &Invitation, _: &Facts, now: DateTime<Utc>) -> Opti
     invitation.is_early(now).then_some(ErrorReason::NotYetValid)
 }
 
-/// B6, A8: where an address counts it must be proved.
+/// B6, A8: where an address counts it must be one, and proved.
 fn email_verified(
     invitation: &Invitation,
     attempt: &Facts,
@@ -179,7 +181,12 @@ fn email_verified(
     let address_counts =
         invitation.assigned_email.is_some() || !invitation.email_domains.is_empty();
     let proved = attempt.email.is_some() && attempt.email_verified;
-    (address_counts && !proved).then_some(ErrorReason::EmailUnverified)
+    let failure = if attempt.email_malformed {
+        ErrorReason::EmailMalformed
+    } else {
+        ErrorReason::EmailUnverified
+    };
+    (address_counts && !proved).then_some(failure)
 }
 
 /// A8: one address or one student id; where both are set, both.

@@ -9,8 +9,8 @@ use crate::domain::invitation::{Epoch, InvitationKind, InvitationState, Uses};
 use crate::domain::lock::{Lock, LockPeriod};
 
 use ErrorReason::{
-    CodeNotUsable, EmailDomainNotAllowed, EmailUnverified, NoLongerValid, NotYetValid,
-    SignUpNotGranted, TokenAssignedToAnother, UseInProgress, UsedUp,
+    CodeNotUsable, EmailDomainNotAllowed, EmailMalformed, EmailUnverified, NoLongerValid,
+    NotYetValid, SignUpNotGranted, TokenAssignedToAnother, UseInProgress, UsedUp,
 };
 
 #[path = "decide_properties.rs"]
@@ -54,6 +54,7 @@ fn attempt() -> Facts {
     Facts {
         user: UserId::parse("mia").unwrap(),
         email: Some(email("mia@hamiltonschools.org")),
+        email_malformed: false,
         email_verified: true,
         external_id: Some("S-17".to_owned()),
         vouched: false,
@@ -224,6 +225,36 @@ fn p3_only_what_is_otherwise_right_is_asked_whether_it_is_known() {
         decide(&assigned, &attempt(), now()),
         Decision::Refuse(TokenAssignedToAnother)
     );
+}
+
+#[test]
+fn u5_an_address_that_cannot_be_read_is_told_where_an_address_counts_and_stops_nobody_elsewhere() {
+    let malformed = Facts {
+        email: None,
+        email_malformed: true,
+        email_verified: false,
+        ..attempt()
+    };
+    for kind in InvitationKind::ALL {
+        let open = invitation(kind);
+        assert_eq!(
+            decide(&open, &malformed, now()),
+            decide(&open, &attempt(), now()),
+            "{kind:?}"
+        );
+        let for_domain = Invitation {
+            email_domains: vec![DomainRule::parse("hamiltonschools.org").unwrap()],
+            ..invitation(kind)
+        };
+        let for_one = Invitation {
+            assigned_email: Some(email("mia@hamiltonschools.org")),
+            ..invitation(kind)
+        };
+        for asking in [for_domain, for_one] {
+            let refused = Decision::Refuse(EmailMalformed);
+            assert_eq!(decide(&asking, &malformed, now()), refused, "{kind:?}");
+        }
+    }
 }
 
 #[test]

@@ -44,6 +44,7 @@ fn attempt() -> Facts {
     Facts {
         user: UserId::parse("mia").unwrap(),
         email: None,
+        email_malformed: false,
         email_verified: false,
         external_id: None,
         vouched: false,

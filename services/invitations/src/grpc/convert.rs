@@ -2,7 +2,6 @@
 //! told with everything else that is.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use homeroom_api::common::v1::ErrorReason;
 use homeroom_kit::{
     Result,
     filter::{FieldKind, Filter, Value},
@@ -43,17 +42,7 @@ pub(crate) fn max_uses(
 
 /// An address in its canonical form, by which it is compared; empty is none.
 pub(crate) fn email(violations: &mut Violations, field: &str, text: &str) -> Option<EmailAddress> {
-    let text = text.trim();
-    if text.is_empty() {
-        return None;
-    }
-    match EmailAddress::parse(&text.to_ascii_lowercase()) {
-        Ok(email) => Some(email),
-        Err(error) => {
-            violations.add_reason(ErrorReason::EmailMalformed, field, error.to_string());
-            None
-        }
-    }
+    violations.email(field, &text.to_ascii_lowercase())
 }
 
 /// Returns an external id, which is compared exactly; `None` if it is empty.
@@ -105,17 +94,9 @@ pub(crate) fn lock_period(
 /// The filter of a list of invitations over `fields`; each is compared by `=`, once.
 pub(crate) fn filter(text: &str, fields: &[(&str, FieldKind)]) -> Result<InvitationFilter> {
     let filter = Filter::parse(text, fields)?;
-    let email = |text: &str| match EmailAddress::parse(&text.trim().to_ascii_lowercase()) {
-        Ok(email) => Ok(email.to_string()),
-        Err(_) => Err("assigned_email is no email address"),
-    };
-    let id = |text: &str| match text {
-        "" => Err("values must not be empty"),
-        id => Ok(id.to_owned()),
-    };
     Ok(InvitationFilter {
-        assigned_email: filter.equal_as("assigned_email", email)?,
-        external_id: filter.equal_as("external_id", id)?,
+        assigned_email: filter.equal_email("assigned_email")?,
+        external_id: filter.equal_external_id("external_id")?,
         enabled: match filter.equal("enabled")? {
             Some(Value::Bool(enabled)) => Some(*enabled),
             _ => None,
@@ -125,6 +106,8 @@ pub(crate) fn filter(text: &str, fields: &[(&str, FieldKind)]) -> Result<Invitat
 
 #[cfg(test)]
 mod tests {
+    use homeroom_api::common::v1::ErrorReason;
+
     use super::*;
 
     fn reasons(violations: Violations) -> Option<ErrorReason> {
@@ -198,10 +181,13 @@ mod tests {
             parsed.assigned_email.as_deref(),
             Some("mia@hamilton.example")
         );
+        let parsed = filter("external_id = \" s-1\u{a0}\"", FIELDS).unwrap();
+        assert_eq!(parsed.external_id.as_deref(), Some("s-1"));
         for text in [
             "external_id != a",
             "external_id = a AND external_id = b",
             "external_id = \"\"",
+            "external_id = \" \"",
             "assigned_email = nobody",
             "phrase = a",
         ] {

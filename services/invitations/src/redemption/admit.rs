@@ -104,7 +104,8 @@ fn waves<'a>(redemptions: &[&'a Redemption]) -> Vec<Vec<&'a Redemption>> {
     waves
 }
 
-/// Returns the request to membership for a redemption: for ever the same for one id (P1).
+/// Returns the request to membership for a redemption: for ever the same for one id (P1), but for what is said of the
+/// person.
 #[must_use]
 fn admit_request(redemption: &Redemption, validate_only: bool) -> AdmitRequest {
     let (route, cause, refuse_reason) = match redemption.route {
@@ -135,6 +136,7 @@ fn admit_request(redemption: &Redemption, validate_only: bool) -> AdmitRequest {
         invitation_issue_time: Some(to_timestamp(redemption.issue_time)),
         allow_rejoin: redemption.allow_rejoin,
         validate_only,
+        vouch_time: redemption.vouch_time.map(to_timestamp),
     }
 }
 
@@ -196,6 +198,7 @@ mod tests {
                 email: "e".repeat(254),
                 external_id: "\u{20000}".repeat(EXTERNAL_ID_CHARS_MAX),
             },
+            vouch_time: Some(time),
             route: Route::OnlyIfKnown(ErrorReason::UsedUp),
             issue_time: time,
             allow_rejoin: true,

@@ -171,8 +171,9 @@ impl InFlight {
 
 /// Returns true if a reason is a decision, and not that something is away or under way.
 pub(super) fn is_decision(reason: ErrorReason) -> bool {
-    matches!(
-        code_of(reason),
-        Code::NotFound | Code::FailedPrecondition | Code::ResourceExhausted
-    )
+    reason == ErrorReason::EmailMalformed
+        || matches!(
+            code_of(reason),
+            Code::NotFound | Code::FailedPrecondition | Code::ResourceExhausted
+        )
 }

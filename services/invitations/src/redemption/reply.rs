@@ -20,6 +20,7 @@ use super::{
 use crate::{
     domain::{
         decide::QueueCause,
+        email::EmailMalformed,
         invitation::InvitationKind,
         redemption::{Outcome, RedemptionState},
     },
@@ -99,6 +100,9 @@ pub fn sentence(reason: ErrorReason) -> &'static str {
         ErrorReason::UseInProgress => {
             "The last uses are being taken right now; try again in a moment."
         }
+        ErrorReason::EmailMalformed => {
+            "This needs a verified email address, and yours cannot be read; correct it and try again."
+        }
         ErrorReason::EmailUnverified => {
             "This needs a verified email address; verify yours and try again."
         }
@@ -121,10 +125,6 @@ pub fn sentence(reason: ErrorReason) -> &'static str {
         ErrorReason::MembershipUnavailable => {
             "The membership service does not answer; the outcome is settled soon: retry with the same request_id."
         }
-        // Membership keeps everything else of a person, or cleans it.
-        ErrorReason::InvalidRequest => {
-            "The person's external_id cannot be kept; correct it (at most 128 characters, none of them a control character or bidirectional mark) and try again."
-        }
         _ => "This does not let the person in; ask who gave it out.",
     }
 }
@@ -137,8 +137,8 @@ pub fn refusal(reason: ErrorReason) -> Error {
         ErrorReason::UseInProgress | ErrorReason::MembershipUnavailable => {
             Error::unavailable(reason, sentence(reason))
         }
-        ErrorReason::InvalidRequest => {
-            Error::new(reason, sentence(reason)).violation("user.external_id", "cannot be kept")
+        ErrorReason::EmailMalformed => {
+            Error::new(reason, sentence(reason)).violation("user.email", EmailMalformed.to_string())
         }
         _ => Error::new(reason, sentence(reason)),
     };

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, net::IpAddr};
 
 use homeroom_api::{
-    common::v1::ErrorReason,
+    common::v1::{ErrorReason, User},
     ids::{OrganizationId, UserId},
     invitations::v1::{BatchRedeemRequest, PreviewRedemptionRequest, RedeemRequest},
     names::OrganizationName,
@@ -22,7 +22,6 @@ use super::ledger::{Person, RedemptionRequest};
 use crate::domain::{
     credential::{Credential, MAX_CREDENTIAL_BYTES},
     decide::Facts,
-    email::EmailAddress,
     public_url::PublicUrl,
 };
 
@@ -40,6 +39,9 @@ pub struct Attempt {
     pub person: Person,
     /// What the domain decides by.
     pub facts: Facts,
+    /// True if the person's particulars replace those in the roster: their own token states them, or a platform that
+    /// vouches.
+    pub refreshes_roster: bool,
     /// The address of the person's device, where it is known.
     pub address: Option<IpAddr>,
     /// The request id, if one was given.
@@ -86,9 +88,10 @@ impl Attempt {
         });
         let believed = believed(caller, request, &mut violations, prefix);
         violations.finish()?;
-        let (Some(credential), Some((facts, display_name))) = (credential, believed) else {
+        let (Some(credential), Some(believed)) = (credential, believed) else {
             return Err(Error::internal("a violation was not recorded"));
         };
+        let facts = believed.facts;
         if facts.user != caller.user {
             caller.require(Scope::ActAs)?;
         }
@@ -101,24 +104,20 @@ impl Attempt {
             organization,
             person: Person {
                 user: facts.user.clone(),
-                display_name,
+                display_name: believed.display_name,
                 email: facts
                     .email
                     .as_ref()
                     .map(ToString::to_string)
                     .unwrap_or_default(),
-                // One that cannot be kept still decides, exactly as it is claimed.
-                external_id: facts
-                    .external_id
-                    .as_deref()
-                    .and_then(|id| person::external_id(id).ok())
-                    .unwrap_or_default(),
+                external_id: facts.external_id.clone().unwrap_or_default(),
             },
             facts,
+            refreshes_roster: believed.refreshes_roster,
             address: forwarded.or(peer),
             request: request_id.map(|id| RedemptionRequest {
                 key: RequestKey::new(caller, id),
-                body: BodyMac::of(keys, request),
+                body: BodyMac::of(keys, id, request),
             }),
             calling_service: caller.subject.clone(),
             bound_to: caller.organizations.clone(),
@@ -194,74 +193,76 @@ fn credential(
         .ok()
 }
 
-/// Returns who gets in, and by what name. Without `user` it is the acting user, as its claims have it. What a
-/// request says of a person is believed from callers that act for others, and proofs only from those that vouch.
+/// Who gets in, by what is believed of them.
+struct Believed {
+    facts: Facts,
+    display_name: String,
+    /// It is what the person's own token says, or what a platform that vouches does.
+    refreshes_roster: bool,
+}
+
+/// Returns who gets in. Without `user` it is the acting user, as its claims have it. What a request says of a person
+/// is believed from callers that act for others, and proofs only from those that vouch. What cannot be kept of it is
+/// left out: it stops nobody unless the invitation asks for it.
 fn believed(
     caller: &Caller,
     request: &RedeemRequest,
     violations: &mut Violations,
     prefix: &str,
-) -> Option<(Facts, String)> {
+) -> Option<Believed> {
     let vouched = caller.has(Scope::Vouch);
-    let nobody = |user: UserId| Facts {
-        user,
-        email: None,
-        email_verified: false,
-        external_id: None,
-        vouched,
-        sign_up: request.sign_up,
-        guess_guarded: false,
-        has_use: false,
-        known: false,
+    let mut said = User {
+        user: caller.user.to_string(),
+        display_name: caller.display_name.clone().unwrap_or_default(),
+        email: caller.email.clone().unwrap_or_default(),
+        email_verified: caller.email_verified,
+        external_id: caller.external_id.clone().unwrap_or_default(),
     };
-    // An address that cannot be read is none.
-    let claimed = || {
-        let email = caller
-            .email
-            .as_deref()
-            .and_then(|email| EmailAddress::parse(email).ok());
-        Facts {
-            email_verified: email.is_some() && caller.email_verified,
+    let mut refreshes_roster = true;
+    if let Some(told) = &request.user {
+        if told.user != said.user {
+            said = User {
+                user: told.user.clone(),
+                ..User::default()
+            };
+        }
+        let acts = caller.has(Scope::ActAs);
+        if !person::display_name(&told.display_name).is_empty() {
+            said.display_name.clone_from(&told.display_name);
+            refreshes_roster = acts && vouched;
+        }
+        if acts && person::email(&told.email) != Ok(None) {
+            said.email.clone_from(&told.email);
+            said.email_verified = told.email_verified && vouched;
+            refreshes_roster &= vouched;
+        }
+        if acts && vouched && !told.external_id.is_empty() {
+            said.external_id.clone_from(&told.external_id);
+        }
+    }
+    let field = format!("{prefix}user.user");
+    let user = violations.take(&field, UserId::parse_person(&said.user))?;
+    let email = person::email(&said.email);
+    let email_malformed = email.is_err();
+    let email = email.ok().flatten();
+    Some(Believed {
+        facts: Facts {
+            user,
+            email_verified: email.is_some() && said.email_verified,
             email,
-            external_id: caller.external_id.clone().filter(|id| !id.is_empty()),
-            ..nobody(caller.user.clone())
-        }
-    };
-    let claimed_name = || person::display_name(caller.display_name.as_deref().unwrap_or_default());
-    let Some(told) = request.user.as_ref() else {
-        return Some((claimed(), claimed_name()));
-    };
-    let field = |name: &str| format!("{prefix}user.{name}");
-    let user = violations.take(&field("user"), UserId::parse_person(&told.user));
-    let external_id = violations.external_id(&field("external_id"), &told.external_id);
-    let email = given(&told.email).and_then(|email| {
-        EmailAddress::parse(email)
-            .map_err(|malformed| {
-                let reason = ErrorReason::EmailMalformed;
-                violations.add_reason(reason, &field("email"), malformed.to_string());
-            })
-            .ok()
-    });
-    let user = user?;
-    let (mut facts, mut display_name) = if user == caller.user {
-        (claimed(), claimed_name())
-    } else {
-        (nobody(user), String::new())
-    };
-    let told_name = person::display_name(&told.display_name);
-    if !told_name.is_empty() {
-        display_name = told_name;
-    }
-    if caller.has(Scope::ActAs) {
-        if email.is_some() {
-            facts.email = email;
-            facts.email_verified = told.email_verified && vouched;
-        }
-        if vouched && !external_id.is_empty() {
-            facts.external_id = Some(external_id);
-        }
-    }
-    Some((facts, display_name))
+            email_malformed,
+            external_id: person::external_id(&said.external_id)
+                .ok()
+                .filter(|id| !id.is_empty()),
+            vouched,
+            sign_up: request.sign_up,
+            guess_guarded: false,
+            has_use: false,
+            known: false,
+        },
+        display_name: person::display_name(&said.display_name),
+        refreshes_roster,
+    })
 }
 
 /// Checks what concerns the batch as a whole.
@@ -294,8 +295,6 @@ fn check(batch: &BatchRedeemRequest) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use homeroom_api::common::v1::User;
-
     use super::*;
 
     fn batch(count: usize) -> BatchRedeemRequest {

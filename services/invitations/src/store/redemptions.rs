@@ -75,6 +75,8 @@ pub struct Redemption {
     pub place: Place,
     /// Whom.
     pub person: Person,
+    /// When the person was described so by their own token, or by a platform that vouches; None if they were not.
+    pub vouch_time: Option<DateTime<Utc>>,
     /// What was decided.
     pub route: Route,
     /// When the invitation was made or last reset (R8).

@@ -1,15 +1,21 @@
 //! Attempts that meet a living redemption of the same person (P2).
 
 use chrono::TimeDelta;
-use homeroom_api::membership::v1::join_request::State;
-use homeroom_invitations::domain::{
-    invitation::InvitationKind,
-    redemption::{Outcome, RedemptionState},
+use homeroom_api::{
+    common::v1::User, invitations::v1::RedeemRequest, membership::v1::join_request::State,
 };
+use homeroom_invitations::{
+    domain::{
+        invitation::InvitationKind,
+        redemption::{Outcome, RedemptionState},
+    },
+    redemption::attempt::Attempt,
+};
+use homeroom_kit::auth::Scope;
 
 use crate::{
     fake_membership::Mode,
-    world::{REQUEST, World},
+    world::{CODE, REQUEST, World, caller, person, platform, public_url},
 };
 
 const CLASS_CODE: &str = "ABCD-EFGH-JKMN";
@@ -179,4 +185,63 @@ async fn p2_who_meets_a_redemption_that_was_refused_is_decided_again() {
     assert_eq!(again.outcome, Outcome::Admitted);
     let replayed = world.redeem("ann", CLASS_CODE, REQUEST).await.unwrap();
     assert_eq!(replayed.redemption, again.redemption);
+}
+
+#[tokio::test]
+async fn u14_who_meets_a_living_redemption_tells_membership_what_is_said_of_them_now() {
+    let world = World::new().await;
+    world
+        .invitation(InvitationKind::ClassCode, CLASS_CODE, |_| {})
+        .await;
+    world.advance(TimeDelta::days(14));
+    let mut ann = caller("ann");
+    for name in ["Ann", "Anna"] {
+        ann.display_name = Some(name.to_owned());
+        let attempt = world.attempt_of(&ann, CLASS_CODE, "");
+        let redeemed = world.app.redemptions.redeem(attempt).await.unwrap();
+        assert_eq!(redeemed.outcome, Outcome::PendingApproval);
+        world.quiet().await;
+        world.advance(TimeDelta::seconds(1));
+    }
+    let heard = world.membership.state().heard.clone();
+    let said = heard.iter().map(|request| {
+        let user = request.user.as_ref().unwrap();
+        (user.display_name.as_str(), request.vouch_time.unwrap())
+    });
+    let [(first, before), (second, after)]: [_; 2] = said.collect::<Vec<_>>().try_into().unwrap();
+    assert_eq!((first, second), ("Ann", "Anna"));
+    assert_eq!(after.seconds, before.seconds + 1);
+    assert_eq!(heard[0].redemption, heard[1].redemption);
+    // The redemption itself stays what it was.
+    let [redemption]: [_; 1] = world.redemptions().await.try_into().unwrap();
+    assert_eq!(redemption.person.display_name, "Ann");
+}
+
+#[tokio::test]
+async fn u14_recovery_tells_what_was_said_when_the_redemption_began() {
+    let world = World::new().await;
+    world.code(None).await;
+    let acts = caller("portal").with_scopes([Scope::ActAs]);
+    for (name, portal, vouches) in [("ann", platform(), true), ("bob", acts, false)] {
+        let request = RedeemRequest {
+            credential: CODE.to_owned(),
+            user: Some(User {
+                display_name: "Somebody".to_owned(),
+                ..person(name)
+            }),
+            ..RedeemRequest::default()
+        };
+        let attempt =
+            Attempt::of_redeem(&portal, &request, "", &public_url(), &world.app.keys).unwrap();
+        world.membership.set(Mode::LosesAnswers);
+        world.app.redemptions.redeem(attempt).await.unwrap_err();
+        world.quiet().await;
+        world.membership.set(Mode::Up);
+        world.advance(TimeDelta::seconds(60));
+        world.app.redemptions.recover_once().await.unwrap();
+        let mut heard = world.membership.state().heard.clone();
+        let (again, first) = (heard.pop().unwrap(), heard.pop().unwrap());
+        assert_eq!(first, again);
+        assert_eq!(first.vouch_time.is_some(), vouches, "{name}");
+    }
 }

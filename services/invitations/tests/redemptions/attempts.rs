@@ -153,6 +153,7 @@ fn every_violation_is_named_before_any_scope_is_missed() {
     user.email = "nobody".to_owned();
     user.display_name = "x".repeat(201);
     user.external_id = "x".repeat(129);
+    // What is said of a person is none.
     let error = read(&caller("ann"), &wrong).err().unwrap();
     assert_eq!(error.reason(), ErrorReason::InvalidRequest);
     let mut fields: Vec<&str> = error
@@ -168,8 +169,6 @@ fn every_violation_is_named_before_any_scope_is_missed() {
             "credential",
             "organization",
             "request_id",
-            "user.email",
-            "user.external_id",
             "user.user"
         ]
     );
@@ -191,8 +190,97 @@ fn a_credential_has_at_most_512_bytes_and_a_readable_form() {
         };
         assert_eq!(read(&caller("ann"), &wrong).err().unwrap().reason(), reason);
     }
-    let mut wrong = for_user("ann");
-    wrong.user.as_mut().unwrap().email = "nobody".to_owned();
-    let error = read(&caller("ann"), &wrong).err().unwrap();
-    assert_eq!(error.reason(), ErrorReason::EmailMalformed);
+}
+
+/// What is said of a person, and what is kept of it: name, address, external id.
+const SAID: [([&str; 3], [&str; 3]); 12] = [
+    (
+        ["Ada", "Ada@School.example", "s-1"],
+        ["Ada", "Ada@school.example", "s-1"],
+    ),
+    (["\u{200b}", " ", "\u{feff}"], ["", "", ""]),
+    (
+        ["A\u{202e}da", " ada@school.example\n", " s-1\u{a0}"],
+        ["Ada", "ada@school.example", "s-1"],
+    ),
+    (["", "ada..l@school.example", ""], ["", "", ""]),
+    (["", ".ada@school.example", "s\u{0}1"], ["", "", ""]),
+    (["", "ada.@school.example", "\u{202e}s-1"], ["", "", ""]),
+    (["", "m\u{fc}ller@school.example", ""], ["", "", ""]),
+    (
+        ["", "ada@sch\u{fc}le.example", ""],
+        ["", "ada@xn--schle-mva.example", ""],
+    ),
+    (["", "ada@school", ""], ["", "", ""]),
+    (["", "Ada <ada@school.example>", ""], ["", "", ""]),
+    (["", "ada@school.example;", "s\t1"], ["", "", ""]),
+    (["", "unknown", ""], ["", "", ""]),
+];
+
+#[test]
+fn u5_u6_u13_what_is_said_of_a_person_is_kept_alike_whoever_says_it_and_stops_nobody() {
+    let long = "x".repeat(300);
+    let cut = "x".repeat(200);
+    let longest = "s".repeat(129);
+    let too_long = [long.as_str(), "a@b.org", longest.as_str()];
+    let all = SAID
+        .into_iter()
+        .chain([(too_long, [cut.as_str(), "a@b.org", ""])]);
+    let vouching = caller("lms").with_scopes([Scope::ActAs, Scope::Vouch]);
+    for ([name, email, id], kept) in all {
+        let mut own = caller("ada");
+        own.display_name = Some(name.to_owned());
+        own.email = Some(email.to_owned());
+        own.email_verified = true;
+        own.external_id = Some(id.to_owned());
+        let told = RedeemRequest {
+            user: Some(User {
+                user: "ada".to_owned(),
+                display_name: name.to_owned(),
+                email: email.to_owned(),
+                email_verified: true,
+                external_id: id.to_owned(),
+            }),
+            ..request()
+        };
+        for attempt in [read(&own, &request()), read(&vouching, &told)] {
+            let attempt = attempt.ok().unwrap();
+            let person = &attempt.person;
+            let found = [&person.display_name, &person.email, &person.external_id];
+            assert_eq!(found, kept, "{name:?} {email:?} {id:?}");
+            assert_eq!(attempt.facts.email_verified, !kept[1].is_empty());
+            let malformed = kept[1].is_empty() && !email.trim().is_empty();
+            assert_eq!(attempt.facts.email_malformed, malformed, "{email:?}");
+            let decides = Some(kept[2].to_owned()).filter(|id| !id.is_empty());
+            assert_eq!(attempt.facts.external_id, decides, "{id:?}");
+        }
+    }
+}
+
+#[test]
+fn u14_the_roster_follows_a_persons_own_token_and_a_platform_that_vouches() {
+    let mut unnamed = for_user("ann");
+    unnamed.user.as_mut().unwrap().display_name = "\u{200b}".to_owned();
+    let named = for_user("ann");
+    let (unsaid, another) = (request(), for_user("bob"));
+    let acts = [Scope::ActAs];
+    let vouches = [Scope::ActAs, Scope::Vouch];
+    let cases: [(&[Scope], &RedeemRequest, bool); 10] = [
+        (&[], &unsaid, true),
+        // Who they are is the token's; what they call themselves is their own word.
+        (&[], &unnamed, true),
+        (&[], &named, false),
+        (&[Scope::Vouch], &named, false),
+        (&acts, &unsaid, true),
+        (&acts, &unnamed, false),
+        (&acts, &named, false),
+        (&vouches, &named, true),
+        (&vouches, &another, true),
+        (&acts, &another, false),
+    ];
+    for (scopes, asked, refreshes) in cases {
+        let caller = with_claims().with_scopes(scopes.iter().copied());
+        let attempt = read(&caller, asked).ok().unwrap();
+        assert_eq!(attempt.refreshes_roster, refreshes, "{scopes:?} {asked:?}");
+    }
 }

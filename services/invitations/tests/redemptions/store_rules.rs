@@ -138,6 +138,7 @@ impl Fixture {
                 facts: Facts {
                     user: user(name),
                     email: None,
+                    email_malformed: false,
                     email_verified: false,
                     external_id: None,
                     vouched: false,
@@ -146,6 +147,7 @@ impl Fixture {
                     has_use: false,
                     known: false,
                 },
+                refreshes_roster: true,
                 address: None,
                 request: request.map(|id| self.request(name, id, b"body")),
                 calling_service: String::new(),

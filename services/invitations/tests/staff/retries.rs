@@ -71,7 +71,7 @@ async fn r3_what_is_stored_for_a_retry_holds_no_secret() {
     let mut caller = Caller::for_user(UserId::parse("owner").unwrap());
     std::any::type_name::<BatchCreateTokensRequest>().clone_into(&mut caller.method);
     let key = RequestKey::new(&caller, Uuid::parse_str(&request_id(1)).unwrap());
-    let body = BodyMac::of(&office.app.keys, &batch(3));
+    let body = BodyMac::of(&office.app.keys, key.request_id, &batch(3));
     let mut session = office.app.store.read().await.unwrap();
     let Claim::Replay(stored) = session
         .request_ids()

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 use super::Scopes;
 
@@ -48,16 +49,32 @@ pub struct Claims {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub organizations: Option<Vec<String>>,
     /// The user's email address.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "text",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub email: Option<String>,
     /// Whether the issuer verified it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "flag",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub email_verified: Option<bool>,
     /// The user's id in the issuer's records.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "text",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub external_id: Option<String>,
     /// The user's name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "text",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub name: Option<String>,
 }
 
@@ -115,4 +132,55 @@ fn optional_numeric_date<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<i64>, D::Error> {
     numeric_date(deserializer).map(Some)
+}
+
+/// A claim about the user, which refuses no token: a number is its digits, and what is no text is none.
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::String(text) => Some(text),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    })
+}
+
+/// The same of one that is true or false, which some issuers write as a text.
+fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::Bool(flag) => Some(flag),
+        Value::String(text) => text.parse().ok(),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn u5_a_claim_about_the_user_refuses_no_token_whatever_its_type() {
+        let text = |text: &str| Some(text.to_owned());
+        for (value, read, flag) in [
+            (json!("4711"), text("4711"), None),
+            (json!(4711), text("4711"), None),
+            (json!("true"), text("true"), Some(true)),
+            (json!("false"), text("false"), Some(false)),
+            (json!(true), None, Some(true)),
+            (json!(false), None, Some(false)),
+            (json!(null), None, None),
+            (json!(["a@b.org"]), None, None),
+            (json!({"en": "Ada"}), None, None),
+        ] {
+            let claims = json!({
+                "iss": "i", "aud": "a", "sub": "s", "exp": 1,
+                "email": value, "email_verified": value, "external_id": value, "name": value,
+            });
+            let claims: Claims = serde_json::from_value(claims).unwrap();
+            assert_eq!(claims.email, read, "{value}");
+            assert_eq!(claims.external_id, read, "{value}");
+            assert_eq!(claims.name, read, "{value}");
+            assert_eq!(claims.email_verified, flag, "{value}");
+        }
+    }
 }

@@ -272,7 +272,12 @@ fn r12_nobody_acts_as_the_system_or_as_somebody_erased() {
         caller.map(|caller| caller.user.to_string())
     };
     let act_as = [Scope::ActAs];
-    for nobody in ["system", "erased-00000000-0000-0000-0000-000000000007"] {
+    for nobody in [
+        "system",
+        "erased-00000000-0000-0000-0000-000000000007",
+        "me",
+        "-",
+    ] {
         assert_eq!(
             reason(acts(nobody, &[], None)),
             ErrorReason::AccessTokenInvalid

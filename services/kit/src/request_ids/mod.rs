@@ -9,6 +9,7 @@ mod sqlite;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use homeroom_api::{common::v1::ErrorReason, ids::UserId};
+use prost::encoding::{self, DecodeContext};
 use uuid::Uuid;
 
 use crate::{auth::Caller, database::Error, erasure::Mark, keys::KeyRing, status};
@@ -67,10 +68,12 @@ impl BodyMac {
         }
     }
 
-    /// Returns the HMAC of a message, encoded deterministically: the contract's maps are sorted.
+    /// Returns the HMAC of a message, encoded deterministically: the contract's maps are sorted. Its request id counts as one UUID,
+    /// however it is spelled.
     #[must_use]
-    pub fn of<M: prost::Message>(keyring: &KeyRing, message: &M) -> Self {
-        Self::of_bytes(keyring, &message.encode_to_vec())
+    pub fn of<M: prost::Message>(keyring: &KeyRing, request_id: Uuid, message: &M) -> Self {
+        let body = message.encode_to_vec();
+        Self::of_bytes(keyring, &with_canonical(request_id, &body))
     }
 
     /// Returns the HMAC to store, made with the current key.
@@ -84,6 +87,32 @@ impl BodyMac {
     pub fn matches(&self, stored: &[u8]) -> bool {
         self.current == stored || self.older.iter().any(|mac| mac == stored)
     }
+}
+
+/// Returns an encoded message with its request id spelled as the services spell UUIDs.
+fn with_canonical(request_id: Uuid, body: &[u8]) -> Vec<u8> {
+    let is_request_id = |text: &[u8]| {
+        let text = std::str::from_utf8(text).ok();
+        text.and_then(|text| Uuid::try_parse(text).ok()) == Some(request_id)
+    };
+    let mut canonical = Vec::with_capacity(body.len());
+    let mut rest = body;
+    while let Ok((tag, wire_type)) = encoding::decode_key(&mut rest) {
+        let from = rest;
+        let skipped = encoding::skip_field(wire_type, tag, &mut rest, DecodeContext::default());
+        let value = from.get(..from.len() - rest.len()).unwrap_or_default();
+        match value.split_first() {
+            // The spellings of a UUID have fewer than 128 bytes, and so one byte for their length.
+            Some((_, text)) if skipped.is_ok() && is_request_id(text) => {
+                encoding::string::encode(tag, &request_id.to_string(), &mut canonical);
+            }
+            _ => {
+                encoding::encode_key(tag, wire_type, &mut canonical);
+                canonical.extend_from_slice(value);
+            }
+        }
+    }
+    canonical
 }
 
 /// The request id of a call, and its body.
@@ -101,7 +130,7 @@ pub fn claimed<M: prost::Message>(
     let request_id = request_id?;
     Some((
         RequestKey::new(caller, request_id),
-        BodyMac::of(keyring, message),
+        BodyMac::of(keyring, request_id, message),
     ))
 }
 

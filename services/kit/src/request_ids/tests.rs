@@ -1,3 +1,5 @@
+use homeroom_api::membership::v1::{Class, CreateClassRequest};
+
 use super::*;
 use crate::{clock::from_micros, database::testing::pools, random::SeededRandomness};
 
@@ -188,4 +190,37 @@ fn rotation_of_the_key_makes_no_conflict() {
     let ring = KeyRing::parse(&format!("{old},{new}")).unwrap();
     assert!(BodyMac::of_bytes(&ring, b"body").matches(before.stored()));
     assert!(!BodyMac::of_bytes(&ring, b"other").matches(before.stored()));
+}
+
+#[test]
+fn r3_one_uuid_in_any_spelling_is_one_request_id() {
+    const CANONICAL: &str = "0190abcd-0000-7000-8000-00000000000a";
+    let keys = KeyRing::generate(&SeededRandomness::new(1)).unwrap();
+    let id = Uuid::try_parse(CANONICAL).unwrap();
+    let request = |spelling: &str, class_id: &str| CreateClassRequest {
+        parent: "organizations/hamilton".to_owned(),
+        class_id: class_id.to_owned(),
+        class: Some(Class {
+            display_name: "Biology".to_owned(),
+            labels: [("term".to_owned(), CANONICAL.to_owned())].into(),
+            ..Class::default()
+        }),
+        request_id: spelling.to_owned(),
+    };
+    let of = |spelling: &str, class_id: &str| BodyMac::of(&keys, id, &request(spelling, class_id));
+    let first = of(CANONICAL, "bio");
+    // As the version before stores it.
+    let encoded = prost::Message::encode_to_vec(&request(CANONICAL, "bio"));
+    assert_eq!(first, BodyMac::of_bytes(&keys, &encoded));
+    for spelling in [
+        "0190ABCD-0000-7000-8000-00000000000A",
+        "0190abcd00007000800000000000000a",
+        "0190Abcd00007000800000000000000A",
+        "{0190abcd-0000-7000-8000-00000000000a}",
+        "urn:uuid:0190abcd-0000-7000-8000-00000000000a",
+    ] {
+        assert_eq!(Uuid::try_parse(spelling), Ok(id), "{spelling}");
+        assert_eq!(of(spelling, "bio"), first, "{spelling}");
+        assert_ne!(of(spelling, "chem"), first, "{spelling}");
+    }
 }

@@ -43,6 +43,8 @@ pub struct AdmitRequest {
     pub user: UserId,
     /// As the platform gave them.
     pub particulars: Particulars,
+    /// When the person's own token, or a platform that vouches, gave them so; None where nobody vouches for them.
+    pub vouch_time: Option<DateTime<Utc>>,
     /// What invitations decided.
     pub attempt: Attempt,
     /// The way in (R6).
@@ -212,7 +214,13 @@ async fn admit_and_save(
     plan.keep_organizations(&locked.organizations);
     let decided: Vec<Option<Result<Decision>>> = requests
         .iter()
-        .map(|request| taken(&request).then(|| admit_one(&mut plan, request, now, random)))
+        .map(|request| {
+            taken(&request).then(|| {
+                let decision = admit_one(&mut plan, request, now, random)?;
+                tell(&mut plan, request, decision);
+                Ok(decision)
+            })
+        })
         .collect();
     let answers = requests.iter().zip(decided).map(|(request, decided)| {
         decided.map(|decision| decision.map(|decision| answer(&plan, request, decision)))
@@ -289,7 +297,7 @@ fn admit_one(
             };
             plan.admit(
                 &request.person(),
-                &request.particulars,
+                (&request.particulars, request.vouch_time.unwrap_or(now)),
                 &provenance,
                 request.user.as_str(),
             )
@@ -318,6 +326,17 @@ fn admit_one(
         create_time: now,
     });
     Ok(decision)
+}
+
+/// Plans what staff are shown of the person from now on, unless the person is let in nowhere.
+fn tell(plan: &mut Plan, request: &AdmitRequest, decision: Decision) {
+    let shut_out = matches!(
+        decision.outcome(),
+        Outcome::Refused(_) | Outcome::StaleEpoch
+    );
+    if let Some(time) = request.vouch_time.filter(|_| !shut_out) {
+        plan.tell(&request.person(), &request.particulars, time);
+    }
 }
 
 fn new_request(

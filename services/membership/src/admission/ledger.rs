@@ -111,8 +111,10 @@ pub struct Effects {
     pub members: Vec<Member>,
     /// New requests.
     pub filed: Vec<JoinRequest>,
-    /// Requests that have come to an end, as they are now.
-    pub ended: Vec<JoinRequest>,
+    /// Requests that have changed or come to an end, as they are now.
+    pub changed: Vec<JoinRequest>,
+    /// Members of organizations with what was told of them, as they are now.
+    pub told: BTreeMap<PersonAt, Member>,
     /// Removals that an approval lifts (R8).
     pub lifted: Vec<PersonAt>,
     /// Answers to redemptions.

@@ -15,12 +15,12 @@ use homeroom_kit::{
 use uuid::Uuid;
 
 use crate::{
-    app::new_events::{member_joined, request_event},
+    app::new_events::{member_joined, member_updated, request_event},
     domain::{
         admission::{ClassStanding, Facts, Membership, Outcome},
         class::ClassState,
         join_request::{JoinRequest, SYSTEM, State},
-        member::{Member, Particulars, Provenance, Role},
+        member::{Member, Method, Particulars, Provenance, Role, SetByHand},
         organization::FIRST_REVISION,
         removal::Removals,
         seat::{NoSeats, Seats, holds_seat},
@@ -148,11 +148,12 @@ impl Plan {
     pub(crate) fn admit(
         &mut self,
         person: &PersonAt,
-        particulars: &Particulars,
+        (particulars, told_time): (&Particulars, DateTime<Utc>),
         provenance: &Provenance,
         actor: &str,
     ) -> Result<(), NoSeats> {
-        self.enrol(person, Role::Student, particulars, provenance, actor)
+        let told = (particulars, told_time);
+        self.enrol(person, Role::Student, told, provenance, actor)
     }
 
     /// Makes the person a member of the place and, if new there, a Student of its organization (A7), and
@@ -161,7 +162,7 @@ impl Plan {
         &mut self,
         person: &PersonAt,
         role: Role,
-        particulars: &Particulars,
+        (particulars, told_time): (&Particulars, DateTime<Utc>),
         provenance: &Provenance,
         actor: &str,
     ) -> Result<(), NoSeats> {
@@ -176,6 +177,13 @@ impl Plan {
             place: at_organization.0.clone(),
             user: person.1.clone(),
             particulars: particulars.clone(),
+            told_time,
+            set_by_hand: match provenance.method {
+                Method::Added => {
+                    SetByHand::default().and_changed(&Particulars::default(), particulars)
+                }
+                _ => SetByHand::default(),
+            },
             role: role_in_organization(&person.0, role),
             join_time: self.now,
             provenance: provenance.clone(),
@@ -203,6 +211,47 @@ impl Plan {
             self.join(member, actor);
         }
         Ok(())
+    }
+
+    /// Shows staff what was told of the person at `time`: on the roster, and where a request of theirs waits.
+    pub(crate) fn tell(&mut self, person: &PersonAt, told: &Particulars, time: DateTime<Utc>) {
+        let at_organization = at_organization(person);
+        let known = self.known.members.get(&at_organization);
+        if let Some(member) = known.and_then(|known| known.told(told, time)) {
+            let actor = member.user.as_str();
+            self.events
+                .push(member_updated(&member, member.role, actor));
+            // A class's members show what the organization keeps.
+            for ((place, user), shown) in &mut self.known.members {
+                if *user == member.user && place.organization() == member.place.organization() {
+                    shown.particulars.clone_from(&member.particulars);
+                    shown.revision += 1;
+                }
+            }
+            let known = &mut self.known.members;
+            known.insert(at_organization.clone(), member.clone());
+            self.effects.told.insert(at_organization, member);
+        }
+        if let Some(waiting) = self.waiting(person).cloned()
+            && time >= waiting.create_time
+        {
+            let particulars = waiting.particulars.told(told, SetByHand::default());
+            if particulars != waiting.particulars {
+                let event = NewEvent {
+                    event_type: "join_request.updated",
+                    ..request_event(&waiting, waiting.user.as_str())
+                };
+                self.events.push(event);
+                let updated = JoinRequest {
+                    particulars,
+                    ..waiting
+                };
+                self.known
+                    .open_requests
+                    .insert(person.clone(), updated.clone());
+                self.change_request(updated);
+            }
+        }
     }
 
     fn join(&mut self, member: Member, actor: &str) {
@@ -236,16 +285,17 @@ impl Plan {
             self.known.denials.insert(person.clone(), self.now);
         }
         self.known.open_requests.remove(&person);
-        self.known.requests.insert(ended.id, ended.clone());
-        // Filed and ended in the same transaction: written once, as it ended.
-        match self
-            .effects
-            .filed
-            .iter_mut()
-            .find(|filed| filed.id == ended.id)
-        {
-            Some(filed) => *filed = ended,
-            None => self.effects.ended.push(ended),
+        self.change_request(ended);
+    }
+
+    /// Writes a request as it is now: once, whatever becomes of it in the same transaction.
+    fn change_request(&mut self, request: JoinRequest) {
+        self.known.requests.insert(request.id, request.clone());
+        let Effects { filed, changed, .. } = &mut self.effects;
+        let mut written = filed.iter_mut().chain(&mut *changed);
+        match written.find(|written| written.id == request.id) {
+            Some(written) => *written = request,
+            None => changed.push(request),
         }
     }
 

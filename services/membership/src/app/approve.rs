@@ -75,7 +75,7 @@ pub(crate) fn approve_one(
     plan.end(approved.clone(), decider.as_str());
     plan.admit(
         &person,
-        &approved.particulars,
+        (&approved.particulars, approved.create_time),
         &provenance,
         decider.as_str(),
     )

@@ -54,15 +54,8 @@ pub async fn update(
     if role == before.role {
         return Ok(before);
     }
-    if before.role == Role::Owner {
-        return Err(refusals::last_owner(&name));
-    }
-    let after = Member {
-        role,
-        ..before.clone()
-    };
-    change.repository.save_member(&after).await?;
-    members::record_role(change, &after, before.role);
+    refuse_owner(&before)?;
+    members::change_role(change, before, role).await?;
     members::load(change, &name).await
 }
 
@@ -75,9 +68,7 @@ pub async fn remove(change: &mut Change, name: MemberName, etag: &str) -> Result
         .await?;
     let member = members::load(change, &name).await?;
     check_etag(etag, member.revision)?;
-    if member.role == Role::Owner {
-        return Err(refusals::last_owner(&name));
-    }
+    refuse_owner(&member)?;
     change
         .repository
         .delete_member(&name.place, &name.user)
@@ -86,4 +77,14 @@ pub async fn remove(change: &mut Change, name: MemberName, etag: &str) -> Result
     closing::close_requests(change, &mut seats, open).await?;
     change.save_seats(name.place.organization(), &seats).await?;
     members::removed(change, &member).await
+}
+
+/// `LAST_OWNER` for the class's owner.
+fn refuse_owner(member: &Member) -> Result<()> {
+    match &member.place {
+        Place::Class(class) if member.role == Role::Owner => {
+            Err(refusals::last_owner(std::slice::from_ref(class)))
+        }
+        _ => Ok(()),
+    }
 }

@@ -14,15 +14,17 @@ use homeroom_kit::{
     rpc::{check_etag, place_not_found},
 };
 
-use super::{App, Change, access, closing, members, members::NewMember, rules, rules::Rule};
+use super::{
+    App, Change, access, closing, members, members::NewMember, refusals, rules, rules::Rule,
+};
 use crate::{
     domain::{
         class::{Class, ClassState},
-        member::{Member, Particulars, Role},
+        member::{Particulars, Role},
         organization::FIRST_REVISION,
         seat::Seats,
     },
-    store::{ClassQuery, InsertOutcome, Waiting},
+    store::{ClassQuery, InsertOutcome, Repository, Waiting},
 };
 
 /// What to create.
@@ -127,6 +129,24 @@ async fn require_possible_owner(
         }
         .to_string(),
     ))
+}
+
+/// Classes that `LAST_OWNER` names at most.
+pub const OWNED_CLASSES_NAMED_MAX: u32 = 100;
+
+/// `LAST_OWNER` if the user owns classes: of this organization, or of any.
+pub(crate) async fn refuse_owner(
+    repository: &mut dyn Repository,
+    user: &UserId,
+    organization: Option<&OrganizationId>,
+) -> Result<()> {
+    let owned = repository.classes_owned_by(user, organization, OWNED_CLASSES_NAMED_MAX);
+    let owned = owned.await?;
+    if owned.is_empty() {
+        Ok(())
+    } else {
+        Err(refusals::last_owner(&owned))
+    }
 }
 
 /// A class that is to be changed: locked, allowed by the rule, and guarded by the etag.
@@ -260,10 +280,7 @@ async fn set_role(change: &mut Change, place: &Place, user: &UserId, role: Role)
     let Some(member) = change.repository.member(place, user).await? else {
         return Ok(false);
     };
-    let previous = member.role;
-    let member = Member { role, ..member };
-    change.repository.save_member(&member).await?;
-    members::record_role(change, &member, previous);
+    members::change_role(change, member, role).await?;
     Ok(true)
 }
 

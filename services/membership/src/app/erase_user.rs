@@ -5,7 +5,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use homeroom_api::{
-    common::v1::ErrorReason,
     ids::{OrganizationId, UserId},
     membership::v1::EraseUserRequest,
     names::{MemberName, Place, UserName},
@@ -18,18 +17,15 @@ use homeroom_kit::{
     rpc::require_unbound,
 };
 
-use super::{App, Change, closing, members, refusals, rules};
+use super::{App, Change, classes, closing, members, refusals, rules};
 use crate::{
     domain::{
         join_request::SYSTEM,
         member::{Member, Particulars},
         seat::Seats,
     },
-    store::{Repository, Waiting},
+    store::Waiting,
 };
-
-/// Owned classes that a refusal names at most.
-pub const OWNED_CLASSES_NAMED_MAX: u32 = 100;
 
 /// What an organization knows of a person.
 pub type Known = BTreeSet<(OrganizationId, Particulars)>;
@@ -39,7 +35,7 @@ impl App {
     /// has been let through by [`may_erase`].
     pub async fn look_at_person(&self, user: &UserId) -> Result<Known> {
         let mut repository = self.store.read().await?;
-        refuse_owners(repository.as_mut(), user).await?;
+        classes::refuse_owner(repository.as_mut(), user, None).await?;
         Ok(repository.particulars_of(user).await?)
     }
 
@@ -68,22 +64,6 @@ pub fn may_erase(caller: &Caller) -> Result<()> {
     require_unbound(caller)
 }
 
-async fn refuse_owners(repository: &mut dyn Repository, user: &UserId) -> Result<()> {
-    let owned = repository
-        .classes_owned_by(user, OWNED_CLASSES_NAMED_MAX)
-        .await?;
-    if owned.is_empty() {
-        return Ok(());
-    }
-    let error = Error::new(
-        ErrorReason::LastOwner,
-        "Transfer the ownership of the person's classes first: a class has exactly one owner.",
-    );
-    Err(owned.into_iter().fold(error, |error, class| {
-        error.precondition("OWNER", class.to_string(), "is owned by the person")
-    }))
-}
-
 async fn erase(change: &mut Change, replacement: &Replacement) -> Result<()> {
     let now = change.now;
     if !change
@@ -98,7 +78,7 @@ async fn erase(change: &mut Change, replacement: &Replacement) -> Result<()> {
     // P6: what is decided is decided by what these statements find under the locks. Where the person
     // appears in another organization meanwhile, it is as one who has come since.
     change.repository.lock_organizations(&organizations).await?;
-    refuse_owners(change.repository.as_mut(), user).await?;
+    classes::refuse_owner(change.repository.as_mut(), user, None).await?;
     let known = change.repository.particulars_of(user).await?;
     change
         .repository

@@ -11,12 +11,15 @@ use homeroom_kit::{
 };
 
 use super::{
-    App, Change, access, deciding, new_events::member_joined, refusals, rules, rules::Rule,
+    App, Change, access, deciding,
+    new_events::{member_joined, member_updated},
+    refusals, rules,
+    rules::Rule,
 };
 use crate::{
     admission::plan::Plan,
     domain::{
-        member::{Member, Particulars, Provenance, Role},
+        member::{Member, Particulars, Provenance, Role, SetByHand},
         organization::FIRST_REVISION,
         seat::Seats,
     },
@@ -56,6 +59,8 @@ pub(crate) async fn insert_first(
         place,
         user,
         particulars: Particulars::default(),
+        told_time: change.now,
+        set_by_hand: SetByHand::default(),
         role,
         join_time: change.now,
         provenance: Provenance::added(&change.caller.user),
@@ -89,7 +94,7 @@ pub(crate) async fn enrol(change: &mut Change, place: &Place, new: NewMember) ->
     plan.enrol(
         &person,
         new.role,
-        &new.particulars,
+        (&new.particulars, change.now),
         &Provenance::added(&adder),
         adder.as_str(),
     )
@@ -108,23 +113,19 @@ pub(crate) async fn enrol(change: &mut Change, place: &Place, new: NewMember) ->
     Ok(member)
 }
 
-/// `member.updated`, with the role before where it is another one.
+/// Has `member.updated` written.
 pub fn record_role(change: &mut Change, member: &Member, previous: Role) {
-    let previous = if previous == member.role {
-        ""
-    } else {
-        previous.as_str()
-    };
-    change.record_by_caller(
-        "member.updated",
-        &member.place,
-        member.name().to_string(),
-        [
-            ("user", member.user.as_str()),
-            ("role", member.role.as_str()),
-            ("previous_role", previous),
-        ],
-    );
+    let event = member_updated(member, previous, change.caller.user.as_str());
+    change.record(event);
+}
+
+/// Gives a member of a class another role, with its event.
+pub(crate) async fn change_role(change: &mut Change, member: Member, role: Role) -> Result<()> {
+    let previous = member.role;
+    let member = Member { role, ..member };
+    change.repository.save_member(&member).await?;
+    record_role(change, &member, previous);
+    Ok(())
 }
 
 /// Remembers whom staff removed, which keeps them out until they are approved (R8), and records the end.

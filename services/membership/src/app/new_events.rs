@@ -6,7 +6,7 @@ use homeroom_kit::outbox::NewEvent;
 
 use crate::domain::{
     join_request::{JoinRequest, State},
-    member::Member,
+    member::{Member, Role},
 };
 
 /// `member.joined`, with how it came about (R6).
@@ -20,6 +20,22 @@ pub(crate) fn member_joined(member: &Member, actor: &str) -> NewEvent {
     ];
     let subject = member.name().to_string();
     NewEvent::new("member.joined", &member.place, subject, actor, facts(data))
+}
+
+/// `member.updated`, with the role before where it is another one.
+pub(crate) fn member_updated(member: &Member, previous: Role, actor: &str) -> NewEvent {
+    let previous = if previous == member.role {
+        ""
+    } else {
+        previous.as_str()
+    };
+    let data = [
+        ("user", member.user.as_str()),
+        ("role", member.role.as_str()),
+        ("previous_role", previous),
+    ];
+    let subject = member.name().to_string();
+    NewEvent::new("member.updated", &member.place, subject, actor, facts(data))
 }
 
 /// Those facts of an event that are not empty.

@@ -7,7 +7,7 @@ use homeroom_api::{
 use homeroom_kit::{Result, rpc::check_etag};
 
 use super::{
-    Change, closing,
+    Change, classes, closing,
     members::{self, NewMember},
     refusals, rules,
 };
@@ -43,7 +43,8 @@ pub async fn add(
     members::enrol(change, &place, new).await
 }
 
-/// Changes role or particulars; becoming a Student takes a seat, ceasing to be one frees it (R7).
+/// Changes role or particulars; becoming a Student takes a seat, ceasing to be one frees it (R7). A co-teacher of
+/// classes who becomes a Student is a student of them too.
 pub async fn update(
     change: &mut Change,
     name: MemberName,
@@ -58,27 +59,22 @@ pub async fn update(
     check_etag(etag, before.revision)?;
     let role = patch.role.unwrap_or(before.role);
     let becomes_student = role == Role::Student && before.role != Role::Student;
-    if becomes_student
-        && change
-            .repository
-            .owns_classes(&organization, &name.user)
-            .await?
-    {
-        return Err(refusals::last_owner(&name));
+    if becomes_student {
+        let repository = change.repository.as_mut();
+        classes::refuse_owner(repository, &name.user, Some(&organization)).await?;
     }
+    let known = before.particulars.clone();
+    let particulars = Particulars {
+        display_name: patch.display_name.unwrap_or(known.display_name),
+        email: patch.email.unwrap_or(known.email),
+        external_id: patch.external_id.unwrap_or(known.external_id),
+    };
     let after = Member {
         role,
-        particulars: Particulars {
-            display_name: patch
-                .display_name
-                .unwrap_or_else(|| before.particulars.display_name.clone()),
-            email: patch
-                .email
-                .unwrap_or_else(|| before.particulars.email.clone()),
-            external_id: patch
-                .external_id
-                .unwrap_or_else(|| before.particulars.external_id.clone()),
-        },
+        set_by_hand: before
+            .set_by_hand
+            .and_changed(&before.particulars, &particulars),
+        particulars,
         ..before.clone()
     };
     if after == before {
@@ -90,6 +86,17 @@ pub async fn update(
     change.save_seats(&organization, &changed).await?;
     change.repository.save_member(&after).await?;
     members::record_role(change, &after, before.role);
+    if becomes_student {
+        let in_classes = change
+            .repository
+            .class_memberships(&organization, &name.user)
+            .await?;
+        for member in in_classes {
+            if member.role == Role::CoTeacher {
+                members::change_role(change, member, Role::Student).await?;
+            }
+        }
+    }
     Ok(Member {
         revision: before.revision + 1,
         ..after
@@ -106,13 +113,8 @@ pub async fn remove(change: &mut Change, name: MemberName, etag: &str) -> Result
         .await?;
     let member = members::load(change, &name).await?;
     check_etag(etag, member.revision)?;
-    if change
-        .repository
-        .owns_classes(&organization, &name.user)
-        .await?
-    {
-        return Err(refusals::last_owner(&name));
-    }
+    let repository = change.repository.as_mut();
+    classes::refuse_owner(repository, &name.user, Some(&organization)).await?;
     let in_classes = change
         .repository
         .class_memberships(&organization, &name.user)

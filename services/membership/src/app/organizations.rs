@@ -128,9 +128,12 @@ async fn insert(
     }
     Err(Error::new(
         ErrorReason::CodeTaken,
-        "Choose another code_prefix: this one is, or was, in use.",
+        "Choose another code_prefix: this one is another organization's, begins one or is begun by one; a deleted organization keeps its own.",
     )
-    .violation("organization.code_prefix", "is taken"))
+    .violation(
+        "organization.code_prefix",
+        "is taken, perhaps by an organization that was deleted since",
+    ))
 }
 
 /// Changes an organization. Decided before the lock and under it, as [`Change::enter`] does.

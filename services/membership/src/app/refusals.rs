@@ -31,14 +31,16 @@ pub fn class_archived(class: &ClassName) -> Error {
     .precondition("STATE", class.to_string(), "the class is archived")
 }
 
-/// `LAST_OWNER`: a class has exactly one owner.
+/// `LAST_OWNER`, with the classes that the person owns: each has exactly one owner.
 #[must_use]
-pub fn last_owner(member: &MemberName) -> Error {
-    Error::new(
+pub fn last_owner(classes: &[ClassName]) -> Error {
+    let error = Error::new(
         ErrorReason::LastOwner,
-        "Transfer the ownership of the class first: a class has exactly one owner.",
-    )
-    .precondition("OWNER", member.to_string(), "owns a class")
+        "Transfer the ownership of the person's classes first: a class has exactly one owner.",
+    );
+    classes.iter().fold(error, |error, class| {
+        error.precondition("OWNER", class.to_string(), "is owned by the person")
+    })
 }
 
 /// `MEMBER_NOT_FOUND`.

@@ -56,7 +56,7 @@ pub(super) fn redemption_name(name: &str) -> std::result::Result<RedemptionName,
 }
 
 /// Reads one redemption to admit; `INVALID_REQUEST` with everything that is wrong with what invitations
-/// makes itself. What cannot be kept of the person is a reason to refuse the redemption.
+/// makes itself.
 pub(super) fn admit_request(request: &api::AdmitRequest) -> Result<AdmitRequest> {
     let mut violations = Violations::new();
     let place = violations.take("parent", Place::parse(&request.parent));
@@ -79,6 +79,7 @@ pub(super) fn admit_request(request: &api::AdmitRequest) -> Result<AdmitRequest>
         "must be a way in that an invitation is",
     );
     let issue_time = violations.timestamp("invitation_issue_time", &request.invitation_issue_time);
+    let vouch_time = violations.timestamp("vouch_time", &request.vouch_time);
     violations.check(
         request.invitation_issue_time.is_some(),
         "invitation_issue_time",
@@ -89,18 +90,19 @@ pub(super) fn admit_request(request: &api::AdmitRequest) -> Result<AdmitRequest>
         .zip(person)
         .zip(route.zip(method))
         .zip(issue_time);
-    let ((((place, redemption), person), (route, method)), invitation_issue_time) =
+    let ((((place, redemption), (user, particulars)), (route, method)), invitation_issue_time) =
         violations.finish_with(read)?;
     Ok(AdmitRequest {
         redemption,
         invitation: request.invitation.clone(),
         place,
-        user: person.id,
-        particulars: person.particulars,
+        user,
+        particulars,
+        vouch_time,
         attempt: Attempt {
             epoch: request.epoch,
             route,
-            refuse_reason: refuse_reason.or(person.refuse_reason),
+            refuse_reason,
             invitation_issue_time,
             allow_rejoin: request.allow_rejoin,
         },
@@ -133,34 +135,19 @@ fn redemption(
 }
 
 /// Reads the person. Nothing of what the platform said of them fails the row: it is kept with the redemption
-/// and sent again as it is. A name is cleaned, an address that cannot be read is left out, and an external
-/// id that cannot be kept is [refused](admit_request) under the redemption's id.
-fn person(violations: &mut Violations, user: Option<&User>) -> Option<Person> {
+/// and sent again as it is. A name is cleaned; what cannot be kept else is left out.
+fn person(violations: &mut Violations, user: Option<&User>) -> Option<(UserId, Particulars)> {
     let Some(user) = user else {
         violations.add("user", "is required");
         return None;
     };
     let id = violations.take("user.user", UserId::parse(&user.user))?;
-    let external_id = person::external_id(&user.external_id);
-    Some(Person {
-        id,
-        refuse_reason: external_id
-            .as_ref()
-            .err()
-            .map(|_| ErrorReason::InvalidRequest),
-        particulars: Particulars {
-            display_name: person::display_name(&user.display_name),
-            email: person::shown_email(&user.email),
-            external_id: external_id.unwrap_or_default(),
-        },
-    })
-}
-
-struct Person {
-    id: UserId,
-    particulars: Particulars,
-    /// Why the person cannot be kept (P1): a repetition says the same of them.
-    refuse_reason: Option<ErrorReason>,
+    let particulars = Particulars {
+        display_name: person::display_name(&user.display_name),
+        email: person::shown_email(&user.email),
+        external_id: person::external_id(&user.external_id).unwrap_or_default(),
+    };
+    Some((id, particulars))
 }
 
 fn route(violations: &mut Violations, request: &api::AdmitRequest) -> Option<Route> {

@@ -99,23 +99,17 @@ fn p1_nothing_said_of_the_person_fails_the_row() {
 }
 
 #[test]
-fn p1_an_external_id_that_cannot_be_kept_refuses_the_redemption() {
+fn u5_an_external_id_that_cannot_be_kept_is_left_out() {
     for external_id in [
         "x".repeat(EXTERNAL_ID_CHARS_MAX + 1),
         "s\u{200f}1".to_owned(),
+        "s\u{0}1".to_owned(),
     ] {
         let mut request = valid();
         request.user.as_mut().unwrap().external_id = external_id;
         let read = admit_request(&request).unwrap();
-        assert_eq!(
-            read.attempt.refuse_reason,
-            Some(ErrorReason::InvalidRequest)
-        );
         assert_eq!(read.particulars.external_id, "");
-        // A reason of invitations' own goes first.
-        request.set_refuse_reason(ErrorReason::UsedUp);
-        let read = admit_request(&request).unwrap();
-        assert_eq!(read.attempt.refuse_reason, Some(ErrorReason::UsedUp));
+        assert_eq!(read.attempt.refuse_reason, None);
     }
 }
 

@@ -15,7 +15,6 @@ use homeroom_api::{
 use homeroom_kit::{
     Result,
     auth::Caller,
-    email::EmailAddress,
     filter::{FieldKind, Filter},
     rpc,
     validation::Violations,
@@ -326,13 +325,9 @@ fn filter(text: &str, roles: &'static [&'static str]) -> Result<MemberFilter> {
         ("external_id", FieldKind::Text),
     ];
     let filter = Filter::parse(text, &fields)?;
-    let email = |text: &str| match EmailAddress::parse(text.trim()) {
-        Ok(address) => Ok(address.canonical()),
-        Err(error) => Err(format!("email {error}")),
-    };
     Ok(MemberFilter {
         role: filter.equal_name("role", Role::parse)?,
-        email: filter.equal_as("email", email)?,
-        external_id: filter.equal_name("external_id", |id| Some(id.to_owned()))?,
+        email: filter.equal_email("email")?,
+        external_id: filter.equal_external_id("external_id")?,
     })
 }

@@ -1,11 +1,11 @@
 //! Parts of requests as typed values, their violations collected.
 
 use homeroom_api::{
-    common::v1::{self as common, ErrorReason},
+    common::v1 as common,
     membership::v1::Member,
     names::{MemberName, OrganizationName, Place},
 };
-use homeroom_kit::{email::EmailAddress, person, validation::Violations};
+use homeroom_kit::{person, validation::Violations};
 
 use crate::domain::member::{Particulars, Role};
 
@@ -73,25 +73,12 @@ pub(crate) fn role(
     found
 }
 
-/// An address in canonical form; empty stays empty.
-pub(crate) fn email(violations: &mut Violations, field: &str, text: &str) -> String {
-    if text.is_empty() {
-        return String::new();
-    }
-    match EmailAddress::parse(text.trim()) {
-        Ok(address) => address.canonical(),
-        Err(error) => {
-            violations.add_reason(ErrorReason::EmailMalformed, field, error.to_string());
-            String::new()
-        }
-    }
-}
-
 /// What staff are shown of a member.
 pub(crate) fn particulars(violations: &mut Violations, member: &Member) -> Particulars {
+    let email = violations.email("member.email", &member.email);
     Particulars {
         display_name: person::display_name(&member.display_name),
-        email: email(violations, "member.email", &member.email),
+        email: email.map_or_else(String::new, |email| email.canonical()),
         external_id: violations.external_id("member.external_id", &member.external_id),
     }
 }

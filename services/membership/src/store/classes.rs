@@ -48,6 +48,11 @@ pub trait Classes: Send {
     ) -> Result<()>;
     /// Whether the organization has a class.
     async fn has_classes(&mut self, organization: &OrganizationId) -> Result<bool>;
-    /// Whether the user owns a class of the organization.
-    async fn owns_classes(&mut self, organization: &OrganizationId, user: &UserId) -> Result<bool>;
+    /// The classes that the user owns, of this organization or of any, at most `limit`, in the order of their names.
+    async fn classes_owned_by(
+        &mut self,
+        user: &UserId,
+        organization: Option<&OrganizationId>,
+        limit: u32,
+    ) -> Result<Vec<ClassName>>;
 }

@@ -4,10 +4,7 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use homeroom_api::{
-    ids::{OrganizationId, UserId},
-    names::ClassName,
-};
+use homeroom_api::ids::{OrganizationId, UserId};
 use homeroom_kit::erasure::{Mark, Replacement};
 
 use super::Result;
@@ -18,9 +15,6 @@ use crate::domain::member::Particulars;
 pub trait Erasures: Send {
     /// Notes the erasure, with what it changes. Whether it is new: false if it was done before.
     async fn insert_erasure(&mut self, pseudonym: &UserId, now: DateTime<Utc>) -> Result<bool>;
-
-    /// The living classes that the person owns, at most `limit`, in the order of their names.
-    async fn classes_owned_by(&mut self, user: &UserId, limit: u32) -> Result<Vec<ClassName>>;
 
     /// What each organization knows of the person, as a member or as one who asked to be.
     async fn particulars_of(

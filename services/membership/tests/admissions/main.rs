@@ -24,4 +24,5 @@ mod queue;
 mod races;
 #[path = "../support/mod.rs"]
 mod support;
+mod told;
 mod waiting;

@@ -40,16 +40,23 @@ async fn a_class_is_read_as_it_was_stored(database: &Database) {
     assert_eq!(session.class(&name).await.unwrap(), Some(changed));
     let hamilton = organization_id("hamilton");
     assert!(session.has_classes(&hamilton).await.unwrap());
-    assert!(session.owns_classes(&hamilton, &user("ada")).await.unwrap());
-    assert!(
-        !session
-            .owns_classes(&hamilton, &user("tess"))
-            .await
-            .unwrap()
-    );
+    let elsewhere = organization_id("elsewhere");
+    for (owner, organization, owned) in [
+        ("ada", None, true),
+        ("ada", Some(&hamilton), true),
+        ("ada", Some(&elsewhere), false),
+        ("tess", None, false),
+        ("tess", Some(&hamilton), false),
+    ] {
+        let user = user(owner);
+        let found = session.classes_owned_by(&user, organization, 1).await;
+        let expected = owned.then(|| name.clone());
+        assert_eq!(found.unwrap(), Vec::from_iter(expected), "{owner}");
+    }
     session.delete_classes(&hamilton, now()).await.unwrap();
     assert!(!session.has_classes(&hamilton).await.unwrap());
-    assert!(!session.owns_classes(&hamilton, &user("ada")).await.unwrap());
+    let owned = session.classes_owned_by(&user("ada"), None, 1).await;
+    assert_eq!(owned.unwrap(), []);
 }
 
 async fn a_class_id_is_taken_once_and_stays_taken(database: &Database) {

@@ -11,7 +11,7 @@ use homeroom_kit::database::Options;
 use homeroom_membership::{
     domain::{
         class::{Class, ClassState},
-        member::{Member, Method, Particulars, Provenance, Role},
+        member::{Member, Method, Particulars, Provenance, Role, SetByHand},
         organization::{CodePrefix, Organization},
     },
     store::{self, InsertOutcome, Repository, Store},
@@ -82,6 +82,8 @@ pub(crate) fn member(name: &str, who: &str, role: Role) -> Member {
             email: format!("{who}@school.example"),
             external_id: format!("x-{who}"),
         },
+        told_time: now(),
+        set_by_hand: SetByHand::default(),
         role,
         join_time: now(),
         provenance: Provenance {

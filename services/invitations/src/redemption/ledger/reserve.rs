@@ -64,7 +64,8 @@ impl ReserveRequest<'_> {
 pub enum Reserved {
     /// A new reservation.
     New(Redemption),
-    /// The person's living redemption of this invitation (P2); the request id is not noted yet.
+    /// The person's living redemption of this invitation (P2), with what is said of them now; the request id is not
+    /// noted yet.
     Attached(Redemption),
     /// The request id names this redemption by now (P9).
     Named(Redemption),
@@ -191,8 +192,16 @@ fn judge(
     now: DateTime<Utc>,
     random: &dyn Randomness,
 ) -> Reserved {
+    let vouch_time = attempt.refreshes_roster.then_some(now);
     let (decision, holds_use, takes_over) = match way(row, &attempt.facts, standing, now) {
-        Way::Join(living) => return Reserved::Attached(living.clone()),
+        // Membership is told the person's particulars of this attempt.
+        Way::Join(living) => {
+            return Reserved::Attached(Redemption {
+                person: attempt.person.clone(),
+                vouch_time,
+                ..living.clone()
+            });
+        }
         Way::Refuse(reason) => return Reserved::Refused(reason),
         Way::Begin {
             decision,
@@ -214,6 +223,7 @@ fn judge(
     }
     let mut redemption = reservation(invitation, &attempt.person, route, now, random);
     redemption.holds_use = holds_use;
+    redemption.vouch_time = vouch_time;
     // P2: a second one of this batch joins it.
     standing.push(redemption.clone());
     Reserved::New(redemption)
@@ -231,7 +241,7 @@ pub(in crate::redemption) fn way<'standing>(
     way_of(&row.invitation, row.uses_since_epoch, facts, &earlier, now)
 }
 
-/// Returns a redemption as T1 makes it, holding no use yet.
+/// Returns a redemption as T1 makes it, holding no use yet, of a person whom nobody vouches for.
 pub(in crate::redemption) fn reservation(
     invitation: &Invitation,
     person: &Person,
@@ -247,6 +257,7 @@ pub(in crate::redemption) fn reservation(
         epoch: invitation.epoch,
         place: invitation.place.clone(),
         person: person.clone(),
+        vouch_time: None,
         route,
         issue_time: invitation.issue_time,
         allow_rejoin: invitation.allow_rejoin,

@@ -87,6 +87,7 @@ pub(super) fn to_json(redemption: &Redemption) -> Value {
         "display_name": redemption.person.display_name,
         "email": redemption.person.email,
         "external_id": redemption.person.external_id,
+        "vouch_time": redemption.vouch_time.map(micros),
         "route": route,
         "queue_cause": queue_cause,
         "refuse_if_unknown": refuse_if_unknown,
@@ -111,6 +112,7 @@ pub(super) fn uuid(text: &str) -> Result<Uuid> {
 
 /// Reads a row that has every column.
 pub(super) fn read(row: &<Db as Database>::Row) -> Result<Redemption> {
+    let vouch_time: Option<i64> = row.try_get("vouch_time")?;
     let settle_time: Option<i64> = row.try_get("settle_time")?;
     let tries: i64 = row.try_get("tries")?;
     Ok(Redemption {
@@ -127,6 +129,7 @@ pub(super) fn read(row: &<Db as Database>::Row) -> Result<Redemption> {
             email: row.try_get("email")?,
             external_id: row.try_get("external_id")?,
         },
+        vouch_time: vouch_time.map(from_micros),
         route: route(
             row.try_get("route")?,
             row.try_get("queue_cause")?,

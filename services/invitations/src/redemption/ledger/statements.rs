@@ -8,7 +8,7 @@ macro_rules! redemption_columns {
         "SELECT redemptions.redemption_id, redemptions.invitation_id, redemptions.invitation, \
          redemptions.kind, redemptions.epoch, redemptions.organization_id, redemptions.class_id, \
          redemptions.user_id, redemptions.display_name, redemptions.email, redemptions.external_id, \
-         redemptions.route, redemptions.queue_cause, redemptions.refuse_if_unknown, \
+         redemptions.vouch_time, redemptions.route, redemptions.queue_cause, redemptions.refuse_if_unknown, \
          redemptions.issue_time, redemptions.allow_rejoin, redemptions.holds_use, redemptions.state, \
          redemptions.outcome, redemptions.refuse_reason, redemptions.join_request, redemptions.tries, \
          redemptions.next_try_time, redemptions.create_time, redemptions.settle_time"
@@ -40,14 +40,14 @@ macro_rules! insert_redemptions {
     ($rows:literal) => {
         concat!(
         "INSERT INTO redemptions (redemption_id, invitation_id, invitation, kind, epoch, \
-        organization_id, class_id, user_id, display_name, email, external_id, route, queue_cause, \
+        organization_id, class_id, user_id, display_name, email, external_id, vouch_time, route, queue_cause, \
         refuse_if_unknown, issue_time, allow_rejoin, holds_use, state, outcome, refuse_reason, \
         join_request, tries, next_try_time, create_time, settle_time) \
         SELECT input.value->>'redemption_id', input.value->>'invitation_id', \
         input.value->>'invitation', input.value->>'kind', CAST(input.value->>'epoch' AS BIGINT), \
         input.value->>'organization_id', input.value->>'class_id', input.value->>'user_id', \
         input.value->>'display_name', input.value->>'email', input.value->>'external_id', \
-        input.value->>'route', input.value->>'queue_cause', input.value->>'refuse_if_unknown', \
+        CAST(input.value->>'vouch_time' AS BIGINT), input.value->>'route', input.value->>'queue_cause', input.value->>'refuse_if_unknown', \
         CAST(input.value->>'issue_time' AS BIGINT), CAST(input.value->>'allow_rejoin' AS BOOLEAN), \
         CAST(input.value->>'holds_use' AS BOOLEAN), input.value->>'state', input.value->>'outcome', \
         input.value->>'refuse_reason', input.value->>'join_request', \

@@ -39,6 +39,8 @@ pub(super) fn of_member(member: &Member) -> Value {
         "display_name": member.particulars.display_name,
         "email": member.particulars.email,
         "external_id": member.particulars.external_id,
+        "told_time": micros(member.told_time),
+        "set_by_hand": member.set_by_hand.0,
         "role": member.role.as_str(),
         "time": micros(member.join_time),
         "invitation": member.provenance.invitation,

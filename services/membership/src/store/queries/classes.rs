@@ -41,8 +41,10 @@ homeroom_kit::statements! {
         WHERE organization_id = $1 AND class_id = $2 AND delete_time IS NULL";
     DELETE_ALL = "UPDATE classes SET delete_time = $2 WHERE organization_id = $1 AND delete_time IS NULL";
     EXISTS = "SELECT EXISTS (SELECT 1 FROM classes WHERE organization_id = $1 AND delete_time IS NULL)";
-    OWNS = "SELECT EXISTS (SELECT 1 FROM classes \
-        WHERE organization_id = $1 AND owner_user_id = $2 AND delete_time IS NULL)";
+    OWNED = "SELECT organization_id, class_id FROM classes \
+        WHERE owner_user_id = $1 AND delete_time IS NULL ORDER BY organization_id, class_id LIMIT $2";
+    OWNED_IN = "SELECT organization_id, class_id FROM classes \
+        WHERE organization_id = $3 AND owner_user_id = $1 AND delete_time IS NULL ORDER BY class_id LIMIT $2";
 }
 
 fn read(row: &Row) -> Result<Class> {
@@ -154,11 +156,22 @@ impl Classes for SqlRepository {
             .await?)
     }
 
-    async fn owns_classes(&mut self, organization: &OrganizationId, user: &UserId) -> Result<bool> {
-        Ok(sqlx::query_scalar(OWNS)
-            .bind(organization.as_str())
-            .bind(user.as_str())
-            .fetch_one(self.connection())
-            .await?)
+    async fn classes_owned_by(
+        &mut self,
+        user: &UserId,
+        organization: Option<&OrganizationId>,
+        limit: u32,
+    ) -> Result<Vec<ClassName>> {
+        let text = if organization.is_some() {
+            OWNED_IN
+        } else {
+            OWNED
+        };
+        let mut statement = sqlx::query(text).bind(user.as_str()).bind(i64::from(limit));
+        if let Some(organization) = organization {
+            statement = statement.bind(organization.as_str());
+        }
+        let rows = statement.fetch_all(self.connection()).await?;
+        rows.iter().map(rows::class_name).collect()
     }
 }

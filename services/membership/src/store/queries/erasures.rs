@@ -4,10 +4,7 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use homeroom_api::{
-    ids::{OrganizationId, UserId},
-    names::ClassName,
-};
+use homeroom_api::ids::{OrganizationId, UserId};
 use homeroom_kit::{
     clock::micros,
     erasure::{Mark, Replacement},
@@ -57,9 +54,6 @@ homeroom_kit::statements! {
     INSERT = "INSERT INTO erasures (pseudonym, create_time) VALUES ($1, $2) \
         ON CONFLICT (pseudonym) DO NOTHING";
 
-    CLASSES_OWNED = "SELECT organization_id, class_id FROM classes \
-        WHERE owner_user_id = $1 AND delete_time IS NULL ORDER BY organization_id, class_id LIMIT $2";
-
     PARTICULARS = "SELECT organization_id, display_name, email, external_id \
         FROM organization_members WHERE user_id = $1 \
         UNION SELECT organization_id, display_name, email, external_id FROM join_requests \
@@ -85,15 +79,6 @@ impl Erasures for SqlRepository {
             .execute(self.connection())
             .await?;
         Ok(done.rows_affected() == 1)
-    }
-
-    async fn classes_owned_by(&mut self, user: &UserId, limit: u32) -> Result<Vec<ClassName>> {
-        let found = sqlx::query(CLASSES_OWNED)
-            .bind(user.as_str())
-            .bind(i64::from(limit))
-            .fetch_all(self.connection())
-            .await?;
-        found.iter().map(rows::class_name).collect()
     }
 
     async fn particulars_of(

@@ -77,15 +77,16 @@ pub(super) const FACTS: &str = concat!(
     "FROM classes c WHERE c.organization_id = wanted.value->>'o' \
      AND c.class_id = wanted.value->>'c' AND c.delete_time IS NULL) AS class, (",
     fact!(
-        m.organization_id, m.user_id, m.display_name, m.email, m.external_id, m.role, m.join_time,
-        m.invitation, m.redemption, m.approved_by, m.method, m.revision; "'class_id', ''"
+        m.organization_id, m.user_id, m.display_name, m.email, m.external_id, m.told_time,
+        m.set_by_hand, m.role, m.join_time, m.invitation, m.redemption, m.approved_by, m.method,
+        m.revision; "'class_id', ''"
     ),
     "FROM organization_members m WHERE m.organization_id = wanted.value->>'o' \
      AND m.user_id = wanted.value->>'u') AS organization_member, (",
     // A class member's personal data is stored with the organization membership.
     fact!(
-        c.organization_id, c.class_id, c.user_id, m.display_name, m.email, m.external_id, c.role,
-        c.join_time, c.invitation, c.redemption, c.approved_by, c.method;
+        c.organization_id, c.class_id, c.user_id, m.display_name, m.email, m.external_id, m.told_time,
+        m.set_by_hand, c.role, c.join_time, c.invitation, c.redemption, c.approved_by, c.method;
         "'revision', c.revision + m.revision"
     ),
     "FROM class_members c JOIN organization_members m ON m.organization_id = c.organization_id \

@@ -31,9 +31,11 @@ macro_rules! insert_organization_members {
     () => {
         concat!(
             "INSERT INTO organization_members (organization_id, user_id, display_name, email, \
-             external_id, role, join_time, invitation, redemption, approved_by, method, revision) \
+             external_id, told_time, set_by_hand, role, join_time, invitation, redemption, approved_by, \
+             method, revision) \
              SELECT m.value->>'o', m.value->>'u', m.value->>'display_name', m.value->>'email', \
-             m.value->>'external_id', m.value->>'role', CAST(m.value->>'time' AS BIGINT), \
+             m.value->>'external_id', CAST(m.value->>'told_time' AS BIGINT), \
+             CAST(m.value->>'set_by_hand' AS BIGINT), m.value->>'role', CAST(m.value->>'time' AS BIGINT), \
              m.value->>'invitation', m.value->>'redemption', m.value->>'by', m.value->>'method', 1 FROM ",
             json_rows!("$1"),
             " AS m"
@@ -98,17 +100,15 @@ homeroom_kit::statements! {
         " AS wanted)"
     );
 
-    /// The request ends before another is filed, because a person has one open request per place
-    /// (P2).
-    END_REQUESTS = concat!(
-        "UPDATE join_requests SET state = ended.state, decide_note = ended.decide_note, \
-         decided_by = ended.decided_by, decide_time = ended.decide_time FROM ( \
-         SELECT e.value->>'o' AS o, e.value->>'c' AS c, e.value->>'r' AS r, \
-         e.value->>'state' AS state, e.value->>'note' AS decide_note, e.value->>'by' AS decided_by, \
-         CAST(e.value->>'time' AS BIGINT) AS decide_time FROM ",
+    /// A request ends before another is filed: one open request per person and place (03 P2).
+    CHANGE_REQUESTS = concat!(
+        "UPDATE join_requests SET display_name = c.value->>'display_name', email = c.value->>'email', \
+         external_id = c.value->>'external_id', state = c.value->>'state', \
+         decide_note = c.value->>'note', decided_by = c.value->>'by', \
+         decide_time = CAST(c.value->>'time' AS BIGINT) FROM ",
         json_rows!("$1"),
-        " AS e) AS ended WHERE join_requests.organization_id = ended.o \
-         AND join_requests.class_id = ended.c AND join_requests.request_id = ended.r \
+        " AS c WHERE join_requests.organization_id = c.value->>'o' \
+         AND join_requests.class_id = c.value->>'c' AND join_requests.request_id = c.value->>'r' \
          AND join_requests.state = 'PENDING'"
     );
 
@@ -123,6 +123,17 @@ homeroom_kit::statements! {
          CAST(f.value->>'time' AS BIGINT), CAST(f.value->>'expire_time' AS BIGINT) FROM ",
         json_rows!("$1"),
         " AS f"
+    );
+
+    CHANGE_MEMBERS = concat!(
+        "UPDATE organization_members SET role = m.value->>'role', \
+         display_name = m.value->>'display_name', email = m.value->>'email', \
+         external_id = m.value->>'external_id', told_time = CAST(m.value->>'told_time' AS BIGINT), \
+         set_by_hand = CAST(m.value->>'set_by_hand' AS BIGINT), \
+         revision = organization_members.revision + 1 FROM ",
+        json_rows!("$1"),
+        " AS m WHERE organization_members.organization_id = m.value->>'o' \
+         AND organization_members.user_id = m.value->>'u'"
     );
 
     LIFT_REMOVALS = concat!(
@@ -207,7 +218,17 @@ impl SqlRepository {
         Ok(stored)
     }
 
-    /// Inserts memberships alone.
+    /// Writes role and particulars of members of organizations.
+    pub(super) async fn change_members<'members>(
+        &mut self,
+        members: impl Iterator<Item = &'members Member> + Send,
+    ) -> Result<()> {
+        self.write_rows(CHANGE_MEMBERS, members.map(of_member))
+            .await?;
+        Ok(())
+    }
+
+    /// Adds memberships alone.
     pub(super) async fn save_members(&mut self, members: &[Member]) -> Result<()> {
         self.save_together(members, &BTreeMap::new(), &[]).await?;
         Ok(())
@@ -265,10 +286,10 @@ impl Ledger for SqlRepository {
     }
 
     async fn save(&mut self, effects: &Effects) -> Result<()> {
-        let ended = self
-            .write_rows(END_REQUESTS, effects.ended.iter().map(of_request))
+        let changed = self
+            .write_rows(CHANGE_REQUESTS, effects.changed.iter().map(of_request))
             .await?;
-        if ended != effects.ended.len() {
+        if changed != effects.changed.len() {
             return Err(met_another());
         }
         self.write_rows(FILE_REQUESTS, effects.filed.iter().map(of_request))
@@ -278,6 +299,7 @@ impl Ledger for SqlRepository {
         let stored = self
             .save_together(&effects.members, &effects.seats, &effects.admissions)
             .await?;
+        self.change_members(effects.told.values()).await?;
         let all = usize::try_from(stored).is_ok_and(|stored| stored == effects.admissions.len());
         // This variant is wrong on purpose (against P1): the key refuses nothing.
         if all || is_wrong(WrongVariant::NoAdmissionKey) {

@@ -19,10 +19,29 @@ use crate::{
     domain::{
         access::{ClassStanding, Standing},
         class::ClassState,
-        member::{Member, Method, Particulars, Provenance, Role},
+        member::{Member, Method, Particulars, Provenance, Role, SetByHand},
     },
     store::{MemberQuery, Members, Result},
 };
+
+/// Memberships of organizations.
+macro_rules! of_organization {
+    () => {
+        "SELECT organization_id, '' AS class_id, user_id, display_name, email, external_id, told_time, \
+         set_by_hand, role, join_time, invitation, redemption, approved_by, method, revision \
+         FROM organization_members WHERE "
+    };
+}
+/// Memberships of classes, with the particulars that the organization keeps.
+macro_rules! of_class {
+    () => {
+        "SELECT m.organization_id, m.class_id, m.user_id, p.display_name, p.email, p.external_id, \
+         p.told_time, p.set_by_hand, m.role, m.join_time, m.invitation, m.redemption, m.approved_by, \
+         m.method, m.revision + p.revision AS revision FROM class_members m \
+         JOIN organization_members p ON p.organization_id = m.organization_id AND p.user_id = m.user_id \
+         WHERE "
+    };
+}
 
 homeroom_kit::statements! {
     /// A deleted class's members are deleted with it, so a class member's row means that the class
@@ -38,21 +57,9 @@ homeroom_kit::statements! {
         LEFT JOIN class_members cm ON cm.organization_id = o.organization_id AND cm.class_id = $2 \
             AND cm.user_id = $3 \
         WHERE o.organization_id = $1 AND o.delete_time IS NULL";
-    ORGANIZATION_ONE = "SELECT organization_id, '' AS class_id, user_id, display_name, email, \
-        external_id, role, join_time, invitation, redemption, approved_by, method, revision \
-        FROM organization_members WHERE organization_id = $1 AND user_id = $2";
-    CLASS_ONE = "SELECT m.organization_id, m.class_id, m.user_id, p.display_name, p.email, \
-        p.external_id, m.role, m.join_time, m.invitation, m.redemption, m.approved_by, m.method, \
-        m.revision + p.revision AS revision FROM class_members m \
-        JOIN organization_members p ON p.organization_id = m.organization_id AND p.user_id = m.user_id \
-        WHERE m.organization_id = $1 AND m.user_id = $2 AND m.class_id = $3";
-    CLASSES_OF_USER = "SELECT m.organization_id, m.class_id, m.user_id, p.display_name, \
-        p.email, p.external_id, m.role, m.join_time, m.invitation, m.redemption, m.approved_by, m.method, \
-        m.revision + p.revision AS revision FROM class_members m \
-        JOIN organization_members p ON p.organization_id = m.organization_id AND p.user_id = m.user_id \
-        WHERE m.organization_id = $1 AND m.user_id = $2 ORDER BY m.class_id";
-    ORGANIZATION_SAVE = "UPDATE organization_members SET role = $3, display_name = $4, \
-        email = $5, external_id = $6, revision = revision + 1 WHERE organization_id = $1 AND user_id = $2";
+    ORGANIZATION_ONE = concat!(of_organization!(), "organization_id = $1 AND user_id = $2");
+    CLASS_ONE = concat!(of_class!(), "m.organization_id = $1 AND m.user_id = $2 AND m.class_id = $3");
+    CLASSES_OF_USER = concat!(of_class!(), "m.organization_id = $1 AND m.user_id = $2 ORDER BY m.class_id");
     CLASS_SAVE = "UPDATE class_members SET role = $4, revision = revision + 1 \
         WHERE organization_id = $1 AND user_id = $2 AND class_id = $3";
     ORGANIZATION_DELETE = "DELETE FROM organization_members WHERE organization_id = $1 AND user_id = $2";
@@ -60,28 +67,25 @@ homeroom_kit::statements! {
     ORGANIZATION_DELETE_ALL = "DELETE FROM organization_members WHERE organization_id = $1";
     CLASSES_DELETE_ALL = "DELETE FROM class_members WHERE organization_id = $1";
     CLASS_DELETE_ALL = "DELETE FROM class_members WHERE organization_id = $1 AND class_id = $2";
-    ORGANIZATION_LIST = "SELECT organization_id, '' AS class_id, user_id, display_name, email, \
-        external_id, role, join_time, invitation, redemption, approved_by, method, revision \
-        FROM organization_members WHERE organization_id = $1 AND user_id > $2 \
-        AND ($4 = '' OR role = $4) AND ($5 = '' OR email = $5) AND ($6 = '' OR external_id = $6) \
-        ORDER BY user_id LIMIT $3";
-    CLASS_LIST = "SELECT m.organization_id, m.class_id, m.user_id, p.display_name, p.email, \
-        p.external_id, m.role, m.join_time, m.invitation, m.redemption, m.approved_by, m.method, \
-        m.revision + p.revision AS revision FROM class_members m \
-        JOIN organization_members p ON p.organization_id = m.organization_id AND p.user_id = m.user_id \
-        WHERE m.organization_id = $1 AND m.class_id = $7 AND m.user_id > $2 \
-        AND ($4 = '' OR m.role = $4) AND ($5 = '' OR p.email = $5) AND ($6 = '' OR p.external_id = $6) \
-        ORDER BY m.user_id LIMIT $3";
-    MEMBERSHIPS = "SELECT organization_id, '' AS class_id, user_id, display_name, email, \
-        external_id, role, join_time, invitation, redemption, approved_by, method, revision \
-        FROM organization_members WHERE user_id = $1 AND (organization_id, '') > ($2, $3) \
-        UNION ALL \
-        SELECT m.organization_id, m.class_id, m.user_id, p.display_name, p.email, p.external_id, m.role, \
-        m.join_time, m.invitation, m.redemption, m.approved_by, m.method, m.revision + p.revision \
-        FROM class_members m \
-        JOIN organization_members p ON p.organization_id = m.organization_id AND p.user_id = m.user_id \
-        WHERE m.user_id = $1 AND (m.organization_id, m.class_id) > ($2, $3) \
-        ORDER BY organization_id, class_id LIMIT $4";
+    ORGANIZATION_LIST = concat!(
+        of_organization!(),
+        "organization_id = $1 AND user_id > $2 \
+         AND ($4 = '' OR role = $4) AND ($5 = '' OR email = $5) AND ($6 = '' OR external_id = $6) \
+         ORDER BY user_id LIMIT $3"
+    );
+    CLASS_LIST = concat!(
+        of_class!(),
+        "m.organization_id = $1 AND m.class_id = $7 AND m.user_id > $2 \
+         AND ($4 = '' OR m.role = $4) AND ($5 = '' OR p.email = $5) AND ($6 = '' OR p.external_id = $6) \
+         ORDER BY m.user_id LIMIT $3"
+    );
+    MEMBERSHIPS = concat!(
+        of_organization!(),
+        "user_id = $1 AND (organization_id, '') > ($2, $3) UNION ALL ",
+        of_class!(),
+        "m.user_id = $1 AND (m.organization_id, m.class_id) > ($2, $3) \
+         ORDER BY organization_id, class_id LIMIT $4"
+    );
     /// Selects up to `$2` staff of each place, the owner before the co-teachers.
     STAFF = concat!(
         "SELECT organization_id, class_id, user_id FROM ( \
@@ -113,6 +117,8 @@ pub(super) fn read(row: &impl Fields) -> Result<Member> {
             email: row.text("email")?.to_owned(),
             external_id: row.text("external_id")?.to_owned(),
         },
+        told_time: from_micros(row.number("told_time")?),
+        set_by_hand: SetByHand(row.number("set_by_hand")?),
         role: rows::parse(row, "role", Role::parse)?,
         join_time: from_micros(row.number("join_time")?),
         provenance: Provenance {
@@ -179,22 +185,16 @@ impl Members for SqlRepository {
     }
 
     async fn save_member(&mut self, member: &Member) -> Result<()> {
-        let organization = member.place.organization().as_str();
-        let statement = match member.place.class() {
-            None => sqlx::query(ORGANIZATION_SAVE)
-                .bind(organization)
-                .bind(member.user.as_str())
-                .bind(member.role.as_str())
-                .bind(member.particulars.display_name.as_str())
-                .bind(member.particulars.email.as_str())
-                .bind(member.particulars.external_id.as_str()),
-            Some(class) => sqlx::query(CLASS_SAVE)
-                .bind(organization)
-                .bind(member.user.as_str())
-                .bind(class.as_str())
-                .bind(member.role.as_str()),
+        let Some(class) = member.place.class() else {
+            return self.change_members(std::iter::once(member)).await;
         };
-        statement.execute(self.connection()).await?;
+        sqlx::query(CLASS_SAVE)
+            .bind(member.place.organization().as_str())
+            .bind(member.user.as_str())
+            .bind(class.as_str())
+            .bind(member.role.as_str())
+            .execute(self.connection())
+            .await?;
         Ok(())
     }
 

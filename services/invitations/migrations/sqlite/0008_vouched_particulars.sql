@@ -1,0 +1,2 @@
+-- When what a redemption says of its person was vouched for, in microseconds since 1970-01-01 UTC.
+ALTER TABLE redemptions ADD COLUMN vouch_time BIGINT;

@@ -1,0 +1,2 @@
+-- An external id is compared without the blanks at its ends.
+UPDATE invitations SET external_id = trim(external_id) WHERE external_id <> trim(external_id);
