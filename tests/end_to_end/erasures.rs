@@ -5,8 +5,8 @@ mod elsewhere;
 use homeroom_api::{
     common::v1::{ListEventsRequest, Role, User},
     invitations::v1::{
-        BatchCreateTokensRequest, CreateTokenRequest, EraseUserRequest, GetClassCodeRequest,
-        RedeemRequest, RedeemResponse, RedemptionOutcome, Token,
+        BatchCreateTokensRequest, ClearFailedAttemptsRequest, CreateTokenRequest, EraseUserRequest,
+        GetClassCodeRequest, RedeemRequest, RedeemResponse, RedemptionOutcome, Token,
     },
     membership::v1::{
         AddClassMemberRequest, AddOrganizationMemberRequest, ApproveJoinRequestRequest,
@@ -95,11 +95,20 @@ async fn live(homeroom: &Homeroom, school: &School, other: &School) {
             .outcome(),
         RedemptionOutcome::PendingApproval
     );
-    // has guessed, and tried secrets of her own and of other people,
+    // has guessed, was helped by support, and tried secrets of her own and of other people,
     assert_eq!(
         reason(&redeem(homeroom, "HAMILTON-NOTHING", "").await.unwrap_err()),
         "CODE_NOT_USABLE"
     );
+    let clear = ClearFailedAttemptsRequest {
+        name: format!("users/{ADA}"),
+    };
+    homeroom
+        .platform()
+        .users
+        .clear_failed_attempts(clear)
+        .await
+        .unwrap();
     let token = Token {
         assigned_email: EMAIL.to_owned(),
         display_name: NAME.to_owned(),

@@ -455,6 +455,12 @@ pub(crate) fn good_requests(existing: &Existing) -> Vec<GoodRequest> {
         ),
         (
             "invitations",
+            "UserService.ClearFailedAttempts",
+            PLATFORM,
+            named("users/nobody-in-particular"),
+        ),
+        (
+            "invitations",
             "EventService.ListEvents",
             ADMIN,
             parent(class),

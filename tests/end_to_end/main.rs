@@ -15,6 +15,7 @@ mod records;
 mod redemptions;
 mod staff;
 mod tokens;
+mod typing;
 
 use homeroom_audit::{Options, audit};
 use homeroom_tests::Homeroom;

@@ -99,9 +99,9 @@ async fn r5_r10_refused_attempts_are_kept_for_administrators_and_operators(homer
     homeroom.advance(TimeDelta::milliseconds(1));
     let preview = PreviewRedemptionRequest { credential: "HAMILTON-OTHER".to_owned(), ..Default::default() };
     assert_eq!(reason(&guesser.redemptions.clone().preview_redemption(preview).await.unwrap_err()), "CODE_NOT_USABLE");
-    for _ in 0..6 {
+    for guess in 0..6 {
         homeroom.advance(TimeDelta::milliseconds(1));
-        guesser.redeem("HAMILTON-NOTHING").await.unwrap_err();
+        guesser.redeem(&format!("HAMILTON-NOTHING{guess}")).await.unwrap_err();
     }
 
     // then its administrators see those that name it, a moment later,

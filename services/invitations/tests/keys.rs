@@ -204,6 +204,50 @@ async fn every_kind_is_stored_anew_and_nothing_else_of_its_row(store: Arc<dyn St
     assert_eq!(rotate(&store, &[ONE, TWO]).await.unwrap().rotated, 0);
 }
 
+async fn u4_a_code_is_folded_under_its_own_key_and_rotated_with_it(store: Arc<dyn Store>) {
+    let one = ring(&[ONE]);
+    let mut of_old = stored(1, InvitationKind::EnrollmentCode, "BIO-101", &one);
+    of_old.secret.as_mut().unwrap().folded_mac = None;
+    let now_made = stored(2, InvitationKind::EnrollmentCode, "CHEM-202", &one);
+    insert(&store, &[of_old.clone(), now_made, token(3, &one)]).await;
+    save_prefix(&store).await;
+    note(&store, &[ONE, TWO]).await.unwrap();
+    let unfolded = async || {
+        let mut session = store.read().await.unwrap();
+        let rows = session.list_unfolded(None, None, 9).await.unwrap();
+        let hamilton = organization("hamilton");
+        let of_hamilton = session
+            .list_unfolded(Some(&hamilton), None, 9)
+            .await
+            .unwrap();
+        assert_eq!(rows, of_hamilton);
+        let nobody = organization("nobody");
+        let of_nobody = session.list_unfolded(Some(&nobody), None, 9).await.unwrap();
+        assert_eq!(of_nobody, []);
+        rows
+    };
+    assert_eq!(unfolded().await, [of_old]);
+    assert_eq!(rotate(&store, &[ONE, TWO]).await.unwrap().rotated, 3);
+    assert_eq!(unfolded().await, [], "a rotation folds");
+    let two = ring(&[TWO]);
+    let secrets = Secrets::new(&two, &SystemRandomness);
+    for (reads, number) in [
+        ("HAM81O101", None),
+        ("HAMBI0L0L", Some(1)),
+        ("HAMCHEM2O2", Some(2)),
+    ] {
+        let look_up = secrets.look_up(InvitationKind::EnrollmentCode, &SecretText::new(reads));
+        let mut session = store.read().await.unwrap();
+        let found = session.find_living(&[look_up], None).await.unwrap();
+        let ids: Vec<_> = found.iter().map(|(_, row)| row.invitation.id).collect();
+        assert_eq!(
+            ids,
+            number.map(id).into_iter().collect::<Vec<_>>(),
+            "{reads}"
+        );
+    }
+}
+
 async fn what_cannot_be_rotated_is_named_and_left(store: Arc<dyn Store>) {
     let (one, both) = (ring(&[ONE]), ring(&[ONE, TWO]));
     let mut altered = token(1, &one);
@@ -388,6 +432,7 @@ async fn keys_that_were_never_noted_are_tried_on_what_is_stored(store: Arc<dyn S
     let mut altered = token(1, &ring(&[ONE]));
     altered.secret = Some(StoredSecret {
         lookup_mac: vec![7; 32],
+        folded_mac: None,
         sealed: vec![0; 40],
         key_version: 1,
     });
@@ -429,6 +474,7 @@ macro_rules! on_both_engines {
 
 on_both_engines!(
     every_kind_is_stored_anew_and_nothing_else_of_its_row,
+    u4_a_code_is_folded_under_its_own_key_and_rotated_with_it,
     what_cannot_be_rotated_is_named_and_left,
     a_secret_that_changed_meanwhile_is_left_alone,
     a_locked_row_is_passed_over_and_seen_again,

@@ -34,6 +34,8 @@ mod redis;
     reason = "it is public in the tests' harness, which does more with it"
 )]
 mod redis_pair;
+#[path = "limiter/repeats.rs"]
+mod repeats;
 #[path = "limiter/retry.rs"]
 mod retry;
 #[path = "limiter/school.rs"]

@@ -13,6 +13,8 @@
 
 #[path = "redemptions/again.rs"]
 mod again;
+#[path = "redemptions/alike.rs"]
+mod alike;
 #[path = "redemptions/attached.rs"]
 mod attached;
 #[path = "redemptions/attempts.rs"]
@@ -49,6 +51,8 @@ mod reads;
 mod recovering;
 #[path = "redemptions/refused_attempts.rs"]
 mod refused_attempts;
+#[path = "redemptions/repeats.rs"]
+mod repeats;
 #[path = "redemptions/saga.rs"]
 mod saga;
 #[path = "support/scrape.rs"]

@@ -207,6 +207,13 @@ pub(super) const INVITATIONS: &[Row] = &[
         r#"{"name":"users/nobody-in-particular"}"#,
     )
     .bound(RefusesAny),
+    scoped(
+        "UserService.ClearFailedAttempts",
+        About::Nothing,
+        &[PLATFORM],
+        r#"{"name":"users/nobody-in-particular"}"#,
+    )
+    .bound(RefusesAny),
     class("EventService.ListEvents", CoTeacher, UNDER_CLASS).or_scopes(&[ADMIT, PLATFORM]),
     organization("EventService.ListEvents", Admin, UNDER_ORGANIZATION)
         .or_scopes(&[ADMIT, PLATFORM]),

@@ -44,17 +44,16 @@ pub(super) fn codes() -> Vec<Spoilt> {
     let mut rows = Vec::new();
     for (rule, text) in [
         ("03 control characters", "BIO\u{0}101".to_owned()),
-        ("03 control characters", "BIO\t101".to_owned()),
+        ("03 control characters", "BIO\u{7}101".to_owned()),
         ("03 bidirectional characters", "BIO\u{202e}101".to_owned()),
         (
             "03 bidirectional characters",
-            "\u{2066}BIO101\u{2069}".to_owned(),
+            "\u{2066}\u{202e}BIO101\u{2069}".to_owned(),
         ),
         ("03 look-alike characters", "BI\u{41e}101".to_owned()),
         ("03 look-alike characters", "\u{392}IO101".to_owned()),
-        ("03 invisible characters", "BIO\u{200b}101".to_owned()),
-        ("03 invisible characters", "BIO\u{ad}101".to_owned()),
         ("02 CODE_MALFORMED", "BIO_101".to_owned()),
+        ("02 CODE_MALFORMED", "BIO,101".to_owned()),
         ("02 CODE_MALFORMED", "B".to_owned()),
     ] {
         for path in ["enrollment_code.code", "credential"] {
@@ -74,9 +73,19 @@ pub(super) fn codes() -> Vec<Spoilt> {
         "https://evil.example\\@join.school.example/c/ABCDEFGHJKMN",
         "javascript://join.school.example/c/ABCDEFGHJKMN",
         "//evil.example/c/ABCDEFGHJKMN",
+        "https://eur01.safelinks.protection.outlook.com/?url=https%3A%2F%2Fevil.example%2Fc%2FABCDEFGHJKMN",
+        "https://lists.example/?u=https%253A%252F%252Fjoin.school.example%252Fc%252FABCDEFGHJKMN",
     ] {
         let rule = "03 URLs of the configured host only";
         rows.push(row(rule, "foreign", "credential", json!(url)).for_reason("CODE_MALFORMED"));
+    }
+    for text in [
+        "Your code is HAMILTON BIO 101",
+        "I lost my code",
+        "Code BIO101",
+    ] {
+        let rule = "02 CODE_MALFORMED";
+        rows.push(row(rule, "a sentence", "credential", json!(text)).for_reason("CODE_MALFORMED"));
     }
     rows.push(Spoilt {
         names: "enrollment_code.code",

@@ -26,7 +26,7 @@ const SOURCES: [&str; 12] = [
 ];
 
 /// Each bound, with the rule of the table that exceeds it.
-const PASSED: [(&str, &str); 33] = [
+const PASSED: [(&str, &str); 34] = [
     ("CHOSEN_ID_MIN_CHARS", "02 chosen ids"),
     ("CHOSEN_ID_MAX_CHARS", "02 chosen ids"),
     ("USER_ID_MAX_CHARS", "02 user ids"),
@@ -53,6 +53,7 @@ const PASSED: [(&str, &str); 33] = [
     ("MAX_DOMAIN_RULES", "02 bounds"),
     ("MAX_DOMAIN_RULE_BYTES", "03 domain names"),
     ("MAX_CREDENTIAL_BYTES", "02 credential of 512 bytes"),
+    ("MAX_PASTED_BYTES", "02 credential of 512 bytes"),
     ("DECISIONS_MAX", "02 batches"),
     ("TOKEN_BATCH_MAX", "02 batches"),
     ("BATCH_REQUESTS_MAX", "02 batches"),
@@ -63,7 +64,7 @@ const PASSED: [(&str, &str); 33] = [
 ];
 
 /// Bounds for which no request can be refused, or that need more than one field to exceed.
-const ELSEWHERE: [(&str, &str); 12] = [
+const ELSEWHERE: [(&str, &str); 13] = [
     ("PERSON_NAME_CHARS_MAX", "a longer name is cut to it"),
     ("PAGE_SIZE_MAX", "a larger page is lowered to it"),
     ("VIOLATIONS_MAX", "of answers: validation.rs"),
@@ -87,6 +88,10 @@ const ELSEWHERE: [(&str, &str); 12] = [
     (
         "MAX_PREFIX_CHARACTERS",
         "membership's CODE_PREFIX_CHARS_MAX",
+    ),
+    (
+        "MAX_TYPED_WORDS",
+        "what has more is a sentence: credential.rs",
     ),
     ("MAX_WORD_LETTERS", "of the word list: phrase.rs"),
     ("MIN_RUN_CHARACTERS", "of the estimate: strength.rs"),

@@ -328,6 +328,15 @@ fn conventions() -> Vec<Spoilt> {
             json!("x".repeat(513)),
         ),
         row(
+            "02 credential of 512 bytes",
+            "a link, too long",
+            "credential",
+            json!(format!(
+                "https://join.school.example/c/ABCDEFGHJKMN?{}",
+                "x".repeat(4_096)
+            )),
+        ),
+        row(
             "03 addresses of devices",
             "not an address",
             "client_ip",

@@ -52,6 +52,7 @@ const TRANSACTIONS_OF_THE_STORY: &[&str] = &[
 const OTHER_TRANSACTIONS: &[&str] = &[
     "invitations.attach",
     "invitations.call_off_erasure",
+    "invitations.fold_codes",
     "invitations.follow_one",
     "invitations.guess_guard",
     "invitations.rotate_keys",

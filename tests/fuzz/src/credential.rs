@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use crate::domain::{
     class_code,
-    credential::{Candidate, Credential, MAX_CREDENTIAL_BYTES},
+    credential::{Candidate, Credential, MAX_CREDENTIAL_BYTES, MAX_PASTED_BYTES},
     enrollment_code::{
         CodePrefix, MAX_CODE_CHARACTERS, MAX_PREFIX_CHARACTERS, MIN_CODE_CHARACTERS,
         MIN_PREFIX_CHARACTERS,
@@ -39,8 +39,8 @@ pub(crate) fn check_under(text: &str, base: &PublicUrl) {
     let read = Credential::parse(text, base);
     let Ok(credential) = read else { return };
 
-    assert!(text.len() <= MAX_CREDENTIAL_BYTES);
-    assert!(!text.trim().chars().any(deceives));
+    assert!(text.len() <= MAX_PASTED_BYTES);
+    assert!(!text.chars().any(deceives));
     let candidates = credential.candidates();
     assert!(!candidates.is_empty());
     if candidates.len() > 1 {
@@ -55,9 +55,10 @@ pub(crate) fn check_under(text: &str, base: &PublicUrl) {
         check_candidate(candidate, base);
     }
 
-    let wrapped = format!(" (“{}”). ", text.trim());
-    if wrapped.len() <= MAX_CREDENTIAL_BYTES {
-        assert!(Credential::parse(&wrapped, base).is_ok_and(|again| again == credential));
+    for quoted in [format!(" (“{text}”). "), format!("*{text}*"), format!("\u{2068}{text}\u{2069}。")] {
+        if quoted.len() <= MAX_PASTED_BYTES {
+            assert!(Credential::parse(&quoted, base).is_ok_and(|again| again == credential));
+        }
     }
     if !text.contains('/') {
         for spelled in [text.to_ascii_uppercase(), text.to_ascii_lowercase()] {
@@ -67,16 +68,9 @@ pub(crate) fn check_under(text: &str, base: &PublicUrl) {
     check_prefixes(&credential);
 }
 
-/// What no code is written with: it would be read as another, or not be seen.
+/// What no text is read with: a control that is no white space, and what turns its direction.
 fn deceives(character: char) -> bool {
-    character.is_control()
-        || matches!(
-            character,
-            // Soft hyphen, Greek, Cyrillic, zero width and bidirectional controls, byte order mark, tags.
-            '\u{ad}' | '\u{391}'..='\u{3c9}' | '\u{400}'..='\u{52f}' | '\u{61c}'
-            | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{feff}' | '\u{e0000}'..='\u{e007f}'
-        )
+    (character.is_control() && !character.is_whitespace()) || character == '\u{202e}'
 }
 
 /// The canonical form has its kind's form, and everything shown for it reads as it.

@@ -2,7 +2,7 @@
 //! only URLs of the configured host are read.
 
 use crate::domain::{
-    credential::{Credential, MAX_CREDENTIAL_BYTES},
+    credential::{Credential, MAX_PASTED_BYTES},
     invitation::InvitationKind,
     public_url::PublicUrl,
 };
@@ -29,7 +29,7 @@ pub fn check(data: &[u8]) {
     assert!(parsed.username().is_empty() && parsed.password().is_none());
     assert!(parsed.query().is_none() && parsed.fragment().is_none());
     assert_eq!(parsed.as_str(), url, "a browser goes where it says");
-    if url.len() <= MAX_CREDENTIAL_BYTES {
+    if url.len() <= MAX_PASTED_BYTES {
         let read = Credential::parse(&url, &configured).ok();
         let candidate = read.and_then(|read| read.candidates().first().cloned());
         assert!(candidate.is_some_and(|candidate| {
@@ -38,25 +38,22 @@ pub fn check(data: &[u8]) {
     }
 }
 
-/// What a browser would take to another host is not read.
+/// What a browser would take to another host is read only where it carries a URL of the configured one.
 fn check_pasted(base: &str, configured: &PublicUrl, pasted: &str) {
     crate::credential::check_under(pasted, configured);
     let Ok(read) = Credential::parse(pasted, configured) else {
         return;
     };
-    let link = pasted
-        .trim()
-        .trim_start_matches(['(', '[', '{', '<', '\'', '"', ' ']);
+    if !pasted.contains("://") {
+        return;
+    }
+    assert_eq!(read.candidates().len(), 1, "a URL says what it is");
+    let link = pasted.trim_start_matches(|one: char| !one.is_alphanumeric());
     if let Ok(target) = Url::parse(link)
-        && matches!(
-            target.scheme(),
-            "http" | "https" | "javascript" | "data" | "file" | "ftp"
-        )
         && target.has_host()
+        && target.host() != Url::parse(base).unwrap().host()
     {
-        let base = Url::parse(base).unwrap();
-        assert_eq!(target.host(), base.host(), "{link}");
-        assert!(target.username().is_empty() && target.password().is_none());
-        assert_eq!(read.candidates().len(), 1, "a URL says what it is");
+        let other = PublicUrl::parse("https://other.invalid").unwrap();
+        assert!(Credential::parse(pasted, &other).is_err(), "{link}");
     }
 }

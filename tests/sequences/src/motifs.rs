@@ -29,7 +29,7 @@ pub fn roll(dice: &mut Dice) -> Vec<Step> {
 /// Some wait by a locked code, which is unlocked, and come again.
 fn let_in_while_waiting(dice: &mut Dice) -> Vec<Step> {
     let focus = Some(dice.roll());
-    let mut crowd = |dice: &mut Dice| {
+    let crowd = |dice: &mut Dice| {
         let redeem = |_| Act::Call {
             method: place_of("Redeem"),
             dice: dice.roll(),

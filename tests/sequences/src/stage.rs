@@ -206,6 +206,7 @@ impl Stage {
         invitations_config.budgets.user_hourly = BUDGET;
         invitations_config.budgets.user_daily = BUDGET;
         invitations_config.budgets.user_refunds_daily_max = BUDGET;
+        invitations_config.budgets.address_hourly = BUDGET;
         let token = |scopes: Scopes| {
             let issued = start - TimeDelta::days(BACK_DAYS);
             let lifetime = TimeDelta::days(ACCESS_TOKEN_DAYS);

@@ -134,7 +134,7 @@ impl App {
     /// Makes durable that `caller` is about to see the secret of `row`.
     pub(super) async fn audit_read(&self, caller: &Caller, row: &InvitationRow) -> Result<()> {
         let subject = invitation_name::of(&row.invitation);
-        self.audit_reading(caller, &row.invitation.place, subject)
+        self.audit_deed(caller, Some(&row.invitation.place), subject)
             .await
     }
 
@@ -149,19 +149,23 @@ impl App {
         match rows {
             [] => Ok(()),
             [row] => self.audit_read(caller, row).await,
-            _ => self.audit_reading(caller, place, place.to_string()).await,
+            _ => {
+                self.audit_deed(caller, Some(place), place.to_string())
+                    .await
+            }
         }
     }
 
-    /// Makes durable that `caller` is about to see secrets that `subject` names.
-    pub(super) async fn audit_reading(
+    /// Makes durable that `caller` is about to see secrets that `subject` names, or to do what changes no invitation;
+    /// None as the place where it concerns no single organization.
+    pub(super) async fn audit_deed(
         &self,
         caller: &Caller,
-        place: &Place,
+        place: Option<&Place>,
         subject: String,
     ) -> Result<()> {
         let (now, random) = (self.clock.now(), self.random.as_ref());
-        let entry = Deed::of(caller).to(subject, Some(place), now, random);
+        let entry = Deed::of(caller).to(subject, place, now, random);
         let written = self.audit.0.submit(vec![entry]).await?;
         for written in written {
             written?;

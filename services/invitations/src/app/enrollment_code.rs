@@ -13,12 +13,14 @@ use homeroom_kit::{
     paging::{Page, PageRequest},
     random::new_id,
     rpc::check_etag,
+    secret::SecretText,
     validation::Violations,
 };
 use uuid::Uuid;
 
 use super::{
     App, EnrollmentCodePatch, NewEnrollmentCode,
+    fold_codes::fold_codes,
     patch::{EnrollmentCodeRules, check_code},
     rules,
     views::{self, Answer},
@@ -46,7 +48,7 @@ fn code_not_found(name: &EnrollmentCodeName) -> Error {
 fn code_taken() -> Error {
     Error::new(
         ErrorReason::CodeTaken,
-        "Choose another code: this one is in use, case, spaces and hyphens aside.",
+        "Choose another code: this one is in use, or reads like one that is. Case, spaces and hyphens, O and 0, and I, L and 1 make no difference.",
     )
     .violation("enrollment_code.code", "is in use")
 }
@@ -99,7 +101,8 @@ impl App {
             .await?;
         let rows = self.list_rows(place, KIND, filter, page).await?;
         if !rows.items.is_empty() {
-            self.audit_reading(caller, place, place.to_string()).await?;
+            self.audit_deed(caller, Some(place), place.to_string())
+                .await?;
         }
         let now = self.clock.now();
         let mut items = Vec::with_capacity(rows.items.len());
@@ -192,10 +195,7 @@ impl Work {
         row.invitation.max_uses = rules.max_uses;
         row.invitation.allow_rejoin = rules.allow_rejoin;
         let full = code.full_canonical(&prefix(&self.access)?);
-        let macs = app.secrets().lookup_macs(KIND, &full);
-        if self.repository.find_by_lookup_macs(&macs).await?.is_some() {
-            return Err(code_taken());
-        }
+        self.refuse_taken(&full, id).await?;
         row.set_secret(app.secrets(), &full, code.shown())?;
         let inserted = self
             .repository
@@ -208,6 +208,19 @@ impl Work {
         self.events("enrollment_code.created", made, BTreeMap::new())
             .await?;
         Ok(row)
+    }
+
+    /// `CODE_TAKEN` if another invitation than `own` has this code, or one that reads like it (B4).
+    async fn refuse_taken(&mut self, full: &SecretText, own: Uuid) -> Result<()> {
+        let app = Arc::clone(&self.app);
+        let repository = self.repository.as_mut();
+        fold_codes(repository, app.secrets(), self.place.organization()).await?;
+        let macs = app.secrets().look_up(KIND, full).all();
+        let alike = repository.find_all_by_lookup_macs(&macs).await?;
+        if alike.iter().any(|row| row.invitation.id != own) {
+            return Err(code_taken());
+        }
+        Ok(())
     }
 
     async fn apply(&mut self, row: &mut InvitationRow, patch: EnrollmentCodePatch) -> Result<()> {
@@ -262,10 +275,7 @@ impl Work {
         let full = code.full_canonical(&code_prefix);
         let code_changed = full != present.full_canonical(&code_prefix);
         if code_changed {
-            let macs = secrets.lookup_macs(KIND, &full);
-            if self.repository.find_by_lookup_macs(&macs).await?.is_some() {
-                return Err(code_taken());
-            }
+            self.refuse_taken(&full, row.invitation.id).await?;
             row.invitation.issue_time = self.now;
             row.strength_bits = code.strength_bits();
         }

@@ -28,7 +28,7 @@ use homeroom_kit::{
 };
 use uuid::Uuid;
 
-use super::{App, audit::Deed, rules::ERASE_USER_SCOPE};
+use super::{App, audit::Deed, rules::USER_SCOPE};
 use crate::{
     domain::redemption::RedemptionState,
     redemption::{
@@ -57,7 +57,7 @@ impl App {
         user: UserId,
         request: Option<Claimed>,
     ) -> Result<()> {
-        caller.require(ERASE_USER_SCOPE)?;
+        caller.require(USER_SCOPE)?;
         require_unbound(caller)?;
         let app = Arc::clone(self);
         let caller = caller.clone();

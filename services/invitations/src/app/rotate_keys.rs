@@ -306,7 +306,7 @@ fn met_another(error: &Error) -> bool {
 }
 
 /// The code prefixes of the organizations whose enrolment codes are among the rows.
-async fn prefixes_of(
+pub(super) async fn prefixes_of(
     session: &mut dyn Repository,
     rows: &[InvitationRow],
 ) -> Result<BTreeMap<String, CodePrefix>, Error> {

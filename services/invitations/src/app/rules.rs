@@ -67,8 +67,8 @@ rules! {
     WATCH_EVENTS = "WatchEvents": ReadInvitations;
 }
 
-/// What `UserService/EraseUser` asks for: a person is no single organization's, and no role suffices.
-pub const ERASE_USER_SCOPE: Scope = Scope::Platform;
+/// What the methods of `UserService` ask for: a person is no single organization's, and no role suffices.
+pub const USER_SCOPE: Scope = Scope::Platform;
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,8 @@
 //! How secrets are stored (03 Secrets): found by a keyed MAC, shown from a sealed value.
 //!
-//! The MAC is over the kind's tag and the canonical form; the sealed value is bound to the
-//! invitation's id, organization, kind and epoch, so that no row's value opens in another.
+//! The MAC is over the kind's tag and the canonical form; that of an enrolment code has a second one, of how it reads
+//! (B4). The sealed value is bound to the invitation's id, organization, kind and epoch, so that no row's value opens
+//! in another.
 
 use homeroom_kit::{
     Error, Result,
@@ -12,11 +13,15 @@ use homeroom_kit::{
 
 use crate::{
     domain::{
-        enrollment_code::{CodePrefix, EnrollmentCode},
+        enrollment_code::{CodePrefix, EnrollmentCode, folded},
         invitation::{Invitation, InvitationKind},
     },
-    store::{InvitationRow, StoredSecret},
+    store::{InvitationRow, LookUp, RotatedSecret, StoredSecret},
 };
+
+/// The tag of the MAC of how an enrolment code reads: apart from that of the code, so that no folded form finds an exact
+/// one.
+const FOLDED_TAG: &str = "enrollment_code_folded";
 
 /// Why a secret is left under its old key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -57,12 +62,22 @@ impl<'app> Secrets<'app> {
     /// The look-up MACs of a canonical form: one for each key that lives, the current one first.
     #[must_use]
     pub fn lookup_macs(&self, kind: InvitationKind, canonical: &SecretText) -> Vec<[u8; 32]> {
-        self.keys
-            .versions()
-            .into_iter()
-            .rev()
-            .map(|version| self.mac(version, kind, canonical))
-            .collect()
+        self.look_up(kind, canonical).macs
+    }
+
+    /// What finds a canonical form, and what finds those that read alike.
+    #[must_use]
+    pub fn look_up(&self, kind: InvitationKind, canonical: &SecretText) -> LookUp {
+        let versions = self.keys.versions().into_iter().rev();
+        let folded = versions.clone();
+        LookUp {
+            macs: versions
+                .map(|version| self.mac(version, kind, canonical))
+                .collect(),
+            folded_macs: folded
+                .filter_map(|version| self.folded_mac(version, kind, canonical))
+                .collect(),
+        }
     }
 
     /// The stored form of a secret of `invitation`, as its row is now.
@@ -84,6 +99,9 @@ impl<'app> Secrets<'app> {
             lookup_mac: self
                 .mac(sealed.key_version, invitation.kind, canonical)
                 .to_vec(),
+            folded_mac: self
+                .folded_mac(sealed.key_version, invitation.kind, canonical)
+                .map(Vec::from),
             sealed: sealed.bytes,
             key_version: sealed.key_version,
         })
@@ -114,6 +132,32 @@ impl<'app> Secrets<'app> {
         row: &InvitationRow,
         prefix: Option<&CodePrefix>,
     ) -> std::result::Result<StoredSecret, NotRotated> {
+        let (canonical, shown, _) = self.opened(row, prefix)?;
+        self.store(&row.invitation, &canonical, &shown)
+            .map_err(|_| NotRotated::DoesNotOpen)
+    }
+
+    /// The same secret of an enrolment code, under its key, with what finds it by how it reads; None where it cannot be
+    /// told.
+    pub(super) fn fold(&self, row: &InvitationRow, prefix: &CodePrefix) -> Option<RotatedSecret> {
+        let (canonical, _, stored) = self.opened(row, Some(prefix)).ok()?;
+        let folded_mac = self.folded_mac(stored.key_version, row.invitation.kind, &canonical)?;
+        Some(RotatedSecret {
+            invitation_id: row.invitation.id,
+            sealed_before: stored.sealed.clone(),
+            secret: StoredSecret {
+                folded_mac: Some(folded_mac.to_vec()),
+                ..stored.clone()
+            },
+        })
+    }
+
+    /// The canonical form of a row's secret, how it is shown, and how it is stored.
+    fn opened<'row>(
+        &self,
+        row: &'row InvitationRow,
+        prefix: Option<&CodePrefix>,
+    ) -> std::result::Result<(SecretText, SecretText, &'row StoredSecret), NotRotated> {
         let (Ok(Some(shown)), Some(stored)) = (self.show(row), &row.secret) else {
             return Err(NotRotated::DoesNotOpen);
         };
@@ -133,8 +177,20 @@ impl<'app> Secrets<'app> {
         if self.mac(stored.key_version, kind, &canonical).as_slice() != stored.lookup_mac {
             return Err(NotRotated::IsNotFoundByItself);
         }
-        self.store(&row.invitation, &canonical, &shown)
-            .map_err(|_| NotRotated::DoesNotOpen)
+        Ok((canonical, shown, stored))
+    }
+
+    fn folded_mac(
+        &self,
+        version: u32,
+        kind: InvitationKind,
+        canonical: &SecretText,
+    ) -> Option<[u8; 32]> {
+        let reads = (kind == InvitationKind::EnrollmentCode).then(|| folded(canonical.expose()))?;
+        Some(
+            self.keys
+                .mac(version, FOLDED_TAG, reads.expose().as_bytes()),
+        )
     }
 
     fn mac(&self, version: u32, kind: InvitationKind, canonical: &SecretText) -> [u8; 32] {

@@ -1,4 +1,4 @@
-//! What runs by itself: recovery, the follower, fences left pending, the sweep and pruning. Each
+//! What runs by itself: recovery, the follower, fences left pending, codes to fold, the sweep and pruning. Each
 //! runs again at once while there is more to do, and otherwise after a jittered pause.
 
 use std::{
@@ -30,7 +30,8 @@ pub struct Pauses {
     pub follower: Duration,
     /// Fences left pending (P7), and erasures (R13).
     pub fences: Duration,
-    /// Queued redemptions that the feed says nothing about (P5), and what is counted for operators (P13).
+    /// Queued redemptions that the feed says nothing about (P5), codes that are not folded (B4), and what is counted for
+    /// operators (P13).
     pub sweep: Duration,
     /// Request ids older than 24 hours (R3), and logs kept long enough.
     pub prune: Duration,
@@ -77,6 +78,9 @@ pub fn start(app: &Arc<App>, pauses: Pauses, shutdown: &Shutdown) -> Workers<App
     });
     workers.spawn("sweep", pauses.sweep, |app| async move {
         Ok(app.redemptions.sweep_once().await? == SWEEP_BATCH as usize)
+    });
+    workers.spawn("codes", pauses.sweep, |app| async move {
+        app.fold_codes_once().await.map(|_| false)
     });
     workers.spawn("counts", pauses.sweep, |app| async move {
         tell_what_is_wrong(&app).await.map(|()| false)

@@ -1,14 +1,53 @@
-//! The class code: 12 characters of Crockford's base 32, 60 bits (C1, 03 Arithmetic).
+//! The class code: 12 characters, 55 bits (C1, 03 Arithmetic). It is read as all of Crockford's base 32, of which it
+//! once was made.
 
-use homeroom_kit::secret::SecretText;
+use homeroom_kit::{random::Randomness, secret::SecretText};
+use zeroize::Zeroizing;
 
-/// How long a class code is, in characters of five bits.
+use super::crockford;
+
+/// How long a class code is, in characters of 4.58 bits.
 pub const CLASS_CODE_CHARACTERS: usize = 12;
 
-/// It is shown in groups of this many characters.
-const GROUP_CHARACTERS: usize = 4;
+/// What it is made of: Crockford's base 32 without its vowels, `Y` and `V`, which reads as `U`, and without the digits
+/// that read as vowels. So it spells no word (U20).
+const ALPHABET: &[u8] = b"256789BCDFGHJKMNPQRSTWXZ";
+/// Words that do without vowels. `5` reads as `S`, `7` as `T`, `8` as `B`, `6` and `9` as `G`.
+const OFFENSIVE: [&str; 12] = [
+    "BCH", "CNT", "DCK", "FCK", "FGT", "FKN", "KKK", "NGR", "PRN", "SHT", "SS", "WTF",
+];
 
-super::crockford::secret_of!(CLASS_CODE_CHARACTERS);
+/// It is shown in groups of this many characters.
+pub(super) const GROUP_CHARACTERS: usize = 4;
+
+/// A new one, in canonical form.
+#[must_use]
+pub fn generate(random: &dyn Randomness) -> SecretText {
+    loop {
+        let code = crockford::generate(CLASS_CODE_CHARACTERS, ALPHABET, random);
+        if !is_offensive(code.expose()) {
+            return code;
+        }
+    }
+}
+
+/// The canonical form of `text` if it can be one (03 Input).
+#[must_use]
+pub fn canonical(text: &str) -> Option<SecretText> {
+    crockford::canonical(text, CLASS_CODE_CHARACTERS)
+}
+
+fn is_offensive(code: &str) -> bool {
+    let letters = code.chars().map(|character| match character {
+        '5' => 'S',
+        '7' => 'T',
+        '8' => 'B',
+        '6' | '9' => 'G',
+        other => other,
+    });
+    let letters: Zeroizing<String> = letters.collect::<String>().into();
+    OFFENSIVE.iter().any(|word| letters.contains(word))
+}
 
 /// The code as people are shown it: `ABCD-EFGH-JKMN`.
 #[must_use]
@@ -41,5 +80,39 @@ mod tests {
             display(&SecretText::new("0123456789AB")).expose(),
             "0123-4567-89AB"
         );
+    }
+
+    #[test]
+    fn u20_a_class_code_spells_no_word_across_its_hyphens_and_by_its_digits() {
+        let random = SeededRandomness::new(20);
+        for _ in 0..20_000 {
+            let code = generate(&random);
+            let code = code.expose();
+            // Nothing in it reads as a vowel, so that it spells what has none at most.
+            assert!(!code.contains(|one| "AEIOUYV0134".contains(one)), "{code}");
+            assert!(!is_offensive(code), "{code}");
+        }
+        for (code, is) in [
+            ("FCKB2B2B2B2B", true),
+            ("2B2FCKB2B2B2", true),
+            ("2B2B2B2B2BKK", false),
+            ("2B2B2B2B2KKK", true),
+            ("2B25H7B2B2B2", true),
+            ("2B2B2B2B8CHB", true),
+            ("2B2B2CN7B2B2", true),
+            ("2B2B2N6RB2B2", true),
+            ("2B2B2F97B2B2", true),
+            ("2B2B2B2B2B55", true),
+            ("5B5B5B5B5B5B", false),
+        ] {
+            assert_eq!(is_offensive(code), is, "{code}");
+        }
+    }
+
+    #[test]
+    fn u20_a_code_of_the_former_alphabet_is_still_read() {
+        for code in ["0123-4567-89AB", "CDEF-GHJK-MNPQ", "RSTV-WXYZ-0AEV"] {
+            assert!(canonical(code).is_some(), "{code}");
+        }
     }
 }

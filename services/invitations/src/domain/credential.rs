@@ -2,6 +2,7 @@
 //! in it may be (R1).
 
 use homeroom_kit::secret::SecretText;
+use zeroize::Zeroizing;
 
 use super::enrollment_code::{
     self, CodePrefix, MAX_CODE_CHARACTERS, MAX_PREFIX_CHARACTERS, MIN_CODE_CHARACTERS,
@@ -9,16 +10,69 @@ use super::enrollment_code::{
 };
 use super::invitation::InvitationKind;
 use super::phrase::{Phrase, listed_word};
-use super::public_url::{Pasted, Path, PublicUrl};
+use super::public_url::{Path, PublicUrl, is_wrapped, unwrapped};
 use super::{class_code, join_key, organization_token, typed_text};
 
-/// The longest text that is read, in bytes (02, `RedeemRequest`).
+/// The longest credential, in bytes: as typed, or as a link says it (02, `RedeemRequest`).
 pub const MAX_CREDENTIAL_BYTES: usize = 512;
+/// The longest text that a link is read from, in bytes: a mail filter makes one of many times its length.
+pub const MAX_PASTED_BYTES: usize = 4_096;
+/// The most words of more than one character of a typed code; a text of more is a sentence.
+const MAX_TYPED_WORDS: usize = 6;
 
-/// The text cannot be any of the ways in (`CODE_MALFORMED`).
+/// Words of a sentence that says what a code is, in capitals, sorted. None is a word of a phrase.
+#[rustfmt::skip]
+const TELLING: [&str; 22] = [
+    "BITTE", "CODE", "CODES", "CODICE", "CODIGO", "ENTER", "HERE", "INVITATION", "INVITE", "JOIN", "KOD", "KODE",
+    "KODEN", "KODU", "KOODI", "LAUTET", "LINK", "PLEASE", "THANKS", "THIS", "TOKEN", "USE",
+];
+/// More of them. They begin no such sentence, but may be an organization's prefix.
+const TELLING_WITHIN: [&str; 5] = ["EST", "IS", "IST", "MY", "YOUR"];
+
+/// What was seen instead of a credential (`CODE_MALFORMED`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("is not of the form of any token, code or URL")]
-pub struct Malformed;
+pub enum Malformed {
+    /// It is none of the ways in.
+    #[error("is not of the form of any token, code or URL; check what was typed")]
+    Form,
+    /// It is longer than [`MAX_CREDENTIAL_BYTES`], or as a link than [`MAX_PASTED_BYTES`].
+    #[error(
+        "is longer than {} bytes, or {} where it is a link",
+        MAX_CREDENTIAL_BYTES,
+        MAX_PASTED_BYTES
+    )]
+    TooLong,
+    /// It holds a character of no token or code.
+    #[error("holds {}, which is in no token or code; type it with the letters A to Z and digits", shown(*.0))]
+    Character(char),
+    /// It is a sentence, and which part of it is the credential is in doubt.
+    #[error(
+        "looks like a sentence; enter the token, code or URL alone, and a code of several words with hyphens between them"
+    )]
+    Sentence,
+    /// It holds several credentials.
+    #[error("holds more than one token, code or URL; enter one of them")]
+    Several,
+    /// It is a link that was not handed out.
+    #[error(
+        "looks like a link, but is none that was handed out here; paste that one whole, or enter the code"
+    )]
+    Link,
+    /// It is a link that leads by way of another, and does not show where.
+    #[error(
+        "looks like a link wrapped by a mail filter; open it and copy the address that it leads to, or enter the code"
+    )]
+    WrappedLink,
+}
+
+/// A character as an error names it.
+fn shown(character: char) -> String {
+    if character.is_ascii_graphic() {
+        format!("\u{201c}{character}\u{201d}")
+    } else {
+        format!("the character U+{:04X}", u32::from(character))
+    }
+}
 
 /// One thing that the text may be: look it up by the kind's tag and this form.
 #[derive(Clone, PartialEq, Eq)]
@@ -44,32 +98,31 @@ pub struct Credential {
 }
 
 impl Credential {
-    /// Reads `input`. A URL of the configured base says by its path what it is;
-    /// of typed text every kind that it can be is a candidate, in this order:
-    /// organization token, class code, phrase, enrolment code. The first that is
-    /// found is the one meant (R1).
+    /// Reads `input`. A URL of the configured base says by its path what it is, also in a sentence or wrapped once by
+    /// a mail filter; of typed text every kind that it can be is a candidate, in this order: organization token, class
+    /// code, phrase, enrolment code. The first that is found is the one meant (R1). Nothing is fetched.
     ///
     /// # Errors
-    /// [`Malformed`] if it is none of them, longer than
-    /// [`MAX_CREDENTIAL_BYTES`], a URL of another place, or holds control,
-    /// bidirectional, invisible or look-alike characters.
+    /// [`Malformed`] says what was seen instead.
     pub fn parse(input: &str, base: &PublicUrl) -> Result<Self, Malformed> {
-        if input.len() > MAX_CREDENTIAL_BYTES {
-            return Err(Malformed);
+        if input.len() > MAX_PASTED_BYTES {
+            return Err(Malformed::TooLong);
         }
-        let normal = typed_text::normalize(input).ok_or(Malformed)?;
+        let normal = typed_text::normalize(input).map_err(Malformed::Character)?;
         let text = typed_text::trim_punctuation(&normal);
-        let (candidates, first_word_characters) = match base.pasted(text) {
-            Pasted::Ours(letter, key) => (vec![linked(letter, key).ok_or(Malformed)?], 0),
-            Pasted::Foreign => return Err(Malformed),
-            Pasted::Text => (typed(text), typed_text::first_word(text).len()),
-        };
-        if candidates.is_empty() {
-            return Err(Malformed);
+        if let Some(candidate) = pasted(text, base)? {
+            return Ok(Self {
+                candidates: vec![candidate],
+                first_word_characters: 0,
+            });
         }
+        if text.len() > MAX_CREDENTIAL_BYTES {
+            return Err(Malformed::TooLong);
+        }
+        let meant = meant(text).ok_or(Malformed::Sentence)?;
         Ok(Self {
-            candidates,
-            first_word_characters,
+            candidates: typed(meant)?,
+            first_word_characters: typed_text::first_word(meant).len(),
         })
     }
 
@@ -129,6 +182,40 @@ impl Credential {
     }
 }
 
+/// What the one URL of this service in `text` says; None if there is no link in it.
+fn pasted(text: &str, base: &PublicUrl) -> Result<Option<Candidate>, Malformed> {
+    let mut is_ours = false;
+    let mut read = |text: &str| -> Result<Option<Candidate>, Malformed> {
+        let links = base.links(text);
+        is_ours |= !links.is_empty();
+        let mut read = links
+            .into_iter()
+            .filter_map(|(letter, key)| linked(letter, key));
+        let first = read.next();
+        if read.any(|other| Some(&other) != first.as_ref()) {
+            return Err(Malformed::Several);
+        }
+        Ok(first)
+    };
+    if let Some(candidate) = read(text)? {
+        return Ok(Some(candidate));
+    }
+    // Mailers break long lines, and filters wrap links.
+    let whole = text.replace('\n', "");
+    for other in [Zeroizing::new(whole), unwrapped(text)] {
+        if let Some(candidate) = read(&other)? {
+            return Ok(Some(candidate));
+        }
+    }
+    if !is_ours && is_wrapped(text) {
+        Err(Malformed::WrappedLink)
+    } else if is_ours || text.contains("://") || (text.contains('/') && text.contains('.')) {
+        Err(Malformed::Link)
+    } else {
+        Ok(None)
+    }
+}
+
 /// What the path of one of this service's URLs says.
 fn linked(letter: &str, key: &str) -> Option<Candidate> {
     let (kind, canonical) = match Path::from_letter(&letter.to_ascii_lowercase())? {
@@ -146,21 +233,87 @@ fn linked(letter: &str, key: &str) -> Option<Candidate> {
     canonical.map(|canonical| Candidate::new(kind, canonical))
 }
 
+/// The part of `text` that is the credential: all of it, or what a sentence says at its end, where that is one word
+/// with a digit or hyphen in it, a phrase or a class code. None where there is doubt.
+fn meant(text: &str) -> Option<&str> {
+    let mut end = 0;
+    let mut words = Vec::new();
+    for word in text.split_inclusive([' ', '\n', ':']) {
+        end += word.len();
+        if !typed_text::trim_punctuation(word).is_empty() {
+            words.push((word, text.get(end..)?));
+        }
+    }
+    let Some(last) = (0..words.len()).rev().find(|index| tells(&words, *index)) else {
+        return Some(text);
+    };
+    let (told, rest) = *words.get(last)?;
+    // Of two words the first may as well be a prefix.
+    let is_told = words.len() > 2 || told.ends_with(':') || !told.is_ascii();
+    let rest = typed_text::trim_punctuation(rest);
+    let has_digit = rest.contains(|one: char| one.is_ascii_digit());
+    let is_word = last + 2 == words.len() && (has_digit || rest.contains('-'));
+    let is_class_code = has_digit && class_code::canonical(rest).is_some();
+    let is_clear = is_word || is_class_code || Phrase::parse(&without_separators(rest)).is_some();
+    (is_told && is_clear).then_some(rest)
+}
+
+/// Returns true if the word at `index`, of those with what follows each, tells of a code and is no part of one.
+fn tells(words: &[(&str, &str)], index: usize) -> bool {
+    let Some((told, rest)) = words.get(index).filter(|_| words.len() > 1) else {
+        return false;
+    };
+    let word = typed_text::trim_punctuation(told);
+    let has = |is_ascii: bool| {
+        word.chars()
+            .any(|one| one.is_alphanumeric() && one.is_ascii() == is_ascii)
+    };
+    let capitals = word.to_ascii_uppercase();
+    let among = |list: &[&str]| list.binary_search(&capitals.as_str()).is_ok();
+    let is_within = index > 0 && words.len() > 2;
+    (told.ends_with(':') && rest.starts_with(char::is_whitespace))
+        || (has(false) && !has(true))
+        || ((index == 0 || is_within) && among(&TELLING))
+        || (is_within && among(&TELLING_WITHIN))
+}
+
 /// Everything that typed text can be.
-fn typed(text: &str) -> Vec<Candidate> {
+fn typed(text: &str) -> Result<Vec<Candidate>, Malformed> {
+    if let Some(strange) = text
+        .chars()
+        .find(|one| one.is_alphanumeric() && !one.is_ascii())
+    {
+        return Err(Malformed::Character(strange));
+    }
     let code = typed_text::compact(text);
+    let separator = code.chars().find(|one| !one.is_ascii_alphanumeric());
+    if let Some(separator @ ('/' | '\\' | '@' | ':')) = separator {
+        return Err(Malformed::Character(separator));
+    }
+    // What else stands between words makes no difference where the form leaves no doubt.
+    let letters = without_separators(&code);
+    let mut groups = code.split(|one: char| !one.is_ascii_alphanumeric());
+    let is_grouped =
+        separator.is_none() || groups.all(|group| group.len() == class_code::GROUP_CHARACTERS);
+    let words = text.split([' ', '\n']).filter(|word| word.len() > 1);
+    let is_sentence = words.count() > MAX_TYPED_WORDS;
     let lengths = MIN_CODE_CHARACTERS..=MAX_PREFIX_CHARACTERS + MAX_CODE_CHARACTERS;
-    let is_code =
-        lengths.contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    [
+    let is_code = separator.is_none() && !is_sentence && lengths.contains(&code.len());
+    let system_made = |canonical: fn(&str) -> Option<SecretText>| {
+        is_grouped.then(|| canonical(&letters)).flatten()
+    };
+    let candidates: Vec<Candidate> = [
         (
             InvitationKind::OrganizationToken,
-            organization_token::canonical(&code),
+            system_made(organization_token::canonical),
         ),
-        (InvitationKind::ClassCode, class_code::canonical(&code)),
+        (
+            InvitationKind::ClassCode,
+            system_made(class_code::canonical),
+        ),
         (
             InvitationKind::ClassToken,
-            Phrase::parse(&code).map(|phrase| phrase.canonical()),
+            Phrase::parse(&letters).map(|phrase| phrase.canonical()),
         ),
         (
             InvitationKind::EnrollmentCode,
@@ -169,7 +322,26 @@ fn typed(text: &str) -> Vec<Candidate> {
     ]
     .into_iter()
     .filter_map(|(kind, canonical)| Some(Candidate::new(kind, canonical?)))
-    .collect()
+    .collect();
+    let lines = text.split('\n');
+    let numbered = lines
+        .filter(|line| line.contains(|one: char| one.is_ascii_digit()))
+        .count();
+    match (candidates.as_slice(), separator) {
+        ([], _) if is_sentence => Err(Malformed::Sentence),
+        ([], Some(separator)) => Err(Malformed::Character(separator)),
+        ([], None) => Err(Malformed::Form),
+        ([only], _) if only.kind == InvitationKind::EnrollmentCode && numbered > 1 => {
+            Err(Malformed::Several)
+        }
+        _ => Ok(candidates),
+    }
+}
+
+/// The letters and digits of `text`.
+fn without_separators(text: &str) -> Zeroizing<String> {
+    let letters = text.chars().filter(char::is_ascii_alphanumeric);
+    Zeroizing::new(letters.collect())
 }
 
 #[cfg(test)]

@@ -127,11 +127,14 @@ fn input_what_can_be_nothing_is_malformed() {
         "A",
         "BIO_101",
         "BIO,101",
+        "BIO.101",
         "BIO/101",
+        "BIO+101",
+        "BIO=101",
         "BIO101\u{0}",
-        "BIO\u{200b}101",
         "\u{202e}BIO101",
         "BI\u{41e}101",
+        "био",
         "https://join.school.example",
         "https://join.school.example/",
         "https://join.school.example/c/",
@@ -143,19 +146,271 @@ fn input_what_can_be_nothing_is_malformed() {
         "https://join.school.example.evil.example/c/ABCDEFGHJKMN",
         "https://join.school.example@evil.example/c/ABCDEFGHJKMN",
         "https://evil.example/c/ABCDEFGHJKMN",
+        "evil.example/c/ABCDEFGHJKMN",
         "ftp://join.school.example/c/ABCDEFGHJKMN",
+        // Hosts of as many letters as a class code has.
+        "lms.school.org",
+        "a.example:8443",
     ] {
         assert_eq!(read(text), None, "{text:?}");
     }
 }
 
 #[test]
-fn input_a_credential_has_at_most_512_bytes_and_a_full_code_80_characters() {
+fn input_a_credential_has_at_most_512_bytes_as_read_and_a_full_code_80_characters() {
+    let why = |text: &str| Credential::parse(text, &base()).err();
     let padded = |bytes: usize| format!("BIO101{}", " ".repeat(bytes - 6));
-    assert!(read(&padded(MAX_CREDENTIAL_BYTES)).is_some());
-    assert!(read(&padded(MAX_CREDENTIAL_BYTES + 1)).is_none());
+    assert!(read(&padded(MAX_PASTED_BYTES)).is_some());
+    assert_eq!(why(&padded(MAX_PASTED_BYTES + 1)), Some(Malformed::TooLong));
+    let hyphened = |bytes: usize| format!("B{}IO101", "-".repeat(bytes - 6));
+    assert!(read(&hyphened(MAX_CREDENTIAL_BYTES)).is_some());
+    assert_eq!(
+        why(&hyphened(MAX_CREDENTIAL_BYTES + 1)),
+        Some(Malformed::TooLong)
+    );
+    let link = |bytes: usize| {
+        let link = "https://join.school.example/c/ABCDEFGHJKMN?x=";
+        format!("{link}{}", "x".repeat(bytes - link.len()))
+    };
+    assert!(read(&link(MAX_PASTED_BYTES)).is_some());
+    assert_eq!(why(&link(MAX_PASTED_BYTES + 1)), Some(Malformed::TooLong));
     assert!(read(&"U".repeat(80)).is_some());
     assert!(read(&"U".repeat(81)).is_none());
+}
+
+#[test]
+fn u11_what_is_pasted_is_read_as_what_was_handed_out() {
+    let code = vec![(EnrollmentCode, "HAMILTONBIO101".to_owned())];
+    for text in [
+        "«HAMILTON-BIO101»",
+        "„HAMILTON-BIO101“",
+        "‚HAMILTON-BIO101‘",
+        "「ＨＡＭＩＬＴＯＮーＢＩＯ１０１」。",
+        "HAMILTON-BIO101。",
+        "HAMILTON-BIO101۔",
+        "HAMILTON-BIO101।",
+        "؟HAMILTON-BIO101",
+        "HAMILTON-BIO١٠١",
+        "HAMILTON-BIO۱۰۱",
+        "hamilton bio १०१",
+        "\u{200e}HAMILTON-BIO101\u{200f}",
+        "\u{2068}HAMILTON-BIO101\u{2069}",
+        "HAMIL\u{200b}TON-\u{2060}BIO\u{ad}101\u{feff}",
+        "*HAMILTON-BIO101*",
+        "**HAMILTON-BIO101**",
+        "_HAMILTON-BIO101_",
+        "`HAMILTON-BIO101`",
+        "```\nHAMILTON-BIO101\n```",
+        "~HAMILTON-BIO101~",
+        "> HAMILTON-BIO101",
+        "#HAMILTON-BIO101",
+        "👉 HAMILTON-BIO101 👈",
+        "HAMILTON-BIO1\u{fe0f}\u{20e3}0\u{fe0f}\u{20e3}1\u{fe0f}\u{20e3}",
+        "HAMILTON-\r\nBIO101",
+        "HAMILTON\nBIO101",
+        "HAMILTON\tBIO101\r\n",
+        "HAMİLTON-BIO101",
+    ] {
+        assert_eq!(read(text), Some(code.clone()), "{text:?}");
+    }
+    let phrase = vec![(ClassToken, "abacus-zebra".to_owned())];
+    for text in [
+        "abacus, zebra",
+        "abacus,zebra",
+        "abacus、zebra",
+        "abacus، zebra",
+        "abacus; zebra",
+        "abacus · zebra",
+        "abacus & zebra",
+        "abacus + zebra.",
+        "abacus,\nzebra",
+        "abacus_zebra",
+        "*abacus* *zebra*",
+        "“abacus” “zebra”",
+    ] {
+        let found = read(text).unwrap_or_default();
+        assert_eq!(found.first(), phrase.first(), "{text:?}");
+    }
+    for text in [
+        "abacus\nzebra",
+        "abacus\r\n\r\nzebra",
+        "abacus\u{2028}zebra",
+    ] {
+        let found = read(text).unwrap_or_default();
+        assert_eq!(found.first(), phrase.first(), "{text:?}");
+    }
+    for text in [
+        "7K3M.9PQ2.XW4T",
+        "7K3M_9PQ2_XW4T",
+        "7k3m, 9pq2, xw4t",
+        "7K3M\n9PQ2\nXW4T",
+        "7K3M·9PQ2·XW4T",
+    ] {
+        let found = read(text).unwrap_or_default();
+        assert_eq!(
+            found.first(),
+            Some(&(ClassCode, "7K3M9PQ2XW4T".to_owned())),
+            "{text:?}"
+        );
+    }
+}
+
+#[test]
+fn u12_a_sentence_that_leaves_no_doubt_is_read() {
+    let code = (EnrollmentCode, "HAMILTONBIO101");
+    let class_code = (ClassCode, "7K3M9PQ2XW4T");
+    let phrase = (ClassToken, "abacus-zebra");
+    for (text, expected) in [
+        ("Your code is HAMILTON-BIO101", code),
+        ("The class code is: HAMILTON-BIO101.", code),
+        ("Code: HAMILTON-BIO101", code),
+        ("code:HAMILTON-BIO101", code),
+        ("Biology: HAMILTON-BIO101", code),
+        ("Please join “HAMILTON-BIO101”!", code),
+        ("The code is `HAMILTON-BIO101`.", code),
+        ("Der Code lautet HAMILTON-BIO101.", code),
+        ("Le code est HAMILTON-BIO101", code),
+        ("Código: HAMILTON-BIO101", code),
+        ("Ваш код: HAMILTON-BIO101", code),
+        ("Ваш код HAMILTON-BIO101", code),
+        ("班级代码 HAMILTON-BIO101", code),
+        ("رمز الصف: HAMILTON-BIO١٠١", code),
+        ("Class code: 7K3M-9PQ2-XW4T", class_code),
+        ("My class code is 7k3m 9pq2 xw4t", class_code),
+        ("Your words are: abacus zebra", phrase),
+        ("The token is abacus zebra.", phrase),
+        (
+            "Join Biology on Homeroom: https://join.school.example/c/7K3M9PQ2XW4T (Ms Park)",
+            class_code,
+        ),
+        (
+            "You are invited!\nhttps://join.school.example/t/abacus-zebra\nhttps://school.example",
+            phrase,
+        ),
+        (
+            "7K3M-9PQ2-XW4T or https://join.school.example/c/7K3M9PQ2XW4T",
+            class_code,
+        ),
+        ("https://join.school.example/c/7K3M\n9PQ2XW4T", class_code),
+    ] {
+        let found = read(text).unwrap_or_default();
+        let expected = (expected.0, expected.1.to_owned());
+        assert_eq!(found.first(), Some(&expected), "{text:?}");
+    }
+}
+
+#[test]
+fn u12_a_code_of_several_words_is_no_sentence() {
+    for (text, form) in [
+        ("hamilton bio 101", "HAMILTONBIO101"),
+        ("HAMILTON BIO-101", "HAMILTONBIO101"),
+        ("HAMILTON-ALGEBRA 2 PERIOD 3", "HAMILTONALGEBRA2PERIOD3"),
+        ("hamilton welcome to biology", "HAMILTONWELCOMETOBIOLOGY"),
+        ("hamilton code", "HAMILTONCODE"),
+        ("IS BIO101", "ISBIO101"),
+        ("MY BIO 101", "MYBIO101"),
+        ("b i o 1 0 1 a b c d", "BIO101ABCD"),
+        ("HAMILTON-THE-CODE-IS-MY-JOIN-7", "HAMILTONTHECODEISMYJOIN7"),
+    ] {
+        let found = read(text).unwrap_or_default();
+        assert!(
+            found.contains(&(EnrollmentCode, form.to_owned())),
+            "{text}: {found:?}"
+        );
+    }
+}
+
+#[test]
+fn u12_what_is_in_doubt_is_told_and_no_guess() {
+    use Malformed::{Character, Form, Link, Sentence, Several, WrappedLink};
+    for (text, seen) in [
+        ("A", Form),
+        ("BIO,101", Character(',')),
+        ("BIO_101", Character('_')),
+        ("teacher@school.example", Character('@')),
+        ("BI\u{41e}101", Character('\u{41e}')),
+        ("BÍO101", Character('Í')),
+        ("\u{202e}BIO101", Character('\u{202e}')),
+        ("BIO101\u{7}", Character('\u{7}')),
+        ("Code BIO101", Sentence),
+        ("Your code is HAMILTON BIO 101", Sentence),
+        ("Your code is HAMILTON-BIO101, see you", Sentence),
+        ("HAMILTON-BIO101 is my code", Sentence),
+        ("Please use your school account", Sentence),
+        ("I lost my code", Sentence),
+        ("join with abacus zebra", Sentence),
+        ("Bitte mit HAMILTON-BIO101 beitreten", Sentence),
+        ("what do we have to do for tomorrow", Sentence),
+        ("HAMILTON-BIO101 спасибо", Sentence),
+        ("HAMILTON-BIO101\nHAMILTON-CHEM202", Several),
+        (
+            "https://join.school.example/c/7K3M9PQ2XW4T https://join.school.example/t/abacus-zebra",
+            Several,
+        ),
+        ("https://join.school.example/c/7K3M", Link),
+        ("https://join.school.example", Link),
+        ("https://school.example/biology", Link),
+        ("school.example/biology", Link),
+        ("HAMILTON-BIO101 https://school.example", Link),
+        (
+            "https://eur01.safelinks.protection.outlook.com/ap/x-59584e83/?data=05%7C01",
+            WrappedLink,
+        ),
+        (
+            "https://protect-eu.mimecast.com/s/AbCd?domain=join.school.example",
+            WrappedLink,
+        ),
+        ("https://url.emailprotection.link/?bAbCd", WrappedLink),
+        (
+            "https://lists.example/?u=https%253A%252F%252Fjoin.school.example%252Fc%252F7K3M9PQ2XW4T",
+            WrappedLink,
+        ),
+        (
+            "https://urldefense.com/v3/__https://school.example/__;!!Abc",
+            WrappedLink,
+        ),
+    ] {
+        assert_eq!(Credential::parse(text, &base()).err(), Some(seen), "{text}");
+    }
+    // What is told names what was seen, and says what to do.
+    let said = |seen: Malformed| seen.to_string();
+    assert!(said(Character('\u{41e}')).contains("U+041E"));
+    assert!(said(Character(',')).contains("“,”"));
+    assert!(said(WrappedLink).contains("a link wrapped by a mail filter"));
+}
+
+#[test]
+fn u12_a_link_is_read_out_of_its_wrapping() {
+    for text in [
+        "https://eur01.safelinks.protection.outlook.com/?url=https%3A%2F%2Fjoin.school.example%2Fc%2F7K3M9PQ2XW4T&data=05%7C01%7C&sdata=x%3D&reserved=0",
+        "https://gcc02.safelinks.protection.outlook.com/?url=https%3A%2F%2FJOIN.school.example%2Fc%2F7K3M9PQ2XW4T%3Futm_source%3Dx&amp;data=05",
+        "https://urldefense.proofpoint.com/v2/url?u=https-3A__join.school.example_c_7K3M9PQ2XW4T&d=DwMFAg&c=x&r=y&m=z&s=s&e=",
+        "https://urldefense.com/v3/__https://join.school.example/c/7K3M9PQ2XW4T__;!!Abc!x$",
+        "https://www.google.com/url?q=https://join.school.example/c/7K3M9PQ2XW4T&sa=D&source=calendar",
+        "https://www.google.com/url?sa=t&url=https%3A%2F%2Fjoin.school.example%2Fc%2F7K3M9PQ2XW4T",
+        "https://l.facebook.com/l.php?u=https%3A%2F%2Fjoin.school.example%2Fc%2F7K3M9PQ2XW4T&h=x",
+        "https://slack-redir.net/link?url=https%3A%2F%2Fjoin.school.example%2Fc%2F7K3M9PQ2XW4T",
+        "https://linkprotect.cudasvc.com/url?a=https%3a%2f%2fjoin.school.example%2fc%2f7K3M9PQ2XW4T&c=E,1,x",
+        "https://secure-web.cisco.com/1abc/https%3A%2F%2Fjoin.school.example%2Fc%2F7K3M9PQ2XW4T",
+        "https://url.avanan.click/v2/___https://join.school.example/c/7K3M9PQ2XW4T___.YXAx",
+        "https://statics.teams.cdn.office.net/evergreen-assets/safelinks/1/atp-safelinks.html?url=https%3A%2F%2Fjoin.school.example%2Fc%2F7K3M9PQ2XW4T&locale=en",
+        "https://x.protection.sophos.com/?d=school.example&u=aHR0cHM6Ly9qb2luLnNjaG9vbC5leGFtcGxlL2MvN0szTTlQUTJYVzRU&p=m",
+        "Join us: <https://www.google.com/url?q=https%3A%2F%2Fjoin.school.example%2Fc%2F7K3M9PQ2XW4T>.",
+    ] {
+        let expected = (ClassCode, "7K3M9PQ2XW4T".to_owned());
+        assert_eq!(read(text), Some(vec![expected]), "{text}");
+    }
+}
+
+#[test]
+fn u12_no_telling_word_is_a_word_of_a_phrase() {
+    for list in [&TELLING[..], &TELLING_WITHIN] {
+        assert!(list.is_sorted());
+        assert!(
+            list.iter()
+                .all(|word| listed_word(&word.to_ascii_lowercase()).is_none())
+        );
+    }
 }
 
 #[test]
@@ -239,37 +494,58 @@ fn r10_phrases_and_typed_codes_are_short_and_system_made_codes_are_not() {
     }
 }
 
-/// What no code is written with: it would be read as another, or not be seen.
+/// What no code is written with: it would be read as another.
 fn deceiving() -> impl Strategy<Value = char> {
     prop_oneof![
-        // Controls.
-        prop::char::range('\0', '\u{1f}'),
-        prop::char::range('\u{7f}', '\u{9f}'),
-        // Bidirectional and invisible.
+        // Controls that are no white space.
+        prop::char::range('\0', '\u{8}'),
+        prop::char::range('\u{e}', '\u{1f}'),
+        prop::char::range('\u{7f}', '\u{84}'),
+        prop::char::range('\u{86}', '\u{9f}'),
+        Just('\u{202e}'),
+        // Letters that look like others.
+        prop::char::range('\u{391}', '\u{3a1}'),
+        prop::char::range('\u{3a3}', '\u{3c9}'),
+        prop::char::range('\u{400}', '\u{481}'),
+        prop::char::range('\u{48a}', '\u{52f}'),
+        prop::char::range('\u{13a0}', '\u{13f4}'),
+    ]
+}
+
+/// What is not seen.
+fn unseen() -> impl Strategy<Value = char> {
+    prop_oneof![
         Just('\u{ad}'),
         Just('\u{61c}'),
         prop::char::range('\u{200b}', '\u{200f}'),
-        prop::char::range('\u{202a}', '\u{202e}'),
+        prop::char::range('\u{202a}', '\u{202d}'),
         prop::char::range('\u{2060}', '\u{206f}'),
         Just('\u{feff}'),
         prop::char::range('\u{e0000}', '\u{e007f}'),
-        // Letters that look like others.
-        prop::char::range('\u{391}', '\u{3c9}'),
-        prop::char::range('\u{400}', '\u{52f}'),
-        prop::char::range('\u{13a0}', '\u{13f4}'),
     ]
 }
 
 proptest! {
     #[test]
     fn input_a_character_that_deceives_makes_any_text_malformed(
-        text in "[A-Z0-9][A-Z0-9 -]{0,38}[A-Z0-9]|https://join\\.school\\.example/c/ABCDEFGHJKMN",
+        text in "[A-Z0-9][A-Z0-9-]{0,38}[A-Z0-9]|https://join\\.school\\.example/c/ABCDEFGHJKMN",
         character in deceiving(),
         place: prop::sample::Index,
     ) {
         let mut text = text;
         text.insert(1 + place.index(text.len() - 1), character);
         prop_assert_eq!(read(&text), None, "{:?}", text);
+    }
+
+    #[test]
+    fn u11_a_character_that_is_not_seen_makes_no_difference(
+        text in "[A-Z0-9 -]{1,40}|https://join\\.school\\.example/c/ABCDEFGHJKMN",
+        character in unseen(),
+        place: prop::sample::Index,
+    ) {
+        let mut with = text.clone();
+        with.insert(place.index(text.len()), character);
+        prop_assert_eq!(read(&with), read(&text), "{:?}", with);
     }
 
     #[test]

@@ -1,37 +1,42 @@
 //! Crockford's base 32: what system-made secrets are written in. It has no
 //! I, L, O or U, so that what is read aloud or copied by hand comes out right.
 
-use homeroom_kit::random::Randomness;
+use homeroom_kit::random::{Randomness, below};
 use homeroom_kit::secret::SecretText;
 
 /// Five bits a character.
-const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+pub(super) const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-/// A new secret of `length` characters, five bits each.
-pub(super) fn generate(length: usize, random: &dyn Randomness) -> SecretText {
-    let mut bytes = zeroize::Zeroizing::new(vec![0; length]);
-    random.fill(&mut bytes);
+/// Reads a letter, in either case, as what people take it for when they copy it by hand: `O` as `0`, `I` and `L` as `1`.
+/// The one folding of all typed credentials (B4, 03 Input).
+pub(super) const fn fold(character: char) -> char {
+    match character.to_ascii_uppercase() {
+        'O' => '0',
+        'I' | 'L' => '1',
+        other => other,
+    }
+}
+
+/// A new secret of `length` characters of `alphabet`, each equally likely.
+pub(super) fn generate(length: usize, alphabet: &[u8], random: &dyn Randomness) -> SecretText {
+    let characters = u32::try_from(alphabet.len()).unwrap_or(u32::MAX);
     let mut text = String::with_capacity(length);
-    // 256 is a multiple of 32, so the low five bits are unbiased.
     text.extend(
-        bytes
-            .iter()
-            .filter_map(|byte| ALPHABET.get(usize::from(byte & 31)))
+        (0..length)
+            .filter_map(|_| alphabet.get(usize::try_from(below(random, characters)).ok()?))
             .map(|&character| char::from(character)),
     );
     SecretText::new(text)
 }
 
 /// The canonical form of `text` if it is `length` characters long: capitals,
-/// spaces and hyphens aside, `O` read as `0`, `I` and `L` as `1` (03 Input).
+/// spaces and hyphens aside, folded (03 Input).
 pub(super) fn canonical(text: &str, length: usize) -> Option<SecretText> {
     let mut canonical = String::with_capacity(length);
     for character in text.chars() {
-        let character = match character.to_ascii_uppercase() {
+        let character = match character {
             ' ' | '-' => continue,
-            'O' => '0',
-            'I' | 'L' => '1',
-            other => other,
+            other => fold(other),
         };
         let known = u8::try_from(character).is_ok_and(|byte| ALPHABET.contains(&byte));
         if !known || canonical.len() == length {
@@ -50,7 +55,7 @@ macro_rules! secret_of {
         pub fn generate(
             random: &dyn homeroom_kit::random::Randomness,
         ) -> homeroom_kit::secret::SecretText {
-            super::crockford::generate($characters, random)
+            super::crockford::generate($characters, super::crockford::ALPHABET, random)
         }
 
         /// The canonical form of `text` if it can be one (03 Input).
@@ -81,7 +86,7 @@ mod tests {
     #[test]
     fn every_character_is_drawn_equally_often() {
         let random = SeededRandomness::new(5);
-        let text = generate(32_000, &random);
+        let text = generate(32_000, ALPHABET, &random);
         for &character in ALPHABET {
             let drawn = text
                 .expose()
@@ -102,7 +107,7 @@ mod tests {
 
         #[test]
         fn what_is_generated_is_canonical(seed: u64, length in 0_usize..40) {
-            let text = generate(length, &SeededRandomness::new(seed));
+            let text = generate(length, ALPHABET, &SeededRandomness::new(seed));
             prop_assert!(canonical(text.expose(), length) == Some(text.clone()));
         }
     }

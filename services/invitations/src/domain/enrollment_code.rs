@@ -8,7 +8,7 @@
 
 use homeroom_kit::secret::SecretText;
 
-use super::{strength, typed_text};
+use super::{crockford::fold, strength, typed_text};
 
 /// The fewest letters and digits of a code (B4).
 pub const MIN_CODE_CHARACTERS: usize = 2;
@@ -74,7 +74,7 @@ impl EnrollmentCode {
         if text.len() > MAX_CODE_BYTES {
             return Err(CodeMalformed);
         }
-        let typed = typed_text::normalize(text).ok_or(CodeMalformed)?;
+        let typed = typed_text::normalize(text).map_err(|_| CodeMalformed)?;
         let canonical = typed_text::compact(&typed);
         let right = (MIN_CODE_CHARACTERS..=MAX_CODE_CHARACTERS).contains(&canonical.len())
             && canonical.bytes().all(|byte| byte.is_ascii_alphanumeric());
@@ -82,7 +82,7 @@ impl EnrollmentCode {
             return Err(CodeMalformed);
         }
         let words: Vec<&str> = typed
-            .split([' ', '-'])
+            .split([' ', '\n', '-'])
             .filter(|word| !word.is_empty())
             .collect();
         Ok(Self {
@@ -105,7 +105,7 @@ impl EnrollmentCode {
     }
 
     /// What is looked up: prefix and code as one string of capitals and digits.
-    /// Two that come out equal are `CODE_TAKEN` (B4).
+    /// Two that come out equal, or as [`folded`] would, are `CODE_TAKEN` (B4).
     #[must_use]
     pub fn full_canonical(&self, prefix: &CodePrefix) -> SecretText {
         join(prefix, self.canonical.expose())
@@ -123,6 +123,12 @@ impl EnrollmentCode {
     pub fn is_weak(&self, has_domain_rule: bool) -> bool {
         !has_domain_rule && self.strength_bits() < WEAK_BELOW_BITS
     }
+}
+
+/// A canonical code, or a prefix, as it reads: `O` as `0`, `I` and `L` as `1` (B4).
+#[must_use]
+pub fn folded(canonical: &str) -> SecretText {
+    SecretText::new(canonical.chars().map(fold).collect::<String>())
 }
 
 /// The canonical full code of `canonical` under `prefix`.
@@ -147,6 +153,8 @@ mod tests {
             (" bio  101 ", "HAMILTON-BIO-101", "HAMILTONBIO101"),
             ("-Bio--1 01-", "HAMILTON-BIO-1-01", "HAMILTONBIO101"),
             ("ＢＩＯ\u{2013}101", "HAMILTON-BIO-101", "HAMILTONBIO101"),
+            ("BIO\u{200b}١٠١", "HAMILTON-BIO101", "HAMILTONBIO101"),
+            ("BIO\t101\r\n", "HAMILTON-BIO-101", "HAMILTONBIO101"),
         ] {
             assert_eq!(code(typed).full(&prefix).expose(), shown);
             assert_eq!(code(typed).full_canonical(&prefix).expose(), canonical);
@@ -167,7 +175,7 @@ mod tests {
             "BIO101!",
             "BÍO101",
             "BI\u{41e}101",
-            "BIO\u{200b}101",
+            "\u{202e}BIO101",
             "- -",
         ] {
             assert!(EnrollmentCode::parse(text).is_err(), "{text:?}");
@@ -188,6 +196,29 @@ mod tests {
             assert_eq!(CodePrefix::parse(text).is_ok(), right, "{text}");
         }
         assert_eq!(CodePrefix::parse("hi1").unwrap().as_str(), "HI1");
+    }
+
+    #[test]
+    fn u4_codes_that_read_alike_fold_alike() {
+        for alike in [
+            "BIO101", "BI0101", "BIOIOI", "BlOL0l", "B10I01", "b1o1o1", "bil0li",
+        ] {
+            let canonical = code(alike).canonical;
+            let reads = folded(canonical.expose());
+            let expected = if alike == "bil0li" {
+                "B11011"
+            } else {
+                "B10101"
+            };
+            assert_eq!(reads.expose(), expected, "{alike}");
+        }
+        for other in ["BIO102", "810101", "BIQ101", "BUO101", "BIOS01"] {
+            assert_ne!(
+                folded(code(other).canonical.expose()).expose(),
+                "B10101",
+                "{other}"
+            );
+        }
     }
 
     #[test]

@@ -103,8 +103,8 @@ pub struct Policy {
     pub survives_sign_up: bool,
     /// It may stand on a public page (C3).
     pub may_be_public: bool,
-    /// It may hold fewer than 60 bits, so that guessing it is worth a try:
-    /// under guessing it queues (03, the limiter).
+    /// It may hold so few bits that guessing it is worth a try: under
+    /// guessing it queues (03, the limiter).
     pub short: bool,
 }
 

@@ -1,10 +1,28 @@
 //! The addresses that this service hands out, all under one configured base,
 //! and the reading of those that people paste back (R1).
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use homeroom_kit::secret::SecretText;
-use url::Url;
+use url::{Url, form_urlencoded};
+use zeroize::Zeroizing;
 
 use super::phrase::Phrase;
+
+/// Parts of the addresses of mail filters and other services that pass links on, some of which do not say where.
+const WRAPPERS: [&str; 12] = [
+    "avanan",
+    "checkpoint.com",
+    "cisco.com",
+    "cudasvc.com",
+    "edgepilot.com",
+    "emailprotection",
+    "mimecast",
+    "safelinks",
+    "sophos.com",
+    "symantec.com",
+    "trendmicro",
+    "urldefense",
+];
 
 /// The configured base is no public address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -21,17 +39,6 @@ pub struct PublicUrl {
     authority: String,
     /// Empty, or `/path` without a slash at its end.
     path: String,
-}
-
-/// What a text is, seen from the base.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Pasted<'a> {
-    /// Not a URL.
-    Text,
-    /// A URL elsewhere, or none of this service's.
-    Foreign,
-    /// One of this service's: the letter that says the kind, and the key.
-    Ours(&'a str, &'a str),
 }
 
 impl PublicUrl {
@@ -94,29 +101,80 @@ impl PublicUrl {
         )
     }
 
-    /// What `text` is. Either scheme, or none; query and fragment, which mailers
-    /// add, and one slash at the end make no difference.
-    pub(super) fn pasted<'a>(&self, text: &'a str) -> Pasted<'a> {
-        let after_scheme = ["https://", "http://"]
-            .into_iter()
-            .find_map(|scheme| strip_prefix_ignoring_case(text, scheme));
-        let ours = strip_prefix_ignoring_case(after_scheme.unwrap_or(text), &self.authority)
-            .filter(|rest| rest.starts_with('/'));
-        let Some(rest) = ours else {
-            // A slash belongs to no typed credential.
-            return if after_scheme.is_some() || text.contains('/') {
-                Pasted::Foreign
-            } else {
-                Pasted::Text
-            };
-        };
-        rest.strip_prefix(self.path.as_str())
-            .and_then(|rest| rest.strip_prefix('/'))
-            .and_then(|rest| rest.split(['?', '#']).next())
-            .map(|rest| rest.strip_suffix('/').unwrap_or(rest))
-            .and_then(|rest| rest.split_once('/'))
-            .map_or(Pasted::Foreign, |(letter, key)| Pasted::Ours(letter, key))
+    /// The URLs of this base that stand in `text`, each as the letter that says the kind, and the key. Either scheme, or
+    /// none; query and fragment, which mailers add, and one slash at the end make no difference.
+    pub(super) fn links<'text>(&self, text: &'text str) -> Vec<(&'text str, &'text str)> {
+        let small = Zeroizing::new(text.to_ascii_lowercase());
+        small
+            .match_indices(&self.authority)
+            .filter(|(host, _)| small.get(..*host).is_some_and(may_precede_host))
+            .filter_map(|(host, authority)| {
+                let path = text.get(host + authority.len()..)?;
+                let path = path.strip_prefix(self.path.as_str())?.strip_prefix('/')?;
+                let is_of_path = |one: char| {
+                    one.is_ascii_alphanumeric()
+                        || matches!(one, '-' | '/' | '%' | '@' | '=' | '+' | '$')
+                };
+                let end = path.find(|one| !is_of_path(one)).unwrap_or(path.len());
+                let path = path.get(..end)?;
+                path.strip_suffix('/').unwrap_or(path).split_once('/')
+            })
+            .collect()
     }
+}
+
+/// Returns true if a host begins behind `before`, in small letters: behind a scheme, or as a word of its own.
+fn may_precede_host(before: &str) -> bool {
+    let is_of_scheme = |one: char| one.is_ascii_alphanumeric() || matches!(one, '+' | '-' | '.');
+    // Some filters and mailers leave one slash out.
+    let schemes = ["https://", "http://", "https:/", "http:/"];
+    match schemes
+        .iter()
+        .find_map(|scheme| before.strip_suffix(*scheme))
+    {
+        Some(before) => !before.ends_with(is_of_scheme),
+        None => !before.ends_with(|one: char| {
+            one.is_alphanumeric()
+                || is_of_scheme(one)
+                || matches!(
+                    one,
+                    '@' | '/' | '\\' | ':' | '%' | '=' | '_' | '~' | '#' | '?' | '&'
+                )
+        }),
+    }
+}
+
+/// What the links in `text` carry besides, unwrapped once, in lines: the parts of their queries and paths as they were
+/// before they were encoded, as mail filters, search engines and networks pass links on. Nothing is fetched.
+pub(super) fn unwrapped(text: &str) -> Zeroizing<String> {
+    let mut lines = Zeroizing::new(String::new());
+    for link in text.split_whitespace().filter(|word| word.contains("://")) {
+        // Proofpoint's second version writes `-` for `%` and `_` for `/`.
+        let second = link
+            .contains("-3A__")
+            .then(|| link.replace('-', "%").replace('_', "/"));
+        for form in [Some(link), second.as_deref()].into_iter().flatten() {
+            for (name, value) in form_urlencoded::parse(form.as_bytes()) {
+                let decoded = URL_SAFE_NO_PAD
+                    .decode(value.trim_end_matches('='))
+                    .unwrap_or_default();
+                for part in [name, value, String::from_utf8_lossy(&decoded)] {
+                    lines.push_str(&part);
+                    lines.push('\n');
+                }
+            }
+        }
+    }
+    lines
+}
+
+/// Returns true if a link in `text` leads by way of another: it holds one more address, or is of a filter that hides it.
+pub(super) fn is_wrapped(text: &str) -> bool {
+    text.to_ascii_lowercase().split_whitespace().any(|word| {
+        word.split_once("://").is_some_and(|(_, link)| {
+            link.contains("http") || WRAPPERS.iter().any(|wrapper| link.contains(wrapper))
+        })
+    })
 }
 
 /// The path segment that says which way in a URL is.
@@ -134,11 +192,6 @@ homeroom_kit::named! {
     ClassCode = "c",
     OrganizationToken = "i",
     ClassToken = "t",
-}
-
-fn strip_prefix_ignoring_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
-    let (start, rest) = text.split_at_checked(prefix.len())?;
-    start.eq_ignore_ascii_case(prefix).then_some(rest)
 }
 
 #[cfg(test)]
@@ -203,27 +256,91 @@ mod tests {
     fn r1_only_urls_of_the_configured_host_are_read() {
         let base = PublicUrl::parse("https://a.example:8443/x").unwrap();
         for (text, expected) in [
-            ("https://a.example:8443/x/c/K", Pasted::Ours("c", "K")),
-            (
-                "HTTP://A.Example:8443/x/c/K/?utm=1#top",
-                Pasted::Ours("c", "K"),
-            ),
-            ("a.example:8443/x/t/b-c", Pasted::Ours("t", "b-c")),
-            ("https://a.example:8443/x/c/K/L", Pasted::Ours("c", "K/L")),
-            ("https://a.example/x/c/K", Pasted::Foreign),
-            ("https://a.example:84430/x/c/K", Pasted::Foreign),
-            ("https://a.example:8443.evil.com/x/c/K", Pasted::Foreign),
-            ("https://u@a.example:8443/x/c/K", Pasted::Foreign),
-            ("https://evil.com/a.example:8443/x/c/K", Pasted::Foreign),
-            ("https://a.example:8443/c/K", Pasted::Foreign),
-            ("https://a.example:8443/xx/c/K", Pasted::Foreign),
-            ("https://a.example:8443", Pasted::Foreign),
-            ("javascript://a.example:8443/x/c/K", Pasted::Foreign),
-            ("abacus zebra", Pasted::Text),
-            ("a.example:8443", Pasted::Text),
-            ("", Pasted::Text),
+            ("https://a.example:8443/x/c/K", Some(("c", "K"))),
+            ("HTTP://A.Example:8443/x/c/K/?utm=1#top", Some(("c", "K"))),
+            ("a.example:8443/x/t/b-c", Some(("t", "b-c"))),
+            ("https://a.example:8443/x/c/K/L", Some(("c", "K/L"))),
+            ("https://a.example:8443/x/c/K%2fL", Some(("c", "K%2fL"))),
+            ("https://a.example/x/c/K", None),
+            ("https://a.example:84430/x/c/K", None),
+            ("https://a.example:8443.evil.com/x/c/K", None),
+            ("https://u@a.example:8443/x/c/K", None),
+            ("https://evil.com/a.example:8443/x/c/K", None),
+            ("https://evil.com?a.example:8443/x/c/K", None),
+            ("https://evil-a.example:8443/x/c/K", None),
+            ("https://\u{430}a.example:8443/x/c/K", None),
+            ("xhttps://a.example:8443/x/c/K", None),
+            ("https://a.example:8443/c/K", None),
+            ("https://a.example:8443/xx/c/K", None),
+            ("https://a.example:8443", None),
+            ("javascript://a.example:8443/x/c/K", None),
+            ("abacus zebra", None),
+            ("a.example:8443", None),
+            ("", None),
         ] {
-            assert_eq!(base.pasted(text), expected, "{text}");
+            let links = base.links(text);
+            assert_eq!(links.first().copied(), expected, "{text}");
+            assert!(links.len() < 2, "{text}");
         }
+    }
+
+    #[test]
+    fn u12_a_url_is_found_wherever_it_stands() {
+        let base = PublicUrl::parse("https://a.example").unwrap();
+        for text in [
+            "Join us: https://a.example/c/K, see you!",
+            "<https://a.example/c/K>",
+            "[Biology](https://a.example/c/K)",
+            "*https://a.example/c/K*",
+            "“https://a.example/c/K”",
+            "<a href=\"https://a.example/c/K\">here</a>",
+            "班级https://a.example/c/K。",
+            "Go to a.example/c/K.",
+            "https://urldefense.com/v3/__https://a.example/c/K__;!!Abc$",
+            "https://urldefense.com/v3/__https:/a.example/c/K__;!!Abc$",
+        ] {
+            assert_eq!(base.links(text), [("c", "K")], "{text}");
+        }
+    }
+
+    #[test]
+    fn u12_a_link_is_unwrapped_once() {
+        let base = PublicUrl::parse("https://my-a.example").unwrap();
+        for (text, is_read) in [
+            (
+                "https://eur01.safelinks.protection.outlook.com/?url=https%3A%2F%2Fmy-a.example%2Ft%2Fb-c&data=05%7C",
+                true,
+            ),
+            (
+                "https://urldefense.proofpoint.com/v2/url?u=https-3A__my-2Da.example_t_b-2Dc&d=DwMFaQ&c=x",
+                true,
+            ),
+            (
+                "https://www.google.com/url?sa=t&url=https%3A%2F%2Fmy-a.example%2Ft%2Fb-c",
+                true,
+            ),
+            (
+                "https://secure-web.cisco.com/1abc/https%3A%2F%2Fmy-a.example%2Ft%2Fb-c",
+                true,
+            ),
+            (
+                "https://x.protection.sophos.com/?d=a.example&u=aHR0cHM6Ly9teS1hLmV4YW1wbGUvdC9iLWM=&p=m",
+                true,
+            ),
+            (
+                "https://a.example/?u=https%253A%252F%252Fmy-a.example%252Ft%252Fb-c",
+                false,
+            ),
+            ("https%3A%2F%2Fmy-a.example%2Ft%2Fb-c", false),
+        ] {
+            let lines = unwrapped(text);
+            assert_eq!(
+                base.links(&lines).contains(&("t", "b-c")),
+                is_read,
+                "{text}"
+            );
+            assert!(!text.contains("://") || is_wrapped(text), "{text}");
+        }
+        assert!(!is_wrapped("https://school.example/t/b-c"));
     }
 }

@@ -3,28 +3,55 @@
 use unicode_normalization::UnicodeNormalization as _;
 use zeroize::Zeroizing;
 
-/// Printable ASCII: NFKC, trimmed, with the dashes and quotation marks that word
-/// processors put in made plain. `None` for whatever else is left: controls,
-/// bidirectional and invisible characters, and letters that only look right.
-pub(super) fn normalize(text: &str) -> Option<Zeroizing<String>> {
-    let composed: Zeroizing<String> = text.nfkc().collect::<String>().into();
-    let plain: Option<String> = composed.trim().chars().map(plain_character).collect();
-    plain.map(Zeroizing::new)
+/// The zeros of other scripts; the nine other digits of each follow its zero.
+#[rustfmt::skip]
+const ZEROS: [char; 39] = [
+    '\u{660}', '\u{6f0}', '\u{7c0}', '\u{966}', '\u{9e6}', '\u{a66}', '\u{ae6}', '\u{b66}', '\u{be6}', '\u{c66}',
+    '\u{ce6}', '\u{d66}', '\u{de6}', '\u{e50}', '\u{ed0}', '\u{f20}', '\u{1040}', '\u{1090}', '\u{17e0}', '\u{1810}',
+    '\u{1946}', '\u{19d0}', '\u{1a80}', '\u{1a90}', '\u{1b50}', '\u{1bb0}', '\u{1c40}', '\u{1c50}', '\u{a620}',
+    '\u{a8d0}', '\u{a900}', '\u{a9d0}', '\u{a9f0}', '\u{aa50}', '\u{abf0}', '\u{10d30}', '\u{11136}', '\u{16a60}',
+    '\u{1e950}',
+];
+/// Digits of a script.
+const DIGITS: u32 = 10;
+/// Written from right to left whatever it is: what follows it is not read as it is seen.
+const RIGHT_TO_LEFT_OVERRIDE: char = '\u{202e}';
+/// An accent that is typed for an apostrophe; NFKC would make a space of it.
+const ACUTE_ACCENT: char = '\u{b4}';
+
+/// Reads `text` as it is seen: NFKC without what is not seen, digits of every script as theirs, dashes as `-`, white
+/// space as spaces and line breaks, and none after a dash, where mailers break a line. Whatever else is in it stays.
+///
+/// # Errors
+/// The character that keeps the text from being read as it is seen: a control, or one that turns its direction.
+pub(super) fn normalize(text: &str) -> Result<Zeroizing<String>, char> {
+    let seen = text.chars().filter(|character| !is_unseen(*character));
+    let composed = seen
+        .map(|character| match character {
+            ACUTE_ACCENT => '\'',
+            other => other,
+        })
+        .nfkc();
+    let mut plain = Zeroizing::new(String::with_capacity(text.len()));
+    for character in composed {
+        let character = plain_character(character)?;
+        if !(character.is_whitespace() && plain.ends_with('-')) {
+            plain.push(character);
+        }
+    }
+    Ok(plain)
 }
 
-/// Without the quotation marks and brackets around it, and without the
-/// punctuation of the sentence that it ended.
+/// Returns the text without all that stands around its first and last letter or digit: quotation marks and brackets,
+/// what makes it bold or code in a chat, and the punctuation of the sentence that it ended, in any language.
 pub(super) fn trim_punctuation(text: &str) -> &str {
-    text.trim_start_matches([' ', '\'', '"', '(', '[', '{', '<'])
-        .trim_end_matches([
-            ' ', '\'', '"', ')', ']', '}', '>', '.', ',', ';', ':', '!', '?',
-        ])
+    text.trim_matches(|character: char| !character.is_alphanumeric())
 }
 
-/// `text` in capitals, spaces and hyphens aside.
+/// `text` in capitals, white space and hyphens aside.
 pub(super) fn compact(text: &str) -> Zeroizing<String> {
     text.chars()
-        .filter(|character| !matches!(character, ' ' | '-'))
+        .filter(|character| !matches!(character, ' ' | '\n' | '-'))
         .map(|character| character.to_ascii_uppercase())
         .collect::<String>()
         .into()
@@ -32,18 +59,54 @@ pub(super) fn compact(text: &str) -> Zeroizing<String> {
 
 /// What stands before the first space or hyphen that is no first character.
 pub(super) fn first_word(text: &str) -> &str {
-    let mut words = text.split([' ', '-']);
+    let mut words = text.split([' ', '\n', '-']);
     words.find(|word| !word.is_empty()).unwrap_or_default()
 }
 
-fn plain_character(character: char) -> Option<char> {
-    match character {
-        ' '..='~' => Some(character),
-        '\u{2010}'..='\u{2015}' | '\u{2212}' => Some('-'),
-        '\u{2018}' | '\u{2019}' => Some('\''),
-        '\u{201c}' | '\u{201d}' => Some('"'),
-        _ => None,
-    }
+fn plain_character(character: char) -> Result<char, char> {
+    Ok(match character {
+        ' '..='~' => character,
+        '\n' | '\u{b}' | '\u{c}' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}' => '\n',
+        // Hyphens, dashes and the sign that Japanese keyboards have for them.
+        '\u{58a}'
+        | '\u{5be}'
+        | '\u{1806}'
+        | '\u{2010}'..='\u{2015}'
+        | '\u{2043}'
+        | '\u{2212}'
+        | '\u{2e17}'
+        | '\u{2e3a}'
+        | '\u{2e3b}'
+        | '\u{301c}'
+        | '\u{3030}'
+        | '\u{30fc}' => '-',
+        // The letter I of Turkish keyboards.
+        '\u{130}' | '\u{131}' => 'I',
+        _ if character.is_whitespace() => ' ',
+        _ if character.is_control() || character == RIGHT_TO_LEFT_OVERRIDE => {
+            return Err(character);
+        }
+        _ => digit(character).unwrap_or(character),
+    })
+}
+
+fn digit(character: char) -> Option<char> {
+    ZEROS.into_iter().find_map(|zero| {
+        let value = u32::from(character).checked_sub(u32::from(zero))?;
+        char::from_digit(value, DIGITS)
+    })
+}
+
+/// Returns true for what no screen shows (Unicode's `Default_Ignorable_Code_Point`), and for the frame of a keycap.
+fn is_unseen(character: char) -> bool {
+    matches!(
+        character,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202d}'
+        | '\u{2060}'..='\u{206f}' | '\u{20e3}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+        | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}' | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}'
+    )
 }
 
 #[cfg(test)]
@@ -51,36 +114,106 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn read(text: &str) -> Result<String, char> {
+        normalize(text).map(|read| read.as_str().to_owned())
+    }
+
     #[test]
-    fn input_strange_characters_are_refused_and_plain_ones_made_plainer() {
+    fn u11_a_text_is_read_as_it_is_seen() {
         for (text, plain) in [
-            (" a b\r\n", Some("a b")),
-            ("ＡＢ\u{a0}Ｃ", Some("AB C")),
-            ("a\u{2011}b\u{2013}c\u{2212}d", Some("a-b-c-d")),
-            ("\u{201c}a\u{201d}", Some("\"a\"")),
-            ("\u{1d400}\u{1d401}", Some("AB")),
-            ("a\u{0}b", None),
-            ("a\tb", None),
-            ("a\u{7f}", None),
-            ("a\u{ad}b", None),
-            ("a\u{200b}b", None),
-            ("a\u{200d}b", None),
-            ("\u{feff}ab", None),
-            ("\u{202e}ab", None),
-            ("\u{2066}ab\u{2069}", None),
-            ("\u{e0061}ab", None),
-            ("ABC\u{410}", None),
-            ("ABC\u{391}", None),
-            ("é", None),
+            ("ＡＢ\u{a0}Ｃ", "AB C"),
+            ("\u{1d400}\u{1d401}", "AB"),
+            ("a\tb\u{3000}c", "a b c"),
+            ("a\r\nb\u{2028}c", "a\n\nb\nc"),
+            // Dashes, and the line that is broken after one.
+            (
+                "a\u{2011}b\u{2013}c\u{2212}d\u{30fc}e\u{ff0d}f",
+                "a-b-c-d-e-f",
+            ),
+            ("HAMILTON-\r\nBIO101", "HAMILTON-BIO101"),
+            // Zero width, soft hyphens, marks of direction, tags and keycaps.
+            ("a\u{200b}b\u{200c}c\u{200d}d\u{2060}e\u{feff}f", "abcdef"),
+            ("\u{2068}a\u{ad}b\u{2069}\u{200e}\u{200f}\u{61c}", "ab"),
+            ("\u{202a}ab\u{202c}\u{e0061}\u{3164}\u{fe0f}", "ab"),
+            ("1\u{fe0f}\u{20e3}0\u{fe0f}\u{20e3}", "10"),
+            // Digits of Arabic, Persian, Hindi, Bengali, Tamil, Thai, Khmer, Burmese and Adlam; full width.
+            ("٠١٢٣٤٥٦٧٨٩", "0123456789"),
+            ("۰۱۲۳۴۵۶۷۸۹", "0123456789"),
+            (
+                "१०१ ১০১ ௧௦௧ ๑๐๑ ១០១ ၁၀၁ 𞥑𞥐𞥑 １０１",
+                "101 101 101 101 101 101 101 101",
+            ),
+            ("B\u{130}O", "BIO"),
+            // What is no letter of a code stays, so that it can be named.
+            ("«AB»。", "«AB»。"),
+            ("BI\u{41e}101", "BI\u{41e}101"),
         ] {
-            let read = normalize(text);
-            assert_eq!(read.as_ref().map(|read| read.as_str()), plain, "{text:?}");
+            assert_eq!(read(text).as_deref(), Ok(plain), "{text:?}");
+        }
+        for (text, refused) in [
+            ("a\u{0}b", '\0'),
+            ("a\u{7f}", '\u{7f}'),
+            ("\u{202e}ab", '\u{202e}'),
+        ] {
+            assert_eq!(read(text), Err(refused), "{text:?}");
         }
     }
 
     #[test]
-    fn r1_the_sentence_around_a_code_is_not_part_of_it() {
-        for text in ["AB-C.", "\"AB-C\"", "(AB-C)!", "<AB-C>", " AB-C ?! "] {
+    fn u11_every_script_has_ten_digits() {
+        for zero in ZEROS {
+            for value in 0..DIGITS {
+                let script = char::from_u32(u32::from(zero) + value).unwrap();
+                assert!(script.is_numeric(), "{script:?}");
+                assert_eq!(digit(script), char::from_digit(value, DIGITS));
+            }
+        }
+    }
+
+    #[test]
+    fn u11_what_stands_around_a_code_is_not_part_of_it() {
+        for text in [
+            "AB-C.",
+            "\"AB-C\"",
+            "(AB-C)!",
+            "<AB-C>",
+            " AB-C ?! ",
+            "“AB-C”",
+            "„AB-C“",
+            "«AB-C»",
+            "‹AB-C›",
+            "’AB-C’",
+            "「AB-C」",
+            "『AB-C』",
+            "《AB-C》",
+            "【AB-C】",
+            "″AB-C″",
+            "*AB-C*",
+            "**AB-C**",
+            "_AB-C_",
+            "~~AB-C~~",
+            "`AB-C`",
+            "```AB-C```",
+            "> AB-C",
+            "# AB-C",
+            "• AB-C",
+            "👉 AB-C 👈",
+            "¿AB-C?",
+            "¡AB-C!",
+            "AB-C。",
+            "AB-C｡",
+            "AB-C۔",
+            "AB-C؟",
+            "AB-C،",
+            "AB-C।",
+            "AB-C॥",
+            "AB-C։",
+            "AB-C።",
+            "AB-C។",
+            "AB-C၊",
+            "AB-C…",
+            "AB-C、",
+        ] {
             assert_eq!(trim_punctuation(text), "AB-C", "{text}");
         }
         assert_eq!(trim_punctuation("..."), "");
@@ -89,8 +222,8 @@ mod tests {
     proptest! {
         #[test]
         fn input_normalizing_is_idempotent_and_total(text in "\\PC{0,40}|.{0,40}") {
-            if let Some(once) = normalize(&text) {
-                prop_assert_eq!(normalize(&once), Some(once.clone()));
+            if let Ok(once) = read(&text) {
+                prop_assert_eq!(read(&once), Ok(once.clone()));
                 let trimmed = trim_punctuation(&once);
                 prop_assert_eq!(trim_punctuation(trimmed), trimmed);
             }

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use homeroom_api::{
-    invitations::v1::{EraseUserRequest, EraseUserResponse, user_service_server::UserService},
+    invitations::v1::{
+        ClearFailedAttemptsRequest, ClearFailedAttemptsResponse, EraseUserRequest,
+        EraseUserResponse, user_service_server::UserService,
+    },
     names::UserName,
 };
 use homeroom_kit::{Result, auth::Caller, request_ids::claimed, rpc};
 
-use crate::app::{App, rules::ERASE_USER_SCOPE};
+use crate::app::{App, rules::USER_SCOPE};
 
 /// The handlers.
 #[derive(Debug, Clone)]
@@ -17,6 +20,7 @@ pub struct UserHandlers(pub Arc<App>);
 homeroom_kit::rpcs! {
     UserService for UserHandlers {
         erase_user: EraseUserRequest => EraseUserResponse;
+        clear_failed_attempts: ClearFailedAttemptsRequest => ClearFailedAttemptsResponse;
     }
 }
 
@@ -26,10 +30,21 @@ impl UserHandlers {
         caller: &Caller,
         request: EraseUserRequest,
     ) -> Result<EraseUserResponse> {
-        caller.require(ERASE_USER_SCOPE)?;
+        caller.require(USER_SCOPE)?;
         let (id, name) = rpc::change(&request.request_id, UserName::parse(&request.name))?;
         let once = claimed(&self.0.keys, caller, id, &request);
         self.0.erase_user(caller, name.0, once).await?;
         Ok(EraseUserResponse {})
+    }
+
+    async fn clear_failed_attempts(
+        &self,
+        caller: &Caller,
+        request: ClearFailedAttemptsRequest,
+    ) -> Result<ClearFailedAttemptsResponse> {
+        caller.require(USER_SCOPE)?;
+        let name = rpc::name(UserName::parse(&request.name))?;
+        self.0.clear_failed_attempts(caller, name.0).await?;
+        Ok(ClearFailedAttemptsResponse {})
     }
 }

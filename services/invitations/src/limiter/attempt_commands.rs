@@ -1,7 +1,7 @@
 //! What the store is told of one attempt: when it is charged, given back, kept or taken back.
 
 use super::{
-    Attempt, Effect, Guess, GuessScope, Receipt,
+    Attempt, Effect, Guess, GuessHash, GuessScope, Receipt,
     budget::AddressGroup,
     budgeted::{BudgetedLimiter, next},
     state::Reply,
@@ -20,7 +20,10 @@ impl<S: Store> BudgetedLimiter<S> {
     pub(super) fn push_first_commands(&self, attempt: &Attempt, commands: &mut Vec<Command>) {
         commands.push(Command {
             subject: Subject::User(attempt.user.clone()),
-            operation: Operation::ChargeUser(self.budgets.user()),
+            operation: Operation::ChargeUser {
+                guess: attempt.guess,
+                budget: self.budgets.user(),
+            },
         });
         commands.extend(scopes(attempt).map(|scope| Command {
             subject: Subject::from(&scope),
@@ -79,6 +82,7 @@ impl<S: Store> BudgetedLimiter<S> {
         Receipt {
             issuer: self.issuer,
             user: attempt.user.clone(),
+            guess: attempt.guess,
             user_mark: first.replies.user.mark,
             address: attempt.address.map(AddressGroup::of),
             address_mark: address
@@ -96,7 +100,7 @@ impl<S: Store> BudgetedLimiter<S> {
     ) {
         commands.push(Command {
             subject: Subject::User(receipt.user),
-            operation: self.refund(receipt.user_mark, effect),
+            operation: self.refund(receipt.user_mark, receipt.guess, effect),
         });
         commands.extend(receipt.guesses.iter().map(|guess| Command {
             subject: Subject::from(&guess.scope),
@@ -114,19 +118,28 @@ impl<S: Store> BudgetedLimiter<S> {
     }
 
     pub(super) fn push_keeping(&self, receipt: Receipt, commands: &mut Vec<Command>) {
+        let is_repeat = receipt.is_repeat();
         commands.extend(receipt.guesses.iter().map(|guess| Command {
             subject: Subject::from(&guess.scope),
-            operation: Operation::KeepGuard {
-                mark: guess.mark,
-                rate: guess.rate,
+            operation: match guess.scope {
+                GuessScope::Organization(_) if is_repeat => {
+                    Operation::LeaveGuard { mark: guess.mark }
+                }
+                _ => Operation::KeepGuard {
+                    mark: guess.mark,
+                    rate: guess.rate,
+                },
             },
         }));
-        commands.push(Command {
-            subject: Subject::User(receipt.user),
-            operation: Operation::KeepUser {
-                mark: receipt.user_mark,
-            },
-        });
+        if !is_repeat {
+            commands.push(Command {
+                subject: Subject::User(receipt.user),
+                operation: Operation::KeepUser {
+                    mark: receipt.user_mark,
+                    guess: receipt.guess,
+                },
+            });
+        }
         if let (Some(address), Some(mark)) = (receipt.address, receipt.address_mark) {
             commands.push(Command {
                 subject: Subject::Address(address),
@@ -138,9 +151,11 @@ impl<S: Store> BudgetedLimiter<S> {
         }
     }
 
-    pub(super) fn refund(&self, mark: i64, effect: Effect) -> Operation {
+    pub(super) fn refund(&self, mark: i64, guess: GuessHash, effect: Effect) -> Operation {
         Operation::RefundUser {
             mark,
+            guess,
+            repeats: self.budgets.user().repeats,
             effect,
             effects_max: i64::from(self.budgets.user_refunds_daily_max),
         }
@@ -157,7 +172,7 @@ impl<S: Store> BudgetedLimiter<S> {
         if user.allowed {
             commands.push(Command {
                 subject: Subject::User(attempt.user.clone()),
-                operation: self.refund(user.mark, Effect::Nothing),
+                operation: self.refund(user.mark, attempt.guess, Effect::Nothing),
             });
         }
         let guards = scopes(attempt).zip(&first.guard_marks);

@@ -70,7 +70,7 @@ budgets! {
     /// back all the same; further ones stay charged as failures do. Who joins and leaves, or files and
     /// withdraws, over and over spends no more uses of a code than these and the day's failures.
     user_refunds_daily_max = 50, at least 1;
-    /// Failures of an address (IPv4 /32, IPv6 /64) an hour.
+    /// Failures of an address (IPv4 /32, IPv6 /64) an hour; and repeats of one user.
     address_hourly = 30, at least 1;
     /// Failures that first admissions from an address may add to its budget, good for an hour.
     address_admissions_max = 300, at least 0;
@@ -140,6 +140,7 @@ impl Budgets {
         UserBudget {
             rate: Rate::new(self.user_burst, self.user_hourly, HOUR_MICROS),
             daily: i64::from(self.user_daily.max(1)),
+            repeats: self.address(),
         }
     }
 
@@ -190,11 +191,12 @@ impl Rate {
     }
 }
 
-/// A user's budget: a rate, and a cap on any 24 hours.
+/// A user's budget: a rate and a cap on any 24 hours, of failures; and a rate of repeats, which are none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct UserBudget {
     pub(crate) rate: Rate,
     pub(crate) daily: i64,
+    pub(crate) repeats: Rate,
 }
 
 /// The group of addresses that shares one budget: an IPv4 address, or the /64 of an IPv6 address.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use homeroom_api::ids::UserId;
+
 use super::{
     Attempt, Budgets, Dimension, Effect, GuessScope, Issuer, Settlement, Verdict,
     budget::{AddressGroup, Rate, SECOND_MICROS},
@@ -156,6 +158,15 @@ impl<S: Store> BudgetedLimiter<S> {
             tracing::debug!(%error, "first admissions could not be added to their addresses");
         }
         Ok(closed)
+    }
+
+    /// Forgets what is known of a user's attempts.
+    pub(crate) async fn clear(&self, user: &UserId) -> Result<(), StoreAway> {
+        let command = Command {
+            subject: Subject::User(user.clone()),
+            operation: Operation::ClearUser,
+        };
+        self.run(&[command]).await.map(|_| ())
     }
 
     /// Whether the guard of each scope stands closed.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use homeroom_api::ids::UserId;
 use homeroom_kit::clock::SharedClock;
 use tokio::time::timeout;
 
@@ -118,6 +119,12 @@ impl Limiter for GuardedLimiter {
         let asked = self.within_call_max(self.primary.guarded(scopes)).await;
         // Without Redis short credentials queue in any case.
         asked.unwrap_or_else(|| vec![true; scopes.len()])
+    }
+
+    /// Clears both; true if Redis answered.
+    async fn clear(&self, user: &UserId) -> bool {
+        let cleared = self.within_call_max(self.primary.clear(user)).await;
+        self.fallback.clear(user).await.is_ok() && cleared.is_some()
     }
 
     /// Settles in Redis and in the fallback, each what it issued.

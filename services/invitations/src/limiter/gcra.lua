@@ -48,20 +48,21 @@ local function find(numbers, first, mark)
   end
 end
 
--- A user: since when effects count, effects, the last first admission, and from the fourth on the times of
--- failures within a day, oldest first; negative: under way.
-local ENTRIES = 4
+-- A user: since when effects count, effects, the last first admission, when repeats are paid off, and from the fifth on
+-- pairs of the time of a failure within a day, oldest first, negative: under way, and its guess.
+local ENTRIES = 5
+local REPEATS = 4
 
 local function load_user(day, under_way)
   local state = load()
-  local log = {state[1] or 0, state[2] or 0, state[3] or 0}
+  local log = {state[1] or 0, state[2] or 0, state[3] or 0, state[4] or 0}
   if now >= log[1] + day or log[1] > now then
     log[1], log[2] = 0, 0
   end
   if now >= log[3] + day or log[3] > now then
     log[3] = 0
   end
-  for index = ENTRIES, #state do
+  for index = ENTRIES, #state, 2 do
     local entry = state[index]
     local time = math.abs(entry)
     if entry > 0 or math.abs(time - now) >= under_way then
@@ -69,14 +70,24 @@ local function load_user(day, under_way)
     end
     if time > now - day then
       log[#log + 1] = entry > 0 and time or -time
+      log[#log + 1] = state[index + 1]
     end
   end
   return log
 end
 
 local function save_user(log, day)
-  local last = #log >= ENTRIES and math.abs(log[#log]) or 0
+  local last = #log >= ENTRIES and math.abs(log[#log - 1]) or 0
   save(log, math.max(last, log[1], log[3]) + day - now)
+end
+
+-- Where the last failure under way of this mark and guess stands.
+local function find_under_way(log, mark, guess)
+  for index = #log - 1, ENTRIES, -2 do
+    if log[index] == -mark and log[index + 1] == guess then
+      return index
+    end
+  end
 end
 
 -- How long until one more failure fits onto those of times; not above 0: at once.
@@ -100,23 +111,45 @@ local function wait_of_user(times, burst, interval, daily, day)
   end
 end
 
+-- Counts a repeat. Whether it may go on, how many before it are not paid off, and how long until one may.
+local function repeat_user(log, burst, interval)
+  local depth = burst * interval
+  log[REPEATS] = math.min(log[REPEATS], now + depth)
+  local before = math.ceil(math.max(log[REPEATS] - now, 0) / interval)
+  local arrival = math.max(log[REPEATS], now) + interval
+  local wait = arrival - now - depth
+  if wait > 0 then
+    return 0, before, wait
+  end
+  log[REPEATS] = arrival
+  return 1, before, 0
+end
+
 if operation == 'charge_user' then
-  local burst, interval, daily, day, under_way = argument(1), argument(2), argument(3), argument(4), argument(5)
+  local day, under_way, burst, interval, daily = argument(1), argument(2), argument(3), argument(4), argument(5)
+  local guess, repeats_burst, repeats_interval = argument(6), argument(7), argument(8)
   local log = load_user(day, under_way)
-  local all, settled = {}, {}
-  for index = ENTRIES, #log do
+  local all, settled, known = {}, {}, false
+  for index = ENTRIES, #log, 2 do
     local time = math.abs(log[index])
     if log[index] > 0 or math.abs(time - now) >= under_way then
       settled[#settled + 1] = math.min(time, now)
     end
     all[#all + 1] = math.min(time, now)
+    known = known or (guess ~= 0 and log[index + 1] == guess)
   end
   local reply
-  if wait_of_user(all, burst, interval, daily, day) > 0 then
+  if known then
+    local allowed, before, wait = repeat_user(log, repeats_burst, repeats_interval)
+    -- Who presses a few times is no poller.
+    local polls = math.max(before - burst, 0)
+    reply = {allowed, #all + polls, wait, 0, #settled + polls}
+  elseif wait_of_user(all, burst, interval, daily, day) > 0 then
     local retry = wait_of_user(settled, burst, interval, daily, day)
     reply = {0, #all, math.max(retry, 1), 0, #settled}
   else
     log[#log + 1] = -now
+    log[#log + 1] = guess
     reply = {1, #all, 0, now, #settled}
   end
   -- Saved also when refused: what a clock set back made of it must stay.
@@ -125,8 +158,8 @@ if operation == 'charge_user' then
 end
 
 if operation == 'refund_user' then
-  local mark, effect, effects_max = argument(1), argument(2), argument(3)
-  local day, under_way = argument(4), argument(5)
+  local day, under_way, mark, guess = argument(1), argument(2), argument(3), argument(4)
+  local repeats_interval, effect, effects_max = argument(5), argument(6), argument(7)
   local log = load_user(day, under_way)
   local given_back = effect == 0 or log[2] < effects_max
   if effect ~= 0 and given_back then
@@ -135,11 +168,21 @@ if operation == 'refund_user' then
     end
     log[2] = log[2] + 1
   end
-  local index = find(log, ENTRIES, -mark)
-  if index and given_back then
+  local index = find_under_way(log, mark, guess)
+  if mark == 0 then
+    log[REPEATS] = math.max(log[REPEATS] - repeats_interval, 0)
+  elseif index and given_back then
+    table.remove(log, index + 1)
     table.remove(log, index)
   elseif index then
     log[index] = mark
+  end
+  if effect ~= 0 then
+    for entry = ENTRIES, #log, 2 do
+      if log[entry + 1] == guess then
+        log[entry + 1] = 0
+      end
+    end
   end
   local is_first = effect == 2 and log[3] == 0
   if is_first then
@@ -150,13 +193,18 @@ if operation == 'refund_user' then
 end
 
 if operation == 'keep_user' then
-  local mark, day, under_way = argument(1), argument(2), argument(3)
+  local day, under_way, mark, guess = argument(1), argument(2), argument(3), argument(4)
   local log = load_user(day, under_way)
-  local index = find(log, ENTRIES, -mark)
+  local index = find_under_way(log, mark, guess)
   if index then
     log[index] = mark
   end
   save_user(log, day)
+  return {1, 0, 0, 0, 0}
+end
+
+if operation == 'clear_user' then
+  redis.call('DEL', key)
   return {1, 0, 0, 0, 0}
 end
 

@@ -6,6 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use homeroom_api::ids::UserId;
 use homeroom_kit::clock::{SharedClock, micros};
 
 use super::{
@@ -45,6 +46,10 @@ impl Limiter for MemoryLimiter {
 
     async fn guarded(&self, scopes: &[GuessScope]) -> Vec<bool> {
         self.0.guarded(scopes).await.map_or_else(never, identity)
+    }
+
+    async fn clear(&self, user: &UserId) -> bool {
+        self.0.clear(user).await.is_ok()
     }
 
     async fn settle(&self, settlements: Vec<Settlement>) -> Vec<GuessScope> {
@@ -110,15 +115,25 @@ impl Tables {
     fn run(&mut self, command: &Command, now: i64) -> Reply {
         let subject = &command.subject;
         match command.operation {
-            Operation::ChargeUser(budget) => self.user(subject, now, |log| log.charge(budget, now)),
+            Operation::ChargeUser { guess, budget } => {
+                self.user(subject, now, |log| log.charge(guess, budget, now))
+            }
             Operation::RefundUser {
                 mark,
+                guess,
+                repeats,
                 effect,
                 effects_max,
             } => self.user(subject, now, |log| {
-                log.refund(mark, effect, effects_max, now)
+                log.refund((mark, guess), repeats, effect, effects_max, now)
             }),
-            Operation::KeepUser { mark } => self.user(subject, now, |log| log.keep(mark, now)),
+            Operation::KeepUser { mark, guess } => {
+                self.user(subject, now, |log| log.keep((mark, guess), now))
+            }
+            Operation::ClearUser => self.user(subject, now, |log| {
+                *log = UserLog::default();
+                Reply::DONE
+            }),
             Operation::ChargeBucket { rate, held } => {
                 self.bucket(subject, rate, now, |bucket| bucket.charge(rate, held, now))
             }

@@ -8,7 +8,7 @@
 //! # The rule
 //! | dimension | budget for failures | when spent |
 //! |---|---|---|
-//! | user | burst 5, 5 an hour, 20 in any 24 hours | refuse |
+//! | user | burst 5, 5 an hour, 20 in any 24 hours, of different guesses | refuse |
 //! | address (IPv4 /32, IPv6 /64) | 30 an hour, +1 for each user's first admission of 24 hours (at most 300 an hour) | refuse users not vouched for |
 //! | organization that is named | max(50, seats ÷ 5) a day | its short credentials queue 24 hours, for users not vouched for |
 //! | whole service, none named | 600 an hour | likewise, all short credentials |
@@ -31,6 +31,12 @@
 //!   then they stay charged as failures do. So joining and leaving, or filing and withdrawing, in a
 //!   loop spends at most 50 + 20 uses of codes a day, and an account for each further 70.
 //! - **Guesses of one user** are at most 5 at once, then one each 12 minutes, 20 in any 24 hours.
+//! - **A repeat tells a guesser nothing new**: it is known by a keyed hash of what was typed and claimed, which the user's
+//!   failures of 24 hours bear, and costs the user nothing. So who presses a button until a code opens is not locked out
+//!   when it does. But nobody polls: repeats beyond a burst of 5 count against the address as failures do, one user has no
+//!   more of them than an address has failures (30 at once, then one each two minutes), and those that name no
+//!   organization count against the whole service. An organization's guard counts guesses, and no repeats: a class that
+//!   presses the button would close it.
 //! - **A guess counts where it may hit.** What names an organization by its first letters alone, and
 //!   could as well be another's phrase, counts for both. And a short credential that was found queues
 //!   while the guard of its own organization or that of the whole service stands closed, whatever the
@@ -98,11 +104,29 @@ pub use budget::Budgets;
 use budget::{AddressGroup, Rate};
 pub use user_log::Effect;
 
+/// What an attempt is known again by, of one user: a keyed hash of what was typed and claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GuessHash(i64);
+
+impl GuessHash {
+    /// That of an attempt like no other: it is never known again.
+    pub const NONE: Self = Self(0);
+
+    /// The first 52 bits of `mac`, which Redis's scripts hold exactly; no two guesses of a user meet.
+    #[must_use]
+    pub fn of(mac: [u8; 32]) -> Self {
+        let first = u64::from_be_bytes(mac.first_chunk().copied().unwrap_or_default());
+        Self(i64::try_from(first >> 12).unwrap_or(i64::MAX).max(1))
+    }
+}
+
 /// One attempt to redeem or preview a credential.
 #[derive(Debug, Clone)]
 pub struct Attempt {
     /// Who would be admitted.
     pub user: UserId,
+    /// What it is known again by.
+    pub guess: GuessHash,
     /// The address of the person's device, when the caller may forward it.
     pub address: Option<IpAddr>,
     /// The organization that the attempt names, by prefix or in the request.
@@ -183,11 +207,21 @@ pub enum GuessScope {
 pub struct Receipt {
     issuer: Issuer,
     user: UserId,
+    guess: GuessHash,
+    /// 0: it was a repeat, and costs the user nothing.
     user_mark: i64,
     address: Option<AddressGroup>,
     /// The address's charge, when it was charged.
     address_mark: Option<i64>,
     guesses: Vec<Guess>,
+}
+
+impl Receipt {
+    /// Whether the user has made this guess before, and so pays nothing for it.
+    #[must_use]
+    pub const fn is_repeat(&self) -> bool {
+        self.user_mark == 0
+    }
 }
 
 /// What an attempt counts as, should it fail: under way in one guard.
@@ -216,7 +250,8 @@ pub enum Settlement {
         /// the user's [`Budgets::user_refunds_daily_max`].
         effect: Effect,
     },
-    /// A failure. The user and the address stay charged, as settled; the guard of its guesses counts it now.
+    /// A failure. The user and the address stay charged, as settled; the guard of its guesses counts it now, that of an
+    /// organization unless it is a repeat.
     Keep {
         /// The attempt's receipt.
         receipt: Receipt,
@@ -241,6 +276,9 @@ pub trait Limiter: Send + Sync + fmt::Debug {
     /// Whether the guard of each of these scopes stands closed, so that short credentials queue: asked
     /// once a credential was found, whatever its attempt named. True while nobody knows.
     async fn guarded(&self, scopes: &[GuessScope]) -> Vec<bool>;
+
+    /// Forgets what is known of a user's attempts, but for those under way; false while the store does not answer.
+    async fn clear(&self, user: &UserId) -> bool;
 
     /// Settles attempts whose end is known. Answers the guards that this closed, so that their
     /// owners can be told; each closing is reported once. Runs after the caller has been answered.

@@ -22,7 +22,7 @@ use super::{
 
 /// What every key of the limiter starts with. The number is that of the values' format, so that
 /// processes of two versions side by side do not misread each other.
-pub const KEY_PREFIX: &str = "homeroom:limiter:2:";
+pub const KEY_PREFIX: &str = "homeroom:limiter:3:";
 /// The tag of the MAC that stands for a subject in its key.
 const MAC_TAG: &str = "limiter-key";
 /// Bytes of the MAC that are kept in a key: 128 bits, no two subjects meet.
@@ -187,18 +187,23 @@ fn words(operation: Operation) -> (&'static str, Vec<i64>) {
         ]
     };
     match operation {
-        Operation::ChargeUser(budget) => (
+        Operation::ChargeUser { guess, budget } => (
             "charge_user",
             vec![
+                DAY_MICROS,
+                UNDER_WAY_MICROS,
                 budget.rate.burst,
                 budget.rate.interval_micros,
                 budget.daily,
-                DAY_MICROS,
-                UNDER_WAY_MICROS,
+                guess.0,
+                budget.repeats.burst,
+                budget.repeats.interval_micros,
             ],
         ),
         Operation::RefundUser {
             mark,
+            guess,
+            repeats,
             effect,
             effects_max,
         } => {
@@ -209,10 +214,22 @@ fn words(operation: Operation) -> (&'static str, Vec<i64>) {
             };
             (
                 "refund_user",
-                vec![mark, effect, effects_max, DAY_MICROS, UNDER_WAY_MICROS],
+                vec![
+                    DAY_MICROS,
+                    UNDER_WAY_MICROS,
+                    mark,
+                    guess.0,
+                    repeats.interval_micros,
+                    effect,
+                    effects_max,
+                ],
             )
         }
-        Operation::KeepUser { mark } => ("keep_user", vec![mark, DAY_MICROS, UNDER_WAY_MICROS]),
+        Operation::KeepUser { mark, guess } => (
+            "keep_user",
+            vec![DAY_MICROS, UNDER_WAY_MICROS, mark, guess.0],
+        ),
+        Operation::ClearUser => ("clear_user", Vec::new()),
         Operation::ChargeBucket { rate, held } => ("charge_bucket", bucket(rate, i64::from(held))),
         Operation::PeekBucket(rate) => ("peek_bucket", bucket(rate, 0)),
         Operation::RefundBucket { mark, rate } => ("refund_bucket", bucket(rate, mark)),

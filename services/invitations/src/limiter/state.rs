@@ -2,7 +2,7 @@
 //!
 //! Three shapes of state, each of one key:
 //! - [`UserLog`] (`user_log.rs`) keeps the times of a user's failures of the last 24 hours (at most
-//!   the daily budget). The GCRA of the hour is folded from it, so that giving one back is exact
+//!   the daily budget), each with the hash of its guess. The GCRA of the hour is folded from it, so that giving one back is exact
 //!   whatever came between, and so is the daily cap in *any* 24 hours.
 //! - [`Bucket`] is a GCRA with a reserve that first admissions fill, and the charges under way.
 //! - [`Guard`] refuses nothing. It is a GCRA of *settled* failures that closes for 24 hours when
@@ -21,12 +21,13 @@ pub(crate) use super::user_log::UserLog;
 pub(crate) struct Reply {
     /// Whether it was charged; for a guard: whether it stands open; giving back: whether it was.
     pub(crate) allowed: bool,
-    /// User: failures of the last 24 hours before this one, those under way among them. Giving back
+    /// User: failures of the last 24 hours before this one, those under way among them; of a repeat also the repeats
+    /// before it that are not paid off, beyond a burst. Giving back
     /// to a user: 1 when this adds to an address. Settling a guard: 1 when that closed it.
     pub(crate) count: i64,
     /// When not allowed: how long until it would be if all under way were given back, more than 0.
     pub(crate) retry_micros: i64,
-    /// Names the charge to the transition that settles it.
+    /// Names the charge to the transition that settles it; 0 of a repeat, which charges the user nothing.
     pub(crate) mark: i64,
     /// User: as `count`, without those under way.
     pub(crate) settled: i64,

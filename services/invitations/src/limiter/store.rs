@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use homeroom_api::ids::{OrganizationId, UserId};
 
 use super::{
-    Effect, GuessScope,
+    Effect, GuessHash, GuessScope,
     budget::{AddressGroup, Rate, UserBudget},
     state::Reply,
 };
@@ -33,15 +33,23 @@ impl From<&GuessScope> for Subject {
 /// A transition of `state.rs` or `user_log.rs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Operation {
-    ChargeUser(UserBudget),
+    ChargeUser {
+        guess: GuessHash,
+        budget: UserBudget,
+    },
     RefundUser {
+        /// 0: of a repeat.
         mark: i64,
+        guess: GuessHash,
+        repeats: Rate,
         effect: Effect,
         effects_max: i64,
     },
     KeepUser {
         mark: i64,
+        guess: GuessHash,
     },
+    ClearUser,
     ChargeBucket {
         rate: Rate,
         held: bool,

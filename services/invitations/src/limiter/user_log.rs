@@ -1,8 +1,9 @@
-//! What one key remembers of a user: failures, how often attempts that changed something were given
-//! back, and when the user last added to an address. `gcra.lua` says the same for Redis.
+//! What one key remembers of a user: failures, each with its guess, repeats, how often attempts that changed something
+//! were given back, and when the user last added to an address. `gcra.lua` says the same for Redis.
 
 use super::{
-    budget::{DAY_MICROS, UNDER_WAY_MICROS, UserBudget},
+    GuessHash,
+    budget::{DAY_MICROS, Rate, UNDER_WAY_MICROS, UserBudget},
     state::Reply,
 };
 
@@ -22,6 +23,8 @@ pub enum Effect {
 struct Entry {
     time: i64,
     settled: bool,
+    /// What a repeat is known by.
+    guess: GuessHash,
 }
 
 impl Entry {
@@ -40,6 +43,8 @@ pub(crate) struct UserLog {
     effects: i64,
     /// When a first admission was last counted for an address.
     admitted: i64,
+    /// When repeats are paid off.
+    repeats: i64,
     entries: Vec<Entry>,
 }
 
@@ -60,8 +65,8 @@ impl UserLog {
         }
     }
 
-    /// Charges one attempt; the mark is its time.
-    pub(crate) fn charge(&mut self, budget: UserBudget, now: i64) -> Reply {
+    /// Charges one attempt; the mark is its time. A guess that is among the failures is a repeat, and is not.
+    pub(crate) fn charge(&mut self, guess: GuessHash, budget: UserBudget, now: i64) -> Reply {
         self.forget(now);
         let times = |settled_only: bool| -> Vec<i64> {
             let entries = self.entries.iter();
@@ -71,12 +76,21 @@ impl UserLog {
                 .collect()
         };
         let (all, settled) = (times(false), times(true));
-        let answer = if wait(&all, budget, now) > 0 {
+        let is_known =
+            guess != GuessHash::NONE && self.entries.iter().any(|entry| entry.guess == guess);
+        // Who presses a few times is no poller.
+        let mut polls = 0;
+        let answer = if is_known {
+            let (before, answer) = self.repeat(budget.repeats, now);
+            polls = (before - budget.rate.burst).max(0);
+            answer
+        } else if wait(&all, budget, now) > 0 {
             Reply::refused(wait(&settled, budget, now))
         } else {
             self.entries.push(Entry {
                 time: now,
                 settled: false,
+                guess,
             });
             Reply {
                 mark: now,
@@ -84,23 +98,44 @@ impl UserLog {
             }
         };
         Reply {
-            count: count(&all),
-            settled: count(&settled),
+            count: count(&all) + polls,
+            settled: count(&settled) + polls,
             ..answer
         }
     }
 
-    /// Takes the attempt of `mark` out again, unless it changed something and as many as
-    /// `effects_max` of today's did before. The count is 1 when it is the user's first admission of
-    /// 24 hours.
+    /// Counts a repeat. Answers how many before it are not paid off.
+    fn repeat(&mut self, rate: Rate, now: i64) -> (i64, Reply) {
+        // Nothing reaches further, so it is only ever a clock set back.
+        self.repeats = self.repeats.min(now + rate.depth_micros());
+        let before = (self.repeats - now).max(0);
+        let arrival = self.repeats.max(now) + rate.interval_micros;
+        let wait = arrival - now - rate.depth_micros();
+        let answer = if wait > 0 {
+            Reply::refused(wait)
+        } else {
+            self.repeats = arrival;
+            Reply::DONE
+        };
+        (
+            (before + rate.interval_micros - 1) / rate.interval_micros,
+            answer,
+        )
+    }
+
+    /// Takes the attempt of `charge`, its mark and guess, out again, unless it changed something and as many as
+    /// `effects_max` of today's did before. What changed something was no failure: its guess is no repeat any more. The
+    /// count is 1 when it is the user's first admission of 24 hours.
     pub(crate) fn refund(
         &mut self,
-        mark: i64,
+        charge: (i64, GuessHash),
+        repeats: Rate,
         effect: Effect,
         effects_max: i64,
         now: i64,
     ) -> Reply {
         self.forget(now);
+        let (mark, guess) = charge;
         let given_back = effect == Effect::Nothing || self.effects < effects_max;
         if effect != Effect::Nothing && given_back {
             if self.effects == 0 {
@@ -108,12 +143,18 @@ impl UserLog {
             }
             self.effects += 1;
         }
-        if given_back {
-            if let Some(index) = self.under_way(mark) {
+        if mark == 0 {
+            self.repeats -= repeats.interval_micros.min(self.repeats);
+        } else if given_back {
+            if let Some(index) = self.under_way(charge) {
                 self.entries.remove(index);
             }
         } else {
-            self.settle(mark);
+            self.settle(charge);
+        }
+        if effect != Effect::Nothing {
+            let known = self.entries.iter_mut().filter(|entry| entry.guess == guess);
+            known.for_each(|entry| entry.guess = GuessHash::NONE);
         }
         let is_first = effect == Effect::Admitted && self.admitted == 0;
         if is_first {
@@ -126,24 +167,24 @@ impl UserLog {
         }
     }
 
-    /// The attempt of `mark` is a failure.
-    pub(crate) fn keep(&mut self, mark: i64, now: i64) -> Reply {
+    /// The attempt of `charge`, its mark and guess, is a failure.
+    pub(crate) fn keep(&mut self, charge: (i64, GuessHash), now: i64) -> Reply {
         self.forget(now);
-        self.settle(mark);
+        self.settle(charge);
         Reply::DONE
     }
 
-    fn settle(&mut self, mark: i64) {
-        let index = self.under_way(mark);
+    fn settle(&mut self, charge: (i64, GuessHash)) {
+        let index = self.under_way(charge);
         if let Some(entry) = index.and_then(|index| self.entries.get_mut(index)) {
             entry.settled = true;
         }
     }
 
-    fn under_way(&self, mark: i64) -> Option<usize> {
+    fn under_way(&self, (mark, guess): (i64, GuessHash)) -> Option<usize> {
         self.entries
             .iter()
-            .rposition(|entry| entry.time == mark && !entry.settled)
+            .rposition(|entry| entry.time == mark && entry.guess == guess && !entry.settled)
     }
 
     /// When this log has nothing more to say.

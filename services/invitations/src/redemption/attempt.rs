@@ -29,6 +29,11 @@ pub(super) struct Charged {
 }
 
 impl Charged {
+    /// Returns true if the user has made this guess before, and so pays nothing for it.
+    pub(super) const fn is_repeat(&self) -> bool {
+        self.receipt.is_repeat()
+    }
+
     /// Returns the limiter's decision, for the log.
     pub(super) const fn decision(&self) -> LimiterDecision {
         if self.guess_guarded {

@@ -17,7 +17,11 @@ use homeroom_kit::{
     random::new_id_at,
 };
 
-use super::{Redemptions, look_up::Profiles, request::Attempt};
+use super::{
+    Redemptions,
+    look_up::{Profiles, named_organization, with_prefix},
+    request::Attempt,
+};
 use crate::{
     app::{audit::printable, invitation_name},
     domain::{invitation::Invitation, redemption::Outcome},
@@ -29,7 +33,7 @@ use crate::{
 pub const ATTEMPTS_QUEUED_MAX: usize = 10_000;
 /// Refused attempts that one transaction writes at most.
 pub const ATTEMPTS_BATCH_MAX: usize = 500;
-/// Refusals that cost their user nothing (those of the limiter, and those that it is given back for, such as
+/// Refusals that cost their user nothing (those of the limiter, repeats, and those that it is given back for, such as
 /// `NO_SEATS`) that are logged at most of one user each minute: one of each place.
 pub const COSTLESS_REFUSALS_PER_USER_MINUTE_MAX: usize = 5;
 /// Such refusals that are logged at most of all users together, each minute; so many users are remembered at most.
@@ -49,6 +53,8 @@ pub(super) struct Refusal<'attempt> {
     pub(super) preview: bool,
     pub(super) reason: ErrorReason,
     pub(super) limiter_decision: LimiterDecision,
+    /// The user has made this guess before.
+    pub(super) is_repeat: bool,
     /// The invitation, if the credential is a living one's.
     pub(super) matched: Option<&'attempt Invitation>,
 }
@@ -114,15 +120,17 @@ impl AttemptLog {
         self.costless.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Those that are to be logged: what costs its user nothing must not fill the log.
-    fn worth_logging(&self, mut attempts: Vec<RefusedAttempt>) -> Vec<RefusedAttempt> {
+    /// Those that are to be logged, of attempts and whether each is a repeat: what costs its user nothing must not fill
+    /// the log.
+    fn worth_logging(&self, attempts: Vec<(RefusedAttempt, bool)>) -> Vec<RefusedAttempt> {
         let mut costless = self.lock();
-        attempts.retain(|attempt| {
-            let costs =
-                attempt.limiter_decision.goes_on() && !Outcome::Refused(attempt.reason).refunds();
-            costs || costless.is_news(attempt)
+        let worth = attempts.into_iter().filter_map(|(attempt, is_repeat)| {
+            let costs = attempt.limiter_decision.goes_on()
+                && !is_repeat
+                && !Outcome::Refused(attempt.reason).refunds();
+            (costs || costless.is_news(&attempt)).then_some(attempt)
         });
-        attempts
+        worth.collect()
     }
 
     /// Has them written. Ends once they are, or are dropped.
@@ -189,7 +197,12 @@ impl Redemptions {
         let now = self.ledger.clock.now();
         let attempts = refusals
             .into_iter()
-            .map(|refusal| self.refused_attempt(&refusal, profiles, now))
+            .map(|refusal| {
+                (
+                    self.refused_attempt(&refusal, profiles, now),
+                    refusal.is_repeat,
+                )
+            })
             .collect();
         let attempts = self.attempt_log.worth_logging(attempts);
         if attempts.is_empty() {
@@ -247,13 +260,15 @@ fn certain_organization<'profiles>(
     attempt: &Attempt,
     profiles: &'profiles Profiles,
 ) -> Option<&'profiles OrganizationProfile> {
-    let prefix = attempt.credential.certain_prefix();
-    profiles.iter().find(|profile| match &attempt.organization {
-        Some(organization) => profile.organization == *organization,
-        None => prefix
-            .as_ref()
-            .is_some_and(|prefix| profile.code_prefix.eq_ignore_ascii_case(prefix.as_str())),
-    })
+    if attempt.organization.is_some() {
+        return named_organization(attempt, profiles);
+    }
+    let prefix = attempt.credential.certain_prefix()?;
+    match with_prefix(profiles, &prefix).as_slice() {
+        [one] => Some(*one),
+        // What several prefixes read like is certain of none.
+        _ => None,
+    }
 }
 
 /// A refusal by the limiter: what it said, and what the caller is told.

@@ -47,6 +47,16 @@ async fn attempts_wait_up_to_the_bound_and_further_ones_are_dropped() {
     assert_eq!(written.iter().max(), Some(&ATTEMPTS_BATCH_MAX));
 }
 
+/// Those of these, no repeats, that are to be logged.
+fn worth(log: &AttemptLog, attempts: Vec<RefusedAttempt>) -> Vec<RefusedAttempt> {
+    log.worth_logging(
+        attempts
+            .into_iter()
+            .map(|attempt| (attempt, false))
+            .collect(),
+    )
+}
+
 fn refused(user: usize, seconds: i64) -> RefusedAttempt {
     attempt(user, seconds, LimiterDecision::RefusedUser)
 }
@@ -62,7 +72,7 @@ fn refused_in(user: usize, organization: usize) -> RefusedAttempt {
 #[tokio::test]
 async fn r10_of_a_users_refusals_that_cost_nothing_one_a_minute_is_logged() {
     let (log, _) = log();
-    let logged = |attempts| log.worth_logging(attempts).len();
+    let logged = |attempts| worth(&log, attempts).len();
     assert_eq!(logged(vec![refused(1, 60); 6]), 1);
     let another = logged(vec![refused(2, 119), refused(1, 119)]);
     assert_eq!(another, 1, "another user's is another");
@@ -75,12 +85,14 @@ async fn r10_of_a_users_refusals_that_cost_nothing_one_a_minute_is_logged() {
         ..attempt(3, 179, LimiterDecision::Allowed)
     };
     assert_eq!(logged(vec![full; 2]), 1, "what is given back costs nothing");
+    let repeats = vec![(attempt(4, 179, LimiterDecision::Allowed), true); 2];
+    assert_eq!(log.worth_logging(repeats).len(), 1, "nor does a repeat");
 }
 
 #[tokio::test]
 async fn r10_calls_that_interleave_at_the_turn_of_a_minute_do_not_begin_it_again() {
     let (log, _) = log();
-    let logged = |seconds| log.worth_logging(vec![refused(1, seconds)]).len();
+    let logged = |seconds| worth(&log, vec![refused(1, seconds)]).len();
     let times = [120, 119, 120, 119, 179, 60];
     assert_eq!(times.map(logged), [1, 0, 0, 0, 0, 0]);
     assert_eq!(logged(59), 1, "the clock was set back");
@@ -90,7 +102,7 @@ async fn r10_calls_that_interleave_at_the_turn_of_a_minute_do_not_begin_it_again
 #[tokio::test]
 async fn r10_a_refusal_in_one_organization_hides_none_in_another_up_to_a_bound() {
     let (log, _) = log();
-    let logged = |attempts| log.worth_logging(attempts).len();
+    let logged = |attempts| worth(&log, attempts).len();
     let max = COSTLESS_REFUSALS_PER_USER_MINUTE_MAX;
     assert_eq!(
         logged((0..=max).map(|place| refused_in(1, place)).collect()),
@@ -105,12 +117,12 @@ async fn r10_the_refusals_that_cost_nothing_are_bounded_in_a_minute() {
     let (log, _) = log();
     let of = |user| vec![attempt(user, 0, LimiterDecision::RefusedAddress)];
     for user in 0..COSTLESS_REFUSALS_MINUTE_MAX {
-        assert_eq!(log.worth_logging(of(user)).len(), 1);
+        assert_eq!(worth(&log, of(user)).len(), 1);
     }
-    assert_eq!(log.worth_logging(of(COSTLESS_REFUSALS_MINUTE_MAX)), []);
-    assert_eq!(log.worth_logging(vec![refused_in(0, 0)]), []);
+    assert_eq!(worth(&log, of(COSTLESS_REFUSALS_MINUTE_MAX)), []);
+    assert_eq!(worth(&log, vec![refused_in(0, 0)]), []);
     assert_eq!(log.lock().by_user.len(), COSTLESS_REFUSALS_MINUTE_MAX);
-    assert_eq!(log.worth_logging(vec![refused(0, 60)]).len(), 1);
+    assert_eq!(worth(&log, vec![refused(0, 60)]).len(), 1);
 }
 
 #[test]

@@ -31,7 +31,7 @@ impl Redemptions {
     ) -> Vec<std::result::Result<Charged, Overcharged>> {
         let attempts: Vec<_> = attempts
             .iter()
-            .map(|attempt| limited(attempt, profiles))
+            .map(|attempt| limited(attempt, profiles, &self.keys))
             .collect();
         self.limiter
             .charge(&attempts)

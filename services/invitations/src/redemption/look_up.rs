@@ -3,18 +3,23 @@
 use std::collections::{BTreeSet, HashMap};
 
 use homeroom_api::{common::v1::ErrorReason, ids::OrganizationId};
-use homeroom_kit::Result;
+use homeroom_kit::{Result, keys::KeyRing, secret::SecretText};
+use serde_json::json;
+use zeroize::Zeroizing;
 
 use super::{Redemptions, ledger::MatchedInvitation, request::Attempt};
 use crate::{
     app::secrets::Secrets,
     domain::{
-        enrollment_code::CodePrefix,
+        enrollment_code::{CodePrefix, folded},
         invitation::{InvitationKind, Standing},
     },
     limiter,
-    store::{InvitationRow, OrganizationProfile},
+    store::{InvitationRow, LookUp, OrganizationProfile},
 };
+
+/// The tag of the MAC by which the limiter knows a guess again.
+const GUESS_TAG: &str = "limiter-guess";
 
 /// What is known of the organizations that attempts name.
 pub(super) type Profiles = Vec<OrganizationProfile>;
@@ -57,55 +62,56 @@ impl Redemptions {
     }
 
     /// Returns the matched invitations, or `CODE_NOT_USABLE`: one statement for all candidates of
-    /// all attempts, whether they exist or not (R5).
+    /// all attempts, whether they exist or not (R5). What several codes read like matches none (B4).
     pub(super) async fn look_up(
         &self,
         attempts: &[&Attempt],
         profiles: &Profiles,
     ) -> Result<Vec<std::result::Result<MatchedInvitation, ErrorReason>>> {
-        let candidates: Vec<Vec<Vec<[u8; 32]>>> = attempts
+        let candidates: Vec<Vec<LookUp>> = attempts
             .iter()
-            .map(|attempt| self.candidate_macs(attempt, profiles))
+            .map(|attempt| self.look_ups(attempt, profiles))
             .collect();
-        let mut macs: Vec<[u8; 32]> = candidates.iter().flatten().flatten().copied().collect();
-        macs.sort_unstable();
-        macs.dedup();
+        let mut look_ups: Vec<LookUp> = candidates.iter().flatten().cloned().collect();
+        look_ups.sort_unstable();
+        look_ups.dedup();
         // T1 looks among many itself.
         let user = match attempts {
             [alone] => Some(&alone.person.user),
             _ => None,
         };
         let mut repository = self.ledger.store.read().await?;
-        let rows: HashMap<Vec<u8>, (InvitationRow, bool)> = repository
-            .find_living_by_lookup_macs(&macs, user)
-            .await?
-            .into_iter()
-            .filter_map(|found| Some((found.0.secret.as_ref()?.lookup_mac.clone(), found)))
-            .collect();
+        let found = repository.find_living(&look_ups, user).await?;
         repository.release();
-        Ok(attempts
-            .iter()
-            .zip(candidates)
-            .map(|(attempt, candidates)| {
-                candidates
-                    .into_iter()
-                    .find_map(|lookup_macs| {
-                        let (row, has_use) = lookup_macs
-                            .iter()
-                            .find_map(|mac| rows.get(mac.as_slice()))?;
-                        may_match(attempt, row).then(|| MatchedInvitation {
-                            row: row.clone(),
-                            lookup_macs,
-                            has_use: *has_use,
-                        })
-                    })
-                    .ok_or(ErrorReason::CodeNotUsable)
+        let mut rows: HashMap<&LookUp, Vec<(InvitationRow, bool)>> = HashMap::new();
+        for (index, row, has_use) in found {
+            if let Some(look_up) = look_ups.get(index) {
+                rows.entry(look_up).or_default().push((row, has_use));
+            }
+        }
+        let matching = |attempt: &Attempt, look_up: &LookUp| {
+            let mut matching = rows
+                .get(look_up)?
+                .iter()
+                .filter(|(row, _)| may_match(attempt, row));
+            let (row, has_use) = matching.next().filter(|_| matching.next().is_none())?;
+            Some(MatchedInvitation {
+                row: row.clone(),
+                lookup_macs: look_up.all(),
+                has_use: *has_use,
             })
-            .collect())
+        };
+        let attempts = attempts.iter().zip(&candidates);
+        let matched = attempts.map(|(&attempt, candidates)| {
+            let mut candidates = candidates.iter();
+            let matched = candidates.find_map(|look_up| matching(attempt, look_up));
+            matched.ok_or(ErrorReason::CodeNotUsable)
+        });
+        Ok(matched.collect())
     }
 
-    /// Returns the look-up MACs of each candidate, in the order of precedence (R1).
-    fn candidate_macs(&self, attempt: &Attempt, profiles: &Profiles) -> Vec<Vec<[u8; 32]>> {
+    /// Returns what finds each candidate, in the order of precedence (R1).
+    fn look_ups(&self, attempt: &Attempt, profiles: &Profiles) -> Vec<LookUp> {
         let prefix = attempt
             .organization
             .as_ref()
@@ -124,7 +130,7 @@ impl Redemptions {
         credential
             .candidates()
             .iter()
-            .map(|candidate| secrets.lookup_macs(candidate.kind, &candidate.canonical))
+            .map(|candidate| secrets.look_up(candidate.kind, &candidate.canonical))
             .collect()
     }
 }
@@ -144,6 +150,24 @@ fn may_match(attempt: &Attempt, row: &InvitationRow) -> bool {
             .is_none_or(|bound| bound.contains(organization))
 }
 
+/// Returns the organizations whose codes begin with this prefix: the one whose it is, or else those whose prefix reads
+/// like it (B4).
+pub(super) fn with_prefix<'profiles>(
+    profiles: &'profiles Profiles,
+    prefix: &CodePrefix,
+) -> Vec<&'profiles OrganizationProfile> {
+    let reads = folded(prefix.as_str());
+    let alike = profiles
+        .iter()
+        .filter(|profile| folded(&profile.code_prefix) == reads);
+    let alike: Vec<_> = alike.collect();
+    let mut exact = alike.iter().copied();
+    match exact.find(|profile| profile.code_prefix == prefix.as_str()) {
+        Some(exact) => vec![exact],
+        None => alike,
+    }
+}
+
 /// Returns the organization that the attempt names, in the request or by a prefix, where it is known here.
 pub(super) fn named_organization<'profiles>(
     attempt: &Attempt,
@@ -153,20 +177,20 @@ pub(super) fn named_organization<'profiles>(
         Some(organization) => profiles
             .iter()
             .find(|profile| profile.organization == *organization),
-        None => attempt.credential.possible_prefixes().find_map(|prefix| {
-            profiles
-                .iter()
-                .find(|profile| profile.code_prefix.eq_ignore_ascii_case(prefix.as_str()))
-        }),
+        None => attempt
+            .credential
+            .possible_prefixes()
+            .find_map(|prefix| with_prefix(profiles, &prefix).first().copied()),
     }
 }
 
 /// Returns the attempt as the limiter counts it.
-pub(super) fn limited(attempt: &Attempt, profiles: &Profiles) -> limiter::Attempt {
+pub(super) fn limited(attempt: &Attempt, profiles: &Profiles, keys: &KeyRing) -> limiter::Attempt {
     let named = named_organization(attempt, profiles);
     let by_prefix = attempt.organization.is_none() && named.is_some();
     limiter::Attempt {
         user: attempt.person.user.clone(),
+        guess: guess(attempt, keys),
         address: attempt.address,
         // One that nobody has heard of has no codes, and no budget of its own.
         organization: named.map(|profile| profile.organization.clone()),
@@ -182,4 +206,34 @@ pub(super) fn limited(attempt: &Attempt, profiles: &Profiles) -> limiter::Attemp
         calling_service: attempt.calling_service.clone(),
         vouched: attempt.facts.vouched,
     }
+}
+
+/// Returns what the attempt is known again by: a keyed hash of what was typed, as it reads (B4), with all that a refusal
+/// could depend on. It says nothing of any of them, and is another one for each user.
+fn guess(attempt: &Attempt, keys: &KeyRing) -> limiter::GuessHash {
+    let candidates = attempt.credential.candidates().iter().map(|candidate| {
+        let canonical = candidate.canonical.expose();
+        match candidate.kind {
+            InvitationKind::EnrollmentCode => (candidate.kind.tag(), folded(canonical)),
+            kind => (kind.tag(), SecretText::new(canonical)),
+        }
+    });
+    let candidates: Vec<_> = candidates
+        .map(|(tag, form)| json!([tag, form.expose()]))
+        .collect();
+    let facts = &attempt.facts;
+    let bound_to = attempt.bound_to.as_ref();
+    let text = json!([
+        facts.user.as_str(),
+        candidates,
+        attempt.organization.as_ref().map(OrganizationId::as_str),
+        bound_to.map(|bound| bound.iter().map(OrganizationId::as_str).collect::<Vec<_>>()),
+        facts.email.as_ref().map(ToString::to_string),
+        facts.email_verified,
+        facts.external_id,
+        facts.vouched,
+        facts.sign_up,
+    ]);
+    let text = Zeroizing::new(text.to_string());
+    limiter::GuessHash::of(keys.mac(keys.current(), GUESS_TAG, text.as_bytes()))
 }

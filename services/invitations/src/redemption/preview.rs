@@ -55,7 +55,7 @@ impl Redemptions {
         let charged = match charged {
             Ok(charged) => charged,
             Err((decision, error)) => {
-                self.log_preview(&attempt, &profiles, decision, error.reason(), None);
+                self.log_preview(&attempt, &profiles, (decision, false), error.reason(), None);
                 return Err(error);
             }
         };
@@ -65,7 +65,7 @@ impl Redemptions {
             .preview_charged(caller, &attempt, &profiles, &mut matched)
             .await;
         if let Err(error) = &previewed {
-            let decision = charged.decision();
+            let decision = (charged.decision(), charged.is_repeat());
             let matched = matched.as_ref();
             self.log_preview(&attempt, &profiles, decision, error.reason(), matched);
         }
@@ -97,7 +97,7 @@ impl Redemptions {
         self: &Arc<Self>,
         attempt: &Attempt,
         profiles: &Profiles,
-        limiter_decision: LimiterDecision,
+        (limiter_decision, is_repeat): (LimiterDecision, bool),
         reason: ErrorReason,
         matched: Option<&MatchedInvitation>,
     ) {
@@ -106,6 +106,7 @@ impl Redemptions {
             preview: true,
             reason,
             limiter_decision,
+            is_repeat,
             matched: matched.map(|matched| &matched.row.invitation),
         };
         let refusals = is_decision(reason).then_some(refusal);
@@ -142,22 +143,18 @@ impl Redemptions {
             let Some(outcome) = Outcome::of(admission.answer) else {
                 continue;
             };
-            return match outcome {
-                Outcome::Refused(reason) => {
-                    self.refused(caller, attempt, invitation, reason, now).await
-                }
-                _ => {
-                    // R2: they refuse nobody who is in, but staff want to know of them.
-                    let mut failures = failing_rules(invitation, &attempt.facts, now);
-                    if !failures.is_empty() && !self.is_staff(caller, invitation).await {
-                        failures.clear();
-                    }
-                    Ok(Preview {
-                        failures,
-                        ..preview_of(invitation, Some(outcome), Some(&admission))
-                    })
-                }
-            };
+            if let Outcome::Refused(reason) = outcome {
+                return self.refused(caller, attempt, invitation, reason, now).await;
+            }
+            // R2: they refuse nobody who is in, but staff want to know of them.
+            let mut failures = failing_rules(invitation, &attempt.facts, now);
+            if !failures.is_empty() && !self.is_staff(caller, invitation).await {
+                failures.clear();
+            }
+            return Ok(Preview {
+                failures,
+                ..preview_of(invitation, Some(outcome), Some(&admission))
+            });
         }
         Err(not_known_yet())
     }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{
     Redemptions,
-    attempt::{InFlight, Stage},
+    attempt::{Charged, InFlight, Stage},
     attempt_log::Refusal,
     each::together_or_each,
     ledger::{
@@ -347,6 +347,7 @@ impl Redemptions {
                 preview: false,
                 reason: one.refusal_to_log()?,
                 limiter_decision: one.limiter_decision,
+                is_repeat: one.charged.as_ref().is_some_and(Charged::is_repeat),
                 matched: one.matched.as_ref().map(|matched| &matched.row.invitation),
             })
         });

@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use super::ledger::{Person, RedemptionRequest};
 use crate::domain::{
-    credential::{Credential, MAX_CREDENTIAL_BYTES},
+    credential::{Credential, Malformed},
     decide::Facts,
     public_url::PublicUrl,
 };
@@ -177,18 +177,16 @@ fn credential(
     text: &str,
     public_url: &PublicUrl,
 ) -> Option<Credential> {
-    let in_bounds = violations.check(!text.trim().is_empty(), field, "is required")
-        && violations.check(
-            text.len() <= MAX_CREDENTIAL_BYTES,
-            field,
-            format!("is longer than {MAX_CREDENTIAL_BYTES} bytes"),
-        );
-    if !in_bounds {
+    if !violations.check(!text.trim().is_empty(), field, "is required") {
         return None;
     }
     Credential::parse(text, public_url)
         .map_err(|malformed| {
-            violations.add_reason(ErrorReason::CodeMalformed, field, malformed.to_string());
+            let reason = match malformed {
+                Malformed::TooLong => ErrorReason::InvalidRequest,
+                _ => ErrorReason::CodeMalformed,
+            };
+            violations.add_reason(reason, field, malformed.to_string());
         })
         .ok()
 }

@@ -2,7 +2,10 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use homeroom_api::{ids::UserId, names::Place};
+use homeroom_api::{
+    ids::{OrganizationId, UserId},
+    names::Place,
+};
 use uuid::Uuid;
 
 use super::Result;
@@ -13,10 +16,30 @@ use crate::domain::invitation::{Epoch, Invitation, InvitationKind};
 pub struct StoredSecret {
     /// HMAC of the kind's tag and the canonical form: what a look-up compares. Unique.
     pub lookup_mac: Vec<u8>,
+    /// The same of how an enrolment code reads, where a look-up finds nothing else (B4). None of other kinds, and of a
+    /// code that a version before this one stored, until it is folded.
+    pub folded_mac: Option<Vec<u8>>,
     /// The sealed display value.
     pub sealed: Vec<u8>,
     /// The version of the key of both.
     pub key_version: u32,
+}
+
+/// One form that a credential may have, under each key that lives.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LookUp {
+    /// What finds exactly that form; the current key's first.
+    pub macs: Vec<[u8; 32]>,
+    /// What finds forms that read alike, in the same order; empty of kinds whose canonical form is what is read.
+    pub folded_macs: Vec<[u8; 32]>,
+}
+
+impl LookUp {
+    /// Both.
+    #[must_use]
+    pub fn all(&self) -> Vec<[u8; 32]> {
+        [self.macs.as_slice(), &self.folded_macs].concat()
+    }
 }
 
 /// An invitation as it is stored: what the domain decides by, and what staff are shown beside it.
@@ -89,21 +112,30 @@ pub trait Invitations: Send {
         kind: InvitationKind,
     ) -> Result<Option<InvitationRow>>;
 
-    /// The invitations that any of these look-up MACs finds, each with its MAC, in one statement.
+    /// The invitations that any of these MACs finds, exact or folded, in one statement.
     async fn find_all_by_lookup_macs(&mut self, macs: &[[u8; 32]]) -> Result<Vec<InvitationRow>>;
 
-    /// Those of them that are neither switched off nor revoked nor deleted, each with whether a use of it has been
-    /// spent on `user` (P4).
-    async fn find_living_by_lookup_macs(
+    /// Those that these find and that are neither switched off nor revoked nor deleted, in one statement, each with the
+    /// index of what found it: exactly, or where nobody's form is exactly that, in use or not, by how it reads (B4); and
+    /// whether a use of it has been spent on `user` (P4).
+    async fn find_living(
         &mut self,
-        macs: &[[u8; 32]],
+        look_ups: &[LookUp],
         user: Option<&UserId>,
-    ) -> Result<Vec<(InvitationRow, bool)>>;
+    ) -> Result<Vec<(usize, InvitationRow, bool)>>;
 
     /// The invitation with one of these look-up MACs: one secret under each key that lives.
     async fn find_by_lookup_macs(&mut self, macs: &[[u8; 32]]) -> Result<Option<InvitationRow>> {
         Ok(self.find_all_by_lookup_macs(macs).await?.pop())
     }
+
+    /// Enrolment codes that are not folded, by id, after `after`: of one organization, or of all.
+    async fn list_unfolded(
+        &mut self,
+        organization: Option<&OrganizationId>,
+        after: Option<Uuid>,
+        limit: u32,
+    ) -> Result<Vec<InvitationRow>>;
 
     /// A page, newest first: rows with an id below `before`. Deleted ones are left out.
     async fn list_invitations(

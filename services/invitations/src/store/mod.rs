@@ -35,7 +35,7 @@ pub use audit_entries::{AuditEntries, AuditEntry, AuditFilter};
 pub use erasures::{Erasure, ErasureState, Erasures, PersonKnown};
 pub use feed_positions::{FeedPositions, SkippedEvent};
 pub use homeroom_kit::database::{Error, OpenError};
-pub use invitations::{InvitationFilter, InvitationRow, Invitations, StoredSecret};
+pub use invitations::{InvitationFilter, InvitationRow, Invitations, LookUp, StoredSecret};
 pub use key_versions::{KeyCheck, KeyVersions, RotatedSecret, RowLock};
 pub use organization_profiles::{OrganizationProfile, OrganizationProfiles};
 pub(crate) use redemptions::organizations_of;

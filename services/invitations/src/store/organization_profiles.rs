@@ -43,8 +43,8 @@ pub trait OrganizationProfiles: Send {
         now: DateTime<Utc>,
     ) -> Result<()>;
 
-    /// The profiles of these organizations, and of those whose enrolment codes begin with one of
-    /// these prefixes, as membership writes them; in one statement.
+    /// The profiles of these organizations, and of those whose enrolment codes begin with what reads as one of
+    /// these prefixes, in capitals; in one statement.
     async fn find_profiles(
         &mut self,
         organizations: &[OrganizationId],

@@ -208,6 +208,31 @@ async fn r10_without_redis_short_credentials_queue_and_half_the_budgets_hold() {
 }
 
 #[tokio::test]
+async fn u3_without_redis_a_repeat_costs_nothing_and_nobody_is_said_to_be_cleared() {
+    let (listener, address) = local_listener().await;
+    drop(listener);
+    let (_clock, limiter) = limiter_at(address);
+    for press in 0..10 {
+        let outcome: Outcome = limiter
+            .charge(&[user("ada").typing(1)])
+            .await
+            .remove(0)
+            .into();
+        let receipt = outcome.receipt();
+        assert_eq!(receipt.is_repeat(), press > 0);
+        keep(&limiter, receipt).await;
+    }
+    for _ in 0..4 {
+        keep(&limiter, charge_one(&limiter, "ada").await.receipt()).await;
+    }
+    assert!(!charge_one(&limiter, "ada").await.is_allowed());
+    // Redis may know her still, but this process does not
+    let ada = user("ada").user;
+    assert!(!limiter.clear(&ada).await);
+    assert!(charge_one(&limiter, "ada").await.is_allowed());
+}
+
+#[tokio::test]
 async fn r10_a_redis_that_hangs_is_given_up_after_five_calls() {
     // given one that takes connections and says nothing
     let (_listener, address) = local_listener().await;

@@ -5,7 +5,8 @@ use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 use chrono::TimeDelta;
 use homeroom_api::ids::{OrganizationId, UserId};
 use homeroom_invitations::limiter::{
-    Attempt, Budgets, Dimension, Effect, GuessScope, Limiter, Receipt, Settlement, Verdict,
+    Attempt, Budgets, Dimension, Effect, GuessHash, GuessScope, Limiter, Receipt, Settlement,
+    Verdict,
     fallback::GuardedLimiter,
     memory::MemoryLimiter,
     redis::{KEY_PREFIX, RedisStore},
@@ -237,10 +238,11 @@ impl Outcome {
     }
 }
 
-/// An attempt by `id` from nowhere in particular.
+/// An attempt by `id` from nowhere in particular, with something else each time.
 pub(crate) fn user(id: &str) -> Attempt {
     Attempt {
         user: UserId::parse(id).unwrap(),
+        guess: GuessHash::NONE,
         address: None,
         organization: None,
         may_name_none: false,
@@ -251,12 +253,21 @@ pub(crate) fn user(id: &str) -> Attempt {
 }
 
 pub(crate) trait AttemptWith {
+    /// With the same each time.
+    fn typing(self, text: u8) -> Attempt;
     fn at(self, address: &str) -> Attempt;
     fn naming(self, organization: &str, seats: u32) -> Attempt;
     fn vouched(self) -> Attempt;
 }
 
 impl AttemptWith for Attempt {
+    fn typing(self, text: u8) -> Attempt {
+        Attempt {
+            guess: GuessHash::of([text; 32]),
+            ..self
+        }
+    }
+
     fn at(self, address: &str) -> Attempt {
         let address: IpAddr = address.parse().unwrap();
         Attempt {

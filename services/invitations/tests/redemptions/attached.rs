@@ -9,7 +9,7 @@ use homeroom_invitations::{
         invitation::InvitationKind,
         redemption::{Outcome, RedemptionState},
     },
-    redemption::attempt::Attempt,
+    redemption::request::Attempt,
 };
 use homeroom_kit::auth::Scope;
 

@@ -93,8 +93,8 @@ async fn r4_a_guess_by_preview_costs_what_a_guess_by_redeem_costs() {
     for _ in 0..5 {
         world.preview("ann", CODE).await.unwrap();
     }
-    for _ in 0..2 {
-        world.preview("ann", "HAMILTON-GUESS").await.unwrap_err();
+    for guess in ["HAMILTON-GUESS", "HAMILTON-GUESS2"] {
+        world.preview("ann", guess).await.unwrap_err();
     }
     let spent = world.preview("ann", CODE).await.unwrap_err();
     assert_eq!(spent.reason(), ErrorReason::TooManyAttempts);

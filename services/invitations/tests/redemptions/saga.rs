@@ -533,10 +533,10 @@ async fn r5_r10_a_guess_stays_charged_and_an_eligible_persons_attempt_does_not()
     }
     let reasons: Vec<ErrorReason> = {
         let mut reasons = Vec::new();
-        for _ in 0..3 {
+        for guess in 0..3 {
             reasons.push(
                 world
-                    .redeem("bob", "HAMILTON-GUESS", "")
+                    .redeem("bob", &format!("HAMILTON-GUESS{guess}"), "")
                     .await
                     .unwrap_err()
                     .reason(),

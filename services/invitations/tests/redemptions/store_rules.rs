@@ -21,7 +21,7 @@ use homeroom_invitations::{
         },
         request::Attempt,
     },
-    store::{InvitationRow, SkippedEvent, Store},
+    store::{InvitationRow, LookUp, SkippedEvent, Store},
 };
 use homeroom_kit::{
     Result,
@@ -830,8 +830,33 @@ async fn look_ups_find_many_by_their_macs_in_one_statement(store: Arc<dyn Store>
         .await
         .unwrap();
     assert_eq!(found, [row]);
-    let living = repository.find_living_by_lookup_macs(&[mac], None).await;
-    assert_eq!(living.unwrap(), [(found[0].clone(), false)]);
+    let exactly = |mac: [u8; 32]| LookUp {
+        macs: vec![mac],
+        folded_macs: Vec::new(),
+    };
+    let living = repository
+        .find_living(&[exactly([1; 32]), exactly(mac)], None)
+        .await;
+    assert_eq!(living.unwrap(), [(1, found[0].clone(), false)]);
+    // By how it reads, but not where somebody's form is exactly that.
+    let folded: [u8; 32] = found[0]
+        .secret
+        .as_ref()
+        .and_then(|secret| secret.folded_mac.clone())
+        .unwrap()
+        .try_into()
+        .unwrap();
+    let alike = |mac: [u8; 32]| LookUp {
+        macs: vec![mac],
+        folded_macs: vec![folded],
+    };
+    let look_ups = [alike([1; 32]), exactly([2; 32]), alike(mac)];
+    let mut living = repository.find_living(&look_ups, None).await.unwrap();
+    living.sort_by_key(|(index, _, _)| *index);
+    assert_eq!(
+        living,
+        [(0, found[0].clone(), false), (2, found[0].clone(), false)]
+    );
     assert_eq!(
         repository
             .find_all_by_lookup_macs(&[[1; 32]])
@@ -859,13 +884,10 @@ async fn profiles_are_found_by_organization_and_by_prefix(store: Arc<dyn Store>)
         repository.find_profiles(&[], &prefixes).await.unwrap(),
         [profile]
     );
-    assert_eq!(
-        repository
-            .find_profiles(&[], &["HA".to_owned()])
-            .await
-            .unwrap(),
-        []
-    );
+    for (prefix, count) in [("HA", 0), ("HAM1LT0N", 1), ("HAMlLTON", 0), ("HAMLLTON", 1)] {
+        let found = repository.find_profiles(&[], &[prefix.to_owned()]).await;
+        assert_eq!(found.unwrap().len(), count, "{prefix}");
+    }
     repository.rollback().await;
 }
 

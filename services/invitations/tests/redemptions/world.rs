@@ -34,6 +34,7 @@ use homeroom_kit::{
     keys::KeyRing,
     paging::Paging,
     random::{SystemRandomness, new_id_at},
+    secret::SecretText,
     tasks::Writes,
 };
 use uuid::Uuid;
@@ -118,12 +119,13 @@ pub(crate) fn set_secret(row: &mut InvitationRow, code: &str, keys: &KeyRing) {
         .find(|candidate| candidate.kind == row.invitation.kind)
         .unwrap();
     let canonical = &candidate.canonical;
+    // A code is shown without its prefix, which in these tests has eight letters.
+    let shown = match candidate.kind {
+        InvitationKind::EnrollmentCode => SecretText::new(&canonical.expose()[8..]),
+        _ => canonical.clone(),
+    };
     let secrets = Secrets::new(keys, &SystemRandomness);
-    row.secret = Some(
-        secrets
-            .store(&row.invitation, canonical, canonical)
-            .unwrap(),
-    );
+    row.secret = Some(secrets.store(&row.invitation, canonical, &shown).unwrap());
 }
 
 pub(crate) fn unlimited() -> Budgets {
@@ -131,6 +133,7 @@ pub(crate) fn unlimited() -> Budgets {
         user_burst: 1_000,
         user_hourly: 1_000,
         user_daily: 1_000,
+        address_hourly: 1_000,
         ..Budgets::default()
     }
 }
@@ -359,8 +362,8 @@ impl World {
     }
 
     /// Runs statements on the file, behind the service's back.
-    pub(crate) async fn tamper(&self, statements: &'static str) {
-        sqlx::raw_sql(statements)
+    pub(crate) async fn tamper(&self, statements: &str) {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statements))
             .execute(&self.pool().await)
             .await
             .unwrap();

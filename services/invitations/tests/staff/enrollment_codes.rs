@@ -107,6 +107,75 @@ async fn b4_two_codes_that_come_out_equal_are_one_too_many() {
 }
 
 #[tokio::test]
+async fn u4_two_codes_that_read_alike_are_one_too_many() {
+    let office = Office::open().await;
+    let bio = create(&office, "BIO101").await;
+    let other = create(&office, "CHEM202").await;
+    // Also where the version before this one stored it.
+    for of_old in [false, true] {
+        if of_old {
+            office
+                .tamper("UPDATE invitations SET folded_mac = NULL, folded_lookup_mac = NULL")
+                .await;
+        }
+        for text in ["BI0101", "BIOIOI", "bl0-lol", "B10I01", "b i o l 0 l"] {
+            let refused = try_create(&office, ORGANIZATION, code(text)).await;
+            assert_eq!(reason(refused), ErrorReason::CodeTaken, "{text}");
+            let renamed = EnrollmentCode {
+                name: other.name.clone(),
+                ..code(text)
+            };
+            let refused = update(&office, renamed, &["code"]).await;
+            assert_eq!(reason(refused), ErrorReason::CodeTaken, "{text}");
+        }
+    }
+    for text in ["810101", "BIQ101", "BIO1O2"] {
+        create(&office, text).await;
+    }
+    // Its own author may write it otherwise; who has the old writing is shut out as by any other code.
+    let renamed = EnrollmentCode {
+        name: bio.name.clone(),
+        ..code("BI0-101")
+    };
+    let renamed = update(&office, renamed, &["code"]).await.unwrap();
+    assert_eq!(renamed.get_ref().full_code, "HAMILTON-BI0-101");
+    assert_eq!(office.membership.fence(&bio.name), 2);
+    // Once it is deleted another may be made.
+    let delete = by_owner(DeleteEnrollmentCodeRequest {
+        name: bio.name,
+        ..DeleteEnrollmentCodeRequest::default()
+    });
+    office
+        .enrollment_codes
+        .delete_enrollment_code(delete)
+        .await
+        .unwrap();
+    create(&office, "BIOIOI").await;
+}
+
+#[tokio::test]
+async fn u4_codes_of_old_that_collide_are_changed_as_before() {
+    let office = Office::open().await;
+    let one = create(&office, "BIO101").await;
+    office
+        .tamper("UPDATE invitations SET lookup_mac = unhex('00'), folded_mac = NULL, folded_lookup_mac = NULL")
+        .await;
+    let other = create(&office, "BI0101").await;
+    office
+        .tamper("UPDATE invitations SET folded_mac = unhex('11'), folded_lookup_mac = lookup_mac")
+        .await;
+    for (made, text) in [(one, "BIO101"), (other, "BI0101")] {
+        let changed = EnrollmentCode {
+            name: made.name,
+            max_uses: Some(7),
+            ..EnrollmentCode::default()
+        };
+        let changed = update(&office, changed, &["max_uses"]).await.unwrap();
+        assert_eq!(changed.get_ref().code, text);
+    }
+}
+
+#[tokio::test]
 async fn b5_it_works_from_its_first_moment_and_not_at_its_last() {
     let office = Office::open().await;
     let from = office.now() + TimeDelta::days(1);

@@ -35,6 +35,7 @@ pub(crate) fn row(number: u128, kind: InvitationKind) -> InvitationRow {
     let mut row = InvitationRow::new(id(number), kind, class(), now());
     row.secret = Some(StoredSecret {
         lookup_mac: vec![u8::try_from(number).unwrap(); 32],
+        folded_mac: None,
         sealed: vec![1, 2, 3],
         key_version: 1,
     });

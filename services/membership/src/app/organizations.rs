@@ -128,7 +128,7 @@ async fn insert(
     }
     Err(Error::new(
         ErrorReason::CodeTaken,
-        "Choose another code_prefix: this one is another organization's, begins one or is begun by one; a deleted organization keeps its own.",
+        "Choose another code_prefix: this one is another organization's, or reads like it (O and 0, and I, L and 1 are alike), begins one or is begun by one; a deleted organization keeps its own.",
     )
     .violation(
         "organization.code_prefix",

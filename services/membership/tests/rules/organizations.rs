@@ -18,6 +18,7 @@ use crate::{
 on_both_engines!(
     only_the_platform_creates_organizations_and_an_id_is_given_once,
     b4_the_code_prefix_is_made_from_the_id_unique_and_fixed,
+    u4_prefixes_that_read_alike_are_one_too_many,
     only_the_platform_sets_the_licence,
     an_organization_is_absent_for_who_may_not_see_it,
     organizations_are_listed_for_their_members_within_the_token,
@@ -129,6 +130,57 @@ async fn b4_the_code_prefix_is_made_from_the_id_unique_and_fixed(database: &Data
     };
     let taken = answer(platform.organizations.create_organization(chosen).await);
     assert_eq!(taken, Err(ErrorReason::CodeTaken));
+    world.end().await;
+}
+
+async fn u4_prefixes_that_read_alike_are_one_too_many(database: &Database) {
+    let world = World::start(database).await;
+    let mut platform = world.platform();
+    create_organization(&mut platform, "hamilton", 0)
+        .await
+        .unwrap();
+    create_organization(&mut platform, "l0ndon", 0)
+        .await
+        .unwrap();
+    let mut choose = async |id: &str, code_prefix: &str| {
+        let chosen = homeroom_api::membership::v1::CreateOrganizationRequest {
+            organization_id: id.to_owned(),
+            organization: Some(Organization {
+                display_name: id.to_owned(),
+                code_prefix: code_prefix.to_owned(),
+                ..Organization::default()
+            }),
+            ..Default::default()
+        };
+        answer(platform.organizations.create_organization(chosen).await)
+            .map(|created| created.code_prefix)
+    };
+    for alike in [
+        "HAM1LTON",
+        "hamilt0n",
+        "HAMLLTON",
+        "HAM1",
+        "HAMI",
+        "Hamilt0n2",
+        "LONDON",
+        "IOND0N",
+        "1O",
+    ] {
+        assert_eq!(
+            choose("another", alike).await,
+            Err(ErrorReason::CodeTaken),
+            "{alike}"
+        );
+    }
+    for (id, chosen, made) in [
+        ("hamburg", "HAMBURG", "HAMBURG"),
+        ("lindon", "LINDON", "LINDON"),
+        // What is made of an id gives way.
+        ("ham1lton", "", "2HAM1LTON"),
+        ("london", "", "2LONDON"),
+    ] {
+        assert_eq!(choose(id, chosen).await, Ok(made.to_owned()), "{id}");
+    }
     world.end().await;
 }
 

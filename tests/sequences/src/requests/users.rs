@@ -2,7 +2,8 @@
 //! only preview with it.
 
 use homeroom_api::{
-    invitations::v1::EraseUserRequest, membership::v1::EraseUserRequest as EraseInMembershipRequest,
+    invitations::v1::{ClearFailedAttemptsRequest, EraseUserRequest},
+    membership::v1::EraseUserRequest as EraseInMembershipRequest,
 };
 
 use super::{
@@ -12,6 +13,12 @@ use super::{
 
 pub(super) const METHODS: &[Method] = &[
     Method::new("homeroom.invitations.v1.UserService", "EraseUser", 4, erase),
+    Method::new(
+        "homeroom.invitations.v1.UserService",
+        "ClearFailedAttempts",
+        1,
+        clear,
+    ),
     Method::new("homeroom.membership.v1.UserService", "EraseUser", 1, look),
 ];
 
@@ -30,6 +37,13 @@ fn erase(composer: &mut Composer<'_>) -> Request {
         erases: Some(user),
         ..Request::new(Caller::Platform, &message)
     }
+}
+
+fn clear(composer: &mut Composer<'_>) -> Request {
+    let message = ClearFailedAttemptsRequest {
+        name: format!("users/{}", composer.anyone()),
+    };
+    Request::new(Caller::Platform, &message)
 }
 
 fn look(composer: &mut Composer<'_>) -> Request {

@@ -35,7 +35,7 @@ pub const LEASE_SECONDS: i64 = 5;
 pub struct MatchedInvitation {
     /// Its row.
     pub row: InvitationRow,
-    /// The look-up MACs that would find it: if its secret is none of them any more, it was reset.
+    /// The MACs that would find it, exact and folded: if its secret is none of them any more, it was reset.
     pub lookup_macs: Vec<[u8; 32]>,
     /// True if a use of it has been spent on the person (P4). Not known of those who are looked up with others.
     pub has_use: bool,
@@ -175,11 +175,8 @@ pub(super) fn ids_of(wanted: &[ReserveRequest<'_>]) -> Vec<Uuid> {
 /// Returns true if the secret is still the one that was typed: a reset between look-up and lock is seen here (C8).
 fn is_what_was_found(row: &InvitationRow, wanted: &ReserveRequest<'_>) -> bool {
     row.secret.as_ref().is_some_and(|secret| {
-        wanted
-            .matched
-            .lookup_macs
-            .iter()
-            .any(|mac| mac.as_slice() == secret.lookup_mac)
+        let mut macs = wanted.matched.lookup_macs.iter().map(<[u8; 32]>::as_slice);
+        macs.any(|mac| mac == secret.lookup_mac || Some(mac) == secret.folded_mac.as_deref())
     })
 }
 

@@ -1,7 +1,7 @@
 //! The statements on `redemptions` and `redemption_request_ids`, and what redeeming does to `invitations`; one
 //! statement for many rows, for both engines. Rows are passed as one JSON text, which both take apart (`json_rows!`).
 
-use super::invitations::select_invitations;
+use super::invitations::{invitation_columns, select_invitations};
 
 macro_rules! redemption_columns {
     () => {

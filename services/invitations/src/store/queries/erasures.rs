@@ -61,6 +61,7 @@ pub(super) const LOGS: &[&str] = &[
      calling_service = CASE WHEN calling_service = $1 THEN $2 ELSE calling_service END WHERE user_id = $1",
     "UPDATE audit_entries SET actor = $2, \
      calling_service = CASE WHEN calling_service = $1 THEN $2 ELSE calling_service END WHERE actor = $1",
+    "UPDATE audit_entries SET subject = 'users/' || CAST($2 AS TEXT) WHERE subject = 'users/' || CAST($1 AS TEXT)",
 ];
 
 homeroom_kit::statements! {

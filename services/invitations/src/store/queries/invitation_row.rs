@@ -20,6 +20,9 @@ use crate::{
 /// The columns whose form differs from the row's.
 pub(super) struct Columns<'row> {
     pub(super) lookup_mac: Option<&'row [u8]>,
+    pub(super) folded_mac: Option<&'row [u8]>,
+    /// Of which look-up it is.
+    pub(super) folded_lookup_mac: Option<&'row [u8]>,
     pub(super) sealed: Option<&'row [u8]>,
     pub(super) key_version: i64,
     pub(super) assigned_email: String,
@@ -35,8 +38,12 @@ impl<'row> Columns<'row> {
         let invitation = &row.invitation;
         let secret = row.secret.as_ref();
         let lock = invitation.lock.as_ref();
+        let lookup_mac = secret.map(|secret| secret.lookup_mac.as_slice());
+        let folded_mac = secret.and_then(|secret| secret.folded_mac.as_deref());
         Self {
-            lookup_mac: secret.map(|secret| secret.lookup_mac.as_slice()),
+            lookup_mac,
+            folded_mac,
+            folded_lookup_mac: folded_mac.and(lookup_mac),
             sealed: secret.map(|secret| secret.sealed.as_slice()),
             key_version: secret.map_or(0, |secret| i64::from(secret.key_version)),
             assigned_email: invitation
@@ -67,6 +74,8 @@ pub(super) fn to_json(row: &InvitationRow) -> Value {
         "fence_epoch": row.fence_epoch.value(),
         "uses_since_epoch": row.uses_since_epoch.value(),
         "lookup_mac": columns.lookup_mac.map(hex),
+        "folded_mac": columns.folded_mac.map(hex),
+        "folded_lookup_mac": columns.folded_lookup_mac.map(hex),
         "sealed": columns.sealed.map(hex),
         "key_version": columns.key_version,
         "enabled": row.enabled,
@@ -181,6 +190,7 @@ pub(super) fn read(row: &<Db as Database>::Row) -> Result<InvitationRow> {
         allow_rejoin: row.try_get("allow_rejoin")?,
     };
     let lookup_mac: Option<Vec<u8>> = row.try_get("lookup_mac")?;
+    let folded_mac: Option<Vec<u8>> = row.try_get("folded_mac")?;
     let sealed: Option<Vec<u8>> = row.try_get("sealed")?;
     let key_version: i64 = row.try_get("key_version")?;
     Ok(InvitationRow {
@@ -192,6 +202,7 @@ pub(super) fn read(row: &<Db as Database>::Row) -> Result<InvitationRow> {
             .map(|(lookup_mac, sealed)| {
                 Ok::<_, crate::store::Error>(StoredSecret {
                     lookup_mac,
+                    folded_mac,
                     sealed,
                     key_version: count(key_version)?,
                 })

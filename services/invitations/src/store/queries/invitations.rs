@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use async_trait::async_trait;
 use homeroom_api::{
-    ids::{ClassId, UserId},
+    ids::{ClassId, OrganizationId, UserId},
     names::Place,
 };
 use homeroom_kit::clock::micros;
@@ -13,26 +13,29 @@ use sqlx::Row as _;
 use uuid::Uuid;
 
 use super::{
-    SqlRepository, before_text, hex, ids_json,
+    SqlRepository, before_text, corrupt, hex, ids_json,
     invitation_row::{Columns, domain_rules_text, read, to_json},
     rows_json, uses_of_person,
 };
 use crate::{
     domain::invitation::{Epoch, InvitationKind},
-    store::{InvitationFilter, InvitationRow, Invitations, Result},
+    store::{InvitationFilter, InvitationRow, Invitations, LookUp, Result},
 };
+
+macro_rules! invitation_columns {
+    () => {
+        "invitation_id, kind, organization_id, class_id, epoch, fence_epoch, uses_since_epoch, lookup_mac, \
+         CASE WHEN folded_lookup_mac = lookup_mac THEN folded_mac END AS folded_mac, sealed, key_version, enabled, \
+         revoke_time, delete_time, valid_from_time, valid_till_time, max_uses, uses_committed, uses_reserved, \
+         uses_queued, assigned_email, external_id, display_name, email_domains, allow_rejoin, strength_bits, words, \
+         lock_period, unlock_time, manual_lock_time, issue_time, revision, create_time, update_time"
+    };
+}
+pub(super) use invitation_columns;
 
 macro_rules! select {
     ($($rest:tt)+) => {
-        concat!(
-            "SELECT invitation_id, kind, organization_id, class_id, epoch, fence_epoch, ",
-            "uses_since_epoch, lookup_mac, sealed, key_version, enabled, revoke_time, delete_time, ",
-            "valid_from_time, valid_till_time, max_uses, uses_committed, uses_reserved, uses_queued, ",
-            "assigned_email, external_id, display_name, email_domains, allow_rejoin, strength_bits, ",
-            "words, lock_period, unlock_time, manual_lock_time, issue_time, revision, create_time, ",
-            "update_time FROM invitations ",
-            $($rest)+
-        )
+        concat!("SELECT ", invitation_columns!(), " FROM invitations ", $($rest)+)
     };
 }
 pub(super) use select as select_invitations;
@@ -40,8 +43,8 @@ pub(super) use select as select_invitations;
 homeroom_kit::statements! {
     INSERT = concat!(
         "INSERT INTO invitations (invitation_id, kind, organization_id, class_id, epoch, fence_epoch, \
-         uses_since_epoch, lookup_mac, sealed, key_version, enabled, revoke_time, delete_time, \
-         valid_from_time, valid_till_time, max_uses, uses_committed, uses_reserved, uses_queued, \
+         uses_since_epoch, lookup_mac, folded_mac, folded_lookup_mac, sealed, key_version, enabled, \
+         revoke_time, delete_time, valid_from_time, valid_till_time, max_uses, uses_committed, uses_reserved, uses_queued, \
          assigned_email, external_id, display_name, email_domains, allow_rejoin, strength_bits, words, \
          lock_period, unlock_time, manual_lock_time, issue_time, revision, create_time, update_time) \
          SELECT input.value->>'invitation_id', input.value->>'kind', input.value->>'organization_id', \
@@ -49,6 +52,10 @@ homeroom_kit::statements! {
          CAST(input.value->>'fence_epoch' AS BIGINT), \
          CAST(input.value->>'uses_since_epoch' AS BIGINT), ",
         from_hex!("input.value->>'lookup_mac'"),
+        ", ",
+        from_hex!("input.value->>'folded_mac'"),
+        ", ",
+        from_hex!("input.value->>'folded_lookup_mac'"),
         ", ",
         from_hex!("input.value->>'sealed'"),
         ", CAST(input.value->>'key_version' AS BIGINT), CAST(input.value->>'enabled' AS BOOLEAN), \
@@ -81,23 +88,42 @@ homeroom_kit::statements! {
     FIND_BY_LOOKUP_MACS = select!(
         "JOIN ",
         json_rows!("$1"),
-        " ON invitations.lookup_mac = ",
-        from_hex!("input.value->>'mac'")
+        " ON lookup_mac = ",
+        from_hex!("input.value->>'mac'"),
+        " OR (folded_mac = ",
+        from_hex!("input.value->>'mac'"),
+        " AND folded_lookup_mac = lookup_mac)"
     );
 
     /// What is not in use is not even read: else its refusal would take longer than that of what there never was (R5).
-    FIND_LIVING_BY_LOOKUP_MACS = concat!(
+    FIND_LIVING = concat!(
         "SELECT invitations.*, ",
         uses_of_person!("$2"),
-        " > 0 AS has_use FROM (",
-        select!(
-            "JOIN ",
-            json_rows!("$1"),
-            " ON invitations.lookup_mac = ",
-            from_hex!("input.value->>'mac'"),
-            " WHERE enabled AND revoke_time IS NULL AND delete_time IS NULL"
-        ),
-        ") AS invitations"
+        " > 0 AS has_use FROM (SELECT ",
+        invitation_columns!(),
+        ", CAST(input.value->>'form' AS BIGINT) AS form FROM invitations JOIN ",
+        json_rows!("$1"),
+        " ON lookup_mac = ",
+        from_hex!("input.value->>'mac'"),
+        " WHERE enabled AND revoke_time IS NULL AND delete_time IS NULL UNION ALL SELECT ",
+        invitation_columns!(),
+        ", CAST(folded.form AS BIGINT) AS form FROM invitations \
+         JOIN (SELECT input.value->>'form' AS form, input.value->>'folded_mac' AS mac FROM ",
+        json_rows!("$1"),
+        ") AS folded ON folded_mac = ",
+        from_hex!("folded.mac"),
+        " WHERE folded_lookup_mac = lookup_mac AND enabled AND revoke_time IS NULL \
+         AND delete_time IS NULL AND NOT EXISTS (SELECT 1 FROM ",
+        json_rows!("$1"),
+        " JOIN invitations AS exact ON exact.lookup_mac = ",
+        from_hex!("input.value->>'mac'"),
+        " WHERE input.value->>'form' = folded.form)) AS invitations"
+    );
+
+    LIST_UNFOLDED = select!(
+        "WHERE kind = 'enrollment_code' AND lookup_mac IS NOT NULL \
+         AND folded_lookup_mac IS DISTINCT FROM lookup_mac AND ($1 = '' OR organization_id = $1) \
+         AND invitation_id > $2 ORDER BY invitation_id LIMIT $3"
     );
 
     LIST = select!(
@@ -118,6 +144,7 @@ homeroom_kit::statements! {
         uses_since_epoch = $4, \
         lookup_mac = CASE WHEN key_version > $7 AND $7 > 0 AND epoch = $3 AND sealed IS NOT NULL \
         THEN lookup_mac ELSE $5 END, \
+        folded_mac = $25, folded_lookup_mac = $26, \
         sealed = CASE WHEN key_version > $7 AND $7 > 0 AND epoch = $3 AND sealed IS NOT NULL \
         THEN sealed ELSE $6 END, \
         key_version = CASE WHEN key_version > $7 AND $7 > 0 AND epoch = $3 AND sealed IS NOT NULL \
@@ -135,10 +162,6 @@ homeroom_kit::statements! {
 
 fn class_text(place: &Place) -> &str {
     place.class().map_or("", ClassId::as_str)
-}
-
-fn macs_json(macs: &[[u8; 32]]) -> String {
-    rows_json(macs.iter().map(|mac| json!({"mac": hex(mac)})))
 }
 
 #[async_trait]
@@ -192,29 +215,61 @@ impl Invitations for SqlRepository {
         if macs.is_empty() {
             return Ok(Vec::new());
         }
+        let macs = macs.iter().map(|mac| json!({"mac": hex(mac)}));
         let rows = sqlx::query(FIND_BY_LOOKUP_MACS)
-            .bind(macs_json(macs))
+            .bind(rows_json(macs))
             .fetch_all(self.connection())
             .await?;
         rows.iter().map(read).collect()
     }
 
-    async fn find_living_by_lookup_macs(
+    async fn find_living(
         &mut self,
-        macs: &[[u8; 32]],
+        look_ups: &[LookUp],
         user: Option<&UserId>,
-    ) -> Result<Vec<(InvitationRow, bool)>> {
-        if macs.is_empty() {
+    ) -> Result<Vec<(usize, InvitationRow, bool)>> {
+        if look_ups.is_empty() {
             return Ok(Vec::new());
         }
-        let rows = sqlx::query(FIND_LIVING_BY_LOOKUP_MACS)
-            .bind(macs_json(macs))
+        let forms = look_ups.iter().enumerate();
+        let macs = forms.flat_map(|(form, look_up)| {
+            let folded = look_up
+                .folded_macs
+                .iter()
+                .map(Some)
+                .chain(std::iter::repeat(None));
+            let macs = look_up.macs.iter().zip(folded);
+            macs.map(move |(mac, folded)| {
+                json!({"form": form, "mac": hex(mac), "folded_mac": folded.map(|mac| hex(mac))})
+            })
+        });
+        let rows = sqlx::query(FIND_LIVING)
+            .bind(rows_json(macs))
             .bind(user.map_or("", UserId::as_str))
             .fetch_all(self.connection())
             .await?;
         rows.iter()
-            .map(|row| Ok((read(row)?, row.try_get("has_use")?)))
+            .map(|row| {
+                let form: i64 = row.try_get("form")?;
+                let form = usize::try_from(form).map_err(|_| corrupt("a form is negative"))?;
+                Ok((form, read(row)?, row.try_get("has_use")?))
+            })
             .collect()
+    }
+
+    async fn list_unfolded(
+        &mut self,
+        organization: Option<&OrganizationId>,
+        after: Option<Uuid>,
+        limit: u32,
+    ) -> Result<Vec<InvitationRow>> {
+        let rows = sqlx::query(LIST_UNFOLDED)
+            .bind(organization.map_or("", OrganizationId::as_str))
+            .bind(after.map_or_else(String::new, |id| id.to_string()))
+            .bind(i64::from(limit))
+            .fetch_all(self.connection())
+            .await?;
+        rows.iter().map(read).collect()
     }
 
     async fn list_invitations(
@@ -268,6 +323,8 @@ impl Invitations for SqlRepository {
             .bind(columns.manual_lock_time)
             .bind(micros(invitation.issue_time))
             .bind(micros(row.update_time))
+            .bind(columns.folded_mac)
+            .bind(columns.folded_lookup_mac)
             .execute(self.connection())
             .await?;
         Ok(done.rows_affected() == 1)

@@ -6,8 +6,11 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{
-    SqlRepository, corrupt, hex, invitation_row::read, invitations::select_invitations as select,
-    redemption_row::uuid, rows_json,
+    SqlRepository, corrupt, hex,
+    invitation_row::read,
+    invitations::{invitation_columns, select_invitations as select},
+    redemption_row::uuid,
+    rows_json,
 };
 use crate::store::{InvitationRow, KeyCheck, KeyVersions, Result, RotatedSecret, RowLock};
 
@@ -43,6 +46,10 @@ homeroom_kit::statements! {
     ROTATE = concat!(
         "UPDATE invitations SET lookup_mac = ",
         from_hex!("input.value->>'lookup_mac'"),
+        ", folded_mac = ",
+        from_hex!("input.value->>'folded_mac'"),
+        ", folded_lookup_mac = ",
+        from_hex!("input.value->>'folded_lookup_mac'"),
         ", sealed = ",
         from_hex!("input.value->>'sealed'"),
         ", key_version = CAST(input.value->>'key_version' AS BIGINT) FROM ",
@@ -51,7 +58,7 @@ homeroom_kit::statements! {
         from_hex!("input.value->>'sealed_before'"),
         " AND NOT EXISTS (SELECT 1 FROM invitations AS other WHERE other.lookup_mac = ",
         from_hex!("input.value->>'lookup_mac'"),
-        ") RETURNING invitation_id"
+        " AND other.invitation_id <> invitations.invitation_id) RETURNING invitation_id"
     );
 }
 
@@ -139,10 +146,14 @@ impl KeyVersions for SqlRepository {
             return Ok(Vec::new());
         }
         let rows = secrets.iter().map(|rotated| {
+            let folded_mac = rotated.secret.folded_mac.as_deref().map(hex);
+            let lookup_mac = hex(&rotated.secret.lookup_mac);
             json!({
                 "invitation_id": rotated.invitation_id.to_string(),
                 "sealed_before": hex(&rotated.sealed_before),
-                "lookup_mac": hex(&rotated.secret.lookup_mac),
+                "folded_lookup_mac": folded_mac.as_ref().map(|_| &lookup_mac),
+                "folded_mac": folded_mac,
+                "lookup_mac": lookup_mac,
                 "sealed": hex(&rotated.secret.sealed),
                 "key_version": rotated.secret.key_version,
             })

@@ -12,6 +12,17 @@ use serde_json::json;
 use super::{SqlRepository, ids_json, organization_id, rows_json};
 use crate::store::{OrganizationProfile, OrganizationProfiles, Result};
 
+/// A prefix as it reads (B4), as the index has it.
+macro_rules! folded {
+    ($prefix:literal) => {
+        concat!(
+            "replace(replace(replace(",
+            $prefix,
+            ", 'O', '0'), 'I', '1'), 'L', '1')"
+        )
+    };
+}
+
 homeroom_kit::statements! {
     /// Takes the organizations' row locks, in sorted order, which order their changes and events.
     LOCK = concat!(
@@ -41,7 +52,10 @@ homeroom_kit::statements! {
          UNION SELECT profile.organization_id, profile.code_prefix, profile.display_name, \
          profile.seat_limit FROM ",
         json_rows!("$2"),
-        " JOIN organization_profiles AS profile ON profile.code_prefix = input.value->>'prefix'"
+        " JOIN organization_profiles AS profile ON ",
+        folded!("profile.code_prefix"),
+        " = ",
+        folded!("input.value->>'prefix'")
     );
 
     SAVE = "INSERT INTO organization_profiles \

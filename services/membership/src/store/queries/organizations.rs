@@ -18,17 +18,42 @@ use crate::{
     store::{InsertOutcome, OrganizationQuery, Organizations, Result, SeatRows},
 };
 
+/// A prefix as it reads: O as 0, I and L as 1 (B4). The index has it so.
+macro_rules! folded {
+    ($prefix:literal) => {
+        concat!(
+            "replace(replace(replace(",
+            $prefix,
+            ", 'O', '0'), 'I', '1'), 'L', '1')"
+        )
+    };
+}
+
 homeroom_kit::statements! {
     INSERT = "INSERT INTO organizations \
         (organization_id, display_name, code_prefix, labels, revision, create_time, update_time) \
         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
-    /// Selects whether one prefix begins with the other (B4), so that two codes could become equal.
-    /// Such prefixes share their first letters, from `$2` to `$3`, so the index on prefixes finds
-    /// them.
-    PREFIX_OVERLAPS = "SELECT EXISTS (SELECT 1 FROM organizations \
-        WHERE code_prefix >= $2 AND code_prefix < $3 \
-        AND (substr(code_prefix, 1, length($1)) = $1 \
-        OR substr($1, 1, length(code_prefix)) = code_prefix))";
+    /// Whether a prefix begins another or another begins it, as they read (B4): then two codes could come out equal.
+    /// All of them share their first letters, from `$2` to `$3`, so the index on prefixes finds them.
+    PREFIX_OVERLAPS = concat!(
+        "SELECT EXISTS (SELECT 1 FROM organizations WHERE ",
+        folded!("code_prefix"),
+        " >= ",
+        folded!("$2"),
+        " AND ",
+        folded!("code_prefix"),
+        " < ",
+        folded!("$3"),
+        " AND (substr(",
+        folded!("code_prefix"),
+        ", 1, length($1)) = ",
+        folded!("$1"),
+        " OR substr(",
+        folded!("$1"),
+        ", 1, length(code_prefix)) = ",
+        folded!("code_prefix"),
+        "))"
+    );
     INSERT_SEATS = "INSERT INTO organization_seats \
         (organization_id, seat_limit, seats_used, requests_waiting) VALUES ($1, $2, 0, 0)";
     ID_EXISTS = "SELECT EXISTS (SELECT 1 FROM organizations WHERE organization_id = $1)";

@@ -1,0 +1,249 @@
+//! Codes that read alike (B4): O and 0, and I, L and 1 make no difference, but where two codes of old are told apart by
+//! them.
+
+use homeroom_api::{common::v1::ErrorReason, ids::OrganizationId, names::Place};
+use homeroom_invitations::{
+    domain::{invitation::InvitationKind, redemption::Outcome},
+    limiter::{Budgets, GuessScope},
+    redemption::request::Attempt,
+    store::{InvitationRow, OrganizationProfile},
+};
+
+use crate::world::{CODE, World, class, organization, start};
+
+/// Another class of the same organization.
+fn chemistry() -> Place {
+    Place::parse("organizations/hamilton/classes/chem-202").unwrap()
+}
+
+async fn code(world: &World, text: &str, change: impl FnOnce(&mut InvitationRow)) {
+    world
+        .invitation(InvitationKind::EnrollmentCode, text, change)
+        .await;
+}
+
+/// Makes every code one that the version before this one stored.
+async fn as_of_old(world: &World) {
+    world
+        .tamper("UPDATE invitations SET folded_mac = NULL, folded_lookup_mac = NULL")
+        .await;
+}
+
+/// Where it leads a person who is new each time; None where it opens nothing.
+async fn leads_to(world: &World, text: &str) -> Option<Place> {
+    let name = format!("reader-{}", world.redemptions().await.len());
+    match world.redeem(&name, text, "").await {
+        Ok(redeemed) => Some(redeemed.place),
+        Err(refused) => {
+            assert_eq!(refused.reason(), ErrorReason::CodeNotUsable, "{text}");
+            None
+        }
+    }
+}
+
+#[tokio::test]
+async fn u4_a_code_is_found_as_it_reads() {
+    let world = World::new().await;
+    code(&world, CODE, |_| {}).await;
+    for (text, is_found) in [
+        ("HAMILTON-BIO101", true),
+        ("HAMILTON-BI0101", true),
+        ("HAMILTON-BIOIOI", true),
+        ("HAMILTON-BlO1Ol", true),
+        ("HAMILTON-B1010I", true),
+        ("hamilt0n bio loi", true),
+        ("HAM1LTON-BIO101", true),
+        ("HAMlLTON-BIO101", true),
+        ("HAM1LT0NB10101", true),
+        ("HAMIITON-BIO101", true),
+        ("HAMILTON-BIO1O2", false),
+        ("HAMILTON-8IO101", false),
+        ("HAMILTON-BIQ101", false),
+        ("HAMILTON-BIO10", false),
+    ] {
+        let expected = is_found.then(class);
+        assert_eq!(leads_to(&world, text).await, expected, "{text}");
+    }
+    // Typed without its prefix, where the request names the organization.
+    let named = Attempt {
+        organization: Some(organization()),
+        ..world.attempt("ann", "bi0 lol", "")
+    };
+    let redeemed = world.app.redemptions.redeem(named).await.unwrap();
+    assert_eq!(redeemed.outcome, Outcome::Admitted);
+}
+
+#[tokio::test]
+async fn u4_phrases_are_not_folded() {
+    let world = World::new().await;
+    world
+        .invitation(InvitationKind::ClassToken, "lily-lion", |_| {})
+        .await;
+    for (text, is_found) in [
+        ("lily lion", true),
+        ("1i1y 1i0n", false),
+        ("IiIy Iion", false),
+    ] {
+        assert_eq!(leads_to(&world, text).await.is_some(), is_found, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn u4_codes_of_old_that_collide_keep_working_as_typed() {
+    let world = World::new().await;
+    code(&world, "HAMILTON-BIO101", |_| {}).await;
+    code(&world, "HAMILTON-BI0101", |row| {
+        row.invitation.place = chemistry()
+    })
+    .await;
+    let off = |row: &mut InvitationRow| row.enabled = false;
+    code(&world, "HAMILTON-GEO7", off).await;
+    code(&world, "HAMILTON-GE07", |row| {
+        row.invitation.place = chemistry()
+    })
+    .await;
+    for folded in [false, true] {
+        if folded {
+            assert_eq!(world.app.fold_codes_once().await.unwrap(), 4);
+        } else {
+            as_of_old(&world).await;
+        }
+        assert_eq!(leads_to(&world, "HAMILTON-BIO101").await, Some(class()));
+        assert_eq!(
+            leads_to(&world, "hamilton bi0 101").await,
+            Some(chemistry())
+        );
+        // What reads like both is neither.
+        assert_eq!(leads_to(&world, "HAMILTON-BIOIOI").await, None);
+        // And what is exactly one that is switched off does not lead to the other.
+        assert_eq!(leads_to(&world, "HAMILTON-GEO7").await, None);
+        assert_eq!(leads_to(&world, "HAMILTON-GE07").await, Some(chemistry()));
+    }
+    assert_eq!(world.app.fold_codes_once().await.unwrap(), 0, "once");
+}
+
+#[tokio::test]
+async fn u4_a_code_of_old_is_found_as_it_reads_once_it_is_folded() {
+    let world = World::new().await;
+    code(&world, CODE, |_| {}).await;
+    as_of_old(&world).await;
+    assert_eq!(leads_to(&world, "HAMILTON-BI0101").await, None);
+    assert_eq!(world.app.fold_codes_once().await.unwrap(), 1);
+    assert_eq!(leads_to(&world, "HAMILTON-BI0101").await, Some(class()));
+}
+
+#[tokio::test]
+async fn u4_c8_what_the_version_before_changes_or_deletes_is_found_as_it_read_no_more() {
+    let world = World::new().await;
+    let id = world.code(None).await;
+    // Another code, written without what this version keeps beside it.
+    let mut changed = world.stored(id).await;
+    crate::world::set_secret(&mut changed, "HAMILTON-OTHER7", &world.app.keys);
+    let secret = changed.secret.unwrap();
+    let mut repository = world.app.store.write().await.unwrap();
+    let mut row = repository.get_invitation(id).await.unwrap().unwrap();
+    let folded_before = row.secret.as_ref().unwrap().folded_mac.clone();
+    row.secret = Some(secret);
+    row.revision += 1;
+    assert!(repository.update_invitation(&row).await.unwrap());
+    repository.commit("test").await.unwrap();
+    let hex: String = folded_before
+        .unwrap()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    world
+        .tamper(&format!(
+            "UPDATE invitations SET folded_mac = unhex('{hex}'), folded_lookup_mac = unhex('00')"
+        ))
+        .await;
+    assert_eq!(leads_to(&world, "HAMILTON-BI0101").await, None);
+    assert_eq!(world.stored(id).await.secret.unwrap().folded_mac, None);
+    // The code that it is now is folded in its turn.
+    assert_eq!(world.app.fold_codes_once().await.unwrap(), 1);
+    assert_eq!(leads_to(&world, "HAMILTON-0THER7").await, Some(class()));
+    world
+        .tamper("UPDATE invitations SET lookup_mac = NULL, sealed = NULL, delete_time = 1")
+        .await;
+    assert_eq!(leads_to(&world, "HAMILTON-0THER7").await, None);
+    assert_eq!(world.app.fold_codes_once().await.unwrap(), 0);
+}
+
+/// An organization whose prefix reads like that of Hamilton, as versions before this one let there be.
+async fn ham1lton(world: &World) -> OrganizationId {
+    let id = OrganizationId::parse("ham1lton").unwrap();
+    let mut repository = world.app.store.write().await.unwrap();
+    let profile = OrganizationProfile {
+        organization: id.clone(),
+        code_prefix: "HAM1LTON".to_owned(),
+        display_name: "Ham1lton".to_owned(),
+        seat_limit: 0,
+    };
+    repository.save_profile(&profile, start()).await.unwrap();
+    repository.commit("test").await.unwrap();
+    id
+}
+
+#[tokio::test]
+async fn u4_ham1lton_does_not_shadow_hamilton() {
+    let world = World::new().await;
+    let other = Place::Organization(ham1lton(&world).await);
+    code(&world, "HAMILTON-BIO101", |_| {}).await;
+    code(&world, "HAM1LTON-BIO101", |row| {
+        row.invitation.place = other.clone()
+    })
+    .await;
+    code(&world, "HAMILTON-CHEM202", |_| {}).await;
+    assert_eq!(leads_to(&world, "HAMILTON-BIO101").await, Some(class()));
+    assert_eq!(leads_to(&world, "HAM1LTON-BIO101").await, Some(other));
+    assert_eq!(leads_to(&world, "HAMLLTON-BIO101").await, None);
+    // One that only Hamilton has.
+    assert_eq!(leads_to(&world, "HAM1LTON-CHEM202").await, Some(class()));
+}
+
+#[tokio::test]
+async fn u4_r10_a_guess_counts_for_the_organization_whose_prefix_it_reads_like() {
+    let world = World::with_budgets(Budgets {
+        organization_daily_min: 1,
+        ..Budgets::default()
+    })
+    .await;
+    let guarded = async |id: &OrganizationId| {
+        let scopes = [GuessScope::Organization(id.clone())];
+        world.app.redemptions.limiter.guarded(&scopes).await[0]
+    };
+    for user in ["eve", "mallory"] {
+        world.redeem(user, "HAM1LT0N-WRONG7", "").await.unwrap_err();
+    }
+    assert!(guarded(&organization()).await);
+    // Where the prefix is exactly another's, it is that one's.
+    let other = ham1lton(&world).await;
+    assert!(!guarded(&other).await);
+    for user in ["eve", "mallory"] {
+        world.redeem(user, "HAM1LTON-WRONG8", "").await.unwrap_err();
+    }
+    assert!(guarded(&other).await);
+}
+
+#[tokio::test]
+async fn u4_i8_what_several_prefixes_read_like_is_filed_under_none() {
+    let world = World::new().await;
+    ham1lton(&world).await;
+    for (text, place) in [
+        ("HAMILTON-WRONG7", Some("organizations/hamilton")),
+        ("HAM1LTON-WRONG7", Some("organizations/ham1lton")),
+        ("HAMLLTON-WRONG7", None),
+    ] {
+        world.advance(chrono::TimeDelta::minutes(1));
+        world.redeem("ann", text, "").await.unwrap_err();
+        world.quiet().await;
+        let platform =
+            crate::world::caller("operator").with_scopes([homeroom_kit::auth::Scope::Platform]);
+        let list = world
+            .app
+            .list_refused_attempts(&platform, None, (1, "", ""));
+        let last = list.await.unwrap().items.remove(0);
+        let place = place.map(|place| Place::parse(place).unwrap());
+        assert_eq!(last.place, place, "{text}");
+    }
+}

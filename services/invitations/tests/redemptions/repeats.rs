@@ -1,0 +1,198 @@
+//! Who presses the same button again tells a guesser nothing new, and is not locked out when it opens (R10).
+
+use chrono::TimeDelta;
+use homeroom_api::{common::v1::ErrorReason, invitations::v1::RedeemRequest};
+use homeroom_invitations::{
+    domain::{domain_rule::DomainRule, invitation::InvitationKind, redemption::Outcome},
+    limiter::Budgets,
+    redemption::{reply::Redeemed, request::Attempt},
+};
+use homeroom_kit::{Result, auth::Caller};
+
+use crate::world::{CODE, World, caller, organization, public_url, start};
+
+/// A code that does not open what the test says, whoever asks.
+const WRONG: &str = "HAMILTON-WRONG1";
+/// As often as an impatient pupil presses.
+const PRESSES: usize = 12;
+
+async fn world() -> World {
+    World::with_budgets(Budgets::default()).await
+}
+
+async fn redeem(world: &World, attempt: Attempt) -> Result<Redeemed> {
+    let redeemed = world.app.redemptions.redeem(attempt).await;
+    world.quiet().await;
+    redeemed
+}
+
+/// An attempt of ann with what her token claims.
+fn claiming(world: &World, code: &str, email: &str, verified: bool) -> Attempt {
+    let mut claims: Caller = caller("ann");
+    claims.email = Some(email.to_owned());
+    claims.email_verified = verified;
+    world.attempt_of(&claims, code, "")
+}
+
+/// Spends what is left of ann's five failures, after so many.
+async fn spend(world: &World, failures: usize) {
+    for guess in failures..5 {
+        let guess = format!("HAMILTON-GUESS{guess}");
+        let refused = world.redeem("ann", &guess, "").await.unwrap_err();
+        assert_eq!(refused.reason(), ErrorReason::CodeNotUsable);
+    }
+    let refused = world.redeem("ann", "HAMILTON-ONEMORE", "").await;
+    assert_eq!(refused.unwrap_err().reason(), ErrorReason::TooManyAttempts);
+}
+
+#[tokio::test]
+async fn u3_who_presses_until_a_code_opens_is_let_in_when_it_does() {
+    let world = world().await;
+    world
+        .invitation(InvitationKind::EnrollmentCode, CODE, |row| {
+            row.invitation.valid_from = Some(start() + TimeDelta::minutes(5));
+        })
+        .await;
+    for press in 0..PRESSES {
+        world.advance(TimeDelta::seconds(1));
+        let refused = if press % 3 == 0 {
+            world.preview("ann", CODE).await.unwrap_err()
+        } else {
+            world.redeem("ann", CODE, "").await.unwrap_err()
+        };
+        assert_eq!(refused.reason(), ErrorReason::NotYetValid, "press {press}");
+    }
+    world.advance(TimeDelta::minutes(5));
+    let redeemed = world.redeem("ann", CODE, "").await.unwrap();
+    assert_eq!(redeemed.outcome, Outcome::Admitted);
+    spend(&world, 1).await;
+}
+
+#[tokio::test]
+async fn u3_whatever_it_is_refused_for_the_same_button_is_one_guess() {
+    for (reason, credential) in [
+        (ErrorReason::NoLongerValid, "HAMILTON-PAST7"),
+        (ErrorReason::UsedUp, "HAMILTON-USED7"),
+        (ErrorReason::EmailUnverified, "HAMILTON-MAIL7"),
+        (ErrorReason::TokenAssignedToAnother, "zebra ability"),
+        (ErrorReason::CodeNotUsable, WRONG),
+        (ErrorReason::CodeNotUsable, "7K3M-9PQ2-XW4T"),
+        (ErrorReason::CodeNotUsable, "abacus zebra"),
+        (
+            ErrorReason::CodeNotUsable,
+            "https://join.example/c/7K3M9PQ2XW4T",
+        ),
+    ] {
+        let world = world().await;
+        let code = InvitationKind::EnrollmentCode;
+        world
+            .invitation(code, "HAMILTON-PAST7", |row| {
+                row.invitation.valid_till = Some(start())
+            })
+            .await;
+        world
+            .invitation(code, "HAMILTON-USED7", |row| {
+                row.invitation.max_uses = Some(0)
+            })
+            .await;
+        world
+            .invitation(code, "HAMILTON-MAIL7", |row| {
+                row.invitation.email_domains = vec![DomainRule::parse("school.example").unwrap()];
+            })
+            .await;
+        world
+            .invitation(InvitationKind::ClassToken, "zebra ability", |row| {
+                row.invitation.external_id = Some("s-1".to_owned());
+            })
+            .await;
+        for press in 0..PRESSES {
+            let refused = world.redeem("ann", credential, "").await.unwrap_err();
+            assert_eq!(refused.reason(), reason, "press {press} of {credential}");
+        }
+        spend(&world, 1).await;
+        // It may be pressed still.
+        let refused = world.redeem("ann", credential, "").await.unwrap_err();
+        assert_eq!(refused.reason(), reason, "{credential}");
+    }
+}
+
+#[tokio::test]
+async fn u3_what_reads_alike_is_one_guess_and_what_is_claimed_or_named_another() {
+    let world = world().await;
+    for alike in [
+        "HAMILTON-BIO101",
+        "hamilton bio 101",
+        "HAMILT0N-BI0101",
+        "HAMlLTON-BIOlOl",
+        "«HAMILTON–BIO101»",
+        "HAMILTON-BIO١٠١",
+        "Your code is HAMILTON-BIO101.",
+    ] {
+        let refused = world.redeem("ann", alike, "").await.unwrap_err();
+        assert_eq!(refused.reason(), ErrorReason::CodeNotUsable, "{alike}");
+    }
+    let naming = |attempt: Attempt| Attempt {
+        organization: Some(organization()),
+        ..attempt
+    };
+    for attempt in [
+        naming(world.attempt("ann", CODE, "")),
+        claiming(&world, CODE, "ann@school.example", false),
+        claiming(&world, CODE, "ann@school.example", true),
+        claiming(&world, CODE, "amy@school.example", true),
+    ] {
+        redeem(&world, attempt).await.unwrap_err();
+    }
+    let request = RedeemRequest {
+        credential: CODE.to_owned(),
+        sign_up: true,
+        ..RedeemRequest::default()
+    };
+    let sixth = Attempt::of_redeem(&caller("ann"), &request, "", &public_url(), &world.app.keys);
+    let refused = redeem(&world, sixth.unwrap()).await.unwrap_err();
+    assert_eq!(refused.reason(), ErrorReason::TooManyAttempts);
+    // Another's is another's, also where it was tried by the first.
+    let refused = world.redeem("bob", CODE, "").await.unwrap_err();
+    assert_eq!(refused.reason(), ErrorReason::CodeNotUsable);
+}
+
+#[tokio::test]
+async fn u3_nobody_polls_a_code_until_it_opens() {
+    let world = world().await;
+    let mut answered = 0;
+    while answered < 1_000 {
+        let refused = world.redeem("eve", WRONG, "").await.unwrap_err();
+        if refused.reason() == ErrorReason::TooManyAttempts {
+            break;
+        }
+        answered += 1;
+    }
+    assert_eq!(answered, 1 + 30, "as often as an address fails");
+}
+
+#[tokio::test]
+async fn u3_a_school_that_presses_does_not_close_its_own_guard() {
+    let world = world().await;
+    let opens = start() + TimeDelta::minutes(5);
+    world
+        .invitation(InvitationKind::EnrollmentCode, CODE, |row| {
+            row.invitation.valid_from = Some(opens)
+        })
+        .await;
+    for pupil in 0..30 {
+        for _ in 0..5 {
+            world
+                .redeem(&format!("pupil-{pupil}"), CODE, "")
+                .await
+                .unwrap_err();
+        }
+    }
+    world.advance(TimeDelta::minutes(5));
+    for pupil in 0..30 {
+        let redeemed = world
+            .redeem(&format!("pupil-{pupil}"), CODE, "")
+            .await
+            .unwrap();
+        assert_eq!(redeemed.outcome, Outcome::Admitted, "pupil {pupil}");
+    }
+}

@@ -1,0 +1,6 @@
+-- An index of a large table takes longer than a call may.
+SET LOCAL statement_timeout = 0;
+
+-- A prefix as it reads (O as 0, I and L as 1): none may begin another.
+CREATE INDEX organizations_by_folded_code_prefix
+    ON organizations (replace(replace(replace(code_prefix, 'O', '0'), 'I', '1'), 'L', '1'));
