@@ -4,6 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use chrono::TimeDelta;
 use clap::{Args, Parser, Subcommand};
+use homeroom_api::ids::OrganizationId;
 use homeroom_invitations::domain::public_url::PublicUrl;
 use homeroom_kit::auth::{Scope, Scopes};
 
@@ -38,6 +39,8 @@ pub(crate) enum Command {
     Ready(ReadyArguments),
     /// Makes the key files that the two services need in production, or says which exist.
     Keys(KeysArguments),
+    /// Copies both databases of a data folder as they are at one moment, also while `homeroom serve` runs.
+    Backup(BackupArguments),
     /// Reads the two databases and says whether the invariants of redemption hold; changes nothing.
     /// Exit status 0: all hold, 1: one is broken, 2: nothing could be judged.
     Audit(AuditArguments),
@@ -74,15 +77,25 @@ pub(crate) struct TokenArguments {
     /// The token's `sub`: a user id, or the name of a calling service.
     #[arg(long, value_name = "USER")]
     pub(crate) user: String,
+    /// The user's name.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
     /// The user's email address.
     #[arg(long, value_name = "EMAIL")]
     pub(crate) email: Option<String>,
     /// The user has proved that the address is theirs.
     #[arg(long, requires = "email")]
     pub(crate) email_verified: bool,
-    /// A scope of the token, such as `homeroom.platform`; may be repeated.
-    #[arg(long = "scope", value_name = "SCOPE", value_parser = scope)]
-    pub(crate) scopes: Vec<Scope>,
+    /// The user's id in your school's records.
+    #[arg(long, value_name = "ID")]
+    pub(crate) external_id: Option<String>,
+    /// A scope of the token, such as `homeroom.platform`, or several with spaces or commas between them; may be
+    /// repeated.
+    #[arg(long = "scope", value_name = "SCOPES", value_parser = scopes)]
+    pub(crate) scopes: Vec<Scopes>,
+    /// An organization to which the token is bound, such as `hamilton`; may be repeated. Unset: no bound.
+    #[arg(long = "organization", value_name = "ID", value_parser = OrganizationId::parse)]
+    pub(crate) organizations: Vec<OrganizationId>,
     /// How long the token lives, as `90s`, `15m`, `1h` or `30d`; at most 365 days.
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = life)]
     pub(crate) ttl: TimeDelta,
@@ -93,6 +106,16 @@ pub(crate) struct KeysArguments {
     /// The folder to write them to; made if it is missing, for its owner only. Existing files stay as they are.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupArguments {
+    /// The folder of the databases.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// The folder to copy them to; made if it is missing, for its owner only. It must hold neither of them.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) to: PathBuf,
 }
 
 /// No Debug: the URLs may hold passwords.
@@ -156,6 +179,9 @@ pub(crate) struct CallArguments {
         hide_env_values = true
     )]
     pub(crate) token: String,
+    /// The user to act for, which takes a token with the scope `homeroom.act_as`.
+    #[arg(long, value_name = "USER")]
+    pub(crate) user: Option<String>,
     #[command(flatten)]
     pub(crate) tls: TlsArguments,
 }
@@ -191,8 +217,11 @@ pub(crate) struct ReadyArguments {
     pub(crate) tls: TlsArguments,
 }
 
-fn scope(text: &str) -> Result<Scope, String> {
-    Scope::parse(text).ok_or_else(|| format!("the scopes are {}", Scopes::all()))
+fn scopes(text: &str) -> Result<Scopes, String> {
+    let names = text.split([' ', ',']).filter(|name| !name.is_empty());
+    let read: Option<Scopes> = names.map(Scope::parse).collect();
+    read.filter(|scopes| *scopes != Scopes::NONE)
+        .ok_or_else(|| format!("the scopes are {}", Scopes::all()))
 }
 
 /// Reads `90s`, `15m`, `1h` or `30d`: 1 second to [`TOKEN_LIFE_DAYS_MAX`] days.
@@ -270,8 +299,27 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_scope_is_answered_with_the_known_ones() {
-        assert_eq!(scope("homeroom.vouch"), Ok(Scope::Vouch));
-        assert!(scope("vouch").unwrap_err().contains("homeroom.platform"));
+    fn one_value_holds_several_scopes_and_an_unknown_one_is_answered_with_the_known_ones() {
+        let both: Scopes = [Scope::ActAs, Scope::Vouch].into_iter().collect();
+        for text in [
+            "homeroom.act_as homeroom.vouch",
+            "homeroom.vouch,homeroom.act_as",
+            " homeroom.act_as,  homeroom.vouch ",
+        ] {
+            assert_eq!(scopes(text), Ok(both), "{text}");
+        }
+        for wrong in [
+            "vouch",
+            "",
+            " ",
+            ",",
+            "homeroom.vouch openid",
+            "homeroom.vouch;homeroom.act_as",
+        ] {
+            assert!(
+                scopes(wrong).unwrap_err().contains("homeroom.platform"),
+                "{wrong}"
+            );
+        }
     }
 }

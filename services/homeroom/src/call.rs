@@ -20,7 +20,8 @@ pub(crate) async fn run(arguments: &CallArguments) -> Result<(), Failure> {
     }
     let json: Value = serde_json::from_str(&arguments.request)
         .map_err(|error| format!("the request is not JSON: {error}"))?;
-    let request = dynamic::request(&method, &json, &arguments.token)?;
+    let user = arguments.user.as_deref();
+    let request = dynamic::request(&method, &json, &arguments.token, user)?;
     let channel = connect(&arguments.address, &arguments.tls, None).await?;
     match dynamic::call(channel, &method, request).await? {
         Ok(answer) => {

@@ -1,14 +1,16 @@
 //! The folder of an installation: databases, key rings, signing keys and the JWK set.
 
 use std::{
-    fmt, fs,
+    fmt,
+    fs::{self, File, TryLockError},
+    io,
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use homeroom_kit::{
-    auth::{Keys, Scope, Signer},
+    auth::{Scope, Signer, TokenKeys},
     database,
     key_files::{self, write_if_missing},
     keys::KeyRing,
@@ -31,6 +33,10 @@ pub(crate) const INVITATIONS_SIGNING_KEY_FILE: &str = "invitations-signing-key.p
 pub(crate) const MEMBERSHIP_KEYS_FILE: &str = "membership.keys";
 /// Invitations' key ring: it seals every invitation's secret.
 pub(crate) const INVITATIONS_KEYS_FILE: &str = "invitations.keys";
+/// Membership's database.
+pub(crate) const MEMBERSHIP_DATABASE_FILE: &str = "membership.db";
+/// The database of invitations.
+pub(crate) const INVITATIONS_DATABASE_FILE: &str = "invitations.db";
 /// The public keys that both services check tokens with.
 pub(crate) const JWKS_FILE: &str = "jwks.json";
 
@@ -44,7 +50,6 @@ pub(crate) struct Material {
     pub(crate) invitations_signer: Signer,
     pub(crate) membership_keys: KeyRing,
     pub(crate) invitations_keys: KeyRing,
-    pub(crate) keys: Keys,
 }
 
 impl DataFolder {
@@ -60,6 +65,26 @@ impl DataFolder {
 
     pub(crate) fn path(&self) -> &Path {
         &self.0
+    }
+
+    /// Takes the folder for this process, as long as the answer lives: no other can serve it meanwhile.
+    pub(crate) fn lock(&self) -> Result<File, Failure> {
+        let path = self.0.display();
+        let cannot = |error: io::Error| format!("the folder {path} cannot be locked: {error}");
+        let folder = File::open(&self.0).map_err(cannot)?;
+        match folder.try_lock() {
+            Ok(()) => Ok(folder),
+            Err(TryLockError::WouldBlock) => Err(format!(
+                "the folder {path} is served by another `homeroom serve`: end that one, or give another folder"
+            )
+            .into()),
+            Err(TryLockError::Error(error)) => Err(cannot(error).into()),
+        }
+    }
+
+    /// Reads the public keys of access tokens, and where a service looks for them again.
+    pub(crate) fn token_keys(&self) -> Result<TokenKeys, Failure> {
+        self.load(JWKS_FILE, TokenKeys::of_file)
     }
 
     /// A file of the folder.
@@ -94,7 +119,6 @@ impl DataFolder {
             invitations_keys: self.load(INVITATIONS_KEYS_FILE, |path| {
                 KeyRing::load_or_generate(path, &random)
             })?,
-            keys: self.load(JWKS_FILE, Keys::from_jwks_file)?,
             signer,
             invitations_signer,
         })
@@ -154,7 +178,7 @@ mod tests {
         let path = parent.path().join("deep/data");
         let folder = DataFolder::open_or_create(&path).unwrap();
         folder.load_or_generate().unwrap();
-        folder.database("membership.db").unwrap();
+        folder.database(MEMBERSHIP_DATABASE_FILE).unwrap();
         assert_eq!(mode(&path), 0o700);
         for name in [
             SIGNING_KEY_FILE,
@@ -162,7 +186,7 @@ mod tests {
             MEMBERSHIP_KEYS_FILE,
             INVITATIONS_KEYS_FILE,
             JWKS_FILE,
-            "membership.db",
+            MEMBERSHIP_DATABASE_FILE,
         ] {
             assert_eq!(mode(&folder.file(name)), 0o600, "{name}");
         }
@@ -181,6 +205,23 @@ mod tests {
             fs::read(folder.file(SIGNING_KEY_FILE)).unwrap(),
             signing_key
         );
+    }
+
+    #[test]
+    fn f8_a_folder_is_taken_by_one_process_at_a_time() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = DataFolder::open_or_create(&parent.path().join("data")).unwrap();
+        // By whatever name it is called.
+        let link = parent.path().join("link");
+        std::os::unix::fs::symlink(folder.path(), &link).unwrap();
+        let others = [folder.path().join("../data"), link].map(DataFolder);
+        let taken = folder.lock().unwrap();
+        for other in [&folder, &others[0], &others[1]] {
+            let refused = other.lock().unwrap_err().to_string();
+            assert!(refused.contains("is served by another"), "{refused}");
+        }
+        drop(taken);
+        folder.lock().unwrap();
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A gRPC client that knows only the descriptors, as `buf curl` and grpcurl do: JSON in, JSON out.
 
+use homeroom_kit::auth::USER_METADATA;
 use http::uri::PathAndQuery;
 use prost::Message as _;
 use prost_reflect::{
@@ -93,17 +94,21 @@ pub(crate) fn path_of(method: &MethodDescriptor) -> String {
     format!("{}/{}", method.parent_service().full_name(), method.name())
 }
 
-/// The request of `method` that the JSON says, with an access token.
+/// The request of `method` that the JSON says, with an access token, and for whom it acts if not for its own user.
 pub(crate) fn request(
     method: &MethodDescriptor,
     json: &Value,
     token: &str,
+    user: Option<&str>,
 ) -> Result<Request<DynamicMessage>, Failure> {
     let message = DynamicMessage::deserialize(method.input(), json.clone())?;
     let mut request = Request::new(message);
     request
         .metadata_mut()
         .insert("authorization", format!("Bearer {token}").parse()?);
+    if let Some(user) = user {
+        request.metadata_mut().insert(USER_METADATA, user.parse()?);
+    }
     Ok(request)
 }
 

@@ -17,11 +17,10 @@ use homeroom_kit::{
 use crate::{
     Failure,
     access_token::AccessToken,
-    data_folder::{AUDIENCE, DataFolder, ISSUER},
+    data_folder::{
+        AUDIENCE, DataFolder, INVITATIONS_DATABASE_FILE, ISSUER, MEMBERSHIP_DATABASE_FILE,
+    },
 };
-
-const MEMBERSHIP_DATABASE_FILE: &str = "membership.db";
-const INVITATIONS_DATABASE_FILE: &str = "invitations.db";
 
 /// How many services share the process and its memory.
 const SERVICES: usize = 2;
@@ -60,16 +59,20 @@ impl Embedded {
         let connections_max = settings.connections_max / SERVICES;
         let clock: SharedClock = Arc::new(SystemClock);
         let material = folder.load_or_generate()?;
-        let service = |listen, database_url, keys| homeroom_kit::service::Settings {
-            listen,
-            database_url,
-            migrate_at_start: true,
-            verifier: Arc::new(Verifier::new(
-                material.keys.clone(),
+        let verifier = || -> Result<_, Failure> {
+            let keys = folder.token_keys()?;
+            Ok(Arc::new(Verifier::new(
+                keys,
                 ISSUER,
                 AUDIENCE,
                 clock.clone(),
-            )),
+            )))
+        };
+        let service = |listen, database_url, keys, verifier| homeroom_kit::service::Settings {
+            listen,
+            database_url,
+            migrate_at_start: true,
+            verifier,
             issuer: ISSUER.to_owned(),
             audience: AUDIENCE.to_owned(),
             keys: Arc::new(keys),
@@ -86,6 +89,7 @@ impl Embedded {
                 settings.membership,
                 folder.database(MEMBERSHIP_DATABASE_FILE)?,
                 material.membership_keys,
+                verifier()?,
             ),
             homeroom_membership::Dependencies {
                 clock: clock.clone(),
@@ -101,6 +105,7 @@ impl Embedded {
                     settings.invitations,
                     folder.database(INVITATIONS_DATABASE_FILE)?,
                     material.invitations_keys,
+                    verifier()?,
                 ),
                 redis_url: None,
                 membership_url: format!("http://{}", membership.address()),

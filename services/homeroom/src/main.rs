@@ -3,6 +3,7 @@
 mod access_token;
 mod arguments;
 mod audit_command;
+mod backup;
 mod call;
 mod connect;
 mod data_folder;
@@ -35,6 +36,7 @@ async fn program() -> ExitCode {
         Command::Call(arguments) => call::run(&arguments).await,
         Command::Ready(arguments) => ready::run(&arguments).await,
         Command::Keys(arguments) => keys::run(&arguments),
+        Command::Backup(arguments) => backup::run(&arguments).await,
         Command::Audit(arguments) => return audit_command::run(&arguments).await,
     };
     match result {

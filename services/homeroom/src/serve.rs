@@ -29,6 +29,7 @@ pub(crate) async fn run(arguments: &ServeArguments) -> Result<(), Failure> {
     let connections_max = start(server::read_connections_max)?;
     let shutdown = Shutdown::on_signals()?;
     let folder = DataFolder::open_or_create(&arguments.data)?;
+    let _taken = folder.lock()?;
     let settings = Settings {
         membership: arguments.membership,
         invitations: arguments.invitations,

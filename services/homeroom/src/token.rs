@@ -11,9 +11,16 @@ pub(crate) fn run(arguments: &TokenArguments) -> Result<(), Failure> {
     let signer = DataFolder::signer(&arguments.data)?;
     let token = AccessToken {
         user: &arguments.user,
+        name: arguments.name.as_deref(),
         email: arguments.email.as_deref(),
         email_verified: arguments.email_verified,
-        scopes: &arguments.scopes,
+        external_id: arguments.external_id.as_deref(),
+        scopes: arguments
+            .scopes
+            .iter()
+            .flat_map(|scopes| scopes.iter())
+            .collect(),
+        organizations: &arguments.organizations,
         life: arguments.ttl,
     }
     .mint(&signer, &SystemClock)?;

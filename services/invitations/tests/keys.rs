@@ -239,7 +239,7 @@ async fn u4_a_code_is_folded_under_its_own_key_and_rotated_with_it(store: Arc<dy
         let look_up = secrets.look_up(InvitationKind::EnrollmentCode, &SecretText::new(reads));
         let mut session = store.read().await.unwrap();
         let found = session.find_living(&[look_up], None).await.unwrap();
-        let ids: Vec<_> = found.iter().map(|(_, row)| row.invitation.id).collect();
+        let ids: Vec<_> = found.iter().map(|(_, row, _)| row.invitation.id).collect();
         assert_eq!(
             ids,
             number.map(id).into_iter().collect::<Vec<_>>(),

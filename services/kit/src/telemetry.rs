@@ -89,9 +89,56 @@ pub fn init(settings: Settings) -> Result<(), TelemetryError> {
     Ok(())
 }
 
+/// What a test has logged.
+#[cfg(test)]
+pub(crate) mod testing {
+    use std::{
+        io,
+        sync::{Arc, Mutex},
+    };
+
+    use tracing::subscriber::DefaultGuard;
+    use tracing_subscriber::{Layer, Registry, fmt, layer::SubscriberExt as _};
+
+    #[derive(Clone, Default)]
+    pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Log {
+        /// Everything that this thread logs as long as the guard lives.
+        pub(crate) fn of_this_thread() -> (Self, DefaultGuard) {
+            let log = Self::default();
+            let all = tracing_subscriber::registry().with(log.layer());
+            let guard = tracing::subscriber::set_default(all);
+            (log, guard)
+        }
+
+        /// Writes to it.
+        pub(crate) fn layer(&self) -> impl Layer<Registry> + use<> {
+            let log = self.clone();
+            fmt::layer()
+                .with_ansi(false)
+                .with_writer(move || log.clone())
+        }
+
+        pub(crate) fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use tracing_subscriber::Layer as _;
 
     use super::*;
 
@@ -117,32 +164,17 @@ mod tests {
 
     #[test]
     fn a_flood_of_bad_connections_does_not_fill_the_log() {
-        #[derive(Clone, Default)]
-        struct Written(Arc<Mutex<Vec<u8>>>);
-
-        impl io::Write for Written {
-            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-                self.0.lock().unwrap().write(bytes)
-            }
-
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
-
         let nothing_set: [(&str, &str); 0] = [];
         let filter = Settings::read(&mut Reader::new(&nothing_set)).filter;
-        let written = Written::default();
-        let writer = written.clone();
-        let layer = fmt::layer().with_writer(move || writer.clone());
-        let log = tracing_subscriber::registry().with(filter).with(layer);
+        let written = testing::Log::default();
+        let log = tracing_subscriber::registry().with(written.layer().with_filter(filter));
         tracing::subscriber::with_default(log, || {
             // As h2 does when it ends a connection for CVE-2023-44487 or CVE-2025-8671.
             tracing::warn!(target: "h2::proto::streams::recv", "streams reached limit");
             tracing::error!(target: "h2::proto::streams::recv", "broken");
             tracing::info!(target: "homeroom_kit::server", "serving");
         });
-        let written = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        let written = written.text();
         let lines = written.lines().count();
         assert_eq!(lines, 2, "{written}");
         assert!(!written.contains("reached limit"), "{written}");

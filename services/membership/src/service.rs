@@ -62,10 +62,10 @@ pub async fn start(
     shutdown: Shutdown,
 ) -> Result<Service, StartError> {
     let options = settings.check(&dependencies).await?;
-    if settings.migrate_at_start {
-        migrate(&settings.database_url).await?;
-    }
     let store = store::connect(&settings.database_url, database_options()).await?;
+    if settings.migrate_at_start {
+        store.migrate().await?;
+    }
     store.check_ready().await?;
     let keys = Arc::clone(&settings.keys);
     let app = App::new(store, dependencies.clock, dependencies.random, keys);

@@ -21,6 +21,8 @@ mod organizations;
 mod outbox;
 #[path = "store/samples.rs"]
 mod samples;
+#[path = "store/servers.rs"]
+mod servers;
 #[path = "store/statements.rs"]
 mod statements;
 mod support;

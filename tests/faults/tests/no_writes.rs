@@ -223,6 +223,36 @@ async fn an_address_that_leads_to_a_standby() {
     stage.serves_again().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_hosts_of_one_url_before_and_after_a_failover() {
+    // Given a URL that names the standby before the primary,
+    let mut pair = PostgresPair::start(PostgresOptions::default()).await;
+    pair.primary().create_database("school").await;
+    let primary = pair.primary().url("school");
+    let (user, primary) = primary.split_once('@').unwrap();
+    let url = format!("{user}@{},{primary}", pair.replica().address());
+    let url = Url::parse(&url).unwrap();
+
+    // then what is written goes to the primary,
+    let pools = connect_postgres(&url, Options::default()).await.unwrap();
+    let write = async |statement: &'static str| {
+        let mut session = pools.write().await?;
+        let connection = session.connection();
+        connection.execute(statement).await?;
+        session.commit("faults", "test").await
+    };
+    write("CREATE TABLE marks (mark BIGINT)").await.unwrap();
+
+    // and after a failover to the standby, within seconds and without a restart.
+    pair.promote().await;
+    let ended = Instant::now();
+    while write("INSERT INTO marks VALUES (1)").await.is_err() {
+        let waited = ended.elapsed();
+        assert!(waited < Duration::from_secs(BACK_SECONDS), "{waited:?}");
+    }
+    pools.close().await;
+}
+
 /// Runs statements on the server itself.
 async fn run(postgres: &Postgres, statements: &[String]) {
     let url = postgres.url("postgres");

@@ -3,11 +3,10 @@
 use std::collections::HashSet;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
-use homeroom_kit::database::{Engine, Url};
+use homeroom_kit::database::{Engine, Hosts, Url, UrlError};
 use sqlx::{
     AssertSqlSafe, ConnectOptions as _, Connection as _, Database, Executor, PgConnection,
-    Postgres, Row as _, Sqlite, SqliteConnection, postgres::PgConnectOptions,
-    sqlite::SqliteConnectOptions,
+    Postgres, Row as _, Sqlite, SqliteConnection, sqlite::SqliteConnectOptions,
 };
 
 /// The service that owns the database.
@@ -165,8 +164,17 @@ impl Snapshot {
 async fn connect(url: &Url) -> Result<Held, sqlx::Error> {
     Ok(match url {
         Url::Postgres(text) => {
-            let options: PgConnectOptions = text.parse()?;
-            Held::Postgres(options.application_name("homeroom-audit").connect().await?)
+            let hosts = Hosts::read(text).map_err(sqlx::Error::config)?;
+            let mut answered = Err(sqlx::Error::config(UrlError::Hosts));
+            for server in hosts.each {
+                // PgBouncer refuses float digits, and no number is a float.
+                let server = server.extra_float_digits(None);
+                answered = server.application_name("homeroom-audit").connect().await;
+                if answered.is_ok() {
+                    break;
+                }
+            }
+            Held::Postgres(answered?)
         }
         Url::Sqlite(path) => {
             let options = SqliteConnectOptions::new()

@@ -1,7 +1,6 @@
 //! The stage of the story: both services and their callers.
 
 use chrono::TimeDelta;
-use homeroom_kit::auth::Scope;
 use prost_reflect::MethodDescriptor;
 use serde_json::Value;
 use tonic::{Status, transport::Channel};
@@ -100,7 +99,7 @@ impl<'a> Stage<'a> {
         with: &Value,
     ) -> Result<Result<Value, Status>, Failure> {
         let token = self.token(by, STORY_TOKEN_LIFE)?;
-        let request = dynamic::request(method, with, &token)?;
+        let request = dynamic::request(method, with, &token, None)?;
         let channel = if method.full_name().starts_with("homeroom.membership.") {
             self.membership.clone()
         } else {
@@ -111,12 +110,14 @@ impl<'a> Stage<'a> {
 
     /// Returns an access token for `actor`.
     pub(crate) fn token(&self, actor: Actor, life: TimeDelta) -> Result<String, Failure> {
-        let scopes: Vec<Scope> = actor.scopes.to_vec();
         self.embedded.mint(&AccessToken {
             user: actor.user,
+            name: None,
             email: actor.email,
             email_verified: actor.email.is_some(),
-            scopes: &scopes,
+            external_id: None,
+            scopes: actor.scopes.iter().copied().collect(),
+            organizations: &[],
             life,
         })
     }

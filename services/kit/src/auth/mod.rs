@@ -6,13 +6,14 @@ mod follow_keys;
 mod jwks_url;
 mod key_sources;
 mod keys;
+mod refusals;
 mod scopes;
 mod signer;
 mod verified;
 mod verifier;
 
 pub use caller::Caller;
-pub(crate) use caller::{expired, unauthenticated};
+pub(crate) use caller::expired;
 pub use claims::{Audience, Claims};
 pub(crate) use follow_keys::key_not_known_yet;
 pub use follow_keys::{TokenKeysUnavailable, UNKNOWN_KEY_RETRY_SECONDS};
@@ -23,10 +24,12 @@ pub use key_sources::{
     read_token_keys,
 };
 pub use keys::{KEYS_MAX, Keys, KeysError, ServiceKeys};
+pub(crate) use refusals::Cause;
+pub use refusals::TOKEN_BYTES_MAX;
 pub use scopes::{Scope, Scopes};
 pub use signer::{Signer, SignerError};
 pub(crate) use verifier::Refused;
-pub use verifier::{CLOCK_SKEW_SECONDS_MAX, TOKEN_BYTES_MAX, USER_METADATA, Verifier};
+pub use verifier::{CLOCK_SKEW_SECONDS_MAX, USER_METADATA, Verifier};
 
 #[cfg(test)]
 mod key_rotation;

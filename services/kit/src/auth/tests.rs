@@ -11,6 +11,7 @@ use crate::{
     clock::{ManualClock, from_micros},
     random::SeededRandomness,
     status::Result,
+    telemetry::testing::Log,
 };
 
 pub(super) const ISSUER: &str = "https://school.example";
@@ -218,6 +219,103 @@ fn a_token_of_another_key_or_altered_is_refused() {
             reason(verifier.verify(&broken)),
             ErrorReason::AccessTokenInvalid
         );
+    }
+}
+
+#[test]
+fn the_log_says_why_a_token_is_refused_and_holds_none() {
+    let of = |change: &dyn Fn(&mut Claims)| {
+        let mut claims = claims();
+        change(&mut claims);
+        sign(&claims)
+    };
+    let key = EncodingKey::from_ed_pem(super::signer::tests::pem(1).as_bytes()).unwrap();
+    let with_header = |change: &dyn Fn(&mut Header)| {
+        let mut header = Header::new(Algorithm::EdDSA);
+        change(&mut header);
+        jsonwebtoken::encode(&header, &claims(), &key).unwrap()
+    };
+    let keyed = |id: &str| {
+        let mut header = Header::new(Algorithm::HS256);
+        header.kid = Some(id.to_owned());
+        jsonwebtoken::encode(&header, &claims(), &EncodingKey::from_secret(b"s")).unwrap()
+    };
+    let own: Value = serde_json::from_str(&signer(1).jwks(None)).unwrap();
+    let own = own["keys"][0]["kid"].as_str().unwrap();
+    let body = URL_SAFE_NO_PAD.encode(json!(claims()).to_string());
+    let none = URL_SAFE_NO_PAD.encode(json!({"alg": "none"}).to_string());
+    let mut bare = json!(claims());
+    bare.as_object_mut().unwrap().remove("exp");
+    let genuine = sign(&claims());
+    let (head, _) = genuine.rsplit_once('.').unwrap();
+    let other = of(&|claims| claims.sub = "eve".to_owned());
+    let (_, signature) = other.rsplit_once('.').unwrap();
+    let evil = format!("\u{1b}[31m\nWARN {}", "x".repeat(3_000));
+    for (token, expected) in [
+        (
+            of(&|claims| claims.iss = "https://elsewhere.example".to_owned()),
+            "its `iss` is \"https://elsewhere.example\"",
+        ),
+        (
+            of(&|claims| claims.iss.clone_from(&evil)),
+            r#"its `iss` is "\u{1b}[31m\nWARN xxx"#,
+        ),
+        (
+            of(&|claims| claims.aud = Audience::Several(vec!["a".to_owned(), "b".to_owned()])),
+            "its `aud` is \"a b\"",
+        ),
+        (
+            of(&|claims| claims.exp = noon().timestamp() - 3_600),
+            "its `exp` was 3600 seconds ago",
+        ),
+        (
+            of(&|claims| claims.nbf = Some(noon().timestamp() + 60)),
+            "its `nbf` is 60 seconds ahead",
+        ),
+        (
+            of(&|claims| claims.sub = String::new()),
+            "its `sub` is empty",
+        ),
+        (
+            of(&|claims| claims.sub = "a/b".to_owned()),
+            "its `sub` \"a/b\" is no user id",
+        ),
+        (
+            of(&|claims| claims.organizations = Some(vec!["No!".to_owned()])),
+            "its `organizations` hold \"No!\"",
+        ),
+        (sign_json(&bare), "missing field `exp`"),
+        (
+            signer(2).sign(&claims()).unwrap().expose().to_owned(),
+            "no key has its `kid`",
+        ),
+        (
+            with_header(&|header| header.kid = Some(evil.clone())),
+            r#"no key has its `kid` "\u{1b}[31m"#,
+        ),
+        (
+            with_header(&|header| header.crit = Some(vec![])),
+            "its header has `crit`",
+        ),
+        (keyed("elsewhere"), "its `alg` HS256"),
+        (keyed(own), "its `alg` HS256"),
+        (format!("{none}.{body}."), "unknown variant `none`"),
+        (format!("{head}.{signature}"), "has not signed it"),
+        ("a".repeat(TOKEN_BYTES_MAX + 1), "the token has 8193 bytes"),
+        ("a.b.c".to_owned(), "no signed JWT"),
+    ] {
+        let verifier = verifier_at(noon(), None);
+        let (log, listening) = Log::of_this_thread();
+        let refused = verifier.caller_by_known_keys(&token, None).unwrap_err();
+        verifier.log(&refused);
+        drop(listening);
+        let log = log.text();
+        assert!(log.contains(expected), "{expected}: {log}");
+        assert!(log.lines().count() == 1 && log.len() < 1_000, "{log}");
+        let parts = token.split('.').filter(|part| part.len() > 8);
+        for part in parts {
+            assert!(!log.contains(part), "{log}");
+        }
     }
 }
 

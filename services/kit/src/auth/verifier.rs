@@ -11,12 +11,13 @@ use homeroom_api::{
     common::v1::ErrorReason,
     ids::{OrganizationId, UserId},
 };
-use jsonwebtoken::{Algorithm, Validation, dangerous::insecure_decode_claims};
+use jsonwebtoken::{Algorithm, Validation, dangerous::insecure_decode_claims, errors::ErrorKind};
 
 use super::{
     Audience, Caller, Claims, Keys, Scope, Scopes, TokenKeys,
-    caller::{expired, scope_missing, unauthenticated},
+    caller::scope_missing,
     key_sources::Following,
+    refusals::{Cause, Refusals, SUBJECT_BYTES_MAX, Said, TOKEN_BYTES_MAX},
     verified::{TrustedKeys, Verified, digest_of},
 };
 use crate::{
@@ -28,23 +29,23 @@ use crate::{
 pub const USER_METADATA: &str = "x-homeroom-user";
 /// How far the issuer's clock and ours may be apart, in seconds.
 pub const CLOCK_SKEW_SECONDS_MAX: i64 = 30;
-/// Bytes of an access token at most.
-pub const TOKEN_BYTES_MAX: usize = 8_192;
-/// Bytes of `sub` at most.
-const SUBJECT_BYTES_MAX: usize = 255;
 /// What a key of ours signs with.
 const ALGORITHMS: [Algorithm; 3] = [Algorithm::EdDSA, Algorithm::ES256, Algorithm::RS256];
 
-/// Why a token is refused.
+/// Why a call is refused.
 #[derive(Debug)]
 pub(crate) enum Refused {
-    /// Its `kid` is none of ours: the issuer may have rotated its keys. But for its signature nothing
-    /// is wrong with it.
+    /// For its token's `kid`, which is none of ours: the issuer may have rotated its keys. But for its signature
+    /// nothing is wrong with it.
     UnknownKey {
         /// How long ago it was made at the least.
         age: Duration,
+        /// The same for the log.
+        cause: Cause,
     },
-    /// Anything else.
+    /// For its token.
+    Token(Cause),
+    /// For anything else.
     For(Error),
 }
 
@@ -54,10 +55,16 @@ impl From<Error> for Refused {
     }
 }
 
+impl From<Cause> for Refused {
+    fn from(cause: Cause) -> Self {
+        Self::Token(cause)
+    }
+}
+
 impl From<Refused> for Error {
     fn from(refused: Refused) -> Self {
         match refused {
-            Refused::UnknownKey { .. } => unauthenticated(),
+            Refused::UnknownKey { cause, .. } | Refused::Token(cause) => cause.into(),
             Refused::For(error) => error,
         }
     }
@@ -70,6 +77,7 @@ pub struct Verifier {
     issuer: String,
     audience: String,
     pub(super) clock: SharedClock,
+    refusals: Refusals,
 }
 
 impl fmt::Debug for Verifier {
@@ -98,6 +106,7 @@ impl Verifier {
             issuer: issuer.into(),
             audience: audience.into(),
             clock,
+            refusals: Refusals::default(),
         }
     }
 
@@ -118,9 +127,16 @@ impl Verifier {
         Ok((verified.claims.clone(), verified.scopes))
     }
 
+    /// Logs why a call's token was refused.
+    pub(crate) fn log(&self, refused: &Refused) {
+        if let Refused::UnknownKey { cause, .. } | Refused::Token(cause) = refused {
+            self.refusals.log(cause, self.clock.now());
+        }
+    }
+
     fn check(&self, token: &str) -> std::result::Result<Arc<Verified>, Refused> {
         if token.len() > TOKEN_BYTES_MAX {
-            return Err(unauthenticated().into());
+            return Err(Cause::TooLong(token.len()).into());
         }
         let trusted = self.keys();
         let digest = digest_of(token);
@@ -128,19 +144,23 @@ impl Verifier {
             self.judge(&verified.claims)?;
             return Ok(verified);
         }
-        let header = jsonwebtoken::decode_header(token).map_err(|_| unauthenticated())?;
+        let header = jsonwebtoken::decode_header(token)
+            .map_err(|error| Cause::Malformed(Said::new(&error.to_string())))?;
         // RFC 7515, 4.1.11: extensions that must be understood, and none is understood here.
         if header.crit.is_some() {
-            return Err(unauthenticated().into());
+            return Err(Cause::Critical.into());
         }
         let keys = &trusted.keys;
-        if header.kid.as_deref().is_some_and(|id| !keys.has_id(id)) {
+        let id = header.kid.as_deref();
+        if let Some(unknown) = id.filter(|id| !keys.has_id(id)) {
             let age = self.refuse_whatever_the_key(token, header.alg)?;
-            return Err(Refused::UnknownKey { age });
+            let cause = Cause::UnknownKey(Said::new(unknown));
+            return Err(Refused::UnknownKey { age, cause });
         }
-        let key = keys
-            .select(header.kid.as_deref(), header.alg)
-            .ok_or_else(unauthenticated)?;
+        let key = keys.select(id, header.alg).ok_or(match id {
+            Some(_) => Cause::Algorithm(header.alg),
+            None => Cause::NoKey(header.alg),
+        })?;
 
         let mut validation = Validation::new(key.algorithm);
         validation.required_spec_claims =
@@ -150,15 +170,13 @@ impl Verifier {
         // Judged below, by the injected clock.
         validation.validate_exp = false;
         let claims = jsonwebtoken::decode::<Claims>(token, &key.key, &validation)
-            .map_err(|refused| {
-                tracing::debug!(%refused, "an access token was refused");
-                unauthenticated()
-            })?
+            .map_err(|error| self.cause_of(&error, token))?
             .claims;
 
         self.judge(&claims)?;
-        if key.subject.is_some_and(|subject| subject != claims.sub) {
-            return Err(unauthenticated().into());
+        if let Some(expected) = key.subject.filter(|subject| *subject != claims.sub) {
+            let said = Said::new(&claims.sub);
+            return Err(Cause::AnotherSubject { said, expected }.into());
         }
         organizations_of(&claims)?;
         let claimed = Scopes::parse(&claims.scope);
@@ -166,16 +184,47 @@ impl Verifier {
         Ok(trusted.remember(digest, Verified { claims, scopes }))
     }
 
+    /// Returns what is wrong with a token that its key does not verify, or whose claims are not for this verifier.
+    fn cause_of(&self, error: &jsonwebtoken::errors::Error, token: &str) -> Cause {
+        let unusable = || Cause::Claims(Said::new(&error.to_string()));
+        match error.kind() {
+            ErrorKind::InvalidSignature => Cause::Signature,
+            ErrorKind::InvalidIssuer | ErrorKind::InvalidAudience => insecure_decode_claims(token)
+                .map_or_else(
+                    |_| unusable(),
+                    |claims| self.meant_for_another(&claims).unwrap_or_else(unusable),
+                ),
+            _ => unusable(),
+        }
+    }
+
+    /// Returns for whom else a token is, or by whom else.
+    fn meant_for_another(&self, claims: &Claims) -> Option<Cause> {
+        if claims.iss != self.issuer {
+            return Some(Cause::Issuer(Said::new(&claims.iss)));
+        }
+        let audiences = match &claims.aud {
+            Audience::One(audience) => std::slice::from_ref(audience),
+            Audience::Several(audiences) => audiences,
+        };
+        let is_for_us = audiences.contains(&self.audience);
+        (!is_for_us).then(|| Cause::Audience(Said::new(&audiences.join(" "))))
+    }
+
     /// Refuses a token that no key could save, and returns how old another is at the least. What it claims is
     /// nobody's word yet: nothing else may come of it.
-    fn refuse_whatever_the_key(&self, token: &str, algorithm: Algorithm) -> Result<Duration> {
-        let claims: Claims = insecure_decode_claims(token).map_err(|_| unauthenticated())?;
-        let for_us = match &claims.aud {
-            Audience::One(audience) => *audience == self.audience,
-            Audience::Several(audiences) => audiences.contains(&self.audience),
-        };
-        if !ALGORITHMS.contains(&algorithm) || claims.iss != self.issuer || !for_us {
-            return Err(unauthenticated());
+    fn refuse_whatever_the_key(
+        &self,
+        token: &str,
+        algorithm: Algorithm,
+    ) -> std::result::Result<Duration, Cause> {
+        if !ALGORITHMS.contains(&algorithm) {
+            return Err(Cause::Algorithm(algorithm));
+        }
+        let claims: Claims = insecure_decode_claims(token)
+            .map_err(|error| Cause::Claims(Said::new(&error.to_string())))?;
+        if let Some(cause) = self.meant_for_another(&claims) {
+            return Err(cause);
         }
         self.judge(&claims)?;
         let now = self.clock.now().timestamp();
@@ -188,16 +237,17 @@ impl Verifier {
     }
 
     /// Refuses a token out of its time, and one of nobody.
-    fn judge(&self, claims: &Claims) -> Result<()> {
+    fn judge(&self, claims: &Claims) -> std::result::Result<(), Cause> {
         let now = self.clock.now().timestamp();
         if claims.exp.saturating_add(CLOCK_SKEW_SECONDS_MAX) <= now {
-            return Err(expired());
+            return Err(Cause::Expired(now.saturating_sub(claims.exp)));
         }
-        let too_early = claims
-            .nbf
-            .is_some_and(|begin| begin.saturating_sub(CLOCK_SKEW_SECONDS_MAX) > now);
-        if too_early || claims.sub.is_empty() || claims.sub.len() > SUBJECT_BYTES_MAX {
-            return Err(unauthenticated());
+        let ahead = claims.nbf.map_or(0, |begin| begin.saturating_sub(now));
+        if ahead > CLOCK_SKEW_SECONDS_MAX {
+            return Err(Cause::NotYet(ahead));
+        }
+        if claims.sub.is_empty() || claims.sub.len() > SUBJECT_BYTES_MAX {
+            return Err(Cause::Subject);
         }
         Ok(())
     }
@@ -238,26 +288,26 @@ fn micros_left(seconds: i64, now: i64) -> u64 {
 }
 
 /// Returns the organizations that the token is bound to; None for no bound.
-fn organizations_of(claims: &Claims) -> Result<Option<Vec<OrganizationId>>> {
+fn organizations_of(claims: &Claims) -> std::result::Result<Option<Vec<OrganizationId>>, Cause> {
+    let parse =
+        |id: &String| OrganizationId::parse(id).map_err(|_| Cause::Organizations(Said::new(id)));
     let ids = claims.organizations.as_ref();
-    ids.map(|ids| ids.iter().map(|id| OrganizationId::parse(id)).collect())
-        .transpose()
-        .map_err(|_| unauthenticated())
+    ids.map(|ids| ids.iter().map(parse).collect()).transpose()
 }
 
 /// Returns the caller that a token speaks for.
-fn caller_of(verified: &Verified, for_user: Option<&str>) -> Result<Caller> {
+fn caller_of(verified: &Verified, for_user: Option<&str>) -> std::result::Result<Caller, Refused> {
     let Verified { claims, scopes } = verified;
     let organizations = organizations_of(claims)?;
     let another = for_user.filter(|user| *user != claims.sub);
     let user = match another {
-        None => UserId::parse_person(&claims.sub).map_err(|_| {
-            Error::new(
-                ErrorReason::AccessTokenInvalid,
-                "Name the acting user in x-homeroom-user: the token's `sub` is not a user id.",
-            )
-        })?,
-        Some(_) if !scopes.contains(Scope::ActAs) => return Err(scope_missing(Scope::ActAs)),
+        None => {
+            let own = UserId::parse_person(&claims.sub);
+            own.map_err(|_| Cause::NoUser(Said::new(&claims.sub)))?
+        }
+        Some(_) if !scopes.contains(Scope::ActAs) => {
+            return Err(scope_missing(Scope::ActAs).into());
+        }
         Some(user) => UserId::parse_person(user).map_err(|error| {
             Error::new(
                 ErrorReason::InvalidRequest,

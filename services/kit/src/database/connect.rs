@@ -1,23 +1,27 @@
-//! How each engine is connected to.
+//! What both engines' connections have in common, and how SQLite is connected to.
 
-use std::{fs, io, path::Path, str::FromStr as _, time::Duration};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use log::LevelFilter;
+use rustix::fs::{Access, access};
 use sqlx::{
-    ConnectOptions as _, Connection as _, Database, Postgres, Sqlite,
+    Connection as _, Database, Sqlite,
     migrate::{Migrate, MigrateError, Migrator},
     pool::PoolOptions,
-    postgres::PgConnectOptions,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 
 use crate::random::{Randomness as _, SystemRandomness};
 
 use super::{
-    EngineDatabase, Error, Pools, Url,
-    open::{OpenError, has_folder, place},
+    EngineDatabase, Pools, Url,
+    error::is_undefined,
+    open::OpenError,
     ready::{Ready, UNTESTED_IDLE_MILLIS_MAX},
-    refuse_read_only,
+    url::has_folder,
 };
 
 /// What may be set about a database's connections.
@@ -49,20 +53,20 @@ impl Default for Options {
 
 /// The table in which the migrator keeps what has been applied.
 const MIGRATIONS_TABLE: &str = "_sqlx_migrations";
-/// Asks a connection to PostgreSQL whether it takes no writes.
-const SHOW_READ_ONLY: &str = "SHOW transaction_read_only";
 /// Room that the disk of a SQLite file must have, in bytes: more than one transaction writes.
 const ROOM_BYTES: usize = 1 << 20;
+/// The files beside a SQLite database that are written with it.
+const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
 
-fn wrong_engine(url: &Url) -> OpenError {
+pub(super) fn wrong_engine(url: &Url) -> OpenError {
     let error = sqlx::Error::InvalidArgument("the URL names another engine".to_owned());
-    OpenError::new(&place(url), error)
+    OpenError::new(&url.place(), error)
 }
 
-/// The pause before a read-only server is connected to again, in milliseconds.
-const READ_ONLY_PAUSE_MILLIS: u64 = 500;
-
-fn pool_options<DB: Database>(options: &Options, connections_max: u32) -> PoolOptions<DB> {
+pub(super) fn pool_options<DB: Database>(
+    options: &Options,
+    connections_max: u32,
+) -> PoolOptions<DB> {
     PoolOptions::new()
         .max_connections(connections_max)
         .acquire_timeout(options.acquire_timeout)
@@ -77,79 +81,13 @@ fn pool_options<DB: Database>(options: &Options, connections_max: u32) -> PoolOp
         })
 }
 
-/// Connects to PostgreSQL. Fails if it does not answer or takes no writes.
-pub async fn connect_postgres(url: &Url, options: Options) -> Result<Pools<Postgres>, OpenError> {
-    let Url::Postgres(text) = url else {
-        return Err(wrong_engine(url));
-    };
-    let place = place(url);
-    let millis = |duration: Duration| duration.as_millis().to_string();
-    let connect = PgConnectOptions::from_str(text)
-        .map_err(|error| OpenError::new(&place, error))?
-        .application_name(&options.application_name)
-        // The statement that commits holds what it writes (ADR 0003), which is no business of the log.
-        .log_slow_statements(LevelFilter::Off, Duration::MAX)
-        .options([
-            ("lock_timeout", millis(options.lock_timeout)),
-            ("statement_timeout", millis(options.statement_timeout)),
-            (
-                "idle_in_transaction_session_timeout",
-                millis(options.statement_timeout),
-            ),
-            // A statement is planned once for each connection, perhaps while its tables are empty. So the plan
-            // must be one that serves large tables too: by indexes, row by row.
-            ("plan_cache_mode", "force_generic_plan".to_owned()),
-            ("enable_seqscan", "off".to_owned()),
-            ("enable_bitmapscan", "off".to_owned()),
-            ("enable_hashjoin", "off".to_owned()),
-            ("enable_mergejoin", "off".to_owned()),
-            ("jit", "off".to_owned()),
-        ]);
-    let pool = pool_options(&options, options.connections_max)
-        .after_connect(|connection, _| {
-            Box::pin(async move {
-                let checked = refuse_read_only(connection, SHOW_READ_ONLY).await;
-                if checked.is_err() {
-                    // The pool connects again at once, for each caller that waits.
-                    tokio::time::sleep(Duration::from_millis(READ_ONLY_PAUSE_MILLIS)).await;
-                }
-                checked
-            })
-        })
-        .connect_with(connect.clone())
-        .await;
-    let pool = match pool {
-        Ok(pool) => pool,
-        Err(error) => {
-            // The pool tries again and again, and keeps to itself that each connection was read-only.
-            let asked = tokio::time::timeout(options.acquire_timeout, read_only(&connect)).await;
-            let error = asked.ok().flatten().unwrap_or(error);
-            return Err(OpenError::new(&place, error));
-        }
-    };
-    let ready = Ready::new(pool);
-    Ok(Pools {
-        readers: ready.clone(),
-        writers: ready,
-        place,
-        file: None,
-    })
-}
-
-/// Returns the refusal of a connection that is read-only.
-async fn read_only(connect: &PgConnectOptions) -> Option<sqlx::Error> {
-    let mut connection = connect.connect().await.ok()?;
-    let checked = refuse_read_only(&mut connection, SHOW_READ_ONLY).await;
-    checked.err()
-}
-
 /// Opens the SQLite file, making it if it is missing: WAL, synchronous FULL, foreign keys on,
 /// one connection that writes and a pool of connections that cannot.
 pub async fn connect_sqlite(url: &Url, options: Options) -> Result<Pools<Sqlite>, OpenError> {
     let Url::Sqlite(path) = url else {
         return Err(wrong_engine(url));
     };
-    let place = place(url);
+    let place = url.place();
     if !has_folder(path) {
         return Err(OpenError::NoFolder { place });
     }
@@ -172,8 +110,8 @@ pub async fn connect_sqlite(url: &Url, options: Options) -> Result<Pools<Sqlite>
         .await
         .map_err(|error| OpenError::new(&place, error))?;
     Ok(Pools {
-        readers: Ready::new(read),
-        writers: Ready::new(write),
+        readers: Ready::new(read, Vec::new(), options.acquire_timeout),
+        writers: Ready::new(write, Vec::new(), options.acquire_timeout),
         place,
         file: Some(path.clone()),
     })
@@ -211,28 +149,52 @@ where
         // Not by a transaction: it would wait for every other one.
         Some(file) => {
             // To completion, so that the probe is removed also where nobody waits for this any more.
-            let room = tokio::task::spawn_blocking(move || check_room(&file)).await;
-            room.unwrap_or_else(|failure| Err(io::Error::other(failure)))
-                .map_err(|error| OpenError::new(&pools.place, sqlx::Error::Io(error)))?;
+            let checked = tokio::task::spawn_blocking(move || check_files(&file)).await;
+            checked
+                .unwrap_or_else(|failure| Err(io::Error::other(failure)))
+                .map_err(|error| OpenError::Unwritable {
+                    place: pools.place.clone(),
+                    cause: sqlx::Error::Io(error).into(),
+                })?;
         }
     }
     check_schema(pools, migrator, command).await
 }
 
-/// Checks that the disk of the SQLite file takes as much as a transaction writes. A transaction that is
-/// rolled back would not tell: it writes nothing to the disk.
-fn check_room(file: &Path) -> io::Result<()> {
+/// Checks that the SQLite file and those beside it are there for this user to write, and that their disk takes as
+/// much as a transaction writes. A transaction that is rolled back would not tell: SQLite opens a file that it may
+/// not write to read from it, and writes nothing to the disk.
+fn check_files(file: &Path) -> io::Result<()> {
+    let beside = |ending: &str| {
+        let mut path = file.as_os_str().to_owned();
+        path.push(ending);
+        PathBuf::from(path)
+    };
+    // Asked for and not opened: closing a file gives up the locks that SQLite holds on it.
+    writable(file)?;
+    for companion in COMPANIONS.map(beside) {
+        match writable(&companion) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            asked => asked?,
+        }
+    }
     // A name of its own, since others check beside it; and bytes that no file system makes small.
     let mut bytes = vec![0; ROOM_BYTES];
     SystemRandomness.fill(&mut bytes);
-    let mut probe = file.as_os_str().to_owned();
-    probe.push("-room");
-    for byte in bytes.iter().take(8) {
-        probe.push(format!("-{byte:x}"));
-    }
+    let number = bytes
+        .first_chunk()
+        .map_or(0, |first| u64::from_le_bytes(*first));
+    let probe = beside(&format!("-room-{number:x}"));
     let written = fs::write(&probe, bytes);
     let removed = fs::remove_file(&probe);
     written.and(removed)
+}
+
+fn writable(path: &Path) -> io::Result<()> {
+    access(path, Access::WRITE_OK).map_err(|error| {
+        let error = io::Error::from(error);
+        io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+    })
 }
 
 async fn check_schema<DB>(
@@ -261,13 +223,8 @@ where
             session.release();
             applied
         }
-        Err(MigrateError::Execute(error)) => {
-            return Err(match Error::from(error) {
-                // The table is missing.
-                Error::Other(cause) if cause.as_database_error().is_some() => not_migrated(),
-                cause => OpenError::new(&pools.place, cause),
-            });
-        }
+        Err(MigrateError::Execute(error)) if is_undefined(&error) => return Err(not_migrated()),
+        Err(MigrateError::Execute(error)) => return Err(OpenError::new(&pools.place, error)),
         Err(error) => return Err(OpenError::of_migration(&pools.place, error)),
     };
     for shipped in migrator

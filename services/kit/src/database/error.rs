@@ -68,6 +68,22 @@ pub(super) fn is_lost(error: &sqlx::Error) -> bool {
     }
 }
 
+/// Returns true if a statement failed because a table or column that it names is not there.
+pub(super) fn is_undefined(error: &sqlx::Error) -> bool {
+    let Some(refusal) = error.as_database_error() else {
+        return false;
+    };
+    match refusal.code().as_deref() {
+        // undefined_table, undefined_column
+        Some("42P01" | "42703") => true,
+        // SQLITE_ERROR, which stands for much else.
+        Some("1") => ["no such table", "no such column"]
+            .iter()
+            .any(|missing| refusal.message().starts_with(missing)),
+        _ => false,
+    }
+}
+
 impl From<Injected> for Error {
     fn from(injected: Injected) -> Self {
         Self::Unavailable(Arc::new(sqlx::Error::Io(io::Error::other(injected))))

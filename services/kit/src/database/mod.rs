@@ -3,9 +3,11 @@
 mod connect;
 mod error;
 mod open;
+mod postgres;
 mod ready;
+mod url;
 
-use std::{fmt, io, path::PathBuf, str::FromStr};
+use std::{fmt, io, path::PathBuf};
 
 use sqlx::{
     AssertSqlSafe, Database, PgConnection, Pool, Postgres, Row as _, SqlSafeStr as _, SqlStr,
@@ -14,11 +16,13 @@ use sqlx::{
 
 use crate::failpoints::{self, Moment};
 
-pub use connect::{Options, check_ready, connect_postgres, connect_sqlite, migrate};
+pub use connect::{Options, check_ready, connect_sqlite, migrate};
 use error::is_lost;
 pub use error::{Error, is_unique_violation};
 pub use open::OpenError;
+pub use postgres::connect_postgres;
 use ready::{Lease, Ready};
+pub use url::{HOSTS_MAX, Hosts, Url, UrlError};
 
 /// A database engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,13 +65,14 @@ impl EngineDatabase for Postgres {
     }
 
     async fn roll_back(connection: &mut Self::Connection) -> sqlx::Result<()> {
-        refuse_read_only(connection, "ROLLBACK; SHOW transaction_read_only").await
+        let sql = "ROLLBACK; SHOW transaction_read_only";
+        refuse_read_only(connection, SqlStr::from_static(sql)).await
     }
 }
 
 /// Fails if the answer of `sql`, which ends with `SHOW transaction_read_only`, is that the connection
 /// leads to a standby or that its transactions are read-only by default.
-async fn refuse_read_only(connection: &mut PgConnection, sql: &'static str) -> sqlx::Result<()> {
+async fn refuse_read_only(connection: &mut PgConnection, sql: SqlStr) -> sqlx::Result<()> {
     for row in sqlx::raw_sql(sql).fetch_all(connection).await? {
         if row.try_get::<&str, _>(0)? == "on" {
             let why = "the connection is read-only";
@@ -89,68 +94,6 @@ impl EngineDatabase for Sqlite {
     async fn roll_back(connection: &mut Self::Connection) -> sqlx::Result<()> {
         Self::run(connection, SqlStr::from_static("ROLLBACK")).await
     }
-}
-
-/// Where a database is. Debug shows no password.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Url {
-    /// `postgres://user:password@host/database`, as libpq has it, its `sslmode` and `sslrootcert` included.
-    Postgres(String),
-    /// `sqlite://path`: a file.
-    Sqlite(PathBuf),
-}
-
-impl Url {
-    /// Reads `postgres://…`, `postgresql://…` or `sqlite://path`.
-    pub fn parse(text: &str) -> Result<Self, UrlError> {
-        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-            return match sqlx::postgres::PgConnectOptions::from_str(text) {
-                Ok(_) => Ok(Self::Postgres(text.to_owned())),
-                Err(_) => Err(UrlError::Malformed),
-            };
-        }
-        match text.strip_prefix("sqlite://") {
-            Some(path) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
-            _ => Err(UrlError::Malformed),
-        }
-    }
-
-    /// The engine that it names.
-    #[must_use]
-    pub fn engine(&self) -> Engine {
-        match self {
-            Self::Postgres(_) => Engine::Postgres,
-            Self::Sqlite(_) => Engine::Sqlite,
-        }
-    }
-}
-
-impl Url {
-    /// Where the database is, for a person: host and port or path, never the password.
-    #[must_use]
-    pub fn place(&self) -> String {
-        open::place(self)
-    }
-}
-
-impl fmt::Debug for Url {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Postgres(_) => formatter.write_str("postgres://…"),
-            Self::Sqlite(path) => write!(formatter, "sqlite://{}", path.display()),
-        }
-    }
-}
-
-/// The text names no database that can be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum UrlError {
-    /// It is no URL of a known engine.
-    #[error(
-        "must be `postgres://user:password@host:port/database`, with signs such as @ and / in the password \
-         percent-encoded, or `sqlite://path`"
-    )]
-    Malformed,
 }
 
 /// The pools of one database.

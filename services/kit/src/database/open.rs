@@ -1,10 +1,10 @@
 //! Why a database cannot be used: which one, and what to do. No password is in it.
 
-use std::{io, path::Path};
+use std::io;
 
 use sqlx::migrate::MigrateError;
 
-use super::{Error, Url};
+use super::Error;
 
 /// Why a database cannot be used at start.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -28,10 +28,11 @@ pub enum OpenError {
         /// What the driver says.
         cause: Error,
     },
-    /// It answers, and takes no writes: a standby, a server that is read-only by default, a full disk.
+    /// It answers, and takes no writes: a standby, a server that is read-only by default, a full disk, a file
+    /// that this user may not write.
     #[error(
-        "{place} takes no writes: make room on its disk, or let DATABASE_URL lead to the primary, with \
-         default_transaction_read_only off{}",
+        "{place} takes no writes: make room on its disk, let this user write its file and its folder, or let \
+         DATABASE_URL lead to the primary, with default_transaction_read_only off{}",
         driver(cause)
     )]
     Unwritable {
@@ -43,6 +44,27 @@ pub enum OpenError {
     /// The file cannot be made.
     #[error("{place} cannot be made, since its folder does not exist: make the folder first")]
     NoFolder {
+        /// Where.
+        place: String,
+    },
+    /// It cannot keep every text.
+    #[error(
+        "{place} has the encoding {encoding}, which cannot keep the names of people everywhere: create it with \
+         ENCODING 'UTF8' (and TEMPLATE template0)"
+    )]
+    Encoding {
+        /// Where.
+        place: String,
+        /// Its encoding.
+        encoding: String,
+    },
+    /// A pooler lends its sessions for one transaction or statement at a time.
+    #[error(
+        "{place} lies behind a pooler whose sessions on the server change with each transaction, and prepared \
+         statements and timeouts belong to a session: let it pool by session (PgBouncer: pool_mode = session), \
+         or let DATABASE_URL lead to PostgreSQL itself"
+    )]
+    SharedSessions {
         /// Where.
         place: String,
     },
@@ -114,14 +136,7 @@ impl OpenError {
             sqlx::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
                 Self::Refused { place, cause }
             }
-            sqlx::Error::Io(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::ReadOnlyFilesystem
-                        | io::ErrorKind::StorageFull
-                        | io::ErrorKind::QuotaExceeded
-                ) =>
-            {
+            sqlx::Error::Io(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => {
                 Self::Unwritable { place, cause }
             }
             sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) => Self::Silent { place, cause },
@@ -140,31 +155,4 @@ impl OpenError {
             },
         }
     }
-}
-
-/// Where a database is, for a person: host and port or path, and never the password.
-pub(super) fn place(url: &Url) -> String {
-    match url {
-        Url::Postgres(text) => text.parse().map_or_else(
-            |_| "PostgreSQL".to_owned(),
-            |options: sqlx::postgres::PgConnectOptions| {
-                let at = match options.get_socket() {
-                    Some(socket) => socket.display().to_string(),
-                    None => format!("{}:{}", options.get_host(), options.get_port()),
-                };
-                let database = options.get_database().unwrap_or(options.get_username());
-                format!("the PostgreSQL database {database} at {at}")
-            },
-        ),
-        Url::Sqlite(path) => format!("the SQLite database {}", absolute(path).display()),
-    }
-}
-
-fn absolute(path: &Path) -> std::path::PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
-}
-
-/// Whether the folder that is to hold the file is there.
-pub(super) fn has_folder(path: &Path) -> bool {
-    absolute(path).parent().is_none_or(Path::is_dir)
 }

@@ -5,11 +5,14 @@
 //! has waited or served for long.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
-use sqlx::{Database, Pool, pool::PoolConnection};
+use sqlx::{Connection, Database, Pool, pool::PoolConnection};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::timeout,
@@ -37,9 +40,18 @@ struct Waiting<DB: Database> {
     idle_since: Instant,
 }
 
+/// How a connection is made.
+type ConnectOptions<DB> = <<DB as Database>::Connection as Connection>::Options;
+
 /// A pool with the connections that wait beside it.
 pub(super) struct Ready<DB: Database> {
     pub(super) pool: Pool<DB>,
+    /// The servers that the pool may connect to; with none it has but one place to connect to.
+    servers: Arc<[ConnectOptions<DB>]>,
+    /// The number of that to which it connects.
+    server: Arc<AtomicUsize>,
+    /// How long a session waits for its connection.
+    patience: Duration,
     turns: Arc<Semaphore>,
     waiting: Arc<Mutex<Vec<Waiting<DB>>>>,
 }
@@ -48,6 +60,9 @@ impl<DB: Database> Clone for Ready<DB> {
     fn clone(&self) -> Self {
         Self {
             pool: self.pool.clone(),
+            servers: Arc::clone(&self.servers),
+            server: Arc::clone(&self.server),
+            patience: self.patience,
             turns: Arc::clone(&self.turns),
             waiting: Arc::clone(&self.waiting),
         }
@@ -55,10 +70,18 @@ impl<DB: Database> Clone for Ready<DB> {
 }
 
 impl<DB: Database> Ready<DB> {
-    pub(super) fn new(pool: Pool<DB>) -> Self {
+    /// With a pool that connects to the first of the servers.
+    pub(super) fn new(
+        pool: Pool<DB>,
+        servers: Vec<ConnectOptions<DB>>,
+        patience: Duration,
+    ) -> Self {
         let turns = pool.options().get_max_connections() as usize;
         Self {
             pool,
+            servers: servers.into(),
+            server: Arc::default(),
+            patience,
             turns: Arc::new(Semaphore::new(turns)),
             waiting: Arc::default(),
         }
@@ -66,12 +89,9 @@ impl<DB: Database> Ready<DB> {
 
     /// Returns the connection that served last, or one of the pool. Fails like the pool if none is free in time.
     pub(super) async fn take(&self) -> sqlx::Result<Lease<DB>> {
-        timeout(
-            self.pool.options().get_acquire_timeout(),
-            self.take_once_free(),
-        )
-        .await
-        .map_err(|_| sqlx::Error::PoolTimedOut)?
+        timeout(self.patience, self.take_once_free())
+            .await
+            .map_err(|_| sqlx::Error::PoolTimedOut)?
     }
 
     async fn take_once_free(&self) -> sqlx::Result<Lease<DB>> {
@@ -91,10 +111,42 @@ impl<DB: Database> Ready<DB> {
             self.empty();
         }
         Ok(Lease {
-            connection: self.pool.acquire().await?,
+            connection: self.acquire().await?,
             since: Instant::now(),
             turn,
         })
+    }
+
+    /// Returns a connection of the pool. A server that gives none is left for the next, until each has been tried.
+    async fn acquire(&self) -> sqlx::Result<PoolConnection<DB>> {
+        let mut failed = 0;
+        loop {
+            let server = self.server.load(Ordering::Acquire);
+            match self.pool.acquire().await {
+                Err(error) => {
+                    failed += 1;
+                    self.leave(server);
+                    if failed >= self.servers.len() {
+                        return Err(error);
+                    }
+                }
+                acquired => return acquired,
+            }
+        }
+    }
+
+    /// Has the pool connect to the next server, unless another has done so.
+    fn leave(&self, server: usize) {
+        let next = (server + 1) % self.servers.len().max(1);
+        if let Some(options) = self.servers.get(next)
+            && next != server
+            && self
+                .server
+                .compare_exchange(server, next, Ordering::AcqRel, Ordering::Acquire)
+                .is_ok()
+        {
+            self.pool.set_connect_options(options.clone());
+        }
     }
 
     /// Takes back a connection whose session ended in good order.

@@ -1,4 +1,7 @@
+use sqlx::migrate::Migrator;
+
 use super::*;
+use crate::telemetry::testing::Log;
 
 async fn pools(folder: &tempfile::TempDir) -> Pools<Sqlite> {
     let url = Url::Sqlite(folder.path().join("test.db"));
@@ -18,6 +21,199 @@ fn urls_name_an_engine() {
     assert_eq!(engine(verified), Ok(Engine::Postgres));
     let unknown = engine("postgres://h/d?sslmode=perhaps");
     assert_eq!(unknown, Err(UrlError::Malformed));
+}
+
+/// The addresses of the hosts that a URL names.
+fn hosts(text: &str) -> Result<String, UrlError> {
+    Hosts::read(text)?;
+    let place = Url::Postgres(text.to_owned()).place();
+    let (_, at) = place.split_once(" at ").unwrap();
+    Ok(at.to_owned())
+}
+
+#[test]
+fn a_url_may_name_several_hosts_as_libpq_has_it() {
+    for (url, expected) in [
+        ("postgres://u:p@h/d", "h:5432"),
+        ("postgres://u:p@h1:5432,h2:5433/d", "h1:5432, h2:5433"),
+        (
+            "postgres://u:p%40,@h1,h2:7/d?target_session_attrs=any",
+            "h1:5432, h2:7",
+        ),
+        (
+            "postgresql://h1:1,h2:2,h3:3/d?target_session_attrs=read-write",
+            "h1:1, h2:2, h3:3",
+        ),
+        (
+            "postgres://u@[::1]:1,[::2]:2/d?target_session_attrs=primary",
+            "[::1]:1, [::2]:2",
+        ),
+        ("postgres:///d?host=h1,h2&port=1,2&user=u", "h1:1, h2:2"),
+        ("postgres:///d?host=h1%2Ch2&port=7", "h1:7, h2:7"),
+        ("postgres://h1,h2/d?port=1%2c2", "h1:1, h2:2"),
+        (
+            "postgres:///d?host=%2Frun%2Fpostgresql,h2",
+            "/run/postgresql, h2:5432",
+        ),
+        (
+            "postgres://h/d?options[statement_timeout]=5&options=-c%20a%3Db",
+            "h:5432",
+        ),
+    ] {
+        assert_eq!(hosts(url).as_deref(), Ok(expected), "{url}");
+    }
+}
+
+#[test]
+fn a_url_whose_meaning_would_be_lost_is_refused_with_the_reason() {
+    let many = |count: usize| format!("postgres://{}/d", vec!["h"; count].join(","));
+    assert!(hosts(&many(HOSTS_MAX)).is_ok());
+    assert_eq!(hosts(&many(HOSTS_MAX + 1)), Err(UrlError::Hosts));
+    for (expected, urls) in [
+        (
+            UrlError::Hosts,
+            &[
+                "postgres://h1,/d",
+                "postgres://,h2/d",
+                "postgres://h1:1,:2/d",
+                "postgres://h1,h2/d?host=h3",
+                "postgres:///d?host=h1,",
+                "postgres:///d?host=h1,h2&port=1,2,3",
+                "postgres://h1/d?port=1,2",
+                "postgres://h1,h2/d?hostaddr=127.0.0.1",
+            ][..],
+        ),
+        (
+            UrlError::Session,
+            &[
+                "postgres://h/d?target_session_attrs=standby",
+                "postgres://h1,h2/d?target_session_attrs=prefer-standby",
+                "postgres://h1,h2/d?target_session_attrs=read-only",
+                "postgres://h/d?target_session_attrs=",
+            ],
+        ),
+        (
+            UrlError::Parameter,
+            &[
+                "postgres://h/d?sslmdoe=verify-full",
+                "postgres://h/d?channel_binding=require",
+                "postgres://h/d?sslcrl=/etc/crl.pem",
+                "postgres://h/d?service=school",
+                "postgres://h/d?sslmode=require&pgbouncer=true",
+                "postgres://u:p?w@h/d",
+            ],
+        ),
+        (
+            UrlError::Malformed,
+            &[
+                "postgres://h1:x,h2/d",
+                "postgres://u:p#w@h/d",
+                "postgres://h1,h2:99999/d",
+            ],
+        ),
+    ] {
+        for url in urls {
+            assert_eq!(hosts(url), Err(expected), "{url}");
+            assert_eq!(Url::parse(url), Err(expected), "{url}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn f7_no_value_of_a_database_url_is_logged() {
+    let parameters = [
+        "sslpassword=hunter2",
+        "connect_timeout=hunter2",
+        "application_name=hunter2&keepalives=hunter2",
+        "password=hunter2",
+        "sslkey=hunter2&sslcert=hunter2&sslrootcert=hunter2",
+        "options=-c%20hunter2%3D1&options[hunter2]=1",
+        "dbname=school&load_balance_hosts=hunter2",
+        // Refused.
+        "unheard_of=hunter2",
+        "hunter2",
+        "hunter2=1",
+        "sslmode=hunter2",
+        "target_session_attrs=hunter2",
+        "host=h1,h2,&port=hunter2",
+    ];
+    let (log, listening) = Log::of_this_thread();
+    let mut told = Vec::new();
+    for parameter in parameters {
+        for user in ["user:hunter2@", ""] {
+            let text = format!("postgres://{user}127.0.0.1:1,127.0.0.1:2/school?{parameter}");
+            let url = Url::parse(&text);
+            told.push(format!("{url:?}"));
+            let options = Options {
+                acquire_timeout: std::time::Duration::from_millis(20),
+                ..Options::default()
+            };
+            match url {
+                Ok(url) => {
+                    let error = connect_postgres(&url, options).await.unwrap_err();
+                    told.push(format!("{} {error} {error:?}", url.place()));
+                }
+                Err(error) => told.push(error.to_string()),
+            }
+        }
+    }
+    drop(listening);
+    let log = log.text();
+    assert!(
+        log.contains("sslpassword") && log.contains("passed over"),
+        "{log}"
+    );
+    for text in [log, told.join("\n")] {
+        let lines = text.lines().filter(|line| line.contains("hunter2"));
+        assert_eq!(lines.collect::<Vec<_>>(), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn f4_only_a_missing_table_or_column_means_that_nobody_has_migrated() {
+    for (made, expected) in [
+        ("", "has `service migrate` been run?"),
+        (
+            "CREATE TABLE _sqlx_migrations (version BIGINT)",
+            "has `service migrate` been run?",
+        ),
+        (
+            "CREATE VIEW _sqlx_migrations AS SELECT json('{') AS version, x'' AS checksum",
+            "cannot be used (malformed JSON)",
+        ),
+        (
+            "CREATE VIEW _sqlx_migrations AS SELECT abs(-9223372036854775808) AS version, x'' AS checksum",
+            "cannot be used (integer overflow)",
+        ),
+        (
+            "CREATE VIEW _sqlx_migrations AS SELECT 'one' AS version, x'' AS checksum",
+            "cannot be used (",
+        ),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let pools = pools(&folder).await;
+        sqlx::raw_sql(made).execute(pools.pool()).await.unwrap();
+        let refused = check_ready(&pools, &Migrator::DEFAULT, "service migrate").await;
+        let said = refused.unwrap_err().to_string();
+        assert!(said.contains(expected), "{made}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn f8_a_database_whose_file_is_gone_is_not_ready() {
+    let folder = tempfile::tempdir().unwrap();
+    let pools = pools(&folder).await;
+    let table = "CREATE TABLE _sqlx_migrations (version BIGINT, checksum BLOB)";
+    sqlx::raw_sql(table).execute(pools.pool()).await.unwrap();
+    let ready = async || check_ready(&pools, &Migrator::DEFAULT, "service migrate").await;
+    ready().await.unwrap();
+    std::fs::remove_file(folder.path().join("test.db")).unwrap();
+    let refused = ready().await.unwrap_err();
+    assert!(matches!(refused, OpenError::Unwritable { .. }), "{refused}");
+    assert!(
+        refused.to_string().contains("test.db: No such file"),
+        "{refused}"
+    );
 }
 
 #[tokio::test]

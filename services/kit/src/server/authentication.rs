@@ -12,8 +12,8 @@ use super::{
     middleware::{Inner, Middleware, Request, Response, refuse},
 };
 use crate::{
-    auth::{Caller, Refused, USER_METADATA, Verifier, key_not_known_yet, unauthenticated},
-    status::{Error, Result},
+    auth::{Caller, Cause, Refused, USER_METADATA, Verifier, key_not_known_yet},
+    status::Error,
 };
 
 /// Checks every call except those of health and reflection.
@@ -26,7 +26,7 @@ impl AuthenticationStep {
         Self(verifier)
     }
 
-    fn caller(&self, request: &Request) -> std::result::Result<Caller, Refused> {
+    fn caller(&self, request: &Request) -> Result<Caller, Refused> {
         let token = bearer(request.headers())?;
         let mut users = request.headers().get_all(USER_METADATA).iter();
         let user = users
@@ -55,12 +55,10 @@ impl Middleware for AuthenticationStep {
     async fn handle<S: Inner>(&self, mut request: Request, inner: S) -> Response {
         if !is_open_path(request.uri().path()) {
             let mut found = self.caller(&request);
-            if let Err(Refused::UnknownKey { age }) = found {
-                let read = self.0.keys_read_since(age).await;
+            let mut known = true;
+            if let Err(Refused::UnknownKey { age, .. }) = found {
+                known = self.0.keys_read_since(age).await;
                 found = self.caller(&request);
-                if let (Err(Refused::UnknownKey { .. }), false) = (&found, read) {
-                    found = Err(key_not_known_yet().into());
-                }
             }
             match found {
                 Ok(caller) => {
@@ -69,7 +67,13 @@ impl Middleware for AuthenticationStep {
                         .record("user", caller.user.as_str());
                     request.extensions_mut().insert(caller);
                 }
-                Err(refused) => return refuse(refused.into()),
+                Err(refused) => {
+                    self.0.log(&refused);
+                    return refuse(match refused {
+                        Refused::UnknownKey { .. } if !known => key_not_known_yet(),
+                        refused => refused.into(),
+                    });
+                }
             }
         }
         inner.answer(request).await
@@ -84,19 +88,19 @@ fn malformed_user() -> Error {
     .violation(USER_METADATA, "must be one user id")
 }
 
-fn bearer(headers: &HeaderMap) -> Result<&str> {
+fn bearer(headers: &HeaderMap) -> Result<&str, Cause> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
-        return Err(unauthenticated());
+        return Err(Cause::Missing);
     };
     let (scheme, token) = value
         .to_str()
         .ok()
         .and_then(|text| text.split_once(' '))
-        .ok_or_else(unauthenticated)?;
+        .ok_or(Cause::NotBearer)?;
     if scheme.eq_ignore_ascii_case("bearer") {
         Ok(token.trim())
     } else {
-        Err(unauthenticated())
+        Err(Cause::NotBearer)
     }
 }

@@ -8,9 +8,14 @@ use tower::{Layer as _, ServiceExt as _, service_fn};
 
 use super::*;
 use crate::{
+    auth::{Signer, Verifier},
     clock::SystemClock,
     random::SystemRandomness,
-    server::middleware::{Middleware, Steps},
+    server::{
+        AuthenticationStep,
+        middleware::{Middleware, Steps},
+    },
+    telemetry::testing::Log,
 };
 
 fn request(headers: &[(&'static str, &str)]) -> Request {
@@ -206,36 +211,58 @@ fn the_log_shows_every_methods_path_and_no_more_of_a_strangers() {
 
 #[tokio::test]
 async fn a_call_with_a_long_path_leaves_a_short_line() {
-    let log = Log::default();
-    let shown = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_writer(move || shown.clone())
-        .with_max_level(tracing::Level::INFO)
-        .finish();
-    let guard = tracing::subscriber::set_default(subscriber);
+    let (log, guard) = Log::of_this_thread();
     let mut call = request(&[]);
     *call.uri_mut() = format!("/{}", "p".repeat(8_000)).parse().unwrap();
     let refused = |_request| async { Status::unimplemented("").into_http() };
     through(TraceStep, call, refused).await;
     drop(guard);
-    let line = log.0.lock().unwrap().clone();
-    let line = String::from_utf8(line).unwrap();
+    let line = log.text();
     assert!(line.contains("answered") && line.contains("/ppp"), "{line}");
     assert!(line.len() < 500, "{} bytes", line.len());
 }
 
-/// The log output.
-#[derive(Clone, Default)]
-struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
+#[tokio::test]
+async fn the_log_says_what_a_call_lacks_that_shows_no_access_token() {
+    let keys = Signer::generate(&SystemRandomness)
+        .unwrap()
+        .keys(None)
+        .unwrap();
+    let clock = Arc::new(SystemClock);
+    let verifier = Arc::new(Verifier::new(keys, "issuer", "audience", clock));
+    for (headers, expected) in [
+        (&[][..], "no metadata `authorization`, or more than one"),
+        (
+            &[("authorization", "Bearer a"), ("authorization", "Bearer a")],
+            "or more than one",
+        ),
+        (
+            &[("authorization", "Basic dXNlcjpodW50ZXIy")],
+            "is not `Bearer <token>`",
+        ),
+        (
+            &[("authorization", "dXNlcjpodW50ZXIy")],
+            "is not `Bearer <token>`",
+        ),
+        (
+            &[("authorization", "bearer dXNlcjpodW50ZXIy")],
+            "is no signed JWT",
+        ),
+    ] {
+        let (log, listening) = Log::of_this_thread();
+        let mut call = request(&[]);
+        for (name, value) in headers {
+            let value = HeaderValue::from_str(value).unwrap();
+            call.headers_mut().append(*name, value);
+        }
+        let step = AuthenticationStep::new(Arc::clone(&verifier));
+        let response = through(step, call, fine).await;
+        drop(listening);
+        let unauthenticated = refused(Code::Unauthenticated, "ACCESS_TOKEN_INVALID");
+        assert_eq!(failure(&response), Some(unauthenticated));
+        let log = log.text();
+        assert!(log.contains(expected), "{expected}: {log}");
+        assert!(!log.contains("dXNlcjpodW50ZXIy"), "{log}");
     }
 }
 

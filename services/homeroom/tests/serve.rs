@@ -1,0 +1,472 @@
+//! `homeroom serve` and the commands that go with its data folder, as the binary that people run.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on stops where it stands"
+)]
+
+use std::{
+    fs::{self, File, Permissions},
+    io::{BufRead as _, BufReader},
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// How long a test waits for what is to come.
+const EVENTUALLY: Duration = Duration::from_mins(1);
+/// What root may do to any file is taken from the program that this starts.
+const WITHOUT_CAPABILITIES: [&str; 3] = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"];
+
+fn homeroom(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_homeroom"));
+    command.args(arguments);
+    command
+}
+
+/// What a command that ends prints, on both ways.
+fn printed(output: &Output) -> String {
+    let printed = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
+    String::from_utf8(printed).unwrap()
+}
+
+/// What a command that must succeed prints.
+fn succeeds(mut command: Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", printed(&output));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// Waits until `found` finds something.
+fn eventually<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = found() {
+            return found;
+        }
+        assert!(
+            begun.elapsed() < EVENTUALLY,
+            "not within {EVENTUALLY:?}: {what}"
+        );
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// A data folder, and `homeroom serve` on it until it is dropped.
+struct Served {
+    child: Child,
+    membership: String,
+    invitations: String,
+    data: PathBuf,
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// What serves a folder.
+fn serve(data: &Path) -> Command {
+    let data = text(data);
+    let any = "127.0.0.1:0";
+    homeroom(&[
+        "serve",
+        "--data",
+        data,
+        "--membership",
+        any,
+        "--invitations",
+        any,
+    ])
+}
+
+impl Served {
+    fn start(data: &Path) -> Self {
+        fs::create_dir_all(data).unwrap();
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(data.join("log"));
+        let mut child = serve(data)
+            .stdout(Stdio::piped())
+            .stderr(log.unwrap())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut address = |of: &str| {
+            let line = lines
+                .next()
+                .unwrap_or_else(|| panic!("it has not started"))
+                .unwrap();
+            let (name, address) = line.split_once("http://").unwrap();
+            assert_eq!(name.trim(), of);
+            address.to_owned()
+        };
+        Self {
+            membership: address("membership"),
+            invitations: address("invitations"),
+            child,
+            data: data.to_owned(),
+        }
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.data.join("log")).unwrap()
+    }
+
+    fn token(&self, arguments: &[&str]) -> String {
+        token(&self.data, arguments)
+    }
+
+    /// What the service of the method answers; the error is what is told of a refusal.
+    fn call(&self, method: &str, request: &Value, arguments: &[&str]) -> Result<Value, String> {
+        let of_invitations = ["ClassCodeService", "RedemptionService"];
+        let service = method.split('/').next().unwrap();
+        let address = if of_invitations.contains(&service) {
+            &self.invitations
+        } else {
+            &self.membership
+        };
+        let request = request.to_string();
+        let mut command = homeroom(&["call", address, method, &request]);
+        let output = command.args(arguments).output().unwrap();
+        if output.status.success() {
+            return Ok(serde_json::from_slice(&output.stdout).unwrap());
+        }
+        Err(printed(&output))
+    }
+
+    /// The school `hamilton` with the administrator `admin`, the teacher `teacher` and the class `biology`, whose
+    /// code this is.
+    fn school(&self) -> String {
+        let platform = self.token(&["--user", "platform", "--scope", "homeroom.platform"]);
+        let organization = json!({
+            "organizationId": "hamilton", "organization": {"displayName": "Hamilton"}, "admin": "teacher"
+        });
+        let class = json!({
+            "parent": "organizations/hamilton", "classId": "biology", "class": {"displayName": "Biology"}
+        });
+        let code = json!({"name": "organizations/hamilton/classes/biology/classCode"});
+        let teacher = self.token(&["--user", "teacher"]);
+        let call = |method, request: &Value, token: &str| {
+            self.call(method, request, &["--token", token]).unwrap()
+        };
+        call(
+            "OrganizationService/CreateOrganization",
+            &organization,
+            &platform,
+        );
+        call("ClassService/CreateClass", &class, &teacher);
+        let code = call("ClassCodeService/GetClassCode", &code, &teacher);
+        code["code"].as_str().unwrap().to_owned()
+    }
+}
+
+fn token(data: &Path, arguments: &[&str]) -> String {
+    let mut command = homeroom(&["token", "--data", text(data)]);
+    command.args(arguments);
+    succeeds(command)
+}
+
+fn folder() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    (folder, data)
+}
+
+#[test]
+fn f8_a_second_serve_on_one_data_folder_is_refused() {
+    let (_folder, data) = folder();
+    let served = Served::start(&data);
+    let second = serve(&data).output().unwrap();
+    assert!(!second.status.success());
+    let said = printed(&second);
+    assert!(
+        said.contains("is served by another `homeroom serve`"),
+        "{said}"
+    );
+    drop(served);
+    Served::start(&data);
+}
+
+#[test]
+fn f8_a_data_folder_whose_files_cannot_be_written_does_not_become_ready() {
+    let root = rustix::process::getuid().is_root();
+    for (file, mode) in [
+        ("membership.db", 0o444),
+        ("invitations.db", 0o444),
+        ("membership.db-wal", 0o444),
+        ("invitations.db-wal", 0o444),
+        ("invitations.db-shm", 0o444),
+        ("membership.db", 0o000),
+        ("", 0o500),
+    ] {
+        // Given a folder that was served, and killed so that all its files are there,
+        let (_folder, data) = folder();
+        drop(Served::start(&data));
+        let file = data.join(file);
+        fs::set_permissions(&file, Permissions::from_mode(mode)).unwrap();
+
+        // when it is served by somebody who may not write the file,
+        let mut wanted = serve(&data);
+        if root {
+            let [program, arguments @ ..] = WITHOUT_CAPABILITIES;
+            let as_it_is = wanted;
+            wanted = Command::new(program);
+            wanted
+                .args(arguments)
+                .arg(as_it_is.get_program())
+                .args(as_it_is.get_args());
+        }
+        let mut child = wanted
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let ended = eventually("it ends", || child.try_wait().unwrap());
+
+        // then it ends with the reason, and never says that it serves.
+        let said = printed(&child.wait_with_output().unwrap());
+        assert!(
+            !ended.success() && !said.contains("http://"),
+            "{file:?}: {said}"
+        );
+        let reasons = [
+            "takes no writes",
+            "cannot be used",
+            "cannot be locked",
+            "Permission denied",
+        ];
+        assert!(
+            reasons.iter().any(|reason| said.contains(reason)),
+            "{file:?}: {said}"
+        );
+        fs::set_permissions(&file, Permissions::from_mode(0o700)).unwrap();
+    }
+}
+
+#[test]
+fn a_changed_jwks_file_is_read_by_both_services_while_they_serve() {
+    // Given both services, and a platform that signs with a key of its own,
+    let (folder, data) = folder();
+    let served = Served::start(&data);
+    let platform = folder.path().join("platform");
+    succeeds(homeroom(&["keys", "--data", text(&platform)]));
+    let theirs = token(
+        &platform,
+        &["--user", "platform", "--scope", "homeroom.platform"],
+    );
+    let calls = [
+        ("OrganizationService/ListOrganizations", json!({})),
+        (
+            "RedemptionService/ListRefusedAttempts",
+            json!({"parent": "organizations/-"}),
+        ),
+    ];
+    let answers = || {
+        let answered = |(method, request): &(&str, Value)| {
+            served.call(method, request, &["--token", &theirs]).is_ok()
+        };
+        calls.each_ref().map(answered)
+    };
+    assert_eq!(answers(), [false, false]);
+    let log = served.log();
+    assert!(log.contains("an access token was refused"), "{log}");
+    assert!(log.contains("no key has its `kid`"), "{log}");
+    assert!(theirs.split('.').all(|part| !log.contains(part)), "{log}");
+
+    // when the platform's key is added, and taken out again, then both have read it.
+    let file = data.join("jwks.json");
+    let before = fs::read_to_string(&file).unwrap();
+    let keys = |text: &str| -> Vec<Value> {
+        let set: Value = serde_json::from_str(text).unwrap();
+        set["keys"].as_array().unwrap().clone()
+    };
+    let added = fs::read_to_string(platform.join("jwks.json")).unwrap();
+    let all = [keys(&before), keys(&added).into_iter().take(1).collect()].concat();
+    fs::write(&file, json!({ "keys": all }).to_string()).unwrap();
+    eventually("both accept the key", || {
+        (answers() == [true, true]).then_some(())
+    });
+    fs::write(&file, before).unwrap();
+    eventually("both refuse the key", || {
+        (answers() == [false, false]).then_some(())
+    });
+}
+
+#[test]
+fn a_token_made_by_hand_says_all_that_a_platform_may_say_and_call_acts_for_a_user() {
+    let (_folder, data) = folder();
+    let served = Served::start(&data);
+    let code = served.school();
+
+    // Given a token of an LMS that acts for users, with several scopes in one value,
+    let scopes = "homeroom.act_as homeroom.vouch,homeroom.forward_ip";
+    let lms = served.token(&["--user", "service:lms", "--scope", scopes]);
+    // when a user's class is made by it, then it is that user's.
+    let class = json!({
+        "parent": "organizations/hamilton", "classId": "chemistry", "class": {"displayName": "Chemistry"}
+    });
+    let as_teacher = ["--token", &lms, "--user", "teacher"];
+    let made = served
+        .call("ClassService/CreateClass", &class, &as_teacher)
+        .unwrap();
+    assert_eq!(made["owner"], "teacher");
+    let for_itself = served.call("ClassService/CreateClass", &class, &["--token", &lms]);
+    let refused = for_itself.unwrap_err();
+    assert!(refused.contains("ORGANIZATION_NOT_FOUND"), "{refused}");
+
+    // And a student whose token says who they are,
+    let student = served.token(&[
+        "--user",
+        "ada",
+        "--name",
+        "Ada Lovelace",
+        "--external-id",
+        "s-1815",
+        "--email",
+        "ada@school.example",
+        "--email-verified",
+    ]);
+    let redeem = json!({ "credential": code });
+    let redeemed = served.call("RedemptionService/Redeem", &redeem, &["--token", &student]);
+    let member = &redeemed.unwrap()["member"];
+    assert_eq!(member["displayName"], "Ada Lovelace");
+    let read = json!({"name": "organizations/hamilton/members/ada"});
+    let teacher = served.token(&["--user", "teacher"]);
+    let read = served.call(
+        "MemberService/GetOrganizationMember",
+        &read,
+        &["--token", &teacher],
+    );
+    let read = read.unwrap();
+    assert_eq!(
+        (&read["displayName"], &read["externalId"], &read["email"]),
+        (
+            &json!("Ada Lovelace"),
+            &json!("s-1815"),
+            &json!("ada@school.example")
+        )
+    );
+
+    // and a token that is bound to another organization, which sees nothing of this one.
+    let read = json!({"name": "organizations/hamilton"});
+    let read = |bound: &[&str]| {
+        let token = [&["--user", "teacher"], bound].concat();
+        served.call(
+            "OrganizationService/GetOrganization",
+            &read,
+            &["--token", &served.token(&token)],
+        )
+    };
+    read(&[]).unwrap();
+    read(&["--organization", "elsewhere", "--organization", "hamilton"]).unwrap();
+    let refused = read(&["--organization", "elsewhere"]).unwrap_err();
+    assert!(refused.contains("ORGANIZATION_NOT_FOUND"), "{refused}");
+}
+
+/// Whether the auditor finds every invariant kept in a folder's databases, and what it prints.
+fn audited(folder: &Path, quiescent: bool) -> (bool, String) {
+    let url = |name: &str| format!("sqlite://{}", folder.join(name).display());
+    let mut audit = homeroom(&["audit"]);
+    audit.args([
+        "--membership",
+        &url("membership.db"),
+        "--invitations",
+        &url("invitations.db"),
+    ]);
+    if quiescent {
+        audit.arg("--quiescent");
+    }
+    let output = audit.output().unwrap();
+    (output.status.success(), printed(&output))
+}
+
+#[test]
+fn a_backup_under_load_is_of_one_moment_and_serves_again() {
+    // Given a class that students join one after the other,
+    let (folder, data) = folder();
+    let served = Served::start(&data);
+    let code = served.school();
+    let redeem = json!({ "credential": code });
+    let join = |from: usize| {
+        for number in from..from + 8 {
+            let student = served.token(&["--user", &format!("student-{number}")]);
+            served
+                .call("RedemptionService/Redeem", &redeem, &["--token", &student])
+                .unwrap();
+        }
+    };
+    join(0);
+
+    // when backups are made meanwhile, then each is of one moment.
+    let mut backup = PathBuf::new();
+    thread::scope(|scope| {
+        let load = [100, 200, 300].map(|from| scope.spawn(move || join(from)));
+        for number in 0.. {
+            let over = load.iter().all(thread::ScopedJoinHandle::is_finished);
+            backup = folder.path().join(format!("backup-{number}"));
+            let arguments = ["backup", "--data", text(&data), "--to", text(&backup)];
+            let said = succeeds(homeroom(&arguments));
+            assert!(
+                said.contains("membership.db") && said.contains("keep a copy"),
+                "{said}"
+            );
+            let (holds, said) = audited(&backup, false);
+            assert!(holds, "{said}");
+            for name in ["membership.db", "invitations.db"] {
+                let mode = fs::metadata(backup.join(name))
+                    .unwrap()
+                    .permissions()
+                    .mode();
+                assert_eq!(mode & 0o777, 0o600);
+            }
+            // A folder that holds a backup is left as it is.
+            let again = homeroom(&arguments).output().unwrap();
+            assert!(printed(&again).contains("is there already"), "{again:?}");
+            if over {
+                break;
+            }
+        }
+    });
+
+    // And with the key files beside it the last one serves: codes and members are as they were.
+    for file in [
+        "membership.keys",
+        "invitations.keys",
+        "invitations-signing-key.pem",
+        "signing-key.pem",
+        "jwks.json",
+    ] {
+        fs::copy(data.join(file), backup.join(file)).unwrap();
+    }
+    drop(served);
+    let restored = Served::start(&backup);
+    let teacher = restored.token(&["--user", "teacher"]);
+    let teacher = ["--token", teacher.as_str()];
+    let name = json!({"name": "organizations/hamilton/classes/biology/classCode"});
+    let shown = restored
+        .call("ClassCodeService/GetClassCode", &name, &teacher)
+        .unwrap();
+    assert_eq!(shown["code"], json!(code));
+    let roster = json!({"parent": "organizations/hamilton/classes/biology", "pageSize": 100});
+    let roster = restored
+        .call("MemberService/ListClassMembers", &roster, &teacher)
+        .unwrap();
+    assert_eq!(roster["members"].as_array().unwrap().len(), 1 + 4 * 8);
+    eventually("nothing is left under way", || {
+        audited(&backup, true).0.then_some(())
+    });
+}

@@ -1,0 +1,179 @@
+//! Why access tokens are refused: for the operator's log, since callers are not told.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    mem::{Discriminant, discriminant},
+    sync::{Mutex, PoisonError},
+};
+
+use chrono::{DateTime, Utc};
+use homeroom_api::common::v1::ErrorReason;
+use jsonwebtoken::Algorithm;
+
+use super::caller::{expired, unauthenticated};
+use crate::status::Error;
+
+/// Bytes of an access token at most.
+pub const TOKEN_BYTES_MAX: usize = 8_192;
+/// Bytes of `sub` at most.
+pub(super) const SUBJECT_BYTES_MAX: usize = 255;
+/// Characters of what a token says that the log shows at most.
+const SHOWN_CHARS_MAX: usize = 100;
+/// Lines on refusals for one cause that are logged in a minute at most.
+pub(super) const LINES_PER_MINUTE_MAX: u32 = 10;
+
+/// What a token says: a stranger's text, escaped and cut.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Said(String);
+
+impl Said {
+    pub(super) fn new(text: &str) -> Self {
+        let mut rest = text.chars();
+        let shown: String = rest.by_ref().take(SHOWN_CHARS_MAX).collect();
+        let more = if rest.next().is_some() { "…" } else { "" };
+        Self(format!("{shown:?}{more}"))
+    }
+}
+
+impl fmt::Display for Said {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// What is wrong with an access token.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Cause {
+    #[error("the call has no metadata `authorization`, or more than one")]
+    Missing,
+    #[error("the metadata `authorization` is not `Bearer <token>`")]
+    NotBearer,
+    #[error("the token has {0} bytes, and {TOKEN_BYTES_MAX} are the most")]
+    TooLong(usize),
+    #[error("the token is no signed JWT of a known `alg`: {0}")]
+    Malformed(Said),
+    #[error("its header has `crit`: extensions that must be understood, and none is")]
+    Critical,
+    #[error("no key has its `kid` {0}: is its issuer's key in JWKS_FILE, or at JWKS_URL?")]
+    UnknownKey(Said),
+    #[error("it has no `kid`, and not exactly one key is for its `alg` {0:?}")]
+    NoKey(Algorithm),
+    #[error("its `alg` {0:?} is not that of the key with its `kid`, or none that is taken")]
+    Algorithm(Algorithm),
+    #[error("the key that it names has not signed it")]
+    Signature,
+    #[error("its `iss` is {0}, and TOKEN_ISSUER is another")]
+    Issuer(Said),
+    #[error("its `aud` is {0}, and TOKEN_AUDIENCE is not among it")]
+    Audience(Said),
+    #[error("its claims cannot be used: {0}")]
+    Claims(Said),
+    #[error("it has expired: its `exp` was {0} seconds ago")]
+    Expired(i64),
+    #[error("it is not valid yet: its `nbf` is {0} seconds ahead")]
+    NotYet(i64),
+    #[error("its `sub` is empty, or has more than {SUBJECT_BYTES_MAX} bytes")]
+    Subject,
+    #[error("its key speaks for {expected} alone, and its `sub` is {said}")]
+    AnotherSubject { said: Said, expected: &'static str },
+    #[error("its `organizations` hold {0}, which is no organization id")]
+    Organizations(Said),
+    #[error("its `sub` {0} is no user id, and x-homeroom-user names nobody else")]
+    NoUser(Said),
+}
+
+impl From<Cause> for Error {
+    fn from(cause: Cause) -> Self {
+        match cause {
+            Cause::Expired(_) => expired(),
+            Cause::NoUser(_) => Self::new(
+                ErrorReason::AccessTokenInvalid,
+                "Name the acting user in x-homeroom-user: the token's `sub` is not a user id.",
+            ),
+            _ => unauthenticated(),
+        }
+    }
+}
+
+/// The refusals of the current minute, by their causes.
+#[derive(Debug, Default)]
+pub(super) struct Refusals(Mutex<HashMap<Discriminant<Cause>, Minute>>);
+
+#[derive(Debug, Default)]
+struct Minute {
+    /// Minutes since 1970.
+    number: i64,
+    lines: u32,
+    /// Refusals that no line has told of.
+    untold: u64,
+}
+
+impl Refusals {
+    /// Logs the cause, unless enough lines tell of others like it.
+    pub(super) fn log(&self, cause: &Cause, now: DateTime<Utc>) {
+        if let Some(untold) = self.count(cause, now) {
+            tracing::info!(%cause, untold, "an access token was refused");
+        }
+    }
+
+    /// Returns how many refusals like this one have not been told of, if this one is to be.
+    fn count(&self, cause: &Cause, now: DateTime<Utc>) -> Option<u64> {
+        let mut minutes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let minute = minutes.entry(discriminant(cause)).or_default();
+        let number = now.timestamp().div_euclid(60);
+        if minute.number != number {
+            minute.number = number;
+            minute.lines = 0;
+        }
+        if minute.lines < LINES_PER_MINUTE_MAX {
+            minute.lines += 1;
+            return Some(std::mem::take(&mut minute.untold));
+        }
+        minute.untold += 1;
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+    use crate::{auth::tests::noon, telemetry::testing::Log};
+
+    #[test]
+    fn what_a_stranger_says_is_escaped_and_cut() {
+        let said = |text: &str| Said::new(text).to_string();
+        assert_eq!(said("https://school.example"), "\"https://school.example\"");
+        assert_eq!(
+            said("a\n\u{1b}[31m\u{202e}\""),
+            r#""a\n\u{1b}[31m\u{202e}\"""#
+        );
+        let most = "é".repeat(SHOWN_CHARS_MAX);
+        assert_eq!(said(&most), format!("\"{most}\""));
+        assert_eq!(said(&format!("{most}é")), format!("\"{most}\"…"));
+    }
+
+    #[test]
+    fn refusals_for_one_cause_fill_no_log_and_hide_no_other_cause() {
+        let refusals = Refusals::default();
+        let (log, listening) = Log::of_this_thread();
+        let more = 15;
+        for _ in 0..LINES_PER_MINUTE_MAX + more {
+            refusals.log(&Cause::Signature, noon());
+        }
+        refusals.log(&Cause::Missing, noon());
+        refusals.log(&Cause::Signature, noon() + TimeDelta::minutes(1));
+        drop(listening);
+        let log = log.text();
+        let of_signature = |line: &&str| line.contains("has not signed it");
+        let lines: Vec<&str> = log.lines().filter(of_signature).collect();
+        assert_eq!(lines.len(), LINES_PER_MINUTE_MAX as usize + 1);
+        assert!(
+            lines.last().unwrap().contains(&format!("untold={more}")),
+            "{log}"
+        );
+        assert!(log.contains("no metadata `authorization`"), "{log}");
+    }
+}

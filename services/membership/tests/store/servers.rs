@@ -1,0 +1,185 @@
+//! What a server must be, what a session on it is set to, and which of several servers is used.
+
+use std::time::Duration;
+
+use homeroom_kit::database::{OpenError, Options, Url, connect_postgres};
+use homeroom_membership::store;
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+
+use crate::support::Database;
+
+fn text(url: &Url) -> &str {
+    match url {
+        Url::Postgres(text) => text,
+        Url::Sqlite(_) => unreachable!("these are tests of PostgreSQL"),
+    }
+}
+
+async fn run(url: &str, statements: &str) -> PgConnection {
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    let statements = sqlx::raw_sql(AssertSqlSafe(statements.to_owned()));
+    connection.execute(statements).await.unwrap();
+    connection
+}
+
+/// The same database as another user.
+fn as_user(url: &str, user: &str) -> Url {
+    let (_, server) = url.split_once('@').unwrap();
+    Url::parse(&format!("postgres://{user}@{server}")).unwrap()
+}
+
+#[tokio::test]
+async fn f5_a_session_is_set_by_statements_that_a_pooler_passes_on() {
+    let database = Database::postgres().await;
+    let options = Options {
+        lock_timeout: Duration::from_millis(1_234),
+        statement_timeout: Duration::from_millis(23_456),
+        ..Options::default()
+    };
+    let pools = connect_postgres(&database.url, options).await.unwrap();
+    let mut session = pools.write().await.unwrap();
+    for (setting, expected) in [
+        ("lock_timeout", "1234ms"),
+        ("statement_timeout", "23456ms"),
+        ("idle_in_transaction_session_timeout", "23456ms"),
+        ("plan_cache_mode", "force_generic_plan"),
+        ("enable_seqscan", "off"),
+        ("enable_hashjoin", "off"),
+        ("enable_mergejoin", "off"),
+        ("jit", "off"),
+    ] {
+        let set: String = sqlx::query_scalar("SELECT current_setting($1)")
+            .bind(setting)
+            .fetch_one(session.connection())
+            .await
+            .unwrap();
+        assert_eq!(set, expected, "{setting}");
+    }
+    session.rollback().await;
+    pools.close().await;
+    database.end().await;
+}
+
+#[tokio::test]
+async fn of_several_hosts_the_first_that_serves_is_used() {
+    // Given hosts of which nobody answers at the first ones,
+    let database = Database::postgres().await;
+    let (user, server) = text(&database.url).split_once('@').unwrap();
+    let url = Url::parse(&format!("{user}@127.0.0.1:1,127.0.0.1:2,{server}")).unwrap();
+
+    // when a pool connects, then it writes on the one that does,
+    let pools = connect_postgres(&url, Options::default()).await.unwrap();
+    let mut sessions = Vec::new();
+    for _ in 0..4 {
+        sessions.push(pools.write().await.unwrap());
+    }
+    for session in sessions {
+        session.commit("membership", "test").await.unwrap();
+    }
+    pools.close().await;
+
+    // and where none does, each is named.
+    let nobody = Url::parse(&format!("{user}@127.0.0.1:1,127.0.0.1:2/school")).unwrap();
+    let options = Options {
+        acquire_timeout: Duration::from_millis(50),
+        ..Options::default()
+    };
+    let refused = connect_postgres(&nobody, options).await.unwrap_err();
+    assert!(matches!(refused, OpenError::Silent { .. }), "{refused}");
+    assert!(refused.to_string().contains("127.0.0.1:1, 127.0.0.1:2"));
+    database.end().await;
+}
+
+#[tokio::test]
+async fn f4_what_the_database_says_of_its_schema_is_told() {
+    const MIGRATE: &str = "has `membership migrate` been run?";
+    const STRANGER: &str = "homeroom_f4_stranger";
+    let make = "DO $$ BEGIN CREATE ROLE homeroom_f4_stranger LOGIN; \
+                EXCEPTION WHEN duplicate_object THEN NULL; END $$";
+    for (change, user, expected) in [
+        (
+            "ALTER TABLE _sqlx_migrations RENAME TO elsewhere",
+            None,
+            MIGRATE,
+        ),
+        (
+            "ALTER TABLE _sqlx_migrations DROP COLUMN checksum CASCADE",
+            None,
+            MIGRATE,
+        ),
+        ("DELETE FROM _sqlx_migrations", None, MIGRATE),
+        (
+            make,
+            Some(STRANGER),
+            "permission denied for table _sqlx_migrations",
+        ),
+        (
+            "ALTER TABLE _sqlx_migrations ALTER COLUMN version TYPE TEXT",
+            None,
+            "cannot be used (",
+        ),
+        (
+            "BEGIN; LOCK TABLE _sqlx_migrations IN ACCESS EXCLUSIVE MODE",
+            None,
+            "canceling statement due to lock timeout",
+        ),
+    ] {
+        let database = Database::postgres().await;
+        let url = text(&database.url);
+        let held = run(url, change).await;
+        let url = user.map_or(database.url.clone(), |user| as_user(url, user));
+        let options = Options {
+            lock_timeout: Duration::from_millis(50),
+            ..Options::default()
+        };
+        let store = store::connect(&url, options).await.unwrap();
+        let said = store.check_ready().await.unwrap_err().to_string();
+        assert!(said.contains(expected), "{change}: {said}");
+        assert_eq!(
+            said.contains(MIGRATE),
+            expected == MIGRATE,
+            "{change}: {said}"
+        );
+        store.close().await;
+        held.close().await.unwrap();
+        if let Some(user) = user {
+            let give_up = format!("DROP OWNED BY {user}; DROP ROLE {user}");
+            drop(run(text(&database.url), &give_up).await);
+        }
+        database.end().await;
+    }
+}
+
+#[tokio::test]
+async fn f6_a_database_that_cannot_keep_every_name_is_refused_before_anything_is_made() {
+    let template = Database::postgres().await;
+    let server = text(&template.url).to_owned();
+    for encoding in ["LATIN1", "SQL_ASCII", "EUC_CN"] {
+        let name = format!(
+            "homeroom_f6_{}_{}",
+            std::process::id(),
+            encoding.to_lowercase()
+        );
+        let create = format!(
+            "CREATE DATABASE {name} ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+        );
+        drop(run(&server, &create).await);
+        let (before, _) = server.rsplit_once('/').unwrap();
+        let url = Url::parse(&format!("{before}/{name}")).unwrap();
+
+        let refused = store::migrate(&url, Options::default()).await.unwrap_err();
+        let said = refused.to_string();
+        assert!(matches!(refused, OpenError::Encoding { .. }), "{said}");
+        assert!(said.contains(&name) && said.contains(encoding), "{said}");
+        let mut connection = PgConnection::connect(text(&url)).await.unwrap();
+        let tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'";
+        let made: i64 = sqlx::query_scalar(tables)
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
+        assert_eq!(made, 0);
+        connection.close().await.unwrap();
+        drop(run(&server, &format!("DROP DATABASE {name} WITH (FORCE)")).await);
+    }
+    template.end().await;
+}
