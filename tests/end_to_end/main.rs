@@ -17,7 +17,7 @@ mod staff;
 mod tokens;
 mod typing;
 
-use homeroom_audit::{Options, audit};
+use homeroom_audit::{Options, Report, audit};
 use homeroom_tests::Homeroom;
 
 /// The numbers of rules: A for tokens, B for enrollment codes, C for class codes and join URLs, X
@@ -52,13 +52,23 @@ fn every_rule_has_a_test_that_bears_its_id() {
 /// Checks that both databases satisfy every invariant, with nothing under way.
 async fn assert_audited(homeroom: &Homeroom) {
     homeroom.settled_row_counts().await;
+    let report = audited(homeroom).await;
+    assert_eq!(report.broken(), [], "{report:?}");
+}
+
+/// The same once the ends of requests have been followed.
+async fn assert_audited_soon(homeroom: &Homeroom) {
+    let holds = async || audited(homeroom).await.broken().is_empty();
+    homeroom.eventually("every invariant holds", holds).await;
+}
+
+async fn audited(homeroom: &Homeroom) -> Report {
     let databases = homeroom.databases();
     let options = Options {
         quiescent: true,
         ..Options::at(homeroom.now())
     };
-    let report = audit(&databases.membership, &databases.invitations, &options)
+    audit(&databases.membership, &databases.invitations, &options)
         .await
-        .unwrap();
-    assert_eq!(report.broken(), [], "{report:?}");
+        .unwrap()
 }

@@ -146,8 +146,8 @@ fn p2_u2_who_waits_is_let_in_by_the_use_that_is_held() {
 #[test]
 fn p2_u2_a_use_comes_back_to_the_one_that_waits() {
     holds(Configuration {
-        redemptions_max: 4,
-        changes: (vec![Change::Admit, Change::Reset, Change::Off], 2),
+        redemptions_max: 3,
+        changes: (vec![Change::Admit, Change::Off], 2),
         ends: vec![RequestState::Approved],
         reaches: vec![
             Goal::HandedOver,
@@ -167,13 +167,12 @@ fn p2_u2_a_use_comes_back_to_the_one_that_waits() {
 fn p2_u2_r8_who_was_removed_is_let_in_where_that_is_allowed() {
     holds(Configuration {
         users: 1,
-        redemptions_max: 4,
+        redemptions_max: 3,
         changes: (vec![Change::AllowRejoin], 1),
-        departures: (vec![REMOVED, LEAVES], 2),
+        departures: (vec![REMOVED], 1),
         ends: vec![RequestState::Approved, RequestState::Withdrawn],
         reaches: vec![
             Goal::HandedOver,
-            Goal::CameBack,
             Goal::Answers(Word::Queued),
             Goal::Answers(Word::AlreadyPending),
             Goal::Ends(RequestState::Closed),
@@ -182,12 +181,7 @@ fn p2_u2_r8_who_was_removed_is_let_in_where_that_is_allowed() {
         ..Configuration::new(
             "rejoining",
             &[WayIn::token(1), WayIn::token(1)],
-            &[
-                Call::new(0, 1),
-                Call::new(0, 0),
-                Call::new(0, 0),
-                Call::new(0, 0),
-            ],
+            &[Call::new(0, 1), Call::new(0, 0), Call::new(0, 0)],
         )
     });
 }
@@ -195,7 +189,7 @@ fn p2_u2_r8_who_was_removed_is_let_in_where_that_is_allowed() {
 #[test]
 fn p4_u8_who_comes_back_takes_no_second_use() {
     holds(Configuration {
-        redemptions_max: 5,
+        redemptions_max: 4,
         departures: (vec![LEAVES, REMOVED], 2),
         ends: vec![RequestState::Approved, RequestState::Denied],
         reaches: vec![

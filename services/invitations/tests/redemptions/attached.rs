@@ -245,3 +245,24 @@ async fn u14_recovery_tells_what_was_said_when_the_redemption_began() {
         assert_eq!(first.vouch_time.is_some(), vouches, "{name}");
     }
 }
+
+#[tokio::test]
+async fn u13_a_token_whose_external_id_was_stored_with_blanks_opens_for_its_person() {
+    let world = World::new().await;
+    world
+        .invitation(InvitationKind::EnrollmentCode, CODE, |row| {
+            row.invitation.external_id = Some(" s-1 ".to_owned());
+        })
+        .await;
+    world
+        .tamper(include_str!(
+            "../../migrations/sqlite/0009_trimmed_external_ids.sql"
+        ))
+        .await;
+    let mut ann = caller("ann");
+    ann.external_id = Some("s-1 ".to_owned());
+    let attempt = world.attempt_of(&ann, CODE, "");
+    let redeemed = world.app.redemptions.redeem(attempt).await.unwrap();
+    assert_eq!(redeemed.outcome, Outcome::Admitted);
+    world.quiet().await;
+}

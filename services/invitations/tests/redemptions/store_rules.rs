@@ -64,6 +64,7 @@ on_both! {
     p2_u2_who_would_be_let_in_by_now_takes_over_the_use_of_the_one_that_waits,
     p2_u2_a_use_that_was_taken_over_comes_back_whatever_its_taker_fails_by,
     p2_u2_the_one_that_waits_may_end_while_its_use_is_taken_over,
+    p2_u2_the_end_of_one_that_waits_gives_back_the_use_that_it_has_by_then,
     p4_u8_a_person_spends_one_use_however_often_they_come_back,
     p4_u8_a_reset_counts_every_person_anew,
     p4_no_more_uses_are_taken_than_there_are,
@@ -363,6 +364,31 @@ async fn p2_u2_the_one_that_waits_may_end_while_its_use_is_taken_over(store: Arc
         assert_eq!(fixture.settle(&taker, &answered).await, 1);
         assert_eq!(fixture.uses(&row).await, uses(expected, 0, 0), "{end:?}");
     }
+}
+
+async fn p2_u2_the_end_of_one_that_waits_gives_back_the_use_that_it_has_by_then(
+    store: Arc<dyn Store>,
+) {
+    let denied = [MembershipReply::End(RequestEnd::Denied)];
+    let no_seats = MembershipAnswer::Refused(ErrorReason::NoSeats);
+    let no_seats = [MembershipReply::Answer(no_seats)];
+    let fixture = Fixture::new(store);
+    let row = fixture.invitation(Some(1)).await;
+    // Read while it holds none, ended when it has it back; and the other way round.
+    let (waiting, taker) = taken_over(&fixture, &row).await;
+    let without_use = fixture.read(waiting.id).await;
+    fixture.settle(&taker, &no_seats).await;
+    assert_eq!(fixture.settle(&without_use, &denied).await, 1);
+    assert_eq!(fixture.uses(&row).await, uses(0, 0, 0));
+    let waiting = fixture.reserve_one(&row, "ann", None).await;
+    let queued = [MembershipReply::Answer(MembershipAnswer::Queued)];
+    fixture.settle(&waiting, &queued).await;
+    let with_use = fixture.read(waiting.id).await;
+    let taker = fixture.reserve_one(&row, "ann", None).await;
+    assert_eq!(fixture.settle(&with_use, &denied).await, 1);
+    assert_eq!(fixture.uses(&row).await, uses(0, 1, 0));
+    fixture.settle(&taker, &no_seats).await;
+    assert_eq!(fixture.uses(&row).await, uses(0, 0, 0));
 }
 
 async fn p4_u8_a_person_spends_one_use_however_often_they_come_back(store: Arc<dyn Store>) {

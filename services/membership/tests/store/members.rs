@@ -3,13 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use homeroom_kit::database::Url;
 use homeroom_membership::{
     domain::{
         access::{ClassStanding, Standing},
         class::ClassState,
-        member::{Member, Particulars, Role},
+        member::{Member, Particulars, Role, SetByHand},
     },
     store::{Effects, MemberQuery, PersonAt, Repository, Wanted},
+};
+
+use sqlx::{
+    Connection as _, Executor as _, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions,
 };
 
 use crate::{
@@ -26,6 +31,7 @@ on_both_engines!(
     c6_staff_are_the_owner_and_the_co_teachers_or_the_administrators,
     deleting_an_organization_ends_its_memberships,
     r8_a_removal_is_kept_until_it_is_lifted,
+    u14_whatever_staff_may_have_set_before_the_upgrade_stays,
 );
 
 const HAMILTON: &str = "organizations/hamilton";
@@ -331,4 +337,51 @@ async fn r8_a_removal_is_kept_until_it_is_lifted(database: &Database) {
 async fn removals(session: &mut dyn Repository) -> BTreeMap<PersonAt, DateTime<Utc>> {
     let wanted = Wanted::person((place(BIO), user("sam")));
     session.facts(&[wanted]).await.unwrap().removals
+}
+
+async fn u14_whatever_staff_may_have_set_before_the_upgrade_stays(database: &Database) {
+    let store = open(database).await;
+    let mut session = store.write().await.unwrap();
+    hamilton(session.as_mut()).await;
+    session.commit("test").await.unwrap();
+    // Given members as the version before keeps them: joined, joined and changed, and added,
+    let legacy = "UPDATE organization_members SET set_by_hand = 0; \
+        INSERT INTO organization_members (organization_id, user_id, display_name, email, external_id, role, \
+        join_time, invitation, redemption, approved_by, method, revision, set_by_hand) VALUES \
+        ('hamilton', 'eve', 'Eve', 'e@x.org', ' s-1 ', 'STUDENT', 0, '', '', '', 'CLASS_CODE', 1, 0), \
+        ('hamilton', 'kim', 'Kim', '', 's 2', 'STUDENT', 0, '', '', '', 'CLASS_CODE', 2, 0), \
+        ('hamilton', 'lee', '', 'l@x.org', '', 'STUDENT', 0, '', '', '', 'ADDED', 1, 0)";
+    run(database, legacy, legacy).await;
+    // when they are brought up to date,
+    run(
+        database,
+        include_str!("../../migrations/postgres/0007_set_by_hand.sql"),
+        include_str!("../../migrations/sqlite/0007_set_by_hand.sql"),
+    )
+    .await;
+    // then what staff may have typed is theirs, and blanks around an id are gone.
+    let mut session = store.read().await.unwrap();
+    for (who, set_by_hand, external_id) in
+        [("eve", 0, "s-1"), ("kim", 1 | 4, "s 2"), ("lee", 2, "")]
+    {
+        let found = session.member(&place(HAMILTON), &user(who)).await.unwrap();
+        let found = found.unwrap();
+        assert_eq!(found.set_by_hand, SetByHand(set_by_hand), "{who}");
+        assert_eq!(found.particulars.external_id, external_id, "{who}");
+    }
+}
+
+/// Runs statements behind the service's back.
+async fn run(database: &Database, on_postgres: &'static str, on_sqlite: &'static str) {
+    match &database.url {
+        Url::Postgres(url) => {
+            let mut connection = PgConnection::connect(url).await.unwrap();
+            connection.execute(on_postgres).await.unwrap();
+        }
+        Url::Sqlite(path) => {
+            let options = SqliteConnectOptions::new().filename(path);
+            let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+            connection.execute(on_sqlite).await.unwrap();
+        }
+    }
 }
