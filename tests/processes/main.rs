@@ -14,6 +14,7 @@ mod migrations;
 mod redis_away;
 mod refusals;
 mod restart;
+mod restored;
 mod stop;
 mod tls;
 mod upgrade;

@@ -73,10 +73,10 @@ async fn redeem_on(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_version_before_and_this_one_run_side_by_side() {
-    let Some(folder) = std::env::var_os(PREVIOUS_VARIABLE).map(PathBuf::from) else {
-        eprintln!("SKIPPED: {PREVIOUS_VARIABLE} is not set: run this by `tests/run upgrade`");
-        return;
-    };
+    let folder = std::env::var_os(PREVIOUS_VARIABLE).map(PathBuf::from);
+    let folder = folder.unwrap_or_else(|| {
+        panic!("{PREVIOUS_VARIABLE} is not set: run this by `tests/run upgrade`")
+    });
     // Given the previous version in service,
     let databases = Databases::create(Engine::Postgres).await;
     let mut old = with_previous(Processes::on(databases), &folder, &BOTH);

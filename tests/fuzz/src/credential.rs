@@ -60,7 +60,8 @@ pub(crate) fn check_under(text: &str, base: &PublicUrl) {
             assert!(Credential::parse(&quoted, base).is_ok_and(|again| again == credential));
         }
     }
-    if !text.contains('/') {
+    // Outside of ASCII a mark may be one letter with a small letter, but not with a capital.
+    if text.is_ascii() && !text.contains('/') {
         for spelled in [text.to_ascii_uppercase(), text.to_ascii_lowercase()] {
             assert!(Credential::parse(&spelled, base).is_ok_and(|again| again == credential));
         }

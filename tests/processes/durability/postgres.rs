@@ -34,6 +34,7 @@ impl Postgres {
             .arg("--pgdata")
             .arg(data.join("data"))
             .args(["--username", "homeroom", "--auth", "trust", "--no-sync"])
+            .args(["--encoding", "UTF8", "--locale", "C"])
             .stdout(Stdio::null())
             .status();
         assert!(made.unwrap().success(), "initdb");

@@ -197,14 +197,15 @@ fn pasted(text: &str, base: &PublicUrl) -> Result<Option<Candidate>, Malformed> 
         }
         Ok(first)
     };
-    if let Some(candidate) = read(text)? {
-        return Ok(Some(candidate));
-    }
     // Mailers break long lines, and filters wrap links.
-    let whole = text.replace('\n', "");
-    for other in [Zeroizing::new(whole), unwrapped(text)] {
-        if let Some(candidate) = read(&other)? {
-            return Ok(Some(candidate));
+    let in_one_line = Zeroizing::new(text.replace('\n', ""));
+    for text in [text, &in_one_line] {
+        let read = match read(text)? {
+            None => read(&unwrapped(text))?,
+            direct => direct,
+        };
+        if read.is_some() {
+            return Ok(read);
         }
     }
     if !is_ours && is_wrapped(text) {

@@ -20,7 +20,8 @@ const RIGHT_TO_LEFT_OVERRIDE: char = '\u{202e}';
 const ACUTE_ACCENT: char = '\u{b4}';
 
 /// Reads `text` as it is seen: NFKC without what is not seen, digits of every script as theirs, dashes as `-`, white
-/// space as spaces and line breaks, and none after a dash, where mailers break a line. Whatever else is in it stays.
+/// space as spaces and line breaks, none after a dash, where mailers break a line, and none before a colon. Whatever else
+/// is in it stays.
 ///
 /// # Errors
 /// The character that keeps the text from being read as it is seen: a control, or one that turns its direction.
@@ -35,6 +36,10 @@ pub(super) fn normalize(text: &str) -> Result<Zeroizing<String>, char> {
     let mut plain = Zeroizing::new(String::with_capacity(text.len()));
     for character in composed {
         let character = plain_character(character)?;
+        if character == ':' && plain.ends_with(' ') {
+            // As French is written.
+            plain.pop();
+        }
         if !(character.is_whitespace() && plain.ends_with('-')) {
             plain.push(character);
         }
@@ -131,6 +136,7 @@ mod tests {
                 "a-b-c-d-e-f",
             ),
             ("HAMILTON-\r\nBIO101", "HAMILTON-BIO101"),
+            ("Le code\u{a0}: AB", "Le code: AB"),
             // Zero width, soft hyphens, marks of direction, tags and keycaps.
             ("a\u{200b}b\u{200c}c\u{200d}d\u{2060}e\u{feff}f", "abcdef"),
             ("\u{2068}a\u{ad}b\u{2069}\u{200e}\u{200f}\u{61c}", "ab"),

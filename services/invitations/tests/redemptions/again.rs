@@ -294,19 +294,19 @@ enum Pressed {
 }
 
 /// What each press is told, and the uses then.
-async fn presses(world: &World, pressed: Pressed, count: usize) -> (Vec<Result<Redeemed>>, Uses) {
+async fn presses(world: &World, situation: Pressed, count: usize) -> (Vec<Result<Redeemed>>, Uses) {
     let id = world
         .invitation(InvitationKind::ClassCode, CLASS_CODE, |row| {
-            row.invitation.max_uses = match pressed {
+            row.invitation.max_uses = match situation {
                 Pressed::IsUsedUp => Some(0),
                 _ => Some(1),
             };
-            if matches!(pressed, Pressed::Queues | Pressed::Unlocked) {
+            if matches!(situation, Pressed::Queues | Pressed::Unlocked) {
                 row.invitation.lock = row.invitation.lock.map(|lock| lock.locked(start()));
             }
         })
         .await;
-    match pressed {
+    match situation {
         Pressed::IsFull => world.membership.state().seats = Some(0),
         Pressed::IsUnderWay => {
             world.membership.set(Mode::LosesAnswers);
@@ -436,8 +436,10 @@ async fn u8_r8_whom_staff_removed_asks_again_without_another_use() {
     assert!(world.membership.state().members.contains(&at_class("ann")));
 }
 
-/// Why a living invitation refuses.
-fn refusals() -> Vec<(ErrorReason, InvitationKind, fn(&mut InvitationRow))> {
+/// A refusal of a living invitation: its reason, the kind of invitation, and the change that leads to it.
+type Refusal = (ErrorReason, InvitationKind, fn(&mut InvitationRow));
+
+fn refusals() -> Vec<Refusal> {
     use ErrorReason as R;
     use InvitationKind as K;
     vec![

@@ -93,13 +93,13 @@ async fn u4_codes_of_old_that_collide_keep_working_as_typed() {
     let world = World::new().await;
     code(&world, "HAMILTON-BIO101", |_| {}).await;
     code(&world, "HAMILTON-BI0101", |row| {
-        row.invitation.place = chemistry()
+        row.invitation.place = chemistry();
     })
     .await;
     let off = |row: &mut InvitationRow| row.enabled = false;
     code(&world, "HAMILTON-GEO7", off).await;
     code(&world, "HAMILTON-GE07", |row| {
-        row.invitation.place = chemistry()
+        row.invitation.place = chemistry();
     })
     .await;
     for folded in [false, true] {
@@ -147,11 +147,10 @@ async fn u4_c8_what_the_version_before_changes_or_deletes_is_found_as_it_read_no
     row.revision += 1;
     assert!(repository.update_invitation(&row).await.unwrap());
     repository.commit("test").await.unwrap();
-    let hex: String = folded_before
-        .unwrap()
+    let folded_before = folded_before.unwrap();
+    let hex = folded_before
         .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+        .fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
     world
         .tamper(&format!(
             "UPDATE invitations SET folded_mac = unhex('{hex}'), folded_lookup_mac = unhex('00')"
@@ -190,7 +189,7 @@ async fn u4_ham1lton_does_not_shadow_hamilton() {
     let other = Place::Organization(ham1lton(&world).await);
     code(&world, "HAMILTON-BIO101", |_| {}).await;
     code(&world, "HAM1LTON-BIO101", |row| {
-        row.invitation.place = other.clone()
+        row.invitation.place = other.clone();
     })
     .await;
     code(&world, "HAMILTON-CHEM202", |_| {}).await;
@@ -239,11 +238,11 @@ async fn u4_i8_what_several_prefixes_read_like_is_filed_under_none() {
         world.quiet().await;
         let platform =
             crate::world::caller("operator").with_scopes([homeroom_kit::auth::Scope::Platform]);
-        let list = world
+        let listed = world
             .app
             .list_refused_attempts(&platform, None, (1, "", ""));
-        let last = list.await.unwrap().items.remove(0);
+        let newest = listed.await.unwrap().items.remove(0);
         let place = place.map(|place| Place::parse(place).unwrap());
-        assert_eq!(last.place, place, "{text}");
+        assert_eq!(newest.place, place, "{text}");
     }
 }

@@ -87,12 +87,12 @@ async fn u3_whatever_it_is_refused_for_the_same_button_is_one_guess() {
         let code = InvitationKind::EnrollmentCode;
         world
             .invitation(code, "HAMILTON-PAST7", |row| {
-                row.invitation.valid_till = Some(start())
+                row.invitation.valid_till = Some(start());
             })
             .await;
         world
             .invitation(code, "HAMILTON-USED7", |row| {
-                row.invitation.max_uses = Some(0)
+                row.invitation.max_uses = Some(0);
             })
             .await;
         world
@@ -176,7 +176,7 @@ async fn u3_a_school_that_presses_does_not_close_its_own_guard() {
     let opens = start() + TimeDelta::minutes(5);
     world
         .invitation(InvitationKind::EnrollmentCode, CODE, |row| {
-            row.invitation.valid_from = Some(opens)
+            row.invitation.valid_from = Some(opens);
         })
         .await;
     for pupil in 0..30 {

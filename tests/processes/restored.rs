@@ -1,0 +1,266 @@
+//! Two databases that were restored as of different moments: what recovery heals, and what is left.
+
+use std::{fs, time::Duration};
+
+use homeroom_api::{
+    invitations::v1::{RedemptionOutcome, ResetClassCodeRequest},
+    membership::v1::ApproveJoinRequestRequest,
+};
+use homeroom_audit::{Invariant, Options, audit};
+use homeroom_kit::{
+    clock::{Clock as _, SystemClock},
+    database::Url,
+};
+use homeroom_tests::{
+    Engine, School,
+    databases::{DATABASE_URL_VARIABLE, Databases},
+    processes::{Processes, Service},
+    reason,
+};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+
+const BOTH: [Service; 2] = [Service::Invitations, Service::Membership];
+const STOP_SECONDS: u64 = 30;
+const SETTLE_SECONDS: u64 = 60;
+
+/// Both databases as of one moment.
+struct Moment {
+    membership: Url,
+    invitations: Url,
+}
+
+impl Moment {
+    /// Of services that do not run.
+    async fn of(processes: &Processes, name: &str) -> Self {
+        Self {
+            membership: copy(&processes.databases().membership, name).await,
+            invitations: copy(&processes.databases().invitations, name).await,
+        }
+    }
+}
+
+async fn copy(url: &Url, name: &str) -> Url {
+    match url {
+        Url::Sqlite(path) => {
+            let copy = path.with_extension(name);
+            fs::copy(path, &copy).unwrap();
+            Url::Sqlite(copy)
+        }
+        Url::Postgres(text) => {
+            let (server, database) = text.rsplit_once('/').unwrap();
+            let create = format!("CREATE DATABASE {database}_{name} TEMPLATE {database}");
+            run(create).await;
+            Url::parse(&format!("{server}/{database}_{name}")).unwrap()
+        }
+    }
+}
+
+async fn run(statement: String) {
+    let server = std::env::var(DATABASE_URL_VARIABLE).unwrap();
+    let mut connection = PgConnection::connect(&server).await.unwrap();
+    connection.execute(AssertSqlSafe(statement)).await.unwrap();
+}
+
+async fn stop(processes: &mut Processes) {
+    for service in BOTH {
+        processes.order_stop(service);
+        processes
+            .ended(service, Duration::from_secs(STOP_SECONDS))
+            .await;
+    }
+}
+
+async fn come(processes: &Processes, code: &str, students: std::ops::Range<usize>) {
+    for number in students {
+        let student = processes.user(&format!("student-{number}"));
+        let redeemed = student.redeem(code).await.unwrap();
+        assert_eq!(redeemed.outcome(), RedemptionOutcome::Admitted);
+    }
+}
+
+/// The invariants that the auditor finds broken once recovery is through.
+async fn broken(moment: &Moment, expected: &[Invariant]) {
+    let options = Options {
+        quiescent: true,
+        ..Options::at(SystemClock.now())
+    };
+    let audited = async {
+        loop {
+            let report = audit(&moment.membership, &moment.invitations, &options).await;
+            let report = report.unwrap();
+            if report.broken() == expected {
+                return;
+            }
+            println!("{}", report.to_json());
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(SETTLE_SECONDS), audited).await;
+    waited.unwrap_or_else(|_| panic!("the auditor finds other than {expected:?}"));
+}
+
+/// As docs/operating.md has it.
+async fn forget_the_feed(invitations: &Url) {
+    Databases::of(invitations.clone(), invitations.clone(), None)
+        .change_invitations("DELETE FROM feed_positions WHERE feed = 'membership'")
+        .await;
+}
+
+async fn redeemed(processes: &Processes, user: &str, credential: &str) -> RedemptionOutcome {
+    processes
+        .user(user)
+        .redeem(credential)
+        .await
+        .unwrap()
+        .outcome()
+}
+
+/// Staff let the one in who waits.
+async fn approve(school: &School) {
+    let [waiting] = school.waiting().await.try_into().unwrap();
+    let request = ApproveJoinRequestRequest {
+        name: waiting.name,
+        ..Default::default()
+    };
+    let mut requests = school.teacher.clone().join_requests;
+    requests.approve_join_request(request).await.unwrap();
+}
+
+async fn reset_code(school: &School) -> String {
+    let request = ResetClassCodeRequest {
+        name: format!("{}/classCode", school.class),
+        ..Default::default()
+    };
+    let mut codes = school.teacher.clone().class_codes;
+    let reset = codes.reset_class_code(request).await.unwrap();
+    reset.into_inner().class_code.unwrap().code
+}
+
+async fn restored_as_of_different_moments(engine: Engine) {
+    // Given a class as of one moment, with two students and one who waits,
+    let mut processes = Processes::start(engine).await;
+    let school = processes.school().await;
+    let first_code = school.class_code().await.code;
+    let join_url = school.join_url().await.url;
+    come(&processes, &first_code, 0..2).await;
+    assert_eq!(
+        redeemed(&processes, "waits", &join_url).await,
+        RedemptionOutcome::PendingApproval
+    );
+    processes.settled().await;
+    stop(&mut processes).await;
+    let before = Moment::of(&processes, "before").await;
+
+    // and as of a later one, with another code, more students, and the one who waited let in.
+    processes.launch_both().await;
+    come(&processes, &first_code, 2..4).await;
+    approve(&school).await;
+    let second_code = reset_code(&school).await;
+    come(&processes, &second_code, 4..6).await;
+    let now = Moment {
+        membership: processes.databases().membership.clone(),
+        invitations: processes.databases().invitations.clone(),
+    };
+    broken(&now, &[]).await;
+    stop(&mut processes).await;
+    let after = Moment::of(&processes, "after").await;
+
+    // When membership is older than invitations,
+    let older = Moment {
+        membership: before.membership,
+        invitations: after.invitations,
+    };
+    // whose feed is shorter than invitations remembers,
+    forget_the_feed(&older.invitations).await;
+    let mut restored = processes
+        .beside()
+        .with_database_url(Service::Membership, older.membership.clone())
+        .with_database_url(Service::Invitations, older.invitations.clone());
+    restored.launch_both().await;
+    let school_of = |restored: &Processes| School {
+        organization: school.organization.clone(),
+        class: school.class.clone(),
+        platform: restored.user_with(homeroom_tests::Claims {
+            scopes: &["homeroom.platform"],
+            ..homeroom_tests::Claims::of("platform")
+        }),
+        admin: restored.user("admin"),
+        teacher: restored.user("teacher"),
+        co_teacher: restored.user("co-teacher"),
+    };
+    let of_older = school_of(&restored);
+    // then who came in between has to come again, and can,
+    assert_eq!(of_older.roster().await.len(), 2 + 2);
+    for student in ["student-3", "student-4", "student-9"] {
+        assert_eq!(
+            redeemed(&restored, student, &second_code).await,
+            RedemptionOutcome::Admitted
+        );
+    }
+    approve(&of_older).await;
+    assert_eq!(
+        redeemed(&restored, "late", &join_url).await,
+        RedemptionOutcome::PendingApproval
+    );
+    approve(&of_older).await;
+    // and the auditor names the reset that membership does not know, until the next one, and what nothing heals:
+    // redemptions without their admissions.
+    broken(&older, &[Invariant::I5, Invariant::I7]).await;
+    reset_code(&of_older).await;
+    broken(&older, &[Invariant::I7]).await;
+    stop(&mut restored).await;
+
+    // When invitations is older than membership,
+    let newer = Moment {
+        membership: after.membership,
+        invitations: before.invitations,
+    };
+    let mut restored = processes
+        .beside()
+        .with_database_url(Service::Membership, newer.membership.clone())
+        .with_database_url(Service::Invitations, newer.invitations.clone());
+    restored.launch_both().await;
+    let of_newer = school_of(&restored);
+    // then everybody is in, and nobody gets in by the code from before its reset,
+    assert_eq!(of_newer.roster().await.len(), 2 + 7);
+    assert_eq!(
+        redeemed(&restored, "student-3", &join_url).await,
+        RedemptionOutcome::AlreadyMember
+    );
+    let refused = restored
+        .user("stranger")
+        .redeem(&first_code)
+        .await
+        .unwrap_err();
+    assert_eq!(reason(&refused), "MEMBERSHIP_UNAVAILABLE");
+    // until staff reset it again.
+    let third_code = reset_code(&of_newer).await;
+    assert_eq!(
+        redeemed(&restored, "student-9", &third_code).await,
+        RedemptionOutcome::Admitted
+    );
+    broken(&newer, &[Invariant::I7]).await;
+    stop(&mut restored).await;
+    for url in [
+        older.membership,
+        older.invitations,
+        newer.membership,
+        newer.invitations,
+    ] {
+        if let Url::Postgres(text) = url {
+            let (_, database) = text.rsplit_once('/').unwrap();
+            run(format!("DROP DATABASE {database} WITH (FORCE)")).await;
+        }
+    }
+    processes.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_recovery_heals_of_databases_of_different_moments_on_postgres() {
+    restored_as_of_different_moments(Engine::Postgres).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_recovery_heals_of_databases_of_different_moments_on_sqlite() {
+    restored_as_of_different_moments(Engine::Sqlite).await;
+}
