@@ -66,6 +66,7 @@ on_both! {
     p2_u2_the_one_that_waits_may_end_while_its_use_is_taken_over,
     p2_u2_the_end_of_one_that_waits_gives_back_the_use_that_it_has_by_then,
     p4_u8_a_person_spends_one_use_however_often_they_come_back,
+    p4_r13_who_was_erased_since_the_look_up_takes_a_use_of_their_own,
     p4_u8_a_reset_counts_every_person_anew,
     p4_no_more_uses_are_taken_than_there_are,
     p4_a_count_is_never_raised_above_max_uses,
@@ -426,6 +427,27 @@ async fn p4_u8_a_person_spends_one_use_however_often_they_come_back(store: Arc<d
     let approved = [MembershipReply::End(RequestEnd::Approved)];
     fixture.settle(&waiting, &approved).await;
     assert_eq!(fixture.uses(&row).await, uses(1, 1, 0));
+}
+
+async fn p4_r13_who_was_erased_since_the_look_up_takes_a_use_of_their_own(store: Arc<dyn Store>) {
+    // Given somebody who comes back, looked up while a use of theirs was spent, and erased since.
+    let fixture = Fixture::new(store);
+    let row = fixture.invitation(Some(2)).await;
+    for number in [1, 2] {
+        let mut again = fixture.wanted(&row, "ann", None);
+        again.attempt.facts.has_use = true;
+        // When they redeem alone, or are among others.
+        let others = (number == 2).then(|| fixture.wanted(&row, "bob", None));
+        let wanted: Vec<_> = others.into_iter().chain([again]).collect();
+        let reserved = fixture.reserve(&wanted).await.unwrap();
+        // Then they take a use, as somebody who has come since.
+        match reserved.last() {
+            Some(Reserved::New(new)) if number == 1 => assert!(new.holds_use),
+            Some(Reserved::Attached(living)) => assert!(living.holds_use),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(fixture.uses(&row).await, uses(0, number, 0));
+    }
 }
 
 async fn p4_u8_a_reset_counts_every_person_anew(store: Arc<dyn Store>) {

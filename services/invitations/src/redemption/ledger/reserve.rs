@@ -139,8 +139,21 @@ pub(super) async fn reserve(
                 match invitations.get_mut(&wanted.matched.row.invitation.id) {
                     Some(row) if is_what_was_found(row, wanted) => {
                         let of_person = standing_of.entry(key_of(wanted)).or_default();
+                        let facts = Facts {
+                            // Once the locks are held, what stands tells it.
+                            has_use: standing == Standing::AsRead && wanted.attempt.facts.has_use,
+                            ..wanted.attempt.facts.clone()
+                        };
                         let attempt = wanted.attempt;
-                        judge(row, attempt, of_person, &mut handed_over, now, random)
+                        judge(
+                            row,
+                            attempt,
+                            &facts,
+                            of_person,
+                            &mut handed_over,
+                            now,
+                            random,
+                        )
                     }
                     _ => Reserved::Changed,
                 }
@@ -184,13 +197,14 @@ fn is_what_was_found(row: &InvitationRow, wanted: &ReserveRequest<'_>) -> bool {
 fn judge(
     row: &mut InvitationRow,
     attempt: &Attempt,
+    facts: &Facts,
     standing: &mut Vec<Redemption>,
     handed_over: &mut Vec<Redemption>,
     now: DateTime<Utc>,
     random: &dyn Randomness,
 ) -> Reserved {
     let vouch_time = attempt.refreshes_roster.then_some(now);
-    let (decision, holds_use, takes_over) = match way(row, &attempt.facts, standing, now) {
+    let (decision, holds_use, takes_over) = match way(row, facts, standing, now) {
         // Membership is told the person's particulars of this attempt.
         Way::Join(living) => {
             return Reserved::Attached(Redemption {

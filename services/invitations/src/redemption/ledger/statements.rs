@@ -35,7 +35,8 @@ macro_rules! uses_of_person {
 }
 pub(super) use {redemption_columns, select as select_redemptions};
 
-/// A use for somebody on whom one has been spent is not inserted (P4).
+/// Neither a use for somebody on whom one has been spent is inserted, nor somebody without a use on whom none has been
+/// (P4): an erasure may have taken it away since it was read.
 macro_rules! insert_redemptions {
     ($rows:literal) => {
         concat!(
@@ -55,9 +56,11 @@ macro_rules! insert_redemptions {
         CAST(input.value->>'create_time' AS BIGINT), CAST(input.value->>'settle_time' AS BIGINT) FROM ",
         json_rows!($rows),
         " JOIN invitations ON invitations.invitation_id = input.value->>'invitation_id' \
-        WHERE NOT CAST(input.value->>'holds_use' AS BOOLEAN) OR ",
+        WHERE CASE WHEN CAST(input.value->>'holds_use' AS BOOLEAN) THEN ",
         uses_of_person!("input.value->>'user_id'"),
-        " = 0 ON CONFLICT DO NOTHING"
+        " = 0 ELSE input.value->>'refuse_if_unknown' <> '' OR ",
+        uses_of_person!("input.value->>'user_id'"),
+        " > 0 END ON CONFLICT DO NOTHING"
         )
     };
 }
