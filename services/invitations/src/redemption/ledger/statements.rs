@@ -21,7 +21,8 @@ macro_rules! select {
     };
 }
 
-/// How many uses have been spent on a user, by the id in `$user`, of the row of `invitations` at hand (P4).
+/// How many uses have been spent on a user, by the id in `$user`, of the row of `invitations` at hand (P4); none of
+/// somebody whose erasure is under way, who comes back as somebody else.
 macro_rules! uses_of_person {
     ($user:literal) => {
         concat!(
@@ -29,7 +30,9 @@ macro_rules! uses_of_person {
              WHERE spent.invitation_id = invitations.invitation_id AND spent.user_id = ",
             $user,
             " AND spent.state IN ('RESERVED', 'QUEUED', 'COMMITTED') AND spent.state = 'COMMITTED' \
-             AND spent.holds_use AND spent.epoch >= invitations.uses_since_epoch)"
+             AND spent.holds_use AND spent.epoch >= invitations.uses_since_epoch \
+             AND NOT EXISTS (SELECT 1 FROM erasures \
+             WHERE erasures.user_id = spent.user_id AND erasures.done_time IS NULL))"
         )
     };
 }
@@ -171,7 +174,9 @@ homeroom_kit::statements! {
         json_rows!("$3"),
         " JOIN redemptions ON redemptions.invitation_id = input.value->>'invitation_id' \
          AND redemptions.user_id = input.value->>'user_id' \
-         WHERE redemptions.state IN ('RESERVED', 'QUEUED', 'COMMITTED')"
+         WHERE redemptions.state IN ('RESERVED', 'QUEUED', 'COMMITTED') \
+         AND (redemptions.state <> 'COMMITTED' OR NOT EXISTS (SELECT 1 FROM erasures \
+         WHERE erasures.user_id = redemptions.user_id AND erasures.done_time IS NULL))"
     );
 
     /// Locks the organizations, which orders their changes and events, and then the invitations; each in sorted order.
