@@ -116,6 +116,9 @@ impl Credential {
                 first_word_characters: 0,
             });
         }
+        if normal.contains("://") {
+            return Err(Malformed::Link);
+        }
         if text.len() > MAX_CREDENTIAL_BYTES {
             return Err(Malformed::TooLong);
         }
@@ -210,7 +213,7 @@ fn pasted(text: &str, base: &PublicUrl) -> Result<Option<Candidate>, Malformed> 
     }
     if !is_ours && is_wrapped(text) {
         Err(Malformed::WrappedLink)
-    } else if is_ours || text.contains("://") || (text.contains('/') && text.contains('.')) {
+    } else if is_ours || (text.contains('/') && text.contains('.')) {
         Err(Malformed::Link)
     } else {
         Ok(None)
@@ -330,6 +333,10 @@ fn typed(text: &str) -> Result<Vec<Candidate>, Malformed> {
         .count();
     match (candidates.as_slice(), separator) {
         ([], _) if is_sentence => Err(Malformed::Sentence),
+        // It is printed like an I, and an l, in many fonts.
+        ([], Some('|')) if !text.contains("| ") && !text.contains(" |") => {
+            typed(&Zeroizing::new(text.replace('|', "I")))
+        }
         ([], Some(separator)) => Err(Malformed::Character(separator)),
         ([], None) => Err(Malformed::Form),
         ([only], _) if only.kind == InvitationKind::EnrollmentCode && numbered > 1 => {

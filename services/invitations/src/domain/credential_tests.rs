@@ -256,6 +256,22 @@ fn u11_what_is_pasted_is_read_as_what_was_handed_out() {
 }
 
 #[test]
+fn u11_a_bar_within_a_code_is_the_letter_that_it_is_printed_like() {
+    for (text, expected) in [
+        ("HAMILTON-B|O101", (EnrollmentCode, "HAMILTONBIO101")),
+        ("hamilton b|o 101", (EnrollmentCode, "HAMILTONBIO101")),
+        ("7|3M-9PQ2-XW4T", (ClassCode, "713M9PQ2XW4T")),
+        // Where nothing else is in doubt, it stands between words.
+        ("7K3M|9PQ2|XW4T", (ClassCode, "7K3M9PQ2XW4T")),
+        ("abacus|zebra", (ClassToken, "abacus-zebra")),
+    ] {
+        let found = read(text).unwrap_or_default();
+        let expected = (expected.0, expected.1.to_owned());
+        assert_eq!(found.first(), Some(&expected), "{text:?}");
+    }
+}
+
+#[test]
 fn u12_a_sentence_that_leaves_no_doubt_is_read() {
     let code = (EnrollmentCode, "HAMILTONBIO101");
     let class_code = (ClassCode, "7K3M9PQ2XW4T");
@@ -330,7 +346,10 @@ fn u12_what_is_in_doubt_is_told_and_no_guess() {
         ("A", Form),
         ("BIO,101", Character(',')),
         ("BIO_101", Character('_')),
+        ("BIO101 | BIO102", Character('|')),
         ("teacher@school.example", Character('@')),
+        ("ts4http://", Link),
+        ("(join://) BIO101", Link),
         ("BI\u{41e}101", Character('\u{41e}')),
         ("BÍO101", Character('Í')),
         ("\u{202e}BIO101", Character('\u{202e}')),
