@@ -11,13 +11,14 @@ pub const CHOSEN_ID_MAX_CHARS: usize = 63;
 /// The longest user id, in characters.
 pub const USER_ID_MAX_CHARS: usize = 128;
 
-/// Who events and audit entries say did what the services do by themselves. Nobody acts or joins under it.
+/// The actor of events and audit entries for changes that the services make by themselves. Nobody acts or joins under
+/// it.
 pub const SYSTEM_ACTOR: &str = "system";
 
-/// How every pseudonym of an erased person begins; a UUID made at random follows. Nobody acts or joins under one.
+/// The prefix of every pseudonym of an erased person; a random UUID follows. Nobody acts or joins under a pseudonym.
 pub const PSEUDONYM_PREFIX: &str = "erased-";
 
-/// Why a text is not an identifier: a sentence for the caller.
+/// The reason why a text is not an identifier: a sentence for the caller.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidId(pub(crate) &'static str);
@@ -30,7 +31,7 @@ fn is_chosen_id(text: &str) -> bool {
             .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }
 
-/// A server-made id as this service writes it: hyphenated lower-case hexadecimal.
+/// Returns true if `text` is a server-made id as this service writes it: hyphenated lower-case hexadecimal.
 fn is_canonical_uuid(text: &str) -> bool {
     Uuid::parse_str(text).is_ok_and(|uuid| uuid.to_string() == text)
 }
@@ -52,7 +53,7 @@ macro_rules! text_id {
                 }
             }
 
-            /// The id as text.
+            /// Returns the id as text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -100,8 +101,8 @@ text_id!(
 );
 
 impl UserId {
-    /// Validates the id of someone who acts or joins: neither [`SYSTEM_ACTOR`] nor a pseudonym, nor what names no
-    /// single person in a resource name.
+    /// Validates the id of a person who acts or joins. It refuses [`SYSTEM_ACTOR`], pseudonyms, and the words `me` and
+    /// `-`, which name no single person in a resource name.
     pub fn parse_person(text: &str) -> Result<Self, InvalidId> {
         if text == SYSTEM_ACTOR {
             return Err(InvalidId(
@@ -122,7 +123,7 @@ impl UserId {
         Ok(user)
     }
 
-    /// Whether it stands for an erased person: [`PSEUDONYM_PREFIX`] and a UUID.
+    /// Returns true if the id stands for an erased person: [`PSEUDONYM_PREFIX`] and a UUID.
     #[must_use]
     pub fn is_pseudonym(&self) -> bool {
         self.0
@@ -143,7 +144,7 @@ impl OrganizationId {
         })
     }
 
-    /// The id of an organization for which the caller chose none.
+    /// Returns the id of an organization for which the caller chose none.
     #[must_use]
     pub fn made(uuid: Uuid) -> Self {
         Self(uuid.to_string())
@@ -162,7 +163,7 @@ impl ClassId {
         })
     }
 
-    /// The id of a class for which the caller chose none.
+    /// Returns the id of a class for which the caller chose none.
     #[must_use]
     pub fn made(uuid: Uuid) -> Self {
         Self(uuid.to_string())
@@ -198,7 +199,7 @@ mod tests {
         ] {
             assert!(UserId::parse_person(person).is_ok(), "{person}");
         }
-        // What is stored and read back is not judged again.
+        // An id that was stored is not judged again when it is read back.
         assert!(UserId::parse(SYSTEM_ACTOR).is_ok());
     }
 

@@ -5,7 +5,7 @@
 pub mod ids;
 pub mod names;
 
-/// What both services share: error reasons, roles, users and events.
+/// The types that both services share: error reasons, roles, users and events.
 pub mod common {
     /// Version 1.
     pub mod v1 {

@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use crate::ids::{ClassId, InvalidId, OrganizationId, UserId};
 
-/// An organization or one of its classes: where people are members, what
-/// invitations lead to, and the parent of codes, requests and members.
+/// An organization or one of its classes: the place of members, the target of invitations, and the parent of codes,
+/// requests and members.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Place {
     /// `organizations/{organization}`.
@@ -26,7 +26,7 @@ pub struct ClassName {
 }
 
 impl Place {
-    /// From an organization and, where there is one, a class of it.
+    /// Makes a place from an organization and, if there is one, a class of it.
     #[must_use]
     pub fn new(organization: OrganizationId, class: Option<ClassId>) -> Self {
         match class {
@@ -54,7 +54,7 @@ impl Place {
         }
     }
 
-    /// The organization, of which the class is one.
+    /// Returns the organization, which for a class is its parent.
     #[must_use]
     pub fn organization(&self) -> &OrganizationId {
         match self {
@@ -63,7 +63,7 @@ impl Place {
         }
     }
 
-    /// The class, where it is one.
+    /// Returns the class, if the place is one.
     #[must_use]
     pub fn class(&self) -> Option<&ClassId> {
         match self {
@@ -104,7 +104,7 @@ impl OrganizationName {
 pub struct UserName(pub UserId);
 
 impl UserName {
-    /// Parses the resource name of one person: not of the system nor of a pseudonym, nor `users/me`.
+    /// Parses the resource name of one person. It refuses the system, pseudonyms and `users/me`.
     pub fn parse(name: &str) -> Result<Self, InvalidId> {
         match segments(name).as_slice() {
             ["users", user] => Ok(Self(UserId::parse_person(user)?)),
@@ -116,7 +116,7 @@ impl UserName {
 /// `{place}/members/{user}`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MemberName {
-    /// Of what the person is a member.
+    /// The place of which the person is a member.
     pub place: Place,
     /// The person.
     pub user: UserId,
@@ -142,9 +142,9 @@ macro_rules! child_name {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name {
-            /// Its parent.
+            /// The parent.
             pub place: Place,
-            /// Its own id.
+            /// The id of the resource itself.
             pub id: Uuid,
         }
 

@@ -30,7 +30,7 @@ fn a_user_is_a_person() {
     );
     for nobody in ["system", &format!("erased-{ID}")] {
         assert!(UserName::parse(&format!("users/{nobody}")).is_err());
-        // What events name is read back.
+        // Names that events contain can be read back.
         let member = format!("organizations/hamilton/members/{nobody}");
         assert_eq!(MemberName::parse(&member).unwrap().to_string(), member);
     }
