@@ -1,4 +1,4 @@
-//! Under which key each secret is stored, and what was noted of the keys (03 Secrets).
+//! The key version of each stored secret, and the recorded checks of the keys.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -6,56 +6,55 @@ use uuid::Uuid;
 
 use super::{InvitationRow, Result, StoredSecret};
 
-/// What was noted of a version of the key ring when a service first started with it.
+/// The record that a service made when it first started with a version of the key ring.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyCheck {
     /// The version.
     pub key_version: u32,
-    /// What its key makes of a fixed text.
+    /// The MAC that the version's key makes of a fixed text.
     pub check_mac: Vec<u8>,
-    /// When a service first started with it.
+    /// The time at which a service first started with it.
     pub create_time: DateTime<Utc>,
 }
 
-/// A secret stored anew under another key.
+/// A secret that is stored anew under another key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RotatedSecret {
-    /// Whose it is.
+    /// The invitation that the secret belongs to.
     pub invitation_id: Uuid,
-    /// What was sealed before: where anything else stands by now, nothing is written.
+    /// The sealed value before: if another one is stored by now, nothing is written.
     pub sealed_before: Vec<u8>,
     /// The same secret under the other key.
     pub secret: StoredSecret,
 }
 
-/// Whether rows are locked as they are read, until the transaction ends.
+/// The way in which rows are locked as they are read, until the transaction ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RowLock {
-    /// Not.
+    /// The rows are not locked.
     None,
-    /// They are, and those that another transaction has locked are passed over.
+    /// The rows are locked; rows that another transaction has locked are skipped.
     Skipping,
-    /// They are, and those that another transaction has locked are waited for, as long as the lock
-    /// timeout lets.
+    /// The rows are locked; rows that another transaction has locked are waited for, up to the lock timeout.
     Waiting,
 }
 
 /// The versions of keys in `invitations`, and the rows of `key_checks`.
 #[async_trait]
 pub trait KeyVersions: Send {
-    /// What was noted of every version so far, oldest first.
+    /// Returns the records of all versions so far, oldest first.
     async fn list_key_checks(&mut self) -> Result<Vec<KeyCheck>>;
 
-    /// Notes a version, unless it is noted already.
+    /// Records a version, unless it is recorded already.
     async fn note_key_check(&mut self, check: &KeyCheck) -> Result<()>;
 
-    /// The versions under which there are living secrets, oldest first.
+    /// Returns the versions under which live secrets are stored, oldest first.
     async fn list_key_versions(&mut self) -> Result<Vec<u32>>;
 
-    /// How many living secrets are under a version.
+    /// Returns the number of live secrets under a version.
     async fn count_of_key_version(&mut self, key_version: u32) -> Result<u64>;
 
-    /// Invitations whose living secret is under a version, by id, after `after`.
+    /// Returns invitations whose live secret is under a version and whose id is above `after`, sorted by id.
     async fn list_of_key_version(
         &mut self,
         key_version: u32,
@@ -64,7 +63,7 @@ pub trait KeyVersions: Send {
         lock: RowLock,
     ) -> Result<Vec<InvitationRow>>;
 
-    /// Writes secrets anew, and nothing else of their rows. Gives those that were written: not where
-    /// the secret is another by now, nor where its look-up is another invitation's.
+    /// Writes secrets anew, and changes nothing else in their rows. Returns the ids of the written rows. A row is left
+    /// out if its secret has changed meanwhile, or if another invitation has the new look-up MAC.
     async fn rotate_secrets(&mut self, secrets: &[RotatedSecret]) -> Result<Vec<Uuid>>;
 }

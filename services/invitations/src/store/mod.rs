@@ -1,15 +1,15 @@
-//! Where invitations, redemptions, events and request ids are kept.
+//! The store of invitations, redemptions, events and request ids.
 //!
-//! [`Store`] gives sessions; a session is a [`Repository`]: one trait for each kind of row, all on
-//! one connection. A session of [`Store::write`] is one transaction, which stands only once
-//! [`Repository::commit`] has answered; dropped before, it is undone.
+//! [`Store`] opens sessions. A session is a [`Repository`]: one trait for each kind of row, all on one connection. A
+//! session of [`Store::write`] is one transaction: it is durable once [`Repository::commit`] has returned, and is
+//! rolled back if it is dropped before.
 //!
-//! To add a kind of row: a trait here (`store/{rows}.rs`), its statements and implementation once
-//! in `queries/{rows}.rs` (compiled for both engines), the trait among the supertraits of
-//! [`Repository`], and its `STATEMENTS` in `queries/mod.rs`, so that one test prepares them on both.
+//! To add a kind of row, write a trait here (`store/{rows}.rs`) and its statements and implementation in
+//! `queries/{rows}.rs`, which is compiled for both engines. Then add the trait to the supertraits of [`Repository`],
+//! and its `STATEMENTS` to `queries/mod.rs`, so that one test prepares them on both engines.
 //!
-//! A writer of an organization's rows first calls [`OrganizationProfiles::lock_organizations`]:
-//! the events of an organization then stand in the order of its changes.
+//! A writer of an organization's rows first calls [`OrganizationProfiles::lock_organizations`], so that the events of
+//! an organization are in the order of its changes.
 
 mod audit_entries;
 mod erasures;
@@ -47,7 +47,7 @@ pub use refused_attempts::{
     LimiterDecision, RefusedAttempt, RefusedAttemptFilter, RefusedAttempts,
 };
 
-/// What a session answers.
+/// The result of a session's method.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// A database of this service.
@@ -69,23 +69,23 @@ pub trait Repository:
     + fmt::Debug
     + Send
 {
-    /// The events of this session's change (R11). The organization is locked by this session.
+    /// Returns the outbox for the events of this session's change (R11). The session must have locked the organization.
     fn outbox(&mut self) -> &mut dyn Outbox;
 
-    /// Request ids of everything but redemptions (AIP-155). What they answer holds no secret.
+    /// Returns the request ids of everything but redemptions (AIP-155). Their answers hold no secret.
     fn request_ids(&mut self) -> &mut dyn RequestIds;
 
-    /// Makes what was written stand. `transaction` says what it was written for, and names its failpoint.
+    /// Commits the transaction. `transaction` names its purpose and its failpoint.
     async fn commit(self: Box<Self>, transaction: &'static str) -> Result<()>;
 
-    /// Undoes what was written, before the connection serves another.
+    /// Rolls the transaction back, before the connection serves another session.
     async fn rollback(self: Box<Self>);
 
-    /// Ends a session that has read: its connection serves the next one at once.
+    /// Ends a session that has only read: its connection serves the next one at once.
     fn release(self: Box<Self>);
 }
 
-/// Ends a transaction: commits what was done, or undoes what failed.
+/// Ends a transaction: commits it if `done` is a success, otherwise rolls it back.
 pub(crate) async fn end<T, E: From<Error>>(
     repository: Box<dyn Repository>,
     transaction: &'static str,

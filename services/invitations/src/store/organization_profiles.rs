@@ -1,4 +1,4 @@
-//! What membership has said of organizations, and the lock that orders their changes.
+//! The data that membership has given about organizations, and the lock that orders their changes.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -6,45 +6,45 @@ use homeroom_api::ids::OrganizationId;
 
 use super::Result;
 
-/// What membership last said of an organization.
+/// The data that membership last gave about an organization.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrganizationProfile {
-    /// Which one.
+    /// The organization.
     pub organization: OrganizationId,
-    /// The word before its enrolment codes (B4); empty: not known.
+    /// The prefix of its enrollment codes (B4); empty if unknown.
     pub code_prefix: String,
-    /// What it is called.
+    /// The display name.
     pub display_name: String,
-    /// Licensed seats; 0: no limit.
+    /// The number of licensed seats; 0: no limit.
     pub seat_limit: i64,
 }
 
 /// Rows of `organization_profiles`.
 #[async_trait]
 pub trait OrganizationProfiles: Send {
-    /// Locks the organizations until the transaction ends, in sorted order whatever the order
-    /// given, making the rows that are missing. First in every transaction that writes.
+    /// Locks the organizations until the transaction ends, in sorted order whatever the given order, and makes missing
+    /// rows. Every transaction that writes calls it first.
     async fn lock_organizations(
         &mut self,
         organizations: &[OrganizationId],
         now: DateTime<Utc>,
     ) -> Result<()>;
 
-    /// What is known of an organization.
+    /// Returns the data known about an organization.
     async fn get_profile(
         &mut self,
         organization: &OrganizationId,
     ) -> Result<Option<OrganizationProfile>>;
 
-    /// Keeps what membership says. Nothing is written where nothing changed.
+    /// Stores the data from membership. It writes nothing if nothing has changed.
     async fn save_profile(
         &mut self,
         profile: &OrganizationProfile,
         now: DateTime<Utc>,
     ) -> Result<()>;
 
-    /// The profiles of these organizations, and of those whose enrolment codes begin with what reads as one of
-    /// these prefixes, in capitals; in one statement.
+    /// Returns the profiles of these organizations, and of those whose prefix reads like one of these prefixes, given
+    /// in capitals; in one statement.
     async fn find_profiles(
         &mut self,
         organizations: &[OrganizationId],

@@ -4,9 +4,9 @@ pub(crate) type Db = sqlx::Postgres;
 
 /// Rows passed as one JSON list, as `input.value`.
 ///
-/// PostgreSQL takes `jsonb_array_elements` for 100 rows whatever it holds, and would rather read a whole
-/// table than look 100 rows up. It takes a LIMIT that it cannot foresee for a tenth: with two of them, which
-/// limit nothing, it counts on one row, looks each row up by an index, and keeps the plan.
+/// PostgreSQL estimates 100 rows for `jsonb_array_elements` whatever the list holds, and prefers scanning a whole table
+/// to 100 look-ups. It estimates that a LIMIT of unknown value keeps a tenth of the rows: with two of them, which limit
+/// nothing, it estimates one row, looks each row up by an index, and keeps the plan.
 macro_rules! json_rows {
     ($parameter:literal) => {
         concat!(
@@ -17,7 +17,7 @@ macro_rules! json_rows {
     };
 }
 
-/// Bytes from their hexadecimal text.
+/// Decodes bytes from their hexadecimal text.
 macro_rules! from_hex {
     ($text:literal) => {
         concat!("decode(", $text, ", 'hex')")
@@ -31,7 +31,7 @@ macro_rules! for_update {
     };
 }
 
-/// Locks the rows that a statement selects, passing over those that another has locked.
+/// Locks the rows that a statement selects, skipping those that another transaction has locked.
 macro_rules! skip_locked {
     () => {
         " FOR UPDATE SKIP LOCKED"

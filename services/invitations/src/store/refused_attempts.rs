@@ -1,5 +1,5 @@
-//! Attempts that were refused and left no redemption: what staff and operators see of guessing.
-//! No credential and no address is in them.
+//! Attempts that were refused and left no redemption, which show guessing to staff and operators. They hold no
+//! credential and no address.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -12,18 +12,18 @@ use uuid::Uuid;
 
 use super::Result;
 
-/// What the limiter said to an attempt (R10).
+/// The decision of the limiter about an attempt (R10).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LimiterDecision {
-    /// To go on.
+    /// The attempt may go on.
     Allowed,
-    /// To go on, with a short credential to the queue.
+    /// The attempt may go on, but a short credential leads to the queue.
     Guarded,
-    /// Not to go on: too many failures of the user.
+    /// The attempt is refused: too many failures of the user.
     RefusedUser,
-    /// Not to go on: too many failures from the address.
+    /// The attempt is refused: too many failures from the address.
     RefusedAddress,
-    /// Not to go on: too many attempts of the calling service.
+    /// The attempt is refused: too many attempts of the calling service.
     RefusedCallingService,
 }
 
@@ -37,7 +37,7 @@ homeroom_kit::named! {
 }
 
 impl LimiterDecision {
-    /// Whether it let the attempt go on.
+    /// Returns true if the attempt may go on.
     #[must_use]
     pub const fn goes_on(self) -> bool {
         matches!(self, Self::Allowed | Self::Guarded)
@@ -47,48 +47,48 @@ impl LimiterDecision {
 /// One refused attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedAttempt {
-    /// A UUID of version 7 and of `create_time`, by which it is listed and pruned.
+    /// A version 7 UUID made from `create_time`, by which attempts are listed and pruned.
     pub id: Uuid,
-    /// What the attempt names, or its living credential is for; None where neither is known.
+    /// The place that the attempt names, or that its usable credential is for; None if neither is known.
     pub place: Option<Place>,
-    /// The invitation's resource name; empty of what opens nothing (R5).
+    /// The invitation's resource name; empty if the credential opens nothing (R5).
     pub invitation: String,
-    /// Who would have got in.
+    /// The person who would have got in.
     pub user: UserId,
-    /// The subject of the token that it came with.
+    /// The subject of the access token that the attempt came with.
     pub calling_service: String,
-    /// It was a preview.
+    /// True if it was a preview.
     pub preview: bool,
-    /// What it was answered.
+    /// The reason that was answered.
     pub reason: ErrorReason,
-    /// What the limiter said.
+    /// The decision of the limiter.
     pub limiter_decision: LimiterDecision,
-    /// When it was answered.
+    /// The time of the answer.
     pub create_time: DateTime<Utc>,
 }
 
-/// Which refused attempts to list.
+/// The conditions on the refused attempts to list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RefusedAttemptFilter {
-    /// Only of this organization; None for every one and none.
+    /// Only of this organization; None for all attempts, with or without an organization.
     pub organization: Option<OrganizationId>,
     /// Only of this person.
     pub user: Option<UserId>,
-    /// Only those refused so.
+    /// Only those refused with this reason.
     pub reason: Option<ErrorReason>,
-    /// Only those made at or after.
+    /// Only those made at this time or later.
     pub from: Option<DateTime<Utc>>,
-    /// Only those made before.
+    /// Only those made before this time.
     pub till: Option<DateTime<Utc>>,
 }
 
 /// Rows of `refused_attempts`.
 #[async_trait]
 pub trait RefusedAttempts: Send {
-    /// Writes them, all in one statement.
+    /// Writes all attempts in one statement.
     async fn insert_refused_attempts(&mut self, attempts: &[RefusedAttempt]) -> Result<()>;
 
-    /// Those that the filter takes, newest first, from below `before` on; at most `limit`.
+    /// Returns the attempts that match the filter and have an id below `before`, newest first; at most `limit`.
     async fn list_refused_attempts(
         &mut self,
         filter: &RefusedAttemptFilter,
@@ -96,7 +96,7 @@ pub trait RefusedAttempts: Send {
         limit: u32,
     ) -> Result<Vec<RefusedAttempt>>;
 
-    /// Deletes rows made before a time, exact to the millisecond, at most `limit`. Gives how many.
+    /// Deletes at most `limit` rows made before a time, exact to the millisecond. Returns their number.
     async fn prune_refused_attempts(&mut self, before: DateTime<Utc>, limit: u32) -> Result<u64>;
 }
 

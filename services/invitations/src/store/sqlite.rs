@@ -9,21 +9,21 @@ macro_rules! json_rows {
     };
 }
 
-/// Bytes from their hexadecimal text.
+/// Decodes bytes from their hexadecimal text.
 macro_rules! from_hex {
     ($text:literal) => {
         concat!("unhex(", $text, ")")
     };
 }
 
-/// Nothing to lock: a transaction that writes is the only one.
+/// Adds nothing: the one writing transaction needs no row locks.
 macro_rules! for_update {
     () => {
         ""
     };
 }
 
-/// Nothing to pass over: a transaction that writes is the only one.
+/// Adds nothing: the one writing transaction has no locked rows to skip.
 macro_rules! skip_locked {
     () => {
         ""

@@ -1,4 +1,4 @@
-//! `audit_entries`, for both engines.
+//! Statements on `audit_entries`, for both engines.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};

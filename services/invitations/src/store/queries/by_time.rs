@@ -1,4 +1,4 @@
-//! Rows whose ids are UUIDs of version 7 and of their times: listed and pruned by id alone.
+//! Rows whose ids are version 7 UUIDs made from their times: they are listed and pruned by id alone.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use homeroom_api::{ids::ClassId, names::Place};
@@ -7,17 +7,17 @@ use uuid::Uuid;
 use super::{before_text, corrupt, organization_id};
 use crate::store::Result;
 
-/// Bits of a UUID of version 7 below its milliseconds.
+/// The number of bits below the milliseconds in a version 7 UUID.
 const BITS_BELOW_MILLIS: u32 = 80;
 
-/// The least id of a time, to the millisecond below it.
+/// Returns the least id of a time, rounded down to the millisecond.
 pub(super) fn least_id(time: DateTime<Utc>) -> String {
     let millis = u128::try_from(time.timestamp_millis()).unwrap_or(0);
     Uuid::from_u128(millis << BITS_BELOW_MILLIS).to_string()
 }
 
-/// The ids of a list's page, half open: from `from` on, below `till` and below `before`. What is
-/// within the first and the last millisecond is for `create_time` to tell.
+/// Returns the half-open range of ids of a list's page: from `from` on, below `till` and below `before`. Within the
+/// first and the last millisecond, the condition on `create_time` decides.
 pub(super) fn id_bounds(
     from: Option<DateTime<Utc>>,
     till: Option<DateTime<Utc>>,
@@ -29,14 +29,14 @@ pub(super) fn id_bounds(
     (least, till.map_or(end.clone(), |till| till.min(end)))
 }
 
-/// A place as its two columns hold it; both empty for none.
+/// Returns the two columns of a place; both are empty for none.
 pub(super) fn place_columns(place: Option<&Place>) -> (&str, &str) {
     let organization = place.map_or("", |place| place.organization().as_str());
     let class = place.and_then(Place::class).map_or("", ClassId::as_str);
     (organization, class)
 }
 
-/// The place of two columns.
+/// Returns the place of two columns.
 pub(super) fn place(organization: &str, class: &str) -> Result<Option<Place>> {
     if organization.is_empty() {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! Erasures, and what is kept of a person, wherever it is (R13).
+//! Statements on erasures and on the data kept about a person (R13).
 
 use std::collections::BTreeSet;
 
@@ -27,7 +27,7 @@ use crate::{
     store::{Erasure, ErasureState, Erasures, PersonKnown, Result},
 };
 
-/// Of an address that nobody can have (RFC 2606).
+/// The domain of an address that nobody can have (RFC 2606).
 const NOBODYS_DOMAIN: &str = "erased.invalid";
 
 macro_rules! erasures {
@@ -39,8 +39,8 @@ macro_rules! erasures {
     };
 }
 
-/// Tokens assigned to a person, by address or by school id, in the organizations that know the person by it:
-/// what one organization was told of somebody says nothing of another's tokens (I8).
+/// Selects tokens that are assigned to a person by address or by school id, in the organizations that know the person
+/// by it: the data of one organization says nothing about another's tokens (I8).
 macro_rules! assigned {
     () => {
         concat!(

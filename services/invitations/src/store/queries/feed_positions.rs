@@ -1,4 +1,4 @@
-//! `feed_positions` and `skipped_events`, for both engines.
+//! Statements on `feed_positions` and `skipped_events`, for both engines.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};

@@ -1,4 +1,4 @@
-//! How an invitation's columns are read and written.
+//! The reading and writing of an invitation's columns.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use homeroom_api::ids::ClassId;
@@ -21,7 +21,7 @@ use crate::{
 pub(super) struct Columns<'row> {
     pub(super) lookup_mac: Option<&'row [u8]>,
     pub(super) folded_mac: Option<&'row [u8]>,
-    /// Of which look-up it is.
+    /// The `lookup_mac` that `folded_mac` belongs to.
     pub(super) folded_lookup_mac: Option<&'row [u8]>,
     pub(super) sealed: Option<&'row [u8]>,
     pub(super) key_version: i64,
@@ -61,7 +61,7 @@ impl<'row> Columns<'row> {
     }
 }
 
-/// A row as the statement that inserts many takes it; its counts begin at zero.
+/// Returns a row as JSON for the statement that inserts many; its counts begin at zero.
 pub(super) fn to_json(row: &InvitationRow) -> Value {
     let columns = Columns::of(row);
     let invitation = &row.invitation;
@@ -101,14 +101,14 @@ pub(super) fn to_json(row: &InvitationRow) -> Value {
     })
 }
 
-/// Domain rules as their column holds them: a JSON list.
+/// Returns domain rules as JSON text, as their column holds them.
 pub(super) fn domain_rules_text(rules: &[DomainRule]) -> String {
     let texts: Vec<String> = rules.iter().map(ToString::to_string).collect();
     serde_json::json!(texts).to_string()
 }
 
-/// A rule that today's lists call too broad was written when they did not: it is read as it
-/// stands or not at all, never dropped, which would let everyone in.
+/// Reads domain rules. A rule that today's lists would call too broad is valid if it is stored. An unreadable rule is
+/// an error and is never dropped, because that would let everyone in.
 fn domain_rules(text: &str) -> Result<Vec<DomainRule>> {
     let texts: Vec<String> =
         serde_json::from_str(text).map_err(|_| corrupt("invitations.email_domains is no list"))?;

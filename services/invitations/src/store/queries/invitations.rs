@@ -1,4 +1,4 @@
-//! `invitations`, for both engines.
+//! Statements on `invitations`, for both engines.
 
 use std::collections::HashSet;
 
@@ -95,7 +95,8 @@ homeroom_kit::statements! {
         " AND folded_lookup_mac = lookup_mac)"
     );
 
-    /// What is not in use is not even read: else its refusal would take longer than that of what there never was (R5).
+    /// Invitations that are not in use are not even read: otherwise refusing them would take longer than refusing a
+    /// credential that never existed (R5).
     FIND_LIVING = concat!(
         "SELECT invitations.*, ",
         uses_of_person!("$2"),
@@ -135,7 +136,7 @@ homeroom_kit::statements! {
 
     LIST_PENDING_FENCES = select!("WHERE fence_epoch < epoch AND invitation_id > $1 ORDER BY invitation_id LIMIT $2");
 
-    /// A secret that was stored anew under a newer key, while the change was decided, is the same one
+    /// A secret that was stored anew under a newer key while the change was being decided is still the same secret
     /// within its epoch, and stays (a version of 0 destroys it): see [`crate::app::rotate_keys`].
     UPDATE = "UPDATE invitations SET epoch = $3, \
         uses_committed = CASE WHEN uses_since_epoch < $4 THEN 0 ELSE uses_committed END, \

@@ -1,4 +1,4 @@
-//! `key_checks`, and the versions of keys in `invitations`, for both engines.
+//! Statements on `key_checks` and on the key versions in `invitations`, for both engines.
 
 use async_trait::async_trait;
 use homeroom_kit::clock::{from_micros, micros};
@@ -20,7 +20,7 @@ homeroom_kit::statements! {
     NOTE_CHECK = "INSERT INTO key_checks (key_version, check_mac, create_time) \
         VALUES ($1, $2, $3) ON CONFLICT (key_version) DO NOTHING";
 
-    /// The next version after one: asked once for each, so that no row is counted.
+    /// Finds the next version after a given one. It runs once for each version, so that no rows are counted.
     NEXT_VERSION = "SELECT key_version FROM invitations \
         WHERE sealed IS NOT NULL AND key_version > $1 ORDER BY key_version LIMIT 1";
 
@@ -62,7 +62,7 @@ homeroom_kit::statements! {
     );
 }
 
-/// Below every version.
+/// A value below every version.
 const BEFORE_EVERY_VERSION: i64 = -1;
 
 fn version(value: i64) -> Result<u32> {

@@ -1,5 +1,5 @@
-//! The statements of every kind of row, written once and compiled for each engine against [`Db`].
-//! What must differ stands in the engine's own file.
+//! The statements of every kind of row, written once and compiled for each engine against [`Db`]. Parts that must
+//! differ are in the engine's own file.
 
 mod audit_entries;
 mod by_time;
@@ -49,7 +49,7 @@ type Connection = <Db as sqlx::Database>::Connection;
 #[derive(Debug)]
 pub(crate) struct SqlRepository {
     session: Session<Db>,
-    /// To be told once events are committed.
+    /// Notified once events are committed.
     committed: Wake,
     appended: bool,
 }
@@ -81,7 +81,7 @@ pub(crate) async fn open(
     Ok(SqlStore::new(service, connect(url, options).await?))
 }
 
-/// Every statement of this service, for the test that prepares each.
+/// Returns every statement of this service, for the test that prepares each.
 #[must_use]
 pub fn statements() -> Vec<&'static str> {
     [
@@ -132,43 +132,44 @@ impl Repository for SqlRepository {
     }
 }
 
-/// A stored value that this version cannot read.
+/// Returns the error for a stored value that this version cannot read.
 fn corrupt(what: &'static str) -> Error {
     Error::corrupt(what)
 }
 
-/// An organization's id as it is stored.
+/// Parses a stored organization id.
 fn organization_id(text: &str) -> Result<OrganizationId> {
     OrganizationId::parse(text).map_err(|_| corrupt("an organization id does not parse"))
 }
 
-/// A user's id as it is stored.
+/// Parses a stored user id.
 fn user_id(text: &str) -> Result<UserId> {
     UserId::parse(text).map_err(|_| corrupt("a user id does not parse"))
 }
 
-/// The organization or class of a row.
+/// Returns the organization or class of a row.
 fn place_of(row: &<Db as sqlx::Database>::Row) -> Result<Place> {
     by_time::place(row.try_get("organization_id")?, row.try_get("class_id")?)?
         .ok_or_else(|| corrupt("an organization id does not parse"))
 }
 
-/// Rows as `json_rows!` takes them apart.
+/// Returns rows as JSON text for `json_rows!`.
 fn rows_json(rows: impl IntoIterator<Item = Value>) -> String {
     Value::Array(rows.into_iter().collect()).to_string()
 }
 
-/// Ids as the statements that read many rows take them.
+/// Returns ids as JSON text for the statements that read many rows.
 fn ids_json<I: ToString>(ids: impl IntoIterator<Item = I>) -> String {
     rows_json(ids.into_iter().map(|id| json!({"id": id.to_string()})))
 }
 
-/// The id before a page of a list, newest first; on the first page one that sorts after every id.
+/// Returns the upper bound of ids for a page that is listed newest first; for the first page, a text that sorts after
+/// every id.
 fn before_text(before: Option<Uuid>) -> String {
     before.map_or_else(|| "g".to_owned(), |id| id.to_string())
 }
 
-/// Bytes as `from_hex!` reads them.
+/// Returns bytes as hexadecimal text for `from_hex!`.
 fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
 

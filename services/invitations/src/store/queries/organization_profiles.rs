@@ -1,4 +1,4 @@
-//! `organization_profiles`, for both engines.
+//! Statements on `organization_profiles`, for both engines.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use serde_json::json;
 use super::{SqlRepository, ids_json, organization_id, rows_json};
 use crate::store::{OrganizationProfile, OrganizationProfiles, Result};
 
-/// A prefix as it reads (B4), as the index has it.
+/// Folds a prefix into its form for comparison (B4), as the index does.
 macro_rules! folded {
     ($prefix:literal) => {
         concat!(
@@ -24,7 +24,7 @@ macro_rules! folded {
 }
 
 homeroom_kit::statements! {
-    /// Takes the organizations' row locks, in sorted order, which order their changes and events.
+    /// Locks the organizations' rows in sorted order; the locks order their changes and events.
     LOCK = concat!(
         "SELECT organization_id FROM organization_profiles \
          WHERE organization_id IN (SELECT input.value->>'id' FROM ",
@@ -101,7 +101,7 @@ impl OrganizationProfiles for SqlRepository {
             .bind(micros(now))
             .execute(self.connection())
             .await?;
-        // Another may have made one just now: then its lock is still to be taken.
+        // Another transaction may have made a row just now: then its lock must still be taken.
         sqlx::query(LOCK)
             .bind(&ids)
             .fetch_all(self.connection())

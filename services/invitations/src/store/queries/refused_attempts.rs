@@ -1,4 +1,4 @@
-//! `refused_attempts`, for both engines.
+//! Statements on `refused_attempts`, for both engines.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
