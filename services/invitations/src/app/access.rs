@@ -1,5 +1,5 @@
-//! Lets callers through who may do what they ask (02, Callers): membership knows the roles,
-//! [`super::rules`] what each method needs.
+//! Checks that callers may do what they ask: membership knows the roles, [`super::rules`] the permission that each
+//! method needs.
 
 use chrono::{DateTime, Utc};
 use homeroom_api::{common::v1::ErrorReason, membership::v1::Permission, names::Place};
@@ -15,7 +15,7 @@ use crate::{
     store::{OrganizationProfile, Repository},
 };
 
-/// The role that is missing, for the caller to ask for.
+/// Returns the error that names the missing role, for the caller to ask for.
 fn role_required(place: &Place, permission: Permission) -> Error {
     let role = match (place, permission) {
         (Place::Class(_), Permission::ReadInvitations) => "CO_TEACHER",
@@ -31,9 +31,9 @@ fn role_required(place: &Place, permission: Permission) -> Error {
 }
 
 impl App {
-    /// Lets the caller through if its acting user may do in `place` what `rule` asks:
-    /// else `ORGANIZATION_NOT_FOUND` or `CLASS_NOT_FOUND` where the place is not
-    /// to be seen, `ROLE_REQUIRED` where it is. Keeps what membership says of the organization.
+    /// Checks that the caller's acting user has the permission of `rule` in `place`. Otherwise it fails: with
+    /// `ORGANIZATION_NOT_FOUND` or `CLASS_NOT_FOUND` if the user may not see the place, with `ROLE_REQUIRED` if they
+    /// may. Stores membership's data about the organization.
     pub async fn authorize(&self, caller: &Caller, place: &Place, rule: Rule) -> Result<Access> {
         if !caller.may_reach(place.organization()) {
             return Err(place_not_found(place));
@@ -52,9 +52,9 @@ impl App {
         Ok(access)
     }
 
-    /// Lets the caller read a list of `place` as [`App::authorize`] does, or with None one of every
-    /// organization: that takes the scope `homeroom.platform` in a token that is not bound to
-    /// organizations, else `SCOPE_MISSING`.
+    /// Checks that the caller may read a list of `place`, as [`App::authorize`] does. None stands for all
+    /// organizations: that needs the scope `homeroom.platform` in a token that is not limited to organizations,
+    /// otherwise it fails with `SCOPE_MISSING`.
     pub async fn authorize_list(
         &self,
         caller: &Caller,
@@ -74,7 +74,7 @@ impl App {
         .metadata("scope", Scope::Platform.as_str()))
     }
 
-    /// Writes what membership says of the organization, if that is news.
+    /// Stores membership's data about the organization if it has changed.
     async fn keep_profile(&self, place: &Place, access: &Access) -> Result<()> {
         let said = profile(place, access);
         let known = self

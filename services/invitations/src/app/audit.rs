@@ -1,7 +1,7 @@
 //! The audit trail (R12): who read a secret, and who changed an invitation.
 //!
-//! A change and its entries stand or fall in one transaction. A read is answered only once its entry
-//! is durable: entries that arrive together share a transaction, and where none can be written no
+//! A change and its entries are written in one transaction. A read is answered only once its entry is durable: entries
+//! that arrive together share a transaction, and no secret is returned if none can be written.
 //! secret is told.
 
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use homeroom_kit::{
 use super::{App, invitation_name};
 use crate::store::{self, AuditEntry, InvitationRow, Store};
 
-/// How entries of reads form batches.
+/// The limits by which entries of reads form batches.
 const BATCHING: Limits = Limits {
     batch_items_max: 256,
     queue_items_max: 10_000,
@@ -29,12 +29,12 @@ const BATCHING: Limits = Limits {
     apart_millis: 0,
 };
 
-/// Where entries of reads are written.
+/// The writer of entries of reads.
 #[derive(Debug, Clone)]
 pub struct AuditTrail(Batcher<AuditEntry, store::Result<()>>);
 
 impl AuditTrail {
-    /// Into this database. Call it inside a runtime.
+    /// Starts the writer on this database. It must be called inside a runtime.
     #[must_use]
     pub fn start(store: Arc<dyn Store>) -> Self {
         Self(Batcher::start(BATCHING, move |entries: Vec<AuditEntry>| {
@@ -53,12 +53,12 @@ async fn append(store: &dyn Store, entries: &[AuditEntry]) -> store::Result<()> 
     repository.commit("audit").await
 }
 
-/// The text without control characters, which not every database stores.
+/// Replaces control characters, which not every database stores.
 pub(crate) fn printable(text: &str) -> String {
     text.replace(char::is_control, "\u{fffd}")
 }
 
-/// Who does what an entry tells of, and by which call.
+/// The actor and the call that an entry records.
 #[derive(Debug, Clone)]
 pub(super) struct Deed {
     actor: String,
@@ -68,7 +68,7 @@ pub(super) struct Deed {
 }
 
 impl Deed {
-    /// What the acting user does by this call.
+    /// Returns the deed of the acting user in this call.
     pub(super) fn of(caller: &Caller) -> Self {
         Self {
             actor: caller.user.to_string(),
@@ -78,7 +78,7 @@ impl Deed {
         }
     }
 
-    /// What the service does by itself, for a command of its own.
+    /// Returns a deed of the service itself, for a command of its own.
     pub(super) fn of_command(command: &str) -> Self {
         Self {
             actor: SYSTEM_ACTOR.to_owned(),
@@ -88,12 +88,12 @@ impl Deed {
         }
     }
 
-    /// The same, ascribed to whom an erasure leaves in the acting user's place (R13).
+    /// Returns the same deed with another actor: the one who replaces the acting user after an erasure (R13).
     pub(super) fn ascribed_to(self, actor: String) -> Self {
         Self { actor, ..self }
     }
 
-    /// Its entry, now; None as the place where it concerns no single organization.
+    /// Returns the entry of the deed, made now; None as the place if it concerns no single organization.
     pub(super) fn to(
         self,
         subject: String,
@@ -115,7 +115,7 @@ impl Deed {
 }
 
 impl App {
-    /// The entries of a change of invitations, one each, for its transaction.
+    /// Returns the entries of a change of invitations, one for each, to write in its transaction.
     pub(super) fn audited_change(
         &self,
         caller: &Caller,
@@ -131,15 +131,15 @@ impl App {
             .collect()
     }
 
-    /// Makes durable that `caller` is about to see the secret of `row`.
+    /// Writes the entry that `caller` is about to see the secret of `row`.
     pub(super) async fn audit_read(&self, caller: &Caller, row: &InvitationRow) -> Result<()> {
         let subject = invitation_name::of(&row.invitation);
         self.audit_deed(caller, Some(&row.invitation.place), subject)
             .await
     }
 
-    /// Makes durable that `caller` is about to see the secrets of `rows`, all in `place`: one entry,
-    /// which names the place unless there is but one. Nothing where there is none.
+    /// Writes one entry that `caller` is about to see the secrets of `rows`, all in `place`. It names the place, or the
+    /// invitation if there is only one row. It writes nothing if there are no rows.
     pub(super) async fn audit_reads(
         &self,
         caller: &Caller,
@@ -156,8 +156,8 @@ impl App {
         }
     }
 
-    /// Makes durable that `caller` is about to see secrets that `subject` names, or to do what changes no invitation;
-    /// None as the place where it concerns no single organization.
+    /// Writes the entry that `caller` is about to see secrets that `subject` names, or to do something that changes no
+    /// invitation; None as the place if it concerns no single organization.
     pub(super) async fn audit_deed(
         &self,
         caller: &Caller,

@@ -1,8 +1,8 @@
-//! Whether `KEYS_FILE` is the one that the database's secrets were made with, judged before the
-//! service starts (03 Secrets).
+//! The check, before the service starts, that the keys in `KEYS_FILE` are the ones that the database's secrets were
+//! made with.
 //!
-//! What each version's key makes of a fixed text is noted when a service first starts with it. A
-//! version that was never noted, as before there were notes, is tried on secrets stored under it.
+//! When a service first starts with a key version, the MAC that its key makes of a fixed text is recorded. A version
+//! without a record, as databases of old have, is tried on secrets stored under it.
 
 use chrono::{DateTime, Utc};
 use homeroom_kit::keys::{KeyRing, Sealed};
@@ -10,30 +10,30 @@ use homeroom_kit::keys::{KeyRing, Sealed};
 use super::secrets::bound_to;
 use crate::store::{Error, KeyCheck, Repository, RowLock, Store};
 
-/// Secrets that a version without a note is tried on at most: it is another key if it opens none.
+/// The number of secrets that a version without a record is tried on at most: it is a wrong key if it opens none.
 const SECRETS_TRIED_MAX: u32 = 10;
 
-/// Why the service must not run with this `KEYS_FILE`.
+/// The reason why the service must not run with this `KEYS_FILE`.
 #[derive(Debug, thiserror::Error)]
 pub enum KeysRefused {
-    /// The same version, another key.
+    /// The key of this version is another one.
     #[error(
         "KEYS_FILE does not belong to this database: its key of version {version} is not the one that \
          secrets were stored with; give the file that was used before (a new key needs a new, higher version)"
     )]
     OtherKey {
-        /// Which version.
+        /// The version.
         version: u32,
     },
-    /// Secrets are under a version that the ring lacks.
+    /// The key ring lacks a version under which secrets are stored.
     #[error(
         "KEYS_FILE lacks the key of version {version}, under which {invitations} invitations are stored: \
          put it back, run `invitations rotate-keys`, and take it out when that says so"
     )]
     Missing {
-        /// Which version.
+        /// The version.
         version: u32,
-        /// How many invitations could not be found or shown.
+        /// The number of invitations that could not be found or shown.
         invitations: u64,
     },
     /// The database does not answer.
@@ -41,7 +41,7 @@ pub enum KeysRefused {
     Database(#[from] Error),
 }
 
-/// Compares, and notes the versions that are new. Where it succeeds every stored secret has its key.
+/// Compares the keys, and records new versions. If it succeeds, every stored secret has its key.
 pub async fn check_and_note(
     store: &dyn Store,
     keys: &KeyRing,
@@ -62,13 +62,13 @@ pub async fn check_and_note(
         };
         session.note_key_check(&noted).await?;
     }
-    // Another process may have noted another key at the same moment.
+    // Another process may have recorded another key at the same moment.
     let judged = check(session.as_mut(), keys).await;
     session.commit("note_keys").await?;
     judged.map(|_| ())
 }
 
-/// Compares. Gives the versions of the ring that are not noted yet.
+/// Compares the keys. Returns the versions of the ring that are not recorded yet.
 pub(crate) async fn check(
     session: &mut dyn Repository,
     keys: &KeyRing,

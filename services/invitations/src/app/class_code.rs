@@ -19,21 +19,21 @@ use crate::{
     store::InvitationRow,
 };
 
-/// What staff do to a class code.
+/// A change of a class code by staff.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClassCodeChange {
     /// Sets how long it stays unlocked (C4).
     Update(Patch<LockPeriod>),
     /// Locks it now (C7).
     Lock,
-    /// Unlocks it; its clock starts again (C7, X3).
+    /// Unlocks it; its lock period starts again (C7, X3).
     Unlock,
     /// Makes a new code, unlocked (C8).
     Reset,
 }
 
 impl ClassCodeChange {
-    /// What its method asks for.
+    /// Returns the rule of the method that makes this change.
     pub(crate) const fn rule(self) -> Rule {
         match self {
             Self::Update(_) => rules::UPDATE_CLASS_CODE,

@@ -1,5 +1,5 @@
-//! What lists of attempts, redemptions and audit entries make of the conditions of a filter: values
-//! are compared by `=`, times by an order.
+//! The filter conditions of the lists of attempts, redemptions and audit entries: values are compared by `=`, times by
+//! an order.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use homeroom_kit::{
@@ -7,14 +7,14 @@ use homeroom_kit::{
     filter::{Condition, FieldKind, Filter, Operator, invalid_filter},
 };
 
-/// The conditions of a filter on these fields. `INVALID_FILTER`.
+/// Parses a filter into conditions on these fields. Fails with `INVALID_FILTER`.
 pub(super) fn conditions(filter: &str, fields: &[(&str, FieldKind)]) -> Result<Vec<Condition>> {
     let conditions = Filter::parse(filter, fields)?.0;
     check_operators(&conditions)?;
     Ok(conditions)
 }
 
-/// Of what the grammar allows these lists take `=` for values and an order for times.
+/// Checks the operators. Of those that the grammar allows, these lists accept `=` for values and an order for times.
 fn check_operators(conditions: &[Condition]) -> Result<()> {
     let wrong = conditions.iter().find(|condition| {
         let is_time = condition.field == "create_time";
@@ -32,7 +32,7 @@ fn check_operators(conditions: &[Condition]) -> Result<()> {
     Err(invalid_filter(described))
 }
 
-/// Narrows to one value; false where it was narrowed to another.
+/// Narrows to one value. Returns false if it was narrowed to another one before.
 pub(super) fn only<T: PartialEq>(slot: &mut Option<T>, value: T) -> bool {
     if slot.as_ref().is_some_and(|narrowed| *narrowed != value) {
         return false;
@@ -41,7 +41,7 @@ pub(super) fn only<T: PartialEq>(slot: &mut Option<T>, value: T) -> bool {
     true
 }
 
-/// Narrows a span of times, which is half open and exact to the microsecond; false for what is no time.
+/// Narrows a span of times, which is half open and exact to the microsecond. Returns false if the value is no time.
 pub(super) fn bound(
     from: &mut Option<DateTime<Utc>>,
     till: &mut Option<DateTime<Utc>>,

@@ -1,4 +1,4 @@
-//! Enrolment codes, which their authors type (B1 to B16).
+//! Enrollment codes, chosen by their authors (B1 to B16).
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -71,7 +71,7 @@ async fn find(repository: &mut dyn Repository, name: &EnrollmentCodeName) -> Res
 }
 
 impl App {
-    /// Reads an enrolment code, clear. The read is audited.
+    /// Reads an enrollment code, unmasked. The read is audited.
     pub async fn get_enrollment_code(
         &self,
         caller: &Caller,
@@ -87,8 +87,8 @@ impl App {
         Ok(shown)
     }
 
-    /// Lists the codes of a class, or those of the organization itself, newest first (B7). The read is
-    /// audited, as one.
+    /// Lists the codes of a class, or those of the organization itself, newest first (B7). The read is audited as one
+    /// entry.
     pub async fn list_enrollment_codes(
         &self,
         caller: &Caller,
@@ -117,8 +117,7 @@ impl App {
         })
     }
 
-    /// Deletes an enrolment code and destroys what it was (B11); answered once nobody is admitted
-    /// by it (P7).
+    /// Deletes an enrollment code and destroys its secret (B11); it returns once nobody is admitted by the code (P7).
     pub(crate) async fn delete_enrollment_code(
         self: &Arc<Self>,
         caller: &Caller,
@@ -134,22 +133,23 @@ impl App {
         if let Err(error) = &deleted
             && error.reason() == ErrorReason::CodeNotFound
         {
-            // Deleted before, perhaps without its fence: "gone" is not said until it is up.
+            // The code was deleted before, perhaps without raising its fence: the caller is not told so until the fence
+            // is up.
             self.raise_fences_of(&[id], caller.deadline).await?;
         }
         deleted
     }
 }
 
-/// Makes an enrolment code in a class or for the organization (B1, B2).
+/// Makes an enrollment code in a class or for the organization (B1, B2).
 pub(crate) async fn create(work: &mut Work, new: NewEnrollmentCode) -> Result<Change<View>> {
     work.refuse_archived()?;
     let row = work.make_enrollment_code(&new.code, new.rules).await?;
     Ok(answer(work, row))
 }
 
-/// Changes an enrolment code (B8, B10). A switch-off or a changed code is answered once nobody
-/// is admitted by what was before (P7).
+/// Changes an enrollment code (B8, B10). A switch-off or a changed code is answered once nobody is admitted by the old
+/// state (P7).
 pub(crate) async fn update(
     work: &mut Work,
     name: EnrollmentCodeName,
@@ -210,7 +210,7 @@ impl Work {
         Ok(row)
     }
 
-    /// `CODE_TAKEN` if another invitation than `own` has this code, or one that reads like it (B4).
+    /// Fails with `CODE_TAKEN` if an invitation other than `own` has this code, or one that reads like it (B4).
     async fn refuse_taken(&mut self, full: &SecretText, own: Uuid) -> Result<()> {
         let app = Arc::clone(&self.app);
         let repository = self.repository.as_mut();

@@ -1,5 +1,5 @@
-//! The last step of an erasure (R13): one transaction that gives redemptions to their pseudonyms and erases
-//! all else that this service keeps of the person.
+//! The last step of an erasure (R13): one transaction that gives redemptions to their pseudonyms and erases all other
+//! data about the person in this service.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ use crate::{
 };
 
 impl App {
-    /// The last step, in one transaction.
+    /// Runs the last step, in one transaction.
     pub(super) async fn erase_here(
         &self,
         erasure: &Erasure,
@@ -28,9 +28,9 @@ impl App {
         let random = self.random.as_ref();
         let erased = async {
             let replacement = &erasure.replacement;
-            // First, so that whoever comes second waits for one row and reads nothing.
+            // This comes first, so that a second process waits for one row and reads nothing.
             if !repository.end_erasure(&replacement.pseudonym, now).await? {
-                // Another process has done it; who stands here now has come since.
+                // Another process has finished it; the person found here now has come since.
                 return Ok(false);
             }
             let organizations = concerned(repository.as_mut(), erasure, redemptions).await?;
@@ -77,7 +77,7 @@ impl App {
     }
 }
 
-/// The organizations in which anything is to be erased here.
+/// Returns the organizations in which something must be erased here.
 async fn concerned(
     repository: &mut dyn Repository,
     erasure: &Erasure,

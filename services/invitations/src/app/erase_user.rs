@@ -1,14 +1,14 @@
-//! `EraseUser` (R13): a person is erased from both services, in steps that are finished once begun.
+//! `EraseUser` (R13): erases a person from both services, in steps that are finished once begun.
 //!
-//! 1. The erasure is noted, with its pseudonym. Redemptions of the person that membership has not
-//!    answered for are driven to their end: no use is given back but on its word (P1).
+//! 1. The erasure is recorded with its pseudonym. Redemptions of the person that membership has not
+//!    answered are driven to their end: a use is given back only on its word (P1).
 //! 2. Membership erases in one transaction, once for each pseudonym.
-//! 3. Its feed is followed past that: who reads an older page of it writes nothing any more.
+//! 3. Its feed is followed past that point: a reader of an older page of it writes nothing any more.
 //! 4. One transaction gives each redemption that membership now ascribes to a pseudonym to that
-//!    pseudonym, and erases all else.
+//!    pseudonym, and erases all other data.
 //!
-//! A redemption that membership answers for after step 2 is one of somebody who has come since, and
-//! stays. So the two services agree on whose each redemption is, whatever comes in between.
+//! A redemption that membership answers after step 2 belongs to a new person under the same user id, and stays. So the
+//! two services agree on the owner of each redemption, whatever happens in between.
 
 use std::sync::Arc;
 
@@ -39,18 +39,18 @@ use crate::{
     store::{Erasure, ErasureState, PersonKnown, Repository, end},
 };
 
-/// Redemptions of a person that are read at once.
+/// The number of redemptions of a person that are read at once.
 const REDEMPTIONS_READ: u32 = 200;
-/// Questions to membership at once.
+/// The number of concurrent questions to membership.
 const QUESTIONS_AT_ONCE: usize = 8;
-/// Pages of the feed that one call follows; beyond it the caller comes again.
+/// The number of feed pages that one call follows; if there are more, the caller must come again.
 const FEED_PAGES_MAX: u32 = 200;
-/// Erasures that one run of the worker takes up.
+/// The number of erasures that one run of the worker takes up.
 pub const ERASURES_BATCH: u32 = 20;
 
 impl App {
-    /// Erases the person. What cannot be finished now is `MEMBERSHIP_UNAVAILABLE` or
-    /// `DATABASE_UNAVAILABLE`, and finished later in any case.
+    /// Erases the person. If it cannot be finished now, it fails with `MEMBERSHIP_UNAVAILABLE` or
+    /// `DATABASE_UNAVAILABLE`, and is finished later in any case.
     pub async fn erase_user(
         self: &Arc<Self>,
         caller: &Caller,
@@ -71,7 +71,7 @@ impl App {
             .await
     }
 
-    /// Finishes erasures that were begun some seconds ago and not finished. Gives how many were.
+    /// Finishes erasures that began some seconds ago and are not finished. Returns their number.
     pub async fn finish_erasures_once(&self) -> Result<u32> {
         let before = self.clock.now() - TimeDelta::seconds(LEASE_SECONDS);
         let under_way = self
@@ -93,7 +93,7 @@ impl App {
         Ok(finished)
     }
 
-    /// The erasure that the request is about: the one that it began before, the person's under way, or
+    /// Returns the erasure that the request is about: the one that it began before, the person's erasure under way, or
     /// a new one. `LAST_OWNER` begins none.
     async fn begin_erasure(
         &self,
@@ -151,14 +151,14 @@ impl App {
             if repository.insert_erasure(&erasure).await? {
                 erasure
             } else {
-                // Another call began one in the meantime.
+                // Another call has begun one in the meantime.
                 let begun = repository
                     .find_erasure_of(&erasure.replacement.user)
                     .await?;
                 begun.ok_or_else(not_known_yet)?
             }
         };
-        // Who had somebody erased (R12); not whom.
+        // The entry says who asked for an erasure (R12), not of whom.
         let deed = Deed::of(caller).ascribed_to(erasure.actor.clone());
         let subject = UserName(erasure.replacement.pseudonym.clone()).to_string();
         let entry = deed.to(subject, None, now, self.random.as_ref());
@@ -182,7 +182,7 @@ impl App {
         now: DateTime<Utc>,
     ) -> Result<Erasure> {
         let mut id = [0; 16];
-        // At random, so that not even its time leads back to the person.
+        // The id is random, so that not even its time leads back to the person.
         self.random.fill(&mut id);
         let pseudonym = pseudonym(uuid::Builder::from_random_bytes(id).into_uuid())?;
         let mut all = repository.known_of_person(&user).await?;
@@ -200,7 +200,7 @@ impl App {
         })
     }
 
-    /// Every step of an erasure; those that were done before change nothing.
+    /// Runs every step of an erasure; steps that were done before change nothing.
     async fn finish_erasure(&self, erasure: &Erasure) -> Result<()> {
         let replacement = &erasure.replacement;
         self.settle_reserved_of(&replacement.user).await?;
@@ -222,7 +222,7 @@ impl App {
         self.erase_here(erasure, &redemptions).await
     }
 
-    /// The person's redemptions after one, which becomes the last of them; None at the end.
+    /// Returns the next page of the person's redemptions and moves `after` to its last; None at the end.
     async fn next_page(
         &self,
         user: &UserId,
@@ -236,13 +236,13 @@ impl App {
         Ok(after.map(|_| page))
     }
 
-    /// Settles all of these, or fails as one of them did.
+    /// Settles all of these. Fails if one of them fails.
     async fn settle_all(&self, settlements: &[Settlement]) -> Result<()> {
         let failed = self.redemptions.settle_now(settlements).await;
         failed.into_values().next().map_or(Ok(()), Err)
     }
 
-    /// Drives what membership has not answered for to its end.
+    /// Drives the person's redemptions that membership has not answered to their end.
     async fn settle_reserved_of(&self, user: &UserId) -> Result<()> {
         let mut after = None;
         while let Some(page) = self.next_page(user, &mut after).await? {
@@ -266,8 +266,8 @@ impl App {
         Ok(())
     }
 
-    /// Follows membership's feed to where it ends now: whoever has an older page in hand finds that the
-    /// place has moved, and writes nothing of it.
+    /// Follows membership's feed to its current end: a process that still holds an older page finds that the position
+    /// has moved, and writes nothing of that page.
     async fn follow_to_the_end(&self) -> Result<()> {
         for _ in 0..FEED_PAGES_MAX {
             let before = self.feed_position().await?;
@@ -285,8 +285,7 @@ impl App {
         Ok(repository.get_feed_position(MEMBERSHIP_FEED).await?)
     }
 
-    /// The person's redemptions that membership ascribes to another, which is a pseudonym: each settled,
-    /// with whom it is ascribed to.
+    /// Returns the person's redemptions that membership ascribes to a pseudonym, each settled, with that pseudonym.
     async fn redemptions_of_pseudonyms(&self, user: &UserId) -> Result<Vec<(Redemption, UserId)>> {
         let mut found = Vec::new();
         let mut after = None;
@@ -321,7 +320,7 @@ impl App {
     }
 }
 
-/// What a request id began; None where that was called off.
+/// Returns the erasure that a request id began; None if it was called off.
 async fn begun_before(
     repository: &mut dyn Repository,
     stored: &[u8],

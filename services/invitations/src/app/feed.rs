@@ -1,4 +1,4 @@
-//! Who reads this service's feed of events (R11).
+//! Access to this service's feed of events (R11).
 
 use async_trait::async_trait;
 use homeroom_api::names::Place;

@@ -1,9 +1,9 @@
-//! Fences (P7): what an invitation was before a reset, a revocation, a switch-off or a changed
-//! code admits nobody once the change has been answered.
+//! Fences (P7): the state of an invitation before a reset, a revocation, a switch-off or a changed code admits nobody
+//! once the change has been answered.
 //!
-//! The change raises the epoch in its transaction; membership's fence is raised after the commit,
-//! with no lock held; only then is the change answered. A fence that could not be raised stays
-//! pending in the row, where recovery and a retry with the same request id find it.
+//! The change raises the epoch in its transaction. Membership's fence is raised after the commit, with no lock held,
+//! and only then is the change answered. A fence that could not be raised stays pending in the row, where recovery and
+//! a retry with the same request id find it.
 
 use std::time::Instant;
 
@@ -13,12 +13,12 @@ use uuid::Uuid;
 use super::{App, invitation_name};
 use crate::store::InvitationRow;
 
-/// Pending fences that are read at once.
+/// The number of pending fences that are read at once.
 const PENDING_FENCES_BATCH: u32 = 100;
 
 impl App {
-    /// Raises the fence of each row whose fence is pending, and notes it. `MEMBERSHIP_UNAVAILABLE`
-    /// leaves it pending.
+    /// Raises the fence of each row whose fence is pending, and records it. On `MEMBERSHIP_UNAVAILABLE` it stays
+    /// pending.
     pub(crate) async fn raise_fences(
         &self,
         rows: &[InvitationRow],
@@ -31,7 +31,7 @@ impl App {
                 .raise_fence(&invitation_name::of(invitation), invitation.epoch, deadline)
                 .await?;
             let mut repository = self.store.write().await?;
-            // Above what was asked another change has raised it, whose epoch the row has too.
+            // A fence above the requested epoch was raised by another change, whose epoch the row has too.
             repository
                 .confirm_fence(invitation.id, stands.min(invitation.epoch))
                 .await?;
@@ -40,7 +40,7 @@ impl App {
         Ok(())
     }
 
-    /// Raises the fences of the invitations of `ids` that are pending.
+    /// Raises the pending fences of the invitations of `ids`.
     pub(crate) async fn raise_fences_of(
         &self,
         ids: &[Uuid],
@@ -50,8 +50,8 @@ impl App {
         self.raise_fences(&rows, deadline).await
     }
 
-    /// Finishes every pending fence, one after the other; what fails stays pending. Gives how many
-    /// were raised. For the recovery worker, in a loop.
+    /// Raises every pending fence, one after the other; those that fail stay pending. Returns the number of raised
+    /// fences. The recovery worker calls it in a loop.
     pub async fn raise_pending_fences(&self) -> Result<u64> {
         let mut raised = 0;
         let mut after = None;

@@ -1,4 +1,5 @@
-//! Enrolment codes that a version before this one stored are found by how they read, too (B4): each is folded once.
+//! The folding of enrollment codes that an earlier version stored, so that they are found by their folded form too
+//! (B4).
 
 use std::{collections::BTreeSet, slice};
 
@@ -8,11 +9,11 @@ use homeroom_kit::Result;
 use super::{App, rotate_keys::prefixes_of, secrets::Secrets};
 use crate::store::{self, Repository, end};
 
-/// Codes that are folded at once.
+/// The number of codes that are folded at once.
 const FOLD_BATCH: u32 = 100;
 
-/// Folds the codes of an organization that are not, but for those whose secret does not open. Gives how many. The
-/// organization is locked.
+/// Folds the codes of an organization that are not folded yet, except those whose secret does not open. Returns their
+/// number. The organization is locked.
 pub(super) async fn fold_codes(
     repository: &mut dyn Repository,
     secrets: Secrets<'_>,
@@ -39,7 +40,7 @@ pub(super) async fn fold_codes(
 }
 
 impl App {
-    /// Folds the codes of every organization, each in a transaction of its own. Gives how many.
+    /// Folds the codes of every organization, each in a transaction of its own. Returns their number.
     pub async fn fold_codes_once(&self) -> Result<u64> {
         let mut folded = 0;
         let mut after = None;

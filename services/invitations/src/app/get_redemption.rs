@@ -1,4 +1,4 @@
-//! `GetRedemption`: where a redemption stands, on membership's word where it can still move (P10).
+//! `GetRedemption`: the state of a redemption, checked with membership while it can still change (P10).
 
 use std::sync::Arc;
 
@@ -12,8 +12,9 @@ use crate::redemption::{
 };
 
 impl App {
-    /// Reads a redemption: for the person and for staff. `REDEMPTION_NOT_FOUND` for anyone else.
-    /// One that is RESERVED or QUEUED is asked about first; unreachable: `MEMBERSHIP_UNAVAILABLE`.
+    /// Reads a redemption, for the person and for staff. Fails with `REDEMPTION_NOT_FOUND` for anyone else. Membership
+    /// is asked first about one that is RESERVED or QUEUED; if it does not answer, the call fails with
+    /// `MEMBERSHIP_UNAVAILABLE`.
     pub async fn get_redemption(
         self: &Arc<Self>,
         caller: &Caller,

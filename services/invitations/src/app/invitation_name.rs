@@ -7,13 +7,13 @@ use uuid::Uuid;
 
 use crate::domain::invitation::{Invitation, InvitationKind};
 
-/// The resource name of an invitation.
+/// Returns the resource name of an invitation.
 #[must_use]
 pub fn of(invitation: &Invitation) -> String {
     name(invitation.kind, &invitation.place, invitation.id)
 }
 
-/// The resource name of the invitation `id` of `kind` under `place`. Singletons need no id.
+/// Returns the resource name of the invitation `id` of `kind` under `place`. Singletons need no id.
 #[must_use]
 pub fn name(kind: InvitationKind, place: &Place, id: Uuid) -> String {
     match (kind, place) {

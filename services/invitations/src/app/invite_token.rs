@@ -13,7 +13,7 @@ use super::{
 };
 use crate::domain::invitation::InvitationKind;
 
-/// Sets or clears when the invite token expires (A3).
+/// Sets or clears the expiry of the invite token (A3).
 pub(crate) async fn update(
     work: &mut Work,
     etag: String,
@@ -30,7 +30,7 @@ pub(crate) async fn update(
     Ok(Change::of(views::invite_token(&row), row).shown())
 }
 
-/// Makes a new invite token; answered once nobody is admitted by the old one (A3, P7).
+/// Makes a new invite token; it is answered once nobody is admitted by the old one (A3, P7).
 pub(crate) async fn reset(work: &mut Work, etag: String) -> Result<Change<InviteToken>> {
     let mut row = work.find_or_make(InvitationKind::OrganizationToken).await?;
     check_etag(&etag, row.revision)?;

@@ -1,4 +1,4 @@
-//! The join URL of a class (C9 to C12): its address never changes, its switch does.
+//! The join URL of a class (C9 to C12): its address never changes, but it can be switched off and on.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{domain::invitation::InvitationKind, store::InvitationRow};
 
-/// Switches the join URL off and on (C12). Off is answered once nobody is queued by it (P7).
+/// Switches the join URL off and on (C12). A switch-off is answered once nobody is queued by it (P7).
 pub(crate) async fn update(
     work: &mut Work,
     etag: String,

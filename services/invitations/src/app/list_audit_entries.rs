@@ -1,4 +1,4 @@
-//! `ListAuditEntries` (R12): newest first, for administrators, owners and operators.
+//! `ListAuditEntries` (R12): lists entries newest first, for administrators, owners and operators.
 
 use homeroom_api::names::Place;
 use homeroom_kit::{
@@ -34,8 +34,8 @@ const AUDIT_ENTRIES: Log<AuditFilter, AuditEntry> = Log {
 };
 
 impl App {
-    /// Lists the audit entries of an organization with all its classes or of a class, or with None
-    /// all of them. `INVALID_FILTER`, `INVALID_PAGE_TOKEN`; then as [`App::authorize_list`].
+    /// Lists the audit entries of an organization with all its classes or of a class; with None, all of them. Fails
+    /// with `INVALID_FILTER`, `INVALID_PAGE_TOKEN`, or as [`App::authorize_list`].
     pub async fn list_audit_entries(
         &self,
         caller: &Caller,
@@ -54,6 +54,6 @@ fn narrow(wanted: &mut AuditFilter, condition: &Condition) -> bool {
         "subject" => &mut wanted.subject,
         _ => return bound(&mut wanted.from, &mut wanted.till, condition),
     };
-    // No row has an empty one.
+    // No row has an empty value here.
     !text.is_empty() && only(slot, text.to_owned())
 }

@@ -1,4 +1,4 @@
-//! `ListRedemptions`: newest first, for staff. States may lag by seconds (P10).
+//! `ListRedemptions`: lists redemptions newest first, for staff. States may lag by seconds (P10).
 
 use homeroom_api::{
     ids::UserId,
@@ -33,8 +33,8 @@ const FIELDS: &[(&str, FieldKind)] = &[
 ];
 
 impl App {
-    /// Lists the redemptions of an organization with all its classes, or of a class.
-    /// `INVALID_FILTER`, `INVALID_PAGE_TOKEN`; then as [`App::authorize`].
+    /// Lists the redemptions of an organization with all its classes, or of a class. Fails with `INVALID_FILTER`,
+    /// `INVALID_PAGE_TOKEN`, or as [`App::authorize`].
     pub async fn list_redemptions(
         &self,
         caller: &Caller,
@@ -59,7 +59,7 @@ impl App {
         Ok(page.cut(rows, |row| row.id.to_string()))
     }
 
-    /// The conditions as the store takes them; None where nothing can meet them all.
+    /// Returns the conditions as the store's filter; None if no row can meet them all.
     async fn filter_of(
         &self,
         place: &Place,
@@ -92,7 +92,7 @@ impl App {
         Ok(Some(filter))
     }
 
-    /// The id of the invitation of this resource name; singletons are looked up.
+    /// Returns the id of the invitation with this resource name; singletons are looked up.
     async fn invitation_id(&self, name: &str) -> Result<Option<Uuid>> {
         let by_id = TokenName::parse(name)
             .map(|name| name.id)

@@ -1,4 +1,4 @@
-//! `ListRefusedAttempts`: newest first, for administrators and operators.
+//! `ListRefusedAttempts`: lists attempts newest first, for administrators and operators.
 
 use homeroom_api::{common::v1::ErrorReason, ids::UserId, names::Place};
 use homeroom_kit::{
@@ -35,8 +35,8 @@ const REFUSED_ATTEMPTS: Log<RefusedAttemptFilter, RefusedAttempt> = Log {
 };
 
 impl App {
-    /// Lists the refused attempts of an organization, or with None all of them. `INVALID_FILTER`,
-    /// `INVALID_PAGE_TOKEN`; then as [`App::authorize_list`].
+    /// Lists the refused attempts of an organization; with None, all of them. Fails with `INVALID_FILTER`,
+    /// `INVALID_PAGE_TOKEN`, or as [`App::authorize_list`].
     pub async fn list_refused_attempts(
         &self,
         caller: &Caller,

@@ -1,5 +1,5 @@
-//! Lists, newest first: of invitations, and of what is only looked at, audit entries and refused attempts:
-//! of a parent or of every organization, filtered.
+//! Filtered lists, newest first, of a parent or of every organization: of invitations, and of the logs, which are audit
+//! entries and refused attempts.
 
 use futures::future::BoxFuture;
 use homeroom_api::names::Place;
@@ -17,23 +17,23 @@ use crate::{
     store::{self, InvitationFilter, InvitationRow, Repository},
 };
 
-/// What a list request asks for: the size of its page, its page token and its filter.
+/// The page size, the page token and the filter of a list request.
 pub(super) type Asked<'asked> = (i32, &'asked str, &'asked str);
 
-/// How rows of one log are listed.
+/// The description of a log's list.
 pub(super) struct Log<Filter, Row> {
     pub(super) rule: Rule,
-    /// What the filter may name.
+    /// The fields that the filter may name.
     pub(super) fields: &'static [(&'static str, FieldKind)],
-    /// All of a parent.
+    /// Returns the filter for all rows of a parent.
     pub(super) all_of: fn(Option<&Place>) -> Filter,
-    /// Narrows to what meets a condition; false where nothing can.
+    /// Narrows the filter by a condition; returns false if no row can meet it.
     pub(super) narrow: fn(&mut Filter, &Condition) -> bool,
     pub(super) read: ReadLog<Filter, Row>,
     pub(super) id: fn(&Row) -> Uuid,
 }
 
-/// Reads at most so many rows that the filter takes, newest first, from below an id on.
+/// Reads the rows that match the filter and have an id below the given one, newest first, up to a number.
 type ReadLog<Filter, Row> = for<'read> fn(
     &'read mut dyn Repository,
     &'read Filter,
@@ -42,8 +42,8 @@ type ReadLog<Filter, Row> = for<'read> fn(
 ) -> BoxFuture<'read, store::Result<Vec<Row>>>;
 
 impl App {
-    /// A page of a log, of a parent or with None of every organization. `INVALID_FILTER`,
-    /// `INVALID_PAGE_TOKEN`; then as [`App::authorize_list`].
+    /// Returns a page of a log, of a parent or, with None, of every organization. Fails with `INVALID_FILTER`,
+    /// `INVALID_PAGE_TOKEN`, or as [`App::authorize_list`].
     pub(super) async fn list_log<Filter, Row>(
         &self,
         log: &Log<Filter, Row>,
@@ -66,7 +66,7 @@ impl App {
         Ok(page.cut(rows, |row| (log.id)(row).to_string()))
     }
 
-    /// A page of the invitations of a place.
+    /// Returns a page of the invitations of a place.
     pub(super) async fn list_rows(
         &self,
         place: &Place,

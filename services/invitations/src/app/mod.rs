@@ -1,4 +1,4 @@
-//! What the service does, one file for each group of use cases: load, decide, apply.
+//! The use cases, one file for each group: each loads, decides and applies.
 
 mod access;
 pub mod audit;
@@ -49,14 +49,14 @@ use crate::{
     domain::public_url::PublicUrl, membership::Membership, redemption::Redemptions, store::Store,
 };
 
-/// Everything that use cases work with. Shared as `Arc<App>`, because writes outlive their callers (P12).
+/// The dependencies of the use cases. Shared as `Arc<App>`, because writes outlive their callers (P12).
 #[derive(Debug)]
 pub struct App {
     /// The database.
     pub store: Arc<dyn Store>,
-    /// The time.
+    /// The clock.
     pub clock: SharedClock,
-    /// Randomness, for secrets and ids.
+    /// The source of randomness, for secrets and ids.
     pub random: SharedRandomness,
     /// The keys of look-ups, sealed values, page tokens and request bodies.
     pub keys: Arc<KeyRing>,
@@ -68,14 +68,14 @@ pub struct App {
     pub paging: Paging,
     /// The base of every URL handed out.
     pub public_url: PublicUrl,
-    /// The room of redemptions.
+    /// The use cases of redemptions.
     pub redemptions: Arc<Redemptions>,
-    /// Where reads of secrets are written down (R12).
+    /// The writer of audit entries of reads (R12).
     pub audit: audit::AuditTrail,
 }
 
 impl App {
-    /// How secrets are stored and looked up.
+    /// Returns the service that stores and looks up secrets.
     #[must_use]
     pub fn secrets(&self) -> secrets::Secrets<'_> {
         secrets::Secrets::new(&self.keys, self.random.as_ref())

@@ -1,4 +1,4 @@
-//! What callers ask to make and to change, as typed values.
+//! The things that callers ask to make and to change, as typed values.
 
 use chrono::{DateTime, Utc};
 use homeroom_api::common::v1::ErrorReason;
@@ -9,23 +9,23 @@ use crate::domain::{
     phrase::WordCount,
 };
 
-/// A field of an update: left as it is, or set.
+/// A field of an update: it is kept or set.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Patch<T> {
-    /// Left as it is.
+    /// The field is kept.
     #[default]
     Keep,
-    /// Set to this.
+    /// The field is set to this.
     Set(T),
 }
 
 impl<T> Patch<T> {
-    /// Set to `value` if `named`, else kept.
+    /// Returns `Set(value)` if the field is `named`, otherwise `Keep`.
     pub fn when(named: bool, value: T) -> Self {
         if named { Self::Set(value) } else { Self::Keep }
     }
 
-    /// Writes the field if it is set to another value, and its name into `changed`.
+    /// Sets the field if its value differs, and adds its name to `changed`.
     pub(crate) fn apply(self, field: &mut T, name: &'static str, changed: &mut Vec<&'static str>)
     where
         T: PartialEq,
@@ -42,7 +42,7 @@ impl<T> Patch<T> {
 /// A class token to make (A6, A8).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewToken {
-    /// How many people it admits; None: any number.
+    /// The number of people that it admits; None: any number.
     pub max_uses: Option<u32>,
     /// The one address that may use it.
     pub assigned_email: Option<EmailAddress>,
@@ -50,16 +50,16 @@ pub struct NewToken {
     pub external_id: Option<String>,
     /// A label for staff.
     pub display_name: String,
-    /// When it stops working; None: 30 days from now (A14).
+    /// The time at which it stops working; None: 30 days from now (A14).
     pub expire_time: Option<DateTime<Utc>>,
-    /// Words of its phrase.
+    /// The number of words in its phrase.
     pub words: WordCount,
 }
 
-/// What to change of a class token.
+/// The changes of a class token.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TokenPatch {
-    /// How many people it admits; None: any number.
+    /// The number of people that it admits; None: any number.
     pub max_uses: Patch<Option<u32>>,
     /// The one address that may use it.
     pub assigned_email: Patch<Option<EmailAddress>>,
@@ -67,40 +67,40 @@ pub struct TokenPatch {
     pub external_id: Patch<Option<String>>,
     /// A label for staff.
     pub display_name: Patch<String>,
-    /// When it stops working; None: 30 days after it was made (A14).
+    /// The time at which it stops working; None: 30 days after it was made (A14).
     pub expire_time: Patch<Option<DateTime<Utc>>>,
 }
 
-/// An enrolment code to make (B1 to B16). It holds a secret: it has no Debug.
+/// An enrollment code to make (B1 to B16). It holds a secret, so it has no Debug.
 #[derive(Clone)]
 pub struct NewEnrollmentCode {
-    /// What its author typed.
+    /// The code that the author typed.
     pub code: EnrollmentCode,
-    /// Everything else.
+    /// All other fields.
     pub rules: EnrollmentCodeRules,
 }
 
-/// When and for whom an enrolment code works.
+/// The conditions under which an enrollment code works.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnrollmentCodeRules {
     /// Its first moment, inclusive (B5).
     pub valid_from: Option<DateTime<Utc>>,
     /// Its end, exclusive (B5).
     pub valid_till: Option<DateTime<Utc>>,
-    /// Whose addresses get in; empty: all (B6).
+    /// The domains whose addresses get in; empty: all (B6).
     pub email_domains: Vec<DomainRule>,
     /// The switch (B8).
     pub enabled: bool,
-    /// How many people it admits; None: any number.
+    /// The number of people that it admits; None: any number.
     pub max_uses: Option<u32>,
-    /// Admits at once even those whom staff removed (R8).
+    /// True to admit at once even people whom staff removed (R8).
     pub allow_rejoin: bool,
     /// A label for staff.
     pub display_name: String,
 }
 
-/// Records what is wrong with a code and its rules together: an end that is not after the beginning, and a
-/// weak code that no domain guards and nobody acknowledged (B5, B14).
+/// Records violations that concern a code and its rules together: an end that is not after the beginning, and a weak
+/// code that is not limited to domains and that nobody acknowledged (B5, B15).
 pub(crate) fn check_code(
     violations: &mut Violations,
     code: &EnrollmentCode,
@@ -127,7 +127,7 @@ pub(crate) fn check_code(
     }
 }
 
-/// What to change of an enrolment code (B10). It holds a secret: it has no Debug.
+/// The changes of an enrollment code (B10). It holds a secret, so it has no Debug.
 #[derive(Clone, Default)]
 pub struct EnrollmentCodePatch {
     /// The code itself.
@@ -136,16 +136,16 @@ pub struct EnrollmentCodePatch {
     pub valid_from: Patch<Option<DateTime<Utc>>>,
     /// Its end, exclusive (B5).
     pub valid_till: Patch<Option<DateTime<Utc>>>,
-    /// Whose addresses get in; empty: all (B6).
+    /// The domains whose addresses get in; empty: all (B6).
     pub email_domains: Patch<Vec<DomainRule>>,
     /// The switch (B8).
     pub enabled: Patch<bool>,
-    /// How many people it admits; None: any number.
+    /// The number of people that it admits; None: any number.
     pub max_uses: Patch<Option<u32>>,
-    /// Admits at once even those whom staff removed (R8).
+    /// True to admit at once even people whom staff removed (R8).
     pub allow_rejoin: Patch<bool>,
     /// A label for staff.
     pub display_name: Patch<String>,
-    /// The author knows that it is weak.
+    /// True if the author knows that the code is weak.
     pub acknowledge_weak: bool,
 }

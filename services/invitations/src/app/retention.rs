@@ -1,24 +1,24 @@
-//! How long what is only looked at is kept, and its end.
+//! The retention of logs and request ids.
 
 use chrono::TimeDelta;
 use homeroom_kit::{Result, request_ids::forgotten_before};
 
 use super::App;
 
-/// How long refused attempts are kept, in days.
+/// The number of days for which refused attempts are kept.
 pub const REFUSED_ATTEMPT_DAYS: i64 = 90;
-/// How long audit entries are kept, in days: a school year and more (R12).
+/// The number of days for which audit entries are kept: more than a school year (R12).
 pub const AUDIT_ENTRY_DAYS: i64 = 400;
-/// Rows of each kind that one run deletes at most.
+/// The maximum number of rows of each kind that one run deletes.
 pub const RETENTION_BATCH: u32 = 1_000;
-/// How long after a redemption is settled a request id that met it may be noted, at most.
+/// The maximum time after a redemption is settled in which a request id that met it may be recorded.
 const REQUEST_ID_NOTED_AFTER_MAX: TimeDelta = TimeDelta::hours(1);
-/// Request ids that one run forgets at most, and redemptions.
+/// The maximum number of request ids, and of redemptions, that one run forgets.
 pub const PRUNE_BATCH: u32 = 1_000;
 
 impl App {
-    /// Forgets request ids older than 24 hours (R3), and then the redemptions of who was a member already; a part
-    /// of them. Returns how many.
+    /// Forgets request ids older than 24 hours (R3), and then the redemptions of people who were members already, in
+    /// limited numbers. Returns the number deleted.
     pub async fn prune_request_ids_once(&self) -> Result<u64> {
         let before = forgotten_before(self.clock.now());
         let mut repository = self.store.write().await?;
@@ -36,8 +36,7 @@ impl App {
         Ok(pruned)
     }
 
-    /// Deletes refused attempts and audit entries that have been kept long enough, a part of them.
-    /// Gives how many.
+    /// Deletes refused attempts and audit entries past their retention, in limited numbers. Returns the number deleted.
     pub async fn prune_logs_once(&self) -> Result<u64> {
         let now = self.clock.now();
         let mut repository = self.store.write().await?;

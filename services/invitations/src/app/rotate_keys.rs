@@ -1,12 +1,10 @@
-//! `invitations rotate-keys`: stores every secret anew under the current key, beside running
-//! services (03 Secrets).
+//! `invitations rotate-keys`: stores every secret anew under the current key, beside running services.
 //!
-//! Rows are taken in batches, by id, each batch one transaction. A first walk passes over rows that
-//! others have locked, and so never waits for anyone; further walks take what is left one row at a
-//! time, waiting for it alone. Neither can be part of a deadlock. A secret that is reset, edited or
-//! destroyed meanwhile is another value by then, and is left to whoever changed it. Nothing else of a
-//! row is touched: its etag, epoch and counts stay. What was rotated stays so, wherever this is
-//! stopped; begun again it goes on with the rest.
+//! Rows are taken in batches, by id, each batch in one transaction. The first walk skips rows that others have locked,
+//! and so never waits for anyone. Further walks take the remaining rows one at a time, and wait for that row alone. So
+//! neither can be part of a deadlock. A secret that is reset, edited or destroyed meanwhile has another value by then,
+//! and is left to the one who changed it. Nothing else of a row is touched: its etag, epoch and counts stay. Rotated
+//! secrets stay rotated wherever this is stopped; a new run goes on with the rest.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -25,24 +23,24 @@ use crate::{
     store::{Error, InvitationRow, Repository, RotatedSecret, RowLock, Store},
 };
 
-/// What the audit trail calls a rotation (R12).
+/// The name of a rotation in the audit trail (R12).
 const COMMAND: &str = "rotate-keys";
-/// Rows of one transaction: few milliseconds in which a redemption may wait for one of them.
+/// The number of rows in one transaction, which delays a redemption of one of them by few milliseconds.
 pub const BATCH_ROWS: u32 = 100;
-/// Walks over what is left at most, after the first.
+/// The maximum number of walks over the remaining rows, after the first.
 const FURTHER_WALKS_MAX: u32 = 20;
-/// Tries of one row that meets others' changes.
+/// The number of tries of one batch that conflicts with others' changes.
 const TRIES_MAX: u32 = 5;
-/// Between two transactions at least, in milliseconds: a SQLite file has one writer at a time.
+/// The minimum pause between two transactions, in milliseconds: a SQLite file has one writer at a time.
 const PAUSE_MILLIS_MIN: u64 = 2;
 
-/// Why nothing is rotated.
+/// The reason why nothing is rotated.
 #[derive(Debug, thiserror::Error)]
 pub enum RotateError {
-    /// The keys are not this database's.
+    /// The keys do not belong to this database.
     #[error(transparent)]
     Keys(#[from] KeysRefused),
-    /// No service would find what was rotated.
+    /// No running service would find the rotated secrets.
     #[error(
         "no service has started with version {version} of KEYS_FILE yet, and those that run would not find \
          what is rotated: restart every process of invitations with this KEYS_FILE first"
@@ -51,37 +49,37 @@ pub enum RotateError {
         /// The current version.
         version: u32,
     },
-    /// The database does not answer. What was rotated stays so.
+    /// The database does not answer. Rotated secrets stay rotated.
     #[error("{0}; what was rotated stays so: run this again to go on")]
     Database(#[from] Error),
 }
 
-/// How far a rotation is.
+/// The progress of a rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
     /// The old version whose secrets are stored anew.
     pub version: u32,
-    /// How many of them have been.
+    /// The number of them that have been stored anew.
     pub rotated: u64,
-    /// How many there were at the beginning.
+    /// The number of them at the beginning.
     pub of: u64,
 }
 
-/// What a rotation came to.
+/// The result of a rotation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rotated {
-    /// The version that secrets are under now.
+    /// The current version, under which secrets are now.
     pub current: u32,
-    /// How many were stored anew.
+    /// The number of secrets that were stored anew.
     pub rotated: u64,
-    /// How many are left under each old version of the ring.
+    /// The number of secrets that are left under each old version of the ring.
     pub left: BTreeMap<u32, u64>,
-    /// Invitations that could not be rotated, by their resource names, and why.
+    /// The invitations that could not be rotated, by resource name, with the reason.
     pub not_rotated: BTreeMap<String, NotRotated>,
 }
 
-/// Stores every secret of the database anew under the ring's current key, `batch_rows` in one
-/// transaction, and tells `progress` of each.
+/// Stores every secret of the database anew under the ring's current key, `batch_rows` in one transaction, and reports
+/// each transaction to `progress`.
 pub async fn rotate_keys(
     store: &dyn Store,
     keys: &KeyRing,
@@ -99,7 +97,7 @@ pub async fn rotate_keys(
     }
     let mut of = BTreeMap::new();
     for version in keys.versions() {
-        // One that is above it is marked `next`.
+        // A version above the current one is marked `next`.
         if version < current {
             of.insert(version, session.count_of_key_version(version).await?);
         }
@@ -147,7 +145,7 @@ struct Rotation<'run> {
     batch_rows: u32,
 }
 
-/// What one transaction did.
+/// The result of one transaction.
 struct Batch {
     /// The last row that was seen; None at the end.
     last: Option<Uuid>,
@@ -161,7 +159,7 @@ impl Rotation<'_> {
         session.count_of_key_version(version).await
     }
 
-    /// Gives what could not be rotated.
+    /// Rotates the secrets of one version. Returns those that could not be rotated.
     async fn rotate_version(
         &self,
         version: u32,
@@ -180,7 +178,7 @@ impl Rotation<'_> {
         Ok(not_rotated)
     }
 
-    /// One walk over all rows of a version, by id.
+    /// Walks once over all rows of a version, by id.
     async fn walk(
         &self,
         version: u32,
@@ -204,7 +202,7 @@ impl Rotation<'_> {
                     };
                     after = Some(last);
                 }
-                // Another write was there first, or holds on: nothing was written.
+                // Another transaction was first, or holds a lock: nothing was written.
                 Err(error) if tries + 1 < TRIES_MAX && met_another(&error) => tries += 1,
                 Err(error) if met_another(&error) => {
                     tries = 0;
@@ -216,7 +214,7 @@ impl Rotation<'_> {
                 }
                 Err(error) => return Err(error),
             }
-            // Half of the time is the others'.
+            // Half of the time is left to others.
             let pause = begun.elapsed().max(Duration::from_millis(PAUSE_MILLIS_MIN));
             tokio::time::sleep(pause).await;
         }
@@ -269,7 +267,7 @@ impl Rotation<'_> {
             let id = row.invitation.id;
             let asked = secrets.iter().any(|secret| secret.invitation_id == id);
             if asked && !written.contains(&id) {
-                // Its row was locked and its secret the same, so its look-up is another's.
+                // The row was locked and its secret unchanged, so another invitation has its look-up MAC.
                 not_rotated.insert(invitation_name::of(&row.invitation), NotRotated::Taken);
             }
         }
@@ -280,7 +278,7 @@ impl Rotation<'_> {
         })
     }
 
-    /// The row at which the walk goes on where its batch could not be written.
+    /// Returns the row after which the walk goes on if its batch could not be written.
     async fn pass_over(
         &self,
         version: u32,
@@ -296,7 +294,8 @@ impl Rotation<'_> {
     }
 }
 
-/// A lock or a unique key of another transaction, or a deadlock with it; not a database that is away.
+/// Returns true for a lock or a unique key of another transaction, or a deadlock with it; false if the database is
+/// unreachable.
 fn met_another(error: &Error) -> bool {
     match error {
         Error::Conflict(_) => true,
@@ -305,7 +304,7 @@ fn met_another(error: &Error) -> bool {
     }
 }
 
-/// The code prefixes of the organizations whose enrolment codes are among the rows.
+/// Returns the code prefixes of the organizations whose enrollment codes are among the rows.
 pub(super) async fn prefixes_of(
     session: &mut dyn Repository,
     rows: &[InvitationRow],

@@ -1,4 +1,4 @@
-//! What staff do to an invitation's row, as functions on the row. They write nothing.
+//! The changes that staff make to an invitation's row, as functions on the row. They write nothing.
 
 use chrono::{DateTime, Utc};
 use homeroom_api::names::Place;
@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl InvitationRow {
-    /// A new invitation, in use, without limits and without a secret yet.
+    /// Returns a new invitation, in use, without limits and without a secret yet.
     #[must_use]
     pub fn new(id: Uuid, kind: InvitationKind, place: Place, now: DateTime<Utc>) -> Self {
         Self {
@@ -33,7 +33,7 @@ impl InvitationRow {
                 issue_time: now,
                 allow_rejoin: false,
             },
-            // Nothing was begun before its first epoch, so its fence is up.
+            // Nothing began before the first epoch, so the fence is up.
             fence_epoch: Epoch::FIRST,
             uses_since_epoch: Epoch::FIRST,
             secret: None,
@@ -49,19 +49,19 @@ impl InvitationRow {
         }
     }
 
-    /// The next revision.
+    /// Moves to the next revision.
     pub(crate) fn touch(&mut self, now: DateTime<Utc>) {
         self.revision += 1;
         self.update_time = now;
     }
 
-    /// The next epoch: what was begun before is never admitted (P7). The secret, bound to the old
-    /// one, is to be stored again or destroyed.
+    /// Moves to the next epoch: redemptions that began before are never admitted (P7). The secret is bound to the old
+    /// epoch and must be stored again or destroyed.
     pub(crate) fn raise_epoch(&mut self) {
         self.invitation.epoch = self.invitation.epoch.next();
     }
 
-    /// A new secret in a new epoch, whose uses count from zero (C8, A3).
+    /// Sets a new secret in a new epoch, in which uses count from zero (C8, A3).
     pub(crate) fn reset(
         &mut self,
         secrets: Secrets<'_>,
@@ -75,7 +75,7 @@ impl InvitationRow {
         self.set_secret(secrets, secret, secret)
     }
 
-    /// Stores the secret under the present epoch.
+    /// Stores the secret under the current epoch.
     pub(crate) fn set_secret(
         &mut self,
         secrets: Secrets<'_>,
@@ -86,14 +86,14 @@ impl InvitationRow {
         Ok(())
     }
 
-    /// Ends it for good: a new epoch, and nothing left of its secret.
+    /// Ends the invitation permanently: moves to a new epoch and destroys the secret.
     pub(crate) fn end(&mut self) {
         self.raise_epoch();
         self.secret = None;
         self.invitation.standing = Standing::Revoked;
     }
 
-    /// Throws the switch (B8, C12). Whether it was on and now is off, which ends an epoch.
+    /// Sets the switch (B8, C12). Returns true if it was on and now is off, which ends an epoch.
     pub(crate) fn switch(&mut self, enabled: bool) -> bool {
         let off = self.enabled && !enabled;
         self.enabled = enabled;

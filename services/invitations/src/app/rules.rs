@@ -1,15 +1,15 @@
-//! What each method needs in the organization or class that it is about (02, Callers). Redeem and
-//! preview need nothing: the invitation is the right.
+//! The permission that each method needs in its organization or class. Redeem and preview need none: the invitation is
+//! the right.
 
 use homeroom_api::membership::v1::Permission;
 use homeroom_kit::auth::Scope;
 
-/// Who may call one method.
+/// The permission that one method needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rule {
     /// The method's name in the contract.
     pub method: &'static str,
-    /// What a role has to permit.
+    /// The permission that the caller's role must give.
     pub permission: Permission,
 }
 
@@ -24,14 +24,14 @@ macro_rules! rules {
             };
         )+
 
-        /// Every rule, a method each.
+        /// Every rule, one for each method.
         pub const ALL: &[Rule] = &[$($name),+];
     };
 }
 
 rules! {
     ///
-    /// The organization's own token is its administrators' affair, reading it too (A2).
+    /// Only administrators handle the organization's own token, reading included (A2).
     GET_INVITE_TOKEN = "GetInviteToken": ReadInvitations;
     UPDATE_INVITE_TOKEN = "UpdateInviteToken": ManageInvitations;
     RESET_INVITE_TOKEN = "ResetInviteToken": ManageInvitations;
@@ -57,10 +57,10 @@ rules! {
     GET_REDEMPTION = "GetRedemption": ReadInvitations;
     LIST_REDEMPTIONS = "ListRedemptions": ReadInvitations;
     ///
-    /// Administrators: who may read the invitations of the organization itself.
+    /// Administrators, who may read the invitations of the organization itself.
     LIST_REFUSED_ATTEMPTS = "ListRefusedAttempts": ReadInvitations;
     ///
-    /// A class's owner, and administrators (R12).
+    /// The owner of a class, and administrators (R12).
     LIST_AUDIT_ENTRIES = "ListAuditEntries": ManageInvitations;
     // Services read every feed by the kit's `FEED_SCOPES`, without a role.
     LIST_EVENTS = "ListEvents": ReadInvitations;

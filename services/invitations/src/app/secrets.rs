@@ -1,8 +1,8 @@
-//! How secrets are stored (03 Secrets): found by a keyed MAC, shown from a sealed value.
+//! The storage of secrets: a keyed MAC finds them, and a sealed value shows them.
 //!
-//! The MAC is over the kind's tag and the canonical form; that of an enrolment code has a second one, of how it reads
-//! (B4). The sealed value is bound to the invitation's id, organization, kind and epoch, so that no row's value opens
-//! in another.
+//! The MAC is made of the kind's tag and the canonical form. An enrollment code has a second MAC, of its folded form
+//! (B4). The sealed value is bound to the invitation's id, organization, kind and epoch, so that a value copied to
+//! another row does not open.
 
 use homeroom_kit::{
     Error, Result,
@@ -19,28 +19,28 @@ use crate::{
     store::{InvitationRow, LookUp, RotatedSecret, StoredSecret},
 };
 
-/// The tag of the MAC of how an enrolment code reads: apart from that of the code, so that no folded form finds an exact
-/// one.
+/// The tag of the MAC of an enrollment code's folded form. It differs from the kind's own tag, so that no folded form
+/// finds an exact one.
 const FOLDED_TAG: &str = "enrollment_code_folded";
 
-/// Why a secret is left under its old key.
+/// The reason why a secret is left under its old key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotRotated {
-    /// It was altered in the database, or belongs elsewhere.
+    /// The sealed value was altered in the database, or belongs to another row.
     #[error("its sealed value does not open: reset it")]
     DoesNotOpen,
-    /// Look-up and sealed value are of two secrets.
+    /// The look-up MAC and the sealed value are of two different secrets.
     #[error("its look-up is not that of its sealed value: reset it")]
     IsNotFoundByItself,
-    /// Nothing is known of the code's organization.
+    /// The code prefix of the organization is not known.
     #[error(
         "the code prefix of its organization is not known: read one of the organization's codes"
     )]
     PrefixUnknown,
-    /// The same code was made by a process that lacked the other key.
+    /// A process that lacked the other key has made the same code.
     #[error("another invitation has the same code: change one of them")]
     Taken,
-    /// Others kept its row locked.
+    /// Another transaction kept the row locked.
     #[error("its row stayed locked: run this again")]
     Busy,
 }
@@ -53,19 +53,19 @@ pub struct Secrets<'app> {
 }
 
 impl<'app> Secrets<'app> {
-    /// Under these keys.
+    /// Makes the service for these keys.
     #[must_use]
     pub fn new(keys: &'app KeyRing, random: &'app dyn Randomness) -> Self {
         Self { keys, random }
     }
 
-    /// The look-up MACs of a canonical form: one for each key that lives, the current one first.
+    /// Returns the look-up MACs of a canonical form: one for each live key, the current one first.
     #[must_use]
     pub fn lookup_macs(&self, kind: InvitationKind, canonical: &SecretText) -> Vec<[u8; 32]> {
         self.look_up(kind, canonical).macs
     }
 
-    /// What finds a canonical form, and what finds those that read alike.
+    /// Returns the MACs that find a canonical form, and those that find forms that read alike.
     #[must_use]
     pub fn look_up(&self, kind: InvitationKind, canonical: &SecretText) -> LookUp {
         let versions = self.keys.versions().into_iter().rev();
@@ -80,7 +80,7 @@ impl<'app> Secrets<'app> {
         }
     }
 
-    /// The stored form of a secret of `invitation`, as its row is now.
+    /// Returns the stored form of a secret of `invitation`, as its row is now.
     pub fn store(
         &self,
         invitation: &Invitation,
@@ -107,7 +107,7 @@ impl<'app> Secrets<'app> {
         })
     }
 
-    /// The secret as it is shown; None once it is destroyed.
+    /// Returns the secret in its display form; None once it is destroyed.
     pub fn show(&self, row: &InvitationRow) -> Result<Option<SecretText>> {
         let Some(secret) = &row.secret else {
             return Ok(None);
@@ -125,8 +125,8 @@ impl<'app> Secrets<'app> {
             .map_err(|_| Error::internal("a sealed value is not text"))
     }
 
-    /// The same secret stored under the current key. `prefix` is the organization's, which an
-    /// enrolment code's look-up begins with (B4).
+    /// Returns the same secret stored under the current key. `prefix` is the organization's prefix, with which the
+    /// canonical form of an enrollment code begins (B4).
     pub(super) fn rotate(
         &self,
         row: &InvitationRow,
@@ -137,8 +137,8 @@ impl<'app> Secrets<'app> {
             .map_err(|_| NotRotated::DoesNotOpen)
     }
 
-    /// The same secret of an enrolment code, under its key, with what finds it by how it reads; None where it cannot be
-    /// told.
+    /// Returns the same secret of an enrollment code, under its key, with the MAC of its folded form; None if that
+    /// cannot be determined.
     pub(super) fn fold(&self, row: &InvitationRow, prefix: &CodePrefix) -> Option<RotatedSecret> {
         let (canonical, _, stored) = self.opened(row, Some(prefix)).ok()?;
         let folded_mac = self.folded_mac(stored.key_version, row.invitation.kind, &canonical)?;
@@ -152,7 +152,7 @@ impl<'app> Secrets<'app> {
         })
     }
 
-    /// The canonical form of a row's secret, how it is shown, and how it is stored.
+    /// Returns the canonical form of a row's secret, its display form and its stored form.
     fn opened<'row>(
         &self,
         row: &'row InvitationRow,
@@ -173,7 +173,7 @@ impl<'app> Secrets<'app> {
             | InvitationKind::ClassCode
             | InvitationKind::JoinUrl => shown.clone(),
         };
-        // What would be looked up by another text than now is never written.
+        // A secret that would be looked up by another text than now is never written.
         if self.mac(stored.key_version, kind, &canonical).as_slice() != stored.lookup_mac {
             return Err(NotRotated::IsNotFoundByItself);
         }
@@ -199,7 +199,7 @@ impl<'app> Secrets<'app> {
     }
 }
 
-/// What a sealed value is bound to.
+/// Returns the context that a sealed value is bound to.
 pub(super) fn bound_to(invitation: &Invitation) -> Vec<u8> {
     format!(
         "{}/{}/{}/{}",

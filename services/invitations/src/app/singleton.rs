@@ -1,6 +1,5 @@
-//! The invitations of which an organization or class has exactly one (AIP-156): made on first
-//! read or use. Concurrent first reads make one, because the organization is locked and the table
-//! has a unique index.
+//! The invitations of which an organization or class has exactly one (AIP-156). They are made on first read or use.
+//! Concurrent first reads make one, because the organization is locked and the table has a unique index.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -24,7 +23,7 @@ use crate::{
     store::InvitationRow,
 };
 
-/// The event of its making.
+/// Returns the type of the event that records its creation.
 fn created(kind: InvitationKind) -> &'static str {
     match kind {
         InvitationKind::OrganizationToken => "invite_token.created",
@@ -36,7 +35,7 @@ fn created(kind: InvitationKind) -> &'static str {
 }
 
 impl App {
-    /// A new secret of a kind that the system makes.
+    /// Returns a new secret of a kind that the system makes.
     pub(crate) fn new_secret(&self, kind: InvitationKind) -> Result<SecretText> {
         let random = self.random.as_ref();
         match kind {
@@ -49,8 +48,8 @@ impl App {
         }
     }
 
-    /// Shows a caller who may do what `rule` asks the place's one invitation of `kind`, made on first read
-    /// (A2, C1), with its secret. The read is audited (R12).
+    /// Returns the place's one invitation of `kind` with its secret, for a caller who has the permission of `rule`. It
+    /// is made on first read (A2, C1). The read is audited (R12).
     pub(crate) async fn show_singleton<A: Answer>(
         self: &Arc<Self>,
         caller: &Caller,
@@ -105,7 +104,7 @@ impl App {
 }
 
 impl Work {
-    /// The place's one invitation of `kind`, made now if it is missing. The organization is locked.
+    /// Returns the place's one invitation of `kind`, and makes it if it is missing. The organization is locked.
     pub(crate) async fn find_or_make(&mut self, kind: InvitationKind) -> Result<InvitationRow> {
         let known = self.repository.find_singleton(&self.place, kind).await?;
         if let Some(row) = known {

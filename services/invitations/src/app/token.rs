@@ -31,7 +31,7 @@ use crate::{
     store::{InvitationFilter, InvitationRow, Repository},
 };
 
-/// Phrases that are drawn for one token at most before giving up.
+/// The maximum number of phrases that are drawn for one token.
 const PHRASE_DRAWS_MAX: usize = 64;
 
 fn token_not_found(name: &TokenName) -> Error {
@@ -42,7 +42,7 @@ fn token_not_found(name: &TokenName) -> Error {
     .resource("homeroom/Token", name.to_string())
 }
 
-/// The token of that name, revoked ones too.
+/// Returns the token of that name, even if it is revoked.
 async fn find(repository: &mut dyn Repository, name: &TokenName) -> Result<InvitationRow> {
     repository
         .get_invitation(name.id)
@@ -56,7 +56,7 @@ async fn find(repository: &mut dyn Repository, name: &TokenName) -> Result<Invit
 }
 
 impl App {
-    /// Reads a class token, its phrase masked.
+    /// Reads a class token with its phrase masked.
     pub async fn get_token(&self, caller: &Caller, name: &TokenName) -> Result<Token> {
         self.authorize(caller, &name.place, rules::GET_TOKEN)
             .await?;
@@ -64,7 +64,7 @@ impl App {
         Ok(views::token(&row, self.clock.now()))
     }
 
-    /// Shows a class token's phrase again; `TOKEN_NOT_FOUND` once it is destroyed. The read is audited.
+    /// Returns a class token with its phrase; fails with `TOKEN_NOT_FOUND` once it is destroyed. The read is audited.
     pub async fn reveal_token(&self, caller: &Caller, name: &TokenName) -> Result<Token> {
         self.authorize(caller, &name.place, rules::REVEAL_TOKEN)
             .await?;
@@ -78,7 +78,7 @@ impl App {
         Ok(shown)
     }
 
-    /// Lists a class's tokens, newest first, phrases masked.
+    /// Lists a class's tokens, newest first, with masked phrases.
     pub async fn list_tokens(
         &self,
         caller: &Caller,
@@ -96,7 +96,7 @@ impl App {
     }
 }
 
-/// Makes a class token; its phrase is shown this once, and by [`App::reveal_token`] (A6).
+/// Makes a class token. Its phrase is shown now, and later by [`App::reveal_token`] (A6).
 pub(crate) async fn create(work: &mut Work, new: NewToken) -> Result<Change<Token>> {
     work.refuse_archived()?;
     let row = work.make_token(new).await?;
@@ -120,7 +120,7 @@ pub(crate) async fn update(
     Ok(Change::of(views::token(&row, work.now), row))
 }
 
-/// Ends a class token for good (A14); answered once nobody is admitted by it (P7).
+/// Ends a class token permanently (A14); it is answered once nobody is admitted by the token (P7).
 pub(crate) async fn revoke(
     work: &mut Work,
     name: TokenName,
@@ -165,7 +165,7 @@ fn apply(row: &mut InvitationRow, patch: TokenPatch) -> Vec<&'static str> {
 }
 
 impl Work {
-    /// Inserts a class token with a phrase that is nobody's, and its event.
+    /// Inserts a class token with a phrase that no other has, and its event.
     pub(crate) async fn make_token(&mut self, new: NewToken) -> Result<InvitationRow> {
         self.make_tokens(vec![new])
             .await?
@@ -173,7 +173,7 @@ impl Work {
             .ok_or_else(|| Error::internal("a token was not made"))
     }
 
-    /// Inserts class tokens, each with a phrase that is nobody's, and their events; in their order.
+    /// Inserts class tokens in the given order, each with a phrase that no other has, and their events.
     pub(crate) async fn make_tokens(&mut self, new: Vec<NewToken>) -> Result<Vec<InvitationRow>> {
         let app = Arc::clone(&self.app);
         let mut tokens: Vec<(InvitationRow, WordCount)> = new
@@ -207,8 +207,8 @@ impl Work {
         Ok(rows)
     }
 
-    /// Draws a phrase for each token of `wanted` and inserts those whose phrase is free: neither it
-    /// nor its words reversed are a living phrase. Gives the others.
+    /// Draws a phrase for each token of `wanted` and inserts the tokens whose phrase is free: neither the phrase nor
+    /// its words in reverse order are a live phrase. Returns the others.
     async fn draw_phrases(
         &mut self,
         tokens: &mut [(InvitationRow, WordCount)],

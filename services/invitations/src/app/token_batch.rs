@@ -1,4 +1,4 @@
-//! A class token for each row of a roster (A8): good rows stand, bad ones say why.
+//! Class tokens for the rows of a roster (A8): valid rows become tokens, invalid rows get an error each.
 
 use homeroom_api::invitations::v1::{
     BatchCreateTokensResponse,
@@ -11,11 +11,11 @@ use super::{
     write::{Change, Work},
 };
 
-/// Rows of one batch at most.
+/// The maximum number of rows in one batch.
 pub const TOKEN_BATCH_MAX: usize = 1_000;
 
-/// Makes a class token for each row that is right, all in one transaction. One result for
-/// each row, in their order.
+/// Makes a class token for each valid row, all in one transaction. The answer has one result for each row, in their
+/// order.
 pub(crate) async fn create(
     work: &mut Work,
     rows: Vec<Result<NewToken>>,
@@ -32,7 +32,7 @@ pub(crate) async fn create(
             Err(error) => Some(Outcome::Status(error.into_row_status())),
         });
     }
-    // A failure here is the database's, so the whole batch is undone.
+    // A failure here is the database's, so the whole batch is rolled back.
     let made = work.make_tokens(right).await?;
     let mut tokens = made.iter().map(|row| views::token(row, work.now));
     let results = (0..)

@@ -1,4 +1,4 @@
-//! What people are handed: a secret as it is shown, and the address with the same effect.
+//! The secrets that people are given: the display form, and the address with the same effect.
 
 use homeroom_kit::{Error, Result, secret::SecretText};
 
@@ -8,16 +8,16 @@ use crate::{
     store::InvitationRow,
 };
 
-/// A secret, ready to be handed out.
+/// A secret in the forms that people are given.
 pub(crate) struct HandedOut {
-    /// As people are shown it.
+    /// The display form.
     pub(crate) text: SecretText,
-    /// The address with the same effect; None for enrolment codes, which have none.
+    /// The address with the same effect; None for enrollment codes, which have none.
     pub(crate) url: Option<SecretText>,
 }
 
 impl HandedOut {
-    /// The address as an answer shows it; empty for none.
+    /// Returns the address for an answer; empty if there is none.
     pub(crate) fn url(self) -> String {
         let url = self.url;
         url.map_or_else(String::new, |url| url.expose().to_owned())
@@ -25,7 +25,7 @@ impl HandedOut {
 }
 
 impl App {
-    /// The secret of an invitation as it is handed out; None once it is destroyed.
+    /// Returns the secret of an invitation in the forms that people are given; None once it is destroyed.
     pub(crate) fn handed_out(&self, row: &InvitationRow) -> Result<Option<HandedOut>> {
         let Some(secret) = self.secrets().show(row)? else {
             return Ok(None);

@@ -1,5 +1,5 @@
-//! Invitations as the contract shows them. A view has no secret until it is filled in: what is
-//! stored for retries is the view as it is before.
+//! Invitations as the contract shows them. A view has no secret until it is filled in: the view without secrets is what
+//! is stored for retries.
 
 use chrono::{DateTime, Utc};
 use homeroom_api::invitations::v1::{
@@ -18,9 +18,9 @@ use crate::{
     store::InvitationRow,
 };
 
-/// What one word of a masked phrase looks like.
+/// The mask of one word of a phrase.
 const MASKED_WORD: &str = "•••••";
-/// Nanoseconds of a microsecond.
+/// The number of nanoseconds in a microsecond.
 const NANOS_PER_MICRO: i32 = 1_000;
 
 /// An answer whose secrets are filled in last.
@@ -35,16 +35,16 @@ pub(crate) trait Answer: prost::Message + Default + Send + 'static {
         Ok(())
     }
 
-    /// Shows the secret of an answer that is one invitation.
+    /// Puts the secret into an answer that is one invitation.
     fn show(&mut self, _: HandedOut) {}
 }
 
-/// Uses spent or held, where they can run out.
+/// Returns the uses spent or held, for kinds whose uses can run out.
 fn held(uses: Uses) -> i64 {
     i64::from(uses.held())
 }
 
-/// Admissions, where they cannot.
+/// Returns the admissions, for kinds whose uses cannot run out.
 fn admissions(uses: Uses) -> i64 {
     i64::from(uses.used)
 }
@@ -130,7 +130,7 @@ impl Answer for BatchCreateTokensResponse {
     }
 }
 
-/// With the organization's prefix alone as `full_code`: prefixes are no secrets.
+/// Returns the view, with the organization's prefix alone as `full_code`: prefixes are not secret.
 pub(crate) fn enrollment_code(
     row: &InvitationRow,
     prefix: &str,

@@ -1,5 +1,5 @@
-//! What runs by itself: recovery, the follower, fences left pending, codes to fold, the sweep and pruning. Each
-//! runs again at once while there is more to do, and otherwise after a jittered pause.
+//! The background workers: recovery, the follower, pending fences, codes to fold, the sweep and pruning. Each runs
+//! again at once while there is more to do, and otherwise after a jittered pause.
 
 use std::{
     sync::{
@@ -21,27 +21,27 @@ use crate::redemption::{
     follow::FEED_PAGE_EVENTS,
 };
 
-/// How often each worker looks when there was nothing to do.
+/// The pauses of the workers while there is nothing to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pauses {
-    /// Redemptions that membership has not been heard of (P13).
+    /// The pause between looks for redemptions that membership has not answered (P13).
     pub recovery: Duration,
-    /// Membership's feed (P5).
+    /// The pause between reads of membership's feed (P5).
     pub follower: Duration,
-    /// Fences left pending (P7), and erasures (R13).
+    /// The pause between looks for pending fences (P7) and for erasures (R13).
     pub fences: Duration,
-    /// Queued redemptions that the feed says nothing about (P5), codes that are not folded (B4), and what is counted for
-    /// operators (P13).
+    /// The pause between looks for queued redemptions that the feed is silent about (P5) and codes that are not folded
+    /// (B4), and between counts for operators (P13).
     pub sweep: Duration,
-    /// Request ids older than 24 hours (R3), and logs kept long enough.
+    /// The pause between deletions of request ids older than 24 hours (R3) and of logs past their retention.
     pub prune: Duration,
 }
 
-/// Gauge: redemptions that recovery has tried often and membership has not answered for (P13).
+/// Gauge: redemptions that recovery has tried often and that membership has not answered (P13).
 pub const REDEMPTIONS_STUCK: &str = "homeroom_redemptions_stuck";
-/// Gauge: redemptions that membership has not answered for, the stuck ones among them.
+/// Gauge: redemptions that membership has not answered, including stuck ones.
 pub const REDEMPTIONS_RESERVED: &str = "homeroom_redemptions_reserved";
-/// Gauge: events of membership's feed that could not be followed and were passed over.
+/// Gauge: events of membership's feed that could not be followed and were skipped.
 pub const EVENTS_SKIPPED: &str = "homeroom_events_skipped";
 
 impl Default for Pauses {
@@ -56,14 +56,14 @@ impl Default for Pauses {
     }
 }
 
-/// Starts every worker; each ends after `shutdown`, with what it has in hand done.
+/// Starts every worker. After `shutdown` each finishes its current work and ends.
 #[must_use]
 pub fn start(app: &Arc<App>, pauses: Pauses, shutdown: &Shutdown) -> Workers<App> {
     let mut workers = Workers::new(app, &app.random, shutdown);
     let was_away = Arc::new(AtomicBool::new(true));
     workers.spawn("recovery", pauses.recovery, |app| async move {
         let recovered = app.redemptions.recover_once().await?;
-        // What failed waits for its own time: no more at once.
+        // Redemptions that failed wait for their own next try, and are not tried again at once.
         Ok(recovered.taken == RECOVERY_BATCH as usize && recovered.settled > 0)
     });
     workers.spawn("follower", pauses.follower, move |app| {
@@ -94,7 +94,7 @@ pub fn start(app: &Arc<App>, pauses: Pauses, shutdown: &Shutdown) -> Workers<App
     workers
 }
 
-/// Counts what an operator should know of, for the metrics and, where it is wrong, for the log.
+/// Counts the problems that an operator should know of, for the metrics and the log.
 async fn tell_what_is_wrong(app: &App) -> Result<()> {
     let reserved = app.redemptions.count_reserved().await?;
     metrics::gauge!(REDEMPTIONS_RESERVED).set(gauged(reserved));
@@ -114,12 +114,13 @@ async fn tell_what_is_wrong(app: &App) -> Result<()> {
     Ok(())
 }
 
-/// A count as a gauge holds it: exact up to 4 billion, and no larger than that.
+/// Returns a count as a gauge value: exact up to 4 billion, and never above that.
 fn gauged(count: u64) -> f64 {
     f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
-/// Follows the feed; whether there is more of it. The follower hears first that membership is back: then nothing waits for its next try.
+/// Follows the feed. Returns true if there is more of it. The follower is the first to notice that membership is back,
+/// and then makes waiting redemptions due at once.
 async fn follow(app: &Arc<App>, was_away: &AtomicBool) -> Result<bool> {
     match app.redemptions.follow_once().await {
         Ok(followed) => {

@@ -1,9 +1,9 @@
-//! How staff's changes are written: once for each request id, in a task that outlives the caller
-//! (P12), in one transaction, and answered only when the fences are up (P7).
+//! The writing of staff's changes: once for each request id, in a task that outlives the caller (P12), in one
+//! transaction, and answered only when the fences are up (P7).
 //!
-//! Order: the request id is resolved (R3), the caller is authorized, then one transaction claims
-//! the request id, locks the organization, changes rows, appends their events and audit entries and
-//! stores the answer without its secrets; after the commit fences are raised and the secrets are filled in.
+//! The order is: the request id is resolved (R3) and the caller is authorized. Then one transaction claims the request
+//! id, locks the organization, changes rows, appends their events and audit entries, and stores the answer without its
+//! secrets. After the commit, fences are raised and the secrets are filled in.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -26,18 +26,18 @@ use crate::{
     store::{InvitationRow, Repository},
 };
 
-/// What a change came to.
+/// The result of a change.
 pub(crate) struct Change<A> {
     /// The answer, without secrets.
     pub(crate) answer: A,
     /// The invitations of the answer, as they are now.
     pub(crate) rows: Vec<InvitationRow>,
-    /// Whether the answer shows their secrets.
+    /// True if the answer shows their secrets.
     pub(crate) shows_secrets: bool,
 }
 
 impl<A> Change<A> {
-    /// A change of one invitation, whose answer shows no secret.
+    /// Returns a change of one invitation whose answer shows no secret.
     pub(crate) fn of(answer: A, row: InvitationRow) -> Self {
         Self {
             answer,
@@ -46,7 +46,7 @@ impl<A> Change<A> {
         }
     }
 
-    /// The same with an answer that shows the secret.
+    /// Returns the same change with an answer that shows the secret.
     pub(crate) fn shown(self) -> Self {
         Self {
             shows_secrets: true,
@@ -55,7 +55,7 @@ impl<A> Change<A> {
     }
 }
 
-/// A change under way: its transaction, and what is known around it.
+/// A change under way: its transaction and context.
 pub(crate) struct Work {
     pub(crate) app: Arc<App>,
     pub(crate) repository: Box<dyn Repository>,
@@ -66,7 +66,7 @@ pub(crate) struct Work {
 }
 
 impl Work {
-    /// `CLASS_ARCHIVED` if the place is an archived class: nothing new is made in it.
+    /// Fails with `CLASS_ARCHIVED` if the place is an archived class: nothing new is made in it.
     pub(crate) fn refuse_archived(&self) -> Result<()> {
         if !self.access.archived {
             return Ok(());
@@ -100,8 +100,8 @@ impl Work {
         Ok(())
     }
 
-    /// Writes a changed row, touched here, and its event. Where its new secret is another's
-    /// already, nothing is written and the answer is false.
+    /// Writes a changed row with a new revision, and its event. Returns false and writes nothing if another invitation
+    /// has its new secret already.
     pub(crate) async fn save_if_free(
         &mut self,
         event_type: &'static str,
@@ -117,7 +117,7 @@ impl Work {
         Ok(true)
     }
 
-    /// The same of a row whose secret stays or is drawn: it is nobody else's.
+    /// Does the same for a row whose secret stays or was drawn at random, so that no other invitation has it.
     pub(crate) async fn save(
         &mut self,
         event_type: &'static str,
@@ -131,8 +131,8 @@ impl Work {
         }
     }
 
-    /// Claims the request id, locks the organization and makes the change, with an audit entry for each
-    /// invitation that it is about (R12).
+    /// Claims the request id, locks the organization and makes the change, with an audit entry for each invitation
+    /// concerned (R12).
     async fn run<A, F>(&mut self, request: Option<&Claimed>, make: F) -> Result<Transacted<A>>
     where
         A: Answer,
@@ -152,7 +152,8 @@ impl Work {
         self.repository
             .lock_organizations(organizations, self.now)
             .await?;
-        // Read once the lock is held: what waited for its turn is not older than what went before it.
+        // The time is read once the lock is held: a change that waited for the lock is not dated before the one that
+        // went first.
         self.now = self.app.clock.now();
         let change = make(self).await?;
         let entries = self
@@ -169,13 +170,13 @@ impl Work {
     }
 }
 
-/// Names the fields that changed, for an event.
+/// Returns the names of the changed fields, for an event.
 pub(crate) fn changed(fields: &[&str]) -> BTreeMap<String, String> {
     BTreeMap::from([("changed".to_owned(), fields.join(","))])
 }
 
-/// An answer as it is kept for retries: never with a secret, but with what tells whether the
-/// secret that it showed is still the same one.
+/// An answer as it is kept for retries. It never holds a secret, but tells whether the secret that it showed is still
+/// the current one.
 #[derive(Clone, PartialEq, Message)]
 struct StoredAnswer {
     #[prost(bytes = "vec", tag = "1")]
@@ -190,7 +191,7 @@ struct StoredAnswer {
 struct AnsweredInvitation {
     #[prost(string, tag = "1")]
     id: String,
-    /// When its secret was made, in microseconds.
+    /// The time at which its secret was made, in microseconds.
     #[prost(int64, tag = "2")]
     issue_time: i64,
 }
@@ -214,8 +215,8 @@ impl<A: Answer> Change<A> {
 }
 
 impl App {
-    /// Makes a change of `place` for `caller`, who may do what `rule` asks, once for the request id of
-    /// `message`. `make` changes rows in the transaction.
+    /// Makes a change of `place` for a caller who has the permission of `rule`, once for the request id of `message`.
+    /// `make` changes rows in the transaction.
     pub(crate) async fn change<M, A, F>(
         self: &Arc<Self>,
         caller: &Caller,
@@ -262,7 +263,7 @@ impl App {
             .await
     }
 
-    /// One transaction, committed if `make` succeeds.
+    /// Runs one transaction, which is committed if `make` succeeds.
     pub(crate) async fn transact<A, F>(
         self: &Arc<Self>,
         caller: &Caller,
@@ -292,7 +293,8 @@ impl App {
         result
     }
 
-    /// What was answered to this request id, if it was (R3). A secret is told again only to who may see it now.
+    /// Returns the answer that this request id got before, if any (R3). A secret is returned again only to a caller who
+    /// may see it now.
     async fn find_answer<A: Answer>(
         &self,
         caller: &Caller,
@@ -319,7 +321,7 @@ impl App {
         self.replay(caller, place, &stored).await.map(Some)
     }
 
-    /// The stored answer, once its fences are up, with the secrets that still are the ones it showed.
+    /// Returns the stored answer, once its fences are up, with those secrets that have not changed since.
     async fn replay<A: Answer>(&self, caller: &Caller, place: &Place, stored: &[u8]) -> Result<A> {
         let stored = StoredAnswer::decode(stored).map_err(Error::internal)?;
         let mut answer = A::decode(stored.answer.as_slice()).map_err(Error::internal)?;
@@ -342,10 +344,10 @@ impl App {
     }
 }
 
-/// What a transaction came to.
+/// The result of a transaction.
 pub(crate) enum Transacted<A> {
-    /// It stands.
+    /// The change was committed.
     Changed(Change<A>),
-    /// Its request id was used before: what was stored then.
+    /// The request id was used before: the answer that was stored then.
     Replay(Vec<u8>),
 }

@@ -73,7 +73,7 @@ impl ClassCodeHandlers {
         self.change(caller, &request, named, change).await
     }
 
-    /// What every change of a class code shares.
+    /// Makes a change of a class code; shared by all changes.
     async fn change<M: Message>(
         &self,
         caller: &Caller,
@@ -123,7 +123,7 @@ impl ClassCodeHandlers {
     }
 }
 
-/// What lock, unlock and reset name.
+/// Parses the fields that lock, unlock and reset share.
 fn named(
     request_id: &str,
     name: &str,

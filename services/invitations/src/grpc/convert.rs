@@ -1,5 +1,5 @@
-//! Parts of requests that several methods share, as typed values. What is wrong is recorded, and
-//! told with everything else that is.
+//! Parts of requests that several methods share, as typed values. Violations are recorded, and answered together with
+//! all others.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use homeroom_kit::{
@@ -14,12 +14,12 @@ use crate::{
     store::InvitationFilter,
 };
 
-/// People that one invitation admits at most, where it is limited.
+/// The maximum number of people for an invitation with a limit.
 pub(crate) const MAX_USES_MAX: u32 = 1_000_000;
-/// Characters of a label for staff at most.
+/// The maximum length of a label for staff, in characters.
 pub(crate) const DISPLAY_NAME_CHARS_MAX: usize = 200;
 
-/// A use limit: None is any number. 0 says so; unset is the caller's `default`.
+/// Reads a use limit; None is any number. 0 means None; unset means `default`.
 pub(crate) fn max_uses(
     violations: &mut Violations,
     field: &str,
@@ -40,7 +40,7 @@ pub(crate) fn max_uses(
     }
 }
 
-/// An address in its canonical form, by which it is compared; empty is none.
+/// Reads an address in its canonical form, by which it is compared; None if it is empty.
 pub(crate) fn email(violations: &mut Violations, field: &str, text: &str) -> Option<EmailAddress> {
     violations.email(field, &text.to_ascii_lowercase())
 }
@@ -50,7 +50,7 @@ pub(crate) fn external_id(violations: &mut Violations, field: &str, text: &str) 
     Some(violations.external_id(field, text)).filter(|id| !id.is_empty())
 }
 
-/// A time that must be to come, and at most `longest` ahead if that is given.
+/// Reads a time that must be in the future, and at most `longest` ahead if that is given.
 pub(crate) fn time_to_come(
     violations: &mut Violations,
     field: &str,
@@ -70,7 +70,7 @@ pub(crate) fn time_to_come(
     Some(time)
 }
 
-/// How long a class code stays unlocked: unset is 14 days, 0 is for ever (C4).
+/// Reads the lock period of a class code: unset is 14 days, 0 is never (C4).
 pub(crate) fn lock_period(
     violations: &mut Violations,
     field: &str,
@@ -84,14 +84,14 @@ pub(crate) fn lock_period(
     }
     let parsed = u32::try_from(duration.nanos)
         .ok()
-        // Databases keep microseconds.
+        // Databases store microseconds.
         .and_then(|nanos| TimeDelta::new(duration.seconds, nanos / 1_000 * 1_000))
         .ok_or("must be between 1 hour and 365 days, or 0 for ever".to_owned())
         .and_then(|duration| LockPeriod::after(duration).map_err(|error| error.to_string()));
     violations.take(field, parsed).unwrap_or_default()
 }
 
-/// The filter of a list of invitations over `fields`; each is compared by `=`, once.
+/// Parses the filter of a list of invitations over `fields`, each of which is compared by `=`, once.
 pub(crate) fn filter(text: &str, fields: &[(&str, FieldKind)]) -> Result<InvitationFilter> {
     let filter = Filter::parse(text, fields)?;
     Ok(InvitationFilter {

@@ -3,25 +3,25 @@
 use homeroom_api::names::{OrganizationName, Place};
 use homeroom_kit::{Result, rpc::parent_or_every};
 
-/// An organization, or None for all of them.
+/// Parses an organization, or None for all of them.
 pub(crate) fn organization_parent(text: &str, page_size: i32) -> Result<Option<Place>> {
     parent_or_every(text, page_size, |text| {
         OrganizationName::parse(text).map(|name| Place::Organization(name.0))
     })
 }
 
-/// An organization or class, or None for all organizations.
+/// Parses an organization or class, or None for all organizations.
 pub(crate) fn place_parent(text: &str, page_size: i32) -> Result<Option<Place>> {
     parent_or_every(text, page_size, Place::parse)
 }
 
-/// The name of a resource of a log: under its organization, or under none.
+/// Returns the name of a log's resource: under its organization, or under none.
 pub(crate) fn log_name(place: Option<&Place>, collection: &str, id: uuid::Uuid) -> String {
     let organization = place.map_or("-", |place| place.organization().as_str());
     format!("organizations/{organization}/{collection}/{id}")
 }
 
-/// The class of a resource of a log; empty for none.
+/// Returns the class of a log's resource; empty for none.
 pub(crate) fn log_class(place: Option<&Place>) -> String {
     match place {
         Some(Place::Class(class)) => class.to_string(),

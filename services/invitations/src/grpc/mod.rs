@@ -1,5 +1,5 @@
-//! The gRPC services: each handler parses its request into typed values, with every violation at
-//! once, calls one use case and converts what it answers.
+//! The gRPC services. Each handler parses its request into typed values, reports all violations at once, calls one use
+//! case and converts its answer.
 
 mod audit_service;
 mod class_code_service;

@@ -30,9 +30,9 @@ use crate::{
     },
 };
 
-/// How redemptions form batches: all that arrive while others are under way share the next one.
+/// The limits by which redemptions form batches: all that arrive while others are under way share the next one.
 const BATCHING: batching::Limits = batching::Limits {
-    // One round trip of the limiter, one transaction and one call of membership carry so many in time.
+    // This many fit in time into one round trip of the limiter, one transaction and one call of membership.
     batch_items_max: 128,
     queue_items_max: 10_000,
     batches_max: 8,
@@ -41,7 +41,7 @@ const BATCHING: batching::Limits = batching::Limits {
     apart_millis: 0,
 };
 
-/// The handlers.
+/// The handlers of `RedemptionService`.
 #[derive(Debug, Clone)]
 pub struct RedemptionHandlers {
     app: Arc<App>,
@@ -49,7 +49,7 @@ pub struct RedemptionHandlers {
 }
 
 impl RedemptionHandlers {
-    /// Over the use cases. Call it inside a runtime.
+    /// Makes the handlers for the use cases. It must be called inside a runtime.
     #[must_use]
     pub fn new(app: Arc<App>) -> Self {
         let redeeming = Arc::clone(&app.redemptions);

@@ -1,4 +1,4 @@
-//! Refused attempts as the contract has them.
+//! Refused attempts as messages of the contract.
 
 use homeroom_api::invitations::v1::{self as api, refused_attempt};
 use homeroom_kit::clock::to_timestamp;
@@ -17,7 +17,7 @@ fn limiter_decision(decision: LimiterDecision) -> refused_attempt::LimiterDecisi
     }
 }
 
-/// A refused attempt as it is listed.
+/// Converts a refused attempt for a list.
 pub(super) fn refused_attempt(attempt: &RefusedAttempt) -> api::RefusedAttempt {
     let place = attempt.place.as_ref();
     api::RefusedAttempt {

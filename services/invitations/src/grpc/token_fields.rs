@@ -1,4 +1,4 @@
-//! The fields of class tokens and enrolment codes, as typed values.
+//! The fields of class tokens and enrollment codes, as typed values.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use homeroom_api::{
@@ -21,7 +21,7 @@ use crate::{
     },
 };
 
-/// How far ahead a class token may expire at most, in days (A14).
+/// The maximum number of days until a class token expires (A14).
 pub(crate) const TOKEN_EXPIRY_DAYS_MAX: i64 = 365;
 
 const TOKEN_FIELDS: &[&str] = &[
@@ -43,7 +43,7 @@ const CODE_FIELDS: &[&str] = &[
     "display_name",
 ];
 
-/// A class token to make.
+/// Reads a class token to make.
 pub(crate) fn new_token(token: &Token, now: DateTime<Utc>) -> Result<NewToken> {
     let mut violations = Violations::new();
     let new = read_new_token(&mut violations, token, now);
@@ -51,7 +51,7 @@ pub(crate) fn new_token(token: &Token, now: DateTime<Utc>) -> Result<NewToken> {
     Ok(new)
 }
 
-/// The same, recording what is wrong.
+/// Reads a class token to make, and records violations.
 pub(crate) fn read_new_token(
     violations: &mut Violations,
     token: &Token,
@@ -97,7 +97,7 @@ fn words(violations: &mut Violations, words: i32) -> WordCount {
     violations.take("token.words", parsed).unwrap_or_default()
 }
 
-/// What to change of a class token.
+/// Reads the changes of a class token.
 pub(crate) fn token_patch(
     violations: &mut Violations,
     token: &Token,
@@ -126,7 +126,7 @@ pub(crate) fn token_patch(
     patch
 }
 
-/// An enrolment code to make.
+/// Reads an enrollment code to make.
 pub(crate) fn new_enrollment_code(
     violations: &mut Violations,
     message: &EnrollmentCodeMessage,
@@ -145,7 +145,7 @@ pub(crate) fn new_enrollment_code(
         display_name: code_label(violations, message),
     };
     let code = code?;
-    // A domain that is wrong is told for itself, and guards once it is corrected.
+    // An invalid domain is reported separately, and will limit the code once it is corrected.
     let guarded = !message.email_domains.is_empty();
     let valid = (rules.valid_from, rules.valid_till);
     check_code(violations, &code, valid, guarded, acknowledge_weak);
@@ -201,7 +201,7 @@ fn domains(violations: &mut Violations, texts: &[String]) -> Vec<DomainRule> {
     rules
 }
 
-/// What to change of an enrolment code.
+/// Reads the changes of an enrollment code.
 pub(crate) fn enrollment_code_patch(
     violations: &mut Violations,
     message: &EnrollmentCodeMessage,

@@ -32,7 +32,7 @@ const FILTER_FIELDS: &[(&str, FieldKind)] = &[
 #[derive(Debug, Clone)]
 pub struct TokenHandlers(pub Arc<App>);
 
-/// The name of a class token: tokens are under classes alone.
+/// Parses the name of a class token, which must be under a class.
 fn token_name(name: &str) -> std::result::Result<TokenName, String> {
     let name = TokenName::parse(name).map_err(|error| error.to_string())?;
     match name.place {

@@ -13,7 +13,7 @@ use homeroom_kit::{Result, auth::Caller, request_ids::claimed, rpc};
 
 use crate::app::{App, rules::USER_SCOPE};
 
-/// The handlers.
+/// The handlers of `UserService`.
 #[derive(Debug, Clone)]
 pub struct UserHandlers(pub Arc<App>);
 

@@ -1,4 +1,4 @@
-//! The audit trail (R12): who read or changed which invitation. No secret is in it.
+//! The audit trail (R12): who read or changed which invitation. It holds no secret.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -7,28 +7,28 @@ use uuid::Uuid;
 
 use super::Result;
 
-/// One read that showed a secret, or one change.
+/// One read that returned a secret, or one change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditEntry {
-    /// A UUID of version 7 and of `create_time`, by which it is listed and pruned.
+    /// A version 7 UUID made from `create_time`, by which entries are listed and pruned.
     pub id: Uuid,
-    /// Where; None of what concerns no single organization.
+    /// The organization or class; None if the entry concerns no single organization.
     pub place: Option<Place>,
-    /// The acting user, or what the service calls itself.
+    /// The acting user, or the service's own name for itself.
     pub actor: String,
     /// The subject of the token that acted for it.
     pub calling_service: String,
     /// The method, as `package.Service/Method`.
     pub method: String,
-    /// Resource name of what was read or changed.
+    /// The resource name of the resource that was read or changed.
     pub subject: String,
     /// The call's `x-request-id`.
     pub request_id: String,
-    /// When.
+    /// The time of the call.
     pub create_time: DateTime<Utc>,
 }
 
-/// Which audit entries to list.
+/// The conditions on the audit entries to list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AuditFilter {
     /// Only of this organization with all its classes, or of this class; None for all.
@@ -39,19 +39,19 @@ pub struct AuditFilter {
     pub method: Option<String>,
     /// Only of this resource.
     pub subject: Option<String>,
-    /// Only those made at or after.
+    /// Only those made at this time or later.
     pub from: Option<DateTime<Utc>>,
-    /// Only those made before.
+    /// Only those made before this time.
     pub till: Option<DateTime<Utc>>,
 }
 
 /// Rows of `audit_entries`.
 #[async_trait]
 pub trait AuditEntries: Send {
-    /// Writes them, all in one statement.
+    /// Writes all entries in one statement.
     async fn append_audit_entries(&mut self, entries: &[AuditEntry]) -> Result<()>;
 
-    /// Those that the filter takes, newest first, from below `before` on; at most `limit`.
+    /// Returns the entries that match the filter and have an id below `before`, newest first; at most `limit`.
     async fn list_audit_entries(
         &mut self,
         filter: &AuditFilter,
@@ -59,6 +59,6 @@ pub trait AuditEntries: Send {
         limit: u32,
     ) -> Result<Vec<AuditEntry>>;
 
-    /// Deletes rows made before a time, exact to the millisecond, at most `limit`. Gives how many.
+    /// Deletes at most `limit` rows made before a time, exact to the millisecond. Returns their number.
     async fn prune_audit_entries(&mut self, before: DateTime<Utc>, limit: u32) -> Result<u64>;
 }

@@ -1,4 +1,4 @@
-//! Erasures, and what is kept of a person, wherever it is (R13).
+//! Erasures, and the data kept about a person in every organization (R13).
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{Redemption, Result};
 
-/// What an organization knows of a person, and by which its tokens are assigned to them.
+/// The data that an organization knows about a person, by which its tokens are assigned to them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PersonKnown {
     /// The organization.
@@ -24,38 +24,38 @@ pub struct PersonKnown {
 /// An erasure under way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Erasure {
-    /// Who is replaced by which pseudonym, in both services.
+    /// The person and the pseudonym that replaces them in both services.
     pub replacement: Replacement,
-    /// What is known of the person.
+    /// The data known about the person.
     pub known: Vec<PersonKnown>,
-    /// Who asked for it; the pseudonym, if it was the person.
+    /// The user who asked for it; the pseudonym, if it was the person.
     pub actor: String,
-    /// When it was begun.
+    /// The time at which it began.
     pub create_time: DateTime<Utc>,
 }
 
-/// Where an erasure stands.
+/// The progress of an erasure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ErasureState {
-    /// It is to be finished.
+    /// The erasure is still to be finished.
     UnderWay(Box<Erasure>),
     /// Nothing is left of the person.
     Done,
 }
 
-/// The table `erasures`, and what an erasure changes in all others.
+/// The table `erasures`, and the changes that an erasure makes in all other tables.
 #[async_trait]
 pub trait Erasures: Send {
-    /// Notes an erasure that begins; false, and nothing noted, where one of the person is under way.
+    /// Records an erasure that begins. Returns false and records nothing if one of the person is under way.
     async fn insert_erasure(&mut self, erasure: &Erasure) -> Result<bool>;
 
-    /// Where the erasure stands; None where there is none, or it was called off.
+    /// Returns the progress of the erasure; None if there is none, or it was called off.
     async fn get_erasure(&mut self, pseudonym: &UserId) -> Result<Option<ErasureState>>;
 
-    /// The person's erasure under way, if there is one.
+    /// Returns the person's erasure under way, if there is one.
     async fn find_erasure_of(&mut self, user: &UserId) -> Result<Option<Erasure>>;
 
-    /// Erasures under way that began before a time, the oldest first.
+    /// Returns erasures under way that began before a time, oldest first.
     async fn list_erasures_under_way(
         &mut self,
         before: DateTime<Utc>,
@@ -65,11 +65,11 @@ pub trait Erasures: Send {
     /// Calls off an erasure that has changed nothing.
     async fn delete_erasure(&mut self, pseudonym: &UserId) -> Result<()>;
 
-    /// Notes that the erasure is done, and forgets whom it was about. Whether it was under way:
-    /// false if another process has done it.
+    /// Records that the erasure is done, and forgets the person. Returns false if it was not under way, because another
+    /// process has finished it.
     async fn end_erasure(&mut self, pseudonym: &UserId, now: DateTime<Utc>) -> Result<bool>;
 
-    /// The person's redemptions in every organization, in the order of their ids, after `after`.
+    /// Returns the person's redemptions in every organization with an id above `after`, sorted by id.
     async fn redemptions_of_person(
         &mut self,
         user: &UserId,
@@ -77,22 +77,23 @@ pub trait Erasures: Send {
         limit: u32,
     ) -> Result<Vec<Redemption>>;
 
-    /// What the person's redemptions say of them.
+    /// Returns the data about the person in their redemptions.
     async fn known_of_person(&mut self, user: &UserId) -> Result<BTreeSet<PersonKnown>>;
 
-    /// The organizations whose events tell of the person, or whose tokens are assigned to them. Reads
-    /// every event and invitation.
+    /// Returns the organizations whose events name the person, or whose tokens are assigned to them. It reads every
+    /// event and invitation.
     async fn organizations_that_know(
         &mut self,
         user: &UserId,
         known: &[PersonKnown],
     ) -> Result<BTreeSet<OrganizationId>>;
 
-    /// Gives redemptions to the users named, without names, addresses and school ids, and forgets
-    /// the request ids that they answer.
+    /// Gives redemptions to the named users, deletes their names, addresses and school ids, and forgets the request ids
+    /// that they answer.
     async fn give_redemptions(&mut self, to: &[(Uuid, UserId)]) -> Result<()>;
 
-    /// Assigns the person's tokens in these organizations, which the caller holds, to the pseudonym: to nobody.
+    /// Assigns the person's tokens in these organizations, which the caller has locked, to the pseudonym, and so to
+    /// nobody.
     async fn assign_to_nobody(
         &mut self,
         organizations: &BTreeSet<OrganizationId>,
@@ -100,9 +101,9 @@ pub trait Erasures: Send {
         pseudonym: &UserId,
     ) -> Result<()>;
 
-    /// Puts the pseudonym where the person stands in these organizations' events, which the caller holds, and in
-    /// the logs of attempts and of who did what; forgets the person's request ids, and the answers to
-    /// others that hold one of the marks.
+    /// Replaces the person by the pseudonym in these organizations' events, which the caller has locked, in the refused
+    /// attempts and in the audit trail. Forgets the person's request ids, and the answers to other users that hold one
+    /// of the marks.
     async fn pseudonymize(
         &mut self,
         organizations: &BTreeSet<OrganizationId>,

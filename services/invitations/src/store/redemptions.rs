@@ -1,5 +1,5 @@
-//! Redemptions: one row for each use of an invitation by one person, and the request ids that
-//! each of them answers; and the statements on them.
+//! Redemptions, the request ids that they answer, and the operations on both. A redemption is one use of an invitation
+//! by one person.
 
 use std::collections::HashMap;
 
@@ -22,32 +22,32 @@ use crate::domain::{
 
 use super::{InvitationRow, Result};
 
-/// Who gets in, as the platform knows them; membership shows it to staff.
+/// The person who gets in, as the platform knows them; membership shows this to staff.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {
     /// The platform's id.
     pub user: UserId,
-    /// At most 200 characters.
+    /// The display name: at most 200 characters.
     pub display_name: String,
-    /// In its canonical form; empty if unknown.
+    /// The canonical address; empty if unknown.
     pub email: String,
-    /// Empty if unknown, or not believed.
+    /// The id in the school's own system; empty if unknown or not believed.
     pub external_id: String,
 }
 
 /// The decision of T1, which membership may only tighten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Route {
-    /// Membership at once.
+    /// The person is admitted at once.
     AdmitAtOnce,
-    /// Into the approval queue.
+    /// The person is put into the approval queue.
     Queue(QueueCause),
-    /// Only a person who is known already is answered so; anyone else gets this refusal (P3).
+    /// Only a member, or a person who waits already, is answered so; anyone else gets this refusal (P3).
     OnlyIfKnown(ErrorReason),
 }
 
 impl Route {
-    /// Returns the route of a decision, or its refusal where nothing is to be reserved.
+    /// Returns the route of a decision, or its refusal if nothing is to be reserved.
     pub const fn of(decision: Decision) -> std::result::Result<Self, ErrorReason> {
         match decision {
             Decision::Admit => Ok(Self::AdmitAtOnce),
@@ -61,49 +61,50 @@ impl Route {
 /// One redemption, as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Redemption {
-    /// T2's key (P1).
+    /// The redemption's id, the key of T2 (P1).
     pub id: Uuid,
     /// The invitation that was used.
     pub invitation_id: Uuid,
-    /// Its resource name: the fence's key.
+    /// The invitation's resource name, the key of its fence.
     pub invitation: String,
-    /// Which way in it was.
+    /// The kind of the invitation.
     pub kind: InvitationKind,
     /// The invitation's epoch at the reservation.
     pub epoch: Epoch,
-    /// Where to, from the invitation's row (P12).
+    /// The place to join, from the invitation's row (P12).
     pub place: Place,
-    /// Whom.
+    /// The person who joins.
     pub person: Person,
-    /// When the person was described so by their own token, or by a platform that vouches; None if they were not.
+    /// The time at which the person's own token, or a platform that vouches, described the person so; None if neither
+    /// did.
     pub vouch_time: Option<DateTime<Utc>>,
-    /// What was decided.
+    /// The decision.
     pub route: Route,
-    /// When the invitation was made or last reset (R8).
+    /// The time at which the invitation was made or last reset (R8).
     pub issue_time: DateTime<Utc>,
-    /// It admits at once even whom staff removed.
+    /// True if the invitation admits at once even people whom staff removed.
     pub allow_rejoin: bool,
-    /// True if it holds, or held, a use (P3, P4). One that waits may hand it to another of the same person, whose
-    /// failure hands it back; one that is under way keeps it.
+    /// True if it holds, or held, a use (P3, P4). A redemption that waits may hand its use to another of the same
+    /// person, and gets it back if that one fails; a redemption under way keeps its use.
     pub holds_use: bool,
-    /// Where it stands.
+    /// The state.
     pub state: RedemptionState,
-    /// The first outcome (P9); None while it is not known, and for ever if the epoch was stale (P7).
+    /// The first outcome (P9); None while it is not known, and permanently if the epoch was stale (P7).
     pub outcome: Option<Outcome>,
-    /// Resource name of the join request that it filed or met; empty if none.
+    /// The resource name of the join request that it filed or met; empty if none.
     pub join_request: String,
-    /// How often recovery has tried (P13).
+    /// The number of tries by recovery (P13).
     pub tries: u32,
-    /// When recovery or the sweep looks at it next.
+    /// The time at which recovery or the sweep looks at it next.
     pub next_try_time: DateTime<Utc>,
-    /// When it was reserved.
+    /// The time of the reservation.
     pub create_time: DateTime<Utc>,
-    /// When its state last changed.
+    /// The time of the last change of state.
     pub settle_time: Option<DateTime<Utc>>,
 }
 
 impl Redemption {
-    /// `organizations/{organization}/redemptions/{redemption}`.
+    /// Returns `organizations/{organization}/redemptions/{redemption}`.
     #[must_use]
     pub fn name(&self) -> RedemptionName {
         RedemptionName {
@@ -112,7 +113,8 @@ impl Redemption {
         }
     }
 
-    /// Returns true if it answers its request ids, or will: not one that ended because its epoch was stale (P7).
+    /// Returns true if the redemption answers its request ids, or will: false if it ended because its epoch was stale
+    /// (P7).
     #[must_use]
     pub fn answers(&self) -> bool {
         !self.state.is_final() || self.outcome.is_some()
@@ -135,7 +137,7 @@ impl Redemption {
     }
 }
 
-/// A person by an invitation.
+/// A person and an invitation.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct UseKey {
     /// The invitation.
@@ -144,26 +146,26 @@ pub struct UseKey {
     pub user: UserId,
 }
 
-/// A change of a redemption's state, made only where it still stands at `from`.
+/// A change of a redemption's state, made only if the redemption is still in the state `from`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StateChange {
-    /// Which redemption.
+    /// The redemption's id.
     pub id: Uuid,
-    /// Where it stands.
+    /// The state before.
     pub from: RedemptionState,
-    /// Where it goes.
+    /// The state after.
     pub to: RedemptionState,
-    /// Whether it holds a use where it stands.
+    /// True if it holds a use in the state before.
     pub holds_use: bool,
-    /// Its first outcome; a stored one stays (P9).
+    /// The first outcome; one that is stored already stays (P9).
     pub outcome: Option<Outcome>,
-    /// The join request; empty leaves the stored one.
+    /// The join request; an empty one leaves the stored one.
     pub join_request: String,
-    /// When the sweep looks at it next, if it is queued.
+    /// The time at which the sweep looks at it next, if it is queued.
     pub next_try_time: DateTime<Utc>,
 }
 
-/// What to add to an invitation's counts; each may be negative.
+/// The amounts to add to an invitation's counts; each may be negative.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct UsesChange {
     /// To `uses_reserved`.
@@ -174,10 +176,10 @@ pub struct UsesChange {
     pub committed: i64,
 }
 
-/// Which redemptions to list.
+/// The conditions on the redemptions to list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RedemptionFilter {
-    /// Of this organization, with all its classes, or of this class.
+    /// Only of this organization, with all its classes, or of this class.
     pub place: Place,
     /// Only of this invitation.
     pub invitation_id: Option<Uuid>,
@@ -185,16 +187,16 @@ pub struct RedemptionFilter {
     pub user: Option<UserId>,
     /// Only in this state.
     pub state: Option<RedemptionState>,
-    /// Only those made at or after.
+    /// Only those made at this time or later.
     pub from: Option<DateTime<Utc>>,
-    /// Only those made before.
+    /// Only those made before this time.
     pub till: Option<DateTime<Utc>>,
 }
 
-/// A request id, with the body it came with.
+/// A request id and the body that it came with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RedemptionRequest {
-    /// Whose it is.
+    /// The key: the user and the request id.
     pub key: RequestKey,
     /// The HMAC of the body.
     pub body: BodyMac,
@@ -203,7 +205,7 @@ pub struct RedemptionRequest {
 /// The meaning of a request id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Resolved {
-    /// Nothing, or a redemption whose epoch was stale and which answers nothing (P7).
+    /// It means nothing, or a redemption whose epoch was stale and which answers nothing (P7).
     Unknown,
     /// It came with another body.
     Conflict,
@@ -211,15 +213,15 @@ pub enum Resolved {
     Names(Box<Redemption>),
 }
 
-/// Rows of `redemptions` and `redemption_request_ids` (P9), and what redeeming does to `invitations`.
+/// Rows of `redemptions` and `redemption_request_ids` (P9), and the changes that redeeming makes to `invitations`.
 #[async_trait]
 pub trait Redemptions: Send {
-    /// Locks invitations until the transaction ends, in sorted order whatever the order given, and
-    /// returns them as they stand: everything that reserves or settles uses of them waits.
+    /// Locks invitations until the transaction ends, in sorted order whatever the given order, and returns their
+    /// current rows: all other reservations and settlements of their uses wait.
     async fn lock_invitations(&mut self, ids: &[Uuid]) -> Result<Vec<InvitationRow>>;
 
-    /// Returns what each request id stands for, in the order given (ids older than 24 hours are forgotten), and
-    /// the redemptions of these keys that are living or COMMITTED, the oldest first (P2, P4); in one look.
+    /// Returns the meaning of each request id, in the given order (ids older than 24 hours are forgotten), and the
+    /// redemptions of these keys that are live or COMMITTED, oldest first (P2, P4); in one query.
     async fn standing(
         &mut self,
         requests: &[&RedemptionRequest],
@@ -227,9 +229,10 @@ pub trait Redemptions: Send {
         now: DateTime<Utc>,
     ) -> Result<(Vec<Resolved>, Vec<Redemption>)>;
 
-    /// T1: inserts redemptions, notes their request ids and adds to invitations' counts, more only up to
-    /// `max_uses` (P4). Returns false if a part of it was not written: a person has a living redemption (P2) or has
-    /// spent a use, a request id is another's, or an invitation has too few uses. Then all of it is to be undone.
+    /// T1: inserts redemptions, records their request ids and adds to invitations' counts, increasing them only up to
+    /// `max_uses` (P4). Returns false if a part was not written: a person has a live redemption (P2) or has spent a
+    /// use, a request id belongs to another redemption, or an invitation has too few uses. The caller must then roll
+    /// everything back.
     async fn write_reservations(
         &mut self,
         redemptions: &[Redemption],
@@ -238,12 +241,12 @@ pub trait Redemptions: Send {
         now: DateTime<Utc>,
     ) -> Result<bool>;
 
-    /// Takes the uses of QUEUED redemptions, or gives uses to QUEUED and COMMITTED ones that hold none; it counts
-    /// nothing. Returns false if one did not stand so. Then all of it is to be undone.
+    /// Takes the uses of QUEUED redemptions, or gives uses to QUEUED and COMMITTED ones that hold none; it changes no
+    /// counts. Returns false if one of them was not in such a state. The caller must then roll everything back.
     async fn hand_uses(&mut self, ids: &[Uuid], holds_use: bool) -> Result<bool>;
 
     /// Locks organizations (as [`OrganizationProfiles::lock_organizations`]) and then invitations, in sorted order
-    /// whatever the order given. Returns of each invitation the epoch from which on its uses are counted.
+    /// whatever the given order. Returns for each invitation the epoch from which its uses are counted.
     ///
     /// [`OrganizationProfiles::lock_organizations`]: super::OrganizationProfiles::lock_organizations
     async fn lock_for_settlement(
@@ -253,8 +256,8 @@ pub trait Redemptions: Send {
         now: DateTime<Utc>,
     ) -> Result<HashMap<Uuid, Epoch>>;
 
-    /// T3: moves redemptions and adds to invitations' counts. Returns whom each redemption is of by now; `None` if
-    /// one did not stand where its change says. Then all of it is to be undone.
+    /// T3: moves redemptions and adds to invitations' counts. Returns the current user of each redemption; `None` if
+    /// one was not in the state that its change names. The caller must then roll everything back.
     async fn write_settlements(
         &mut self,
         changes: &[StateChange],
@@ -262,13 +265,12 @@ pub trait Redemptions: Send {
         now: DateTime<Utc>,
     ) -> Result<Option<HashMap<Uuid, UserId>>>;
 
-    /// Those of `ids` that exist, in no order.
+    /// Returns the redemptions of `ids` that exist, in no order.
     async fn get_redemptions(&mut self, ids: &[Uuid]) -> Result<Vec<Redemption>>;
 
-    /// Takes redemptions of `state` that are due, oldest first, counting the try and not giving
-    /// them to another before `lease_until` (P13). Due is also what lies farther ahead than
-    /// [`RedemptionState::try_ahead_seconds_max`]. One that cannot be read is leased and logged, and
-    /// holds up no other.
+    /// Takes redemptions of `state` that are due, oldest first. It counts the try and gives them to nobody else before
+    /// `lease_until` (P13). A redemption whose time is farther ahead than [`RedemptionState::try_ahead_seconds_max`] is
+    /// due too. One that cannot be read is leased and logged, and does not hold up the others.
     async fn take_due(
         &mut self,
         state: RedemptionState,
@@ -277,16 +279,17 @@ pub trait Redemptions: Send {
         limit: u32,
     ) -> Result<Vec<Redemption>>;
 
-    /// Sets when living redemptions are looked at next.
+    /// Sets when live redemptions are looked at next.
     async fn set_next_tries(&mut self, times: &[(Uuid, DateTime<Utc>)]) -> Result<()>;
 
-    /// Brings RESERVED redemptions that recovery has tried before forward to `now`. Returns how many.
+    /// Moves the next try of RESERVED redemptions that recovery has tried before forward to `now`. Returns their
+    /// number.
     async fn hasten_tries(&mut self, now: DateTime<Utc>) -> Result<u64>;
 
-    /// How many RESERVED redemptions were tried at least `tries` times (P13).
+    /// Returns the number of RESERVED redemptions that were tried at least `tries` times (P13).
     async fn count_stuck(&mut self, tries: u32) -> Result<u64>;
 
-    /// A page, newest first: those with an id below `before`.
+    /// Returns a page, newest first: redemptions with an id below `before`.
     async fn list_redemptions(
         &mut self,
         filter: &RedemptionFilter,
@@ -294,25 +297,25 @@ pub trait Redemptions: Send {
         limit: u32,
     ) -> Result<Vec<Redemption>>;
 
-    /// Notes which redemption answers each request id. One that points to a redemption whose epoch
-    /// was stale, and so to no answer, is re-pointed (P7). Returns how many were noted: fewer than
-    /// given if another transaction noted one first.
+    /// Records which redemption answers each request id. An id that points to a redemption whose epoch was stale, and
+    /// so to no answer, is pointed to the new one (P7). Returns the number of recorded ids: fewer than given if another
+    /// transaction recorded one first.
     async fn insert_redemption_requests(
         &mut self,
         requests: &[(&RedemptionRequest, Uuid)],
         now: DateTime<Utc>,
     ) -> Result<u64>;
 
-    /// Deletes rows made before a time, at most `limit`. Returns how many.
+    /// Deletes at most `limit` rows made before a time. Returns their number.
     async fn prune_redemption_requests(&mut self, before: DateTime<Utc>, limit: u32)
     -> Result<u64>;
 
-    /// Deletes redemptions of people who were members already that were settled before a time, at most `limit`. Returns
-    /// how many.
+    /// Deletes at most `limit` redemptions of people who were members already that were settled before a time. Returns
+    /// their number.
     async fn prune_redemptions(&mut self, before: DateTime<Utc>, limit: u32) -> Result<u64>;
 }
 
-/// Returns the distinct organizations of redemptions, sorted: what to lock.
+/// Returns the distinct organizations of redemptions, sorted, for locking.
 pub(crate) fn organizations_of<'a>(
     redemptions: impl Iterator<Item = &'a Redemption>,
 ) -> Vec<OrganizationId> {
