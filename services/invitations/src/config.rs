@@ -1,4 +1,4 @@
-//! Settings, judged as a whole before anything is bound.
+//! The settings, checked as a whole before any address is bound.
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -22,44 +22,44 @@ use crate::{
     membership::MembershipClient,
 };
 
-/// Where the service listens when nothing is said.
+/// The address that the service listens on by default.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 50_052);
 
-/// The files of TLS on the way to membership.
+/// The settings of the TLS files for the connection to membership.
 const MEMBERSHIP_TLS: Names = Names {
     certificate: "MEMBERSHIP_CLIENT_CERT_FILE",
     key: "MEMBERSHIP_CLIENT_KEY_FILE",
     authorities: "MEMBERSHIP_CA_FILE",
 };
 
-/// What the service needs to start.
+/// The settings that the service needs to start.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// What every service needs.
+    /// The settings that every service has.
     pub service: Settings,
-    /// Redis for the limiter; None: within the process. `REDIS_URL`
+    /// Redis for the limiter; None: the limiter keeps its state in the process. `REDIS_URL`
     pub redis_url: Option<String>,
-    /// The membership service, which need not answer yet. `MEMBERSHIP_URL`
+    /// The address of the membership service, which need not answer yet. `MEMBERSHIP_URL`
     pub membership_url: String,
-    /// TLS of the way there; None: plaintext. `MEMBERSHIP_CA_FILE`, `MEMBERSHIP_CLIENT_CERT_FILE`,
+    /// TLS for the connection to membership; None: plaintext. `MEMBERSHIP_CA_FILE`, `MEMBERSHIP_CLIENT_CERT_FILE`,
     /// `MEMBERSHIP_CLIENT_KEY_FILE`
     pub membership_tls: Option<ClientTls>,
     /// The base of every URL handed out. `PUBLIC_URL`
     pub public_url: PublicUrl,
-    /// Signs this service's own tokens for membership. `SIGNING_KEY_FILE`
+    /// The signer of this service's own tokens for membership. `SIGNING_KEY_FILE`
     pub signer: Arc<Signer>,
     /// The limiter's budgets. `LIMITER_BUDGETS`, `CALLS_PER_MINUTE_MAX`
     pub budgets: Budgets,
-    /// How often the workers look.
+    /// The pauses of the workers.
     pub pauses: Pauses,
-    /// How long one call of Redis may take before the limiter does without it.
+    /// The maximum time of one call of Redis before the limiter goes on without it.
     pub redis_call_max: Duration,
-    /// For tests: Redis's scripts go by the injected clock instead of Redis's own.
+    /// True, in tests, if Redis's scripts use the injected clock instead of Redis's own.
     pub limiter_follows_clock: bool,
 }
 
 impl Config {
-    /// Reads every setting and names every mistake.
+    /// Reads every setting and reports every mistake.
     pub fn read(mut reader: Reader<'_>) -> Result<Self, ConfigErrors> {
         let service = Settings::read(&mut reader, DEFAULT_LISTEN, None);
         let redis_url = reader.optional("REDIS_URL", parse_redis_url);
@@ -87,8 +87,8 @@ impl Config {
         })
     }
 
-    /// Settings for a test: a free port on loopback, the schema brought up to date, and everything
-    /// by the injected clock.
+    /// Returns settings for a test: a free port on loopback, the schema brought up to date, and the injected clock for
+    /// everything.
     #[must_use]
     #[expect(
         clippy::too_many_arguments,
@@ -119,7 +119,7 @@ impl Config {
             signer,
             budgets: Budgets::default(),
             pauses: Pauses::default(),
-            // A test's machine is busy; whether Redis is away must not be a matter of luck.
+            // A test machine is busy: a test must not depend on luck for whether Redis counts as unreachable.
             redis_call_max: Duration::from_secs(10),
             limiter_follows_clock: true,
         }

@@ -1,8 +1,8 @@
-//! How one gets in: tokens, codes, join URLs and their redemptions.
+//! Invitations: tokens, codes, join URLs and their redemptions.
 //!
-//! `grpc` parses requests and converts answers, `app` loads, decides and applies, `domain` holds the
-//! rules as pure functions, `redemption` is the way of one person into a class, `store` keeps rows in PostgreSQL or SQLite behind one trait, `limiter`
-//! stops guessers, and `membership` is the port to the other service.
+//! `grpc` parses requests and converts answers. `app` loads, decides and applies. `domain` holds the rules as pure
+//! functions. `redemption` takes one person from an invitation to a place. `store` keeps rows in PostgreSQL or SQLite
+//! behind one trait. `limiter` stops guessers. `membership` is the port to the other service.
 
 #![expect(
     clippy::duplicate_mod,

@@ -1,4 +1,4 @@
-//! The invitations service as a process of its own.
+//! The invitations service as a standalone process.
 
 mod rotate_keys_command;
 

@@ -1,4 +1,4 @@
-//! What is done to the database besides serving: its schema brought up to date, its secrets stored anew.
+//! The maintenance of the database: migration of its schema, and rotation of its keys.
 
 use homeroom_kit::{clock::SystemClock, database::Url, keys::KeyRing, random::SystemRandomness};
 
@@ -17,13 +17,13 @@ pub async fn migrate(url: &Url) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Why secrets are not rotated.
+/// The reason why secrets are not rotated.
 #[derive(Debug, thiserror::Error)]
 pub enum RotationError {
-    /// The database does not answer, or its schema is not this program's.
+    /// The database does not answer, or its schema does not belong to this program.
     #[error(transparent)]
     Database(#[from] OpenError),
-    /// They are not to be rotated, or not further for now.
+    /// The secrets must not be rotated, or not further for now.
     #[error(transparent)]
     Rotate(#[from] RotateError),
 }

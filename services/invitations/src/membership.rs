@@ -1,4 +1,4 @@
-//! The port to the membership service: what this service asks of it, and nothing more.
+//! The port to the membership service: the questions that this service asks it, and nothing more.
 
 mod client;
 mod convert;
@@ -24,79 +24,81 @@ use crate::{
     store::PersonKnown,
 };
 
-/// Redemptions in one [`Membership::admit`] at most: so many of the largest fit into a message that membership takes.
+/// The maximum number of redemptions in one [`Membership::admit`]: this many of the largest fit into a message that
+/// membership accepts.
 pub const ADMIT_BATCH_MAX: usize = 400;
 
-/// What membership answered for one redemption (T2).
+/// The answer of membership for one redemption (T2).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Admission {
-    /// The answer, for ever the same (P1).
+    /// The answer, which never changes (P1).
     pub answer: MembershipAnswer,
-    /// The membership, where there is one and it still stands.
+    /// The membership, if there is one and it still exists.
     pub member: Option<Member>,
-    /// The join request as it is now, where the answer was `QUEUED` or `ALREADY_PENDING`.
+    /// The join request as it is now, if the answer was `QUEUED` or `ALREADY_PENDING`.
     pub join_request: Option<JoinRequest>,
-    /// How that join request ended; None while it waits.
+    /// The end of that join request; None while it waits.
     pub request_end: Option<RequestEnd>,
-    /// What the organization is called.
+    /// The display name of the organization.
     pub organization_display_name: String,
-    /// What the class is called; empty for an organization.
+    /// The display name of the class; empty for an organization.
     pub class_display_name: String,
-    /// Licensed seats; 0: no limit.
+    /// The number of licensed seats; 0: no limit.
     pub seat_limit: i64,
-    /// To whom: after an erasure a pseudonym (R13). None where membership is too old to say, or to erase.
+    /// The user whom the answer is about; after an erasure, a pseudonym (R13). None if membership is of a version that
+    /// does not say, and cannot erase.
     pub user: Option<UserId>,
-    /// It had been answered before this call.
+    /// True if it was answered before this call.
     pub answered_before: bool,
 }
 
-/// Whether a user may do something in a place, and what membership knows of it.
+/// The permission of a user in a place, and the data that membership has about the place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Access {
-    /// Whether the user may know that it exists.
+    /// True if the user may know that the place exists.
     pub visible: bool,
-    /// Whether the user may do it.
+    /// True if the user has the permission.
     pub allowed: bool,
-    /// The role by which; None for none.
+    /// The role that decided; None if there is none.
     pub role: Option<Role>,
-    /// It is an archived class.
+    /// True if the place is an archived class.
     pub archived: bool,
-    /// What the organization is called.
+    /// The display name of the organization.
     pub organization_display_name: String,
-    /// What the class is called; empty for an organization.
+    /// The display name of the class; empty for an organization.
     pub class_display_name: String,
-    /// The word before the organization's enrolment codes (B4).
+    /// The prefix of the organization's enrollment codes (B4).
     pub code_prefix: String,
-    /// Licensed seats; 0: no limit.
+    /// The number of licensed seats; 0: no limit.
     pub seat_limit: i64,
-    /// Whom events of the place tell.
+    /// The users whom events of the place notify.
     pub notify: Vec<UserId>,
 }
 
-/// The membership service. What it does not answer is `MEMBERSHIP_UNAVAILABLE`.
+/// The membership service. Calls that it does not answer fail with `MEMBERSHIP_UNAVAILABLE`.
 ///
-/// `deadline` is the caller's: what is passed on is a margin less, so that an answer in time is
-/// still sent on; None leaves the client's own.
+/// `deadline` is the caller's. The deadline that is passed on is a margin earlier, so that an answer in time can still
+/// be sent on; None leaves the client's own deadline.
 #[async_trait]
 pub trait Membership: Send + Sync + fmt::Debug {
-    /// Admits or queues the people of redemptions (T2), at most [`ADMIT_BATCH_MAX`]. One result
-    /// for each request, in their order; `MEMBERSHIP_UNAVAILABLE` means unknown, never refused (P11).
+    /// Admits or queues the people of at most [`ADMIT_BATCH_MAX`] redemptions (T2). Returns one result for each
+    /// request, in their order; `MEMBERSHIP_UNAVAILABLE` means unknown, never refused (P11).
     async fn admit(
         &self,
         requests: &[AdmitRequest],
         deadline: Option<Instant>,
     ) -> Vec<Result<Admission>>;
 
-    /// What was answered for a redemption, and what became of its request since (P10).
-    /// None where membership has never heard of it.
+    /// Returns the answer for a redemption, and what has become of its join request since (P10). None if membership has
+    /// never heard of the redemption.
     async fn get_admission(
         &self,
         redemption: &RedemptionName,
         deadline: Option<Instant>,
     ) -> Result<Option<Admission>>;
 
-    /// Raises an invitation's fence: once answered, nothing below `epoch` is admitted (P7).
-    /// Gives where it stands, which is never below `epoch`.
+    /// Raises an invitation's fence: once this is answered, nothing below `epoch` is admitted (P7). Returns the fence's
+    /// epoch, which is never below `epoch`.
     async fn raise_fence(
         &self,
         invitation: &str,
@@ -104,7 +106,7 @@ pub trait Membership: Send + Sync + fmt::Debug {
         deadline: Option<Instant>,
     ) -> Result<Epoch>;
 
-    /// Whether `user` may do something in `place`.
+    /// Returns whether `user` has a permission in `place`.
     async fn check_access(
         &self,
         user: &UserId,
@@ -113,17 +115,18 @@ pub trait Membership: Send + Sync + fmt::Debug {
         deadline: Option<Instant>,
     ) -> Result<Access>;
 
-    /// What membership knows of a person who is to be erased (R13). `LAST_OWNER` for who may not be.
+    /// Returns the data that membership has about a person who is to be erased (R13). Fails with `LAST_OWNER` if the
+    /// person may not be erased.
     async fn look_at_person(
         &self,
         user: &UserId,
         deadline: Option<Instant>,
     ) -> Result<Vec<PersonKnown>>;
 
-    /// Erases the person, once for each pseudonym; its feed tells of it then. `LAST_OWNER` changes nothing.
+    /// Erases the person, once for each pseudonym; the feed then has events about it. `LAST_OWNER` changes nothing.
     async fn erase_user(&self, user: &UserId, pseudonym: &UserId) -> Result<()>;
 
-    /// The feed of every organization after `page_token` (empty: from its beginning), at most
-    /// `page_size` events (P5).
+    /// Returns at most `page_size` events of the feed of every organization after `page_token` (empty: from its
+    /// beginning) (P5).
     async fn list_events(&self, page_size: u32, page_token: &str) -> Result<ListEventsResponse>;
 }

@@ -1,4 +1,4 @@
-//! `invitations rotate-keys`: a line for what is being done, and one for what it came to.
+//! `invitations rotate-keys`: prints lines of progress, and then the result.
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
@@ -19,14 +19,14 @@ use homeroom_kit::{
     shutdown::Shutdown,
 };
 
-/// Lines of progress are at least so far apart, in milliseconds.
+/// The minimum time between lines of progress, in milliseconds.
 const PROGRESS_MILLIS: u64 = 500;
 
 const QUIET: Style = Style::new().dimmed();
 const GOOD: Style = AnsiColor::Green.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 
-/// Rotates, and fails unless nothing is left under an old key.
+/// Rotates the secrets. Fails if any is left under an old key.
 pub(crate) async fn run(flags: &Flags) -> Result<(), Failure> {
     let (url, keys) = service::read_database(flags, |reader| {
         reader.required("KEYS_FILE", KeyRing::read_named)
@@ -41,7 +41,7 @@ pub(crate) async fn run(flags: &Flags) -> Result<(), Failure> {
     print(&ended?)
 }
 
-/// One line that is written over on a terminal, and one after the other elsewhere.
+/// One line that is overwritten on a terminal; elsewhere, one line after the other.
 #[derive(Default)]
 struct ProgressLine {
     last: Option<Instant>,
@@ -67,7 +67,7 @@ impl ProgressLine {
         } else {
             writeln!(out, "{text}")
         };
-        // Nobody reads it any more, which is no reason to stop.
+        // If nobody reads the output any more, that is no reason to stop.
         drop(written);
     }
 

@@ -1,4 +1,4 @@
-//! The running service: its parts made and wired.
+//! The running service: makes its parts and connects them.
 
 use std::sync::Arc;
 
@@ -43,22 +43,22 @@ use crate::{
     store::{self, OpenError},
 };
 
-/// The name that database servers' lists show.
+/// The name in the connection lists of database servers.
 const APPLICATION_NAME: &str = "homeroom-invitations";
 
-/// Why the service does not start.
+/// The reason why the service does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// For what keeps every service from starting.
+    /// A reason that keeps every service from starting.
     #[error(transparent)]
     Service(#[from] service::StartError),
-    /// The keys are not those of this database's secrets.
+    /// The keys do not belong to this database's secrets.
     #[error(transparent)]
     Keys(#[from] KeysRefused),
-    /// The address of membership cannot be understood.
+    /// The address of membership cannot be parsed.
     #[error("MEMBERSHIP_URL {0}")]
     MembershipUrl(#[from] MembershipUrlMalformed),
-    /// The address of Redis cannot be understood.
+    /// The address of Redis cannot be parsed.
     #[error("REDIS_URL cannot be used: {0}")]
     Redis(#[from] StoreAway),
 }
@@ -69,7 +69,7 @@ impl From<OpenError> for StartError {
     }
 }
 
-/// The service under way.
+/// The running service.
 pub type Service = service::Service<App>;
 
 /// Starts the service. It listens only once everything else is ready.
@@ -212,7 +212,7 @@ mod tests {
         Signer::generate(&SeededRandomness::new(1)).unwrap()
     }
 
-    /// What the service says on a database that it does not migrate itself.
+    /// Returns the error of the service on a database that it does not migrate itself.
     async fn refusal(url: &Url) -> OpenError {
         match started(url, signer().keys(None).unwrap().into()).await {
             StartError::Service(service::StartError::Database(error)) => error,
@@ -220,7 +220,7 @@ mod tests {
         }
     }
 
-    /// Why the service does not start.
+    /// Returns the reason why the service does not start.
     async fn started(url: &Url, keys: TokenKeys) -> StartError {
         let random = Arc::new(SeededRandomness::new(1));
         let clock = Arc::new(SystemClock);

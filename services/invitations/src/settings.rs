@@ -1,8 +1,8 @@
-//! The settings that this service alone has, for its command line.
+//! The settings that only this service has, for its command line.
 
 use homeroom_kit::service::Setting;
 
-/// Every setting besides those of every service.
+/// Every setting besides those that all services have.
 pub const SETTINGS: &[Setting] = &[
     (
         "LISTEN_ADDRESS",

@@ -1,4 +1,4 @@
-//! The port over gRPC: a channel that connects when it is first used, and tokens of our own.
+//! The membership port over gRPC: a channel that connects on first use, and tokens that this service signs itself.
 
 use std::{
     fmt,
@@ -36,35 +36,35 @@ use tonic::{
 use super::{Access, Admission, Membership, convert};
 use crate::{SERVICE, domain::invitation::Epoch, store::PersonKnown};
 
-/// How long a token of ours lasts, in minutes.
+/// The lifetime of such a token, in minutes.
 const TOKEN_MINUTES: i64 = 5;
-/// How long before its end a token is no longer used, in minutes.
+/// The time before its expiry from which a token is no longer used, in minutes.
 const TOKEN_RENEW_MINUTES: i64 = 1;
-/// Whom those tokens speak for.
+/// The subject of such tokens.
 const TOKEN_SUBJECT: &str = "homeroom-invitations";
-/// How much earlier than the caller's our own deadline is, in milliseconds.
+/// The margin by which this service's deadline precedes the caller's, in milliseconds.
 const DEADLINE_MARGIN_MILLIS: u64 = 50;
-/// How long membership may take where the caller gives it longer, in milliseconds.
+/// The maximum time for a call of membership, in milliseconds, even if the caller allows more.
 const CALL_MILLIS_MAX: u64 = 5_000;
-/// How long connecting may take, in milliseconds.
+/// The maximum time for connecting, in milliseconds.
 const CONNECT_MILLIS_MAX: u64 = 2_000;
-/// How long an idle connection is left alone before it is asked whether it lives, in seconds.
+/// The idle time after which a connection is probed, in seconds.
 const KEEPALIVE_SECONDS: u64 = 20;
-/// Bytes of an answer at most: 500 admissions, or 1,000 events.
+/// The maximum size of an answer in bytes: 500 admissions, or 1,000 events.
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// The text is no address of a membership service.
+/// The error for a text that is no address of a membership service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum MembershipUrlMalformed {
-    /// It is no URL of a host.
+    /// The text is no URL of a host.
     #[error("must be an address such as http://127.0.0.1:50051 or https://membership:50051")]
     NoAddress,
-    /// It asks for TLS, and nobody's certificate is believed.
+    /// The address asks for TLS, but no certificate authority is trusted.
     #[error(
         "begins with https://, which takes the certificate of an authority (MEMBERSHIP_CA_FILE)"
     )]
     NoAuthority,
-    /// It asks for plaintext, and TLS is set up.
+    /// The address asks for plaintext, but TLS is configured.
     #[error("must begin with https://, since TLS is set up for it")]
     NotTls,
 }
@@ -78,7 +78,7 @@ pub struct MembershipClient {
     issuer: String,
     audience: String,
     clock: SharedClock,
-    /// The token in use, and until when.
+    /// The current token and its expiry.
     token: Mutex<Option<(SecretText, DateTime<Utc>)>>,
 }
 
@@ -94,8 +94,8 @@ impl MembershipClient {
         endpoint(url).map(|_| ())
     }
 
-    /// For the service at `url`, which need not answer yet, over `tls` where the address is of `https://`, with
-    /// tokens that `signer` signs for `issuer` and `audience`. Within a runtime.
+    /// Makes a client for the service at `url`, which need not answer yet. It uses `tls` if the address begins with
+    /// `https://`, and tokens that `signer` signs for `issuer` and `audience`. It must be called inside a runtime.
     pub fn new(
         url: &str,
         tls: Option<&ClientTls>,
@@ -128,7 +128,7 @@ impl MembershipClient {
         })
     }
 
-    /// A token with a minute or more to go.
+    /// Returns a token that is valid for at least another minute.
     fn token(&self) -> Result<SecretText> {
         let now = self.clock.now();
         let mut held = self.token.lock().unwrap_or_else(PoisonError::into_inner);
@@ -156,7 +156,8 @@ impl MembershipClient {
         *self.token.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// Calls the method `rpc` under its deadline and as part of the caller's trace, with its failures as errors of ours.
+    /// Calls the method `rpc` under its deadline and as part of the caller's trace. Failures become errors of this
+    /// service.
     async fn call<M, A, F>(
         &self,
         rpc: &'static str,
@@ -197,11 +198,11 @@ impl MembershipClient {
         }
     }
 
-    /// What a failed call means here: that the outcome is not known, unless membership says more.
+    /// Converts a failed call: the outcome is unknown, unless membership says more.
     fn failure(&self, status: &Status) -> Error {
         let known = Error::from_status(status);
         match known.as_ref().map(Error::reason) {
-            // Answers that mean something to this service.
+            // These answers have a meaning for this service.
             Some(ErrorReason::RedemptionNotFound | ErrorReason::LastOwner) => {
                 known.unwrap_or_else(unavailable)
             }
@@ -221,7 +222,7 @@ impl MembershipClient {
     }
 }
 
-/// `MEMBERSHIP_UNAVAILABLE`: nothing is known of the outcome.
+/// Returns `MEMBERSHIP_UNAVAILABLE`: the outcome is unknown.
 fn unavailable() -> Error {
     Error::unavailable(
         ErrorReason::MembershipUnavailable,
@@ -229,7 +230,7 @@ fn unavailable() -> Error {
     )
 }
 
-/// How long a call may take: less than the caller waits, so that the answer can be sent on.
+/// Returns the maximum time for a call, which ends before the caller stops waiting, so that the answer can be sent on.
 fn time_left(deadline: Option<Instant>) -> Result<Duration> {
     let longest = Duration::from_millis(CALL_MILLIS_MAX);
     let Some(deadline) = deadline else {
@@ -284,7 +285,7 @@ impl Membership for MembershipClient {
             Ok(answered) => answered,
             Err(error) => return requests.iter().map(|_| Err(error.clone())).collect(),
         };
-        // A row that is missing is unknown (P11).
+        // The outcome of a missing row is unknown (P11).
         let mut results: Vec<Result<Admission>> =
             requests.iter().map(|_| Err(unavailable())).collect();
         for result in answered.results {

@@ -1,4 +1,4 @@
-//! The client, as far as it goes without a service.
+//! The parts of the client that can be tested without a service.
 
 use homeroom_kit::{clock::ManualClock, random::SeededRandomness};
 

@@ -1,4 +1,4 @@
-//! What membership answers, as this service's own types.
+//! The answers of membership, as this service's own types.
 
 use homeroom_api::{
     common::v1::{ErrorReason, Role},
@@ -22,7 +22,7 @@ pub(super) fn admission(answered: api::Admission) -> Result<Admission> {
         Outcome::AlreadyMember => MembershipAnswer::AlreadyMember,
         Outcome::StaleEpoch => MembershipAnswer::StaleEpoch,
         Outcome::Refused => MembershipAnswer::Refused(refusal(&answered)?),
-        // A newer membership may say what this version does not know: that is no refusal.
+        // A newer membership may send an outcome that this version does not know: that is no refusal.
         Outcome::Unspecified => return Err(Error::internal("an admission has no known outcome")),
     };
     let request_end = answered.join_request.as_ref().and_then(request_end);
@@ -57,7 +57,7 @@ fn request_end(request: &api::JoinRequest) -> Option<RequestEnd> {
     }
 }
 
-/// What membership knows of a person.
+/// Returns the data that membership has about a person.
 pub(super) fn particulars(answered: api::EraseUserResponse) -> Result<Vec<PersonKnown>> {
     let known = answered.particulars.into_iter();
     known

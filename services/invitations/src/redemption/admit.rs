@@ -1,4 +1,4 @@
-//! T2: asking membership to admit the people of redemptions.
+//! T2: asks membership to admit the people of redemptions.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -29,12 +29,12 @@ use crate::{
     membership::{ADMIT_BATCH_MAX, Admission},
 };
 
-/// How long membership may take to admit, in seconds (P13).
+/// The maximum time for an admission by membership, in seconds (P13).
 const ADMIT_DEADLINE_SECONDS: u64 = 2;
 
 impl Redemptions {
-    /// Asks membership about each redemption, each once; with `validate_only` what it would answer, which changes
-    /// nothing. A result for every id: what is not answered is `MEMBERSHIP_UNAVAILABLE`, which means unknown and never
+    /// Asks membership about each redemption once; with `validate_only`, it asks for the would-be answer, which changes
+    /// nothing. Returns a result for every id: `MEMBERSHIP_UNAVAILABLE`, if there is no answer, means unknown and never
     /// refused (P11).
     pub(crate) async fn admit(
         &self,
@@ -53,8 +53,8 @@ impl Redemptions {
             let mut answers = answers.into_iter();
             for redemption in wave {
                 let mut answer = answers.next().unwrap_or_else(|| Err(not_known_yet()));
-                // P1: no repetition changes this. What is stored under the key is the answer: an erasure
-                // overtook the redemption.
+                // P1: a repetition cannot change this. An erasure overtook the redemption, and the answer is the one
+                // stored under the key.
                 if let Err(error) = &answer
                     && error.reason() == ErrorReason::InvalidRequest
                 {
@@ -69,20 +69,21 @@ impl Redemptions {
                 {
                     tracing::error!(%error, redemption = %redemption.id, "membership cannot answer for a redemption");
                 }
-                // Wrong on purpose, against P1: what membership was not heard of in time is taken for over.
+                // Deliberately wrong, against P1: a redemption that membership did not answer in time is treated as
+                // ended.
                 if answer.is_err() && !validate_only && is_wrong(WrongVariant::ReleaseOnTimeout) {
                     given_up.push(Settlement::given_up(redemption));
                 }
                 results.insert(redemption.id, answer.map_err(|_| not_known_yet()));
             }
         }
-        // Nothing, unless a test asked for the wrong variant.
+        // The list is empty, unless a test asked for the wrong variant.
         self.settle_now(&given_up).await;
         results
     }
 }
 
-/// Calls in which no person of a class is named twice, nor a redemption asked about twice (P11).
+/// Splits redemptions into calls in which no person of a class and no redemption occurs twice (P11).
 fn waves<'a>(redemptions: &[&'a Redemption]) -> Vec<Vec<&'a Redemption>> {
     let mut asked = HashSet::new();
     let mut left: Vec<&Redemption> = redemptions
@@ -104,8 +105,7 @@ fn waves<'a>(redemptions: &[&'a Redemption]) -> Vec<Vec<&'a Redemption>> {
     waves
 }
 
-/// Returns the request to membership for a redemption: for ever the same for one id (P1), but for what is said of the
-/// person.
+/// Returns the request to membership for a redemption. It never changes for one id (P1), except for the person's data.
 #[must_use]
 fn admit_request(redemption: &Redemption, validate_only: bool) -> AdmitRequest {
     let (route, cause, refuse_reason) = match redemption.route {
@@ -177,7 +177,7 @@ mod tests {
         redemption::ledger::Person,
     };
 
-    /// The largest redemption that a request can lead to.
+    /// Returns the largest redemption that a request can lead to.
     fn largest() -> Redemption {
         let longest = "a".repeat(63);
         let place = Place::new(

@@ -1,4 +1,4 @@
-//! One attempt to redeem, and how far it has come.
+//! One attempt to redeem, and its progress.
 
 use chrono::{DateTime, Utc};
 use homeroom_api::common::v1::ErrorReason;
@@ -24,7 +24,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Charged {
     pub(super) receipt: Receipt,
-    /// Short credentials lead to the queue for now.
+    /// True if short credentials lead to the queue for now.
     pub(super) guess_guarded: bool,
 }
 
@@ -44,33 +44,34 @@ impl Charged {
     }
 }
 
-/// How far an attempt has come.
+/// The progress of an attempt.
 pub(super) enum Stage {
     /// Nothing is reserved for it.
     Fresh,
-    /// This redemption is its own, or the living one that it met (P2): membership is to be asked about it.
+    /// The redemption is the attempt's own, or the live one that it met (P2); membership must be asked about it.
     Reserved {
         redemption: Box<Redemption>,
         attached: bool,
     },
-    /// A living invitation refuses it, unless membership knows the person (R2).
+    /// A usable invitation refuses the attempt, unless membership knows the person (R2).
     Refusing(ErrorReason),
-    /// It was refused before there was a redemption.
+    /// The attempt was refused before there was a redemption.
     Refused(Error),
-    /// It has its answer.
+    /// The attempt has its answer.
     Answered(Box<Result<Redeemed>>),
 }
 
-/// One attempt on its way.
+/// One attempt under way.
 pub(super) struct InFlight {
     pub(super) attempt: Attempt,
     pub(super) stage: Stage,
     pub(super) charged: Option<Charged>,
-    /// What the limiter said.
+    /// The decision of the limiter.
     pub(super) limiter_decision: LimiterDecision,
-    /// The invitation that was found last.
+    /// The invitation that was matched last.
     pub(super) matched: Option<MatchedInvitation>,
-    /// When it came. What is answered to a redemption that began since is an answer to it too.
+    /// The time at which the attempt came. The answer for a redemption that began later is an answer to the attempt
+    /// too.
     since: DateTime<Utc>,
 }
 
@@ -102,7 +103,8 @@ impl InFlight {
         self.stage = Stage::Refused(refusal(reason));
     }
 
-    /// Refuses it. Who is in, or waits, is told so before a living invitation refuses (R2).
+    /// Refuses the attempt. A usable invitation refuses only after membership was asked whether the person is a member
+    /// or waits (R2).
     pub(super) fn refuse_unless_known(&mut self, reason: ErrorReason) {
         match reason {
             ErrorReason::CodeNotUsable => self.refuse(reason),
@@ -117,15 +119,16 @@ impl InFlight {
         };
     }
 
-    /// Has it decided again, since what it met is over: whatever it meets now has begun since.
+    /// Has the attempt decided again, because the redemption that it met is over: any redemption that it meets now has
+    /// begun since.
     pub(super) fn decide_again(&mut self) {
         self.since = DateTime::<Utc>::MIN_UTC;
         self.stage = Stage::Fresh;
     }
 
-    /// Returns true if membership's answer to a living redemption that it met is none to it. The redemption is over: it
-    /// has its answer from before and waits to be settled, or its request ended and the feed is late. Or it has led to
-    /// the queue, and the person would be let in by now (P2).
+    /// Returns true if membership's answer for the live redemption `met` does not answer this attempt. Either `met` is
+    /// over: it had its answer before and waits to be settled, or its request has ended and the feed is late. Or it led
+    /// to the queue, and the person would be let in by now (P2).
     pub(super) fn is_over(
         &self,
         met: &Redemption,
@@ -142,7 +145,7 @@ impl InFlight {
         }
     }
 
-    /// Returns true if the person would be let in at once now, and was not to be when `met` began.
+    /// Returns true if the person would be let in at once now, and was not let in at once when `met` began.
     fn gets_in_at_once(&self, met: &Redemption, now: DateTime<Utc>) -> bool {
         let Some(matched) = &self.matched else {
             return false;
@@ -157,7 +160,7 @@ impl InFlight {
         changed && decide(invitation, &facts, now) == Decision::Admit
     }
 
-    /// Returns why it was refused, if no redemption tells of it.
+    /// Returns the reason of the refusal, if no redemption records it.
     pub(super) fn refusal_to_log(&self) -> Option<ErrorReason> {
         match &self.stage {
             Stage::Refused(error) => Some(error.reason()).filter(|reason| is_decision(*reason)),
@@ -174,7 +177,7 @@ impl InFlight {
     }
 }
 
-/// Returns true if a reason is a decision, and not that something is away or under way.
+/// Returns true if a reason is a decision, and not a sign that something is unreachable or under way.
 pub(super) fn is_decision(reason: ErrorReason) -> bool {
     reason == ErrorReason::EmailMalformed
         || matches!(

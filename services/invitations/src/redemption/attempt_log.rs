@@ -1,8 +1,8 @@
-//! The log of refused attempts: written after the answer, in batches, and never at the answer's cost.
+//! The log of refused attempts. It is written after the answer, in batches, and never delays an answer.
 //!
-//! When the queue is full, when the database does not take them, or when refusals that cost their user nothing
-//! exceed their bounds, entries are dropped and counted. The work is the same whether a credential is unknown, reset, revoked,
-//! off or deleted, and so is the row (R5).
+//! Entries are dropped and counted when the queue is full, when the database does not accept them, or when refusals
+//! that cost their user nothing exceed their bounds. The work, and the row, are the same whether a credential is
+//! unknown, reset, revoked, off or deleted (R5).
 
 use std::{
     collections::HashMap,
@@ -29,37 +29,36 @@ use crate::{
     store::{self, LimiterDecision, OrganizationProfile, RefusedAttempt, Store},
 };
 
-/// Refused attempts that wait to be written at most; further ones are dropped.
+/// The maximum number of refused attempts that wait to be written; further ones are dropped.
 pub const ATTEMPTS_QUEUED_MAX: usize = 10_000;
-/// Refused attempts that one transaction writes at most.
+/// The maximum number of refused attempts that one transaction writes.
 pub const ATTEMPTS_BATCH_MAX: usize = 500;
-/// Refusals that cost their user nothing (those of the limiter, repeats, and those that it is given back for, such as
-/// `NO_SEATS`) that are logged at most of one user each minute: one of each place.
+/// The maximum number of costless refusals of one user that are logged each minute, at most one for each place. A
+/// refusal is costless if it is the limiter's, a repeat, or one whose charge is given back, such as `NO_SEATS`.
 pub const COSTLESS_REFUSALS_PER_USER_MINUTE_MAX: usize = 5;
-/// Such refusals that are logged at most of all users together, each minute; so many users are remembered at most.
+/// The maximum number of costless refusals of all users that are logged each minute, and of users that are remembered.
 pub const COSTLESS_REFUSALS_MINUTE_MAX: usize = 10_000;
-/// Seconds of a minute.
+/// The number of seconds in a minute.
 const MINUTE_SECONDS: i64 = 60;
 
-/// Counter: refused attempts that were not logged, since too many waited, the database did not take them, or
-/// those that cost nothing exceeded their bounds. One more of the same user and place in its minute is no loss
-/// and not counted.
+/// Counter: refused attempts that were not logged, because too many waited, the database did not accept them, or
+/// costless refusals exceeded their bounds. A further one of the same user and place in its minute is not counted.
 pub const ATTEMPTS_DROPPED: &str = "homeroom_refused_attempts_dropped";
 
-/// One refusal, as the way of an attempt knows it.
+/// One refusal, with the facts that the attempt's course has established.
 #[derive(Clone, Copy)]
 pub(super) struct Refusal<'attempt> {
     pub(super) attempt: &'attempt Attempt,
     pub(super) preview: bool,
     pub(super) reason: ErrorReason,
     pub(super) limiter_decision: LimiterDecision,
-    /// The user has made this guess before.
+    /// True if the user has made this guess before.
     pub(super) is_repeat: bool,
-    /// The invitation, if the credential is a living one's.
+    /// The invitation, if the credential matches a usable one.
     pub(super) matched: Option<&'attempt Invitation>,
 }
 
-/// What the log says of a limiter's refusal.
+/// Returns the log's decision for a limiter's refusal.
 pub(super) const fn refused_by(dimension: Dimension) -> LimiterDecision {
     match dimension {
         Dimension::User => LimiterDecision::RefusedUser,
@@ -68,7 +67,7 @@ pub(super) const fn refused_by(dimension: Dimension) -> LimiterDecision {
     }
 }
 
-/// How attempts form batches.
+/// The limits by which attempts form batches.
 const BATCHING: Limits = Limits {
     batch_items_max: ATTEMPTS_BATCH_MAX,
     queue_items_max: ATTEMPTS_QUEUED_MAX,
@@ -78,26 +77,26 @@ const BATCHING: Limits = Limits {
     apart_millis: 0,
 };
 
-/// Where refused attempts are written.
+/// The writer of refused attempts.
 #[derive(Debug)]
 pub struct AttemptLog {
     batches: Batcher<RefusedAttempt, ()>,
     costless: Mutex<Costless>,
 }
 
-/// What a minute has logged of refusals that cost their users nothing.
+/// The costless refusals that were logged in one minute.
 #[derive(Debug, Default)]
 struct Costless {
-    /// Counted from 1970.
+    /// The minute, counted from 1970.
     minute: i64,
-    /// In which places each user's are logged.
+    /// The places in which refusals of each user were logged.
     by_user: HashMap<UserId, Vec<Option<Place>>>,
-    /// How many are logged.
+    /// The number of logged refusals.
     logged: usize,
 }
 
 impl AttemptLog {
-    /// Into this database. Call it inside a runtime.
+    /// Starts the log on this database. It must be called inside a runtime.
     #[must_use]
     pub fn start(store: Arc<dyn Store>) -> Self {
         let batches = Batcher::start(BATCHING, move |attempts: Vec<RefusedAttempt>| {
@@ -120,8 +119,8 @@ impl AttemptLog {
         self.costless.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Those that are to be logged, of attempts and whether each is a repeat: what costs its user nothing must not fill
-    /// the log.
+    /// Returns the attempts to log, from attempts and whether each is a repeat: costless refusals must not fill the
+    /// log.
     fn worth_logging(&self, attempts: Vec<(RefusedAttempt, bool)>) -> Vec<RefusedAttempt> {
         let mut costless = self.lock();
         let worth = attempts.into_iter().filter_map(|(attempt, is_repeat)| {
@@ -133,7 +132,7 @@ impl AttemptLog {
         worth.collect()
     }
 
-    /// Has them written. Ends once they are, or are dropped.
+    /// Writes the attempts. It returns once they are written or dropped.
     async fn write(&self, attempts: Vec<RefusedAttempt>) {
         let count = attempts.len();
         if self.batches.submit(attempts).await.is_err() {
@@ -143,7 +142,7 @@ impl AttemptLog {
 }
 
 impl Costless {
-    /// Returns true if it is among those that are logged this minute: the first of its user in its place.
+    /// Returns true if the refusal is one to log this minute: the first of its user in its place, within the bounds.
     fn is_news(&mut self, attempt: &RefusedAttempt) -> bool {
         self.turn_to(attempt.create_time.timestamp().div_euclid(MINUTE_SECONDS));
         let places = self
@@ -165,8 +164,8 @@ impl Costless {
         true
     }
 
-    /// Begins again in another minute. The minute just over is none: calls interleave at its end, and it
-    /// would begin again with each. One longer past is another, since the clock was set back.
+    /// Starts anew when the minute changes. The previous minute does not count as a change: calls interleave at its
+    /// end, and each would start anew. An older minute does, because the clock was set back.
     fn turn_to(&mut self, minute: i64) {
         let just_over = self.minute.saturating_sub(1);
         if !(just_over..=self.minute).contains(&minute) {
@@ -189,7 +188,7 @@ fn count_dropped(count: usize) {
 }
 
 impl Redemptions {
-    /// Logs refusals, in a task that shutdown waits for and no answer does.
+    /// Logs refusals, in a task that shutdown waits for but no answer does.
     pub(super) fn log_refusals(self: &Arc<Self>, refusals: Vec<Refusal<'_>>, profiles: &Profiles) {
         if refusals.is_empty() {
             return;
@@ -220,7 +219,7 @@ impl Redemptions {
         now: DateTime<Utc>,
     ) -> RefusedAttempt {
         let attempt = refusal.attempt;
-        // R5: of what opens nothing the row tells no more than the answer.
+        // R5: if the credential opens nothing, the row reveals no more than the answer.
         let matched = refusal
             .matched
             .filter(|_| refusal.reason != ErrorReason::CodeNotUsable);
@@ -254,8 +253,8 @@ impl Redemptions {
     }
 }
 
-/// The organization whose administrators may read who made an attempt that opened nothing (I8): the one that the
-/// request names, or whose prefix was typed so that it can be nothing else.
+/// Returns the organization whose administrators may read who made an attempt that opened nothing (I8): the one that
+/// the request names, or the one whose prefix was typed unambiguously.
 fn certain_organization<'profiles>(
     attempt: &Attempt,
     profiles: &'profiles Profiles,
@@ -266,12 +265,12 @@ fn certain_organization<'profiles>(
     let prefix = attempt.credential.certain_prefix()?;
     match with_prefix(profiles, &prefix).as_slice() {
         [one] => Some(*one),
-        // What several prefixes read like is certain of none.
+        // A prefix that reads like several is certain of none.
         _ => None,
     }
 }
 
-/// A refusal by the limiter: what it said, and what the caller is told.
+/// A refusal by the limiter: its decision, and the error for the caller.
 pub(super) type Overcharged = (LimiterDecision, Error);
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ fn attempt(user: usize, seconds: i64, limiter_decision: LimiterDecision) -> Refu
     }
 }
 
-/// A log that writes nowhere, and tells how many each of its batches held.
+/// Returns a log that writes nowhere, and the sizes of its batches.
 fn log() -> (AttemptLog, Arc<Mutex<Vec<usize>>>) {
     let written = Arc::new(Mutex::new(Vec::new()));
     let sizes = Arc::clone(&written);
@@ -47,7 +47,7 @@ async fn attempts_wait_up_to_the_bound_and_further_ones_are_dropped() {
     assert_eq!(written.iter().max(), Some(&ATTEMPTS_BATCH_MAX));
 }
 
-/// Those of these, no repeats, that are to be logged.
+/// Returns those of these attempts, none a repeat, that are to be logged.
 fn worth(log: &AttemptLog, attempts: Vec<RefusedAttempt>) -> Vec<RefusedAttempt> {
     log.worth_logging(
         attempts

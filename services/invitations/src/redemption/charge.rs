@@ -1,4 +1,5 @@
-//! Charges attempts before their credentials are looked at, and gives back what was no guess.
+//! Charges attempts before their credentials are looked up, and gives back the charges of attempts that were no
+//! guesses.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -23,7 +24,7 @@ use crate::{
 };
 
 impl Redemptions {
-    /// Charges each attempt, all in one round trip. `TOO_MANY_ATTEMPTS` for those that may not go on.
+    /// Charges each attempt, all in one round trip. Attempts that may not go on get `TOO_MANY_ATTEMPTS`.
     pub(super) async fn charge(
         &self,
         attempts: &[&Attempt],
@@ -53,9 +54,9 @@ impl Redemptions {
             .collect()
     }
 
-    /// Returns for each attempt true if another guard than those that it was charged in is closed for the matched
-    /// invitation: its own organization or the whole service is being guessed at under another name. One round
-    /// trip for all, and none where nothing found is short.
+    /// Returns for each attempt true if a guard other than those it was charged in is closed for the matched
+    /// invitation: its own organization, or the whole service, is being guessed at under another name. It takes one
+    /// round trip for all, and none if no matched credential is short.
     pub(super) async fn guarded_elsewhere(
         &self,
         attempts: &[&Attempt],
@@ -99,7 +100,7 @@ impl Redemptions {
             .collect()
     }
 
-    /// Tells the limiter how attempts ended, in a task that shutdown waits for.
+    /// Reports to the limiter how attempts ended, in a task that shutdown waits for.
     pub(super) fn settle_charged(self: &Arc<Self>, ended: Vec<(Charged, Outcome)>) {
         if ended.is_empty() {
             return;
@@ -125,7 +126,7 @@ impl Redemptions {
         });
     }
 
-    /// An organization's short credentials queue from now on: its administrators are told.
+    /// Reports that an organization's short credentials queue from now on: its administrators are notified.
     async fn tell_of_guessing(&self, closed: GuessScope) {
         match closed {
             GuessScope::Service => {
@@ -160,7 +161,7 @@ impl Redemptions {
         Ok(())
     }
 
-    /// Whom the events of a place tell; nobody while membership does not answer.
+    /// Returns the users whom events of a place notify; nobody while membership does not answer.
     async fn administrators(&self, place: &Place) -> Vec<UserId> {
         let Ok(system) = UserId::parse(SYSTEM_ACTOR) else {
             return Vec::new();

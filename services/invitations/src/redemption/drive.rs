@@ -1,6 +1,6 @@
-//! Drives redemptions forward without a caller: recovery (P13) asks membership again about those that it has
-//! not been heard of, and the sweep (P5) about queued ones that the feed has said nothing about for long. Neither
-//! gives a use back because time ran out (P1).
+//! Drives redemptions forward without a caller. Recovery (P13) asks membership again about redemptions that it has not
+//! answered. The sweep (P5) asks about queued ones that the feed has been silent about for long. Neither gives a use
+//! back because time ran out (P1).
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::StreamExt as _;
@@ -17,39 +17,39 @@ use super::{
 };
 use crate::domain::redemption::RedemptionState;
 
-/// Redemptions that recovery takes at once.
+/// The number of redemptions that recovery takes at once.
 pub const RECOVERY_BATCH: u32 = 200;
-/// The delay after a first failed try, in milliseconds; it doubles with each.
+/// The delay after a first failed try, in milliseconds; it doubles with each try.
 pub const BACKOFF_MIN_MILLIS: i64 = 200;
 /// The longest delay between tries, in seconds.
 pub const BACKOFF_MAX_SECONDS: i64 = 60;
-/// After so many tries a redemption shows as stuck; it is never dropped.
+/// The number of tries after which a redemption shows as stuck; it is never dropped.
 pub const STUCK_AFTER_TRIES: u32 = 10;
 
-/// Queued redemptions that one run of the sweep asks about at most.
+/// The maximum number of queued redemptions that one run of the sweep asks about.
 pub const SWEEP_BATCH: u32 = 100;
-/// Questions of the sweep to membership at once.
+/// The number of concurrent questions of the sweep to membership.
 const QUESTIONS_AT_ONCE: usize = 8;
-/// How long until a question that was not answered is asked again, in seconds.
+/// The time until an unanswered question is asked again, in seconds.
 pub const SWEEP_RETRY_SECONDS: i64 = 60;
 
 /// The result of one run of recovery.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Recovered {
-    /// Redemptions that were due.
+    /// The number of redemptions that were due.
     pub taken: usize,
-    /// Of them, those that membership answered for.
+    /// The number of them that membership answered.
     pub settled: usize,
 }
 
-/// Returns true if an operator should look.
+/// Returns true if the redemption is stuck: an operator should look.
 #[must_use]
 pub fn is_stuck(redemption: &Redemption) -> bool {
     redemption.state == RedemptionState::Reserved && redemption.tries >= STUCK_AFTER_TRIES
 }
 
-/// Returns how long until a redemption is tried again: 0.2 to 60 seconds, doubling with each try, of which
-/// the later half is random, so that what failed together is not tried together.
+/// Returns the delay until a redemption is tried again: 0.2 to 60 seconds, doubling with each try. Its later half is
+/// random, so that redemptions that failed together are not tried together.
 #[must_use]
 pub fn backoff(tries: u32, random: &dyn Randomness) -> TimeDelta {
     let doublings = tries.saturating_sub(1).min(16);
@@ -100,7 +100,7 @@ impl Redemptions {
         })
     }
 
-    /// Asks membership about the queued redemptions that are due, once. Returns how many were due.
+    /// Asks membership once about the queued redemptions that are due. Returns their number.
     pub async fn sweep_once(&self) -> Result<usize> {
         let spread = u32::try_from(SWEEP_AFTER_MINUTES * 60 / 4).unwrap_or(0);
         let lease = TimeDelta::minutes(SWEEP_AFTER_MINUTES)
@@ -143,17 +143,17 @@ impl Redemptions {
         Ok(asked)
     }
 
-    /// Has what waits for its next try tried now: membership is back. Returns how many.
+    /// Makes redemptions that wait for their next try due now, because membership is back. Returns their number.
     pub async fn retry_now(&self) -> Result<u64> {
         self.ledger.retry_now().await
     }
 
-    /// Returns how many redemptions are stuck.
+    /// Returns the number of stuck redemptions.
     pub async fn count_stuck(&self) -> Result<u64> {
         self.ledger.count_tried(STUCK_AFTER_TRIES).await
     }
 
-    /// Returns how many redemptions membership has not answered for yet, the stuck ones among them.
+    /// Returns the number of redemptions that membership has not answered yet, including stuck ones.
     pub async fn count_reserved(&self) -> Result<u64> {
         self.ledger.count_tried(0).await
     }

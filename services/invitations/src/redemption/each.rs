@@ -1,12 +1,12 @@
-//! Work on many at once that a defect in one of them does not spoil for the others.
+//! Work on many items at once in which a defect of one item does not affect the others.
 
 use futures::future::BoxFuture;
 use homeroom_api::common::v1::ErrorReason;
 use homeroom_kit::{Error, Result};
 
-/// Does `work`, which returns one result for each of `items` or fails for all. Where it fails for
-/// another reason than a database that does not answer, each is done by itself, so that a poisoned
-/// one fails alone. One result for each, in their order.
+/// Does `work`, which returns one result for each of `items` or fails for all. If it fails for another reason than an
+/// unreachable database, each item is done alone, so that a poisoned one fails alone. Returns one result for each item,
+/// in their order.
 pub(super) async fn together_or_each<'items, T, R>(
     items: &'items [T],
     work: impl Fn(&'items [T]) -> BoxFuture<'items, Result<Vec<R>>>,

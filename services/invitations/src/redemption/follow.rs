@@ -1,5 +1,5 @@
-//! The follower (P5): every end of a join request is one event of membership's feed, and settles the
-//! redemption that filed it. The place in the feed moves in the transaction of what its events did.
+//! The follower (P5): every end of a join request is one event of membership's feed, and settles the redemption that
+//! filed it. The position in the feed moves in the transaction that applies its events.
 
 use homeroom_api::{common::v1::Event, ids::SYSTEM_ACTOR, names::RedemptionName};
 use homeroom_kit::{Error, Result};
@@ -14,19 +14,19 @@ use crate::{
     store::{self, Repository, SkippedEvent},
 };
 
-/// The feed that is followed, as its position is kept.
+/// The name of the followed feed, under which its position is stored.
 pub const MEMBERSHIP_FEED: &str = "membership";
-/// Events that are followed at once.
+/// The number of events that are followed at once.
 pub const FEED_PAGE_EVENTS: u32 = 500;
 
 /// The result of one run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Followed {
-    /// Events read.
+    /// The number of events read.
     pub events: usize,
-    /// Redemptions that they settled.
+    /// The number of redemptions that they settled.
     pub settled: usize,
-    /// Events that could not be followed, and were recorded.
+    /// The number of events that could not be followed and were recorded.
     pub skipped: usize,
 }
 
@@ -40,7 +40,7 @@ struct Ended {
 }
 
 impl Redemptions {
-    /// Follows one page of membership's feed. `MEMBERSHIP_UNAVAILABLE` leaves it for the next run.
+    /// Follows one page of membership's feed. On `MEMBERSHIP_UNAVAILABLE` the page is left to the next run.
     pub async fn follow_once(&self) -> Result<Followed> {
         let before = self
             .ledger
@@ -62,7 +62,7 @@ impl Redemptions {
         match self.follow_page(&events, &[], before, token).await {
             Ok(followed) => Ok(followed),
             Err(store::Error::Other(cause)) => {
-                // One of them is poisoned: each by itself, so that the others are followed.
+                // One of the events is poisoned: each is followed alone, so that the others go through.
                 tracing::warn!(%cause, "a page of the feed is followed event by event");
                 self.follow_one_by_one(&events, before, token).await
             }
@@ -70,7 +70,7 @@ impl Redemptions {
         }
     }
 
-    /// How many events of membership's feed could not be followed.
+    /// Returns the number of events of membership's feed that could not be followed.
     pub async fn count_skipped_events(&self) -> Result<u64> {
         let mut repository = self.ledger.store.read().await?;
         Ok(repository.count_skipped_events(MEMBERSHIP_FEED).await?)
@@ -111,7 +111,7 @@ impl Redemptions {
             .move_feed_position(MEMBERSHIP_FEED, before, token, now)
             .await?;
         if !moved {
-            // Another process has followed this page: what it did stands.
+            // Another process has followed this page: its changes stand.
             repository.rollback().await;
             return Ok(Followed::default());
         }
@@ -123,8 +123,8 @@ impl Redemptions {
         })
     }
 
-    /// The page's events in transactions of their own, which may be repeated; then the place moves on,
-    /// with what could not be followed recorded.
+    /// Follows each event of the page in a transaction of its own, which may be repeated. Then the position moves on,
+    /// and events that could not be followed are recorded.
     async fn follow_one_by_one(
         &self,
         events: &[&Event],
@@ -168,8 +168,8 @@ impl Redemptions {
         })
     }
 
-    /// Settles what the events say, in their order. A redemption that is not known here is none of
-    /// this service's, or of a database restored from before it.
+    /// Settles redemptions by the events, in their order. A redemption that is unknown here is not this service's, or
+    /// the database was restored from a time before it.
     async fn apply(
         &self,
         repository: &mut dyn Repository,
@@ -183,7 +183,7 @@ impl Redemptions {
         let settlements: Vec<Settlement> = ended
             .iter()
             .filter_map(|ended| {
-                // I8: the whole name, so that no organization's events move another's.
+                // I8: the whole name is compared, so that no organization's events change another's redemptions.
                 let redemption = redemptions
                     .iter()
                     .find(|redemption| redemption.name() == ended.redemption)?;
@@ -207,7 +207,7 @@ impl Redemptions {
     }
 }
 
-/// Returns what an event ends: None for those that end no redemption's request.
+/// Returns the request's end that an event reports; None if it ends no redemption's request.
 fn read(event: &Event) -> std::result::Result<Option<Ended>, &'static str> {
     let end = match event.r#type.as_str() {
         "join_request.approved" => RequestEnd::Approved,

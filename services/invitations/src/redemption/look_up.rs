@@ -1,4 +1,4 @@
-//! Finds the invitation of what was typed (R1, R5), and the organization that a guess names.
+//! Finds the invitation of a typed credential (R1, R5), and the organization that a guess names.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -18,10 +18,10 @@ use crate::{
     store::{InvitationRow, LookUp, OrganizationProfile},
 };
 
-/// The tag of the MAC by which the limiter knows a guess again.
+/// The tag of the MAC by which the limiter recognizes a guess.
 const GUESS_TAG: &str = "limiter-guess";
 
-/// What is known of the organizations that attempts name.
+/// The profiles of the organizations that attempts name.
 pub(super) type Profiles = Vec<OrganizationProfile>;
 
 /// The organizations that attempts name, or may name by a prefix (B4).
@@ -61,8 +61,8 @@ impl Redemptions {
         Ok(profiles)
     }
 
-    /// Returns the matched invitations, or `CODE_NOT_USABLE`: one statement for all candidates of
-    /// all attempts, whether they exist or not (R5). What several codes read like matches none (B4).
+    /// Returns the matched invitations, or `CODE_NOT_USABLE`. It is one statement for all candidates of all attempts,
+    /// whether they exist or not (R5). A text that reads like several codes matches none (B4).
     pub(super) async fn look_up(
         &self,
         attempts: &[&Attempt],
@@ -75,7 +75,7 @@ impl Redemptions {
         let mut look_ups: Vec<LookUp> = candidates.iter().flatten().cloned().collect();
         look_ups.sort_unstable();
         look_ups.dedup();
-        // T1 looks among many itself.
+        // For several attempts, T1 determines it.
         let user = match attempts {
             [alone] => Some(&alone.person.user),
             _ => None,
@@ -110,7 +110,7 @@ impl Redemptions {
         Ok(matched.collect())
     }
 
-    /// Returns what finds each candidate, in the order of precedence (R1).
+    /// Returns the look-up of each candidate, in the order of precedence (R1).
     fn look_ups(&self, attempt: &Attempt, profiles: &Profiles) -> Vec<LookUp> {
         let prefix = attempt
             .organization
@@ -135,8 +135,8 @@ impl Redemptions {
     }
 }
 
-/// Returns true if the invitation is living, of the organization that the request names (P12), and within the
-/// caller's reach.
+/// Returns true if the invitation is in use, belongs to the organization that the request names (P12), and is within
+/// the caller's reach.
 fn may_match(attempt: &Attempt, row: &InvitationRow) -> bool {
     let organization = row.invitation.place.organization();
     row.invitation.standing == Standing::On
@@ -150,8 +150,8 @@ fn may_match(attempt: &Attempt, row: &InvitationRow) -> bool {
             .is_none_or(|bound| bound.contains(organization))
 }
 
-/// Returns the organizations whose codes begin with this prefix: the one whose it is, or else those whose prefix reads
-/// like it (B4).
+/// Returns the organizations whose codes begin with this prefix: the one that has exactly this prefix, otherwise those
+/// whose prefix reads like it (B4).
 pub(super) fn with_prefix<'profiles>(
     profiles: &'profiles Profiles,
     prefix: &CodePrefix,
@@ -168,7 +168,7 @@ pub(super) fn with_prefix<'profiles>(
     }
 }
 
-/// Returns the organization that the attempt names, in the request or by a prefix, where it is known here.
+/// Returns the organization that the attempt names, in the request or by a prefix, if it is known here.
 pub(super) fn named_organization<'profiles>(
     attempt: &Attempt,
     profiles: &'profiles Profiles,
@@ -184,7 +184,7 @@ pub(super) fn named_organization<'profiles>(
     }
 }
 
-/// Returns the attempt as the limiter counts it.
+/// Returns the attempt in the form that the limiter counts.
 pub(super) fn limited(attempt: &Attempt, profiles: &Profiles, keys: &KeyRing) -> limiter::Attempt {
     let named = named_organization(attempt, profiles);
     let by_prefix = attempt.organization.is_none() && named.is_some();
@@ -192,7 +192,7 @@ pub(super) fn limited(attempt: &Attempt, profiles: &Profiles, keys: &KeyRing) ->
         user: attempt.person.user.clone(),
         guess: guess(attempt, keys),
         address: attempt.address,
-        // One that nobody has heard of has no codes, and no budget of its own.
+        // An unknown organization has no codes, and no budget of its own.
         organization: named.map(|profile| profile.organization.clone()),
         may_name_none: by_prefix
             && attempt
@@ -208,8 +208,8 @@ pub(super) fn limited(attempt: &Attempt, profiles: &Profiles, keys: &KeyRing) ->
     }
 }
 
-/// Returns what the attempt is known again by: a keyed hash of what was typed, as it reads (B4), with all that a refusal
-/// could depend on. It says nothing of any of them, and is another one for each user.
+/// Returns the hash by which the attempt is recognized: a keyed hash of the typed text in folded form (B4), and of all
+/// facts on which a refusal could depend. It reveals none of them, and differs for each user.
 fn guess(attempt: &Attempt, keys: &KeyRing) -> limiter::GuessHash {
     let candidates = attempt.credential.candidates().iter().map(|candidate| {
         let canonical = candidate.canonical.expose();

@@ -1,5 +1,5 @@
-//! The room of redemptions: from what a person typed to the place they are let into. [`redeem`] has the way of one
-//! from end to end, [`ledger`] what is written down of it.
+//! Redemptions: from the text that a person typed to the place that they are let into. [`redeem`] has the whole course
+//! of one redemption, [`ledger`] its durable records.
 
 mod admit;
 pub mod attempt;
@@ -34,22 +34,23 @@ use request::Attempt;
 
 use crate::{limiter::Limiter, membership::Membership};
 
-/// How settlements form transactions: all that arrive while others are under way share the next one, whichever
-/// batch of redemptions they come from.
+/// The limits by which settlements form transactions: all that arrive while others are under way share the next one,
+/// whichever batch of redemptions they come from.
 const SETTLING: Limits = Limits {
     batch_items_max: 500,
     queue_items_max: 10_000,
     batches_max: 2,
     prompt_batches_max: 1,
     slow_after_millis: 100,
-    // No answer waits for T3. One that follows another at once would only hold up the T1 of the same invitation.
+    // No answer waits for T3. A T3 that follows another at once would only delay the T1 of the same invitation.
     apart_millis: 25,
 };
 
-/// Redeems invitations, and drives what was begun to its end. Shared, because writes outlive their callers (P12).
+/// Redeems invitations, and drives redemptions that have begun to their end. Shared, because writes outlive their
+/// callers (P12).
 #[derive(Debug)]
 pub struct Redemptions {
-    /// The redemptions that are written down.
+    /// The ledger of redemptions.
     pub ledger: Ledger,
     /// The membership service.
     pub membership: Arc<dyn Membership>,
@@ -64,7 +65,7 @@ pub struct Redemptions {
 }
 
 impl Redemptions {
-    /// Over these parts. Call it inside a runtime.
+    /// Makes it from these parts. It must be called inside a runtime.
     #[must_use]
     pub fn new(
         ledger: Ledger,
@@ -95,8 +96,8 @@ impl Redemptions {
         results.pop().unwrap_or_else(|| Err(not_answered()))
     }
 
-    /// Redeems many, each by itself, in a task that finishes though the client has gone (P12). Returns one result
-    /// each, in their order.
+    /// Redeems many, each independently, in a task that finishes even if the client has gone (P12). Returns one result
+    /// for each, in their order.
     pub async fn redeem_many(self: &Arc<Self>, attempts: Vec<Attempt>) -> Vec<Result<Redeemed>> {
         let redemptions = Arc::clone(self);
         self.writes
@@ -104,7 +105,7 @@ impl Redemptions {
             .await
     }
 
-    /// Redeems those of a batch that could be read; the others keep their errors.
+    /// Redeems the attempts of a batch that could be read; the others keep their errors.
     pub async fn redeem_batch(
         self: &Arc<Self>,
         mut attempts: Vec<Result<Attempt>>,
@@ -120,8 +121,8 @@ impl Redemptions {
         results.collect()
     }
 
-    /// T3, in a task that shutdown waits for, in one transaction with those of other batches. What fails is
-    /// recovery's.
+    /// Runs T3 in a task that shutdown waits for, in one transaction with those of other batches. Failed settlements
+    /// are left to recovery.
     fn settle_later(&self, settlements: Vec<Settlement>) {
         if settlements.is_empty() {
             return;
@@ -138,7 +139,7 @@ impl Redemptions {
         });
     }
 
-    /// T3, all in one transaction; a poisoned one fails alone. Returns those that failed.
+    /// Runs T3 for all in one transaction; a poisoned settlement fails alone. Returns those that failed.
     pub(crate) async fn settle_now(&self, settlements: &[Settlement]) -> HashMap<Uuid, Error> {
         if settlements.is_empty() {
             return HashMap::new();

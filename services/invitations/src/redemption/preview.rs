@@ -1,5 +1,5 @@
-//! Preview: what Redeem would answer now (R4). It decides and asks as Redeem does, costs the limiter
-//! the same, and writes nothing.
+//! Preview: the answer that Redeem would give now (R4). It decides and asks as Redeem does, costs the limiter the same,
+//! and writes nothing.
 
 use std::sync::Arc;
 
@@ -29,9 +29,8 @@ use crate::{
 };
 
 impl Redemptions {
-    /// Returns what would happen if the person used this now. Whoever is not staff of the class or
-    /// organization is refused as Redeem refuses. What was charged is settled though the caller has
-    /// gone (P12).
+    /// Returns what would happen if the person used this now. A caller who is not staff of the class or organization is
+    /// refused as by Redeem. The charge is settled even if the caller has gone (P12).
     pub async fn preview(self: &Arc<Self>, caller: &Caller, attempt: Attempt) -> Result<Preview> {
         let redemptions = Arc::clone(self);
         let caller = caller.clone();
@@ -70,7 +69,7 @@ impl Redemptions {
             self.log_preview(&attempt, &profiles, decision, error.reason(), matched);
         }
         let outcome = match &previewed {
-            // What only would be changes nothing.
+            // A would-be admission changes nothing.
             Ok(Preview {
                 outcome: Some(Outcome::Admitted | Outcome::PendingApproval),
                 ..
@@ -113,7 +112,7 @@ impl Redemptions {
         self.log_refusals(refusals.into_iter().collect(), profiles);
     }
 
-    /// Sets `matched` to the invitation that was found.
+    /// Previews an attempt that was charged. Sets `matched` to the invitation that it matches.
     async fn preview_charged(
         &self,
         caller: &Caller,
@@ -139,14 +138,14 @@ impl Redemptions {
             let now = self.ledger.clock.now();
             let asked = self.to_ask(&found.row, attempt, now).await?;
             let admission = self.would_admit(&asked).await?;
-            // None: the invitation has changed since it was looked up.
+            // None means that the invitation has changed since it was looked up.
             let Some(outcome) = Outcome::of(admission.answer) else {
                 continue;
             };
             if let Outcome::Refused(reason) = outcome {
                 return self.refused(caller, attempt, invitation, reason, now).await;
             }
-            // R2: they refuse nobody who is in, but staff want to know of them.
+            // R2: these rules refuse nobody who is a member, but staff want to know of them.
             let mut failures = failing_rules(invitation, &attempt.facts, now);
             if !failures.is_empty() && !self.is_staff(caller, invitation).await {
                 failures.clear();
@@ -159,8 +158,8 @@ impl Redemptions {
         Err(not_known_yet())
     }
 
-    /// Returns the redemption that Redeem would ask membership about: the person's living one (P2), or a new one that
-    /// nobody stores. Where it would refuse, it would ask first whether the person is known (R2).
+    /// Returns the redemption that Redeem would ask membership about: the person's live one (P2), or a new one that is
+    /// not stored. If Redeem would refuse, it would first ask whether the person is known (R2).
     async fn to_ask(
         &self,
         row: &InvitationRow,
@@ -213,7 +212,7 @@ impl Redemptions {
             .await
     }
 
-    /// Returns every failing rule to staff, and the refusal to anyone else.
+    /// Returns every failing rule to staff, and the refusal to other callers.
     async fn refused(
         &self,
         caller: &Caller,
@@ -230,7 +229,7 @@ impl Redemptions {
             return Err(refusal(reason));
         }
         let mut failures = failing_rules(invitation, &attempt.facts, now);
-        // Membership's rules too, as if none of ours had refused.
+        // Membership's rules are included, as if this service had not refused.
         let unasked = reservation(
             invitation,
             &attempt.person,

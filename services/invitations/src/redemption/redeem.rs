@@ -1,4 +1,4 @@
-//! Redeem: the saga of one redemption, written over many.
+//! Redeem: the saga of a redemption, written for many at once.
 //!
 //! request id → limiter → look-up → decision → T1 reserve → T2 admit → answer → T3 settle.
 
@@ -30,9 +30,9 @@ use crate::{
     store::LimiterDecision,
 };
 
-/// How often an attempt is decided again when its invitation changes under it (P7).
+/// The maximum number of times that an attempt is decided when its invitation changes meanwhile (P7).
 pub(super) const ROUNDS_MAX: usize = 3;
-/// Settled redemptions that are read again from membership at once.
+/// The number of settled redemptions that are read again from membership at once.
 const READS_AT_ONCE: usize = 16;
 
 impl Redemptions {
@@ -69,8 +69,8 @@ impl Redemptions {
         all.into_iter().map(InFlight::into_answer).collect()
     }
 
-    /// P9: before limiter, look-up and windows. A request id that names a redemption whose epoch was stale has no
-    /// answer yet and goes on as if it were new.
+    /// P9: resolves request ids before limiter, look-up and decision. An attempt whose request id names a redemption of
+    /// a stale epoch has no answer yet and goes on as if it were new.
     async fn resolve_requests(&self, all: &mut [InFlight]) {
         let requests: Vec<RedemptionRequest> = all
             .iter()
@@ -99,8 +99,8 @@ impl Redemptions {
         self.answer_settled(all).await;
     }
 
-    /// Answers those whose redemption is settled: its first outcome again, with its resources as membership has
-    /// them now (P9, P10).
+    /// Answers attempts whose redemption is settled: with its first outcome, and its resources as membership has them
+    /// now (P9, P10).
     async fn answer_settled(&self, all: &mut [InFlight]) {
         let settled = all.iter_mut().filter(|one| {
             matches!(&one.stage, Stage::Reserved { redemption, attached: false }
@@ -129,7 +129,7 @@ impl Redemptions {
         Redeemed::of(redemption, outcome, admission)
     }
 
-    /// Charges what is not answered by a request id.
+    /// Charges attempts that no request id answers.
     async fn charge_fresh(&self, all: &mut [InFlight], profiles: &Profiles) {
         let fresh: Vec<&Attempt> = fresh(all).map(|one| &one.attempt).collect();
         if fresh.is_empty() {
@@ -151,7 +151,7 @@ impl Redemptions {
         }
     }
 
-    /// Look-up, decision and T1 for what is fresh.
+    /// Runs look-up, decision and T1 for fresh attempts.
     async fn reserve_fresh(&self, all: &mut [InFlight], profiles: &Profiles) {
         self.judge_fresh(all, profiles).await;
         let wanted: Vec<ReserveRequest<'_>> = fresh(all)
@@ -179,7 +179,7 @@ impl Redemptions {
         }
     }
 
-    /// Look-up and decision for what is fresh. What stays fresh is to be reserved.
+    /// Runs look-up and decision for fresh attempts. Attempts that stay fresh are to be reserved.
     async fn judge_fresh(&self, all: &mut [InFlight], profiles: &Profiles) {
         let attempts: Vec<&Attempt> = fresh(all).map(|one| &one.attempt).collect();
         if attempts.is_empty() {
@@ -205,7 +205,7 @@ impl Redemptions {
                     one.attempt.facts.has_use = found.has_use;
                     let decision = decide(&found.row.invitation, &one.attempt.facts, now);
                     one.matched = Some(found);
-                    // The use that is short may be the person's own: only T1 knows.
+                    // The missing use may be the person's own: only T1 knows.
                     if let Decision::Refuse(reason) = decision
                         && reason != ErrorReason::UseInProgress
                     {
@@ -218,8 +218,8 @@ impl Redemptions {
         }
     }
 
-    /// R2: before a living invitation refuses, membership is asked whether the person is in or waits, which writes
-    /// nothing. Who is known is decided again as such.
+    /// R2: before a usable invitation refuses, asks membership whether the person is a member or waits, which writes
+    /// nothing. A known person's attempt is decided again as such.
     async fn ask_who_is_known(&self, all: &mut [InFlight]) {
         let now = self.ledger.clock.now();
         let mut refused: Vec<(&mut InFlight, Redemption)> = Vec::new();
@@ -248,8 +248,9 @@ impl Redemptions {
         }
     }
 
-    /// T2 and the answers; T3 is left to a task of its own, since no answer needs it (P12). What is to be decided
-    /// again is settled first, so that its use is free again, and is fresh once more.
+    /// Runs T2 and answers. T3 is left to a task of its own, because no answer needs it (P12). Redemptions whose
+    /// attempts must be decided again are settled first, so that their uses are free again; the attempts are then fresh
+    /// once more.
     async fn ask_membership(self: &Arc<Self>, all: &mut [InFlight]) {
         let asked = all.iter().filter_map(|one| match &one.stage {
             Stage::Reserved { redemption, .. } => Some(&**redemption),
@@ -302,7 +303,7 @@ impl Redemptions {
                 }
             }
         }
-        // A person's second attempt in a batch may have met what the first one began.
+        // A person's second attempt in a batch may have met the redemption that the first one began.
         settlements.retain(|id, _| !first.contains_key(id));
         self.settle_later(settlements.into_values().collect());
         let first: Vec<Settlement> = first.into_values().collect();
@@ -315,8 +316,8 @@ impl Redemptions {
         self.answer_attached(met).await;
     }
 
-    /// Those that met a living redemption have its answer, once their request ids name it. An id
-    /// that names another one by now has that one's answer, in the next round.
+    /// Gives attempts that met a live redemption its answer, once their request ids name it. An attempt whose id names
+    /// another redemption by now gets that one's answer, in the next round.
     async fn answer_attached(&self, met: Vec<(&mut InFlight, AttachRequest, Result<Redeemed>)>) {
         if met.is_empty() {
             return;

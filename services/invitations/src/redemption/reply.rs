@@ -1,5 +1,5 @@
-//! What Redeem, preview and reads of redemptions answer: their types, their refusals, and both as the contract
-//! has them.
+//! The answers of Redeem, preview and reads of redemptions: their types, their refusals, and their messages of the
+//! contract.
 
 use homeroom_api::{
     common::v1::ErrorReason,
@@ -27,20 +27,20 @@ use crate::{
     membership::Admission,
 };
 
-/// How a redemption went.
+/// The result of a redemption.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Redeemed {
-    /// Its name.
+    /// The redemption's name.
     pub redemption: RedemptionName,
-    /// What it led to: never a refusal, which is an error.
+    /// The outcome: never a refusal, which is an error.
     pub outcome: Outcome,
-    /// Where to, from the invitation's row (P12).
+    /// The place to join, from the invitation's row (P12).
     pub place: Place,
-    /// Which way in it was.
+    /// The kind of the invitation.
     pub kind: InvitationKind,
-    /// The membership, where there is one.
+    /// The membership, if there is one.
     pub member: Option<Member>,
-    /// The join request, where one waits.
+    /// The join request, if one waits.
     pub join_request: Option<JoinRequest>,
 }
 
@@ -71,21 +71,21 @@ impl Redeemed {
 /// The result of a preview.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Preview {
-    /// What Redeem would lead to; None where it would refuse.
+    /// The outcome that Redeem would lead to; None if it would refuse.
     pub outcome: Option<Outcome>,
-    /// Where to.
+    /// The place to join.
     pub place: Place,
-    /// Which way in it is.
+    /// The kind of the invitation.
     pub kind: InvitationKind,
-    /// What the organization is called.
+    /// The display name of the organization.
     pub organization_display_name: String,
-    /// What the class is called.
+    /// The display name of the class.
     pub class_display_name: String,
-    /// Every rule that would refuse; only for staff.
+    /// Every rule that would refuse the person; only for staff.
     pub failures: Vec<ErrorReason>,
 }
 
-/// Returns the sentence for a reason: what to do next.
+/// Returns the sentence for a reason: it says what to do next.
 #[must_use]
 pub fn sentence(reason: ErrorReason) -> &'static str {
     match reason {
@@ -129,8 +129,8 @@ pub fn sentence(reason: ErrorReason) -> &'static str {
     }
 }
 
-/// Returns the error of a refusal. It is the same for every caller and credential, so that it tells nothing more
-/// than its reason (R5).
+/// Returns the error of a refusal. It is the same for every caller and credential, so that it reveals only its reason
+/// (R5).
 #[must_use]
 pub fn refusal(reason: ErrorReason) -> Error {
     let error = match reason {
@@ -149,13 +149,14 @@ pub fn refusal(reason: ErrorReason) -> Error {
     }
 }
 
-/// Membership did not answer: the redemption stays reserved, and recovery drives it on (P1, P13).
+/// Returns the error for a missing answer of membership: the redemption stays reserved, and recovery drives it on (P1,
+/// P13).
 #[must_use]
 pub fn not_known_yet() -> Error {
     refusal(ErrorReason::MembershipUnavailable)
 }
 
-/// The request id was used for another request.
+/// Returns the error for a request id that was used for another request.
 pub(super) fn request_id_conflict() -> Error {
     Error::new(
         ErrorReason::RequestIdConflict,
@@ -188,7 +189,7 @@ fn state(state: RedemptionState) -> State {
     State::from_str_name(state.as_str()).unwrap_or_default()
 }
 
-/// Returns the reason why membership refused, if it did.
+/// Returns the reason of membership's refusal, if it refused.
 fn refuse_reason(redemption: &Redemption) -> Option<ErrorReason> {
     match redemption.outcome {
         Some(Outcome::Refused(reason)) => Some(reason),
@@ -196,7 +197,7 @@ fn refuse_reason(redemption: &Redemption) -> Option<ErrorReason> {
     }
 }
 
-/// What Redeem answers.
+/// Returns the answer of Redeem.
 pub(crate) fn redeem_response(redeemed: Redeemed) -> RedeemResponse {
     let policy = redeemed.kind.policy();
     let result = match (redeemed.member, redeemed.join_request) {
@@ -216,7 +217,7 @@ pub(crate) fn redeem_response(redeemed: Redeemed) -> RedeemResponse {
     }
 }
 
-/// What `BatchRedeem` answers for one request.
+/// Returns the answer of `BatchRedeem` for one request.
 pub(crate) fn batch_result(
     (index, result): (i32, Result<Redeemed>),
 ) -> batch_redeem_response::Result {
@@ -232,7 +233,7 @@ pub(crate) fn batch_result(
     }
 }
 
-/// What preview answers.
+/// Returns the answer of a preview.
 pub(crate) fn preview_response(preview: Preview) -> PreviewRedemptionResponse {
     let policy = preview.kind.policy();
     PreviewRedemptionResponse {
@@ -256,7 +257,7 @@ fn failure(reason: ErrorReason) -> Failure {
     }
 }
 
-/// A redemption as it is read and listed.
+/// Converts a redemption for reads and lists.
 pub(crate) fn redemption(redemption: &Redemption) -> api::Redemption {
     api::Redemption {
         name: redemption.name().to_string(),

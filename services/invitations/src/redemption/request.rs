@@ -1,4 +1,4 @@
-//! What a caller asks, as an attempt: the only place of the room that reads messages of the contract.
+//! The requests of callers, as attempts. Of the redemption modules, only this one reads messages of the contract.
 
 use std::{collections::HashSet, net::IpAddr};
 
@@ -25,36 +25,36 @@ use crate::domain::{
     public_url::PublicUrl,
 };
 
-/// Requests of one batch at most.
+/// The maximum number of requests in one batch.
 pub const BATCH_REQUESTS_MAX: usize = 500;
 
-/// One attempt, valid in itself. It holds a secret: no Debug.
+/// One attempt, valid in itself. It holds a secret, so it has no Debug.
 #[derive(Clone)]
 pub struct Attempt {
-    /// What was typed or pasted.
+    /// The credential that was typed or pasted.
     pub credential: Credential,
     /// The organization that the request names.
     pub organization: Option<OrganizationId>,
-    /// Who gets in.
+    /// The person who gets in.
     pub person: Person,
-    /// What the domain decides by.
+    /// The facts for the domain's decision.
     pub facts: Facts,
-    /// True if the person's particulars replace those in the roster: their own token states them, or a platform that
+    /// True if the person's data replaces that in the roster: it comes from their own token, or from a platform that
     /// vouches.
     pub refreshes_roster: bool,
-    /// The address of the person's device, where it is known.
+    /// The address of the person's device, if it is known.
     pub address: Option<IpAddr>,
     /// The request id, if one was given.
     pub request: Option<RedemptionRequest>,
     /// The subject of the caller's token.
     pub calling_service: String,
-    /// The organizations that the caller's token is bound to.
+    /// The organizations that the caller's token is limited to.
     pub bound_to: Option<Vec<OrganizationId>>,
 }
 
 impl Attempt {
-    /// Reads a Redeem request. Input comes first, all violations at once; then scopes.
-    /// `prefix` goes before the fields' names (`requests[3].`).
+    /// Reads a Redeem request. Input is checked first, with all violations at once; then scopes. `prefix` precedes the
+    /// names of the fields (`requests[3].`).
     pub fn of_redeem(
         caller: &Caller,
         request: &RedeemRequest,
@@ -96,7 +96,7 @@ impl Attempt {
             caller.require(Scope::ActAs)?;
         }
         let forwarded = client_ip.filter(|_| caller.has(Scope::ForwardIp));
-        // Who acts for others calls from its own address, never from the person's.
+        // A caller that acts for others calls from its own address, never from the person's.
         let for_another = caller.acting_for_another || facts.user != caller.user;
         let peer = caller.client_address.filter(|_| !for_another);
         Ok(Self {
@@ -142,7 +142,7 @@ impl Attempt {
         Self::of_redeem(caller, &request, "", public_url, keys)
     }
 
-    /// Reads each request of a batch by itself. What is wrong with the batch is `INVALID_REQUEST`.
+    /// Reads each request of a batch independently. Violations of the batch as a whole are `INVALID_REQUEST`.
     pub fn of_batch(
         caller: &Caller,
         batch: &BatchRedeemRequest,
@@ -166,7 +166,7 @@ impl Attempt {
     }
 }
 
-/// Returns the text of a field, unless it is left out.
+/// Returns the text of a field; None if it is empty.
 fn given(text: &str) -> Option<&str> {
     (!text.is_empty()).then_some(text)
 }
@@ -191,17 +191,17 @@ fn credential(
         .ok()
 }
 
-/// Who gets in, by what is believed of them.
+/// The person who gets in, with the data that is believed.
 struct Believed {
     facts: Facts,
     display_name: String,
-    /// It is what the person's own token says, or what a platform that vouches does.
+    /// True if the data comes from the person's own token, or from a platform that vouches.
     refreshes_roster: bool,
 }
 
-/// Returns who gets in. Without `user` it is the acting user, as its claims have it. What a request says of a person
-/// is believed from callers that act for others, and proofs only from those that vouch. What cannot be kept of it is
-/// left out: it stops nobody unless the invitation asks for it.
+/// Returns the person who gets in: without `user`, the acting user, from the token's claims. A request's data about a
+/// person is believed from callers that act for others, and proofs only from callers that vouch. Data that breaks its
+/// bounds is left out: it stops nobody unless the invitation requires it.
 fn believed(
     caller: &Caller,
     request: &RedeemRequest,
@@ -263,7 +263,7 @@ fn believed(
     })
 }
 
-/// Checks what concerns the batch as a whole.
+/// Checks the batch as a whole.
 fn check(batch: &BatchRedeemRequest) -> Result<()> {
     let mut violations = Violations::new();
     violations.check(
@@ -318,7 +318,7 @@ mod tests {
         batch.requests[0].user = None;
         batch.requests[1].request_id = "01900000-0000-7000-8000-00000000000a".to_owned();
         batch.requests[2].request_id = "01900000-0000-7000-8000-00000000000A".to_owned();
-        // One id may be written several ways.
+        // One id may be written in several ways.
         batch.requests[3].request_id = "0190000000007000800000000000000a".to_owned();
         let error = check(&batch).unwrap_err();
         assert_eq!(error.reason(), ErrorReason::InvalidRequest);

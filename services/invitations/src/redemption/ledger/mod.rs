@@ -1,4 +1,4 @@
-//! Where redemptions are written down. Each method of [`Ledger`] is one transaction, or one look.
+//! The ledger of redemptions. Each method of [`Ledger`] is one transaction, or one read.
 
 mod reserve;
 mod settle;
@@ -29,16 +29,16 @@ use crate::{
     store::{self, InvitationRow, Store},
 };
 
-/// How often a transaction that met another one is begun, at most.
+/// The maximum number of times that a transaction which conflicts with another one is begun.
 const TRANSACTION_TRIES: usize = 4;
 
-/// What a transaction takes to stand before it has looked.
+/// The state on which a transaction bases its decisions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::redemption) enum Standing {
-    /// What was read before its locks were held: nearly always right, and one look less. The transaction is begun
-    /// again if something else stands.
+    /// The state that was read before the locks were held: it is nearly always right and saves a read. The transaction
+    /// is begun again if the state has changed.
     AsRead,
-    /// What it reads once its locks are held.
+    /// The state that is read once the locks are held.
     Now,
 }
 
@@ -50,14 +50,14 @@ pub type AttachRequest = (RedemptionRequest, Uuid);
 pub struct Ledger {
     /// The database.
     pub store: Arc<dyn Store>,
-    /// The time.
+    /// The clock.
     pub clock: SharedClock,
-    /// Randomness, for ids.
+    /// The source of randomness, for ids.
     pub random: SharedRandomness,
 }
 
 impl Ledger {
-    /// Returns what each request id stands for (P9).
+    /// Returns the meaning of each request id (P9).
     pub async fn resolve(&self, requests: &[&RedemptionRequest]) -> Result<Vec<Resolved>> {
         let mut repository = self.store.read().await?;
         let standing = repository.standing(requests, &[], self.clock.now());
@@ -76,7 +76,7 @@ impl Ledger {
             };
             let seen = self.look_before_locking(wanted).await?;
             let mut repository = self.store.write().await?;
-            // Read once it may write: a lease is no shorter for having waited.
+            // The time is read once the transaction may write: waiting must not shorten a lease.
             let now = self.clock.now();
             let random = self.random.as_ref();
             let reserved =
@@ -86,8 +86,8 @@ impl Ledger {
         .await
     }
 
-    /// Wrong on purpose, against P4: decides by the uses that stood before the locks were taken. None,
-    /// unless a test asked for it.
+    /// Deliberately wrong, against P4: reads the invitations before the locks are taken, to decide by their uses.
+    /// Returns None unless a test asked for it.
     async fn look_before_locking(
         &self,
         wanted: &[ReserveRequest<'_>],
@@ -101,8 +101,8 @@ impl Ledger {
         Ok(Some(seen))
     }
 
-    /// Notes the request ids of attempts that met a living redemption (P2), and returns what each names from now
-    /// on: what was met, or what another attempt with the same id was told meanwhile.
+    /// Records the request ids of attempts that met a live redemption (P2). Returns the meaning of each id from now on:
+    /// the redemption that was met, or the answer that another attempt with the same id has got meanwhile.
     pub async fn attach(&self, met: &[AttachRequest]) -> Result<Vec<Resolved>> {
         again("attach", |_| self.attach_once(met)).await
     }
@@ -137,7 +137,7 @@ impl Ledger {
         Ok(resolved)
     }
 
-    /// T3: moves what still can, in one transaction. Returns the ids of those that moved.
+    /// T3: moves the redemptions that still can move, in one transaction. Returns the ids of those that moved.
     pub async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<Uuid>> {
         again("settle", |standing| async move {
             failpoints::reached(SERVICE, "settle", Moment::BeforeBegin).await?;
@@ -150,8 +150,8 @@ impl Ledger {
         .await
     }
 
-    /// Takes redemptions of `state` that are due (P13), and leaves them to the caller for as long as `lease`.
-    /// Returns them with the time at which they were taken.
+    /// Takes redemptions of `state` that are due (P13), and leaves them to the caller for the time of `lease`. Returns
+    /// them with the time at which they were taken.
     pub async fn due(
         &self,
         state: RedemptionState,
@@ -168,7 +168,7 @@ impl Ledger {
         Ok((due, now))
     }
 
-    /// Sets when living redemptions are tried next.
+    /// Sets when live redemptions are tried next.
     pub async fn try_later(&self, times: &[(Uuid, DateTime<Utc>)]) -> Result<()> {
         if times.is_empty() {
             return Ok(());
@@ -178,7 +178,7 @@ impl Ledger {
         Ok(repository.commit("set_next_tries").await?)
     }
 
-    /// Has everything that recovery has tried before tried now. Returns how many.
+    /// Makes all redemptions that recovery has tried before due now. Returns their number.
     pub async fn retry_now(&self) -> Result<u64> {
         let mut repository = self.store.write().await?;
         let hastened = repository.hasten_tries(self.clock.now()).await?;
@@ -186,18 +186,18 @@ impl Ledger {
         Ok(hastened)
     }
 
-    /// Returns how many RESERVED redemptions were tried at least so often.
+    /// Returns the number of RESERVED redemptions that were tried at least `tries_min` times.
     pub async fn count_tried(&self, tries_min: u32) -> Result<u64> {
         Ok(self.store.read().await?.count_stuck(tries_min).await?)
     }
 
-    /// Returns the redemption of this id.
+    /// Returns the redemption with this id.
     pub async fn get(&self, id: Uuid) -> Result<Option<Redemption>> {
         Ok(self.store.read().await?.get_redemptions(&[id]).await?.pop())
     }
 }
 
-/// Does a transaction, begun again where it met another one.
+/// Runs a transaction, and begins it again if it conflicts with another one.
 async fn again<T, Work>(what: &str, work: impl Fn(Standing) -> Work) -> Result<T>
 where
     Work: Future<Output = store::Result<T>>,

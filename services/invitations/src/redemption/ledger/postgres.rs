@@ -1,5 +1,5 @@
-//! The writes of T1 and T3 on PostgreSQL, one statement each: the exception to one SQL text for both engines, since
-//! each round trip is a part of every answer.
+//! The writes of T1 and T3 on PostgreSQL, one statement each. They are the exception to one SQL text for both engines,
+//! because each round trip adds to the time of every answer.
 
 use sqlx::PgConnection;
 
@@ -24,15 +24,15 @@ const SETTLE: &str = concat!(
     change_states!("$1", "$2"),
     "), counted AS (",
     change_uses!("$3"),
-    // Otherwise a count could fall below zero before it is seen that nothing moved.
+    // Otherwise a count could fall below zero before it is noticed that nothing moved.
     " AND (SELECT count(*) FROM moved) = $4 \
      RETURNING 1) SELECT redemption_id, user_id, (SELECT count(*) FROM counted) FROM moved"
 );
 
 pub(super) const STATEMENTS: &[&str] = &[RESERVE, SETTLE];
 
-/// Writes redemptions, request ids (with now, and the time before which they are forgotten) and uses. Returns how
-/// many of each were written.
+/// Writes redemptions, request ids (with the current time, and the time before which they are forgotten) and uses.
+/// Returns the number of each that was written.
 pub(super) async fn reserve(
     connection: &mut PgConnection,
     redemptions: String,
@@ -50,7 +50,8 @@ pub(super) async fn reserve(
     Ok([counts.0, counts.1, counts.2].map(i64::unsigned_abs))
 }
 
-/// Moves redemptions, and changes uses if all of them moved (so many as `count`). Returns the ids and users of those moved, and how many invitations changed.
+/// Moves redemptions, and changes uses if `count` redemptions, all of them, moved. Returns the ids and users of those
+/// moved, and the number of changed invitations.
 pub(super) async fn settle(
     connection: &mut PgConnection,
     (changes, count): (String, usize),

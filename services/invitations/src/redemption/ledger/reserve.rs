@@ -1,4 +1,4 @@
-//! T1: the durable reservation. Locked, judged and written in one transaction, for many at once.
+//! T1: the durable reservation. Many are locked, judged and written in one transaction.
 
 use std::collections::HashMap;
 
@@ -26,33 +26,34 @@ use crate::{
     },
 };
 
-/// How long a redemption is left to whoever reserved or took it before recovery takes it, in
-/// seconds (P13).
+/// The time for which a redemption is left to the process that reserved or took it before recovery takes it, in seconds
+/// (P13).
 pub const LEASE_SECONDS: i64 = 5;
 
-/// An invitation that was found by what was typed.
+/// An invitation that the typed credential matches.
 #[derive(Debug, Clone)]
 pub struct MatchedInvitation {
-    /// Its row.
+    /// The invitation's row.
     pub row: InvitationRow,
-    /// The MACs that would find it, exact and folded: if its secret is none of them any more, it was reset.
+    /// The MACs that find it, exact and folded: if its secret has none of them any more, it was reset.
     pub lookup_macs: Vec<[u8; 32]>,
-    /// True if a use of it has been spent on the person (P4). Not known of those who are looked up with others.
+    /// True if the invitation has spent a use on the person (P4). It is not determined for people who are looked up
+    /// together.
     pub has_use: bool,
 }
 
 /// A request to reserve one person's use of one invitation.
 #[derive(Clone, Copy)]
 pub struct ReserveRequest<'attempt> {
-    /// Who asks, and how.
+    /// The attempt: who asks, and how.
     pub attempt: &'attempt Attempt,
-    /// For what.
+    /// The invitation to use.
     pub matched: &'attempt MatchedInvitation,
 }
 
 impl ReserveRequest<'_> {
-    /// Returns true if the person gets in, or waits, by a use, as the invitation was read: then nothing stands of
-    /// them as a rule, and the write finds it if something does.
+    /// Returns true if the person gets in, or waits, by a use, judged by the invitation as it was read. Then there is
+    /// usually no earlier redemption of theirs, and the write notices if there is one.
     pub(super) fn gets_in(&self, now: DateTime<Utc>) -> bool {
         let way = way(&self.matched.row, &self.attempt.facts, &[], now);
         matches!(way, Way::Begin { decision, holds_use, .. } if holds_use || decision == Decision::Admit)
@@ -64,24 +65,24 @@ impl ReserveRequest<'_> {
 pub enum Reserved {
     /// A new reservation.
     New(Redemption),
-    /// The person's living redemption of this invitation (P2), with what is said of them now; the request id is not
-    /// noted yet.
+    /// The person's live redemption of this invitation (P2), with the person's data from this attempt; the request id
+    /// is not recorded yet.
     Attached(Redemption),
     /// The request id names this redemption by now (P9).
     Named(Redemption),
-    /// The request id was used for another body.
+    /// The request id was used with another body.
     RequestIdConflict,
-    /// Not reserved; nothing was written.
+    /// Nothing was reserved or written.
     Refused(ErrorReason),
-    /// The invitation has changed since it was looked up: look up again.
+    /// The invitation has changed since it was looked up: it must be looked up again.
     Changed,
 }
 
-/// Reserves in the transaction of `repository`, which the caller commits. [`Error::Conflict`]
-/// means that another transaction was there first: begin again.
+/// Reserves in the transaction of `repository`, which the caller commits. [`Error::Conflict`] means that another
+/// transaction was first: the caller must begin again.
 ///
-/// `seen` is for the wrong variant [`WrongVariant::CheckThenAct`] alone: what the invitations were
-/// before they were locked, to decide by.
+/// `seen` is only for the wrong variant [`WrongVariant::CheckThenAct`]: the invitations as they were before they were
+/// locked, to decide by.
 ///
 /// [`WrongVariant::CheckThenAct`]: homeroom_kit::failpoints::WrongVariant::CheckThenAct
 pub(super) async fn reserve(
@@ -103,7 +104,7 @@ pub(super) async fn reserve(
         .filter_map(|wanted| wanted.attempt.request.as_ref())
         .collect();
     let (resolved, of_persons) = match standing {
-        // None but a use that is spent, or the write below finds that one stands.
+        // Only a use that is spent was read; the write below finds any redemption that stands.
         Standing::AsRead => (Vec::new(), Vec::new()),
         Standing::Now => {
             let keys: Vec<UseKey> = wanted.iter().map(key_of).collect();
@@ -140,7 +141,7 @@ pub(super) async fn reserve(
                     Some(row) if is_what_was_found(row, wanted) => {
                         let of_person = standing_of.entry(key_of(wanted)).or_default();
                         let facts = Facts {
-                            // Once the locks are held, what stands tells it.
+                            // Once the locks are held, the stored redemptions tell.
                             has_use: standing == Standing::AsRead && wanted.attempt.facts.has_use,
                             ..wanted.attempt.facts.clone()
                         };
@@ -160,7 +161,7 @@ pub(super) async fn reserve(
             }
         };
         if standing == Standing::AsRead && !matches!(result, Reserved::New(_)) {
-            // It may have been reserved before, under the request id or for the person.
+            // An earlier reservation may exist, under the request id or for the person.
             return Err(Error::conflict("a refusal takes a look at what stands"));
         }
         if let Reserved::New(redemption) = &result {
@@ -176,7 +177,7 @@ pub(super) async fn reserve(
     Ok(results)
 }
 
-/// Returns the distinct ids of the invitations, sorted: what to lock.
+/// Returns the distinct ids of the invitations, sorted, for locking.
 pub(super) fn ids_of(wanted: &[ReserveRequest<'_>]) -> Vec<Uuid> {
     let ids = wanted.iter().map(|wanted| wanted.matched.row.invitation.id);
     let mut ids: Vec<Uuid> = ids.collect();
@@ -185,7 +186,7 @@ pub(super) fn ids_of(wanted: &[ReserveRequest<'_>]) -> Vec<Uuid> {
     ids
 }
 
-/// Returns true if the secret is still the one that was typed: a reset between look-up and lock is seen here (C8).
+/// Returns true if the secret is still the one that was typed: a reset between look-up and lock is noticed here (C8).
 fn is_what_was_found(row: &InvitationRow, wanted: &ReserveRequest<'_>) -> bool {
     row.secret.as_ref().is_some_and(|secret| {
         let mut macs = wanted.matched.lookup_macs.iter().map(<[u8; 32]>::as_slice);
@@ -193,7 +194,7 @@ fn is_what_was_found(row: &InvitationRow, wanted: &ReserveRequest<'_>) -> bool {
     })
 }
 
-/// Judges one, counting what it takes, so that the next one is judged by what is left (P4).
+/// Judges one request and counts the use that it takes, so that the next one is judged by the remaining uses (P4).
 fn judge(
     row: &mut InvitationRow,
     attempt: &Attempt,
@@ -205,7 +206,7 @@ fn judge(
 ) -> Reserved {
     let vouch_time = attempt.refreshes_roster.then_some(now);
     let (decision, holds_use, takes_over) = match way(row, facts, standing, now) {
-        // Membership is told the person's particulars of this attempt.
+        // Membership is sent the person's data of this attempt.
         Way::Join(living) => {
             return Reserved::Attached(Redemption {
                 person: attempt.person.clone(),
@@ -235,12 +236,12 @@ fn judge(
     let mut redemption = reservation(invitation, &attempt.person, route, now, random);
     redemption.holds_use = holds_use;
     redemption.vouch_time = vouch_time;
-    // P2: a second one of this batch joins it.
+    // P2: a second request of this batch joins the redemption.
     standing.push(redemption.clone());
     Reserved::New(redemption)
 }
 
-/// Returns the way of an attempt beside `standing`, what is living or COMMITTED of the person by the invitation, the
+/// Returns the way of an attempt, given `standing`: the person's live or COMMITTED redemptions of the invitation,
 /// oldest first.
 pub(in crate::redemption) fn way<'standing>(
     row: &InvitationRow,
@@ -252,7 +253,7 @@ pub(in crate::redemption) fn way<'standing>(
     way_of(&row.invitation, row.uses_since_epoch, facts, &earlier, now)
 }
 
-/// Returns a redemption as T1 makes it, holding no use yet, of a person whom nobody vouches for.
+/// Returns a redemption as T1 makes it: it holds no use yet, and nobody vouches for the person.
 pub(in crate::redemption) fn reservation(
     invitation: &Invitation,
     person: &Person,
@@ -290,7 +291,8 @@ fn key_of(wanted: &ReserveRequest<'_>) -> UseKey {
     }
 }
 
-/// P4: inserts, and counts what is inserted; whatever does not come out whole is begun again from the start.
+/// P4: inserts redemptions and counts their uses. If anything is not written completely, the transaction must be begun
+/// again.
 async fn write(
     repository: &mut dyn Repository,
     inserts: &[Redemption],

@@ -1,5 +1,5 @@
-//! T3, and the ends of join requests (P5): redemptions move forward on membership's word, and
-//! their uses with them. The only place that moves a state.
+//! T3, and the ends of join requests (P5): redemptions, with their uses, move forward on membership's word. No other
+//! code changes a state.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -27,22 +27,22 @@ use crate::{
     },
 };
 
-/// How long a queued redemption is left to the feed before the sweep asks about it, in minutes (P5).
+/// The time for which a queued redemption is left to the feed before the sweep asks about it, in minutes (P5).
 pub const SWEEP_AFTER_MINUTES: i64 = 60;
 
 /// A reply of membership about a redemption.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MembershipReply {
-    /// What it answered (T2); moves only what is RESERVED.
+    /// The answer of membership (T2); it moves only a RESERVED redemption.
     Answer(MembershipAnswer),
-    /// How the redemption's request ended; moves RESERVED and QUEUED alike.
+    /// The end of the redemption's request; it moves RESERVED and QUEUED redemptions alike.
     End(RequestEnd),
 }
 
 impl MembershipReply {
     fn apply(self, state: RedemptionState) -> RedemptionState {
         match self {
-            // Wrong on purpose: T3 takes whatever it finds for RESERVED.
+            // Deliberately wrong: T3 treats every redemption as RESERVED.
             Self::Answer(answer) if is_wrong(WrongVariant::SettleOverwrites) => {
                 settled(RedemptionState::Reserved, answer)
             }
@@ -51,7 +51,7 @@ impl MembershipReply {
         }
     }
 
-    /// Returns what the caller was, or would have been, told: a request that ended had been queued.
+    /// Returns the outcome that the caller was told, or would have been: a request that ended had been queued.
     fn outcome(self) -> Option<Outcome> {
         match self {
             Self::Answer(answer) => Outcome::of(answer),
@@ -60,16 +60,16 @@ impl MembershipReply {
     }
 }
 
-/// A redemption that is to be settled.
+/// A redemption to settle.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settlement {
-    /// The redemption, as it was read: only what never changes of it is used.
+    /// The redemption as it was read: only its immutable fields are used.
     pub redemption: Redemption,
-    /// What membership said, in its order.
+    /// The replies of membership, in their order.
     pub replies: Vec<MembershipReply>,
-    /// Resource name of the join request; empty if unknown.
+    /// The resource name of the join request; empty if unknown.
     pub join_request: String,
-    /// Who the events say did it: a user id or `system`.
+    /// The actor of the events: a user id or `system`.
     pub actor: String,
 }
 
@@ -78,7 +78,7 @@ impl Settlement {
     #[must_use]
     pub fn of(redemption: &Redemption, admission: &Admission, actor: &str) -> Self {
         let mut replies = vec![MembershipReply::Answer(admission.answer)];
-        // Another redemption's request is not this one's end.
+        // The end of another redemption's request is not the end of this one.
         if admission.answer == MembershipAnswer::Queued {
             replies.extend(admission.request_end.map(MembershipReply::End));
         }
@@ -94,8 +94,8 @@ impl Settlement {
         }
     }
 
-    /// Of a redemption that is released without membership's word: the wrong variant
-    /// [`WrongVariant::ReleaseOnTimeout`], and nothing else.
+    /// Returns the settlement of a redemption that is released without membership's word. Only the wrong variant
+    /// [`WrongVariant::ReleaseOnTimeout`] uses it.
     pub(in crate::redemption) fn given_up(redemption: &Redemption) -> Self {
         Self {
             redemption: redemption.clone(),
@@ -106,7 +106,7 @@ impl Settlement {
     }
 }
 
-/// Moves what still can, with its uses and one event each, in the transaction of `repository`,
+/// Moves the redemptions that still can move, with their uses and one event each, in the transaction of `repository`,
 /// which the caller commits. Returns the ids of those that moved.
 pub(in crate::redemption) async fn settle(
     repository: &mut dyn Repository,
@@ -120,7 +120,7 @@ pub(in crate::redemption) async fn settle(
     }
     let redemptions = settlements.iter().map(|settlement| &settlement.redemption);
     let organizations = organizations_of(redemptions.clone());
-    // One that waits may have handed its use over since it was read, or got it back.
+    // A redemption that waits may have handed its use over since it was read, or got it back.
     let held = redemptions
         .clone()
         .filter(|redemption| redemption.holds_use || redemption.state == RedemptionState::Queued);
@@ -130,7 +130,7 @@ pub(in crate::redemption) async fn settle(
     let counted_from = repository
         .lock_for_settlement(&organizations, &invitations, now)
         .await?;
-    // Whoever moves a redemption holds its organization's lock: what is read now stays.
+    // Every transaction that moves a redemption holds its organization's lock: the state read now stays.
     let current = match standing {
         Standing::AsRead => redemptions.cloned().collect(),
         Standing::Now => {
@@ -174,7 +174,7 @@ pub(in crate::redemption) async fn settle(
         return Err(Error::conflict("a use was handed on meanwhile"));
     }
     for moved in &mut steps {
-        // Who has been erased since (R13) is not named again.
+        // A person who has been erased since (R13) is not named again.
         if let Some(user) = people.get(&moved.change.id)
             && *user != moved.redemption.person.user
         {
@@ -191,7 +191,7 @@ pub(in crate::redemption) async fn settle(
     Ok(changes.iter().map(|change| change.id).collect())
 }
 
-/// Returns the redemptions to which uses come back, as they will stand. Nobody hands uses on while the invitations are
+/// Returns the redemptions that get uses back, in their new state. No uses are handed over while the invitations are
 /// locked.
 async fn handed_back(
     repository: &mut dyn Repository,
@@ -219,7 +219,7 @@ async fn handed_back(
     Ok(given_up.into_iter().filter_map(heir_of).collect())
 }
 
-/// One redemption's way from where it stands to where membership's word leads.
+/// One redemption's move from its current state to the one that membership's word leads to.
 struct Move {
     change: StateChange,
     redemption: Redemption,
@@ -281,8 +281,8 @@ impl Move {
     }
 }
 
-/// Returns how the moves, and the uses that come back to others, change the counts. Uses of an epoch that is no longer
-/// counted change nothing (P4).
+/// Returns the changes of the counts by the moves and by the uses that others get back. Uses of an epoch that is no
+/// longer counted change nothing (P4).
 fn uses_of(
     moves: &[Move],
     handed_back: &[Redemption],

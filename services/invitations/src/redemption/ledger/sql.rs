@@ -55,7 +55,7 @@ fn requests_json(requests: &[(&RedemptionRequest, Uuid)]) -> String {
 
 fn uses_json(changes: &[(Uuid, UsesChange)]) -> String {
     let rows = changes.iter().map(|(id, change)| {
-        // Wrong on purpose, against P4: nothing is counted twice.
+        // Deliberately wrong, against P4: the statement's own check of the counts is skipped.
         let taken = if is_wrong(WrongVariant::CheckThenAct) {
             0
         } else {
@@ -72,7 +72,7 @@ fn uses_json(changes: &[(Uuid, UsesChange)]) -> String {
     rows_json(rows)
 }
 
-/// Reads a row. One that this version cannot read is an operator's, who is told which it is.
+/// Reads a row. If this version cannot read it, the operator is told which one it is.
 fn read_or_tell(row: &<Db as sqlx::Database>::Row) -> Result<Redemption> {
     read(row).inspect_err(|cause| {
         let redemption: &str = row.try_get("redemption_id").unwrap_or_default();
@@ -182,7 +182,7 @@ impl Redemptions for SqlRepository {
             let (invitations, locked): (Vec<_>, Vec<_>) =
                 rows.into_iter().partition(|(_, epoch)| epoch.is_some());
             if locked.len() < organizations.len() {
-                // Makes the rows that are missing.
+                // Makes the missing rows.
                 self.lock_organizations(organizations, now).await?;
                 continue;
             }
@@ -264,7 +264,7 @@ impl Redemptions for SqlRepository {
             .bind(ids_json(&taken))
             .fetch_all(self.connection())
             .await?;
-        // Those that cannot be read keep their lease.
+        // Rows that cannot be read keep their lease.
         Ok(rows.iter().flat_map(read_or_tell).collect())
     }
 
@@ -328,7 +328,7 @@ impl Redemptions for SqlRepository {
             .bind(i64::from(limit))
             .fetch_all(self.connection())
             .await?;
-        // All or nothing: who reads a list must not take a part for the whole.
+        // It is all or nothing: a reader of a list must not take a part for the whole.
         rows.iter().map(read_or_tell).collect()
     }
 

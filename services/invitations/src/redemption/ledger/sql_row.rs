@@ -1,4 +1,4 @@
-//! How a redemption's columns are read and written.
+//! The reading and writing of a redemption's columns.
 
 use homeroom_api::{common::v1::ErrorReason, ids::ClassId};
 use homeroom_kit::clock::{from_micros, micros};
@@ -25,7 +25,7 @@ const PENDING_APPROVAL: &str = "PENDING_APPROVAL";
 const ALREADY_MEMBER: &str = "ALREADY_MEMBER";
 const REFUSED: &str = "REFUSED";
 
-/// An outcome as its two columns hold it: its name, and the reason of a refusal.
+/// Returns the two columns of an outcome: its name, and the reason of a refusal.
 pub(super) fn outcome_columns(outcome: Option<Outcome>) -> (&'static str, &'static str) {
     match outcome {
         None => ("", ""),
@@ -51,7 +51,7 @@ fn reason(name: &str) -> Result<ErrorReason> {
     ErrorReason::from_str_name(name).ok_or_else(|| corrupt("a refusal's reason is unknown"))
 }
 
-/// A route as its three columns hold it: route, cause of queueing, refusal unless known.
+/// Returns the three columns of a route: the route, the cause of queueing, and the refusal of people who are not known.
 fn route_columns(route: Route) -> (&'static str, &'static str, &'static str) {
     match route {
         Route::AdmitAtOnce => (ADMIT_AT_ONCE, "", ""),
@@ -71,7 +71,7 @@ fn route(name: &str, cause: &str, refusal: &str) -> Result<Route> {
     }
 }
 
-/// A redemption as the statement that inserts it takes it.
+/// Returns a redemption as JSON for the statement that inserts it.
 pub(super) fn to_json(redemption: &Redemption) -> Value {
     let (route, queue_cause, refuse_if_unknown) = route_columns(redemption.route);
     let (outcome, refuse_reason) = outcome_columns(redemption.outcome);
@@ -105,7 +105,7 @@ pub(super) fn to_json(redemption: &Redemption) -> Value {
     })
 }
 
-/// An id as both engines store it.
+/// Parses an id as both engines store it.
 pub(super) fn uuid(text: &str) -> Result<Uuid> {
     Uuid::try_parse(text).map_err(|_| corrupt("an id is not a UUID"))
 }

@@ -14,8 +14,8 @@ const CHANGE_USES: &str = change_uses!("$1");
 
 pub(super) const STATEMENTS: &[&str] = &[INSERT_REDEMPTIONS, CHANGE_STATES, CHANGE_USES];
 
-/// Writes redemptions, request ids (with now, and the time before which they are forgotten) and uses. Returns how
-/// many of each were written.
+/// Writes redemptions, request ids (with the current time, and the time before which they are forgotten) and uses.
+/// Returns the number of each that was written.
 pub(super) async fn reserve(
     connection: &mut SqliteConnection,
     redemptions: String,
@@ -34,8 +34,8 @@ pub(super) async fn reserve(
     Ok([inserted, noted, counted].map(|done| done.rows_affected()))
 }
 
-/// Moves redemptions, and changes uses if all of them moved (so many as `count`). Returns the ids and users of those
-/// moved, and how many invitations changed.
+/// Moves redemptions, and changes uses if `count` redemptions, all of them, moved. Returns the ids and users of those
+/// moved, and the number of changed invitations.
 pub(super) async fn settle(
     connection: &mut SqliteConnection,
     (changes, count): (String, usize),

@@ -1,5 +1,6 @@
-//! The statements on `redemptions` and `redemption_request_ids`, and what redeeming does to `invitations`; one
-//! statement for many rows, for both engines. Rows are passed as one JSON text, which both take apart (`json_rows!`).
+//! The statements on `redemptions` and `redemption_request_ids`, and the changes that redeeming makes to `invitations`.
+//! Each statement handles many rows, for both engines. Rows are passed as one JSON text, which both take apart
+//! (`json_rows!`).
 
 use super::invitations::{invitation_columns, select_invitations};
 
@@ -21,8 +22,8 @@ macro_rules! select {
     };
 }
 
-/// How many uses have been spent on a user, by the id in `$user`, of the row of `invitations` at hand (P4); none of
-/// somebody whose erasure is under way, who comes back as somebody else.
+/// Counts the uses that the current row of `invitations` has spent on the user with the id in `$user` (P4). It is 0 for
+/// a user whose erasure is under way, because that person comes back as somebody new.
 macro_rules! uses_of_person {
     ($user:literal) => {
         concat!(
@@ -38,8 +39,8 @@ macro_rules! uses_of_person {
 }
 pub(super) use {redemption_columns, select as select_redemptions};
 
-/// Neither a use for somebody on whom one has been spent is inserted, nor somebody without a use on whom none has been
-/// (P4): an erasure may have taken it away since it was read.
+/// Inserts redemptions. One that holds a use is not inserted if a use has been spent on the person, and one that holds
+/// none is not inserted if no use has been spent (P4): an erasure may have taken it away since it was read.
 macro_rules! insert_redemptions {
     ($rows:literal) => {
         concat!(
@@ -68,7 +69,7 @@ macro_rules! insert_redemptions {
     };
 }
 
-/// A first outcome stays (P9). A use that was handed over since the row was read is not counted for it.
+/// Changes states. A first outcome stays (P9). A use that was handed over since the row was read is not counted for it.
 macro_rules! change_states {
     ($rows:literal, $now:literal) => {
         concat!(
@@ -89,7 +90,7 @@ macro_rules! change_states {
     };
 }
 
-/// P4 once more: uses are only taken while there are any, whatever was judged before.
+/// Changes counts. P4 once more: uses are only taken while there are any, whatever was judged before.
 macro_rules! change_uses {
     ($rows:literal) => {
         concat!(
@@ -105,9 +106,9 @@ macro_rules! change_uses {
     };
 }
 
-/// A row that is forgotten but not yet pruned is claimed anew, and one whose redemption was stale
-/// is re-pointed. Sorted, so that two batches with
-/// request ids in common wait for each other and never in a circle.
+/// Records request ids. A row that is forgotten but not yet pruned is claimed anew, and a row whose redemption was
+/// stale is pointed to the new one. The rows are sorted, so that two batches with common request ids wait for each
+/// other without a deadlock.
 macro_rules! note_requests {
     ($rows:literal, $now:literal, $forgotten_before:literal) => {
         concat!(
@@ -158,7 +159,8 @@ homeroom_kit::statements! {
         for_update!()
     );
 
-    /// The redemptions that request ids name, each with its request; and what stands of some users by an invitation.
+    /// Reads the redemptions that request ids name, each with its request, and the earlier redemptions of some users of
+    /// an invitation.
     STANDING = concat!(
         redemption_columns!(),
         ", CAST(input.value->>'index' AS BIGINT) AS request_index, known.body_mac FROM ",
@@ -215,7 +217,7 @@ homeroom_kit::statements! {
         ") RETURNING redemption_id"
     );
 
-    /// Brings tries back that a clock set too far ahead before it was stepped back.
+    /// Brings back tries that were scheduled while the clock was too far ahead, after it was set back.
     BRING_BACK = concat!(
         "UPDATE redemptions SET next_try_time = $2 WHERE redemption_id IN (\
          SELECT redemption_id FROM redemptions WHERE state IN ('RESERVED', 'QUEUED') AND state = $1 \
@@ -252,7 +254,7 @@ homeroom_kit::statements! {
         SELECT subject, acting_user, method, request_id FROM redemption_request_ids \
         WHERE create_time < $1 ORDER BY create_time LIMIT $2)";
 
-    /// Deletes redemptions of people who were members already: nothing needs them once no request id names them.
+    /// Deletes redemptions of people who were members already: they are not needed once no request id names them.
     PRUNE_REDEMPTIONS = "DELETE FROM redemptions WHERE redemption_id IN ( \
         SELECT redemption_id FROM redemptions WHERE state = 'RELEASED' AND outcome = 'ALREADY_MEMBER' \
         AND settle_time < $1 ORDER BY settle_time LIMIT $2)";
