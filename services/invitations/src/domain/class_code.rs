@@ -1,26 +1,26 @@
-//! The class code: 12 characters, 55 bits (C1, 03 Arithmetic). It is read as all of Crockford's base 32, of which it
-//! once was made.
+//! The class code: 12 characters, 55 bits (C1). All of Crockford's base 32 is accepted when it is read, because older
+//! codes were made of it.
 
 use homeroom_kit::{random::Randomness, secret::SecretText};
 use zeroize::Zeroizing;
 
 use super::crockford;
 
-/// How long a class code is, in characters of 4.58 bits.
+/// The length of a class code, in characters of 4.58 bits.
 pub const CLASS_CODE_CHARACTERS: usize = 12;
 
-/// What it is made of: Crockford's base 32 without its vowels, `Y` and `V`, which reads as `U`, and without the digits
-/// that read as vowels. So it spells no word (U20).
+/// The characters of a code: Crockford's base 32 without its vowels, without `Y`, without `V`, which reads like `U`,
+/// and without the digits that read like vowels. So it spells no word (U20).
 const ALPHABET: &[u8] = b"256789BCDFGHJKMNPQRSTWXZ";
-/// Words that do without vowels. `5` reads as `S`, `7` as `T`, `8` as `B`, `6` and `9` as `G`.
+/// Offensive words without vowels. `5` reads like `S`, `7` like `T`, `8` like `B`, `6` and `9` like `G`.
 const OFFENSIVE: [&str; 12] = [
     "BCH", "CNT", "DCK", "FCK", "FGT", "FKN", "KKK", "NGR", "PRN", "SHT", "SS", "WTF",
 ];
 
-/// It is shown in groups of this many characters.
+/// The number of characters in each displayed group.
 pub(super) const GROUP_CHARACTERS: usize = 4;
 
-/// A new one, in canonical form.
+/// Returns a new code, in canonical form.
 #[must_use]
 pub fn generate(random: &dyn Randomness) -> SecretText {
     loop {
@@ -31,7 +31,7 @@ pub fn generate(random: &dyn Randomness) -> SecretText {
     }
 }
 
-/// The canonical form of `text` if it can be one (03 Input).
+/// Returns the canonical form of `text` if it can be a code.
 #[must_use]
 pub fn canonical(text: &str) -> Option<SecretText> {
     crockford::canonical(text, CLASS_CODE_CHARACTERS)
@@ -49,7 +49,7 @@ fn is_offensive(code: &str) -> bool {
     OFFENSIVE.iter().any(|word| letters.contains(word))
 }
 
-/// The code as people are shown it: `ABCD-EFGH-JKMN`.
+/// Returns the code in its display form: `ABCD-EFGH-JKMN`.
 #[must_use]
 pub fn display(code: &SecretText) -> SecretText {
     let code = code.expose();
@@ -88,7 +88,7 @@ mod tests {
         for _ in 0..20_000 {
             let code = generate(&random);
             let code = code.expose();
-            // Nothing in it reads as a vowel, so that it spells what has none at most.
+            // It contains nothing that reads like a vowel, so that it can spell only words without vowels.
             assert!(!code.contains(|one| "AEIOUYV0134".contains(one)), "{code}");
             assert!(!is_offensive(code), "{code}");
         }

@@ -1,5 +1,4 @@
-//! One box for everything: what a person typed or pasted, and which of the ways
-//! in it may be (R1).
+//! The reading of the one input field: a typed or pasted text, and the kinds of invitation that it may be (R1).
 
 use homeroom_kit::secret::SecretText;
 use zeroize::Zeroizing;
@@ -13,59 +12,59 @@ use super::phrase::{Phrase, listed_word};
 use super::public_url::{Path, PublicUrl, is_wrapped, unwrapped};
 use super::{class_code, join_key, organization_token, typed_text};
 
-/// The longest credential, in bytes: as typed, or as a link says it (02, `RedeemRequest`).
+/// The maximum length of a credential, in bytes: as typed, or as contained in a link.
 pub const MAX_CREDENTIAL_BYTES: usize = 512;
-/// The longest text that a link is read from, in bytes: a mail filter makes one of many times its length.
+/// The maximum length of a text that a link is read from, in bytes: a mail filter can make a link many times as long.
 pub const MAX_PASTED_BYTES: usize = 4_096;
-/// The most words of more than one character of a typed code; a text of more is a sentence.
+/// The maximum number of words with more than one character in a typed code; a longer text is a sentence.
 const MAX_TYPED_WORDS: usize = 6;
 
-/// Words of a sentence that says what a code is, in capitals, sorted. None is a word of a phrase.
+/// Words of a sentence that introduces a code, in capitals, sorted. None is a word of a phrase.
 #[rustfmt::skip]
 const TELLING: [&str; 22] = [
     "BITTE", "CODE", "CODES", "CODICE", "CODIGO", "ENTER", "HERE", "INVITATION", "INVITE", "JOIN", "KOD", "KODE",
     "KODEN", "KODU", "KOODI", "LAUTET", "LINK", "PLEASE", "THANKS", "THIS", "TOKEN", "USE",
 ];
-/// More of them. They begin no such sentence, but may be an organization's prefix.
+/// More such words. None begins such a sentence, but each may be an organization's prefix.
 const TELLING_WITHIN: [&str; 5] = ["EST", "IS", "IST", "MY", "YOUR"];
 
-/// What was seen instead of a credential (`CODE_MALFORMED`).
+/// The reason why a text is no credential (`CODE_MALFORMED`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
-    /// It is none of the ways in.
+    /// The text has the form of no kind of invitation.
     #[error("is not of the form of any token, code or URL; check what was typed")]
     Form,
-    /// It is longer than [`MAX_CREDENTIAL_BYTES`], or as a link than [`MAX_PASTED_BYTES`].
+    /// The text is longer than [`MAX_CREDENTIAL_BYTES`], or as a link longer than [`MAX_PASTED_BYTES`].
     #[error(
         "is longer than {} bytes, or {} where it is a link",
         MAX_CREDENTIAL_BYTES,
         MAX_PASTED_BYTES
     )]
     TooLong,
-    /// It holds a character of no token or code.
+    /// The text holds a character that no token or code has.
     #[error("holds {}, which is in no token or code; type it with the letters A to Z and digits", shown(*.0))]
     Character(char),
-    /// It is a sentence, and which part of it is the credential is in doubt.
+    /// The text is a sentence, and it is unclear which part of it is the credential.
     #[error(
         "looks like a sentence; enter the token, code or URL alone, and a code of several words with hyphens between them"
     )]
     Sentence,
-    /// It holds several credentials.
+    /// The text holds several credentials.
     #[error("holds more than one token, code or URL; enter one of them")]
     Several,
-    /// It is a link that was not handed out.
+    /// The text is a link that is not of this service.
     #[error(
         "looks like a link, but is none that was handed out here; paste that one whole, or enter the code"
     )]
     Link,
-    /// It is a link that leads by way of another, and does not show where.
+    /// The text is a link that leads through another one, and does not show where.
     #[error(
         "looks like a link wrapped by a mail filter; open it and copy the address that it leads to, or enter the code"
     )]
     WrappedLink,
 }
 
-/// A character as an error names it.
+/// Returns a character as an error names it.
 fn shown(character: char) -> String {
     if character.is_ascii_graphic() {
         format!("\u{201c}{character}\u{201d}")
@@ -74,12 +73,12 @@ fn shown(character: char) -> String {
     }
 }
 
-/// One thing that the text may be: look it up by the kind's tag and this form.
+/// One possible reading of the text, to be looked up by the kind's tag and this form.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Candidate {
-    /// Which way in it would be.
+    /// The kind of the invitation.
     pub kind: InvitationKind,
-    /// The canonical form, unique for the kind (03 Input).
+    /// The canonical form, unique for the kind.
     pub canonical: SecretText,
 }
 
@@ -89,18 +88,19 @@ impl Candidate {
     }
 }
 
-/// What a person typed or pasted, read. A secret: it has no Debug.
+/// A typed or pasted text, parsed. It is a secret, so it has no Debug.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credential {
     candidates: Vec<Candidate>,
-    /// Letters and digits before the first space or hyphen of typed text; 0 of a URL.
+    /// The number of letters and digits before the first space or hyphen of typed text; 0 for a URL.
     first_word_characters: usize,
 }
 
 impl Credential {
-    /// Reads `input`. A URL of the configured base says by its path what it is, also in a sentence or wrapped once by
-    /// a mail filter; of typed text every kind that it can be is a candidate, in this order: organization token, class
-    /// code, phrase, enrolment code. The first that is found is the one meant (R1). Nothing is fetched.
+    /// Reads `input`. The path of a URL under the configured base says what the URL is, also within a sentence or if a
+    /// mail filter has wrapped it once. For typed text, every kind that it can be is a candidate, in this order:
+    /// organization token, class code, phrase, enrollment code. The first one that exists is meant (R1). Nothing is
+    /// fetched.
     ///
     /// # Errors
     /// [`Malformed`] says what was seen instead.
@@ -129,14 +129,14 @@ impl Credential {
         })
     }
 
-    /// What it may be, in the order of precedence; never empty.
+    /// Returns the candidates in the order of precedence; never empty.
     #[must_use]
     pub fn candidates(&self) -> &[Candidate] {
         &self.candidates
     }
 
-    /// With one more candidate, the last: a code typed without its prefix, of
-    /// the organization that the request names (B4).
+    /// Adds one more candidate, the last: a code that was typed without its prefix, of the organization that the
+    /// request names (B4).
     #[must_use]
     pub fn of_organization(mut self, prefix: &CodePrefix) -> Self {
         let bare = self
@@ -150,8 +150,8 @@ impl Credential {
         self
     }
 
-    /// The prefixes that it may begin with, longest first: a guess that names an
-    /// organization by its prefix counts against that organization (03, the limiter).
+    /// Returns the prefixes that the text may begin with, longest first: a guess that names an organization by its
+    /// prefix counts against that organization (R10).
     pub fn possible_prefixes(&self) -> impl Iterator<Item = CodePrefix> + '_ {
         let code = self.enrollment_code().unwrap_or_default();
         (MIN_PREFIX_CHARACTERS..=MAX_PREFIX_CHARACTERS)
@@ -161,9 +161,9 @@ impl Credential {
             .filter_map(move |length| CodePrefix::parse(code.get(..length)?).ok())
     }
 
-    /// The prefix of the code that this can only be, whoever made it: what stands before the first space or
-    /// hyphen, of a text that has no other reading. `None` if it may as well be meant for another organization:
-    /// a class code or phrase with a slip in it reads as a code, and begins with somebody's prefix (I8).
+    /// Returns the prefix of the only code that this can be, whoever made it: the part before the first space or
+    /// hyphen, if the text has no other reading. `None` if it may as well be meant for another organization: a class
+    /// code or phrase with a typing error reads like a code, and begins with somebody's prefix (I8).
     #[must_use]
     pub fn certain_prefix(&self) -> Option<CodePrefix> {
         let code = self
@@ -176,7 +176,7 @@ impl Credential {
             .flatten()
     }
 
-    /// The first reading as an enrolment code.
+    /// Returns the first reading as an enrollment code.
     fn enrollment_code(&self) -> Option<&str> {
         self.candidates
             .iter()
@@ -185,7 +185,7 @@ impl Credential {
     }
 }
 
-/// What the one URL of this service in `text` says; None if there is no link in it.
+/// Returns the content of the one URL of this service in `text`; None if there is no link in it.
 fn pasted(text: &str, base: &PublicUrl) -> Result<Option<Candidate>, Malformed> {
     let mut is_ours = false;
     let mut read = |text: &str| -> Result<Option<Candidate>, Malformed> {
@@ -220,7 +220,7 @@ fn pasted(text: &str, base: &PublicUrl) -> Result<Option<Candidate>, Malformed> 
     }
 }
 
-/// What the path of one of this service's URLs says.
+/// Reads the path of one of this service's URLs.
 fn linked(letter: &str, key: &str) -> Option<Candidate> {
     let (kind, canonical) = match Path::from_letter(&letter.to_ascii_lowercase())? {
         Path::JoinUrl => (InvitationKind::JoinUrl, join_key::canonical(key)),
@@ -237,8 +237,8 @@ fn linked(letter: &str, key: &str) -> Option<Candidate> {
     canonical.map(|canonical| Candidate::new(kind, canonical))
 }
 
-/// The part of `text` that is the credential: all of it, or what a sentence says at its end, where that is one word
-/// with a digit or hyphen in it, a phrase or a class code. None where there is doubt.
+/// Returns the part of `text` that is the credential: all of it, or the end of a sentence, if that is one word with a
+/// digit or hyphen in it, a phrase or a class code. None if this is unclear.
 fn meant(text: &str) -> Option<&str> {
     let mut end = 0;
     let mut words = Vec::new();
@@ -252,7 +252,7 @@ fn meant(text: &str) -> Option<&str> {
         return Some(text);
     };
     let (told, rest) = *words.get(last)?;
-    // Of two words the first may as well be a prefix.
+    // The first of two words may also be a prefix.
     let is_told = words.len() > 2 || told.ends_with(':') || !told.is_ascii();
     let rest = typed_text::trim_punctuation(rest);
     let has_digit = rest.contains(|one: char| one.is_ascii_digit());
@@ -262,7 +262,7 @@ fn meant(text: &str) -> Option<&str> {
     (is_told && is_clear).then_some(rest)
 }
 
-/// Returns true if the word at `index`, of those with what follows each, tells of a code and is no part of one.
+/// Returns true if the word at `index` introduces a code and is no part of one. Each word comes with the text after it.
 fn tells(words: &[(&str, &str)], index: usize) -> bool {
     let Some((told, rest)) = words.get(index).filter(|_| words.len() > 1) else {
         return false;
@@ -281,7 +281,7 @@ fn tells(words: &[(&str, &str)], index: usize) -> bool {
         || (is_within && among(&TELLING_WITHIN))
 }
 
-/// Everything that typed text can be.
+/// Returns all kinds that typed text can be.
 fn typed(text: &str) -> Result<Vec<Candidate>, Malformed> {
     if let Some(strange) = text
         .chars()
@@ -294,7 +294,7 @@ fn typed(text: &str) -> Result<Vec<Candidate>, Malformed> {
     if let Some(separator @ ('/' | '\\' | '@' | ':')) = separator {
         return Err(Malformed::Character(separator));
     }
-    // What else stands between words makes no difference where the form leaves no doubt.
+    // Other separators between words make no difference if the form is unambiguous.
     let letters = without_separators(&code);
     let mut groups = code.split(|one: char| !one.is_ascii_alphanumeric());
     let is_grouped =
@@ -333,7 +333,7 @@ fn typed(text: &str) -> Result<Vec<Candidate>, Malformed> {
         .count();
     match (candidates.as_slice(), separator) {
         ([], _) if is_sentence => Err(Malformed::Sentence),
-        // It is printed like an I, and an l, in many fonts.
+        // In many fonts it looks like an I or an l.
         ([], Some('|')) if !text.contains("| ") && !text.contains(" |") => {
             typed(&Zeroizing::new(text.replace('|', "I")))
         }
@@ -346,7 +346,7 @@ fn typed(text: &str) -> Result<Vec<Candidate>, Malformed> {
     }
 }
 
-/// The letters and digits of `text`.
+/// Returns the letters and digits of `text`.
 fn without_separators(text: &str) -> Zeroizing<String> {
     let letters = text.chars().filter(char::is_ascii_alphanumeric);
     Zeroizing::new(letters.collect())

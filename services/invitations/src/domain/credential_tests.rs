@@ -10,7 +10,7 @@ fn base() -> PublicUrl {
     PublicUrl::parse("https://join.school.example").unwrap()
 }
 
-/// Kinds and canonical forms, so that a failed test shows them.
+/// Returns kinds and canonical forms, so that a failed test shows them.
 fn read(text: &str) -> Option<Vec<(InvitationKind, String)>> {
     let credential = Credential::parse(text, &base()).ok()?;
     Some(
@@ -59,7 +59,7 @@ fn r1_typed_text_is_every_kind_that_it_can_be_in_a_fixed_order() {
             token,
             vec![(OrganizationToken, token), (EnrollmentCode, token)],
         ),
-        // Twelve letters that are a phrase, a class code and an enrolment code.
+        // These twelve letters are a phrase, a class code and an enrollment code.
         (
             "zebra ability",
             vec![
@@ -148,7 +148,7 @@ fn input_what_can_be_nothing_is_malformed() {
         "https://evil.example/c/ABCDEFGHJKMN",
         "evil.example/c/ABCDEFGHJKMN",
         "ftp://join.school.example/c/ABCDEFGHJKMN",
-        // Hosts of as many letters as a class code has.
+        // These hosts have as many letters as a class code.
         "lms.school.org",
         "a.example:8443",
     ] {
@@ -261,7 +261,7 @@ fn u11_a_bar_within_a_code_is_the_letter_that_it_is_printed_like() {
         ("HAMILTON-B|O101", (EnrollmentCode, "HAMILTONBIO101")),
         ("hamilton b|o 101", (EnrollmentCode, "HAMILTONBIO101")),
         ("7|3M-9PQ2-XW4T", (ClassCode, "713M9PQ2XW4T")),
-        // Where nothing else is in doubt, it stands between words.
+        // If nothing else is ambiguous, it separates words.
         ("7K3M|9PQ2|XW4T", (ClassCode, "7K3M9PQ2XW4T")),
         ("abacus|zebra", (ClassToken, "abacus-zebra")),
     ] {
@@ -394,7 +394,7 @@ fn u12_what_is_in_doubt_is_told_and_no_guess() {
     ] {
         assert_eq!(Credential::parse(text, &base()).err(), Some(seen), "{text}");
     }
-    // What is told names what was seen, and says what to do.
+    // The message names what was seen, and says what to do.
     let said = |seen: Malformed| seen.to_string();
     assert!(said(Character('\u{41e}')).contains("U+041E"));
     assert!(said(Character(',')).contains("“,”"));
@@ -482,16 +482,16 @@ fn i8_a_prefix_is_certain_where_the_text_can_be_nothing_but_a_code_of_it() {
         ("--hamilton bio-101", Some("HAMILTON")),
         ("ab-cd", Some("AB")),
         ("abcdefghijklmnop-12", Some("ABCDEFGHIJKLMNOP")),
-        // A class code, a phrase, an organization's token.
+        // A class code, a phrase and an organization's token.
         ("HAMILTON-ABCD", None),
         ("abacus zebra", None),
         ("school-0123456789abcdefghjkmnpqrs", None),
-        // Such ones with a slip: one character too few or many, a wrong word.
+        // The same with an error: one character too few or many, or a wrong word.
         ("HAMILTONBIO101", None),
         ("abcdefghjkm", None),
         ("abacus zebro", None),
         ("zebra-bio101", None),
-        // Nobody's prefix, or nothing behind it.
+        // No valid prefix, or no code after it.
         ("a-bio101", None),
         ("abcdefghijklmnopq-12", None),
         ("hamilton-1", None),
@@ -521,10 +521,10 @@ fn r10_phrases_and_typed_codes_are_short_and_system_made_codes_are_not() {
     }
 }
 
-/// What no code is written with: it would be read as another.
+/// Returns characters that no code is written with, because they would be read as others.
 fn deceiving() -> impl Strategy<Value = char> {
     prop_oneof![
-        // Controls that are no white space.
+        // Control characters that are not white space.
         prop::char::range('\0', '\u{8}'),
         prop::char::range('\u{e}', '\u{1f}'),
         prop::char::range('\u{7f}', '\u{84}'),
@@ -539,7 +539,7 @@ fn deceiving() -> impl Strategy<Value = char> {
     ]
 }
 
-/// What is not seen.
+/// Returns invisible characters.
 fn unseen() -> impl Strategy<Value = char> {
     prop_oneof![
         Just('\u{ad}'),

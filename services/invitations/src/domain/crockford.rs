@@ -1,14 +1,14 @@
-//! Crockford's base 32: what system-made secrets are written in. It has no
-//! I, L, O or U, so that what is read aloud or copied by hand comes out right.
+//! Crockford's base 32, in which system-made secrets are written. It has no I, L, O or U, so that secrets that are read
+//! aloud or copied by hand come out right.
 
 use homeroom_kit::random::{Randomness, below};
 use homeroom_kit::secret::SecretText;
 
-/// Five bits a character.
+/// The alphabet; each character has five bits.
 pub(super) const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-/// Reads a letter, in either case, as what people take it for when they copy it by hand: `O` as `0`, `I` and `L` as `1`.
-/// The one folding of all typed credentials (B4, 03 Input).
+/// Reads a letter, in either case, as people do when they copy it by hand: `O` as `0`, `I` and `L` as `1`. All typed
+/// credentials use this folding (B4).
 pub(super) const fn fold(character: char) -> char {
     match character.to_ascii_uppercase() {
         'O' => '0',
@@ -17,7 +17,7 @@ pub(super) const fn fold(character: char) -> char {
     }
 }
 
-/// A new secret of `length` characters of `alphabet`, each equally likely.
+/// Returns a new secret of `length` characters of `alphabet`, each equally likely.
 pub(super) fn generate(length: usize, alphabet: &[u8], random: &dyn Randomness) -> SecretText {
     let characters = u32::try_from(alphabet.len()).unwrap_or(u32::MAX);
     let mut text = String::with_capacity(length);
@@ -29,8 +29,7 @@ pub(super) fn generate(length: usize, alphabet: &[u8], random: &dyn Randomness) 
     SecretText::new(text)
 }
 
-/// The canonical form of `text` if it is `length` characters long: capitals,
-/// spaces and hyphens aside, folded (03 Input).
+/// Returns the canonical form of `text` if that has `length` characters: capitals, without spaces and hyphens, folded.
 pub(super) fn canonical(text: &str, length: usize) -> Option<SecretText> {
     let mut canonical = String::with_capacity(length);
     for character in text.chars() {
@@ -47,10 +46,10 @@ pub(super) fn canonical(text: &str, length: usize) -> Option<SecretText> {
     (canonical.len() == length).then(|| SecretText::new(canonical))
 }
 
-/// Makes `generate` and `canonical` of a kind of secret that is so many characters long.
+/// Defines `generate` and `canonical` for a kind of secret with this many characters.
 macro_rules! secret_of {
     ($characters:ident) => {
-        /// A new one, in canonical form.
+        /// Returns a new secret, in canonical form.
         #[must_use]
         pub fn generate(
             random: &dyn homeroom_kit::random::Randomness,
@@ -58,7 +57,7 @@ macro_rules! secret_of {
             super::crockford::generate($characters, super::crockford::ALPHABET, random)
         }
 
-        /// The canonical form of `text` if it can be one (03 Input).
+        /// Returns the canonical form of `text` if it can be one.
         #[must_use]
         pub fn canonical(text: &str) -> Option<homeroom_kit::secret::SecretText> {
             super::crockford::canonical(text, $characters)

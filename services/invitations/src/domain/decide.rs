@@ -1,5 +1,4 @@
-//! What using an invitation would do. One list of rules in one order serves
-//! redeem, preview and batch, on one and on many.
+//! The effect of using an invitation. One list of rules in one order serves redeem, preview and batch.
 
 use chrono::{DateTime, Utc};
 use homeroom_api::common::v1::ErrorReason;
@@ -8,8 +7,8 @@ use homeroom_api::ids::UserId;
 use super::email::EmailAddress;
 use super::invitation::{Admits, Invitation, Standing, Supply};
 
-/// Who uses the invitation, with what is believed of them: claims that the
-/// calling service may not make are not in here.
+/// The facts about the person who uses the invitation, as far as they are believed: claims that the calling service may
+/// not make are left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -20,34 +19,33 @@ pub struct Facts {
     pub user: UserId,
     /// The person's address.
     pub email: Option<EmailAddress>,
-    /// An address is given for the person that cannot be read.
+    /// True if the person's address was given but cannot be parsed.
     pub email_malformed: bool,
-    /// Whether the address has been proved to be theirs.
+    /// True if the person has proved that the address is theirs.
     pub email_verified: bool,
     /// The person's id in the school's own system.
     pub external_id: Option<String>,
-    /// The calling service vouches for the person (03, the limiter).
+    /// True if the calling service vouches for the person (R10).
     pub vouched: bool,
-    /// The person has no account and would register by this invitation (C14).
+    /// True if the person has no account and would register by this invitation (C13).
     pub sign_up: bool,
-    /// The limiter says that short credentials queue for now (03).
+    /// True if the limiter says that short credentials queue for now (R10).
     pub guess_guarded: bool,
-    /// A use of the invitation is the person's already, spent or held: they
-    /// take none, and none is short for them (P4).
+    /// True if the person already has a use of the invitation, spent or held: they take none, and none is missing for
+    /// them (P4).
     pub has_use: bool,
-    /// Membership says that the person is in, or waits (R2).
+    /// True if membership says that the person is a member or waits (R2).
     pub known: bool,
 }
 
-/// Why a redemption leads to the queue. `REMOVED_BEFORE` is membership's to
-/// say (R8), so it is not among these.
+/// The cause of queueing. `REMOVED_BEFORE` is not among them, because only membership decides that (R8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum QueueCause {
-    /// A join URL always does (C9).
+    /// The invitation is a join URL, which always leads to the queue (C9).
     JoinUrl,
     /// The class code is locked (C5).
     CodeLocked,
-    /// A short credential while somebody is guessing (03, the limiter).
+    /// The credential is short, and somebody is guessing (R10).
     GuessGuard,
 }
 
@@ -58,25 +56,24 @@ homeroom_kit::named! {
     GuessGuard = "GUESS_GUARD",
 }
 
-/// What using the invitation would do, as far as this service can tell;
-/// membership has the last word.
+/// The effect of using the invitation, as far as this service can tell; membership has the last word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
-    /// Membership at once.
+    /// The person is admitted at once.
     Admit,
-    /// A request for staff to decide.
+    /// A request is filed for staff to decide.
     Queue(QueueCause),
-    /// No use left, or no longer valid, but otherwise right, or else somebody who
-    /// is known: reserve without holding a use; membership answers that the
-    /// person is known (a member, or waiting) or else this refusal (P3, R2).
+    /// No use is left, or the invitation has expired, but all other rules hold, or the person is known. The redemption
+    /// is reserved without a use; membership answers that the person is known (a member, or waiting), or else with this
+    /// refusal (P3, R2).
     OnlyIfKnown(ErrorReason),
-    /// Nobody gets in. Unless it is not usable at all, membership is asked first
-    /// whether the person is known (R2).
+    /// Nobody gets in. Unless the invitation is not usable at all, membership is asked first whether the person is
+    /// known (R2).
     Refuse(ErrorReason),
 }
 
 impl Decision {
-    /// Why not, where it is not a way in.
+    /// Returns the reason of the refusal, if it is one.
     #[must_use]
     pub const fn refusal(self) -> Option<ErrorReason> {
         match self {
@@ -85,7 +82,7 @@ impl Decision {
         }
     }
 
-    /// Whether a reservation under it holds a use, unless one is the person's already (P3, P4).
+    /// Returns true if a reservation holds a use, unless the person has one already (P3, P4).
     #[must_use]
     pub const fn holds_use(self) -> bool {
         matches!(self, Self::Admit | Self::Queue(_))
@@ -94,12 +91,12 @@ impl Decision {
 
 type Rule = fn(&Invitation, &Facts, DateTime<Utc>) -> Option<ErrorReason>;
 
-/// Every rule, in the order in which people are told. What the person can do
-/// nothing about comes first; then who they are; and last what is left of the
-/// invitation, so that a failure there means that all else was right (P3).
+/// Every rule, in the order in which people are told. First come the facts that the person cannot change; then the
+/// person's own; and last the invitation's remaining uses, so that a failure there means that all other rules hold
+/// (P3).
 ///
-/// An unproved address is told before whose address is asked for, so that
-/// claiming an address tells nobody whom a token is assigned to.
+/// An unproved address is reported before a wrong one, so that claiming an address reveals to nobody whom a token is
+/// assigned to.
 const RULES: [Rule; 9] = [
     usable,
     sign_up,
@@ -112,8 +109,8 @@ const RULES: [Rule; 9] = [
     use_in_progress,
 ];
 
-/// What using `invitation` at `now` would do: the first of
-/// [`failing_rules`] if there is one, else in or to the queue.
+/// Returns the effect of using `invitation` at `now`: the first of [`failing_rules`] if there is one, otherwise
+/// admission or the queue.
 #[must_use]
 pub fn decide(invitation: &Invitation, attempt: &Facts, now: DateTime<Utc>) -> Decision {
     let failure = RULES.iter().find_map(|rule| rule(invitation, attempt, now));
@@ -129,8 +126,8 @@ pub fn decide(invitation: &Invitation, attempt: &Facts, now: DateTime<Utc>) -> D
     }
 }
 
-/// Every reason for which using `invitation` at `now` would be refused, in the
-/// order of precedence; empty where it would not. For staff only (R4).
+/// Returns every reason for which using `invitation` at `now` would be refused, in the order of precedence; empty if
+/// there is none. It is for staff only (R4).
 #[must_use]
 pub fn failing_rules(
     invitation: &Invitation,
@@ -143,7 +140,7 @@ pub fn failing_rules(
         .collect()
 }
 
-/// Why a use that no rule refuses leads to the queue, if it does.
+/// Returns the cause for which a use that no rule refuses leads to the queue, if it does.
 fn queue_cause(invitation: &Invitation, attempt: &Facts, now: DateTime<Utc>) -> Option<QueueCause> {
     let policy = invitation.kind.policy();
     match policy.admits {
@@ -156,23 +153,23 @@ fn queue_cause(invitation: &Invitation, attempt: &Facts, now: DateTime<Utc>) -> 
     }
 }
 
-/// R5: off, revoked and deleted answer as the unknown does.
+/// R5: invitations that are off, revoked or deleted get the same answer as unknown ones.
 fn usable(invitation: &Invitation, _: &Facts, _: DateTime<Utc>) -> Option<ErrorReason> {
     (invitation.standing != Standing::On).then_some(ErrorReason::CodeNotUsable)
 }
 
-/// C14: a join URL entitles nobody to register.
+/// C13: a join URL entitles nobody to register.
 fn sign_up(invitation: &Invitation, attempt: &Facts, _: DateTime<Utc>) -> Option<ErrorReason> {
     (attempt.sign_up && !invitation.kind.policy().grants_sign_up)
         .then_some(ErrorReason::SignUpNotGranted)
 }
 
-/// B5: valid from its first moment on, that moment included.
+/// B5: it is valid from its first moment on, inclusive.
 fn not_yet_valid(invitation: &Invitation, _: &Facts, now: DateTime<Utc>) -> Option<ErrorReason> {
     invitation.is_early(now).then_some(ErrorReason::NotYetValid)
 }
 
-/// B6, A8: where an address counts it must be one, and proved.
+/// B6, A8: if the address matters, there must be one, and it must be proved.
 fn email_verified(
     invitation: &Invitation,
     attempt: &Facts,
@@ -189,7 +186,7 @@ fn email_verified(
     (address_counts && !proved).then_some(failure)
 }
 
-/// A8: one address or one student id; where both are set, both.
+/// A8: one address or one student id; if both are set, both must match.
 fn assigned_to(invitation: &Invitation, attempt: &Facts, _: DateTime<Utc>) -> Option<ErrorReason> {
     let right_email = invitation.assigned_email.as_ref().is_none_or(|assigned| {
         attempt
@@ -215,20 +212,20 @@ fn email_domain(invitation: &Invitation, attempt: &Facts, _: DateTime<Utc>) -> O
     (!inside).then_some(ErrorReason::EmailDomainNotAllowed)
 }
 
-/// B5, A14: not from its last moment on, that moment included.
+/// B5, A14: it is invalid from its last moment on, inclusive.
 fn no_longer_valid(invitation: &Invitation, _: &Facts, now: DateTime<Utc>) -> Option<ErrorReason> {
     invitation
         .has_expired(now)
         .then_some(ErrorReason::NoLongerValid)
 }
 
-/// X4: every use spent, or waiting for a person's decision.
+/// X4: every use is spent, or waits for a person's decision.
 fn used_up(invitation: &Invitation, attempt: &Facts, _: DateTime<Utc>) -> Option<ErrorReason> {
     let short = !attempt.has_use && invitation.supply() == Supply::UsedUp;
     short.then_some(ErrorReason::UsedUp)
 }
 
-/// P3: uses short only because of redemptions under way.
+/// P3: the missing uses are held by redemptions under way.
 fn use_in_progress(
     invitation: &Invitation,
     attempt: &Facts,

@@ -322,7 +322,7 @@ fn a8_an_assigned_token_is_for_one_verified_address_or_student_id() {
         let decision = decide(&token(assigned_email, external_id), &attempt(), now());
         assert_eq!(decision, expected, "{assigned_email:?} {external_id:?}");
     }
-    // Claiming an address tells nobody whether it is the right one.
+    // Claiming an address reveals to nobody whether it is the right one.
     for claimed in ["mia@hamiltonschools.org", "tom@hamiltonschools.org"] {
         let claims = Facts {
             email: Some(email(claimed)),
@@ -427,7 +427,7 @@ fn causes_read_back_by_their_names() {
     assert_eq!(QueueCause::from_name("REMOVED_BEFORE"), None);
 }
 
-/// Expired, and every use of it spent.
+/// Returns the invitation, expired and with every use spent.
 fn spent(invitation: Invitation) -> Invitation {
     Invitation {
         valid_till: Some(now()),

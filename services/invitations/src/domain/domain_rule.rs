@@ -1,22 +1,22 @@
-//! Whose email addresses may use an enrolment code (B6).
+//! Rules on the email addresses that may use an enrollment code (B6).
 
 use std::fmt;
 
 use super::email::{EmailAddress, domain_name};
 use super::webmail::is_free_webmail;
 
-/// The most domain rules of one invitation (B6).
+/// The maximum number of domain rules of one invitation (B6).
 pub const MAX_DOMAIN_RULES: usize = 50;
-/// The longest text of a domain rule, in bytes: a domain name and `*.`.
+/// The maximum length of a domain rule, in bytes: a domain name and `*.`.
 pub const MAX_DOMAIN_RULE_BYTES: usize = 255;
 
-/// Why a text is no domain rule.
+/// The reason why a text is no domain rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DomainRuleError {
-    /// It is not a domain name, with or without `*.` before it.
+    /// The text is not a domain name, with or without `*.` before it.
     #[error("must be a domain name such as school.example, or *.school.example for its subdomains")]
     Malformed,
-    /// It is a public suffix or a free webmail host (`DOMAIN_TOO_BROAD`).
+    /// The domain is a public suffix or a free webmail host (`DOMAIN_TOO_BROAD`).
     #[error("would admit strangers: anybody can have an address there")]
     TooBroad,
 }
@@ -34,8 +34,7 @@ impl DomainRule {
     /// Reads a rule; spaces around it and case make no difference.
     ///
     /// # Errors
-    /// [`DomainRuleError`] for what is no domain name, and for what would let
-    /// strangers in.
+    /// [`DomainRuleError`] if the text is no domain name, or if the rule would let strangers in.
     pub fn parse(text: &str) -> Result<Self, DomainRuleError> {
         let text = text.trim();
         if text.len() > MAX_DOMAIN_RULE_BYTES {
@@ -47,7 +46,7 @@ impl DomainRule {
         };
         let domain = match domain_name(name) {
             Some(domain) => domain,
-            // One label is a public suffix such as `org`, not a slip of the pen.
+            // A single label is a public suffix such as `org`, not a typing error.
             None if is_label(name) => return Err(DomainRuleError::TooBroad),
             None => return Err(DomainRuleError::Malformed),
         };
@@ -60,7 +59,7 @@ impl DomainRule {
         Ok(Self { domain, subdomains })
     }
 
-    /// Whether the address is inside.
+    /// Returns true if the address is inside the domain.
     #[must_use]
     pub fn matches(&self, email: &EmailAddress) -> bool {
         let domain = email.domain();

@@ -1,3 +1,3 @@
-//! Email addresses: both services read them alike.
+//! Email addresses, which both services parse alike.
 
 pub use homeroom_kit::email::*;

@@ -1,39 +1,37 @@
-//! The enrolment code that its author types (B4), and the prefix of the
-//! organization before it.
+//! The enrollment code that its author chooses (B4), and the prefix of the organization before it.
 //!
-//! A code has 2 to 64 letters and digits; spaces and hyphens between them are
-//! kept for the eye, as single hyphens, and count for nothing. A prefix has 2 to
-//! 16 letters and digits. Both are in capitals. What is looked up is the one
-//! string of both, so that `hamilton bio 101` finds `HAMILTON-BIO101`.
+//! A code has 2 to 64 letters and digits. Spaces and hyphens between them are kept for display, as single hyphens, and
+//! are otherwise ignored. A prefix has 2 to 16 letters and digits. Both are in capitals. The look-up uses both joined
+//! as one string, so that `hamilton bio 101` finds `HAMILTON-BIO101`.
 
 use homeroom_kit::secret::SecretText;
 
 use super::{crockford::fold, strength, typed_text};
 
-/// The fewest letters and digits of a code (B4).
+/// The minimum number of letters and digits of a code (B4).
 pub const MIN_CODE_CHARACTERS: usize = 2;
-/// The most letters and digits of a code (B4).
+/// The maximum number of letters and digits of a code (B4).
 pub const MAX_CODE_CHARACTERS: usize = 64;
-/// The longest text that a code is read from, in bytes.
+/// The maximum length of a text that a code is read from, in bytes.
 pub const MAX_CODE_BYTES: usize = 256;
-/// The fewest letters and digits of a prefix (B4).
+/// The minimum number of letters and digits of a prefix (B4).
 pub const MIN_PREFIX_CHARACTERS: usize = 2;
-/// The most letters and digits of a prefix (B4).
+/// The maximum number of letters and digits of a prefix (B4).
 pub const MAX_PREFIX_CHARACTERS: usize = 16;
-/// A code of fewer bits is weak (03 Arithmetic).
+/// The number of bits below which a code is weak.
 pub const WEAK_BELOW_BITS: u32 = 50;
 
-/// The text is no enrolment code.
+/// The error for a text that is no enrollment code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must have 2 to 64 letters A to Z and digits, with spaces or hyphens between them")]
 pub struct CodeMalformed;
 
-/// The text is no code prefix.
+/// The error for a text that is no code prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must have 2 to 16 letters A to Z and digits")]
 pub struct PrefixMalformed;
 
-/// The short unique word of an organization: public, fixed once set (B4).
+/// The short unique prefix of an organization: public, and fixed once set (B4).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CodePrefix(String);
 
@@ -51,14 +49,14 @@ impl CodePrefix {
             .ok_or(PrefixMalformed)
     }
 
-    /// The prefix, in capitals.
+    /// Returns the prefix, in capitals.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// A code without its prefix. A secret: it has no Debug.
+/// A code without its prefix. It is a secret, so it has no Debug.
 #[derive(Clone, PartialEq, Eq)]
 pub struct EnrollmentCode {
     shown: SecretText,
@@ -66,7 +64,7 @@ pub struct EnrollmentCode {
 }
 
 impl EnrollmentCode {
-    /// Reads what an author typed.
+    /// Reads the text that an author typed.
     ///
     /// # Errors
     /// [`CodeMalformed`] for other characters, or too few or many.
@@ -91,47 +89,46 @@ impl EnrollmentCode {
         })
     }
 
-    /// The code as staff see it: capitals, single hyphens where there were
-    /// spaces or hyphens.
+    /// Returns the code as staff see it: capitals, with single hyphens in place of spaces or hyphens.
     #[must_use]
     pub const fn shown(&self) -> &SecretText {
         &self.shown
     }
 
-    /// What is handed out: `HAMILTON-BIO101` (B4).
+    /// Returns the code that people are given: `HAMILTON-BIO101` (B4).
     #[must_use]
     pub fn full(&self, prefix: &CodePrefix) -> SecretText {
         SecretText::new(format!("{}-{}", prefix.as_str(), self.shown.expose()))
     }
 
-    /// What is looked up: prefix and code as one string of capitals and digits.
-    /// Two that come out equal, or as [`folded`] would, are `CODE_TAKEN` (B4).
+    /// Returns the form for look-ups: prefix and code as one string of capitals and digits. Two codes whose forms are
+    /// equal, or equal once [`folded`], are `CODE_TAKEN` (B4).
     #[must_use]
     pub fn full_canonical(&self, prefix: &CodePrefix) -> SecretText {
         join(prefix, self.canonical.expose())
     }
 
-    /// How hard it is to guess for someone who knows the prefix, in bits.
+    /// Returns the strength of the code, in bits, against a guesser who knows the prefix.
     #[must_use]
     pub fn strength_bits(&self) -> u32 {
         strength::estimate_bits(self.canonical.expose())
     }
 
-    /// Whether it needs `acknowledge_weak`: below [`WEAK_BELOW_BITS`], and no
-    /// domain rule keeps strangers out (B14, 03 Arithmetic).
+    /// Returns true if the code needs `acknowledge_weak`: it is below [`WEAK_BELOW_BITS`], and no domain rule keeps
+    /// strangers out (B15).
     #[must_use]
     pub fn is_weak(&self, has_domain_rule: bool) -> bool {
         !has_domain_rule && self.strength_bits() < WEAK_BELOW_BITS
     }
 }
 
-/// A canonical code, or a prefix, as it reads: `O` as `0`, `I` and `L` as `1` (B4).
+/// Returns a canonical code, or a prefix, in folded form: `O` as `0`, `I` and `L` as `1` (B4).
 #[must_use]
 pub fn folded(canonical: &str) -> SecretText {
     SecretText::new(canonical.chars().map(fold).collect::<String>())
 }
 
-/// The canonical full code of `canonical` under `prefix`.
+/// Returns the canonical full code of `canonical` under `prefix`.
 pub(super) fn join(prefix: &CodePrefix, canonical: &str) -> SecretText {
     SecretText::new(format!("{}{canonical}", prefix.as_str()))
 }

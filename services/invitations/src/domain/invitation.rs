@@ -1,5 +1,4 @@
-//! The invitation: one model for the five ways in, and the policy that tells
-//! them apart.
+//! The invitation: one model for its five kinds, and the policy that distinguishes them.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use homeroom_api::names::Place;
@@ -9,13 +8,13 @@ use super::domain_rule::DomainRule;
 use super::email::EmailAddress;
 use super::lock::Lock;
 
-/// A class token lives for this long unless it is told otherwise (A14).
+/// The default lifetime of a class token (A14).
 pub const CLASS_TOKEN_LIFETIME: TimeDelta = TimeDelta::days(30);
 
-/// A class token admits this many people unless it is told otherwise (X4).
+/// The default number of people that a class token admits (X4).
 pub const CLASS_TOKEN_USES: u32 = 1;
 
-/// Which way in an invitation is.
+/// The kind of an invitation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum InvitationKind {
     /// The organization's one invite token (A2).
@@ -30,7 +29,7 @@ pub enum InvitationKind {
     JoinUrl,
 }
 
-// A keyed look-up is tagged with the name too.
+// The name is also the tag of a keyed look-up.
 homeroom_kit::named! {
     InvitationKind, tag, from_tag:
     OrganizationToken = "organization_token",
@@ -41,7 +40,7 @@ homeroom_kit::named! {
 }
 
 impl InvitationKind {
-    /// What this way in does and says of itself: the table of 01.
+    /// Returns the policy of this kind.
     #[must_use]
     pub const fn policy(self) -> Policy {
         match self {
@@ -77,82 +76,81 @@ impl InvitationKind {
     }
 }
 
-/// Whether a way in admits or queues.
+/// The choice between admitting and queueing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Admits {
-    /// Membership at once (A1, B3).
+    /// People are admitted at once (A1, B3).
     AtOnce,
-    /// Membership at once while unlocked, the queue once locked (C2, C5).
+    /// People are admitted at once while the code is unlocked, and queued once it is locked (C2, C5).
     QueueOnceLocked,
-    /// Always the queue (C9).
+    /// People are always queued (C9).
     AlwaysQueue,
 }
 
-/// One column of the table of 01.
+/// The properties of one kind of invitation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "independent columns of the table of 01"
 )]
 pub struct Policy {
-    /// Whether it admits or queues.
+    /// The choice between admitting and queueing.
     pub admits: Admits,
-    /// It entitles a person without an account to register as Student (C14, X1).
+    /// True if it entitles a person without an account to register as a Student (C13, X1).
     pub grants_sign_up: bool,
-    /// A person who registered by other means can use it (X1).
+    /// True if a person who registered by other means can use it (C14, X1).
     pub survives_sign_up: bool,
-    /// It may stand on a public page (C3).
+    /// True if it may stand on a public page (C3).
     pub may_be_public: bool,
-    /// It may hold so few bits that guessing it is worth a try: under
-    /// guessing it queues (03, the limiter).
+    /// True if it may have so few bits that guessing it is worth a try: during guessing it leads to the queue (R10).
     pub short: bool,
 }
 
-/// Counts an invitation's resets, revocations, switch-offs and changes of its
-/// code; what was begun under an older epoch is never admitted (C8, P7).
+/// The count of an invitation's resets, revocations, switch-offs and changes of its code. Redemptions that began in an
+/// older epoch are never admitted (C8, P7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Epoch(i64);
 
 impl Epoch {
-    /// The epoch an invitation is made in.
+    /// The epoch of a new invitation.
     pub const FIRST: Self = Self(1);
 
-    /// The epoch stored as `value`.
+    /// Returns the epoch stored as `value`.
     #[must_use]
     pub const fn new(value: i64) -> Self {
         Self(value)
     }
 
-    /// The number to store and to send.
+    /// Returns the number to store and to send.
     #[must_use]
     pub const fn value(self) -> i64 {
         self.0
     }
 
-    /// The epoch after this one.
+    /// Returns the next epoch.
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }
 }
 
-/// Whether the invitation is in use at all. Whatever is not [`Standing::On`]
-/// answers as if it did not exist (R5).
+/// The standing of the invitation. Unless it is [`Standing::On`], the invitation is answered as if it did not exist
+/// (R5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Standing {
     /// In use.
     On,
     /// Switched off by staff, who may switch it on again (B8, C12).
     Off,
-    /// Revoked or deleted, for good (A14, B11).
+    /// Revoked or deleted permanently (A14, B11).
     Revoked,
 }
 
-/// How often the invitation has been used: redemptions that hold a use, by
-/// state (P4). Those that hold none (P3) are not counted.
+/// The uses of the invitation: the numbers of redemptions that hold a use, by state (P4). Redemptions that hold none
+/// (P3) are not counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Uses {
-    /// COMMITTED: spent for good.
+    /// COMMITTED: permanently spent.
     pub used: u32,
     /// RESERVED: under way, decided within moments.
     pub reserved: u32,
@@ -161,75 +159,75 @@ pub struct Uses {
 }
 
 impl Uses {
-    /// Uses that only a person's decision can give back.
+    /// Returns the number of uses that only a person's decision can give back.
     #[must_use]
     pub const fn settled(self) -> u32 {
         self.used.saturating_add(self.queued)
     }
 
-    /// Every use that is spent or held (P4).
+    /// Returns the number of uses that are spent or held (P4).
     #[must_use]
     pub const fn held(self) -> u32 {
         self.settled().saturating_add(self.reserved)
     }
 }
 
-/// One invitation, as it stands in its row.
+/// One invitation, as its row has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invitation {
-    /// Its id, which provenance names (R6).
+    /// The id, which provenance names (R6).
     pub id: Uuid,
-    /// Which way in it is.
+    /// The kind.
     pub kind: InvitationKind,
-    /// Where it leads; never taken from the client (P12).
+    /// The place that it leads to; never taken from the client (P12).
     pub place: Place,
-    /// Raised by every reset, revocation, switch-off and changed code (P7).
+    /// The epoch, raised by every reset, revocation, switch-off and changed code (P7).
     pub epoch: Epoch,
-    /// Whether it is in use.
+    /// The standing: in use, off or revoked.
     pub standing: Standing,
-    /// The first moment at which it works, inclusive (B5); `None`: at once.
+    /// The first moment at which it works, inclusive (B5); `None`: it works at once.
     pub valid_from: Option<DateTime<Utc>>,
-    /// The first moment at which it no longer works (B5, A14); `None`: never.
+    /// The first moment at which it no longer works (B5, A14); `None`: it never ends.
     pub valid_till: Option<DateTime<Utc>>,
-    /// How many it admits (X4); `None`: unlimited.
+    /// The number of people that it admits (X4); `None`: unlimited.
     pub max_uses: Option<u32>,
-    /// How many it has admitted, and is admitting.
+    /// The number of people that it has admitted, and is admitting.
     pub uses: Uses,
     /// The one verified address that may use it (A8).
     pub assigned_email: Option<EmailAddress>,
     /// The one student id that may use it, compared exactly (A8).
     pub external_id: Option<String>,
-    /// Whose verified addresses may use it; empty: everyone's (B6).
+    /// The domains whose verified addresses may use it; empty: all addresses (B6).
     pub email_domains: Vec<DomainRule>,
-    /// When it locks (C4); class codes have one, no other kind does.
+    /// The lock (C4); only class codes have one.
     pub lock: Option<Lock>,
-    /// When the present secret was made: at creation, or at the last reset or
-    /// changed code. What a removal is compared with (R8).
+    /// The time at which the current secret was made: at creation, or at the last reset or changed code. Removals are
+    /// compared with it (R8).
     pub issue_time: DateTime<Utc>,
-    /// Admits at once even those removed after `issue_time` (R8).
+    /// True if it admits at once even people who were removed after `issue_time` (R8).
     pub allow_rejoin: bool,
 }
 
 impl Invitation {
-    /// Whether it is locked at `now` (C4); what has no lock never is.
+    /// Returns true if it is locked at `now` (C4); an invitation without a lock never is.
     #[must_use]
     pub fn is_locked(&self, now: DateTime<Utc>) -> bool {
         self.lock.as_ref().is_some_and(|lock| lock.is_locked(now))
     }
 
-    /// Whether its last moment has passed at `now` (B5: the end is exclusive).
+    /// Returns true if it has ended at `now` (B5: the end is exclusive).
     #[must_use]
     pub fn has_expired(&self, now: DateTime<Utc>) -> bool {
         self.valid_till.is_some_and(|till| now >= till)
     }
 
-    /// Whether its first moment is still to come at `now` (B5: inclusive).
+    /// Returns true if its first moment is still to come at `now` (B5: inclusive).
     #[must_use]
     pub fn is_early(&self, now: DateTime<Utc>) -> bool {
         self.valid_from.is_some_and(|from| now < from)
     }
 
-    /// What is left of its uses (P3, P4).
+    /// Returns the supply of its uses (P3, P4).
     #[must_use]
     pub fn supply(&self) -> Supply {
         match self.max_uses {
@@ -239,8 +237,7 @@ impl Invitation {
         }
     }
 
-    /// What staff are shown of it at `now`: the first that holds, in the order
-    /// of [`InvitationState`].
+    /// Returns the state that staff are shown at `now`: the first that applies, in the order of [`InvitationState`].
     #[must_use]
     pub fn state(&self, now: DateTime<Utc>) -> InvitationState {
         match self.standing {
@@ -254,27 +251,27 @@ impl Invitation {
     }
 }
 
-/// What is left of an invitation's uses.
+/// The supply of an invitation's uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Supply {
-    /// At least one.
+    /// At least one use is left.
     Available,
-    /// None, but only because of redemptions under way: try again (P3).
+    /// No use is left, but only because of redemptions under way: try again (P3).
     InProgress,
-    /// None.
+    /// No use is left.
     UsedUp,
 }
 
-/// What staff are shown: `Token.state` and `EnrollmentCode.state` of the contract.
+/// The state that staff are shown: `Token.state` and `EnrollmentCode.state` of the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum InvitationState {
     /// Revoked or deleted.
     Revoked,
     /// Switched off.
     Disabled,
-    /// Its last moment has passed.
+    /// It has ended.
     Expired,
-    /// Its first moment is to come.
+    /// Its first moment is still to come.
     NotYetValid,
     /// Every use is spent or waits for a decision.
     UsedUp,

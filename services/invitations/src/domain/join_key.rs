@@ -1,7 +1,7 @@
-//! The key in a class's join URL: an address that nobody stumbles on, 26
-//! characters, 130 bits. It never changes (C12), and is found in a URL only.
+//! The key in a class's join URL, which makes an address that nobody finds by chance: 26 characters, 130 bits. It never
+//! changes (C12), and is accepted only within a URL.
 
-/// How long a join key is, in characters of five bits.
+/// The length of a join key, in characters of five bits.
 pub const JOIN_KEY_CHARACTERS: usize = 26;
 
 super::crockford::secret_of!(JOIN_KEY_CHARACTERS);

@@ -1,20 +1,19 @@
-//! The lock of a class code: it closes by itself, and is judged at the moment
-//! of use, never by a timer (C4).
+//! The lock of a class code: it locks by itself, and is judged at the moment of use, never by a timer (C4).
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// A code locks itself this long after it was made, reset or unlocked, in days (C4).
+/// The default lock period, in days: the time after which a code locks itself (C4).
 pub const DEFAULT_LOCK_PERIOD_DAYS: i64 = 14;
-/// The shortest lock period, in hours (C4).
+/// The minimum lock period, in hours (C4).
 pub const MIN_LOCK_PERIOD_HOURS: i64 = 1;
-/// The longest lock period, in days (C4).
+/// The maximum lock period, in days (C4).
 pub const MAX_LOCK_PERIOD_DAYS: i64 = 365;
 
-/// How long a class code stays unlocked: 1 hour to 365 days, or for ever (C4).
+/// The time for which a class code stays unlocked: 1 hour to 365 days, or unlimited (C4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LockPeriod(Option<TimeDelta>);
 
-/// The lock period is outside 1 hour to 365 days.
+/// The error for a lock period outside 1 hour to 365 days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be between 1 hour and 365 days, or never")]
 pub struct LockPeriodOutOfRange;
@@ -22,10 +21,10 @@ pub struct LockPeriodOutOfRange;
 impl LockPeriod {
     /// 14 days (C4).
     pub const DEFAULT: Self = Self(Some(TimeDelta::days(DEFAULT_LOCK_PERIOD_DAYS)));
-    /// It never locks itself.
+    /// The code never locks itself.
     pub const NEVER: Self = Self(None);
 
-    /// A period of `duration`: 1 hour to 365 days, both included.
+    /// Returns a period of `duration`: 1 hour to 365 days, both included.
     ///
     /// # Errors
     /// [`LockPeriodOutOfRange`] outside these bounds.
@@ -39,7 +38,7 @@ impl LockPeriod {
         }
     }
 
-    /// The period, or `None` for never.
+    /// Returns the period, or `None` for never.
     #[must_use]
     pub const fn duration(self) -> Option<TimeDelta> {
         self.0
@@ -52,19 +51,19 @@ impl Default for LockPeriod {
     }
 }
 
-/// When a class code locks. All that changes with time is computed at use (C4).
+/// The lock of a class code. Whatever changes with time is computed at use (C4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Lock {
-    /// When it was made, reset or last unlocked: where the period starts (X3).
+    /// The time at which the code was made, reset or last unlocked, from which the period runs (X3).
     pub unlock_time: DateTime<Utc>,
-    /// How long it stays unlocked.
+    /// The time for which it stays unlocked.
     pub period: LockPeriod,
-    /// When staff locked it by hand, until they unlock it (C7).
+    /// The time at which staff locked it by hand, until they unlock it (C7).
     pub manual_lock_time: Option<DateTime<Utc>>,
 }
 
 impl Lock {
-    /// A lock that is open from `now` for `period` (C4).
+    /// Returns a lock that is open from `now` for `period` (C4).
     #[must_use]
     pub const fn open(now: DateTime<Utc>, period: LockPeriod) -> Self {
         Self {
@@ -74,11 +73,10 @@ impl Lock {
         }
     }
 
-    /// When it locks or locked: by hand or by itself, whichever came first;
-    /// `None`: never.
+    /// Returns the time at which it locks or locked, by hand or by itself, whichever came first; `None`: never.
     #[must_use]
     pub fn lock_time(&self) -> Option<DateTime<Utc>> {
-        // Beyond the calendar's end is never.
+        // A time beyond the calendar's end means never.
         let by_itself = self
             .period
             .duration()
@@ -89,20 +87,19 @@ impl Lock {
         }
     }
 
-    /// Whether it is locked at `now`. A lock by hand holds even if the clock
-    /// has been set back since.
+    /// Returns true if it is locked at `now`. A lock by hand holds even if the clock has been set back since.
     #[must_use]
     pub fn is_locked(&self, now: DateTime<Utc>) -> bool {
         self.manual_lock_time.is_some() || self.lock_time().is_some_and(|at| now >= at)
     }
 
-    /// Unlocked at `now`: the clock starts again (C7, X3).
+    /// Returns the lock unlocked at `now`: the period starts again (C7, X3).
     #[must_use]
     pub const fn unlocked(self, now: DateTime<Utc>) -> Self {
         Self::open(now, self.period)
     }
 
-    /// Locked by hand at `now` (C7); what is locked by hand keeps its time.
+    /// Returns the lock locked by hand at `now` (C7); a code that is locked by hand already keeps its time.
     #[must_use]
     pub const fn locked(self, now: DateTime<Utc>) -> Self {
         match self.manual_lock_time {
@@ -114,7 +111,7 @@ impl Lock {
         }
     }
 
-    /// With another period, counted from the same start (C4).
+    /// Returns the lock with another period, counted from the same start (C4).
     #[must_use]
     pub const fn with_period(self, period: LockPeriod) -> Self {
         Self { period, ..self }

@@ -1,6 +1,5 @@
-//! What an invitation is and what using one does. Pure and total: no async, no
-//! I/O, no clock, no SQL, no gRPC. [`decide::decide`] is where a reader learns
-//! the product; each way in is a value there ([`invitation::Policy`]), not a
+//! The rules of invitations and of using them. All are pure and total: no async, no I/O, no clock, no SQL, no gRPC. To
+//! learn the product, read [`decide::decide`]; each kind of invitation is a value there ([`invitation::Policy`]), not a
 //! path through the code.
 
 pub mod class_code;

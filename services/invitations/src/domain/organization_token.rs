@@ -1,6 +1,6 @@
-//! The organization's invite token: opaque, 32 characters, 160 bits (A2, 03 Arithmetic).
+//! The organization's invite token: opaque, 32 characters, 160 bits (A2).
 
-/// How long an invite token is, in characters of five bits.
+/// The length of an invite token, in characters of five bits.
 pub const ORGANIZATION_TOKEN_CHARACTERS: usize = 32;
 
 super::crockford::secret_of!(ORGANIZATION_TOKEN_CHARACTERS);

@@ -1,6 +1,5 @@
-//! The phrase of a class token: two to four common words (A6). The words come
-//! from the EFF's long list, in which no word begins with another, so that a
-//! phrase is read alike with spaces, with hyphens or with neither.
+//! The phrase of a class token: two to four common words (A6). The words come from the EFF's long list, in which no
+//! word begins with another one, so that a phrase reads the same with spaces, with hyphens or with neither.
 
 use std::sync::LazyLock;
 
@@ -10,15 +9,15 @@ use homeroom_kit::secret::SecretText;
 
 use super::phrase_exclusions::{HOMOPHONES, OFFENSIVE};
 
-/// The fewest words of a phrase (A6).
+/// The minimum number of words in a phrase (A6).
 pub const MIN_PHRASE_WORDS: u32 = 2;
-/// The most words of a phrase (01, Tokens).
+/// The maximum number of words in a phrase (A6).
 pub const MAX_PHRASE_WORDS: u32 = 4;
-/// The longest word of the list, in letters.
+/// The length of the longest word in the list, in letters.
 const MAX_WORD_LETTERS: usize = 9;
 
-/// The words that are issued. Phrases are read from the whole list, so that one
-/// issued before its word was excluded still works.
+/// The words that are used in new phrases. Phrases are read with the whole list, so that a phrase that was issued
+/// before one of its words was excluded still works.
 static ISSUED_WORDS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
     EFF_LONG_WORDLIST
         .into_iter()
@@ -30,11 +29,11 @@ static ISSUED_WORDS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
         .collect()
 });
 
-/// How many words a phrase has: 2 to 4.
+/// The number of words in a phrase: 2 to 4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct WordCount(u32);
 
-/// A phrase has 2 to 4 words.
+/// The error for a phrase without 2 to 4 words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be 2, 3 or 4")]
 pub struct WordCountOutOfRange;
@@ -43,7 +42,7 @@ impl WordCount {
     /// Two words (A6).
     pub const DEFAULT: Self = Self(MIN_PHRASE_WORDS);
 
-    /// A count of `words`, 2 to 4.
+    /// Returns a count of `words`, 2 to 4.
     ///
     /// # Errors
     /// [`WordCountOutOfRange`] outside these bounds.
@@ -61,12 +60,12 @@ impl Default for WordCount {
     }
 }
 
-/// A phrase of 2 to 4 words of the list. A secret: it has no Debug.
+/// A phrase of 2 to 4 words of the list. It is a secret, so it has no Debug.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Phrase(Vec<&'static str>);
 
 impl Phrase {
-    /// A new phrase of `count` different words.
+    /// Returns a new phrase of `count` different words.
     #[must_use]
     pub fn generate(count: WordCount, random: &dyn Randomness) -> Self {
         let issued = &*ISSUED_WORDS;
@@ -74,7 +73,7 @@ impl Phrase {
         let mut words = Vec::new();
         while (words.len() as u64) < u64::from(count.0) {
             let drawn = usize::try_from(random::below(random, bound)).unwrap_or(usize::MAX);
-            // A word said twice would be its own reversal.
+            // A repeated word would make the phrase its own reversal.
             if let Some(word) = issued.get(drawn)
                 && !words.contains(word)
             {
@@ -84,8 +83,8 @@ impl Phrase {
         Self(words)
     }
 
-    /// The phrase that `text` is: case, spaces and hyphens aside, 2 to 4 words,
-    /// all of the list (R1).
+    /// Returns the phrase that `text` is: 2 to 4 words, all of the list; case, spaces and hyphens make no difference
+    /// (R1).
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let letters: zeroize::Zeroizing<String> = text
@@ -105,39 +104,39 @@ impl Phrase {
         WordCount::new(count).is_ok().then_some(Self(words))
     }
 
-    /// Its canonical form, `happy-panda`: looked up by it, and put in URLs.
+    /// Returns the canonical form, `happy-panda`, for look-ups and URLs.
     #[must_use]
     pub fn canonical(&self) -> SecretText {
         SecretText::new(self.0.join("-"))
     }
 
-    /// As people are shown it: `happy panda`.
+    /// Returns the display form: `happy panda`.
     #[must_use]
     pub fn display(&self) -> SecretText {
         SecretText::new(self.0.join(" "))
     }
 
-    /// The same words, last first: never issued while this one is active.
+    /// Returns the same words in reverse order: that phrase is never issued while this one is active.
     #[must_use]
     pub fn reversed(&self) -> Self {
         Self(self.0.iter().rev().copied().collect())
     }
 
-    /// How many words it has.
+    /// Returns the number of words.
     #[must_use]
     pub fn words(&self) -> usize {
         self.0.len()
     }
 }
 
-/// The one word of the list that `text`, in small letters, begins with.
+/// Returns the one word of the list that `text`, in small letters, begins with.
 fn first_word(text: &str) -> Option<&'static str> {
     (1..=MAX_WORD_LETTERS)
         .filter_map(|letters| text.get(..letters))
         .find_map(listed_word)
 }
 
-/// `text` as a word of the list, if it is one.
+/// Returns `text` as a word of the list, if it is one.
 pub(super) fn listed_word(text: &str) -> Option<&'static str> {
     let index = EFF_LONG_WORDLIST.binary_search(&text).ok()?;
     EFF_LONG_WORDLIST.get(index).copied()
@@ -152,7 +151,7 @@ mod tests {
     #[test]
     fn a6_phrases_come_from_at_least_7000_words() {
         assert!(ISSUED_WORDS.len() >= 7_000, "{}", ISSUED_WORDS.len());
-        // docs/security.md says what guessing them costs.
+        // docs/security.md states the cost of guessing them.
         assert_eq!(
             (ISSUED_WORDS.len(), EFF_LONG_WORDLIST.len()),
             (7_522, 7_776)
@@ -170,7 +169,7 @@ mod tests {
     #[test]
     fn a6_the_list_is_sorted_and_no_word_begins_with_another() {
         for pair in EFF_LONG_WORDLIST.windows(2) {
-            // Sorted, so a beginning would stand right before.
+            // The list is sorted, so a word that begins another would stand right before it.
             assert!(
                 pair[0] < pair[1] && !pair[1].starts_with(pair[0]),
                 "{pair:?}"

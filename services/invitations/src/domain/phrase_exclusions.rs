@@ -1,6 +1,6 @@
-//! Words of the list that are never issued in a phrase (01, Tokens).
+//! Words of the list that are never issued in a phrase (A6).
 
-/// Words that would insult, frighten or embarrass when handed to a child.
+/// Words that would insult, frighten or embarrass a child.
 #[rustfmt::skip]
 pub(super) const OFFENSIVE: [&str; 192] = [
     "anemia", "arousal", "arrest", "arson", "backside", "backstab", "banish", "bazooka",
@@ -29,8 +29,7 @@ pub(super) const OFFENSIVE: [&str; 192] = [
     "wrath", "yahoo", "zombie",
 ];
 
-/// Words that sound exactly as another common word is written: a phrase must
-/// survive being read aloud.
+/// Words that sound exactly like another common word: a phrase must survive being read aloud.
 #[rustfmt::skip]
 pub(super) const HOMOPHONES: [&str; 58] = [
     "aide", "ascent", "bootie", "breach", "cache", "caddie", "caddy", "cannon", "canon",

@@ -1,5 +1,4 @@
-//! The addresses that this service hands out, all under one configured base,
-//! and the reading of those that people paste back (R1).
+//! The addresses that this service hands out, all under one configured base, and the parsing of pasted addresses (R1).
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use homeroom_kit::secret::SecretText;
@@ -8,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::phrase::Phrase;
 
-/// Parts of the addresses of mail filters and other services that pass links on, some of which do not say where.
+/// Parts of the addresses of mail filters and other services that pass links on; some of them hide the target.
 const WRAPPERS: [&str; 12] = [
     "avanan",
     "checkpoint.com",
@@ -24,7 +23,7 @@ const WRAPPERS: [&str; 12] = [
     "urldefense",
 ];
 
-/// The configured base is no public address.
+/// The error for a configured base that is no public address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "must be an http or https address such as https://join.school.example, without user, query or fragment"
@@ -35,7 +34,7 @@ pub struct PublicUrlMalformed;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicUrl {
     scheme: String,
-    /// The host in small ASCII letters, and the port where it is not the scheme's.
+    /// The host in small ASCII letters, and the port if it is not the scheme's default.
     authority: String,
     /// Empty, or `/path` without a slash at its end.
     path: String,
@@ -66,25 +65,25 @@ impl PublicUrl {
         })
     }
 
-    /// A class's join URL (C1), which is public.
+    /// Returns a class's join URL (C1), which is public.
     #[must_use]
     pub fn join_url(&self, key: &SecretText) -> String {
         self.at(Path::JoinUrl, key.expose())
     }
 
-    /// The link that carries a class code (C1).
+    /// Returns the link that carries a class code (C1).
     #[must_use]
     pub fn join_link(&self, code: &SecretText) -> SecretText {
         self.at(Path::ClassCode, code.expose()).into()
     }
 
-    /// The Invite URL of an organization's token (A2).
+    /// Returns the invite URL of an organization's token (A2).
     #[must_use]
     pub fn organization_invite_url(&self, token: &SecretText) -> SecretText {
         self.at(Path::OrganizationToken, token.expose()).into()
     }
 
-    /// The Invite URL of a class token (A11).
+    /// Returns the invite URL of a class token (A11).
     #[must_use]
     pub fn class_invite_url(&self, phrase: &Phrase) -> SecretText {
         self.at(Path::ClassToken, phrase.canonical().expose())
@@ -101,8 +100,8 @@ impl PublicUrl {
         )
     }
 
-    /// The URLs of this base that stand in `text`, each as the letter that says the kind, and the key. Either scheme, or
-    /// none; query and fragment, which mailers add, and one slash at the end make no difference.
+    /// Returns the URLs of this base in `text`, each as the letter of the kind, and the key. The scheme may be either
+    /// one or missing. Query and fragment, which mailers add, and one slash at the end make no difference.
     pub(super) fn links<'text>(&self, text: &'text str) -> Vec<(&'text str, &'text str)> {
         let small = Zeroizing::new(text.to_ascii_lowercase());
         small
@@ -123,7 +122,7 @@ impl PublicUrl {
     }
 }
 
-/// Returns true if a host begins behind `before`, in small letters: behind a scheme, or as a word of its own.
+/// Returns true if a host can begin after `before`, in small letters: after a scheme, or as a word of its own.
 fn may_precede_host(before: &str) -> bool {
     let is_of_scheme = |one: char| one.is_ascii_alphanumeric() || matches!(one, '+' | '-' | '.');
     // Some filters and mailers leave one slash out.
@@ -144,8 +143,8 @@ fn may_precede_host(before: &str) -> bool {
     }
 }
 
-/// What the links in `text` carry besides, unwrapped once, in lines: the parts of their queries and paths as they were
-/// before they were encoded, as mail filters, search engines and networks pass links on. Nothing is fetched.
+/// Returns the targets that the links in `text` carry, unwrapped once, one a line: the decoded parts of their queries
+/// and paths, in which mail filters, search engines and networks pass links on. Nothing is fetched.
 pub(super) fn unwrapped(text: &str) -> Zeroizing<String> {
     let mut lines = Zeroizing::new(String::new());
     for link in text.split_whitespace().filter(|word| word.contains("://")) {
@@ -168,7 +167,8 @@ pub(super) fn unwrapped(text: &str) -> Zeroizing<String> {
     lines
 }
 
-/// Returns true if a link in `text` leads by way of another: it holds one more address, or is of a filter that hides it.
+/// Returns true if a link in `text` leads through another one: it holds one more address, or belongs to a filter that
+/// hides it.
 pub(super) fn is_wrapped(text: &str) -> bool {
     text.to_ascii_lowercase().split_whitespace().any(|word| {
         word.split_once("://").is_some_and(|(_, link)| {
@@ -177,7 +177,7 @@ pub(super) fn is_wrapped(text: &str) -> bool {
     })
 }
 
-/// The path segment that says which way in a URL is.
+/// The path segment of a URL that names the kind of the invitation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Path {
     JoinUrl,

@@ -1,18 +1,18 @@
-//! The life of one redemption: from the reservation to its end, on the word of
-//! membership alone (03, the redemption protocol).
+//! The life of one redemption, from the reservation to its end; only membership's word ends it.
 
 use homeroom_api::common::v1::ErrorReason;
 
-/// Where a redemption stands. It only ever goes forward.
+/// The state of a redemption. It only ever goes forward.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RedemptionState {
-    /// T1 is done, membership has not been heard (P1).
+    /// T1 is done, and membership has not answered yet (P1).
     Reserved,
     /// A request waits for a person's decision; its use stays held.
     Queued,
     /// The person is in; the use is spent.
     Committed,
-    /// Over without a refusal: known already, withdrawn, denied, expired; the use is given back.
+    /// The redemption ended without a refusal: the person was known already, or the request was withdrawn, denied or
+    /// expired; the use is given back.
     Released,
     /// Membership refused; the use is given back.
     Refused,
@@ -28,9 +28,9 @@ homeroom_kit::named! {
 }
 
 impl RedemptionState {
-    /// How far ahead the next try of a living redemption is set at most, in seconds: 60 of a
-    /// reservation (P13), 75 minutes of a queued one (P5). What lies farther ahead was set by a
-    /// clock that has been stepped back since, and is due.
+    /// Returns the maximum time until the next try of a live redemption, in seconds: 60 for a reservation (P13), 75
+    /// minutes for a queued one (P5). A try that is farther ahead was scheduled by a clock that has been set back
+    /// since, and is due.
     #[must_use]
     pub const fn try_ahead_seconds_max(self) -> i64 {
         match self {
@@ -39,8 +39,8 @@ impl RedemptionState {
         }
     }
 
-    /// Whether it has ended: nothing moves it any more (I4). One that has not is living: one for each
-    /// (invitation, epoch, user), to which a second attaches (P2).
+    /// Returns true if the redemption has ended: its state never changes any more (I4). One that has not ended is live:
+    /// there is one for each (invitation, epoch, user), which later attempts join (P2).
     #[must_use]
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Committed | Self::Released | Self::Refused)
@@ -50,11 +50,11 @@ impl RedemptionState {
 /// Membership's answer to T2, stored there under the redemption's id (P1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MembershipAnswer {
-    /// The person was taken in.
+    /// The person was admitted.
     Admitted,
     /// A request was filed.
     Queued,
-    /// An open request of the person exists; this one led to it (R2, P2).
+    /// The person has an open request already, which this redemption joins (R2, P2).
     AlreadyPending,
     /// The person is a member (R2).
     AlreadyMember,
@@ -64,29 +64,29 @@ pub enum MembershipAnswer {
     Refused(ErrorReason),
 }
 
-/// How a request that membership holds came to its end (P5).
+/// The end of a request that membership holds (P5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RequestEnd {
     /// Staff let the person in.
     Approved,
-    /// Staff did not.
+    /// Staff turned the person away.
     Denied,
-    /// The person took it back.
+    /// The person withdrew the request.
     Withdrawn,
-    /// 90 days passed.
+    /// The request expired after 90 days.
     Expired,
-    /// An admission by another way, a removal, an erasure or the class's end closed it.
+    /// The request was closed by an admission by another way, a removal, an erasure or the class's end.
     Closed,
 }
 
-/// T3: the state after membership's `answer`. Only RESERVED moves, so that a
-/// repeated or late answer overwrites nothing.
+/// T3: returns the state after membership's `answer`. Only RESERVED moves, so that a repeated or late answer overwrites
+/// nothing.
 #[must_use]
 pub const fn settle(state: RedemptionState, answer: MembershipAnswer) -> RedemptionState {
     match (state, answer) {
         (RedemptionState::Reserved, MembershipAnswer::Admitted) => RedemptionState::Committed,
         (RedemptionState::Reserved, MembershipAnswer::Queued) => RedemptionState::Queued,
-        // A stale one has ended; deciding again begins another.
+        // A stale redemption has ended; a new decision begins another one.
         (
             RedemptionState::Reserved,
             MembershipAnswer::AlreadyPending
@@ -98,8 +98,8 @@ pub const fn settle(state: RedemptionState, answer: MembershipAnswer) -> Redempt
     }
 }
 
-/// P5: the state after the end of the redemption's request, from RESERVED and
-/// QUEUED alike: the feed may be faster than the answer.
+/// P5: returns the state after the end of the redemption's request, from RESERVED and QUEUED alike: the feed may be
+/// faster than the answer.
 #[must_use]
 pub const fn follow(state: RedemptionState, end: RequestEnd) -> RedemptionState {
     match (state, end) {
@@ -111,22 +111,22 @@ pub const fn follow(state: RedemptionState, end: RequestEnd) -> RedemptionState 
     }
 }
 
-/// What the caller is told; kept as the first outcome of the redemption (P9).
+/// The answer to the caller, kept as the first outcome of the redemption (P9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// In at once.
+    /// The person was admitted at once.
     Admitted,
     /// A request is filed and waits (C10).
     PendingApproval,
-    /// In already; nothing spent (R2).
+    /// The person was a member already; nothing was spent (R2).
     AlreadyMember,
-    /// Not in, for this reason.
+    /// The person was refused, for this reason.
     Refused(ErrorReason),
 }
 
 impl Outcome {
-    /// The outcome that membership's `answer` means to the caller; `None`
-    /// where it means to decide again (P7).
+    /// Returns the outcome for the caller of membership's `answer`; `None` if it means that the attempt must be decided
+    /// again (P7).
     #[must_use]
     pub const fn of(answer: MembershipAnswer) -> Option<Self> {
         match answer {
@@ -136,7 +136,7 @@ impl Outcome {
             }
             MembershipAnswer::AlreadyMember => Some(Self::AlreadyMember),
             MembershipAnswer::StaleEpoch => None,
-            // What leads to a class or organization that is gone opens nothing, like any other (R5).
+            // R5: an invitation into a class or organization that is gone gets the same answer as an unknown one.
             MembershipAnswer::Refused(
                 ErrorReason::ClassNotFound | ErrorReason::OrganizationNotFound,
             ) => Some(Self::Refused(ErrorReason::CodeNotUsable)),
@@ -144,14 +144,12 @@ impl Outcome {
         }
     }
 
-    /// Whether the limiter gives the attempt back: the credential is living and
-    /// the person eligible (03, the limiter). What refuses for another reason
-    /// stays charged as a guess (R5).
+    /// Returns true if the limiter gives the attempt's charge back: the credential is usable and the person eligible.
+    /// An attempt that is refused for another reason stays charged as a guess (R5).
     ///
-    /// Besides the four of 03: a use in progress, which asks an eligible person
-    /// to try again, and whatever told a guesser nothing about what they typed:
-    /// a defect of ours, a database or service that did not answer, a deadline
-    /// too short, a request id used before.
+    /// The charge is also given back for a use in progress, which asks an eligible person to try again, and for answers
+    /// that reveal nothing to a guesser: a defect of this service, a database or service that did not answer, a
+    /// deadline that is too short, a request id that was used before.
     #[must_use]
     pub const fn refunds(self) -> bool {
         match self {

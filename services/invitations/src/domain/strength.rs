@@ -1,33 +1,33 @@
-//! How hard a typed code is to guess (03 Arithmetic): an estimate from below,
-//! because people type words, years and sequences.
+//! The strength of a typed code against guessing. It is a lower estimate, because people type words, years and
+//! sequences.
 
 use super::phrase::listed_word;
 
-/// All costs are in hundredths of a bit.
+/// The unit of all costs: hundredths of a bit.
 const HUNDREDTHS_PER_BIT: u32 = 100;
 const DIGIT_COST: u32 = 332;
 const LETTER_COST: u32 = 470;
 const LETTER_OR_DIGIT_COST: u32 = 517;
-/// One of the words that every guesser tries first.
+/// The cost of one of the words that every guesser tries first.
 const SCHOOL_WORD_COST: u32 = 700;
-/// One of the 7,776 words of the list.
+/// The cost of one of the 7,776 words of the list.
 const LISTED_WORD_COST: u32 = 1_292;
-/// One of 200 years.
+/// The cost of one of 200 years.
 const YEAR_COST: u32 = 764;
-/// A start, a direction and a length.
+/// The cost of a start, a direction and a length.
 const SEQUENCE_COST: u32 = 800;
-/// A character and a length.
+/// The cost of a character and a length.
 const REPETITION_COST: u32 = 717;
-/// How often the whole is said.
+/// The cost of the number of repetitions of the whole.
 const SAID_AGAIN_COST: u32 = 200;
-/// Runs shorter than this are no pattern, in characters.
+/// The minimum length of a run that is a pattern, in characters.
 const MIN_RUN_CHARACTERS: usize = 3;
-/// The longest word that is looked for, in characters.
+/// The maximum length of a word that is looked for, in characters.
 const MAX_WORD_CHARACTERS: usize = 12;
 
 const YEARS: std::ops::RangeInclusive<u32> = 1900..=2099;
 
-/// What people at schools name things by.
+/// Words that people at schools use as names.
 #[rustfmt::skip]
 const SCHOOL_WORDS: [&str; 64] = [
     "ACADEMY", "ALGEBRA", "ART", "ARTS", "AUTUMN", "BIO", "BIOLOGY", "CHEM", "CHEMISTRY", "CLASS",
@@ -39,7 +39,7 @@ const SCHOOL_WORDS: [&str; 64] = [
     "TEACHER", "TEAM", "TERM", "TEST", "WELCOME", "WINTER", "WRITING", "YEAR",
 ];
 
-/// Neighbours on the alphabet, the digits and the keyboard, in both directions.
+/// Neighbors in the alphabet, the digits and the keyboard, in both directions.
 const SEQUENCES: [&str; 5] = [
     "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
     "01234567890",
@@ -48,9 +48,8 @@ const SEQUENCES: [&str; 5] = [
     "ZXCVBNM",
 ];
 
-/// The strength of a canonical code (capitals and digits), in whole bits:
-/// the cheapest way to put it together from characters, words, years,
-/// sequences and repetitions.
+/// Returns the strength of a canonical code (capitals and digits), in whole bits: the cheapest composition of
+/// characters, words, years, sequences and repetitions.
 #[must_use]
 pub fn estimate_bits(code: &str) -> u32 {
     cost(code) / HUNDREDTHS_PER_BIT
@@ -64,7 +63,7 @@ fn cost(code: &str) -> u32 {
     }
 }
 
-/// The cheapest cost of `code` as a row of parts.
+/// Returns the cheapest cost of `code` as a sequence of parts.
 fn cheapest_parts(code: &str) -> u32 {
     let has_digit = code.bytes().any(|byte| byte.is_ascii_digit());
     let has_letter = code.bytes().any(|byte| !byte.is_ascii_digit());
@@ -73,7 +72,7 @@ fn cheapest_parts(code: &str) -> u32 {
         (false, _) => LETTER_COST,
         (true, true) => LETTER_OR_DIGIT_COST,
     };
-    // The cheapest cost of what stands before each place; the last is the whole.
+    // The cheapest cost of the text before each position; the last is that of the whole.
     let mut costs: Vec<u32> = vec![0];
     let mut ends: Vec<usize> = vec![0];
     for (start, character) in code.char_indices() {
@@ -95,7 +94,7 @@ fn cheapest_parts(code: &str) -> u32 {
     costs.last().copied().unwrap_or(0)
 }
 
-/// What `part` costs if it is one of the patterns that people choose.
+/// Returns the cost of `part` if it is one of the patterns that people choose.
 fn pattern_cost(part: &str) -> Option<u32> {
     if part.len() < MIN_RUN_CHARACTERS {
         return None;
@@ -130,7 +129,7 @@ fn is_sequence(part: &str) -> bool {
         .any(|row| row.contains(part) || row.contains(&backwards))
 }
 
-/// The part that `code` says twice or more, if it is made so.
+/// Returns the part that `code` repeats, if it consists of one part twice or more.
 fn repeated_part(code: &str) -> Option<&str> {
     (1..=code.len() / 2)
         .filter(|length| code.len().is_multiple_of(*length))

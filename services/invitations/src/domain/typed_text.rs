@@ -1,4 +1,4 @@
-//! What people type or paste, before anything is read into it (03 Input).
+//! The normalization of typed or pasted text, before it is interpreted.
 
 use unicode_normalization::UnicodeNormalization as _;
 use zeroize::Zeroizing;
@@ -12,19 +12,20 @@ const ZEROS: [char; 39] = [
     '\u{a8d0}', '\u{a900}', '\u{a9d0}', '\u{a9f0}', '\u{aa50}', '\u{abf0}', '\u{10d30}', '\u{11136}', '\u{16a60}',
     '\u{1e950}',
 ];
-/// Digits of a script.
+/// The number of digits of a script.
 const DIGITS: u32 = 10;
-/// Written from right to left whatever it is: what follows it is not read as it is seen.
+/// The right-to-left override: the text after it is not displayed in its order.
 const RIGHT_TO_LEFT_OVERRIDE: char = '\u{202e}';
-/// An accent that is typed for an apostrophe; NFKC would make a space of it.
+/// An accent that is typed for an apostrophe; NFKC would turn it into a space.
 const ACUTE_ACCENT: char = '\u{b4}';
 
-/// Reads `text` as it is seen: NFKC without what is not seen, digits of every script as theirs, dashes as `-`, white
-/// space as spaces and line breaks, none after a dash, where mailers break a line, and none before a colon. Whatever else
-/// is in it stays.
+/// Normalizes `text` to what is visible: NFKC without invisible characters, digits of every script as ASCII digits,
+/// dashes as `-`, and white space as spaces and line breaks. White space after a dash, where mailers break a line, and
+/// a space before a colon are removed. All other characters stay.
 ///
 /// # Errors
-/// The character that keeps the text from being read as it is seen: a control, or one that turns its direction.
+/// The character that makes the text differ from what is visible: a control character, or one that changes the
+/// direction.
 pub(super) fn normalize(text: &str) -> Result<Zeroizing<String>, char> {
     let seen = text.chars().filter(|character| !is_unseen(*character));
     let composed = seen
@@ -37,7 +38,7 @@ pub(super) fn normalize(text: &str) -> Result<Zeroizing<String>, char> {
     for character in composed {
         let character = plain_character(character)?;
         if character == ':' && plain.ends_with(' ') {
-            // As French is written.
+            // French puts a space before a colon.
             plain.pop();
         }
         if !(character.is_whitespace() && plain.ends_with('-')) {
@@ -47,13 +48,13 @@ pub(super) fn normalize(text: &str) -> Result<Zeroizing<String>, char> {
     Ok(plain)
 }
 
-/// Returns the text without all that stands around its first and last letter or digit: quotation marks and brackets,
-/// what makes it bold or code in a chat, and the punctuation of the sentence that it ended, in any language.
+/// Returns the text without everything around its first and last letter or digit: quotation marks and brackets, the
+/// marks for bold or code in a chat, and the punctuation of a sentence that it ended, in any language.
 pub(super) fn trim_punctuation(text: &str) -> &str {
     text.trim_matches(|character: char| !character.is_alphanumeric())
 }
 
-/// `text` in capitals, white space and hyphens aside.
+/// Returns `text` in capitals, without white space and hyphens.
 pub(super) fn compact(text: &str) -> Zeroizing<String> {
     text.chars()
         .filter(|character| !matches!(character, ' ' | '\n' | '-'))
@@ -62,7 +63,7 @@ pub(super) fn compact(text: &str) -> Zeroizing<String> {
         .into()
 }
 
-/// What stands before the first space or hyphen that is no first character.
+/// Returns the part before the first space or hyphen, after any at the beginning.
 pub(super) fn first_word(text: &str) -> &str {
     let mut words = text.split([' ', '\n', '-']);
     words.find(|word| !word.is_empty()).unwrap_or_default()
@@ -102,7 +103,7 @@ fn digit(character: char) -> Option<char> {
     })
 }
 
-/// Returns true for what no screen shows (Unicode's `Default_Ignorable_Code_Point`), and for the frame of a keycap.
+/// Returns true for invisible characters (Unicode's `Default_Ignorable_Code_Point`), and for the frame of a keycap.
 fn is_unseen(character: char) -> bool {
     matches!(
         character,
@@ -130,7 +131,7 @@ mod tests {
             ("\u{1d400}\u{1d401}", "AB"),
             ("a\tb\u{3000}c", "a b c"),
             ("a\r\nb\u{2028}c", "a\n\nb\nc"),
-            // Dashes, and the line that is broken after one.
+            // Dashes, and a line break after one.
             (
                 "a\u{2011}b\u{2013}c\u{2212}d\u{30fc}e\u{ff0d}f",
                 "a-b-c-d-e-f",
@@ -150,7 +151,7 @@ mod tests {
                 "101 101 101 101 101 101 101 101",
             ),
             ("B\u{130}O", "BIO"),
-            // What is no letter of a code stays, so that it can be named.
+            // Characters that no code has stay, so that an error can name them.
             ("«AB»。", "«AB»。"),
             ("BI\u{41e}101", "BI\u{41e}101"),
         ] {

@@ -1,5 +1,5 @@
-//! What an attempt comes to beside what stands of the person by the same
-//! invitation: one redemption that lives, and one use (P2, P4).
+//! The effect of an attempt, given the person's earlier redemptions of the same invitation: one live redemption, and
+//! one use (P2, P4).
 
 use chrono::{DateTime, Utc};
 use homeroom_api::common::v1::ErrorReason;
@@ -8,46 +8,43 @@ use super::decide::{Decision, Facts, decide};
 use super::invitation::{Epoch, Invitation};
 use super::redemption::RedemptionState;
 
-/// An earlier redemption of the person by the invitation, as far as a later one
-/// depends on it.
+/// An earlier redemption of the person, with the facts that a later one depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Earlier<T> {
-    /// Which it is.
+    /// The redemption.
     pub redemption: T,
-    /// Where it stands.
+    /// The state.
     pub state: RedemptionState,
     /// The invitation's epoch when it began.
     pub epoch: Epoch,
-    /// Whether it holds the person's use.
+    /// True if it holds the person's use.
     pub holds_use: bool,
 }
 
-/// What an attempt comes to.
+/// The effect of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way<T> {
-    /// It joins this one (P2).
+    /// The attempt joins this redemption (P2).
     Join(T),
-    /// It begins a redemption of its own.
+    /// The attempt begins a redemption of its own.
     Begin {
-        /// How that leads on; never [`Decision::Refuse`].
+        /// The decision for it; never [`Decision::Refuse`].
         decision: Decision,
-        /// Whether it holds a use: not where it leads nowhere (P3), nor beside one
-        /// that was spent on the person before (P4).
+        /// True if it holds a use. It is false if the redemption leads nowhere (P3), and if a use was spent on the
+        /// person before (P4).
         holds_use: bool,
-        /// The one that waits and hands its use over.
+        /// The waiting redemption that hands its use over.
         takes_over: Option<T>,
     },
-    /// Nobody gets in.
+    /// The attempt is refused.
     Refuse(ErrorReason),
 }
 
-/// Decides what an attempt comes to at `now`. `earlier` is what is living or
-/// COMMITTED of the person by the invitation, the oldest first; uses are counted
-/// from the epoch `uses_since` on.
+/// Returns the effect of an attempt at `now`. `earlier` are the person's live or COMMITTED redemptions of the
+/// invitation, oldest first; uses are counted from the epoch `uses_since` on.
 ///
-/// What is under way is joined, whatever would be decided now. What waits is joined
-/// as long as the person would be led to wait; whoever would be let in by now goes
-/// in by its use.
+/// A redemption under way is joined, whatever would be decided now. A waiting redemption is joined as long as the
+/// person would be queued now; a person who would be admitted by now takes its use over.
 #[must_use]
 pub fn way_of<T: Copy>(
     invitation: &Invitation,
@@ -72,7 +69,7 @@ pub fn way_of<T: Copy>(
     };
     let decision = decide(invitation, &facts, now);
     match (decision, newest(RedemptionState::Reserved), waiting) {
-        // The use that is short may be the person's own.
+        // The missing use may be the person's own.
         (Decision::Refuse(reason), under_way, _)
             if reason != ErrorReason::UseInProgress || under_way.is_none() =>
         {
@@ -90,9 +87,8 @@ pub fn way_of<T: Copy>(
     }
 }
 
-/// Returns the redemption to which a use comes back that another one of the person
-/// and of `epoch` gives up: one by which they were let in, or else the newest that
-/// waits. So nobody is in, or waits, without a use.
+/// Returns the redemption that gets a use back when another one of the person, of `epoch`, gives it up: one that
+/// admitted them, otherwise the newest that waits. So no person is a member, or waits, without a use.
 #[must_use]
 pub fn heir<T: Copy>(earlier: &[Earlier<T>], epoch: Epoch) -> Option<T> {
     let newest_without = |state| {

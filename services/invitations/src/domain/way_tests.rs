@@ -14,7 +14,7 @@ fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(1_800_000_000, 0).unwrap()
 }
 
-/// A class code with one use, which is spent or held, in its third epoch.
+/// Returns a class code with one use, which is spent or held, in its third epoch.
 fn code(locked: bool) -> Invitation {
     let lock = Lock::open(now(), LockPeriod::NEVER);
     Invitation {
@@ -55,7 +55,7 @@ fn attempt() -> Facts {
     }
 }
 
-/// The ways of earlier ones, each told by its number.
+/// Returns the way after earlier redemptions, each identified by its number.
 fn way(invitation: &Invitation, earlier: &[(RedemptionState, i64, bool)]) -> Way<usize> {
     way_of(
         invitation,
@@ -91,7 +91,7 @@ fn p2_u2_what_is_under_way_is_joined_and_what_waits_while_it_leads_to_the_queue(
     let used_up = Decision::OnlyIfKnown(ErrorReason::UsedUp);
     let queue = Decision::Queue(QueueCause::CodeLocked);
     for (earlier, locked, unlocked) in [
-        // Nobody's use is left.
+        // No use is left for anybody.
         (
             vec![],
             begins(used_up, false, None),
@@ -109,19 +109,19 @@ fn p2_u2_what_is_under_way_is_joined_and_what_waits_while_it_leads_to_the_queue(
             Way::Join(1),
             Way::Join(1),
         ),
-        // Both came to wait.
+        // Both wait.
         (
             vec![(Queued, 3, false), (Queued, 3, true)],
             Way::Join(1),
             begins(Decision::Admit, true, Some(1)),
         ),
-        // Of an older epoch nothing is joined.
+        // A redemption of an older epoch is not joined.
         (
             vec![(Queued, 2, true), (Reserved, 2, true)],
             begins(used_up, false, None),
             begins(used_up, false, None),
         ),
-        // Who came by it before waits without another use, and is let in without one.
+        // A person who was admitted before waits without another use, and is let in without one.
         (
             vec![(Committed, 3, true)],
             begins(queue, false, None),
@@ -144,7 +144,7 @@ fn p2_u2_what_is_under_way_is_joined_and_what_waits_while_it_leads_to_the_queue(
 
 #[test]
 fn p4_u8_a_use_that_is_counted_is_the_persons_for_good() {
-    // Counted from the second epoch on.
+    // Uses are counted from the second epoch on.
     for (epoch, is_counted) in [(1, false), (2, true), (3, true)] {
         let expected = if is_counted {
             begins(Decision::Admit, false, None)
@@ -153,7 +153,7 @@ fn p4_u8_a_use_that_is_counted_is_the_persons_for_good() {
         };
         assert_eq!(way(&code(false), &[(Committed, epoch, true)]), expected);
     }
-    // Without a use of their own they take one, while there is any.
+    // A person without a use of their own takes one, while there is any.
     let two = Invitation {
         max_uses: Some(2),
         ..code(false)

@@ -1,6 +1,5 @@
-//! Hosts where anybody gets an address for nothing. No maintained crate with
-//! this data exists (those published list throw-away addresses), so the
-//! well-known ones stand here; what is missing is one line to add.
+//! Hosts where anybody gets an address for free. No maintained crate with this data exists (the published ones list
+//! throw-away addresses), so the well-known ones are listed here; a missing one is one line to add.
 
 /// Registrable domains, sorted.
 #[rustfmt::skip]
@@ -32,7 +31,7 @@ const HOSTS: [&str; 138] = [
 /// Names that their owner registers under many countries' suffixes.
 const HOSTS_OF_ANY_COUNTRY: [&str; 6] = ["gmx", "hotmail", "outlook", "yahoo", "yandex", "ymail"];
 
-/// Whether the registrable `domain`, in small letters, is a free webmail host (B6).
+/// Returns true if the registrable `domain`, in small letters, is a free webmail host (B6).
 pub(super) fn is_free_webmail(domain: &str) -> bool {
     let name = domain.split('.').next().unwrap_or(domain);
     HOSTS.binary_search(&domain).is_ok() || HOSTS_OF_ANY_COUNTRY.contains(&name)

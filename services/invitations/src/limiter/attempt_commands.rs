@@ -1,4 +1,4 @@
-//! What the store is told of one attempt: when it is charged, given back, kept or taken back.
+//! The commands to the store for one attempt: to charge it, give it back, keep it or take it back.
 
 use super::{
     Attempt, Effect, Guess, GuessHash, GuessScope, Receipt,
@@ -12,7 +12,7 @@ use super::{
 /// The replies of an attempt's first round trip.
 pub(super) struct First {
     pub(super) replies: Replies,
-    /// In the order of the attempt's [`scopes`].
+    /// The marks, in the order of the attempt's [`scopes`].
     guard_marks: Vec<i64>,
 }
 
@@ -62,7 +62,7 @@ impl<S: Store> BudgetedLimiter<S> {
         })
     }
 
-    /// Of what an attempt was charged. An address without room was charged nothing.
+    /// Returns the receipt for an attempt's charges. An address without room was charged nothing.
     pub(super) fn receipt(
         &self,
         attempt: &Attempt,
@@ -161,7 +161,8 @@ impl<S: Store> BudgetedLimiter<S> {
         }
     }
 
-    /// A refused attempt was no guess: its user gets the charge back, and it is no longer under way.
+    /// Adds the commands for a refused attempt, which was no guess: its user gets the charge back, and it is no longer
+    /// under way.
     pub(super) fn push_taking_back(
         &self,
         attempt: &Attempt,
@@ -183,7 +184,7 @@ impl<S: Store> BudgetedLimiter<S> {
     }
 }
 
-/// Whose guess the attempt is, should it fail.
+/// Returns the scopes in which the attempt counts as a guess if it fails.
 fn scopes(attempt: &Attempt) -> impl Iterator<Item = GuessScope> {
     let named = attempt.organization.clone().map(GuessScope::Organization);
     let names_none = named.is_none() || attempt.may_name_none;

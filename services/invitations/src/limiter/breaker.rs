@@ -1,16 +1,16 @@
-//! Stops asking a store that keeps failing, and probes it now and then.
+//! The circuit breaker, which stops asking a store that keeps failing, and probes it from time to time.
 
 use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use homeroom_kit::clock::SharedClock;
 
-/// Errors in a row after which the breaker opens.
+/// The number of errors in a row after which the breaker opens.
 pub const BREAKER_ERRORS_MAX: u32 = 5;
-/// The pause before the first probe, in milliseconds; doubled by each probe that fails.
+/// The pause before the first probe, in milliseconds; each failed probe doubles it.
 pub const BREAKER_PAUSE_MIN_MILLIS: i64 = 200;
-/// The longest pause between probes, in milliseconds: with two of them a Redis that is back is used again
-/// within 5 seconds.
+/// The maximum pause between probes, in milliseconds: with two of them, a Redis that is back is used again within 5
+/// seconds.
 pub const BREAKER_PAUSE_MAX_MILLIS: i64 = 2_000;
 
 /// A circuit breaker: closed, open after [`BREAKER_ERRORS_MAX`] errors in a row, and half open for one probe at a time.
@@ -28,7 +28,7 @@ struct State {
 }
 
 impl Breaker {
-    /// A closed breaker.
+    /// Returns a closed breaker.
     #[must_use]
     pub fn new(clock: SharedClock) -> Self {
         let probe_at = clock.now();
@@ -42,16 +42,17 @@ impl Breaker {
         }
     }
 
-    /// Whether to ask the store now. While open, one call each pause gets through: the probe.
+    /// Returns true if the store may be asked now. While the breaker is open, one call each pause gets through: the
+    /// probe.
     ///
-    /// A probe that never reports (its caller has gone) is simply followed by the next one.
+    /// A probe that never reports, because its caller has gone, is followed by the next one.
     pub fn lets_through(&self) -> bool {
         let now = self.clock.now();
         let mut state = self.lock();
         if state.errors < BREAKER_ERRORS_MAX {
             return true;
         }
-        // A clock set back must not hold the breaker open.
+        // A clock that was set back must not hold the breaker open.
         let due = now >= state.probe_at || state.probe_at - now > pause_max();
         if due {
             state.probe_at = now + state.pause;
@@ -59,13 +60,13 @@ impl Breaker {
         due
     }
 
-    /// Whether the breaker stands open.
+    /// Returns true if the breaker is open.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.lock().errors >= BREAKER_ERRORS_MAX
     }
 
-    /// The store answered. True when that closed an open breaker.
+    /// Records that the store answered. Returns true if that closed an open breaker.
     pub fn succeeded(&self) -> bool {
         let mut state = self.lock();
         let was_open = state.errors >= BREAKER_ERRORS_MAX;
@@ -74,7 +75,7 @@ impl Breaker {
         was_open
     }
 
-    /// The store failed. True when that opened a closed breaker.
+    /// Records that the store failed. Returns true if that opened a closed breaker.
     pub fn failed(&self) -> bool {
         let now = self.clock.now();
         let mut state = self.lock();

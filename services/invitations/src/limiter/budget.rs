@@ -1,8 +1,8 @@
-//! How many failures each dimension may cost: the defaults, their limits, and the rates made of them.
+//! The budgets for failures in each dimension: the defaults, their limits, and the rates made of them.
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// Microseconds in a second; every time and interval of the limiter is in microseconds.
+/// The number of microseconds in a second; all times and intervals of the limiter are in microseconds.
 pub(crate) const SECOND_MICROS: i64 = 1_000_000;
 /// One minute, in microseconds.
 pub(crate) const MINUTE_MICROS: i64 = 60 * SECOND_MICROS;
@@ -11,31 +11,31 @@ pub(crate) const HOUR_MICROS: i64 = 60 * MINUTE_MICROS;
 /// One day, in microseconds.
 pub(crate) const DAY_MICROS: i64 = 24 * HOUR_MICROS;
 
-/// How long what first admissions add stays good, from the first of them: one hour.
+/// The time for which additions by first admissions last, from the first of them: one hour.
 pub(crate) const ADDRESS_ADMISSIONS_WINDOW_MICROS: i64 = HOUR_MICROS;
-/// How long short credentials queue after a guess budget was overspent: 24 hours.
+/// The time for which short credentials queue after a guess budget was overspent: 24 hours.
 pub(crate) const GUARD_MICROS: i64 = DAY_MICROS;
-/// An attempt is under way for at most two of these; then it no longer counts as such: 30 seconds each.
+/// The slot in which attempts under way are counted: 30 seconds. An attempt counts for at most two slots.
 pub(crate) const IN_FLIGHT_SLOT_MICROS: i64 = 30 * SECOND_MICROS;
-/// An attempt under way for longer is taken for a failure that nobody reported: one minute.
+/// The time after which an attempt under way counts as a failure that was not reported: one minute.
 pub(crate) const UNDER_WAY_MICROS: i64 = 2 * IN_FLIGHT_SLOT_MICROS;
-/// While Redis is away each process allows its budgets divided by this.
+/// The divisor of each process's budgets while Redis is unreachable.
 pub const FALLBACK_BUDGET_DIVISOR: u32 = 2;
-/// Over how many hours a user's failures are remembered.
+/// The number of hours for which a user's failures are remembered.
 const HOURS_PER_DAY: u32 = 24;
-/// The largest number a budget may be set to.
+/// The maximum number that a budget may be set to.
 pub const BUDGET_MAX: u32 = 1_000_000;
 
-/// A budget's name, its least value, and where it stands.
+/// A budget's name, its minimum, and its field.
 pub(super) type Field = (&'static str, u32, fn(&mut Budgets) -> &mut u32);
 
 macro_rules! budgets {
     ($($(#[$doc:meta])+ $name:ident = $default:literal, at least $least:literal;)+) => {
-        /// The limiter's budgets (R10); every number is a count of failures but where its name says attempts.
+        /// The limiter's budgets (R10); every number counts failures, except where its name says attempts.
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub struct Budgets {
             $($(#[$doc])+ pub $name: u32,)+
-            /// All attempts that one calling service may make a minute; unset: no limit.
+            /// The number of all attempts that one calling service may make each minute; unset: no limit.
             pub calling_service_attempts_per_minute: Option<u32>,
         }
 
@@ -49,7 +49,7 @@ macro_rules! budgets {
         }
 
         impl Budgets {
-            /// Every budget that is always set: its name, its least value, and where it stands.
+            /// Every budget that is always set: its name, its minimum, and its field.
             pub(super) const FIELDS: [Field; [$($least),+].len()] =
                 [$((stringify!($name), $least, |budgets| &mut budgets.$name)),+];
         }
@@ -57,37 +57,37 @@ macro_rules! budgets {
 }
 
 budgets! {
-    /// Failures that a rested user may make at once.
+    /// Failures that a user without recent failures may make at once.
     user_burst = 5, at least 1;
-    /// Failures that a user regains an hour.
+    /// Failures that a user regains each hour.
     user_hourly = 5, at least 1;
     /// Failures of a user in any 24 hours.
     user_daily = 20, at least 1;
-    /// Failures of a user in 24 hours that do not count against the address. One more counts there if it has
-    /// room; from then on it refuses.
+    /// Failures of a user in 24 hours that do not count against the address. One more counts there if it has room; from
+    /// then on the address refuses.
     user_free_of_address = 2, at least 0;
-    /// Attempts of a user in 24 hours that changed something (let in, or filed for approval) and are given
-    /// back all the same; further ones stay charged as failures do. Who joins and leaves, or files and
-    /// withdraws, over and over spends no more uses of a code than these and the day's failures.
+    /// Attempts of a user in 24 hours that changed something (admitted, or filed for approval) and are given back
+    /// nevertheless; further ones stay charged like failures. So a user who joins and leaves, or files and withdraws,
+    /// over and over spends no more uses of a code than these and the day's failures.
     user_refunds_daily_max = 50, at least 1;
-    /// Failures of an address (IPv4 /32, IPv6 /64) an hour; and repeats of one user.
+    /// Failures of an address (IPv4 /32, IPv6 /64) each hour; also the repeats of one user.
     address_hourly = 30, at least 1;
-    /// Failures that first admissions from an address may add to its budget, good for an hour.
+    /// Failures that first admissions from an address may add to its budget, for an hour.
     address_admissions_max = 300, at least 0;
-    /// Failures a day that name an organization, at least.
+    /// The minimum of failures each day that name an organization.
     organization_daily_min = 50, at least 1;
-    /// Seats of an organization for which one more failure a day is let pass.
+    /// Seats of an organization for which one more failure each day is allowed.
     organization_seats_per_failure = 5, at least 1;
     /// Attempts naming one organization that may be under way before further ones are treated as guesses.
     organization_in_flight_attempts_max = 1_024, at least 1;
-    /// Failures an hour, in the whole service, that name no organization.
+    /// Failures each hour, in the whole service, that name no organization.
     service_hourly = 600, at least 1;
     /// Attempts naming no organization that may be under way before further ones are treated as guesses.
     service_in_flight_attempts_max = 2_048, at least 1;
 }
 
 impl Budgets {
-    /// What is wrong with these budgets, a line each; empty when they can be used.
+    /// Returns the problems of these budgets, one a line; empty if they can be used.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
@@ -114,11 +114,12 @@ impl Budgets {
         problems
     }
 
-    /// These budgets divided by `divisor`, at least 1 each: what one process allows while Redis is away.
+    /// Returns these budgets divided by `divisor`, at least 1 each: the budgets of one process while Redis is
+    /// unreachable.
     ///
-    /// The attempts under way and the free failures are not divided: they are no guesses to be spent. Nor
-    /// is a user's burst: who mistypes twice while Redis is away would wait for half an hour, and the
-    /// day's failures are divided all the same.
+    /// The attempts under way and the free failures are not divided, because they are no guesses. A user's burst is not
+    /// divided either: a user who mistypes twice while Redis is unreachable would wait for half an hour, and the day's
+    /// failures are divided anyway.
     #[must_use]
     pub fn divided_by(&self, divisor: u32) -> Self {
         let part = |value: u32| (value / divisor.max(1)).max(1);
@@ -148,7 +149,8 @@ impl Budgets {
         Rate::new(self.address_hourly, self.address_hourly, HOUR_MICROS)
     }
 
-    /// The guesses a day that may name an organization with this many seats (0 or unset: no limit known).
+    /// Returns the rate of guesses each day that may name an organization with this many seats (0 or unset: no limit
+    /// known).
     pub(crate) fn organization(&self, seats: Option<u32>) -> Rate {
         let share = seats.unwrap_or(0) / self.organization_seats_per_failure.max(1);
         let daily = self.organization_daily_min.max(share);
@@ -165,12 +167,12 @@ impl Budgets {
     }
 }
 
-/// A user's log reaches back a day, so a spent burst must come back within it.
+/// Returns the maximum burst. A user's log reaches back a day, so a spent burst must come back within a day.
 fn burst_max(user_hourly: u32) -> u32 {
     user_hourly.saturating_mul(HOURS_PER_DAY)
 }
 
-/// A GCRA rate: `burst` at once, one more each `interval_micros`.
+/// A GCRA rate: `burst` at once, then one more each `interval_micros`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rate {
     pub(crate) burst: i64,
@@ -185,13 +187,13 @@ impl Rate {
         }
     }
 
-    /// How far ahead of now a spent bucket stands.
+    /// Returns how far ahead of the current time a spent bucket is.
     pub(crate) fn depth_micros(self) -> i64 {
         self.burst.saturating_mul(self.interval_micros)
     }
 }
 
-/// A user's budget: a rate and a cap on any 24 hours, of failures; and a rate of repeats, which are none.
+/// A user's budget: a rate and a daily cap of failures, and a rate of repeats, which are no failures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct UserBudget {
     pub(crate) rate: Rate,
@@ -203,11 +205,11 @@ pub(crate) struct UserBudget {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct AddressGroup(IpAddr);
 
-/// The bits of an IPv6 address that name the network a site is given.
+/// The bits of an IPv6 address that identify the network of a site.
 const IPV6_NETWORK_MASK: u128 = u128::MAX << 64;
 
 impl AddressGroup {
-    /// The group of `address`; an IPv4 address mapped into IPv6 counts as IPv4.
+    /// Returns the group of `address`; an IPv4 address mapped into IPv6 counts as IPv4.
     pub(crate) fn of(address: IpAddr) -> Self {
         Self(match address.to_canonical() {
             IpAddr::V4(address) => IpAddr::V4(address),

@@ -12,7 +12,7 @@ use super::{
     verdict::{Circumstances, Decision, Replies, decide},
 };
 
-/// The rule of the module's documentation over a store.
+/// The rule of the module's documentation, over a store.
 #[derive(Debug)]
 pub(crate) struct BudgetedLimiter<S> {
     pub(super) store: S,
@@ -20,7 +20,7 @@ pub(crate) struct BudgetedLimiter<S> {
     pub(super) issuer: Issuer,
 }
 
-/// The commands of an attempt's first round trip, at most.
+/// The maximum number of commands in an attempt's first round trip.
 const FIRST_COMMANDS: usize = 4;
 
 impl<S: Store> BudgetedLimiter<S> {
@@ -32,8 +32,8 @@ impl<S: Store> BudgetedLimiter<S> {
         }
     }
 
-    /// Charges each attempt; one verdict each. Of a refused attempt it takes back what was charged, and
-    /// looks at what it would be refused by next.
+    /// Charges each attempt and returns one verdict for each. Takes a refused attempt's charges back, and looks at the
+    /// limits that would refuse it next.
     pub(crate) async fn charge(&self, attempts: &[Attempt]) -> Result<Vec<Verdict>, StoreAway> {
         let mut commands = Vec::with_capacity(attempts.len() * FIRST_COMMANDS);
         for attempt in attempts {
@@ -57,7 +57,7 @@ impl<S: Store> BudgetedLimiter<S> {
 
         let mut verdicts = Vec::with_capacity(attempts.len());
         let mut afterwards = Vec::new();
-        // The positions of a refusal, and of a command that asks how long something else has no room.
+        // Each entry is the position of a refusal, and of a command that asks how long another limit has no room.
         let mut peeks = Vec::new();
         for (attempt, (first, mut decision)) in attempts.iter().zip(decided) {
             let mut address = None;
@@ -92,7 +92,7 @@ impl<S: Store> BudgetedLimiter<S> {
                 peek(self.of_address(attempt, Operation::PeekBucket));
             }
             if dimension != Dimension::CallingService {
-                // This attempt may have been the last that it let through.
+                // This attempt may have been the last one that the calling service's budget allowed.
                 peek(self.peek_calling_service(attempt));
             }
             verdicts.push(Verdict::Refused {
@@ -136,7 +136,7 @@ impl<S: Store> BudgetedLimiter<S> {
         }
         let replies = self.run(&commands).await?;
         let counts = |index: usize| replies.get(index).is_some_and(|reply| reply.count > 0);
-        // A user adds to an address once in 24 hours, which only the user's own key knows.
+        // A user adds to an address once in 24 hours, which only the user's own key records.
         let most = i64::from(self.budgets.address_admissions_max);
         let additions: Vec<Command> = admitted
             .into_iter()
@@ -160,7 +160,7 @@ impl<S: Store> BudgetedLimiter<S> {
         Ok(closed)
     }
 
-    /// Forgets what is known of a user's attempts.
+    /// Forgets the state of a user's attempts.
     pub(crate) async fn clear(&self, user: &UserId) -> Result<(), StoreAway> {
         let command = Command {
             subject: Subject::User(user.clone()),
@@ -169,7 +169,7 @@ impl<S: Store> BudgetedLimiter<S> {
         self.run(&[command]).await.map(|_| ())
     }
 
-    /// Whether the guard of each scope stands closed.
+    /// Returns for each scope whether its guard is closed.
     pub(crate) async fn guarded(&self, scopes: &[GuessScope]) -> Result<Vec<bool>, StoreAway> {
         let peek = |scope| Command {
             subject: Subject::from(scope),
@@ -187,7 +187,7 @@ impl<S: Store> BudgetedLimiter<S> {
         self.store.run(commands).await
     }
 
-    /// Whether the attempt's address can refuse it once nothing else does.
+    /// Returns true if the attempt's address may refuse it, when no other limit does.
     fn may_be_refused_by_address(&self, attempt: &Attempt, replies: &Replies) -> bool {
         attempt.address.is_some()
             && !attempt.vouched
@@ -227,7 +227,7 @@ pub(super) fn next(replies: &mut impl Iterator<Item = Reply>) -> Result<Reply, S
         .ok_or_else(|| StoreAway("it answered fewer commands than it was sent".to_owned()))
 }
 
-/// As `RetryInfo` has it: rounded up, at least one.
+/// Returns whole seconds for `RetryInfo`: rounded up, at least one.
 pub(super) fn whole_seconds(micros: i64) -> Duration {
     let micros = u64::try_from(micros).unwrap_or(0);
     Duration::from_secs(micros.div_ceil(SECOND_MICROS.unsigned_abs()).max(1))

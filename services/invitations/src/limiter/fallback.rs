@@ -1,4 +1,5 @@
-//! The limiter that services use: Redis under a time budget and a breaker, the process's own memory behind it.
+//! The limiter that the service uses: Redis with a time limit and a circuit breaker, and the process's own memory
+//! behind it.
 
 use std::time::Duration;
 
@@ -13,14 +14,15 @@ use super::{
     redis::RedisStore, store::StoreAway,
 };
 
-/// How long one call may wait for Redis, in milliseconds.
+/// The maximum time that one call waits for Redis, in milliseconds.
 pub const REDIS_CALL_MAX_MILLIS: u64 = 50;
-/// Gauge: 1 while this process takes the limiter's Redis for gone, otherwise 0.
+/// Gauge: 1 while this process considers the limiter's Redis unreachable, otherwise 0.
 pub const LIMITER_REDIS_AWAY: &str = "homeroom_limiter_redis_away";
 
-/// Redis first; while it is away, this process with a fraction of the budgets, and short credentials queue.
+/// The limiter with Redis first; while Redis is unreachable, this process decides with a fraction of the budgets, and
+/// short credentials queue.
 ///
-/// Never open for short credentials, never a class locked out, and no reason not to be ready.
+/// Without Redis, short credentials are never admitted unguarded, no class is locked out, and the service stays ready.
 #[derive(Debug)]
 pub struct GuardedLimiter {
     primary: BudgetedLimiter<RedisStore>,
@@ -30,7 +32,7 @@ pub struct GuardedLimiter {
 }
 
 impl GuardedLimiter {
-    /// Composes the two. `clock` times the breaker and the fallback; Redis goes by its own clock.
+    /// Composes the two. `clock` drives the breaker and the fallback; Redis uses its own clock.
     #[must_use]
     pub fn new(redis: RedisStore, budgets: Budgets, clock: SharedClock) -> Self {
         let divided = budgets.divided_by(FALLBACK_BUDGET_DIVISOR);
@@ -43,20 +45,20 @@ impl GuardedLimiter {
         }
     }
 
-    /// Lets each call wait for Redis up to `call_max` instead of [`REDIS_CALL_MAX_MILLIS`].
+    /// Sets the maximum time that each call waits for Redis, instead of [`REDIS_CALL_MAX_MILLIS`].
     #[must_use]
     pub fn with_call_max(mut self, call_max: Duration) -> Self {
         self.call_max = call_max;
         self
     }
 
-    /// Whether Redis is taken for gone at present: for metrics.
+    /// Returns true if Redis is considered unreachable now, for metrics.
     #[must_use]
     pub fn redis_is_away(&self) -> bool {
         self.breaker.is_open()
     }
 
-    /// Runs a call to Redis unless the breaker stands open; nothing when Redis is away.
+    /// Runs a call to Redis unless the breaker is open. Returns nothing if Redis is unreachable.
     async fn within_call_max<T>(
         &self,
         call: impl Future<Output = Result<T, StoreAway>>,
@@ -105,7 +107,7 @@ impl Limiter for GuardedLimiter {
         if let Some(verdicts) = self.within_call_max(self.primary.charge(attempts)).await {
             return verdicts;
         }
-        // The process's own memory is never away.
+        // The process's own memory always answers.
         let mut verdicts = self.fallback.charge(attempts).await.unwrap_or_default();
         for verdict in &mut verdicts {
             if let Verdict::Allowed { guess_guarded, .. } = verdict {
@@ -117,17 +119,17 @@ impl Limiter for GuardedLimiter {
 
     async fn guarded(&self, scopes: &[GuessScope]) -> Vec<bool> {
         let asked = self.within_call_max(self.primary.guarded(scopes)).await;
-        // Without Redis short credentials queue in any case.
+        // Without Redis, short credentials queue in any case.
         asked.unwrap_or_else(|| vec![true; scopes.len()])
     }
 
-    /// Clears both; true if Redis answered.
+    /// Clears both; returns true if Redis answered.
     async fn clear(&self, user: &UserId) -> bool {
         let cleared = self.within_call_max(self.primary.clear(user)).await;
         self.fallback.clear(user).await.is_ok() && cleared.is_some()
     }
 
-    /// Settles in Redis and in the fallback, each what it issued.
+    /// Settles in Redis and in the fallback, each for the receipts that it issued.
     async fn settle(&self, settlements: Vec<Settlement>) -> Vec<GuessScope> {
         let (primary, fallback): (Vec<_>, Vec<_>) = settlements
             .into_iter()
@@ -137,7 +139,7 @@ impl Limiter for GuardedLimiter {
             let settled = self.within_call_max(self.primary.settle(primary)).await;
             closed.extend(settled.into_iter().flatten());
         }
-        // What closes in the fallback guards nothing that is not guarded already: nobody is told.
+        // Without Redis all guards count as closed, so a guard that closes in the fallback is not reported.
         if !fallback.is_empty() {
             let _ = self.fallback.settle(fallback).await;
         }

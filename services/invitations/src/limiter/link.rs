@@ -1,10 +1,10 @@
-//! The connection to Redis, or to a Redis Cluster, made anew where a new one may lead to another server.
+//! The connection to Redis, or to a Redis Cluster. It is made anew if a new one may lead to another server.
 //!
-//! redis-rs connects again only when the network fails. It keeps a connection on which every write is
-//! refused because the server has become a replica, and one on which nothing is answered; and when a
-//! server once refuses the login, it never tries again. But an address that follows the master (a virtual
-//! IP, a Kubernetes Service) leads only new connections to the new master. Of a cluster, redis-rs follows
-//! slots that move; while one of its nodes does not answer, none may be heard.
+//! redis-rs connects again only when the network fails. It keeps a connection on which the server refuses every write
+//! because it has become a replica, and one on which the server answers nothing; and once a server refuses the login,
+//! it never tries again. But an address that follows the master (a virtual IP, a Kubernetes Service) leads only new
+//! connections to the new master. In a cluster, redis-rs follows slots that move; while one of the nodes does not
+//! answer, none may be heard.
 
 use std::{
     sync::{
@@ -24,20 +24,20 @@ use redis::{
     io::tcp::TcpSettings,
 };
 
-/// How long connecting to a server may take, in milliseconds. It goes on beyond the call that began it.
+/// The maximum time for connecting to a server, in milliseconds. Connecting goes on after the call that began it.
 const CONNECT_MAX_MILLIS: u64 = 1_000;
-/// How long a new connection is kept, whatever is answered on it, in milliseconds: a server that stays
-/// demoted is connected to five times a second at most.
+/// The minimum time for which a new connection is kept, whatever it answers, in milliseconds: a server that stays
+/// demoted is connected to at most five times a second.
 const CONNECTIONS_APART_MILLIS: u64 = 200;
-/// How often one call follows a slot of a cluster that has moved, or tries again otherwise.
+/// The maximum number of times that one call follows a moved slot of a cluster, or is tried again.
 const REDIRECTS_MAX: u32 = 5;
-/// How long it waits before, in milliseconds, where it waits.
+/// The pause before such a try, in milliseconds, if there is one.
 const REDIRECT_PAUSE_MILLIS: u64 = 5;
-/// How long sent data may stay unacknowledged before the connection is given up, in milliseconds.
-/// Without it a Redis whose machine vanished is missed for a quarter of an hour.
+/// The maximum time for which sent data may stay unacknowledged before the connection is given up, in milliseconds.
+/// Without it, a Redis whose machine has vanished goes unnoticed for a quarter of an hour.
 #[cfg(target_os = "linux")]
 const UNACKNOWLEDGED_MAX_MILLIS: u64 = 5_000;
-/// The error codes of a server that is not the master, or not yet. Another one may be the master by now.
+/// The error codes of a server that is not the master, or not yet. Another server may be the master by now.
 const NOT_THE_MASTER: [&str; 6] = [
     "READONLY",
     "MASTERDOWN",
@@ -51,18 +51,19 @@ const NOT_THE_MASTER: [&str; 6] = [
 pub(super) struct Link {
     servers: Servers,
     current: Mutex<Current>,
-    /// The present connection is being made, or was made a moment ago.
+    /// True if the current connection is being made, or was made a moment ago.
     is_fresh: Arc<AtomicBool>,
 }
 
 struct Current {
     connection: Connection,
     number: u64,
-    /// To be replaced when it is next asked for, so that the new one leads where the address leads then.
+    /// True if the connection must be replaced when it is next needed, so that the new one leads to the address's
+    /// current target.
     is_stale: bool,
 }
 
-/// How to connect.
+/// The settings for connecting.
 enum Servers {
     One(Client, ConnectionManagerConfig),
     Cluster(ClusterClient),
@@ -75,8 +76,8 @@ enum Connection {
 }
 
 impl Link {
-    /// To the Redis at `url`, or to the cluster that several nodes' URLs tell, comma-separated. Needs no
-    /// Redis to be there yet. Must be called within the async runtime.
+    /// Makes a link to the Redis at `url`, or to the cluster of several nodes' URLs, comma-separated. Redis need not be
+    /// reachable yet. It must be called inside the async runtime.
     pub(super) fn new(url: &str, response_max: Duration) -> RedisResult<Self> {
         let servers = Servers::of(url, response_max)?;
         let connection = servers.connect()?;
@@ -93,7 +94,8 @@ impl Link {
         })
     }
 
-    /// Sends the calls to whichever master is there, all at once. One answer each. The connection is left when it leads to no master.
+    /// Sends all calls at once to the current master. Returns one answer for each. The connection is replaced if it
+    /// leads to no master.
     pub(super) async fn ask<T: FromRedisValue>(
         &self,
         calls: Vec<Cmd>,
@@ -113,7 +115,7 @@ impl Link {
         answers
     }
 
-    /// Leaves a connection on which a call was not answered in time, unless it was made a moment ago.
+    /// Marks the connection on which a call was not answered in time for replacement, unless it was made a moment ago.
     pub(super) fn leave_the_silent(&self) {
         if !self.is_fresh.load(Ordering::Acquire) {
             self.lock().is_stale = true;
@@ -123,7 +125,7 @@ impl Link {
     fn connection(&self) -> (u64, Connection) {
         let mut current = self.lock();
         if current.is_stale && !self.is_fresh.swap(true, Ordering::AcqRel) {
-            // Only settings could fail it, and those have not changed.
+            // Only the settings could make it fail, and those have not changed.
             if let Ok(connection) = self.servers.connect() {
                 current.number += 1;
                 current.is_stale = false;
@@ -190,8 +192,8 @@ impl Connection {
             }
             Self::Cluster(cluster) => cluster,
         };
-        // One by one, each in its turn: of a pipeline redis-rs would follow a slot that moves as a whole, and charge
-        // again what was charged already.
+        // Each call is sent alone: if a slot moves, redis-rs would repeat a whole pipeline, and charge again what was
+        // charged already.
         let asked = calls.into_iter().map(|call| {
             let mut cluster = cluster.clone();
             async move {
@@ -199,7 +201,7 @@ impl Connection {
                 answer.and_then(|value| Ok(T::from_redis_value(value.extract_error()?)?))
             }
         });
-        // All are waited for: what has been sent is charged.
+        // All are waited for, because sent calls have been charged.
         Ok(join_all(asked).await)
     }
 }
@@ -211,7 +213,7 @@ async fn query<T: FromRedisValue>(
     pipeline.ignore_errors().query_async(&mut connection).await
 }
 
-/// Connects, also when the call that asked for it has been given up.
+/// Connects, even if the call that asked for it has been given up.
 async fn make(connection: Connection, is_fresh: Arc<AtomicBool>) {
     let mut ping = Pipeline::new();
     ping.cmd("PING");
@@ -226,7 +228,7 @@ async fn make(connection: Connection, is_fresh: Arc<AtomicBool>) {
     is_fresh.store(false, Ordering::Release);
 }
 
-/// Small calls leave at once, and a machine that vanished is noticed.
+/// Returns settings with which small calls leave at once, and a vanished machine is noticed.
 fn tcp() -> TcpSettings {
     let settings = TcpSettings::default().set_nodelay(true);
     #[cfg(target_os = "linux")]
@@ -234,8 +236,8 @@ fn tcp() -> TcpSettings {
     settings
 }
 
-/// Returns true if a new connection may do better. After other errors of the network redis-rs connects again by
-/// itself, and other answers of a server are about the command.
+/// Returns true if a new connection may do better. After other network errors redis-rs connects again by itself, and a
+/// server's other answers are about the command.
 fn leads_nowhere(error: &RedisError) -> bool {
     match error.kind() {
         ErrorKind::Server(_) | ErrorKind::Extension => is_not_the_master(error),
@@ -243,7 +245,7 @@ fn leads_nowhere(error: &RedisError) -> bool {
     }
 }
 
-/// Returns true for the answers of [`NOT_THE_MASTER`]. Before Redis 7 a script wraps them in an ERR.
+/// Returns true for the answers of [`NOT_THE_MASTER`]. Before Redis 7, a script wraps them in an ERR.
 fn is_not_the_master(error: &RedisError) -> bool {
     let wrapped = |code: &&str| {
         error

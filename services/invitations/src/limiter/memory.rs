@@ -1,4 +1,4 @@
-//! The limiter's state in the process: for one process alone, and for when Redis is away.
+//! The limiter's state in the process, for a single process, and for times when Redis is unreachable.
 
 use std::{
     convert::identity,
@@ -18,11 +18,11 @@ use super::{
     store::{Command, Operation, Store, StoreAway, Subject},
 };
 
-/// Users whose failures one process remembers; the one touched longest ago is forgotten first.
+/// The maximum number of users whose failures one process remembers; the least recently touched one is forgotten first.
 pub const USERS_MAX: usize = 100_000;
-/// Addresses and calling services that one process remembers, likewise.
+/// The maximum number of addresses and calling services that one process remembers, likewise.
 pub const BUCKETS_MAX: usize = 100_000;
-/// Organizations whose guards one process remembers, likewise.
+/// The maximum number of organizations whose guards one process remembers, likewise.
 pub const GUARDS_MAX: usize = 20_000;
 
 /// A limiter that keeps its state in the process.
@@ -30,7 +30,8 @@ pub const GUARDS_MAX: usize = 20_000;
 pub struct MemoryLimiter(BudgetedLimiter<MemoryStore>);
 
 impl MemoryLimiter {
-    /// A limiter with `budgets`, by `clock`, of at most [`USERS_MAX`], [`BUCKETS_MAX`] and [`GUARDS_MAX`] subjects.
+    /// Returns a limiter with `budgets`, using `clock`, for at most [`USERS_MAX`], [`BUCKETS_MAX`] and [`GUARDS_MAX`]
+    /// subjects.
     #[must_use]
     pub fn new(budgets: Budgets, clock: SharedClock) -> Self {
         let store = MemoryStore::new(clock);
@@ -60,12 +61,12 @@ impl Limiter for MemoryLimiter {
     }
 }
 
-/// The process's own memory is never away.
+/// Returns an empty list; it is never used, because the process's own memory always answers.
 fn never<T>(_: StoreAway) -> Vec<T> {
     Vec::new()
 }
 
-/// The state, by subject. Subjects of one kind cannot push out those of another.
+/// The state, by subject. Subjects of one kind cannot displace those of another.
 #[derive(Debug)]
 pub(crate) struct MemoryStore {
     clock: SharedClock,
@@ -77,7 +78,7 @@ struct Tables {
     users: Recent<Subject, UserLog>,
     buckets: Recent<Subject, Bucket>,
     guards: Recent<Subject, Guard>,
-    /// Apart, so that no number of organizations pushes it out.
+    /// The guard of the whole service. It is kept apart, so that no number of organizations displaces it.
     service: Guard,
 }
 

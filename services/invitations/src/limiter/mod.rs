@@ -1,9 +1,9 @@
-//! The redemption limiter (R10, 03): a school behind one address gets in, a guesser does not.
+//! The redemption limiter (R10): a school behind one address gets in, a guesser does not.
 //!
-//! **Charge first, give back after.** Every attempt is charged before its credential is looked at,
-//! and given back ([`Settlement::GiveBack`]) when the credential turned out living and the person
-//! eligible (admitted, queued, already in, no seats). Any other end is a failure: it stays charged
-//! and is kept ([`Settlement::Keep`]). So parallel guesses buy nothing.
+//! **Charge first, give back after.** Every attempt is charged before its credential is looked up. The charge is given
+//! back ([`Settlement::GiveBack`]) if the credential turns out to be usable and the person eligible (admitted, queued,
+//! already a member, or no seats). Any other end is a failure: it stays charged and is kept ([`Settlement::Keep`]). So
+//! parallel guesses gain nothing.
 //!
 //! # The rule
 //! | dimension | budget for failures | when spent |
@@ -14,66 +14,64 @@
 //! | whole service, none named | 600 an hour | likewise, all short credentials |
 //! | calling service, all attempts | by configuration | refuse |
 //!
-//! What makes innocents and guessers differ, and why it holds:
-//! - **A user's first two failures in 24 hours never touch the address, and it refuses none before
-//!   the fourth.** The user's own log is charged first, and its reply says how many failures came
-//!   before this one; attempts under way are among them. The third is charged to the address if that
-//!   has room, and passes in any case: until it has ended, nobody has failed more often than is free.
-//!   Only from the fourth on does the address refuse, atomically and before the attempt goes on. Who
-//!   mistypes twice and then types right is therefore never refused because of an address, however
-//!   many arrive at once and however spent it is: of 300 who mistype 15% of all attempts, one fails
-//!   three times in a row. And the address is never spent by innocents under way, only by users who
-//!   failed twice.
-//! - **Guesses from one address** are at most 3 for each account in 24 hours, and beyond them
-//!   30 + 30 an hour, + 1 for each first admission, whatever the number of accounts. A user who
-//!   leaves and joins again adds nothing more for 24 hours: the user's own key remembers.
-//! - **Attempts that change something** (let in, filed) are given back 50 times a day for one user;
-//!   then they stay charged as failures do. So joining and leaving, or filing and withdrawing, in a
-//!   loop spends at most 50 + 20 uses of codes a day, and an account for each further 70.
+//! How innocent users and guessers differ, and why the rule holds:
+//! - **A user's first two failures in 24 hours never touch the address, and it refuses none before the fourth.** The
+//!   user's own log is charged first, and its reply says how many failures came before this one; attempts under way are
+//!   included. The third failure is charged to the address if that has room, and passes in any case: until it has
+//!   ended, nobody has failed more often than is free. Only from the fourth on does the address refuse, atomically and
+//!   before the attempt goes on. So a user who mistypes twice and then types right is never refused because of an
+//!   address, however many arrive at once and however spent the address is: of 300 users who mistype 15% of all
+//!   attempts, one fails three times in a row. And innocent users under way never spend the address; only users who
+//!   failed twice do.
+//! - **Guesses from one address** are at most 3 for each account in 24 hours, and beyond them 30 + 30 an hour, + 1 for
+//!   each first admission, whatever the number of accounts. A user who leaves and joins again adds nothing more for 24
+//!   hours: the user's own key remembers.
+//! - **Attempts that change something** (admitted, filed) are given back 50 times a day for one user; then they stay
+//!   charged like failures. So joining and leaving, or filing and withdrawing, in a loop spends at most 50 + 20 uses of
+//!   codes a day, and needs an account for each further 70.
 //! - **Guesses of one user** are at most 5 at once, then one each 12 minutes, 20 in any 24 hours.
-//! - **A repeat tells a guesser nothing new**: it is known by a keyed hash of what was typed and claimed, which the user's
-//!   failures of 24 hours bear, and costs the user nothing. So who presses a button until a code opens is not locked out
-//!   when it does. But nobody polls: repeats beyond a burst of 5 count against the address as failures do, one user has no
-//!   more of them than an address has failures (30 at once, then one each two minutes), and those that name no
-//!   organization count against the whole service. An organization's guard counts guesses, and no repeats: a class that
-//!   presses the button would close it.
-//! - **A guess counts where it may hit.** What names an organization by its first letters alone, and
-//!   could as well be another's phrase, counts for both. And a short credential that was found queues
-//!   while the guard of its own organization or that of the whole service stands closed, whatever the
-//!   attempt named: else what is found under one name would be redeemed under another.
-//! - **Organization and service** count *settled* failures. If attempts under way counted, a class
-//!   that arrives at once would close its own organization. Instead they are counted apart, and an
-//!   attempt is treated as a guess while too many are under way. So unguarded guesses are at most
-//!   the budget plus that maximum, once, before the guard closes; they never refuse anyone, so
-//!   nobody can lock a class out.
-//! - A refused attempt was no guess: what it was charged elsewhere is taken back, but for the
-//!   calling service, which counts all attempts.
+//! - **A repeat reveals nothing new to a guesser.** It is recognized by a keyed hash of what was typed and claimed,
+//!   which is stored with the user's failures of 24 hours, and costs the user nothing. So a user who presses a button
+//!   until a code opens is not locked out when it does. But nobody can poll: repeats beyond a burst of 5 count against
+//!   the address like failures. One user has no more repeats than an address has failures (30 at once, then one each
+//!   two minutes), and those that name no organization count against the whole service. An organization's guard counts
+//!   guesses and no repeats: otherwise a class that presses the button would close it.
+//! - **A guess counts wherever it may hit.** A guess that names an organization only by its first letters, and could as
+//!   well be another's phrase, counts for both. And a short credential that was matched queues while the guard of its
+//!   own organization or that of the whole service is closed, whatever the attempt named: otherwise a credential found
+//!   under one name could be redeemed under another.
+//! - **Organization and service** count *settled* failures. If attempts under way counted, a class that arrives at once
+//!   would close its own organization. Instead they are counted separately, and an attempt is treated as a guess while
+//!   too many are under way. So unguarded guesses are at most the budget plus that maximum, once, before the guard
+//!   closes. Guards never refuse anyone, so nobody can lock a class out.
+//! - A refused attempt was no guess: its other charges are taken back, except that of the calling service, which counts
+//!   all attempts.
 //!
 //! # When to come back
-//! The wait that a refusal tells is exact to the second: the moment at which the next attempt passes,
-//! rounded up, given what is settled. Attempts under way are charged, but a wait takes them as given
-//! back: they end within moments, and a wait that counted them would be minutes too long for who
-//! simply clicked twice. Should they turn out failures, the attempt that comes back is refused with
-//! the wait that then holds. What nobody settled within a minute counts as a failure. What would
-//! be asked next, the address or the calling service, is looked at too, and the longest wait is told.
+//! The wait in a refusal is exact to the second: the moment at which the next attempt passes, rounded up, given the
+//! settled attempts. Attempts under way are charged, but a wait assumes that they are given back: they end within
+//! moments, and a wait that counted them would be minutes too long for a user who simply clicked twice. If they turn
+//! out to be failures, the attempt that comes back is refused with the wait that then applies. An attempt that is not
+//! settled within a minute counts as a failure. The limit that would be asked next, of the address or the calling
+//! service, is looked at too, and the longest wait is reported.
 //!
 //! # Round trips
-//! One before the answer for every user who has not failed twice of late: all their dimensions are
-//! one pipeline. From the third failure on a second one asks the address (03 speaks of one; with
-//! one key a script the address cannot know whose attempt it charges, and a tentative charge would
-//! let a class under way refuse its own stragglers), and a third takes back what a refused attempt
-//! was charged. A short credential that was found, of a user who is not vouched for, asks the guards
-//! that its attempt did not. After the answer one settles, and first admissions add to addresses in another. Each
-//! script has one key, so all of it runs on a Redis Cluster.
+//! There is one before the answer for every user who has not failed twice recently: all their dimensions are one
+//! pipeline. From the third failure on, a second one asks the address (with one key for each script, the address cannot
+//! know whose attempt it charges, and a tentative charge would let a class under way refuse its own stragglers), and a
+//! third takes back the charges of a refused attempt. A short credential that was matched, of a user who is not vouched
+//! for, asks the guards that its attempt did not ask. After the answer one settles, and first admissions add to
+//! addresses in another. Each script has one key, so all of it runs on a Redis Cluster.
 //!
-//! # Redis away
-//! [`fallback::GuardedLimiter`] gives each call 50 ms, stops asking after 5 errors in a row and
-//! decides in the process with half the budgets (a user's burst is whole); all short credentials queue meanwhile. Receipts
-//! of Redis that cannot be given back then simply age; a guard's attempts under way age in a minute.
-//! A Redis Cluster is away as a whole where one of an attempt's keys cannot be asked. `link.rs` connects
-//! anew when a server has been demoted or does not answer.
+//! # Redis unreachable
+//! [`fallback::GuardedLimiter`] gives each call 50 ms, stops asking after 5 errors in a row and decides in the process
+//! with half the budgets (a user's burst stays whole); meanwhile all short credentials queue. Receipts of Redis that
+//! cannot be given back simply age; a guard's attempts under way age in a minute. A Redis Cluster counts as unreachable
+//! as a whole if one of an attempt's keys cannot be asked. `link.rs` connects anew when a server has been demoted or
+//! does not answer.
 //!
-//! What Redis forgets (flushed, killed, promoted too early) nobody remembers: each time, a user has all
+//! If Redis loses its data (flushed, killed, promoted too early), it is gone: each time, a user has all failures of the
+//! day anew.
 //! failures of the day anew.
 
 mod attempt_commands;
@@ -104,15 +102,15 @@ pub use budget::Budgets;
 use budget::{AddressGroup, Rate};
 pub use user_log::Effect;
 
-/// What an attempt is known again by, of one user: a keyed hash of what was typed and claimed.
+/// The hash by which a user's attempt is recognized: a keyed hash of what was typed and claimed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GuessHash(i64);
 
 impl GuessHash {
-    /// That of an attempt like no other: it is never known again.
+    /// The hash of an attempt that is never recognized.
     pub const NONE: Self = Self(0);
 
-    /// The first 52 bits of `mac`, which Redis's scripts hold exactly; no two guesses of a user meet.
+    /// Returns the first 52 bits of `mac`, which Redis's scripts hold exactly; two guesses of a user do not collide.
     #[must_use]
     pub fn of(mac: [u8; 32]) -> Self {
         let first = u64::from_be_bytes(mac.first_chunk().copied().unwrap_or_default());
@@ -123,21 +121,21 @@ impl GuessHash {
 /// One attempt to redeem or preview a credential.
 #[derive(Debug, Clone)]
 pub struct Attempt {
-    /// Who would be admitted.
+    /// The user who would be admitted.
     pub user: UserId,
-    /// What it is known again by.
+    /// The hash by which the guess is recognized.
     pub guess: GuessHash,
-    /// The address of the person's device, when the caller may forward it.
+    /// The address of the person's device, if the caller may forward it.
     pub address: Option<IpAddr>,
     /// The organization that the attempt names, by prefix or in the request.
     pub organization: Option<OrganizationId>,
-    /// What was typed may also open what names no organization: it is a guess of both kinds.
+    /// True if the typed text may also open an invitation that names no organization: it is a guess of both kinds.
     pub may_name_none: bool,
-    /// That organization's seats, if known: its limit, or without one the seats used.
+    /// That organization's seats, if known: its limit, or the seats used if it has none.
     pub organization_seats: Option<u32>,
-    /// The service that calls, by the subject of its token.
+    /// The calling service, as the subject of its token.
     pub calling_service: String,
-    /// The platform vouches for the user.
+    /// True if the platform vouches for the user.
     pub vouched: bool,
 }
 
@@ -153,7 +151,7 @@ pub enum Dimension {
 }
 
 impl Dimension {
-    /// The error for the caller: `TOO_MANY_ATTEMPTS` with `RetryInfo` and `QuotaFailure` (02).
+    /// Returns the error for the caller: `TOO_MANY_ATTEMPTS` with `RetryInfo` and `QuotaFailure`.
     #[must_use]
     pub fn refusal(self, retry_after: Duration) -> Error {
         let (subject, description) = match self {
@@ -177,23 +175,23 @@ impl Dimension {
 /// The answer to one attempt.
 #[derive(Debug)]
 pub enum Verdict {
-    /// It may go on.
+    /// The attempt may go on.
     Allowed {
-        /// To be settled once the attempt's end is known.
+        /// The receipt, to settle once the attempt's end is known.
         receipt: Receipt,
-        /// Guesses abound: a short credential leads to the queue now, a long one proceeds.
+        /// True if there are many guesses: a short credential leads to the queue now, a long one proceeds.
         guess_guarded: bool,
     },
-    /// It may not, and nothing was spent on it.
+    /// The attempt may not go on, and was charged nothing.
     Refused {
         /// The budget that is spent.
         dimension: Dimension,
-        /// How long until an attempt passes, in whole seconds, rounded up; see the module's documentation.
+        /// The time until an attempt passes, in whole seconds, rounded up; see the module's documentation.
         retry_after: Duration,
     },
 }
 
-/// Which guesses a guard counts, and so whose short credentials queue when it closes.
+/// The scope of a guard: the guesses that it counts, and the short credentials that queue when it closes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum GuessScope {
     /// Guesses that name this organization.
@@ -202,29 +200,29 @@ pub enum GuessScope {
     Service,
 }
 
-/// What an attempt was charged; settled at most once, because it cannot be copied.
+/// The charges of an attempt; settled at most once, because it cannot be copied.
 #[derive(Debug)]
 pub struct Receipt {
     issuer: Issuer,
     user: UserId,
     guess: GuessHash,
-    /// 0: it was a repeat, and costs the user nothing.
+    /// The mark of the user's charge; 0 for a repeat, which costs the user nothing.
     user_mark: i64,
     address: Option<AddressGroup>,
-    /// The address's charge, when it was charged.
+    /// The mark of the address's charge, if it was charged.
     address_mark: Option<i64>,
     guesses: Vec<Guess>,
 }
 
 impl Receipt {
-    /// Whether the user has made this guess before, and so pays nothing for it.
+    /// Returns true if the user has made this guess before, and so pays nothing for it.
     #[must_use]
     pub const fn is_repeat(&self) -> bool {
         self.user_mark == 0
     }
 }
 
-/// What an attempt counts as, should it fail: under way in one guard.
+/// The possible guess of an attempt: it is under way in one guard.
 #[derive(Debug)]
 struct Guess {
     scope: GuessScope,
@@ -232,56 +230,56 @@ struct Guess {
     mark: i64,
 }
 
-/// Which limiter a receipt belongs to.
+/// The limiter that a receipt belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Issuer {
     Primary,
     Fallback,
 }
 
-/// How an attempt ended.
+/// The end of an attempt.
 #[derive(Debug)]
 pub enum Settlement {
-    /// The credential was living and the person eligible: it was no guess.
+    /// The credential was usable and the person eligible: it was no guess.
     GiveBack {
         /// The attempt's receipt.
         receipt: Receipt,
-        /// What the attempt has changed: whether it adds to the address, and whether it counts among
+        /// The effect of the attempt: it decides whether the attempt adds to the address, and whether it counts toward
         /// the user's [`Budgets::user_refunds_daily_max`].
         effect: Effect,
     },
-    /// A failure. The user and the address stay charged, as settled; the guard of its guesses counts it now, that of an
-    /// organization unless it is a repeat.
+    /// The attempt failed. The user and the address stay charged. The guard of its guesses counts it now; the guard of
+    /// an organization counts no repeats.
     Keep {
         /// The attempt's receipt.
         receipt: Receipt,
     },
 }
 
-/// Limits attempts (R10). Never fails: an implementation falls back on stricter rules instead.
+/// Limits attempts (R10). It never fails: an implementation falls back on stricter rules instead.
 ///
-/// Implementations keep these promises (`tests/limiter.rs` holds each to them):
+/// Implementations keep these promises (`tests/limiter.rs` checks them):
 /// - attempts of one slice are charged in its order;
-/// - settling gives back exactly what was charged, but for a user's changes beyond
+/// - settling gives back exactly what was charged, except for a user's changes beyond
 ///   [`Budgets::user_refunds_daily_max`];
-/// - what is not settled within a minute stays charged (user, address) or is forgotten (guards);
-/// - a refusal's wait is exact: once all under way is given back, an attempt after it passes, and one
-///   a second earlier does not;
+/// - a charge that is not settled within a minute stays (user, address) or is forgotten (guards);
+/// - a refusal's wait is exact: once all attempts under way are given back, an attempt after it passes, and one a
+///   second earlier does not;
 /// - all state expires by itself and is bounded.
 #[async_trait]
 pub trait Limiter: Send + Sync + fmt::Debug {
-    /// Charges each attempt; one verdict each, in order.
+    /// Charges each attempt and returns one verdict for each, in order.
     async fn charge(&self, attempts: &[Attempt]) -> Vec<Verdict>;
 
-    /// Whether the guard of each of these scopes stands closed, so that short credentials queue: asked
-    /// once a credential was found, whatever its attempt named. True while nobody knows.
+    /// Returns for each scope whether its guard is closed, so that short credentials queue. It is asked once a
+    /// credential was matched, whatever its attempt named. True while this is unknown.
     async fn guarded(&self, scopes: &[GuessScope]) -> Vec<bool>;
 
-    /// Forgets what is known of a user's attempts, but for those under way; false while the store does not answer.
+    /// Forgets the state of a user's attempts, except those under way. Returns false while the store does not answer.
     async fn clear(&self, user: &UserId) -> bool;
 
-    /// Settles attempts whose end is known. Answers the guards that this closed, so that their
-    /// owners can be told; each closing is reported once. Runs after the caller has been answered.
+    /// Settles attempts whose end is known. Returns the guards that this closed, so that their owners can be notified;
+    /// each closing is reported once. It runs after the caller has been answered.
     async fn settle(&self, settlements: Vec<Settlement>) -> Vec<GuessScope>;
 }
 

@@ -1,4 +1,4 @@
-//! A map of bounded size that forgets what expired, and then what was touched longest ago.
+//! A map of bounded size that forgets expired entries, and then the least recently touched ones.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -6,7 +6,7 @@ use std::{
     hash::Hash,
 };
 
-/// A map of at most `max` entries that forgets what expired, and the entry touched longest ago.
+/// A map of at most `max` entries that forgets expired entries, and the least recently touched one.
 pub(crate) struct Recent<K, V> {
     max: usize,
     touches: u64,
@@ -34,7 +34,7 @@ impl<K: Clone + Eq + Hash, V: Default> Recent<K, V> {
         }
     }
 
-    /// Changes the value of `key`; it is dropped at once when it then says nothing beyond `now`.
+    /// Changes the value of `key`; the entry is dropped at once if it then expires by `now`.
     pub(crate) fn change<R>(
         &mut self,
         key: &K,
@@ -57,7 +57,7 @@ impl<K: Clone + Eq + Hash, V: Default> Recent<K, V> {
         result
     }
 
-    /// Drops the oldest entry if it has expired, and in any case as many as make room for one more.
+    /// Drops the oldest entry if it has expired, and in any case as many as are needed for one more.
     fn make_room(&mut self, now: i64, expires: impl Fn(&V) -> i64) {
         while let Some(oldest) = self.order.first_entry() {
             let is_over = self
@@ -108,7 +108,7 @@ mod tests {
         touch(&mut map, 2, 5, 0);
         touch(&mut map, 3, 100, 5);
         assert_eq!(map.entries.len(), 1);
-        // and drops at once what says nothing
+        // and an entry that expires by now is dropped at once
         touch(&mut map, 3, 5, 5);
         assert!(map.entries.is_empty() && map.order.is_empty());
     }

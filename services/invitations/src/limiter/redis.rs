@@ -1,4 +1,4 @@
-//! The limiter's state in Redis: one script, one key a call, all calls of a round trip at once.
+//! The limiter's state in Redis: one script, one key for each call, all calls of a round trip at once.
 
 use std::{fmt, sync::Arc, sync::LazyLock, time::Duration};
 
@@ -20,23 +20,23 @@ use super::{
     store::{Command, Operation, Store, StoreAway, Subject},
 };
 
-/// What every key of the limiter starts with. The number is that of the values' format, so that
-/// processes of two versions side by side do not misread each other.
+/// The prefix of every key of the limiter. Its number is the version of the values' format, so that processes of two
+/// versions side by side do not misread each other's values.
 pub const KEY_PREFIX: &str = "homeroom:limiter:3:";
-/// The tag of the MAC that stands for a subject in its key.
+/// The tag of the MAC that replaces a subject in its key.
 const MAC_TAG: &str = "limiter-key";
-/// Bytes of the MAC that are kept in a key: 128 bits, no two subjects meet.
+/// The number of bytes of the MAC in a key: with 128 bits, two subjects do not collide.
 const KEY_MAC_BYTES: usize = 16;
-/// How long an answer may take before the connection is given up, in milliseconds.
+/// The maximum time for an answer before the connection is given up, in milliseconds.
 const RESPONSE_MAX_MILLIS: u64 = 500;
 static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(SCRIPT_TEXT));
 const SCRIPT_TEXT: &str = include_str!("gcra.lua");
 
-/// Redis, or a Redis Cluster, as the limiter's store. Connects on first use and again by itself.
+/// Redis, or a Redis Cluster, as the limiter's store. It connects on first use and reconnects by itself.
 pub struct RedisStore {
     link: Link,
     keys: Arc<KeyRing>,
-    /// In tests the time that scripts go by; otherwise Redis's own.
+    /// The clock that scripts use in tests; otherwise they use Redis's own.
     test_clock: Option<SharedClock>,
 }
 
@@ -47,19 +47,19 @@ impl fmt::Debug for RedisStore {
 }
 
 impl RedisStore {
-    /// The Redis at `url` (`redis://host:port/database`); several, comma-separated, are nodes of a
-    /// cluster. Must be called within the async runtime. Needs no Redis to be there yet.
+    /// Makes the store for the Redis at `url` (`redis://host:port/database`); several URLs, comma-separated, are nodes
+    /// of a cluster. It must be called inside the async runtime. Redis need not be reachable yet.
     ///
     /// # Errors
-    /// When an address cannot be understood.
+    /// An address cannot be parsed.
     pub fn new(url: &str, keys: Arc<KeyRing>) -> Result<Self, StoreAway> {
         Self::patient(url, keys, Duration::from_millis(RESPONSE_MAX_MILLIS))
     }
 
-    /// The same, with `response_max` instead of half a second until a connection is given up.
+    /// Does the same, with `response_max` instead of half a second until a connection is given up.
     ///
     /// # Errors
-    /// When an address cannot be understood.
+    /// An address cannot be parsed.
     pub fn patient(
         url: &str,
         keys: Arc<KeyRing>,
@@ -72,26 +72,26 @@ impl RedisStore {
         })
     }
 
-    /// Whether one node's address can be understood.
+    /// Returns true if one node's address can be parsed.
     #[must_use]
     pub fn check_url(node: &str) -> bool {
         node.into_connection_info().is_ok()
     }
 
-    /// Makes scripts go by `clock` instead of Redis's own: for tests only.
+    /// Makes scripts use `clock` instead of Redis's own, for tests only.
     #[must_use]
     pub fn with_test_clock(mut self, clock: SharedClock) -> Self {
         self.test_clock = Some(clock);
         self
     }
 
-    /// Connects anew before the next call, where a call went unanswered: the address may lead elsewhere by
-    /// now, or another node have the keys.
+    /// Makes a new connection before the next call, if a call went unanswered: the address may lead elsewhere by now,
+    /// or another node may have the keys.
     pub(super) fn leave_the_silent(&self) {
         self.link.leave_the_silent();
     }
 
-    /// The key of a subject: its kind in clear, and a MAC in place of its value.
+    /// Returns the key of a subject: its kind in clear text, and a MAC in place of its value.
     fn key(&self, subject: &Subject) -> String {
         let (kind, value) = match subject {
             Subject::User(user) => ("user", user.to_string()),
@@ -127,14 +127,14 @@ impl RedisStore {
     }
 }
 
-/// How a call names the script.
+/// The form in which a call names the script.
 #[derive(Clone, Copy)]
 enum ScriptForm {
     Hash,
     Text,
 }
 
-/// What the script answers.
+/// The answer of the script.
 type Raw = (i64, i64, i64, i64, i64);
 
 #[async_trait]
@@ -175,7 +175,7 @@ fn reply((allowed, count, retry_micros, mark, settled): Raw) -> Reply {
     }
 }
 
-/// An operation as the script's words: its name, and the arguments in the script's order.
+/// Returns an operation in the script's words: its name, and the arguments in the script's order.
 fn words(operation: Operation) -> (&'static str, Vec<i64>) {
     let bucket = |rate: Rate, argument: i64| {
         vec![

@@ -6,12 +6,12 @@ use super::budget::{BUDGET_MAX, Budgets};
 
 /// The setting that changes budgets, as `name=number` with commas between them.
 pub const LIMITER_BUDGETS: &str = "LIMITER_BUDGETS";
-/// The setting that limits all attempts of one calling service, a minute.
+/// The setting that limits the attempts of one calling service each minute.
 pub const CALLS_PER_MINUTE_MAX: &str = "CALLS_PER_MINUTE_MAX";
 
 impl Budgets {
-    /// The default budgets with what the settings change, and every mistake in these named. Each budget
-    /// is a whole number of at most [`BUDGET_MAX`], and may be named once.
+    /// Returns the default budgets with the changes of the settings, and reports every mistake in them. Each budget is
+    /// a whole number of at most [`BUDGET_MAX`], and may be named once.
     #[must_use]
     pub fn read(reader: &mut Reader<'_>) -> Self {
         let mut budgets = Self {
@@ -21,7 +21,7 @@ impl Budgets {
         };
         if let Some(text) = reader.optional(LIMITER_BUDGETS, parse_text) {
             let mut mistakes = budgets.set_all(&text);
-            // Of a budget that could not be read the default stands, so these are mistakes of their own.
+            // A budget that could not be read keeps its default, so these are separate mistakes.
             mistakes.extend(budgets.problems());
             for mistake in mistakes {
                 reader.error(LIMITER_BUDGETS, mistake);
@@ -30,7 +30,7 @@ impl Budgets {
         budgets
     }
 
-    /// Sets what `text` names. Gives its mistakes.
+    /// Sets the budgets that `text` names. Returns its mistakes.
     fn set_all(&mut self, text: &str) -> Vec<String> {
         let mut mistakes = Vec::new();
         let mut named = Vec::new();
@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn r10_every_budget_can_be_set() {
         for (name, minimum, field) in Budgets::FIELDS {
-            // The most that a user's burst may be beside the other budgets is 120.
+            // A user's burst may be at most 120 beside the other budgets.
             let most = if name == "user_burst" {
                 120
             } else {

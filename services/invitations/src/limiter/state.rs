@@ -1,35 +1,36 @@
-//! The limiter's transitions as pure functions; `gcra.lua` says the same for Redis.
+//! The limiter's transitions as pure functions; `gcra.lua` does the same in Redis.
 //!
-//! Three shapes of state, each of one key:
-//! - [`UserLog`] (`user_log.rs`) keeps the times of a user's failures of the last 24 hours (at most
-//!   the daily budget), each with the hash of its guess. The GCRA of the hour is folded from it, so that giving one back is exact
+//! There are three shapes of state, each of one key:
+//! - [`UserLog`] (`user_log.rs`) keeps the times of a user's failures of the last 24 hours (at most the daily budget),
+//!   each with the hash of its guess. The GCRA of the hour is computed from it, so that giving one back is exact
 //!   whatever came between, and so is the daily cap in *any* 24 hours.
 //! - [`Bucket`] is a GCRA with a reserve that first admissions fill, and the charges under way.
-//! - [`Guard`] refuses nothing. It is a GCRA of *settled* failures that closes for 24 hours when
-//!   overspent, beside a count of attempts under way, so that a class that arrives at once is not
-//!   taken for guesses, and parallel guesses gain no more than that count's limit, once.
+//! - [`Guard`] refuses nothing. It is a GCRA of *settled* failures that closes for 24 hours when overspent, beside a
+//!   count of attempts under way, so that a class that arrives at once is not mistaken for guesses, and parallel
+//!   guesses gain no more than that count's limit, once.
 //!
-//! All times are microseconds since the epoch. A time in the future (the clock went back) is taken as now.
+//! All times are microseconds since the epoch. A time in the future (the clock went back) is treated as now.
 
 use super::budget::{
     ADDRESS_ADMISSIONS_WINDOW_MICROS, GUARD_MICROS, IN_FLIGHT_SLOT_MICROS, Rate, UNDER_WAY_MICROS,
 };
 pub(crate) use super::user_log::UserLog;
 
-/// What a transition answers. `mark` is what settling needs: see each transition.
+/// The reply of a transition. Settling needs `mark`: see each transition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Reply {
-    /// Whether it was charged; for a guard: whether it stands open; giving back: whether it was.
+    /// True if it was charged; for a guard, if it is open; for giving back, if it was given back.
     pub(crate) allowed: bool,
-    /// User: failures of the last 24 hours before this one, those under way among them; of a repeat also the repeats
-    /// before it that are not paid off, beyond a burst. Giving back
-    /// to a user: 1 when this adds to an address. Settling a guard: 1 when that closed it.
+    /// For a user, the number of failures of the last 24 hours before this one, those under way included; for a repeat,
+    /// also the repeats before it that are not paid off, beyond a burst. For giving back to a user, 1 if this adds to
+    /// an address. For settling a guard, 1 if that closed it.
     pub(crate) count: i64,
-    /// When not allowed: how long until it would be if all under way were given back, more than 0.
+    /// If it is not allowed, the time until it would be if all attempts under way were given back, more than 0.
     pub(crate) retry_micros: i64,
-    /// Names the charge to the transition that settles it; 0 of a repeat, which charges the user nothing.
+    /// The mark, which names the charge to the transition that settles it; 0 for a repeat, which charges the user
+    /// nothing.
     pub(crate) mark: i64,
-    /// User: as `count`, without those under way.
+    /// For a user, the same as `count`, without attempts under way.
     pub(crate) settled: i64,
 }
 
@@ -51,19 +52,19 @@ impl Reply {
     }
 }
 
-/// A GCRA, what first admissions added to it, and the charges under way.
+/// A GCRA, the additions by first admissions, and the charges under way.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Bucket {
-    /// Of what is settled.
+    /// The arrival, of settled charges only.
     arrival: i64,
     window_start: i64,
     added: i64,
     spent: i64,
-    /// The times of the charges under way, oldest first; negative where the reserve pays.
+    /// The times of the charges under way, oldest first; negative if the reserve pays.
     holds: Vec<i64>,
 }
 
-/// The arrival after one more charge at `time`.
+/// Returns the arrival after one more charge at `time`.
 fn after(arrival: i64, time: i64, rate: Rate) -> i64 {
     arrival.max(time) + rate.interval_micros
 }
@@ -75,7 +76,7 @@ impl Bucket {
             (self.window_start, self.added, self.spent) = (0, 0, 0);
             self.holds.retain(|hold| *hold > 0);
         }
-        // What is never settled stays charged.
+        // A charge that is never settled stays.
         let mut arrival = self.arrival;
         self.holds.retain(|hold| {
             let under_way = (hold.abs() - now).abs() < UNDER_WAY_MICROS;
@@ -87,7 +88,7 @@ impl Bucket {
         self.arrival = arrival.min(now + rate.depth_micros());
     }
 
-    /// The arrival if all charges under way were failures.
+    /// Returns the arrival if all charges under way were failures.
     fn arrival_with_holds(&self, rate: Rate, now: i64) -> i64 {
         self.holds
             .iter()
@@ -97,12 +98,12 @@ impl Bucket {
             })
     }
 
-    /// How long until one more charge fits onto `arrival`; not above 0: at once.
+    /// Returns the time until one more charge fits onto `arrival`; 0 or below means at once.
     fn wait(arrival: i64, rate: Rate, now: i64) -> i64 {
         after(arrival, now, rate) - now - rate.depth_micros()
     }
 
-    /// How long until a charge passes if all under way are given back.
+    /// Returns the time until a charge passes if all charges under way are given back.
     fn wait_once_settled(&self, rate: Rate, now: i64) -> i64 {
         if self.holds.iter().any(|hold| *hold < 0) {
             return 0;
@@ -110,8 +111,8 @@ impl Bucket {
         Self::wait(self.arrival, rate, now)
     }
 
-    /// Charges one. Held, it counts as under way until it is settled; the mark is its time, negative
-    /// when the reserve pays.
+    /// Charges one. If `held`, it counts as under way until it is settled. The mark is its time, negative if the
+    /// reserve pays.
     pub(crate) fn charge(&mut self, rate: Rate, held: bool, now: i64) -> Reply {
         self.forget(rate, now);
         let arrival = self.arrival_with_holds(rate, now);
@@ -134,7 +135,7 @@ impl Bucket {
         }
     }
 
-    /// Says what a charge would be answered, and charges nothing.
+    /// Returns the reply that a charge would get, and charges nothing.
     pub(crate) fn peek(&mut self, rate: Rate, now: i64) -> Reply {
         self.forget(rate, now);
         let arrival = self.arrival_with_holds(rate, now);
@@ -144,7 +145,7 @@ impl Bucket {
         Reply::refused(self.wait_once_settled(rate, now))
     }
 
-    /// Takes the charge of `mark` out again, while it is under way.
+    /// Removes the charge of `mark`, while it is under way.
     pub(crate) fn refund(&mut self, mark: i64, rate: Rate, now: i64) -> Reply {
         self.forget(rate, now);
         if self.release(mark) && mark < 0 {
@@ -153,7 +154,7 @@ impl Bucket {
         Reply::DONE
     }
 
-    /// The charge of `mark` is a failure.
+    /// Records that the charge of `mark` is a failure.
     pub(crate) fn keep(&mut self, mark: i64, rate: Rate, now: i64) -> Reply {
         self.forget(rate, now);
         if self.release(mark) && mark > 0 {
@@ -183,7 +184,7 @@ impl Bucket {
         }
     }
 
-    /// When this bucket has nothing more to say, seen at `now`.
+    /// Returns the time from which this bucket has no effect, seen at `now`.
     pub(crate) fn expires(&self, rate: Rate, now: i64) -> i64 {
         let window_end = if self.added > 0 {
             self.window_start + ADDRESS_ADMISSIONS_WINDOW_MICROS
@@ -201,7 +202,7 @@ impl Bucket {
     }
 }
 
-/// Failures against an organization or the service, and the attempts under way.
+/// The failures against an organization or the service, and the attempts under way.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Guard {
     arrival: i64,
@@ -213,7 +214,7 @@ pub(crate) struct Guard {
 
 impl Guard {
     fn forget(&mut self, now: i64) {
-        // Nothing reaches further, so these are only ever a clock set back.
+        // No value reaches further, so a larger one means that the clock was set back.
         self.arrival = self.arrival.min(now + GUARD_MICROS);
         self.guarded_until = self.guarded_until.min(now + GUARD_MICROS);
         let slot = now.div_euclid(IN_FLIGHT_SLOT_MICROS);
@@ -224,7 +225,8 @@ impl Guard {
         }
     }
 
-    /// Counts an attempt as under way; the mark is its slot. Open unless closed or too many are under way.
+    /// Counts an attempt as under way; the mark is its slot. The guard is open unless it is closed or too many attempts
+    /// are under way.
     pub(crate) fn enter(&mut self, in_flight_max: i64, now: i64) -> Reply {
         self.forget(now);
         let open = self.guarded_until <= now && self.current + self.previous < in_flight_max;
@@ -236,7 +238,7 @@ impl Guard {
         }
     }
 
-    /// Whether it stands open, whatever is under way.
+    /// Returns whether the guard is open, whatever is under way.
     pub(crate) fn peek(&mut self, now: i64) -> Reply {
         self.forget(now);
         Reply {
@@ -256,7 +258,7 @@ impl Guard {
         Reply::DONE
     }
 
-    /// Ends the attempt of `mark`, which was a guess; the count is 1 when it closed an open guard.
+    /// Ends the attempt of `mark`, which was a guess; the count is 1 if it closed an open guard.
     pub(crate) fn keep(&mut self, mark: i64, rate: Rate, now: i64) -> Reply {
         self.leave(mark, now);
         self.arrival = self.arrival.min(now + rate.depth_micros());
@@ -273,7 +275,7 @@ impl Guard {
         }
     }
 
-    /// When this guard has nothing more to say, seen at `now`.
+    /// Returns the time from which this guard has no effect, seen at `now`.
     pub(crate) fn expires(&self, now: i64) -> i64 {
         let under_way = if self.current + self.previous > 0 {
             now + 2 * IN_FLIGHT_SLOT_MICROS

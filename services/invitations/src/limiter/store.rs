@@ -1,4 +1,4 @@
-//! What a store of the limiter's state is asked: one transition of one subject's state each.
+//! The commands to a store of the limiter's state: each is one transition of one subject's state.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use super::{
     state::Reply,
 };
 
-/// Whose state a command changes: one key.
+/// The subject whose state a command changes: one key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Subject {
     User(UserId),
@@ -38,7 +38,7 @@ pub(crate) enum Operation {
         budget: UserBudget,
     },
     RefundUser {
-        /// 0: of a repeat.
+        /// The mark of the charge; 0 for a repeat.
         mark: i64,
         guess: GuessHash,
         repeats: Rate,
@@ -87,7 +87,7 @@ pub(crate) struct Command {
     pub(crate) operation: Operation,
 }
 
-/// The store could not be asked; what it was told may or may not have been done.
+/// The error if the store could not be asked; its commands may or may not have been run.
 #[derive(Debug, thiserror::Error)]
 #[error("the limiter's store is away: {0}")]
 pub struct StoreAway(pub(crate) String);
@@ -95,7 +95,7 @@ pub struct StoreAway(pub(crate) String);
 /// Keeps the limiter's state.
 #[async_trait]
 pub(crate) trait Store: Send + Sync + fmt::Debug {
-    /// Runs the commands, each atomically and those of one subject in order, in one round trip; one
-    /// reply each. Fails when one of them is not answered.
+    /// Runs the commands in one round trip, each atomically and those of one subject in order. Returns one reply for
+    /// each. Fails if one of them is not answered.
     async fn run(&self, commands: &[Command]) -> Result<Vec<Reply>, StoreAway>;
 }

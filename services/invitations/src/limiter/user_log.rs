@@ -1,5 +1,6 @@
-//! What one key remembers of a user: failures, each with its guess, repeats, how often attempts that changed something
-//! were given back, and when the user last added to an address. `gcra.lua` says the same for Redis.
+//! The record of a user in one key: failures, each with its guess, repeats, the number of attempts that changed
+//! something and were given back, and the time at which the user last added to an address. `gcra.lua` does the same in
+//! Redis.
 
 use super::{
     GuessHash,
@@ -7,14 +8,14 @@ use super::{
     state::Reply,
 };
 
-/// What an attempt that is given back has changed.
+/// The change that an attempt made which is given back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
-    /// Nothing: the person was in already, no seat was free, or a part of the service did not answer.
+    /// It changed nothing: the person was a member already, no seat was free, or a part of the service did not answer.
     Nothing,
-    /// A request waits for approval.
+    /// It filed a request, which waits for approval.
     Filed,
-    /// The person has been let in.
+    /// It admitted the person.
     Admitted,
 }
 
@@ -23,27 +24,28 @@ pub enum Effect {
 struct Entry {
     time: i64,
     settled: bool,
-    /// What a repeat is known by.
+    /// The guess by which a repeat is recognized.
     guess: GuessHash,
 }
 
 impl Entry {
-    /// What is never settled counts as a failure; in hints only from here on.
+    /// Returns true if the entry is settled, or is treated so: an entry that is never settled counts as a failure, in
+    /// hints only from here on.
     fn is_settled(self, now: i64) -> bool {
         self.settled || (self.time - now).abs() >= UNDER_WAY_MICROS
     }
 }
 
-/// A user's failures and attempts under way within 24 hours, oldest first, and what was given back.
+/// A user's failures and attempts under way within 24 hours, oldest first, and the attempts given back.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct UserLog {
-    /// From when on `effects` counts.
+    /// The time from which `effects` counts.
     effects_since: i64,
-    /// Attempts given back that had changed something.
+    /// The number of attempts given back that had changed something.
     effects: i64,
-    /// When a first admission was last counted for an address.
+    /// The time at which a first admission was last counted for an address.
     admitted: i64,
-    /// When repeats are paid off.
+    /// The time at which repeats are paid off.
     repeats: i64,
     entries: Vec<Entry>,
 }
@@ -51,7 +53,7 @@ pub(crate) struct UserLog {
 impl UserLog {
     fn forget(&mut self, now: i64) {
         for entry in &mut self.entries {
-            // Attempts under way keep their time, by which they are found, but for a clock set far back.
+            // Attempts under way keep their time, by which they are found, unless the clock was set far back.
             if entry.is_settled(now) {
                 entry.time = entry.time.min(now);
             }
@@ -65,7 +67,7 @@ impl UserLog {
         }
     }
 
-    /// Charges one attempt; the mark is its time. A guess that is among the failures is a repeat, and is not.
+    /// Charges one attempt; the mark is its time. A guess that is among the failures is a repeat, and is not charged.
     pub(crate) fn charge(&mut self, guess: GuessHash, budget: UserBudget, now: i64) -> Reply {
         self.forget(now);
         let times = |settled_only: bool| -> Vec<i64> {
@@ -78,7 +80,7 @@ impl UserLog {
         let (all, settled) = (times(false), times(true));
         let is_known =
             guess != GuessHash::NONE && self.entries.iter().any(|entry| entry.guess == guess);
-        // Who presses a few times is no poller.
+        // A user who presses a few times is not polling.
         let mut polls = 0;
         let answer = if is_known {
             let (before, answer) = self.repeat(budget.repeats, now);
@@ -104,9 +106,9 @@ impl UserLog {
         }
     }
 
-    /// Counts a repeat. Answers how many before it are not paid off.
+    /// Counts a repeat. Returns the number of earlier repeats that are not paid off, and the reply.
     fn repeat(&mut self, rate: Rate, now: i64) -> (i64, Reply) {
-        // Nothing reaches further, so it is only ever a clock set back.
+        // No value reaches further, so a larger one means that the clock was set back.
         self.repeats = self.repeats.min(now + rate.depth_micros());
         let before = (self.repeats - now).max(0);
         let arrival = self.repeats.max(now) + rate.interval_micros;
@@ -123,9 +125,9 @@ impl UserLog {
         )
     }
 
-    /// Takes the attempt of `charge`, its mark and guess, out again, unless it changed something and as many as
-    /// `effects_max` of today's did before. What changed something was no failure: its guess is no repeat any more. The
-    /// count is 1 when it is the user's first admission of 24 hours.
+    /// Removes the attempt of `charge`, its mark and guess, unless it changed something and `effects_max` attempts of
+    /// today did so before. An attempt that changed something was no failure: its guess is no longer recognized as a
+    /// repeat. The count is 1 if it is the user's first admission of 24 hours.
     pub(crate) fn refund(
         &mut self,
         charge: (i64, GuessHash),
@@ -167,7 +169,7 @@ impl UserLog {
         }
     }
 
-    /// The attempt of `charge`, its mark and guess, is a failure.
+    /// Records that the attempt of `charge`, its mark and guess, is a failure.
     pub(crate) fn keep(&mut self, charge: (i64, GuessHash), now: i64) -> Reply {
         self.forget(now);
         self.settle(charge);
@@ -187,7 +189,7 @@ impl UserLog {
             .rposition(|entry| entry.time == mark && entry.guess == guess && !entry.settled)
     }
 
-    /// When this log has nothing more to say.
+    /// Returns the time from which this log has no effect.
     pub(crate) fn expires(&self) -> i64 {
         let last = self.entries.last().map_or(0, |entry| entry.time);
         last.max(self.effects_since).max(self.admitted) + DAY_MICROS
@@ -198,8 +200,8 @@ fn count(times: &[i64]) -> i64 {
     i64::try_from(times.len()).unwrap_or(i64::MAX)
 }
 
-/// How long after `now` one more failure fits onto those of `times`, oldest first; not above 0: at
-/// once. Failures are forgotten after 24 hours, and the hour's GCRA is folded from those that are left.
+/// Returns the time after `now` until one more failure fits onto those of `times`, oldest first; 0 or below means at
+/// once. Failures are forgotten after 24 hours, and the hour's GCRA is computed from the remaining ones.
 fn wait(times: &[i64], budget: UserBudget, now: i64) -> i64 {
     let interval = budget.rate.interval_micros;
     let mut forgotten_at = now;

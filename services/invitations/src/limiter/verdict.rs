@@ -1,4 +1,4 @@
-//! How the replies of an attempt's dimensions become one decision: pure, total, and the whole rule.
+//! The one decision from the replies of an attempt's dimensions: pure, total, and the whole rule.
 
 use super::{Dimension, state::Reply};
 
@@ -6,43 +6,42 @@ use super::{Dimension, state::Reply};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Replies {
     pub(crate) user: Reply,
-    /// Every guard that counts the attempt stands open.
+    /// True if every guard that counts the attempt is open.
     pub(crate) guards_open: bool,
     pub(crate) calling_service: Option<Reply>,
 }
 
-/// What else the rule looks at.
+/// The other facts that the rule depends on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Circumstances {
-    /// The platform vouches for the user.
+    /// True if the platform vouches for the user.
     pub(crate) vouched: bool,
-    /// The attempt's address is known.
+    /// True if the attempt's address is known.
     pub(crate) has_address: bool,
-    /// Failures of a user that are free of the address.
+    /// The number of a user's failures that are free of the address.
     pub(crate) free_of_address: u32,
 }
 
-/// What to do with an attempt.
+/// The decision about an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Decision {
-    /// Let it pass; short credentials queue when `guess_guarded`.
+    /// The attempt passes; short credentials queue if `guess_guarded`.
     Allow { guess_guarded: bool },
-    /// Charge the address, then decide again.
+    /// The address must be charged, then the decision is made again.
     AskAddress,
-    /// Refuse it, and take back what it was charged elsewhere.
+    /// The attempt is refused, and its other charges are taken back.
     Refuse {
         dimension: Dimension,
         retry_micros: i64,
     },
 }
 
-/// Decides on an attempt. `address` is the reply of its address once that was asked.
+/// Decides on an attempt. `address` is the reply of its address, once that was asked.
 ///
-/// The user and the calling service are asked first, and the one that takes longer to come back is
-/// named. The address is asked only for a user who is not vouched for and has used up the failures
-/// that are free of it; so nobody's first attempts, however many at once, ever reach it. It refuses only
-/// who has failed more often than that: a student who mistypes twice at an address that others have
-/// spent, and then types right, is in.
+/// The user and the calling service are asked first, and the one with the longer wait is named. The address is asked
+/// only for a user who is not vouched for and has used up the failures that are free of it; so nobody's first attempts,
+/// however many at once, ever reach it. It refuses only users who have failed more often than that: a student who
+/// mistypes twice at an address that others have spent, and then types right, gets in.
 pub(crate) fn decide(
     replies: &Replies,
     address: Option<Reply>,

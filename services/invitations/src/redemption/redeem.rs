@@ -355,7 +355,7 @@ impl Redemptions {
         self.log_refusals(refusals.collect(), profiles);
     }
 
-    /// The limiter learns how the attempts ended, after the answer.
+    /// Reports to the limiter how the attempts ended, after the answer.
     fn give_charges_back(self: &Arc<Self>, all: &mut [InFlight]) {
         let ended = all.iter_mut().filter_map(|one| {
             let charged = one.charged.take()?;
