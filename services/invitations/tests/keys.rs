@@ -1,5 +1,5 @@
-//! The keys of stored secrets, on both engines: rotation row by row, and what a service says of keys that
-//! are not its database's (03 Secrets).
+//! The keys of stored secrets, on both engines: rotation row by row, and the refusal of keys that do not belong to the
+//! database.
 
 #![expect(
     clippy::unwrap_used,
@@ -43,7 +43,7 @@ use rows::{class, get, id, insert, now, organization, update};
 const ONE: &str = "1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 const OTHER_ONE: &str = "1:AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
 const TWO: &str = "2:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
-/// Rows of one transaction: less than there are.
+/// The number of rows in one transaction: fewer than there are.
 const BATCH_ROWS: u32 = 2;
 
 fn clock() -> ManualClock {
@@ -54,7 +54,7 @@ fn ring(entries: &[&str]) -> KeyRing {
     KeyRing::parse(&entries.join(",")).unwrap()
 }
 
-/// An invitation whose secret is stored under the ring's current key.
+/// Returns an invitation whose secret is stored under the ring's current key.
 fn stored(number: u128, kind: InvitationKind, text: &str, keys: &KeyRing) -> InvitationRow {
     let mut row = InvitationRow::new(id(number), kind, class(), now());
     if kind == InvitationKind::ClassCode {
@@ -136,7 +136,7 @@ async fn every_kind_is_stored_anew_and_nothing_else_of_its_row(store: Arc<dyn St
         row.secret = Some(secrets.store(&row.invitation, &text, &text).unwrap());
         row
     };
-    // Destroyed: nothing is made of it.
+    // A destroyed secret is not rotated.
     before[5].secret = None;
     insert(&store, &before).await;
     save_prefix(&store).await;
@@ -166,7 +166,7 @@ async fn every_kind_is_stored_anew_and_nothing_else_of_its_row(store: Arc<dyn St
         of: 5,
     };
     assert_eq!(progress, [at(2), at(4), at(5)]);
-    // R12: an entry in each transaction.
+    // R12: each transaction writes an entry.
     let mut session = store.read().await.unwrap();
     let all = AuditFilter::default();
     let entries = session.list_audit_entries(&all, None, 9).await.unwrap();
@@ -254,7 +254,7 @@ async fn what_cannot_be_rotated_is_named_and_left(store: Arc<dyn Store>) {
     altered.secret.as_mut().unwrap().sealed[20] ^= 1;
     let mut exchanged = token(2, &one);
     exchanged.secret.as_mut().unwrap().lookup_mac[0] ^= 1;
-    // The same phrase, by a process that lacked the old key.
+    // A process that lacked the old key has made the same phrase.
     let (old, new) = (
         stored(3, InvitationKind::ClassToken, "twice", &one),
         stored(4, InvitationKind::ClassToken, "twice", &both),
@@ -286,7 +286,7 @@ async fn what_cannot_be_rotated_is_named_and_left(store: Arc<dyn Store>) {
     for same in &wrong {
         assert_eq!(get(&store, same.invitation.id).await.as_ref(), Some(same));
     }
-    // Once the organization is known again, its code follows.
+    // Once the organization is known again, its code is rotated too.
     save_prefix(&store).await;
     assert_eq!(rotate(&store, &[ONE, TWO]).await.unwrap().rotated, 1);
 }
@@ -300,7 +300,7 @@ async fn a_secret_that_changed_meanwhile_is_left_alone(store: Arc<dyn Store>) {
         sealed_before: row.secret.clone().unwrap().sealed,
         secret: token(1, &both).secret.unwrap(),
     };
-    // Reset since it was read: nothing is written.
+    // The secret was reset since it was read: nothing is written.
     let mut reset = stored(1, InvitationKind::ClassToken, "another", &one);
     reset.revision = 2;
     assert!(update(&store, &reset).await);
@@ -310,7 +310,7 @@ async fn a_secret_that_changed_meanwhile_is_left_alone(store: Arc<dyn Store>) {
     assert!(written.is_empty());
     assert_eq!(get(&store, read.invitation.id).await, Some(reset.clone()));
 
-    // Rotated since an edit read it: the edit stands, and so does the rotation.
+    // The secret was rotated since an edit read it: the edit stands, and so does the rotation.
     let mut session = store.write().await.unwrap();
     let written = session.rotate_secrets(&[rotated(&reset)]).await.unwrap();
     session.commit("test").await.unwrap();
@@ -362,14 +362,14 @@ async fn a_locked_row_is_passed_over_and_seen_again(store: Arc<dyn Store>) {
     let mut told = Vec::new();
     let mut letting_go = |progress: Progress| {
         told.push(progress.rotated);
-        // Four of five are done while the first is held; then it is let go.
+        // Four of five are done while the first is held; then it is released.
         if progress.rotated == 4
             && let Some(release) = release.take()
         {
             release.send(()).unwrap();
         }
     };
-    // SQLite has one writer: there it is let go before.
+    // SQLite has one writer: there it is released before.
     if store_is_sqlite(&store) {
         letting_go(Progress {
             version: 1,
@@ -396,7 +396,7 @@ fn store_is_sqlite(store: &Arc<dyn Store>) -> bool {
 }
 
 async fn keys_of_another_database_are_refused(store: Arc<dyn Store>) {
-    // Noted at the first start, before there is a secret.
+    // The key is recorded at the first start, before there is a secret.
     note(&store, &[ONE]).await.unwrap();
     note(&store, &[ONE]).await.unwrap();
     let refused = note(&store, &[OTHER_ONE]).await.unwrap_err();
@@ -406,7 +406,7 @@ async fn keys_of_another_database_are_refused(store: Arc<dyn Store>) {
         said.contains("KEYS_FILE") && said.contains("version 1"),
         "{said}"
     );
-    // A version that is noted by nobody yet is.
+    // A version without a record is recorded now.
     note(&store, &[ONE, TWO]).await.unwrap();
     let refused = note(&store, &[ONE, &OTHER_ONE.replace("1:", "2:")]).await;
     assert!(matches!(refused, Err(KeysRefused::OtherKey { version: 2 })));
@@ -428,7 +428,7 @@ async fn keys_of_another_database_are_refused(store: Arc<dyn Store>) {
 }
 
 async fn keys_that_were_never_noted_are_tried_on_what_is_stored(store: Arc<dyn Store>) {
-    // As a version before there were notes left it; one value was altered since.
+    // A version from before there were records left it so; one value was altered since.
     let mut altered = token(1, &ring(&[ONE]));
     altered.secret = Some(StoredSecret {
         lookup_mac: vec![7; 32],

@@ -1,7 +1,7 @@
-//! One suite that holds every form of the limiter to its rule (R10, 03), and what is Redis's alone.
+//! One suite that checks every form of the limiter against its rule (R10), and tests of Redis alone.
 //!
-//! Needs a Redis: `HOMEROOM_TEST_REDIS_URL`, and the program `redis-server`, of which a cluster is made.
-//! Without them these tests fail; nothing is skipped.
+//! It needs a Redis at `HOMEROOM_TEST_REDIS_URL`, and the program `redis-server`, from which a cluster is made. Without
+//! them these tests fail; nothing is skipped.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

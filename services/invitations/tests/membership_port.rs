@@ -1,4 +1,4 @@
-//! The port to membership over the wire, against a membership service that answers what the test says.
+//! The port to membership over the wire, against a membership service whose answers the test sets.
 
 #![expect(
     clippy::unwrap_used,
@@ -30,7 +30,7 @@ use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status, transport::Server};
 
-/// Answers a batch with rows made in advance, and keeps how long it was given and for which trace.
+/// A service that answers a batch with prepared rows, and records the time and the trace that it was given.
 #[derive(Debug, Clone, Default)]
 struct Stub {
     rows: Arc<Mutex<Vec<batch_admit_response::Result>>>,
@@ -38,7 +38,7 @@ struct Stub {
     parents: Arc<Mutex<Vec<Option<String>>>>,
 }
 
-/// The time that a call's `grpc-timeout` gives, which tonic sends in the unit that fits.
+/// Returns the time of a call's `grpc-timeout`, which tonic sends in the unit that fits.
 fn timeout<T>(request: &Request<T>) -> Duration {
     let text = request.metadata().get("grpc-timeout").unwrap();
     let (number, unit) = text.to_str().unwrap().split_at(text.len() - 1);
@@ -94,7 +94,7 @@ impl AdmissionService for Stub {
     }
 }
 
-/// Serves the stub, and gives a client of it.
+/// Serves the stub, and returns a client of it.
 async fn client(stub: Stub) -> MembershipClient {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address: SocketAddr = listener.local_addr().unwrap();
@@ -135,7 +135,7 @@ async fn p11_a_row_that_a_reply_lacks_or_leaves_open_is_unknown() {
             vec![row(3, Some(admitted())), row(0, Some(admitted()))],
             vec![0, 3],
         ),
-        // Rows of nobody's, without an outcome, or with a status for one.
+        // Rows of no request, without an outcome, or with a status instead of one.
         (
             vec![row(4, Some(admitted())), row(-1, Some(admitted()))],
             vec![],
@@ -161,7 +161,7 @@ async fn p11_a_row_that_a_reply_lacks_or_leaves_open_is_unknown() {
 async fn p13_membership_is_given_the_callers_deadline_less_50_milliseconds() {
     let stub = Stub::default();
     let client = client(stub.clone()).await;
-    // The first call connects; what it is given is what is left after that.
+    // The first call connects; it is given the time that is left after that.
     let two_seconds = Duration::from_secs(2);
     for _ in 0..2 {
         let deadline = Instant::now() + two_seconds;

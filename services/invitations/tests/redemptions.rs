@@ -1,8 +1,8 @@
-//! The redemption protocol (03, P1–P13): the store's part on both engines, and the saga over a fake
-//! membership service that can be away, lose answers and repeat itself.
+//! The redemption protocol (P1 to P13): the store's part on both engines, and the saga over a fake membership service
+//! that can be unreachable, lose answers and repeat itself.
 //!
-//! Needs a PostgreSQL: `HOMEROOM_TEST_DATABASE_URL`, of a role that may create databases. Without it
-//! these tests fail; nothing is skipped.
+//! It needs a PostgreSQL at `HOMEROOM_TEST_DATABASE_URL`, with a role that may create databases. Without it these tests
+//! fail; nothing is skipped.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,5 +1,5 @@
-//! What staff do to tokens, codes and join URLs, through the handlers, with a membership service
-//! that does what the test says.
+//! The changes that staff make to tokens, codes and join URLs, through the handlers, with a membership service whose
+//! answers the test sets.
 
 #![expect(
     clippy::unwrap_used,

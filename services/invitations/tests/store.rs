@@ -1,4 +1,4 @@
-//! The store, held to the same promises on both engines; and every statement prepared on both.
+//! The store, checked for the same guarantees on both engines; every statement is prepared on both.
 
 #![expect(
     clippy::unwrap_used,

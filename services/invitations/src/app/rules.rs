@@ -67,7 +67,7 @@ rules! {
     WATCH_EVENTS = "WatchEvents": ReadInvitations;
 }
 
-/// What the methods of `UserService` ask for: a person is no single organization's, and no role suffices.
+/// The scope that the methods of `UserService` need: a person belongs to no single organization, and no role suffices.
 pub const USER_SCOPE: Scope = Scope::Platform;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The budgets of user, address and calling service at their edges, run over both forms.
+//! The budgets of user, address and calling service at their limits, run over all forms.
 
 use futures::future::join_all;
 use homeroom_invitations::limiter::{Attempt, Budgets, Dimension, Effect};
@@ -66,14 +66,14 @@ async fn r10_a_user_regains_one_failure_each_twelve_minutes(form: Form) {
             (Dimension::User, 12 * 60)
         );
     }
-    // a rested user has the whole burst again
+    // a user who waited has the whole burst again
     bench.advance(seconds(HOUR));
     bench.fail(&user("eve"), 5).await;
     assert!(!bench.charge(&user("eve")).await.is_allowed());
 }
 
 async fn r10_a_user_fails_twenty_times_in_any_24_hours(form: Form) {
-    // given a user who fails as early as the hour's budget lets: 5 at once, 15 at 12 minutes each
+    // given a user who fails as early as the hour's budget allows: 5 at once, 15 at 12 minutes each
     let bench = default_bench(form);
     bench.fail(&user("eve"), 5).await;
     for _ in 0..15 {
@@ -173,7 +173,7 @@ async fn r10_an_address_refuses_nobody_before_the_fourth_failure(form: Form) {
         let receipt = bench.charge(&attempt).await.receipt();
         bench.give_back(receipt, Effect::Nothing).await;
     }
-    // and what succeeds is not among the three
+    // and successful attempts are not among the three
     for _ in 0..5 {
         let receipt = bench.charge(&user("grace").at(SCHOOL)).await.receipt();
         bench.give_back(receipt, Effect::Nothing).await;
@@ -196,7 +196,7 @@ async fn r10_a_users_third_failure_is_the_first_that_its_address_pays(form: Form
     for name in ["ada", "joan", "mary"] {
         bench.fail(&user(name).at(SCHOOL), 2).await;
     }
-    // then there is room still
+    // then there is still room
     let receipt = bench.charge(&waiting).await.receipt();
     bench.give_back(receipt, Effect::Nothing).await;
     // but no more after a third
@@ -285,7 +285,7 @@ async fn r10_each_first_admission_adds_one_failure_to_its_address(form: Form) {
     bench.give_back(admitted, Effect::Admitted).await;
     let again = bench.charge(&user("joan").at(SCHOOL)).await.receipt();
     bench.give_back(again, Effect::Nothing).await;
-    // 2 are left of the 30, and 2 were added; what the addition paid is given back to it
+    // 2 are left of the 30, and 2 were added; the charges that the addition paid are given back to it
     bench.fail(&attempt, 2).await;
     let receipt = bench.charge(&attempt).await.receipt();
     bench.give_back(receipt, Effect::Nothing).await;
@@ -294,7 +294,7 @@ async fn r10_each_first_admission_adds_one_failure_to_its_address(form: Form) {
         bench.charge(&attempt).await.refusal(),
         (Dimension::Address, 120)
     );
-    // what is added is good for an hour
+    // additions last for an hour
     let admitted = bench
         .charge(&user("mary").at("203.0.113.8"))
         .await
@@ -348,7 +348,7 @@ async fn r10_a_calling_service_is_limited_when_configured(form: Form) {
         calling_service: service.to_owned(),
         ..user(&format!("student-{number}")).vouched()
     };
-    // all attempts count, also those given back
+    // all attempts count, including those given back
     for number in 0..6 {
         let receipt = bench.charge(&by("importer", number)).await.receipt();
         bench.give_back(receipt, Effect::Admitted).await;

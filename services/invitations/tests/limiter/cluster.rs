@@ -1,4 +1,4 @@
-//! What is a Redis Cluster's alone (R10): its masters share the keys, slots move, a master dies.
+//! The limiter on a Redis Cluster (R10): its masters share the keys, slots move, a master dies.
 
 use std::{
     collections::BTreeSet,
@@ -22,11 +22,11 @@ use super::{
     support::{AttemptWith as _, Outcome, key_of, key_ring, manual_clock, user},
 };
 
-/// How long a call may take where all masters live: the suite is not about speed.
+/// The maximum time of a call while all masters are alive: the suite is not about speed.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// How long it may take where one is dead.
+/// The maximum time of a call while one is dead.
 const SHORT_PATIENCE: Duration = Duration::from_secs(4);
-/// Users, so many that every master keeps some.
+/// The number of users, so many that every master keeps some.
 const USERS: usize = 40;
 
 fn limiter(cluster: &Cluster, keys: &Arc<KeyRing>, call_max: Duration) -> GuardedLimiter {
@@ -56,7 +56,7 @@ async fn charge(limiter: &GuardedLimiter, attempt: &Attempt) -> Outcome {
     verdicts.remove(0).into()
 }
 
-/// Attempts, and fails if it is let through. Whether it was.
+/// Attempts, and fails if the attempt is allowed. Returns true if it was allowed.
 async fn fails(limiter: &GuardedLimiter, attempt: &Attempt) -> bool {
     let Outcome::Allowed { receipt, .. } = charge(limiter, attempt).await else {
         return false;
@@ -75,7 +75,8 @@ fn student(number: usize) -> Attempt {
 async fn r10_every_kind_of_key_is_spread_over_the_masters() {
     let cluster = Cluster::start();
     let keys = key_ring();
-    // So few that what the calling service has used is not regained, and its key gone, before it is looked at.
+    // There are so few attempts that the calling service does not regain them, and lose its key, before the key is
+    // read.
     let limiter = limiter_of(&cluster, &keys, PATIENCE, 1_000);
     // when users fail in every dimension
     for number in 0..USERS {
@@ -112,7 +113,7 @@ async fn r10_every_kind_of_key_is_spread_over_the_masters() {
         "user",
     ];
     assert!(kinds.iter().map(String::as_str).eq(expected), "{kinds:?}");
-    // and masters that forgot the script are sent it
+    // and masters that have lost the script are sent it
     for master in 0..3 {
         let _: String = cluster.ask(master, &["SCRIPT", "FLUSH"]);
     }
@@ -160,7 +161,7 @@ async fn r10_slots_move_while_calls_go_on_and_no_verdict_is_wrong() {
         let students: Vec<usize> = (0..USERS).collect();
         for some in students.chunks(8) {
             let outcomes = join_all(some.iter().map(async |number| {
-                // Now and then, so that the failures are spread over the move.
+                // Only some fail in each round, so that the failures are spread over the move.
                 let fails = (round + number) % 5 == 0;
                 let attempt = student(*number);
                 let outcome = charge(&limiter, &attempt).await;
@@ -209,9 +210,9 @@ async fn r10_beside_a_dead_master_nobody_is_refused_and_short_credentials_queue(
     for attempt in &attempts {
         assert!(!charge(&limiter, attempt).await.is_guarded());
     }
-    // when a master dies that nobody replaces
+    // when a master dies that is not replaced
     cluster.kill(1);
-    // then a slice of all, of which it keeps some, is decided by the process
+    // then a slice of all users, of whom it keeps some, is decided by the process
     for verdict in limiter.charge(&attempts).await {
         assert!(Outcome::from(verdict).is_guarded());
     }

@@ -1,5 +1,4 @@
-//! Redis changes places with its replica, stands still or refuses the login: the limiter counts again by
-//! itself (R10).
+//! Redis changes places with its replica, hangs or refuses the login: the limiter counts again by itself (R10).
 
 use std::{
     sync::Arc,
@@ -17,18 +16,18 @@ use super::{
     support::{Outcome, key_of, key_ring, user},
 };
 
-/// How long after the failover's end the limiter may take to count on the new primary.
+/// The maximum time after the failover's end until the limiter counts on the new primary.
 const COUNTS_AGAIN_MAX: Duration = Duration::from_secs(5);
-/// How long a call may take: longer than any does on a busy machine, and shorter than redis-rs waits.
+/// The maximum time of a call: longer than any takes on a busy machine, and shorter than redis-rs waits.
 const CALL_MAX: Duration = Duration::from_millis(300);
-/// How long a test waits for what it provokes.
+/// The time for which a test waits for an effect.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// The shortest time between two connections while a server stays demoted, in milliseconds.
+/// The minimum time between two connections while a server stays demoted, in milliseconds.
 const CONNECTIONS_APART_MILLIS: u128 = 200;
-/// Connections to wait for while a server stays demoted.
+/// The number of connections to wait for while a server stays demoted.
 const CONNECTIONS: usize = 5;
 
-/// Users who attempt once a new master counts.
+/// The number of users who attempt once a new master counts.
 const USERS: usize = 20;
 
 /// A limiter in real time, and users who attempt once each. None is ever refused.
@@ -67,7 +66,7 @@ impl Attempts {
         format!("student-{}", self.count)
     }
 
-    /// Lets users attempt until Redis counts, for as long as that may take.
+    /// Lets users attempt until Redis counts, up to the maximum time.
     async fn count_again(&mut self, what: &str) {
         let began = Instant::now();
         while !self.counted().await {
@@ -135,7 +134,7 @@ async fn r10_after_a_planned_failover_redis_counts_again_within_5_seconds() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r10_a_server_that_stays_demoted_is_connected_to_now_and_then() {
-    // given a primary that was demoted, to which the address leads still
+    // given a primary that was demoted, and an address that still leads to it
     let mut redis = RedisPair::start().await;
     let mut attempts = Attempts::on(&redis.url());
     assert!(attempts.counted().await);
@@ -162,7 +161,7 @@ async fn r10_a_connection_to_a_server_that_stands_still_is_left_for_its_replacem
     let mut redis = RedisPair::start().await;
     let mut attempts = Attempts::on(&redis.url());
     assert!(attempts.counted().await);
-    // when the primary stands still with its connections open, and the address leads to its replica
+    // when the primary hangs with its connections open, and the address leads to its replica
     redis.replace_the_stopped().await;
     // then one attempt waits in vain, and soon the replica counts
     assert!(!attempts.counted().await);
@@ -202,7 +201,7 @@ async fn counts_once_the_password_is_right(url: &str, run: impl AsyncFn(&[&str])
         ])
         .await;
     };
-    // given a user of Redis who has another password than the limiter
+    // given a user of Redis whose password differs from the limiter's
     set_password(">another").await;
     let mut attempts = Attempts::on(&url.replace("redis://", "redis://limiter:right@"));
     while !attempts.limiter.redis_is_away() {
@@ -222,7 +221,7 @@ async fn r10_after_a_failover_in_a_cluster_the_new_master_counts_within_5_second
     // when the first master changes places with its replica, there and back
     for time in ["there", "and back"] {
         cluster.fail_over();
-        // then all are counted by who is the master now
+        // then all are counted by the current master
         attempts.count_again_at_the_first(&cluster, time).await;
     }
 }

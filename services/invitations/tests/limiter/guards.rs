@@ -1,4 +1,4 @@
-//! The guards of an organization and of the service, run over both forms.
+//! The guards of an organization and of the service, run over all forms.
 
 use homeroom_api::ids::OrganizationId;
 use homeroom_invitations::limiter::{Attempt, Budgets, Effect, GuessScope};
@@ -31,7 +31,7 @@ async fn r10_a_guessed_organization_queues_for_24_hours(form: Form) {
     bench.fail(&guess, 50).await;
     let last = bench.charge(&guess).await;
     assert!(!last.is_guarded(), "the budget is spent, not overspent");
-    // when it is overspent, its owner is told, once
+    // when it is overspent, its owner is told once
     assert_eq!(
         bench.keep(last.receipt()).await,
         Some(organization("hamilton"))
@@ -39,7 +39,7 @@ async fn r10_a_guessed_organization_queues_for_24_hours(form: Form) {
     let more = bench.charge(&guess).await;
     assert!(more.is_guarded());
     bench.give_back(more.receipt(), Effect::Nothing).await;
-    // then it queues for everybody who is not vouched for, and nobody is refused
+    // then it queues everybody who is not vouched for, and nobody is refused
     let innocent = user("ada").naming("hamilton", 0);
     let outcome = bench.charge(&innocent.clone().vouched()).await;
     assert!(!outcome.is_guarded());
@@ -93,7 +93,7 @@ async fn r10_ongoing_guesses_keep_the_guard_closed(form: Form) {
     let guess = user("eve").naming("hamilton", 0);
     bench.fail(&guess, 51).await;
     bench.advance(seconds(MINUTE));
-    // a failure while it is spent closes it for 24 hours from then, without telling again
+    // a failure while it is spent closes it for 24 hours from then, without reporting it again
     let receipt = bench.charge(&guess).await.receipt();
     assert_eq!(bench.keep(receipt).await, None);
     bench.advance(seconds(DAY - 1));
@@ -106,7 +106,7 @@ async fn r10_ongoing_guesses_keep_the_guard_closed(form: Form) {
 }
 
 async fn r10_a_guess_of_both_kinds_counts_for_both(form: Form) {
-    // given what names an organization by its first letters, and may be anybody's phrase
+    // given a guess that names an organization by its first letters, and may be anybody's phrase
     let budgets = Budgets {
         service_hourly: 52,
         ..without_user_limit()
@@ -125,7 +125,7 @@ async fn r10_a_guess_of_both_kinds_counts_for_both(form: Form) {
     let last = bench.charge(&guess).await.receipt();
     assert_eq!(bench.keep(last).await, Some(GuessScope::Service));
     assert!(bench.charge(&user("ada")).await.is_guarded());
-    // and what is given back is given back to both
+    // and a charge that is given back is given back to both
     let both = [organization("lincoln"), GuessScope::Service];
     let other = Attempt {
         may_name_none: true,
@@ -170,7 +170,7 @@ async fn r10_too_many_attempts_under_way_are_guesses_for_that_moment(form: Form)
     }
     let fourth = bench.charge(&attempt(3)).await;
     assert!(fourth.is_guarded());
-    // when they end, across a boundary of time, it is over
+    // when they end, across a slot boundary, it is over
     bench.advance(seconds(30));
     receipts.push(fourth.receipt());
     bench.give_back_all(receipts, Effect::Admitted).await;

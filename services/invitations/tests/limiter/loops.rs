@@ -1,4 +1,4 @@
-//! Who joins and leaves, or files and withdraws, in a loop gains nothing by it (R10).
+//! A user who joins and leaves, or files and withdraws, in a loop gains nothing by it (R10).
 
 use homeroom_invitations::limiter::{Attempt, Budgets, Dimension, Effect};
 
@@ -9,7 +9,7 @@ use super::support::{
 const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
 const SCHOOL: &str = "203.0.113.7";
-/// What an address allows at once.
+/// The number of failures that an address allows at once.
 const ADDRESS: usize = 30;
 
 over_every_form!(
@@ -21,7 +21,7 @@ over_every_form!(
     r10_what_changes_nothing_is_given_back_however_often,
 );
 
-/// How many failures of users from the address pass at once.
+/// Returns the number of failures of users from the address that pass at once.
 async fn allowed_at(bench: &Bench, address: &str) -> usize {
     let guesses: Vec<Attempt> = vec![user("eve").at(address); 2 * ADDRESS];
     let outcomes = bench.charge_all(&guesses).await;
@@ -63,7 +63,7 @@ async fn r10_a_user_adds_to_one_address_alone(form: Form) {
     assert_eq!(allowed_at(&bench, "203.0.113.8").await, ADDRESS);
 }
 
-/// Changes something as often as a day gives back.
+/// Makes as many changes as a day gives back.
 async fn spend_changes(bench: &Bench, attempt: &Attempt) {
     for number in 0..Budgets::default().user_refunds_daily_max {
         let receipt = bench.charge(attempt).await.receipt();
@@ -86,7 +86,7 @@ async fn r10_the_fifty_first_change_of_a_day_stays_charged(form: Form) {
     }
     let refused = bench.charge(&user("ada")).await.refusal();
     assert_eq!(refused, (Dimension::User, 12 * 60));
-    // and it is nobody else's affair
+    // and it does not affect anybody else
     assert!(bench.charge(&user("grace")).await.is_allowed());
 }
 

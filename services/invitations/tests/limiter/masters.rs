@@ -9,16 +9,16 @@ use std::{
 
 use redis::{Connection, FromRedisValue, RedisResult};
 
-/// How many.
+/// The number of masters.
 const MASTERS: usize = 3;
-/// Slots of a Redis Cluster.
+/// The number of slots of a Redis Cluster.
 const SLOTS: usize = 16_384;
-/// How long a cluster may take to form on a busy machine.
+/// The maximum time for a cluster to form on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// How long a server tries a manual failover. Redis gives up after 5 seconds, for example because the other
-/// masters refuse a second vote within two node timeouts, and then has to be asked again.
+/// The time for which a server tries a manual failover. Redis gives up after 5 seconds, for example because the other
+/// masters refuse a second vote within two node timeouts, and must then be asked again.
 const FAILOVER_TRIES_FOR: Duration = Duration::from_secs(6);
-/// How often a master is started until it finds both its ports free.
+/// The maximum number of starts of a master until it finds both its ports free.
 const STARTS_MAX: usize = 5;
 
 /// One master.
@@ -29,16 +29,16 @@ struct Master {
     id: String,
 }
 
-/// Three masters, each with a third of the slots. Dropped, they are killed.
+/// Three masters, each with a third of the slots. They are killed when this is dropped.
 pub(crate) struct Cluster {
     masters: Vec<Master>,
-    /// Of the first master, once there is one.
+    /// The replica of the first master, once there is one.
     replica: Option<Master>,
     folder: tempfile::TempDir,
 }
 
 impl Cluster {
-    /// The one that runs already, or else a new one.
+    /// Returns the cluster that runs already, or else a new one.
     pub(crate) fn shared() -> Arc<Self> {
         static SHARED: Mutex<Weak<Cluster>> = Mutex::new(Weak::new());
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -49,7 +49,7 @@ impl Cluster {
         })
     }
 
-    /// Answers when every master knows the others and all slots are served.
+    /// Starts a cluster. Returns when every master knows the others and all slots are served.
     pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let cluster = Self {
@@ -82,7 +82,7 @@ impl Cluster {
         cluster
     }
 
-    /// The masters' URLs, joined by commas.
+    /// Returns the masters' URLs, joined by commas.
     pub(crate) fn url(&self) -> String {
         let urls: Vec<String> = self.masters.iter().map(Master::url).collect();
         urls.join(",")
@@ -93,19 +93,19 @@ impl Cluster {
         self.masters[index].ask(words)
     }
 
-    /// The slot of a key.
+    /// Returns the slot of a key.
     pub(crate) fn slot(&self, key: &str) -> usize {
         self.ask(0, &["CLUSTER", "KEYSLOT", key])
     }
 
-    /// The index of the master that was given this slot at the start.
+    /// Returns the index of the master that was given this slot at the start.
     pub(crate) fn first_owner(slot: usize) -> usize {
         (0..MASTERS)
             .find(|index| slot < (index + 1) * SLOTS / MASTERS)
             .unwrap()
     }
 
-    /// Moves a slot and its keys, as `redis-cli --cluster reshard` does, and calls `halfway` in the midst.
+    /// Moves a slot and its keys, as `redis-cli --cluster reshard` does, and calls `halfway` in the middle.
     pub(crate) fn move_slot(&self, slot: usize, from: usize, to: usize, halfway: impl FnOnce()) {
         let slot = slot.to_string();
         let (source, target) = (&self.masters[from], &self.masters[to]);
@@ -127,7 +127,7 @@ impl Cluster {
         }
     }
 
-    /// Adds a replica of the first master, and answers when it follows.
+    /// Adds a replica of the first master. Returns when it follows.
     pub(crate) fn add_replica(&mut self) {
         let (first, replica) = (&self.masters[0], Master::start(&self.folder));
         let (port, bus_port) = (first.port.to_string(), first.bus_port.to_string());
@@ -142,7 +142,7 @@ impl Cluster {
         self.replica = Some(replica);
     }
 
-    /// Makes the first master change places with its replica, and answers when all know. Both go on.
+    /// Makes the first master change places with its replica. Returns when all know it. Both go on.
     pub(crate) fn fail_over(&mut self) {
         let [first, others @ ..] = self.masters.as_mut_slice() else {
             panic!("there are masters");
@@ -167,8 +167,8 @@ impl Cluster {
         std::mem::swap(first, replica);
     }
 
-    /// Kills the first master, or makes it stand still with its connections open, and answers when its
-    /// replica has taken its place.
+    /// Kills the first master, or makes it hang with its connections open. Returns when its replica has taken its
+    /// place.
     pub(crate) fn lose_the_first(&mut self, signal: &str) {
         let id = self.masters[0].child.id().to_string();
         let sent = Command::new("sh")
@@ -186,7 +186,7 @@ impl Cluster {
         self.masters[0] = self.replica.take().unwrap();
     }
 
-    /// Kills one master, and answers when the others take it for dead.
+    /// Kills one master. Returns when the others consider it dead.
     pub(crate) fn kill(&mut self, index: usize) {
         self.masters[index].end();
         let other = (index + 1) % MASTERS;
@@ -198,7 +198,7 @@ impl Cluster {
 }
 
 impl Master {
-    /// Answers when it serves. A port that was free and is taken in the meantime costs another try.
+    /// Starts a master. Returns when it serves. A port that was free and is taken in the meantime costs another try.
     fn start(folder: &tempfile::TempDir) -> Self {
         (0..STARTS_MAX)
             .find_map(|_| Self::try_start(folder))
@@ -269,13 +269,13 @@ impl Master {
             .unwrap_or_else(|error| panic!("{words:?}: {error}"))
     }
 
-    /// Returns true if it says this line about replication.
+    /// Returns true if the server reports this line about replication.
     fn says(&self, line: &str) -> bool {
         let replication: String = self.ask(&["INFO", "replication"]);
         replication.contains(line)
     }
 
-    /// Returns a line for each node that it knows.
+    /// Returns a line for each node that the server knows.
     fn nodes(&self) -> String {
         self.ask(&["CLUSTER", "NODES"])
     }

@@ -1,4 +1,4 @@
-//! What is Redis's alone: its keys, its scripts, its own clock, and its absence.
+//! Properties of Redis alone: its keys, its scripts, its own clock, and its absence.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -39,7 +39,7 @@ async fn keep(limiter: &GuardedLimiter, receipt: Receipt) {
     limiter.settle(vec![Settlement::Keep { receipt }]).await;
 }
 
-/// A limiter whose Redis is at `address`, under the real time budget.
+/// Returns a limiter whose Redis is at `address`, with the real time limit.
 fn limiter_at(address: SocketAddr) -> (Arc<ManualClock>, GuardedLimiter) {
     let clock = manual_clock();
     let store = RedisStore::new(&format!("redis://{address}/"), key_ring()).unwrap();
@@ -98,7 +98,7 @@ async fn r10_keys_hold_nothing_in_clear_and_expire() {
             .query_async(&mut connection)
             .await
             .unwrap();
-        // another test's key may have gone in between
+        // another test's key may have expired in between
         let Some(value) = value else { continue };
         assert!(
             value
@@ -178,7 +178,7 @@ async fn r10_two_processes_share_one_budget() {
 
 #[tokio::test]
 async fn r10_without_redis_short_credentials_queue_and_half_the_budgets_hold() {
-    // given nothing at the address
+    // given no server at the address
     let (listener, address) = local_listener().await;
     drop(listener);
     let (_clock, limiter) = limiter_at(address);
@@ -191,7 +191,7 @@ async fn r10_without_redis_short_credentials_queue_and_half_the_budgets_hold() {
         .remove(0)
         .into();
     assert!(vouched.is_guarded());
-    // and what is given back is restored in the process
+    // and a charge that is given back is restored in the process
     give_back(&limiter, first.receipt(), Effect::Admitted).await;
     for _ in 0..5 {
         let failed = charge_one(&limiter, "ada").await;
@@ -226,7 +226,7 @@ async fn u3_without_redis_a_repeat_costs_nothing_and_nobody_is_said_to_be_cleare
         keep(&limiter, charge_one(&limiter, "ada").await.receipt()).await;
     }
     assert!(!charge_one(&limiter, "ada").await.is_allowed());
-    // Redis may know her still, but this process does not
+    // Redis may still know her, but this process does not
     let ada = user("ada").user;
     assert!(!limiter.clear(&ada).await);
     assert!(charge_one(&limiter, "ada").await.is_allowed());
@@ -234,7 +234,7 @@ async fn u3_without_redis_a_repeat_costs_nothing_and_nobody_is_said_to_be_cleare
 
 #[tokio::test]
 async fn r10_a_redis_that_hangs_is_given_up_after_five_calls() {
-    // given one that takes connections and says nothing
+    // given a server that accepts connections and never answers
     let (_listener, address) = local_listener().await;
     let (_clock, limiter) = limiter_at(address);
     for call in 0..BREAKER_ERRORS_MAX {
@@ -246,7 +246,7 @@ async fn r10_a_redis_that_hangs_is_given_up_after_five_calls() {
         );
     }
     assert!(limiter.redis_is_away());
-    // then a call no longer waits: a thousand are answered, of which one would wait 50 ms
+    // then a call no longer waits: a thousand are answered, each of which would have waited 50 ms
     for number in 0..1_000 {
         assert!(
             charge_one(&limiter, &format!("late-{number}"))
@@ -258,7 +258,7 @@ async fn r10_a_redis_that_hangs_is_given_up_after_five_calls() {
 
 #[tokio::test]
 async fn r10_a_redis_that_is_back_is_used_again() {
-    // given a Redis taken for gone, and a receipt of the fallback
+    // given a Redis considered unreachable, and a receipt of the fallback
     let (listener, address) = local_listener().await;
     drop(listener);
     let (clock, limiter) = limiter_at(address);
@@ -286,7 +286,7 @@ async fn r10_a_redis_that_is_back_is_used_again() {
             tokio::spawn(async move { tokio::io::copy_bidirectional(&mut near, &mut far).await });
         }
     });
-    // then a probe finds it, and nothing queues any more
+    // then a probe finds it, and no credential queues any more
     for probe in 0..20 {
         clock.advance(TimeDelta::milliseconds(BREAKER_PAUSE_MAX_MILLIS));
         charge_one(&limiter, &format!("probe-{probe}")).await;
@@ -295,7 +295,7 @@ async fn r10_a_redis_that_is_back_is_used_again() {
         }
     }
     assert!(!charge_one(&limiter, "ada").await.is_guarded());
-    // and the fallback's receipts still find their way
+    // and the fallback's receipts are still settled
     for receipt in receipts {
         give_back(&limiter, receipt, Effect::Nothing).await;
     }

@@ -1,4 +1,4 @@
-//! What a user has tried before tells a guesser nothing new (R10): it costs the user nothing, and nobody polls by it.
+//! A repeated guess reveals nothing new to a guesser (R10): it costs the user nothing, and nobody can poll by it.
 
 use homeroom_api::ids::{OrganizationId, UserId};
 use homeroom_invitations::limiter::{Attempt, Budgets, Dimension, Effect, GuessScope};
@@ -10,9 +10,9 @@ use super::support::{
 const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
 const SCHOOL: &str = "203.0.113.7";
-/// Repeats of a user at once, as failures of an address.
+/// The number of repeats of a user at once, the same as an address's failures.
 const REPEATS: usize = 30;
-/// Presses that are free of the address: a failure, and one repeat more than a burst.
+/// The number of presses that are free of the address: a failure, and one repeat more than a burst.
 const FREE_PRESSES: usize = 7;
 
 over_every_form!(
@@ -38,7 +38,7 @@ fn default_bench(form: Form) -> Bench {
     Bench::new(form, Budgets::default())
 }
 
-/// Budgets under which repeats are not limited either.
+/// Returns budgets under which repeats are not limited either.
 fn without_limits() -> Budgets {
     Budgets {
         address_hourly: 10_000,
@@ -92,7 +92,7 @@ async fn u3_a_repeat_passes_though_the_user_has_spent_the_burst(form: Form) {
 }
 
 async fn u3_a_user_has_no_more_repeats_than_an_address_has_failures(form: Form) {
-    // given somebody who polls, from nowhere in particular
+    // given a user who polls without an address
     let bench = default_bench(form);
     let poll = user("eve").typing(1);
     bench.fail(&poll, 1 + REPEATS).await;
@@ -113,7 +113,7 @@ async fn u3_a_user_has_no_more_repeats_than_an_address_has_failures(form: Form) 
 }
 
 async fn u3_repeats_beyond_a_burst_count_against_the_address(form: Form) {
-    // given one who presses as often as may be: 24 count
+    // given a user who presses as often as possible: 24 count
     let bench = default_bench(form);
     bench
         .fail(&user("eve").at(SCHOOL).typing(1), 1 + REPEATS)
@@ -125,9 +125,9 @@ async fn u3_repeats_beyond_a_burst_count_against_the_address(form: Form) {
         bench.charge(&press).await.refusal(),
         (Dimension::Address, 120)
     );
-    // but who types something else has failed once
+    // but a user who types something else has failed once
     bench.fail(&user("ada").at(SCHOOL).typing(2), 1).await;
-    // and who is vouched for is not the address's affair
+    // and a user who is vouched for does not count against the address
     bench.fail(&press.vouched(), 1).await;
 }
 
@@ -142,7 +142,7 @@ async fn u3_a_repeat_that_the_address_refuses_is_none(form: Form) {
             (Dimension::Address, 120)
         );
     }
-    // elsewhere all but those before are left
+    // elsewhere all repeats except the earlier ones are left
     let elsewhere = user("ada").typing(1);
     bench.fail(&elsewhere, REPEATS - FREE_PRESSES).await;
     assert_eq!(
@@ -184,7 +184,7 @@ async fn u3_a_repeat_is_a_guess_of_the_service_and_none_of_an_organization(form:
         .await
         .receipt();
     assert_eq!(bench.keep(last).await, Some(hamilton));
-    // what names none counts each time
+    // a guess that names no organization counts each time
     let press = user("ada").typing(2);
     bench.fail(&press, 5).await;
     let last = bench.charge(&press).await.receipt();
@@ -220,7 +220,7 @@ async fn u3_what_let_somebody_in_is_no_repeat_any_more(form: Form) {
     bench.fail(&press, 2).await;
     let receipt = bench.charge(&press).await.receipt();
     bench.give_back(receipt, Effect::Filed).await;
-    // the failure before stays one
+    // the earlier failure remains one
     bench.fail(&user("ada"), 4).await;
     assert_eq!(
         bench.charge(&press).await.refusal(),
@@ -290,7 +290,7 @@ async fn r10_a_cleared_user_begins_anew(form: Form) {
     for name in ["ada", "eve"] {
         assert!(!bench.charge(&user(name)).await.is_allowed(), "{name}");
     }
-    // and who is not known is cleared as well
+    // and an unknown user is cleared as well
     let nobody: Attempt = user("nobody");
     assert!(bench.limiter.clear(&nobody.user).await);
 }

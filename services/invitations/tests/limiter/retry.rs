@@ -1,4 +1,4 @@
-//! `RetryInfo` is exact to the second (R10): after it an attempt passes, and a second earlier not.
+//! `RetryInfo` is exact to the second (R10): after it an attempt passes, and a second earlier it does not.
 
 use homeroom_invitations::limiter::{Attempt, Budgets, Dimension, Effect, Receipt};
 use homeroom_kit::random::{SeededRandomness, below};
@@ -6,7 +6,7 @@ use homeroom_kit::random::{SeededRandomness, below};
 use super::support::{AttemptWith as _, Bench, Form, Outcome, over_every_form, seconds, user};
 
 const SCHOOL: &str = "203.0.113.7";
-/// Walks through each set of budgets, and attempts of each.
+/// The number of walks through each set of budgets, and of attempts in each.
 const WALKS: u64 = 4;
 const STEPS: u32 = 120;
 
@@ -21,7 +21,7 @@ over_every_form!(
 );
 
 async fn r10_a_wait_takes_what_is_under_way_as_given_back(form: Form) {
-    // given a user who has sent five at once, none of which has ended
+    // given a user with five attempts under way at once
     let bench = Bench::new(form, Budgets::default());
     let mut receipts = Vec::new();
     for _ in 0..5 {
@@ -48,7 +48,7 @@ async fn r10_a_wait_counts_what_has_failed(form: Form) {
     let under_way = bench.charge(&user("ada")).await.receipt();
     let refused = bench.charge(&user("ada")).await.refusal();
     assert_eq!(refused, (Dimension::User, 1));
-    // when what is under way turns out a failure
+    // when the attempt under way turns out to be a failure
     bench.keep(under_way).await;
     // then the wait is the true one
     let refused = bench.charge(&user("ada")).await.refusal();
@@ -64,7 +64,7 @@ async fn r10_a_wait_counts_what_nobody_settled_within_a_minute(form: Form) {
     bench.advance(seconds(60));
     let refused = bench.charge(&user("ada")).await.refusal();
     assert_eq!(refused, (Dimension::User, 11 * 60));
-    // and what is settled late counts all the same
+    // and an attempt that is settled late still counts
     bench.give_back_all(lost, Effect::Nothing).await;
     bench.fail(&user("ada"), 5).await;
 }
@@ -76,14 +76,14 @@ async fn r10_a_wait_looks_at_the_address_too(form: Form) {
     bench.fail(&attempt, 5).await;
     bench.advance(seconds(12 * 60 - 1));
     bench.spend_address(SCHOOL).await;
-    // then the wait is the address's, and holds
+    // then the wait is the address's, and is right
     let (_, wait) = bench.charge(&attempt).await.refusal();
     assert!((1..=120).contains(&wait), "{wait} s");
     bench.advance(seconds(i64::try_from(wait).unwrap() - 1));
     assert!(!bench.charge(&attempt).await.is_allowed());
     bench.advance(seconds(1));
     assert!(bench.charge(&attempt).await.is_allowed());
-    // but not for who is vouched for
+    // but not for a user who is vouched for
     let (_, wait) = bench.charge(&attempt.vouched()).await.refusal();
     assert_eq!(wait, 1, "the one under way");
 }
@@ -123,7 +123,7 @@ async fn r10_a_wait_at_the_address_takes_what_is_under_way_as_given_back(form: F
     assert!(bench.charge(&late).await.is_allowed());
 }
 
-/// Who attempts in a walk; they share an address and a calling service.
+/// Returns an attempt of a walk; they share an address and a calling service.
 fn walker(number: u32) -> Attempt {
     user(&format!("walker-{number}")).at(SCHOOL)
 }
@@ -139,7 +139,7 @@ async fn r10_after_a_refusals_wait_an_attempt_passes_and_a_second_earlier_not(fo
         calling_service_attempts_per_minute: Some(3),
         ..Budgets::default()
     };
-    // A burst that is spent again and again for longer than a day.
+    // A burst is spent again and again for longer than a day.
     let long = Budgets {
         user_burst: 40,
         user_hourly: 2,
@@ -198,7 +198,7 @@ async fn walk(bench: &Bench, random: &SeededRandomness, services: bool, refusals
             }
         }
         if below(random, 4) == 0 {
-            // What is under way for a minute would count as a failure.
+            // An attempt that is under way for a minute would count as a failure.
             bench
                 .give_back_all(std::mem::take(&mut under_way), Effect::Nothing)
                 .await;

@@ -1,4 +1,4 @@
-//! A school behind one address gets in, a guesser does not (R10): arrivals and attackers, played through.
+//! A school behind one address gets in, a guesser does not (R10): simulated arrivals and attackers.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use super::support::{AttemptWith as _, Bench, Form, Outcome, over_every_form, se
 const SCHOOL: &str = "203.0.113.7";
 const STUDENTS: u32 = 300;
 const ATTACKERS: u32 = 200;
-/// Of a hundred attempts of students so many are mistyped.
+/// The percentage of students' attempts that are mistyped.
 const TYPOS_PERCENT: u32 = 15;
 
 fn student(number: u32) -> Attempt {
@@ -39,7 +39,7 @@ async fn r10_three_hundred_arrive_at_once_behind_a_spent_address(form: Form) {
     );
     let receipts = outcomes.into_iter().map(Outcome::receipt).collect();
     bench.give_back_all(receipts, Effect::Admitted).await;
-    // and so it is in one slice
+    // and the same holds in one slice
     let students: Vec<_> = (STUDENTS..2 * STUDENTS).map(student).collect();
     let outcomes = bench.charge_all(&students).await;
     assert!(
@@ -56,7 +56,7 @@ async fn r10_at_least_298_of_300_get_in_within_60_s_beside_200_attackers(form: F
     let mut guesses = 0_u32;
     for second in 0..60_u32 {
         bench.advance(seconds(1));
-        // the attackers first, each four times a second
+        // the attackers come first, each four times a second
         let attempts: Vec<_> = (0..ATTACKERS)
             .flat_map(|number| vec![attacker(number); 4])
             .collect();
@@ -66,7 +66,7 @@ async fn r10_at_least_298_of_300_get_in_within_60_s_beside_200_attackers(form: F
                 bench.keep(receipt).await;
             }
         }
-        // a student arrives each tenth of a second, and tries once every five seconds until in
+        // a student arrives each tenth of a second, and tries once every five seconds until admitted
         for number in waiting.clone() {
             let arrives = number * 40 / STUDENTS;
             if second < arrives || !(second - arrives).is_multiple_of(5) {
@@ -89,7 +89,7 @@ async fn r10_at_least_298_of_300_get_in_within_60_s_beside_200_attackers(form: F
         }
     }
     assert!(waiting.len() <= 2, "still out: {waiting:?}");
-    // 3 for each account; 30 of the address, one more at half a minute, and what 300 admissions add
+    // 3 for each account; 30 of the address, one more at half a minute, and the additions of 300 admissions
     let most = 3 * ATTACKERS + 31 + STUDENTS;
     assert!(guesses <= most, "{guesses} guesses, at most {most}");
 }
@@ -99,7 +99,7 @@ async fn r10_one_attacker_gets_five_then_five_an_hour_and_twenty_a_day(form: For
     let attempt = user("attacker");
     let mut times = Vec::new();
     let mut now = 0_i64;
-    // whenever it is let
+    // it attempts whenever it is allowed
     while now < 72 * 3600 {
         match bench.charge(&attempt).await {
             Outcome::Allowed { receipt, .. } => {

@@ -19,9 +19,9 @@ use homeroom_kit::{
 
 use super::masters::Cluster;
 
-/// Where the suite finds Redis.
+/// The variable with the address of the suite's Redis.
 pub(crate) const REDIS_URL_VARIABLE: &str = "HOMEROOM_TEST_REDIS_URL";
-/// The suite is about rules, not about the speed of the machine it runs on.
+/// The maximum time of a call: the suite is about rules, not about the speed of the machine it runs on.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) fn redis_url() -> String {
@@ -33,12 +33,12 @@ pub(crate) fn redis_url() -> String {
     })
 }
 
-/// A ring of its own makes a test's keys its own: nothing in Redis is shared or flushed.
+/// Returns a key ring of the test's own, which makes its keys in Redis its own: nothing is shared or flushed.
 pub(crate) fn key_ring() -> Arc<KeyRing> {
     Arc::new(KeyRing::generate(&SystemRandomness).unwrap())
 }
 
-/// The key under which the limiter keeps a subject.
+/// Returns the key under which the limiter keeps a subject.
 pub(crate) fn key_of(keys: &KeyRing, kind: &str, value: &str) -> String {
     let data = format!("{kind}\n{value}");
     let mac = keys.mac(keys.current(), "limiter-key", data.as_bytes());
@@ -57,12 +57,12 @@ pub(crate) enum Form {
     Cluster,
 }
 
-/// A limiter of one form, and the clock that it goes by.
+/// A limiter of one form, and the clock that it uses.
 pub(crate) struct Bench {
     pub(crate) limiter: Arc<dyn Limiter>,
     clock: Arc<ManualClock>,
     redis: Option<Arc<GuardedLimiter>>,
-    /// Ends with the last bench on it.
+    /// The cluster, which ends with the last bench on it.
     _cluster: Option<Arc<Cluster>>,
 }
 
@@ -123,7 +123,7 @@ impl Bench {
         verdicts.into_iter().map(Outcome::from).collect()
     }
 
-    /// Attempts and fails `count` times; all must be let through.
+    /// Attempts and fails `count` times; all must be allowed.
     pub(crate) async fn fail(&self, attempt: &Attempt, count: usize) {
         for number in 1..=count {
             let outcome = self.charge(attempt).await;
@@ -142,7 +142,7 @@ impl Bench {
         }
     }
 
-    /// Keeps one failure. Answers the guard that it closed, if it did.
+    /// Keeps one failure. Returns the guard that it closed, if it did.
     pub(crate) async fn keep(&self, receipt: Receipt) -> Option<GuessScope> {
         let settlement = Settlement::Keep { receipt };
         self.limiter.settle(vec![settlement]).await.pop()
@@ -162,11 +162,11 @@ impl Bench {
 }
 
 pub(crate) fn manual_clock() -> Arc<ManualClock> {
-    // Not on a boundary of anything.
+    // The time is not on a boundary of any slot or window.
     Arc::new(ManualClock::new(from_micros(1_790_000_001_234_567)))
 }
 
-/// A verdict, comparable but for its receipt.
+/// A verdict that can be compared, except for its receipt.
 pub(crate) enum Outcome {
     Allowed {
         receipt: Receipt,
@@ -228,7 +228,7 @@ impl Outcome {
         matches!(self, Self::Allowed { .. })
     }
 
-    /// The dimension and the seconds of a refusal.
+    /// Returns the dimension and the seconds of a refusal.
     #[track_caller]
     pub(crate) fn refusal(&self) -> (Dimension, u64) {
         match self {
@@ -238,7 +238,7 @@ impl Outcome {
     }
 }
 
-/// An attempt by `id` from nowhere in particular, with something else each time.
+/// Returns an attempt by `id` without an address, with another text each time.
 pub(crate) fn user(id: &str) -> Attempt {
     Attempt {
         user: UserId::parse(id).unwrap(),
@@ -253,7 +253,7 @@ pub(crate) fn user(id: &str) -> Attempt {
 }
 
 pub(crate) trait AttemptWith {
-    /// With the same each time.
+    /// Sets the same typed text each time.
     fn typing(self, text: u8) -> Attempt;
     fn at(self, address: &str) -> Attempt;
     fn naming(self, organization: &str, seats: u32) -> Attempt;
@@ -296,7 +296,7 @@ pub(crate) fn seconds(count: i64) -> TimeDelta {
     TimeDelta::seconds(count)
 }
 
-/// Budgets under which one user may fail as often as a test likes, and none is free of the address.
+/// Returns budgets under which one user may fail as often as a test likes, and no failure is free of the address.
 pub(crate) fn without_user_limit() -> Budgets {
     Budgets {
         user_burst: 10_000,

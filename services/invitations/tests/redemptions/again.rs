@@ -1,5 +1,5 @@
-//! The same person by the same invitation again: who waits, who presses several times at once, who left and comes
-//! back, and who is in (U2, U7, U8, U9).
+//! The same person uses the same invitation again: one who waits, who presses several times at once, who left and comes
+//! back, or who is a member (U2, U7, U8, U9).
 
 use chrono::TimeDelta;
 use futures::future::join_all;
@@ -49,7 +49,7 @@ async fn redeem(world: &World, attempt: Attempt) -> Result<Redeemed> {
     redeemed
 }
 
-/// How somebody who waits comes to be let in by the same invitation.
+/// The change by which a person who waits can be let in by the same invitation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
     CodeUnlocked,
@@ -80,7 +80,7 @@ impl Way {
         attempt
     }
 
-    /// An invitation with one use, by which ann waits.
+    /// Makes an invitation with one use, by which ann waits.
     async fn wait(self, world: &World) -> (Uuid, Redeemed) {
         let (kind, credential) = self.credential();
         let id = world
@@ -156,7 +156,7 @@ async fn who_waits_is_let_in(world: &World, way: Way) {
     assert_eq!(replayed.unwrap().outcome, Outcome::PendingApproval);
 }
 
-/// Where three guesses that name no organization have short credentials queue.
+/// Returns budgets with which three guesses that name no organization make short credentials queue.
 fn guarded() -> Budgets {
     Budgets {
         service_hourly: 1,
@@ -206,7 +206,7 @@ async fn u2_p2_who_waits_and_finds_no_seat_waits_on_and_holds_the_use() {
     assert_eq!(full.unwrap_err().reason(), ErrorReason::NoSeats);
     assert_eq!(world.membership.state().waiting(), ["ann"]);
     assert_eq!(world.uses(id).await, uses(0, 0, 1));
-    // Approved then, they are in by that use.
+    // Once approved, they are in by that use.
     world.membership.end_request("ann", State::Approved);
     world.app.redemptions.follow_once().await.unwrap();
     assert_eq!(world.uses(id).await, uses(1, 0, 0));
@@ -222,7 +222,7 @@ async fn u2_p2_who_waits_and_finds_no_seat_waits_on_and_holds_the_use() {
 #[tokio::test]
 async fn u2_p2_a_redemption_under_way_is_not_bypassed_and_led_on_once_it_waits() {
     for mode in [Mode::Away, Mode::LosesAnswers] {
-        // Given a locked code, and a redemption that nothing has been heard of
+        // Given a locked code, and a redemption that membership has not answered
         let world = World::new().await;
         let id = world
             .invitation(InvitationKind::ClassCode, CLASS_CODE, |row| {
@@ -237,7 +237,7 @@ async fn u2_p2_a_redemption_under_way_is_not_bypassed_and_led_on_once_it_waits()
         world.advance(TimeDelta::milliseconds(1));
         Way::CodeUnlocked.change(&world, id).await;
         let again = world.redeem("ann", CLASS_CODE, REQUEST).await.unwrap();
-        // Then what was under way has waited first, and the person is in.
+        // Then the redemption under way has waited first, and the person is in.
         assert_eq!(again.outcome, Outcome::Admitted);
         let heard = world.membership.state().heard.clone();
         assert_ne!(heard[0].redemption, again.redemption.to_string());
@@ -281,7 +281,7 @@ async fn u2_p13_recovery_finishes_what_took_a_use_over() {
     assert_eq!(replayed.unwrap().outcome, Outcome::Admitted);
 }
 
-/// What an invitation is like when one person presses many times at once.
+/// The situation of an invitation when one person presses many times at once.
 #[derive(Debug, Clone, Copy)]
 enum Pressed {
     LetsIn,
@@ -293,7 +293,7 @@ enum Pressed {
     Unlocked,
 }
 
-/// What each press is told, and the uses then.
+/// Returns the answer to each press, and the uses afterwards.
 async fn presses(world: &World, situation: Pressed, count: usize) -> (Vec<Result<Redeemed>>, Uses) {
     let id = world
         .invitation(InvitationKind::ClassCode, CLASS_CODE, |row| {
@@ -321,7 +321,7 @@ async fn presses(world: &World, situation: Pressed, count: usize) -> (Vec<Result
     }
     world.advance(TimeDelta::milliseconds(1));
     let presses = (0..count).map(|number| {
-        // Some with a request id of their own.
+        // Half of them have a request id of their own.
         let request_id = match number % 2 {
             0 => String::new(),
             _ => Uuid::from_u128(number as u128).to_string(),
@@ -387,7 +387,7 @@ async fn u8_p4_who_was_let_in_and_comes_back_spends_nothing_more() {
         (InvitationKind::EnrollmentCode, CODE),
         (InvitationKind::ClassCode, CLASS_CODE),
     ] {
-        // Given a person who came by an invitation of one use, and left
+        // Given a person who came by an invitation with one use, and left
         let world = World::new().await;
         let id = world
             .invitation(kind, credential, |row| row.invitation.max_uses = Some(1))
@@ -403,7 +403,7 @@ async fn u8_p4_who_was_let_in_and_comes_back_spends_nothing_more() {
             assert_eq!(back.outcome, Outcome::Admitted, "{kind:?}");
             assert_eq!(world.uses(id).await, uses(1, 0, 0), "{kind:?}");
         }
-        // Nobody else does.
+        // Nobody else gets in.
         let other = world.redeem("bob", credential, "").await.unwrap_err();
         assert_eq!(other.reason(), ErrorReason::UsedUp, "{kind:?}");
     }
@@ -423,7 +423,7 @@ async fn u8_r8_whom_staff_removed_asks_again_without_another_use() {
     let bob = world.redeem("bob", CODE, "").await.unwrap();
     assert_eq!(bob.outcome, Outcome::Admitted);
     assert_eq!(world.uses(id).await, uses(2, 0, 0));
-    // However it ends, nothing is given back that was not taken.
+    // However the request ends, no use is given back that was not taken.
     for end in [State::Denied, State::Approved] {
         world.membership.end_request("ann", end);
         world.app.redemptions.follow_once().await.unwrap();
@@ -436,7 +436,7 @@ async fn u8_r8_whom_staff_removed_asks_again_without_another_use() {
     assert!(world.membership.state().members.contains(&at_class("ann")));
 }
 
-/// A refusal of a living invitation: its reason, the kind of invitation, and the change that leads to it.
+/// A refusal of a usable invitation: its reason, the kind of invitation, and the change that leads to it.
 type Refusal = (ErrorReason, InvitationKind, fn(&mut InvitationRow));
 
 fn refusals() -> Vec<Refusal> {
@@ -510,7 +510,7 @@ async fn u9_r2_who_is_known_is_told_so_before_any_refusal_of_a_living_invitation
             })
             .await;
         let waits = world.redeem("wim", CLASS_CODE, "").await.unwrap();
-        // When they press a link that refuses, they are told what they are
+        // When they press a link that refuses, they are told that they are members or wait
         for (name, outcome) in [
             ("ann", Outcome::AlreadyMember),
             ("wim", Outcome::PendingApproval),
@@ -525,7 +525,7 @@ async fn u9_r2_who_is_known_is_told_so_before_any_refusal_of_a_living_invitation
             }
         }
         assert_eq!(world.uses(id).await, Uses::default(), "{reason:?}");
-        // Anybody else is refused, and of those who are no use short nothing is written.
+        // Anybody else is refused, and nothing is written except for NO_LONGER_VALID and USED_UP.
         let before = world.redemptions().await.len();
         let attempt = of(&world, "eve", credential, "", reason);
         let refused = redeem(&world, attempt).await.unwrap_err();
@@ -580,12 +580,12 @@ async fn u9_what_opens_nothing_and_what_cannot_be_asked_is_said_as_it_is() {
         })
         .await;
     world.membership.state().members.insert(at_class("ann"));
-    // Whether somebody is in is not known while membership is away.
+    // While membership is unreachable, it is unknown whether the person is a member.
     world.membership.set(Mode::Away);
     let away = world.redeem("ann", CODE, "").await.unwrap_err();
     assert_eq!(away.reason(), ErrorReason::MembershipUnavailable);
     world.membership.set(Mode::Up);
-    // R5: what is switched off is the same to everybody.
+    // R5: an invitation that is switched off gives the same answer to everybody.
     world.change(id, |row| row.enabled = false).await;
     let off = world.redeem("ann", CODE, "").await.unwrap_err();
     assert_eq!(off.reason(), ErrorReason::CodeNotUsable);

@@ -1,5 +1,5 @@
-//! Codes that read alike (B4): O and 0, and I, L and 1 make no difference, but where two codes of old are told apart by
-//! them.
+//! Codes that read alike (B4): O and 0, and I, L and 1, make no difference, except where two codes of an earlier
+//! version differ only by them.
 
 use homeroom_api::{common::v1::ErrorReason, ids::OrganizationId, names::Place};
 use homeroom_invitations::{
@@ -11,7 +11,7 @@ use homeroom_invitations::{
 
 use crate::world::{CODE, World, class, organization, start};
 
-/// Another class of the same organization.
+/// Returns another class of the same organization.
 fn chemistry() -> Place {
     Place::parse("organizations/hamilton/classes/chem-202").unwrap()
 }
@@ -22,14 +22,14 @@ async fn code(world: &World, text: &str, change: impl FnOnce(&mut InvitationRow)
         .await;
 }
 
-/// Makes every code one that the version before this one stored.
+/// Makes every code one that an earlier version stored.
 async fn as_of_old(world: &World) {
     world
         .tamper("UPDATE invitations SET folded_mac = NULL, folded_lookup_mac = NULL")
         .await;
 }
 
-/// Where it leads a person who is new each time; None where it opens nothing.
+/// Returns the place that the text leads a new person to; None if it opens nothing.
 async fn leads_to(world: &World, text: &str) -> Option<Place> {
     let name = format!("reader-{}", world.redemptions().await.len());
     match world.redeem(&name, text, "").await {
@@ -64,7 +64,7 @@ async fn u4_a_code_is_found_as_it_reads() {
         let expected = is_found.then(class);
         assert_eq!(leads_to(&world, text).await, expected, "{text}");
     }
-    // Typed without its prefix, where the request names the organization.
+    // The code is typed without its prefix, in a request that names the organization.
     let named = Attempt {
         organization: Some(organization()),
         ..world.attempt("ann", "bi0 lol", "")
@@ -113,9 +113,9 @@ async fn u4_codes_of_old_that_collide_keep_working_as_typed() {
             leads_to(&world, "hamilton bi0 101").await,
             Some(chemistry())
         );
-        // What reads like both is neither.
+        // A text that reads like both opens neither.
         assert_eq!(leads_to(&world, "HAMILTON-BIOIOI").await, None);
-        // And what is exactly one that is switched off does not lead to the other.
+        // And a text that is exactly a code that is switched off does not lead to the other one.
         assert_eq!(leads_to(&world, "HAMILTON-GEO7").await, None);
         assert_eq!(leads_to(&world, "HAMILTON-GE07").await, Some(chemistry()));
     }
@@ -136,7 +136,7 @@ async fn u4_a_code_of_old_is_found_as_it_reads_once_it_is_folded() {
 async fn u4_c8_what_the_version_before_changes_or_deletes_is_found_as_it_read_no_more() {
     let world = World::new().await;
     let id = world.code(None).await;
-    // Another code, written without what this version keeps beside it.
+    // Another code is written as an earlier version does, without the folded form.
     let mut changed = world.stored(id).await;
     crate::world::set_secret(&mut changed, "HAMILTON-OTHER7", &world.app.keys);
     let secret = changed.secret.unwrap();
@@ -158,7 +158,7 @@ async fn u4_c8_what_the_version_before_changes_or_deletes_is_found_as_it_read_no
         .await;
     assert_eq!(leads_to(&world, "HAMILTON-BI0101").await, None);
     assert_eq!(world.stored(id).await.secret.unwrap().folded_mac, None);
-    // The code that it is now is folded in its turn.
+    // The current code is folded in its turn.
     assert_eq!(world.app.fold_codes_once().await.unwrap(), 1);
     assert_eq!(leads_to(&world, "HAMILTON-0THER7").await, Some(class()));
     world
@@ -168,7 +168,7 @@ async fn u4_c8_what_the_version_before_changes_or_deletes_is_found_as_it_read_no
     assert_eq!(world.app.fold_codes_once().await.unwrap(), 0);
 }
 
-/// An organization whose prefix reads like that of Hamilton, as versions before this one let there be.
+/// Makes an organization whose prefix reads like that of Hamilton, as earlier versions allowed.
 async fn ham1lton(world: &World) -> OrganizationId {
     let id = OrganizationId::parse("ham1lton").unwrap();
     let mut repository = world.app.store.write().await.unwrap();
@@ -196,7 +196,7 @@ async fn u4_ham1lton_does_not_shadow_hamilton() {
     assert_eq!(leads_to(&world, "HAMILTON-BIO101").await, Some(class()));
     assert_eq!(leads_to(&world, "HAM1LTON-BIO101").await, Some(other));
     assert_eq!(leads_to(&world, "HAMLLTON-BIO101").await, None);
-    // One that only Hamilton has.
+    // This is a code that only Hamilton has.
     assert_eq!(leads_to(&world, "HAM1LTON-CHEM202").await, Some(class()));
 }
 
@@ -215,7 +215,7 @@ async fn u4_r10_a_guess_counts_for_the_organization_whose_prefix_it_reads_like()
         world.redeem(user, "HAM1LT0N-WRONG7", "").await.unwrap_err();
     }
     assert!(guarded(&organization()).await);
-    // Where the prefix is exactly another's, it is that one's.
+    // If the prefix is exactly another organization's, the guess counts for that one.
     let other = ham1lton(&world).await;
     assert!(!guarded(&other).await);
     for user in ["eve", "mallory"] {

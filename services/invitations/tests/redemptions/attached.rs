@@ -1,4 +1,4 @@
-//! Attempts that meet a living redemption of the same person (P2).
+//! Attempts that meet a live redemption of the same person (P2).
 
 use chrono::TimeDelta;
 use homeroom_api::{
@@ -77,11 +77,11 @@ async fn r2_who_was_let_in_is_a_member_already_also_before_the_redemption_is_set
     let code = world
         .invitation(InvitationKind::ClassCode, CLASS_CODE, |_| {})
         .await;
-    // Given a person whom membership has let in, and an answer that got lost: it stays reserved.
+    // Given a person whom membership has let in, and an answer that got lost: the redemption stays reserved.
     world.membership.set(Mode::LosesAnswers);
     world.redeem("ann", CLASS_CODE, "").await.unwrap_err();
     assert_eq!(world.states().await, [RedemptionState::Reserved]);
-    // When the person tries again, what they are told does not hang on who settles it first.
+    // When the person tries again, the answer does not depend on who settles it first.
     world.membership.set(Mode::Up);
     world.advance(TimeDelta::milliseconds(1));
     let again = world.redeem("ann", CLASS_CODE, REQUEST).await.unwrap();
@@ -120,7 +120,7 @@ async fn p2_what_a_met_one_was_told_before_is_no_answer_to_who_asks_now() {
     assert!(world.membership.state().members.contains(&ann));
 }
 
-/// One request id sent eight times at once by someone whose redemption is under way.
+/// Sends one request id eight times at once for a person whose redemption is under way.
 async fn a_request_id_that_attaches_at_once_has_one_answer(world: &World, mode: Mode) {
     world
         .invitation(InvitationKind::ClassCode, CLASS_CODE, |_| {})
@@ -172,12 +172,12 @@ async fn p2_who_meets_a_redemption_that_was_refused_is_decided_again() {
     world
         .invitation(InvitationKind::ClassCode, CLASS_CODE, |_| {})
         .await;
-    // Given a full organization, and a refusal that got lost on its way: the redemption stays reserved.
+    // Given a full organization, and a refusal that got lost: the redemption stays reserved.
     world.membership.state().seats = Some(0);
     world.membership.set(Mode::LosesAnswers);
     world.redeem("ann", CLASS_CODE, "").await.unwrap_err();
     assert_eq!(world.states().await, [RedemptionState::Reserved]);
-    // When a seat comes free and the person tries again, the old refusal is no answer.
+    // When a seat becomes free and the person tries again, the old refusal is not the answer.
     world.membership.set(Mode::Up);
     world.membership.state().seats = Some(1);
     world.advance(TimeDelta::milliseconds(1));
@@ -212,7 +212,7 @@ async fn u14_who_meets_a_living_redemption_tells_membership_what_is_said_of_them
     assert_eq!((first, second), ("Ann", "Anna"));
     assert_eq!(after.seconds, before.seconds + 1);
     assert_eq!(heard[0].redemption, heard[1].redemption);
-    // The redemption itself stays what it was.
+    // The redemption itself stays as it was.
     let [redemption]: [_; 1] = world.redemptions().await.try_into().unwrap();
     assert_eq!(redemption.person.display_name, "Ann");
 }

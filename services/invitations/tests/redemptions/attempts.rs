@@ -1,4 +1,4 @@
-//! What is believed of an attempt, and what is wrong with a request (02, Callers).
+//! The data of an attempt that is believed, and the violations of a request.
 
 use homeroom_api::{
     common::v1::{ErrorReason, User},
@@ -153,7 +153,7 @@ fn every_violation_is_named_before_any_scope_is_missed() {
     user.email = "nobody".to_owned();
     user.display_name = "x".repeat(201);
     user.external_id = "x".repeat(129);
-    // What is said of a person is none.
+    // Data about a person causes no violation.
     let error = read(&caller("ann"), &wrong).err().unwrap();
     assert_eq!(error.reason(), ErrorReason::InvalidRequest);
     let mut fields: Vec<&str> = error
@@ -192,7 +192,7 @@ fn a_credential_has_at_most_512_bytes_and_a_readable_form() {
     }
 }
 
-/// What is said of a person, and what is kept of it: name, address, external id.
+/// Data about a person, and the part of it that is kept: name, address, external id.
 const SAID: [([&str; 3], [&str; 3]); 12] = [
     (
         ["Ada", "Ada@School.example", "s-1"],
@@ -267,7 +267,7 @@ fn u14_the_roster_follows_a_persons_own_token_and_a_platform_that_vouches() {
     let vouches = [Scope::ActAs, Scope::Vouch];
     let cases: [(&[Scope], &RedeemRequest, bool); 10] = [
         (&[], &unsaid, true),
-        // Who they are is the token's; what they call themselves is their own word.
+        // The token says who they are; the name is only their own claim.
         (&[], &unnamed, true),
         (&[], &named, false),
         (&[Scope::Vouch], &named, false),

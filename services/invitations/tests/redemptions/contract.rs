@@ -1,15 +1,15 @@
-//! What the contract says for itself.
+//! The comments of the contract.
 
 use homeroom_api::FILE_DESCRIPTOR_SET;
 use prost::Message as _;
 use prost_types::{FileDescriptorProto, FileDescriptorSet};
 
-/// Numbers of fields in `descriptor.proto`, of which the paths of source locations are made.
+/// The numbers of fields in `descriptor.proto`, from which the paths of source locations are made.
 const MESSAGES: i32 = 4;
 const SERVICES: i32 = 6;
 const PART: i32 = 2;
 
-/// The comment before what is at `path`.
+/// Returns the comment before the element at `path`.
 fn comment(file: &FileDescriptorProto, path: &[i32]) -> String {
     let locations = &file
         .source_code_info

@@ -1,4 +1,4 @@
-//! What a redemption costs: its statements, its transactions, and what it leaves behind.
+//! The cost of a redemption: its statements, its transactions, and the rows that it leaves behind.
 
 use std::{cell::RefCell, fmt, sync::Once};
 
@@ -18,16 +18,16 @@ use uuid::Uuid;
 use crate::world::{CODE, REQUEST, World, organization, start};
 
 const CLASS_CODE: &str = "ABCD-EFGH-JKMN";
-/// Round trips of one redemption: request id, profiles and look-up; then T1 and T3, each of which begins, locks, writes
-/// and commits.
+/// The maximum number of round trips of one redemption: request id, profiles and look-up; then T1 and T3, each of which
+/// begins, locks, writes and commits.
 const ROUND_TRIPS_MAX: usize = 3 + 4 + 4;
 
 thread_local! {
-    /// What the driver has reported in this thread: each test has one of its own.
+    /// The reports of the driver in this thread: each test has a thread of its own.
     static REPORTED: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Counts what the driver reports.
+/// Counts the reports of the driver.
 struct Statements;
 
 impl Statements {
@@ -60,7 +60,7 @@ impl Subscriber for Statements {
     fn exit(&self, _: &span::Id) {}
 }
 
-/// Notes the beginning of a statement, as the driver reports it.
+/// Records the beginning of a statement, as the driver reports it.
 struct Summary;
 
 impl Visit for Summary {
@@ -88,7 +88,7 @@ async fn a_redemption_takes_few_round_trips() {
         }
         let request_id = Uuid::from_u128(number).to_string();
         world.redeem("ann", CLASS_CODE, &request_id).await.unwrap();
-        // Then few statements are sent, besides what a new connection is asked
+        // Then few statements are sent, besides those that a new connection runs
         let mut sent = Statements::take();
         sent.retain(|statement| !statement.contains("SHOW transaction_read_only"));
         assert!(!sent.is_empty(), "nothing was reported");
@@ -114,7 +114,7 @@ async fn settlements_of_many_batches_share_transactions() {
         let attempt = world.attempt(&format!("person-{number}"), CLASS_CODE, "");
         world.app.redemptions.redeem(attempt).await.unwrap();
     }
-    // Then those that waited are settled together
+    // Then the settlements that waited are made together
     holding.commit("test").await.unwrap();
     world.quiet().await;
     let url = world.database().postgres_url();

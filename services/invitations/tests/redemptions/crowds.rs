@@ -1,4 +1,4 @@
-//! Many at once on PostgreSQL, where transactions meet.
+//! Many redemptions at once on PostgreSQL, where transactions conflict.
 
 use chrono::TimeDelta;
 use futures::future::join_all;
@@ -70,8 +70,8 @@ async fn p9_concurrent_retries_of_one_request_are_one_redemption() {
     world.drop_it().await;
 }
 
-/// Batches over two invitations, recovery, the feed and retries all at once, while membership loses
-/// every other answer: in the end counts and states agree (I3, I4).
+/// Runs batches over two invitations, recovery, the feed and retries all at once, while membership loses every other
+/// answer: in the end counts and states agree (I3, I4).
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn p4_p5_p13_counts_stay_true_while_everything_runs_at_once() {
     const CLASS_CODE: &str = "ABCD-EFGH-JKMN";

@@ -10,13 +10,13 @@ use homeroom_kit::{
 use sqlx::{Connection as _, Executor as _, PgConnection};
 use tempfile::TempDir;
 
-/// The file of a SQLite database, in its folder.
+/// The name of a SQLite database file in its folder.
 const FILE: &str = "invitations.db";
 const VARIABLE: &str = "HOMEROOM_TEST_DATABASE_URL";
 
 /// A fresh database with the schema.
 pub(crate) enum TestDatabase {
-    /// Of the server that the variable names; dropped by [`TestDatabase::drop_it`].
+    /// A database on the server that the variable names; [`TestDatabase::drop_it`] drops it.
     Postgres { store: Arc<dyn Store>, name: String },
     /// A file, removed with its folder.
     Sqlite {
@@ -47,8 +47,8 @@ impl TestDatabase {
         Self::Sqlite { store, folder }
     }
 
-    /// The same PostgreSQL database in new sessions, once only `seen_by` is left of the old ones: what they have read
-    /// is counted by then.
+    /// Reopens the same PostgreSQL database in new sessions, once only `seen_by` is left of the old ones: by then their
+    /// reads are counted.
     pub(crate) async fn reopened(self, seen_by: &mut PgConnection) -> Self {
         self.store().close().await;
         let others = "SELECT count(*) FROM pg_stat_activity \
@@ -75,7 +75,7 @@ impl TestDatabase {
         }
     }
 
-    /// The address of a PostgreSQL database.
+    /// Returns the address of a PostgreSQL database.
     pub(crate) fn postgres_url(&self) -> String {
         let Self::Postgres { name, .. } = self else {
             panic!("SQLite has one writer: nobody waits for a row");
@@ -83,7 +83,7 @@ impl TestDatabase {
         url_of(name)
     }
 
-    /// The file of a SQLite database.
+    /// Returns the file of a SQLite database.
     pub(crate) fn file(&self) -> PathBuf {
         match self {
             Self::Postgres { name, .. } => PathBuf::from(name),

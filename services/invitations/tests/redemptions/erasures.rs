@@ -1,4 +1,4 @@
-//! A person is erased here and in membership, whatever breaks in between (R13).
+//! A person is erased here and in membership, whatever fails in between (R13).
 
 use chrono::TimeDelta;
 use homeroom_api::{common::v1::ErrorReason, ids::UserId};
@@ -85,7 +85,7 @@ async fn r13_who_waits_is_erased_and_the_use_is_free_at_once() {
     assert_eq!(world.states().await, [RedemptionState::Released]);
     assert_eq!(world.uses(code).await, Uses::default());
     assert_erased(&world).await;
-    // She may wait again, as somebody else.
+    // She may wait again, as a new person.
     world.redeem("ann", CLASS_CODE, "").await.unwrap();
     assert_eq!(world.uses(code).await.queued, 1);
 }
@@ -126,7 +126,7 @@ async fn r13_an_erasure_whose_answer_was_lost_is_finished_under_the_same_pseudon
     let world = World::new().await;
     world.code(None).await;
     world.redeem("ann", CODE, "").await.unwrap();
-    // Membership has erased, and nobody heard it.
+    // Membership has erased, but its answer is lost.
     world.membership.set(Mode::LosesAnswers);
     let refused = erase(&world, "ann", Some(once(&world))).await.unwrap_err();
     assert_eq!(refused.reason(), ErrorReason::MembershipUnavailable);
@@ -139,7 +139,7 @@ async fn r13_an_erasure_whose_answer_was_lost_is_finished_under_the_same_pseudon
     assert_eq!(world.membership.state().erasures.len(), 1);
     assert_erased(&world).await;
 
-    // Whoever comes under that id meanwhile is not erased by the retry, which is answered all the same.
+    // A person who comes under that id meanwhile is not erased by the retry, which is answered nevertheless.
     world.redeem("ann", CODE, "").await.unwrap();
     erase(&world, "ann", Some(once(&world))).await.unwrap();
     assert_eq!(world.membership.state().erasures.len(), 1);
@@ -189,13 +189,14 @@ async fn r13_whom_classes_need_is_not_erased_also_if_it_shows_late() {
     world.advance(TimeDelta::seconds(6));
     assert_eq!(world.app.finish_erasures_once().await.unwrap(), 0);
     assert_eq!(users(&world).await, [user("ann")]);
-    // Then she is free to go, and the same request id serves.
+    // Then she can be erased, and the same request id works.
     world.membership.state().owners.clear();
     erase(&world, "ann", Some(once(&world))).await.unwrap();
     assert_erased(&world).await;
 }
 
-/// Two processes take the last step of one erasure at once: what the one that comes second holds while it waits.
+/// Runs the last step of one erasure in two processes at once. Returns the tables that the second one has touched while
+/// it waits.
 async fn loser_of_an_erasure(world: &World) -> Vec<String> {
     world.code(None).await;
     world.redeem("ann", CODE, "").await.unwrap();
@@ -205,7 +206,7 @@ async fn loser_of_an_erasure(world: &World) -> Vec<String> {
     world.membership.set(Mode::Up);
     world.advance(TimeDelta::seconds(6));
     let now = world.app.clock.now();
-    // Given one that has begun the step
+    // Given a process that has begun the step
     let mut winner = world.app.store.write().await.unwrap();
     let erasure = winner.list_erasures_under_way(now, 1).await.unwrap();
     let pseudonym = &erasure[0].replacement.pseudonym;
@@ -218,7 +219,7 @@ async fn loser_of_an_erasure(world: &World) -> Vec<String> {
         tokio::task::yield_now().await;
     }
     let read = world.database().tables_of_who_waits().await;
-    // when the first is through, and she has come since,
+    // when the first has finished, and she has come since,
     winner.commit("test").await.unwrap();
     assert_eq!(losing.await.unwrap().unwrap(), 1, "it is done");
     // then the second has changed nothing.

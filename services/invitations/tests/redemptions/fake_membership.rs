@@ -1,5 +1,5 @@
-//! A membership service in memory, which keeps its part of the protocol, and can be away, lose its
-//! answers and raise its fences.
+//! A membership service in memory, which keeps its part of the protocol, and can be unreachable, lose its answers and
+//! raise its fences.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -26,15 +26,15 @@ use homeroom_invitations::{
 };
 use homeroom_kit::{Error, Result};
 
-/// How it behaves.
+/// The behavior of the service.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Mode {
     /// It answers.
     #[default]
     Up,
-    /// It hears nothing.
+    /// It receives nothing.
     Away,
-    /// It does what it is asked, and nobody hears its answer.
+    /// It does what it is asked, and its answer is lost.
     LosesAnswers,
     /// It does what it is asked, and its reply lacks the last row.
     ForgetsTheLast,
@@ -45,16 +45,16 @@ pub(crate) struct FakeState {
     pub(crate) mode: Mode,
     pub(crate) admissions: HashMap<String, (MembershipAnswer, String)>,
     pub(crate) members: HashSet<(String, String)>,
-    /// Whom staff removed after every invitation was made (R8).
+    /// The people whom staff removed after every invitation was made (R8).
     pub(crate) removed: HashSet<String>,
     pub(crate) requests: BTreeMap<String, JoinRequest>,
     pub(crate) fences: HashMap<String, i64>,
     pub(crate) seats: Option<usize>,
     pub(crate) events: Vec<Event>,
     pub(crate) staff: HashSet<String>,
-    /// Every request to admit that was heard, in order.
+    /// Every request to admit that was received, in order.
     pub(crate) heard: Vec<AdmitRequest>,
-    /// How often it was asked what it had answered.
+    /// The number of times it was asked for an earlier answer.
     pub(crate) reads: usize,
     /// A fence that goes up between T1 and T2 of the next redemption.
     pub(crate) fence_before_next: Option<(String, i64)>,
@@ -66,7 +66,7 @@ pub(crate) struct FakeState {
     pub(crate) given: HashMap<String, String>,
     /// The pseudonyms of erasures done.
     pub(crate) erasures: Vec<String>,
-    /// Whose classes are in the way of an erasure, which shows only once it is made.
+    /// The people whose classes prevent an erasure, which is noticed only once it is made.
     pub(crate) owners: HashSet<String>,
 }
 
@@ -82,7 +82,7 @@ impl FakeMembership {
         self.state().mode = mode;
     }
 
-    /// Ends the open request of a user, as the feed then tells.
+    /// Ends the open request of a user. Returns the event of the feed.
     pub(crate) fn end_request(&self, user: &str, end: State) -> Event {
         let mut state = self.state();
         let name = state
@@ -97,7 +97,7 @@ impl FakeMembership {
 }
 
 impl FakeState {
-    /// The people whose requests are open.
+    /// Returns the people whose requests are open.
     pub(crate) fn waiting(&self) -> Vec<String> {
         self.requests
             .values()
@@ -202,7 +202,7 @@ impl FakeState {
         (MembershipAnswer::Admitted, String::new())
     }
 
-    /// Whom a redemption is ascribed to.
+    /// Returns the user to whom a redemption is ascribed.
     fn user_of(&self, redemption: &str) -> Option<UserId> {
         let asked = self
             .heard

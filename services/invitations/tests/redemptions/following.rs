@@ -1,4 +1,4 @@
-//! Membership's feed, the sweep, and what they settle.
+//! Membership's feed, the sweep, and the redemptions that they settle.
 
 use chrono::TimeDelta;
 use homeroom_api::{common::v1::Event, membership::v1::join_request::State};
@@ -80,7 +80,7 @@ async fn p5_the_feed_settles_what_is_still_reserved() {
     world.membership.end_request("ann", State::Approved);
     world.app.redemptions.follow_once().await.unwrap();
     assert_eq!(world.states().await, [RedemptionState::Committed]);
-    // T2's answer is heard later, and overwrites nothing.
+    // T2's answer arrives later, and overwrites nothing.
     world.advance(TimeDelta::seconds(5));
     world.app.redemptions.recover_once().await.unwrap();
     assert_eq!(world.states().await, [RedemptionState::Committed]);

@@ -1,4 +1,4 @@
-//! While somebody guesses: what is found under one name queues under every other (R10, 03).
+//! Guard tests: while somebody guesses, a credential that is found under one name queues under every other name (R10).
 
 use homeroom_api::ids::OrganizationId;
 use homeroom_invitations::{
@@ -11,7 +11,7 @@ use crate::world::{CODE, World, organization};
 
 const PHRASE: &str = "zebra-ability";
 
-/// A world in which an organization, and all that name none, may be guessed at once.
+/// Returns a world in which an organization, and all guesses that name none, have small guess budgets.
 async fn world() -> World {
     let world = World::with_budgets(Budgets {
         organization_daily_min: 1,
@@ -26,14 +26,14 @@ async fn world() -> World {
     world
 }
 
-/// Spends the guard of what these name.
+/// Spends the guard that the guesses count in.
 async fn guess(world: &World, credential: &str) {
     for user in ["eve", "mallory", "oscar"] {
         world.redeem(user, credential, "").await.unwrap_err();
     }
 }
 
-/// As by a request that names the organization.
+/// Makes the request name the organization.
 fn naming(attempt: Attempt) -> Attempt {
     Attempt {
         organization: Some(organization()),
@@ -95,7 +95,7 @@ async fn r10_whoever_is_vouched_for_and_what_is_long_never_queue_for_it() {
     assert_eq!(redeemed.outcome, Outcome::Admitted);
 }
 
-/// Whether what is guessed at in the organization queues, and what names none.
+/// Returns whether the guard of the organization is closed, and that of guesses that name none.
 async fn guarded(world: &World) -> Vec<bool> {
     let scopes = [
         GuessScope::Organization(organization()),
@@ -109,7 +109,7 @@ async fn r10_what_may_be_a_code_or_name_nobody_is_a_guess_of_both() {
     let world = world().await;
     guess(&world, "HAMILTON-WRONG1").await;
     assert_eq!(guarded(&world).await, [true, false]);
-    // a class code by its form
+    // a text of a class code's form
     guess(&world, "HAMILTON7K3M").await;
     assert_eq!(guarded(&world).await, [true, true]);
 }

@@ -1,4 +1,4 @@
-//! A database that refuses a part of what is written: the rest is undone, or is finished later.
+//! A database that refuses a part of the writes: the rest is rolled back, or is finished later.
 
 use chrono::TimeDelta;
 use homeroom_api::common::v1::ErrorReason;
@@ -21,7 +21,7 @@ fn uses(used: u32, reserved: u32) -> Uses {
 async fn p4_a_batch_of_which_only_a_part_is_inserted_leaves_nothing() {
     let world = World::new().await;
     let code = world.code(Some(3)).await;
-    // Given a database that passes over bob
+    // Given a database that skips bob's rows
     world
         .tamper(
             "CREATE TRIGGER passes_over_bob BEFORE INSERT ON redemptions \
@@ -42,7 +42,7 @@ async fn p4_a_batch_of_which_only_a_part_is_inserted_leaves_nothing() {
         assert!(refused.retry_delay().is_some());
     }
     world.quiet().await;
-    // Then nothing stands of any of them: no row, no use, nothing that membership heard.
+    // Then nothing of any of them is left: no row, no use, no request to membership.
     assert!(world.redemptions().await.is_empty());
     assert_eq!(world.uses(code).await, uses(0, 0));
     assert!(world.membership.state().heard.is_empty());
@@ -68,14 +68,14 @@ async fn p12_the_answer_is_given_though_t3_fails() {
         .await;
     // When membership admits
     let redeemed = world.redeem("ann", CODE, REQUEST).await.unwrap();
-    // Then the person learns it, while the redemption stays reserved.
+    // Then the person is told, while the redemption stays reserved.
     assert_eq!(redeemed.outcome, Outcome::Admitted);
     assert_eq!(redeemed.member.as_ref().unwrap().user, "ann");
     assert_eq!(world.states().await, [RedemptionState::Reserved]);
     assert_eq!(world.uses(code).await, uses(0, 1));
     let again = world.redeem("ann", CODE, REQUEST).await.unwrap();
     assert_eq!(again, redeemed);
-    // And recovery writes it down when it can.
+    // And recovery settles it when it can.
     world.advance(TimeDelta::seconds(60));
     assert_eq!(
         world.app.redemptions.recover_once().await.unwrap().settled,

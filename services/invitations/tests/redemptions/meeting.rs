@@ -1,4 +1,4 @@
-//! What T1 does when it meets another transaction: seen on PostgreSQL, since SQLite writes one after the other.
+//! The behavior of T1 when it conflicts with another transaction; shown on PostgreSQL, because SQLite has one writer.
 
 use chrono::TimeDelta;
 use homeroom_api::{common::v1::ErrorReason, membership::v1::admit_request};
@@ -21,7 +21,7 @@ use crate::{
 
 const CLASS_CODE: &str = "ABCD-EFGH-JKMN";
 
-/// Redeems while a change of the invitation is under way that the look-up did not see.
+/// Redeems during a change of the invitation that the look-up did not see.
 async fn redeem_while_it_changes(
     world: &World,
     kind: InvitationKind,
@@ -37,7 +37,7 @@ async fn redeem_while_it_changes(
     let attempt = world.attempt("ann", code, REQUEST);
     let app = world.app.clone();
     let redeeming = tokio::spawn(async move { app.redemptions.redeem(attempt).await });
-    // It has looked the code up, and waits for the row.
+    // The redemption has looked the code up, and waits for the row.
     until_a_session_waits(world.database()).await;
     change(&mut row);
     row.revision += 1;
@@ -128,7 +128,7 @@ async fn p7_a_lock_that_closed_after_the_look_up_leads_to_the_queue() {
 async fn p4_a_batch_that_inserts_only_a_part_is_undone_and_begun_again() {
     let world = World::on_postgres().await;
     let code = world.code(Some(2)).await;
-    // Given a database that passes over bob the first time, and no transaction undoes that it has
+    // Given a database that skips bob's row the first time, counted in a sequence that no rollback undoes
     let url = world.database().postgres_url();
     let mut connection = PgConnection::connect(&url).await.unwrap();
     let passes_over_bob_once = "CREATE SEQUENCE passed; \
@@ -150,7 +150,7 @@ async fn p4_a_batch_that_inserts_only_a_part_is_undone_and_begun_again() {
         redeemed.push(answer.redemption);
     }
     world.quiet().await;
-    // Then both are admitted by what is stored, and the first try left nothing.
+    // Then both are admitted by the stored redemptions, and the first try left nothing.
     let stored: Vec<_> = world.redemptions().await;
     let stored: Vec<_> = stored.iter().map(Redemption::name).collect();
     assert_eq!(stored.len(), 2);

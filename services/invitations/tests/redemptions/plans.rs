@@ -1,5 +1,5 @@
-//! What a redemption reads does not grow with the tables: on a million rows each statement of its way takes an
-//! index, whether PostgreSQL plans it for its parameters or once for all.
+//! The rows that a redemption reads do not grow with the tables: on a million rows each of its statements uses an
+//! index, whether PostgreSQL plans it for its parameters or generically.
 
 use std::collections::HashMap;
 
@@ -17,17 +17,18 @@ use crate::{
     world::{World, unlimited, user},
 };
 
-/// Redemptions of years.
+/// The number of redemptions of several years.
 const MANY_ROWS: u32 = 1_000_000;
-/// Invitations and request ids at most.
+/// The maximum number of invitations and of request ids.
 const FEWER_ROWS_MAX: u32 = 200_000;
-/// So few that it would be cheaper to read them all than to look 100 up.
+/// A number of rows so small that it would be cheaper to read them all than to look 100 up.
 const SOME_ROWS: u32 = 20_000;
-/// Redemptions that are made under each way of planning.
+/// The number of redemptions that are made under each kind of plan.
 const REDEMPTIONS: u32 = 12;
-/// Rows of one page.
+/// The number of rows on one page.
 const PAGE_ROWS: u32 = 20;
-/// Rows of one table that a redemption reads at most, with its settlement and its place in the runs of the workers.
+/// The maximum number of rows of one table that a redemption reads, including its settlement and its share of the
+/// workers' runs.
 const ROWS_READ_PER_REDEMPTION_MAX: i64 = 30;
 
 /// Fills the tables with `$ROWS` redemptions in 10,000 organizations of 10 classes.
@@ -56,7 +57,7 @@ const FILL: &str = "
         FROM generate_series(1, 100000) n;
 ";
 
-/// A filled database. Its indexes are built at the end, which takes a fraction of the time.
+/// Returns a filled database. Its indexes are built at the end, which takes a fraction of the time.
 async fn filled(rows: u32) -> TestDatabase {
     let database = TestDatabase::postgres().await;
     let mut connection = connect(&database).await;
@@ -90,7 +91,7 @@ async fn connect(database: &TestDatabase) -> PgConnection {
         .unwrap()
 }
 
-/// What has been read of each table that grows: scans from end to end, and rows.
+/// Returns the reads of each table that grows: full scans, and rows.
 async fn read(connection: &mut PgConnection) -> HashMap<String, (i64, i64)> {
     let rows: Vec<(String, i64, i64)> = sqlx::query_as(
         "SELECT relname::text, seq_scan, seq_tup_read + coalesce(idx_tup_fetch, 0) FROM pg_stat_user_tables \
@@ -188,7 +189,7 @@ async fn a_page_of_a_large_class_reads_as_many_redemptions_as_it_shows() {
     }
     session.release();
 
-    // Then no row was read that no page shows.
+    // Then only rows that a page shows were read.
     assert_eq!(shown, 8 * i64::from(PAGE_ROWS));
     database = database.reopened(&mut connection).await;
     let rows = read(&mut connection).await["redemptions"].1 - rows_before;

@@ -1,4 +1,4 @@
-//! One row that cannot be read or written fails by itself, and holds up nobody else.
+//! A row that cannot be read or written fails alone, and does not hold up the others.
 
 use chrono::TimeDelta;
 use homeroom_api::common::v1::ErrorReason;
@@ -14,14 +14,14 @@ use crate::{
 };
 
 const OTHER_CODE: &str = "HAMILTON-CHEM202";
-/// What ann reserves cannot be written.
+/// The trigger that prevents writing ann's reservations.
 const REFUSE_ANNS_RESERVATIONS: &str = "CREATE TRIGGER poison BEFORE INSERT ON redemptions \
     WHEN NEW.user_id = 'ann' BEGIN SELECT RAISE(ABORT, 'poisoned'); END";
-/// What ann reserved cannot be settled.
+/// The trigger that prevents settling ann's reservations.
 const REFUSE_ANNS_SETTLEMENTS: &str = "CREATE TRIGGER poison BEFORE UPDATE OF state ON redemptions \
     WHEN OLD.user_id = 'ann' BEGIN SELECT RAISE(ABORT, 'poisoned'); END";
 
-/// Ann and bob have reserved, and membership was away.
+/// Returns a world in which ann and bob have reserved, and membership was unreachable.
 async fn two_reserved() -> World {
     let world = World::new().await;
     world.code(None).await;

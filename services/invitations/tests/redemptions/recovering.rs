@@ -1,4 +1,4 @@
-//! Recovery: what membership has not been heard of is driven forward, and never back.
+//! Recovery: redemptions that membership has not answered are driven forward, and never back.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ async fn p13_unreachable_then_recovery_settles_with_the_same_key() {
     world.membership.set(Mode::Away);
     world.redeem("ann", CODE, REQUEST).await.unwrap_err();
     world.membership.set(Mode::Up);
-    // The lease is the caller's own.
+    // During the lease the redemption is left to the caller.
     world.advance(TimeDelta::seconds(5) - TimeDelta::microseconds(1));
     assert_eq!(
         world.app.redemptions.recover_once().await.unwrap(),

@@ -1,4 +1,4 @@
-//! The log of refused attempts: who is in it, what it tells, and what it never costs.
+//! The log of refused attempts: its entries, what they reveal, and what they must never cost.
 
 use chrono::TimeDelta;
 use homeroom_api::{
@@ -25,7 +25,7 @@ fn of_hamilton() -> Place {
     Place::Organization(organization())
 }
 
-/// All of them, the newest first.
+/// Returns all entries, newest first.
 async fn logged(world: &World) -> Vec<RefusedAttempt> {
     world.quiet().await;
     let platform = caller("operator").with_scopes([Scope::Platform]);
@@ -56,7 +56,7 @@ async fn r5_of_what_opens_nothing_every_row_is_the_same() {
     world.invitation(kind, "HAMILTON-REVOK1", revoked).await;
     world.invitation(kind, "HAMILTON-DELET1", deleted).await;
     for code in ["UNKNO1", "RESET1", "OFF001", "REVOK1", "DELET1"] {
-        // Of repeats one is logged a minute.
+        // One repeat a minute is logged.
         world.advance(TimeDelta::minutes(1));
         let code = format!("HAMILTON-{code}");
         assert_eq!(
@@ -121,7 +121,7 @@ async fn what_is_in_the_redemptions_or_is_no_decision_is_not_in_the_log() {
     world.membership.set(Mode::Away);
     world.redeem("bob", CODE, "").await.unwrap_err();
     assert!(logged(&world).await.is_empty());
-    // A preview leaves no redemption, so its refusals by membership are here too.
+    // A preview leaves no redemption, so its refusals by membership are logged here too.
     world.membership.set(Mode::Up);
     world.advance(TimeDelta::minutes(1));
     world.app.redemptions.recover_once().await.unwrap();
@@ -209,7 +209,7 @@ async fn an_organization_that_nobody_knows_here_is_not_named() {
 async fn i8_what_may_be_meant_for_another_is_not_filed_under_the_prefix_that_it_begins_with() {
     let world = World::new().await;
     for code in [
-        // A class code, one with a character too many, and a phrase with a slip in its second word.
+        // A class code, one with a character too many, and a phrase with an error in its second word.
         "HAMILTON-ABCD",
         "HAMILTONABCDE",
         "hamiltonzebro",

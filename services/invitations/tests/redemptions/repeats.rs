@@ -1,4 +1,5 @@
-//! Who presses the same button again tells a guesser nothing new, and is not locked out when it opens (R10).
+//! A user who presses the same button again reveals nothing new to a guesser, and is not locked out when it opens
+//! (R10).
 
 use chrono::TimeDelta;
 use homeroom_api::{common::v1::ErrorReason, invitations::v1::RedeemRequest};
@@ -11,9 +12,9 @@ use homeroom_kit::{Result, auth::Caller};
 
 use crate::world::{CODE, World, caller, organization, public_url, start};
 
-/// A code that does not open what the test says, whoever asks.
+/// A code that does not open, whoever asks, unless the test says so.
 const WRONG: &str = "HAMILTON-WRONG1";
-/// As often as an impatient pupil presses.
+/// The number of presses of an impatient student.
 const PRESSES: usize = 12;
 
 async fn world() -> World {
@@ -26,7 +27,7 @@ async fn redeem(world: &World, attempt: Attempt) -> Result<Redeemed> {
     redeemed
 }
 
-/// An attempt of ann with what her token claims.
+/// Returns an attempt of ann with the claims of her token.
 fn claiming(world: &World, code: &str, email: &str, verified: bool) -> Attempt {
     let mut claims: Caller = caller("ann");
     claims.email = Some(email.to_owned());
@@ -34,7 +35,7 @@ fn claiming(world: &World, code: &str, email: &str, verified: bool) -> Attempt {
     world.attempt_of(&claims, code, "")
 }
 
-/// Spends what is left of ann's five failures, after so many.
+/// Spends the rest of ann's five failures, after `failures` of them.
 async fn spend(world: &World, failures: usize) {
     for guess in failures..5 {
         let guess = format!("HAMILTON-GUESS{guess}");
@@ -110,7 +111,7 @@ async fn u3_whatever_it_is_refused_for_the_same_button_is_one_guess() {
             assert_eq!(refused.reason(), reason, "press {press} of {credential}");
         }
         spend(&world, 1).await;
-        // It may be pressed still.
+        // The button may still be pressed.
         let refused = world.redeem("ann", credential, "").await.unwrap_err();
         assert_eq!(refused.reason(), reason, "{credential}");
     }
@@ -151,7 +152,7 @@ async fn u3_what_reads_alike_is_one_guess_and_what_is_claimed_or_named_another()
     let sixth = Attempt::of_redeem(&caller("ann"), &request, "", &public_url(), &world.app.keys);
     let refused = redeem(&world, sixth.unwrap()).await.unwrap_err();
     assert_eq!(refused.reason(), ErrorReason::TooManyAttempts);
-    // Another's is another's, also where it was tried by the first.
+    // Another user's guess is not a repeat, even if the first user has tried it.
     let refused = world.redeem("bob", CODE, "").await.unwrap_err();
     assert_eq!(refused.reason(), ErrorReason::CodeNotUsable);
 }

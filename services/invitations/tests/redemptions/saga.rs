@@ -1,4 +1,4 @@
-//! The way of a redemption, from the request to its end.
+//! The course of a redemption, from the request to its end.
 
 use chrono::TimeDelta;
 use futures::future::join_all;
@@ -308,7 +308,7 @@ async fn p7_a_stale_epoch_is_decided_again_and_the_request_id_re_pointed() {
     let code = world.code(Some(1)).await;
     let invitation =
         homeroom_invitations::app::invitation_name::of(&world.stored(code).await.invitation);
-    // Switched off and on again while the redemption was under way: the epoch went up.
+    // The invitation was switched off and on again while the redemption was under way: the epoch was raised.
     world.membership.state().fence_before_next = Some((invitation, 2));
     world.membership.set(Mode::LosesAnswers);
     world.redeem("ann", CODE, REQUEST).await.unwrap_err();
@@ -413,7 +413,7 @@ async fn p9_another_body_under_a_request_id_is_a_conflict() {
         .await
         .unwrap_err();
     assert_eq!(other.reason(), ErrorReason::RequestIdConflict);
-    // Somebody else's request id is another one.
+    // Another user's request id is a different one.
     assert!(world.redeem("bob", CODE, REQUEST).await.is_ok());
 }
 

@@ -1,4 +1,4 @@
-//! What the store owes the protocol, on PostgreSQL and on SQLite alike.
+//! The guarantees of the store to the protocol, on PostgreSQL and on SQLite alike.
 
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ use crate::{
     world::{CODE, caller, class, keys, organization, public_url, row, start, user},
 };
 
-/// Each rule is a test on each engine.
+/// Makes each rule a test on each engine.
 macro_rules! on_both {
     ($($rule:ident),+ $(,)?) => {
         mod on_postgres {
@@ -89,7 +89,7 @@ on_both! {
     p5_a_feed_moves_on_from_where_it_stood,
 }
 
-/// What a test asks to reserve.
+/// The attempt and the invitation of a request to reserve.
 struct Wanted {
     attempt: Attempt,
     matched: MatchedInvitation,
@@ -256,7 +256,7 @@ async fn p2_one_living_redemption_for_each_invitation_epoch_and_user(store: Arc<
         .await
         .unwrap();
     assert_eq!(second, [Reserved::Attached(first.clone())]);
-    // The index says so too, whoever inserts.
+    // The index enforces it too, whoever inserts.
     let mut rival = first.clone();
     rival.id = Uuid::from_u128(7);
     let mut repository = fixture.store.write().await.unwrap();
@@ -270,11 +270,11 @@ async fn p2_one_living_redemption_for_each_invitation_epoch_and_user(store: Arc<
         .await
         .unwrap();
     assert_eq!(living, []);
-    // What was met may be over: the request id names it only once it answers.
+    // The redemption that was met may be over: the request id names it only once it answers.
     assert_eq!(known, [Resolved::Unknown]);
     repository.rollback().await;
     assert_eq!(fixture.uses(&row).await, uses(0, 1, 0));
-    // One that waits is joined while the invitation leads to the queue.
+    // A redemption that waits is joined while the invitation leads to the queue.
     fixture
         .settle(&first, &[MembershipReply::Answer(MembershipAnswer::Queued)])
         .await;
@@ -284,7 +284,7 @@ async fn p2_one_living_redemption_for_each_invitation_epoch_and_user(store: Arc<
     assert!(matches!(&third[0], Reserved::Attached(living) if living.id == first.id));
 }
 
-/// A redemption that waits, and one that has taken its use over since.
+/// Returns a redemption that waits, and one that has taken its use over since.
 async fn taken_over(fixture: &Fixture, row: &InvitationRow) -> (Redemption, Redemption) {
     let waiting = fixture.reserve_one(row, "ann", None).await;
     let queued = MembershipReply::Answer(MembershipAnswer::Queued);
@@ -296,12 +296,12 @@ async fn taken_over(fixture: &Fixture, row: &InvitationRow) -> (Redemption, Rede
 async fn p2_u2_who_would_be_let_in_by_now_takes_over_the_use_of_the_one_that_waits(
     store: Arc<dyn Store>,
 ) {
-    // Given the only use, which one that waits holds,
+    // Given the only use, held by a redemption that waits,
     let fixture = Fixture::new(store);
     let row = fixture.invitation(Some(1)).await;
     // when the person comes again and would be let in,
     let (waiting, taker) = taken_over(&fixture, &row).await;
-    // then the use is the newer one's, which a third attempt joins, and nobody else has a use.
+    // then the newer one has the use and a third attempt joins it, and nobody else has a use.
     assert!(taker.holds_use && !fixture.read(waiting.id).await.holds_use);
     assert_eq!(fixture.uses(&row).await, uses(0, 1, 0));
     let third = fixture.reserve(&[fixture.wanted(&row, "ann", None)]).await;
@@ -334,7 +334,7 @@ async fn p2_u2_a_use_that_was_taken_over_comes_back_whatever_its_taker_fails_by(
         assert_eq!(fixture.settle(&taker, &failed).await, 1);
         assert!(fixture.read(waiting.id).await.holds_use, "{answer:?}");
         assert_eq!(fixture.uses(&row).await, uses(0, 0, 1), "{answer:?}");
-        // It may be taken over again, and is spent once.
+        // The use may be taken over again, and is spent once.
         let again = fixture.reserve_one(&row, "ann", None).await;
         let admitted = MembershipReply::Answer(MembershipAnswer::Admitted);
         assert_eq!(fixture.settle(&again, &[admitted]).await, 1);
@@ -375,7 +375,7 @@ async fn p2_u2_the_end_of_one_that_waits_gives_back_the_use_that_it_has_by_then(
     let no_seats = [MembershipReply::Answer(no_seats)];
     let fixture = Fixture::new(store);
     let row = fixture.invitation(Some(1)).await;
-    // Read while it holds none, ended when it has it back; and the other way round.
+    // It is read while it holds none, and ended when it has the use back; and the other way round.
     let (waiting, taker) = taken_over(&fixture, &row).await;
     let without_use = fixture.read(waiting.id).await;
     fixture.settle(&taker, &no_seats).await;
@@ -398,7 +398,7 @@ async fn p4_u8_a_person_spends_one_use_however_often_they_come_back(store: Arc<d
     let admitted = [MembershipReply::Answer(MembershipAnswer::Admitted)];
     let first = fixture.reserve_one(&row, "ann", None).await;
     fixture.settle(&first, &admitted).await;
-    // The first time by what was read before the use was spent, then alone, with others, and to wait.
+    // The first time it is judged by what was read before the use was spent; then alone, with others, and to wait.
     let again = fixture.reserve_one(&row, "ann", None).await;
     assert!(!again.holds_use);
     assert_eq!(fixture.uses(&row).await, uses(1, 0, 0));
@@ -430,7 +430,7 @@ async fn p4_u8_a_person_spends_one_use_however_often_they_come_back(store: Arc<d
 }
 
 async fn p4_r13_who_was_erased_since_the_look_up_takes_a_use_of_their_own(store: Arc<dyn Store>) {
-    // Given somebody who comes back, looked up while a use of theirs was spent, and erased since.
+    // Given a person who comes back, was looked up while one of their uses was spent, and was erased since.
     let fixture = Fixture::new(store);
     let row = fixture.invitation(Some(2)).await;
     for number in [1, 2] {
@@ -440,7 +440,7 @@ async fn p4_r13_who_was_erased_since_the_look_up_takes_a_use_of_their_own(store:
         let others = (number == 2).then(|| fixture.wanted(&row, "bob", None));
         let wanted: Vec<_> = others.into_iter().chain([again]).collect();
         let reserved = fixture.reserve(&wanted).await.unwrap();
-        // Then they take a use, as somebody who has come since.
+        // Then they take a use, as a new person.
         match reserved.last() {
             Some(Reserved::New(new)) if number == 1 => assert!(new.holds_use),
             Some(Reserved::Attached(living)) => assert!(living.holds_use),
@@ -456,7 +456,7 @@ async fn p4_u8_a_reset_counts_every_person_anew(store: Arc<dyn Store>) {
     let admitted = [MembershipReply::Answer(MembershipAnswer::Admitted)];
     let first = fixture.reserve_one(&row, "ann", None).await;
     fixture.settle(&first, &admitted).await;
-    // A switch-off ends an epoch and not the count; a reset ends both.
+    // A switch-off ends an epoch but not the count; a reset ends both.
     for (since, holds_use) in [(row.uses_since_epoch, false), (Epoch::new(3), true)] {
         row.invitation.epoch = row.invitation.epoch.next();
         row.uses_since_epoch = since;
@@ -480,13 +480,13 @@ async fn p9_a_request_that_is_known_by_now_is_named_before_anything_refuses_it(
     let first = fixture.reserve_one(&row, "ann", Some(1)).await;
     let admitted = MembershipReply::Answer(MembershipAnswer::Admitted);
     assert_eq!(fixture.settle(&first, &[admitted]).await, 1);
-    // when a second attempt of it comes alone, which has not heard of the first: where the use is gone, and
-    // where the secret was reset after it was looked up
+    // when a second attempt of it, which does not know of the first, comes alone: after the use is gone, and after the
+    // secret was reset since its look-up
     let hedged = fixture.wanted(&row, "ann", Some(1));
     let mut after_a_reset = fixture.wanted(&row, "ann", Some(1));
     after_a_reset.matched.lookup_macs = vec![[7; 32]];
     for hedged in [hedged, after_a_reset] {
-        // then it is named the first one's redemption.
+        // then it gets the first one's redemption.
         let reserved = fixture.reserve(&[hedged]).await.unwrap();
         assert!(matches!(&reserved[0], Reserved::Named(named) if named.id == first.id));
     }
@@ -701,7 +701,7 @@ async fn p9_request_ids_are_noted_once_and_re_pointed_from_the_stale(store: Arc<
         .unwrap()
         .0;
     assert_eq!(known, [Resolved::Names(Box::new(again))]);
-    // Forgotten after 24 hours, then claimed anew or pruned.
+    // The ids are forgotten after 24 hours, then claimed anew or pruned.
     let later = start() + TimeDelta::hours(24) + TimeDelta::microseconds(1);
     assert_eq!(
         repository
@@ -793,7 +793,7 @@ async fn p13_due_redemptions_are_taken_by_one_and_leased(store: Arc<dyn Store>) 
     second.commit("test").await.unwrap();
 }
 
-/// A clock that was ahead has set the next try, and was stepped back.
+/// Checks a next try that was set by a clock that was ahead and has been set back.
 async fn p13_a_try_farther_ahead_than_any_is_due(store: Arc<dyn Store>) {
     let fixture = Fixture::new(store);
     let row = fixture.invitation(None).await;
@@ -886,7 +886,7 @@ async fn look_ups_find_many_by_their_macs_in_one_statement(store: Arc<dyn Store>
         .find_living(&[exactly([1; 32]), exactly(mac)], None)
         .await;
     assert_eq!(living.unwrap(), [(1, found[0].clone(), false)]);
-    // By how it reads, but not where somebody's form is exactly that.
+    // It is found by its folded form, but not if another code has exactly that form.
     let folded: [u8; 32] = found[0]
         .secret
         .as_ref()

@@ -1,4 +1,4 @@
-//! Where an operator and staff see that a redemption is stuck (P13): the log, lists, and a gauge.
+//! The places that show operators and staff that a redemption is stuck (P13): the log, lists, and a gauge.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -24,7 +24,7 @@ use crate::{
     world::{CODE, World, caller, class},
 };
 
-/// A redemption that membership has not answered for, after so many tries of recovery.
+/// Returns a world with a redemption that membership has not answered after `tries` tries of recovery.
 async fn tried(tries: u32) -> World {
     let world = World::new().await;
     world.code(None).await;
@@ -66,18 +66,18 @@ async fn p13_a_redemption_is_stuck_on_the_wire_after_10_tries_and_no_earlier() {
     for (tries, stuck) in [(STUCK_AFTER_TRIES - 1, false), (STUCK_AFTER_TRIES, true)] {
         let world = tried(tries).await;
         let handlers = RedemptionHandlers::new(world.app.clone());
-        // Membership is back, and has heard of nothing yet.
+        // Membership is back, and has received nothing yet.
         world.membership.set(Mode::Up);
         let shown = listed(&handlers).await;
         assert_eq!((shown.state(), shown.stuck), (State::Reserved, stuck));
         let one = read(&handlers, &shown.name).await.unwrap();
         assert_eq!((one.state(), one.stuck), (State::Reserved, stuck));
-        // Without membership nothing is read that may be wrong (P10).
+        // Without membership nothing is returned that may be wrong (P10).
         world.membership.set(Mode::Away);
         let unknown = read(&handlers, &shown.name).await.unwrap_err();
         let unknown = Error::from_status(&unknown).unwrap();
         assert_eq!(unknown.reason(), ErrorReason::MembershipUnavailable);
-        // Once it is answered it is stuck no more.
+        // Once it is answered it is no longer stuck.
         world.membership.set(Mode::Up);
         world.advance(TimeDelta::seconds(60));
         assert_eq!(
@@ -122,7 +122,7 @@ async fn p13_gauges_count_what_is_stuck_reserved_and_skipped() {
         ],
     )
     .await;
-    // Membership is back: recovery is hastened, and the gauges fall.
+    // Membership is back: recovery tries at once, and the gauges fall.
     world.membership.set(Mode::Up);
     until_shown(
         address,

@@ -1,5 +1,5 @@
-//! What membership leaves open: replies that lack a row, lost replies asked for in other batches, and an
-//! epoch that stays stale.
+//! Outcomes that membership leaves open: replies that lack a row, lost replies that are asked for in other batches, and
+//! an epoch that stays stale.
 
 use std::time::{Duration, Instant};
 
@@ -34,7 +34,7 @@ async fn p11_a_row_that_a_reply_lacks_is_unknown_and_never_refused() {
     let attempts = ["ann", "bob", "cid"].map(|name| world.attempt(name, CODE, ""));
     let mut answers = world.app.redemptions.redeem_many(attempts.into()).await;
     world.quiet().await;
-    // The last is not known, and keeps its use; the others have their answers.
+    // The outcome of the last is unknown, and it keeps its use; the others have their answers.
     let unknown = answers.pop().unwrap().unwrap_err();
     assert_eq!(unknown.reason(), ErrorReason::MembershipUnavailable);
     assert!(unknown.retry_delay().is_some());
@@ -42,7 +42,7 @@ async fn p11_a_row_that_a_reply_lacks_is_unknown_and_never_refused() {
         assert_eq!(answer.unwrap().outcome, Outcome::Admitted);
     }
     assert_eq!(world.uses(code).await, uses(2, 1));
-    // Recovery asks again, and learns that it was admitted.
+    // Recovery asks again, and learns that the person was admitted.
     world.membership.set(Mode::Up);
     world.advance(TimeDelta::seconds(5));
     assert_eq!(
@@ -65,7 +65,7 @@ async fn p11_recovery_asks_in_other_batches_and_admits_nobody_twice() {
     }
     world.redeem("dan", CODE, "").await.unwrap_err();
     assert_eq!(world.membership.state().largest_call, 3);
-    // The three and the one are asked about in one call.
+    // All four are asked about in one call.
     world.membership.set(Mode::Up);
     world.advance(TimeDelta::seconds(60));
     assert_eq!(
@@ -91,7 +91,7 @@ async fn p7_an_epoch_that_stays_stale_ends_after_three_rounds_as_not_known() {
     let fence = 9;
     world.membership.state().fences.insert(name, fence);
     let ended = world.redeem("ann", CODE, REQUEST).await.unwrap_err();
-    // Then the caller is told to come again, and nothing is held or left open.
+    // Then the caller is told to come again, and no use is held or left open.
     assert_eq!(ended.reason(), ErrorReason::MembershipUnavailable);
     assert!(ended.retry_delay().is_some());
     assert_eq!(world.membership.state().heard.len(), 3);
@@ -134,7 +134,7 @@ async fn p13_membership_has_two_seconds_to_admit() {
     let from = Instant::now();
     world.redeem("ann", CODE, "").await.unwrap_err();
     asked_between(&world, from).await;
-    // Recovery gives no longer.
+    // Recovery allows no more time.
     world.advance(TimeDelta::seconds(5));
     let from = Instant::now();
     world.app.redemptions.recover_once().await.unwrap();

@@ -1,4 +1,4 @@
-//! Seen from outside: that a transaction waits for another one's lock.
+//! Observes from outside that a transaction waits for another one's lock.
 
 use std::time::Duration;
 
@@ -6,12 +6,12 @@ use sqlx::{Connection as _, PgConnection};
 
 use crate::database::TestDatabase;
 
-/// How long a test waits for what must happen, in seconds.
+/// The maximum time that a test waits for an effect, in seconds.
 const SECONDS_MAX: u64 = 20;
 
 impl TestDatabase {
-    /// The tables that a session which waits for another has touched, once there is one. SQLite lets one write
-    /// after the other: none.
+    /// Returns the tables that a session which waits for another one has touched, once there is one. It returns none
+    /// for SQLite, which has one writer.
     pub(crate) async fn tables_of_who_waits(&self) -> Vec<String> {
         if matches!(self, Self::Sqlite { .. }) {
             return Vec::new();

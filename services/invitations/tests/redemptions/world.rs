@@ -1,4 +1,4 @@
-//! The service's use cases over a fresh SQLite file, a clock that stands still and a fake membership.
+//! The service's use cases over a fresh SQLite file, a manual clock and a fake membership.
 
 use std::sync::Arc;
 
@@ -68,7 +68,7 @@ pub(crate) fn keys() -> KeyRing {
     KeyRing::generate(&SystemRandomness).unwrap()
 }
 
-/// An invitation whose secret is `code`.
+/// Returns an invitation whose secret is `code`.
 pub(crate) fn row(
     kind: InvitationKind,
     code: &str,
@@ -150,7 +150,7 @@ impl World {
         Self::with_budgets(unlimited()).await
     }
 
-    /// On PostgreSQL, where transactions meet; to be dropped by [`World::drop_it`].
+    /// Makes a world on PostgreSQL, where transactions conflict; [`World::drop_it`] must drop it.
     pub(crate) async fn on_postgres() -> Self {
         Self::over(TestDatabase::postgres().await, unlimited()).await
     }
@@ -216,7 +216,7 @@ impl World {
         }
     }
 
-    /// Puts an invitation in place; gives its id.
+    /// Stores an invitation. Returns its id.
     pub(crate) async fn invitation(
         &self,
         kind: InvitationKind,
@@ -237,7 +237,7 @@ impl World {
         row.invitation.id
     }
 
-    /// An enrolment code with so many uses.
+    /// Stores an enrollment code with `max_uses` uses.
     pub(crate) async fn code(&self, max_uses: Option<u32>) -> Uuid {
         self.invitation(InvitationKind::EnrollmentCode, CODE, |row| {
             row.invitation.max_uses = max_uses;
@@ -282,7 +282,7 @@ impl World {
         self.stored(id).await.invitation.uses
     }
 
-    /// Every redemption, the oldest first.
+    /// Returns every redemption, oldest first.
     pub(crate) async fn redemptions(&self) -> Vec<Redemption> {
         let filter = RedemptionFilter {
             place: Place::Organization(organization()),
@@ -350,7 +350,7 @@ impl World {
         previewed
     }
 
-    /// Waits for what goes on after the answers; new writes may follow.
+    /// Waits for the work after the answers; new writes may follow.
     pub(crate) async fn quiet(&self) {
         let limit = std::time::Duration::from_secs(10);
         let finished = self.app.writes.finished();
@@ -374,7 +374,7 @@ impl World {
         sqlx::SqlitePool::connect(&url).await.unwrap()
     }
 
-    /// The types of all events, in their order.
+    /// Returns the types of all events, in their order.
     pub(crate) async fn event_types(&self) -> Vec<String> {
         sqlx::query_scalar("SELECT event_type FROM events ORDER BY sequence")
             .fetch_all(&self.pool().await)

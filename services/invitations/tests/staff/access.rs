@@ -1,4 +1,4 @@
-//! Who may do what: denied and absent are one answer to whoever may not see the place.
+//! Authorization: a user who may not see the place gets the same answer whether it is denied or absent.
 
 use homeroom_api::{
     common::v1::ErrorReason,

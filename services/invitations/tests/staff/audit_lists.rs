@@ -1,4 +1,4 @@
-//! R12: how the audit trail is read, by whom, and for how long.
+//! R12: the lists of the audit trail, their readers, and their retention.
 
 use chrono::TimeDelta;
 use homeroom_api::{

@@ -1,4 +1,4 @@
-//! R12: who read or changed which invitation, and never a secret.
+//! R12: the trail says who read or changed which invitation, and holds no secret.
 
 use chrono::TimeDelta;
 use homeroom_api::{
@@ -25,7 +25,7 @@ use crate::office::{CLASS, Office, by, by_owner, reason, request_id};
 
 pub(crate) const ORGANIZATION: &str = "organizations/hamilton";
 
-/// Requests of a class's owner, from a service.
+/// Returns a request of a class's owner, from a service.
 pub(crate) fn called<T>(message: T) -> tonic::Request<T> {
     let mut request = by_owner(message);
     let caller = request.extensions_mut().get_mut::<Caller>().unwrap();
@@ -55,14 +55,14 @@ pub(crate) fn of(parent: &str, filter: &str) -> ListAuditEntriesRequest {
     }
 }
 
-/// Methods and subjects of all entries so far, the oldest first.
+/// Returns the methods and subjects of all entries so far, oldest first.
 pub(crate) async fn entries(office: &Office) -> Vec<(String, String)> {
     let page = list(office, "owner", of(ORGANIZATION, "")).await.unwrap();
     let entries = page.audit_entries.into_iter().rev();
     entries.map(|entry| (entry.method, entry.subject)).collect()
 }
 
-/// Every text of the tables in which no secret may stand.
+/// Returns every text of the tables that must hold no secret.
 async fn kept(office: &Office) -> String {
     let Url::Sqlite(path) = office.database_url() else {
         panic!("these tests run on SQLite");
@@ -158,7 +158,7 @@ async fn r12_every_change_and_every_read_of_a_secret_is_one_entry_without_the_se
     };
     let revealed = call!(office.tokens.reveal_token(reveal));
     secrets.push(revealed.token.unwrap().invite_url);
-    // Masked: nothing to enter.
+    // The phrase is masked: no entry is written.
     let get = GetTokenRequest {
         name: token.name.clone(),
     };

@@ -34,7 +34,7 @@ async fn reset(office: &Office) -> ClassCode {
     answer.unwrap().into_inner().class_code.unwrap()
 }
 
-/// Whether a code opens anything.
+/// Returns true if a code opens anything.
 async fn is_known(office: &Office, code: &str) -> bool {
     let canonical = class_code::canonical(code).unwrap();
     let macs = office

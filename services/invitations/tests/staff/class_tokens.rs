@@ -139,7 +139,7 @@ const KEY_ONE: &str = "1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 const KEY_TWO: &str = "2:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 const SEED: u64 = 7;
 
-/// The phrase that comes first from the seed, in an office where `issued` was issued under key 1.
+/// Returns the first phrase drawn from the seed, in an office where `issued` was issued under key 1.
 async fn first_phrase(keys: &str, issued: Option<&Phrase>) -> Phrase {
     let keys = KeyRing::parse(keys).unwrap();
     let office = Office::open_with(keys, Arc::new(SeededRandomness::new(SEED))).await;

@@ -111,7 +111,7 @@ async fn u4_two_codes_that_read_alike_are_one_too_many() {
     let office = Office::open().await;
     let bio = create(&office, "BIO101").await;
     let other = create(&office, "CHEM202").await;
-    // Also where the version before this one stored it.
+    // It holds even if an earlier version stored it.
     for of_old in [false, true] {
         if of_old {
             office
@@ -132,7 +132,8 @@ async fn u4_two_codes_that_read_alike_are_one_too_many() {
     for text in ["810101", "BIQ101", "BIO1O2"] {
         create(&office, text).await;
     }
-    // Its own author may write it otherwise; who has the old writing is shut out as by any other code.
+    // Its own author may change it to another spelling; people with the old spelling are shut out as by any other
+    // change.
     let renamed = EnrollmentCode {
         name: bio.name.clone(),
         ..code("BI0-101")
@@ -140,7 +141,7 @@ async fn u4_two_codes_that_read_alike_are_one_too_many() {
     let renamed = update(&office, renamed, &["code"]).await.unwrap();
     assert_eq!(renamed.get_ref().full_code, "HAMILTON-BI0-101");
     assert_eq!(office.membership.fence(&bio.name), 2);
-    // Once it is deleted another may be made.
+    // Once it is deleted, another one may be made.
     let delete = by_owner(DeleteEnrollmentCodeRequest {
         name: bio.name,
         ..DeleteEnrollmentCodeRequest::default()
@@ -368,7 +369,7 @@ async fn b14_a_weak_code_is_acknowledged_or_guarded() {
         .unwrap()
         .into_inner();
 
-    // Taking the guard away makes it weak again.
+    // Without the domain rule it is weak again.
     let request = UpdateEnrollmentCodeRequest {
         enrollment_code: Some(EnrollmentCode {
             name: made.name,

@@ -1,4 +1,4 @@
-//! A membership service that does what the test says.
+//! A membership service whose answers the test sets.
 
 use std::{
     collections::BTreeMap,
@@ -27,14 +27,14 @@ use homeroom_kit::{Error, Result};
 #[derive(Debug, Default)]
 pub(crate) struct FakeMembership {
     fences: Mutex<BTreeMap<String, i64>>,
-    /// Fences are not raised.
+    /// True if fences are not raised.
     pub(crate) away: AtomicBool,
-    /// The class is archived.
+    /// True if the class is archived.
     pub(crate) archived: AtomicBool,
 }
 
 impl FakeMembership {
-    /// Where a fence stands; 0: never raised.
+    /// Returns the epoch of a fence; 0 if it was never raised.
     pub(crate) fn fence(&self, invitation: &str) -> i64 {
         let fences = self.fences.lock().unwrap();
         fences.get(invitation).copied().unwrap_or(0)

@@ -1,5 +1,5 @@
-//! P7 of every change that shuts people out: with membership away it stands but is not answered, and a
-//! retry answers once the fence is up.
+//! P7 for every change that shuts people out: while membership is unreachable the change stands but is not answered,
+//! and a retry is answered once the fence is up.
 
 use homeroom_api::{
     common::v1::ErrorReason,
@@ -18,7 +18,7 @@ use tonic::Status;
 
 use crate::office::{CLASS, Office, by_owner, reason, request_id};
 
-/// A change after which the invitation as it was admits nobody.
+/// A change after which nobody is admitted by the invitation's old state.
 #[derive(Debug, Clone, Copy)]
 enum Shut {
     ClassCodeReset,
@@ -47,7 +47,7 @@ fn mask(path: &str) -> FieldMask {
 }
 
 impl Shut {
-    /// Makes the invitation, and gives its name.
+    /// Makes the invitation. Returns its name.
     async fn make(self, office: &Office) -> String {
         match self {
             Self::ClassCodeReset => {
@@ -171,7 +171,7 @@ impl Shut {
     }
 }
 
-/// How many fences are pending.
+/// Returns the number of pending fences.
 async fn pending(office: &Office) -> usize {
     let mut repository = office.app.store.read().await.unwrap();
     let pending = repository.list_pending_fences(None, 10).await;
@@ -183,7 +183,7 @@ async fn p7_each_change_that_shuts_out_is_answered_only_once_its_fence_is_up() {
     for change in EACH {
         let office = Office::open().await;
         let name = change.make(&office).await;
-        // Given membership that does not answer, a change stands and is not answered, however often it is tried
+        // Given membership that does not answer, a change stands but is not answered, however often it is tried
         office.membership_is_away(true);
         for _ in 0..2 {
             let unanswered = change.apply(&office, &name).await;

@@ -1,5 +1,5 @@
-//! The service without its server: handlers over a SQLite file, a clock that stands still, and a
-//! membership service that does what the test says.
+//! The service without its server: handlers over a SQLite file, a manual clock, and a membership service whose answers
+//! the test sets.
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -49,7 +49,7 @@ impl Office {
         Self::open_with(keys, Arc::new(SystemRandomness)).await
     }
 
-    /// With these keys and this randomness.
+    /// Opens an office with these keys and this randomness.
     pub(crate) async fn open_with(keys: KeyRing, random: SharedRandomness) -> Self {
         let database = Database::sqlite().await;
         let start = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
@@ -104,7 +104,7 @@ impl Office {
         self.membership.away.store(away, Ordering::SeqCst);
     }
 
-    /// Where its database is.
+    /// Returns the URL of its database.
     pub(crate) fn database_url(&self) -> &Url {
         &self.database.url
     }
@@ -119,7 +119,7 @@ impl Office {
         sqlx::raw_sql(statement).execute(&pool).await.unwrap();
     }
 
-    /// The types of all events so far, oldest first.
+    /// Returns the types of all events so far, oldest first.
     pub(crate) async fn event_types(&self) -> Vec<String> {
         let events = self.events().await;
         events.into_iter().map(|event| event.event_type).collect()
@@ -130,7 +130,7 @@ impl Office {
         feed.list(&Scope::Everything, 0, 1_000).await.unwrap()
     }
 
-    /// The row whose resource name ends with an id.
+    /// Returns the row whose id ends the resource name.
     pub(crate) async fn row(&self, name: &str) -> InvitationRow {
         let id = Uuid::parse_str(name.rsplit('/').next().unwrap()).unwrap();
         let mut session = self.app.store.read().await.unwrap();
@@ -138,7 +138,7 @@ impl Office {
     }
 }
 
-/// A request of a user.
+/// Returns a request of a user.
 pub(crate) fn by<T>(user: &str, message: T) -> Request<T> {
     let mut caller = Caller::for_user(UserId::parse(user).unwrap());
     std::any::type_name::<T>().clone_into(&mut caller.method);
@@ -147,12 +147,12 @@ pub(crate) fn by<T>(user: &str, message: T) -> Request<T> {
     request
 }
 
-/// A request of the class's owner.
+/// Returns a request of the class's owner.
 pub(crate) fn by_owner<T>(message: T) -> Request<T> {
     by("owner", message)
 }
 
-/// The reason of a refusal.
+/// Returns the reason of a refusal.
 pub(crate) fn reason<T>(result: Result<T, Status>) -> ErrorReason {
     match result {
         Ok(_) => ErrorReason::Unspecified,

@@ -1,4 +1,4 @@
-//! R3: the same request id, the same answer; and never a stored secret.
+//! R3: the same request id gets the same answer, and no secret is stored for it.
 
 use chrono::TimeDelta;
 use homeroom_api::{

@@ -1,4 +1,4 @@
-//! The service as a server: it starts without membership, says so, and ends when it is told to.
+//! The service as a server: it starts without membership, reports that, and ends when it is told to.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -27,7 +27,7 @@ use crate::{
 const ISSUER: &str = "https://platform.example";
 const AUDIENCE: &str = "homeroom";
 
-/// Settings of a service whose membership never answers.
+/// Returns the settings of a service whose membership never answers.
 fn without_membership(database: &Database, signer: &Arc<Signer>) -> Config {
     let nobody: SocketAddr = "127.0.0.1:1".parse().unwrap();
     let keys = signer.keys(None).unwrap();

@@ -9,10 +9,10 @@ use homeroom_invitations::store::{self, Store};
 use homeroom_kit::database::{Options, Url};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 
-/// A URL of a role that may create databases.
+/// The variable with a database URL, of a role that may create databases.
 pub(crate) const DATABASE_URL_VARIABLE: &str = "HOMEROOM_TEST_DATABASE_URL";
 
-/// One database, gone with the test.
+/// One database, removed with the test.
 pub(crate) struct Database {
     pub(crate) url: Url,
     pub(crate) store: Arc<dyn Store>,
@@ -21,7 +21,7 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    /// A SQLite file of its own.
+    /// Makes a database in a SQLite file of its own.
     pub(crate) async fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("invitations.db");
@@ -34,7 +34,7 @@ impl Database {
         }
     }
 
-    /// A PostgreSQL database of its own.
+    /// Makes a PostgreSQL database of its own.
     pub(crate) async fn postgres() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let admin = std::env::var(DATABASE_URL_VARIABLE).unwrap_or_else(|_| {
@@ -61,7 +61,7 @@ impl Database {
         }
     }
 
-    /// Closes it, and drops it where that is needed.
+    /// Closes the database, and drops it if needed.
     pub(crate) async fn remove(self) {
         self.store.close().await;
         if let Some((admin, name)) = self.created {

@@ -1,4 +1,4 @@
-//! Rows of invitations, and the ways to write and read one.
+//! Rows of invitations, and functions to write and read one.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ pub(crate) fn class() -> Place {
     Place::new(organization("hamilton"), Some(class))
 }
 
-/// Ids in the order of `number`.
+/// Returns ids in the order of `number`.
 pub(crate) fn id(number: u128) -> Uuid {
     Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0000 + number)
 }

@@ -7,10 +7,10 @@ use tokio::{
     net::TcpStream,
 };
 
-/// How long a test waits for what must be shown, in seconds.
+/// The maximum time that a test waits for lines, in seconds.
 const SECONDS_MAX: u64 = 20;
 
-/// What `GET /metrics` answers, with its head.
+/// Returns the answer to `GET /metrics`, with its head.
 pub(crate) async fn scrape(address: SocketAddr) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = b"GET /metrics HTTP/1.1\r\nHost: metrics\r\n\r\n";
