@@ -2,7 +2,7 @@
 //! made with.
 //!
 //! When a service first starts with a key version, the MAC that its key makes of a fixed text is recorded. A version
-//! without a record, as databases of old have, is tried on secrets stored under it.
+//! that was never recorded, because the database is older than these records, is tried on secrets stored under it.
 
 use chrono::{DateTime, Utc};
 use homeroom_kit::keys::{KeyRing, Sealed};

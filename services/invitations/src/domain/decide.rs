@@ -153,23 +153,23 @@ fn queue_cause(invitation: &Invitation, attempt: &Facts, now: DateTime<Utc>) -> 
     }
 }
 
-/// R5: invitations that are off, revoked or deleted get the same answer as unknown ones.
+/// Refuses invitations that are off, revoked or deleted, with the same answer as unknown ones (R5).
 fn usable(invitation: &Invitation, _: &Facts, _: DateTime<Utc>) -> Option<ErrorReason> {
     (invitation.standing != Standing::On).then_some(ErrorReason::CodeNotUsable)
 }
 
-/// C13: a join URL entitles nobody to register.
+/// Refuses registration by a join URL, which entitles nobody to register (C13).
 fn sign_up(invitation: &Invitation, attempt: &Facts, _: DateTime<Utc>) -> Option<ErrorReason> {
     (attempt.sign_up && !invitation.kind.policy().grants_sign_up)
         .then_some(ErrorReason::SignUpNotGranted)
 }
 
-/// B5: it is valid from its first moment on, inclusive.
+/// Refuses before the invitation's first moment (B5).
 fn not_yet_valid(invitation: &Invitation, _: &Facts, now: DateTime<Utc>) -> Option<ErrorReason> {
     invitation.is_early(now).then_some(ErrorReason::NotYetValid)
 }
 
-/// B6, A8: if the address matters, there must be one, and it must be proved.
+/// Refuses people without a proved address, if the address matters (B6, A8).
 fn email_verified(
     invitation: &Invitation,
     attempt: &Facts,
@@ -186,7 +186,7 @@ fn email_verified(
     (address_counts && !proved).then_some(failure)
 }
 
-/// A8: one address or one student id; if both are set, both must match.
+/// Refuses everyone but the one address or the one student id; if both are set, both must match (A8).
 fn assigned_to(invitation: &Invitation, attempt: &Facts, _: DateTime<Utc>) -> Option<ErrorReason> {
     let right_email = invitation.assigned_email.as_ref().is_none_or(|assigned| {
         attempt
@@ -201,7 +201,7 @@ fn assigned_to(invitation: &Invitation, attempt: &Facts, _: DateTime<Utc>) -> Op
     (!(right_email && right_person)).then_some(ErrorReason::TokenAssignedToAnother)
 }
 
-/// B6: nobody outside the domains gets in.
+/// Refuses addresses outside the domains (B6).
 fn email_domain(invitation: &Invitation, attempt: &Facts, _: DateTime<Utc>) -> Option<ErrorReason> {
     let rules = &invitation.email_domains;
     let inside = rules.is_empty()
@@ -212,20 +212,20 @@ fn email_domain(invitation: &Invitation, attempt: &Facts, _: DateTime<Utc>) -> O
     (!inside).then_some(ErrorReason::EmailDomainNotAllowed)
 }
 
-/// B5, A14: it is invalid from its last moment on, inclusive.
+/// Refuses from the invitation's end on, that moment included (B5, A14).
 fn no_longer_valid(invitation: &Invitation, _: &Facts, now: DateTime<Utc>) -> Option<ErrorReason> {
     invitation
         .has_expired(now)
         .then_some(ErrorReason::NoLongerValid)
 }
 
-/// X4: every use is spent, or waits for a person's decision.
+/// Refuses if every use is spent, or waits for a person's decision (X4).
 fn used_up(invitation: &Invitation, attempt: &Facts, _: DateTime<Utc>) -> Option<ErrorReason> {
     let short = !attempt.has_use && invitation.supply() == Supply::UsedUp;
     short.then_some(ErrorReason::UsedUp)
 }
 
-/// P3: the missing uses are held by redemptions under way.
+/// Refuses if redemptions under way hold the missing uses (P3).
 fn use_in_progress(
     invitation: &Invitation,
     attempt: &Facts,

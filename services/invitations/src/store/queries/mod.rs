@@ -55,7 +55,7 @@ pub(crate) struct SqlRepository {
 }
 
 impl SqlRepository {
-    /// The connection to run statements on.
+    /// Returns the connection to run statements on.
     pub(crate) fn connection(&mut self) -> &mut Connection {
         self.session.connection()
     }
