@@ -2,7 +2,6 @@
 //!
 //! A change and its entries are written in one transaction. A read is answered only once its entry is durable: entries
 //! that arrive together share a transaction, and no secret is returned if none can be written.
-//! secret is told.
 
 use std::sync::Arc;
 

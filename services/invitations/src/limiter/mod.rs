@@ -72,7 +72,6 @@
 //!
 //! If Redis loses its data (flushed, killed, promoted too early), it is gone: each time, a user has all failures of the
 //! day anew.
-//! failures of the day anew.
 
 mod attempt_commands;
 pub mod breaker;
