@@ -8,7 +8,7 @@ use super::{
     state::Reply,
 };
 
-/// The change that an attempt made which is given back.
+/// The change made by an attempt whose charge is given back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
     /// It changed nothing: the person was a member already, no seat was free, or a part of the service did not answer.
@@ -29,8 +29,8 @@ struct Entry {
 }
 
 impl Entry {
-    /// Returns true if the entry is settled, or is treated so: an entry that is never settled counts as a failure, in
-    /// hints only from here on.
+    /// Returns true if the entry is settled, or has been under way so long that it counts as a failure. Limits count an
+    /// entry from the start; the waits that are reported count it only from here on.
     fn is_settled(self, now: i64) -> bool {
         self.settled || (self.time - now).abs() >= UNDER_WAY_MICROS
     }

@@ -36,11 +36,11 @@ use tonic::{
 use super::{Access, Admission, Membership, convert};
 use crate::{SERVICE, domain::invitation::Epoch, store::PersonKnown};
 
-/// The lifetime of such a token, in minutes.
+/// The lifetime of this service's own tokens, in minutes.
 const TOKEN_MINUTES: i64 = 5;
 /// The time before its expiry from which a token is no longer used, in minutes.
 const TOKEN_RENEW_MINUTES: i64 = 1;
-/// The subject of such tokens.
+/// The subject of this service's own tokens.
 const TOKEN_SUBJECT: &str = "homeroom-invitations";
 /// The margin by which this service's deadline precedes the caller's, in milliseconds.
 const DEADLINE_MARGIN_MILLIS: u64 = 50;

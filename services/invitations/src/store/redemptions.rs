@@ -168,11 +168,11 @@ pub struct StateChange {
 /// The amounts to add to an invitation's counts; each may be negative.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct UsesChange {
-    /// To `uses_reserved`.
+    /// The amount to add to `uses_reserved`.
     pub reserved: i64,
-    /// To `uses_queued`.
+    /// The amount to add to `uses_queued`.
     pub queued: i64,
-    /// To `uses_committed`.
+    /// The amount to add to `uses_committed`.
     pub committed: i64,
 }
 
@@ -196,7 +196,7 @@ pub struct RedemptionFilter {
 /// A request id and the body that it came with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RedemptionRequest {
-    /// The key: the user and the request id.
+    /// The key: the caller, the method and the request id.
     pub key: RequestKey,
     /// The HMAC of the body.
     pub body: BodyMac,

@@ -27,7 +27,7 @@ pub(super) struct Columns<'row> {
     pub(super) key_version: i64,
     pub(super) assigned_email: String,
     pub(super) external_id: &'row str,
-    /// Microseconds.
+    /// The lock period, in microseconds.
     pub(super) lock_period: Option<i64>,
     pub(super) unlock_time: i64,
     pub(super) manual_lock_time: Option<i64>,
@@ -107,8 +107,8 @@ pub(super) fn domain_rules_text(rules: &[DomainRule]) -> String {
     serde_json::json!(texts).to_string()
 }
 
-/// Reads domain rules. A rule that today's lists would call too broad is valid if it is stored. An unreadable rule is
-/// an error and is never dropped, because that would let everyone in.
+/// Reads domain rules. A stored rule that cannot be read, or that today's lists call too broad, makes the row an error.
+/// It is never dropped, because that would let everyone in.
 fn domain_rules(text: &str) -> Result<Vec<DomainRule>> {
     let texts: Vec<String> =
         serde_json::from_str(text).map_err(|_| corrupt("invitations.email_domains is no list"))?;
