@@ -1,4 +1,4 @@
-//! Settings, judged as a whole before anything is bound.
+//! The settings of the service, checked as a whole before anything is bound.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -8,17 +8,17 @@ use homeroom_kit::{
     service::Settings,
 };
 
-/// Where the service listens when nothing is said.
+/// The address to listen on if none is set.
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 50_051);
 
-/// The keys of the invitations service, which may admit and nothing else, and speak for nobody.
+/// The keys of the invitations service, which may admit people, do nothing else, and act for no user.
 const INVITATIONS_KEYS: ServiceKeys = ServiceKeys {
     setting: "INVITATIONS_JWKS_FILE",
     cap: Scopes::NONE.with(Scope::Admit),
     subject: "homeroom-invitations",
 };
 
-/// Reads every setting and names every mistake.
+/// Reads all settings, and reports all mistakes together.
 pub fn read_config(mut reader: Reader<'_>) -> Result<Settings, ConfigErrors> {
     let settings = Settings::read(&mut reader, DEFAULT_LISTEN, Some(INVITATIONS_KEYS));
     reader.finish_with(settings)

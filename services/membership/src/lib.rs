@@ -1,8 +1,7 @@
-//! Who is in: organizations, classes, members, licensed seats and the approval queue.
+//! The membership service: organizations, classes, members, licensed seats and the approval queue.
 //!
-//! `grpc` parses requests and converts answers, `admission` and `app` load, decide and apply, `domain`
-//! holds the rules as pure functions, `store` keeps rows in PostgreSQL or SQLite behind one trait, and
-//! `service` wires them.
+//! `grpc` parses requests and converts answers, `admission` and `app` load, decide and apply, `domain` holds the rules
+//! as pure functions, `store` keeps rows in PostgreSQL or SQLite behind one trait, and `service` connects them.
 
 #![expect(
     clippy::duplicate_mod,
@@ -21,5 +20,5 @@ pub use config::read_config;
 pub use homeroom_kit::service::{Dependencies, Settings as Config, StartError};
 pub use service::{Service, migrate, start};
 
-/// The name of this service in page tokens of its feed, in failpoints and metrics.
+/// The name of this service in the page tokens of its feed, in failpoints and in metrics.
 pub(crate) const SERVICE: &str = "membership";

@@ -1,11 +1,11 @@
-//! The membership service as a process of its own.
+//! The membership service as its own process.
 
 use std::process::ExitCode;
 
 use homeroom_kit::service::{self, Setting};
 use homeroom_membership::{migrate, read_config, start};
 
-/// The settings that this service alone has.
+/// The settings that only this service has.
 const SETTINGS: &[Setting] = &[
     (
         "LISTEN_ADDRESS",

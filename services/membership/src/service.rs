@@ -1,5 +1,5 @@
-//! The running service: everything is checked before the port is bound, and everything that was begun is
-//! finished before it stops.
+//! The running service: everything is checked before the port is bound, and everything that was begun is finished
+//! before it stops.
 
 use std::{sync::Arc, time::Duration};
 
@@ -33,14 +33,14 @@ use crate::{
     store,
 };
 
-/// How often request ids that may be forgotten are looked for.
+/// The interval between searches for request ids that may be forgotten.
 const PRUNE_INTERVAL: Duration = Duration::from_mins(10);
-/// Request ids that one transaction forgets at most.
+/// Maximum number of request ids that one transaction forgets.
 const PRUNE_BATCH: u32 = 1_000;
-/// How often join requests whose time is over are looked for.
+/// The interval between searches for overdue join requests.
 const EXPIRY_INTERVAL: Duration = Duration::from_mins(1);
 
-/// The service under way.
+/// The running service.
 pub type Service = service::Service<App>;
 
 fn database_options() -> Options {
@@ -55,7 +55,7 @@ pub async fn migrate(url: &Url) -> Result<(), OpenError> {
     store::migrate(url, database_options()).await
 }
 
-/// Starts the service. Nothing is bound before settings, database and schema are known to be right.
+/// Starts the service. Nothing is bound before settings, database and schema are checked.
 pub async fn start(
     settings: Settings,
     dependencies: Dependencies,
@@ -128,7 +128,7 @@ async fn services(app: &Arc<App>, shutdown: &Shutdown) -> Services {
 }
 
 impl App {
-    /// Forgets request ids claimed more than 24 hours ago (R3). Gives how many.
+    /// Forgets request ids claimed more than 24 hours ago (R3). Returns their number.
     pub async fn prune_request_ids(&self) -> homeroom_kit::Result<u64> {
         let before = forgotten_before(self.clock.now());
         let mut pruned = 0;

@@ -1,6 +1,6 @@
-//! T2 of the redemption protocol: one transaction for however many redemptions there are in hand, or for
-//! those of one organization where it is busy, or for one where others spoil its transaction. It locks,
-//! reads every fact, decides, and saves.
+//! T2 of the redemption protocol: one transaction for all redemptions in hand, for those of one organization where it
+//! is busy, or for a single redemption where others make its transaction fail. It locks, reads every fact, decides, and
+//! saves.
 
 use std::{collections::BTreeSet, iter};
 
@@ -27,7 +27,8 @@ use crate::{
     store::{Locked, Locks, PersonAt, Repository, StoredAdmission, Wanted},
 };
 
-/// Times that a transaction is tried which met another one (a deadlock, a key that was just taken).
+/// Maximum number of tries for a transaction that conflicts with another one (a deadlock, or a key that was just
+/// inserted).
 const ATTEMPTS_MAX: u32 = 3;
 
 /// One redemption to admit.
@@ -37,15 +38,16 @@ pub struct AdmitRequest {
     pub redemption: RedemptionName,
     /// Resource name of the invitation: the fence's key.
     pub invitation: String,
-    /// Where to.
+    /// The place to join.
     pub place: Place,
-    /// Whom.
+    /// The person to admit.
     pub user: UserId,
-    /// As the platform gave them.
+    /// The particulars that the platform supplied.
     pub particulars: Particulars,
-    /// When the person's own token, or a platform that vouches, gave them so; None where nobody vouches for them.
+    /// When the particulars were stated by the person's own token or by a platform that vouches for them; None where
+    /// nobody vouches for them.
     pub vouch_time: Option<DateTime<Utc>>,
-    /// What invitations decided.
+    /// The decision of the invitations service (T1).
     pub attempt: Attempt,
     /// The way in (R6).
     pub method: Method,
@@ -56,7 +58,7 @@ impl AdmitRequest {
         (self.place.clone(), self.user.clone())
     }
 
-    /// Wants everything that decides it.
+    /// Returns the keys of everything that its decision depends on.
     #[must_use]
     pub fn wanted(&self) -> Wanted {
         Wanted {
@@ -66,13 +68,13 @@ impl AdmitRequest {
     }
 }
 
-/// What each redemption is answered, in their order.
+/// The answer to each redemption, in the order of the requests.
 pub type Admitted = Vec<Result<Admission>>;
 
 impl App {
-    /// Admits the redemptions of every organization that nobody else holds, all in one transaction that
-    /// waits for nobody: a busy organization holds up no other. Returns the requests in their order, with
-    /// None where the organization is busy or something went wrong: they are to be tried with patience.
+    /// Admits the redemptions of all organizations that no other transaction has locked, in one transaction that never
+    /// waits, so that a busy organization delays no other. Returns the requests in their order, with None where the
+    /// organization is busy or the transaction failed: these are to be retried by a transaction that waits.
     pub(super) async fn admit_where_free(
         &self,
         requests: Vec<AdmitRequest>,
@@ -91,11 +93,11 @@ impl App {
             .await
     }
 
-    /// Admits or queues the person of each redemption of one organization, and stores what it answers
-    /// (P1). The transaction ends though the caller has gone (P12). Answers in their order.
+    /// Admits or queues the person of each redemption of one organization, and stores the answers (P1). The transaction
+    /// completes even if the caller has gone (P12). Returns the answers in the order of the requests.
     ///
-    /// A row fails by itself with `INVALID_REQUEST` where its redemption was another person's or place's,
-    /// or where the database refuses it.
+    /// A row fails alone with `INVALID_REQUEST` if its redemption belongs to another person or place, and alone if the
+    /// database refuses it.
     pub(super) async fn admit_in_organization(&self, requests: Vec<AdmitRequest>) -> Admitted {
         let app = self.clone();
         self.writes
@@ -159,7 +161,8 @@ impl App {
         }
     }
 
-    /// Wrong on purpose, against P6: decides by what stood before the locks. Else None.
+    /// Wrong on purpose, against P6: reads the facts to decide by before the locks are taken. Without that variant,
+    /// returns None.
     async fn look_before_locking(
         &self,
         requests: &[AdmitRequest],
@@ -210,7 +213,7 @@ async fn admit_and_save(
         Some(seen) => seen,
         None => load(repository, wanted, now).await?,
     };
-    // One that was founded in between is not locked.
+    // An organization created after the locks were taken is not locked.
     plan.keep_organizations(&locked.organizations);
     let decided: Vec<Option<Result<Decision>>> = requests
         .iter()
@@ -233,7 +236,7 @@ async fn admit_and_save(
     Ok(answers)
 }
 
-/// The organizations that somebody else holds, or of which a fence is not free.
+/// Returns the organizations that another transaction has locked, or of which a fence is not free.
 fn organizations_left(requests: &[AdmitRequest], locked: &Locked) -> BTreeSet<OrganizationId> {
     let left = requests.iter().filter(|request| {
         !locked.organizations.contains(request.place.organization())
@@ -268,7 +271,7 @@ pub(super) fn decide_one(
     Ok(decide(&facts, &request.attempt, now))
 }
 
-/// The key stands for one person and one place.
+/// Returns the error for a redemption whose key belongs to another person or place.
 fn another_redemption() -> Error {
     let wrong = "was used for another person or place";
     Error::new(
@@ -328,7 +331,7 @@ fn admit_one(
     Ok(decision)
 }
 
-/// Plans what staff are shown of the person from now on, unless the person is let in nowhere.
+/// Plans to show staff the person's new particulars, unless the person is refused.
 fn tell(plan: &mut Plan, request: &AdmitRequest, decision: Decision) {
     let shut_out = matches!(
         decision.outcome(),

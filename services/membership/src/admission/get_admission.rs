@@ -1,4 +1,4 @@
-//! `GetAdmission`: what a redemption was answered, and what became of it since (P10).
+//! `GetAdmission`: the stored answer to a redemption, and what has become of it since (P10).
 
 use homeroom_api::{common::v1::ErrorReason, names::RedemptionName};
 use homeroom_kit::{Error, Result, auth::Caller};
@@ -7,8 +7,8 @@ use super::plan::{Admission, Plan};
 use crate::{app::App, store::Wanted};
 
 impl App {
-    /// The stored answer with its member or request as it is now. `REDEMPTION_NOT_FOUND` if membership
-    /// has never heard of the redemption.
+    /// Returns the stored answer with its member or request as it is now. Fails with `REDEMPTION_NOT_FOUND` if
+    /// membership has no such redemption.
     pub async fn get_admission(&self, caller: &Caller, name: &RedemptionName) -> Result<Admission> {
         let mut repository = self.store.read().await?;
         let admissions = repository.admissions(&[name.id]).await?;

@@ -1,10 +1,9 @@
-//! Where redemptions wait for their turn: a lane for each organization, and a bounded number of
-//! transactions that serve them.
+//! The queues of redemptions: one lane for each organization, and a bounded number of transactions that serve them.
 //!
-//! A transaction takes along whatever waits in every lane that no other one serves, so that batches form by
-//! themselves: what arrives while one commits shares the next one. It waits for nobody: an organization that
-//! somebody else holds is left, and tried again by a patient transaction that waits for it alone. So a busy
-//! organization holds up no other.
+//! A transaction takes what waits in every lane that no other transaction serves, so batches form by themselves: what
+//! arrives while one transaction commits shares the next one. It never waits for a lock: an organization that another
+//! transaction has locked is left out and retried by a patient transaction that waits for it alone. So a busy
+//! organization delays no other.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -29,19 +28,19 @@ use super::{
 };
 use crate::{app::App, domain::admission::ADMISSIONS_MAX};
 
-/// Transactions under way at the same time that wait for nobody.
+/// Maximum number of concurrent transactions that do not wait for locks.
 const TRANSACTIONS_MAX: usize = 4;
-/// Transactions that wait for their organization at the same time: these, and the connections that they
-/// hold, are all that busy organizations take from others.
+/// Maximum number of concurrent transactions that wait for their organization: these, with their connections, are all
+/// that busy organizations take from others.
 const PATIENT_TRANSACTIONS_MAX: usize = 4;
-/// Redemptions that wait in all lanes; further ones are refused with `OVERLOADED`.
+/// Maximum number of redemptions in all lanes; further ones are refused with `OVERLOADED`.
 pub const WAITING_MAX: usize = 10_000;
 
-/// How long redemptions of a busy organization may hold up the answer to those of another in one call, in
-/// milliseconds; after it they are answered that they are not known yet. Half of a short deadline.
+/// The longest time that redemptions of a busy organization may delay the answer to those of another in one call, in
+/// milliseconds; after it their outcome is answered as unknown. A call never waits longer than half of its deadline.
 pub const BUSY_WAIT_MILLIS_MAX: u64 = 1_000;
 
-/// How long the rows of one call wait for busy organizations, all together.
+/// The time that the rows of one call together wait for busy organizations.
 struct Patience {
     lasts: Duration,
     until: Instant,
@@ -67,21 +66,21 @@ struct Waiting {
 #[derive(Default)]
 struct Lane {
     waiting: VecDeque<Waiting>,
-    /// Set from when a transaction found that somebody else holds the organization until one got it.
+    /// True from when a transaction found the organization locked by another until a transaction has served the lane.
     busy: bool,
 }
 
 #[derive(Default)]
 struct State {
     lanes: BTreeMap<OrganizationId, Lane>,
-    /// Lanes that wait for a transaction, the longest-waiting first.
+    /// Lanes that wait for a transaction, in the order in which they began to wait.
     ready: VecDeque<OrganizationId>,
     waiting: usize,
     transactions: usize,
 }
 
 impl State {
-    /// Takes what waits longest in the lane, at most as much as is left of a batch.
+    /// Moves the longest-waiting redemptions of the lane into the batch, up to its size limit.
     fn take_from(&mut self, organization: &OrganizationId, batch: &mut Vec<Waiting>) {
         if let Some(lane) = self.lanes.get_mut(organization) {
             let count = lane.waiting.len().min(ADMISSIONS_MAX - batch.len());
@@ -90,7 +89,7 @@ impl State {
         }
     }
 
-    /// Takes what the next transaction admits, in whole lanes but for the last one.
+    /// Takes the next transaction's batch: whole lanes, except perhaps the last one.
     fn take(&mut self) -> Vec<Waiting> {
         let mut batch = Vec::new();
         while batch.len() < ADMISSIONS_MAX
@@ -101,7 +100,7 @@ impl State {
         batch
     }
 
-    /// Puts redemptions back to where they were taken from.
+    /// Puts redemptions back at the front of their lane.
     fn put_back(&mut self, organization: &OrganizationId, batch: Vec<Waiting>) {
         self.waiting += batch.len();
         let lane = self.lanes.entry(organization.clone()).or_default();
@@ -111,7 +110,7 @@ impl State {
         }
     }
 
-    /// Ends the service of a lane: it waits for the next transaction, or is closed where nothing waits.
+    /// Ends the service of a lane: it waits for the next transaction, or is removed if it is empty.
     fn release(&mut self, organization: OrganizationId) {
         let Some(lane) = self.lanes.get_mut(&organization) else {
             return;
@@ -125,7 +124,7 @@ impl State {
     }
 }
 
-/// Takes redemptions to admit. Clones share the lanes.
+/// The entry point for redemptions to admit. Clones share the lanes.
 #[derive(Clone)]
 pub struct Lanes {
     app: App,
@@ -134,7 +133,7 @@ pub struct Lanes {
 }
 
 impl Lanes {
-    /// Opens none.
+    /// Creates the queue, with no lanes yet.
     #[must_use]
     pub fn new(app: App) -> Self {
         Self {
@@ -144,19 +143,20 @@ impl Lanes {
         }
     }
 
-    /// Has each redemption admitted in some transaction, and answers in their order; within an
-    /// organization they are decided in their order too. `OVERLOADED` when too many wait already. Call it
-    /// inside a runtime.
+    /// Has each redemption admitted by some transaction, and returns the answers in the order of the requests; those of
+    /// one organization are decided in that order too. Fails with `OVERLOADED` if too many are waiting already. Must be
+    /// called inside a runtime.
     ///
-    /// A row whose organization is busy for long is answered `DATABASE_UNAVAILABLE`, if there are others
-    /// beside it: its outcome is unknown, and a repetition learns it (P11). `left` is how long the
-    /// caller waits.
+    /// If the call covers several organizations, a row whose organization stays busy is answered
+    /// `DATABASE_UNAVAILABLE`: its outcome is unknown, and a repetition returns it (P11). `left` is the time that the
+    /// caller still waits.
     pub async fn submit(
         &self,
         requests: Vec<AdmitRequest>,
         left: Option<Duration>,
     ) -> Result<Admitted> {
-        // Wrong on purpose, against P6: each call for itself, so that transactions of one organization meet.
+        // Wrong on purpose, against P6: each call runs its own transaction, so that transactions of one organization
+        // meet.
         if is_wrong(WrongVariant::CheckThenAct) {
             return Ok(self.app.admit_in_organization(requests).await);
         }
@@ -172,7 +172,7 @@ impl Lanes {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has redemptions wait in their organizations' lanes, after those that are there.
+    /// Appends redemptions to their organizations' lanes.
     fn enter(&self, requests: Vec<AdmitRequest>) -> Result<Vec<(OrganizationId, Answer)>> {
         let mut state = self.state();
         if state.waiting + requests.len() > WAITING_MAX {
@@ -197,7 +197,7 @@ impl Lanes {
         Ok(answers)
     }
 
-    /// Starts a task that serves the lanes, if one more may and any lane waits.
+    /// Starts a task that serves the lanes, if a lane waits and the maximum is not reached.
     fn serve(&self, state: &mut State) {
         if state.ready.is_empty() || state.transactions >= TRANSACTIONS_MAX {
             return;
@@ -218,7 +218,7 @@ impl Lanes {
             state.transactions -= 1;
             return None;
         }
-        // Lanes that were too many for this batch go with another.
+        // Lanes that did not fit into this batch go into another.
         self.serve(&mut state);
         Some(batch)
     }
@@ -230,14 +230,14 @@ impl Lanes {
             .unzip();
         let served = organizations(&requests);
         let app = self.app.clone();
-        // In a task of its own, so that a panic in it ends these and no others.
+        // Runs in its own task, so that a panic fails only these redemptions.
         let admitting = tokio::spawn(async move { app.admit_where_free(requests).await });
         let mut busy: BTreeMap<OrganizationId, Vec<Waiting>> = BTreeMap::new();
         for (answer, (request, admitted)) in
             answers.into_iter().zip(admitting.await.unwrap_or_default())
         {
             if let Some(admitted) = admitted {
-                // Whoever has gone needs no answer.
+                // A caller that has gone needs no answer.
                 let _ = answer.send(admitted);
             } else {
                 let organization = request.place.organization().clone();
@@ -258,11 +258,11 @@ impl Lanes {
         }
     }
 
-    /// Serves one lane by a transaction that waits for its organization.
+    /// Serves one lane with a transaction that waits for the lock of its organization.
     async fn admit_patiently(&self, organization: OrganizationId) {
         let permit = self.patient_transactions.acquire().await;
         let mut batch = Vec::new();
-        // Whatever arrived while it waited for its turn goes together.
+        // Redemptions that arrived while this one waited for its permit go into the same batch.
         self.state().take_from(&organization, &mut batch);
         let (requests, answers): (Vec<_>, Vec<_>) = batch
             .into_iter()
@@ -280,7 +280,7 @@ impl Lanes {
         self.serve(&mut state);
     }
 
-    /// Waits for an answer; when the patience ends, only if the organization is not busy.
+    /// Waits for an answer. When the patience runs out, gives up if the organization is busy, and otherwise waits on.
     async fn wait(
         &self,
         organization: &OrganizationId,
@@ -306,7 +306,7 @@ impl Lanes {
     }
 }
 
-/// How long to wait for busy organizations; None where nobody else waits for the same answer.
+/// Returns how long to wait for busy organizations; None if the call is for one organization only.
 fn patience(organizations: usize, left: Option<Duration>) -> Option<Duration> {
     let longest = Duration::from_millis(BUSY_WAIT_MILLIS_MAX);
     (organizations > 1).then(|| left.map_or(longest, |left| longest.min(left / 2)))

@@ -1,5 +1,5 @@
-//! What admissions and the decisions on join requests read and write: one statement that locks, one that
-//! reads every fact, and one that saves, for however many redemptions there are in hand.
+//! The database operations of admissions and of decisions on join requests: one statement that locks, one that reads
+//! every fact, and one that saves, for any number of redemptions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,17 +19,17 @@ use crate::{
     store::Result,
 };
 
-/// A person and where they are, want to be, or were.
+/// A person and the place where they are a member, want to be, or were.
 pub type PersonAt = (Place, UserId);
 
-/// What a redemption was answered, for ever (P1).
+/// The permanent answer to a redemption (P1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredAdmission {
     /// The last part of the redemption's resource name: the key.
     pub redemption: Uuid,
-    /// Where to.
+    /// The place to join.
     pub place: Place,
-    /// Whom.
+    /// The person.
     pub user: UserId,
     /// Resource name of the invitation.
     pub invitation: String,
@@ -46,23 +46,23 @@ pub struct StoredAdmission {
 /// An organization as admissions see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrganizationKnown {
-    /// What people call it.
+    /// The name shown to people.
     pub display_name: String,
-    /// Its licence and what is used of it.
+    /// The seat limit and the seats in use.
     pub seats: Seats,
 }
 
-/// A person of whom everything is wanted that decides whether they are let in.
+/// A person whose facts are to be read, as far as they decide whether the person is let in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
-    /// Who, and where to.
+    /// The person and the place to join.
     pub person: PersonAt,
-    /// The redemption and the resource name of its invitation, where it is one that is decided.
+    /// The redemption to decide, if any, and the resource name of its invitation.
     pub redemption: Option<(Uuid, String)>,
 }
 
 impl Wanted {
-    /// Wants what is known of a person, whatever they come with.
+    /// Asks for the facts of a person without a redemption.
     #[must_use]
     pub const fn person(person: PersonAt) -> Self {
         Self {
@@ -72,62 +72,62 @@ impl Wanted {
     }
 }
 
-/// What is known of persons, places and redemptions; what is absent from a map does not exist.
+/// The facts that were read of persons, places and redemptions; a key that a map lacks does not exist.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Known {
     /// Organizations that have not been deleted.
     pub organizations: BTreeMap<OrganizationId, OrganizationKnown>,
     /// Classes that have not been deleted.
     pub classes: BTreeMap<ClassName, ClassStanding>,
-    /// Memberships of the places asked for, and of their organizations.
+    /// Memberships in the requested places and in their organizations.
     pub members: BTreeMap<PersonAt, Member>,
-    /// PENDING requests at the places asked for, and at their organizations. Their time may be over.
+    /// PENDING requests at the requested places and at their organizations. They may have expired already.
     pub open_requests: BTreeMap<PersonAt, JoinRequest>,
-    /// Removals from the places asked for, and from their organizations.
+    /// Removals from the requested places and from their organizations.
     pub removals: BTreeMap<PersonAt, DateTime<Utc>>,
-    /// The latest denial of each person at the places asked for.
+    /// The latest denial of each person at the requested places.
     pub denials: BTreeMap<PersonAt, DateTime<Utc>>,
     /// The fences of the invitations. An invitation without one stands at 0.
     pub fences: BTreeMap<String, i64>,
-    /// What the redemptions were answered.
+    /// The stored answers to the redemptions.
     pub admissions: BTreeMap<Uuid, StoredAdmission>,
-    /// The requests that these answers led to, and the open ones.
+    /// The requests that these answers led to, and the open requests.
     pub requests: BTreeMap<Uuid, JoinRequest>,
 }
 
-/// By how much an organization's counters move.
+/// The changes to an organization's counters.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SeatChange {
-    /// Seats more, or where negative fewer, that are held.
+    /// The change in seats held; negative if there are fewer.
     pub used: i64,
-    /// Requests more, or where negative fewer, that wait.
+    /// The change in waiting requests; negative if there are fewer.
     pub waiting: i64,
 }
 
-/// What admissions and decisions change, to be written together.
+/// The changes that admissions and decisions make, to be written together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Effects {
     /// New memberships of organizations and classes.
     pub members: Vec<Member>,
     /// New requests.
     pub filed: Vec<JoinRequest>,
-    /// Requests that have changed or come to an end, as they are now.
+    /// Requests that have changed or ended, in their new state.
     pub changed: Vec<JoinRequest>,
-    /// Members of organizations with what was told of them, as they are now.
+    /// Members of organizations whose particulars have changed, in their new state.
     pub told: BTreeMap<PersonAt, Member>,
     /// Removals that an approval lifts (R8).
     pub lifted: Vec<PersonAt>,
     /// Answers to redemptions.
     pub admissions: Vec<StoredAdmission>,
-    /// The counters.
+    /// The changes to the organizations' counters.
     pub seats: BTreeMap<OrganizationId, SeatChange>,
 }
 
-/// Whether a transaction waits for locks that others hold.
+/// How a transaction treats locks that others hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Locks {
-    /// It takes those that nobody else holds and leaves the rest. For a fence that another transaction
-    /// makes at the same time it waits 100 milliseconds; then it fails as unavailable.
+    /// It takes the locks that are free and leaves the rest. It waits 100 milliseconds for a fence that another
+    /// transaction is inserting, then fails as unavailable.
     Free,
     /// It waits for all of them.
     All,
@@ -144,15 +144,15 @@ pub struct Locked {
 
 /// Locks, reads and writes what admissions and decisions need.
 ///
-/// A writer first locks, and then reads in a later statement what it decides by (P6).
+/// A writer locks first and reads the facts for its decision in a later statement (P6).
 #[async_trait]
 pub trait Ledger: Send {
-    /// Locks the fences against raising, making those that are missing, and then the organizations'
-    /// seat rows, both in the order of their names, until the transaction ends. Returns the locks that it
-    /// took: an organization that does not exist is not among them.
+    /// Locks the fences in shared mode, inserting those that are missing, and then the organizations' seat rows, both
+    /// in the order of their names, until the transaction ends. Returns the locks that it took: an organization that
+    /// does not exist is not among them.
     ///
-    /// With [`Locks::All`] it fails as a conflict if a fence was made at the same time: the next
-    /// transaction sees it.
+    /// With [`Locks::All`] it fails with a conflict if another transaction inserted a fence at the same time; the next
+    /// transaction sees that fence.
     async fn lock(
         &mut self,
         fences: &BTreeSet<String>,
@@ -161,27 +161,27 @@ pub trait Ledger: Send {
         now: DateTime<Utc>,
     ) -> Result<Locked>;
 
-    /// Locks organizations alone, and waits for them.
+    /// Locks organizations only, and waits for the locks.
     async fn lock_organizations(&mut self, organizations: &BTreeSet<OrganizationId>) -> Result<()> {
-        // No fence is made, so the time does not matter.
+        // No fence is inserted, so the time does not matter.
         let now = DateTime::UNIX_EPOCH;
         self.lock(&BTreeSet::new(), organizations, Locks::All, now)
             .await?;
         Ok(())
     }
 
-    /// Reads everything that is known of these, in one statement.
+    /// Reads all facts of these, in one statement.
     async fn facts(&mut self, wanted: &[Wanted]) -> Result<Known>;
 
-    /// Reads what these redemptions were answered; those that were.
+    /// Returns the stored answers to these redemptions, of those that have one.
     async fn admissions(&mut self, redemptions: &[Uuid]) -> Result<Vec<StoredAdmission>>;
 
-    /// Writes it all. Conflict if a redemption was answered, or a request ended, in the meantime:
-    /// then nothing may be committed.
+    /// Writes all changes. Fails with a conflict if a redemption was answered or a request ended in the meantime; then
+    /// nothing may be committed.
     async fn save(&mut self, effects: &Effects) -> Result<()>;
 
-    /// Raises a fence to `epoch`, never lowers it; waits for every transaction that shares it. Returns where
-    /// it stands.
+    /// Raises a fence to `epoch` but never lowers it; waits for every transaction that holds it in shared mode. Returns
+    /// its value afterwards.
     async fn raise_fence(
         &mut self,
         invitation: &str,

@@ -1,8 +1,8 @@
-//! Redemptions: what membership does with each, from the wait for its turn to the stored answer (T2).
+//! Redemptions in membership, from the wait in a lane to the stored answer (T2).
 //!
-//! A handler of `grpc` hands redemptions to the [lanes], which form transactions of them. One transaction
-//! ([admit]) locks and loads by the [ledger], has `domain::admission` decide each redemption, collects the
-//! effects in a [plan], and saves them by the ledger.
+//! A handler of `grpc` passes redemptions to the [lanes], which group them into transactions. A transaction ([admit])
+//! locks and loads through the [ledger], calls `domain::admission` to decide each redemption, collects the effects in a
+//! [plan], and saves them through the ledger.
 
 pub mod admit;
 mod get_admission;

@@ -1,5 +1,5 @@
-//! What is known of persons and places, and what admissions and decisions change of it, one after the
-//! other: nothing is read or written here, so that one and many are the same.
+//! The facts about persons and places, and the changes that admissions and decisions make to them in turn. Nothing is
+//! read or written here, so that one redemption and many are handled alike.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,7 +28,7 @@ use crate::{
     store::{Effects, Known, PersonAt, StoredAdmission},
 };
 
-/// Plans changes on what is known. What has been planned is known to what comes after it.
+/// Plans changes to the facts. Each planned change is visible to the decisions after it.
 #[derive(Debug)]
 pub(crate) struct Plan {
     known: Known,
@@ -38,7 +38,7 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// Nothing planned yet.
+    /// Creates an empty plan.
     pub(crate) fn new(known: Known, now: DateTime<Utc>) -> Self {
         Self {
             known,
@@ -48,25 +48,25 @@ impl Plan {
         }
     }
 
-    /// The same with these requests known too.
+    /// Adds these requests to the facts.
     pub(crate) fn with_requests(mut self, requests: &[JoinRequest]) -> Self {
         let by_id = |request: &JoinRequest| (request.id, request.clone());
         self.known.requests.extend(requests.iter().map(by_id));
         self
     }
 
-    /// Takes every other organization for one that does not exist.
+    /// Treats every other organization as one that does not exist.
     pub(crate) fn keep_organizations(&mut self, organizations: &BTreeSet<OrganizationId>) {
         let known = &mut self.known.organizations;
         known.retain(|id, _| organizations.contains(id));
     }
 
-    /// What is known, with what has been planned.
+    /// The facts, including the planned changes.
     pub(crate) fn known(&self) -> &Known {
         &self.known
     }
 
-    /// The request, as it is now.
+    /// Returns the request in its current state.
     pub(crate) fn request(&self, id: Uuid) -> Option<JoinRequest> {
         self.known
             .requests
@@ -75,12 +75,12 @@ impl Plan {
             .map(|request| request.as_of(self.now))
     }
 
-    /// What a redemption was answered.
+    /// Returns the stored answer to a redemption.
     pub(crate) fn admission(&self, redemption: Uuid) -> Option<&StoredAdmission> {
         self.known.admissions.get(&redemption)
     }
 
-    /// The request of the person that waits there.
+    /// Returns the person's waiting request at the place.
     pub(crate) fn waiting(&self, person: &PersonAt) -> Option<&JoinRequest> {
         self.known
             .open_requests
@@ -88,7 +88,7 @@ impl Plan {
             .filter(|request| request.waits(self.now))
     }
 
-    /// The facts of one redemption of this person.
+    /// Returns the facts that decide one redemption of this person.
     pub(crate) fn facts(&self, person: &PersonAt, invitation: &str, redemption: Uuid) -> Facts {
         let (place, _) = person;
         let at_organization = at_organization(person);
@@ -109,7 +109,7 @@ impl Plan {
             Membership::Nothing
         };
         Facts {
-            // Wrong on purpose, against P1: what it was answered before is not looked at.
+            // Wrong on purpose, against P1: the earlier answer is ignored.
             stored: self
                 .admission(redemption)
                 .filter(|_| !is_wrong(WrongVariant::NoAdmissionKey))
@@ -132,7 +132,7 @@ impl Plan {
         }
     }
 
-    /// Whether the person can become a member there with this role: a seat is free, or none is needed.
+    /// Succeeds if the person can become a member there with this role: a seat is free, or none is needed.
     pub(crate) fn seat_for(&self, person: &PersonAt, role: Role) -> Result<(), NoSeats> {
         if self.known.members.contains_key(&at_organization(person)) {
             return Ok(());
@@ -156,8 +156,8 @@ impl Plan {
         self.enrol(person, Role::Student, told, provenance, actor)
     }
 
-    /// Makes the person a member of the place and, if new there, a Student of its organization (A7), and
-    /// closes what they have waiting at either (P8). Who is a member keeps their role and takes no seat.
+    /// Makes the person a member of the place and, if new there, a Student of its organization (A7), and closes their
+    /// waiting requests at either (P8). A person who is a member already keeps their role and takes no seat.
     pub(crate) fn enrol(
         &mut self,
         person: &PersonAt,
@@ -203,7 +203,7 @@ impl Plan {
         if !self.known.members.contains_key(person) {
             member.place = person.0.clone();
             member.role = role;
-            // Shown with the particulars, and the changes of them, that the organization keeps.
+            // A class member is shown with the particulars and the revision that the organization keeps.
             if let Some(kept) = self.known.members.get(&at_organization) {
                 member.particulars = kept.particulars.clone();
                 member.revision = kept.revision + FIRST_REVISION;
@@ -213,7 +213,7 @@ impl Plan {
         Ok(())
     }
 
-    /// Shows staff what was told of the person at `time`: on the roster, and where a request of theirs waits.
+    /// Updates the person's particulars as stated at `time`, both on the roster and in their waiting request.
     pub(crate) fn tell(&mut self, person: &PersonAt, told: &Particulars, time: DateTime<Utc>) {
         let at_organization = at_organization(person);
         let known = self.known.members.get(&at_organization);
@@ -221,7 +221,7 @@ impl Plan {
             let actor = member.user.as_str();
             self.events
                 .push(member_updated(&member, member.role, actor));
-            // A class's members show what the organization keeps.
+            // Class memberships show the particulars that the organization keeps.
             for ((place, user), shown) in &mut self.known.members {
                 if *user == member.user && place.organization() == member.place.organization() {
                     shown.particulars.clone_from(&member.particulars);
@@ -264,7 +264,7 @@ impl Plan {
     /// Files a request. It holds no seat (X9).
     pub(crate) fn file(&mut self, request: JoinRequest) {
         let person = (request.place.clone(), request.user.clone());
-        // One that the sweep has not come to yet makes room: one open request for each (P2).
+        // A request that has expired but was not swept yet makes room: each person has one open request (P2).
         if let Some(lapsed) = self.known.open_requests.get(&person).cloned() {
             self.end(lapsed.close(self.now), SYSTEM);
         }
@@ -276,7 +276,7 @@ impl Plan {
         self.known.open_requests.insert(person, request);
     }
 
-    /// Writes a request's end with its one event (P5). `ended` is the request as it is now.
+    /// Ends a request with its one event (P5). `ended` is the request in its new state.
     pub(crate) fn end(&mut self, ended: JoinRequest, actor: &str) {
         let person = (ended.place.clone(), ended.user.clone());
         self.events.push(request_event(&ended, actor));
@@ -288,7 +288,7 @@ impl Plan {
         self.change_request(ended);
     }
 
-    /// Writes a request as it is now: once, whatever becomes of it in the same transaction.
+    /// Records a request's new state, once for all changes in one transaction.
     fn change_request(&mut self, request: JoinRequest) {
         self.known.requests.insert(request.id, request.clone());
         let Effects { filed, changed, .. } = &mut self.effects;
@@ -299,7 +299,7 @@ impl Plan {
         }
     }
 
-    /// Forgets that staff removed the person from the place and its organization (R8).
+    /// Forgets that staff removed the person from the place or its organization (R8).
     pub(crate) fn lift_removals(&mut self, person: &PersonAt) {
         for removed in BTreeSet::from([at_organization(person), person.clone()]) {
             if self.known.removals.remove(&removed).is_some() {
@@ -308,7 +308,7 @@ impl Plan {
         }
     }
 
-    /// Stores what a redemption is answered.
+    /// Stores the answer to a redemption.
     pub(crate) fn answer(&mut self, admission: StoredAdmission) {
         self.known
             .admissions
@@ -325,7 +325,7 @@ impl Plan {
         self.effects.seats.entry(organization).or_default().waiting += requests;
     }
 
-    /// Where requests have been filed, whose staff must be told (C6).
+    /// Returns the places where requests were filed, whose staff must be told (C6).
     pub(crate) fn places_with_new_requests(&self) -> BTreeSet<Place> {
         self.effects
             .filed
@@ -334,7 +334,7 @@ impl Plan {
             .collect()
     }
 
-    /// What is to be written, and told: new requests to the staff of their place (C6).
+    /// Returns the changes and events to write; events of new requests notify the staff of their place (C6).
     pub(crate) fn finish(self, staff: &BTreeMap<Place, Vec<UserId>>) -> (Effects, Vec<NewEvent>) {
         let mut events = self.events;
         for event in &mut events {
@@ -347,7 +347,8 @@ impl Plan {
     }
 }
 
-/// Who is added to a class is a Student of its organization (A7).
+/// Returns the role in the organization that goes with a role in the place: a person added to a class becomes a Student
+/// of its organization (A7).
 fn role_in_organization(place: &Place, role: Role) -> Role {
     match place {
         Place::Organization(_) => role,
@@ -362,31 +363,31 @@ fn at_organization((place, user): &PersonAt) -> PersonAt {
     )
 }
 
-/// What a redemption is answered, with what it leads to as it is now.
+/// The answer to a redemption, with the membership or request that it led to as it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admission {
     /// The redemption's resource name.
     pub redemption: String,
-    /// To whom.
+    /// The person.
     pub user: UserId,
     /// The answer.
     pub outcome: Outcome,
-    /// The membership, where ADMITTED or `ALREADY_MEMBER` and it still stands.
+    /// The membership, if ADMITTED or `ALREADY_MEMBER` and it still exists.
     pub member: Option<Member>,
-    /// The request, where QUEUED or `ALREADY_PENDING`.
+    /// The request, if QUEUED or `ALREADY_PENDING`.
     pub join_request: Option<JoinRequest>,
-    /// The organization's display name; empty where there is none.
+    /// The organization's display name; empty if there is none.
     pub organization_display_name: String,
-    /// The class's; empty for an organization.
+    /// The class's display name; empty for an organization.
     pub class_display_name: String,
     /// Licensed seats; 0: no limit.
     pub seat_limit: i64,
-    /// It had been answered before this call.
+    /// True if it had been answered before this call.
     pub answered_before: bool,
 }
 
 impl Plan {
-    /// The answer to a redemption of this person, with its member or request.
+    /// Returns the answer to a redemption of this person, with its member or request.
     pub(crate) fn admission_of(
         &self,
         redemption: String,

@@ -1,4 +1,4 @@
-//! What redemptions would be answered now (R4).
+//! The answers that redemptions would get now (R4).
 
 use chrono::{DateTime, Utc};
 use homeroom_kit::Result;
@@ -10,7 +10,8 @@ use super::{
 use crate::{app::App, domain::admission::Outcome};
 
 impl App {
-    /// What each redemption would be answered now, each for itself: no locks, nothing written (R4).
+    /// Returns the answer that each redemption would get now, independently of the others. Takes no locks and writes
+    /// nothing (R4).
     pub async fn preview(&self, requests: &[AdmitRequest]) -> Result<Admitted> {
         if requests.is_empty() {
             return Ok(Vec::new());

@@ -5,7 +5,7 @@ use homeroom_kit::Result;
 use crate::app::App;
 
 impl App {
-    /// Raises the invitation's fence, never lowers it, and gives where it stands once that is committed.
+    /// Raises the invitation's fence but never lowers it, and returns its value once that is committed.
     pub async fn raise_fence(&self, invitation: String, epoch: i64) -> Result<i64> {
         let app = self.clone();
         self.writes

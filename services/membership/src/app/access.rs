@@ -1,4 +1,4 @@
-//! Whether a caller may do something in a place: scopes, roles and visibility in one order.
+//! Access checks for a caller in a place: scopes, roles and visibility in one order.
 
 use homeroom_api::{common::v1::ErrorReason, ids::UserId, names::Place};
 use homeroom_kit::{
@@ -10,10 +10,10 @@ use homeroom_kit::{
 use super::rules::Rule;
 use crate::{domain::access::Standing, store::Repository};
 
-/// The place as the acting user stands in it, if the rule allows the call.
+/// Returns the place with the acting user's roles in it, if the rule allows the call.
 ///
-/// `person` is the person concerned, where the rule allows it to them. For whoever may not see the
-/// place it is absent: `ORGANIZATION_NOT_FOUND` or `CLASS_NOT_FOUND`; for who may, `ROLE_REQUIRED`.
+/// `person` is the person concerned, if the rule allows the call to them. A caller who may not see the place gets
+/// `ORGANIZATION_NOT_FOUND` or `CLASS_NOT_FOUND`, any other caller `ROLE_REQUIRED`.
 pub async fn authorise(
     repository: &mut dyn Repository,
     caller: &Caller,
@@ -35,7 +35,7 @@ pub async fn authorise(
     }
 }
 
-/// The place as the acting user stands in it: it exists, and the token's organizations cover it.
+/// Returns the place with the acting user's roles in it, if it exists and the token's organizations cover it.
 pub async fn standing_in_reach(
     repository: &mut dyn Repository,
     caller: &Caller,
@@ -51,14 +51,14 @@ pub async fn standing_in_reach(
         .ok_or_else(|| place_not_found(place))
 }
 
-/// Whether the caller may know that the place exists. The platform sees every organization.
+/// Returns true if the caller may know that the place exists. The platform sees every organization.
 #[must_use]
 pub fn is_visible(caller: &Caller, place: &Place, standing: &Standing) -> bool {
     let platform_sees = matches!(place, Place::Organization(_)) && caller.has(Scope::Platform);
     platform_sees || standing.is_visible(place)
 }
 
-/// `ROLE_REQUIRED`, with the role that the caller has.
+/// Returns `ROLE_REQUIRED`, with the role that the caller has.
 #[must_use]
 pub fn role_required(place: &Place, standing: &Standing) -> Error {
     let role = standing

@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// Lets the person of one request in. Under the locks of 03 P6: a decision is made once.
+/// Lets the person of one request in. Runs under the locks (P6), so that a request is decided once.
 pub async fn approve(
     change: &mut Change,
     name: &JoinRequestName,
@@ -39,8 +39,8 @@ pub async fn approve(
     Ok((approved, member))
 }
 
-/// Plans one approval. It takes the seat (X9) unless the person is a member already (P8), and lifts
-/// what staff removed (R8). A failure plans nothing: the request stays.
+/// Plans one approval. It takes a seat (X9) unless the person is a member already (P8), and lifts removals by staff
+/// (R8). A failure plans nothing: the request stays open.
 pub(crate) fn approve_one(
     plan: &mut Plan,
     request: JoinRequest,

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::domain::join_request::JoinRequest;
 
-/// What is decided.
+/// The decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     /// Let the person in.
@@ -24,18 +24,18 @@ pub enum Action {
 /// One decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JoinRequestDecision {
-    /// On which request.
+    /// The request to decide.
     pub name: JoinRequestName,
-    /// What is decided.
+    /// The decision.
     pub action: Action,
-    /// Kept with it.
+    /// The note kept with it.
     pub note: String,
 }
 
-/// Decides requests of `parent` in the order given, in one transaction; a decision that fails leaves
-/// its request as it is and the others alone. One result each, in their order.
+/// Decides requests of `parent` in the order given, in one transaction. A decision that fails changes neither its
+/// request nor the others. Returns one result each, in the order given.
 ///
-/// `decisions` holds what could not be read as its error.
+/// A decision that could not be parsed stands in `decisions` as its error.
 pub async fn batch_decide(
     change: &mut Change,
     parent: &Place,
@@ -60,7 +60,7 @@ pub async fn batch_decide(
             if decision.name.place != *parent {
                 return Err(another_parent(parent));
             }
-            // As the decisions before this one left it.
+            // The request as the decisions before this one left it.
             let request = plan
                 .request(decision.name.id)
                 .ok_or_else(|| join_request_not_found(&decision.name))?;

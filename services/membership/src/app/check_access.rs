@@ -1,4 +1,4 @@
-//! `CheckAccess`: what the invitations service has to know of a place and a person before it acts.
+//! `CheckAccess`: the facts about a place and a person that the invitations service needs before it acts.
 
 use std::collections::BTreeSet;
 
@@ -14,20 +14,20 @@ use crate::domain::{
 /// A place, and what a person may do there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Access {
-    /// Whether the person may know that it exists.
+    /// True if the person may know that the place exists.
     pub visible: bool,
-    /// Whether the person may do what was asked.
+    /// True if the person may do what was asked.
     pub allowed: bool,
-    /// The role by which.
+    /// The role that decided it.
     pub role: Option<Role>,
-    /// The place; None where there is none.
+    /// The place; None if it does not exist.
     pub standing: Option<Standing>,
-    /// Whom events of the place tell (C6).
+    /// The users whom events of the place notify (C6).
     pub notify: Vec<UserId>,
 }
 
 impl Access {
-    /// What is known of a place that does not exist.
+    /// The answer for a place that does not exist.
     const ABSENT: Self = Self {
         visible: false,
         allowed: false,
@@ -38,7 +38,7 @@ impl Access {
 }
 
 impl App {
-    /// Whether `user` may do something in the place. Absence is an answer, not an error.
+    /// Checks if `user` may do something in the place. A place that does not exist is an answer, not an error.
     pub async fn check_access(
         &self,
         caller: &Caller,
@@ -58,7 +58,7 @@ impl App {
             return Ok(Access::ABSENT);
         };
         let mut staff = repository.staff(&BTreeSet::from([place.clone()])).await?;
-        // Also of a place that the user may not see: invitations tells them of guesses.
+        // Returned even for a place that the user may not see: invitations notifies these people of guesses.
         let notify = staff.remove(place).unwrap_or_default();
         let visible = standing.is_visible(place);
         Ok(Access {

@@ -1,4 +1,4 @@
-//! Members of a class: each is a member of the organization too (03 I2).
+//! Members of a class: each is a member of the organization too (I2).
 
 use homeroom_api::names::{ClassName, MemberName, Place};
 use homeroom_kit::{Result, rpc::check_etag};
@@ -16,8 +16,8 @@ use crate::{
     store::Waiting,
 };
 
-/// Adds a member to a class. Who is not yet in the organization becomes a Student there and takes a seat.
-/// Removals are lifted, waiting requests closed (R8, P8).
+/// Adds a member to a class. A person who is not yet in the organization becomes a Student there and takes a seat.
+/// Removals are lifted and waiting requests closed (R8, P8).
 pub async fn add(change: &mut Change, class: ClassName, new: NewMember) -> Result<Member> {
     let place = Place::Class(class.clone());
     let (_, standing) = change.enter(&place, &rules::ADD_CLASS_MEMBER, None).await?;
@@ -29,7 +29,7 @@ pub async fn add(change: &mut Change, class: ClassName, new: NewMember) -> Resul
         .class
         .is_none_or(|class| class.state == ClassState::Archived);
     if archived {
-        // Who is a member already has nothing to wait for.
+        // A person who is a member already has nothing to wait for.
         return match change.repository.member(&place, &name.user).await? {
             Some(_) => Err(refusals::member_exists(&name)),
             None => Err(refusals::class_archived(&class)),
@@ -38,7 +38,7 @@ pub async fn add(change: &mut Change, class: ClassName, new: NewMember) -> Resul
     members::enrol(change, &place, new).await
 }
 
-/// Changes a role between `CO_TEACHER` and STUDENT; an owner's only by transfer (`LAST_OWNER`).
+/// Changes a role between `CO_TEACHER` and STUDENT; the owner changes only by a transfer (`LAST_OWNER`).
 pub async fn update(
     change: &mut Change,
     name: MemberName,
@@ -59,7 +59,7 @@ pub async fn update(
     members::load(change, &name).await
 }
 
-/// Removes a member from a class; the organization's seat stays taken (R7). Whom staff removed is let in
+/// Removes a member from a class; the seat in the organization stays taken (R7). A person removed by staff is let in
 /// again only by approval (R8).
 pub async fn remove(change: &mut Change, name: MemberName, etag: &str) -> Result<()> {
     let person = Some(&name.user);
@@ -79,7 +79,7 @@ pub async fn remove(change: &mut Change, name: MemberName, etag: &str) -> Result
     members::removed(change, &member).await
 }
 
-/// `LAST_OWNER` for the class's owner.
+/// Returns `LAST_OWNER` if the member is the class's owner.
 fn refuse_owner(member: &Member) -> Result<()> {
     match &member.place {
         Place::Class(class) if member.role == Role::Owner => {

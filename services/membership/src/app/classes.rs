@@ -27,27 +27,27 @@ use crate::{
     store::{ClassQuery, InsertOutcome, Repository, Waiting},
 };
 
-/// What to create.
+/// The class to create.
 #[derive(Debug, Clone)]
 pub struct NewClass {
-    /// In which organization.
+    /// The organization of the class.
     pub organization: OrganizationId,
-    /// The chosen id; None: the server makes one.
+    /// The chosen id; None if the server makes one.
     pub id: Option<ClassId>,
-    /// What people call it.
+    /// The name shown to people.
     pub display_name: String,
-    /// Its owner; None: the acting user.
+    /// Its owner; None for the acting user.
     pub owner: Option<UserId>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
 }
 
-/// What to change; None leaves a field as it is.
+/// The changes to make; None leaves a field as it is.
 #[derive(Debug, Clone, Default)]
 pub struct ClassPatch {
-    /// What people call it.
+    /// The name shown to people.
     pub display_name: Option<String>,
-    /// Labels, all of them.
+    /// The new set of labels.
     pub labels: Option<BTreeMap<String, String>>,
 }
 
@@ -60,8 +60,8 @@ pub struct ClassFilter {
     pub owner: Option<UserId>,
 }
 
-/// Creates a class with its owner. A teacher owns what the teacher creates; an administrator may name
-/// another administrator or teacher of the organization.
+/// Creates a class with its owner. A teacher owns the class that they create; an administrator may name another
+/// administrator or teacher of the organization.
 pub async fn create(change: &mut Change, new: NewClass) -> Result<Class> {
     let organization = Place::Organization(new.organization.clone());
     let (_, standing) = change
@@ -106,7 +106,7 @@ pub async fn create(change: &mut Change, new: NewClass) -> Result<Class> {
     Ok(class)
 }
 
-/// `MEMBER_NOT_FOUND` unless the user is an administrator or teacher of the organization.
+/// Returns `MEMBER_NOT_FOUND` unless the user is an administrator or teacher of the organization.
 async fn require_possible_owner(
     change: &mut Change,
     organization: &Place,
@@ -131,10 +131,10 @@ async fn require_possible_owner(
     ))
 }
 
-/// Classes that `LAST_OWNER` names at most.
+/// Maximum number of classes that `LAST_OWNER` names.
 pub const OWNED_CLASSES_NAMED_MAX: u32 = 100;
 
-/// `LAST_OWNER` if the user owns classes: of this organization, or of any.
+/// Returns `LAST_OWNER` if the user owns a class of this organization, or of any if None.
 pub(crate) async fn refuse_owner(
     repository: &mut dyn Repository,
     user: &UserId,
@@ -149,7 +149,7 @@ pub(crate) async fn refuse_owner(
     }
 }
 
-/// A class that is to be changed: locked, allowed by the rule, and guarded by the etag.
+/// Locks and returns a class that is to be changed, if the rule allows the call and the etag matches.
 async fn load_to_change(
     change: &mut Change,
     name: &ClassName,
@@ -167,7 +167,7 @@ async fn load_to_change(
     Ok((class, seats))
 }
 
-/// Stores a changed class with its event; one that is as it was is left alone.
+/// Stores a changed class with its event; skips a class that did not change.
 async fn save(
     change: &mut Change,
     before: &Class,
@@ -208,7 +208,7 @@ pub async fn update(
     save(change, &before, after, "class.updated").await
 }
 
-/// Closes a class: nobody joins, waiting requests are closed, members stay.
+/// Archives a class: nobody can join, waiting requests are closed, members stay.
 pub async fn archive(change: &mut Change, name: ClassName, etag: &str) -> Result<Class> {
     let (before, mut seats) = load_to_change(change, &name, &rules::ARCHIVE_CLASS, etag).await?;
     let after = Class {
@@ -220,7 +220,7 @@ pub async fn archive(change: &mut Change, name: ClassName, etag: &str) -> Result
     save(change, &before, after, "class.archived").await
 }
 
-/// Opens an archived class again.
+/// Reopens an archived class.
 pub async fn unarchive(change: &mut Change, name: ClassName, etag: &str) -> Result<Class> {
     let (before, _) = load_to_change(change, &name, &rules::UNARCHIVE_CLASS, etag).await?;
     let after = Class {
@@ -230,8 +230,8 @@ pub async fn unarchive(change: &mut Change, name: ClassName, etag: &str) -> Resu
     save(change, &before, after, "class.unarchived").await
 }
 
-/// Deletes a class for ever with its memberships and waiting requests; its members stay in the
-/// organization and keep their seats (R7).
+/// Deletes a class permanently with its memberships and waiting requests; its members stay in the organization and keep
+/// their seats (R7).
 pub async fn delete(change: &mut Change, name: ClassName, etag: &str) -> Result<()> {
     let (_, mut seats) = load_to_change(change, &name, &rules::DELETE_CLASS, etag).await?;
     closing::close_requests(change, &mut seats, &Waiting::InClass(name.clone())).await?;
@@ -244,7 +244,7 @@ pub async fn delete(change: &mut Change, name: ClassName, etag: &str) -> Result<
     Ok(())
 }
 
-/// Makes another administrator or teacher of the organization the owner; the owner before becomes co-teacher.
+/// Makes another administrator or teacher of the organization the owner; the previous owner becomes a co-teacher.
 pub async fn transfer_ownership(
     change: &mut Change,
     name: ClassName,
@@ -275,7 +275,7 @@ pub async fn transfer_ownership(
     save(change, &before, after, "class.ownership_transferred").await
 }
 
-/// Gives a member of a class another role. False if the user is no member of it.
+/// Gives a member of a class another role. Returns false if the user is not a member of it.
 async fn set_role(change: &mut Change, place: &Place, user: &UserId, role: Role) -> Result<bool> {
     let Some(member) = change.repository.member(place, user).await? else {
         return Ok(false);
@@ -296,7 +296,7 @@ impl App {
             .ok_or_else(|| place_not_found(&place))
     }
 
-    /// An organization's classes in the order of their ids: an administrator sees all of them, others those that
+    /// Lists an organization's classes in the order of their ids: an administrator sees all of them, others those that
     /// they are members of.
     pub async fn classes(
         &self,

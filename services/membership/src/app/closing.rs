@@ -1,5 +1,5 @@
-//! Ends requests that nobody decided, because the class, the organization or a membership ended: each
-//! with one event (03 P5, P8).
+//! Ends requests that nobody decided because the class, the organization or a membership ended, each with one event
+//! (P5, P8).
 
 use homeroom_kit::Result;
 
@@ -9,10 +9,10 @@ use crate::{
     store::Waiting,
 };
 
-/// Requests that one statement closes; a queue may hold any number.
+/// Maximum number of requests that one statement closes; a queue may hold any number.
 pub const CLOSED_TOGETHER_MAX: u32 = 1_000;
 
-/// Closes open requests and lowers the count of those that wait. The caller stores the seats.
+/// Closes open requests and lowers the count of waiting requests. The caller stores the seats.
 pub async fn close_requests(change: &mut Change, seats: &mut Seats, which: &Waiting) -> Result<()> {
     loop {
         let closed = change
@@ -27,7 +27,7 @@ pub async fn close_requests(change: &mut Change, seats: &mut Seats, which: &Wait
         if count < i64::from(CLOSED_TOGETHER_MAX) {
             return Ok(());
         }
-        // Handed over before the next ones are read: with the commit they are written.
+        // Written before the next requests are read; they become visible with the commit.
         change.write_events().await?;
     }
 }

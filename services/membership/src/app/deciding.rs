@@ -1,4 +1,4 @@
-//! What every decision on join requests shares: the locks, what is read under them, what is written.
+//! The steps that all decisions on join requests share: locking, reading under the locks, and writing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,20 +12,20 @@ use crate::{
     store::{PersonAt, Wanted},
 };
 
-/// Takes the organization's lock; everything is read after it (03 P6).
+/// Takes the organization's lock; everything is read after it (P6).
 pub(crate) async fn lock(change: &mut Change, organization: &OrganizationId) -> Result<()> {
     let organizations = BTreeSet::from([organization.clone()]);
     Ok(change.repository.lock_organizations(&organizations).await?)
 }
 
-/// One request, locked, if the rule allows the call; and what is known of its person.
+/// Locks and returns one request, if the rule allows the call, with a plan that holds the facts of its person.
 pub(crate) async fn load_one(
     change: &mut Change,
     name: &JoinRequestName,
     rule: &Rule,
 ) -> Result<(Plan, JoinRequest)> {
     let caller = change.caller.clone();
-    // Decided before the lock too, so that nobody waits for a stranger.
+    // Access is checked before the lock too, so that nobody waits for an unauthorized caller.
     find_join_request(change.repository.as_mut(), &caller, name, rule).await?;
     lock(change, name.place.organization()).await?;
     let request = find_join_request(change.repository.as_mut(), &caller, name, rule).await?;
@@ -33,7 +33,7 @@ pub(crate) async fn load_one(
     Ok((plan, request))
 }
 
-/// What is known of the persons of these requests. Under the lock.
+/// Loads the facts of the persons of these requests. Must be called under the lock.
 pub(crate) async fn load(change: &mut Change, requests: &[JoinRequest]) -> Result<Plan> {
     let persons: BTreeSet<PersonAt> = requests
         .iter()
@@ -44,7 +44,7 @@ pub(crate) async fn load(change: &mut Change, requests: &[JoinRequest]) -> Resul
     Ok(Plan::new(known, change.now).with_requests(requests))
 }
 
-/// Writes what was planned, with its events.
+/// Writes the planned changes with their events.
 pub(crate) async fn save(change: &mut Change, plan: Plan) -> Result<()> {
     let (effects, events) = plan.finish(&BTreeMap::new());
     for event in events {
@@ -53,7 +53,7 @@ pub(crate) async fn save(change: &mut Change, plan: Plan) -> Result<()> {
     Ok(change.repository.save(&effects).await?)
 }
 
-/// The request does not wait any more.
+/// Returns the error for a request that no longer waits.
 pub(crate) fn already_decided(AlreadyDecided(state): AlreadyDecided) -> Error {
     Error::new(
         ErrorReason::AlreadyDecided,

@@ -10,7 +10,7 @@ use crate::{
     domain::join_request::{JoinRequest, State},
 };
 
-/// Turns the person of one request away.
+/// Denies one request.
 pub async fn deny(change: &mut Change, name: &JoinRequestName, note: &str) -> Result<JoinRequest> {
     let (mut plan, request) = deciding::load_one(change, name, &rules::DENY_JOIN_REQUEST).await?;
     let decider = change.user();

@@ -1,6 +1,6 @@
-//! `EraseUser` (R13): a person's memberships end, and a pseudonym stands wherever they stood in what is
-//! kept. Keys and outcomes of admissions stay (03 P1), so that a late or repeated Admit of theirs
-//! meets an admission of somebody else and lets nobody in.
+//! `EraseUser` (R13): ends a person's memberships and puts a pseudonym in their place in all kept records. Keys and
+//! outcomes of admissions stay (P1), so that a late or repeated Admit of theirs meets an admission of somebody else and
+//! lets nobody in.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,20 +27,20 @@ use crate::{
     store::Waiting,
 };
 
-/// What an organization knows of a person.
+/// The particulars that each organization knows of a person.
 pub type Known = BTreeSet<(OrganizationId, Particulars)>;
 
 impl App {
-    /// What is known of the person, if they may be erased: `LAST_OWNER` for who owns a class. Who asks
-    /// has been let through by [`may_erase`].
+    /// Returns what is known of the person if they may be erased, or `LAST_OWNER` if they own a class. The caller must
+    /// have passed [`may_erase`].
     pub async fn look_at_person(&self, user: &UserId) -> Result<Known> {
         let mut repository = self.store.read().await?;
         classes::refuse_owner(repository.as_mut(), user, None).await?;
         Ok(repository.particulars_of(user).await?)
     }
 
-    /// Erases the person, in one transaction, once for each pseudonym. Its events stand in the feed
-    /// before it is answered. The caller has been let through by [`may_erase`].
+    /// Erases the person in one transaction, once for each pseudonym. Its events are in the feed before the call is
+    /// answered. The caller must have passed [`may_erase`].
     pub async fn erase_user(
         &self,
         caller: &Caller,
@@ -48,7 +48,7 @@ impl App {
         replacement: Replacement,
     ) -> Result<()> {
         let mut caller = caller.clone();
-        // What follows from an erasure is nobody's doing but the service's.
+        // The consequences of an erasure are attributed to the service.
         caller.user = UserId::parse(SYSTEM).map_err(Error::internal)?;
         self.write(&caller, None, request, |change| {
             Box::pin(async move { erase(change, &replacement).await })
@@ -57,8 +57,8 @@ impl App {
     }
 }
 
-/// Lets a service through that is bound to no organization, else `SCOPE_MISSING`: the whole of a person
-/// is no single organization's.
+/// Allows a service that is not bound to organizations, else fails with `SCOPE_MISSING`: an erasure concerns every
+/// organization of the person.
 pub fn may_erase(caller: &Caller) -> Result<()> {
     rules::ERASE_USER.require_scope(caller)?;
     require_unbound(caller)
@@ -75,8 +75,8 @@ async fn erase(change: &mut Change, replacement: &Replacement) -> Result<()> {
     }
     let user = &replacement.user;
     let organizations = change.repository.organizations_that_know(user).await?;
-    // P6: what is decided is decided by what these statements find under the locks. Where the person
-    // appears in another organization meanwhile, it is as one who has come since.
+    // P6: the decision uses the facts that these statements find under the locks. A person who appears in another
+    // organization meanwhile counts as one who came after the erasure.
     change.repository.lock_organizations(&organizations).await?;
     classes::refuse_owner(change.repository.as_mut(), user, None).await?;
     let known = change.repository.particulars_of(user).await?;
@@ -99,7 +99,7 @@ async fn erase(change: &mut Change, replacement: &Replacement) -> Result<()> {
     Ok(())
 }
 
-/// Ends what the person has in an organization, under the pseudonym already where it is kept.
+/// Ends the person's membership and requests in an organization, where the pseudonym has already replaced the person.
 async fn leave(
     change: &mut Change,
     organization: &OrganizationId,

@@ -1,4 +1,4 @@
-//! Who reads the feed (R11).
+//! Authorization of the feed's readers (R11).
 
 use async_trait::async_trait;
 use homeroom_api::names::Place;

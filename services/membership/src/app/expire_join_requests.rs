@@ -9,15 +9,14 @@ use homeroom_kit::Result;
 use super::App;
 use crate::{admission::plan::Plan, domain::join_request::SYSTEM, store::Known};
 
-/// Organizations that one round of the sweep looks at.
+/// Maximum number of organizations in one round of the sweep.
 pub const SWEEP_ORGANIZATIONS_MAX: u32 = 100;
-/// Requests that one transaction of the sweep expires.
+/// Maximum number of requests that one transaction of the sweep expires.
 pub const SWEEP_REQUESTS_MAX: u32 = 500;
 
 impl App {
-    /// Expires every request whose time is over, with one event each (03 P5), in transactions of at
-    /// most [`SWEEP_REQUESTS_MAX`] in one organization. Gives how many. An organization that fails is
-    /// passed over until the next sweep.
+    /// Expires every overdue request, with one event each (P5), in transactions of at most [`SWEEP_REQUESTS_MAX`]
+    /// requests of one organization. Returns their number. An organization that fails is skipped until the next sweep.
     pub async fn expire_join_requests(&self) -> Result<u64> {
         let now = self.clock.now();
         let mut expired = 0;

@@ -1,4 +1,4 @@
-//! `GetJoinRequest`, and who may see a join request.
+//! `GetJoinRequest`, and the visibility of a join request.
 
 use homeroom_api::{common::v1::ErrorReason, names::JoinRequestName};
 use homeroom_kit::{Error, Result, auth::Caller};
@@ -11,7 +11,7 @@ use super::{
 use crate::{domain::join_request::JoinRequest, store::Repository};
 
 impl App {
-    /// The request as it is now: for the person who asks, and the staff who decide.
+    /// Returns the request as it is now, to the person who asked to join and to the staff who decide.
     pub async fn get_join_request(
         &self,
         caller: &Caller,
@@ -24,10 +24,10 @@ impl App {
     }
 }
 
-/// The stored request, if the rule allows the call.
+/// Returns the stored request if the rule allows the call.
 ///
-/// Roles come before existence, so that nobody learns of a request by asking: `ROLE_REQUIRED` for who
-/// may see the place, or the request as their own; `JOIN_REQUEST_NOT_FOUND` for everybody else.
+/// Roles are checked before existence, so that nobody learns of a request by asking: a caller who may see the place or
+/// whose own request it is gets `ROLE_REQUIRED`, everybody else `JOIN_REQUEST_NOT_FOUND`.
 pub(crate) async fn find_join_request(
     repository: &mut dyn Repository,
     caller: &Caller,
@@ -57,7 +57,7 @@ pub(crate) async fn find_join_request(
     Err(join_request_not_found(name))
 }
 
-/// Absent and hidden are one answer.
+/// An absent request and a hidden one get the same answer.
 pub(crate) fn join_request_not_found(name: &JoinRequestName) -> Error {
     Error::new(
         ErrorReason::JoinRequestNotFound,

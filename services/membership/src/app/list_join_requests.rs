@@ -16,9 +16,9 @@ use super::{
 use crate::{domain::join_request::JoinRequest, store::Shown};
 
 impl App {
-    /// A page of the place's requests, newest first.
+    /// Returns a page of the place's requests, newest first.
     ///
-    /// Whoever neither may see the place nor has a request there is told that it does not exist.
+    /// A caller who may not see the place and has no request there is told that it does not exist.
     pub async fn list_join_requests(
         &self,
         caller: &Caller,

@@ -1,4 +1,4 @@
-//! What both kinds of membership share: particulars, events and lists.
+//! The code that both kinds of membership share: particulars, events and lists.
 
 use homeroom_api::{
     ids::UserId,
@@ -26,12 +26,12 @@ use crate::{
     store::{MemberQuery, Wanted},
 };
 
-/// Whom to add.
+/// The member to add.
 #[derive(Debug, Clone)]
 pub struct NewMember {
-    /// Who.
+    /// The person.
     pub user: UserId,
-    /// What staff are shown; ignored where the person is in the organization already.
+    /// The particulars shown to staff; ignored if the person is in the organization already.
     pub particulars: Particulars,
     /// A role that fits the place.
     pub role: Role,
@@ -48,7 +48,7 @@ pub struct MemberFilter {
     pub external_id: Option<String>,
 }
 
-/// Makes the user the first member of a new organization or class, with the event of it (R6).
+/// Makes the user the first member of a new organization or class, with its event (R6).
 pub(crate) async fn insert_first(
     change: &mut Change,
     place: Place,
@@ -75,8 +75,8 @@ pub(crate) async fn insert_first(
     Ok(())
 }
 
-/// Adds a member as an admission does: a new Student takes a seat, waiting requests are closed, removals
-/// lifted (R7, R8, P8). `MEMBER_EXISTS`, `NO_SEATS`. Under the organization's lock.
+/// Adds a member as an admission does: a new Student takes a seat, waiting requests are closed, removals lifted (R7,
+/// R8, P8). Fails with `MEMBER_EXISTS` or `NO_SEATS`. Must be called under the organization's lock.
 pub(crate) async fn enrol(change: &mut Change, place: &Place, new: NewMember) -> Result<Member> {
     let person = (place.clone(), new.user);
     let known = change
@@ -113,7 +113,7 @@ pub(crate) async fn enrol(change: &mut Change, place: &Place, new: NewMember) ->
     Ok(member)
 }
 
-/// Has `member.updated` written.
+/// Records `member.updated`.
 pub fn record_role(change: &mut Change, member: &Member, previous: Role) {
     let event = member_updated(member, previous, change.caller.user.as_str());
     change.record(event);
@@ -128,7 +128,7 @@ pub(crate) async fn change_role(change: &mut Change, member: Member, role: Role)
     Ok(())
 }
 
-/// Remembers whom staff removed, which keeps them out until they are approved (R8), and records the end.
+/// Stores that staff removed the person, which keeps them out until they are approved (R8), and records the end.
 pub(crate) async fn removed(change: &mut Change, member: &Member) -> Result<()> {
     if change.caller.user != member.user {
         let now = change.now;
@@ -141,7 +141,7 @@ pub(crate) async fn removed(change: &mut Change, member: &Member) -> Result<()> 
     Ok(())
 }
 
-/// `member.left` for who went, `member.removed` for whom staff removed (R8).
+/// Records `member.left` for a person who left, `member.removed` for one whom staff removed (R8).
 pub fn record_ended(change: &mut Change, member: &Member) {
     let event_type = if member.user == change.caller.user {
         "member.left"
@@ -159,7 +159,7 @@ pub fn record_ended(change: &mut Change, member: &Member) {
     );
 }
 
-/// The membership, or `MEMBER_NOT_FOUND`.
+/// Returns the membership, or `MEMBER_NOT_FOUND`.
 pub(crate) async fn load(change: &mut Change, name: &MemberName) -> Result<Member> {
     change
         .repository
@@ -184,7 +184,7 @@ impl App {
             .ok_or_else(|| refusals::member_not_found(&name))
     }
 
-    /// Members of an organization or a class in the order of their user ids (A10).
+    /// Lists members of an organization or a class in the order of their user ids (A10).
     pub async fn members(
         &self,
         caller: &Caller,
@@ -210,8 +210,8 @@ impl App {
         Ok(page.cut(found, |last| last.user.to_string()))
     }
 
-    /// The acting user's memberships within reach of the token, by name; of another user
-    /// `MEMBER_NOT_FOUND`. `user` None stands for the acting user. A page may hold fewer than asked for.
+    /// Lists the acting user's memberships that the token covers, by name; `MEMBER_NOT_FOUND` for any other user.
+    /// `user` None stands for the acting user. A page may hold fewer items than requested.
     pub async fn memberships(
         &self,
         caller: &Caller,

@@ -1,4 +1,4 @@
-//! What callers can do: load, decide by `domain`, apply, in one transaction.
+//! The use cases: each loads, decides by `domain`, and applies, in one transaction.
 
 pub mod access;
 pub mod approve;
@@ -31,25 +31,25 @@ use crate::store::Store;
 
 pub use write::Change;
 
-/// What every use case works with.
+/// The dependencies of every use case.
 #[derive(Clone)]
 pub struct App {
     /// The database.
     pub store: Arc<dyn Store>,
-    /// The time.
+    /// The clock.
     pub clock: SharedClock,
-    /// Ids come from it.
+    /// The source of ids.
     pub random: SharedRandomness,
-    /// MACs of request bodies.
+    /// Keys for the MACs of request bodies.
     pub keys: Arc<KeyRing>,
-    /// Page tokens.
+    /// The encoder of page tokens.
     pub paging: Paging,
-    /// Writes under way: they finish though the caller has gone (03 P12).
+    /// Writes in progress: they finish even if the caller has gone (P12).
     pub writes: Writes,
 }
 
 impl App {
-    /// Over a store, with nothing under way.
+    /// Creates an instance over a store, with no writes in progress.
     #[must_use]
     pub fn new(
         store: Arc<dyn Store>,

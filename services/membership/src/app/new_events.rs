@@ -9,7 +9,7 @@ use crate::domain::{
     member::{Member, Role},
 };
 
-/// `member.joined`, with how it came about (R6).
+/// Returns `member.joined`, with how the membership came about (R6).
 pub(crate) fn member_joined(member: &Member, actor: &str) -> NewEvent {
     let data = [
         ("user", member.user.as_str()),
@@ -22,7 +22,7 @@ pub(crate) fn member_joined(member: &Member, actor: &str) -> NewEvent {
     NewEvent::new("member.joined", &member.place, subject, actor, facts(data))
 }
 
-/// `member.updated`, with the role before where it is another one.
+/// Returns `member.updated`, with the previous role if it changed.
 pub(crate) fn member_updated(member: &Member, previous: Role, actor: &str) -> NewEvent {
     let previous = if previous == member.role {
         ""
@@ -38,7 +38,7 @@ pub(crate) fn member_updated(member: &Member, previous: Role, actor: &str) -> Ne
     NewEvent::new("member.updated", &member.place, subject, actor, facts(data))
 }
 
-/// Those facts of an event that are not empty.
+/// Returns those facts of an event that are not empty.
 pub(crate) fn facts<const FACTS: usize>(facts: [(&str, &str); FACTS]) -> BTreeMap<String, String> {
     facts
         .into_iter()
@@ -47,7 +47,7 @@ pub(crate) fn facts<const FACTS: usize>(facts: [(&str, &str); FACTS]) -> BTreeMa
         .collect()
 }
 
-/// Tells of what has become of a request. The person is told of a decision.
+/// Returns the event for the state of a request. It notifies the person of a decision.
 pub(crate) fn request_event(request: &JoinRequest, actor: &str) -> NewEvent {
     let notify = match request.state {
         State::Approved | State::Denied => vec![request.user.clone()],

@@ -16,21 +16,21 @@ use crate::{
     store::Waiting,
 };
 
-/// What to change; None leaves a field as it is.
+/// The changes to make; None leaves a field as it is.
 #[derive(Debug, Clone, Default)]
 pub struct MemberPatch {
     /// ADMIN, TEACHER or STUDENT.
     pub role: Option<Role>,
-    /// Shown to staff.
+    /// The name shown to staff.
     pub display_name: Option<String>,
-    /// In canonical form.
+    /// The address in canonical form.
     pub email: Option<String>,
     /// The id in the school's own system.
     pub external_id: Option<String>,
 }
 
-/// Adds a member; a Student takes a seat. A removal is lifted, a waiting request closed (R8, P8). The
-/// platform may too, so that an organization that has lost its administrators gets another.
+/// Adds a member; a Student takes a seat. A removal is lifted and a waiting request closed (R8, P8). The platform may
+/// do this too, so that an organization that has lost its administrators can get another one.
 pub async fn add(
     change: &mut Change,
     organization: OrganizationId,
@@ -43,8 +43,8 @@ pub async fn add(
     members::enrol(change, &place, new).await
 }
 
-/// Changes role or particulars; becoming a Student takes a seat, ceasing to be one frees it (R7). A co-teacher of
-/// classes who becomes a Student is a student of them too.
+/// Changes the role or the particulars; becoming a Student takes a seat, ceasing to be one frees it (R7). A co-teacher
+/// of classes who becomes a Student becomes a student of those classes too.
 pub async fn update(
     change: &mut Change,
     name: MemberName,
@@ -103,8 +103,8 @@ pub async fn update(
     })
 }
 
-/// Removes a member from the organization and all its classes: the seat is free, waiting requests are
-/// closed (R7). Whom staff removed is let in again only by approval (R8); who leaves may come back.
+/// Removes a member from the organization and all its classes: the seat becomes free and waiting requests are closed
+/// (R7). A person removed by staff is let in again only by approval (R8); a person who left may come back.
 pub async fn remove(change: &mut Change, name: MemberName, etag: &str) -> Result<()> {
     let organization = name.place.organization().clone();
     let person = Some(&name.user);

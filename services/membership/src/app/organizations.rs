@@ -1,4 +1,4 @@
-//! Organizations and their licences.
+//! Organizations and their seat limits.
 
 use std::collections::BTreeMap;
 
@@ -25,40 +25,40 @@ use crate::{
     store::{InsertOutcome, OrganizationQuery, Waiting},
 };
 
-/// Derived code prefixes that are tried in order, before random numbers.
+/// Number of derived code prefixes that are tried in order, before random numbers.
 const PREFIXES_IN_ORDER: u32 = 20;
-/// Derived code prefixes that are tried at most.
+/// Maximum number of derived code prefixes that are tried.
 const PREFIXES_MAX: u32 = 40;
-/// Random numbers of derived code prefixes lie below it.
+/// Upper bound (exclusive) of the random numbers in derived code prefixes.
 const PREFIX_NUMBERS: u32 = 1_000_000_000;
 
-/// What to create.
+/// The organization to create.
 #[derive(Debug, Clone)]
 pub struct NewOrganization {
-    /// The chosen id; None: the server makes one.
+    /// The chosen id; None if the server makes one.
     pub id: Option<OrganizationId>,
-    /// What people call it.
+    /// The name shown to people.
     pub display_name: String,
-    /// The word before its enrolment codes; None: made from the id.
+    /// The prefix of its enrollment codes; None if it is derived from the id.
     pub code_prefix: Option<CodePrefix>,
     /// Licensed seats; 0: no limit.
     pub seat_limit: i64,
     /// Labels.
     pub labels: BTreeMap<String, String>,
-    /// The first administrator; None: the acting user.
+    /// The first administrator; None for the acting user.
     pub admin: Option<UserId>,
 }
 
-/// What to change; None leaves a field as it is.
+/// The changes to make; None leaves a field as it is.
 #[derive(Debug, Clone, Default)]
 pub struct OrganizationPatch {
-    /// What people call it.
+    /// The name shown to people.
     pub display_name: Option<String>,
-    /// Fixed once set: only the current one is taken (B4).
+    /// The code prefix, which cannot change: only the current one is accepted (B4).
     pub code_prefix: Option<CodePrefix>,
     /// Licensed seats; 0: no limit.
     pub seat_limit: Option<i64>,
-    /// Labels, all of them.
+    /// The new set of labels.
     pub labels: Option<BTreeMap<String, String>>,
 }
 
@@ -96,7 +96,7 @@ pub async fn create(change: &mut Change, new: NewOrganization) -> Result<Organiz
     Ok(organization)
 }
 
-/// Inserts it, trying one derived prefix after another until one is free.
+/// Inserts the organization, trying one derived prefix after another until one is free.
 async fn insert(
     change: &mut Change,
     organization: &mut Organization,
@@ -136,7 +136,7 @@ async fn insert(
     ))
 }
 
-/// Changes an organization. Decided before the lock and under it, as [`Change::enter`] does.
+/// Changes an organization. Access is checked before the lock and under it, as [`Change::enter`] does.
 pub async fn update(
     change: &mut Change,
     id: OrganizationId,
@@ -184,7 +184,7 @@ pub async fn update(
     Ok(after)
 }
 
-/// The organization, if the caller may change it so.
+/// Returns the organization if the caller may make these changes.
 async fn load_to_update(
     change: &mut Change,
     place: &Place,
@@ -201,7 +201,7 @@ async fn load_to_update(
         && patch.display_name.is_none()
         && patch.labels.is_none()
         && patch.code_prefix.is_none();
-    // Roles come first: what is refused for want of one must not tell the licence.
+    // Roles are checked first: a refusal for want of a role must not reveal the seat limit.
     if !only_seats && !rules::UPDATE_ORGANIZATION.is_met_by_role(&standing) {
         return Err(access::role_required(place, &standing));
     }
@@ -214,8 +214,8 @@ async fn load_to_update(
     Ok(organization)
 }
 
-/// Deletes an organization for ever: with its classes, members and requests where `force` is set, else
-/// only one that has no classes and no members but administrators.
+/// Deletes an organization permanently. With `force` its classes, members and requests are deleted too; without it, the
+/// organization must have no classes and no members but administrators.
 pub async fn delete(
     change: &mut Change,
     id: OrganizationId,
@@ -272,7 +272,7 @@ impl App {
             .ok_or_else(|| place_not_found(&place))
     }
 
-    /// The organizations of the acting user; for the platform all of them. In the order of their ids.
+    /// Lists the acting user's organizations, or all of them for the platform, in the order of their ids.
     pub async fn organizations(
         &self,
         caller: &Caller,
@@ -295,7 +295,7 @@ impl App {
         Ok(page.cut(found, |last| last.id.to_string()))
     }
 
-    /// Those that a token is bound to, one by one: a token holds few.
+    /// Reads the organizations that a token is bound to one by one: a token holds few.
     async fn organizations_among(
         &self,
         bound: &[OrganizationId],
@@ -323,7 +323,7 @@ impl App {
         Ok(found)
     }
 
-    /// An organization's licence and what is used of it.
+    /// Returns an organization's seat limit and the seats in use.
     pub async fn seat_usage(&self, caller: &Caller, id: OrganizationId) -> Result<Seats> {
         let place = Place::Organization(id);
         let mut repository = self.store.read().await?;

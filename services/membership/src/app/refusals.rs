@@ -1,4 +1,4 @@
-//! Why a change is refused, in the words that callers read.
+//! The errors for refused changes, in the words that callers read.
 
 use homeroom_api::{
     common::v1::ErrorReason,
@@ -31,7 +31,7 @@ pub fn class_archived(class: &ClassName) -> Error {
     .precondition("STATE", class.to_string(), "the class is archived")
 }
 
-/// `LAST_OWNER`, with the classes that the person owns: each has exactly one owner.
+/// `LAST_OWNER`, with the classes that the person owns: a class has exactly one owner.
 #[must_use]
 pub fn last_owner(classes: &[ClassName]) -> Error {
     let error = Error::new(

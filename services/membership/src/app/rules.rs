@@ -1,7 +1,7 @@
-//! Who may call what: the one table (02, Callers).
+//! The one table of who may call each method.
 //!
-//! A call is allowed by any of the scopes, by a role that has the permission, or, where `own` is set,
-//! to the person concerned. Handlers authorise by these rules, and a test finds every method here.
+//! A call is allowed by any of the scopes, by a role that has the permission, or, if `own` is set, to the person
+//! concerned. Handlers authorize by these rules, and a test checks that every method is listed here.
 
 use homeroom_api::ids::UserId;
 use homeroom_kit::{
@@ -12,16 +12,16 @@ use homeroom_kit::{
 
 use crate::domain::access::{Permission, Standing};
 
-/// Who may call one method.
+/// The rule for one method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rule {
     /// `Service/Method` in the package `homeroom.membership.v1`.
     pub method: &'static str,
-    /// What a role has to permit.
+    /// The permission that a role needs.
     pub permission: Option<Permission>,
-    /// Any of these allows it without a role.
+    /// The scopes of which any one allows the call without a role.
     pub scopes: &'static [Scope],
-    /// Whether the person concerned may, without further permission.
+    /// True if the person concerned may call it without further permission.
     pub own: bool,
 }
 
@@ -52,26 +52,26 @@ impl Rule {
         Self { own: true, ..self }
     }
 
-    /// Whether the caller's token has one of the scopes.
+    /// Returns true if the caller's token has one of the scopes.
     #[must_use]
     pub fn is_met_by_scope(&self, caller: &Caller) -> bool {
         self.scopes.iter().any(|scope| caller.has(*scope))
     }
 
-    /// Whether the acting user's role permits it where it stands.
+    /// Returns true if the acting user's role in the place has the permission.
     #[must_use]
     pub fn is_met_by_role(&self, standing: &Standing) -> bool {
         self.permission
             .is_some_and(|permission| standing.permits(permission))
     }
 
-    /// Whether it is the acting user's own affair, which `person` is.
+    /// Returns true if the rule allows the call to the person concerned, and `person` is the acting user.
     #[must_use]
     pub fn is_met_by_person(&self, caller: &Caller, person: &UserId) -> bool {
         self.own && *person == caller.user
     }
 
-    /// `SCOPE_MISSING` unless the caller's token has one of the scopes.
+    /// Returns `SCOPE_MISSING` unless the caller's token has one of the scopes.
     pub fn require_scope(&self, caller: &Caller) -> Result<()> {
         caller.require_any(self.scopes)
     }
@@ -81,7 +81,7 @@ macro_rules! rules {
     ($($(#[$doc:meta])* $name:ident = $rule:expr;)+) => {
         $($(#[$doc])* pub const $name: Rule = $rule;)+
 
-        /// Every rule, a method each.
+        /// All rules, one for each method.
         pub const ALL: &[Rule] = &[$($name),+];
     };
 }
@@ -94,9 +94,9 @@ rules! {
     /// Its members, and the platform.
     GET_ORGANIZATION = by_role("OrganizationService/GetOrganization", P::ViewOrganization)
         .or_scopes(&[Scope::Platform]);
-    /// Anyone: their own; the platform: all.
+    /// Anyone for their own organizations; the platform for all.
     LIST_ORGANIZATIONS = Rule { method: "OrganizationService/ListOrganizations", permission: None, scopes: &[Scope::Platform], own: true };
-    /// Administrators; the seat limit is the platform's besides (`UPDATE_SEAT_LIMIT_SCOPE`).
+    /// Administrators; changing the seat limit also needs the platform's scope (`UPDATE_SEAT_LIMIT_SCOPE`).
     UPDATE_ORGANIZATION = by_role("OrganizationService/UpdateOrganization", P::ManageOrganization);
     /// Administrators, and the platform.
     DELETE_ORGANIZATION = by_role("OrganizationService/DeleteOrganization", P::ManageOrganization)
@@ -105,11 +105,11 @@ rules! {
     GET_SEAT_USAGE = by_role("OrganizationService/GetSeatUsage", P::ManageOrganization)
         .or_scopes(&[Scope::Platform, Scope::Admit]);
 
-    /// Teachers, who then own it, and administrators.
+    /// Teachers, who then own the class, and administrators.
     CREATE_CLASS = by_role("ClassService/CreateClass", P::CreateClass);
     /// Its members, and administrators.
     GET_CLASS = by_role("ClassService/GetClass", P::ViewClass);
-    /// The organization's members: their own classes; administrators: all.
+    /// The organization's members for their own classes; administrators for all.
     LIST_CLASSES = by_role("ClassService/ListClasses", P::ViewOrganization);
     /// Its owner, and administrators.
     UPDATE_CLASS = by_role("ClassService/UpdateClass", P::ManageClass);
@@ -122,7 +122,7 @@ rules! {
     /// Its owner, and administrators.
     TRANSFER_CLASS_OWNERSHIP = by_role("ClassService/TransferClassOwnership", P::ManageClass);
 
-    /// Administrators, and the platform: so one that has lost its administrators gets another.
+    /// Administrators, and the platform, so that an organization that has lost its administrators can get another one.
     ADD_ORGANIZATION_MEMBER = by_role("MemberService/AddOrganizationMember", P::ManageOrganization)
         .or_scopes(&[Scope::Platform]);
     /// The member, teachers and administrators.
@@ -143,12 +143,12 @@ rules! {
     UPDATE_CLASS_MEMBER = by_role("MemberService/UpdateClassMember", P::ManageClass);
     /// The member, who then leaves, the owner, and administrators.
     REMOVE_CLASS_MEMBER = by_role("MemberService/RemoveClassMember", P::ManageClass).or_own();
-    /// One's own.
+    /// The acting user, for their own memberships.
     LIST_MEMBERSHIPS = Rule { method: "MemberService/ListMemberships", permission: None, scopes: &[], own: true };
 
     /// The person who asks, and the staff who decide.
     GET_JOIN_REQUEST = by_role("JoinRequestService/GetJoinRequest", P::DecideJoinRequests).or_own();
-    /// Staff: the whole queue; anyone else: their own.
+    /// Staff for the whole queue; anyone else for their own requests.
     LIST_JOIN_REQUESTS = by_role("JoinRequestService/ListJoinRequests", P::DecideJoinRequests).or_own();
     /// Owner, co-teachers, administrators (C11, X2).
     APPROVE_JOIN_REQUEST = by_role("JoinRequestService/ApproveJoinRequest", P::DecideJoinRequests);
@@ -173,15 +173,15 @@ rules! {
     /// The invitations service, which erases in both.
     ERASE_USER = by_scope("UserService/EraseUser", &[Scope::Admit]);
 
-    // The scopes of the feed are the kit's, which lets services through before it asks for a role: they read
-    // the feeds of both services, where they have none, also that of a place that is no more.
+    // The kit defines the scopes of the feed and admits services before it asks for a role: they read the feeds of both
+    // services, where they have no role, even those of a place that no longer exists.
     /// Staff of the parent, and services.
     LIST_EVENTS = by_role("EventService/ListEvents", P::ReadRoster).or_scopes(FEED_SCOPES);
     /// Staff of the parent, and services.
     WATCH_EVENTS = by_role("EventService/WatchEvents", P::ReadRoster).or_scopes(FEED_SCOPES);
 }
 
-/// What `UpdateOrganization` asks for besides where the mask names `seat_limit`: it is the licence.
+/// The scope that `UpdateOrganization` also requires to change `seat_limit`.
 pub const UPDATE_SEAT_LIMIT_SCOPE: Scope = Scope::Platform;
 
 #[cfg(test)]

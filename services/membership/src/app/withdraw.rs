@@ -1,4 +1,4 @@
-//! `WithdrawJoinRequest`: a person takes their own request back.
+//! `WithdrawJoinRequest`: a person withdraws their own request.
 
 use homeroom_api::names::JoinRequestName;
 use homeroom_kit::Result;
@@ -6,7 +6,7 @@ use homeroom_kit::Result;
 use super::{Change, deciding, rules};
 use crate::domain::join_request::{JoinRequest, State};
 
-/// Takes the acting user's own request back.
+/// Withdraws the acting user's own request.
 pub async fn withdraw(change: &mut Change, name: &JoinRequestName) -> Result<JoinRequest> {
     let (mut plan, request) =
         deciding::load_one(change, name, &rules::WITHDRAW_JOIN_REQUEST).await?;

@@ -1,5 +1,5 @@
-//! One way to change anything: claim the request id, run the use case, write its events, complete the
-//! request id and commit, all in one transaction that ends though the caller has gone (R3, R11, 03 P12).
+//! The one way to make a change: claim the request id, run the use case, write its events, complete the request id and
+//! commit, all in one transaction that completes even if the caller has gone (R3, R11, P12).
 
 use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
@@ -23,24 +23,24 @@ use crate::{
     store::Repository,
 };
 
-/// A transaction under way and what it is about.
+/// A transaction in progress with its context.
 pub struct Change {
     /// The session that writes.
     pub repository: Box<dyn Repository>,
-    /// The one time of this change.
+    /// The single time used throughout this change.
     pub now: DateTime<Utc>,
-    /// Who asks.
+    /// The caller.
     pub caller: Caller,
-    /// Ids come from it.
+    /// The source of ids.
     pub random: SharedRandomness,
     events: Vec<NewEvent>,
 }
 
 impl Change {
-    /// Takes the organization's lock for whoever the rule allows the call, and gives its seats and the
-    /// place as the acting user stands in it ([`access::authorise`]).
+    /// Takes the organization's lock if the rule allows the call, and returns its seats and the place with the acting
+    /// user's roles in it ([`access::authorise`]).
     ///
-    /// Decided twice: before the lock, so that nobody waits for a stranger, and under it (03 P6).
+    /// Access is checked twice: before the lock, so that nobody waits for an unauthorized caller, and under it (P6).
     pub async fn enter(
         &mut self,
         place: &Place,
@@ -53,8 +53,8 @@ impl Change {
         Ok((seats, standing))
     }
 
-    /// Takes the organization's lock and reads its seats. `ORGANIZATION_NOT_FOUND`, or for a class
-    /// `CLASS_NOT_FOUND`, where there was never such an organization.
+    /// Takes the organization's lock and reads its seats. Fails with `ORGANIZATION_NOT_FOUND`, or for a class
+    /// `CLASS_NOT_FOUND`, if the organization never existed.
     pub async fn lock(&mut self, place: &Place) -> Result<Seats> {
         self.repository
             .lock_organization(place.organization())
@@ -62,7 +62,7 @@ impl Change {
             .ok_or_else(|| place_not_found(place))
     }
 
-    /// The place as the acting user stands in it, if the rule allows the call ([`access::authorise`]).
+    /// Returns the place with the acting user's roles in it, if the rule allows the call ([`access::authorise`]).
     async fn authorise(
         &mut self,
         place: &Place,
@@ -83,12 +83,12 @@ impl Change {
         Ok(())
     }
 
-    /// Has an event written with the change.
+    /// Records an event, to be written with the change.
     pub fn record(&mut self, event: NewEvent) {
         self.events.push(event);
     }
 
-    /// Has an event written about something in a place, done by the acting user, that nobody is told of.
+    /// Records an event about something in a place, by the acting user, that notifies nobody.
     pub fn record_by_caller<const FACTS: usize>(
         &mut self,
         event_type: &'static str,
@@ -107,7 +107,7 @@ impl Change {
         self.caller.user.clone()
     }
 
-    /// A new id for something made by this change.
+    /// Returns a new id for something made by this change.
     #[must_use]
     pub fn new_id(&self) -> Uuid {
         homeroom_kit::random::new_id_at(self.now, self.random.as_ref())
@@ -120,10 +120,11 @@ impl Change {
 }
 
 impl App {
-    /// Runs a use case in a transaction, at most once for a request id: a repetition answers what the
-    /// first one answered, another body `REQUEST_ID_CONFLICT`. Failures are not kept: nothing was changed.
+    /// Runs a use case in a transaction, at most once for each request id: a repetition gets the stored response, a
+    /// request with another body `REQUEST_ID_CONFLICT`. Failures are not stored, since they change nothing.
     ///
-    /// What the use case gives is answered as the contract has it. `request` is the whole request message, by which bodies are told apart.
+    /// The result of the use case is converted to the contract's response. `request` is the whole request message, from
+    /// which the MAC of the body is made.
     pub async fn write<Request, Response, Done, UseCase>(
         &self,
         caller: &Caller,

@@ -1,36 +1,36 @@
-//! Who may do what (02, Callers): from the roles that a person holds in the organization and in the class.
+//! The permissions that a person's roles in an organization and in a class give.
 
 use homeroom_api::names::Place;
 
 use super::{class::ClassState, member::Role};
 
-/// What somebody may want to do in an organization or a class.
+/// Something that a person may want to do in an organization or a class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Permission {
-    /// Know that the organization exists: its members.
+    /// Know that the organization exists: for its members.
     ViewOrganization,
-    /// Know that the class exists: its members, and administrators.
+    /// Know that the class exists: for its members, and administrators.
     ViewClass,
-    /// Read one member of the organization: teachers and administrators.
+    /// Read one member of the organization: for teachers and administrators.
     ReadOrganizationMember,
-    /// Create a class: teachers and administrators.
+    /// Create a class: for teachers and administrators.
     CreateClass,
-    /// Change the organization, its members and its end: administrators.
+    /// Change or delete the organization, or change its members: for administrators.
     ManageOrganization,
-    /// Read the roster, the queue and the feed: the class's staff, and administrators.
+    /// Read the roster, the queue and the feed: for the class's staff, and administrators.
     ReadRoster,
-    /// Decide join requests: the class's staff, and administrators (C11, X2).
+    /// Decide join requests: for the class's staff, and administrators (C11, X2).
     DecideJoinRequests,
-    /// Read codes, tokens, URL and redemptions: the class's staff, and administrators.
+    /// Read codes, tokens, URL and redemptions: for the class's staff, and administrators.
     ReadInvitations,
-    /// Make, change, reset, lock and revoke them: the class's owner, and administrators.
+    /// Make, change, reset, lock and revoke them: for the class's owner, and administrators.
     ManageInvitations,
-    /// Change the class, its members and its end: its owner, and administrators.
+    /// Change or delete the class, or change its members: for its owner, and administrators.
     ManageClass,
 }
 
-/// Whether the roles allow it. `role_in_class` is None for whoever is no member of the class, and where
-/// the organization itself is meant.
+/// Returns true if the roles give the permission. `role_in_class` is None for a person who is not a member of the
+/// class, and if the place is the organization itself.
 #[must_use]
 pub fn permits(
     role_in_organization: Option<Role>,
@@ -54,16 +54,16 @@ pub fn permits(
     }
 }
 
-/// An organization or class that exists, and what one person is in it.
+/// An organization or class that exists, with one person's roles in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
-    /// What people call the organization.
+    /// The organization's name as shown to people.
     pub organization_display_name: String,
-    /// The word before its enrolment codes.
+    /// The prefix of its enrollment codes.
     pub code_prefix: String,
     /// Licensed seats; 0: no limit.
     pub seat_limit: i64,
-    /// The class; None where the organization itself was asked for, or there is no such class.
+    /// The class; None if the organization itself was asked for or the class does not exist.
     pub class: Option<ClassStanding>,
     /// The person's role in the organization.
     pub role_in_organization: Option<Role>,
@@ -74,20 +74,20 @@ pub struct Standing {
 /// A class that exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClassStanding {
-    /// What people call it.
+    /// The name shown to people.
     pub display_name: String,
-    /// Whether people can join.
+    /// The class's state, which says if people can join.
     pub state: ClassState,
 }
 
 impl Standing {
-    /// Whether the person's roles allow it.
+    /// Returns true if the person's roles give the permission.
     #[must_use]
     pub fn permits(&self, permission: Permission) -> bool {
         permits(self.role_in_organization, self.role_in_class, permission)
     }
 
-    /// Whether the person may know that the place exists. Absent and hidden are one answer.
+    /// Returns true if the person may know that the place exists. An absent place and a hidden one get the same answer.
     #[must_use]
     pub fn is_visible(&self, place: &Place) -> bool {
         match place {
@@ -96,7 +96,7 @@ impl Standing {
         }
     }
 
-    /// The role by which the person acts: the class's, else the organization's.
+    /// Returns the role by which the person acts: that in the class, else that in the organization.
     #[must_use]
     pub fn role(&self) -> Option<Role> {
         self.role_in_class.or(self.role_in_organization)

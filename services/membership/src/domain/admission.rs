@@ -1,7 +1,6 @@
-//! T2: whether a redemption lets its person in (03, the redemption protocol).
+//! T2: the decision on a redemption.
 //!
-//! [`decide`] is the whole rule, from the first question to the last. It serves Admit, its batch and
-//! its preview alike.
+//! [`decide`] holds the whole rule in order. Admit, its batch and its preview all use it.
 
 use chrono::{DateTime, Utc};
 use homeroom_api::common::v1::ErrorReason;
@@ -11,30 +10,30 @@ use super::{
     removal::Removals,
 };
 
-/// Redemptions in one batch.
+/// Maximum number of redemptions in one batch.
 pub const ADMISSIONS_MAX: usize = 500;
 
-/// What invitations decided in T1; membership may only tighten it.
+/// The decision of the invitations service in T1; membership may only make it stricter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Route {
-    /// In at once.
+    /// Admit at once.
     AtOnce,
-    /// Into the approval queue, for this cause.
+    /// Send to the approval queue, for this cause.
     Queue(Cause),
 }
 
-/// What a redemption asks for.
+/// The request that a redemption makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attempt {
     /// The invitation's epoch when the redemption was reserved.
     pub epoch: i64,
-    /// At once, or into the queue.
+    /// The decision to admit at once or to queue.
     pub route: Route,
-    /// Set where the invitation holds no use for it, or is no longer valid (03 P3).
+    /// The reason to refuse, if the invitation has no use left for it or is no longer valid (P3).
     pub refuse_reason: Option<ErrorReason>,
     /// When the invitation was made or last reset.
     pub invitation_issue_time: DateTime<Utc>,
-    /// The invitation lets in at once even whom staff removed.
+    /// True if the invitation admits at once even a person whom staff removed.
     pub allow_rejoin: bool,
 }
 
@@ -43,67 +42,67 @@ pub struct Attempt {
 pub enum ClassStanding {
     /// The redemption leads into the organization only.
     NotAskedFor,
-    /// There is none, or no longer.
+    /// The class does not exist, or no longer.
     Absent,
-    /// In use.
+    /// The class is in use.
     Active,
-    /// Nobody joins.
+    /// The class is archived: nobody can join.
     Archived,
 }
 
-/// Of what a person is a member already.
+/// The memberships that a person has already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Membership {
-    /// Of nothing here.
+    /// The person is not a member of the organization.
     Nothing,
-    /// Of the organization, but not of the class that the redemption leads to.
+    /// The person is a member of the organization, but not of the class that the redemption leads to.
     OrganizationOnly,
-    /// Of what the redemption leads to.
+    /// The person is a member of the place that the redemption leads to.
     Place,
 }
 
-/// What membership knows, read after the locks were taken (03 P6).
+/// The facts that membership knows, read after the locks were taken (P6).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
-    /// What this very redemption was answered before.
+    /// The earlier answer to this redemption, if any.
     pub stored: Option<Outcome>,
     /// The invitation's fence: epochs below it are stale.
     pub fence: i64,
-    /// Whether the organization exists.
+    /// True if the organization exists.
     pub organization_exists: bool,
     /// The class.
     pub class: ClassStanding,
-    /// Of what the person is a member, in any role.
+    /// The person's memberships, in any role.
     pub membership: Membership,
-    /// Whether a request of the person waits there.
+    /// True if a request of the person waits there.
     pub has_open_request: bool,
-    /// Whom staff removed.
+    /// When staff removed the person.
     pub removals: Removals,
     /// When a request of the person was last denied there.
     pub denied_at: Option<DateTime<Utc>>,
-    /// Whether the organization has a seat for one more Student.
+    /// True if the organization has a seat for one more Student.
     pub seat_is_free: bool,
 }
 
-/// What a redemption is answered, for ever the same (03 P1).
+/// The permanent answer to a redemption (P1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// A member now.
+    /// The person is a member now.
     Admitted,
     /// A request was filed.
     Queued,
     /// A request was waiting already.
     AlreadyPending,
-    /// Was a member already.
+    /// The person was a member already.
     AlreadyMember,
     /// The invitation has been reset, revoked, switched off or deleted since.
     StaleEpoch,
-    /// Not let in.
+    /// The person is not let in.
     Refused(ErrorReason),
 }
 
 impl Outcome {
-    /// As the contract and the database write it; the reason stands apart.
+    /// Returns the outcome's name in the contract and the database, without the reason.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -116,7 +115,7 @@ impl Outcome {
         }
     }
 
-    /// The outcome of that name and reason.
+    /// Returns the outcome with this name and reason.
     #[must_use]
     pub fn parse(outcome: &str, refuse_reason: &str) -> Option<Self> {
         Some(match outcome {
@@ -130,7 +129,7 @@ impl Outcome {
         })
     }
 
-    /// Why, where it is a refusal.
+    /// Returns the reason of a refusal.
     #[must_use]
     pub const fn refuse_reason(self) -> Option<ErrorReason> {
         match self {
@@ -140,21 +139,21 @@ impl Outcome {
     }
 }
 
-/// What is to be done with a redemption.
+/// The action to take for a redemption.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
-    /// Nothing: it was answered before.
+    /// Do nothing: it was answered before.
     Stored(Outcome),
-    /// Make the person a member, and close what they have waiting there (P8).
+    /// Make the person a member, and close their waiting requests there (P8).
     Admit,
     /// File a request.
     Queue(Cause),
-    /// Nothing but to store this answer.
+    /// Store this answer and do nothing else.
     Answer(Outcome),
 }
 
 impl Decision {
-    /// What the redemption is answered.
+    /// Returns the answer to the redemption.
     #[must_use]
     pub const fn outcome(self) -> Outcome {
         match self {
@@ -183,23 +182,23 @@ pub fn decide(facts: &Facts, attempt: &Attempt, now: DateTime<Utc>) -> Decision 
     if facts.class == ClassStanding::Absent {
         return refuse(ErrorReason::ClassNotFound);
     }
-    // R2: nothing is spent, also on a used-up or expired invitation.
+    // R2: a member's redemption spends nothing, even on a used-up or expired invitation.
     if facts.membership == Membership::Place {
         return Decision::Answer(Outcome::AlreadyMember);
     }
-    // R8: a removal sends to the queue whatever is older than it.
+    // R8: an invitation older than the removal leads to the queue.
     let removed = !attempt.allow_rejoin && facts.removals.outlive(attempt.invitation_issue_time);
     let route = if removed {
         Route::Queue(Cause::RemovedBefore)
     } else {
         attempt.route
     };
-    // R2, P2: led to the queue again, it is the same request; admitted at once, P8 closes it.
+    // R2, P2: sent to the queue again, the person keeps the same request; admitted at once, P8 closes it.
     let queues = matches!(route, Route::Queue(_));
     if facts.has_open_request && (queues || attempt.refuse_reason.is_some()) {
         return Decision::Answer(Outcome::AlreadyPending);
     }
-    // P3: without a use nothing else may be answered.
+    // P3: without a use, the only answer left is the refusal.
     if let Some(reason) = attempt.refuse_reason {
         return refuse(reason);
     }
@@ -213,7 +212,7 @@ pub fn decide(facts: &Facts, attempt: &Attempt, now: DateTime<Utc>) -> Decision 
         }
         // X9: a waiting request holds no seat, so a full organization queues too.
         Route::Queue(cause) => Decision::Queue(cause),
-        // B13, B14: only who is new to the organization takes a seat.
+        // B13, B14: only a person new to the organization takes a seat.
         Route::AtOnce if facts.membership == Membership::Nothing && !facts.seat_is_free => {
             refuse(ErrorReason::NoSeats)
         }

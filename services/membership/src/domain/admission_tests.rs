@@ -6,7 +6,7 @@ use super::*;
 
 const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;
 
-/// A stranger before an active class of an organization with a free seat.
+/// Returns the facts of a stranger to an active class of an organization with a free seat.
 fn stranger() -> Facts {
     Facts {
         stored: None,
@@ -45,7 +45,7 @@ fn removed(at: DateTime<Utc>) -> Facts {
     }
 }
 
-/// A redemption that the invitation lets in at once.
+/// Returns a redemption that the invitation admits at once.
 fn at_once() -> Attempt {
     Attempt {
         epoch: 1,

@@ -8,17 +8,17 @@ use homeroom_api::{ids::UserId, names::ClassName};
 /// A class of an organization.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Class {
-    /// Which one.
+    /// The resource name.
     pub name: ClassName,
-    /// What people call it.
+    /// The name shown to people.
     pub display_name: String,
     /// Its one owner (`LAST_OWNER`).
     pub owner: UserId,
-    /// Whether people can join.
+    /// The state, which says if people can join.
     pub state: ClassState,
     /// The caller's own labels.
     pub labels: BTreeMap<String, String>,
-    /// Grows by one with every change; the etag.
+    /// The revision, which grows by one with every change; the etag.
     pub revision: i64,
     /// When it was made.
     pub create_time: DateTime<Utc>,
@@ -26,12 +26,12 @@ pub struct Class {
     pub update_time: DateTime<Utc>,
 }
 
-/// What has become of a class.
+/// The state of a class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClassState {
     /// People can join.
     Active,
-    /// Nobody joins; members and history stay.
+    /// Nobody can join; members and history stay.
     Archived,
 }
 

@@ -1,4 +1,4 @@
-//! The approval queue: what a join request is, and the six ways in which one ends.
+//! The approval queue: join requests and the ways in which they end.
 
 use std::collections::BTreeMap;
 
@@ -11,31 +11,31 @@ use uuid::Uuid;
 
 use super::member::{Method, Particulars};
 
-/// Days that a request waits for a decision before it expires.
+/// Number of days that a request waits for a decision before it expires.
 pub const EXPIRY_DAYS: i64 = 90;
-/// Hours after a denial before the person may ask again (R9).
+/// Number of hours after a denial before the person may ask again (R9).
 pub const ASK_AGAIN_HOURS: i64 = 24;
-/// Characters of the note that goes with a decision.
+/// Maximum number of characters in the note on a decision.
 pub const DECIDE_NOTE_CHARS_MAX: usize = 500;
-/// Decisions in one batch (C11).
+/// Maximum number of decisions in one batch (C11).
 pub const DECISIONS_MAX: usize = 1_000;
-/// Who decides what nobody decided: expiry and closing.
+/// The decider of requests that nobody decided: those that expired or were closed.
 pub const SYSTEM: &str = homeroom_api::ids::SYSTEM_ACTOR;
 
-/// What has become of a request.
+/// The state of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
     /// Waiting for a decision.
     Pending,
     /// Staff let the person in.
     Approved,
-    /// Staff turned the person away.
+    /// Staff denied the request.
     Denied,
-    /// The person took it back.
+    /// The person withdrew it.
     Withdrawn,
     /// Nobody decided in time.
     Expired,
-    /// The person was let in another way, or the class or membership ended.
+    /// The person was let in by other means, or the class or membership ended.
     Closed,
 }
 
@@ -50,7 +50,7 @@ homeroom_kit::named! {
 }
 
 impl State {
-    /// The type of the event that tells of it.
+    /// Returns the type of the event about this state.
     #[must_use]
     pub const fn event_type(self) -> &'static str {
         match self {
@@ -64,7 +64,7 @@ impl State {
     }
 }
 
-/// Why a request waits.
+/// The reason why a request waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Cause {
     /// A join URL always leads to the queue (C9).
@@ -85,20 +85,20 @@ homeroom_kit::named! {
     GuessGuard = "GUESS_GUARD",
 }
 
-/// A person waiting for a decision, or one who did. It holds no seat (X9).
+/// A request by a person who waits, or waited, for a decision. It holds no seat (X9).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JoinRequest {
-    /// Of the class or organization asked for.
+    /// The class or organization to join.
     pub place: Place,
-    /// Made by the server.
+    /// The id, made by the server.
     pub id: Uuid,
-    /// Who asks.
+    /// The person who asks.
     pub user: UserId,
-    /// As the platform gave them.
+    /// The particulars that the platform supplied.
     pub particulars: Particulars,
-    /// What has become of it.
+    /// The state.
     pub state: State,
-    /// Why it waits.
+    /// The reason why it waits.
     pub cause: Cause,
     /// Resource name of the invitation that was used.
     pub invitation: String,
@@ -106,7 +106,7 @@ pub struct JoinRequest {
     pub redemption: String,
     /// The way in (R6).
     pub method: Method,
-    /// What the decider wrote.
+    /// The decider's note.
     pub decide_note: String,
     /// User id of the decider, `system`, or empty while it waits.
     pub decided_by: String,
@@ -114,16 +114,16 @@ pub struct JoinRequest {
     pub create_time: DateTime<Utc>,
     /// When it stopped waiting.
     pub decide_time: Option<DateTime<Utc>>,
-    /// When it expires undecided.
+    /// When it expires if undecided.
     pub expire_time: DateTime<Utc>,
 }
 
-/// The request does not wait any more: in which state it is.
+/// The error for a request that no longer waits, with its state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AlreadyDecided(pub State);
 
 impl JoinRequest {
-    /// Its resource name.
+    /// Returns its resource name.
     #[must_use]
     pub fn name(&self) -> JoinRequestName {
         JoinRequestName {
@@ -132,19 +132,19 @@ impl JoinRequest {
         }
     }
 
-    /// When a request that is filed `now` expires.
+    /// Returns when a request that is filed `now` expires.
     #[must_use]
     pub fn expiry(now: DateTime<Utc>) -> DateTime<Utc> {
         now + TimeDelta::days(EXPIRY_DAYS)
     }
 
-    /// Whether it waits at `now`: judged by the clock, not by whether the sweep has come by.
+    /// Returns true if it waits at `now`, judged by the clock even if it was not swept yet.
     #[must_use]
     pub fn waits(&self, now: DateTime<Utc>) -> bool {
         self.state == State::Pending && now < self.expire_time
     }
 
-    /// As it is at `now`: expired from its expiry on, though the sweep has not come by.
+    /// Returns the request as it is at `now`: expired from its expiry on, even if it was not swept yet.
     #[must_use]
     pub fn as_of(self, now: DateTime<Utc>) -> Self {
         if self.state == State::Pending && now >= self.expire_time {
@@ -155,7 +155,7 @@ impl JoinRequest {
         }
     }
 
-    /// Let in, turned away or taken back, by a person; only while it waits.
+    /// Approves, denies or withdraws it on behalf of a person, if it still waits.
     pub fn decide(
         self,
         state: State,
@@ -170,7 +170,7 @@ impl JoinRequest {
         }
     }
 
-    /// Ended by the service: closed, or expired if its time is over already.
+    /// Ends it on behalf of the service: closed, or expired if its time was over already.
     #[must_use]
     pub fn close(self, now: DateTime<Utc>) -> Self {
         if self.waits(now) {
@@ -188,7 +188,7 @@ impl JoinRequest {
         self
     }
 
-    /// What its events tell: the facts by which invitations settles the redemption (03 P5).
+    /// Returns the data of its events: the facts by which invitations settles the redemption (P5).
     #[must_use]
     pub fn event_data(&self) -> BTreeMap<String, String> {
         [
@@ -204,7 +204,7 @@ impl JoinRequest {
     }
 }
 
-/// Whether a person denied at `denied` may not ask again yet (R9).
+/// Returns true if a person denied at `denied` may not ask again yet (R9).
 #[must_use]
 pub fn denied_recently(denied: DateTime<Utc>, now: DateTime<Utc>) -> bool {
     now < denied + TimeDelta::hours(ASK_AGAIN_HOURS)

@@ -1,4 +1,4 @@
-//! A person's membership of an organization or a class, its role, and how it came about.
+//! A person's membership in an organization or a class, its role, and its provenance.
 
 use std::fmt;
 
@@ -8,31 +8,32 @@ use homeroom_api::{
     names::{MemberName, Place},
 };
 
-/// A membership. A class's members show the particulars kept with the organization's.
+/// A membership. Class members are shown with the particulars that the organization keeps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
-    /// Of what.
+    /// The organization or class.
     pub place: Place,
-    /// Who.
+    /// The member.
     pub user: UserId,
-    /// What staff are shown of the person.
+    /// The particulars shown to staff.
     pub particulars: Particulars,
-    /// When that was told: what is older replaces none of it.
+    /// When the particulars were stated; older statements do not replace them.
     pub told_time: DateTime<Utc>,
-    /// Those of the particulars that staff set: what is told replaces none of them.
+    /// The particulars that staff set; statements do not replace these.
     pub set_by_hand: SetByHand,
-    /// What the person may do there: a role that fits the place.
+    /// The role, one that fits the place.
     pub role: Role,
     /// When the person joined.
     pub join_time: DateTime<Utc>,
-    /// How it came about (R6).
+    /// The membership's provenance (R6).
     pub provenance: Provenance,
-    /// Grows with every change; the etag. A class's member counts changes of the particulars too.
+    /// The revision, which grows with every change; the etag. For a class member it also counts changes of the
+    /// particulars.
     pub revision: i64,
 }
 
 impl Member {
-    /// Its resource name.
+    /// Returns its resource name.
     #[must_use]
     pub fn name(&self) -> MemberName {
         MemberName {
@@ -41,7 +42,7 @@ impl Member {
         }
     }
 
-    /// Returns the member as it is once this was told of the person at `time`; None where that changes nothing.
+    /// Returns the member after these particulars were stated at `time`; None if that changes nothing.
     #[must_use]
     pub fn told(&self, told: &Particulars, time: DateTime<Utc>) -> Option<Self> {
         let particulars = self.particulars.told(told, self.set_by_hand);
@@ -54,19 +55,20 @@ impl Member {
     }
 }
 
-/// What staff are shown of a person; each is empty where unknown.
+/// The particulars of a person that staff see; each is empty if unknown.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Particulars {
-    /// At most 200 characters.
+    /// The display name, at most 200 characters.
     pub display_name: String,
-    /// In canonical form; at most 254 bytes.
+    /// The address in canonical form; at most 254 bytes.
     pub email: String,
     /// The id in the school's own system: at most 128 characters.
     pub external_id: String,
 }
 
 impl Particulars {
-    /// Returns them with what was told since: what is empty tells nothing, and what staff set stays.
+    /// Returns these particulars updated with newly stated ones: an empty field changes nothing, and a field that staff
+    /// set stays.
     #[must_use]
     pub fn told(&self, told: &Self, set_by_hand: SetByHand) -> Self {
         let choose = |bit, known: &String, told: &String| {
@@ -82,12 +84,12 @@ impl Particulars {
     }
 }
 
-/// Which particulars staff set, as the bits of a number: the name (1), the address (2), the external id (4).
+/// The particulars that staff set, as bits: the name (1), the address (2), the external id (4).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SetByHand(pub i64);
 
 impl SetByHand {
-    /// Returns these, and those that differ.
+    /// Returns these bits and those of the fields that differ.
     #[must_use]
     pub fn and_changed(self, before: &Particulars, after: &Particulars) -> Self {
         let set = |bit, before: &String, after: &String| if before == after { 0 } else { bit };
@@ -100,19 +102,19 @@ impl SetByHand {
     }
 }
 
-/// What a member may do: an organization has administrators, teachers and students, a class one owner,
-/// co-teachers and students.
+/// A member's role: an organization has administrators, teachers and students, a class has one owner, co-teachers and
+/// students.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
-    /// Of an organization: everything in it but the seat limit.
+    /// A member of an organization who may do everything in it but change the seat limit.
     Admin,
-    /// Of an organization: creates classes.
+    /// A member of an organization who may create classes.
     Teacher,
-    /// Of a class: exactly one.
+    /// The one owner of a class.
     Owner,
-    /// Of a class: decides join requests.
+    /// A member of a class who decides join requests.
     CoTeacher,
-    /// Of either. An organization's student holds a seat (R7).
+    /// A student of an organization or a class. An organization's student holds a seat (R7).
     Student,
 }
 
@@ -131,21 +133,21 @@ impl fmt::Display for Role {
     }
 }
 
-/// How a membership came about (R6).
+/// The provenance of a membership (R6).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Provenance {
     /// Resource name of the invitation; empty for [`Method::Added`].
     pub invitation: String,
     /// Resource name of the redemption; empty for [`Method::Added`].
     pub redemption: String,
-    /// User id of who approved the request or added the member; empty for an admission at once.
+    /// User id of the person who approved the request or added the member; empty for an admission at once.
     pub approved_by: String,
     /// The way in.
     pub method: Method,
 }
 
 impl Provenance {
-    /// Of a person whom `by` added, or who came with the organization or class.
+    /// Returns the provenance of a person whom `by` added, or who was the first member of a new organization or class.
     #[must_use]
     pub fn added(by: &UserId) -> Self {
         Self {
@@ -166,7 +168,7 @@ pub enum Method {
     OrganizationToken,
     /// A class token (A6).
     ClassToken,
-    /// An enrolment code (B1).
+    /// An enrollment code (B1).
     EnrollmentCode,
     /// A class code (C1).
     ClassCode,

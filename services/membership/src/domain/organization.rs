@@ -1,4 +1,4 @@
-//! An organization, and the word that stands before its enrolment codes.
+//! An organization, and the prefix of its enrollment codes.
 
 use std::collections::BTreeMap;
 
@@ -11,12 +11,12 @@ pub const DISPLAY_NAME_CHARS_MAX: usize = 200;
 pub const CODE_PREFIX_CHARS_MIN: usize = 2;
 /// The longest code prefix, in characters (B4).
 pub const CODE_PREFIX_CHARS_MAX: usize = 16;
-/// Seats that a licence may name at most.
+/// Maximum number of seats in a seat limit.
 pub const SEAT_LIMIT_MAX: i64 = 1_000_000_000;
-/// The revision of what has just been made.
+/// The revision of a new row.
 pub const FIRST_REVISION: i64 = 1;
 
-/// Stands before a derived prefix that would otherwise be too short.
+/// The text that precedes a derived prefix that would otherwise be too short.
 const FILLER: &str = "ORG";
 
 /// A school, a district or a company.
@@ -24,15 +24,15 @@ const FILLER: &str = "ORG";
 pub struct Organization {
     /// Its id.
     pub id: OrganizationId,
-    /// What people call it.
+    /// The name shown to people.
     pub display_name: String,
-    /// The word before every enrolment code (B4).
+    /// The prefix of every enrollment code (B4).
     pub code_prefix: CodePrefix,
     /// Licensed seats; 0: no limit.
     pub seat_limit: i64,
     /// The caller's own labels.
     pub labels: BTreeMap<String, String>,
-    /// Grows by one with every change; the etag.
+    /// The revision, which grows by one with every change; the etag.
     pub revision: i64,
     /// When it was made.
     pub create_time: DateTime<Utc>,
@@ -40,17 +40,17 @@ pub struct Organization {
     pub update_time: DateTime<Utc>,
 }
 
-/// The word before every enrolment code, `HAMILTON` in `HAMILTON-BIO101`: unique, fixed once set (B4).
+/// The prefix of every enrollment code, `HAMILTON` in `HAMILTON-BIO101`: unique, fixed once set (B4).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CodePrefix(String);
 
-/// The text is no code prefix.
+/// The error for a text that is not a valid code prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be 2 to 16 letters and digits")]
 pub struct InvalidCodePrefix;
 
 impl CodePrefix {
-    /// Reads a chosen prefix: 2 to 16 ASCII letters and digits, kept in capitals.
+    /// Reads a chosen prefix: 2 to 16 ASCII letters and digits, converted to upper case.
     pub fn parse(text: &str) -> Result<Self, InvalidCodePrefix> {
         let valid = (CODE_PREFIX_CHARS_MIN..=CODE_PREFIX_CHARS_MAX).contains(&text.len())
             && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
@@ -61,9 +61,9 @@ impl CodePrefix {
         }
     }
 
-    /// The prefix made from an organization's id: its letters and digits in capitals, cut to 16
-    /// characters. The first attempt is number 1; later ones begin with their number, for when the word
-    /// begins another prefix or another begins it.
+    /// Returns the prefix derived from an organization's id: its letters and digits in upper case, cut to 16
+    /// characters. The first attempt is number 1; later ones begin with their number, for the case that one prefix
+    /// begins with the other.
     #[must_use]
     pub fn derived(id: &OrganizationId, attempt: u32) -> Self {
         let mut word: String = id
@@ -84,7 +84,7 @@ impl CodePrefix {
         Self(number + &word)
     }
 
-    /// The prefix as text.
+    /// Returns the prefix as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

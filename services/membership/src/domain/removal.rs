@@ -1,9 +1,9 @@
-//! Whom staff removed, and which invitations that outlives (R8).
+//! Removals by staff, and the invitations that they outlive (R8).
 
 use chrono::{DateTime, Utc};
 
-/// When staff last removed a person from a class and from its organization; None where they never did,
-/// or where an approval has lifted it since.
+/// When staff last removed a person from a class and from its organization; None if they never did, or if an approval
+/// has lifted the removal.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Removals {
     /// From the class; always None for organization-wide invitations.
@@ -13,8 +13,8 @@ pub struct Removals {
 }
 
 impl Removals {
-    /// Whether an invitation made or last reset at `issue_time` cannot let the person in at once:
-    /// it is not younger than the latest removal (R8).
+    /// Returns true if an invitation made or last reset at `issue_time` cannot admit the person at once: it is not
+    /// newer than the latest removal (R8).
     #[must_use]
     pub fn outlive(self, issue_time: DateTime<Utc>) -> bool {
         self.from_class

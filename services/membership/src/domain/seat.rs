@@ -2,7 +2,7 @@
 
 use super::member::Role;
 
-/// An organization's licence and what is used of it; read and written under the organization's lock.
+/// An organization's seat limit and the seats in use; read and written under the organization's lock.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Seats {
     /// Licensed seats; 0: no limit.
@@ -13,13 +13,14 @@ pub struct Seats {
     pub waiting: i64,
 }
 
-/// Every licensed seat is held (`NO_SEATS`).
+/// The error if every licensed seat is held (`NO_SEATS`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("every licensed seat is taken")]
 pub struct NoSeats;
 
 impl Seats {
-    /// Seats free; None without a limit. Never negative: 0 where the licence was lowered below its use.
+    /// Returns the number of free seats; None without a limit. Never negative: 0 if the limit was lowered below the
+    /// seats in use.
     #[must_use]
     pub const fn available(self) -> Option<i64> {
         if self.limit == 0 {
@@ -29,7 +30,7 @@ impl Seats {
         Some(if free > 0 { free } else { 0 })
     }
 
-    /// One seat more is held.
+    /// Returns the seats after one more is taken.
     pub const fn take(self) -> Result<Self, NoSeats> {
         if self.limit > 0 && self.used >= self.limit {
             return Err(NoSeats);
@@ -40,7 +41,7 @@ impl Seats {
         })
     }
 
-    /// One seat less is held.
+    /// Returns the seats after one is freed.
     #[must_use]
     pub const fn free(self) -> Self {
         Self {
@@ -49,8 +50,9 @@ impl Seats {
         }
     }
 
-    /// A person's organization role goes from `before` to `after`, None being outside: becoming a
-    /// Student takes a seat, ceasing to be one frees it, all else leaves the seats alone (R7).
+    /// Returns the seats after a person's organization role changes from `before` to `after`, where None stands for a
+    /// person outside: becoming a Student takes a seat, ceasing to be one frees it, any other change leaves the seats
+    /// alone (R7).
     pub fn change(self, before: Option<Role>, after: Option<Role>) -> Result<Self, NoSeats> {
         match (holds_seat(before), holds_seat(after)) {
             (false, true) => self.take(),
@@ -59,7 +61,7 @@ impl Seats {
         }
     }
 
-    /// `requests` more, or where negative fewer, wait for a decision.
+    /// Returns the seats after the number of waiting requests changes by `requests`, which may be negative.
     #[must_use]
     pub const fn waiting_more(self, requests: i64) -> Self {
         Self {
@@ -69,7 +71,7 @@ impl Seats {
     }
 }
 
-/// Whether somebody of that organization role holds a seat.
+/// Returns true if a person with this organization role holds a seat.
 #[must_use]
 pub fn holds_seat(organization_role: Option<Role>) -> bool {
     organization_role == Some(Role::Student)

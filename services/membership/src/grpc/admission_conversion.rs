@@ -1,4 +1,4 @@
-//! Admissions between the contract and the domain.
+//! Conversion of admissions between the contract and the domain.
 
 use homeroom_api::{
     common::v1::{ErrorReason, User},
@@ -27,7 +27,7 @@ use crate::{
     },
 };
 
-/// Of which organization or class the invitation of this name is; None if it is no invitation's name.
+/// Returns the organization or class of the invitation with this name; None if it is not the name of an invitation.
 pub(super) fn place_of_invitation(name: &str) -> Option<Place> {
     let of_class = |place: Place| place.class().is_some().then_some(place);
     let token = || {
@@ -44,7 +44,7 @@ pub(super) fn place_of_invitation(name: &str) -> Option<Place> {
         .or_else(token)
 }
 
-/// Reads the name of an organization's redemption.
+/// Parses the name of an organization's redemption.
 pub(super) fn redemption_name(name: &str) -> std::result::Result<RedemptionName, String> {
     let parsed = RedemptionName::parse(name).map_err(|error: InvalidId| error.to_string())?;
     match parsed.place {
@@ -55,8 +55,8 @@ pub(super) fn redemption_name(name: &str) -> std::result::Result<RedemptionName,
     }
 }
 
-/// Reads one redemption to admit; `INVALID_REQUEST` with everything that is wrong with what invitations
-/// makes itself.
+/// Parses one redemption to admit. Fails with `INVALID_REQUEST` and all violations in the fields that the invitations
+/// service sets itself.
 pub(super) fn admit_request(request: &api::AdmitRequest) -> Result<AdmitRequest> {
     let mut violations = Violations::new();
     let place = violations.take("parent", Place::parse(&request.parent));
@@ -110,7 +110,7 @@ pub(super) fn admit_request(request: &api::AdmitRequest) -> Result<AdmitRequest>
     })
 }
 
-/// A preview need not name a redemption: there is none yet.
+/// Parses the name of the redemption, which a preview may omit, as there is none yet.
 fn redemption(
     violations: &mut Violations,
     request: &api::AdmitRequest,
@@ -124,7 +124,7 @@ fn redemption(
     }
     let name = violations.take("redemption", redemption_name(&request.redemption))?;
     let same = place.is_none_or(|place| place.organization() == name.place.organization());
-    // I8: nothing crosses organizations.
+    // I8: nothing crosses from one organization to another.
     violations
         .check(
             same,
@@ -134,8 +134,8 @@ fn redemption(
         .then_some(name)
 }
 
-/// Reads the person. Nothing of what the platform said of them fails the row: it is kept with the redemption
-/// and sent again as it is. A name is cleaned; what cannot be kept else is left out.
+/// Parses the person. Nothing that the platform said of them fails the row, because it is kept with the redemption and
+/// sent again unchanged. A name is cleaned; anything else that cannot be stored is left out.
 fn person(violations: &mut Violations, user: Option<&User>) -> Option<(UserId, Particulars)> {
     let Some(user) = user else {
         violations.add("user", "is required");
@@ -188,7 +188,7 @@ fn method(method: member::provenance::Method) -> Option<Method> {
     Method::parse(method.as_str_name()).filter(|method| *method != Method::Added)
 }
 
-/// What is asked about a place.
+/// Returns the domain's permission for a permission asked about a place.
 pub(super) fn permission(permission: api::Permission, place: &Place) -> Option<Permission> {
     Some(match (permission, place) {
         (api::Permission::Unspecified, _) => return None,
@@ -200,7 +200,7 @@ pub(super) fn permission(permission: api::Permission, place: &Place) -> Option<P
     })
 }
 
-/// An answer as the contract has it.
+/// Converts an answer to the contract's form.
 pub(super) fn admission(admission: &Admission) -> api::Admission {
     let outcome = admission::Outcome::from_str_name(admission.outcome.as_str());
     let refuse_reason = admission.outcome.refuse_reason();
@@ -221,7 +221,7 @@ pub(super) fn admission(admission: &Admission) -> api::Admission {
     }
 }
 
-/// What is known of a place as the contract has it.
+/// Converts the facts about a place to the contract's form.
 pub(super) fn access(access: Access) -> api::CheckAccessResponse {
     let mut response = api::CheckAccessResponse {
         visible: access.visible,

@@ -1,4 +1,4 @@
-//! What Admit takes and refuses.
+//! Tests of what Admit accepts and refuses.
 
 use homeroom_kit::person::{EXTERNAL_ID_CHARS_MAX, PERSON_NAME_CHARS_MAX};
 

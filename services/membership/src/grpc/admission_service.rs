@@ -1,4 +1,4 @@
-//! `AdmissionService`: how the invitations service admits people. Scope `homeroom.admit`.
+//! `AdmissionService`, by which the invitations service admits people. Needs the scope `homeroom.admit`.
 
 use homeroom_api::{
     ids::UserId,
@@ -32,7 +32,7 @@ pub(crate) struct AdmissionApi {
     lanes: Lanes,
 }
 
-/// Reads one redemption, within the organizations that the caller's token covers.
+/// Parses one redemption, if the caller's token covers its organization.
 fn read(caller: &Caller, request: &api::AdmitRequest) -> Result<AdmitRequest> {
     let read = conversion::admit_request(request)?;
     if caller.may_reach(read.place.organization()) {
@@ -48,7 +48,7 @@ impl AdmissionApi {
         Self { app, lanes }
     }
 
-    /// Admits or previews each row by itself; rows that could not be read keep their error.
+    /// Admits or previews each row by itself; a row that could not be parsed keeps its error.
     async fn admit_rows(&self, caller: &Caller, rows: &[api::AdmitRequest]) -> Result<Admitted> {
         let mut results: Vec<Option<Result<Admission>>> = Vec::new();
         let mut to_admit = Vec::new();

@@ -1,4 +1,4 @@
-//! Values of the domain as the wire carries them.
+//! Conversion of domain values to messages.
 
 use homeroom_api::{
     common::v1 as common,

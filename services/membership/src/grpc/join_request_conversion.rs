@@ -1,4 +1,4 @@
-//! Join requests between the contract and the domain.
+//! Conversion of join requests between the contract and the domain.
 
 use homeroom_api::{
     ids::UserId,
@@ -21,14 +21,14 @@ use crate::{
     store::Shown,
 };
 
-/// What the list filters by.
+/// The fields by which the list can be filtered.
 const FIELDS: &[(&str, FieldKind)] = &[
     ("state", FieldKind::Enum(State::NAMES)),
     ("user", FieldKind::Text),
     ("cause", FieldKind::Enum(Cause::NAMES)),
 ];
 
-/// A request as the contract has it.
+/// Converts a request to the contract's form.
 pub(super) fn join_request(request: &JoinRequest) -> api::JoinRequest {
     use api::join_request as names;
     let state = names::State::from_str_name(request.state.as_str());
@@ -50,7 +50,7 @@ pub(super) fn join_request(request: &JoinRequest) -> api::JoinRequest {
     }
 }
 
-/// Reads a filter. `INVALID_FILTER` for another field or operator, and for what no user is called.
+/// Parses a filter. Fails with `INVALID_FILTER` for another field or operator, or for a text that cannot be a user id.
 pub(super) fn shown(filter: &str) -> Result<Shown> {
     let filter = Filter::parse(filter, FIELDS)?;
     Ok(Shown {
@@ -60,12 +60,12 @@ pub(super) fn shown(filter: &str) -> Result<Shown> {
     })
 }
 
-/// Returns a note as it is kept, and records one that is too long.
+/// Returns a note in its stored form, and records a violation if it is too long.
 pub(super) fn note(violations: &mut Violations, note: &str) -> String {
     violations.note("decide_note", note, DECIDE_NOTE_CHARS_MAX)
 }
 
-/// Reads one decision of a batch.
+/// Parses one decision of a batch.
 pub(super) fn decision(
     decision: &JoinRequestDecision,
 ) -> Result<batch_decide::JoinRequestDecision> {

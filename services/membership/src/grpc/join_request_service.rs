@@ -20,7 +20,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(crate) struct JoinRequestApi(pub(crate) App);
 
-/// Reads what the single decisions share.
+/// Parses the fields that single decisions share.
 fn read_decision(
     name: &str,
     note: &str,

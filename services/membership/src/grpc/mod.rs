@@ -1,4 +1,5 @@
-//! The gRPC services: parse to typed values, naming every violation at once; call one use case; convert back.
+//! The gRPC services: each parses a request to typed values and reports all violations at once, calls one use case, and
+//! converts the result back.
 
 mod admission_conversion;
 pub(crate) mod admission_service;

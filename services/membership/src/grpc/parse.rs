@@ -1,4 +1,4 @@
-//! Parts of requests as typed values, their violations collected.
+//! Parsing of parts of requests to typed values, collecting their violations.
 
 use homeroom_api::{
     common::v1 as common,
@@ -9,7 +9,7 @@ use homeroom_kit::{person, validation::Violations};
 
 use crate::domain::member::{Particulars, Role};
 
-/// Bytes of an etag at most.
+/// Maximum length of an etag in bytes.
 const ETAG_BYTES_MAX: usize = 64;
 
 pub(crate) fn organization(
@@ -22,7 +22,7 @@ pub(crate) fn organization(
         .map(|name| name.0)
 }
 
-/// The name of a member of an organization.
+/// Parses the name of a member of an organization.
 pub(crate) fn organization_member(name: &str) -> Result<MemberName, String> {
     let name = MemberName::parse(name).map_err(|error| error.to_string())?;
     match name.place {
@@ -31,7 +31,7 @@ pub(crate) fn organization_member(name: &str) -> Result<MemberName, String> {
     }
 }
 
-/// The name of a member of a class.
+/// Parses the name of a member of a class.
 pub(crate) fn class_member(name: &str) -> Result<MemberName, String> {
     let name = MemberName::parse(name).map_err(|error| error.to_string())?;
     match name.place {
@@ -51,7 +51,7 @@ pub(crate) fn etag(violations: &mut Violations, field: &str, etag: &str) -> Stri
     etag.to_owned()
 }
 
-/// A role that a request gives, of those allowed; None if it is unset.
+/// Returns the role in a request if it is one of those allowed; None if it is unset.
 pub(crate) fn role(
     violations: &mut Violations,
     field: &str,
@@ -73,7 +73,7 @@ pub(crate) fn role(
     found
 }
 
-/// What staff are shown of a member.
+/// Parses the particulars of a member that staff see.
 pub(crate) fn particulars(violations: &mut Violations, member: &Member) -> Particulars {
     let email = violations.email("member.email", &member.email);
     Particulars {

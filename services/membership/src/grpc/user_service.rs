@@ -1,4 +1,4 @@
-//! `UserService`: what is kept of persons, wherever they are (R13). Scope `homeroom.admit`.
+//! `UserService`: operations on all records of a person (R13). Needs the scope `homeroom.admit`.
 
 use homeroom_api::{
     ids::UserId,

@@ -1,4 +1,4 @@
-//! Classes.
+//! The table of classes.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -13,7 +13,7 @@ use crate::domain::class::{Class, ClassState};
 /// A part of an organization's classes, in the order of their ids.
 #[derive(Debug, Clone)]
 pub struct ClassQuery {
-    /// Of which organization.
+    /// The organization of the classes.
     pub organization: OrganizationId,
     /// Only those of which this user is a member.
     pub member: Option<UserId>,
@@ -23,32 +23,33 @@ pub struct ClassQuery {
     pub owner: Option<UserId>,
     /// Only those after this id.
     pub after: Option<ClassId>,
-    /// How many at most.
+    /// The maximum number of classes.
     pub limit: u32,
 }
 
-/// The table `classes`. A deleted one is absent for all but its id, which stays taken.
+/// The table `classes`. A deleted class is absent, but its id stays taken.
 #[async_trait]
 pub trait Classes: Send {
-    /// Makes a class; its owner's membership is the caller's to add.
+    /// Inserts a class; the caller adds its owner's membership.
     async fn insert_class(&mut self, class: &Class) -> Result<InsertOutcome>;
-    /// One class.
+    /// Returns one class.
     async fn class(&mut self, name: &ClassName) -> Result<Option<Class>>;
-    /// Classes of an organization.
+    /// Lists classes of an organization.
     async fn list_classes(&mut self, query: &ClassQuery) -> Result<Vec<Class>>;
-    /// Stores everything that can change.
+    /// Stores all fields that can change.
     async fn save_class(&mut self, class: &Class) -> Result<()>;
-    /// Deletes it for ever. Its members are the caller's to end first.
+    /// Deletes a class permanently. The caller must end its memberships first.
     async fn delete_class(&mut self, name: &ClassName, now: DateTime<Utc>) -> Result<()>;
-    /// Deletes every class of an organization for ever.
+    /// Deletes every class of an organization permanently.
     async fn delete_classes(
         &mut self,
         organization: &OrganizationId,
         now: DateTime<Utc>,
     ) -> Result<()>;
-    /// Whether the organization has a class.
+    /// Returns true if the organization has a class.
     async fn has_classes(&mut self, organization: &OrganizationId) -> Result<bool>;
-    /// The classes that the user owns, of this organization or of any, at most `limit`, in the order of their names.
+    /// Returns up to `limit` classes that the user owns in this organization, or in any if None, in the order of their
+    /// names.
     async fn classes_owned_by(
         &mut self,
         user: &UserId,

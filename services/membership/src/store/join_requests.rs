@@ -13,37 +13,37 @@ use uuid::Uuid;
 use super::Result;
 use crate::domain::join_request::{Cause, JoinRequest, State};
 
-/// Which waiting requests come to an end together.
+/// The waiting requests that end together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Waiting {
-    /// All of a class: it is archived or deleted.
+    /// All requests of a class that is archived or deleted.
     InClass(ClassName),
-    /// All of an organization and its classes: it is deleted.
+    /// All requests of an organization that is deleted, and of its classes.
     InOrganization(OrganizationId),
-    /// One person's at a class, or at an organization itself: they are a member now, or have been removed.
+    /// One person's request at a class or at an organization itself: they are a member now, or have been removed.
     Of(Place, UserId),
-    /// One person's in an organization and all its classes: they have left it (R7).
+    /// One person's requests in an organization they have left, and in all its classes (R7).
     OfPersonIn(OrganizationId, UserId),
 }
 
-/// Which requests of a place a list shows.
+/// The requests of a place that a list shows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Shown {
-    /// Only in this state. PENDING leaves out those whose time is over.
+    /// Only those in this state. PENDING leaves out expired ones.
     pub state: Option<State>,
-    /// Only this person's.
+    /// Only those of this person.
     pub user: Option<UserId>,
-    /// Only with this cause.
+    /// Only those with this cause.
     pub cause: Option<Cause>,
 }
 
-/// Reads join requests. They are written with their effects: `Admissions::save`.
+/// Reads join requests. `Ledger::save` writes them.
 #[async_trait]
 pub trait JoinRequests: Send {
-    /// Reads requests, in no order; those that there are.
+    /// Reads those of the requests that exist, in no order.
     async fn join_requests(&mut self, names: &[JoinRequestName]) -> Result<Vec<JoinRequest>>;
 
-    /// A page of a place's requests, newest first, after the one with the id `after`.
+    /// Returns a page of a place's requests, newest first, after the one with the id `after`.
     async fn list_join_requests(
         &mut self,
         place: &Place,
@@ -53,9 +53,9 @@ pub trait JoinRequests: Send {
         now: DateTime<Utc>,
     ) -> Result<Vec<JoinRequest>>;
 
-    /// Closes waiting requests, at most `limit`, in no order, and gives them as they are now: CLOSED, or EXPIRED where
-    /// their time was over. Under the organization's lock; the seat row's `waiting` and the events are
-    /// the caller's to write.
+    /// Closes up to `limit` waiting requests, in no order, and returns them in their new state: CLOSED, or EXPIRED if
+    /// their time was over. Must be called under the organization's lock; the caller writes the seat row's `waiting`
+    /// and the events.
     async fn close_open_requests(
         &mut self,
         which: &Waiting,
@@ -63,8 +63,7 @@ pub trait JoinRequests: Send {
         limit: u32,
     ) -> Result<Vec<JoinRequest>>;
 
-    /// The organizations in which requests wait whose time is over at `now`, at most `limit`, without
-    /// those that are passed over.
+    /// Returns up to `limit` organizations with waiting requests that expired by `now`, except those passed over.
     async fn organizations_with_lapsed_requests(
         &mut self,
         now: DateTime<Utc>,
@@ -72,7 +71,7 @@ pub trait JoinRequests: Send {
         limit: u32,
     ) -> Result<Vec<OrganizationId>>;
 
-    /// An organization's waiting requests whose time is over at `now`, at most `limit`, the oldest first.
+    /// Returns up to `limit` waiting requests of an organization that expired by `now`, the oldest first.
     async fn lapsed_requests(
         &mut self,
         organization: &OrganizationId,

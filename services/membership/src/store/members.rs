@@ -1,4 +1,4 @@
-//! Members of organizations and classes.
+//! The tables of members of organizations and classes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ use crate::domain::{
 /// A part of a place's members, in the order of their user ids.
 #[derive(Debug, Clone)]
 pub struct MemberQuery {
-    /// Of what.
+    /// The organization or class of the members.
     pub place: Place,
     /// Only those of this role.
     pub role: Option<Role>,
@@ -27,45 +27,45 @@ pub struct MemberQuery {
     pub external_id: Option<String>,
     /// Only those after this user.
     pub after: Option<UserId>,
-    /// How many at most.
+    /// The maximum number of members.
     pub limit: u32,
 }
 
 /// The tables `organization_members` and `class_members`.
 #[async_trait]
 pub trait Members: Send {
-    /// The place and what the user is in it, in one statement. None if there is no such organization.
+    /// Returns the place with the user's roles in it, in one statement. None if the organization does not exist.
     async fn standing(&mut self, place: &Place, user: &UserId) -> Result<Option<Standing>>;
-    /// One membership.
+    /// Returns one membership.
     async fn member(&mut self, place: &Place, user: &UserId) -> Result<Option<Member>>;
-    /// Adds memberships of organizations, then of classes, each with the first revision. A class's member
-    /// must be one of the organization (03 I2); particulars are kept with the organization's.
+    /// Inserts memberships of organizations, then of classes, each with the first revision. A class member must be a
+    /// member of the organization (I2), which keeps the particulars.
     async fn insert_members(&mut self, members: &[Member]) -> Result<()>;
-    /// Stores role and, for an organization's, particulars; its revision grows by one.
+    /// Stores the role and, for a member of an organization, the particulars; the revision grows by one.
     async fn save_member(&mut self, member: &Member) -> Result<()>;
-    /// Ends one membership. An organization's: those of its classes first.
+    /// Deletes one membership. Those of an organization's classes must be deleted first.
     async fn delete_member(&mut self, place: &Place, user: &UserId) -> Result<()>;
-    /// Ends every membership of the place, and for an organization those of its classes.
+    /// Deletes every membership of the place, and for an organization those of its classes.
     async fn delete_members(&mut self, place: &Place) -> Result<()>;
-    /// The user's memberships of the organization's classes, in the order of class ids.
+    /// Returns the user's memberships of the organization's classes, in the order of class ids.
     async fn class_memberships(
         &mut self,
         organization: &OrganizationId,
         user: &UserId,
     ) -> Result<Vec<Member>>;
-    /// Members of a place.
+    /// Lists members of a place.
     async fn list_members(&mut self, query: &MemberQuery) -> Result<Vec<Member>>;
-    /// The user's memberships, each organization before its classes, in the order of ids, after `after`.
+    /// Lists the user's memberships, each organization before its classes, in the order of ids, after `after`.
     async fn list_memberships(
         &mut self,
         user: &UserId,
         after: Option<&Place>,
         limit: u32,
     ) -> Result<Vec<Member>>;
-    /// Whom events of each place tell (C6): the class's owner, then its co-teachers; or the
-    /// organization's administrators. At most 100 for each; a place without staff is left out.
+    /// Returns the users whom events of each place notify (C6): the class's owner, then its co-teachers; or the
+    /// organization's administrators. At most 100 for each place; a place without staff is left out.
     async fn staff(&mut self, places: &BTreeSet<Place>) -> Result<BTreeMap<Place, Vec<UserId>>>;
-    /// Whether the organization has members other than its administrators.
+    /// Returns true if the organization has members other than its administrators.
     async fn has_members_besides_administrators(
         &mut self,
         organization: &OrganizationId,

@@ -1,11 +1,11 @@
-//! What membership keeps, behind one trait for both engines.
+//! Membership's storage, behind one trait for both engines.
 //!
-//! A [`Store`] opens sessions; a session is a [`Repository`], which is the sum of one small trait for
-//! each kind of row. The queries are written once, in `queries/`, and compiled for each engine; what
-//! must differ (row locks) stands in the engine's own file.
+//! A [`Store`] opens sessions; a session is a [`Repository`], which combines one small trait for each kind of row. The
+//! queries are written once, in `queries/`, and compiled for each engine; what must differ (row locks) is in the
+//! engine's own file.
 //!
-//! A new kind of row: its trait in a file here, its statements in `queries/` with their texts listed in
-//! `statements`, and the trait's name among the supertraits of [`Repository`].
+//! To add a kind of row, add its trait in a file here, its statements in `queries/` with their texts listed in
+//! `statements`, and the trait's name to the supertraits of [`Repository`].
 
 mod classes;
 mod erasures;
@@ -33,7 +33,7 @@ pub use members::{MemberQuery, Members};
 pub use organizations::{InsertOutcome, OrganizationQuery, Organizations, SeatRows};
 pub use removals::RemovalRows;
 
-/// What a store operation gives.
+/// The result of a store operation.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// A database of this service.
@@ -41,19 +41,19 @@ pub trait Store: homeroom_kit::store::Store<dyn Repository> {}
 
 impl<T: homeroom_kit::store::Store<dyn Repository>> Store for T {}
 
-/// A session on the database. Every change of an organization first takes its lock
-/// ([`SeatRows::lock_organization`]) and decides in a later statement (03 P6).
+/// A session on the database. Every change of an organization first takes its lock ([`SeatRows::lock_organization`])
+/// and decides in a later statement (P6).
 #[async_trait]
 pub trait Repository:
     Organizations + SeatRows + Classes + Members + RemovalRows + JoinRequests + Ledger + Erasures + Send
 {
-    /// Events, written with the change that they tell of (R11).
+    /// Returns the outbox, whose events are written with the change that they describe (R11).
     fn outbox(&mut self) -> &mut dyn Outbox;
-    /// Request ids (R3).
+    /// Returns the request ids (R3).
     fn request_ids(&mut self) -> &mut dyn RequestIds;
-    /// Makes what was written stand. `transaction` says what it was written for, and names its failpoint.
+    /// Commits what was written. `transaction` names its purpose and its failpoint.
     async fn commit(self: Box<Self>, transaction: &'static str) -> Result<()>;
-    /// Undoes what was written, before the connection serves another.
+    /// Rolls back what was written, before the connection serves another session.
     async fn rollback(self: Box<Self>);
 }
 

@@ -7,11 +7,11 @@ pub(crate) type Connection = sqlx::PgConnection;
 /// A row of its results.
 pub(crate) type Row = sqlx::postgres::PgRow;
 
-/// The rows of a JSON array bound as a parameter, in a column `value`.
+/// The rows of a JSON array that is bound as a parameter, in a column `value`.
 ///
-/// PostgreSQL takes `jsonb_array_elements` for 100 rows whatever it holds, and would rather read a whole
-/// table than look 100 rows up. It takes a LIMIT that it cannot foresee for a tenth: with two of them, which
-/// limit nothing, it counts on one row, and looks each row up by an index.
+/// PostgreSQL estimates 100 rows for `jsonb_array_elements` whatever it holds, and prefers to read a whole table over
+/// looking up 100 rows. A LIMIT that it does not know when it plans is estimated at a tenth of the rows: with two of
+/// these, which limit nothing, it estimates one row and looks each row up by an index.
 macro_rules! json_rows {
     ($parameter:literal) => {
         concat!(
@@ -29,7 +29,7 @@ macro_rules! json_object {
     };
 }
 
-/// Joins statements into one, to be run in one round trip. The last one counts its rows.
+/// Joins statements into one that runs in one round trip. The last one counts its rows.
 macro_rules! together {
     ($first:ident, $second:ident, $third:ident, $last:ident) => {
         &[concat!(
@@ -45,12 +45,12 @@ macro_rules! together {
     };
 }
 
-/// Locks fences `$1`, shared, and then organizations `$2`, each in the order of their names, and returns
-/// which it holds. `$3` is the time.
+/// Locks fences `$1` in shared mode and then organizations `$2`, each in the order of their names, and returns those
+/// that it holds. `$3` is the time.
 ///
-/// A fence that is missing is made, since only a row can be held against raising. One that another
-/// transaction made since the statement began is not returned. Each step asks for the result of the one
-/// before it, so that they come in this order.
+/// A missing fence is inserted, since only an existing row can be locked against raising. A fence that another
+/// transaction inserted after the statement began is not returned. Each step uses the result of the previous one, so
+/// that they run in this order.
 macro_rules! lock {
     ($first:literal, $skip:literal) => {
         concat!(
@@ -82,8 +82,8 @@ macro_rules! lock {
 /// Waits for every lock.
 pub(crate) const LOCK_ALL: &str = lock!("", "");
 
-/// Takes the locks that nobody else holds. Only a fence that another transaction makes at the same time is
-/// waited for, briefly: then the statement fails as unavailable.
+/// Takes the locks that are free. It waits, briefly, only for a fence that another transaction is inserting; then the
+/// statement fails as unavailable.
 pub(crate) const LOCK_FREE: &str = lock!(
     "(SELECT set_config('lock_timeout', '100ms', true)) IS NOT NULL AND ",
     " SKIP LOCKED"

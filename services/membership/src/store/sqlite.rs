@@ -7,7 +7,7 @@ pub(crate) type Connection = sqlx::SqliteConnection;
 /// A row of its results.
 pub(crate) type Row = sqlx::sqlite::SqliteRow;
 
-/// The rows of a JSON array bound as a parameter, in a column `value`.
+/// The rows of a JSON array that is bound as a parameter, in a column `value`.
 macro_rules! json_rows {
     ($parameter:literal) => {
         concat!("json_each(", $parameter, ")")
@@ -21,15 +21,15 @@ macro_rules! json_object {
     };
 }
 
-/// Statements that are run one after the other: a round trip costs nothing here.
+/// Statements that run one after the other: a round trip costs nothing here.
 macro_rules! together {
     ($first:ident, $second:ident, $third:ident, $last:ident) => {
         &[$first!(), $second!(), $third!(), $last!()]
     };
 }
 
-/// Nothing to lock, nor to wait for: BEGIN IMMEDIATE lets one transaction write at a time. Returns the
-/// fences `$1` and those of the organizations `$2` that exist.
+/// There is nothing to lock or to wait for: BEGIN IMMEDIATE lets one transaction write at a time. Returns the fences
+/// `$1` and those of the organizations `$2` that exist.
 pub(crate) const LOCK_ALL: &str = concat!(
     "SELECT wanted.value->>'i' AS invitation, NULL AS organization_id FROM ",
     json_rows!("$1"),
@@ -39,7 +39,7 @@ pub(crate) const LOCK_ALL: &str = concat!(
     " AS wanted)"
 );
 
-/// The same.
+/// The same statement as [`LOCK_ALL`].
 pub(crate) const LOCK_FREE: &str = LOCK_ALL;
 
 #[path = "queries/mod.rs"]
@@ -51,9 +51,9 @@ pub use queries::statements;
 
 static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
 
-/// Nothing to lock: BEGIN IMMEDIATE lets one transaction write at a time.
+/// There is nothing to lock: BEGIN IMMEDIATE lets one transaction write at a time.
 pub(crate) const LOCK_ORGANIZATION: &str =
     "SELECT seat_limit FROM organization_seats WHERE organization_id = $1";
 
-/// Nothing to lock: one transaction writes at a time.
+/// There is nothing to lock: one transaction writes at a time.
 pub(crate) const LOCK_CODE_PREFIXES: &str = "SELECT 1";

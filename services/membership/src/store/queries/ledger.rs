@@ -100,7 +100,7 @@ homeroom_kit::statements! {
         " AS wanted)"
     );
 
-    /// A request ends before another is filed: one open request per person and place (03 P2).
+    /// A request ends before another is filed: a person has one open request for each place (P2).
     CHANGE_REQUESTS = concat!(
         "UPDATE join_requests SET display_name = c.value->>'display_name', email = c.value->>'email', \
          external_id = c.value->>'external_id', state = c.value->>'state', \

@@ -18,7 +18,7 @@ use crate::{
     store::{InsertOutcome, OrganizationQuery, Organizations, Result, SeatRows},
 };
 
-/// A prefix as it reads: O as 0, I and L as 1 (B4). The index has it so.
+/// A prefix as it reads: O as 0, I and L as 1 (B4). The index uses the same expression.
 macro_rules! folded {
     ($prefix:literal) => {
         concat!(
@@ -33,8 +33,8 @@ homeroom_kit::statements! {
     INSERT = "INSERT INTO organizations \
         (organization_id, display_name, code_prefix, labels, revision, create_time, update_time) \
         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
-    /// Whether a prefix begins another or another begins it, as they read (B4): then two codes could come out equal.
-    /// All of them share their first letters, from `$2` to `$3`, so the index on prefixes finds them.
+    /// Selects if a prefix begins with another one or the other way round, as they read (B4): then two codes could be
+    /// equal. All such prefixes share their first letters, from `$2` to `$3`, so the index on prefixes finds them.
     PREFIX_OVERLAPS = concat!(
         "SELECT EXISTS (SELECT 1 FROM organizations WHERE ",
         folded!("code_prefix"),
