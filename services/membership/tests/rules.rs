@@ -1,4 +1,4 @@
-//! The rules of membership, through the wire, on either engine.
+//! The rules of membership, through gRPC, on either engine.
 //!
 //! Needs a PostgreSQL: `HOMEROOM_TEST_DATABASE_URL`. Without it these tests fail; nothing is skipped.
 #![expect(

@@ -1,4 +1,4 @@
-//! One suite that holds the store on either engine to what `store` promises.
+//! One suite that checks the store on either engine against the promises of `store`.
 //!
 //! Needs a PostgreSQL: `HOMEROOM_TEST_DATABASE_URL`. Without it these tests fail; nothing is skipped.
 #![expect(

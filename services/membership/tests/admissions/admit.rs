@@ -1,4 +1,4 @@
-//! T2.
+//! T2 of the redemption protocol.
 
 use std::sync::Arc;
 
@@ -117,7 +117,7 @@ async fn p1_a_redemption_is_answered_the_same_for_ever(database: &Database) {
     let first = school.admit(&admitted).await;
     let waiting = school.admit(&queued).await;
     assert!(!first.answered_before && !waiting.answered_before);
-    // A repetition says that it is one, and else the same.
+    // A repetition says that it is one, and is otherwise the same.
     let again = |answer: Admission| Admission {
         answered_before: true,
         ..answer

@@ -25,7 +25,7 @@ const SOONER_THAN_A_LOCK_TIMEOUT: Duration = Duration::from_secs(4);
 
 const ANOTHER: &str = "organizations/another";
 
-/// A school beside another one, and a redemption there.
+/// Returns a school beside another one, and a place there.
 async fn two_schools(database: &Database) -> (School, Place) {
     let school = School::on(database).await;
     school.found(ANOTHER, 0).await;
@@ -62,7 +62,7 @@ async fn p6_a_busy_organization_holds_up_no_other() {
             waits.clone(),
             school.redemption(last),
         ];
-        // Then those of the free one are admitted, and the other's are not known yet.
+        // Then those of the free one are admitted, and the outcome of the other's is unknown.
         let mut answers = submit(&school, &batch).await;
         assert_eq!(answers.remove(2).unwrap(), Outcome::Admitted);
         let busy = reason(answers.remove(1));
@@ -70,7 +70,7 @@ async fn p6_a_busy_organization_holds_up_no_other() {
         assert_eq!(answers.remove(0).unwrap(), Outcome::Admitted);
     }
     school.assert_counts(4, 0).await;
-    // And when the lock is free, a repetition learns what became of it.
+    // And when the lock is free, a repetition returns the outcome.
     holder.rollback().await;
     assert_eq!(school.admit(&waits).await.outcome, Outcome::Admitted);
     assert!(school.member(&elsewhere, "bob").await.is_some());
@@ -83,7 +83,7 @@ async fn p6_a_fence_that_is_being_raised_holds_up_no_other_organization() {
     let database = Database::postgres().await;
     let (school, elsewhere) = two_schools(&database).await;
     for (number, there_before) in [false, true].into_iter().enumerate() {
-        // Given a fence that somebody raises, and has not raised yet
+        // Given a fence that another transaction is raising
         let waits = school.redemption_at(&elsewhere, &format!("bob-{number}"));
         let mut raising = school.app.store.write().await.unwrap();
         let raised = raising.raise_fence(&waits.invitation, 0, school.now());
@@ -96,7 +96,7 @@ async fn p6_a_fence_that_is_being_raised_holds_up_no_other_organization() {
             school.admissions.submit(batch.to_vec(), left),
         );
         let mut answers = submitted.await.unwrap().unwrap();
-        // Then the other one is admitted, and this one is not known yet.
+        // Then the other one is admitted, and the outcome of this one is unknown.
         assert_eq!(reason(answers.remove(1)), ErrorReason::DatabaseUnavailable);
         assert_eq!(answers.remove(0).unwrap().outcome, Outcome::Admitted);
         raising.commit("test").await.unwrap();
@@ -125,7 +125,7 @@ async fn more_redemptions_than_may_wait_are_refused() {
 async fn p11_a_row_that_the_database_refuses_spoils_no_other() {
     let database = Database::postgres().await;
     let (school, elsewhere) = two_schools(&database).await;
-    // PostgreSQL keeps no NUL in text.
+    // PostgreSQL stores no NUL in text.
     let mut poisoned = school.redemption("bob");
     poisoned.particulars.display_name = "b\0b".to_owned();
     let batch = [

@@ -128,7 +128,7 @@ async fn i6_a_request_is_decided_once_even_by_twenty_at_once(database: &Database
         match result.unwrap() {
             Ok(()) => decided += 1,
             Err(error) => assert!(
-                // Withdrawn by a person who has become a member since: still the same answer.
+                // Withdrawn by a person who has become a member since: the answer is still the same.
                 error.reason() == ErrorReason::AlreadyDecided,
                 "{error}"
             ),
@@ -190,7 +190,7 @@ async fn a_person_takes_their_own_request_back(database: &Database) {
     school.assert_counts(0, 0).await;
     let again = school.withdraw("eve", &request.name()).await;
     assert_eq!(reason(again), ErrorReason::AlreadyDecided);
-    // Taken back is not denied: they may ask again at once.
+    // Withdrawing is not a denial: the person may ask again at once.
     school.queue("eve").await;
 }
 
@@ -202,7 +202,7 @@ fn decision(name: &JoinRequestName, action: Action) -> JoinRequestDecision {
     }
 }
 
-/// Decides as the service does; gives the rows, and whether the use case ran.
+/// Decides as the service does; returns the rows, and whether the use case ran.
 async fn decide(
     school: &School,
     by: &str,

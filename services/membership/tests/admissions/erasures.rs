@@ -1,4 +1,5 @@
-//! A person is erased: keys and outcomes stay (P1), one event each for what waits (P5), counts true (R13).
+//! Erasure of a person: keys and outcomes stay (P1), each waiting request ends with one event (P5), and the counts stay
+//! true (R13).
 
 use homeroom_api::{common::v1::ErrorReason, membership::v1::EraseUserRequest, names::UserName};
 use homeroom_kit::{
@@ -39,7 +40,7 @@ async fn erase(school: &School, by: &Replacement) -> Result<()> {
     school.app.erase_user(&service, &request, by.clone()).await
 }
 
-/// Her id, her address or her name: what else begins so is an event.
+/// Returns true if the text contains her id, her address or her name; the word "event" does not count.
 fn tells_of_eve(told: &str) -> bool {
     let marks = ["\"eve\"", "/eve", "eve@", "EVE"];
     marks.iter().any(|mark| told.contains(mark))
@@ -63,7 +64,7 @@ async fn p1_r13_an_erased_persons_admission_keeps_key_and_outcome_and_lets_nobod
     let read = school.app.get_admission(&service, &redemption.redemption);
     let read = read.await.unwrap();
     assert_eq!((read.outcome, read.user), (Outcome::Admitted, by.pseudonym));
-    // The seat is another's to take.
+    // Another person can take the seat.
     let next = school.admit(&school.redemption("bob")).await;
     assert_eq!(next.outcome, Outcome::Admitted);
 }
@@ -91,11 +92,11 @@ async fn r13_an_erasure_is_made_once_for_each_pseudonym(database: &Database) {
     let school = School::on(database).await;
     school.admit(&school.redemption("eve")).await;
     erase(&school, &replacement("eve", 1)).await.unwrap();
-    // Who comes under that id is not erased by a repetition,
+    // A person who joins under that id is not erased by a repetition,
     school.admit(&school.redemption("eve")).await;
     erase(&school, &replacement("eve", 1)).await.unwrap();
     school.assert_counts(1, 0).await;
-    // and is by another erasure.
+    // but is by another erasure.
     erase(&school, &replacement("eve", 2)).await.unwrap();
     school.assert_counts(0, 0).await;
 }

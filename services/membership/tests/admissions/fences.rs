@@ -58,7 +58,7 @@ async fn p7_a_fence_is_never_lowered(database: &Database) {
     }
 }
 
-/// Shares the fences, and nothing else.
+/// Locks the fences in shared mode, and nothing else.
 async fn share(session: &mut dyn Repository, fences: &BTreeSet<String>, school: &School) {
     let no_organization = BTreeSet::new();
     let locked = session.lock(fences, &no_organization, Locks::All, school.now());
@@ -74,7 +74,7 @@ async fn p6_a_fence_cannot_be_raised_past_an_admission_under_way(database: &Data
     };
     let store = store::connect(&database.url, impatient).await.unwrap();
     let invitation = school.redemption("eve").invitation;
-    // The fence is there: it is the shared lock that holds it, not the making of its row.
+    // The fence exists: the shared lock holds it, not the insert of its row.
     school.app.raise_fence(invitation.clone(), 0).await.unwrap();
     let mut admitting = school.app.store.write().await.unwrap();
     let shared = BTreeSet::from([invitation.clone()]);
@@ -88,7 +88,7 @@ async fn p6_a_fence_cannot_be_raised_past_an_admission_under_way(database: &Data
     assert!(raise().await.is_err(), "it waits for the admission");
     admitting.commit("test").await.unwrap();
     assert_eq!(raise().await.unwrap(), 1);
-    // Two admissions share a fence: neither waits for the other.
+    // Two admissions hold a fence in shared mode: neither waits for the other.
     if database.url.engine() == Engine::Postgres {
         let mut first = school.app.store.write().await.unwrap();
         share(first.as_mut(), &shared, &school).await;

@@ -1,4 +1,4 @@
-//! Writes finish though the caller has gone (P12), and batches may be regrouped (P11).
+//! Writes complete even if the caller has gone (P12), and batches may be regrouped (P11).
 
 use std::{collections::BTreeMap, future::Future, time::Duration};
 
@@ -15,10 +15,10 @@ on_both_engines!(
     p11_batches_are_regrouped_on_retry,
 );
 
-/// How long a test waits for what must happen, in seconds.
+/// The longest time that a test waits for an expected condition, in seconds.
 const SECONDS_MAX: u64 = 20;
 
-/// Begins a call and stops waiting for it as soon as its write is under way.
+/// Begins a call and stops waiting for it as soon as its write is in progress.
 async fn call_and_go<Call: Future>(school: &School, call: Call) {
     assert_eq!(school.app.writes.under_way(), 0);
     let mut call = Box::pin(call);
@@ -45,7 +45,7 @@ async fn p12_an_admission_a_decision_and_a_fence_finish_though_their_caller_has_
     let school = School::with_seats(database, 2).await;
     school.make_fence().await;
     let waiting = school.queue("bob").await.name();
-    // When callers go while what they asked for is under way, then it is done.
+    // When callers go while their write is in progress, then it completes.
     let redemption = school.redemption("eve");
     call_and_go(&school, school.admit(&redemption)).await;
     assert!(school.member(&class(), "eve").await.is_some());
@@ -54,7 +54,7 @@ async fn p12_an_admission_a_decision_and_a_fence_finish_though_their_caller_has_
     let fence = "organizations/hamilton/inviteToken".to_owned();
     call_and_go(&school, school.app.raise_fence(fence.clone(), 7)).await;
     assert_eq!(school.app.raise_fence(fence, 0).await.unwrap(), 7);
-    // And a repetition learns of it.
+    // And a repetition returns its outcome.
     assert_eq!(school.admit(&redemption).await.outcome, Outcome::Admitted);
     let again = school.approve(OWNER, &waiting).await;
     assert_eq!(reason(again), ErrorReason::AlreadyDecided);
@@ -83,13 +83,13 @@ async fn p11_batches_are_regrouped_on_retry(database: &Database) {
             .zip(outcomes)
             .collect::<BTreeMap<usize, Outcome>>()
     };
-    // Given answers that were lost, to a batch of three and to one by itself
+    // Given lost answers to a batch of three and to one by itself
     let mut first = answers(&[0, 1, 2]).await;
     first.extend(answers(&[3]).await);
-    // When they are asked for again in other companies, each more than once, with one that is new
+    // When they are requested again in other batches, each more than once, together with a new one
     for batch in [&[2, 0][..], &[1, 3, 4], &[4, 2, 1, 0, 3], &[0], &[3, 0, 1]] {
         for (index, outcome) in answers(batch).await {
-            // Then each has one answer, whoever is beside it.
+            // Then each has one answer, whatever else is in its batch.
             assert_eq!(*first.entry(index).or_insert(outcome), outcome, "{batch:?}");
         }
     }

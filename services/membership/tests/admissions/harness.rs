@@ -1,4 +1,4 @@
-//! A school in a database of its own, on either engine, and what tests do with it.
+//! A school in its own database, on either engine, and the operations that tests perform on it.
 
 use std::{
     sync::{
@@ -92,7 +92,7 @@ pub fn member(place: &Place, id: &str, role: Role, now: DateTime<Utc>) -> Member
 }
 
 impl School {
-    /// Opens the database with nothing in it. Redemptions are numbered from `first` on.
+    /// Opens the empty database. Redemptions are numbered from `first` on.
     pub async fn open(database: &Database, first: u32) -> Self {
         let options = Options {
             acquire_timeout: Duration::from_secs(30),
@@ -112,7 +112,7 @@ impl School {
         }
     }
 
-    /// Hamilton with its class, its staff and this many seats (0: no limit), none taken.
+    /// Creates Hamilton with its class, its staff and this many seats (0: no limit), none taken.
     pub async fn with_seats(database: &Database, seat_limit: i64) -> Self {
         let school = Self::open(database, 0).await;
         school.found(ORGANIZATION, seat_limit).await;
@@ -123,7 +123,7 @@ impl School {
         Self::with_seats(database, 0).await
     }
 
-    /// An organization with its administrator, a class `bio-101`, its owner and its co-teacher.
+    /// Creates an organization with its administrator, and a class `bio-101` with its owner and its co-teacher.
     pub async fn found(&self, name: &str, seat_limit: i64) {
         let now = self.now();
         let place = Place::parse(name).unwrap();
@@ -178,14 +178,14 @@ impl School {
         self.clock.advance(step);
     }
 
-    /// Makes the class code's fence, so that the making of its row puts nobody in a line: only the
-    /// organization's lock does.
+    /// Inserts the class code's fence, so that no redemption waits for the insert of its row, only for the
+    /// organization's lock.
     pub async fn make_fence(&self) {
         let invitation = format!("{CLASS}/classCode");
         self.app.raise_fence(invitation, 0).await.unwrap();
     }
 
-    /// A redemption of the class code by this person, which admits at once.
+    /// Returns a redemption of the class code by this person, which admits at once.
     pub fn redemption(&self, id: &str) -> AdmitRequest {
         self.redemption_at(&class(), id)
     }
@@ -221,7 +221,7 @@ impl School {
         }
     }
 
-    /// A redemption of the join URL.
+    /// Returns a redemption of the join URL.
     pub fn joining(&self, id: &str) -> AdmitRequest {
         let redemption = self.redemption(id);
         AdmitRequest {
@@ -301,7 +301,7 @@ impl School {
         repository.member(place, &user(id)).await.unwrap()
     }
 
-    /// The stored request, as it is now.
+    /// Returns the stored request, as it is now.
     pub async fn request(&self, name: &JoinRequestName) -> JoinRequest {
         self.app
             .get_join_request(&caller(ADMINISTRATOR), name)
@@ -315,7 +315,7 @@ impl School {
         seats.unwrap().unwrap()
     }
 
-    /// Staff remove the person from the class or, with the class, from the organization.
+    /// Removes the person as staff do, from the class or, with the class, from the organization.
     pub async fn remove(&self, place: &Place, id: &str) {
         let mut repository = self.app.store.write().await.unwrap();
         let mut seats = repository
@@ -347,7 +347,7 @@ impl School {
         repository.commit("test").await.unwrap();
     }
 
-    /// Every event so far, in order.
+    /// Returns every event so far, in order.
     pub async fn events(&self) -> Vec<Event> {
         let feed = self.app.store.feed();
         feed.list(&Scope::Everything, 0, 10_000).await.unwrap()
@@ -361,7 +361,7 @@ impl School {
             .collect()
     }
 
-    /// The one event of this type.
+    /// Returns the one event of this type.
     pub async fn event(&self, event_type: &str) -> Event {
         let mut events = self.events().await;
         events.retain(|event| event.event_type == event_type);
@@ -369,7 +369,7 @@ impl School {
         events.remove(0)
     }
 
-    /// I1, and the counter of what waits.
+    /// Checks I1 and the counter of waiting requests.
     pub async fn assert_counts(&self, used: i64, waiting: i64) {
         let mut repository = self.app.store.read().await.unwrap();
         let query = store::MemberQuery {

@@ -1,5 +1,5 @@
-//! The order in which transactions take their locks, and what they do when they meet (P6, P11): seen on
-//! PostgreSQL, since SQLite writes one transaction after the other.
+//! The order in which transactions take their locks, and their behavior when they meet (P6, P11), tested on PostgreSQL,
+//! since SQLite writes one transaction after the other.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -17,7 +17,7 @@ use crate::{
     waiting::until_sessions_wait,
 };
 
-/// A store whose sessions do not wait for locks.
+/// Opens a store whose sessions do not wait for locks.
 async fn impatient(database: &Database) -> Arc<dyn Store> {
     let options = Options {
         lock_timeout: Duration::from_millis(100),
@@ -26,7 +26,7 @@ async fn impatient(database: &Database) -> Arc<dyn Store> {
     store::connect(&database.url, options).await.unwrap()
 }
 
-/// Whether nobody holds the organization's lock.
+/// Returns true if nobody holds the organization's lock.
 async fn is_free(store: &Arc<dyn Store>, id: &OrganizationId) -> bool {
     let mut session = store.write().await.unwrap();
     let locked = session.lock_organization(id).await;
@@ -54,7 +54,7 @@ async fn p6_an_admission_shares_its_fence_before_it_locks_its_organization() {
     until_sessions_wait(&database, 1).await;
     let others = impatient(&database).await;
     assert!(is_free(&others, organization().organization()).await);
-    // And it is judged by what it waited for.
+    // And it is decided by the fence that it waited for.
     raising.commit("test").await.unwrap();
     assert_eq!(admitting.await.unwrap(), Outcome::StaleEpoch);
     school.assert_counts(0, 0).await;
@@ -71,7 +71,7 @@ async fn p6_who_may_not_change_an_organization_does_not_wait_for_its_lock() {
     // Given somebody who holds the organization's lock
     let mut holder = school.app.store.write().await.unwrap();
     holder.lock_organization(&id).await.unwrap();
-    // When others who may not would rename it, then they are told at once.
+    // When others try to rename it without the right to, then they are refused at once.
     for (user, refusal) in [
         ("eve", ErrorReason::OrganizationNotFound),
         (CO_TEACHER, ErrorReason::RoleRequired),
@@ -115,7 +115,7 @@ async fn p6_organizations_are_locked_in_the_order_of_their_ids() {
         session.lock_organizations(&wanted).await.unwrap();
     });
     until_sessions_wait(&database, 1).await;
-    // Then the first is held while the third is not.
+    // Then the first is locked while the third is not.
     let others = impatient(&database).await;
     assert!(!is_free(&others, &ids[0]).await);
     assert!(is_free(&others, &ids[2]).await);
@@ -159,7 +159,7 @@ async fn p6_fences_are_shared_in_the_order_of_their_names() {
         assert_eq!(raised.is_ok(), free, "{name}");
         session.rollback().await;
     }
-    // And what was waited for is read, not what stood there before.
+    // And the value after the wait is read, not the one before.
     raising.commit("test").await.unwrap();
     assert_eq!(sharing.await.unwrap()[&names[1]], 1);
     others.close().await;
@@ -197,7 +197,7 @@ async fn p11_an_admission_whose_key_is_taken_meanwhile_undoes_itself_and_gives_t
     };
     until_sessions_wait(&database, 1).await;
     rival.commit("test").await.unwrap();
-    // Then it gives the answer that was there first, and of its own nothing stands.
+    // Then it returns the answer that was there first, and none of its own changes are kept.
     assert_eq!(admitting.await.unwrap().outcome, Outcome::AlreadyMember);
     assert!(school.member(&organization(), "eve").await.is_none());
     assert!(school.member(&class(), "eve").await.is_none());
@@ -222,7 +222,7 @@ async fn p6_a_transaction_that_writes_is_read_committed_whatever_the_database_pr
     .await
     .unwrap();
     pools.close().await;
-    // Connections made from now on prefer another level.
+    // Connections made from now on default to another isolation level.
     let pools = connect_postgres(&database.url, Options::default())
         .await
         .unwrap();

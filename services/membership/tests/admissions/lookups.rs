@@ -1,4 +1,4 @@
-//! What is told without changing anything: previews, `GetAdmission`, `CheckAccess`; and refusals of what is absent.
+//! Calls that change nothing: previews, `GetAdmission` and `CheckAccess`; and refusals for what does not exist.
 
 use homeroom_api::{common::v1::ErrorReason, names::Place};
 use homeroom_membership::domain::{

@@ -1,4 +1,4 @@
-//! What was answered outlives everything that it was about (P1), and every request ends with one event (P5).
+//! Answers outlive everything that they were about (P1), and every request ends with one event (P5).
 
 use futures::future::BoxFuture;
 use homeroom_api::names::MemberName;
@@ -82,7 +82,7 @@ async fn p1_admissions_outlive_the_deletion_of_their_class_and_organization(data
 
 async fn p5_a_removal_from_a_class_closes_what_the_person_has_waiting_there(database: &Database) {
     let school = School::with_seats(database, 2).await;
-    // Given a member who waits all the same, as no admission leaves them (P8)
+    // Given a member who waits nevertheless, which no admission allows (P8)
     let waiting = school.queue("eve").await;
     let redemption = school.redemption_at(&organization(), "eve");
     let organization_member = school.admit(&redemption).await;
@@ -103,7 +103,7 @@ async fn p5_a_removal_from_a_class_closes_what_the_person_has_waiting_there(data
         })
     })
     .await;
-    // Then the request is closed, once, and counted no more.
+    // Then the request is closed once, and no longer counted.
     assert_eq!(school.request(&waiting.name()).await.state, State::Closed);
     let closed = school.event("join_request.closed").await;
     assert_eq!(closed.subject, waiting.name().to_string());

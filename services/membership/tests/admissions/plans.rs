@@ -1,5 +1,5 @@
-//! What PostgreSQL reads for admissions in a database of a million rows: by its own counters, whatever
-//! statements there are, with plans made for the values and with plans made for any.
+//! The rows that PostgreSQL reads for admissions in a database of a million rows, by its own counters, whatever the
+//! statements are, with plans made for the values and with generic plans.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -12,10 +12,10 @@ use crate::{
     support::Database,
 };
 
-/// How long a test waits for what must happen, in seconds.
+/// The longest time that a test waits for an expected condition, in seconds.
 const SECONDS_MAX: u64 = 20;
 
-/// A large school beside the tests' one, and schools of every size, a million rows in all.
+/// A large school beside the one of the tests, and schools of every size, a million rows in all.
 const SEED: &str = "
 INSERT INTO organizations SELECT 'org-' || i, 'School', NULL, '{}', 1, 0, 0, NULL
   FROM generate_series(1, 20000) i;
@@ -53,13 +53,13 @@ const GROWING: &[&str] = &[
     "removals",
 ];
 
-/// Rows of one table that one redemption may have read: each is looked up by its key a few times, by the
+/// Maximum number of rows of one table that one redemption may read: each is looked up by its key a few times, by the
 /// locks, the facts and the checks of foreign keys.
 const ROWS_PER_REDEMPTION_MAX: i64 = 8;
 
-/// Redemptions of one batch.
+/// The number of redemptions in one batch.
 const BATCH: usize = 60;
-/// More batches than a connection makes plans for their values before it may make one for any.
+/// More batches than a connection plans for their values before it may make a generic plan.
 const BATCHES: usize = 8;
 
 #[tokio::test]
@@ -74,7 +74,7 @@ async fn admissions_read_what_they_are_asked_for_of_a_million_rows() {
     school.app.store.close().await;
     let before = reads(&mut connection).await;
     let school = School::open(&database, 0).await;
-    // When people are admitted, queued and turned away, one by one and together, and answered again
+    // When people are admitted, queued and refused, one by one and together, and answered again
     for number in 0..BATCHES {
         let mut batch: Vec<_> = (0..BATCH)
             .map(|row| redemption(&school, &format!("{number}-{row}"), row))
@@ -89,7 +89,7 @@ async fn admissions_read_what_they_are_asked_for_of_a_million_rows() {
     }
     school.app.store.close().await;
     let count = 2 * BATCHES * (BATCH + 1);
-    // Then every table was read by its keys, and as often as there were redemptions.
+    // Then every table was read by its keys, in proportion to the number of redemptions.
     let after = reads(&mut connection).await;
     for table in GROWING {
         let scans = after[*table].scans - before[*table].scans;
@@ -105,7 +105,7 @@ async fn admissions_read_what_they_are_asked_for_of_a_million_rows() {
     database.end().await;
 }
 
-/// One of each kind: into the queue, to the organization, of a member, to the class.
+/// Returns one redemption of each kind in turn: into the queue, to the organization, of a member, to the class.
 fn redemption(school: &School, user: &str, number: usize) -> AdmitRequest {
     match number % 4 {
         0 => school.joining(user),
@@ -121,7 +121,7 @@ struct Reads {
     rows: i64,
 }
 
-/// How the tables were read so far, once every other session has told its part.
+/// Returns how the tables were read so far, once every other session has reported its counters.
 async fn reads(connection: &mut PgConnection) -> BTreeMap<String, Reads> {
     let others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
         AND backend_type = 'client backend' AND pid <> pg_backend_pid()";

@@ -264,7 +264,7 @@ async fn r8_a_removed_person_queues_until_approved(database: &Database) {
     assert_eq!(request.cause, Cause::RemovedBefore);
     school.approve(CO_TEACHER, &request.name()).await.unwrap();
     school.assert_counts(1, 0).await;
-    // Left of one's own accord, after the approval lifted the removal.
+    // The person left of their own accord, after the approval lifted the removal.
     let mut repository = school.app.store.write().await.unwrap();
     repository
         .delete_member(&class(), &user("eve"))

@@ -66,7 +66,7 @@ async fn p6_a_member_removed_by_twenty_at_once_is_removed_once(database: &Databa
             (_, refused) => assert_eq!(reason(refused), ErrorReason::MemberNotFound),
         }
     }
-    // Then one of each at most succeeds, and the seat is free once.
+    // Then at most one of each succeeds, and the seat is freed once.
     let of = |place: &Place| removed.iter().filter(|removed| *removed == place).count();
     assert_eq!(of(&organization()), 1);
     assert!(of(&class()) <= 1);
@@ -76,7 +76,7 @@ async fn p6_a_member_removed_by_twenty_at_once_is_removed_once(database: &Databa
     assert_eq!(left.count(), 2, "of the organization and of the class");
 }
 
-/// What is done at once, and what may come of it.
+/// A step of the race, with its allowed outcomes.
 enum Step {
     Admit(&'static str),
     Approve(JoinRequestName),
@@ -97,7 +97,7 @@ async fn p6_removals_approvals_and_admissions_that_race_oversell_no_seat(databas
         waiting.push(school.queue(id).await.name());
     }
     school.assert_counts(SEATS, 4).await;
-    // When two leave while all who wait are approved, each twice, and four more redeem
+    // When two leave while all waiting requests are approved, each twice, and four more people redeem
     let mut steps: Vec<Step> = Vec::new();
     for (index, name) in waiting.iter().enumerate() {
         steps.push(Step::Approve(name.clone()));
@@ -137,7 +137,7 @@ async fn p6_removals_approvals_and_admissions_that_race_oversell_no_seat(databas
     for change in futures::future::join_all(racing).await {
         moved += change.unwrap();
     }
-    // Then the counters are what the answers add up to, and never above the limit.
+    // Then the counters equal the sum of the answers, and never exceed the limit.
     let mut still_waiting = 0;
     for name in &waiting {
         match school.request(name).await.state {
@@ -149,7 +149,7 @@ async fn p6_removals_approvals_and_admissions_that_race_oversell_no_seat(databas
     school.assert_counts(SEATS + moved, still_waiting).await;
 }
 
-/// Redemptions that come at once.
+/// The number of concurrent redemptions.
 const COME_TOGETHER: usize = 32;
 
 #[tokio::test]
@@ -157,13 +157,13 @@ async fn single_redemptions_of_one_organization_share_transactions() {
     let database = Database::postgres().await;
     let school = Arc::new(School::on(&database).await);
     school.make_fence().await;
-    // Given an organization that somebody holds
+    // Given an organization whose lock somebody holds
     let mut holder = school.app.store.write().await.unwrap();
     let held = holder
         .lock_organization(organization().organization())
         .await;
     assert!(held.unwrap().is_some());
-    // When many come for it, each in a call of their own
+    // When many redemptions arrive for it, each in its own call
     let calls: Vec<_> = (0..COME_TOGETHER)
         .map(|number| {
             let school = Arc::clone(&school);
@@ -179,7 +179,7 @@ async fn single_redemptions_of_one_organization_share_transactions() {
     for call in calls {
         assert_eq!(call.await.unwrap().outcome, Outcome::Admitted);
     }
-    // Then all but the first go together.
+    // Then all but the first are in one transaction.
     let Url::Postgres(url) = &database.url else {
         unreachable!("this is about PostgreSQL");
     };

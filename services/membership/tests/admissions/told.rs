@@ -1,4 +1,4 @@
-//! What redemptions tell of a person: the roster follows it, but for what staff set.
+//! The particulars that redemptions state of a person: the roster follows them, except for what staff set.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use homeroom_api::{membership::v1 as api, names::MemberName};
@@ -54,7 +54,7 @@ fn saying(
     }
 }
 
-/// Checks what staff are shown of a person, and the revision of it, in the organization and in the class.
+/// Checks the particulars of a person that staff see, and their revision, in the organization and in the class.
 async fn assert_shown(school: &School, id: &str, expected: [&str; 3], revision: i64) {
     for (place, revision) in [(organization(), revision), (class(), revision + 1)] {
         let member = school.member(&place, id).await.unwrap();
@@ -95,12 +95,12 @@ async fn u14_a_later_redemption_refreshes_the_roster(database: &Database) {
     assert_eq!(school.admit(&joins).await.outcome, Outcome::Admitted);
     assert_shown(&school, "eve", ["Eve", "e@x.org", ""], 1).await;
     let cases = [
-        // The same again, or nothing, changes nothing,
+        // The same particulars again, or none, change nothing,
         (["Eve", "e@x.org", ""], later(1), ["Eve", "e@x.org", ""], 1),
         (["", "", ""], later(1), ["Eve", "e@x.org", ""], 1),
-        // what nobody vouches for neither,
+        // particulars that nobody vouches for change nothing either,
         (["Teacher", "t@x.org", "t"], None, ["Eve", "e@x.org", ""], 1),
-        // and what is new replaces what was told, field by field,
+        // and new ones replace the earlier ones, field by field,
         (["Eva", "", ""], later(2), ["Eva", "e@x.org", ""], 2),
         (
             ["", "a@x.org", "s-1"],
@@ -108,7 +108,7 @@ async fn u14_a_later_redemption_refreshes_the_roster(database: &Database) {
             ["Eva", "a@x.org", "s-1"],
             3,
         ),
-        // unless something later was told: a redemption may be late.
+        // unless later ones were stated: a redemption may be late.
         (
             ["Eve", "e@x.org", "s-0"],
             later(2),
@@ -118,7 +118,7 @@ async fn u14_a_later_redemption_refreshes_the_roster(database: &Database) {
         (["Ewa", "", ""], later(3), ["Ewa", "a@x.org", "s-1"], 4),
     ];
     for (number, (told, time, expected, revision)) in cases.into_iter().enumerate() {
-        // By the class's code, or by the organization's token.
+        // Alternates the class's code and the organization's token.
         let place = [class(), organization()][number % 2].clone();
         let redemption = school.redemption_at(&place, "eve");
         let answer = school.admit(&saying(redemption, told, time)).await;
@@ -129,7 +129,7 @@ async fn u14_a_later_redemption_refreshes_the_roster(database: &Database) {
         assert_eq!(member.revision, revision + in_class, "{told:?}");
         assert_shown(&school, "eve", expected, revision).await;
     }
-    // Each change is one event, by the person.
+    // Each change is one event, with the person as the actor.
     let mut events = school.events().await;
     events.retain(|event| event.event_type == "member.updated");
     assert_eq!(events.len(), 3);
@@ -141,7 +141,7 @@ async fn u14_a_later_redemption_refreshes_the_roster(database: &Database) {
         );
         assert!(!event.data.contains_key("previous_role"));
     }
-    // A redemption that is sent again tells nothing new.
+    // A redemption that is sent again states nothing new.
     assert!(school.admit(&joins).await.answered_before);
     assert_shown(&school, "eve", ["Ewa", "a@x.org", "s-1"], 4).await;
 }
@@ -156,9 +156,9 @@ async fn u14_what_staff_set_stays_and_the_rest_follows(database: &Database) {
             ["New", "staff@x.org", "n-1"],
         ),
         ([None, None, Some("s-9")], ["New", "new@x.org", "s-9"]),
-        // What staff take away stays away,
+        // What staff clear stays empty,
         ([Some(""), Some(""), Some("")], ["", "", ""]),
-        // and what they leave as it was they have not set.
+        // and a field that they left unchanged does not count as set.
         (
             [Some("Eve"), Some("e@x.org"), Some("s-1")],
             ["New", "new@x.org", "n-1"],
@@ -185,7 +185,7 @@ async fn u14_what_staff_set_stays_and_the_rest_follows(database: &Database) {
         let member = school.member(&organization(), &id).await.unwrap();
         assert_eq!(member.particulars, particulars(kept), "{set:?}");
     }
-    // Once set it stays set, also where the same has been told in between.
+    // A field stays set, even if the same value was stated in between.
     for (seconds, name) in [(3, "Eve S."), (4, "Eve T.")] {
         let time = Some(time + TimeDelta::seconds(seconds));
         let again = saying(school.redemption("eve-0"), [name, "", ""], time);
@@ -218,7 +218,7 @@ async fn u14_whom_staff_added_keeps_what_they_typed(database: &Database) {
     let joins = saying(school.redemption("eve"), ["Eve", "e@x.org", "s-1"], time);
     assert_eq!(school.admit(&joins).await.outcome, Outcome::Admitted);
     assert_shown(&school, "eve", ["Eve from the list", "e@x.org", "s-1"], 2).await;
-    // Of the staff who came with the organization nobody typed anything.
+    // Nobody typed the particulars of the staff who came with the organization.
     let own = saying(school.redemption(OWNER), ["Tom", "tom@x.org", ""], time);
     assert_eq!(school.admit(&own).await.outcome, Outcome::AlreadyMember);
     assert_shown(&school, OWNER, ["Tom", "tom@x.org", ""], 2).await;
@@ -230,7 +230,7 @@ async fn u14_the_queue_follows_too(database: &Database) {
     let asks = saying(school.joining("eve"), ["Eve", "", ""], time(0));
     let filed = school.admit(&asks).await.join_request.unwrap();
     for (redemption, told, at, expected) in [
-        // The redemption that asked, met once more; and another one.
+        // The redemption that asked, sent once more; and another one.
         (asks.clone(), ["Eva", "", ""], time(1), ["Eva", "", ""]),
         (
             school.joining("eve"),
@@ -262,11 +262,11 @@ async fn u14_the_queue_follows_too(database: &Database) {
         ["join_request.created", updated, updated]
     );
     school.assert_counts(0, 1).await;
-    // Who is let in is on the roster as they waited,
+    // A person who is let in is on the roster with the particulars of their request,
     school.advance(TimeDelta::minutes(1));
     school.approve(OWNER, &filed.name()).await.unwrap();
     assert_shown(&school, "eve", ["Eva", "e@x.org", ""], 1).await;
-    // and what the redemption tells once more comes to the roster.
+    // and those that the redemption states again reach the roster.
     school.admit(&saying(asks, ["Ewa", "", ""], time(0))).await;
     assert_shown(&school, "eve", ["Ewa", "e@x.org", ""], 2).await;
     school.assert_counts(1, 0).await;
@@ -299,7 +299,7 @@ async fn u14_who_is_shut_out_or_only_asks_changes_nothing(database: &Database) {
     let time = |seconds| Some(school.now() + TimeDelta::seconds(seconds));
     let joins = school.redemption_at(&organization(), "eve");
     school.admit(&saying(joins, ["Eve", "", ""], time(0))).await;
-    // A preview,
+    // Nothing is shown after a preview,
     let asks = saying(school.redemption("eve"), ["Eva", "", ""], time(1));
     school.app.preview(&[asks]).await.unwrap();
     // an invitation that was reset since,
@@ -307,7 +307,7 @@ async fn u14_who_is_shut_out_or_only_asks_changes_nothing(database: &Database) {
     school.app.raise_fence(fence, 1).await.unwrap();
     let stale = saying(school.redemption("eve"), ["Eva", "", ""], time(1));
     assert_eq!(school.admit(&stale).await.outcome, Outcome::StaleEpoch);
-    // and a class that is closed.
+    // or a class that is archived.
     school.archive().await;
     let mut refused = saying(school.redemption("eve"), ["Eva", "", ""], time(1));
     refused.attempt.epoch = 1;
@@ -335,7 +335,7 @@ async fn u14_an_erased_persons_data_never_comes_back(database: &Database) {
         Some(before),
     );
     school.advance(TimeDelta::seconds(1));
-    // Given she is erased, and somebody joins under the id that was hers, of whom nothing is told,
+    // Given she is erased, and somebody without particulars joins under her former id,
     let replacement = Replacement {
         user: user("eve"),
         pseudonym: pseudonym(Uuid::from_u128(1)).unwrap(),
@@ -346,7 +346,7 @@ async fn u14_an_erased_persons_data_never_comes_back(database: &Database) {
     erased.await.unwrap();
     let new = saying(school.redemption("eve"), ["", "", ""], None);
     assert_eq!(school.admit(&new).await.outcome, Outcome::Admitted);
-    // when what was sent before comes late or again, then nothing of hers is shown.
+    // when requests sent before arrive late or again, then nothing of hers is shown.
     assert_eq!(school.admit(&late).await.outcome, Outcome::AlreadyMember);
     let again = school.admit_all(std::slice::from_ref(&joins)).await;
     assert!(again[0].is_err());

@@ -1,4 +1,4 @@
-//! Seen from outside: that a transaction waits for another one's lock.
+//! Detection, from outside, of a transaction that waits for another one's lock.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use sqlx::{Connection as _, PgConnection};
 
 use crate::support::Database;
 
-/// How long a test waits for what must happen, in seconds.
+/// The longest time that a test waits for an expected condition, in seconds.
 const SECONDS_MAX: u64 = 20;
 
 /// Waits until `count` sessions of a PostgreSQL database wait for locks.

@@ -58,7 +58,7 @@ async fn r7_students_hold_seats_and_b14_a_full_organization_takes_nobody(databas
     assert_eq!(sam.email, "sam@school.example");
     let again = add(&mut ada, HAMILTON, "sam", Role::Teacher).await;
     assert_eq!(again, Err(ErrorReason::MemberExists));
-    // By the class, which adds to the organization in the same step.
+    // The class adds her to the organization in the same step.
     let sue = add(&mut tess, BIO, "sue", Role::CoTeacher).await.unwrap();
     assert_eq!(
         (sue.role(), sue.email.as_str()),

@@ -1,4 +1,4 @@
-//! Metrics, where they are set to listen.
+//! Metrics, if an address for them is set.
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},

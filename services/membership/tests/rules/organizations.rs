@@ -1,4 +1,4 @@
-//! Organizations and their licences.
+//! Organizations and their seat limits.
 
 use homeroom_api::{
     common::v1::{ErrorReason, Role},
@@ -175,7 +175,7 @@ async fn u4_prefixes_that_read_alike_are_one_too_many(database: &Database) {
     for (id, chosen, made) in [
         ("hamburg", "HAMBURG", "HAMBURG"),
         ("lindon", "LINDON", "LINDON"),
-        // What is made of an id gives way.
+        // A prefix made from an id gives way to an existing one.
         ("ham1lton", "", "2HAM1LTON"),
         ("london", "", "2LONDON"),
     ] {
@@ -304,7 +304,7 @@ async fn an_etag_guards_an_update(database: &Database) {
         ..Organization::default()
     };
     let after = update(&mut ada, renamed.clone(), &["*"]).await;
-    // `*` names labels, prefix and licence too: the prefix cannot be emptied.
+    // `*` names labels, prefix and seat limit too: the prefix cannot be emptied.
     assert_eq!(after, Err(ErrorReason::InvalidRequest));
     let after = update(&mut ada, renamed.clone(), &[]).await.unwrap();
     assert_ne!(after.etag, before.etag);

@@ -1,4 +1,4 @@
-//! Whom staff removed (R8).
+//! Removals by staff (R8).
 
 use chrono::TimeDelta;
 use homeroom_api::{
@@ -54,7 +54,7 @@ async fn r8_whom_staff_removed_goes_to_the_queue(database: &Database) {
     world
         .clock
         .advance(TimeDelta::hours(1) + TimeDelta::microseconds(1));
-    // The invitation is younger than the removal now.
+    // The invitation is newer than the removal now.
     let admitted = world.admit(BIO, "sue", Route::AdmitAtOnce, 3).await;
     assert_eq!(admitted.outcome(), Outcome::Admitted);
     let seats = world.seats().await;

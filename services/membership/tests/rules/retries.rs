@@ -38,10 +38,10 @@ async fn r3_a_retry_answers_the_same_for_24_hours(database: &Database) {
     assert_eq!(world.seats().await.seats_used, 1);
     let conflict = add(&mut ada, "sue", 1).await;
     assert_eq!(conflict, Err(ErrorReason::RequestIdConflict));
-    // Another caller's ids are other ids.
+    // The ids of another caller are different ids.
     let other = add(&mut world.user("tess"), "sam", 1).await;
     assert_eq!(other, Err(ErrorReason::RoleRequired));
-    // A refusal is not kept: it is decided afresh.
+    // A refusal is not stored: a repetition is decided anew.
     assert_eq!(add(&mut ada, "sue", 2).await, Err(ErrorReason::NoSeats));
     assert_eq!(add(&mut ada, "sue", 2).await, Err(ErrorReason::NoSeats));
     world.clock.advance(TimeDelta::microseconds(1));

@@ -45,7 +45,7 @@ pub(crate) struct World {
     channel: Channel,
 }
 
-/// Sends a caller's token.
+/// Adds a caller's token to each request.
 #[derive(Clone)]
 pub(crate) struct Bearer(String);
 
@@ -59,7 +59,7 @@ impl Interceptor for Bearer {
 
 type Authenticated = InterceptedService<Channel, Bearer>;
 
-/// Clients of one caller.
+/// The clients of one caller.
 #[derive(Clone)]
 pub(crate) struct Caller {
     pub(crate) organizations: OrganizationServiceClient<Authenticated>,
@@ -74,7 +74,7 @@ impl World {
         Self::start_with(database, |_| {}).await
     }
 
-    /// With other settings than a test has otherwise.
+    /// Starts the service with settings that differ from the tests' defaults.
     pub(crate) async fn start_with(database: &Database, change: impl FnOnce(&mut Config)) -> Self {
         let start_time: DateTime<Utc> = DateTime::UNIX_EPOCH + TimeDelta::days(20_000);
         let clock = Arc::new(ManualClock::new(start_time));
@@ -146,7 +146,7 @@ impl World {
         self.caller("invitations", &[Scope::Admit], None)
     }
 
-    /// `hamilton` with the administrator `ada`, the teacher `tess`, and her class `bio`.
+    /// Creates `hamilton` with the administrator `ada`, the teacher `tess`, and her class `bio`.
     pub(crate) async fn hamilton(&self, seat_limit: i64) {
         create_organization(&mut self.platform(), "hamilton", seat_limit)
             .await
@@ -170,7 +170,7 @@ impl World {
         usage.unwrap().into_inner()
     }
 
-    /// Admits, or queues, a person to a place by an enrolment code made an hour ago.
+    /// Admits or queues a person to a place by an enrollment code made an hour ago.
     pub(crate) async fn admit(
         &self,
         parent: &str,
@@ -211,7 +211,7 @@ impl World {
         queued.join_request.unwrap()
     }
 
-    /// The types of the events so far, oldest first.
+    /// Returns the types of the events so far, oldest first.
     pub(crate) async fn event_types(&self, parent: &str) -> Vec<String> {
         let request = homeroom_api::common::v1::ListEventsRequest {
             parent: parent.to_owned(),
@@ -295,7 +295,7 @@ pub(crate) async fn add(
     answer(caller.members.add_organization_member(request).await)
 }
 
-/// What was answered, or the reason why not.
+/// Returns the response, or the reason of the refusal.
 pub(crate) fn answer<T>(response: Result<tonic::Response<T>, Status>) -> Result<T, ErrorReason> {
     match response {
         Ok(response) => Ok(response.into_inner()),

@@ -1,4 +1,4 @@
-//! Connections that the server ends, and transactions that failed half-way.
+//! Connections that the server ends, and transactions that failed midway.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ async fn a_connection_that_the_server_ended_a_moment_ago_is_replaced() {
                WHERE datname = current_database() AND pid <> pg_backend_pid()";
     other.execute(end).await.unwrap();
 
-    // then whoever writes has another at once.
+    // then a writer gets another one at once.
     let session = pools.write().await.unwrap();
     session.commit("membership", "test").await.unwrap();
     pools.close().await;
@@ -47,7 +47,7 @@ async fn a_connection_that_the_server_ended_a_moment_ago_is_replaced() {
 #[tokio::test]
 async fn after_a_burst_the_database_is_as_ready_as_before() {
     for database in [Database::postgres().await, Database::sqlite().await] {
-        // Given a store all of whose connections have just served at once,
+        // Given a store whose connections have all just been in use at once,
         let options = Options {
             connections_max: 4,
             acquire_timeout: Duration::from_millis(500),

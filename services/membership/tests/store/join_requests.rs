@@ -68,7 +68,7 @@ async fn p2_a_second_open_request_of_a_person_for_a_place_is_not_stored(database
         let refused = file(filed).await.unwrap_err();
         assert!(matches!(refused, Error::Conflict(_)), "{refused}");
     }
-    // Another person's, another place's, and hers that has ended are none.
+    // Another person's request, one at another place, and one of hers that has ended are no conflict.
     file(vec![
         request(BIO, "sue", 4, State::Pending),
         request(HAMILTON, "sam", 5, State::Pending),
@@ -112,7 +112,7 @@ async fn p11_an_answer_that_meets_another_undoes_all_that_came_with_it(database:
     let mut session = store.write().await.unwrap();
     session.save(&effects(&[1], "sam")).await.unwrap();
     session.commit("test").await.unwrap();
-    // One of two keys was answered before: neither stands, nor what they were to bring.
+    // One of two keys was answered before: neither is stored, nor are their effects.
     let mut session = store.write().await.unwrap();
     let met = session.save(&effects(&[2, 1], "sue")).await.unwrap_err();
     assert!(matches!(met, Error::Conflict(_)), "{met}");

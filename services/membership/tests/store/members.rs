@@ -1,4 +1,4 @@
-//! Members of organizations and classes, and whom staff removed.
+//! Members of organizations and classes, and removals by staff.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -333,7 +333,7 @@ async fn r8_a_removal_is_kept_until_it_is_lifted(database: &Database) {
     assert!(left.is_empty(), "those of its classes too");
 }
 
-/// Sam's removals.
+/// Returns Sam's removals.
 async fn removals(session: &mut dyn Repository) -> BTreeMap<PersonAt, DateTime<Utc>> {
     let wanted = Wanted::person((place(BIO), user("sam")));
     session.facts(&[wanted]).await.unwrap().removals
@@ -344,7 +344,7 @@ async fn u14_whatever_staff_may_have_set_before_the_upgrade_stays(database: &Dat
     let mut session = store.write().await.unwrap();
     hamilton(session.as_mut()).await;
     session.commit("test").await.unwrap();
-    // Given members as the version before keeps them: joined, joined and changed, and added,
+    // Given members as the previous version stores them: joined, joined and changed, and added,
     let legacy = "UPDATE organization_members SET set_by_hand = 0; \
         INSERT INTO organization_members (organization_id, user_id, display_name, email, external_id, role, \
         join_time, invitation, redemption, approved_by, method, revision, set_by_hand) VALUES \
@@ -352,14 +352,14 @@ async fn u14_whatever_staff_may_have_set_before_the_upgrade_stays(database: &Dat
         ('hamilton', 'kim', 'Kim', '', 's 2', 'STUDENT', 0, '', '', '', 'CLASS_CODE', 2, 0), \
         ('hamilton', 'lee', '', 'l@x.org', '', 'STUDENT', 0, '', '', '', 'ADDED', 1, 0)";
     run(database, legacy, legacy).await;
-    // when they are brought up to date,
+    // when the schema is brought up to date,
     run(
         database,
         include_str!("../../migrations/postgres/0007_set_by_hand.sql"),
         include_str!("../../migrations/sqlite/0007_set_by_hand.sql"),
     )
     .await;
-    // then what staff may have typed is theirs, and blanks around an id are gone.
+    // then what staff may have typed counts as theirs, and blanks around an id are gone.
     let mut session = store.read().await.unwrap();
     for (who, set_by_hand, external_id) in
         [("eve", 0, "s-1"), ("kim", 1 | 4, "s 2"), ("lee", 2, "")]
@@ -371,7 +371,7 @@ async fn u14_whatever_staff_may_have_set_before_the_upgrade_stays(database: &Dat
     }
 }
 
-/// Runs statements behind the service's back.
+/// Runs statements directly on the database, without the service.
 async fn run(database: &Database, on_postgres: &'static str, on_sqlite: &'static str) {
     match &database.url {
         Url::Postgres(url) => {

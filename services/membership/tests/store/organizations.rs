@@ -57,7 +57,7 @@ async fn b4_ids_and_prefixes_are_taken_once_and_stay_taken(database: &Database) 
         session.delete_organization(&first.id, now()).await.unwrap();
         assert_eq!(session.organization(&first.id).await.unwrap(), None);
     }
-    // The transaction still works after what it refused.
+    // The transaction still works after the refusal.
     let other = organization("other-hamilton", "2HAMILTON");
     let inserted = session.insert_organization(&other).await.unwrap();
     assert_eq!(inserted, InsertOutcome::Inserted);
@@ -68,7 +68,7 @@ async fn organizations_are_listed_in_the_order_of_their_ids(database: &Database)
     let store = open(database).await;
     let mut session = store.write().await.unwrap();
     hamilton(session.as_mut()).await;
-    // Bytes order these, and no language's alphabet: `-` is before digits, digits before letters.
+    // Ids are ordered by bytes, not by a language's alphabet: `-` is before digits, digits before letters.
     for (id, prefix) in [("a-z", "P1"), ("ab1", "P2"), ("a1z", "P3"), ("abc", "P4")] {
         let inserted = session.insert_organization(&organization(id, prefix)).await;
         assert_eq!(inserted.unwrap(), InsertOutcome::Inserted);

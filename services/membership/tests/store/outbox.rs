@@ -60,7 +60,7 @@ async fn r11_events_are_read_in_order_once_they_are_committed(database: &Databas
     store.close().await;
 }
 
-/// SQLite has one writer, so that nothing commits late there.
+/// SQLite has one writer, so nothing commits late there.
 #[tokio::test]
 async fn r11_a_change_that_commits_late_is_read_by_who_has_read_later_ones() {
     let database = Database::postgres().await;

@@ -96,7 +96,7 @@ pub(crate) fn member(name: &str, who: &str, role: Role) -> Member {
     }
 }
 
-/// `hamilton` with the class `bio`, owned by the teacher `tess`; the administrator is `ada`.
+/// Inserts `hamilton` with the class `bio`, owned by the teacher `tess`; the administrator is `ada`.
 pub(crate) async fn hamilton(session: &mut dyn Repository) {
     let inserted = session
         .insert_organization(&organization("hamilton", "HAMILTON"))

@@ -1,4 +1,4 @@
-//! What a server must be, what a session on it is set to, and which of several servers is used.
+//! Requirements on a server, the settings of a session on it, and the choice among several servers.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ async fn run(url: &str, statements: &str) -> PgConnection {
     connection
 }
 
-/// The same database as another user.
+/// Returns the URL of the same database for another user.
 fn as_user(url: &str, user: &str) -> Url {
     let (_, server) = url.split_once('@').unwrap();
     Url::parse(&format!("postgres://{user}@{server}")).unwrap()
@@ -62,12 +62,12 @@ async fn f5_a_session_is_set_by_statements_that_a_pooler_passes_on() {
 
 #[tokio::test]
 async fn of_several_hosts_the_first_that_serves_is_used() {
-    // Given hosts of which nobody answers at the first ones,
+    // Given several hosts of which the first ones do not answer,
     let database = Database::postgres().await;
     let (user, server) = text(&database.url).split_once('@').unwrap();
     let url = Url::parse(&format!("{user}@127.0.0.1:1,127.0.0.1:2,{server}")).unwrap();
 
-    // when a pool connects, then it writes on the one that does,
+    // when a pool connects, then it writes to the one that does,
     let pools = connect_postgres(&url, Options::default()).await.unwrap();
     let mut sessions = Vec::new();
     for _ in 0..4 {
@@ -78,7 +78,7 @@ async fn of_several_hosts_the_first_that_serves_is_used() {
     }
     pools.close().await;
 
-    // and where none does, each is named.
+    // and if none answers, the error names each.
     let nobody = Url::parse(&format!("{user}@127.0.0.1:1,127.0.0.1:2/school")).unwrap();
     let options = Options {
         acquire_timeout: Duration::from_millis(50),

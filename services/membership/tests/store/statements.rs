@@ -1,4 +1,4 @@
-//! Every statement, as the engine itself reads it.
+//! Every statement, as the engine itself parses it.
 
 use homeroom_kit::database::{Options, connect_postgres, connect_sqlite};
 use homeroom_membership::store::{postgres, sqlite};

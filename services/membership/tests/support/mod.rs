@@ -1,4 +1,4 @@
-//! Databases for tests: each test makes its own and takes it away.
+//! Databases for tests: each test creates its own and drops it.
 
 use homeroom_kit::{
     database::{Options, Url},
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 /// The variable that names a PostgreSQL database from which others can be created.
 const POSTGRES: &str = "HOMEROOM_TEST_DATABASE_URL";
 
-/// A database of one test, its schema up to date.
+/// The database of one test, with its schema up to date.
 pub(crate) struct Database {
     pub(crate) url: Url,
     postgres: Option<(String, String)>,
