@@ -1,13 +1,13 @@
-//! Configuration, read through a trait and judged as a whole: every mistake is named at once,
-//! before anything is bound.
+//! Configuration, read through a trait and checked as a whole: all mistakes are reported together, before anything is
+//! bound.
 
 use std::{collections::BTreeMap, env, fmt, path::Path, str::FromStr};
 
 use crate::{key_files, secret::SecretText};
 
-/// Where settings come from.
+/// A source of settings.
 pub trait Source {
-    /// The setting's text; None if it is not set or empty.
+    /// Returns the setting's text; None if it is not set or empty.
     fn get(&self, name: &str) -> Option<String>;
 }
 
@@ -23,8 +23,8 @@ impl Source for Environment {
     }
 }
 
-/// Flags of the command line, each named after its setting (`DATABASE_URL` is `--database-url`), before the
-/// environment.
+/// Flags of the command line, each named after its setting (`DATABASE_URL` is `--database-url`), which take precedence
+/// over the environment.
 #[derive(Clone, Default)]
 pub struct Flags(BTreeMap<String, String>);
 
@@ -35,7 +35,7 @@ impl fmt::Debug for Flags {
 }
 
 impl Flags {
-    /// The flags that were given, by their settings' names.
+    /// Creates the source from the given flags, by the names of their settings.
     #[must_use]
     pub fn new<'a>(given: impl IntoIterator<Item = (&'a str, String)>) -> Self {
         let given = given.into_iter();
@@ -46,7 +46,7 @@ impl Flags {
         if let Some(text) = self.0.get(name) {
             return Some(text.clone());
         }
-        // A flag goes before the file that the environment names for the same setting.
+        // A flag takes precedence over the file that the environment names for the same setting.
         let by_flag = name
             .strip_suffix("_FILE")
             .is_some_and(|setting| self.0.contains_key(setting));
@@ -60,7 +60,7 @@ impl Source for Flags {
     }
 }
 
-/// The flag of a setting: `DATABASE_URL` is `--database-url`.
+/// Returns the flag of a setting: `DATABASE_URL` is `--database-url`.
 #[must_use]
 pub fn flag_of(name: &str) -> String {
     format!("--{}", name.to_ascii_lowercase().replace('_', "-"))
@@ -74,7 +74,7 @@ impl<const N: usize> Source for [(&str, &str); N] {
     }
 }
 
-/// Everything that is wrong with a configuration.
+/// All mistakes in a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigErrors(pub Vec<String>);
 
@@ -90,7 +90,7 @@ impl fmt::Display for ConfigErrors {
 
 impl std::error::Error for ConfigErrors {}
 
-/// Reads settings and collects what is wrong with them.
+/// Reads settings and collects their mistakes.
 pub struct Reader<'source> {
     source: &'source dyn Source,
     errors: Vec<String>,
@@ -106,7 +106,7 @@ impl fmt::Debug for Reader<'_> {
 }
 
 impl<'source> Reader<'source> {
-    /// Reads from a source.
+    /// Creates a reader of a source.
     #[must_use]
     pub fn new(source: &'source dyn Source) -> Self {
         Self {
@@ -115,7 +115,7 @@ impl<'source> Reader<'source> {
         }
     }
 
-    /// A setting that must be there. The parser's error completes the sentence "NAME …" and says what to set.
+    /// Reads a required setting. The parser's error completes the sentence "NAME …" and says what to set.
     pub fn required<T, E: fmt::Display>(
         &mut self,
         name: &str,
@@ -131,7 +131,7 @@ impl<'source> Reader<'source> {
         value
     }
 
-    /// A setting that may be there.
+    /// Reads an optional setting.
     pub fn optional<T, E: fmt::Display>(
         &mut self,
         name: &str,
@@ -141,13 +141,13 @@ impl<'source> Reader<'source> {
         parse(&text).map_err(|error| self.error(name, error)).ok()
     }
 
-    /// Whether a setting is there.
+    /// Returns true if a setting is present.
     #[must_use]
     pub fn is_set(&self, name: &str) -> bool {
         self.source.get(name).is_some()
     }
 
-    /// A setting with a default.
+    /// Reads a setting with a default.
     pub fn or_default<T, E: fmt::Display>(
         &mut self,
         name: &str,
@@ -157,8 +157,8 @@ impl<'source> Reader<'source> {
         self.optional(name, parse).unwrap_or(default)
     }
 
-    /// A setting that must be there and holds a secret, such as a URL with a password: in NAME itself, or in
-    /// the file that `NAME_FILE` names.
+    /// Reads a required setting that holds a secret, such as a URL with a password: from NAME itself, or from the file
+    /// that `NAME_FILE` names.
     pub fn required_from_secret<T, E: fmt::Display>(
         &mut self,
         name: &str,
@@ -196,7 +196,7 @@ impl<'source> Reader<'source> {
         parsed.map_err(|error| self.error(name, error)).ok()
     }
 
-    /// Records a mistake that only shows between settings.
+    /// Records a mistake in the combination of settings.
     pub fn error(&mut self, name: &str, what: impl fmt::Display) {
         self.mistake(format!("{name} {what}"));
     }
@@ -206,7 +206,7 @@ impl<'source> Reader<'source> {
         self.errors.push(mistake);
     }
 
-    /// Fails with everything that was wrong.
+    /// Fails with all mistakes, if there are any.
     pub fn finish(self) -> Result<(), ConfigErrors> {
         if self.errors.is_empty() {
             Ok(())
@@ -215,14 +215,14 @@ impl<'source> Reader<'source> {
         }
     }
 
-    /// Fails with everything that was wrong, else gives what could not have been read without it.
+    /// Fails with all mistakes, else returns the value that was read, which exists if there are none.
     pub fn finish_with<T>(self, read: Option<T>) -> Result<T, ConfigErrors> {
         self.finish()?;
         read.ok_or_else(|| ConfigErrors(vec!["a required setting is missing".to_owned()]))
     }
 }
 
-/// Parses what `FromStr` parses, and says what was expected.
+/// Returns a parser based on `FromStr`, whose error says what was expected.
 pub fn parse_as<T: FromStr>(expected: &'static str) -> impl Fn(&str) -> Result<T, String> {
     move |text| {
         text.trim()
@@ -231,7 +231,7 @@ pub fn parse_as<T: FromStr>(expected: &'static str) -> impl Fn(&str) -> Result<T
     }
 }
 
-/// Parses text that says something.
+/// Parses a text that must not be blank.
 pub fn parse_text(text: &str) -> Result<String, &'static str> {
     let text = text.trim();
     if text.is_empty() {

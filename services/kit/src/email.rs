@@ -1,6 +1,5 @@
-//! Email addresses, read strictly (03 Input): what is ambiguous to one mail
-//! server or another is refused, because domain rules let people in by them,
-//! and so that one person's address has one form in every service.
+//! Email addresses, parsed strictly: an address that mail servers read differently is refused, because domain rules
+//! admit people by their address, and so that one person's address has one form in every service.
 
 use std::fmt;
 
@@ -13,13 +12,13 @@ pub const MAX_EMAIL_BYTES: usize = 254;
 /// The longest part before the `@`, in bytes (RFC 5321, 4.5.3.1.1).
 pub const MAX_LOCAL_PART_BYTES: usize = 64;
 
-/// The text is not an address that the services take (`EMAIL_MALFORMED`).
+/// The error for a text that is not an accepted address (`EMAIL_MALFORMED`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be one plain email address such as name@school.example")]
 pub struct EmailMalformed;
 
-/// An email address: an ASCII local part as it was given, and a domain in small
-/// ASCII letters (IDNA 2008 A-labels).
+/// An email address: an ASCII local part as it was given, and a domain in lower-case ASCII letters (IDNA 2008
+/// A-labels).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EmailAddress {
     local_part: String,
@@ -27,9 +26,8 @@ pub struct EmailAddress {
 }
 
 impl EmailAddress {
-    /// Reads one address: one `@`; a dotted local part of RFC 5322 atoms without
-    /// quotes, encoded words or the routing characters `%` and `!`; a domain
-    /// name of two labels or more without a trailing dot.
+    /// Parses one address: one `@`; a dotted local part of RFC 5322 atoms without quotes, encoded words or the routing
+    /// characters `%` and `!`; a domain name of two labels or more without a trailing dot.
     ///
     /// # Errors
     /// [`EmailMalformed`] for everything else.
@@ -48,19 +46,19 @@ impl EmailAddress {
         })
     }
 
-    /// The domain, in small ASCII letters.
+    /// Returns the domain, in lower-case ASCII letters.
     #[must_use]
     pub fn domain(&self) -> &str {
         &self.domain
     }
 
-    /// The form by which addresses are stored and looked up: small letters throughout (A8).
+    /// Returns the form in which addresses are stored and looked up: lower case throughout.
     #[must_use]
     pub fn canonical(&self) -> String {
         self.to_string().to_ascii_lowercase()
     }
 
-    /// Whether mail to both goes to one person: case makes no difference (A8).
+    /// Returns true if mail to both goes to one person: case makes no difference.
     #[must_use]
     pub fn is_same_mailbox(&self, other: &Self) -> bool {
         self.domain == other.domain && self.local_part.eq_ignore_ascii_case(&other.local_part)
@@ -83,9 +81,8 @@ fn is_local_part(text: &str) -> bool {
         })
 }
 
-/// `text` as a domain name of two labels or more, in small ASCII letters.
-/// IDNA 2008: beyond case nothing is mapped, so that no two spellings are one
-/// name, and symbols are no letters.
+/// Returns `text` as a domain name of two labels or more, in lower-case ASCII letters. By IDNA 2008 nothing is mapped
+/// but case, so that no two spellings are one name, and symbols are not letters.
 #[must_use]
 pub fn domain_name(text: &str) -> Option<String> {
     if !text.contains('.') || text.ends_with('.') {

@@ -151,7 +151,7 @@ impl Filter {
         parsed.map_err(invalid_filter)
     }
 
-    /// The same of an address, in canonical form.
+    /// Returns the same for an address, in canonical form.
     pub fn equal_email(&self, field: &str) -> Result<Option<String>> {
         self.equal_as(field, |text| match person::email(text) {
             Ok(Some(address)) => Ok(address.canonical()),
@@ -159,7 +159,7 @@ impl Filter {
         })
     }
 
-    /// The same of an external id, as it is kept.
+    /// Returns the same for an external id, in its stored form.
     pub fn equal_external_id(&self, field: &str) -> Result<Option<String>> {
         self.equal_as(field, |text| match person::external_id(text) {
             Ok(id) if !id.is_empty() => Ok(id),
@@ -167,7 +167,7 @@ impl Filter {
         })
     }
 
-    /// Whether nothing is asked for.
+    /// Returns true if the filter has no conditions.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

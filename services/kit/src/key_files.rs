@@ -1,6 +1,6 @@
-//! Files of keys and secrets: read in one way, and made so that only their owner may read them, whole or not at
-//! all and never over another. What is wrong with one completes the sentence "NAME …", names the path, and says
-//! nothing of what the file holds.
+//! Files of keys and secrets: all are read in the same way, and written so that only their owner may read them,
+//! atomically and never over an existing file. An error completes the sentence "NAME …", names the path, and reveals
+//! nothing of the file's content.
 
 use std::{
     fmt,
@@ -12,15 +12,15 @@ use std::{
 use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
-/// Bytes of a file of keys or of a secret at most: a wrong file does not fill the memory.
+/// Maximum size of a file of keys or of a secret in bytes, so that a wrong file does not fill the memory.
 pub const KEY_FILE_BYTES_MAX: usize = 1024 * 1024;
 
-/// Reads a file of keys or of a secret whole. What is left of it in memory is cleared with the answer.
+/// Reads a whole file of keys or of a secret. The text is wiped from memory when it is dropped.
 pub fn read_text(path: &Path) -> io::Result<Zeroizing<String>> {
     let bound = u64::try_from(KEY_FILE_BYTES_MAX).unwrap_or(u64::MAX);
     let file = File::open(path)?;
     let length = file.metadata()?.len().min(bound);
-    // Of one piece: a text that grows leaves copies behind.
+    // Allocated at once: a text that grows leaves copies behind.
     let room = usize::try_from(length).unwrap_or(KEY_FILE_BYTES_MAX) + 1;
     let mut text = Zeroizing::new(String::with_capacity(room));
     file.take(bound.saturating_add(1))
@@ -34,12 +34,12 @@ pub fn read_text(path: &Path) -> io::Result<Zeroizing<String>> {
     Ok(text)
 }
 
-/// What is said of a file that was read in vain.
+/// Returns the message about a file that cannot be used.
 pub(crate) fn unusable(path: &str, error: impl fmt::Display) -> String {
     format!("names {path}, which cannot be used: {error}")
 }
 
-/// What is said of a file that cannot be read.
+/// Returns the message about a file that cannot be read.
 pub(crate) fn unreadable(path: &str, error: &io::Error) -> String {
     let hint = match error.kind() {
         io::ErrorKind::NotFound => "; `homeroom keys` makes it",
@@ -49,7 +49,7 @@ pub(crate) fn unreadable(path: &str, error: &io::Error) -> String {
     format!("names {path}, which cannot be read: {error}{hint}")
 }
 
-/// Reads the file that a setting names, and what it holds.
+/// Reads the file that a setting names, and parses its content.
 pub fn read_named<T, E: fmt::Display>(
     path: &str,
     parse: impl FnOnce(&str) -> Result<T, E>,
@@ -58,7 +58,7 @@ pub fn read_named<T, E: fmt::Display>(
     parse(&text).map_err(|error| unusable(path, error))
 }
 
-/// Reads a file of secrets, or makes one that only its owner may read (0600).
+/// Reads a file of secrets, or creates one that only its owner may read (0600).
 pub(crate) fn read_or_make_private<E: From<io::Error>>(
     path: &Path,
     make: impl FnOnce() -> Result<Zeroizing<String>, E>,
@@ -71,13 +71,13 @@ pub(crate) fn read_or_make_private<E: From<io::Error>>(
     let text = make()?;
     match write_private(path, text.as_bytes()) {
         Ok(()) => Ok(text),
-        // Another process made it first.
+        // Another process created it first.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(read_text(path)?),
         Err(error) => Err(error.into()),
     }
 }
 
-/// Writes a file that only its owner may read (0600), unless there is one of that name.
+/// Writes a file that only its owner may read (0600), unless a file of that name exists.
 pub fn write_if_missing(path: &Path, text: &str) -> io::Result<()> {
     match write_private(path, text.as_bytes()) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
@@ -85,9 +85,9 @@ pub fn write_if_missing(path: &Path, text: &str) -> io::Result<()> {
     }
 }
 
-/// Writes a file that must not exist yet, whole or not at all.
+/// Writes a file that must not exist yet, atomically.
 ///
-/// A crash leaves at most a file of another name beside it, private too, whose key nothing uses.
+/// A crash leaves at most a file of another name beside it, also private, whose key nothing uses.
 fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().filter(|folder| *folder != Path::new(""));
     let folder = folder.unwrap_or(Path::new("."));
@@ -114,7 +114,7 @@ mod tests {
         fs::write(&path, most + "k").unwrap();
         let refused = read_text(&path).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::FileTooLarge);
-        // One that tells no length of its own, and never ends.
+        // A file that reports no length and never ends.
         let endless = read_text(Path::new("/dev/zero")).unwrap_err();
         assert_eq!(endless.kind(), io::ErrorKind::FileTooLarge);
     }

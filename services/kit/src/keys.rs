@@ -1,8 +1,8 @@
-//! Keys held outside the database: look-up by MAC, values sealed at rest (03, Secrets).
+//! Keys held outside the database: look-up by MAC, values sealed at rest.
 //!
-//! One ring serves both: subkeys are derived from each 32-byte key by HKDF.
-//! Several versions live at once. The highest is current, apart from those marked `next`, which are known
-//! to every process before any makes something with them.
+//! One ring serves both: subkeys are derived from each 32-byte key by HKDF. A ring has several versions. The highest
+//! one not marked `next` is current: a key marked `next` becomes known to every process before any process uses it for
+//! new values.
 
 use std::{collections::BTreeMap, fmt, io, path::Path};
 
@@ -18,14 +18,14 @@ use crate::{
     random::Randomness,
 };
 
-/// Bytes of a key.
+/// Length of a key in bytes.
 pub const KEY_BYTES: usize = 32;
 
 const CHECK_TAG: &str = "key-check v1";
-/// After a key: every process is to know it before any uses it.
+/// The mark after a key that every process must know before any uses it.
 const NEXT: &str = "next";
 
-/// What went wrong with a key ring or a sealed value. Never says anything of the material.
+/// An error of a key ring or of a sealed value. It never reveals key material.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// The ring's text does not parse.
@@ -33,13 +33,13 @@ pub enum KeyError {
         "keys are written as `version:base64` of 32 bytes, or `version:base64:next`, joined by commas: {0}"
     )]
     Malformed(&'static str),
-    /// The ring has no key of the version named.
+    /// The ring has no key of this version.
     #[error("there is no key of version {0}: keep old keys until nothing uses them")]
     UnknownVersion(u32),
     /// The sealed value was altered, or belongs to another place.
     #[error("a sealed value does not open")]
     DoesNotOpen,
-    /// A primitive refused.
+    /// A cryptographic primitive failed.
     #[error("the cryptographic library refused")]
     Refused,
     /// The key file cannot be read or written.
@@ -52,7 +52,7 @@ pub enum KeyError {
 pub struct Sealed {
     /// The version of the key that sealed it.
     pub key_version: u32,
-    /// 12 bytes of nonce, the ciphertext, 16 bytes of tag.
+    /// The nonce (12 bytes), the ciphertext, and the tag (16 bytes).
     pub bytes: Vec<u8>,
 }
 
@@ -80,7 +80,7 @@ impl fmt::Debug for KeyRing {
 }
 
 impl KeyRing {
-    /// A ring of the given keys; the highest version is current. At least one.
+    /// Creates a ring of the given keys, at least one; the highest version is current.
     pub fn new(
         keys: impl IntoIterator<Item = (u32, Zeroizing<[u8; KEY_BYTES]>)>,
     ) -> Result<Self, KeyError> {
@@ -88,7 +88,7 @@ impl KeyRing {
         Self::of(keys.map(|(version, material)| (version, material, false)))
     }
 
-    /// Each with whether it is marked `next`.
+    /// Creates a ring of keys, each with a flag that is true if it is marked `next`.
     fn of(
         keys: impl IntoIterator<Item = (u32, Zeroizing<[u8; KEY_BYTES]>, bool)>,
     ) -> Result<Self, KeyError> {
@@ -114,15 +114,15 @@ impl KeyRing {
         })
     }
 
-    /// A ring of one new key, version 1.
+    /// Generates a ring of one new key, version 1.
     pub fn generate(random: &dyn Randomness) -> Result<Self, KeyError> {
         let mut material = Zeroizing::new([0; KEY_BYTES]);
         random.fill(material.as_mut_slice());
         Self::new([(1, material)])
     }
 
-    /// Reads `1:base64,2:base64`; base64 with padding, 32 bytes each. With `:next` after it a key opens
-    /// and finds, and nothing new is made with it. Line ends around the text are ignored.
+    /// Parses `1:base64,2:base64`; base64 with padding, 32 bytes each. A key followed by `:next` opens and finds
+    /// existing values, but makes no new ones. Line ends around the text are ignored.
     pub fn parse(text: &str) -> Result<Self, KeyError> {
         let mut keys = Vec::new();
         for entry in text.trim().split(',') {
@@ -152,20 +152,20 @@ impl KeyRing {
         Self::of(keys)
     }
 
-    /// Reads the file that a setting names. It must be there: a service that made a key of its own could not
-    /// read what another stored.
+    /// Reads the file that a setting names. It must exist: a service that generated its own key could not read what
+    /// another one stored.
     pub fn read_named(path: &str) -> Result<Self, String> {
         read_named(path, Self::parse)
     }
 
-    /// Reads the ring's file, or makes one with a new key that only the owner may read (0600).
+    /// Reads the ring's file, or creates one with a new key that only the owner may read (0600).
     pub fn load_or_generate(path: &Path, random: &dyn Randomness) -> Result<Self, KeyError> {
         let text = read_or_make_private(path, || Self::generate(random).map(|ring| ring.export()))?;
         Self::parse(&text)
     }
 
-    /// HMAC-SHA-256 of `data` under the key of `version`, apart for each `tag`.
-    /// Under a version that the ring lacks the answer matches nothing.
+    /// Returns the HMAC-SHA-256 of `data` under the key of `version`, separate for each `tag`. Under a version that the
+    /// ring lacks, the result matches nothing.
     #[must_use]
     pub fn mac(&self, version: u32, tag: &str, data: &[u8]) -> [u8; 32] {
         let key = self
@@ -173,7 +173,7 @@ impl KeyRing {
             .get(&version)
             .map_or(&self.nowhere, |found| &found.mac);
         let mut context = hmac::Context::with_key(key);
-        // The length keeps (tag, data) apart from every other split of the same bytes.
+        // The length distinguishes (tag, data) from every other split of the same bytes.
         context.update(&(tag.len() as u64).to_be_bytes());
         context.update(tag.as_bytes());
         context.update(data);
@@ -185,20 +185,20 @@ impl KeyRing {
         mac
     }
 
-    /// What the key of `version` makes of a fixed text: kept, it tells later whether the same version
-    /// is the same key. It says nothing of the key.
+    /// Returns the MAC of a fixed text under the key of `version`: if stored, it tells later if the version still has
+    /// the same key. It reveals nothing of the key.
     #[must_use]
     pub fn check_mac(&self, version: u32) -> [u8; 32] {
         self.mac(version, CHECK_TAG, b"")
     }
 
-    /// The version that new values are made with.
+    /// Returns the version that new values are made with.
     #[must_use]
     pub fn current(&self) -> u32 {
         self.current
     }
 
-    /// Every version, oldest first.
+    /// Returns every version, oldest first.
     #[must_use]
     pub fn versions(&self) -> Vec<u32> {
         self.versions.keys().copied().collect()

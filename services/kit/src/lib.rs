@@ -1,6 +1,5 @@
-//! Mechanics that the Homeroom services share, without one business noun:
-//! clock, randomness, errors, paging, keys, databases, the outbox,
-//! authentication and the server itself.
+//! Mechanics that the Homeroom services share, without business concepts: clock, randomness, errors, paging, keys,
+//! databases, the outbox, authentication and the server itself.
 
 pub mod auth;
 pub mod batching;

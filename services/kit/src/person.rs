@@ -1,8 +1,7 @@
-//! The rules for what is said of a person, in one place for every door of both services.
+//! The rules for the particulars of a person, shared by all methods of both services.
 //!
-//! A name or a note decides nothing, so it is cleaned and never keeps a person out. An id or an address decides
-//! only where an invitation asks for it, so elsewhere one that cannot be kept is left out; staff who type one
-//! are told.
+//! A name or a note decides nothing, so it is cleaned and never keeps a person out. An id or an address decides only if
+//! an invitation asks for it, so elsewhere one that cannot be stored is left out; staff who enter one get an error.
 
 use icu_properties::{
     CodePointSetData,
@@ -16,29 +15,28 @@ pub const PERSON_NAME_CHARS_MAX: usize = 200;
 /// The longest id of a person in the school's own system, in characters.
 pub const EXTERNAL_ID_CHARS_MAX: usize = 128;
 
-/// The text cannot be kept as an external id.
+/// The error for a text that cannot be stored as an external id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ExternalIdMalformed {
     /// It has more than [`EXTERNAL_ID_CHARS_MAX`] characters.
     #[error("is longer than {EXTERNAL_ID_CHARS_MAX} characters")]
     TooLong,
-    /// It holds a control character, or one that turns the direction of the text around it.
+    /// It contains a control character, or one that changes the direction of the text around it.
     #[error("holds a control character")]
     ControlCharacter,
 }
 
-/// Returns the name of a person as it is kept: [`clean`], and cut to [`PERSON_NAME_CHARS_MAX`] characters.
+/// Returns the name of a person in its stored form: [`clean`], and cut to [`PERSON_NAME_CHARS_MAX`] characters.
 #[must_use]
 pub fn display_name(text: &str) -> String {
     let clean = clean(text);
     clean.chars().take(PERSON_NAME_CHARS_MAX).collect()
 }
 
-/// Returns the external id without the blanks at its ends, and otherwise exactly as it was given; an empty one
-/// stands for none.
+/// Returns the external id without blanks at its ends, and otherwise unchanged; an empty one means none.
 ///
 /// # Errors
-/// [`ExternalIdMalformed`] if it cannot be kept.
+/// [`ExternalIdMalformed`] if it cannot be stored.
 pub fn external_id(text: &str) -> Result<String, ExternalIdMalformed> {
     let id = text.trim_matches(is_blank);
     if id.chars().count() > EXTERNAL_ID_CHARS_MAX {
@@ -50,10 +48,10 @@ pub fn external_id(text: &str) -> Result<String, ExternalIdMalformed> {
     }
 }
 
-/// Reads an address without the blanks at its ends; None where nothing is left.
+/// Parses an address without blanks at its ends; None if nothing is left.
 ///
 /// # Errors
-/// [`EmailMalformed`] if it is no address.
+/// [`EmailMalformed`] if it is not an address.
 pub fn email(text: &str) -> Result<Option<EmailAddress>, EmailMalformed> {
     match text.trim_matches(is_blank) {
         "" => Ok(None),
@@ -61,15 +59,15 @@ pub fn email(text: &str) -> Result<Option<EmailAddress>, EmailMalformed> {
     }
 }
 
-/// Returns the canonical form of an address that is only shown to staff; empty if it is no address.
+/// Returns the canonical form of an address that is only shown to staff; empty if it is not an address.
 #[must_use]
 pub fn shown_email(text: &str) -> String {
     let address = email(text).ok().flatten();
     address.map_or_else(String::new, |address| address.canonical())
 }
 
-/// Returns the text on one line: tabs and whatever ends a line become blanks; other control
-/// characters, and those that turn the direction of the text around them, are left out. A text of blanks is empty.
+/// Returns the text on one line: tabs and line ends become blanks; other control characters, and those that change the
+/// direction of the text around them, are left out. A text of blanks becomes empty.
 #[must_use]
 pub fn clean(text: &str) -> String {
     let one_line = text.chars().map(|character| match character {
@@ -95,8 +93,8 @@ fn unless_blank(characters: impl Iterator<Item = char>) -> String {
     }
 }
 
-/// Returns true if the character shows nothing and may be left out at the ends of a text: white space, a joiner or
-/// a filler.
+/// Returns true if the character is invisible and may be left out at the ends of a text: white space, a joiner or a
+/// filler.
 fn is_blank(character: char) -> bool {
     let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
     // The Braille pattern without dots.
@@ -105,8 +103,8 @@ fn is_blank(character: char) -> bool {
         || (ignorable.contains(character) && is_printable(character))
 }
 
-/// Returns true unless the character is a control character or one of Unicode's `Bidi_Control`, which make
-/// a name read as another where staff see it.
+/// Returns true unless the character is a control character or one of Unicode's `Bidi_Control`, which make staff read a
+/// name as another one.
 pub(crate) fn is_printable(character: char) -> bool {
     !character.is_control() && !CodePointSetData::new::<BidiControl>().contains(character)
 }
@@ -115,7 +113,7 @@ pub(crate) fn is_printable(character: char) -> bool {
 mod tests {
     use super::*;
 
-    /// Unicode's `Bidi_Control`, all of it.
+    /// All characters of Unicode's `Bidi_Control`.
     const TURNING: [char; 12] = [
         '\u{61c}', '\u{200e}', '\u{200f}', '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}',
         '\u{202e}', '\u{2066}', '\u{2067}', '\u{2068}', '\u{2069}',
@@ -133,7 +131,7 @@ mod tests {
             ("Ada\nLovelace\u{0}", "Ada Lovelace"),
             (" Ada ", " Ada "),
             ("a\u{2028}b\u{2029}c\u{85}d\u{b}e\u{c}f", "a b c d e f"),
-            // A joiner is part of how Persian and emoji are spelled.
+            // A joiner is part of the spelling in Persian and emoji.
             (
                 "\u{645}\u{6cc}\u{200c}\u{62e}",
                 "\u{645}\u{6cc}\u{200c}\u{62e}",
@@ -150,7 +148,7 @@ mod tests {
         }
     }
 
-    /// What shows nothing: blanks of every width, breaks, joiners, fillers, selectors, tags.
+    /// Characters that are invisible: blanks of every width, breaks, joiners, fillers, selectors, tags.
     const BLANKS: [char; 26] = [
         ' ',
         '\t',
@@ -192,7 +190,7 @@ mod tests {
             assert_eq!(clean_lines(&text), "", "{text:?}");
             assert_eq!(display_name(&text), "", "{text:?}");
         }
-        // What shows is kept with the joiners that it is spelled with.
+        // Visible text is kept with the joiners in its spelling.
         for text in [
             ".",
             "\u{301}",
@@ -222,7 +220,7 @@ mod tests {
                 "{blank:?}"
             );
         }
-        // Blanks count for nothing in its length.
+        // Blanks at the ends do not count towards its length.
         let longest = "x".repeat(EXTERNAL_ID_CHARS_MAX);
         assert_eq!(external_id(&format!(" {longest} ")), Ok(longest));
     }

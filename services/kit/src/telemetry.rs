@@ -1,4 +1,4 @@
-//! Logs.
+//! Logging.
 
 use std::{
     io::{self, IsTerminal as _},
@@ -8,11 +8,11 @@ use std::{
 use crate::config::Reader;
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
-/// What is logged when `RUST_LOG` says nothing. h2 warns of each connection that it ends for a flood, so
-/// attackers could fill the log.
+/// The log levels without `RUST_LOG`. h2 warns of each connection that it ends for a flood, so attackers could fill the
+/// log.
 const DEFAULT_DIRECTIVES: &str = "info,sqlx=warn,h2=error,hyper=warn,tower=warn";
 
-/// How a log line is written.
+/// The format of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
     /// For people, on one line.
@@ -34,7 +34,7 @@ impl FromStr for Format {
     }
 }
 
-/// What is logged, and how.
+/// The settings of the log: levels and format.
 #[derive(Debug)]
 pub struct Settings {
     format: Format,
@@ -42,7 +42,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads `LOG_FORMAT` and `RUST_LOG`; what is wrong with them is the reader's to tell.
+    /// Reads `LOG_FORMAT` and `RUST_LOG`; the reader reports their mistakes.
     pub fn read(reader: &mut Reader<'_>) -> Self {
         let format = reader.or_default("LOG_FORMAT", Format::default(), str::parse);
         let filter = reader.optional("RUST_LOG", |text| {
@@ -57,15 +57,15 @@ impl Settings {
     }
 }
 
-/// Logs could not be started.
+/// The error if logging could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
-    /// Something else in this process writes logs already.
+    /// Logging was already started in this process.
     #[error("logs are being written already: {0}")]
     AlreadyStarted(#[from] tracing_subscriber::util::TryInitError),
 }
 
-/// Writes logs to standard error. Once in a process.
+/// Starts writing logs to standard error. Works once in a process.
 pub fn init(settings: Settings) -> Result<(), TelemetryError> {
     let Settings { format, filter } = settings;
     let registry = tracing_subscriber::registry().with(filter);
@@ -89,7 +89,7 @@ pub fn init(settings: Settings) -> Result<(), TelemetryError> {
     Ok(())
 }
 
-/// What a test has logged.
+/// Access to the log for tests.
 #[cfg(test)]
 pub(crate) mod testing {
     use std::{
@@ -114,7 +114,7 @@ pub(crate) mod testing {
     }
 
     impl Log {
-        /// Everything that this thread logs as long as the guard lives.
+        /// Captures everything that this thread logs while the guard lives.
         pub(crate) fn of_this_thread() -> (Self, DefaultGuard) {
             let log = Self::default();
             let all = tracing_subscriber::registry().with(log.layer());
@@ -122,7 +122,7 @@ pub(crate) mod testing {
             (log, guard)
         }
 
-        /// Writes to it.
+        /// Returns a layer that writes to it.
         pub(crate) fn layer(&self) -> impl Layer<Registry> + use<> {
             let log = self.clone();
             fmt::layer()
@@ -169,7 +169,7 @@ mod tests {
         let written = testing::Log::default();
         let log = tracing_subscriber::registry().with(written.layer().with_filter(filter));
         tracing::subscriber::with_default(log, || {
-            // As h2 does when it ends a connection for CVE-2023-44487 or CVE-2025-8671.
+            // h2 logs this when it ends a connection for CVE-2023-44487 or CVE-2025-8671.
             tracing::warn!(target: "h2::proto::streams::recv", "streams reached limit");
             tracing::error!(target: "h2::proto::streams::recv", "broken");
             tracing::info!(target: "homeroom_kit::server", "serving");

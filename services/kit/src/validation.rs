@@ -1,4 +1,4 @@
-//! Collects everything that is wrong with a request, so that one answer names it all.
+//! Collects all violations of a request, so that one answer reports them together.
 
 use std::{collections::BTreeMap, fmt::Display};
 
@@ -13,34 +13,35 @@ use crate::{
     status::{Error, FieldViolation, Result},
 };
 
-/// Violations that one answer describes; the others are counted. Answers travel in trailers, which clients bound.
+/// Maximum number of violations that one answer describes; the others are counted. Answers travel in trailers, whose
+/// size clients limit.
 pub const VIOLATIONS_MAX: usize = 50;
-/// Fields that the message of an answer names; the violations name the others.
+/// Maximum number of fields that the message of an answer names; the violations name the others.
 pub const MESSAGE_FIELDS_MAX: usize = 10;
-/// Labels on one resource.
+/// Maximum number of labels on one resource.
 pub const LABELS_MAX: usize = 64;
-/// Characters of a label's key: `[a-z][a-z0-9_-]*`.
+/// Maximum length of a label's key, in characters: `[a-z][a-z0-9_-]*`.
 pub const LABEL_KEY_CHARS_MAX: usize = 63;
-/// Characters of a label's value.
+/// Maximum length of a label's value, in characters.
 pub const LABEL_VALUE_CHARS_MAX: usize = 63;
 
-/// Seconds of 0001-01-01T00:00:00Z, the first time that a timestamp may carry.
+/// The seconds of 0001-01-01T00:00:00Z, the first time that a timestamp may hold.
 const TIMESTAMP_SECONDS_MIN: i64 = -62_135_596_800;
-/// Seconds of 9999-12-31T23:59:59Z, the last one.
+/// The seconds of 9999-12-31T23:59:59Z, the last one.
 const TIMESTAMP_SECONDS_MAX: i64 = 253_402_300_799;
 
 /// The violations found so far.
 #[derive(Debug, Default)]
 pub struct Violations {
     described: Vec<FieldViolation>,
-    /// Those beyond [`VIOLATIONS_MAX`].
+    /// The number of violations beyond [`VIOLATIONS_MAX`].
     more: usize,
-    /// The reason that all share so far; None if they differ or there are none.
+    /// The reason that all violations share so far; None if they differ or there are none.
     shared: Option<ErrorReason>,
 }
 
 impl Violations {
-    /// None found yet.
+    /// Creates an empty collection.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -51,7 +52,7 @@ impl Violations {
         self.add_reason(ErrorReason::InvalidRequest, field, description);
     }
 
-    /// Records that `field` is wrong for a reason of its own.
+    /// Records that `field` is wrong, with a specific reason.
     pub fn add_reason(&mut self, reason: ErrorReason, field: &str, description: impl Into<String>) {
         self.shared = if self.is_empty() {
             Some(reason)
@@ -72,7 +73,7 @@ impl Violations {
         self.described.len() + self.more
     }
 
-    /// Records the violation unless `holds`; gives `holds` back.
+    /// Records the violation unless `holds`; returns `holds`.
     pub fn check(&mut self, holds: bool, field: &str, description: impl Into<String>) -> bool {
         if !holds {
             self.add(field, description);
@@ -80,12 +81,12 @@ impl Violations {
         holds
     }
 
-    /// A page size: none is negative. What is larger than a page is lowered by [`crate::paging`].
+    /// Checks that a page size is not negative. [`crate::paging`] lowers one that is larger than a page.
     pub fn page_size(&mut self, page_size: i32) -> bool {
         self.check(page_size >= 0, "page_size", "must not be negative")
     }
 
-    /// The value, or None with its error recorded.
+    /// Returns the value, or None after recording its error.
     pub fn take<T, E: Display>(
         &mut self,
         field: &str,
@@ -96,14 +97,14 @@ impl Violations {
             .ok()
     }
 
-    /// Whether nothing is wrong.
+    /// Returns true if there are no violations.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.described.is_empty()
     }
 
-    /// Fails with the violations: with their own reason if all share it, else with `INVALID_REQUEST`.
-    /// Describes [`VIOLATIONS_MAX`] of them and counts the others in one last line.
+    /// Fails if there are violations: with their reason if all share it, else with `INVALID_REQUEST`. Describes up to
+    /// [`VIOLATIONS_MAX`] of them and counts the others in one last line.
     pub fn finish(mut self) -> Result<()> {
         let message = match self.described.as_slice() {
             [] => return Ok(()),
@@ -131,13 +132,14 @@ impl Violations {
         Err(Error::new(reason, message).violations(self.described))
     }
 
-    /// The value that the request could not be made without: [`Violations::finish`] tells why it is None.
+    /// Fails like [`Violations::finish`], else returns the value, which is None only if there are violations.
     pub fn finish_with<T>(self, value: Option<T>) -> Result<T> {
         self.finish()?;
         value.ok_or_else(|| Error::internal("a request without violations did not parse"))
     }
 
-    /// Returns a display name as it is kept: [`person::clean`], and at most `max_chars` characters.
+    /// Returns a display name in its stored form ([`person::clean`]), and records it if it has more than `max_chars`
+    /// characters.
     #[must_use]
     pub fn display_name(&mut self, field: &str, text: &str, max_chars: usize) -> String {
         let name = person::clean(text);
@@ -145,7 +147,7 @@ impl Violations {
         name
     }
 
-    /// Returns a display name that must show something, and otherwise as [`Violations::display_name`].
+    /// Does the same as [`Violations::display_name`], and records a name that is empty.
     #[must_use]
     pub fn required_display_name(&mut self, field: &str, text: &str, max_chars: usize) -> String {
         let name = self.display_name(field, text, max_chars);
@@ -153,8 +155,8 @@ impl Violations {
         name
     }
 
-    /// Returns a note of several lines as it is kept: [`person::clean_lines`], and at most `max_chars`
-    /// characters.
+    /// Returns a note of several lines in its stored form ([`person::clean_lines`]), and records it if it has more than
+    /// `max_chars` characters.
     #[must_use]
     pub fn note(&mut self, field: &str, text: &str, max_chars: usize) -> String {
         let note = person::clean_lines(text);
@@ -162,14 +164,14 @@ impl Violations {
         note
     }
 
-    /// Returns an external id as [`person::external_id`] reads it, or records why it cannot be kept.
+    /// Returns an external id as [`person::external_id`] parses it, or records why it cannot be stored.
     #[must_use]
     pub fn external_id(&mut self, field: &str, text: &str) -> String {
         self.take(field, person::external_id(text))
             .unwrap_or_default()
     }
 
-    /// Returns an address as [`person::email`] reads it, or records `EMAIL_MALFORMED`.
+    /// Returns an address as [`person::email`] parses it, or records `EMAIL_MALFORMED`.
     pub fn email(&mut self, field: &str, text: &str) -> Option<EmailAddress> {
         person::email(text).unwrap_or_else(|error| {
             self.add_reason(ErrorReason::EmailMalformed, field, error.to_string());
@@ -185,7 +187,7 @@ impl Violations {
         );
     }
 
-    /// Checks labels: at most 64; keys `[a-z][a-z0-9_-]*` up to 63 characters, values up to 63.
+    /// Checks labels: at most 64, with keys `[a-z][a-z0-9_-]*` of up to 63 characters, and values of up to 63.
     pub fn labels(&mut self, field: &str, labels: &BTreeMap<String, String>) -> bool {
         let before = self.count();
         self.check(
@@ -210,7 +212,7 @@ impl Violations {
         self.count() == before
     }
 
-    /// The time, truncated to microseconds; None if it is absent, or invalid and recorded.
+    /// Returns the time, truncated to microseconds; None if it is absent, or if it is invalid, which is recorded.
     pub fn timestamp(
         &mut self,
         field: &str,
@@ -228,7 +230,8 @@ impl Violations {
         time
     }
 
-    /// The `update_mask` of an update (AIP-134), of fields that are `allowed`; `*` stands for all of them.
+    /// Returns the `update_mask` of an update (AIP-134), whose fields must be among `allowed`; `*` stands for all of
+    /// them.
     pub fn mask(&mut self, mask: Option<&FieldMask>, allowed: &[&str]) -> Mask {
         let paths = mask.map_or_else(Vec::new, |mask| mask.paths.clone());
         for path in paths.iter().take_while(|path| *path != "*") {
@@ -241,7 +244,7 @@ impl Violations {
         Mask(paths)
     }
 
-    /// The message, which must be there.
+    /// Returns the message, which is required.
     pub fn required<'request, T>(
         &mut self,
         field: &str,
@@ -251,7 +254,7 @@ impl Violations {
         message
     }
 
-    /// The message, which must be there; an empty one, whose fields are then judged, where it is not.
+    /// Returns the required message, or records its absence and returns an empty one, whose fields are then checked.
     pub fn required_or_default<T: Clone + Default>(
         &mut self,
         field: &str,
@@ -262,7 +265,7 @@ impl Violations {
             .unwrap_or_default()
     }
 
-    /// The value of a text that may be empty and else must parse.
+    /// Returns the parsed value of a text that may be empty.
     pub fn optional<T, E: Display>(
         &mut self,
         field: &str,
@@ -276,7 +279,7 @@ impl Violations {
         }
     }
 
-    /// The request id (AIP-155): a UUID, or None if empty.
+    /// Returns the request id (AIP-155): a UUID, or None if empty.
     pub fn request_id(&mut self, request_id: &str) -> Option<Uuid> {
         if request_id.is_empty() {
             return None;
@@ -286,12 +289,13 @@ impl Violations {
     }
 }
 
-/// Which fields an update touches: those that its mask names, or without one those that are populated.
+/// The fields that an update changes: those that its mask names, or without a mask those that are populated.
 #[derive(Debug)]
 pub struct Mask(Vec<String>);
 
 impl Mask {
-    /// Whether the field is touched; `populated` tells whether the request carries more than its empty value.
+    /// Returns true if the update changes the field. `populated` is true if the request holds more than the field's
+    /// empty value.
     #[must_use]
     pub fn touches(&self, field: &str, populated: bool) -> bool {
         if self.0.is_empty() {

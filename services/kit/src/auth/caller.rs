@@ -13,22 +13,22 @@ use homeroom_api::{
 use super::{Scope, Scopes};
 use crate::status::{Error, Result};
 
-/// Who calls, for whom, and with what rights.
+/// The caller of a method, the user for whom it acts, and its rights.
 #[derive(Debug, Clone)]
 pub struct Caller {
     /// The token's `sub`.
     pub subject: String,
     /// The acting user: the one named in `x-homeroom-user`, else `sub`.
     pub user: UserId,
-    /// Whether the acting user is not the token's own.
+    /// True if the acting user is not the token's own user.
     pub acting_for_another: bool,
-    /// The token's scopes, within what its key may give.
+    /// The token's scopes, limited to those that its key may give.
     pub scopes: Scopes,
     /// The organizations that the token is bound to; None for no bound.
     pub organizations: Option<Vec<OrganizationId>>,
     /// The token's own user's email address. None when acting for another.
     pub email: Option<String>,
-    /// Whether the issuer verified that address.
+    /// True if the issuer verified that address.
     pub email_verified: bool,
     /// The token's own user's id in the issuer's records. None when acting for another.
     pub external_id: Option<String>,
@@ -36,19 +36,19 @@ pub struct Caller {
     pub display_name: Option<String>,
     /// The address that the connection comes from.
     pub client_address: Option<IpAddr>,
-    /// The id that the answer and the log carry.
+    /// The id of the request in the answer and the log.
     pub request_id: String,
     /// The gRPC path: `/package.Service/Method`.
     pub method: String,
     /// When the caller stops waiting.
     pub deadline: Option<Instant>,
-    /// When the token is no longer accepted, the clocks' difference included: what goes on for long
-    /// ends then. None for no end.
+    /// When the token is no longer accepted, with the allowed clock skew included; long calls end then. None for no
+    /// end.
     pub token_end: Option<Instant>,
 }
 
 impl Caller {
-    /// A user calling for itself without any scope or claim; the other fields may be set after.
+    /// Returns a user who calls for themselves without any scope or claim; the other fields may be set afterwards.
     #[must_use]
     pub fn for_user(user: UserId) -> Self {
         Self {
@@ -69,14 +69,14 @@ impl Caller {
         }
     }
 
-    /// The same caller with these scopes.
+    /// Returns the same caller with these scopes.
     #[must_use]
     pub fn with_scopes(mut self, scopes: impl IntoIterator<Item = Scope>) -> Self {
         self.scopes = scopes.into_iter().collect();
         self
     }
 
-    /// The caller of a request that the authentication layer let through; `ACCESS_TOKEN_INVALID` otherwise.
+    /// Returns the caller of a request that the authentication layer accepted; `ACCESS_TOKEN_INVALID` otherwise.
     pub fn of<T>(request: &tonic::Request<T>) -> Result<Self> {
         request
             .extensions()
@@ -85,14 +85,14 @@ impl Caller {
             .ok_or_else(unauthenticated)
     }
 
-    /// How much longer the caller waits; None if it gave no deadline.
+    /// Returns how much longer the caller waits; None without a deadline.
     #[must_use]
     pub fn time_left(&self) -> Option<Duration> {
         self.deadline
             .map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
-    /// Whether the caller has the scope.
+    /// Returns true if the caller has the scope.
     #[must_use]
     pub fn has(&self, scope: Scope) -> bool {
         self.scopes.contains(scope)
@@ -107,7 +107,7 @@ impl Caller {
         }
     }
 
-    /// `SCOPE_MISSING` unless the token has one of the scopes.
+    /// Fails with `SCOPE_MISSING` unless the caller has one of the scopes.
     pub fn require_any(&self, scopes: &[Scope]) -> Result<()> {
         if scopes.iter().any(|scope| self.has(*scope)) {
             Ok(())
@@ -116,7 +116,7 @@ impl Caller {
         }
     }
 
-    /// Whether the token's `organizations` claim, if any, covers the organization.
+    /// Returns true if the token's `organizations` claim, if any, covers the organization.
     #[must_use]
     pub fn may_reach(&self, organization: &OrganizationId) -> bool {
         self.organizations

@@ -6,29 +6,29 @@ use serde_json::Value;
 
 use super::Scopes;
 
-/// For whom a token is: one audience or several.
+/// The audience of a token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Audience {
-    /// One.
+    /// One audience.
     One(String),
-    /// Several.
+    /// Several audiences.
     Several(Vec<String>),
 }
 
-/// What an access token says. `iss`, `aud`, `sub` and `exp` are required.
+/// The claims of an access token. `iss`, `aud`, `sub` and `exp` are required.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
-    /// Who issued it.
+    /// The issuer.
     pub iss: String,
-    /// For whom it is.
+    /// The audience.
     pub aud: Audience,
-    /// Whom it speaks for.
+    /// The subject: the user or service for whom the token speaks.
     pub sub: String,
-    /// When it ends, in seconds since the epoch.
+    /// When the token expires, in seconds since the epoch.
     #[serde(deserialize_with = "numeric_date")]
     pub exp: i64,
-    /// When it begins, in seconds since the epoch.
+    /// When the token becomes valid, in seconds since the epoch.
     #[serde(
         default,
         deserialize_with = "optional_numeric_date",
@@ -45,7 +45,7 @@ pub struct Claims {
     /// Scopes, separated by spaces.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub scope: String,
-    /// The ids of the organizations that bound the token; absent for no bound.
+    /// The ids of the organizations that the token is bound to; absent for no bound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub organizations: Option<Vec<String>>,
     /// The user's email address.
@@ -55,7 +55,7 @@ pub struct Claims {
         skip_serializing_if = "Option::is_none"
     )]
     pub email: Option<String>,
-    /// Whether the issuer verified it.
+    /// True if the issuer verified the email address.
     #[serde(
         default,
         deserialize_with = "flag",
@@ -79,7 +79,7 @@ pub struct Claims {
 }
 
 impl Claims {
-    /// The required claims for a token issued now; the other fields may be set after.
+    /// Returns the required claims for a token issued now; the other fields may be set afterwards.
     #[must_use]
     pub fn new(
         issuer: impl Into<String>,
@@ -104,7 +104,7 @@ impl Claims {
         }
     }
 
-    /// The same claims with these scopes.
+    /// Returns the same claims with these scopes.
     #[must_use]
     pub fn with_scopes(mut self, scopes: Scopes) -> Self {
         self.scope = scopes.to_string();
@@ -112,7 +112,7 @@ impl Claims {
     }
 }
 
-/// RFC 7519 lets a `NumericDate` have a fraction; it is cut off.
+/// Returns a `NumericDate` without its fraction, which RFC 7519 permits.
 fn whole_seconds(number: &serde_json::Number) -> Option<i64> {
     #[expect(
         clippy::cast_possible_truncation,
@@ -134,7 +134,7 @@ fn optional_numeric_date<'de, D: Deserializer<'de>>(
     numeric_date(deserializer).map(Some)
 }
 
-/// A claim about the user, which refuses no token: a number is its digits, and what is no text is none.
+/// Reads a claim about the user, which never fails the token: a number is read as its digits, any other type as None.
 fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Ok(match Value::deserialize(deserializer)? {
         Value::String(text) => Some(text),
@@ -143,7 +143,7 @@ fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D:
     })
 }
 
-/// The same of one that is true or false, which some issuers write as a text.
+/// Reads a Boolean claim in the same way; some issuers write it as a text.
 fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
     Ok(match Value::deserialize(deserializer)? {
         Value::Bool(flag) => Some(flag),

@@ -1,5 +1,5 @@
-//! Follows the keys of access tokens: at the start, at each pause, and when a token names a key that nobody here
-//! knows. What cannot be used leaves the keys before it in use.
+//! Keeps the keys of access tokens up to date: they are read at the start, at intervals, and when a token names an
+//! unknown key. If a set cannot be used, the earlier keys stay in use.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,9 +15,9 @@ use super::{
 };
 use crate::{shutdown::Shutdown, status::Error};
 
-/// When a call may come back whose token names an unknown key, in seconds.
+/// The delay after which a call whose token names an unknown key may be retried, in seconds.
 pub const UNKNOWN_KEY_RETRY_SECONDS: u64 = 10;
-/// When the set at `JWKS_URL` was last read, in seconds since 1970.
+/// The metric of when the set at `JWKS_URL` was last read, in seconds since 1970.
 const READ_TIME: &str = "homeroom_token_keys_read_timestamp_seconds";
 
 /// The first keys could not be fetched.
@@ -33,8 +33,8 @@ pub struct TokenKeysUnavailable {
 }
 
 impl Verifier {
-    /// Fetches the first keys of a URL, and tries again for [`KeyPauses::start_max`]; does nothing where keys
-    /// come from elsewhere.
+    /// Fetches the first keys of a URL, with retries for [`KeyPauses::start_max`]; does nothing if keys come from
+    /// elsewhere.
     pub async fn fetch_first_keys(&self) -> Result<(), TokenKeysUnavailable> {
         let KeyPauses {
             start_max,
@@ -58,7 +58,7 @@ impl Verifier {
         Ok(())
     }
 
-    /// Looks at files and URLs after each pause until the shutdown.
+    /// Reads files and URLs at their intervals until the shutdown.
     pub async fn follow_keys(self: Arc<Self>, shutdown: Shutdown) {
         let sources = self.following.sources.iter();
         let following = join_all(sources.map(|source| self.follow(source)));
@@ -92,7 +92,7 @@ impl Verifier {
         }
     }
 
-    /// Reads a source, and takes what is new into use beside the keys of the others.
+    /// Reads a source, and puts new keys into use beside those of the other sources.
     pub(super) async fn look_at(&self, source: &Source) -> Result<(), String> {
         let mut last = source.last.lock().await;
         let begun = Instant::now();
@@ -114,7 +114,7 @@ impl Verifier {
                     self.following.read.send_replace(Some(begun));
                 }
             }
-            // It is told once, and not at each look.
+            // The same problem is logged once, and not at each read.
             Err(problem) if last.problem.as_ref() == Some(problem) => {}
             Err(problem) => {
                 tracing::warn!(
@@ -129,13 +129,13 @@ impl Verifier {
         looked
     }
 
-    /// Has the keys read again for a token of this age that names an unknown one, at most once in
-    /// [`KeyPauses::url_retry`] for all callers. Returns whether they have been read since the token was made;
-    /// look again in either case. Within [`Verifier::follow_keys`].
+    /// Has the keys read again for a token of this age that names an unknown key, at most once in
+    /// [`KeyPauses::url_retry`] for all callers. Returns true if they have been read since the token was made; the
+    /// caller looks for the key again in either case. Works only while [`Verifier::follow_keys`] runs.
     pub(crate) async fn keys_read_since(&self, age: Duration) -> bool {
         let following = &self.following;
         let urls = following.sources.iter().any(Source::is_url);
-        // Where the clock does not reach so far back the token is older than the keys.
+        // If the clock does not reach back that far, the token is older than the keys.
         let Some(made) = Instant::now().checked_sub(age).filter(|_| urls) else {
             return true;
         };
@@ -154,7 +154,7 @@ impl Verifier {
     }
 }
 
-/// Shows how old the keys of a URL are. Files are on this machine, and their problems in its log.
+/// Reports the age of the keys of a URL as a metric. Files are on this machine, and their problems are logged.
 fn show_read_time(read_time: Option<DateTime<Utc>>) {
     describe_gauge!(
         READ_TIME,
@@ -166,7 +166,7 @@ fn show_read_time(read_time: Option<DateTime<Utc>>) {
     }
 }
 
-/// The refusal of a call whose key may yet become known.
+/// Returns the refusal of a call whose key may become known later.
 pub(crate) fn key_not_known_yet() -> Error {
     Error::unavailable(
         ErrorReason::Overloaded,

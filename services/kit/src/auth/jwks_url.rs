@@ -1,5 +1,5 @@
-//! A JWK set at a URL: fetched by one GET over a connection of its own, within bounds of time and size.
-//! Redirects are not followed, proxies not used.
+//! A JWK set at a URL: fetched by one GET over its own connection, with limits of time and size. Redirects are not
+//! followed and proxies not used.
 
 use std::{error::Error, fmt, iter::successors, sync::Arc, time::Duration};
 
@@ -17,15 +17,15 @@ use url::{Host, Url};
 
 use crate::{key_files::KEY_FILE_BYTES_MAX, tls::provider};
 
-/// Bytes of a key set at most.
+/// Maximum size of a key set in bytes.
 pub const KEY_SET_BYTES_MAX: usize = KEY_FILE_BYTES_MAX;
-/// How long one fetch may take, in seconds.
+/// The time limit of one fetch, in seconds.
 pub const FETCH_SECONDS_MAX: u64 = 10;
-/// How long the connection of one may take, in seconds.
+/// The time limit for its connection, in seconds.
 const CONNECT_SECONDS_MAX: u64 = 3;
-/// Bytes in which the answer's head must end.
+/// Maximum size of the response head in bytes.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
-/// What an address must be.
+/// The requirements on an address.
 const EXPECTED: &str =
     "must be https://host/path, or http:// on this machine's loopback, without user or fragment";
 
@@ -37,7 +37,7 @@ pub(super) struct JwksUrl {
     client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
 }
 
-/// Without the query, which may hold a secret.
+/// The address without the query, which may hold a secret.
 impl fmt::Display for JwksUrl {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = self.url.clone();
@@ -53,12 +53,12 @@ impl fmt::Debug for JwksUrl {
 }
 
 impl JwksUrl {
-    /// Reads an address: `https://`, or `http://` on loopback. The error completes the sentence "NAME …".
+    /// Parses an address: `https://`, or `http://` on loopback. The error completes the sentence "NAME …".
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         Self::parse_with(text, system_authorities)
     }
 
-    /// As `parse`, with other authorities of servers' certificates than the system's.
+    /// Does the same with other certificate authorities than the system's.
     pub(super) fn parse_with(
         text: &str,
         authorities: impl FnOnce() -> Result<RootCertStore, String>,
@@ -91,7 +91,7 @@ impl JwksUrl {
         Ok(Self { url, uri, client })
     }
 
-    /// Fetches the set's text.
+    /// Fetches the text of the set.
     pub(super) async fn fetch(&self) -> Result<String, String> {
         let limit = Duration::from_secs(FETCH_SECONDS_MAX);
         timeout(limit, self.ask()).await.unwrap_or_else(|_| {
@@ -124,14 +124,14 @@ impl JwksUrl {
     }
 }
 
-/// Returns what an error says and what caused it.
+/// Returns an error's message with those of its causes.
 fn with_causes(error: &(dyn Error + 'static)) -> String {
     let causes = successors(Some(error), |&error| error.source());
     let causes: Vec<String> = causes.map(ToString::to_string).collect();
     causes.join(": ")
 }
 
-/// Whether a host is this machine's loopback.
+/// Returns true if a host is this machine's loopback.
 fn is_loopback(host: &Host<&str>) -> bool {
     match host {
         Host::Domain(domain) => *domain == "localhost",
@@ -140,7 +140,7 @@ fn is_loopback(host: &Host<&str>) -> bool {
     }
 }
 
-/// Returns the authorities that this machine believes, or those of the file that `SSL_CERT_FILE` names.
+/// Returns the authorities that this machine trusts, or those of the file that `SSL_CERT_FILE` names.
 fn system_authorities() -> Result<RootCertStore, String> {
     let mut authorities = RootCertStore::empty();
     authorities.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);

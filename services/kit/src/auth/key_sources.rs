@@ -1,4 +1,4 @@
-//! Where the keys of access tokens come from: fixed, files, or a URL.
+//! The sources of the keys of access tokens: fixed keys, files, or a URL.
 
 use std::{
     fmt, io, mem,
@@ -19,41 +19,41 @@ use crate::{
     key_files::{read_text, unreadable, unusable},
 };
 
-/// How often a key set's file is looked at, in seconds.
+/// The interval at which a key set's file is read, in seconds.
 pub const FILE_LOOK_SECONDS: u64 = 10;
-/// How often a key set's URL is fetched, in minutes.
+/// The interval at which a key set's URL is fetched, in minutes.
 pub const URL_REFRESH_MINUTES: u64 = 10;
-/// How soon a URL that gave no usable keys is fetched again, and how soon after one fetch for an unknown key
-/// the next may follow, in seconds.
+/// The delay after which a URL that gave no usable keys is fetched again, and the shortest time between two fetches for
+/// unknown keys, in seconds.
 pub const URL_RETRY_SECONDS: u64 = 60;
-/// How long a service tries to fetch its first keys before it refuses to start, in seconds.
+/// The time for which a service tries to fetch its first keys before it refuses to start, in seconds.
 pub const START_SECONDS_MAX: u64 = 30;
-/// How long it waits between those tries, in seconds.
+/// The delay between those tries, in seconds.
 pub const START_RETRY_SECONDS: u64 = 1;
-/// How long a call with an unknown key waits for a fetch, in seconds.
+/// The longest time that a call with an unknown key waits for a fetch, in seconds.
 pub const UNKNOWN_KEY_WAIT_SECONDS_MAX: u64 = 3;
-/// Calls that wait for the keys to be read again at most; further ones are told to come back.
+/// Maximum number of calls that wait for the keys to be read again; further ones are told to retry.
 pub const UNKNOWN_KEY_CALLERS_MAX: usize = 64;
 
 /// The file of the public keys of access tokens.
 const FILE_SETTING: &str = "JWKS_FILE";
-/// Their URL instead.
+/// The URL to use instead of a file.
 const URL_SETTING: &str = "JWKS_URL";
 
-/// How long is waited between looks, and for them.
+/// The intervals and time limits of reading keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyPauses {
-    /// Between looks at a file.
+    /// The interval between reads of a file.
     pub file_look: Duration,
-    /// Between fetches of a URL.
+    /// The interval between fetches of a URL.
     pub url_refresh: Duration,
-    /// After a fetch that gave no usable keys, and at least between two for unknown keys.
+    /// The delay after a fetch that gave no usable keys, and the shortest time between two fetches for unknown keys.
     pub url_retry: Duration,
-    /// For the first keys of a URL, in all.
+    /// The total time limit for the first keys of a URL.
     pub start_max: Duration,
-    /// Between tries to get them.
+    /// The delay between tries to fetch them.
     pub start_retry: Duration,
-    /// Of a call whose token names an unknown key, for a fetch.
+    /// The longest time that a call whose token names an unknown key waits for a fetch.
     pub unknown_key_wait: Duration,
 }
 
@@ -70,14 +70,14 @@ impl Default for KeyPauses {
     }
 }
 
-/// The keys of access tokens, and where they are looked for again.
+/// The keys of access tokens with their sources.
 #[derive(Debug)]
 pub struct TokenKeys {
     pub(super) sources: Vec<Source>,
     pub(super) pauses: KeyPauses,
 }
 
-/// Keys that never change.
+/// Creates a source of keys that never change.
 impl From<Keys> for TokenKeys {
     fn from(keys: Keys) -> Self {
         Self::of(Source::new(Origin::Fixed, None, keys))
@@ -92,13 +92,13 @@ impl TokenKeys {
         }
     }
 
-    /// The keys of a file, which must be there.
+    /// Reads the keys of a file, which must exist.
     pub fn of_file(path: &Path) -> Result<Self, KeysError> {
         Ok(Self::of(Source::of_file(path, None)?))
     }
 
-    /// The keys of a URL: none until [`Verifier::fetch_first_keys`](super::Verifier::fetch_first_keys) has
-    /// fetched them.
+    /// Creates a source for a URL. It has no keys until
+    /// [`Verifier::fetch_first_keys`](super::Verifier::fetch_first_keys) has fetched them.
     pub fn of_url(url: &str) -> Result<Self, String> {
         Ok(Self::at(JwksUrl::parse(url)?))
     }
@@ -111,13 +111,13 @@ impl TokenKeys {
         ))
     }
 
-    /// With other pauses.
+    /// Returns the same with other intervals and time limits.
     #[must_use]
     pub fn with_pauses(self, pauses: KeyPauses) -> Self {
         Self { pauses, ..self }
     }
 
-    /// These and those of a service's file, whose `kid`s nobody else can take. Fails if the file cannot be used.
+    /// Adds the keys of a service's file, whose `kid`s no other source can use. Fails if the file cannot be used.
     pub fn with_service(mut self, path: &Path, service: ServiceKeys) -> Result<Self, KeysError> {
         let source = Source::of_file(path, Some(service))?;
         self.sources.insert(0, source);
@@ -125,8 +125,8 @@ impl TokenKeys {
     }
 }
 
-/// Reads `JWKS_FILE` or `JWKS_URL`, one of which must be set, and the file of another service's keys, which may
-/// be. Files are read at once; a URL is fetched when the service starts.
+/// Reads `JWKS_FILE` or `JWKS_URL`, one of which must be set, and the optional file of another service's keys. Files
+/// are read at once; a URL is fetched when the service starts.
 pub fn read_token_keys(reader: &mut Reader<'_>, service: Option<ServiceKeys>) -> Option<TokenKeys> {
     match (reader.is_set(FILE_SETTING), reader.is_set(URL_SETTING)) {
         (true, true) => reader.error(
@@ -153,7 +153,7 @@ pub fn read_token_keys(reader: &mut Reader<'_>, service: Option<ServiceKeys>) ->
     })
 }
 
-/// What is said of a key set's file that was read in vain.
+/// Returns the message about a key set's file that cannot be used.
 fn refused(path: &str, error: KeysError) -> String {
     match error {
         KeysError::File(error) => unreadable(path, &error),
@@ -161,7 +161,7 @@ fn refused(path: &str, error: KeysError) -> String {
     }
 }
 
-/// Where a source is.
+/// The place of a source.
 #[derive(Debug)]
 pub(super) enum Origin {
     Fixed,
@@ -179,26 +179,26 @@ impl fmt::Display for Origin {
     }
 }
 
-/// One source, and what it last gave.
+/// One source with its last result.
 #[derive(Debug)]
 pub(super) struct Source {
     pub(super) origin: Origin,
-    /// Whose keys alone it has.
+    /// The service to which all its keys belong, if any.
     service: Option<ServiceKeys>,
     /// The keys in use.
     keys: Mutex<Keys>,
-    /// Held during a look, so that what was read first is not taken into use last.
+    /// Held during a read, so that an older set does not replace a newer one.
     pub(super) last: tokio::sync::Mutex<Last>,
 }
 
-/// What the looks at a source came to.
+/// The result of the reads of a source.
 #[derive(Debug, Default)]
 pub(super) struct Last {
     /// The text whose keys are in use.
     pub(super) text: Option<String>,
-    /// Why the last look was in vain.
+    /// The problem of the last read, if it failed.
     pub(super) problem: Option<String>,
-    /// When it could be read and used last.
+    /// When the source was last read successfully.
     pub(super) read_time: Option<DateTime<Utc>>,
 }
 
@@ -233,14 +233,14 @@ impl Source {
         keys.clone()
     }
 
-    /// Takes the keys of a set into use in place of those before.
+    /// Puts the keys of a set into use in place of the earlier ones.
     pub(super) fn take(&self, text: &str) -> Result<(), KeysError> {
         let read = Keys::from_jwks(text)?.of_service(self.service);
         *self.keys.lock().unwrap_or_else(PoisonError::into_inner) = read;
         Ok(())
     }
 
-    /// Reads the set's text; of fixed keys there is none.
+    /// Reads the text of the set; empty for fixed keys.
     pub(super) async fn read(&self) -> Result<String, String> {
         match &self.origin {
             Origin::Fixed => Ok(String::new()),
@@ -256,15 +256,15 @@ impl Source {
     }
 }
 
-/// The sources of a verifier's keys, and who waits for them.
+/// The sources of a verifier's keys, and the calls that wait for them.
 #[derive(Debug)]
 pub(super) struct Following {
     pub(super) sources: Vec<Source>,
     pub(super) pauses: KeyPauses,
-    /// Somebody has shown an unknown key.
+    /// Notified when a token names an unknown key.
     pub(super) wanted: Notify,
     pub(super) waiting: Semaphore,
-    /// When the last reading of the URL that could be used was begun.
+    /// When the last successful read of the URL began.
     pub(super) read: watch::Sender<Option<Instant>>,
 }
 
@@ -286,7 +286,7 @@ impl Following {
     }
 }
 
-/// The text of a file of public keys, which need not be cleared.
+/// Reads the text of a file of public keys, which need not be cleared from memory.
 fn public_text(path: &Path) -> io::Result<String> {
     Ok(mem::take(&mut *read_text(path)?))
 }

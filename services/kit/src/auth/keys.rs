@@ -1,4 +1,4 @@
-//! The public keys that access tokens are checked with, each pinned to one algorithm.
+//! The public keys that verify access tokens, each bound to one algorithm.
 
 use std::{fmt, io, path::Path};
 
@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::{Scope, Scopes};
 use crate::key_files::read_text;
 
-/// Keys of one set at most.
+/// Maximum number of keys in one set.
 pub const KEYS_MAX: usize = 100;
 
 /// Why a key set cannot be used.
@@ -24,7 +24,7 @@ pub enum KeysError {
     /// It is not a JWK set.
     #[error("it is not a JWK set: {0}")]
     Malformed(#[from] serde_json::Error),
-    /// It has more keys than a token's key is looked for among.
+    /// It has more keys than the maximum.
     #[error("it has more than {KEYS_MAX} keys")]
     TooMany,
     /// None of its keys can be used.
@@ -32,14 +32,14 @@ pub enum KeysError {
     Empty,
 }
 
-/// The keys of another service of this installation: in a file of their own, capped whatever the file says.
+/// The keys of another service of this installation: they are in their own file, and limited whatever the file says.
 #[derive(Debug, Clone, Copy)]
 pub struct ServiceKeys {
     /// The setting that names the file.
     pub setting: &'static str,
-    /// What that service's tokens may claim at most.
+    /// The scopes that the service's tokens may claim at most.
     pub cap: Scopes,
-    /// Whom alone they may speak for: their `sub`.
+    /// The only `sub` that its tokens may have.
     pub subject: &'static str,
 }
 
@@ -56,13 +56,13 @@ struct Member {
     jwk: Jwk,
     /// Caps the scopes of tokens signed by the key.
     homeroom_scopes: Option<Vec<String>>,
-    /// Every private key has it, and no public one.
+    /// The private part, which every private key has and no public one.
     #[serde(rename = "d")]
     private: Option<IgnoredAny>,
 }
 
 impl Member {
-    /// Returns the key to check tokens with, or why there is none.
+    /// Returns the verification key, or why it cannot be used.
     fn verifying_key(self) -> Result<VerifyingKey, String> {
         if self.private.is_some() {
             return Err("it is private: publish public keys alone".to_owned());
@@ -81,9 +81,9 @@ pub(crate) struct VerifyingKey {
     id: Option<String>,
     pub(crate) algorithm: Algorithm,
     pub(crate) key: DecodingKey,
-    /// What tokens of this key may claim at most; None for no cap.
+    /// The scopes that tokens of this key may claim at most; None for no limit.
     pub(crate) cap: Option<Scopes>,
-    /// Whom alone tokens of this key may speak for; None for anybody.
+    /// The only subject for which tokens of this key may speak; None for any.
     pub(crate) subject: Option<&'static str>,
 }
 
@@ -106,8 +106,8 @@ impl Keys {
         Self::from_jwks(&read_text(path)?)
     }
 
-    /// Reads a JWK set. A key that cannot be used is passed over: one of another kind or use, a private or
-    /// symmetric one, one with the `kid` of one before it.
+    /// Reads a JWK set. A key that cannot be used is skipped: one of another type or use, a private or symmetric one,
+    /// or one whose `kid` an earlier key has.
     pub fn from_jwks(text: &str) -> Result<Self, KeysError> {
         let set: Set = serde_json::from_str(text)?;
         if set.keys.len() > KEYS_MAX {
@@ -130,13 +130,13 @@ impl Keys {
         Ok(keys)
     }
 
-    /// One key of this installation's own.
+    /// Returns the set of one key of this installation.
     pub(super) fn of_one(jwk: &Jwk, cap: Option<Scopes>) -> Result<Self, KeysError> {
         let key = verifying_key(jwk, cap).map_err(|_| KeysError::Empty)?;
         Ok(Self(vec![key]))
     }
 
-    /// These keys and those. Of two with one `kid` the first counts.
+    /// Returns both sets together. Of two keys with the same `kid` the first counts.
     #[must_use]
     pub fn merge(mut self, others: Self) -> Self {
         for key in others.0 {
@@ -147,8 +147,8 @@ impl Keys {
         self
     }
 
-    /// The same keys as those of a service, if they are one's: none gives more than its scopes, and none
-    /// speaks for anybody else.
+    /// Limits the keys to those of a service, if one is given: they give no more than its scopes, and speak for nobody
+    /// else.
     #[must_use]
     pub fn of_service(mut self, service: Option<ServiceKeys>) -> Self {
         if let Some(ServiceKeys { cap, subject, .. }) = service {
@@ -160,7 +160,7 @@ impl Keys {
         self
     }
 
-    /// Whether one of them has this `kid`.
+    /// Returns true if one of the keys has this `kid`.
     pub(crate) fn has_id(&self, id: &str) -> bool {
         self.0.iter().any(|key| key.id.as_deref() == Some(id))
     }
@@ -173,8 +173,8 @@ impl Keys {
         Ok(())
     }
 
-    /// The key that a token's header points at: the one with its `kid`, or, without a `kid`, the
-    /// only one for its algorithm. The header never chooses the algorithm: the key does.
+    /// Returns the key that a token's header names: the one with its `kid`, or, without a `kid`, the only one for its
+    /// algorithm. The header never chooses the algorithm: the key does.
     pub(crate) fn select(&self, id: Option<&str>, algorithm: Algorithm) -> Option<&VerifyingKey> {
         let mut candidates = self.0.iter().filter(|key| match id {
             Some(id) => key.id.as_deref() == Some(id),
@@ -185,7 +185,7 @@ impl Keys {
     }
 }
 
-/// Returns the key to check tokens with, pinned to one algorithm; or why it cannot be used.
+/// Returns the verification key, bound to one algorithm; or why it cannot be used.
 fn verifying_key(jwk: &Jwk, cap: Option<Scopes>) -> Result<VerifyingKey, String> {
     let algorithm = match &jwk.algorithm {
         AlgorithmParameters::OctetKeyPair(pair) if pair.curve == EllipticCurve::Ed25519 => {

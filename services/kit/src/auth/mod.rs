@@ -1,4 +1,4 @@
-//! Who calls (02, Callers): bearer JWTs, their keys, their scopes.
+//! Authentication of callers: bearer JWTs, their keys, their scopes.
 
 mod caller;
 mod claims;

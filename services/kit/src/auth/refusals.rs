@@ -1,4 +1,4 @@
-//! Why access tokens are refused: for the operator's log, since callers are not told.
+//! The reasons why access tokens are refused: for the operator's log, since callers are not told.
 
 use std::{
     collections::HashMap,
@@ -14,16 +14,16 @@ use jsonwebtoken::Algorithm;
 use super::caller::{expired, unauthenticated};
 use crate::status::Error;
 
-/// Bytes of an access token at most.
+/// Maximum length of an access token in bytes.
 pub const TOKEN_BYTES_MAX: usize = 8_192;
-/// Bytes of `sub` at most.
+/// Maximum length of `sub` in bytes.
 pub(super) const SUBJECT_BYTES_MAX: usize = 255;
-/// Characters of what a token says that the log shows at most.
+/// Maximum number of characters of a token's text that the log shows.
 const SHOWN_CHARS_MAX: usize = 100;
-/// Lines on refusals for one cause that are logged in a minute at most.
+/// Maximum number of lines logged in a minute about refusals for one cause.
 pub(super) const LINES_PER_MINUTE_MAX: u32 = 10;
 
-/// What a token says: a stranger's text, escaped and cut.
+/// Text from a token, which is untrusted: escaped and cut.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Said(String);
 
@@ -42,7 +42,7 @@ impl fmt::Display for Said {
     }
 }
 
-/// What is wrong with an access token.
+/// The reason why an access token is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Cause {
     #[error("the call has no metadata `authorization`, or more than one")]
@@ -105,19 +105,19 @@ struct Minute {
     /// Minutes since 1970.
     number: i64,
     lines: u32,
-    /// Refusals that no line has told of.
+    /// The number of refusals that were not logged.
     untold: u64,
 }
 
 impl Refusals {
-    /// Logs the cause, unless enough lines tell of others like it.
+    /// Logs the cause, unless enough lines of the same kind have been logged.
     pub(super) fn log(&self, cause: &Cause, now: DateTime<Utc>) {
         if let Some(untold) = self.count(cause, now) {
             tracing::info!(%cause, untold, "an access token was refused");
         }
     }
 
-    /// Returns how many refusals like this one have not been told of, if this one is to be.
+    /// Returns the number of refusals of this kind that were not logged, if this one is to be logged.
     fn count(&self, cause: &Cause, now: DateTime<Utc>) -> Option<u64> {
         let mut minutes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let minute = minutes.entry(discriminant(cause)).or_default();

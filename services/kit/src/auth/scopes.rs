@@ -1,17 +1,17 @@
-//! What a caller may do beyond its own user's rights.
+//! The scopes that allow a caller more than its own user's rights.
 
 use std::fmt;
 
 /// A scope of an access token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {
-    /// `homeroom.platform`: create organizations, set licences, erase.
+    /// `homeroom.platform`: create organizations, set seat limits, erase.
     Platform,
     /// `homeroom.act_as`: act for the user named in `x-homeroom-user`, redeem for others.
     ActAs,
-    /// `homeroom.vouch`: its `email_verified` and `external_id` are believed.
+    /// `homeroom.vouch`: the caller's `email_verified` and `external_id` are trusted.
     Vouch,
-    /// `homeroom.forward_ip`: its `client_ip` is believed.
+    /// `homeroom.forward_ip`: the caller's `client_ip` is trusted.
     ForwardIp,
     /// `homeroom.admit`: admit, fence and check access; read every feed.
     Admit,
@@ -52,7 +52,7 @@ impl Scopes {
         Scope::ALL.into_iter().collect()
     }
 
-    /// The scopes in a token's `scope` claim; other applications' scopes are passed over.
+    /// Returns the scopes in a token's `scope` claim; scopes of other applications are ignored.
     #[must_use]
     pub fn parse(claim: &str) -> Self {
         claim
@@ -61,25 +61,25 @@ impl Scopes {
             .collect()
     }
 
-    /// Whether the scope is among them.
+    /// Returns true if the set contains the scope.
     #[must_use]
     pub const fn contains(self, scope: Scope) -> bool {
         self.0 & scope.bit() != 0
     }
 
-    /// These and one more.
+    /// Returns the set with one more scope.
     #[must_use]
     pub const fn with(self, scope: Scope) -> Self {
         Self(self.0 | scope.bit())
     }
 
-    /// Those that are in both.
+    /// Returns the scopes that are in both sets.
     #[must_use]
     pub const fn intersection(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
 
-    /// Each of them.
+    /// Returns each scope of the set.
     pub fn iter(self) -> impl Iterator<Item = Scope> {
         Scope::ALL
             .into_iter()
@@ -93,7 +93,7 @@ impl FromIterator<Scope> for Scopes {
     }
 }
 
-/// As a token's `scope` claim has them.
+/// Formats the scopes as a token's `scope` claim.
 impl fmt::Display for Scopes {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&str> = self.iter().map(Scope::as_str).collect();

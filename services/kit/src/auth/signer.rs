@@ -1,4 +1,4 @@
-//! Signs access tokens with a key of this installation's own.
+//! Signs access tokens with a key of this installation.
 
 use std::{fmt, io, path::Path};
 
@@ -65,7 +65,7 @@ impl Signer {
         Ok(Self { key, jwk, id })
     }
 
-    /// A new key.
+    /// Generates a new key.
     pub fn generate(random: &dyn Randomness) -> Result<Self, SignerError> {
         Self::from_pem(&generate_pem(random)?)
     }
@@ -75,7 +75,7 @@ impl Signer {
         read_named(path, Self::from_pem)
     }
 
-    /// Reads the key's file, or makes one with a new key that only the owner may read (0600).
+    /// Reads the key's file, or creates it with a new key that only the owner may read (0600).
     pub fn load_or_generate(path: &Path, random: &dyn Randomness) -> Result<Self, SignerError> {
         Self::from_pem(&read_or_make_private(path, || generate_pem(random))?)
     }
@@ -89,7 +89,7 @@ impl Signer {
             .map_err(|_| SignerError::Refused)
     }
 
-    /// The public key as a JWK set, capped to the given scopes if there is a cap.
+    /// Returns the public key as a JWK set, limited to the given scopes if there are any.
     #[must_use]
     pub fn jwks(&self, cap: Option<Scopes>) -> String {
         let mut member = json!(self.jwk);
@@ -100,7 +100,7 @@ impl Signer {
         json!({ "keys": [member] }).to_string()
     }
 
-    /// The public key, to check this signer's tokens with.
+    /// Returns the public key that verifies this signer's tokens.
     pub fn keys(&self, cap: Option<Scopes>) -> Result<Keys, KeysError> {
         Keys::of_one(&self.jwk, cap)
     }
@@ -128,7 +128,7 @@ fn generate_pem(random: &dyn Randomness) -> Result<Zeroizing<String>, SignerErro
 pub(crate) mod tests {
     use super::*;
 
-    /// The key of `Signer::generate` with the same seed.
+    /// Returns the key of `Signer::generate` with the same seed.
     pub(crate) fn pem(seed: u64) -> Zeroizing<String> {
         generate_pem(&crate::random::SeededRandomness::new(seed)).unwrap()
     }

@@ -38,7 +38,7 @@ fn sign(claims: &Claims) -> String {
     signer(1).sign(claims).unwrap().expose().to_owned()
 }
 
-/// Signs any JSON by the key that the verifier trusts.
+/// Signs any JSON with the key that the verifier trusts.
 fn sign_json(claims: &Value) -> String {
     let pem = super::signer::tests::pem(1);
     let key = EncodingKey::from_ed_pem(pem.as_bytes()).unwrap();
@@ -169,7 +169,7 @@ fn the_header_never_chooses_the_algorithm() {
     let public: Value = serde_json::from_str(&public).unwrap();
     let x = public["keys"][0]["x"].as_str().unwrap();
     let verifier = verifier_at(noon(), None);
-    // The public key as an HMAC secret: the classic confusion.
+    // The public key is used as an HMAC secret, the classic algorithm confusion.
     for secret in [x.as_bytes(), public.to_string().as_bytes()] {
         let mut header = Header::new(Algorithm::HS256);
         header.kid = public["keys"][0]["kid"].as_str().map(str::to_owned);
@@ -180,7 +180,7 @@ fn the_header_never_chooses_the_algorithm() {
             ErrorReason::AccessTokenInvalid
         );
     }
-    // No algorithm at all, in both spellings.
+    // There is no algorithm, or the signature is empty.
     let body = URL_SAFE_NO_PAD.encode(json!(claims()).to_string());
     for algorithm in ["none", "None", "ES256", "RS256"] {
         let header = URL_SAFE_NO_PAD.encode(json!({"alg": algorithm, "typ": "JWT"}).to_string());
@@ -327,7 +327,7 @@ fn a_key_caps_the_scopes_of_its_tokens() {
     assert_eq!(scopes, cap);
     let (_, scopes) = verifier_at(noon(), None).verify(&token).unwrap();
     assert_eq!(scopes, Scopes::all());
-    // The cap travels in the JWK set.
+    // The cap is part of the JWK set.
     let keys = Keys::from_jwks(&signer(1).jwks(Some(cap))).unwrap();
     let verifier = Verifier::new(keys, ISSUER, AUDIENCE, Arc::new(ManualClock::new(noon())));
     assert_eq!(verifier.verify(&token).unwrap().1, cap);
@@ -384,7 +384,7 @@ fn r12_nobody_acts_as_the_system_or_as_somebody_erased() {
         assert_eq!(refused.reason(), ErrorReason::InvalidRequest);
         assert_eq!(refused.field_violations()[0].field, USER_METADATA);
     }
-    // What a service does for itself, and a person who names themselves, stay what they were.
+    // A service that acts for itself, and a person who names themselves, act as before.
     assert_eq!(acts("lms", &act_as, None).unwrap(), "lms");
     assert_eq!(acts("lms", &act_as, Some("lms")).unwrap(), "lms");
     assert_eq!(acts("lms", &act_as, Some("ada")).unwrap(), "ada");

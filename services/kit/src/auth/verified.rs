@@ -1,4 +1,4 @@
-//! Access tokens that were verified before, so that the next call with one costs a hash in place of a signature.
+//! Access tokens that were verified before, so that the next call with one costs a hash instead of a signature check.
 
 use std::{
     collections::HashMap,
@@ -9,16 +9,17 @@ use aws_lc_rs::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 
 use super::{Audience, Claims, Keys, Scopes};
 
-/// Bytes that verified tokens take at most. When they are full all are forgotten, and verified once more.
+/// Maximum number of bytes that verified tokens take. When it is reached all are forgotten, and verified anew.
 pub(super) const VERIFIED_TOKENS_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// Bytes that a token takes besides its claims, for its place in the table and its counters.
+/// Number of bytes that a token takes besides its claims, for its table entry and its counters.
 const ENTRY_BYTES: usize = 128;
 
-/// What a token says, once its signature, issuer and audience have been checked. Its times change and are not.
+/// A token whose signature, issuer and audience have been checked. Its times are not part of this, because they are
+/// checked at each call.
 #[derive(Debug)]
 pub(super) struct Verified {
     pub(super) claims: Claims,
-    /// The claimed scopes, as far as the token's key may give them.
+    /// The claimed scopes, limited to those that the token's key may give.
     pub(super) scopes: Scopes,
 }
 
@@ -45,7 +46,7 @@ impl Verified {
 /// The SHA-256 of a whole token.
 pub(super) type TokenDigest = [u8; SHA256_OUTPUT_LEN];
 
-/// Returns the digest under which a token is remembered.
+/// Returns the digest under which a token is stored.
 pub(super) fn digest_of(token: &str) -> TokenDigest {
     let mut whole = TokenDigest::default();
     for (to, from) in whole
@@ -57,8 +58,8 @@ pub(super) fn digest_of(token: &str) -> TokenDigest {
     whole
 }
 
-/// The keys in use, and the tokens that they have verified: both are replaced together, so that no token outlives
-/// its key, and none that is being verified by the keys before is remembered among these.
+/// The keys in use, and the tokens that they have verified. Both are replaced together, so that no token outlives its
+/// key, and a token that is being verified with earlier keys is not stored among these.
 #[derive(Debug, Default)]
 pub(super) struct TrustedKeys {
     pub(super) keys: Keys,
@@ -83,12 +84,12 @@ impl TrustedKeys {
         self.verified.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns what a token says if these keys have verified it.
+    /// Returns the content of a token that these keys have verified.
     pub(super) fn recall(&self, token: &TokenDigest) -> Option<Arc<Verified>> {
         self.lock().tokens.get(token).cloned()
     }
 
-    /// Remembers a token that these keys have verified.
+    /// Stores a token that these keys have verified.
     pub(super) fn remember(&self, token: TokenDigest, verified: Verified) -> Arc<Verified> {
         let bytes = verified.bytes();
         let verified = Arc::new(verified);
@@ -213,7 +214,7 @@ mod tests {
         assert_eq!(world.remembered(), 0);
         assert!(world.verifier.verify(&before).is_err());
         assert!(world.verifier.verify(&after).is_ok());
-        // As a call does that has verified by the keys before.
+        // A call that has verified a token with the earlier keys stores it.
         let verified = Verified {
             claims: claims(),
             scopes: Scopes::NONE,

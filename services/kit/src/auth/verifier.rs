@@ -1,4 +1,4 @@
-//! Checks an access token and says what it claims.
+//! Checks an access token and returns its claims.
 
 use std::{
     collections::HashSet,
@@ -27,25 +27,25 @@ use crate::{
 
 /// The metadata that names the acting user.
 pub const USER_METADATA: &str = "x-homeroom-user";
-/// How far the issuer's clock and ours may be apart, in seconds.
+/// The largest accepted difference between the issuer's clock and ours, in seconds.
 pub const CLOCK_SKEW_SECONDS_MAX: i64 = 30;
-/// What a key of ours signs with.
+/// The algorithms of the keys.
 const ALGORITHMS: [Algorithm; 3] = [Algorithm::EdDSA, Algorithm::ES256, Algorithm::RS256];
 
-/// Why a call is refused.
+/// The reason why a call is refused.
 #[derive(Debug)]
 pub(crate) enum Refused {
-    /// For its token's `kid`, which is none of ours: the issuer may have rotated its keys. But for its signature
-    /// nothing is wrong with it.
+    /// Its token names an unknown `kid`, perhaps because the issuer has rotated its keys. Apart from the signature,
+    /// nothing is wrong with the token.
     UnknownKey {
-        /// How long ago it was made at the least.
+        /// The least age of the token.
         age: Duration,
-        /// The same for the log.
+        /// The cause for the log.
         cause: Cause,
     },
-    /// For its token.
+    /// Its token is not valid.
     Token(Cause),
-    /// For anything else.
+    /// Any other error.
     For(Error),
 }
 
@@ -91,7 +91,7 @@ impl fmt::Debug for Verifier {
 }
 
 impl Verifier {
-    /// Tokens must be signed by one of `keys`, with this `iss` and among their `aud` this one.
+    /// Creates a verifier for tokens signed by one of `keys`, with this `iss` and this audience in their `aud`.
     #[must_use]
     pub fn new(
         keys: impl Into<TokenKeys>,
@@ -110,7 +110,7 @@ impl Verifier {
         }
     }
 
-    /// Replaces the keys, when the issuer has rotated them, and forgets the tokens that they have verified.
+    /// Replaces the keys when the issuer has rotated them, and forgets the tokens that the earlier keys verified.
     pub fn replace_keys(&self, keys: Keys) {
         let mut used = self.keys.write().unwrap_or_else(PoisonError::into_inner);
         *used = Arc::new(TrustedKeys::new(keys));
@@ -120,8 +120,8 @@ impl Verifier {
         Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The claims of a token, with its scopes cut to what its key may give.
-    /// `ACCESS_TOKEN_EXPIRED` or `ACCESS_TOKEN_INVALID` otherwise, without a word on what was wrong.
+    /// Returns the claims of a token, with its scopes limited to those that its key may give. Fails with
+    /// `ACCESS_TOKEN_EXPIRED` or `ACCESS_TOKEN_INVALID`, without details.
     pub fn verify(&self, token: &str) -> Result<(Claims, Scopes)> {
         let verified = self.check(token)?;
         Ok((verified.claims.clone(), verified.scopes))
@@ -146,7 +146,7 @@ impl Verifier {
         }
         let header = jsonwebtoken::decode_header(token)
             .map_err(|error| Cause::Malformed(Said::new(&error.to_string())))?;
-        // RFC 7515, 4.1.11: extensions that must be understood, and none is understood here.
+        // RFC 7515, 4.1.11: the token names extensions that must be understood, and none is supported.
         if header.crit.is_some() {
             return Err(Cause::Critical.into());
         }
@@ -167,7 +167,7 @@ impl Verifier {
             HashSet::from(["iss", "aud", "sub", "exp"].map(str::to_owned));
         validation.set_issuer(&[&self.issuer]);
         validation.set_audience(&[&self.audience]);
-        // Judged below, by the injected clock.
+        // Checked below, by the injected clock.
         validation.validate_exp = false;
         let claims = jsonwebtoken::decode::<Claims>(token, &key.key, &validation)
             .map_err(|error| self.cause_of(&error, token))?
@@ -198,7 +198,7 @@ impl Verifier {
         }
     }
 
-    /// Returns for whom else a token is, or by whom else.
+    /// Returns the cause if a token has another issuer or audience.
     fn meant_for_another(&self, claims: &Claims) -> Option<Cause> {
         if claims.iss != self.issuer {
             return Some(Cause::Issuer(Said::new(&claims.iss)));
@@ -211,8 +211,8 @@ impl Verifier {
         (!is_for_us).then(|| Cause::Audience(Said::new(&audiences.join(" "))))
     }
 
-    /// Refuses a token that no key could save, and returns how old another is at the least. What it claims is
-    /// nobody's word yet: nothing else may come of it.
+    /// Refuses a token that no key could make valid, and returns the least age of any other. Its claims are not
+    /// verified, so nothing else may depend on them.
     fn refuse_whatever_the_key(
         &self,
         token: &str,
@@ -236,7 +236,7 @@ impl Verifier {
         Ok(Duration::from_secs(age))
     }
 
-    /// Refuses a token out of its time, and one of nobody.
+    /// Refuses a token that is expired or not yet valid, and one without a valid subject.
     fn judge(&self, claims: &Claims) -> std::result::Result<(), Cause> {
         let now = self.clock.now().timestamp();
         if claims.exp.saturating_add(CLOCK_SKEW_SECONDS_MAX) <= now {
@@ -252,20 +252,20 @@ impl Verifier {
         Ok(())
     }
 
-    /// When a token that is valid now no longer is; None where that lies beyond all reckoning.
+    /// Returns when a token that is valid now ends; None if that is beyond the range of the clock.
     fn end_of(&self, claims: &Claims) -> Option<Instant> {
         let over = claims.exp.saturating_add(CLOCK_SKEW_SECONDS_MAX);
         let left = micros_left(over, micros(self.clock.now()));
         Instant::now().checked_add(Duration::from_micros(left))
     }
 
-    /// The caller that a token speaks for, without what the request says of itself.
-    /// `for_user` is the user in `x-homeroom-user`, which needs the scope `homeroom.act_as`.
+    /// Returns the caller for whom a token speaks, without the request's own data. `for_user` is the user in
+    /// `x-homeroom-user`, which needs the scope `homeroom.act_as`.
     pub fn caller(&self, token: &str, for_user: Option<&str>) -> Result<Caller> {
         Ok(self.caller_by_known_keys(token, for_user)?)
     }
 
-    /// As [`Self::caller`], and tells an unknown key from everything else.
+    /// Does the same as [`Self::caller`], with a separate error for an unknown key.
     pub(crate) fn caller_by_known_keys(
         &self,
         token: &str,
@@ -281,7 +281,7 @@ impl Verifier {
     }
 }
 
-/// Microseconds from `now` to a time in seconds, none where it has passed.
+/// Returns the microseconds from `now` to a time in seconds, or 0 if it has passed.
 fn micros_left(seconds: i64, now: i64) -> u64 {
     let left = seconds.saturating_mul(1_000_000).saturating_sub(now);
     u64::try_from(left).unwrap_or(0)
@@ -295,7 +295,7 @@ fn organizations_of(claims: &Claims) -> std::result::Result<Option<Vec<Organizat
     ids.map(|ids| ids.iter().map(parse).collect()).transpose()
 }
 
-/// Returns the caller that a token speaks for.
+/// Returns the caller for whom a token speaks.
 fn caller_of(verified: &Verified, for_user: Option<&str>) -> std::result::Result<Caller, Refused> {
     let Verified { claims, scopes } = verified;
     let organizations = organizations_of(claims)?;

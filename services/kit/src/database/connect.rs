@@ -1,4 +1,4 @@
-//! What both engines' connections have in common, and how SQLite is connected to.
+//! The connection options that both engines share, and connections to SQLite.
 
 use std::{
     fs, io,
@@ -24,18 +24,18 @@ use super::{
     url::has_folder,
 };
 
-/// What may be set about a database's connections.
+/// The options of a database's connections.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Connections at most (PostgreSQL: in all; SQLite: those that read).
+    /// Maximum number of connections (PostgreSQL: in all; SQLite: those that read).
     pub connections_max: u32,
-    /// How long to wait for a free connection before the answer is `DATABASE_UNAVAILABLE`.
+    /// The longest wait for a free connection before the answer is `DATABASE_UNAVAILABLE`.
     pub acquire_timeout: Duration,
-    /// How long a statement waits for a lock.
+    /// The longest wait of a statement for a lock.
     pub lock_timeout: Duration,
-    /// How long a statement may run (PostgreSQL only).
+    /// The longest run time of a statement (PostgreSQL only).
     pub statement_timeout: Duration,
-    /// The name that the server's lists show (PostgreSQL only).
+    /// The name shown in the server's lists (PostgreSQL only).
     pub application_name: String,
 }
 
@@ -51,11 +51,11 @@ impl Default for Options {
     }
 }
 
-/// The table in which the migrator keeps what has been applied.
+/// The table in which the migrator records the applied migrations.
 const MIGRATIONS_TABLE: &str = "_sqlx_migrations";
-/// Room that the disk of a SQLite file must have, in bytes: more than one transaction writes.
+/// Free space that the disk of a SQLite file must have, in bytes: more than one transaction writes.
 const ROOM_BYTES: usize = 1 << 20;
-/// The files beside a SQLite database that are written with it.
+/// The endings of the files that SQLite writes beside a database.
 const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
 
 pub(super) fn wrong_engine(url: &Url) -> OpenError {
@@ -81,8 +81,8 @@ pub(super) fn pool_options<DB: Database>(
         })
 }
 
-/// Opens the SQLite file, making it if it is missing: WAL, synchronous FULL, foreign keys on,
-/// one connection that writes and a pool of connections that cannot.
+/// Opens the SQLite file, and creates it if it is missing: WAL, synchronous FULL, foreign keys on, one connection that
+/// writes and a pool of connections that cannot.
 pub async fn connect_sqlite(url: &Url, options: Options) -> Result<Pools<Sqlite>, OpenError> {
     let Url::Sqlite(path) = url else {
         return Err(wrong_engine(url));
@@ -99,7 +99,7 @@ pub async fn connect_sqlite(url: &Url, options: Options) -> Result<Pools<Sqlite>
         .foreign_keys(true)
         .busy_timeout(options.lock_timeout);
     let write = pool_options(&options, 1)
-        // The one connection is never replaced under a writer that waits for it.
+        // The single connection is never replaced while a writer waits for it.
         .idle_timeout(None)
         .max_lifetime(None)
         .connect_with(connect.clone())
@@ -129,9 +129,9 @@ where
         .map_err(|error| OpenError::of_migration(&pools.place, error))
 }
 
-/// Checks all that serving takes: the database answers, takes writes and has every migration of this
-/// program as it is. A newer program may have applied later ones. `command` is what brings the schema up to
-/// date, for the message.
+/// Checks everything that serving needs: the database answers, accepts writes and has every migration of this program
+/// unchanged. A newer program may have applied later ones. `command` is the command that brings the schema up to date,
+/// for the message.
 pub async fn check_ready<DB>(
     pools: &Pools<DB>,
     migrator: &Migrator,
@@ -146,9 +146,9 @@ where
             let writable = pools.check_writable().await;
             writable.map_err(|error| OpenError::new(&pools.place, error))?;
         }
-        // Not by a transaction: it would wait for every other one.
+        // A transaction is not used for this check: it would wait for every other one.
         Some(file) => {
-            // To completion, so that the probe is removed also where nobody waits for this any more.
+            // Runs to completion, so that the probe file is removed even if nobody waits for the result any more.
             let checked = tokio::task::spawn_blocking(move || check_files(&file)).await;
             checked
                 .unwrap_or_else(|failure| Err(io::Error::other(failure)))
@@ -161,16 +161,16 @@ where
     check_schema(pools, migrator, command).await
 }
 
-/// Checks that the SQLite file and those beside it are there for this user to write, and that their disk takes as
-/// much as a transaction writes. A transaction that is rolled back would not tell: SQLite opens a file that it may
-/// not write to read from it, and writes nothing to the disk.
+/// Checks that this user can write the SQLite file and those beside it, and that their disk has room for a transaction.
+/// A transaction that is rolled back would not show this: SQLite opens a file that it may not write for reading, and
+/// writes nothing to the disk.
 fn check_files(file: &Path) -> io::Result<()> {
     let beside = |ending: &str| {
         let mut path = file.as_os_str().to_owned();
         path.push(ending);
         PathBuf::from(path)
     };
-    // Asked for and not opened: closing a file gives up the locks that SQLite holds on it.
+    // The permission is queried without opening the file: closing a file gives up the locks that SQLite holds on it.
     writable(file)?;
     for companion in COMPANIONS.map(beside) {
         match writable(&companion) {
@@ -178,7 +178,8 @@ fn check_files(file: &Path) -> io::Result<()> {
             asked => asked?,
         }
     }
-    // A name of its own, since others check beside it; and bytes that no file system makes small.
+    // The probe file has a unique name, since others check at the same time, and contents that no file system can
+    // compress.
     let mut bytes = vec![0; ROOM_BYTES];
     SystemRandomness.fill(&mut bytes);
     let number = bytes

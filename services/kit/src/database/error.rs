@@ -1,4 +1,4 @@
-//! What a database failure means to the service; the driver's words are for the log alone.
+//! The meaning of a database failure for the service; the driver's message is only logged.
 
 use std::{io, sync::Arc};
 
@@ -9,19 +9,19 @@ use crate::{failpoints::Injected, status};
 /// A database failure, by what can be done about it.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
-    /// The database does not answer, or not now: retry later.
+    /// The database does not answer at present; the caller may retry later.
     #[error("the database does not answer: {0}")]
     Unavailable(Arc<sqlx::Error>),
-    /// Somebody else was there first: a unique key, a serialization failure or a deadlock. Nothing was written.
+    /// The write conflicts with another one: a unique key, a serialization failure or a deadlock. Nothing was written.
     #[error("the write met another one: {0}")]
     Conflict(Arc<sqlx::Error>),
-    /// A defect: SQL, schema or data.
+    /// A defect in SQL, schema or data.
     #[error("the database refused: {0}")]
     Other(Arc<sqlx::Error>),
 }
 
 impl Error {
-    /// The driver's error.
+    /// Returns the driver's error.
     #[must_use]
     pub fn source_error(&self) -> &sqlx::Error {
         match self {
@@ -29,26 +29,26 @@ impl Error {
         }
     }
 
-    /// Whether a unique key was violated.
+    /// Returns true if a unique key was violated.
     #[must_use]
     pub fn is_unique_violation(&self) -> bool {
         is_unique_violation(self.source_error())
     }
 
-    /// A write that met another one, as the service itself has seen.
+    /// Returns a conflict that the service itself detected.
     #[must_use]
     pub fn conflict(what: impl Into<String>) -> Self {
         Self::Conflict(Arc::new(sqlx::Error::Protocol(what.into())))
     }
 
-    /// A stored value that this version cannot read.
+    /// Returns the error for a stored value that this version cannot read.
     #[must_use]
     pub fn corrupt(what: impl Into<String>) -> Self {
         Self::Other(Arc::new(sqlx::Error::Protocol(what.into())))
     }
 }
 
-/// Whether the statement failed because a unique or primary key holds the value already.
+/// Returns true if the statement failed because a unique or primary key holds the value already.
 #[must_use]
 pub fn is_unique_violation(error: &sqlx::Error) -> bool {
     error
@@ -56,8 +56,8 @@ pub fn is_unique_violation(error: &sqlx::Error) -> bool {
         .is_some_and(sqlx::error::DatabaseError::is_unique_violation)
 }
 
-/// Returns true if the failure of a first statement says that its connection was lost before: the socket is
-/// closed, or the server had ended the session.
+/// Returns true if the failure of a first statement shows that its connection was lost before: the socket is closed, or
+/// the server had ended the session.
 pub(super) fn is_lost(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) => true,
@@ -68,7 +68,7 @@ pub(super) fn is_lost(error: &sqlx::Error) -> bool {
     }
 }
 
-/// Returns true if a statement failed because a table or column that it names is not there.
+/// Returns true if a statement failed because a table or column that it names does not exist.
 pub(super) fn is_undefined(error: &sqlx::Error) -> bool {
     let Some(refusal) = error.as_database_error() else {
         return false;
@@ -76,7 +76,7 @@ pub(super) fn is_undefined(error: &sqlx::Error) -> bool {
     match refusal.code().as_deref() {
         // undefined_table, undefined_column
         Some("42P01" | "42703") => true,
-        // SQLITE_ERROR, which stands for much else.
+        // SQLITE_ERROR, which also stands for many other errors.
         Some("1") => ["no such table", "no such column"]
             .iter()
             .any(|missing| refusal.message().starts_with(missing)),
@@ -154,7 +154,7 @@ impl From<sqlx::Error> for Error {
 }
 
 impl From<Error> for status::Error {
-    /// Logs an outage here, since the caller's answer says nothing of it.
+    /// Logs an outage here, since the caller's answer does not describe it.
     fn from(error: Error) -> Self {
         let retriable = match &error {
             Error::Unavailable(_) => true,

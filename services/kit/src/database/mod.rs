@@ -1,4 +1,4 @@
-//! The two engines behind one shape: a pool that reads, a pool that writes, and sessions of either.
+//! One interface to the two engines: a pool that reads, a pool that writes, and sessions of either.
 
 mod connect;
 mod error;
@@ -33,13 +33,13 @@ pub enum Engine {
     Sqlite,
 }
 
-/// What the kit has to know of an engine.
+/// The properties of an engine that the kit needs.
 pub trait EngineDatabase: Database {
-    /// Which one it is.
+    /// The engine.
     const ENGINE: Engine;
-    /// How a writing transaction starts.
+    /// The statement that begins a writing transaction.
     const BEGIN_WRITE: &'static str;
-    /// How it ends. Fails where a statement of it failed.
+    /// The statement that ends it. It fails if an earlier statement of the transaction failed.
     const COMMIT: &'static str;
 
     /// Runs a statement without parameters.
@@ -48,7 +48,7 @@ pub trait EngineDatabase: Database {
         sql: SqlStr,
     ) -> impl Future<Output = sqlx::Result<()>> + Send;
 
-    /// Rolls back. Fails if the connection cannot write, and on SQLite if it had no transaction any more.
+    /// Rolls back. Fails if the connection cannot write, and on SQLite if it no longer had a transaction.
     fn roll_back(
         connection: &mut Self::Connection,
     ) -> impl Future<Output = sqlx::Result<()>> + Send;
@@ -70,8 +70,8 @@ impl EngineDatabase for Postgres {
     }
 }
 
-/// Fails if the answer of `sql`, which ends with `SHOW transaction_read_only`, is that the connection
-/// leads to a standby or that its transactions are read-only by default.
+/// Fails if the answer of `sql`, which ends with `SHOW transaction_read_only`, shows that the connection leads to a
+/// standby or that its transactions are read-only by default.
 async fn refuse_read_only(connection: &mut PgConnection, sql: SqlStr) -> sqlx::Result<()> {
     for row in sqlx::raw_sql(sql).fetch_all(connection).await? {
         if row.try_get::<&str, _>(0)? == "on" {
@@ -98,13 +98,13 @@ impl EngineDatabase for Sqlite {
 
 /// The pools of one database.
 pub struct Pools<DB: Database> {
-    /// Reads. On SQLite its connections cannot write.
+    /// The pool that reads. On SQLite its connections cannot write.
     readers: Ready<DB>,
-    /// Writes. On SQLite it is one connection; on PostgreSQL the same pool as `readers`.
+    /// The pool that writes. On SQLite it is one connection; on PostgreSQL the same pool as `readers`.
     writers: Ready<DB>,
-    /// Where it is, for messages.
+    /// The address of the database, for messages.
     place: String,
-    /// The file; None: on a server.
+    /// The file; None for a server.
     file: Option<PathBuf>,
 }
 
@@ -129,26 +129,26 @@ impl<DB: Database> fmt::Debug for Pools<DB> {
 }
 
 impl<DB: EngineDatabase> Pools<DB> {
-    /// Returns the pool that writes, for migrations. Sessions keep its connections, so that it may have none left.
+    /// Returns the pool that writes, for migrations. Sessions keep its connections, so it may have none left.
     #[must_use]
     pub fn pool(&self) -> &Pool<DB> {
         &self.writers.pool
     }
 
-    /// A session that reads, each statement for itself.
+    /// Begins a session that reads, each statement in its own transaction.
     pub async fn read(&self) -> Result<Session<DB>, Error> {
         Session::on(&self.readers).await
     }
 
-    /// A session that writes: nothing stands until [`Session::commit`].
+    /// Begins a session that writes: nothing is committed until [`Session::commit`].
     ///
-    /// A connection that was lost while it was idle shows here at the latest. Its BEGIN changed nothing, so
-    /// that another connection is taken: the only statement that is ever repeated.
+    /// A connection that was lost while it was idle fails here at the latest. Its BEGIN changed nothing, so another
+    /// connection is taken; this is the only statement that is ever repeated.
     pub async fn write(&self) -> Result<Session<DB>, Error> {
         let mut lost = 0;
         loop {
             let mut session = Session::on(&self.writers).await?;
-            // Already now: a BEGIN that is dropped half-way may have been carried out.
+            // Set already now, because a BEGIN that is dropped midway may have been executed.
             session.open = true;
             match DB::run(session.connection(), SqlStr::from_static(DB::BEGIN_WRITE)).await {
                 Ok(()) => return Ok(session),
@@ -163,7 +163,7 @@ impl<DB: EngineDatabase> Pools<DB> {
         }
     }
 
-    /// Checks that a transaction which writes can be had.
+    /// Checks that a writing transaction can begin.
     async fn check_writable(&self) -> Result<(), Error> {
         let mut session = self.write().await?;
         session.undo().await?;
@@ -171,25 +171,24 @@ impl<DB: EngineDatabase> Pools<DB> {
         Ok(())
     }
 
-    /// Closes every connection, once each is idle.
+    /// Closes every connection, each once it is idle.
     pub async fn close(&self) {
         self.writers.close().await;
         self.readers.close().await;
     }
 }
 
-/// A connection that reads, or one with a transaction that writes. Dropped without a commit, a
-/// transaction is undone.
+/// A connection that reads, or one with a transaction that writes. A transaction dropped without a commit is rolled
+/// back.
 ///
-/// A connection goes back to its pool only after its transaction has ended in good order. Otherwise it
-/// is closed, since nobody knows its state: SQLite ends a transaction by itself when its disk is full, a
-/// server that became a standby refuses writes (SQLSTATE 25006), and a call that was dropped stops
-/// between two messages.
+/// A connection returns to its pool only after its transaction has ended properly. Otherwise it is closed, since its
+/// state is unknown: SQLite ends a transaction by itself when its disk is full, a server that became a standby refuses
+/// writes (SQLSTATE 25006), and a call that was dropped stops between two messages.
 pub struct Session<DB: EngineDatabase> {
-    /// None once the session has ended in good order.
+    /// None once the session has ended properly.
     lease: Option<Lease<DB>>,
     ready: Ready<DB>,
-    /// A transaction was begun and has not ended in good order.
+    /// True if a transaction was begun and has not ended properly.
     open: bool,
     /// Statements to run in the message that commits.
     at_commit: String,
@@ -228,8 +227,8 @@ impl<DB: EngineDatabase> Session<DB> {
             .connection
     }
 
-    /// Ends a session that has read: its connection serves the next one at once. One that is dropped instead is
-    /// asked first whether it lives, since a statement may have been cut short.
+    /// Ends a session that has read, so that its connection serves the next one at once. The connection of a session
+    /// that is dropped instead is tested first, since a statement may have been cut short.
     pub fn release(mut self) {
         self.give_back();
     }
@@ -242,10 +241,10 @@ impl<DB: EngineDatabase> Session<DB> {
         }
     }
 
-    /// Has a function of the database called with JSON and a number at the end of the transaction, in one message
-    /// with the commit: what it locks is locked until the server has committed, however long this process takes.
+    /// Schedules a call of a database function with JSON and a number at the end of the transaction, in one message
+    /// with the commit: its locks are held until the server has committed, no matter how slow this process is.
     pub(crate) fn call_at_commit(&mut self, function: &'static str, json: &str, number: i64) {
-        // In JSON a dollar sign stands in strings alone, where it may be escaped. So none can end the quotation.
+        // In JSON a dollar sign occurs only in strings, where it may be escaped. So none can end the quotation.
         let json = json.replace('$', "\\u0024");
         for part in [
             "SELECT ",
@@ -260,9 +259,9 @@ impl<DB: EngineDatabase> Session<DB> {
         }
     }
 
-    /// Makes what was written stand. Nothing to do for a session that reads.
+    /// Commits what was written. Does nothing for a session that reads.
     ///
-    /// `transaction` says what it was written for, and with `service` it names the failpoint.
+    /// `transaction` is the purpose of the transaction; together with `service` it names the failpoint.
     pub async fn commit(
         mut self,
         service: &'static str,
@@ -281,7 +280,7 @@ impl<DB: EngineDatabase> Session<DB> {
         Ok(failpoints::reached(service, transaction, Moment::AfterCommit).await?)
     }
 
-    /// Undoes what was written, before the connection serves another. It cannot fail: a connection that
+    /// Rolls back what was written, before the connection serves another session. It cannot fail: a connection that
     /// does not roll back is closed, which undoes the transaction too.
     pub async fn rollback(mut self) {
         match self.undo().await {

@@ -1,4 +1,4 @@
-//! Why a database cannot be used: which one, and what to do. No password is in it.
+//! The errors that explain why a database cannot be used: which one, and what to do. They contain no password.
 
 use std::io;
 
@@ -6,54 +6,54 @@ use sqlx::migrate::MigrateError;
 
 use super::Error;
 
-/// Why a database cannot be used at start.
+/// The reason why a database cannot be used at start.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum OpenError {
-    /// Nothing answers there.
+    /// Nothing answers at the address.
     #[error(
         "{place} does not answer: start it, or correct DATABASE_URL if it is elsewhere{}",
         driver(cause)
     )]
     Silent {
-        /// Where.
+        /// The address.
         place: String,
-        /// What the driver says.
+        /// The driver's error.
         cause: Error,
     },
-    /// It answers, and refuses or is not believed: another password, no such database, an unknown certificate.
+    /// The server answers, and refuses or is not trusted: a wrong password, no such database, an unknown certificate.
     #[error("{place} cannot be used{}", driver(cause))]
     Refused {
-        /// Where.
+        /// The address.
         place: String,
-        /// What the driver says.
+        /// The driver's error.
         cause: Error,
     },
-    /// It answers, and takes no writes: a standby, a server that is read-only by default, a full disk, a file
-    /// that this user may not write.
+    /// The database answers, but accepts no writes: a standby, a server that is read-only by default, a full disk, a
+    /// file that this user may not write.
     #[error(
         "{place} takes no writes: make room on its disk, let this user write its file and its folder, or let \
          DATABASE_URL lead to the primary, with default_transaction_read_only off{}",
         driver(cause)
     )]
     Unwritable {
-        /// Where.
+        /// The address.
         place: String,
-        /// What the driver says.
+        /// The driver's error.
         cause: Error,
     },
-    /// The file cannot be made.
+    /// The file cannot be created.
     #[error("{place} cannot be made, since its folder does not exist: make the folder first")]
     NoFolder {
-        /// Where.
+        /// The address.
         place: String,
     },
-    /// It cannot keep every text.
+    /// The database's encoding cannot store every text.
     #[error(
         "{place} has the encoding {encoding}, which cannot keep the names of people everywhere: create it with \
          ENCODING 'UTF8' (and TEMPLATE template0)"
     )]
     Encoding {
-        /// Where.
+        /// The address.
         place: String,
         /// Its encoding.
         encoding: String,
@@ -65,24 +65,24 @@ pub enum OpenError {
          or let DATABASE_URL lead to PostgreSQL itself"
     )]
     SharedSessions {
-        /// Where.
+        /// The address.
         place: String,
     },
     /// The schema is missing or older than this program.
     #[error("{place} is not up to date: has `{command}` been run?")]
     NotMigrated {
-        /// Where.
+        /// The address.
         place: String,
-        /// What brings it up to date.
+        /// The command that brings it up to date.
         command: &'static str,
     },
-    /// The schema is not this service's.
+    /// The schema belongs to another service.
     #[error(
         "{place} has a schema that is not this service's (version {version} differs): is this another \
          service's database? Each service needs one of its own"
     )]
     Foreign {
-        /// Where.
+        /// The address.
         place: String,
         /// The first version that differs.
         version: i64,
@@ -93,24 +93,24 @@ pub enum OpenError {
          program than the one that migrated it, or another service's database?"
     )]
     Newer {
-        /// Where.
+        /// The address.
         place: String,
-        /// The version that is not known.
+        /// The unknown version.
         version: i64,
     },
-    /// A migration failed, or was cut short.
+    /// A migration failed or was cut short.
     #[error("{place} cannot be brought up to date: {cause}")]
     Migration {
-        /// Where.
+        /// The address.
         place: String,
-        /// What the migrator says.
+        /// The migrator's message.
         cause: String,
     },
 }
 
 fn driver(cause: &Error) -> String {
     match cause.source_error() {
-        // It says no more than that nothing answered.
+        // This error only says that nothing answered.
         sqlx::Error::PoolTimedOut => String::new(),
         sqlx::Error::Database(error) => format!(" ({})", error.message()),
         error => format!(" ({error})"),
@@ -132,7 +132,7 @@ impl OpenError {
     pub(super) fn new(place: &str, cause: impl Into<Error>) -> Self {
         let (place, cause) = (place.to_owned(), cause.into());
         match cause.source_error() {
-            // Its certificate is not believed.
+            // The server's certificate is not trusted.
             sqlx::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
                 Self::Refused { place, cause }
             }

@@ -1,4 +1,4 @@
-//! How PostgreSQL is connected to: which server, what a session is set to, and what the server must be.
+//! Connections to PostgreSQL: the choice of the server, the settings of a session, and the requirements on the server.
 
 use std::time::Duration;
 
@@ -20,19 +20,20 @@ use super::{
 
 /// The pause before a read-only server is connected to again, in milliseconds.
 const READ_ONLY_PAUSE_MILLIS: u64 = 500;
-/// How often it is asked whether a connection changes its session on the server. Others that use the same pooler may
-/// hide it once.
+/// Number of checks if a connection changes its session on the server. Other users of the same pooler may hide a change
+/// once.
 const SESSION_ROUNDS: usize = 5;
-/// What a server says of itself.
+/// The query for the server's properties.
 const SERVER: &str = "SELECT current_setting('server_encoding'), current_setting('fsync'), \
                       current_setting('full_page_writes'), current_setting('synchronous_commit')";
-/// The settings of [`SERVER`] without which a confirmed change may be lost with the machine, from its second column on.
+/// The settings of [`SERVER`], from its second column on, without which a confirmed change may be lost if the machine
+/// fails.
 const DURABILITY: [&str; 3] = ["fsync", "full_page_writes", "synchronous_commit"];
-/// The only encoding that keeps every name.
+/// The only encoding that can store every name.
 const ENCODING: &str = "UTF8";
 
-/// Connects to PostgreSQL. Fails if it does not answer, takes no writes, keeps not every text, or if its sessions are
-/// not this process's own.
+/// Connects to PostgreSQL. Fails if it does not answer, accepts no writes, cannot store every text, or if its sessions
+/// are shared with other processes.
 pub async fn connect_postgres(url: &Url, options: Options) -> Result<Pools<Postgres>, OpenError> {
     let Url::Postgres(text) = url else {
         return Err(wrong_engine(url));
@@ -47,16 +48,16 @@ pub async fn connect_postgres(url: &Url, options: Options) -> Result<Pools<Postg
     let servers = hosts.each.into_iter().map(|server| {
         server
             .application_name(&options.application_name)
-            // The statement that commits holds what it writes (ADR 0003), which is no business of the log.
+            // The statement that commits contains what it writes (ADR 0003), which must not be logged.
             .log_slow_statements(LevelFilter::Off, Duration::MAX)
-            // PgBouncer refuses it, and no number here is a float.
+            // PgBouncer refuses this setting, and no number here is a float.
             .extra_float_digits(None)
     });
     let servers: Vec<PgConnectOptions> = servers.collect();
     let Some(first) = servers.first().cloned() else {
         return Err(failed(sqlx::Error::config(UrlError::Hosts)));
     };
-    // All of them can be tried in the time of one.
+    // The servers share the time limit, so that all of them can be tried.
     let share = u32::try_from(servers.len()).map_or(options.acquire_timeout, |count| {
         options.acquire_timeout / count
     });
@@ -82,7 +83,7 @@ pub async fn connect_postgres(url: &Url, options: Options) -> Result<Pools<Postg
     match ready.take().await {
         Ok(lease) => ready.give_back(lease),
         Err(error) => {
-            // The pool tries again and again, and keeps to itself why no connection served.
+            // The pool retries, and does not report why no connection could be used.
             let asked = timeout(options.acquire_timeout, refusal(&servers, &prepare)).await;
             return Err(failed(asked.ok().flatten().unwrap_or(error)));
         }
@@ -99,14 +100,14 @@ pub async fn connect_postgres(url: &Url, options: Options) -> Result<Pools<Postg
     })
 }
 
-/// Returns the statements that make a new connection ready to serve; the last says whether it takes no writes.
+/// Returns the statements that prepare a new connection; the last tells if the connection is read-only.
 ///
-/// They are sent once it is there, and not with it: PgBouncer passes no `options` on.
+/// They are sent once the connection exists, and not with its startup, because PgBouncer does not pass `options` on.
 fn prepare(options: &Options) -> String {
     let lock = options.lock_timeout.as_millis();
     let statement = options.statement_timeout.as_millis();
-    // A statement is planned once for each connection, perhaps while its tables are empty. So the plan must be one
-    // that serves large tables too: by indexes, row by row.
+    // A statement is planned once for each connection, perhaps while its tables are empty. So the plan must suit large
+    // tables too: by indexes, row by row.
     format!(
         "SET lock_timeout = {lock}; SET statement_timeout = {statement}; \
          SET idle_in_transaction_session_timeout = {statement}; \
@@ -115,7 +116,7 @@ fn prepare(options: &Options) -> String {
     )
 }
 
-/// Returns why no connection to any of the servers serves, as far as one tells.
+/// Returns why no connection to any of the servers can be used, as far as one tells.
 async fn refusal(servers: &[PgConnectOptions], prepare: &SqlStr) -> Option<sqlx::Error> {
     for server in servers {
         if let Ok(mut connection) = server.connect().await
@@ -127,7 +128,7 @@ async fn refusal(servers: &[PgConnectOptions], prepare: &SqlStr) -> Option<sqlx:
     None
 }
 
-/// What is known of a server.
+/// The properties of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Server {
     encoding: String,
@@ -158,7 +159,7 @@ impl Server {
         })
     }
 
-    /// Refuses a server on which something would break later, and warns of one that may lose what it has confirmed.
+    /// Refuses a server on which something would fail later, and warns of one that may lose what it has confirmed.
     fn judge(self, place: &str) -> Result<(), OpenError> {
         let place = place.to_owned();
         if self.encoding != ENCODING {
@@ -179,8 +180,8 @@ impl Server {
     }
 }
 
-/// Returns whether the two connections are lent sessions of the server for a transaction at a time. Then the second
-/// one's transaction is given what the first had a moment ago, and the first gets another.
+/// Returns true if the two connections get the server's sessions for one transaction at a time. In that case the second
+/// connection's transaction gets the session that the first one just had, and the first gets another.
 async fn share_sessions(one: &mut PgConnection, other: &mut PgConnection) -> sqlx::Result<bool> {
     const SESSION: &str = "SELECT pg_backend_pid()::text";
     for _ in 0..SESSION_ROUNDS {
@@ -195,7 +196,7 @@ async fn share_sessions(one: &mut PgConnection, other: &mut PgConnection) -> sql
     Ok(false)
 }
 
-/// Returns the one text that statements answer.
+/// Returns the single text that the statements return.
 async fn text(connection: &mut PgConnection, sql: &'static str) -> sqlx::Result<String> {
     sqlx::raw_sql(sql).fetch_one(connection).await?.try_get(0)
 }

@@ -1,8 +1,8 @@
-//! Connections that have just served, and serve again without being asked whether they live.
+//! Connections that have just been used, and are used again without a test.
 //!
-//! sqlx pings each connection that is given back to its pool, which costs a round trip for each session. So a
-//! connection whose session ended in good order waits here for the next one, and goes back to the pool once it
-//! has waited or served for long.
+//! sqlx pings each connection that is returned to its pool, which costs a round trip for each session. So a connection
+//! whose session ended properly waits here for the next one, and returns to the pool after it has waited or served for
+//! long.
 
 use std::{
     sync::{
@@ -18,18 +18,18 @@ use tokio::{
     time::timeout,
 };
 
-/// Connections that were idle for longer are asked whether they live before they serve, in milliseconds.
-/// One that was lost within that time shows at its first statement.
+/// The idle time after which a connection is tested before it is used, in milliseconds. A connection that was lost
+/// within that time fails at its first statement.
 pub(super) const UNTESTED_IDLE_MILLIS_MAX: u64 = 1_000;
-/// How long a connection serves until the pool looks at its age, in seconds.
+/// The time that a connection serves until the pool checks its age, in seconds.
 const SERVES_SECONDS_MAX: u64 = 60;
 
 /// A connection of the pool that serves one session.
 pub(super) struct Lease<DB: Database> {
     pub(super) connection: PoolConnection<DB>,
-    /// When the pool gave it.
+    /// When the pool provided it.
     since: Instant,
-    /// As many leases as the pool has connections.
+    /// The permit; there are as many as the pool has connections.
     turn: OwnedSemaphorePermit,
 }
 
@@ -40,17 +40,17 @@ struct Waiting<DB: Database> {
     idle_since: Instant,
 }
 
-/// How a connection is made.
+/// The options of a connection.
 type ConnectOptions<DB> = <<DB as Database>::Connection as Connection>::Options;
 
 /// A pool with the connections that wait beside it.
 pub(super) struct Ready<DB: Database> {
     pub(super) pool: Pool<DB>,
-    /// The servers that the pool may connect to; with none it has but one place to connect to.
+    /// The servers that the pool may connect to; empty if there is only one place to connect to.
     servers: Arc<[ConnectOptions<DB>]>,
-    /// The number of that to which it connects.
+    /// The index of the server to which it connects.
     server: Arc<AtomicUsize>,
-    /// How long a session waits for its connection.
+    /// The longest time that a session waits for its connection.
     patience: Duration,
     turns: Arc<Semaphore>,
     waiting: Arc<Mutex<Vec<Waiting<DB>>>>,
@@ -70,7 +70,7 @@ impl<DB: Database> Clone for Ready<DB> {
 }
 
 impl<DB: Database> Ready<DB> {
-    /// With a pool that connects to the first of the servers.
+    /// Creates it over a pool that connects to the first of the servers.
     pub(super) fn new(
         pool: Pool<DB>,
         servers: Vec<ConnectOptions<DB>>,
@@ -87,7 +87,7 @@ impl<DB: Database> Ready<DB> {
         }
     }
 
-    /// Returns the connection that served last, or one of the pool. Fails like the pool if none is free in time.
+    /// Returns the connection that was used last, or one of the pool. Fails like the pool if none is free in time.
     pub(super) async fn take(&self) -> sqlx::Result<Lease<DB>> {
         timeout(self.patience, self.take_once_free())
             .await
@@ -106,7 +106,7 @@ impl<DB: Database> Ready<DB> {
                     turn,
                 });
             }
-            // Those below have waited for longer.
+            // The connections below have waited longer.
             drop(last);
             self.empty();
         }
@@ -117,7 +117,7 @@ impl<DB: Database> Ready<DB> {
         })
     }
 
-    /// Returns a connection of the pool. A server that gives none is left for the next, until each has been tried.
+    /// Returns a connection of the pool. If a server provides none, the next one is tried, until each has been tried.
     async fn acquire(&self) -> sqlx::Result<PoolConnection<DB>> {
         let mut failed = 0;
         loop {
@@ -135,7 +135,7 @@ impl<DB: Database> Ready<DB> {
         }
     }
 
-    /// Has the pool connect to the next server, unless another has done so.
+    /// Makes the pool connect to the next server, unless another caller has done so.
     fn leave(&self, server: usize) {
         let next = (server + 1) % self.servers.len().max(1);
         if let Some(options) = self.servers.get(next)
@@ -149,11 +149,11 @@ impl<DB: Database> Ready<DB> {
         }
     }
 
-    /// Takes back a connection whose session ended in good order.
+    /// Takes back a connection whose session ended properly.
     pub(super) fn give_back(&self, lease: Lease<DB>) {
         let serves_on = lease.since.elapsed() <= Duration::from_secs(SERVES_SECONDS_MAX);
         let mut waiting = self.lock();
-        // Asked under the lock: who closes the pool empties this afterwards.
+        // Checked under the lock, since closing the pool empties this list afterwards.
         if serves_on && !self.pool.is_closed() {
             waiting.push(Waiting {
                 connection: lease.connection,
@@ -165,7 +165,7 @@ impl<DB: Database> Ready<DB> {
         drop(lease.turn);
     }
 
-    /// Closes every connection, once no session has it.
+    /// Closes every connection, once no session uses it.
     pub(super) async fn close(&self) {
         let closed = self.pool.close();
         self.empty();

@@ -23,7 +23,7 @@ fn urls_name_an_engine() {
     assert_eq!(unknown, Err(UrlError::Malformed));
 }
 
-/// The addresses of the hosts that a URL names.
+/// Returns the addresses of the hosts that a URL names.
 fn hosts(text: &str) -> Result<String, UrlError> {
     Hosts::read(text)?;
     let place = Url::Postgres(text.to_owned()).place();
@@ -129,7 +129,7 @@ async fn f7_no_value_of_a_database_url_is_logged() {
         "sslkey=hunter2&sslcert=hunter2&sslrootcert=hunter2",
         "options=-c%20hunter2%3D1&options[hunter2]=1",
         "dbname=school&load_balance_hosts=hunter2",
-        // Refused.
+        // These are refused.
         "unheard_of=hunter2",
         "hunter2",
         "hunter2=1",
@@ -389,7 +389,7 @@ async fn a_connection_serves_again_only_after_its_transaction_has_ended_in_good_
     for (end, serves_again) in [(End::Commit, 1_i64), (End::Rollback, 1), (End::Drop, 0)] {
         let folder = tempfile::tempdir().unwrap();
         let pools = pools(&folder).await;
-        // A temporary table is its connection's own.
+        // A temporary table belongs to its connection.
         let mut session = pools.write().await.unwrap();
         sqlx::raw_sql("CREATE TEMP TABLE mark (n BIGINT)")
             .execute(session.connection())

@@ -1,4 +1,4 @@
-//! Where a database is: what `DATABASE_URL` says.
+//! The location of a database, as given by `DATABASE_URL`.
 
 use std::{
     fmt,
@@ -11,10 +11,10 @@ use tracing::subscriber::{NoSubscriber, with_default};
 
 use super::Engine;
 
-/// Hosts of one URL at most.
+/// Maximum number of hosts in one URL.
 pub const HOSTS_MAX: usize = 8;
 
-/// The parameters of a URL that are followed.
+/// The parameters of a URL that have an effect.
 const FOLLOWED: [&str; 18] = [
     "sslmode",
     "sslrootcert",
@@ -35,7 +35,7 @@ const FOLLOWED: [&str; 18] = [
     "ssl-cert",
     "ssl-key",
 ];
-/// libpq's other parameters that make no connection less safe where nobody follows them.
+/// libpq's other parameters, which can be ignored without making a connection less safe.
 const PASSED_OVER: [&str; 17] = [
     "application_name",
     "fallback_application_name",
@@ -55,41 +55,41 @@ const PASSED_OVER: [&str; 17] = [
     "sslsni",
     "sslpassword",
 ];
-/// What `target_session_attrs` may ask for: both services write, whatever it says.
+/// The accepted values of `target_session_attrs`: both services write in any case.
 const SESSIONS_THAT_WRITE: [&str; 3] = ["read-write", "primary", "any"];
 
-/// Where a database is. Debug shows no password.
+/// The location of a database. Its Debug form contains no password.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Url {
-    /// `postgres://user:password@host/database`, as libpq has it: one host or several, `sslmode` and
-    /// `sslrootcert` included.
+    /// `postgres://user:password@host/database`, as libpq defines it: one host or several, with `sslmode` and
+    /// `sslrootcert`.
     Postgres(String),
     /// `sqlite://path`: a file.
     Sqlite(PathBuf),
 }
 
-/// The text names no database that can be used. It completes the sentence "`DATABASE_URL` …", and holds nothing of
-/// the text, where a password may stand anywhere.
+/// The error for a text that does not name a usable database. It completes the sentence "`DATABASE_URL` …", and
+/// contains nothing of the text, where a password may stand anywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
-    /// It is no URL of a known engine.
+    /// It is not a URL of a known engine.
     #[error(
         "must be `postgres://user:password@host:port/database`, with signs such as @ and / in the password \
          percent-encoded, or `sqlite://path`"
     )]
     Malformed,
-    /// Its hosts and ports do not belong together.
+    /// Its hosts and ports do not match.
     #[error(
         "must name several hosts as `host1:port,host2:port` before the database, or by `host` and `port` with \
          commas after it: none of them empty, and at most {HOSTS_MAX}"
     )]
     Hosts,
-    /// It asks for a server that need not take writes.
+    /// It asks for a server that need not accept writes.
     #[error(
         "has a `target_session_attrs` that cannot be met: both services write, so let it be `read-write` or leave it out"
     )]
     Session,
-    /// It has a parameter that nobody follows: its meaning would be lost.
+    /// It has a parameter that would have no effect.
     #[error(
         "has a parameter after its `?` that is not followed: take it out; the parameters that are followed are {}",
         FOLLOWED.join(", ")
@@ -98,7 +98,7 @@ pub enum UrlError {
 }
 
 impl Url {
-    /// Reads `postgres://…`, `postgresql://…` or `sqlite://path`.
+    /// Parses `postgres://…`, `postgresql://…` or `sqlite://path`.
     pub fn parse(text: &str) -> Result<Self, UrlError> {
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
             return Hosts::read(text).map(|_| Self::Postgres(text.to_owned()));
@@ -109,7 +109,7 @@ impl Url {
         }
     }
 
-    /// The engine that it names.
+    /// Returns the engine that it names.
     #[must_use]
     pub fn engine(&self) -> Engine {
         match self {
@@ -118,7 +118,7 @@ impl Url {
         }
     }
 
-    /// Where the database is, for a person: hosts and ports or path, never the password.
+    /// Returns the location for people: hosts and ports or path, never the password.
     #[must_use]
     pub fn place(&self) -> String {
         match self {
@@ -141,14 +141,14 @@ impl fmt::Debug for Url {
 
 /// The servers that a PostgreSQL URL names.
 pub struct Hosts {
-    /// How each is connected to, in the URL's order: one at the least.
+    /// The connection options of each server, in the URL's order; at least one.
     pub each: Vec<PgConnectOptions>,
-    /// The URL's parameters that change nothing.
+    /// The URL's parameters that are ignored.
     pub(super) passed_over: Vec<&'static str>,
 }
 
 impl Hosts {
-    /// Reads `postgres://user:password@host:port,host:port/database?parameters`.
+    /// Parses `postgres://user:password@host:port,host:port/database?parameters`.
     pub fn read(text: &str) -> Result<Self, UrlError> {
         let (scheme, rest) = text.split_once("://").ok_or(UrlError::Malformed)?;
         if rest.contains('#') {
@@ -180,14 +180,14 @@ impl Hosts {
 
         let mut each = Vec::with_capacity(count);
         for number in 0..count {
-            // One that stands alone is everybody's.
+            // A single host or port applies to every server.
             let of = |list: &[String]| list.get(number).or(list.first()).cloned();
             let server = servers.get(number).or(servers.first()).unwrap_or(&"");
             let mut query = parameters.kept.clone();
             query.extend(of(hosts).map(|host| format!("host={host}")));
             query.extend(of(ports).map(|port| format!("port={port}")));
             let url = format!("{scheme}://{user}{server}{path}?{}", query.join("&"));
-            // What sqlx says of a parameter, or of a line of .pgpass, holds its value.
+            // sqlx's log messages about a parameter, or a line of .pgpass, contain its value.
             let read = with_default(NoSubscriber::default(), || PgConnectOptions::from_str(&url));
             each.push(read.map_err(|_| UrlError::Malformed)?);
         }
@@ -206,7 +206,7 @@ impl Hosts {
     }
 }
 
-/// A server's address, for a person.
+/// Returns a server's address for people.
 fn address(server: &PgConnectOptions) -> String {
     match server.get_socket() {
         Some(socket) => socket.display().to_string(),
@@ -214,7 +214,7 @@ fn address(server: &PgConnectOptions) -> String {
     }
 }
 
-/// What stands after the `?` of a URL.
+/// The parameters after the `?` of a URL.
 #[derive(Default)]
 struct Parameters {
     hosts: Vec<String>,
@@ -247,7 +247,7 @@ impl Parameters {
     }
 }
 
-/// Whether a parameter sets something on the server: `options[statement_timeout]`.
+/// Returns true if a parameter sets something on the server: `options[statement_timeout]`.
 fn is_option(name: &str) -> bool {
     name.starts_with("options[") || name.to_ascii_lowercase().starts_with("options%5b")
 }
@@ -261,7 +261,7 @@ fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
-/// Whether the folder that is to hold the file is there.
+/// Returns true if the folder of the file exists.
 pub(super) fn has_folder(path: &Path) -> bool {
     absolute(path).parent().is_none_or(Path::is_dir)
 }

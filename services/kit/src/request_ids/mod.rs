@@ -68,8 +68,8 @@ impl BodyMac {
         }
     }
 
-    /// Returns the HMAC of a message, encoded deterministically: the contract's maps are sorted. Its request id counts as one UUID,
-    /// however it is spelled.
+    /// Returns the HMAC of a message, encoded deterministically: the contract's maps are sorted. Its request id counts
+    /// as one UUID, however it is spelled.
     #[must_use]
     pub fn of<M: prost::Message>(keyring: &KeyRing, request_id: Uuid, message: &M) -> Self {
         let body = message.encode_to_vec();

@@ -209,7 +209,7 @@ fn r3_one_uuid_in_any_spelling_is_one_request_id() {
     };
     let of = |spelling: &str, class_id: &str| BodyMac::of(&keys, id, &request(spelling, class_id));
     let first = of(CANONICAL, "bio");
-    // As the version before stores it.
+    // The HMAC that the previous version stores.
     let encoded = prost::Message::encode_to_vec(&request(CANONICAL, "bio"));
     assert_eq!(first, BodyMac::of_bytes(&keys, &encoded));
     for spelling in [
