@@ -13,7 +13,7 @@ use crate::{
     data_folder::{AUDIENCE, ISSUER},
 };
 
-/// What a token made by hand says.
+/// The claims of a token made on the command line.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AccessToken<'a> {
     pub(crate) user: &'a str,
@@ -22,13 +22,13 @@ pub(crate) struct AccessToken<'a> {
     pub(crate) email_verified: bool,
     pub(crate) external_id: Option<&'a str>,
     pub(crate) scopes: Scopes,
-    /// The organizations that bound it; none for no bound.
+    /// The organizations to which the token is bound; empty for no bound.
     pub(crate) organizations: &'a [OrganizationId],
     pub(crate) life: TimeDelta,
 }
 
 impl AccessToken<'_> {
-    /// The signed token.
+    /// Returns the signed token.
     pub(crate) fn mint(&self, signer: &Signer, clock: &dyn Clock) -> Result<SecretText, Failure> {
         let user = UserId::parse(self.user)?;
         let mut claims = Claims::new(ISSUER, AUDIENCE, user.as_str(), clock.now(), self.life)

@@ -1,4 +1,4 @@
-//! What can be typed after `homeroom`.
+//! The command line of `homeroom`.
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -8,16 +8,16 @@ use homeroom_api::ids::OrganizationId;
 use homeroom_invitations::domain::public_url::PublicUrl;
 use homeroom_kit::auth::{Scope, Scopes};
 
-/// Where membership listens unless told otherwise.
+/// The default listen address of membership.
 pub(crate) const MEMBERSHIP_ADDRESS_DEFAULT: &str = "127.0.0.1:50051";
-/// Where invitations listens unless told otherwise.
+/// The default listen address of invitations.
 pub(crate) const INVITATIONS_ADDRESS_DEFAULT: &str = "127.0.0.1:50052";
-/// The base of URLs handed out unless told otherwise; a name that stands for any.
+/// The default base of the URLs handed out; a placeholder for a real name.
 pub(crate) const PUBLIC_URL_DEFAULT: &str = "https://join.example";
-/// The longest life of a token made by hand, in days.
+/// The longest validity of a token made on the command line, in days.
 pub(crate) const TOKEN_LIFE_DAYS_MAX: i64 = 365;
 
-/// Lets teachers let students in: invitations and enrolment for a learning platform.
+/// Lets teachers let students in: invitations and enrollment for a learning platform.
 #[derive(Debug, Parser)]
 #[command(name = "homeroom", version, arg_required_else_help = true)]
 pub(crate) struct Arguments {
@@ -35,36 +35,36 @@ pub(crate) enum Command {
     Token(TokenArguments),
     /// Calls a method of a running service: a request as JSON, the answer as JSON.
     Call(CallArguments),
-    /// Asks a running service whether it is ready; for health checks of containers.
+    /// Checks if a running service is ready; for health checks of containers.
     Ready(ReadyArguments),
-    /// Makes the key files that the two services need in production, or says which exist.
+    /// Makes the key files that the two services need in production, or reports which exist.
     Keys(KeysArguments),
-    /// Copies both databases of a data folder as they are at one moment, also while `homeroom serve` runs.
+    /// Copies both databases of a data folder as they are at one moment, even while `homeroom serve` runs.
     Backup(BackupArguments),
-    /// Reads the two databases and says whether the invariants of redemption hold; changes nothing.
-    /// Exit status 0: all hold, 1: one is broken, 2: nothing could be judged.
+    /// Reads the two databases and reports if the invariants of redemption hold; changes nothing. The exit status is 0
+    /// if all hold, 1 if one is broken, and 2 if nothing could be judged.
     Audit(AuditArguments),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct DemoArguments {
-    /// End after the story instead of serving; the exit status says whether each step came out as it should.
+    /// End after the story instead of serving; the exit status is 0 if every step had the expected result.
     #[arg(long)]
     pub(crate) once: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeArguments {
-    /// The folder of the databases and keys; made on first start, for its owner only.
+    /// The folder of the databases and keys; made on first start, accessible to its owner only.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
-    /// Where membership listens.
+    /// The listen address of membership.
     #[arg(long, value_name = "ADDR", default_value = MEMBERSHIP_ADDRESS_DEFAULT)]
     pub(crate) membership: SocketAddr,
-    /// Where invitations listens.
+    /// The listen address of invitations.
     #[arg(long, value_name = "ADDR", default_value = INVITATIONS_ADDRESS_DEFAULT)]
     pub(crate) invitations: SocketAddr,
-    /// The base of every invite and join URL: where your platform hands them to Homeroom.
+    /// The base of every invite and join URL, at which your platform passes them to Homeroom.
     #[arg(long, value_name = "URL", default_value = PUBLIC_URL_DEFAULT, value_parser = PublicUrl::parse)]
     pub(crate) public_url: PublicUrl,
 }
@@ -89,21 +89,21 @@ pub(crate) struct TokenArguments {
     /// The user's id in your school's records.
     #[arg(long, value_name = "ID")]
     pub(crate) external_id: Option<String>,
-    /// A scope of the token, such as `homeroom.platform`, or several with spaces or commas between them; may be
-    /// repeated.
+    /// A scope of the token, such as `homeroom.platform`, or several separated by spaces or commas; may be repeated.
     #[arg(long = "scope", value_name = "SCOPES", value_parser = scopes)]
     pub(crate) scopes: Vec<Scopes>,
-    /// An organization to which the token is bound, such as `hamilton`; may be repeated. Unset: no bound.
+    /// An organization to which the token is bound, such as `hamilton`; may be repeated. If unset, the token is not
+    /// bound.
     #[arg(long = "organization", value_name = "ID", value_parser = OrganizationId::parse)]
     pub(crate) organizations: Vec<OrganizationId>,
-    /// How long the token lives, as `90s`, `15m`, `1h` or `30d`; at most 365 days.
+    /// The token's period of validity, as `90s`, `15m`, `1h` or `30d`; at most 365 days.
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = life)]
     pub(crate) ttl: TimeDelta,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct KeysArguments {
-    /// The folder to write them to; made if it is missing, for its owner only. Existing files stay as they are.
+    /// The folder for the files; made if it is missing, accessible to its owner only. Existing files stay unchanged.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
 }
@@ -113,12 +113,13 @@ pub(crate) struct BackupArguments {
     /// The folder of the databases.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
-    /// The folder to copy them to; made if it is missing, for its owner only. It must hold neither of them.
+    /// The folder for the copies; made if it is missing, accessible to its owner only. It must not contain either
+    /// database.
     #[arg(long, value_name = "DIR")]
     pub(crate) to: PathBuf,
 }
 
-/// No Debug: the URLs may hold passwords.
+/// Implements no Debug, because the URLs may hold passwords.
 #[derive(Args)]
 pub(crate) struct AuditArguments {
     /// Membership's database: `postgres://…` or `sqlite://path`.
@@ -137,19 +138,19 @@ pub(crate) struct AuditArguments {
         hide_env_values = true
     )]
     pub(crate) invitations: String,
-    /// Nothing is under way: whatever has not been settled is a violation too.
+    /// Treat whatever is not settled as a violation too, because nothing is in progress.
     #[arg(long)]
     pub(crate) quiescent: bool,
-    /// How long a redemption may be under way, as `90s`, `15m`, `1h` or `30d`.
+    /// The longest time that a redemption may be in progress, as `90s`, `15m`, `1h` or `30d`.
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = life)]
     pub(crate) stuck_after: TimeDelta,
-    /// How far the services' clocks may mislead; by default 5s on PostgreSQL, nothing on SQLite.
+    /// The possible error of the services' clocks; by default 5s on PostgreSQL, 0 on SQLite.
     #[arg(long, value_name = "TIME", value_parser = life)]
     pub(crate) clock_tolerance: Option<TimeDelta>,
-    /// How many offending rows to show of each kind; all are counted.
+    /// The number of offending rows to show of each kind; all are counted.
     #[arg(long, value_name = "COUNT", default_value_t = homeroom_audit::ROWS_SHOWN_DEFAULT)]
     pub(crate) rows: u32,
-    /// The report as JSON.
+    /// Print the report as JSON.
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -179,20 +180,20 @@ pub(crate) struct CallArguments {
         hide_env_values = true
     )]
     pub(crate) token: String,
-    /// The user to act for, which takes a token with the scope `homeroom.act_as`.
+    /// The user to act for, which needs a token with the scope `homeroom.act_as`.
     #[arg(long, value_name = "USER")]
     pub(crate) user: Option<String>,
     #[command(flatten)]
     pub(crate) tls: TlsArguments,
 }
 
-/// How a service is spoken to: over TLS where an authority is named, in plaintext otherwise.
+/// The connection to a service: over TLS if an authority is named, otherwise in plaintext.
 #[derive(Debug, Args)]
 pub(crate) struct TlsArguments {
-    /// Speak TLS, and believe servers whose certificate an authority of this PEM file has signed.
+    /// Use TLS, and trust servers whose certificate an authority of this PEM file has signed.
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_file: Option<PathBuf>,
-    /// The certificate to show to the server, PEM.
+    /// The client certificate, PEM.
     #[arg(
         long,
         value_name = "FILE",
@@ -200,10 +201,10 @@ pub(crate) struct TlsArguments {
         requires = "client_key_file"
     )]
     pub(crate) client_cert_file: Option<PathBuf>,
-    /// That certificate's private key, PEM.
+    /// The private key of the client certificate, PEM.
     #[arg(long, value_name = "FILE", requires = "client_cert_file")]
     pub(crate) client_key_file: Option<PathBuf>,
-    /// The name that the server's certificate must hold; by default the host of ADDR.
+    /// The name that the server's certificate must contain; by default the host of ADDR.
     #[arg(long, value_name = "NAME", requires = "ca_file")]
     pub(crate) server_name: Option<String>,
 }
@@ -224,7 +225,7 @@ fn scopes(text: &str) -> Result<Scopes, String> {
         .ok_or_else(|| format!("the scopes are {}", Scopes::all()))
 }
 
-/// Reads `90s`, `15m`, `1h` or `30d`: 1 second to [`TOKEN_LIFE_DAYS_MAX`] days.
+/// Parses `90s`, `15m`, `1h` or `30d`: 1 second to [`TOKEN_LIFE_DAYS_MAX`] days.
 fn life(text: &str) -> Result<TimeDelta, String> {
     let wrong =
         || format!("write a whole number and one of s, m, h, d; at most {TOKEN_LIFE_DAYS_MAX}d");

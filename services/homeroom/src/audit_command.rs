@@ -1,4 +1,4 @@
-//! `homeroom audit`: whether the two databases keep the invariants, by its exit status.
+//! `homeroom audit`: checks the invariants in the two databases, and reports by its exit status.
 
 use std::process::ExitCode;
 
@@ -11,9 +11,9 @@ use homeroom_kit::{
 
 use crate::{Failure, arguments::AuditArguments, chain};
 
-/// An invariant is broken.
+/// The exit status if an invariant is broken.
 const BROKEN: u8 = 1;
-/// Nothing could be judged; clap ends with the same where it cannot read the command line.
+/// The exit status if nothing could be judged; clap uses the same if it cannot parse the command line.
 const NOT_JUDGED: u8 = 2;
 
 pub(crate) async fn run(arguments: &AuditArguments) -> ExitCode {
@@ -27,9 +27,9 @@ pub(crate) async fn run(arguments: &AuditArguments) -> ExitCode {
     }
 }
 
-/// Prints the report; whether every invariant holds.
+/// Prints the report; returns true if every invariant holds.
 async fn judge(arguments: &AuditArguments) -> Result<bool, Failure> {
-    // Read here, because clap would repeat what was typed, which may hold a password.
+    // The URLs are parsed here, because clap would repeat the text, which may hold a password.
     let url = |name: &str, text: &str| Url::parse(text).map_err(|error| format!("{name} {error}"));
     let membership = url("--membership", &arguments.membership)?;
     let invitations = url("--invitations", &arguments.invitations)?;

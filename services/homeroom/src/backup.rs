@@ -1,4 +1,4 @@
-//! `homeroom backup`: both databases of a data folder as they were at one moment, also while they are served.
+//! `homeroom backup`: copies both databases of a data folder as they were at one moment, even while they are served.
 
 use std::{
     fs::{self, File},
@@ -16,9 +16,9 @@ use crate::{
     data_folder::{DataFolder, INVITATIONS_DATABASE_FILE, MEMBERSHIP_DATABASE_FILE},
 };
 
-/// How long the writes under way may take to end, in seconds.
+/// The longest wait for the writes in progress to end, in seconds.
 const LOCK_SECONDS_MAX: u64 = 30;
-/// Both, in the order in which they are locked.
+/// Both databases, in the order in which they are locked.
 const DATABASES: [&str; 2] = [MEMBERSHIP_DATABASE_FILE, INVITATIONS_DATABASE_FILE];
 
 pub(crate) async fn run(arguments: &BackupArguments) -> Result<(), Failure> {
@@ -43,7 +43,7 @@ pub(crate) async fn run(arguments: &BackupArguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Copies both. Nobody writes to either meanwhile, since a redemption changes one after the other.
+/// Copies both databases. Writes to both are locked out meanwhile, since a redemption changes one after the other.
 async fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
     let [membership, invitations] = DATABASES.map(|name| from.join(name));
     let mut held = open(&membership).await?;
@@ -54,7 +54,7 @@ async fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
     sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut held).await?;
     for name in DATABASES {
         let copy = to.join(name);
-        // SQLite fills an empty file, which here is for its owner alone.
+        // SQLite fills an existing empty file, which here is accessible to its owner only.
         write_if_missing(&copy, "")?;
         let mut read = open(&from.join(name)).await?;
         sqlx::query("VACUUM INTO $1")

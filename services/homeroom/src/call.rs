@@ -1,4 +1,4 @@
-//! `homeroom call`: one call of a running service, for machines that have neither grpcurl nor buf.
+//! `homeroom call`: one call to a running service, for machines that have neither grpcurl nor buf.
 
 use anstream::println;
 use homeroom_kit::server::REQUEST_ID_METADATA;
@@ -32,8 +32,8 @@ pub(crate) async fn run(arguments: &CallArguments) -> Result<(), Failure> {
     }
 }
 
-/// A refusal with all that it says: code and reason, the sentence, what is wrong with which field, when to
-/// try again, and what the operator needs to find it in the log.
+/// Returns a refusal with all its details: code and reason, the message, the error in each field, when to retry, and
+/// what the operator needs to find it in the log.
 fn refused(address: &str, status: &Status) -> String {
     let mut text = dynamic::code_name(status.code()).to_owned();
     let reason = dynamic::reason_of(status);

@@ -7,14 +7,14 @@ use tonic::transport::{Channel, Endpoint};
 
 use crate::{Failure, arguments::TlsArguments};
 
-/// The flags of the files.
+/// The flags that name the files.
 const FLAGS: Names = Names {
     certificate: "--client-cert-file",
     key: "--client-key-file",
     authorities: "--ca-file",
 };
 
-/// Connects to `address`, within `patience` where there is an end to it; it is also that of each call.
+/// Connects to `address`, within `patience` if there is a limit; the limit also applies to each call.
 pub(crate) async fn connect(
     address: &str,
     arguments: &TlsArguments,
@@ -56,7 +56,7 @@ fn tls(arguments: &TlsArguments) -> Result<Option<ClientTls>, Failure> {
     Ok(Some(tls))
 }
 
-/// Nothing there speaks gRPC, or not in this way.
+/// Returns the error for a server that does not speak gRPC, or not with this encryption.
 fn no_answer(address: &str, error: &(dyn std::error::Error + 'static), encrypted: bool) -> String {
     let hint = if encrypted {
         "does it speak TLS, with a certificate of that authority?"

@@ -27,24 +27,24 @@ pub(crate) const AUDIENCE: &str = "homeroom";
 
 /// The signing key of `homeroom token`.
 pub(crate) const SIGNING_KEY_FILE: &str = "signing-key.pem";
-/// The key that invitations signs its own tokens for membership with.
+/// The key with which invitations signs its own tokens for membership.
 pub(crate) const INVITATIONS_SIGNING_KEY_FILE: &str = "invitations-signing-key.pem";
 /// Membership's key ring.
 pub(crate) const MEMBERSHIP_KEYS_FILE: &str = "membership.keys";
-/// Invitations' key ring: it seals every invitation's secret.
+/// The key ring of invitations, which seals every invitation's secret.
 pub(crate) const INVITATIONS_KEYS_FILE: &str = "invitations.keys";
 /// Membership's database.
 pub(crate) const MEMBERSHIP_DATABASE_FILE: &str = "membership.db";
 /// The database of invitations.
 pub(crate) const INVITATIONS_DATABASE_FILE: &str = "invitations.db";
-/// The public keys that both services check tokens with.
+/// The public keys with which both services verify tokens.
 pub(crate) const JWKS_FILE: &str = "jwks.json";
 
 /// A folder that exists.
 #[derive(Debug)]
 pub(crate) struct DataFolder(PathBuf);
 
-/// What the folder's key files hold.
+/// The contents of the folder's key files.
 pub(crate) struct Material {
     pub(crate) signer: Signer,
     pub(crate) invitations_signer: Signer,
@@ -67,7 +67,8 @@ impl DataFolder {
         &self.0
     }
 
-    /// Takes the folder for this process, as long as the answer lives: no other can serve it meanwhile.
+    /// Locks the folder for this process for as long as the returned file lives: no other process can serve it
+    /// meanwhile.
     pub(crate) fn lock(&self) -> Result<File, Failure> {
         let path = self.0.display();
         let cannot = |error: io::Error| format!("the folder {path} cannot be locked: {error}");
@@ -82,19 +83,19 @@ impl DataFolder {
         }
     }
 
-    /// Reads the public keys of access tokens, and where a service looks for them again.
+    /// Reads the public keys of access tokens, with the path at which a service looks for changes.
     pub(crate) fn token_keys(&self) -> Result<TokenKeys, Failure> {
         self.load(JWKS_FILE, TokenKeys::of_file)
     }
 
-    /// A file of the folder.
+    /// Returns the path of a file in the folder.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 
-    /// The URL of the SQLite database `name`, whose file only the owner may read (0600).
+    /// Returns the URL of the SQLite database `name`, and creates its file for its owner only (0600).
     pub(crate) fn database(&self, name: &str) -> Result<database::Url, Failure> {
-        // SQLite takes an empty file for a new database, and gives its companions the same mode.
+        // SQLite treats an empty file as a new database, and gives its companion files the same mode.
         write_if_missing(&self.file(name), "")?;
         Ok(database::Url::parse(&format!(
             "sqlite://{}",
@@ -102,7 +103,7 @@ impl DataFolder {
         ))?)
     }
 
-    /// Reads the key files; makes those that are missing (0600).
+    /// Reads the key files, and makes those that are missing (0600).
     pub(crate) fn load_or_generate(&self) -> Result<Material, Failure> {
         let random = SystemRandomness;
         let signer = self.load(SIGNING_KEY_FILE, |path| {
@@ -124,7 +125,7 @@ impl DataFolder {
         })
     }
 
-    /// What a file of the folder holds; the failure names the file.
+    /// Reads a file of the folder; the error names the file.
     fn load<T, E: fmt::Display>(
         &self,
         name: &str,
@@ -149,7 +150,7 @@ impl DataFolder {
     }
 }
 
-/// Both public keys; invitations' own may claim nothing but `homeroom.admit`.
+/// Returns the set of both public keys; tokens of invitations' own key may claim only `homeroom.admit`.
 fn jwks(signer: &Signer, invitations_signer: &Signer) -> Result<String, Failure> {
     let admit_only = [Scope::Admit].into_iter().collect();
     let mut members = Vec::new();
@@ -211,7 +212,7 @@ mod tests {
     fn f8_a_folder_is_taken_by_one_process_at_a_time() {
         let parent = tempfile::tempdir().unwrap();
         let folder = DataFolder::open_or_create(&parent.path().join("data")).unwrap();
-        // By whatever name it is called.
+        // The lock holds for every path to the folder.
         let link = parent.path().join("link");
         std::os::unix::fs::symlink(folder.path(), &link).unwrap();
         let others = [folder.path().join("../data"), link].map(DataFolder);

@@ -18,7 +18,7 @@ use tonic_types::StatusExt as _;
 
 use crate::Failure;
 
-/// The contract, as reflection serves it.
+/// The contract, as the reflection service describes it.
 #[derive(Debug, Clone)]
 pub(crate) struct Contract(DescriptorPool);
 
@@ -29,8 +29,8 @@ impl Contract {
         )?))
     }
 
-    /// The method named `Service/Method`; the service by its full name, or by as many last parts of it as tell
-    /// it apart.
+    /// Returns the method named `Service/Method`; the service is named in full, or by as many last parts of its name as
+    /// make it unique.
     pub(crate) fn method(&self, name: &str) -> Result<MethodDescriptor, Failure> {
         let (service, method) = name
             .split_once('/')
@@ -65,7 +65,7 @@ impl Contract {
         .into())
     }
 
-    /// What there is instead: the methods of the service that was named, or else the services.
+    /// Returns the available methods of the named service, or the available services if there is no such service.
     fn methods_of(&self, ending: &str, service: &str) -> String {
         let ours: Vec<ServiceDescriptor> = self
             .0
@@ -89,12 +89,12 @@ impl Contract {
     }
 }
 
-/// The method as it is named in full.
+/// Returns the full name of the method.
 pub(crate) fn path_of(method: &MethodDescriptor) -> String {
     format!("{}/{}", method.parent_service().full_name(), method.name())
 }
 
-/// The request of `method` that the JSON says, with an access token, and for whom it acts if not for its own user.
+/// Returns the request of `method` from JSON, with an access token, and with the user for whom it acts, if any.
 pub(crate) fn request(
     method: &MethodDescriptor,
     json: &Value,
@@ -112,7 +112,7 @@ pub(crate) fn request(
     Ok(request)
 }
 
-/// The reason that an error carries; empty for one that is not of Homeroom.
+/// Returns the reason in an error; empty if the error is not from Homeroom.
 pub(crate) fn reason_of(status: &Status) -> String {
     status
         .get_details_error_info()
@@ -120,7 +120,7 @@ pub(crate) fn reason_of(status: &Status) -> String {
         .unwrap_or_default()
 }
 
-/// The code as the gRPC specification writes it.
+/// Returns the code's name in the gRPC specification.
 pub(crate) fn code_name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",
@@ -143,7 +143,7 @@ pub(crate) fn code_name(code: Code) -> &'static str {
     }
 }
 
-/// Calls `method`; the answer as JSON, with the fields that have their defaults.
+/// Calls `method`; returns the answer as JSON, including fields that have their default values.
 pub(crate) async fn call(
     channel: Channel,
     method: &MethodDescriptor,

@@ -1,4 +1,4 @@
-//! Both services in one process, wired by their own `start` functions.
+//! Both services in one process, started by their own `start` functions.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -22,19 +22,19 @@ use crate::{
     },
 };
 
-/// How many services share the process and its memory.
+/// The number of services that share the process and its memory.
 const SERVICES: usize = 2;
 
-/// What may be chosen of the embedded services.
+/// The settings of the embedded services.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
-    /// Where membership is to listen; port 0 is any free one.
+    /// The listen address of membership; port 0 takes any free port.
     pub(crate) membership: SocketAddr,
-    /// Where invitations is to listen; port 0 is any free one.
+    /// The listen address of invitations; port 0 takes any free port.
     pub(crate) invitations: SocketAddr,
     /// The base of every URL handed out.
     pub(crate) public_url: PublicUrl,
-    /// Connections open at most, half of them to each.
+    /// Maximum number of open connections, half of them for each service.
     pub(crate) connections_max: usize,
 }
 
@@ -44,7 +44,7 @@ pub(crate) struct Embedded {
     invitations: homeroom_invitations::Service,
     signer: Signer,
     clock: SharedClock,
-    /// Ends invitations, and then membership.
+    /// Stops invitations, and then membership.
     shutdown: Shutdown,
     membership_shutdown: Shutdown,
 }
@@ -143,7 +143,7 @@ impl Embedded {
         self.invitations.address()
     }
 
-    /// A signed access token that both services accept.
+    /// Returns a signed access token that both services accept.
     pub(crate) fn mint(&self, token: &AccessToken<'_>) -> Result<String, Failure> {
         Ok(token
             .mint(&self.signer, self.clock.as_ref())?
@@ -151,13 +151,13 @@ impl Embedded {
             .to_owned())
     }
 
-    /// Orders both services to finish what is under way.
+    /// Orders both services to finish the work in progress.
     pub(crate) fn stop(&self) {
         self.shutdown.begin();
     }
 
-    /// Waits until both services have ended. Invitations ends first, because it calls membership;
-    /// should membership end by itself, invitations is told to.
+    /// Waits until both services have stopped. Invitations stops first, because it calls membership; if membership
+    /// stops by itself, invitations is told to stop too.
     pub(crate) async fn stopped(self) -> Result<(), Failure> {
         let invitations = async {
             let ended = self.invitations.stopped().await;

@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-/// Each file, and who needs it.
+/// Each file with a description of its use.
 const FILES: [(&str, &str); 5] = [
     (MEMBERSHIP_KEYS_FILE, "membership's key ring"),
     (

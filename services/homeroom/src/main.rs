@@ -1,4 +1,4 @@
-//! The binary for people: a demonstration, both services in one process, tokens and keys.
+//! The command-line tool: a demonstration, both services in one process, tokens and keys.
 
 mod access_token;
 mod arguments;
@@ -20,7 +20,7 @@ use std::{error::Error, ffi::OsString, process::ExitCode};
 use arguments::{Arguments, Command};
 use clap::Parser as _;
 
-/// Whatever ends a command: shown to the person who typed it.
+/// The error that ends a command, shown to its user.
 pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 
 fn main() -> ExitCode {
@@ -48,12 +48,12 @@ async fn program() -> ExitCode {
     }
 }
 
-/// `cargo demo -- --once` hands the separator on; no command needs it.
+/// Removes the separator that `cargo demo -- --once` passes on; no command needs it.
 fn without_separator(arguments: impl Iterator<Item = OsString>) -> impl Iterator<Item = OsString> {
     arguments.filter(|argument| argument != "--")
 }
 
-/// An error and its causes, those that it does not already say.
+/// Returns an error with its causes, except those that its message already contains.
 fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -1,4 +1,4 @@
-//! `homeroom ready`: whether a running service is ready, by its exit status.
+//! `homeroom ready`: checks if a running service is ready, and reports by its exit status.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tonic_health::pb::{
 
 use crate::{Failure, arguments::ReadyArguments, connect::connect, dynamic};
 
-/// How long a service may take to connect and to answer, each.
+/// The longest time that a service may take to connect, and to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 pub(crate) async fn run(arguments: &ReadyArguments) -> Result<(), Failure> {

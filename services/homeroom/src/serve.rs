@@ -52,7 +52,7 @@ pub(crate) async fn run(arguments: &ServeArguments) -> Result<(), Failure> {
     embedded.stopped().await
 }
 
-/// Reads settings of the environment, and starts the logs as `LOG_FORMAT` and `RUST_LOG` say if all are right.
+/// Reads settings from the environment, and starts logging as set by `LOG_FORMAT` and `RUST_LOG` if all are valid.
 fn start<T>(read: impl FnOnce(&mut Reader<'_>) -> T) -> Result<T, Failure> {
     let mut reader = Reader::new(&Environment);
     let logs = telemetry::Settings::read(&mut reader);
@@ -62,7 +62,7 @@ fn start<T>(read: impl FnOnce(&mut Reader<'_>) -> T) -> Result<T, Failure> {
     Ok(settings)
 }
 
-/// Starts the logs alone.
+/// Starts logging only.
 pub(crate) fn start_logs() -> Result<(), Failure> {
     start(|_| ())
 }
@@ -75,10 +75,10 @@ fn beyond_loopback(flag: &str, address: SocketAddr) -> String {
     )
 }
 
-/// How to call `homeroom token` on this folder from the shell that started this program.
+/// Returns the command that runs `homeroom token` on this folder in the shell that started this program.
 pub(crate) fn token_command(folder: &Path) -> String {
     let folder = quoted(folder);
-    // Cargo says so to what it runs.
+    // Cargo sets this variable for the programs that it runs.
     if env::var_os("CARGO").is_some() {
         return format!("cargo run --quiet --package homeroom -- token --data {folder}");
     }
@@ -86,7 +86,7 @@ pub(crate) fn token_command(folder: &Path) -> String {
     format!("{program} token --data {folder}")
 }
 
-/// A path as a word of a shell.
+/// Returns a path quoted for a shell.
 fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |character: char| character.is_ascii_alphanumeric() || "/._-".contains(character);

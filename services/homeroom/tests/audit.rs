@@ -1,4 +1,4 @@
-//! The auditor, as the binary that people run, on either engine.
+//! The auditor, run as the installed binary, on either engine.
 //!
 //! Needs a PostgreSQL: `HOMEROOM_TEST_DATABASE_URL`. Without it these tests fail; nothing is skipped.
 #![expect(

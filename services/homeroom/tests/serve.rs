@@ -1,4 +1,4 @@
-//! `homeroom serve` and the commands that go with its data folder, as the binary that people run.
+//! `homeroom serve` and the commands for its data folder, run as the installed binary.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -19,9 +19,9 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// How long a test waits for what is to come.
+/// The longest time that a test waits for an expected condition.
 const EVENTUALLY: Duration = Duration::from_mins(1);
-/// What root may do to any file is taken from the program that this starts.
+/// The prefix that takes root's file access rights away from the program it starts.
 const WITHOUT_CAPABILITIES: [&str; 3] = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"];
 
 fn homeroom(arguments: &[&str]) -> Command {
@@ -30,13 +30,13 @@ fn homeroom(arguments: &[&str]) -> Command {
     command
 }
 
-/// What a command that ends prints, on both ways.
+/// Returns what a command that ends prints, to both streams.
 fn printed(output: &Output) -> String {
     let printed = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
     String::from_utf8(printed).unwrap()
 }
 
-/// What a command that must succeed prints.
+/// Returns what a command that must succeed prints.
 fn succeeds(mut command: Command) -> String {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{command:?}: {}", printed(&output));
@@ -47,7 +47,7 @@ fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// Waits until `found` finds something.
+/// Waits until `found` returns a value.
 fn eventually<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
@@ -77,7 +77,7 @@ impl Drop for Served {
     }
 }
 
-/// What serves a folder.
+/// Returns the command that serves a folder.
 fn serve(data: &Path) -> Command {
     let data = text(data);
     let any = "127.0.0.1:0";
@@ -130,7 +130,7 @@ impl Served {
         token(&self.data, arguments)
     }
 
-    /// What the service of the method answers; the error is what is told of a refusal.
+    /// Returns the answer of the method's service; the error is the text of a refusal.
     fn call(&self, method: &str, request: &Value, arguments: &[&str]) -> Result<Value, String> {
         let of_invitations = ["ClassCodeService", "RedemptionService"];
         let service = method.split('/').next().unwrap();
@@ -148,8 +148,8 @@ impl Served {
         Err(printed(&output))
     }
 
-    /// The school `hamilton` with the administrator `admin`, the teacher `teacher` and the class `biology`, whose
-    /// code this is.
+    /// Creates the school `hamilton` with the administrator `admin`, the teacher `teacher` and the class `biology`, and
+    /// returns the class's code.
     fn school(&self) -> String {
         let platform = self.token(&["--user", "platform", "--scope", "homeroom.platform"]);
         let organization = json!({
@@ -213,13 +213,13 @@ fn f8_a_data_folder_whose_files_cannot_be_written_does_not_become_ready() {
         ("membership.db", 0o000),
         ("", 0o500),
     ] {
-        // Given a folder that was served, and killed so that all its files are there,
+        // Given a folder that was served, and whose server was killed so that all its files remain,
         let (_folder, data) = folder();
         drop(Served::start(&data));
         let file = data.join(file);
         fs::set_permissions(&file, Permissions::from_mode(mode)).unwrap();
 
-        // when it is served by somebody who may not write the file,
+        // when it is served by a user who may not write the file,
         let mut wanted = serve(&data);
         if root {
             let [program, arguments @ ..] = WITHOUT_CAPABILITIES;
@@ -237,7 +237,7 @@ fn f8_a_data_folder_whose_files_cannot_be_written_does_not_become_ready() {
             .unwrap();
         let ended = eventually("it ends", || child.try_wait().unwrap());
 
-        // then it ends with the reason, and never says that it serves.
+        // then the program ends with the reason, and never reports that it serves.
         let said = printed(&child.wait_with_output().unwrap());
         assert!(
             !ended.success() && !said.contains("http://"),
@@ -259,7 +259,7 @@ fn f8_a_data_folder_whose_files_cannot_be_written_does_not_become_ready() {
 
 #[test]
 fn a_changed_jwks_file_is_read_by_both_services_while_they_serve() {
-    // Given both services, and a platform that signs with a key of its own,
+    // Given both services, and a platform that signs with its own key,
     let (folder, data) = folder();
     let served = Served::start(&data);
     let platform = folder.path().join("platform");
@@ -287,7 +287,7 @@ fn a_changed_jwks_file_is_read_by_both_services_while_they_serve() {
     assert!(log.contains("no key has its `kid`"), "{log}");
     assert!(theirs.split('.').all(|part| !log.contains(part)), "{log}");
 
-    // when the platform's key is added, and taken out again, then both have read it.
+    // when the platform's key is added and removed again, then both services have noticed it.
     let file = data.join("jwks.json");
     let before = fs::read_to_string(&file).unwrap();
     let keys = |text: &str| -> Vec<Value> {
@@ -315,7 +315,7 @@ fn a_token_made_by_hand_says_all_that_a_platform_may_say_and_call_acts_for_a_use
     // Given a token of an LMS that acts for users, with several scopes in one value,
     let scopes = "homeroom.act_as homeroom.vouch,homeroom.forward_ip";
     let lms = served.token(&["--user", "service:lms", "--scope", scopes]);
-    // when a user's class is made by it, then it is that user's.
+    // when it creates a class on behalf of a user, then the class is that user's.
     let class = json!({
         "parent": "organizations/hamilton", "classId": "chemistry", "class": {"displayName": "Chemistry"}
     });
@@ -328,7 +328,7 @@ fn a_token_made_by_hand_says_all_that_a_platform_may_say_and_call_acts_for_a_use
     let refused = for_itself.unwrap_err();
     assert!(refused.contains("ORGANIZATION_NOT_FOUND"), "{refused}");
 
-    // And a student whose token says who they are,
+    // Given also a student whose token holds their name and address,
     let student = served.token(&[
         "--user",
         "ada",
@@ -361,7 +361,7 @@ fn a_token_made_by_hand_says_all_that_a_platform_may_say_and_call_acts_for_a_use
         )
     );
 
-    // and a token that is bound to another organization, which sees nothing of this one.
+    // and given a token bound to another organization, which sees nothing of this one.
     let read = json!({"name": "organizations/hamilton"});
     let read = |bound: &[&str]| {
         let token = [&["--user", "teacher"], bound].concat();
@@ -377,7 +377,7 @@ fn a_token_made_by_hand_says_all_that_a_platform_may_say_and_call_acts_for_a_use
     assert!(refused.contains("ORGANIZATION_NOT_FOUND"), "{refused}");
 }
 
-/// Whether the auditor finds every invariant kept in a folder's databases, and what it prints.
+/// Returns whether the auditor finds every invariant kept in a folder's databases, and its output.
 fn audited(folder: &Path, quiescent: bool) -> (bool, String) {
     let url = |name: &str| format!("sqlite://{}", folder.join(name).display());
     let mut audit = homeroom(&["audit"]);
@@ -411,7 +411,7 @@ fn a_backup_under_load_is_of_one_moment_and_serves_again() {
     };
     join(0);
 
-    // when backups are made meanwhile, then each is of one moment.
+    // when backups are made meanwhile, then each shows one moment.
     let mut backup = PathBuf::new();
     thread::scope(|scope| {
         let load = [100, 200, 300].map(|from| scope.spawn(move || join(from)));
@@ -433,7 +433,7 @@ fn a_backup_under_load_is_of_one_moment_and_serves_again() {
                     .mode();
                 assert_eq!(mode & 0o777, 0o600);
             }
-            // A folder that holds a backup is left as it is.
+            // A folder that holds a backup is left unchanged.
             let again = homeroom(&arguments).output().unwrap();
             assert!(printed(&again).contains("is there already"), "{again:?}");
             if over {
@@ -442,7 +442,7 @@ fn a_backup_under_load_is_of_one_moment_and_serves_again() {
         }
     });
 
-    // And with the key files beside it the last one serves: codes and members are as they were.
+    // And with the key files copied beside it the last one can be served, with the same codes and members.
     for file in [
         "membership.keys",
         "invitations.keys",

@@ -74,7 +74,7 @@ pub(crate) const CHECKS: &[Check] = &[
     Check::violation(
         Invariant::I3,
         "a person has two living redemptions of an invitation",
-        // One that waits without a use has handed it over, or came back to wait.
+        // A redemption that waits without a use has handed its use over, or came back to wait.
         "SELECT 'invitation ' || invitation_id AS subject, \
          user_id || ' in epoch ' || epoch || ': ' || count(*) AS detail FROM redemptions \
          WHERE state = 'RESERVED' OR (state = 'QUEUED' AND holds_use) \

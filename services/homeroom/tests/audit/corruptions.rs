@@ -1,14 +1,14 @@
-//! Rows spoilt by hand, one kind at a time: the auditor names the invariant and the row.
+//! Rows corrupted by hand, one kind at a time: the auditor names the invariant and the row.
 
 use crate::databases::{Databases, Engine, In};
 
-/// A row spoilt so that this invariant is broken.
+/// A corrupted row that breaks this invariant.
 struct Corruption {
     sql: &'static str,
     which: In,
-    /// What the auditor says is wrong.
+    /// The auditor's message.
     what: &'static str,
-    /// Of which row.
+    /// The row that the auditor names.
     row: &'static str,
 }
 
@@ -30,7 +30,7 @@ const fn invitations(sql: &'static str, what: &'static str, row: &'static str) -
     }
 }
 
-/// Spoils a healthy school in each way by itself.
+/// Applies each corruption by itself to a healthy school.
 async fn each(engine: Engine, invariant: &str, corruptions: &[Corruption]) {
     for corruption in corruptions {
         let databases = Databases::school(engine).await;
@@ -177,7 +177,7 @@ const I5: &[Corruption] = &[
     ),
 ];
 
-/// Without a clock: rows are in the order of their commits.
+/// Found without a clock: rows are in the order of their commits.
 const I5_ON_SQLITE: &[Corruption] = &[membership(
     "UPDATE admissions SET epoch = 1, create_time = {past} WHERE user_id = 'fay'",
     "let in after the same epoch had been answered STALE_EPOCH",
@@ -303,7 +303,7 @@ const I8: &[Corruption] = &[
         "a redemption names another join request than its admission",
         "000000000004",
     ),
-    // An erasure that is done in one service alone (R13).
+    // An erasure that was done in one service only (R13).
     membership(
         "UPDATE admissions SET user_id = 'erased-1' WHERE user_id = 'zed'",
         "a redemption and its admission are not of the same place, person, invitation and epoch",

@@ -1,4 +1,4 @@
-//! A pair of databases for one test, on either engine, and the auditor run on them.
+//! Two databases for one test, on either engine, and the auditor run on them.
 
 use std::process::{Command, Output};
 
@@ -15,7 +15,7 @@ use tempfile::TempDir;
 /// The variable that names a PostgreSQL database from which others can be created.
 const POSTGRES: &str = "HOMEROOM_TEST_DATABASE_URL";
 
-/// Whose database a statement is for.
+/// The service whose database a statement is for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum In {
     Membership,
@@ -36,7 +36,7 @@ pub(crate) struct Databases {
 }
 
 impl Databases {
-    /// Two empty databases.
+    /// Creates two empty databases.
     pub(crate) async fn create(engine: Engine) -> Self {
         match engine {
             Engine::Sqlite => {
@@ -75,7 +75,7 @@ impl Databases {
         }
     }
 
-    /// The school of `membership.sql` and `invitations.sql`, with one redemption under way.
+    /// Creates the school of `membership.sql` and `invitations.sql`, with one redemption in progress.
     pub(crate) async fn school(engine: Engine) -> Self {
         let databases = Self::create(engine).await;
         homeroom_membership::migrate(&databases.url(In::Membership))
@@ -101,8 +101,8 @@ impl Databases {
         .unwrap()
     }
 
-    /// Runs statements with no foreign key in their way. `{past}`, `{later}`, `{now}` and
-    /// `{future}` are times: an hour ago, half an hour ago, now and in 90 days.
+    /// Runs statements without foreign key checks. `{past}`, `{later}`, `{now}` and `{future}` are times: an hour ago,
+    /// half an hour ago, now and in 90 days.
     pub(crate) async fn run(&self, which: In, sql: &str) {
         let now = SystemClock.now();
         let time = |minutes| micros(now + TimeDelta::minutes(minutes)).to_string();
@@ -138,7 +138,7 @@ impl Databases {
         }
     }
 
-    /// `homeroom audit` on them.
+    /// Runs `homeroom audit` on them.
     pub(crate) fn audit(&self, arguments: &[&str]) -> Audited {
         let urls = [
             "--membership",
@@ -149,7 +149,7 @@ impl Databases {
         Audited(homeroom_audit(&[&urls, arguments].concat()))
     }
 
-    /// Drops what was created on a server; files go with their folder.
+    /// Drops what was created on a server; files are deleted with their folder.
     pub(crate) async fn end(self) {
         if self.created.is_empty() {
             return;
@@ -172,7 +172,7 @@ async fn administrator() -> PgConnection {
     PgConnection::connect(&url).await.unwrap()
 }
 
-/// The binary with these arguments.
+/// Runs the binary with these arguments.
 pub(crate) fn homeroom_audit(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_homeroom"))
         .arg("audit")
@@ -183,7 +183,7 @@ pub(crate) fn homeroom_audit(arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-/// How the binary ended.
+/// The output and exit status of the binary.
 pub(crate) struct Audited(Output);
 
 impl Audited {
@@ -201,7 +201,7 @@ impl Audited {
             .unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 
-    /// The ids of the invariants that it calls broken.
+    /// Returns the ids of the invariants that it reports as broken.
     pub(crate) fn broken(&self) -> Vec<String> {
         let json = self.json();
         let invariants = json["invariants"].as_array().unwrap();

@@ -1,4 +1,4 @@
-//! The real services under way: audited meanwhile and afterwards.
+//! The real services in operation, audited meanwhile and afterwards.
 
 use std::{sync::Arc, time::Duration};
 
@@ -34,9 +34,9 @@ use crate::databases::{Databases, Engine, In};
 
 const ISSUER: &str = "https://platform.example";
 const AUDIENCE: &str = "homeroom";
-/// Students at once.
+/// The number of students who redeem at the same time.
 const CROWD: usize = 30;
-/// How long the services may take to settle what is under way.
+/// The longest time that the services may take to settle everything.
 const SETTLING_MAX: Duration = Duration::from_mins(1);
 
 struct Running {
@@ -105,7 +105,7 @@ impl Running {
         }
     }
 
-    /// The request, from this user.
+    /// Returns the request as sent by this user.
     fn by<M>(&self, user: &str, message: M) -> Request<M> {
         let now = SystemClock.now();
         let claims = Claims::new(ISSUER, AUDIENCE, user, now, TimeDelta::hours(1));
@@ -123,7 +123,7 @@ impl Running {
         request
     }
 
-    /// What the student's redemption leads to: the join request's name, or nothing.
+    /// Redeems as the student; returns the join request's name, or an empty text.
     async fn redeem(&self, user: &str, credential: &str) -> Result<String, tonic::Status> {
         let request = RedeemRequest {
             credential: credential.to_owned(),
@@ -139,7 +139,7 @@ impl Running {
         })
     }
 
-    /// A school of 20 seats, whose class is `biology`.
+    /// Creates a school of 20 seats with the class `biology`.
     async fn make_school(&self) {
         let request = CreateOrganizationRequest {
             organization_id: "hamilton".to_owned(),
@@ -214,7 +214,7 @@ impl Running {
             .unwrap();
     }
 
-    /// Students all at once, while the code is reset; how many were admitted.
+    /// Redeems as all students at once, while the code is reset; returns the number of those admitted.
     async fn crowd(&self, code: &str) -> usize {
         let students = (0..CROWD).map(|number| async move {
             let student = format!("student-{number}");
@@ -262,7 +262,7 @@ async fn the_services_audit_clean_meanwhile_and_afterwards(engine: Engine) {
         assert_eq!(report.broken(), [], "{:#}", report.to_json());
     };
 
-    // A crowd of more than the seats redeems while the code is reset; audited all the while.
+    // More students than seats redeem while the code is reset, and the audit runs all the while.
     let code = running.class_code().await;
     let url = running.join_url().await;
     let admitted = {
@@ -291,7 +291,7 @@ async fn the_services_audit_clean_meanwhile_and_afterwards(engine: Engine) {
     }
     live().await;
 
-    // Settled, it is clean to the last row.
+    // Once everything is settled, the strict audit finds nothing.
     let strict = Options {
         quiescent: true,
         ..Options::at(SystemClock.now())

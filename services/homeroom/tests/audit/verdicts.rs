@@ -1,4 +1,4 @@
-//! What is healthy, what is only a note, what cannot be judged, and how the command ends.
+//! Verdicts of the auditor: healthy databases, mere notes, databases that cannot be judged, and the exit status.
 
 use crate::databases::{Databases, Engine, In, homeroom_audit};
 
@@ -43,7 +43,7 @@ async fn what_is_lowered_later_is_a_note(engine: Engine) {
 
 async fn what_is_not_followed_yet_is_tolerated(engine: Engine) {
     let databases = Databases::school(engine).await;
-    // Kim's approval was written just now, dan's denial an hour ago, which the feed skipped.
+    // Kim's approval was written just now, dan's denial an hour ago; the feed skipped the denial.
     let fresh = "UPDATE events SET create_time = {now} WHERE event_id = 'e3'";
     databases.run(In::Membership, fresh).await;
     let queued = "UPDATE redemptions SET state = 'QUEUED' WHERE user_id IN ('kim', 'dan'); \
