@@ -1,6 +1,6 @@
-//! What is said of a person, through every door: one table of values, and at each door the same rule for
-//! each. A name decides nothing and is cleaned. An id or an address decides only where an invitation asks for it:
-//! elsewhere what cannot be kept is left out, and staff who type it are told.
+//! The particulars of a person, through every method: one table of values, with the same rule for each at every method.
+//! A name decides nothing and is cleaned. An id or an address decides only if an invitation asks for it: elsewhere one
+//! that cannot be stored is left out, and staff who enter it get an error.
 
 use crate::assert_audited;
 use homeroom_api::{
@@ -96,9 +96,9 @@ const TABLE: [Said; 26] = [
     named("\u{202e}adA\u{202d}", "adA"),
     named("\u{2066}Ada\u{2067} \u{2068}L\u{2069}", "Ada L"),
     named("\u{202a}\u{200f}", ""),
-    // What shows nothing is no name.
+    // A name of invisible characters counts as no name.
     named("\u{200b}\u{feff} \u{3164}", ""),
-    // What spells a name stays: a joiner, a combining mark.
+    // Characters that belong to the spelling stay: a joiner, a combining mark.
     named("می\u{200c}خواهم", "می\u{200c}خواهم"),
     named("Ada\nLovelace\u{0}\u{7f}", "Ada Lovelace"),
     named(
@@ -390,7 +390,7 @@ async fn u5_an_irregular_address_is_told_where_an_address_is_asked_for_and_nowhe
             }
         }
     }
-    // Who was refused is among the refused attempts.
+    // The refused person is listed among the refused attempts.
     homeroom.eventually("the attempts are logged", async || {
         let request = ListRefusedAttemptsRequest { parent: school.organization.clone(), filter: "reason = EMAIL_MALFORMED".to_owned(), ..Default::default() };
         let listed = school.admin.clone().redemptions.list_refused_attempts(request).await.unwrap().into_inner();
@@ -429,7 +429,7 @@ async fn u13_blanks_around_an_external_id_are_no_part_of_it_wherever_it_enters(h
         let members = school.admin.clone().members.list_organization_members(members).await.unwrap().into_inner().members;
         assert_eq!(members.len(), (row + 1) * spellings.len() * 2, "{typed:?}");
     }
-    // What lies within an id is part of it.
+    // A blank within an id is part of it.
     let token = school.token(Token { external_id: "S 1".to_owned(), ..Default::default() }).await;
     let claims = Claims { external_id: "S-1", ..Claims::of("eve") };
     let refused = homeroom.user_with(claims).redeem(&token.phrase).await.unwrap_err();
@@ -478,12 +478,12 @@ async fn u14_the_roster_follows_what_later_redemptions_say(homeroom) {
         assert_eq!(redeem(claims, user, credential).await, outcome, "{what}");
         assert_eq!(shown().await, expected, "{what}");
     }
-    // Who decides on her request reads the same.
+    // The person who decides on her request sees the same.
     let list = ListJoinRequestsRequest { parent: chemistry.clone(), ..Default::default() };
     let waiting = school.teacher.clone().join_requests.list_join_requests(list).await.unwrap().into_inner().join_requests;
     let waits: Vec<[&str; 2]> = waiting.iter().map(|one| [one.display_name.as_str(), &one.email]).collect();
     assert_eq!(waits, [["Annabel", "bel@x.org"]]);
-    // What an administrator sets stays, and the rest goes on following.
+    // A field that an administrator sets stays, and the others continue to be updated.
     let update = UpdateOrganizationMemberRequest {
         member: Some(Member { name: format!("{}/members/ann", school.organization), display_name: "Ann B.".to_owned(), ..Default::default() }),
         ..Default::default()

@@ -1,4 +1,5 @@
-//! What staff and platforms do: roles that reach classes, refusals that name what is in the way, and what changes nothing.
+//! Calls of staff and platforms: roles that reach classes, refusals that name the obstacle, and calls that change
+//! nothing.
 
 use std::collections::BTreeSet;
 
@@ -229,7 +230,7 @@ async fn r11_an_update_that_changes_nothing_changes_no_etag_and_makes_no_event(h
         assert_eq!(read().await, before, "{}", what.update);
         assert_eq!(events().await, told, "{}", what.update);
     }
-    // What is locked, archived or owned already is not so once more.
+    // Repeating a change that is already in effect changes nothing.
     for (method, body) in [
         ("homeroom.invitations.v1.ClassCodeService.LockClassCode", json!({"name": format!("{class}/classCode")})),
         ("homeroom.membership.v1.ClassService.ArchiveClass", json!({"name": class})),
@@ -288,7 +289,7 @@ async fn r3_one_uuid_in_any_spelling_is_one_request_id(homeroom) {
             };
             assert!(conflict.contains("REQUEST_ID_CONFLICT") || conflict.contains("\"code\":6"), "{method} {spelling}: {conflict}");
         }
-        // What is no UUID is told so.
+        // A request id that is not a UUID is refused as such.
         let refused = homeroom.call(caller, method, &with(&body, &format!(" {id}"))).await;
         let told = refused.map_or_else(|status| reason(&status), |answer| answer.to_string());
         assert!(told.contains(ErrorReason::InvalidRequest.as_str_name()) || told.contains("\"code\":3"), "{method}: {told}");

@@ -1,5 +1,5 @@
-//! What people type, paste and press again (R1, R10, B4): read as it was meant, refused with what was seen, and no guess
-//! where it was none.
+//! Credentials that people type, paste and enter again (R1, R10, B4): they are read as they were meant, a refusal
+//! describes what was read, and only real guesses count as guesses.
 
 use chrono::TimeDelta;
 use homeroom_api::invitations::v1::{
@@ -16,7 +16,7 @@ fn code(text: &str) -> EnrollmentCode {
     }
 }
 
-/// What the violation of the one field says.
+/// Returns the description of the one field violation.
 fn said(status: &Status) -> String {
     let details = details(status);
     let violations = &details.bad_request().unwrap().field_violations;
@@ -25,7 +25,7 @@ fn said(status: &Status) -> String {
     violations[0].description.clone()
 }
 
-/// How many different guesses a user has left, of which each is made.
+/// Returns how many different guesses the user had left, by making each of them.
 async fn guesses_left(homeroom: &Homeroom, user: &str) -> usize {
     for guess in 0..6 {
         match homeroom
@@ -177,9 +177,9 @@ async fn r10_r12_support_lets_somebody_in_whom_the_limiter_refuses(homeroom) {
     assert_eq!(homeroom.refusal("ada", &bio.full_code).await, "TOO_MANY_ATTEMPTS");
     clear(support(homeroom), "users/ada").await.unwrap();
     assert_eq!(homeroom.outcome("ada", &bio.full_code).await, RedemptionOutcome::Admitted);
-    // Whom nobody knows, and once more, is no error.
+    // Clearing an unknown user's attempts is not an error.
     clear(support(homeroom), "users/nobody").await.unwrap();
-    // And it is known who did it to whom.
+    // And the audit log shows who did it to whom.
     let list = ListAuditEntriesRequest { parent: "organizations/-".to_owned(), filter: "subject = \"users/ada\"".to_owned(), ..Default::default() };
     let entries = support(homeroom).audits.clone().list_audit_entries(list).await.unwrap().into_inner().audit_entries;
     assert_eq!(entries.len(), 1);

@@ -165,8 +165,8 @@ fn names() -> Vec<Spoilt> {
     rows
 }
 
-/// Who is named anew is neither the system nor somebody erased, nor whoever asks, nor everyone. Between the services
-/// all are spoken of.
+/// Ids that a caller may not newly name as a person: the system, an erased person, the caller (`me`) and everyone. The
+/// services may name all of them to each other.
 fn nobodys_ids() -> Vec<Spoilt> {
     let mut rows = Vec::new();
     for id in [

@@ -1,4 +1,4 @@
-//! What a person typed or pasted: `Credential::parse`.
+//! The parser of text that a person typed or pasted: `Credential::parse`.
 
 use std::sync::LazyLock;
 
@@ -69,7 +69,8 @@ pub(crate) fn check_under(text: &str, base: &PublicUrl) {
     check_prefixes(&credential);
 }
 
-/// What no text is read with: a control that is no white space, and what turns its direction.
+/// Returns true for a character that makes a text unreadable: a control character that is not white space, or one that
+/// changes the direction of the text.
 fn deceives(character: char) -> bool {
     (character.is_control() && !character.is_whitespace()) || character == '\u{202e}'
 }
@@ -127,7 +128,7 @@ fn check_candidate(candidate: &Candidate, base: &PublicUrl) {
     }
 }
 
-/// The prefixes that it may begin with begin it, the longest first (03, the limiter).
+/// Checks that each possible prefix begins the code, the longest first.
 fn check_prefixes(credential: &Credential) {
     let code = credential
         .candidates()

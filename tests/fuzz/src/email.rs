@@ -29,7 +29,7 @@ pub fn check(data: &[u8]) {
     assert_eq!(domain, email.domain());
     check_domain(domain);
 
-    // What is shown and what is stored read as themselves.
+    // The shown form and the stored form parse to the same address.
     assert_eq!(EmailAddress::parse(&shown).as_ref(), Ok(&email));
     let stored = EmailAddress::parse(&email.canonical()).unwrap();
     assert_eq!(stored.canonical(), email.canonical());

@@ -1,6 +1,6 @@
-//! What must hold for any input, hostile or broken: one module for each parser that reads what
-//! strangers send. Each has one function, `check`, which panics where a property does not hold;
-//! `fuzz_targets` hands it libFuzzer's inputs.
+//! Properties that must hold for any input, hostile or broken: one module for each parser of input from strangers. Each
+//! has one function, `check`, which panics if a property does not hold; `fuzz_targets` calls it with libFuzzer's
+//! inputs.
 
 #![forbid(unsafe_code)]
 

@@ -38,7 +38,8 @@ pub fn check(data: &[u8]) {
     }
 }
 
-/// What a browser would take to another host is read only where it carries a URL of the configured one.
+/// Checks that a URL that a browser would open at another host is accepted only if it carries a URL of the configured
+/// host.
 fn check_pasted(base: &str, configured: &PublicUrl, pasted: &str) {
     crate::credential::check_under(pasted, configured);
     let Ok(read) = Credential::parse(pasted, configured) else {

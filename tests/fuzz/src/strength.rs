@@ -1,11 +1,12 @@
-//! How hard a typed code is to guess: estimated once an input, since that compares every part of it with every pattern.
+//! The estimate of how hard a typed code is to guess. It is computed once for each input, since it compares every part
+//! of the code with every pattern.
 
 use crate::domain::{
     enrollment_code::{EnrollmentCode, MAX_CODE_CHARACTERS, WEAK_BELOW_BITS},
     strength::estimate_bits,
 };
 
-/// Of codes whose length is a multiple of this, it is checked besides what weak is.
+/// `is_weak` is also compared with the estimate for codes whose length is a multiple of this.
 const WEAK_CHECKED_EVERY_CHARACTERS: usize = 5;
 
 /// Checks every property of one input.

@@ -52,7 +52,7 @@ fn check_code(code: &EnrollmentCode, prefix: &CodePrefix) {
     assert_eq!(shown.replace('-', ""), bare);
     assert!(EnrollmentCode::parse(shown).is_ok_and(|again| again == *code));
 
-    // What is handed out is found, with the prefix and, where the organization is named, without.
+    // The code that is handed out is found with its prefix, and without the prefix if the organization is named.
     let handed_out = code.full(prefix);
     let finds = |credential: &Credential| {
         credential.candidates().iter().any(|candidate| {

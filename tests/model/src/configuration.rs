@@ -119,9 +119,9 @@ pub enum Change {
     On,
     /// Revokes the invitation for good.
     Revoke,
-    /// What led to the queue lets in at once: nobody guesses any more, or a code is unlocked.
+    /// Makes an invitation that led to the queue admit at once: nobody guesses any more, or a code is unlocked.
     Admit,
-    /// It lets in at once even whom staff removed.
+    /// Makes the invitation admit at once even a person whom staff removed.
     AllowRejoin,
 }
 
@@ -161,11 +161,11 @@ pub enum Variant {
     NoRecovery,
     /// P5: no worker asks about a redemption that stayed QUEUED.
     NoSweep,
-    /// P2: a use that was taken over does not come back where its taker fails.
+    /// P2: a use that was taken over does not come back if its taker fails.
     TakenForGood,
-    /// P2: who would be let in begins anew beside the one that waits.
+    /// P2: a person who would be let in by now begins a second redemption beside the one that waits.
     WaitingIsBypassed,
-    /// P4: who comes back takes a use each time.
+    /// P4: a person who comes back takes another use each time.
     UsesByVisit,
 }
 
@@ -180,7 +180,7 @@ pub enum Goal {
     WithoutUse,
     /// A second call has attached to a living redemption (P2).
     Attached,
-    /// A redemption waits whose use another took over (P2).
+    /// A redemption waits, and another one has taken its use over (P2).
     HandedOver,
     /// Somebody was let in twice by one invitation, on one use (P4).
     CameBack,

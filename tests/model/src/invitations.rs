@@ -70,7 +70,7 @@ impl Protocol {
         }
     }
 
-    /// What stands of a person by an invitation.
+    /// Returns the earlier redemptions of an invitation by a person.
     fn standing(state: &State, user: usize, invitation: usize) -> Vec<Earlier<usize>> {
         let rows = state.invitations.redemptions.iter().enumerate();
         let of_person = rows.filter(|(_, row)| row.user == user && row.invitation == invitation);

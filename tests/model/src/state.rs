@@ -101,7 +101,7 @@ pub struct RedemptionRow {
     pub holds_use: bool,
     /// The tick at which the redeemed secret was made.
     pub issued: u8,
-    /// Whether it was to let in at once even whom staff removed.
+    /// True if it was to admit at once even a person whom staff removed.
     pub allow_rejoin: bool,
     /// Where it stands.
     pub state: RedemptionState,

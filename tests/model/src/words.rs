@@ -136,7 +136,7 @@ pub enum Route {
 }
 
 impl Route {
-    /// That of a decision; None where nothing is to be reserved.
+    /// Returns the route of a decision; None if nothing is to be reserved.
     #[must_use]
     pub const fn of(decision: decide::Decision) -> Option<Self> {
         match decision {

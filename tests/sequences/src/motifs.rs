@@ -14,7 +14,7 @@ use crate::{
 /// The longest delay of a settlement, in milliseconds, during which a request is decided.
 const LATE_MILLIS_MAX: i64 = 30;
 
-/// How many come at once.
+/// The number of people who come at the same time.
 const CROWD: usize = 6;
 
 /// Any motif.
