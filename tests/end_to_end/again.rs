@@ -1,5 +1,5 @@
-//! The same person by the same invitation again: who waits, who presses several times at once, who left and comes
-//! back, and who is in.
+//! The same person with the same invitation again: a person who waits, who presses several times at once, who left and
+//! comes back, and who is a member.
 
 use chrono::TimeDelta;
 use homeroom_api::{
@@ -88,7 +88,7 @@ async fn u2_r2_who_waits_by_a_locked_code_is_let_in_once_it_is_unlocked(homeroom
     assert!(school.roster().await.contains(&"student-1".to_owned()));
     assert!(school.waiting().await.is_empty());
     assert_eq!(state_of(homeroom, "student-1", &request.name).await, State::Closed);
-    // Locked again, a member is a member.
+    // When the code is locked again, a member is still told that they are a member.
     lock(&school).await;
     assert_eq!(homeroom.outcome("student-1", &code).await, RedemptionOutcome::AlreadyMember);
     assert_audited_soon(homeroom).await;
@@ -105,7 +105,7 @@ async fn u2_r8_who_waits_for_a_removal_is_let_in_once_the_code_takes_people_back
     end_membership(&school, &school.teacher, "student-1").await;
     homeroom.advance(TimeDelta::seconds(1));
     let request = homeroom.queued("student-1", &bio.full_code).await;
-    // Nothing has changed: the same request, and nobody else has the use.
+    // Nothing has changed: the request is the same, and nobody else has the use.
     assert_eq!(homeroom.queued("student-1", &bio.full_code).await.name, request.name);
     assert_eq!(homeroom.refusal("student-2", &bio.full_code).await, "USED_UP");
     update(&school, EnrollmentCode { name: bio.name.clone(), allow_rejoin: true, ..Default::default() }, &["allow_rejoin"]).await;
@@ -152,7 +152,7 @@ async fn u7_one_person_who_presses_many_times_at_once_is_in(homeroom) {
         homeroom.settled().await;
         assert_eq!(school.read_token(&token.name).await.use_count, 1);
     }
-    // So it is where all are refused.
+    // The same holds where all are refused.
     let full = homeroom.school_named("jefferson", 1).await;
     let code = full.class_code().await.code;
     homeroom.outcome("student-1", &code).await;
@@ -256,7 +256,7 @@ async fn u9_r2_a_member_is_told_so_before_any_refusal_of_a_living_invitation(hom
         assert_eq!(waiting.name, request.name);
         assert_eq!(redeem(&format!("stranger-{index}")).await.unwrap_err(), expected);
     }
-    // The class in the archive takes nobody, and its members stay members.
+    // An archived class admits nobody, and its members stay members.
     let mut teacher = school.teacher.clone();
     let preview = teacher.preview(&early.full_code).await.unwrap();
     assert_eq!(preview.outcome(), RedemptionOutcome::AlreadyMember);

@@ -38,7 +38,7 @@ struct Said {
     kept_id: &'static str,
     email: &'static str,
     kept_email: &'static str,
-    /// The one of the fields that is refused where staff type it.
+    /// The one field that is refused when staff enter it.
     refused: Option<(&'static str, ErrorReason)>,
 }
 
@@ -144,7 +144,7 @@ async fn on_roster(school: &School, user: &str) -> Member {
         .into_inner()
 }
 
-/// Checks that the roster shows what can be kept, as it is kept.
+/// Checks that the roster shows what can be stored, in its stored form.
 async fn assert_kept(school: &School, user: &str, said: Said) {
     let member = on_roster(school, user).await;
     let shown = [member.display_name, member.external_id, member.email];
@@ -328,7 +328,7 @@ async fn a8_an_id_that_cannot_be_kept_opens_nobodys_token(homeroom) {
 }
 }
 
-/// Addresses as school systems have them, that nobody can be let in by.
+/// Addresses that school systems have, but that cannot be used to admit anyone.
 const IRREGULAR: [&str; 8] = [
     "ada..l@hamiltonschools.org",
     ".ada@hamiltonschools.org",

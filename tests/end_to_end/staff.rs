@@ -58,7 +58,7 @@ async fn u10_who_is_made_a_student_of_the_organization_is_no_co_teacher_any_more
         set_role(&school, "co-teacher", role).await.unwrap();
         assert_eq!(role_in(&school.class, "co-teacher").await, Role::CoTeacher);
     }
-    // and once they are a student of the organization they are one of its classes, and read no code.
+    // and once they are a student of the organization they are a student of its classes, and read no code.
     set_role(&school, "co-teacher", Role::Student).await.unwrap();
     for class in [&school.class, &chemistry, &physics] {
         assert_eq!(role_in(class, "co-teacher").await, Role::Student, "{class}");
@@ -67,7 +67,7 @@ async fn u10_who_is_made_a_student_of_the_organization_is_no_co_teacher_any_more
     assert_eq!(reason(&refused), "ROLE_REQUIRED");
     // Nobody else's role has changed.
     assert_eq!(role_in(&chemistry, "admin").await, Role::CoTeacher);
-    // Staff may make a student of the organization co-teacher of a class, knowing that it is one.
+    // Staff may explicitly make a student of the organization co-teacher of a class.
     let again = UpdateClassMemberRequest { member: Some(Member { name: format!("{chemistry}/members/co-teacher"), role: Role::CoTeacher.into(), ..Default::default() }), ..Default::default() };
     school.admin.clone().members.update_class_member(again).await.unwrap();
     set_role(&school, "co-teacher", Role::Student).await.unwrap();
@@ -97,7 +97,7 @@ async fn u17_last_owner_names_the_classes_wherever_it_is_answered(homeroom) {
     let leave = RemoveClassMemberRequest { name: in_class, ..Default::default() };
     let everywhere: Vec<String> = here.iter().chain([&other.class]).cloned().collect();
     let (everywhere, here) = (everywhere.as_slice(), here.as_slice());
-    // then whatever would leave a class without its owner names those classes, of one's own school alone.
+    // then every change that would leave a class without its owner names those classes, of this school only.
     for (what, refused, classes) in [
         ("made a student", set_role(&school, "teacher", Role::Student).await.unwrap_err(), here),
         ("removed", remove(&school.admin).await, here),
@@ -138,7 +138,7 @@ async fn r13_nobody_is_erased_by_a_name_that_is_no_single_persons(homeroom) {
     let before = homeroom.settled_row_counts().await;
     let pseudonym = "erased-01900000-0000-7000-8000-00000000000a";
     for user in ["me", "-", "system", pseudonym, "", "a b", "organizations"] {
-        // The last one is a person's id like any other, and nobody's here.
+        // The last one is a valid person id like any other, and nobody here has it.
         let request = EraseUserRequest { name: format!("users/{user}"), ..Default::default() };
         let erased = homeroom.platform().users.erase_user(request).await;
         if user == "organizations" {
@@ -164,7 +164,7 @@ struct Changeable {
     mask: &'static str,
 }
 
-/// The whole of it as it was read, sent back under a mask.
+/// Returns the whole resource as it was read, to be sent back under a mask.
 async fn send_back(
     homeroom: &Homeroom,
     what: &Changeable,

@@ -129,7 +129,7 @@ async fn u3_r10_who_presses_until_a_code_opens_gets_in_and_nobody_polls(homeroom
     for user in ["pupil", "late"] {
         assert_eq!(homeroom.outcome(user, &early.full_code).await, RedemptionOutcome::Admitted, "{user}");
     }
-    // Five guesses are still five, and what was pressed for was one.
+    // Five guesses are still five, and the repeated presses counted as one.
     assert_eq!(guesses_left(homeroom, "pupil").await, 4);
     assert_eq!(guesses_left(homeroom, "guesser").await, 5);
     let mut polls = 0;
@@ -164,7 +164,7 @@ async fn r10_r12_support_lets_somebody_in_whom_the_limiter_refuses(homeroom) {
     let bio = school.enrollment_code(code("BIO101")).await;
     assert_eq!(guesses_left(homeroom, "ada").await, 5);
     assert_eq!(homeroom.refusal("ada", &bio.full_code).await, "TOO_MANY_ATTEMPTS");
-    // Support alone may, by a token of no single organization.
+    // Only support may do this, with a token that is not bound to organizations.
     let clear = |clients: Clients, name: &str| {
         let request = ClearFailedAttemptsRequest { name: name.to_owned() };
         async move { clients.users.clone().clear_failed_attempts(request).await.map(|_| ()) }

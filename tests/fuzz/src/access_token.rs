@@ -1,4 +1,4 @@
-//! Access tokens: nothing is believed that the issuer did not sign. The first byte says how the rest is used.
+//! Access tokens: only what the issuer signed is trusted. The first byte selects the use of the rest.
 
 use std::sync::{Arc, LazyLock};
 
@@ -31,7 +31,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     let jwks = json!({"keys": [
         {"kty": "OKP", "crv": "Ed25519", "kid": "real", "alg": "EdDSA", "use": "sig",
          "x": URL_SAFE_NO_PAD.encode(issuer.public_key().as_ref()), "homeroom_scopes": CAP.map(Scope::as_str)},
-        // The example of RFC 7515, A.3: another key, pinned to another algorithm.
+        // The example of RFC 7515, A.3: another key, bound to another algorithm.
         {"kty": "EC", "crv": "P-256", "kid": "other", "use": "sig",
          "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"},
     ]});
@@ -62,7 +62,7 @@ fn encoded(part: &str) -> String {
     URL_SAFE_NO_PAD.encode(part)
 }
 
-/// Whatever is believed carries the issuer's signature over what it says.
+/// Checks that every accepted token carries the issuer's signature over its content.
 fn check_raw(token: &str) {
     if WORLD.verifier.verify(token).is_err() {
         return;
@@ -74,7 +74,7 @@ fn check_raw(token: &str) {
         .expect("it was believed without the issuer's signature");
 }
 
-/// Any header and claims, signed by anything but the issuer's key for them.
+/// Checks any header and claims that are not signed by the issuer's key.
 fn check_unsigned(text: &str, way: u8) {
     let (header, claims) = crate::two(text);
     let said = format!("{}.{}", encoded(header), encoded(claims));
@@ -101,7 +101,7 @@ fn check_unsigned(text: &str, way: u8) {
     }
 }
 
-/// Any header and claims, signed by the issuer: what is believed is what it says, and no more.
+/// Checks any header and claims that the issuer signed: exactly their content is accepted.
 fn check_signed(text: &str) {
     let (header, rest) = crate::two(text);
     let (claims, for_user) = crate::two(rest);
@@ -122,7 +122,7 @@ fn check_signed(text: &str) {
     let header: Value = serde_json::from_str(header).unwrap();
     assert_eq!(header["alg"], "EdDSA");
     assert!(header["kid"] == "real" || header.get("kid").is_none_or(Value::is_null));
-    // RFC 7515, 4.1.11: no extension is understood here.
+    // RFC 7515, 4.1.11: no extension is supported.
     assert!(header.get("crit").is_none_or(Value::is_null));
     let claims: Value = serde_json::from_str(claims).unwrap();
     assert_eq!(claims["iss"], ISSUER);
@@ -162,7 +162,7 @@ fn check_signed(text: &str) {
     assert_eq!(caller.organizations.map(|all| all.len()), bound);
 }
 
-/// A good token with bytes of it changed, put in or left out.
+/// Checks a valid token with some of its bytes changed, inserted or removed.
 fn check_altered(data: &[u8], way: u8) {
     let header = encoded(r#"{"alg":"EdDSA","typ":"JWT","kid":"real"}"#);
     let claims = json!({"iss": ISSUER, "aud": AUDIENCE, "sub": "ada", "exp": NOW_SECONDS + 60});

@@ -18,7 +18,7 @@ use crate::domain::{
 
 use InvitationKind::{ClassCode, ClassToken, EnrollmentCode, JoinUrl, OrganizationToken};
 
-/// In which candidates come (R1).
+/// The order of the candidates (R1).
 const ORDER: [InvitationKind; 4] = [OrganizationToken, ClassCode, ClassToken, EnrollmentCode];
 
 static BASES: LazyLock<[PublicUrl; 2]> = LazyLock::new(|| {
@@ -60,7 +60,7 @@ pub(crate) fn check_under(text: &str, base: &PublicUrl) {
             assert!(Credential::parse(&quoted, base).is_ok_and(|again| again == credential));
         }
     }
-    // Outside of ASCII a mark may be one letter with a small letter, but not with a capital.
+    // Outside of ASCII a mark may combine with a lower-case letter into one character, but not with a capital.
     if text.is_ascii() && !text.contains('/') {
         for spelled in [text.to_ascii_uppercase(), text.to_ascii_lowercase()] {
             assert!(Credential::parse(&spelled, base).is_ok_and(|again| again == credential));
@@ -75,7 +75,7 @@ fn deceives(character: char) -> bool {
     (character.is_control() && !character.is_whitespace()) || character == '\u{202e}'
 }
 
-/// The canonical form has its kind's form, and everything shown for it reads as it.
+/// Checks that the canonical form has the form of its kind, and that every shown form parses to it.
 fn check_candidate(candidate: &Candidate, base: &PublicUrl) {
     let canonical = &candidate.canonical;
     let form = canonical.expose();

@@ -1,4 +1,4 @@
-//! Whose addresses may use a code: `DomainRule::parse` of the first line, against the address in the second.
+//! Rules of whose addresses may use a code: `DomainRule::parse` of the first line, against the address in the second.
 
 use crate::domain::{
     domain_rule::{DomainRule, MAX_DOMAIN_RULE_BYTES},
@@ -25,7 +25,7 @@ pub fn check(data: &[u8]) {
         assert_ne!(psl::domain_str(domain), Some(host), "anybody's host");
     }
 
-    // Whole labels, compared from the right.
+    // Compares whole labels from the right.
     let rule_labels: Vec<&str> = domain.rsplit('.').collect();
     let inside = |email: &EmailAddress| {
         let labels: Vec<&str> = email.domain().rsplit('.').collect();

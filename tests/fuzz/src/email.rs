@@ -7,7 +7,7 @@ pub fn check(data: &[u8]) {
     let text = crate::text(data);
     check_domain(&text);
     let read = EmailAddress::parse(&text);
-    // One service makes the letters small before it reads, the other after.
+    // One service converts to lower case before it parses, the other after.
     let small = EmailAddress::parse(&text.to_ascii_lowercase());
     assert_eq!(
         small.map(|email| email.to_string()),
@@ -38,7 +38,7 @@ pub fn check(data: &[u8]) {
     assert_eq!(capitals.canonical(), email.canonical());
 }
 
-/// A domain name is a DNS name of two labels or more, and reads as itself.
+/// Checks that a domain name is a DNS name of two labels or more, and parses to itself.
 pub(crate) fn check_domain(text: &str) {
     let Some(domain) = domain_name(text) else {
         return;

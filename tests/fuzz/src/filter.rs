@@ -43,7 +43,7 @@ pub fn check(data: &[u8]) {
         };
         write!(written, "{joint}{field} {} \"{value}\"", operator.as_str()).unwrap();
     }
-    // Written anew, it says the same.
+    // Written out and parsed again, it is the same.
     let years = filter
         .0
         .iter()

@@ -4,7 +4,7 @@
 
 #![forbid(unsafe_code)]
 
-// The very source, compiled here so that all of it is instrumented without the service around it.
+// The original source, compiled here so that all of it is instrumented without the rest of the service.
 #[path = "../../../services/invitations/src/domain/mod.rs"]
 pub mod domain;
 
@@ -20,12 +20,12 @@ pub mod resource_names;
 pub mod strength;
 pub mod typed_code;
 
-/// The input as text; what is no UTF-8 in it as replacement characters.
+/// Returns the input as text, with replacement characters for bytes that are not UTF-8.
 pub(crate) fn text(data: &[u8]) -> std::borrow::Cow<'_, str> {
     String::from_utf8_lossy(data)
 }
 
-/// The input's first line, and the rest.
+/// Returns the input's first line, and the rest.
 pub(crate) fn two(text: &str) -> (&str, &str) {
     text.split_once('\n').unwrap_or((text, ""))
 }

@@ -1,4 +1,4 @@
-//! Page tokens: authentic, and bound to their list. The first byte says how the input is used.
+//! Page tokens: authenticated, and bound to their list. The first byte selects the use of the input.
 
 use std::sync::{Arc, LazyLock};
 
@@ -26,7 +26,7 @@ pub fn check(data: &[u8]) {
     };
     let text = crate::text(data);
     if use_as.is_multiple_of(2) {
-        // A stranger's text is refused, unless it is, to the letter, what this service would write.
+        // A foreign text is refused, unless it is exactly what this service would write.
         let Ok(page) = ours.parse(i32::from(*use_as), &text, LIST) else {
             return;
         };
@@ -49,7 +49,7 @@ pub fn check(data: &[u8]) {
     assert_eq!(ours.parse(10, &token, LIST).unwrap().cursor, Some(cursor));
     refused(theirs, &token, LIST);
     refused(ours, &token, &LIST[1..]);
-    // A list's end and a cursor's beginning cannot change places.
+    // The end of the list's name and the beginning of the cursor cannot be exchanged.
     refused(ours, &token, &format!("{LIST}["));
     let place = usize::from(*use_as) * token.len() / 256;
     let mut bytes = token.clone().into_bytes();

@@ -14,7 +14,7 @@ pub fn check(data: &[u8]) {
         return;
     };
     check_phrase(&phrase);
-    // The letters alone decide.
+    // Only letters count.
     let letters = |text: &str| -> String {
         text.chars()
             .filter(|letter| !matches!(letter, ' ' | '-'))

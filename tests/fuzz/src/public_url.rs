@@ -1,5 +1,5 @@
-//! The base of the URLs that are handed out, in the first line, and what is pasted, in the rest:
-//! only URLs of the configured host are read.
+//! The base of the URLs that are handed out, in the first line, and a pasted text, in the rest: only URLs of the
+//! configured host are accepted.
 
 use crate::domain::{
     credential::{Credential, MAX_PASTED_BYTES},

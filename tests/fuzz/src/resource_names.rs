@@ -1,4 +1,4 @@
-//! Resource names and ids: each reads one way, and is written as it was read.
+//! Resource names and ids: each is parsed in one way, and written out unchanged.
 
 use std::fmt::Display;
 
@@ -42,7 +42,7 @@ pub fn check(data: &[u8]) {
     is_written_as_read(text, OrganizationId::parse);
     is_written_as_read(text, ClassId::parse);
     is_written_as_read(text, UserId::parse);
-    // An id that reads makes a name that reads.
+    // A valid id makes a valid name.
     if let Ok(id) = OrganizationId::parse(text) {
         assert!((3..=63).contains(&text.len()));
         let name = format!("organizations/{id}");

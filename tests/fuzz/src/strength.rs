@@ -13,18 +13,18 @@ const WEAK_CHECKED_EVERY_CHARACTERS: usize = 5;
 pub fn check(data: &[u8]) {
     let text = crate::text(data);
     let Ok(code) = EnrollmentCode::parse(&text) else {
-        // Total, whatever it is given.
+        // The estimate exists for any text.
         let any: String = text.chars().take(MAX_CODE_CHARACTERS).collect();
         let _ = estimate_bits(&any);
         return;
     };
-    // An estimate from below: never above what as many random characters have.
+    // The estimate is a lower one: never above that of as many random characters.
     let bits = code.strength_bits();
     let characters = code.shown().expose().replace('-', "").len();
     assert!(u64::from(bits) * 100 <= characters as u64 * 517);
-    // With a domain rule, which is looked at first, none is weak.
+    // With a domain rule, which is checked first, no code is weak.
     assert!(!code.is_weak(true));
-    // It estimates again: of some inputs.
+    // This estimates again, so it is done for some inputs only.
     if characters.is_multiple_of(WEAK_CHECKED_EVERY_CHARACTERS) {
         assert_eq!(code.is_weak(false), bits < WEAK_BELOW_BITS);
     }

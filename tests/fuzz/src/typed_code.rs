@@ -1,5 +1,5 @@
-//! Enrolment codes as their authors type them, in the first line, and prefixes, in the second. How strong a code is
-//! has a target of its own, `strength`.
+//! Enrollment codes as their authors type them, in the first line, and prefixes, in the second. The strength of a code
+//! has its own target, `strength`.
 
 use std::sync::LazyLock;
 

@@ -28,9 +28,9 @@ pub const USES: &str = "I3 uses spent and held are those of the rows, never abov
 /// People let in by an invitation are never more than its uses. Nobody is let in without one, nor twice by one
 /// redemption.
 pub const LET_IN: &str = "I3 each use lets in at most one person, each redemption once";
-/// However often somebody comes, an invitation counts one use.
+/// An invitation counts one use for each person, however often the person comes.
 pub const ONE_USE: &str = "P4 a person has one use of an invitation";
-/// A redemption ends on membership's word, and as it says.
+/// A redemption ends only on membership's answer, and in accordance with it.
 pub const ITS_WORD: &str = "P1 a redemption ends as membership says";
 /// No redemption leaves a final state.
 pub const FORWARD: &str = "P1 a redemption only goes forward";
@@ -125,7 +125,8 @@ fn one_open(protocol: &Protocol, state: &State) -> bool {
     })
 }
 
-/// One that waits without a use of its own is in nobody's way: another has taken it over, or it was spent before.
+/// Returns true if the redemption is living. One that waits without its own use is not: another one has taken the use
+/// over, or it was spent before.
 const fn lives(row: &RedemptionRow) -> bool {
     match row.state {
         RedemptionState::Reserved => true,

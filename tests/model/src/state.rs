@@ -80,9 +80,9 @@ pub struct InvitationRow {
     pub uses: Uses,
     /// The tick at which its secret was made (R8).
     pub issued: u8,
-    /// Somebody is guessing: what is short queues.
+    /// True if somebody is guessing, so that short credentials queue.
     pub guess_guarded: bool,
-    /// It lets in at once even whom staff removed.
+    /// True if the invitation admits at once even a person whom staff removed.
     pub allow_rejoin: bool,
 }
 
@@ -103,7 +103,7 @@ pub struct RedemptionRow {
     pub issued: u8,
     /// True if it was to admit at once even a person whom staff removed.
     pub allow_rejoin: bool,
-    /// Where it stands.
+    /// The state of the redemption.
     pub state: RedemptionState,
     /// The first outcome (P9).
     pub outcome: Option<Told>,

@@ -147,7 +147,7 @@ impl Route {
         }
     }
 
-    /// As membership reads it: its route, and the refusal of those who are not known.
+    /// Returns the route in membership's terms, and the refusal for people who are not known.
     #[must_use]
     pub const fn on_the_wire(self) -> (admission::Route, Option<ErrorReason>) {
         match self {

@@ -143,7 +143,7 @@ fn p11_a_batch_that_ranks_before_it_counts_oversells() {
     fails(configuration, Variant::BatchDecidesAtOnce, &[SEATS]);
 }
 
-/// Somebody waits, would be let in by now, and comes again.
+/// Returns a configuration in which a person waits, would be let in by now, and comes again.
 fn let_in_while_waiting(uses: u32) -> Configuration {
     Configuration {
         changes: (vec![Change::Admit], 1),
