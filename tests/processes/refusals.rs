@@ -1,5 +1,5 @@
-//! Redemptions that an earlier version took, of people of whom membership does not keep everything: each ends, once
-//! both are of this version.
+//! Redemptions that an earlier version accepted, with particulars that membership does not store in full: each
+//! completes, once both services have this version.
 
 use homeroom_api::{
     invitations::v1::{RedeemRequest, RedemptionOutcome, Token},
@@ -34,7 +34,7 @@ async fn every_redemption_ends(engine: Engine) {
         let unknown = user.redeem_with(request).await.unwrap_err();
         assert_eq!(reason(&unknown), "MEMBERSHIP_UNAVAILABLE");
     }
-    // of people of whom an earlier version let pass what membership does not keep,
+    // with particulars that an earlier version accepted and that membership does not store,
     let databases = processes.databases();
     for sql in [
         "UPDATE redemptions SET display_name = '\u{200f}Noam' WHERE user_id = 'noam'",
@@ -47,7 +47,7 @@ async fn every_redemption_ends(engine: Engine) {
     processes.launch(Service::Membership).await;
     processes.settled().await;
 
-    // then each is in, with what of it can be kept,
+    // then each person is a member, with as much of the particulars as can be stored,
     for (user, client, request, shown) in [
         ("noam", &noam, of(&cleaned, 1), ["Noam", ""]),
         ("ada", &ada, of(&left_out, 2), ["", ""]),

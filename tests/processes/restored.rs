@@ -1,4 +1,4 @@
-//! Two databases that were restored as of different moments: what recovery heals, and what is left.
+//! Two databases that were restored to different moments: what recovery repairs, and what remains.
 
 use std::{fs, time::Duration};
 
@@ -23,14 +23,14 @@ const BOTH: [Service; 2] = [Service::Invitations, Service::Membership];
 const STOP_SECONDS: u64 = 30;
 const SETTLE_SECONDS: u64 = 60;
 
-/// Both databases as of one moment.
+/// Both databases at one moment.
 struct Moment {
     membership: Url,
     invitations: Url,
 }
 
 impl Moment {
-    /// Of services that do not run.
+    /// Copies the databases of services that do not run.
     async fn of(processes: &Processes, name: &str) -> Self {
         Self {
             membership: copy(&processes.databases().membership, name).await,
@@ -78,7 +78,7 @@ async fn come(processes: &Processes, code: &str, students: std::ops::Range<usize
     }
 }
 
-/// The invariants that the auditor finds broken once recovery is through.
+/// Checks which invariants the auditor finds broken once recovery is done.
 async fn broken(moment: &Moment, expected: &[Invariant]) {
     let options = Options {
         quiescent: true,
@@ -99,7 +99,7 @@ async fn broken(moment: &Moment, expected: &[Invariant]) {
     waited.unwrap_or_else(|_| panic!("the auditor finds other than {expected:?}"));
 }
 
-/// As docs/operating.md has it.
+/// Runs the statement that docs/operating.md gives for this case.
 async fn forget_the_feed(invitations: &Url) {
     Databases::of(invitations.clone(), invitations.clone(), None)
         .change_invitations("DELETE FROM feed_positions WHERE feed = 'membership'")
@@ -115,7 +115,7 @@ async fn redeemed(processes: &Processes, user: &str, credential: &str) -> Redemp
         .outcome()
 }
 
-/// Staff let the one in who waits.
+/// Approves the one waiting request.
 async fn approve(school: &School) {
     let [waiting] = school.waiting().await.try_into().unwrap();
     let request = ApproveJoinRequestRequest {
@@ -137,7 +137,7 @@ async fn reset_code(school: &School) -> String {
 }
 
 async fn restored_as_of_different_moments(engine: Engine) {
-    // Given a class as of one moment, with two students and one who waits,
+    // Given a class at one moment, with two students and one who waits,
     let mut processes = Processes::start(engine).await;
     let school = processes.school().await;
     let first_code = school.class_code().await.code;
@@ -151,7 +151,7 @@ async fn restored_as_of_different_moments(engine: Engine) {
     stop(&mut processes).await;
     let before = Moment::of(&processes, "before").await;
 
-    // and as of a later one, with another code, more students, and the one who waited let in.
+    // and at a later moment, with another code, more students, and the waiting one let in.
     processes.launch_both().await;
     come(&processes, &first_code, 2..4).await;
     approve(&school).await;
@@ -170,7 +170,7 @@ async fn restored_as_of_different_moments(engine: Engine) {
         membership: before.membership,
         invitations: after.invitations,
     };
-    // whose feed is shorter than invitations remembers,
+    // whose feed is shorter than the position that invitations stored,
     forget_the_feed(&older.invitations).await;
     let mut restored = processes
         .beside()
@@ -189,7 +189,7 @@ async fn restored_as_of_different_moments(engine: Engine) {
         co_teacher: restored.user("co-teacher"),
     };
     let of_older = school_of(&restored);
-    // then who came in between has to come again, and can,
+    // then a student who came in between has to come again, and can,
     assert_eq!(of_older.roster().await.len(), 2 + 2);
     for student in ["student-3", "student-4", "student-9"] {
         assert_eq!(
@@ -203,8 +203,8 @@ async fn restored_as_of_different_moments(engine: Engine) {
         RedemptionOutcome::PendingApproval
     );
     approve(&of_older).await;
-    // and the auditor names the reset that membership does not know, until the next one, and what nothing heals:
-    // redemptions without their admissions.
+    // and the auditor reports the reset that membership does not have, until the next reset, and what cannot be
+    // repaired: redemptions without their admissions.
     broken(&older, &[Invariant::I5, Invariant::I7]).await;
     reset_code(&of_older).await;
     broken(&older, &[Invariant::I7]).await;
@@ -221,7 +221,7 @@ async fn restored_as_of_different_moments(engine: Engine) {
         .with_database_url(Service::Invitations, newer.invitations.clone());
     restored.launch_both().await;
     let of_newer = school_of(&restored);
-    // then everybody is in, and nobody gets in by the code from before its reset,
+    // then everybody is a member, and nobody gets in with the code from before its reset,
     assert_eq!(of_newer.roster().await.len(), 2 + 7);
     assert_eq!(
         redeemed(&restored, "student-3", &join_url).await,
