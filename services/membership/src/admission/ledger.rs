@@ -123,7 +123,7 @@ pub struct Effects {
     pub seats: BTreeMap<OrganizationId, SeatChange>,
 }
 
-/// How a transaction treats locks that others hold.
+/// The treatment of locks that other transactions hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Locks {
     /// It takes the locks that are free and leaves the rest. It waits 100 milliseconds for a fence that another

@@ -156,7 +156,7 @@ async fn u14_what_staff_set_stays_and_the_rest_follows(database: &Database) {
             ["New", "staff@x.org", "n-1"],
         ),
         ([None, None, Some("s-9")], ["New", "new@x.org", "s-9"]),
-        // What staff clear stays empty,
+        // Fields that staff clear stay empty,
         ([Some(""), Some(""), Some("")], ["", "", ""]),
         // and a field that they left unchanged does not count as set.
         (
