@@ -36,6 +36,19 @@ impl DomainRule {
     /// # Errors
     /// [`DomainRuleError`] if the text is no domain name, or if the rule would let strangers in.
     pub fn parse(text: &str) -> Result<Self, DomainRuleError> {
+        let rule = Self::stored(text)?;
+        let registrable = psl::domain_str(&rule.domain).ok_or(DomainRuleError::TooBroad)?;
+        if is_free_webmail(registrable) {
+            return Err(DomainRuleError::TooBroad);
+        }
+        Ok(rule)
+    }
+
+    /// Reads a rule that was accepted before, whatever today's lists of public suffixes and webmail hosts say of it.
+    ///
+    /// # Errors
+    /// [`DomainRuleError`] if the text is no domain name.
+    pub fn stored(text: &str) -> Result<Self, DomainRuleError> {
         let text = text.trim();
         if text.len() > MAX_DOMAIN_RULE_BYTES {
             return Err(DomainRuleError::Malformed);
@@ -50,12 +63,6 @@ impl DomainRule {
             None if is_label(name) => return Err(DomainRuleError::TooBroad),
             None => return Err(DomainRuleError::Malformed),
         };
-        let Some(registrable) = psl::domain_str(&domain) else {
-            return Err(DomainRuleError::TooBroad);
-        };
-        if is_free_webmail(registrable) {
-            return Err(DomainRuleError::TooBroad);
-        }
         Ok(Self { domain, subdomains })
     }
 

@@ -119,6 +119,18 @@ async fn p11_an_invitation_that_cannot_be_read_fails_only_who_uses_it() {
 }
 
 #[tokio::test]
+async fn b6_a_rule_that_the_lists_call_too_broad_since_it_was_set_stays_as_it_stands() {
+    let world = World::new().await;
+    world.code(None).await;
+    world
+        .tamper(r#"UPDATE invitations SET email_domains = '["gmail.com", "co.uk"]'"#)
+        .await;
+    let error = world.redeem("ann", CODE, "").await.unwrap_err();
+    // It still asks for an address of its domains.
+    assert_eq!(error.reason(), ErrorReason::EmailUnverified);
+}
+
+#[tokio::test]
 async fn r10_our_own_defect_is_no_guess_of_the_persons() {
     let world = World::with_budgets(Budgets {
         user_burst: 2,

@@ -107,14 +107,14 @@ pub(super) fn domain_rules_text(rules: &[DomainRule]) -> String {
     serde_json::json!(texts).to_string()
 }
 
-/// Reads domain rules. A stored rule that cannot be read, or that today's lists call too broad, makes the row an error.
-/// It is never dropped, because that would let everyone in.
+/// Reads domain rules. A stored rule that cannot be read makes the row an error. It is never dropped, because that would
+/// let everyone in.
 fn domain_rules(text: &str) -> Result<Vec<DomainRule>> {
     let texts: Vec<String> =
         serde_json::from_str(text).map_err(|_| corrupt("invitations.email_domains is no list"))?;
     texts
         .iter()
-        .map(|text| DomainRule::parse(text).map_err(|_| corrupt("a domain rule does not parse")))
+        .map(|text| DomainRule::stored(text).map_err(|_| corrupt("a domain rule does not parse")))
         .collect()
 }
 
