@@ -278,14 +278,14 @@ async fn b13_b14_b15_r7_each_new_student_takes_a_seat_and_a_full_organization_re
     assert_eq!(school.seats().await.seats_available, Some(1));
 
     // Only the platform sets the license.
-    let licence = |limit| UpdateOrganizationRequest {
+    let license = |limit| UpdateOrganizationRequest {
         organization: Some(Organization { name: school.organization.clone(), seat_limit: limit, ..Default::default() }),
         update_mask: field_mask(&["seat_limit"]),
         ..Default::default()
     };
-    assert_eq!(reason(&admin.organizations.update_organization(licence(9)).await.unwrap_err()), "SCOPE_MISSING");
+    assert_eq!(reason(&admin.organizations.update_organization(license(9)).await.unwrap_err()), "SCOPE_MISSING");
     let mut platform = school.platform.clone();
-    platform.organizations.update_organization(licence(9)).await.unwrap();
+    platform.organizations.update_organization(license(9)).await.unwrap();
     assert_eq!(school.seats().await.seats_available, Some(8));
 }
 }

@@ -133,7 +133,7 @@ async fn r2_r6_redemptions_are_listed_and_read_by_staff_and_by_the_person(homero
     let users = |response: homeroom_api::invitations::v1::ListRedemptionsResponse| response.redemptions.into_iter().map(|redemption| redemption.user).collect::<Vec<_>>();
     assert_eq!(users(teacher.redemptions.list_redemptions(list("")).await.unwrap().into_inner()), ["student-2", "student-1"]);
     assert_eq!(users(teacher.redemptions.list_redemptions(list("user = \"student-1\"")).await.unwrap().into_inner()), ["student-1"]);
-    assert_eq!(reason(&teacher.redemptions.list_redemptions(list("colour = \"red\"")).await.unwrap_err()), "INVALID_FILTER");
+    assert_eq!(reason(&teacher.redemptions.list_redemptions(list("color = \"red\"")).await.unwrap_err()), "INVALID_FILTER");
 
     // An approval reaches the redemption through the feed (P5).
     teacher.join_requests.approve_join_request(ApproveJoinRequestRequest { name: request.name, ..Default::default() }).await.unwrap();

@@ -1,4 +1,4 @@
-"""The licences, bans and sources of deny.toml, from cargo tree alone. Any violation is told, and the exit is 1."""
+"""The licenses, bans and sources of deny.toml, from cargo tree alone. Any violation is told, and the exit is 1."""
 
 import collections
 import re
@@ -8,7 +8,7 @@ import tomllib
 
 
 def allowed(expression, allow):
-    """Whether an SPDX expression can be met by the allowed licences: AND binds before OR."""
+    """Whether an SPDX expression can be met by the allowed licenses: AND binds before OR."""
     tokens = re.findall(r"[()]|[^\s()/]+|/", expression)
 
     def either():
@@ -59,14 +59,14 @@ def main():
     wrong = []
     versions = collections.defaultdict(list)
     for package in packages:
-        about, _, licence = package.partition("\t")
+        about, _, license = package.partition("\t")
         name, version, *rest = about.split(" ", 2)
         version = version.removeprefix("v")
         # A path or the address of another registry or repository stands in parentheses; crates.io does not.
         source = "".join(rest).replace("(proc-macro)", "").strip(" ()")
         versions[name].append(version)
-        if not allowed(licence or "none", allow | exceptions.get(name, set())):
-            wrong.append(f"{name} {version}: licence {licence}")
+        if not allowed(license or "none", allow | exceptions.get(name, set())):
+            wrong.append(f"{name} {version}: license {license}")
         if source and not source.startswith("/"):
             wrong.append(f"{name} {version}: from {source}")
         for ban in deny["bans"]["deny"]:

@@ -23,7 +23,7 @@ pub(super) const MEMBERSHIP: &[Row] = &[
     anyone("OrganizationService.ListOrganizations", "{}").or_scopes(&[PLATFORM]).showing("$organization", About::Organization, Member),
     organization("OrganizationService.UpdateOrganization", Admin,
         r#"{"organization":{"name":"$organization","display_name":"New","etag":"stale"}}"#),
-    Row::new("OrganizationService.UpdateOrganization", About::Organization, Opens::Licence,
+    Row::new("OrganizationService.UpdateOrganization", About::Organization, Opens::License,
         r#"{"organization":{"name":"$organization","seat_limit":7,"etag":"stale"},"update_mask":"seatLimit"}"#)
         .or_scopes(&[PLATFORM]),
     organization("OrganizationService.DeleteOrganization", Admin, r#"{"name":"$organization","etag":"stale"}"#).or_scopes(&[PLATFORM]),

@@ -158,13 +158,13 @@ fn expected(package: &str, row: &Row, target: &Target, person: Person, mode: Mod
             Opens::Anyone | Opens::Scope => true,
             Opens::Sight => sees,
             Opens::Role(least) => person.has(target, row.about, least),
-            Opens::Nothing | Opens::Person | Opens::Licence => false,
+            Opens::Nothing | Opens::Person | Opens::License => false,
         };
     if allowed {
         Answer::Allowed
     } else if !sees || row.hides || row.opens == Opens::Nothing {
         Answer::Hidden
-    } else if row.opens == Opens::Licence && person.administers(target) {
+    } else if row.opens == Opens::License && person.administers(target) {
         Answer::ScopeMissing
     } else {
         Answer::RoleRequired

@@ -52,7 +52,7 @@ pub(super) enum Opens {
     /// The caller is the person concerned, whatever the role.
     Person,
     /// The call sets the license: an administrator lacks the scope, everybody else the role.
-    Licence,
+    License,
 }
 
 /// The answer to a token whose `organizations` claim does not include the organization.

@@ -318,7 +318,7 @@ fn conventions() -> Vec<Spoilt> {
             "02 update_mask",
             "of an unknown field",
             "update_mask",
-            json!("colour"),
+            json!("color"),
         ),
         row("02 required fields", "missing", "credential", json!("")),
         row(

@@ -20,7 +20,7 @@ pub fn wrong_failure(status: &Status) -> Option<String> {
         ));
     };
     if info.domain != ERROR_DOMAIN || code_of(reason) != status.code() {
-        return Some(format!("{} travelled as {:?}", info.reason, status.code()));
+        return Some(format!("{} traveled as {:?}", info.reason, status.code()));
     }
     let retried = matches!(
         status.code(),

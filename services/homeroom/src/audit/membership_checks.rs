@@ -129,7 +129,7 @@ pub(crate) const CHECKS: &[Check] = &[
     Check::new(
         Invariant::I1,
         Weight::Note,
-        "more seats are used than the licence has now; it was lowered",
+        "more seats are used than the license has now; it was lowered",
         concat!(
             over_the_limit!(),
             "AND o.revision > 1 AND m.last_join <= o.update_time + {tolerance}"

@@ -72,7 +72,7 @@ mod database;
 mod erasures;
 mod fences;
 mod invitation_checks;
-mod judgement;
+mod judgment;
 mod membership_checks;
 mod membership_checks_of_requests;
 mod print;
@@ -90,7 +90,7 @@ pub use report::{Finding, Invariant, Offender, Outcome, Report, Severity};
 
 use check::{Figures, run_checks, run_counts};
 use database::{Service, Snapshot};
-use judgement::Circumstances;
+use judgment::Circumstances;
 
 /// The default time for which a redemption may be under way, in minutes.
 pub const STUCK_AFTER_MINUTES_DEFAULT: i64 = 10;

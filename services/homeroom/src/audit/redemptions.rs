@@ -5,7 +5,7 @@ use futures::{StreamExt as _, stream::BoxStream};
 
 use super::{
     database::{Error, Row, Snapshot},
-    judgement::{Admission, Circumstances, Redemption, Request, judge},
+    judgment::{Admission, Circumstances, Redemption, Request, judge},
     membership_checks::place,
     membership_checks_of_requests::{ends, request},
     report::{Invariant, Report},

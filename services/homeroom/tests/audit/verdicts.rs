@@ -31,7 +31,7 @@ async fn what_is_lowered_later_is_a_note(engine: Engine) {
 
     assert_eq!(live.status(), 0, "{}", live.text());
     for note in [
-        "the licence has now; it was lowered: 1",
+        "the license has now; it was lowered: 1",
         "are allowed now; max_uses was lowered: 1",
         "a fence is pending: 1",
     ] {

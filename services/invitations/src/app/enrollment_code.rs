@@ -40,7 +40,7 @@ const KIND: InvitationKind = InvitationKind::EnrollmentCode;
 fn code_not_found(name: &EnrollmentCodeName) -> Error {
     Error::new(
         ErrorReason::CodeNotFound,
-        "There is no such enrolment code that you may see; check its name.",
+        "There is no such enrollment code that you may see; check its name.",
     )
     .resource("homeroom/EnrollmentCode", name.to_string())
 }
@@ -229,7 +229,7 @@ impl Work {
         let present = secrets
             .show(row)?
             .and_then(|shown| EnrollmentCode::parse(shown.expose()).ok())
-            .ok_or_else(|| Error::internal("an enrolment code has lost its code"))?;
+            .ok_or_else(|| Error::internal("an enrollment code has lost its code"))?;
         let mut fields = Vec::new();
 
         let code = patch.code.unwrap_or_else(|| present.clone());

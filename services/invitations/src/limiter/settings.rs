@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn r10_every_mistake_in_the_budgets_is_named_at_once() {
         let said = read(
-            "user_burst=0,user_hourly=many,address_hourly,colour=3,service_hourly=1000001,user_daily=5,user_daily=6",
+            "user_burst=0,user_hourly=many,address_hourly,color=3,service_hourly=1000001,user_daily=5,user_daily=6",
         )
         .unwrap_err();
         assert_eq!(said.len(), 6, "{said:?}");
@@ -129,7 +129,7 @@ mod tests {
             "user_burst is 0; it must be 1 to",
             "user_hourly is \"many\"",
             "address_hourly is \"\"",
-            "no budget named \"colour\"; there are user_burst, user_hourly",
+            "no budget named \"color\"; there are user_burst, user_hourly",
             "service_hourly is 1000001",
             "names user_daily twice",
         ] {

@@ -14,7 +14,7 @@ use crate::{domain::access::Standing, store::Repository};
 ///
 /// `person` is the person concerned, if the rule allows the call to them. A caller who may not see the place gets
 /// `ORGANIZATION_NOT_FOUND` or `CLASS_NOT_FOUND`, any other caller `ROLE_REQUIRED`.
-pub async fn authorise(
+pub async fn authorize(
     repository: &mut dyn Repository,
     caller: &Caller,
     place: &Place,

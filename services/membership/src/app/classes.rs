@@ -289,7 +289,7 @@ impl App {
     pub async fn class(&self, caller: &Caller, name: ClassName) -> Result<Class> {
         let place = Place::Class(name.clone());
         let mut repository = self.store.read().await?;
-        access::authorise(repository.as_mut(), caller, &place, &rules::GET_CLASS, None).await?;
+        access::authorize(repository.as_mut(), caller, &place, &rules::GET_CLASS, None).await?;
         repository
             .class(&name)
             .await?
@@ -308,7 +308,7 @@ impl App {
         let place = Place::Organization(organization.clone());
         let mut repository = self.store.read().await?;
         let rule = &rules::LIST_CLASSES;
-        let standing = access::authorise(repository.as_mut(), caller, &place, rule, None).await?;
+        let standing = access::authorize(repository.as_mut(), caller, &place, rule, None).await?;
         let sees_all = standing.role_in_organization == Some(Role::Admin);
         let query = ClassQuery {
             organization,

@@ -177,7 +177,7 @@ impl App {
         };
         let mut repository = self.store.read().await?;
         let person = Some(&name.user);
-        access::authorise(repository.as_mut(), caller, &name.place, rule, person).await?;
+        access::authorize(repository.as_mut(), caller, &name.place, rule, person).await?;
         repository
             .member(&name.place, &name.user)
             .await?
@@ -197,7 +197,7 @@ impl App {
             Place::Class(_) => &rules::LIST_CLASS_MEMBERS,
         };
         let mut repository = self.store.read().await?;
-        access::authorise(repository.as_mut(), caller, &place, rule, None).await?;
+        access::authorize(repository.as_mut(), caller, &place, rule, None).await?;
         let query = MemberQuery {
             place,
             role: filter.role,

@@ -265,7 +265,7 @@ impl App {
         let place = Place::Organization(id);
         let mut repository = self.store.read().await?;
         let rule = &rules::GET_ORGANIZATION;
-        access::authorise(repository.as_mut(), caller, &place, rule, None).await?;
+        access::authorize(repository.as_mut(), caller, &place, rule, None).await?;
         repository
             .organization(place.organization())
             .await?
@@ -328,7 +328,7 @@ impl App {
         let place = Place::Organization(id);
         let mut repository = self.store.read().await?;
         let rule = &rules::GET_SEAT_USAGE;
-        access::authorise(repository.as_mut(), caller, &place, rule, None).await?;
+        access::authorize(repository.as_mut(), caller, &place, rule, None).await?;
         repository
             .seats(place.organization())
             .await?

@@ -14,7 +14,7 @@ pub fn no_seats(place: &Place, seats: &Seats) -> Error {
     let organization = Place::Organization(place.organization().clone()).to_string();
     Error::new(
         ErrorReason::NoSeats,
-        "Remove a student from the organization or have its licence raised: every seat is taken.",
+        "Remove a student from the organization or have its license raised: every seat is taken.",
     )
     .metadata("seat_limit", seats.limit.to_string())
     .metadata("seats_used", seats.used.to_string())

@@ -38,7 +38,7 @@ pub struct Change {
 
 impl Change {
     /// Takes the organization's lock if the rule allows the call, and returns its seats and the place with the acting
-    /// user's roles in it ([`access::authorise`]).
+    /// user's roles in it ([`access::authorize`]).
     ///
     /// Access is checked twice: before the lock, so that nobody waits for an unauthorized caller, and under it (P6).
     pub async fn enter(
@@ -47,9 +47,9 @@ impl Change {
         rule: &Rule,
         person: Option<&UserId>,
     ) -> Result<(Seats, Standing)> {
-        self.authorise(place, rule, person).await?;
+        self.authorize(place, rule, person).await?;
         let seats = self.lock(place).await?;
-        let standing = self.authorise(place, rule, person).await?;
+        let standing = self.authorize(place, rule, person).await?;
         Ok((seats, standing))
     }
 
@@ -62,14 +62,14 @@ impl Change {
             .ok_or_else(|| place_not_found(place))
     }
 
-    /// Returns the place with the acting user's roles in it, if the rule allows the call ([`access::authorise`]).
-    async fn authorise(
+    /// Returns the place with the acting user's roles in it, if the rule allows the call ([`access::authorize`]).
+    async fn authorize(
         &mut self,
         place: &Place,
         rule: &Rule,
         person: Option<&UserId>,
     ) -> Result<Standing> {
-        access::authorise(self.repository.as_mut(), &self.caller, place, rule, person).await
+        access::authorize(self.repository.as_mut(), &self.caller, place, rule, person).await
     }
 
     /// Writes the events recorded so far.

@@ -19,7 +19,7 @@ on_both_engines!(
     only_the_platform_creates_organizations_and_an_id_is_given_once,
     b4_the_code_prefix_is_made_from_the_id_unique_and_fixed,
     u4_prefixes_that_read_alike_are_one_too_many,
-    only_the_platform_sets_the_licence,
+    only_the_platform_sets_the_license,
     an_organization_is_absent_for_who_may_not_see_it,
     organizations_are_listed_for_their_members_within_the_token,
     deleting_takes_an_empty_organization_or_force,
@@ -184,27 +184,27 @@ async fn u4_prefixes_that_read_alike_are_one_too_many(database: &Database) {
     world.end().await;
 }
 
-async fn only_the_platform_sets_the_licence(database: &Database) {
+async fn only_the_platform_sets_the_license(database: &Database) {
     let world = World::start(database).await;
     world.hamilton(10).await;
-    let licence = |seat_limit| Organization {
+    let license = |seat_limit| Organization {
         seat_limit,
         display_name: "Hamilton High".to_owned(),
         ..Organization::default()
     };
     let mut ada = world.user("ada");
-    let refused = update(&mut ada, licence(11), &["seat_limit"]).await;
+    let refused = update(&mut ada, license(11), &["seat_limit"]).await;
     assert_eq!(refused, Err(ErrorReason::ScopeMissing));
-    let renamed = update(&mut ada, licence(10), &["seat_limit", "display_name"]).await;
+    let renamed = update(&mut ada, license(10), &["seat_limit", "display_name"]).await;
     assert_eq!(renamed.unwrap().display_name, "Hamilton High");
     let mut platform = world.platform();
-    let raised = update(&mut platform, licence(11), &["seat_limit"]).await;
+    let raised = update(&mut platform, license(11), &["seat_limit"]).await;
     assert_eq!(raised.unwrap().seat_limit, 11);
-    let refused = update(&mut platform, licence(11), &["display_name"]).await;
+    let refused = update(&mut platform, license(11), &["display_name"]).await;
     assert_eq!(refused, Err(ErrorReason::RoleRequired));
-    let above = update(&mut platform, licence(1_000_000_001), &["seat_limit"]).await;
+    let above = update(&mut platform, license(1_000_000_001), &["seat_limit"]).await;
     assert_eq!(above, Err(ErrorReason::InvalidRequest));
-    let highest = update(&mut platform, licence(1_000_000_000), &["seat_limit"]).await;
+    let highest = update(&mut platform, license(1_000_000_000), &["seat_limit"]).await;
     assert_eq!(highest.unwrap().seat_limit, 1_000_000_000);
     world.end().await;
 }

@@ -109,11 +109,11 @@ pub async fn create(homeroom: &Homeroom) -> Vec<Spoilt> {
         .delete_enrollment_code(delete)
         .await
         .unwrap();
-    add("enrolment code, off", &off.full_code);
-    add("enrolment code, deleted", &deleted.full_code);
-    add("enrolment code, reset", &changed.full_code);
+    add("enrollment code, off", &off.full_code);
+    add("enrollment code, deleted", &deleted.full_code);
+    add("enrollment code, reset", &changed.full_code);
     add(
-        "enrolment code, unknown",
+        "enrollment code, unknown",
         &off.full_code.replace("11", "12"),
     );
 
@@ -208,7 +208,7 @@ async fn living(school: &School) -> Vec<(String, String)> {
         ("join URL", school.join_url().await.url),
         ("class token", school.token(Token::default()).await.phrase),
         (
-            "enrolment code",
+            "enrollment code",
             school.enrollment_code(code).await.full_code,
         ),
     ];

@@ -237,7 +237,7 @@ impl Composer<'_> {
         match self.dice.weighted([60, 37, 3].into_iter()) {
             0 => String::new(),
             1 => (*self.dice.pick(filters)).to_owned(),
-            _ => "colour = \"red\"".to_owned(),
+            _ => "color = \"red\"".to_owned(),
         }
     }
 

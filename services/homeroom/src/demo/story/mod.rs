@@ -38,7 +38,7 @@ pub(crate) async fn play(stage: &mut Stage<'_>) -> Result<String, Failure> {
     school::play(stage).await?;
     print::title("2  The first way in: tokens");
     tokens::play(stage).await?;
-    print::title("3  The second way in: an enrolment code for one email domain");
+    print::title("3  The second way in: an enrollment code for one email domain");
     enrollment_code::play(stage).await?;
     print::title("4  The third way in: the class code, and its lock");
     class_code::play(stage).await?;

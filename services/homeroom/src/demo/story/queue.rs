@@ -109,7 +109,7 @@ async fn full(stage: &mut Stage<'_>, request: &str) -> Result<(), Failure> {
                 comes_out: Outcome::Refusal(Code::FailedPrecondition, "NO_SEATS"),
             },
             Step {
-                says: "The licence is used to the last seat, and one person waits.",
+                says: "The license is used to the last seat, and one person waits.",
                 by: PLATFORM,
                 calls: "OrganizationService/GetSeatUsage",
                 with: json!({"name": "organizations/hamilton/seatUsage"}),

@@ -332,5 +332,5 @@ fn lapsed(request: &Request, settled: &Redemption, by: &Circumstances) -> bool {
 }
 
 #[cfg(test)]
-#[path = "judgement_tests.rs"]
+#[path = "judgment_tests.rs"]
 mod tests;
