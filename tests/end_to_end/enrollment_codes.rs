@@ -9,7 +9,7 @@ use homeroom_api::{
         UpdateEnrollmentCodeRequest, enrollment_code,
     },
     membership::v1::{
-        CreateOrganizationRequest, GetOrganizationRequest, Organization,
+        CreateOrganizationRequest, DeleteClassRequest, GetOrganizationRequest, Organization,
         RemoveOrganizationMemberRequest, UpdateOrganizationMemberRequest,
         UpdateOrganizationRequest,
     },
@@ -237,6 +237,30 @@ async fn b11_a_code_is_deletable_and_then_opens_nothing(homeroom) {
     assert_eq!(reason(&gone), "CODE_NOT_FOUND");
     // The word of the deleted code is free again.
     school.enrollment_code(code("BIO101")).await;
+}
+}
+
+on_both_engines! {
+async fn b11_a_deleted_class_frees_the_words_of_its_codes(homeroom) {
+    // Given a class with a code, and another one with its own,
+    let school = homeroom.school().await;
+    let bio = school.enrollment_code(code("BIO101")).await;
+    let other = school.another_class("chemistry").await;
+    let chem = school.try_enrollment_code(&other, code("CHEM202")).await.unwrap();
+    let taken = school.try_enrollment_code(&other, code("BIO101")).await.unwrap_err();
+    assert_eq!(reason(&taken), "CODE_TAKEN");
+    // when the first class is deleted,
+    let delete = DeleteClassRequest { name: school.class.clone(), ..Default::default() };
+    school.admin.clone().classes.delete_class(delete).await.unwrap();
+    // then its code's word is free, and the other class's code stays.
+    homeroom.eventually("the word is free", async || {
+        school.try_enrollment_code(&other, code("BIO101")).await.is_ok()
+    })
+    .await;
+    admitted(homeroom, "student-1", &bio.full_code).await;
+    admitted(homeroom, "student-1", &chem.full_code).await;
+    let rest = school.try_enrollment_code(&other, code("CHEM202")).await.unwrap_err();
+    assert_eq!(reason(&rest), "CODE_TAKEN");
 }
 }
 

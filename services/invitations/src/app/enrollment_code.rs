@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     domain::{
-        enrollment_code::{CodePrefix, EnrollmentCode},
+        enrollment_code::{CodePrefix, EnrollmentCode, folded},
         invitation::InvitationKind,
     },
     membership::Access,
@@ -276,7 +276,12 @@ impl Work {
         let code_changed = full != present.full_canonical(&code_prefix);
         if code_changed {
             self.refuse_taken(&full, row.invitation.id).await?;
-            row.invitation.issue_time = self.now;
+            // A code that reads like the present one is found by either, so it admits nobody whom the present one does
+            // not (R8).
+            let present = present.full_canonical(&code_prefix);
+            if folded(full.expose()) != folded(present.expose()) {
+                row.invitation.issue_time = self.now;
+            }
             row.strength_bits = code.strength_bits();
         }
         if code_changed || switched_off {

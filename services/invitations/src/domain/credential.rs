@@ -8,25 +8,17 @@ use super::enrollment_code::{
     MIN_PREFIX_CHARACTERS,
 };
 use super::invitation::InvitationKind;
+use super::message::Doubt;
 use super::phrase::{Phrase, listed_word};
 use super::public_url::{Path, PublicUrl, is_wrapped, unwrapped};
-use super::{class_code, join_key, organization_token, typed_text};
+use super::{class_code, join_key, message, organization_token, typed_text};
 
 /// The maximum length of a credential, in bytes: as typed, or as contained in a link.
 pub const MAX_CREDENTIAL_BYTES: usize = 512;
 /// The maximum length of a text that a link is read from, in bytes: a mail filter can make a link many times as long.
-pub const MAX_PASTED_BYTES: usize = 4_096;
+pub const MAX_PASTED_BYTES: usize = typed_text::MAX_NORMAL_BYTES;
 /// The maximum number of words with more than one character in a typed code; a longer text is a sentence.
 const MAX_TYPED_WORDS: usize = 6;
-
-/// Words of a sentence that introduces a code, in capitals, sorted. None is a word of a phrase.
-#[rustfmt::skip]
-const TELLING: [&str; 22] = [
-    "BITTE", "CODE", "CODES", "CODICE", "CODIGO", "ENTER", "HERE", "INVITATION", "INVITE", "JOIN", "KOD", "KODE",
-    "KODEN", "KODU", "KOODI", "LAUTET", "LINK", "PLEASE", "THANKS", "THIS", "TOKEN", "USE",
-];
-/// More such words. None begins such a sentence, but each may be an organization's prefix.
-const TELLING_WITHIN: [&str; 5] = ["EST", "IS", "IST", "MY", "YOUR"];
 
 /// The reason why a text is no credential (`CODE_MALFORMED`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -62,6 +54,15 @@ pub enum Malformed {
         "looks like a link wrapped by a mail filter; open it and copy the address that it leads to, or enter the code"
     )]
     WrappedLink,
+}
+
+impl From<Doubt> for Malformed {
+    fn from(doubt: Doubt) -> Self {
+        match doubt {
+            Doubt::Sentence => Self::Sentence,
+            Doubt::Several => Self::Several,
+        }
+    }
 }
 
 /// Returns a character as an error names it.
@@ -109,6 +110,9 @@ impl Credential {
             return Err(Malformed::TooLong);
         }
         let normal = typed_text::normalize(input).map_err(Malformed::Character)?;
+        if normal.len() > MAX_PASTED_BYTES {
+            return Err(Malformed::TooLong);
+        }
         let text = typed_text::trim_punctuation(&normal);
         if let Some(candidate) = pasted(text, base)? {
             return Ok(Self {
@@ -122,7 +126,7 @@ impl Credential {
         if text.len() > MAX_CREDENTIAL_BYTES {
             return Err(Malformed::TooLong);
         }
-        let meant = meant(text).ok_or(Malformed::Sentence)?;
+        let meant = message::credential(text)?;
         Ok(Self {
             candidates: typed(meant)?,
             first_word_characters: typed_text::first_word(meant).len(),
@@ -237,50 +241,6 @@ fn linked(letter: &str, key: &str) -> Option<Candidate> {
     canonical.map(|canonical| Candidate::new(kind, canonical))
 }
 
-/// Returns the part of `text` that is the credential: all of it, or the end of a sentence, if that is one word with a
-/// digit or hyphen in it, a phrase or a class code. None if this is unclear.
-fn meant(text: &str) -> Option<&str> {
-    let mut end = 0;
-    let mut words = Vec::new();
-    for word in text.split_inclusive([' ', '\n', ':']) {
-        end += word.len();
-        if !typed_text::trim_punctuation(word).is_empty() {
-            words.push((word, text.get(end..)?));
-        }
-    }
-    let Some(last) = (0..words.len()).rev().find(|index| tells(&words, *index)) else {
-        return Some(text);
-    };
-    let (told, rest) = *words.get(last)?;
-    // The first of two words may also be a prefix.
-    let is_told = words.len() > 2 || told.ends_with(':') || !told.is_ascii();
-    let rest = typed_text::trim_punctuation(rest);
-    let has_digit = rest.contains(|one: char| one.is_ascii_digit());
-    let is_word = last + 2 == words.len() && (has_digit || rest.contains('-'));
-    let is_class_code = has_digit && class_code::canonical(rest).is_some();
-    let is_clear = is_word || is_class_code || Phrase::parse(&without_separators(rest)).is_some();
-    (is_told && is_clear).then_some(rest)
-}
-
-/// Returns true if the word at `index` introduces a code and is no part of one. Each word comes with the text after it.
-fn tells(words: &[(&str, &str)], index: usize) -> bool {
-    let Some((told, rest)) = words.get(index).filter(|_| words.len() > 1) else {
-        return false;
-    };
-    let word = typed_text::trim_punctuation(told);
-    let has = |is_ascii: bool| {
-        word.chars()
-            .any(|one| one.is_alphanumeric() && one.is_ascii() == is_ascii)
-    };
-    let capitals = word.to_ascii_uppercase();
-    let among = |list: &[&str]| list.binary_search(&capitals.as_str()).is_ok();
-    let is_within = index > 0 && words.len() > 2;
-    (told.ends_with(':') && rest.starts_with(char::is_whitespace))
-        || (has(false) && !has(true))
-        || ((index == 0 || is_within) && among(&TELLING))
-        || (is_within && among(&TELLING_WITHIN))
-}
-
 /// Returns all kinds that typed text can be.
 fn typed(text: &str) -> Result<Vec<Candidate>, Malformed> {
     if let Some(strange) = text
@@ -295,7 +255,7 @@ fn typed(text: &str) -> Result<Vec<Candidate>, Malformed> {
         return Err(Malformed::Character(separator));
     }
     // Other separators between words make no difference if the form is unambiguous.
-    let letters = without_separators(&code);
+    let letters = typed_text::letters_and_digits(&code);
     let mut groups = code.split(|one: char| !one.is_ascii_alphanumeric());
     let is_grouped =
         separator.is_none() || groups.all(|group| group.len() == class_code::GROUP_CHARACTERS);
@@ -334,9 +294,10 @@ fn typed(text: &str) -> Result<Vec<Candidate>, Malformed> {
     match (candidates.as_slice(), separator) {
         ([], _) if is_sentence => Err(Malformed::Sentence),
         // In many fonts it looks like an I or an l.
-        ([], Some('|')) if !text.contains("| ") && !text.contains(" |") => {
-            typed(&Zeroizing::new(text.replace('|', "I")))
-        }
+        ([], Some('|')) => match message::with_bars_read(text) {
+            Some(read) => typed(&read),
+            None => Err(Malformed::Character('|')),
+        },
         ([], Some(separator)) => Err(Malformed::Character(separator)),
         ([], None) => Err(Malformed::Form),
         ([only], _) if only.kind == InvitationKind::EnrollmentCode && numbered > 1 => {
@@ -344,12 +305,6 @@ fn typed(text: &str) -> Result<Vec<Candidate>, Malformed> {
         }
         _ => Ok(candidates),
     }
-}
-
-/// Returns the letters and digits of `text`.
-fn without_separators(text: &str) -> Zeroizing<String> {
-    let letters = text.chars().filter(char::is_ascii_alphanumeric);
-    Zeroizing::new(letters.collect())
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ pub mod enrollment_code;
 pub mod invitation;
 pub mod join_key;
 pub mod lock;
+mod message;
 pub mod organization_token;
 pub mod phrase;
 mod phrase_exclusions;

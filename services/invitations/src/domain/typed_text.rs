@@ -16,12 +16,15 @@ const ZEROS: [char; 39] = [
 const DIGITS: u32 = 10;
 /// The right-to-left override: the text after it is not displayed in its order.
 const RIGHT_TO_LEFT_OVERRIDE: char = '\u{202e}';
+/// The length of normalized text after which nothing more is read, in bytes: NFKC makes up to 18 characters of one.
+pub(super) const MAX_NORMAL_BYTES: usize = 4_096;
 /// An accent that is typed for an apostrophe; NFKC would turn it into a space.
 const ACUTE_ACCENT: char = '\u{b4}';
 
 /// Normalizes `text` to what is visible: NFKC without invisible characters, digits of every script as ASCII digits,
 /// dashes as `-`, and white space as spaces and line breaks. White space after a dash, where mailers break a line, and
-/// a space before a colon are removed. All other characters stay.
+/// a space before a colon are removed. All other characters stay. Of a text that becomes longer than
+/// [`MAX_NORMAL_BYTES`], at least so much is returned.
 ///
 /// # Errors
 /// The character that makes the text differ from what is visible: a control character, or one that changes the
@@ -36,6 +39,9 @@ pub(super) fn normalize(text: &str) -> Result<Zeroizing<String>, char> {
         .nfkc();
     let mut plain = Zeroizing::new(String::with_capacity(text.len()));
     for character in composed {
+        if plain.len() > MAX_NORMAL_BYTES {
+            break;
+        }
         let character = plain_character(character)?;
         if character == ':' && plain.ends_with(' ') {
             // French puts a space before a colon.
@@ -49,9 +55,25 @@ pub(super) fn normalize(text: &str) -> Result<Zeroizing<String>, char> {
 }
 
 /// Returns the text without everything around its first and last letter or digit: quotation marks and brackets, the
-/// marks for bold or code in a chat, and the punctuation of a sentence that it ended, in any language.
+/// marks for bold or code in a chat, and the punctuation of a sentence that it ended, in any language. A bar at one end
+/// alone stays, because it may be an I.
 pub(super) fn trim_punctuation(text: &str) -> &str {
-    text.trim_matches(|character: char| !character.is_alphanumeric())
+    let is_around = |character: char| !character.is_alphanumeric();
+    let mut start = text.len() - text.trim_start_matches(is_around).len();
+    let mut end = text.trim_end_matches(is_around).len().max(start);
+    let (before, after) = (&text[..start], &text[end..]);
+    match (before.ends_with('|'), after.starts_with('|')) {
+        (true, false) => start -= 1,
+        (false, true) => end += 1,
+        _ => {}
+    }
+    &text[start..end]
+}
+
+/// Returns the letters and digits of `text`.
+pub(super) fn letters_and_digits(text: &str) -> Zeroizing<String> {
+    let letters = text.chars().filter(char::is_ascii_alphanumeric);
+    Zeroizing::new(letters.collect())
 }
 
 /// Returns `text` in capitals, without white space and hyphens.
@@ -97,6 +119,9 @@ fn plain_character(character: char) -> Result<char, char> {
 }
 
 fn digit(character: char) -> Option<char> {
+    if !character.is_numeric() {
+        return None;
+    }
     ZEROS.into_iter().find_map(|zero| {
         let value = u32::from(character).checked_sub(u32::from(zero))?;
         char::from_digit(value, DIGITS)
@@ -224,6 +249,14 @@ mod tests {
             assert_eq!(trim_punctuation(text), "AB-C", "{text}");
         }
         assert_eq!(trim_punctuation("..."), "");
+        for (text, trimmed) in [
+            ("| AB-C |", "AB-C"),
+            ("||AB-C||", "AB-C"),
+            ("AB-C|", "AB-C|"),
+            ("(|AB-C)", "|AB-C"),
+        ] {
+            assert_eq!(trim_punctuation(text), trimmed, "{text}");
+        }
     }
 
     proptest! {

@@ -117,12 +117,12 @@ impl<S: Store> BudgetedLimiter<S> {
         }
     }
 
-    pub(super) fn push_keeping(&self, receipt: Receipt, commands: &mut Vec<Command>) {
+    pub(super) fn push_keeping(&self, receipt: Receipt, found: bool, commands: &mut Vec<Command>) {
         let is_repeat = receipt.is_repeat();
         commands.extend(receipt.guesses.iter().map(|guess| Command {
             subject: Subject::from(&guess.scope),
             operation: match guess.scope {
-                GuessScope::Organization(_) if is_repeat => {
+                GuessScope::Organization(_) if is_repeat || found => {
                     Operation::LeaveGuard { mark: guess.mark }
                 }
                 _ => Operation::KeepGuard {

@@ -127,10 +127,10 @@ impl<S: Store> BudgetedLimiter<S> {
                     }
                     self.push_giving_back(receipt, effect, &mut commands);
                 }
-                Settlement::Keep { receipt } => {
+                Settlement::Keep { receipt, found } => {
                     let scopes = receipt.guesses.iter().map(|guess| guess.scope.clone());
                     kept.extend((commands.len()..).zip(scopes));
-                    self.push_keeping(receipt, &mut commands);
+                    self.push_keeping(receipt, found, &mut commands);
                 }
             }
         }

@@ -150,7 +150,7 @@ impl Limiter for GuardedLimiter {
 impl Settlement {
     fn receipt(&self) -> &Receipt {
         match self {
-            Self::GiveBack { receipt, .. } | Self::Keep { receipt } => receipt,
+            Self::GiveBack { receipt, .. } | Self::Keep { receipt, .. } => receipt,
         }
     }
 }

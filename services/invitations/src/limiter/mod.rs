@@ -35,7 +35,8 @@
 //!   until a code opens is not locked out when it does. But nobody can poll: repeats beyond a burst of 5 count against
 //!   the address like failures. One user has no more repeats than an address has failures (30 at once, then one each
 //!   two minutes), and those that name no organization count against the whole service. An organization's guard counts
-//!   guesses and no repeats: otherwise a class that presses the button would close it.
+//!   neither repeats nor refusals by an invitation in use, such as `NOT_YET_VALID`: otherwise a class that presses the
+//!   button before a code opens would close it.
 //! - **A guess counts wherever it may hit.** A guess that names an organization only by its first letters, and could as
 //!   well be another's phrase, counts for both. And a short credential that was matched queues while the guard of its
 //!   own organization or that of the whole service is closed, whatever the attempt named: otherwise a credential found
@@ -248,10 +249,12 @@ pub enum Settlement {
         effect: Effect,
     },
     /// The attempt failed. The user and the address stay charged. The guard of its guesses counts it now; the guard of
-    /// an organization counts no repeats.
+    /// an organization counts neither repeats nor what was found.
     Keep {
         /// The attempt's receipt.
         receipt: Receipt,
+        /// True if an invitation in use refused the person: whoever named it did not guess.
+        found: bool,
     },
 }
 

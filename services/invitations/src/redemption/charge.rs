@@ -4,6 +4,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use homeroom_api::{
+    common::v1::ErrorReason,
     ids::{OrganizationId, SYSTEM_ACTOR, UserId},
     membership::v1::Permission,
     names::Place,
@@ -116,7 +117,8 @@ impl Redemptions {
                             effect: effect_of(outcome),
                         }
                     } else {
-                        Settlement::Keep { receipt }
+                        let found = outcome != Outcome::Refused(ErrorReason::CodeNotUsable);
+                        Settlement::Keep { receipt, found }
                     }
                 })
                 .collect();

@@ -1,7 +1,11 @@
 //! The follower (P5): every end of a join request is one event of membership's feed, and settles the redemption that
 //! filed it. The position in the feed moves in the transaction that applies its events.
 
-use homeroom_api::{common::v1::Event, ids::SYSTEM_ACTOR, names::RedemptionName};
+use homeroom_api::{
+    common::v1::Event,
+    ids::SYSTEM_ACTOR,
+    names::{ClassName, RedemptionName},
+};
 use homeroom_kit::{Error, Result};
 use uuid::Uuid;
 
@@ -56,6 +60,7 @@ impl Redemptions {
         if page.events.is_empty() && before.as_deref() == Some(page.next_page_token.as_str()) {
             return Ok(Followed::default());
         }
+        self.free_codes(&page.events).await?;
         let events: Vec<&Event> = page.events.iter().collect();
         let before = before.as_deref();
         let token = page.next_page_token.as_str();
@@ -74,6 +79,24 @@ impl Redemptions {
     pub async fn count_skipped_events(&self) -> Result<u64> {
         let mut repository = self.ledger.store.read().await?;
         Ok(repository.count_skipped_events(MEMBERSHIP_FEED).await?)
+    }
+
+    /// Deletes the enrollment codes of classes that were deleted, each class in a transaction of its own. It may be
+    /// repeated.
+    async fn free_codes(&self, events: &[Event]) -> Result<()> {
+        let deleted = events
+            .iter()
+            .filter(|event| event.r#type == "class.deleted");
+        for class in deleted.filter_map(|event| ClassName::parse(&event.subject).ok()) {
+            let mut repository = self.ledger.store.write().await?;
+            let now = self.ledger.clock.now();
+            repository
+                .lock_organizations(std::slice::from_ref(&class.organization), now)
+                .await?;
+            repository.delete_codes_of(&class, now).await?;
+            repository.commit("free_codes").await?;
+        }
+        Ok(())
     }
 
     async fn follow_page(

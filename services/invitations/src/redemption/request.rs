@@ -225,7 +225,9 @@ fn believed(
             };
         }
         let acts = caller.has(Scope::ActAs);
-        if !person::display_name(&told.display_name).is_empty() {
+        let is_named = !person::display_name(&said.display_name).is_empty();
+        // The name of a token is known better than the one that its bearer types.
+        if (acts || !is_named) && !person::display_name(&told.display_name).is_empty() {
             said.display_name.clone_from(&told.display_name);
             refreshes_roster = acts && vouched;
         }

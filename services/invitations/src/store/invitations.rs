@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use homeroom_api::{
     ids::{OrganizationId, UserId},
-    names::Place,
+    names::{ClassName, Place},
 };
 use uuid::Uuid;
 
@@ -155,6 +155,9 @@ pub trait Invitations: Send {
     /// stored revision is the one before `row.revision`. If `uses_since_epoch` grew, uses are counted from zero.
     /// Returns false if it was not written, also because another invitation has the new secret already.
     async fn update_invitation(&mut self, row: &InvitationRow) -> Result<bool>;
+
+    /// Deletes the enrollment codes of a class that is deleted, so that their words are free again (B11).
+    async fn delete_codes_of(&mut self, class: &ClassName, now: DateTime<Utc>) -> Result<()>;
 
     /// Returns invitations whose fence is pending and whose id is above `after`, sorted by id.
     async fn list_pending_fences(

@@ -61,7 +61,12 @@ async fn fails(limiter: &GuardedLimiter, attempt: &Attempt) -> bool {
     let Outcome::Allowed { receipt, .. } = charge(limiter, attempt).await else {
         return false;
     };
-    limiter.settle(vec![Settlement::Keep { receipt }]).await;
+    limiter
+        .settle(vec![Settlement::Keep {
+            receipt,
+            found: false,
+        }])
+        .await;
     true
 }
 
@@ -185,7 +190,10 @@ async fn r10_slots_move_while_calls_go_on_and_no_verdict_is_wrong() {
                 assert!(!guess_guarded, "no call went to the fallback");
                 let settlement = if fails {
                     left[number] -= 1;
-                    Settlement::Keep { receipt }
+                    Settlement::Keep {
+                        receipt,
+                        found: false,
+                    }
                 } else {
                     Settlement::GiveBack {
                         receipt,

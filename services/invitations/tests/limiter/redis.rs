@@ -36,7 +36,12 @@ async fn give_back(limiter: &GuardedLimiter, receipt: Receipt, effect: Effect) {
 }
 
 async fn keep(limiter: &GuardedLimiter, receipt: Receipt) {
-    limiter.settle(vec![Settlement::Keep { receipt }]).await;
+    limiter
+        .settle(vec![Settlement::Keep {
+            receipt,
+            found: false,
+        }])
+        .await;
 }
 
 /// Returns a limiter whose Redis is at `address`, with the real time limit.

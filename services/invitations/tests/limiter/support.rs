@@ -144,7 +144,10 @@ impl Bench {
 
     /// Keeps one failure. Returns the guard that it closed, if it did.
     pub(crate) async fn keep(&self, receipt: Receipt) -> Option<GuessScope> {
-        let settlement = Settlement::Keep { receipt };
+        let settlement = Settlement::Keep {
+            receipt,
+            found: false,
+        };
         self.limiter.settle(vec![settlement]).await.pop()
     }
 

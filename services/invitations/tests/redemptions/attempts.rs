@@ -59,11 +59,16 @@ fn without_a_user_it_is_the_acting_user_as_its_claims_have_it() {
 }
 
 #[test]
-fn a_person_says_nothing_of_themselves_but_their_name() {
+fn u14_a_person_says_nothing_of_themselves_but_the_name_that_their_token_lacks() {
     let attempt = read(&with_claims(), &for_user("ann")).ok().unwrap();
     assert_eq!(attempt.person.email, "claimed@school.example");
     assert_eq!(attempt.person.external_id, "claimed-1");
+    assert_eq!(attempt.person.display_name, "Claimed");
+    let mut unnamed = with_claims();
+    unnamed.display_name = None;
+    let attempt = read(&unnamed, &for_user("ann")).ok().unwrap();
     assert_eq!(attempt.person.display_name, "Given");
+    assert!(!attempt.refreshes_roster);
     assert_eq!(attempt.address, "198.51.100.1".parse().ok());
 }
 
@@ -269,8 +274,8 @@ fn u14_the_roster_follows_a_persons_own_token_and_a_platform_that_vouches() {
         (&[], &unsaid, true),
         // The token says who they are; the name is only their own claim.
         (&[], &unnamed, true),
-        (&[], &named, false),
-        (&[Scope::Vouch], &named, false),
+        (&[], &named, true),
+        (&[Scope::Vouch], &named, true),
         (&acts, &unsaid, true),
         (&acts, &unnamed, false),
         (&acts, &named, false),

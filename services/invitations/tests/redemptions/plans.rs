@@ -198,6 +198,22 @@ async fn a_page_of_a_large_class_reads_as_many_redemptions_as_it_shows() {
     database.drop_it().await;
 }
 
+#[tokio::test]
+async fn b4_a_new_code_is_looked_up_among_all_by_indexes() {
+    let mut database = filled(SOME_ROWS).await;
+    let mut connection = connect(&database).await;
+    database = database.reopened(&mut connection).await;
+    let before = read(&mut connection).await["invitations"];
+    let mut session = database.store().read().await.unwrap();
+    let found = session.find_all_by_lookup_macs(&[[1; 32], [2; 32]]).await;
+    assert!(found.unwrap().is_empty());
+    session.release();
+    database = database.reopened(&mut connection).await;
+    assert_eq!(read(&mut connection).await["invitations"], before);
+    connection.close().await.unwrap();
+    database.drop_it().await;
+}
+
 async fn reads_few_rows(of: u32) {
     let mut database = filled(of).await;
     let mut connection = connect(&database).await;

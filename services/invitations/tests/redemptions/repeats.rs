@@ -16,6 +16,8 @@ use crate::world::{CODE, World, caller, organization, public_url, start};
 const WRONG: &str = "HAMILTON-WRONG1";
 /// The number of presses of an impatient student.
 const PRESSES: usize = 12;
+/// More students than an organization's guard lets guess in a day.
+const PUPILS: usize = 60;
 
 async fn world() -> World {
     World::with_budgets(Budgets::default()).await
@@ -180,7 +182,7 @@ async fn u3_a_school_that_presses_does_not_close_its_own_guard() {
             row.invitation.valid_from = Some(opens);
         })
         .await;
-    for pupil in 0..30 {
+    for pupil in 0..PUPILS {
         for _ in 0..5 {
             world
                 .redeem(&format!("pupil-{pupil}"), CODE, "")
@@ -189,7 +191,7 @@ async fn u3_a_school_that_presses_does_not_close_its_own_guard() {
         }
     }
     world.advance(TimeDelta::minutes(5));
-    for pupil in 0..30 {
+    for pupil in 0..PUPILS {
         let redeemed = world
             .redeem(&format!("pupil-{pupil}"), CODE, "")
             .await

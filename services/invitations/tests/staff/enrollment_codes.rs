@@ -290,6 +290,23 @@ async fn b10_the_code_itself_is_changed_and_the_old_one_shut_out() {
 }
 
 #[tokio::test]
+async fn r8_a_code_changed_to_one_that_reads_like_it_is_as_old_as_before() {
+    let office = Office::open().await;
+    let made = create(&office, "BIO101").await;
+    let issued = office.row(&made.name).await.invitation.issue_time;
+    office.advance(TimeDelta::days(1));
+    for (text, is_as_old) in [("BIOI01", true), ("BIO102", false)] {
+        let renamed = EnrollmentCode {
+            name: made.name.clone(),
+            ..code(text)
+        };
+        update(&office, renamed, &["code"]).await.unwrap();
+        let issue_time = office.row(&made.name).await.invitation.issue_time;
+        assert_eq!(issue_time == issued, is_as_old, "{text}");
+    }
+}
+
+#[tokio::test]
 async fn b10_everything_else_is_changed_without_a_fence() {
     let office = Office::open().await;
     let made = create(&office, "BIO101").await;

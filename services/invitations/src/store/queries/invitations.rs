@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use homeroom_api::{
     ids::{ClassId, OrganizationId, UserId},
-    names::Place,
+    names::{ClassName, Place},
 };
 use homeroom_kit::clock::micros;
 use serde_json::json;
@@ -85,14 +86,22 @@ homeroom_kit::statements! {
          AND kind IN ('organization_token', 'class_code', 'join_url')"
     );
 
-    FIND_BY_LOOKUP_MACS = select!(
-        "JOIN ",
-        json_rows!("$1"),
-        " ON lookup_mac = ",
-        from_hex!("input.value->>'mac'"),
-        " OR (folded_mac = ",
-        from_hex!("input.value->>'mac'"),
-        " AND folded_lookup_mac = lookup_mac)"
+    /// One search of an index each.
+    FIND_BY_LOOKUP_MACS = concat!(
+        select!(
+            "JOIN ",
+            json_rows!("$1"),
+            " ON lookup_mac = ",
+            from_hex!("input.value->>'mac'")
+        ),
+        " UNION ",
+        select!(
+            "JOIN ",
+            json_rows!("$1"),
+            " ON folded_mac = ",
+            from_hex!("input.value->>'mac'"),
+            " WHERE folded_lookup_mac = lookup_mac"
+        )
     );
 
     /// Invitations that are not in use are not even read: otherwise refusing them would take longer than refusing a
@@ -157,6 +166,10 @@ homeroom_kit::statements! {
         WHERE invitation_id = $1 AND revision = $2 - 1 \
         AND NOT EXISTS (SELECT 1 FROM invitations AS other \
         WHERE other.lookup_mac = $5 AND other.invitation_id <> $1)";
+
+    DELETE_CODES_OF = "UPDATE invitations SET lookup_mac = NULL, folded_mac = NULL, folded_lookup_mac = NULL, \
+        sealed = NULL, key_version = 0, delete_time = $3, revision = revision + 1, update_time = $3 \
+        WHERE organization_id = $1 AND class_id = $2 AND kind = 'enrollment_code' AND delete_time IS NULL";
 
     CONFIRM_FENCE = "UPDATE invitations SET fence_epoch = $2 WHERE invitation_id = $1 AND fence_epoch < $2";
 }
@@ -342,6 +355,16 @@ impl Invitations for SqlRepository {
             .fetch_all(self.connection())
             .await?;
         rows.iter().map(read).collect()
+    }
+
+    async fn delete_codes_of(&mut self, class: &ClassName, now: DateTime<Utc>) -> Result<()> {
+        sqlx::query(DELETE_CODES_OF)
+            .bind(class.organization.as_str())
+            .bind(class.class.as_str())
+            .bind(micros(now))
+            .execute(self.connection())
+            .await?;
+        Ok(())
     }
 
     async fn confirm_fence(&mut self, id: Uuid, epoch: Epoch) -> Result<()> {
