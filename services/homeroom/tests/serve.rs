@@ -62,6 +62,24 @@ fn eventually<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// What a command prints that ends by itself; one that goes on is ended.
+fn ends(mut command: Command) -> Output {
+    let piped = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = piped.spawn().unwrap();
+    let begun = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if begun.elapsed() >= EVENTUALLY {
+            drop(child.kill());
+            panic!(
+                "it goes on: {}",
+                printed(&child.wait_with_output().unwrap())
+            );
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    child.wait_with_output().unwrap()
+}
+
 /// A data folder, and `homeroom serve` on it until it is dropped.
 struct Served {
     child: Child,
@@ -190,7 +208,7 @@ fn folder() -> (TempDir, PathBuf) {
 fn f8_a_second_serve_on_one_data_folder_is_refused() {
     let (_folder, data) = folder();
     let served = Served::start(&data);
-    let second = serve(&data).output().unwrap();
+    let second = ends(serve(&data));
     assert!(!second.status.success());
     let said = printed(&second);
     assert!(
@@ -230,17 +248,12 @@ fn f8_a_data_folder_whose_files_cannot_be_written_does_not_become_ready() {
                 .arg(as_it_is.get_program())
                 .args(as_it_is.get_args());
         }
-        let mut child = wanted
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let ended = eventually("it ends", || child.try_wait().unwrap());
+        let ended = ends(wanted);
 
         // then the program ends with the reason, and never reports that it serves.
-        let said = printed(&child.wait_with_output().unwrap());
+        let said = printed(&ended);
         assert!(
-            !ended.success() && !said.contains("http://"),
+            !ended.status.success() && !said.contains("http://"),
             "{file:?}: {said}"
         );
         let reasons = [
