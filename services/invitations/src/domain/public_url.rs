@@ -331,6 +331,10 @@ mod tests {
                 "https://a.example/?u=https%253A%252F%252Fmy-a.example%252Ft%252Fb-c",
                 false,
             ),
+            (
+                "https://a.example/?u=https%3A%2F%2Fb.example%2F%3Fu%3Dhttps%253A%252F%252Fmy-a.example%252Ft%252Fb-c",
+                false,
+            ),
             ("https%3A%2F%2Fmy-a.example%2Ft%2Fb-c", false),
         ] {
             let lines = unwrapped(text);

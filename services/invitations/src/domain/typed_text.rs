@@ -176,6 +176,7 @@ mod tests {
                 "101 101 101 101 101 101 101 101",
             ),
             ("B\u{130}O", "BIO"),
+            ("l\u{b4}AB", "l'AB"),
             // Characters that no code has stay, so that an error can name them.
             ("«AB»。", "«AB»。"),
             ("BI\u{41e}101", "BI\u{41e}101"),

@@ -144,7 +144,8 @@ async fn u3_what_reads_alike_is_one_guess_and_what_is_claimed_or_named_another()
         claiming(&world, CODE, "ann@school.example", true),
         claiming(&world, CODE, "amy@school.example", true),
     ] {
-        redeem(&world, attempt).await.unwrap_err();
+        let refused = redeem(&world, attempt).await.unwrap_err();
+        assert_eq!(refused.reason(), ErrorReason::CodeNotUsable);
     }
     let request = RedeemRequest {
         credential: CODE.to_owned(),
