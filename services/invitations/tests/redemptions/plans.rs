@@ -28,6 +28,8 @@ const REDEMPTIONS: u32 = 12;
 /// The number of classes, each of an organization of its own, that share [`SOME_ROWS`] redemptions: so many that
 /// PostgreSQL would rather collect the few that it expects of one class, and sort them, than read them in order.
 const LARGE_CLASSES: u32 = 200;
+/// A number of classes so small that PostgreSQL would rather walk through the redemptions of all.
+const FEW_CLASSES: u32 = 5;
 /// The number of rows on one page.
 const PAGE_ROWS: u32 = 20;
 /// The maximum number of rows of one table that a redemption reads, including its settlement and its share of the
@@ -142,13 +144,22 @@ async fn a_redemption_reads_as_few_rows_of_a_million_as_of_ten() {
 
 #[tokio::test]
 async fn a_page_of_a_large_class_reads_as_many_redemptions_as_it_shows() {
+    reads_what_it_shows(LARGE_CLASSES).await;
+}
+
+#[tokio::test]
+async fn a_page_of_one_of_few_organizations_reads_no_other_ones_redemptions() {
+    reads_what_it_shows(FEW_CLASSES).await;
+}
+
+async fn reads_what_it_shows(classes: u32) {
     // Given large classes, each with redemptions by one invitation and of one person, between those of all others.
     let mut database = filled(SOME_ROWS).await;
     let mut connection = connect(&database).await;
     let together = format!(
         "UPDATE redemptions SET organization_id = 'org-' || n, class_id = 'class-1', user_id = 'person-' || n,
         invitation_id = lpad(n::text, 32, '0')::uuid::text, state = 'COMMITTED'
-        FROM (SELECT redemption_id AS id, right(redemption_id, 12)::bigint % {LARGE_CLASSES} + 1 AS n FROM redemptions)
+        FROM (SELECT redemption_id AS id, right(redemption_id, 12)::bigint % {classes} + 1 AS n FROM redemptions)
         AS numbered WHERE redemption_id = id; ANALYZE redemptions"
     );
     let together = sqlx::raw_sql(sqlx::AssertSqlSafe(together));

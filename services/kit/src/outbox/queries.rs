@@ -23,13 +23,16 @@ const LIST_EVERYTHING: &str = "SELECT position, event_id, event_type, organizati
     subject, actor, notify, data, create_time FROM events \
     WHERE position > $1 ORDER BY position LIMIT $2";
 
+// By the range of one index: after an equality, PostgreSQL may walk all positions.
 const LIST_ORGANIZATION: &str = "SELECT position, event_id, event_type, organization_id, class_id, \
     subject, actor, notify, data, create_time FROM events \
-    WHERE position > $1 AND organization_id = $3 ORDER BY position LIMIT $2";
+    WHERE position > $1 AND (organization_id, position) > ($3, $1) AND organization_id <= $3 \
+    ORDER BY organization_id, position LIMIT $2";
 
 const LIST_CLASS: &str = "SELECT position, event_id, event_type, organization_id, class_id, \
     subject, actor, notify, data, create_time FROM events \
-    WHERE position > $1 AND organization_id = $3 AND class_id = $4 ORDER BY position LIMIT $2";
+    WHERE position > $1 AND organization_id = $3 AND (class_id, position) > ($4, $1) AND class_id <= $4 \
+    ORDER BY class_id, position LIMIT $2";
 
 /// Selects every event that mentions a user, and some more: `$1` is the id, `$2` the id after a
 /// slash, `$3` the id before a quote in JSON. The code then checks each row.

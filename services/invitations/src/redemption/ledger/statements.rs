@@ -138,15 +138,18 @@ pub(in super::super) use {
     change_states, change_uses, insert_redemptions, note_requests, uses_of_person,
 };
 
+/// Selects a page. The range of an index and the same columns in its order leave PostgreSQL that index alone: after an
+/// equality, it may walk the primary key through the redemptions of all organizations.
 macro_rules! list {
-    ($scope:literal) => {
+    ($range:literal, $order:literal) => {
         select!(
-            "redemptions WHERE organization_id = $1 AND ",
-            $scope,
+            "redemptions WHERE ",
+            $range,
             " AND ($2 = '' OR class_id = $2) AND ($3 = '' OR invitation_id = $3) \
              AND ($4 = '' OR user_id = $4) AND ($5 = '' OR state = $5) \
-             AND create_time >= $6 AND create_time < $7 AND redemption_id < $8 \
-             ORDER BY redemption_id DESC LIMIT $9"
+             AND create_time >= $6 AND create_time < $7 ORDER BY ",
+            $order,
+            ", redemption_id DESC LIMIT $9"
         )
     };
 }
@@ -239,13 +242,25 @@ homeroom_kit::statements! {
     COUNT_STUCK = "SELECT count(*) FROM redemptions \
         WHERE state IN ('RESERVED', 'QUEUED') AND state = 'RESERVED' AND tries >= $1";
 
-    LIST_BY_ORGANIZATION = list!("true");
+    LIST_BY_ORGANIZATION = list!(
+        "organization_id >= $1 AND (organization_id, redemption_id) < ($1, $8)",
+        "organization_id DESC"
+    );
 
-    LIST_BY_CLASS = list!("class_id = $2");
+    LIST_BY_CLASS = list!(
+        "organization_id = $1 AND class_id >= $2 AND (class_id, redemption_id) < ($2, $8)",
+        "class_id DESC"
+    );
 
-    LIST_BY_INVITATION = list!("invitation_id = $3");
+    LIST_BY_INVITATION = list!(
+        "organization_id = $1 AND invitation_id >= $3 AND (invitation_id, redemption_id) < ($3, $8)",
+        "invitation_id DESC"
+    );
 
-    LIST_BY_USER = list!("user_id = $4");
+    LIST_BY_USER = list!(
+        "organization_id = $1 AND user_id >= $4 AND (user_id, redemption_id) < ($4, $8)",
+        "user_id DESC"
+    );
 
     NOTE_REQUESTS = note_requests!("$1", "$2", "$3");
 

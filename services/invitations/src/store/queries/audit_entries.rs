@@ -16,16 +16,19 @@ use super::{
 };
 use crate::store::{AuditEntries, AuditEntry, AuditFilter, Result};
 
+/// Selects a page by the range of one index, as the list of redemptions does.
 macro_rules! list {
-    ($scope:literal) => {
+    ($range:literal, $order:literal) => {
         concat!(
             "SELECT entry_id, organization_id, class_id, actor, calling_service, method, subject, \
              request_id, create_time FROM audit_entries WHERE ",
-            $scope,
+            $range,
             " AND ($1 = '' OR organization_id = $1) AND ($2 = '' OR class_id = $2) \
              AND ($3 = '' OR actor = $3) AND ($4 = '' OR method = $4) \
              AND ($5 = '' OR subject = $5) AND create_time >= $6 AND create_time < $7 \
-             AND entry_id >= $8 AND entry_id < $9 ORDER BY entry_id DESC LIMIT $10"
+             AND entry_id >= $8 AND entry_id < $9 ORDER BY ",
+            $order,
+            "entry_id DESC LIMIT $10"
         )
     };
 }
@@ -40,11 +43,17 @@ homeroom_kit::statements! {
          CAST(input.value->>'create_time' AS BIGINT) FROM ",
         json_rows!("$1"),
     );
-    LIST = list!("true");
-    LIST_BY_ORGANIZATION = list!("organization_id = $1");
-    LIST_BY_CLASS = list!("organization_id = $1 AND class_id = $2");
-    LIST_BY_ACTOR = list!("actor = $3");
-    LIST_BY_SUBJECT = list!("subject = $5");
+    LIST = list!("true", "");
+    LIST_BY_ORGANIZATION = list!(
+        "organization_id >= $1 AND (organization_id, entry_id) < ($1, $9)",
+        "organization_id DESC, "
+    );
+    LIST_BY_CLASS = list!(
+        "organization_id = $1 AND class_id >= $2 AND (class_id, entry_id) < ($2, $9)",
+        "class_id DESC, "
+    );
+    LIST_BY_ACTOR = list!("actor >= $3 AND (actor, entry_id) < ($3, $9)", "actor DESC, ");
+    LIST_BY_SUBJECT = list!("subject >= $5 AND (subject, entry_id) < ($5, $9)", "subject DESC, ");
     PRUNE = "DELETE FROM audit_entries WHERE entry_id IN \
         (SELECT entry_id FROM audit_entries WHERE entry_id < $1 ORDER BY entry_id LIMIT $2)";
 }

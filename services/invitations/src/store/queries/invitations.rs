@@ -136,11 +136,12 @@ homeroom_kit::statements! {
          AND invitation_id > $2 ORDER BY invitation_id LIMIT $3"
     );
 
+    /// By the range of one index, as the list of redemptions.
     LIST = select!(
-        "WHERE organization_id = $1 AND class_id = $2 AND kind = $3 AND invitation_id < $4 \
+        "WHERE organization_id = $1 AND class_id = $2 AND kind >= $3 AND (kind, invitation_id) < ($3, $4) \
          AND delete_time IS NULL AND ($5 = '' OR assigned_email = $5) \
          AND ($6 = '' OR external_id = $6) AND (NOT $7 OR enabled = $8) \
-         ORDER BY invitation_id DESC LIMIT $9"
+         ORDER BY kind DESC, invitation_id DESC LIMIT $9"
     );
 
     LIST_PENDING_FENCES = select!("WHERE fence_epoch < epoch AND invitation_id > $1 ORDER BY invitation_id LIMIT $2");

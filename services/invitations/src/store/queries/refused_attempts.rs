@@ -20,15 +20,18 @@ use crate::store::{
     LimiterDecision, RefusedAttempt, RefusedAttemptFilter, RefusedAttempts, Result,
 };
 
+/// Selects a page by the range of one index, as the list of redemptions does.
 macro_rules! list {
-    ($scope:literal) => {
+    ($range:literal, $order:literal) => {
         concat!(
             "SELECT attempt_id, organization_id, class_id, invitation, user_id, calling_service, \
              preview, reason, limiter_decision, create_time FROM refused_attempts WHERE ",
-            $scope,
+            $range,
             " AND ($1 = '' OR organization_id = $1) AND ($2 = '' OR user_id = $2) \
              AND ($3 = '' OR reason = $3) AND create_time >= $4 AND create_time < $5 \
-             AND attempt_id >= $6 AND attempt_id < $7 ORDER BY attempt_id DESC LIMIT $8"
+             AND attempt_id >= $6 AND attempt_id < $7 ORDER BY ",
+            $order,
+            "attempt_id DESC LIMIT $8"
         )
     };
 }
@@ -44,11 +47,14 @@ homeroom_kit::statements! {
         json_rows!("$1"),
     );
 
-    LIST = list!("true");
+    LIST = list!("true", "");
 
-    LIST_BY_ORGANIZATION = list!("organization_id = $1");
+    LIST_BY_ORGANIZATION = list!(
+        "organization_id >= $1 AND (organization_id, attempt_id) < ($1, $7)",
+        "organization_id DESC, "
+    );
 
-    LIST_BY_USER = list!("user_id = $2");
+    LIST_BY_USER = list!("user_id >= $2 AND (user_id, attempt_id) < ($2, $7)", "user_id DESC, ");
 
     PRUNE = "DELETE FROM refused_attempts WHERE attempt_id IN \
         (SELECT attempt_id FROM refused_attempts WHERE attempt_id < $1 ORDER BY attempt_id LIMIT $2)";
