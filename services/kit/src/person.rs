@@ -96,11 +96,16 @@ fn unless_blank(characters: impl Iterator<Item = char>) -> String {
 /// Returns true if the character is invisible and may be left out at the ends of a text: white space, a joiner or a
 /// filler.
 fn is_blank(character: char) -> bool {
-    let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
     // The Braille pattern without dots.
     character.is_whitespace()
         || character == '\u{2800}'
-        || (ignorable.contains(character) && is_printable(character))
+        || (is_ignorable(character) && is_printable(character))
+}
+
+/// Returns true if the character is invisible: Unicode's `Default_Ignorable_Code_Point`.
+#[must_use]
+pub fn is_ignorable(character: char) -> bool {
+    CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character)
 }
 
 /// Returns true unless the character is a control character or one of Unicode's `Bidi_Control`, which make staff read a

@@ -1,5 +1,6 @@
 //! The normalization of typed or pasted text, before it is interpreted.
 
+use homeroom_kit::person::is_ignorable;
 use unicode_normalization::UnicodeNormalization as _;
 use zeroize::Zeroizing;
 
@@ -128,16 +129,9 @@ fn digit(character: char) -> Option<char> {
     })
 }
 
-/// Returns true for invisible characters (Unicode's `Default_Ignorable_Code_Point`), and for the frame of a keycap.
+/// Returns true for invisible characters, and for the frame of a keycap.
 fn is_unseen(character: char) -> bool {
-    matches!(
-        character,
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202d}'
-        | '\u{2060}'..='\u{206f}' | '\u{20e3}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
-        | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}' | '\u{1bca0}'..='\u{1bca3}'
-        | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}'
-    )
+    character != RIGHT_TO_LEFT_OVERRIDE && (is_ignorable(character) || character == '\u{20e3}')
 }
 
 #[cfg(test)]
