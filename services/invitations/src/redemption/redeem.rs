@@ -6,7 +6,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use futures::{FutureExt as _, StreamExt as _};
 use homeroom_api::common::v1::ErrorReason;
-use homeroom_kit::Result;
+use homeroom_kit::{Result, request_ids::request_id_conflict};
 use uuid::Uuid;
 
 use super::{
@@ -19,7 +19,7 @@ use super::{
         Resolved, Route, Settlement, reservation,
     },
     look_up::{NamedOrganizations, Profiles},
-    reply::{Redeemed, not_known_yet, refusal, request_id_conflict},
+    reply::{Redeemed, not_known_yet, refusal},
     request::Attempt,
 };
 use crate::{

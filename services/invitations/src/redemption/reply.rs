@@ -156,15 +156,6 @@ pub fn not_known_yet() -> Error {
     refusal(ErrorReason::MembershipUnavailable)
 }
 
-/// Returns the error for a request id that was used for another request.
-pub(super) fn request_id_conflict() -> Error {
-    Error::new(
-        ErrorReason::RequestIdConflict,
-        "Choose another request_id: this one was used for a different request within 24 hours.",
-    )
-    .violation("request_id", "was used for a different request")
-}
-
 fn organization_of(place: &Place) -> String {
     OrganizationName(place.organization().clone()).to_string()
 }

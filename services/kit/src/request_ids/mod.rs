@@ -153,13 +153,19 @@ impl Claim {
         match self {
             Self::New => Ok(None),
             Self::Replay(response) => Ok(Some(response)),
-            Self::Conflict => Err(status::Error::new(
-                ErrorReason::RequestIdConflict,
-                "Choose another request_id: this one was used for a different request within 24 hours.",
-            )
-            .violation("request_id", "was used for a different request")),
+            Self::Conflict => Err(request_id_conflict()),
         }
     }
+}
+
+/// Returns the error for a request id that was used for another request.
+#[must_use]
+pub fn request_id_conflict() -> status::Error {
+    status::Error::new(
+        ErrorReason::RequestIdConflict,
+        "Choose another request_id: this one was used for a different request within 24 hours.",
+    )
+    .violation("request_id", "was used for a different request")
 }
 
 /// Access to the table `request_ids`, on a connection of either engine.
