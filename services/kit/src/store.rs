@@ -132,3 +132,16 @@ macro_rules! statements {
         pub(super) const STATEMENTS: &[&str] = &[$($name),+];
     };
 }
+
+/// Makes the SQL that folds a text into its form for comparison: O as 0, I and L as 1 (B4). The indexes on prefixes use
+/// the same expression.
+#[macro_export]
+macro_rules! folded {
+    ($text:literal) => {
+        concat!(
+            "replace(replace(replace(",
+            $text,
+            ", 'O', '0'), 'I', '1'), 'L', '1')"
+        )
+    };
+}

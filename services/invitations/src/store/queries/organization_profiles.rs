@@ -5,23 +5,12 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use homeroom_api::ids::OrganizationId;
-use homeroom_kit::clock::micros;
+use homeroom_kit::{clock::micros, folded};
 
 use serde_json::json;
 
 use super::{SqlRepository, ids_json, organization_id, rows_json};
 use crate::store::{OrganizationProfile, OrganizationProfiles, Result};
-
-/// Folds a prefix into its form for comparison (B4), as the index does.
-macro_rules! folded {
-    ($prefix:literal) => {
-        concat!(
-            "replace(replace(replace(",
-            $prefix,
-            ", 'O', '0'), 'I', '1'), 'L', '1')"
-        )
-    };
-}
 
 homeroom_kit::statements! {
     /// Locks the organizations' rows in sorted order; the locks order their changes and events.

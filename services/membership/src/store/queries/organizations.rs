@@ -3,7 +3,10 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use homeroom_api::ids::{OrganizationId, UserId};
-use homeroom_kit::clock::{from_micros, micros};
+use homeroom_kit::{
+    clock::{from_micros, micros},
+    folded,
+};
 
 use super::{
     super::LOCK_ORGANIZATION,
@@ -17,17 +20,6 @@ use crate::{
     },
     store::{InsertOutcome, OrganizationQuery, Organizations, Result, SeatRows},
 };
-
-/// A prefix as it reads: O as 0, I and L as 1 (B4). The index uses the same expression.
-macro_rules! folded {
-    ($prefix:literal) => {
-        concat!(
-            "replace(replace(replace(",
-            $prefix,
-            ", 'O', '0'), 'I', '1'), 'L', '1')"
-        )
-    };
-}
 
 homeroom_kit::statements! {
     INSERT = "INSERT INTO organizations \
