@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    fmt,
     mem::{Discriminant, discriminant},
     sync::{Mutex, PoisonError},
 };
@@ -23,23 +22,12 @@ const SHOWN_CHARS_MAX: usize = 100;
 /// Maximum number of lines logged in a minute about refusals for one cause.
 pub(super) const LINES_PER_MINUTE_MAX: u32 = 10;
 
-/// Text from a token, which is untrusted: escaped and cut.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Said(String);
-
-impl Said {
-    pub(super) fn new(text: &str) -> Self {
-        let mut rest = text.chars();
-        let shown: String = rest.by_ref().take(SHOWN_CHARS_MAX).collect();
-        let more = if rest.next().is_some() { "…" } else { "" };
-        Self(format!("{shown:?}{more}"))
-    }
-}
-
-impl fmt::Display for Said {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
+/// Returns text of a token, which is untrusted, for the log: escaped and cut.
+pub(super) fn said(text: &str) -> String {
+    let mut rest = text.chars();
+    let shown: String = rest.by_ref().take(SHOWN_CHARS_MAX).collect();
+    let more = if rest.next().is_some() { "…" } else { "" };
+    format!("{shown:?}{more}")
 }
 
 /// The reason why an access token is refused.
@@ -52,11 +40,11 @@ pub(crate) enum Cause {
     #[error("the token has {0} bytes, and {TOKEN_BYTES_MAX} are the most")]
     TooLong(usize),
     #[error("the token is no signed JWT of a known `alg`: {0}")]
-    Malformed(Said),
+    Malformed(String),
     #[error("its header has `crit`: extensions that must be understood, and none is")]
     Critical,
     #[error("no key has its `kid` {0}: is its issuer's key in JWKS_FILE, or at JWKS_URL?")]
-    UnknownKey(Said),
+    UnknownKey(String),
     #[error("it has no `kid`, and not exactly one key is for its `alg` {0:?}")]
     NoKey(Algorithm),
     #[error("its `alg` {0:?} is not that of the key with its `kid`, or none that is taken")]
@@ -64,11 +52,11 @@ pub(crate) enum Cause {
     #[error("the key that it names has not signed it")]
     Signature,
     #[error("its `iss` is {0}, and TOKEN_ISSUER is another")]
-    Issuer(Said),
+    Issuer(String),
     #[error("its `aud` is {0}, and TOKEN_AUDIENCE is not among it")]
-    Audience(Said),
+    Audience(String),
     #[error("its claims cannot be used: {0}")]
-    Claims(Said),
+    Claims(String),
     #[error("it has expired: its `exp` was {0} seconds ago")]
     Expired(i64),
     #[error("it is not valid yet: its `nbf` is {0} seconds ahead")]
@@ -76,11 +64,14 @@ pub(crate) enum Cause {
     #[error("its `sub` is empty, or has more than {SUBJECT_BYTES_MAX} bytes")]
     Subject,
     #[error("its key speaks for {expected} alone, and its `sub` is {said}")]
-    AnotherSubject { said: Said, expected: &'static str },
+    AnotherSubject {
+        said: String,
+        expected: &'static str,
+    },
     #[error("its `organizations` hold {0}, which is no organization id")]
-    Organizations(Said),
+    Organizations(String),
     #[error("its `sub` {0} is no user id, and x-homeroom-user names nobody else")]
-    NoUser(Said),
+    NoUser(String),
 }
 
 impl From<Cause> for Error {
@@ -144,7 +135,6 @@ mod tests {
 
     #[test]
     fn what_a_stranger_says_is_escaped_and_cut() {
-        let said = |text: &str| Said::new(text).to_string();
         assert_eq!(said("https://school.example"), "\"https://school.example\"");
         assert_eq!(
             said("a\n\u{1b}[31m\u{202e}\""),

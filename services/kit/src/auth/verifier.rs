@@ -17,7 +17,7 @@ use super::{
     Audience, Caller, Claims, Keys, Scope, Scopes, TokenKeys,
     caller::scope_missing,
     key_sources::Following,
-    refusals::{Cause, Refusals, SUBJECT_BYTES_MAX, Said, TOKEN_BYTES_MAX},
+    refusals::{Cause, Refusals, SUBJECT_BYTES_MAX, TOKEN_BYTES_MAX, said},
     verified::{TrustedKeys, Verified, digest_of},
 };
 use crate::{
@@ -145,7 +145,7 @@ impl Verifier {
             return Ok(verified);
         }
         let header = jsonwebtoken::decode_header(token)
-            .map_err(|error| Cause::Malformed(Said::new(&error.to_string())))?;
+            .map_err(|error| Cause::Malformed(said(&error.to_string())))?;
         // RFC 7515, 4.1.11: the token names extensions that must be understood, and none is supported.
         if header.crit.is_some() {
             return Err(Cause::Critical.into());
@@ -154,7 +154,7 @@ impl Verifier {
         let id = header.kid.as_deref();
         if let Some(unknown) = id.filter(|id| !keys.has_id(id)) {
             let age = self.refuse_whatever_the_key(token, header.alg)?;
-            let cause = Cause::UnknownKey(Said::new(unknown));
+            let cause = Cause::UnknownKey(said(unknown));
             return Err(Refused::UnknownKey { age, cause });
         }
         let key = keys.select(id, header.alg).ok_or(match id {
@@ -175,7 +175,7 @@ impl Verifier {
 
         self.judge(&claims)?;
         if let Some(expected) = key.subject.filter(|subject| *subject != claims.sub) {
-            let said = Said::new(&claims.sub);
+            let said = said(&claims.sub);
             return Err(Cause::AnotherSubject { said, expected }.into());
         }
         organizations_of(&claims)?;
@@ -186,7 +186,7 @@ impl Verifier {
 
     /// Returns what is wrong with a token that its key does not verify, or whose claims are not for this verifier.
     fn cause_of(&self, error: &jsonwebtoken::errors::Error, token: &str) -> Cause {
-        let unusable = || Cause::Claims(Said::new(&error.to_string()));
+        let unusable = || Cause::Claims(said(&error.to_string()));
         match error.kind() {
             ErrorKind::InvalidSignature => Cause::Signature,
             ErrorKind::InvalidIssuer | ErrorKind::InvalidAudience => insecure_decode_claims(token)
@@ -201,14 +201,14 @@ impl Verifier {
     /// Returns the cause if a token has another issuer or audience.
     fn meant_for_another(&self, claims: &Claims) -> Option<Cause> {
         if claims.iss != self.issuer {
-            return Some(Cause::Issuer(Said::new(&claims.iss)));
+            return Some(Cause::Issuer(said(&claims.iss)));
         }
         let audiences = match &claims.aud {
             Audience::One(audience) => std::slice::from_ref(audience),
             Audience::Several(audiences) => audiences,
         };
         let is_for_us = audiences.contains(&self.audience);
-        (!is_for_us).then(|| Cause::Audience(Said::new(&audiences.join(" "))))
+        (!is_for_us).then(|| Cause::Audience(said(&audiences.join(" "))))
     }
 
     /// Refuses a token that no key could make valid, and returns the least age of any other. Its claims are not
@@ -222,7 +222,7 @@ impl Verifier {
             return Err(Cause::Algorithm(algorithm));
         }
         let claims: Claims = insecure_decode_claims(token)
-            .map_err(|error| Cause::Claims(Said::new(&error.to_string())))?;
+            .map_err(|error| Cause::Claims(said(&error.to_string())))?;
         if let Some(cause) = self.meant_for_another(&claims) {
             return Err(cause);
         }
@@ -289,8 +289,7 @@ fn micros_left(seconds: i64, now: i64) -> u64 {
 
 /// Returns the organizations that the token is bound to; None for no bound.
 fn organizations_of(claims: &Claims) -> std::result::Result<Option<Vec<OrganizationId>>, Cause> {
-    let parse =
-        |id: &String| OrganizationId::parse(id).map_err(|_| Cause::Organizations(Said::new(id)));
+    let parse = |id: &String| OrganizationId::parse(id).map_err(|_| Cause::Organizations(said(id)));
     let ids = claims.organizations.as_ref();
     ids.map(|ids| ids.iter().map(parse).collect()).transpose()
 }
@@ -303,7 +302,7 @@ fn caller_of(verified: &Verified, for_user: Option<&str>) -> std::result::Result
     let user = match another {
         None => {
             let own = UserId::parse_person(&claims.sub);
-            own.map_err(|_| Cause::NoUser(Said::new(&claims.sub)))?
+            own.map_err(|_| Cause::NoUser(said(&claims.sub)))?
         }
         Some(_) if !scopes.contains(Scope::ActAs) => {
             return Err(scope_missing(Scope::ActAs).into());
