@@ -64,11 +64,8 @@ impl Attempt {
     ) -> Result<Self> {
         let mut violations = Violations::new();
         let field = |name: &str| format!("{prefix}{name}");
-        let request_id = given(&request.request_id).and_then(|id| {
-            violations.take(
-                &field("request_id"),
-                Uuid::try_parse(id).map_err(|_| "is not a UUID"),
-            )
+        let request_id = violations.optional(&field("request_id"), &request.request_id, |id| {
+            Uuid::try_parse(id).map_err(|_| "is not a UUID")
         });
         let credential = credential(
             &mut violations,
@@ -76,15 +73,15 @@ impl Attempt {
             &request.credential,
             public_url,
         );
-        let organization = given(&request.organization).and_then(|name| {
-            let parsed = OrganizationName::parse(name).map(|name| name.0);
-            violations.take(&field("organization"), parsed)
-        });
-        let client_ip = given(&request.client_ip).and_then(|address| {
-            let parsed = address
+        let organization = violations.optional(
+            &field("organization"),
+            &request.organization,
+            OrganizationName::parse,
+        );
+        let client_ip = violations.optional(&field("client_ip"), &request.client_ip, |address| {
+            address
                 .parse::<IpAddr>()
-                .map_err(|_| "is not an IP address");
-            violations.take(&field("client_ip"), parsed)
+                .map_err(|_| "is not an IP address")
         });
         let believed = believed(caller, request, &mut violations, prefix);
         violations.finish()?;
@@ -101,7 +98,7 @@ impl Attempt {
         let peer = caller.client_address.filter(|_| !for_another);
         Ok(Self {
             credential,
-            organization,
+            organization: organization.map(|name| name.0),
             person: Person {
                 user: facts.user.clone(),
                 display_name: believed.display_name,
@@ -164,11 +161,6 @@ impl Attempt {
             })
             .collect())
     }
-}
-
-/// Returns the text of a field; None if it is empty.
-fn given(text: &str) -> Option<&str> {
-    (!text.is_empty()).then_some(text)
 }
 
 fn credential(
