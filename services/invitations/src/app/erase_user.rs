@@ -253,13 +253,8 @@ impl App {
             let admissions = self.redemptions.admit(&reserved, false).await;
             let mut settlements = Vec::with_capacity(reserved.len());
             for redemption in reserved {
-                match admissions.get(&redemption.id) {
-                    Some(Ok(admission)) => {
-                        settlements.push(Settlement::of(redemption, admission, SYSTEM_ACTOR));
-                    }
-                    Some(Err(error)) => return Err(error.clone()),
-                    None => return Err(not_known_yet()),
-                }
+                let admission = admissions.get(&redemption.id).ok_or_else(not_known_yet)?;
+                settlements.push(Settlement::of(redemption, admission, SYSTEM_ACTOR));
             }
             self.settle_all(&settlements).await?;
         }

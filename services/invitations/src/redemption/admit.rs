@@ -13,7 +13,6 @@ use homeroom_api::{
     names::Place,
 };
 use homeroom_kit::{
-    Result,
     clock::to_timestamp,
     failpoints::{WrongVariant, is_wrong},
 };
@@ -34,14 +33,13 @@ const ADMIT_DEADLINE_SECONDS: u64 = 2;
 
 impl Redemptions {
     /// Asks membership about each redemption once; with `validate_only`, it asks for the would-be answer, which changes
-    /// nothing. Returns a result for every id: `MEMBERSHIP_UNAVAILABLE`, if there is no answer, means unknown and never
-    /// refused (P11).
+    /// nothing. Returns the answers by id; one that is missing means unknown, and never refused (P11).
     pub(crate) async fn admit(
         &self,
         redemptions: &[&Redemption],
         validate_only: bool,
-    ) -> HashMap<Uuid, Result<Admission>> {
-        let mut results = HashMap::with_capacity(redemptions.len());
+    ) -> HashMap<Uuid, Admission> {
+        let mut admissions = HashMap::with_capacity(redemptions.len());
         let mut given_up = Vec::new();
         for wave in waves(redemptions) {
             let requests: Vec<AdmitRequest> = wave
@@ -74,12 +72,14 @@ impl Redemptions {
                 if answer.is_err() && !validate_only && is_wrong(WrongVariant::ReleaseOnTimeout) {
                     given_up.push(Settlement::given_up(redemption));
                 }
-                results.insert(redemption.id, answer.map_err(|_| not_known_yet()));
+                if let Ok(admission) = answer {
+                    admissions.insert(redemption.id, admission);
+                }
             }
         }
         // The list is empty, unless a test asked for the wrong variant.
         self.settle_now(&given_up).await;
-        results
+        admissions
     }
 }
 

@@ -78,10 +78,10 @@ impl Redemptions {
         let mut later: Vec<&Redemption> = Vec::new();
         for redemption in &due {
             match admissions.get(&redemption.id) {
-                Some(Ok(admission)) => {
+                Some(admission) => {
                     settlements.push(Settlement::of(redemption, admission, SYSTEM_ACTOR));
                 }
-                _ => later.push(redemption),
+                None => later.push(redemption),
             }
         }
         let failed = self.settle_now(&settlements).await;

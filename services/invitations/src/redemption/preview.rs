@@ -195,8 +195,7 @@ impl Redemptions {
 
     async fn would_admit(&self, redemption: &Redemption) -> Result<Admission> {
         let mut admissions = self.admit(&[redemption], true).await;
-        let admission = admissions.remove(&redemption.id);
-        admission.unwrap_or_else(|| Err(not_known_yet()))
+        admissions.remove(&redemption.id).ok_or_else(not_known_yet)
     }
 
     /// Returns true if the caller may know why others are refused.

@@ -235,15 +235,16 @@ impl Redemptions {
         let asked: Vec<&Redemption> = refused.iter().map(|(_, asked)| asked).collect();
         let admissions = self.admit(&asked, true).await;
         for (one, asked) in refused {
-            match admissions.get(&asked.id) {
-                Some(Ok(admission)) => match Outcome::of(admission.answer) {
-                    Some(Outcome::Refused(reason)) => one.refuse(reason),
-                    known => {
-                        one.attempt.facts.known = known.is_some();
-                        one.stage = Stage::Fresh;
-                    }
-                },
-                _ => one.answer(Err(not_known_yet())),
+            let Some(admission) = admissions.get(&asked.id) else {
+                one.answer(Err(not_known_yet()));
+                continue;
+            };
+            match Outcome::of(admission.answer) {
+                Some(Outcome::Refused(reason)) => one.refuse(reason),
+                known => {
+                    one.attempt.facts.known = known.is_some();
+                    one.stage = Stage::Fresh;
+                }
             }
         }
     }
@@ -274,16 +275,9 @@ impl Redemptions {
             else {
                 continue;
             };
-            let admission = match admissions.get(&redemption.id) {
-                Some(Ok(admission)) => admission,
-                Some(Err(error)) => {
-                    one.answer(Err(error.clone()));
-                    continue;
-                }
-                None => {
-                    one.answer(Err(not_known_yet()));
-                    continue;
-                }
+            let Some(admission) = admissions.get(&redemption.id) else {
+                one.answer(Err(not_known_yet()));
+                continue;
             };
             let id = redemption.id;
             let settlement = Settlement::of(redemption, admission, redemption.person.user.as_str());
