@@ -69,22 +69,11 @@ impl Redemptions {
             self.log_preview(&attempt, &profiles, decision, error.reason(), matched);
         }
         let outcome = match &previewed {
-            // A would-be admission changes nothing.
-            Ok(Preview {
-                outcome: Some(Outcome::Admitted | Outcome::PendingApproval),
-                ..
-            }) => Outcome::AlreadyMember,
-            Ok(Preview {
-                outcome: Some(outcome),
-                ..
-            }) => *outcome,
-            Ok(preview) => Outcome::Refused(
-                preview
-                    .failures
-                    .first()
-                    .copied()
-                    .unwrap_or(ErrorReason::CodeNotUsable),
-            ),
+            Ok(preview) => match preview.outcome {
+                // A would-be admission changes nothing.
+                Outcome::Admitted | Outcome::PendingApproval => Outcome::AlreadyMember,
+                other => other,
+            },
             Err(error) => Outcome::Refused(error.reason()),
         };
         self.settle_charged(vec![(charged, outcome)]);
@@ -151,8 +140,12 @@ impl Redemptions {
                 failures.clear();
             }
             return Ok(Preview {
+                outcome,
+                place: invitation.place.clone(),
+                kind: invitation.kind,
+                organization_display_name: admission.organization_display_name,
+                class_display_name: admission.class_display_name,
                 failures,
-                ..preview_of(invitation, Some(outcome), Some(&admission))
             });
         }
         Err(not_known_yet())
@@ -243,42 +236,17 @@ impl Redemptions {
         if let Ok(MembershipAnswer::Refused(theirs)) = theirs {
             failures.push(theirs);
         }
+        let first = failures.first().copied().unwrap_or(reason);
         if failures.is_empty() {
             failures.push(reason);
         }
         Ok(Preview {
+            outcome: Outcome::Refused(first),
+            place: invitation.place.clone(),
+            kind: invitation.kind,
+            organization_display_name: access.organization_display_name,
+            class_display_name: access.class_display_name,
             failures,
-            ..preview_for_staff(invitation, access)
         })
-    }
-}
-
-fn preview_of(
-    invitation: &Invitation,
-    outcome: Option<Outcome>,
-    admission: Option<&Admission>,
-) -> Preview {
-    let names = admission.map(|admission| {
-        (
-            admission.organization_display_name.clone(),
-            admission.class_display_name.clone(),
-        )
-    });
-    let (organization_display_name, class_display_name) = names.unwrap_or_default();
-    Preview {
-        outcome,
-        place: invitation.place.clone(),
-        kind: invitation.kind,
-        organization_display_name,
-        class_display_name,
-        failures: Vec::new(),
-    }
-}
-
-fn preview_for_staff(invitation: &Invitation, access: Access) -> Preview {
-    Preview {
-        organization_display_name: access.organization_display_name,
-        class_display_name: access.class_display_name,
-        ..preview_of(invitation, None, None)
     }
 }

@@ -71,8 +71,8 @@ impl Redeemed {
 /// The result of a preview.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Preview {
-    /// The outcome that Redeem would lead to; None if it would refuse.
-    pub outcome: Option<Outcome>,
+    /// The outcome that Redeem would lead to; a refusal has the first of `failures`.
+    pub outcome: Outcome,
     /// The place to join.
     pub place: Place,
     /// The kind of the invitation.
@@ -228,12 +228,12 @@ pub(crate) fn batch_result(
 pub(crate) fn preview_response(preview: Preview) -> PreviewRedemptionResponse {
     let policy = preview.kind.policy();
     PreviewRedemptionResponse {
-        outcome: outcome(preview.outcome).into(),
+        outcome: outcome(Some(preview.outcome)).into(),
         organization: organization_of(&preview.place),
         class: class_of(&preview.place),
         organization_display_name: preview.organization_display_name,
         class_display_name: preview.class_display_name,
-        requires_approval: preview.outcome == Some(Outcome::PendingApproval),
+        requires_approval: preview.outcome == Outcome::PendingApproval,
         grants_sign_up: policy.grants_sign_up,
         survives_sign_up: policy.survives_sign_up,
         may_be_public: policy.may_be_public,

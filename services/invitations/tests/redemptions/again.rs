@@ -187,10 +187,10 @@ async fn u2_r4_a_preview_says_that_who_waits_would_be_let_in() {
         let (id, _) = way.wait(&world).await;
         let credential = way.credential().1;
         let before = world.preview("ann", credential).await.unwrap();
-        assert_eq!(before.outcome, Some(Outcome::PendingApproval), "{way:?}");
+        assert_eq!(before.outcome, Outcome::PendingApproval, "{way:?}");
         way.change(&world, id).await;
         let after = world.preview("ann", credential).await.unwrap();
-        assert_eq!(after.outcome, Some(Outcome::Admitted), "{way:?}");
+        assert_eq!(after.outcome, Outcome::Admitted, "{way:?}");
         assert_eq!(world.uses(id).await, uses(0, 0, 1), "{way:?}");
     }
 }
@@ -398,7 +398,7 @@ async fn u8_p4_who_was_let_in_and_comes_back_spends_nothing_more() {
             world.membership.state().members.clear();
             // When they come back by it, they are in and it counts one person.
             let preview = world.preview("ann", credential).await.unwrap();
-            assert_eq!(preview.outcome, Some(Outcome::Admitted), "{kind:?}");
+            assert_eq!(preview.outcome, Outcome::Admitted, "{kind:?}");
             let back = world.redeem("ann", credential, request_id).await.unwrap();
             assert_eq!(back.outcome, Outcome::Admitted, "{kind:?}");
             assert_eq!(world.uses(id).await, uses(1, 0, 0), "{kind:?}");
@@ -565,7 +565,7 @@ async fn u9_r4_a_preview_says_so_too_and_shows_staff_what_would_refuse_others() 
     world.membership.state().staff.insert("tess".to_owned());
     for (name, failures) in [("ann", vec![]), ("tess", vec![ErrorReason::NotYetValid])] {
         let preview = world.preview(name, CODE).await.unwrap();
-        assert_eq!(preview.outcome, Some(Outcome::AlreadyMember), "{name}");
+        assert_eq!(preview.outcome, Outcome::AlreadyMember, "{name}");
         assert_eq!(preview.failures, failures, "{name}");
     }
     assert!(world.redemptions().await.is_empty());

@@ -54,7 +54,7 @@ async fn r10_a_phrase_queues_by_name_while_phrases_without_one_are_guessed() {
     assert_eq!(outcome(&world, named("ann")).await, Outcome::Admitted);
     guess(&world, "zebra-zebra").await;
     let preview = world.preview("bob", PHRASE).await.unwrap();
-    assert_eq!(preview.outcome, Some(Outcome::PendingApproval));
+    assert_eq!(preview.outcome, Outcome::PendingApproval);
     assert_eq!(
         outcome(&world, named("bob")).await,
         Outcome::PendingApproval
@@ -74,7 +74,7 @@ async fn r10_a_phrase_without_a_name_queues_while_its_organization_is_guessed() 
     let world = world().await;
     guess(&world, "HAMILTON-WRONG1").await;
     let preview = world.preview("bob", PHRASE).await.unwrap();
-    assert_eq!(preview.outcome, Some(Outcome::PendingApproval));
+    assert_eq!(preview.outcome, Outcome::PendingApproval);
     let redeemed = world.redeem("bob", PHRASE, "").await.unwrap();
     assert_eq!(redeemed.outcome, Outcome::PendingApproval);
 }

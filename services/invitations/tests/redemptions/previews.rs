@@ -22,7 +22,7 @@ async fn r4_it_says_what_would_happen_and_changes_nothing() {
     let world = World::new().await;
     let code = world.code(Some(1)).await;
     let preview = world.preview("ann", CODE).await.unwrap();
-    assert_eq!(preview.outcome, Some(Outcome::Admitted));
+    assert_eq!(preview.outcome, Outcome::Admitted);
     assert_eq!(preview.organization_display_name, "Hamilton");
     assert_eq!(preview.class_display_name, "Biology");
     assert!(preview.failures.is_empty());
@@ -32,7 +32,7 @@ async fn r4_it_says_what_would_happen_and_changes_nothing() {
     assert_eq!(world.uses(code).await, Uses::default());
     world.redeem("ann", CODE, "").await.unwrap();
     let again = world.preview("ann", CODE).await.unwrap();
-    assert_eq!(again.outcome, Some(Outcome::AlreadyMember));
+    assert_eq!(again.outcome, Outcome::AlreadyMember);
 }
 
 #[tokio::test]
@@ -45,10 +45,10 @@ async fn r4_who_waits_already_would_wait_on() {
         .await;
     world.advance(TimeDelta::days(14));
     let before = world.preview("ann", CLASS_CODE).await.unwrap();
-    assert_eq!(before.outcome, Some(Outcome::PendingApproval));
+    assert_eq!(before.outcome, Outcome::PendingApproval);
     world.redeem("ann", CLASS_CODE, "").await.unwrap();
     let after = world.preview("ann", CLASS_CODE).await.unwrap();
-    assert_eq!(after.outcome, Some(Outcome::PendingApproval));
+    assert_eq!(after.outcome, Outcome::PendingApproval);
 }
 
 #[tokio::test]
@@ -69,7 +69,8 @@ async fn r4_a_refusal_is_redeems_own_for_anyone_and_every_rule_for_staff() {
     );
     world.membership.state().staff.insert("tess".to_owned());
     let preview = world.preview("tess", CODE).await.unwrap();
-    assert_eq!(preview.outcome, None);
+    let not_yet = Outcome::Refused(ErrorReason::NotYetValid);
+    assert_eq!(preview.outcome, not_yet);
     assert_eq!(
         preview.failures,
         [
