@@ -40,7 +40,8 @@ macro_rules! uses_of_person {
 pub(super) use {redemption_columns, select as select_redemptions};
 
 /// Inserts redemptions. One that holds a use is not inserted if a use has been spent on the person, and one that holds
-/// none is not inserted if no use has been spent (P4): an erasure may have taken it away since it was read.
+/// none is not inserted if no use has been spent (P4): an erasure may have taken it away since it was read. One that
+/// refuses people who are not known holds no use in any case (P3).
 macro_rules! insert_redemptions {
     ($rows:literal) => {
         concat!(
@@ -60,11 +61,9 @@ macro_rules! insert_redemptions {
         CAST(input.value->>'create_time' AS BIGINT), CAST(input.value->>'settle_time' AS BIGINT) FROM ",
         json_rows!($rows),
         " JOIN invitations ON invitations.invitation_id = input.value->>'invitation_id' \
-        WHERE CASE WHEN CAST(input.value->>'holds_use' AS BOOLEAN) THEN ",
+        WHERE input.value->>'refuse_if_unknown' <> '' OR CAST(input.value->>'holds_use' AS BOOLEAN) = (",
         uses_of_person!("input.value->>'user_id'"),
-        " = 0 ELSE input.value->>'refuse_if_unknown' <> '' OR ",
-        uses_of_person!("input.value->>'user_id'"),
-        " > 0 END ON CONFLICT DO NOTHING"
+        " = 0) ON CONFLICT DO NOTHING"
         )
     };
 }
