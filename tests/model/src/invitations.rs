@@ -2,9 +2,9 @@
 
 use homeroom_invitations::domain::{
     decide::Facts,
+    earlier_redemptions::{EarlierRedemption, NextStep, next_step, use_goes_to},
     invitation::{Invitation, Standing, Uses},
     redemption::{MembershipAnswer, Outcome, RedemptionState, RequestEnd, follow, settle},
-    way::{Earlier, Way, heir, way_of},
 };
 
 use crate::{
@@ -41,10 +41,10 @@ impl Protocol {
             }
         }
         match self.judge(state, call) {
-            Way::Begin { decision, .. } if self.is(Variant::UsesCheckedThenTaken) => {
+            NextStep::Begin { decision, .. } if self.is(Variant::UsesCheckedThenTaken) => {
                 state.memory.judged[call] = Route::of(decision);
             }
-            Way::Begin {
+            NextStep::Begin {
                 decision,
                 holds_use,
                 takes_over,
@@ -53,8 +53,8 @@ impl Protocol {
                     self.insert(state, call, route, holds_use, takes_over);
                 }
             }
-            Way::Join(redemption) => self.wait_for(state, call, redemption),
-            Way::Refuse(_) => {}
+            NextStep::Join(redemption) => self.wait_for(state, call, redemption),
+            NextStep::Refuse(_) => {}
         }
     }
 
@@ -71,11 +71,11 @@ impl Protocol {
     }
 
     /// Returns the earlier redemptions of an invitation by a person.
-    fn standing(state: &State, user: usize, invitation: usize) -> Vec<Earlier<usize>> {
+    fn standing(state: &State, user: usize, invitation: usize) -> Vec<EarlierRedemption<usize>> {
         let rows = state.invitations.redemptions.iter().enumerate();
         let of_person = rows.filter(|(_, row)| row.user == user && row.invitation == invitation);
         of_person
-            .map(|(redemption, row)| Earlier {
+            .map(|(redemption, row)| EarlierRedemption {
                 redemption,
                 state: row.state,
                 epoch: row.epoch,
@@ -84,7 +84,7 @@ impl Protocol {
             .collect()
     }
 
-    fn judge(&self, state: &State, index: usize) -> Way<usize> {
+    fn judge(&self, state: &State, index: usize) -> NextStep<usize> {
         let call = &self.configuration.calls[index];
         let row = &state.invitations.invitations[call.invitation];
         let mut standing = Self::standing(state, call.user, call.invitation);
@@ -98,7 +98,7 @@ impl Protocol {
             guess_guarded: row.guess_guarded,
             ..self.values.attempts[index].clone()
         };
-        way_of(
+        next_step(
             &self.invitation(state, call.invitation),
             row.uses_since_epoch,
             &facts,
@@ -237,10 +237,10 @@ impl Protocol {
             && !self.is(Variant::TakenForGood)
         {
             let standing = Self::standing(state, row.user, row.invitation);
-            if let Some(heir) = heir(&standing, row.epoch) {
-                let heir = &mut state.invitations.redemptions[heir];
-                heir.holds_use = true;
-                counted.push((heir.state, 1));
+            if let Some(other) = use_goes_to(&standing, row.epoch) {
+                let other = &mut state.invitations.redemptions[other];
+                other.holds_use = true;
+                counted.push((other.state, 1));
             }
         }
         let invitation = &mut state.invitations.invitations[row.invitation];

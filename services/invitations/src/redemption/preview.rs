@@ -11,7 +11,7 @@ use super::{
     Redemptions,
     attempt::is_decision,
     attempt_log::Refusal,
-    ledger::{MatchedInvitation, Redemption, Route, UseKey, reservation, way},
+    ledger::{MatchedInvitation, Redemption, Route, UseKey, next_step, reservation},
     look_up::{NamedOrganizations, Profiles},
     redeem::ROUNDS_MAX,
     reply::{Preview, not_known_yet, refusal},
@@ -20,9 +20,9 @@ use super::{
 use crate::{
     domain::{
         decide::failing_rules,
+        earlier_redemptions::NextStep,
         invitation::Invitation,
         redemption::{MembershipAnswer, Outcome},
-        way::Way,
     },
     membership::{Access, Admission},
     store::{InvitationRow, LimiterDecision},
@@ -166,10 +166,10 @@ impl Redemptions {
         let mut repository = self.ledger.store.read().await?;
         let (_, standing) = repository.standing(&[], &[key], now).await?;
         repository.release();
-        let route = match way(row, &attempt.facts, &standing, now) {
-            Way::Join(living) => return Ok(living.clone()),
-            Way::Begin { decision, .. } => Route::of(decision),
-            Way::Refuse(reason) => Err(reason),
+        let route = match next_step(row, &attempt.facts, &standing, now) {
+            NextStep::Join(living) => return Ok(living.clone()),
+            NextStep::Begin { decision, .. } => Route::of(decision),
+            NextStep::Refuse(reason) => Err(reason),
         };
         let route = match route {
             Err(ErrorReason::CodeNotUsable) => return Err(refusal(ErrorReason::CodeNotUsable)),

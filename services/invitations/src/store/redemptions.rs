@@ -15,9 +15,9 @@ use uuid::Uuid;
 
 use crate::domain::{
     decide::{Decision, QueueCause},
+    earlier_redemptions::EarlierRedemption,
     invitation::{Epoch, InvitationKind},
     redemption::{Outcome, RedemptionState},
-    way::Earlier,
 };
 
 use super::{InvitationRow, Result};
@@ -120,8 +120,8 @@ impl Redemption {
         !self.state.is_final() || self.outcome.is_some()
     }
 
-    pub(crate) fn earlier(&self) -> Earlier<&Self> {
-        Earlier {
+    pub(crate) fn earlier(&self) -> EarlierRedemption<&Self> {
+        EarlierRedemption {
             redemption: self,
             state: self.state,
             epoch: self.epoch,

@@ -19,7 +19,7 @@ pub use crate::store::{
     StateChange, UseKey, UsesChange,
 };
 pub use reserve::{LEASE_SECONDS, MatchedInvitation, ReserveRequest, Reserved};
-pub(super) use reserve::{reservation, way};
+pub(super) use reserve::{next_step, reservation};
 pub(super) use settle::settle;
 pub use settle::{MembershipReply, SWEEP_AFTER_MINUTES, Settlement};
 

@@ -15,9 +15,9 @@ use crate::{
     app::invitation_name,
     domain::{
         decide::{Decision, Facts},
+        earlier_redemptions::{self, NextStep},
         invitation::Invitation,
         redemption::RedemptionState,
-        way::{Way, way_of},
     },
     redemption::request::Attempt,
     store::{
@@ -55,8 +55,8 @@ impl ReserveRequest<'_> {
     /// Returns true if the person gets in, or waits, by a use, judged by the invitation as it was read. Then there is
     /// usually no earlier redemption of theirs, and the write notices if there is one.
     pub(super) fn gets_in(&self, now: DateTime<Utc>) -> bool {
-        let way = way(&self.matched.row, &self.attempt.facts, &[], now);
-        matches!(way, Way::Begin { decision, holds_use, .. } if holds_use || decision == Decision::Admit)
+        let step = next_step(&self.matched.row, &self.attempt.facts, &[], now);
+        matches!(step, NextStep::Begin { decision, holds_use, .. } if holds_use || decision == Decision::Admit)
     }
 }
 
@@ -205,17 +205,17 @@ fn judge(
     random: &dyn Randomness,
 ) -> Reserved {
     let vouch_time = attempt.refreshes_roster.then_some(now);
-    let (decision, holds_use, takes_over) = match way(row, facts, standing, now) {
+    let (decision, holds_use, takes_over) = match next_step(row, facts, standing, now) {
         // Membership is sent the person's data of this attempt.
-        Way::Join(living) => {
+        NextStep::Join(living) => {
             return Reserved::Attached(Redemption {
                 person: attempt.person.clone(),
                 vouch_time,
                 ..living.clone()
             });
         }
-        Way::Refuse(reason) => return Reserved::Refused(reason),
-        Way::Begin {
+        NextStep::Refuse(reason) => return Reserved::Refused(reason),
+        NextStep::Begin {
             decision,
             holds_use,
             takes_over,
@@ -241,16 +241,16 @@ fn judge(
     Reserved::New(redemption)
 }
 
-/// Returns the way of an attempt, given `standing`: the person's live or COMMITTED redemptions of the invitation,
+/// Returns the next step of an attempt, given `standing`: the person's live or COMMITTED redemptions of the invitation,
 /// oldest first.
-pub(in crate::redemption) fn way<'standing>(
+pub(in crate::redemption) fn next_step<'standing>(
     row: &InvitationRow,
     facts: &Facts,
     standing: &'standing [Redemption],
     now: DateTime<Utc>,
-) -> Way<&'standing Redemption> {
+) -> NextStep<&'standing Redemption> {
     let earlier: Vec<_> = standing.iter().map(Redemption::earlier).collect();
-    way_of(&row.invitation, row.uses_since_epoch, facts, &earlier, now)
+    earlier_redemptions::next_step(&row.invitation, row.uses_since_epoch, facts, &earlier, now)
 }
 
 /// Returns a redemption as T1 makes it: it holds no use yet, and nobody vouches for the person.

@@ -15,11 +15,11 @@ use uuid::Uuid;
 use super::Standing;
 use crate::{
     domain::{
+        earlier_redemptions::use_goes_to,
         invitation::Epoch,
         redemption::{
             MembershipAnswer, Outcome, RedemptionState, RequestEnd, follow, settle as settled,
         },
-        way::heir,
     },
     membership::Admission,
     store::{
@@ -210,13 +210,13 @@ async fn handed_back(
             redemption.state = moved.change.to;
         }
     }
-    let heir_of = |given_up: &Redemption| {
+    let gets_it_back = |given_up: &Redemption| {
         let key = given_up.use_key();
         let of_person = standing.iter().filter(|other| other.use_key() == key);
         let of_person: Vec<_> = of_person.map(Redemption::earlier).collect();
-        heir(&of_person, given_up.epoch).cloned()
+        use_goes_to(&of_person, given_up.epoch).cloned()
     };
-    Ok(given_up.into_iter().filter_map(heir_of).collect())
+    Ok(given_up.into_iter().filter_map(gets_it_back).collect())
 }
 
 /// One redemption's move from its current state to the one that membership's word leads to.

@@ -10,7 +10,7 @@ use super::redemption::RedemptionState;
 
 /// An earlier redemption of the person, with the facts that a later one depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Earlier<T> {
+pub struct EarlierRedemption<T> {
     /// The redemption.
     pub redemption: T,
     /// The state.
@@ -23,7 +23,7 @@ pub struct Earlier<T> {
 
 /// The effect of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way<T> {
+pub enum NextStep<T> {
     /// The attempt joins this redemption (P2).
     Join(T),
     /// The attempt begins a redemption of its own.
@@ -46,13 +46,13 @@ pub enum Way<T> {
 /// A redemption under way is joined, whatever would be decided now. A waiting redemption is joined as long as the
 /// person would be queued now; a person who would be admitted by now takes its use over.
 #[must_use]
-pub fn way_of<T: Copy>(
+pub fn next_step<T: Copy>(
     invitation: &Invitation,
     uses_since: Epoch,
     facts: &Facts,
-    earlier: &[Earlier<T>],
+    earlier: &[EarlierRedemption<T>],
     now: DateTime<Utc>,
-) -> Way<T> {
+) -> NextStep<T> {
     let newest = |state| {
         let mut newest_first = earlier.iter().rev();
         newest_first.find(|one| one.state == state && one.epoch == invitation.epoch)
@@ -73,13 +73,13 @@ pub fn way_of<T: Copy>(
         (Decision::Refuse(reason), under_way, _)
             if reason != ErrorReason::UseInProgress || under_way.is_none() =>
         {
-            Way::Refuse(reason)
+            NextStep::Refuse(reason)
         }
-        (_, Some(under_way), _) => Way::Join(under_way.redemption),
+        (_, Some(under_way), _) => NextStep::Join(under_way.redemption),
         (Decision::Queue(_) | Decision::OnlyIfKnown(_), None, Some(waiting)) => {
-            Way::Join(waiting.redemption)
+            NextStep::Join(waiting.redemption)
         }
-        (decision, None, _) => Way::Begin {
+        (decision, None, _) => NextStep::Begin {
             decision,
             holds_use: decision.holds_use() && (takes_over.is_some() || !is_spent),
             takes_over: takes_over.map(|waiting| waiting.redemption),
@@ -90,16 +90,16 @@ pub fn way_of<T: Copy>(
 /// Returns the redemption that gets a use back when another one of the person, of `epoch`, gives it up: one that
 /// admitted them, otherwise the newest that waits. So no person is a member, or waits, without a use.
 #[must_use]
-pub fn heir<T: Copy>(earlier: &[Earlier<T>], epoch: Epoch) -> Option<T> {
+pub fn use_goes_to<T: Copy>(earlier: &[EarlierRedemption<T>], epoch: Epoch) -> Option<T> {
     let newest_without = |state| {
         let mut newest_first = earlier.iter().rev();
         newest_first.find(|one| one.state == state && one.epoch == epoch && !one.holds_use)
     };
     newest_without(RedemptionState::Committed)
         .or_else(|| newest_without(RedemptionState::Queued))
-        .map(|heir| heir.redemption)
+        .map(|one| one.redemption)
 }
 
 #[cfg(test)]
-#[path = "way_tests.rs"]
+#[path = "earlier_redemptions_tests.rs"]
 mod tests;

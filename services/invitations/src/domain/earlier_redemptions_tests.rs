@@ -8,6 +8,7 @@ use crate::domain::decide::QueueCause;
 use crate::domain::invitation::{InvitationKind, Standing, Uses};
 use crate::domain::lock::{Lock, LockPeriod};
 
+use NextStep::{Begin, Join, Refuse};
 use RedemptionState::{Committed, Queued, Reserved};
 
 fn now() -> DateTime<Utc> {
@@ -55,9 +56,9 @@ fn attempt() -> Facts {
     }
 }
 
-/// Returns the way after earlier redemptions, each identified by its number.
-fn way(invitation: &Invitation, earlier: &[(RedemptionState, i64, bool)]) -> Way<usize> {
-    way_of(
+/// Returns the next step after earlier redemptions, each identified by its number.
+fn after(invitation: &Invitation, earlier: &[(RedemptionState, i64, bool)]) -> NextStep<usize> {
+    next_step(
         invitation,
         Epoch::new(2),
         &attempt(),
@@ -66,20 +67,22 @@ fn way(invitation: &Invitation, earlier: &[(RedemptionState, i64, bool)]) -> Way
     )
 }
 
-fn numbered(earlier: &[(RedemptionState, i64, bool)]) -> Vec<Earlier<usize>> {
+fn numbered(earlier: &[(RedemptionState, i64, bool)]) -> Vec<EarlierRedemption<usize>> {
     let numbered = earlier.iter().enumerate();
     numbered
-        .map(|(redemption, (state, epoch, holds_use))| Earlier {
-            redemption,
-            state: *state,
-            epoch: Epoch::new(*epoch),
-            holds_use: *holds_use,
-        })
+        .map(
+            |(redemption, (state, epoch, holds_use))| EarlierRedemption {
+                redemption,
+                state: *state,
+                epoch: Epoch::new(*epoch),
+                holds_use: *holds_use,
+            },
+        )
         .collect()
 }
 
-fn begins(decision: Decision, holds_use: bool, takes_over: Option<usize>) -> Way<usize> {
-    Way::Begin {
+fn begins(decision: Decision, holds_use: bool, takes_over: Option<usize>) -> NextStep<usize> {
+    Begin {
         decision,
         holds_use,
         takes_over,
@@ -97,22 +100,22 @@ fn p2_u2_what_is_under_way_is_joined_and_what_waits_while_it_leads_to_the_queue(
             begins(used_up, false, None),
             begins(used_up, false, None),
         ),
-        (vec![(Reserved, 3, true)], Way::Join(0), Way::Join(0)),
+        (vec![(Reserved, 3, true)], Join(0), Join(0)),
         (
             vec![(Queued, 3, true)],
-            Way::Join(0),
+            Join(0),
             begins(Decision::Admit, true, Some(0)),
         ),
         // One that waits, and the one that took its use over.
         (
             vec![(Queued, 3, false), (Reserved, 3, true)],
-            Way::Join(1),
-            Way::Join(1),
+            Join(1),
+            Join(1),
         ),
         // Both wait.
         (
             vec![(Queued, 3, false), (Queued, 3, true)],
-            Way::Join(1),
+            Join(1),
             begins(Decision::Admit, true, Some(1)),
         ),
         // A redemption of an older epoch is not joined.
@@ -129,13 +132,13 @@ fn p2_u2_what_is_under_way_is_joined_and_what_waits_while_it_leads_to_the_queue(
         ),
         (
             vec![(Committed, 3, true), (Queued, 3, false)],
-            Way::Join(1),
+            Join(1),
             begins(Decision::Admit, false, None),
         ),
     ] {
-        assert_eq!(way(&code(true), &earlier), locked, "locked, {earlier:?}");
+        assert_eq!(after(&code(true), &earlier), locked, "locked, {earlier:?}");
         assert_eq!(
-            way(&code(false), &earlier),
+            after(&code(false), &earlier),
             unlocked,
             "unlocked, {earlier:?}"
         );
@@ -151,7 +154,7 @@ fn p4_u8_a_use_that_is_counted_is_the_persons_for_good() {
         } else {
             begins(Decision::OnlyIfKnown(ErrorReason::UsedUp), false, None)
         };
-        assert_eq!(way(&code(false), &[(Committed, epoch, true)]), expected);
+        assert_eq!(after(&code(false), &[(Committed, epoch, true)]), expected);
     }
     // A person without a use of their own takes one, while there is any.
     let two = Invitation {
@@ -159,8 +162,8 @@ fn p4_u8_a_use_that_is_counted_is_the_persons_for_good() {
         ..code(false)
     };
     let takes_one = begins(Decision::Admit, true, None);
-    assert_eq!(way(&two, &[(Committed, 3, false)]), takes_one);
-    assert_eq!(way(&two, &[(Committed, 1, true)]), takes_one);
+    assert_eq!(after(&two, &[(Committed, 3, false)]), takes_one);
+    assert_eq!(after(&two, &[(Committed, 1, true)]), takes_one);
 }
 
 #[test]
@@ -169,8 +172,8 @@ fn p3_a_refusal_joins_nothing_but_where_the_short_use_may_be_the_persons_own() {
         valid_from: Some(now() + TimeDelta::days(1)),
         ..code(false)
     };
-    let not_yet = Way::Refuse(ErrorReason::NotYetValid);
-    assert_eq!(way(&early, &[(Reserved, 3, true)]), not_yet);
+    let not_yet = Refuse(ErrorReason::NotYetValid);
+    assert_eq!(after(&early, &[(Reserved, 3, true)]), not_yet);
     let being_taken = Invitation {
         uses: Uses {
             used: 0,
@@ -179,9 +182,9 @@ fn p3_a_refusal_joins_nothing_but_where_the_short_use_may_be_the_persons_own() {
         },
         ..code(false)
     };
-    assert_eq!(way(&being_taken, &[(Reserved, 3, true)]), Way::Join(0));
-    let in_progress = Way::Refuse(ErrorReason::UseInProgress);
-    assert_eq!(way(&being_taken, &[]), in_progress);
+    assert_eq!(after(&being_taken, &[(Reserved, 3, true)]), Join(0));
+    let in_progress = Refuse(ErrorReason::UseInProgress);
+    assert_eq!(after(&being_taken, &[]), in_progress);
 }
 
 #[test]
@@ -195,7 +198,7 @@ fn p4_u2_a_use_comes_back_to_whom_it_let_in_or_who_waits() {
         (vec![(Queued, 3, true), (Committed, 3, true)], None),
         (vec![(Reserved, 3, false)], None),
     ] {
-        let found = heir(&numbered(&earlier), Epoch::new(3));
+        let found = use_goes_to(&numbered(&earlier), Epoch::new(3));
         assert_eq!(found, expected, "{earlier:?}");
     }
 }
