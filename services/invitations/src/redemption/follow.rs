@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{
     Redemptions,
-    ledger::{MembershipReply, Settlement, Standing, settle},
+    ledger::{MembershipReply, ReadAt, Settlement, settle},
 };
 use crate::{
     domain::redemption::RequestEnd,
@@ -221,7 +221,7 @@ impl Redemptions {
         let moved = settle(
             repository,
             &settlements,
-            Standing::Now,
+            ReadAt::UnderLocks,
             self.ledger.clock.now(),
             self.ledger.random.as_ref(),
         )

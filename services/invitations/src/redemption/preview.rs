@@ -164,9 +164,9 @@ impl Redemptions {
             user: attempt.person.user.clone(),
         };
         let mut repository = self.ledger.store.read().await?;
-        let (_, standing) = repository.standing(&[], &[key], now).await?;
+        let (_, earlier) = repository.standing(&[], &[key], now).await?;
         repository.release();
-        let route = match next_step(row, &attempt.facts, &standing, now) {
+        let route = match next_step(row, &attempt.facts, &earlier, now) {
             NextStep::Join(living) => return Ok(living.clone()),
             NextStep::Begin { decision, .. } => Route::of(decision),
             NextStep::Refuse(reason) => Err(reason),

@@ -32,14 +32,14 @@ use crate::{
 /// The maximum number of times that a transaction which conflicts with another one is begun.
 const TRANSACTION_TRIES: usize = 4;
 
-/// The state on which a transaction bases its decisions.
+/// The moment at which the state was read on which a transaction bases its decisions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::redemption) enum Standing {
-    /// The state that was read before the locks were held: it is nearly always right and saves a read. The transaction
-    /// is begun again if the state has changed.
-    AsRead,
-    /// The state that is read once the locks are held.
-    Now,
+pub(in crate::redemption) enum ReadAt {
+    /// Before the locks were held: the state is nearly always right, and a read is saved. The transaction is begun
+    /// again if the state has changed.
+    BeforeLocks,
+    /// Once the locks are held.
+    UnderLocks,
 }
 
 /// A request id, and the redemption that its attempt met.
@@ -60,19 +60,19 @@ impl Ledger {
     /// Returns the meaning of each request id (P9).
     pub async fn resolve(&self, requests: &[&RedemptionRequest]) -> Result<Vec<Resolved>> {
         let mut repository = self.store.read().await?;
-        let standing = repository.standing(requests, &[], self.clock.now());
-        let (resolved, _) = standing.await?;
+        let now = self.clock.now();
+        let (resolved, _) = repository.standing(requests, &[], now).await?;
         repository.release();
         Ok(resolved)
     }
 
     /// T1: reserves for all of them in one transaction.
     pub async fn reserve(&self, wanted: &[ReserveRequest<'_>]) -> Result<Vec<Reserved>> {
-        again("reserve", |standing| async move {
-            let standing = match wanted {
-                [alone] if alone.gets_in(self.clock.now()) => standing,
+        again("reserve", |read_at| async move {
+            let read_at = match wanted {
+                [alone] if alone.gets_in(self.clock.now()) => read_at,
                 // Among many there is often one that is not new.
-                _ => Standing::Now,
+                _ => ReadAt::UnderLocks,
             };
             let seen = self.look_before_locking(wanted).await?;
             let mut repository = self.store.write().await?;
@@ -80,7 +80,7 @@ impl Ledger {
             let now = self.clock.now();
             let random = self.random.as_ref();
             let reserved =
-                reserve::reserve(repository.as_mut(), wanted, standing, seen, now, random).await;
+                reserve::reserve(repository.as_mut(), wanted, read_at, seen, now, random).await;
             store::end(repository, "reserve", reserved).await
         })
         .await
@@ -139,12 +139,12 @@ impl Ledger {
 
     /// T3: moves the redemptions that still can move, in one transaction. Returns the ids of those that moved.
     pub async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<Uuid>> {
-        again("settle", |standing| async move {
+        again("settle", |read_at| async move {
             failpoints::reached(SERVICE, "settle", Moment::BeforeBegin).await?;
             let mut repository = self.store.write().await?;
             let now = self.clock.now();
             let random = self.random.as_ref();
-            let moved = settle(repository.as_mut(), settlements, standing, now, random).await;
+            let moved = settle(repository.as_mut(), settlements, read_at, now, random).await;
             store::end(repository, "settle", moved).await
         })
         .await
@@ -198,16 +198,16 @@ impl Ledger {
 }
 
 /// Runs a transaction, and begins it again if it conflicts with another one.
-async fn again<T, Work>(what: &str, work: impl Fn(Standing) -> Work) -> Result<T>
+async fn again<T, Work>(what: &str, work: impl Fn(ReadAt) -> Work) -> Result<T>
 where
     Work: Future<Output = store::Result<T>>,
 {
-    let mut standing = Standing::AsRead;
+    let mut read_at = ReadAt::BeforeLocks;
     for _ in 0..TRANSACTION_TRIES {
-        match work(standing).await {
+        match work(read_at).await {
             Err(store::Error::Conflict(cause)) => {
                 tracing::debug!(%cause, what, "a transaction met another one and begins again");
-                standing = Standing::Now;
+                read_at = ReadAt::UnderLocks;
             }
             other => return Ok(other?),
         }

@@ -10,7 +10,7 @@ use homeroom_kit::{
 };
 use uuid::Uuid;
 
-use super::Standing;
+use super::ReadAt;
 use crate::{
     app::invitation_name,
     domain::{
@@ -88,7 +88,7 @@ pub enum Reserved {
 pub(super) async fn reserve(
     repository: &mut dyn Repository,
     wanted: &[ReserveRequest<'_>],
-    standing: Standing,
+    read_at: ReadAt,
     seen: Option<Vec<InvitationRow>>,
     now: DateTime<Utc>,
     random: &dyn Randomness,
@@ -103,18 +103,18 @@ pub(super) async fn reserve(
         .iter()
         .filter_map(|wanted| wanted.attempt.request.as_ref())
         .collect();
-    let (resolved, of_persons) = match standing {
+    let (resolved, of_persons) = match read_at {
         // Only a use that is spent was read; the write below finds any redemption that stands.
-        Standing::AsRead => (Vec::new(), Vec::new()),
-        Standing::Now => {
+        ReadAt::BeforeLocks => (Vec::new(), Vec::new()),
+        ReadAt::UnderLocks => {
             let keys: Vec<UseKey> = wanted.iter().map(key_of).collect();
             repository.standing(&requests, &keys, now).await?
         }
     };
     let mut resolved = resolved.into_iter();
-    let mut standing_of: HashMap<UseKey, Vec<Redemption>> = HashMap::new();
+    let mut earlier_of: HashMap<UseKey, Vec<Redemption>> = HashMap::new();
     for redemption in of_persons {
-        let of_person = standing_of.entry(redemption.use_key()).or_default();
+        let of_person = earlier_of.entry(redemption.use_key()).or_default();
         of_person.push(redemption);
     }
 
@@ -139,10 +139,10 @@ pub(super) async fn reserve(
             (None, Resolved::Unknown) => {
                 match invitations.get_mut(&wanted.matched.row.invitation.id) {
                     Some(row) if is_what_was_found(row, wanted) => {
-                        let of_person = standing_of.entry(key_of(wanted)).or_default();
+                        let of_person = earlier_of.entry(key_of(wanted)).or_default();
                         let facts = Facts {
                             // Once the locks are held, the stored redemptions tell.
-                            has_use: standing == Standing::AsRead && wanted.attempt.facts.has_use,
+                            has_use: read_at == ReadAt::BeforeLocks && wanted.attempt.facts.has_use,
                             ..wanted.attempt.facts.clone()
                         };
                         let attempt = wanted.attempt;
@@ -160,7 +160,7 @@ pub(super) async fn reserve(
                 }
             }
         };
-        if standing == Standing::AsRead && !matches!(result, Reserved::New(_)) {
+        if read_at == ReadAt::BeforeLocks && !matches!(result, Reserved::New(_)) {
             // An earlier reservation may exist, under the request id or for the person.
             return Err(Error::conflict("a refusal takes a look at what stands"));
         }
@@ -199,13 +199,13 @@ fn judge(
     row: &mut InvitationRow,
     attempt: &Attempt,
     facts: &Facts,
-    standing: &mut Vec<Redemption>,
+    earlier: &mut Vec<Redemption>,
     handed_over: &mut Vec<Redemption>,
     now: DateTime<Utc>,
     random: &dyn Randomness,
 ) -> Reserved {
     let vouch_time = attempt.refreshes_roster.then_some(now);
-    let (decision, holds_use, takes_over) = match next_step(row, facts, standing, now) {
+    let (decision, holds_use, takes_over) = match next_step(row, facts, earlier, now) {
         // Membership is sent the person's data of this attempt.
         NextStep::Join(living) => {
             return Reserved::Attached(Redemption {
@@ -237,19 +237,19 @@ fn judge(
     redemption.holds_use = holds_use;
     redemption.vouch_time = vouch_time;
     // P2: a second request of this batch joins the redemption.
-    standing.push(redemption.clone());
+    earlier.push(redemption.clone());
     Reserved::New(redemption)
 }
 
-/// Returns the next step of an attempt, given `standing`: the person's live or COMMITTED redemptions of the invitation,
+/// Returns the next step of an attempt, given `earlier`: the person's live or COMMITTED redemptions of the invitation,
 /// oldest first.
-pub(in crate::redemption) fn next_step<'standing>(
+pub(in crate::redemption) fn next_step<'earlier>(
     row: &InvitationRow,
     facts: &Facts,
-    standing: &'standing [Redemption],
+    earlier: &'earlier [Redemption],
     now: DateTime<Utc>,
-) -> NextStep<&'standing Redemption> {
-    let earlier: Vec<_> = standing.iter().map(Redemption::earlier).collect();
+) -> NextStep<&'earlier Redemption> {
+    let earlier: Vec<_> = earlier.iter().map(Redemption::earlier).collect();
     earlier_redemptions::next_step(&row.invitation, row.uses_since_epoch, facts, &earlier, now)
 }
 

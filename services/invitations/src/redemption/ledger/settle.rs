@@ -12,7 +12,7 @@ use homeroom_kit::{
 };
 use uuid::Uuid;
 
-use super::Standing;
+use super::ReadAt;
 use crate::{
     domain::{
         earlier_redemptions::use_goes_to,
@@ -111,7 +111,7 @@ impl Settlement {
 pub(in crate::redemption) async fn settle(
     repository: &mut dyn Repository,
     settlements: &[Settlement],
-    standing: Standing,
+    read_at: ReadAt,
     now: DateTime<Utc>,
     random: &dyn Randomness,
 ) -> Result<Vec<Uuid>> {
@@ -131,9 +131,9 @@ pub(in crate::redemption) async fn settle(
         .lock_for_settlement(&organizations, &invitations, now)
         .await?;
     // Every transaction that moves a redemption holds its organization's lock: the state read now stays.
-    let current = match standing {
-        Standing::AsRead => redemptions.cloned().collect(),
-        Standing::Now => {
+    let current = match read_at {
+        ReadAt::BeforeLocks => redemptions.cloned().collect(),
+        ReadAt::UnderLocks => {
             let ids: Vec<Uuid> = redemptions.map(|redemption| redemption.id).collect();
             repository.get_redemptions(&ids).await?
         }
@@ -204,15 +204,15 @@ async fn handed_back(
         return Ok(Vec::new());
     }
     let keys: Vec<UseKey> = given_up.iter().map(|one| one.use_key()).collect();
-    let (_, mut standing) = repository.standing(&[], &keys, now).await?;
-    for redemption in &mut standing {
+    let (_, mut earlier) = repository.standing(&[], &keys, now).await?;
+    for redemption in &mut earlier {
         if let Some(moved) = moves.iter().find(|moved| moved.change.id == redemption.id) {
             redemption.state = moved.change.to;
         }
     }
     let gets_it_back = |given_up: &Redemption| {
         let key = given_up.use_key();
-        let of_person = standing.iter().filter(|other| other.use_key() == key);
+        let of_person = earlier.iter().filter(|other| other.use_key() == key);
         let of_person: Vec<_> = of_person.map(Redemption::earlier).collect();
         use_goes_to(&of_person, given_up.epoch).cloned()
     };
