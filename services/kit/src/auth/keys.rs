@@ -1,6 +1,6 @@
 //! The public keys that verify access tokens, each bound to one algorithm.
 
-use std::{fmt, io, path::Path};
+use std::{fmt, io};
 
 use jsonwebtoken::{
     Algorithm, DecodingKey,
@@ -10,7 +10,6 @@ use serde::{Deserialize, de::IgnoredAny};
 use serde_json::Value;
 
 use super::{Scope, Scopes};
-use crate::key_files::read_text;
 
 /// Maximum number of keys in one set.
 pub const KEYS_MAX: usize = 100;
@@ -101,11 +100,6 @@ impl fmt::Debug for Keys {
 }
 
 impl Keys {
-    /// Reads a JWK set from a file.
-    pub fn from_jwks_file(path: &Path) -> Result<Self, KeysError> {
-        Self::from_jwks(&read_text(path)?)
-    }
-
     /// Reads a JWK set. A key that cannot be used is skipped: one of another type or use, a private or symmetric one,
     /// or one whose `kid` an earlier key has.
     pub fn from_jwks(text: &str) -> Result<Self, KeysError> {
