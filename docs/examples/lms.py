@@ -3,6 +3,7 @@
 Stubs are generated from the contract, and the settings are four variables:
 
     pip install grpcio grpcio-tools googleapis-common-protos
+    mkdir -p stubs
     python -m grpc_tools.protoc --proto_path proto --python_out stubs --grpc_python_out stubs proto/homeroom/*/v1/*.proto
     PUBLIC_URL=http://127.0.0.1:8080 INVITATIONS=127.0.0.1:50052 HOMEROOM_TOKEN=… PYTHONPATH=stubs python docs/examples/lms.py
 
@@ -60,7 +61,8 @@ class Platform(http.server.BaseHTTPRequestHandler):
         cookie = http.cookies.SimpleCookie(self.headers.get("cookie", "")).get("person")
         if cookie is None:
             return None, False
-        return accounts.get(cookie.value, User(user=cookie.value)), cookie.value not in accounts
+        name = urllib.parse.unquote(cookie.value)
+        return accounts.get(name, User(user=name)), name not in accounts
 
     def do_GET(self):
         # Opening a link changes nothing: mail filters open it too.
@@ -72,7 +74,7 @@ class Platform(http.server.BaseHTTPRequestHandler):
         form = urllib.parse.parse_qs(self.rfile.read(int(self.headers["content-length"])).decode())
         if self.path.startswith("/sign-in?"):
             back = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query)["to"][0]
-            return self.redirect(back, f"person={form['person'][0]}; HttpOnly; SameSite=Lax")
+            return self.redirect(back, f"person={urllib.parse.quote(form['person'][0])}; HttpOnly; SameSite=Lax")
         self.invitation(lambda *known: self.redeem(*known, form["request_id"][0]))
 
     def invitation(self, then):

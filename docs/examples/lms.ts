@@ -103,13 +103,13 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
   const sent = request.method === "POST" ? await form(request) : undefined;
   if (at.pathname === "/sign-in") {
     if (!sent) return page(response, "<form method=post>Who are you? <input name=person> <button>Sign in</button></form>");
-    const cookie = `person=${sent.get("person")}; HttpOnly; SameSite=Lax`;
+    const cookie = `person=${encodeURIComponent(sent.get("person") ?? "")}; HttpOnly; SameSite=Lax`;
     response.writeHead(303, { location: at.searchParams.get("to") ?? "/", "set-cookie": cookie }).end();
     return;
   }
   if (!/^\/[itcj]\//.test(at.pathname)) return page(response, "There is nothing here.", 404);
 
-  const id = /(?:^|; )person=([^;]+)/.exec(request.headers.cookie ?? "")?.[1];
+  const id = decodeURIComponent(/(?:^|; )person=([^;]+)/.exec(request.headers.cookie ?? "")?.[1] ?? "");
   if (!id) {
     response.writeHead(303, { location: `/sign-in?to=${encodeURIComponent(at.pathname)}` }).end();
     return;

@@ -258,7 +258,7 @@ async fn b11_a_deleted_class_frees_the_words_of_its_codes(homeroom) {
     })
     .await;
     admitted(homeroom, "student-1", &bio.full_code).await;
-    admitted(homeroom, "student-1", &chem.full_code).await;
+    admitted(homeroom, "student-2", &chem.full_code).await;
     let rest = school.try_enrollment_code(&other, code("CHEM202")).await.unwrap_err();
     assert_eq!(reason(&rest), "CODE_TAKEN");
 }

@@ -32,8 +32,8 @@ pub(crate) async fn run(arguments: &CallArguments) -> Result<(), Failure> {
     }
 }
 
-/// Returns a refusal with all its details: code and reason, the message, the error in each field, when to retry, and
-/// what the operator needs to find it in the log.
+/// Returns a refusal with all its details: code and reason, the message, the error in each field, what must be mended
+/// first, the metadata, when to retry, and what the operator needs to find it in the log.
 fn refused(address: &str, status: &Status) -> String {
     let mut text = dynamic::code_name(status.code()).to_owned();
     let reason = dynamic::reason_of(status);
@@ -54,6 +54,14 @@ fn refused(address: &str, status: &Status) -> String {
         .flat_map(|fields| fields.field_violations)
     {
         lines.push(format!("{}: {}", violation.field, violation.description));
+    }
+    let failed = status.get_details_precondition_failure();
+    for violation in failed.into_iter().flat_map(|failed| failed.violations) {
+        lines.push(format!("{}: {}", violation.subject, violation.description));
+    }
+    let info = status.get_details_error_info();
+    for (name, value) in info.into_iter().flat_map(|info| info.metadata) {
+        lines.push(format!("{name}: {value}"));
     }
     let retry = status.get_details_retry_info();
     if let Some(delay) = retry.and_then(|retry| retry.retry_delay) {

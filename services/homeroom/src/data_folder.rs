@@ -105,6 +105,19 @@ impl DataFolder {
 
     /// Reads the key files, and makes those that are missing (0600).
     pub(crate) fn load_or_generate(&self) -> Result<Material, Failure> {
+        for (keys, database) in [
+            (MEMBERSHIP_KEYS_FILE, MEMBERSHIP_DATABASE_FILE),
+            (INVITATIONS_KEYS_FILE, INVITATIONS_DATABASE_FILE),
+        ] {
+            let is_used = fs::metadata(self.file(database)).is_ok_and(|file| file.len() > 0);
+            if is_used && !self.file(keys).exists() {
+                return Err(format!(
+                    "{} is missing beside {database}: put the key files of the folder that the database comes from there",
+                    self.file(keys).display()
+                )
+                .into());
+            }
+        }
         let random = SystemRandomness;
         let signer = self.load(SIGNING_KEY_FILE, |path| {
             Signer::load_or_generate(path, &random)
@@ -191,6 +204,17 @@ mod tests {
         ] {
             assert_eq!(mode(&folder.file(name)), 0o600, "{name}");
         }
+    }
+
+    #[test]
+    fn f8_databases_without_their_keys_get_no_others() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = DataFolder::open_or_create(parent.path()).unwrap();
+        fs::write(folder.file(INVITATIONS_DATABASE_FILE), "rows").unwrap();
+        let refused = folder.load_or_generate().err().unwrap().to_string();
+        assert!(refused.contains(INVITATIONS_KEYS_FILE), "{refused}");
+        assert!(!folder.file(INVITATIONS_KEYS_FILE).exists());
+        assert!(!folder.file(SIGNING_KEY_FILE).exists());
     }
 
     #[test]

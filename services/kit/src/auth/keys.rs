@@ -115,7 +115,7 @@ impl Keys {
                 .and_then(|key| keys.insert(key))
             {
                 let kid = member.get("kid").and_then(Value::as_str);
-                tracing::info!(kid, problem, "a key of a set is passed over");
+                tracing::warn!(kid, problem, "a key of a set is passed over");
             }
         }
         if keys.0.is_empty() {

@@ -140,7 +140,14 @@ async fn f7_no_value_of_a_database_url_is_logged() {
     let (log, listening) = Log::of_this_thread();
     let mut told = Vec::new();
     for parameter in parameters {
-        for user in ["user:hunter2@", ""] {
+        // Signs that a password has as they are make hosts and databases of its parts.
+        for user in [
+            "user:hunter2@",
+            "",
+            "user:p@hunter2/w@",
+            "user:p/hunter2@",
+            "user:hunter2/p@",
+        ] {
             let text = format!("postgres://{user}127.0.0.1:1,127.0.0.1:2/school?{parameter}");
             let url = Url::parse(&text);
             told.push(format!("{url:?}"));

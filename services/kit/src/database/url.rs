@@ -156,6 +156,10 @@ impl Hosts {
         }
         let (authority, tail) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
         let (path, query) = tail.split_once('?').unwrap_or((tail, ""));
+        // A password with a raw slash or @ in it would be read, and shown, as a host or a database.
+        if authority.matches('@').count() > 1 || path.contains('@') {
+            return Err(UrlError::Malformed);
+        }
         let (user, servers) = authority.split_at(authority.rfind('@').map_or(0, |at| at + 1));
         let parameters = Parameters::read(query)?;
 

@@ -137,15 +137,15 @@ pub(in super::super) use {
     change_states, change_uses, insert_redemptions, note_requests, uses_of_person,
 };
 
-/// Selects a page. The range of an index and the same columns in its order leave PostgreSQL that index alone: after an
-/// equality, it may walk the primary key through the redemptions of all organizations.
+/// Selects a page. The range of an index and the same columns in its order leave PostgreSQL that index alone: for an
+/// equality, it may walk the primary key through the redemptions of all organizations, or sort those of one.
 macro_rules! list {
     ($range:literal, $order:literal) => {
         select!(
             "redemptions WHERE ",
             $range,
-            " AND ($2 = '' OR class_id = $2) AND ($3 = '' OR invitation_id = $3) \
-             AND ($4 = '' OR user_id = $4) AND ($5 = '' OR state = $5) \
+            " AND ($1 = '' OR organization_id = $1) AND ($2 = '' OR class_id = $2) \
+             AND ($3 = '' OR invitation_id = $3) AND ($4 = '' OR user_id = $4) AND ($5 = '' OR state = $5) \
              AND create_time >= $6 AND create_time < $7 ORDER BY ",
             $order,
             ", redemption_id DESC LIMIT $9"
@@ -252,12 +252,12 @@ homeroom_kit::statements! {
     );
 
     LIST_BY_INVITATION = list!(
-        "organization_id = $1 AND invitation_id >= $3 AND (invitation_id, redemption_id) < ($3, $8)",
+        "invitation_id >= $3 AND (invitation_id, redemption_id) < ($3, $8)",
         "invitation_id DESC"
     );
 
     LIST_BY_USER = list!(
-        "organization_id = $1 AND user_id >= $4 AND (user_id, redemption_id) < ($4, $8)",
+        "user_id >= $4 AND (user_id, redemption_id) < ($4, $8)",
         "user_id DESC"
     );
 
