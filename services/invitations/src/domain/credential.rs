@@ -115,6 +115,9 @@ impl Credential {
         }
         let text = typed_text::trim_punctuation(&normal);
         if let Some(candidate) = pasted(text, base)? {
+            if message::holds_another_code(text, candidate.canonical.expose()) {
+                return Err(Malformed::Several);
+            }
             return Ok(Self {
                 candidates: vec![candidate],
                 first_word_characters: 0,

@@ -328,7 +328,7 @@ fn u12_a_sentence_that_leaves_no_doubt_is_read() {
             class_code,
         ),
         (
-            "You are invited!\nhttps://join.school.example/t/abacus-zebra\nhttps://school.example",
+            "You are invited!\nhttps://join.school.example/t/abacus-zebra\nhttps://school.example 555-010-0199, B-12, until 2026-09-30",
             phrase,
         ),
         (
@@ -402,6 +402,8 @@ fn u12_what_is_in_doubt_is_told_and_no_guess() {
         ("Your code is HAMILTON-BIO101, see you", Sentence),
         ("Please use your school account", Sentence),
         ("I lost my code", Sentence),
+        ("I do not have a code", Sentence),
+        ("abacus zebra\nSent from my telephone", Sentence),
         ("join with abacus zebra", Sentence),
         ("Bitte mit HAMILTON-BIO101 beitreten", Sentence),
         ("what do we have to do for tomorrow", Sentence),
@@ -420,6 +422,14 @@ fn u12_what_is_in_doubt_is_told_and_no_guess() {
             Several,
         ),
         ("abacus-zebra or zebra-abacus", Several),
+        (
+            "Chemistry: HAMILTON-CHEM101\nBiology: https://join.school.example/c/7K3M9PQ2XW4T",
+            Several,
+        ),
+        (
+            "8K3M-9PQ2-XW4T https://join.school.example/c/7K3M9PQ2XW4T",
+            Several,
+        ),
         ("HAMILTON-BIO10|", Character('|')),
         ("Bio|HAMILTON-BIO101", Character('|')),
         (

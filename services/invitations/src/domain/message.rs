@@ -27,6 +27,8 @@ const ENDING: [&str; 9] = [
 ];
 /// The number of words that introduce a code without a colon, so that one word without a hyphen is that code.
 const INTRODUCING_WORDS_MIN: usize = 3;
+/// The maximum number of words in a typed code, one of which introduces codes.
+const TYPED_WORDS_MAX: usize = 4;
 /// The number of characters from which a word beside a complete code says something of its own.
 const WORD_CHARACTERS_MIN: usize = 3;
 
@@ -82,6 +84,18 @@ pub(super) fn credential(text: &str) -> Result<&str, Doubt> {
         return Ok(text);
     }
     Err(Doubt::Sentence)
+}
+
+/// Returns true if a complete code other than the `canonical` form stands in a message beside a link.
+pub(super) fn holds_another_code(text: &str, canonical: &str) -> bool {
+    let mut codes = text
+        .split([' ', '\n', ':'])
+        .map(trim_punctuation)
+        .filter(|word| is_complete_code(word) && word.contains(|one: char| one.is_ascii_digit()));
+    codes.any(|code| {
+        let class_code = class_code::canonical(code);
+        class_code.is_none_or(|class_code| class_code.expose() != canonical)
+    })
 }
 
 /// Returns true for a word that only a whole credential looks like: a class code in groups, a phrase with hyphens, or a
@@ -157,7 +171,8 @@ fn introduced<'text>(text: &'text str, words: &[Word<'text>]) -> Result<&'text s
         return Ok(rest);
     }
     // One such word may as well be a word of the code.
-    if count == 1 && index > 0 && !is_certain && !ends(words, words.len() - 1) {
+    let is_short = words.len() <= TYPED_WORDS_MAX;
+    if count == 1 && index > 0 && is_short && !is_certain && !ends(words, words.len() - 1) {
         return Ok(text);
     }
     Err(Doubt::Sentence)
