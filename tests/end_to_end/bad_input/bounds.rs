@@ -64,7 +64,7 @@ const PASSED: [(&str, &str); 34] = [
 ];
 
 /// Bounds for which no request can be refused, or that need more than one field to exceed.
-const ELSEWHERE: [(&str, &str); 13] = [
+const ELSEWHERE: [(&str, &str); 17] = [
     ("PERSON_NAME_CHARS_MAX", "a longer name is cut to it"),
     ("PAGE_SIZE_MAX", "a larger page is lowered to it"),
     ("VIOLATIONS_MAX", "of answers: validation.rs"),
@@ -93,6 +93,10 @@ const ELSEWHERE: [(&str, &str); 13] = [
         "MAX_TYPED_WORDS",
         "what has more is a sentence: credential.rs",
     ),
+    ("MAX_NORMAL_BYTES", "is MAX_PASTED_BYTES: credential.rs"),
+    ("CODE_WORDS_MAX", "what has more is a sentence: message.rs"),
+    ("INTRODUCING_WORDS_MIN", "of a sentence: message.rs"),
+    ("WORD_CHARACTERS_MIN", "of a sentence: message.rs"),
     ("MAX_WORD_LETTERS", "of the word list: phrase.rs"),
     ("MIN_RUN_CHARACTERS", "of the estimate: strength.rs"),
     ("MAX_WORD_CHARACTERS", "of the estimate: strength.rs"),

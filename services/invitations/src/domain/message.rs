@@ -28,7 +28,7 @@ const ENDING: [&str; 9] = [
 /// The number of words that introduce a code without a colon, so that one word without a hyphen is that code.
 const INTRODUCING_WORDS_MIN: usize = 3;
 /// The maximum number of words in a typed code, one of which introduces codes.
-const TYPED_WORDS_MAX: usize = 4;
+const CODE_WORDS_MAX: usize = 4;
 /// The number of characters from which a word beside a complete code says something of its own.
 const WORD_CHARACTERS_MIN: usize = 3;
 
@@ -171,7 +171,7 @@ fn introduced<'text>(text: &'text str, words: &[Word<'text>]) -> Result<&'text s
         return Ok(rest);
     }
     // One such word may as well be a word of the code.
-    let is_short = words.len() <= TYPED_WORDS_MAX;
+    let is_short = words.len() <= CODE_WORDS_MAX;
     if count == 1 && index > 0 && is_short && !is_certain && !ends(words, words.len() - 1) {
         return Ok(text);
     }
