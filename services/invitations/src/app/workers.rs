@@ -28,10 +28,10 @@ pub struct Pauses {
     pub recovery: Duration,
     /// The pause between reads of membership's feed (P5).
     pub follower: Duration,
-    /// The pause between looks for pending fences (P7) and for erasures (R13).
+    /// The pause between looks for pending fences (P7).
     pub fences: Duration,
-    /// The pause between looks for queued redemptions that the feed is silent about (P5) and codes that are not folded
-    /// (B4), and between counts for operators (P13).
+    /// The pause between looks for queued redemptions that the feed is silent about (P5), erasures under way (R13) and
+    /// codes that are not folded (B4), and between counts for operators (P13).
     pub sweep: Duration,
     /// The pause between deletions of request ids older than 24 hours (R3) and of logs past their retention.
     pub prune: Duration,

@@ -8,7 +8,7 @@
 //! `queries/{rows}.rs`, which is compiled for both engines. Then add the trait to the supertraits of [`Repository`],
 //! and its `STATEMENTS` to `queries/mod.rs`, so that one test prepares them on both engines.
 //!
-//! A writer of an organization's rows first calls [`OrganizationProfiles::lock_organizations`], so that the events of
+//! A writer of an organization's events first calls [`OrganizationProfiles::lock_organizations`], so that the events of
 //! an organization are in the order of its changes.
 
 mod audit_entries;
