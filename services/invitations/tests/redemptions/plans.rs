@@ -162,7 +162,7 @@ async fn reads_what_it_shows(classes: u32) {
         "UPDATE redemptions SET organization_id = 'org-' || n, class_id = 'class-1', user_id = 'person-' || n,
         invitation_id = lpad(n::text, 32, '0')::uuid::text, state = 'COMMITTED'
         FROM (SELECT redemption_id AS id, right(redemption_id, 12)::bigint % {classes} + 1 AS n FROM redemptions)
-        AS numbered WHERE redemption_id = id; ANALYZE redemptions"
+        AS numbered WHERE redemption_id = id; ANALYZE redemptions; SELECT pg_stat_force_next_flush()"
     );
     let together = sqlx::raw_sql(sqlx::AssertSqlSafe(together));
     connection.execute(together).await.unwrap();
