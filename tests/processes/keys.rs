@@ -586,9 +586,10 @@ fn secrets_the_embedded_default_refuses_the_key_of_another_folder() {
     fs::remove_file(&keys).unwrap();
     let (served, said) = serve_for_a_moment(&data);
     assert!(
-        !served && said.contains("KEYS_FILE does not belong to this database"),
+        !served && said.contains("invitations.keys is missing beside invitations.db"),
         "{said}"
     );
+    assert!(!keys.exists());
     fs::write(&keys, right).unwrap();
     assert!(serve_for_a_moment(&data).0);
 }
