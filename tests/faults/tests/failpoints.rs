@@ -48,12 +48,13 @@ const TRANSACTIONS_OF_THE_STORY: &[&str] = &[
 ];
 
 /// Transactions that need more than the story: two concurrent attempts of a person, days, a
-/// poisoned event, 50 wrong guesses, another key.
+/// poisoned event, a deleted class, 50 wrong guesses, another key.
 const OTHER_TRANSACTIONS: &[&str] = &[
     "invitations.attach",
     "invitations.call_off_erasure",
     "invitations.fold_codes",
     "invitations.follow_one",
+    "invitations.free_codes",
     "invitations.guess_guard",
     "invitations.rotate_keys",
     "membership.expire",
