@@ -62,7 +62,7 @@ fn eventually<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// What a command prints that ends by itself; one that goes on is ended.
+/// Returns the output of a command that should end by itself. A command that goes on is ended after a minute.
 fn ends(mut command: Command) -> Output {
     let piped = command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = piped.spawn().unwrap();
