@@ -115,7 +115,8 @@ impl Credential {
         }
         let text = typed_text::trim_punctuation(&normal);
         if let Some(candidate) = pasted(text, base)? {
-            if message::holds_another_code(text, candidate.canonical.expose()) {
+            let rest = base.without_authority(text);
+            if message::holds_another_code(&rest, candidate.canonical.expose()) {
                 return Err(Malformed::Several);
             }
             return Ok(Self {

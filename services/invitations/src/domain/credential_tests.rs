@@ -696,3 +696,15 @@ proptest! {
         prop_assert!(bare.candidates().iter().any(|candidate| candidate.canonical.expose() == expected.1));
     }
 }
+
+#[test]
+fn u12_a_host_name_that_looks_like_a_code_is_none() {
+    let base = PublicUrl::parse("http://web-1a:8080").unwrap();
+    for link in ["http://web-1a:8080", "WEB-1A:8080"] {
+        let read = Credential::parse(&format!("{link}/c/7K3M9PQ2XW4T"), &base);
+        assert_eq!(read.unwrap().candidates().len(), 1, "{link}");
+    }
+    let text = "8K3M-9PQ2-XW4T http://web-1a:8080/c/7K3M9PQ2XW4T";
+    let read = Credential::parse(text, &base);
+    assert_eq!(read.err(), Some(Malformed::Several));
+}

@@ -120,6 +120,12 @@ impl PublicUrl {
             })
             .collect()
     }
+
+    /// Returns `text` in small letters without host and port, which can look like a code.
+    pub(super) fn without_authority(&self, text: &str) -> Zeroizing<String> {
+        let small = Zeroizing::new(text.to_ascii_lowercase());
+        Zeroizing::new(small.replace(&self.authority, ""))
+    }
 }
 
 /// Returns true if a host can begin after `before`, in small letters: after a scheme, or as a word of its own.
