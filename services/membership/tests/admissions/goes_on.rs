@@ -1,6 +1,6 @@
 //! Writes complete even if the caller has gone (P12), and batches may be regrouped (P11).
 
-use std::{collections::BTreeMap, future::Future, time::Duration};
+use std::{collections::BTreeMap, fmt::Debug, future::Future, time::Duration};
 
 use homeroom_api::{common::v1::ErrorReason, names::Place};
 use homeroom_membership::domain::{admission::Outcome, join_request::State};
@@ -19,7 +19,7 @@ on_both_engines!(
 const SECONDS_MAX: u64 = 20;
 
 /// Begins a call and stops waiting for it as soon as its write is in progress.
-async fn call_and_go<Call: Future>(school: &School, call: Call) {
+async fn call_and_go<Call: Future<Output: Debug>>(school: &School, call: Call) {
     assert_eq!(school.app.writes.under_way(), 0);
     let mut call = Box::pin(call);
     let begun = async {
@@ -27,12 +27,15 @@ async fn call_and_go<Call: Future>(school: &School, call: Call) {
             tokio::task::yield_now().await;
         }
     };
-    let gone = tokio::select! {
+    let answer = tokio::select! {
         biased;
-        _ = &mut call => false,
-        () = begun => true,
+        answer = &mut call => Some(answer),
+        () = begun => None,
     };
-    assert!(gone, "it was answered before it could be left");
+    assert!(
+        answer.is_none(),
+        "it was answered before it could be left: {answer:?}"
+    );
     drop(call);
     let limit = Duration::from_secs(SECONDS_MAX);
     let finished = school.app.writes.finished();
