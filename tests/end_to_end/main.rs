@@ -10,6 +10,7 @@ mod erasures;
 mod every_way;
 mod good_requests;
 mod guessing;
+mod membership;
 mod people;
 mod records;
 mod redemptions;
@@ -18,7 +19,8 @@ mod tokens;
 mod typing;
 
 use homeroom_audit::{Options, Report, audit};
-use homeroom_tests::Homeroom;
+use homeroom_tests::{Claims, Homeroom, reason};
+use serde_json::Value;
 
 /// The numbers of rules: A for tokens, B for enrollment codes, C for class codes and join URLs, X
 /// for what their descriptions leave open, R for every way in.
@@ -47,6 +49,18 @@ fn every_rule_has_a_test_that_bears_its_id() {
         .filter(|rule| !named.contains(rule.as_str()))
         .collect();
     assert!(missing.is_empty(), "{missing:?}");
+}
+
+/// Calls a method of membership, such as `ClassService.GetClass`. Returns the answer, or the reason of the refusal.
+async fn membership(
+    homeroom: &Homeroom,
+    caller: Claims<'_>,
+    method: &str,
+    body: Value,
+) -> Result<Value, String> {
+    let method = format!("homeroom.membership.v1.{method}");
+    let answer = homeroom.call(caller, &method, &body).await;
+    answer.map_err(|status| reason(&status))
 }
 
 /// Checks that both databases satisfy every invariant, with nothing under way.

@@ -8,24 +8,19 @@ use homeroom_membership::{
     domain::{
         admission::{Outcome, Route},
         join_request::{Cause, State},
-        member::{Method, Role},
     },
 };
 
 use crate::{
-    harness::{CLASS, ORGANIZATION, School, class, organization, reason, user},
+    harness::{School, class, organization, reason, user},
     support::{Database, on_both_engines},
 };
 
 on_both_engines!(
-    a7_admission_to_a_class_adds_to_the_organization_as_student,
-    a1_an_organization_wide_admission_adds_to_the_organization_only,
-    a5_an_organization_member_keeps_their_role_and_takes_no_seat,
     p1_a_redemption_is_answered_the_same_for_ever,
     p1_a_redemption_sent_fifty_times_at_once_admits_once,
     p1_a_redemption_stands_for_one_person_and_place,
     b14_fifty_at_once_on_one_free_seat_admit_exactly_one,
-    r2_who_is_a_member_spends_nothing,
     r2_p8_who_waits_is_admitted_at_once_and_the_request_closed,
     p3_a_credential_that_refuses_is_answered_with_its_reason,
     p11_a_batch_seats_each_person_once_and_only_as_many_as_there_are_seats,
@@ -34,81 +29,6 @@ on_both_engines!(
     p6_batches_that_cross_do_not_deadlock,
     p8_a_request_filed_and_closed_in_one_batch_tells_both,
 );
-
-async fn a7_admission_to_a_class_adds_to_the_organization_as_student(database: &Database) {
-    let school = School::with_seats(database, 10).await;
-    let redemption = school.redemption("eve");
-    let answer = school.admit(&redemption).await;
-    assert_eq!(answer.outcome, Outcome::Admitted);
-    assert_eq!(answer.organization_display_name, "Hamilton High");
-    assert_eq!(answer.class_display_name, "Biology");
-    assert_eq!(answer.seat_limit, 10);
-    for place in [organization(), class()] {
-        let member = school.member(&place, "eve").await.unwrap();
-        assert_eq!(member.role, Role::Student);
-        assert_eq!(member.particulars.display_name, "EVE");
-        // R6
-        assert_eq!(member.provenance.invitation, format!("{CLASS}/classCode"));
-        assert_eq!(
-            member.provenance.redemption,
-            redemption.redemption.to_string()
-        );
-        assert_eq!(member.provenance.approved_by, "");
-        assert_eq!(member.provenance.method, Method::ClassCode);
-        assert_eq!(member.join_time, school.now());
-    }
-    assert_eq!(
-        answer.member,
-        school.member(&class(), "eve").await,
-        "as it is stored"
-    );
-    school.assert_counts(1, 0).await;
-    let joined = school.events().await;
-    let subjects: Vec<_> = joined.iter().map(|event| event.subject.as_str()).collect();
-    assert_eq!(
-        subjects,
-        [
-            format!("{ORGANIZATION}/members/eve"),
-            format!("{CLASS}/members/eve")
-        ]
-    );
-    assert!(
-        joined
-            .iter()
-            .all(|event| event.event_type == "member.joined")
-    );
-}
-
-async fn a1_an_organization_wide_admission_adds_to_the_organization_only(database: &Database) {
-    let school = School::on(database).await;
-    let answer = school
-        .admit(&school.redemption_at(&organization(), "eve"))
-        .await;
-    assert_eq!(answer.outcome, Outcome::Admitted);
-    assert_eq!(answer.class_display_name, "");
-    assert!(school.member(&organization(), "eve").await.is_some());
-    assert!(school.member(&class(), "eve").await.is_none());
-    school.assert_counts(1, 0).await;
-}
-
-async fn a5_an_organization_member_keeps_their_role_and_takes_no_seat(database: &Database) {
-    let school = School::with_seats(database, 1).await;
-    school
-        .admit(&school.redemption_at(&organization(), "eve"))
-        .await;
-    // The organization is full now.
-    assert_eq!(
-        school.admit(&school.redemption("eve")).await.outcome,
-        Outcome::Admitted
-    );
-    let teacher = school.admit(&school.redemption("ada")).await;
-    assert_eq!(teacher.outcome, Outcome::Admitted);
-    let stays = school.member(&organization(), "ada").await.unwrap();
-    assert_eq!(stays.role, Role::Admin);
-    let stranger = school.admit(&school.redemption("bob")).await;
-    assert_eq!(stranger.outcome, Outcome::Refused(ErrorReason::NoSeats));
-    school.assert_counts(1, 0).await;
-}
 
 async fn p1_a_redemption_is_answered_the_same_for_ever(database: &Database) {
     let school = School::on(database).await;
@@ -197,19 +117,6 @@ async fn b14_fifty_at_once_on_one_free_seat_admit_exactly_one(database: &Databas
         }
     }
     assert_eq!(admitted, 1);
-    school.assert_counts(1, 0).await;
-}
-
-async fn r2_who_is_a_member_spends_nothing(database: &Database) {
-    let school = School::on(database).await;
-    school.admit(&school.redemption("eve")).await;
-    let mut used_up = school.redemption("eve");
-    used_up.attempt.refuse_reason = Some(ErrorReason::UsedUp);
-    for redemption in [school.redemption("eve"), school.joining("eve"), used_up] {
-        let answer = school.admit(&redemption).await;
-        assert_eq!(answer.outcome, Outcome::AlreadyMember);
-        assert_eq!(answer.member, school.member(&class(), "eve").await);
-    }
     school.assert_counts(1, 0).await;
 }
 

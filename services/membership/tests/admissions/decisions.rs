@@ -1,11 +1,7 @@
 //! Approve, deny, withdraw, and many at once (C11).
 
 use chrono::TimeDelta;
-use homeroom_api::{
-    common::v1::ErrorReason,
-    membership::v1 as api,
-    names::{JoinRequestName, Place},
-};
+use homeroom_api::{common::v1::ErrorReason, names::JoinRequestName};
 use homeroom_kit::Result;
 use homeroom_membership::{
     app::batch_decide::{self, Action, JoinRequestDecision},
@@ -27,16 +23,11 @@ use crate::{
 
 on_both_engines!(
     c11_r6_approval_takes_the_seat_and_is_remembered,
-    x9_a_full_organization_refuses_the_approval_and_the_request_stays,
     p8_approving_an_organization_member_takes_no_seat,
     i6_a_request_is_decided_once_even_by_twenty_at_once,
     an_archived_class_approves_nobody,
-    r9_who_was_denied_may_ask_again_after_24_hours,
     a_person_takes_their_own_request_back,
     c11_many_are_decided_at_once_each_by_itself,
-    r3_a_batch_repeated_with_its_request_id_answers_the_same,
-    c11_only_staff_decide_in_batches,
-    i5_a_request_filed_before_a_reset_stays_approvable,
 );
 
 async fn c11_r6_approval_takes_the_seat_and_is_remembered(database: &Database) {
@@ -80,19 +71,6 @@ async fn c11_r6_approval_takes_the_seat_and_is_remembered(database: &Database) {
         reason(school.deny(OWNER, &request.name()).await),
         ErrorReason::AlreadyDecided
     );
-}
-
-async fn x9_a_full_organization_refuses_the_approval_and_the_request_stays(database: &Database) {
-    let school = School::with_seats(database, 1).await;
-    let request = school.queue("eve").await;
-    school.admit(&school.redemption("bob")).await;
-    let refused = school.approve(OWNER, &request.name()).await;
-    assert_eq!(reason(refused), ErrorReason::NoSeats);
-    assert_eq!(school.request(&request.name()).await, request);
-    school.assert_counts(1, 1).await;
-    school.remove(&organization(), "bob").await;
-    school.approve(OWNER, &request.name()).await.unwrap();
-    school.assert_counts(1, 0).await;
 }
 
 async fn p8_approving_an_organization_member_takes_no_seat(database: &Database) {
@@ -157,25 +135,6 @@ async fn an_archived_class_approves_nobody(database: &Database) {
     assert_eq!(answer.outcome, Outcome::Refused(ErrorReason::ClassArchived));
 }
 
-async fn r9_who_was_denied_may_ask_again_after_24_hours(database: &Database) {
-    let school = School::on(database).await;
-    let request = school.queue("eve").await;
-    school.deny(OWNER, &request.name()).await.unwrap();
-    school.assert_counts(0, 0).await;
-    assert_eq!(school.request(&request.name()).await.decide_note, "not you");
-    assert_eq!(
-        school.event("join_request.denied").await.data["state"],
-        "DENIED"
-    );
-    school.advance(TimeDelta::hours(24) - TimeDelta::microseconds(1));
-    let early = school.admit(&school.joining("eve")).await;
-    assert_eq!(early.outcome, Outcome::Refused(ErrorReason::DeniedRecently));
-    school.advance(TimeDelta::microseconds(1));
-    let again = school.queue("eve").await;
-    assert_ne!(again.id, request.id);
-    school.assert_counts(0, 1).await;
-}
-
 async fn a_person_takes_their_own_request_back(database: &Database) {
     let school = School::on(database).await;
     let request = school.queue("eve").await;
@@ -202,33 +161,22 @@ fn decision(name: &JoinRequestName, action: Action) -> JoinRequestDecision {
     }
 }
 
-/// Decides as the service does; returns the rows, and whether the use case ran.
+/// Decides as the service does. Returns the rows.
 async fn decide(
     school: &School,
-    by: &str,
-    parent: &Place,
-    request_id: Option<Uuid>,
     decisions: Vec<Result<JoinRequestDecision>>,
-) -> Result<Option<Vec<Result<JoinRequest>>>> {
-    let ran = Arc::new(Mutex::new(None));
-    let (parent, rows) = (parent.clone(), ran.clone());
-    let message = api::BatchDecideJoinRequestsRequest {
-        parent: parent.to_string(),
-        request_id: request_id.map(|id| id.to_string()).unwrap_or_default(),
-        ..api::BatchDecideJoinRequestsRequest::default()
-    };
-    let response: api::BatchDecideJoinRequestsResponse = school
-        .app
-        .write(&caller(by), request_id, &message, move |change| {
-            Box::pin(async move {
-                let decided = batch_decide::batch_decide(change, &parent, decisions).await?;
-                *rows.lock().unwrap() = Some(decided);
-                Ok(api::BatchDecideJoinRequestsResponse::default())
-            })
+) -> Vec<Result<JoinRequest>> {
+    let decided = Arc::new(Mutex::new(Vec::new()));
+    let rows = decided.clone();
+    let by = caller(CO_TEACHER);
+    let write = school.app.write(&by, None, &(), move |change| {
+        Box::pin(async move {
+            *rows.lock().unwrap() = batch_decide::batch_decide(change, &class(), decisions).await?;
+            Ok(())
         })
-        .await?;
-    drop(response);
-    Ok(ran.lock().unwrap().take())
+    });
+    let () = write.await.unwrap();
+    std::mem::take(&mut decided.lock().unwrap())
 }
 
 async fn c11_many_are_decided_at_once_each_by_itself(database: &Database) {
@@ -254,11 +202,8 @@ async fn c11_many_are_decided_at_once_each_by_itself(database: &Database) {
         Ok(decision(&names[2], Action::Approve)),
         Ok(decision(&names[3], Action::Approve)),
     ];
-    let rows = decide(&school, CO_TEACHER, &class(), None, decisions)
+    let outcomes: Vec<_> = decide(&school, decisions)
         .await
-        .unwrap()
-        .unwrap();
-    let outcomes: Vec<_> = rows
         .into_iter()
         .map(|row| {
             row.map(|request| request.state)
@@ -281,45 +226,4 @@ async fn c11_many_are_decided_at_once_each_by_itself(database: &Database) {
     school.assert_counts(2, 1).await;
     assert_eq!(school.request(&names[3]).await.state, State::Pending);
     assert_eq!(school.request(&names[0]).await.decide_note, "in bulk");
-}
-
-async fn r3_a_batch_repeated_with_its_request_id_answers_the_same(database: &Database) {
-    let school = School::on(database).await;
-    let name = school.queue("eve").await.name();
-    let id = Some(Uuid::from_u128(1));
-    let once = || vec![Ok(decision(&name, Action::Approve))];
-    let first = decide(&school, OWNER, &class(), id, once()).await.unwrap();
-    assert!(first.is_some());
-    let again = decide(&school, OWNER, &class(), id, once()).await.unwrap();
-    assert!(again.is_none(), "the stored answer, without deciding again");
-    let other = decide(&school, OWNER, &organization(), id, once()).await;
-    assert_eq!(reason(other), ErrorReason::RequestIdConflict);
-    school.assert_counts(1, 0).await;
-}
-
-async fn c11_only_staff_decide_in_batches(database: &Database) {
-    let school = School::on(database).await;
-    school.admit(&school.redemption("student")).await;
-    let name = school.queue("eve").await.name();
-    for (who, refusal) in [
-        ("student", ErrorReason::RoleRequired),
-        ("eve", ErrorReason::ClassNotFound),
-    ] {
-        let decisions = vec![Ok(decision(&name, Action::Approve))];
-        let refused = decide(&school, who, &class(), None, decisions).await;
-        assert_eq!(reason(refused), refusal, "{who}");
-    }
-    assert_eq!(school.request(&name).await.state, State::Pending);
-}
-
-async fn i5_a_request_filed_before_a_reset_stays_approvable(database: &Database) {
-    let school = School::on(database).await;
-    let request = school.queue("eve").await;
-    school
-        .app
-        .raise_fence(request.invitation.clone(), 7)
-        .await
-        .unwrap();
-    school.approve(OWNER, &request.name()).await.unwrap();
-    assert!(school.member(&class(), "eve").await.is_some());
 }

@@ -11,7 +11,7 @@ use homeroom_membership::domain::{admission::Outcome, join_request::State};
 use uuid::Uuid;
 
 use crate::{
-    harness::{CO_TEACHER, OWNER, School, caller, class, organization, reason, user},
+    harness::{CO_TEACHER, School, caller, class, organization, reason, user},
     support::{Database, on_both_engines},
 };
 
@@ -20,7 +20,6 @@ on_both_engines!(
     p5_r13_what_an_erased_person_waits_for_is_closed_with_one_event_that_names_nobody,
     r13_an_erasure_is_made_once_for_each_pseudonym,
     r13_whoever_the_person_let_in_or_turned_away_keeps_what_was_decided,
-    r13_an_owner_of_a_class_is_not_erased_and_nothing_is_changed,
     p6_r13_erasures_and_admissions_of_one_person_that_race_leave_true_counts,
 );
 
@@ -119,17 +118,6 @@ async fn r13_whoever_the_person_let_in_or_turned_away_keeps_what_was_decided(dat
     }
     let told = format!("{:?}", school.events().await);
     assert!(!told.contains(CO_TEACHER), "{told}");
-}
-
-async fn r13_an_owner_of_a_class_is_not_erased_and_nothing_is_changed(database: &Database) {
-    let school = School::on(database).await;
-    let looked = school.app.look_at_person(&user(OWNER)).await;
-    assert_eq!(reason(looked), ErrorReason::LastOwner);
-    let before = school.events().await.len();
-    let refused = erase(&school, &replacement(OWNER, 1)).await;
-    assert_eq!(reason(refused), ErrorReason::LastOwner);
-    assert_eq!(school.events().await.len(), before);
-    assert!(school.member(&class(), OWNER).await.is_some());
 }
 
 async fn p6_r13_erasures_and_admissions_of_one_person_that_race_leave_true_counts(

@@ -1,7 +1,7 @@
 //! The particulars that redemptions state of a person: the roster follows them, except for what staff set.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use homeroom_api::{membership::v1 as api, names::MemberName};
+use homeroom_api::membership::v1 as api;
 use homeroom_kit::{
     auth::Scope,
     erasure::{Replacement, pseudonym},
@@ -10,7 +10,7 @@ use homeroom_membership::{
     admission::admit::AdmitRequest,
     app::{
         members::NewMember,
-        organization_members::{self, MemberPatch},
+        organization_members::{self},
     },
     domain::{
         admission::Outcome,
@@ -26,7 +26,6 @@ use crate::{
 
 on_both_engines!(
     u14_a_later_redemption_refreshes_the_roster,
-    u14_what_staff_set_stays_and_the_rest_follows,
     u14_whom_staff_added_keeps_what_they_typed,
     u14_the_queue_follows_too,
     u14_the_latest_of_one_batch_stands,
@@ -61,30 +60,6 @@ async fn assert_shown(school: &School, id: &str, expected: [&str; 3], revision: 
         assert_eq!(member.particulars, particulars(expected), "{id} in {place}");
         assert_eq!(member.revision, revision, "{id} in {place}");
     }
-}
-
-async fn update(school: &School, id: &str, [name, email, external_id]: [Option<&str>; 3]) {
-    let patch = MemberPatch {
-        role: None,
-        display_name: name.map(str::to_owned),
-        email: email.map(str::to_owned),
-        external_id: external_id.map(str::to_owned),
-    };
-    let name = MemberName {
-        place: organization(),
-        user: user(id),
-    };
-    let request = api::UpdateOrganizationMemberRequest::default();
-    let administrator = caller(ADMINISTRATOR);
-    let updated = school.app.write::<_, api::Member, Member, _>(
-        &administrator,
-        None,
-        &request,
-        move |change| {
-            Box::pin(async move { organization_members::update(change, name, patch, "").await })
-        },
-    );
-    updated.await.unwrap();
 }
 
 async fn u14_a_later_redemption_refreshes_the_roster(database: &Database) {
@@ -144,55 +119,6 @@ async fn u14_a_later_redemption_refreshes_the_roster(database: &Database) {
     // A redemption that is sent again states nothing new.
     assert!(school.admit(&joins).await.answered_before);
     assert_shown(&school, "eve", ["Ewa", "a@x.org", "s-1"], 4).await;
-}
-
-async fn u14_what_staff_set_stays_and_the_rest_follows(database: &Database) {
-    let school = School::on(database).await;
-    let time = school.now();
-    let cases = [
-        ([Some("Eve S."), None, None], ["Eve S.", "new@x.org", "n-1"]),
-        (
-            [None, Some("staff@x.org"), None],
-            ["New", "staff@x.org", "n-1"],
-        ),
-        ([None, None, Some("s-9")], ["New", "new@x.org", "s-9"]),
-        // Fields that staff clear stay empty,
-        ([Some(""), Some(""), Some("")], ["", "", ""]),
-        // and a field that they left unchanged does not count as set.
-        (
-            [Some("Eve"), Some("e@x.org"), Some("s-1")],
-            ["New", "new@x.org", "n-1"],
-        ),
-        ([None, None, None], ["New", "new@x.org", "n-1"]),
-    ];
-    for (number, (set, kept)) in cases.into_iter().enumerate() {
-        let id = format!("eve-{number}");
-        let joins = saying(
-            school.redemption(&id),
-            ["Eve", "e@x.org", "s-1"],
-            Some(time),
-        );
-        school.admit(&joins).await;
-        update(&school, &id, set).await;
-        for (seconds, told) in [
-            (1, ["Other", "other@x.org", "o-1"]),
-            (2, ["New", "new@x.org", "n-1"]),
-        ] {
-            let time = Some(time + TimeDelta::seconds(seconds));
-            let again = saying(school.redemption(&id), told, time);
-            school.admit(&again).await;
-        }
-        let member = school.member(&organization(), &id).await.unwrap();
-        assert_eq!(member.particulars, particulars(kept), "{set:?}");
-    }
-    // A field stays set, even if the same value was stated in between.
-    for (seconds, name) in [(3, "Eve S."), (4, "Eve T.")] {
-        let time = Some(time + TimeDelta::seconds(seconds));
-        let again = saying(school.redemption("eve-0"), [name, "", ""], time);
-        school.admit(&again).await;
-    }
-    let member = school.member(&organization(), "eve-0").await.unwrap();
-    assert_eq!(member.particulars.display_name, "Eve S.");
 }
 
 async fn u14_whom_staff_added_keeps_what_they_typed(database: &Database) {

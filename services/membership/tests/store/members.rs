@@ -10,7 +10,7 @@ use homeroom_membership::{
         class::ClassState,
         member::{Member, Particulars, Role, SetByHand},
     },
-    store::{Effects, MemberQuery, PersonAt, Repository, Wanted},
+    store::{Effects, PersonAt, Repository, Wanted},
 };
 
 use sqlx::{
@@ -26,7 +26,6 @@ on_both_engines!(
     a_class_member_shows_what_the_organization_keeps,
     i2_a_class_member_is_an_organization_member_and_each_only_once,
     a_standing_tells_place_and_roles,
-    members_are_listed_by_role_email_and_external_id,
     memberships_are_listed_organization_first,
     c6_staff_are_the_owner_and_the_co_teachers_or_the_administrators,
     deleting_an_organization_ends_its_memberships,
@@ -164,74 +163,6 @@ async fn a_standing_tells_place_and_roles(database: &Database) {
     session.delete_class(&bio, now()).await.unwrap();
     let found = session.standing(&place(BIO), &user("tess")).await.unwrap();
     assert_eq!(found.unwrap().class, None);
-}
-
-async fn members_are_listed_by_role_email_and_external_id(database: &Database) {
-    let store = open(database).await;
-    let mut session = store.write().await.unwrap();
-    hamilton(session.as_mut()).await;
-    for who in ["sam", "Zoe", "sue"] {
-        session
-            .insert_members(&[
-                member(HAMILTON, who, Role::Student),
-                member(BIO, who, Role::Student),
-            ])
-            .await
-            .unwrap();
-    }
-    let all = |name| MemberQuery {
-        place: place(name),
-        role: None,
-        email: None,
-        external_id: None,
-        after: None,
-        limit: 10,
-    };
-    for (query, expected) in [
-        (all(HAMILTON), vec!["Zoe", "ada", "sam", "sue", "tess"]),
-        (all(BIO), vec!["Zoe", "sam", "sue", "tess"]),
-        (
-            MemberQuery {
-                after: Some(user("Zoe")),
-                limit: 2,
-                ..all(BIO)
-            },
-            vec!["sam", "sue"],
-        ),
-        (
-            MemberQuery {
-                role: Some(Role::Owner),
-                ..all(BIO)
-            },
-            vec!["tess"],
-        ),
-        (
-            MemberQuery {
-                email: Some("sue@school.example".to_owned()),
-                ..all(BIO)
-            },
-            vec!["sue"],
-        ),
-        (
-            MemberQuery {
-                external_id: Some("x-sam".to_owned()),
-                role: Some(Role::Student),
-                ..all(HAMILTON)
-            },
-            vec!["sam"],
-        ),
-    ] {
-        let found = session.list_members(&query).await.unwrap();
-        let users: Vec<&str> = found.iter().map(|found| found.user.as_str()).collect();
-        assert_eq!(users, expected, "{query:?}");
-    }
-    let hamilton = organization_id("hamilton");
-    assert!(
-        session
-            .has_members_besides_administrators(&hamilton)
-            .await
-            .unwrap()
-    );
 }
 
 async fn memberships_are_listed_organization_first(database: &Database) {

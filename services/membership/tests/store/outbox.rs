@@ -2,13 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use chrono::TimeDelta;
 use homeroom_kit::{
     database::Url,
-    keys::KeyRing,
     outbox::{NewEvent, Scope},
     random::SeededRandomness,
-    request_ids::{BodyMac, Claim, RequestKey},
 };
 use sqlx::{
     ConnectOptions as _, Connection as _, Executor as _, PgConnection, sqlite::SqliteConnectOptions,
@@ -20,11 +17,9 @@ use crate::{
 };
 
 on_both_engines!(
-    r11_events_are_read_in_order_once_they_are_committed,
     r11_many_events_keep_the_order_in_which_they_were_given,
     r11_an_event_is_read_as_it_was_written_whatever_signs_are_in_it,
     r11_an_event_that_an_earlier_version_writes_has_its_place_too,
-    r3_a_request_id_replays_its_response_for_24_hours,
 );
 
 fn event(subject: &str) -> NewEvent {
@@ -37,27 +32,6 @@ fn event(subject: &str) -> NewEvent {
         notify: vec![user("tess")],
         data: BTreeMap::from([("user".to_owned(), "sam".to_owned())]),
     }
-}
-
-async fn r11_events_are_read_in_order_once_they_are_committed(database: &Database) {
-    let store = open(database).await;
-    let random = SeededRandomness::new(1);
-    let feed = store.feed();
-    let list = async || feed.list(&Scope::Everything, 0, 10).await.unwrap();
-    let mut session = store.write().await.unwrap();
-    session
-        .outbox()
-        .append(&[event("one"), event("two")], now(), &random)
-        .await
-        .unwrap();
-    session.commit("test").await.unwrap();
-    let events = list().await;
-    let subjects: Vec<&str> = events.iter().map(|event| event.subject.as_str()).collect();
-    assert_eq!(subjects, ["one", "two"]);
-    assert_eq!(events[0].notify, ["tess"]);
-    assert_eq!(events[0].data["user"], "sam");
-    assert_eq!(events[0].create_time, now());
-    store.close().await;
 }
 
 /// SQLite has one writer, so nothing commits late there.
@@ -168,68 +142,4 @@ async fn r11_an_event_that_an_earlier_version_writes_has_its_place_too(database:
         .collect();
     assert_eq!(found, [(1, "one"), (2, "two"), (3, "three"), (4, "four")]);
     store.close().await;
-}
-
-async fn r3_a_request_id_replays_its_response_for_24_hours(database: &Database) {
-    let store = open(database).await;
-    let keys = KeyRing::generate(&SeededRandomness::new(1)).unwrap();
-    let key = RequestKey {
-        subject: "platform".to_owned(),
-        acting_user: user("ada"),
-        method: "/service/Method".to_owned(),
-        request_id: uuid::Uuid::nil(),
-    };
-    let body = BodyMac::of_bytes(&keys, b"body");
-    let mut session = store.write().await.unwrap();
-    let claim = session
-        .request_ids()
-        .claim(&key, &body, now())
-        .await
-        .unwrap();
-    assert_eq!(claim, Claim::New);
-    session
-        .request_ids()
-        .complete(&key, b"answer")
-        .await
-        .unwrap();
-    session.commit("test").await.unwrap();
-
-    let mut session = store.write().await.unwrap();
-    let replay = session
-        .request_ids()
-        .claim(&key, &body, now())
-        .await
-        .unwrap();
-    assert_eq!(replay, Claim::Replay(b"answer".to_vec()));
-    let other = BodyMac::of_bytes(&keys, b"another body");
-    let conflict = session
-        .request_ids()
-        .claim(&key, &other, now())
-        .await
-        .unwrap();
-    assert_eq!(conflict, Claim::Conflict);
-    let edge = now();
-    assert_eq!(
-        session
-            .request_ids()
-            .prune_request_ids(edge, 10)
-            .await
-            .unwrap(),
-        0
-    );
-    let past = edge + TimeDelta::microseconds(1);
-    assert_eq!(
-        session
-            .request_ids()
-            .prune_request_ids(past, 10)
-            .await
-            .unwrap(),
-        1
-    );
-    let claim = session
-        .request_ids()
-        .claim(&key, &other, now())
-        .await
-        .unwrap();
-    assert_eq!(claim, Claim::New);
 }
