@@ -15,7 +15,7 @@ use homeroom_kit::{
     events::EventFeed,
     paging::Paging,
     server::Services,
-    service::{self, Background, Dependencies, Listening},
+    service::{self, Background, Dependencies},
     shutdown::Shutdown,
     tasks::Writes,
     tuned,
@@ -120,10 +120,10 @@ pub async fn start(
         keys: Arc::clone(&settings.keys),
         writes,
     });
-    let listening = Listening::open(SERVICE, settings, options).await?;
     let services = services(&app, &shutdown).await;
     let workers = workers::start(&app, config.pauses, &shutdown);
-    Ok(listening.serve(services, workers, shutdown))
+    let started = service::start(SERVICE, settings, options, services, workers, shutdown);
+    Ok(started.await?)
 }
 
 async fn services(app: &Arc<App>, shutdown: &Shutdown) -> Services {

@@ -16,7 +16,7 @@ use homeroom_kit::{
     events::EventFeed,
     request_ids::forgotten_before,
     server::Services,
-    service::{self, Background, Dependencies, Listening, Settings, StartError, Workers},
+    service::{self, Background, Dependencies, Settings, StartError, Workers},
     shutdown::Shutdown,
     tasks::Writes,
     tuned,
@@ -70,10 +70,9 @@ pub async fn start(
     let keys = Arc::clone(&settings.keys);
     let app = App::new(store, dependencies.clock, dependencies.random, keys);
     let app = Arc::new(app);
-    let listening = Listening::open(SERVICE, &settings, options).await?;
     let services = services(&app, &shutdown).await;
     let workers = workers(&app, &shutdown);
-    Ok(listening.serve(services, workers, shutdown))
+    service::start(SERVICE, &settings, options, services, workers, shutdown).await
 }
 
 fn workers(app: &Arc<App>, shutdown: &Shutdown) -> Workers<App> {

@@ -1,11 +1,8 @@
 //! The attacks, each bounded in count and in time.
 
-pub mod control;
 pub mod headers;
 pub mod messages;
-pub mod readers;
 pub mod silence;
-pub mod strangers;
 pub mod streams;
 
 use std::{net::SocketAddr, time::Duration};

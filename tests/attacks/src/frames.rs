@@ -12,14 +12,10 @@ pub const PAYLOAD_BYTES_MAX: usize = 16_384;
 pub const DATA: u8 = 0;
 /// HEADERS.
 pub const HEADERS: u8 = 1;
-/// PRIORITY.
-pub const PRIORITY: u8 = 2;
 /// `RST_STREAM`.
 pub const RESET_STREAM: u8 = 3;
 /// SETTINGS.
 pub const SETTINGS: u8 = 4;
-/// PING.
-pub const PING: u8 = 6;
 /// GOAWAY.
 pub const GO_AWAY: u8 = 7;
 /// `WINDOW_UPDATE`.
@@ -35,11 +31,6 @@ pub const END_STREAM: u8 = 1;
 pub const END_HEADERS: u8 = 4;
 /// The flag of SETTINGS and PING for an answer.
 pub const ACK: u8 = 1;
-
-/// `SETTINGS_HEADER_TABLE_SIZE`.
-pub const HEADER_TABLE_SIZE: u16 = 1;
-/// `SETTINGS_INITIAL_WINDOW_SIZE`.
-pub const INITIAL_WINDOW_SIZE: u16 = 4;
 
 /// `PROTOCOL_ERROR`.
 pub const PROTOCOL_ERROR: u32 = 1;

@@ -1,11 +1,11 @@
 //! Hostile clients beside well-behaved ones, against the running services.
 //!
 //! - `cargo test --package homeroom-attacks --test floods -- --nocapture`: attackers use raw
-//!   sockets and hand-written frames while good clients keep calling, against both deployments: the
-//!   two binaries, and `homeroom serve`. Nothing crashes, every good call is answered, memory stays
-//!   below 256 MB; a table of the good callers' waiting times is printed. It needs the binaries of
-//!   the same profile: `cargo build --package homeroom-membership --package homeroom-invitations
-//!   --package homeroom` first (`--release` with both for release). No database server is needed.
+//!   sockets and hand-written frames while good clients keep calling the two services. Nothing
+//!   crashes, every good call is answered, memory stays below 256 MB; a table of the good callers'
+//!   waiting times is printed. It needs the binaries of the same profile: `cargo build --package
+//!   homeroom-membership --package homeroom-invitations` first (`--release` with both for release).
+//!   No database server is needed.
 //! - `cargo test --package homeroom-attacks --test refusals`: credentials that open nothing get one
 //!   answer, identical in every byte (R5), for every kind of credential and every reason, on both
 //!   engines; run it by `tests/run`, which starts PostgreSQL and Redis.

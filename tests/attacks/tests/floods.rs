@@ -1,4 +1,4 @@
-//! Attackers with raw sockets beside good clients, against the services as separate processes.
+//! Attackers with raw sockets beside good clients, against the two services as processes.
 
 mod served;
 
@@ -6,15 +6,13 @@ use std::{fmt::Write as _, time::Duration};
 
 use homeroom_attacks::{
     attacks::{
-        Report, Target, control, headers, messages, readers,
+        Report, headers, messages,
         silence::{idle, slow_preface},
-        strangers::{is_probed_well, open_calls},
         streams,
     },
     good::Good,
     process::{memory_bytes_max, open_files, raise_open_files},
 };
-use homeroom_kit::server::{HEALTH_CALLS_MAX, REFLECTION_CALLS_MAX};
 use served::Served;
 use tokio::time::Instant;
 
@@ -22,10 +20,6 @@ use tokio::time::Instant;
 const IDLE_CONNECTIONS: usize = 5_000;
 /// The number of connections that begin slowly, on each service.
 const SLOW_CONNECTIONS: usize = 100;
-/// The number of connections that never read, on each service.
-const UNREAD_CONNECTIONS: usize = 20;
-/// The number of connections without a token and with 200 calls each, on each service.
-const STRANGER_CONNECTIONS: usize = 60;
 /// The number of good clients, each with its own connections.
 const GOOD_CLIENTS: usize = 8;
 /// The number of their calls before the first attack, and after the last.
@@ -42,16 +36,8 @@ const MEMORY_BYTES_MAX: u64 = 256 * 1024 * 1024;
 const FILES_LEFT_MAX: usize = 40;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_two_services_outlive_attackers_and_answer_everybody_else() {
-    outlive(Served::two_services().await).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn homeroom_serve_outlives_attackers_and_answers_everybody_else() {
-    outlive(Served::one_process().await).await;
-}
-
-async fn outlive(mut served: Served) {
+async fn the_services_outlive_attackers_and_answer_everybody_else() {
+    let mut served = Served::start().await;
     raise_open_files();
     let school = served.school().await;
     let token = served.token("teacher", &[]);
@@ -120,8 +106,6 @@ async fn outlive(mut served: Served) {
         resets
     );
     let many = attack!("more than 200 streams", streams::too_many);
-    // Calls that are refused with an answer, because their caller has too many, make room for
-    // others.
     let open_still = 200 * targets.len() as u64;
     check!(
         many.resets > 0 && many.resets + many.answers + open_still >= many.sent,
@@ -142,42 +126,6 @@ async fn outlive(mut served: Served) {
         large.connections > 0 && large.answers + large.resets >= large.connections,
         large
     );
-    attack!("messages without end", messages::unended);
-    attack!("SETTINGS", control::settings_flood);
-    attack!("PING", control::ping_flood);
-    attack!("empty frames", control::empty_frames_flood);
-    attack!("slow headers", |target: &Target, until| {
-        let target = target.clone();
-        async move { headers::slow(&target, SLOW_CONNECTIONS, until).await }
-    });
-    attack!("answers without window", |target: &Target, until| {
-        let target = target.clone();
-        async move { readers::without_window(&target, UNREAD_CONNECTIONS, until).await }
-    });
-    attack!("answers nobody reads", |target: &Target, until| {
-        let target = target.clone();
-        async move { readers::without_reading(&target, UNREAD_CONNECTIONS, until).await }
-    });
-    let strangers = attack!("calls without a token", |target: &Target, until| {
-        let target = target.clone();
-        async move {
-            let probes = async {
-                while Instant::now() < until {
-                    assert!(is_probed_well(target.address).await);
-                }
-            };
-            let calls = open_calls(&target, STRANGER_CONNECTIONS, until);
-            tokio::join!(calls, probes).0
-        }
-    });
-    let places = HEALTH_CALLS_MAX + REFLECTION_CALLS_MAX + STRANGER_CONNECTIONS;
-    let places = (places * targets.len()) as u64;
-    // A single process for both services may not have refused all of them by then.
-    let busier = served.ids().len() < targets.len();
-    check!(
-        strangers.answers > 0 && (busier || strangers.answers + places >= strangers.sent),
-        strangers
-    );
 
     good.begin("all at once");
     let until = Instant::now() + 2 * ATTACK;
@@ -187,8 +135,6 @@ async fn outlive(mut served: Served) {
             streams::made_to_reset(target, until),
             headers::continuation_flood(target, until),
             messages::oversized(target, until),
-            control::ping_flood(target, until),
-            readers::without_window(target, UNREAD_CONNECTIONS, until),
         )
     });
     futures::future::join_all(all).await;
@@ -218,7 +164,7 @@ async fn outlive(mut served: Served) {
     good.calls(CALLS_ALONE).await;
     let (waited, failures) = good.end();
     println!("{table}\n{waited}");
-    for (name, id) in served.names().into_iter().zip(ids) {
+    for (name, id) in ["membership", "invitations"].into_iter().zip(ids) {
         let bytes = memory_bytes_max(id);
         println!("{name}: at most {} MiB", bytes / 1024 / 1024);
         assert!(bytes < MEMORY_BYTES_MAX, "{name} has had {bytes} bytes");

@@ -99,12 +99,9 @@ async fn p13_gauges_count_what_is_stuck_reserved_and_skipped() {
         )
         .await;
     let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
-    let server = MetricsServer::bind(loopback, false, "invitations")
-        .await
-        .unwrap();
+    let server = MetricsServer::start(loopback, "invitations").await.unwrap();
     let address = server.address();
     let shutdown = Shutdown::new();
-    let serving = tokio::spawn(server.serve(shutdown.clone()));
     let pauses = Pauses {
         recovery: Duration::from_millis(2),
         follower: Duration::from_millis(2),
@@ -131,5 +128,4 @@ async fn p13_gauges_count_what_is_stuck_reserved_and_skipped() {
     .await;
     shutdown.begin();
     workers.ended().await;
-    serving.await.unwrap();
 }

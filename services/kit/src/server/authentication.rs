@@ -1,83 +1,61 @@
-//! The step that authenticates calls and passes the caller to the methods.
+//! Authenticates calls, and passes the caller to the methods.
 
-use std::sync::Arc;
+use std::net::IpAddr;
 
 use homeroom_api::common::v1::ErrorReason;
 use http::{HeaderMap, header::AUTHORIZATION};
+use tonic::transport::server::TcpConnectInfo;
 
-use super::{
-    Deadline, RequestId,
-    connection::ConnectionInfo,
-    is_open_path,
-    middleware::{Inner, Middleware, Request, Response, refuse},
-};
+use super::{Deadline, Request, RequestId};
 use crate::{
     auth::{Caller, Cause, Refused, USER_METADATA, Verifier, key_not_known_yet},
     status::Error,
 };
 
-/// Checks every call except those of health and reflection.
-#[derive(Debug, Clone)]
-pub(crate) struct AuthenticationStep(Arc<Verifier>);
-
-impl AuthenticationStep {
-    /// Returns a step that accepts the tokens that the verifier accepts.
-    pub(crate) fn new(verifier: Arc<Verifier>) -> Self {
-        Self(verifier)
+/// Adds the caller to the call, or says why its access token is refused.
+pub(crate) async fn authenticate(verifier: &Verifier, request: &mut Request) -> Result<(), Error> {
+    let mut found = caller(verifier, request);
+    let mut known = true;
+    if let Err(Refused::UnknownKey { age, .. }) = found {
+        known = verifier.keys_read_since(age).await;
+        found = caller(verifier, request);
     }
-
-    fn caller(&self, request: &Request) -> Result<Caller, Refused> {
-        let token = bearer(request.headers())?;
-        let mut users = request.headers().get_all(USER_METADATA).iter();
-        let user = users
-            .next()
-            .map(|user| user.to_str().map_err(|_| malformed_user()))
-            .transpose()?;
-        if users.next().is_some() {
-            return Err(malformed_user().into());
+    let caller = found.map_err(|refused| {
+        verifier.log(&refused);
+        match refused {
+            Refused::UnknownKey { .. } if !known => key_not_known_yet(),
+            refused => refused.into(),
         }
-        let mut caller = self.0.caller_by_known_keys(token, user)?;
-        let extensions = request.extensions();
-        caller.client_address = extensions
-            .get::<ConnectionInfo>()
-            .and_then(ConnectionInfo::remote_addr)
-            .map(|address| address.ip().to_canonical());
-        if let Some(RequestId(id)) = extensions.get() {
-            caller.request_id.clone_from(id);
-        }
-        caller.deadline = extensions.get().map(|Deadline(deadline)| *deadline);
-        request.uri().path().clone_into(&mut caller.method);
-        Ok(caller)
-    }
+    })?;
+    tracing::Span::current()
+        .record("subject", caller.subject.as_str())
+        .record("user", caller.user.as_str());
+    request.extensions_mut().insert(caller);
+    Ok(())
 }
 
-impl Middleware for AuthenticationStep {
-    async fn handle<S: Inner>(&self, mut request: Request, inner: S) -> Response {
-        if !is_open_path(request.uri().path()) {
-            let mut found = self.caller(&request);
-            let mut known = true;
-            if let Err(Refused::UnknownKey { age, .. }) = found {
-                known = self.0.keys_read_since(age).await;
-                found = self.caller(&request);
-            }
-            match found {
-                Ok(caller) => {
-                    tracing::Span::current()
-                        .record("subject", caller.subject.as_str())
-                        .record("user", caller.user.as_str());
-                    request.extensions_mut().insert(caller);
-                }
-                Err(refused) => {
-                    self.0.log(&refused);
-                    return refuse(match refused {
-                        Refused::UnknownKey { .. } if !known => key_not_known_yet(),
-                        refused => refused.into(),
-                    });
-                }
-            }
-        }
-        inner.answer(request).await
+fn caller(verifier: &Verifier, request: &Request) -> Result<Caller, Refused> {
+    let token = bearer(request.headers())?;
+    let mut users = request.headers().get_all(USER_METADATA).iter();
+    let user = users
+        .next()
+        .map(|user| user.to_str().map_err(|_| malformed_user()))
+        .transpose()?;
+    if users.next().is_some() {
+        return Err(malformed_user().into());
     }
+    let mut caller = verifier.caller_by_known_keys(token, user)?;
+    let extensions = request.extensions();
+    caller.client_address = extensions
+        .get::<TcpConnectInfo>()
+        .and_then(TcpConnectInfo::remote_addr)
+        .map(|address| IpAddr::to_canonical(&address.ip()));
+    if let Some(RequestId(id)) = extensions.get() {
+        caller.request_id.clone_from(id);
+    }
+    caller.deadline = extensions.get().map(|Deadline(deadline)| *deadline);
+    request.uri().path().clone_into(&mut caller.method);
+    Ok(caller)
 }
 
 fn malformed_user() -> Error {

@@ -2,30 +2,24 @@
 
 use homeroom_api::common::v1::ErrorReason;
 
-use super::middleware::{Inner, Middleware, Request, Response, refuse};
+use super::{Response, refuse};
 use crate::{
     failpoints::{Injected, Moment, reached},
     status::Error,
 };
 
-/// The innermost step, before the handlers, so that deadlines include its waits.
-#[derive(Debug, Clone)]
-pub(super) struct FailpointStep;
-
-impl Middleware for FailpointStep {
-    async fn handle<S: Inner>(&self, request: Request, inner: S) -> Response {
-        let path = request.uri().path().to_owned();
-        let Some((service, rpc)) = names(&path) else {
-            return inner.answer(request).await;
-        };
-        if let Err(injected) = reached(service, rpc, Moment::Received).await {
-            return unavailable(injected);
-        }
-        let response = inner.answer(request).await;
-        match reached(service, rpc, Moment::Answering).await {
-            Ok(()) => response,
-            Err(injected) => unavailable(injected),
-        }
+/// Answers a call by `work`, which is the innermost step, so that deadlines include these waits.
+pub(super) async fn around(path: &str, work: impl Future<Output = Response>) -> Response {
+    let Some((service, rpc)) = names(path) else {
+        return work.await;
+    };
+    if let Err(injected) = reached(service, rpc, Moment::Received).await {
+        return unavailable(injected);
+    }
+    let response = work.await;
+    match reached(service, rpc, Moment::Answering).await {
+        Ok(()) => response,
+        Err(injected) => unavailable(injected),
     }
 }
 

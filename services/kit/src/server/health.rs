@@ -3,7 +3,10 @@
 use std::{
     fmt,
     future::Future,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -29,13 +32,8 @@ const CHECK_TIMEOUT_SECONDS: u64 = 2;
 #[derive(Clone)]
 pub struct Health {
     reporter: HealthReporter,
-    state: Arc<Mutex<State>>,
-}
-
-#[derive(Default)]
-struct State {
     names: Vec<&'static str>,
-    ready: bool,
+    ready: Arc<AtomicBool>,
 }
 
 impl fmt::Debug for Health {
@@ -47,49 +45,48 @@ impl fmt::Debug for Health {
 impl Health {
     pub(super) async fn start() -> (Self, HealthServer<impl HealthService>) {
         let (reporter, service) = tonic_health::server::health_reporter();
-        let health = Self {
-            reporter,
-            state: Arc::default(),
-        };
-        health
-            .reporter
+        reporter
             .set_service_status(LIVENESS, ServingStatus::Serving)
             .await;
-        health.add_service("").await;
-        health.add_service(READINESS).await;
+        let health = Self {
+            reporter,
+            names: vec!["", READINESS],
+            ready: Arc::default(),
+        };
         (health, service)
     }
 
-    pub(super) async fn add_service(&self, name: &'static str) {
-        let ready = {
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            state.names.push(name);
-            state.ready
-        };
-        self.reporter.set_service_status(name, status(ready)).await;
+    pub(super) fn add_service(&mut self, name: &'static str) {
+        self.names.push(name);
+    }
+
+    /// Returns the names of the services that were added.
+    pub(super) fn services(&self) -> &[&'static str] {
+        self.names.get(2..).unwrap_or_default()
     }
 
     /// Reports whether calls can be served: overall, for readiness and for each service.
     pub async fn set_ready(&self, ready: bool) {
-        let names = {
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            if state.ready != ready {
-                tracing::info!(ready, "readiness changed");
-            }
-            state.ready = ready;
-            state.names.clone()
+        if self.ready.swap(ready, Ordering::SeqCst) != ready {
+            tracing::info!(ready, "readiness changed");
+        }
+        self.report().await;
+    }
+
+    /// Reports the last known readiness.
+    pub(super) async fn report(&self) {
+        let status = if self.is_ready() {
+            ServingStatus::Serving
+        } else {
+            ServingStatus::NotServing
         };
-        for name in names {
-            self.reporter.set_service_status(name, status(ready)).await;
+        for name in &self.names {
+            self.reporter.set_service_status(name, status).await;
         }
     }
 
-    #[cfg(test)]
     pub(super) fn is_ready(&self) -> bool {
-        self.state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .ready
+        self.ready.load(Ordering::SeqCst)
     }
 
     /// Checks readiness every two seconds until the shutdown, after which the server is not ready.
@@ -108,13 +105,5 @@ impl Health {
             let ready = tokio::time::timeout(limit, check()).await.unwrap_or(false);
             self.set_ready(ready && !shutdown.has_begun()).await;
         }
-    }
-}
-
-fn status(ready: bool) -> ServingStatus {
-    if ready {
-        ServingStatus::Serving
-    } else {
-        ServingStatus::NotServing
     }
 }

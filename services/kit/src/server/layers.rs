@@ -1,22 +1,33 @@
-//! The steps of every call before authentication, outermost first: request id, trace, answer,
-//! deadline.
+//! The steps of every call, outermost first: limit of calls, request id, trace, log, panics and
+//! tonic's own answers, deadline, authentication.
 
 use std::{
+    convert::Infallible,
     panic::AssertUnwindSafe,
+    sync::Arc,
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
-use futures::FutureExt as _;
+use futures::{FutureExt as _, future::BoxFuture};
 use homeroom_api::common::v1::ErrorReason;
 use http::{HeaderMap, HeaderValue};
-use tonic::{Code, Status};
+use http_body_util::BodyExt as _;
+use tonic::{Code, Status, body::Body};
+use tower::{Layer, Service, ServiceExt as _};
 use tracing::Instrument as _;
 
 use super::{
-    Deadline, MESSAGE_BYTES_MAX, OPEN_MESSAGE_BYTES_MAX, RequestId, is_open_path,
-    middleware::{Inner, Middleware, Request, Response, refuse},
+    Deadline, MESSAGE_BYTES_MAX, OPEN_MESSAGE_BYTES_MAX, Request, RequestId, Response,
+    authenticate, calls::Calls, is_open_path, refuse,
 };
-use crate::{clock::SharedClock, random, random::SharedRandomness, status::Error, trace};
+use crate::{
+    auth::Verifier,
+    clock::SharedClock,
+    random::{self, SharedRandomness},
+    status::Error,
+    trace,
+};
 
 /// The metadata key of the request's id, in both directions.
 pub const REQUEST_ID_METADATA: &str = "x-request-id";
@@ -31,15 +42,100 @@ const DEADLINE_MARGIN_MILLIS_MAX: u64 = 10;
 /// caller may send thousands.
 const METHOD_LOGGED_BYTES_MAX: usize = 128;
 
-/// Uses the caller's request id, or creates one.
+/// The steps of every call, as a layer.
 #[derive(Debug, Clone)]
-pub(super) struct RequestIdStep {
-    pub(super) clock: SharedClock,
-    pub(super) random: SharedRandomness,
+pub(super) struct Steps(Arc<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    calls: Calls,
+    verifier: Arc<Verifier>,
+    clock: SharedClock,
+    random: SharedRandomness,
 }
 
-impl Middleware for RequestIdStep {
-    async fn handle<S: Inner>(&self, mut request: Request, inner: S) -> Response {
+impl Steps {
+    pub(super) fn new(
+        calls: Calls,
+        verifier: Arc<Verifier>,
+        clock: SharedClock,
+        random: SharedRandomness,
+    ) -> Self {
+        Self(Arc::new(Parts {
+            calls,
+            verifier,
+            clock,
+            random,
+        }))
+    }
+}
+
+impl<S> Layer<S> for Steps {
+    type Service = Stepped<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Stepped {
+            steps: self.clone(),
+            inner,
+        }
+    }
+}
+
+/// A service behind the steps.
+#[derive(Debug, Clone)]
+pub(super) struct Stepped<S> {
+    steps: Steps,
+    inner: S,
+}
+
+/// The service that a call reaches after its last step.
+trait Inner: Service<Request, Response = Response, Error = Infallible, Future: Send> + Send {}
+
+impl<S> Inner for S where
+    S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Send
+{
+}
+
+impl<S: Inner + Clone + 'static> Service<Request> for Stepped<S> {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let (Steps(steps), inner) = (self.steps.clone(), self.inner.clone());
+        Box::pin(async move { Ok(steps.limited(request, inner).await) })
+    }
+}
+
+impl Parts {
+    /// Refuses calls beyond the limit.
+    async fn limited(&self, request: Request, inner: impl Inner) -> Response {
+        let path = request.uri().path();
+        let is_open = is_open_path(path);
+        let under_way = match self.calls.begin(path) {
+            Ok(under_way) => under_way,
+            Err(overloaded) => return refuse(overloaded),
+        };
+        let response = self.identified(request, inner).await;
+        if !is_open {
+            return response;
+        }
+        // A stream that is open to everybody has its place until it ends.
+        response.map(|body| {
+            Body::new(body.map_frame(move |frame| {
+                let _held = &under_way;
+                frame
+            }))
+        })
+    }
+
+    /// Uses the caller's request id, or creates one; opens a span for the call, and keeps its trace
+    /// context.
+    async fn identified(&self, mut request: Request, inner: impl Inner) -> Response {
         let id = request
             .headers()
             .get(REQUEST_ID_METADATA)
@@ -52,48 +148,84 @@ impl Middleware for RequestIdStep {
                 || random::new_id(&*self.clock, &*self.random).to_string(),
                 str::to_owned,
             );
+        let parent = trace::parent_of(request.headers()).map(str::to_owned);
+        let span = tracing::info_span!(
+            "call",
+            method = logged_method(request.uri().path()),
+            request_id = id,
+            trace_id = parent.as_deref().and_then(trace::id_of),
+            subject = tracing::field::Empty,
+            user = tracing::field::Empty,
+        );
         let header = HeaderValue::try_from(id.as_str());
         request.extensions_mut().insert(RequestId(id));
-        let mut response = inner.answer(request).await;
+        let answering = self.logged(request, inner).instrument(span);
+        let mut response = trace::within(parent, answering).await;
         if let Ok(header) = header {
             response.headers_mut().insert(REQUEST_ID_METADATA, header);
         }
         response
     }
-}
 
-/// Opens a span for the call, keeps its trace context, and logs how it ended.
-#[derive(Debug, Clone)]
-pub(super) struct TraceStep;
+    /// Logs how the call ended.
+    async fn logged(&self, request: Request, inner: impl Inner) -> Response {
+        let begun = Instant::now();
+        let response = self.answered(request, inner).await;
+        let code =
+            Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code());
+        let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+        match code {
+            Code::Ok => tracing::debug!(micros, "answered"),
+            code => tracing::info!(micros, ?code, "answered"),
+        }
+        response
+    }
 
-impl Middleware for TraceStep {
-    async fn handle<S: Inner>(&self, request: Request, inner: S) -> Response {
-        let method = logged_method(request.uri().path()).to_owned();
-        let parent = trace::parent_of(request.headers()).map(str::to_owned);
-        let span = tracing::info_span!(
-            "call",
-            method,
-            request_id = request
-                .extensions()
-                .get::<RequestId>()
-                .map(|id| id.0.as_str()),
-            trace_id = parent.as_deref().and_then(trace::id_of),
-            subject = tracing::field::Empty,
-            user = tracing::field::Empty,
-        );
-        let answered = async move {
-            let begun = Instant::now();
-            let response = inner.answer(request).await;
-            let code = Status::from_header_map(response.headers())
-                .map_or(Code::Ok, |status| status.code());
-            let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
-            match code {
-                Code::Ok => tracing::debug!(micros, "answered"),
-                code => tracing::info!(micros, ?code, "answered"),
-            }
-            response
+    /// Answers `DEADLINE_EXCEEDED` just before the caller stops waiting (tonic itself would answer
+    /// CANCELLED), and gives the answers of tonic and of panics the reasons of the contract.
+    async fn answered(&self, mut request: Request, inner: impl Inner) -> Response {
+        let limit = if is_open_path(request.uri().path()) {
+            OPEN_MESSAGE_BYTES_MAX
+        } else {
+            MESSAGE_BYTES_MAX
         };
-        trace::within(parent, answered.instrument(span)).await
+        let given = timeout(request.headers());
+        if let Some(deadline) = given.and_then(|given| Instant::now().checked_add(given)) {
+            request.extensions_mut().insert(Deadline(deadline));
+        }
+        let longest = Duration::from_secs(CALL_SECONDS_MAX);
+        let allowed = given.map_or(longest, |given| less_margin(given).min(longest));
+        let answering = tokio::time::timeout(allowed, self.authenticated(request, inner));
+        match AssertUnwindSafe(answering).catch_unwind().await {
+            Ok(Ok(response)) => {
+                let status = Status::from_header_map(response.headers());
+                let error = status.and_then(|status| translated(&status, limit));
+                error.map_or(response, refuse)
+            }
+            Ok(Err(_late)) => refuse(Error::new(
+                ErrorReason::DeadlineTooShort,
+                "Retry with a longer deadline; with the same request_id a change is made once.",
+            )),
+            // Its message has been written to standard error.
+            Err(_panic) => refuse(Error::internal("a panic")),
+        }
+    }
+
+    /// Checks every call except those of health and reflection.
+    async fn authenticated(&self, mut request: Request, inner: impl Inner) -> Response {
+        if !is_open_path(request.uri().path())
+            && let Err(error) = authenticate(&self.verifier, &mut request).await
+        {
+            return refuse(error);
+        }
+        #[cfg(feature = "failpoints")]
+        let path = request.uri().path().to_owned();
+        let answering = inner
+            .oneshot(request)
+            .map(|answered| answered.unwrap_or_else(|never| match never {}));
+        #[cfg(feature = "failpoints")]
+        let answering = super::failpoints::around(&path, answering);
+        answering.await
     }
 }
 
@@ -101,34 +233,6 @@ impl Middleware for TraceStep {
 fn logged_method(path: &str) -> &str {
     let (shown, _) = path.split_at(path.floor_char_boundary(METHOD_LOGGED_BYTES_MAX));
     shown
-}
-
-/// Gives the answers of tonic and of panics the reasons of the contract.
-#[derive(Debug, Clone)]
-pub(super) struct AnswerStep;
-
-impl Middleware for AnswerStep {
-    async fn handle<S: Inner>(&self, request: Request, inner: S) -> Response {
-        let limit = if is_open_path(request.uri().path()) {
-            OPEN_MESSAGE_BYTES_MAX
-        } else {
-            MESSAGE_BYTES_MAX
-        };
-        let answered = AssertUnwindSafe(inner.answer(request)).catch_unwind().await;
-        let response = answered.unwrap_or_else(|payload| {
-            let what = payload
-                .downcast_ref::<&str>()
-                .map(ToString::to_string)
-                .or_else(|| payload.downcast_ref::<String>().cloned())
-                .unwrap_or_default();
-            refuse(Error::internal(format!("a panic: {what}")))
-        });
-        let status = Status::from_header_map(response.headers());
-        match status.and_then(|status| translated(&status, limit)) {
-            Some(error) => refuse(error),
-            None => response,
-        }
-    }
 }
 
 /// Returns the reason for a status that tonic made by itself, if the caller can correct the error.
@@ -158,30 +262,6 @@ fn too_large(limit: usize) -> Error {
     )
     .metadata("limit_bytes", limit.to_string())
     .quota("message", format!("a message may have {limit} bytes"))
-}
-
-/// Answers `DEADLINE_EXCEEDED` just before the caller stops waiting. tonic itself would answer
-/// CANCELLED.
-#[derive(Debug, Clone)]
-pub(super) struct DeadlineStep;
-
-impl Middleware for DeadlineStep {
-    async fn handle<S: Inner>(&self, mut request: Request, inner: S) -> Response {
-        let given = timeout(request.headers());
-        if let Some(deadline) = given.and_then(|given| Instant::now().checked_add(given)) {
-            request.extensions_mut().insert(Deadline(deadline));
-        }
-        let longest = Duration::from_secs(CALL_SECONDS_MAX);
-        let allowed = given.map_or(longest, |given| less_margin(given).min(longest));
-        tokio::time::timeout(allowed, inner.answer(request))
-            .await
-            .unwrap_or_else(|_| {
-                refuse(Error::new(
-                    ErrorReason::DeadlineTooShort,
-                    "Retry with a longer deadline; with the same request_id a change is made once.",
-                ))
-            })
-    }
 }
 
 fn less_margin(given: Duration) -> Duration {

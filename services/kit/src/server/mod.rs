@@ -2,53 +2,43 @@
 
 mod authentication;
 mod calls;
-mod connection;
 mod connections;
 mod descriptors;
-mod ending;
 #[cfg(feature = "failpoints")]
 mod failpoints;
 mod health;
 mod layers;
-pub(crate) mod middleware;
 mod options;
-mod shares;
-mod wire;
 
 use std::{
     convert::Infallible,
-    future::pending,
     io,
-    net::SocketAddr,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicU64},
     time::{Duration, Instant},
 };
 
 use homeroom_api::FILE_DESCRIPTOR_SET;
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use tokio::{net::TcpListener, time::sleep};
 use tonic::{body::Body, server::NamedService, service::Routes, transport::Server};
 use tower::Service;
 
+pub(crate) use authentication::authenticate;
 pub use calls::{HEALTH_CALLS_MAX, REFLECTION_CALLS_MAX};
 pub use descriptors::FILES_RESERVED;
-pub use ending::Ending;
 pub use health::{Health, LIVENESS, READINESS};
 pub use layers::{CALL_SECONDS_MAX, REQUEST_ID_CHARS_MAX, REQUEST_ID_METADATA};
 pub use options::{
     CALLS_MAX, CONNECTIONS_DEFAULT, CONNECTIONS_MAX, CONNECTIONS_MIN, CONNECTIONS_SETTING,
     ServeError, ServerOptions, read_connections_max,
 };
-pub use shares::CALLS_OF_A_PERSON_MAX;
 
-use crate::shutdown::Shutdown;
-pub(crate) use authentication::AuthenticationStep;
+use crate::{shutdown::Shutdown, status::Error};
 use calls::Calls;
 use connections::Limits;
-use layers::{AnswerStep, DeadlineStep, RequestIdStep, TraceStep};
-use middleware::{Middleware as _, Steps};
-use shares::ShareStep;
-use wire::Wires;
+use layers::Steps;
+
+pub(crate) type Request = http::Request<Body>;
+pub(crate) type Response = http::Response<Body>;
 
 /// The most bytes of a message that a server accepts.
 pub const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
@@ -76,6 +66,8 @@ pub const KEEPALIVE_SECONDS: u64 = 30;
 pub const KEEPALIVE_TIMEOUT_SECONDS: u64 = 10;
 /// The time that calls have to finish after the order to shut down, in seconds.
 pub const DRAIN_SECONDS_MAX: u64 = 20;
+/// The time for which a shutdown waits for handshakes under way, in milliseconds.
+const LATE_MILLIS: u64 = 500;
 
 /// The id of a request, an extension of every request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,6 +90,11 @@ macro_rules! tuned {
     };
 }
 
+/// Answers a call with a failure, as a trailers-only gRPC response.
+pub(crate) fn refuse(error: Error) -> Response {
+    tonic::Status::from(error).into_http()
+}
+
 /// Returns true if the path belongs to health.
 pub(crate) fn is_health_path(path: &str) -> bool {
     path.starts_with("/grpc.health.v1.Health/")
@@ -117,7 +114,6 @@ pub(crate) fn is_open_path(path: &str) -> bool {
 pub struct Services {
     routes: Routes,
     health: Health,
-    names: Vec<&'static str>,
 }
 
 impl Services {
@@ -127,7 +123,6 @@ impl Services {
         Self {
             routes: Routes::new(service.max_decoding_message_size(OPEN_MESSAGE_BYTES_MAX)),
             health,
-            names: Vec::new(),
         }
     }
 
@@ -143,7 +138,7 @@ impl Services {
             + 'static,
         S::Future: Send + 'static,
     {
-        self.names.push(S::NAME);
+        self.health.add_service(S::NAME);
         self.routes = self.routes.add_service(service);
         self
     }
@@ -156,47 +151,49 @@ impl Services {
 }
 
 /// Serves until the order to shut down, and until all work has finished or its time is over. An
-/// answer has finished when it has left, or when no reader has taken any bytes for a second; if the
-/// time is over before that, it is cut.
+/// answer has finished when it has left, or when no reader has taken any bytes for a second.
+/// Connections that are left then end with the process.
 ///
 /// # Errors
-/// Returns [`ServeError::NotDrained`] if a call is still under way when the time is over. Refuses
-/// to start without authentication, and without TLS beyond loopback unless the options allow it.
+/// Returns [`ServeError::NotDrained`] if a call is still under way when the time is over.
 pub async fn serve(
     listener: TcpListener,
     options: ServerOptions,
     services: Services,
     shutdown: Shutdown,
 ) -> Result<(), ServeError> {
-    let address: SocketAddr = listener.local_addr()?;
-    let verifier = options.check(address)?;
-    let follow_keys = Arc::clone(&verifier).follow_keys(shutdown.clone());
-    let Services {
-        mut routes,
-        health,
-        names,
-    } = services;
-    for name in &names {
-        health.add_service(name).await;
-    }
+    let address = listener.local_addr()?;
+    let Services { mut routes, health } = services;
+    health.report().await;
     if options.reflection {
-        routes = add_reflection(routes, &names)?;
+        routes = add_reflection(routes, health.services())?;
     }
+    tokio::spawn(Arc::clone(&options.verifier).follow_keys(shutdown.clone()));
+    if let Some(tls) = &options.tls {
+        tls.watch(options.tls_reload);
+    }
+    tracing::info!(%address, tls = options.tls.is_some(), "serving");
 
     let calls = Calls::new(options.calls_max);
-    let request_ids = RequestIdStep {
-        clock: options.clock.clone(),
-        random: options.random.clone(),
+    let steps = Steps::new(
+        calls.clone(),
+        options.verifier,
+        options.clock,
+        options.random,
+    );
+    let writes = Arc::new(AtomicU64::new(0));
+    let limits = Limits {
+        connections_max: descriptors::room_for(options.connections_max),
+        handshake: options.handshake,
+        tls: options.tls,
+        writes: Arc::clone(&writes),
     };
-    let steps = request_ids
-        .then(TraceStep)
-        .then(AnswerStep)
-        .then(DeadlineStep)
-        .then(AuthenticationStep::new(verifier))
-        .then(ShareStep::new(options.calls_max));
-    #[cfg(feature = "failpoints")]
-    let steps = steps.then(failpoints::FailpointStep);
-    let server = Server::builder()
+    let accepted = connections::accepted(listener, limits, shutdown.clone());
+    let late = async {
+        shutdown.wait().await;
+        sleep(Duration::from_millis(LATE_MILLIS)).await;
+    };
+    let serving = Server::builder()
         .http2_max_header_list_size(HEADER_BYTES_MAX)
         .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
         .http2_max_pending_accept_reset_streams(Some(RESETS_PENDING_MAX))
@@ -204,79 +201,41 @@ pub async fn serve(
         .http2_keepalive_interval(Some(Duration::from_secs(KEEPALIVE_SECONDS)))
         .http2_keepalive_timeout(Some(Duration::from_secs(KEEPALIVE_TIMEOUT_SECONDS)))
         .max_connection_age(options.connection_age)
-        .layer(calls.clone())
-        .layer(Steps::new(steps));
-
-    tokio::spawn(follow_keys);
-    if let Some(tls) = &options.tls {
-        tls.watch(options.tls_reload);
-    }
-    tracing::info!(%address, tls = options.tls.is_some(), "serving");
-    let cut = CancellationToken::new();
-    let connections = connections::accepted(
-        listener,
-        Limits {
-            connections_max: descriptors::room_for(options.connections_max),
-            handshake: options.handshake,
-        },
-        options.tls,
-        shutdown.clone(),
-        Wires {
-            cut: cut.clone(),
-            activity: calls.activity(),
-        },
-    );
-    // Accepting ends by itself after the shutdown, once all earlier connections have been accepted.
-    let serving = server.serve_with_incoming_shutdown(routes, connections, pending());
-    tokio::pin!(serving);
-    tokio::select! {
-        ended = &mut serving => {
-            health.set_ready(false).await;
-            return Ok(ended?);
-        }
-        () = shutdown.wait() => health.set_ready(false).await,
-    }
-    let drain = options.drain.min(shutdown.time_left());
-    let drained = tokio::time::timeout(drain, async {
-        tokio::select! {
-            ended = &mut serving => return Ok(ended?),
-            () = calls.ended() => {}
+        .layer(steps)
+        .serve_with_incoming_shutdown(routes, accepted, late);
+    let stopping = async {
+        shutdown.wait().await;
+        health.set_ready(false).await;
+        let drain = options.drain.min(shutdown.time_left());
+        let ended = tokio::time::timeout(drain, calls.ended(&writes)).await;
+        if ended.is_err() && !calls.none() {
+            return Err(ServeError::NotDrained(drain));
         }
         // Only connections are left: of watches of health, of clients that do not notice the order
         // to close (hyperium/hyper #4170), or of readers that have stopped reading.
-        tracing::info!("connections without a call are cut");
-        cut.cancel();
-        Ok(serving.await?)
-    })
-    .await;
-    drained.unwrap_or_else(|_| {
-        cut.cancel();
-        if calls.none() {
-            tracing::info!("connections are cut: the time to finish calls is over");
-            Ok(())
-        } else {
-            Err(ServeError::NotDrained(drain))
+        Ok(())
+    };
+    tokio::select! {
+        served = serving => {
+            health.set_ready(false).await;
+            Ok(served?)
         }
-    })
+        stopped = stopping => stopped,
+    }
 }
 
-fn add_reflection(routes: Routes, names: &[&str]) -> Result<Routes, ServeError> {
+fn add_reflection(routes: Routes, names: &[&str]) -> io::Result<Routes> {
     let configure = || {
+        let builder = tonic_reflection::server::Builder::configure();
         names
             .iter()
-            .fold(
-                tonic_reflection::server::Builder::configure(),
-                |builder, name| builder.with_service_name(*name),
-            )
+            .fold(builder, |builder, name| builder.with_service_name(*name))
             .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
             .with_service_name("grpc.health.v1.Health")
     };
-    let refused = |error: tonic_reflection::server::Error| {
-        ServeError::Io(io::Error::other(error.to_string()))
-    };
-    let v1 = configure().build_v1().map_err(refused)?;
-    let v1alpha = configure().build_v1alpha().map_err(refused)?;
+    let v1 = configure().build_v1().map_err(io::Error::other)?;
+    let v1alpha = configure().build_v1alpha().map_err(io::Error::other)?;
     Ok(routes
         .add_service(v1.max_decoding_message_size(OPEN_MESSAGE_BYTES_MAX))
         .add_service(v1alpha.max_decoding_message_size(OPEN_MESSAGE_BYTES_MAX)))

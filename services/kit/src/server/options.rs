@@ -1,6 +1,6 @@
-//! The options of a server, and the checks before it starts.
+//! The options of a server.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use super::{DRAIN_SECONDS_MAX, HANDSHAKE_SECONDS_MAX};
 use crate::{
@@ -12,19 +12,9 @@ use crate::{
     tls::{RELOAD_SECONDS, ServerTls},
 };
 
-/// The reason why a server does not start, or did not end well.
+/// The reason why a server did not end well.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// Callers could not be authenticated.
-    #[error(
-        "no authentication is configured for {0}: give the keys of your access tokens (a JWKS file), their issuer and audience"
-    )]
-    NoAuthentication(SocketAddr),
-    /// Tokens would be sent without encryption.
-    #[error(
-        "{0} is reachable from other machines and TLS is not set up: give a certificate and its key, listen on 127.0.0.1 or [::1], or put a proxy that ends TLS before it and set insecure plaintext explicitly"
-    )]
-    Plaintext(SocketAddr),
     /// The socket failed.
     #[error("the server's socket failed: {0}")]
     Io(#[from] io::Error),
@@ -36,10 +26,7 @@ pub enum ServeError {
     NotDrained(Duration),
     /// Other work had not ended when the time to stop was over.
     #[error("{STOP_SECONDS_MAX} s after the shutdown was ordered there was left unfinished: {0}")]
-    Unfinished(String),
-    /// The server did not end well, and other work did not end either.
-    #[error("{0}; and {STOP_SECONDS_MAX} s after it there was left unfinished: {1}")]
-    AlsoUnfinished(Box<Self>, String),
+    Unfinished(&'static str),
 }
 
 /// The name of the setting of [`ServerOptions::connections_max`].
@@ -72,14 +59,12 @@ pub fn read_connections_max(reader: &mut Reader<'_>) -> usize {
 /// The options of a server.
 #[derive(Debug, Clone)]
 pub struct ServerOptions {
-    /// The verifier of access tokens. Without one the server refuses to start.
-    pub verifier: Option<Arc<Verifier>>,
+    /// The verifier of access tokens.
+    pub verifier: Arc<Verifier>,
     /// The TLS configuration; `None` means plaintext.
     pub tls: Option<ServerTls>,
     /// The interval at which the TLS files are checked for a change.
     pub tls_reload: Duration,
-    /// True to allow a listener beyond loopback without TLS.
-    pub insecure_plaintext: bool,
     /// True to serve reflection v1 and v1alpha.
     pub reflection: bool,
     /// The most calls under way; further ones get `OVERLOADED`.
@@ -103,12 +88,11 @@ impl ServerOptions {
     /// Returns the defaults: reflection, 512 calls, 8,000 connections, 5 seconds to begin, 30
     /// minutes of age, 20 seconds to finish.
     #[must_use]
-    pub fn new(verifier: Option<Arc<Verifier>>) -> Self {
+    pub fn new(verifier: Arc<Verifier>) -> Self {
         Self {
             verifier,
             tls: None,
             tls_reload: Duration::from_secs(RELOAD_SECONDS),
-            insecure_plaintext: false,
             reflection: true,
             calls_max: CALLS_MAX,
             connections_max: CONNECTIONS_DEFAULT,
@@ -117,50 +101,6 @@ impl ServerOptions {
             drain: Duration::from_secs(DRAIN_SECONDS_MAX),
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandomness),
-        }
-    }
-
-    /// Checks that a server may listen at this address; returns the verifier, or the reason why
-    /// not. Call it before binding.
-    pub fn check(&self, address: SocketAddr) -> Result<Arc<Verifier>, ServeError> {
-        let verifier = self
-            .verifier
-            .clone()
-            .ok_or(ServeError::NoAuthentication(address))?;
-        let private = address.ip().to_canonical().is_loopback();
-        if private || self.tls.is_some() || self.insecure_plaintext {
-            Ok(verifier)
-        } else {
-            Err(ServeError::Plaintext(address))
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn so_many_connections_may_be_set_and_no_fewer_or_more() {
-        let read = |text: &str| {
-            let source = [(CONNECTIONS_SETTING, text)];
-            let mut reader = Reader::new(&source);
-            let read = read_connections_max(&mut reader);
-            reader.finish().map(|()| read)
-        };
-        assert_eq!(read(""), Ok(CONNECTIONS_DEFAULT));
-        for right in [CONNECTIONS_MIN, CONNECTIONS_MAX] {
-            assert_eq!(read(&format!(" {right} ")), Ok(right));
-        }
-        let below = (CONNECTIONS_MIN - 1).to_string();
-        let above = (CONNECTIONS_MAX + 1).to_string();
-        for wrong in [&*below, &*above, "0", "-1", "8,000", "many"] {
-            let errors = read(wrong).unwrap_err().0;
-            assert_eq!(
-                errors,
-                ["CONNECTIONS_MAX must be a whole number from 16 to 1000000"],
-                "{wrong}"
-            );
         }
     }
 }

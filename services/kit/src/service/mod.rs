@@ -18,8 +18,8 @@ use crate::{
     SharedClock, SharedRandomness,
     auth::TokenKeysUnavailable,
     database::OpenError,
-    metrics::{self, MetricsError, MetricsServer},
-    server::{self, Ending, ServeError, ServerOptions, Services},
+    metrics::{MetricsError, MetricsServer},
+    server::{self, ServeError, ServerOptions, Services},
     shutdown::Shutdown,
     tasks::Writes,
 };
@@ -105,96 +105,77 @@ impl<App> Service<App> {
     }
 }
 
-/// A service that listens and does not serve yet.
-#[derive(Debug)]
-pub struct Listening {
-    listener: TcpListener,
-    address: SocketAddr,
+/// Starts the service `name`: binds its ports, and serves until the shutdown; then ends the
+/// remaining parts in the order of their dependencies, all within
+/// [`STOP_SECONDS_MAX`](crate::shutdown::STOP_SECONDS_MAX). Must be called once everything else is
+/// ready.
+pub async fn start<App: Background>(
+    name: &'static str,
+    settings: &Settings,
     options: ServerOptions,
-    metrics: Option<MetricsServer>,
+    services: Services,
+    workers: Workers<App>,
+    shutdown: Shutdown,
+) -> Result<Service<App>, StartError> {
+    let failed = |error| StartError::Listen(name, settings.listen, error);
+    let listener = TcpListener::bind(settings.listen).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let metrics = match settings.metrics_listen {
+        Some(address) => Some(MetricsServer::start(address, name).await?),
+        None => None,
+    };
+    let app = workers.app();
+    Ok(Service {
+        address,
+        metrics_address: metrics.as_ref().map(MetricsServer::address),
+        app: Arc::clone(&app),
+        served: tokio::spawn(async move {
+            let checked = Arc::clone(&app);
+            let health = services.health().follow(shutdown.clone(), move || {
+                let app = Arc::clone(&checked);
+                async move {
+                    let checked = app.check_ready().await;
+                    if let Err(error) = &checked {
+                        tracing::warn!(%error, "not ready");
+                    }
+                    checked.is_ok()
+                }
+            });
+            let health = tokio::spawn(health);
+            let served = server::serve(listener, options, services, shutdown.clone()).await;
+            // A server that failed by itself ends everything else too.
+            shutdown.begin();
+            served.and(end(app, workers, health, metrics, &shutdown).await)
+        }),
+    })
 }
 
-impl Listening {
-    /// Binds the ports of the service `name`. Must be called once everything else is ready.
-    pub async fn open(
-        name: &'static str,
-        settings: &Settings,
-        options: ServerOptions,
-    ) -> Result<Self, StartError> {
-        let failed = |error| StartError::Listen(name, settings.listen, error);
-        let listener = TcpListener::bind(settings.listen).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        let metrics = match settings.metrics_listen {
-            Some(address) => {
-                Some(MetricsServer::bind(address, settings.insecure_plaintext, name).await?)
-            }
-            None => None,
-        };
-        Ok(Self {
-            listener,
-            address,
-            options,
-            metrics,
-        })
-    }
-
-    /// Serves until the shutdown; then ends the remaining parts in the order of their dependencies,
-    /// all within [`STOP_SECONDS_MAX`](crate::shutdown::STOP_SECONDS_MAX).
-    pub fn serve<App: Background>(
-        self,
-        services: Services,
-        workers: Workers<App>,
-        shutdown: Shutdown,
-    ) -> Service<App> {
-        let app = workers.app();
-        Service {
-            address: self.address,
-            metrics_address: self.metrics.as_ref().map(MetricsServer::address),
-            app: Arc::clone(&app),
-            served: tokio::spawn(self.run(app, services, workers, shutdown)),
-        }
-    }
-
-    async fn run<App: Background>(
-        self,
-        app: Arc<App>,
-        services: Services,
-        workers: Workers<App>,
-        shutdown: Shutdown,
-    ) -> Result<(), ServeError> {
-        // Workers stop with the calls, metrics once nothing is written any more.
-        let all_written = Shutdown::new();
-        let metrics = tokio::spawn(metrics::serve(self.metrics, all_written.clone()));
-        let checked = Arc::clone(&app);
-        let health = tokio::spawn(services.health().follow(shutdown.clone(), move || {
-            let app = Arc::clone(&checked);
-            async move {
-                let checked = app.check_ready().await;
-                if let Err(error) = &checked {
-                    tracing::warn!(%error, "not ready");
-                }
-                checked.is_ok()
-            }
-        }));
-
-        let served = server::serve(self.listener, self.options, services, shutdown.clone()).await;
-
-        // A server that failed by itself ends everything else too.
-        shutdown.begin();
-        let mut ending = Ending::of(&shutdown);
-        ending.step("workers", workers.ended()).await;
+/// Ends everything beside the server, in the time that is left. An error names the step that did
+/// not end.
+async fn end<App: Background>(
+    app: Arc<App>,
+    workers: Workers<App>,
+    health: JoinHandle<()>,
+    metrics: Option<MetricsServer>,
+    shutdown: &Shutdown,
+) -> Result<(), ServeError> {
+    let mut step = "workers";
+    let ending = async {
+        workers.ended().await;
         // Unfinished writes are completed at the next start.
-        ending.step("writes", app.writes().finished()).await;
-        all_written.begin();
-        for (what, task) in [("health", health), ("metrics", metrics)] {
-            let ended = async {
-                if let Err(failure) = task.await {
-                    tracing::error!(%failure, what, "a background task failed");
-                }
-            };
-            ending.step(what, ended).await;
-        }
-        ending.step("database connections", app.close()).await;
-        ending.ended(served)
-    }
+        step = "writes";
+        app.writes().finished().await;
+        drop(metrics);
+        step = "health";
+        health.await.ok();
+        step = "database connections";
+        app.close().await;
+    };
+    let ended = tokio::time::timeout(shutdown.time_left(), ending).await;
+    ended.map_err(|_| {
+        tracing::warn!(step, "left unfinished: the time to stop is over");
+        ServeError::Unfinished(step)
+    })?;
+    tracing::info!("stopped");
+    Ok(())
 }

@@ -108,19 +108,16 @@ impl Settings {
         }
     }
 
-    /// Returns the server's options, after checking that it may listen there and that the keys of
-    /// access tokens are available.
+    /// Returns the server's options, once the keys of access tokens are available.
     pub async fn check(&self, dependencies: &Dependencies) -> Result<ServerOptions, StartError> {
-        let options = ServerOptions {
+        self.verifier.fetch_first_keys().await?;
+        Ok(ServerOptions {
             tls: self.tls.clone(),
             connections_max: self.connections_max,
-            insecure_plaintext: self.insecure_plaintext,
             reflection: self.reflection,
             clock: Arc::clone(&dependencies.clock),
             random: Arc::clone(&dependencies.random),
-            ..ServerOptions::new(Some(Arc::clone(&self.verifier)))
-        };
-        options.check(self.listen)?.fetch_first_keys().await?;
-        Ok(options)
+            ..ServerOptions::new(Arc::clone(&self.verifier))
+        })
     }
 }

@@ -1,6 +1,4 @@
-//! Header blocks that never end, are too large, or arrive one byte at a time.
-
-use std::time::Duration;
+//! Header blocks that never end or are too large.
 
 use tokio::time::Instant;
 
@@ -22,8 +20,6 @@ const ACCEPT_ENCODING: u8 = 0x80 | 16;
 const TOO_MANY_HEADER_BYTES: usize = 17 * 1024;
 /// The number of calls with such headers on one connection.
 const LARGE_CALLS: u32 = 100;
-/// The interval between two bytes of a slow header block.
-const DRIP: Duration = Duration::from_millis(100);
 
 /// Sends a header block that never ends (CVE-2024-27316), in large, small and empty frames.
 pub async fn continuation_flood(target: &Target, until: Instant) -> Report {
@@ -81,34 +77,4 @@ pub async fn oversized(target: &Target, until: Instant) -> Report {
         report.note(&wire, sent);
     }
     report
-}
-
-/// Opens connections that send a call's headers one byte at a time. Returns how many the server
-/// closed in time.
-pub async fn slow(target: &Target, connections: usize, until: Instant) -> Report {
-    let slow = (0..connections).map(|_| async {
-        let mut report = Report::default();
-        let Some(mut wire) = Wire::begin(target.address).await else {
-            return report;
-        };
-        let block = call(
-            target.path,
-            &target.token,
-            &[("x-slow", &"s".repeat(8_000))],
-        );
-        let mut sent = 0;
-        for byte in frame(HEADERS, END_HEADERS | END_STREAM, 1, &block) {
-            if wire.seen().is_cut() || !in_time(until) || !wire.send(&[byte]).await {
-                break;
-            }
-            sent += 1;
-            tokio::time::sleep(DRIP).await;
-        }
-        report.note(&wire, sent);
-        report
-    });
-    futures::future::join_all(slow)
-        .await
-        .iter()
-        .fold(Report::default(), Report::and)
 }

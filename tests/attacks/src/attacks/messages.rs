@@ -17,8 +17,6 @@ use crate::{
 const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 /// The size of a message when it is unpacked, in mebibytes.
 const UNPACKED_MEBIBYTES: usize = 1024;
-/// The number of calls whose messages never end.
-const UNENDED_CALLS: u32 = 64;
 
 /// Sends messages of more than 1 MiB, of a declared length of 4 GiB, and of 1 GiB when unpacked.
 /// Each has its own connection, since the server reads none to its end.
@@ -59,35 +57,4 @@ pub async fn oversized(target: &Target, until: Instant) -> Report {
         }
     }
     report
-}
-
-/// Makes calls, each on its own connection, whose messages grow to the limit except for the last
-/// byte.
-pub async fn unended(target: &Target, until: Instant) -> Report {
-    let length = u32::try_from(MESSAGE_BYTES_MAX).unwrap();
-    // The server's window of 1 MiB includes the prefix.
-    let body = message(
-        false,
-        length,
-        &vec![b'x'; MESSAGE_BYTES_MAX - PAYLOAD_BYTES_MAX],
-    );
-    let calls = (0..UNENDED_CALLS).map(|_| async {
-        let mut report = Report::default();
-        let Some(mut wire) = Wire::begin(target.address).await else {
-            return report;
-        };
-        let block = call(target.path, &target.token, &[]);
-        let mut bytes = frame(HEADERS, END_HEADERS, 1, &block);
-        for part in body.chunks(PAYLOAD_BYTES_MAX) {
-            bytes.extend(frame(DATA, NONE, 1, part));
-        }
-        wire.send_until(&bytes, until).await;
-        wire.sees(until, Seen::is_cut).await;
-        report.note(&wire, 1);
-        report
-    });
-    futures::future::join_all(calls)
-        .await
-        .iter()
-        .fold(Report::default(), Report::and)
 }

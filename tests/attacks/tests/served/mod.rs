@@ -1,12 +1,6 @@
-//! The services as separate processes: two, or one.
+//! The two services as processes.
 
-use std::{
-    collections::BTreeMap,
-    net::SocketAddr,
-    path::Path,
-    process::{Child, Command, Stdio},
-    time::Duration,
-};
+use std::{collections::BTreeMap, net::SocketAddr};
 
 use homeroom_api::{
     common::v1::Role,
@@ -17,14 +11,11 @@ use homeroom_attacks::{attacks::Target, frames::whole_message};
 use homeroom_tests::{
     Claims, Clients, Engine, School,
     databases::Databases,
-    free_address, member,
-    processes::{Processes, Service, binary},
+    member,
+    processes::{Processes, Service},
 };
 use prost::Message as _;
-use tokio::{net::TcpStream, time::Instant};
 
-/// The time within which `homeroom serve` must serve.
-const START: Duration = Duration::from_mins(1);
 /// The number of classes with the most labels, so that a list of them is a large answer.
 const FAT_CLASSES: usize = 40;
 /// A member of staff, who may request large answers.
@@ -32,108 +23,45 @@ const ATTACKER: &str = "attacker";
 /// The most labels of a class, and the characters of each.
 const LABELS: usize = 64;
 const LABEL_CHARS: usize = 63;
+/// The services, membership first.
+const SERVICES: [Service; 2] = [Service::Membership, Service::Invitations];
 
 /// Running services.
-pub enum Served {
-    /// `membership` and `invitations`.
-    Two(Box<Processes>),
-    /// `homeroom serve`.
-    One {
-        /// The process.
-        child: Child,
-        /// Its data folder.
-        data: tempfile::TempDir,
-        /// The addresses of membership and invitations.
-        addresses: [SocketAddr; 2],
-    },
-}
+pub struct Served(Processes);
 
 impl Served {
-    /// Starts two services on SQLite.
-    pub async fn two_services() -> Self {
+    /// Starts both on SQLite.
+    pub async fn start() -> Self {
         let mut processes = Processes::on(Databases::create(Engine::Sqlite).await);
-        for service in [Service::Membership, Service::Invitations] {
+        for service in SERVICES {
             let quiet = ["env", "RUST_LOG=off"].map(str::to_owned);
             processes = processes.with_wrapper(service, quiet.into());
         }
         processes.launch_both().await;
-        Self::Two(Box::new(processes))
-    }
-
-    /// Starts `homeroom serve`.
-    pub async fn one_process() -> Self {
-        let data = tempfile::tempdir().unwrap();
-        let addresses = [free_address(), free_address()];
-        let child = Command::new(binary("homeroom"))
-            .env_clear()
-            .arg("serve")
-            .arg("--data")
-            .arg(data.path())
-            .args(["--membership", &addresses[0].to_string()])
-            .args(["--invitations", &addresses[1].to_string()])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let deadline = Instant::now() + START;
-        while TcpStream::connect(addresses[1]).await.is_err() {
-            assert!(Instant::now() < deadline, "homeroom serve does not serve");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        Self::One {
-            child,
-            data,
-            addresses,
-        }
-    }
-
-    /// Returns the name of each process.
-    pub fn names(&self) -> Vec<&'static str> {
-        match self {
-            Self::Two(_) => vec!["membership", "invitations"],
-            Self::One { .. } => vec!["homeroom serve"],
-        }
+        Self(processes)
     }
 
     /// Returns their process ids.
-    pub fn ids(&self) -> Vec<u32> {
-        match self {
-            Self::Two(processes) => [Service::Membership, Service::Invitations]
-                .map(|service| processes.id(service))
-                .into(),
-            Self::One { child, .. } => vec![child.id()],
-        }
+    pub fn ids(&self) -> [u32; 2] {
+        SERVICES.map(|service| self.0.id(service))
     }
 
-    /// Returns true if all are still running.
+    /// Returns true if both are still running.
     pub fn run(&mut self) -> bool {
-        match self {
-            Self::Two(processes) => [Service::Membership, Service::Invitations]
-                .into_iter()
-                .all(|service| processes.runs(service)),
-            Self::One { child, .. } => child.try_wait().unwrap().is_none(),
-        }
+        SERVICES.into_iter().all(|service| self.0.runs(service))
     }
 
-    /// Returns the addresses of membership and invitations.
+    /// Returns their addresses.
     pub fn addresses(&self) -> [SocketAddr; 2] {
-        match self {
-            Self::Two(processes) => [Service::Membership, Service::Invitations]
-                .map(|service| processes.address(service)),
-            Self::One { addresses, .. } => *addresses,
-        }
+        SERVICES.map(|service| self.0.address(service))
     }
 
     /// Returns an access token.
     pub fn token(&self, user: &str, scopes: &[&str]) -> String {
-        match self {
-            Self::Two(processes) => processes.callers().access_token(Claims {
-                scopes,
-                ..Claims::of(user)
-            }),
-            Self::One { data, .. } => minted(data.path(), user, scopes),
-        }
+        self.0.callers().access_token(Claims {
+            scopes,
+            ..Claims::of(user)
+        })
     }
 
     fn clients(&self, user: &str, scopes: &[&str]) -> Clients {
@@ -211,24 +139,6 @@ impl Served {
 
     /// Stops them.
     pub async fn stop(self) {
-        match self {
-            Self::Two(processes) => processes.stop().await,
-            Self::One { mut child, .. } => {
-                child.kill().unwrap();
-                child.wait().unwrap();
-            }
-        }
+        self.0.stop().await;
     }
-}
-
-/// Returns a token for the services of a data folder.
-fn minted(data: &Path, user: &str, scopes: &[&str]) -> String {
-    let mut command = Command::new(binary("homeroom"));
-    command.args(["token", "--user", user, "--data"]).arg(data);
-    for scope in scopes {
-        command.args(["--scope", scope]);
-    }
-    let output = command.output().unwrap();
-    assert!(output.status.success());
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }

@@ -145,7 +145,7 @@ async fn a_server_follows_its_keys_until_it_stops() {
     write(&path, &jwks(&[1]));
     let world = World::new(TokenKeys::of_file(&path).unwrap());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let options = ServerOptions::new(Some(Arc::clone(&world.verifier)));
+    let options = ServerOptions::new(Arc::clone(&world.verifier));
     let shutdown = Shutdown::new();
     let services = Services::new().await;
     let served = tokio::spawn(serve(listener, options, services, shutdown.clone()));

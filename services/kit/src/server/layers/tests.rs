@@ -1,36 +1,26 @@
-use std::{convert::Infallible, sync::Arc};
-
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
-use tonic::body::Body;
 use tonic_types::StatusExt as _;
-use tower::{Layer as _, ServiceExt as _, service_fn};
+use tower::service_fn;
 
 use super::*;
-use crate::{
-    auth::{Signer, Verifier},
-    clock::SystemClock,
-    random::SystemRandomness,
-    server::{
-        AuthenticationStep,
-        middleware::{Middleware, Steps},
-    },
-    telemetry::testing::Log,
-};
+use crate::{auth::Signer, clock::SystemClock, random::SystemRandomness, telemetry::testing::Log};
+
+/// A method without authentication.
+const OPEN: &str = "/grpc.health.v1.Health/Check";
 
 fn request(headers: &[(&'static str, &str)]) -> Request {
     let mut request = Request::new(Body::empty());
-    *request.uri_mut() = http::Uri::from_static("/homeroom.test/Do");
+    *request.uri_mut() = http::Uri::from_static(OPEN);
     for (name, value) in headers {
         let value = HeaderValue::from_str(value).unwrap();
-        request.headers_mut().insert(*name, value);
+        request.headers_mut().append(*name, value);
     }
     request
 }
 
-/// Returns the answer of `step` in front of a service that answers by `handler`.
+/// Returns the answer of all steps in front of a service that answers by `handler`.
 async fn through<F>(
-    step: impl Middleware,
     request: Request,
     handler: impl Fn(Request) -> F + Clone + Send + 'static,
 ) -> Response
@@ -41,11 +31,15 @@ where
         let answer = handler(request);
         async move { Ok::<_, Infallible>(answer.await) }
     });
-    Steps::new(step)
-        .layer(inner)
-        .oneshot(request)
-        .await
+    let keys = Signer::generate(&SystemRandomness)
         .unwrap()
+        .keys(None)
+        .unwrap();
+    let clock = Arc::new(SystemClock);
+    let verifier = Verifier::new(keys, "issuer", "audience", clock.clone());
+    let calls = Calls::new(1);
+    let steps = Steps::new(calls, Arc::new(verifier), clock, Arc::new(SystemRandomness));
+    steps.layer(inner).oneshot(request).await.unwrap()
 }
 
 async fn fine(_request: Request) -> Response {
@@ -64,22 +58,10 @@ fn refused(code: Code, reason: &str) -> Failure {
     (code, Some(reason.to_owned()))
 }
 
-fn request_id_step() -> RequestIdStep {
-    RequestIdStep {
-        clock: Arc::new(SystemClock),
-        random: Arc::new(SystemRandomness),
-    }
-}
-
 #[tokio::test]
 async fn a_request_id_is_echoed_to_its_longest_or_made() {
     let id_for = async |sent: &str| {
-        let response = through(
-            request_id_step(),
-            request(&[(REQUEST_ID_METADATA, sent)]),
-            fine,
-        );
-        let response = response.await;
+        let response = through(request(&[(REQUEST_ID_METADATA, sent)]), fine).await;
         response.headers()[REQUEST_ID_METADATA]
             .to_str()
             .unwrap()
@@ -97,10 +79,10 @@ async fn a_request_id_is_echoed_to_its_longest_or_made() {
 #[tokio::test]
 async fn the_deadline_answers_deadline_exceeded_and_says_so() {
     let late = |_request| std::future::pending();
-    let response = through(DeadlineStep, request(&[("grpc-timeout", "5m")]), late).await;
+    let response = through(request(&[("grpc-timeout", "5m")]), late).await;
     let expected = Some(refused(Code::DeadlineExceeded, "DEADLINE_TOO_SHORT"));
     assert_eq!(failure(&response), expected);
-    let gone = through(DeadlineStep, request(&[("grpc-timeout", "0n")]), late).await;
+    let gone = through(request(&[("grpc-timeout", "0n")]), late).await;
     assert_eq!(failure(&gone), expected);
 }
 
@@ -115,9 +97,9 @@ async fn methods_learn_of_the_deadline() {
         }
         response
     };
-    let with = through(DeadlineStep, request(&[("grpc-timeout", "1H")]), seen).await;
+    let with = through(request(&[("grpc-timeout", "1H")]), seen).await;
     assert!(with.headers().contains_key("seen"));
-    let without = through(DeadlineStep, request(&[]), seen).await;
+    let without = through(request(&[]), seen).await;
     assert!(!without.headers().contains_key("seen"));
 }
 
@@ -147,7 +129,7 @@ fn timeouts_are_read_in_every_unit_and_malformed_ones_passed_over() {
 #[tokio::test]
 async fn a_panic_is_an_internal_failure_that_tells_nothing() {
     let panics = |_request| async { panic!("the secret is 42") };
-    let response = through(AnswerStep, request(&[]), panics).await;
+    let response = through(request(&[]), panics).await;
     let status = Status::from_header_map(response.headers()).unwrap();
     assert_eq!(status.code(), Code::Internal);
     assert!(!status.message().contains("42"));
@@ -160,7 +142,7 @@ async fn what_tonic_refuses_by_itself_gets_a_reason() {
             let status = status.clone();
             async move { status.into_http() }
         };
-        let response = through(AnswerStep, request(&[]), answers).await;
+        let response = through(request(&[]), answers).await;
         failure(&response)
     };
     let too_large = Some(refused(Code::ResourceExhausted, "MESSAGE_TOO_LARGE"));
@@ -213,9 +195,11 @@ fn the_log_shows_every_methods_path_and_no_more_of_a_strangers() {
 async fn a_call_with_a_long_path_leaves_a_short_line() {
     let (log, guard) = Log::of_this_thread();
     let mut call = request(&[]);
-    *call.uri_mut() = format!("/{}", "p".repeat(8_000)).parse().unwrap();
+    *call.uri_mut() = format!("/grpc.health.v1.Health/{}", "p".repeat(8_000))
+        .parse()
+        .unwrap();
     let refused = |_request| async { Status::unimplemented("").into_http() };
-    through(TraceStep, call, refused).await;
+    through(call, refused).await;
     drop(guard);
     let line = log.text();
     assert!(line.contains("answered") && line.contains("/ppp"), "{line}");
@@ -224,12 +208,6 @@ async fn a_call_with_a_long_path_leaves_a_short_line() {
 
 #[tokio::test]
 async fn the_log_says_what_a_call_lacks_that_shows_no_access_token() {
-    let keys = Signer::generate(&SystemRandomness)
-        .unwrap()
-        .keys(None)
-        .unwrap();
-    let clock = Arc::new(SystemClock);
-    let verifier = Arc::new(Verifier::new(keys, "issuer", "audience", clock));
     for (headers, expected) in [
         (&[][..], "no metadata `authorization`, or more than one"),
         (
@@ -250,13 +228,9 @@ async fn the_log_says_what_a_call_lacks_that_shows_no_access_token() {
         ),
     ] {
         let (log, listening) = Log::of_this_thread();
-        let mut call = request(&[]);
-        for (name, value) in headers {
-            let value = HeaderValue::from_str(value).unwrap();
-            call.headers_mut().append(*name, value);
-        }
-        let step = AuthenticationStep::new(Arc::clone(&verifier));
-        let response = through(step, call, fine).await;
+        let mut call = request(headers);
+        *call.uri_mut() = http::Uri::from_static("/homeroom.test/Do");
+        let response = through(call, fine).await;
         drop(listening);
         let unauthenticated = refused(Code::Unauthenticated, "ACCESS_TOKEN_INVALID");
         assert_eq!(failure(&response), Some(unauthenticated));
@@ -278,7 +252,7 @@ async fn a_call_is_part_of_the_trace_that_it_names() {
             }
             response
         };
-        let response = through(TraceStep, request(&[("traceparent", sent)]), seen).await;
+        let response = through(request(&[("traceparent", sent)]), seen).await;
         let seen = response.headers().get("seen");
         assert_eq!(seen.map(|seen| seen.to_str().unwrap()), kept);
     }

@@ -11,14 +11,6 @@ async fn first_refusal(server: &Running, calls: usize) -> Status {
 }
 
 #[tokio::test]
-async fn one_person_alone_does_not_make_the_service_shed_everybody() {
-    let server = start(|_| {}).await;
-    let refused = first_refusal(&server, CALLS_OF_A_PERSON_MAX + 1).await;
-    assert_eq!(refused.code(), Code::Unavailable);
-    assert_eq!(reason(&refused), ErrorReason::Overloaded);
-}
-
-#[tokio::test]
 async fn beyond_what_the_process_can_carry_calls_are_refused_and_health_is_not() {
     let server = start(|options| options.calls_max = 1).await;
     let refused = first_refusal(&server, 2).await;
@@ -37,7 +29,7 @@ async fn a_call_is_refused_before_its_token_is_looked_at() {
 }
 
 #[tokio::test]
-async fn a_call_has_its_place_until_its_answer_is_taken_and_a_watch_until_it_begins() {
+async fn a_call_has_its_place_until_it_is_answered_and_a_watch_until_it_begins() {
     let server = start(|options| options.calls_max = 1).await;
     let bearer = server.request("any").metadata().clone();
     let mut watch = Request::new(WatchEventsRequest::default());
@@ -45,9 +37,6 @@ async fn a_call_has_its_place_until_its_answer_is_taken_and_a_watch_until_it_beg
     let mut client = EventServiceClient::new(server.channel.clone());
     let _watching = client.watch_events(watch).await.unwrap();
     for _ in 0..3 {
-        // The place of the previous call becomes free a moment after its answer.
-        let answered = async { while server.call(server.request("any")).await.is_err() {} };
-        let patience = Duration::from_secs(10);
-        tokio::time::timeout(patience, answered).await.unwrap();
+        server.call(server.request("any")).await.unwrap();
     }
 }

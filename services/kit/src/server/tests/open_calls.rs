@@ -40,14 +40,7 @@ async fn so_many_watches_of_health_are_open_at_once_and_probes_are_answered_beyo
     let refused = watch(&other).await.map(drop).unwrap_err();
     assert_eq!(refused.code(), Code::Unavailable);
     assert_eq!(reason(&refused), ErrorReason::Overloaded);
-    // These calls are sequential, on either connection.
-    for _ in 0..20 {
-        assert_eq!(server.serving(LIVENESS).await, 1);
-    }
-    for (_, channel) in held.iter().step_by(150) {
-        let mut health = HealthClient::new(channel.clone());
-        health.check(HealthCheckRequest::default()).await.unwrap();
-    }
+    assert_eq!(server.serving(LIVENESS).await, 1);
     server.call(server.request("any")).await.unwrap();
     held.truncate(1);
     // The server learns of it a moment later.

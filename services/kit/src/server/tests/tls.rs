@@ -26,13 +26,6 @@ struct Secured {
     server: Running,
 }
 
-/// Returns TLS for a server that is never called.
-pub(super) fn any() -> ServerTls {
-    let folder = Folder::new();
-    let identity = folder.identity("any", &Authority::new("any").sign("any"));
-    ServerTls::load(identity, None).unwrap()
-}
-
 /// Starts a server; with `client_authority` it requires certificates signed by that authority.
 async fn secured(
     client_authority: Option<&Authority>,
