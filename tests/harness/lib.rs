@@ -232,22 +232,12 @@ impl Homeroom {
     /// Returns a caller with these claims.
     #[must_use]
     pub fn user_with(&self, claims: Claims<'_>) -> Clients {
-        let credentials = Credentials {
-            authorization: format!("Bearer {}", self.access_token(claims))
-                .parse()
-                .unwrap(),
-            acting_user: (!claims.acting_user.is_empty())
-                .then(|| claims.acting_user.parse().unwrap()),
-        };
-        Clients::new(&self.membership, &self.invitations, &credentials)
-    }
-
-    pub(crate) fn channel_of(&self, method: &str) -> Channel {
-        if method.starts_with("homeroom.membership.") {
-            self.membership.clone()
-        } else {
-            self.invitations.clone()
-        }
+        let authorization = format!("Bearer {}", self.access_token(claims));
+        let channels = [self.membership.clone(), self.invitations.clone()];
+        Clients::new(
+            channels,
+            Credentials::new(&authorization, claims.acting_user),
+        )
     }
 
     /// Waits until no redemption is under way, since an answer needs T2 but not T3 (P12).

@@ -1,6 +1,6 @@
-//! Calls any method of the contract by its name, with a request written as JSON.
+//! Calls any method of the contract by its name, with a request in bytes or written as JSON.
 
-use std::sync::LazyLock;
+use std::{sync::LazyLock, time::Duration};
 
 use homeroom_api::FILE_DESCRIPTOR_SET;
 use prost::{
@@ -8,6 +8,7 @@ use prost::{
     bytes::{Buf as _, BufMut as _},
 };
 use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor};
+use serde_json::Value;
 use tonic::{
     Request, Status,
     client::Grpc,
@@ -15,7 +16,13 @@ use tonic::{
     transport::Channel,
 };
 
-use crate::{Claims, Homeroom};
+use crate::{
+    Claims, Homeroom,
+    clients::{Clients, Credentials},
+};
+
+/// The time for which a caller waits for the first message of a stream.
+const STREAM_SECONDS: u64 = 30;
 
 /// Returns every method of the contract.
 #[must_use]
@@ -31,27 +38,63 @@ pub fn methods() -> &'static [MethodDescriptor] {
     &METHODS
 }
 
-/// Returns the method of this full name.
+/// Returns the method of this full name, or of the end of one, such as `ClassService.GetClass`.
 #[must_use]
-pub fn method(full_name: &str) -> &'static MethodDescriptor {
-    methods()
-        .iter()
-        .find(|method| method.full_name() == full_name)
-        .unwrap_or_else(|| panic!("no method {full_name}"))
+pub fn method(name: &str) -> &'static MethodDescriptor {
+    let is_it = |method: &&MethodDescriptor| {
+        let rest = method.full_name().strip_suffix(name);
+        rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    };
+    let found = methods().iter().find(is_it);
+    found.unwrap_or_else(|| panic!("no method {name}"))
+}
+
+/// Returns true if membership serves the method.
+#[must_use]
+pub fn is_memberships(method: &MethodDescriptor) -> bool {
+    method.full_name().starts_with("homeroom.membership.")
+}
+
+/// Encodes a request that is written as JSON.
+///
+/// # Panics
+/// Panics if it is no request of this method.
+#[must_use]
+pub fn encode(method: &MethodDescriptor, body: &Value) -> Vec<u8> {
+    DynamicMessage::deserialize(method.input(), body)
+        .unwrap_or_else(|error| panic!("{}: {body}: {error}", method.full_name()))
+        .encode_to_vec()
+}
+
+impl Clients {
+    /// Calls a method by its name and returns the first message in protobuf's JSON.
+    pub async fn call(&self, method: &str, body: &Value) -> Result<Value, Status> {
+        let method = self::method(method);
+        let mut request = Request::new(encode(method, body));
+        self.credentials.add_to(&mut request);
+        let channel = self.channels[usize::from(!is_memberships(method))].clone();
+        let bytes = send(
+            channel,
+            method,
+            request,
+            Duration::from_secs(STREAM_SECONDS),
+        )
+        .await?;
+        let answer = DynamicMessage::decode(method.output(), bytes.as_slice()).unwrap();
+        Ok(serde_json::to_value(&answer).unwrap())
+    }
 }
 
 impl Homeroom {
-    /// Calls a method by its full name, such as `homeroom.membership.v1.ClassService.GetClass`, and
+    /// Calls a method by its name, such as `homeroom.membership.v1.ClassService.GetClass`, and
     /// returns the first message in protobuf's JSON.
     pub async fn call(
         &self,
         caller: Claims<'_>,
         method: &str,
-        body: &serde_json::Value,
-    ) -> Result<serde_json::Value, Status> {
-        let authorization = format!("Bearer {}", self.access_token(caller));
-        self.call_with_headers(&authorization, caller.acting_user, method, body)
-            .await
+        body: &Value,
+    ) -> Result<Value, Status> {
+        self.user_with(caller).call(method, body).await
     }
 
     /// Calls a method with exactly this `authorization` header.
@@ -59,42 +102,22 @@ impl Homeroom {
         &self,
         authorization: &str,
         method: &str,
-        body: &serde_json::Value,
-    ) -> Result<serde_json::Value, Status> {
-        self.call_with_headers(authorization, "", method, body)
+        body: &Value,
+    ) -> Result<Value, Status> {
+        let channels = [self.membership.clone(), self.invitations.clone()];
+        Clients::new(channels, Credentials::new(authorization, ""))
+            .call(method, body)
             .await
-    }
-
-    async fn call_with_headers(
-        &self,
-        authorization: &str,
-        acting_user: &str,
-        method: &str,
-        body: &serde_json::Value,
-    ) -> Result<serde_json::Value, Status> {
-        let descriptor = self::method(method);
-        let message = DynamicMessage::deserialize(descriptor.input(), body)
-            .unwrap_or_else(|error| panic!("{method}: {body}: {error}"));
-        let mut request = Request::new(message.encode_to_vec());
-        request
-            .metadata_mut()
-            .insert("authorization", authorization.parse().unwrap());
-        if !acting_user.is_empty() {
-            request
-                .metadata_mut()
-                .insert("x-homeroom-user", acting_user.parse().unwrap());
-        }
-        let channel = self.channel_of(method);
-        let bytes = send(channel, descriptor, request).await?;
-        let answer = DynamicMessage::decode(descriptor.output(), bytes.as_slice()).unwrap();
-        Ok(serde_json::to_value(&answer).unwrap())
     }
 }
 
-async fn send(
+/// Makes one call and returns its answer; of a stream, the first message, or nothing if none comes
+/// within `wait`.
+pub async fn send(
     channel: Channel,
     method: &MethodDescriptor,
     request: Request<Vec<u8>>,
+    wait: Duration,
 ) -> Result<Vec<u8>, Status> {
     let path = format!("/{}/{}", method.parent_service().full_name(), method.name())
         .parse()
@@ -103,22 +126,18 @@ async fn send(
     grpc.ready()
         .await
         .map_err(|error| Status::unavailable(error.to_string()))?;
-    if method.is_server_streaming() {
-        let mut stream = grpc
-            .server_streaming(request, path, RawCodec)
-            .await?
-            .into_inner();
-        Ok(stream.message().await?.unwrap_or_default())
-    } else {
-        grpc.unary(request, path, RawCodec)
-            .await
-            .map(tonic::Response::into_inner)
+    if !method.is_server_streaming() {
+        return Ok(grpc.unary(request, path, RawCodec).await?.into_inner());
     }
+    let answer = grpc.server_streaming(request, path, RawCodec).await?;
+    let mut stream = answer.into_inner();
+    let first = tokio::time::timeout(wait, stream.message()).await;
+    Ok(first.unwrap_or(Ok(None))?.unwrap_or_default())
 }
 
 /// A codec whose messages are raw bytes.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct RawCodec;
+struct RawCodec;
 
 impl Codec for RawCodec {
     type Encode = Vec<u8>;

@@ -81,14 +81,8 @@ impl Fault {
                 format!("{}.{moment}", dice.pick(SAGA_METHODS))
             }
             _ => {
-                let method = dice.pick(&METHODS);
-                let service = if method.is_memberships() {
-                    "membership"
-                } else {
-                    "invitations"
-                };
                 let moment = *dice.pick(&["received", "answering"]);
-                format!("{service}.{}.{moment}", method.name)
+                format!("{}.{moment}", dice.pick(&METHODS).point())
             }
         };
         let action = if dice.chance(70) {
@@ -118,12 +112,7 @@ pub fn points() -> impl Iterator<Item = String> {
         ["sending", "answered"].map(|moment| format!("invitations.{name}.{moment}"))
     });
     let methods = METHODS.iter().flat_map(|method| {
-        let service = if method.is_memberships() {
-            "membership"
-        } else {
-            "invitations"
-        };
-        ["received", "answering"].map(|moment| format!("{service}.{}.{moment}", method.name))
+        ["received", "answering"].map(|moment| format!("{}.{moment}", method.point()))
     });
     let late = [LATE_SETTLEMENT.to_owned()].into_iter();
     late.chain(commits).chain(calls).chain(methods)

@@ -1,12 +1,13 @@
 //! Checks an answer and records what it reveals.
 
-use homeroom_api::invitations::v1::RedeemResponse;
-use prost::Message as _;
 use tonic::Status;
 
 use crate::{
     oracle::{is_same_redemption, wrong_failure, wrong_part},
-    requests::{Caller, Effect, acknowledged, redeemed_in},
+    requests::{
+        Caller, Effect,
+        answers::{self, acknowledged, redeemed},
+    },
     run::{Ended, Run, Sent},
 };
 
@@ -24,7 +25,7 @@ impl Run<'_> {
         restarting: bool,
     ) {
         let sent = &self.sent[index];
-        let name = sent.method.name;
+        let name = sent.method.name();
         let who = match &sent.request.caller {
             Caller::Platform => "the platform",
             Caller::For(user) => user,
@@ -66,8 +67,10 @@ impl Run<'_> {
             made_seconds,
         } = &self.sent[index];
         let now_seconds = self.stage.clock.forward_seconds();
-        let name = method.name;
-        for wrong in (method.failures)(answer).iter().filter_map(wrong_part) {
+        let name = method.name();
+        let descriptor = method.descriptor;
+        let failures = answers::failures(descriptor, answer);
+        for wrong in failures.iter().filter_map(wrong_part) {
             self.findings
                 .push(format!("#{index} {name}: in the batch: {wrong}"));
         }
@@ -85,13 +88,14 @@ impl Run<'_> {
             && now_seconds - made_seconds < REQUEST_ID_SECONDS
         {
             let same = if redeemed.is_empty() {
-                !request.has_request_id || (method.same)(first) == (method.same)(answer)
+                let [before, after] = [first, answer].map(|one| answers::same(descriptor, one));
+                !request.has_request_id || before == after
             } else {
-                let before = self::redeemed(name, first);
-                let pairs = before.iter().zip(&redeemed).zip(&request.safe_to_retry);
+                let before = answers::redeemed(name, first);
+                let pairs = before.iter().zip(&redeemed).zip(&request.redeems);
                 // An item that was refused is decided afresh on a retry.
                 pairs
-                    .filter(|(_, safe)| **safe)
+                    .filter(|(_, asked)| asked.safe_to_retry)
                     .all(|((one, other), _)| match (one, other) {
                         (Some(one), Some(other)) => is_same_redemption(one, other),
                         _ => true,
@@ -105,17 +109,15 @@ impl Run<'_> {
                 ));
             }
         }
-        for (place, response) in redeemed.iter().enumerate() {
+        for ((response, asked), dead) in redeemed.iter().zip(&request.redeems).zip(dead) {
             let Some(response) = response else { continue };
-            let by_dead_secret = !again && dead.get(place).copied().unwrap_or(false);
-            if by_dead_secret {
-                let text = &request.credentials[place];
+            if !again && *dead {
+                let text = &asked.credential;
                 self.findings.push(format!(
                     "I5: #{index} {text} opens though its end was answered"
                 ));
             }
-            let user = request.users.get(place).map_or("", String::as_str);
-            let told = acknowledged(response, user);
+            let told = acknowledged(response, &asked.user);
             self.tally
                 .add("admitted", u64::from(told.outcome == "ADMITTED"));
             self.world.acknowledged.push(told);
@@ -125,8 +127,8 @@ impl Run<'_> {
         {
             self.world.bury(texts);
         }
-        self.tally.count(&format!("ok {}", method.path()));
-        (method.learn)(&mut self.world, answer);
+        self.tally.count(&format!("ok {}", descriptor.full_name()));
+        answers::learn(&mut self.world, descriptor, answer);
         let sent = &mut self.sent[index];
         if sent.first.is_none() {
             sent.first = Some(answer.to_vec());
@@ -140,15 +142,6 @@ fn tells_of(bytes: &[u8], user: &str) -> bool {
     bytes
         .windows(user.len())
         .any(|window| window == user.as_bytes())
-}
-
-/// Returns the redemptions in an answer; empty for methods that redeem nothing.
-fn redeemed(name: &str, answer: &[u8]) -> Vec<Option<RedeemResponse>> {
-    match name {
-        "Redeem" => vec![RedeemResponse::decode(answer).ok()],
-        "BatchRedeem" => redeemed_in(answer),
-        _ => Vec::new(),
-    }
 }
 
 /// Formats an answer for people.

@@ -1,11 +1,13 @@
 //! The plan of a sequence, which is a function of its seed alone.
 
+use serde_json::{Value, json};
+
 use crate::{
     dice::Dice,
     faults::Fault,
     motifs,
-    requests::{METHODS, place_of},
-    set_up::SetUp,
+    requests::{Caller, METHODS, place_of},
+    world::{ADMIN, TEACHER, World},
 };
 
 /// The default of the most operations in a sequence after its set-up.
@@ -90,8 +92,8 @@ pub const WORK: &[Work] = &[
 /// A step of a sequence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// A call of the set-up.
-    SetUp(SetUp),
+    /// A call of the set-up: its method, its caller and its request.
+    SetUp(&'static str, Caller, Value),
     /// Actions that run concurrently.
     Together(Vec<Act>),
     /// The clock steps by this many seconds.
@@ -106,10 +108,7 @@ pub enum Step {
 #[must_use]
 pub fn plan(seed: u64, length: usize) -> Vec<Step> {
     let mut dice = Dice::new(seed);
-    let mut steps: Vec<Step> = SetUp::roll(&mut dice)
-        .into_iter()
-        .map(Step::SetUp)
-        .collect();
+    let mut steps = set_up(&mut dice, &World::new(seed));
     let span = length.saturating_sub(LENGTH_MIN);
     let operations = LENGTH_MIN + dice.below(span + 1);
     let restarts = dice.chance(15);
@@ -122,6 +121,61 @@ pub fn plan(seed: u64, length: usize) -> Vec<Step> {
             }
             steps.push(step);
         }
+    }
+    steps
+}
+
+/// Returns the calls that make a school with few seats, a class, and two kinds of invitations to it.
+fn set_up(dice: &mut Dice, world: &World) -> Vec<Step> {
+    let admin = || Caller::For(world.people[ADMIN].clone());
+    let mut steps = Vec::new();
+    let mut organization = |which: usize, seat_limit: i64| {
+        let name = &world.organizations[which];
+        let body = json!({
+            "organization_id": name.replace("organizations/", ""),
+            "organization": {"display_name": "School", "seat_limit": seat_limit},
+            "admin": world.people[ADMIN],
+        });
+        steps.push(Step::SetUp("CreateOrganization", Caller::Platform, body));
+        let member = json!({"user": world.people[TEACHER], "role": "TEACHER"});
+        let body = json!({"parent": name, "member": member});
+        steps.push(Step::SetUp("AddOrganizationMember", admin(), body));
+    };
+    organization(0, *dice.pick(&[0, 1, 2, 2, 3, 5]));
+    if dice.chance(25) {
+        organization(1, dice.between(0, 3));
+    }
+    let (school, class) = (&world.organizations[0], &world.classes[0]);
+    let body = json!({
+        "parent": school, "class_id": "art", "class": {"display_name": "Art", "owner": world.people[TEACHER]},
+    });
+    steps.push(Step::SetUp("CreateClass", admin(), body));
+    let first = dice.below(5);
+    for way in [first, first + 1 + dice.below(4)] {
+        // No uses mean no limit.
+        let uses = *dice.pick(&[0, 1, 2]);
+        let (method, body) = match way % 5 {
+            0 => (
+                "GetClassCode",
+                json!({"name": format!("{class}/classCode")}),
+            ),
+            1 => (
+                "CreateToken",
+                json!({"parent": class, "token": {"max_uses": uses}}),
+            ),
+            2 => {
+                let code = json!({"code": "ART-2026", "max_uses": uses});
+                let body =
+                    json!({"parent": class, "enrollment_code": code, "acknowledge_weak": true});
+                ("CreateEnrollmentCode", body)
+            }
+            3 => (
+                "GetInviteToken",
+                json!({"name": format!("{school}/inviteToken")}),
+            ),
+            _ => ("GetJoinUrl", json!({"name": format!("{class}/joinUrl")})),
+        };
+        steps.push(Step::SetUp(method, admin(), body));
     }
     steps
 }
@@ -238,7 +292,7 @@ mod tests {
                     Step::Arm(fault) => {
                         points.insert(fault.point);
                     }
-                    Step::SetUp(_) | Step::Disarm => {}
+                    Step::SetUp(..) | Step::Disarm => {}
                 }
             }
         }

@@ -3,21 +3,23 @@
 use std::time::Duration;
 
 use homeroom_kit::{clock::Clock as _, failpoints};
+use homeroom_tests::raw;
 use tokio::task::JoinHandle;
 use tonic::{Code, Status};
 
 use crate::{
     dice::Dice,
     plan::{Act, Fate, Step, Which, Work},
-    requests::{Caller, Composer, Effect, METHODS, Method, Request},
+    requests::{Caller, Composer, Effect, METHODS, Method, Request, place_of},
     stage::Stage,
     tally::Tally,
-    wire::{call, turns},
     world::World,
 };
 
 /// The time after which a call counts as stuck.
 const CALL_MAX: Duration = Duration::from_secs(30);
+/// The time for which a caller of a stream waits for its first message.
+const STREAM_WAIT: Duration = Duration::from_millis(2);
 
 /// A call that was sent.
 pub struct Sent {
@@ -86,9 +88,11 @@ impl<'stage> Run<'stage> {
     pub async fn carry_out(&mut self, steps: &[Step]) {
         for step in steps {
             match step {
-                Step::SetUp(set_up) => {
-                    let (method, request) = set_up.request(&self.world);
-                    self.trace.push(format!("set up {set_up:?}"));
+                Step::SetUp(method, caller, body) => {
+                    self.trace.push(format!("set up {method}"));
+                    let method = &METHODS[place_of(method)];
+                    let request =
+                        Request::new(method.descriptor, caller.clone(), body, &self.world);
                     let prepared = self.prepare(method, request);
                     self.together(vec![(prepared, false, Fate::Whole)], &[], &[])
                         .await;
@@ -120,16 +124,17 @@ impl<'stage> Run<'stage> {
 
     /// Calls each service once, behind all earlier calls.
     pub async fn knock(&mut self) {
-        for path in [
-            "/homeroom.membership.v1.OrganizationService/ListOrganizations",
-            "/homeroom.invitations.v1.EventService/ListEvents",
+        for name in [
+            "OrganizationService.ListOrganizations",
+            "invitations.v1.EventService.ListEvents",
         ] {
+            let method = raw::method(name);
             let mut message = tonic::Request::new(Vec::new());
             let token = self.stage.tokens[0].parse().unwrap();
             message.metadata_mut().insert("authorization", token);
-            let channel = self.stage.channel(path.contains(".membership."));
+            let channel = self.stage.channel(raw::is_memberships(method));
             // Any answer will do.
-            let _ = call(channel, path, message, false).await;
+            let _ = raw::send(channel, method, message, STREAM_WAIT).await;
         }
     }
 
@@ -149,10 +154,11 @@ impl<'stage> Run<'stage> {
                         dice: Dice::new(*dice),
                         focus: *focus,
                         world: &self.world,
-                        now_seconds: self.stage.clock.now().timestamp(),
+                        now: self.stage.clock.now(),
                     };
-                    let request = (METHODS[*method].compose)(&mut composer);
-                    calls.push((self.prepare(*method, request), false, *fate));
+                    let method = &METHODS[*method];
+                    let request = method.compose(&mut composer);
+                    calls.push((self.prepare(method, request), false, *fate));
                 }
                 Act::Again(back) => {
                     if let Some(last) = self.sent.len().checked_sub(1) {
@@ -166,9 +172,9 @@ impl<'stage> Run<'stage> {
         self.together(calls, &work, &restarts).await;
     }
 
-    fn prepare(&mut self, method: usize, request: Request) -> usize {
+    fn prepare(&mut self, method: &'static Method, request: Request) -> usize {
         self.sent.push(Sent {
-            method: &METHODS[method],
+            method,
             request,
             first: None,
             made_seconds: self.stage.clock.forward_seconds(),
@@ -184,8 +190,8 @@ impl<'stage> Run<'stage> {
         restarts: &[Which],
     ) {
         for (sent, _, _) in &calls {
-            if let Effect::Revives(texts) = &self.sent[*sent].request.effect {
-                self.world.revive(texts);
+            if let Effect::Revives(of) = &self.sent[*sent].request.effect {
+                self.world.revive(of);
             }
             if let Some(user) = &self.sent[*sent].request.erases {
                 self.world.erased.push(user.clone());
@@ -218,7 +224,7 @@ impl<'stage> Run<'stage> {
         for call in under_way {
             let waited = tokio::time::timeout(CALL_MAX, call.ended).await;
             if waited.is_err() {
-                let name = self.sent[call.sent].method.name;
+                let name = self.sent[call.sent].method.name();
                 self.findings.push(format!("{name} is not answered"));
             }
             let ended = waited.map_or(Ended::Gone, |ended| {
@@ -258,15 +264,14 @@ impl<'stage> Run<'stage> {
             message.set_timeout(Duration::from_millis(millis.into()));
         }
         let dead = request
-            .credentials
+            .redeems
             .iter()
-            .map(|text| self.world.is_dead(text))
+            .map(|asked| self.world.is_dead(&asked.credential))
             .collect();
-        let channel = self.stage.channel(method.is_memberships());
-        let path = method.path();
-        let streams = method.name == "WatchEvents";
+        let descriptor = method.descriptor;
+        let channel = self.stage.channel(raw::is_memberships(descriptor));
         let ended = tokio::spawn(async move {
-            let answered = call(channel, &path, message, streams);
+            let answered = raw::send(channel, descriptor, message, STREAM_WAIT);
             let answered = match fate {
                 Fate::Dropped(count) => tokio::select! {
                     biased;
@@ -294,5 +299,12 @@ impl<'stage> Run<'stage> {
             dead,
             ended,
         }
+    }
+}
+
+/// Waits until this task has been polled this many times.
+async fn turns(turns: u32) {
+    for _ in 0..turns {
+        tokio::task::yield_now().await;
     }
 }

@@ -50,7 +50,9 @@ impl Tally {
     /// never reached.
     #[must_use]
     pub fn missing(&self) -> BTreeSet<String> {
-        let methods = METHODS.iter().map(|method| format!("ok {}", method.path()));
+        let methods = METHODS
+            .iter()
+            .map(|method| format!("ok {}", method.descriptor.full_name()));
         let points = faults::points().map(|point| format!("reached {point}"));
         methods
             .chain(points)

@@ -130,12 +130,10 @@ impl World {
         }
     }
 
-    /// Marks the credentials of these invitations, and those that end in these codes, as uncertain.
-    pub fn revive(&mut self, of: &[String]) {
+    /// Marks the credentials of this invitation, and those that end in this code, as uncertain.
+    pub fn revive(&mut self, of: &str) {
         for known in &mut self.credentials {
-            known.uncertain |= of
-                .iter()
-                .any(|one| known.invitation == *one || known.text.ends_with(one.as_str()));
+            known.uncertain |= known.invitation == of || known.text.ends_with(of);
         }
     }
 
@@ -148,9 +146,18 @@ impl World {
             .any(|known| known.text == text && known.dead && !known.uncertain)
     }
 
-    /// Records a name once.
-    pub fn note(list: &mut Vec<String>, name: &str) {
-        if !name.is_empty() && !list.iter().any(|known| known == name) {
+    /// Records the name of a place, a token, an enrollment code or a join request once.
+    pub fn note(&mut self, name: &str) {
+        let parts: Vec<&str> = name.split('/').collect();
+        let list = match parts[..] {
+            [_, _] => &mut self.organizations,
+            [.., "classes", _] => &mut self.classes,
+            [.., "tokens", _] => &mut self.tokens,
+            [.., "enrollmentCodes", _] => &mut self.enrollment_codes,
+            [.., "joinRequests", _] => &mut self.join_requests,
+            _ => return,
+        };
+        if !list.iter().any(|known| known == name) {
             list.push(name.to_owned());
         }
     }

@@ -1,15 +1,17 @@
 //! Composes random requests from what is known.
 
-use std::fmt::Debug;
-
-use homeroom_api::common::v1::User;
-use prost::Message;
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use prost_reflect::{Kind, MethodDescriptor};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
     dice::Dice,
     world::{ADMIN, CO_TEACHER, FIRST_STUDENT, TEACHER, World},
 };
+
+/// The end of a resource name that nothing has.
+const NONE: &str = "01900000-0000-7000-8000-000000000000";
 
 /// The caller of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,65 +22,6 @@ pub enum Caller {
     For(String),
 }
 
-/// The effect of a call on the credentials of an invitation.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Effect {
-    /// No effect.
-    Nothing,
-    /// Once the call is answered, nobody gets in by these texts.
-    Ends(Vec<String>),
-    /// The credentials of these invitations, and those that end in these codes, may work again.
-    Revives(Vec<String>),
-}
-
-/// A composed call.
-#[derive(Debug, Clone)]
-pub struct Request {
-    /// The caller.
-    pub caller: Caller,
-    /// The encoded message.
-    pub body: Vec<u8>,
-    /// The message in readable form.
-    pub text: String,
-    /// True if a retry gets the same answer (R3).
-    pub has_request_id: bool,
-    /// The credentials that it redeems.
-    pub credentials: Vec<String>,
-    /// True, for each credential, if a retry gets the same answer.
-    pub safe_to_retry: Vec<bool>,
-    /// The users, in the same order.
-    pub users: Vec<String>,
-    /// The effect on credentials.
-    pub effect: Effect,
-    /// The user whom it erases: stored answers that name them are forgotten from now on (R13).
-    pub erases: Option<String>,
-}
-
-impl Request {
-    /// Returns a request without further effects.
-    #[must_use]
-    pub fn new<M: Message + Debug>(caller: Caller, message: &M) -> Self {
-        let text = format!("{message:?}");
-        Self {
-            caller,
-            body: message.encode_to_vec(),
-            has_request_id: text.contains("request_id: \"0"),
-            text,
-            credentials: Vec::new(),
-            safe_to_retry: Vec::new(),
-            users: Vec::new(),
-            effect: Effect::Nothing,
-            erases: None,
-        }
-    }
-
-    /// Returns the request with its effect on credentials.
-    #[must_use]
-    pub fn with_effect(self, effect: Effect) -> Self {
-        Self { effect, ..self }
-    }
-}
-
 /// The source of random requests.
 pub struct Composer<'world> {
     /// The random numbers.
@@ -87,22 +30,84 @@ pub struct Composer<'world> {
     pub focus: Option<u64>,
     /// The state that the callers know.
     pub world: &'world World,
-    /// The services' clock, in seconds since the epoch.
-    pub now_seconds: i64,
+    /// The time of the services' clock.
+    pub now: DateTime<Utc>,
 }
 
 impl Composer<'_> {
+    /// Adds what requests of many methods have: a request id, an etag, and the size and token of a
+    /// page.
+    pub fn complete(&mut self, method: &MethodDescriptor, body: &mut Value) {
+        let input = method.input();
+        let Value::Object(fields) = body else { return };
+        if input.get_field_by_name("request_id").is_some() && !fields.contains_key("request_id") {
+            fields.insert("request_id".to_owned(), self.request_id().into());
+        }
+        if input.get_field_by_name("page_token").is_some() {
+            fields.insert(
+                "page_token".to_owned(),
+                self.page_token(method.name()).into(),
+            );
+        }
+        if input.get_field_by_name("page_size").is_some() {
+            let size = *self.dice.pick(&[0, 1, 2, 5, 50, 2_000, -1]);
+            fields.insert("page_size".to_owned(), size.into());
+        }
+        if input.get_field_by_name("etag").is_some() {
+            let etag = self.etag(&fields["name"]);
+            fields.insert("etag".to_owned(), etag.into());
+        }
+        for (field, value) in fields {
+            let kind = input.get_field_by_name(field).map(|field| field.kind());
+            if let (Some(Kind::Message(message)), Value::Object(resource)) = (kind, value)
+                && message.get_field_by_name("etag").is_some()
+                && let Some(name) = resource.get("name")
+            {
+                let etag = self.etag(name);
+                resource.insert("etag".to_owned(), etag.into());
+            }
+        }
+    }
+
+    /// Returns one of these in proportion to its weight.
+    fn of<T: Clone>(&mut self, choice: &[(u32, T)]) -> T {
+        let weights = choice.iter().map(|(weight, _)| *weight);
+        choice[self.dice.weighted(weights)].1.clone()
+    }
+
     /// Returns a staff caller: mostly the administrator or the teacher.
     pub fn staff(&mut self) -> Caller {
-        let place = self.dice.weighted([50, 38, 6, 6].into_iter());
-        let person = [ADMIN, TEACHER, CO_TEACHER, FIRST_STUDENT][place];
+        let person = self.of(&[
+            (50, ADMIN),
+            (38, TEACHER),
+            (6, CO_TEACHER),
+            (6, FIRST_STUDENT),
+        ]);
         Caller::For(self.world.people[person].clone())
     }
 
     /// Returns a staff caller who decides requests; the co-teacher is among them.
     pub fn decider(&mut self) -> Caller {
-        let place = self.dice.weighted([4, 4, 2].into_iter());
-        Caller::For(self.world.people[[ADMIN, TEACHER, CO_TEACHER][place]].clone())
+        let person = self.of(&[(4, ADMIN), (4, TEACHER), (2, CO_TEACHER)]);
+        Caller::For(self.world.people[person].clone())
+    }
+
+    /// Returns the platform in this percentage of cases, otherwise staff.
+    pub fn platform_or_staff(&mut self, percent: usize) -> Caller {
+        if self.dice.chance(percent) {
+            Caller::Platform
+        } else {
+            self.staff()
+        }
+    }
+
+    /// Returns staff, or the person, who then leaves.
+    pub fn staff_or(&mut self, person: &str) -> Caller {
+        if self.dice.chance(30) {
+            Caller::For(person.to_owned())
+        } else {
+            self.staff()
+        }
     }
 
     /// Returns the id of a person.
@@ -113,6 +118,15 @@ impl Composer<'_> {
     /// Returns the id of a student.
     pub fn student(&mut self) -> String {
         self.dice.pick(&self.world.people[FIRST_STUDENT..]).clone()
+    }
+
+    /// Returns the id of a student in this percentage of cases, otherwise of anyone.
+    pub fn student_mostly(&mut self, percent: usize) -> String {
+        if self.dice.chance(percent) {
+            self.student()
+        } else {
+            self.anyone()
+        }
     }
 
     /// Returns a caller who acts for themselves.
@@ -147,16 +161,53 @@ impl Composer<'_> {
         }
     }
 
-    /// Returns a known name, or `absent`.
-    pub fn known(&mut self, names: &[String], absent: &str) -> String {
-        let none = || format!("{absent}/01900000-0000-7000-8000-000000000000");
-        self.dice.pick_from(names).cloned().unwrap_or_else(none)
+    /// Returns the name of an organization, or of all of them for the platform.
+    pub fn everywhere(&mut self, place: impl Fn(&mut Self) -> String) -> (Caller, String) {
+        if self.dice.chance(10) {
+            (Caller::Platform, "organizations/-".to_owned())
+        } else {
+            (self.staff(), place(self))
+        }
+    }
+
+    /// Returns the name of something of the class's collection: a known one, or an absent one.
+    pub fn one_of(&mut self, names: &[String], collection: &str) -> String {
+        let absent = || format!("{}/{collection}/{NONE}", self.world.classes[0]);
+        self.dice.pick_from(names).cloned().unwrap_or_else(absent)
+    }
+
+    /// Returns the name of a token.
+    pub fn token(&mut self) -> String {
+        self.one_of(&self.world.tokens, "tokens")
+    }
+
+    /// Returns the name of an enrollment code.
+    pub fn enrollment_code(&mut self) -> String {
+        self.one_of(&self.world.enrollment_codes, "enrollmentCodes")
+    }
+
+    /// Returns the name of a join request: mostly one of the latest, which wait.
+    pub fn join_request(&mut self) -> String {
+        let known = &self.world.join_requests;
+        let latest = known.len().saturating_sub(2);
+        let first = if self.dice.chance(70) { latest } else { 0 };
+        self.one_of(&known[first..], "joinRequests")
+    }
+
+    /// Returns the name of a redemption and its place and user, if one is known.
+    pub fn redemption(&mut self) -> (String, Option<(String, String)>) {
+        match self.dice.pick_from(&self.world.acknowledged).cloned() {
+            Some(known) => (known.redemption, Some((known.place, known.user))),
+            None => {
+                let organization = &self.world.organizations[0];
+                (format!("{organization}/redemptions/{NONE}"), None)
+            }
+        }
     }
 
     /// Returns the name of an invitation.
     pub fn invitation(&mut self) -> String {
-        let known = self.dice.pick_from(&self.world.credentials);
-        match known {
+        match self.dice.pick_from(&self.world.credentials) {
             Some(known) => known.invitation.clone(),
             None => format!("{}/classCode", self.class()),
         }
@@ -179,11 +230,8 @@ impl Composer<'_> {
             return Dice::new(focus).pick(known).text.clone();
         }
         // The latest credentials are the most likely to work.
-        let first = if self.dice.chance(50) {
-            known.len().saturating_sub(4)
-        } else {
-            0
-        };
+        let latest = known.len().saturating_sub(4);
+        let first = if self.dice.chance(50) { latest } else { 0 };
         let text = self.dice.pick(&known[first..]).text.clone();
         if self.dice.chance(5) {
             format!(" {}. ", text.to_lowercase())
@@ -192,8 +240,21 @@ impl Composer<'_> {
         }
     }
 
+    /// Returns a redemption for this user.
+    pub fn attempt(&mut self, user: &str) -> Value {
+        let organization = self.dice.chance(15).then(|| self.organization());
+        json!({
+            "credential": self.credential(),
+            "organization": organization,
+            "user": self.user(user),
+            "sign_up": self.dice.chance(4),
+            "client_ip": self.dice.chance(30).then_some("203.0.113.7"),
+            "request_id": self.request_id(),
+        })
+    }
+
     /// Returns a request id, or an empty string.
-    pub fn request_id(&mut self) -> String {
+    fn request_id(&mut self) -> String {
         if self.dice.chance(30) {
             return String::new();
         }
@@ -204,32 +265,22 @@ impl Composer<'_> {
     }
 
     /// Mostly returns no etag; otherwise the one last seen, or a wrong one.
-    pub fn etag(&mut self, name: &str) -> String {
-        match self.dice.weighted([80, 15, 5].into_iter()) {
-            0 => String::new(),
-            1 => self.world.etags.get(name).cloned().unwrap_or_default(),
-            _ => "\"99\"".to_owned(),
-        }
-    }
-
-    /// Returns a page size: small, unset or invalid.
-    pub fn page_size(&mut self) -> i32 {
-        *self.dice.pick(&[0, 1, 2, 5, 50, 2_000, -1])
+    fn etag(&mut self, name: &Value) -> String {
+        let last = self.world.etags.get(name.as_str().unwrap_or_default());
+        let last = last.cloned().unwrap_or_default();
+        self.of(&[(80, String::new()), (15, last), (5, "\"99\"".to_owned())])
     }
 
     /// Mostly returns the token of the first page; otherwise that of the page after the last one
     /// read of this list.
-    pub fn page_token(&mut self, list: &str) -> String {
-        match self.dice.weighted([70, 27, 3].into_iter()) {
-            0 => String::new(),
-            1 => self
-                .world
-                .page_tokens
-                .get(list)
-                .cloned()
-                .unwrap_or_default(),
-            _ => "none".to_owned(),
-        }
+    fn page_token(&mut self, list: &str) -> String {
+        let last = self
+            .world
+            .page_tokens
+            .get(list)
+            .cloned()
+            .unwrap_or_default();
+        self.of(&[(70, String::new()), (27, last), (3, "none".to_owned())])
     }
 
     /// Returns one of these filters, or none.
@@ -242,38 +293,35 @@ impl Composer<'_> {
     }
 
     /// Returns a time from `hours_before` hours ago to `hours_after` hours from now.
-    pub fn time(&mut self, hours_before: i64, hours_after: i64) -> prost_types::Timestamp {
+    pub fn time(&mut self, hours_before: i64, hours_after: i64) -> String {
         let hours = self.dice.between(-hours_before, hours_after);
-        prost_types::Timestamp {
-            seconds: self.now_seconds + hours * 3_600,
-            nanos: 0,
-        }
+        (self.now + TimeDelta::hours(hours)).to_rfc3339_opts(SecondsFormat::Secs, true)
+    }
+
+    /// Returns such a time in this percentage of cases.
+    pub fn time_sometimes(&mut self, percent: usize, before: i64, after: i64) -> Option<String> {
+        self.dice.chance(percent).then(|| self.time(before, after))
     }
 
     /// Returns a person as the platform knows them.
-    pub fn user(&mut self, id: &str) -> User {
-        let domain = if id.ends_with(|last: char| last.is_ascii_digit() && last > '3') {
-            "elsewhere.org"
-        } else {
-            "hamiltonschools.org"
-        };
-        User {
-            user: id.to_owned(),
-            display_name: format!("Person {id}"),
-            email: format!("{id}@{domain}"),
-            email_verified: self.dice.chance(80),
-            external_id: if self.dice.chance(50) {
-                id.to_owned()
-            } else {
-                String::new()
-            },
-        }
+    pub fn user(&mut self, id: &str) -> Value {
+        json!({
+            "user": id,
+            "display_name": format!("Person {id}"),
+            "email": email_of(id),
+            "email_verified": self.dice.chance(80),
+            "external_id": self.dice.chance(50).then_some(id),
+        })
     }
 }
 
-/// Returns a mask of these paths, or `None` if there are none.
-#[must_use]
-pub fn mask(paths: &[&str]) -> Option<prost_types::FieldMask> {
-    let paths: Vec<String> = paths.iter().map(|&path| path.to_owned()).collect();
-    (!paths.is_empty()).then_some(prost_types::FieldMask { paths })
+/// Returns a person's email address.
+pub fn email_of(id: &str) -> String {
+    let is_elsewhere = id.ends_with(|last: char| last.is_ascii_digit() && last > '3');
+    let domain = if is_elsewhere {
+        "elsewhere.org"
+    } else {
+        "hamiltonschools.org"
+    };
+    format!("{id}@{domain}")
 }
