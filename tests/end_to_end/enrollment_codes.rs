@@ -139,6 +139,12 @@ async fn b5_b16_a_code_works_from_its_first_moment_inclusive_to_its_last_exclusi
         ..code("BIO102")
     }).await.unwrap_err();
     assert_eq!(reason(&refused), "INVALID_REQUEST");
+    let request = UpdateEnrollmentCodeRequest {
+        enrollment_code: Some(EnrollmentCode { name: bio.name, valid_till_time: Some(timestamp(from)), ..Default::default() }),
+        ..Default::default()
+    };
+    let refused = homeroom.user("admin").enrollment_codes.update_enrollment_code(request).await.unwrap_err();
+    assert_eq!(reason(&refused), "INVALID_REQUEST");
 }
 }
 
@@ -328,6 +334,14 @@ async fn b4_weak_codes_are_acknowledged_or_guarded_by_a_domain(homeroom) {
     assert_eq!(reason(&create(code("BIO101")).await.unwrap_err()), "WEAK_CODE");
     let guarded = create(EnrollmentCode { email_domains: vec!["hamiltonschools.org".to_owned()], ..code("BIO101") }).await.unwrap();
     assert!(guarded.strength_bits < 50);
+    // Without the domain it is weak again.
+    let unguarded = UpdateEnrollmentCodeRequest {
+        enrollment_code: Some(EnrollmentCode { name: guarded.name, ..Default::default() }),
+        update_mask: field_mask(&["email_domains"]),
+        ..Default::default()
+    };
+    let refused = school.teacher.clone().enrollment_codes.update_enrollment_code(unguarded).await.unwrap_err();
+    assert_eq!(reason(&refused), "WEAK_CODE");
     assert!(create(code("K7Q2M9X4TB6WZP3")).await.unwrap().strength_bits >= 50);
 }
 }

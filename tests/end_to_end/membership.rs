@@ -1,6 +1,6 @@
 //! What staff and the platform do to organizations, classes and members (A10, B4, B14, P5, P8, R7, R8, U4).
 
-use homeroom_tests::{Claims, Homeroom, School, on_both_engines};
+use homeroom_tests::{Claims, Homeroom, School, on_both_engines, reason};
 use serde_json::{Value, json};
 
 use crate::membership;
@@ -174,6 +174,9 @@ async fn an_archived_class_closes_its_queue_and_takes_nobody(homeroom) {
     let archived = set("ClassService.ArchiveClass").await;
     assert_eq!((archived["state"].as_str(), waiting(&school).await), (Some("ARCHIVED"), 0));
     assert_eq!(add(homeroom, "teacher", &school.class, "student-2", "STUDENT").await.unwrap_err(), "CLASS_ARCHIVED");
+    let token = json!({"parent": school.class, "token": {}});
+    let refused = homeroom.call(Claims::of("teacher"), "homeroom.invitations.v1.TokenService.CreateToken", &token).await.unwrap_err();
+    assert_eq!(reason(&refused), "CLASS_ARCHIVED");
     let types = event_types(homeroom, &school.class).await;
     assert_eq!(types[types.len() - 3..], ["join_request.created", "join_request.closed", "class.archived"]);
     assert_eq!(set("ClassService.UnarchiveClass").await["state"], "ACTIVE");

@@ -7,12 +7,13 @@ use chrono::TimeDelta;
 use homeroom_api::{
     common::v1::ErrorReason,
     invitations::v1::{
-        ListAuditEntriesRequest, ListRefusedAttemptsRequest, PreviewRedemptionRequest,
-        RefusedAttempt, ResetClassCodeRequest, RevealTokenRequest, Token,
+        EnrollmentCode, ListAuditEntriesRequest, ListRefusedAttemptsRequest,
+        PreviewRedemptionRequest, RefusedAttempt, ResetClassCodeRequest, RevealTokenRequest, Token,
         refused_attempt::LimiterDecision,
     },
 };
 use homeroom_tests::{Claims, clients::Clients, on_both_engines, reason};
+use serde_json::json;
 
 const METHOD: &str = "homeroom.invitations.v1.";
 
@@ -78,6 +79,50 @@ async fn r12_who_read_or_changed_an_invitation_is_kept_without_its_secret(homero
     assert_eq!(found.audit_entries.len(), 1);
     let refused = school.admin.clone().audits.list_audit_entries(operators).await.unwrap_err();
     assert_eq!(reason(&refused), "SCOPE_MISSING");
+}
+}
+
+on_both_engines! {
+async fn r12_every_change_and_every_read_of_a_secret_is_one_entry(homeroom) {
+    let school = homeroom.school().await;
+    let (organization, class) = (&school.organization, &school.class);
+    let token = school.token(Token::default()).await.name;
+    homeroom.advance(TimeDelta::milliseconds(1));
+    let code = school.enrollment_code(EnrollmentCode { code: "ORCHID 2026".to_owned(), ..Default::default() }).await.name;
+    let [class_code, join_url, invite_token] = [format!("{class}/classCode"), format!("{class}/joinUrl"), format!("{organization}/inviteToken")];
+    let named = |name: &str| json!({"name": name});
+    // Reads that show no secret make no entry.
+    let calls = [
+        ("ClassCodeService/GetClassCode", named(&class_code), Some(&class_code)),
+        ("ClassCodeService/GetClassCode", named(&class_code), Some(&class_code)),
+        ("ClassCodeService/ResetClassCode", named(&class_code), Some(&class_code)),
+        ("ClassCodeService/LockClassCode", named(&class_code), Some(&class_code)),
+        ("ClassCodeService/UnlockClassCode", named(&class_code), Some(&class_code)),
+        ("ClassCodeService/UpdateClassCode", json!({"class_code": {"name": class_code, "lock_period": "7200s"}}), Some(&class_code)),
+        ("JoinUrlService/GetJoinUrl", named(&join_url), Some(&join_url)),
+        ("JoinUrlService/UpdateJoinUrl", json!({"join_url": {"name": join_url}, "update_mask": "enabled"}), Some(&join_url)),
+        ("TokenService/GetInviteToken", named(&invite_token), Some(&invite_token)),
+        ("TokenService/ResetInviteToken", named(&invite_token), Some(&invite_token)),
+        ("TokenService/RevealToken", named(&token), Some(&token)),
+        ("TokenService/GetToken", named(&token), None),
+        ("TokenService/ListTokens", json!({"parent": class}), None),
+        ("TokenService/RevokeToken", named(&token), Some(&token)),
+        ("EnrollmentCodeService/ListEnrollmentCodes", json!({"parent": organization}), None),
+        ("EnrollmentCodeService/GetEnrollmentCode", named(&code), Some(&code)),
+        ("EnrollmentCodeService/ListEnrollmentCodes", json!({"parent": class}), Some(class)),
+        ("EnrollmentCodeService/UpdateEnrollmentCode", json!({"enrollment_code": {"name": code, "code": "TULIP 2026"}, "acknowledge_weak": true}), Some(&code)),
+        ("EnrollmentCodeService/DeleteEnrollmentCode", named(&code), Some(&code)),
+    ];
+    for (method, body, _) in &calls {
+        homeroom.advance(TimeDelta::milliseconds(1));
+        homeroom.call(Claims::of("admin"), &format!("{METHOD}{}", method.replace('/', ".")), body).await.unwrap();
+    }
+    let list = ListAuditEntriesRequest { parent: organization.clone(), page_size: 1_000, ..Default::default() };
+    let entries = school.admin.clone().audits.list_audit_entries(list).await.unwrap().into_inner().audit_entries;
+    let told: Vec<(&str, &str)> = entries.iter().rev().skip(2).map(|entry| (entry.method.strip_prefix(METHOD).unwrap(), entry.subject.as_str())).collect();
+    let expected: Vec<(&str, &str)> = calls.iter().filter_map(|(method, _, subject)| Some((*method, subject.as_ref()?.as_str()))).collect();
+    assert_eq!(told, expected);
+    assert_eq!(entries.iter().rev().take(2).map(|entry| &entry.subject).collect::<Vec<_>>(), [&token, &code]);
 }
 }
 

@@ -55,12 +55,15 @@ async fn a2_a3_an_organization_has_one_invite_token_with_a_url_read_by_an_admini
     homeroom.advance(TimeDelta::days(4000));
     assert_eq!(homeroom.user("student-2").redeem(&first.token).await.unwrap().outcome(), RedemptionOutcome::Admitted);
     let mut admin = homeroom.user("admin");
-    let updated = admin.tokens.update_invite_token(UpdateInviteTokenRequest {
-        invite_token: Some(InviteToken { name: name.clone(), expire_time: Some(timestamp(homeroom.now() + TimeDelta::days(1))), ..Default::default() }),
-        update_mask: field_mask(&["expire_time"]),
-        ..Default::default()
-    }).await.unwrap().into_inner();
-    assert!(updated.expire_time.is_some());
+    let tomorrow = Some(timestamp(homeroom.now() + TimeDelta::days(1)));
+    for expire_time in [tomorrow, None, tomorrow] {
+        let updated = admin.tokens.update_invite_token(UpdateInviteTokenRequest {
+            invite_token: Some(InviteToken { name: name.clone(), expire_time, ..Default::default() }),
+            update_mask: field_mask(&["expire_time"]),
+            ..Default::default()
+        }).await.unwrap().into_inner();
+        assert_eq!(updated.expire_time, expire_time);
+    }
     homeroom.advance(TimeDelta::days(1));
     assert_eq!(homeroom.refusal("student-3", &first.token).await, "NO_LONGER_VALID");
 

@@ -1,5 +1,5 @@
 //! The redemption protocol (P1 to P13): the store's part on both engines, and the saga over a fake membership service
-//! that can be unreachable, lose answers and repeat itself.
+//! that can be unreachable, lose answers and repeat itself; and the changes that staff make while it is so.
 //!
 //! It needs a PostgreSQL at `HOMEROOM_TEST_DATABASE_URL`, with a role that may create databases. Without it these tests
 //! fail; nothing is skipped.
@@ -19,18 +19,24 @@ mod alike;
 mod attached;
 #[path = "redemptions/attempts.rs"]
 mod attempts;
+#[path = "staff/audit_trail.rs"]
+mod audit_trail;
 #[path = "redemptions/contract.rs"]
 mod contract;
 #[path = "redemptions/costs.rs"]
 mod costs;
 #[path = "redemptions/crowds.rs"]
 mod crowds;
-#[path = "redemptions/database.rs"]
-mod database;
+#[path = "support/databases.rs"]
+mod databases;
+#[path = "staff/enrollment_codes.rs"]
+mod enrollment_codes;
 #[path = "redemptions/erasures.rs"]
 mod erasures;
-#[path = "redemptions/fake_membership.rs"]
+#[path = "support/fake_membership.rs"]
 mod fake_membership;
+#[path = "staff/fences.rs"]
+mod fences;
 #[path = "redemptions/following.rs"]
 mod following;
 #[path = "redemptions/guessed.rs"]
@@ -57,13 +63,17 @@ mod repeats;
 mod saga;
 #[path = "support/scrape.rs"]
 mod scrape;
+#[path = "staff/secrets.rs"]
+mod secrets;
+#[path = "staff/service.rs"]
+mod service;
 #[path = "redemptions/store_rules.rs"]
 mod store_rules;
 #[path = "redemptions/stuck.rs"]
 mod stuck;
 #[path = "redemptions/unknown.rs"]
 mod unknown;
-#[path = "redemptions/waiting.rs"]
+#[path = "support/waiting.rs"]
 mod waiting;
-#[path = "redemptions/world.rs"]
+#[path = "support/world.rs"]
 mod world;

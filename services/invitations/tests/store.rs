@@ -9,6 +9,8 @@
 
 #[path = "support/databases.rs"]
 mod databases;
+#[path = "store/keys.rs"]
+mod keys;
 #[path = "store/logs.rs"]
 mod logs;
 #[path = "support/rows.rs"]
@@ -17,7 +19,7 @@ mod rows;
 use std::{collections::BTreeMap, sync::Arc};
 
 use chrono::TimeDelta;
-use databases::Database;
+use databases::{Database, on_both_engines};
 use homeroom_api::names::Place;
 use homeroom_invitations::{
     domain::{
@@ -288,33 +290,6 @@ async fn r11_events_of_an_organization_stand_in_the_order_of_its_changes(store: 
         assert_eq!(pair[0].subject, format!("{writer} first"));
         assert_eq!(pair[1].subject, format!("{writer} second"));
     }
-}
-
-macro_rules! on_both_engines {
-    ($($name:ident),+ $(,)?) => {
-        mod on_sqlite {
-            use super::Database;
-            $(
-                #[tokio::test]
-                async fn $name() {
-                    let database = Database::sqlite().await;
-                    super::$name(database.store.clone()).await;
-                    database.remove().await;
-                }
-            )+
-        }
-        mod on_postgres {
-            use super::Database;
-            $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $name() {
-                    let database = Database::postgres().await;
-                    super::$name(database.store.clone()).await;
-                    database.remove().await;
-                }
-            )+
-        }
-    };
 }
 
 on_both_engines!(

@@ -117,8 +117,8 @@ async fn settlements_of_many_batches_share_transactions() {
     // Then the settlements that waited are made together
     holding.commit("test").await.unwrap();
     world.quiet().await;
-    let url = world.database().postgres_url();
-    let mut connection = PgConnection::connect(&url).await.unwrap();
+    let url = world.database.postgres_url();
+    let mut connection = PgConnection::connect(url).await.unwrap();
     let transactions: i64 = sqlx::query_scalar(
         "SELECT count(DISTINCT xmin::text) FROM redemptions WHERE state = 'COMMITTED'",
     )

@@ -218,7 +218,7 @@ async fn loser_of_an_erasure(world: &World) -> Vec<String> {
     while world.membership.state().reads == asked {
         tokio::task::yield_now().await;
     }
-    let read = world.database().tables_of_who_waits().await;
+    let read = world.database.tables_of_who_waits().await;
     // when the first has finished, and she has come since,
     winner.commit("test").await.unwrap();
     assert_eq!(losing.await.unwrap().unwrap(), 1, "it is done");

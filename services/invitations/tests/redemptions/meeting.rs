@@ -38,7 +38,7 @@ async fn redeem_while_it_changes(
     let app = world.app.clone();
     let redeeming = tokio::spawn(async move { app.redemptions.redeem(attempt).await });
     // The redemption has looked the code up, and waits for the row.
-    until_a_session_waits(world.database()).await;
+    until_a_session_waits(&world.database).await;
     change(&mut row);
     row.revision += 1;
     assert!(changing.update_invitation(&row).await.unwrap());
@@ -129,8 +129,8 @@ async fn p4_a_batch_that_inserts_only_a_part_is_undone_and_begun_again() {
     let world = World::on_postgres().await;
     let code = world.code(Some(2)).await;
     // Given a database that skips bob's row the first time, counted in a sequence that no rollback undoes
-    let url = world.database().postgres_url();
-    let mut connection = PgConnection::connect(&url).await.unwrap();
+    let url = world.database.postgres_url();
+    let mut connection = PgConnection::connect(url).await.unwrap();
     let passes_over_bob_once = "CREATE SEQUENCE passed; \
         CREATE FUNCTION pass() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
         IF NEW.user_id = 'bob' AND nextval('passed') = 1 THEN RETURN NULL; END IF; \

@@ -8,12 +8,15 @@ use homeroom_api::{
     ids::{ClassId, OrganizationId},
     names::{ClassName, Place},
 };
-use homeroom_invitations::{domain::invitation::InvitationKind, store::RedemptionFilter};
+use homeroom_invitations::{
+    domain::invitation::InvitationKind,
+    store::{self, RedemptionFilter},
+};
 use sqlx::{Connection as _, Executor as _, PgConnection};
 use uuid::Uuid;
 
 use crate::{
-    database::TestDatabase,
+    databases::{Database, options},
     world::{World, unlimited, user},
 };
 
@@ -64,9 +67,29 @@ const FILL: &str = "
         FROM generate_series(1, 100000) n;
 ";
 
+impl Database {
+    /// Reopens the same PostgreSQL database in new sessions, once only `seen_by` is left of the old ones: by then their
+    /// reads are counted.
+    async fn reopened(mut self, seen_by: &mut PgConnection) -> Self {
+        self.store.close().await;
+        let others = "SELECT count(*) FROM pg_stat_activity \
+                      WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        while sqlx::query_scalar::<_, i64>(others)
+            .fetch_one(&mut *seen_by)
+            .await
+            .unwrap()
+            > 0
+        {
+            tokio::task::yield_now().await;
+        }
+        self.store = store::open(&self.url, options(), false).await.unwrap();
+        self
+    }
+}
+
 /// Returns a filled database. Its indexes are built at the end, which takes a fraction of the time.
-async fn filled(rows: u32) -> TestDatabase {
-    let database = TestDatabase::postgres().await;
+async fn filled(rows: u32) -> Database {
+    let database = Database::postgres().await;
     let mut connection = connect(&database).await;
     let indexes: Vec<(String, String)> = sqlx::query_as(
         "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' \
@@ -92,8 +115,8 @@ async fn filled(rows: u32) -> TestDatabase {
     database
 }
 
-async fn connect(database: &TestDatabase) -> PgConnection {
-    PgConnection::connect(&database.postgres_url())
+async fn connect(database: &Database) -> PgConnection {
+    PgConnection::connect(database.postgres_url())
         .await
         .unwrap()
 }
@@ -200,7 +223,7 @@ async fn reads_what_it_shows(classes: u32) {
         all,
     ];
     let middle = Uuid::parse_str(&format!("{:0>32}", SOME_ROWS / 2)).unwrap();
-    let mut session = database.store().read().await.unwrap();
+    let mut session = database.store.read().await.unwrap();
     let mut shown = 0;
     for filter in &filters {
         for before in [None, Some(middle)] {
@@ -216,7 +239,7 @@ async fn reads_what_it_shows(classes: u32) {
     let rows = read(&mut connection).await["redemptions"].1 - rows_before;
     assert_eq!(rows, shown);
     connection.close().await.unwrap();
-    database.drop_it().await;
+    database.remove().await;
 }
 
 #[tokio::test]
@@ -225,14 +248,14 @@ async fn b4_a_new_code_is_looked_up_among_all_by_indexes() {
     let mut connection = connect(&database).await;
     database = database.reopened(&mut connection).await;
     let before = read(&mut connection).await["invitations"];
-    let mut session = database.store().read().await.unwrap();
+    let mut session = database.store.read().await.unwrap();
     let found = session.find_all_by_lookup_macs(&[[1; 32], [2; 32]]).await;
     assert!(found.unwrap().is_empty());
     session.release();
     database = database.reopened(&mut connection).await;
     assert_eq!(read(&mut connection).await["invitations"], before);
     connection.close().await.unwrap();
-    database.drop_it().await;
+    database.remove().await;
 }
 
 async fn reads_few_rows(of: u32) {
@@ -242,7 +265,7 @@ async fn reads_few_rows(of: u32) {
     let before = read(&mut connection).await;
     let world = World::over(database, unlimited()).await;
     redeem(&world).await;
-    database = world.into_database().reopened(&mut connection).await;
+    database = world.database.reopened(&mut connection).await;
     for (table, (scans, rows)) in read(&mut connection).await {
         let (scans_before, rows_before) = before[&table];
         let (scans, rows) = (scans - scans_before, rows - rows_before);
@@ -253,5 +276,5 @@ async fn reads_few_rows(of: u32) {
         );
     }
     connection.close().await.unwrap();
-    database.drop_it().await;
+    database.remove().await;
 }

@@ -67,7 +67,6 @@ async fn r4_a_refusal_is_redeems_own_for_anyone_and_every_rule_for_staff() {
         tonic::Status::from(previewed).details(),
         tonic::Status::from(redeemed).details()
     );
-    world.membership.state().staff.insert("tess".to_owned());
     let preview = world.preview("tess", CODE).await.unwrap();
     let not_yet = Outcome::Refused(ErrorReason::NotYetValid);
     assert_eq!(preview.outcome, not_yet);

@@ -33,33 +33,11 @@ use homeroom_kit::{
 use uuid::Uuid;
 
 use crate::{
-    database::TestDatabase,
+    databases::on_both_engines,
     world::{CODE, caller, class, keys, organization, public_url, row, start, user},
 };
 
-/// Makes each rule a test on each engine.
-macro_rules! on_both {
-    ($($rule:ident),+ $(,)?) => {
-        mod on_postgres {
-            $(#[tokio::test]
-            async fn $rule() {
-                let database = super::TestDatabase::postgres().await;
-                super::$rule(std::sync::Arc::clone(database.store())).await;
-                database.drop_it().await;
-            })+
-        }
-        mod on_sqlite {
-            $(#[tokio::test]
-            async fn $rule() {
-                let database = super::TestDatabase::sqlite().await;
-                super::$rule(std::sync::Arc::clone(database.store())).await;
-                database.drop_it().await;
-            })+
-        }
-    };
-}
-
-on_both! {
+on_both_engines!(
     p2_one_living_redemption_for_each_invitation_epoch_and_user,
     p2_u2_who_would_be_let_in_by_now_takes_over_the_use_of_the_one_that_waits,
     p2_u2_a_use_that_was_taken_over_comes_back_whatever_its_taker_fails_by,
@@ -87,7 +65,7 @@ on_both! {
     profiles_are_found_by_organization_and_by_prefix,
     lists_are_newest_first_and_filtered,
     p5_a_feed_moves_on_from_where_it_stood,
-}
+);
 
 /// The attempt and the invitation of a request to reserve.
 struct Wanted {

@@ -1,118 +1,294 @@
-//! P7: a change that shuts people out is answered only when membership has confirmed it.
+//! P7 for every change that shuts people out: while membership raises no fence the change stands but is not answered,
+//! and a retry is answered once the fence is up.
 
 use homeroom_api::{
     common::v1::ErrorReason,
     invitations::v1::{
-        ClassCode, CreateEnrollmentCodeRequest, DeleteEnrollmentCodeRequest, EnrollmentCode,
-        GetClassCodeRequest, ResetClassCodeRequest, ResetClassCodeResponse,
-        class_code_service_server::ClassCodeService,
-        enrollment_code_service_server::EnrollmentCodeService,
+        CreateEnrollmentCodeRequest, CreateTokenRequest, DeleteEnrollmentCodeRequest,
+        EnrollmentCode, GetClassCodeRequest, GetInviteTokenRequest, GetJoinUrlRequest, JoinUrl,
+        LockClassCodeRequest, ResetClassCodeRequest, ResetInviteTokenRequest, RevokeTokenRequest,
+        Token, UnlockClassCodeRequest, UpdateEnrollmentCodeRequest, UpdateJoinUrlRequest,
+        class_code_service_server::ClassCodeService as _,
+        enrollment_code_service_server::EnrollmentCodeService as _,
+        join_url_service_server::JoinUrlService as _, token_service_server::TokenService as _,
     },
 };
-use tonic::{Response, Status};
+use prost_types::FieldMask;
+use tonic::Status;
 
-use crate::office::{CLASS, Office, by_owner, reason, request_id};
+use crate::{
+    fake_membership::Mode,
+    world::{CLASS, REQUEST, World, by, reason},
+};
 
-fn name() -> String {
-    format!("{CLASS}/classCode")
+/// A change of an invitation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Change {
+    ClassCodeReset,
+    InviteTokenReset,
+    TokenRevoked,
+    JoinUrlOff,
+    CodeOff,
+    CodeReplaced,
+    CodeDeleted,
+    // From here on, nobody is shut out.
+    ClassCodeLocked,
+    ClassCodeUnlocked,
+    JoinUrlOn,
+    CodeOn,
+    CodeRespelled,
+    CodeBounded,
 }
 
-async fn get(office: &Office) -> ClassCode {
-    let request = GetClassCodeRequest { name: name() };
-    let answer = office.class_codes.get_class_code(by_owner(request)).await;
-    answer.unwrap().into_inner()
-}
+/// The changes that shut people out, each with its event.
+const SHUT_OUT: [(Change, &str); 7] = [
+    (Change::ClassCodeReset, "class_code.reset"),
+    (Change::InviteTokenReset, "invite_token.reset"),
+    (Change::TokenRevoked, "token.revoked"),
+    (Change::JoinUrlOff, "join_url.updated"),
+    (Change::CodeOff, "enrollment_code.updated"),
+    (Change::CodeReplaced, "enrollment_code.updated"),
+    (Change::CodeDeleted, "enrollment_code.deleted"),
+];
 
-async fn reset(office: &Office) -> Result<Response<ResetClassCodeResponse>, Status> {
-    let request = ResetClassCodeRequest {
-        name: name(),
-        request_id: request_id(1),
-        ..ResetClassCodeRequest::default()
-    };
-    office.class_codes.reset_class_code(by_owner(request)).await
-}
-
-#[tokio::test]
-async fn p7_a_reset_without_membership_stands_but_is_not_answered() {
-    let office = Office::open().await;
-    let old = get(&office).await;
-    office.membership_is_away(true);
-    for _ in 0..2 {
-        assert_eq!(
-            reason(reset(&office).await),
-            ErrorReason::MembershipUnavailable
-        );
+impl Change {
+    /// Makes the invitation. Returns its name.
+    async fn make(self, world: &World) -> String {
+        match self {
+            Self::ClassCodeReset | Self::ClassCodeLocked | Self::ClassCodeUnlocked => {
+                let name = format!("{CLASS}/classCode");
+                let get = by("tess", GetClassCodeRequest { name });
+                let made = world.class_codes.get_class_code(get).await;
+                made.unwrap().into_inner().name
+            }
+            Self::InviteTokenReset => {
+                let name = "organizations/hamilton/inviteToken".to_owned();
+                let get = by("tess", GetInviteTokenRequest { name });
+                let made = world.tokens.get_invite_token(get).await;
+                made.unwrap().into_inner().name
+            }
+            Self::TokenRevoked => {
+                let create = CreateTokenRequest {
+                    parent: CLASS.to_owned(),
+                    token: Some(Token::default()),
+                    ..Default::default()
+                };
+                let made = world.tokens.create_token(by("tess", create)).await;
+                made.unwrap().into_inner().name
+            }
+            Self::JoinUrlOff | Self::JoinUrlOn => {
+                let name = format!("{CLASS}/joinUrl");
+                let get = by("tess", GetJoinUrlRequest { name });
+                let made = world.join_urls.get_join_url(get).await;
+                made.unwrap().into_inner().name
+            }
+            _ => {
+                let create = CreateEnrollmentCodeRequest {
+                    parent: CLASS.to_owned(),
+                    enrollment_code: Some(EnrollmentCode {
+                        code: "BIO101".to_owned(),
+                        ..Default::default()
+                    }),
+                    acknowledge_weak: true,
+                    ..Default::default()
+                };
+                let made = by("tess", create);
+                let made = world.enrollment_codes.create_enrollment_code(made).await;
+                made.unwrap().into_inner().name
+            }
+        }
     }
-    assert_eq!(office.membership.fence(&name()), 0);
-    let standing = get(&office).await;
-    assert_ne!(standing.code, old.code, "the change stands");
 
-    // A retry with the same request id finishes what the first one began.
-    office.membership_is_away(false);
-    let answered = reset(&office)
-        .await
-        .unwrap()
-        .into_inner()
-        .class_code
-        .unwrap();
-    assert_eq!(answered, standing);
-    assert_eq!(office.membership.fence(&name()), 2);
-    assert_eq!(
-        office.event_types().await,
-        ["class_code.created", "class_code.reset"]
-    );
+    /// Makes the change, under this request id.
+    async fn apply(self, world: &World, name: &str, request_id: &str) -> Result<(), Status> {
+        let (name, request_id) = (name.to_owned(), request_id.to_owned());
+        let (etag, codes) = (String::new(), &world.enrollment_codes);
+        macro_rules! call {
+            ($handlers:ident.$method:ident($message:ident { $($fields:tt)* })) => {
+                world.$handlers.$method(by("tess", $message { $($fields)* })).await.map(drop)
+            };
+        }
+        match self {
+            Self::ClassCodeReset => {
+                call!(class_codes.reset_class_code(ResetClassCodeRequest {
+                    name,
+                    etag,
+                    request_id
+                }))
+            }
+            Self::ClassCodeLocked => {
+                call!(class_codes.lock_class_code(LockClassCodeRequest {
+                    name,
+                    etag,
+                    request_id
+                }))
+            }
+            Self::ClassCodeUnlocked => {
+                call!(class_codes.unlock_class_code(UnlockClassCodeRequest {
+                    name,
+                    etag,
+                    request_id
+                }))
+            }
+            Self::InviteTokenReset => {
+                call!(tokens.reset_invite_token(ResetInviteTokenRequest {
+                    name,
+                    etag,
+                    request_id
+                }))
+            }
+            Self::TokenRevoked => {
+                call!(tokens.revoke_token(RevokeTokenRequest {
+                    name,
+                    etag,
+                    request_id
+                }))
+            }
+            Self::CodeDeleted => {
+                call!(
+                    enrollment_codes.delete_enrollment_code(DeleteEnrollmentCodeRequest {
+                        name,
+                        etag,
+                        request_id
+                    })
+                )
+            }
+            Self::JoinUrlOff | Self::JoinUrlOn => {
+                let enabled = self == Self::JoinUrlOn;
+                let changed = JoinUrl {
+                    name,
+                    enabled,
+                    ..Default::default()
+                };
+                call!(join_urls.update_join_url(UpdateJoinUrlRequest {
+                    join_url: Some(changed),
+                    update_mask: mask(&["enabled"]),
+                    request_id,
+                }))
+            }
+            _ => {
+                let (paths, code): (&[&str], _) = match self {
+                    Self::CodeReplaced => (&["code"], "CHEM101"),
+                    Self::CodeRespelled => (&["code"], "bio-101"),
+                    Self::CodeBounded => (&["max_uses", "email_domains", "display_name"], ""),
+                    _ => (&["enabled"], ""),
+                };
+                let request = UpdateEnrollmentCodeRequest {
+                    enrollment_code: Some(EnrollmentCode {
+                        name,
+                        code: code.to_owned(),
+                        enabled: Some(self == Self::CodeOn),
+                        max_uses: Some(30),
+                        display_name: "Term 1".to_owned(),
+                        ..Default::default()
+                    }),
+                    update_mask: mask(paths),
+                    acknowledge_weak: true,
+                    request_id,
+                };
+                codes
+                    .update_enrollment_code(by("tess", request))
+                    .await
+                    .map(drop)
+            }
+        }
+    }
+}
+
+fn mask(paths: &[&str]) -> Option<FieldMask> {
+    let paths = paths.iter().map(ToString::to_string).collect();
+    Some(FieldMask { paths })
+}
+
+/// Returns the number of pending fences.
+async fn pending(world: &World) -> usize {
+    let mut repository = world.app.store.read().await.unwrap();
+    let pending = repository.list_pending_fences(None, 10).await;
+    pending.unwrap().len()
 }
 
 #[tokio::test]
-async fn p7_recovery_finishes_a_fence_left_pending() {
-    let office = Office::open().await;
-    get(&office).await;
-    office.membership_is_away(true);
-    assert!(reset(&office).await.is_err());
-    assert_eq!(office.app.raise_pending_fences().await.unwrap(), 0);
-    office.membership_is_away(false);
-    assert_eq!(office.app.raise_pending_fences().await.unwrap(), 1);
-    assert_eq!(office.membership.fence(&name()), 2);
-    assert_eq!(
-        office.app.raise_pending_fences().await.unwrap(),
-        0,
-        "nothing is left"
-    );
+async fn p7_each_change_that_shuts_out_is_answered_only_once_its_fence_is_up() {
+    for (change, event) in SHUT_OUT {
+        let world = World::new().await;
+        let name = change.make(&world).await;
+        // Given membership that raises no fence, a change stands but is not answered, however often it is tried
+        world.membership.set(Mode::RaisesNoFence);
+        for _ in 0..2 {
+            let unanswered = change.apply(&world, &name, REQUEST).await;
+            let reason = reason(unanswered);
+            assert_eq!(reason, ErrorReason::MembershipUnavailable, "{change:?}");
+        }
+        assert_eq!(world.membership.fence(&name), 0, "{change:?}");
+        assert_eq!(pending(&world).await, 1, "{change:?}");
+        let events = world.event_types().await;
+        assert_eq!(events[1..], [event], "made, and changed once");
+        // When membership is back, then the same request is answered and the fence is up.
+        world.membership.set(Mode::Up);
+        change.apply(&world, &name, REQUEST).await.unwrap();
+        assert_eq!(world.membership.fence(&name), 2, "{change:?}");
+        assert_eq!(pending(&world).await, 0, "{change:?}");
+        assert_eq!(world.event_types().await, events, "{change:?}");
+        // Nothing is left of a secret that is revoked or deleted.
+        if matches!(change, Change::TokenRevoked | Change::CodeDeleted) {
+            assert_eq!(world.row(&name).await.secret, None, "{change:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn p7_recovery_raises_the_fence_of_each_and_the_retry_is_answered() {
+    for (change, _) in SHUT_OUT {
+        let world = World::new().await;
+        let name = change.make(&world).await;
+        world.membership.set(Mode::RaisesNoFence);
+        change.apply(&world, &name, REQUEST).await.unwrap_err();
+        assert_eq!(world.app.raise_pending_fences().await.unwrap(), 0);
+        world.membership.set(Mode::Up);
+        for raised in [1, 0] {
+            let found = world.app.raise_pending_fences().await.unwrap();
+            assert_eq!(found, raised, "{change:?}");
+        }
+        assert_eq!(world.membership.fence(&name), 2, "{change:?}");
+        // Membership need not be asked again.
+        world.membership.set(Mode::RaisesNoFence);
+        change.apply(&world, &name, REQUEST).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn p7_a_change_that_shuts_nobody_out_raises_no_fence() {
+    for (before, change) in [
+        (None, Change::ClassCodeLocked),
+        (Some(Change::ClassCodeLocked), Change::ClassCodeUnlocked),
+        (Some(Change::JoinUrlOff), Change::JoinUrlOn),
+        (Some(Change::CodeOff), Change::CodeOn),
+        (None, Change::CodeRespelled),
+        (None, Change::CodeBounded),
+    ] {
+        let world = World::new().await;
+        let name = change.make(&world).await;
+        if let Some(before) = before {
+            before.apply(&world, &name, "").await.unwrap();
+        }
+        let fence = world.membership.fence(&name);
+        world.membership.set(Mode::RaisesNoFence);
+        change.apply(&world, &name, "").await.unwrap();
+        assert_eq!(world.membership.fence(&name), fence, "{change:?}");
+        assert_eq!(pending(&world).await, 0, "{change:?}");
+    }
 }
 
 #[tokio::test]
 async fn p7_a_deleted_code_is_not_said_to_be_gone_before_its_fence_is_up() {
-    let office = Office::open().await;
-    let request = CreateEnrollmentCodeRequest {
-        parent: CLASS.to_owned(),
-        enrollment_code: Some(EnrollmentCode {
-            code: "BIO101".to_owned(),
-            ..EnrollmentCode::default()
-        }),
-        acknowledge_weak: true,
-        ..CreateEnrollmentCodeRequest::default()
-    };
-    let made = office
-        .enrollment_codes
-        .create_enrollment_code(by_owner(request))
-        .await;
-    let name = made.unwrap().into_inner().name;
-    let delete = async || {
-        let request = DeleteEnrollmentCodeRequest {
-            name: name.clone(),
-            ..DeleteEnrollmentCodeRequest::default()
-        };
-        reason(
-            office
-                .enrollment_codes
-                .delete_enrollment_code(by_owner(request))
-                .await,
-        )
-    };
-    office.membership_is_away(true);
-    assert_eq!(delete().await, ErrorReason::MembershipUnavailable);
-    assert_eq!(delete().await, ErrorReason::MembershipUnavailable);
-    office.membership_is_away(false);
+    let world = World::new().await;
+    let name = Change::CodeDeleted.make(&world).await;
+    let delete = async || reason(Change::CodeDeleted.apply(&world, &name, "").await);
+    world.membership.set(Mode::RaisesNoFence);
+    for _ in 0..2 {
+        assert_eq!(delete().await, ErrorReason::MembershipUnavailable);
+    }
+    world.membership.set(Mode::Up);
     assert_eq!(delete().await, ErrorReason::CodeNotFound);
-    assert_eq!(office.membership.fence(&name), 2);
+    assert_eq!(world.membership.fence(&name), 2);
 }

@@ -19,8 +19,8 @@ use tonic::{Request, transport::Endpoint};
 
 use crate::{
     databases::Database,
-    office::{CLASS, reason},
     scrape::until_shown,
+    world::{CLASS, reason},
 };
 
 const ISSUER: &str = "https://platform.example";

@@ -1,11 +1,11 @@
-//! The service's use cases over a fresh SQLite file, a manual clock and a fake membership.
+//! The service without its server: use cases and handlers over a fresh database, a manual clock and a fake membership.
 
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use homeroom_api::{
-    common::v1::User,
-    ids::{ClassId, OrganizationId, UserId},
+    common::v1::{ErrorReason, User},
+    ids::{OrganizationId, UserId},
     invitations::v1::{PreviewRedemptionRequest, RedeemRequest},
     names::Place,
 };
@@ -16,11 +16,14 @@ use homeroom_invitations::{
         invitation::{Epoch, Invitation, InvitationKind, Standing, Uses},
         lock::{Lock, LockPeriod},
         public_url::PublicUrl,
-        redemption::RedemptionState,
+        redemption::{Outcome, RedemptionState},
     },
+    grpc::{ClassCodeHandlers, EnrollmentCodeHandlers, JoinUrlHandlers, TokenHandlers},
     limiter::{Budgets, memory::MemoryLimiter},
     redemption::{
         Redemptions,
+        drive::Recovered,
+        follow::Followed,
         ledger::{Ledger, Redemption, RedemptionFilter},
         reply::{Preview, Redeemed},
         request::Attempt,
@@ -28,19 +31,27 @@ use homeroom_invitations::{
     store::{InvitationRow, OrganizationProfile},
 };
 use homeroom_kit::{
-    Result,
+    Error, Result,
     auth::{Caller, Scope},
     clock::ManualClock,
+    database::Url,
     keys::KeyRing,
+    outbox,
     paging::Paging,
-    random::{SystemRandomness, new_id_at},
+    random::{SharedRandomness, SystemRandomness, new_id_at},
     secret::SecretText,
     tasks::Writes,
 };
+use tonic::{Request, Status};
 use uuid::Uuid;
 
-use crate::{database::TestDatabase, fake_membership::FakeMembership};
+use crate::{
+    databases::Database,
+    fake_membership::{FakeMembership, Mode},
+};
 
+/// The class of most tests.
+pub(crate) const CLASS: &str = "organizations/hamilton/classes/bio-101";
 pub(crate) const CODE: &str = "HAMILTON-BIO101";
 pub(crate) const REQUEST: &str = "01900000-0000-7000-8000-0000000000aa";
 
@@ -57,7 +68,7 @@ pub(crate) fn organization() -> OrganizationId {
 }
 
 pub(crate) fn class() -> Place {
-    Place::new(organization(), Some(ClassId::parse("bio-101").unwrap()))
+    Place::parse(CLASS).unwrap()
 }
 
 pub(crate) fn user(name: &str) -> UserId {
@@ -138,11 +149,23 @@ pub(crate) fn unlimited() -> Budgets {
     }
 }
 
+pub(crate) const fn uses(used: u32, reserved: u32, queued: u32) -> Uses {
+    Uses {
+        used,
+        reserved,
+        queued,
+    }
+}
+
 pub(crate) struct World {
     pub(crate) app: Arc<App>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) membership: Arc<FakeMembership>,
-    database: TestDatabase,
+    pub(crate) class_codes: ClassCodeHandlers,
+    pub(crate) join_urls: JoinUrlHandlers,
+    pub(crate) tokens: TokenHandlers,
+    pub(crate) enrollment_codes: EnrollmentCodeHandlers,
+    pub(crate) database: Database,
 }
 
 impl World {
@@ -150,55 +173,57 @@ impl World {
         Self::with_budgets(unlimited()).await
     }
 
+    pub(crate) async fn with_budgets(budgets: Budgets) -> Self {
+        Self::over(Database::sqlite().await, budgets).await
+    }
+
     /// Makes a world on PostgreSQL, where transactions conflict; [`World::drop_it`] must drop it.
     pub(crate) async fn on_postgres() -> Self {
-        Self::over(TestDatabase::postgres().await, unlimited()).await
+        Self::over(Database::postgres().await, unlimited()).await
     }
 
     pub(crate) async fn drop_it(self) {
-        self.database.drop_it().await;
+        self.database.remove().await;
     }
 
-    pub(crate) fn into_database(self) -> TestDatabase {
-        self.database
+    pub(crate) async fn over(database: Database, budgets: Budgets) -> Self {
+        Self::with(database, budgets, keys(), Arc::new(SystemRandomness)).await
     }
 
-    pub(crate) fn database(&self) -> &TestDatabase {
-        &self.database
-    }
-
-    pub(crate) async fn with_budgets(budgets: Budgets) -> Self {
-        Self::over(TestDatabase::sqlite().await, budgets).await
-    }
-
-    pub(crate) async fn over(database: TestDatabase, budgets: Budgets) -> Self {
+    /// Makes a world with these keys and this randomness.
+    pub(crate) async fn with(
+        database: Database,
+        budgets: Budgets,
+        keys: KeyRing,
+        random: SharedRandomness,
+    ) -> Self {
         let clock = Arc::new(ManualClock::new(start()));
         let membership = Arc::new(FakeMembership::default());
-        let keys = Arc::new(keys());
+        let keys = Arc::new(keys);
         let writes = Writes::new();
         let redemptions = Redemptions::new(
             Ledger {
-                store: Arc::clone(database.store()),
+                store: Arc::clone(&database.store),
                 clock: clock.clone(),
-                random: Arc::new(SystemRandomness),
+                random: random.clone(),
             },
             membership.clone(),
             Arc::new(MemoryLimiter::new(budgets, clock.clone())),
             Arc::clone(&keys),
             writes.clone(),
         );
-        let app = App {
+        let app = Arc::new(App {
             redemptions: Arc::new(redemptions),
-            store: Arc::clone(database.store()),
+            store: Arc::clone(&database.store),
             clock: clock.clone(),
-            random: Arc::new(SystemRandomness),
+            random,
             keys: Arc::clone(&keys),
             membership: membership.clone(),
             writes,
             paging: Paging::new(keys),
             public_url: public_url(),
-            audit: AuditTrail::start(Arc::clone(database.store())),
-        };
+            audit: AuditTrail::start(Arc::clone(&database.store)),
+        });
         let mut repository = app.store.write().await.unwrap();
         let profile = OrganizationProfile {
             organization: organization(),
@@ -209,11 +234,21 @@ impl World {
         repository.save_profile(&profile, start()).await.unwrap();
         repository.commit("test").await.unwrap();
         Self {
-            app: Arc::new(app),
+            class_codes: ClassCodeHandlers(app.clone()),
+            join_urls: JoinUrlHandlers(app.clone()),
+            tokens: TokenHandlers(app.clone()),
+            enrollment_codes: EnrollmentCodeHandlers(app.clone()),
+            app,
             clock,
             membership,
             database,
         }
+    }
+
+    /// Returns the row whose id ends the resource name.
+    pub(crate) async fn row(&self, name: &str) -> InvitationRow {
+        let id = Uuid::parse_str(name.rsplit('/').next().unwrap()).unwrap();
+        self.stored(id).await
     }
 
     /// Stores an invitation. Returns its id.
@@ -370,16 +405,73 @@ impl World {
     }
 
     async fn pool(&self) -> sqlx::SqlitePool {
-        let url = format!("sqlite://{}", self.database.file().display());
+        let Url::Sqlite(path) = &self.database.url else {
+            panic!("it is not a file");
+        };
+        let url = format!("sqlite://{}", path.display());
         sqlx::SqlitePool::connect(&url).await.unwrap()
     }
 
-    /// Returns the types of all events, in their order.
+    /// Returns the types of all events, oldest first.
     pub(crate) async fn event_types(&self) -> Vec<String> {
-        sqlx::query_scalar("SELECT event_type FROM events ORDER BY sequence")
-            .fetch_all(&self.pool().await)
-            .await
-            .unwrap()
+        let feed = self.app.store.feed();
+        let events = feed.list(&outbox::Scope::Everything, 0, 1_000).await;
+        let events = events.unwrap().into_iter();
+        events.map(|event| event.event_type).collect()
+    }
+
+    /// Lets recovery, the feed or the sweep work once.
+    pub(crate) async fn recover(&self) -> Recovered {
+        self.app.redemptions.recover_once().await.unwrap()
+    }
+
+    pub(crate) async fn follow(&self) -> Followed {
+        self.app.redemptions.follow_once().await.unwrap()
+    }
+
+    /// Redeems, and returns the reason of the refusal.
+    pub(crate) async fn refusal(&self, name: &str, code: &str, request_id: &str) -> ErrorReason {
+        let redeemed = self.redeem(name, code, request_id).await;
+        redeemed.unwrap_err().reason()
+    }
+
+    /// Redeems, and returns the outcome.
+    pub(crate) async fn outcome(&self, name: &str, code: &str, request_id: &str) -> Outcome {
+        let redeemed = self.redeem(name, code, request_id).await;
+        redeemed.unwrap().outcome
+    }
+
+    /// Redeems while membership behaves so, and returns the reason of the refusal; then it answers again.
+    pub(crate) async fn refusal_while(
+        &self,
+        mode: Mode,
+        name: &str,
+        code: &str,
+        request_id: &str,
+    ) -> ErrorReason {
+        self.membership.set(mode);
+        let reason = self.refusal(name, code, request_id).await;
+        self.membership.set(Mode::Up);
+        reason
+    }
+}
+
+/// Returns a request of a user.
+pub(crate) fn by<T>(user: &str, message: T) -> Request<T> {
+    let mut caller = caller(user);
+    std::any::type_name::<T>().clone_into(&mut caller.method);
+    let mut request = Request::new(message);
+    request.extensions_mut().insert(caller);
+    request
+}
+
+/// Returns the reason of a refusal.
+pub(crate) fn reason<T>(result: std::result::Result<T, Status>) -> ErrorReason {
+    match result {
+        Ok(_) => ErrorReason::Unspecified,
+        Err(status) => Error::from_status(&status)
+            .unwrap_or_else(|| panic!("not one of our reasons: {status}"))
+            .reason(),
     }
 }
 

@@ -2,22 +2,31 @@
 
 use std::time::Duration;
 
+use homeroom_kit::database::Url;
 use sqlx::{Connection as _, PgConnection};
 
-use crate::database::TestDatabase;
+use crate::databases::Database;
 
 /// The maximum time that a test waits for an effect, in seconds.
 const SECONDS_MAX: u64 = 20;
 
-impl TestDatabase {
+impl Database {
+    /// Returns the address of a PostgreSQL database.
+    pub(crate) fn postgres_url(&self) -> &str {
+        let Url::Postgres(url) = &self.url else {
+            panic!("SQLite has one writer: nobody waits for a row");
+        };
+        url
+    }
+
     /// Returns the tables that a session which waits for another one has touched, once there is one. It returns none
     /// for SQLite, which has one writer.
     pub(crate) async fn tables_of_who_waits(&self) -> Vec<String> {
-        if matches!(self, Self::Sqlite { .. }) {
+        if matches!(self.url, Url::Sqlite(_)) {
             return Vec::new();
         }
         until_a_session_waits(self).await;
-        let mut connection = PgConnection::connect(&self.postgres_url()).await.unwrap();
+        let mut connection = PgConnection::connect(self.postgres_url()).await.unwrap();
         let held = "SELECT DISTINCT class.relname::text FROM pg_locks lock \
             JOIN pg_class class ON class.oid = lock.relation \
             JOIN pg_stat_activity session ON session.pid = lock.pid \
@@ -29,8 +38,8 @@ impl TestDatabase {
 }
 
 /// Waits until a session of a PostgreSQL database waits for a lock.
-pub(crate) async fn until_a_session_waits(database: &TestDatabase) {
-    let mut connection = PgConnection::connect(&database.postgres_url())
+pub(crate) async fn until_a_session_waits(database: &Database) {
+    let mut connection = PgConnection::connect(database.postgres_url())
         .await
         .unwrap();
     let waiting = async {

@@ -1,23 +1,8 @@
 //! The keys of stored secrets, on both engines: rotation row by row, and the refusal of keys that do not belong to the
 //! database.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-#[path = "support/databases.rs"]
-#[expect(dead_code, reason = "these tests go by the store alone")]
-mod databases;
-#[path = "support/rows.rs"]
-#[expect(dead_code, reason = "the store's tests use the rest")]
-mod rows;
-
 use std::{collections::BTreeMap, sync::Arc};
 
-use databases::Database;
 use homeroom_api::names::Place;
 use homeroom_invitations::{
     app::{
@@ -38,7 +23,11 @@ use homeroom_invitations::{
 use homeroom_kit::{
     clock::ManualClock, keys::KeyRing, random::SystemRandomness, secret::SecretText,
 };
-use rows::{class, get, id, insert, now, organization, update};
+
+use crate::{
+    databases::on_both_engines,
+    rows::{class, get, id, insert, now, organization, update},
+};
 
 const ONE: &str = "1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 const OTHER_ONE: &str = "1:AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
@@ -443,33 +432,6 @@ async fn keys_that_were_never_noted_are_tried_on_what_is_stored(store: Arc<dyn S
     assert!(note(&store, &[OTHER_ONE]).await.is_err());
     let early = rotate(&store, &[ONE, TWO]).await.unwrap_err();
     assert!(matches!(early, RotateError::NotInUse { version: 2 }));
-}
-
-macro_rules! on_both_engines {
-    ($($name:ident),+ $(,)?) => {
-        mod on_sqlite {
-            use super::Database;
-            $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $name() {
-                    let database = Database::sqlite().await;
-                    super::$name(database.store.clone()).await;
-                    database.remove().await;
-                }
-            )+
-        }
-        mod on_postgres {
-            use super::Database;
-            $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $name() {
-                    let database = Database::postgres().await;
-                    super::$name(database.store.clone()).await;
-                    database.remove().await;
-                }
-            )+
-        }
-    };
 }
 
 on_both_engines!(
