@@ -3,6 +3,7 @@
 //! the ids and resource names that the contract carries as text.
 
 pub mod ids;
+mod invitation_name;
 pub mod names;
 
 /// The types that both services share: error reasons, roles, users and events.

@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr};
 
 use uuid::Uuid;
 
+pub use crate::invitation_name::{InvitationKind, InvitationName};
+
 use crate::ids::{ClassId, InvalidId, OrganizationId, UserId};
 
 /// An organization or one of its classes: the place of members, the target of invitations, and the parent of codes,
@@ -138,7 +140,7 @@ impl MemberName {
 }
 
 macro_rules! child_name {
-    ($(#[$doc:meta])* $name:ident, $collection:literal, $message:literal) => {
+    ($(#[$doc:meta])* $name:ident, $collection:literal, $fits:expr, $message:literal) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name {
@@ -151,11 +153,14 @@ macro_rules! child_name {
         impl $name {
             /// Parses the resource name.
             pub fn parse(name: &str) -> Result<Self, InvalidId> {
+                let fits: fn(&Place) -> bool = $fits;
                 let (place, id) = child(name, $collection, $message)?;
-                Ok(Self {
-                    place,
-                    id: server_made(id)?,
-                })
+                let id = server_made(id)?;
+                if fits(&place) {
+                    Ok(Self { place, id })
+                } else {
+                    Err(InvalidId($message))
+                }
             }
         }
 
@@ -179,90 +184,44 @@ child_name!(
     /// `{place}/joinRequests/{join_request}`.
     JoinRequestName,
     "joinRequests",
+    |_| true,
     "must be `organizations/{organization}/joinRequests/{join_request}` or `organizations/{organization}/classes/{class}/joinRequests/{join_request}`"
-);
-
-child_name!(
-    /// `organizations/{organization}/classes/{class}/tokens/{token}`.
-    TokenName,
-    "tokens",
-    "must be `organizations/{organization}/classes/{class}/tokens/{token}`"
-);
-
-child_name!(
-    /// `{place}/enrollmentCodes/{enrollment_code}`.
-    EnrollmentCodeName,
-    "enrollmentCodes",
-    "must be `organizations/{organization}/enrollmentCodes/{enrollment_code}` or `organizations/{organization}/classes/{class}/enrollmentCodes/{enrollment_code}`"
 );
 
 child_name!(
     /// `organizations/{organization}/redemptions/{redemption}`.
     RedemptionName,
     "redemptions",
+    |place| place.class().is_none(),
     "must be `organizations/{organization}/redemptions/{redemption}`"
 );
 
-macro_rules! singleton_name {
-    ($(#[$doc:meta])* $name:ident, $suffix:literal, $parent:ty, $parse:expr, $message:literal) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(pub $parent);
+/// `organizations/{organization}/seatUsage`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SeatUsageName(pub OrganizationId);
 
-        impl $name {
-            /// Parses the resource name.
-            pub fn parse(name: &str) -> Result<Self, InvalidId> {
-                let parent = name
-                    .strip_suffix(concat!("/", $suffix))
-                    .ok_or(InvalidId($message))?;
-                let parse: fn(&str) -> Result<$parent, InvalidId> = $parse;
-                parse(parent).map(Self).map_err(|_| InvalidId($message))
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(formatter, concat!("{}/", $suffix), Place::from(self.0.clone()))
-            }
-        }
-    };
+impl SeatUsageName {
+    /// Parses the resource name.
+    pub fn parse(name: &str) -> Result<Self, InvalidId> {
+        let organization = name.strip_suffix("/seatUsage");
+        let organization = organization.and_then(|name| OrganizationName::parse(name).ok());
+        organization.map(|name| Self(name.0)).ok_or(InvalidId(
+            "must be `organizations/{organization}/seatUsage`",
+        ))
+    }
 }
 
-singleton_name!(
-    /// `organizations/{organization}/inviteToken`.
-    InviteTokenName,
-    "inviteToken",
-    OrganizationId,
-    |name| OrganizationName::parse(name).map(|name| name.0),
-    "must be `organizations/{organization}/inviteToken`"
-);
+impl fmt::Display for SeatUsageName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "organizations/{}/seatUsage", self.0)
+    }
+}
 
-singleton_name!(
-    /// `organizations/{organization}/seatUsage`.
-    SeatUsageName,
-    "seatUsage",
-    OrganizationId,
-    |name| OrganizationName::parse(name).map(|name| name.0),
-    "must be `organizations/{organization}/seatUsage`"
-);
-
-singleton_name!(
-    /// `organizations/{organization}/classes/{class}/classCode`.
-    ClassCodeName,
-    "classCode",
-    ClassName,
-    ClassName::parse,
-    "must be `organizations/{organization}/classes/{class}/classCode`"
-);
-
-singleton_name!(
-    /// `organizations/{organization}/classes/{class}/joinUrl`.
-    JoinUrlName,
-    "joinUrl",
-    ClassName,
-    ClassName::parse,
-    "must be `organizations/{organization}/classes/{class}/joinUrl`"
-);
+impl From<&Self> for Place {
+    fn from(place: &Self) -> Self {
+        place.clone()
+    }
+}
 
 impl From<OrganizationId> for Place {
     fn from(organization: OrganizationId) -> Self {
@@ -339,7 +298,7 @@ fn child<'name>(
     Ok((Place::parse(place).map_err(|_| InvalidId(message))?, id))
 }
 
-fn server_made(id: &str) -> Result<Uuid, InvalidId> {
+pub(crate) fn server_made(id: &str) -> Result<Uuid, InvalidId> {
     const MESSAGE: InvalidId = InvalidId("its last part must be the id that the server made");
     let uuid = Uuid::parse_str(id).map_err(|_| MESSAGE)?;
     if uuid.to_string() == id {

@@ -12,12 +12,26 @@ fn each_name_is_written_as_it_was_read() {
     ] {
         assert_eq!(JoinRequestName::parse(&text).unwrap().to_string(), text);
     }
-    let text = format!("{class}/tokens/{ID}");
-    assert_eq!(TokenName::parse(&text).unwrap().to_string(), text);
-    let text = format!("{class}/classCode");
-    assert_eq!(ClassCodeName::parse(&text).unwrap().to_string(), text);
-    let text = "organizations/hamilton/inviteToken";
-    assert_eq!(InviteTokenName::parse(text).unwrap().to_string(), text);
+    for (kind, text) in [
+        (InvitationKind::ClassToken, format!("{class}/tokens/{ID}")),
+        (
+            InvitationKind::EnrollmentCode,
+            format!("{class}/enrollmentCodes/{ID}"),
+        ),
+        (
+            InvitationKind::EnrollmentCode,
+            format!("organizations/hamilton/enrollmentCodes/{ID}"),
+        ),
+        (InvitationKind::ClassCode, format!("{class}/classCode")),
+        (InvitationKind::JoinUrl, format!("{class}/joinUrl")),
+        (
+            InvitationKind::OrganizationToken,
+            "organizations/hamilton/inviteToken".to_owned(),
+        ),
+    ] {
+        let name = InvitationName::parse(&text).unwrap();
+        assert_eq!((name.kind, name.to_string()), (kind, text));
+    }
     let text = format!("{class}/members/auth0|1");
     assert_eq!(MemberName::parse(&text).unwrap().to_string(), text);
 }
@@ -56,12 +70,24 @@ fn names_of_another_shape_are_refused() {
         "organizations/hamilton/inviteToken/",
         "organizations/hamilton/classes/bio-101/inviteToken",
         "inviteToken",
+        "organizations/hamilton/classCode",
+        "organizations/hamilton/joinUrl",
+        &format!("organizations/hamilton/tokens/{ID}"),
+        "organizations/hamilton/enrollmentCodes/1",
     ] {
-        assert!(InviteTokenName::parse(text).is_err(), "{text}");
+        assert_eq!(InvitationName::parse(text), None, "{text}");
     }
     assert!(ClassName::parse("organizations/hamilton").is_err());
     assert!(JoinRequestName::parse("organizations/hamilton/joinRequests/1").is_err());
     assert!(JoinRequestName::parse(&format!("organizations/hamilton/xjoinRequests/{ID}")).is_err());
+}
+
+#[test]
+fn each_kind_stands_in_its_row() {
+    for kind in InvitationKind::ALL {
+        assert_eq!(InvitationKind::from_tag(kind.tag()), Some(kind));
+    }
+    assert_eq!(InvitationKind::from_tag("CLASS_CODE"), None);
 }
 
 proptest::proptest! {
@@ -74,15 +100,11 @@ proptest::proptest! {
             UserName::parse(&text).map(|name| name.to_string()),
             MemberName::parse(&text).map(|name| name.to_string()),
             JoinRequestName::parse(&text).map(|name| name.to_string()),
-            TokenName::parse(&text).map(|name| name.to_string()),
-            EnrollmentCodeName::parse(&text).map(|name| name.to_string()),
             RedemptionName::parse(&text).map(|name| name.to_string()),
-            InviteTokenName::parse(&text).map(|name| name.to_string()),
             SeatUsageName::parse(&text).map(|name| name.to_string()),
-            ClassCodeName::parse(&text).map(|name| name.to_string()),
-            JoinUrlName::parse(&text).map(|name| name.to_string()),
         ];
-        for written in written.into_iter().flatten() {
+        let invitation = InvitationName::parse(&text).map(|name| name.to_string());
+        for written in written.into_iter().flatten().chain(invitation) {
             proptest::prop_assert_eq!(&written, &text);
         }
     }

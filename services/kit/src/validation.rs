@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::{
     email::EmailAddress,
     person,
+    rpc::Patch,
     status::{Error, FieldViolation, Result},
 };
 
@@ -95,6 +96,15 @@ impl Violations {
         parsed
             .map_err(|error| self.add(field, error.to_string()))
             .ok()
+    }
+
+    /// Returns the name of the resource to change and the etag that guards the change.
+    pub fn named<T, E: Display>(
+        &mut self,
+        parsed: std::result::Result<T, E>,
+        etag: &str,
+    ) -> Option<(T, String)> {
+        self.take("name", parsed).zip(Some(etag.to_owned()))
     }
 
     /// Returns true if there are no violations.
@@ -187,9 +197,12 @@ impl Violations {
         );
     }
 
-    /// Checks labels: at most 64, with keys `[a-z][a-z0-9_-]*` of up to 63 characters, and values of up to 63.
-    pub fn labels(&mut self, field: &str, labels: &BTreeMap<String, String>) -> bool {
-        let before = self.count();
+    /// Returns labels: at most 64, with keys `[a-z][a-z0-9_-]*` of up to 63 characters, and values of up to 63.
+    pub fn labels(
+        &mut self,
+        field: &str,
+        labels: &BTreeMap<String, String>,
+    ) -> BTreeMap<String, String> {
         self.check(
             labels.len() <= LABELS_MAX,
             field,
@@ -209,7 +222,7 @@ impl Violations {
             let printable = value.chars().all(person::is_printable);
             self.check(printable, field, "holds a control character");
         }
-        self.count() == before
+        labels.clone()
     }
 
     /// Returns the time, truncated to microseconds; None if it is absent, or if it is invalid, which is recorded.
@@ -294,6 +307,21 @@ impl Violations {
 pub struct Mask(Vec<String>);
 
 impl Mask {
+    /// Returns the mask of all fields, with which a new resource is read.
+    #[must_use]
+    pub fn all() -> Self {
+        Self(vec!["*".to_owned()])
+    }
+
+    /// Returns the change of a field if the update changes it.
+    pub fn patch<T>(&self, field: &str, populated: bool, read: impl FnOnce() -> T) -> Patch<T> {
+        if self.touches(field, populated) {
+            Patch::Set(read())
+        } else {
+            Patch::Keep
+        }
+    }
+
     /// Returns true if the update changes the field. `populated` is true if the request holds more than the field's
     /// empty value.
     #[must_use]

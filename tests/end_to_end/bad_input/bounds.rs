@@ -78,10 +78,6 @@ const ELSEWHERE: [(&str, &str); 17] = [
         "no JSON writes such a time: validation.rs",
     ),
     (
-        "ETAG_BYTES_MAX",
-        "an etag of another version is as wrong: ETAG_MISMATCH",
-    ),
-    (
         "MIN_PREFIX_CHARACTERS",
         "membership's CODE_PREFIX_CHARS_MIN",
     ),

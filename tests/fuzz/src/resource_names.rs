@@ -5,9 +5,8 @@ use std::fmt::Display;
 use homeroom_api::{
     ids::{ClassId, InvalidId, OrganizationId, UserId},
     names::{
-        ClassCodeName, ClassName, EnrollmentCodeName, InviteTokenName, JoinRequestName,
-        JoinUrlName, MemberName, OrganizationName, Place, RedemptionName, SeatUsageName, TokenName,
-        UserName,
+        ClassName, InvitationKind, InvitationName, JoinRequestName, MemberName, OrganizationName,
+        Place, RedemptionName, SeatUsageName, UserName,
     },
 };
 
@@ -29,15 +28,13 @@ pub fn check(data: &[u8]) {
         is_written_as_read(text, UserName::parse),
         is_written_as_read(text, MemberName::parse),
         is_written_as_read(text, JoinRequestName::parse),
-        is_written_as_read(text, TokenName::parse),
-        is_written_as_read(text, EnrollmentCodeName::parse),
         is_written_as_read(text, RedemptionName::parse),
-        is_written_as_read(text, InviteTokenName::parse),
         is_written_as_read(text, SeatUsageName::parse),
-        is_written_as_read(text, ClassCodeName::parse),
-        is_written_as_read(text, JoinUrlName::parse),
     ];
-    assert!(kinds.iter().filter(|is| **is).count() <= 1, "{text}");
+    let invitations = InvitationKind::ALL
+        .map(|kind| is_written_as_read(text, |text| InvitationName::parse_as(kind, text)));
+    let names = kinds.iter().chain(&invitations).filter(|is| **is).count();
+    assert!(names <= 1, "{text}");
 
     is_written_as_read(text, OrganizationId::parse);
     is_written_as_read(text, ClassId::parse);

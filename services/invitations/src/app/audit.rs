@@ -14,7 +14,7 @@ use homeroom_kit::{
     random::{Randomness, new_id_at},
 };
 
-use super::{App, invitation_name};
+use super::App;
 use crate::store::{self, AuditEntry, InvitationRow, Store};
 
 /// The limits by which entries of reads form batches.
@@ -124,7 +124,7 @@ impl App {
         rows.iter()
             .map(|row| {
                 let invitation = &row.invitation;
-                let (subject, place) = (invitation_name::of(invitation), &invitation.place);
+                let (subject, place) = (invitation.name().to_string(), &invitation.place);
                 Deed::of(caller).to(subject, Some(place), now, self.random.as_ref())
             })
             .collect()
@@ -132,7 +132,7 @@ impl App {
 
     /// Writes the entry that `caller` is about to see the secret of `row`.
     pub(super) async fn audit_read(&self, caller: &Caller, row: &InvitationRow) -> Result<()> {
-        let subject = invitation_name::of(&row.invitation);
+        let subject = row.invitation.name().to_string();
         self.audit_deed(caller, Some(&row.invitation.place), subject)
             .await
     }

@@ -1,89 +1,83 @@
 //! The code of a class (C1 to C8): read, locked, unlocked and reset by its staff.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use homeroom_api::invitations::v1::ClassCode;
-use homeroom_kit::{Error, Result, rpc::check_etag};
+use chrono::{DateTime, Utc};
+use homeroom_api::names::InvitationName;
+use homeroom_kit::{Error, Result, auth::Caller, rpc::Patch};
 
 use super::{
-    patch::Patch,
-    rules::{self, Rule},
-    views,
+    App,
+    answer::Shown,
+    rules,
     write::{Change, Work, changed},
 };
-use crate::{
-    domain::{
-        invitation::InvitationKind,
-        lock::{Lock, LockPeriod},
-    },
-    store::InvitationRow,
-};
+use crate::domain::lock::{Lock, LockPeriod};
 
-/// A change of a class code by staff.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ClassCodeChange {
-    /// Sets how long it stays unlocked (C4).
-    Update(Patch<LockPeriod>),
-    /// Locks it now (C7).
-    Lock,
-    /// Unlocks it; its lock period starts again (C7, X3).
-    Unlock,
-    /// Makes a new code, unlocked (C8).
-    Reset,
-}
-
-impl ClassCodeChange {
-    /// Returns the rule of the method that makes this change.
-    pub(crate) const fn rule(self) -> Rule {
-        match self {
-            Self::Update(_) => rules::UPDATE_CLASS_CODE,
-            Self::Lock => rules::LOCK_CLASS_CODE,
-            Self::Unlock => rules::UNLOCK_CLASS_CODE,
-            Self::Reset => rules::RESET_CLASS_CODE,
-        }
+impl App {
+    /// Returns the class code with its secret.
+    pub(crate) async fn get_class_code(
+        self: &Arc<Self>,
+        caller: &Caller,
+        name: InvitationName,
+    ) -> Result<Shown> {
+        let rule = rules::GET_CLASS_CODE;
+        self.show_singleton(caller, name, rule).await
     }
 }
 
-/// Changes the class's code. A reset is answered once nobody is admitted by the old one (C8).
-pub(crate) async fn change(
+/// Sets how long it stays unlocked (C4).
+pub(crate) async fn update(
     work: &mut Work,
-    etag: String,
-    change: ClassCodeChange,
-) -> Result<Change<ClassCode>> {
-    let mut row = work.find_or_make(InvitationKind::ClassCode).await?;
-    check_etag(&etag, row.revision)?;
-    apply(work, &mut row, change).await?;
-    Ok(Change::of(views::class_code(&row, work.now), row).shown())
+    name: InvitationName,
+    (period, etag): (Patch<LockPeriod>, String),
+) -> Result<Change> {
+    let set = |mut lock: Lock, _| {
+        period.set(&mut lock.period);
+        lock
+    };
+    let data = changed(&["lock_period"]);
+    relock(work, &name, &etag, "class_code.updated", data, set).await
 }
 
-async fn apply(work: &mut Work, row: &mut InvitationRow, change: ClassCodeChange) -> Result<()> {
-    let now = work.now;
-    let before = row
-        .invitation
-        .lock
-        .ok_or_else(|| Error::internal("a class code has no lock"))?;
-    let (event, lock, data) = match change {
-        ClassCodeChange::Update(Patch::Keep) => return Ok(()),
-        ClassCodeChange::Update(Patch::Set(period)) => (
-            "class_code.updated",
-            before.with_period(period),
-            changed(&["lock_period"]),
-        ),
-        ClassCodeChange::Lock => ("class_code.locked", before.locked(now), BTreeMap::new()),
-        ClassCodeChange::Unlock => ("class_code.unlocked", before.unlocked(now), BTreeMap::new()),
-        ClassCodeChange::Reset => (
-            "class_code.reset",
-            Lock::open(now, before.period),
-            BTreeMap::new(),
-        ),
-    };
-    if lock == before && change != ClassCodeChange::Reset {
-        return Ok(());
+/// Locks it now (C7).
+pub(crate) async fn lock(work: &mut Work, name: InvitationName, etag: String) -> Result<Change> {
+    let (event, data) = ("class_code.locked", BTreeMap::new());
+    relock(work, &name, &etag, event, data, Lock::locked).await
+}
+
+/// Unlocks it; its lock period starts again (C7, X3).
+pub(crate) async fn unlock(work: &mut Work, name: InvitationName, etag: String) -> Result<Change> {
+    let (event, data) = ("class_code.unlocked", BTreeMap::new());
+    relock(work, &name, &etag, event, data, Lock::unlocked).await
+}
+
+/// Makes a new code, unlocked. It is answered once nobody is admitted by the old one (C8).
+pub(crate) async fn reset(work: &mut Work, name: InvitationName, etag: String) -> Result<Change> {
+    let mut row = work.load(&name, &etag).await?;
+    let lock = row.invitation.lock.ok_or_else(no_lock)?;
+    row.invitation.lock = Some(lock.unlocked(work.now));
+    work.reset("class_code.reset", row).await
+}
+
+async fn relock(
+    work: &mut Work,
+    name: &InvitationName,
+    etag: &str,
+    event: &'static str,
+    data: BTreeMap<String, String>,
+    set: impl FnOnce(Lock, DateTime<Utc>) -> Lock + Send,
+) -> Result<Change> {
+    let mut row = work.load(name, etag).await?;
+    let before = row.invitation.lock.ok_or_else(no_lock)?;
+    let lock = set(before, work.now);
+    if lock != before {
+        row.invitation.lock = Some(lock);
+        work.save(event, &mut row, data).await?;
     }
-    row.invitation.lock = Some(lock);
-    if change == ClassCodeChange::Reset {
-        let secret = work.app.new_secret(InvitationKind::ClassCode)?;
-        row.reset(work.app.secrets(), &secret, now)?;
-    }
-    work.save(event, row, data).await
+    Ok(Change::shown(row))
+}
+
+fn no_lock() -> Error {
+    Error::internal("a class code has no lock")
 }

@@ -4,26 +4,26 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use homeroom_api::{
     common::v1::ErrorReason,
-    invitations::v1::{DeleteEnrollmentCodeRequest, EnrollmentCode as View},
-    names::{EnrollmentCodeName, Place},
+    invitations::v1::DeleteEnrollmentCodeRequest,
+    names::{InvitationName, Place},
 };
 use homeroom_kit::{
     Error, Result,
     auth::Caller,
     paging::{Page, PageRequest},
     random::new_id,
-    rpc::check_etag,
     secret::SecretText,
     validation::Violations,
 };
 use uuid::Uuid;
 
 use super::{
-    App, EnrollmentCodePatch, NewEnrollmentCode,
+    App,
+    answer::Shown,
+    code_fields::{CodeFields, check_code},
+    find::find,
     fold_codes::fold_codes,
-    patch::{EnrollmentCodeRules, check_code},
     rules,
-    views::{self, Answer},
     write::{Change, Work, changed},
 };
 use crate::{
@@ -32,17 +32,19 @@ use crate::{
         invitation::InvitationKind,
     },
     membership::Access,
-    store::{InvitationFilter, InvitationRow, Repository},
+    store::{InvitationFilter, InvitationRow},
 };
 
 const KIND: InvitationKind = InvitationKind::EnrollmentCode;
 
-fn code_not_found(name: &EnrollmentCodeName) -> Error {
-    Error::new(
-        ErrorReason::CodeNotFound,
-        "There is no such enrollment code that you may see; check its name.",
-    )
-    .resource("homeroom/EnrollmentCode", name.to_string())
+/// The changes of an enrollment code (B10). It holds a secret, so it has no Debug.
+pub(crate) struct CodeUpdate {
+    /// The code itself, if it is set.
+    pub(crate) code: Option<EnrollmentCode>,
+    /// The other fields.
+    pub(crate) fields: CodeFields,
+    /// True if the author knows that the code is weak.
+    pub(crate) acknowledge_weak: bool,
 }
 
 fn code_taken() -> Error {
@@ -58,33 +60,25 @@ fn prefix(access: &Access) -> Result<CodePrefix> {
         .map_err(|_| Error::internal("membership gave no code prefix"))
 }
 
-async fn find(repository: &mut dyn Repository, name: &EnrollmentCodeName) -> Result<InvitationRow> {
-    repository
-        .get_invitation(name.id)
-        .await?
-        .filter(|row| {
-            row.invitation.kind == KIND
-                && row.invitation.place == name.place
-                && row.delete_time.is_none()
-        })
-        .ok_or_else(|| code_not_found(name))
-}
-
 impl App {
     /// Reads an enrollment code, unmasked. The read is audited.
     pub async fn get_enrollment_code(
         &self,
         caller: &Caller,
-        name: &EnrollmentCodeName,
-    ) -> Result<View> {
-        let access = self
-            .authorize(caller, &name.place, rules::GET_ENROLLMENT_CODE)
-            .await?;
-        let row = find(self.store.read().await?.as_mut(), name).await?;
+        name: InvitationName,
+    ) -> Result<Shown> {
+        let rule = rules::GET_ENROLLMENT_CODE;
+        let access = self.authorize(caller, &name.place, rule).await?;
+        let row = find(self.store.read().await?.as_mut(), &name).await?;
         self.audit_read(caller, &row).await?;
-        let mut shown = views::enrollment_code(&row, &access.code_prefix, self.clock.now());
-        shown.fill(self, &[row])?;
-        Ok(shown)
+        self.shown_code(row, &access)
+    }
+
+    fn shown_code(&self, row: InvitationRow, access: &Access) -> Result<Shown> {
+        Ok(Shown {
+            code_prefix: access.code_prefix.clone(),
+            ..self.shown(row)?
+        })
     }
 
     /// Lists the codes of a class, or those of the organization itself, newest first (B7). The read is audited as one
@@ -92,27 +86,22 @@ impl App {
     pub async fn list_enrollment_codes(
         &self,
         caller: &Caller,
-        place: &Place,
-        filter: &InvitationFilter,
+        place: Place,
+        filter: InvitationFilter,
         page: &PageRequest,
-    ) -> Result<Page<View>> {
-        let access = self
-            .authorize(caller, place, rules::LIST_ENROLLMENT_CODES)
-            .await?;
-        let rows = self.list_rows(place, KIND, filter, page).await?;
+    ) -> Result<Page<Shown>> {
+        let rule = rules::LIST_ENROLLMENT_CODES;
+        let access = self.authorize(caller, &place, rule).await?;
+        let rows = self.list_rows(&place, KIND, &filter, page).await?;
         if !rows.items.is_empty() {
-            self.audit_deed(caller, Some(place), place.to_string())
+            self.audit_deed(caller, Some(&place), place.to_string())
                 .await?;
         }
-        let now = self.clock.now();
-        let mut items = Vec::with_capacity(rows.items.len());
-        for row in rows.items {
-            let mut shown = views::enrollment_code(&row, &access.code_prefix, now);
-            shown.fill(self, &[row])?;
-            items.push(shown);
-        }
+        let items = rows.items.into_iter();
         Ok(Page {
-            items,
+            items: items
+                .map(|row| self.shown_code(row, &access))
+                .collect::<Result<_>>()?,
             next_page_token: rows.next_page_token,
         })
     }
@@ -121,7 +110,7 @@ impl App {
     pub(crate) async fn delete_enrollment_code(
         self: &Arc<Self>,
         caller: &Caller,
-        name: EnrollmentCodeName,
+        name: InvitationName,
         request: (Option<Uuid>, &DeleteEnrollmentCodeRequest),
     ) -> Result<()> {
         let (id, place, etag) = (name.id, name.place.clone(), request.1.etag.clone());
@@ -135,81 +124,58 @@ impl App {
         {
             // The code was deleted before, perhaps without raising its fence: the caller is not told so until the fence
             // is up.
-            self.raise_fences_of(&[id], caller.deadline).await?;
+            self.raise_fences_of(id.as_slice(), caller.deadline).await?;
         }
         deleted
     }
 }
 
 /// Makes an enrollment code in a class or for the organization (B1, B2).
-pub(crate) async fn create(work: &mut Work, new: NewEnrollmentCode) -> Result<Change<View>> {
+pub(crate) async fn create(
+    work: &mut Work,
+    place: Place,
+    (code, fields): (EnrollmentCode, CodeFields),
+) -> Result<Change> {
     work.refuse_archived()?;
-    let row = work.make_enrollment_code(&new.code, new.rules).await?;
-    Ok(answer(work, row))
+    let app = Arc::clone(&work.app);
+    let id = new_id(app.clock.as_ref(), app.random.as_ref());
+    let mut row = InvitationRow::new(id, KIND, place, work.now);
+    fields.set(&mut row, &mut Vec::new());
+    row.strength_bits = code.strength_bits();
+    let full = code.full_canonical(&prefix(&work.access)?);
+    work.refuse_taken(&full, id).await?;
+    row.set_secret(app.secrets(), &full, code.shown())?;
+    let made = std::slice::from_ref(&row);
+    if work.repository.insert_invitations(made).await? != [true] {
+        return Err(code_taken());
+    }
+    work.events("enrollment_code.created", made, BTreeMap::new())
+        .await?;
+    Ok(Change::shown(row))
 }
 
 /// Changes an enrollment code (B8, B10). A switch-off or a changed code is answered once nobody is admitted by the old
 /// state (P7).
 pub(crate) async fn update(
     work: &mut Work,
-    name: EnrollmentCodeName,
-    etag: String,
-    patch: EnrollmentCodePatch,
-) -> Result<Change<View>> {
-    let mut row = find(work.repository.as_mut(), &name).await?;
-    check_etag(&etag, row.revision)?;
-    work.apply(&mut row, patch).await?;
-    Ok(answer(work, row))
+    name: InvitationName,
+    (update, etag): (CodeUpdate, String),
+) -> Result<Change> {
+    let mut row = work.load(&name, &etag).await?;
+    work.apply(&mut row, update).await?;
+    Ok(Change::shown(row))
 }
 
-async fn delete(work: &mut Work, name: EnrollmentCodeName, etag: String) -> Result<Change<()>> {
-    let mut row = find(work.repository.as_mut(), &name).await?;
-    check_etag(&etag, row.revision)?;
+async fn delete(work: &mut Work, name: InvitationName, etag: String) -> Result<Change> {
+    let mut row = work.load(&name, &etag).await?;
     row.delete_time = Some(work.now);
     row.end();
     work.save("enrollment_code.deleted", &mut row, BTreeMap::new())
         .await?;
-    Ok(Change::of((), row))
-}
-
-fn answer(work: &Work, row: InvitationRow) -> Change<View> {
-    let view = views::enrollment_code(&row, &work.access.code_prefix, work.now);
-    Change::of(view, row).shown()
+    Ok(Change::of(row))
 }
 
 impl Work {
-    async fn make_enrollment_code(
-        &mut self,
-        code: &EnrollmentCode,
-        rules: EnrollmentCodeRules,
-    ) -> Result<InvitationRow> {
-        let app = Arc::clone(&self.app);
-        let id = new_id(app.clock.as_ref(), app.random.as_ref());
-        let mut row = InvitationRow::new(id, KIND, self.place.clone(), self.now);
-        row.display_name = rules.display_name;
-        row.strength_bits = code.strength_bits();
-        row.switch(rules.enabled);
-        row.invitation.valid_from = rules.valid_from;
-        row.invitation.valid_till = rules.valid_till;
-        row.invitation.email_domains = rules.email_domains;
-        row.invitation.max_uses = rules.max_uses;
-        row.invitation.allow_rejoin = rules.allow_rejoin;
-        let full = code.full_canonical(&prefix(&self.access)?);
-        self.refuse_taken(&full, id).await?;
-        row.set_secret(app.secrets(), &full, code.shown())?;
-        let inserted = self
-            .repository
-            .insert_invitations(std::slice::from_ref(&row))
-            .await?;
-        if inserted != [true] {
-            return Err(code_taken());
-        }
-        let made = std::slice::from_ref(&row);
-        self.events("enrollment_code.created", made, BTreeMap::new())
-            .await?;
-        Ok(row)
-    }
-
     /// Fails with `CODE_TAKEN` if an invitation other than `own` has this code, or one that reads like it (B4).
     async fn refuse_taken(&mut self, full: &SecretText, own: Uuid) -> Result<()> {
         let app = Arc::clone(&self.app);
@@ -223,7 +189,7 @@ impl Work {
         Ok(())
     }
 
-    async fn apply(&mut self, row: &mut InvitationRow, patch: EnrollmentCodePatch) -> Result<()> {
+    async fn apply(&mut self, row: &mut InvitationRow, update: CodeUpdate) -> Result<()> {
         let app = Arc::clone(&self.app);
         let secrets = app.secrets();
         let present = secrets
@@ -231,39 +197,17 @@ impl Work {
             .and_then(|shown| EnrollmentCode::parse(shown.expose()).ok())
             .ok_or_else(|| Error::internal("an enrollment code has lost its code"))?;
         let mut fields = Vec::new();
-
-        let code = patch.code.unwrap_or_else(|| present.clone());
+        let code = update.code.unwrap_or_else(|| present.clone());
         if code.shown().expose() != present.shown().expose() {
             fields.push("code");
         }
-        let mut enabled = row.enabled;
-        patch.enabled.apply(&mut enabled, "enabled", &mut fields);
-        let switched_off = row.switch(enabled);
-        let invitation = &mut row.invitation;
-        patch
-            .valid_from
-            .apply(&mut invitation.valid_from, "valid_from_time", &mut fields);
-        patch
-            .valid_till
-            .apply(&mut invitation.valid_till, "valid_till_time", &mut fields);
-        patch
-            .email_domains
-            .apply(&mut invitation.email_domains, "email_domains", &mut fields);
-        patch
-            .max_uses
-            .apply(&mut invitation.max_uses, "max_uses", &mut fields);
-        patch
-            .allow_rejoin
-            .apply(&mut invitation.allow_rejoin, "allow_rejoin", &mut fields);
-        patch
-            .display_name
-            .apply(&mut row.display_name, "display_name", &mut fields);
+        let switched_off = update.fields.set(row, &mut fields);
         if fields.is_empty() {
             return Ok(());
         }
 
         let judged_anew = fields.contains(&"code") || fields.contains(&"email_domains");
-        let acknowledged = patch.acknowledge_weak || !judged_anew;
+        let acknowledged = update.acknowledge_weak || !judged_anew;
         let mut violations = Violations::new();
         let invitation = &row.invitation;
         let valid = (invitation.valid_from, invitation.valid_till);

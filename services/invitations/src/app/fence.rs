@@ -10,7 +10,7 @@ use std::time::Instant;
 use homeroom_kit::Result;
 use uuid::Uuid;
 
-use super::{App, invitation_name};
+use super::App;
 use crate::store::InvitationRow;
 
 /// The number of pending fences that are read at once.
@@ -28,7 +28,7 @@ impl App {
             let invitation = &row.invitation;
             let stands = self
                 .membership
-                .raise_fence(&invitation_name::of(invitation), invitation.epoch, deadline)
+                .raise_fence(&invitation.name().to_string(), invitation.epoch, deadline)
                 .await?;
             let mut repository = self.store.write().await?;
             // A fence above the requested epoch was raised by another change, whose epoch the row has too.

@@ -18,8 +18,9 @@ impl App {
     pub async fn get_redemption(
         self: &Arc<Self>,
         caller: &Caller,
-        name: &RedemptionName,
+        name: RedemptionName,
     ) -> Result<Redemption> {
+        let name = &name;
         let redemption = self
             .read_redemption(name)
             .await?

@@ -1,42 +1,46 @@
 //! The organization's one invite token (A2, A3).
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use homeroom_api::invitations::v1::InviteToken;
-use homeroom_kit::{Result, rpc::check_etag};
+use homeroom_api::names::InvitationName;
+use homeroom_kit::{Result, auth::Caller, rpc::Patch};
 
 use super::{
-    patch::Patch,
-    views,
+    App,
+    answer::Shown,
+    rules,
     write::{Change, Work, changed},
 };
-use crate::domain::invitation::InvitationKind;
+
+impl App {
+    /// Returns the invite token.
+    pub(crate) async fn get_invite_token(
+        self: &Arc<Self>,
+        caller: &Caller,
+        name: InvitationName,
+    ) -> Result<Shown> {
+        let rule = rules::GET_INVITE_TOKEN;
+        self.show_singleton(caller, name, rule).await
+    }
+}
 
 /// Sets or clears the expiry of the invite token (A3).
 pub(crate) async fn update(
     work: &mut Work,
-    etag: String,
-    expire_time: Patch<Option<DateTime<Utc>>>,
-) -> Result<Change<InviteToken>> {
-    let mut row = work.find_or_make(InvitationKind::OrganizationToken).await?;
-    check_etag(&etag, row.revision)?;
-    let mut fields = Vec::new();
-    expire_time.apply(&mut row.invitation.valid_till, "expire_time", &mut fields);
-    if !fields.is_empty() {
-        work.save("invite_token.updated", &mut row, changed(&fields))
-            .await?;
+    name: InvitationName,
+    (expire_time, etag): (Patch<Option<DateTime<Utc>>>, String),
+) -> Result<Change> {
+    let mut row = work.load(&name, &etag).await?;
+    if expire_time.set(&mut row.invitation.valid_till) {
+        let data = changed(&["expire_time"]);
+        work.save("invite_token.updated", &mut row, data).await?;
     }
-    Ok(Change::of(views::invite_token(&row), row).shown())
+    Ok(Change::shown(row))
 }
 
 /// Makes a new invite token; it is answered once nobody is admitted by the old one (A3, P7).
-pub(crate) async fn reset(work: &mut Work, etag: String) -> Result<Change<InviteToken>> {
-    let mut row = work.find_or_make(InvitationKind::OrganizationToken).await?;
-    check_etag(&etag, row.revision)?;
-    let secret = work.app.new_secret(InvitationKind::OrganizationToken)?;
-    row.reset(work.app.secrets(), &secret, work.now)?;
-    work.save("invite_token.reset", &mut row, BTreeMap::new())
-        .await?;
-    Ok(Change::of(views::invite_token(&row), row).shown())
+pub(crate) async fn reset(work: &mut Work, name: InvitationName, etag: String) -> Result<Change> {
+    let row = work.load(&name, &etag).await?;
+    work.reset("invite_token.reset", row).await
 }

@@ -2,42 +2,47 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use homeroom_api::invitations::v1::JoinUrl;
-use homeroom_kit::{Error, Result, rpc::check_etag};
+use homeroom_api::names::InvitationName;
+use homeroom_kit::{Error, Result, auth::Caller, rpc::Patch};
 
 use super::{
-    patch::Patch,
-    views,
+    App,
+    answer::Shown,
+    rules,
     write::{Change, Work},
 };
-use crate::{domain::invitation::InvitationKind, store::InvitationRow};
+
+impl App {
+    /// Returns the join URL.
+    pub(crate) async fn get_join_url(
+        self: &Arc<Self>,
+        caller: &Caller,
+        name: InvitationName,
+    ) -> Result<Shown> {
+        self.show_singleton(caller, name, rules::GET_JOIN_URL).await
+    }
+}
 
 /// Switches the join URL off and on (C12). A switch-off is answered once nobody is queued by it (P7).
 pub(crate) async fn update(
     work: &mut Work,
-    etag: String,
-    enabled: Patch<bool>,
-) -> Result<Change<JoinUrl>> {
-    let mut row = work.find_or_make(InvitationKind::JoinUrl).await?;
-    check_etag(&etag, row.revision)?;
-    if let Patch::Set(enabled) = enabled
-        && enabled != row.enabled
-    {
-        switch(work, &mut row, enabled).await?;
-    }
-    Ok(Change::of(views::join_url(&row), row).shown())
-}
-
-async fn switch(work: &mut Work, row: &mut InvitationRow, enabled: bool) -> Result<()> {
+    name: InvitationName,
+    (enabled, etag): (Patch<bool>, String),
+) -> Result<Change> {
+    let mut row = work.load(&name, &etag).await?;
     let app = Arc::clone(&work.app);
     let secrets = app.secrets();
-    let key = secrets
-        .show(row)?
-        .ok_or_else(|| Error::internal("a join URL has lost its key"))?;
-    if row.switch(enabled) {
-        row.raise_epoch();
-        row.set_secret(secrets, &key, &key)?;
+    let mut on = row.enabled;
+    if enabled.set(&mut on) {
+        let key = secrets
+            .show(&row)?
+            .ok_or_else(|| Error::internal("a join URL has lost its key"))?;
+        if row.switch(on) {
+            row.raise_epoch();
+            row.set_secret(secrets, &key, &key)?;
+        }
+        let data = BTreeMap::from([("enabled".to_owned(), on.to_string())]);
+        work.save("join_url.updated", &mut row, data).await?;
     }
-    let data = BTreeMap::from([("enabled".to_owned(), enabled.to_string())]);
-    work.save("join_url.updated", row, data).await
+    Ok(Change::shown(row))
 }

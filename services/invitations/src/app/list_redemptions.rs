@@ -2,24 +2,23 @@
 
 use homeroom_api::{
     ids::UserId,
-    names::{ClassCodeName, EnrollmentCodeName, InviteTokenName, JoinUrlName, Place, TokenName},
+    names::{InvitationName, Place},
 };
 use homeroom_kit::{
     Result,
     auth::Caller,
     filter::{Condition, FieldKind},
-    paging::Page,
+    paging::{Page, PageRequest},
 };
 use uuid::Uuid;
 
 use super::{
     App,
     conditions::{bound, conditions, only},
-    lists::Asked,
     rules,
 };
 use crate::{
-    domain::{invitation::InvitationKind, redemption::RedemptionState},
+    domain::redemption::RedemptionState,
     redemption::ledger::{Redemption, RedemptionFilter},
 };
 
@@ -32,29 +31,29 @@ const FIELDS: &[(&str, FieldKind)] = &[
     ("create_time", FieldKind::Time),
 ];
 
+/// Parses the filter. Fails with `INVALID_FILTER`.
+pub fn redemption_filter(text: &str) -> Result<Vec<Condition>> {
+    conditions(text, FIELDS)
+}
+
 impl App {
-    /// Lists the redemptions of an organization with all its classes, or of a class. Fails with `INVALID_FILTER`,
-    /// `INVALID_PAGE_TOKEN`, or as [`App::authorize`].
+    /// Lists the redemptions of an organization with all its classes, or of a class. Fails with `INVALID_PAGE_TOKEN`,
+    /// or as [`App::authorize`].
     pub async fn list_redemptions(
         &self,
         caller: &Caller,
-        place: &Place,
-        (page_size, page_token, filter): Asked<'_>,
+        place: Place,
+        conditions: Vec<Condition>,
+        page: &PageRequest,
     ) -> Result<Page<Redemption>> {
-        let list = format!("ListRedemptions {place} {filter}");
-        let page = self.paging.parse(page_size, page_token, list)?;
-        let before = page.cursor_as(0)?;
-        let conditions = conditions(filter, FIELDS)?;
-        self.authorize(caller, place, rules::LIST_REDEMPTIONS)
+        self.authorize(caller, &place, rules::LIST_REDEMPTIONS)
             .await?;
         let Some(filter) = self.filter_of(place, &conditions).await? else {
             return Ok(Page::empty());
         };
-        let rows = self
-            .store
-            .read()
-            .await?
-            .list_redemptions(&filter, before, page.limit())
+        let mut repository = self.store.read().await?;
+        let rows = repository
+            .list_redemptions(&filter, page.cursor_as(0)?, page.limit())
             .await?;
         Ok(page.cut(rows, |row| row.id.to_string()))
     }
@@ -62,11 +61,11 @@ impl App {
     /// Returns the conditions as the store's filter; None if no row can meet them all.
     async fn filter_of(
         &self,
-        place: &Place,
+        place: Place,
         conditions: &[Condition],
     ) -> Result<Option<RedemptionFilter>> {
         let mut filter = RedemptionFilter {
-            place: place.clone(),
+            place,
             invitation_id: None,
             user: None,
             state: None,
@@ -94,31 +93,14 @@ impl App {
 
     /// Returns the id of the invitation with this resource name; singletons are looked up.
     async fn invitation_id(&self, name: &str) -> Result<Option<Uuid>> {
-        let by_id = TokenName::parse(name)
-            .map(|name| name.id)
-            .or_else(|_| EnrollmentCodeName::parse(name).map(|name| name.id));
-        if let Ok(id) = by_id {
-            return Ok(Some(id));
-        }
-        let singleton = if let Ok(name) = ClassCodeName::parse(name) {
-            (Place::Class(name.0), InvitationKind::ClassCode)
-        } else if let Ok(name) = JoinUrlName::parse(name) {
-            (Place::Class(name.0), InvitationKind::JoinUrl)
-        } else if let Ok(name) = InviteTokenName::parse(name) {
-            (
-                Place::Organization(name.0),
-                InvitationKind::OrganizationToken,
-            )
-        } else {
+        let Some(name) = InvitationName::parse(name) else {
             return Ok(None);
         };
-        let (place, kind) = singleton;
-        let found = self
-            .store
-            .read()
-            .await?
-            .find_singleton(&place, kind)
-            .await?;
+        if name.id.is_some() {
+            return Ok(name.id);
+        }
+        let mut repository = self.store.read().await?;
+        let found = repository.find_singleton(&name.place, name.kind).await?;
         Ok(found.map(|row| row.invitation.id))
     }
 }

@@ -5,46 +5,54 @@ use homeroom_kit::{
     Result,
     auth::Caller,
     filter::{Condition, FieldKind},
-    paging::Page,
+    paging::{Page, PageRequest},
 };
 
 use super::{
     App,
-    conditions::{bound, only},
-    lists::{Asked, Log},
+    conditions::{bound, conditions, only},
     rules,
 };
 use crate::store::{RefusedAttempt, RefusedAttemptFilter};
 
-const REFUSED_ATTEMPTS: Log<RefusedAttemptFilter, RefusedAttempt> = Log {
-    rule: rules::LIST_REFUSED_ATTEMPTS,
-    fields: &[
-        ("user", FieldKind::Text),
-        ("reason", FieldKind::Text),
-        ("create_time", FieldKind::Time),
-    ],
-    all_of: |parent| RefusedAttemptFilter {
-        organization: parent.map(|place| place.organization().clone()),
-        ..RefusedAttemptFilter::default()
-    },
-    narrow,
-    read: |repository, wanted, before, limit| {
-        repository.list_refused_attempts(wanted, before, limit)
-    },
-    id: |row| row.id,
-};
+const FIELDS: &[(&str, FieldKind)] = &[
+    ("user", FieldKind::Text),
+    ("reason", FieldKind::Text),
+    ("create_time", FieldKind::Time),
+];
+
+/// Parses the filter; None if no attempt can meet it. Fails with `INVALID_FILTER`.
+pub fn attempt_filter(text: &str) -> Result<Option<RefusedAttemptFilter>> {
+    let mut wanted = RefusedAttemptFilter::default();
+    let conditions = conditions(text, FIELDS)?;
+    let possible = conditions.iter().all(|one| narrow(&mut wanted, one));
+    Ok(possible.then_some(wanted))
+}
 
 impl App {
-    /// Lists the refused attempts of an organization; with None, all of them. Fails with `INVALID_FILTER`,
-    /// `INVALID_PAGE_TOKEN`, or as [`App::authorize_list`].
+    /// Lists the refused attempts of an organization; with None, all of them. Fails with `INVALID_PAGE_TOKEN`, or as
+    /// [`App::authorize_list`].
     pub async fn list_refused_attempts(
         &self,
         caller: &Caller,
-        parent: Option<&Place>,
-        asked: Asked<'_>,
+        place: Option<Place>,
+        filter: Option<RefusedAttemptFilter>,
+        page: &PageRequest,
     ) -> Result<Page<RefusedAttempt>> {
-        self.list_log(&REFUSED_ATTEMPTS, caller, parent, asked)
-            .await
+        self.authorize_list(caller, place.as_ref(), rules::LIST_REFUSED_ATTEMPTS)
+            .await?;
+        let Some(filter) = filter else {
+            return Ok(Page::empty());
+        };
+        let wanted = RefusedAttemptFilter {
+            organization: place.map(|place| place.organization().clone()),
+            ..filter
+        };
+        let mut repository = self.store.read().await?;
+        let rows = repository
+            .list_refused_attempts(&wanted, page.cursor_as(0)?, page.limit())
+            .await?;
+        Ok(page.cut(rows, |row| row.id.to_string()))
     }
 }
 

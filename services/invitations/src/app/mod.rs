@@ -1,49 +1,40 @@
 //! The use cases, one file for each group: each loads, decides and applies.
 
 mod access;
+pub mod answer;
 pub mod audit;
 pub mod check_keys;
 pub(crate) mod class_code;
 mod clear_failed_attempts;
+pub(crate) mod code_fields;
 mod conditions;
 pub(crate) mod enrollment_code;
 mod erase_here;
 pub mod erase_user;
 mod feed;
 mod fence;
+mod find;
 mod fold_codes;
 mod get_redemption;
-pub mod invitation_name;
 pub(crate) mod invite_token;
 pub(crate) mod join_url;
-mod list_audit_entries;
-mod list_redemptions;
-mod list_refused_attempts;
+pub mod list_audit_entries;
+pub mod list_redemptions;
+pub mod list_refused_attempts;
 mod lists;
-mod patch;
 pub mod retention;
 pub mod rotate_keys;
 mod row;
 pub mod rules;
 pub mod secrets;
-mod singleton;
 pub(crate) mod token;
-pub(crate) mod token_batch;
-mod urls;
-pub(crate) mod views;
+pub mod urls;
 pub mod workers;
 mod write;
 
 use std::sync::Arc;
 
 use homeroom_kit::{SharedClock, SharedRandomness, keys::KeyRing, paging::Paging, tasks::Writes};
-
-pub use class_code::ClassCodeChange;
-pub(crate) use patch::check_code;
-pub use patch::{
-    EnrollmentCodePatch, EnrollmentCodeRules, NewEnrollmentCode, NewToken, Patch, TokenPatch,
-};
-pub use token_batch::TOKEN_BATCH_MAX;
 
 use crate::{
     domain::public_url::PublicUrl, membership::Membership, redemption::Redemptions, store::Store,

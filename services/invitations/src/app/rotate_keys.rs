@@ -15,7 +15,6 @@ use uuid::Uuid;
 use super::{
     audit::Deed,
     check_keys::{self, KeysRefused},
-    invitation_name,
     secrets::{NotRotated, Secrets},
 };
 use crate::{
@@ -209,7 +208,7 @@ impl Rotation<'_> {
                     let Some(row) = self.pass_over(version, after, lock).await? else {
                         return Ok(not_rotated);
                     };
-                    not_rotated.insert(invitation_name::of(&row.invitation), NotRotated::Busy);
+                    not_rotated.insert(row.invitation.name().to_string(), NotRotated::Busy);
                     after = Some(row.invitation.id);
                 }
                 Err(error) => return Err(error),
@@ -251,7 +250,7 @@ impl Rotation<'_> {
                     secret,
                 }),
                 (Err(why), _) => {
-                    not_rotated.insert(invitation_name::of(&row.invitation), why);
+                    not_rotated.insert(row.invitation.name().to_string(), why);
                 }
                 (Ok(_), None) => {}
             }
@@ -268,7 +267,7 @@ impl Rotation<'_> {
             let asked = secrets.iter().any(|secret| secret.invitation_id == id);
             if asked && !written.contains(&id) {
                 // The row was locked and its secret unchanged, so another invitation has its look-up MAC.
-                not_rotated.insert(invitation_name::of(&row.invitation), NotRotated::Taken);
+                not_rotated.insert(row.invitation.name().to_string(), NotRotated::Taken);
             }
         }
         Ok(Batch {

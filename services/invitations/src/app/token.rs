@@ -5,176 +5,181 @@ use std::{
     sync::Arc,
 };
 
-use homeroom_api::{
-    common::v1::ErrorReason,
-    invitations::v1::Token,
-    names::{ClassName, Place, TokenName},
-};
+use chrono::{DateTime, Utc};
+use homeroom_api::names::{InvitationName, Place};
 use homeroom_kit::{
     Error, Result,
     auth::Caller,
     paging::{Page, PageRequest},
     random::new_id,
-    rpc::check_etag,
+    rpc::Patch,
 };
 
 use super::{
-    App, NewToken, Patch, TokenPatch, rules,
-    views::{self, Answer},
+    App,
+    answer::Shown,
+    find::{find, not_found},
+    rules,
     write::{Change, Work, changed},
 };
 use crate::{
     domain::{
+        email::EmailAddress,
         invitation::{CLASS_TOKEN_LIFETIME, InvitationKind},
         phrase::{Phrase, WordCount},
     },
-    store::{InvitationFilter, InvitationRow, Repository},
+    store::{InvitationFilter, InvitationRow},
 };
 
 /// The maximum number of phrases that are drawn for one token.
 const PHRASE_DRAWS_MAX: usize = 64;
+/// The maximum number of rows in one batch.
+pub(crate) const TOKEN_BATCH_MAX: usize = 1_000;
 
-fn token_not_found(name: &TokenName) -> Error {
-    Error::new(
-        ErrorReason::TokenNotFound,
-        "There is no such token that you may see; check its name.",
-    )
-    .resource("homeroom/Token", name.to_string())
+/// A class token to make (A6, A8).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NewToken {
+    /// Its fields.
+    pub(crate) fields: TokenFields,
+    /// The number of words in its phrase.
+    pub(crate) words: WordCount,
 }
 
-/// Returns the token of that name, even if it is revoked.
-async fn find(repository: &mut dyn Repository, name: &TokenName) -> Result<InvitationRow> {
-    repository
-        .get_invitation(name.id)
-        .await?
-        .filter(|row| {
-            row.invitation.kind == InvitationKind::ClassToken
-                && row.invitation.place == name.place
-                && row.delete_time.is_none()
-        })
-        .ok_or_else(|| token_not_found(name))
+/// The fields of a class token that staff set.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct TokenFields {
+    /// The number of people that it admits; None: any number.
+    pub(crate) max_uses: Patch<Option<u32>>,
+    /// The one address that may use it.
+    pub(crate) assigned_email: Patch<Option<EmailAddress>>,
+    /// The one external id that may use it.
+    pub(crate) external_id: Patch<Option<String>>,
+    /// A label for staff.
+    pub(crate) display_name: Patch<String>,
+    /// The time at which it stops working; None: 30 days after it was made (A14).
+    pub(crate) expire_time: Patch<Option<DateTime<Utc>>>,
+}
+
+impl TokenFields {
+    /// Sets the fields, and returns the names of those that changed.
+    fn set(self, row: &mut InvitationRow) -> Vec<&'static str> {
+        let mut changed = Vec::new();
+        let (to, all) = (&mut row.invitation, &mut changed);
+        self.max_uses.apply(&mut to.max_uses, "max_uses", all);
+        self.assigned_email
+            .apply(&mut to.assigned_email, "assigned_email", all);
+        self.external_id
+            .apply(&mut to.external_id, "external_id", all);
+        let expire_time = match self.expire_time {
+            // A class token always expires (A14).
+            Patch::Set(None) => Patch::Set(Some(row.create_time + CLASS_TOKEN_LIFETIME)),
+            other => other,
+        };
+        expire_time.apply(&mut to.valid_till, "expire_time", all);
+        self.display_name
+            .apply(&mut row.display_name, "display_name", all);
+        changed
+    }
 }
 
 impl App {
     /// Reads a class token with its phrase masked.
-    pub async fn get_token(&self, caller: &Caller, name: &TokenName) -> Result<Token> {
+    pub async fn get_token(&self, caller: &Caller, name: InvitationName) -> Result<Shown> {
         self.authorize(caller, &name.place, rules::GET_TOKEN)
             .await?;
-        let row = find(self.store.read().await?.as_mut(), name).await?;
-        Ok(views::token(&row, self.clock.now()))
+        let row = find(self.store.read().await?.as_mut(), &name).await?;
+        Ok(self.masked(row))
     }
 
     /// Returns a class token with its phrase; fails with `TOKEN_NOT_FOUND` once it is destroyed. The read is audited.
-    pub async fn reveal_token(&self, caller: &Caller, name: &TokenName) -> Result<Token> {
+    pub async fn reveal_token(&self, caller: &Caller, name: InvitationName) -> Result<Shown> {
         self.authorize(caller, &name.place, rules::REVEAL_TOKEN)
             .await?;
-        let row = find(self.store.read().await?.as_mut(), name).await?;
+        let row = find(self.store.read().await?.as_mut(), &name).await?;
         if row.secret.is_none() {
-            return Err(token_not_found(name));
+            return Err(not_found(&name));
         }
         self.audit_read(caller, &row).await?;
-        let mut shown = views::token(&row, self.clock.now());
-        shown.fill(self, &[row])?;
-        Ok(shown)
+        self.shown(row)
     }
 
     /// Lists a class's tokens, newest first, with masked phrases.
     pub async fn list_tokens(
         &self,
         caller: &Caller,
-        class: &ClassName,
-        filter: &InvitationFilter,
+        class: Place,
+        filter: InvitationFilter,
         page: &PageRequest,
-    ) -> Result<Page<Token>> {
-        let place = Place::from(class.clone());
-        self.authorize(caller, &place, rules::LIST_TOKENS).await?;
+    ) -> Result<Page<Shown>> {
+        self.authorize(caller, &class, rules::LIST_TOKENS).await?;
         let rows = self
-            .list_rows(&place, InvitationKind::ClassToken, filter, page)
+            .list_rows(&class, InvitationKind::ClassToken, &filter, page)
             .await?;
-        let now = self.clock.now();
-        Ok(rows.map(|row| views::token(&row, now)))
+        Ok(rows.map(|row| self.masked(row)))
     }
 }
 
 /// Makes a class token. Its phrase is shown now, and later by [`App::reveal_token`] (A6).
-pub(crate) async fn create(work: &mut Work, new: NewToken) -> Result<Change<Token>> {
+pub(crate) async fn create(work: &mut Work, _: Place, new: NewToken) -> Result<Change> {
     work.refuse_archived()?;
-    let row = work.make_token(new).await?;
-    Ok(Change::of(views::token(&row, work.now), row).shown())
+    let mut made = work.make_tokens(vec![new]).await?;
+    let made = made
+        .pop()
+        .ok_or_else(|| Error::internal("a token was not made"))?;
+    Ok(Change::shown(made))
+}
+
+/// Makes a class token for each valid row of a roster, all in one transaction (A8). Returns the errors of the others,
+/// in their places.
+pub(crate) async fn create_batch(
+    work: &mut Work,
+    _: Place,
+    rows: Vec<Result<NewToken>>,
+) -> Result<Change<Vec<Option<Error>>>> {
+    work.refuse_archived()?;
+    let mut valid = Vec::with_capacity(rows.len());
+    let mut done = Vec::with_capacity(rows.len());
+    for row in rows {
+        done.push(row.map(|new| valid.push(new)).err());
+    }
+    Ok(Change {
+        done,
+        // A failure here is the database's, so the whole batch is rolled back.
+        rows: work.make_tokens(valid).await?,
+        shows_secrets: true,
+    })
 }
 
 /// Changes a class token.
 pub(crate) async fn update(
     work: &mut Work,
-    name: TokenName,
-    etag: String,
-    patch: TokenPatch,
-) -> Result<Change<Token>> {
-    let mut row = find(work.repository.as_mut(), &name).await?;
-    check_etag(&etag, row.revision)?;
-    let fields = apply(&mut row, patch);
+    name: InvitationName,
+    (fields, etag): (TokenFields, String),
+) -> Result<Change> {
+    let mut row = work.load(&name, &etag).await?;
+    let fields = fields.set(&mut row);
     if !fields.is_empty() {
         work.save("token.updated", &mut row, changed(&fields))
             .await?;
     }
-    Ok(Change::of(views::token(&row, work.now), row))
+    Ok(Change::of(row))
 }
 
 /// Ends a class token permanently (A14); it is answered once nobody is admitted by the token (P7).
-pub(crate) async fn revoke(
-    work: &mut Work,
-    name: TokenName,
-    etag: String,
-) -> Result<Change<Token>> {
-    let mut row = find(work.repository.as_mut(), &name).await?;
-    check_etag(&etag, row.revision)?;
+pub(crate) async fn revoke(work: &mut Work, name: InvitationName, etag: String) -> Result<Change> {
+    let mut row = work.load(&name, &etag).await?;
     if row.revoke_time.is_none() {
         row.revoke_time = Some(work.now);
         row.end();
         work.save("token.revoked", &mut row, BTreeMap::new())
             .await?;
     }
-    Ok(Change::of(views::token(&row, work.now), row))
-}
-
-fn apply(row: &mut InvitationRow, patch: TokenPatch) -> Vec<&'static str> {
-    let mut fields = Vec::new();
-    let create_time = row.create_time;
-    let invitation = &mut row.invitation;
-    patch
-        .max_uses
-        .apply(&mut invitation.max_uses, "max_uses", &mut fields);
-    patch.assigned_email.apply(
-        &mut invitation.assigned_email,
-        "assigned_email",
-        &mut fields,
-    );
-    patch
-        .external_id
-        .apply(&mut invitation.external_id, "external_id", &mut fields);
-    let expire_time = match patch.expire_time {
-        // A class token always expires (A14).
-        Patch::Set(None) => Patch::Set(Some(create_time + CLASS_TOKEN_LIFETIME)),
-        other => other,
-    };
-    expire_time.apply(&mut invitation.valid_till, "expire_time", &mut fields);
-    patch
-        .display_name
-        .apply(&mut row.display_name, "display_name", &mut fields);
-    fields
+    Ok(Change::of(row))
 }
 
 impl Work {
-    /// Inserts a class token with a phrase that no other has, and its event.
-    pub(crate) async fn make_token(&mut self, new: NewToken) -> Result<InvitationRow> {
-        self.make_tokens(vec![new])
-            .await?
-            .pop()
-            .ok_or_else(|| Error::internal("a token was not made"))
-    }
-
     /// Inserts class tokens in the given order, each with a phrase that no other has, and their events.
-    pub(crate) async fn make_tokens(&mut self, new: Vec<NewToken>) -> Result<Vec<InvitationRow>> {
+    async fn make_tokens(&mut self, new: Vec<NewToken>) -> Result<Vec<InvitationRow>> {
         let app = Arc::clone(&self.app);
         let mut tokens: Vec<(InvitationRow, WordCount)> = new
             .into_iter()
@@ -182,13 +187,7 @@ impl Work {
                 let id = new_id(app.clock.as_ref(), app.random.as_ref());
                 let kind = InvitationKind::ClassToken;
                 let mut row = InvitationRow::new(id, kind, self.place.clone(), self.now);
-                row.display_name = new.display_name;
-                let invitation = &mut row.invitation;
-                invitation.max_uses = new.max_uses;
-                invitation.assigned_email = new.assigned_email;
-                invitation.external_id = new.external_id;
-                invitation.valid_till =
-                    Some(new.expire_time.unwrap_or(self.now + CLASS_TOKEN_LIFETIME));
+                new.fields.set(&mut row);
                 (row, new.words)
             })
             .collect();

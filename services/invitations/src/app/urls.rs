@@ -9,19 +9,12 @@ use crate::{
 };
 
 /// A secret in the forms that people are given.
-pub(crate) struct HandedOut {
+#[derive(Clone)]
+pub struct HandedOut {
     /// The display form.
-    pub(crate) text: SecretText,
+    pub text: SecretText,
     /// The address with the same effect; None for enrollment codes, which have none.
-    pub(crate) url: Option<SecretText>,
-}
-
-impl HandedOut {
-    /// Returns the address for an answer; empty if there is none.
-    pub(crate) fn url(self) -> String {
-        let url = self.url;
-        url.map_or_else(String::new, |url| url.expose().to_owned())
-    }
+    pub url: Option<SecretText>,
 }
 
 impl App {

@@ -20,37 +20,41 @@ use homeroom_kit::{
 use prost::Message;
 use uuid::Uuid;
 
-use super::{App, invitation_name, rules::Rule, views::Answer};
+use super::{
+    App,
+    answer::{Answer, Shown},
+    rules::Rule,
+};
 use crate::{
     membership::Access,
     store::{InvitationRow, Repository},
 };
 
 /// The result of a change.
-pub(crate) struct Change<A> {
-    /// The answer, without secrets.
-    pub(crate) answer: A,
+pub(crate) struct Change<D = ()> {
+    /// The result besides the invitations.
+    pub(crate) done: D,
     /// The invitations of the answer, as they are now.
     pub(crate) rows: Vec<InvitationRow>,
     /// True if the answer shows their secrets.
     pub(crate) shows_secrets: bool,
 }
 
-impl<A> Change<A> {
+impl Change {
     /// Returns a change of one invitation whose answer shows no secret.
-    pub(crate) fn of(answer: A, row: InvitationRow) -> Self {
+    pub(crate) fn of(row: InvitationRow) -> Self {
         Self {
-            answer,
+            done: (),
             rows: vec![row],
             shows_secrets: false,
         }
     }
 
-    /// Returns the same change with an answer that shows the secret.
-    pub(crate) fn shown(self) -> Self {
+    /// Returns a change of one invitation whose answer shows its secret.
+    pub(crate) fn shown(row: InvitationRow) -> Self {
         Self {
             shows_secrets: true,
-            ..self
+            ..Self::of(row)
         }
     }
 }
@@ -88,7 +92,7 @@ impl Work {
         let events: Vec<NewEvent> = rows
             .iter()
             .map(|row| {
-                let subject = invitation_name::of(&row.invitation);
+                let subject = row.invitation.name().to_string();
                 let actor = self.caller.user.as_str();
                 NewEvent::new(event_type, &self.place, subject, actor, data.clone())
             })
@@ -133,10 +137,10 @@ impl Work {
 
     /// Claims the request id, locks the organization and makes the change, with an audit entry for each invitation
     /// concerned (R12).
-    async fn run<A, F>(&mut self, request: Option<&Claimed>, make: F) -> Result<Transacted<A>>
+    async fn run<D, A, F>(&mut self, request: Option<&Claimed>, make: F) -> Result<Transacted<A>>
     where
-        A: Answer,
-        F: for<'work> FnOnce(&'work mut Work) -> BoxFuture<'work, Result<Change<A>>> + Send,
+        A: Answer<D>,
+        F: for<'work> FnOnce(&'work mut Work) -> BoxFuture<'work, Result<Change<D>>> + Send,
     {
         if let Some((key, body)) = request {
             let claim = self
@@ -160,13 +164,25 @@ impl Work {
             .app
             .audited_change(&self.caller, &change.rows, self.now);
         self.repository.append_audit_entries(&entries).await?;
+        let invitations = change.rows.iter().map(|row| Shown {
+            row: row.clone(),
+            code_prefix: self.access.code_prefix.clone(),
+            now: self.now,
+            secret: None,
+        });
+        let answer = A::of(change.done, invitations.collect());
         if let Some((key, _)) = request {
+            let stored = StoredAnswer::of(&answer, &change.rows, change.shows_secrets);
             self.repository
                 .request_ids()
-                .complete(key, &change.stored())
+                .complete(key, &stored.encode_to_vec())
                 .await?;
         }
-        Ok(Transacted::Changed(change))
+        Ok(Transacted::Changed(Changed {
+            answer,
+            rows: change.rows,
+            shows_secrets: change.shows_secrets,
+        }))
     }
 }
 
@@ -196,46 +212,44 @@ struct AnsweredInvitation {
     issue_time: i64,
 }
 
-impl<A: Answer> Change<A> {
-    fn stored(&self) -> Vec<u8> {
-        StoredAnswer {
-            answer: self.answer.encode_to_vec(),
-            invitations: self
-                .rows
-                .iter()
-                .map(|row| AnsweredInvitation {
-                    id: row.invitation.id.to_string(),
-                    issue_time: micros(row.invitation.issue_time),
-                })
-                .collect(),
-            shows_secrets: self.shows_secrets,
+impl StoredAnswer {
+    fn of(answer: &impl Message, rows: &[InvitationRow], shows_secrets: bool) -> Self {
+        let invitations = rows.iter().map(|row| AnsweredInvitation {
+            id: row.invitation.id.to_string(),
+            issue_time: micros(row.invitation.issue_time),
+        });
+        Self {
+            answer: answer.encode_to_vec(),
+            invitations: invitations.collect(),
+            shows_secrets,
         }
-        .encode_to_vec()
     }
 }
 
 impl App {
     /// Makes a change of `place` for a caller who has the permission of `rule`, once for the request id of `message`.
     /// `make` changes rows in the transaction.
-    pub(crate) async fn change<M, A, F>(
+    pub(crate) async fn change<M, D, A, F>(
         self: &Arc<Self>,
         caller: &Caller,
-        place: impl Into<Place>,
+        place: Place,
         rule: Rule,
         (request_id, message): (Option<Uuid>, &M),
         make: F,
     ) -> Result<A>
     where
         M: Message,
-        A: Answer,
-        F: for<'work> FnOnce(&'work mut Work) -> BoxFuture<'work, Result<Change<A>>>
+        D: Send + 'static,
+        A: Answer<D>,
+        F: for<'work> FnOnce(&'work mut Work) -> BoxFuture<'work, Result<Change<D>>>
             + Send
             + 'static,
     {
-        let place = place.into();
         let request = claimed(&self.keys, caller, request_id, message);
         if let Some(claimed) = &request
-            && let Some(answer) = self.find_answer(caller, &place, rule, claimed).await?
+            && let Some(answer) = self
+                .find_answer::<D, A>(caller, &place, rule, claimed)
+                .await?
         {
             return Ok(answer);
         }
@@ -250,13 +264,13 @@ impl App {
                 {
                     Transacted::Changed(change) => change,
                     Transacted::Replay(stored) => {
-                        return app.replay(&caller, &place, &stored).await;
+                        return app.replay::<D, A>(&caller, &place, &stored).await;
                     }
                 };
                 app.raise_fences(&change.rows, caller.deadline).await?;
                 let mut answer = change.answer;
                 if change.shows_secrets {
-                    answer.fill(&app, &change.rows)?;
+                    app.fill(&mut answer, &change.rows)?;
                 }
                 Ok(answer)
             })
@@ -264,7 +278,7 @@ impl App {
     }
 
     /// Runs one transaction, which is committed if `make` succeeds.
-    pub(crate) async fn transact<A, F>(
+    pub(crate) async fn transact<D, A, F>(
         self: &Arc<Self>,
         caller: &Caller,
         place: &Place,
@@ -273,8 +287,8 @@ impl App {
         make: F,
     ) -> Result<Transacted<A>>
     where
-        A: Answer,
-        F: for<'work> FnOnce(&'work mut Work) -> BoxFuture<'work, Result<Change<A>>> + Send,
+        A: Answer<D>,
+        F: for<'work> FnOnce(&'work mut Work) -> BoxFuture<'work, Result<Change<D>>> + Send,
     {
         let mut work = Work {
             app: Arc::clone(self),
@@ -295,7 +309,7 @@ impl App {
 
     /// Returns the answer that this request id got before, if any (R3). A secret is returned again only to a caller who
     /// may see it now.
-    async fn find_answer<A: Answer>(
+    async fn find_answer<D, A: Answer<D>>(
         &self,
         caller: &Caller,
         place: &Place,
@@ -318,11 +332,16 @@ impl App {
         if shows_secrets {
             self.authorize(caller, place, rule).await?;
         }
-        self.replay(caller, place, &stored).await.map(Some)
+        self.replay::<D, A>(caller, place, &stored).await.map(Some)
     }
 
     /// Returns the stored answer, once its fences are up, with those secrets that have not changed since.
-    async fn replay<A: Answer>(&self, caller: &Caller, place: &Place, stored: &[u8]) -> Result<A> {
+    async fn replay<D, A: Answer<D>>(
+        &self,
+        caller: &Caller,
+        place: &Place,
+        stored: &[u8],
+    ) -> Result<A> {
         let stored = StoredAnswer::decode(stored).map_err(Error::internal)?;
         let mut answer = A::decode(stored.answer.as_slice()).map_err(Error::internal)?;
         let issued: BTreeMap<Uuid, i64> = stored
@@ -338,16 +357,23 @@ impl App {
                 issued.get(&row.invitation.id) == Some(&micros(row.invitation.issue_time))
             });
             self.audit_reads(caller, place, &rows).await?;
-            answer.fill(self, &rows)?;
+            self.fill(&mut answer, &rows)?;
         }
         Ok(answer)
     }
 }
 
+/// A committed change with its answer.
+pub(crate) struct Changed<A> {
+    answer: A,
+    pub(crate) rows: Vec<InvitationRow>,
+    shows_secrets: bool,
+}
+
 /// The result of a transaction.
 pub(crate) enum Transacted<A> {
     /// The change was committed.
-    Changed(Change<A>),
+    Changed(Changed<A>),
     /// The request id was used before: the answer that was stored then.
     Replay(Vec<u8>),
 }

@@ -572,7 +572,7 @@ fn r10_phrases_and_typed_codes_are_short_and_system_made_codes_are_not() {
         ("https://join.school.example/c/ABCDEFGHJKMN", false),
     ] {
         let credential = Credential::parse(text, &base()).unwrap();
-        let policy = credential.candidates()[0].kind.policy();
+        let policy = Policy::of(credential.candidates()[0].kind);
         assert_eq!(policy.short, short, "{text}");
     }
 }

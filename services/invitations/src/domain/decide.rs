@@ -5,7 +5,7 @@ use homeroom_api::common::v1::ErrorReason;
 use homeroom_api::ids::UserId;
 
 use super::email::EmailAddress;
-use super::invitation::{Admits, Invitation, Standing, Supply};
+use super::invitation::{Admits, Invitation, Policy, Standing, Supply};
 
 /// The facts about the person who uses the invitation, as far as they are believed: claims that the calling service may
 /// not make are left out.
@@ -142,7 +142,7 @@ pub fn failing_rules(
 
 /// Returns the cause for which a use that no rule refuses leads to the queue, if it does.
 fn queue_cause(invitation: &Invitation, attempt: &Facts, now: DateTime<Utc>) -> Option<QueueCause> {
-    let policy = invitation.kind.policy();
+    let policy = Policy::of(invitation.kind);
     match policy.admits {
         Admits::AlwaysQueue => Some(QueueCause::JoinUrl),
         Admits::QueueOnceLocked if invitation.is_locked(now) => Some(QueueCause::CodeLocked),
@@ -160,7 +160,7 @@ fn usable(invitation: &Invitation, _: &Facts, _: DateTime<Utc>) -> Option<ErrorR
 
 /// Refuses registration by a join URL, which entitles nobody to register (C13).
 fn sign_up(invitation: &Invitation, attempt: &Facts, _: DateTime<Utc>) -> Option<ErrorReason> {
-    (attempt.sign_up && !invitation.kind.policy().grants_sign_up)
+    (attempt.sign_up && !Policy::of(invitation.kind).grants_sign_up)
         .then_some(ErrorReason::SignUpNotGranted)
 }
 

@@ -1,7 +1,8 @@
 //! The invitation: one model for its five kinds, and the policy that distinguishes them.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use homeroom_api::names::Place;
+pub use homeroom_api::names::InvitationKind;
+use homeroom_api::names::{InvitationName, Place};
 use uuid::Uuid;
 
 use super::domain_rule::DomainRule;
@@ -13,68 +14,6 @@ pub const CLASS_TOKEN_LIFETIME: TimeDelta = TimeDelta::days(30);
 
 /// The default number of people that a class token admits (X4).
 pub const CLASS_TOKEN_USES: u32 = 1;
-
-/// The kind of an invitation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum InvitationKind {
-    /// The organization's one invite token (A2).
-    OrganizationToken,
-    /// A phrase that leads into one class (A6).
-    ClassToken,
-    /// A code typed by its author (B4).
-    EnrollmentCode,
-    /// A class's code, which locks itself (C1, C4).
-    ClassCode,
-    /// A class's public address, which always queues (C9).
-    JoinUrl,
-}
-
-// The name is also the tag of a keyed look-up.
-homeroom_kit::named! {
-    InvitationKind, tag, from_tag:
-    OrganizationToken = "organization_token",
-    ClassToken = "class_token",
-    EnrollmentCode = "enrollment_code",
-    ClassCode = "class_code",
-    JoinUrl = "join_url",
-}
-
-impl InvitationKind {
-    /// Returns the policy of this kind.
-    #[must_use]
-    pub const fn policy(self) -> Policy {
-        match self {
-            Self::OrganizationToken => Policy {
-                admits: Admits::AtOnce,
-                grants_sign_up: true,
-                survives_sign_up: true,
-                may_be_public: true,
-                short: false,
-            },
-            Self::ClassToken | Self::EnrollmentCode => Policy {
-                admits: Admits::AtOnce,
-                grants_sign_up: true,
-                survives_sign_up: true,
-                may_be_public: false,
-                short: true,
-            },
-            Self::ClassCode => Policy {
-                admits: Admits::QueueOnceLocked,
-                grants_sign_up: true,
-                survives_sign_up: true,
-                may_be_public: false,
-                short: false,
-            },
-            Self::JoinUrl => Policy {
-                admits: Admits::AlwaysQueue,
-                grants_sign_up: false,
-                survives_sign_up: true,
-                may_be_public: true,
-                short: false,
-            },
-        }
-    }
-}
 
 /// The choice between admitting and queueing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -91,7 +30,7 @@ pub enum Admits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "independent columns of the table of 01"
+    reason = "independent columns of a table"
 )]
 pub struct Policy {
     /// The choice between admitting and queueing.
@@ -104,6 +43,43 @@ pub struct Policy {
     pub may_be_public: bool,
     /// True if it may have so few bits that guessing it is worth a try: during guessing it leads to the queue (R10).
     pub short: bool,
+}
+
+impl Policy {
+    /// Returns the policy of a kind.
+    #[must_use]
+    pub const fn of(kind: InvitationKind) -> Self {
+        match kind {
+            InvitationKind::OrganizationToken => Self {
+                admits: Admits::AtOnce,
+                grants_sign_up: true,
+                survives_sign_up: true,
+                may_be_public: true,
+                short: false,
+            },
+            InvitationKind::ClassToken | InvitationKind::EnrollmentCode => Self {
+                admits: Admits::AtOnce,
+                grants_sign_up: true,
+                survives_sign_up: true,
+                may_be_public: false,
+                short: true,
+            },
+            InvitationKind::ClassCode => Self {
+                admits: Admits::QueueOnceLocked,
+                grants_sign_up: true,
+                survives_sign_up: true,
+                may_be_public: false,
+                short: false,
+            },
+            InvitationKind::JoinUrl => Self {
+                admits: Admits::AlwaysQueue,
+                grants_sign_up: false,
+                survives_sign_up: true,
+                may_be_public: true,
+                short: false,
+            },
+        }
+    }
 }
 
 /// The count of an invitation's resets, revocations, switch-offs and changes of its code. Redemptions that began in an
@@ -209,6 +185,12 @@ pub struct Invitation {
 }
 
 impl Invitation {
+    /// Returns its resource name: the subject of its events and the key of its fence.
+    #[must_use]
+    pub fn name(&self) -> InvitationName {
+        InvitationName::new(self.kind, self.place.clone(), self.id)
+    }
+
     /// Returns true if it is locked at `now` (C4); an invitation without a lock never is.
     #[must_use]
     pub fn is_locked(&self, now: DateTime<Utc>) -> bool {

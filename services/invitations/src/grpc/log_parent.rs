@@ -1,18 +1,21 @@
 //! The parents of the lists of refused attempts and audit entries.
 
-use homeroom_api::names::{OrganizationName, Place};
-use homeroom_kit::{Result, rpc::parent_or_every};
+use homeroom_api::{
+    ids::InvalidId,
+    names::{OrganizationName, Place},
+};
+use homeroom_kit::rpc::or_every;
 
 /// Parses an organization, or None for all of them.
-pub(crate) fn organization_parent(text: &str, page_size: i32) -> Result<Option<Place>> {
-    parent_or_every(text, page_size, |text| {
+pub(crate) fn organization_parent(text: &str) -> Result<Option<Place>, InvalidId> {
+    or_every(text, |text| {
         OrganizationName::parse(text).map(|name| Place::Organization(name.0))
     })
 }
 
 /// Parses an organization or class, or None for all organizations.
-pub(crate) fn place_parent(text: &str, page_size: i32) -> Result<Option<Place>> {
-    parent_or_every(text, page_size, Place::parse)
+pub(crate) fn place_parent(text: &str) -> Result<Option<Place>, InvalidId> {
+    or_every(text, Place::parse)
 }
 
 /// Returns the name of a log's resource: under its organization, or under none.
@@ -43,10 +46,10 @@ mod tests {
             ("organizations/-/classes/-", false, false),
             ("", false, false),
         ] {
-            assert_eq!(organization_parent(text, 0).is_ok(), organization, "{text}");
-            assert_eq!(place_parent(text, 0).is_ok(), place, "{text}");
+            assert_eq!(organization_parent(text).is_ok(), organization, "{text}");
+            assert_eq!(place_parent(text).is_ok(), place, "{text}");
         }
-        assert_eq!(place_parent("organizations/-", 0).unwrap(), None);
+        assert_eq!(place_parent("organizations/-").unwrap(), None);
         assert!(place_parent("organizations/-", -1).is_err());
     }
 }

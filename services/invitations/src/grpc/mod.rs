@@ -12,6 +12,7 @@ mod refused_attempt_messages;
 mod token_fields;
 mod token_service;
 mod user_service;
+mod views;
 
 pub use audit_service::AuditHandlers;
 pub use class_code_service::ClassCodeHandlers;

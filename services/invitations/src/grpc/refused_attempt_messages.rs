@@ -17,18 +17,19 @@ fn limiter_decision(decision: LimiterDecision) -> refused_attempt::LimiterDecisi
     }
 }
 
-/// Converts a refused attempt for a list.
-pub(super) fn refused_attempt(attempt: &RefusedAttempt) -> api::RefusedAttempt {
-    let place = attempt.place.as_ref();
-    api::RefusedAttempt {
-        name: log_name(place, "refusedAttempts", attempt.id),
-        class: log_class(place),
-        invitation: attempt.invitation.clone(),
-        user: attempt.user.to_string(),
-        calling_service: attempt.calling_service.clone(),
-        preview: attempt.preview,
-        reason: attempt.reason.into(),
-        limiter_decision: limiter_decision(attempt.limiter_decision).into(),
-        create_time: Some(to_timestamp(attempt.create_time)),
+impl From<RefusedAttempt> for api::RefusedAttempt {
+    fn from(attempt: RefusedAttempt) -> Self {
+        let place = attempt.place.as_ref();
+        Self {
+            name: log_name(place, "refusedAttempts", attempt.id),
+            class: log_class(place),
+            invitation: attempt.invitation,
+            user: attempt.user.to_string(),
+            calling_service: attempt.calling_service,
+            preview: attempt.preview,
+            reason: attempt.reason.into(),
+            limiter_decision: limiter_decision(attempt.limiter_decision).into(),
+            create_time: Some(to_timestamp(attempt.create_time)),
+        }
     }
 }

@@ -5,13 +5,17 @@ use homeroom_api::{
     common::v1::ErrorReason,
     invitations::v1::{EnrollmentCode as EnrollmentCodeMessage, Token},
 };
-use homeroom_kit::{Result, validation::Violations};
+use homeroom_kit::{
+    Result,
+    rpc::Patch,
+    validation::{Mask, Violations},
+};
 
 use super::convert::{DISPLAY_NAME_CHARS_MAX, email, external_id, max_uses, time_to_come};
 use crate::{
     app::{
-        EnrollmentCodePatch, EnrollmentCodeRules, NewEnrollmentCode, NewToken, Patch, TokenPatch,
-        check_code,
+        code_fields::{CodeFields, check_code},
+        token::{NewToken, TokenFields},
     },
     domain::{
         domain_rule::{DomainRule, DomainRuleError, MAX_DOMAIN_RULES},
@@ -24,70 +28,51 @@ use crate::{
 /// The maximum number of days until a class token expires (A14).
 pub(crate) const TOKEN_EXPIRY_DAYS_MAX: i64 = 365;
 
-const TOKEN_FIELDS: &[&str] = &[
-    "max_uses",
-    "assigned_email",
-    "external_id",
-    "display_name",
-    "expire_time",
-];
-
-const CODE_FIELDS: &[&str] = &[
-    "code",
-    "valid_from_time",
-    "valid_till_time",
-    "email_domains",
-    "enabled",
-    "max_uses",
-    "allow_rejoin",
-    "display_name",
-];
-
 /// Reads a class token to make.
 pub(crate) fn new_token(token: &Token, now: DateTime<Utc>) -> Result<NewToken> {
     let mut violations = Violations::new();
-    let new = read_new_token(&mut violations, token, now);
+    let fields = token_fields(&mut violations, &Mask::all(), token, now);
+    let words = words(&mut violations, token.words);
     violations.finish()?;
-    Ok(new)
+    Ok(NewToken { fields, words })
 }
 
-/// Reads a class token to make, and records violations.
-pub(crate) fn read_new_token(
-    violations: &mut Violations,
+/// Reads the fields of a class token that staff set.
+pub(crate) fn token_fields(
+    v: &mut Violations,
+    mask: &Mask,
     token: &Token,
     now: DateTime<Utc>,
-) -> NewToken {
-    NewToken {
-        max_uses: token_uses(violations, token),
-        assigned_email: email(violations, "token.assigned_email", &token.assigned_email),
-        external_id: external_id(violations, "token.external_id", &token.external_id),
-        display_name: token_label(violations, token),
-        expire_time: expiry(violations, token, now),
-        words: words(violations, token.words),
+) -> TokenFields {
+    let (address, id, label) = (
+        &token.assigned_email,
+        &token.external_id,
+        &token.display_name,
+    );
+    TokenFields {
+        max_uses: mask.patch("max_uses", token.max_uses.is_some(), || {
+            let default = Some(CLASS_TOKEN_USES);
+            max_uses(v, "token.max_uses", token.max_uses, default)
+        }),
+        assigned_email: mask.patch("assigned_email", !address.is_empty(), || {
+            email(v, "token.assigned_email", address)
+        }),
+        external_id: mask.patch("external_id", !id.is_empty(), || {
+            external_id(v, "token.external_id", id)
+        }),
+        display_name: mask.patch("display_name", !label.is_empty(), || {
+            v.display_name("token.display_name", label, DISPLAY_NAME_CHARS_MAX)
+        }),
+        expire_time: mask.patch("expire_time", token.expire_time.is_some(), || {
+            let longest = TimeDelta::days(TOKEN_EXPIRY_DAYS_MAX);
+            let time = token.expire_time.as_ref();
+            time_to_come(v, "token.expire_time", time, now, Some(longest))
+        }),
     }
 }
 
-fn token_label(violations: &mut Violations, token: &Token) -> String {
-    let field = "token.display_name";
-    violations.display_name(field, &token.display_name, DISPLAY_NAME_CHARS_MAX)
-}
-
-fn token_uses(violations: &mut Violations, token: &Token) -> Option<u32> {
-    max_uses(
-        violations,
-        "token.max_uses",
-        token.max_uses,
-        Some(CLASS_TOKEN_USES),
-    )
-}
-
-fn expiry(violations: &mut Violations, token: &Token, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    let longest = TimeDelta::days(TOKEN_EXPIRY_DAYS_MAX);
-    let time = token.expire_time.as_ref();
-    time_to_come(violations, "token.expire_time", time, now, Some(longest))
-}
-
-fn words(violations: &mut Violations, words: i32) -> WordCount {
+/// Reads the number of words of a phrase.
+pub(crate) fn words(violations: &mut Violations, words: i32) -> WordCount {
     if words == 0 {
         return WordCount::DEFAULT;
     }
@@ -97,90 +82,77 @@ fn words(violations: &mut Violations, words: i32) -> WordCount {
     violations.take("token.words", parsed).unwrap_or_default()
 }
 
-/// Reads the changes of a class token.
-pub(crate) fn token_patch(
-    violations: &mut Violations,
-    token: &Token,
-    mask: Option<&prost_types::FieldMask>,
-    now: DateTime<Utc>,
-) -> TokenPatch {
-    let mask = violations.mask(mask, TOKEN_FIELDS);
-    let mut patch = TokenPatch::default();
-    if mask.touches("max_uses", token.max_uses.is_some()) {
-        patch.max_uses = Patch::Set(token_uses(violations, token));
-    }
-    if mask.touches("assigned_email", !token.assigned_email.is_empty()) {
-        let field = "token.assigned_email";
-        patch.assigned_email = Patch::Set(email(violations, field, &token.assigned_email));
-    }
-    if mask.touches("external_id", !token.external_id.is_empty()) {
-        let field = "token.external_id";
-        patch.external_id = Patch::Set(external_id(violations, field, &token.external_id));
-    }
-    if mask.touches("display_name", !token.display_name.is_empty()) {
-        patch.display_name = Patch::Set(token_label(violations, token));
-    }
-    if mask.touches("expire_time", token.expire_time.is_some()) {
-        patch.expire_time = Patch::Set(expiry(violations, token, now));
-    }
-    patch
-}
-
 /// Reads an enrollment code to make.
 pub(crate) fn new_enrollment_code(
-    violations: &mut Violations,
+    v: &mut Violations,
     message: &EnrollmentCodeMessage,
     acknowledge_weak: bool,
-) -> Option<NewEnrollmentCode> {
-    let code = read_code(violations, &message.code);
-    let rules = EnrollmentCodeRules {
-        valid_from: violations
-            .timestamp("enrollment_code.valid_from_time", &message.valid_from_time),
-        valid_till: violations
-            .timestamp("enrollment_code.valid_till_time", &message.valid_till_time),
-        email_domains: domains(violations, &message.email_domains),
-        enabled: message.enabled.unwrap_or(true),
-        max_uses: code_uses(violations, message),
-        allow_rejoin: message.allow_rejoin,
-        display_name: code_label(violations, message),
-    };
+) -> Option<(EnrollmentCode, CodeFields)> {
+    let code = read_code(v, &message.code);
+    let fields = code_fields(v, &Mask::all(), message);
     let code = code?;
     // An invalid domain is reported separately, and will limit the code once it is corrected.
     let guarded = !message.email_domains.is_empty();
-    let valid = (rules.valid_from, rules.valid_till);
-    check_code(violations, &code, valid, guarded, acknowledge_weak);
-    Some(NewEnrollmentCode { code, rules })
+    let valid = (fields.valid_from, fields.valid_till);
+    if let (Patch::Set(from), Patch::Set(till)) = valid {
+        check_code(v, &code, (from, till), guarded, acknowledge_weak);
+    }
+    Some((code, fields))
 }
 
-fn read_code(violations: &mut Violations, text: &str) -> Option<EnrollmentCode> {
-    if !violations.check(!text.is_empty(), "enrollment_code.code", "is required") {
+/// Reads the code itself.
+pub(crate) fn read_code(v: &mut Violations, text: &str) -> Option<EnrollmentCode> {
+    if !v.check(!text.is_empty(), "enrollment_code.code", "is required") {
         return None;
     }
     match EnrollmentCode::parse(text) {
         Ok(code) => Some(code),
         Err(error) => {
             let reason = ErrorReason::CodeMalformed;
-            violations.add_reason(reason, "enrollment_code.code", error.to_string());
+            v.add_reason(reason, "enrollment_code.code", error.to_string());
             None
         }
     }
 }
 
-fn code_uses(violations: &mut Violations, message: &EnrollmentCodeMessage) -> Option<u32> {
-    max_uses(
-        violations,
-        "enrollment_code.max_uses",
-        message.max_uses,
-        None,
-    )
+/// Reads the other fields of an enrollment code that its author sets.
+pub(crate) fn code_fields(
+    v: &mut Violations,
+    mask: &Mask,
+    message: &EnrollmentCodeMessage,
+) -> CodeFields {
+    let (from, till) = (&message.valid_from_time, &message.valid_till_time);
+    let (domains, label) = (&message.email_domains, &message.display_name);
+    CodeFields {
+        valid_from: mask.patch("valid_from_time", from.is_some(), || {
+            v.timestamp("enrollment_code.valid_from_time", from)
+        }),
+        valid_till: mask.patch("valid_till_time", till.is_some(), || {
+            v.timestamp("enrollment_code.valid_till_time", till)
+        }),
+        email_domains: mask.patch("email_domains", !domains.is_empty(), || {
+            read_domains(v, domains)
+        }),
+        enabled: mask.patch("enabled", message.enabled.is_some(), || {
+            message.enabled.unwrap_or(true)
+        }),
+        max_uses: mask.patch("max_uses", message.max_uses.is_some(), || {
+            max_uses(v, "enrollment_code.max_uses", message.max_uses, None)
+        }),
+        allow_rejoin: mask.patch("allow_rejoin", message.allow_rejoin, || {
+            message.allow_rejoin
+        }),
+        display_name: mask.patch("display_name", !label.is_empty(), || {
+            v.display_name(
+                "enrollment_code.display_name",
+                label,
+                DISPLAY_NAME_CHARS_MAX,
+            )
+        }),
+    }
 }
 
-fn code_label(violations: &mut Violations, message: &EnrollmentCodeMessage) -> String {
-    let field = "enrollment_code.display_name";
-    violations.display_name(field, &message.display_name, DISPLAY_NAME_CHARS_MAX)
-}
-
-fn domains(violations: &mut Violations, texts: &[String]) -> Vec<DomainRule> {
+fn read_domains(violations: &mut Violations, texts: &[String]) -> Vec<DomainRule> {
     violations.check(
         texts.len() <= MAX_DOMAIN_RULES,
         "enrollment_code.email_domains",
@@ -201,47 +173,6 @@ fn domains(violations: &mut Violations, texts: &[String]) -> Vec<DomainRule> {
     rules
 }
 
-/// Reads the changes of an enrollment code.
-pub(crate) fn enrollment_code_patch(
-    violations: &mut Violations,
-    message: &EnrollmentCodeMessage,
-    mask: Option<&prost_types::FieldMask>,
-    acknowledge_weak: bool,
-) -> EnrollmentCodePatch {
-    let mask = violations.mask(mask, CODE_FIELDS);
-    let mut patch = EnrollmentCodePatch {
-        acknowledge_weak,
-        ..EnrollmentCodePatch::default()
-    };
-    if mask.touches("code", !message.code.is_empty()) {
-        patch.code = read_code(violations, &message.code);
-    }
-    if mask.touches("valid_from_time", message.valid_from_time.is_some()) {
-        let field = "enrollment_code.valid_from_time";
-        patch.valid_from = Patch::Set(violations.timestamp(field, &message.valid_from_time));
-    }
-    if mask.touches("valid_till_time", message.valid_till_time.is_some()) {
-        let field = "enrollment_code.valid_till_time";
-        patch.valid_till = Patch::Set(violations.timestamp(field, &message.valid_till_time));
-    }
-    if mask.touches("email_domains", !message.email_domains.is_empty()) {
-        patch.email_domains = Patch::Set(domains(violations, &message.email_domains));
-    }
-    if mask.touches("enabled", message.enabled.is_some()) {
-        patch.enabled = Patch::Set(message.enabled.unwrap_or(true));
-    }
-    if mask.touches("max_uses", message.max_uses.is_some()) {
-        patch.max_uses = Patch::Set(code_uses(violations, message));
-    }
-    if mask.touches("allow_rejoin", message.allow_rejoin) {
-        patch.allow_rejoin = Patch::Set(message.allow_rejoin);
-    }
-    if mask.touches("display_name", !message.display_name.is_empty()) {
-        patch.display_name = Patch::Set(code_label(violations, message));
-    }
-    patch
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -253,9 +184,9 @@ mod tests {
     #[test]
     fn x4_a_token_admits_one_person_unless_it_says_otherwise() {
         let new = new_token(&Token::default(), now()).unwrap();
-        assert_eq!(new.max_uses, Some(1));
+        assert_eq!(new.fields.max_uses, Patch::Set(Some(1)));
         assert_eq!(new.words, WordCount::DEFAULT);
-        assert_eq!(new.expire_time, None);
+        assert_eq!(new.fields.expire_time, Patch::Set(None));
     }
 
     #[test]
@@ -275,7 +206,7 @@ mod tests {
     fn new_code(
         message: &EnrollmentCodeMessage,
         acknowledge_weak: bool,
-    ) -> Result<NewEnrollmentCode> {
+    ) -> Result<(EnrollmentCode, CodeFields)> {
         let mut violations = Violations::new();
         let new = new_enrollment_code(&mut violations, message, acknowledge_weak);
         violations.finish_with(new)

@@ -9,7 +9,7 @@ use homeroom_api::{
     },
     names::UserName,
 };
-use homeroom_kit::{Result, auth::Caller, request_ids::claimed, rpc};
+use homeroom_kit::{Result, auth::Caller, request_ids::claimed, rpc, validation::Violations};
 
 use crate::app::{App, rules::USER_SCOPE};
 
@@ -31,7 +31,8 @@ impl UserHandlers {
         request: EraseUserRequest,
     ) -> Result<EraseUserResponse> {
         caller.require(USER_SCOPE)?;
-        let (id, name) = rpc::change(&request.request_id, UserName::parse(&request.name))?;
+        let parse = |v: &mut Violations| v.take("name", UserName::parse(&request.name));
+        let (id, name) = rpc::change(&request.request_id, parse)?;
         let once = claimed(&self.0.keys, caller, id, &request);
         self.0.erase_user(caller, name.0, once).await?;
         Ok(EraseUserResponse {})

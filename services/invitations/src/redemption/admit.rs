@@ -148,14 +148,9 @@ fn cause_of(cause: QueueCause) -> Cause {
     }
 }
 
+/// Returns the method of the same name.
 fn method_of(kind: InvitationKind) -> Method {
-    match kind {
-        InvitationKind::OrganizationToken => Method::OrganizationToken,
-        InvitationKind::ClassToken => Method::ClassToken,
-        InvitationKind::EnrollmentCode => Method::EnrollmentCode,
-        InvitationKind::ClassCode => Method::ClassCode,
-        InvitationKind::JoinUrl => Method::JoinUrl,
-    }
+    Method::from_str_name(&kind.tag().to_ascii_uppercase()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -211,6 +206,19 @@ mod tests {
             create_time: time,
             settle_time: None,
         }
+    }
+
+    #[test]
+    fn r6_each_kind_is_a_method_of_its_own() {
+        let methods = InvitationKind::ALL.map(|kind| method_of(kind).as_str_name());
+        let kinds = [
+            "ORGANIZATION_TOKEN",
+            "CLASS_TOKEN",
+            "ENROLLMENT_CODE",
+            "CLASS_CODE",
+            "JOIN_URL",
+        ];
+        assert_eq!(methods, kinds);
     }
 
     #[test]

@@ -23,7 +23,7 @@ use super::{
     request::Attempt,
 };
 use crate::{
-    app::{audit::printable, invitation_name},
+    app::audit::printable,
     domain::{invitation::Invitation, redemption::Outcome},
     limiter::Dimension,
     store::{self, LimiterDecision, OrganizationProfile, RefusedAttempt, Store},
@@ -226,7 +226,7 @@ impl Redemptions {
         let (place, invitation) = match matched {
             Some(invitation) => (
                 Some(invitation.place.clone()),
-                invitation_name::of(invitation),
+                invitation.name().to_string(),
             ),
             None => (
                 certain_organization(attempt, profiles)

@@ -20,7 +20,7 @@ use super::{
     request::Attempt,
 };
 use crate::{
-    domain::redemption::Outcome,
+    domain::{invitation::Policy, redemption::Outcome},
     limiter::{Effect, GuessScope, Settlement, Verdict},
 };
 
@@ -65,7 +65,7 @@ impl Redemptions {
     ) -> Vec<bool> {
         let scope_of = |attempt: &Attempt, found: Option<&MatchedInvitation>| {
             let invitation = &found?.row.invitation;
-            let asks = invitation.kind.policy().short
+            let asks = Policy::of(invitation.kind).short
                 && !attempt.facts.vouched
                 && !attempt.facts.guess_guarded;
             let organization = invitation.place.organization();

@@ -21,7 +21,7 @@ use crate::{
     domain::{
         decide::QueueCause,
         email::EmailMalformed,
-        invitation::InvitationKind,
+        invitation::{InvitationKind, Policy},
         redemption::{Outcome, RedemptionState},
     },
     membership::Admission,
@@ -190,7 +190,7 @@ fn refuse_reason(redemption: &Redemption) -> Option<ErrorReason> {
 
 /// Returns the answer of Redeem.
 pub(crate) fn redeem_response(redeemed: Redeemed) -> RedeemResponse {
-    let policy = redeemed.kind.policy();
+    let policy = Policy::of(redeemed.kind);
     let result = match (redeemed.member, redeemed.join_request) {
         (Some(member), _) => Some(redeem_response::Result::Member(member)),
         (None, Some(request)) => Some(redeem_response::Result::JoinRequest(request)),
@@ -226,7 +226,7 @@ pub(crate) fn batch_result(
 
 /// Returns the answer of a preview.
 pub(crate) fn preview_response(preview: Preview) -> PreviewRedemptionResponse {
-    let policy = preview.kind.policy();
+    let policy = Policy::of(preview.kind);
     PreviewRedemptionResponse {
         outcome: outcome(Some(preview.outcome)).into(),
         organization: organization_of(&preview.place),
@@ -248,22 +248,23 @@ fn failure(reason: ErrorReason) -> Failure {
     }
 }
 
-/// Converts a redemption for reads and lists.
-pub(crate) fn redemption(redemption: &Redemption) -> api::Redemption {
-    api::Redemption {
-        name: redemption.name().to_string(),
-        invitation: redemption.invitation.clone(),
-        user: redemption.person.user.to_string(),
-        outcome: outcome(redemption.outcome).into(),
-        state: state(redemption.state).into(),
-        refuse_reason: refuse_reason(redemption)
-            .unwrap_or(ErrorReason::Unspecified)
-            .into(),
-        create_time: Some(to_timestamp(redemption.create_time)),
-        settle_time: redemption.settle_time.map(to_timestamp),
-        class: class_of(&redemption.place),
-        stuck: is_stuck(redemption),
-        guess_guarded: redemption.route == Route::Queue(QueueCause::GuessGuard),
+impl From<Redemption> for api::Redemption {
+    fn from(redemption: Redemption) -> Self {
+        Self {
+            name: redemption.name().to_string(),
+            outcome: outcome(redemption.outcome).into(),
+            state: state(redemption.state).into(),
+            refuse_reason: refuse_reason(&redemption)
+                .unwrap_or(ErrorReason::Unspecified)
+                .into(),
+            create_time: Some(to_timestamp(redemption.create_time)),
+            settle_time: redemption.settle_time.map(to_timestamp),
+            class: class_of(&redemption.place),
+            stuck: is_stuck(&redemption),
+            guess_guarded: redemption.route == Route::Queue(QueueCause::GuessGuard),
+            user: redemption.person.user.to_string(),
+            invitation: redemption.invitation,
+        }
     }
 }
 

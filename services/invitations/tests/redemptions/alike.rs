@@ -243,9 +243,7 @@ async fn u4_i8_what_several_prefixes_read_like_is_filed_under_none() {
         world.quiet().await;
         let platform =
             crate::world::caller("operator").with_scopes([homeroom_kit::auth::Scope::Platform]);
-        let listed = world
-            .app
-            .list_refused_attempts(&platform, None, (1, "", ""));
+        let listed = crate::world::list_refused_attempts(&world.app, &platform, None, (1, "", ""));
         let newest = listed.await.unwrap().items.remove(0);
         let place = place.map(|place| Place::parse(place).unwrap());
         assert_eq!(newest.place, place, "{text}");

@@ -13,7 +13,7 @@ use homeroom_invitations::domain::{
 
 use crate::{
     fake_membership::Mode,
-    world::{CODE, World, caller, class, organization},
+    world::{CODE, World, caller, class, list_audit_entries, list_redemptions, organization},
 };
 
 const CLASS_CODE: &str = "ABCD-EFGH-JKMN";
@@ -34,14 +34,14 @@ async fn p10_reading_a_reserved_one_asks_membership() {
     world.membership.set(Mode::Away);
     let unknown = world
         .app
-        .get_redemption(&caller("ann"), &name)
+        .get_redemption(&caller("ann"), name.clone())
         .await
         .unwrap_err();
     assert_eq!(unknown.reason(), ErrorReason::MembershipUnavailable);
     world.membership.set(Mode::Up);
     let read = world
         .app
-        .get_redemption(&caller("ann"), &name)
+        .get_redemption(&caller("ann"), name.clone())
         .await
         .unwrap();
     assert_eq!(read.state, RedemptionState::Committed);
@@ -50,7 +50,7 @@ async fn p10_reading_a_reserved_one_asks_membership() {
     assert_eq!(
         world
             .app
-            .get_redemption(&caller("ann"), &name)
+            .get_redemption(&caller("ann"), name.clone())
             .await
             .unwrap(),
         read
@@ -71,14 +71,14 @@ async fn p10_reading_a_queued_one_sees_how_its_request_ended() {
         .redemption;
     let waiting = world
         .app
-        .get_redemption(&caller("ann"), &name)
+        .get_redemption(&caller("ann"), name.clone())
         .await
         .unwrap();
     assert_eq!(waiting.state, RedemptionState::Queued);
     world.membership.end_request("ann", State::Denied);
     let ended = world
         .app
-        .get_redemption(&caller("ann"), &name)
+        .get_redemption(&caller("ann"), name.clone())
         .await
         .unwrap();
     assert_eq!(ended.state, RedemptionState::Released);
@@ -95,7 +95,7 @@ async fn p10_one_that_membership_never_heard_of_is_read_as_it_stands() {
     let name = world.redemptions().await[0].name();
     let read = world
         .app
-        .get_redemption(&caller("ann"), &name)
+        .get_redemption(&caller("ann"), name.clone())
         .await
         .unwrap();
     assert_eq!(read.state, RedemptionState::Reserved);
@@ -106,7 +106,7 @@ async fn a_redemption_is_read_by_the_person_and_by_staff_alone() {
     let (world, name) = reserved().await;
     let stranger = world
         .app
-        .get_redemption(&caller("bob"), &name)
+        .get_redemption(&caller("bob"), name.clone())
         .await
         .unwrap_err();
     assert_eq!(stranger.reason(), ErrorReason::RedemptionNotFound);
@@ -115,18 +115,22 @@ async fn a_redemption_is_read_by_the_person_and_by_staff_alone() {
         Place::Organization(homeroom_api::ids::OrganizationId::parse("other").unwrap());
     let absent = world
         .app
-        .get_redemption(&caller("ann"), &elsewhere)
+        .get_redemption(&caller("ann"), elsewhere.clone())
         .await
         .unwrap_err();
     assert_eq!(absent.reason(), ErrorReason::RedemptionNotFound);
     let mut bound = caller("ann");
     bound.organizations = Some(Vec::new());
-    let unreached = world.app.get_redemption(&bound, &name).await.unwrap_err();
+    let unreached = world
+        .app
+        .get_redemption(&bound, name.clone())
+        .await
+        .unwrap_err();
     assert_eq!(unreached.reason(), ErrorReason::RedemptionNotFound);
     assert!(
         world
             .app
-            .get_redemption(&caller("tess"), &name)
+            .get_redemption(&caller("tess"), name.clone())
             .await
             .is_ok()
     );
@@ -141,16 +145,12 @@ async fn lists_are_for_staff_newest_first_in_pages() {
         world.advance(TimeDelta::seconds(1));
     }
     let place = class();
-    let stranger = world
-        .app
-        .list_redemptions(&caller("ann"), &place, (0, "", ""))
+    let stranger = list_redemptions(&world.app, &caller("ann"), &place, (0, "", ""))
         .await
         .unwrap_err();
     assert_eq!(stranger.reason(), ErrorReason::ClassNotFound);
     let tess = caller("tess");
-    let page = world
-        .app
-        .list_redemptions(&tess, &place, (2, "", ""))
+    let page = list_redemptions(&world.app, &tess, &place, (2, "", ""))
         .await
         .unwrap();
     let users: Vec<&str> = page
@@ -160,17 +160,12 @@ async fn lists_are_for_staff_newest_first_in_pages() {
         .collect();
     assert_eq!(users, ["cid", "bob"]);
     let next = page.next_page_token;
-    let page = world
-        .app
-        .list_redemptions(&tess, &place, (2, &next, ""))
+    let page = list_redemptions(&world.app, &tess, &place, (2, &next, ""))
         .await
         .unwrap();
     assert_eq!(page.items[0].person.user.as_str(), "ann");
     assert_eq!(page.next_page_token, "");
-    let other_list = world
-        .app
-        .list_redemptions(&tess, &place, (2, &next, "user = ann"))
-        .await;
+    let other_list = list_redemptions(&world.app, &tess, &place, (2, &next, "user = ann")).await;
     assert_eq!(
         other_list.unwrap_err().reason(),
         ErrorReason::InvalidPageToken
@@ -184,9 +179,9 @@ async fn a_page_token_of_another_version_is_a_bad_one_in_every_list() {
     for cursor in [&["not-an-id".to_owned()][..], &[]] {
         let token = |list: &str| app.paging.token(&format!("{list} {place} "), cursor);
         let redemptions = token("ListRedemptions");
-        let redemptions = app.list_redemptions(&tess, &place, (2, &redemptions, ""));
+        let redemptions = list_redemptions(app, &tess, &place, (2, &redemptions, ""));
         let entries = token("ListAuditEntries");
-        let entries = app.list_audit_entries(&tess, Some(&place), (2, &entries, ""));
+        let entries = list_audit_entries(app, &tess, &place, (2, &entries, ""));
         let codes = "ListEnrollmentCodes".to_owned();
         let codes = app
             .paging
@@ -226,9 +221,7 @@ async fn lists_filter_by_invitation_user_state_and_time() {
         ("create_time <= \"2027-01-15T08:00:00Z\"".to_owned(), 1),
         ("create_time < \"2027-01-15T08:00:00Z\"".to_owned(), 0),
     ] {
-        let page = world
-            .app
-            .list_redemptions(&tess, &place, (0, "", &filter))
+        let page = list_redemptions(&world.app, &tess, &place, (0, "", &filter))
             .await
             .unwrap();
         assert_eq!(page.items.len(), count, "{filter}");
@@ -239,9 +232,7 @@ async fn lists_filter_by_invitation_user_state_and_time() {
         "phase = 1",
         "create_time = \"2027-01-15T08:00:00Z\"",
     ] {
-        let wrong = world
-            .app
-            .list_redemptions(&tess, &place, (0, "", filter))
+        let wrong = list_redemptions(&world.app, &tess, &place, (0, "", filter))
             .await
             .unwrap_err();
         assert_eq!(wrong.reason(), ErrorReason::InvalidFilter, "{filter}");

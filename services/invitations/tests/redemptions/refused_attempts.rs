@@ -18,7 +18,7 @@ use homeroom_kit::auth::Scope;
 
 use crate::{
     fake_membership::Mode,
-    world::{CODE, REQUEST, World, caller, class, organization, start},
+    world::{CODE, REQUEST, World, caller, class, list_refused_attempts, organization, start},
 };
 
 fn of_hamilton() -> Place {
@@ -29,9 +29,7 @@ fn of_hamilton() -> Place {
 async fn logged(world: &World) -> Vec<RefusedAttempt> {
     world.quiet().await;
     let platform = caller("operator").with_scopes([Scope::Platform]);
-    let list = world
-        .app
-        .list_refused_attempts(&platform, None, (1_000, "", ""));
+    let list = list_refused_attempts(&world.app, &platform, None, (1_000, "", ""));
     list.await.unwrap().items
 }
 
@@ -246,9 +244,7 @@ async fn it_is_listed_newest_first_in_pages_for_administrators_and_operators() {
     world.quiet().await;
     let list = async |user: &str, scopes: &[Scope], parent: Option<Place>, size, token: &str| {
         let caller = caller(user).with_scopes(scopes.iter().copied());
-        let listed = world
-            .app
-            .list_refused_attempts(&caller, parent.as_ref(), (size, token, ""));
+        let listed = list_refused_attempts(&world.app, &caller, parent.as_ref(), (size, token, ""));
         listed.await.map(|page| {
             let users = page.items.iter().map(|row| row.user.to_string()).collect();
             (users, page.next_page_token)
@@ -273,7 +269,7 @@ async fn it_is_listed_newest_first_in_pages_for_administrators_and_operators() {
     }
     let mut bound = caller("operator").with_scopes([Scope::Platform]);
     bound.organizations = Some(vec![organization()]);
-    let refused = world.app.list_refused_attempts(&bound, None, (0, "", ""));
+    let refused = list_refused_attempts(&world.app, &bound, None, (0, "", ""));
     assert_eq!(
         refused.await.unwrap_err().reason(),
         ErrorReason::ScopeMissing
@@ -308,9 +304,7 @@ async fn it_is_filtered_by_user_reason_and_time() {
         ("create_time <= \"2027-01-15T08:00:00Z\"", 1),
         ("create_time < \"2027-01-15T08:00:00Z\"", 0),
     ] {
-        let list = world
-            .app
-            .list_refused_attempts(&tess, Some(&parent), (0, "", filter));
+        let list = list_refused_attempts(&world.app, &tess, Some(&parent), (0, "", filter));
         assert_eq!(list.await.unwrap().items.len(), count, "{filter}");
     }
     for filter in [
@@ -318,9 +312,7 @@ async fn it_is_filtered_by_user_reason_and_time() {
         "class = a",
         "create_time = \"2027-01-15T08:00:00Z\"",
     ] {
-        let list = world
-            .app
-            .list_refused_attempts(&tess, Some(&parent), (0, "", filter));
+        let list = list_refused_attempts(&world.app, &tess, Some(&parent), (0, "", filter));
         assert_eq!(
             list.await.unwrap_err().reason(),
             ErrorReason::InvalidFilter,

@@ -306,8 +306,7 @@ async fn p4_a_batch_takes_as_many_uses_as_there_are() {
 async fn p7_a_stale_epoch_is_decided_again_and_the_request_id_re_pointed() {
     let world = World::new().await;
     let code = world.code(Some(1)).await;
-    let invitation =
-        homeroom_invitations::app::invitation_name::of(&world.stored(code).await.invitation);
+    let invitation = world.stored(code).await.invitation.name().to_string();
     // The invitation was switched off and on again while the redemption was under way: the epoch was raised.
     world.membership.state().fence_before_next = Some((invitation, 2));
     world.membership.set(Mode::LosesAnswers);

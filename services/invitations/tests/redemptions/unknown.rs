@@ -5,12 +5,9 @@ use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use homeroom_api::common::v1::ErrorReason;
-use homeroom_invitations::{
-    app::invitation_name,
-    domain::{
-        invitation::{Epoch, Uses},
-        redemption::{Outcome, RedemptionState},
-    },
+use homeroom_invitations::domain::{
+    invitation::{Epoch, Uses},
+    redemption::{Outcome, RedemptionState},
 };
 
 use crate::{
@@ -86,7 +83,7 @@ async fn p11_recovery_asks_in_other_batches_and_admits_nobody_twice() {
 async fn p7_an_epoch_that_stays_stale_ends_after_three_rounds_as_not_known() {
     let world = World::new().await;
     let code = world.code(Some(1)).await;
-    let name = invitation_name::of(&world.stored(code).await.invitation);
+    let name = world.stored(code).await.invitation.name().to_string();
     // Given a fence far above the invitation's epoch, as after a restored backup
     let fence = 9;
     world.membership.state().fences.insert(name, fence);

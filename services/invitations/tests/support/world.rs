@@ -10,7 +10,11 @@ use homeroom_api::{
     names::Place,
 };
 use homeroom_invitations::{
-    app::{App, audit::AuditTrail, secrets::Secrets},
+    app::{
+        App, audit::AuditTrail, list_audit_entries::audit_filter,
+        list_redemptions::redemption_filter, list_refused_attempts::attempt_filter,
+        secrets::Secrets,
+    },
     domain::{
         credential::Credential,
         invitation::{Epoch, Invitation, InvitationKind, Standing, Uses},
@@ -28,7 +32,7 @@ use homeroom_invitations::{
         reply::{Preview, Redeemed},
         request::Attempt,
     },
-    store::{InvitationRow, OrganizationProfile},
+    store::{AuditEntry, InvitationRow, OrganizationProfile, RefusedAttempt},
 };
 use homeroom_kit::{
     Error, Result,
@@ -37,8 +41,9 @@ use homeroom_kit::{
     database::Url,
     keys::KeyRing,
     outbox,
-    paging::Paging,
+    paging::{Page, PageRequest, Paging},
     random::{SharedRandomness, SystemRandomness, new_id_at},
+    rpc,
     secret::SecretText,
     tasks::Writes,
 };
@@ -490,4 +495,62 @@ pub(crate) fn person(name: &str) -> User {
         user: name.to_owned(),
         ..User::default()
     }
+}
+
+/// The page size, the page token and the filter of a list.
+pub(crate) type Asked<'asked> = (i32, &'asked str, &'asked str);
+
+fn page(
+    app: &App,
+    method: &str,
+    caller: &Caller,
+    parent: &str,
+    (size, token, filter): Asked<'_>,
+) -> Result<PageRequest> {
+    let method = method.to_owned();
+    let caller = Caller {
+        method,
+        ..caller.clone()
+    };
+    rpc::page(&app.paging, &caller, [parent, filter], size, token)
+}
+
+/// Lists redemptions as the handler does.
+pub(crate) async fn list_redemptions(
+    app: &App,
+    caller: &Caller,
+    place: &Place,
+    asked: Asked<'_>,
+) -> Result<Page<Redemption>> {
+    let page = page(app, "ListRedemptions", caller, &place.to_string(), asked)?;
+    let filter = redemption_filter(asked.2)?;
+    app.list_redemptions(caller, place.clone(), filter, &page)
+        .await
+}
+
+/// Lists refused attempts as the handler does.
+pub(crate) async fn list_refused_attempts(
+    app: &App,
+    caller: &Caller,
+    parent: Option<&Place>,
+    asked: Asked<'_>,
+) -> Result<Page<RefusedAttempt>> {
+    let of = parent.map(ToString::to_string).unwrap_or_default();
+    let page = page(app, "ListRefusedAttempts", caller, &of, asked)?;
+    let filter = attempt_filter(asked.2)?;
+    app.list_refused_attempts(caller, parent.cloned(), filter, &page)
+        .await
+}
+
+/// Lists audit entries as the handler does.
+pub(crate) async fn list_audit_entries(
+    app: &App,
+    caller: &Caller,
+    place: &Place,
+    asked: Asked<'_>,
+) -> Result<Page<AuditEntry>> {
+    let page = page(app, "ListAuditEntries", caller, &place.to_string(), asked)?;
+    let filter = audit_filter(asked.2)?;
+    app.list_audit_entries(caller, Some(place.clone()), filter, &page)
+        .await
 }

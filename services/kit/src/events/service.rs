@@ -24,7 +24,7 @@ use crate::{
     auth::{Caller, Scope as CallerScope, expired},
     outbox::Scope,
     paging::Paging,
-    rpc::parent_or_every,
+    rpc,
     shutdown::Shutdown,
     status::{Error, Result},
 };
@@ -182,7 +182,7 @@ impl EventFeed {
         page_size: i32,
         reading: Reading,
     ) -> Result<Scope> {
-        let place = parent_or_every(parent, page_size, Place::parse)?;
+        let place = rpc::parent(rpc::or_every(parent, Place::parse), page_size)?;
         let service = FEED_SCOPES.iter().any(|scope| caller.has(*scope));
         let Some(place) = place else {
             if !service || caller.organizations.is_some() {

@@ -18,16 +18,21 @@ use crate::{
     },
 };
 
+/// The result of an approval.
+#[derive(Debug)]
+pub struct Approval {
+    /// The request.
+    pub join_request: JoinRequest,
+    /// The membership.
+    pub member: Member,
+}
+
 /// Lets the person of one request in. Runs under the locks (P6), so that a request is decided once.
-pub async fn approve(
-    change: &mut Change,
-    name: &JoinRequestName,
-    note: &str,
-) -> Result<(JoinRequest, Member)> {
-    let (mut plan, request) =
-        deciding::load_one(change, name, &rules::APPROVE_JOIN_REQUEST).await?;
+pub async fn approve(change: &mut Change, name: JoinRequestName, note: String) -> Result<Approval> {
+    let rule = &rules::APPROVE_JOIN_REQUEST;
+    let (mut plan, request) = deciding::load_one(change, &name, rule).await?;
     let decider = change.user();
-    let approved = approve_one(&mut plan, request, &decider, note, change.now)?;
+    let approved = approve_one(&mut plan, request, &decider, &note, change.now)?;
     let person = (approved.place.clone(), approved.user.clone());
     let member = plan
         .known()
@@ -36,7 +41,10 @@ pub async fn approve(
         .cloned()
         .ok_or_else(|| Error::internal("an approved person is no member"))?;
     deciding::save(change, plan).await?;
-    Ok((approved, member))
+    Ok(Approval {
+        join_request: approved,
+        member,
+    })
 }
 
 /// Plans one approval. It takes a seat (X9) unless the person is a member already (P8), and lifts removals by staff

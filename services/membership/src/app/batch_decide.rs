@@ -32,22 +32,26 @@ pub struct JoinRequestDecision {
     pub note: String,
 }
 
+/// The result of each decision, in the order given.
+#[derive(Debug)]
+pub struct Decided(pub Vec<Result<JoinRequest>>);
+
 /// Decides requests of `parent` in the order given, in one transaction. A decision that fails changes neither its
 /// request nor the others. Returns one result each, in the order given.
 ///
 /// A decision that could not be parsed stands in `decisions` as its error.
 pub async fn batch_decide(
     change: &mut Change,
-    parent: &Place,
+    parent: Place,
     decisions: Vec<Result<JoinRequestDecision>>,
-) -> Result<Vec<Result<JoinRequest>>> {
+) -> Result<Decided> {
     change
-        .enter(parent, &rules::BATCH_DECIDE_JOIN_REQUESTS, None)
+        .enter(&parent, &rules::BATCH_DECIDE_JOIN_REQUESTS, None)
         .await?;
     let names: Vec<JoinRequestName> = decisions
         .iter()
         .filter_map(|decision| decision.as_ref().ok())
-        .filter(|decision| decision.name.place == *parent)
+        .filter(|decision| decision.name.place == parent)
         .map(|decision| decision.name.clone())
         .collect();
     let requests = change.repository.join_requests(&names).await?;
@@ -57,8 +61,8 @@ pub async fn batch_decide(
         .into_iter()
         .map(|decision| {
             let decision = decision?;
-            if decision.name.place != *parent {
-                return Err(another_parent(parent));
+            if decision.name.place != parent {
+                return Err(another_parent(&parent));
             }
             // The request as the decisions before this one left it.
             let request = plan
@@ -72,7 +76,7 @@ pub async fn batch_decide(
         })
         .collect();
     deciding::save(change, plan).await?;
-    Ok(results)
+    Ok(Decided(results))
 }
 
 fn another_parent(parent: &Place) -> Error {

@@ -42,14 +42,13 @@ pub async fn add(change: &mut Change, class: ClassName, new: NewMember) -> Resul
 pub async fn update(
     change: &mut Change,
     name: MemberName,
-    role: Option<Role>,
-    etag: &str,
+    (role, etag): (Option<Role>, String),
 ) -> Result<Member> {
     change
         .enter(&name.place, &rules::UPDATE_CLASS_MEMBER, None)
         .await?;
     let before = members::load(change, &name).await?;
-    check_etag(etag, before.revision)?;
+    check_etag(&etag, before.revision)?;
     let role = role.unwrap_or(before.role);
     if role == before.role {
         return Ok(before);
@@ -61,13 +60,13 @@ pub async fn update(
 
 /// Removes a member from a class; the seat in the organization stays taken (R7). A person removed by staff is let in
 /// again only by approval (R8).
-pub async fn remove(change: &mut Change, name: MemberName, etag: &str) -> Result<()> {
+pub async fn remove(change: &mut Change, name: MemberName, etag: String) -> Result<()> {
     let person = Some(&name.user);
     let (mut seats, _) = change
         .enter(&name.place, &rules::REMOVE_CLASS_MEMBER, person)
         .await?;
     let member = members::load(change, &name).await?;
-    check_etag(etag, member.revision)?;
+    check_etag(&etag, member.revision)?;
     refuse_owner(&member)?;
     change
         .repository

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use homeroom_api::{
     common::v1::ErrorReason,
     ids::{ClassId, OrganizationId, UserId},
-    names::{ClassName, MemberName, Place},
+    names::{ClassName, MemberName, OrganizationName, Place},
 };
 use homeroom_kit::{
     Error, Result,
     auth::Caller,
     paging::{Page, PageRequest},
-    rpc::{check_etag, place_not_found},
+    rpc::{Patch, check_etag, place_not_found},
 };
 
 use super::{
@@ -30,25 +30,28 @@ use crate::{
 /// The class to create.
 #[derive(Debug, Clone)]
 pub struct NewClass {
-    /// The organization of the class.
-    pub organization: OrganizationId,
     /// The chosen id; None if the server makes one.
     pub id: Option<ClassId>,
-    /// The name shown to people.
-    pub display_name: String,
     /// Its owner; None for the acting user.
     pub owner: Option<UserId>,
-    /// Labels.
-    pub labels: BTreeMap<String, String>,
+    /// Its other fields.
+    pub fields: ClassFields,
 }
 
-/// The changes to make; None leaves a field as it is.
+/// The fields that staff set.
 #[derive(Debug, Clone, Default)]
-pub struct ClassPatch {
+pub struct ClassFields {
     /// The name shown to people.
-    pub display_name: Option<String>,
-    /// The new set of labels.
-    pub labels: Option<BTreeMap<String, String>>,
+    pub display_name: Patch<String>,
+    /// Labels.
+    pub labels: Patch<BTreeMap<String, String>>,
+}
+
+impl ClassFields {
+    fn set(self, class: &mut Class) {
+        self.display_name.set(&mut class.display_name);
+        self.labels.set(&mut class.labels);
+    }
 }
 
 /// Which classes to list.
@@ -62,8 +65,8 @@ pub struct ClassFilter {
 
 /// Creates a class with its owner. A teacher owns the class that they create; an administrator may name another
 /// administrator or teacher of the organization.
-pub async fn create(change: &mut Change, new: NewClass) -> Result<Class> {
-    let organization = Place::Organization(new.organization.clone());
+pub async fn create(change: &mut Change, parent: OrganizationName, new: NewClass) -> Result<Class> {
+    let organization = Place::Organization(parent.0.clone());
     let (_, standing) = change
         .enter(&organization, &rules::CREATE_CLASS, None)
         .await?;
@@ -74,19 +77,20 @@ pub async fn create(change: &mut Change, new: NewClass) -> Result<Class> {
         }
         require_possible_owner(change, &organization, &owner, "class.owner").await?;
     }
-    let class = Class {
+    let mut class = Class {
         name: ClassName {
-            organization: new.organization,
+            organization: parent.0,
             class: new.id.unwrap_or_else(|| ClassId::made(change.new_id())),
         },
-        display_name: new.display_name,
+        display_name: String::new(),
         owner,
         state: ClassState::Active,
-        labels: new.labels,
+        labels: BTreeMap::new(),
         revision: FIRST_REVISION,
         create_time: change.now,
         update_time: change.now,
     };
+    new.fields.set(&mut class);
     if change.repository.insert_class(&class).await? != InsertOutcome::Inserted {
         return Err(Error::new(
             ErrorReason::ClassExists,
@@ -194,23 +198,17 @@ async fn save(
 pub async fn update(
     change: &mut Change,
     name: ClassName,
-    patch: ClassPatch,
-    etag: &str,
+    (fields, etag): (ClassFields, String),
 ) -> Result<Class> {
-    let (before, _) = load_to_change(change, &name, &rules::UPDATE_CLASS, etag).await?;
-    let after = Class {
-        display_name: patch
-            .display_name
-            .unwrap_or_else(|| before.display_name.clone()),
-        labels: patch.labels.unwrap_or_else(|| before.labels.clone()),
-        ..before.clone()
-    };
+    let (before, _) = load_to_change(change, &name, &rules::UPDATE_CLASS, &etag).await?;
+    let mut after = before.clone();
+    fields.set(&mut after);
     save(change, &before, after, "class.updated").await
 }
 
 /// Archives a class: nobody can join, waiting requests are closed, members stay.
-pub async fn archive(change: &mut Change, name: ClassName, etag: &str) -> Result<Class> {
-    let (before, mut seats) = load_to_change(change, &name, &rules::ARCHIVE_CLASS, etag).await?;
+pub async fn archive(change: &mut Change, name: ClassName, etag: String) -> Result<Class> {
+    let (before, mut seats) = load_to_change(change, &name, &rules::ARCHIVE_CLASS, &etag).await?;
     let after = Class {
         state: ClassState::Archived,
         ..before.clone()
@@ -221,8 +219,8 @@ pub async fn archive(change: &mut Change, name: ClassName, etag: &str) -> Result
 }
 
 /// Reopens an archived class.
-pub async fn unarchive(change: &mut Change, name: ClassName, etag: &str) -> Result<Class> {
-    let (before, _) = load_to_change(change, &name, &rules::UNARCHIVE_CLASS, etag).await?;
+pub async fn unarchive(change: &mut Change, name: ClassName, etag: String) -> Result<Class> {
+    let (before, _) = load_to_change(change, &name, &rules::UNARCHIVE_CLASS, &etag).await?;
     let after = Class {
         state: ClassState::Active,
         ..before.clone()
@@ -232,8 +230,8 @@ pub async fn unarchive(change: &mut Change, name: ClassName, etag: &str) -> Resu
 
 /// Deletes a class permanently with its memberships and waiting requests; its members stay in the organization and keep
 /// their seats (R7).
-pub async fn delete(change: &mut Change, name: ClassName, etag: &str) -> Result<()> {
-    let (_, mut seats) = load_to_change(change, &name, &rules::DELETE_CLASS, etag).await?;
+pub async fn delete(change: &mut Change, name: ClassName, etag: String) -> Result<()> {
+    let (_, mut seats) = load_to_change(change, &name, &rules::DELETE_CLASS, &etag).await?;
     closing::close_requests(change, &mut seats, &Waiting::InClass(name.clone())).await?;
     change.save_seats(&name.organization, &seats).await?;
     let place = Place::Class(name.clone());
@@ -248,11 +246,10 @@ pub async fn delete(change: &mut Change, name: ClassName, etag: &str) -> Result<
 pub async fn transfer_ownership(
     change: &mut Change,
     name: ClassName,
-    owner: UserId,
-    etag: &str,
+    (owner, etag): (UserId, String),
 ) -> Result<Class> {
     let rule = &rules::TRANSFER_CLASS_OWNERSHIP;
-    let (before, _) = load_to_change(change, &name, rule, etag).await?;
+    let (before, _) = load_to_change(change, &name, rule, &etag).await?;
     if owner == before.owner {
         return Ok(before);
     }
@@ -301,7 +298,7 @@ impl App {
     pub async fn classes(
         &self,
         caller: &Caller,
-        organization: OrganizationId,
+        OrganizationName(organization): OrganizationName,
         filter: ClassFilter,
         page: &PageRequest,
     ) -> Result<Page<Class>> {

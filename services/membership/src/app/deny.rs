@@ -11,10 +11,10 @@ use crate::{
 };
 
 /// Denies one request.
-pub async fn deny(change: &mut Change, name: &JoinRequestName, note: &str) -> Result<JoinRequest> {
-    let (mut plan, request) = deciding::load_one(change, name, &rules::DENY_JOIN_REQUEST).await?;
+pub async fn deny(change: &mut Change, name: JoinRequestName, note: String) -> Result<JoinRequest> {
+    let (mut plan, request) = deciding::load_one(change, &name, &rules::DENY_JOIN_REQUEST).await?;
     let decider = change.user();
-    let denied = deny_one(&mut plan, request, &decider, note, change.now)?;
+    let denied = deny_one(&mut plan, request, &decider, &note, change.now)?;
     deciding::save(change, plan).await?;
     Ok(denied)
 }

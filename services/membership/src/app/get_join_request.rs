@@ -15,11 +15,11 @@ impl App {
     pub async fn get_join_request(
         &self,
         caller: &Caller,
-        name: &JoinRequestName,
+        name: JoinRequestName,
     ) -> Result<JoinRequest> {
         let mut repository = self.store.read().await?;
-        let request =
-            find_join_request(repository.as_mut(), caller, name, &rules::GET_JOIN_REQUEST).await?;
+        let rule = &rules::GET_JOIN_REQUEST;
+        let request = find_join_request(repository.as_mut(), caller, &name, rule).await?;
         Ok(request.as_of(self.clock.now()))
     }
 }

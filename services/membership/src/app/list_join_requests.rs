@@ -22,11 +22,11 @@ impl App {
     pub async fn list_join_requests(
         &self,
         caller: &Caller,
-        place: &Place,
+        place: Place,
         mut shown: Shown,
         page: &PageRequest,
     ) -> Result<Page<JoinRequest>> {
-        let now = self.clock.now();
+        let (now, place) = (self.clock.now(), &place);
         let after = page.cursor_as(0)?;
         let mut repository = self.store.read().await?;
         let standing = standing_in_reach(repository.as_mut(), caller, place).await?;

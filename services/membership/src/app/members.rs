@@ -8,6 +8,7 @@ use homeroom_kit::{
     Error, Result,
     auth::Caller,
     paging::{Page, PageRequest},
+    rpc::Patch,
 };
 
 use super::{
@@ -35,6 +36,19 @@ pub struct NewMember {
     pub particulars: Particulars,
     /// A role that fits the place.
     pub role: Role,
+}
+
+/// The fields of an organization's member that staff set.
+#[derive(Debug, Clone, Default)]
+pub struct MemberFields {
+    /// ADMIN, TEACHER or STUDENT; None leaves it as it is.
+    pub role: Option<Role>,
+    /// The name shown to staff.
+    pub display_name: Patch<String>,
+    /// The address in canonical form.
+    pub email: Patch<String>,
+    /// The id in the school's own system.
+    pub external_id: Patch<String>,
 }
 
 /// Which members to list.

@@ -1,42 +1,21 @@
 //! Members of an organization: each Student among them holds a seat (R7).
 
-use homeroom_api::{
-    ids::OrganizationId,
-    names::{MemberName, Place},
-};
+use homeroom_api::names::{MemberName, Place};
 use homeroom_kit::{Result, rpc::check_etag};
 
 use super::{
     Change, classes, closing,
-    members::{self, NewMember},
+    members::{self, MemberFields, NewMember},
     refusals, rules,
 };
 use crate::{
-    domain::member::{Member, Particulars, Role},
+    domain::member::{Member, Role},
     store::Waiting,
 };
 
-/// The changes to make; None leaves a field as it is.
-#[derive(Debug, Clone, Default)]
-pub struct MemberPatch {
-    /// ADMIN, TEACHER or STUDENT.
-    pub role: Option<Role>,
-    /// The name shown to staff.
-    pub display_name: Option<String>,
-    /// The address in canonical form.
-    pub email: Option<String>,
-    /// The id in the school's own system.
-    pub external_id: Option<String>,
-}
-
 /// Adds a member; a Student takes a seat. A removal is lifted and a waiting request closed (R8, P8). The platform may
 /// do this too, so that an organization that has lost its administrators can get another one.
-pub async fn add(
-    change: &mut Change,
-    organization: OrganizationId,
-    new: NewMember,
-) -> Result<Member> {
-    let place = Place::Organization(organization);
+pub async fn add(change: &mut Change, place: Place, new: NewMember) -> Result<Member> {
     change
         .enter(&place, &rules::ADD_ORGANIZATION_MEMBER, None)
         .await?;
@@ -48,27 +27,24 @@ pub async fn add(
 pub async fn update(
     change: &mut Change,
     name: MemberName,
-    patch: MemberPatch,
-    etag: &str,
+    (fields, etag): (MemberFields, String),
 ) -> Result<Member> {
     let organization = name.place.organization().clone();
     let (seats, _) = change
         .enter(&name.place, &rules::UPDATE_ORGANIZATION_MEMBER, None)
         .await?;
     let before = members::load(change, &name).await?;
-    check_etag(etag, before.revision)?;
-    let role = patch.role.unwrap_or(before.role);
+    check_etag(&etag, before.revision)?;
+    let role = fields.role.unwrap_or(before.role);
     let becomes_student = role == Role::Student && before.role != Role::Student;
     if becomes_student {
         let repository = change.repository.as_mut();
         classes::refuse_owner(repository, &name.user, Some(&organization)).await?;
     }
-    let known = before.particulars.clone();
-    let particulars = Particulars {
-        display_name: patch.display_name.unwrap_or(known.display_name),
-        email: patch.email.unwrap_or(known.email),
-        external_id: patch.external_id.unwrap_or(known.external_id),
-    };
+    let mut particulars = before.particulars.clone();
+    fields.display_name.set(&mut particulars.display_name);
+    fields.email.set(&mut particulars.email);
+    fields.external_id.set(&mut particulars.external_id);
     let after = Member {
         role,
         set_by_hand: before
@@ -105,14 +81,14 @@ pub async fn update(
 
 /// Removes a member from the organization and all its classes: the seat becomes free and waiting requests are closed
 /// (R7). A person removed by staff is let in again only by approval (R8); a person who left may come back.
-pub async fn remove(change: &mut Change, name: MemberName, etag: &str) -> Result<()> {
+pub async fn remove(change: &mut Change, name: MemberName, etag: String) -> Result<()> {
     let organization = name.place.organization().clone();
     let person = Some(&name.user);
     let (seats, _) = change
         .enter(&name.place, &rules::REMOVE_ORGANIZATION_MEMBER, person)
         .await?;
     let member = members::load(change, &name).await?;
-    check_etag(etag, member.revision)?;
+    check_etag(&etag, member.revision)?;
     let repository = change.repository.as_mut();
     classes::refuse_owner(repository, &name.user, Some(&organization)).await?;
     let in_classes = change

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use homeroom_api::{
     common::v1::ErrorReason,
     ids::{OrganizationId, UserId},
-    names::Place,
+    names::{OrganizationName, Place, SeatUsageName},
 };
 use homeroom_kit::{
     Error, Result,
     auth::Caller,
     paging::{Page, PageRequest},
     random::below,
-    rpc::{check_etag, place_not_found},
+    rpc::{Patch, check_etag, place_not_found},
 };
 
 use super::{App, Change, access, closing, members, rules};
@@ -35,39 +35,45 @@ const PREFIX_NUMBERS: u32 = 1_000_000_000;
 /// The organization to create.
 #[derive(Debug, Clone)]
 pub struct NewOrganization {
-    /// The chosen id; None if the server makes one.
-    pub id: Option<OrganizationId>,
-    /// The name shown to people.
-    pub display_name: String,
     /// The prefix of its enrollment codes; None if it is derived from the id.
     pub code_prefix: Option<CodePrefix>,
-    /// Licensed seats; 0: no limit.
-    pub seat_limit: i64,
-    /// Labels.
-    pub labels: BTreeMap<String, String>,
     /// The first administrator; None for the acting user.
     pub admin: Option<UserId>,
+    /// Its other fields.
+    pub fields: OrganizationFields,
 }
 
-/// The changes to make; None leaves a field as it is.
+/// The licensed seats of an organization and their use.
+#[derive(Debug)]
+pub struct SeatUsage(pub SeatUsageName, pub Seats);
+
+/// The fields that staff set.
 #[derive(Debug, Clone, Default)]
-pub struct OrganizationPatch {
+pub struct OrganizationFields {
     /// The name shown to people.
-    pub display_name: Option<String>,
-    /// The code prefix, which cannot change: only the current one is accepted (B4).
-    pub code_prefix: Option<CodePrefix>,
+    pub display_name: Patch<String>,
     /// Licensed seats; 0: no limit.
-    pub seat_limit: Option<i64>,
-    /// The new set of labels.
-    pub labels: Option<BTreeMap<String, String>>,
+    pub seat_limit: Patch<i64>,
+    /// Labels.
+    pub labels: Patch<BTreeMap<String, String>>,
+}
+
+impl OrganizationFields {
+    fn set(self, organization: &mut Organization) {
+        self.display_name.set(&mut organization.display_name);
+        self.seat_limit.set(&mut organization.seat_limit);
+        self.labels.set(&mut organization.labels);
+    }
 }
 
 /// Creates an organization with its first administrator.
-pub async fn create(change: &mut Change, new: NewOrganization) -> Result<Organization> {
+pub async fn create(
+    change: &mut Change,
+    id: Option<OrganizationId>,
+    new: NewOrganization,
+) -> Result<Organization> {
     rules::CREATE_ORGANIZATION.require_scope(&change.caller)?;
-    let id = new
-        .id
-        .unwrap_or_else(|| OrganizationId::made(change.new_id()));
+    let id = id.unwrap_or_else(|| OrganizationId::made(change.new_id()));
     if !change.caller.may_reach(&id) {
         return Err(Error::new(
             ErrorReason::ScopeMissing,
@@ -82,13 +88,14 @@ pub async fn create(change: &mut Change, new: NewOrganization) -> Result<Organiz
             .clone()
             .unwrap_or_else(|| CodePrefix::derived(&id, 1)),
         id,
-        display_name: new.display_name,
-        seat_limit: new.seat_limit,
-        labels: new.labels,
+        display_name: String::new(),
+        seat_limit: 0,
+        labels: BTreeMap::new(),
         revision: FIRST_REVISION,
         create_time: change.now,
         update_time: change.now,
     };
+    new.fields.set(&mut organization);
     insert(change, &mut organization, chosen.is_some()).await?;
     let place = Place::Organization(organization.id.clone());
     change.record_by_caller("organization.created", &place, place.to_string(), []);
@@ -136,45 +143,35 @@ async fn insert(
     ))
 }
 
-/// Changes an organization. Access is checked before the lock and under it, as [`Change::enter`] does.
+/// Changes an organization, but not its code prefix: only the current one is accepted (B4). Access is checked before
+/// the lock and under it, as [`Change::enter`] does.
 pub async fn update(
     change: &mut Change,
-    id: OrganizationId,
-    patch: OrganizationPatch,
-    etag: &str,
+    name: OrganizationName,
+    (fields, code_prefix, etag): (OrganizationFields, Option<CodePrefix>, String),
 ) -> Result<Organization> {
-    let place = Place::Organization(id);
-    load_to_update(change, &place, &patch).await?;
+    let place = Place::Organization(name.0);
+    load_to_update(change, &place, &fields, code_prefix.is_some()).await?;
     change.lock(&place).await?;
-    let before = load_to_update(change, &place, &patch).await?;
-    let seat_limit = patch.seat_limit.unwrap_or(before.seat_limit);
-    let touches_seats = seat_limit != before.seat_limit;
-    check_etag(etag, before.revision)?;
-    if patch
-        .code_prefix
-        .is_some_and(|prefix| prefix != before.code_prefix)
-    {
+    let before = load_to_update(change, &place, &fields, code_prefix.is_some()).await?;
+    check_etag(&etag, before.revision)?;
+    if code_prefix.is_some_and(|prefix| prefix != before.code_prefix) {
         return Err(Error::new(
             ErrorReason::InvalidRequest,
             "Leave organization.code_prefix as it is: codes have been handed out with it.",
         )
         .violation("organization.code_prefix", "is fixed once set"));
     }
-    let mut after = Organization {
-        display_name: patch
-            .display_name
-            .unwrap_or_else(|| before.display_name.clone()),
-        labels: patch.labels.unwrap_or_else(|| before.labels.clone()),
-        seat_limit,
-        ..before.clone()
-    };
+    let mut after = before.clone();
+    fields.set(&mut after);
     if after == before {
         return Ok(before);
     }
     after.revision += 1;
     after.update_time = change.now;
     change.repository.save_organization(&after).await?;
-    let limit = touches_seats.then(|| after.seat_limit.to_string());
+    let limit = after.seat_limit;
+    let limit = (limit != before.seat_limit).then(|| limit.to_string());
     change.record_by_caller(
         "organization.updated",
         &place,
@@ -188,7 +185,8 @@ pub async fn update(
 async fn load_to_update(
     change: &mut Change,
     place: &Place,
-    patch: &OrganizationPatch,
+    fields: &OrganizationFields,
+    names_prefix: bool,
 ) -> Result<Organization> {
     let caller = change.caller.clone();
     let standing = access::standing_in_reach(change.repository.as_mut(), &caller, place).await?;
@@ -196,19 +194,21 @@ async fn load_to_update(
         return Err(place_not_found(place));
     }
     let organization = load(change, place).await?;
-    let only_seats = patch.seat_limit.is_some()
-        && caller.has(rules::UPDATE_SEAT_LIMIT_SCOPE)
-        && patch.display_name.is_none()
-        && patch.labels.is_none()
-        && patch.code_prefix.is_none();
+    let only_seats = caller.has(rules::UPDATE_SEAT_LIMIT_SCOPE)
+        && !names_prefix
+        && matches!(
+            fields,
+            OrganizationFields {
+                display_name: Patch::Keep,
+                seat_limit: Patch::Set(_),
+                labels: Patch::Keep,
+            }
+        );
     // Roles are checked first: a refusal for want of a role must not reveal the seat limit.
     if !only_seats && !rules::UPDATE_ORGANIZATION.is_met_by_role(&standing) {
         return Err(access::role_required(place, &standing));
     }
-    if patch
-        .seat_limit
-        .is_some_and(|limit| limit != organization.seat_limit)
-    {
+    if fields.seat_limit.set(&mut organization.seat_limit.clone()) {
         caller.require(rules::UPDATE_SEAT_LIMIT_SCOPE)?;
     }
     Ok(organization)
@@ -218,16 +218,15 @@ async fn load_to_update(
 /// organization must have no classes and no members but administrators.
 pub async fn delete(
     change: &mut Change,
-    id: OrganizationId,
-    force: bool,
-    etag: &str,
+    OrganizationName(id): OrganizationName,
+    (force, etag): (bool, String),
 ) -> Result<()> {
     let place = Place::Organization(id.clone());
     let (mut seats, _) = change
         .enter(&place, &rules::DELETE_ORGANIZATION, None)
         .await?;
     let organization = load(change, &place).await?;
-    check_etag(etag, organization.revision)?;
+    check_etag(&etag, organization.revision)?;
     let repository = &mut change.repository;
     let empty = !repository.has_classes(&id).await?
         && !repository.has_members_besides_administrators(&id).await?;
@@ -261,8 +260,12 @@ async fn load(change: &mut Change, place: &Place) -> Result<Organization> {
 
 impl App {
     /// Reads one organization.
-    pub async fn organization(&self, caller: &Caller, id: OrganizationId) -> Result<Organization> {
-        let place = Place::Organization(id);
+    pub async fn organization(
+        &self,
+        caller: &Caller,
+        name: OrganizationName,
+    ) -> Result<Organization> {
+        let place = Place::Organization(name.0);
         let mut repository = self.store.read().await?;
         let rule = &rules::GET_ORGANIZATION;
         access::authorize(repository.as_mut(), caller, &place, rule, None).await?;
@@ -324,14 +327,13 @@ impl App {
     }
 
     /// Returns an organization's seat limit and the seats in use.
-    pub async fn seat_usage(&self, caller: &Caller, id: OrganizationId) -> Result<Seats> {
-        let place = Place::Organization(id);
+    pub async fn seat_usage(&self, caller: &Caller, name: SeatUsageName) -> Result<SeatUsage> {
+        let place = Place::Organization(name.0.clone());
         let mut repository = self.store.read().await?;
         let rule = &rules::GET_SEAT_USAGE;
         access::authorize(repository.as_mut(), caller, &place, rule, None).await?;
-        repository
-            .seats(place.organization())
-            .await?
-            .ok_or_else(|| place_not_found(&place))
+        let seats = repository.seats(place.organization()).await?;
+        let seats = seats.ok_or_else(|| place_not_found(&place))?;
+        Ok(SeatUsage(name, seats))
     }
 }

@@ -7,9 +7,9 @@ use super::{Change, deciding, rules};
 use crate::domain::join_request::{JoinRequest, State};
 
 /// Withdraws the acting user's own request.
-pub async fn withdraw(change: &mut Change, name: &JoinRequestName) -> Result<JoinRequest> {
-    let (mut plan, request) =
-        deciding::load_one(change, name, &rules::WITHDRAW_JOIN_REQUEST).await?;
+pub async fn withdraw(change: &mut Change, name: JoinRequestName, (): ()) -> Result<JoinRequest> {
+    let rule = &rules::WITHDRAW_JOIN_REQUEST;
+    let (mut plan, request) = deciding::load_one(change, &name, rule).await?;
     let person = change.user();
     let withdrawn = request
         .decide(State::Withdrawn, &person, "", change.now)

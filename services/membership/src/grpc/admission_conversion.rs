@@ -2,19 +2,16 @@
 
 use homeroom_api::{
     common::v1::{ErrorReason, User},
-    ids::{InvalidId, UserId},
+    ids::UserId,
     membership::v1::{
         self as api, admission, admit_request, check_access_response, join_request, member,
     },
-    names::{
-        ClassCodeName, EnrollmentCodeName, InviteTokenName, JoinUrlName, Place, RedemptionName,
-        TokenName,
-    },
+    names::{InvitationName, Place, RedemptionName},
 };
 use homeroom_kit::{Result, person, validation::Violations};
 use uuid::Uuid;
 
-use super::{convert, join_request_conversion};
+use super::convert;
 use crate::{
     admission::{admit::AdmitRequest, plan::Admission},
     app::check_access::Access,
@@ -29,30 +26,7 @@ use crate::{
 
 /// Returns the organization or class of the invitation with this name; None if it is not the name of an invitation.
 pub(super) fn place_of_invitation(name: &str) -> Option<Place> {
-    let of_class = |place: Place| place.class().is_some().then_some(place);
-    let token = || {
-        TokenName::parse(name)
-            .ok()
-            .and_then(|name| of_class(name.place))
-    };
-    InviteTokenName::parse(name)
-        .map(|name| Place::from(name.0))
-        .or_else(|_| ClassCodeName::parse(name).map(|name| Place::from(name.0)))
-        .or_else(|_| JoinUrlName::parse(name).map(|name| Place::from(name.0)))
-        .or_else(|_| EnrollmentCodeName::parse(name).map(|name| name.place))
-        .ok()
-        .or_else(token)
-}
-
-/// Parses the name of an organization's redemption.
-pub(super) fn redemption_name(name: &str) -> std::result::Result<RedemptionName, String> {
-    let parsed = RedemptionName::parse(name).map_err(|error: InvalidId| error.to_string())?;
-    match parsed.place {
-        Place::Organization(_) => Ok(parsed),
-        Place::Class(_) => {
-            Err("must be `organizations/{organization}/redemptions/{redemption}`".to_owned())
-        }
-    }
+    InvitationName::parse(name).map(|name| name.place)
 }
 
 /// Parses one redemption to admit. Fails with `INVALID_REQUEST` and all violations in the fields that the invitations
@@ -122,7 +96,7 @@ fn redemption(
             id: Uuid::nil(),
         });
     }
-    let name = violations.take("redemption", redemption_name(&request.redemption))?;
+    let name = violations.take("redemption", RedemptionName::parse(&request.redemption))?;
     let same = place.is_none_or(|place| place.organization() == name.place.organization());
     // I8: nothing crosses from one organization to another.
     violations
@@ -209,10 +183,7 @@ pub(super) fn admission(admission: &Admission) -> api::Admission {
         outcome: outcome.unwrap_or_default().into(),
         refuse_reason: refuse_reason.unwrap_or(ErrorReason::Unspecified).into(),
         member: admission.member.clone().map(api::Member::from),
-        join_request: admission
-            .join_request
-            .as_ref()
-            .map(join_request_conversion::join_request),
+        join_request: admission.join_request.clone().map(Into::into),
         organization_display_name: admission.organization_display_name.clone(),
         class_display_name: admission.class_display_name.clone(),
         seat_limit: admission.seat_limit,

@@ -5,7 +5,7 @@ use homeroom_api::{
     membership::v1::{
         self as api, admission_service_server::AdmissionService, batch_admit_response,
     },
-    names::Place,
+    names::{Place, RedemptionName},
 };
 use homeroom_kit::{
     Error, Result,
@@ -151,7 +151,7 @@ impl AdmissionApi {
         request: api::GetAdmissionRequest,
     ) -> Result<api::Admission> {
         rules::GET_ADMISSION.require_scope(caller)?;
-        let name = rpc::name(conversion::redemption_name(&request.name))?;
+        let name = rpc::name(RedemptionName::parse(&request.name))?;
         let admission = self.app.get_admission(caller, &name).await?;
         Ok(conversion::admission(&admission))
     }

@@ -1,17 +1,15 @@
 //! Conversion of domain values to messages.
 
-use homeroom_api::{
-    common::v1 as common,
-    membership::v1,
-    names::{OrganizationName, SeatUsageName},
-};
+use homeroom_api::{common::v1 as common, membership::v1, names::OrganizationName};
 use homeroom_kit::{clock::to_timestamp, rpc::etag};
 
-use crate::domain::{
-    class::{Class, ClassState},
-    member::{Member, Method, Role},
-    organization::Organization,
-    seat::Seats,
+use crate::{
+    app::organizations::SeatUsage,
+    domain::{
+        class::{Class, ClassState},
+        member::{Member, Method, Role},
+        organization::Organization,
+    },
 };
 
 impl From<Organization> for v1::Organization {
@@ -30,13 +28,15 @@ impl From<Organization> for v1::Organization {
     }
 }
 
-pub(crate) fn seat_usage(name: &SeatUsageName, seats: Seats) -> v1::SeatUsage {
-    v1::SeatUsage {
-        name: name.to_string(),
-        seat_limit: seats.limit,
-        seats_used: seats.used,
-        requests_waiting: seats.waiting,
-        seats_available: seats.available(),
+impl From<SeatUsage> for v1::SeatUsage {
+    fn from(SeatUsage(name, seats): SeatUsage) -> Self {
+        Self {
+            name: name.to_string(),
+            seat_limit: seats.limit,
+            seats_used: seats.used,
+            requests_waiting: seats.waiting,
+            seats_available: seats.available(),
+        }
     }
 }
 

@@ -16,7 +16,10 @@ use homeroom_kit::{
 };
 
 use crate::{
-    app::batch_decide::{self, Action},
+    app::{
+        approve::Approval,
+        batch_decide::{self, Action},
+    },
     domain::join_request::{Cause, DECIDE_NOTE_CHARS_MAX, JoinRequest, State},
     store::Shown,
 };
@@ -28,25 +31,35 @@ const FIELDS: &[(&str, FieldKind)] = &[
     ("cause", FieldKind::Enum(Cause::NAMES)),
 ];
 
-/// Converts a request to the contract's form.
-pub(super) fn join_request(request: &JoinRequest) -> api::JoinRequest {
-    use api::join_request as names;
-    let state = names::State::from_str_name(request.state.as_str());
-    let cause = names::Cause::from_str_name(request.cause.as_str());
-    api::JoinRequest {
-        name: request.name().to_string(),
-        user: request.user.to_string(),
-        display_name: request.particulars.display_name.clone(),
-        email: request.particulars.email.clone(),
-        state: state.unwrap_or_default().into(),
-        cause: cause.unwrap_or_default().into(),
-        invitation: request.invitation.clone(),
-        redemption: request.redemption.clone(),
-        decide_note: request.decide_note.clone(),
-        decided_by: request.decided_by.clone(),
-        create_time: Some(to_timestamp(request.create_time)),
-        decide_time: request.decide_time.map(to_timestamp),
-        expire_time: Some(to_timestamp(request.expire_time)),
+impl From<JoinRequest> for api::JoinRequest {
+    fn from(request: JoinRequest) -> Self {
+        use api::join_request as names;
+        let state = names::State::from_str_name(request.state.as_str());
+        let cause = names::Cause::from_str_name(request.cause.as_str());
+        Self {
+            name: request.name().to_string(),
+            user: request.user.to_string(),
+            display_name: request.particulars.display_name,
+            email: request.particulars.email,
+            state: state.unwrap_or_default().into(),
+            cause: cause.unwrap_or_default().into(),
+            invitation: request.invitation,
+            redemption: request.redemption,
+            decide_note: request.decide_note,
+            decided_by: request.decided_by,
+            create_time: Some(to_timestamp(request.create_time)),
+            decide_time: request.decide_time.map(to_timestamp),
+            expire_time: Some(to_timestamp(request.expire_time)),
+        }
+    }
+}
+
+impl From<Approval> for api::ApproveJoinRequestResponse {
+    fn from(approval: Approval) -> Self {
+        Self {
+            join_request: Some(approval.join_request.into()),
+            member: Some(approval.member.into()),
+        }
     }
 }
 

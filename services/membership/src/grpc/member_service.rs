@@ -1,7 +1,8 @@
 //! `MemberService`.
 
 use homeroom_api::{
-    ids::UserId,
+    common::v1 as common,
+    ids::{InvalidId, UserId},
     membership::v1::{
         AddClassMemberRequest, AddOrganizationMemberRequest, GetClassMemberRequest,
         GetOrganizationMemberRequest, ListClassMembersRequest, ListClassMembersResponse,
@@ -16,19 +17,17 @@ use homeroom_kit::{
     Result,
     auth::Caller,
     filter::{FieldKind, Filter},
-    rpc,
+    person, rpc,
     validation::Violations,
 };
-use uuid::Uuid;
 
-use super::parse;
 use crate::{
     app::{
         App, class_members,
-        members::{MemberFilter, NewMember},
-        organization_members::{self, MemberPatch},
+        members::{MemberFields, MemberFilter, NewMember},
+        organization_members,
     },
-    domain::member::Role,
+    domain::member::{Particulars, Role},
 };
 
 /// The name of the acting user in `users/me`.
@@ -42,206 +41,43 @@ pub(crate) struct MemberApi(pub(crate) App);
 
 homeroom_kit::rpcs! {
     MemberService for MemberApi {
-        add_organization_member: AddOrganizationMemberRequest => Member;
-        get_organization_member: GetOrganizationMemberRequest => Member;
-        list_organization_members: ListOrganizationMembersRequest => ListOrganizationMembersResponse;
-        update_organization_member: UpdateOrganizationMemberRequest => Member;
-        remove_organization_member: RemoveOrganizationMemberRequest => ();
-        add_class_member: AddClassMemberRequest => Member;
-        get_class_member: GetClassMemberRequest => Member;
-        list_class_members: ListClassMembersRequest => ListClassMembersResponse;
-        update_class_member: UpdateClassMemberRequest => Member;
-        remove_class_member: RemoveClassMemberRequest => ();
+        add_organization_member: AddOrganizationMemberRequest => Member
+            = change(add_to_organization, organization_members::add);
+        get_organization_member: GetOrganizationMemberRequest => Member
+            = get(organization_member, App::member);
+        list_organization_members: ListOrganizationMembersRequest => ListOrganizationMembersResponse { members }
+            = list(organization, organization_filter, App::members);
+        update_organization_member: UpdateOrganizationMemberRequest => Member
+            = change(update_organization_member, organization_members::update);
+        remove_organization_member: RemoveOrganizationMemberRequest => ()
+            = act(organization_member, organization_members::remove);
+        add_class_member: AddClassMemberRequest => Member = change(add_to_class, class_members::add);
+        get_class_member: GetClassMemberRequest => Member = get(class_member, App::member);
+        list_class_members: ListClassMembersRequest => ListClassMembersResponse { members }
+            = list(class, class_filter, App::members);
+        update_class_member: UpdateClassMemberRequest => Member
+            = change(update_class_member, class_members::update);
+        remove_class_member: RemoveClassMemberRequest => () = act(class_member, class_members::remove);
         list_memberships: ListMembershipsRequest => ListMembershipsResponse;
     }
 }
 
 impl MemberApi {
-    async fn add_organization_member(
-        &self,
-        caller: &Caller,
-        request: AddOrganizationMemberRequest,
-    ) -> Result<Member> {
-        let mut violations = Violations::new();
-        let v = &mut violations;
-        let request_id = v.request_id(&request.request_id);
-        let organization = parse::organization(v, "parent", &request.parent);
-        let new = new_member(v, request.member.as_ref(), &IN_ORGANIZATION);
-        let (organization, new) = violations.finish_with(organization.zip(new))?;
-        self.0
-            .write(caller, request_id, &request, |change| {
-                Box::pin(async move { organization_members::add(change, organization, new).await })
-            })
-            .await
-    }
-
-    async fn get_organization_member(
-        &self,
-        caller: &Caller,
-        request: GetOrganizationMemberRequest,
-    ) -> Result<Member> {
-        let name = rpc::name(parse::organization_member(&request.name))?;
-        let found = self.0.member(caller, name).await?;
-        Ok(found.into())
-    }
-
-    async fn list_organization_members(
-        &self,
-        caller: &Caller,
-        request: ListOrganizationMembersRequest,
-    ) -> Result<ListOrganizationMembersResponse> {
-        let organization =
-            rpc::parent(OrganizationName::parse(&request.parent), request.page_size)?.0;
-        let filter = filter(&request.filter, &["ADMIN", "TEACHER", "STUDENT"])?;
-        let list = format!(
-            "ListOrganizationMembers {} {}",
-            request.parent, request.filter
-        );
-        let page = self
-            .0
-            .paging
-            .parse(request.page_size, &request.page_token, list)?;
-        let place = Place::Organization(organization);
-        let page = self.0.members(caller, place, filter, &page).await?;
-        Ok(ListOrganizationMembersResponse {
-            members: page.items.into_iter().map(Member::from).collect(),
-            next_page_token: page.next_page_token,
-        })
-    }
-
-    async fn update_organization_member(
-        &self,
-        caller: &Caller,
-        request: UpdateOrganizationMemberRequest,
-    ) -> Result<Member> {
-        let (request_id, name, patch, etag) = update_organization_member(&request)?;
-        self.0
-            .write(caller, request_id, &request, |change| {
-                Box::pin(
-                    async move { organization_members::update(change, name, patch, &etag).await },
-                )
-            })
-            .await
-    }
-
-    async fn remove_organization_member(
-        &self,
-        caller: &Caller,
-        request: RemoveOrganizationMemberRequest,
-    ) -> Result<()> {
-        let mut violations = Violations::new();
-        let v = &mut violations;
-        let request_id = v.request_id(&request.request_id);
-        let name = v.take("name", parse::organization_member(&request.name));
-        let etag = parse::etag(v, "etag", &request.etag);
-        let name = violations.finish_with(name)?;
-        self.0
-            .write(caller, request_id, &request, |change| {
-                Box::pin(async move { organization_members::remove(change, name, &etag).await })
-            })
-            .await
-    }
-
-    async fn add_class_member(
-        &self,
-        caller: &Caller,
-        request: AddClassMemberRequest,
-    ) -> Result<Member> {
-        let mut violations = Violations::new();
-        let v = &mut violations;
-        let request_id = v.request_id(&request.request_id);
-        let class = v.take("parent", ClassName::parse(&request.parent));
-        let new = new_member(v, request.member.as_ref(), &IN_CLASS_BUT_OWNER);
-        let (class, new) = violations.finish_with(class.zip(new))?;
-        self.0
-            .write(caller, request_id, &request, |change| {
-                Box::pin(async move { class_members::add(change, class, new).await })
-            })
-            .await
-    }
-
-    async fn get_class_member(
-        &self,
-        caller: &Caller,
-        request: GetClassMemberRequest,
-    ) -> Result<Member> {
-        let name = rpc::name(parse::class_member(&request.name))?;
-        let found = self.0.member(caller, name).await?;
-        Ok(found.into())
-    }
-
-    async fn list_class_members(
-        &self,
-        caller: &Caller,
-        request: ListClassMembersRequest,
-    ) -> Result<ListClassMembersResponse> {
-        let class = rpc::parent(ClassName::parse(&request.parent), request.page_size)?;
-        let filter = filter(&request.filter, &["OWNER", "CO_TEACHER", "STUDENT"])?;
-        let list = format!("ListClassMembers {} {}", request.parent, request.filter);
-        let page = self
-            .0
-            .paging
-            .parse(request.page_size, &request.page_token, list)?;
-        let place = Place::Class(class);
-        let page = self.0.members(caller, place, filter, &page).await?;
-        Ok(ListClassMembersResponse {
-            members: page.items.into_iter().map(Member::from).collect(),
-            next_page_token: page.next_page_token,
-        })
-    }
-
-    async fn update_class_member(
-        &self,
-        caller: &Caller,
-        request: UpdateClassMemberRequest,
-    ) -> Result<Member> {
-        let (request_id, name, role, etag) = update_class_member(&request)?;
-        self.0
-            .write(caller, request_id, &request, move |change| {
-                Box::pin(async move { class_members::update(change, name, role, &etag).await })
-            })
-            .await
-    }
-
-    async fn remove_class_member(
-        &self,
-        caller: &Caller,
-        request: RemoveClassMemberRequest,
-    ) -> Result<()> {
-        let mut violations = Violations::new();
-        let v = &mut violations;
-        let request_id = v.request_id(&request.request_id);
-        let name = v.take("name", parse::class_member(&request.name));
-        let etag = parse::etag(v, "etag", &request.etag);
-        let name = violations.finish_with(name)?;
-        self.0
-            .write(caller, request_id, &request, |change| {
-                Box::pin(async move { class_members::remove(change, name, &etag).await })
-            })
-            .await
-    }
-
     async fn list_memberships(
         &self,
         caller: &Caller,
         request: ListMembershipsRequest,
     ) -> Result<ListMembershipsResponse> {
-        let mut violations = Violations::new();
         let user = if request.parent == ME {
-            Some(None)
+            Ok(None)
         } else {
-            violations
-                .take("parent", UserName::parse(&request.parent))
-                .map(|name| Some(name.0))
+            UserName::parse(&request.parent).map(|name| Some(name.0))
         };
-        violations.page_size(request.page_size);
-        let user = violations.finish_with(user)?;
+        let user = rpc::parent(user, request.page_size)?;
         Filter::parse(&request.filter, &[])?;
         let list = format!("ListMemberships {}", caller.user);
-        let page = self
-            .0
-            .paging
-            .parse(request.page_size, &request.page_token, list)?;
+        let (size, token) = (request.page_size, &request.page_token);
+        let page = self.0.paging.parse(size, token, list)?;
         let page = self.0.memberships(caller, user, &page).await?;
         Ok(ListMembershipsResponse {
             memberships: page.items.into_iter().map(Member::from).collect(),
@@ -250,15 +86,68 @@ impl MemberApi {
     }
 }
 
-fn new_member(
-    violations: &mut Violations,
-    member: Option<&Member>,
-    roles: &[Role],
-) -> Option<NewMember> {
-    let member = violations.required("member", member)?;
-    let user = violations.take("member.user", UserId::parse_person(&member.user));
-    let particulars = parse::particulars(violations, member);
-    let role = parse::role(violations, "member.role", member.role, roles);
+fn organization(name: &str) -> std::result::Result<Place, InvalidId> {
+    OrganizationName::parse(name).map(|name| Place::Organization(name.0))
+}
+
+fn class(name: &str) -> std::result::Result<Place, InvalidId> {
+    ClassName::parse(name).map(Place::Class)
+}
+
+/// Parses the name of a member of an organization.
+fn organization_member(name: &str) -> std::result::Result<MemberName, String> {
+    let name = MemberName::parse(name).map_err(|error| error.to_string())?;
+    match name.place {
+        Place::Organization(_) => Ok(name),
+        Place::Class(_) => Err("must be `organizations/{organization}/members/{user}`".to_owned()),
+    }
+}
+
+/// Parses the name of a member of a class.
+fn class_member(name: &str) -> std::result::Result<MemberName, String> {
+    let name = MemberName::parse(name).map_err(|error| error.to_string())?;
+    match name.place {
+        Place::Class(_) => Ok(name),
+        Place::Organization(_) => {
+            Err("must be `organizations/{organization}/classes/{class}/members/{user}`".to_owned())
+        }
+    }
+}
+
+/// Returns the role in a request if it is one of those allowed; None if it is unset.
+fn role(v: &mut Violations, number: i32, allowed: &[Role]) -> Option<Role> {
+    let found = match common::Role::try_from(number) {
+        Ok(common::Role::Unspecified) => return None,
+        Ok(found) => Role::parse(found.as_str_name()),
+        Err(_) => None,
+    };
+    let found = found.filter(|role| allowed.contains(role));
+    let names: Vec<&str> = allowed.iter().map(|role| role.as_str()).collect();
+    let one_of = format!("must be one of {}", names.join(", "));
+    v.check(found.is_some(), "member.role", one_of);
+    found
+}
+
+fn required_role(v: &mut Violations, number: i32, allowed: &[Role]) -> Option<Role> {
+    v.check(number != 0, "member.role", "is required");
+    role(v, number, allowed)
+}
+
+/// Parses the particulars of a member that staff see.
+fn particulars(v: &mut Violations, member: &Member) -> Particulars {
+    let email = v.email("member.email", &member.email);
+    Particulars {
+        display_name: person::display_name(&member.display_name),
+        email: email.map_or_else(String::new, |email| email.canonical()),
+        external_id: v.external_id("member.external_id", &member.external_id),
+    }
+}
+
+fn new_member(v: &mut Violations, member: Option<&Member>, roles: &[Role]) -> Option<NewMember> {
+    let member = v.required("member", member)?;
+    let user = v.take("member.user", UserId::parse_person(&member.user));
+    let particulars = particulars(v, member);
+    let role = role(v, member.role, roles);
     Some(NewMember {
         user: user?,
         particulars,
@@ -266,56 +155,66 @@ fn new_member(
     })
 }
 
-type OrganizationUpdate = (Option<Uuid>, MemberName, MemberPatch, String);
-
-fn update_organization_member(
-    request: &UpdateOrganizationMemberRequest,
-) -> Result<OrganizationUpdate> {
-    let mut violations = Violations::new();
-    let v = &mut violations;
-    let request_id = v.request_id(&request.request_id);
-    let fields = ["role", "display_name", "email", "external_id"];
-    let mask = v.mask(request.update_mask.as_ref(), &fields);
-    let member = v.required("member", request.member.as_ref());
-    let update = member.and_then(|member| {
-        let name = v.take("member.name", parse::organization_member(&member.name));
-        let etag = parse::etag(v, "member.etag", &member.etag);
-        let particulars = parse::particulars(v, member);
-        let mut patch = MemberPatch::default();
-        if mask.touches("role", member.role != 0) {
-            v.check(member.role != 0, "member.role", "is required");
-            patch.role = parse::role(v, "member.role", member.role, &IN_ORGANIZATION);
-        }
-        if mask.touches("display_name", !member.display_name.is_empty()) {
-            patch.display_name = Some(particulars.display_name);
-        }
-        if mask.touches("email", !member.email.is_empty()) {
-            patch.email = Some(particulars.email);
-        }
-        if mask.touches("external_id", !member.external_id.is_empty()) {
-            patch.external_id = Some(particulars.external_id);
-        }
-        Some((request_id, name?, patch, etag))
-    });
-    violations.finish_with(update)
+fn add_to_organization(
+    v: &mut Violations,
+    request: &AddOrganizationMemberRequest,
+) -> Option<(Place, NewMember)> {
+    let place = v.take("parent", organization(&request.parent));
+    let new = new_member(v, request.member.as_ref(), &IN_ORGANIZATION);
+    place.zip(new)
 }
 
-type ClassUpdate = (Option<Uuid>, MemberName, Option<Role>, String);
+fn add_to_class(
+    v: &mut Violations,
+    request: &AddClassMemberRequest,
+) -> Option<(ClassName, NewMember)> {
+    let class = v.take("parent", ClassName::parse(&request.parent));
+    let new = new_member(v, request.member.as_ref(), &IN_CLASS_BUT_OWNER);
+    class.zip(new)
+}
 
-fn update_class_member(request: &UpdateClassMemberRequest) -> Result<ClassUpdate> {
-    let mut violations = Violations::new();
-    let v = &mut violations;
-    let request_id = v.request_id(&request.request_id);
+fn update_organization_member(
+    v: &mut Violations,
+    request: &UpdateOrganizationMemberRequest,
+) -> Option<(MemberName, (MemberFields, String))> {
+    let allowed = ["role", "display_name", "email", "external_id"];
+    let mask = v.mask(request.update_mask.as_ref(), &allowed);
+    let member = v.required("member", request.member.as_ref())?;
+    let name = v.take("member.name", organization_member(&member.name));
+    let given = particulars(v, member);
+    let fields = MemberFields {
+        role: mask
+            .touches("role", member.role != 0)
+            .then(|| required_role(v, member.role, &IN_ORGANIZATION))
+            .flatten(),
+        display_name: mask.patch("display_name", !member.display_name.is_empty(), || {
+            given.display_name
+        }),
+        email: mask.patch("email", !member.email.is_empty(), || given.email),
+        external_id: mask.patch("external_id", !member.external_id.is_empty(), || {
+            given.external_id
+        }),
+    };
+    Some((name?, (fields, member.etag.clone())))
+}
+
+fn update_class_member(
+    v: &mut Violations,
+    request: &UpdateClassMemberRequest,
+) -> Option<(MemberName, (Option<Role>, String))> {
     v.mask(request.update_mask.as_ref(), &["role"]);
-    let member = v.required("member", request.member.as_ref());
-    let update = member.and_then(|member| {
-        let name = v.take("member.name", parse::class_member(&member.name));
-        let etag = parse::etag(v, "member.etag", &member.etag);
-        v.check(member.role != 0, "member.role", "is required");
-        let role = parse::role(v, "member.role", member.role, &IN_CLASS_BUT_OWNER);
-        Some((request_id, name?, role, etag))
-    });
-    violations.finish_with(update)
+    let member = v.required("member", request.member.as_ref())?;
+    let name = v.take("member.name", class_member(&member.name));
+    let role = required_role(v, member.role, &IN_CLASS_BUT_OWNER);
+    Some((name?, (role, member.etag.clone())))
+}
+
+fn organization_filter(text: &str) -> Result<MemberFilter> {
+    filter(text, &["ADMIN", "TEACHER", "STUDENT"])
+}
+
+fn class_filter(text: &str) -> Result<MemberFilter> {
+    filter(text, &["OWNER", "CO_TEACHER", "STUDENT"])
 }
 
 fn filter(text: &str, roles: &'static [&'static str]) -> Result<MemberFilter> {

@@ -9,7 +9,6 @@ mod join_request_conversion;
 pub(crate) mod join_request_service;
 pub(crate) mod member_service;
 pub(crate) mod organization_service;
-pub(crate) mod parse;
 pub(crate) mod user_service;
 
 homeroom_kit::event_api!(homeroom_api::membership::v1::event_service_server::EventService);

@@ -185,7 +185,7 @@ async fn p5_a_class_that_ends_closes_a_queue_of_any_length(database: &Database) 
     let administrator = caller(ADMINISTRATOR);
     let archive = school.app.write(&administrator, None, &(), |change| {
         Box::pin(async move {
-            classes::archive(change, class_name(), "").await?;
+            classes::archive(change, class_name(), String::new()).await?;
             Ok(())
         })
     });

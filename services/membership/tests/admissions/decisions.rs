@@ -171,7 +171,8 @@ async fn decide(
     let by = caller(CO_TEACHER);
     let write = school.app.write(&by, None, &(), move |change| {
         Box::pin(async move {
-            *rows.lock().unwrap() = batch_decide::batch_decide(change, &class(), decisions).await?;
+            let decided = batch_decide::batch_decide(change, class(), decisions).await?;
+            *rows.lock().unwrap() = decided.0;
             Ok(())
         })
     });

@@ -260,7 +260,9 @@ impl School {
         self.app
             .write(&caller(by), None, &message, move |change| {
                 Box::pin(async move {
-                    let (_, member) = approve::approve(change, &name, "welcome").await?;
+                    let member = approve::approve(change, name, "welcome".to_owned())
+                        .await?
+                        .member;
                     Ok(api::Member {
                         name: member.name().to_string(),
                         ..api::Member::default()
@@ -276,7 +278,7 @@ impl School {
         self.app
             .write(&caller(by), None, &message, move |change| {
                 Box::pin(async move {
-                    deny::deny(change, &name, "not you").await?;
+                    deny::deny(change, name, "not you".to_owned()).await?;
                     Ok(())
                 })
             })
@@ -289,7 +291,7 @@ impl School {
         self.app
             .write(&caller(by), None, &message, move |change| {
                 Box::pin(async move {
-                    withdraw::withdraw(change, &name).await?;
+                    withdraw::withdraw(change, name, ()).await?;
                     Ok(())
                 })
             })
@@ -304,7 +306,7 @@ impl School {
     /// Returns the stored request, as it is now.
     pub async fn request(&self, name: &JoinRequestName) -> JoinRequest {
         self.app
-            .get_join_request(&caller(ADMINISTRATOR), name)
+            .get_join_request(&caller(ADMINISTRATOR), name.clone())
             .await
             .unwrap()
     }

@@ -3,10 +3,13 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use homeroom_api::{common::v1::ErrorReason, ids::OrganizationId};
-use homeroom_kit::database::{Error, Options, connect_postgres};
+use homeroom_api::{common::v1::ErrorReason, ids::OrganizationId, names::OrganizationName};
+use homeroom_kit::{
+    database::{Error, Options, connect_postgres},
+    rpc::Patch,
+};
 use homeroom_membership::{
-    app::organizations::{self, OrganizationPatch},
+    app::organizations::{self, OrganizationFields},
     domain::admission::Outcome,
     store::{self, Effects, Locks, Store, StoredAdmission},
 };
@@ -76,15 +79,15 @@ async fn p6_who_may_not_change_an_organization_does_not_wait_for_its_lock() {
         ("eve", ErrorReason::OrganizationNotFound),
         (CO_TEACHER, ErrorReason::RoleRequired),
     ] {
-        let id = id.clone();
+        let id = OrganizationName(id.clone());
         let caller = caller(user);
         let rename = school.app.write(&caller, None, &(), |change| {
             Box::pin(async move {
-                let patch = OrganizationPatch {
-                    display_name: Some("Mine".to_owned()),
-                    ..OrganizationPatch::default()
+                let fields = OrganizationFields {
+                    display_name: Patch::Set("Mine".to_owned()),
+                    ..OrganizationFields::default()
                 };
-                organizations::update(change, id, patch, "").await?;
+                organizations::update(change, id, (fields, None, String::new())).await?;
                 Ok(())
             })
         });

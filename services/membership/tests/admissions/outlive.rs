@@ -1,7 +1,7 @@
 //! Answers outlive everything that they were about (P1), and every request ends with one event (P5).
 
 use futures::future::BoxFuture;
-use homeroom_api::names::MemberName;
+use homeroom_api::names::{MemberName, OrganizationName};
 use homeroom_kit::{Result, auth::Scope};
 use homeroom_membership::{
     app::{Change, class_members, classes, organizations},
@@ -54,10 +54,10 @@ async fn p1_admissions_outlive_the_deletion_of_their_class_and_organization(data
         change(&school, move |change| {
             Box::pin(async move {
                 if organization_too {
-                    let id = organization().organization().clone();
-                    organizations::delete(change, id, true, "").await
+                    let name = OrganizationName(organization().organization().clone());
+                    organizations::delete(change, name, (true, String::new())).await
                 } else {
-                    classes::delete(change, class_name(), "").await
+                    classes::delete(change, class_name(), String::new()).await
                 }
             })
         })
@@ -99,7 +99,7 @@ async fn p5_a_removal_from_a_class_closes_what_the_person_has_waiting_there(data
                 place: class(),
                 user: user("eve"),
             };
-            class_members::remove(change, name, "").await
+            class_members::remove(change, name, String::new()).await
         })
     })
     .await;

@@ -50,10 +50,10 @@ async fn c11_staff_list_the_queue_newest_first_and_others_their_own(database: &D
         let (mut numbers, mut token) = (Vec::<usize>::new(), String::new());
         loop {
             let page = school.app.paging.parse(3, &token, "queue").unwrap();
-            let (by, place) = (caller(who), class());
+            let by = caller(who);
             let listed = school
                 .app
-                .list_join_requests(&by, &place, shown.clone(), &page);
+                .list_join_requests(&by, class(), shown.clone(), &page);
             let listed = listed.await.unwrap();
             assert!(listed.items.len() <= 3);
             let number = |id| names.iter().position(|name| name.id == id).unwrap();

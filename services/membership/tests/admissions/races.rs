@@ -33,8 +33,10 @@ async fn remove(school: &School, place: &Place, id: &str) -> Result<()> {
     let removal = school.app.write(&by, None, &(), move |change| {
         Box::pin(async move {
             match &name.place {
-                Place::Organization(_) => organization_members::remove(change, name, "").await,
-                Place::Class(_) => class_members::remove(change, name, "").await,
+                Place::Organization(_) => {
+                    organization_members::remove(change, name, String::new()).await
+                }
+                Place::Class(_) => class_members::remove(change, name, String::new()).await,
             }
         })
     });

@@ -12,7 +12,6 @@ use uuid::Uuid;
 
 use super::ReadAt;
 use crate::{
-    app::invitation_name,
     domain::{
         decide::{Decision, Facts},
         earlier_redemptions::{self, NextStep},
@@ -264,7 +263,7 @@ pub(in crate::redemption) fn reservation(
     Redemption {
         id: new_id_at(now, random),
         invitation_id: invitation.id,
-        invitation: invitation_name::of(invitation),
+        invitation: invitation.name().to_string(),
         kind: invitation.kind,
         epoch: invitation.epoch,
         place: invitation.place.clone(),

@@ -1,0 +1,177 @@
+//! The invitations that callers name. A singleton, of which an organization or class has exactly one (AIP-156), is made
+//! on first read or use. Concurrent first reads make one, because the organization is locked and the table has a unique
+//! index.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use homeroom_api::{
+    common::v1::ErrorReason,
+    names::{InvitationKind, InvitationName},
+};
+use homeroom_kit::{
+    Error, Result, auth::Caller, random::new_id, rpc::check_etag, secret::SecretText,
+};
+
+use super::{
+    App,
+    answer::Shown,
+    rules::Rule,
+    write::{Change, Transacted, Work},
+};
+use crate::{
+    domain::{
+        class_code, join_key,
+        lock::{Lock, LockPeriod},
+        organization_token,
+    },
+    store::{InvitationRow, Repository},
+};
+
+/// Returns the invitation of that name, even if it is revoked.
+pub(crate) async fn find(
+    repository: &mut dyn Repository,
+    name: &InvitationName,
+) -> Result<InvitationRow> {
+    let found = repository
+        .get_invitation(name.id.unwrap_or_default())
+        .await?;
+    found
+        .filter(|row| row.invitation.name() == *name && row.delete_time.is_none())
+        .ok_or_else(|| not_found(name))
+}
+
+/// Returns `TOKEN_NOT_FOUND` or `CODE_NOT_FOUND`.
+pub(crate) fn not_found(name: &InvitationName) -> Error {
+    let (reason, kind, message) = match name.kind {
+        InvitationKind::ClassToken => (
+            ErrorReason::TokenNotFound,
+            "homeroom/Token",
+            "There is no such token that you may see; check its name.",
+        ),
+        _ => (
+            ErrorReason::CodeNotFound,
+            "homeroom/EnrollmentCode",
+            "There is no such enrollment code that you may see; check its name.",
+        ),
+    };
+    Error::new(reason, message).resource(kind, name.to_string())
+}
+
+impl App {
+    /// Returns a new secret of a singleton, and the type of the event that records its creation.
+    fn new_singleton(&self, kind: InvitationKind) -> Result<(SecretText, &'static str)> {
+        let random = self.random.as_ref();
+        match kind {
+            InvitationKind::OrganizationToken => {
+                Ok((organization_token::generate(random), "invite_token.created"))
+            }
+            InvitationKind::ClassCode => Ok((class_code::generate(random), "class_code.created")),
+            InvitationKind::JoinUrl => Ok((join_key::generate(random), "join_url.created")),
+            InvitationKind::ClassToken | InvitationKind::EnrollmentCode => {
+                Err(Error::internal("this kind of invitation is no singleton"))
+            }
+        }
+    }
+
+    /// Returns a singleton with its secret, for a caller who has the permission of `rule`. It is made on first read
+    /// (A2, C1). The read is audited (R12).
+    pub(super) async fn show_singleton(
+        self: &Arc<Self>,
+        caller: &Caller,
+        name: InvitationName,
+        rule: Rule,
+    ) -> Result<Shown> {
+        let row = self.read_singleton(caller, name, rule).await?;
+        self.shown(row)
+    }
+
+    async fn read_singleton(
+        self: &Arc<Self>,
+        caller: &Caller,
+        InvitationName { kind, place, .. }: InvitationName,
+        rule: Rule,
+    ) -> Result<InvitationRow> {
+        let access = self.authorize(caller, &place, rule).await?;
+        let known = self
+            .store
+            .read()
+            .await?
+            .find_singleton(&place, kind)
+            .await?;
+        if let Some(row) = known {
+            self.audit_read(caller, &row).await?;
+            return Ok(row);
+        }
+        let app = Arc::clone(self);
+        let caller = caller.clone();
+        let made = self
+            .writes
+            .run(async move {
+                app.transact::<(), (), _>(&caller, &place, access, None, move |work| {
+                    Box::pin(async move { Ok(Change::of(work.find_or_make(kind).await?)) })
+                })
+                .await
+            })
+            .await?;
+        match made {
+            Transacted::Changed(mut change) => change.rows.pop(),
+            Transacted::Replay(_) => None,
+        }
+        .ok_or_else(|| Error::internal("a singleton was not made"))
+    }
+}
+
+impl Work {
+    /// Returns the invitation of that name if the etag matches; a singleton is made if it is missing. The organization
+    /// is locked.
+    pub(crate) async fn load(
+        &mut self,
+        name: &InvitationName,
+        etag: &str,
+    ) -> Result<InvitationRow> {
+        let row = match name.id {
+            Some(_) => find(self.repository.as_mut(), name).await?,
+            None => self.find_or_make(name.kind).await?,
+        };
+        check_etag(etag, row.revision)?;
+        Ok(row)
+    }
+
+    /// Gives a singleton a new secret, in a new epoch. It is answered once nobody is admitted by the old one (A3, C8).
+    pub(super) async fn reset(
+        &mut self,
+        event_type: &'static str,
+        mut row: InvitationRow,
+    ) -> Result<Change> {
+        let (secret, _) = self.app.new_singleton(row.invitation.kind)?;
+        row.reset(self.app.secrets(), &secret, self.now)?;
+        self.save(event_type, &mut row, BTreeMap::new()).await?;
+        Ok(Change::shown(row))
+    }
+
+    /// Returns the place's one invitation of `kind`, and makes it if it is missing. The organization is locked.
+    pub(crate) async fn find_or_make(&mut self, kind: InvitationKind) -> Result<InvitationRow> {
+        let known = self.repository.find_singleton(&self.place, kind).await?;
+        if let Some(row) = known {
+            return Ok(row);
+        }
+        let app = Arc::clone(&self.app);
+        let id = new_id(app.clock.as_ref(), app.random.as_ref());
+        let mut row = InvitationRow::new(id, kind, self.place.clone(), self.now);
+        if kind == InvitationKind::ClassCode {
+            row.invitation.lock = Some(Lock::open(self.now, LockPeriod::DEFAULT));
+        }
+        let (secret, created) = app.new_singleton(kind)?;
+        row.set_secret(app.secrets(), &secret, &secret)?;
+        let inserted = self
+            .repository
+            .insert_invitations(std::slice::from_ref(&row))
+            .await?;
+        if inserted != [true] {
+            return Err(Error::internal("a singleton could not be inserted"));
+        }
+        let made = std::slice::from_ref(&row);
+        self.events(created, made, BTreeMap::new()).await?;
+        Ok(row)
+    }
+}
