@@ -61,10 +61,7 @@ impl Violations {
             self.shared.filter(|shared| *shared == reason)
         };
         if self.described.len() < VIOLATIONS_MAX {
-            self.described.push(FieldViolation {
-                field: field.to_owned(),
-                description: description.into(),
-            });
+            self.described.push(FieldViolation::new(field, description));
         } else {
             self.more += 1;
         }
@@ -133,10 +130,8 @@ impl Violations {
             }
         };
         if self.more > 0 {
-            self.described.push(FieldViolation {
-                field: String::new(),
-                description: format!("and {} more", self.more),
-            });
+            let more = format!("and {} more", self.more);
+            self.described.push(FieldViolation::new("", more));
         }
         let reason = self.shared.unwrap_or(ErrorReason::InvalidRequest);
         Err(Error::new(reason, message).violations(self.described))

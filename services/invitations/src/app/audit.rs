@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use homeroom_api::{ids::SYSTEM_ACTOR, names::Place};
+use homeroom_api::names::Place;
 use homeroom_kit::{
     Result,
     auth::Caller,
@@ -57,59 +57,24 @@ pub(crate) fn printable(text: &str) -> String {
     text.replace(char::is_control, "\u{fffd}")
 }
 
-/// The actor and the call that an entry records.
-#[derive(Debug, Clone)]
-pub(super) struct Deed {
-    actor: String,
-    calling_service: String,
-    method: String,
-    request_id: String,
-}
-
-impl Deed {
-    /// Returns the deed of the acting user in this call.
-    pub(super) fn of(caller: &Caller) -> Self {
-        Self {
-            actor: caller.user.to_string(),
-            calling_service: printable(&caller.subject),
-            method: caller.method.trim_start_matches('/').to_owned(),
-            request_id: printable(&caller.request_id),
-        }
-    }
-
-    /// Returns a deed of the service itself, for a command of its own.
-    pub(super) fn of_command(command: &str) -> Self {
-        Self {
-            actor: SYSTEM_ACTOR.to_owned(),
-            calling_service: SYSTEM_ACTOR.to_owned(),
-            method: command.to_owned(),
-            request_id: String::new(),
-        }
-    }
-
-    /// Returns the same deed with another actor: the one who replaces the acting user after an erasure (R13).
-    pub(super) fn ascribed_to(self, actor: String) -> Self {
-        Self { actor, ..self }
-    }
-
-    /// Returns the entry of the deed, made now; None as the place if it concerns no single organization.
-    pub(super) fn to(
-        self,
-        subject: String,
-        place: Option<&Place>,
-        now: DateTime<Utc>,
-        random: &dyn Randomness,
-    ) -> AuditEntry {
-        AuditEntry {
-            id: new_id_at(now, random),
-            place: place.cloned(),
-            actor: self.actor,
-            calling_service: self.calling_service,
-            method: self.method,
-            subject,
-            request_id: self.request_id,
-            create_time: now,
-        }
+/// Returns the entry of what the acting user of this call does now; None as the place if it concerns no single
+/// organization.
+pub(super) fn entry(
+    caller: &Caller,
+    subject: String,
+    place: Option<&Place>,
+    now: DateTime<Utc>,
+    random: &dyn Randomness,
+) -> AuditEntry {
+    AuditEntry {
+        id: new_id_at(now, random),
+        place: place.cloned(),
+        actor: caller.user.to_string(),
+        calling_service: printable(&caller.subject),
+        method: caller.method.trim_start_matches('/').to_owned(),
+        subject,
+        request_id: printable(&caller.request_id),
+        create_time: now,
     }
 }
 
@@ -125,7 +90,7 @@ impl App {
             .map(|row| {
                 let invitation = &row.invitation;
                 let (subject, place) = (invitation.name().to_string(), &invitation.place);
-                Deed::of(caller).to(subject, Some(place), now, self.random.as_ref())
+                entry(caller, subject, Some(place), now, self.random.as_ref())
             })
             .collect()
     }
@@ -164,7 +129,7 @@ impl App {
         subject: String,
     ) -> Result<()> {
         let (now, random) = (self.clock.now(), self.random.as_ref());
-        let entry = Deed::of(caller).to(subject, place, now, random);
+        let entry = entry(caller, subject, place, now, random);
         let written = self.audit.0.submit(vec![entry]).await?;
         for written in written {
             written?;

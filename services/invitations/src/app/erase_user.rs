@@ -28,7 +28,7 @@ use homeroom_kit::{
 };
 use uuid::Uuid;
 
-use super::{App, audit::Deed, rules::USER_SCOPE};
+use super::{App, audit, rules::USER_SCOPE};
 use crate::{
     domain::redemption::RedemptionState,
     redemption::{
@@ -36,7 +36,7 @@ use crate::{
         ledger::{LEASE_SECONDS, Redemption, Settlement},
         reply::not_known_yet,
     },
-    store::{Erasure, ErasureState, PersonKnown, Repository, end},
+    store::{AuditEntry, Erasure, ErasureState, PersonKnown, Repository, end},
 };
 
 /// The number of redemptions of a person that are read at once.
@@ -159,9 +159,11 @@ impl App {
             }
         };
         // The entry says who asked for an erasure (R12), not of whom.
-        let deed = Deed::of(caller).ascribed_to(erasure.actor.clone());
         let subject = UserName(erasure.replacement.pseudonym.clone()).to_string();
-        let entry = deed.to(subject, None, now, self.random.as_ref());
+        let entry = AuditEntry {
+            actor: erasure.actor.clone(),
+            ..audit::entry(caller, subject, None, now, self.random.as_ref())
+        };
         repository.append_audit_entries(&[entry]).await?;
         if let Some((key, _)) = request {
             let pseudonym = erasure.replacement.pseudonym.as_str();

@@ -1,35 +1,39 @@
 //! `invitations rotate-keys`: stores every secret anew under the current key, beside running services.
 //!
-//! Rows are taken in batches, by id, each batch in one transaction. The first walk skips rows that others have locked,
-//! and so never waits for anyone. Further walks take the remaining rows one at a time, and wait for that row alone. So
-//! neither can be part of a deadlock. A secret that is reset, edited or destroyed meanwhile has another value by then,
-//! and is left to the one who changed it. Nothing else of a row is touched: its etag, epoch and counts stay. Rotated
-//! secrets stay rotated wherever this is stopped; a new run goes on with the rest.
+//! Rows are taken in batches, by id, each batch in one transaction. Rows that others have locked are skipped, so this
+//! waits for nobody and is part of no deadlock; they are taken in a later walk. A secret that is reset, edited or
+//! destroyed meanwhile has another value by then, and is left to the one who changed it. Nothing else of a row is
+//! touched: its etag, epoch and counts stay. Rotated secrets stay rotated wherever this is stopped; a new run goes on
+//! with the rest.
 
 use std::{collections::BTreeMap, time::Duration};
 
-use homeroom_kit::{clock::Clock, keys::KeyRing, random::Randomness};
+use homeroom_api::ids::SYSTEM_ACTOR;
+use homeroom_kit::{
+    clock::Clock,
+    keys::KeyRing,
+    random::{Randomness, new_id_at},
+};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
-    audit::Deed,
     check_keys::{self, KeysRefused},
     secrets::{NotRotated, Secrets},
 };
 use crate::{
     domain::{enrollment_code::CodePrefix, invitation::InvitationKind},
-    store::{Error, InvitationRow, Repository, RotatedSecret, RowLock, Store},
+    store::{AuditEntry, Error, InvitationRow, Repository, RotatedSecret, RowLock, Store},
 };
 
 /// The name of a rotation in the audit trail (R12).
 const COMMAND: &str = "rotate-keys";
 /// The number of rows in one transaction, which delays a redemption of one of them by few milliseconds.
 pub const BATCH_ROWS: u32 = 100;
-/// The maximum number of walks over the remaining rows, after the first.
-const FURTHER_WALKS_MAX: u32 = 20;
-/// The number of tries of one batch that conflicts with others' changes.
-const TRIES_MAX: u32 = 5;
+/// The maximum number of walks in a row that rotate nothing, while rows are left that may be rotated.
+const IDLE_WALKS_MAX: u32 = 20;
+/// The pause between two walks, in milliseconds.
+const WALKS_APART_MILLIS: u64 = 100;
 /// The minimum pause between two transactions, in milliseconds: a SQLite file has one writer at a time.
 const PAUSE_MILLIS_MIN: u64 = 2;
 
@@ -164,78 +168,53 @@ impl Rotation<'_> {
         version: u32,
         tell: &mut (dyn FnMut(u64) + Send),
     ) -> Result<BTreeMap<String, NotRotated>, Error> {
-        let mut not_rotated = self.walk(version, RowLock::Skipping, tell).await?;
-        for _ in 0..FURTHER_WALKS_MAX {
-            if self.count(version).await? == 0 {
-                return Ok(BTreeMap::new());
+        let mut left = u64::MAX;
+        let mut idle_walks = 0;
+        loop {
+            let not_rotated = self.walk(version, tell).await?;
+            let before = left;
+            left = self.count(version).await?;
+            idle_walks = if left < before { 0 } else { idle_walks + 1 };
+            if left <= not_rotated.len() as u64 || idle_walks == IDLE_WALKS_MAX {
+                return Ok(not_rotated);
             }
-            not_rotated = self.walk(version, RowLock::Waiting, tell).await?;
-            if self.count(version).await? <= not_rotated.len() as u64 {
-                break;
-            }
+            tokio::time::sleep(Duration::from_millis(WALKS_APART_MILLIS)).await;
         }
-        Ok(not_rotated)
     }
 
-    /// Walks once over all rows of a version, by id.
+    /// Walks once over the rows of a version that are not locked, by id, to the end or to a transaction that meets
+    /// another one.
     async fn walk(
         &self,
         version: u32,
-        lock: RowLock,
         tell: &mut (dyn FnMut(u64) + Send),
     ) -> Result<BTreeMap<String, NotRotated>, Error> {
         let mut not_rotated = BTreeMap::new();
         let mut after = None;
-        let mut tries = 0;
         loop {
             let begun = Instant::now();
-            match self.batch(version, after, lock).await {
-                Ok(mut batch) => {
-                    tries = 0;
-                    if batch.rotated > 0 {
-                        tell(batch.rotated);
-                    }
-                    not_rotated.append(&mut batch.not_rotated);
-                    let Some(last) = batch.last else {
-                        return Ok(not_rotated);
-                    };
-                    after = Some(last);
-                }
-                // Another transaction was first, or holds a lock: nothing was written.
-                Err(error) if tries + 1 < TRIES_MAX && met_another(&error) => tries += 1,
-                Err(error) if met_another(&error) => {
-                    tries = 0;
-                    let Some(row) = self.pass_over(version, after, lock).await? else {
-                        return Ok(not_rotated);
-                    };
-                    not_rotated.insert(row.invitation.name().to_string(), NotRotated::Busy);
-                    after = Some(row.invitation.id);
-                }
-                Err(error) => return Err(error),
+            let mut batch = match self.batch(version, after).await {
+                Err(error) if met_another(&error) => return Ok(not_rotated),
+                done => done?,
+            };
+            if batch.rotated > 0 {
+                tell(batch.rotated);
             }
+            not_rotated.append(&mut batch.not_rotated);
+            let Some(last) = batch.last else {
+                return Ok(not_rotated);
+            };
+            after = Some(last);
             // Half of the time is left to others.
             let pause = begun.elapsed().max(Duration::from_millis(PAUSE_MILLIS_MIN));
             tokio::time::sleep(pause).await;
         }
     }
 
-    fn rows_at_once(&self, lock: RowLock) -> u32 {
-        match lock {
-            RowLock::Waiting => 1,
-            RowLock::None | RowLock::Skipping => self.batch_rows,
-        }
-    }
-
-    async fn batch(
-        &self,
-        version: u32,
-        after: Option<Uuid>,
-        lock: RowLock,
-    ) -> Result<Batch, Error> {
-        let limit = self.rows_at_once(lock);
+    async fn batch(&self, version: u32, after: Option<Uuid>) -> Result<Batch, Error> {
         let mut session = self.store.write().await?;
         let rows = session
-            .list_of_key_version(version, after, limit, lock)
+            .list_of_key_version(version, after, self.batch_rows, RowLock::Skipping)
             .await?;
         let prefixes = prefixes_of(session.as_mut(), &rows).await?;
         let mut not_rotated = BTreeMap::new();
@@ -258,7 +237,17 @@ impl Rotation<'_> {
         let written = session.rotate_secrets(&secrets).await?;
         if !written.is_empty() {
             let subject = format!("keyVersions/{}", self.current);
-            let entry = Deed::of_command(COMMAND).to(subject, None, self.clock.now(), self.random);
+            let now = self.clock.now();
+            let entry = AuditEntry {
+                id: new_id_at(now, self.random),
+                place: None,
+                actor: SYSTEM_ACTOR.to_owned(),
+                calling_service: SYSTEM_ACTOR.to_owned(),
+                method: COMMAND.to_owned(),
+                subject,
+                request_id: String::new(),
+                create_time: now,
+            };
             session.append_audit_entries(&[entry]).await?;
         }
         session.commit("rotate_keys").await?;
@@ -275,21 +264,6 @@ impl Rotation<'_> {
             rotated: written.len() as u64,
             not_rotated,
         })
-    }
-
-    /// Returns the row after which the walk goes on if its batch could not be written.
-    async fn pass_over(
-        &self,
-        version: u32,
-        after: Option<Uuid>,
-        lock: RowLock,
-    ) -> Result<Option<InvitationRow>, Error> {
-        let limit = self.rows_at_once(lock);
-        let mut session = self.store.read().await?;
-        let rows = session
-            .list_of_key_version(version, after, limit, RowLock::None)
-            .await?;
-        Ok(rows.into_iter().next_back())
     }
 }
 

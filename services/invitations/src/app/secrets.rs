@@ -40,9 +40,6 @@ pub enum NotRotated {
     /// A process that lacked the other key has made the same code.
     #[error("another invitation has the same code: change one of them")]
     Taken,
-    /// Another transaction kept the row locked.
-    #[error("its row stayed locked: run this again")]
-    Busy,
 }
 
 /// Stores and shows secrets under the service's keys.
@@ -162,16 +159,12 @@ impl<'app> Secrets<'app> {
             return Err(NotRotated::DoesNotOpen);
         };
         let kind = row.invitation.kind;
-        let canonical = match kind {
-            InvitationKind::EnrollmentCode => {
-                let code = EnrollmentCode::parse(shown.expose())
-                    .map_err(|_| NotRotated::IsNotFoundByItself)?;
-                code.full_canonical(prefix.ok_or(NotRotated::PrefixUnknown)?)
-            }
-            InvitationKind::OrganizationToken
-            | InvitationKind::ClassToken
-            | InvitationKind::ClassCode
-            | InvitationKind::JoinUrl => shown.clone(),
+        let canonical = if kind == InvitationKind::EnrollmentCode {
+            let code = EnrollmentCode::parse(shown.expose())
+                .map_err(|_| NotRotated::IsNotFoundByItself)?;
+            code.full_canonical(prefix.ok_or(NotRotated::PrefixUnknown)?)
+        } else {
+            shown.clone()
         };
         // A secret that would be looked up by another text than now is never written.
         if self.mac(stored.key_version, kind, &canonical).as_slice() != stored.lookup_mac {

@@ -2,7 +2,7 @@ use homeroom_kit::random::SeededRandomness;
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::phrase::WordCount;
+use crate::domain::{invitation::Policy, phrase::WordCount};
 
 use InvitationKind::{ClassCode, ClassToken, EnrollmentCode, JoinUrl, OrganizationToken};
 

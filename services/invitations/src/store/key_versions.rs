@@ -35,8 +35,6 @@ pub enum RowLock {
     None,
     /// The rows are locked; rows that another transaction has locked are skipped.
     Skipping,
-    /// The rows are locked; rows that another transaction has locked are waited for, up to the lock timeout.
-    Waiting,
 }
 
 /// The versions of keys in `invitations`, and the rows of `key_checks`.

@@ -337,7 +337,7 @@ async fn a_locked_row_is_passed_over_and_seen_again(store: Arc<dyn Store>) {
     let holder = tokio::spawn(async move {
         let mut session = held.write().await.unwrap();
         let rows = session
-            .list_of_key_version(1, None, 1, RowLock::Waiting)
+            .list_of_key_version(1, None, 1, RowLock::Skipping)
             .await
             .unwrap();
         assert_eq!(rows[0].invitation.id, id(1));

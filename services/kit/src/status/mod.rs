@@ -6,11 +6,17 @@
 mod reasons;
 mod row;
 
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    sync::Arc,
+    time::Duration,
+};
 
 use homeroom_api::common::v1::ErrorReason;
 pub use reasons::{code_of, default_retry_delay, is_precondition};
 use tonic::Code;
+pub use tonic_types::FieldViolation;
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 /// The domain of every `google.rpc.ErrorInfo`.
@@ -22,32 +28,13 @@ const INTERNAL_MESSAGE: &str = "An internal error occurred; retry later, and giv
 /// The result of a call.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// A field that violates its bounds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FieldViolation {
-    /// The field's path in the request, with dots.
-    pub field: String,
-    /// The error in it, and a valid value.
-    pub description: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Precondition {
-    kind: String,
-    subject: String,
-    description: String,
-}
-
 #[derive(Debug, Clone, Default)]
 struct Parts {
     reason: Option<ErrorReason>,
     message: String,
     metadata: BTreeMap<String, String>,
-    violations: Vec<FieldViolation>,
-    preconditions: Vec<Precondition>,
-    quotas: Vec<(String, String)>,
-    retry_after: Option<Duration>,
-    resource: Option<(String, String)>,
+    /// Every other detail.
+    details: ErrorDetails,
     cause: Option<Arc<str>>,
 }
 
@@ -94,17 +81,16 @@ impl Error {
 
     /// Adds a `BadRequest` violation.
     #[must_use]
-    pub fn violation(self, field: impl Into<String>, description: impl Into<String>) -> Self {
-        self.violations(vec![FieldViolation {
-            field: field.into(),
-            description: description.into(),
-        }])
+    pub fn violation(mut self, field: impl Into<String>, description: impl Into<String>) -> Self {
+        let details = &mut self.0.details;
+        details.add_bad_request_violation(field, description);
+        self
     }
 
-    /// Adds `BadRequest` violations.
+    /// Sets the `BadRequest` violations.
     #[must_use]
     pub fn violations(mut self, violations: Vec<FieldViolation>) -> Self {
-        self.0.violations.extend(violations);
+        self.0.details.set_bad_request(violations);
         self
     }
 
@@ -116,32 +102,30 @@ impl Error {
         subject: impl Into<String>,
         description: impl Into<String>,
     ) -> Self {
-        self.0.preconditions.push(Precondition {
-            kind: kind.into(),
-            subject: subject.into(),
-            description: description.into(),
-        });
+        let details = &mut self.0.details;
+        details.add_precondition_failure_violation(kind, subject, description);
         self
     }
 
     /// Adds a `QuotaFailure` violation.
     #[must_use]
     pub fn quota(mut self, subject: impl Into<String>, description: impl Into<String>) -> Self {
-        self.0.quotas.push((subject.into(), description.into()));
+        let details = &mut self.0.details;
+        details.add_quota_failure_violation(subject, description);
         self
     }
 
     /// Sets the delay before a retry.
     #[must_use]
     pub fn retry_after(mut self, delay: Duration) -> Self {
-        self.0.retry_after = Some(delay);
+        self.0.details.set_retry_info(Some(delay));
         self
     }
 
     /// Adds the name of the resource that the failure concerns.
     #[must_use]
     pub fn resource(mut self, kind: impl Into<String>, name: impl Into<String>) -> Self {
-        self.0.resource = Some((kind.into(), name.into()));
+        self.0.details.set_resource_info(kind, name, "", "");
         self
     }
 
@@ -172,14 +156,15 @@ impl Error {
     /// Returns the fields that violate their bounds.
     #[must_use]
     pub fn field_violations(&self) -> &[FieldViolation] {
-        &self.0.violations
+        let violations = self.0.details.bad_request();
+        violations.map_or(&[], |found| &found.field_violations)
     }
 
     /// Returns the delay before a retry: the one that was set, otherwise the reason's default.
     #[must_use]
     pub fn retry_delay(&self) -> Option<Duration> {
-        self.0
-            .retry_after
+        let set = self.0.details.retry_info();
+        set.and_then(|set| set.retry_delay)
             .or_else(|| self.0.reason.and_then(default_retry_delay))
     }
 
@@ -200,60 +185,23 @@ impl Error {
         let reason = ErrorReason::from_str_name(&info.reason)?;
         let mut error = Self::new(reason, status.message());
         error.0.metadata.extend(info.metadata.clone());
-        if let Some(bad) = details.bad_request() {
-            let violations = bad.field_violations.iter().map(|found| FieldViolation {
-                field: found.field.clone(),
-                description: found.description.clone(),
-            });
-            error.0.violations.extend(violations);
-        }
-        if let Some(failure) = details.precondition_failure() {
-            let preconditions = failure.violations.iter().map(|found| Precondition {
-                kind: found.r#type.clone(),
-                subject: found.subject.clone(),
-                description: found.description.clone(),
-            });
-            error.0.preconditions.extend(preconditions);
-        }
-        if let Some(failure) = details.quota_failure() {
-            let quotas = failure
-                .violations
-                .iter()
-                .map(|found| (found.subject.clone(), found.description.clone()));
-            error.0.quotas.extend(quotas);
-        }
-        error.0.retry_after = details.retry_info().and_then(|retry| retry.retry_delay);
-        error.0.resource = details
-            .resource_info()
-            .map(|found| (found.resource_type.clone(), found.resource_name.clone()));
+        error.0.details = details;
         Some(error)
     }
 
     fn details(&self) -> ErrorDetails {
-        let mut details = ErrorDetails::new();
+        let mut details = self.0.details.clone();
         if let Some(reason) = self.0.reason {
-            let metadata: std::collections::HashMap<_, _> =
-                self.0.metadata.clone().into_iter().collect();
+            let metadata = self
+                .0
+                .metadata
+                .clone()
+                .into_iter()
+                .collect::<HashMap<_, _>>();
             details.set_error_info(reason.as_str_name(), ERROR_DOMAIN, metadata);
-        }
-        for found in &self.0.violations {
-            details.add_bad_request_violation(&found.field, &found.description);
-        }
-        for found in &self.0.preconditions {
-            details.add_precondition_failure_violation(
-                &found.kind,
-                &found.subject,
-                &found.description,
-            );
-        }
-        for (subject, description) in &self.0.quotas {
-            details.add_quota_failure_violation(subject, description);
         }
         if let Some(delay) = self.retry_delay() {
             details.set_retry_info(Some(delay));
-        }
-        if let Some((kind, name)) = &self.0.resource {
-            details.set_resource_info(kind, name, "", "");
         }
         details
     }

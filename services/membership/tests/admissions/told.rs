@@ -136,7 +136,9 @@ async fn u14_whom_staff_added_keeps_what_they_typed(database: &Database) {
         &request,
         move |change| {
             let organization = organization().organization().clone();
-            Box::pin(async move { organization_members::add(change, organization, new).await })
+            Box::pin(
+                async move { organization_members::add(change, organization.into(), new).await },
+            )
         },
     );
     added.await.unwrap();

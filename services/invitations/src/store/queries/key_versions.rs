@@ -31,12 +31,6 @@ homeroom_kit::statements! {
          ORDER BY invitation_id LIMIT $3"
     );
 
-    LIST_WAITING = select!(
-        "WHERE sealed IS NOT NULL AND key_version = $1 AND invitation_id > $2 \
-         ORDER BY invitation_id LIMIT $3",
-        for_update!()
-    );
-
     LIST_SKIPPING = select!(
         "WHERE sealed IS NOT NULL AND key_version = $1 AND invitation_id > $2 \
          ORDER BY invitation_id LIMIT $3",
@@ -130,7 +124,6 @@ impl KeyVersions for SqlRepository {
         let statement = match lock {
             RowLock::None => LIST,
             RowLock::Skipping => LIST_SKIPPING,
-            RowLock::Waiting => LIST_WAITING,
         };
         let rows = sqlx::query(statement)
             .bind(i64::from(key_version))
