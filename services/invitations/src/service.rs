@@ -195,7 +195,7 @@ mod tests {
     use std::{net::SocketAddr, time::Duration};
 
     use homeroom_kit::{
-        auth::{KeyPauses, Signer, TokenKeys, Verifier},
+        auth::{Signer, TokenKeys, Verifier},
         clock::SystemClock,
         database::Url,
         keys::KeyRing,
@@ -245,10 +245,7 @@ mod tests {
     #[tokio::test]
     async fn a_start_without_the_keys_of_access_tokens_is_refused() {
         let keys = TokenKeys::of_url("http://127.0.0.1:1/jwks.json").unwrap();
-        let keys = keys.with_pauses(KeyPauses {
-            start_max: Duration::ZERO,
-            ..KeyPauses::default()
-        });
+        let keys = keys.with_second(Duration::ZERO);
         let error = started(&Url::Sqlite("/nowhere".into()), keys).await;
         assert!(
             matches!(

@@ -17,14 +17,13 @@ pub const KEY_FILE_BYTES_MAX: usize = 1024 * 1024;
 
 /// Reads a whole file of keys or of a secret. The text is wiped from memory when it is dropped.
 pub fn read_text(path: &Path) -> io::Result<Zeroizing<String>> {
-    let bound = u64::try_from(KEY_FILE_BYTES_MAX).unwrap_or(u64::MAX);
     let file = File::open(path)?;
-    let length = file.metadata()?.len().min(bound);
+    let length = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
     // Allocated at once: a text that grows leaves copies behind.
-    let room = usize::try_from(length).unwrap_or(KEY_FILE_BYTES_MAX) + 1;
+    let room = length.min(KEY_FILE_BYTES_MAX) + 1;
     let mut text = Zeroizing::new(String::with_capacity(room));
-    file.take(bound.saturating_add(1))
-        .read_to_string(&mut text)?;
+    let mut most = file.take(KEY_FILE_BYTES_MAX as u64 + 1);
+    most.read_to_string(&mut text)?;
     if text.len() > KEY_FILE_BYTES_MAX {
         return Err(io::Error::new(
             io::ErrorKind::FileTooLarge,
@@ -34,28 +33,20 @@ pub fn read_text(path: &Path) -> io::Result<Zeroizing<String>> {
     Ok(text)
 }
 
-/// Returns the message about a file that cannot be used.
-pub(crate) fn unusable(path: &str, error: impl fmt::Display) -> String {
-    format!("names {path}, which cannot be used: {error}")
-}
-
-/// Returns the message about a file that cannot be read.
-pub(crate) fn unreadable(path: &str, error: &io::Error) -> String {
-    let hint = match error.kind() {
-        io::ErrorKind::NotFound => "; `homeroom keys` makes it",
-        io::ErrorKind::PermissionDenied => "; let this user read it",
-        _ => "",
-    };
-    format!("names {path}, which cannot be read: {error}{hint}")
-}
-
 /// Reads the file that a setting names, and parses its content.
 pub fn read_named<T, E: fmt::Display>(
     path: &str,
     parse: impl FnOnce(&str) -> Result<T, E>,
 ) -> Result<T, String> {
-    let text = read_text(Path::new(path)).map_err(|error| unreadable(path, &error))?;
-    parse(&text).map_err(|error| unusable(path, error))
+    let text = read_text(Path::new(path)).map_err(|error| {
+        let hint = match error.kind() {
+            io::ErrorKind::NotFound => "; `homeroom keys` makes it",
+            io::ErrorKind::PermissionDenied => "; let this user read it",
+            _ => "",
+        };
+        format!("names {path}, which cannot be read: {error}{hint}")
+    })?;
+    parse(&text).map_err(|error| format!("names {path}, which cannot be used: {error}"))
 }
 
 /// Reads a file of secrets, or creates one that only its owner may read (0600).
@@ -64,17 +55,12 @@ pub(crate) fn read_or_make_private<E: From<io::Error>>(
     make: impl FnOnce() -> Result<Zeroizing<String>, E>,
 ) -> Result<Zeroizing<String>, E> {
     match read_text(path) {
-        Ok(text) => return Ok(text),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error.into()),
+        read => return Ok(read?),
     }
-    let text = make()?;
-    match write_private(path, text.as_bytes()) {
-        Ok(()) => Ok(text),
-        // Another process created it first.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(read_text(path)?),
-        Err(error) => Err(error.into()),
-    }
+    write_if_missing(path, &make()?)?;
+    // Another process may have created it first.
+    Ok(read_text(path)?)
 }
 
 /// Writes a file that only its owner may read (0600), unless a file of that name exists.

@@ -149,7 +149,7 @@ impl App {
 #[cfg(test)]
 mod tests {
     use homeroom_kit::{
-        auth::{KeyPauses, TokenKeys, Verifier},
+        auth::{TokenKeys, Verifier},
         clock::SystemClock,
         keys::KeyRing,
         random::SeededRandomness,
@@ -160,10 +160,7 @@ mod tests {
     #[tokio::test]
     async fn a_start_without_the_keys_of_access_tokens_is_refused() {
         let keys = TokenKeys::of_url("http://127.0.0.1:1/jwks.json").unwrap();
-        let keys = keys.with_pauses(KeyPauses {
-            start_max: Duration::ZERO,
-            ..KeyPauses::default()
-        });
+        let keys = keys.with_second(Duration::ZERO);
         let clock = Arc::new(SystemClock);
         let random = Arc::new(SeededRandomness::new(1));
         let verifier = Verifier::new(keys, "https://platform.example", "homeroom", clock.clone());

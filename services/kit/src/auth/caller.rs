@@ -13,6 +13,9 @@ use homeroom_api::{
 use super::{Scope, Scopes};
 use crate::status::{Error, Result};
 
+/// The metadata that names the acting user.
+pub const USER_METADATA: &str = "x-homeroom-user";
+
 /// The caller of a method, the user for whom it acts, and its rights.
 #[derive(Debug, Clone)]
 pub struct Caller {
@@ -136,6 +139,14 @@ fn any_scope_missing(scopes: &[Scope]) -> Error {
         format!("Use an access token with the scope {}.", names.join(" or ")),
     )
     .metadata("scope", names.join(" "))
+}
+
+pub(crate) fn malformed_user(why: impl Into<String>) -> Error {
+    Error::new(
+        ErrorReason::InvalidRequest,
+        "Correct the metadata x-homeroom-user.",
+    )
+    .violation(USER_METADATA, why)
 }
 
 pub(crate) fn expired() -> Error {

@@ -16,6 +16,16 @@ pub enum Audience {
     Several(Vec<String>),
 }
 
+impl Audience {
+    /// Returns all of them.
+    pub(super) fn as_slice(&self) -> &[String] {
+        match self {
+            Self::One(audience) => std::slice::from_ref(audience),
+            Self::Several(audiences) => audiences,
+        }
+    }
+}
+
 /// The claims of an access token. `iss`, `aud`, `sub` and `exp` are required.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
@@ -29,18 +39,12 @@ pub struct Claims {
     #[serde(deserialize_with = "numeric_date")]
     pub exp: i64,
     /// When the token becomes valid, in seconds since the epoch.
-    #[serde(
-        default,
-        deserialize_with = "optional_numeric_date",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "optional_numeric_date")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub nbf: Option<i64>,
     /// When it was issued, in seconds since the epoch.
-    #[serde(
-        default,
-        deserialize_with = "optional_numeric_date",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "optional_numeric_date")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub iat: Option<i64>,
     /// Scopes, separated by spaces.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -49,32 +53,20 @@ pub struct Claims {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub organizations: Option<Vec<String>>,
     /// The user's email address.
-    #[serde(
-        default,
-        deserialize_with = "text",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "text")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
     /// True if the issuer verified the email address.
-    #[serde(
-        default,
-        deserialize_with = "flag",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "flag")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub email_verified: Option<bool>,
     /// The user's id in the issuer's records.
-    #[serde(
-        default,
-        deserialize_with = "text",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "text")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub external_id: Option<String>,
     /// The user's name.
-    #[serde(
-        default,
-        deserialize_with = "text",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "text")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
 
@@ -112,26 +104,19 @@ impl Claims {
     }
 }
 
-/// Returns a `NumericDate` without its fraction, which RFC 7519 permits.
-fn whole_seconds(number: &serde_json::Number) -> Option<i64> {
+/// Reads a `NumericDate` without its fraction, which RFC 7519 permits.
+fn numeric_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    let number = serde_json::Number::deserialize(deserializer)?;
     #[expect(
         clippy::cast_possible_truncation,
         reason = "a float saturates, and the ends of i64 lie outside every token's life"
     )]
-    number
-        .as_i64()
-        .or_else(|| number.as_f64().map(|seconds| seconds as i64))
+    let whole = number.as_i64().or(number.as_f64().map(|date| date as i64));
+    whole.ok_or_else(|| serde::de::Error::custom("is not a NumericDate"))
 }
 
-fn numeric_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
-    let number = serde_json::Number::deserialize(deserializer)?;
-    whole_seconds(&number).ok_or_else(|| serde::de::Error::custom("is not a NumericDate"))
-}
-
-fn optional_numeric_date<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<i64>, D::Error> {
-    numeric_date(deserializer).map(Some)
+fn optional_numeric_date<'de, D: Deserializer<'de>>(from: D) -> Result<Option<i64>, D::Error> {
+    numeric_date(from).map(Some)
 }
 
 /// Reads a claim about the user, which never fails the token: a number is read as its digits, any other type as None.

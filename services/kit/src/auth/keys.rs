@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::{Scope, Scopes};
 
 /// Maximum number of keys in one set.
-pub const KEYS_MAX: usize = 100;
+pub(super) const KEYS_MAX: usize = 100;
 
 /// Why a key set cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -60,30 +60,15 @@ struct Member {
     private: Option<IgnoredAny>,
 }
 
-impl Member {
-    /// Returns the verification key, or why it cannot be used.
-    fn verifying_key(self) -> Result<VerifyingKey, String> {
-        if self.private.is_some() {
-            return Err("it is private: publish public keys alone".to_owned());
-        }
-        let scope = |name: &String| {
-            Scope::parse(name).ok_or_else(|| format!("`homeroom_scopes` names no scope: {name}"))
-        };
-        let cap = self.homeroom_scopes;
-        let cap = cap.map(|names| names.iter().map(scope).collect());
-        verifying_key(&self.jwk, cap.transpose()?)
-    }
-}
-
 #[derive(Clone)]
-pub(crate) struct VerifyingKey {
+pub(super) struct VerifyingKey {
     id: Option<String>,
-    pub(crate) algorithm: Algorithm,
-    pub(crate) key: DecodingKey,
+    pub(super) algorithm: Algorithm,
+    pub(super) key: DecodingKey,
     /// The scopes that tokens of this key may claim at most; None for no limit.
-    pub(crate) cap: Option<Scopes>,
+    pub(super) cap: Option<Scopes>,
     /// The only subject for which tokens of this key may speak; None for any.
-    pub(crate) subject: Option<&'static str>,
+    pub(super) subject: Option<&'static str>,
 }
 
 /// A set of public keys.
@@ -109,11 +94,8 @@ impl Keys {
         }
         let mut keys = Self::default();
         for member in set.keys {
-            let read = Member::deserialize(&member).map_err(|error| error.to_string());
-            if let Err(problem) = read
-                .and_then(Member::verifying_key)
-                .and_then(|key| keys.insert(key))
-            {
+            let read = VerifyingKey::read(&member).and_then(|key| keys.insert(key));
+            if let Err(problem) = read {
                 let kid = member.get("kid").and_then(Value::as_str);
                 tracing::warn!(kid, problem, "a key of a set is passed over");
             }
@@ -122,12 +104,6 @@ impl Keys {
             return Err(KeysError::Empty);
         }
         Ok(keys)
-    }
-
-    /// Returns the set of one key of this installation.
-    pub(super) fn of_one(jwk: &Jwk, cap: Option<Scopes>) -> Result<Self, KeysError> {
-        let key = verifying_key(jwk, cap).map_err(|_| KeysError::Empty)?;
-        Ok(Self(vec![key]))
     }
 
     /// Returns both sets together. Of two keys with the same `kid` the first counts.
@@ -144,7 +120,7 @@ impl Keys {
     /// Limits the keys to those of a service, if one is given: they give no more than its scopes, and speak for nobody
     /// else.
     #[must_use]
-    pub fn of_service(mut self, service: Option<ServiceKeys>) -> Self {
+    pub(super) fn of_service(mut self, service: Option<ServiceKeys>) -> Self {
         if let Some(ServiceKeys { cap, subject, .. }) = service {
             for key in &mut self.0 {
                 key.cap = Some(key.cap.map_or(cap, |own| own.intersection(cap)));
@@ -155,7 +131,7 @@ impl Keys {
     }
 
     /// Returns true if one of the keys has this `kid`.
-    pub(crate) fn has_id(&self, id: &str) -> bool {
+    pub(super) fn has_id(&self, id: &str) -> bool {
         self.0.iter().any(|key| key.id.as_deref() == Some(id))
     }
 
@@ -169,7 +145,7 @@ impl Keys {
 
     /// Returns the key that a token's header names: the one with its `kid`, or, without a `kid`, the only one for its
     /// algorithm. The header never chooses the algorithm: the key does.
-    pub(crate) fn select(&self, id: Option<&str>, algorithm: Algorithm) -> Option<&VerifyingKey> {
+    pub(super) fn select(&self, id: Option<&str>, algorithm: Algorithm) -> Option<&VerifyingKey> {
         let mut candidates = self.0.iter().filter(|key| match id {
             Some(id) => key.id.as_deref() == Some(id),
             None => key.algorithm == algorithm,
@@ -179,30 +155,46 @@ impl Keys {
     }
 }
 
-/// Returns the verification key, bound to one algorithm; or why it cannot be used.
-fn verifying_key(jwk: &Jwk, cap: Option<Scopes>) -> Result<VerifyingKey, String> {
-    let algorithm = match &jwk.algorithm {
-        AlgorithmParameters::OctetKeyPair(pair) if pair.curve == EllipticCurve::Ed25519 => {
-            Algorithm::EdDSA
+impl VerifyingKey {
+    /// Reads a key of a set, and binds it to one algorithm; or returns why it cannot be used.
+    fn read(member: &Value) -> Result<Self, String> {
+        let Member {
+            jwk,
+            homeroom_scopes,
+            private,
+        } = Member::deserialize(member).map_err(|error| error.to_string())?;
+        let common = &jwk.common;
+        let algorithm = match &jwk.algorithm {
+            AlgorithmParameters::OctetKeyPair(pair) if pair.curve == EllipticCurve::Ed25519 => {
+                Algorithm::EdDSA
+            }
+            AlgorithmParameters::EllipticCurve(curve) if curve.curve == EllipticCurve::P256 => {
+                Algorithm::ES256
+            }
+            AlgorithmParameters::RSA(_) => Algorithm::RS256,
+            _ => return Err("it is not of Ed25519, P-256 or RSA".to_owned()),
+        };
+        if private.is_some() {
+            return Err("it is private: publish public keys alone".to_owned());
         }
-        AlgorithmParameters::EllipticCurve(curve) if curve.curve == EllipticCurve::P256 => {
-            Algorithm::ES256
+        let key_use = common.public_key_use.as_ref();
+        if key_use.is_some_and(|key_use| *key_use != PublicKeyUse::Signature)
+            || common
+                .key_algorithm
+                .is_some_and(|named| named != KeyAlgorithm::from(algorithm))
+        {
+            return Err("it is for another use or algorithm".to_owned());
         }
-        AlgorithmParameters::RSA(_) => Algorithm::RS256,
-        _ => return Err("it is not of Ed25519, P-256 or RSA".to_owned()),
-    };
-    let common = &jwk.common;
-    let other_use = common.public_key_use.as_ref();
-    let other_use = other_use.is_some_and(|key_use| *key_use != PublicKeyUse::Signature);
-    let other_algorithm = common.key_algorithm;
-    if other_use || other_algorithm.is_some_and(|named| named != KeyAlgorithm::from(algorithm)) {
-        return Err("it is for another use or algorithm".to_owned());
+        let scope = |name: &String| {
+            Scope::parse(name).ok_or_else(|| format!("`homeroom_scopes` names no scope: {name}"))
+        };
+        let cap = homeroom_scopes.map(|names| names.iter().map(scope).collect());
+        Ok(Self {
+            id: common.key_id.clone(),
+            algorithm,
+            key: DecodingKey::from_jwk(&jwk).map_err(|error| error.to_string())?,
+            cap: cap.transpose()?,
+            subject: None,
+        })
     }
-    Ok(VerifyingKey {
-        id: common.key_id.clone(),
-        algorithm,
-        key: DecodingKey::from_jwk(jwk).map_err(|error| error.to_string())?,
-        cap,
-        subject: None,
-    })
 }

@@ -2,8 +2,10 @@
 
 use std::{
     collections::HashMap,
+    fmt,
     mem::{Discriminant, discriminant},
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
 use chrono::{DateTime, Utc};
@@ -20,10 +22,14 @@ pub(super) const SUBJECT_BYTES_MAX: usize = 255;
 /// Maximum number of characters of a token's text that the log shows.
 const SHOWN_CHARS_MAX: usize = 100;
 /// Maximum number of lines logged in a minute about refusals for one cause.
-pub(super) const LINES_PER_MINUTE_MAX: u32 = 10;
+const LINES_PER_MINUTE_MAX: u64 = 10;
+
+/// The delay after which a call whose token names an unknown key may be retried, in seconds.
+pub const UNKNOWN_KEY_RETRY_SECONDS: u64 = 1;
 
 /// Returns text of a token, which is untrusted, for the log: escaped and cut.
-pub(super) fn said(text: &str) -> String {
+pub(super) fn said(text: &(impl fmt::Display + ?Sized)) -> String {
+    let text = text.to_string();
     let mut rest = text.chars();
     let shown: String = rest.by_ref().take(SHOWN_CHARS_MAX).collect();
     let more = if rest.next().is_some() { "…" } else { "" };
@@ -45,6 +51,8 @@ pub(crate) enum Cause {
     Critical,
     #[error("no key has its `kid` {0}: is its issuer's key in JWKS_FILE, or at JWKS_URL?")]
     UnknownKey(String),
+    #[error("no key has its `kid` {0} yet: the keys at JWKS_URL are asked for again")]
+    KeyNotKnownYet(String),
     #[error("it has no `kid`, and not exactly one key is for its `alg` {0:?}")]
     NoKey(Algorithm),
     #[error("its `alg` {0:?} is not that of the key with its `kid`, or none that is taken")]
@@ -74,10 +82,16 @@ pub(crate) enum Cause {
     NoUser(String),
 }
 
-impl From<Cause> for Error {
-    fn from(cause: Cause) -> Self {
+impl From<&Cause> for Error {
+    fn from(cause: &Cause) -> Self {
         match cause {
             Cause::Expired(_) => expired(),
+            Cause::KeyNotKnownYet(_) => Self::unavailable(
+                ErrorReason::Overloaded,
+                "Retry after the delay given: the key that this access token names (`kid`) is not known yet, and the \
+                 issuer's keys are asked for again.",
+            )
+            .retry_after(Duration::from_secs(UNKNOWN_KEY_RETRY_SECONDS)),
             Cause::NoUser(_) => Self::new(
                 ErrorReason::AccessTokenInvalid,
                 "Name the acting user in x-homeroom-user: the token's `sub` is not a user id.",
@@ -87,42 +101,25 @@ impl From<Cause> for Error {
     }
 }
 
-/// The refusals of the current minute, by their causes.
+/// The number of refusals in a minute since 1970, by their causes.
 #[derive(Debug, Default)]
-pub(super) struct Refusals(Mutex<HashMap<Discriminant<Cause>, Minute>>);
-
-#[derive(Debug, Default)]
-struct Minute {
-    /// Minutes since 1970.
-    number: i64,
-    lines: u32,
-    /// The number of refusals that were not logged.
-    untold: u64,
-}
+pub(super) struct Refusals(Mutex<HashMap<Discriminant<Cause>, (i64, u64)>>);
 
 impl Refusals {
     /// Logs the cause, unless enough lines of the same kind have been logged.
     pub(super) fn log(&self, cause: &Cause, now: DateTime<Utc>) {
-        if let Some(untold) = self.count(cause, now) {
+        let this_minute = now.timestamp().div_euclid(60);
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (minute, count) = counts.entry(discriminant(cause)).or_default();
+        let mut untold = 0;
+        if *minute != this_minute {
+            untold = count.saturating_sub(LINES_PER_MINUTE_MAX);
+            (*minute, *count) = (this_minute, 0);
+        }
+        *count += 1;
+        if *count <= LINES_PER_MINUTE_MAX {
             tracing::info!(%cause, untold, "an access token was refused");
         }
-    }
-
-    /// Returns the number of refusals of this kind that were not logged, if this one is to be logged.
-    fn count(&self, cause: &Cause, now: DateTime<Utc>) -> Option<u64> {
-        let mut minutes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let minute = minutes.entry(discriminant(cause)).or_default();
-        let number = now.timestamp().div_euclid(60);
-        if minute.number != number {
-            minute.number = number;
-            minute.lines = 0;
-        }
-        if minute.lines < LINES_PER_MINUTE_MAX {
-            minute.lines += 1;
-            return Some(std::mem::take(&mut minute.untold));
-        }
-        minute.untold += 1;
-        None
     }
 }
 
@@ -159,7 +156,7 @@ mod tests {
         let log = log.text();
         let of_signature = |line: &&str| line.contains("has not signed it");
         let lines: Vec<&str> = log.lines().filter(of_signature).collect();
-        assert_eq!(lines.len(), LINES_PER_MINUTE_MAX as usize + 1);
+        assert_eq!(lines.len(), 11);
         assert!(
             lines.last().unwrap().contains(&format!("untold={more}")),
             "{log}"

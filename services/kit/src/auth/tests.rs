@@ -1,6 +1,5 @@
 use std::sync::Arc;
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, TimeDelta, Utc};
 use homeroom_api::common::v1::ErrorReason;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -75,12 +74,18 @@ fn a_good_token_says_who_calls() {
 }
 
 #[test]
-fn a_token_ends_at_exp_plus_the_skew_and_not_before() {
-    let token = sign(&claims());
-    let last = noon() + TimeDelta::minutes(5) + TimeDelta::seconds(CLOCK_SKEW_SECONDS_MAX - 1);
-    assert!(verifier_at(last, None).verify(&token).is_ok());
-    let over = verifier_at(last + TimeDelta::seconds(1), None).verify(&token);
-    assert_eq!(reason(over), ErrorReason::AccessTokenExpired);
+fn a_token_is_valid_from_nbf_to_exp_give_or_take_the_skew() {
+    let (now, skew) = (noon().timestamp(), CLOCK_SKEW_SECONDS_MAX);
+    for (begin, end, expected) in [
+        (now + skew, now - skew + 1, ErrorReason::Unspecified),
+        (now + skew + 1, now + 60, ErrorReason::AccessTokenInvalid),
+        (now, now - skew, ErrorReason::AccessTokenExpired),
+    ] {
+        let mut claims = claims();
+        (claims.nbf, claims.exp) = (Some(begin), end);
+        let verified = verifier_at(noon(), None).verify(&sign(&claims));
+        assert_eq!(reason(verified), expected);
+    }
 }
 
 #[test]
@@ -146,83 +151,6 @@ fn every_required_claim_is_required_and_of_its_kind() {
 }
 
 #[test]
-fn a_token_with_extensions_that_must_be_understood_is_refused() {
-    let pem = super::signer::tests::pem(1);
-    let key = EncodingKey::from_ed_pem(pem.as_bytes()).unwrap();
-    let verifier = verifier_at(noon(), None);
-    let mut header = Header::new(Algorithm::EdDSA);
-    let token = jsonwebtoken::encode(&header, &claims(), &key).unwrap();
-    assert!(verifier.verify(&token).is_ok());
-    for critical in [vec![], vec!["b64".to_owned()]] {
-        header.crit = Some(critical);
-        let token = jsonwebtoken::encode(&header, &claims(), &key).unwrap();
-        assert_eq!(
-            reason(verifier.verify(&token)),
-            ErrorReason::AccessTokenInvalid
-        );
-    }
-}
-
-#[test]
-fn the_header_never_chooses_the_algorithm() {
-    let public = signer(1).jwks(None);
-    let public: Value = serde_json::from_str(&public).unwrap();
-    let x = public["keys"][0]["x"].as_str().unwrap();
-    let verifier = verifier_at(noon(), None);
-    // The public key is used as an HMAC secret, the classic algorithm confusion.
-    for secret in [x.as_bytes(), public.to_string().as_bytes()] {
-        let mut header = Header::new(Algorithm::HS256);
-        header.kid = public["keys"][0]["kid"].as_str().map(str::to_owned);
-        let token =
-            jsonwebtoken::encode(&header, &claims(), &EncodingKey::from_secret(secret)).unwrap();
-        assert_eq!(
-            reason(verifier.verify(&token)),
-            ErrorReason::AccessTokenInvalid
-        );
-    }
-    // There is no algorithm, or the signature is empty.
-    let body = URL_SAFE_NO_PAD.encode(json!(claims()).to_string());
-    for algorithm in ["none", "None", "ES256", "RS256"] {
-        let header = URL_SAFE_NO_PAD.encode(json!({"alg": algorithm, "typ": "JWT"}).to_string());
-        let token = format!("{header}.{body}.");
-        assert_eq!(
-            reason(verifier.verify(&token)),
-            ErrorReason::AccessTokenInvalid,
-            "{algorithm}"
-        );
-    }
-}
-
-#[test]
-fn a_token_of_another_key_or_altered_is_refused() {
-    let verifier = verifier_at(noon(), None);
-    let foreign = signer(2).sign(&claims()).unwrap();
-    assert_eq!(
-        reason(verifier.verify(foreign.expose())),
-        ErrorReason::AccessTokenInvalid
-    );
-    let token = sign(&claims());
-    let mut other = claims();
-    other.sub = "eve".to_owned();
-    let (head, signature) = token.rsplit_once('.').unwrap();
-    let forged = sign(&other);
-    let (forged_head, _) = forged.rsplit_once('.').unwrap();
-    for broken in [
-        format!("{forged_head}.{signature}"),
-        head.to_owned(),
-        format!("{head}."),
-        String::new(),
-        "a.b.c".to_owned(),
-        "a".repeat(TOKEN_BYTES_MAX + 1),
-    ] {
-        assert_eq!(
-            reason(verifier.verify(&broken)),
-            ErrorReason::AccessTokenInvalid
-        );
-    }
-}
-
-#[test]
 fn the_log_says_why_a_token_is_refused_and_holds_none() {
     let of = |change: &dyn Fn(&mut Claims)| {
         let mut claims = claims();
@@ -242,15 +170,19 @@ fn the_log_says_why_a_token_is_refused_and_holds_none() {
     };
     let own: Value = serde_json::from_str(&signer(1).jwks(None)).unwrap();
     let own = own["keys"][0]["kid"].as_str().unwrap();
-    let body = URL_SAFE_NO_PAD.encode(json!(claims()).to_string());
-    let none = URL_SAFE_NO_PAD.encode(json!({"alg": "none"}).to_string());
     let mut bare = json!(claims());
     bare.as_object_mut().unwrap().remove("exp");
     let genuine = sign(&claims());
+    assert!(verifier_at(noon(), None).verify(&genuine).is_ok());
     let (head, _) = genuine.rsplit_once('.').unwrap();
     let other = of(&|claims| claims.sub = "eve".to_owned());
     let (_, signature) = other.rsplit_once('.').unwrap();
+    let foreign = signer(2).sign(&claims()).unwrap();
     let evil = format!("\u{1b}[31m\nWARN {}", "x".repeat(3_000));
+    let critical = |names: &[&str]| {
+        let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+        with_header(&|header| header.crit = Some(names.clone()))
+    };
     for (token, expected) in [
         (
             of(&|claims| claims.iss = "https://elsewhere.example".to_owned()),
@@ -285,37 +217,34 @@ fn the_log_says_why_a_token_is_refused_and_holds_none() {
             "its `organizations` hold \"No!\"",
         ),
         (sign_json(&bare), "missing field `exp`"),
-        (
-            signer(2).sign(&claims()).unwrap().expose().to_owned(),
-            "no key has its `kid`",
-        ),
+        (foreign.expose().to_owned(), "no key has its `kid`"),
         (
             with_header(&|header| header.kid = Some(evil.clone())),
             r#"no key has its `kid` "\u{1b}[31m"#,
         ),
-        (
-            with_header(&|header| header.crit = Some(vec![])),
-            "its header has `crit`",
-        ),
+        (critical(&[]), "its header has `crit`"),
+        (critical(&["b64"]), "its header has `crit`"),
         (keyed("elsewhere"), "its `alg` HS256"),
         (keyed(own), "its `alg` HS256"),
-        (format!("{none}.{body}."), "unknown variant `none`"),
         (format!("{head}.{signature}"), "has not signed it"),
-        ("a".repeat(TOKEN_BYTES_MAX + 1), "the token has 8193 bytes"),
+        (format!("{head}."), "has not signed it"),
+        (head.to_owned(), "no signed JWT"),
+        (String::new(), "no signed JWT"),
         ("a.b.c".to_owned(), "no signed JWT"),
+        ("a".repeat(TOKEN_BYTES_MAX + 1), "the token has 8193 bytes"),
     ] {
         let verifier = verifier_at(noon(), None);
         let (log, listening) = Log::of_this_thread();
-        let refused = verifier.caller_by_known_keys(&token, None).unwrap_err();
-        verifier.log(&refused);
+        let refused = reason(verifier.caller(&token, None));
         drop(listening);
         let log = log.text();
         assert!(log.contains(expected), "{expected}: {log}");
         assert!(log.lines().count() == 1 && log.len() < 1_000, "{log}");
-        let parts = token.split('.').filter(|part| part.len() > 8);
-        for part in parts {
-            assert!(!log.contains(part), "{log}");
-        }
+        let mut parts = token.split('.').filter(|part| part.len() > 8);
+        assert!(!parts.any(|part| log.contains(part)), "{log}");
+        let expired = expected.contains("`exp` was");
+        assert_eq!(refused == ErrorReason::AccessTokenExpired, expired);
+        assert_eq!(refused == ErrorReason::AccessTokenInvalid, !expired);
     }
 }
 
@@ -327,10 +256,6 @@ fn a_key_caps_the_scopes_of_its_tokens() {
     assert_eq!(scopes, cap);
     let (_, scopes) = verifier_at(noon(), None).verify(&token).unwrap();
     assert_eq!(scopes, Scopes::all());
-    // The cap is part of the JWK set.
-    let keys = Keys::from_jwks(&signer(1).jwks(Some(cap))).unwrap();
-    let verifier = Verifier::new(keys, ISSUER, AUDIENCE, Arc::new(ManualClock::new(noon())));
-    assert_eq!(verifier.verify(&token).unwrap().1, cap);
 }
 
 #[test]
@@ -358,6 +283,17 @@ fn acting_for_another_needs_its_scope_and_takes_no_claims_along() {
     assert!(caller.acting_for_another && caller.email.is_none() && !caller.email_verified);
     let malformed = verifier.caller(&token, Some("b/b"));
     assert_eq!(reason(malformed), ErrorReason::InvalidRequest);
+
+    // A service whose `sub` is no user id acts for users only.
+    let mut service = claims().with_scopes([Scope::ActAs].into_iter().collect());
+    service.sub = "spiffe://school/platform".to_owned();
+    let token = sign(&service);
+    let own = verifier.caller(&token, None);
+    assert_eq!(reason(own), ErrorReason::AccessTokenInvalid);
+    assert_eq!(
+        verifier.caller(&token, Some("bob")).unwrap().user.as_str(),
+        "bob"
+    );
 }
 
 #[test]
@@ -389,48 +325,6 @@ fn r12_nobody_acts_as_the_system_or_as_somebody_erased() {
     assert_eq!(acts("lms", &act_as, Some("lms")).unwrap(), "lms");
     assert_eq!(acts("lms", &act_as, Some("ada")).unwrap(), "ada");
     assert_eq!(acts("ada", &[], Some("ada")).unwrap(), "ada");
-}
-
-#[test]
-fn a_service_whose_sub_is_no_user_id_acts_for_users_only() {
-    let verifier = verifier_at(noon(), None);
-    let mut service = claims().with_scopes([Scope::ActAs].into_iter().collect());
-    service.sub = "spiffe://school/platform".to_owned();
-    let token = sign(&service);
-    assert_eq!(
-        reason(verifier.caller(&token, None)),
-        ErrorReason::AccessTokenInvalid
-    );
-    assert_eq!(
-        verifier.caller(&token, Some("bob")).unwrap().user.as_str(),
-        "bob"
-    );
-}
-
-#[test]
-fn a_malformed_bound_lets_nobody_through() {
-    let mut bound = claims();
-    bound.organizations = Some(vec!["NOT AN ID".to_owned()]);
-    let refused = verifier_at(noon(), None).caller(&sign(&bound), None);
-    assert_eq!(reason(refused), ErrorReason::AccessTokenInvalid);
-}
-
-#[test]
-fn es256_is_accepted_under_its_own_key() {
-    let rng = aws_lc_rs::rand::SystemRandom::new();
-    let curve = &aws_lc_rs::signature::ECDSA_P256_SHA256_FIXED_SIGNING;
-    let pkcs8 = aws_lc_rs::signature::EcdsaKeyPair::generate_pkcs8(curve, &rng).unwrap();
-    let key = EncodingKey::from_ec_der(pkcs8.as_ref());
-    let jwk = jsonwebtoken::jwk::Jwk::from_encoding_key(&key, Algorithm::ES256).unwrap();
-    let keys = Keys::from_jwks(&json!({ "keys": [jwk] }).to_string())
-        .unwrap()
-        .merge(signer(1).keys(None).unwrap());
-    let verifier = Verifier::new(keys, ISSUER, AUDIENCE, Arc::new(ManualClock::new(noon())));
-    let token = jsonwebtoken::encode(&Header::new(Algorithm::ES256), &claims(), &key).unwrap();
-    assert!(verifier.verify(&token).is_ok());
-    assert!(verifier.verify(&sign(&claims())).is_ok());
-    verifier.replace_keys(signer(2).keys(None).unwrap());
-    assert!(verifier.verify(&token).is_err());
 }
 
 #[test]

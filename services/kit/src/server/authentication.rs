@@ -2,49 +2,28 @@
 
 use std::net::IpAddr;
 
-use homeroom_api::common::v1::ErrorReason;
 use http::{HeaderMap, header::AUTHORIZATION};
 use tonic::transport::server::TcpConnectInfo;
 
 use super::{Deadline, Request, RequestId};
 use crate::{
-    auth::{Caller, Cause, Refused, USER_METADATA, Verifier, key_not_known_yet},
+    auth::{Cause, USER_METADATA, Verifier, malformed_user},
     status::Error,
 };
 
 /// Adds the caller to the call, or says why its access token is refused.
-pub(crate) async fn authenticate(verifier: &Verifier, request: &mut Request) -> Result<(), Error> {
-    let mut found = caller(verifier, request);
-    let mut known = true;
-    if let Err(Refused::UnknownKey { age, .. }) = found {
-        known = verifier.keys_read_since(age).await;
-        found = caller(verifier, request);
-    }
-    let caller = found.map_err(|refused| {
-        verifier.log(&refused);
-        match refused {
-            Refused::UnknownKey { .. } if !known => key_not_known_yet(),
-            refused => refused.into(),
-        }
-    })?;
-    tracing::Span::current()
-        .record("subject", caller.subject.as_str())
-        .record("user", caller.user.as_str());
-    request.extensions_mut().insert(caller);
-    Ok(())
-}
-
-fn caller(verifier: &Verifier, request: &Request) -> Result<Caller, Refused> {
-    let token = bearer(request.headers())?;
+pub(crate) fn authenticate(verifier: &Verifier, request: &mut Request) -> Result<(), Error> {
+    let token = bearer(request.headers()).map_err(|cause| verifier.refuse(&cause))?;
+    let malformed = || malformed_user("must be one user id");
     let mut users = request.headers().get_all(USER_METADATA).iter();
     let user = users
         .next()
-        .map(|user| user.to_str().map_err(|_| malformed_user()))
-        .transpose()?;
+        .map(|user| user.to_str().map_err(|_| malformed()));
+    let user = user.transpose()?;
     if users.next().is_some() {
-        return Err(malformed_user().into());
+        return Err(malformed());
     }
-    let mut caller = verifier.caller_by_known_keys(token, user)?;
+    let mut caller = verifier.caller(token, user)?;
     let extensions = request.extensions();
     caller.client_address = extensions
         .get::<TcpConnectInfo>()
@@ -55,15 +34,11 @@ fn caller(verifier: &Verifier, request: &Request) -> Result<Caller, Refused> {
     }
     caller.deadline = extensions.get().map(|Deadline(deadline)| *deadline);
     request.uri().path().clone_into(&mut caller.method);
-    Ok(caller)
-}
-
-fn malformed_user() -> Error {
-    Error::new(
-        ErrorReason::InvalidRequest,
-        "Correct the metadata x-homeroom-user.",
-    )
-    .violation(USER_METADATA, "must be one user id")
+    tracing::Span::current()
+        .record("subject", caller.subject.as_str())
+        .record("user", caller.user.as_str());
+    request.extensions_mut().insert(caller);
+    Ok(())
 }
 
 fn bearer(headers: &HeaderMap) -> Result<&str, Cause> {
@@ -71,14 +46,9 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Cause> {
     let (Some(value), None) = (values.next(), values.next()) else {
         return Err(Cause::Missing);
     };
-    let (scheme, token) = value
-        .to_str()
-        .ok()
-        .and_then(|text| text.split_once(' '))
-        .ok_or(Cause::NotBearer)?;
-    if scheme.eq_ignore_ascii_case("bearer") {
-        Ok(token.trim())
-    } else {
-        Err(Cause::NotBearer)
+    let text = value.to_str().ok();
+    match text.and_then(|text| text.split_once(' ')) {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.trim()),
+        _ => Err(Cause::NotBearer),
     }
 }

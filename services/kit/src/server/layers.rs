@@ -214,7 +214,7 @@ impl Parts {
     /// Checks every call except those of health and reflection.
     async fn authenticated(&self, mut request: Request, inner: impl Inner) -> Response {
         if !is_open_path(request.uri().path())
-            && let Err(error) = authenticate(&self.verifier, &mut request).await
+            && let Err(error) = authenticate(&self.verifier, &mut request)
         {
             return refuse(error);
         }

@@ -1,0 +1,125 @@
+//! The keys of access tokens with their sources, as the settings name them.
+
+use std::{path::Path, time::Duration};
+
+use tokio::sync::Notify;
+
+use super::{Keys, KeysError, ServiceKeys, key_source::Source};
+use crate::{
+    config::Reader,
+    key_files::{read_named, read_text},
+};
+
+/// The file of the public keys of access tokens.
+const FILE_SETTING: &str = "JWKS_FILE";
+/// The URL to use instead of a file.
+const URL_SETTING: &str = "JWKS_URL";
+
+/// The keys of access tokens: fixed ones, and those of files and of a URL, which are read again.
+#[derive(Debug)]
+pub struct TokenKeys {
+    /// Of two keys with the same `kid` that of the first source counts.
+    pub(super) sources: Vec<Source>,
+    fixed: Keys,
+    /// The unit of all intervals.
+    pub(super) second: Duration,
+    /// Notified when a token names a key that may have been published at the URL since it was read.
+    pub(super) wanted: Notify,
+}
+
+/// Creates keys that never change.
+impl From<Keys> for TokenKeys {
+    fn from(fixed: Keys) -> Self {
+        Self {
+            sources: Vec::new(),
+            fixed,
+            second: Duration::from_secs(1),
+            wanted: Notify::new(),
+        }
+    }
+}
+
+impl TokenKeys {
+    fn of(source: Source) -> Self {
+        Self {
+            sources: vec![source],
+            ..Self::from(Keys::default())
+        }
+    }
+
+    /// Reads the keys of a file, which must exist.
+    pub fn of_file(path: &Path) -> Result<Self, KeysError> {
+        Ok(Self::of(Source::of_file(path, &read_text(path)?, None)?))
+    }
+
+    /// Creates a source for a URL. It has no keys until
+    /// [`Verifier::fetch_first_keys`](super::Verifier::fetch_first_keys) has fetched them.
+    pub fn of_url(url: &str) -> Result<Self, &'static str> {
+        Source::of_url(url).map(Self::of)
+    }
+
+    /// Counts all intervals in seconds of another length, for tests.
+    #[must_use]
+    pub fn with_second(self, second: Duration) -> Self {
+        Self { second, ..self }
+    }
+
+    /// Adds a source whose keys count before those of the other sources with the same `kid`.
+    pub(super) fn with_first(mut self, source: Source) -> Self {
+        self.sources.insert(0, source);
+        self
+    }
+
+    /// Returns all keys together.
+    pub(super) fn keys(&self) -> Keys {
+        let read = self.sources.iter().map(|source| source.last().keys.clone());
+        read.fold(Keys::default(), Keys::merge)
+            .merge(self.fixed.clone())
+    }
+
+    /// Returns the source that is a URL, if there is one.
+    pub(super) fn url(&self) -> Option<&Source> {
+        self.sources.iter().find(|source| source.is_url())
+    }
+
+    /// Returns true if an unknown key may be at the URL by now: its token was made after the set was read. Then the
+    /// set is read again. `made` is the latest time at which the token was made, in seconds since 1970, if it is known.
+    pub(super) fn may_have(&self, made: Option<i64>) -> bool {
+        let Some(url) = self.url() else {
+            return false;
+        };
+        let read = url.last().read_time.map(|time| time.timestamp());
+        let is_certain = made.zip(read).is_some_and(|(made, read)| made < read);
+        if !is_certain {
+            self.wanted.notify_one();
+        }
+        !is_certain
+    }
+}
+
+/// Reads `JWKS_FILE` or `JWKS_URL`, one of which must be set, and the optional file of another service's keys. Files
+/// are read at once; a URL is fetched when the service starts.
+pub fn read_token_keys(reader: &mut Reader<'_>, service: Option<ServiceKeys>) -> Option<TokenKeys> {
+    match (reader.is_set(FILE_SETTING), reader.is_set(URL_SETTING)) {
+        (true, true) => reader.error(
+            FILE_SETTING,
+            format_args!("and {URL_SETTING} are both set: set one"),
+        ),
+        (false, false) => reader.error(
+            FILE_SETTING,
+            format_args!("is required but not set: set it, or {URL_SETTING}, to where the public keys of access tokens are"),
+        ),
+        _ => {}
+    }
+    let file = |path: &str, service| {
+        read_named(path, |text| Source::of_file(Path::new(path), text, service))
+    };
+    let url = reader.optional(URL_SETTING, Source::of_url);
+    let keys = url.or(reader.optional(FILE_SETTING, |path| file(path, None)))?;
+    let keys = TokenKeys::of(keys);
+    let Some(service) = service.filter(|service| reader.is_set(service.setting)) else {
+        return Some(keys);
+    };
+    let of_service = reader.optional(service.setting, |path| file(path, Some(service)))?;
+    Some(keys.with_first(of_service))
+}
