@@ -65,8 +65,6 @@ mod saga;
 mod scrape;
 #[path = "staff/secrets.rs"]
 mod secrets;
-#[path = "staff/service.rs"]
-mod service;
 #[path = "redemptions/store_rules.rs"]
 mod store_rules;
 #[path = "redemptions/stuck.rs"]

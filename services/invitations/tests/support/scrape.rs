@@ -13,7 +13,7 @@ const SECONDS_MAX: u64 = 20;
 /// Returns the answer to `GET /metrics`, with its head.
 pub(crate) async fn scrape(address: SocketAddr) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = b"GET /metrics HTTP/1.1\r\nHost: metrics\r\n\r\n";
+    let request = b"GET /metrics HTTP/1.1\r\nHost: metrics\r\nConnection: close\r\n\r\n";
     stream.write_all(request).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();

@@ -1,5 +1,14 @@
 //! The service as a server: it starts without membership, reports that, and ends when it is told to.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "these are tests: what they panic on is their failure"
+)]
+
+#[path = "support/scrape.rs"]
+mod scrape;
+
 use std::{net::SocketAddr, sync::Arc};
 
 use chrono::TimeDelta;
@@ -7,32 +16,36 @@ use homeroom_api::{
     common::v1::ErrorReason,
     invitations::v1::{GetClassCodeRequest, class_code_service_client::ClassCodeServiceClient},
 };
-use homeroom_invitations::{Config, Dependencies, start};
+use homeroom_invitations::{Config, Dependencies, start, store};
 use homeroom_kit::{
+    Error,
     auth::{Claims, Signer, Verifier},
     clock::{Clock as _, SystemClock},
+    database::{Options, Url},
     keys::KeyRing,
     random::SystemRandomness,
     shutdown::Shutdown,
 };
+use tempfile::TempDir;
 use tonic::{Request, transport::Endpoint};
 
-use crate::{
-    databases::Database,
-    scrape::until_shown,
-    world::{CLASS, reason},
-};
+use crate::scrape::until_shown;
 
+const CLASS_CODE: &str = "organizations/hamilton/classes/bio-101/classCode";
 const ISSUER: &str = "https://platform.example";
 const AUDIENCE: &str = "homeroom";
 
-/// Returns the settings of a service whose membership never answers.
-fn without_membership(database: &Database, signer: &Arc<Signer>) -> Config {
+/// Returns an empty database, and the settings of a service whose membership never answers.
+async fn without_membership(signer: &Arc<Signer>) -> (TempDir, Config) {
+    let folder = tempfile::tempdir().unwrap();
+    let url = Url::Sqlite(folder.path().join("invitations.db"));
+    let store = store::open(&url, Options::default(), true).await.unwrap();
+    store.close().await;
     let nobody: SocketAddr = "127.0.0.1:1".parse().unwrap();
     let keys = signer.keys(None).unwrap();
     let verifier = Verifier::new(keys, ISSUER, AUDIENCE, Arc::new(SystemClock));
-    Config::for_tests(
-        database.url.clone(),
+    let config = Config::for_tests(
+        url,
         None,
         nobody,
         Arc::new(verifier),
@@ -40,7 +53,8 @@ fn without_membership(database: &Database, signer: &Arc<Signer>) -> Config {
         signer.clone(),
         ISSUER,
         AUDIENCE,
-    )
+    );
+    (folder, config)
 }
 
 fn dependencies() -> Dependencies {
@@ -52,9 +66,8 @@ fn dependencies() -> Dependencies {
 
 #[tokio::test]
 async fn p13_its_gauges_are_shown_where_metrics_are_set_to_listen() {
-    let database = Database::sqlite().await;
     let signer = Arc::new(Signer::generate(&SystemRandomness).unwrap());
-    let mut config = without_membership(&database, &signer);
+    let (_folder, mut config) = without_membership(&signer).await;
     config.service.metrics_listen = Some("127.0.0.1:0".parse().unwrap());
     let shutdown = Shutdown::new();
     let service = start(config, dependencies(), shutdown.clone())
@@ -72,10 +85,9 @@ async fn p13_its_gauges_are_shown_where_metrics_are_set_to_listen() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r3_without_membership_it_serves_and_says_that_the_outcome_is_not_known() {
-    let database = Database::sqlite().await;
     let signer = Arc::new(Signer::generate(&SystemRandomness).unwrap());
     let clock = Arc::new(SystemClock);
-    let config = without_membership(&database, &signer);
+    let (_folder, config) = without_membership(&signer).await;
     let shutdown = Shutdown::new();
     let service = start(config, dependencies(), shutdown.clone())
         .await
@@ -93,7 +105,7 @@ async fn r3_without_membership_it_serves_and_says_that_the_outcome_is_not_known(
     let token = signer.sign(&claims).unwrap();
     let request = |authorized: bool| {
         let mut request = Request::new(GetClassCodeRequest {
-            name: format!("{CLASS}/classCode"),
+            name: CLASS_CODE.to_owned(),
         });
         if authorized {
             let bearer = format!("Bearer {}", token.expose()).parse().unwrap();
@@ -102,9 +114,15 @@ async fn r3_without_membership_it_serves_and_says_that_the_outcome_is_not_known(
         request
     };
     let refused = client.get_class_code(request(false)).await;
-    assert_eq!(reason(refused), ErrorReason::AccessTokenInvalid);
+    assert_eq!(
+        Error::from_status(&refused.unwrap_err()).unwrap().reason(),
+        ErrorReason::AccessTokenInvalid
+    );
     let refused = client.get_class_code(request(true)).await;
-    assert_eq!(reason(refused), ErrorReason::MembershipUnavailable);
+    assert_eq!(
+        Error::from_status(&refused.unwrap_err()).unwrap().reason(),
+        ErrorReason::MembershipUnavailable
+    );
 
     drop(client);
     shutdown.begin();
