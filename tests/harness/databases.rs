@@ -2,13 +2,12 @@
 
 use std::{
     collections::BTreeMap,
-    path::Path,
     sync::atomic::{AtomicU32, Ordering},
 };
 
 use homeroom_kit::database::Url;
 use sqlx::{
-    AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, PgConnection,
+    AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, Row as _, SqliteConnection,
     postgres::PgConnectOptions, sqlite::SqliteConnectOptions,
 };
 
@@ -67,12 +66,10 @@ impl Databases {
                 let created: Vec<_> = ["membership", "invitations"]
                     .map(|service| format!("{prefix}_{service}"))
                     .into();
-                let mut connection = PgConnection::connect(&base).await.unwrap();
+                let mut server = Reader::open(&Url::Postgres(base.clone())).await.unwrap();
                 for database in &created {
-                    connection
-                        .execute(AssertSqlSafe(format!("CREATE DATABASE {database}")))
-                        .await
-                        .unwrap();
+                    let create = format!("CREATE DATABASE {database}");
+                    server.execute(&create).await.unwrap();
                 }
                 let url = |database: &str| {
                     let mut url = url::Url::parse(&base).unwrap();
@@ -102,22 +99,23 @@ impl Databases {
         }
     }
 
+    /// Returns both databases, with the names of their services.
+    fn both(&self) -> [(&'static str, &Url); 2] {
+        [
+            ("membership", &self.membership),
+            ("invitations", &self.invitations),
+        ]
+    }
+
     /// Returns the number of rows in each table of both databases, keyed by `service.table`.
     pub async fn row_counts(&self) -> BTreeMap<String, i64> {
         let mut counts = BTreeMap::new();
-        for (service, url) in [
-            ("membership", &self.membership),
-            ("invitations", &self.invitations),
-        ] {
-            let found = match url {
-                Url::Postgres(url) => postgres_counts(url).await,
-                Url::Sqlite(path) => sqlite_counts(path).await,
-            };
-            counts.extend(
-                found
-                    .into_iter()
-                    .map(|(table, count)| (format!("{service}.{table}"), count)),
-            );
+        for (service, url) in self.both() {
+            let mut reader = Reader::open(url).await.unwrap();
+            for table in reader.tables().await {
+                let count = reader.count(&format!("SELECT count(*) FROM {table}")).await;
+                counts.insert(format!("{service}.{table}"), count);
+            }
         }
         counts
     }
@@ -125,39 +123,49 @@ impl Databases {
     /// Returns the tables, as `service.table`, in which any column of any row contains the text,
     /// also within bytes.
     pub async fn tables_that_hold(&self, text: &str) -> Vec<String> {
+        let hex = text
+            .bytes()
+            .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
         let mut found = Vec::new();
-        for (service, url) in [
-            ("membership", &self.membership),
-            ("invitations", &self.invitations),
-        ] {
-            let tables = match url {
-                Url::Postgres(url) => postgres_tables_that_hold(url, text).await,
-                Url::Sqlite(path) => sqlite_tables_that_hold(path, text).await,
-            };
-            found.extend(tables.into_iter().map(|table| format!("{service}.{table}")));
+        for (service, url) in self.both() {
+            let mut reader = Reader::open(url).await.unwrap();
+            for table in reader.tables().await {
+                let holds = match url {
+                    // PostgreSQL shows bytes in hexadecimal.
+                    Url::Postgres(_) => format!(
+                        "position('{hex}' IN encode(convert_to(t::text, 'UTF8'), 'hex')) > 0 \
+                         OR position('{hex}' IN t::text) > 0"
+                    ),
+                    Url::Sqlite(_) => {
+                        let columns = format!("SELECT name FROM pragma_table_info('{table}')");
+                        let columns = reader.rows(&columns).await.unwrap().into_iter().flatten();
+                        let holds = columns.map(|column| {
+                            let bytes = format!("hex(CAST(coalesce({column}, '') AS BLOB))");
+                            format!("instr(lower({bytes}), '{hex}') > 0")
+                        });
+                        holds.collect::<Vec<_>>().join(" OR ")
+                    }
+                };
+                let count = format!("SELECT count(*) FROM {table} AS t WHERE {holds}");
+                if reader.count(&count).await > 0 {
+                    found.push(format!("{service}.{table}"));
+                }
+            }
         }
         found
     }
 
     /// Returns the number of redemptions that are not settled yet.
     pub async fn reserved_redemptions(&self) -> i64 {
-        const RESERVED: &str = "SELECT count(*) FROM redemptions WHERE state = 'RESERVED'";
-        count(&self.invitations, RESERVED).await
+        let mut reader = Reader::open(&self.invitations).await.unwrap();
+        let reserved = "SELECT count(*) FROM redemptions WHERE state = 'RESERVED'";
+        reader.count(reserved).await
     }
 
     /// Runs one statement on the invitations database, bypassing the service.
-    pub async fn change_invitations(&self, sql: &'static str) {
-        match &self.invitations {
-            Url::Postgres(url) => {
-                let mut connection = PgConnection::connect(url).await.unwrap();
-                connection.execute(sql).await.unwrap();
-            }
-            Url::Sqlite(path) => {
-                let options = SqliteConnectOptions::new().filename(path);
-                let mut connection = options.connect().await.unwrap();
-                connection.execute(sql).await.unwrap();
-            }
-        }
+    pub async fn change_invitations(&self, sql: &str) {
+        let mut reader = Reader::open(&self.invitations).await.unwrap();
+        reader.execute(sql).await.unwrap();
     }
 
     /// Drops the databases that it created on a server; files are removed with their folder.
@@ -165,134 +173,108 @@ impl Databases {
         if self.created.is_empty() {
             return;
         }
-        let mut connection = PgConnection::connect(&variable(DATABASE_URL_VARIABLE))
-            .await
-            .unwrap();
+        let server = Url::Postgres(variable(DATABASE_URL_VARIABLE));
+        let mut server = Reader::open(&server).await.unwrap();
         for database in &self.created {
-            connection
-                .execute(AssertSqlSafe(format!(
-                    "DROP DATABASE IF EXISTS {database} WITH (FORCE)"
-                )))
-                .await
-                .unwrap();
+            let drop = format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)");
+            server.execute(&drop).await.unwrap();
         }
     }
 }
 
-async fn count(url: &Url, sql: &'static str) -> i64 {
-    match url {
-        Url::Postgres(url) => {
-            let options: PgConnectOptions = url.parse().unwrap();
-            let mut connection = options.connect().await.unwrap();
-            let counted = sqlx::query_scalar(sql).fetch_one(&mut connection);
-            counted.await.unwrap()
-        }
-        Url::Sqlite(path) => {
-            let options = SqliteConnectOptions::new().filename(path).read_only(true);
-            let mut connection = options.connect().await.unwrap();
-            let counted = sqlx::query_scalar(sql).fetch_one(&mut connection);
-            counted.await.unwrap()
-        }
-    }
+/// A test's own connection to a database of either engine.
+pub enum Reader {
+    /// To PostgreSQL.
+    Postgres(PgConnection),
+    /// To SQLite.
+    Sqlite(SqliteConnection),
 }
 
-macro_rules! counts_by {
-    ($name:ident, $argument:ty, $options:ty, $tables:literal, |$database:ident| $open:expr) => {
-        async fn $name($database: $argument) -> Vec<(String, i64)> {
-            let options: $options = $open;
-            let mut connection = options.connect().await.unwrap();
-            let tables: Vec<String> = sqlx::query_scalar($tables)
-                .fetch_all(&mut connection)
-                .await
-                .unwrap();
-            let mut counts = Vec::new();
-            for table in tables {
-                let query = AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
-                let count = sqlx::query_scalar(query)
-                    .fetch_one(&mut connection)
-                    .await
-                    .unwrap();
-                counts.push((table, count));
+impl Reader {
+    /// Connects.
+    pub async fn open(url: &Url) -> Result<Self, sqlx::Error> {
+        match url {
+            Url::Postgres(url) => {
+                let options: PgConnectOptions = url.parse()?;
+                Ok(Self::Postgres(options.connect().await?))
             }
-            counts
-        }
-    };
-}
-
-counts_by!(
-    postgres_counts,
-    &str,
-    PgConnectOptions,
-    "SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public'",
-    |url| url.parse().unwrap()
-);
-counts_by!(
-    sqlite_counts,
-    &Path,
-    SqliteConnectOptions,
-    "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
-    |path| SqliteConnectOptions::new().filename(path).read_only(true)
-);
-
-fn hex(text: &str) -> String {
-    use std::fmt::Write as _;
-
-    text.bytes().fold(String::new(), |mut hex, byte| {
-        write!(hex, "{byte:02X}").unwrap();
-        hex
-    })
-}
-
-async fn postgres_tables_that_hold(url: &str, text: &str) -> Vec<String> {
-    let options: PgConnectOptions = url.parse().unwrap();
-    let mut connection = options.connect().await.unwrap();
-    let mut found = Vec::new();
-    for (table, _) in postgres_counts(url).await {
-        // PostgreSQL shows bytes in hexadecimal.
-        let query = format!(
-            "SELECT count(*) FROM {table} AS t \
-             WHERE position($1 IN t::text) > 0 OR position($2 IN t::text) > 0"
-        );
-        let count: i64 = sqlx::query_scalar(AssertSqlSafe(query))
-            .bind(text)
-            .bind(hex(text).to_lowercase())
-            .fetch_one(&mut connection)
-            .await
-            .unwrap();
-        if count > 0 {
-            found.push(table);
+            Url::Sqlite(path) => {
+                let options = SqliteConnectOptions::new().filename(path);
+                Ok(Self::Sqlite(options.connect().await?))
+            }
         }
     }
-    found
-}
 
-async fn sqlite_tables_that_hold(path: &Path, text: &str) -> Vec<String> {
-    let options = SqliteConnectOptions::new().filename(path).read_only(true);
-    let mut connection = options.connect().await.unwrap();
-    let mut found = Vec::new();
-    for (table, _) in sqlite_counts(path).await {
-        let columns: Vec<String> = sqlx::query_scalar("SELECT name FROM pragma_table_info($1)")
-            .bind(&table)
-            .fetch_all(&mut connection)
-            .await
-            .unwrap();
-        let holds = columns.iter().map(|column| {
-            format!(
-                "instr(hex(CAST(coalesce({column}, '') AS BLOB)), '{}') > 0",
-                hex(text)
-            )
-        });
-        let holds: Vec<String> = holds.collect();
-        let query = format!("SELECT count(*) FROM {table} WHERE {}", holds.join(" OR "));
-        let count: i64 = sqlx::query_scalar(AssertSqlSafe(query))
-            .fetch_one(&mut connection)
-            .await
-            .unwrap();
-        if count > 0 {
-            found.push(table);
+    /// Returns rows in which every column is text.
+    pub async fn rows(&mut self, sql: &str) -> Result<Vec<Vec<String>>, sqlx::Error> {
+        macro_rules! rows {
+            ($connection:ident) => {{
+                let query = sqlx::query(AssertSqlSafe(sql.to_owned()));
+                let rows = query.fetch_all($connection).await?;
+                let texts = rows.iter().map(|row| {
+                    (0..row.len())
+                        .map(|column| row.try_get::<Option<String>, _>(column))
+                        .map(|text| text.map(Option::unwrap_or_default))
+                        .collect()
+                });
+                texts.collect()
+            }};
+        }
+        match self {
+            Self::Postgres(connection) => rows!(connection),
+            Self::Sqlite(connection) => rows!(connection),
         }
     }
-    found
+
+    /// Returns the number that a query selects.
+    pub async fn count(&mut self, sql: &str) -> i64 {
+        let query = AssertSqlSafe(sql.to_owned());
+        let count = match self {
+            Self::Postgres(connection) => sqlx::query_scalar(query).fetch_one(connection).await,
+            Self::Sqlite(connection) => sqlx::query_scalar(query).fetch_one(connection).await,
+        };
+        count.unwrap()
+    }
+
+    /// Runs a statement, and returns the number of rows that it changed.
+    pub async fn execute(&mut self, sql: &str) -> Result<u64, sqlx::Error> {
+        let query = AssertSqlSafe(sql.to_owned());
+        Ok(match self {
+            Self::Postgres(connection) => sqlx::query(query)
+                .execute(connection)
+                .await?
+                .rows_affected(),
+            Self::Sqlite(connection) => sqlx::query(query)
+                .execute(connection)
+                .await?
+                .rows_affected(),
+        })
+    }
+
+    /// Closes the connection.
+    pub async fn close(self) {
+        match self {
+            Self::Postgres(connection) => drop(connection.close().await),
+            Self::Sqlite(connection) => drop(connection.close().await),
+        }
+    }
+
+    async fn tables(&mut self) -> Vec<String> {
+        let tables = match self {
+            Self::Postgres(_) => {
+                "SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public'"
+            }
+            Self::Sqlite(_) => {
+                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+            }
+        };
+        self.rows(tables)
+            .await
+            .unwrap()
+            .into_iter()
+            .flatten()
+            .collect()
+    }
 }
 
 fn variable(name: &str) -> String {

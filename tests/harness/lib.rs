@@ -4,11 +4,14 @@
 mod addresses;
 pub mod clients;
 pub mod databases;
+pub mod dice;
+pub mod postgres;
 pub mod probes;
 pub mod processes;
 pub mod raw;
 pub mod redis_pair;
 mod school;
+pub mod tcp_proxy;
 
 use std::{
     collections::BTreeMap,
@@ -38,8 +41,10 @@ pub use crate::{
 };
 use crate::{clients::Credentials, databases::Databases};
 
-const ISSUER: &str = "https://platform.example";
-const AUDIENCE: &str = "homeroom";
+/// The issuer of every access token.
+pub const ISSUER: &str = "https://platform.example";
+/// The audience of every access token.
+pub const AUDIENCE: &str = "homeroom";
 /// The validity of a test's access token, longer than any test moves the clock.
 const ACCESS_TOKEN_YEARS: i64 = 100;
 /// The time for which a test waits for background work of the services.
@@ -282,7 +287,9 @@ impl Homeroom {
     }
 }
 
-fn access_token(key: &Signer, clock: &dyn Clock, claims: Claims<'_>) -> String {
+/// Returns an access token with these claims.
+#[must_use]
+pub fn access_token(key: &Signer, clock: &dyn Clock, claims: Claims<'_>) -> String {
     let mut signed = auth::Claims::new(
         ISSUER,
         AUDIENCE,

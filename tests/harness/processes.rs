@@ -2,7 +2,7 @@
 
 use std::{
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::Arc,
     time::Duration,
@@ -39,6 +39,9 @@ pub enum Service {
 }
 
 impl Service {
+    /// Both services.
+    pub const BOTH: [Self; 2] = [Self::Membership, Self::Invitations];
+
     /// Returns the name of its binary.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -89,20 +92,7 @@ impl Processes {
     #[must_use]
     pub fn on(databases: Databases) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let random = SystemRandomness;
-        let path = |name: &str| folder.path().join(name);
-        for service in ["membership", "invitations"] {
-            KeyRing::load_or_generate(&path(&format!("{service}.keys")), &random).unwrap();
-        }
-        let signer = Signer::generate(&random).unwrap();
-        let service_signer = Signer::load_or_generate(&path("signing-key.pem"), &random).unwrap();
-        let keys = [
-            signer.jwks(None),
-            service_signer.jwks(Some(Scopes::parse("homeroom.admit"))),
-        ]
-        .map(|text| serde_json::from_str::<serde_json::Value>(&text).unwrap()["keys"][0].clone());
-        let jwks = serde_json::json!({ "keys": keys });
-        std::fs::write(path("jwks.json"), jwks.to_string()).unwrap();
+        let signer = write_keys(folder.path());
         Self::of(Arc::new(Shared {
             databases,
             folder,
@@ -245,7 +235,6 @@ impl Processes {
     #[must_use]
     pub fn command(&self, service: Service) -> Command {
         let place = self.place(service);
-        let path = |name: &str| self.shared.folder.path().join(name);
         let mut command = match place.wrapper.split_first() {
             None => Command::new(&place.binary),
             Some((wrapper, arguments)) => {
@@ -258,24 +247,16 @@ impl Processes {
             .env_clear()
             .env("DATABASE_URL", database_url(&place.database_url))
             .env("LISTEN_ADDRESS", place.address.to_string())
-            .env("KEYS_FILE", self.keys_file(service))
-            .env("JWKS_FILE", path("jwks.json"))
-            .env("TOKEN_ISSUER", ISSUER)
-            .env("TOKEN_AUDIENCE", AUDIENCE)
+            .envs(settings(
+                service,
+                self.shared.folder.path(),
+                self.address(Service::Membership),
+            ))
             .env("MIGRATE_AT_START", place.migrates.to_string())
             .stdin(Stdio::null())
             .stdout(Stdio::null());
-        if service == Service::Invitations {
-            command
-                .env("SIGNING_KEY_FILE", path("signing-key.pem"))
-                .env(
-                    "MEMBERSHIP_URL",
-                    format!("http://{}", self.address(Service::Membership)),
-                )
-                .env("PUBLIC_URL", "https://join.example");
-            if let Some(redis) = &self.shared.databases.redis {
-                command.env("REDIS_URL", redis);
-            }
+        if let (Service::Invitations, Some(redis)) = (service, &self.shared.databases.redis) {
+            command.env("REDIS_URL", redis);
         }
         let settings = place.environment.iter();
         command.envs(settings.map(|(name, value)| (name, value)));
@@ -441,6 +422,54 @@ impl Drop for Processes {
             drop(child.wait());
         }
     }
+}
+
+/// Writes the keys of both services to a folder, and returns the key of access tokens.
+///
+/// # Panics
+/// Panics if they cannot be written.
+#[must_use]
+pub fn write_keys(folder: &Path) -> Signer {
+    let random = SystemRandomness;
+    let path = |name: &str| folder.join(name);
+    for service in Service::BOTH {
+        KeyRing::load_or_generate(&path(&format!("{}.keys", service.name())), &random).unwrap();
+    }
+    let signer = Signer::generate(&random).unwrap();
+    let service_signer = Signer::load_or_generate(&path("signing-key.pem"), &random).unwrap();
+    let keys = [
+        signer.jwks(None),
+        service_signer.jwks(Some(Scopes::parse("homeroom.admit"))),
+    ]
+    .map(|text| serde_json::from_str::<serde_json::Value>(&text).unwrap()["keys"][0].clone());
+    let jwks = serde_json::json!({ "keys": keys });
+    std::fs::write(path("jwks.json"), jwks.to_string()).unwrap();
+    signer
+}
+
+/// Returns the settings of a service that has its keys in this folder and reaches membership at
+/// this address.
+#[must_use]
+pub fn settings(
+    service: Service,
+    folder: &Path,
+    membership: SocketAddr,
+) -> Vec<(&'static str, String)> {
+    let path = |name: &str| folder.join(name).display().to_string();
+    let mut settings = vec![
+        ("KEYS_FILE", path(&format!("{}.keys", service.name()))),
+        ("JWKS_FILE", path("jwks.json")),
+        ("TOKEN_ISSUER", ISSUER.to_owned()),
+        ("TOKEN_AUDIENCE", AUDIENCE.to_owned()),
+    ];
+    if service == Service::Invitations {
+        settings.extend([
+            ("SIGNING_KEY_FILE", path("signing-key.pem")),
+            ("MEMBERSHIP_URL", format!("http://{membership}")),
+            ("PUBLIC_URL", "https://join.example".to_owned()),
+        ]);
+    }
+    settings
 }
 
 /// Returns the path of the service's binary, beside this program, or in the folder above it if this

@@ -21,6 +21,7 @@ use tonic::Status;
 use crate::{Claims, Homeroom, clients::Clients, processes::Processes, timestamp};
 
 /// An organization with an administrator, a teacher who owns one class, and a co-teacher.
+#[derive(Clone)]
 pub struct School {
     /// `organizations/{organization}`.
     pub organization: String,
@@ -122,6 +123,15 @@ impl School {
             admin,
             teacher,
             co_teacher,
+        }
+    }
+
+    /// Returns the same school with another class in the place of the first.
+    #[must_use]
+    pub fn of_class(&self, class: String) -> Self {
+        Self {
+            class,
+            ..self.clone()
         }
     }
 

@@ -14,10 +14,6 @@ use std::{
     time::Duration,
 };
 
-use homeroom_api::{
-    common::v1::{ListEventsRequest, ListEventsResponse},
-    invitations::v1::{ListAuditEntriesRequest, ListRefusedAttemptsRequest},
-};
 use homeroom_kit::database::Url;
 use homeroom_tests::{
     Engine,
@@ -27,7 +23,8 @@ use homeroom_tests::{
     processes::{Callers, Processes, Service},
 };
 use search::{Evidence, Search};
-use servers::{LoggingPostgres, RedisMonitor, redis_dump};
+use serde_json::json;
+use servers::{RedisMonitor, logging_postgres, redis_dump};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use story::story;
 
@@ -41,38 +38,17 @@ const SECRETS_MIN: usize = 30;
 /// Returns everything in both feeds and in the records of reads and guesses, as staff and platforms
 /// read it.
 async fn feeds(callers: &Callers) -> Vec<u8> {
-    let mut teacher = callers.user("teacher");
-    let request = ListEventsRequest {
-        parent: ORGANIZATION.to_owned(),
-        page_size: 1_000,
-        ..Default::default()
-    };
+    let teacher = callers.user("teacher");
+    let request = json!({"parent": ORGANIZATION, "page_size": 1_000});
     let mut told = String::new();
-    let invitations: ListEventsResponse = teacher
-        .invitations_events
-        .list_events(request.clone())
-        .await
-        .unwrap()
-        .into_inner();
-    let membership = teacher
-        .membership_events
-        .list_events(request)
-        .await
-        .unwrap();
-    write!(told, "{invitations:?} {membership:?}").unwrap();
-    let request = ListAuditEntriesRequest {
-        parent: ORGANIZATION.to_owned(),
-        page_size: 1_000,
-        ..Default::default()
-    };
-    let audited = teacher.audits.list_audit_entries(request).await.unwrap();
-    let request = ListRefusedAttemptsRequest {
-        parent: ORGANIZATION.to_owned(),
-        page_size: 1_000,
-        ..Default::default()
-    };
-    let refused = teacher.redemptions.list_refused_attempts(request).await;
-    write!(told, "{audited:?} {:?}", refused.unwrap()).unwrap();
+    for method in [
+        "invitations.v1.EventService.ListEvents",
+        "membership.v1.EventService.ListEvents",
+        "AuditService.ListAuditEntries",
+        "RedemptionService.ListRefusedAttempts",
+    ] {
+        write!(told, "{} ", teacher.call(method, &request).await.unwrap()).unwrap();
+    }
     told.into_bytes()
 }
 
@@ -242,12 +218,11 @@ fn judge(secrets: &BTreeMap<String, String>, mut evidence: Evidence, reasons: &B
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r12_no_secret_is_written_down_on_postgres_with_redis() {
-    let postgres = LoggingPostgres::start().await;
-    postgres.create_database("membership").await;
-    postgres.create_database("invitations").await;
-    let url = |database: &str| Url::parse(&postgres.url(database)).unwrap();
+    let postgres = logging_postgres().await;
+    let membership = postgres.create_database("membership").await;
+    let invitations = postgres.create_database("invitations").await;
     let redis = std::env::var(homeroom_tests::databases::REDIS_URL_VARIABLE).unwrap();
-    let databases = Databases::of(url("membership"), url("invitations"), Some(redis));
+    let databases = Databases::of(membership, invitations, Some(redis));
     let logs = tempfile::tempdir().unwrap();
     let (secrets, mut evidence, reasons) = run(databases, logs.path()).await;
     let log = fs::read(postgres.log()).unwrap();

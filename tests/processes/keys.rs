@@ -18,17 +18,14 @@ use homeroom_api::invitations::v1::{
     RedemptionOutcome, ResetClassCodeRequest, RevealTokenRequest, RevokeTokenRequest, Token,
     UpdateEnrollmentCodeRequest,
 };
-use homeroom_kit::{
-    database::Url,
-    keys::KeyRing,
-    random::{Randomness as _, SystemRandomness},
-};
+use homeroom_kit::{keys::KeyRing, random::SystemRandomness};
 use homeroom_tests::{
-    Engine, field_mask, free_address,
-    processes::{Callers, Processes, Service, binary, database_url},
+    Engine,
+    databases::Reader,
+    field_mask, free_address,
+    processes::{Callers, Processes, Service, binary},
     reason,
 };
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
 use tonic::Status;
 use uuid::Uuid;
 
@@ -101,33 +98,12 @@ fn text(output: &Output) -> String {
     String::from_utf8(printed).unwrap()
 }
 
-/// Returns the number that a query of invitations' database selects.
-async fn number(processes: &Processes, query: &str) -> i64 {
-    let query = AssertSqlSafe(query.to_owned());
-    match &processes.databases().invitations {
-        Url::Postgres(url) => {
-            let mut connection = PgConnection::connect(url).await.unwrap();
-            sqlx::query_scalar(query)
-                .fetch_one(&mut connection)
-                .await
-                .unwrap()
-        }
-        Url::Sqlite(_) => {
-            let url = database_url(&processes.databases().invitations);
-            let mut connection = SqliteConnection::connect(&url).await.unwrap();
-            sqlx::query_scalar(query)
-                .fetch_one(&mut connection)
-                .await
-                .unwrap()
-        }
-    }
-}
-
 async fn under(processes: &Processes, version: u32) -> i64 {
     let query = format!(
         "SELECT COUNT(*) FROM invitations WHERE sealed IS NOT NULL AND key_version = {version}"
     );
-    number(processes, &query).await
+    let reader = Reader::open(&processes.databases().invitations).await;
+    reader.unwrap().count(&query).await
 }
 
 /// Checks that each kind of invitation still admits another student, by the secret from the
@@ -172,10 +148,7 @@ async fn the_typed_code_is_taken(callers: &Callers, ways: &Ways) {
     // No other code may be changed into it either.
     let other = teacher
         .enrollment_codes
-        .create_enrollment_code(create_code(&format!(
-            "AB{}",
-            Uuid::from_u128(entropy()).simple()
-        )))
+        .create_enrollment_code(create_code(&format!("AB{}", Uuid::now_v7().simple())))
         .await
         .unwrap()
         .into_inner();
@@ -194,12 +167,6 @@ async fn the_typed_code_is_taken(callers: &Callers, ways: &Ways) {
         .update_enrollment_code(update)
         .await;
     assert_eq!(reason(&updated.unwrap_err()), "CODE_TAKEN");
-}
-
-fn entropy() -> u128 {
-    let mut bytes = [0; 16];
-    SystemRandomness.fill(&mut bytes);
-    u128::from_be_bytes(bytes)
 }
 
 async fn lived_through(engine: Engine) {
@@ -227,13 +194,13 @@ async fn lived_through(engine: Engine) {
     let create = CreateTokenRequest {
         parent: CLASS.to_owned(),
         token: Some(Token::default()),
-        request_id: Uuid::from_u128(entropy()).to_string(),
+        request_id: Uuid::now_v7().to_string(),
     };
     let created = teacher.tokens.create_token(create.clone()).await;
     let created = created.unwrap().into_inner();
     let redeem = RedeemRequest {
         credential: ways.class_code.code.clone(),
-        request_id: Uuid::from_u128(entropy()).to_string(),
+        request_id: Uuid::now_v7().to_string(),
         ..Default::default()
     };
     let ann = callers.user("ann");

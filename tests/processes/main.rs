@@ -6,7 +6,6 @@ mod crowd;
 mod durability;
 mod jwks_url;
 mod keys;
-mod kill;
 #[path = "../../services/invitations/tests/limiter/masters.rs"]
 #[expect(dead_code, reason = "the limiter's own tests do more with it")]
 mod masters;

@@ -1,7 +1,7 @@
 //! Work that may hang when a service must stop does not keep it from ending.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr},
+    net::SocketAddr,
     time::{Duration, Instant},
 };
 
@@ -10,12 +10,12 @@ use homeroom_tests::{
     Engine,
     databases::Databases,
     processes::{Processes, Service, database_url},
+    tcp_proxy::{Direction, TcpProxy},
 };
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
-    sync::watch,
+    net::TcpStream,
 };
 use tonic::transport::Channel;
 use tonic_health::pb::{
@@ -82,56 +82,24 @@ async fn clients_that_never_close_do_not_keep_a_service_from_ending_on_sqlite() 
     stopped_with_clients_that_stay(Engine::Sqlite).await;
 }
 
-/// Forwards connections to a database until it hangs: then every connection stays open and silent.
-struct Hanging {
-    hang: watch::Sender<bool>,
-    connections: watch::Receiver<usize>,
+/// Returns a proxy before a database, and the URL that leads through it.
+async fn proxy_before(database: &Url) -> (TcpProxy, Url) {
+    let Url::Postgres(text) = database else {
+        panic!("a file does not hang like this")
+    };
+    let mut url = url::Url::parse(text).unwrap();
+    let upstream = (url.host_str().unwrap(), url.port().unwrap_or(5432));
+    let upstream = tokio::net::lookup_host(upstream).await.unwrap().next();
+    let proxy = TcpProxy::start(upstream.unwrap()).await;
+    url.set_host(Some("127.0.0.1")).unwrap();
+    url.set_port(Some(proxy.address().port())).unwrap();
+    (proxy, Url::Postgres(url.to_string()))
 }
 
-impl Hanging {
-    async fn before(database: &Url) -> (Self, Url) {
-        let Url::Postgres(text) = database else {
-            panic!("a file does not hang like this")
-        };
-        let mut url = url::Url::parse(text).unwrap();
-        let target = (
-            url.host_str().unwrap().to_owned(),
-            url.port().unwrap_or(5432),
-        );
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (hang, hangs) = watch::channel(false);
-        let (count, connections) = watch::channel(0);
-        tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                count.send_modify(|count| *count += 1);
-                let server = TcpStream::connect(target.clone()).await.unwrap();
-                let (client_reads, client_writes) = client.into_split();
-                let (server_reads, server_writes) = server.into_split();
-                tokio::spawn(pass_on(client_reads, server_writes, hangs.clone()));
-                tokio::spawn(pass_on(server_reads, client_writes, hangs.clone()));
-            }
-        });
-        url.set_host(Some("127.0.0.1")).unwrap();
-        url.set_port(Some(address.port())).unwrap();
-        let url = Url::parse(url.as_str()).unwrap();
-        (Self { hang, connections }, url)
-    }
-}
-
-async fn pass_on(
-    mut from: impl tokio::io::AsyncRead + Unpin,
-    mut to: impl tokio::io::AsyncWrite + Unpin,
-    mut hangs: watch::Receiver<bool>,
-) {
-    let mut bytes = vec![0; 64 * 1024];
-    while let Ok(count @ 1..) = from.read(&mut bytes).await {
-        if hangs.wait_for(|hangs| !hangs).await.is_err()
-            || to.write_all(&bytes[..count]).await.is_err()
-        {
-            return;
-        }
-    }
+/// Keeps every connection open and silent.
+fn hang(proxy: &TcpProxy) {
+    proxy.stall(Direction::ToUpstream, true);
+    proxy.stall(Direction::ToClient, true);
 }
 
 async fn stopped_while_the_database_hangs(service: Service) {
@@ -141,7 +109,7 @@ async fn stopped_while_the_database_hangs(service: Service) {
         Service::Invitations => (&databases.invitations, "redemptions"),
     };
     let mut direct = PgConnection::connect(&database_url(behind)).await.unwrap();
-    let (database, url) = Hanging::before(behind).await;
+    let (proxy, url) = proxy_before(behind).await;
     let mut processes = Processes::on(databases).with_database_url(service, url);
     processes.launch_both().await;
     let class = OpenClass::create(&processes, 1).await;
@@ -169,7 +137,7 @@ async fn stopped_while_the_database_hangs(service: Service) {
     {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    database.hang.send(true).unwrap();
+    hang(&proxy);
 
     // and the service must stop,
     let ordered = Instant::now();
@@ -203,12 +171,13 @@ async fn stopped_while_it_starts(service: Service) {
         Service::Membership => &databases.membership,
         Service::Invitations => &databases.invitations,
     };
-    let (mut database, url) = Hanging::before(behind).await;
-    database.hang.send(true).unwrap();
+    let (proxy, url) = proxy_before(behind).await;
+    hang(&proxy);
     let mut processes = Processes::on(databases).with_database_url(service, url);
     processes.begin(service);
-    let connected = database.connections.wait_for(|count| *count > 0);
-    drop(connected.await.unwrap());
+    while proxy.open() == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 
     // when it must stop, then it has nothing to finish.
     processes.order_stop(service);

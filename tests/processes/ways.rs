@@ -1,13 +1,13 @@
 //! A school with one of each kind of invitation, created over gRPC.
 
-use homeroom_api::{
-    invitations::v1::{
-        ClassCode, CreateEnrollmentCodeRequest, CreateTokenRequest, EnrollmentCode,
-        GetClassCodeRequest, GetInviteTokenRequest, GetJoinUrlRequest, InviteToken, JoinUrl, Token,
-    },
-    membership::v1::{Class, CreateClassRequest, CreateOrganizationRequest, Organization},
+use homeroom_api::invitations::v1::{
+    ClassCode, CreateEnrollmentCodeRequest, CreateTokenRequest, EnrollmentCode,
+    GetClassCodeRequest, GetInviteTokenRequest, GetJoinUrlRequest, InviteToken, JoinUrl, Token,
 };
-use homeroom_tests::{Claims, Clients, processes::Callers};
+use homeroom_tests::{Clients, processes::Callers};
+use serde_json::json;
+
+use crate::crowd::{PLATFORM, new_class};
 
 /// The school's resource name.
 pub(crate) const ORGANIZATION: &str = "organizations/hamilton";
@@ -29,24 +29,13 @@ impl Ways {
     /// Creates the school, with `teacher` as its administrator and the class's owner, and the
     /// invitations.
     pub(crate) async fn create(callers: &Callers) -> Self {
-        let mut platform = callers.user_with(Claims {
-            scopes: &["homeroom.platform"],
-            ..Claims::of("platform")
-        });
+        let platform = callers.user_with(PLATFORM);
         let mut teacher = callers.user("teacher");
-        platform
-            .organizations
-            .create_organization(CreateOrganizationRequest {
-                organization_id: "hamilton".to_owned(),
-                organization: Some(Organization {
-                    display_name: "Hamilton".to_owned(),
-                    ..Default::default()
-                }),
-                admin: "teacher".to_owned(),
-                ..Default::default()
-            })
-            .await
-            .unwrap();
+        let organization = json!({
+            "organization_id": "hamilton", "organization": {"display_name": "Hamilton"}, "admin": "teacher",
+        });
+        let method = "OrganizationService.CreateOrganization";
+        platform.call(method, &organization).await.unwrap();
         make_class(&mut teacher, "biology").await;
         let invite_token = GetInviteTokenRequest {
             name: format!("{ORGANIZATION}/inviteToken"),
@@ -86,15 +75,7 @@ impl Ways {
 
 /// Creates another class of the teacher.
 pub(crate) async fn make_class(teacher: &mut Clients, id: &str) {
-    let class = CreateClassRequest {
-        parent: ORGANIZATION.to_owned(),
-        class_id: id.to_owned(),
-        class: Some(Class {
-            display_name: id.to_owned(),
-            ..Default::default()
-        }),
-        ..Default::default()
-    };
+    let class = new_class(id, id);
     teacher.classes.create_class(class).await.unwrap();
 }
 

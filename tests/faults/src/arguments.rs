@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-use crate::{fault::Fault, wrong::Variant};
+use homeroom_kit::failpoints::WrongVariant;
+
+use crate::fault::Fault;
 
 /// Breaks both services, their databases and their network while they are under load, and checks
 /// that every acknowledged answer stands.
@@ -21,8 +23,8 @@ pub(crate) struct Arguments {
     #[arg(long, conflicts_with = "variant")]
     pub(crate) resume: bool,
     /// Runs a protocol that is known to be wrong until it is detected.
-    #[arg(long)]
-    pub(crate) variant: Option<Variant>,
+    #[arg(long, value_parser = variant)]
+    pub(crate) variant: Option<WrongVariant>,
     /// Writes the results to this Markdown file.
     #[arg(long)]
     pub(crate) report: Option<PathBuf>,
@@ -34,4 +36,8 @@ pub(crate) struct Arguments {
     pub(crate) without: Vec<Fault>,
     /// The faults to inject; all if none is named.
     pub(crate) faults: Vec<Fault>,
+}
+
+fn variant(name: &str) -> Result<WrongVariant, &'static str> {
+    name.parse().map_err(|()| "no such variant")
 }

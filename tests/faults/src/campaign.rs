@@ -6,6 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use homeroom_kit::failpoints::WrongVariant;
+
 use crate::{
     arguments::Arguments,
     ending::{Ending, settled_too_late},
@@ -14,7 +16,7 @@ use crate::{
     round::{self, Plan},
     stage::Stage,
     state::State,
-    wrong::Variant,
+    wrong,
 };
 
 /// The time for which the load of a round runs, in seconds: in a full campaign, a short one, and
@@ -30,18 +32,17 @@ const ROUNDS_MAX: u64 = 60;
 /// Returns the number of faults of each kind that a full campaign injects.
 const fn target(fault: Fault) -> u64 {
     match fault {
-        Fault::KillInvitations => 380,
-        Fault::KillMembership | Fault::Cut => 300,
+        Fault::Kill => 680,
+        Fault::Cut => 300,
         Fault::SigkillAnywhere => 250,
-        Fault::PostgresCrash | Fault::OneWay | Fault::Partition | Fault::ClockSteps => 60,
+        Fault::RedisAway => 80,
+        Fault::PostgresCrash | Fault::ClockSteps => 60,
+        Fault::Partition => 120,
         Fault::PostgresPromotion
         | Fault::ReadOnly
         | Fault::DiskFull
         | Fault::DiskFullSqlite
-        | Fault::PoisonedEvent
-        | Fault::RedisPromotion
-        | Fault::RedisFailover => 12,
-        Fault::RedisKill | Fault::RedisStop | Fault::RedisFlush => 20,
+        | Fault::PoisonedEvent => 12,
         Fault::RequestLost | Fault::ReplyLost | Fault::Delayed | Fault::Repeated | Fault::Late => {
             1_750
         }
@@ -82,7 +83,7 @@ impl Campaign {
 
     fn faults(&self) -> Vec<Fault> {
         let mut faults = match (self.arguments.variant, self.arguments.faults.as_slice()) {
-            (Some(variant), []) => variant.faults().to_vec(),
+            (Some(variant), []) => wrong::faults(variant).to_vec(),
             (_, []) => Fault::ALL.to_vec(),
             (_, named) => named.to_vec(),
         };
@@ -198,7 +199,7 @@ impl Campaign {
     }
 
     /// Runs a protocol that is known to be wrong. Returns true if it was detected.
-    pub(crate) async fn find_out(&mut self, variant: Variant) -> bool {
+    pub(crate) async fn find_out(&mut self, variant: WrongVariant) -> bool {
         let mut stage = Stage::start(&self.stage_folder(), Some(variant)).await;
         let [.., seconds] = ROUND_SECONDS;
         let began = Instant::now();
@@ -208,12 +209,11 @@ impl Campaign {
             let violations = self.run_round(&mut stage, *fault, seconds).await;
             rounds += 1;
             for violation in &violations {
-                let Some(invariant) = variant.found_out_by(violation) else {
+                let Some(invariant) = wrong::found_out_by(variant, violation) else {
                     continue;
                 };
                 let rule = violation.split(':').next().unwrap_or(violation);
-                let name = variant.name();
-                println!("{name}: found out by {invariant} ({rule}), under {fault}");
+                println!("{variant:?}: found out by {invariant} ({rule}), under {fault}");
                 return true;
             }
             if began.elapsed() > Duration::from_secs(VARIANT_SECONDS) {
@@ -221,9 +221,8 @@ impl Campaign {
             }
         }
         println!(
-            "{}: not found out in {rounds} rounds by {}",
-            variant.name(),
-            variant.breaks().join(" or ")
+            "{variant:?}: not found out in {rounds} rounds by {}",
+            wrong::breaks(variant).join(" or ")
         );
         false
     }

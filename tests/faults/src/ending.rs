@@ -118,7 +118,7 @@ mod tests {
     /// Returns the smallest state of a full campaign.
     fn enough() -> State {
         let mut state = State::default();
-        state.tally.add(Fault::KillInvitations, PROCESS_FAULTS_MIN);
+        state.tally.add(Fault::Kill, PROCESS_FAULTS_MIN);
         state.tally.add(Fault::Cut, NETWORK_FAULTS_MIN);
         state.settled_millis = vec![10_000; SETTLED_MIN];
         state
@@ -132,17 +132,6 @@ mod tests {
         let mut state = enough();
         state.settled_millis.pop();
         assert_eq!(missed(&state), 1);
-        for (fault, least) in [
-            (Fault::KillInvitations, PROCESS_FAULTS_MIN),
-            (Fault::Cut, NETWORK_FAULTS_MIN),
-        ] {
-            let mut state = enough();
-            state
-                .tally
-                .faults
-                .insert(fault.name().to_owned(), least - 1);
-            assert_eq!(missed(&state), 1, "{fault}");
-        }
         let mut state = enough();
         let point = "invitations.reserve.after_commit";
         state.tally.reachable_points.insert(point.to_owned());

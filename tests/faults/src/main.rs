@@ -5,9 +5,7 @@
 //! compared with the databases, and the auditor checks them.
 
 mod arguments;
-mod callers;
 mod campaign;
-mod dice;
 mod ending;
 mod evidence;
 mod fault;

@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+pub(crate) use homeroom_tests::processes::Service as Which;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
     net::TcpStream,
@@ -28,24 +29,6 @@ const FAILPOINTS: &str = "HOMEROOM_FAILPOINTS";
 const SIGABRT: i32 = 6;
 /// The signal of a process that this module kills.
 const SIGKILL: i32 = 9;
-
-/// One of the two services.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Which {
-    Membership,
-    Invitations,
-}
-
-impl Which {
-    pub(crate) const BOTH: [Self; 2] = [Self::Membership, Self::Invitations];
-
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Membership => "membership",
-            Self::Invitations => "invitations",
-        }
-    }
-}
 
 /// The settings of its start.
 #[derive(Debug, Clone)]

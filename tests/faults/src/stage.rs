@@ -8,29 +8,18 @@ use std::{
     sync::Arc,
 };
 
-use chrono::TimeDelta;
-use homeroom_faults::surroundings::{
-    Postgres, PostgresOptions, PostgresPair, Redis, RedisPair, RpcProxy, SmallDisk, TcpProxy,
-    free_address,
-};
-use homeroom_kit::{
-    auth::{Claims, Scopes, Signer},
-    clock::{Clock as _, SystemClock},
-    database::Url,
-    keys::KeyRing,
-    random::SystemRandomness,
+use homeroom_faults::surroundings::{PostgresPair, RpcProxy, SmallDisk};
+use homeroom_kit::{clock::SystemClock, database::Url, failpoints::WrongVariant};
+use homeroom_tests::{
+    Claims, Clients, access_token, free_address,
+    postgres::{Postgres, PostgresOptions},
+    processes::{settings, write_keys},
+    redis_pair::RedisPair,
+    tcp_proxy::TcpProxy,
 };
 
-use crate::{
-    callers::Platform,
-    service::{Service, Settings, Which},
-    wrong::Variant,
-};
+use crate::service::{Service, Settings, Which};
 
-const ISSUER: &str = "https://platform.example";
-const AUDIENCE: &str = "homeroom";
-/// The validity of the platform's token in days, longer than any campaign steps a clock.
-const TOKEN_DAYS: i64 = 3_650;
 /// The size of the disk of the fault `disk-full`.
 const SMALL_DISK_BYTES: u64 = 400 << 20;
 /// The size of the disk of the fault `disk-full-sqlite`.
@@ -45,8 +34,6 @@ pub(crate) enum Ground {
     PostgresPair,
     /// PostgreSQL on a small disk.
     SmallDisk,
-    /// Redis with a replica.
-    RedisPair,
     /// SQLite files, and no Redis.
     Sqlite,
     /// SQLite files on a small disk, and no Redis.
@@ -115,10 +102,7 @@ impl Proxies {
             proxy.heal();
         }
         for proxy in self.calls() {
-            proxy.heal();
-        }
-        for proxy in self.calls() {
-            proxy.delivered().await;
+            proxy.heal().await;
         }
     }
 }
@@ -128,10 +112,9 @@ pub(crate) struct Stage {
     pub(crate) services: [Service; 2],
     pub(crate) proxies: Arc<Proxies>,
     pub(crate) postgres: Postgres,
-    pub(crate) redis: Redis,
+    pub(crate) redis: RedisPair,
     // These start when they are first needed.
     pub(crate) postgres_pair: Option<PostgresPair>,
-    pub(crate) redis_pair: Option<RedisPair>,
     pub(crate) small_disk: Option<OnSmallDisk>,
     pub(crate) sqlite_disk: Option<SmallDisk>,
     pub(crate) ground: Ground,
@@ -149,70 +132,33 @@ impl Stage {
 
     /// Starts the servers and the proxies, not yet the services. Keys and logs go to `folder`,
     /// which is removed with the stage.
-    pub(crate) async fn start(folder: &Path, variant: Option<Variant>) -> Self {
+    pub(crate) async fn start(folder: &Path, variant: Option<WrongVariant>) -> Self {
         let path = |name: &str| folder.join(name);
         fs::create_dir_all(folder).unwrap();
-        let random = SystemRandomness;
-        let signer = Signer::generate(&random).unwrap();
-        let own_signer = Signer::load_or_generate(&path("signing-key.pem"), &random).unwrap();
-        let keys = [
-            signer.jwks(None),
-            own_signer.jwks(Some(Scopes::parse("homeroom.admit"))),
-        ]
-        .map(|text| serde_json::from_str::<serde_json::Value>(&text).unwrap()["keys"][0].clone());
-        fs::write(
-            path("jwks.json"),
-            serde_json::json!({ "keys": keys }).to_string(),
-        )
-        .unwrap();
-        let claims = Claims::new(
-            ISSUER,
-            AUDIENCE,
-            "platform",
-            SystemClock.now(),
-            TimeDelta::days(TOKEN_DAYS),
-        )
-        .with_scopes(Scopes::parse(
-            "homeroom.platform homeroom.act_as homeroom.vouch",
-        ));
-        let token = signer.sign(&claims).unwrap().expose().to_owned();
+        let signer = write_keys(folder);
+        let platform = Claims {
+            scopes: &["homeroom.platform", "homeroom.act_as", "homeroom.vouch"],
+            ..Claims::of("platform")
+        };
+        let token = access_token(&signer, &SystemClock, platform);
 
         let postgres = Postgres::start(PostgresOptions::default()).await;
-        let redis = Redis::start().await;
+        let redis = RedisPair::start().await;
         let addresses = [free_address(), free_address()];
-        let proxies = Proxies::start(addresses, postgres.address(), redis.address()).await;
+        let proxies = Proxies::start(addresses, postgres.address(), address_of(&redis)).await;
         let services = Which::BOTH.map(|which| {
-            KeyRing::load_or_generate(&path(&format!("{}.keys", which.name())), &random).unwrap();
             let address = addresses[which as usize];
-            let mut environment: BTreeMap<&'static str, String> = [
+            let membership = proxies.invitations_to_membership.address();
+            let mut environment: BTreeMap<&'static str, String> =
+                settings(which, folder, membership).into_iter().collect();
+            environment.extend([
                 ("LISTEN_ADDRESS", address.to_string()),
-                (
-                    "KEYS_FILE",
-                    path(&format!("{}.keys", which.name()))
-                        .display()
-                        .to_string(),
-                ),
-                ("JWKS_FILE", path("jwks.json").display().to_string()),
-                ("TOKEN_ISSUER", ISSUER.to_owned()),
-                ("TOKEN_AUDIENCE", AUDIENCE.to_owned()),
                 ("MIGRATE_AT_START", "true".to_owned()),
                 ("RUST_LOG", "warn".to_owned()),
                 ("HOMEROOM_END_WITH_INPUT", "1".to_owned()),
-            ]
-            .into();
-            if which == Which::Invitations {
-                let membership = proxies.invitations_to_membership.address();
-                environment.extend([
-                    (
-                        "SIGNING_KEY_FILE",
-                        path("signing-key.pem").display().to_string(),
-                    ),
-                    ("MEMBERSHIP_URL", format!("http://{membership}")),
-                    ("PUBLIC_URL", "https://join.example".to_owned()),
-                ]);
-            }
+            ]);
             if let Some(variant) = variant {
-                environment.insert("HOMEROOM_WRONG_VARIANT", variant.name().to_owned());
+                environment.insert("HOMEROOM_WRONG_VARIANT", name_of(variant).to_owned());
             }
             Service::new(Settings {
                 which,
@@ -231,7 +177,6 @@ impl Stage {
             postgres,
             redis,
             postgres_pair: None,
-            redis_pair: None,
             small_disk: None,
             sqlite_disk: None,
             ground: Ground::Single,
@@ -248,11 +193,10 @@ impl Stage {
         for service in &mut self.services {
             service.forget_log();
         }
-        let (database, redis) = self.servers().await;
+        let database = self.database_server().await;
         let connections = &self.proxies.connections;
         connections[TO_MEMBERSHIPS_DATABASE].set_upstream(database);
         connections[TO_INVITATIONS_DATABASE].set_upstream(database);
-        connections[TO_REDIS].set_upstream(redis);
         let redis_url = format!("redis://{}", connections[TO_REDIS].address());
         for which in Which::BOTH {
             let database = format!("{name}_{}", which.name());
@@ -289,47 +233,30 @@ impl Stage {
         }
     }
 
-    /// Starts the servers of the round; returns the addresses of PostgreSQL and Redis.
-    async fn servers(&mut self) -> (SocketAddr, SocketAddr) {
-        let mut database = self.postgres.address();
-        let mut redis = self.redis.address();
+    /// Starts the database server of the round; returns its address.
+    async fn database_server(&mut self) -> SocketAddr {
         match self.ground {
-            Ground::Single | Ground::Sqlite => {}
             Ground::PostgresPair => {
                 if self.postgres_pair.is_none() {
-                    self.postgres_pair =
-                        Some(PostgresPair::start(PostgresOptions::default()).await);
+                    self.postgres_pair = Some(PostgresPair::start().await);
                 }
-                database = self.postgres_pair.as_ref().unwrap().proxy().address();
+                return self.postgres_pair.as_ref().unwrap().proxy().address();
             }
-            Ground::SmallDisk => {
-                if self.small_disk.is_none() {
-                    let disk =
-                        SmallDisk::mount(SMALL_DISK_BYTES).unwrap_or_else(|why| panic!("{why}"));
-                    let options = PostgresOptions {
-                        folder: Some(disk.folder().to_owned()),
-                        ..PostgresOptions::default()
-                    };
-                    let postgres = Postgres::start(options).await;
-                    self.small_disk = Some(OnSmallDisk { postgres, disk });
-                }
-                database = self.small_disk.as_ref().unwrap().postgres.address();
+            Ground::SmallDisk if self.small_disk.is_none() => {
+                let disk = SmallDisk::mount(SMALL_DISK_BYTES).unwrap();
+                let options = PostgresOptions {
+                    folder: Some(disk.folder().to_owned()),
+                    ..PostgresOptions::default()
+                };
+                let postgres = Postgres::start(options).await;
+                self.small_disk = Some(OnSmallDisk { postgres, disk });
             }
-            Ground::SmallDiskSqlite => {
-                if self.sqlite_disk.is_none() {
-                    let disk =
-                        SmallDisk::mount(SQLITE_DISK_BYTES).unwrap_or_else(|why| panic!("{why}"));
-                    self.sqlite_disk = Some(disk);
-                }
+            Ground::SmallDiskSqlite if self.sqlite_disk.is_none() => {
+                self.sqlite_disk = Some(SmallDisk::mount(SQLITE_DISK_BYTES).unwrap());
             }
-            Ground::RedisPair => {
-                if self.redis_pair.is_none() {
-                    self.redis_pair = Some(RedisPair::start().await);
-                }
-                redis = self.redis_pair.as_ref().unwrap().proxy().address();
-            }
+            _ => {}
         }
-        (database, redis)
+        self.primary().address()
     }
 
     fn primary(&self) -> &Postgres {
@@ -362,13 +289,11 @@ impl Stage {
         }
     }
 
-    /// Returns clients of both services that go through the proxies.
-    pub(crate) fn platform(&self) -> Platform {
-        Platform::new(
-            self.proxies.callers_to_membership.address(),
-            self.proxies.callers_to_invitations.address(),
-            &self.token,
-        )
+    /// Returns the platform, whose calls go through the proxies.
+    pub(crate) fn platform(&self) -> Clients {
+        let membership = self.proxies.callers_to_membership.address();
+        let invitations = self.proxies.callers_to_invitations.address();
+        Clients::connect(membership, invitations, &self.token)
     }
 
     /// Drops the databases of the round, unless they are evidence.
@@ -395,5 +320,21 @@ impl Drop for Stage {
 fn remove_sqlite(path: &Path) {
     for suffix in ["", "-wal", "-shm"] {
         drop(fs::remove_file(format!("{}{suffix}", path.display())));
+    }
+}
+
+fn address_of(redis: &RedisPair) -> SocketAddr {
+    let url = redis.url();
+    url.trim_start_matches("redis://").parse().unwrap()
+}
+
+/// Returns the variant's name in `faulty-service`.
+const fn name_of(variant: WrongVariant) -> &'static str {
+    match variant {
+        WrongVariant::ReleaseOnTimeout => "release-on-timeout",
+        WrongVariant::NoAdmissionKey => "no-admission-key",
+        WrongVariant::NoFence => "no-fence",
+        WrongVariant::CheckThenAct => "check-then-act",
+        WrongVariant::SettleOverwrites => "settle-overwrites",
     }
 }

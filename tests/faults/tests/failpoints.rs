@@ -2,18 +2,10 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use homeroom_api::{
-    common::v1::Role,
-    invitations::v1::{
-        EraseUserRequest, GetJoinUrlRequest, GetRedemptionRequest, RedemptionOutcome,
-        ResetClassCodeRequest, redeem_response,
-    },
-    membership::v1::{
-        AddOrganizationMemberRequest, DenyJoinRequestRequest, GetOrganizationMemberRequest,
-    },
-};
+use homeroom_api::invitations::v1::RedemptionOutcome;
 use homeroom_kit::failpoints::{disarm, hits};
-use homeroom_tests::{Engine, Homeroom, School, member, reason};
+use homeroom_tests::{Engine, Homeroom, School, reason};
+use serde_json::json;
 use tokio::sync::Mutex;
 use tonic::Status;
 
@@ -122,29 +114,36 @@ async fn one_story_reaches_every_point() {
     // A request is filed and denied, which the feed reports.
     let url = school.join_url().await.url;
     let cleo = homeroom.user("cleo");
-    let queued = cleo.redeem(&url).await.unwrap();
-    let name = queued.redemption.clone();
-    let redemption = GetRedemptionRequest { name };
-    cleo.redemptions
-        .clone()
-        .get_redemption(redemption)
+    let redeem = json!({"credential": url});
+    let queued = cleo
+        .call("RedemptionService.Redeem", &redeem)
         .await
         .unwrap();
-    let Some(redeem_response::Result::JoinRequest(request)) = queued.result else {
-        panic!("no join request: {queued:?}");
-    };
-    deny(&school, &request.name).await;
-    reset(&school).await;
+    let redemption = json!({"name": queued["redemption"]});
+    cleo.call("RedemptionService.GetRedemption", &redemption)
+        .await
+        .unwrap();
+    let request = json!({"name": queued["joinRequest"]["name"]});
+    let denied = school
+        .teacher
+        .call("JoinRequestService.DenyJoinRequest", &request)
+        .await;
+    denied.unwrap();
+    let class_code = json!({"name": format!("{}/classCode", school.class)});
+    let reset = school
+        .teacher
+        .call("ClassCodeService.ResetClassCode", &class_code)
+        .await;
+    reset.unwrap();
     // A wrong guess, and a read of the code.
     let guessed = homeroom.user("dan").redeem(&code).await.unwrap_err();
     assert_eq!(reason(&guessed), "CODE_NOT_USABLE");
     school.class_code().await;
-    let name = "users/ann".to_owned();
-    let erase = EraseUserRequest {
-        name,
-        ..Default::default()
-    };
-    homeroom.platform().users.erase_user(erase).await.unwrap();
+    let (erase, ann) = (
+        "invitations.v1.UserService.EraseUser",
+        json!({"name": "users/ann"}),
+    );
+    homeroom.platform().call(erase, &ann).await.unwrap();
     homeroom
         .eventually("every point is reached", async || {
             let committed = names_at(".after_commit");
@@ -165,32 +164,6 @@ async fn one_story_reaches_every_point() {
         assert!(set(SERVED).is_subset(&reached), "{moment}: {reached:?}");
         assert!(!reached.iter().any(|name| name.contains("Check.")));
     }
-}
-
-async fn deny(school: &School, request: &str) {
-    school
-        .teacher
-        .clone()
-        .join_requests
-        .deny_join_request(DenyJoinRequestRequest {
-            name: request.to_owned(),
-            ..Default::default()
-        })
-        .await
-        .unwrap();
-}
-
-async fn reset(school: &School) {
-    school
-        .teacher
-        .clone()
-        .class_codes
-        .reset_class_code(ResetClassCodeRequest {
-            name: format!("{}/classCode", school.class),
-            ..Default::default()
-        })
-        .await
-        .unwrap();
 }
 
 #[test]
@@ -227,23 +200,19 @@ fn sources(folder: &Path) -> Vec<String> {
 /// Adds a member while `point` fails once, and returns the answer and whether the member exists.
 async fn add_member(school: &School, user: &str, point: &str) -> (Result<(), Status>, bool) {
     command(&format!("arm {point} fail")).unwrap();
-    let mut admin = school.admin.clone();
-    let added = admin
-        .members
-        .add_organization_member(AddOrganizationMemberRequest {
-            parent: school.organization.clone(),
-            member: Some(member(user, Role::Student)),
-            ..Default::default()
-        })
+    let member = json!({"user": user, "role": "STUDENT"});
+    let add = json!({"parent": school.organization, "member": member});
+    let added = school
+        .admin
+        .call("MemberService.AddOrganizationMember", &add)
         .await;
     disarm();
-    let found = admin
-        .members
-        .get_organization_member(GetOrganizationMemberRequest {
-            name: format!("{}/members/{user}", school.organization),
-        })
+    let name = json!({"name": format!("{}/members/{user}", school.organization)});
+    let found = school
+        .admin
+        .call("MemberService.GetOrganizationMember", &name)
         .await;
-    (added.map(|_| ()), found.is_ok())
+    (added.map(drop), found.is_ok())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -271,13 +240,8 @@ async fn a_fault_of_a_call_to_membership_is_that_it_does_not_answer() {
     let school = homeroom.school().await;
     for moment in ["sending", "answered"] {
         command(&format!("arm invitations.CheckAccess.{moment} fail")).unwrap();
-        let mut teacher = school.teacher.clone();
-        let answer = teacher
-            .join_urls
-            .get_join_url(GetJoinUrlRequest {
-                name: format!("{}/joinUrl", school.class),
-            })
-            .await;
+        let url = json!({"name": format!("{}/joinUrl", school.class)});
+        let answer = school.teacher.call("JoinUrlService.GetJoinUrl", &url).await;
         assert_eq!(reason(&answer.unwrap_err()), "MEMBERSHIP_UNAVAILABLE");
         disarm();
     }

@@ -1,5 +1,4 @@
-//! A database that refuses writes for a while: a full disk, a standby, a server that is read-only
-//! by default. Both services report it meanwhile, and serve again by themselves afterwards.
+//! A database that refuses writes for a while: a standby, a server that is read-only by default. Both services report it meanwhile, and serve again by themselves afterwards.
 
 use std::{
     collections::BTreeMap,
@@ -13,19 +12,25 @@ use homeroom_api::{
     membership::v1::AddOrganizationMemberRequest,
 };
 use homeroom_audit::audit;
-use homeroom_faults::surroundings::{Postgres, PostgresOptions, PostgresPair, SmallDisk, TcpProxy};
+use homeroom_faults::surroundings::PostgresPair;
 use homeroom_kit::database::{OpenError, Options, Url, connect_postgres};
-use homeroom_tests::{Homeroom, School, databases::Databases, details, member, probes, reason};
+use homeroom_tests::{
+    Homeroom, School,
+    databases::Databases,
+    details, member,
+    postgres::{Postgres, PostgresOptions},
+    probes, reason,
+    tcp_proxy::TcpProxy,
+};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use tonic::{Code, Status};
 
 /// The time within which both services serve again once the fault is over.
 const BACK_SECONDS: u64 = 5;
-/// The number of writes that may still find room on a full disk.
+/// The number of writes that may still succeed at first.
 const WRITES_MAX: usize = 2_000;
 /// The number of writes that must all succeed once the services are back.
 const WRITES_AFTER: usize = 20;
-const DISK_BYTES: u64 = 32 << 20;
 
 /// Both services, and the students who join.
 struct Stage {
@@ -168,21 +173,6 @@ impl Stage {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "mounts a file system: as root, with `--include-ignored`"]
-async fn a_full_disk_of_sqlite() {
-    let disk = SmallDisk::mount(DISK_BYTES).unwrap();
-    let url = |name: &str| Url::Sqlite(disk.folder().join(name));
-    let databases = Databases::of(url("membership.db"), url("invitations.db"), None);
-    let mut stage = Stage::on(databases).await;
-
-    disk.fill();
-    stage.takes_no_writes().await;
-
-    disk.free();
-    stage.serves_again().await;
-}
-
 /// Starts both services on this server, through the proxy.
 async fn stage_on(postgres: &Postgres, proxy: &TcpProxy) -> Stage {
     let mut urls = Vec::new();
@@ -198,7 +188,7 @@ async fn stage_on(postgres: &Postgres, proxy: &TcpProxy) -> Stage {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_address_that_leads_to_a_standby() {
-    let pair = PostgresPair::start(PostgresOptions::default()).await;
+    let pair = PostgresPair::start().await;
     let proxy = pair.proxy();
     let mut stage = stage_on(pair.primary(), proxy).await;
 
@@ -226,7 +216,7 @@ async fn an_address_that_leads_to_a_standby() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_hosts_of_one_url_before_and_after_a_failover() {
     // Given a URL that names the standby before the primary,
-    let mut pair = PostgresPair::start(PostgresOptions::default()).await;
+    let mut pair = PostgresPair::start().await;
     pair.primary().create_database("school").await;
     let primary = pair.primary().url("school");
     let (user, primary) = primary.split_once('@').unwrap();
@@ -261,27 +251,6 @@ async fn run(postgres: &Postgres, statements: &[String]) {
         let statement = AssertSqlSafe(statement.clone());
         connection.execute(statement).await.unwrap();
     }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connections_that_were_made_while_new_ones_were_read_only() {
-    let postgres = Postgres::start(PostgresOptions::default()).await;
-    let proxy = TcpProxy::start(postgres.address()).await;
-    let mut stage = stage_on(&postgres, &proxy).await;
-    let of_both = |change: &str| {
-        ["membership", "invitations"].map(|name| format!("ALTER DATABASE {name} {change}"))
-    };
-
-    run(
-        &postgres,
-        &of_both("SET default_transaction_read_only = on"),
-    )
-    .await;
-    proxy.cut();
-    stage.takes_no_writes().await;
-
-    run(&postgres, &of_both("RESET default_transaction_read_only")).await;
-    stage.serves_again().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

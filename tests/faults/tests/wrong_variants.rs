@@ -2,16 +2,11 @@
 //! the auditor finds violations in the first and none in the second.
 
 use chrono::TimeDelta;
-use homeroom_api::{
-    invitations::v1::{
-        EnrollmentCode, ListRedemptionsRequest, RedeemResponse, Redemption, ResetClassCodeRequest,
-        redeem_response, redemption::State,
-    },
-    membership::v1::DenyJoinRequestRequest,
-};
+use homeroom_api::invitations::v1::{EnrollmentCode, RedeemResponse};
 use homeroom_audit::{Invariant, Options, audit};
 use homeroom_kit::failpoints::{WrongVariant, disarm, hits, set_wrong_variant};
 use homeroom_tests::{Engine, Homeroom, School, reason};
+use serde_json::{Value, json};
 use tokio::{sync::Mutex, task::JoinHandle};
 use tonic::Status;
 
@@ -129,13 +124,13 @@ async fn a_code_is_reset_under_way(variant: Option<WrongVariant>) -> Stage {
     command("arm invitations.BatchAdmit.sending fail").unwrap();
     let lost = stage.homeroom.user("ann").redeem(&code).await.unwrap_err();
     assert_eq!(reason(&lost), "MEMBERSHIP_UNAVAILABLE");
-    let name = format!("{}/classCode", stage.school.class);
-    let mut codes = stage.school.teacher.class_codes.clone();
-    let reset = ResetClassCodeRequest {
-        name,
-        ..Default::default()
-    };
-    codes.reset_class_code(reset).await.unwrap();
+    let name = json!({"name": format!("{}/classCode", stage.school.class)});
+    let reset = stage
+        .school
+        .teacher
+        .call("ClassCodeService.ResetClassCode", &name)
+        .await;
+    reset.unwrap();
     stage
 }
 
@@ -204,17 +199,20 @@ async fn t3_comes_late(variant: Option<WrongVariant>) -> Stage {
     command(&format!("arm {point} hold")).unwrap();
     let settled = || reached("invitations.settle.after_commit");
     let before = settled();
-    let queued = stage.homeroom.user("ann").redeem(&url).await.unwrap();
-    let Some(redeem_response::Result::JoinRequest(request)) = queued.result else {
-        panic!("no join request: {queued:?}");
-    };
-    let mut requests = stage.school.teacher.join_requests.clone();
-    let deny = DenyJoinRequestRequest {
-        name: request.name,
-        ..Default::default()
-    };
-    requests.deny_join_request(deny).await.unwrap();
-    let released = async || stage.states().await == [State::Released];
+    let redeem = json!({"credential": url});
+    let queued = stage
+        .homeroom
+        .user("ann")
+        .call("RedemptionService.Redeem", &redeem)
+        .await;
+    let request = json!({"name": queued.unwrap()["joinRequest"]["name"]});
+    let denied = stage
+        .school
+        .teacher
+        .call("JoinRequestService.DenyJoinRequest", &request)
+        .await;
+    denied.unwrap();
+    let released = async || stage.states().await == ["RELEASED"];
     stage.homeroom.eventually("the feed tells", released).await;
     assert_eq!(settled(), before, "T3 came before the feed");
     disarm();
@@ -225,15 +223,18 @@ async fn t3_comes_late(variant: Option<WrongVariant>) -> Stage {
 
 impl Stage {
     /// Returns the states of the school's redemptions.
-    async fn states(&self) -> Vec<State> {
-        let list = ListRedemptionsRequest {
-            parent: self.school.organization.clone(),
-            ..Default::default()
-        };
-        let mut redemptions = self.school.admin.redemptions.clone();
-        let listed = redemptions.list_redemptions(list).await.unwrap();
-        let listed = listed.into_inner().redemptions;
-        listed.iter().map(Redemption::state).collect()
+    async fn states(&self) -> Vec<Value> {
+        let list = json!({"parent": self.school.organization});
+        let listed = self
+            .school
+            .admin
+            .call("RedemptionService.ListRedemptions", &list)
+            .await;
+        let listed = listed.unwrap();
+        let redemptions = listed["redemptions"].as_array().into_iter().flatten();
+        redemptions
+            .map(|redemption| redemption["state"].clone())
+            .collect()
     }
 }
 

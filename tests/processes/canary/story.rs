@@ -5,18 +5,12 @@ use std::{
     fmt::Write as _,
 };
 
-use homeroom_api::invitations::v1::{
-    BatchCreateTokensRequest, BatchRedeemRequest, CreateTokenRequest, DeleteEnrollmentCodeRequest,
-    EnrollmentCode, GetEnrollmentCodeRequest, GetTokenRequest, ListEnrollmentCodesRequest,
-    ListRedemptionsRequest, ListTokensRequest, RedeemRequest, ResetClassCodeRequest,
-    ResetInviteTokenRequest, RevealTokenRequest, RevokeTokenRequest, Token,
-    UpdateEnrollmentCodeRequest, batch_create_tokens_response::result::Outcome,
-};
-use homeroom_tests::{Claims, Clients, field_mask, person, processes::Callers, reason};
+use homeroom_tests::{Claims, Clients, processes::Callers, reason};
+use serde_json::{Value, json};
 use tonic::Status;
 use uuid::Uuid;
 
-use crate::ways::{CLASS, ORGANIZATION, Ways, create_code, make_token};
+use crate::ways::{CLASS, ORGANIZATION, Ways, make_token};
 
 /// The secrets that were returned or typed, by name, and the refusals.
 #[derive(Default)]
@@ -77,7 +71,7 @@ pub(crate) async fn story(callers: &Callers, addresses: [std::net::SocketAddr; 2
         canaries.add(&format!("the access token of {user}"), signature);
         Clients::connect(membership, invitations, &token)
     };
-    let mut teacher = bearer("teacher", &[]);
+    let teacher = bearer("teacher", &[]);
     let platform = bearer("lms", &["homeroom.act_as", "homeroom.vouch"]);
     let ann = bearer("ann", &[]);
     let guesser = bearer("guesser", &[]);
@@ -105,99 +99,64 @@ pub(crate) async fn story(callers: &Callers, addresses: [std::net::SocketAddr; 2
     canaries.add_with_url("the class code", &class_code.code, &class_code.join_link);
     let join_key = join_url.url.rsplit('/').next().unwrap();
     canaries.add_with_url("the join key", join_key, &join_url.url);
-    let batch = BatchCreateTokensRequest {
-        parent: CLASS.to_owned(),
-        tokens: vec![
-            Token {
-                assigned_email: "mia@hamilton.example".to_owned(),
-                ..Default::default()
-            },
-            Token {
-                assigned_email: "no address".to_owned(),
-                ..Default::default()
-            },
-        ],
-        ..Default::default()
-    };
-    let made = teacher.tokens.batch_create_tokens(batch).await.unwrap();
-    for result in made.into_inner().results {
-        match result.outcome.unwrap() {
-            Outcome::Token(made) => {
-                canaries.add_with_url("a phrase of a batch", &made.phrase, &made.invite_url);
-            }
-            Outcome::Status(refused) => writeln!(canaries.refusals, "{refused:?}").unwrap(),
-        }
-    }
+    let id = |number: u128| Uuid::from_u128(number).to_string();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let call = async |method: &str, body: Value| teacher.call(method, &body).await;
+    let tokens =
+        json!([{"assigned_email": "mia@hamilton.example"}, {"assigned_email": "no address"}]);
+    let batch = json!({"parent": CLASS, "tokens": tokens});
+    let made = call("TokenService.BatchCreateTokens", batch).await.unwrap();
+    let first = &made["results"][0]["token"];
+    canaries.add_with_url(
+        "a phrase of a batch",
+        &text(&first["phrase"]),
+        &text(&first["inviteUrl"]),
+    );
+    writeln!(canaries.refusals, "{}", made["results"][1]).unwrap();
 
     // Retry by request id, and read the secret again.
-    let create = CreateTokenRequest {
-        parent: CLASS.to_owned(),
-        token: Some(Token::default()),
-        request_id: Uuid::from_u128(1).to_string(),
-    };
-    let first = teacher.tokens.create_token(create.clone()).await.unwrap();
-    let again = teacher.tokens.create_token(create.clone()).await.unwrap();
-    let first = first.into_inner();
-    assert_eq!(again.into_inner().phrase, first.phrase);
-    canaries.add_with_url("a retried phrase", &first.phrase, &first.invite_url);
-    let other = CreateTokenRequest {
-        token: Some(Token {
-            words: 3,
-            ..Default::default()
-        }),
-        ..create
-    };
-    canaries.refused(teacher.tokens.create_token(other).await);
+    let create = json!({"parent": CLASS, "token": {}, "request_id": id(1)});
+    let first = call("TokenService.CreateToken", create.clone())
+        .await
+        .unwrap();
+    let again = call("TokenService.CreateToken", create).await.unwrap();
+    assert_eq!(again["phrase"], first["phrase"]);
+    canaries.add_with_url(
+        "a retried phrase",
+        &text(&first["phrase"]),
+        &text(&first["inviteUrl"]),
+    );
+    let other = json!({"parent": CLASS, "token": {"words": 3}, "request_id": id(1)});
+    canaries.refused(call("TokenService.CreateToken", other).await);
 
     // Type codes that are malformed, weak or duplicate, and change them.
-    for (code, acknowledge_weak) in [
+    let code = |code: &str, acknowledge_weak: bool| json!({"parent": CLASS, "enrollment_code": {"code": code}, "acknowledge_weak": acknowledge_weak});
+    for (typed, acknowledge_weak) in [
         (enrollment_code.code.as_str(), true),
         ("CANARY_MALFORMED_CODE", true),
         ("CANARYWE", false),
         (&"CANARY-TOO-LONG".repeat(20), true),
     ] {
-        canaries.add(&format!("the refused code of {} bytes", code.len()), code);
-        let mut create = create_code(code);
-        create.acknowledge_weak = acknowledge_weak;
-        canaries.refused(
-            teacher
-                .enrollment_codes
-                .create_enrollment_code(create)
-                .await,
-        );
+        canaries.add(&format!("the refused code of {} bytes", typed.len()), typed);
+        let create = code(typed, acknowledge_weak);
+        canaries.refused(call("EnrollmentCodeService.CreateEnrollmentCode", create).await);
     }
-    let second = teacher
-        .enrollment_codes
-        .create_enrollment_code(create_code("CANARY-SECOND-CODE"))
+    let second = code("CANARY-SECOND-CODE", true);
+    let second = call("EnrollmentCodeService.CreateEnrollmentCode", second)
         .await
-        .unwrap()
-        .into_inner();
-    canaries.add("the second code", &second.code);
+        .unwrap();
+    canaries.add("the second code", &text(&second["code"]));
     canaries.add("the changed code", "CANARY-CHANGED-CODE");
-    let update = UpdateEnrollmentCodeRequest {
-        enrollment_code: Some(EnrollmentCode {
-            name: second.name.clone(),
-            code: "CANARY-CHANGED-CODE".to_owned(),
-            ..Default::default()
-        }),
-        update_mask: field_mask(&["code"]),
-        acknowledge_weak: true,
-        request_id: Uuid::from_u128(2).to_string(),
-    };
+    let update = json!({
+        "enrollment_code": {"name": second["name"], "code": "CANARY-CHANGED-CODE"},
+        "update_mask": "code", "acknowledge_weak": true, "request_id": id(2),
+    });
     for _ in 0..2 {
-        let updated = teacher
-            .enrollment_codes
-            .update_enrollment_code(update.clone())
-            .await;
-        assert_eq!(updated.unwrap().into_inner().code, "CANARY-CHANGED-CODE");
+        let updated = call("EnrollmentCodeService.UpdateEnrollmentCode", update.clone()).await;
+        assert_eq!(updated.unwrap()["code"], "CANARY-CHANGED-CODE");
     }
-    let delete = DeleteEnrollmentCodeRequest {
-        name: second.name.clone(),
-        ..Default::default()
-    };
-    teacher
-        .enrollment_codes
-        .delete_enrollment_code(delete)
+    let delete = json!({"name": second["name"]});
+    call("EnrollmentCodeService.DeleteEnrollmentCode", delete)
         .await
         .unwrap();
 
@@ -214,16 +173,15 @@ pub(crate) async fn story(callers: &Callers, addresses: [std::net::SocketAddr; 2
         class_code.join_link.clone(),
     ]);
     for (index, credential) in typed.enumerate() {
-        let request_id = Uuid::from_u128(100 + index as u128).to_string();
-        let request = RedeemRequest {
-            credential: credential.clone(),
-            user: Some(person(&format!("student-{index}"))),
-            request_id,
-            ..Default::default()
-        };
+        let user = json!({"user": format!("student-{index}")});
+        let request =
+            json!({"credential": credential, "user": user, "request_id": id(100 + index as u128)});
         ann.preview(&credential).await.ok();
         for _ in 0..2 {
-            platform.redeem_with(request.clone()).await.ok();
+            platform
+                .call("RedemptionService.Redeem", &request)
+                .await
+                .ok();
         }
     }
     let redeemed = ann.redeem(&class_code.code).await.unwrap();
@@ -241,99 +199,70 @@ pub(crate) async fn story(callers: &Callers, addresses: [std::net::SocketAddr; 2
     canaries.refused(guesser.redeem(&long).await);
     let forged = Clients::connect(membership, invitations, stolen);
     canaries.refused(forged.redeem(&class_code.code).await);
+    let in_wrong_fields = json!({
+        "credential": class_code.code, "request_id": class_code.code, "client_ip": token.phrase,
+    });
     canaries.refused(
         guesser
-            .redeem_with(RedeemRequest {
-                credential: class_code.code.clone(),
-                request_id: class_code.code.clone(),
-                client_ip: token.phrase.clone(),
-                ..Default::default()
-            })
+            .call("RedemptionService.Redeem", &in_wrong_fields)
             .await,
     );
-    let batch = BatchRedeemRequest {
-        requests: GUESSES
-            .iter()
-            .chain(&MALFORMED)
-            .map(|guess| RedeemRequest {
-                credential: (*guess).to_owned(),
-                user: Some(person("guesser")),
-                ..Default::default()
-            })
-            .collect(),
-    };
-    let results = platform.redemptions.clone().batch_redeem(batch).await;
+    let guesses = GUESSES.iter().chain(&MALFORMED);
+    let requests: Vec<Value> = guesses
+        .map(|guess| json!({"credential": guess, "user": {"user": "guesser"}}))
+        .collect();
+    let batch = json!({"requests": requests});
+    let results = platform.call("RedemptionService.BatchRedeem", &batch).await;
     writeln!(canaries.refusals, "{results:?}").unwrap();
 
     // Read again, list, reset and revoke; then try the old secrets.
-    let name = token.name.clone();
-    let reveal = RevealTokenRequest { name: name.clone() };
-    let revealed = teacher.tokens.reveal_token(reveal.clone()).await.unwrap();
-    assert_eq!(revealed.into_inner().token.unwrap().phrase, token.phrase);
-    let masked = GetTokenRequest { name: name.clone() };
-    let masked = teacher.tokens.get_token(masked).await.unwrap().into_inner();
-    let list = ListTokensRequest {
-        parent: CLASS.to_owned(),
-        ..Default::default()
-    };
-    let listed = teacher.tokens.list_tokens(list).await.unwrap().into_inner();
-    writeln!(canaries.refusals, "masked: {masked:?} {listed:?}").unwrap();
-    let read = GetEnrollmentCodeRequest {
-        name: enrollment_code.name.clone(),
-    };
-    teacher
-        .enrollment_codes
-        .get_enrollment_code(read)
+    let named = |name: &str| json!({"name": name});
+    let revealed = call("TokenService.RevealToken", named(&token.name))
         .await
         .unwrap();
-    let list = ListEnrollmentCodesRequest {
-        parent: CLASS.to_owned(),
-        ..Default::default()
-    };
-    teacher
-        .enrollment_codes
-        .list_enrollment_codes(list)
+    assert_eq!(text(&revealed["token"]["phrase"]), token.phrase);
+    let masked = call("TokenService.GetToken", named(&token.name))
+        .await
+        .unwrap();
+    let in_class = json!({"parent": CLASS});
+    let listed = call("TokenService.ListTokens", in_class.clone())
+        .await
+        .unwrap();
+    writeln!(canaries.refusals, "masked: {masked} {listed}").unwrap();
+    let read = named(&enrollment_code.name);
+    call("EnrollmentCodeService.GetEnrollmentCode", read)
+        .await
+        .unwrap();
+    call("EnrollmentCodeService.ListEnrollmentCodes", in_class)
         .await
         .unwrap();
     for _ in 0..2 {
-        let reset = ResetClassCodeRequest {
-            name: class_code.name.clone(),
-            request_id: Uuid::from_u128(3).to_string(),
-            ..Default::default()
-        };
-        let reset = teacher.class_codes.reset_class_code(reset).await.unwrap();
-        let code = reset.into_inner().class_code.unwrap();
-        canaries.add_with_url("the class code after a reset", &code.code, &code.join_link);
+        let reset = json!({"name": class_code.name, "request_id": id(3)});
+        let reset = call("ClassCodeService.ResetClassCode", reset)
+            .await
+            .unwrap();
+        let code = &reset["classCode"];
+        let (secret, url) = (text(&code["code"]), text(&code["joinLink"]));
+        canaries.add_with_url("the class code after a reset", &secret, &url);
     }
-    let reset = ResetInviteTokenRequest {
-        name: invite_token.name.clone(),
-        ..Default::default()
-    };
-    let reset = teacher.tokens.reset_invite_token(reset).await.unwrap();
-    let reset = reset.into_inner().invite_token.unwrap();
-    canaries.add_with_url(
-        "the invite token after a reset",
-        &reset.token,
-        &reset.invite_url,
-    );
-    let revoked = make_token(&mut teacher).await;
+    let reset = call("TokenService.ResetInviteToken", named(&invite_token.name))
+        .await
+        .unwrap();
+    let reset = &reset["inviteToken"];
+    let (secret, url) = (text(&reset["token"]), text(&reset["inviteUrl"]));
+    canaries.add_with_url("the invite token after a reset", &secret, &url);
+    let revoked = make_token(&mut teacher.clone()).await;
     canaries.add_with_url("a revoked phrase", &revoked.phrase, &revoked.invite_url);
-    let revoke = RevokeTokenRequest {
-        name: revoked.name.clone(),
-        ..Default::default()
-    };
-    teacher.tokens.revoke_token(revoke).await.unwrap();
-    let reveal = RevealTokenRequest { name: revoked.name };
-    canaries.refused(teacher.tokens.reveal_token(reveal).await);
+    call("TokenService.RevokeToken", named(&revoked.name))
+        .await
+        .unwrap();
+    canaries.refused(call("TokenService.RevealToken", named(&revoked.name)).await);
     for old in [&class_code.code, &invite_token.token, &revoked.phrase] {
         canaries.refused(bearer_of(callers, addresses, "late").redeem(old).await);
     }
-    let list = ListRedemptionsRequest {
-        parent: ORGANIZATION.to_owned(),
-        filter: format!("user = \"{}", class_code.code),
-        ..Default::default()
-    };
-    canaries.refused(teacher.redemptions.list_redemptions(list).await);
+    let filter = format!("user = \"{}", class_code.code);
+    let list = json!({"parent": ORGANIZATION, "filter": filter});
+    canaries.refused(call("RedemptionService.ListRedemptions", list).await);
     canaries
 }
 

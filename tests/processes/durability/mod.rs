@@ -2,7 +2,6 @@
 //! engines.
 
 mod frames;
-mod postgres;
 mod trace;
 
 use std::{fs, path::Path};
@@ -13,12 +12,12 @@ use homeroom_api::invitations::v1::{
 use homeroom_kit::database::Url;
 use homeroom_tests::{
     databases::Databases,
+    postgres::{Postgres, PostgresOptions},
     processes::{Processes, Service},
 };
 
 use self::{
     frames::{answered, asked, contains},
-    postgres::Postgres,
     trace::{Call, Deed, Micros, tracer},
 };
 use crate::crowd::{OpenClass, new_class, redeem};
@@ -233,25 +232,25 @@ async fn an_answer_without_fdatasync_is_noticed_on_sqlite() {
     assert!(broken.len() > REDEEMERS, "{broken:#?}");
 }
 
-async fn on_postgres(settings: &[&str]) -> Vec<String> {
+async fn on_postgres(setting: &str) -> Vec<String> {
     let scratch = tempfile::tempdir().unwrap();
-    let folders = ["membership-postgres", "invitations-postgres"].map(|name| {
-        let path = folder(scratch.path(), name);
-        (folder(&path, "cluster"), folder(&path, "traces"))
-    });
-    let [mut for_membership, mut for_invitations] = [
-        Postgres::start(&folders[0].0, &tracer(&folders[0].1, &[]), settings).await,
-        Postgres::start(&folders[1].0, &tracer(&folders[1].1, &[]), settings).await,
-    ];
+    let traces = ["of membership", "of invitations"].map(|name| folder(scratch.path(), name));
+    let options = |traces: &Path| PostgresOptions {
+        wrapper: tracer(traces, &[]),
+        settings: vec!["fsync=on".to_owned(), setting.to_owned()],
+        ..PostgresOptions::default()
+    };
+    let mut for_membership = Postgres::start(options(&traces[0])).await;
+    let mut for_invitations = Postgres::start(options(&traces[1])).await;
     let databases = Databases::of(
-        for_membership.create("membership").await,
-        for_invitations.create("invitations").await,
+        for_membership.create_database("membership").await,
+        for_invitations.create_database("invitations").await,
         None,
     );
     let (done, [membership, invitations]) = traced(databases, scratch.path(), &[]).await;
-    for_membership.stop();
-    for_invitations.stop();
-    let both = [(membership, &folders[0].1), (invitations, &folders[1].1)];
+    for_membership.crash().await;
+    for_invitations.crash().await;
+    let both = [(membership, &traces[0]), (invitations, &traces[1])];
     let mut found = Vec::new();
     for ((service, port), folder) in both {
         let log = trace::read(folder).await;
@@ -262,12 +261,15 @@ async fn on_postgres(settings: &[&str]) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_is_given_after_fdatasync_on_postgres() {
-    assert_eq!(on_postgres(&[]).await, Vec::<String>::new());
+    assert_eq!(
+        on_postgres("synchronous_commit=on").await,
+        Vec::<String>::new()
+    );
 }
 
 /// Proves the same with a PostgreSQL that answers before it syncs.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_before_fdatasync_is_noticed_on_postgres() {
-    let broken = on_postgres(&["synchronous_commit=off"]).await;
+    let broken = on_postgres("synchronous_commit=off").await;
     assert!(broken.len() > REDEEMERS, "{broken:#?}");
 }

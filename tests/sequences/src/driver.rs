@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    io::{BufRead as _, BufReader, IsTerminal as _, stderr},
+    io::{BufRead as _, BufReader},
     path::Path,
     process::{Child, Command, ExitCode, Stdio},
     sync::mpsc::{Sender, channel},
@@ -19,22 +19,13 @@ use crate::{
 const SHOWN_MAX: usize = 3;
 /// The number of failing sequences after which the run ends.
 const FAILED_MAX: usize = 10;
-/// The interval between progress reports on a terminal.
-const PROGRESS: Duration = Duration::from_millis(500);
-
-enum Told {
-    Line(String),
-    Ended,
-}
 
 /// Runs all sequences. Fails if one has a finding, or, with a wrong variant, if none has.
 pub fn drive(arguments: &Arguments) -> ExitCode {
     let cores = thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
     // Sequences sometimes wait, so two processes keep one core busy.
-    let jobs = arguments
-        .jobs
-        .unwrap_or(2 * cores)
-        .clamp(1, arguments.count.max(1));
+    let jobs = arguments.jobs.unwrap_or(2 * cores);
+    let jobs = jobs.clamp(1, arguments.count.max(1));
     // The driver removes the folder, because a process that is ended early removes nothing.
     let folder = stage::folder();
     let (sender, told) = channel();
@@ -44,25 +35,13 @@ pub fn drive(arguments: &Arguments) -> ExitCode {
     drop(sender);
 
     let began = Instant::now();
-    let mut shown = Instant::now();
     let mut tally = Tally::default();
     let mut failed: Vec<u64> = Vec::new();
-    let mut first_finding = None;
     let mut passed = 0_u64;
-    let mut running = jobs;
-    let mut texts: Vec<Vec<String>> = vec![Vec::new(); usize::try_from(jobs).unwrap_or(1)];
-    for (job, one) in told {
-        let line = match one {
-            Told::Line(line) => line,
-            Told::Ended => {
-                running -= 1;
-                if running == 0 {
-                    break;
-                }
-                continue;
-            }
-        };
-        let lines = &mut texts[job];
+    let mut texts = vec![Vec::new(); usize::try_from(jobs).unwrap()];
+    let mut cut_short = false;
+    for (job, line) in told {
+        let lines: &mut Vec<String> = &mut texts[job];
         if let Some(seed) = line.strip_prefix("passed ") {
             passed += 1;
             if arguments.verbose {
@@ -74,31 +53,20 @@ pub fn drive(arguments: &Arguments) -> ExitCode {
                 print(seed, lines, arguments.length);
             }
             lines.clear();
-            failed.push(seed.parse().unwrap_or_default());
-            first_finding.get_or_insert((began.elapsed(), passed));
-            if failed.len() >= FAILED_MAX || arguments.variant.is_some() {
+            failed.push(seed.parse().unwrap());
+            cut_short = failed.len() >= FAILED_MAX || arguments.variant.is_some();
+            if cut_short {
                 break;
             }
-        } else if let Some(counted) = line.strip_prefix("count ") {
-            if let Some((count, name)) = counted.split_once(' ') {
-                tally.add(name, count.parse().unwrap_or_default());
-            }
+        } else if let Some((count, name)) = line
+            .strip_prefix("count ")
+            .and_then(|counted| counted.split_once(' '))
+        {
+            tally.add(name, count.parse().unwrap());
         } else {
             lines.push(line);
         }
-        if stderr().is_terminal() && shown.elapsed() > PROGRESS {
-            shown = Instant::now();
-            let rate = a_second(passed, began.elapsed());
-            eprint!(
-                "\r{passed} of {} sequences, {rate} a second ",
-                arguments.count
-            );
-        }
     }
-    if stderr().is_terminal() {
-        eprintln!();
-    }
-    let cut_short = running > 0;
     let mut crashed = false;
     for child in &mut children {
         if cut_short {
@@ -107,14 +75,7 @@ pub fn drive(arguments: &Arguments) -> ExitCode {
         let ended = child.wait();
         crashed |= !cut_short && !ended.is_ok_and(|status| status.success());
     }
-    report(
-        arguments,
-        passed,
-        &failed,
-        first_finding,
-        began.elapsed(),
-        &tally,
-    );
+    report(arguments, passed, &failed, began.elapsed(), &tally);
     if crashed {
         println!("a process ended before its sequences did");
     }
@@ -124,10 +85,9 @@ pub fn drive(arguments: &Arguments) -> ExitCode {
         println!("never answered or never reached: {missing:?}");
     }
     let found = !failed.is_empty();
-    let good = if arguments.variant.is_some() {
-        found
-    } else {
-        !found && !crashed && !lacks
+    let good = match &arguments.variant {
+        Some(_) => found,
+        None => !found && !crashed && !lacks,
     };
     if good {
         ExitCode::SUCCESS
@@ -141,7 +101,7 @@ fn start(
     jobs: u64,
     job: u64,
     folder: &Path,
-    sender: Sender<(usize, Told)>,
+    sender: Sender<(usize, String)>,
 ) -> Child {
     let mut command = Command::new(env::current_exe().unwrap());
     command
@@ -149,29 +109,25 @@ fn start(
         .args(["--count", &arguments.count.saturating_sub(job).to_string()])
         .args(["--length", &arguments.length.to_string()])
         .args(["--stage", &arguments.stage.to_string()])
+        .args(["--stride", &jobs.to_string()])
         .arg("--folder")
-        .arg(folder)
-        .args(["--stride", &jobs.to_string()]);
+        .arg(folder);
     if let Some(variant) = &arguments.variant {
         command.args(["--variant", variant]);
     }
     if arguments.verbose {
         command.arg("--verbose");
     }
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
     let out = child.stdout.take().unwrap();
-    let job = usize::try_from(job).unwrap_or_default();
+    let job = usize::try_from(job).unwrap();
     thread::spawn(move || {
-        for line in BufReader::new(out).lines().map_while(Result::ok) {
-            if sender.send((job, Told::Line(line))).is_err() {
-                return;
-            }
-        }
-        let _ = sender.send((job, Told::Ended));
+        let lines = BufReader::new(out).lines().map_while(Result::ok);
+        // Nobody listens any more after enough failures.
+        lines
+            .map(|line| sender.send((job, line)))
+            .all(|sent| sent.is_ok())
     });
     child
 }
@@ -184,23 +140,14 @@ fn print(seed: &str, lines: &[String], length: usize) {
     println!("  replay: homeroom-sequences --seed {seed} --count 1 --length {length}");
 }
 
-fn a_second(count: u64, took: Duration) -> u128 {
-    u128::from(count) * 1_000 / took.as_millis().max(1)
-}
-
-fn report(
-    arguments: &Arguments,
-    passed: u64,
-    failed: &[u64],
-    first_finding: Option<(Duration, u64)>,
-    took: Duration,
-    tally: &Tally,
-) {
+fn report(arguments: &Arguments, passed: u64, failed: &[u64], took: Duration, tally: &Tally) {
     let all = passed + failed.len() as u64;
-    let seconds = took.as_secs_f64();
+    let (seconds, rate) = (
+        took.as_secs_f64(),
+        u128::from(all) * 1_000 / took.as_millis().max(1),
+    );
     println!(
-        "{all} sequences in {seconds:.1} s ({} a second): {passed} without a finding, {} with",
-        a_second(all, took),
+        "{all} sequences in {seconds:.1} s ({rate} a second): {passed} without a finding, {} with",
         failed.len()
     );
     // Processes that were ended early have reported nothing.
@@ -219,12 +166,8 @@ fn report(
             println!("{count:>9} {name}");
         }
     }
-    if let (Some(variant), Some((after, before))) = (&arguments.variant, first_finding) {
-        println!(
-            "{variant}: found after {} sequences, {:.1} s",
-            before + 1,
-            after.as_secs_f64()
-        );
+    if let (Some(variant), false) = (&arguments.variant, failed.is_empty()) {
+        println!("{variant}: found after {all} sequences, {seconds:.1} s");
     }
     if !failed.is_empty() {
         println!("failed seeds: {failed:?}");

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use homeroom_kit::failpoints::{Action, Armed};
+use homeroom_tests::dice::Dice;
 
-use crate::{dice::Dice, requests::METHODS};
+use crate::requests::METHODS;
 
 /// The transactions of a redemption or a fence.
 const SAGA_TRANSACTIONS: &[&str] = &[
@@ -68,7 +69,7 @@ pub struct Fault {
 
 impl Fault {
     /// Returns a random fault.
-    pub fn roll(dice: &mut Dice) -> Self {
+    pub fn roll(dice: &Dice) -> Self {
         let point = match dice.weighted([45, 12, 25, 12, 6].into_iter()) {
             0 => around_commit(dice, SAGA_TRANSACTIONS),
             1 => around_commit(dice, OTHER_TRANSACTIONS),
@@ -118,7 +119,7 @@ pub fn points() -> impl Iterator<Item = String> {
     late.chain(commits).chain(calls).chain(methods)
 }
 
-fn around_commit(dice: &mut Dice, transactions: &[&str]) -> String {
+fn around_commit(dice: &Dice, transactions: &[&str]) -> String {
     let moment = *dice.pick(&["before_commit", "after_commit"]);
     format!("{}.{moment}", dice.pick(transactions))
 }

@@ -2,7 +2,6 @@
 //! runs after each. See README.md.
 
 mod clock;
-mod dice;
 mod driver;
 mod faults;
 mod judge;

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use homeroom_kit::failpoints::{Action, Armed};
+use homeroom_tests::dice::Dice;
 
 use crate::{
-    dice::Dice,
     faults::{Fault, LATE_SETTLEMENT},
     plan::{Act, Fate, Step, Work},
     requests::place_of,
@@ -18,7 +18,7 @@ const LATE_MILLIS_MAX: i64 = 30;
 const CROWD: usize = 6;
 
 /// Any motif.
-pub fn roll(dice: &mut Dice) -> Vec<Step> {
+pub fn roll(dice: &Dice) -> Vec<Step> {
     match dice.below(3) {
         0 => decided_before_it_is_settled(dice),
         1 => ended_before_it_is_asked_about(dice),
@@ -27,9 +27,9 @@ pub fn roll(dice: &mut Dice) -> Vec<Step> {
 }
 
 /// Some wait by a locked code, which is unlocked, and come again.
-fn let_in_while_waiting(dice: &mut Dice) -> Vec<Step> {
+fn let_in_while_waiting(dice: &Dice) -> Vec<Step> {
     let focus = Some(dice.roll());
-    let crowd = |dice: &mut Dice| {
+    let crowd = |dice: &Dice| {
         let redeem = |_| Act::Call {
             method: place_of("Redeem"),
             dice: dice.roll(),
@@ -49,7 +49,7 @@ fn let_in_while_waiting(dice: &mut Dice) -> Vec<Step> {
 }
 
 /// Somebody queues, and the request ends and is followed while T3 is still to come.
-fn decided_before_it_is_settled(dice: &mut Dice) -> Vec<Step> {
+fn decided_before_it_is_settled(dice: &Dice) -> Vec<Step> {
     let late = dice.between(5, LATE_MILLIS_MAX).unsigned_abs();
     let decision = *dice.pick(&[
         "ApproveJoinRequest",
@@ -70,7 +70,7 @@ fn decided_before_it_is_settled(dice: &mut Dice) -> Vec<Step> {
 }
 
 /// Membership does not learn of a redemption until its invitation has ended.
-fn ended_before_it_is_asked_about(dice: &mut Dice) -> Vec<Step> {
+fn ended_before_it_is_asked_about(dice: &Dice) -> Vec<Step> {
     let end = *dice.pick(&[
         "ResetClassCode",
         "RevokeToken",
@@ -87,7 +87,7 @@ fn ended_before_it_is_asked_about(dice: &mut Dice) -> Vec<Step> {
     ]
 }
 
-fn call(dice: &mut Dice, method: &str) -> Step {
+fn call(dice: &Dice, method: &str) -> Step {
     Step::Together(vec![Act::Call {
         method: place_of(method),
         dice: dice.roll(),

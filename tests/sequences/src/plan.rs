@@ -1,9 +1,10 @@
 //! The plan of a sequence, which is a function of its seed alone.
 
+use homeroom_tests::dice::Dice;
+pub use homeroom_tests::processes::Service as Which;
 use serde_json::{Value, json};
 
 use crate::{
-    dice::Dice,
     faults::Fault,
     motifs,
     requests::{Caller, METHODS, place_of},
@@ -48,15 +49,6 @@ pub enum Act {
     Work(Work),
     /// A service is killed and restarts.
     Restart(Which),
-}
-
-/// One of the two services.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Which {
-    /// The membership service.
-    Membership,
-    /// The invitations service.
-    Invitations,
 }
 
 /// Background work of the services, which runs here only when a sequence says so.
@@ -107,15 +99,15 @@ pub enum Step {
 /// Returns the steps of a seed.
 #[must_use]
 pub fn plan(seed: u64, length: usize) -> Vec<Step> {
-    let mut dice = Dice::new(seed);
-    let mut steps = set_up(&mut dice, &World::new(seed));
+    let dice = Dice::new(seed);
+    let mut steps = set_up(&dice, &World::new(seed));
     let span = length.saturating_sub(LENGTH_MIN);
     let operations = LENGTH_MIN + dice.below(span + 1);
     let restarts = dice.chance(15);
     let steps_back = dice.chance(25);
     let mut done = 0;
     while done < operations {
-        for step in next(&mut dice, restarts, steps_back) {
+        for step in next(&dice, restarts, steps_back) {
             if let Step::Together(acts) = &step {
                 done += acts.len();
             }
@@ -126,7 +118,7 @@ pub fn plan(seed: u64, length: usize) -> Vec<Step> {
 }
 
 /// Returns the calls that make a school with few seats, a class, and two kinds of invitations to it.
-fn set_up(dice: &mut Dice, world: &World) -> Vec<Step> {
+fn set_up(dice: &Dice, world: &World) -> Vec<Step> {
     let admin = || Caller::For(world.people[ADMIN].clone());
     let mut steps = Vec::new();
     let mut organization = |which: usize, seat_limit: i64| {
@@ -180,7 +172,7 @@ fn set_up(dice: &mut Dice, world: &World) -> Vec<Step> {
     steps
 }
 
-fn next(dice: &mut Dice, restarts: bool, steps_back: bool) -> Vec<Step> {
+fn next(dice: &Dice, restarts: bool, steps_back: bool) -> Vec<Step> {
     let step = match dice.weighted([52, 13, 6, 15, 5, 6, 3].into_iter()) {
         0 => Step::Together(vec![call(dice, None)]),
         1 => Step::Together(together(dice, restarts)),
@@ -194,15 +186,15 @@ fn next(dice: &mut Dice, restarts: bool, steps_back: bool) -> Vec<Step> {
 }
 
 /// Returns any action but a new call.
-fn act(dice: &mut Dice, restarts: bool) -> Act {
+fn act(dice: &Dice, restarts: bool) -> Act {
     match dice.weighted([45, 40, 15].into_iter()) {
         0 => Act::Again(dice.below(6)),
-        2 if restarts => Act::Restart(*dice.pick(&[Which::Membership, Which::Invitations])),
+        2 if restarts => Act::Restart(*dice.pick(&Which::BOTH)),
         _ => Act::Work(*dice.pick(WORK)),
     }
 }
 
-fn together(dice: &mut Dice, restarts: bool) -> Vec<Act> {
+fn together(dice: &Dice, restarts: bool) -> Vec<Act> {
     let count = dice.between(2, TOGETHER_MAX);
     // Half of the time these calls are a crowd: all use one credential, some of them more than
     // once.
@@ -216,7 +208,7 @@ fn together(dice: &mut Dice, restarts: bool) -> Vec<Act> {
         .collect()
 }
 
-fn call(dice: &mut Dice, focus: Option<u64>) -> Act {
+fn call(dice: &Dice, focus: Option<u64>) -> Act {
     let method = if focus.is_some() && dice.chance(75) {
         place_of("Redeem")
     } else {
@@ -235,7 +227,7 @@ fn call(dice: &mut Dice, focus: Option<u64>) -> Act {
     }
 }
 
-fn clock_step(dice: &mut Dice, back: bool) -> i64 {
+fn clock_step(dice: &Dice, back: bool) -> i64 {
     const HOUR: i64 = 3_600;
     const DAY: i64 = 24 * HOUR;
     let step = *dice.pick(&[

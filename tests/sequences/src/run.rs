@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use homeroom_kit::{clock::Clock as _, failpoints};
-use homeroom_tests::raw;
+use homeroom_tests::{dice::Dice, raw};
 use tokio::task::JoinHandle;
 use tonic::{Code, Status};
 
 use crate::{
-    dice::Dice,
     plan::{Act, Fate, Step, Which, Work},
     requests::{Caller, Composer, Effect, METHODS, Method, Request, place_of},
     stage::Stage,

@@ -19,6 +19,7 @@ use homeroom_kit::{
     shutdown::Shutdown,
 };
 use homeroom_membership as membership;
+use homeroom_tests::{AUDIENCE, ISSUER};
 use invitations::app::workers::Pauses;
 use sqlx::{ConnectOptions as _, SqliteConnection, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
@@ -30,8 +31,6 @@ use tonic::transport::{Channel, Endpoint};
 
 use crate::{clock::SteppedClock, plan::Which};
 
-const ISSUER: &str = "https://platform.example";
-const AUDIENCE: &str = "homeroom";
 /// The validity of access tokens in days, longer than any stage advances its clock.
 const ACCESS_TOKEN_DAYS: i64 = 365 * 200;
 /// The most days that the clock may go back behind its start.
@@ -99,10 +98,7 @@ impl Workshop {
 }
 
 fn file(folder: &Path, which: Which) -> PathBuf {
-    folder.join(match which {
-        Which::Membership => "membership.db",
-        Which::Invitations => "invitations.db",
-    })
+    folder.join(format!("{}.db", which.name()))
 }
 
 fn url(folder: &Path, which: Which) -> Url {
@@ -164,7 +160,7 @@ impl Stage {
         let start: DateTime<Utc> = "2026-09-01T08:00:00Z".parse().unwrap();
         let clock = Arc::new(SteppedClock::new(start));
         let folder = tempfile::tempdir_in(workshop.folder.path()).unwrap();
-        for which in [Which::Membership, Which::Invitations] {
+        for which in Which::BOTH {
             fs::copy(
                 file(workshop.folder.path(), which),
                 file(folder.path(), which),
@@ -276,22 +272,14 @@ impl Stage {
                 });
             }
         }
-        self.channels[place(which)] = channel(self.addresses[place(which)]);
+        self.channels[which as usize] = channel(self.addresses[which as usize]);
     }
 
     /// Kills a service and restarts it.
     pub async fn restart(&mut self, which: Which) {
         match which {
-            Which::Membership => {
-                if let Some(running) = self.membership.take() {
-                    running.kill().await;
-                }
-            }
-            Which::Invitations => {
-                if let Some(running) = self.invitations.take() {
-                    running.kill().await;
-                }
-            }
+            Which::Membership => self.membership.take().unwrap().kill().await,
+            Which::Invitations => self.invitations.take().unwrap().kill().await,
         }
         self.start(which).await;
     }
@@ -346,13 +334,6 @@ impl Stage {
         if let Some(running) = self.membership {
             running.runtime.shutdown_background();
         }
-    }
-}
-
-const fn place(which: Which) -> usize {
-    match which {
-        Which::Membership => 0,
-        Which::Invitations => 1,
     }
 }
 

@@ -1,11 +1,8 @@
 //! Enrollment codes of one form that open nothing for different reasons.
 
-use homeroom_api::invitations::v1::{
-    CreateEnrollmentCodeRequest, DeleteEnrollmentCodeRequest, EnrollmentCode,
-    UpdateEnrollmentCodeRequest,
-};
-use homeroom_tests::{Clients, field_mask, processes::Processes};
+use homeroom_tests::{Clients, processes::Processes};
 use rand::RngExt as _;
+use serde_json::json;
 
 /// The prefix of the school's codes.
 const PREFIX: &str = "HAMILTON";
@@ -46,7 +43,6 @@ impl State {
 /// them.
 pub(super) async fn create(processes: &Processes, count: usize) -> Vec<(State, Vec<String>)> {
     let school = processes.school().await;
-    let mut admin = school.admin.clone();
     let mut all = Vec::new();
     // The states alternate, so that none has a separate part of the database.
     let mut states: Vec<(State, Vec<String>)> = State::ALL.map(|state| (state, Vec::new())).into();
@@ -54,7 +50,7 @@ pub(super) async fn create(processes: &Processes, count: usize) -> Vec<(State, V
         for (state, codes) in &mut states {
             let full_code = match state {
                 State::Unknown => format!("{PREFIX}-{}", random_code()),
-                _ => spoilt(&mut admin, &school.class, *state).await,
+                _ => spoilt(&school.admin, &school.class, *state).await,
             };
             all.push(full_code.clone());
             codes.push(full_code);
@@ -77,58 +73,28 @@ fn random_code() -> String {
 }
 
 /// Creates a valid code and brings it into this state.
-async fn spoilt(admin: &mut Clients, class: &str, state: State) -> String {
+async fn spoilt(admin: &Clients, class: &str, state: State) -> String {
+    let create = json!({"parent": class, "enrollment_code": {"code": random_code()}, "acknowledge_weak": true});
     let created = admin
-        .enrollment_codes
-        .create_enrollment_code(CreateEnrollmentCodeRequest {
-            parent: class.to_owned(),
-            enrollment_code: Some(EnrollmentCode {
-                code: random_code(),
-                enabled: Some(true),
-                ..Default::default()
-            }),
-            acknowledge_weak: true,
-            ..Default::default()
-        })
-        .await
-        .unwrap()
-        .into_inner();
-    let full_code = created.full_code.clone();
-    if state == State::Deleted {
-        let name = created.name;
-        let request = DeleteEnrollmentCodeRequest {
-            name,
-            ..Default::default()
-        };
-        let codes = &mut admin.enrollment_codes;
-        codes.delete_enrollment_code(request).await.unwrap();
-        return full_code;
-    }
-    let (changed, path) = match state {
-        State::Off => (
-            EnrollmentCode {
-                enabled: Some(false),
-                ..created
-            },
-            "enabled",
-        ),
-        _ => (
-            EnrollmentCode {
-                code: random_code(),
-                ..created
-            },
-            "code",
-        ),
+        .call("EnrollmentCodeService.CreateEnrollmentCode", &create)
+        .await;
+    let created = created.unwrap();
+    let name = &created["name"];
+    let changed = match state {
+        State::Off => {
+            json!({"enrollment_code": {"name": name, "enabled": false}, "update_mask": "enabled"})
+        }
+        _ => json!({
+            "enrollment_code": {"name": name, "code": random_code()}, "update_mask": "code", "acknowledge_weak": true,
+        }),
     };
-    admin
-        .enrollment_codes
-        .update_enrollment_code(UpdateEnrollmentCodeRequest {
-            enrollment_code: Some(changed),
-            update_mask: field_mask(&[path]),
-            acknowledge_weak: true,
-            ..Default::default()
-        })
-        .await
-        .unwrap();
-    full_code
+    let (method, body) = match state {
+        State::Deleted => ("DeleteEnrollmentCode", json!({"name": name})),
+        _ => ("UpdateEnrollmentCode", changed),
+    };
+    let spoilt = admin
+        .call(&format!("EnrollmentCodeService.{method}"), &body)
+        .await;
+    spoilt.unwrap();
+    created["fullCode"].as_str().unwrap().to_owned()
 }

@@ -5,10 +5,7 @@ use std::{
     fmt,
 };
 
-use homeroom_api::invitations::v1::RedemptionOutcome;
-
 use super::{Answer, Asked, Decision, Entry, Moment, SecretId, Span, facts::Facts};
-use crate::dice::id_of;
 
 /// A rule that every history must satisfy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -106,44 +103,37 @@ fn redemption_is_lost(call: &Asked, facts: &Facts) -> Option<String> {
     let Answer::Accepted {
         redemption,
         outcome,
-        resource,
+        join_request,
     } = &call.answer
     else {
         return None;
     };
-    let told = outcome.as_str_name();
     let say = |what: &str| {
         Some(format!(
-            "{} was told {told} as {redemption}: {what}",
+            "{} was told {outcome} as {redemption}: {what}",
             call.user
         ))
     };
-    let Some(id) = id_of(redemption) else {
-        return say("that names no redemption");
-    };
-    let id = id.to_string();
-    let Some(row) = facts.redemptions.get(&id) else {
+    let id = redemption.rsplit('/').next().unwrap_or_default();
+    let Some(row) = facts.redemptions.get(id) else {
         return say("there is no such redemption");
     };
-    if row.user != call.user || row.outcome != told {
+    if row.user != call.user || row.outcome != *outcome {
         return say(&format!("invitations has {row:?}"));
     }
-    let admission = facts.admissions.get(&id).map_or("", String::as_str);
-    let fits = match outcome {
-        RedemptionOutcome::Admitted => admission == "ADMITTED" && row.state == "COMMITTED",
-        RedemptionOutcome::PendingApproval => matches!(admission, "QUEUED" | "ALREADY_PENDING"),
-        RedemptionOutcome::AlreadyMember => admission == "ALREADY_MEMBER",
-        RedemptionOutcome::Unspecified => false,
+    let admission = facts.admissions.get(id).map_or("", String::as_str);
+    let fits = match outcome.as_str() {
+        "ADMITTED" => admission == "ADMITTED" && row.state == "COMMITTED",
+        "PENDING_APPROVAL" => matches!(admission, "QUEUED" | "ALREADY_PENDING"),
+        "ALREADY_MEMBER" => admission == "ALREADY_MEMBER",
+        _ => false,
     };
     if !fits {
         return say(&format!("{row:?}, and membership answered '{admission}'"));
     }
-    let waits = *outcome == RedemptionOutcome::PendingApproval;
-    if waits && resource.is_empty() {
-        return say("no join request was named");
-    }
-    if waits && !facts.join_requests.contains_key(resource) {
-        return say(&format!("{resource} has vanished"));
+    let waits = outcome == "PENDING_APPROVAL";
+    if waits && !facts.join_requests.contains_key(join_request) {
+        return say(&format!("the join request '{join_request}' is not there"));
     }
     None
 }
@@ -151,27 +141,14 @@ fn redemption_is_lost(call: &Asked, facts: &Facts) -> Option<String> {
 /// Returns the contradiction between the answers to one request id, if any. Refusals may precede an
 /// answer, since they are decided afresh; only the same answer may follow it.
 fn two_answers(calls: &[&Asked]) -> Option<String> {
-    let first = calls
-        .iter()
-        .filter(|call| matches!(call.answer, Answer::Accepted { .. }))
-        .min_by_key(|call| call.span.end)?;
-    let same = |call: &Asked| match (&first.answer, &call.answer) {
-        (
-            Answer::Accepted {
-                redemption,
-                outcome,
-                ..
-            },
-            Answer::Accepted {
-                redemption: again,
-                outcome: told,
-                ..
-            },
-        ) => redemption == again && outcome == told,
-        (_, Answer::Refused(_)) => call.span.begin <= first.span.end,
-        _ => true,
+    let accepted = calls.iter().filter(|call| call.answer.is_accepted());
+    let first = accepted.min_by_key(|call| call.span.end)?;
+    let differs = |call: &&&Asked| match &call.answer {
+        Answer::Accepted { .. } => call.answer != first.answer,
+        Answer::Refused(_) => call.span.begin > first.span.end,
+        Answer::Unknown => false,
     };
-    let other = calls.iter().find(|call| !same(call))?;
+    let other = calls.iter().find(differs)?;
     Some(format!(
         "{} by request id {}: {:?}, and then {:?}",
         first.user, first.request_id, first.answer, other.answer
@@ -196,15 +173,10 @@ fn came_in_by_closed_secrets(
         let Some(first) = calls.iter().map(|call| call.span.begin).min() else {
             continue;
         };
-        let let_in = calls.iter().find(|call| {
-            matches!(
-                call.answer,
-                Answer::Accepted {
-                    outcome: RedemptionOutcome::Admitted | RedemptionOutcome::PendingApproval,
-                    ..
-                }
-            )
-        });
+        let opened = ["ADMITTED", "PENDING_APPROVAL"];
+        let let_in = calls
+            .iter()
+            .find(|call| opened.contains(&call.answer.outcome()));
         let Some(call) = let_in else { continue };
         let was_closed = closed.get(&call.secret).into_iter().flatten().any(|&end| {
             let again = reopened.get(&call.secret).into_iter().flatten();
@@ -218,11 +190,7 @@ fn came_in_by_closed_secrets(
                 "{} got {:?} by a secret of {} that was closed before {:?}",
                 call.user,
                 call.answer,
-                if call.class.is_empty() {
-                    &call.organization
-                } else {
-                    &call.class
-                },
+                call.place(),
                 first
             ));
         }
@@ -288,22 +256,11 @@ fn wrong_members(
         }
     }
     for call in asked {
-        let admitted = matches!(
-            call.answer,
-            Answer::Accepted {
-                outcome: RedemptionOutcome::Admitted,
-                ..
-            }
-        );
-        if !admitted || leavers.contains(&(call.organization.as_str(), call.user.as_str())) {
+        let left = leavers.contains(&(call.organization.as_str(), call.user.as_str()));
+        if call.answer.outcome() != "ADMITTED" || left {
             continue;
         }
-        let place = if call.class.is_empty() {
-            &call.organization
-        } else {
-            &call.class
-        };
-        let name = format!("{place}/members/{}", call.user);
+        let name = format!("{}/members/{}", call.place(), call.user);
         if !facts.members.contains(&name) {
             found.push((Rule::MembershipStands, format!("{name} is not there")));
         }
@@ -319,7 +276,7 @@ fn may_let_in(calls: &[&Asked], organization: &str, user: &str, departure: Span)
         .is_some_and(|call| call.user == user && call.organization == organization);
     let answered = calls
         .iter()
-        .filter(|call| matches!(call.answer, Answer::Accepted { .. }))
+        .filter(|call| call.answer.is_accepted())
         .map(|call| call.span.end)
         .min();
     of_them && answered.is_none_or(|end| end >= departure.begin)

@@ -3,74 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use homeroom_kit::database::Url;
-use sqlx::{
-    AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, Row as _, SqliteConnection,
-    postgres::PgConnectOptions, sqlite::SqliteConnectOptions,
-};
-
-/// The driver's own connection, which bypasses every proxy.
-pub(crate) enum Reader {
-    Postgres(PgConnection),
-    Sqlite(SqliteConnection),
-}
-
-impl Reader {
-    pub(crate) async fn open(url: &Url) -> Result<Self, sqlx::Error> {
-        match url {
-            Url::Postgres(url) => {
-                let options: PgConnectOptions = url.parse()?;
-                Ok(Self::Postgres(options.connect().await?))
-            }
-            Url::Sqlite(path) => {
-                let options = SqliteConnectOptions::new().filename(path);
-                Ok(Self::Sqlite(options.connect().await?))
-            }
-        }
-    }
-
-    /// Returns rows in which every column is text.
-    pub(crate) async fn rows(&mut self, sql: &str) -> Result<Vec<Vec<String>>, sqlx::Error> {
-        macro_rules! rows {
-            ($connection:ident) => {{
-                let query = sqlx::query(AssertSqlSafe(sql.to_owned()));
-                let rows = query.fetch_all($connection).await?;
-                let texts = rows.iter().map(|row| {
-                    (0..row.len())
-                        .map(|column| row.try_get::<Option<String>, _>(column))
-                        .map(|text| text.map(Option::unwrap_or_default))
-                        .collect()
-                });
-                texts.collect()
-            }};
-        }
-        match self {
-            Self::Postgres(connection) => rows!(connection),
-            Self::Sqlite(connection) => rows!(connection),
-        }
-    }
-
-    /// Runs a statement of the driver.
-    pub(crate) async fn execute(&mut self, sql: &str) -> Result<u64, sqlx::Error> {
-        let query = AssertSqlSafe(sql.to_owned());
-        Ok(match self {
-            Self::Postgres(connection) => sqlx::query(query)
-                .execute(connection)
-                .await?
-                .rows_affected(),
-            Self::Sqlite(connection) => sqlx::query(query)
-                .execute(connection)
-                .await?
-                .rows_affected(),
-        })
-    }
-
-    pub(crate) async fn close(self) {
-        match self {
-            Self::Postgres(connection) => drop(connection.close().await),
-            Self::Sqlite(connection) => drop(connection.close().await),
-        }
-    }
-}
+pub(crate) use homeroom_tests::databases::Reader;
 
 /// A row of `redemptions` in invitations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

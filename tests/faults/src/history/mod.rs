@@ -9,13 +9,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use homeroom_api::invitations::v1::RedemptionOutcome;
-
 /// The time since the round began, by a monotonic clock.
 pub(crate) type Moment = Duration;
 
 /// The time at which a call began and the time of its answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Span {
     pub(crate) begin: Moment,
     pub(crate) end: Moment,
@@ -31,14 +29,30 @@ pub(crate) enum Answer {
     /// The call succeeded.
     Accepted {
         redemption: String,
-        outcome: RedemptionOutcome,
-        /// The resource name of the member or the join request.
-        resource: String,
+        /// The name of the outcome.
+        outcome: String,
+        /// The resource name of the join request; empty if there is none.
+        join_request: String,
     },
     /// The call was refused for good, with this reason.
     Refused(String),
     /// The result is unknown: the call must be repeated.
     Unknown,
+}
+
+impl Answer {
+    /// Returns the outcome; empty if the call did not succeed.
+    pub(crate) fn outcome(&self) -> &str {
+        match self {
+            Self::Accepted { outcome, .. } => outcome,
+            _ => "",
+        }
+    }
+
+    /// Returns true if the call succeeded.
+    pub(crate) fn is_accepted(&self) -> bool {
+        !self.outcome().is_empty()
+    }
 }
 
 /// One call that redeems.
@@ -52,6 +66,17 @@ pub(crate) struct Asked {
     pub(crate) secret: SecretId,
     pub(crate) span: Span,
     pub(crate) answer: Answer,
+}
+
+impl Asked {
+    /// Returns the class, or the organization by whose own invitation the call redeems.
+    pub(crate) fn place(&self) -> &str {
+        if self.class.is_empty() {
+            &self.organization
+        } else {
+            &self.class
+        }
+    }
 }
 
 /// A person's decision on a join request.
@@ -115,6 +140,12 @@ impl History {
 
     pub(crate) fn now(&self) -> Moment {
         self.start.elapsed()
+    }
+
+    /// Returns the time from `begin` until now.
+    pub(crate) fn since(&self, begin: Moment) -> Span {
+        let end = self.now();
+        Span { begin, end }
     }
 
     pub(crate) fn write(&self, entry: Entry) {

@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
-use homeroom_faults::surroundings::{Answer, Loss, Repetition, RpcFault};
+use homeroom_faults::surroundings::{Loss, RpcFault};
+use homeroom_tests::dice::Dice;
 use tokio::time::sleep;
 
 use super::Injection;
-use crate::{dice::Dice, fault::Fault};
+use crate::fault::Fault;
 
+/// The deadline of every call.
+const CALL: Duration = Duration::from_secs(2);
 /// The percentage of calls that are broken: between the services, and from callers.
 const BROKEN_PERCENT: [usize; 2] = [35, 20];
 
@@ -15,11 +18,14 @@ impl Injection<'_> {
     pub(super) async fn break_calls(&mut self, fault: Fault) {
         self.settling.broken();
         let proxies = self.stage.proxies.clone();
-        let before: u64 = proxies
-            .calls()
-            .iter()
-            .map(|proxy| proxy.counts().faults())
-            .sum();
+        let faults = || {
+            proxies
+                .calls()
+                .iter()
+                .map(|proxy| proxy.faults())
+                .sum::<u64>()
+        };
+        let before = faults();
         let [between, of_callers] = BROKEN_PERCENT;
         for (proxy, percent) in proxies
             .calls()
@@ -27,8 +33,8 @@ impl Injection<'_> {
             .zip([of_callers, of_callers, between])
         {
             let dice = self.dice.split();
-            proxy.decide(move |_| {
-                if dice.percent(percent) {
+            proxy.decide(move || {
+                if dice.chance(percent) {
                     choose(fault, &dice)
                 } else {
                     RpcFault::None
@@ -39,12 +45,7 @@ impl Injection<'_> {
             sleep(Duration::from_millis(50)).await;
         }
         proxies.heal().await;
-        let after: u64 = proxies
-            .calls()
-            .iter()
-            .map(|proxy| proxy.counts().faults())
-            .sum();
-        self.tally.add(fault, after - before);
+        self.tally.add(fault, faults() - before);
     }
 }
 
@@ -56,7 +57,7 @@ fn choose(fault: Fault, dice: &Dice) -> RpcFault {
         _ => Loss::Unavailable,
     };
     // Mostly short delays, so that much happens; sometimes one beyond every deadline.
-    let late = if dice.percent(90) {
+    let late = if dice.chance(90) {
         dice.millis(1, 120)
     } else {
         dice.millis(120, 2_500)
@@ -64,20 +65,17 @@ fn choose(fault: Fault, dice: &Dice) -> RpcFault {
     match fault {
         Fault::RequestLost => RpcFault::DropRequest(loss),
         Fault::ReplyLost => RpcFault::DropReply(loss),
-        Fault::Delayed if dice.percent(50) => RpcFault::Delay(late),
+        Fault::Delayed if dice.chance(50) => RpcFault::Delay(late),
         Fault::Delayed => RpcFault::DelayReply(late),
-        Fault::Repeated => RpcFault::Repeat(Repetition {
-            pause: dice.percent(50).then_some(late),
-            answer: if dice.percent(50) {
-                Answer::First
-            } else {
-                Answer::Second
-            },
-        }),
-        Fault::Late if dice.percent(5) => RpcFault::Hold(late),
-        Fault::Late => RpcFault::Late(late),
+        Fault::Repeated => RpcFault::Repeat {
+            pause: dice.chance(50).then_some(late),
+            second: dice.chance(50),
+        },
+        // Beyond the caller's deadline, and behind its next calls.
+        Fault::Late if dice.chance(5) => RpcFault::Late(late + CALL, Loss::Silence),
+        Fault::Late => RpcFault::Late(late, Loss::Unavailable),
         // Mostly deadlines so short that they pass.
-        Fault::Deadline if dice.percent(75) => RpcFault::Deadline(dice.millis(1, 12)),
+        Fault::Deadline if dice.chance(75) => RpcFault::Deadline(dice.millis(1, 12)),
         Fault::Deadline => RpcFault::Deadline(dice.millis(12, 500)),
         _ => RpcFault::None,
     }

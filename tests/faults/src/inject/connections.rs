@@ -1,6 +1,6 @@
 //! Injects faults into connections, which are reset, stalled in one direction, or refused.
 
-use homeroom_faults::surroundings::{Direction, TcpProxy};
+use homeroom_tests::tcp_proxy::Direction;
 
 use super::Injection;
 use crate::fault::Fault;
@@ -10,49 +10,28 @@ impl Injection<'_> {
         let proxies = self.stage.proxies.clone();
         while self.goes_on() {
             let proxy = self.dice.pick(&proxies.connections);
-            let before = took_effect(proxy);
-            match fault {
-                Fault::Cut => {
-                    self.settling.broken();
-                    if proxy.cut() > 0 {
-                        self.tally.add(fault, 1);
-                    }
-                    self.settling.healthy();
-                    self.pause(10, 120).await;
-                    continue;
-                }
-                Fault::OneWay => {
-                    self.settling.broken();
-                    let one = if self.dice.percent(50) {
-                        Direction::ToUpstream
-                    } else {
-                        Direction::ToClient
-                    };
-                    proxy.stall(one, true);
-                }
-                _ if self.dice.percent(50) => {
-                    self.settling.broken();
-                    proxy.stall(Direction::ToUpstream, true);
-                    proxy.stall(Direction::ToClient, true);
-                }
-                _ => {
-                    self.settling.broken();
-                    proxy.refuse(true);
-                    proxy.cut();
-                }
+            let before = proxy.faults();
+            self.settling.broken();
+            if fault == Fault::Cut {
+                let cut = proxy.cut();
+                self.tally.add(fault, u64::from(cut > 0));
+                self.settling.healthy();
+                self.pause(10, 120).await;
+                continue;
             }
+            let ways = self.dice.below(4);
+            if ways == 0 {
+                proxy.refuse(true);
+                proxy.cut();
+            }
+            proxy.stall(Direction::ToUpstream, matches!(ways, 1 | 3));
+            proxy.stall(Direction::ToClient, matches!(ways, 2 | 3));
             self.pause(50, 1_200).await;
-            let after = took_effect(proxy);
+            let after = proxy.faults();
             proxy.heal();
             self.tally.add(fault, u64::from(after > before));
             self.settling.healthy();
             self.pause(20, 300).await;
         }
     }
-}
-
-/// Returns the number of chunks that were held and of connections that were reset or refused.
-fn took_effect(proxy: &TcpProxy) -> u64 {
-    let counts = proxy.counts();
-    counts.stalled + counts.refused + counts.cut
 }

@@ -1,6 +1,9 @@
 //! Kills processes.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use super::Injection;
 use crate::{fault::Fault, service::Which};
@@ -13,13 +16,23 @@ const ARMED_MILLIS: u64 = 500;
 const ARMED_AT_START_PERCENT: usize = 20;
 
 impl Injection<'_> {
-    /// Kills the service at one of its failpoints: those with the fewest kills so far are armed,
-    /// and the first that is reached counts.
-    pub(super) async fn kill_at_points(&mut self, fault: Fault) {
-        let which = match fault {
-            Fault::KillMembership => Which::Membership,
-            _ => Which::Invitations,
-        };
+    /// Kills one service after the other at one of its failpoints: those with the fewest kills so
+    /// far are armed, and the first that is reached counts.
+    pub(super) async fn kill_at_points(&mut self) {
+        let whole = self.until;
+        let half = whole.saturating_duration_since(Instant::now()) / 2;
+        for (which, until) in [
+            (Which::Invitations, whole - half),
+            (Which::Membership, whole),
+        ] {
+            self.until = until;
+            self.kill_one_at_points(which).await;
+            self.stage.launch_what_ended().await;
+        }
+    }
+
+    async fn kill_one_at_points(&mut self, which: Which) {
+        let fault = Fault::Kill;
         let prefix = format!("{}.", which.name());
         // Failpoints that were armed and not reached wait until the others had their turn.
         let mut missed: BTreeMap<String, u64> = BTreeMap::new();
@@ -68,7 +81,7 @@ impl Injection<'_> {
                 self.tally.reachable_points.insert(point.clone());
                 *self.tally.points.entry(point).or_default() += 1;
             }
-            if ended && self.dice.percent(ARMED_AT_START_PERCENT) {
+            if ended && self.dice.chance(ARMED_AT_START_PERCENT) {
                 // Failpoints that are reached only during the start have their turn here.
                 let commands: Vec<String> = points
                     .iter()
@@ -97,7 +110,7 @@ impl Injection<'_> {
     pub(super) async fn kill_anywhere(&mut self) {
         while self.goes_on() {
             self.pause(50, 400).await;
-            let both = self.dice.percent(15);
+            let both = self.dice.chance(15);
             let first = self.dice.below(2);
             self.settling.broken();
             for index in [first, 1 - first]

@@ -12,11 +12,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use homeroom_tests::dice::Dice;
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
 use crate::{
-    dice::Dice,
     fault::Fault,
     load::Scene,
     settling::Settling,
@@ -82,24 +82,21 @@ impl Injection<'_> {
         self.pause(200, 400).await;
         let mut wrong = None;
         match fault {
-            Fault::KillInvitations | Fault::KillMembership => self.kill_at_points(fault).await,
+            Fault::Kill => self.kill_at_points().await,
             Fault::SigkillAnywhere => self.kill_anywhere().await,
             Fault::PostgresCrash => self.crash_postgres().await,
             Fault::PostgresPromotion => self.promote_postgres().await,
             Fault::ReadOnly => wrong = self.refuse_writes().await,
             Fault::DiskFull => wrong = self.fill_disk().await,
             Fault::DiskFullSqlite => wrong = self.fill_disk_of_sqlite().await,
-            Fault::RedisKill | Fault::RedisStop | Fault::RedisFlush | Fault::RedisPromotion => {
-                self.break_redis(fault).await;
-            }
-            Fault::RedisFailover => wrong = self.fail_over_redis().await,
+            Fault::RedisAway => wrong = self.break_redis().await,
             Fault::RequestLost
             | Fault::ReplyLost
             | Fault::Delayed
             | Fault::Repeated
             | Fault::Late
             | Fault::Deadline => self.break_calls(fault).await,
-            Fault::Cut | Fault::OneWay | Fault::Partition => self.break_connections(fault).await,
+            Fault::Cut | Fault::Partition => self.break_connections(fault).await,
             Fault::ErrorsAtCommits => self.fail_commits().await,
             Fault::ClockSteps => self.step_clocks().await,
             Fault::PoisonedEvent => wrong = self.poison_feed().await,
@@ -121,14 +118,8 @@ pub(crate) fn ground_of(fault: Fault, round: u64) -> Ground {
         Fault::PostgresPromotion | Fault::ReadOnly => Ground::PostgresPair,
         Fault::DiskFull => Ground::SmallDisk,
         Fault::DiskFullSqlite => Ground::SmallDiskSqlite,
-        Fault::RedisPromotion | Fault::RedisFailover => Ground::RedisPair,
         // Every third round runs on the other engine.
-        Fault::KillInvitations
-        | Fault::KillMembership
-        | Fault::SigkillAnywhere
-        | Fault::ErrorsAtCommits
-            if round % 3 == 2 =>
-        {
+        Fault::Kill | Fault::SigkillAnywhere | Fault::ErrorsAtCommits if round % 3 == 2 => {
             Ground::Sqlite
         }
         _ => Ground::Single,

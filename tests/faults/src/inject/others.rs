@@ -30,7 +30,7 @@ impl Injection<'_> {
                 .into_keys()
                 .filter(|point| point.ends_with("_commit") || point.ends_with(".before_begin"))
                 .partition(|point| point.ends_with(".before_begin"));
-            let begins = if self.dice.percent(30) {
+            let begins = if self.dice.chance(30) {
                 begins
             } else {
                 Vec::new()
@@ -41,7 +41,7 @@ impl Injection<'_> {
                 continue;
             }
             let point = self.dice.pick(&choice);
-            let late = point.ends_with(".before_begin") || self.dice.percent(30);
+            let late = point.ends_with(".before_begin") || self.dice.chance(30);
             let action = if late {
                 format!("delay:{}", 50 + self.dice.below(3_000))
             } else {
@@ -74,8 +74,8 @@ impl Injection<'_> {
         self.stage
             .proxies
             .invitations_to_membership
-            .decide(move |_| {
-                if dice.percent(LOST_PERCENT) {
+            .decide(move || {
+                if dice.chance(LOST_PERCENT) {
                     RpcFault::DropReply(Loss::Unavailable)
                 } else {
                     RpcFault::None

@@ -2,9 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use homeroom_faults::surroundings::RedisPair;
 use homeroom_kit::database::Url;
-use homeroom_tests::probes;
+use homeroom_tests::{probes, redis_pair::RedisPair};
 use tokio::time::{sleep, timeout};
 
 use super::Injection;
@@ -60,7 +59,7 @@ impl Injection<'_> {
     /// Points the databases' address to the standby or makes new sessions read-only, in turn.
     /// Connections that were made meanwhile stay open afterwards.
     pub(super) async fn refuse_writes(&mut self) -> Option<String> {
-        let mut to_standby = self.dice.percent(50);
+        let mut to_standby = self.dice.chance(50);
         let mut wrong = None;
         while self.goes_on() && wrong.is_none() {
             self.pause(300, 1500).await;
@@ -175,50 +174,46 @@ impl Injection<'_> {
             .is_ok_and(|wrote| wrote.is_err())
     }
 
-    pub(super) async fn break_redis(&mut self, fault: Fault) {
-        while self.goes_on() {
+    /// Breaks Redis in each way in turn. Returns a violation if the limiter does not count on the
+    /// new primary after a failover.
+    pub(super) async fn break_redis(&mut self) -> Option<String> {
+        for turn in 0.. {
             self.pause(100, 600).await;
+            if !self.goes_on() {
+                break;
+            }
             self.settling.broken();
-            match fault {
-                Fault::RedisKill => {
-                    self.stage.redis.kill().await;
-                    self.pause(50, 800).await;
-                    self.stage.redis.start_again().await;
+            let pause = self.dice.millis(50, 1_500);
+            let redis = &mut self.stage.redis;
+            match turn % 5 {
+                0 => {
+                    redis.kill();
+                    sleep(pause / 2).await;
+                    redis.start_again().await;
                 }
-                Fault::RedisStop => {
-                    self.stage.redis.stop();
-                    self.pause(50, 1500).await;
-                    self.stage.redis.resume();
+                1 => {
+                    redis.stop();
+                    sleep(pause).await;
+                    redis.resume();
                 }
-                Fault::RedisFlush => self.stage.redis.flush().await,
+                2 => redis.flush().await,
+                3 => {
+                    redis.promote().await;
+                    redis.renew_replica().await;
+                }
+                // The two change places, and the address follows a little later.
                 _ => {
-                    let pair = self.stage.redis_pair.as_mut().unwrap();
-                    pair.promote().await;
-                    pair.renew_replica().await;
+                    redis.fail_over().await;
+                    sleep(pause).await;
+                    redis.lead_to_the_primary();
+                    if !counts_on(redis).await {
+                        return Some(format!(
+                            "R10: the limiter did not count within {COUNTS_AGAIN_SECONDS} s of a failover of Redis"
+                        ));
+                    }
                 }
             }
-            self.tally.add(fault, 1);
-            self.settling.healthy();
-        }
-    }
-
-    /// Swaps the roles of Redis and its replica repeatedly; the address follows a little later.
-    /// Returns a violation if the limiter does not count on the new primary.
-    pub(super) async fn fail_over_redis(&mut self) -> Option<String> {
-        while self.goes_on() {
-            self.pause(100, 600).await;
-            self.settling.broken();
-            let lag = self.dice.millis(0, 1_500);
-            let pair = self.stage.redis_pair.as_mut().unwrap();
-            pair.fail_over().await;
-            sleep(lag).await;
-            pair.lead_to_the_primary();
-            self.tally.add(Fault::RedisFailover, 1);
-            if !counts_on(pair).await {
-                return Some(format!(
-                    "R10: the limiter did not count within {COUNTS_AGAIN_SECONDS} s of a failover of Redis"
-                ));
-            }
+            self.tally.add(Fault::RedisAway, 1);
             self.settling.healthy();
         }
         None
@@ -227,10 +222,18 @@ impl Injection<'_> {
 
 /// Returns true once the limiter, which the load calls all the time, runs its scripts on the
 /// primary.
-async fn counts_on(pair: &RedisPair) -> bool {
-    let before = pair.scripts_run().await;
+async fn counts_on(redis: &RedisPair) -> bool {
+    let scripts_run = async || {
+        let statistics: String = redis.ask(&["INFO", "commandstats"]).await;
+        let calls = statistics.lines().filter_map(|line| {
+            let (_, calls) = line.strip_prefix("cmdstat_eval")?.split_once("calls=")?;
+            calls.split(',').next()?.parse::<u64>().ok()
+        });
+        calls.sum::<u64>()
+    };
+    let before = scripts_run().await;
     let until = Instant::now() + Duration::from_secs(COUNTS_AGAIN_SECONDS);
-    while pair.scripts_run().await == before {
+    while scripts_run().await == before {
         if Instant::now() > until {
             return false;
         }

@@ -1,8 +1,6 @@
 //! The load: people who redeem, wait, withdraw and leave, and staff who reset, switch, revoke,
 //! decide and remove, all at the same time.
 
-mod batch;
-mod decisions;
 mod person;
 mod school;
 mod staff;
@@ -10,36 +8,38 @@ mod way;
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{task::JoinSet, time::timeout};
+use homeroom_tests::{Clients, dice::Dice};
+use serde_json::Value;
+use tokio::{
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
-use tonic::{Code, Response, Status};
+use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use crate::{
-    callers::{CALL_SECONDS, Platform},
-    dice::Dice,
-    history::{History, Moment},
-};
+use crate::history::{History, Moment};
 
 pub(crate) use school::School;
 
+/// The time that a caller waits for one answer.
+const CALL: Duration = Duration::from_secs(2);
+/// The time after which a transport that does not notice the deadline has not answered.
+const CALL_MAX: Duration = Duration::from_secs(5);
 /// The number of people who redeem at the same time.
-pub(crate) const PERSONS: usize = 12;
-/// The number of organizations.
-const SCHOOLS: usize = 3;
-/// The seats of each: no limit, few, and enough for a while.
-const SEAT_LIMITS: [i64; SCHOOLS] = [0, 40, 400];
+const PERSONS: usize = 12;
+/// The seats of each organization: no limit, few, and enough for a while.
+const SEAT_LIMITS: [i64; 3] = [0, 40, 400];
 /// The message of a service for an unexpected error; transports have other messages.
 const INTERNAL_MESSAGE: &str = "An internal error occurred";
 /// The name under which such an answer is counted.
 pub(crate) const INTERNAL_OF_A_SERVICE: &str = "INTERNAL, by a service itself";
-/// The time for which a person still waits for a final answer after being told to stop, in seconds.
-const PATIENCE_SECONDS: u64 = 60;
+/// The time for which a person still waits for a final answer after being told to stop.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The state that all tasks of the load share.
-#[derive(Debug)]
 pub(crate) struct Scene {
-    pub(crate) platform: Platform,
+    platform: Clients,
     pub(crate) history: History,
     pub(crate) schools: Vec<School>,
     /// Cancelled when nothing new may begin.
@@ -49,105 +49,99 @@ pub(crate) struct Scene {
 }
 
 /// The result of a call that was repeated until its answer was final.
-#[derive(Debug)]
-pub(crate) struct Ended<T> {
-    pub(crate) first_begin: Moment,
-    pub(crate) end: Moment,
-    /// The answer; `None` if it is unknown.
-    pub(crate) answer: Option<Result<T, String>>,
+struct Ended {
+    first_begin: Moment,
+    end: Moment,
+    /// The answer; `None` if it was refused or is unknown.
+    answer: Option<Value>,
 }
 
 impl Scene {
     /// Creates organizations with every kind of invitation, before any fault.
-    pub(crate) async fn prepare(platform: Platform, dice: &Dice) -> Result<Self, Status> {
+    pub(crate) async fn prepare(platform: Clients, dice: &Dice) -> Self {
         let mut schools = Vec::new();
         for (index, seat_limit) in SEAT_LIMITS.into_iter().enumerate() {
-            schools
-                .push(School::open(&platform, &format!("school-{index}"), seat_limit, dice).await?);
+            let id = format!("school-{index}");
+            schools.push(School::open(&platform, &id, seat_limit, dice).await);
         }
-        Ok(Self {
-            platform,
+        Self {
+            platform: platform.with_timeout(CALL),
             history: History::new(),
             schools,
             stopping: CancellationToken::new(),
             giving_up: CancellationToken::new(),
-        })
+        }
+    }
+
+    fn acting_for(&self, user: &str) -> Clients {
+        self.platform.acting_for(user)
     }
 
     /// Makes a call once. Returns `Err` with the reason of a final refusal, and `None` if the
     /// result is unknown.
-    pub(crate) async fn once<T>(
+    async fn once(
         &self,
-        call: impl Future<Output = Result<Response<T>, Status>>,
-    ) -> Option<Result<T, String>> {
-        // The deadline normally ends the call; this timeout is for a transport that does not notice
-        // it.
-        let longest = Duration::from_secs(CALL_SECONDS + 3);
-        let status = match timeout(longest, call).await {
-            Ok(Ok(response)) => {
+        caller: &Clients,
+        method: &str,
+        body: &Value,
+    ) -> Option<Result<Value, String>> {
+        let status = match timeout(CALL_MAX, caller.call(method, body)).await {
+            Ok(Ok(answer)) => {
                 self.history.count("OK");
-                return Some(Ok(response.into_inner()));
+                return Some(Ok(answer));
             }
             Ok(Err(status)) => status,
             Err(_) => Status::deadline_exceeded("no answer at all"),
         };
-        let reason = reason(&status);
         if status.code() == Code::Internal && status.message().starts_with(INTERNAL_MESSAGE) {
             self.history.count(INTERNAL_OF_A_SERVICE);
         }
-        self.history.count(if reason.is_empty() {
-            code_name(status.code())
-        } else {
+        let details = status.get_error_details();
+        let reason = details.error_info().map(|info| info.reason.clone());
+        self.history.count(
             &reason
-        });
-        is_final(status.code()).then_some(Err(reason))
+                .clone()
+                .unwrap_or_else(|| format!("{:?}", status.code())),
+        );
+        is_final(status.code()).then(|| Err(reason.unwrap_or_default()))
     }
 
-    /// Makes a call until its answer is final. Impatient people give up after the first answer that
-    /// is not; everybody gives up some time after the load was stopped.
-    pub(crate) async fn until_final<T, F>(
-        &self,
-        patient: bool,
-        dice: &Dice,
-        call: impl Fn() -> F,
-    ) -> Ended<T>
-    where
-        F: Future<Output = Result<Response<T>, Status>>,
-    {
+    /// Makes a change until its answer is final, or everybody must give up.
+    async fn change(&self, caller: &Clients, dice: &Dice, method: &str, mut body: Value) -> Ended {
+        body["request_id"] = dice.request_id().into();
         let first_begin = self.history.now();
         loop {
-            let answer = self.once(call()).await;
-            let end = self.history.now();
-            if answer.is_some() || !patient || !self.waits(dice).await {
+            let answer = self.once(caller, method, &body).await;
+            if answer.is_some() || !self.waits(dice).await {
                 return Ended {
                     first_begin,
-                    end,
-                    answer,
+                    end: self.history.now(),
+                    answer: answer.and_then(Result::ok),
                 };
             }
         }
     }
 
     /// Waits before a retry. Returns false if there is no time left for one.
-    pub(crate) async fn waits(&self, dice: &Dice) -> bool {
+    async fn waits(&self, dice: &Dice) -> bool {
         tokio::select! {
             () = self.giving_up.cancelled() => false,
-            () = tokio::time::sleep(dice.millis(20, 150)) => true,
+            () = sleep(dice.millis(20, 150)) => true,
         }
     }
 
     /// Waits between two actions. Returns false if the load must stop.
-    pub(crate) async fn goes_on(&self, pause: Duration) -> bool {
+    async fn goes_on(&self, pause: Duration) -> bool {
         tokio::select! {
             () = self.stopping.cancelled() => false,
-            () = tokio::time::sleep(pause) => !self.stopping.is_cancelled(),
+            () = sleep(pause) => !self.stopping.is_cancelled(),
         }
     }
 }
 
 /// The running load.
 pub(crate) struct Load {
-    pub(crate) scene: Arc<Scene>,
+    scene: Arc<Scene>,
     tasks: JoinSet<()>,
 }
 
@@ -156,50 +150,31 @@ impl Load {
     pub(crate) fn start(scene: Arc<Scene>, weight: usize, dice: &Dice) -> Self {
         let mut tasks = JoinSet::new();
         for index in 0..PERSONS * weight {
-            tasks.spawn(person::redeem_and_leave(
-                Arc::clone(&scene),
-                index,
-                dice.split(),
-            ));
+            let work = person::redeem_and_leave(Arc::clone(&scene), index, dice.split());
+            tasks.spawn(work);
         }
         for index in 0..scene.schools.len() {
             tasks.spawn(staff::change_ways(Arc::clone(&scene), index, dice.split()));
-            tasks.spawn(decisions::decide(Arc::clone(&scene), index, dice.split()));
+            tasks.spawn(staff::decide(Arc::clone(&scene), index, dice.split()));
         }
         Self { scene, tasks }
     }
 
     /// Begins nothing new, and waits until every patient caller has a final answer. Returns how
     /// many had to give up.
-    pub(crate) async fn stop(&mut self) -> usize {
+    pub(crate) async fn stop(mut self) -> usize {
         self.scene.stopping.cancel();
-        let patience = async {
-            while let Some(ended) = self.tasks.join_next().await {
+        let all_end = async |tasks: &mut JoinSet<()>| {
+            while let Some(ended) = tasks.join_next().await {
                 ended.unwrap();
             }
         };
-        if timeout(Duration::from_secs(PATIENCE_SECONDS), patience)
-            .await
-            .is_ok()
-        {
-            return 0;
-        }
+        drop(timeout(PATIENCE, all_end(&mut self.tasks)).await);
         let late = self.tasks.len();
         self.scene.giving_up.cancel();
-        while let Some(ended) = self.tasks.join_next().await {
-            ended.unwrap();
-        }
+        all_end(&mut self.tasks).await;
         late
     }
-}
-
-/// Returns the reason that a failed call carries; empty if there is none.
-fn reason(status: &Status) -> String {
-    let details = status.get_error_details();
-    details
-        .error_info()
-        .map(|info| info.reason.clone())
-        .unwrap_or_default()
 }
 
 /// Returns true if a retry would be useless.
@@ -214,16 +189,4 @@ fn is_final(code: Code) -> bool {
             | Code::DeadlineExceeded
             | Code::Unauthenticated
     )
-}
-
-fn code_name(code: Code) -> &'static str {
-    match code {
-        Code::Unavailable => "UNAVAILABLE",
-        Code::Unknown => "UNKNOWN",
-        Code::Cancelled => "CANCELLED",
-        Code::Internal => "INTERNAL",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        _ => "OTHER",
-    }
 }

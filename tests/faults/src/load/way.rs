@@ -5,7 +5,17 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use crate::{dice::Dice, history::SecretId};
+use homeroom_tests::{Clients, dice::Dice};
+use serde_json::{Value, json};
+
+use crate::history::SecretId;
+
+/// The bound of a class token's uses.
+const TOKEN_USES_MAX: i64 = 20;
+/// The bound of an enrollment code's uses.
+const ENROLLMENT_CODE_USES_MAX: i64 = 60;
+/// The number of former secrets that are still tried, the latest ones.
+const OLD_SECRETS_KEPT: usize = 8;
 
 /// The kind of an invitation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,22 +27,65 @@ pub(crate) enum Kind {
     JoinUrl,
 }
 
+impl Kind {
+    /// The invitations to each class.
+    pub(crate) const OF_CLASSES: [Self; 5] = [
+        Self::ClassCode,
+        Self::JoinUrl,
+        Self::Token,
+        Self::Token,
+        Self::EnrollmentCode,
+    ];
+
+    /// Returns the method and the request that make or get an invitation of few uses.
+    pub(crate) fn made(self, place: &str, dice: &Dice) -> (&'static str, Value) {
+        match self {
+            Self::InviteToken => (
+                "TokenService.GetInviteToken",
+                json!({"name": format!("{place}/inviteToken")}),
+            ),
+            Self::ClassCode => (
+                "ClassCodeService.GetClassCode",
+                json!({"name": format!("{place}/classCode")}),
+            ),
+            Self::JoinUrl => (
+                "JoinUrlService.GetJoinUrl",
+                json!({"name": format!("{place}/joinUrl")}),
+            ),
+            Self::Token => {
+                let token = json!({"max_uses": dice.between(1, TOKEN_USES_MAX)});
+                (
+                    "TokenService.CreateToken",
+                    json!({"parent": place, "token": token}),
+                )
+            }
+            Self::EnrollmentCode => {
+                let uses = dice.between(1, ENROLLMENT_CODE_USES_MAX);
+                let code = json!({"code": dice.word(14), "max_uses": uses});
+                let body =
+                    json!({"parent": place, "enrollment_code": code, "acknowledge_weak": true});
+                ("EnrollmentCodeService.CreateEnrollmentCode", body)
+            }
+        }
+    }
+
+    /// Returns the field of the secret.
+    const fn secret(self) -> &'static str {
+        match self {
+            Self::InviteToken => "token",
+            Self::Token => "phrase",
+            Self::EnrollmentCode => "fullCode",
+            Self::ClassCode => "code",
+            Self::JoinUrl => "url",
+        }
+    }
+}
+
 /// A secret and its identity in the history.
 #[derive(Debug, Clone)]
 pub(crate) struct Secret {
     pub(crate) id: SecretId,
     pub(crate) text: String,
-}
-
-impl Secret {
-    /// Returns a secret that was just created.
-    pub(crate) fn new(text: String) -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        Self {
-            id: SecretId(NEXT.fetch_add(1, Ordering::Relaxed)),
-            text,
-        }
-    }
 }
 
 #[derive(Debug, Default)]
@@ -50,31 +103,25 @@ pub(crate) struct Way {
     pub(crate) kind: Kind,
     /// The organization's or the class's resource name.
     pub(crate) place: String,
-    /// The class's resource name; empty for the organization's own invitation.
-    pub(crate) class: String,
     secrets: Mutex<Secrets>,
 }
 
-/// The number of former secrets that are still tried, the latest ones.
-const OLD_SECRETS_KEPT: usize = 8;
-
 impl Way {
-    pub(crate) fn new(kind: Kind, place: &str, name: String, text: String) -> Self {
-        let class = if place.contains("/classes/") {
-            place
-        } else {
-            ""
-        };
-        Self {
+    /// Makes an invitation, or gets the one that exists.
+    pub(crate) async fn open(kind: Kind, place: &str, staff: &Clients, dice: &Dice) -> Self {
+        let (method, body) = kind.made(place, dice);
+        let made = staff.call(method, &body).await;
+        let way = Self {
             kind,
             place: place.to_owned(),
-            class: class.to_owned(),
-            secrets: Mutex::new(Secrets {
-                name,
-                current: Some(Secret::new(text)),
-                old: Vec::new(),
-            }),
-        }
+            secrets: Mutex::default(),
+        };
+        way.renew(&made.unwrap());
+        way
+    }
+
+    pub(crate) fn is_of_class(&self) -> bool {
+        self.place.contains("/classes/")
     }
 
     pub(crate) fn name(&self) -> String {
@@ -88,8 +135,7 @@ impl Way {
 
     /// Returns a former secret.
     pub(crate) fn old(&self, dice: &Dice) -> Option<Secret> {
-        let secrets = self.secrets.lock().unwrap();
-        (!secrets.old.is_empty()).then(|| dice.pick(&secrets.old).clone())
+        dice.pick_from(&self.secrets.lock().unwrap().old).cloned()
     }
 
     /// Marks the invitation as closing: its secret is a former one from now on.
@@ -104,15 +150,24 @@ impl Way {
     }
 
     /// Marks the invitation as open again by this secret.
-    pub(crate) fn open(&self, secret: Secret) {
+    pub(crate) fn reopen(&self, secret: Secret) {
         let mut secrets = self.secrets.lock().unwrap();
         secrets.old.retain(|old| old.id != secret.id);
         secrets.current = Some(secret);
     }
 
-    /// Puts another invitation in its place.
-    pub(crate) fn replace(&self, name: String, text: String) {
-        self.secrets.lock().unwrap().name = name;
-        self.open(Secret::new(text));
+    /// Records the invitation as it was answered, with a new secret.
+    pub(crate) fn renew(&self, answer: &Value) {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let text = |field| answer[field].as_str().unwrap_or_default().to_owned();
+        // The answer to a retry may lack the secret, if it was replaced meanwhile.
+        if !text(self.kind.secret()).is_empty() {
+            let mut secrets = self.secrets.lock().unwrap();
+            secrets.name = text("name");
+            secrets.current = Some(Secret {
+                id: SecretId(NEXT.fetch_add(1, Ordering::Relaxed)),
+                text: text(self.kind.secret()),
+            });
+        }
     }
 }

@@ -1,13 +1,15 @@
 //! A PostgreSQL primary with a synchronous replica that can take over, behind one address.
 
-use sqlx::{AssertSqlSafe, Executor as _, PgConnection};
+use std::time::{Duration, Instant};
 
-use super::{
-    Patience,
-    postgres::{Postgres, PostgresOptions, url},
-    process::run_aside,
+use homeroom_tests::{
+    postgres::{Postgres, PostgresOptions, run},
     tcp_proxy::TcpProxy,
 };
+use sqlx::{AssertSqlSafe, Executor as _, PgConnection};
+
+/// The time within which a replica must catch up, even on a busy machine.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Two clusters and a proxy to the primary. Commits wait for the replica, so a promotion loses
 /// nothing that was acknowledged.
@@ -16,18 +18,16 @@ pub struct PostgresPair {
     primary: Postgres,
     /// The replica; `None` between a promotion and the next replica.
     replica: Option<Postgres>,
-    options: PostgresOptions,
 }
 
 impl PostgresPair {
     /// Starts both; returns when commits are synchronous.
-    pub async fn start(options: PostgresOptions) -> Self {
-        let primary = Postgres::start(options.clone()).await;
+    pub async fn start() -> Self {
+        let primary = Postgres::start(PostgresOptions::default()).await;
         let mut pair = Self {
             proxy: TcpProxy::start(primary.address()).await,
             primary,
             replica: None,
-            options,
         };
         pair.renew_replica().await;
         pair
@@ -42,7 +42,9 @@ impl PostgresPair {
     /// Returns the URL of one of its databases, through the proxy.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
-        url(self.proxy.address(), database)
+        let primary = self.primary.address().to_string();
+        let url = self.primary.url(database);
+        url.replace(&primary, &self.proxy.address().to_string())
     }
 
     /// Returns the current primary.
@@ -58,11 +60,6 @@ impl PostgresPair {
     #[must_use]
     pub fn replica(&self) -> &Postgres {
         self.replica.as_ref().expect("renew_replica comes first")
-    }
-
-    /// Returns the current primary, so that it can be crashed.
-    pub fn primary_mut(&mut self) -> &mut Postgres {
-        &mut self.primary
     }
 
     /// Crashes the primary for good and promotes the replica. Returns when it accepts writes.
@@ -93,14 +90,13 @@ impl PostgresPair {
         drop(self.replica.take());
         // The copy must start without a synchronous replica of its own when it is promoted.
         self.set_synchronous("").await;
-        let mut replica = Postgres::prepare(&self.options);
-        let primary = self.primary.address();
+        let mut replica = Postgres::prepare(PostgresOptions::default());
         let mut copy = replica.program("pg_basebackup");
-        copy.args(["--dbname", &url(primary, "postgres"), "--pgdata"])
+        copy.args(["--dbname", &self.primary.url("postgres"), "--pgdata"])
             .arg(replica.data())
             .args(["--write-recovery-conf", "--checkpoint=fast"])
             .args(["--wal-method=stream", "--no-sync"]);
-        run_aside(copy).await;
+        run(copy).await;
         replica.start_again().await;
         self.make_synchronous().await;
         self.replica = Some(replica);
@@ -136,72 +132,17 @@ impl PostgresPair {
 }
 
 /// Repeats the query until the answer is true.
-async fn until_true(connection: &mut PgConnection, what: &'static str, question: &str) {
-    let patience = Patience::until(what);
-    loop {
-        let holds: bool = sqlx::query_scalar(AssertSqlSafe(question))
-            .fetch_one(&mut *connection)
-            .await
-            .unwrap();
-        if holds {
-            return;
-        }
-        patience.pause().await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use sqlx::{Connection as _, Executor as _, PgConnection};
-
-    use super::{PostgresOptions, PostgresPair};
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn postgres_promotes_its_replica_again_and_again_and_loses_no_commit() {
-        let mut pair = PostgresPair::start(PostgresOptions::default()).await;
-        let url = pair.url("postgres");
-        let mut connection = PgConnection::connect(&url).await.unwrap();
-        connection
-            .execute("CREATE TABLE promotions (number BIGINT); CREATE TABLE alone (number BIGINT)")
-            .await
-            .unwrap();
-        for number in 0..2_i64 {
-            let before = pair.primary().address();
-            sqlx::query("INSERT INTO promotions VALUES ($1)")
-                .bind(number)
-                .execute(&mut connection)
-                .await
-                .unwrap();
-
-            pair.promote().await;
-
-            assert!(connection.ping().await.is_err(), "its server has gone");
-            assert_ne!(pair.primary().address(), before);
-            connection = PgConnection::connect(&url).await.unwrap();
-            let write = connection.execute("INSERT INTO alone VALUES (1)");
-            tokio::time::timeout(Duration::from_secs(10), write)
-                .await
-                .expect("the new primary waits for a replica that it does not have")
-                .unwrap();
-            let kept: i64 = sqlx::query_scalar("SELECT count(*) FROM promotions")
-                .fetch_one(&mut connection)
-                .await
-                .unwrap();
-            assert_eq!(kept, number + 1);
-            pair.renew_replica().await;
-            pair.renew_replica().await;
-        }
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn postgres_acknowledges_no_commit_that_its_replica_lacks() {
-        let mut pair = PostgresPair::start(PostgresOptions::default()).await;
-        let mut connection = PgConnection::connect(&pair.url("postgres")).await.unwrap();
-        pair.replica.as_mut().unwrap().crash().await;
-        let commit = connection.execute("CREATE TABLE unreplicated (number BIGINT)");
-        let waited = tokio::time::timeout(Duration::from_millis(500), commit).await;
-        assert!(waited.is_err(), "committed without its replica");
+async fn until_true(connection: &mut PgConnection, what: &str, question: &str) {
+    let begun = Instant::now();
+    let ask = async |connection: &mut PgConnection| {
+        let query = sqlx::query_scalar::<_, bool>(AssertSqlSafe(question));
+        query.fetch_one(connection).await.unwrap()
+    };
+    while !ask(connection).await {
+        assert!(
+            begun.elapsed() < PATIENCE,
+            "{what}: not within {PATIENCE:?}"
+        );
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

@@ -2,31 +2,84 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
-    sync::{Arc, RwLock},
+    sync::{
+        Arc, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
-use hyper::{Request, Response, body::Incoming, server::conn::http2, service::service_fn};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty, Full, combinators::UnsyncBoxBody};
+use hyper::{
+    HeaderMap, Request, Response, Uri,
+    body::Incoming,
+    header::{CONTENT_TYPE, HeaderValue},
+    server::conn::http2,
+    service::service_fn,
+};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::{TokioExecutor, TokioIo},
+};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{oneshot, watch},
     task::JoinHandle,
+    time::sleep,
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    rpc_fault::{Answer, Counters, Loss, Repetition, RpcCounts, RpcFault, count},
-    rpc_message::{Body, Call, Reply, boxed, unavailable},
-    rpc_upstream::{Unreachable, Upstream},
-};
-
-/// The time for which silence lasts beyond the caller's deadline, or for a caller without one.
-const SILENCE_SECONDS: u64 = 10;
+/// The time after which a silent loss is told, later than every caller's deadline.
+const SILENCE: Duration = Duration::from_secs(12);
 /// The most streams that one connection may have open at once.
 const STREAMS_MAX: u32 = 1_000;
+const STATUS: &str = "grpc-status";
+/// gRPC's numbers for `CANCELLED` and `DEADLINE_EXCEEDED`.
+const GIVEN_UP: [&[u8]; 2] = [b"1", b"4"];
 
-type Decide = dyn Fn(&str) -> RpcFault + Send + Sync;
+/// The fate of one unary call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RpcFault {
+    /// It goes through.
+    None,
+    /// The request never arrives.
+    DropRequest(Loss),
+    /// The request arrives and is answered; the reply is lost.
+    DropReply(Loss),
+    /// The request is sent this much later. A request whose caller gives up before is not sent.
+    Delay(Duration),
+    /// The reply is returned this much later.
+    DelayReply(Duration),
+    /// The request arrives twice.
+    Repeat {
+        /// `None` sends both at once. Otherwise the second is sent this long after the first's
+        /// reply.
+        pause: Option<Duration>,
+        /// True if the caller gets the reply to the second.
+        second: bool,
+    },
+    /// The caller is told of a loss, and the request still arrives this much later, behind requests
+    /// that the caller sends meanwhile.
+    Late(Duration, Loss),
+    /// The deadline that the caller set (`grpc-timeout`) is replaced by this one.
+    Deadline(Duration),
+}
+
+/// The way in which the caller learns of a loss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// The caller gets the status UNAVAILABLE, as gRPC libraries report a lost connection.
+    Unavailable,
+    /// The caller's stream is reset.
+    Reset,
+    /// The caller learns nothing before its deadline.
+    Silence,
+}
+
+type Decide = dyn Fn() -> RpcFault + Send + Sync;
+/// A body that is passed through or was read before.
+type Body = UnsyncBoxBody<Bytes, hyper::Error>;
 
 /// A listener on loopback that passes unary calls to its upstream as a function decides. Streams
 /// (`Watch…`, health, reflection) always pass through. It stops when dropped.
@@ -38,7 +91,7 @@ pub struct RpcProxy {
 struct Shared {
     upstream: SocketAddr,
     decide: RwLock<Arc<Decide>>,
-    counters: Counters,
+    faults: AtomicU64,
     /// The number of requests that continue even if their caller has gone.
     pending: watch::Sender<usize>,
     stop: CancellationToken,
@@ -50,8 +103,8 @@ impl RpcProxy {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let shared = Arc::new(Shared {
             upstream,
-            decide: RwLock::new(Arc::new(|_| RpcFault::None)),
-            counters: Counters::default(),
+            decide: RwLock::new(Arc::new(|| RpcFault::None)),
+            faults: AtomicU64::new(0),
             pending: watch::Sender::new(0),
             stop: CancellationToken::new(),
         });
@@ -67,33 +120,24 @@ impl RpcProxy {
         self.address
     }
 
-    /// Sets the function that decides the fate of each call from now on, by its path
-    /// (`/package.Service/Rpc`).
-    pub fn decide(&self, decide: impl Fn(&str) -> RpcFault + Send + Sync + 'static) {
+    /// Sets the function that decides the fate of each call from now on.
+    pub fn decide(&self, decide: impl Fn() -> RpcFault + Send + Sync + 'static) {
         *self.shared.decide.write().unwrap() = Arc::new(decide);
     }
 
-    /// Ends all faults. Held requests still arrive: see [`Self::delivered`].
-    pub fn heal(&self) {
-        self.decide(|_| RpcFault::None);
-    }
-
-    /// Returns the number of requests in transit that no longer depend on their caller.
-    #[must_use]
-    pub fn pending(&self) -> usize {
-        *self.shared.pending.borrow()
-    }
-
-    /// Waits until no request is [`pending`](Self::pending).
-    pub async fn delivered(&self) {
+    /// Ends all faults, and waits until requests that no longer depend on their caller have
+    /// arrived.
+    pub async fn heal(&self) {
+        self.decide(|| RpcFault::None);
         let mut pending = self.shared.pending.subscribe();
         pending.wait_for(|pending| *pending == 0).await.unwrap();
     }
 
-    /// Returns the counts so far.
+    /// Returns the number of faults so far that took effect: a lost reply was given, a late request
+    /// was answered, a deadline passed.
     #[must_use]
-    pub fn counts(&self) -> RpcCounts {
-        self.shared.counters.read()
+    pub fn faults(&self) -> u64 {
+        self.shared.faults.load(Ordering::SeqCst)
     }
 }
 
@@ -103,30 +147,8 @@ impl Drop for RpcProxy {
     }
 }
 
-impl Shared {
-    /// Spawns a task that runs to its end even if the caller goes, unless the proxy stops.
-    fn spawn<T: Send + 'static>(
-        &self,
-        work: impl Future<Output = T> + Send + 'static,
-    ) -> JoinHandle<Option<T>> {
-        let pending = Pending::new(&self.pending);
-        let work = async move {
-            let _pending = pending;
-            work.await
-        };
-        tokio::spawn(self.stop.clone().run_until_cancelled_owned(work))
-    }
-}
-
 /// A request in transit, which is counted as long as this value exists.
 struct Pending(watch::Sender<usize>);
-
-impl Pending {
-    fn new(pending: &watch::Sender<usize>) -> Self {
-        pending.send_modify(|pending| *pending += 1);
-        Self(pending.clone())
-    }
-}
 
 impl Drop for Pending {
     fn drop(&mut self) {
@@ -137,7 +159,7 @@ impl Drop for Pending {
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     loop {
         let Ok((stream, _)) = listener.accept().await else {
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            sleep(Duration::from_millis(10)).await;
             continue;
         };
         let connection = connection(stream, Arc::clone(&shared));
@@ -149,37 +171,58 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 /// begin and end as they would without the proxy.
 async fn connection(stream: TcpStream, shared: Arc<Shared>) {
     drop(stream.set_nodelay(true));
-    let upstream = Arc::new(Upstream::new(shared.upstream, shared.stop.clone()));
-    let serve = service_fn(move |request| {
-        let path = Path {
-            shared: Arc::clone(&shared),
-            upstream: Arc::clone(&upstream),
-        };
-        path.call(request)
-    });
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    let client = Client::builder(TokioExecutor::new())
+        .http2_only(true)
+        .retry_canceled_requests(false)
+        .build(connector);
+    let path = Path { shared, client };
+    let serve = service_fn(move |request| path.clone().call(request));
+    let mut server = http2::Builder::new(TokioExecutor::new());
+    server.max_concurrent_streams(STREAMS_MAX);
     // An error means that the caller's connection ended, so there is nobody to tell.
-    drop(
-        http2::Builder::new(TokioExecutor::new())
-            .max_concurrent_streams(STREAMS_MAX)
-            .serve_connection(TokioIo::new(stream), serve)
-            .await,
-    );
+    drop(server.serve_connection(TokioIo::new(stream), serve).await);
 }
 
 /// Returns true if the call has, or may have, more than one message each way.
 fn is_stream(path: &str) -> bool {
-    path.starts_with("/grpc.")
-        || path
-            .rsplit('/')
-            .next()
-            .is_some_and(|rpc| rpc.starts_with("Watch"))
+    path.starts_with("/grpc.") || path.contains("/Watch")
+}
+
+/// The upstream accepts no connection, or the existing one is lost.
+#[derive(Debug, Clone, Copy)]
+struct Unreachable;
+
+/// A request of a unary call, read completely.
+#[derive(Clone)]
+struct Call {
+    uri: Uri,
+    headers: HeaderMap,
+    message: Bytes,
+}
+
+/// A reply to a unary call, read completely.
+struct Reply {
+    headers: HeaderMap,
+    message: Bytes,
+    trailers: Option<HeaderMap>,
+}
+
+impl Reply {
+    /// Returns true if it reports that the time was over: `CANCELLED` or `DEADLINE_EXCEEDED`.
+    fn was_given_up(&self) -> bool {
+        let maps = self.trailers.iter().chain([&self.headers]);
+        let mut statuses = maps.filter_map(|map| map.get(STATUS));
+        statuses.any(|status| GIVEN_UP.contains(&status.as_bytes()))
+    }
 }
 
 /// The path from a caller's connection to the upstream.
 #[derive(Clone)]
 struct Path {
     shared: Arc<Shared>,
-    upstream: Arc<Upstream>,
+    client: Client<HttpConnector, Body>,
 }
 
 impl Path {
@@ -188,78 +231,58 @@ impl Path {
             RpcFault::None
         } else {
             let decide = Arc::clone(&self.shared.decide.read().unwrap());
-            decide(request.uri().path())
+            decide()
+        };
+        let (parts, body) = request.into_parts();
+        let mut call = Call {
+            uri: parts.uri,
+            headers: parts.headers,
+            message: Bytes::new(),
         };
         if fault == RpcFault::None {
-            return Ok(self.pass(request.map(boxed)).await);
+            let passed = self.pass(call, body.boxed_unsync()).await;
+            return Ok(passed.map_or_else(
+                |Unreachable| unavailable(),
+                |response| response.map(BodyExt::boxed_unsync),
+            ));
         }
-        let Some(call) = Call::read(request).await else {
+        let Ok(message) = body.collect().await else {
             // The caller gave up before it had sent everything.
             return Err(h2::Reason::CANCEL.into());
         };
-        self.fail(call, fault).await
-    }
-
-    /// Passes a request on without a fault.
-    async fn pass(&self, request: Request<Body>) -> Response<Body> {
-        match self.upstream.send(request).await {
-            Ok(response) => {
-                count(&self.shared.counters.passed);
-                response.map(boxed)
-            }
-            Err(Unreachable) => self.away(),
-        }
-    }
-
-    async fn fail(&self, mut call: Call, fault: RpcFault) -> Result<Response<Body>, h2::Error> {
-        let counters = &self.shared.counters;
-        let deadline = call.timeout();
+        call.message = message.to_bytes();
         match fault {
-            RpcFault::None => Ok(self.answer(self.send(call).await)),
+            RpcFault::None => Ok(answer(self.send(call).await)),
             RpcFault::DropRequest(loss) => {
-                count(&counters.requests_dropped);
-                lose(loss, deadline).await
+                self.took_effect();
+                lose(loss).await
             }
             RpcFault::DropReply(loss) => {
-                let path = self.clone();
-                let sent = self.shared.spawn(async move {
-                    let counters = &path.shared.counters;
-                    match path.send(call).await {
-                        Ok(_) => count(&counters.replies_dropped),
-                        Err(Unreachable) => count(&counters.unreachable),
-                    }
-                });
-                drop(sent.await);
-                lose(loss, deadline).await
+                drop(self.send_aside(call, Duration::ZERO).await);
+                lose(loss).await
             }
             RpcFault::Delay(delay) => {
-                tokio::time::sleep(delay).await;
-                count(&counters.delayed);
-                Ok(self.answer(self.send(call).await))
+                sleep(delay).await;
+                self.took_effect();
+                Ok(answer(self.send(call).await))
             }
             RpcFault::DelayReply(delay) => {
                 let reply = self.send(call).await;
                 if reply.is_ok() {
-                    count(&counters.replies_delayed);
+                    self.took_effect();
                 }
-                tokio::time::sleep(delay).await;
-                Ok(self.answer(reply))
+                sleep(delay).await;
+                Ok(answer(reply))
             }
-            RpcFault::Repeat(repetition) => Ok(self.repeat(call, repetition).await),
-            RpcFault::Hold(behind) => {
-                let Some(deadline) = deadline else {
-                    self.send_later(call, behind, RpcFault::Late(behind));
-                    return Ok(unavailable());
-                };
-                self.send_later(call, deadline + behind, fault);
-                lose(Loss::Silence, Some(deadline)).await
-            }
-            RpcFault::Late(delay) => {
-                self.send_later(call, delay, fault);
-                Ok(unavailable())
+            RpcFault::Repeat { pause, second } => Ok(self.repeat(call, pause, second).await),
+            RpcFault::Late(delay, loss) => {
+                drop(self.send_aside(call, delay));
+                lose(loss).await
             }
             RpcFault::Deadline(deadline) => {
-                call.set_timeout(deadline);
+                let timeout = format!("{}m", deadline.as_millis());
+                call.headers
+                    .insert("grpc-timeout", timeout.parse().unwrap());
                 let began = Instant::now();
                 let reply = self.send(call).await;
                 let passed = began.elapsed() >= deadline;
@@ -267,88 +290,117 @@ impl Path {
                     .as_ref()
                     .is_ok_and(|reply| passed || reply.was_given_up())
                 {
-                    count(&counters.deadlines);
+                    self.took_effect();
                 }
-                Ok(self.answer(reply))
+                Ok(answer(reply))
             }
         }
     }
 
-    async fn send(&self, call: Call) -> Result<Reply, Unreachable> {
-        let response = self.upstream.send(call.into_request()).await?;
-        Reply::read(response).await.ok_or(Unreachable)
+    fn took_effect(&self) {
+        self.shared.faults.fetch_add(1, Ordering::SeqCst);
     }
 
-    fn answer(&self, reply: Result<Reply, Unreachable>) -> Response<Body> {
-        match reply {
-            Ok(reply) => reply.into_response(),
-            Err(Unreachable) => self.away(),
-        }
+    async fn pass(&self, call: Call, body: Body) -> Result<Response<Incoming>, Unreachable> {
+        let path = call.uri.path_and_query().map_or("/", |path| path.as_str());
+        let uri = format!("http://{}{path}", self.shared.upstream);
+        let mut request = Request::post(uri).body(body).unwrap();
+        *request.headers_mut() = call.headers;
+        self.client.request(request).await.map_err(|_| Unreachable)
     }
 
-    fn away(&self) -> Response<Body> {
-        count(&self.shared.counters.unreachable);
-        unavailable()
+    async fn send(&self, mut call: Call) -> Result<Reply, Unreachable> {
+        let body = Full::new(std::mem::take(&mut call.message));
+        let body = body.map_err(|never| match never {}).boxed_unsync();
+        let (parts, body) = self.pass(call, body).await?.into_parts();
+        let collected = body.collect().await.map_err(|_| Unreachable)?;
+        Ok(Reply {
+            headers: parts.headers,
+            trailers: collected.trailers().cloned(),
+            message: collected.to_bytes(),
+        })
     }
 
-    /// Sends a request later, without the knowledge of its caller; `fault` is the kind that it
-    /// counts as.
-    fn send_later(&self, call: Call, delay: Duration, fault: RpcFault) {
-        let path = self.clone();
-        self.shared.spawn(async move {
-            tokio::time::sleep(delay).await;
-            let counters = &path.shared.counters;
-            match (path.send(call).await, fault) {
-                (Err(Unreachable), _) => count(&counters.unreachable),
-                (Ok(_), RpcFault::Hold(_)) => count(&counters.held),
-                (Ok(_), _) => count(&counters.late),
-            }
-        });
-    }
-
-    async fn repeat(&self, call: Call, repetition: Repetition) -> Response<Body> {
-        let (first_ended, first_end) = oneshot::channel();
-        let (path, copy) = (self.clone(), call.clone());
-        let first = self.shared.spawn(async move {
-            let reply = path.send(copy).await;
-            // Nobody listens if the proxy has stopped.
-            let _ = first_ended.send(reply.is_ok());
-            reply
-        });
-        let path = self.clone();
-        let second = self.shared.spawn(async move {
-            let (first_answered, reply) = if let Some(pause) = repetition.pause {
-                let answered = first_end.await;
-                tokio::time::sleep(pause).await;
-                (answered, path.send(call).await)
-            } else {
-                let (reply, answered) = tokio::join!(path.send(call), first_end);
-                (answered, reply)
-            };
-            if first_answered == Ok(true) && reply.is_ok() {
-                count(&path.shared.counters.repeated);
-            }
-            reply
-        });
-        let chosen = match repetition.answer {
-            Answer::First => first,
-            Answer::Second => second,
+    /// Spawns a task that runs to its end even if the caller goes, unless the proxy stops.
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> JoinHandle<Option<()>> {
+        let pending = &self.shared.pending;
+        pending.send_modify(|pending| *pending += 1);
+        let pending = Pending(pending.clone());
+        let work = async move {
+            let _pending = pending;
+            work.await;
         };
-        let reply = chosen.await.ok().flatten();
-        self.answer(reply.unwrap_or(Err(Unreachable)))
+        tokio::spawn(self.shared.stop.clone().run_until_cancelled_owned(work))
+    }
+
+    /// Sends a request later, whose caller gets no reply to it.
+    fn send_aside(&self, call: Call, delay: Duration) -> JoinHandle<Option<()>> {
+        let path = self.clone();
+        self.spawn(async move {
+            sleep(delay).await;
+            if path.send(call).await.is_ok() {
+                path.took_effect();
+            }
+        })
+    }
+
+    async fn repeat(&self, call: Call, pause: Option<Duration>, second: bool) -> Response<Body> {
+        let (tell, told) = oneshot::channel();
+        let (tell_again, told_again) = oneshot::channel();
+        let path = self.clone();
+        self.spawn(async move {
+            let send = async |tell: oneshot::Sender<_>| {
+                let reply = path.send(call.clone()).await;
+                let arrived = reply.is_ok();
+                // Nobody listens to one of the two replies.
+                let _ = tell.send(reply);
+                arrived
+            };
+            let arrived = if let Some(pause) = pause {
+                let first = send(tell).await;
+                sleep(pause).await;
+                (first, send(tell_again).await)
+            } else {
+                tokio::join!(send(tell), send(tell_again))
+            };
+            if arrived == (true, true) {
+                path.took_effect();
+            }
+        });
+        let reply = if second { told_again.await } else { told.await };
+        answer(reply.unwrap_or(Err(Unreachable)))
     }
 }
 
+fn answer(reply: Result<Reply, Unreachable>) -> Response<Body> {
+    let Ok(reply) = reply else {
+        return unavailable();
+    };
+    let trailers = reply.trailers;
+    let body = Full::new(reply.message).with_trailers(async move { trailers.map(Ok) });
+    let body = body.map_err(|never| match never {}).boxed_unsync();
+    let mut response = Response::new(body);
+    *response.headers_mut() = reply.headers;
+    response
+}
+
+/// Returns the reply in the upstream's place, as gRPC libraries report a lost connection.
+fn unavailable() -> Response<Body> {
+    let mut response = Response::new(Empty::new().map_err(|never| match never {}).boxed_unsync());
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert(STATUS, HeaderValue::from_static("14"));
+    headers.insert("grpc-message", HeaderValue::from_static("lost on its way"));
+    response
+}
+
 /// Returns what the caller sees of a loss.
-async fn lose(loss: Loss, deadline: Option<Duration>) -> Result<Response<Body>, h2::Error> {
+async fn lose(loss: Loss) -> Result<Response<Body>, h2::Error> {
     match loss {
         Loss::Unavailable => return Ok(unavailable()),
         Loss::Reset => {}
         // The caller gives up at its deadline, which ends this.
-        Loss::Silence => {
-            let silence = Duration::from_secs(SILENCE_SECONDS);
-            tokio::time::sleep(deadline.unwrap_or_default() + silence).await;
-        }
+        Loss::Silence => sleep(SILENCE).await,
     }
     Err(h2::Reason::CANCEL.into())
 }

@@ -1,14 +1,11 @@
 //! Composes random requests from what is known.
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use homeroom_tests::dice::Dice;
 use prost_reflect::{Kind, MethodDescriptor};
 use serde_json::{Value, json};
-use uuid::Uuid;
 
-use crate::{
-    dice::Dice,
-    world::{ADMIN, CO_TEACHER, FIRST_STUDENT, TEACHER, World},
-};
+use crate::world::{ADMIN, CO_TEACHER, FIRST_STUDENT, TEACHER, World};
 
 /// The end of a resource name that nothing has.
 const NONE: &str = "01900000-0000-7000-8000-000000000000";
@@ -256,12 +253,10 @@ impl Composer<'_> {
     /// Returns a request id, or an empty string.
     fn request_id(&mut self) -> String {
         if self.dice.chance(30) {
-            return String::new();
+            String::new()
+        } else {
+            self.dice.request_id()
         }
-        // The id has version 7 and begins with 0, so that it depends on the random numbers alone.
-        let high = (self.dice.roll() >> 8) & 0xffff_ffff_ffff_0fff | 0x7000;
-        let low = (self.dice.roll() >> 2) | (1 << 63);
-        Uuid::from_u64_pair(high, low).to_string()
     }
 
     /// Mostly returns no etag; otherwise the one last seen, or a wrong one.

@@ -164,8 +164,9 @@ impl Request {
 mod tests {
     use std::collections::BTreeSet;
 
+    use homeroom_tests::dice::Dice;
+
     use super::*;
-    use crate::dice::Dice;
 
     #[test]
     fn every_method_of_the_contract_is_called() {

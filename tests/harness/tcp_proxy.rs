@@ -1,4 +1,4 @@
-//! A TCP proxy whose network fails on demand: delays, cuts, refusals and one-way partitions.
+//! A TCP proxy whose network fails on demand: cuts, refusals and one-way partitions.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -31,39 +31,17 @@ pub enum Direction {
     ToClient,
 }
 
-/// The proxy's counts since it was started.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct TcpCounts {
-    /// Connections that were accepted and not refused.
-    pub accepted: u64,
-    /// Connections reset as soon as they were accepted.
-    pub refused: u64,
-    /// Open connections that were reset by [`TcpProxy::cut`].
-    pub cut: u64,
-    /// Connections reset because the upstream accepted none.
-    pub unreachable: u64,
-    /// Chunks that were passed on with a delay.
-    pub delayed: u64,
-    /// Chunks that were held by a stall (and passed on after it, unless the connection was cut).
-    pub stalled: u64,
-}
-
 #[derive(Default)]
 struct Counters {
-    accepted: AtomicU64,
-    refused: AtomicU64,
-    cut: AtomicU64,
-    unreachable: AtomicU64,
-    delayed: AtomicU64,
-    stalled: AtomicU64,
     open: AtomicUsize,
+    /// Chunks that were held by a stall, and connections that were refused or cut.
+    faults: AtomicU64,
 }
 
 /// The current behavior of the network.
 #[derive(Debug, Clone)]
 struct Network {
     upstream: SocketAddr,
-    delay: Duration,
     refuse: bool,
     stalled: [bool; 2],
     /// The generation: connections of an older one must be reset.
@@ -71,7 +49,7 @@ struct Network {
 }
 
 /// A listener on loopback that passes every connection to its upstream, as far as its network
-/// allows. When dropped, it stops and its connections are reset.
+/// allows. When dropped, it stops and its connections end.
 pub struct TcpProxy {
     address: SocketAddr,
     network: watch::Sender<Network>,
@@ -87,7 +65,6 @@ impl TcpProxy {
             address: listener.local_addr().unwrap(),
             network: watch::Sender::new(Network {
                 upstream,
-                delay: Duration::ZERO,
                 refuse: false,
                 stalled: [false; 2],
                 generation: 0,
@@ -117,11 +94,6 @@ impl TcpProxy {
             .send_modify(|network| network.upstream = upstream);
     }
 
-    /// Delays each chunk of bytes by this much, in both directions. Zero means no delay.
-    pub fn delay(&self, delay: Duration) {
-        self.network.send_modify(|network| network.delay = delay);
-    }
-
     /// Resets new connections at once, or accepts them again. Open connections stay: see
     /// [`Self::cut`].
     pub fn refuse(&self, refuse: bool) {
@@ -149,27 +121,18 @@ impl TcpProxy {
         self.counters.open.load(Ordering::SeqCst)
     }
 
-    /// Ends all faults: delays, refusals and stalls.
+    /// Ends all faults: refusals and stalls.
     pub fn heal(&self) {
         self.network.send_modify(|network| {
-            network.delay = Duration::ZERO;
             network.refuse = false;
             network.stalled = [false; 2];
         });
     }
 
-    /// Returns the counts so far.
+    /// Returns the number of chunks that were held and of connections that were reset or refused.
     #[must_use]
-    pub fn counts(&self) -> TcpCounts {
-        let read = |counter: &AtomicU64| counter.load(Ordering::SeqCst);
-        TcpCounts {
-            accepted: read(&self.counters.accepted),
-            refused: read(&self.counters.refused),
-            cut: read(&self.counters.cut),
-            unreachable: read(&self.counters.unreachable),
-            delayed: read(&self.counters.delayed),
-            stalled: read(&self.counters.stalled),
-        }
+    pub fn faults(&self) -> u64 {
+        self.counters.faults.load(Ordering::SeqCst)
     }
 }
 
@@ -197,10 +160,9 @@ async fn accept(
         };
         if network.borrow().refuse {
             reset(&client);
-            count(&counters.refused);
+            count(&counters.faults);
             continue;
         }
-        count(&counters.accepted);
         let connection = connection(client, network.clone(), Arc::clone(&counters));
         tokio::spawn(stop.clone().run_until_cancelled_owned(connection));
     }
@@ -233,26 +195,22 @@ async fn connection(
     counters: Arc<Counters>,
 ) {
     let _open = Open::new(&counters);
-    // Without this, a connection that ends because the proxy is dropped would end in good order.
-    reset(&client);
     let Network {
         upstream,
         generation,
         ..
     } = *network.borrow();
     let Ok(mut server) = TcpStream::connect(upstream).await else {
-        count(&counters.unreachable);
+        reset(&client);
         return;
     };
-    reset(&server);
     for stream in [&client, &server] {
         drop(stream.set_nodelay(true));
     }
-    let passed = {
+    let ends_in_order = {
         let (from_client, to_client) = client.split();
         let (from_server, to_server) = server.split();
-        let ends = [network.clone(), network.clone()];
-        let [out, back] = ends;
+        let [out, back] = [network.clone(), network.clone()];
         let both = async {
             tokio::try_join!(
                 pass(
@@ -269,28 +227,16 @@ async fn connection(
             // A cut takes precedence if both are ready.
             biased;
             _ = network.wait_for(|network| network.generation != generation) => {
-                count(&counters.cut);
-                return;
+                count(&counters.faults);
+                false
             }
-            passed = both => passed,
+            passed = both => passed.is_ok(),
         }
     };
-    if passed.is_ok() {
-        // Both sides have shut down, so the connection closes in good order.
-        for stream in [&client, &server] {
-            drop(socket_ends_in_order(stream));
-        }
+    if !ends_in_order {
+        reset(&client);
+        reset(&server);
     }
-}
-
-/// Undoes [`reset`]. Everything was written and shut down before, so there is nothing to linger
-/// for.
-fn socket_ends_in_order(stream: &TcpStream) -> io::Result<()> {
-    #[expect(
-        deprecated,
-        reason = "None does not block on close, which is what is deprecated"
-    )]
-    stream.set_linger(None)
 }
 
 /// Passes one direction to its end.
@@ -304,13 +250,8 @@ async fn pass(
     let mut chunk = vec![0; CHUNK_BYTES];
     loop {
         let length = from.read(&mut chunk).await?;
-        let delay = network.borrow().delay;
-        if !delay.is_zero() && length > 0 {
-            tokio::time::sleep(delay).await;
-            count(&counters.delayed);
-        }
         if network.borrow().stalled[direction as usize] {
-            count(&counters.stalled);
+            count(&counters.faults);
             // An error would mean that the proxy is gone and this task is about to be stopped.
             drop(
                 network
