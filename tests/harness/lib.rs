@@ -132,7 +132,7 @@ impl Homeroom {
         let verifier = Arc::new(Verifier::new(keys, ISSUER, AUDIENCE, clock.clone()));
         let shutdown = Shutdown::new();
         let membership = membership::start(
-            membership::Config::for_tests(
+            membership::Config::local(
                 databases.membership.clone(),
                 verifier.clone(),
                 Arc::new(KeyRing::generate(&*random).unwrap()),
@@ -145,16 +145,19 @@ impl Homeroom {
         )
         .await
         .unwrap();
-        let mut config = invitations::Config::for_tests(
+        let service = membership::Config::local(
             databases.invitations.clone(),
-            databases.redis.clone(),
-            membership.address(),
             verifier,
             Arc::new(KeyRing::generate(&*random).unwrap()),
-            own_signer,
-            ISSUER,
-            AUDIENCE,
         );
+        let address = format!("http://{}", membership.address());
+        let mut config = invitations::Config {
+            redis_url: databases.redis.clone(),
+            // A busy machine must not decide whether Redis counts as unreachable.
+            redis_call_max: Duration::from_secs(10),
+            limiter_follows_clock: true,
+            ..invitations::Config::local(service, address, own_signer)
+        };
         adjust(&mut config);
         let invitations = invitations::start(
             config,

@@ -1,16 +1,13 @@
 //! Both services in one process, started by their own `start` functions.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc};
 
-use homeroom_invitations::{
-    app::workers::Pauses,
-    domain::public_url::PublicUrl,
-    limiter::{Budgets, fallback::REDIS_CALL_MAX_MILLIS},
-};
+use homeroom_invitations::domain::public_url::PublicUrl;
 use homeroom_kit::{
     auth::{Signer, Verifier},
     clock::{SharedClock, SystemClock},
     random::SystemRandomness,
+    service::Dependencies,
     shutdown::Shutdown,
 };
 
@@ -59,68 +56,50 @@ impl Embedded {
         let connections_max = settings.connections_max / SERVICES;
         let clock: SharedClock = Arc::new(SystemClock);
         let material = folder.load_or_generate()?;
-        let verifier = || -> Result<_, Failure> {
-            let keys = folder.token_keys()?;
-            Ok(Arc::new(Verifier::new(
-                keys,
-                ISSUER,
-                AUDIENCE,
-                clock.clone(),
-            )))
+        let dependencies = || Dependencies {
+            clock: Arc::clone(&clock),
+            random: Arc::new(SystemRandomness),
         };
-        let service = |listen, database_url, keys, verifier| homeroom_kit::service::Settings {
-            listen,
-            database_url,
-            migrate_at_start: true,
-            verifier,
-            issuer: ISSUER.to_owned(),
-            audience: AUDIENCE.to_owned(),
-            keys: Arc::new(keys),
-            reflection: true,
-            tls: None,
-            connections_max,
-            insecure_plaintext: false,
-            metrics_listen: None,
+        let service = |listen, database, keys| -> Result<_, Failure> {
+            let token_keys = folder.token_keys()?;
+            let verifier = Verifier::new(token_keys, ISSUER, AUDIENCE, Arc::clone(&clock));
+            Ok(homeroom_kit::service::Settings {
+                listen,
+                connections_max,
+                ..homeroom_kit::service::Settings::local(
+                    folder.database(database)?,
+                    Arc::new(verifier),
+                    Arc::new(keys),
+                )
+            })
         };
 
         let membership_shutdown = shutdown.followed_by();
         let membership = homeroom_membership::start(
             service(
                 settings.membership,
-                folder.database(MEMBERSHIP_DATABASE_FILE)?,
+                MEMBERSHIP_DATABASE_FILE,
                 material.membership_keys,
-                verifier()?,
-            ),
-            homeroom_membership::Dependencies {
-                clock: clock.clone(),
-                random: Arc::new(SystemRandomness),
-            },
+            )?,
+            dependencies(),
             membership_shutdown.clone(),
         )
         .await?;
-
+        let config = homeroom_invitations::Config::local(
+            service(
+                settings.invitations,
+                INVITATIONS_DATABASE_FILE,
+                material.invitations_keys,
+            )?,
+            format!("http://{}", membership.address()),
+            Arc::new(material.invitations_signer),
+        );
         let invitations = homeroom_invitations::start(
             homeroom_invitations::Config {
-                service: service(
-                    settings.invitations,
-                    folder.database(INVITATIONS_DATABASE_FILE)?,
-                    material.invitations_keys,
-                    verifier()?,
-                ),
-                redis_url: None,
-                membership_url: format!("http://{}", membership.address()),
-                membership_tls: None,
                 public_url: settings.public_url,
-                signer: Arc::new(material.invitations_signer),
-                budgets: Budgets::default(),
-                pauses: Pauses::default(),
-                redis_call_max: Duration::from_millis(REDIS_CALL_MAX_MILLIS),
-                limiter_follows_clock: false,
+                ..config
             },
-            homeroom_invitations::Dependencies {
-                clock: clock.clone(),
-                random: Arc::new(SystemRandomness),
-            },
+            dependencies(),
             shutdown.clone(),
         )
         .await?;

@@ -3,12 +3,7 @@
 use std::{env, net::SocketAddr, path::Path};
 
 use anstream::println;
-use homeroom_kit::{
-    config::{Environment, Reader},
-    server,
-    shutdown::Shutdown,
-    telemetry,
-};
+use homeroom_kit::{config::Reader, server, shutdown::Shutdown, telemetry};
 
 use crate::{
     Failure,
@@ -53,8 +48,8 @@ pub(crate) async fn run(arguments: &ServeArguments) -> Result<(), Failure> {
 }
 
 /// Reads settings from the environment, and starts logging as set by `LOG_FORMAT` and `RUST_LOG` if all are valid.
-fn start<T>(read: impl FnOnce(&mut Reader<'_>) -> T) -> Result<T, Failure> {
-    let mut reader = Reader::new(&Environment);
+fn start<T>(read: impl FnOnce(&mut Reader) -> T) -> Result<T, Failure> {
+    let mut reader = Reader::of_environment();
     let logs = telemetry::Settings::read(&mut reader);
     let settings = read(&mut reader);
     reader.finish()?;

@@ -7,10 +7,8 @@ use std::{
 };
 
 use homeroom_kit::{
-    auth::{Signer, Verifier},
+    auth::Signer,
     config::{ConfigErrors, Reader},
-    database,
-    keys::KeyRing,
     service::Settings,
     tls::{self, ClientTls, Names},
 };
@@ -21,6 +19,19 @@ use crate::{
     limiter::{Budgets, fallback::REDIS_CALL_MAX_MILLIS, redis::RedisStore},
     membership::MembershipClient,
 };
+
+/// The settings that only this service has, for its command line.
+pub const SETTINGS: &str = "\
+LISTEN_ADDRESS where to listen; 127.0.0.1:50052 if unset
+REDIS_URL Redis of the limiter; unset: limited within the process
+MEMBERSHIP_URL the membership service, as http://host:port or https://host:port
+MEMBERSHIP_CA_FILE PEM of the authority that signs membership's certificate; required with https://
+MEMBERSHIP_CLIENT_CERT_FILE PEM of the certificate that is shown to membership; unset: none
+MEMBERSHIP_CLIENT_KEY_FILE PEM of that certificate's private key
+PUBLIC_URL the base of every URL handed out, as https://join.school.example
+SIGNING_KEY_FILE this service's own Ed25519 key, PKCS#8 PEM, for its calls of membership
+CALLS_PER_MINUTE_MAX attempts of one calling service a minute; unset: no limit
+LIMITER_BUDGETS the limiter's budgets, as user_daily=20,address_hourly=30";
 
 /// The address that the service listens on by default.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 50_052);
@@ -60,7 +71,7 @@ pub struct Config {
 
 impl Config {
     /// Reads every setting and reports every mistake.
-    pub fn read(mut reader: Reader<'_>) -> Result<Self, ConfigErrors> {
+    pub fn read(mut reader: Reader) -> Result<Self, ConfigErrors> {
         let service = Settings::read(&mut reader, DEFAULT_LISTEN, None);
         let redis_url = reader.optional("REDIS_URL", parse_redis_url);
         let membership_url = reader.required("MEMBERSHIP_URL", |url| {
@@ -74,54 +85,34 @@ impl Config {
         let required = service.zip(membership_url).zip(public_url).zip(signer);
         let (((service, membership_url), public_url), signer) = reader.finish_with(required)?;
         Ok(Self {
-            service,
             redis_url,
-            membership_url,
             membership_tls,
             public_url,
-            signer: Arc::new(signer),
             budgets,
-            pauses: Pauses::default(),
-            redis_call_max: Duration::from_millis(REDIS_CALL_MAX_MILLIS),
-            limiter_follows_clock: false,
+            ..Self::local(service, membership_url, Arc::new(signer))
         })
     }
 
-    /// Returns settings for a test: a free port on loopback, the schema brought up to date, and the injected clock for
-    /// everything.
+    /// Returns settings of a service whose limiter keeps its state in the process, and whose membership service speaks
+    /// plaintext.
     #[must_use]
     #[expect(
-        clippy::too_many_arguments,
-        reason = "what differs between tests, each once"
+        clippy::missing_panics_doc,
+        clippy::expect_used,
+        reason = "the constant address parses"
     )]
-    #[expect(clippy::missing_panics_doc, reason = "the constant address parses")]
-    #[expect(clippy::expect_used, reason = "the constant address parses")]
-    pub fn for_tests(
-        database_url: database::Url,
-        redis_url: Option<String>,
-        membership: SocketAddr,
-        verifier: Arc<Verifier>,
-        keys: Arc<KeyRing>,
-        signer: Arc<Signer>,
-        issuer: &str,
-        audience: &str,
-    ) -> Self {
+    pub fn local(service: Settings, membership_url: String, signer: Arc<Signer>) -> Self {
         Self {
-            service: Settings {
-                issuer: issuer.to_owned(),
-                audience: audience.to_owned(),
-                ..Settings::for_tests(database_url, verifier, keys)
-            },
-            redis_url,
-            membership_url: format!("http://{membership}"),
+            service,
+            redis_url: None,
+            membership_url,
             membership_tls: None,
             public_url: PublicUrl::parse("https://join.example").expect("is a URL"),
             signer,
             budgets: Budgets::default(),
             pauses: Pauses::default(),
-            // A test machine is busy: a test must not depend on luck for whether Redis counts as unreachable.
-            redis_call_max: Duration::from_secs(10),
-            limiter_follows_clock: true,
+            redis_call_max: Duration::from_millis(REDIS_CALL_MAX_MILLIS),
+            limiter_follows_clock: false,
         }
     }
 }
@@ -142,7 +133,7 @@ fn parse_redis_url(text: &str) -> Result<String, &'static str> {
 mod tests {
     use std::path::Path;
 
-    use homeroom_kit::random::SeededRandomness;
+    use homeroom_kit::{keys::KeyRing, random::SeededRandomness};
 
     use super::*;
 
@@ -195,6 +186,16 @@ mod tests {
         assert!(told("MEMBERSHIP_CA_FILE"), "{errors:?}");
         for (name, _) in source {
             assert!(!told(name), "{name}: {errors:?}");
+        }
+    }
+
+    #[test]
+    fn every_setting_is_in_the_readme() {
+        let readme = include_str!("../../../README.md");
+        for line in SETTINGS.lines() {
+            let (name, help) = line.split_once(' ').unwrap();
+            assert!(readme.contains(&format!("\n| `{name}` |")), "{name}");
+            assert!(!help.is_empty());
         }
     }
 

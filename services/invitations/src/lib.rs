@@ -18,14 +18,12 @@ mod maintenance;
 pub mod membership;
 pub mod redemption;
 mod service;
-mod settings;
 pub mod store;
 
-pub use config::{Config, DEFAULT_LISTEN};
+pub use config::{Config, DEFAULT_LISTEN, SETTINGS};
 pub use homeroom_kit::service::Dependencies;
 pub use maintenance::{RotationError, migrate, rotate_keys};
 pub use service::{Service, StartError, start};
-pub use settings::SETTINGS;
 
 /// The name of this service in page tokens of its feed, in failpoints and metrics.
 pub(crate) const SERVICE: &str = "invitations";

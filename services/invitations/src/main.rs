@@ -15,9 +15,9 @@ fn main() -> ExitCode {
          services; stopped anywhere, it goes on when run again",
     );
     let command = service::command("invitations", about, SETTINGS).subcommand(rotate_keys);
-    service::run(command, async |name, flags| match name {
-        "migrate" => service::migrate(flags, migrate).await,
-        "rotate-keys" => rotate_keys_command::run(flags).await,
-        _ => service::serve(flags, Config::read, start).await,
+    service::run(command, async |name, settings| match name {
+        "migrate" => service::migrate(settings, migrate).await,
+        "rotate-keys" => rotate_keys_command::run(settings).await,
+        _ => service::serve(settings, Config::read, start).await,
     })
 }

@@ -12,7 +12,7 @@ use homeroom_invitations::{
     rotate_keys,
 };
 use homeroom_kit::{
-    config::Flags,
+    config::Reader,
     keys::KeyRing,
     request_ids::REQUEST_ID_HOURS,
     service::{self, Failure},
@@ -27,8 +27,8 @@ const GOOD: Style = AnsiColor::Green.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 
 /// Rotates the secrets. Fails if any is left under an old key.
-pub(crate) async fn run(flags: &Flags) -> Result<(), Failure> {
-    let (url, keys) = service::read_database(flags, |reader| {
+pub(crate) async fn run(settings: Reader) -> Result<(), Failure> {
+    let (url, keys) = service::read_database(settings, |reader| {
         reader.required("KEYS_FILE", KeyRing::read_named)
     })?;
     let shutdown = Shutdown::on_signals()?;

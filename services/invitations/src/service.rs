@@ -92,8 +92,8 @@ pub async fn start(
         &config.membership_url,
         config.membership_tls.as_ref(),
         Arc::clone(&config.signer),
-        settings.issuer.as_str(),
-        settings.audience.as_str(),
+        settings.verifier.issuer(),
+        settings.verifier.audience(),
         Arc::clone(&dependencies.clock),
     )?);
     let writes = Writes::new();
@@ -192,7 +192,7 @@ fn limiter(config: &Config, dependencies: &Dependencies) -> Result<Arc<dyn Limit
 
 #[cfg(test)]
 mod tests {
-    use std::{net::SocketAddr, time::Duration};
+    use std::time::Duration;
 
     use homeroom_kit::{
         auth::{Signer, TokenKeys, Verifier},
@@ -200,6 +200,7 @@ mod tests {
         database::Url,
         keys::KeyRing,
         random::SeededRandomness,
+        service::Settings,
     };
 
     use super::*;
@@ -224,16 +225,11 @@ mod tests {
     async fn started(url: &Url, keys: TokenKeys) -> StartError {
         let random = Arc::new(SeededRandomness::new(1));
         let clock = Arc::new(SystemClock);
-        let mut config = Config::for_tests(
-            url.clone(),
-            None,
-            SocketAddr::from(([127, 0, 0, 1], 1)),
-            Arc::new(Verifier::new(keys, ISSUER, AUDIENCE, clock.clone())),
-            Arc::new(KeyRing::generate(random.as_ref()).unwrap()),
-            Arc::new(signer()),
-            ISSUER,
-            AUDIENCE,
-        );
+        let verifier = Verifier::new(keys, ISSUER, AUDIENCE, clock.clone());
+        let ring = KeyRing::generate(random.as_ref()).unwrap();
+        let settings = Settings::local(url.clone(), Arc::new(verifier), Arc::new(ring));
+        let nobody = "http://127.0.0.1:1".to_owned();
+        let mut config = Config::local(settings, nobody, Arc::new(signer()));
         config.service.migrate_at_start = false;
         let dependencies = Dependencies { clock, random };
         match start(config, dependencies, Shutdown::new()).await {

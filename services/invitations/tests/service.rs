@@ -9,7 +9,7 @@
 #[path = "support/scrape.rs"]
 mod scrape;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use chrono::TimeDelta;
 use homeroom_api::{
@@ -24,6 +24,7 @@ use homeroom_kit::{
     database::{Options, Url},
     keys::KeyRing,
     random::SystemRandomness,
+    service::Settings,
     shutdown::Shutdown,
 };
 use tempfile::TempDir;
@@ -41,20 +42,12 @@ async fn without_membership(signer: &Arc<Signer>) -> (TempDir, Config) {
     let url = Url::Sqlite(folder.path().join("invitations.db"));
     let store = store::open(&url, Options::default(), true).await.unwrap();
     store.close().await;
-    let nobody: SocketAddr = "127.0.0.1:1".parse().unwrap();
     let keys = signer.keys(None).unwrap();
     let verifier = Verifier::new(keys, ISSUER, AUDIENCE, Arc::new(SystemClock));
-    let config = Config::for_tests(
-        url,
-        None,
-        nobody,
-        Arc::new(verifier),
-        Arc::new(KeyRing::generate(&SystemRandomness).unwrap()),
-        signer.clone(),
-        ISSUER,
-        AUDIENCE,
-    );
-    (folder, config)
+    let ring = KeyRing::generate(&SystemRandomness).unwrap();
+    let settings = Settings::local(url, Arc::new(verifier), Arc::new(ring));
+    let nobody = "http://127.0.0.1:1".to_owned();
+    (folder, Config::local(settings, nobody, signer.clone()))
 }
 
 fn dependencies() -> Dependencies {

@@ -1,77 +1,14 @@
-//! Configuration, read through a trait and checked as a whole: all mistakes are reported together, before anything is
-//! bound.
+//! Configuration, read from the environment and the command line and checked as a whole: all mistakes are reported
+//! together, before anything is bound.
 
-use std::{collections::BTreeMap, env, fmt, path::Path, str::FromStr};
+use std::{collections::BTreeMap, env, ffi::OsString, fmt, path::Path, str::FromStr};
 
 use crate::{key_files, secret::SecretText};
-
-/// A source of settings.
-pub trait Source {
-    /// Returns the setting's text; None if it is not set or empty.
-    fn get(&self, name: &str) -> Option<String>;
-}
-
-/// The process's environment.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Environment;
-
-impl Source for Environment {
-    fn get(&self, name: &str) -> Option<String> {
-        env::var_os(name)
-            .map(|text| text.to_string_lossy().into_owned())
-            .filter(|text| !text.is_empty())
-    }
-}
-
-/// Flags of the command line, each named after its setting (`DATABASE_URL` is `--database-url`), which take precedence
-/// over the environment.
-#[derive(Clone, Default)]
-pub struct Flags(BTreeMap<String, String>);
-
-impl fmt::Debug for Flags {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_set().entries(self.0.keys()).finish()
-    }
-}
-
-impl Flags {
-    /// Creates the source from the given flags, by the names of their settings.
-    #[must_use]
-    pub fn new<'a>(given: impl IntoIterator<Item = (&'a str, String)>) -> Self {
-        let given = given.into_iter();
-        Self(given.map(|(name, text)| (name.to_owned(), text)).collect())
-    }
-
-    fn get_over(&self, environment: &dyn Source, name: &str) -> Option<String> {
-        if let Some(text) = self.0.get(name) {
-            return Some(text.clone());
-        }
-        // A flag takes precedence over the file that the environment names for the same setting.
-        let by_flag = name
-            .strip_suffix("_FILE")
-            .is_some_and(|setting| self.0.contains_key(setting));
-        if by_flag { None } else { environment.get(name) }
-    }
-}
-
-impl Source for Flags {
-    fn get(&self, name: &str) -> Option<String> {
-        self.get_over(&Environment, name)
-    }
-}
 
 /// Returns the flag of a setting: `DATABASE_URL` is `--database-url`.
 #[must_use]
 pub fn flag_of(name: &str) -> String {
     format!("--{}", name.to_ascii_lowercase().replace('_', "-"))
-}
-
-impl<const N: usize> Source for [(&str, &str); N] {
-    fn get(&self, name: &str) -> Option<String> {
-        self.iter()
-            .find(|(key, text)| *key == name && !text.is_empty())
-            .map(|(_, text)| (*text).to_owned())
-    }
 }
 
 /// All mistakes in a configuration.
@@ -91,28 +28,50 @@ impl fmt::Display for ConfigErrors {
 impl std::error::Error for ConfigErrors {}
 
 /// Reads settings and collects their mistakes.
-pub struct Reader<'source> {
-    source: &'source dyn Source,
+pub struct Reader {
+    given: BTreeMap<String, SecretText>,
     errors: Vec<String>,
 }
 
-impl fmt::Debug for Reader<'_> {
+impl fmt::Debug for Reader {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Reader")
-            .field("errors", &self.errors)
-            .finish_non_exhaustive()
+        let names = self.given.keys();
+        formatter.debug_set().entries(names).finish()
     }
 }
 
-impl<'source> Reader<'source> {
-    /// Creates a reader of a source.
+impl Reader {
+    /// Creates a reader of these settings. An empty one counts as not set.
     #[must_use]
-    pub fn new(source: &'source dyn Source) -> Self {
+    pub fn new(given: &[(&str, &str)]) -> Self {
+        let given = given.iter();
+        Self::over(given.map(|(name, text)| ((*name).to_owned(), (*text).to_owned())))
+    }
+
+    /// Creates a reader of the process's environment.
+    #[must_use]
+    pub fn of_environment() -> Self {
+        let text = |text: OsString| text.to_string_lossy().into_owned();
+        Self::over(env::vars_os().map(|(name, value)| (text(name), text(value))))
+    }
+
+    fn over(given: impl Iterator<Item = (String, String)>) -> Self {
+        let given = given.filter(|(_, text)| !text.is_empty());
         Self {
-            source,
+            given: given.map(|(name, text)| (name, text.into())).collect(),
             errors: Vec::new(),
         }
+    }
+
+    /// Sets a flag of the command line, which takes precedence over the environment, also over the file that the
+    /// environment names for the same setting.
+    pub fn set(&mut self, name: &str, text: String) {
+        self.given.remove(&format!("{name}_FILE"));
+        self.given.insert(name.to_owned(), text.into());
+    }
+
+    fn get(&self, name: &str) -> Option<SecretText> {
+        self.given.get(name).cloned()
     }
 
     /// Reads a required setting. The parser's error completes the sentence "NAME …" and says what to set.
@@ -122,7 +81,7 @@ impl<'source> Reader<'source> {
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Option<T> {
         let value = self.optional(name, parse);
-        if value.is_none() && self.source.get(name).is_none() {
+        if value.is_none() && !self.is_set(name) {
             self.error(
                 name,
                 format_args!("is required but not set: set it, or give {}", flag_of(name)),
@@ -137,14 +96,16 @@ impl<'source> Reader<'source> {
         name: &str,
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Option<T> {
-        let text = self.source.get(name)?;
-        parse(&text).map_err(|error| self.error(name, error)).ok()
+        let text = self.get(name)?;
+        parse(text.expose())
+            .map_err(|error| self.error(name, error))
+            .ok()
     }
 
     /// Returns true if a setting is present.
     #[must_use]
     pub fn is_set(&self, name: &str) -> bool {
-        self.source.get(name).is_some()
+        self.given.contains_key(name)
     }
 
     /// Reads a setting with a default.
@@ -165,18 +126,18 @@ impl<'source> Reader<'source> {
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Option<T> {
         let file_name = format!("{name}_FILE");
-        let secret: SecretText = match (self.source.get(name), self.source.get(&file_name)) {
+        let secret = match (self.get(name), self.get(&file_name)) {
             (Some(_), Some(_)) => {
                 self.error(name, format_args!("and {file_name} are both set: set one"));
                 return None;
             }
-            (Some(text), None) => text.into(),
-            (None, Some(path)) => match key_files::read_text(Path::new(&path)) {
+            (Some(text), None) => text,
+            (None, Some(path)) => match key_files::read_text(Path::new(path.expose())) {
                 Ok(text) => SecretText::new(text.trim_end_matches(['\r', '\n'])),
                 Err(error) => {
                     self.error(
                         &file_name,
-                        format_args!("names {path}, which cannot be read: {error}"),
+                        format_args!("names {}, which cannot be read: {error}", path.expose()),
                     );
                     return None;
                 }
@@ -292,15 +253,15 @@ mod tests {
 
     #[test]
     fn flags_go_before_the_environment_and_its_files() {
-        let environment = [("PORT", "70"), ("KEY_FILE", "/a/key"), ("OTHER_FILE", "/b")];
-        let flags = Flags::new([("PORT", "71".to_owned()), ("KEY", "secret".to_owned())]);
-        let get = |name: &str| flags.get_over(&environment, name);
-        assert_eq!(get("PORT").as_deref(), Some("71"));
-        assert_eq!(get("KEY").as_deref(), Some("secret"));
-        assert_eq!(get("KEY_FILE"), None);
-        assert_eq!(get("OTHER_FILE").as_deref(), Some("/b"));
-        assert_eq!(get("ABSENT"), None);
-        assert!(!format!("{flags:?}").contains("secret"));
+        let mut reader =
+            Reader::new(&[("PORT", "70"), ("KEY_FILE", "/a/key"), ("OTHER_FILE", "/b")]);
+        reader.set("PORT", "71".to_owned());
+        reader.set("KEY", "secret".to_owned());
+        assert_eq!(reader.optional("PORT", parse_text).as_deref(), Some("71"));
+        let key = reader.required_from_secret("KEY", parse_text);
+        assert_eq!(key.as_deref(), Some("secret"));
+        assert!(reader.is_set("OTHER_FILE") && !reader.is_set("KEY_FILE"));
+        assert!(!format!("{reader:?}").contains("secret"));
         assert_eq!(flag_of("DATABASE_URL"), "--database-url");
     }
 

@@ -33,7 +33,7 @@ pub enum MetricsError {
 
 /// Reads `METRICS_LISTEN_ADDRESS`; returns `None` if metrics are not served. An address beyond
 /// loopback is an error unless `insecure_plaintext`.
-pub fn read_address(reader: &mut Reader<'_>, insecure_plaintext: bool) -> Option<SocketAddr> {
+pub fn read_address(reader: &mut Reader, insecure_plaintext: bool) -> Option<SocketAddr> {
     let parse = parse_as("an IP address and a port, such as 127.0.0.1:9464");
     let address: Option<SocketAddr> = reader.optional(METRICS_LISTEN_ADDRESS, parse);
     if !insecure_plaintext

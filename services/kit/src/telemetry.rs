@@ -43,7 +43,7 @@ pub struct Settings {
 
 impl Settings {
     /// Reads `LOG_FORMAT` and `RUST_LOG`; the reader reports their mistakes.
-    pub fn read(reader: &mut Reader<'_>) -> Self {
+    pub fn read(reader: &mut Reader) -> Self {
         let format = reader.or_default("LOG_FORMAT", Format::default(), str::parse);
         let filter = reader.optional("RUST_LOG", |text| {
             EnvFilter::try_new(text).map_err(|error| {
@@ -164,8 +164,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_bad_connections_does_not_fill_the_log() {
-        let nothing_set: [(&str, &str); 0] = [];
-        let filter = Settings::read(&mut Reader::new(&nothing_set)).filter;
+        let filter = Settings::read(&mut Reader::new(&[])).filter;
         let written = testing::Log::default();
         let log = tracing_subscriber::registry().with(written.layer().with_filter(filter));
         tracing::subscriber::with_default(log, || {

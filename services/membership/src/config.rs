@@ -8,6 +8,11 @@ use homeroom_kit::{
     service::Settings,
 };
 
+/// The settings that only this service has, for its command line.
+pub const SETTINGS: &str = "\
+LISTEN_ADDRESS where to listen; 127.0.0.1:50051 if unset
+INVITATIONS_JWKS_FILE the public keys of the invitations service, where JWKS_FILE does not hold them";
+
 /// The address to listen on if none is set.
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 50_051);
 
@@ -19,7 +24,7 @@ const INVITATIONS_KEYS: ServiceKeys = ServiceKeys {
 };
 
 /// Reads all settings, and reports all mistakes together.
-pub fn read_config(mut reader: Reader<'_>) -> Result<Settings, ConfigErrors> {
+pub fn read_config(mut reader: Reader) -> Result<Settings, ConfigErrors> {
     let settings = Settings::read(&mut reader, DEFAULT_LISTEN, Some(INVITATIONS_KEYS));
     reader.finish_with(settings)
 }
@@ -60,6 +65,16 @@ mod tests {
             "LISTEN_ADDRESS",
         ];
         assert_eq!(named, expected);
+    }
+
+    #[test]
+    fn every_setting_is_in_the_readme() {
+        let readme = include_str!("../../../README.md");
+        for line in SETTINGS.lines() {
+            let (name, help) = line.split_once(' ').unwrap();
+            assert!(readme.contains(&format!("\n| `{name}` |")), "{name}");
+            assert!(!help.is_empty());
+        }
     }
 
     #[test]

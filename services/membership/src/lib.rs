@@ -16,7 +16,7 @@ mod grpc;
 mod service;
 pub mod store;
 
-pub use config::read_config;
+pub use config::{SETTINGS, read_config};
 pub use homeroom_kit::service::{Dependencies, Settings as Config, StartError};
 pub use service::{Service, migrate, start};
 

@@ -164,7 +164,7 @@ mod tests {
         let clock = Arc::new(SystemClock);
         let random = Arc::new(SeededRandomness::new(1));
         let verifier = Verifier::new(keys, "https://platform.example", "homeroom", clock.clone());
-        let config = Settings::for_tests(
+        let config = Settings::local(
             Url::Sqlite("/nowhere".into()),
             Arc::new(verifier),
             Arc::new(KeyRing::generate(random.as_ref()).unwrap()),

@@ -171,24 +171,22 @@ impl Stage {
         let shared: SharedClock = clock.clone();
         let verifier = Verifier::new(workshop.verifier_keys.clone(), ISSUER, AUDIENCE, shared);
         let verifier = Arc::new(verifier);
-        let mut membership_config = membership::Config::for_tests(
+        let mut membership_config = membership::Config::local(
             url(folder.path(), Which::Membership),
             Arc::clone(&verifier),
             Arc::clone(&workshop.keys),
         );
         membership_config.migrate_at_start = false;
         membership_config.reflection = false;
-        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut invitations_config = invitations::Config::for_tests(
+        let service = membership::Config::local(
             url(folder.path(), Which::Invitations),
-            None,
-            nowhere,
             verifier,
             Arc::clone(&workshop.keys),
-            Arc::clone(&workshop.own_signer),
-            ISSUER,
-            AUDIENCE,
         );
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let signer = Arc::clone(&workshop.own_signer);
+        let url = format!("http://{nowhere}");
+        let mut invitations_config = invitations::Config::local(service, url, signer);
         invitations_config.service.migrate_at_start = false;
         invitations_config.service.reflection = false;
         invitations_config.pauses = Pauses {

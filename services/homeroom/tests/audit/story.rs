@@ -62,7 +62,7 @@ impl Running {
         let ring = || Arc::new(KeyRing::generate(&SystemRandomness).unwrap());
         let shutdown = Shutdown::new();
         let membership = homeroom_membership::start(
-            homeroom_membership::Config::for_tests(
+            homeroom_membership::Config::local(
                 databases.url(In::Membership),
                 verifier.clone(),
                 ring(),
@@ -75,17 +75,11 @@ impl Running {
         )
         .await
         .unwrap();
+        let service =
+            homeroom_membership::Config::local(databases.url(In::Invitations), verifier, ring());
+        let address = format!("http://{}", membership.address());
         let invitations = homeroom_invitations::start(
-            homeroom_invitations::Config::for_tests(
-                databases.url(In::Invitations),
-                None,
-                membership.address(),
-                verifier,
-                ring(),
-                own_signer,
-                ISSUER,
-                AUDIENCE,
-            ),
+            homeroom_invitations::Config::local(service, address, own_signer),
             homeroom_invitations::Dependencies { clock, random },
             shutdown.clone(),
         )

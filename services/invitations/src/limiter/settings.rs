@@ -13,7 +13,7 @@ impl Budgets {
     /// Returns the default budgets with the changes of the settings, and reports every mistake in them. Each budget is
     /// a whole number of at most [`BUDGET_MAX`], and may be named once.
     #[must_use]
-    pub fn read(reader: &mut Reader<'_>) -> Self {
+    pub fn read(reader: &mut Reader) -> Self {
         let mut budgets = Self {
             calling_service_attempts_per_minute: reader
                 .optional(CALLS_PER_MINUTE_MAX, parse_calls_per_minute),

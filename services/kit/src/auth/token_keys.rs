@@ -99,7 +99,7 @@ impl TokenKeys {
 
 /// Reads `JWKS_FILE` or `JWKS_URL`, one of which must be set, and the optional file of another service's keys. Files
 /// are read at once; a URL is fetched when the service starts.
-pub fn read_token_keys(reader: &mut Reader<'_>, service: Option<ServiceKeys>) -> Option<TokenKeys> {
+pub fn read_token_keys(reader: &mut Reader, service: Option<ServiceKeys>) -> Option<TokenKeys> {
     match (reader.is_set(FILE_SETTING), reader.is_set(URL_SETTING)) {
         (true, true) => reader.error(
             FILE_SETTING,

@@ -65,6 +65,18 @@ impl Verifier {
         }
     }
 
+    /// Returns the `iss` of access tokens.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// Returns the `aud` of access tokens.
+    #[must_use]
+    pub fn audience(&self) -> &str {
+        &self.audience
+    }
+
     /// Replaces the keys when the issuer has rotated them, and forgets the tokens that the earlier keys verified.
     pub(super) fn replace_keys(&self, keys: Keys) {
         let mut used = self.trusted.write().unwrap_or_else(PoisonError::into_inner);

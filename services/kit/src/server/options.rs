@@ -45,7 +45,7 @@ pub const CONNECTIONS_MIN: usize = 16;
 pub const CONNECTIONS_MAX: usize = 1_000_000;
 
 /// Reads `CONNECTIONS_MAX`: the most connections that a process may have open.
-pub fn read_connections_max(reader: &mut Reader<'_>) -> usize {
+pub fn read_connections_max(reader: &mut Reader) -> usize {
     reader.or_default(CONNECTIONS_SETTING, CONNECTIONS_DEFAULT, |text| {
         let number = text.trim().parse().ok();
         number

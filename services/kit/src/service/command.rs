@@ -7,7 +7,7 @@ use clap::{Arg, Command, builder::NonEmptyStringValueParser};
 use super::{Dependencies, Service};
 use crate::{
     clock::SystemClock,
-    config::{ConfigErrors, Flags, Reader, flag_of},
+    config::{ConfigErrors, Reader, flag_of},
     database::{OpenError, Url},
     random::SystemRandomness,
     shutdown::{self, Shutdown},
@@ -17,58 +17,39 @@ use crate::{
 /// The error of a command.
 pub type Failure = Box<dyn Error + Send + Sync>;
 
-/// A setting: its environment variable and its description.
-pub type Setting = (&'static str, &'static str);
+/// The settings of every service, one a line: the environment variable, and its description. Each is
+/// a flag of the same name: `DATABASE_URL` is `--database-url`.
+const SETTINGS: &str = "\
+DATABASE_URL postgres://user:password@host/database or sqlite://path
+MIGRATE_AT_START bring the schema up to date at start: true or false
+JWKS_FILE the public keys of access tokens
+JWKS_URL their https:// address instead
+TOKEN_ISSUER the `iss` of access tokens
+TOKEN_AUDIENCE the `aud` of access tokens
+KEYS_FILE the keys of this service, as version:base64,…
+REFLECTION serve gRPC reflection: true if unset
+TLS_CERT_FILE PEM of the server's certificate, and of those between it and its authority; unset: plaintext
+TLS_KEY_FILE PEM of that certificate's private key
+TLS_CLIENT_CA_FILE PEM of the authorities one of which must have signed a client's certificate; unset: none is asked for
+INSECURE_PLAINTEXT listen beyond loopback without TLS: false if unset
+CONNECTIONS_MAX connections open at most, further ones wait: 8000 if unset
+LOG_FORMAT text or json; text if unset
+METRICS_LISTEN_ADDRESS where Prometheus reads metrics, without a token; unset: nowhere";
 
-/// The settings of every service.
-const SETTINGS: &[Setting] = &[
-    (
-        "DATABASE_URL",
-        "postgres://user:password@host/database or sqlite://path",
-    ),
-    (
-        "MIGRATE_AT_START",
-        "bring the schema up to date at start: true or false",
-    ),
-    ("JWKS_FILE", "the public keys of access tokens"),
-    ("JWKS_URL", "their https:// address instead"),
-    ("TOKEN_ISSUER", "the `iss` of access tokens"),
-    ("TOKEN_AUDIENCE", "the `aud` of access tokens"),
-    ("KEYS_FILE", "the keys of this service, as version:base64,…"),
-    ("REFLECTION", "serve gRPC reflection: true if unset"),
-    (
-        "TLS_CERT_FILE",
-        "PEM of the server's certificate, and of those between it and its authority; unset: plaintext",
-    ),
-    ("TLS_KEY_FILE", "PEM of that certificate's private key"),
-    (
-        "TLS_CLIENT_CA_FILE",
-        "PEM of the authorities one of which must have signed a client's certificate; unset: none is asked for",
-    ),
-    (
-        "INSECURE_PLAINTEXT",
-        "listen beyond loopback without TLS: false if unset",
-    ),
-    (
-        "CONNECTIONS_MAX",
-        "connections open at most, further ones wait: 8000 if unset",
-    ),
-    ("LOG_FORMAT", "text or json; text if unset"),
-    (
-        "METRICS_LISTEN_ADDRESS",
-        "where Prometheus reads metrics, without a token; unset: nowhere",
-    ),
-];
+/// Returns the name and the description of each setting of a table such as [`SETTINGS`].
+fn settings(table: &'static str) -> impl Iterator<Item = (&'static str, &'static str)> {
+    table.lines().filter_map(|line| line.split_once(' '))
+}
 
 /// Returns the command line of the service `name`, with its `own` settings before those of every
-/// service. Each is a flag of the same name: `DATABASE_URL` is `--database-url`.
+/// service. Each line of `own` has an environment variable and its description.
 #[must_use]
-pub fn command(name: &'static str, about: &'static str, own: &[Setting]) -> Command {
-    let flags = own.iter().chain(SETTINGS).map(|(name, help)| {
-        Arg::new(*name)
+pub fn command(name: &'static str, about: &'static str, own: &'static str) -> Command {
+    let flags = settings(own).chain(settings(SETTINGS)).map(|(name, help)| {
+        Arg::new(name)
             .long(flag_of(name).trim_start_matches('-').to_owned())
-            .value_name(*name)
-            .help(*help)
+            .value_name(name)
+            .help(help)
             .value_parser(NonEmptyStringValueParser::new())
             .global(true)
     });
@@ -84,20 +65,22 @@ pub fn command(name: &'static str, about: &'static str, own: &[Setting]) -> Comm
         .subcommand(Command::new("migrate").about("Brings the schema of DATABASE_URL up to date"))
 }
 
-/// Runs a service's program, which receives the command and its flags.
+/// Runs a service's program, which receives the command and the settings.
 pub fn run(
     command: Command,
-    program: impl AsyncFnOnce(&str, &Flags) -> Result<(), Failure>,
+    program: impl AsyncFnOnce(&str, Reader) -> Result<(), Failure>,
 ) -> ExitCode {
     let service = command.get_name().to_owned();
     let matches = command.get_matches();
     let (name, matches) = matches.subcommand().unwrap_or(("serve", &matches));
-    let flags = Flags::new(matches.ids().filter_map(|id| {
-        let text = matches.get_one::<String>(id.as_str())?;
-        Some((id.as_str(), text.clone()))
-    }));
+    let mut reader = Reader::of_environment();
+    for flag in matches.ids() {
+        if let Some(text) = matches.get_one::<String>(flag.as_str()) {
+            reader.set(flag.as_str(), text.clone());
+        }
+    }
     shutdown::run(async {
-        match program(name, &flags).await {
+        match program(name, reader).await {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => {
                 // Logging may not have started, so this goes to standard error.
@@ -110,11 +93,10 @@ pub fn run(
 
 /// Starts logging, and the service by its configuration; then waits for its end.
 pub async fn serve<Config, App, Failed: Into<Failure>>(
-    flags: &Flags,
-    read: impl FnOnce(Reader<'_>) -> Result<Config, ConfigErrors>,
+    mut reader: Reader,
+    read: impl FnOnce(Reader) -> Result<Config, ConfigErrors>,
     start: impl AsyncFnOnce(Config, Dependencies, Shutdown) -> Result<Service<App>, Failed>,
 ) -> Result<(), Failure> {
-    let mut reader = Reader::new(flags);
     let logs = telemetry::Settings::read(&mut reader);
     let config = read(reader)?;
     telemetry::init(logs)?;
@@ -133,10 +115,9 @@ pub async fn serve<Config, App, Failed: Into<Failure>>(
 
 /// Starts logging, for a command that needs the database and the settings that `more` reads.
 pub fn read_database<T>(
-    flags: &Flags,
-    more: impl FnOnce(&mut Reader<'_>) -> Option<T>,
+    mut reader: Reader,
+    more: impl FnOnce(&mut Reader) -> Option<T>,
 ) -> Result<(Url, T), Failure> {
-    let mut reader = Reader::new(flags);
     let logs = telemetry::Settings::read(&mut reader);
     let url = reader.required_from_secret("DATABASE_URL", Url::parse);
     let more = more(&mut reader);
@@ -147,10 +128,10 @@ pub fn read_database<T>(
 
 /// Migrates the database's schema.
 pub async fn migrate(
-    flags: &Flags,
+    reader: Reader,
     migrate: impl AsyncFnOnce(&Url) -> Result<(), OpenError>,
 ) -> Result<(), Failure> {
-    let (url, ()) = read_database(flags, |_| Some(()))?;
+    let (url, ()) = read_database(reader, |_| Some(()))?;
     migrate(&url).await?;
     println!("{} is up to date", url.place());
     Ok(())
@@ -162,18 +143,19 @@ mod tests {
     use crate::server::CONNECTIONS_DEFAULT;
 
     #[test]
-    fn what_a_setting_says_of_its_default_is_so() {
-        let says = |name, text: &str| {
-            let mut settings = SETTINGS.iter();
-            settings.any(|(setting, what)| *setting == name && what.ends_with(text))
-        };
+    fn every_setting_is_described_here_and_in_the_readme() {
+        let readme = include_str!("../../../../README.md");
+        for (name, help) in settings(SETTINGS) {
+            assert!(readme.contains(&format!("\n| `{name}` |")), "{name}");
+            assert!(!help.is_empty());
+        }
         let connections = format!(": {CONNECTIONS_DEFAULT} if unset");
-        assert!(says("CONNECTIONS_MAX", &connections));
+        assert!(SETTINGS.contains(&connections));
     }
 
     #[test]
     fn each_setting_is_a_flag_of_the_same_name_before_and_after_a_command() {
-        let own: &[Setting] = &[("PUBLIC_URL", "a base")];
+        let own = "PUBLIC_URL a base";
         command("kit", "nothing", own).debug_assert();
         for line in [
             ["kit", "--public-url", "a", "serve"],

@@ -10,7 +10,7 @@ use std::{io, net::SocketAddr, sync::Arc};
 use async_trait::async_trait;
 use tokio::{net::TcpListener, task::JoinHandle};
 
-pub use command::{Failure, Setting, command, migrate, read_database, run, serve};
+pub use command::{Failure, command, migrate, read_database, run, serve};
 pub use settings::Settings;
 pub use workers::Workers;
 

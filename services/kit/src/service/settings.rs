@@ -28,10 +28,6 @@ pub struct Settings {
     pub migrate_at_start: bool,
     /// The verifier of access tokens. `JWKS_FILE` or `JWKS_URL`, `TOKEN_ISSUER`, `TOKEN_AUDIENCE`
     pub verifier: Arc<Verifier>,
-    /// The `iss` of access tokens, including the service's own. `TOKEN_ISSUER`
-    pub issuer: String,
-    /// The `aud` of access tokens, including the service's own. `TOKEN_AUDIENCE`
-    pub audience: String,
     /// The keys of stored secrets, MACs and page tokens. `KEYS_FILE`
     pub keys: Arc<KeyRing>,
     /// True to serve gRPC reflection. `REFLECTION`
@@ -51,7 +47,7 @@ impl Settings {
     /// Reads the settings; returns `None` after an error, which the reader reports. `listen` is the
     /// default listen address, `service_keys` are the keys of another service that calls this one.
     pub fn read(
-        reader: &mut Reader<'_>,
+        reader: &mut Reader,
         listen: SocketAddr,
         service_keys: Option<ServiceKeys>,
     ) -> Option<Self> {
@@ -70,16 +66,12 @@ impl Settings {
         let insecure_plaintext = reader.or_default("INSECURE_PLAINTEXT", false, parse_flag);
         let metrics_listen = metrics::read_address(reader, insecure_plaintext);
         let tls = tls::read_server(reader, listen, insecure_plaintext);
-        let (issuer, audience) = (issuer?, audience?);
-        let clock = Arc::new(SystemClock);
-        let verifier = Verifier::new(token_keys?, issuer.as_str(), audience.as_str(), clock);
+        let verifier = Verifier::new(token_keys?, issuer?, audience?, Arc::new(SystemClock));
         Some(Self {
             listen,
             database_url: database_url?,
             migrate_at_start,
             verifier: Arc::new(verifier),
-            issuer,
-            audience,
             keys: Arc::new(keys?),
             reflection,
             tls,
@@ -89,16 +81,15 @@ impl Settings {
         })
     }
 
-    /// Returns settings for a test: a free port on loopback, and a migrated schema.
+    /// Returns settings of a service for its own machine: a free port on loopback, and a schema that is migrated at
+    /// start.
     #[must_use]
-    pub fn for_tests(database_url: Url, verifier: Arc<Verifier>, keys: Arc<KeyRing>) -> Self {
+    pub fn local(database_url: Url, verifier: Arc<Verifier>, keys: Arc<KeyRing>) -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             database_url,
             migrate_at_start: true,
             verifier,
-            issuer: String::new(),
-            audience: String::new(),
             keys,
             reflection: true,
             tls: None,

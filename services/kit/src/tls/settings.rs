@@ -10,7 +10,7 @@ use crate::config::Reader;
 
 impl Names {
     /// Returns the identity, whether any part of it was set, and the authorities.
-    fn read(&self, reader: &mut Reader<'_>) -> (Option<IdentityFiles>, bool, Option<PathBuf>) {
+    fn read(&self, reader: &mut Reader) -> (Option<IdentityFiles>, bool, Option<PathBuf>) {
         let [certificate, key, authorities] = [self.certificate, self.key, self.authorities]
             .map(|name| reader.optional(name, |path| Ok::<_, Infallible>(PathBuf::from(path))));
         let given = certificate.is_some() || key.is_some();
@@ -37,7 +37,7 @@ fn missing(with: &str) -> String {
 /// Reads TLS of the server that listens on `listen`; returns `None` for plaintext. Beyond loopback
 /// that is an error of `LISTEN_ADDRESS`, unless `insecure_plaintext`.
 pub fn read_server(
-    reader: &mut Reader<'_>,
+    reader: &mut Reader,
     listen: SocketAddr,
     insecure_plaintext: bool,
 ) -> Option<ServerTls> {
@@ -73,7 +73,7 @@ pub fn read_server(
 /// Reads TLS of the client for the address `url`, which the setting `url_name` holds; returns
 /// `None` for plaintext. `https://` requires authorities, and files require `https://`.
 pub fn read_client(
-    reader: &mut Reader<'_>,
+    reader: &mut Reader,
     names: &Names,
     url_name: &str,
     url: Option<&str>,
@@ -113,7 +113,7 @@ fn needless(set: &str) -> String {
     format!("must begin with https://, since the certificates of {set} are for TLS")
 }
 
-fn tell(reader: &mut Reader<'_>, mistakes: impl Iterator<Item = String>) {
+fn tell(reader: &mut Reader, mistakes: impl Iterator<Item = String>) {
     for mistake in mistakes {
         reader.mistake(mistake);
     }

@@ -26,7 +26,7 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use homeroom_kit::{
     clock::{Clock, SystemClock},
-    config::{Flags, Reader},
+    config::Reader,
     random::SystemRandomness,
     shutdown::Shutdown,
     telemetry,
@@ -93,8 +93,7 @@ fn obey_input(clock: Arc<SteppedClock>) {
 }
 
 async fn serve_membership(clock: Arc<SteppedClock>) -> Result<(), Failure> {
-    let flags = Flags::new([]);
-    let mut reader = Reader::new(&flags);
+    let mut reader = Reader::of_environment();
     let logs = telemetry::Settings::read(&mut reader);
     let config = homeroom_membership::read_config(reader)?;
     telemetry::init(logs)?;
@@ -108,8 +107,7 @@ async fn serve_membership(clock: Arc<SteppedClock>) -> Result<(), Failure> {
 }
 
 async fn serve_invitations(clock: Arc<SteppedClock>) -> Result<(), Failure> {
-    let flags = Flags::new([]);
-    let mut reader = Reader::new(&flags);
+    let mut reader = Reader::of_environment();
     let logs = telemetry::Settings::read(&mut reader);
     let config = homeroom_invitations::Config::read(reader)?;
     telemetry::init(logs)?;
