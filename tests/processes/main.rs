@@ -1,7 +1,6 @@
 //! Both services as processes: killed, stopped, restarted, traced, migrated and upgraded.
 
 mod canary;
-mod connections;
 mod crowd;
 mod durability;
 mod jwks_url;

@@ -10,7 +10,7 @@ use std::{
 };
 
 use homeroom_api::invitations::v1::RedemptionOutcome;
-use homeroom_kit::tls::{ClientTls, IdentityFiles};
+use homeroom_kit::tls::{ClientTls, IdentityFiles, SERVER_NAMES};
 use homeroom_tests::{
     Claims, Clients, Engine,
     databases::Databases,
@@ -152,7 +152,7 @@ impl Secured {
             certificate: self.path("caller.pem"),
             key: self.path("caller.key"),
         };
-        let tls = ClientTls::load(self.path("ca.pem"), Some(identity)).unwrap();
+        let tls = ClientTls::load(SERVER_NAMES, self.path("ca.pem"), Some(identity)).unwrap();
         let channel = |service: Service| -> Channel {
             let address = format!("https://{}", self.processes.address(service));
             tls.channel(&Endpoint::from_shared(address).unwrap())

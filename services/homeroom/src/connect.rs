@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use homeroom_kit::tls::{ClientTls, IdentityFiles, Names, TlsFileErrors};
+use homeroom_kit::tls::{ClientTls, IdentityFiles, Names};
 use tonic::transport::{Channel, Endpoint};
 
 use crate::{Failure, arguments::TlsArguments};
@@ -38,16 +38,10 @@ fn tls(arguments: &TlsArguments) -> Result<Option<ClientTls>, Failure> {
     let Some(authorities) = arguments.ca_file.clone() else {
         return Ok(None);
     };
-    let files = (&arguments.client_cert_file, &arguments.client_key_file);
-    let identity = match files {
-        (Some(certificate), Some(key)) => Some(IdentityFiles {
-            certificate: certificate.clone(),
-            key: key.clone(),
-        }),
-        _ => None,
-    };
-    let told = |errors: TlsFileErrors| errors.told(&FLAGS).collect::<Vec<_>>().join("; ");
-    let mut tls = ClientTls::load(authorities, identity).map_err(told)?;
+    let files = arguments.client_cert_file.clone();
+    let identity = files.zip(arguments.client_key_file.clone());
+    let identity = identity.map(|(certificate, key)| IdentityFiles { certificate, key });
+    let mut tls = ClientTls::load(FLAGS, authorities, identity)?;
     if let Some(name) = &arguments.server_name {
         tls = tls
             .with_server_name(name)

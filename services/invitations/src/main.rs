@@ -2,11 +2,11 @@
 
 mod rotate_keys_command;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, sync::Arc};
 
 use clap::Command;
 use homeroom_invitations::{Config, SETTINGS, migrate, start};
-use homeroom_kit::service;
+use homeroom_kit::{clock::SystemClock, service};
 
 fn main() -> ExitCode {
     let about = "Tokens, codes, join URLs and redemptions of Homeroom.";
@@ -18,6 +18,6 @@ fn main() -> ExitCode {
     service::run(command, async |name, settings| match name {
         "migrate" => service::migrate(settings, migrate).await,
         "rotate-keys" => rotate_keys_command::run(settings).await,
-        _ => service::serve(settings, Config::read, start).await,
+        _ => service::serve(settings, Arc::new(SystemClock), Config::read, start).await,
     })
 }

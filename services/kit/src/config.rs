@@ -159,12 +159,12 @@ impl Reader {
 
     /// Records a mistake in the combination of settings.
     pub fn error(&mut self, name: &str, what: impl fmt::Display) {
-        self.mistake(format!("{name} {what}"));
+        self.errors.push(format!("{name} {what}"));
     }
 
-    /// Records a mistake that names its setting itself.
-    pub(crate) fn mistake(&mut self, mistake: String) {
-        self.errors.push(mistake);
+    /// Records mistakes that name their settings themselves.
+    pub(crate) fn mistakes(&mut self, mistakes: Vec<String>) {
+        self.errors.extend(mistakes);
     }
 
     /// Fails with all mistakes, if there are any.

@@ -1,92 +1,57 @@
 //! Logging.
 
-use std::{
-    io::{self, IsTerminal as _},
-    str::FromStr,
-};
+use std::io::{self, IsTerminal as _};
 
 use crate::config::Reader;
-use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+use tracing_subscriber::{
+    EnvFilter, fmt,
+    layer::SubscriberExt as _,
+    util::{SubscriberInitExt as _, TryInitError},
+};
 
 /// The log levels without `RUST_LOG`. h2 warns of each connection that it ends for a flood, so attackers could fill the
 /// log.
 const DEFAULT_DIRECTIVES: &str = "info,sqlx=warn,h2=error,hyper=warn,tower=warn";
 
-/// The format of a log line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Format {
-    /// For people, on one line.
-    #[default]
-    Text,
-    /// For collectors: one JSON object on each line.
-    Json,
-}
-
-impl FromStr for Format {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "text" => Ok(Self::Text),
-            "json" => Ok(Self::Json),
-            _ => Err("must be `text` or `json`"),
-        }
-    }
-}
-
 /// The settings of the log: levels and format.
 #[derive(Debug)]
 pub struct Settings {
-    format: Format,
+    /// True for collectors: one JSON object on each line.
+    json: bool,
     filter: EnvFilter,
 }
 
 impl Settings {
     /// Reads `LOG_FORMAT` and `RUST_LOG`; the reader reports their mistakes.
     pub fn read(reader: &mut Reader) -> Self {
-        let format = reader.or_default("LOG_FORMAT", Format::default(), str::parse);
+        let json = reader.or_default("LOG_FORMAT", false, |text| match text {
+            "text" => Ok(false),
+            "json" => Ok(true),
+            _ => Err("must be `text` or `json`"),
+        });
         let filter = reader.optional("RUST_LOG", |text| {
             EnvFilter::try_new(text).map_err(|error| {
                 format!("must be a list such as `info,sqlx=warn`, levels by target: {error}")
             })
         });
         Self {
-            format,
+            json,
             filter: filter.unwrap_or_else(|| EnvFilter::new(DEFAULT_DIRECTIVES)),
         }
     }
 }
 
-/// The error if logging could not be started.
-#[derive(Debug, thiserror::Error)]
-pub enum TelemetryError {
-    /// Logging was already started in this process.
-    #[error("logs are being written already: {0}")]
-    AlreadyStarted(#[from] tracing_subscriber::util::TryInitError),
-}
-
 /// Starts writing logs to standard error. Works once in a process.
-pub fn init(settings: Settings) -> Result<(), TelemetryError> {
-    let Settings { format, filter } = settings;
-    let registry = tracing_subscriber::registry().with(filter);
-    match format {
-        Format::Text => registry
-            .with(
-                fmt::layer()
-                    .with_ansi(io::stderr().is_terminal())
-                    .with_writer(io::stderr),
-            )
-            .try_init()?,
-        Format::Json => registry
-            .with(
-                fmt::layer()
-                    .json()
-                    .flatten_event(true)
-                    .with_writer(io::stderr),
-            )
-            .try_init()?,
+pub fn init(settings: Settings) -> Result<(), TryInitError> {
+    let registry = tracing_subscriber::registry().with(settings.filter);
+    let layer = fmt::layer()
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(io::stderr);
+    if settings.json {
+        registry.with(layer.json().flatten_event(true)).try_init()
+    } else {
+        registry.with(layer).try_init()
     }
-    Ok(())
 }
 
 /// Access to the log for tests.
@@ -143,13 +108,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn formats_are_named() {
-        assert_eq!("text".parse(), Ok(Format::Text));
-        assert_eq!("json".parse(), Ok(Format::Json));
-        assert!("xml".parse::<Format>().is_err());
-    }
-
-    #[test]
     fn both_settings_are_judged_with_all_others() {
         let wrong = [("LOG_FORMAT", "xml"), ("RUST_LOG", "info,sqlx=loudly")];
         let mut reader = Reader::new(&wrong);
@@ -158,7 +116,7 @@ mod tests {
         assert!(errors.len() == 2 && errors.concat().contains("RUST_LOG must be a list"));
         let right = [("LOG_FORMAT", "json"), ("RUST_LOG", "debug,sqlx=warn")];
         let mut reader = Reader::new(&right);
-        assert_eq!(Settings::read(&mut reader).format, Format::Json);
+        assert!(Settings::read(&mut reader).json);
         assert!(reader.finish().is_ok());
     }
 

@@ -1,8 +1,8 @@
 //! The membership service as its own process.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, sync::Arc};
 
-use homeroom_kit::service;
+use homeroom_kit::{clock::SystemClock, service};
 use homeroom_membership::{SETTINGS, migrate, read_config, start};
 
 fn main() -> ExitCode {
@@ -10,6 +10,6 @@ fn main() -> ExitCode {
     let command = service::command("membership", about, SETTINGS);
     service::run(command, async |name, settings| match name {
         "migrate" => service::migrate(settings, migrate).await,
-        _ => service::serve(settings, read_config, start).await,
+        _ => service::serve(settings, Arc::new(SystemClock), read_config, start).await,
     })
 }

@@ -6,7 +6,7 @@ use clap::{Arg, Command, builder::NonEmptyStringValueParser};
 
 use super::{Dependencies, Service};
 use crate::{
-    clock::SystemClock,
+    clock::SharedClock,
     config::{ConfigErrors, Reader, flag_of},
     database::{OpenError, Url},
     random::SystemRandomness,
@@ -94,6 +94,7 @@ pub fn run(
 /// Starts logging, and the service by its configuration; then waits for its end.
 pub async fn serve<Config, App, Failed: Into<Failure>>(
     mut reader: Reader,
+    clock: SharedClock,
     read: impl FnOnce(Reader) -> Result<Config, ConfigErrors>,
     start: impl AsyncFnOnce(Config, Dependencies, Shutdown) -> Result<Service<App>, Failed>,
 ) -> Result<(), Failure> {
@@ -101,7 +102,7 @@ pub async fn serve<Config, App, Failed: Into<Failure>>(
     let config = read(reader)?;
     telemetry::init(logs)?;
     let dependencies = Dependencies {
-        clock: Arc::new(SystemClock),
+        clock,
         random: Arc::new(SystemRandomness),
     };
     let shutdown = Shutdown::on_signals()?;

@@ -15,7 +15,7 @@ use tower::{ServiceExt as _, service_fn};
 
 use super::{
     HTTP2, agreed_on_http2,
-    files::{Contents, Files, IdentityFiles, TlsFileErrors},
+    files::{Contents, Files, IdentityFiles, Names, TlsFileErrors},
     provider,
     reload::{Reload, Reloading},
 };
@@ -30,17 +30,20 @@ pub struct ClientTls {
 
 impl ClientTls {
     /// Loads a client that trusts servers whose certificates one of `server_authorities` has
-    /// signed, and that presents `identity` to those that ask.
+    /// signed, and that presents `identity` to those that ask. `names` are the settings or the
+    /// flags of the files, for errors.
     pub fn load(
+        names: Names,
         server_authorities: PathBuf,
         identity: Option<IdentityFiles>,
     ) -> Result<Self, TlsFileErrors> {
         let files = Files {
+            names,
             identity,
             authorities: Some(server_authorities),
         };
         Ok(Self {
-            reloading: Arc::new(Reloading::load(files, build)?),
+            reloading: Reloading::load(files, build)?,
             server_name: None,
         })
     }

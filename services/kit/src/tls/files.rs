@@ -2,8 +2,7 @@
 
 use std::{
     fmt,
-    fs::File,
-    io::Read as _,
+    fs::metadata,
     os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
@@ -16,27 +15,15 @@ use tokio_rustls::rustls::{
         pem::{Error as PemError, PemObject as _},
     },
 };
-use zeroize::Zeroizing;
 
-/// The most bytes of one file: many authorities fit, and a wrong file does not fill the memory.
-const FILE_BYTES_MAX: u64 = 1024 * 1024;
+use crate::key_files::read_text;
+
 /// The permissions that would let others than the owner use a private key.
 const MODE_OF_OTHERS: u32 = 0o077;
 /// The same for a file of root, which a service that is not root can only read through its group.
 const MODE_OF_OTHERS_WHERE_OF_ROOT: u32 = 0o037;
 /// The user id of root.
 const ROOT: u32 = 0;
-
-/// The role of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
-    /// The certificate that this end presents, with those between it and its authority.
-    Certificate,
-    /// Its private key.
-    Key,
-    /// The authorities whose certificates this end trusts.
-    Authorities,
-}
 
 /// The settings, or the flags, of one end's files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,55 +43,11 @@ pub const SERVER_NAMES: Names = Names {
     authorities: "TLS_CLIENT_CA_FILE",
 };
 
-impl Names {
-    fn of(&self, role: Role) -> &'static str {
-        match role {
-            Role::Certificate => self.certificate,
-            Role::Key => self.key,
-            Role::Authorities => self.authorities,
-        }
-    }
-}
-
-/// The error in a file of certificates or of a key. It completes the sentence "NAME …", and reveals
-/// nothing of a key file's content.
+/// All errors in the files of one end, each with the setting or the flag that named the file. They
+/// reveal nothing of a key file's content.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("names {}, which cannot be used: {problem}", path.display())]
-pub struct TlsFileError {
-    pub(super) role: Role,
-    path: PathBuf,
-    problem: String,
-}
-
-impl TlsFileError {
-    fn new(role: Role, path: &Path, problem: impl fmt::Display) -> Self {
-        Self {
-            role,
-            path: path.to_owned(),
-            problem: problem.to_string(),
-        }
-    }
-}
-
-/// All errors in the files of one end.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub struct TlsFileErrors(pub Vec<TlsFileError>);
-
-impl TlsFileErrors {
-    /// Formats each error with the setting or the flag that named the file.
-    pub fn told<'a>(&'a self, names: &'a Names) -> impl Iterator<Item = String> + 'a {
-        self.0
-            .iter()
-            .map(|error| format!("{} {error}", names.of(error.role)))
-    }
-}
-
-impl fmt::Display for TlsFileErrors {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let told: Vec<String> = self.0.iter().map(ToString::to_string).collect();
-        formatter.write_str(&told.join("; "))
-    }
-}
+#[error("{}", .0.join("; "))]
+pub struct TlsFileErrors(pub Vec<String>);
 
 /// The files of a certificate and of its private key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,6 +61,7 @@ pub struct IdentityFiles {
 /// The files of one end of TLS.
 #[derive(Debug, Clone)]
 pub(super) struct Files {
+    pub(super) names: Names,
     pub(super) identity: Option<IdentityFiles>,
     pub(super) authorities: Option<PathBuf>,
 }
@@ -136,58 +80,108 @@ pub(super) struct Contents {
 impl Files {
     /// Reads all files.
     pub(super) fn read(&self) -> Result<Contents, TlsFileErrors> {
-        let mut context = digest::Context::new(&digest::SHA256);
-        let mut errors = Vec::new();
-        let identity = self.identity.as_ref().map(|files| {
-            let chain = taken(
-                certificates(Role::Certificate, &files.certificate, &mut context),
-                &mut errors,
-            );
-            let key = taken(private_key(&files.key, &mut context), &mut errors);
+        let mut reading = Reading {
+            digest: digest::Context::new(&digest::SHA256),
+            errors: Vec::new(),
+        };
+        let identity = self.identity.as_ref().and_then(|files| {
+            let chain = reading.file(self.names.certificate, &files.certificate, certificates);
+            let key = match closed_to_others(&files.key) {
+                Ok(()) => reading.file(self.names.key, &files.key, private_key),
+                Err(problem) => reading.error(self.names.key, &files.key, problem),
+            };
             chain.zip(key)
         });
         let authorities = self
             .authorities
             .as_ref()
-            .map(|path| taken(authorities(path, &mut context), &mut errors));
-        if !errors.is_empty() {
-            return Err(TlsFileErrors(errors));
+            .and_then(|path| reading.file(self.names.authorities, path, authorities));
+        if !reading.errors.is_empty() {
+            return Err(TlsFileErrors(reading.errors));
         }
         let mut digest = [0; 32];
-        digest.copy_from_slice(context.finish().as_ref());
+        digest.copy_from_slice(reading.digest.finish().as_ref());
         Ok(Contents {
-            identity: identity.flatten(),
-            authorities: authorities.flatten(),
+            identity,
+            authorities,
             digest,
         })
     }
 
     /// Returns the reason why rustls refuses the identity.
     pub(super) fn refused_identity(&self, error: &rustls::Error) -> TlsFileErrors {
-        let Some(files) = &self.identity else {
-            return TlsFileErrors(Vec::new());
-        };
-        let problem = match error {
-            rustls::Error::InconsistentKeys(_) => format!(
-                "its certificate is not that of the private key in {}",
-                files.key.display()
-            ),
-            error => error.to_string(),
-        };
-        let error = TlsFileError::new(Role::Certificate, &files.certificate, problem);
-        TlsFileErrors(vec![error])
+        let files = self.identity.iter();
+        let told = files.map(|files| {
+            let problem = match error {
+                rustls::Error::InconsistentKeys(_) => {
+                    let key = files.key.display();
+                    format!("its certificate is not that of the private key in {key}")
+                }
+                error => error.to_string(),
+            };
+            told(self.names.certificate, &files.certificate, problem)
+        });
+        TlsFileErrors(told.collect())
     }
 
     /// Returns the reason why rustls refuses the authorities.
     pub(super) fn refused_authorities(&self, error: impl fmt::Display) -> TlsFileErrors {
         let path = self.authorities.as_deref().unwrap_or(Path::new(""));
-        TlsFileErrors(vec![TlsFileError::new(Role::Authorities, path, error)])
+        TlsFileErrors(vec![told(self.names.authorities, path, error)])
     }
 }
 
-/// Returns the value, or adds the error to the others.
-fn taken<T>(read: Result<T, TlsFileError>, errors: &mut Vec<TlsFileError>) -> Option<T> {
-    read.map_err(|error| errors.push(error)).ok()
+fn told(name: &str, path: &Path, problem: impl fmt::Display) -> String {
+    let path = path.display();
+    format!("{name} names {path}, which cannot be used: {problem}")
+}
+
+/// The files of one end while they are read.
+struct Reading {
+    digest: digest::Context,
+    errors: Vec<String>,
+}
+
+impl Reading {
+    /// Reads and parses a file, or adds its error to the others.
+    fn file<T>(
+        &mut self,
+        name: &str,
+        path: &Path,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let text = match read_text(path) {
+            Ok(text) => text,
+            Err(error) => return self.error(name, path, format!("it cannot be read: {error}")),
+        };
+        self.digest.update(&text.len().to_be_bytes());
+        self.digest.update(text.as_bytes());
+        match parse(&text) {
+            Ok(parsed) => Some(parsed),
+            Err(problem) => self.error(name, path, problem),
+        }
+    }
+
+    fn error<T>(&mut self, name: &str, path: &Path, problem: String) -> Option<T> {
+        self.errors.push(told(name, path, problem));
+        None
+    }
+}
+
+/// Refuses a private key that others than its owner can use. A file that is missing is reported
+/// when it is read.
+fn closed_to_others(path: &Path) -> Result<(), String> {
+    let Ok(found) = metadata(path) else {
+        return Ok(());
+    };
+    let mode = found.permissions().mode();
+    if others_can_use(mode, found.uid()) {
+        let mode = mode & 0o7777;
+        return Err(format!(
+            "others than its owner can use it (mode {mode:04o}): chmod 0600"
+        ));
+    }
+    Ok(())
 }
 
 /// Returns true if the permissions of a private key let others than its owner use it.
@@ -200,92 +194,39 @@ fn others_can_use(mode: u32, owner: u32) -> bool {
     mode & others != 0
 }
 
-/// Reads a whole file; a private key only if nobody but its owner can.
-fn read(
-    role: Role,
-    path: &Path,
-    context: &mut digest::Context,
-) -> Result<Zeroizing<Vec<u8>>, TlsFileError> {
-    let unreadable = |error: std::io::Error| {
-        TlsFileError::new(role, path, format_args!("it cannot be read: {error}"))
-    };
-    let file = File::open(path).map_err(unreadable)?;
-    let found = file.metadata().map_err(unreadable)?;
-    let mode = found.permissions().mode();
-    if role == Role::Key && others_can_use(mode, found.uid()) {
-        return Err(TlsFileError::new(
-            role,
-            path,
-            format_args!(
-                "others than its owner can use it (mode {:04o}): chmod 0600",
-                mode & 0o7777
-            ),
-        ));
+fn certificates(text: &str) -> Result<Vec<CertificateDer<'static>>, String> {
+    let found: Result<Vec<_>, PemError> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
+    match found {
+        Ok(found) if found.is_empty() => Err("it holds no certificate in PEM".to_owned()),
+        found => found.map_err(|error| not_pem(&error)),
     }
-    let mut bytes = Zeroizing::new(Vec::new());
-    file.take(FILE_BYTES_MAX + 1)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
-    let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-    if length > FILE_BYTES_MAX {
-        let problem = format_args!("it has more than {FILE_BYTES_MAX} bytes");
-        return Err(TlsFileError::new(role, path, problem));
-    }
-    context.update(&length.to_be_bytes());
-    context.update(&bytes);
-    Ok(bytes)
 }
 
-fn certificates(
-    role: Role,
-    path: &Path,
-    context: &mut digest::Context,
-) -> Result<Vec<CertificateDer<'static>>, TlsFileError> {
-    let bytes = read(role, path, context)?;
-    let found: Result<Vec<_>, PemError> = CertificateDer::pem_slice_iter(&bytes).collect();
-    let found = found.map_err(|error| not_pem(role, path, &error))?;
-    if found.is_empty() {
-        return Err(TlsFileError::new(
-            role,
-            path,
-            "it holds no certificate in PEM",
-        ));
-    }
-    Ok(found)
-}
-
-fn private_key(
-    path: &Path,
-    context: &mut digest::Context,
-) -> Result<PrivateKeyDer<'static>, TlsFileError> {
-    let bytes = read(Role::Key, path, context)?;
-    PrivateKeyDer::from_pem_slice(&bytes).map_err(|error| match error {
-        PemError::NoItemsFound => TlsFileError::new(
-            Role::Key,
-            path,
-            "it holds no private key in PEM that is not encrypted (PKCS#8, SEC1 or PKCS#1)",
-        ),
-        error => not_pem(Role::Key, path, &error),
+fn private_key(text: &str) -> Result<PrivateKeyDer<'static>, String> {
+    PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|error| match error {
+        PemError::NoItemsFound => {
+            "it holds no private key in PEM that is not encrypted (PKCS#8, SEC1 or PKCS#1)"
+                .to_owned()
+        }
+        error => not_pem(&error),
     })
 }
 
-fn authorities(path: &Path, context: &mut digest::Context) -> Result<RootCertStore, TlsFileError> {
+fn authorities(text: &str) -> Result<RootCertStore, String> {
     let mut store = RootCertStore::empty();
-    for certificate in certificates(Role::Authorities, path, context)? {
-        store
-            .add(certificate)
-            .map_err(|error| TlsFileError::new(Role::Authorities, path, error))?;
+    for certificate in certificates(text)? {
+        store.add(certificate).map_err(|error| error.to_string())?;
     }
     Ok(store)
 }
 
 /// Reports an error of PEM without quoting it, since the file may be a key.
-fn not_pem(role: Role, path: &Path, error: &PemError) -> TlsFileError {
-    let problem = match error {
+fn not_pem(error: &PemError) -> String {
+    match error {
         PemError::MissingSectionEnd { .. } => "it is PEM that is cut short",
         _ => "it is not PEM",
-    };
-    TlsFileError::new(role, path, problem)
+    }
+    .to_owned()
 }
 
 #[cfg(test)]

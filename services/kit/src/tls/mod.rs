@@ -16,7 +16,7 @@ use std::sync::Arc;
 use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
 
 pub use client::ClientTls;
-pub use files::{IdentityFiles, Names, SERVER_NAMES, TlsFileError, TlsFileErrors};
+pub use files::{IdentityFiles, Names, SERVER_NAMES, TlsFileErrors};
 pub use reload::Reload;
 pub use server::ServerTls;
 pub use settings::{read_client, read_server};

@@ -3,7 +3,7 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError, RwLock, Weak},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
@@ -27,55 +27,56 @@ pub(super) type Build<T> = fn(&Files, Contents) -> Result<T, TlsFileErrors>;
 pub(super) struct Reloading<T> {
     files: Files,
     build: Build<T>,
-    current: RwLock<Arc<T>>,
+    state: Mutex<State<T>>,
+}
+
+struct State<T> {
+    current: Arc<T>,
     /// The result of the last check: a digest of the contents, or the errors.
-    seen: Mutex<Result<[u8; 32], TlsFileErrors>>,
+    seen: Result<[u8; 32], TlsFileErrors>,
 }
 
 impl<T> fmt::Debug for Reloading<T> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Reloading")
-            .field("files", &self.files)
-            .finish_non_exhaustive()
+        self.files.fmt(formatter)
     }
 }
 
 impl<T: Send + Sync + 'static> Reloading<T> {
     /// Reads the files for the first time.
-    pub(super) fn load(files: Files, build: Build<T>) -> Result<Self, TlsFileErrors> {
+    pub(super) fn load(files: Files, build: Build<T>) -> Result<Arc<Self>, TlsFileErrors> {
         let contents = files.read()?;
-        let seen = Mutex::new(Ok(contents.digest));
-        let first = build(&files, contents)?;
-        Ok(Self {
+        let seen = Ok(contents.digest);
+        let current = Arc::new(build(&files, contents)?);
+        Ok(Arc::new(Self {
             files,
             build,
-            current: RwLock::new(Arc::new(first)),
-            seen,
-        })
+            state: Mutex::new(State { current, seen }),
+        }))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the value for new connections.
     pub(super) fn current(&self) -> Arc<T> {
-        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(&current)
+        Arc::clone(&self.state().current)
     }
 
     /// Checks the files. Errors are logged once, until the files change again.
     pub(super) fn reload(&self) -> Reload {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let found = self.files.read();
-        let finds = match &found {
-            Ok(contents) => Ok(contents.digest),
-            Err(errors) => Err(errors.clone()),
-        };
-        if *seen == finds {
+        let seen = found.as_ref().map(|contents| contents.digest);
+        let seen = seen.map_err(Clone::clone);
+        let mut state = self.state();
+        if state.seen == seen {
             return Reload::Unchanged;
         }
-        *seen = finds;
+        state.seen = seen;
         match found.and_then(|contents| (self.build)(&self.files, contents)) {
             Ok(built) => {
-                *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(built);
+                state.current = Arc::new(built);
                 tracing::info!(files = ?self.files, "certificates have changed");
                 Reload::Changed
             }
@@ -103,10 +104,8 @@ async fn follow<T: Send + Sync + 'static>(watched: Weak<Reloading<T>>, pause: Du
             return;
         };
         // A separate thread keeps a slow disk from delaying calls.
-        if tokio::task::spawn_blocking(move || reloading.reload())
-            .await
-            .is_err()
-        {
+        let checked = tokio::task::spawn_blocking(move || reloading.reload());
+        if checked.await.is_err() {
             return;
         }
     }

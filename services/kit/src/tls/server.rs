@@ -9,7 +9,7 @@ use tokio_rustls::{
 
 use super::{
     HTTP2,
-    files::{Contents, Files, IdentityFiles, TlsFileErrors},
+    files::{Contents, Files, IdentityFiles, SERVER_NAMES, TlsFileErrors},
     provider,
     reload::{Reload, Reloading},
 };
@@ -29,10 +29,11 @@ impl ServerTls {
         client_authorities: Option<PathBuf>,
     ) -> Result<Self, TlsFileErrors> {
         let files = Files {
+            names: SERVER_NAMES,
             identity: Some(identity),
             authorities: client_authorities,
         };
-        Ok(Self(Arc::new(Reloading::load(files, build)?)))
+        Ok(Self(Reloading::load(files, build)?))
     }
 
     /// Checks the files now.

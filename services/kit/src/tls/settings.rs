@@ -3,7 +3,7 @@
 use std::{convert::Infallible, net::SocketAddr, path::PathBuf};
 
 use super::{
-    ClientTls, ServerTls,
+    ClientTls, ServerTls, TlsFileErrors,
     files::{IdentityFiles, Names, SERVER_NAMES},
 };
 use crate::config::Reader;
@@ -13,25 +13,18 @@ impl Names {
     fn read(&self, reader: &mut Reader) -> (Option<IdentityFiles>, bool, Option<PathBuf>) {
         let [certificate, key, authorities] = [self.certificate, self.key, self.authorities]
             .map(|name| reader.optional(name, |path| Ok::<_, Infallible>(PathBuf::from(path))));
+        let missing =
+            |with| format!("is required but not set, since {with} is: set both or neither");
+        match (&certificate, &key) {
+            (Some(_), None) => reader.error(self.key, missing(self.certificate)),
+            (None, Some(_)) => reader.error(self.certificate, missing(self.key)),
+            _ => {}
+        }
         let given = certificate.is_some() || key.is_some();
-        let identity = match (certificate, key) {
-            (Some(certificate), Some(key)) => Some(IdentityFiles { certificate, key }),
-            (None, None) => None,
-            (Some(_), None) => {
-                reader.error(self.key, missing(self.certificate));
-                None
-            }
-            (None, Some(_)) => {
-                reader.error(self.certificate, missing(self.key));
-                None
-            }
-        };
+        let identity = certificate.zip(key);
+        let identity = identity.map(|(certificate, key)| IdentityFiles { certificate, key });
         (identity, given, authorities)
     }
-}
-
-fn missing(with: &str) -> String {
-    format!("is required but not set, since {with} is: set both or neither")
 }
 
 /// Reads TLS of the server that listens on `listen`; returns `None` for plaintext. Beyond loopback
@@ -41,33 +34,25 @@ pub fn read_server(
     listen: SocketAddr,
     insecure_plaintext: bool,
 ) -> Option<ServerTls> {
-    let names = SERVER_NAMES;
-    let (identity, given, authorities) = names.read(reader);
-    let Some(identity) = identity else {
-        if authorities.is_some() && !given {
+    match SERVER_NAMES.read(reader) {
+        (Some(identity), _, authorities) => loaded(reader, ServerTls::load(identity, authorities)),
+        (None, false, Some(_)) => {
             reader.error(
-                names.authorities,
-                format_args!(
-                    "is set, but {} and {} are not: without them this server does not speak TLS",
-                    names.certificate, names.key
-                ),
+                SERVER_NAMES.authorities,
+                "is set, but TLS_CERT_FILE and TLS_KEY_FILE are not: without them this server does not speak TLS",
             );
-        } else if !given && !insecure_plaintext && !listen.ip().to_canonical().is_loopback() {
+            None
+        }
+        (None, false, None) if !insecure_plaintext && !listen.ip().to_canonical().is_loopback() => {
             reader.error(
                 "LISTEN_ADDRESS",
-                format_args!(
-                    "is reachable from other machines and TLS is not set up: set {} and {}, listen on \
-                     127.0.0.1, or put a proxy that ends TLS before it and set INSECURE_PLAINTEXT to true",
-                    names.certificate, names.key
-                ),
+                "is reachable from other machines and TLS is not set up: set TLS_CERT_FILE and TLS_KEY_FILE, \
+                 listen on 127.0.0.1, or put a proxy that ends TLS before it and set INSECURE_PLAINTEXT to true",
             );
+            None
         }
-        return None;
-    };
-    let loaded = ServerTls::load(identity, authorities);
-    loaded
-        .map_err(|errors| tell(reader, errors.told(&names)))
-        .ok()
+        _ => None,
+    }
 }
 
 /// Reads TLS of the client for the address `url`, which the setting `url_name` holds; returns
@@ -80,7 +65,10 @@ pub fn read_client(
 ) -> Option<ClientTls> {
     let (identity, given, authorities) = names.read(reader);
     let secure = url?.starts_with("https://");
-    match authorities {
+    let needless = match authorities {
+        Some(authorities) if secure => {
+            return loaded(reader, ClientTls::load(*names, authorities, identity));
+        }
         None if secure => {
             reader.error(
                 names.authorities,
@@ -89,32 +77,24 @@ pub fn read_client(
                      authority that signs that server's certificate"
                 ),
             );
-            None
+            return None;
         }
-        None if given => {
-            reader.error(url_name, needless(names.certificate));
-            None
-        }
-        Some(_) if !secure => {
-            reader.error(url_name, needless(names.authorities));
-            None
-        }
-        None => None,
-        Some(authorities) => {
-            let loaded = ClientTls::load(authorities, identity);
-            loaded
-                .map_err(|errors| tell(reader, errors.told(names)))
-                .ok()
-        }
-    }
+        None if !given => return None,
+        None => names.certificate,
+        Some(_) => names.authorities,
+    };
+    reader.error(
+        url_name,
+        format_args!("must begin with https://, since the certificates of {needless} are for TLS"),
+    );
+    None
 }
 
-fn needless(set: &str) -> String {
-    format!("must begin with https://, since the certificates of {set} are for TLS")
-}
-
-fn tell(reader: &mut Reader, mistakes: impl Iterator<Item = String>) {
-    for mistake in mistakes {
-        reader.mistake(mistake);
-    }
+fn loaded<T>(reader: &mut Reader, loaded: Result<T, TlsFileErrors>) -> Option<T> {
+    let TlsFileErrors(mistakes) = match loaded {
+        Ok(loaded) => return Some(loaded),
+        Err(mistakes) => mistakes,
+    };
+    reader.mistakes(mistakes);
+    None
 }

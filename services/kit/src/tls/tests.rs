@@ -114,8 +114,7 @@ fn a_private_key_that_others_can_use_is_refused_whoever_they_are() {
     let files = folder.identity("server", &Authority::new("one").sign("localhost"));
     for mode in [0o644, 0o604, 0o620, 0o601] {
         chmod(&files.key, mode);
-        let errors = ServerTls::load(files.clone(), None).unwrap_err();
-        let told = errors.told(&SERVER_NAMES).collect::<Vec<_>>();
+        let TlsFileErrors(told) = ServerTls::load(files.clone(), None).unwrap_err();
         is_one_of(&told, "TLS_KEY_FILE", &format!("(mode {mode:04o})"));
     }
     for mode in [0o600, 0o400] {
@@ -130,8 +129,7 @@ fn a_certificate_of_another_key_is_refused() {
     let authority = Authority::new("one");
     let mut files = folder.identity("one", &authority.sign("localhost"));
     files.key = folder.identity("two", &authority.sign("localhost")).key;
-    let errors = ServerTls::load(files, None).unwrap_err();
-    let told = errors.told(&SERVER_NAMES).collect::<Vec<_>>();
+    let TlsFileErrors(told) = ServerTls::load(files, None).unwrap_err();
     is_one_of(&told, "TLS_CERT_FILE", "not that of the private key in");
 }
 

@@ -24,18 +24,16 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
+use homeroom_invitations as invitations;
 use homeroom_kit::{
     clock::{Clock, SystemClock},
     config::Reader,
-    random::SystemRandomness,
-    shutdown::Shutdown,
-    telemetry,
+    service::{self, Failure},
 };
+use homeroom_membership as membership;
 
 #[path = "../command.rs"]
 mod command;
-
-type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// The machine's clock, this many seconds ahead.
 #[derive(Debug, Default)]
@@ -92,41 +90,24 @@ fn obey_input(clock: Arc<SteppedClock>) {
     });
 }
 
-async fn serve_membership(clock: Arc<SteppedClock>) -> Result<(), Failure> {
-    let mut reader = Reader::of_environment();
-    let logs = telemetry::Settings::read(&mut reader);
-    let config = homeroom_membership::read_config(reader)?;
-    telemetry::init(logs)?;
-    let dependencies = homeroom_membership::Dependencies {
-        clock,
-        random: Arc::new(SystemRandomness),
-    };
-    let shutdown = Shutdown::on_signals()?;
-    let service = homeroom_membership::start(config, dependencies, shutdown).await?;
-    Ok(service.stopped().await?)
-}
-
-async fn serve_invitations(clock: Arc<SteppedClock>) -> Result<(), Failure> {
-    let mut reader = Reader::of_environment();
-    let logs = telemetry::Settings::read(&mut reader);
-    let config = homeroom_invitations::Config::read(reader)?;
-    telemetry::init(logs)?;
-    let dependencies = homeroom_invitations::Dependencies {
-        clock,
-        random: Arc::new(SystemRandomness),
-    };
-    let shutdown = Shutdown::on_signals()?;
-    let service = homeroom_invitations::start(config, dependencies, shutdown).await?;
-    Ok(service.stopped().await?)
-}
-
 async fn run() -> Result<(), Failure> {
     let clock = Arc::new(SteppedClock::default());
     obey_environment(&clock)?;
     obey_input(Arc::clone(&clock));
+    let settings = Reader::of_environment();
     match env::args().nth(1).as_deref() {
-        Some("membership") => serve_membership(clock).await,
-        Some("invitations") => serve_invitations(clock).await,
+        Some("membership") => {
+            service::serve(settings, clock, membership::read_config, membership::start).await
+        }
+        Some("invitations") => {
+            service::serve(
+                settings,
+                clock,
+                invitations::Config::read,
+                invitations::start,
+            )
+            .await
+        }
         _ => Err("say which service: faulty-service membership|invitations".into()),
     }
 }

@@ -14,7 +14,7 @@ use tonic::transport::Endpoint;
 
 use super::*;
 use crate::tls::{
-    ClientTls, Reload, ServerTls,
+    ClientTls, Reload, SERVER_NAMES, ServerTls,
     testing::{Authority, Folder},
 };
 
@@ -61,7 +61,7 @@ impl Secured {
             let signed = authority.sign("client");
             self.folder.identity("client", &signed)
         });
-        ClientTls::load(self.ca(), identity).unwrap()
+        ClientTls::load(SERVER_NAMES, self.ca(), identity).unwrap()
     }
 
     fn channel(&self, client: &ClientTls) -> Channel {
@@ -155,7 +155,11 @@ async fn a_server_of_another_authority_or_name_is_not_believed() {
     let secured = secured(None, |_| {}).await;
     let other = Authority::new("another");
     let ca = secured.folder.write("other_ca.pem", &other.pem);
-    assert!(!secured.lets_in(&ClientTls::load(ca, None).unwrap()).await);
+    assert!(
+        !secured
+            .lets_in(&ClientTls::load(SERVER_NAMES, ca, None).unwrap())
+            .await
+    );
     let named = |name: &str| secured.client(None).with_server_name(name).unwrap();
     assert!(!secured.lets_in(&named("membership")).await);
     assert!(secured.lets_in(&named("127.0.0.1")).await);
