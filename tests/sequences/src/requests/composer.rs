@@ -67,7 +67,7 @@ impl Composer<'_> {
     }
 
     /// Returns one of these in proportion to its weight.
-    fn of<T: Clone>(&mut self, choice: &[(u32, T)]) -> T {
+    pub fn of<T: Clone>(&mut self, choice: &[(u32, T)]) -> T {
         let weights = choice.iter().map(|(weight, _)| *weight);
         choice[self.dice.weighted(weights)].1.clone()
     }
@@ -104,6 +104,16 @@ impl Composer<'_> {
             Caller::For(person.to_owned())
         } else {
             self.staff()
+        }
+    }
+
+    /// Mostly returns the last person who waits, otherwise anyone.
+    pub fn who_waits(&mut self) -> Caller {
+        let mut known = self.world.acknowledged.iter().rev();
+        let last = known.find(|known| known.outcome == "PENDING_APPROVAL");
+        match last {
+            Some(known) if self.dice.chance(85) => Caller::For(known.user.clone()),
+            _ => self.oneself(),
         }
     }
 
