@@ -70,18 +70,27 @@ impl Clients {
     /// Calls a method by its name and returns the first message in protobuf's JSON.
     pub async fn call(&self, method: &str, body: &Value) -> Result<Value, Status> {
         let method = self::method(method);
+        let bytes = self.send(method, body).await?;
+        let answer = DynamicMessage::decode(method.output(), bytes.as_slice()).unwrap();
+        Ok(serde_json::to_value(&answer).unwrap())
+    }
+
+    /// Calls a method by its name and returns the first message, which has this type.
+    ///
+    /// # Panics
+    /// Panics if the call fails.
+    pub async fn ask<M: prost::Message + Default>(&self, method: &str, body: Value) -> M {
+        let bytes = self.send(self::method(method), &body).await;
+        let bytes = bytes.unwrap_or_else(|status| panic!("{method}: {body}: {status:?}"));
+        M::decode(bytes.as_slice()).unwrap()
+    }
+
+    async fn send(&self, method: &MethodDescriptor, body: &Value) -> Result<Vec<u8>, Status> {
         let mut request = Request::new(encode(method, body));
         self.credentials.add_to(&mut request);
         let channel = self.channels[usize::from(!is_memberships(method))].clone();
-        let bytes = send(
-            channel,
-            method,
-            request,
-            Duration::from_secs(STREAM_SECONDS),
-        )
-        .await?;
-        let answer = DynamicMessage::decode(method.output(), bytes.as_slice()).unwrap();
-        Ok(serde_json::to_value(&answer).unwrap())
+        let wait = Duration::from_secs(STREAM_SECONDS);
+        send(channel, method, request, wait).await
     }
 }
 

@@ -3,22 +3,19 @@
 use homeroom_api::{
     common::v1::{Role, User},
     invitations::v1::{
-        ClassCode, CreateEnrollmentCodeRequest, CreateTokenRequest, EnrollmentCode,
-        GetClassCodeRequest, GetInviteTokenRequest, GetJoinUrlRequest, GetTokenRequest,
-        InviteToken, JoinUrl, PreviewRedemptionRequest, PreviewRedemptionResponse, RedeemRequest,
+        ClassCode, CreateEnrollmentCodeRequest, CreateTokenRequest, EnrollmentCode, InviteToken,
+        JoinUrl, PreviewRedemptionRequest, PreviewRedemptionResponse, RedeemRequest,
         RedeemResponse, RedemptionOutcome, Token, redeem_response,
     },
     membership::v1::{
-        AddClassMemberRequest, AddOrganizationMemberRequest, Admission, AdmitRequest, Class,
-        CreateClassRequest, CreateOrganizationRequest, GetSeatUsageRequest, JoinRequest,
-        ListClassMembersRequest, ListJoinRequestsRequest, ListOrganizationMembersRequest, Member,
-        Organization, RemoveOrganizationMemberRequest, SeatUsage, admit_request,
-        member::provenance::Method,
+        Admission, AdmitResponse, Class, JoinRequest, ListClassMembersResponse,
+        ListJoinRequestsResponse, ListOrganizationMembersResponse, Member, Organization, SeatUsage,
     },
 };
+use serde_json::{Value, json};
 use tonic::Status;
 
-use crate::{Claims, Homeroom, clients::Clients, processes::Processes, timestamp};
+use crate::{Claims, Homeroom, clients::Clients, processes::Processes};
 
 /// An organization with an administrator, a teacher who owns one class, and a co-teacher.
 #[derive(Clone)]
@@ -59,63 +56,35 @@ impl Processes {
 impl School {
     /// Creates a school with this id and seat limit (0 means no limit), by callers with claims.
     pub async fn create(id: &str, seat_limit: i64, caller: impl Fn(Claims<'_>) -> Clients) -> Self {
-        let mut platform = caller(Claims {
+        let platform = caller(Claims {
             scopes: &["homeroom.platform"],
             ..Claims::of("platform")
         });
-        let [mut admin, mut teacher, co_teacher] =
+        let [admin, teacher, co_teacher] =
             ["admin", "teacher", "co-teacher"].map(|user| caller(Claims::of(user)));
-        let organization = platform
-            .organizations
-            .create_organization(CreateOrganizationRequest {
-                organization_id: id.to_owned(),
-                organization: Some(Organization {
-                    display_name: format!("{id} school"),
-                    seat_limit,
-                    ..Default::default()
-                }),
-                admin: "admin".to_owned(),
-                ..Default::default()
-            })
-            .await
-            .unwrap()
-            .into_inner()
-            .name;
-        for (user, role) in [("teacher", Role::Teacher), ("co-teacher", Role::Teacher)] {
+        let school = json!({"display_name": format!("{id} school"), "seat_limit": seat_limit});
+        let create = json!({"organization_id": id, "organization": school, "admin": "admin"});
+        let made: Organization = platform
+            .ask("OrganizationService.CreateOrganization", create)
+            .await;
+        let organization = made.name;
+        for user in ["teacher", "co-teacher"] {
+            let member = json!({"user": user, "role": "TEACHER"});
+            let add = json!({"parent": organization, "member": member});
             admin
-                .members
-                .add_organization_member(AddOrganizationMemberRequest {
-                    parent: organization.clone(),
-                    member: Some(member(user, role)),
-                    ..Default::default()
-                })
-                .await
-                .unwrap();
+                .ask::<Member>("MemberService.AddOrganizationMember", add)
+                .await;
         }
-        let class = teacher
-            .classes
-            .create_class(CreateClassRequest {
-                parent: organization.clone(),
-                class_id: "biology".to_owned(),
-                class: Some(Class {
-                    display_name: "Biology".to_owned(),
-                    ..Default::default()
-                }),
-                ..Default::default()
-            })
-            .await
-            .unwrap()
-            .into_inner()
-            .name;
+        let create = json!({
+            "parent": organization, "class_id": "biology", "class": {"display_name": "Biology"},
+        });
+        let class: Class = teacher.ask("ClassService.CreateClass", create).await;
+        let class = class.name;
+        let member = json!({"user": "co-teacher", "role": "CO_TEACHER"});
+        let add = json!({"parent": class, "member": member});
         teacher
-            .members
-            .add_class_member(AddClassMemberRequest {
-                parent: class.clone(),
-                member: Some(member("co-teacher", Role::CoTeacher)),
-                ..Default::default()
-            })
-            .await
-            .unwrap();
+            .ask::<Member>("MemberService.AddClassMember", add)
+            .await;
         Self {
             organization,
             class,
@@ -137,61 +106,30 @@ impl School {
 
     /// Creates another class of the teacher.
     pub async fn another_class(&self, id: &str) -> String {
-        self.teacher
-            .clone()
-            .classes
-            .create_class(CreateClassRequest {
-                parent: self.organization.clone(),
-                class_id: id.to_owned(),
-                class: Some(Class {
-                    display_name: id.to_owned(),
-                    ..Default::default()
-                }),
-                ..Default::default()
-            })
-            .await
-            .unwrap()
-            .into_inner()
-            .name
+        let class = json!({"display_name": id});
+        let create = json!({"parent": self.organization, "class_id": id, "class": class});
+        let class: Class = self.teacher.ask("ClassService.CreateClass", create).await;
+        class.name
     }
 
     /// Returns the class's code, read by its owner.
     pub async fn class_code(&self) -> ClassCode {
+        let name = json!({"name": format!("{}/classCode", self.class)});
         self.teacher
-            .clone()
-            .class_codes
-            .get_class_code(GetClassCodeRequest {
-                name: format!("{}/classCode", self.class),
-            })
+            .ask("ClassCodeService.GetClassCode", name)
             .await
-            .unwrap()
-            .into_inner()
     }
 
     /// Returns the class's join URL, read by its owner.
     pub async fn join_url(&self) -> JoinUrl {
-        self.teacher
-            .clone()
-            .join_urls
-            .get_join_url(GetJoinUrlRequest {
-                name: format!("{}/joinUrl", self.class),
-            })
-            .await
-            .unwrap()
-            .into_inner()
+        let name = json!({"name": format!("{}/joinUrl", self.class)});
+        self.teacher.ask("JoinUrlService.GetJoinUrl", name).await
     }
 
     /// Returns the organization's invite token, read by its administrator.
     pub async fn invite_token(&self) -> InviteToken {
-        self.admin
-            .clone()
-            .tokens
-            .get_invite_token(GetInviteTokenRequest {
-                name: format!("{}/inviteToken", self.organization),
-            })
-            .await
-            .unwrap()
-            .into_inner()
+        let name = json!({"name": format!("{}/inviteToken", self.organization)});
+        self.admin.ask("TokenService.GetInviteToken", name).await
     }
 
     /// Creates a class token as the class's owner.
@@ -216,11 +154,8 @@ impl School {
 
     /// Returns a class token, read by the class's owner.
     pub async fn read_token(&self, name: &str) -> Token {
-        let request = GetTokenRequest {
-            name: name.to_owned(),
-        };
-        let mut tokens = self.teacher.clone().tokens;
-        tokens.get_token(request).await.unwrap().into_inner()
+        let name = json!({"name": name});
+        self.teacher.ask("TokenService.GetToken", name).await
     }
 
     /// Creates an enrollment code of the class as its owner.
@@ -252,19 +187,9 @@ impl School {
         let mut users = Vec::new();
         let mut page_token = String::new();
         loop {
-            let page = self
-                .teacher
-                .clone()
-                .members
-                .list_class_members(ListClassMembersRequest {
-                    parent: self.class.clone(),
-                    page_size: 1000,
-                    page_token,
-                    ..Default::default()
-                })
-                .await
-                .unwrap()
-                .into_inner();
+            let list = json!({"parent": self.class, "page_size": 1_000, "page_token": page_token});
+            let list = self.teacher.ask("MemberService.ListClassMembers", list);
+            let page: ListClassMembersResponse = list.await;
             users.extend(page.members.into_iter().map(|member| member.user));
             page_token = page.next_page_token;
             if page_token.is_empty() {
@@ -273,51 +198,36 @@ impl School {
         }
     }
 
+    fn page(parent: &str, filter: &str) -> Value {
+        json!({"parent": parent, "page_size": 1_000, "filter": filter})
+    }
+
     /// Returns the organization's students.
     pub async fn students(&self) -> Vec<Member> {
-        self.admin
-            .clone()
-            .members
-            .list_organization_members(ListOrganizationMembersRequest {
-                parent: self.organization.clone(),
-                page_size: 1000,
-                filter: "role = \"STUDENT\"".to_owned(),
-                ..Default::default()
-            })
-            .await
-            .unwrap()
-            .into_inner()
-            .members
+        let list = Self::page(&self.organization, "role = \"STUDENT\"");
+        let list = self
+            .admin
+            .ask("MemberService.ListOrganizationMembers", list);
+        let page: ListOrganizationMembersResponse = list.await;
+        page.members
     }
 
     /// Returns the class's waiting requests.
     pub async fn waiting(&self) -> Vec<JoinRequest> {
-        self.co_teacher
-            .clone()
-            .join_requests
-            .list_join_requests(ListJoinRequestsRequest {
-                parent: self.class.clone(),
-                page_size: 1000,
-                filter: "state = \"PENDING\"".to_owned(),
-                ..Default::default()
-            })
-            .await
-            .unwrap()
-            .into_inner()
-            .join_requests
+        let list = Self::page(&self.class, "state = \"PENDING\"");
+        let list = self
+            .co_teacher
+            .ask("JoinRequestService.ListJoinRequests", list);
+        let page: ListJoinRequestsResponse = list.await;
+        page.join_requests
     }
 
     /// Returns the organization's seats.
     pub async fn seats(&self) -> SeatUsage {
+        let name = json!({"name": format!("{}/seatUsage", self.organization)});
         self.admin
-            .clone()
-            .organizations
-            .get_seat_usage(GetSeatUsageRequest {
-                name: format!("{}/seatUsage", self.organization),
-            })
+            .ask("OrganizationService.GetSeatUsage", name)
             .await
-            .unwrap()
-            .into_inner()
     }
 }
 
@@ -350,27 +260,22 @@ impl Homeroom {
         user: &str,
         epoch: i64,
     ) -> Admission {
-        self.user_with(Claims {
+        let service = self.user_with(Claims {
             scopes: &["homeroom.admit"],
             ..Claims::of("invitations")
-        })
-        .admissions
-        .admit(AdmitRequest {
-            redemption: format!("{}/redemptions/{}", school.organization, self.new_id()),
-            invitation: invitation.to_owned(),
-            epoch,
-            parent: school.class.clone(),
-            user: Some(person(user)),
-            route: admit_request::Route::AdmitAtOnce.into(),
-            method: Method::ClassCode.into(),
-            invitation_issue_time: Some(timestamp(self.now())),
-            ..Default::default()
-        })
-        .await
-        .unwrap()
-        .into_inner()
-        .admission
-        .unwrap()
+        });
+        let admit = json!({
+            "redemption": format!("{}/redemptions/{}", school.organization, self.new_id()),
+            "invitation": invitation,
+            "epoch": epoch,
+            "parent": school.class,
+            "user": {"user": user},
+            "route": "ADMIT_AT_ONCE",
+            "method": "CLASS_CODE",
+            "invitation_issue_time": self.now().to_rfc3339(),
+        });
+        let answer: AdmitResponse = service.ask("AdmissionService.Admit", admit).await;
+        answer.admission.unwrap()
     }
 }
 
@@ -410,14 +315,11 @@ impl Homeroom {
 impl Clients {
     /// Removes the acting user from the organization, as leaving does.
     pub async fn leave(&self, organization: &str, user: &str) {
-        self.members
-            .clone()
-            .remove_organization_member(RemoveOrganizationMemberRequest {
-                name: format!("{organization}/members/{user}"),
-                ..Default::default()
-            })
-            .await
-            .unwrap();
+        let name = json!({"name": format!("{organization}/members/{user}")});
+        let left = self
+            .call("MemberService.RemoveOrganizationMember", &name)
+            .await;
+        left.unwrap();
     }
 
     /// Redeems for the acting user.

@@ -121,7 +121,7 @@ async fn each_way_in_works(callers: &Callers, ways: &Ways, when: &str) {
         assert_eq!(redeemed.outcome(), expected, "{when} {index}");
     }
     let mut teacher = callers.user("teacher");
-    let shown = class_code(&mut teacher, CLASS).await;
+    let shown = class_code(&teacher, CLASS).await;
     assert_eq!(shown.code, ways.class_code.code, "{when}");
     let reveal = RevealTokenRequest {
         name: ways.token.name.clone(),
@@ -177,15 +177,15 @@ async fn lived_through(engine: Engine) {
     let two = entry(2);
     let ways = Ways::create(&callers).await;
     let mut teacher = callers.user("teacher");
-    make_class(&mut teacher, "chemistry").await;
+    make_class(&teacher, "chemistry").await;
     let chemistry = "organizations/hamilton/classes/chemistry";
-    let before_reset = class_code(&mut teacher, chemistry).await;
+    let before_reset = class_code(&teacher, chemistry).await;
     let reset = ResetClassCodeRequest {
         name: before_reset.name.clone(),
         ..Default::default()
     };
     teacher.class_codes.reset_class_code(reset).await.unwrap();
-    let revoked = make_token(&mut teacher).await;
+    let revoked = make_token(&teacher).await;
     let revoke = RevokeTokenRequest {
         name: revoked.name.clone(),
         ..Default::default()
@@ -224,7 +224,7 @@ async fn lived_through(engine: Engine) {
     beside.launch_both().await;
     let ahead = beside.callers();
     let mut teacher_ahead = ahead.user("teacher");
-    let new = make_token(&mut teacher_ahead).await;
+    let new = make_token(&teacher_ahead).await;
     assert_eq!(under(&processes, 2).await, 1);
     callers.user("bob").redeem(&new.phrase).await.unwrap();
     each_way_in_works(&ahead, &ways, "ahead").await;
@@ -401,8 +401,8 @@ async fn rotated_under_load(engine: Engine) {
     let callers = processes.callers();
     let ways = Arc::new(Ways::create(&callers).await);
     let mut teacher = callers.user("teacher");
-    make_class(&mut teacher, "chemistry").await;
-    class_code(&mut teacher, "organizations/hamilton/classes/chemistry").await;
+    make_class(&teacher, "chemistry").await;
+    class_code(&teacher, "organizations/hamilton/classes/chemistry").await;
     for _ in 0..TOKENS / TOKENS_A_REQUEST {
         let batch = BatchCreateTokensRequest {
             parent: CLASS.to_owned(),

@@ -2,10 +2,7 @@
 
 use std::{fs, time::Duration};
 
-use homeroom_api::{
-    invitations::v1::{RedemptionOutcome, ResetClassCodeRequest},
-    membership::v1::ApproveJoinRequestRequest,
-};
+use homeroom_api::invitations::v1::{RedemptionOutcome, ResetClassCodeResponse};
 use homeroom_audit::{Invariant, Options, audit};
 use homeroom_kit::{
     clock::{Clock as _, SystemClock},
@@ -13,11 +10,11 @@ use homeroom_kit::{
 };
 use homeroom_tests::{
     Engine, School,
-    databases::{DATABASE_URL_VARIABLE, Databases},
+    databases::{DATABASE_URL_VARIABLE, Databases, Reader},
     processes::{Processes, Service},
     reason,
 };
-use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+use serde_json::json;
 
 const BOTH: [Service; 2] = [Service::Invitations, Service::Membership];
 const STOP_SECONDS: u64 = 30;
@@ -56,9 +53,9 @@ async fn copy(url: &Url, name: &str) -> Url {
 }
 
 async fn run(statement: String) {
-    let server = std::env::var(DATABASE_URL_VARIABLE).unwrap();
-    let mut connection = PgConnection::connect(&server).await.unwrap();
-    connection.execute(AssertSqlSafe(statement)).await.unwrap();
+    let server = Url::Postgres(std::env::var(DATABASE_URL_VARIABLE).unwrap());
+    let mut server = Reader::open(&server).await.unwrap();
+    server.execute(&statement).await.unwrap();
 }
 
 async fn stop(processes: &mut Processes) {
@@ -118,22 +115,19 @@ async fn redeemed(processes: &Processes, user: &str, credential: &str) -> Redemp
 /// Approves the one waiting request.
 async fn approve(school: &School) {
     let [waiting] = school.waiting().await.try_into().unwrap();
-    let request = ApproveJoinRequestRequest {
-        name: waiting.name,
-        ..Default::default()
-    };
-    let mut requests = school.teacher.clone().join_requests;
-    requests.approve_join_request(request).await.unwrap();
+    let name = json!({"name": waiting.name});
+    let approved = school
+        .teacher
+        .call("JoinRequestService.ApproveJoinRequest", &name)
+        .await;
+    approved.unwrap();
 }
 
 async fn reset_code(school: &School) -> String {
-    let request = ResetClassCodeRequest {
-        name: format!("{}/classCode", school.class),
-        ..Default::default()
-    };
-    let mut codes = school.teacher.clone().class_codes;
-    let reset = codes.reset_class_code(request).await.unwrap();
-    reset.into_inner().class_code.unwrap().code
+    let name = json!({"name": format!("{}/classCode", school.class)});
+    let reset = school.teacher.ask("ClassCodeService.ResetClassCode", name);
+    let reset: ResetClassCodeResponse = reset.await;
+    reset.class_code.unwrap().code
 }
 
 async fn restored_as_of_different_moments(engine: Engine) {
@@ -178,15 +172,10 @@ async fn restored_as_of_different_moments(engine: Engine) {
         .with_database_url(Service::Invitations, older.invitations.clone());
     restored.launch_both().await;
     let school_of = |restored: &Processes| School {
-        organization: school.organization.clone(),
-        class: school.class.clone(),
-        platform: restored.user_with(homeroom_tests::Claims {
-            scopes: &["homeroom.platform"],
-            ..homeroom_tests::Claims::of("platform")
-        }),
         admin: restored.user("admin"),
         teacher: restored.user("teacher"),
         co_teacher: restored.user("co-teacher"),
+        ..school.clone()
     };
     let of_older = school_of(&restored);
     // then a student who came in between has to come again, and can,

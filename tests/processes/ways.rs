@@ -1,8 +1,7 @@
 //! A school with one of each kind of invitation, created over gRPC.
 
 use homeroom_api::invitations::v1::{
-    ClassCode, CreateEnrollmentCodeRequest, CreateTokenRequest, EnrollmentCode,
-    GetClassCodeRequest, GetInviteTokenRequest, GetJoinUrlRequest, InviteToken, JoinUrl, Token,
+    ClassCode, CreateEnrollmentCodeRequest, EnrollmentCode, InviteToken, JoinUrl, Token,
 };
 use homeroom_tests::{Clients, processes::Callers};
 use serde_json::json;
@@ -36,28 +35,21 @@ impl Ways {
         });
         let method = "OrganizationService.CreateOrganization";
         platform.call(method, &organization).await.unwrap();
-        make_class(&mut teacher, "biology").await;
-        let invite_token = GetInviteTokenRequest {
-            name: format!("{ORGANIZATION}/inviteToken"),
-        };
-        let invite_token = teacher.tokens.get_invite_token(invite_token).await.unwrap();
-        let token = make_token(&mut teacher).await;
-        let enrollment_code = create_code(TYPED_CODE);
-        let enrollment_code = teacher
+        make_class(&teacher, "biology").await;
+        let place = |place: &str| json!({"name": place});
+        let invite_token = place(&format!("{ORGANIZATION}/inviteToken"));
+        let join_url = place(&format!("{CLASS}/joinUrl"));
+        let code = teacher
             .enrollment_codes
-            .create_enrollment_code(enrollment_code)
-            .await
-            .unwrap();
-        let join_url = GetJoinUrlRequest {
-            name: format!("{CLASS}/joinUrl"),
-        };
-        let join_url = teacher.join_urls.get_join_url(join_url).await.unwrap();
+            .create_enrollment_code(create_code(TYPED_CODE));
         Self {
-            invite_token: invite_token.into_inner(),
-            token,
-            enrollment_code: enrollment_code.into_inner(),
-            class_code: class_code(&mut teacher, CLASS).await,
-            join_url: join_url.into_inner(),
+            enrollment_code: code.await.unwrap().into_inner(),
+            invite_token: teacher
+                .ask("TokenService.GetInviteToken", invite_token)
+                .await,
+            token: make_token(&teacher).await,
+            class_code: class_code(&teacher, CLASS).await,
+            join_url: teacher.ask("JoinUrlService.GetJoinUrl", join_url).await,
         }
     }
 
@@ -74,32 +66,20 @@ impl Ways {
 }
 
 /// Creates another class of the teacher.
-pub(crate) async fn make_class(teacher: &mut Clients, id: &str) {
+pub(crate) async fn make_class(teacher: &Clients, id: &str) {
     let class = new_class(id, id);
-    teacher.classes.create_class(class).await.unwrap();
+    teacher.clone().classes.create_class(class).await.unwrap();
 }
 
 /// Creates a class token for any number of students.
-pub(crate) async fn make_token(teacher: &mut Clients) -> Token {
-    let token = CreateTokenRequest {
-        parent: CLASS.to_owned(),
-        token: Some(Token {
-            max_uses: Some(0),
-            words: 4,
-            ..Default::default()
-        }),
-        ..Default::default()
-    };
-    let made = teacher.tokens.create_token(token).await;
-    made.unwrap().into_inner()
+pub(crate) async fn make_token(teacher: &Clients) -> Token {
+    let create = json!({"parent": CLASS, "token": {"max_uses": 0, "words": 4}});
+    teacher.ask("TokenService.CreateToken", create).await
 }
 
-pub(crate) async fn class_code(teacher: &mut Clients, class: &str) -> ClassCode {
-    let code = GetClassCodeRequest {
-        name: format!("{class}/classCode"),
-    };
-    let read = teacher.class_codes.get_class_code(code).await;
-    read.unwrap().into_inner()
+pub(crate) async fn class_code(teacher: &Clients, class: &str) -> ClassCode {
+    let code = json!({"name": format!("{class}/classCode")});
+    teacher.ask("ClassCodeService.GetClassCode", code).await
 }
 
 /// Returns a request for an enrollment code of the class.

@@ -40,7 +40,7 @@ async fn the_services_outlive_attackers_and_answer_everybody_else() {
     let mut served = Served::start().await;
     raise_open_files();
     let school = served.school().await;
-    let token = served.token("teacher", &[]);
+    let token = served.token("teacher");
     let good = Good::start(GOOD_CLIENTS, served.addresses(), &token, &school.class);
     good.calls(CALLS_ALONE).await;
     let files_before: Vec<usize> = served.ids().into_iter().map(open_files).collect();

@@ -7,7 +7,7 @@ use std::{
 };
 
 use homeroom_kit::database::Url;
-use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+use homeroom_tests::databases::Reader;
 
 use crate::stage::Stage;
 
@@ -58,12 +58,9 @@ pub(crate) async fn drop_database(url: &str) {
     let mut server = url::Url::parse(url).unwrap();
     let name = server.path().trim_start_matches('/').to_owned();
     server.set_path("postgres");
-    let dropped = async {
-        let mut connection = PgConnection::connect(server.as_str()).await?;
-        let sql = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
-        connection.execute(AssertSqlSafe(sql)).await?;
-        connection.close().await
-    };
+    let drop_it = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
     // A database that remains does no harm: the next round has others.
-    drop(dropped.await);
+    if let Ok(mut server) = Reader::open(&Url::Postgres(server.to_string())).await {
+        drop(server.execute(&drop_it).await);
+    }
 }

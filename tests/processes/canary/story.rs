@@ -251,7 +251,7 @@ pub(crate) async fn story(callers: &Callers, addresses: [std::net::SocketAddr; 2
     let reset = &reset["inviteToken"];
     let (secret, url) = (text(&reset["token"]), text(&reset["inviteUrl"]));
     canaries.add_with_url("the invite token after a reset", &secret, &url);
-    let revoked = make_token(&mut teacher.clone()).await;
+    let revoked = make_token(&teacher).await;
     canaries.add_with_url("a revoked phrase", &revoked.phrase, &revoked.invite_url);
     call("TokenService.RevokeToken", named(&revoked.name))
         .await
