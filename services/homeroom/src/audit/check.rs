@@ -18,6 +18,8 @@ pub(crate) enum Weight {
     Note,
     /// The row violates the invariant only if nothing is under way.
     ViolationIfQuiescent,
+    /// The row violates the invariant; only the data of SQLite can show it.
+    ViolationOnSqlite,
 }
 
 #[derive(Debug)]
@@ -26,38 +28,30 @@ pub(crate) struct Check {
     pub(crate) weight: Weight,
     /// The error in each row.
     pub(crate) what: &'static str,
-    /// The only engine whose data can be checked so; `None` for both.
-    pub(crate) engine: Option<Engine>,
     /// A query for `subject` and `detail`; `{tolerance}` and `{after_fence}` stand for figures.
     pub(crate) sql: &'static str,
 }
 
-impl Check {
-    /// Returns a check for both engines.
-    pub(crate) const fn new(
-        invariant: Invariant,
-        weight: Weight,
-        what: &'static str,
-        sql: &'static str,
-    ) -> Self {
-        Self {
-            invariant,
-            weight,
-            what,
-            engine: None,
-            sql,
-        }
-    }
+/// Declares the counts and checks of a database: the invariant, the error in each row, and the rows. A row violates the
+/// invariant unless another [`Weight`] is named.
+macro_rules! checks {
+    (
+        counts { $($of:ident $label:literal: $from:literal;)* }
+        $($invariant:ident $($weight:ident)? $what:literal: $sql:literal;)*
+    ) => {
+        pub(crate) const COUNTS: &[Count] = &[$((Invariant::$of, $label, $from)),*];
 
-    /// Returns a check for both engines that finds violations.
-    pub(crate) const fn violation(
-        invariant: Invariant,
-        what: &'static str,
-        sql: &'static str,
-    ) -> Self {
-        Self::new(invariant, Weight::Violation, what, sql)
-    }
+        pub(crate) const CHECKS: &[Check] = &[$(Check {
+            invariant: Invariant::$invariant,
+            weight: checks!(@weight $($weight)?),
+            what: $what,
+            sql: $sql,
+        }),*];
+    };
+    (@weight) => { Weight::Violation };
+    (@weight $weight:ident) => { Weight::$weight };
 }
+pub(crate) use checks;
 
 /// A count of checked rows: the invariant, the label, and the text after `SELECT count(*) FROM`.
 pub(crate) type Count = (Invariant, &'static str, &'static str);
@@ -116,8 +110,10 @@ pub(crate) async fn run_checks(
     figures: &Figures,
     report: &mut Report,
 ) -> Result<(), Error> {
-    let of_engine = |check: &&Check| check.engine.is_none_or(|engine| engine == figures.engine);
-    for check in checks.iter().filter(of_engine) {
+    for check in checks {
+        if check.weight == Weight::ViolationOnSqlite && figures.engine != Engine::Sqlite {
+            continue;
+        }
         let sql = format!(
             "SELECT subject, detail, CAST(count(*) OVER () AS TEXT) FROM ({}) AS found \
              ORDER BY subject, detail LIMIT {}",
@@ -127,15 +123,10 @@ pub(crate) async fn run_checks(
         );
         let rows: Vec<_> = snapshot.rows(&sql).try_collect().await?;
         let Some(first) = rows.first() else { continue };
-        let violation = match check.weight {
-            Weight::Violation => true,
-            Weight::Note => false,
-            Weight::ViolationIfQuiescent => figures.quiescent,
-        };
-        let severity = if violation {
-            Severity::Violation
-        } else {
-            Severity::Note
+        let severity = match check.weight {
+            Weight::Note => Severity::Note,
+            Weight::ViolationIfQuiescent if !figures.quiescent => Severity::Note,
+            _ => Severity::Violation,
         };
         let count = first.number(2).unwrap_or(1).unsigned_abs();
         let offender = |row: &super::database::Row| Offender {

@@ -9,6 +9,8 @@ use sqlx::{
     Postgres, Row as _, Sqlite, SqliteConnection, sqlite::SqliteConnectOptions,
 };
 
+use super::parts::expand;
+
 /// The service that owns the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Service {
@@ -131,9 +133,10 @@ impl Snapshot {
         }
     }
 
-    /// Runs a statement of this crate whose columns are all text. `{bytes}` stands for the
+    /// Runs a statement of this crate whose columns are all text, with its parts ([`expand`]). `{bytes}` stands for the
     /// collation that sorts by bytes.
     pub(crate) fn rows(&mut self, sql: &str) -> BoxStream<'_, Result<Row, Error>> {
+        let sql = expand(sql);
         let service = self.service.name();
         let rows = match &mut self.held {
             Held::Postgres(connection) => {

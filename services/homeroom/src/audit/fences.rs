@@ -10,29 +10,11 @@ use super::{
     report::{Invariant, Report},
 };
 
-/// Selects the resource name of an invitation, the key of its fence.
-macro_rules! invitation {
-    () => {
-        "'organizations/' || organization_id || CASE WHEN class_id = '' THEN '' \
-         ELSE '/classes/' || class_id END || CASE kind WHEN 'organization_token' THEN '/inviteToken' \
-         WHEN 'class_code' THEN '/classCode' WHEN 'join_url' THEN '/joinUrl' \
-         WHEN 'class_token' THEN '/tokens/' || invitation_id \
-         ELSE '/enrollmentCodes/' || invitation_id END"
-    };
-}
-
 /// An invitation starts in epoch 1, the lowest, so that fence is up without a row.
 const FENCES: &str = "SELECT invitation, CAST(epoch AS TEXT) FROM fences WHERE epoch > 1";
-const CONFIRMED: &str = concat!(
-    "SELECT ",
-    invitation!(),
-    ", CAST(fence_epoch AS TEXT) FROM invitations WHERE fence_epoch > 1"
-);
-const EPOCHS: &str = concat!(
-    "SELECT ",
-    invitation!(),
-    ", CAST(epoch AS TEXT) FROM invitations WHERE epoch > 1"
-);
+const CONFIRMED: &str =
+    "SELECT {invitation}, CAST(fence_epoch AS TEXT) FROM invitations WHERE fence_epoch > 1";
+const EPOCHS: &str = "SELECT {invitation}, CAST(epoch AS TEXT) FROM invitations WHERE epoch > 1";
 
 /// Compares the fences with the invitations of the snapshots before and after them.
 pub(crate) async fn compare(

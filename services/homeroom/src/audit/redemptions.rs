@@ -6,8 +6,6 @@ use futures::{StreamExt as _, stream::BoxStream};
 use super::{
     database::{Error, Row, Snapshot},
     judgment::{Admission, Circumstances, Redemption, Request, judge},
-    membership_checks::place,
-    membership_checks_of_requests::{ends, request},
     report::{Invariant, Report},
 };
 
@@ -16,21 +14,14 @@ const REDEMPTIONS: &str = "SELECT redemption_id, organization_id, class_id, user
     CAST(settle_time AS TEXT) FROM redemptions ORDER BY redemption_id COLLATE {bytes}";
 
 /// Selects admissions with the request of a QUEUED one, and the time at which its end was written.
-const ADMISSIONS: &str = concat!(
-    "SELECT a.redemption_id, a.organization_id, a.class_id, a.user_id, a.invitation, \
-     CAST(a.epoch AS TEXT), a.outcome, a.refuse_reason, ",
-    "CASE WHEN a.request_id = '' THEN '' ELSE ",
-    request!("a"),
-    " END, j.state, CAST(j.expire_time AS TEXT), CAST(coalesce(e.written, j.decide_time) AS TEXT) \
-     FROM admissions a LEFT JOIN join_requests j ON a.outcome = 'QUEUED' \
-     AND j.organization_id = a.organization_id AND j.class_id = a.class_id \
-     AND j.request_id = a.request_id LEFT JOIN (SELECT subject, max(create_time) AS written FROM events \
-     WHERE event_type IN ",
-    ends!(),
-    " GROUP BY subject) e ON e.subject = ",
-    request!("j"),
-    " ORDER BY a.redemption_id COLLATE {bytes}"
-);
+const ADMISSIONS: &str = "SELECT a.redemption_id, a.organization_id, a.class_id, a.user_id, a.invitation, \
+    CAST(a.epoch AS TEXT), a.outcome, a.refuse_reason, \
+    CASE WHEN a.request_id = '' THEN '' ELSE {request:a} END, j.state, CAST(j.expire_time AS TEXT), \
+    CAST(coalesce(e.written, j.decide_time) AS TEXT) FROM admissions a LEFT JOIN join_requests j \
+    ON a.outcome = 'QUEUED' AND j.organization_id = a.organization_id AND j.class_id = a.class_id \
+    AND j.request_id = a.request_id LEFT JOIN (SELECT subject, max(create_time) AS written FROM events \
+    WHERE event_type IN {ends} GROUP BY subject) e ON e.subject = {request:j} \
+    ORDER BY a.redemption_id COLLATE {bytes}";
 
 fn redemption(row: &Row) -> Redemption {
     Redemption {
