@@ -78,7 +78,15 @@ impl Place {
 impl ClassName {
     /// Parses the resource name of a class.
     pub fn parse(name: &str) -> Result<Self, InvalidId> {
-        match Place::parse(name)? {
+        Place::parse(name)?.try_into()
+    }
+}
+
+impl TryFrom<Place> for ClassName {
+    type Error = InvalidId;
+
+    fn try_from(place: Place) -> Result<Self, InvalidId> {
+        match place {
             Place::Class(name) => Ok(name),
             Place::Organization(_) => Err(InvalidId(
                 "must be `organizations/{organization}/classes/{class}`",

@@ -1,13 +1,8 @@
 //! Invitations: tokens, codes, join URLs and their redemptions.
 //!
 //! `grpc` parses requests and converts answers. `app` loads, decides and applies. `domain` holds the rules as pure
-//! functions. `redemption` takes one person from an invitation to a place. `store` keeps rows in PostgreSQL or SQLite
-//! behind one trait. `limiter` stops guessers. `membership` is the port to the other service.
-
-#![expect(
-    clippy::duplicate_mod,
-    reason = "queries are compiled once for each engine, on purpose"
-)]
+//! functions. `redemption` takes one person from an invitation to a place. `store` keeps rows in PostgreSQL or SQLite.
+//! `limiter` stops guessers. `membership` is the port to the other service.
 
 pub mod app;
 mod config;

@@ -28,10 +28,10 @@ use homeroom_invitations::{
         invitation::{Epoch, InvitationKind, Standing},
         lock::{Lock, LockPeriod},
     },
-    store::{InvitationFilter, OrganizationProfile, Store, postgres, sqlite},
+    store::{self, InvitationFilter, OrganizationProfile, Store},
 };
 use homeroom_kit::{
-    database::{Options, connect_postgres, connect_sqlite},
+    database::{Engine, Options, connect_postgres, connect_sqlite},
     outbox::{NewEvent, Scope},
     random::SeededRandomness,
 };
@@ -43,7 +43,7 @@ use rows::{class, get, id, insert, now, organization, row, update};
 use sqlx::{Executor as _, SqlSafeStr as _};
 use uuid::Uuid;
 
-async fn what_is_written_is_read(store: Arc<dyn Store>) {
+async fn what_is_written_is_read(store: Arc<Store>) {
     let mut full = row(1, InvitationKind::ClassCode);
     full.invitation.valid_from = Some(now());
     full.invitation.valid_till = Some(now() + TimeDelta::days(1));
@@ -66,7 +66,7 @@ async fn what_is_written_is_read(store: Arc<dyn Store>) {
     assert_eq!(get(&store, id(9)).await, None);
 }
 
-async fn a_secret_is_only_once_there(store: Arc<dyn Store>) {
+async fn a_secret_is_only_once_there(store: Arc<Store>) {
     let first = row(1, InvitationKind::ClassToken);
     let mut same = row(2, InvitationKind::ClassToken);
     same.secret.clone_from(&first.secret);
@@ -88,7 +88,7 @@ async fn a_secret_is_only_once_there(store: Arc<dyn Store>) {
     assert_eq!(session.find_by_lookup_macs(&[[9; 32]]).await.unwrap(), None);
 }
 
-async fn a_singleton_is_only_once_there(store: Arc<dyn Store>) {
+async fn a_singleton_is_only_once_there(store: Arc<Store>) {
     let rows = [
         row(1, InvitationKind::ClassCode),
         row(2, InvitationKind::ClassCode),
@@ -106,7 +106,7 @@ async fn a_singleton_is_only_once_there(store: Arc<dyn Store>) {
     );
 }
 
-async fn an_update_needs_the_revision_before(store: Arc<dyn Store>) {
+async fn an_update_needs_the_revision_before(store: Arc<Store>) {
     let mut changed = row(1, InvitationKind::EnrollmentCode);
     insert(&store, std::slice::from_ref(&changed)).await;
     changed.revision = 2;
@@ -130,7 +130,7 @@ async fn an_update_needs_the_revision_before(store: Arc<dyn Store>) {
 }
 
 async fn list(
-    store: &Arc<dyn Store>,
+    store: &Arc<Store>,
     filter: &InvitationFilter,
     before: Option<Uuid>,
     limit: u32,
@@ -147,7 +147,7 @@ async fn list(
     ids
 }
 
-async fn a_list_is_newest_first_and_filtered(store: Arc<dyn Store>) {
+async fn a_list_is_newest_first_and_filtered(store: Arc<Store>) {
     let mut rows: Vec<_> = (1..=5)
         .map(|number| row(number, InvitationKind::ClassToken))
         .collect();
@@ -179,7 +179,7 @@ async fn a_list_is_newest_first_and_filtered(store: Arc<dyn Store>) {
     assert_eq!(list(&store, &off, None, 10).await, [id(4)]);
 }
 
-async fn p7_a_fence_is_pending_until_it_is_confirmed(store: Arc<dyn Store>) {
+async fn p7_a_fence_is_pending_until_it_is_confirmed(store: Arc<Store>) {
     let mut raised = row(1, InvitationKind::ClassCode);
     insert(&store, std::slice::from_ref(&raised)).await;
     let pending = async |after| {
@@ -209,7 +209,7 @@ async fn p7_a_fence_is_pending_until_it_is_confirmed(store: Arc<dyn Store>) {
     assert!(pending(None).await.is_empty());
 }
 
-async fn what_is_not_committed_does_not_stand(store: Arc<dyn Store>) {
+async fn what_is_not_committed_does_not_stand(store: Arc<Store>) {
     let mut session = store.write().await.unwrap();
     session
         .insert_invitations(&[row(1, InvitationKind::ClassCode)])
@@ -226,7 +226,7 @@ async fn what_is_not_committed_does_not_stand(store: Arc<dyn Store>) {
     assert_eq!(get(&store, id(1)).await, None);
 }
 
-async fn b4_an_organization_is_found_by_its_prefix(store: Arc<dyn Store>) {
+async fn b4_an_organization_is_found_by_its_prefix(store: Arc<Store>) {
     let profile = OrganizationProfile {
         organization: organization("hamilton"),
         code_prefix: "HAMILTON".to_owned(),
@@ -249,7 +249,7 @@ async fn b4_an_organization_is_found_by_its_prefix(store: Arc<dyn Store>) {
     assert_eq!(washington.unwrap().unwrap().code_prefix, "");
 }
 
-async fn r11_events_of_an_organization_stand_in_the_order_of_its_changes(store: Arc<dyn Store>) {
+async fn r11_events_of_an_organization_stand_in_the_order_of_its_changes(store: Arc<Store>) {
     let mut writers = Vec::new();
     for writer in 0..8 {
         let store = store.clone();
@@ -313,7 +313,7 @@ async fn every_statement_prepares_on_sqlite() {
         .await
         .unwrap();
     let mut session = pools.read().await.unwrap();
-    for statement in sqlite::statements() {
+    for statement in store::statements(Engine::Sqlite) {
         let prepared = session.connection().prepare(statement.into_sql_str()).await;
         assert!(prepared.is_ok(), "{statement}: {:?}", prepared.err());
     }
@@ -329,7 +329,7 @@ async fn every_statement_prepares_on_postgres() {
         .await
         .unwrap();
     let mut session = pools.read().await.unwrap();
-    for statement in postgres::statements() {
+    for statement in store::statements(Engine::Postgres) {
         let prepared = session.connection().prepare(statement.into_sql_str()).await;
         assert!(prepared.is_ok(), "{statement}: {:?}", prepared.err());
     }

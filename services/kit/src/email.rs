@@ -65,6 +65,14 @@ impl EmailAddress {
     }
 }
 
+impl std::str::FromStr for EmailAddress {
+    type Err = EmailMalformed;
+
+    fn from_str(text: &str) -> Result<Self, EmailMalformed> {
+        Self::parse(text)
+    }
+}
+
 impl fmt::Display for EmailAddress {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}@{}", self.local_part, self.domain)

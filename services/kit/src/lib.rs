@@ -33,6 +33,15 @@ pub mod tls;
 pub mod trace;
 pub mod validation;
 
+#[doc(hidden)]
+pub use serde;
+
 pub use clock::{Clock, SharedClock};
 pub use random::{Randomness, SharedRandomness};
 pub use status::{Error, Result};
+
+/// Returns every statement on the tables that both services have, for the test that prepares each.
+pub fn statements() -> impl Iterator<Item = &'static &'static store::Statement> {
+    let all = [outbox::STATEMENTS, request_ids::STATEMENTS];
+    all.into_iter().flatten()
+}

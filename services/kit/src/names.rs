@@ -26,5 +26,19 @@ macro_rules! named {
                 Self::ALL.into_iter().find(|one| one.$name_of() == name)
             }
         }
+
+        impl $crate::serde::Serialize for $type {
+            fn serialize<S: $crate::serde::Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
+                to.serialize_str(self.$name_of())
+            }
+        }
+
+        impl<'de> $crate::serde::Deserialize<'de> for $type {
+            fn deserialize<D: $crate::serde::Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+                let name = <String as $crate::serde::Deserialize>::deserialize(from)?;
+                Self::$of_name(&name)
+                    .ok_or_else(|| $crate::serde::de::Error::custom("a name is unknown"))
+            }
+        }
     };
 }

@@ -1,147 +1,151 @@
 //! A service's database: its sessions, the feed of its events, and its readiness.
 
-use std::{fmt, sync::Arc};
+pub mod columns;
+mod row;
+mod session;
+mod statement;
+mod table;
+mod wake;
 
-use async_trait::async_trait;
-use sqlx::migrate::{Migrate, Migrator};
+use std::{fmt, marker::PhantomData};
 
-use crate::{
-    database::{EngineDatabase, Error, OpenError, Pools, Session, check_ready, migrate},
-    events::{Feed, StoredFeed, Wake},
-    outbox::Outbox,
+use sqlx::{Postgres, Sqlite, migrate::Migrator};
+
+pub(crate) use session::Held;
+pub use session::Session;
+pub use statement::{Arg, Statement, hex, json_ids, json_rows};
+pub use table::Table;
+pub use wake::{Listener, Wake};
+
+use crate::database::{
+    Engine, Error, OpenError, Options, Pools, Url, check_ready, connect_postgres, connect_sqlite,
+    migrate,
 };
 
-/// A database with sessions of type `R`: every kind of row, on one connection.
-#[async_trait]
-pub trait Store<R: ?Sized>: fmt::Debug + Send + Sync {
-    /// Returns a session that reads, each statement by itself. Writes fail.
-    async fn read(&self) -> Result<Box<R>, Error>;
-
-    /// Returns a session that writes. Nothing is stored until its commit; if it is dropped,
-    /// everything is rolled back.
-    async fn write(&self) -> Result<Box<R>, Error>;
-
-    /// Returns the feed of events (R11).
-    fn feed(&self) -> Arc<dyn Feed>;
-
-    /// Returns the wake to notify after each commit that wrote events.
-    fn committed(&self) -> Wake;
-
-    /// Migrates the schema.
-    async fn migrate(&self) -> Result<(), OpenError>;
-
-    /// Checks that the database answers, accepts writes and has this program's schema.
-    async fn check_ready(&self) -> Result<(), OpenError>;
-
-    /// Closes every connection, once each is idle.
-    async fn close(&self);
-}
-
-/// The parts of a service that a store needs.
-pub struct Service<DB: EngineDatabase, R: ?Sized> {
+/// The properties of a service's database.
+#[derive(Debug)]
+pub struct Schema {
     /// The service's name, which begins the names of its failpoints.
-    pub name: &'static str,
-    /// The schema.
-    pub migrator: &'static Migrator,
+    pub service: &'static str,
     /// The command that migrates the schema, for the message.
     pub migrate_command: &'static str,
-    /// Returns a session's rows; they notify the wake after commits that wrote events.
-    pub rows: fn(Session<DB>, Wake) -> Box<R>,
+    /// The schema on PostgreSQL.
+    pub postgres: Migrator,
+    /// The schema on SQLite.
+    pub sqlite: Migrator,
 }
 
-/// A database of either engine.
-pub struct SqlStore<DB: EngineDatabase, R: ?Sized> {
-    service: Service<DB, R>,
-    pools: Pools<DB>,
-    feed: StoredFeed<DB>,
+/// The pools of either engine.
+#[derive(Clone, Debug)]
+pub(crate) enum AnyPools {
+    Postgres(Pools<Postgres>),
+    Sqlite(Pools<Sqlite>),
 }
 
-impl<DB, R: ?Sized> SqlStore<DB, R>
-where
-    DB: EngineDatabase,
-    Session<DB>: Outbox,
-{
-    /// Returns a store on these connections.
-    #[must_use]
-    pub fn new(service: Service<DB, R>, pools: Pools<DB>) -> Self {
-        Self {
-            feed: StoredFeed::new(pools.clone()),
-            service,
-            pools,
+/// A service's database. `R` is its session with the operations of the service.
+pub struct Store<R> {
+    schema: &'static Schema,
+    pools: AnyPools,
+    committed: Wake,
+    rows: PhantomData<fn() -> R>,
+}
+
+impl<R> fmt::Debug for Store<R> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.pools.fmt(formatter)
+    }
+}
+
+impl<R> Store<R> {
+    /// Returns the same database, with the operations of the kit.
+    pub(crate) fn of_kit(&self) -> Store<Session> {
+        Store {
+            schema: self.schema,
+            pools: self.pools.clone(),
+            committed: self.committed.clone(),
+            rows: PhantomData,
         }
     }
 
-    fn rows(&self, session: Session<DB>) -> Box<R> {
-        (self.service.rows)(session, self.feed.committed())
+    /// Returns the wake that is notified after each commit that wrote events.
+    pub(crate) const fn committed(&self) -> &Wake {
+        &self.committed
     }
 }
 
-impl<DB: EngineDatabase, R: ?Sized> fmt::Debug for SqlStore<DB, R> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_tuple("SqlStore")
-            .field(&self.pools)
-            .finish()
+impl<R: From<Session>> Store<R> {
+    /// Connects to the database that the URL names. Fails if it does not answer.
+    pub async fn connect(
+        schema: &'static Schema,
+        url: &Url,
+        options: Options,
+    ) -> Result<Self, OpenError> {
+        let pools = match url.engine() {
+            Engine::Postgres => AnyPools::Postgres(connect_postgres(url, options).await?),
+            Engine::Sqlite => AnyPools::Sqlite(connect_sqlite(url, options).await?),
+        };
+        Ok(Self::on(schema, pools))
+    }
+
+    pub(crate) fn on(schema: &'static Schema, pools: AnyPools) -> Self {
+        Self {
+            schema,
+            pools,
+            committed: Wake::new(),
+            rows: PhantomData,
+        }
+    }
+
+    fn session(&self, held: Held) -> R {
+        let committed = self.committed.clone();
+        R::from(Session::new(held, self.schema.service, committed))
+    }
+
+    /// Returns a session that reads, each statement by itself. Writes fail.
+    pub async fn read(&self) -> Result<R, Error> {
+        Ok(self.session(match &self.pools {
+            AnyPools::Postgres(pools) => Held::Postgres(pools.read().await?),
+            AnyPools::Sqlite(pools) => Held::Sqlite(pools.read().await?),
+        }))
+    }
+
+    /// Returns a session that writes. Nothing is stored until its commit; if it is dropped, everything is rolled back.
+    pub async fn write(&self) -> Result<R, Error> {
+        Ok(self.session(match &self.pools {
+            AnyPools::Postgres(pools) => Held::Postgres(pools.write().await?),
+            AnyPools::Sqlite(pools) => Held::Sqlite(pools.write().await?),
+        }))
+    }
+
+    /// Brings the schema up to date.
+    pub async fn migrate(&self) -> Result<(), OpenError> {
+        match &self.pools {
+            AnyPools::Postgres(pools) => migrate(pools, &self.schema.postgres).await,
+            AnyPools::Sqlite(pools) => migrate(pools, &self.schema.sqlite).await,
+        }
+    }
+
+    /// Checks that the database answers, accepts writes and has this program's schema.
+    pub async fn check_ready(&self) -> Result<(), OpenError> {
+        let command = self.schema.migrate_command;
+        match &self.pools {
+            AnyPools::Postgres(pools) => check_ready(pools, &self.schema.postgres, command).await,
+            AnyPools::Sqlite(pools) => check_ready(pools, &self.schema.sqlite, command).await,
+        }
+    }
+
+    /// Closes every connection, once each is idle.
+    pub async fn close(&self) {
+        match &self.pools {
+            AnyPools::Postgres(pools) => pools.close().await,
+            AnyPools::Sqlite(pools) => pools.close().await,
+        }
     }
 }
 
-#[async_trait]
-impl<DB, R: ?Sized + 'static> Store<R> for SqlStore<DB, R>
-where
-    DB: EngineDatabase,
-    DB::Connection: Migrate,
-    Session<DB>: Outbox,
-{
-    async fn read(&self) -> Result<Box<R>, Error> {
-        Ok(self.rows(self.pools.read().await?))
-    }
-
-    async fn write(&self) -> Result<Box<R>, Error> {
-        Ok(self.rows(self.pools.write().await?))
-    }
-
-    fn feed(&self) -> Arc<dyn Feed> {
-        Arc::new(self.feed.clone())
-    }
-
-    fn committed(&self) -> Wake {
-        self.feed.committed()
-    }
-
-    async fn migrate(&self) -> Result<(), OpenError> {
-        migrate(&self.pools, self.service.migrator).await
-    }
-
-    async fn check_ready(&self) -> Result<(), OpenError> {
-        let command = self.service.migrate_command;
-        check_ready(&self.pools, self.service.migrator, command).await
-    }
-
-    async fn close(&self) {
-        self.pools.close().await;
-    }
-}
-
-/// Declares a file's statements, and `STATEMENTS`, the list of all of them, for the test that
-/// prepares each on both engines.
-#[macro_export]
-macro_rules! statements {
-    ($($(#[$doc:meta])* $name:ident = $text:expr;)+) => {
-        $($(#[$doc])* pub(super) const $name: &str = $text;)+
-
-        pub(super) const STATEMENTS: &[&str] = &[$($name),+];
-    };
-}
-
-/// Makes the SQL that folds a text into its form for comparison: O as 0, I and L as 1 (B4). The indexes on prefixes use
+/// Returns the SQL that folds a text into its form for comparison: O as 0, I and L as 1 (B4). The indexes on prefixes use
 /// the same expression.
-#[macro_export]
-macro_rules! folded {
-    ($text:literal) => {
-        concat!(
-            "replace(replace(replace(",
-            $text,
-            ", 'O', '0'), 'I', '1'), 'L', '1')"
-        )
-    };
+#[must_use]
+pub fn folded(text: &str) -> String {
+    format!("replace(replace(replace({text}, 'O', '0'), 'I', '1'), 'L', '1')")
 }

@@ -1,12 +1,7 @@
 //! The membership service: organizations, classes, members, licensed seats and the approval queue.
 //!
 //! `grpc` parses requests and converts answers, `admission` and `app` load, decide and apply, `domain` holds the rules
-//! as pure functions, `store` keeps rows in PostgreSQL or SQLite behind one trait, and `service` connects them.
-
-#![expect(
-    clippy::duplicate_mod,
-    reason = "queries are compiled once for each engine, on purpose"
-)]
+//! as pure functions, `store` keeps rows in PostgreSQL or SQLite, and `service` connects them.
 
 pub mod admission;
 pub mod app;

@@ -1,24 +1,24 @@
 -- A school after: eve admitted by the class code; kim let in from the queue; dan denied; pat waiting;
 -- zed refused; eve once more (already a member); old too late after the reset; fay admitted just now.
-INSERT INTO organizations VALUES ('hamilton', 'Hamilton', 'HAM', '{}', 1, {past}, {past}, NULL);
-INSERT INTO organization_seats VALUES ('hamilton', 3, 3, 1);
-INSERT INTO classes VALUES ('hamilton', 'biology', 'Biology', 'tim', 'ACTIVE', '{}', 1, {past}, {past}, NULL);
+INSERT INTO organizations (organization_id, display_name, code_prefix, labels, revision, create_time, update_time, delete_time) VALUES ('hamilton', 'Hamilton', 'HAM', '{}', 1, {past}, {past}, NULL);
+INSERT INTO organization_seats (organization_id, seat_limit, seats_used, requests_waiting) VALUES ('hamilton', 3, 3, 1);
+INSERT INTO classes (organization_id, class_id, display_name, owner_user_id, state, labels, revision, create_time, update_time, delete_time) VALUES ('hamilton', 'biology', 'Biology', 'tim', 'ACTIVE', '{}', 1, {past}, {past}, NULL);
 INSERT INTO organization_members (organization_id, user_id, display_name, email, external_id, role, join_time, invitation, redemption, approved_by, method, revision) VALUES
     ('hamilton', 'ada', 'Ada', '', '', 'ADMIN', {past}, '', '', 'platform', 'ADDED', 1),
     ('hamilton', 'tim', 'Tim', '', '', 'TEACHER', {past}, '', '', 'ada', 'ADDED', 1),
     ('hamilton', 'eve', 'Eve', '', '', 'STUDENT', {past}, 'organizations/hamilton/classes/biology/classCode', 'organizations/hamilton/redemptions/00000000-0000-7000-8000-000000000001', '', 'CLASS_CODE', 1),
     ('hamilton', 'kim', 'Kim', '', '', 'STUDENT', {past}, 'organizations/hamilton/classes/biology/joinUrl', 'organizations/hamilton/redemptions/00000000-0000-7000-8000-000000000002', 'tim', 'JOIN_URL', 1),
     ('hamilton', 'fay', 'Fay', '', '', 'STUDENT', {now}, 'organizations/hamilton/classes/biology/classCode', 'organizations/hamilton/redemptions/00000000-0000-7000-8000-000000000008', '', 'CLASS_CODE', 1);
-INSERT INTO class_members VALUES
+INSERT INTO class_members (organization_id, class_id, user_id, role, join_time, invitation, redemption, approved_by, method, revision) VALUES
     ('hamilton', 'biology', 'tim', 'OWNER', {past}, '', '', 'tim', 'ADDED', 1),
     ('hamilton', 'biology', 'eve', 'STUDENT', {past}, 'organizations/hamilton/classes/biology/classCode', 'organizations/hamilton/redemptions/00000000-0000-7000-8000-000000000001', '', 'CLASS_CODE', 1),
     ('hamilton', 'biology', 'kim', 'STUDENT', {past}, 'organizations/hamilton/classes/biology/joinUrl', 'organizations/hamilton/redemptions/00000000-0000-7000-8000-000000000002', 'tim', 'JOIN_URL', 1),
     ('hamilton', 'biology', 'fay', 'STUDENT', {now}, 'organizations/hamilton/classes/biology/classCode', 'organizations/hamilton/redemptions/00000000-0000-7000-8000-000000000008', '', 'CLASS_CODE', 1);
-INSERT INTO join_requests VALUES
+INSERT INTO join_requests (organization_id, class_id, request_id, user_id, display_name, email, external_id, state, cause, invitation, redemption, method, decide_note, decided_by, create_time, decide_time, expire_time) VALUES
     ('hamilton', 'biology', '00000000-0000-7000-8000-0000000000f2', 'kim', '', '', '', 'APPROVED', 'JOIN_URL', 'organizations/hamilton/classes/biology/joinUrl', 'organizations/hamilton/redemptions/00000000-0000-7000-8000-000000000002', 'JOIN_URL', '', 'tim', {past}, {past}, {future}),
     ('hamilton', 'biology', '00000000-0000-7000-8000-0000000000f3', 'dan', '', '', '', 'DENIED', 'JOIN_URL', 'organizations/hamilton/classes/biology/joinUrl', 'organizations/hamilton/redemptions/00000000-0000-7000-8000-000000000003', 'JOIN_URL', '', 'tim', {past}, {past}, {future}),
     ('hamilton', 'biology', '00000000-0000-7000-8000-0000000000f4', 'pat', '', '', '', 'PENDING', 'JOIN_URL', 'organizations/hamilton/classes/biology/joinUrl', 'organizations/hamilton/redemptions/00000000-0000-7000-8000-000000000004', 'JOIN_URL', '', '', {past}, NULL, {future});
-INSERT INTO admissions VALUES
+INSERT INTO admissions (redemption_id, organization_id, class_id, user_id, invitation, epoch, outcome, refuse_reason, request_id, create_time) VALUES
     ('00000000-0000-7000-8000-000000000001', 'hamilton', 'biology', 'eve', 'organizations/hamilton/classes/biology/classCode', 1, 'ADMITTED', '', '', {past}),
     ('00000000-0000-7000-8000-000000000002', 'hamilton', 'biology', 'kim', 'organizations/hamilton/classes/biology/joinUrl', 1, 'QUEUED', '', '00000000-0000-7000-8000-0000000000f2', {past}),
     ('00000000-0000-7000-8000-000000000003', 'hamilton', 'biology', 'dan', 'organizations/hamilton/classes/biology/joinUrl', 1, 'QUEUED', '', '00000000-0000-7000-8000-0000000000f3', {past}),
@@ -27,7 +27,7 @@ INSERT INTO admissions VALUES
     ('00000000-0000-7000-8000-000000000006', 'hamilton', 'biology', 'eve', 'organizations/hamilton/classes/biology/classCode', 1, 'ALREADY_MEMBER', '', '', {past}),
     ('00000000-0000-7000-8000-000000000007', 'hamilton', 'biology', 'old', 'organizations/hamilton/classes/biology/classCode', 1, 'STALE_EPOCH', '', '', {now}),
     ('00000000-0000-7000-8000-000000000008', 'hamilton', 'biology', 'fay', 'organizations/hamilton/classes/biology/classCode', 2, 'ADMITTED', '', '', {now});
-INSERT INTO fences VALUES
+INSERT INTO fences (invitation, epoch, update_time) VALUES
     ('organizations/hamilton/classes/biology/classCode', 2, {later}),
     ('organizations/hamilton/classes/biology/joinUrl', 0, {past});
 INSERT INTO events (position, event_id, event_type, organization_id, class_id, subject, actor, notify, data, create_time) VALUES

@@ -91,7 +91,7 @@ impl App {
         self.writes
             .run(async move {
                 let mut repository = store.write().await?;
-                save(repository.as_mut(), &said, now).await?;
+                save(&mut repository, &said, now).await?;
                 repository.commit("profile").await?;
                 Ok(())
             })
@@ -100,7 +100,7 @@ impl App {
 }
 
 async fn save(
-    repository: &mut dyn Repository,
+    repository: &mut Repository,
     profile: &OrganizationProfile,
     now: DateTime<Utc>,
 ) -> Result<()> {

@@ -35,7 +35,7 @@ pub struct AuditTrail(Batcher<AuditEntry, store::Result<()>>);
 impl AuditTrail {
     /// Starts the writer on this database. It must be called inside a runtime.
     #[must_use]
-    pub fn start(store: Arc<dyn Store>) -> Self {
+    pub fn start(store: Arc<Store>) -> Self {
         Self(Batcher::start(BATCHING, move |entries: Vec<AuditEntry>| {
             let store = Arc::clone(&store);
             async move {
@@ -46,7 +46,7 @@ impl AuditTrail {
     }
 }
 
-async fn append(store: &dyn Store, entries: &[AuditEntry]) -> store::Result<()> {
+async fn append(store: &Store, entries: &[AuditEntry]) -> store::Result<()> {
     let mut repository = store.write().await?;
     repository.append_audit_entries(entries).await?;
     repository.commit("audit").await

@@ -43,12 +43,12 @@ pub enum KeysRefused {
 
 /// Compares the keys, and records new versions. If it succeeds, every stored secret has its key.
 pub async fn check_and_note(
-    store: &dyn Store,
+    store: &Store,
     keys: &KeyRing,
     now: DateTime<Utc>,
 ) -> Result<(), KeysRefused> {
     let mut session = store.read().await?;
-    let not_noted = check(session.as_mut(), keys).await?;
+    let not_noted = check(&mut session, keys).await?;
     drop(session);
     if not_noted.is_empty() {
         return Ok(());
@@ -63,14 +63,14 @@ pub async fn check_and_note(
         session.note_key_check(&noted).await?;
     }
     // Another process may have recorded another key at the same moment.
-    let judged = check(session.as_mut(), keys).await;
+    let judged = check(&mut session, keys).await;
     session.commit("note_keys").await?;
     judged.map(|_| ())
 }
 
 /// Compares the keys. Returns the versions of the ring that are not recorded yet.
 pub(crate) async fn check(
-    session: &mut dyn Repository,
+    session: &mut Repository,
     keys: &KeyRing,
 ) -> Result<Vec<u32>, KeysRefused> {
     let noted = session.list_key_checks().await?;
@@ -100,7 +100,7 @@ pub(crate) async fn check(
 }
 
 async fn opens_what_is_stored(
-    session: &mut dyn Repository,
+    session: &mut Repository,
     keys: &KeyRing,
     version: u32,
 ) -> Result<bool, Error> {

@@ -69,7 +69,7 @@ impl App {
     ) -> Result<Shown> {
         let rule = rules::GET_ENROLLMENT_CODE;
         let access = self.authorize(caller, &name.place, rule).await?;
-        let row = find(self.store.read().await?.as_mut(), &name).await?;
+        let row = find(&mut self.store.read().await?, &name).await?;
         self.audit_read(caller, &row).await?;
         self.shown_code(row, &access)
     }
@@ -179,7 +179,7 @@ impl Work {
     /// Fails with `CODE_TAKEN` if an invitation other than `own` has this code, or one that reads like it (B4).
     async fn refuse_taken(&mut self, full: &SecretText, own: Uuid) -> Result<()> {
         let app = Arc::clone(&self.app);
-        let repository = self.repository.as_mut();
+        let repository = &mut self.repository;
         fold_codes(repository, app.secrets(), self.place.organization()).await?;
         let macs = app.secrets().look_up(KIND, full).all();
         let alike = repository.find_all_by_lookup_macs(&macs).await?;

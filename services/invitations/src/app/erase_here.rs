@@ -33,7 +33,7 @@ impl App {
                 // Another process has finished it; the person found here now has come since.
                 return Ok(false);
             }
-            let organizations = concerned(repository.as_mut(), erasure, redemptions).await?;
+            let organizations = concerned(&mut repository, erasure, redemptions).await?;
             let to_lock: Vec<OrganizationId> = organizations.iter().cloned().collect();
             repository.lock_organizations(&to_lock, now).await?;
             let given: Vec<(Uuid, UserId)> = redemptions
@@ -79,7 +79,7 @@ impl App {
 
 /// Returns the organizations in which something must be erased here.
 async fn concerned(
-    repository: &mut dyn Repository,
+    repository: &mut Repository,
     erasure: &Erasure,
     redemptions: &[(Redemption, UserId)],
 ) -> store::Result<BTreeSet<OrganizationId>> {

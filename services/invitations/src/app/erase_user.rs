@@ -108,7 +108,7 @@ impl App {
                 .find(key, body, self.clock.now())
                 .await?;
             if let Some(stored) = claim.resolve()?
-                && let Some(state) = begun_before(repository.as_mut(), &stored).await?
+                && let Some(state) = begun_before(&mut repository, &stored).await?
             {
                 return Ok(state);
             }
@@ -120,14 +120,14 @@ impl App {
         let mut repository = self.store.write().await?;
         let now = self.clock.now();
         let begun = self
-            .begin_in(repository.as_mut(), caller, user, known, request, now)
+            .begin_in(&mut repository, caller, user, known, request, now)
             .await;
         end(repository, "begin_erasure", begun).await
     }
 
     async fn begin_in(
         &self,
-        repository: &mut dyn Repository,
+        repository: &mut Repository,
         caller: &Caller,
         user: UserId,
         known: Vec<PersonKnown>,
@@ -177,7 +177,7 @@ impl App {
 
     async fn new_erasure(
         &self,
-        repository: &mut dyn Repository,
+        repository: &mut Repository,
         caller: &Caller,
         user: UserId,
         known: Vec<PersonKnown>,
@@ -318,10 +318,7 @@ impl App {
 }
 
 /// Returns the erasure that a request id began; None if it was called off.
-async fn begun_before(
-    repository: &mut dyn Repository,
-    stored: &[u8],
-) -> Result<Option<ErasureState>> {
+async fn begun_before(repository: &mut Repository, stored: &[u8]) -> Result<Option<ErasureState>> {
     let stored = std::str::from_utf8(stored).map_err(Error::internal)?;
     let pseudonym = UserId::parse(stored).map_err(Error::internal)?;
     Ok(repository.get_erasure(&pseudonym).await?)

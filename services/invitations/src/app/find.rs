@@ -29,7 +29,7 @@ use crate::{
 
 /// Returns the invitation of that name, even if it is revoked.
 pub(crate) async fn find(
-    repository: &mut dyn Repository,
+    repository: &mut Repository,
     name: &InvitationName,
 ) -> Result<InvitationRow> {
     let found = repository
@@ -130,7 +130,7 @@ impl Work {
         etag: &str,
     ) -> Result<InvitationRow> {
         let row = match name.id {
-            Some(_) => find(self.repository.as_mut(), name).await?,
+            Some(_) => find(&mut self.repository, name).await?,
             None => self.find_or_make(name.kind).await?,
         };
         check_etag(etag, row.revision)?;

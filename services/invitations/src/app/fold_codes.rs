@@ -15,7 +15,7 @@ const FOLD_BATCH: u32 = 100;
 /// Folds the codes of an organization that are not folded yet, except those whose secret does not open. Returns their
 /// number. The organization is locked.
 pub(super) async fn fold_codes(
-    repository: &mut dyn Repository,
+    repository: &mut Repository,
     secrets: Secrets<'_>,
     organization: &OrganizationId,
 ) -> store::Result<u64> {
@@ -62,7 +62,7 @@ impl App {
                     repository
                         .lock_organizations(slice::from_ref(organization), self.clock.now())
                         .await?;
-                    fold_codes(repository.as_mut(), self.secrets(), organization).await
+                    fold_codes(&mut repository, self.secrets(), organization).await
                 };
                 let done = done.await;
                 folded += end(repository, "fold_codes", done).await?;

@@ -44,7 +44,7 @@ use crate::{
 #[derive(Debug)]
 pub struct App {
     /// The database.
-    pub store: Arc<dyn Store>,
+    pub store: Arc<Store>,
     /// The clock.
     pub clock: SharedClock,
     /// The source of randomness, for secrets and ids.

@@ -84,7 +84,7 @@ pub struct Rotated {
 /// Stores every secret of the database anew under the ring's current key, `batch_rows` in one transaction, and reports
 /// each transaction to `progress`.
 pub async fn rotate_keys(
-    store: &dyn Store,
+    store: &Store,
     keys: &KeyRing,
     clock: &dyn Clock,
     random: &dyn Randomness,
@@ -93,7 +93,7 @@ pub async fn rotate_keys(
 ) -> Result<Rotated, RotateError> {
     let current = keys.current();
     let mut session = store.read().await?;
-    check_keys::check(session.as_mut(), keys).await?;
+    check_keys::check(&mut session, keys).await?;
     let noted = session.list_key_checks().await?;
     if !noted.iter().any(|check| check.key_version == current) {
         return Err(RotateError::NotInUse { version: current });
@@ -140,7 +140,7 @@ pub async fn rotate_keys(
 }
 
 struct Rotation<'run> {
-    store: &'run dyn Store,
+    store: &'run Store,
     clock: &'run dyn Clock,
     random: &'run dyn Randomness,
     current: u32,
@@ -216,7 +216,7 @@ impl Rotation<'_> {
         let rows = session
             .list_of_key_version(version, after, self.batch_rows, RowLock::Skipping)
             .await?;
-        let prefixes = prefixes_of(session.as_mut(), &rows).await?;
+        let prefixes = prefixes_of(&mut session, &rows).await?;
         let mut not_rotated = BTreeMap::new();
         let mut secrets = Vec::with_capacity(rows.len());
         for row in &rows {
@@ -279,7 +279,7 @@ fn met_another(error: &Error) -> bool {
 
 /// Returns the code prefixes of the organizations whose enrollment codes are among the rows.
 pub(super) async fn prefixes_of(
-    session: &mut dyn Repository,
+    session: &mut Repository,
     rows: &[InvitationRow],
 ) -> Result<BTreeMap<String, CodePrefix>, Error> {
     let mut organizations: Vec<_> = rows

@@ -87,7 +87,7 @@ impl App {
     pub async fn get_token(&self, caller: &Caller, name: InvitationName) -> Result<Shown> {
         self.authorize(caller, &name.place, rules::GET_TOKEN)
             .await?;
-        let row = find(self.store.read().await?.as_mut(), &name).await?;
+        let row = find(&mut self.store.read().await?, &name).await?;
         Ok(self.masked(row))
     }
 
@@ -95,7 +95,7 @@ impl App {
     pub async fn reveal_token(&self, caller: &Caller, name: InvitationName) -> Result<Shown> {
         self.authorize(caller, &name.place, rules::REVEAL_TOKEN)
             .await?;
-        let row = find(self.store.read().await?.as_mut(), &name).await?;
+        let row = find(&mut self.store.read().await?, &name).await?;
         if row.secret.is_none() {
             return Err(not_found(&name));
         }

@@ -62,7 +62,7 @@ impl Change {
 /// A change under way: its transaction and context.
 pub(crate) struct Work {
     pub(crate) app: Arc<App>,
-    pub(crate) repository: Box<dyn Repository>,
+    pub(crate) repository: Repository,
     pub(crate) access: Access,
     pub(crate) place: Place,
     pub(crate) caller: Caller,

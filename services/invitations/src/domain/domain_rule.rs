@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::email::{EmailAddress, domain_name};
 use super::webmail::is_free_webmail;
 
@@ -24,7 +26,8 @@ pub enum DomainRuleError {
 /// One domain rule: `school.org` means that domain alone, `*.school.org` its
 /// subdomains alone. Whole labels are compared, so that
 /// `evilhamiltonschools.org` never matches `hamiltonschools.org` (B6).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct DomainRule {
     domain: String,
     subdomains: bool,
@@ -77,6 +80,20 @@ impl DomainRule {
         } else {
             domain == self.domain
         }
+    }
+}
+
+impl TryFrom<String> for DomainRule {
+    type Error = DomainRuleError;
+
+    fn try_from(text: String) -> Result<Self, DomainRuleError> {
+        Self::stored(&text)
+    }
+}
+
+impl From<DomainRule> for String {
+    fn from(rule: DomainRule) -> Self {
+        rule.to_string()
     }
 }
 

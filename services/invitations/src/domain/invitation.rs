@@ -3,6 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 pub use homeroom_api::names::InvitationKind;
 use homeroom_api::names::{InvitationName, Place};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::domain_rule::DomainRule;
@@ -84,7 +85,7 @@ impl Policy {
 
 /// The count of an invitation's resets, revocations, switch-offs and changes of its code. Redemptions that began in an
 /// older epoch are never admitted (C8, P7).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Epoch(i64);
 
 impl Epoch {

@@ -98,7 +98,7 @@ struct Costless {
 impl AttemptLog {
     /// Starts the log on this database. It must be called inside a runtime.
     #[must_use]
-    pub fn start(store: Arc<dyn Store>) -> Self {
+    pub fn start(store: Arc<Store>) -> Self {
         let batches = Batcher::start(BATCHING, move |attempts: Vec<RefusedAttempt>| {
             let store = Arc::clone(&store);
             async move {
@@ -177,7 +177,7 @@ impl Costless {
     }
 }
 
-async fn insert(store: &dyn Store, attempts: &[RefusedAttempt]) -> store::Result<()> {
+async fn insert(store: &Store, attempts: &[RefusedAttempt]) -> store::Result<()> {
     let mut repository = store.write().await?;
     repository.insert_refused_attempts(attempts).await?;
     repository.commit("refused_attempts").await

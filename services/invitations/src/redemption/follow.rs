@@ -118,7 +118,7 @@ impl Redemptions {
             }
         }
         // The locks of the changes come before the feed's own row, as in every transaction.
-        let settled = self.apply(repository.as_mut(), &ended).await?;
+        let settled = self.apply(&mut repository, &ended).await?;
         for event in &skipped {
             tracing::error!(
                 event = event.event_id,
@@ -162,7 +162,7 @@ impl Redemptions {
             };
             let attempt = async {
                 let mut repository = self.ledger.store.write().await?;
-                let settled = self.apply(repository.as_mut(), &[end]).await?;
+                let settled = self.apply(&mut repository, &[end]).await?;
                 repository.commit("follow_one").await?;
                 Ok::<_, store::Error>(settled)
             };
@@ -193,11 +193,7 @@ impl Redemptions {
 
     /// Settles redemptions by the events, in their order. A redemption that is unknown here is not this service's, or
     /// the database was restored from a time before it.
-    async fn apply(
-        &self,
-        repository: &mut dyn Repository,
-        ended: &[Ended],
-    ) -> store::Result<usize> {
+    async fn apply(&self, repository: &mut Repository, ended: &[Ended]) -> store::Result<usize> {
         if ended.is_empty() {
             return Ok(0);
         }

@@ -2,18 +2,25 @@
 
 use std::collections::BTreeSet;
 
-use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use homeroom_api::ids::{OrganizationId, UserId};
-use homeroom_kit::erasure::{Mark, Replacement};
+use homeroom_kit::{
+    args,
+    database::Engine,
+    erasure::{Mark, Replacement},
+    store::{columns, json_ids, json_rows},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 use uuid::Uuid;
 
-use super::{Redemption, Result};
+use super::{Redemption, Repository, Result, redemptions::REDEMPTIONS};
 
 /// The data that an organization knows about a person, by which its tokens are assigned to them.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct PersonKnown {
     /// The organization.
+    #[serde(with = "columns::text")]
     pub organization: OrganizationId,
     /// Canonical address; empty if unknown.
     pub email: String,
@@ -43,71 +50,241 @@ pub enum ErasureState {
     Done,
 }
 
-/// The table `erasures`, and the changes that an erasure makes in all other tables.
-#[async_trait]
-pub trait Erasures: Send {
+/// The domain of an address that nobody can have (RFC 2606).
+const NOBODYS_DOMAIN: &str = "erased.invalid";
+
+fn erasures(conditions: &str) -> String {
+    "SELECT pseudonym, user_id, particulars, actor, create_time, done_time FROM erasures WHERE "
+        .to_owned()
+        + conditions
+}
+
+/// Returns the condition for tokens that are assigned to a person by address or by school id, in the organizations that
+/// know the person by it: the data of one organization says nothing about another's tokens (I8).
+fn assigned(on: Engine) -> String {
+    format!(
+        "((assigned_email <> '' AND (organization_id, assigned_email) IN \
+         (SELECT input.value->>'organization', lower(input.value->>'email') FROM {known})) \
+         OR (external_id <> '' AND (organization_id, external_id) IN \
+         (SELECT input.value->>'organization', input.value->>'external_id' FROM {known})))",
+        known = on.rows("$1", "input")
+    )
+}
+
+homeroom_kit::statements! {
+    INSERT = "INSERT INTO erasures \
+        (pseudonym, user_id, particulars, actor, create_time) VALUES ($1, $2, $3, $4, $5) \
+        ON CONFLICT (user_id) WHERE done_time IS NULL DO NOTHING";
+
+    GET = erasures("pseudonym = $1");
+
+    FIND = erasures("done_time IS NULL AND user_id = $1 ORDER BY create_time LIMIT 1");
+
+    LIST = erasures("done_time IS NULL AND create_time < $1 ORDER BY create_time LIMIT $2");
+
+    DELETE = "DELETE FROM erasures WHERE pseudonym = $1 AND done_time IS NULL";
+
+    END = "UPDATE erasures SET user_id = '', particulars = '[]', actor = '', \
+        done_time = $2 WHERE pseudonym = $1 AND done_time IS NULL";
+
+    OF_PERSON = format!(
+        "SELECT {} FROM redemptions WHERE user_id = $1 AND redemption_id > $2 ORDER BY redemption_id LIMIT $3",
+        REDEMPTIONS.of("redemptions")
+    );
+
+    KNOWN = "SELECT DISTINCT organization_id AS organization, email, external_id FROM redemptions \
+        WHERE user_id = $1";
+
+    ORGANIZATIONS_WITH_TOKENS(on) =
+        "SELECT DISTINCT organization_id FROM invitations WHERE ".to_owned() + &assigned(on);
+
+    ASSIGN(on) = format!(
+        "UPDATE invitations SET \
+         assigned_email = CASE WHEN assigned_email = '' THEN '' ELSE $3 END, \
+         external_id = CASE WHEN external_id = '' THEN '' ELSE $4 END, \
+         display_name = '', revision = revision + 1 \
+         WHERE {} AND organization_id IN (SELECT input.value->>'id' FROM {})",
+        assigned(on),
+        on.rows("$2", "input")
+    );
+
+    GIVE(on) = format!(
+        "UPDATE redemptions SET user_id = input.value->>'user', display_name = '', email = '', \
+         external_id = '' FROM {} WHERE redemptions.redemption_id = input.value->>'id'",
+        on.rows("$1", "input")
+    );
+
+    FORGET_ANSWERED(on) = format!(
+        "DELETE FROM redemption_request_ids WHERE redemption_id IN (SELECT input.value->>'id' FROM {})",
+        on.rows("$1", "input")
+    );
+
+    FORGET_ASKED = "DELETE FROM redemption_request_ids WHERE acting_user = $1";
+
+    // In each of these `$1` is the person, `$2` the pseudonym.
+    ATTEMPTS = "UPDATE refused_attempts SET user_id = $2, \
+        calling_service = CASE WHEN calling_service = $1 THEN $2 ELSE calling_service END WHERE user_id = $1";
+    ENTRIES = "UPDATE audit_entries SET actor = $2, \
+        calling_service = CASE WHEN calling_service = $1 THEN $2 ELSE calling_service END WHERE actor = $1";
+    SUBJECTS = "UPDATE audit_entries SET subject = 'users/' || CAST($2 AS TEXT) \
+        WHERE subject = 'users/' || CAST($1 AS TEXT)";
+}
+
+#[derive(Deserialize)]
+struct ErasureRow {
+    #[serde(with = "columns::text")]
+    pseudonym: UserId,
+    #[serde(with = "columns::optional_text")]
+    user_id: Option<UserId>,
+    #[serde(with = "columns::json")]
+    particulars: Vec<PersonKnown>,
+    actor: String,
+    #[serde(with = "columns::time")]
+    create_time: DateTime<Utc>,
+    done_time: Option<i64>,
+}
+
+impl ErasureRow {
+    fn under_way(self) -> Option<Erasure> {
+        self.user_id
+            .filter(|_| self.done_time.is_none())
+            .map(|user| Erasure {
+                replacement: Replacement {
+                    user,
+                    pseudonym: self.pseudonym,
+                },
+                known: self.particulars,
+                actor: self.actor,
+                create_time: self.create_time,
+            })
+    }
+}
+
+impl Repository {
     /// Records an erasure that begins. Returns false and records nothing if one of the person is under way.
-    async fn insert_erasure(&mut self, erasure: &Erasure) -> Result<bool>;
+    pub async fn insert_erasure(&mut self, erasure: &Erasure) -> Result<bool> {
+        let bound = args![
+            &erasure.replacement.pseudonym,
+            &erasure.replacement.user,
+            json_rows(&erasure.known),
+            &erasure.actor,
+            erasure.create_time,
+        ];
+        Ok(self.0.run(&INSERT, bound).await? == 1)
+    }
 
     /// Returns the progress of the erasure; None if there is none, or it was called off.
-    async fn get_erasure(&mut self, pseudonym: &UserId) -> Result<Option<ErasureState>>;
+    pub async fn get_erasure(&mut self, pseudonym: &UserId) -> Result<Option<ErasureState>> {
+        let row: Option<ErasureRow> = self.0.first(&GET, args![pseudonym]).await?;
+        Ok(row.map(|row| match row.under_way() {
+            Some(erasure) => ErasureState::UnderWay(Box::new(erasure)),
+            None => ErasureState::Done,
+        }))
+    }
 
     /// Returns the person's erasure under way, if there is one.
-    async fn find_erasure_of(&mut self, user: &UserId) -> Result<Option<Erasure>>;
+    pub async fn find_erasure_of(&mut self, user: &UserId) -> Result<Option<Erasure>> {
+        let row: Option<ErasureRow> = self.0.first(&FIND, args![user]).await?;
+        Ok(row.and_then(ErasureRow::under_way))
+    }
 
     /// Returns erasures under way that began before a time, oldest first.
-    async fn list_erasures_under_way(
+    pub async fn list_erasures_under_way(
         &mut self,
         before: DateTime<Utc>,
         limit: u32,
-    ) -> Result<Vec<Erasure>>;
+    ) -> Result<Vec<Erasure>> {
+        let rows: Vec<ErasureRow> = self.0.all(&LIST, args![before, limit]).await?;
+        Ok(rows.into_iter().filter_map(ErasureRow::under_way).collect())
+    }
 
     /// Calls off an erasure that has changed nothing.
-    async fn delete_erasure(&mut self, pseudonym: &UserId) -> Result<()>;
+    pub async fn delete_erasure(&mut self, pseudonym: &UserId) -> Result<()> {
+        self.0.run(&DELETE, args![pseudonym]).await?;
+        Ok(())
+    }
 
     /// Records that the erasure is done, and forgets the person. Returns false if it was not under way, because another
     /// process has finished it.
-    async fn end_erasure(&mut self, pseudonym: &UserId, now: DateTime<Utc>) -> Result<bool>;
+    pub async fn end_erasure(&mut self, pseudonym: &UserId, now: DateTime<Utc>) -> Result<bool> {
+        Ok(self.0.run(&END, args![pseudonym, now]).await? == 1)
+    }
 
     /// Returns the person's redemptions in every organization with an id above `after`, sorted by id.
-    async fn redemptions_of_person(
+    pub async fn redemptions_of_person(
         &mut self,
         user: &UserId,
         after: Option<Uuid>,
         limit: u32,
-    ) -> Result<Vec<Redemption>>;
+    ) -> Result<Vec<Redemption>> {
+        self.0.all(&OF_PERSON, args![user, after, limit]).await
+    }
 
     /// Returns the data about the person in their redemptions.
-    async fn known_of_person(&mut self, user: &UserId) -> Result<BTreeSet<PersonKnown>>;
+    pub async fn known_of_person(&mut self, user: &UserId) -> Result<BTreeSet<PersonKnown>> {
+        let known: Vec<PersonKnown> = self.0.all(&KNOWN, args![user]).await?;
+        Ok(known.into_iter().collect())
+    }
 
     /// Returns the organizations whose events name the person, or whose tokens are assigned to them. It reads every
     /// event and invitation.
-    async fn organizations_that_know(
+    pub async fn organizations_that_know(
         &mut self,
         user: &UserId,
         known: &[PersonKnown],
-    ) -> Result<BTreeSet<OrganizationId>>;
+    ) -> Result<BTreeSet<OrganizationId>> {
+        let bound = args![json_rows(known)];
+        let ids = self.0.ids(&ORGANIZATIONS_WITH_TOKENS, bound).await?;
+        let mut organizations: BTreeSet<OrganizationId> = ids.into_iter().collect();
+        let told = self.0.organizations_with_events_of(user).await?;
+        organizations.extend(told);
+        Ok(organizations)
+    }
 
     /// Gives redemptions to the named users, deletes their names, addresses and school ids, and forgets the request ids
     /// that they answer.
-    async fn give_redemptions(&mut self, to: &[(Uuid, UserId)]) -> Result<()>;
+    pub async fn give_redemptions(&mut self, to: &[(Uuid, UserId)]) -> Result<()> {
+        let rows = to
+            .iter()
+            .map(|(id, user)| json!({"id": id, "user": user.as_str()}));
+        let rows = json_rows(rows);
+        self.0.run(&GIVE, args![rows.clone()]).await?;
+        self.0.run(&FORGET_ANSWERED, args![rows]).await?;
+        Ok(())
+    }
 
     /// Assigns the person's tokens in these organizations, which the caller has locked, to the pseudonym, and so to
     /// nobody.
-    async fn assign_to_nobody(
+    pub async fn assign_to_nobody(
         &mut self,
         organizations: &BTreeSet<OrganizationId>,
         known: &[PersonKnown],
         pseudonym: &UserId,
-    ) -> Result<()>;
+    ) -> Result<()> {
+        let nobody = format!("{pseudonym}@{NOBODYS_DOMAIN}");
+        let bound = args![json_rows(known), json_ids(organizations), nobody, pseudonym];
+        self.0.run(&ASSIGN, bound).await?;
+        Ok(())
+    }
 
     /// Replaces the person by the pseudonym in these organizations' events, which the caller has locked, in the refused
     /// attempts and in the audit trail. Forgets the person's request ids, and the answers to other users that hold one
     /// of the marks.
-    async fn pseudonymize(
+    pub async fn pseudonymize(
         &mut self,
         organizations: &BTreeSet<OrganizationId>,
         replacement: &Replacement,
         marks: &[Mark],
-    ) -> Result<()>;
+    ) -> Result<()> {
+        let Replacement { user, pseudonym } = replacement;
+        self.0
+            .pseudonymize_events(organizations, replacement)
+            .await?;
+        for statement in [&ATTEMPTS, &ENTRIES, &SUBJECTS] {
+            self.0.run(statement, args![user, pseudonym]).await?;
+        }
+        self.0.run(&FORGET_ASKED, args![user]).await?;
+        self.0.forget_person(user, marks).await?;
+        Ok(())
+    }
 }

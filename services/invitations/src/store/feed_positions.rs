@@ -1,9 +1,9 @@
 //! The positions up to which other services' feeds have been followed (P5).
 
-use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use homeroom_kit::args;
 
-use super::Result;
+use super::{Repository, Result};
 
 /// An event that could not be followed. It is kept, so that nothing is lost without a trace.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,30 +18,66 @@ pub struct SkippedEvent {
     pub cause: String,
 }
 
-/// Rows of `feed_positions` and `skipped_events`.
-#[async_trait]
-pub trait FeedPositions: Send {
+homeroom_kit::statements! {
+    GET = "SELECT page_token FROM feed_positions WHERE feed = $1";
+
+    START = "INSERT INTO feed_positions (feed, page_token, update_time) \
+        VALUES ($1, $2, $3) ON CONFLICT (feed) DO NOTHING";
+
+    MOVE = "UPDATE feed_positions SET page_token = $2, update_time = $3 \
+        WHERE feed = $1 AND page_token = $4";
+
+    RECORD_SKIPPED = "INSERT INTO skipped_events \
+        (feed, event_id, event_type, subject, cause, create_time) VALUES ($1, $2, $3, $4, $5, $6) \
+        ON CONFLICT (feed, event_id) DO NOTHING";
+
+    COUNT_SKIPPED = "SELECT count(*) FROM skipped_events WHERE feed = $1";
+}
+
+impl Repository {
     /// Returns the page token to resume `feed` from; None before the first page.
-    async fn get_feed_position(&mut self, feed: &str) -> Result<Option<String>>;
+    pub async fn get_feed_position(&mut self, feed: &str) -> Result<Option<String>> {
+        self.0.first(&GET, args![feed]).await
+    }
 
     /// Moves `feed` on from `before`, in the transaction that handles its events. Returns false if another follower has
     /// moved it meanwhile.
-    async fn move_feed_position(
+    pub async fn move_feed_position(
         &mut self,
         feed: &str,
         before: Option<&str>,
         page_token: &str,
         now: DateTime<Utc>,
-    ) -> Result<bool>;
+    ) -> Result<bool> {
+        let mut bound = args![feed, page_token, now];
+        bound.extend(before.map(Into::into));
+        let step = match before {
+            None => &START,
+            Some(_) => &MOVE,
+        };
+        Ok(self.0.run(step, bound).await? == 1)
+    }
 
     /// Records an event that could not be followed; a repetition changes nothing.
-    async fn record_skipped_event(
+    pub async fn record_skipped_event(
         &mut self,
         feed: &str,
         event: &SkippedEvent,
         now: DateTime<Utc>,
-    ) -> Result<()>;
+    ) -> Result<()> {
+        let SkippedEvent {
+            event_id,
+            event_type,
+            subject,
+            cause,
+        } = event;
+        let bound = args![feed, event_id, event_type, subject, cause, now];
+        self.0.run(&RECORD_SKIPPED, bound).await?;
+        Ok(())
+    }
 
     /// Returns the number of skipped events of `feed`.
-    async fn count_skipped_events(&mut self, feed: &str) -> Result<u64>;
+    pub async fn count_skipped_events(&mut self, feed: &str) -> Result<u64> {
+        self.0.one(&COUNT_SKIPPED, args![feed]).await
+    }
 }

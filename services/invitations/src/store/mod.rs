@@ -1,93 +1,137 @@
 //! The store of invitations, redemptions, events and request ids.
 //!
-//! [`Store`] opens sessions. A session is a [`Repository`]: one trait for each kind of row, all on one connection. A
-//! session of [`Store::write`] is one transaction: it is durable once [`Repository::commit`] has returned, and is
-//! rolled back if it is dropped before.
+//! A [`Store`] opens sessions. A session is a [`Repository`], whose operations are in a file for each kind of row, with
+//! the statements and the columns of their tables; those on redemptions are in `redemption/ledger/`. The statements are
+//! written once for both engines. A session of [`Store::write`] is one transaction: it is durable once
+//! [`Repository::commit`] has returned, and is rolled back if it is dropped before.
 //!
-//! To add a kind of row, write a trait here (`store/{rows}.rs`) and its statements and implementation in
-//! `queries/{rows}.rs`, which is compiled for both engines. Then add the trait to the supertraits of [`Repository`],
-//! and its `STATEMENTS` to `queries/mod.rs`, so that one test prepares them on both engines.
+//! To add a column, add it to the table's [`Table`](homeroom_kit::store::Table) and to the struct that serde reads and
+//! writes. To add a kind of row, add a file, and its statements to [`statements`].
 //!
-//! A writer of an organization's events first calls [`OrganizationProfiles::lock_organizations`], so that the events of
-//! an organization are in the order of its changes.
+//! A writer of an organization's events first calls [`Repository::lock_organizations`], so that the events of an
+//! organization are in the order of its changes.
 
 mod audit_entries;
+mod by_time;
 mod erasures;
 mod feed_positions;
+mod invitation_row;
 mod invitations;
 mod key_versions;
 mod organization_profiles;
-pub mod postgres;
+#[path = "../redemption/ledger/sql.rs"]
+mod redemption_operations;
+#[path = "../redemption/ledger/statements.rs"]
+mod redemption_statements;
+#[path = "../redemption/ledger/writes.rs"]
+mod redemption_writes;
 mod redemptions;
 mod refused_attempts;
-pub mod sqlite;
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
-use async_trait::async_trait;
 use homeroom_kit::{
     database::{self, Engine, Url},
-    outbox::Outbox,
-    request_ids::RequestIds,
+    store::{self as kit_store, Schema, Session},
 };
+use uuid::Uuid;
 
-pub use audit_entries::{AuditEntries, AuditEntry, AuditFilter};
-pub use erasures::{Erasure, ErasureState, Erasures, PersonKnown};
-pub use feed_positions::{FeedPositions, SkippedEvent};
+use crate::SERVICE;
+
+pub use audit_entries::{AuditEntry, AuditFilter};
+pub use erasures::{Erasure, ErasureState, PersonKnown};
+pub use feed_positions::SkippedEvent;
 pub use homeroom_kit::database::{Error, OpenError};
-pub use invitations::{InvitationFilter, InvitationRow, Invitations, LookUp, StoredSecret};
-pub use key_versions::{KeyCheck, KeyVersions, RotatedSecret, RowLock};
-pub use organization_profiles::{OrganizationProfile, OrganizationProfiles};
+pub use invitation_row::{InvitationRow, StoredSecret};
+pub use invitations::{InvitationFilter, LookUp};
+pub use key_versions::{KeyCheck, RotatedSecret, RowLock};
+pub use organization_profiles::OrganizationProfile;
 pub(crate) use redemptions::organizations_of;
 pub use redemptions::{
-    Person, Redemption, RedemptionFilter, RedemptionRequest, Redemptions, Resolved, Route,
-    StateChange, UseKey, UsesChange,
+    Person, Redemption, RedemptionFilter, RedemptionRequest, Resolved, Route, StateChange, UseKey,
+    UsesChange,
 };
-pub use refused_attempts::{
-    LimiterDecision, RefusedAttempt, RefusedAttemptFilter, RefusedAttempts,
-};
+pub use refused_attempts::{LimiterDecision, RefusedAttempt, RefusedAttemptFilter};
 
 /// The result of a session's method.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// A database of this service.
-pub trait Store: homeroom_kit::store::Store<dyn Repository> {}
-
-impl<T: homeroom_kit::store::Store<dyn Repository>> Store for T {}
+/// The database of this service.
+pub type Store = kit_store::Store<Repository>;
 
 /// Every kind of row, on one connection.
-#[async_trait]
-pub trait Repository:
-    Invitations
-    + KeyVersions
-    + OrganizationProfiles
-    + Redemptions
-    + FeedPositions
-    + Erasures
-    + RefusedAttempts
-    + AuditEntries
-    + fmt::Debug
-    + Send
-{
+#[derive(Debug)]
+pub struct Repository(Session);
+
+impl From<Session> for Repository {
+    fn from(session: Session) -> Self {
+        Self(session)
+    }
+}
+
+impl Repository {
     /// Returns the outbox for the events of this session's change (R11). The session must have locked the organization.
-    fn outbox(&mut self) -> &mut dyn Outbox;
+    pub fn outbox(&mut self) -> &mut Session {
+        &mut self.0
+    }
 
     /// Returns the request ids of everything but redemptions (AIP-155). Their answers hold no secret.
-    fn request_ids(&mut self) -> &mut dyn RequestIds;
+    pub fn request_ids(&mut self) -> &mut Session {
+        &mut self.0
+    }
 
     /// Commits the transaction. `transaction` names its purpose and its failpoint.
-    async fn commit(self: Box<Self>, transaction: &'static str) -> Result<()>;
+    pub async fn commit(self, transaction: &'static str) -> Result<()> {
+        self.0.commit(transaction).await
+    }
 
     /// Rolls the transaction back, before the connection serves another session.
-    async fn rollback(self: Box<Self>);
+    pub async fn rollback(self) {
+        self.0.rollback().await;
+    }
 
     /// Ends a session that has only read: its connection serves the next one at once.
-    fn release(self: Box<Self>);
+    pub fn release(self) {
+        self.0.release();
+    }
+}
+
+static SCHEMA: Schema = Schema {
+    service: SERVICE,
+    migrate_command: "invitations migrate",
+    postgres: sqlx::migrate!("migrations/postgres"),
+    sqlite: sqlx::migrate!("migrations/sqlite"),
+};
+
+/// Returns every statement of this service for an engine, for the test that prepares each.
+#[must_use]
+pub fn statements(engine: Engine) -> Vec<&'static str> {
+    let mut all = vec![
+        audit_entries::STATEMENTS,
+        erasures::STATEMENTS,
+        feed_positions::STATEMENTS,
+        invitations::STATEMENTS,
+        key_versions::STATEMENTS,
+        organization_profiles::STATEMENTS,
+        redemption_statements::STATEMENTS,
+        refused_attempts::STATEMENTS,
+    ];
+    if engine == Engine::Postgres {
+        all.push(redemption_writes::STATEMENTS);
+    }
+    let all = all.into_iter().flatten().chain(homeroom_kit::statements());
+    all.map(|statement| statement.sql(engine)).collect()
+}
+
+/// Returns the upper bound of ids for a page that is listed newest first; for the first page, a text that sorts after
+/// every id.
+fn before_text(before: Option<Uuid>) -> String {
+    before.map_or_else(|| "g".to_owned(), |id| id.to_string())
 }
 
 /// Ends a transaction: commits it if `done` is a success, otherwise rolls it back.
 pub(crate) async fn end<T, E: From<Error>>(
-    repository: Box<dyn Repository>,
+    repository: Repository,
     transaction: &'static str,
     done: std::result::Result<T, E>,
 ) -> std::result::Result<T, E> {
@@ -103,13 +147,10 @@ pub async fn open(
     url: &Url,
     options: database::Options,
     migrate: bool,
-) -> std::result::Result<Arc<dyn Store>, OpenError> {
-    let store: Arc<dyn Store> = match url.engine() {
-        Engine::Postgres => Arc::new(postgres::open(url, options).await?),
-        Engine::Sqlite => Arc::new(sqlite::open(url, options).await?),
-    };
+) -> std::result::Result<Arc<Store>, OpenError> {
+    let store = Store::connect(&SCHEMA, url, options).await?;
     if migrate {
         store.migrate().await?;
     }
-    Ok(store)
+    Ok(Arc::new(store))
 }

@@ -1,16 +1,17 @@
-//! Redemptions, the request ids that they answer, and the operations on both. A redemption is one use of an invitation
-//! by one person.
+//! Redemptions and the request ids that they answer. A redemption is one use of an invitation by one person.
+//! `redemption/ledger/sql.rs` has the operations.
 
-use std::collections::HashMap;
-
-use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use homeroom_api::{
     common::v1::ErrorReason,
     ids::{OrganizationId, UserId},
     names::{Place, RedemptionName},
 };
-use homeroom_kit::request_ids::{BodyMac, RequestKey};
+use homeroom_kit::{
+    request_ids::{BodyMac, RequestKey},
+    store::{Table, columns},
+};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::domain::{
@@ -20,12 +21,11 @@ use crate::domain::{
     redemption::{Outcome, RedemptionState},
 };
 
-use super::{InvitationRow, Result};
-
 /// The person who gets in, as the platform knows them; membership shows this to staff.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Person {
     /// The platform's id.
+    #[serde(rename = "user_id", with = "columns::text")]
     pub user: UserId,
     /// The display name: at most 200 characters.
     pub display_name: String,
@@ -36,7 +36,8 @@ pub struct Person {
 }
 
 /// The decision of T1, which membership may only tighten.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "RouteColumns", into = "RouteColumns")]
 pub enum Route {
     /// The person is admitted at once.
     AdmitAtOnce,
@@ -58,48 +59,186 @@ impl Route {
     }
 }
 
+/// The columns of a route: its name, the cause of queueing, and the refusal of people who are not known.
+#[derive(Serialize, Deserialize)]
+struct RouteColumns {
+    route: String,
+    queue_cause: String,
+    #[serde(with = "columns::optional_reason")]
+    refuse_if_unknown: Option<ErrorReason>,
+}
+
+impl From<Route> for RouteColumns {
+    fn from(route: Route) -> Self {
+        let (route, queue_cause, refuse_if_unknown) = match route {
+            Route::AdmitAtOnce => ("ADMIT_AT_ONCE", None, None),
+            Route::Queue(cause) => ("QUEUE", Some(cause.as_str()), None),
+            Route::OnlyIfKnown(reason) => ("ADMIT_AT_ONCE", None, Some(reason)),
+        };
+        Self {
+            route: route.to_owned(),
+            queue_cause: queue_cause.unwrap_or_default().to_owned(),
+            refuse_if_unknown,
+        }
+    }
+}
+
+impl TryFrom<RouteColumns> for Route {
+    type Error = &'static str;
+
+    fn try_from(columns: RouteColumns) -> std::result::Result<Self, Self::Error> {
+        let cause = QueueCause::from_name(&columns.queue_cause);
+        let refusal = columns.refuse_if_unknown;
+        match (columns.route.as_str(), cause, refusal) {
+            ("ADMIT_AT_ONCE", _, None) => Ok(Self::AdmitAtOnce),
+            ("ADMIT_AT_ONCE", _, Some(reason)) => Ok(Self::OnlyIfKnown(reason)),
+            ("QUEUE", Some(cause), _) => Ok(Self::Queue(cause)),
+            _ => Err("a route of redemptions is unknown"),
+        }
+    }
+}
+
+/// The columns of an outcome: its name, and the reason of a refusal; both are empty for none.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct OutcomeColumns {
+    outcome: String,
+    #[serde(with = "columns::optional_reason")]
+    refuse_reason: Option<ErrorReason>,
+}
+
+impl From<Option<Outcome>> for OutcomeColumns {
+    fn from(outcome: Option<Outcome>) -> Self {
+        let (outcome, refuse_reason) = match outcome {
+            None => ("", None),
+            Some(Outcome::Admitted) => ("ADMITTED", None),
+            Some(Outcome::PendingApproval) => ("PENDING_APPROVAL", None),
+            Some(Outcome::AlreadyMember) => ("ALREADY_MEMBER", None),
+            Some(Outcome::Refused(reason)) => ("REFUSED", Some(reason)),
+        };
+        Self {
+            outcome: outcome.to_owned(),
+            refuse_reason,
+        }
+    }
+}
+
+/// The outcome in its columns, for serde's attribute `with`.
+mod outcome {
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer, de::Error as _};
+
+    use super::{Outcome, OutcomeColumns};
+
+    #[expect(clippy::ref_option, reason = "serde passes a reference to the field")]
+    pub(super) fn serialize<S: Serializer>(
+        outcome: &Option<Outcome>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        OutcomeColumns::from(*outcome).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Outcome>, D::Error> {
+        let columns = OutcomeColumns::deserialize(from)?;
+        match (columns.outcome.as_str(), columns.refuse_reason) {
+            ("", _) => Ok(None),
+            ("ADMITTED", _) => Ok(Some(Outcome::Admitted)),
+            ("PENDING_APPROVAL", _) => Ok(Some(Outcome::PendingApproval)),
+            ("ALREADY_MEMBER", _) => Ok(Some(Outcome::AlreadyMember)),
+            ("REFUSED", Some(reason)) => Ok(Some(Outcome::Refused(reason))),
+            _ => Err(D::Error::custom("an outcome of redemptions is unknown")),
+        }
+    }
+}
+
+pub(super) const REDEMPTIONS: Table = Table {
+    texts: &[
+        "redemption_id",
+        "invitation_id",
+        "invitation",
+        "kind",
+        "organization_id",
+        "class_id",
+        "user_id",
+        "display_name",
+        "email",
+        "external_id",
+        "route",
+        "queue_cause",
+        "refuse_if_unknown",
+        "state",
+        "outcome",
+        "refuse_reason",
+        "join_request",
+    ],
+    numbers: &[
+        "epoch",
+        "vouch_time",
+        "issue_time",
+        "tries",
+        "next_try_time",
+        "create_time",
+        "settle_time",
+    ],
+    flags: &["allow_rejoin", "holds_use"],
+    ..Table::new("redemptions")
+};
+
 /// One redemption, as it is stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Redemption {
     /// The redemption's id, the key of T2 (P1).
+    #[serde(rename = "redemption_id")]
     pub id: Uuid,
     /// The invitation that was used.
     pub invitation_id: Uuid,
     /// The invitation's resource name, the key of its fence.
     pub invitation: String,
     /// The kind of the invitation.
+    #[serde(with = "columns::kind")]
     pub kind: InvitationKind,
     /// The invitation's epoch at the reservation.
     pub epoch: Epoch,
     /// The place to join, from the invitation's row (P12).
+    #[serde(flatten, with = "columns::place")]
     pub place: Place,
     /// The person who joins.
+    #[serde(flatten)]
     pub person: Person,
     /// The time at which the person's own token, or a platform that vouches, described the person so; None if neither
     /// did.
+    #[serde(with = "columns::optional_time")]
     pub vouch_time: Option<DateTime<Utc>>,
     /// The decision.
+    #[serde(flatten)]
     pub route: Route,
     /// The time at which the invitation was made or last reset (R8).
+    #[serde(with = "columns::time")]
     pub issue_time: DateTime<Utc>,
     /// True if the invitation admits at once even people whom staff removed.
+    #[serde(with = "columns::flag")]
     pub allow_rejoin: bool,
     /// True if it holds, or held, a use (P3, P4). A redemption that waits may hand its use to another of the same
     /// person, and gets it back if that one fails; a redemption under way keeps its use.
+    #[serde(with = "columns::flag")]
     pub holds_use: bool,
     /// The state.
     pub state: RedemptionState,
     /// The first outcome (P9); None while it is not known, and permanently if the epoch was stale (P7).
+    #[serde(flatten, with = "outcome")]
     pub outcome: Option<Outcome>,
     /// The resource name of the join request that it filed or met; empty if none.
     pub join_request: String,
     /// The number of tries by recovery (P13).
     pub tries: u32,
     /// The time at which recovery or the sweep looks at it next.
+    #[serde(with = "columns::time")]
     pub next_try_time: DateTime<Utc>,
     /// The time of the reservation.
+    #[serde(with = "columns::time")]
     pub create_time: DateTime<Utc>,
     /// The time of the last change of state.
+    #[serde(with = "columns::optional_time")]
     pub settle_time: Option<DateTime<Utc>>,
 }
 
@@ -211,108 +350,6 @@ pub enum Resolved {
     Conflict,
     /// This redemption answers it (P9).
     Names(Box<Redemption>),
-}
-
-/// Rows of `redemptions` and `redemption_request_ids` (P9), and the changes that redeeming makes to `invitations`.
-#[async_trait]
-pub trait Redemptions: Send {
-    /// Locks invitations until the transaction ends, in sorted order whatever the given order, and returns their
-    /// current rows: all other reservations and settlements of their uses wait.
-    async fn lock_invitations(&mut self, ids: &[Uuid]) -> Result<Vec<InvitationRow>>;
-
-    /// Returns the meaning of each request id, in the given order (ids older than 24 hours are forgotten), and the
-    /// redemptions of these keys that are live or COMMITTED, oldest first (P2, P4); in one query.
-    async fn standing(
-        &mut self,
-        requests: &[&RedemptionRequest],
-        keys: &[UseKey],
-        now: DateTime<Utc>,
-    ) -> Result<(Vec<Resolved>, Vec<Redemption>)>;
-
-    /// T1: inserts redemptions, records their request ids and adds to invitations' counts, increasing them only up to
-    /// `max_uses` (P4). Returns false if a part was not written: a person has a live redemption (P2) or has spent a
-    /// use, a request id belongs to another redemption, or an invitation has too few uses. The caller must then roll
-    /// everything back.
-    async fn write_reservations(
-        &mut self,
-        redemptions: &[Redemption],
-        requests: &[(&RedemptionRequest, Uuid)],
-        uses: &[(Uuid, UsesChange)],
-        now: DateTime<Utc>,
-    ) -> Result<bool>;
-
-    /// Takes the uses of QUEUED redemptions, or gives uses to QUEUED and COMMITTED ones that hold none; it changes no
-    /// counts. Returns false if one of them was not in such a state. The caller must then roll everything back.
-    async fn hand_uses(&mut self, ids: &[Uuid], holds_use: bool) -> Result<bool>;
-
-    /// Locks organizations (as [`OrganizationProfiles::lock_organizations`]) and then invitations, in sorted order
-    /// whatever the given order. Returns for each invitation the epoch from which its uses are counted.
-    ///
-    /// [`OrganizationProfiles::lock_organizations`]: super::OrganizationProfiles::lock_organizations
-    async fn lock_for_settlement(
-        &mut self,
-        organizations: &[OrganizationId],
-        invitations: &[Uuid],
-        now: DateTime<Utc>,
-    ) -> Result<HashMap<Uuid, Epoch>>;
-
-    /// T3: moves redemptions and adds to invitations' counts. Returns the current user of each redemption; `None` if
-    /// one was not in the state that its change names. The caller must then roll everything back.
-    async fn write_settlements(
-        &mut self,
-        changes: &[StateChange],
-        uses: &[(Uuid, UsesChange)],
-        now: DateTime<Utc>,
-    ) -> Result<Option<HashMap<Uuid, UserId>>>;
-
-    /// Returns the redemptions of `ids` that exist, in no order.
-    async fn get_redemptions(&mut self, ids: &[Uuid]) -> Result<Vec<Redemption>>;
-
-    /// Takes redemptions of `state` that are due, oldest first. It counts the try and gives them to nobody else before
-    /// `lease_until` (P13). A redemption whose time is farther ahead than [`RedemptionState::try_ahead_seconds_max`] is
-    /// due too. One that cannot be read is leased and logged, and does not hold up the others.
-    async fn take_due(
-        &mut self,
-        state: RedemptionState,
-        now: DateTime<Utc>,
-        lease_until: DateTime<Utc>,
-        limit: u32,
-    ) -> Result<Vec<Redemption>>;
-
-    /// Sets when live redemptions are looked at next.
-    async fn set_next_tries(&mut self, times: &[(Uuid, DateTime<Utc>)]) -> Result<()>;
-
-    /// Moves the next try of RESERVED redemptions that recovery has tried before forward to `now`. Returns their
-    /// number.
-    async fn hasten_tries(&mut self, now: DateTime<Utc>) -> Result<u64>;
-
-    /// Returns the number of RESERVED redemptions that were tried at least `tries` times (P13).
-    async fn count_stuck(&mut self, tries: u32) -> Result<u64>;
-
-    /// Returns a page, newest first: redemptions with an id below `before`.
-    async fn list_redemptions(
-        &mut self,
-        filter: &RedemptionFilter,
-        before: Option<Uuid>,
-        limit: u32,
-    ) -> Result<Vec<Redemption>>;
-
-    /// Records which redemption answers each request id. An id that points to a redemption whose epoch was stale, and
-    /// so to no answer, is pointed to the new one (P7). Returns the number of recorded ids: fewer than given if another
-    /// transaction recorded one first.
-    async fn insert_redemption_requests(
-        &mut self,
-        requests: &[(&RedemptionRequest, Uuid)],
-        now: DateTime<Utc>,
-    ) -> Result<u64>;
-
-    /// Deletes at most `limit` rows made before a time. Returns their number.
-    async fn prune_redemption_requests(&mut self, before: DateTime<Utc>, limit: u32)
-    -> Result<u64>;
-
-    /// Deletes at most `limit` redemptions of people who were members already that were settled before a time. Returns
-    /// their number.
-    async fn prune_redemptions(&mut self, before: DateTime<Utc>, limit: u32) -> Result<u64>;
 }
 
 /// Returns the distinct organizations of redemptions, sorted, for locking.

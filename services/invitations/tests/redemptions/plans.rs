@@ -44,7 +44,8 @@ const ROWS_READ_PER_REDEMPTION_MAX: i64 = 30;
 /// Fills the tables with `$ROWS` redemptions in 10,000 organizations of 10 classes.
 const FILL: &str = "
     SET session_replication_role = replica;
-    INSERT INTO organization_profiles SELECT 'org-' || n, 'PREFIX' || n, '', 0, 0
+    INSERT INTO organization_profiles (organization_id, code_prefix, display_name, seat_limit, update_time)
+  SELECT 'org-' || n, 'PREFIX' || n, '', 0, 0
         FROM generate_series(1, 10000) n;
     INSERT INTO invitations (invitation_id, kind, organization_id, class_id, epoch, fence_epoch,
         uses_since_epoch, lookup_mac, sealed, key_version, enabled, uses_committed, uses_reserved, uses_queued,
@@ -60,7 +61,8 @@ const FILL: &str = "
         'org-' || n % 10000, 'class-' || n % 10, 'person-' || n, '', '', '', 'ADMIT_AT_ONCE', '', '', 0, false, true,
         CASE n % 100 WHEN 0 THEN 'QUEUED' ELSE 'COMMITTED' END, '', '', '', 0, 1800001800000000, 0, 0
         FROM generate_series(1, $ROWS) n;
-    INSERT INTO redemption_request_ids SELECT 'platform', 'person-' || n, 'Redeem', n::text, '',
+    INSERT INTO redemption_request_ids (subject, acting_user, method, request_id, body_mac, redemption_id, create_time)
+  SELECT 'platform', 'person-' || n, 'Redeem', n::text, '',
         lpad(n::text, 32, '0')::uuid::text, 1800000000000000 FROM generate_series(1, $FEWER) n;
     INSERT INTO events (event_id, position, event_type, organization_id, subject, actor, notify, data, create_time)
         SELECT n::text, n, 'redemption.committed', 'org-' || n % 10000, '', '', '[]', '{}', 0

@@ -74,12 +74,12 @@ struct Wanted {
 }
 
 struct Fixture {
-    store: Arc<dyn Store>,
+    store: Arc<Store>,
     keys: KeyRing,
 }
 
 impl Fixture {
-    fn new(store: Arc<dyn Store>) -> Self {
+    fn new(store: Arc<Store>) -> Self {
         Self {
             store,
             keys: keys(),
@@ -225,7 +225,7 @@ fn uses(used: u32, reserved: u32, queued: u32) -> Uses {
     }
 }
 
-async fn p2_one_living_redemption_for_each_invitation_epoch_and_user(store: Arc<dyn Store>) {
+async fn p2_one_living_redemption_for_each_invitation_epoch_and_user(store: Arc<Store>) {
     let fixture = Fixture::new(store);
     let row = fixture.invitation(None).await;
     let first = fixture.reserve_one(&row, "ann", Some(1)).await;
@@ -272,7 +272,7 @@ async fn taken_over(fixture: &Fixture, row: &InvitationRow) -> (Redemption, Rede
 }
 
 async fn p2_u2_who_would_be_let_in_by_now_takes_over_the_use_of_the_one_that_waits(
-    store: Arc<dyn Store>,
+    store: Arc<Store>,
 ) {
     // Given the only use, held by a redemption that waits,
     let fixture = Fixture::new(store);
@@ -296,9 +296,7 @@ async fn p2_u2_who_would_be_let_in_by_now_takes_over_the_use_of_the_one_that_wai
     assert_eq!(fixture.uses(&row).await, uses(1, 0, 0));
 }
 
-async fn p2_u2_a_use_that_was_taken_over_comes_back_whatever_its_taker_fails_by(
-    store: Arc<dyn Store>,
-) {
+async fn p2_u2_a_use_that_was_taken_over_comes_back_whatever_its_taker_fails_by(store: Arc<Store>) {
     for answer in [
         MembershipAnswer::Refused(ErrorReason::NoSeats),
         MembershipAnswer::AlreadyPending,
@@ -322,7 +320,7 @@ async fn p2_u2_a_use_that_was_taken_over_comes_back_whatever_its_taker_fails_by(
     }
 }
 
-async fn p2_u2_the_one_that_waits_may_end_while_its_use_is_taken_over(store: Arc<dyn Store>) {
+async fn p2_u2_the_one_that_waits_may_end_while_its_use_is_taken_over(store: Arc<Store>) {
     for (end, answer, expected) in [
         (RequestEnd::Approved, MembershipAnswer::AlreadyMember, 1),
         (RequestEnd::Approved, MembershipAnswer::Admitted, 1),
@@ -345,9 +343,7 @@ async fn p2_u2_the_one_that_waits_may_end_while_its_use_is_taken_over(store: Arc
     }
 }
 
-async fn p2_u2_the_end_of_one_that_waits_gives_back_the_use_that_it_has_by_then(
-    store: Arc<dyn Store>,
-) {
+async fn p2_u2_the_end_of_one_that_waits_gives_back_the_use_that_it_has_by_then(store: Arc<Store>) {
     let denied = [MembershipReply::End(RequestEnd::Denied)];
     let no_seats = MembershipAnswer::Refused(ErrorReason::NoSeats);
     let no_seats = [MembershipReply::Answer(no_seats)];
@@ -370,7 +366,7 @@ async fn p2_u2_the_end_of_one_that_waits_gives_back_the_use_that_it_has_by_then(
     assert_eq!(fixture.uses(&row).await, uses(0, 0, 0));
 }
 
-async fn p4_u8_a_person_spends_one_use_however_often_they_come_back(store: Arc<dyn Store>) {
+async fn p4_u8_a_person_spends_one_use_however_often_they_come_back(store: Arc<Store>) {
     let fixture = Fixture::new(store);
     let row = fixture.invitation(Some(2)).await;
     let admitted = [MembershipReply::Answer(MembershipAnswer::Admitted)];
@@ -407,7 +403,7 @@ async fn p4_u8_a_person_spends_one_use_however_often_they_come_back(store: Arc<d
     assert_eq!(fixture.uses(&row).await, uses(1, 1, 0));
 }
 
-async fn p4_r13_who_was_erased_since_the_look_up_takes_a_use_of_their_own(store: Arc<dyn Store>) {
+async fn p4_r13_who_was_erased_since_the_look_up_takes_a_use_of_their_own(store: Arc<Store>) {
     // Given a person who comes back, was looked up while one of their uses was spent, and was erased since.
     let fixture = Fixture::new(store);
     let row = fixture.invitation(Some(2)).await;
@@ -428,7 +424,7 @@ async fn p4_r13_who_was_erased_since_the_look_up_takes_a_use_of_their_own(store:
     }
 }
 
-async fn p4_u8_a_reset_counts_every_person_anew(store: Arc<dyn Store>) {
+async fn p4_u8_a_reset_counts_every_person_anew(store: Arc<Store>) {
     let fixture = Fixture::new(store);
     let mut row = fixture.invitation(Some(1)).await;
     let admitted = [MembershipReply::Answer(MembershipAnswer::Admitted)];
@@ -449,9 +445,7 @@ async fn p4_u8_a_reset_counts_every_person_anew(store: Arc<dyn Store>) {
     }
 }
 
-async fn p9_a_request_that_is_known_by_now_is_named_before_anything_refuses_it(
-    store: Arc<dyn Store>,
-) {
+async fn p9_a_request_that_is_known_by_now_is_named_before_anything_refuses_it(store: Arc<Store>) {
     // Given a request whose first attempt took the last use,
     let fixture = Fixture::new(store);
     let row = fixture.invitation(Some(1)).await;
@@ -470,7 +464,7 @@ async fn p9_a_request_that_is_known_by_now_is_named_before_anything_refuses_it(
     }
 }
 
-async fn p4_the_use_that_is_short_may_be_the_persons_own(store: Arc<dyn Store>) {
+async fn p4_the_use_that_is_short_may_be_the_persons_own(store: Arc<Store>) {
     let fixture = Fixture::new(store);
     let row = fixture.invitation(Some(1)).await;
     let first = fixture.reserve_one(&row, "ann", None).await;
@@ -483,7 +477,7 @@ async fn p4_the_use_that_is_short_may_be_the_persons_own(store: Arc<dyn Store>) 
     );
 }
 
-async fn p4_no_more_uses_are_taken_than_there_are(store: Arc<dyn Store>) {
+async fn p4_no_more_uses_are_taken_than_there_are(store: Arc<Store>) {
     let fixture = Fixture::new(store);
     let row = fixture.invitation(Some(2)).await;
     let wanted: Vec<Wanted> = ["ann", "ann", "bob", "cid"]
@@ -497,7 +491,7 @@ async fn p4_no_more_uses_are_taken_than_there_are(store: Arc<dyn Store>) {
     assert_eq!(fixture.uses(&row).await, uses(0, 2, 0));
 }
 
-async fn p4_a_count_is_never_raised_above_max_uses(store: Arc<dyn Store>) {
+async fn p4_a_count_is_never_raised_above_max_uses(store: Arc<Store>) {
     let fixture = Fixture::new(store);
     let row = fixture.invitation(Some(2)).await;
     let change = |reserved, committed| {
@@ -523,7 +517,7 @@ async fn p4_a_count_is_never_raised_above_max_uses(store: Arc<dyn Store>) {
     assert_eq!(fixture.uses(&row).await, uses(1, 1, 0));
 }
 
-async fn p4_concurrent_reservations_take_the_last_use_once(store: Arc<dyn Store>) {
+async fn p4_concurrent_reservations_take_the_last_use_once(store: Arc<Store>) {
     let fixture = Fixture::new(store);
     let row = fixture.invitation(Some(1)).await;
     let reservations = join_all((0..20).map(|number| {
@@ -540,7 +534,7 @@ async fn p4_concurrent_reservations_take_the_last_use_once(store: Arc<dyn Store>
     assert_eq!(fixture.uses(&row).await, uses(0, 1, 0));
 }
 
-async fn p1_a_settled_redemption_moves_no_more(store: Arc<dyn Store>) {
+async fn p1_a_settled_redemption_moves_no_more(store: Arc<Store>) {
     let fixture = Fixture::new(store);
     let row = fixture.invitation(Some(1)).await;
     let redemption = fixture.reserve_one(&row, "ann", None).await;
@@ -568,7 +562,7 @@ async fn p1_a_settled_redemption_moves_no_more(store: Arc<dyn Store>) {
     assert_eq!(fixture.uses(&row).await, uses(1, 0, 0));
 }
 
-async fn p5_a_request_that_ends_first_settles_what_is_reserved(store: Arc<dyn Store>) {
+async fn p5_a_request_that_ends_first_settles_what_is_reserved(store: Arc<Store>) {
     let fixture = Fixture::new(store);
     let row = fixture.invitation(Some(2)).await;
     let approved = fixture.reserve_one(&row, "ann", None).await;
@@ -601,7 +595,7 @@ async fn p5_a_request_that_ends_first_settles_what_is_reserved(store: Arc<dyn St
     assert_eq!(fixture.uses(&row).await, uses(1, 0, 0));
 }
 
-async fn p7_uses_of_an_older_epoch_are_not_counted(store: Arc<dyn Store>) {
+async fn p7_uses_of_an_older_epoch_are_not_counted(store: Arc<Store>) {
     let fixture = Fixture::new(store);
     let mut row = fixture.invitation(Some(1)).await;
     let old = fixture.reserve_one(&row, "ann", None).await;
@@ -626,7 +620,7 @@ async fn p7_uses_of_an_older_epoch_are_not_counted(store: Arc<dyn Store>) {
     assert_eq!(fixture.uses(&row).await, uses(1, 0, 0));
 }
 
-async fn p7_a_secret_that_was_reset_after_the_look_up_is_seen(store: Arc<dyn Store>) {
+async fn p7_a_secret_that_was_reset_after_the_look_up_is_seen(store: Arc<Store>) {
     let fixture = Fixture::new(store);
     let row = fixture.invitation(None).await;
     let mut wanted = fixture.wanted(&row, "ann", None);
@@ -637,7 +631,7 @@ async fn p7_a_secret_that_was_reset_after_the_look_up_is_seen(store: Arc<dyn Sto
     );
 }
 
-async fn p9_request_ids_are_noted_once_and_re_pointed_from_the_stale(store: Arc<dyn Store>) {
+async fn p9_request_ids_are_noted_once_and_re_pointed_from_the_stale(store: Arc<Store>) {
     let fixture = Fixture::new(store);
     let row = fixture.invitation(None).await;
     let redemption = fixture.reserve_one(&row, "ann", Some(1)).await;
@@ -711,7 +705,7 @@ async fn p9_request_ids_are_noted_once_and_re_pointed_from_the_stale(store: Arc<
     repository.rollback().await;
 }
 
-async fn p9_a_first_outcome_stays(store: Arc<dyn Store>) {
+async fn p9_a_first_outcome_stays(store: Arc<Store>) {
     let fixture = Fixture::new(store);
     let row = fixture.invitation(None).await;
     let redemption = fixture.reserve_one(&row, "ann", None).await;
@@ -737,7 +731,7 @@ async fn p9_a_first_outcome_stays(store: Arc<dyn Store>) {
     assert_eq!(stored.outcome, Some(Outcome::Refused(ErrorReason::NoSeats)));
 }
 
-async fn p13_due_redemptions_are_taken_by_one_and_leased(store: Arc<dyn Store>) {
+async fn p13_due_redemptions_are_taken_by_one_and_leased(store: Arc<Store>) {
     let fixture = Fixture::new(store);
     let row = fixture.invitation(None).await;
     for name in ["ann", "bob", "cid"] {
@@ -772,7 +766,7 @@ async fn p13_due_redemptions_are_taken_by_one_and_leased(store: Arc<dyn Store>) 
 }
 
 /// Checks a next try that was set by a clock that was ahead and has been set back.
-async fn p13_a_try_farther_ahead_than_any_is_due(store: Arc<dyn Store>) {
+async fn p13_a_try_farther_ahead_than_any_is_due(store: Arc<Store>) {
     let fixture = Fixture::new(store);
     let row = fixture.invitation(None).await;
     let redemption = fixture.reserve_one(&row, "ann", None).await;
@@ -789,7 +783,7 @@ async fn p13_a_try_farther_ahead_than_any_is_due(store: Arc<dyn Store>) {
     repository.commit("test").await.unwrap();
 }
 
-async fn p13_stuck_redemptions_are_counted_and_hastened(store: Arc<dyn Store>) {
+async fn p13_stuck_redemptions_are_counted_and_hastened(store: Arc<Store>) {
     let fixture = Fixture::new(store);
     let row = fixture.invitation(None).await;
     let redemption = fixture.reserve_one(&row, "ann", None).await;
@@ -811,7 +805,7 @@ async fn p13_stuck_redemptions_are_counted_and_hastened(store: Arc<dyn Store>) {
     repository.commit("test").await.unwrap();
 }
 
-async fn what_is_stored_is_read_again(store: Arc<dyn Store>) {
+async fn what_is_stored_is_read_again(store: Arc<Store>) {
     let fixture = Fixture::new(store);
     let mut row = fixture.invitation(Some(0)).await;
     let only_if_known = fixture.reserve_one(&row, "ann", None).await;
@@ -839,7 +833,7 @@ async fn what_is_stored_is_read_again(store: Arc<dyn Store>) {
     assert_eq!(fixture.read(queued.id).await, queued);
 }
 
-async fn look_ups_find_many_by_their_macs_in_one_statement(store: Arc<dyn Store>) {
+async fn look_ups_find_many_by_their_macs_in_one_statement(store: Arc<Store>) {
     let fixture = Fixture::new(store);
     let row = fixture.invitation(None).await;
     let mac: [u8; 32] = row
@@ -892,7 +886,7 @@ async fn look_ups_find_many_by_their_macs_in_one_statement(store: Arc<dyn Store>
     );
 }
 
-async fn profiles_are_found_by_organization_and_by_prefix(store: Arc<dyn Store>) {
+async fn profiles_are_found_by_organization_and_by_prefix(store: Arc<Store>) {
     let profile = homeroom_invitations::store::OrganizationProfile {
         organization: organization(),
         code_prefix: "HAMILTON".to_owned(),
@@ -917,7 +911,7 @@ async fn profiles_are_found_by_organization_and_by_prefix(store: Arc<dyn Store>)
     repository.rollback().await;
 }
 
-async fn lists_are_newest_first_and_filtered(store: Arc<dyn Store>) {
+async fn lists_are_newest_first_and_filtered(store: Arc<Store>) {
     let fixture = Fixture::new(store);
     let row = fixture.invitation(None).await;
     let mut made = Vec::new();
@@ -980,7 +974,7 @@ async fn lists_are_newest_first_and_filtered(store: Arc<dyn Store>) {
     assert_eq!(ids(&from, None, 10).await.len(), 3);
 }
 
-async fn p5_a_feed_moves_on_from_where_it_stood(store: Arc<dyn Store>) {
+async fn p5_a_feed_moves_on_from_where_it_stood(store: Arc<Store>) {
     let mut repository = store.write().await.unwrap();
     assert_eq!(
         repository.get_feed_position("membership").await.unwrap(),

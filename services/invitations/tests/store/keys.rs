@@ -70,7 +70,7 @@ fn token(number: u128, keys: &KeyRing) -> InvitationRow {
     )
 }
 
-async fn save_prefix(store: &Arc<dyn Store>) {
+async fn save_prefix(store: &Arc<Store>) {
     let mut session = store.write().await.unwrap();
     let profile = OrganizationProfile {
         organization: organization("hamilton"),
@@ -82,11 +82,11 @@ async fn save_prefix(store: &Arc<dyn Store>) {
     session.commit("test").await.unwrap();
 }
 
-async fn note(store: &Arc<dyn Store>, entries: &[&str]) -> Result<(), KeysRefused> {
+async fn note(store: &Arc<Store>, entries: &[&str]) -> Result<(), KeysRefused> {
     check_and_note(store.as_ref(), &ring(entries), now()).await
 }
 
-async fn rotate(store: &Arc<dyn Store>, entries: &[&str]) -> Result<Rotated, RotateError> {
+async fn rotate(store: &Arc<Store>, entries: &[&str]) -> Result<Rotated, RotateError> {
     let keys = ring(entries);
     rotate_keys(
         store.as_ref(),
@@ -99,12 +99,12 @@ async fn rotate(store: &Arc<dyn Store>, entries: &[&str]) -> Result<Rotated, Rot
     .await
 }
 
-async fn under(store: &Arc<dyn Store>, version: u32) -> u64 {
+async fn under(store: &Arc<Store>, version: u32) -> u64 {
     let mut session = store.read().await.unwrap();
     session.count_of_key_version(version).await.unwrap()
 }
 
-async fn every_kind_is_stored_anew_and_nothing_else_of_its_row(store: Arc<dyn Store>) {
+async fn every_kind_is_stored_anew_and_nothing_else_of_its_row(store: Arc<Store>) {
     let one = ring(&[ONE]);
     let mut before = vec![
         stored(1, InvitationKind::OrganizationToken, "TOKEN", &one),
@@ -193,7 +193,7 @@ async fn every_kind_is_stored_anew_and_nothing_else_of_its_row(store: Arc<dyn St
     assert_eq!(rotate(&store, &[ONE, TWO]).await.unwrap().rotated, 0);
 }
 
-async fn u4_a_code_is_folded_under_its_own_key_and_rotated_with_it(store: Arc<dyn Store>) {
+async fn u4_a_code_is_folded_under_its_own_key_and_rotated_with_it(store: Arc<Store>) {
     let one = ring(&[ONE]);
     let mut of_old = stored(1, InvitationKind::EnrollmentCode, "BIO-101", &one);
     of_old.secret.as_mut().unwrap().folded_mac = None;
@@ -237,7 +237,7 @@ async fn u4_a_code_is_folded_under_its_own_key_and_rotated_with_it(store: Arc<dy
     }
 }
 
-async fn what_cannot_be_rotated_is_named_and_left(store: Arc<dyn Store>) {
+async fn what_cannot_be_rotated_is_named_and_left(store: Arc<Store>) {
     let (one, both) = (ring(&[ONE]), ring(&[ONE, TWO]));
     let mut altered = token(1, &one);
     altered.secret.as_mut().unwrap().sealed[20] ^= 1;
@@ -280,7 +280,7 @@ async fn what_cannot_be_rotated_is_named_and_left(store: Arc<dyn Store>) {
     assert_eq!(rotate(&store, &[ONE, TWO]).await.unwrap().rotated, 1);
 }
 
-async fn a_secret_that_changed_meanwhile_is_left_alone(store: Arc<dyn Store>) {
+async fn a_secret_that_changed_meanwhile_is_left_alone(store: Arc<Store>) {
     let (one, both) = (ring(&[ONE]), ring(&[ONE, TWO]));
     let read = token(1, &one);
     insert(&store, std::slice::from_ref(&read)).await;
@@ -326,7 +326,7 @@ async fn a_secret_that_changed_meanwhile_is_left_alone(store: Arc<dyn Store>) {
     assert_eq!(get(&store, id(1)).await.unwrap().secret, None);
 }
 
-async fn a_locked_row_is_passed_over_and_seen_again(store: Arc<dyn Store>) {
+async fn a_locked_row_is_passed_over_and_seen_again(store: Arc<Store>) {
     let one = ring(&[ONE]);
     let tokens: Vec<_> = (1..=5).map(|number| token(number, &one)).collect();
     insert(&store, &tokens).await;
@@ -380,11 +380,11 @@ async fn a_locked_row_is_passed_over_and_seen_again(store: Arc<dyn Store>) {
     assert_eq!(told.last(), Some(&5));
 }
 
-fn store_is_sqlite(store: &Arc<dyn Store>) -> bool {
+fn store_is_sqlite(store: &Arc<Store>) -> bool {
     format!("{store:?}").contains("SQLite")
 }
 
-async fn keys_of_another_database_are_refused(store: Arc<dyn Store>) {
+async fn keys_of_another_database_are_refused(store: Arc<Store>) {
     // The key is recorded at the first start, before there is a secret.
     note(&store, &[ONE]).await.unwrap();
     note(&store, &[ONE]).await.unwrap();
@@ -416,7 +416,7 @@ async fn keys_of_another_database_are_refused(store: Arc<dyn Store>) {
     ));
 }
 
-async fn keys_that_were_never_noted_are_tried_on_what_is_stored(store: Arc<dyn Store>) {
+async fn keys_that_were_never_noted_are_tried_on_what_is_stored(store: Arc<Store>) {
     // A version from before there were records left it so; one value was altered since.
     let mut altered = token(1, &ring(&[ONE]));
     altered.secret = Some(StoredSecret {

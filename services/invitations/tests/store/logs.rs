@@ -26,9 +26,7 @@ fn refused(number: u128, place: Option<&str>) -> RefusedAttempt {
     }
 }
 
-pub(crate) async fn r10_refused_attempts_are_read_as_written_listed_and_pruned(
-    store: Arc<dyn Store>,
-) {
+pub(crate) async fn r10_refused_attempts_are_read_as_written_listed_and_pruned(store: Arc<Store>) {
     let class = "organizations/hamilton/classes/bio-101";
     let rows = [
         refused(0, None),
@@ -78,7 +76,7 @@ fn entry(number: u128, place: Option<&str>) -> AuditEntry {
     }
 }
 
-pub(crate) async fn r12_audit_entries_are_read_as_written_listed_and_pruned(store: Arc<dyn Store>) {
+pub(crate) async fn r12_audit_entries_are_read_as_written_listed_and_pruned(store: Arc<Store>) {
     let class = "organizations/hamilton/classes/bio-101";
     let rows = [
         entry(0, None),

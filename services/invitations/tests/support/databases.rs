@@ -15,7 +15,7 @@ const VARIABLE: &str = "HOMEROOM_TEST_DATABASE_URL";
 /// One database with the schema; [`Database::remove`] removes it.
 pub(crate) struct Database {
     pub(crate) url: Url,
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) store: Arc<Store>,
     _folder: Option<tempfile::TempDir>,
 }
 

@@ -42,19 +42,19 @@ pub(crate) fn row(number: u128, kind: InvitationKind) -> InvitationRow {
     row
 }
 
-pub(crate) async fn insert(store: &Arc<dyn Store>, rows: &[InvitationRow]) -> Vec<bool> {
+pub(crate) async fn insert(store: &Arc<Store>, rows: &[InvitationRow]) -> Vec<bool> {
     let mut session = store.write().await.unwrap();
     let inserted = session.insert_invitations(rows).await.unwrap();
     session.commit("test").await.unwrap();
     inserted
 }
 
-pub(crate) async fn get(store: &Arc<dyn Store>, id: Uuid) -> Option<InvitationRow> {
+pub(crate) async fn get(store: &Arc<Store>, id: Uuid) -> Option<InvitationRow> {
     let mut session = store.read().await.unwrap();
     session.get_invitation(id).await.unwrap()
 }
 
-pub(crate) async fn update(store: &Arc<dyn Store>, row: &InvitationRow) -> bool {
+pub(crate) async fn update(store: &Arc<Store>, row: &InvitationRow) -> bool {
     let mut session = store.write().await.unwrap();
     let written = session.update_invitation(row).await.unwrap();
     session.commit("test").await.unwrap();

@@ -1,9 +1,23 @@
 //! A SQLite file with the kit's tables, for the kit's own tests.
 
-use sqlx::Sqlite;
+use sqlx::{Sqlite, migrate::Migrator};
 use tempfile::TempDir;
 
 use super::{Options, Pools, Url, connect_sqlite};
+use crate::store::{AnyPools, Schema, Session, Store};
+
+static SCHEMA: Schema = Schema {
+    service: "kit",
+    migrate_command: "none",
+    postgres: Migrator::DEFAULT,
+    sqlite: Migrator::DEFAULT,
+};
+
+/// A store on [`pools`].
+pub(crate) async fn store() -> (Store<Session>, TempDir) {
+    let (pools, folder) = pools().await;
+    (Store::on(&SCHEMA, AnyPools::Sqlite(pools)), folder)
+}
 
 /// As each service's first migration has them.
 const TABLES: &str = "

@@ -1,64 +1,22 @@
 //! The feed of events: both services' `EventService` and its table.
 
 mod service;
-mod stored;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use homeroom_api::{common::v1, names::ClassName, names::OrganizationName, names::Place};
-use tokio::sync::watch;
 
 pub use service::{EventFeed, FEED_SCOPES, WatchStream};
-pub use stored::StoredFeed;
 
+pub use crate::store::{Listener, Wake};
 use crate::{
     auth::Caller,
     clock::to_timestamp,
     outbox::{Event, Scope},
     status::Result,
+    store::{Session, Store},
 };
-
-/// Notifies waiting readers of new events. A notification before a reader waits is not lost.
-#[derive(Debug, Clone)]
-pub struct Wake(watch::Sender<u64>);
-
-impl Default for Wake {
-    fn default() -> Self {
-        Self(watch::Sender::new(0))
-    }
-}
-
-impl Wake {
-    /// Returns a wake without a notification.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Notifies every reader that waits.
-    pub fn notify(&self) {
-        self.0.send_modify(|count| *count = count.wrapping_add(1));
-    }
-
-    /// Begins to listen: later notifications are not missed.
-    #[must_use]
-    pub fn listen(&self) -> Listener {
-        Listener(self.0.subscribe())
-    }
-}
-
-/// Receives the notifications of a [`Wake`].
-#[derive(Debug)]
-pub struct Listener(watch::Receiver<u64>);
-
-impl Listener {
-    /// Waits for a notification since the last call.
-    pub async fn heard(&mut self) {
-        if self.0.changed().await.is_err() {
-            // The wake is gone, so no further notification can come.
-            std::future::pending::<()>().await;
-        }
-    }
-}
 
 /// A source of events.
 #[async_trait]
@@ -68,6 +26,28 @@ pub trait Feed: Send + Sync {
 
     /// Returns a listener that is notified when this process has committed more events.
     fn listen(&self) -> Listener;
+}
+
+impl<R> Store<R> {
+    /// Returns the feed of events (R11).
+    #[must_use]
+    pub fn feed(&self) -> Arc<dyn Feed> {
+        Arc::new(self.of_kit())
+    }
+}
+
+#[async_trait]
+impl Feed for Store<Session> {
+    async fn list(&self, scope: &Scope, after_position: i64, limit: u32) -> Result<Vec<Event>> {
+        let mut session = self.read().await?;
+        let events = session.list(scope, after_position, limit).await?;
+        session.release();
+        Ok(events)
+    }
+
+    fn listen(&self) -> Listener {
+        self.committed().listen()
+    }
 }
 
 /// A way to read a feed.

@@ -5,7 +5,6 @@ use homeroom_api::{
     ids::{OrganizationId, UserId},
 };
 use prost::Message as _;
-use sqlx::Sqlite;
 use tempfile::TempDir;
 use tokio_stream::StreamExt as _;
 use tonic::Request;
@@ -20,13 +19,14 @@ use super::{
 use crate::{
     auth::Scope as CallerScope,
     clock::from_micros,
-    database::{Pools, testing::pools},
+    database::testing::store,
     keys::KeyRing,
-    outbox::{NewEvent, Outbox as _},
+    outbox::NewEvent,
     paging::Paging,
     random::SeededRandomness,
     shutdown::Shutdown,
     status::Error,
+    store::{Session, Store},
 };
 
 /// Users called `teacher` are the staff of every place.
@@ -44,28 +44,25 @@ impl Authorize for Teachers {
 }
 
 struct World {
-    pools: Pools<Sqlite>,
-    stored: StoredFeed<Sqlite>,
+    store: Store<Session>,
     feed: EventFeed,
     shutdown: Shutdown,
     _folder: TempDir,
 }
 
 async fn world() -> World {
-    let (pools, folder) = pools().await;
-    let stored = StoredFeed::new(pools.clone());
+    let (store, folder) = store().await;
     let shutdown = Shutdown::new();
     let ring = Arc::new(KeyRing::generate(&SeededRandomness::new(1)).unwrap());
     let feed = EventFeed::new(
         "test",
-        Arc::new(stored.clone()),
+        store.feed(),
         Arc::new(Teachers),
         Paging::new(ring),
         shutdown.clone(),
     );
     World {
-        pools,
-        stored,
+        store,
         feed,
         shutdown,
         _folder: folder,
@@ -86,14 +83,13 @@ impl World {
                 data: std::collections::BTreeMap::new(),
             })
             .collect();
-        let mut session = self.pools.write().await.unwrap();
+        let mut session = self.store.write().await.unwrap();
         let random = crate::random::SystemRandomness;
         session
             .append(&events, from_micros(5), &random)
             .await
             .unwrap();
-        session.commit("kit", "test").await.unwrap();
-        self.stored.committed().notify();
+        session.commit("test").await.unwrap();
     }
 
     async fn list(

@@ -1,11 +1,5 @@
-use sqlx::Sqlite;
-
 use super::*;
-use crate::{
-    clock::from_micros,
-    database::{Pools, testing::pools},
-    random::{SeededRandomness, new_id_at},
-};
+use crate::{clock::from_micros, database::testing::store, random::SeededRandomness, store::Store};
 
 fn event(organization: &str, class: Option<&str>, subject: &str) -> NewEvent {
     NewEvent {
@@ -23,16 +17,16 @@ fn noon() -> DateTime<Utc> {
     from_micros(1_700_000_000_000_001)
 }
 
-async fn write(pools: &Pools<Sqlite>, events: &[NewEvent]) {
+async fn write(pools: &Store<Session>, events: &[NewEvent]) {
     let mut session = pools.write().await.unwrap();
     session
         .append(events, noon(), &SeededRandomness::new(events.len() as u64))
         .await
         .unwrap();
-    session.commit("kit", "test").await.unwrap();
+    session.commit("test").await.unwrap();
 }
 
-async fn read(pools: &Pools<Sqlite>, scope: &Scope, after: i64, limit: u32) -> Vec<Event> {
+async fn read(pools: &Store<Session>, scope: &Scope, after: i64, limit: u32) -> Vec<Event> {
     let mut session = pools.read().await.unwrap();
     session.list(scope, after, limit).await.unwrap()
 }
@@ -43,7 +37,7 @@ fn place(name: &str) -> Scope {
 
 #[tokio::test]
 async fn r11_an_event_is_read_as_it_was_written() {
-    let (pools, _folder) = pools().await;
+    let (pools, _folder) = store().await;
     write(&pools, &[event("hamilton", Some("bio-101"), "subject")]).await;
     let found = read(&pools, &Scope::Everything, 0, 10).await;
     let written = event("hamilton", Some("bio-101"), "subject");
@@ -66,7 +60,7 @@ async fn r11_an_event_is_read_as_it_was_written() {
 
 #[tokio::test]
 async fn r11_positions_have_no_gaps_though_sequences_have() {
-    let (pools, _folder) = pools().await;
+    let (pools, _folder) = store().await;
     write(
         &pools,
         &[event("hamilton", None, "a"), event("hamilton", None, "b")],
@@ -98,7 +92,7 @@ async fn r11_positions_have_no_gaps_though_sequences_have() {
 
 #[tokio::test]
 async fn a_feed_holds_its_place_and_goes_on_after_a_position() {
-    let (pools, _folder) = pools().await;
+    let (pools, _folder) = store().await;
     write(
         &pools,
         &[
@@ -125,7 +119,7 @@ async fn a_feed_holds_its_place_and_goes_on_after_a_position() {
 
 #[tokio::test]
 async fn c6_at_most_100_users_are_told() {
-    let (pools, _folder) = pools().await;
+    let (pools, _folder) = store().await;
     let mut crowded = event("hamilton", None, "a");
     crowded.notify = (0..=NOTIFY_MAX)
         .map(|number| UserId::parse(&format!("user-{number}")).unwrap())
@@ -137,7 +131,7 @@ async fn c6_at_most_100_users_are_told() {
 
 #[tokio::test]
 async fn r11_many_events_keep_the_order_in_which_they_were_given() {
-    let (pools, _folder) = pools().await;
+    let (pools, _folder) = store().await;
     for count in [500, 2_000] {
         let last = read(&pools, &Scope::Everything, 0, 10_000).await.len();
         let written: Vec<NewEvent> = (0..count)
@@ -148,22 +142,5 @@ async fn r11_many_events_keep_the_order_in_which_they_were_given() {
         let found = read(&pools, &Scope::Everything, after, 10_000).await;
         let found = found.into_iter().map(|event| event.subject);
         assert!(found.eq(written.into_iter().map(|event| event.subject)));
-    }
-}
-
-#[tokio::test]
-async fn any_number_of_events_is_written_by_one_prepared_statement() {
-    use sqlx::Connection as _;
-
-    let (pools, _folder) = pools().await;
-    let mut session = pools.write().await.unwrap();
-    let before = session.connection().cached_statements_size();
-    for count in [2, 1, 3] {
-        let events = vec![event("hamilton", None, "a"); count];
-        session
-            .append(&events, noon(), &SeededRandomness::new(count as u64))
-            .await
-            .unwrap();
-        assert_eq!(session.connection().cached_statements_size(), before + 1);
     }
 }

@@ -3,16 +3,21 @@
 //! A row is written in the transaction of its change, so a visible row always has its response.
 //! Responses are stored without secrets: the caller removes them and fills them in again.
 
-mod postgres;
-mod sqlite;
-
-use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use homeroom_api::{common::v1::ErrorReason, ids::UserId};
 use prost::encoding::{self, DecodeContext};
+use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::{auth::Caller, database::Error, erasure::Mark, keys::KeyRing, status};
+use crate::{
+    args,
+    auth::Caller,
+    database::{Engine, Error},
+    erasure::Mark,
+    keys::KeyRing,
+    status,
+    store::{Arg, Session, columns},
+};
 
 /// The hours for which a request id is kept.
 pub const REQUEST_ID_HOURS: i64 = 24;
@@ -137,7 +142,7 @@ pub fn claimed<M: prost::Message>(
 /// The state of a request id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claim {
-    /// The id is new: the change must be made, and [completed](RequestIds::complete) in the same
+    /// The id is new: the change must be made, and [completed](Session::complete) in the same
     /// transaction.
     New,
     /// The change was made, with this response.
@@ -168,35 +173,131 @@ pub fn request_id_conflict() -> status::Error {
     .violation("request_id", "was used for a different request")
 }
 
-/// Access to the table `request_ids`, on a connection of either engine.
-#[async_trait]
-pub trait RequestIds: Send {
+crate::statements! {
+    FIND = "SELECT body_mac, response FROM request_ids \
+        WHERE subject = $1 AND acting_user = $2 AND method = $3 AND request_id = $4 \
+        AND create_time >= $5";
+
+    /// Claims an id; a row that is expired but not yet deleted is replaced.
+    CLAIM = "INSERT INTO request_ids \
+        (subject, acting_user, method, request_id, body_mac, create_time) \
+        VALUES ($1, $2, $3, $4, $5, $6) \
+        ON CONFLICT (subject, acting_user, method, request_id) DO UPDATE \
+        SET body_mac = excluded.body_mac, response = NULL, create_time = excluded.create_time \
+        WHERE request_ids.create_time < $7";
+
+    COMPLETE = "UPDATE request_ids SET response = $5 \
+        WHERE subject = $1 AND acting_user = $2 AND method = $3 AND request_id = $4";
+
+    PRUNE = "DELETE FROM request_ids \
+        WHERE (subject, acting_user, method, request_id) IN ( \
+        SELECT subject, acting_user, method, request_id FROM request_ids \
+        WHERE create_time < $1 ORDER BY create_time LIMIT $2)";
+
+    FORGET_REQUESTS_OF = "DELETE FROM request_ids WHERE acting_user = $1";
+
+    /// Deletes answers that contain given bytes; each engine has its own function for this.
+    FORGET_ANSWERS_WITH(on) = match on {
+        Engine::Postgres => "DELETE FROM request_ids \
+            WHERE position($1 in response) > 0 AND position($2 in response) > 0",
+        Engine::Sqlite => "DELETE FROM request_ids \
+            WHERE instr(response, $1) > 0 AND instr(response, $2) > 0",
+    };
+}
+
+#[derive(Deserialize)]
+struct Found {
+    #[serde(with = "columns::bytes")]
+    body_mac: Vec<u8>,
+    #[serde(with = "columns::optional_bytes")]
+    response: Option<Vec<u8>>,
+}
+
+impl RequestKey {
+    /// Returns the columns of the key.
+    fn columns(&self) -> Vec<Arg> {
+        args![
+            &self.subject,
+            &self.acting_user,
+            &self.method,
+            self.request_id
+        ]
+    }
+}
+
+/// Access to the table `request_ids`.
+impl Session {
     /// Looks a request id up, without claiming it.
-    async fn find(
+    pub async fn find(
         &mut self,
         key: &RequestKey,
         body: &BodyMac,
         now: DateTime<Utc>,
-    ) -> Result<Claim, Error>;
+    ) -> Result<Claim, Error> {
+        let mut bound = key.columns();
+        bound.push(forgotten_before(now).into());
+        let found: Option<Found> = self.first(&FIND, bound).await?;
+        match found {
+            None => Ok(Claim::New),
+            Some(found) if !body.matches(&found.body_mac) => Ok(Claim::Conflict),
+            Some(found) => found
+                .response
+                .map(Claim::Replay)
+                .ok_or_else(|| Error::corrupt("a request id has no response")),
+        }
+    }
 
     /// Claims a request id in the transaction of the change; waits for another transaction that
     /// holds it.
-    async fn claim(
+    pub async fn claim(
         &mut self,
         key: &RequestKey,
         body: &BodyMac,
         now: DateTime<Utc>,
-    ) -> Result<Claim, Error>;
+    ) -> Result<Claim, Error> {
+        let mut bound = key.columns();
+        bound.extend(args![body.stored(), now, forgotten_before(now)]);
+        if self.run(&CLAIM, bound).await? == 1 {
+            return Ok(Claim::New);
+        }
+        match self.find(key, body, now).await? {
+            // The row existed a statement ago and was deleted in between, so the caller may retry.
+            Claim::New => Err(Error::conflict("a request id was forgotten meanwhile")),
+            known => Ok(known),
+        }
+    }
 
     /// Stores the response, in the transaction that claimed the id.
-    async fn complete(&mut self, key: &RequestKey, response: &[u8]) -> Result<(), Error>;
+    pub async fn complete(&mut self, key: &RequestKey, response: &[u8]) -> Result<(), Error> {
+        let mut bound = key.columns();
+        bound.push(response.into());
+        match self.run(&COMPLETE, bound).await? {
+            1 => Ok(()),
+            _ => Err(Error::corrupt(
+                "a request id was completed but never claimed",
+            )),
+        }
+    }
 
     /// Deletes at most `limit` rows created before this time. Returns how many.
-    async fn prune_request_ids(&mut self, before: DateTime<Utc>, limit: u32) -> Result<u64, Error>;
+    pub async fn prune_request_ids(
+        &mut self,
+        before: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<u64, Error> {
+        self.run(&PRUNE, args![before, limit]).await
+    }
 
     /// Deletes the requests of a person, and the answers to others that contain one of the marks
     /// ([`marks_of`](crate::erasure::marks_of)): R13. Returns how many.
-    async fn forget_person(&mut self, user: &UserId, marks: &[Mark]) -> Result<u64, Error>;
+    pub async fn forget_person(&mut self, user: &UserId, marks: &[Mark]) -> Result<u64, Error> {
+        let mut forgotten = self.run(&FORGET_REQUESTS_OF, args![user]).await?;
+        for mark in marks {
+            let bound = args![mark.told.as_slice(), mark.within.as_slice()];
+            forgotten += self.run(&FORGET_ANSWERS_WITH, bound).await?;
+        }
+        Ok(forgotten)
+    }
 }
 
 /// Returns the time before which request ids are expired.

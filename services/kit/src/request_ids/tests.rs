@@ -1,7 +1,7 @@
 use homeroom_api::membership::v1::{Class, CreateClassRequest};
 
 use super::*;
-use crate::{clock::from_micros, database::testing::pools, random::SeededRandomness};
+use crate::{clock::from_micros, database::testing::store, random::SeededRandomness};
 
 fn key(request_id: u128) -> RequestKey {
     RequestKey {
@@ -22,19 +22,19 @@ fn mac(body: &[u8]) -> BodyMac {
 
 #[tokio::test]
 async fn r3_a_retry_answers_the_same_and_another_body_conflicts() {
-    let (pools, _folder) = pools().await;
+    let (pools, _folder) = store().await;
     let mut session = pools.write().await.unwrap();
-    let connection = session.connection();
+    let connection = &mut session;
     let first = connection
         .claim(&key(1), &mac(b"body"), noon())
         .await
         .unwrap();
     assert_eq!(first, Claim::New);
     connection.complete(&key(1), b"answer").await.unwrap();
-    session.commit("kit", "test").await.unwrap();
+    session.commit("test").await.unwrap();
 
     let mut session = pools.write().await.unwrap();
-    let connection = session.connection();
+    let connection = &mut session;
     let again = connection
         .claim(&key(1), &mac(b"body"), noon())
         .await
@@ -49,16 +49,13 @@ async fn r3_a_retry_answers_the_same_and_another_body_conflicts() {
     assert_eq!(conflict.reason(), ErrorReason::RequestIdConflict);
 
     let mut reader = pools.read().await.unwrap();
-    let found = reader
-        .connection()
-        .find(&key(1), &mac(b"body"), noon())
-        .await;
+    let found = reader.find(&key(1), &mac(b"body"), noon()).await;
     assert_eq!(found.unwrap(), Claim::Replay(b"answer".to_vec()));
 }
 
 #[tokio::test]
 async fn r3_each_part_of_the_key_tells_requests_apart() {
-    let (pools, _folder) = pools().await;
+    let (pools, _folder) = store().await;
     let mut session = pools.write().await.unwrap();
     let others = [
         key(1),
@@ -77,37 +74,27 @@ async fn r3_each_part_of_the_key_tells_requests_apart() {
         },
     ];
     for key in others {
-        let claimed = session
-            .connection()
-            .claim(&key, &mac(b"body"), noon())
-            .await;
+        let claimed = session.claim(&key, &mac(b"body"), noon()).await;
         assert_eq!(claimed.unwrap(), Claim::New);
     }
 }
 
 #[tokio::test]
 async fn r3_a_change_that_was_undone_leaves_its_id_free() {
-    let (pools, _folder) = pools().await;
+    let (pools, _folder) = store().await;
     let mut session = pools.write().await.unwrap();
-    session
-        .connection()
-        .claim(&key(1), &mac(b"body"), noon())
-        .await
-        .unwrap();
+    session.claim(&key(1), &mac(b"body"), noon()).await.unwrap();
     session.rollback().await;
     let mut session = pools.write().await.unwrap();
-    let again = session
-        .connection()
-        .claim(&key(1), &mac(b"other"), noon())
-        .await;
+    let again = session.claim(&key(1), &mac(b"other"), noon()).await;
     assert_eq!(again.unwrap(), Claim::New);
 }
 
 #[tokio::test]
 async fn r3_an_id_is_remembered_for_24_hours_to_the_microsecond() {
-    let (pools, _folder) = pools().await;
+    let (pools, _folder) = store().await;
     let mut session = pools.write().await.unwrap();
-    let connection = session.connection();
+    let connection = &mut session;
     connection
         .claim(&key(1), &mac(b"body"), noon())
         .await
@@ -144,9 +131,9 @@ async fn r3_an_id_is_remembered_for_24_hours_to_the_microsecond() {
 
 #[tokio::test]
 async fn pruning_forgets_the_oldest_first() {
-    let (pools, _folder) = pools().await;
+    let (pools, _folder) = store().await;
     let mut session = pools.write().await.unwrap();
-    let connection = session.connection();
+    let connection = &mut session;
     for number in 0..3 {
         let made = noon() + TimeDelta::seconds(number);
         let number = u128::from(number.unsigned_abs());
@@ -171,15 +158,9 @@ async fn pruning_forgets_the_oldest_first() {
 
 #[tokio::test]
 async fn completing_what_was_never_claimed_is_a_defect() {
-    let (pools, _folder) = pools().await;
+    let (pools, _folder) = store().await;
     let mut session = pools.write().await.unwrap();
-    assert!(
-        session
-            .connection()
-            .complete(&key(1), b"answer")
-            .await
-            .is_err()
-    );
+    assert!(session.complete(&key(1), b"answer").await.is_err());
 }
 
 #[test]

@@ -147,11 +147,10 @@ impl App {
         let seen = self.look_before_locking(requests).await?;
         let mut repository = self.store.write().await?;
         let (now, random) = (self.clock.now(), self.random.as_ref());
-        let admitted = admit_and_save(repository.as_mut(), requests, locks, seen, now, random);
+        let admitted = admit_and_save(&mut repository, requests, locks, seen, now, random);
         match admitted.await {
             Ok(admitted) => {
                 repository.commit("admit").await?;
-                self.store.committed().notify();
                 Ok(admitted)
             }
             Err(error) => {
@@ -172,7 +171,7 @@ impl App {
         }
         let mut repository = self.store.read().await?;
         let wanted = requests.iter().map(AdmitRequest::wanted).collect();
-        let seen = load(repository.as_mut(), wanted, self.clock.now()).await?;
+        let seen = load(&mut repository, wanted, self.clock.now()).await?;
         failpoints::reached("membership", "admit", Moment::Looked).await?;
         Ok(Some(seen))
     }
@@ -184,7 +183,7 @@ pub(super) fn organizations(requests: &[AdmitRequest]) -> BTreeSet<OrganizationI
 }
 
 async fn admit_and_save(
-    repository: &mut dyn Repository,
+    repository: &mut Repository,
     requests: &[AdmitRequest],
     locks: Locks,
     seen: Option<Plan>,
@@ -247,7 +246,7 @@ fn organizations_left(requests: &[AdmitRequest], locked: &Locked) -> BTreeSet<Or
 }
 
 pub(super) async fn load(
-    repository: &mut dyn Repository,
+    repository: &mut Repository,
     wanted: Vec<Wanted>,
     now: DateTime<Utc>,
 ) -> std::result::Result<Plan, database::Error> {

@@ -1,54 +1,59 @@
-//! The database operations of admissions and of decisions on join requests: one statement that locks, one that reads
-//! every fact, and one that saves, for any number of redemptions.
+//! The data of the database operations of admissions and of decisions on join requests: the locks, the facts and the
+//! effects, for any number of redemptions. `store/ledger.rs` has the operations.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use homeroom_api::{
     ids::{OrganizationId, UserId},
     names::{ClassName, Place},
 };
+use homeroom_kit::store::columns;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{
-    domain::{
-        access::ClassStanding, admission::Outcome, join_request::JoinRequest, member::Member,
-        seat::Seats,
-    },
-    store::Result,
+use crate::domain::{
+    access::ClassStanding, admission::Outcome, join_request::JoinRequest, member::Member,
+    seat::Seats,
 };
 
 /// A person and the place where they are a member, want to be, or were.
 pub type PersonAt = (Place, UserId);
 
 /// The permanent answer to a redemption (P1).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredAdmission {
     /// The last part of the redemption's resource name: the key.
+    #[serde(rename = "redemption_id")]
     pub redemption: Uuid,
     /// The place to join.
+    #[serde(flatten, with = "columns::place")]
     pub place: Place,
     /// The person.
+    #[serde(rename = "user_id", with = "columns::text")]
     pub user: UserId,
     /// Resource name of the invitation.
     pub invitation: String,
     /// The invitation's epoch.
     pub epoch: i64,
     /// The answer.
+    #[serde(flatten)]
     pub outcome: Outcome,
     /// The request, where QUEUED or `ALREADY_PENDING`.
+    #[serde(rename = "request_id", with = "columns::optional_text")]
     pub join_request: Option<Uuid>,
     /// When it was answered.
+    #[serde(with = "columns::time")]
     pub create_time: DateTime<Utc>,
 }
 
 /// An organization as admissions see it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct OrganizationKnown {
     /// The name shown to people.
     pub display_name: String,
     /// The seat limit and the seats in use.
+    #[serde(flatten)]
     pub seats: Seats,
 }
 
@@ -140,52 +145,4 @@ pub struct Locked {
     pub fences: BTreeSet<String>,
     /// Organizations.
     pub organizations: BTreeSet<OrganizationId>,
-}
-
-/// Locks, reads and writes what admissions and decisions need.
-///
-/// A writer locks first and reads the facts for its decision in a later statement (P6).
-#[async_trait]
-pub trait Ledger: Send {
-    /// Locks the fences in shared mode, inserting those that are missing, and then the organizations' seat rows, both
-    /// in the order of their names, until the transaction ends. Returns the locks that it took: an organization that
-    /// does not exist is not among them.
-    ///
-    /// With [`Locks::All`] it fails with a conflict if another transaction inserted a fence at the same time; the next
-    /// transaction sees that fence.
-    async fn lock(
-        &mut self,
-        fences: &BTreeSet<String>,
-        organizations: &BTreeSet<OrganizationId>,
-        locks: Locks,
-        now: DateTime<Utc>,
-    ) -> Result<Locked>;
-
-    /// Locks organizations only, and waits for the locks.
-    async fn lock_organizations(&mut self, organizations: &BTreeSet<OrganizationId>) -> Result<()> {
-        // No fence is inserted, so the time does not matter.
-        let now = DateTime::UNIX_EPOCH;
-        self.lock(&BTreeSet::new(), organizations, Locks::All, now)
-            .await?;
-        Ok(())
-    }
-
-    /// Reads all facts of these, in one statement.
-    async fn facts(&mut self, wanted: &[Wanted]) -> Result<Known>;
-
-    /// Returns the stored answers to these redemptions, of those that have one.
-    async fn admissions(&mut self, redemptions: &[Uuid]) -> Result<Vec<StoredAdmission>>;
-
-    /// Writes all changes. Fails with a conflict if a redemption was answered or a request ended in the meantime; then
-    /// nothing may be committed.
-    async fn save(&mut self, effects: &Effects) -> Result<()>;
-
-    /// Raises a fence to `epoch` but never lowers it; waits for every transaction that holds it in shared mode. Returns
-    /// its value afterwards.
-    async fn raise_fence(
-        &mut self,
-        invitation: &str,
-        epoch: i64,
-        now: DateTime<Utc>,
-    ) -> Result<i64>;
 }

@@ -19,7 +19,7 @@ impl App {
         let mut repository = self.store.read().await?;
         let now = self.clock.now();
         let wanted = requests.iter().map(AdmitRequest::wanted).collect();
-        let plan = load(repository.as_mut(), wanted, now).await?;
+        let plan = load(&mut repository, wanted, now).await?;
         let previews = requests
             .iter()
             .map(|request| preview_one(&plan, request, now));

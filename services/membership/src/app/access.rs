@@ -15,7 +15,7 @@ use crate::{domain::access::Standing, store::Repository};
 /// `person` is the person concerned, if the rule allows the call to them. A caller who may not see the place gets
 /// `ORGANIZATION_NOT_FOUND` or `CLASS_NOT_FOUND`, any other caller `ROLE_REQUIRED`.
 pub async fn authorize(
-    repository: &mut dyn Repository,
+    repository: &mut Repository,
     caller: &Caller,
     place: &Place,
     rule: &Rule,
@@ -37,7 +37,7 @@ pub async fn authorize(
 
 /// Returns the place with the acting user's roles in it, if it exists and the token's organizations cover it.
 pub async fn standing_in_reach(
-    repository: &mut dyn Repository,
+    repository: &mut Repository,
     caller: &Caller,
     place: &Place,
 ) -> Result<Standing> {

@@ -140,7 +140,7 @@ pub const OWNED_CLASSES_NAMED_MAX: u32 = 100;
 
 /// Returns `LAST_OWNER` if the user owns a class of this organization, or of any if None.
 pub(crate) async fn refuse_owner(
-    repository: &mut dyn Repository,
+    repository: &mut Repository,
     user: &UserId,
     organization: Option<&OrganizationId>,
 ) -> Result<()> {
@@ -286,7 +286,7 @@ impl App {
     pub async fn class(&self, caller: &Caller, name: ClassName) -> Result<Class> {
         let place = Place::Class(name.clone());
         let mut repository = self.store.read().await?;
-        access::authorize(repository.as_mut(), caller, &place, &rules::GET_CLASS, None).await?;
+        access::authorize(&mut repository, caller, &place, &rules::GET_CLASS, None).await?;
         repository
             .class(&name)
             .await?
@@ -305,7 +305,7 @@ impl App {
         let place = Place::Organization(organization.clone());
         let mut repository = self.store.read().await?;
         let rule = &rules::LIST_CLASSES;
-        let standing = access::authorize(repository.as_mut(), caller, &place, rule, None).await?;
+        let standing = access::authorize(&mut repository, caller, &place, rule, None).await?;
         let sees_all = standing.role_in_organization == Some(Role::Admin);
         let query = ClassQuery {
             organization,

@@ -26,9 +26,9 @@ pub(crate) async fn load_one(
 ) -> Result<(Plan, JoinRequest)> {
     let caller = change.caller.clone();
     // Access is checked before the lock too, so that nobody waits for an unauthorized caller.
-    find_join_request(change.repository.as_mut(), &caller, name, rule).await?;
+    find_join_request(&mut change.repository, &caller, name, rule).await?;
     lock(change, name.place.organization()).await?;
-    let request = find_join_request(change.repository.as_mut(), &caller, name, rule).await?;
+    let request = find_join_request(&mut change.repository, &caller, name, rule).await?;
     let plan = load(change, std::slice::from_ref(&request)).await?;
     Ok((plan, request))
 }

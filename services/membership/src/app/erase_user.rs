@@ -35,7 +35,7 @@ impl App {
     /// have passed [`may_erase`].
     pub async fn look_at_person(&self, user: &UserId) -> Result<Known> {
         let mut repository = self.store.read().await?;
-        classes::refuse_owner(repository.as_mut(), user, None).await?;
+        classes::refuse_owner(&mut repository, user, None).await?;
         Ok(repository.particulars_of(user).await?)
     }
 
@@ -78,7 +78,7 @@ async fn erase(change: &mut Change, replacement: &Replacement) -> Result<()> {
     // P6: the decision uses the facts that these statements find under the locks. A person who appears in another
     // organization meanwhile counts as one who came after the erasure.
     change.repository.lock_organizations(&organizations).await?;
-    classes::refuse_owner(change.repository.as_mut(), user, None).await?;
+    classes::refuse_owner(&mut change.repository, user, None).await?;
     let known = change.repository.particulars_of(user).await?;
     change
         .repository

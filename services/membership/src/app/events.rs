@@ -18,7 +18,7 @@ impl Authorize for App {
             Reading::Watch => &rules::WATCH_EVENTS,
         };
         let mut repository = self.store.read().await?;
-        access::authorize(repository.as_mut(), caller, place, rule, None).await?;
+        access::authorize(&mut repository, caller, place, rule, None).await?;
         Ok(())
     }
 }

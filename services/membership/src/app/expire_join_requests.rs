@@ -66,7 +66,6 @@ impl App {
             .await?;
         repository.save(&effects).await?;
         repository.commit("expire").await?;
-        self.store.committed().notify();
         Ok(count)
     }
 }

@@ -19,7 +19,7 @@ impl App {
     ) -> Result<JoinRequest> {
         let mut repository = self.store.read().await?;
         let rule = &rules::GET_JOIN_REQUEST;
-        let request = find_join_request(repository.as_mut(), caller, &name, rule).await?;
+        let request = find_join_request(&mut repository, caller, &name, rule).await?;
         Ok(request.as_of(self.clock.now()))
     }
 }
@@ -29,7 +29,7 @@ impl App {
 /// Roles are checked before existence, so that nobody learns of a request by asking: a caller who may see the place or
 /// whose own request it is gets `ROLE_REQUIRED`, everybody else `JOIN_REQUEST_NOT_FOUND`.
 pub(crate) async fn find_join_request(
-    repository: &mut dyn Repository,
+    repository: &mut Repository,
     caller: &Caller,
     name: &JoinRequestName,
     rule: &Rule,

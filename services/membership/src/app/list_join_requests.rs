@@ -29,7 +29,7 @@ impl App {
         let (now, place) = (self.clock.now(), &place);
         let after = page.cursor_as(0)?;
         let mut repository = self.store.read().await?;
-        let standing = standing_in_reach(repository.as_mut(), caller, place).await?;
+        let standing = standing_in_reach(&mut repository, caller, place).await?;
         if !rules::LIST_JOIN_REQUESTS.is_met_by_role(&standing) {
             let own = Shown {
                 user: Some(caller.user.clone()),

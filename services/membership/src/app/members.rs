@@ -191,7 +191,7 @@ impl App {
         };
         let mut repository = self.store.read().await?;
         let person = Some(&name.user);
-        access::authorize(repository.as_mut(), caller, &name.place, rule, person).await?;
+        access::authorize(&mut repository, caller, &name.place, rule, person).await?;
         repository
             .member(&name.place, &name.user)
             .await?
@@ -211,7 +211,7 @@ impl App {
             Place::Class(_) => &rules::LIST_CLASS_MEMBERS,
         };
         let mut repository = self.store.read().await?;
-        access::authorize(repository.as_mut(), caller, &place, rule, None).await?;
+        access::authorize(&mut repository, caller, &place, rule, None).await?;
         let query = MemberQuery {
             place,
             role: filter.role,

@@ -35,7 +35,7 @@ pub use write::Change;
 #[derive(Clone)]
 pub struct App {
     /// The database.
-    pub store: Arc<dyn Store>,
+    pub store: Arc<Store>,
     /// The clock.
     pub clock: SharedClock,
     /// The source of ids.
@@ -52,7 +52,7 @@ impl App {
     /// Creates an instance over a store, with no writes in progress.
     #[must_use]
     pub fn new(
-        store: Arc<dyn Store>,
+        store: Arc<Store>,
         clock: SharedClock,
         random: SharedRandomness,
         keys: Arc<KeyRing>,

@@ -38,7 +38,7 @@ pub async fn update(
     let role = fields.role.unwrap_or(before.role);
     let becomes_student = role == Role::Student && before.role != Role::Student;
     if becomes_student {
-        let repository = change.repository.as_mut();
+        let repository = &mut change.repository;
         classes::refuse_owner(repository, &name.user, Some(&organization)).await?;
     }
     let mut particulars = before.particulars.clone();
@@ -89,7 +89,7 @@ pub async fn remove(change: &mut Change, name: MemberName, etag: String) -> Resu
         .await?;
     let member = members::load(change, &name).await?;
     check_etag(&etag, member.revision)?;
-    let repository = change.repository.as_mut();
+    let repository = &mut change.repository;
     classes::refuse_owner(repository, &name.user, Some(&organization)).await?;
     let in_classes = change
         .repository

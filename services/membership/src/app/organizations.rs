@@ -189,7 +189,7 @@ async fn load_to_update(
     names_prefix: bool,
 ) -> Result<Organization> {
     let caller = change.caller.clone();
-    let standing = access::standing_in_reach(change.repository.as_mut(), &caller, place).await?;
+    let standing = access::standing_in_reach(&mut change.repository, &caller, place).await?;
     if !access::is_visible(&caller, place, &standing) {
         return Err(place_not_found(place));
     }
@@ -268,7 +268,7 @@ impl App {
         let place = Place::Organization(name.0);
         let mut repository = self.store.read().await?;
         let rule = &rules::GET_ORGANIZATION;
-        access::authorize(repository.as_mut(), caller, &place, rule, None).await?;
+        access::authorize(&mut repository, caller, &place, rule, None).await?;
         repository
             .organization(place.organization())
             .await?
@@ -331,7 +331,7 @@ impl App {
         let place = Place::Organization(name.0.clone());
         let mut repository = self.store.read().await?;
         let rule = &rules::GET_SEAT_USAGE;
-        access::authorize(repository.as_mut(), caller, &place, rule, None).await?;
+        access::authorize(&mut repository, caller, &place, rule, None).await?;
         let seats = repository.seats(place.organization()).await?;
         let seats = seats.ok_or_else(|| place_not_found(&place))?;
         Ok(SeatUsage(name, seats))

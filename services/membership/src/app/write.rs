@@ -26,7 +26,7 @@ use crate::{
 /// A transaction in progress with its context.
 pub struct Change {
     /// The session that writes.
-    pub repository: Box<dyn Repository>,
+    pub repository: Repository,
     /// The single time used throughout this change.
     pub now: DateTime<Utc>,
     /// The caller.
@@ -69,7 +69,7 @@ impl Change {
         rule: &Rule,
         person: Option<&UserId>,
     ) -> Result<Standing> {
-        access::authorize(self.repository.as_mut(), &self.caller, place, rule, person).await
+        access::authorize(&mut self.repository, &self.caller, place, rule, person).await
     }
 
     /// Writes the events recorded so far.
@@ -155,7 +155,6 @@ impl App {
                 let done = change.run(claimed, use_case).await;
                 if done.is_ok() {
                     change.repository.commit("change").await?;
-                    app.store.committed().notify();
                 } else {
                     change.repository.rollback().await;
                 }

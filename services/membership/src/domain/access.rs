@@ -1,6 +1,7 @@
 //! The permissions that a person's roles in an organization and in a class give.
 
 use homeroom_api::names::Place;
+use serde::Deserialize;
 
 use super::{class::ClassState, member::Role};
 
@@ -72,7 +73,7 @@ pub struct Standing {
 }
 
 /// A class that exists.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct ClassStanding {
     /// The name shown to people.
     pub display_name: String,

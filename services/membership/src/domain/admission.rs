@@ -4,6 +4,7 @@
 
 use chrono::{DateTime, Utc};
 use homeroom_api::common::v1::ErrorReason;
+use serde::{Deserialize, Serialize};
 
 use super::{
     join_request::{Cause, denied_recently},
@@ -85,7 +86,8 @@ pub struct Facts {
 }
 
 /// The permanent answer to a redemption (P1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "OutcomeColumns", into = "OutcomeColumns")]
 pub enum Outcome {
     /// The person is a member now.
     Admitted,
@@ -99,6 +101,31 @@ pub enum Outcome {
     StaleEpoch,
     /// The person is not let in.
     Refused(ErrorReason),
+}
+
+/// The columns of an outcome.
+#[derive(Serialize, Deserialize)]
+struct OutcomeColumns {
+    outcome: String,
+    refuse_reason: String,
+}
+
+impl From<Outcome> for OutcomeColumns {
+    fn from(outcome: Outcome) -> Self {
+        let reason = outcome.refuse_reason();
+        Self {
+            outcome: outcome.as_str().to_owned(),
+            refuse_reason: reason.map_or("", |reason| reason.as_str_name()).to_owned(),
+        }
+    }
+}
+
+impl TryFrom<OutcomeColumns> for Outcome {
+    type Error = &'static str;
+
+    fn try_from(columns: OutcomeColumns) -> Result<Self, Self::Error> {
+        Self::parse(&columns.outcome, &columns.refuse_reason).ok_or("an outcome is unknown")
+    }
 }
 
 impl Outcome {

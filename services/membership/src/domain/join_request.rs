@@ -7,6 +7,8 @@ use homeroom_api::{
     ids::UserId,
     names::{JoinRequestName, Place},
 };
+use homeroom_kit::store::columns;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::member::{Method, Particulars};
@@ -85,16 +87,20 @@ homeroom_kit::named! {
     GuessGuard = "GUESS_GUARD",
 }
 
-/// A request by a person who waits, or waited, for a decision. It holds no seat (X9).
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A request by a person who waits, or waited, for a decision, with the names of its columns. It holds no seat (X9).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JoinRequest {
     /// The class or organization to join.
+    #[serde(flatten, with = "columns::place")]
     pub place: Place,
     /// The id, made by the server.
+    #[serde(rename = "request_id")]
     pub id: Uuid,
     /// The person who asks.
+    #[serde(rename = "user_id", with = "columns::text")]
     pub user: UserId,
     /// The particulars that the platform supplied.
+    #[serde(flatten)]
     pub particulars: Particulars,
     /// The state.
     pub state: State,
@@ -111,10 +117,13 @@ pub struct JoinRequest {
     /// User id of the decider, `system`, or empty while it waits.
     pub decided_by: String,
     /// When it was filed.
+    #[serde(with = "columns::time")]
     pub create_time: DateTime<Utc>,
     /// When it stopped waiting.
+    #[serde(with = "columns::optional_time")]
     pub decide_time: Option<DateTime<Utc>>,
     /// When it expires if undecided.
+    #[serde(with = "columns::time")]
     pub expire_time: DateTime<Utc>,
 }
 

@@ -7,25 +7,34 @@ use homeroom_api::{
     ids::UserId,
     names::{MemberName, Place},
 };
+use homeroom_kit::store::columns;
+use serde::{Deserialize, Serialize};
 
-/// A membership. Class members are shown with the particulars that the organization keeps.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A membership, with the names of its columns. Class members are shown with the particulars that the organization
+/// keeps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
     /// The organization or class.
+    #[serde(flatten, with = "columns::place")]
     pub place: Place,
     /// The member.
+    #[serde(rename = "user_id", with = "columns::text")]
     pub user: UserId,
     /// The particulars shown to staff.
+    #[serde(flatten)]
     pub particulars: Particulars,
     /// When the particulars were stated; older statements do not replace them.
+    #[serde(with = "columns::time")]
     pub told_time: DateTime<Utc>,
     /// The particulars that staff set; statements do not replace these.
     pub set_by_hand: SetByHand,
     /// The role, one that fits the place.
     pub role: Role,
     /// When the person joined.
+    #[serde(with = "columns::time")]
     pub join_time: DateTime<Utc>,
     /// The membership's provenance (R6).
+    #[serde(flatten)]
     pub provenance: Provenance,
     /// The revision, which grows with every change; the etag. For a class member it also counts changes of the
     /// particulars.
@@ -56,7 +65,7 @@ impl Member {
 }
 
 /// The particulars of a person that staff see; each is empty if unknown.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Particulars {
     /// The display name, at most 200 characters.
     pub display_name: String,
@@ -85,7 +94,7 @@ impl Particulars {
 }
 
 /// The particulars that staff set, as bits: the name (1), the address (2), the external id (4).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetByHand(pub i64);
 
 impl SetByHand {
@@ -134,7 +143,7 @@ impl fmt::Display for Role {
 }
 
 /// The provenance of a membership (R6).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Provenance {
     /// Resource name of the invitation; empty for [`Method::Added`].
     pub invitation: String,

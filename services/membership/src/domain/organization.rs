@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use homeroom_api::ids::OrganizationId;
+use homeroom_kit::store::columns;
+use serde::{Deserialize, Serialize};
 
 /// The longest display name of an organization or class, in characters.
 pub const DISPLAY_NAME_CHARS_MAX: usize = 200;
@@ -19,10 +21,11 @@ pub const FIRST_REVISION: i64 = 1;
 /// The text that precedes a derived prefix that would otherwise be too short.
 const FILLER: &str = "ORG";
 
-/// A school, a district or a company.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A school, a district or a company, with the names of its columns.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Organization {
     /// Its id.
+    #[serde(rename = "organization_id", with = "columns::text")]
     pub id: OrganizationId,
     /// The name shown to people.
     pub display_name: String,
@@ -31,18 +34,30 @@ pub struct Organization {
     /// Licensed seats; 0: no limit.
     pub seat_limit: i64,
     /// The caller's own labels.
+    #[serde(with = "columns::json")]
     pub labels: BTreeMap<String, String>,
     /// The revision, which grows by one with every change; the etag.
     pub revision: i64,
     /// When it was made.
+    #[serde(with = "columns::time")]
     pub create_time: DateTime<Utc>,
     /// When it last changed.
+    #[serde(with = "columns::time")]
     pub update_time: DateTime<Utc>,
 }
 
 /// The prefix of every enrollment code, `HAMILTON` in `HAMILTON-BIO101`: unique, fixed once set (B4).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
 pub struct CodePrefix(String);
+
+impl TryFrom<String> for CodePrefix {
+    type Error = InvalidCodePrefix;
+
+    fn try_from(text: String) -> Result<Self, InvalidCodePrefix> {
+        Self::parse(&text)
+    }
+}
 
 /// The error for a text that is not a valid code prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

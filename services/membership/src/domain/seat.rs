@@ -1,15 +1,20 @@
 //! Licensed seats: held by an organization's Students (R7), never oversold, never lost (B14).
 
+use serde::{Deserialize, Serialize};
+
 use super::member::Role;
 
 /// An organization's seat limit and the seats in use; read and written under the organization's lock.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seats {
     /// Licensed seats; 0: no limit.
+    #[serde(rename = "seat_limit")]
     pub limit: i64,
     /// Seats held: the organization's Students.
+    #[serde(rename = "seats_used")]
     pub used: i64,
     /// Join requests that wait; they hold no seat (X9).
+    #[serde(rename = "requests_waiting")]
     pub waiting: i64,
 }
 

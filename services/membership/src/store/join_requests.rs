@@ -2,15 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use homeroom_api::{
     ids::{OrganizationId, UserId},
     names::{ClassName, JoinRequestName, Place},
 };
+use homeroom_kit::{
+    args,
+    store::{Table, columns::class_id, json_ids, json_rows},
+};
+use serde_json::json;
 use uuid::Uuid;
 
-use super::Result;
+use super::{Repository, Result};
 use crate::domain::join_request::{Cause, JoinRequest, State};
 
 /// The waiting requests that end together.
@@ -37,45 +41,166 @@ pub struct Shown {
     pub cause: Option<Cause>,
 }
 
-/// Reads join requests. `Ledger::save` writes them.
-#[async_trait]
-pub trait JoinRequests: Send {
+pub(super) const JOIN_REQUESTS: Table = Table {
+    texts: &[
+        "organization_id",
+        "class_id",
+        "request_id",
+        "user_id",
+        "display_name",
+        "email",
+        "external_id",
+        "state",
+        "cause",
+        "invitation",
+        "redemption",
+        "method",
+        "decide_note",
+        "decided_by",
+    ],
+    numbers: &["create_time", "decide_time", "expire_time"],
+    ..Table::new("join_requests")
+};
+
+/// Returns the selection of requests.
+fn select() -> String {
+    format!("SELECT {} FROM ", JOIN_REQUESTS.of("join_requests"))
+}
+
+/// Returns the selection of a page of a list: `$3` is the id before it, `$4` the cause or an empty text.
+fn list(conditions: &str) -> String {
+    format!(
+        "{}join_requests WHERE organization_id = $1 AND class_id = $2 \
+         AND request_id < $3 AND ($4 = '' OR cause = $4) {conditions} ORDER BY request_id DESC LIMIT $5",
+        select()
+    )
+}
+
+/// An id greater than every other, in the order of both engines.
+const BEFORE_THE_FIRST: &str = "g";
+
+fn close(conditions: &str) -> String {
+    format!(
+        "UPDATE join_requests SET \
+         state = CASE WHEN expire_time > $1 THEN 'CLOSED' ELSE 'EXPIRED' END, \
+         decided_by = 'system', \
+         decide_time = CASE WHEN expire_time > $1 THEN $1 ELSE expire_time END \
+         WHERE state = 'PENDING' AND organization_id = $2 \
+         AND (organization_id, class_id, request_id) IN ( \
+         SELECT organization_id, class_id, request_id FROM join_requests \
+         WHERE state = 'PENDING' AND organization_id = $2 {conditions} LIMIT $3) RETURNING {}",
+        JOIN_REQUESTS.of("join_requests")
+    )
+}
+
+homeroom_kit::statements! {
+    READ(on) = format!(
+        "{}{} JOIN join_requests ON join_requests.organization_id = wanted.value->>'o' \
+         AND join_requests.class_id = wanted.value->>'c' AND join_requests.request_id = wanted.value->>'r'",
+        select(),
+        on.rows("$1", "wanted")
+    );
+    // Expired requests count as not PENDING, even before the sweep.
+    LIST = list("");
+    LIST_STATE = list("AND state = $6 AND (state <> 'PENDING' OR expire_time > $7)");
+    LIST_USER = list("AND user_id = $6");
+    LIST_USER_STATE = list("AND user_id = $6 AND state = $7 AND (state <> 'PENDING' OR expire_time > $8)");
+    CLOSE_CLASS = close("AND class_id = $4");
+    CLOSE_ORGANIZATION = close("");
+    CLOSE_USER_AT = close("AND class_id = $4 AND user_id = $5");
+    CLOSE_USER_IN = close("AND user_id = $4");
+    LAPSED_ORGANIZATIONS(on) = format!(
+        "SELECT DISTINCT organization_id FROM \
+         (SELECT organization_id FROM join_requests WHERE state = 'PENDING' AND expire_time <= $2 \
+         AND organization_id NOT IN (SELECT passed.value->>'id' FROM {}) \
+         ORDER BY expire_time LIMIT $3) AS lapsed ORDER BY organization_id",
+        on.rows("$1", "passed")
+    );
+    LAPSED = select() + "join_requests WHERE state = 'PENDING' AND expire_time <= $1 \
+        AND organization_id = $2 ORDER BY expire_time LIMIT $3";
+}
+
+/// Reads join requests. [`Repository::save`] writes them.
+impl Repository {
     /// Reads those of the requests that exist, in no order.
-    async fn join_requests(&mut self, names: &[JoinRequestName]) -> Result<Vec<JoinRequest>>;
+    pub async fn join_requests(&mut self, names: &[JoinRequestName]) -> Result<Vec<JoinRequest>> {
+        let wanted = names.iter().map(|name| {
+            json!({
+                "o": name.place.organization().as_str(),
+                "c": class_id(&name.place),
+                "r": name.id,
+            })
+        });
+        self.0.all(&READ, args![json_rows(wanted)]).await
+    }
 
     /// Returns a page of a place's requests, newest first, after the one with the id `after`.
-    async fn list_join_requests(
+    pub async fn list_join_requests(
         &mut self,
         place: &Place,
         shown: &Shown,
         after: Option<Uuid>,
         limit: u32,
         now: DateTime<Utc>,
-    ) -> Result<Vec<JoinRequest>>;
+    ) -> Result<Vec<JoinRequest>> {
+        let list = match (&shown.user, shown.state) {
+            (None, None) => &LIST,
+            (None, Some(_)) => &LIST_STATE,
+            (Some(_), None) => &LIST_USER,
+            (Some(_), Some(_)) => &LIST_USER_STATE,
+        };
+        let after = after.map_or_else(|| BEFORE_THE_FIRST.to_owned(), |id| id.to_string());
+        let cause = shown.cause.map(Cause::as_str);
+        let mut bound = args![place.organization(), class_id(place), after, cause, limit];
+        bound.extend(shown.user.iter().map(Into::into));
+        if let Some(state) = shown.state {
+            bound.extend(args![state.as_str(), now]);
+        }
+        self.0.all(list, bound).await
+    }
 
     /// Closes up to `limit` waiting requests, in no order, and returns them in their new state: CLOSED, or EXPIRED if
     /// their time was over. Must be called under the organization's lock; the caller writes the seat row's `waiting`
     /// and the events.
-    async fn close_open_requests(
+    pub async fn close_open_requests(
         &mut self,
         which: &Waiting,
         now: DateTime<Utc>,
         limit: u32,
-    ) -> Result<Vec<JoinRequest>>;
+    ) -> Result<Vec<JoinRequest>> {
+        let (close, organization, more) = match which {
+            Waiting::InClass(name) => (&CLOSE_CLASS, &name.organization, args![&name.class]),
+            Waiting::InOrganization(organization) => (&CLOSE_ORGANIZATION, organization, vec![]),
+            Waiting::Of(place, user) => (
+                &CLOSE_USER_AT,
+                place.organization(),
+                args![class_id(place), user],
+            ),
+            Waiting::OfPersonIn(organization, user) => (&CLOSE_USER_IN, organization, args![user]),
+        };
+        let mut bound = args![now, organization, limit];
+        bound.extend(more);
+        self.0.all(close, bound).await
+    }
 
     /// Returns up to `limit` organizations with waiting requests that expired by `now`, except those passed over.
-    async fn organizations_with_lapsed_requests(
+    pub async fn organizations_with_lapsed_requests(
         &mut self,
         now: DateTime<Utc>,
         passed_over: &BTreeSet<OrganizationId>,
         limit: u32,
-    ) -> Result<Vec<OrganizationId>>;
+    ) -> Result<Vec<OrganizationId>> {
+        let bound = args![json_ids(passed_over), now, limit];
+        self.0.ids(&LAPSED_ORGANIZATIONS, bound).await
+    }
 
     /// Returns up to `limit` waiting requests of an organization that expired by `now`, the oldest first.
-    async fn lapsed_requests(
+    pub async fn lapsed_requests(
         &mut self,
         organization: &OrganizationId,
         now: DateTime<Utc>,
         limit: u32,
-    ) -> Result<Vec<JoinRequest>>;
+    ) -> Result<Vec<JoinRequest>> {
+        self.0.all(&LAPSED, args![now, organization, limit]).await
+    }
 }

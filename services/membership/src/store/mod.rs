@@ -1,71 +1,83 @@
-//! Membership's storage, behind one trait for both engines.
+//! Membership's storage. A [`Store`] opens sessions; a session is a [`Repository`], whose operations are in a file for
+//! each kind of row, with the statements and the columns of their tables. The statements are written once for both
+//! engines.
 //!
-//! A [`Store`] opens sessions; a session is a [`Repository`], which combines one small trait for each kind of row. The
-//! queries are written once, in `queries/`, and compiled for each engine; what must differ (row locks) is in the
-//! engine's own file.
-//!
-//! To add a kind of row, add its trait in a file here, its statements in `queries/` with their texts listed in
-//! `statements`, and the trait's name to the supertraits of [`Repository`].
+//! To add a column, add it to the table's [`Table`](homeroom_kit::store::Table) here and to the struct that serde reads
+//! and writes. To add a kind of row, add a file, and its statements to [`statements`].
 
 mod classes;
 mod erasures;
+mod facts;
 mod join_requests;
+mod ledger;
 mod members;
 mod organizations;
-pub mod postgres;
 mod removals;
-pub mod sqlite;
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use homeroom_kit::{
     database::{Engine, Error, OpenError, Options, Url},
-    outbox::Outbox,
-    request_ids::RequestIds,
+    store::{self as kit_store, Schema, Session},
 };
 
+use crate::SERVICE;
+
 pub use crate::admission::ledger::*;
-pub use classes::{ClassQuery, Classes};
-pub use erasures::Erasures;
-pub use join_requests::*;
-pub use members::{MemberQuery, Members};
-pub use organizations::{InsertOutcome, OrganizationQuery, Organizations, SeatRows};
-pub use removals::RemovalRows;
+pub use classes::ClassQuery;
+pub use join_requests::{Shown, Waiting};
+pub use members::MemberQuery;
+pub use organizations::{InsertOutcome, OrganizationQuery};
 
 /// The result of a store operation.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// A database of this service.
-pub trait Store: homeroom_kit::store::Store<dyn Repository> {}
+/// The database of this service.
+pub type Store = kit_store::Store<Repository>;
 
-impl<T: homeroom_kit::store::Store<dyn Repository>> Store for T {}
+/// A session on the database. Every change of an organization first takes its lock
+/// ([`Repository::lock_organization`]) and decides in a later statement (P6).
+#[derive(Debug)]
+pub struct Repository(Session);
 
-/// A session on the database. Every change of an organization first takes its lock ([`SeatRows::lock_organization`])
-/// and decides in a later statement (P6).
-#[async_trait]
-pub trait Repository:
-    Organizations + SeatRows + Classes + Members + RemovalRows + JoinRequests + Ledger + Erasures + Send
-{
-    /// Returns the outbox, whose events are written with the change that they describe (R11).
-    fn outbox(&mut self) -> &mut dyn Outbox;
-    /// Returns the request ids (R3).
-    fn request_ids(&mut self) -> &mut dyn RequestIds;
-    /// Commits what was written. `transaction` names its purpose and its failpoint.
-    async fn commit(self: Box<Self>, transaction: &'static str) -> Result<()>;
-    /// Rolls back what was written, before the connection serves another session.
-    async fn rollback(self: Box<Self>);
+impl From<Session> for Repository {
+    fn from(session: Session) -> Self {
+        Self(session)
+    }
 }
 
+impl Repository {
+    /// Returns the outbox, whose events are written with the change that they describe (R11).
+    pub fn outbox(&mut self) -> &mut Session {
+        &mut self.0
+    }
+
+    /// Returns the request ids (R3).
+    pub fn request_ids(&mut self) -> &mut Session {
+        &mut self.0
+    }
+
+    /// Commits what was written. `transaction` names its purpose and its failpoint.
+    pub async fn commit(self, transaction: &'static str) -> Result<()> {
+        self.0.commit(transaction).await
+    }
+
+    /// Rolls back what was written, before the connection serves another session.
+    pub async fn rollback(self) {
+        self.0.rollback().await;
+    }
+}
+
+static SCHEMA: Schema = Schema {
+    service: SERVICE,
+    migrate_command: "membership migrate",
+    postgres: sqlx::migrate!("migrations/postgres"),
+    sqlite: sqlx::migrate!("migrations/sqlite"),
+};
+
 /// Connects to the database that the URL names. Fails if it does not answer.
-pub async fn connect(
-    url: &Url,
-    options: Options,
-) -> std::result::Result<Arc<dyn Store>, OpenError> {
-    Ok(match url.engine() {
-        Engine::Postgres => Arc::new(postgres::open(url, options).await?),
-        Engine::Sqlite => Arc::new(sqlite::open(url, options).await?),
-    })
+pub async fn connect(url: &Url, options: Options) -> std::result::Result<Arc<Store>, OpenError> {
+    Ok(Arc::new(Store::connect(&SCHEMA, url, options).await?))
 }
 
 /// Brings the schema up to date.
@@ -74,4 +86,21 @@ pub async fn migrate(url: &Url, options: Options) -> std::result::Result<(), Ope
     store.migrate().await?;
     store.close().await;
     Ok(())
+}
+
+/// Returns every statement of this service, for the test that prepares each.
+#[must_use]
+pub fn statements(engine: Engine) -> Vec<&'static str> {
+    let all = [
+        classes::STATEMENTS,
+        erasures::STATEMENTS,
+        facts::STATEMENTS,
+        join_requests::STATEMENTS,
+        ledger::STATEMENTS,
+        members::STATEMENTS,
+        organizations::STATEMENTS,
+        removals::STATEMENTS,
+    ];
+    let all = all.into_iter().flatten().chain(homeroom_kit::statements());
+    all.map(|statement| statement.sql(engine)).collect()
 }

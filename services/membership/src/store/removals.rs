@@ -1,21 +1,35 @@
 //! The table of removals by staff (R8).
 
-use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use homeroom_api::{ids::UserId, names::Place};
+use homeroom_kit::{args, store::columns::class_id};
 
-use super::Result;
+use super::{Repository, Result};
 
-/// The table `removals`.
-#[async_trait]
-pub trait RemovalRows: Send {
+homeroom_kit::statements! {
+    RECORD = "INSERT INTO removals (organization_id, class_id, user_id, remove_time) \
+        VALUES ($1, $2, $3, $4) \
+        ON CONFLICT (organization_id, class_id, user_id) DO UPDATE SET remove_time = excluded.remove_time";
+    FORGET = "DELETE FROM removals WHERE organization_id = $1 AND ($2 = '' OR class_id = $2)";
+}
+
+impl Repository {
     /// Records that staff removed the user from the place at `time`; a later removal replaces an earlier one.
-    async fn record_removal(
+    pub async fn record_removal(
         &mut self,
         place: &Place,
         user: &UserId,
         time: DateTime<Utc>,
-    ) -> Result<()>;
+    ) -> Result<()> {
+        let bound = args![place.organization(), class_id(place), user, time];
+        self.0.run(&RECORD, bound).await?;
+        Ok(())
+    }
+
     /// Forgets every removal of a deleted place, and for an organization those of its classes.
-    async fn forget_removals(&mut self, place: &Place) -> Result<()>;
+    pub async fn forget_removals(&mut self, place: &Place) -> Result<()> {
+        let bound = args![place.organization(), class_id(place)];
+        self.0.run(&FORGET, bound).await?;
+        Ok(())
+    }
 }

@@ -59,7 +59,7 @@ async fn p7_a_fence_is_never_lowered(database: &Database) {
 }
 
 /// Locks the fences in shared mode, and nothing else.
-async fn share(session: &mut dyn Repository, fences: &BTreeSet<String>, school: &School) {
+async fn share(session: &mut Repository, fences: &BTreeSet<String>, school: &School) {
     let no_organization = BTreeSet::new();
     let locked = session.lock(fences, &no_organization, Locks::All, school.now());
     assert_eq!(locked.await.unwrap().fences, *fences);
@@ -78,7 +78,7 @@ async fn p6_a_fence_cannot_be_raised_past_an_admission_under_way(database: &Data
     school.app.raise_fence(invitation.clone(), 0).await.unwrap();
     let mut admitting = school.app.store.write().await.unwrap();
     let shared = BTreeSet::from([invitation.clone()]);
-    share(admitting.as_mut(), &shared, &school).await;
+    share(&mut admitting, &shared, &school).await;
     let raise = async || {
         let mut repository = store.write().await?;
         let stands = repository.raise_fence(&invitation, 1, school.now()).await?;
@@ -91,9 +91,9 @@ async fn p6_a_fence_cannot_be_raised_past_an_admission_under_way(database: &Data
     // Two admissions hold a fence in shared mode: neither waits for the other.
     if database.url.engine() == Engine::Postgres {
         let mut first = school.app.store.write().await.unwrap();
-        share(first.as_mut(), &shared, &school).await;
+        share(&mut first, &shared, &school).await;
         let mut second = store.write().await.unwrap();
-        share(second.as_mut(), &shared, &school).await;
+        share(&mut second, &shared, &school).await;
         let facts = second.facts(&[school.redemption("eve").wanted()]).await;
         assert_eq!(facts.unwrap().fences[&invitation], 1);
         second.rollback().await;

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Opens a store whose sessions do not wait for locks.
-async fn impatient(database: &Database) -> Arc<dyn Store> {
+async fn impatient(database: &Database) -> Arc<Store> {
     let options = Options {
         lock_timeout: Duration::from_millis(100),
         ..Options::default()
@@ -30,7 +30,7 @@ async fn impatient(database: &Database) -> Arc<dyn Store> {
 }
 
 /// Returns true if nobody holds the organization's lock.
-async fn is_free(store: &Arc<dyn Store>, id: &OrganizationId) -> bool {
+async fn is_free(store: &Arc<Store>, id: &OrganizationId) -> bool {
     let mut session = store.write().await.unwrap();
     let locked = session.lock_organization(id).await;
     assert!(

@@ -17,26 +17,42 @@ const SECONDS_MAX: u64 = 20;
 
 /// A large school beside the one of the tests, and schools of every size, a million rows in all.
 const SEED: &str = "
-INSERT INTO organizations SELECT 'org-' || i, 'School', NULL, '{}', 1, 0, 0, NULL
+INSERT INTO organizations (organization_id, display_name, code_prefix, labels, revision, create_time, update_time,
+  delete_time)
+  SELECT 'org-' || i, 'School', NULL, '{}', 1, 0, 0, NULL
   FROM generate_series(1, 20000) i;
-INSERT INTO organization_seats SELECT 'org-' || i, 0, 0, 0 FROM generate_series(1, 20000) i;
-INSERT INTO classes SELECT 'org-' || i, 'bio', 'Biology', 'tom', 'ACTIVE', '{}', 1, 0, 0, NULL
+INSERT INTO organization_seats (organization_id, seat_limit, seats_used, requests_waiting)
+  SELECT 'org-' || i, 0, 0, 0 FROM generate_series(1, 20000) i;
+INSERT INTO classes (organization_id, class_id, display_name, owner_user_id, state, labels, revision,
+  create_time, update_time, delete_time)
+  SELECT 'org-' || i, 'bio', 'Biology', 'tom', 'ACTIVE', '{}', 1, 0, 0, NULL
   FROM generate_series(1, 20000) i;
-INSERT INTO organization_members SELECT CASE WHEN i <= 50000 THEN 'hamilton' ELSE 'org-' || i % 20000 + 1 END,
+INSERT INTO organization_members (organization_id, user_id, display_name, email, external_id, role, join_time,
+  invitation, redemption, approved_by, method, revision)
+  SELECT CASE WHEN i <= 50000 THEN 'hamilton' ELSE 'org-' || i % 20000 + 1 END,
   'user-' || i, 'U', 'user-' || i || '@x.example', '', 'STUDENT', 0, '', '', '', 'CLASS_CODE', 1
   FROM generate_series(1, 220000) i;
-INSERT INTO class_members SELECT organization_id,
+INSERT INTO class_members (organization_id, class_id, user_id, role, join_time, invitation, redemption,
+  approved_by, method, revision)
+  SELECT organization_id,
   CASE organization_id WHEN 'hamilton' THEN 'bio-101' ELSE 'bio' END, user_id, 'STUDENT', 0, '', '', '',
   'CLASS_CODE', 1 FROM organization_members WHERE user_id LIKE 'user-%';
-INSERT INTO admissions SELECT md5(user_id)::uuid::text, organization_id, 'bio', user_id, '', 0, 'ADMITTED',
+INSERT INTO admissions (redemption_id, organization_id, class_id, user_id, invitation, epoch, outcome,
+  refuse_reason, request_id, create_time)
+  SELECT md5(user_id)::uuid::text, organization_id, 'bio', user_id, '', 0, 'ADMITTED',
   '', '', 0 FROM organization_members WHERE user_id LIKE 'user-%';
-INSERT INTO join_requests SELECT CASE WHEN i <= 50000 THEN 'hamilton' ELSE 'org-' || i % 20000 + 1 END,
+INSERT INTO join_requests (organization_id, class_id, request_id, user_id, display_name, email, external_id,
+  state, cause, invitation, redemption, method, decide_note, decided_by, create_time,
+  decide_time, expire_time)
+  SELECT CASE WHEN i <= 50000 THEN 'hamilton' ELSE 'org-' || i % 20000 + 1 END,
   CASE WHEN i <= 50000 THEN 'bio-101' ELSE 'bio' END, md5(i::text)::uuid::text, 'asker-' || i, '', '', '',
   CASE WHEN i % 2 = 0 THEN 'PENDING' ELSE 'DENIED' END, 'JOIN_URL', '', '', 'JOIN_URL', '', '', 0, 0,
   9000000000000000 FROM generate_series(1, 120000) i;
-INSERT INTO fences SELECT 'organizations/org-' || i % 20000 + 1 || '/inviteToken/' || i, 0, 0
+INSERT INTO fences (invitation, epoch, update_time)
+  SELECT 'organizations/org-' || i % 20000 + 1 || '/inviteToken/' || i, 0, 0
   FROM generate_series(1, 120000) i;
-INSERT INTO removals SELECT 'org-' || i % 20000 + 1, 'bio', 'gone-' || i, 0
+INSERT INTO removals (organization_id, class_id, user_id, remove_time)
+  SELECT 'org-' || i % 20000 + 1, 'bio', 'gone-' || i, 0
   FROM generate_series(1, 60000) i;
 ANALYZE";
 

@@ -20,7 +20,7 @@ const BIO: &str = "organizations/hamilton/classes/bio";
 async fn a_class_is_read_as_it_was_stored(database: &Database) {
     let store = open(database).await;
     let mut session = store.write().await.unwrap();
-    hamilton(session.as_mut()).await;
+    hamilton(&mut session).await;
     let name = class_name(BIO);
     assert_eq!(
         session.class(&name).await.unwrap(),
@@ -60,7 +60,7 @@ async fn a_class_is_read_as_it_was_stored(database: &Database) {
 async fn a_class_id_is_taken_once_and_stays_taken(database: &Database) {
     let store = open(database).await;
     let mut session = store.write().await.unwrap();
-    hamilton(session.as_mut()).await;
+    hamilton(&mut session).await;
     for _ in 0..2 {
         let again = session.insert_class(&class(BIO, "ada")).await.unwrap();
         assert_eq!(again, InsertOutcome::IdTaken);

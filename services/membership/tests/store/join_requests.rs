@@ -47,7 +47,7 @@ fn request(name: &str, who: &str, id: u128, state: State) -> JoinRequest {
 async fn p2_a_second_open_request_of_a_person_for_a_place_is_not_stored(database: &Database) {
     let store = open(database).await;
     let mut session = store.write().await.unwrap();
-    hamilton(session.as_mut()).await;
+    hamilton(&mut session).await;
     session.commit("test").await.unwrap();
     let file = async |filed: Vec<JoinRequest>| {
         let mut session = store.write().await.unwrap();
@@ -82,7 +82,7 @@ async fn p2_a_second_open_request_of_a_person_for_a_place_is_not_stored(database
 async fn p11_an_answer_that_meets_another_undoes_all_that_came_with_it(database: &Database) {
     let store = open(database).await;
     let mut session = store.write().await.unwrap();
-    hamilton(session.as_mut()).await;
+    hamilton(&mut session).await;
     session.commit("test").await.unwrap();
     let id = organization_id("hamilton");
     let answer = |number: u128, who: &str| StoredAdmission {

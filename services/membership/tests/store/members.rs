@@ -39,7 +39,7 @@ const BIO: &str = "organizations/hamilton/classes/bio";
 async fn a_class_member_shows_what_the_organization_keeps(database: &Database) {
     let store = open(database).await;
     let mut session = store.write().await.unwrap();
-    hamilton(session.as_mut()).await;
+    hamilton(&mut session).await;
     let sam = member(HAMILTON, "sam", Role::Student);
     let in_class = Member {
         particulars: Particulars::default(),
@@ -108,7 +108,7 @@ async fn i2_a_class_member_is_an_organization_member_and_each_only_once(database
         (vec![member(BIO, "ada", Role::Student)], false),
     ] {
         let mut session = store.write().await.unwrap();
-        hamilton(session.as_mut()).await;
+        hamilton(&mut session).await;
         assert_eq!(
             session.insert_members(&rows).await.is_err(),
             refused,
@@ -121,7 +121,7 @@ async fn i2_a_class_member_is_an_organization_member_and_each_only_once(database
 async fn a_standing_tells_place_and_roles(database: &Database) {
     let store = open(database).await;
     let mut session = store.write().await.unwrap();
-    hamilton(session.as_mut()).await;
+    hamilton(&mut session).await;
     let organization = Standing {
         organization_display_name: "The hamilton school".to_owned(),
         code_prefix: "HAMILTON".to_owned(),
@@ -168,7 +168,7 @@ async fn a_standing_tells_place_and_roles(database: &Database) {
 async fn memberships_are_listed_organization_first(database: &Database) {
     let store = open(database).await;
     let mut session = store.write().await.unwrap();
-    hamilton(session.as_mut()).await;
+    hamilton(&mut session).await;
     let other = crate::samples::organization("adams", "ADAMS");
     session.insert_organization(&other).await.unwrap();
     session
@@ -200,7 +200,7 @@ async fn memberships_are_listed_organization_first(database: &Database) {
 async fn c6_staff_are_the_owner_and_the_co_teachers_or_the_administrators(database: &Database) {
     let store = open(database).await;
     let mut session = store.write().await.unwrap();
-    hamilton(session.as_mut()).await;
+    hamilton(&mut session).await;
     session
         .insert_members(&[
             member(HAMILTON, "cora", Role::Teacher),
@@ -225,7 +225,7 @@ async fn c6_staff_are_the_owner_and_the_co_teachers_or_the_administrators(databa
 async fn deleting_an_organization_ends_its_memberships(database: &Database) {
     let store = open(database).await;
     let mut session = store.write().await.unwrap();
-    hamilton(session.as_mut()).await;
+    hamilton(&mut session).await;
     session.delete_members(&place(HAMILTON)).await.unwrap();
     let left = session.list_memberships(&user("tess"), None, 10).await;
     assert!(left.unwrap().is_empty());
@@ -249,7 +249,7 @@ async fn r8_a_removal_is_kept_until_it_is_lifted(database: &Database) {
         .await
         .unwrap();
     let at = |name: &str| (place(name), user("sam"));
-    let kept = removals(session.as_mut()).await;
+    let kept = removals(&mut session).await;
     let both = BTreeMap::from([(at(BIO), later), (at(HAMILTON), now())]);
     assert_eq!(kept, both, "the later removal counts");
     let lifted = Effects {
@@ -257,15 +257,15 @@ async fn r8_a_removal_is_kept_until_it_is_lifted(database: &Database) {
         ..Effects::default()
     };
     session.save(&lifted).await.unwrap();
-    let left = removals(session.as_mut()).await;
+    let left = removals(&mut session).await;
     assert_eq!(left, BTreeMap::from([(at(BIO), later)]));
     session.forget_removals(&place(HAMILTON)).await.unwrap();
-    let left = removals(session.as_mut()).await;
+    let left = removals(&mut session).await;
     assert!(left.is_empty(), "those of its classes too");
 }
 
 /// Returns Sam's removals.
-async fn removals(session: &mut dyn Repository) -> BTreeMap<PersonAt, DateTime<Utc>> {
+async fn removals(session: &mut Repository) -> BTreeMap<PersonAt, DateTime<Utc>> {
     let wanted = Wanted::person((place(BIO), user("sam")));
     session.facts(&[wanted]).await.unwrap().removals
 }
@@ -273,7 +273,7 @@ async fn removals(session: &mut dyn Repository) -> BTreeMap<PersonAt, DateTime<U
 async fn u14_whatever_staff_may_have_set_before_the_upgrade_stays(database: &Database) {
     let store = open(database).await;
     let mut session = store.write().await.unwrap();
-    hamilton(session.as_mut()).await;
+    hamilton(&mut session).await;
     session.commit("test").await.unwrap();
     // Given members as the previous version stores them: joined, joined and changed, and added,
     let legacy = "UPDATE organization_members SET set_by_hand = 0; \

@@ -67,7 +67,7 @@ async fn b4_ids_and_prefixes_are_taken_once_and_stay_taken(database: &Database) 
 async fn organizations_are_listed_in_the_order_of_their_ids(database: &Database) {
     let store = open(database).await;
     let mut session = store.write().await.unwrap();
-    hamilton(session.as_mut()).await;
+    hamilton(&mut session).await;
     // Ids are ordered by bytes, not by a language's alphabet: `-` is before digits, digits before letters.
     for (id, prefix) in [("a-z", "P1"), ("ab1", "P2"), ("a1z", "P3"), ("abc", "P4")] {
         let inserted = session.insert_organization(&organization(id, prefix)).await;
@@ -122,7 +122,7 @@ async fn p6_a_second_writer_sees_what_the_first_one_left(database: &Database) {
     let store = open(database).await;
     let id = organization_id("hamilton");
     let mut session = store.write().await.unwrap();
-    hamilton(session.as_mut()).await;
+    hamilton(&mut session).await;
     session.commit("test").await.unwrap();
 
     let mut first = store.write().await.unwrap();

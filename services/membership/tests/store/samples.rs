@@ -19,7 +19,7 @@ use homeroom_membership::{
 
 use crate::support::Database;
 
-pub(crate) async fn open(database: &Database) -> Arc<dyn Store> {
+pub(crate) async fn open(database: &Database) -> Arc<Store> {
     let options = Options {
         connections_max: 4,
         ..Options::default()
@@ -97,7 +97,7 @@ pub(crate) fn member(name: &str, who: &str, role: Role) -> Member {
 }
 
 /// Inserts `hamilton` with the class `bio`, owned by the teacher `tess`; the administrator is `ada`.
-pub(crate) async fn hamilton(session: &mut dyn Repository) {
+pub(crate) async fn hamilton(session: &mut Repository) {
     let inserted = session
         .insert_organization(&organization("hamilton", "HAMILTON"))
         .await;

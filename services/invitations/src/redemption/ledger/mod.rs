@@ -15,8 +15,8 @@ use homeroom_kit::{
 use uuid::Uuid;
 
 pub use crate::store::{
-    Person, Redemption, RedemptionFilter, RedemptionRequest, Redemptions, Resolved, Route,
-    StateChange, UseKey, UsesChange,
+    Person, Redemption, RedemptionFilter, RedemptionRequest, Resolved, Route, StateChange, UseKey,
+    UsesChange,
 };
 pub use reserve::{LEASE_SECONDS, MatchedInvitation, ReserveRequest, Reserved};
 pub(super) use reserve::{next_step, reservation};
@@ -49,7 +49,7 @@ pub type AttachRequest = (RedemptionRequest, Uuid);
 #[derive(Debug, Clone)]
 pub struct Ledger {
     /// The database.
-    pub store: Arc<dyn Store>,
+    pub store: Arc<Store>,
     /// The clock.
     pub clock: SharedClock,
     /// The source of randomness, for ids.
@@ -80,7 +80,7 @@ impl Ledger {
             let now = self.clock.now();
             let random = self.random.as_ref();
             let reserved =
-                reserve::reserve(repository.as_mut(), wanted, read_at, seen, now, random).await;
+                reserve::reserve(&mut repository, wanted, read_at, seen, now, random).await;
             store::end(repository, "reserve", reserved).await
         })
         .await
@@ -144,7 +144,7 @@ impl Ledger {
             let mut repository = self.store.write().await?;
             let now = self.clock.now();
             let random = self.random.as_ref();
-            let moved = settle(repository.as_mut(), settlements, read_at, now, random).await;
+            let moved = settle(&mut repository, settlements, read_at, now, random).await;
             store::end(repository, "settle", moved).await
         })
         .await

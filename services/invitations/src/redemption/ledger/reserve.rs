@@ -85,7 +85,7 @@ pub enum Reserved {
 ///
 /// [`WrongVariant::CheckThenAct`]: homeroom_kit::failpoints::WrongVariant::CheckThenAct
 pub(super) async fn reserve(
-    repository: &mut dyn Repository,
+    repository: &mut Repository,
     wanted: &[ReserveRequest<'_>],
     read_at: ReadAt,
     seen: Option<Vec<InvitationRow>>,
@@ -293,7 +293,7 @@ fn key_of(wanted: &ReserveRequest<'_>) -> UseKey {
 /// P4: inserts redemptions and counts their uses. If anything is not written completely, the transaction must be begun
 /// again.
 async fn write(
-    repository: &mut dyn Repository,
+    repository: &mut Repository,
     inserts: &[Redemption],
     handed_over: &[Redemption],
     noted: &[(&RedemptionRequest, Uuid)],

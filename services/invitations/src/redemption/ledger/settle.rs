@@ -109,7 +109,7 @@ impl Settlement {
 /// Moves the redemptions that still can move, with their uses and one event each, in the transaction of `repository`,
 /// which the caller commits. Returns the ids of those that moved.
 pub(in crate::redemption) async fn settle(
-    repository: &mut dyn Repository,
+    repository: &mut Repository,
     settlements: &[Settlement],
     read_at: ReadAt,
     now: DateTime<Utc>,
@@ -194,7 +194,7 @@ pub(in crate::redemption) async fn settle(
 /// Returns the redemptions that get uses back, in their new state. No uses are handed over while the invitations are
 /// locked.
 async fn handed_back(
-    repository: &mut dyn Repository,
+    repository: &mut Repository,
     moves: &[Move],
     now: DateTime<Utc>,
 ) -> Result<Vec<Redemption>> {

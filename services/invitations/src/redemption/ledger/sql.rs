@@ -1,41 +1,64 @@
-//! Runs the statements on redemptions, for both engines.
+//! Operations on redemptions, on the request ids that they answer (P9), and on the invitations that they use.
 
 use std::collections::HashMap;
 
-use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use homeroom_api::ids::{ClassId, OrganizationId, UserId};
+use homeroom_api::ids::{OrganizationId, UserId};
 use homeroom_kit::{
+    args,
     clock::micros,
+    database::Engine,
     failpoints::{WrongVariant, is_wrong},
     request_ids::{RequestKey, forgotten_before},
+    store::{Arg, columns, hex, json_ids, json_rows},
 };
-use serde_json::{Value, json};
-use sqlx::Row as _;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{
-    super::{Db, writes},
-    SqlRepository, before_text, corrupt, hex, ids_json, invitation_row,
-    redemption_row::{outcome_columns, read, to_json, uuid},
+    Error, InvitationRow, Redemption, RedemptionFilter, RedemptionRequest, Repository, Resolved,
+    Result, StateChange, UseKey, UsesChange, before_text,
     redemption_statements::{
-        BRING_BACK, COUNT_STUCK, GET, HAND_USES, HASTEN, LIST_BY_CLASS, LIST_BY_INVITATION,
-        LIST_BY_ORGANIZATION, LIST_BY_USER, LOCK_FOR_SETTLEMENT, LOCK_INVITATIONS, NOTE_REQUESTS,
-        PRUNE_REDEMPTIONS, PRUNE_REQUESTS, SET_NEXT_TRIES, STANDING, TAKE_DUE,
+        BRING_BACK, CHANGE_STATES, CHANGE_USES, COUNT_STUCK, GET, HAND_USES, HASTEN,
+        INSERT_REDEMPTIONS, LIST_BY_CLASS, LIST_BY_INVITATION, LIST_BY_ORGANIZATION, LIST_BY_USER,
+        LOCK_FOR_SETTLEMENT, LOCK_INVITATIONS, NOTE_REQUESTS, PRUNE_REDEMPTIONS, PRUNE_REQUESTS,
+        SET_NEXT_TRIES, STANDING, TAKE_DUE,
     },
-    rows_json, user_id,
+    redemption_writes::{RESERVE, SETTLE},
+    redemptions::OutcomeColumns,
 };
-use crate::{
-    domain::{invitation::Epoch, redemption::RedemptionState},
-    redemption::ledger::{
-        Redemption, RedemptionFilter, RedemptionRequest, Redemptions, Resolved, StateChange,
-        UseKey, UsesChange,
-    },
-    store::{InvitationRow, OrganizationProfiles as _, Result},
-};
+use crate::domain::{invitation::Epoch, redemption::RedemptionState};
 
-fn key_json(key: &RequestKey) -> serde_json::Map<String, Value> {
-    let mut fields = serde_json::Map::new();
+/// A row of [`STANDING`].
+#[derive(Deserialize)]
+struct StandingRow {
+    request_index: Option<usize>,
+    #[serde(with = "columns::optional_bytes")]
+    body_mac: Option<Vec<u8>>,
+    #[serde(flatten)]
+    redemption: Redemption,
+}
+
+/// A change of a state, as a row of a statement's input.
+#[derive(Serialize)]
+struct ChangeRow<'change> {
+    id: Uuid,
+    from: RedemptionState,
+    to: RedemptionState,
+    holds_use: bool,
+    #[serde(flatten)]
+    outcome: OutcomeColumns,
+    join_request: &'change str,
+    #[serde(with = "columns::time")]
+    next_try_time: DateTime<Utc>,
+}
+
+/// The id and the current user of a redemption that moved.
+type MovedRow = (Uuid, String);
+
+fn key_json(key: &RequestKey) -> Map<String, Value> {
+    let mut fields = Map::new();
     fields.insert("subject".into(), key.subject.as_str().into());
     fields.insert("acting_user".into(), key.acting_user.as_str().into());
     fields.insert("method".into(), key.method.as_str().into());
@@ -43,18 +66,17 @@ fn key_json(key: &RequestKey) -> serde_json::Map<String, Value> {
     fields
 }
 
-fn requests_json(requests: &[(&RedemptionRequest, Uuid)]) -> String {
-    let rows = requests.iter().map(|(request, redemption)| {
+fn requests_json(requests: &[(&RedemptionRequest, Uuid)]) -> Arg {
+    json_rows(requests.iter().map(|(request, redemption)| {
         let mut fields = key_json(&request.key);
         fields.insert("body_mac".into(), hex(request.body.stored()).into());
         fields.insert("redemption_id".into(), redemption.to_string().into());
         Value::Object(fields)
-    });
-    rows_json(rows)
+    }))
 }
 
-fn uses_json(changes: &[(Uuid, UsesChange)]) -> String {
-    let rows = changes.iter().map(|(id, change)| {
+fn uses_json(changes: &[(Uuid, UsesChange)]) -> Arg {
+    json_rows(changes.iter().map(|(id, change)| {
         // Deliberately wrong, against P4: the statement's own check of the counts is skipped.
         let taken = if is_wrong(WrongVariant::CheckThenAct) {
             0
@@ -62,35 +84,35 @@ fn uses_json(changes: &[(Uuid, UsesChange)]) -> String {
             change.reserved + change.queued + change.committed
         };
         json!({
-            "id": id.to_string(),
+            "id": id,
             "reserved": change.reserved,
             "queued": change.queued,
             "committed": change.committed,
             "taken": taken,
         })
-    });
-    rows_json(rows)
+    }))
 }
 
 /// Reads a row. If this version cannot read it, the operator is told which one it is.
-fn read_or_tell(row: &<Db as sqlx::Database>::Row) -> Result<Redemption> {
-    read(row).inspect_err(|cause| {
-        let redemption: &str = row.try_get("redemption_id").unwrap_or_default();
-        tracing::error!(%cause, redemption, "a redemption cannot be read");
+fn read_or_tell(row: Map<String, Value>) -> Result<Redemption> {
+    let id = row.get("redemption_id").and_then(Value::as_str);
+    let redemption = id.unwrap_or_default().to_owned();
+    serde_json::from_value(Value::Object(row)).map_err(|_| {
+        tracing::error!(redemption, "a redemption cannot be read");
+        Error::corrupt("a redemption cannot be read")
     })
 }
 
-#[async_trait]
-impl Redemptions for SqlRepository {
-    async fn lock_invitations(&mut self, ids: &[Uuid]) -> Result<Vec<InvitationRow>> {
-        let rows = sqlx::query(LOCK_INVITATIONS)
-            .bind(ids_json(ids))
-            .fetch_all(self.connection())
-            .await?;
-        rows.iter().map(invitation_row::read).collect()
+impl Repository {
+    /// Locks invitations until the transaction ends, in sorted order whatever the given order, and returns their
+    /// current rows: all other reservations and settlements of their uses wait.
+    pub async fn lock_invitations(&mut self, ids: &[Uuid]) -> Result<Vec<InvitationRow>> {
+        self.0.all(&LOCK_INVITATIONS, args![json_ids(ids)]).await
     }
 
-    async fn standing(
+    /// Returns the meaning of each request id, in the given order (ids older than 24 hours are forgotten), and the
+    /// redemptions of these keys that are live or COMMITTED, oldest first (P2, P4); in one query.
+    pub async fn standing(
         &mut self,
         requests: &[&RedemptionRequest],
         keys: &[UseKey],
@@ -105,31 +127,26 @@ impl Redemptions for SqlRepository {
         });
         let keys_json = keys.iter().map(|key| {
             json!({
-                "invitation_id": key.invitation_id.to_string(),
+                "invitation_id": key.invitation_id,
                 "user_id": key.user.as_str(),
             })
         });
-        let rows = sqlx::query(STANDING)
-            .bind(rows_json(requests_json))
-            .bind(micros(forgotten_before(now)))
-            .bind(rows_json(keys_json))
-            .fetch_all(self.connection())
-            .await?;
+        let bound = args![
+            json_rows(requests_json),
+            forgotten_before(now),
+            json_rows(keys_json),
+        ];
+        let rows: Vec<StandingRow> = self.0.all(&STANDING, bound).await?;
         for row in rows {
-            let Some(index) = row.try_get::<Option<i64>, _>("request_index")? else {
-                standing.push(read(&row)?);
+            let (Some(index), Some(body_mac)) = (row.request_index, row.body_mac) else {
+                standing.push(row.redemption);
                 continue;
             };
-            let index = usize::try_from(index).map_err(|_| corrupt("an index is negative"))?;
-            let body_mac: Vec<u8> = row.try_get("body_mac")?;
             if let (Some(request), Some(slot)) = (requests.get(index), resolved.get_mut(index)) {
                 if !request.body.matches(&body_mac) {
                     *slot = Resolved::Conflict;
-                    continue;
-                }
-                let redemption = read(&row)?;
-                if redemption.answers() {
-                    *slot = Resolved::Names(Box::new(redemption));
+                } else if row.redemption.answers() {
+                    *slot = Resolved::Names(Box::new(row.redemption));
                 }
             }
         }
@@ -137,48 +154,56 @@ impl Redemptions for SqlRepository {
         Ok((resolved, standing))
     }
 
-    async fn write_reservations(
+    /// T1: inserts redemptions, records their request ids and adds to invitations' counts, increasing them only up to
+    /// `max_uses` (P4). Returns false if a part was not written: a person has a live redemption (P2) or has spent a
+    /// use, a request id belongs to another redemption, or an invitation has too few uses. The caller must then roll
+    /// everything back.
+    pub async fn write_reservations(
         &mut self,
         redemptions: &[Redemption],
         requests: &[(&RedemptionRequest, Uuid)],
         uses: &[(Uuid, UsesChange)],
         now: DateTime<Utc>,
     ) -> Result<bool> {
-        let written = writes::reserve(
-            self.connection(),
-            rows_json(redemptions.iter().map(to_json)),
-            (
-                requests_json(requests),
-                micros(now),
-                micros(forgotten_before(now)),
-            ),
-            uses_json(uses),
-        );
+        let inserted = args![json_rows(redemptions)];
+        let noted = args![requests_json(requests), now, forgotten_before(now)];
+        let counted = args![uses_json(uses)];
+        let written: [u64; 3] = match self.0.engine() {
+            Engine::Postgres => {
+                let bound = [inserted, noted, counted].concat();
+                self.0.one(&RESERVE, bound).await?
+            }
+            Engine::Sqlite => [
+                self.0.run(&INSERT_REDEMPTIONS, inserted).await?,
+                self.0.run(&NOTE_REQUESTS, noted).await?,
+                self.0.run(&CHANGE_USES, counted).await?,
+            ],
+        };
         let counts = [redemptions.len(), requests.len(), uses.len()];
-        Ok(written.await? == counts.map(|count| count as u64))
+        Ok(written == counts.map(|count| count as u64))
     }
 
-    async fn hand_uses(&mut self, ids: &[Uuid], holds_use: bool) -> Result<bool> {
-        let done = sqlx::query(HAND_USES)
-            .bind(ids_json(ids))
-            .bind(holds_use)
-            .execute(self.connection())
-            .await?;
-        Ok(done.rows_affected() == ids.len() as u64)
+    /// Takes the uses of QUEUED redemptions, or gives uses to QUEUED and COMMITTED ones that hold none; it changes no
+    /// counts. Returns false if one of them was not in such a state. The caller must then roll everything back.
+    pub async fn hand_uses(&mut self, ids: &[Uuid], holds_use: bool) -> Result<bool> {
+        let bound = args![json_ids(ids), holds_use];
+        Ok(self.0.run(&HAND_USES, bound).await? == ids.len() as u64)
     }
 
-    async fn lock_for_settlement(
+    /// Locks organizations (as [`OrganizationProfiles::lock_organizations`]) and then invitations, in sorted order
+    /// whatever the given order. Returns for each invitation the epoch from which its uses are counted.
+    ///
+    /// [`OrganizationProfiles::lock_organizations`]: super::OrganizationProfiles::lock_organizations
+    pub async fn lock_for_settlement(
         &mut self,
         organizations: &[OrganizationId],
         invitations: &[Uuid],
         now: DateTime<Utc>,
     ) -> Result<HashMap<Uuid, Epoch>> {
         loop {
-            let rows: Vec<(String, Option<i64>)> = sqlx::query_as(LOCK_FOR_SETTLEMENT)
-                .bind(ids_json(organizations))
-                .bind(ids_json(invitations))
-                .fetch_all(self.connection())
-                .await?;
+            let bound = args![json_ids(organizations), json_ids(invitations)];
+            let rows: Vec<(String, Option<Epoch>)> =
+                self.0.all(&LOCK_FOR_SETTLEMENT, bound).await?;
             let (invitations, locked): (Vec<_>, Vec<_>) =
                 rows.into_iter().partition(|(_, epoch)| epoch.is_some());
             if locked.len() < organizations.len() {
@@ -186,56 +211,70 @@ impl Redemptions for SqlRepository {
                 self.lock_organizations(organizations, now).await?;
                 continue;
             }
+            let id = |id: &str| Uuid::try_parse(id).map_err(|_| Error::corrupt("an id is no UUID"));
             return invitations
                 .iter()
-                .map(|(id, epoch)| Ok((uuid(id)?, Epoch::new(epoch.unwrap_or_default()))))
+                .filter_map(|(text, epoch)| epoch.map(|epoch| Ok((id(text)?, epoch))))
                 .collect();
         }
     }
 
-    async fn write_settlements(
+    /// T3: moves redemptions and adds to invitations' counts. Returns the current user of each redemption; `None` if
+    /// one was not in the state that its change names. The caller must then roll everything back.
+    pub async fn write_settlements(
         &mut self,
         changes: &[StateChange],
         uses: &[(Uuid, UsesChange)],
         now: DateTime<Utc>,
     ) -> Result<Option<HashMap<Uuid, UserId>>> {
-        let rows = changes.iter().map(|change| {
-            let (outcome, refuse_reason) = outcome_columns(change.outcome);
-            json!({
-                "id": change.id.to_string(),
-                "from": change.from.as_str(),
-                "holds_use": change.holds_use,
-                "to": change.to.as_str(),
-                "outcome": outcome,
-                "refuse_reason": refuse_reason,
-                "join_request": change.join_request,
-                "next_try_time": micros(change.next_try_time),
-            })
+        let rows = changes.iter().map(|change| ChangeRow {
+            id: change.id,
+            from: change.from,
+            to: change.to,
+            holds_use: change.holds_use,
+            outcome: change.outcome.into(),
+            join_request: &change.join_request,
+            next_try_time: change.next_try_time,
         });
-        let rows = (rows_json(rows), changes.len());
-        let (moved, counted) =
-            writes::settle(self.connection(), rows, micros(now), uses_json(uses)).await?;
+        let (changed, counted) = (args![json_rows(rows), now], args![uses_json(uses)]);
+        let (moved, counted): (Vec<MovedRow>, u64) = match self.0.engine() {
+            Engine::Postgres => {
+                let bound = [changed, counted, args![changes.len()]].concat();
+                let rows: Vec<(Uuid, String, u64)> = self.0.all(&SETTLE, bound).await?;
+                let counted = rows.first().map_or(0, |(.., counted)| *counted);
+                let moved = rows.into_iter().map(|(id, user, _)| (id, user));
+                (moved.collect(), counted)
+            }
+            Engine::Sqlite => {
+                let moved: Vec<MovedRow> = self.0.all(&CHANGE_STATES, changed).await?;
+                if moved.len() < changes.len() {
+                    return Ok(None);
+                }
+                (moved, self.0.run(&CHANGE_USES, counted).await?)
+            }
+        };
         if moved.len() < changes.len() || counted < uses.len() as u64 {
             return Ok(None);
         }
-        let moved = moved
-            .iter()
-            .map(|(id, user)| Ok((uuid(id)?, user_id(user)?)));
+        let user = |user: &str| {
+            UserId::parse(user).map_err(|_| Error::corrupt("a user id does not parse"))
+        };
+        let moved = moved.iter().map(|(id, text)| Ok((*id, user(text)?)));
         moved.collect::<Result<_>>().map(Some)
     }
 
-    async fn get_redemptions(&mut self, ids: &[Uuid]) -> Result<Vec<Redemption>> {
+    /// Returns the redemptions of `ids` that exist, in no order.
+    pub async fn get_redemptions(&mut self, ids: &[Uuid]) -> Result<Vec<Redemption>> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let rows = sqlx::query(GET)
-            .bind(ids_json(ids))
-            .fetch_all(self.connection())
-            .await?;
-        rows.iter().map(read).collect()
+        self.0.all(&GET, args![json_ids(ids)]).await
     }
 
-    async fn take_due(
+    /// Takes redemptions of `state` that are due, oldest first. It counts the try and gives them to nobody else before
+    /// `lease_until` (P13). A redemption whose time is farther ahead than [`RedemptionState::try_ahead_seconds_max`] is
+    /// due too. One that cannot be read is leased and logged, and does not hold up the others.
+    pub async fn take_due(
         &mut self,
         state: RedemptionState,
         now: DateTime<Utc>,
@@ -243,128 +282,94 @@ impl Redemptions for SqlRepository {
         limit: u32,
     ) -> Result<Vec<Redemption>> {
         let ahead_max = TimeDelta::seconds(state.try_ahead_seconds_max());
-        sqlx::query(BRING_BACK)
-            .bind(state.as_str())
-            .bind(micros(now))
-            .bind(micros(now + ahead_max))
-            .bind(i64::from(limit))
-            .execute(self.connection())
-            .await?;
-        let taken: Vec<String> = sqlx::query_scalar(TAKE_DUE)
-            .bind(state.as_str())
-            .bind(micros(now))
-            .bind(micros(lease_until))
-            .bind(i64::from(limit))
-            .fetch_all(self.connection())
-            .await?;
+        let bound = args![state.as_str(), now, now + ahead_max, limit];
+        self.0.run(&BRING_BACK, bound).await?;
+        let bound = args![state.as_str(), now, lease_until, limit];
+        let taken: Vec<String> = self.0.all(&TAKE_DUE, bound).await?;
         if taken.is_empty() {
             return Ok(Vec::new());
         }
-        let rows = sqlx::query(GET)
-            .bind(ids_json(&taken))
-            .fetch_all(self.connection())
-            .await?;
+        let rows: Vec<Map<String, Value>> = self.0.all(&GET, args![json_ids(taken)]).await?;
         // Rows that cannot be read keep their lease.
-        Ok(rows.iter().flat_map(read_or_tell).collect())
+        Ok(rows.into_iter().flat_map(read_or_tell).collect())
     }
 
-    async fn set_next_tries(&mut self, times: &[(Uuid, DateTime<Utc>)]) -> Result<()> {
+    /// Sets when live redemptions are looked at next.
+    pub async fn set_next_tries(&mut self, times: &[(Uuid, DateTime<Utc>)]) -> Result<()> {
         let rows = times
             .iter()
-            .map(|(id, time)| json!({"id": id.to_string(), "time": micros(*time)}));
-        sqlx::query(SET_NEXT_TRIES)
-            .bind(rows_json(rows))
-            .execute(self.connection())
-            .await?;
+            .map(|(id, time)| json!({"id": id, "time": micros(*time)}));
+        self.0.run(&SET_NEXT_TRIES, args![json_rows(rows)]).await?;
         Ok(())
     }
 
-    async fn hasten_tries(&mut self, now: DateTime<Utc>) -> Result<u64> {
-        let done = sqlx::query(HASTEN)
-            .bind(micros(now))
-            .execute(self.connection())
-            .await?;
-        Ok(done.rows_affected())
+    /// Moves the next try of RESERVED redemptions that recovery has tried before forward to `now`. Returns their
+    /// number.
+    pub async fn hasten_tries(&mut self, now: DateTime<Utc>) -> Result<u64> {
+        self.0.run(&HASTEN, args![now]).await
     }
 
-    async fn count_stuck(&mut self, tries: u32) -> Result<u64> {
-        let count: i64 = sqlx::query_scalar(COUNT_STUCK)
-            .bind(i64::from(tries))
-            .fetch_one(self.connection())
-            .await?;
-        Ok(count.unsigned_abs())
+    /// Returns the number of RESERVED redemptions that were tried at least `tries` times (P13).
+    pub async fn count_stuck(&mut self, tries: u32) -> Result<u64> {
+        self.0.one(&COUNT_STUCK, args![tries]).await
     }
 
-    async fn list_redemptions(
+    /// Returns a page, newest first: redemptions with an id below `before`.
+    pub async fn list_redemptions(
         &mut self,
         filter: &RedemptionFilter,
         before: Option<Uuid>,
         limit: u32,
     ) -> Result<Vec<Redemption>> {
-        let class = filter.place.class().map_or("", ClassId::as_str);
-        let statement = if filter.invitation_id.is_some() {
-            LIST_BY_INVITATION
+        let list = if filter.invitation_id.is_some() {
+            &LIST_BY_INVITATION
         } else if filter.user.is_some() {
-            LIST_BY_USER
-        } else if class.is_empty() {
-            LIST_BY_ORGANIZATION
+            &LIST_BY_USER
+        } else if filter.place.class().is_none() {
+            &LIST_BY_ORGANIZATION
         } else {
-            LIST_BY_CLASS
+            &LIST_BY_CLASS
         };
-        let rows = sqlx::query(statement)
-            .bind(filter.place.organization().as_str())
-            .bind(class)
-            .bind(
-                filter
-                    .invitation_id
-                    .map(|id| id.to_string())
-                    .unwrap_or_default(),
-            )
-            .bind(filter.user.as_ref().map_or("", UserId::as_str))
-            .bind(filter.state.map_or("", RedemptionState::as_str))
-            .bind(filter.from.map_or(i64::MIN, micros))
-            .bind(filter.till.map_or(i64::MAX, micros))
-            .bind(before_text(before))
-            .bind(i64::from(limit))
-            .fetch_all(self.connection())
-            .await?;
+        let bound = args![
+            filter.place.organization(),
+            filter.place.class(),
+            filter.invitation_id,
+            filter.user.as_ref(),
+            filter.state.map(RedemptionState::as_str),
+            filter.from.map_or(i64::MIN, micros),
+            filter.till.map_or(i64::MAX, micros),
+            before_text(before),
+            limit,
+        ];
+        let rows: Vec<Map<String, Value>> = self.0.all(list, bound).await?;
         // It is all or nothing: a reader of a list must not take a part for the whole.
-        rows.iter().map(read_or_tell).collect()
+        rows.into_iter().map(read_or_tell).collect()
     }
 
-    async fn insert_redemption_requests(
+    /// Records which redemption answers each request id. An id that points to a redemption whose epoch was stale, and
+    /// so to no answer, is pointed to the new one (P7). Returns the number of recorded ids: fewer than given if another
+    /// transaction recorded one first.
+    pub async fn insert_redemption_requests(
         &mut self,
         requests: &[(&RedemptionRequest, Uuid)],
         now: DateTime<Utc>,
     ) -> Result<u64> {
-        let done = sqlx::query(NOTE_REQUESTS)
-            .bind(requests_json(requests))
-            .bind(micros(now))
-            .bind(micros(forgotten_before(now)))
-            .execute(self.connection())
-            .await?;
-        Ok(done.rows_affected())
+        let bound = args![requests_json(requests), now, forgotten_before(now)];
+        self.0.run(&NOTE_REQUESTS, bound).await
     }
 
-    async fn prune_redemption_requests(
+    /// Deletes at most `limit` rows made before a time. Returns their number.
+    pub async fn prune_redemption_requests(
         &mut self,
         before: DateTime<Utc>,
         limit: u32,
     ) -> Result<u64> {
-        let done = sqlx::query(PRUNE_REQUESTS)
-            .bind(micros(before))
-            .bind(i64::from(limit))
-            .execute(self.connection())
-            .await?;
-        Ok(done.rows_affected())
+        self.0.run(&PRUNE_REQUESTS, args![before, limit]).await
     }
 
-    async fn prune_redemptions(&mut self, before: DateTime<Utc>, limit: u32) -> Result<u64> {
-        let done = sqlx::query(PRUNE_REDEMPTIONS)
-            .bind(micros(before))
-            .bind(i64::from(limit))
-            .execute(self.connection())
-            .await?;
-        Ok(done.rows_affected())
+    /// Deletes at most `limit` redemptions of people who were members already that were settled before a time. Returns
+    /// their number.
+    pub async fn prune_redemptions(&mut self, before: DateTime<Utc>, limit: u32) -> Result<u64> {
+        self.0.run(&PRUNE_REDEMPTIONS, args![before, limit]).await
     }
 }

@@ -1,11 +1,11 @@
 //! Rows whose ids are version 7 UUIDs made from their times: they are listed and pruned by id alone.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use homeroom_api::{ids::ClassId, names::Place};
+use homeroom_api::names::Place;
+use homeroom_kit::store::columns::class_id;
 use uuid::Uuid;
 
-use super::{before_text, corrupt, organization_id};
-use crate::store::Result;
+use super::before_text;
 
 /// The number of bits below the milliseconds in a version 7 UUID.
 const BITS_BELOW_MILLIS: u32 = 80;
@@ -32,19 +32,5 @@ pub(super) fn id_bounds(
 /// Returns the two columns of a place; both are empty for none.
 pub(super) fn place_columns(place: Option<&Place>) -> (&str, &str) {
     let organization = place.map_or("", |place| place.organization().as_str());
-    let class = place.and_then(Place::class).map_or("", ClassId::as_str);
-    (organization, class)
-}
-
-/// Returns the place of two columns.
-pub(super) fn place(organization: &str, class: &str) -> Result<Option<Place>> {
-    if organization.is_empty() {
-        return Ok(None);
-    }
-    let organization = organization_id(organization)?;
-    let class = (!class.is_empty())
-        .then(|| ClassId::parse(class))
-        .transpose()
-        .map_err(|_| corrupt("a class id does not parse"))?;
-    Ok(Some(Place::new(organization, class)))
+    (organization, place.map_or("", class_id))
 }
