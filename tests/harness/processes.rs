@@ -438,10 +438,9 @@ pub fn write_keys(folder: &Path) -> Signer {
     let signer = Signer::generate(&random).unwrap();
     let service_signer = Signer::load_or_generate(&path("signing-key.pem"), &random).unwrap();
     let keys = [
-        signer.jwks(None),
-        service_signer.jwks(Some(Scopes::parse("homeroom.admit"))),
-    ]
-    .map(|text| serde_json::from_str::<serde_json::Value>(&text).unwrap()["keys"][0].clone());
+        signer.jwk(None),
+        service_signer.jwk(Some(Scopes::parse("homeroom.admit"))),
+    ];
     let jwks = serde_json::json!({ "keys": keys });
     std::fs::write(path("jwks.json"), jwks.to_string()).unwrap();
     signer

@@ -52,7 +52,7 @@ impl KeyServer {
     async fn start(signer: &Signer) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let body = Arc::new(Mutex::new(signer.jwks(None)));
+        let body = Arc::new(Mutex::new(jwks(signer)));
         let shown = Arc::clone(&body);
         let serving = tokio::spawn(async move {
             loop {
@@ -75,7 +75,7 @@ impl KeyServer {
     }
 
     fn rotate_to(&self, signer: &Signer) {
-        *self.body.lock().unwrap() = signer.jwks(None);
+        *self.body.lock().unwrap() = jwks(signer);
     }
 
     /// Stops the server, so that nobody answers at its address.
@@ -90,6 +90,11 @@ impl KeyServer {
 #[expect(clippy::cast_precision_loss, reason = "a time of this century")]
 fn now() -> f64 {
     SystemClock.now().timestamp() as f64
+}
+
+/// Returns the set of this key.
+fn jwks(signer: &Signer) -> String {
+    json!({ "keys": [signer.jwk(None)] }).to_string()
 }
 
 /// Returns the key set of a file, reduced to its last key.

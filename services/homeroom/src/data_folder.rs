@@ -16,7 +16,7 @@ use homeroom_kit::{
     keys::KeyRing,
     random::SystemRandomness,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::Failure;
 
@@ -125,7 +125,10 @@ impl DataFolder {
         let invitations_signer = self.load(INVITATIONS_SIGNING_KEY_FILE, |path| {
             Signer::load_or_generate(path, &random)
         })?;
-        write_if_missing(&self.file(JWKS_FILE), &jwks(&signer, &invitations_signer)?)?;
+        // Tokens of invitations' own key may claim only `homeroom.admit`.
+        let admit_only = Some([Scope::Admit].into_iter().collect());
+        let keys = json!({ "keys": [signer.jwk(None), invitations_signer.jwk(admit_only)] });
+        write_if_missing(&self.file(JWKS_FILE), &format!("{keys:#}\n"))?;
         Ok(Material {
             membership_keys: self.load(MEMBERSHIP_KEYS_FILE, |path| {
                 KeyRing::load_or_generate(path, &random)
@@ -161,19 +164,6 @@ impl DataFolder {
             .map_err(|error| format!("{} cannot be used: {error}", file.display()))?;
         Ok(Arc::new(signer))
     }
-}
-
-/// Returns the set of both public keys; tokens of invitations' own key may claim only `homeroom.admit`.
-fn jwks(signer: &Signer, invitations_signer: &Signer) -> Result<String, Failure> {
-    let admit_only = [Scope::Admit].into_iter().collect();
-    let mut members = Vec::new();
-    for set in [signer.jwks(None), invitations_signer.jwks(Some(admit_only))] {
-        let mut set: Value = serde_json::from_str(&set)?;
-        if let Some(Value::Array(keys)) = set.get_mut("keys") {
-            members.append(keys);
-        }
-    }
-    Ok(format!("{:#}\n", json!({ "keys": members })))
 }
 
 #[cfg(test)]
@@ -254,7 +244,7 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let folder = DataFolder::open_or_create(parent.path()).unwrap();
         folder.load_or_generate().unwrap();
-        let set: Value =
+        let set: serde_json::Value =
             serde_json::from_str(&fs::read_to_string(folder.file(JWKS_FILE)).unwrap()).unwrap();
         assert_eq!(set["keys"][0].get("homeroom_scopes"), None);
         assert_eq!(set["keys"][1]["homeroom_scopes"], json!(["homeroom.admit"]));

@@ -2,9 +2,10 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
+use chrono::TimeDelta;
 use homeroom_invitations::domain::public_url::PublicUrl;
 use homeroom_kit::{
-    auth::{Signer, Verifier},
+    auth::{Claims, Signer, Verifier},
     clock::{SharedClock, SystemClock},
     random::SystemRandomness,
     service::Dependencies,
@@ -13,7 +14,6 @@ use homeroom_kit::{
 
 use crate::{
     Failure,
-    access_token::AccessToken,
     data_folder::{
         AUDIENCE, DataFolder, INVITATIONS_DATABASE_FILE, ISSUER, MEMBERSHIP_DATABASE_FILE,
     },
@@ -122,12 +122,14 @@ impl Embedded {
         self.invitations.address()
     }
 
-    /// Returns a signed access token that both services accept.
-    pub(crate) fn mint(&self, token: &AccessToken<'_>) -> Result<String, Failure> {
-        Ok(token
-            .mint(&self.signer, self.clock.as_ref())?
-            .expose()
-            .to_owned())
+    /// Returns the claims of an access token of a user, which both services accept.
+    pub(crate) fn claims(&self, user: &str, life: TimeDelta) -> Claims {
+        Claims::new(ISSUER, AUDIENCE, user, self.clock.now(), life)
+    }
+
+    /// Returns a signed access token.
+    pub(crate) fn sign(&self, claims: &Claims) -> Result<String, Failure> {
+        Ok(self.signer.sign(claims)?.expose().to_owned())
     }
 
     /// Orders both services to finish the work in progress.

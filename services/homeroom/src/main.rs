@@ -1,6 +1,5 @@
 //! The command-line tool: a demonstration, both services in one process, tokens and keys.
 
-mod access_token;
 mod arguments;
 mod audit_command;
 mod backup;

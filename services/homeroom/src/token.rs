@@ -1,29 +1,31 @@
 //! `homeroom token`: prints an access token and nothing else.
 
 use anstream::println;
-use homeroom_kit::clock::SystemClock;
+use homeroom_api::ids::UserId;
+use homeroom_kit::{Clock as _, auth::Claims, clock::SystemClock};
 
 use crate::{
-    Failure, access_token::AccessToken, arguments::TokenArguments, data_folder::DataFolder,
+    Failure,
+    arguments::TokenArguments,
+    data_folder::{AUDIENCE, DataFolder, ISSUER},
 };
 
 pub(crate) fn run(arguments: &TokenArguments) -> Result<(), Failure> {
     let signer = DataFolder::signer(&arguments.data)?;
-    let token = AccessToken {
-        user: &arguments.user,
-        name: arguments.name.as_deref(),
-        email: arguments.email.as_deref(),
-        email_verified: arguments.email_verified,
-        external_id: arguments.external_id.as_deref(),
-        scopes: arguments
-            .scopes
-            .iter()
-            .flat_map(|scopes| scopes.iter())
-            .collect(),
-        organizations: &arguments.organizations,
-        life: arguments.ttl,
-    }
-    .mint(&signer, &SystemClock)?;
-    println!("{}", token.expose());
+    let user = UserId::parse(&arguments.user)?;
+    let scopes = arguments.scopes.iter().flat_map(|scopes| scopes.iter());
+    let email = arguments.email.clone();
+    let organizations = arguments.organizations.iter().map(ToString::to_string);
+    let organizations: Vec<_> = organizations.collect();
+    let (now, life) = (SystemClock.now(), arguments.ttl);
+    let claims = Claims {
+        name: arguments.name.clone(),
+        email_verified: email.as_ref().map(|_| arguments.email_verified),
+        email,
+        external_id: arguments.external_id.clone(),
+        organizations: Some(organizations).filter(|bound| !bound.is_empty()),
+        ..Claims::new(ISSUER, AUDIENCE, user.as_str(), now, life).with_scopes(scopes.collect())
+    };
+    println!("{}", signer.sign(&claims)?.expose());
     Ok(())
 }

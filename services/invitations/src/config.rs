@@ -206,7 +206,11 @@ mod tests {
         let random = SeededRandomness::new(1);
         KeyRing::load_or_generate(Path::new(&path("keys")), &random).unwrap();
         let signer = Signer::load_or_generate(Path::new(&path("signing.pem")), &random).unwrap();
-        std::fs::write(path("jwks.json"), signer.jwks(None)).unwrap();
+        std::fs::write(
+            path("jwks.json"),
+            serde_json::json!({ "keys": [signer.jwk(None)] }).to_string(),
+        )
+        .unwrap();
         let (keys, signing_key, jwks) = (path("keys"), path("signing.pem"), path("jwks.json"));
         let source = [
             ("DATABASE_URL", "sqlite:///tmp/invitations.db"),

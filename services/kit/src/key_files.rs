@@ -63,24 +63,18 @@ pub(crate) fn read_or_make_private<E: From<io::Error>>(
     Ok(read_text(path)?)
 }
 
-/// Writes a file that only its owner may read (0600), unless a file of that name exists.
+/// Writes a file that only its owner may read (0600), atomically, unless a file of that name exists. A crash leaves at
+/// most a file of another name beside it, also private, whose key nothing uses.
 pub fn write_if_missing(path: &Path, text: &str) -> io::Result<()> {
-    match write_private(path, text.as_bytes()) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        written => written,
-    }
-}
-
-/// Writes a file that must not exist yet, atomically.
-///
-/// A crash leaves at most a file of another name beside it, also private, whose key nothing uses.
-fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().filter(|folder| *folder != Path::new(""));
     let folder = folder.unwrap_or(Path::new("."));
     let mut file = NamedTempFile::new_in(folder)?;
-    file.write_all(bytes)?;
+    file.write_all(text.as_bytes())?;
     file.as_file().sync_all()?;
-    file.persist_noclobber(path)?;
+    match file.persist_noclobber(path) {
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        persisted => persisted?,
+    };
     File::open(folder)?.sync_all()
 }
 
@@ -123,23 +117,15 @@ mod tests {
     fn a_file_is_written_whole_and_never_over_another() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys");
-        write_private(&path, b"first").unwrap();
-        let refused = write_private(&path, b"second").unwrap_err();
-        assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
-        assert_eq!(fs::read(&path).unwrap(), b"first");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-        let mode = fs::metadata(&path).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-    }
-
-    #[test]
-    fn a_file_that_another_process_made_meanwhile_is_taken() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("keys");
+        // The second one is of another process, which came first.
         let read: io::Result<_> = read_or_make_private(&path, || {
-            write_private(&path, b"theirs")?;
+            write_if_missing(&path, "theirs")?;
             Ok(Zeroizing::new("ours".to_owned()))
         });
         assert_eq!(read.unwrap().as_str(), "theirs");
+        assert_eq!(fs::read(&path).unwrap(), b"theirs");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
     }
 }

@@ -84,7 +84,8 @@ mod tests {
         let keys = folder.path().join("keys");
         KeyRing::load_or_generate(&keys, &random).unwrap();
         let jwks = folder.path().join("jwks.json");
-        fs::write(&jwks, Signer::generate(&random).unwrap().jwks(None)).unwrap();
+        let public = [Signer::generate(&random).unwrap().jwk(None)];
+        fs::write(&jwks, serde_json::json!({ "keys": public }).to_string()).unwrap();
         let source = [
             ("DATABASE_URL", "sqlite://membership.db"),
             ("JWKS_FILE", jwks.to_str().unwrap()),

@@ -1,6 +1,7 @@
 //! The stage of the story: both services and their callers.
 
 use chrono::TimeDelta;
+use homeroom_kit::auth::Claims;
 use prost_reflect::MethodDescriptor;
 use serde_json::Value;
 use tonic::{Status, transport::Channel};
@@ -12,7 +13,6 @@ use super::{
 };
 use crate::{
     Failure,
-    access_token::AccessToken,
     dynamic::{self, Contract},
     embedded::Embedded,
 };
@@ -110,15 +110,11 @@ impl<'a> Stage<'a> {
 
     /// Returns an access token for `actor`.
     pub(crate) fn token(&self, actor: Actor, life: TimeDelta) -> Result<String, Failure> {
-        self.embedded.mint(&AccessToken {
-            user: actor.user,
-            name: None,
-            email: actor.email,
-            email_verified: actor.email.is_some(),
-            external_id: None,
-            scopes: actor.scopes.iter().copied().collect(),
-            organizations: &[],
-            life,
+        let scopes = actor.scopes.iter().copied().collect();
+        self.embedded.sign(&Claims {
+            email: actor.email.map(ToOwned::to_owned),
+            email_verified: actor.email.map(|_| true),
+            ..self.embedded.claims(actor.user, life).with_scopes(scopes)
         })
     }
 }

@@ -103,11 +103,7 @@ impl Caller {
 
     /// Fails with `SCOPE_MISSING` unless the caller has the scope.
     pub fn require(&self, scope: Scope) -> Result<()> {
-        if self.has(scope) {
-            Ok(())
-        } else {
-            Err(scope_missing(scope))
-        }
+        self.require_any(&[scope])
     }
 
     /// Fails with `SCOPE_MISSING` unless the caller has one of the scopes.
@@ -115,7 +111,7 @@ impl Caller {
         if scopes.iter().any(|scope| self.has(*scope)) {
             Ok(())
         } else {
-            Err(any_scope_missing(scopes))
+            Err(scope_missing(scopes))
         }
     }
 
@@ -128,11 +124,7 @@ impl Caller {
     }
 }
 
-pub(crate) fn scope_missing(scope: Scope) -> Error {
-    any_scope_missing(&[scope])
-}
-
-fn any_scope_missing(scopes: &[Scope]) -> Error {
+pub(crate) fn scope_missing(scopes: &[Scope]) -> Error {
     let names: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
     Error::new(
         ErrorReason::ScopeMissing,

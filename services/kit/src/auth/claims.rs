@@ -39,11 +39,11 @@ pub struct Claims {
     #[serde(deserialize_with = "numeric_date")]
     pub exp: i64,
     /// When the token becomes valid, in seconds since the epoch.
-    #[serde(default, deserialize_with = "optional_numeric_date")]
+    #[serde(default, deserialize_with = "numeric_date")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nbf: Option<i64>,
     /// When it was issued, in seconds since the epoch.
-    #[serde(default, deserialize_with = "optional_numeric_date")]
+    #[serde(default, deserialize_with = "numeric_date")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iat: Option<i64>,
     /// Scopes, separated by spaces.
@@ -105,18 +105,16 @@ impl Claims {
 }
 
 /// Reads a `NumericDate` without its fraction, which RFC 7519 permits.
-fn numeric_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+fn numeric_date<'de, D: Deserializer<'de>, T: From<i64>>(deserializer: D) -> Result<T, D::Error> {
     let number = serde_json::Number::deserialize(deserializer)?;
     #[expect(
         clippy::cast_possible_truncation,
         reason = "a float saturates, and the ends of i64 lie outside every token's life"
     )]
     let whole = number.as_i64().or(number.as_f64().map(|date| date as i64));
-    whole.ok_or_else(|| serde::de::Error::custom("is not a NumericDate"))
-}
-
-fn optional_numeric_date<'de, D: Deserializer<'de>>(from: D) -> Result<Option<i64>, D::Error> {
-    numeric_date(from).map(Some)
+    whole
+        .map(T::from)
+        .ok_or_else(|| serde::de::Error::custom("is not a NumericDate"))
 }
 
 /// Reads a claim about the user, which never fails the token: a number is read as its digits, any other type as None.

@@ -43,7 +43,7 @@ impl Verifier {
         let end = Instant::now() + START_SECONDS_MAX * second;
         while let Err(problem) = self.look_at(source).await {
             if Instant::now() + second >= end {
-                let url = source.to_string();
+                let url = source.place.clone();
                 return Err(TokenKeysUnavailable { url, problem });
             }
             sleep(second).await;

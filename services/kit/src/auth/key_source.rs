@@ -15,6 +15,8 @@ use crate::key_files::read_text;
 
 /// A source with the result of its last read.
 pub(super) struct Source {
+    /// The path, or the address without the query, which may hold a secret.
+    pub(super) place: String,
     origin: Origin,
     /// The service to which all its keys belong, if any.
     service: Option<ServiceKeys>,
@@ -38,23 +40,9 @@ pub(super) struct Last {
     problem: Option<String>,
 }
 
-/// The path, or the address without the query, which may hold a secret.
-impl fmt::Display for Source {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.origin {
-            Origin::File(path) => path.display().fmt(formatter),
-            Origin::Url(url) => {
-                let mut shown = url.clone();
-                shown.set_query(None);
-                shown.fmt(formatter)
-            }
-        }
-    }
-}
-
 impl fmt::Debug for Source {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Source({self})")
+        write!(formatter, "Source({})", self.place)
     }
 }
 
@@ -66,6 +54,7 @@ impl Source {
         service: Option<ServiceKeys>,
     ) -> Result<Self, KeysError> {
         let source = Self {
+            place: path.display().to_string(),
             origin: Origin::File(path.to_owned()),
             service,
             last: Mutex::default(),
@@ -76,8 +65,12 @@ impl Source {
 
     /// Creates the source of a URL, which has no keys yet.
     pub(super) fn of_url(url: &str) -> Result<Self, &'static str> {
+        let url = jwks_url::parse(url)?;
+        let mut shown = url.clone();
+        shown.set_query(None);
         Ok(Self {
-            origin: Origin::Url(jwks_url::parse(url)?),
+            place: shown.into(),
+            origin: Origin::Url(url),
             service: None,
             last: Mutex::default(),
         })
@@ -104,8 +97,13 @@ impl Source {
             // The same problem is logged once, and not at each read.
             Err(problem) if last.problem.as_ref() == Some(problem) => {}
             Err(problem) => {
-                let (read_time, source) = (last.read_time, self);
-                tracing::warn!(%source, %problem, ?read_time, "the keys of access tokens cannot be used; those before stay in use");
+                let (read_time, source) = (last.read_time, &self.place);
+                tracing::warn!(
+                    source,
+                    problem,
+                    ?read_time,
+                    "the keys of access tokens cannot be used; those before stay in use"
+                );
                 last.problem = Some(problem.clone());
             }
         }
@@ -133,7 +131,7 @@ impl Source {
         }
         last.keys = Keys::from_jwks(text)?.of_service(self.service);
         text.clone_into(&mut last.text);
-        tracing::info!(source = %self, keys = ?last.keys, "the keys of access tokens were read");
+        tracing::info!(source = self.place, keys = ?last.keys, "the keys of access tokens were read");
         Ok(true)
     }
 }

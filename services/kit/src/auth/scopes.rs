@@ -26,12 +26,6 @@ crate::named! {
     Admit = "homeroom.admit",
 }
 
-impl Scope {
-    const fn bit(self) -> u8 {
-        1 << self as u8
-    }
-}
-
 impl fmt::Display for Scope {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.as_str())
@@ -64,13 +58,13 @@ impl Scopes {
     /// Returns true if the set contains the scope.
     #[must_use]
     pub const fn contains(self, scope: Scope) -> bool {
-        self.0 & scope.bit() != 0
+        (self.0 >> scope as u8) & 1 == 1
     }
 
     /// Returns the set with one more scope.
     #[must_use]
     pub const fn with(self, scope: Scope) -> Self {
-        Self(self.0 | scope.bit())
+        Self(self.0 | 1 << scope as u8)
     }
 
     /// Returns the scopes that are in both sets.

@@ -8,7 +8,7 @@ use jsonwebtoken::{
     Algorithm, EncodingKey, Header,
     jwk::{Jwk, PublicKeyUse, ThumbprintHash},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::{Claims, Keys, KeysError, Scope, Scopes};
@@ -85,19 +85,19 @@ impl Signer {
             .map_err(|_| SignerError::Refused)
     }
 
-    /// Returns the public key as a JWK set, limited to the given scopes if there are any.
+    /// Returns the public key as a member of a JWK set, limited to the given scopes if there are any.
     #[must_use]
-    pub fn jwks(&self, cap: Option<Scopes>) -> String {
+    pub fn jwk(&self, cap: Option<Scopes>) -> Value {
         let mut member = json!(self.jwk);
         if let Some(cap) = cap {
             member["homeroom_scopes"] = cap.iter().map(Scope::as_str).collect();
         }
-        json!({ "keys": [member] }).to_string()
+        member
     }
 
     /// Returns the public key that verifies this signer's tokens.
     pub fn keys(&self, cap: Option<Scopes>) -> Result<Keys, KeysError> {
-        Keys::from_jwks(&self.jwks(cap))
+        Keys::from_jwks(&json!({ "keys": [self.jwk(cap)] }).to_string())
     }
 }
 

@@ -66,10 +66,8 @@ struct Remembered {
 
 impl TrustedKeys {
     pub(super) fn new(keys: Keys) -> Self {
-        Self {
-            keys,
-            verified: Mutex::default(),
-        }
+        let verified = Mutex::default();
+        Self { keys, verified }
     }
 
     fn lock(&self) -> MutexGuard<'_, Remembered> {

@@ -106,7 +106,9 @@ impl Verifier {
         let user = match another {
             None => UserId::parse_person(&claims.sub)
                 .map_err(|_| refuse(Cause::NoUser(said(&claims.sub))))?,
-            Some(_) if !scopes.contains(Scope::ActAs) => return Err(scope_missing(Scope::ActAs)),
+            Some(_) if !scopes.contains(Scope::ActAs) => {
+                return Err(scope_missing(&[Scope::ActAs]));
+            }
             Some(user) => {
                 UserId::parse_person(user).map_err(|error| malformed_user(error.to_string()))?
             }

@@ -67,7 +67,7 @@ async fn files_and_urls_are_followed_until_the_shutdown() {
 async fn a_services_keys_are_capped_whatever_the_files_and_other_sources_say() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("service.json");
-    let everything = signer(1).jwks(Some(Scopes::all()));
+    let everything = json!({ "keys": [signer(1).jwk(Some(Scopes::all()))] }).to_string();
     let service = Source::of_file(&path, &everything, Some(SERVICE)).unwrap();
     // The other source has the service's own key, which would remove its cap.
     let keys = Keys::from_jwks(&jwks(&[1, 2])).unwrap();
@@ -81,7 +81,7 @@ async fn a_services_keys_are_capped_whatever_the_files_and_other_sources_say() {
     };
     assert_eq!(scopes(2, "grace"), Some(Scopes::all()));
     for seed in [1, 3] {
-        fs::write(&path, signer(seed).jwks(None)).unwrap();
+        fs::write(&path, jwks(&[seed])).unwrap();
         world.look_again().await;
         assert_eq!(scopes(seed, SERVICE.subject), Some(SERVICE.cap), "{seed}");
         assert_eq!(scopes(seed, "grace"), None, "it is nobody but itself");

@@ -9,7 +9,7 @@ mod urls;
 use std::{fs, sync::Arc, time::Duration};
 
 use homeroom_api::common::v1::ErrorReason;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     tests::{AUDIENCE, ISSUER, claims, noon, reason, signer},
@@ -30,10 +30,8 @@ fn token(seed: u64) -> String {
 
 /// Returns the set of the keys with these seeds.
 fn jwks(seeds: &[u64]) -> String {
-    let key = |seed: &u64| -> Value {
-        serde_json::from_str::<Value>(&signer(*seed).jwks(None)).unwrap()["keys"][0].take()
-    };
-    json!({ "keys": seeds.iter().map(key).collect::<Vec<_>>() }).to_string()
+    let keys: Vec<_> = seeds.iter().map(|seed| signer(*seed).jwk(None)).collect();
+    json!({ "keys": keys }).to_string()
 }
 
 /// Returns the set of a key with its private part.

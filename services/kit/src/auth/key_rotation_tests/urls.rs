@@ -1,5 +1,3 @@
-use chrono::TimeDelta;
-
 use super::*;
 use crate::key_files::KEY_FILE_BYTES_MAX;
 
@@ -114,21 +112,4 @@ async fn https_believes_the_right_authority_alone() {
         }
     }
     assert_eq!(server.asked(), 1);
-}
-
-#[tokio::test]
-async fn it_is_kept_when_the_keys_were_last_read() {
-    let server = KeyServer::start(&jwks(&[1])).await;
-    let world = World::of(&server, SHORT).await;
-    // The set is the same each time.
-    for (answered, minute, expected) in
-        [("200 OK", 10, 10), ("500 Oops", 20, 10), ("200 OK", 30, 30)]
-    {
-        let after = |minutes| noon() + TimeDelta::minutes(minutes);
-        server.say(answer(answered, "", &jwks(&[1])));
-        world.clock.set(after(minute));
-        world.look_again().await;
-        let read_time = world.verifier.sources.sources[0].last().read_time;
-        assert_eq!(read_time, Some(after(expected)), "{answered} {minute}");
-    }
 }
