@@ -132,43 +132,30 @@ impl UserId {
     }
 }
 
-impl OrganizationId {
-    /// Validates an id that a caller chose: `[a-z][a-z0-9-]{2,62}`, never a UUID.
-    pub fn parse_chosen(text: &str) -> Result<Self, InvalidId> {
-        Self::parse(text).and_then(|id| {
-            if is_chosen_id(text) {
-                Ok(id)
-            } else {
-                Err(CHOSEN)
+macro_rules! chosen_id {
+    ($name:ident) => {
+        impl $name {
+            /// Validates an id that a caller chose: `[a-z][a-z0-9-]{2,62}`, never a UUID.
+            pub fn parse_chosen(text: &str) -> Result<Self, InvalidId> {
+                let id = Self::parse(text)?;
+                if is_chosen_id(text) {
+                    Ok(id)
+                } else {
+                    Err(CHOSEN)
+                }
             }
-        })
-    }
 
-    /// Returns the id of an organization for which the caller chose none.
-    #[must_use]
-    pub fn made(uuid: Uuid) -> Self {
-        Self(uuid.to_string())
-    }
+            /// Returns the id of a resource for which the caller chose none.
+            #[must_use]
+            pub fn made(uuid: Uuid) -> Self {
+                Self(uuid.to_string())
+            }
+        }
+    };
 }
 
-impl ClassId {
-    /// Validates an id that a caller chose: `[a-z][a-z0-9-]{2,62}`, never a UUID.
-    pub fn parse_chosen(text: &str) -> Result<Self, InvalidId> {
-        Self::parse(text).and_then(|id| {
-            if is_chosen_id(text) {
-                Ok(id)
-            } else {
-                Err(CHOSEN)
-            }
-        })
-    }
-
-    /// Returns the id of a class for which the caller chose none.
-    #[must_use]
-    pub fn made(uuid: Uuid) -> Self {
-        Self(uuid.to_string())
-    }
-}
+chosen_id!(OrganizationId);
+chosen_id!(ClassId);
 
 const CHOSEN: InvalidId = InvalidId(
     "a chosen id is 3 to 63 lower-case letters, digits and hyphens, beginning with a letter",

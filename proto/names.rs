@@ -65,6 +65,15 @@ impl Place {
         }
     }
 
+    /// Returns the resource name of the class; empty for an organization.
+    #[must_use]
+    pub fn class_name(&self) -> String {
+        match self {
+            Self::Organization(_) => String::new(),
+            Self::Class(class) => class.to_string(),
+        }
+    }
+
     /// Returns the class, if the place is one.
     #[must_use]
     pub fn class(&self) -> Option<&ClassId> {

@@ -7,7 +7,7 @@ use std::{fmt, time::Instant};
 
 use async_trait::async_trait;
 use homeroom_api::{
-    common::v1::{ListEventsResponse, Role},
+    common::v1::ListEventsResponse,
     ids::UserId,
     membership::v1::{AdmitRequest, JoinRequest, Member, Permission},
     names::{Place, RedemptionName},
@@ -43,8 +43,6 @@ pub struct Admission {
     pub organization_display_name: String,
     /// The display name of the class; empty for an organization.
     pub class_display_name: String,
-    /// The number of licensed seats; 0: no limit.
-    pub seat_limit: i64,
     /// The user whom the answer is about; after an erasure, a pseudonym (R13). None if membership is of a version that
     /// does not say, and cannot erase.
     pub user: Option<UserId>,
@@ -59,8 +57,6 @@ pub struct Access {
     pub visible: bool,
     /// True if the user has the permission.
     pub allowed: bool,
-    /// The role that decided; None if there is none.
-    pub role: Option<Role>,
     /// True if the place is an archived class.
     pub archived: bool,
     /// The display name of the organization.

@@ -10,7 +10,7 @@ use std::{
 use super::table::RULES;
 
 /// The places where bounds on requests are declared, relative to the root of the repository.
-const SOURCES: [&str; 12] = [
+const SOURCES: [&str; 11] = [
     "proto/ids.rs",
     "services/kit/src/email.rs",
     "services/kit/src/filter.rs",
@@ -22,7 +22,6 @@ const SOURCES: [&str; 12] = [
     "services/invitations/src/domain",
     "services/invitations/src/grpc",
     "services/invitations/src/redemption/request.rs",
-    "services/invitations/src/app/token_batch.rs",
 ];
 
 /// Each bound, with the rule of the table that exceeds it.

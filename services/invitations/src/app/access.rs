@@ -1,19 +1,20 @@
 //! Checks that callers may do what they ask: membership knows the roles, [`super::rules`] the permission that each
 //! method needs.
 
-use chrono::{DateTime, Utc};
+use async_trait::async_trait;
 use homeroom_api::{common::v1::ErrorReason, membership::v1::Permission, names::Place};
 use homeroom_kit::{
     Error, Result,
     auth::{Caller, Scope},
+    events::{Authorize, Reading},
     rpc::place_not_found,
 };
 
-use super::{App, rules::Rule};
-use crate::{
-    membership::Access,
-    store::{OrganizationProfile, Repository},
+use super::{
+    App,
+    rules::{self, Rule},
 };
+use crate::{membership::Access, store::OrganizationProfile};
 
 /// Returns the error that names the missing role, for the caller to ask for.
 fn role_required(place: &Place, permission: Permission) -> Error {
@@ -38,16 +39,17 @@ impl App {
         if !caller.may_reach(place.organization()) {
             return Err(place_not_found(place));
         }
+        let permission = rule.permission.unwrap_or_default();
         let access = self
             .membership
-            .check_access(&caller.user, place, rule.permission, caller.deadline)
+            .check_access(&caller.user, place, permission, caller.deadline)
             .await?;
         if !access.visible {
             return Err(place_not_found(place));
         }
         self.keep_profile(place, &access).await?;
         if !access.allowed {
-            return Err(role_required(place, rule.permission));
+            return Err(role_required(place, permission));
         }
         Ok(access)
     }
@@ -76,22 +78,26 @@ impl App {
 
     /// Stores membership's data about the organization if it has changed.
     async fn keep_profile(&self, place: &Place, access: &Access) -> Result<()> {
-        let said = profile(place, access);
-        let known = self
-            .store
-            .read()
-            .await?
-            .get_profile(place.organization())
-            .await?;
+        let said = OrganizationProfile {
+            organization: place.organization().clone(),
+            code_prefix: access.code_prefix.clone(),
+            display_name: access.organization_display_name.clone(),
+            seat_limit: access.seat_limit,
+        };
+        let mut repository = self.store.read().await?;
+        let known = repository.get_profile(place.organization()).await?;
         if known.as_ref() == Some(&said) {
             return Ok(());
         }
+        drop(repository);
         let now = self.clock.now();
         let store = self.store.clone();
         self.writes
             .run(async move {
                 let mut repository = store.write().await?;
-                save(&mut repository, &said, now).await?;
+                let organizations = std::slice::from_ref(&said.organization);
+                repository.lock_organizations(organizations, now).await?;
+                repository.save_profile(&said, now).await?;
                 repository.commit("profile").await?;
                 Ok(())
             })
@@ -99,23 +105,14 @@ impl App {
     }
 }
 
-async fn save(
-    repository: &mut Repository,
-    profile: &OrganizationProfile,
-    now: DateTime<Utc>,
-) -> Result<()> {
-    repository
-        .lock_organizations(std::slice::from_ref(&profile.organization), now)
-        .await?;
-    repository.save_profile(profile, now).await?;
-    Ok(())
-}
-
-fn profile(place: &Place, access: &Access) -> OrganizationProfile {
-    OrganizationProfile {
-        organization: place.organization().clone(),
-        code_prefix: access.code_prefix.clone(),
-        display_name: access.organization_display_name.clone(),
-        seat_limit: access.seat_limit,
+/// Authorizes the readers of the feed (R11).
+#[async_trait]
+impl Authorize for App {
+    async fn authorize(&self, caller: &Caller, place: &Place, reading: Reading) -> Result<()> {
+        let rule = match reading {
+            Reading::List => rules::LIST_EVENTS,
+            Reading::Watch => rules::WATCH_EVENTS,
+        };
+        Self::authorize(self, caller, place, rule).await.map(|_| ())
     }
 }

@@ -5,9 +5,9 @@
 //! that was never recorded, because the database is older than these records, is tried on secrets stored under it.
 
 use chrono::{DateTime, Utc};
-use homeroom_kit::keys::{KeyRing, Sealed};
+use homeroom_kit::keys::KeyRing;
 
-use super::secrets::bound_to;
+use super::secrets::open;
 use crate::store::{Error, KeyCheck, Repository, RowLock, Store};
 
 /// The number of secrets that a version without a record is tried on at most: it is a wrong key if it opens none.
@@ -107,14 +107,5 @@ async fn opens_what_is_stored(
     let rows = session
         .list_of_key_version(version, None, SECRETS_TRIED_MAX, RowLock::None)
         .await?;
-    Ok(rows.is_empty()
-        || rows.iter().any(|row| {
-            row.secret.as_ref().is_some_and(|secret| {
-                let sealed = Sealed {
-                    key_version: secret.key_version,
-                    bytes: secret.sealed.clone(),
-                };
-                keys.open(&sealed, &bound_to(&row.invitation)).is_ok()
-            })
-        }))
+    Ok(rows.is_empty() || rows.iter().any(|row| open(keys, row).is_ok()))
 }

@@ -6,17 +6,22 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use homeroom_api::{
     common::v1::ErrorReason,
-    names::{InvitationKind, InvitationName},
+    names::{InvitationKind, InvitationName, Place},
 };
 use homeroom_kit::{
-    Error, Result, auth::Caller, random::new_id, rpc::check_etag, secret::SecretText,
+    Error, Result,
+    auth::Caller,
+    paging::{Page, PageRequest},
+    random::new_id,
+    rpc::check_etag,
+    secret::SecretText,
 };
 
 use super::{
     App,
     answer::Shown,
     rules::Rule,
-    write::{Change, Transacted, Work},
+    write::{Change, Work},
 };
 use crate::{
     domain::{
@@ -24,7 +29,7 @@ use crate::{
         lock::{Lock, LockPeriod},
         organization_token,
     },
-    store::{InvitationRow, Repository},
+    store::{InvitationFilter, InvitationRow, Repository},
 };
 
 /// Returns the invitation of that name, even if it is revoked.
@@ -58,6 +63,23 @@ pub(crate) fn not_found(name: &InvitationName) -> Error {
 }
 
 impl App {
+    /// Returns a page of the invitations of a place.
+    pub(super) async fn list_rows(
+        &self,
+        place: &Place,
+        kind: InvitationKind,
+        filter: &InvitationFilter,
+        page: &PageRequest,
+    ) -> Result<Page<InvitationRow>> {
+        let rows = self
+            .store
+            .read()
+            .await?
+            .list_invitations(place, kind, filter, page.cursor_as(0)?, page.limit())
+            .await?;
+        Ok(page.cut(rows, |row| row.invitation.id.to_string()))
+    }
+
     /// Returns a new secret of a singleton, and the type of the event that records its creation.
     fn new_singleton(&self, kind: InvitationKind) -> Result<(SecretText, &'static str)> {
         let random = self.random.as_ref();
@@ -91,33 +113,23 @@ impl App {
         InvitationName { kind, place, .. }: InvitationName,
         rule: Rule,
     ) -> Result<InvitationRow> {
-        let access = self.authorize(caller, &place, rule).await?;
-        let known = self
-            .store
-            .read()
-            .await?
-            .find_singleton(&place, kind)
-            .await?;
+        self.authorize(caller, &place, rule).await?;
+        let mut repository = self.store.read().await?;
+        let known = repository.find_singleton(&place, kind).await?;
+        // The connection is free again before the entry of the read takes one.
+        drop(repository);
         if let Some(row) = known {
             self.audit_read(caller, &row).await?;
             return Ok(row);
         }
-        let app = Arc::clone(self);
-        let caller = caller.clone();
-        let made = self
-            .writes
-            .run(async move {
-                app.transact::<(), (), _>(&caller, &place, access, None, move |work| {
-                    Box::pin(async move { Ok(Change::of(work.find_or_make(kind).await?)) })
-                })
-                .await
-            })
-            .await?;
-        match made {
-            Transacted::Changed(mut change) => change.rows.pop(),
-            Transacted::Replay(_) => None,
-        }
-        .ok_or_else(|| Error::internal("a singleton was not made"))
+        let none = (None, &());
+        let made = self.change(caller, place.clone(), rule, none, move |work| {
+            Box::pin(async move { Ok(Change::of(work.find_or_make(kind).await?)) })
+        });
+        let () = made.await?;
+        let mut repository = self.store.read().await?;
+        let made = repository.find_singleton(&place, kind).await?;
+        made.ok_or_else(|| Error::internal("a singleton was not made"))
     }
 }
 

@@ -49,12 +49,6 @@ impl InvitationRow {
         }
     }
 
-    /// Moves to the next revision.
-    pub(crate) fn touch(&mut self, now: DateTime<Utc>) {
-        self.revision += 1;
-        self.update_time = now;
-    }
-
     /// Moves to the next epoch: redemptions that began before are never admitted (P7). The secret is bound to the old
     /// epoch and must be stored again or destroyed.
     pub(crate) fn raise_epoch(&mut self) {

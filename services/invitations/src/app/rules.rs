@@ -4,67 +4,45 @@
 use homeroom_api::membership::v1::Permission;
 use homeroom_kit::auth::Scope;
 
-/// The permission that one method needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rule {
-    /// The method's name in the contract.
-    pub method: &'static str,
-    /// The permission that the caller's role must give.
-    pub permission: Permission,
-}
+/// The rule for one method.
+pub type Rule = homeroom_kit::rpc::Rule<Permission>;
 
-macro_rules! rules {
-    ($($(#[$doc:meta])* $name:ident = $method:literal: $permission:ident;)+) => {
-        $(
-            #[doc = concat!("What `", $method, "` asks for.")]
-            $(#[$doc])*
-            pub const $name: Rule = Rule {
-                method: $method,
-                permission: Permission::$permission,
-            };
-        )+
-
-        /// Every rule, one for each method.
-        pub const ALL: &[Rule] = &[$($name),+];
-    };
-}
-
-rules! {
+homeroom_kit::rules! {
+    Permission:
     ///
     /// Only administrators handle the organization's own token, reading included (A2).
-    GET_INVITE_TOKEN = "GetInviteToken": ReadInvitations;
-    UPDATE_INVITE_TOKEN = "UpdateInviteToken": ManageInvitations;
-    RESET_INVITE_TOKEN = "ResetInviteToken": ManageInvitations;
-    CREATE_TOKEN = "CreateToken": ManageInvitations;
-    BATCH_CREATE_TOKENS = "BatchCreateTokens": ManageInvitations;
-    GET_TOKEN = "GetToken": ReadInvitations;
-    LIST_TOKENS = "ListTokens": ReadInvitations;
-    UPDATE_TOKEN = "UpdateToken": ManageInvitations;
-    REVOKE_TOKEN = "RevokeToken": ManageInvitations;
-    REVEAL_TOKEN = "RevealToken": ReadInvitations;
-    CREATE_ENROLLMENT_CODE = "CreateEnrollmentCode": ManageInvitations;
-    GET_ENROLLMENT_CODE = "GetEnrollmentCode": ReadInvitations;
-    LIST_ENROLLMENT_CODES = "ListEnrollmentCodes": ReadInvitations;
-    UPDATE_ENROLLMENT_CODE = "UpdateEnrollmentCode": ManageInvitations;
-    DELETE_ENROLLMENT_CODE = "DeleteEnrollmentCode": ManageInvitations;
-    GET_CLASS_CODE = "GetClassCode": ReadInvitations;
-    UPDATE_CLASS_CODE = "UpdateClassCode": ManageInvitations;
-    LOCK_CLASS_CODE = "LockClassCode": ManageInvitations;
-    UNLOCK_CLASS_CODE = "UnlockClassCode": ManageInvitations;
-    RESET_CLASS_CODE = "ResetClassCode": ManageInvitations;
-    GET_JOIN_URL = "GetJoinUrl": ReadInvitations;
-    UPDATE_JOIN_URL = "UpdateJoinUrl": ManageInvitations;
-    GET_REDEMPTION = "GetRedemption": ReadInvitations;
-    LIST_REDEMPTIONS = "ListRedemptions": ReadInvitations;
+    GET_INVITE_TOKEN = "TokenService/GetInviteToken": ReadInvitations;
+    UPDATE_INVITE_TOKEN = "TokenService/UpdateInviteToken": ManageInvitations;
+    RESET_INVITE_TOKEN = "TokenService/ResetInviteToken": ManageInvitations;
+    CREATE_TOKEN = "TokenService/CreateToken": ManageInvitations;
+    BATCH_CREATE_TOKENS = "TokenService/BatchCreateTokens": ManageInvitations;
+    GET_TOKEN = "TokenService/GetToken": ReadInvitations;
+    LIST_TOKENS = "TokenService/ListTokens": ReadInvitations;
+    UPDATE_TOKEN = "TokenService/UpdateToken": ManageInvitations;
+    REVOKE_TOKEN = "TokenService/RevokeToken": ManageInvitations;
+    REVEAL_TOKEN = "TokenService/RevealToken": ReadInvitations;
+    CREATE_ENROLLMENT_CODE = "EnrollmentCodeService/CreateEnrollmentCode": ManageInvitations;
+    GET_ENROLLMENT_CODE = "EnrollmentCodeService/GetEnrollmentCode": ReadInvitations;
+    LIST_ENROLLMENT_CODES = "EnrollmentCodeService/ListEnrollmentCodes": ReadInvitations;
+    UPDATE_ENROLLMENT_CODE = "EnrollmentCodeService/UpdateEnrollmentCode": ManageInvitations;
+    DELETE_ENROLLMENT_CODE = "EnrollmentCodeService/DeleteEnrollmentCode": ManageInvitations;
+    GET_CLASS_CODE = "ClassCodeService/GetClassCode": ReadInvitations;
+    UPDATE_CLASS_CODE = "ClassCodeService/UpdateClassCode": ManageInvitations;
+    LOCK_CLASS_CODE = "ClassCodeService/LockClassCode": ManageInvitations;
+    UNLOCK_CLASS_CODE = "ClassCodeService/UnlockClassCode": ManageInvitations;
+    RESET_CLASS_CODE = "ClassCodeService/ResetClassCode": ManageInvitations;
+    GET_JOIN_URL = "JoinUrlService/GetJoinUrl": ReadInvitations;
+    UPDATE_JOIN_URL = "JoinUrlService/UpdateJoinUrl": ManageInvitations;
+    GET_REDEMPTION = "RedemptionService/GetRedemption": ReadInvitations;
+    LIST_REDEMPTIONS = "RedemptionService/ListRedemptions": ReadInvitations;
     ///
     /// Administrators, who may read the invitations of the organization itself.
-    LIST_REFUSED_ATTEMPTS = "ListRefusedAttempts": ReadInvitations;
+    LIST_REFUSED_ATTEMPTS = "RedemptionService/ListRefusedAttempts": ReadInvitations;
     ///
     /// The owner of a class, and administrators (R12).
-    LIST_AUDIT_ENTRIES = "ListAuditEntries": ManageInvitations;
-    // Services read every feed by the kit's `FEED_SCOPES`, without a role.
-    LIST_EVENTS = "ListEvents": ReadInvitations;
-    WATCH_EVENTS = "WatchEvents": ReadInvitations;
+    LIST_AUDIT_ENTRIES = "AuditService/ListAuditEntries": ManageInvitations;
+    LIST_EVENTS = "EventService/ListEvents": ReadInvitations [Admit, Platform];
+    WATCH_EVENTS = "EventService/WatchEvents": ReadInvitations [Admit, Platform];
 }
 
 /// The scope that the methods of `UserService` need: a person belongs to no single organization, and no role suffices.
@@ -81,7 +59,7 @@ mod tests {
         let methods: HashSet<&str> = ALL.iter().map(|rule| rule.method).collect();
         assert_eq!(methods.len(), ALL.len());
         for rule in ALL {
-            assert_ne!(rule.permission, Permission::Unspecified, "{}", rule.method);
+            assert_ne!(rule.permission, None, "{}", rule.method);
         }
     }
 }

@@ -106,20 +106,7 @@ impl<'app> Secrets<'app> {
 
     /// Returns the secret in its display form; None once it is destroyed.
     pub fn show(&self, row: &InvitationRow) -> Result<Option<SecretText>> {
-        let Some(secret) = &row.secret else {
-            return Ok(None);
-        };
-        let sealed = Sealed {
-            key_version: secret.key_version,
-            bytes: secret.sealed.clone(),
-        };
-        let opened = self
-            .keys
-            .open(&sealed, &bound_to(&row.invitation))
-            .map_err(Error::internal)?;
-        String::from_utf8(opened)
-            .map(|text| Some(SecretText::new(text)))
-            .map_err(|_| Error::internal("a sealed value is not text"))
+        open(self.keys, row)
     }
 
     /// Returns the same secret stored under the current key. `prefix` is the organization's prefix, with which the
@@ -192,8 +179,25 @@ impl<'app> Secrets<'app> {
     }
 }
 
+/// Opens the secret of a row.
+pub(super) fn open(keys: &KeyRing, row: &InvitationRow) -> Result<Option<SecretText>> {
+    let Some(secret) = &row.secret else {
+        return Ok(None);
+    };
+    let sealed = Sealed {
+        key_version: secret.key_version,
+        bytes: secret.sealed.clone(),
+    };
+    let opened = keys
+        .open(&sealed, &bound_to(&row.invitation))
+        .map_err(Error::internal)?;
+    String::from_utf8(opened)
+        .map(|text| Some(SecretText::new(text)))
+        .map_err(|_| Error::internal("a sealed value is not text"))
+}
+
 /// Returns the context that a sealed value is bound to.
-pub(super) fn bound_to(invitation: &Invitation) -> Vec<u8> {
+fn bound_to(invitation: &Invitation) -> Vec<u8> {
     format!(
         "{}/{}/{}/{}",
         invitation.id,

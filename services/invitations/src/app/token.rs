@@ -33,8 +33,6 @@ use crate::{
 
 /// The maximum number of phrases that are drawn for one token.
 const PHRASE_DRAWS_MAX: usize = 64;
-/// The maximum number of rows in one batch.
-pub(crate) const TOKEN_BATCH_MAX: usize = 1_000;
 
 /// A class token to make (A6, A8).
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::redemption::{
     drive::{RECOVERY_BATCH, STUCK_AFTER_TRIES, SWEEP_BATCH},
-    follow::FEED_PAGE_EVENTS,
+    follow::{FEED_PAGE_EVENTS, MEMBERSHIP_FEED},
 };
 
 /// The pauses of the workers while there is nothing to do.
@@ -96,14 +96,16 @@ pub fn start(app: &Arc<App>, pauses: Pauses, shutdown: &Shutdown) -> Workers<App
 
 /// Counts the problems that an operator should know of, for the metrics and the log.
 async fn tell_what_is_wrong(app: &App) -> Result<()> {
-    let reserved = app.redemptions.count_reserved().await?;
+    let reserved = app.redemptions.ledger.count_tried(0).await?;
     metrics::gauge!(REDEMPTIONS_RESERVED).set(gauged(reserved));
-    let stuck = app.redemptions.count_stuck().await?;
+    let ledger = &app.redemptions.ledger;
+    let stuck = ledger.count_tried(STUCK_AFTER_TRIES).await?;
     metrics::gauge!(REDEMPTIONS_STUCK).set(gauged(stuck));
     if stuck > 0 {
         tracing::error!(stuck, tries = STUCK_AFTER_TRIES, "redemptions are stuck");
     }
-    let skipped = app.redemptions.count_skipped_events().await?;
+    let mut repository = app.store.read().await?;
+    let skipped = repository.count_skipped_events(MEMBERSHIP_FEED).await?;
     metrics::gauge!(EVENTS_SKIPPED).set(gauged(skipped));
     if skipped > 0 {
         tracing::error!(
@@ -125,7 +127,7 @@ async fn follow(app: &Arc<App>, was_away: &AtomicBool) -> Result<bool> {
     match app.redemptions.follow_once().await {
         Ok(followed) => {
             if was_away.swap(false, Ordering::Relaxed) {
-                app.redemptions.retry_now().await?;
+                app.redemptions.ledger.retry_now().await?;
             }
             Ok(followed.events == FEED_PAGE_EVENTS as usize)
         }

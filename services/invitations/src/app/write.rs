@@ -112,7 +112,8 @@ impl Work {
         row: &mut InvitationRow,
         data: BTreeMap<String, String>,
     ) -> Result<bool> {
-        row.touch(self.now);
+        row.revision += 1;
+        row.update_time = self.now;
         if !self.repository.update_invitation(row).await? {
             return Ok(false);
         }
@@ -178,8 +179,8 @@ impl Work {
                 .complete(key, &stored.encode_to_vec())
                 .await?;
         }
-        Ok(Transacted::Changed(Changed {
-            answer,
+        Ok(Transacted::Changed(Change {
+            done: answer,
             rows: change.rows,
             shows_secrets: change.shows_secrets,
         }))
@@ -258,53 +259,34 @@ impl App {
         let caller = caller.clone();
         self.writes
             .run(async move {
-                let change = match app
-                    .transact(&caller, &place, access, request.as_ref(), make)
-                    .await?
-                {
+                let mut work = Work {
+                    repository: app.store.write().await?,
+                    access,
+                    place: place.clone(),
+                    caller: caller.clone(),
+                    now: app.clock.now(),
+                    app: Arc::clone(&app),
+                };
+                let result = work.run(request.as_ref(), make).await;
+                if let Ok(Transacted::Changed(_)) = result {
+                    work.repository.commit("change").await?;
+                } else {
+                    work.repository.rollback().await;
+                }
+                let change = match result? {
                     Transacted::Changed(change) => change,
                     Transacted::Replay(stored) => {
                         return app.replay::<D, A>(&caller, &place, &stored).await;
                     }
                 };
                 app.raise_fences(&change.rows, caller.deadline).await?;
-                let mut answer = change.answer;
+                let mut answer = change.done;
                 if change.shows_secrets {
                     app.fill(&mut answer, &change.rows)?;
                 }
                 Ok(answer)
             })
             .await
-    }
-
-    /// Runs one transaction, which is committed if `make` succeeds.
-    pub(crate) async fn transact<D, A, F>(
-        self: &Arc<Self>,
-        caller: &Caller,
-        place: &Place,
-        access: Access,
-        request: Option<&Claimed>,
-        make: F,
-    ) -> Result<Transacted<A>>
-    where
-        A: Answer<D>,
-        F: for<'work> FnOnce(&'work mut Work) -> BoxFuture<'work, Result<Change<D>>> + Send,
-    {
-        let mut work = Work {
-            app: Arc::clone(self),
-            repository: self.store.write().await?,
-            access,
-            place: place.clone(),
-            caller: caller.clone(),
-            now: self.clock.now(),
-        };
-        let result = work.run(request, make).await;
-        if let Ok(Transacted::Changed(_)) = result {
-            work.repository.commit("change").await?;
-        } else {
-            work.repository.rollback().await;
-        }
-        result
     }
 
     /// Returns the answer that this request id got before, if any (R3). A secret is returned again only to a caller who
@@ -363,17 +345,10 @@ impl App {
     }
 }
 
-/// A committed change with its answer.
-pub(crate) struct Changed<A> {
-    answer: A,
-    pub(crate) rows: Vec<InvitationRow>,
-    shows_secrets: bool,
-}
-
 /// The result of a transaction.
-pub(crate) enum Transacted<A> {
-    /// The change was committed.
-    Changed(Changed<A>),
+enum Transacted<A> {
+    /// The change was made, with its answer.
+    Changed(Change<A>),
     /// The request id was used before: the answer that was stored then.
     Replay(Vec<u8>),
 }

@@ -4,12 +4,7 @@ use std::sync::Arc;
 
 use homeroom_api::{
     ids::InvalidId,
-    invitations::v1::{
-        ClassCode, GetClassCodeRequest, LockClassCodeRequest, LockClassCodeResponse,
-        ResetClassCodeRequest, ResetClassCodeResponse, UnlockClassCodeRequest,
-        UnlockClassCodeResponse, UpdateClassCodeRequest,
-        class_code_service_server::ClassCodeService,
-    },
+    invitations::v1::{self as api, class_code_service_server::ClassCodeService},
     names::{InvitationKind, InvitationName},
 };
 use homeroom_kit::{rpc::Patch, validation::Violations};
@@ -20,20 +15,16 @@ use crate::{
     domain::lock::LockPeriod,
 };
 
-/// Handlers of `ClassCodeService`.
-#[derive(Debug, Clone)]
-pub struct ClassCodeHandlers(pub Arc<App>);
-
 homeroom_kit::rpcs! {
-    ClassCodeService for ClassCodeHandlers {
-        get_class_code: GetClassCodeRequest => ClassCode = get(name, App::get_class_code);
-        update_class_code: UpdateClassCodeRequest => ClassCode
+    ClassCodeService for pub struct ClassCodeHandlers(pub Arc<App>) {
+        get_class_code: api::GetClassCodeRequest => api::ClassCode = get(name, App::get_class_code);
+        update_class_code: api::UpdateClassCodeRequest => api::ClassCode
             = change(rules::UPDATE_CLASS_CODE, update, class_code::update);
-        lock_class_code: LockClassCodeRequest => LockClassCodeResponse { class_code }
+        lock_class_code: api::LockClassCodeRequest => api::LockClassCodeResponse { class_code }
             = act(rules::LOCK_CLASS_CODE, name, class_code::lock);
-        unlock_class_code: UnlockClassCodeRequest => UnlockClassCodeResponse { class_code }
+        unlock_class_code: api::UnlockClassCodeRequest => api::UnlockClassCodeResponse { class_code }
             = act(rules::UNLOCK_CLASS_CODE, name, class_code::unlock);
-        reset_class_code: ResetClassCodeRequest => ResetClassCodeResponse { class_code }
+        reset_class_code: api::ResetClassCodeRequest => api::ResetClassCodeResponse { class_code }
             = act(rules::RESET_CLASS_CODE, name, class_code::reset);
     }
 }
@@ -44,7 +35,7 @@ fn name(name: &str) -> Result<InvitationName, InvalidId> {
 
 fn update(
     v: &mut Violations,
-    request: &UpdateClassCodeRequest,
+    request: &api::UpdateClassCodeRequest,
 ) -> Option<(InvitationName, (Patch<LockPeriod>, String))> {
     let asked = v.required_or_default("class_code", &request.class_code);
     let name = v.take("class_code.name", name(&asked.name));

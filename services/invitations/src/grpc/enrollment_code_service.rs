@@ -4,11 +4,7 @@ use std::sync::Arc;
 
 use homeroom_api::{
     ids::InvalidId,
-    invitations::v1::{
-        CreateEnrollmentCodeRequest, DeleteEnrollmentCodeRequest, EnrollmentCode,
-        GetEnrollmentCodeRequest, ListEnrollmentCodesRequest, ListEnrollmentCodesResponse,
-        UpdateEnrollmentCodeRequest, enrollment_code_service_server::EnrollmentCodeService,
-    },
+    invitations::v1::{self as api, enrollment_code_service_server::EnrollmentCodeService},
     names::{InvitationKind, InvitationName, Place},
 };
 use homeroom_kit::{Result, auth::Caller, filter::FieldKind, rpc, validation::Violations};
@@ -39,21 +35,17 @@ const CODE_FIELDS: &[&str] = &[
     "display_name",
 ];
 
-/// Handlers of `EnrollmentCodeService`.
-#[derive(Debug, Clone)]
-pub struct EnrollmentCodeHandlers(pub Arc<App>);
-
 homeroom_kit::rpcs! {
-    EnrollmentCodeService for EnrollmentCodeHandlers {
-        create_enrollment_code: CreateEnrollmentCodeRequest => EnrollmentCode
+    EnrollmentCodeService for pub struct EnrollmentCodeHandlers(pub Arc<App>) {
+        create_enrollment_code: api::CreateEnrollmentCodeRequest => api::EnrollmentCode
             = change(rules::CREATE_ENROLLMENT_CODE, create, enrollment_code::create);
-        get_enrollment_code: GetEnrollmentCodeRequest => EnrollmentCode
+        get_enrollment_code: api::GetEnrollmentCodeRequest => api::EnrollmentCode
             = get(name, App::get_enrollment_code);
-        list_enrollment_codes: ListEnrollmentCodesRequest => ListEnrollmentCodesResponse { enrollment_codes }
+        list_enrollment_codes: api::ListEnrollmentCodesRequest => api::ListEnrollmentCodesResponse { enrollment_codes }
             = list(Place::parse, code_filter, App::list_enrollment_codes);
-        update_enrollment_code: UpdateEnrollmentCodeRequest => EnrollmentCode
+        update_enrollment_code: api::UpdateEnrollmentCodeRequest => api::EnrollmentCode
             = change(rules::UPDATE_ENROLLMENT_CODE, update, enrollment_code::update);
-        delete_enrollment_code: DeleteEnrollmentCodeRequest => ();
+        delete_enrollment_code: api::DeleteEnrollmentCodeRequest => ();
     }
 }
 
@@ -61,7 +53,7 @@ impl EnrollmentCodeHandlers {
     async fn delete_enrollment_code(
         &self,
         caller: &Caller,
-        request: DeleteEnrollmentCodeRequest,
+        request: api::DeleteEnrollmentCodeRequest,
     ) -> Result<()> {
         let (id, name) = rpc::change(&request.request_id, |v| v.take("name", name(&request.name)))?;
         self.0
@@ -80,7 +72,7 @@ fn code_filter(text: &str) -> Result<InvitationFilter> {
 
 fn create(
     v: &mut Violations,
-    request: &CreateEnrollmentCodeRequest,
+    request: &api::CreateEnrollmentCodeRequest,
 ) -> Option<(Place, (domain::enrollment_code::EnrollmentCode, CodeFields))> {
     let place = v.take("parent", Place::parse(&request.parent));
     let asked = v.required_or_default("enrollment_code", &request.enrollment_code);
@@ -90,7 +82,7 @@ fn create(
 
 fn update(
     v: &mut Violations,
-    request: &UpdateEnrollmentCodeRequest,
+    request: &api::UpdateEnrollmentCodeRequest,
 ) -> Option<(InvitationName, (CodeUpdate, String))> {
     let asked = v.required_or_default("enrollment_code", &request.enrollment_code);
     let name = v.take("enrollment_code.name", name(&asked.name));

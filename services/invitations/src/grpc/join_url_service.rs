@@ -4,23 +4,17 @@ use std::sync::Arc;
 
 use homeroom_api::{
     ids::InvalidId,
-    invitations::v1::{
-        GetJoinUrlRequest, JoinUrl, UpdateJoinUrlRequest, join_url_service_server::JoinUrlService,
-    },
+    invitations::v1::{self as api, join_url_service_server::JoinUrlService},
     names::{InvitationKind, InvitationName},
 };
 use homeroom_kit::{rpc::Patch, validation::Violations};
 
 use crate::app::{App, join_url, rules};
 
-/// Handlers of `JoinUrlService`.
-#[derive(Debug, Clone)]
-pub struct JoinUrlHandlers(pub Arc<App>);
-
 homeroom_kit::rpcs! {
-    JoinUrlService for JoinUrlHandlers {
-        get_join_url: GetJoinUrlRequest => JoinUrl = get(name, App::get_join_url);
-        update_join_url: UpdateJoinUrlRequest => JoinUrl
+    JoinUrlService for pub struct JoinUrlHandlers(pub Arc<App>) {
+        get_join_url: api::GetJoinUrlRequest => api::JoinUrl = get(name, App::get_join_url);
+        update_join_url: api::UpdateJoinUrlRequest => api::JoinUrl
             = change(rules::UPDATE_JOIN_URL, update, join_url::update);
     }
 }
@@ -31,7 +25,7 @@ fn name(name: &str) -> Result<InvitationName, InvalidId> {
 
 fn update(
     v: &mut Violations,
-    request: &UpdateJoinUrlRequest,
+    request: &api::UpdateJoinUrlRequest,
 ) -> Option<(InvitationName, (Patch<bool>, String))> {
     let asked = v.required_or_default("join_url", &request.join_url);
     let name = v.take("join_url.name", name(&asked.name));

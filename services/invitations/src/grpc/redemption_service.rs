@@ -3,12 +3,7 @@
 use std::sync::Arc;
 
 use homeroom_api::{
-    invitations::v1::{
-        BatchRedeemRequest, BatchRedeemResponse, GetRedemptionRequest, ListRedemptionsRequest,
-        ListRedemptionsResponse, ListRefusedAttemptsRequest, ListRefusedAttemptsResponse,
-        PreviewRedemptionRequest, PreviewRedemptionResponse, RedeemRequest, RedeemResponse,
-        Redemption, redemption_service_server::RedemptionService,
-    },
+    invitations::v1::{self as api, redemption_service_server::RedemptionService},
     names::{Place, RedemptionName},
 };
 use homeroom_kit::{
@@ -17,9 +12,9 @@ use homeroom_kit::{
     batching::{self, Batcher},
 };
 
-use super::log_parent::organization_parent;
+use super::logs::organization_parent;
 use crate::{
-    app::{App, list_redemptions::redemption_filter, list_refused_attempts::attempt_filter},
+    app::{App, list_logs::attempt_filter, list_redemptions::redemption_filter},
     redemption::{
         reply::{Redeemed, batch_result, not_known_yet, preview_response, redeem_response},
         request::Attempt,
@@ -56,14 +51,14 @@ impl RedemptionHandlers {
 
 homeroom_kit::rpcs! {
     RedemptionService for RedemptionHandlers {
-        preview_redemption: PreviewRedemptionRequest => PreviewRedemptionResponse;
-        redeem: RedeemRequest => RedeemResponse;
-        batch_redeem: BatchRedeemRequest => BatchRedeemResponse;
-        get_redemption: GetRedemptionRequest => Redemption
+        preview_redemption: api::PreviewRedemptionRequest => api::PreviewRedemptionResponse;
+        redeem: api::RedeemRequest => api::RedeemResponse;
+        batch_redeem: api::BatchRedeemRequest => api::BatchRedeemResponse;
+        get_redemption: api::GetRedemptionRequest => api::Redemption
             = get(RedemptionName::parse, App::get_redemption);
-        list_redemptions: ListRedemptionsRequest => ListRedemptionsResponse { redemptions }
+        list_redemptions: api::ListRedemptionsRequest => api::ListRedemptionsResponse { redemptions }
             = list(Place::parse, redemption_filter, App::list_redemptions);
-        list_refused_attempts: ListRefusedAttemptsRequest => ListRefusedAttemptsResponse { refused_attempts }
+        list_refused_attempts: api::ListRefusedAttemptsRequest => api::ListRefusedAttemptsResponse { refused_attempts }
             = list(organization_parent, attempt_filter, App::list_refused_attempts);
     }
 }
@@ -72,15 +67,19 @@ impl RedemptionHandlers {
     async fn preview_redemption(
         &self,
         caller: &Caller,
-        request: PreviewRedemptionRequest,
-    ) -> Result<PreviewRedemptionResponse> {
+        request: api::PreviewRedemptionRequest,
+    ) -> Result<api::PreviewRedemptionResponse> {
         let app = &self.0;
         let attempt = Attempt::of_preview(caller, request, &app.public_url, &app.keys)?;
         let preview = app.redemptions.preview(caller, attempt).await?;
         Ok(preview_response(preview))
     }
 
-    async fn redeem(&self, caller: &Caller, request: RedeemRequest) -> Result<RedeemResponse> {
+    async fn redeem(
+        &self,
+        caller: &Caller,
+        request: api::RedeemRequest,
+    ) -> Result<api::RedeemResponse> {
         let attempt = Attempt::of_redeem(caller, &request, "", &self.0.public_url, &self.0.keys)?;
         let mut answers = self.1.submit(vec![attempt]).await?;
         let redeemed = answers.pop().unwrap_or_else(|| Err(not_known_yet()))?;
@@ -90,13 +89,13 @@ impl RedemptionHandlers {
     async fn batch_redeem(
         &self,
         caller: &Caller,
-        request: BatchRedeemRequest,
-    ) -> Result<BatchRedeemResponse> {
+        request: api::BatchRedeemRequest,
+    ) -> Result<api::BatchRedeemResponse> {
         let app = &self.0;
         let batch = &request;
         let attempts = Attempt::of_batch(caller, batch, &app.public_url, &app.keys)?;
         let results = app.redemptions.redeem_batch(attempts).await;
-        Ok(BatchRedeemResponse {
+        Ok(api::BatchRedeemResponse {
             results: (0_i32..).zip(results).map(batch_result).collect(),
         })
     }

@@ -5,13 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use homeroom_api::{
     ids::InvalidId,
-    invitations::v1::{
-        BatchCreateTokensRequest, BatchCreateTokensResponse, CreateTokenRequest,
-        GetInviteTokenRequest, GetTokenRequest, InviteToken, ListTokensRequest, ListTokensResponse,
-        ResetInviteTokenRequest, ResetInviteTokenResponse, RevealTokenRequest, RevealTokenResponse,
-        RevokeTokenRequest, RevokeTokenResponse, Token, UpdateInviteTokenRequest,
-        UpdateTokenRequest, token_service_server::TokenService,
-    },
+    invitations::v1::{self as api, token_service_server::TokenService},
     names::{ClassName, InvitationKind, InvitationName, Place},
 };
 use homeroom_kit::{
@@ -28,10 +22,13 @@ use super::{
 use crate::{
     app::{
         App, invite_token, rules,
-        token::{self, NewToken, TOKEN_BATCH_MAX, TokenFields},
+        token::{self, NewToken, TokenFields},
     },
     store::InvitationFilter,
 };
+
+/// The maximum number of rows in one batch.
+const TOKEN_BATCH_MAX: usize = 1_000;
 
 const TOKEN_FIELDS: &[&str] = &[
     "max_uses",
@@ -41,29 +38,25 @@ const TOKEN_FIELDS: &[&str] = &[
     "expire_time",
 ];
 
-/// Handlers of `TokenService`.
-#[derive(Debug, Clone)]
-pub struct TokenHandlers(pub Arc<App>);
-
 homeroom_kit::rpcs! {
-    TokenService for TokenHandlers {
-        get_invite_token: GetInviteTokenRequest => InviteToken = get(invite_name, App::get_invite_token);
-        update_invite_token: UpdateInviteTokenRequest => InviteToken
+    TokenService for pub struct TokenHandlers(pub Arc<App>) {
+        get_invite_token: api::GetInviteTokenRequest => api::InviteToken = get(invite_name, App::get_invite_token);
+        update_invite_token: api::UpdateInviteTokenRequest => api::InviteToken
             = change(rules::UPDATE_INVITE_TOKEN, invite_update(now), invite_token::update);
-        reset_invite_token: ResetInviteTokenRequest => ResetInviteTokenResponse { invite_token }
+        reset_invite_token: api::ResetInviteTokenRequest => api::ResetInviteTokenResponse { invite_token }
             = act(rules::RESET_INVITE_TOKEN, invite_name, invite_token::reset);
-        create_token: CreateTokenRequest => Token
+        create_token: api::CreateTokenRequest => api::Token
             = change(rules::CREATE_TOKEN, create(now), token::create);
-        batch_create_tokens: BatchCreateTokensRequest => BatchCreateTokensResponse
+        batch_create_tokens: api::BatchCreateTokensRequest => api::BatchCreateTokensResponse
             = change(rules::BATCH_CREATE_TOKENS, batch(now), token::create_batch);
-        get_token: GetTokenRequest => Token = get(token_name, App::get_token);
-        list_tokens: ListTokensRequest => ListTokensResponse { tokens }
+        get_token: api::GetTokenRequest => api::Token = get(token_name, App::get_token);
+        list_tokens: api::ListTokensRequest => api::ListTokensResponse { tokens }
             = list(class, token_filter, App::list_tokens);
-        update_token: UpdateTokenRequest => Token
+        update_token: api::UpdateTokenRequest => api::Token
             = change(rules::UPDATE_TOKEN, update(now), token::update);
-        revoke_token: RevokeTokenRequest => RevokeTokenResponse { token }
+        revoke_token: api::RevokeTokenRequest => api::RevokeTokenResponse { token }
             = act(rules::REVOKE_TOKEN, token_name, token::revoke);
-        reveal_token: RevealTokenRequest => RevealTokenResponse { token }
+        reveal_token: api::RevealTokenRequest => api::RevealTokenResponse { token }
             = get(token_name, App::reveal_token);
     }
 }
@@ -87,7 +80,7 @@ fn token_filter(text: &str) -> Result<InvitationFilter> {
 
 fn invite_update(
     v: &mut Violations,
-    request: &UpdateInviteTokenRequest,
+    request: &api::UpdateInviteTokenRequest,
     now: DateTime<Utc>,
 ) -> Option<(InvitationName, (Patch<Option<DateTime<Utc>>>, String))> {
     let asked = v.required_or_default("invite_token", &request.invite_token);
@@ -101,7 +94,7 @@ fn invite_update(
 
 fn create(
     v: &mut Violations,
-    request: &CreateTokenRequest,
+    request: &api::CreateTokenRequest,
     now: DateTime<Utc>,
 ) -> Option<(Place, NewToken)> {
     let class = v.take("parent", class(&request.parent));
@@ -113,7 +106,7 @@ fn create(
 
 fn batch(
     v: &mut Violations,
-    request: &BatchCreateTokensRequest,
+    request: &api::BatchCreateTokensRequest,
     now: DateTime<Utc>,
 ) -> Option<(Place, Vec<Result<NewToken>>)> {
     let class = v.take("parent", class(&request.parent));
@@ -128,7 +121,7 @@ fn batch(
 
 fn update(
     v: &mut Violations,
-    request: &UpdateTokenRequest,
+    request: &api::UpdateTokenRequest,
     now: DateTime<Utc>,
 ) -> Option<(InvitationName, (TokenFields, String))> {
     let asked = v.required_or_default("token", &request.token);

@@ -1,7 +1,7 @@
 //! The answers of membership, as this service's own types.
 
 use homeroom_api::{
-    common::v1::{ErrorReason, Role},
+    common::v1::ErrorReason,
     ids::UserId,
     membership::v1::{self as api, admission::Outcome, check_access_response, join_request},
     names::OrganizationName,
@@ -34,7 +34,6 @@ pub(super) fn admission(answered: api::Admission) -> Result<Admission> {
         request_end,
         organization_display_name: answered.organization_display_name,
         class_display_name: answered.class_display_name,
-        seat_limit: answered.seat_limit,
         answered_before: answered.answered_before,
     })
 }
@@ -74,14 +73,9 @@ pub(super) fn particulars(answered: api::EraseUserResponse) -> Result<Vec<Person
 }
 
 pub(super) fn access(answered: api::CheckAccessResponse) -> Access {
-    let role = match answered.role() {
-        Role::Unspecified => None,
-        role => Some(role),
-    };
     Access {
         visible: answered.visible,
         allowed: answered.allowed,
-        role,
         archived: answered.state() == check_access_response::State::Archived,
         organization_display_name: answered.organization_display_name,
         class_display_name: answered.class_display_name,

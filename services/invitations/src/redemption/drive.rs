@@ -142,21 +142,6 @@ impl Redemptions {
         self.ledger.try_later(&later).await?;
         Ok(asked)
     }
-
-    /// Makes redemptions that wait for their next try due now, because membership is back. Returns their number.
-    pub async fn retry_now(&self) -> Result<u64> {
-        self.ledger.retry_now().await
-    }
-
-    /// Returns the number of stuck redemptions.
-    pub async fn count_stuck(&self) -> Result<u64> {
-        self.ledger.count_tried(STUCK_AFTER_TRIES).await
-    }
-
-    /// Returns the number of redemptions that membership has not answered yet, including stuck ones.
-    pub async fn count_reserved(&self) -> Result<u64> {
-        self.ledger.count_tried(0).await
-    }
 }
 
 #[cfg(test)]

@@ -75,12 +75,6 @@ impl Redemptions {
         }
     }
 
-    /// Returns the number of events of membership's feed that could not be followed.
-    pub async fn count_skipped_events(&self) -> Result<u64> {
-        let mut repository = self.ledger.store.read().await?;
-        Ok(repository.count_skipped_events(MEMBERSHIP_FEED).await?)
-    }
-
     /// Deletes the enrollment codes of classes that were deleted, each class in a transaction of its own. It may be
     /// repeated.
     async fn free_codes(&self, events: &[Event]) -> Result<()> {

@@ -136,8 +136,9 @@ impl Redemptions {
             }
             // R2: these rules refuse nobody who is a member, but staff want to know of them.
             let mut failures = failing_rules(invitation, &attempt.facts, now);
-            if !failures.is_empty() && !self.is_staff(caller, invitation).await {
-                failures.clear();
+            if !failures.is_empty() {
+                let access = self.access(caller, invitation).await;
+                failures.retain(|_| access.as_ref().is_ok_and(|access| access.allowed));
             }
             return Ok(Preview {
                 outcome,
@@ -176,25 +177,13 @@ impl Redemptions {
             Err(reason) => Route::OnlyIfKnown(reason),
             Ok(route) => route,
         };
-        let random = self.ledger.random.as_ref();
-        Ok(reservation(
-            &row.invitation,
-            &attempt.person,
-            route,
-            now,
-            random,
-        ))
+        let (person, random) = (&attempt.person, self.ledger.random.as_ref());
+        Ok(reservation(&row.invitation, person, route, now, random))
     }
 
     async fn would_admit(&self, redemption: &Redemption) -> Result<Admission> {
         let mut admissions = self.admit(&[redemption], true).await;
         admissions.remove(&redemption.id).ok_or_else(not_known_yet)
-    }
-
-    /// Returns true if the caller may know why others are refused.
-    async fn is_staff(&self, caller: &Caller, invitation: &Invitation) -> bool {
-        let access = self.access(caller, invitation).await;
-        access.is_ok_and(|access| access.allowed)
     }
 
     async fn access(&self, caller: &Caller, invitation: &Invitation) -> Result<Access> {

@@ -160,13 +160,6 @@ fn organization_of(place: &Place) -> String {
     OrganizationName(place.organization().clone()).to_string()
 }
 
-fn class_of(place: &Place) -> String {
-    match place {
-        Place::Organization(_) => String::new(),
-        Place::Class(class) => class.to_string(),
-    }
-}
-
 fn outcome(outcome: Option<Outcome>) -> RedemptionOutcome {
     match outcome {
         None | Some(Outcome::Refused(_)) => RedemptionOutcome::Unspecified,
@@ -200,7 +193,7 @@ pub(crate) fn redeem_response(redeemed: Redeemed) -> RedeemResponse {
         redemption: redeemed.redemption.to_string(),
         outcome: outcome(Some(redeemed.outcome)).into(),
         organization: organization_of(&redeemed.place),
-        class: class_of(&redeemed.place),
+        class: redeemed.place.class_name(),
         result,
         grants_sign_up: policy.grants_sign_up,
         survives_sign_up: policy.survives_sign_up,
@@ -230,7 +223,7 @@ pub(crate) fn preview_response(preview: Preview) -> PreviewRedemptionResponse {
     PreviewRedemptionResponse {
         outcome: outcome(Some(preview.outcome)).into(),
         organization: organization_of(&preview.place),
-        class: class_of(&preview.place),
+        class: preview.place.class_name(),
         organization_display_name: preview.organization_display_name,
         class_display_name: preview.class_display_name,
         requires_approval: preview.outcome == Outcome::PendingApproval,
@@ -259,7 +252,7 @@ impl From<Redemption> for api::Redemption {
                 .into(),
             create_time: Some(to_timestamp(redemption.create_time)),
             settle_time: redemption.settle_time.map(to_timestamp),
-            class: class_of(&redemption.place),
+            class: redemption.place.class_name(),
             stuck: is_stuck(&redemption),
             guess_guarded: redemption.route == Route::Queue(QueueCause::GuessGuard),
             user: redemption.person.user.to_string(),

@@ -9,7 +9,7 @@ use homeroom_api::{
     names::OrganizationName,
 };
 use homeroom_kit::{
-    Error, Result,
+    Result,
     auth::{Caller, Scope},
     keys::KeyRing,
     person,
@@ -84,11 +84,8 @@ impl Attempt {
                 .map_err(|_| "is not an IP address")
         });
         let believed = believed(caller, request, &mut violations, prefix);
-        violations.finish()?;
-        let (Some(credential), Some(believed)) = (credential, believed) else {
-            return Err(Error::internal("a violation was not recorded"));
-        };
-        let facts = believed.facts;
+        let (credential, believed) = violations.finish_with(credential.zip(believed))?;
+        let (facts, display_name, refreshes_roster) = believed;
         if facts.user != caller.user {
             caller.require(Scope::ActAs)?;
         }
@@ -101,7 +98,7 @@ impl Attempt {
             organization: organization.map(|name| name.0),
             person: Person {
                 user: facts.user.clone(),
-                display_name: believed.display_name,
+                display_name,
                 email: facts
                     .email
                     .as_ref()
@@ -110,7 +107,7 @@ impl Attempt {
                 external_id: facts.external_id.clone().unwrap_or_default(),
             },
             facts,
-            refreshes_roster: believed.refreshes_roster,
+            refreshes_roster,
             address: forwarded.or(peer),
             request: request_id.map(|id| RedemptionRequest {
                 key: RequestKey::new(caller, id),
@@ -183,13 +180,9 @@ fn credential(
         .ok()
 }
 
-/// The person who gets in, with the data that is believed.
-struct Believed {
-    facts: Facts,
-    display_name: String,
-    /// True if the data comes from the person's own token, or from a platform that vouches.
-    refreshes_roster: bool,
-}
+/// The facts about the person who gets in, their name, and true if the data comes from the person's own token or from
+/// a platform that vouches.
+type Believed = (Facts, String, bool);
 
 /// Returns the person who gets in: without `user`, the acting user, from the token's claims. A request's data about a
 /// person is believed from callers that act for others, and proofs only from callers that vouch. Data that breaks its
@@ -237,24 +230,22 @@ fn believed(
     let email = person::email(&said.email);
     let email_malformed = email.is_err();
     let email = email.ok().flatten();
-    Some(Believed {
-        facts: Facts {
-            user,
-            email_verified: email.is_some() && said.email_verified,
-            email,
-            email_malformed,
-            external_id: person::external_id(&said.external_id)
-                .ok()
-                .filter(|id| !id.is_empty()),
-            vouched,
-            sign_up: request.sign_up,
-            guess_guarded: false,
-            has_use: false,
-            known: false,
-        },
-        display_name: person::display_name(&said.display_name),
-        refreshes_roster,
-    })
+    let facts = Facts {
+        user,
+        email_verified: email.is_some() && said.email_verified,
+        email,
+        email_malformed,
+        external_id: person::external_id(&said.external_id)
+            .ok()
+            .filter(|id| !id.is_empty()),
+        vouched,
+        sign_up: request.sign_up,
+        guess_guarded: false,
+        has_use: false,
+        known: false,
+    };
+    let display_name = person::display_name(&said.display_name);
+    Some((facts, display_name, refreshes_roster))
 }
 
 /// Checks the batch as a whole.

@@ -83,21 +83,48 @@ async fn p13_after_10_tries_it_shows_as_stuck_and_is_never_dropped() {
     world.membership.set(Mode::Away);
     world.redeem("ann", CODE, "").await.unwrap_err();
     for tries in 1..=STUCK_AFTER_TRIES {
-        assert_eq!(world.app.redemptions.count_stuck().await.unwrap(), 0);
+        assert_eq!(
+            world
+                .app
+                .redemptions
+                .ledger
+                .count_tried(STUCK_AFTER_TRIES)
+                .await
+                .unwrap(),
+            0
+        );
         world.advance(TimeDelta::seconds(60));
         assert_eq!(world.app.redemptions.recover_once().await.unwrap().taken, 1);
         assert_eq!(world.redemptions().await[0].tries, tries);
     }
-    assert_eq!(world.app.redemptions.count_stuck().await.unwrap(), 1);
+    assert_eq!(
+        world
+            .app
+            .redemptions
+            .ledger
+            .count_tried(STUCK_AFTER_TRIES)
+            .await
+            .unwrap(),
+        1
+    );
     assert!(is_stuck(&world.redemptions().await[0]));
     world.membership.set(Mode::Up);
-    assert_eq!(world.app.redemptions.retry_now().await.unwrap(), 1);
+    assert_eq!(world.app.redemptions.ledger.retry_now().await.unwrap(), 1);
     assert_eq!(
         world.app.redemptions.recover_once().await.unwrap().settled,
         1
     );
     assert!(!is_stuck(&world.redemptions().await[0]));
-    assert_eq!(world.app.redemptions.count_stuck().await.unwrap(), 0);
+    assert_eq!(
+        world
+            .app
+            .redemptions
+            .ledger
+            .count_tried(STUCK_AFTER_TRIES)
+            .await
+            .unwrap(),
+        0
+    );
 }
 
 #[tokio::test]

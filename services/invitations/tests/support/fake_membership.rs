@@ -283,7 +283,6 @@ impl FakeState {
             request_end: end,
             organization_display_name: "Hamilton".to_owned(),
             class_display_name: "Biology".to_owned(),
-            seat_limit: 0,
             user: None,
             answered_before: false,
         }
@@ -444,7 +443,6 @@ impl Membership for FakeMembership {
                 Permission::ReadInvitations => reads,
                 _ => manages,
             },
-            role: None,
             archived: state.archived,
             organization_display_name: "Hamilton".to_owned(),
             class_display_name: "Biology".to_owned(),

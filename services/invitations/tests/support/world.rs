@@ -11,9 +11,8 @@ use homeroom_api::{
 };
 use homeroom_invitations::{
     app::{
-        App, audit::AuditTrail, list_audit_entries::audit_filter,
-        list_redemptions::redemption_filter, list_refused_attempts::attempt_filter,
-        secrets::Secrets,
+        App, audit::AuditTrail, list_logs::attempt_filter, list_logs::audit_filter,
+        list_redemptions::redemption_filter, secrets::Secrets,
     },
     domain::{
         credential::Credential,

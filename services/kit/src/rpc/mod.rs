@@ -4,11 +4,13 @@
 mod patch;
 mod refusals;
 mod routes;
+mod rules;
 
 use std::fmt::Display;
 
 pub use patch::Patch;
 pub use refusals::{check_etag, etag, place_not_found, require_unbound};
+pub use rules::Rule;
 
 use homeroom_api::names::Place;
 use uuid::Uuid;

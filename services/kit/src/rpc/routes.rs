@@ -1,7 +1,7 @@
 //! The table of a gRPC service's methods.
 
 /// Implements a generated service: a row for each method. The service is a tuple struct whose first field is the
-/// use cases. A row ends with the steps of its method:
+/// use cases; one with no other field is declared here. A row ends with the steps of its method:
 ///
 /// - `get(parse, use_case)` reads the resource of the request's `name`.
 /// - `list(parse, filter, use_case)` reads a page of the request's `parent`; `{ field }` is the answer's field of items.
@@ -13,6 +13,13 @@
 /// name on the struct, which takes the caller and the message of a call.
 #[macro_export]
 macro_rules! rpcs {
+    ($service:ident for $visibility:vis struct $api:ident($field:vis $app:ty) { $($rows:tt)* }) => {
+        #[doc = concat!("The handlers of `", stringify!($service), "`.")]
+        #[derive(Debug, Clone)]
+        $visibility struct $api($field $app);
+
+        $crate::rpcs! { $service for $api { $($rows)* } }
+    };
     ($service:ident for $api:ty {
         $($method:ident: $request:ty => $answer:ty $({ $field:ident })? $(= $kind:ident($($step:tt)*))?;)+
     }) => {

@@ -1,13 +1,18 @@
 //! Access checks for a caller in a place: scopes, roles and visibility in one order.
 
+use async_trait::async_trait;
 use homeroom_api::{common::v1::ErrorReason, ids::UserId, names::Place};
 use homeroom_kit::{
     Error, Result,
     auth::{Caller, Scope},
+    events::{Authorize, Reading},
     rpc::place_not_found,
 };
 
-use super::rules::Rule;
+use super::{
+    App,
+    rules::{self, Rule},
+};
 use crate::{domain::access::Standing, store::Repository};
 
 /// Returns the place with the acting user's roles in it, if the rule allows the call.
@@ -28,11 +33,18 @@ pub async fn authorize(
         return Err(place_not_found(place));
     }
     let as_person = person.is_some_and(|person| rule.is_met_by_person(caller, person));
-    if by_scope || rule.is_met_by_role(&standing) || as_person {
+    if by_scope || is_met_by_role(rule, &standing) || as_person {
         Ok(standing)
     } else {
         Err(role_required(place, &standing))
     }
+}
+
+/// Returns true if the acting user's role in the place has the permission of the rule.
+#[must_use]
+pub fn is_met_by_role(rule: &Rule, standing: &Standing) -> bool {
+    rule.permission
+        .is_some_and(|permission| standing.permits(permission))
 }
 
 /// Returns the place with the acting user's roles in it, if it exists and the token's organizations cover it.
@@ -70,4 +82,18 @@ pub fn role_required(place: &Place, standing: &Standing) -> Error {
     )
     .metadata("role", role)
     .metadata("resource", place.to_string())
+}
+
+/// Authorizes the readers of the feed (R11).
+#[async_trait]
+impl Authorize for App {
+    async fn authorize(&self, caller: &Caller, place: &Place, reading: Reading) -> Result<()> {
+        let rule = match reading {
+            Reading::List => &rules::LIST_EVENTS,
+            Reading::Watch => &rules::WATCH_EVENTS,
+        };
+        let mut repository = self.store.read().await?;
+        authorize(&mut repository, caller, place, rule, None).await?;
+        Ok(())
+    }
 }

@@ -20,34 +20,23 @@ pub struct Access {
     pub allowed: bool,
     /// The role that decided it.
     pub role: Option<Role>,
-    /// The place; None if it does not exist.
-    pub standing: Option<Standing>,
+    /// The place.
+    pub standing: Standing,
     /// The users whom events of the place notify (C6).
     pub notify: Vec<UserId>,
 }
 
-impl Access {
-    /// The answer for a place that does not exist.
-    const ABSENT: Self = Self {
-        visible: false,
-        allowed: false,
-        role: None,
-        standing: None,
-        notify: Vec::new(),
-    };
-}
-
 impl App {
-    /// Checks if `user` may do something in the place. A place that does not exist is an answer, not an error.
+    /// Checks if `user` may do something in the place. Returns None if the place does not exist.
     pub async fn check_access(
         &self,
         caller: &Caller,
         user: &UserId,
         place: &Place,
         permission: Permission,
-    ) -> Result<Access> {
+    ) -> Result<Option<Access>> {
         if !caller.may_reach(place.organization()) {
-            return Ok(Access::ABSENT);
+            return Ok(None);
         }
         let mut repository = self.store.read().await?;
         let standing = repository
@@ -55,18 +44,18 @@ impl App {
             .await?
             .filter(|standing| place.class().is_none() || standing.class.is_some());
         let Some(standing) = standing else {
-            return Ok(Access::ABSENT);
+            return Ok(None);
         };
         let mut staff = repository.staff(&BTreeSet::from([place.clone()])).await?;
         // Returned even for a place that the user may not see: invitations notifies these people of guesses.
         let notify = staff.remove(place).unwrap_or_default();
         let visible = standing.is_visible(place);
-        Ok(Access {
+        Ok(Some(Access {
             visible,
             allowed: visible && standing.permits(permission),
             role: if visible { standing.role() } else { None },
-            standing: Some(standing),
+            standing,
             notify,
-        })
+        }))
     }
 }

@@ -1,7 +1,5 @@
 //! Classes and their owners.
 
-use std::collections::BTreeMap;
-
 use homeroom_api::{
     common::v1::ErrorReason,
     ids::{ClassId, OrganizationId, UserId},
@@ -11,7 +9,7 @@ use homeroom_kit::{
     Error, Result,
     auth::Caller,
     paging::{Page, PageRequest},
-    rpc::{Patch, check_etag, place_not_found},
+    rpc::{check_etag, place_not_found},
 };
 
 use super::{
@@ -19,9 +17,8 @@ use super::{
 };
 use crate::{
     domain::{
-        class::{Class, ClassState},
+        class::{Class, ClassFields, ClassState},
         member::{Particulars, Role},
-        organization::FIRST_REVISION,
         seat::Seats,
     },
     store::{ClassQuery, InsertOutcome, Repository, Waiting},
@@ -36,22 +33,6 @@ pub struct NewClass {
     pub owner: Option<UserId>,
     /// Its other fields.
     pub fields: ClassFields,
-}
-
-/// The fields that staff set.
-#[derive(Debug, Clone, Default)]
-pub struct ClassFields {
-    /// The name shown to people.
-    pub display_name: Patch<String>,
-    /// Labels.
-    pub labels: Patch<BTreeMap<String, String>>,
-}
-
-impl ClassFields {
-    fn set(self, class: &mut Class) {
-        self.display_name.set(&mut class.display_name);
-        self.labels.set(&mut class.labels);
-    }
 }
 
 /// Which classes to list.
@@ -77,19 +58,11 @@ pub async fn create(change: &mut Change, parent: OrganizationName, new: NewClass
         }
         require_possible_owner(change, &organization, &owner, "class.owner").await?;
     }
-    let mut class = Class {
-        name: ClassName {
-            organization: parent.0,
-            class: new.id.unwrap_or_else(|| ClassId::made(change.new_id())),
-        },
-        display_name: String::new(),
-        owner,
-        state: ClassState::Active,
-        labels: BTreeMap::new(),
-        revision: FIRST_REVISION,
-        create_time: change.now,
-        update_time: change.now,
+    let name = ClassName {
+        organization: parent.0,
+        class: new.id.unwrap_or_else(|| ClassId::made(change.new_id())),
     };
+    let mut class = Class::new(name, owner, change.now);
     new.fields.set(&mut class);
     if change.repository.insert_class(&class).await? != InsertOutcome::Inserted {
         return Err(Error::new(

@@ -12,7 +12,7 @@ use homeroom_kit::{
 };
 
 use super::{
-    App, Change, access, deciding,
+    App, Change, access, decisions,
     new_events::{member_joined, member_updated},
     refusals, rules,
     rules::Rule,
@@ -123,7 +123,7 @@ pub(crate) async fn enrol(change: &mut Change, place: &Place, new: NewMember) ->
         .get(&person)
         .cloned()
         .ok_or_else(|| Error::internal("a person who was added is no member"))?;
-    deciding::save(change, plan).await?;
+    decisions::save(change, plan).await?;
     Ok(member)
 }
 

@@ -1,26 +1,20 @@
 //! The use cases: each loads, decides by `domain`, and applies, in one transaction.
 
 pub mod access;
-pub mod approve;
-pub mod batch_decide;
 pub mod check_access;
 pub mod class_members;
 pub mod classes;
 pub mod closing;
-mod deciding;
-pub mod deny;
+pub mod decisions;
 pub mod erase_user;
-pub mod events;
 pub mod expire_join_requests;
-pub mod get_join_request;
-pub mod list_join_requests;
+pub mod join_requests;
 pub mod members;
 pub(crate) mod new_events;
 pub mod organization_members;
 pub mod organizations;
 pub mod refusals;
 pub mod rules;
-pub mod withdraw;
 pub mod write;
 
 use std::{fmt, sync::Arc};

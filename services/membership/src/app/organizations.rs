@@ -1,7 +1,5 @@
 //! Organizations and their seat limits.
 
-use std::collections::BTreeMap;
-
 use homeroom_api::{
     common::v1::ErrorReason,
     ids::{OrganizationId, UserId},
@@ -19,7 +17,7 @@ use super::{App, Change, access, closing, members, rules};
 use crate::{
     domain::{
         member::Role,
-        organization::{CodePrefix, FIRST_REVISION, Organization},
+        organization::{CodePrefix, Organization, OrganizationFields},
         seat::Seats,
     },
     store::{InsertOutcome, OrganizationQuery, Waiting},
@@ -47,25 +45,6 @@ pub struct NewOrganization {
 #[derive(Debug)]
 pub struct SeatUsage(pub SeatUsageName, pub Seats);
 
-/// The fields that staff set.
-#[derive(Debug, Clone, Default)]
-pub struct OrganizationFields {
-    /// The name shown to people.
-    pub display_name: Patch<String>,
-    /// Licensed seats; 0: no limit.
-    pub seat_limit: Patch<i64>,
-    /// Labels.
-    pub labels: Patch<BTreeMap<String, String>>,
-}
-
-impl OrganizationFields {
-    fn set(self, organization: &mut Organization) {
-        self.display_name.set(&mut organization.display_name);
-        self.seat_limit.set(&mut organization.seat_limit);
-        self.labels.set(&mut organization.labels);
-    }
-}
-
 /// Creates an organization with its first administrator.
 pub async fn create(
     change: &mut Change,
@@ -83,18 +62,10 @@ pub async fn create(
     }
     let admin = new.admin.unwrap_or_else(|| change.user());
     let chosen = new.code_prefix;
-    let mut organization = Organization {
-        code_prefix: chosen
-            .clone()
-            .unwrap_or_else(|| CodePrefix::derived(&id, 1)),
-        id,
-        display_name: String::new(),
-        seat_limit: 0,
-        labels: BTreeMap::new(),
-        revision: FIRST_REVISION,
-        create_time: change.now,
-        update_time: change.now,
-    };
+    let prefix = chosen
+        .clone()
+        .unwrap_or_else(|| CodePrefix::derived(&id, 1));
+    let mut organization = Organization::new(id, prefix, change.now);
     new.fields.set(&mut organization);
     insert(change, &mut organization, chosen.is_some()).await?;
     let place = Place::Organization(organization.id.clone());
@@ -205,7 +176,7 @@ async fn load_to_update(
             }
         );
     // Roles are checked first: a refusal for want of a role must not reveal the seat limit.
-    if !only_seats && !rules::UPDATE_ORGANIZATION.is_met_by_role(&standing) {
+    if !only_seats && !access::is_met_by_role(&rules::UPDATE_ORGANIZATION, &standing) {
         return Err(access::role_required(place, &standing));
     }
     if fields.seat_limit.set(&mut organization.seat_limit.clone()) {

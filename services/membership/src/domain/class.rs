@@ -4,8 +4,10 @@ use std::{collections::BTreeMap, fmt};
 
 use chrono::{DateTime, Utc};
 use homeroom_api::{ids::UserId, names::ClassName};
-use homeroom_kit::store::columns;
+use homeroom_kit::{rpc::Patch, store::columns};
 use serde::{Deserialize, Serialize};
+
+use super::organization::FIRST_REVISION;
 
 /// A class of an organization, with the names of its columns.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +33,40 @@ pub struct Class {
     /// When it last changed.
     #[serde(with = "columns::time")]
     pub update_time: DateTime<Utc>,
+}
+
+impl Class {
+    /// Returns a new class, to which [`ClassFields`] give the rest.
+    #[must_use]
+    pub fn new(name: ClassName, owner: UserId, now: DateTime<Utc>) -> Self {
+        Self {
+            name,
+            display_name: String::new(),
+            owner,
+            state: ClassState::Active,
+            labels: BTreeMap::new(),
+            revision: FIRST_REVISION,
+            create_time: now,
+            update_time: now,
+        }
+    }
+}
+
+/// The fields of a class that staff set.
+#[derive(Debug, Clone, Default)]
+pub struct ClassFields {
+    /// The name shown to people.
+    pub display_name: Patch<String>,
+    /// Labels.
+    pub labels: Patch<BTreeMap<String, String>>,
+}
+
+impl ClassFields {
+    /// Sets the fields.
+    pub fn set(self, class: &mut Class) {
+        self.display_name.set(&mut class.display_name);
+        self.labels.set(&mut class.labels);
+    }
 }
 
 /// The state of a class.

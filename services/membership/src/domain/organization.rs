@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use homeroom_api::ids::OrganizationId;
-use homeroom_kit::store::columns;
+use homeroom_kit::{rpc::Patch, store::columns};
 use serde::{Deserialize, Serialize};
 
 /// The longest display name of an organization or class, in characters.
@@ -44,6 +44,43 @@ pub struct Organization {
     /// When it last changed.
     #[serde(with = "columns::time")]
     pub update_time: DateTime<Utc>,
+}
+
+impl Organization {
+    /// Returns a new organization, to which [`OrganizationFields`] give the rest.
+    #[must_use]
+    pub fn new(id: OrganizationId, code_prefix: CodePrefix, now: DateTime<Utc>) -> Self {
+        Self {
+            id,
+            display_name: String::new(),
+            code_prefix,
+            seat_limit: 0,
+            labels: BTreeMap::new(),
+            revision: FIRST_REVISION,
+            create_time: now,
+            update_time: now,
+        }
+    }
+}
+
+/// The fields of an organization that staff set.
+#[derive(Debug, Clone, Default)]
+pub struct OrganizationFields {
+    /// The name shown to people.
+    pub display_name: Patch<String>,
+    /// Licensed seats; 0: no limit.
+    pub seat_limit: Patch<i64>,
+    /// Labels.
+    pub labels: Patch<BTreeMap<String, String>>,
+}
+
+impl OrganizationFields {
+    /// Sets the fields.
+    pub fn set(self, organization: &mut Organization) {
+        self.display_name.set(&mut organization.display_name);
+        self.seat_limit.set(&mut organization.seat_limit);
+        self.labels.set(&mut organization.labels);
+    }
 }
 
 /// The prefix of every enrollment code, `HAMILTON` in `HAMILTON-BIO101`: unique, fixed once set (B4).

@@ -20,7 +20,7 @@ use crate::{
         admission::{Attempt, Route},
         class::ClassState,
         join_request::Cause,
-        member::{Method, Particulars, Role},
+        member::{Method, Particulars},
     },
 };
 
@@ -194,34 +194,23 @@ pub(super) fn admission(admission: &Admission) -> api::Admission {
 
 /// Converts the facts about a place to the contract's form.
 pub(super) fn access(access: Access) -> api::CheckAccessResponse {
-    let mut response = api::CheckAccessResponse {
+    let mut standing = access.standing;
+    let class = standing.class.take();
+    let state = match class.as_ref().map(|class| class.state) {
+        Some(ClassState::Archived) => check_access_response::State::Archived,
+        _ => check_access_response::State::Active,
+    };
+    api::CheckAccessResponse {
         visible: access.visible,
         allowed: access.allowed,
-        role: access
-            .role
-            .map_or(0, |role: Role| convert::role(role).into()),
+        role: access.role.map_or(0, |role| convert::role(role).into()),
+        state: state.into(),
+        organization_display_name: standing.organization_display_name,
+        class_display_name: class.map_or_else(String::new, |class| class.display_name),
+        code_prefix: standing.code_prefix,
+        seat_limit: standing.seat_limit,
         notify: access.notify.iter().map(ToString::to_string).collect(),
-        ..api::CheckAccessResponse::default()
-    };
-    let Some(standing) = access.standing else {
-        return response;
-    };
-    let archived = standing
-        .class
-        .as_ref()
-        .is_some_and(|class| class.state == ClassState::Archived);
-    response.set_state(if archived {
-        check_access_response::State::Archived
-    } else {
-        check_access_response::State::Active
-    });
-    response.organization_display_name = standing.organization_display_name;
-    response.class_display_name = standing
-        .class
-        .map_or_else(String::new, |class| class.display_name);
-    response.code_prefix = standing.code_prefix;
-    response.seat_limit = standing.seat_limit;
-    response
+    }
 }
 
 #[cfg(test)]

@@ -200,6 +200,6 @@ impl AdmissionApi {
             .app
             .check_access(caller, &user, &place, permission)
             .await?;
-        Ok(conversion::access(access))
+        Ok(access.map(conversion::access).unwrap_or_default())
     }
 }

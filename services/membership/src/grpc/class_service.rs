@@ -2,52 +2,48 @@
 
 use homeroom_api::{
     ids::{ClassId, UserId},
-    membership::v1::{
-        ArchiveClassRequest, ArchiveClassResponse, Class, CreateClassRequest, DeleteClassRequest,
-        GetClassRequest, ListClassesRequest, ListClassesResponse, TransferClassOwnershipRequest,
-        TransferClassOwnershipResponse, UnarchiveClassRequest, UnarchiveClassResponse,
-        UpdateClassRequest, class_service_server::ClassService,
-    },
+    membership::v1::{self as api, class_service_server::ClassService},
     names::{ClassName, OrganizationName},
 };
 use homeroom_kit::{
     Result,
+    clock::to_timestamp,
     filter::{FieldKind, Filter},
+    rpc::etag,
     validation::{Mask, Violations},
 };
 
 use crate::{
     app::{
         App,
-        classes::{self, ClassFields, ClassFilter, NewClass},
+        classes::{self, ClassFilter, NewClass},
     },
-    domain::{class::ClassState, organization::DISPLAY_NAME_CHARS_MAX},
+    domain::{
+        class::{Class, ClassFields, ClassState},
+        organization::DISPLAY_NAME_CHARS_MAX,
+    },
 };
 
-/// The service over the use cases.
-#[derive(Debug, Clone)]
-pub(crate) struct ClassApi(pub(crate) App);
-
 homeroom_kit::rpcs! {
-    ClassService for ClassApi {
-        create_class: CreateClassRequest => Class = change(create, classes::create);
-        get_class: GetClassRequest => Class = get(ClassName::parse, App::class);
-        list_classes: ListClassesRequest => ListClassesResponse { classes }
+    ClassService for pub(crate) struct ClassApi(pub(crate) App) {
+        create_class: api::CreateClassRequest => api::Class = change(create, classes::create);
+        get_class: api::GetClassRequest => api::Class = get(ClassName::parse, App::class);
+        list_classes: api::ListClassesRequest => api::ListClassesResponse { classes }
             = list(OrganizationName::parse, filter, App::classes);
-        update_class: UpdateClassRequest => Class = change(update, classes::update);
-        archive_class: ArchiveClassRequest => ArchiveClassResponse { class }
+        update_class: api::UpdateClassRequest => api::Class = change(update, classes::update);
+        archive_class: api::ArchiveClassRequest => api::ArchiveClassResponse { class }
             = act(ClassName::parse, classes::archive);
-        unarchive_class: UnarchiveClassRequest => UnarchiveClassResponse { class }
+        unarchive_class: api::UnarchiveClassRequest => api::UnarchiveClassResponse { class }
             = act(ClassName::parse, classes::unarchive);
-        delete_class: DeleteClassRequest => () = act(ClassName::parse, classes::delete);
-        transfer_class_ownership: TransferClassOwnershipRequest => TransferClassOwnershipResponse { class }
+        delete_class: api::DeleteClassRequest => () = act(ClassName::parse, classes::delete);
+        transfer_class_ownership: api::TransferClassOwnershipRequest => api::TransferClassOwnershipResponse { class }
             = change(transfer, classes::transfer_ownership);
     }
 }
 
 fn create(
     v: &mut Violations,
-    request: &CreateClassRequest,
+    request: &api::CreateClassRequest,
 ) -> Option<(OrganizationName, NewClass)> {
     let organization = v.take("parent", OrganizationName::parse(&request.parent));
     let id = v.optional("class_id", &request.class_id, ClassId::parse_chosen);
@@ -59,7 +55,7 @@ fn create(
 
 fn update(
     v: &mut Violations,
-    request: &UpdateClassRequest,
+    request: &api::UpdateClassRequest,
 ) -> Option<(ClassName, (ClassFields, String))> {
     let mask = v.mask(request.update_mask.as_ref(), &["display_name", "labels"]);
     let class = v.required("class", request.class.as_ref())?;
@@ -67,7 +63,7 @@ fn update(
     Some((name?, (fields(v, &mask, class), class.etag.clone())))
 }
 
-fn fields(v: &mut Violations, mask: &Mask, class: &Class) -> ClassFields {
+fn fields(v: &mut Violations, mask: &Mask, class: &api::Class) -> ClassFields {
     let name = &class.display_name;
     ClassFields {
         display_name: mask.patch("display_name", !name.is_empty(), || {
@@ -81,7 +77,7 @@ fn fields(v: &mut Violations, mask: &Mask, class: &Class) -> ClassFields {
 
 fn transfer(
     v: &mut Violations,
-    request: &TransferClassOwnershipRequest,
+    request: &api::TransferClassOwnershipRequest,
 ) -> Option<(ClassName, (UserId, String))> {
     let name = v.take("name", ClassName::parse(&request.name));
     let owner = v.take("owner", UserId::parse_person(&request.owner));
@@ -98,4 +94,35 @@ fn filter(text: &str) -> Result<ClassFilter> {
         state: filter.equal_name("state", ClassState::parse)?,
         owner: filter.equal_as("owner", UserId::parse)?,
     })
+}
+
+impl From<Class> for api::Class {
+    fn from(class: Class) -> Self {
+        Self {
+            name: class.name.to_string(),
+            display_name: class.display_name,
+            owner: class.owner.to_string(),
+            state: class_state(class.state).into(),
+            labels: class.labels,
+            etag: etag(class.revision),
+            create_time: Some(to_timestamp(class.create_time)),
+            update_time: Some(to_timestamp(class.update_time)),
+        }
+    }
+}
+
+fn class_state(state: ClassState) -> api::class::State {
+    api::class::State::from_str_name(state.as_str()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_on_the_wire_are_those_in_the_database() {
+        for each in ClassState::ALL {
+            assert_eq!(class_state(each).as_str_name(), each.as_str());
+        }
+    }
 }

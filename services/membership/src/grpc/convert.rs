@@ -1,63 +1,9 @@
 //! Conversion of domain values to messages.
 
-use homeroom_api::{common::v1 as common, membership::v1, names::OrganizationName};
+use homeroom_api::{common::v1 as common, membership::v1};
 use homeroom_kit::{clock::to_timestamp, rpc::etag};
 
-use crate::{
-    app::organizations::SeatUsage,
-    domain::{
-        class::{Class, ClassState},
-        member::{Member, Method, Role},
-        organization::Organization,
-    },
-};
-
-impl From<Organization> for v1::Organization {
-    fn from(organization: Organization) -> Self {
-        Self {
-            name: OrganizationName(organization.id).to_string(),
-            display_name: organization.display_name,
-            code_prefix: organization.code_prefix.as_str().to_owned(),
-            seat_limit: organization.seat_limit,
-            labels: organization.labels,
-            state: v1::organization::State::Active.into(),
-            etag: etag(organization.revision),
-            create_time: Some(to_timestamp(organization.create_time)),
-            update_time: Some(to_timestamp(organization.update_time)),
-        }
-    }
-}
-
-impl From<SeatUsage> for v1::SeatUsage {
-    fn from(SeatUsage(name, seats): SeatUsage) -> Self {
-        Self {
-            name: name.to_string(),
-            seat_limit: seats.limit,
-            seats_used: seats.used,
-            requests_waiting: seats.waiting,
-            seats_available: seats.available(),
-        }
-    }
-}
-
-impl From<Class> for v1::Class {
-    fn from(class: Class) -> Self {
-        Self {
-            name: class.name.to_string(),
-            display_name: class.display_name,
-            owner: class.owner.to_string(),
-            state: class_state(class.state).into(),
-            labels: class.labels,
-            etag: etag(class.revision),
-            create_time: Some(to_timestamp(class.create_time)),
-            update_time: Some(to_timestamp(class.update_time)),
-        }
-    }
-}
-
-pub(crate) fn class_state(state: ClassState) -> v1::class::State {
-    v1::class::State::from_str_name(state.as_str()).unwrap_or_default()
-}
+use crate::domain::member::{Member, Method, Role};
 
 impl From<Member> for v1::Member {
     fn from(member: Member) -> Self {
@@ -99,9 +45,6 @@ mod tests {
         }
         for each in Method::ALL {
             assert_eq!(method(each).as_str_name(), each.as_str());
-        }
-        for each in [ClassState::Active, ClassState::Archived] {
-            assert_eq!(class_state(each).as_str_name(), each.as_str());
         }
     }
 }

@@ -16,10 +16,7 @@ use homeroom_kit::{
 };
 
 use crate::{
-    app::{
-        approve::Approval,
-        batch_decide::{self, Action},
-    },
+    app::decisions::{self, Action, Approval},
     domain::join_request::{Cause, DECIDE_NOTE_CHARS_MAX, JoinRequest, State},
     store::Shown,
 };
@@ -79,9 +76,7 @@ pub(super) fn note(violations: &mut Violations, note: &str) -> String {
 }
 
 /// Parses one decision of a batch.
-pub(super) fn decision(
-    decision: &JoinRequestDecision,
-) -> Result<batch_decide::JoinRequestDecision> {
+pub(super) fn decision(decision: &JoinRequestDecision) -> Result<decisions::JoinRequestDecision> {
     let mut violations = Violations::new();
     let name = violations.take("name", JoinRequestName::parse(&decision.name));
     let action = match decision.action() {
@@ -92,7 +87,7 @@ pub(super) fn decision(
     violations.check(action.is_some(), "action", "must be APPROVE or DENY");
     let note = note(&mut violations, &decision.decide_note);
     let (name, action) = violations.finish_with(name.zip(action))?;
-    Ok(batch_decide::JoinRequestDecision { name, action, note })
+    Ok(decisions::JoinRequestDecision { name, action, note })
 }
 
 #[cfg(test)]

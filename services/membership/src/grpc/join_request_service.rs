@@ -12,31 +12,26 @@ use homeroom_kit::{Result, validation::Violations};
 use super::join_request_conversion as conversion;
 use crate::{
     app::{
-        App, approve,
-        batch_decide::{self, Decided},
-        deny, withdraw,
+        App,
+        decisions::{self, Decided},
     },
     domain::join_request::DECISIONS_MAX,
 };
 
-/// The service's handlers.
-#[derive(Debug, Clone)]
-pub(crate) struct JoinRequestApi(pub(crate) App);
-
 homeroom_kit::rpcs! {
-    JoinRequestService for JoinRequestApi {
+    JoinRequestService for pub(crate) struct JoinRequestApi(pub(crate) App) {
         get_join_request: api::GetJoinRequestRequest => api::JoinRequest
             = get(JoinRequestName::parse, App::get_join_request);
         list_join_requests: api::ListJoinRequestsRequest => api::ListJoinRequestsResponse { join_requests }
             = list(Place::parse, conversion::shown, App::list_join_requests);
         approve_join_request: api::ApproveJoinRequestRequest => api::ApproveJoinRequestResponse
-            = change(approval, approve::approve);
+            = change(approval, decisions::approve);
         deny_join_request: api::DenyJoinRequestRequest => api::DenyJoinRequestResponse { join_request }
-            = change(denial, deny::deny);
+            = change(denial, decisions::deny);
         batch_decide_join_requests: api::BatchDecideJoinRequestsRequest => api::BatchDecideJoinRequestsResponse
-            = change(batch, batch_decide::batch_decide);
+            = change(batch, decisions::batch_decide);
         withdraw_join_request: api::WithdrawJoinRequestRequest => api::WithdrawJoinRequestResponse { join_request }
-            = change(withdrawal, withdraw::withdraw);
+            = change(withdrawal, decisions::withdraw);
     }
 }
 
@@ -69,7 +64,7 @@ fn withdrawal(
     name.zip(Some(()))
 }
 
-type Decisions = Vec<Result<batch_decide::JoinRequestDecision>>;
+type Decisions = Vec<Result<decisions::JoinRequestDecision>>;
 
 fn batch(
     v: &mut Violations,

@@ -3,14 +3,7 @@
 use homeroom_api::{
     common::v1 as common,
     ids::{InvalidId, UserId},
-    membership::v1::{
-        AddClassMemberRequest, AddOrganizationMemberRequest, GetClassMemberRequest,
-        GetOrganizationMemberRequest, ListClassMembersRequest, ListClassMembersResponse,
-        ListMembershipsRequest, ListMembershipsResponse, ListOrganizationMembersRequest,
-        ListOrganizationMembersResponse, Member, RemoveClassMemberRequest,
-        RemoveOrganizationMemberRequest, UpdateClassMemberRequest, UpdateOrganizationMemberRequest,
-        member_service_server::MemberService,
-    },
+    membership::v1::{self as api, member_service_server::MemberService},
     names::{ClassName, MemberName, OrganizationName, Place, UserName},
 };
 use homeroom_kit::{
@@ -35,30 +28,26 @@ const ME: &str = "users/me";
 const IN_ORGANIZATION: [Role; 3] = [Role::Admin, Role::Teacher, Role::Student];
 const IN_CLASS_BUT_OWNER: [Role; 2] = [Role::CoTeacher, Role::Student];
 
-/// The service over the use cases.
-#[derive(Debug, Clone)]
-pub(crate) struct MemberApi(pub(crate) App);
-
 homeroom_kit::rpcs! {
-    MemberService for MemberApi {
-        add_organization_member: AddOrganizationMemberRequest => Member
+    MemberService for pub(crate) struct MemberApi(pub(crate) App) {
+        add_organization_member: api::AddOrganizationMemberRequest => api::Member
             = change(add_to_organization, organization_members::add);
-        get_organization_member: GetOrganizationMemberRequest => Member
+        get_organization_member: api::GetOrganizationMemberRequest => api::Member
             = get(organization_member, App::member);
-        list_organization_members: ListOrganizationMembersRequest => ListOrganizationMembersResponse { members }
+        list_organization_members: api::ListOrganizationMembersRequest => api::ListOrganizationMembersResponse { members }
             = list(organization, organization_filter, App::members);
-        update_organization_member: UpdateOrganizationMemberRequest => Member
+        update_organization_member: api::UpdateOrganizationMemberRequest => api::Member
             = change(update_organization_member, organization_members::update);
-        remove_organization_member: RemoveOrganizationMemberRequest => ()
+        remove_organization_member: api::RemoveOrganizationMemberRequest => ()
             = act(organization_member, organization_members::remove);
-        add_class_member: AddClassMemberRequest => Member = change(add_to_class, class_members::add);
-        get_class_member: GetClassMemberRequest => Member = get(class_member, App::member);
-        list_class_members: ListClassMembersRequest => ListClassMembersResponse { members }
+        add_class_member: api::AddClassMemberRequest => api::Member = change(add_to_class, class_members::add);
+        get_class_member: api::GetClassMemberRequest => api::Member = get(class_member, App::member);
+        list_class_members: api::ListClassMembersRequest => api::ListClassMembersResponse { members }
             = list(class, class_filter, App::members);
-        update_class_member: UpdateClassMemberRequest => Member
+        update_class_member: api::UpdateClassMemberRequest => api::Member
             = change(update_class_member, class_members::update);
-        remove_class_member: RemoveClassMemberRequest => () = act(class_member, class_members::remove);
-        list_memberships: ListMembershipsRequest => ListMembershipsResponse;
+        remove_class_member: api::RemoveClassMemberRequest => () = act(class_member, class_members::remove);
+        list_memberships: api::ListMembershipsRequest => api::ListMembershipsResponse;
     }
 }
 
@@ -66,8 +55,8 @@ impl MemberApi {
     async fn list_memberships(
         &self,
         caller: &Caller,
-        request: ListMembershipsRequest,
-    ) -> Result<ListMembershipsResponse> {
+        request: api::ListMembershipsRequest,
+    ) -> Result<api::ListMembershipsResponse> {
         let user = if request.parent == ME {
             Ok(None)
         } else {
@@ -79,8 +68,8 @@ impl MemberApi {
         let (size, token) = (request.page_size, &request.page_token);
         let page = self.0.paging.parse(size, token, list)?;
         let page = self.0.memberships(caller, user, &page).await?;
-        Ok(ListMembershipsResponse {
-            memberships: page.items.into_iter().map(Member::from).collect(),
+        Ok(api::ListMembershipsResponse {
+            memberships: page.items.into_iter().map(api::Member::from).collect(),
             next_page_token: page.next_page_token,
         })
     }
@@ -134,7 +123,7 @@ fn required_role(v: &mut Violations, number: i32, allowed: &[Role]) -> Option<Ro
 }
 
 /// Parses the particulars of a member that staff see.
-fn particulars(v: &mut Violations, member: &Member) -> Particulars {
+fn particulars(v: &mut Violations, member: &api::Member) -> Particulars {
     let email = v.email("member.email", &member.email);
     Particulars {
         display_name: person::display_name(&member.display_name),
@@ -143,7 +132,11 @@ fn particulars(v: &mut Violations, member: &Member) -> Particulars {
     }
 }
 
-fn new_member(v: &mut Violations, member: Option<&Member>, roles: &[Role]) -> Option<NewMember> {
+fn new_member(
+    v: &mut Violations,
+    member: Option<&api::Member>,
+    roles: &[Role],
+) -> Option<NewMember> {
     let member = v.required("member", member)?;
     let user = v.take("member.user", UserId::parse_person(&member.user));
     let particulars = particulars(v, member);
@@ -157,7 +150,7 @@ fn new_member(v: &mut Violations, member: Option<&Member>, roles: &[Role]) -> Op
 
 fn add_to_organization(
     v: &mut Violations,
-    request: &AddOrganizationMemberRequest,
+    request: &api::AddOrganizationMemberRequest,
 ) -> Option<(Place, NewMember)> {
     let place = v.take("parent", organization(&request.parent));
     let new = new_member(v, request.member.as_ref(), &IN_ORGANIZATION);
@@ -166,7 +159,7 @@ fn add_to_organization(
 
 fn add_to_class(
     v: &mut Violations,
-    request: &AddClassMemberRequest,
+    request: &api::AddClassMemberRequest,
 ) -> Option<(ClassName, NewMember)> {
     let class = v.take("parent", ClassName::parse(&request.parent));
     let new = new_member(v, request.member.as_ref(), &IN_CLASS_BUT_OWNER);
@@ -175,7 +168,7 @@ fn add_to_class(
 
 fn update_organization_member(
     v: &mut Violations,
-    request: &UpdateOrganizationMemberRequest,
+    request: &api::UpdateOrganizationMemberRequest,
 ) -> Option<(MemberName, (MemberFields, String))> {
     let allowed = ["role", "display_name", "email", "external_id"];
     let mask = v.mask(request.update_mask.as_ref(), &allowed);
@@ -200,7 +193,7 @@ fn update_organization_member(
 
 fn update_class_member(
     v: &mut Violations,
-    request: &UpdateClassMemberRequest,
+    request: &api::UpdateClassMemberRequest,
 ) -> Option<(MemberName, (Option<Role>, String))> {
     v.mask(request.update_mask.as_ref(), &["role"]);
     let member = v.required("member", request.member.as_ref())?;

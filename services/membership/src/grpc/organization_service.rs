@@ -2,43 +2,39 @@
 
 use homeroom_api::{
     ids::{InvalidId, OrganizationId, UserId},
-    membership::v1::{
-        CreateOrganizationRequest, DeleteOrganizationRequest, GetOrganizationRequest,
-        GetSeatUsageRequest, ListOrganizationsRequest, ListOrganizationsResponse, Organization,
-        SeatUsage, UpdateOrganizationRequest, organization_service_server::OrganizationService,
-    },
+    membership::v1::{self as api, organization_service_server::OrganizationService},
     names::{OrganizationName, SeatUsageName},
 };
 use homeroom_kit::{
     Result,
     auth::Caller,
+    clock::to_timestamp,
     filter::Filter,
+    rpc::etag,
     validation::{Mask, Violations},
 };
 
 use crate::{
     app::{
         App,
-        organizations::{self, NewOrganization, OrganizationFields},
+        organizations::{self, NewOrganization, SeatUsage},
     },
-    domain::organization::{CodePrefix, DISPLAY_NAME_CHARS_MAX, SEAT_LIMIT_MAX},
+    domain::organization::{
+        CodePrefix, DISPLAY_NAME_CHARS_MAX, Organization, OrganizationFields, SEAT_LIMIT_MAX,
+    },
 };
 
-/// The service over the use cases.
-#[derive(Debug, Clone)]
-pub(crate) struct OrganizationApi(pub(crate) App);
-
 homeroom_kit::rpcs! {
-    OrganizationService for OrganizationApi {
-        create_organization: CreateOrganizationRequest => Organization
+    OrganizationService for pub(crate) struct OrganizationApi(pub(crate) App) {
+        create_organization: api::CreateOrganizationRequest => api::Organization
             = change(create, organizations::create);
-        get_organization: GetOrganizationRequest => Organization
+        get_organization: api::GetOrganizationRequest => api::Organization
             = get(OrganizationName::parse, App::organization);
-        list_organizations: ListOrganizationsRequest => ListOrganizationsResponse;
-        update_organization: UpdateOrganizationRequest => Organization
+        list_organizations: api::ListOrganizationsRequest => api::ListOrganizationsResponse;
+        update_organization: api::UpdateOrganizationRequest => api::Organization
             = change(update, organizations::update);
-        delete_organization: DeleteOrganizationRequest => () = change(delete, organizations::delete);
-        get_seat_usage: GetSeatUsageRequest => SeatUsage = get(seat_usage, App::seat_usage);
+        delete_organization: api::DeleteOrganizationRequest => () = change(delete, organizations::delete);
+        get_seat_usage: api::GetSeatUsageRequest => api::SeatUsage = get(seat_usage, App::seat_usage);
     }
 }
 
@@ -46,14 +42,14 @@ impl OrganizationApi {
     async fn list_organizations(
         &self,
         caller: &Caller,
-        request: ListOrganizationsRequest,
-    ) -> Result<ListOrganizationsResponse> {
+        request: api::ListOrganizationsRequest,
+    ) -> Result<api::ListOrganizationsResponse> {
         Filter::parse(&request.filter, &[])?;
         let (size, token) = (request.page_size, &request.page_token);
         let page = self.0.paging.parse(size, token, "ListOrganizations")?;
         let page = self.0.organizations(caller, &page).await?;
-        Ok(ListOrganizationsResponse {
-            organizations: page.items.into_iter().map(Organization::from).collect(),
+        Ok(api::ListOrganizationsResponse {
+            organizations: page.items.into_iter().map(Into::into).collect(),
             next_page_token: page.next_page_token,
         })
     }
@@ -67,7 +63,7 @@ fn seat_usage(name: &str) -> std::result::Result<SeatUsageName, InvalidId> {
 
 fn create(
     v: &mut Violations,
-    request: &CreateOrganizationRequest,
+    request: &api::CreateOrganizationRequest,
 ) -> Option<(Option<OrganizationId>, NewOrganization)> {
     let id = v.optional(
         "organization_id",
@@ -90,7 +86,7 @@ type Update = (OrganizationFields, Option<CodePrefix>, String);
 
 fn update(
     v: &mut Violations,
-    request: &UpdateOrganizationRequest,
+    request: &api::UpdateOrganizationRequest,
 ) -> Option<(OrganizationName, Update)> {
     let allowed = ["display_name", "code_prefix", "seat_limit", "labels"];
     let mask = v.mask(request.update_mask.as_ref(), &allowed);
@@ -110,7 +106,7 @@ fn update(
     Some((name?, (fields, prefix.flatten(), etag)))
 }
 
-fn fields(v: &mut Violations, mask: &Mask, organization: &Organization) -> OrganizationFields {
+fn fields(v: &mut Violations, mask: &Mask, organization: &api::Organization) -> OrganizationFields {
     let (name, seats) = (&organization.display_name, organization.seat_limit);
     OrganizationFields {
         display_name: mask.patch("display_name", !name.is_empty(), || {
@@ -132,7 +128,7 @@ fn fields(v: &mut Violations, mask: &Mask, organization: &Organization) -> Organ
 
 fn delete(
     v: &mut Violations,
-    request: &DeleteOrganizationRequest,
+    request: &api::DeleteOrganizationRequest,
 ) -> Option<(OrganizationName, (bool, String))> {
     let name = v.take("name", OrganizationName::parse(&request.name));
     Some((name?, (request.force, request.etag.clone())))
@@ -140,4 +136,32 @@ fn delete(
 
 fn code_prefix(v: &mut Violations, text: &str) -> Option<CodePrefix> {
     v.optional("organization.code_prefix", text, CodePrefix::parse)
+}
+
+impl From<Organization> for api::Organization {
+    fn from(organization: Organization) -> Self {
+        Self {
+            name: OrganizationName(organization.id).to_string(),
+            display_name: organization.display_name,
+            code_prefix: organization.code_prefix.as_str().to_owned(),
+            seat_limit: organization.seat_limit,
+            labels: organization.labels,
+            state: api::organization::State::Active.into(),
+            etag: etag(organization.revision),
+            create_time: Some(to_timestamp(organization.create_time)),
+            update_time: Some(to_timestamp(organization.update_time)),
+        }
+    }
+}
+
+impl From<SeatUsage> for api::SeatUsage {
+    fn from(SeatUsage(name, seats): SeatUsage) -> Self {
+        Self {
+            name: name.to_string(),
+            seat_limit: seats.limit,
+            seats_used: seats.used,
+            requests_waiting: seats.waiting,
+            seats_available: seats.available(),
+        }
+    }
 }

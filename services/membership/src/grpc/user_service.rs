@@ -11,12 +11,8 @@ use homeroom_kit::{Result, auth::Caller, erasure::Replacement, validation::Viola
 
 use crate::app::{App, erase_user::may_erase};
 
-/// The service over the use cases.
-#[derive(Debug, Clone)]
-pub(crate) struct UserApi(pub(crate) App);
-
 homeroom_kit::rpcs! {
-    UserService for UserApi {
+    UserService for pub(crate) struct UserApi(pub(crate) App) {
         erase_user: EraseUserRequest => EraseUserResponse;
     }
 }

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use homeroom_api::{common::v1::ErrorReason, names::JoinRequestName};
 use homeroom_kit::Result;
 use homeroom_membership::{
-    app::batch_decide::{self, Action, JoinRequestDecision},
+    app::decisions::{self, Action, JoinRequestDecision},
     domain::{
         admission::Outcome,
         join_request::{JoinRequest, State},
@@ -171,7 +171,7 @@ async fn decide(
     let by = caller(CO_TEACHER);
     let write = school.app.write(&by, None, &(), move |change| {
         Box::pin(async move {
-            let decided = batch_decide::batch_decide(change, class(), decisions).await?;
+            let decided = decisions::batch_decide(change, class(), decisions).await?;
             *rows.lock().unwrap() = decided.0;
             Ok(())
         })

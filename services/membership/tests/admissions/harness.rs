@@ -26,7 +26,7 @@ use homeroom_kit::{
 };
 use homeroom_membership::{
     admission::{admit::AdmitRequest, lanes::Lanes, plan::Admission},
-    app::{App, approve, deny, withdraw},
+    app::{App, decisions},
     domain::{
         admission::{Attempt, Outcome, Route},
         class::{Class, ClassState},
@@ -145,14 +145,8 @@ impl School {
         let class = ClassName::parse(&format!("{name}/classes/bio-101")).unwrap();
         repository
             .insert_class(&Class {
-                name: class.clone(),
                 display_name: "Biology".to_owned(),
-                owner: user(OWNER),
-                state: ClassState::Active,
-                labels: std::collections::BTreeMap::new(),
-                revision: FIRST_REVISION,
-                create_time: now,
-                update_time: now,
+                ..Class::new(class.clone(), user(OWNER), now)
             })
             .await
             .unwrap();
@@ -260,7 +254,7 @@ impl School {
         self.app
             .write(&caller(by), None, &message, move |change| {
                 Box::pin(async move {
-                    let member = approve::approve(change, name, "welcome".to_owned())
+                    let member = decisions::approve(change, name, "welcome".to_owned())
                         .await?
                         .member;
                     Ok(api::Member {
@@ -278,7 +272,7 @@ impl School {
         self.app
             .write(&caller(by), None, &message, move |change| {
                 Box::pin(async move {
-                    deny::deny(change, name, "not you".to_owned()).await?;
+                    decisions::deny(change, name, "not you".to_owned()).await?;
                     Ok(())
                 })
             })
@@ -291,7 +285,7 @@ impl School {
         self.app
             .write(&caller(by), None, &message, move |change| {
                 Box::pin(async move {
-                    withdraw::withdraw(change, name, ()).await?;
+                    decisions::withdraw(change, name, ()).await?;
                     Ok(())
                 })
             })

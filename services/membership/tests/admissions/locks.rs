@@ -9,8 +9,8 @@ use homeroom_kit::{
     rpc::Patch,
 };
 use homeroom_membership::{
-    app::organizations::{self, OrganizationFields},
-    domain::admission::Outcome,
+    app::organizations,
+    domain::{admission::Outcome, organization::OrganizationFields},
     store::{self, Effects, Locks, Store, StoredAdmission},
 };
 

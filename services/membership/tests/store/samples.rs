@@ -10,7 +10,7 @@ use homeroom_api::{
 use homeroom_kit::database::Options;
 use homeroom_membership::{
     domain::{
-        class::{Class, ClassState},
+        class::Class,
         member::{Member, Method, Particulars, Provenance, Role, SetByHand},
         organization::{CodePrefix, Organization},
     },
@@ -62,14 +62,8 @@ pub(crate) fn organization(id: &str, prefix: &str) -> Organization {
 
 pub(crate) fn class(name: &str, owner: &str) -> Class {
     Class {
-        name: class_name(name),
         display_name: "Biology 101".to_owned(),
-        owner: user(owner),
-        state: ClassState::Active,
-        labels: BTreeMap::new(),
-        revision: 1,
-        create_time: now(),
-        update_time: now(),
+        ..Class::new(class_name(name), user(owner), now())
     }
 }
 

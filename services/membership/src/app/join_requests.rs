@@ -1,14 +1,25 @@
-//! `GetJoinRequest`, and the visibility of a join request.
+//! Reads of join requests, and their visibility.
 
-use homeroom_api::{common::v1::ErrorReason, names::JoinRequestName};
-use homeroom_kit::{Error, Result, auth::Caller};
+use homeroom_api::{
+    common::v1::ErrorReason,
+    names::{JoinRequestName, Place},
+};
+use homeroom_kit::{
+    Error, Result,
+    auth::Caller,
+    paging::{Page, PageRequest},
+    rpc::place_not_found,
+};
 
 use super::{
     App,
-    access::{is_visible, role_required},
+    access::{is_met_by_role, is_visible, role_required, standing_in_reach},
     rules::{self, Rule},
 };
-use crate::{domain::join_request::JoinRequest, store::Repository};
+use crate::{
+    domain::join_request::JoinRequest,
+    store::{Repository, Shown},
+};
 
 impl App {
     /// Returns the request as it is now, to the person who asked to join and to the staff who decide.
@@ -21,6 +32,45 @@ impl App {
         let rule = &rules::GET_JOIN_REQUEST;
         let request = find_join_request(&mut repository, caller, &name, rule).await?;
         Ok(request.as_of(self.clock.now()))
+    }
+
+    /// Returns a page of the place's requests, newest first.
+    ///
+    /// A caller who may not see the place and has no request there is told that it does not exist.
+    pub async fn list_join_requests(
+        &self,
+        caller: &Caller,
+        place: Place,
+        mut shown: Shown,
+        page: &PageRequest,
+    ) -> Result<Page<JoinRequest>> {
+        let (now, place) = (self.clock.now(), &place);
+        let after = page.cursor_as(0)?;
+        let mut repository = self.store.read().await?;
+        let standing = standing_in_reach(&mut repository, caller, place).await?;
+        if !is_met_by_role(&rules::LIST_JOIN_REQUESTS, &standing) {
+            let own = Shown {
+                user: Some(caller.user.clone()),
+                ..Shown::default()
+            };
+            let visible = is_visible(caller, place, &standing)
+                || !repository
+                    .list_join_requests(place, &own, None, 1, now)
+                    .await?
+                    .is_empty();
+            if !visible {
+                return Err(place_not_found(place));
+            }
+            if shown.user.as_ref().is_some_and(|user| *user != caller.user) {
+                return Ok(Page::empty());
+            }
+            shown.user = own.user;
+        }
+        let found = repository
+            .list_join_requests(place, &shown, after, page.limit(), now)
+            .await?;
+        let page = page.cut(found, |request| request.id.to_string());
+        Ok(page.map(|request| request.as_of(now)))
     }
 }
 
@@ -48,7 +98,7 @@ pub(crate) async fn find_join_request(
     let Some(standing) = standing else {
         return Err(join_request_not_found(name));
     };
-    if rule.is_met_by_role(&standing) || (rule.own && own) {
+    if is_met_by_role(rule, &standing) || (rule.own && own) {
         return request.ok_or_else(|| join_request_not_found(name));
     }
     if own || is_visible(caller, &name.place, &standing) {

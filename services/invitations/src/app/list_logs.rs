@@ -1,0 +1,119 @@
+//! `ListAuditEntries` (R12) and `ListRefusedAttempts`: logs, newest first, for administrators, owners and operators.
+
+use homeroom_api::{common::v1::ErrorReason, ids::UserId, names::Place};
+use homeroom_kit::{
+    Result,
+    auth::Caller,
+    filter::{Condition, FieldKind},
+    paging::{Page, PageRequest},
+};
+
+use super::{
+    App,
+    conditions::{bound, conditions, only},
+    rules,
+};
+use crate::store::{AuditEntry, AuditFilter, RefusedAttempt, RefusedAttemptFilter};
+
+const AUDIT_FIELDS: &[(&str, FieldKind)] = &[
+    ("actor", FieldKind::Text),
+    ("method", FieldKind::Text),
+    ("subject", FieldKind::Text),
+    ("create_time", FieldKind::Time),
+];
+
+/// Parses the filter; None if no entry can meet it. Fails with `INVALID_FILTER`.
+pub fn audit_filter(text: &str) -> Result<Option<AuditFilter>> {
+    let mut wanted = AuditFilter::default();
+    let conditions = conditions(text, AUDIT_FIELDS)?;
+    let possible = conditions.iter().all(|one| narrow_audit(&mut wanted, one));
+    Ok(possible.then_some(wanted))
+}
+
+fn narrow_audit(wanted: &mut AuditFilter, condition: &Condition) -> bool {
+    let text = condition.value.text();
+    let slot = match condition.field.as_str() {
+        "actor" => &mut wanted.actor,
+        "method" => &mut wanted.method,
+        "subject" => &mut wanted.subject,
+        _ => return bound(&mut wanted.from, &mut wanted.till, condition),
+    };
+    // No row has an empty value here.
+    !text.is_empty() && only(slot, text.to_owned())
+}
+
+const ATTEMPT_FIELDS: &[(&str, FieldKind)] = &[
+    ("user", FieldKind::Text),
+    ("reason", FieldKind::Text),
+    ("create_time", FieldKind::Time),
+];
+
+/// Parses the filter; None if no attempt can meet it. Fails with `INVALID_FILTER`.
+pub fn attempt_filter(text: &str) -> Result<Option<RefusedAttemptFilter>> {
+    let mut wanted = RefusedAttemptFilter::default();
+    let conditions = conditions(text, ATTEMPT_FIELDS)?;
+    let possible = conditions
+        .iter()
+        .all(|one| narrow_attempts(&mut wanted, one));
+    Ok(possible.then_some(wanted))
+}
+
+fn narrow_attempts(wanted: &mut RefusedAttemptFilter, condition: &Condition) -> bool {
+    let text = condition.value.text();
+    match condition.field.as_str() {
+        "user" => UserId::parse(text).is_ok_and(|user| only(&mut wanted.user, user)),
+        "reason" => {
+            ErrorReason::from_str_name(text).is_some_and(|reason| only(&mut wanted.reason, reason))
+        }
+        _ => bound(&mut wanted.from, &mut wanted.till, condition),
+    }
+}
+
+impl App {
+    /// Lists the audit entries of an organization with all its classes or of a class; with None, all of them. Fails
+    /// with `INVALID_PAGE_TOKEN`, or as [`App::authorize_list`].
+    pub async fn list_audit_entries(
+        &self,
+        caller: &Caller,
+        place: Option<Place>,
+        filter: Option<AuditFilter>,
+        page: &PageRequest,
+    ) -> Result<Page<AuditEntry>> {
+        self.authorize_list(caller, place.as_ref(), rules::LIST_AUDIT_ENTRIES)
+            .await?;
+        let Some(filter) = filter else {
+            return Ok(Page::empty());
+        };
+        let wanted = AuditFilter { place, ..filter };
+        let mut repository = self.store.read().await?;
+        let rows = repository
+            .list_audit_entries(&wanted, page.cursor_as(0)?, page.limit())
+            .await?;
+        Ok(page.cut(rows, |row| row.id.to_string()))
+    }
+
+    /// Lists the refused attempts of an organization; with None, all of them. Fails with `INVALID_PAGE_TOKEN`, or as
+    /// [`App::authorize_list`].
+    pub async fn list_refused_attempts(
+        &self,
+        caller: &Caller,
+        place: Option<Place>,
+        filter: Option<RefusedAttemptFilter>,
+        page: &PageRequest,
+    ) -> Result<Page<RefusedAttempt>> {
+        self.authorize_list(caller, place.as_ref(), rules::LIST_REFUSED_ATTEMPTS)
+            .await?;
+        let Some(filter) = filter else {
+            return Ok(Page::empty());
+        };
+        let wanted = RefusedAttemptFilter {
+            organization: place.map(|place| place.organization().clone()),
+            ..filter
+        };
+        let mut repository = self.store.read().await?;
+        let rows = repository
+            .list_refused_attempts(&wanted, page.cursor_as(0)?, page.limit())
+            .await?;
+        Ok(page.cut(rows, |row| row.id.to_string()))
+    }
+}
