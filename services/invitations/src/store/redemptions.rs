@@ -128,7 +128,11 @@ mod outcome {
 
     use super::{Outcome, OutcomeColumns};
 
-    #[expect(clippy::ref_option, reason = "serde passes a reference to the field")]
+    #[expect(
+        clippy::ref_option,
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde passes a reference to the field"
+    )]
     pub(super) fn serialize<S: Serializer>(
         outcome: &Option<Outcome>,
         to: S,

@@ -40,43 +40,19 @@ impl std::fmt::Debug for Session {
     }
 }
 
-/// Runs the method of a statement with its bound values on the session's connection.
-macro_rules! on {
-    ($session:expr, $statement:expr, $args:expr, $method:ident) => {{
-        let sql = $statement.sql($session.engine());
-        match &mut $session.held {
-            Held::Postgres(held) => {
-                let mut query = sqlx::query(sql);
-                for arg in $args {
-                    query = match arg {
-                        Arg::Text(text) => query.bind(text),
-                        Arg::Number(number) => query.bind(number),
-                        Arg::Flag(flag) => query.bind(flag),
-                        Arg::Bytes(bytes) => query.bind(bytes),
-                    };
-                }
-                on!(@$method query, held, of_postgres)
-            }
-            Held::Sqlite(held) => {
-                let mut query = sqlx::query(sql);
-                for arg in $args {
-                    query = match arg {
-                        Arg::Text(text) => query.bind(text),
-                        Arg::Number(number) => query.bind(number),
-                        Arg::Flag(flag) => query.bind(flag),
-                        Arg::Bytes(bytes) => query.bind(bytes),
-                    };
-                }
-                on!(@$method query, held, of_sqlite)
-            }
+/// Binds the values of a statement.
+macro_rules! query {
+    ($sql:expr, $args:expr) => {{
+        let mut query = sqlx::query($sql);
+        for arg in $args {
+            query = match arg {
+                Arg::Text(text) => query.bind(text),
+                Arg::Number(number) => query.bind(number),
+                Arg::Flag(flag) => query.bind(flag),
+                Arg::Bytes(bytes) => query.bind(bytes),
+            };
         }
-    }};
-    (@execute $query:ident, $held:ident, $read:ident) => {
-        $query.execute($held.connection()).await?.rows_affected()
-    };
-    (@fetch_all $query:ident, $held:ident, $read:ident) => {{
-        let rows = $query.fetch_all($held.connection()).await?;
-        rows.iter().map(Row::$read).collect::<sqlx::Result<Vec<_>>>()?
+        query
     }};
 }
 
@@ -105,7 +81,36 @@ impl Session {
         statement: &'static Statement,
         args: Vec<Arg>,
     ) -> Result<u64, Error> {
-        Ok(on!(self, statement, args, execute))
+        let sql = statement.sql(self.engine());
+        Ok(match &mut self.held {
+            Held::Postgres(held) => {
+                let query = query!(sql, args).execute(held.connection());
+                query.await?.rows_affected()
+            }
+            Held::Sqlite(held) => {
+                let query = query!(sql, args).execute(held.connection());
+                query.await?.rows_affected()
+            }
+        })
+    }
+
+    async fn rows(
+        &mut self,
+        statement: &'static Statement,
+        args: Vec<Arg>,
+    ) -> Result<Vec<Row>, Error> {
+        let sql = statement.sql(self.engine());
+        let rows: sqlx::Result<Vec<Row>> = match &mut self.held {
+            Held::Postgres(held) => {
+                let rows = query!(sql, args).fetch_all(held.connection()).await?;
+                rows.iter().map(Row::of_postgres).collect()
+            }
+            Held::Sqlite(held) => {
+                let rows = query!(sql, args).fetch_all(held.connection()).await?;
+                rows.iter().map(Row::of_sqlite).collect()
+            }
+        };
+        Ok(rows?)
     }
 
     /// Returns all rows of a statement.
@@ -114,7 +119,7 @@ impl Session {
         statement: &'static Statement,
         args: Vec<Arg>,
     ) -> Result<Vec<T>, Error> {
-        let rows = on!(self, statement, args, fetch_all).into_iter();
+        let rows = self.rows(statement, args).await?.into_iter();
         rows.map(|row| row.read(statement)).collect()
     }
 
@@ -124,7 +129,7 @@ impl Session {
         statement: &'static Statement,
         args: Vec<Arg>,
     ) -> Result<Option<T>, Error> {
-        let rows = on!(self, statement, args, fetch_all).into_iter();
+        let rows = self.rows(statement, args).await?.into_iter();
         rows.map(|row| row.read(statement)).next().transpose()
     }
 

@@ -178,7 +178,9 @@ impl Repository {
         let bound = args![json_rows(wanted.iter().map(of_wanted))];
         let rows: Vec<FactsRow> = self.0.all(&FACTS, bound).await?;
         let mut known = Known::default();
-        rows.into_iter().for_each(|row| row.learn(&mut known));
+        for row in rows {
+            row.learn(&mut known);
+        }
         Ok(known)
     }
 }

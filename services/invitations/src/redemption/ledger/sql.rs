@@ -236,30 +236,30 @@ impl Repository {
             join_request: &change.join_request,
             next_try_time: change.next_try_time,
         });
-        let (changed, counted) = (args![json_rows(rows), now], args![uses_json(uses)]);
+        let (states, counts) = (args![json_rows(rows), now], args![uses_json(uses)]);
         let (moved, counted): (Vec<MovedRow>, u64) = match self.0.engine() {
             Engine::Postgres => {
-                let bound = [changed, counted, args![changes.len()]].concat();
+                let bound = [states, counts, args![changes.len()]].concat();
                 let rows: Vec<(Uuid, String, u64)> = self.0.all(&SETTLE, bound).await?;
                 let counted = rows.first().map_or(0, |(.., counted)| *counted);
                 let moved = rows.into_iter().map(|(id, user, _)| (id, user));
                 (moved.collect(), counted)
             }
             Engine::Sqlite => {
-                let moved: Vec<MovedRow> = self.0.all(&CHANGE_STATES, changed).await?;
+                let moved: Vec<MovedRow> = self.0.all(&CHANGE_STATES, states).await?;
                 if moved.len() < changes.len() {
                     return Ok(None);
                 }
-                (moved, self.0.run(&CHANGE_USES, counted).await?)
+                (moved, self.0.run(&CHANGE_USES, counts).await?)
             }
         };
         if moved.len() < changes.len() || counted < uses.len() as u64 {
             return Ok(None);
         }
-        let user = |user: &str| {
-            UserId::parse(user).map_err(|_| Error::corrupt("a user id does not parse"))
+        let parse = |text: &str| {
+            UserId::parse(text).map_err(|_| Error::corrupt("a user id does not parse"))
         };
-        let moved = moved.iter().map(|(id, text)| Ok((*id, user(text)?)));
+        let moved = moved.iter().map(|(id, text)| Ok((*id, parse(text)?)));
         moved.collect::<Result<_>>().map(Some)
     }
 
