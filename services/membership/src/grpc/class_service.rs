@@ -60,7 +60,8 @@ fn update(
     let mask = v.mask(request.update_mask.as_ref(), &["display_name", "labels"]);
     let class = v.required("class", request.class.as_ref())?;
     let name = v.take("class.name", ClassName::parse(&class.name));
-    Some((name?, (fields(v, &mask, class), class.etag.clone())))
+    let fields = fields(v, &mask, class);
+    Some((name?, (fields, class.etag.clone())))
 }
 
 fn fields(v: &mut Violations, mask: &Mask, class: &api::Class) -> ClassFields {
