@@ -89,8 +89,9 @@ impl Signer {
     #[must_use]
     pub fn jwk(&self, cap: Option<Scopes>) -> Value {
         let mut member = json!(self.jwk);
-        if let Some(cap) = cap {
-            member["homeroom_scopes"] = cap.iter().map(Scope::as_str).collect();
+        if let (Some(cap), Value::Object(fields)) = (cap, &mut member) {
+            let names = cap.iter().map(Scope::as_str).collect();
+            fields.insert("homeroom_scopes".to_owned(), names);
         }
         member
     }

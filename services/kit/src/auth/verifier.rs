@@ -163,7 +163,7 @@ impl Verifier {
         validation.validate_exp = false;
         validation.validate_aud = false;
         let decoded = jsonwebtoken::decode::<Claims>(token, &key.key, &validation);
-        let claims = decoded.map_err(cause_of)?.claims;
+        let claims = decoded.map_err(|error| cause_of(&error))?.claims;
         self.judge(&claims)?;
         if let Some(expected) = key.subject.filter(|subject| *subject != claims.sub) {
             let said = said(&claims.sub);
@@ -183,7 +183,7 @@ impl Verifier {
         }
         let claims: Claims = match insecure_decode_claims(token) {
             Ok(claims) => claims,
-            Err(error) => return cause_of(error),
+            Err(error) => return cause_of(&error),
         };
         if let Err(cause) = self.judge(&claims) {
             return cause;
@@ -232,10 +232,10 @@ impl Verifier {
 }
 
 /// Returns why the library refuses a token.
-fn cause_of(error: jsonwebtoken::errors::Error) -> Cause {
+fn cause_of(error: &jsonwebtoken::errors::Error) -> Cause {
     match error.kind() {
         ErrorKind::InvalidSignature => Cause::Signature,
-        _ => Cause::Claims(said(&error)),
+        _ => Cause::Claims(said(error)),
     }
 }
 
