@@ -10,7 +10,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use homeroom_invitations::limiter::Budgets;
 use homeroom_tests::{
-    Engine, Homeroom, databases::Databases, on_both_engines, redis_pair::RedisPair,
+    Engine, Homeroom, databases::Databases, on_both_engines, redis_servers::RedisPair,
 };
 
 use play::{Play, Scene};

@@ -9,7 +9,7 @@ pub mod postgres;
 pub mod probes;
 pub mod processes;
 pub mod raw;
-pub mod redis_pair;
+pub mod redis_servers;
 mod school;
 pub mod tcp_proxy;
 

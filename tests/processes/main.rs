@@ -5,9 +5,6 @@ mod crowd;
 mod durability;
 mod jwks_url;
 mod keys;
-#[path = "../../services/invitations/tests/limiter/masters.rs"]
-#[expect(dead_code, reason = "the limiter's own tests do more with it")]
-mod masters;
 mod migrations;
 mod redis_away;
 mod refusals;

@@ -16,7 +16,7 @@ use homeroom_kit::{
 use crate::{
     app::workers::Pauses,
     domain::public_url::PublicUrl,
-    limiter::{Budgets, fallback::REDIS_CALL_MAX_MILLIS, redis::RedisStore},
+    limiter::{Budgets, REDIS_CALL_MAX_MILLIS, redis::Redis},
     membership::MembershipClient,
 };
 
@@ -119,7 +119,7 @@ impl Config {
 
 fn parse_redis_url(text: &str) -> Result<String, &'static str> {
     let mut nodes = text.split(',').map(str::trim);
-    if nodes.all(RedisStore::check_url) {
+    if nodes.all(Redis::check_url) {
         Ok(text.to_owned())
     } else {
         Err(

@@ -35,8 +35,8 @@ use crate::{
         TokenHandlers, UserHandlers, redemption_service::RedemptionHandlers,
     },
     limiter::{
-        Limiter, fallback::GuardedLimiter, memory::MemoryLimiter, redis::RedisStore,
-        store::StoreAway,
+        Limiter,
+        redis::{Redis, StoreAway},
     },
     membership::{Membership, MembershipClient, MembershipUrlMalformed},
     redemption::{Redemptions, ledger::Ledger},
@@ -176,18 +176,17 @@ pub(crate) fn database_options() -> database::Options {
     }
 }
 
-fn limiter(config: &Config, dependencies: &Dependencies) -> Result<Arc<dyn Limiter>, StartError> {
+fn limiter(config: &Config, dependencies: &Dependencies) -> Result<Limiter, StartError> {
     let clock = Arc::clone(&dependencies.clock);
     let budgets = config.budgets.clone();
     let Some(url) = &config.redis_url else {
-        return Ok(Arc::new(MemoryLimiter::new(budgets, clock)));
+        return Ok(Limiter::in_process(budgets, clock));
     };
-    let mut redis = RedisStore::new(url, Arc::clone(&config.service.keys))?;
+    let mut redis = Redis::new(url, Arc::clone(&config.service.keys), config.redis_call_max)?;
     if config.limiter_follows_clock {
         redis = redis.with_test_clock(Arc::clone(&clock));
     }
-    let limiter = GuardedLimiter::new(redis, budgets, clock).with_call_max(config.redis_call_max);
-    Ok(Arc::new(limiter))
+    Ok(Limiter::on_redis(redis, budgets, clock))
 }
 
 #[cfg(test)]

@@ -17,29 +17,25 @@ mod addresses;
 mod budgets;
 #[path = "limiter/cluster.rs"]
 mod cluster;
-#[path = "limiter/failover.rs"]
-mod failover;
 #[path = "limiter/guards.rs"]
 mod guards;
-#[path = "limiter/loops.rs"]
-mod loops;
-#[path = "limiter/masters.rs"]
-mod masters;
-#[path = "limiter/redis.rs"]
-mod redis;
-#[path = "../../../tests/harness/redis_pair.rs"]
+#[path = "limiter/lost.rs"]
+mod lost;
+#[path = "../../../tests/harness/redis_servers.rs"]
 #[expect(
     unreachable_pub,
     dead_code,
     reason = "it is public in the tests' harness, which does more with it"
 )]
-mod redis_pair;
+mod redis_servers;
 #[path = "limiter/repeats.rs"]
 mod repeats;
 #[path = "limiter/retry.rs"]
 mod retry;
 #[path = "limiter/school.rs"]
 mod school;
+#[path = "limiter/shared.rs"]
+mod shared;
 #[path = "limiter/support.rs"]
 mod support;
 

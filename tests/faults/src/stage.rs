@@ -14,7 +14,7 @@ use homeroom_tests::{
     Claims, Clients, access_token, free_address,
     postgres::{Postgres, PostgresOptions},
     processes::{settings, write_keys},
-    redis_pair::RedisPair,
+    redis_servers::RedisPair,
     tcp_proxy::TcpProxy,
 };
 

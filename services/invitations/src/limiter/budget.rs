@@ -1,7 +1,5 @@
 //! The budgets for failures in each dimension: the defaults, their limits, and the rates made of them.
 
-use std::net::{IpAddr, Ipv6Addr};
-
 /// The number of microseconds in a second; all times and intervals of the limiter are in microseconds.
 pub(crate) const SECOND_MICROS: i64 = 1_000_000;
 /// One minute, in microseconds.
@@ -13,8 +11,6 @@ pub(crate) const DAY_MICROS: i64 = 24 * HOUR_MICROS;
 
 /// The time for which additions by first admissions last, from the first of them: one hour.
 pub(crate) const ADDRESS_ADMISSIONS_WINDOW_MICROS: i64 = HOUR_MICROS;
-/// The time for which short credentials queue after a guess budget was overspent: 24 hours.
-pub(crate) const GUARD_MICROS: i64 = DAY_MICROS;
 /// The slot in which attempts under way are counted: 30 seconds. An attempt counts for at most two slots.
 pub(crate) const IN_FLIGHT_SLOT_MICROS: i64 = 30 * SECOND_MICROS;
 /// The time after which an attempt under way counts as a failure that was not reported: one minute.
@@ -142,6 +138,7 @@ impl Budgets {
             rate: Rate::new(self.user_burst, self.user_hourly, HOUR_MICROS),
             daily: i64::from(self.user_daily.max(1)),
             repeats: self.address(),
+            refunds: i64::from(self.user_refunds_daily_max),
         }
     }
 
@@ -191,39 +188,26 @@ impl Rate {
     pub(crate) fn depth_micros(self) -> i64 {
         self.burst.saturating_mul(self.interval_micros)
     }
+
+    /// Returns the arrival after one more charge at `time`.
+    pub(crate) fn after(self, arrival: i64, time: i64) -> i64 {
+        arrival.max(time) + self.interval_micros
+    }
+
+    /// Returns the time until one more charge fits onto `arrival`; 0 or below means at once.
+    pub(crate) fn wait(self, arrival: i64, now: i64) -> i64 {
+        self.after(arrival, now) - now - self.depth_micros()
+    }
 }
 
-/// A user's budget: a rate and a daily cap of failures, and a rate of repeats, which are no failures.
+/// A user's budget: a rate and a daily cap of failures, a rate of repeats, which are no failures, and the changes of a
+/// day that are given back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct UserBudget {
     pub(crate) rate: Rate,
     pub(crate) daily: i64,
     pub(crate) repeats: Rate,
-}
-
-/// The group of addresses that shares one budget: an IPv4 address, or the /64 of an IPv6 address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct AddressGroup(IpAddr);
-
-/// The bits of an IPv6 address that identify the network of a site.
-const IPV6_NETWORK_MASK: u128 = u128::MAX << 64;
-
-impl AddressGroup {
-    /// Returns the group of `address`; an IPv4 address mapped into IPv6 counts as IPv4.
-    pub(crate) fn of(address: IpAddr) -> Self {
-        Self(match address.to_canonical() {
-            IpAddr::V4(address) => IpAddr::V4(address),
-            IpAddr::V6(address) => {
-                IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & IPV6_NETWORK_MASK))
-            }
-        })
-    }
-}
-
-impl std::fmt::Display for AddressGroup {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(formatter)
-    }
+    pub(crate) refunds: i64,
 }
 
 #[cfg(test)]
@@ -265,18 +249,6 @@ mod tests {
         ] {
             assert_eq!(budgets.organization(seats).burst, daily, "{seats:?} seats");
         }
-    }
-
-    #[test]
-    fn r10_ipv6_addresses_share_their_64_and_ipv4_stand_alone() {
-        let group = |text: &str| AddressGroup::of(text.parse().unwrap());
-        assert_eq!(
-            group("2001:db8:1:2::1"),
-            group("2001:db8:1:2:ffff:ffff:ffff:ffff")
-        );
-        assert_ne!(group("2001:db8:1:2::1"), group("2001:db8:1:3::1"));
-        assert_ne!(group("192.0.2.1"), group("192.0.2.2"));
-        assert_eq!(group("192.0.2.1"), group("::ffff:192.0.2.1"));
     }
 
     #[test]

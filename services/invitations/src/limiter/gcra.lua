@@ -1,74 +1,84 @@
--- The limiter's transitions. Mirrors state.rs and user_log.rs line by line; one conformance suite
--- holds both to it. One key a call, so that it runs on a Redis Cluster. Times are microseconds, below 2^53.
--- KEYS[1]  the subject's key
--- ARGV[1]  the operation;  ARGV[2]  the time, in tests only: empty means Redis's own
+-- The limiter's counters. Mirrors state.rs and user_log.rs; one conformance suite holds both to it. One key a call, so
+-- that it runs on a Redis Cluster. Times are microseconds, below 2^53. redis.rs defines DAY, UNDER_WAY, WINDOW, SLOT.
+-- KEYS[1]  the counter's key
+-- ARGV     the kind of counter; the step; the time, in tests only: empty means Redis's own; the mark and the effect of
+--          a step that settles; the numbers of the counter's limit
 -- Replies  {allowed, count, retry_micros, mark, settled}
-local key = KEYS[1]
-local operation = ARGV[1]
-local now = tonumber(ARGV[2])
+local key, kind, step = KEYS[1], ARGV[1], ARGV[2]
+local now, mark, effect = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 if not now then
   local time = redis.call('TIME')
   now = tonumber(time[1]) * 1000000 + tonumber(time[2])
 end
 
-local function argument(index)
-  return tonumber(ARGV[index + 2])
+local function limit(index)
+  return tonumber(ARGV[index + 5])
 end
 
 local function load()
   local numbers = {}
-  local text = redis.call('GET', key)
-  if text then
-    for number in string.gmatch(text, '%-?%d+') do
-      numbers[#numbers + 1] = tonumber(number)
-    end
+  for number in string.gmatch(redis.call('GET', key) or '', '%-?%d+') do
+    numbers[#numbers + 1] = tonumber(number)
   end
   return numbers
 end
 
--- Keeps the state for as long as it says anything; then the key goes by itself.
-local function save(numbers, life)
-  if life <= 0 then
-    redis.call('DEL', key)
-    return
-  end
+-- No state says anything a day after its last step; then the key goes by itself.
+local function save(numbers)
   local parts = {}
   for index, number in ipairs(numbers) do
     parts[index] = string.format('%.0f', number)
   end
-  redis.call('SET', key, table.concat(parts, ' '), 'PX', string.format('%.0f', math.ceil(life / 1000)))
+  redis.call('SET', key, table.concat(parts, ' '), 'PX', DAY / 1000)
 end
 
--- Where the last of the numbers from first on stands that equals mark.
-local function find(numbers, first, mark)
-  for index = #numbers, first, -1 do
-    if numbers[index] == mark then
-      return index
-    end
+-- The GCRA of the limit whose burst is the number at this index, and whose interval is the next one.
+local function rate(index)
+  local burst, interval = limit(index), limit(index + 1)
+  local self = {burst = burst, interval = interval, depth = burst * interval}
+  function self.after(arrival, time)
+    return math.max(arrival, time) + interval
   end
+  -- How long until one more charge fits; not above 0: at once.
+  function self.wait(arrival)
+    return self.after(arrival, now) - now - self.depth
+  end
+  return self
+end
+
+local function refused(wait)
+  return {0, 0, math.max(wait, 1), 0, 0}
+end
+
+if step == 'clear' then
+  redis.call('DEL', key)
+  return {1, 0, 0, 0, 0}
 end
 
 -- A user: since when effects count, effects, the last first admission, when repeats are paid off, and from the fifth on
 -- pairs of the time of a failure within a day, oldest first, negative: under way, and its guess.
-local ENTRIES = 5
-local REPEATS = 4
+local ENTRIES, REPEATS = 5, 4
 
-local function load_user(day, under_way)
+local function is_settled(entry)
+  return entry > 0 or math.abs(math.abs(entry) - now) >= UNDER_WAY
+end
+
+local function load_user()
   local state = load()
   local log = {state[1] or 0, state[2] or 0, state[3] or 0, state[4] or 0}
-  if now >= log[1] + day or log[1] > now then
+  if now >= log[1] + DAY or log[1] > now then
     log[1], log[2] = 0, 0
   end
-  if now >= log[3] + day or log[3] > now then
+  if now >= log[3] + DAY or log[3] > now then
     log[3] = 0
   end
   for index = ENTRIES, #state, 2 do
     local entry = state[index]
     local time = math.abs(entry)
-    if entry > 0 or math.abs(time - now) >= under_way then
+    if is_settled(entry) then
       time = math.min(time, now)
     end
-    if time > now - day then
+    if time > now - DAY then
       log[#log + 1] = entry > 0 and time or -time
       log[#log + 1] = state[index + 1]
     end
@@ -76,32 +86,18 @@ local function load_user(day, under_way)
   return log
 end
 
-local function save_user(log, day)
-  local last = #log >= ENTRIES and math.abs(log[#log - 1]) or 0
-  save(log, math.max(last, log[1], log[3]) + day - now)
-end
-
--- Where the last failure under way of this mark and guess stands.
-local function find_under_way(log, mark, guess)
-  for index = #log - 1, ENTRIES, -2 do
-    if log[index] == -mark and log[index + 1] == guess then
-      return index
-    end
-  end
-end
-
 -- How long until one more failure fits onto those of times; not above 0: at once.
-local function wait_of_user(times, burst, interval, daily, day)
+local function wait_of_user(times, failures, daily)
   local forgotten_at = now
   local first = 1
   while true do
-    local oldest = times[first] and times[first] + day
+    local oldest = times[first] and times[first] + DAY
     if #times - first + 1 < daily then
       local arrival = 0
       for index = first, #times do
-        arrival = math.max(arrival, times[index]) + interval
+        arrival = failures.after(arrival, times[index])
       end
-      local passes_at = math.max(forgotten_at, arrival + interval - burst * interval)
+      local passes_at = math.max(forgotten_at, arrival + failures.interval - failures.depth)
       if not oldest or passes_at <= oldest then
         return passes_at - now
       end
@@ -111,66 +107,59 @@ local function wait_of_user(times, burst, interval, daily, day)
   end
 end
 
--- Counts a repeat. Whether it may go on, how many before it are not paid off, and how long until one may.
-local function repeat_user(log, burst, interval)
-  local depth = burst * interval
-  log[REPEATS] = math.min(log[REPEATS], now + depth)
-  local before = math.ceil(math.max(log[REPEATS] - now, 0) / interval)
-  local arrival = math.max(log[REPEATS], now) + interval
-  local wait = arrival - now - depth
-  if wait > 0 then
-    return 0, before, wait
-  end
-  log[REPEATS] = arrival
-  return 1, before, 0
-end
-
-if operation == 'charge_user' then
-  local day, under_way, burst, interval, daily = argument(1), argument(2), argument(3), argument(4), argument(5)
-  local guess, repeats_burst, repeats_interval = argument(6), argument(7), argument(8)
-  local log = load_user(day, under_way)
+local function charge_user(log, failures, repeats, daily, guess)
   local all, settled, known = {}, {}, false
   for index = ENTRIES, #log, 2 do
-    local time = math.abs(log[index])
-    if log[index] > 0 or math.abs(time - now) >= under_way then
-      settled[#settled + 1] = math.min(time, now)
+    local time = math.min(math.abs(log[index]), now)
+    all[#all + 1] = time
+    if is_settled(log[index]) then
+      settled[#settled + 1] = time
     end
-    all[#all + 1] = math.min(time, now)
     known = known or (guess ~= 0 and log[index + 1] == guess)
   end
-  local reply
+  local reply, polls = {1, 0, 0, 0, 0}, 0
   if known then
-    local allowed, before, wait = repeat_user(log, repeats_burst, repeats_interval)
+    -- No value reaches further, so a larger one means that the clock was set back.
+    log[REPEATS] = math.min(log[REPEATS], now + repeats.depth)
     -- Who presses a few times is no poller.
-    local polls = math.max(before - burst, 0)
-    reply = {allowed, #all + polls, wait, 0, #settled + polls}
-  elseif wait_of_user(all, burst, interval, daily, day) > 0 then
-    local retry = wait_of_user(settled, burst, interval, daily, day)
-    reply = {0, #all, math.max(retry, 1), 0, #settled}
+    polls = math.max(math.ceil(math.max(log[REPEATS] - now, 0) / repeats.interval) - failures.burst, 0)
+    local wait = repeats.wait(log[REPEATS])
+    if wait > 0 then
+      reply = refused(wait)
+    else
+      log[REPEATS] = repeats.after(log[REPEATS], now)
+    end
+  elseif wait_of_user(all, failures, daily) > 0 then
+    reply = refused(wait_of_user(settled, failures, daily))
   else
     log[#log + 1] = -now
     log[#log + 1] = guess
-    reply = {1, #all, 0, now, #settled}
+    reply[4] = now
   end
-  -- Saved also when refused: what a clock set back made of it must stay.
-  save_user(log, day)
+  reply[2], reply[5] = #all + polls, #settled + polls
   return reply
 end
 
-if operation == 'refund_user' then
-  local day, under_way, mark, guess = argument(1), argument(2), argument(3), argument(4)
-  local repeats_interval, effect, effects_max = argument(5), argument(6), argument(7)
-  local log = load_user(day, under_way)
-  local given_back = effect == 0 or log[2] < effects_max
+-- Where the last failure under way of this mark and guess stands.
+local function find_under_way(log, guess)
+  for index = #log - 1, ENTRIES, -2 do
+    if log[index] == -mark and log[index + 1] == guess then
+      return index
+    end
+  end
+end
+
+local function refund_user(log, repeats, refunds, guess)
+  local given_back = effect == 0 or log[2] < refunds
   if effect ~= 0 and given_back then
     if log[2] == 0 then
       log[1] = now
     end
     log[2] = log[2] + 1
   end
-  local index = find_under_way(log, mark, guess)
+  local index = find_under_way(log, guess)
   if mark == 0 then
-    log[REPEATS] = math.max(log[REPEATS] - repeats_interval, 0)
+    log[REPEATS] = math.max(log[REPEATS] - repeats.interval, 0)
   elseif index and given_back then
     table.remove(log, index + 1)
     table.remove(log, index)
@@ -188,39 +177,37 @@ if operation == 'refund_user' then
   if is_first then
     log[3] = now
   end
-  save_user(log, day)
-  return {given_back and 1 or 0, is_first and 1 or 0, 0, 0, 0}
+  return {1, is_first and 1 or 0, 0, 0, 0}
 end
 
-if operation == 'keep_user' then
-  local day, under_way, mark, guess = argument(1), argument(2), argument(3), argument(4)
-  local log = load_user(day, under_way)
-  local index = find_under_way(log, mark, guess)
-  if index then
-    log[index] = mark
+if kind == 'user' then
+  local failures, repeats, daily, refunds, guess = rate(1), rate(3), limit(5), limit(6), limit(7)
+  local log = load_user()
+  local reply = {1, 0, 0, 0, 0}
+  if step == 'charge' then
+    reply = charge_user(log, failures, repeats, daily, guess)
+  elseif step == 'refund' then
+    reply = refund_user(log, repeats, refunds, guess)
+  elseif step == 'keep' then
+    local index = find_under_way(log, guess)
+    if index then
+      log[index] = mark
+    end
   end
-  save_user(log, day)
-  return {1, 0, 0, 0, 0}
-end
-
-if operation == 'clear_user' then
-  redis.call('DEL', key)
-  return {1, 0, 0, 0, 0}
+  -- Saved also when refused: what a clock set back made of it must stay.
+  save(log)
+  return reply
 end
 
 -- A bucket: theoretical arrival time of what is settled; start of the window of additions, additions, additions
 -- spent; from the fifth on the times of charges under way, negative where additions pay.
-local bucket_operations = {
-  charge_bucket = true, peek_bucket = true, refund_bucket = true, keep_bucket = true, add_to_bucket = true,
-}
-if bucket_operations[operation] then
+if kind == 'bucket' then
   local HOLDS = 5
-  local window, under_way, burst, interval = argument(1), argument(2), argument(3), argument(4)
-  local depth = burst * interval
+  local charges, additions_max = rate(1), limit(3)
   local state = load()
   local arrival, start = state[1] or 0, state[2] or 0
   local added, spent = state[3] or 0, state[4] or 0
-  local over = now >= start + window or start > now
+  local over = now >= start + WINDOW or start > now
   if over then
     start, added, spent = 0, 0, 0
   end
@@ -229,140 +216,108 @@ if bucket_operations[operation] then
     local hold = state[index]
     if hold > 0 or not over then
       -- What is never settled stays charged.
-      if math.abs(math.abs(hold) - now) < under_way then
+      if math.abs(math.abs(hold) - now) < UNDER_WAY then
         holds[#holds + 1] = hold
       elseif hold > 0 then
-        arrival = math.max(arrival, math.min(hold, now)) + interval
+        arrival = charges.after(arrival, math.min(hold, now))
       end
     end
   end
-  arrival = math.min(arrival, now + depth)
+  arrival = math.min(arrival, now + charges.depth)
 
-  local function arrival_with_holds()
-    local result = arrival
+  local function charge()
+    local with_holds, gives_back = arrival, false
     for _, hold in ipairs(holds) do
       if hold > 0 then
-        result = math.max(result, math.min(hold, now)) + interval
+        with_holds = charges.after(with_holds, math.min(hold, now))
+      else
+        gives_back = true
       end
     end
-    return result
+    local is_spent = charges.wait(with_holds) > 0
+    if is_spent and spent >= added then
+      return refused(gives_back and 0 or charges.wait(arrival))
+    end
+    local time = is_spent and -now or now
+    if step == 'charge' then
+      spent = spent + (is_spent and 1 or 0)
+      holds[#holds + 1] = time
+    elseif step == 'spend' then
+      arrival = charges.after(arrival, now)
+    end
+    return {1, 0, 0, time, 0}
   end
 
-  local function wait(from)
-    return math.max(from, now) + interval - now - depth
-  end
-
-  local function wait_once_settled()
-    for _, hold in ipairs(holds) do
-      if hold < 0 then
-        return 0
+  local function release()
+    for index = #holds, 1, -1 do
+      if holds[index] == mark then
+        table.remove(holds, index)
+        return true
       end
     end
-    return wait(arrival)
   end
 
   local reply = {1, 0, 0, 0, 0}
-  if operation == 'charge_bucket' then
-    local held = argument(5) == 1
-    local mark
-    if wait(arrival_with_holds()) <= 0 then
-      mark = now
-    elseif spent < added then
-      spent = spent + 1
-      mark = -now
-    end
-    if not mark then
-      reply = {0, 0, math.max(wait_once_settled(), 1), 0, 0}
-    else
-      if held then
-        holds[#holds + 1] = mark
-      elseif mark > 0 then
-        arrival = math.max(arrival, now) + interval
-      end
-      reply[4] = mark
-    end
-  elseif operation == 'peek_bucket' then
-    if wait(arrival_with_holds()) > 0 and spent >= added then
-      reply = {0, 0, math.max(wait_once_settled(), 1), 0, 0}
-    end
-  elseif operation == 'add_to_bucket' then
-    local most = argument(5)
+  if step == 'charge' or step == 'spend' or step == 'peek' then
+    reply = charge()
+  elseif step == 'add' then
     if added == 0 then
       start = now
     end
-    added = math.min(added + 1, most)
-    reply[2] = added
-  else
-    local mark = argument(5)
-    local index = find(holds, 1, mark)
-    if index then
-      table.remove(holds, index)
-      if operation == 'refund_bucket' and mark < 0 then
-        spent = math.max(0, spent - 1)
-      elseif operation == 'keep_bucket' and mark > 0 then
-        arrival = math.max(arrival, math.min(mark, now)) + interval
-      end
+    added = math.min(added + 1, additions_max)
+  elseif release() then
+    if step == 'refund' and mark < 0 then
+      spent = math.max(0, spent - 1)
+    elseif step == 'keep' and mark > 0 then
+      arrival = charges.after(arrival, math.min(mark, now))
     end
-  end
-  local life = math.max(arrival_with_holds() - now, added > 0 and start + window - now or 0)
-  if #holds > 0 then
-    life = math.max(life, under_way)
   end
   local numbers = {arrival, start, added, spent}
   for _, hold in ipairs(holds) do
     numbers[#numbers + 1] = hold
   end
-  save(numbers, life)
+  save(numbers)
   return reply
 end
 
 -- A guard: theoretical arrival time of failures; guarded until; slot, attempts under way in it and in the one before.
-local guard_operations = {enter_guard = true, peek_guard = true, leave_guard = true, keep_guard = true}
-if guard_operations[operation] then
+if kind == 'guard' then
+  local failures, in_flight_max = rate(1), limit(3)
   local state = load()
-  local arrival, guarded_until = state[1] or 0, state[2] or 0
+  local arrival, guarded_until = math.min(state[1] or 0, now + DAY), math.min(state[2] or 0, now + DAY)
   local slot, current, previous = state[3] or 0, state[4] or 0, state[5] or 0
-  local guard, slot_length = argument(1), argument(2)
-  arrival = math.min(arrival, now + guard)
-  guarded_until = math.min(guarded_until, now + guard)
-  local slot_now = math.floor(now / slot_length)
+  local slot_now = math.floor(now / SLOT)
   if slot_now == slot + 1 then
     slot, current, previous = slot_now, 0, current
   elseif slot_now ~= slot then
     slot, current, previous = slot_now, 0, 0
   end
-  local reply
-  if operation == 'enter_guard' then
-    local most = argument(3)
-    local open = guarded_until <= now and current + previous < most
+  local closed = guarded_until > now
+  local reply = {1, 0, 0, 0, 0}
+  if step == 'charge' then
+    local many = current + previous >= in_flight_max
+    reply = {1, (closed or many) and 1 or 0, 0, slot, 0}
     current = current + 1
-    reply = {open and 1 or 0, 0, 0, slot, 0}
-  elseif operation == 'peek_guard' then
-    reply = {guarded_until <= now and 1 or 0, 0, 0, 0, 0}
+  elseif step == 'peek' then
+    reply[2] = closed and 1 or 0
   else
-    local mark = argument(3)
     if mark == slot then
       current = math.max(0, current - 1)
     elseif mark + 1 == slot then
       previous = math.max(0, previous - 1)
     end
-    local raised = 0
-    if operation == 'keep_guard' then
-      local burst, interval = argument(4), argument(5)
-      arrival = math.min(arrival, now + burst * interval)
-      local next_arrival = math.max(arrival, now) + interval
-      if next_arrival - now - burst * interval <= 0 then
-        arrival = next_arrival
+    if step == 'keep' then
+      arrival = math.min(arrival, now + failures.depth)
+      if failures.wait(arrival) <= 0 then
+        arrival = failures.after(arrival, now)
       else
-        raised = guarded_until <= now and 1 or 0
-        guarded_until = now + guard
+        guarded_until = now + DAY
+        reply[2] = closed and 0 or 1
       end
     end
-    reply = {1, raised, 0, 0, 0}
   end
-  local under_way = current + previous > 0 and 2 * slot_length or 0
-  save({arrival, guarded_until, slot, current, previous}, math.max(arrival - now, guarded_until - now, under_way))
+  save({arrival, guarded_until, slot, current, previous})
   return reply
 end
 
-return redis.error_reply('ERR unknown limiter operation')
+return redis.error_reply('ERR unknown counter')

@@ -1,21 +1,16 @@
-//! The limiter's state in the process, for a single process, and for times when Redis is unreachable.
+//! The limiter's counters in the process, for a single process, and for times when Redis is unreachable.
 
-use std::{
-    convert::identity,
-    sync::{Mutex, PoisonError},
-};
+use std::sync::{Mutex, PoisonError};
 
-use async_trait::async_trait;
-use homeroom_api::ids::UserId;
+use hashlink::LruCache;
 use homeroom_kit::clock::{SharedClock, micros};
 
 use super::{
-    Attempt, Budgets, GuessScope, Issuer, Limiter, Settlement, Verdict,
-    budget::Rate,
-    budgeted::BudgetedLimiter,
-    recent::Recent,
-    state::{Bucket, Guard, Reply, UserLog},
-    store::{Command, Operation, Store, StoreAway, Subject},
+    attempt::GuessScope,
+    budget::DAY_MICROS,
+    counter::{Counter, Reply, Step},
+    state::{Bucket, Guard},
+    user_log::UserLog,
 };
 
 /// The maximum number of users whose failures one process remembers; the least recently touched one is forgotten first.
@@ -25,174 +20,119 @@ pub const BUCKETS_MAX: usize = 100_000;
 /// The maximum number of organizations whose guards one process remembers, likewise.
 pub const GUARDS_MAX: usize = 20_000;
 
-/// A limiter that keeps its state in the process.
+/// The states of counters by name, each with the time of its last step, in the order of these times.
+type States<S> = LruCache<(&'static str, String), (i64, S)>;
+
+/// The counters. Those of one kind cannot displace those of another.
 #[derive(Debug)]
-pub struct MemoryLimiter(BudgetedLimiter<MemoryStore>);
-
-impl MemoryLimiter {
-    /// Returns a limiter with `budgets`, using `clock`, for at most [`USERS_MAX`], [`BUCKETS_MAX`] and [`GUARDS_MAX`]
-    /// subjects.
-    #[must_use]
-    pub fn new(budgets: Budgets, clock: SharedClock) -> Self {
-        let store = MemoryStore::new(clock);
-        Self(BudgetedLimiter::new(store, budgets, Issuer::Primary))
-    }
-}
-
-#[async_trait]
-impl Limiter for MemoryLimiter {
-    async fn charge(&self, attempts: &[Attempt]) -> Vec<Verdict> {
-        self.0.charge(attempts).await.map_or_else(never, identity)
-    }
-
-    async fn guarded(&self, scopes: &[GuessScope]) -> Vec<bool> {
-        self.0.guarded(scopes).await.map_or_else(never, identity)
-    }
-
-    async fn clear(&self, user: &UserId) -> bool {
-        self.0.clear(user).await.is_ok()
-    }
-
-    async fn settle(&self, settlements: Vec<Settlement>) -> Vec<GuessScope> {
-        self.0
-            .settle(settlements)
-            .await
-            .map_or_else(never, identity)
-    }
-}
-
-/// Returns an empty list; it is never used, because the process's own memory always answers.
-fn never<T>(_: StoreAway) -> Vec<T> {
-    Vec::new()
-}
-
-/// The state, by subject. Subjects of one kind cannot displace those of another.
-#[derive(Debug)]
-pub(crate) struct MemoryStore {
+pub(crate) struct Memory {
     clock: SharedClock,
     tables: Mutex<Tables>,
 }
 
 #[derive(Debug)]
 struct Tables {
-    users: Recent<Subject, UserLog>,
-    buckets: Recent<Subject, Bucket>,
-    guards: Recent<Subject, Guard>,
+    users: States<UserLog>,
+    buckets: States<Bucket>,
+    guards: States<Guard>,
     /// The guard of the whole service. It is kept apart, so that no number of organizations displaces it.
     service: Guard,
 }
 
-impl MemoryStore {
+impl Memory {
     pub(crate) fn new(clock: SharedClock) -> Self {
-        Self::bounded(clock, USERS_MAX, BUCKETS_MAX, GUARDS_MAX)
-    }
-
-    fn bounded(clock: SharedClock, users: usize, buckets: usize, guards: usize) -> Self {
+        let tables = Tables {
+            users: LruCache::new(USERS_MAX),
+            buckets: LruCache::new(BUCKETS_MAX),
+            guards: LruCache::new(GUARDS_MAX),
+            service: Guard::default(),
+        };
         Self {
             clock,
-            tables: Mutex::new(Tables {
-                users: Recent::new(users),
-                buckets: Recent::new(buckets),
-                guards: Recent::new(guards),
-                service: Guard::default(),
-            }),
+            tables: Mutex::new(tables),
         }
     }
-}
 
-#[async_trait]
-impl Store for MemoryStore {
-    async fn run(&self, commands: &[Command]) -> Result<Vec<Reply>, StoreAway> {
+    pub(crate) fn run(&self, counter: &Counter, step: Step) -> Reply {
         let now = micros(self.clock.now());
         let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(commands
-            .iter()
-            .map(|command| tables.run(command, now))
-            .collect())
+        let name = counter.name();
+        match counter {
+            Counter::User { guess, budget, .. } => change(&mut tables.users, name, now, |log| {
+                log.step(step, *guess, *budget, now)
+            }),
+            Counter::Address {
+                rate,
+                additions_max,
+                ..
+            } => change(&mut tables.buckets, name, now, |bucket| {
+                bucket.step(step, *rate, *additions_max, now)
+            }),
+            Counter::CallingService { rate, .. } => {
+                change(&mut tables.buckets, name, now, |bucket| {
+                    bucket.step(step, *rate, 0, now)
+                })
+            }
+            Counter::Guard {
+                scope,
+                rate,
+                in_flight_max,
+            } => {
+                let step = |guard: &mut Guard| guard.step(step, *rate, *in_flight_max, now);
+                match scope {
+                    GuessScope::Service => step(&mut tables.service),
+                    GuessScope::Organization(_) => change(&mut tables.guards, name, now, step),
+                }
+            }
+        }
     }
 }
 
-impl Tables {
-    fn run(&mut self, command: &Command, now: i64) -> Reply {
-        let subject = &command.subject;
-        match command.operation {
-            Operation::ChargeUser { guess, budget } => {
-                self.user(subject, now, |log| log.charge(guess, budget, now))
-            }
-            Operation::RefundUser {
-                mark,
-                guess,
-                repeats,
-                effect,
-                effects_max,
-            } => self.user(subject, now, |log| {
-                log.refund((mark, guess), repeats, effect, effects_max, now)
-            }),
-            Operation::KeepUser { mark, guess } => {
-                self.user(subject, now, |log| log.keep((mark, guess), now))
-            }
-            Operation::ClearUser => self.user(subject, now, |log| {
-                *log = UserLog::default();
-                Reply::DONE
-            }),
-            Operation::ChargeBucket { rate, held } => {
-                self.bucket(subject, rate, now, |bucket| bucket.charge(rate, held, now))
-            }
-            Operation::PeekBucket(rate) => {
-                self.bucket(subject, rate, now, |bucket| bucket.peek(rate, now))
-            }
-            Operation::RefundBucket { mark, rate } => {
-                self.bucket(subject, rate, now, |bucket| bucket.refund(mark, rate, now))
-            }
-            Operation::KeepBucket { mark, rate } => {
-                self.bucket(subject, rate, now, |bucket| bucket.keep(mark, rate, now))
-            }
-            Operation::AddToBucket { most, rate } => {
-                self.bucket(subject, rate, now, |bucket| bucket.add(most, rate, now))
-            }
-            Operation::EnterGuard { in_flight_max } => {
-                self.guard(subject, now, |guard| guard.enter(in_flight_max, now))
-            }
-            Operation::PeekGuard => self.guard(subject, now, |guard| guard.peek(now)),
-            Operation::LeaveGuard { mark } => {
-                self.guard(subject, now, |guard| guard.leave(mark, now))
-            }
-            Operation::KeepGuard { mark, rate } => {
-                self.guard(subject, now, |guard| guard.keep(mark, rate, now))
-            }
+/// Changes one state, and forgets those that were not touched for a day: they have no effect any more.
+fn change<S: Default, R>(
+    states: &mut States<S>,
+    name: (&'static str, String),
+    now: i64,
+    step: impl FnOnce(&mut S) -> R,
+) -> R {
+    while let Some((_, (touched, _))) = states.iter().next()
+        && touched + DAY_MICROS <= now
+    {
+        states.remove_lru();
+    }
+    let (_, mut state) = states.remove(&name).unwrap_or_default();
+    let reply = step(&mut state);
+    states.insert(name, (now, state));
+    reply
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn touch(states: &mut States<()>, user: u32, now: i64) {
+        change(states, ("user", user.to_string()), now, |()| ());
+    }
+
+    fn users(states: &States<()>) -> Vec<&str> {
+        states.iter().map(|((_, user), _)| user.as_str()).collect()
+    }
+
+    #[test]
+    fn r10_memory_holds_its_maximum_and_then_forgets_what_was_touched_longest_ago() {
+        let mut states = States::new(2);
+        for user in [1, 2, 1, 3] {
+            touch(&mut states, user, 0);
         }
+        assert_eq!(users(&states), ["1", "3"]);
     }
 
-    fn user(
-        &mut self,
-        subject: &Subject,
-        now: i64,
-        act: impl FnOnce(&mut UserLog) -> Reply,
-    ) -> Reply {
-        self.users.change(subject, now, act, UserLog::expires)
-    }
-
-    fn bucket(
-        &mut self,
-        subject: &Subject,
-        rate: Rate,
-        now: i64,
-        act: impl FnOnce(&mut Bucket) -> Reply,
-    ) -> Reply {
-        self.buckets
-            .change(subject, now, act, |bucket| bucket.expires(rate, now))
-    }
-
-    fn guard(
-        &mut self,
-        subject: &Subject,
-        now: i64,
-        act: impl FnOnce(&mut Guard) -> Reply,
-    ) -> Reply {
-        if *subject == Subject::Service {
-            return act(&mut self.service);
+    #[test]
+    fn r10_memory_forgets_what_was_not_touched_for_a_day() {
+        let mut states = States::new(10);
+        for (user, now) in [(1, 0), (2, 1), (3, DAY_MICROS)] {
+            touch(&mut states, user, now);
         }
-        self.guards
-            .change(subject, now, act, |guard| guard.expires(now))
+        assert_eq!(users(&states), ["2", "3"]);
     }
 }

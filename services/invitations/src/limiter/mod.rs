@@ -1,8 +1,8 @@
 //! The redemption limiter (R10): a school behind one address gets in, a guesser does not.
 //!
 //! **Charge first, give back after.** Every attempt is charged before its credential is looked up. The charge is given
-//! back ([`Settlement::GiveBack`]) if the credential turns out to be usable and the person eligible (admitted, queued,
-//! already a member, or no seats). Any other end is a failure: it stays charged and is kept ([`Settlement::Keep`]). So
+//! back ([`End::GiveBack`]) if the credential turns out to be usable and the person eligible (admitted, queued,
+//! already a member, or no seats). Any other end is a failure: it stays charged and is kept ([`End::Keep`]). So
 //! parallel guesses gain nothing.
 //!
 //! # The rule
@@ -57,247 +57,192 @@
 //! service, is looked at too, and the longest wait is reported.
 //!
 //! # Round trips
-//! There is one before the answer for every user who has not failed twice recently: all their dimensions are one
-//! pipeline. From the third failure on, a second one asks the address (with one key for each script, the address cannot
+//! There is one before the answer for every user who has not failed twice recently: all their counters are asked at
+//! once. From the third failure on, a second one asks the address (with one key for each script, the address cannot
 //! know whose attempt it charges, and a tentative charge would let a class under way refuse its own stragglers), and a
 //! third takes back the charges of a refused attempt. A short credential that was matched, of a user who is not vouched
 //! for, asks the guards that its attempt did not ask. After the answer one settles, and first admissions add to
 //! addresses in another. Each script has one key, so all of it runs on a Redis Cluster.
 //!
 //! # Redis unreachable
-//! [`fallback::GuardedLimiter`] gives each call 50 ms, stops asking after 5 errors in a row and decides in the process
+//! [`Limiter`] gives each call 50 ms, stops asking after 5 errors in a row and decides in the process
 //! with half the budgets (a user's burst stays whole); meanwhile all short credentials queue. Receipts of Redis that
 //! cannot be given back simply age; a guard's attempts under way age in a minute. A Redis Cluster counts as unreachable
-//! as a whole if one of an attempt's keys cannot be asked. `link.rs` connects anew when a server has been demoted or
-//! does not answer.
+//! as a whole if one of an attempt's keys cannot be asked. `link.rs` connects anew after each failure, because a server
+//! may have been demoted.
 //!
 //! If Redis loses its data (flushed, killed, promoted too early), it is gone: each time, a user has all failures of the
 //! day anew.
 
-mod attempt_commands;
+mod attempt;
 pub mod breaker;
 pub mod budget;
-pub mod budgeted;
-pub mod fallback;
+mod charges;
+mod counter;
 mod link;
 pub mod memory;
-mod recent;
 pub mod redis;
 pub mod settings;
 mod state;
-pub mod store;
 mod user_log;
 mod verdict;
 
-use std::{fmt, net::IpAddr, time::Duration};
+use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
-use homeroom_api::{
-    common::v1::ErrorReason,
-    ids::{OrganizationId, UserId},
-};
-use homeroom_kit::Error;
+use homeroom_api::ids::UserId;
+use homeroom_kit::clock::SharedClock;
+use tokio::time::timeout;
 
+pub use attempt::{Attempt, Dimension, Effect, End, GuessHash, GuessScope, Refused};
 pub use budget::Budgets;
-use budget::{AddressGroup, Rate};
-pub use user_log::Effect;
+pub use charges::Receipt;
 
-/// The hash by which a user's attempt is recognized: a keyed hash of what was typed and claimed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct GuessHash(i64);
+use breaker::Breaker;
+use budget::FALLBACK_BUDGET_DIVISOR;
+use charges::{Charges, Store};
+use memory::Memory;
+use redis::{Redis, StoreAway};
 
-impl GuessHash {
-    /// The hash of an attempt that is never recognized.
-    pub const NONE: Self = Self(0);
+/// The maximum time that one call waits for Redis, in milliseconds.
+pub const REDIS_CALL_MAX_MILLIS: u64 = 50;
+/// Gauge: 1 while this process considers the limiter's Redis unreachable, otherwise 0.
+pub const LIMITER_REDIS_AWAY: &str = "homeroom_limiter_redis_away";
 
-    /// Returns the first 52 bits of `mac`, which Redis's scripts hold exactly; two guesses of a user do not collide.
-    #[must_use]
-    pub fn of(mac: [u8; 32]) -> Self {
-        let first = u64::from_be_bytes(mac.first_chunk().copied().unwrap_or_default());
-        Self(i64::try_from(first >> 12).unwrap_or(i64::MAX).max(1))
-    }
-}
-
-/// One attempt to redeem or preview a credential.
-#[derive(Debug, Clone)]
-pub struct Attempt {
-    /// The user who would be admitted.
-    pub user: UserId,
-    /// The hash by which the guess is recognized.
-    pub guess: GuessHash,
-    /// The address of the person's device, if the caller may forward it.
-    pub address: Option<IpAddr>,
-    /// The organization that the attempt names, by prefix or in the request.
-    pub organization: Option<OrganizationId>,
-    /// True if the typed text may also open an invitation that names no organization: it is a guess of both kinds.
-    pub may_name_none: bool,
-    /// That organization's seats, if known: its limit, or the seats used if it has none.
-    pub organization_seats: Option<u32>,
-    /// The calling service, as the subject of its token.
-    pub calling_service: String,
-    /// True if the platform vouches for the user.
-    pub vouched: bool,
-}
-
-/// The budget by which an attempt was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Dimension {
-    /// The user's failures.
-    User,
-    /// The failures from the user's address.
-    Address,
-    /// All attempts of the calling service.
-    CallingService,
-}
-
-impl Dimension {
-    /// Returns the error for the caller: `TOO_MANY_ATTEMPTS` with `RetryInfo` and `QuotaFailure`.
-    #[must_use]
-    pub fn refusal(self, retry_after: Duration) -> Error {
-        let (subject, description) = match self {
-            Self::User => ("user", "Too many failed attempts by this user."),
-            Self::Address => ("address", "Too many failed attempts from this address."),
-            Self::CallingService => (
-                "calling-service",
-                "Too many attempts by this calling service.",
-            ),
-        };
-        let seconds = retry_after.as_secs();
-        Error::new(
-            ErrorReason::TooManyAttempts,
-            format!("{description} Try again in {seconds} seconds."),
-        )
-        .quota(subject, description)
-        .retry_after(retry_after)
-    }
-}
-
-/// The answer to one attempt.
-#[derive(Debug)]
-pub enum Verdict {
-    /// The attempt may go on.
-    Allowed {
-        /// The receipt, to settle once the attempt's end is known.
-        receipt: Receipt,
-        /// True if there are many guesses: a short credential leads to the queue now, a long one proceeds.
-        guess_guarded: bool,
-    },
-    /// The attempt may not go on, and was charged nothing.
-    Refused {
-        /// The budget that is spent.
-        dimension: Dimension,
-        /// The time until an attempt passes, in whole seconds, rounded up; see the module's documentation.
-        retry_after: Duration,
-    },
-}
-
-/// The scope of a guard: the guesses that it counts, and the short credentials that queue when it closes.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum GuessScope {
-    /// Guesses that name this organization.
-    Organization(OrganizationId),
-    /// Guesses that name none.
-    Service,
-}
-
-/// The charges of an attempt; settled at most once, because it cannot be copied.
-#[derive(Debug)]
-pub struct Receipt {
-    issuer: Issuer,
-    user: UserId,
-    guess: GuessHash,
-    /// The mark of the user's charge; 0 for a repeat, which costs the user nothing.
-    user_mark: i64,
-    address: Option<AddressGroup>,
-    /// The mark of the address's charge, if it was charged.
-    address_mark: Option<i64>,
-    guesses: Vec<Guess>,
-}
-
-impl Receipt {
-    /// Returns true if the user has made this guess before, and so pays nothing for it.
-    #[must_use]
-    pub const fn is_repeat(&self) -> bool {
-        self.user_mark == 0
-    }
-}
-
-/// The possible guess of an attempt: it is under way in one guard.
-#[derive(Debug)]
-struct Guess {
-    scope: GuessScope,
-    rate: Rate,
-    mark: i64,
-}
-
-/// The limiter that a receipt belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Issuer {
-    Primary,
-    Fallback,
-}
-
-/// The end of an attempt.
-#[derive(Debug)]
-pub enum Settlement {
-    /// The credential was usable and the person eligible: it was no guess.
-    GiveBack {
-        /// The attempt's receipt.
-        receipt: Receipt,
-        /// The effect of the attempt: it decides whether the attempt adds to the address, and whether it counts toward
-        /// the user's [`Budgets::user_refunds_daily_max`].
-        effect: Effect,
-    },
-    /// The attempt failed. The user and the address stay charged. The guard of its guesses counts it now; the guard of
-    /// an organization counts neither repeats nor what was found.
-    Keep {
-        /// The attempt's receipt.
-        receipt: Receipt,
-        /// True if an invitation in use refused the person: whoever named it did not guess.
-        found: bool,
-    },
-}
-
-/// Limits attempts (R10). It never fails: an implementation falls back on stricter rules instead.
+/// Limits attempts (R10), with its state in Redis or in the process. It never fails: while Redis is unreachable, this
+/// process decides with a fraction of the budgets, and short credentials queue. So they are never admitted unguarded, no
+/// class is locked out, and the service stays ready.
 ///
-/// Implementations keep these promises (`tests/limiter.rs` checks them):
-/// - attempts of one slice are charged in its order;
+/// Over both stores these promises hold (`tests/limiter.rs` checks them):
 /// - settling gives back exactly what was charged, except for a user's changes beyond
 ///   [`Budgets::user_refunds_daily_max`];
 /// - a charge that is not settled within a minute stays (user, address) or is forgotten (guards);
 /// - a refusal's wait is exact: once all attempts under way are given back, an attempt after it passes, and one a
 ///   second earlier does not;
 /// - all state expires by itself and is bounded.
-#[async_trait]
-pub trait Limiter: Send + Sync + fmt::Debug {
+#[derive(Debug)]
+pub struct Limiter {
+    shared: Option<Shared>,
+    process: Charges,
+}
+
+/// Redis, which several processes share, with a time limit and a circuit breaker.
+#[derive(Debug)]
+struct Shared {
+    charges: Charges,
+    breaker: Breaker,
+    call_max: Duration,
+}
+
+impl Limiter {
+    /// Returns a limiter that keeps its state in the process.
+    #[must_use]
+    pub fn in_process(budgets: Budgets, clock: SharedClock) -> Self {
+        Self {
+            shared: None,
+            process: Charges::new(Store::Memory(Memory::new(clock)), budgets),
+        }
+    }
+
+    /// Returns a limiter that keeps its state in Redis, and in the process by `clock` while Redis is unreachable.
+    #[must_use]
+    pub fn on_redis(redis: Redis, budgets: Budgets, clock: SharedClock) -> Self {
+        let divided = budgets.divided_by(FALLBACK_BUDGET_DIVISOR);
+        let call_max = redis.call_max;
+        Self {
+            shared: Some(Shared {
+                charges: Charges::new(Store::Redis(redis), budgets),
+                breaker: Breaker::default(),
+                call_max,
+            }),
+            ..Self::in_process(divided, clock)
+        }
+    }
+
+    /// Returns true if Redis is considered unreachable now.
+    #[must_use]
+    pub fn redis_is_away(&self) -> bool {
+        let shared = self.shared.as_ref();
+        shared.is_some_and(|shared| shared.breaker.is_open())
+    }
+
     /// Charges each attempt and returns one verdict for each, in order.
-    async fn charge(&self, attempts: &[Attempt]) -> Vec<Verdict>;
+    pub async fn charge(&self, attempts: &[Attempt]) -> Vec<Result<Receipt, Refused>> {
+        if let Some(shared) = &self.shared
+            && let Some(verdicts) = shared.ask(shared.charges.charge(attempts)).await
+        {
+            return verdicts;
+        }
+        // The process's own memory always answers.
+        let mut verdicts = self.process.charge(attempts).await.unwrap_or_default();
+        if self.shared.is_some() {
+            for receipt in verdicts.iter_mut().flatten() {
+                receipt.guess_guarded = true;
+            }
+        }
+        verdicts
+    }
 
     /// Returns for each scope whether its guard is closed, so that short credentials queue. It is asked once a
     /// credential was matched, whatever its attempt named. True while this is unknown.
-    async fn guarded(&self, scopes: &[GuessScope]) -> Vec<bool>;
+    pub async fn guarded(&self, scopes: &[GuessScope]) -> Vec<bool> {
+        let answer = match &self.shared {
+            Some(shared) => shared.ask(shared.charges.guarded(scopes)).await,
+            None => self.process.guarded(scopes).await.ok(),
+        };
+        answer.unwrap_or_else(|| vec![true; scopes.len()])
+    }
 
-    /// Forgets the state of a user's attempts, except those under way. Returns false while the store does not answer.
-    async fn clear(&self, user: &UserId) -> bool;
+    /// Forgets the state of a user's attempts, except those under way. Returns false while Redis does not answer.
+    pub async fn clear(&self, user: &UserId) -> bool {
+        let cleared = match &self.shared {
+            Some(shared) => shared.ask(shared.charges.clear(user)).await.is_some(),
+            None => true,
+        };
+        self.process.clear(user).await.is_ok() && cleared
+    }
 
     /// Settles attempts whose end is known. Returns the guards that this closed, so that their owners can be notified;
     /// each closing is reported once. It runs after the caller has been answered.
-    async fn settle(&self, settlements: Vec<Settlement>) -> Vec<GuessScope>;
+    pub async fn settle(&self, ended: Vec<(Receipt, End)>) -> Vec<GuessScope> {
+        let (in_redis, here): (Vec<_>, Vec<_>) =
+            ended.into_iter().partition(|(receipt, _)| receipt.in_redis);
+        let closed_here = self.process.settle(here).await.unwrap_or_default();
+        match &self.shared {
+            None => closed_here,
+            Some(_) if in_redis.is_empty() => Vec::new(),
+            // Without Redis all guards count as closed, so a guard that closes in the process is not reported.
+            Some(shared) => {
+                let closed = shared.ask(shared.charges.settle(in_redis)).await;
+                closed.unwrap_or_default()
+            }
+        }
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn r10_a_refusal_tells_when_to_come_back() {
-        let error = Dimension::User.refusal(Duration::from_mins(12));
-        assert_eq!(error.reason(), ErrorReason::TooManyAttempts);
-        assert_eq!(error.retry_delay(), Some(Duration::from_mins(12)));
-        assert!(
-            error.message().contains("720 seconds"),
-            "{}",
-            error.message()
-        );
+impl Shared {
+    /// Runs a call to Redis unless the breaker is open. Returns nothing if Redis is unreachable.
+    async fn ask<T>(&self, call: impl Future<Output = Result<T, StoreAway>>) -> Option<T> {
+        if !self.breaker.lets_through(Instant::now()) {
+            return None;
+        }
+        let answer = timeout(self.call_max, call)
+            .await
+            .unwrap_or_else(|_| Err(StoreAway(format!("no answer within {:?}", self.call_max))));
+        let changed = self.breaker.record(answer.is_ok(), Instant::now());
+        let is_away = self.breaker.is_open();
+        metrics::gauge!(LIMITER_REDIS_AWAY).set(if is_away { 1.0 } else { 0.0 });
+        match &answer {
+            Ok(_) if changed => tracing::info!("the limiter's Redis is back"),
+            Ok(_) => {}
+            Err(error) if changed => tracing::warn!(
+                %error,
+                "the limiter's Redis is away: limiting in this process, short credentials queue"
+            ),
+            Err(error) => tracing::debug!(%error, "a call to the limiter's Redis failed"),
+        }
+        if answer.is_err() {
+            self.charges.renew_connection();
+        }
+        answer.ok()
     }
 }

@@ -3,21 +3,10 @@
 //! Redis.
 
 use super::{
-    GuessHash,
-    budget::{DAY_MICROS, Rate, UNDER_WAY_MICROS, UserBudget},
-    state::Reply,
+    attempt::{Effect, GuessHash},
+    budget::{DAY_MICROS, UNDER_WAY_MICROS, UserBudget},
+    counter::{Reply, Step},
 };
-
-/// The change made by an attempt whose charge is given back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Effect {
-    /// It changed nothing: the person was a member already, no seat was free, or a part of the service did not answer.
-    Nothing,
-    /// It filed a request, which waits for approval.
-    Filed,
-    /// It admitted the person.
-    Admitted,
-}
 
 /// One failure, or an attempt under way that may become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +40,27 @@ pub(crate) struct UserLog {
 }
 
 impl UserLog {
+    /// Takes a step of an attempt with this guess. The mark of a charge is its time.
+    pub(crate) fn step(
+        &mut self,
+        step: Step,
+        guess: GuessHash,
+        budget: UserBudget,
+        now: i64,
+    ) -> Reply {
+        self.forget(now);
+        match step {
+            Step::Charge => return self.charge(guess, budget, now),
+            Step::Refund { mark, effect } => {
+                return self.refund((mark, guess), effect, budget, now);
+            }
+            Step::Keep { mark } => self.settle((mark, guess)),
+            Step::Clear => *self = Self::default(),
+            Step::Spend | Step::Peek | Step::Add => {}
+        }
+        Reply::DONE
+    }
+
     fn forget(&mut self, now: i64) {
         for entry in &mut self.entries {
             // Attempts under way keep their time, by which they are found, unless the clock was set far back.
@@ -67,9 +77,8 @@ impl UserLog {
         }
     }
 
-    /// Charges one attempt; the mark is its time. A guess that is among the failures is a repeat, and is not charged.
-    pub(crate) fn charge(&mut self, guess: GuessHash, budget: UserBudget, now: i64) -> Reply {
-        self.forget(now);
+    /// Charges one attempt. A guess that is among the failures is a repeat, and is not charged.
+    fn charge(&mut self, guess: GuessHash, budget: UserBudget, now: i64) -> Reply {
         let times = |settled_only: bool| -> Vec<i64> {
             let entries = self.entries.iter();
             entries
@@ -83,7 +92,7 @@ impl UserLog {
         // A user who presses a few times is not polling.
         let mut polls = 0;
         let answer = if is_known {
-            let (before, answer) = self.repeat(budget.repeats, now);
+            let (before, answer) = self.repeat(budget, now);
             polls = (before - budget.rate.burst).max(0);
             answer
         } else if wait(&all, budget, now) > 0 {
@@ -107,54 +116,48 @@ impl UserLog {
     }
 
     /// Counts a repeat. Returns the number of earlier repeats that are not paid off, and the reply.
-    fn repeat(&mut self, rate: Rate, now: i64) -> (i64, Reply) {
+    fn repeat(&mut self, budget: UserBudget, now: i64) -> (i64, Reply) {
+        let rate = budget.repeats;
         // No value reaches further, so a larger one means that the clock was set back.
         self.repeats = self.repeats.min(now + rate.depth_micros());
-        let before = (self.repeats - now).max(0);
-        let arrival = self.repeats.max(now) + rate.interval_micros;
-        let wait = arrival - now - rate.depth_micros();
+        let before = (self.repeats - now).max(0) + rate.interval_micros - 1;
+        let wait = rate.wait(self.repeats, now);
         let answer = if wait > 0 {
             Reply::refused(wait)
         } else {
-            self.repeats = arrival;
+            self.repeats = rate.after(self.repeats, now);
             Reply::DONE
         };
-        (
-            (before + rate.interval_micros - 1) / rate.interval_micros,
-            answer,
-        )
+        (before / rate.interval_micros, answer)
     }
 
-    /// Removes the attempt of `charge`, its mark and guess, unless it changed something and `effects_max` attempts of
-    /// today did so before. An attempt that changed something was no failure: its guess is no longer recognized as a
-    /// repeat. The count is 1 if it is the user's first admission of 24 hours.
-    pub(crate) fn refund(
+    /// Removes the attempt of `charge`, its mark and guess, unless it changed something and as many attempts of today
+    /// did so before as the budget gives back. An attempt that changed something was no failure: its guess is no longer
+    /// recognized as a repeat. The count is 1 if it is the user's first admission of 24 hours.
+    fn refund(
         &mut self,
         charge: (i64, GuessHash),
-        repeats: Rate,
         effect: Effect,
-        effects_max: i64,
+        budget: UserBudget,
         now: i64,
     ) -> Reply {
-        self.forget(now);
         let (mark, guess) = charge;
-        let given_back = effect == Effect::Nothing || self.effects < effects_max;
-        if effect != Effect::Nothing && given_back {
+        let has_effect = effect != Effect::Nothing;
+        let given_back = !has_effect || self.effects < budget.refunds;
+        if has_effect && given_back {
             if self.effects == 0 {
                 self.effects_since = now;
             }
             self.effects += 1;
         }
         if mark == 0 {
-            self.repeats -= repeats.interval_micros.min(self.repeats);
-        } else if given_back {
-            if let Some(index) = self.under_way(charge) {
-                self.entries.remove(index);
-            }
-        } else {
+            self.repeats = (self.repeats - budget.repeats.interval_micros).max(0);
+        } else if !given_back {
             self.settle(charge);
+        } else if let Some(index) = self.under_way(charge) {
+            self.entries.remove(index);
         }
-        if effect != Effect::Nothing {
+        if has_effect {
             let known = self.entries.iter_mut().filter(|entry| entry.guess == guess);
             known.for_each(|entry| entry.guess = GuessHash::NONE);
         }
@@ -162,18 +165,7 @@ impl UserLog {
         if is_first {
             self.admitted = now;
         }
-        Reply {
-            allowed: given_back,
-            count: i64::from(is_first),
-            ..Reply::DONE
-        }
-    }
-
-    /// Records that the attempt of `charge`, its mark and guess, is a failure.
-    pub(crate) fn keep(&mut self, charge: (i64, GuessHash), now: i64) -> Reply {
-        self.forget(now);
-        self.settle(charge);
-        Reply::DONE
+        Reply::counted(i64::from(is_first))
     }
 
     fn settle(&mut self, charge: (i64, GuessHash)) {
@@ -188,12 +180,6 @@ impl UserLog {
             .iter()
             .rposition(|entry| entry.time == mark && entry.guess == guess && !entry.settled)
     }
-
-    /// Returns the time from which this log has no effect.
-    pub(crate) fn expires(&self) -> i64 {
-        let last = self.entries.last().map_or(0, |entry| entry.time);
-        last.max(self.effects_since).max(self.admitted) + DAY_MICROS
-    }
 }
 
 fn count(times: &[i64]) -> i64 {
@@ -203,7 +189,7 @@ fn count(times: &[i64]) -> i64 {
 /// Returns the time after `now` until one more failure fits onto those of `times`, oldest first; 0 or below means at
 /// once. Failures are forgotten after 24 hours, and the hour's GCRA is computed from the remaining ones.
 fn wait(times: &[i64], budget: UserBudget, now: i64) -> i64 {
-    let interval = budget.rate.interval_micros;
+    let rate = budget.rate;
     let mut forgotten_at = now;
     let mut left = times;
     loop {
@@ -211,8 +197,8 @@ fn wait(times: &[i64], budget: UserBudget, now: i64) -> i64 {
         if count(left) < budget.daily {
             let arrival = left
                 .iter()
-                .fold(0, |arrival: i64, time| arrival.max(*time) + interval);
-            let passes_at = forgotten_at.max(arrival + interval - budget.rate.depth_micros());
+                .fold(0, |arrival, time| rate.after(arrival, *time));
+            let passes_at = forgotten_at.max(arrival + rate.interval_micros - rate.depth_micros());
             if oldest.is_none_or(|oldest| passes_at <= oldest) {
                 return passes_at - now;
             }

@@ -20,30 +20,6 @@ use crate::{
     store::LimiterDecision,
 };
 
-/// An attempt that was charged and may go on.
-#[derive(Debug)]
-pub(super) struct Charged {
-    pub(super) receipt: Receipt,
-    /// True if short credentials lead to the queue for now.
-    pub(super) guess_guarded: bool,
-}
-
-impl Charged {
-    /// Returns true if the user has made this guess before, and so pays nothing for it.
-    pub(super) const fn is_repeat(&self) -> bool {
-        self.receipt.is_repeat()
-    }
-
-    /// Returns the limiter's decision, for the log.
-    pub(super) const fn decision(&self) -> LimiterDecision {
-        if self.guess_guarded {
-            LimiterDecision::Guarded
-        } else {
-            LimiterDecision::Allowed
-        }
-    }
-}
-
 /// The progress of an attempt.
 pub(super) enum Stage {
     /// Nothing is reserved for it.
@@ -65,7 +41,8 @@ pub(super) enum Stage {
 pub(super) struct InFlight {
     pub(super) attempt: Attempt,
     pub(super) stage: Stage,
-    pub(super) charged: Option<Charged>,
+    /// The receipt of its charge, until that is settled.
+    pub(super) receipt: Option<Receipt>,
     /// The decision of the limiter.
     pub(super) limiter_decision: LimiterDecision,
     /// The invitation that was matched last.
@@ -80,7 +57,7 @@ impl InFlight {
         Self {
             attempt,
             stage: Stage::Fresh,
-            charged: None,
+            receipt: None,
             limiter_decision: LimiterDecision::Allowed,
             matched: None,
             since: now,

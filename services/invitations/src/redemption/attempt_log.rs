@@ -12,7 +12,6 @@ use std::{
 use chrono::{DateTime, Utc};
 use homeroom_api::{common::v1::ErrorReason, ids::UserId, names::Place};
 use homeroom_kit::{
-    Error,
     batching::{Batcher, Limits},
     random::new_id_at,
 };
@@ -25,7 +24,6 @@ use super::{
 use crate::{
     app::audit::printable,
     domain::{invitation::Invitation, redemption::Outcome},
-    limiter::Dimension,
     store::{self, LimiterDecision, OrganizationProfile, RefusedAttempt, Store},
 };
 
@@ -56,15 +54,6 @@ pub(super) struct Refusal<'attempt> {
     pub(super) is_repeat: bool,
     /// The invitation, if the credential matches a usable one.
     pub(super) matched: Option<&'attempt Invitation>,
-}
-
-/// Returns the log's decision for a limiter's refusal.
-pub(super) const fn refused_by(dimension: Dimension) -> LimiterDecision {
-    match dimension {
-        Dimension::User => LimiterDecision::RefusedUser,
-        Dimension::Address => LimiterDecision::RefusedAddress,
-        Dimension::CallingService => LimiterDecision::RefusedCallingService,
-    }
 }
 
 /// The limits by which attempts form batches.
@@ -269,9 +258,6 @@ fn certain_organization<'profiles>(
         _ => None,
     }
 }
-
-/// A refusal by the limiter: its decision, and the error for the caller.
-pub(super) type Overcharged = (LimiterDecision, Error);
 
 #[cfg(test)]
 #[path = "attempt_log_tests.rs"]

@@ -9,49 +9,37 @@ use homeroom_api::{
     membership::v1::Permission,
     names::Place,
 };
-use homeroom_kit::{Result, outbox::NewEvent};
+use homeroom_kit::{Error, Result, outbox::NewEvent};
 
 use super::{
     Redemptions,
-    attempt::Charged,
-    attempt_log::{Overcharged, refused_by},
     ledger::MatchedInvitation,
     look_up::{Profiles, limited},
     request::Attempt,
 };
 use crate::{
     domain::{invitation::Policy, redemption::Outcome},
-    limiter::{Effect, GuessScope, Settlement, Verdict},
+    limiter::{Dimension, Effect, End, GuessScope, Receipt, Refused},
+    store::LimiterDecision,
 };
 
 impl Redemptions {
-    /// Charges each attempt, all in one round trip. Attempts that may not go on get `TOO_MANY_ATTEMPTS`.
+    /// Charges each attempt, all at once. Attempts that may not go on get `TOO_MANY_ATTEMPTS` and the decision for the
+    /// log.
     pub(super) async fn charge(
         &self,
         attempts: &[&Attempt],
         profiles: &Profiles,
-    ) -> Vec<std::result::Result<Charged, Overcharged>> {
+    ) -> Vec<std::result::Result<Receipt, (LimiterDecision, Error)>> {
         let attempts: Vec<_> = attempts
             .iter()
             .map(|attempt| limited(attempt, profiles, &self.keys))
             .collect();
-        self.limiter
-            .charge(&attempts)
-            .await
+        let refusal = |refused: Refused| (refused_by(refused.dimension), refused.error());
+        let verdicts = self.limiter.charge(&attempts).await;
+        verdicts
             .into_iter()
-            .map(|verdict| match verdict {
-                Verdict::Allowed {
-                    receipt,
-                    guess_guarded,
-                } => Ok(Charged {
-                    receipt,
-                    guess_guarded,
-                }),
-                Verdict::Refused {
-                    dimension,
-                    retry_after,
-                } => Err((refused_by(dimension), dimension.refusal(retry_after))),
-            })
+            .map(|verdict| verdict.map_err(refusal))
             .collect()
     }
 
@@ -63,18 +51,17 @@ impl Redemptions {
         attempts: &[&Attempt],
         found: &[Option<&MatchedInvitation>],
     ) -> Vec<bool> {
-        let scope_of = |attempt: &Attempt, found: Option<&MatchedInvitation>| {
-            let invitation = &found?.row.invitation;
-            let asks = Policy::of(invitation.kind).short
-                && !attempt.facts.vouched
-                && !attempt.facts.guess_guarded;
-            let organization = invitation.place.organization();
-            asks.then(|| GuessScope::Organization(organization.clone()))
-        };
         let own: Vec<Option<GuessScope>> = attempts
             .iter()
             .zip(found)
-            .map(|(attempt, found)| scope_of(attempt, *found))
+            .map(|(attempt, found)| {
+                let invitation = &found.as_ref()?.row.invitation;
+                let asks = Policy::of(invitation.kind).short
+                    && !attempt.facts.vouched
+                    && !attempt.facts.guess_guarded;
+                let organization = invitation.place.organization();
+                asks.then(|| GuessScope::Organization(organization.clone()))
+            })
             .collect();
         let mut scopes: Vec<GuessScope> = Vec::new();
         for scope in own.iter().flatten() {
@@ -86,43 +73,29 @@ impl Redemptions {
             return vec![false; own.len()];
         }
         scopes.push(GuessScope::Service);
-        let guarded = self.limiter.guarded(&scopes).await;
-        let closed: Vec<&GuessScope> = scopes
-            .iter()
-            .zip(guarded)
-            .filter_map(|(scope, guarded)| guarded.then_some(scope))
-            .collect();
+        let mut guarded = self.limiter.guarded(&scopes).await.into_iter();
+        scopes.retain(|_| guarded.next().unwrap_or(true));
+        let everywhere = scopes.contains(&GuessScope::Service);
         own.iter()
             .map(|own| {
-                let everywhere = closed.contains(&&GuessScope::Service);
                 own.as_ref()
-                    .is_some_and(|own| everywhere || closed.contains(&own))
+                    .is_some_and(|own| everywhere || scopes.contains(own))
             })
             .collect()
     }
 
     /// Reports to the limiter how attempts ended, in a task that shutdown waits for.
-    pub(super) fn settle_charged(self: &Arc<Self>, ended: Vec<(Charged, Outcome)>) {
+    pub(super) fn settle_charged(self: &Arc<Self>, ended: Vec<(Receipt, Outcome)>) {
         if ended.is_empty() {
             return;
         }
         let redemptions = Arc::clone(self);
         self.writes.spawn(async move {
-            let settlements = ended
+            let ended = ended
                 .into_iter()
-                .map(|(Charged { receipt, .. }, outcome)| {
-                    if outcome.refunds() {
-                        Settlement::GiveBack {
-                            receipt,
-                            effect: effect_of(outcome),
-                        }
-                    } else {
-                        let found = outcome != Outcome::Refused(ErrorReason::CodeNotUsable);
-                        Settlement::Keep { receipt, found }
-                    }
-                })
+                .map(|(receipt, outcome)| (receipt, end_of(outcome)))
                 .collect();
-            for closed in redemptions.limiter.settle(settlements).await {
+            for closed in redemptions.limiter.settle(ended).await {
                 redemptions.tell_of_guessing(closed).await;
             }
         });
@@ -176,11 +149,32 @@ impl Redemptions {
     }
 }
 
-/// Returns the effect of an attempt with this outcome.
-fn effect_of(outcome: Outcome) -> Effect {
+/// Returns the end, for the limiter, of an attempt with this outcome.
+fn end_of(outcome: Outcome) -> End {
     match outcome {
-        Outcome::Admitted => Effect::Admitted,
-        Outcome::PendingApproval => Effect::Filed,
-        Outcome::AlreadyMember | Outcome::Refused(_) => Effect::Nothing,
+        Outcome::Admitted => End::GiveBack(Effect::Admitted),
+        Outcome::PendingApproval => End::GiveBack(Effect::Filed),
+        _ if outcome.refunds() => End::GiveBack(Effect::Nothing),
+        _ => End::Keep {
+            found: outcome != Outcome::Refused(ErrorReason::CodeNotUsable),
+        },
+    }
+}
+
+/// Returns the limiter's decision about an attempt that may go on, for the log.
+pub(super) const fn decision_of(receipt: &Receipt) -> LimiterDecision {
+    if receipt.guess_guarded {
+        LimiterDecision::Guarded
+    } else {
+        LimiterDecision::Allowed
+    }
+}
+
+/// Returns the log's decision for a limiter's refusal.
+const fn refused_by(dimension: Dimension) -> LimiterDecision {
+    match dimension {
+        Dimension::User => LimiterDecision::RefusedUser,
+        Dimension::Address => LimiterDecision::RefusedAddress,
+        Dimension::CallingService => LimiterDecision::RefusedCallingService,
     }
 }

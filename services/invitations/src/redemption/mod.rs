@@ -55,7 +55,7 @@ pub struct Redemptions {
     /// The membership service.
     pub membership: Arc<dyn Membership>,
     /// The redemption limiter.
-    pub limiter: Arc<dyn Limiter>,
+    pub limiter: Limiter,
     /// The keys of look-ups.
     pub keys: Arc<KeyRing>,
     /// The writes under way.
@@ -70,7 +70,7 @@ impl Redemptions {
     pub fn new(
         ledger: Ledger,
         membership: Arc<dyn Membership>,
-        limiter: Arc<dyn Limiter>,
+        limiter: Limiter,
         keys: Arc<KeyRing>,
         writes: Writes,
     ) -> Self {

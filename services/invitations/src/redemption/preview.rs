@@ -11,6 +11,7 @@ use super::{
     Redemptions,
     attempt::is_decision,
     attempt_log::Refusal,
+    charge::decision_of,
     ledger::{MatchedInvitation, Redemption, Route, UseKey, next_step, reservation},
     look_up::{NamedOrganizations, Profiles},
     redeem::ROUNDS_MAX,
@@ -51,20 +52,20 @@ impl Redemptions {
             .await
             .pop()
             .ok_or_else(|| Error::internal("an attempt was not charged"))?;
-        let charged = match charged {
-            Ok(charged) => charged,
+        let receipt = match charged {
+            Ok(receipt) => receipt,
             Err((decision, error)) => {
                 self.log_preview(&attempt, &profiles, (decision, false), error.reason(), None);
                 return Err(error);
             }
         };
-        attempt.facts.guess_guarded = charged.guess_guarded;
+        attempt.facts.guess_guarded = receipt.guess_guarded;
         let mut matched = None;
         let previewed = self
             .preview_charged(caller, &attempt, &profiles, &mut matched)
             .await;
         if let Err(error) = &previewed {
-            let decision = (charged.decision(), charged.is_repeat());
+            let decision = (decision_of(&receipt), receipt.is_repeat);
             let matched = matched.as_ref();
             self.log_preview(&attempt, &profiles, decision, error.reason(), matched);
         }
@@ -76,7 +77,7 @@ impl Redemptions {
             },
             Err(error) => Outcome::Refused(error.reason()),
         };
-        self.settle_charged(vec![(charged, outcome)]);
+        self.settle_charged(vec![(receipt, outcome)]);
         previewed
     }
 

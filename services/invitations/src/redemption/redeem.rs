@@ -11,8 +11,9 @@ use uuid::Uuid;
 
 use super::{
     Redemptions,
-    attempt::{Charged, InFlight, Stage},
+    attempt::{InFlight, Stage},
     attempt_log::Refusal,
+    charge::decision_of,
     each::together_or_each,
     ledger::{
         AttachRequest, MatchedInvitation, Redemption, RedemptionRequest, ReserveRequest, Reserved,
@@ -138,10 +139,10 @@ impl Redemptions {
         let verdicts = self.charge(&fresh, profiles).await;
         for (one, verdict) in all.iter_mut().filter(|one| one.is_fresh()).zip(verdicts) {
             match verdict {
-                Ok(charged) => {
-                    one.limiter_decision = charged.decision();
-                    one.attempt.facts.guess_guarded = charged.guess_guarded;
-                    one.charged = Some(charged);
+                Ok(receipt) => {
+                    one.limiter_decision = decision_of(&receipt);
+                    one.attempt.facts.guess_guarded = receipt.guess_guarded;
+                    one.receipt = Some(receipt);
                 }
                 Err((decision, error)) => {
                     one.limiter_decision = decision;
@@ -342,7 +343,10 @@ impl Redemptions {
                 preview: false,
                 reason: one.refusal_to_log()?,
                 limiter_decision: one.limiter_decision,
-                is_repeat: one.charged.as_ref().is_some_and(Charged::is_repeat),
+                is_repeat: one
+                    .receipt
+                    .as_ref()
+                    .is_some_and(|receipt| receipt.is_repeat),
                 matched: one.matched.as_ref().map(|matched| &matched.row.invitation),
             })
         });
@@ -352,7 +356,7 @@ impl Redemptions {
     /// Reports to the limiter how the attempts ended, after the answer.
     fn give_charges_back(self: &Arc<Self>, all: &mut [InFlight]) {
         let ended = all.iter_mut().filter_map(|one| {
-            let charged = one.charged.take()?;
+            let receipt = one.receipt.take()?;
             let outcome = match &one.stage {
                 Stage::Answered(result) => match &**result {
                     Ok(redeemed) => redeemed.outcome,
@@ -361,7 +365,7 @@ impl Redemptions {
                 Stage::Refused(error) => Outcome::Refused(error.reason()),
                 _ => Outcome::Refused(ErrorReason::MembershipUnavailable),
             };
-            Some((charged, outcome))
+            Some((receipt, outcome))
         });
         self.settle_charged(ended.collect());
     }

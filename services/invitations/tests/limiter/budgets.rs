@@ -4,338 +4,220 @@ use futures::future::join_all;
 use homeroom_invitations::limiter::{Attempt, Budgets, Dimension, Effect};
 
 use super::support::{
-    AttemptWith as _, Bench, Form, over_every_form, seconds, user, without_user_limit,
+    AttemptWith as _, BY_ADDRESS, BY_USER, Bench, DAY, FAILED, Form, HOUR, MINUTE, SCHOOL,
+    over_every_form, user, without_user_limit,
 };
 
-const MINUTE: i64 = 60;
-const HOUR: i64 = 60 * MINUTE;
-const DAY: i64 = 24 * HOUR;
-const SCHOOL: &str = "203.0.113.7";
+/// The number of failures that an address allows at once.
+const ADDRESS: usize = 30;
 
 over_every_form!(
     r10_a_user_fails_five_times_at_once_and_not_six,
-    r10_a_user_regains_one_failure_each_twelve_minutes,
-    r10_a_user_fails_twenty_times_in_any_24_hours,
     r10_parallel_guesses_buy_nothing,
     r10_what_is_given_back_is_restored_exactly,
-    r10_giving_back_is_exact_whatever_came_between,
     r10_an_address_refuses_nobody_before_the_fourth_failure,
     r10_a_users_third_failure_is_the_first_that_its_address_pays,
-    r10_an_address_regains_one_failure_each_two_minutes,
     r10_a_refused_attempt_costs_nothing,
     r10_the_addresss_charge_is_given_back,
-    r10_a_64_of_ipv6_is_one_address,
     r10_each_first_admission_adds_one_failure_to_its_address,
     r10_first_admissions_add_at_most_three_hundred,
+    r10_a_user_adds_to_one_address_once_in_24_hours,
+    r10_the_fifty_first_change_of_a_day_stays_charged,
     r10_a_calling_service_is_limited_when_configured,
     r10_a_clock_set_back_locks_nobody_out,
+    r10_a_cleared_user_begins_anew,
 );
 
-fn default_bench(form: Form) -> Bench {
-    Bench::new(form, Budgets::default())
-}
-
 async fn r10_a_user_fails_five_times_at_once_and_not_six(form: Form) {
-    let bench = default_bench(form);
+    let bench = Bench::with_defaults(form).await;
     bench.fail(&user("eve"), 5).await;
-    assert_eq!(
-        bench.charge(&user("eve")).await.refusal(),
-        (Dimension::User, 12 * 60)
-    );
+    assert_eq!(bench.refusal(&user("eve")).await, BY_USER);
     // vouched for or not
-    assert_eq!(
-        bench.charge(&user("eve").vouched()).await.refusal(),
-        (Dimension::User, 12 * 60)
-    );
-    assert!(bench.charge(&user("another")).await.is_allowed());
-}
-
-async fn r10_a_user_regains_one_failure_each_twelve_minutes(form: Form) {
-    let bench = default_bench(form);
-    bench.fail(&user("eve"), 5).await;
-    for _ in 0..3 {
-        bench.advance(seconds(12 * MINUTE - 1));
-        assert_eq!(
-            bench.charge(&user("eve")).await.refusal(),
-            (Dimension::User, 1)
-        );
-        bench.advance(seconds(1));
-        bench.fail(&user("eve"), 1).await;
-        assert_eq!(
-            bench.charge(&user("eve")).await.refusal(),
-            (Dimension::User, 12 * 60)
-        );
-    }
-    // a user who waited has the whole burst again
-    bench.advance(seconds(HOUR));
-    bench.fail(&user("eve"), 5).await;
-    assert!(!bench.charge(&user("eve")).await.is_allowed());
-}
-
-async fn r10_a_user_fails_twenty_times_in_any_24_hours(form: Form) {
-    // given a user who fails as early as the hour's budget allows: 5 at once, 15 at 12 minutes each
-    let bench = default_bench(form);
-    bench.fail(&user("eve"), 5).await;
-    for _ in 0..15 {
-        bench.advance(seconds(12 * MINUTE));
-        bench.fail(&user("eve"), 1).await;
-    }
-    bench.advance(seconds(HOUR));
-    // when 4 hours have passed, then the first failure must be 24 hours old
-    assert_eq!(
-        bench.charge(&user("eve")).await.refusal(),
-        (Dimension::User, 20 * 3600)
-    );
-    bench.advance(seconds(20 * HOUR - 1));
-    assert_eq!(
-        bench.charge(&user("eve")).await.refusal(),
-        (Dimension::User, 1)
-    );
-    bench.advance(seconds(1));
-    // five failures are 24 hours old now, and the next one 12 minutes later
-    bench.fail(&user("eve"), 5).await;
-    bench.advance(seconds(12 * MINUTE - 1));
-    assert!(!bench.charge(&user("eve")).await.is_allowed());
-    bench.advance(seconds(1));
-    bench.fail(&user("eve"), 1).await;
+    assert_eq!(bench.refusal(&user("eve").vouched()).await, BY_USER);
+    assert!(bench.allows(&user("another")).await);
 }
 
 async fn r10_parallel_guesses_buy_nothing(form: Form) {
-    let bench = default_bench(form);
+    let bench = Bench::with_defaults(form).await;
     let attempt = user("eve").at(SCHOOL);
-    let outcomes = join_all((0..100).map(|_| bench.charge(&attempt))).await;
-    assert_eq!(
-        outcomes
-            .iter()
-            .filter(|outcome| outcome.is_allowed())
-            .count(),
-        5
-    );
+    let verdicts = join_all((0..100).map(|_| bench.charge(&attempt))).await;
+    assert_eq!(verdicts.iter().flatten().count(), 5);
     // nor in one slice
     let attempts = vec![user("mallory").at(SCHOOL); 100];
-    let outcomes = bench.charge_all(&attempts).await;
-    assert_eq!(
-        outcomes
-            .iter()
-            .filter(|outcome| outcome.is_allowed())
-            .count(),
-        5
-    );
+    assert_eq!(bench.allowed_of(&attempts).await, 5);
 }
 
 async fn r10_what_is_given_back_is_restored_exactly(form: Form) {
-    let bench = default_bench(form);
-    for _ in 0..50 {
-        let receipt = bench.charge(&user("ada")).await.receipt();
-        bench.give_back(receipt, Effect::Nothing).await;
-    }
+    let bench = Bench::with_defaults(form).await;
+    bench.give_back(&user("ada"), 50, Effect::Nothing).await;
     bench.fail(&user("ada"), 4).await;
-    let receipt = bench.charge(&user("ada")).await.receipt();
-    bench.give_back(receipt, Effect::Admitted).await;
+    bench.give_back(&user("ada"), 1, Effect::Admitted).await;
     bench.fail(&user("ada"), 1).await;
-    assert_eq!(
-        bench.charge(&user("ada")).await.refusal(),
-        (Dimension::User, 12 * 60)
-    );
-}
-
-async fn r10_giving_back_is_exact_whatever_came_between(form: Form) {
+    assert_eq!(bench.refusal(&user("ada")).await, BY_USER);
     // given an attempt under way for twenty minutes, and a failure in between
-    let bench = default_bench(form);
-    let receipt = bench.charge(&user("ada")).await.receipt();
-    bench.advance(seconds(10 * MINUTE));
-    bench.fail(&user("ada"), 1).await;
-    bench.advance(seconds(10 * MINUTE));
-    // when it is given back
-    bench.give_back(receipt, Effect::Nothing).await;
-    // then only the failure counts: 2 of its 12 minutes are left
-    bench.fail(&user("ada"), 4).await;
-    assert_eq!(
-        bench.charge(&user("ada")).await.refusal(),
-        (Dimension::User, 2 * 60)
-    );
+    let receipt = bench.charge(&user("grace")).await.unwrap();
+    bench.advance(10 * MINUTE);
+    bench.fail(&user("grace"), 1).await;
+    bench.advance(10 * MINUTE);
+    // when it is given back, then only the failure counts: 2 of its 12 minutes are left
+    bench.give_back_all(vec![receipt], Effect::Nothing).await;
+    bench.fail(&user("grace"), 4).await;
+    let refused = (Dimension::User, 2 * 60);
+    assert_eq!(bench.refusal(&user("grace")).await, refused);
 }
 
 async fn r10_an_address_refuses_nobody_before_the_fourth_failure(form: Form) {
-    let bench = default_bench(form);
+    let bench = Bench::with_defaults(form).await;
     bench.spend_address(SCHOOL).await;
-    bench.fail(&user("ada").at(SCHOOL), 3).await;
-    assert_eq!(
-        bench.charge(&user("ada").at(SCHOOL)).await.refusal(),
-        (Dimension::Address, 120)
-    );
+    let ada = user("ada").at(SCHOOL);
+    bench.fail(&ada, 3).await;
+    assert_eq!(bench.refusal(&ada).await, BY_ADDRESS);
     // it refuses nobody who is vouched for, and nobody elsewhere
     for attempt in [
-        user("ada").at(SCHOOL).vouched(),
-        user("ada").at("203.0.113.8"),
+        ada.clone().vouched(),
+        ada.clone().at("203.0.113.8"),
         user("ada"),
     ] {
-        let receipt = bench.charge(&attempt).await.receipt();
-        bench.give_back(receipt, Effect::Nothing).await;
+        bench.give_back(&attempt, 1, Effect::Nothing).await;
     }
     // and successful attempts are not among the three
-    for _ in 0..5 {
-        let receipt = bench.charge(&user("grace").at(SCHOOL)).await.receipt();
-        bench.give_back(receipt, Effect::Nothing).await;
-    }
-    bench.fail(&user("grace").at(SCHOOL), 3).await;
-    assert_eq!(
-        bench.charge(&user("grace").at(SCHOOL)).await.refusal(),
-        (Dimension::Address, 120)
-    );
+    let grace = user("grace").at(SCHOOL);
+    bench.give_back(&grace, 5, Effect::Nothing).await;
+    bench.fail(&grace, 3).await;
+    assert_eq!(bench.refusal(&grace).await, BY_ADDRESS);
+    // when two minutes have passed, then one more passes
+    bench.advance(119);
+    assert_eq!(bench.refusal(&ada).await, (Dimension::Address, 1));
+    bench.advance(1);
+    bench.fail(&ada, 1).await;
+    assert_eq!(bench.refusal(&ada).await, BY_ADDRESS);
 }
 
 async fn r10_a_users_third_failure_is_the_first_that_its_address_pays(form: Form) {
     // given a spent address that regains room for one failure, and a user who waits for it
-    let bench = default_bench(form);
+    let bench = Bench::with_defaults(form).await;
     bench.spend_address(SCHOOL).await;
     let waiting = user("grace").at(SCHOOL);
     bench.fail(&waiting, 3).await;
-    bench.advance(seconds(120));
+    bench.advance(120);
     // when others fail there for the first and second time
     for name in ["ada", "joan", "mary"] {
         bench.fail(&user(name).at(SCHOOL), 2).await;
     }
     // then there is still room
-    let receipt = bench.charge(&waiting).await.receipt();
-    bench.give_back(receipt, Effect::Nothing).await;
+    bench.give_back(&waiting, 1, Effect::Nothing).await;
     // but no more after a third
     bench.fail(&user("ada").at(SCHOOL), 1).await;
-    assert_eq!(
-        bench.charge(&waiting).await.refusal(),
-        (Dimension::Address, 120)
-    );
-}
-
-async fn r10_an_address_regains_one_failure_each_two_minutes(form: Form) {
-    let bench = default_bench(form);
-    bench.spend_address(SCHOOL).await;
-    let attempt = user("ada").at(SCHOOL);
-    bench.fail(&attempt, 3).await;
-    bench.advance(seconds(119));
-    assert_eq!(
-        bench.charge(&attempt).await.refusal(),
-        (Dimension::Address, 1)
-    );
-    bench.advance(seconds(1));
-    bench.fail(&attempt, 1).await;
-    assert_eq!(
-        bench.charge(&attempt).await.refusal(),
-        (Dimension::Address, 120)
-    );
+    assert_eq!(bench.refusal(&waiting).await, BY_ADDRESS);
 }
 
 async fn r10_a_refused_attempt_costs_nothing(form: Form) {
     // given a user whom the address refuses again and again
-    let bench = default_bench(form);
+    let bench = Bench::with_defaults(form).await;
     bench.spend_address(SCHOOL).await;
-    bench.fail(&user("ada").at(SCHOOL), 3).await;
-    for _ in 0..20 {
-        assert!(!bench.charge(&user("ada").at(SCHOOL)).await.is_allowed());
-    }
+    let ada = user("ada").at(SCHOOL);
+    bench.fail(&ada, 3).await;
+    assert_eq!(bench.allowed_of(&vec![ada; 20]).await, 0);
     // then the user's own budget still has two
     bench.fail(&user("ada"), 2).await;
-    assert_eq!(
-        bench.charge(&user("ada")).await.refusal().0,
-        Dimension::User
-    );
+    assert_eq!(bench.refusal(&user("ada")).await, BY_USER);
 }
 
 async fn r10_the_addresss_charge_is_given_back(form: Form) {
-    let bench = Bench::new(form, without_user_limit());
+    let bench = Bench::new(form, without_user_limit()).await;
     let attempt = user("ada").at(SCHOOL);
-    bench.fail(&attempt, 29).await;
+    bench.fail(&attempt, ADDRESS - 1).await;
     for _ in 0..10 {
-        let receipt = bench.charge(&attempt).await.receipt();
+        let receipt = bench.charge(&attempt).await.unwrap();
         assert!(
-            !bench.charge(&attempt).await.is_allowed(),
+            !bench.allows(&attempt).await,
             "it is charged while under way"
         );
-        bench.give_back(receipt, Effect::Nothing).await;
+        bench.give_back_all(vec![receipt], Effect::Nothing).await;
     }
     bench.fail(&attempt, 1).await;
-    assert_eq!(
-        bench.charge(&attempt).await.refusal(),
-        (Dimension::Address, 120)
-    );
-}
-
-async fn r10_a_64_of_ipv6_is_one_address(form: Form) {
-    let bench = default_bench(form);
-    bench.spend_address("2001:db8:5:6::1").await;
-    let refused_at = |address: &'static str| {
-        let bench = &bench;
-        async move {
-            let attempt = user(address).at(address);
-            bench.fail(&attempt, 3).await;
-            !bench.charge(&attempt).await.is_allowed()
-        }
-    };
-    assert!(refused_at("2001:db8:5:6:ffff:ffff:ffff:ffff").await);
-    assert!(!refused_at("2001:db8:5:7::1").await);
+    assert_eq!(bench.refusal(&attempt).await, BY_ADDRESS);
 }
 
 async fn r10_each_first_admission_adds_one_failure_to_its_address(form: Form) {
-    let bench = Bench::new(form, without_user_limit());
+    let bench = Bench::new(form, without_user_limit()).await;
     let attempt = user("ada").at(SCHOOL);
-    bench.fail(&attempt, 28).await;
-    let admitted = bench.charge(&user("grace").at(SCHOOL)).await.receipt();
-    bench.give_back(admitted, Effect::Admitted).await;
-    let admitted = bench.charge(&user("joan").at(SCHOOL)).await.receipt();
-    bench.give_back(admitted, Effect::Admitted).await;
-    let again = bench.charge(&user("joan").at(SCHOOL)).await.receipt();
-    bench.give_back(again, Effect::Nothing).await;
+    bench.fail(&attempt, ADDRESS - 2).await;
+    for name in ["grace", "joan"] {
+        let admitted = user(name).at(SCHOOL);
+        bench.give_back(&admitted, 1, Effect::Admitted).await;
+        bench.give_back(&admitted, 1, Effect::Nothing).await;
+    }
     // 2 are left of the 30, and 2 were added; the charges that the addition paid are given back to it
     bench.fail(&attempt, 2).await;
-    let receipt = bench.charge(&attempt).await.receipt();
-    bench.give_back(receipt, Effect::Nothing).await;
+    bench.give_back(&attempt, 1, Effect::Nothing).await;
     bench.fail(&attempt, 2).await;
-    assert_eq!(
-        bench.charge(&attempt).await.refusal(),
-        (Dimension::Address, 120)
-    );
+    assert_eq!(bench.refusal(&attempt).await, BY_ADDRESS);
     // additions last for an hour
-    let admitted = bench
-        .charge(&user("mary").at("203.0.113.8"))
-        .await
-        .receipt();
-    bench.give_back(admitted, Effect::Admitted).await;
-    bench.fail(&user("ada").at("203.0.113.8"), 1).await;
-    bench.advance(seconds(HOUR));
-    bench.fail(&user("ada").at("203.0.113.8"), 30).await;
-    assert!(
-        !bench
-            .charge(&user("ada").at("203.0.113.8"))
-            .await
-            .is_allowed()
+    let (mary, ada) = (
+        user("mary").at("203.0.113.8"),
+        user("ada").at("203.0.113.8"),
     );
+    bench.give_back(&mary, 1, Effect::Admitted).await;
+    bench.fail(&ada, 1).await;
+    bench.advance(HOUR);
+    assert_eq!(bench.allowed_of(&vec![ada; 2 * ADDRESS]).await, ADDRESS);
 }
 
 async fn r10_first_admissions_add_at_most_three_hundred(form: Form) {
-    let bench = Bench::new(
-        form,
-        Budgets {
-            user_free_of_address: 1,
-            ..without_user_limit()
-        },
-    );
-    let students: Vec<Attempt> = (0..301)
-        .map(|number| user(&format!("student-{number}")).at(SCHOOL))
-        .collect();
-    let receipts = bench
-        .charge_all(&students)
-        .await
-        .into_iter()
-        .map(super::support::Outcome::receipt)
-        .collect();
-    bench.give_back_all(receipts, Effect::Admitted).await;
+    let budgets = Budgets {
+        user_free_of_address: 1,
+        ..without_user_limit()
+    };
+    let bench = Bench::new(form, budgets).await;
+    let student = |number: u32| user(&format!("student-{number}")).at(SCHOOL);
+    let students: Vec<Attempt> = (0..301).map(student).collect();
+    let receipts = bench.charge_all(&students).await.into_iter().flatten();
+    bench
+        .give_back_all(receipts.collect(), Effect::Admitted)
+        .await;
     let guesses = vec![user("eve").at(SCHOOL); 400];
-    let outcomes = bench.charge_all(&guesses).await;
-    let allowed = outcomes
-        .iter()
-        .filter(|outcome| outcome.is_allowed())
-        .count();
-    assert_eq!(allowed, 1 + 30 + 300, "one is free");
+    let allowed = bench.allowed_of(&guesses).await;
+    assert_eq!(allowed, 1 + ADDRESS + 300, "one is free");
+}
+
+async fn r10_a_user_adds_to_one_address_once_in_24_hours(form: Form) {
+    // given users who join and leave
+    let elsewhere = "203.0.113.8";
+    for (joined, expected) in [
+        (vec![("ada", SCHOOL, 0); 10], ADDRESS + 1),
+        (vec![("ada", SCHOOL, 0), ("grace", SCHOOL, 0)], ADDRESS + 2),
+        (vec![("ada", elsewhere, 0), ("ada", SCHOOL, 0)], ADDRESS),
+        (vec![("ada", SCHOOL, 0), ("ada", SCHOOL, DAY - 1)], ADDRESS),
+        (vec![("ada", SCHOOL, 0), ("ada", SCHOOL, DAY)], ADDRESS + 1),
+    ] {
+        let bench = Bench::new(form, without_user_limit()).await;
+        for (name, address, later) in &joined {
+            bench.advance(*later);
+            let join = user(name).at(address);
+            bench.give_back(&join, 1, Effect::Admitted).await;
+        }
+        let guesses = vec![user("eve").at(SCHOOL); 2 * ADDRESS];
+        assert_eq!(bench.allowed_of(&guesses).await, expected, "{joined:?}");
+    }
+}
+
+async fn r10_the_fifty_first_change_of_a_day_stays_charged(form: Form) {
+    let bench = Bench::with_defaults(form).await;
+    // given a user who has changed something fifty times, by the same text
+    let ada = user("ada").typing(1);
+    bench.give_back(&ada, 25, Effect::Admitted).await;
+    bench.give_back(&ada, 25, Effect::Filed).await;
+    // when nothing is changed, then it is given back however often
+    bench.give_back(&ada, 20, Effect::Nothing).await;
+    // and five changes more pass at once, as five failures would
+    bench.give_back(&ada, 5, Effect::Filed).await;
+    assert_eq!(bench.refusal(&ada).await, BY_USER);
+    assert!(bench.allows(&user("grace")).await);
+    // and after 24 hours all do
+    bench.advance(DAY);
+    bench.give_back(&ada, 50, Effect::Admitted).await;
+    bench.fail(&user("ada"), 5).await;
 }
 
 async fn r10_a_calling_service_is_limited_when_configured(form: Form) {
@@ -343,55 +225,73 @@ async fn r10_a_calling_service_is_limited_when_configured(form: Form) {
         calling_service_attempts_per_minute: Some(6),
         ..Budgets::default()
     };
-    let bench = Bench::new(form, budgets);
-    let by = |service: &str, number: usize| Attempt {
-        calling_service: service.to_owned(),
-        ..user(&format!("student-{number}")).vouched()
+    let bench = Bench::new(form, budgets).await;
+    let refused = (Dimension::CallingService, 10);
+    let by = |service: &str, name: &str| {
+        user(name)
+            .vouched()
+            .with(|attempt| attempt.calling_service = service.to_owned())
     };
     // all attempts count, including those given back
     for number in 0..6 {
-        let receipt = bench.charge(&by("importer", number)).await.receipt();
-        bench.give_back(receipt, Effect::Admitted).await;
+        let attempt = by("importer", &format!("student-{number}"));
+        bench.give_back(&attempt, 1, Effect::Admitted).await;
     }
     for _ in 0..6 {
-        let outcome = bench.charge(&by("importer", 7)).await;
-        assert_eq!(outcome.refusal(), (Dimension::CallingService, 10));
+        assert_eq!(bench.refusal(&by("importer", "ada")).await, refused);
     }
     // a user whom it refused was charged nothing
-    bench.fail(&by("learning-platform", 7), 5).await;
-    bench.advance(seconds(10));
-    assert!(bench.charge(&by("importer", 8)).await.is_allowed());
+    bench.fail(&by("learning-platform", "ada"), 5).await;
+    bench.advance(10);
+    assert!(bench.allows(&by("importer", "grace")).await);
+    // and repeats count too
+    let press = by("another", "joan").typing(1);
+    bench.fail(&press, 6).await;
+    assert_eq!(bench.refusal(&press).await, refused);
 }
 
 async fn r10_a_clock_set_back_locks_nobody_out(form: Form) {
-    // given a spent user
-    let bench = default_bench(form);
+    // given a spent user, a user who has spent the repeats, a spent address and a closed guard
+    let bench = Bench::with_defaults(form).await;
+    let press = user("joan").typing(1);
     bench.fail(&user("eve"), 5).await;
-    bench.advance(seconds(-365 * DAY));
-    assert!(!bench.charge(&user("eve")).await.is_allowed());
-    bench.advance(seconds(DAY));
-    assert!(bench.charge(&user("eve")).await.is_allowed());
-    // and a spent address and a closed guard
-    let bench = Bench::new(form, without_user_limit());
-    bench.fail(&user("eve").at(SCHOOL), 30).await;
-    bench.fail(&user("mallory").naming("hamilton", 0), 51).await;
-    bench.advance(seconds(-365 * DAY));
-    assert_eq!(
-        bench.charge(&user("eve").at(SCHOOL)).await.refusal(),
-        (Dimension::Address, 120)
-    );
-    assert!(
-        bench
-            .charge(&user("ada").naming("hamilton", 0))
-            .await
-            .is_guarded()
-    );
-    bench.advance(seconds(DAY));
-    assert!(bench.charge(&user("eve").at(SCHOOL)).await.is_allowed());
-    assert!(
-        !bench
-            .charge(&user("ada").naming("hamilton", 0))
-            .await
-            .is_guarded()
-    );
+    bench.fail(&press, 31).await;
+    let unlimited = Bench::new(form, without_user_limit()).await;
+    let (at_school, guess) = (user("eve").at(SCHOOL), user("mallory").naming("hamilton"));
+    unlimited.fail(&at_school, ADDRESS).await;
+    unlimited.fail(&guess, 51).await;
+    // when the clock is set back by a year, then they are still spent
+    for bench in [&bench, &unlimited] {
+        bench.advance(-365 * DAY);
+    }
+    assert!(!bench.allows(&user("eve")).await);
+    assert_eq!(bench.refusal(&press).await, (Dimension::User, 120));
+    assert_eq!(unlimited.refusal(&at_school).await, BY_ADDRESS);
+    assert!(unlimited.queues(&guess).await);
+    // for no longer than a day
+    for bench in [&bench, &unlimited] {
+        bench.advance(DAY);
+    }
+    assert!(bench.allows(&user("eve")).await);
+    assert!(bench.allows(&press).await);
+    assert!(unlimited.allows(&at_school).await);
+    assert!(!unlimited.queues(&guess).await);
+}
+
+async fn r10_a_cleared_user_begins_anew(form: Form) {
+    let bench = Bench::with_defaults(form).await;
+    let under_way = bench.charge(&user("ada")).await.unwrap();
+    bench.fail(&user("ada"), 4).await;
+    bench.fail(&user("eve"), 5).await;
+    assert!(!bench.allows(&user("ada")).await);
+    // when support clears her, and somebody unknown
+    for name in ["ada", "nobody"] {
+        assert!(bench.limiter.clear(&user(name).user).await);
+    }
+    // then she fails five times again, and nobody else
+    bench.settle(under_way, FAILED).await;
+    bench.fail(&user("ada"), 5).await;
+    for name in ["ada", "eve"] {
+        assert!(!bench.allows(&user(name)).await, "{name}");
+    }
 }

@@ -1,14 +1,11 @@
 //! The guards of an organization and of the service, run over all forms.
 
-use homeroom_api::ids::OrganizationId;
-use homeroom_invitations::limiter::{Attempt, Budgets, Effect, GuessScope};
+use homeroom_invitations::limiter::{Budgets, Effect, GuessScope};
 
 use super::support::{
-    AttemptWith as _, Bench, Form, over_every_form, seconds, user, without_user_limit,
+    AttemptWith as _, Bench, DAY, Form, MINUTE, organization, over_every_form, user,
+    without_user_limit,
 };
-
-const MINUTE: i64 = 60;
-const DAY: i64 = 24 * 60 * MINUTE;
 
 over_every_form!(
     r10_a_guessed_organization_queues_for_24_hours,
@@ -16,93 +13,66 @@ over_every_form!(
     r10_guesses_that_name_none_queue_for_24_hours,
     r10_ongoing_guesses_keep_the_guard_closed,
     r10_a_guess_of_both_kinds_counts_for_both,
-    r10_a_guard_is_seen_by_who_named_something_else,
     r10_too_many_attempts_under_way_are_guesses_for_that_moment,
     r10_attempts_never_settled_age_within_a_minute,
 );
 
-fn organization(id: &str) -> GuessScope {
-    GuessScope::Organization(OrganizationId::parse(id).unwrap())
-}
-
 async fn r10_a_guessed_organization_queues_for_24_hours(form: Form) {
-    let bench = Bench::new(form, without_user_limit());
-    let guess = user("eve").naming("hamilton", 0);
+    let bench = Bench::new(form, without_user_limit()).await;
+    let guess = user("eve").naming("hamilton");
+    let scopes = ["hamilton", "lincoln"].map(organization);
     bench.fail(&guess, 50).await;
-    let last = bench.charge(&guess).await;
-    assert!(!last.is_guarded(), "the budget is spent, not overspent");
-    // when it is overspent, its owner is told once
-    assert_eq!(
-        bench.keep(last.receipt()).await,
-        Some(organization("hamilton"))
-    );
-    let more = bench.charge(&guess).await;
-    assert!(more.is_guarded());
-    bench.give_back(more.receipt(), Effect::Nothing).await;
-    // then it queues everybody who is not vouched for, and nobody is refused
-    let innocent = user("ada").naming("hamilton", 0);
-    let outcome = bench.charge(&innocent.clone().vouched()).await;
-    assert!(!outcome.is_guarded());
-    bench.give_back(outcome.receipt(), Effect::Admitted).await;
-    // nothing else queues
     assert!(
-        !bench
-            .charge(&user("ada").naming("lincoln", 0))
-            .await
-            .is_guarded()
+        !bench.queues(&guess).await,
+        "the budget is spent, not overspent"
     );
-    assert!(!bench.charge(&user("ada")).await.is_guarded());
-    // for 24 hours
-    bench.advance(seconds(DAY - 1));
-    let outcome = bench.charge(&innocent).await;
-    assert!(outcome.is_guarded());
-    bench.give_back(outcome.receipt(), Effect::Nothing).await;
-    bench.advance(seconds(1));
-    assert!(!bench.charge(&innocent).await.is_guarded());
+    // when it is overspent, its owner is told once
+    assert_eq!(bench.closes(&guess).await, Some(scopes[0].clone()));
+    // then it queues everybody who is not vouched for, and nobody is refused
+    let innocent = user("ada").naming("hamilton");
+    assert!(bench.queues(&innocent).await);
+    assert!(!bench.queues(&innocent.clone().vouched()).await);
+    // nothing else queues
+    assert!(!bench.queues(&user("ada").naming("lincoln")).await);
+    assert!(!bench.queues(&user("ada")).await);
+    // for 24 hours, also for who named something else
+    bench.advance(DAY - 1);
+    assert!(bench.queues(&innocent).await);
+    assert_eq!(bench.limiter.guarded(&scopes).await, [true, false]);
+    bench.advance(1);
+    assert!(!bench.queues(&innocent).await);
+    assert_eq!(bench.limiter.guarded(&scopes).await, [false, false]);
 }
 
 async fn r10_an_organizations_budget_follows_its_seats(form: Form) {
-    let bench = Bench::new(form, without_user_limit());
-    let guess = user("eve").naming("hamilton", 300);
+    let bench = Bench::new(form, without_user_limit()).await;
+    let guess = user("eve")
+        .naming("hamilton")
+        .with(|attempt| attempt.organization_seats = Some(300));
     bench.fail(&guess, 60).await;
-    let last = bench.charge(&guess).await.receipt();
-    assert_eq!(bench.keep(last).await, Some(organization("hamilton")));
+    assert_eq!(bench.closes(&guess).await, Some(organization("hamilton")));
 }
 
 async fn r10_guesses_that_name_none_queue_for_24_hours(form: Form) {
-    let bench = Bench::new(form, without_user_limit());
+    let bench = Bench::new(form, without_user_limit()).await;
     bench.fail(&user("eve"), 600).await;
-    let last = bench.charge(&user("eve")).await;
-    assert!(!last.is_guarded());
-    assert_eq!(bench.keep(last.receipt()).await, Some(GuessScope::Service));
-    let outcome = bench.charge(&user("ada")).await;
-    assert!(outcome.is_guarded());
-    bench.give_back(outcome.receipt(), Effect::Nothing).await;
-    assert!(
-        !bench
-            .charge(&user("ada").naming("hamilton", 0))
-            .await
-            .is_guarded()
-    );
-    bench.advance(seconds(DAY));
-    assert!(!bench.charge(&user("ada")).await.is_guarded());
+    assert!(!bench.queues(&user("ada")).await);
+    assert_eq!(bench.closes(&user("eve")).await, Some(GuessScope::Service));
+    assert!(bench.queues(&user("ada")).await);
+    assert!(!bench.queues(&user("ada").naming("hamilton")).await);
+    bench.advance(DAY);
+    assert!(!bench.queues(&user("ada")).await);
 }
 
 async fn r10_ongoing_guesses_keep_the_guard_closed(form: Form) {
-    let bench = Bench::new(form, without_user_limit());
-    let guess = user("eve").naming("hamilton", 0);
+    let bench = Bench::new(form, without_user_limit()).await;
+    let guess = user("eve").naming("hamilton");
     bench.fail(&guess, 51).await;
-    bench.advance(seconds(MINUTE));
+    bench.advance(MINUTE);
     // a failure while it is spent closes it for 24 hours from then, without reporting it again
-    let receipt = bench.charge(&guess).await.receipt();
-    assert_eq!(bench.keep(receipt).await, None);
-    bench.advance(seconds(DAY - 1));
-    assert!(
-        bench
-            .charge(&user("ada").naming("hamilton", 0))
-            .await
-            .is_guarded()
-    );
+    assert_eq!(bench.closes(&guess).await, None);
+    bench.advance(DAY - 1);
+    assert!(bench.queues(&user("ada").naming("hamilton")).await);
 }
 
 async fn r10_a_guess_of_both_kinds_counts_for_both(form: Form) {
@@ -111,48 +81,26 @@ async fn r10_a_guess_of_both_kinds_counts_for_both(form: Form) {
         service_hourly: 52,
         ..without_user_limit()
     };
-    let bench = Bench::new(form, budgets);
-    let guess = Attempt {
-        may_name_none: true,
-        ..user("eve").naming("hamilton", 0)
+    let bench = Bench::new(form, budgets).await;
+    let of_both = |id: &str| {
+        user("eve")
+            .naming(id)
+            .with(|attempt| attempt.may_name_none = true)
     };
     // when it overspends the organization's budget, and then the service's
+    let guess = of_both("hamilton");
     bench.fail(&guess, 50).await;
-    let last = bench.charge(&guess).await.receipt();
-    assert_eq!(bench.keep(last).await, Some(organization("hamilton")));
-    assert!(!bench.charge(&user("ada")).await.is_guarded());
+    assert_eq!(bench.closes(&guess).await, Some(organization("hamilton")));
+    assert!(!bench.queues(&user("ada")).await);
     bench.fail(&guess, 1).await;
-    let last = bench.charge(&guess).await.receipt();
-    assert_eq!(bench.keep(last).await, Some(GuessScope::Service));
-    assert!(bench.charge(&user("ada")).await.is_guarded());
+    assert_eq!(bench.closes(&guess).await, Some(GuessScope::Service));
+    assert!(bench.queues(&user("ada")).await);
     // and a charge that is given back is given back to both
-    let both = [organization("lincoln"), GuessScope::Service];
-    let other = Attempt {
-        may_name_none: true,
-        ..user("eve").naming("lincoln", 0)
-    };
-    for _ in 0..60 {
-        let receipt = bench.charge(&other).await.receipt();
-        bench.give_back(receipt, Effect::Nothing).await;
-    }
-    assert_eq!(bench.limiter.guarded(&both).await, [false, true]);
-}
-
-async fn r10_a_guard_is_seen_by_who_named_something_else(form: Form) {
-    let bench = Bench::new(form, without_user_limit());
-    let scopes = [
-        organization("hamilton"),
-        organization("lincoln"),
-        GuessScope::Service,
-    ];
-    bench.fail(&user("eve").naming("hamilton", 0), 50).await;
-    assert_eq!(bench.limiter.guarded(&scopes).await, [false; 3]);
-    bench.fail(&user("eve").naming("hamilton", 0), 1).await;
-    assert_eq!(bench.limiter.guarded(&scopes).await, [true, false, false]);
-    bench.advance(seconds(DAY - 1));
-    assert_eq!(bench.limiter.guarded(&scopes).await, [true, false, false]);
-    bench.advance(seconds(1));
-    assert_eq!(bench.limiter.guarded(&scopes).await, [false; 3]);
+    bench
+        .give_back(&of_both("lincoln"), 60, Effect::Nothing)
+        .await;
+    let scopes = [organization("lincoln"), GuessScope::Service];
+    assert_eq!(bench.limiter.guarded(&scopes).await, [false, true]);
 }
 
 async fn r10_too_many_attempts_under_way_are_guesses_for_that_moment(form: Form) {
@@ -160,24 +108,19 @@ async fn r10_too_many_attempts_under_way_are_guesses_for_that_moment(form: Form)
         organization_in_flight_attempts_max: 3,
         ..Budgets::default()
     };
-    let bench = Bench::new(form, budgets);
-    let attempt = |number: usize| user(&format!("student-{number}")).naming("hamilton", 0);
-    let mut receipts = Vec::new();
-    for number in 0..3 {
-        let outcome = bench.charge(&attempt(number)).await;
-        assert!(!outcome.is_guarded());
-        receipts.push(outcome.receipt());
+    let bench = Bench::new(form, budgets).await;
+    // when four are under way, then the fourth queues, until they end, across a slot boundary
+    for round in 0..2 {
+        let mut receipts = Vec::new();
+        for number in 0..4 {
+            let attempt = user(&format!("student-{round}-{number}")).naming("hamilton");
+            let receipt = bench.charge(&attempt).await.unwrap();
+            assert_eq!(receipt.guess_guarded, number == 3, "{number}");
+            receipts.push(receipt);
+        }
+        bench.advance(30);
+        bench.give_back_all(receipts, Effect::Admitted).await;
     }
-    let fourth = bench.charge(&attempt(3)).await;
-    assert!(fourth.is_guarded());
-    // when they end, across a slot boundary, it is over
-    bench.advance(seconds(30));
-    receipts.push(fourth.receipt());
-    bench.give_back_all(receipts, Effect::Admitted).await;
-    for number in 4..7 {
-        assert!(!bench.charge(&attempt(number)).await.is_guarded());
-    }
-    assert!(bench.charge(&attempt(7)).await.is_guarded());
 }
 
 async fn r10_attempts_never_settled_age_within_a_minute(form: Form) {
@@ -185,9 +128,10 @@ async fn r10_attempts_never_settled_age_within_a_minute(form: Form) {
         service_in_flight_attempts_max: 1,
         ..Budgets::default()
     };
-    let bench = Bench::new(form, budgets);
-    assert!(!bench.charge(&user("ada")).await.is_guarded());
-    assert!(bench.charge(&user("grace")).await.is_guarded());
-    bench.advance(seconds(MINUTE));
-    assert!(!bench.charge(&user("joan")).await.is_guarded());
+    let bench = Bench::new(form, budgets).await;
+    let under_way = bench.charge(&user("ada")).await.unwrap();
+    assert!(!under_way.guess_guarded);
+    assert!(bench.queues(&user("grace")).await);
+    bench.advance(MINUTE);
+    assert!(!bench.queues(&user("joan")).await);
 }

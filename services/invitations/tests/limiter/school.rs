@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use chrono::TimeDelta;
 use futures::future::join_all;
-use homeroom_invitations::limiter::{Attempt, Budgets, Effect};
+use homeroom_invitations::limiter::{Attempt, Effect, Receipt};
 use homeroom_kit::random::{SeededRandomness, below};
 
-use super::support::{AttemptWith as _, Bench, Form, Outcome, over_every_form, seconds, user};
+use super::support::{
+    AttemptWith as _, Bench, FAILED, Form, HOUR, MINUTE, SCHOOL, over_every_form, user,
+};
 
-const SCHOOL: &str = "203.0.113.7";
 const STUDENTS: u32 = 300;
 const ATTACKERS: u32 = 200;
 /// The percentage of students' attempts that are mistyped.
@@ -18,7 +18,8 @@ const TYPOS_PERCENT: u32 = 15;
 fn student(number: u32) -> Attempt {
     user(&format!("student-{number}"))
         .at(SCHOOL)
-        .naming("hamilton", STUDENTS)
+        .naming("hamilton")
+        .with(|attempt| attempt.organization_seats = Some(STUDENTS))
 }
 
 fn attacker(number: u32) -> Attempt {
@@ -26,45 +27,32 @@ fn attacker(number: u32) -> Attempt {
 }
 
 async fn r10_three_hundred_arrive_at_once_behind_a_spent_address(form: Form) {
-    let bench = Bench::new(form, Budgets::default());
+    let bench = Bench::with_defaults(form).await;
     bench.spend_address(SCHOOL).await;
-    // when all are under way at once, one by one
-    let students: Vec<_> = (0..STUDENTS).map(student).collect();
-    let outcomes = join_all(students.iter().map(|attempt| bench.charge(attempt))).await;
+    // when all are under way at once, one by one, or in one slice
+    let students: Vec<_> = (0..2 * STUDENTS).map(student).collect();
+    let (singly, slice) = students.split_at(students.len() / 2);
+    let mut verdicts = join_all(singly.iter().map(|attempt| bench.charge(attempt))).await;
+    verdicts.extend(bench.charge_all(slice).await);
     // then all get in at once, and none queues
-    assert!(
-        outcomes
-            .iter()
-            .all(|outcome| outcome.is_allowed() && !outcome.is_guarded())
-    );
-    let receipts = outcomes.into_iter().map(Outcome::receipt).collect();
-    bench.give_back_all(receipts, Effect::Admitted).await;
-    // and the same holds in one slice
-    let students: Vec<_> = (STUDENTS..2 * STUDENTS).map(student).collect();
-    let outcomes = bench.charge_all(&students).await;
-    assert!(
-        outcomes
-            .iter()
-            .all(|outcome| outcome.is_allowed() && !outcome.is_guarded())
-    );
+    let receipts: Vec<Receipt> = verdicts.into_iter().map(Result::unwrap).collect();
+    assert!(receipts.iter().all(|receipt| !receipt.guess_guarded));
 }
 
 async fn r10_at_least_298_of_300_get_in_within_60_s_beside_200_attackers(form: Form) {
-    let bench = Bench::new(form, Budgets::default());
+    let bench = Bench::with_defaults(form).await;
     let random = SeededRandomness::new(7);
     let mut waiting: BTreeSet<u32> = (0..STUDENTS).collect();
     let mut guesses = 0_u32;
     for second in 0..60_u32 {
-        bench.advance(seconds(1));
+        bench.advance(1);
         // the attackers come first, each four times a second
         let attempts: Vec<_> = (0..ATTACKERS)
             .flat_map(|number| vec![attacker(number); 4])
             .collect();
-        for outcome in bench.charge_all(&attempts).await {
-            if let Outcome::Allowed { receipt, .. } = outcome {
-                guesses += 1;
-                bench.keep(receipt).await;
-            }
+        for receipt in bench.charge_all(&attempts).await.into_iter().flatten() {
+            guesses += 1;
+            bench.settle(receipt, FAILED).await;
         }
         // a student arrives each tenth of a second, and tries once every five seconds until admitted
         for number in waiting.clone() {
@@ -72,19 +60,15 @@ async fn r10_at_least_298_of_300_get_in_within_60_s_beside_200_attackers(form: F
             if second < arrives || !(second - arrives).is_multiple_of(5) {
                 continue;
             }
-            let Outcome::Allowed {
-                receipt,
-                guess_guarded,
-            } = bench.charge(&student(number)).await
-            else {
+            let Ok(receipt) = bench.charge(&student(number)).await else {
                 continue;
             };
             if below(&random, 100) < TYPOS_PERCENT {
-                bench.keep(receipt).await;
+                bench.settle(receipt, FAILED).await;
                 continue;
             }
-            assert!(!guess_guarded);
-            bench.give_back(receipt, Effect::Admitted).await;
+            assert!(!receipt.guess_guarded);
+            bench.give_back_all(vec![receipt], Effect::Admitted).await;
             waiting.remove(&number);
         }
     }
@@ -95,21 +79,21 @@ async fn r10_at_least_298_of_300_get_in_within_60_s_beside_200_attackers(form: F
 }
 
 async fn r10_one_attacker_gets_five_then_five_an_hour_and_twenty_a_day(form: Form) {
-    let bench = Bench::new(form, Budgets::default());
+    let bench = Bench::with_defaults(form).await;
     let attempt = user("attacker");
     let mut times = Vec::new();
     let mut now = 0_i64;
     // it attempts whenever it is allowed
-    while now < 72 * 3600 {
+    while now < 72 * HOUR {
         match bench.charge(&attempt).await {
-            Outcome::Allowed { receipt, .. } => {
+            Ok(receipt) => {
                 times.push(now);
-                bench.keep(receipt).await;
+                bench.settle(receipt, FAILED).await;
             }
-            Outcome::Refused(_, retry) => {
-                let retry = i64::try_from(retry).unwrap();
-                bench.advance(TimeDelta::seconds(retry));
-                now += retry;
+            Err(refused) => {
+                let wait = i64::try_from(refused.retry_after.as_secs()).unwrap();
+                bench.advance(wait);
+                now += wait;
             }
         }
     }
@@ -122,13 +106,13 @@ async fn r10_one_attacker_gets_five_then_five_an_hour_and_twenty_a_day(form: For
         };
         times.iter().map(|start| within(*start)).max().unwrap_or(0)
     };
-    assert_eq!(most_within(12 * 60), 5);
+    assert_eq!(most_within(12 * MINUTE), 5);
     assert_eq!(
-        most_within(3600),
+        most_within(HOUR),
         5 + 4,
         "the burst, and what comes back within the hour"
     );
-    assert_eq!(most_within(24 * 3600), 20);
+    assert_eq!(most_within(24 * HOUR), 20);
     assert_eq!(times.len(), 60);
 }
 

@@ -1,15 +1,12 @@
 //! Limiters under test, with a clock of their own and nothing shared between tests.
 
-use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use homeroom_api::ids::{OrganizationId, UserId};
 use homeroom_invitations::limiter::{
-    Attempt, Budgets, Dimension, Effect, GuessHash, GuessScope, Limiter, Receipt, Settlement,
-    Verdict,
-    fallback::GuardedLimiter,
-    memory::MemoryLimiter,
-    redis::{KEY_PREFIX, RedisStore},
+    Attempt, Budgets, Dimension, Effect, End, GuessHash, GuessScope, Limiter, Receipt, Refused,
+    redis::{KEY_PREFIX, Redis},
 };
 use homeroom_kit::{
     clock::{ManualClock, from_micros},
@@ -17,12 +14,24 @@ use homeroom_kit::{
     random::SystemRandomness,
 };
 
-use super::masters::Cluster;
+use super::redis_servers::RedisCluster;
 
 /// The variable with the address of the suite's Redis.
-pub(crate) const REDIS_URL_VARIABLE: &str = "HOMEROOM_TEST_REDIS_URL";
+const REDIS_URL_VARIABLE: &str = "HOMEROOM_TEST_REDIS_URL";
 /// The maximum time of a call: the suite is about rules, not about the speed of the machine it runs on.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) const MINUTE: i64 = 60;
+pub(crate) const HOUR: i64 = 60 * MINUTE;
+pub(crate) const DAY: i64 = 24 * HOUR;
+/// An address behind which many users are.
+pub(crate) const SCHOOL: &str = "203.0.113.7";
+/// The refusal of a user, or at an address, whose last failure was just now.
+pub(crate) const BY_USER: (Dimension, u64) = (Dimension::User, 12 * 60);
+pub(crate) const BY_ADDRESS: (Dimension, u64) = (Dimension::Address, 120);
+
+/// The end of a failure.
+pub(crate) const FAILED: End = End::Keep { found: false };
 
 pub(crate) fn redis_url() -> String {
     std::env::var(REDIS_URL_VARIABLE).unwrap_or_else(|_| {
@@ -38,7 +47,7 @@ pub(crate) fn key_ring() -> Arc<KeyRing> {
     Arc::new(KeyRing::generate(&SystemRandomness).unwrap())
 }
 
-/// Returns the key under which the limiter keeps a subject.
+/// Returns the key under which the limiter keeps a counter.
 pub(crate) fn key_of(keys: &KeyRing, kind: &str, value: &str) -> String {
     let data = format!("{kind}\n{value}");
     let mac = keys.mac(keys.current(), "limiter-key", data.as_bytes());
@@ -59,79 +68,119 @@ pub(crate) enum Form {
 
 /// A limiter of one form, and the clock that it uses.
 pub(crate) struct Bench {
-    pub(crate) limiter: Arc<dyn Limiter>,
+    pub(crate) limiter: Limiter,
     clock: Arc<ManualClock>,
-    redis: Option<Arc<GuardedLimiter>>,
     /// The cluster, which ends with the last bench on it.
-    _cluster: Option<Arc<Cluster>>,
+    _cluster: Option<Arc<RedisCluster>>,
 }
 
 impl Bench {
-    pub(crate) fn new(form: Form, budgets: Budgets) -> Self {
+    pub(crate) async fn new(form: Form, budgets: Budgets) -> Self {
+        let cluster = match form {
+            Form::Cluster => Some(RedisCluster::shared().await),
+            Form::Memory | Form::Redis => None,
+        };
+        let bench = match (form, &cluster) {
+            (Form::Memory, _) => {
+                let clock = manual_clock();
+                let limiter = Limiter::in_process(budgets, clock.clone());
+                Self {
+                    limiter,
+                    clock,
+                    _cluster: None,
+                }
+            }
+            (_, None) => Self::on(&redis_url(), key_ring(), budgets),
+            (_, Some(cluster)) => Self::on(&cluster.url(), key_ring(), budgets),
+        };
+        Self {
+            _cluster: cluster,
+            ..bench
+        }
+    }
+
+    /// Returns a limiter on the Redis at `url` or the cluster of several nodes, with a patience that no call exceeds.
+    pub(crate) fn on(url: &str, keys: Arc<KeyRing>, budgets: Budgets) -> Self {
         assert_eq!(budgets.problems(), Vec::<String>::new());
         let clock = manual_clock();
-        match form {
-            Form::Memory => Self {
-                limiter: Arc::new(MemoryLimiter::new(budgets, clock.clone())),
-                clock,
-                redis: None,
-                _cluster: None,
-            },
-            Form::Redis => Self::on(&redis_url(), budgets, clock, None),
-            Form::Cluster => {
-                let cluster = Cluster::shared();
-                Self::on(&cluster.url(), budgets, clock, Some(cluster))
-            }
-        }
-    }
-
-    fn on(
-        url: &str,
-        budgets: Budgets,
-        clock: Arc<ManualClock>,
-        cluster: Option<Arc<Cluster>>,
-    ) -> Self {
-        let store = RedisStore::patient(url, key_ring(), PATIENCE)
-            .unwrap()
-            .with_test_clock(clock.clone());
-        let limiter =
-            Arc::new(GuardedLimiter::new(store, budgets, clock.clone()).with_call_max(PATIENCE));
+        let redis = Redis::new(url, keys, PATIENCE).unwrap();
+        let redis = redis.with_test_clock(clock.clone());
         Self {
-            limiter: limiter.clone(),
+            limiter: Limiter::on_redis(redis, budgets, clock.clone()),
             clock,
-            redis: Some(limiter),
-            _cluster: cluster,
+            _cluster: None,
         }
     }
 
-    pub(crate) fn advance(&self, time: TimeDelta) {
-        self.clock.advance(time);
+    pub(crate) async fn with_defaults(form: Form) -> Self {
+        Self::new(form, Budgets::default()).await
     }
 
-    pub(crate) async fn charge(&self, attempt: &Attempt) -> Outcome {
-        self.charge_all(std::slice::from_ref(attempt))
-            .await
-            .remove(0)
+    pub(crate) fn advance(&self, seconds: i64) {
+        self.clock.advance(TimeDelta::seconds(seconds));
     }
 
-    pub(crate) async fn charge_all(&self, attempts: &[Attempt]) -> Vec<Outcome> {
+    pub(crate) async fn charge(&self, attempt: &Attempt) -> Result<Receipt, Refused> {
+        let attempts = std::slice::from_ref(attempt);
+        self.charge_all(attempts).await.remove(0)
+    }
+
+    pub(crate) async fn charge_all(&self, attempts: &[Attempt]) -> Vec<Result<Receipt, Refused>> {
         let verdicts = self.limiter.charge(attempts).await;
         assert_eq!(verdicts.len(), attempts.len());
-        if let Some(redis) = &self.redis {
-            assert!(!redis.redis_is_away(), "this would test the fallback");
-        }
-        verdicts.into_iter().map(Outcome::from).collect()
+        assert!(
+            !self.limiter.redis_is_away(),
+            "this would test the fallback"
+        );
+        verdicts
     }
 
-    /// Attempts and fails `count` times; all must be allowed.
-    pub(crate) async fn fail(&self, attempt: &Attempt, count: usize) {
+    /// Attempts, and returns the dimension and the seconds of the refusal.
+    pub(crate) async fn refusal(&self, attempt: &Attempt) -> (Dimension, u64) {
+        let refused = self.charge(attempt).await.unwrap_err();
+        assert_eq!(refused.retry_after.subsec_nanos(), 0, "whole seconds");
+        (refused.dimension, refused.retry_after.as_secs())
+    }
+
+    /// Attempts, and returns true if that passes; it is then under way.
+    pub(crate) async fn allows(&self, attempt: &Attempt) -> bool {
+        self.charge(attempt).await.is_ok()
+    }
+
+    /// Returns the number of these attempts that pass.
+    pub(crate) async fn allowed_of(&self, attempts: &[Attempt]) -> usize {
+        self.charge_all(attempts).await.iter().flatten().count()
+    }
+
+    /// Attempts, gives the charge back, and returns true if a short credential would have queued.
+    pub(crate) async fn queues(&self, attempt: &Attempt) -> bool {
+        let receipt = self.charge(attempt).await.unwrap();
+        let queues = receipt.guess_guarded;
+        self.settle(receipt, End::GiveBack(Effect::Nothing)).await;
+        queues
+    }
+
+    /// Attempts `count` times, each with this end; all must be allowed.
+    pub(crate) async fn attempt(&self, attempt: &Attempt, count: usize, end: End) {
         for number in 1..=count {
-            let outcome = self.charge(attempt).await;
-            let Outcome::Allowed { receipt, .. } = outcome else {
-                panic!("failure {number} of {count}: {outcome:?}");
-            };
-            self.keep(receipt).await;
+            let verdict = self.charge(attempt).await;
+            let receipt = verdict.unwrap_or_else(|refused| panic!("{number}: {refused:?}"));
+            self.settle(receipt, end).await;
         }
+    }
+
+    pub(crate) async fn fail(&self, attempt: &Attempt, count: usize) {
+        self.attempt(attempt, count, FAILED).await;
+    }
+
+    pub(crate) async fn give_back(&self, attempt: &Attempt, count: usize, effect: Effect) {
+        self.attempt(attempt, count, End::GiveBack(effect)).await;
+    }
+
+    /// Fails once, and returns the guard that this closed, if it did.
+    pub(crate) async fn closes(&self, attempt: &Attempt) -> Option<GuessScope> {
+        let receipt = self.charge(attempt).await.unwrap();
+        self.settle(receipt, FAILED).await
     }
 
     /// Spends the default budget of `address`: ten users fail five times, of which two are free.
@@ -142,103 +191,21 @@ impl Bench {
         }
     }
 
-    /// Keeps one failure. Returns the guard that it closed, if it did.
-    pub(crate) async fn keep(&self, receipt: Receipt) -> Option<GuessScope> {
-        let settlement = Settlement::Keep {
-            receipt,
-            found: false,
-        };
-        self.limiter.settle(vec![settlement]).await.pop()
-    }
-
-    pub(crate) async fn give_back(&self, receipt: Receipt, effect: Effect) {
-        self.give_back_all(vec![receipt], effect).await;
+    /// Settles one attempt. Returns the guard that this closed, if it did.
+    pub(crate) async fn settle(&self, receipt: Receipt, end: End) -> Option<GuessScope> {
+        self.limiter.settle(vec![(receipt, end)]).await.pop()
     }
 
     pub(crate) async fn give_back_all(&self, receipts: Vec<Receipt>, effect: Effect) {
-        let settlements = receipts
-            .into_iter()
-            .map(|receipt| Settlement::GiveBack { receipt, effect })
-            .collect();
-        assert_eq!(self.limiter.settle(settlements).await, []);
+        let end = End::GiveBack(effect);
+        let ended = receipts.into_iter().map(|receipt| (receipt, end)).collect();
+        assert_eq!(self.limiter.settle(ended).await, []);
     }
 }
 
 pub(crate) fn manual_clock() -> Arc<ManualClock> {
     // The time is not on a boundary of any slot or window.
     Arc::new(ManualClock::new(from_micros(1_790_000_001_234_567)))
-}
-
-/// A verdict that can be compared, except for its receipt.
-pub(crate) enum Outcome {
-    Allowed {
-        receipt: Receipt,
-        guess_guarded: bool,
-    },
-    Refused(Dimension, u64),
-}
-
-impl From<Verdict> for Outcome {
-    fn from(verdict: Verdict) -> Self {
-        match verdict {
-            Verdict::Allowed {
-                receipt,
-                guess_guarded,
-            } => Self::Allowed {
-                receipt,
-                guess_guarded,
-            },
-            Verdict::Refused {
-                dimension,
-                retry_after,
-            } => {
-                assert_eq!(retry_after.subsec_nanos(), 0, "whole seconds");
-                Self::Refused(dimension, retry_after.as_secs())
-            }
-        }
-    }
-}
-
-impl fmt::Debug for Outcome {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Allowed { guess_guarded, .. } => {
-                write!(formatter, "allowed, guarded: {guess_guarded}")
-            }
-            Self::Refused(dimension, seconds) => write!(formatter, "{dimension:?} for {seconds} s"),
-        }
-    }
-}
-
-impl Outcome {
-    #[track_caller]
-    pub(crate) fn receipt(self) -> Receipt {
-        match self {
-            Self::Allowed { receipt, .. } => receipt,
-            refused @ Self::Refused(..) => panic!("{refused:?}"),
-        }
-    }
-
-    #[track_caller]
-    pub(crate) fn is_guarded(&self) -> bool {
-        match self {
-            Self::Allowed { guess_guarded, .. } => *guess_guarded,
-            refused @ Self::Refused(..) => panic!("{refused:?}"),
-        }
-    }
-
-    pub(crate) fn is_allowed(&self) -> bool {
-        matches!(self, Self::Allowed { .. })
-    }
-
-    /// Returns the dimension and the seconds of a refusal.
-    #[track_caller]
-    pub(crate) fn refusal(&self) -> (Dimension, u64) {
-        match self {
-            Self::Refused(dimension, seconds) => (*dimension, *seconds),
-            allowed @ Self::Allowed { .. } => panic!("{allowed:?}"),
-        }
-    }
 }
 
 /// Returns an attempt by `id` without an address, with another text each time.
@@ -255,48 +222,38 @@ pub(crate) fn user(id: &str) -> Attempt {
     }
 }
 
-pub(crate) trait AttemptWith {
-    /// Sets the same typed text each time.
-    fn typing(self, text: u8) -> Attempt;
-    fn at(self, address: &str) -> Attempt;
-    fn naming(self, organization: &str, seats: u32) -> Attempt;
-    fn vouched(self) -> Attempt;
-}
+pub(crate) trait AttemptWith: Sized {
+    fn with(self, change: impl FnOnce(&mut Attempt)) -> Attempt;
 
-impl AttemptWith for Attempt {
+    /// Sets the same typed text each time.
     fn typing(self, text: u8) -> Attempt {
-        Attempt {
-            guess: GuessHash::of([text; 32]),
-            ..self
-        }
+        self.with(|attempt| attempt.guess = GuessHash::of([text; 32]))
     }
 
     fn at(self, address: &str) -> Attempt {
-        let address: IpAddr = address.parse().unwrap();
-        Attempt {
-            address: Some(address),
-            ..self
-        }
+        self.with(|attempt| attempt.address = Some(address.parse().unwrap()))
     }
 
-    fn naming(self, organization: &str, seats: u32) -> Attempt {
-        Attempt {
-            organization: Some(OrganizationId::parse(organization).unwrap()),
-            organization_seats: Some(seats),
-            ..self
-        }
+    fn naming(self, organization: &str) -> Attempt {
+        self.with(|attempt| {
+            attempt.organization = Some(OrganizationId::parse(organization).unwrap());
+        })
     }
 
     fn vouched(self) -> Attempt {
-        Attempt {
-            vouched: true,
-            ..self
-        }
+        self.with(|attempt| attempt.vouched = true)
     }
 }
 
-pub(crate) fn seconds(count: i64) -> TimeDelta {
-    TimeDelta::seconds(count)
+impl AttemptWith for Attempt {
+    fn with(mut self, change: impl FnOnce(&mut Attempt)) -> Attempt {
+        change(&mut self);
+        self
+    }
+}
+
+pub(crate) fn organization(id: &str) -> GuessScope {
+    GuessScope::Organization(OrganizationId::parse(id).unwrap())
 }
 
 /// Returns budgets under which one user may fail as often as a test likes, and no failure is free of the address.

@@ -22,7 +22,7 @@ use homeroom_invitations::{
         redemption::{Outcome, RedemptionState},
     },
     grpc::{ClassCodeHandlers, EnrollmentCodeHandlers, JoinUrlHandlers, TokenHandlers},
-    limiter::{Budgets, memory::MemoryLimiter},
+    limiter::{Budgets, Limiter},
     redemption::{
         Redemptions,
         drive::Recovered,
@@ -212,7 +212,7 @@ impl World {
                 random: random.clone(),
             },
             membership.clone(),
-            Arc::new(MemoryLimiter::new(budgets, clock.clone())),
+            Limiter::in_process(budgets, clock.clone()),
             Arc::clone(&keys),
             writes.clone(),
         );

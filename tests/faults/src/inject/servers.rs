@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use homeroom_kit::database::Url;
-use homeroom_tests::{probes, redis_pair::RedisPair};
+use homeroom_tests::{probes, redis_servers::RedisPair};
 use tokio::time::{sleep, timeout};
 
 use super::Injection;
