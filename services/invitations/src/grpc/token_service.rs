@@ -78,11 +78,14 @@ fn token_filter(text: &str) -> Result<InvitationFilter> {
     filter(text, &fields)
 }
 
+/// The time at which the token expires, and the etag.
+type InviteUpdate = (Patch<Option<DateTime<Utc>>>, String);
+
 fn invite_update(
     v: &mut Violations,
     request: &api::UpdateInviteTokenRequest,
     now: DateTime<Utc>,
-) -> Option<(InvitationName, (Patch<Option<DateTime<Utc>>>, String))> {
+) -> Option<(InvitationName, InviteUpdate)> {
     let asked = v.required_or_default("invite_token", &request.invite_token);
     let name = v.take("invite_token.name", invite_name(&asked.name));
     let mask = v.mask(request.update_mask.as_ref(), &["expire_time"]);

@@ -64,7 +64,7 @@ impl Charges {
                     .guards(attempt)
                     .map(|guard| self.charged(guard)),
             ),
-            self.each(&calling_service, Step::Spend),
+            self.each(calling_service.as_ref(), Step::Spend),
         )
         .await?;
         let mut facts = Facts {
@@ -155,7 +155,7 @@ impl Charges {
                 _ if reply.count == 0 => {}
                 Some(scope) => closed.push(scope.clone()),
                 // A user adds to an address once in 24 hours, which only the user's own key records.
-                None => drop(self.each(&receipt.address, Step::Add).await),
+                None => drop(self.each(receipt.address.as_ref(), Step::Add).await),
             }
         }
         Ok(closed)
@@ -189,8 +189,8 @@ impl Charges {
     }
 
     /// Takes a step of the counter, if there is one.
-    async fn each(&self, counter: &Option<Counter>, step: Step) -> Result<Vec<Reply>, StoreAway> {
-        try_join_all(counter.iter().map(|counter| self.step(counter, step))).await
+    async fn each(&self, counter: Option<&Counter>, step: Step) -> Result<Vec<Reply>, StoreAway> {
+        try_join_all(counter.into_iter().map(|counter| self.step(counter, step))).await
     }
 
     async fn step(&self, counter: &Counter, step: Step) -> Result<Reply, StoreAway> {

@@ -171,7 +171,7 @@ const IPV6_NETWORK_MASK: u128 = u128::MAX << 64;
 fn group(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & IPV6_NETWORK_MASK).into(),
-        address => address,
+        IpAddr::V4(address) => address.into(),
     }
 }
 

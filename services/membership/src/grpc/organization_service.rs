@@ -76,8 +76,8 @@ fn create(
     let code_prefix = code_prefix(v, &organization.code_prefix);
     let new = NewOrganization {
         code_prefix,
-        fields,
         admin,
+        fields,
     };
     Some((id, new))
 }
