@@ -13,23 +13,23 @@ use std::{
     time::Duration,
 };
 
-use homeroom_api::invitations::v1::{
-    BatchCreateTokensRequest, CreateTokenRequest, EnrollmentCode, ListTokensRequest, RedeemRequest,
-    RedemptionOutcome, ResetClassCodeRequest, RevealTokenRequest, RevokeTokenRequest, Token,
-    UpdateEnrollmentCodeRequest,
-};
+use homeroom_api::invitations::v1::{RedeemRequest, RedemptionOutcome};
 use homeroom_kit::{keys::KeyRing, random::SystemRandomness};
 use homeroom_tests::{
     Engine,
     databases::Reader,
-    field_mask, free_address,
+    free_address,
     processes::{Callers, Processes, Service, binary},
     reason,
 };
+use serde_json::json;
 use tonic::Status;
 use uuid::Uuid;
 
-use crate::ways::{CLASS, Ways, class_code, create_code, make_class, make_token};
+use crate::ways::{CLASS, Ways, class_code, make_class, make_code, make_token};
+
+/// Another class of the teacher.
+const CHEMISTRY: &str = "organizations/hamilton/classes/chemistry";
 
 /// The time within which a service must stop, or refuse to start.
 const END_SECONDS: u64 = 60;
@@ -93,6 +93,12 @@ fn rotate_keys(processes: &Processes) -> Command {
     command
 }
 
+/// Returns the output of a rotation that has ended.
+fn rotate(processes: &Processes) -> Output {
+    let mut command = rotate_keys(processes);
+    command.stdout(Stdio::piped()).output().unwrap()
+}
+
 fn text(output: &Output) -> String {
     let printed = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
     String::from_utf8(printed).unwrap()
@@ -120,51 +126,36 @@ async fn each_way_in_works(callers: &Callers, ways: &Ways, when: &str) {
         };
         assert_eq!(redeemed.outcome(), expected, "{when} {index}");
     }
-    let mut teacher = callers.user("teacher");
+    let teacher = callers.user("teacher");
     let shown = class_code(&teacher, CLASS).await;
     assert_eq!(shown.code, ways.class_code.code, "{when}");
-    let reveal = RevealTokenRequest {
-        name: ways.token.name.clone(),
-    };
-    let revealed = teacher.tokens.reveal_token(reveal).await.unwrap();
-    let revealed = revealed.into_inner().token.unwrap();
-    assert_eq!(revealed.phrase, ways.token.phrase, "{when}");
+    let name = json!({"name": ways.token.name});
+    let revealed = teacher
+        .call("TokenService.RevealToken", &name)
+        .await
+        .unwrap();
+    assert_eq!(revealed["token"]["phrase"], ways.token.phrase, "{when}");
 }
 
 /// Checks that the same code is refused as taken, however it is typed.
 async fn the_typed_code_is_taken(callers: &Callers, ways: &Ways) {
-    let mut teacher = callers.user("teacher");
+    let teacher = callers.user("teacher");
+    let code = &ways.enrollment_code.code;
     for typed in [
-        ways.enrollment_code.code.clone(),
-        ways.enrollment_code.code.to_lowercase().replace('-', " "),
-        ways.enrollment_code.code.replace('-', ""),
+        code.clone(),
+        code.to_lowercase().replace('-', " "),
+        code.replace('-', ""),
     ] {
-        let made = teacher
-            .enrollment_codes
-            .create_enrollment_code(create_code(&typed))
-            .await;
+        let made = make_code(&teacher, &typed).await;
         assert_eq!(reason(&made.unwrap_err()), "CODE_TAKEN", "{typed}");
     }
     // No other code may be changed into it either.
-    let other = teacher
-        .enrollment_codes
-        .create_enrollment_code(create_code(&format!("AB{}", Uuid::now_v7().simple())))
-        .await
-        .unwrap()
-        .into_inner();
-    let update = UpdateEnrollmentCodeRequest {
-        enrollment_code: Some(EnrollmentCode {
-            name: other.name,
-            code: ways.enrollment_code.code.replace('-', ""),
-            ..Default::default()
-        }),
-        update_mask: field_mask(&["code"]),
-        acknowledge_weak: true,
-        ..Default::default()
-    };
+    let other = make_code(&teacher, &format!("AB{}", Uuid::now_v7().simple())).await;
+    let changed = json!({"name": other.unwrap()["name"], "code": code.replace('-', "")});
+    let update =
+        json!({"enrollment_code": changed, "update_mask": "code", "acknowledge_weak": true});
     let updated = teacher
-        .enrollment_codes
-        .update_enrollment_code(update)
+        .call("EnrollmentCodeService.UpdateEnrollmentCode", &update)
         .await;
     assert_eq!(reason(&updated.unwrap_err()), "CODE_TAKEN");
 }
@@ -176,28 +167,25 @@ async fn lived_through(engine: Engine) {
     let one = ring(&processes);
     let two = entry(2);
     let ways = Ways::create(&callers).await;
-    let mut teacher = callers.user("teacher");
+    let teacher = callers.user("teacher");
     make_class(&teacher, "chemistry").await;
-    let chemistry = "organizations/hamilton/classes/chemistry";
-    let before_reset = class_code(&teacher, chemistry).await;
-    let reset = ResetClassCodeRequest {
-        name: before_reset.name.clone(),
-        ..Default::default()
-    };
-    teacher.class_codes.reset_class_code(reset).await.unwrap();
+    let before_reset = class_code(&teacher, CHEMISTRY).await;
+    let name = json!({"name": before_reset.name});
+    teacher
+        .call("ClassCodeService.ResetClassCode", &name)
+        .await
+        .unwrap();
     let revoked = make_token(&teacher).await;
-    let revoke = RevokeTokenRequest {
-        name: revoked.name.clone(),
-        ..Default::default()
-    };
-    teacher.tokens.revoke_token(revoke).await.unwrap();
-    let create = CreateTokenRequest {
-        parent: CLASS.to_owned(),
-        token: Some(Token::default()),
-        request_id: Uuid::now_v7().to_string(),
-    };
-    let created = teacher.tokens.create_token(create.clone()).await;
-    let created = created.unwrap().into_inner();
+    let name = json!({"name": revoked.name});
+    teacher
+        .call("TokenService.RevokeToken", &name)
+        .await
+        .unwrap();
+    let create = json!({"parent": CLASS, "token": {}, "request_id": Uuid::now_v7().to_string()});
+    let created = teacher
+        .call("TokenService.CreateToken", &create)
+        .await
+        .unwrap();
     let redeem = RedeemRequest {
         credential: ways.class_code.code.clone(),
         request_id: Uuid::now_v7().to_string(),
@@ -205,16 +193,12 @@ async fn lived_through(engine: Engine) {
     };
     let ann = callers.user("ann");
     let redeemed = ann.redeem_with(redeem.clone()).await.unwrap();
-    let list = ListTokensRequest {
-        parent: CLASS.to_owned(),
-        page_size: 1,
-        ..Default::default()
-    };
-    let page = teacher.tokens.list_tokens(list.clone()).await;
-    let next = ListTokensRequest {
-        page_token: page.unwrap().into_inner().next_page_token,
-        ..list
-    };
+    let mut list = json!({"parent": CLASS, "page_size": 1});
+    let page = teacher
+        .call("TokenService.ListTokens", &list)
+        .await
+        .unwrap();
+    list["page_token"] = page["nextPageToken"].clone();
 
     // when version 2 is introduced beside a process that only has version 1, and then made current
     // beside one that has it as the next,
@@ -223,23 +207,17 @@ async fn lived_through(engine: Engine) {
     write_ring(&processes, &[&one, &two]);
     beside.launch_both().await;
     let ahead = beside.callers();
-    let mut teacher_ahead = ahead.user("teacher");
+    let teacher_ahead = ahead.user("teacher");
     let new = make_token(&teacher_ahead).await;
     assert_eq!(under(&processes, 2).await, 1);
     callers.user("bob").redeem(&new.phrase).await.unwrap();
     each_way_in_works(&ahead, &ways, "ahead").await;
     the_typed_code_is_taken(&ahead, &ways).await;
     the_typed_code_is_taken(&callers, &ways).await;
-    let made_ahead = create_code("MADE-AHEAD-OF-OTHERS");
-    teacher_ahead
-        .enrollment_codes
-        .create_enrollment_code(made_ahead.clone())
+    make_code(&teacher_ahead, "MADE-AHEAD-OF-OTHERS")
         .await
         .unwrap();
-    let made_again = teacher
-        .enrollment_codes
-        .create_enrollment_code(made_ahead)
-        .await;
+    let made_again = make_code(&teacher, "MADE-AHEAD-OF-OTHERS").await;
     assert_eq!(reason(&made_again.unwrap_err()), "CODE_TAKEN");
     let again = ahead.user("ann").redeem_with(redeem.clone()).await.unwrap();
     assert_eq!(again.redemption, redeemed.redemption);
@@ -251,8 +229,8 @@ async fn lived_through(engine: Engine) {
     each_way_in_works(&callers, &ways, "both").await;
     the_typed_code_is_taken(&callers, &ways).await;
     // a retry gets the same answer, and another body is detected;
-    let again = teacher.tokens.create_token(create.clone()).await;
-    assert_eq!(again.unwrap().into_inner(), created);
+    let again = teacher.call("TokenService.CreateToken", &create).await;
+    assert_eq!(again.unwrap(), created);
     let again = ann.redeem_with(redeem.clone()).await.unwrap();
     assert_eq!(again.redemption, redeemed.redemption);
     let other = RedeemRequest {
@@ -262,8 +240,11 @@ async fn lived_through(engine: Engine) {
     let other = ann.redeem_with(other).await.unwrap_err();
     assert_eq!(reason(&other), "REQUEST_ID_CONFLICT");
     // and a list continues at its page token.
-    let second_page = teacher.tokens.list_tokens(next).await.unwrap();
-    assert!(!second_page.into_inner().tokens.is_empty());
+    let second_page = teacher
+        .call("TokenService.ListTokens", &list)
+        .await
+        .unwrap();
+    assert!(second_page["tokens"][0].is_object());
 
     // Without version 1 the service refuses to start while secrets need it, and says so.
     stop(&mut processes).await;
@@ -286,10 +267,7 @@ async fn lived_through(engine: Engine) {
             !said.contains(&wrong[0][2..]) && !said.contains(&wrong[1][2..]),
             "{said}"
         );
-        let rotated = rotate_keys(&processes)
-            .stdout(Stdio::piped())
-            .output()
-            .unwrap();
+        let rotated = rotate(&processes);
         assert!(!rotated.status.success(), "{}", text(&rotated));
     }
     assert_eq!(under(&processes, 1).await, left);
@@ -297,10 +275,7 @@ async fn lived_through(engine: Engine) {
     // When every secret is rotated beside the running service,
     write_ring(&processes, &[&one, &two]);
     processes.launch(Service::Invitations).await;
-    let rotated = rotate_keys(&processes)
-        .stdout(Stdio::piped())
-        .output()
-        .unwrap();
+    let rotated = rotate(&processes);
     let printed = text(&rotated);
     assert!(rotated.status.success(), "{printed}");
     assert!(printed.contains("Left under version 1: 0"), "{printed}");
@@ -312,10 +287,7 @@ async fn lived_through(engine: Engine) {
     each_way_in_works(&callers, &ways, "rotated").await;
     the_typed_code_is_taken(&callers, &ways).await;
     // A second rotation finds nothing to do.
-    let again = rotate_keys(&processes)
-        .stdout(Stdio::piped())
-        .output()
-        .unwrap();
+    let again = rotate(&processes);
     assert!(
         again.status.success() && text(&again).starts_with("0 secrets"),
         "{}",
@@ -368,28 +340,19 @@ async fn redeem_on(
 
 /// Edits the enrollment code, and creates and resets secrets, until `over`.
 async fn edit_on(callers: Callers, ways: Arc<Ways>, over: Arc<AtomicBool>) -> Result<(), Status> {
-    let mut teacher = callers.user("teacher");
+    let teacher = callers.user("teacher");
     let mut edits = 0;
+    let reset = json!({"name": format!("{CHEMISTRY}/classCode")});
     while !over.load(Ordering::Relaxed) {
         edits += 1;
+        let code =
+            json!({"name": ways.enrollment_code.name, "display_name": format!("edit {edits}")});
+        let update = json!({"enrollment_code": code, "update_mask": "displayName"});
         teacher
-            .enrollment_codes
-            .update_enrollment_code(UpdateEnrollmentCodeRequest {
-                enrollment_code: Some(EnrollmentCode {
-                    name: ways.enrollment_code.name.clone(),
-                    display_name: format!("edit {edits}"),
-                    ..Default::default()
-                }),
-                update_mask: field_mask(&["display_name"]),
-                ..Default::default()
-            })
+            .call("EnrollmentCodeService.UpdateEnrollmentCode", &update)
             .await?;
         teacher
-            .class_codes
-            .reset_class_code(ResetClassCodeRequest {
-                name: "organizations/hamilton/classes/chemistry/classCode".to_owned(),
-                ..Default::default()
-            })
+            .call("ClassCodeService.ResetClassCode", &reset)
             .await?;
     }
     Ok(())
@@ -400,25 +363,21 @@ async fn rotated_under_load(engine: Engine) {
     let mut processes = Processes::start(engine).await;
     let callers = processes.callers();
     let ways = Arc::new(Ways::create(&callers).await);
-    let mut teacher = callers.user("teacher");
+    let teacher = callers.user("teacher");
     make_class(&teacher, "chemistry").await;
-    class_code(&teacher, "organizations/hamilton/classes/chemistry").await;
+    class_code(&teacher, CHEMISTRY).await;
     for _ in 0..TOKENS / TOKENS_A_REQUEST {
-        let batch = BatchCreateTokensRequest {
-            parent: CLASS.to_owned(),
-            tokens: vec![Token::default(); TOKENS_A_REQUEST],
-            ..Default::default()
-        };
-        teacher.tokens.batch_create_tokens(batch).await.unwrap();
+        let batch = json!({"parent": CLASS, "tokens": vec![json!({}); TOKENS_A_REQUEST]});
+        teacher
+            .call("TokenService.BatchCreateTokens", &batch)
+            .await
+            .unwrap();
     }
     let (one, two) = (ring(&processes), entry(2));
 
     // Before any service has version 2, nothing is rotated.
     write_ring(&processes, &[&one, &two]);
-    let early = rotate_keys(&processes)
-        .stdout(Stdio::piped())
-        .output()
-        .unwrap();
+    let early = rotate(&processes);
     assert!(
         !early.status.success() && text(&early).contains("no service has started with version 2"),
         "{}",

@@ -1,10 +1,9 @@
 //! A school with one of each kind of invitation, created over gRPC.
 
-use homeroom_api::invitations::v1::{
-    ClassCode, CreateEnrollmentCodeRequest, EnrollmentCode, InviteToken, JoinUrl, Token,
-};
+use homeroom_api::invitations::v1::{ClassCode, EnrollmentCode, InviteToken, JoinUrl, Token};
 use homeroom_tests::{Clients, processes::Callers};
-use serde_json::json;
+use serde_json::{Value, json};
+use tonic::Status;
 
 use crate::crowd::{PLATFORM, new_class};
 
@@ -29,7 +28,7 @@ impl Ways {
     /// invitations.
     pub(crate) async fn create(callers: &Callers) -> Self {
         let platform = callers.user_with(PLATFORM);
-        let mut teacher = callers.user("teacher");
+        let teacher = callers.user("teacher");
         let organization = json!({
             "organization_id": "hamilton", "organization": {"display_name": "Hamilton"}, "admin": "teacher",
         });
@@ -39,11 +38,11 @@ impl Ways {
         let place = |place: &str| json!({"name": place});
         let invite_token = place(&format!("{ORGANIZATION}/inviteToken"));
         let join_url = place(&format!("{CLASS}/joinUrl"));
-        let code = teacher
-            .enrollment_codes
-            .create_enrollment_code(create_code(TYPED_CODE));
+        let code = new_code(TYPED_CODE);
         Self {
-            enrollment_code: code.await.unwrap().into_inner(),
+            enrollment_code: teacher
+                .ask("EnrollmentCodeService.CreateEnrollmentCode", code)
+                .await,
             invite_token: teacher
                 .ask("TokenService.GetInviteToken", invite_token)
                 .await,
@@ -83,14 +82,12 @@ pub(crate) async fn class_code(teacher: &Clients, class: &str) -> ClassCode {
 }
 
 /// Returns a request for an enrollment code of the class.
-pub(crate) fn create_code(typed: &str) -> CreateEnrollmentCodeRequest {
-    CreateEnrollmentCodeRequest {
-        parent: CLASS.to_owned(),
-        enrollment_code: Some(EnrollmentCode {
-            code: typed.to_owned(),
-            ..Default::default()
-        }),
-        acknowledge_weak: true,
-        ..Default::default()
-    }
+fn new_code(typed: &str) -> Value {
+    json!({"parent": CLASS, "enrollment_code": {"code": typed}, "acknowledge_weak": true})
+}
+
+/// Creates an enrollment code of the class.
+pub(crate) async fn make_code(teacher: &Clients, typed: &str) -> Result<Value, Status> {
+    let method = "EnrollmentCodeService.CreateEnrollmentCode";
+    teacher.call(method, &new_code(typed)).await
 }
