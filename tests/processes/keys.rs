@@ -14,7 +14,11 @@ use std::{
 };
 
 use homeroom_api::invitations::v1::{RedeemRequest, RedemptionOutcome};
-use homeroom_kit::{keys::KeyRing, random::SystemRandomness};
+use homeroom_kit::{
+    clock::SystemClock,
+    keys::KeyRing,
+    random::{SystemRandomness, new_id},
+};
 use homeroom_tests::{
     Engine,
     databases::Reader,
@@ -24,7 +28,6 @@ use homeroom_tests::{
 };
 use serde_json::json;
 use tonic::Status;
-use uuid::Uuid;
 
 use crate::ways::{CLASS, Ways, class_code, make_class, make_code, make_token};
 
@@ -150,7 +153,11 @@ async fn the_typed_code_is_taken(callers: &Callers, ways: &Ways) {
         assert_eq!(reason(&made.unwrap_err()), "CODE_TAKEN", "{typed}");
     }
     // No other code may be changed into it either.
-    let other = make_code(&teacher, &format!("AB{}", Uuid::now_v7().simple())).await;
+    let other = make_code(
+        &teacher,
+        &format!("AB{}", new_id(&SystemClock, &SystemRandomness).simple()),
+    )
+    .await;
     let changed = json!({"name": other.unwrap()["name"], "code": code.replace('-', "")});
     let update =
         json!({"enrollment_code": changed, "update_mask": "code", "acknowledge_weak": true});
@@ -181,14 +188,14 @@ async fn lived_through(engine: Engine) {
         .call("TokenService.RevokeToken", &name)
         .await
         .unwrap();
-    let create = json!({"parent": CLASS, "token": {}, "request_id": Uuid::now_v7().to_string()});
+    let create = json!({"parent": CLASS, "token": {}, "request_id": new_id(&SystemClock, &SystemRandomness).to_string()});
     let created = teacher
         .call("TokenService.CreateToken", &create)
         .await
         .unwrap();
     let redeem = RedeemRequest {
         credential: ways.class_code.code.clone(),
-        request_id: Uuid::now_v7().to_string(),
+        request_id: new_id(&SystemClock, &SystemRandomness).to_string(),
         ..Default::default()
     };
     let ann = callers.user("ann");

@@ -207,8 +207,8 @@ pub(crate) async fn story(callers: &Callers, addresses: [std::net::SocketAddr; 2
             .call("RedemptionService.Redeem", &in_wrong_fields)
             .await,
     );
-    let guesses = GUESSES.iter().chain(&MALFORMED);
-    let requests: Vec<Value> = guesses
+    let typed = GUESSES.iter().chain(&MALFORMED);
+    let requests: Vec<Value> = typed
         .map(|guess| json!({"credential": guess, "user": {"user": "guesser"}}))
         .collect();
     let batch = json!({"requests": requests});

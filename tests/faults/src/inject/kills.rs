@@ -22,7 +22,7 @@ impl Injection<'_> {
         let whole = self.until;
         let half = whole.saturating_duration_since(Instant::now()) / 2;
         for (which, until) in [
-            (Which::Invitations, whole - half),
+            (Which::Invitations, Instant::now() + half),
             (Which::Membership, whole),
         ] {
             self.until = until;

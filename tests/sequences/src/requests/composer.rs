@@ -203,13 +203,11 @@ impl Composer<'_> {
 
     /// Returns the name of a redemption and its place and user, if one is known.
     pub fn redemption(&mut self) -> (String, Option<(String, String)>) {
-        match self.dice.pick_from(&self.world.acknowledged).cloned() {
-            Some(known) => (known.redemption, Some((known.place, known.user))),
-            None => {
-                let organization = &self.world.organizations[0];
-                (format!("{organization}/redemptions/{NONE}"), None)
-            }
+        if let Some(known) = self.dice.pick_from(&self.world.acknowledged).cloned() {
+            return (known.redemption, Some((known.place, known.user)));
         }
+        let organization = &self.world.organizations[0];
+        (format!("{organization}/redemptions/{NONE}"), None)
     }
 
     /// Returns the name of an invitation.
@@ -279,13 +277,9 @@ impl Composer<'_> {
     /// Mostly returns the token of the first page; otherwise that of the page after the last one
     /// read of this list.
     fn page_token(&mut self, list: &str) -> String {
-        let last = self
-            .world
-            .page_tokens
-            .get(list)
-            .cloned()
-            .unwrap_or_default();
-        self.of(&[(70, String::new()), (27, last), (3, "none".to_owned())])
+        let next = self.world.page_tokens.get(list).cloned();
+        let next = next.unwrap_or_default();
+        self.of(&[(70, String::new()), (27, next), (3, "none".to_owned())])
     }
 
     /// Returns one of these filters, or none.
