@@ -3,40 +3,17 @@
 
 use chrono::TimeDelta;
 use homeroom_api::{
-    invitations::v1::{
-        EnrollmentCode, LockClassCodeRequest, RedeemRequest, RedemptionOutcome, Token,
-        UnlockClassCodeRequest, UpdateEnrollmentCodeRequest, redeem_response,
-    },
+    invitations::v1::{EnrollmentCode, RedeemRequest, RedemptionOutcome, Token, redeem_response},
     membership::v1::{
         ApproveJoinRequestRequest, ArchiveClassRequest, GetJoinRequestRequest,
         RemoveClassMemberRequest, join_request::State,
     },
 };
 use homeroom_tests::{
-    Claims, Homeroom, School, clients::Clients, field_mask, on_both_engines, reason, timestamp,
+    Claims, Homeroom, School, clients::Clients, on_both_engines, reason, timestamp,
 };
 
-use crate::assert_audited_soon;
-
-async fn lock(school: &School) {
-    let name = format!("{}/classCode", school.class);
-    let request = LockClassCodeRequest {
-        name,
-        ..Default::default()
-    };
-    let mut codes = school.teacher.clone().class_codes;
-    codes.lock_class_code(request).await.unwrap();
-}
-
-async fn unlock(school: &School) {
-    let name = format!("{}/classCode", school.class);
-    let request = UnlockClassCodeRequest {
-        name,
-        ..Default::default()
-    };
-    let mut codes = school.teacher.clone().class_codes;
-    codes.unlock_class_code(request).await.unwrap();
-}
+use crate::{assert_audited_soon, code, lock, unlock, update};
 
 /// Ends the user's membership of the class, by the caller.
 async fn end_membership(school: &School, caller: &Clients, user: &str) {
@@ -46,25 +23,6 @@ async fn end_membership(school: &School, caller: &Clients, user: &str) {
     };
     let mut members = caller.clone().members;
     members.remove_class_member(request).await.unwrap();
-}
-
-async fn update(school: &School, code: EnrollmentCode, paths: &[&str]) -> EnrollmentCode {
-    let request = UpdateEnrollmentCodeRequest {
-        enrollment_code: Some(code),
-        update_mask: field_mask(paths),
-        acknowledge_weak: true,
-        ..Default::default()
-    };
-    let mut codes = school.admin.clone().enrollment_codes;
-    let updated = codes.update_enrollment_code(request).await.unwrap();
-    updated.into_inner()
-}
-
-fn code(text: &str) -> EnrollmentCode {
-    EnrollmentCode {
-        code: text.to_owned(),
-        ..Default::default()
-    }
 }
 
 async fn state_of(homeroom: &Homeroom, user: &str, request: &str) -> State {
@@ -108,7 +66,7 @@ async fn u2_r8_who_waits_for_a_removal_is_let_in_once_the_code_takes_people_back
     // Nothing has changed: the request is the same, and nobody else has the use.
     assert_eq!(homeroom.queued("student-1", &bio.full_code).await.name, request.name);
     assert_eq!(homeroom.refusal("student-2", &bio.full_code).await, "USED_UP");
-    update(&school, EnrollmentCode { name: bio.name.clone(), allow_rejoin: true, ..Default::default() }, &["allow_rejoin"]).await;
+    update(homeroom, EnrollmentCode { name: bio.name.clone(), allow_rejoin: true, ..Default::default() }, &["allow_rejoin"]).await;
     assert_eq!(homeroom.outcome("student-1", &bio.full_code).await, RedemptionOutcome::Admitted);
     assert_eq!(state_of(homeroom, "student-1", &request.name).await, State::Closed);
     assert_eq!(homeroom.refusal("student-2", &bio.full_code).await, "USED_UP");
@@ -185,11 +143,11 @@ async fn u8_p4_who_leaves_and_comes_back_spends_no_second_use(homeroom) {
     end_membership(&school, &homeroom.user("student-3"), "student-3").await;
     let name = bio.name.clone();
     for enabled in [false, true] {
-        update(&school, EnrollmentCode { name: name.clone(), enabled: Some(enabled), ..Default::default() }, &["enabled"]).await;
+        update(homeroom, EnrollmentCode { name: name.clone(), enabled: Some(enabled), ..Default::default() }, &["enabled"]).await;
     }
     assert_eq!(homeroom.outcome("student-3", &bio.full_code).await, RedemptionOutcome::Admitted);
     end_membership(&school, &homeroom.user("student-3"), "student-3").await;
-    let renamed = update(&school, EnrollmentCode { name, ..code("BIO202") }, &["code"]).await;
+    let renamed = update(homeroom, EnrollmentCode { name, ..code("BIO202") }, &["code"]).await;
     assert_eq!(homeroom.outcome("student-3", &renamed.full_code).await, RedemptionOutcome::Admitted);
     assert_eq!(homeroom.refusal("student-4", &renamed.full_code).await, "USED_UP");
     assert_audited_soon(homeroom).await;

@@ -76,32 +76,15 @@ fn spoil(body: &Value, path: &str, value: &Value) -> Value {
 pub(crate) async fn existing(homeroom: &Homeroom) -> Existing {
     let school = homeroom.school().await;
     homeroom.school_named("jefferson", 0).await;
-    homeroom
-        .user("student-0")
-        .redeem(&school.class_code().await.code)
-        .await
-        .unwrap();
-    let waiting = homeroom
-        .user("student-1")
-        .redeem(&school.join_url().await.url)
-        .await
-        .unwrap();
-    let Some(homeroom_api::invitations::v1::redeem_response::Result::JoinRequest(request)) =
-        waiting.result
-    else {
-        panic!("no join request")
-    };
+    let code = school.class_code().await.code;
+    homeroom.user("student-0").redeem(&code).await.unwrap();
+    let url = school.join_url().await.url;
+    let join_request = homeroom.queued("student-1", &url).await.name;
     school.invite_token().await;
     Existing {
         token: school.token(Token::default()).await.name,
-        enrollment_code: school
-            .enrollment_code(homeroom_api::invitations::v1::EnrollmentCode {
-                code: "BIO101".to_owned(),
-                ..Default::default()
-            })
-            .await
-            .name,
-        join_request: request.name,
+        enrollment_code: school.enrollment_code(crate::code("BIO101")).await.name,
+        join_request,
     }
 }
 

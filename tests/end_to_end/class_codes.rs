@@ -4,10 +4,9 @@ use chrono::TimeDelta;
 use homeroom_api::{
     common::v1::{ListEventsRequest, Role},
     invitations::v1::{
-        ClassCode, EnrollmentCode, GetClassCodeRequest, GetJoinUrlRequest, JoinUrl,
-        LockClassCodeRequest, RedeemRequest, RedemptionOutcome, ResetClassCodeRequest, Token,
-        UnlockClassCodeRequest, UpdateClassCodeRequest, UpdateJoinUrlRequest, class_code,
-        redeem_response,
+        ClassCode, EnrollmentCode, GetClassCodeRequest, GetJoinUrlRequest, JoinUrl, RedeemRequest,
+        RedemptionOutcome, ResetClassCodeRequest, Token, UnlockClassCodeRequest,
+        UpdateClassCodeRequest, UpdateJoinUrlRequest, class_code, redeem_response,
     },
     membership::v1::{
         ApproveJoinRequestRequest, BatchDecideJoinRequestsRequest, DenyJoinRequestRequest,
@@ -17,41 +16,9 @@ use homeroom_api::{
         join_request::{Cause, State},
     },
 };
-use homeroom_tests::{Claims, School, field_mask, on_both_engines, reason, timestamp};
+use homeroom_tests::{Claims, field_mask, on_both_engines, reason, timestamp};
 
-async fn lock(school: &School) {
-    let mut teacher = school.teacher.clone();
-    let name = format!("{}/classCode", school.class);
-    let locked = teacher
-        .class_codes
-        .lock_class_code(LockClassCodeRequest {
-            name,
-            ..Default::default()
-        })
-        .await
-        .unwrap()
-        .into_inner();
-    assert_eq!(
-        locked.class_code.unwrap().state(),
-        class_code::State::Locked
-    );
-}
-
-async fn unlock(school: &School) -> ClassCode {
-    let mut teacher = school.teacher.clone();
-    let name = format!("{}/classCode", school.class);
-    teacher
-        .class_codes
-        .unlock_class_code(UnlockClassCodeRequest {
-            name,
-            ..Default::default()
-        })
-        .await
-        .unwrap()
-        .into_inner()
-        .class_code
-        .unwrap()
-}
+use crate::{lock, unlock};
 
 on_both_engines! {
 async fn c1_every_class_has_one_code_and_one_join_url_read_by_its_staff(homeroom) {

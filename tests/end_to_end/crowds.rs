@@ -2,9 +2,14 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use homeroom_api::invitations::v1::{RedeemRequest, RedeemResponse, Token};
+use homeroom_api::{
+    invitations::v1::{RedeemRequest, RedeemResponse, ResetClassCodeRequest, Token},
+    membership::v1::{ApproveJoinRequestRequest, DenyJoinRequestRequest},
+};
 use homeroom_tests::{Homeroom, details, on_both_engines, reason};
 use tonic::Status;
+
+use crate::{assert_audited_soon, audited};
 
 /// The number of people who redeem at the same time.
 const CROWD: usize = 1_000;
@@ -103,5 +108,36 @@ async fn r10_three_hundred_students_behind_one_address_are_all_in_within_a_minut
     assert_eq!(told, counts([("ADMITTED", STUDENTS)]));
     assert_eq!(school.roster().await.len(), STUDENTS + 2);
     assert_eq!(school.seats().await.seats_used, i64::try_from(STUDENTS).unwrap());
+}
+}
+
+on_both_engines! {
+async fn every_invariant_holds_while_a_crowd_redeems_and_the_code_is_reset(homeroom) {
+    let school = homeroom.school_named("hamilton", 20).await;
+    let code = school.class_code().await;
+    let url = school.join_url().await.url;
+    let [denied, approved] = [homeroom.queued("asker-1", &url).await.name, homeroom.queued("asker-2", &url).await.name];
+    // When more people than seats redeem while the code is reset, then the auditor finds nothing meanwhile,
+    let people = (0..30).map(async |number| homeroom.user(&format!("student-{number}")).redeem(&code.code).await.is_ok());
+    let reset = ResetClassCodeRequest { name: code.name.clone(), ..Default::default() };
+    let mut codes = school.teacher.clone().class_codes;
+    let mut crowd = std::pin::pin!(async { tokio::join!(futures::future::join_all(people), codes.reset_class_code(reset)) });
+    let admitted = loop {
+        tokio::select! {
+            biased;
+            report = audited(homeroom, false) => assert_eq!(report.broken(), [], "{report:?}"),
+            (admitted, reset) = &mut crowd => {
+                reset.unwrap();
+                break admitted.into_iter().filter(|admitted| *admitted).count();
+            }
+        }
+    };
+    assert!(admitted <= 20, "{admitted}");
+    let mut requests = school.teacher.clone().join_requests;
+    requests.deny_join_request(DenyJoinRequestRequest { name: denied, ..Default::default() }).await.unwrap();
+    let approve = ApproveJoinRequestRequest { name: approved, ..Default::default() };
+    assert_eq!(requests.approve_join_request(approve).await.is_ok(), admitted < 20);
+    // nor once everything is settled.
+    assert_audited_soon(homeroom).await;
 }
 }

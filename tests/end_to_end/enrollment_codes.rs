@@ -9,34 +9,13 @@ use homeroom_api::{
         UpdateEnrollmentCodeRequest, enrollment_code,
     },
     membership::v1::{
-        CreateOrganizationRequest, DeleteClassRequest, GetOrganizationRequest, Organization,
-        RemoveOrganizationMemberRequest, UpdateOrganizationMemberRequest,
-        UpdateOrganizationRequest,
+        DeleteClassRequest, GetOrganizationRequest, Organization, RemoveOrganizationMemberRequest,
+        UpdateOrganizationMemberRequest, UpdateOrganizationRequest,
     },
 };
 use homeroom_tests::{Claims, Homeroom, field_mask, member, on_both_engines, reason, timestamp};
 
-fn code(text: &str) -> EnrollmentCode {
-    EnrollmentCode {
-        code: text.to_owned(),
-        ..Default::default()
-    }
-}
-
-async fn update(homeroom: &Homeroom, code: EnrollmentCode, paths: &[&str]) -> EnrollmentCode {
-    homeroom
-        .user("admin")
-        .enrollment_codes
-        .update_enrollment_code(UpdateEnrollmentCodeRequest {
-            enrollment_code: Some(code),
-            update_mask: field_mask(paths),
-            acknowledge_weak: true,
-            ..Default::default()
-        })
-        .await
-        .unwrap()
-        .into_inner()
-}
+use crate::{code, update};
 
 async fn admitted(homeroom: &Homeroom, user: &str, credential: &str) {
     let redeemed = homeroom.user(user).redeem(credential).await.unwrap();
@@ -354,27 +333,5 @@ async fn b10_max_uses_are_counted_and_can_be_raised(homeroom) {
     assert_eq!(homeroom.refusal("student-2", &bio.full_code).await, "USED_UP");
     update(homeroom, EnrollmentCode { name: bio.name.clone(), max_uses: Some(2), ..Default::default() }, &["max_uses"]).await;
     admitted(homeroom, "student-2", &bio.full_code).await;
-}
-}
-
-on_both_engines! {
-async fn b4_no_organizations_prefix_begins_anothers_so_that_no_two_codes_come_out_equal(homeroom) {
-    homeroom.school().await;
-    let mut platform = homeroom.platform();
-    let mut create = async |id: &str, code_prefix: &str| {
-        platform.organizations.create_organization(CreateOrganizationRequest {
-            organization_id: id.to_owned(),
-            organization: Some(Organization { display_name: id.to_owned(), code_prefix: code_prefix.to_owned(), ..Default::default() }),
-            admin: "admin".to_owned(),
-            ..Default::default()
-        }).await.map(|created| created.into_inner().code_prefix).map_err(|status| reason(&status))
-    };
-    // HAM and ILTON-BIO101 would read like HAMILTON and BIO101.
-    for taken in ["HAM", "hamilton", "HAMILTON2"] {
-        assert_eq!(create("another", taken).await, Err("CODE_TAKEN".to_owned()), "{taken}");
-    }
-    assert_eq!(create("another", "HAMBURG").await, Ok("HAMBURG".to_owned()));
-    // A prefix that is derived from the id changes instead.
-    assert_eq!(create("hamilton-north", "").await, Ok("2HAMILTONNORTH".to_owned()));
 }
 }

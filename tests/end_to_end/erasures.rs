@@ -3,18 +3,17 @@
 mod elsewhere;
 
 use homeroom_api::{
-    common::v1::{ListEventsRequest, Role, User},
+    common::v1::{ListEventsRequest, User},
     invitations::v1::{
-        BatchCreateTokensRequest, ClearFailedAttemptsRequest, CreateTokenRequest, EraseUserRequest,
-        GetClassCodeRequest, RedeemRequest, RedeemResponse, RedemptionOutcome, Token,
+        ClearFailedAttemptsRequest, EraseUserRequest, RedeemRequest, RedeemResponse,
+        RedemptionOutcome, Token, redeem_response,
     },
     membership::v1::{
-        AddClassMemberRequest, AddOrganizationMemberRequest, ApproveJoinRequestRequest,
-        DenyJoinRequestRequest, GetClassMemberRequest, Member, RemoveOrganizationMemberRequest,
-        TransferClassOwnershipRequest,
+        GetClassMemberRequest, RemoveOrganizationMemberRequest, TransferClassOwnershipRequest,
     },
 };
-use homeroom_tests::{Claims, Homeroom, School, details, member, on_both_engines, reason};
+use homeroom_tests::{Claims, Homeroom, School, details, on_both_engines, reason};
+use serde_json::{Value, json};
 use tonic::Status;
 
 use crate::assert_audited;
@@ -67,177 +66,75 @@ async fn erase(homeroom: &Homeroom, user: &str, request_id: &str) -> Result<(), 
         .map(|_| ())
 }
 
+/// Calls a method as a user, with a request id.
+async fn call(homeroom: &Homeroom, user: &str, method: &str, mut body: Value) -> Value {
+    if !method.contains(".Get") {
+        body["request_id"] = json!(homeroom.new_id());
+    }
+    let method = format!("homeroom.{method}");
+    let answer = homeroom.call(Claims::of(user), &method, &body).await;
+    answer.unwrap_or_else(|refused| panic!("{method}: {refused:?}"))
+}
+
 /// Creates Ada's data in several schools, before she is erased.
 async fn live(homeroom: &Homeroom, school: &School, other: &School) {
-    let request_id = || homeroom.new_id().to_string();
+    let redeemed = async |credential: &str| {
+        let request_id = homeroom.new_id().to_string();
+        redeem(homeroom, credential, &request_id).await.unwrap()
+    };
     // She is a student of one school,
-    let admitted = redeem(homeroom, &school.class_code().await.code, &request_id())
-        .await
-        .unwrap();
+    let admitted = redeemed(&school.class_code().await.code).await;
     assert_eq!(admitted.outcome(), RedemptionOutcome::Admitted);
-    // who waits for another class of it,
-    let second = school.another_class("chemistry").await;
-    let url = school
-        .teacher
-        .clone()
-        .join_urls
-        .get_join_url(homeroom_api::invitations::v1::GetJoinUrlRequest {
-            name: format!("{second}/joinUrl"),
-        })
-        .await
-        .unwrap()
-        .into_inner()
-        .url;
-    assert_eq!(
-        redeem(homeroom, &url, &request_id())
-            .await
-            .unwrap()
-            .outcome(),
-        RedemptionOutcome::PendingApproval
-    );
-    // has guessed, was helped by support, and tried secrets of her own and of other people,
-    assert_eq!(
-        reason(&redeem(homeroom, "HAMILTON-NOTHING", "").await.unwrap_err()),
-        "CODE_NOT_USABLE"
-    );
-    let clear = ClearFailedAttemptsRequest {
-        name: format!("users/{ADA}"),
-    };
-    homeroom
-        .platform()
-        .users
-        .clear_failed_attempts(clear)
-        .await
-        .unwrap();
-    let token = Token {
-        assigned_email: EMAIL.to_owned(),
-        display_name: NAME.to_owned(),
-        ..Default::default()
-    };
-    let create = CreateTokenRequest {
-        parent: school.class.clone(),
-        token: Some(token.clone()),
-        request_id: request_id(),
-    };
-    school
-        .teacher
-        .clone()
-        .tokens
-        .create_token(create)
-        .await
-        .unwrap();
-    let batch = BatchCreateTokensRequest {
-        parent: second.clone(),
-        tokens: vec![Token {
-            external_id: SCHOOL_ID.to_owned(),
-            ..Default::default()
-        }],
-        request_id: request_id(),
-    };
-    school
-        .teacher
-        .clone()
-        .tokens
-        .batch_create_tokens(batch)
-        .await
-        .unwrap();
-    // and was denied for a third class with a note that contains her name.
-    let third = school.another_class("physics").await;
-    let url = school
-        .teacher
-        .clone()
-        .join_urls
-        .get_join_url(homeroom_api::invitations::v1::GetJoinUrlRequest {
-            name: format!("{third}/joinUrl"),
-        })
-        .await
-        .unwrap()
-        .into_inner()
-        .url;
-    let asked = redeem(homeroom, &url, &request_id()).await.unwrap();
-    let Some(homeroom_api::invitations::v1::redeem_response::Result::JoinRequest(asked)) =
-        asked.result
-    else {
-        panic!("no request")
-    };
-    let deny = DenyJoinRequestRequest {
-        name: asked.name,
-        decide_note: format!("Not you, {NAME}."),
-        ..Default::default()
-    };
-    school
-        .teacher
-        .clone()
-        .join_requests
-        .deny_join_request(deny)
-        .await
-        .unwrap();
+    // who waits for another class of it, and was denied for a third with a note that contains her name,
+    let mut waits = Vec::new();
+    for class in ["chemistry", "physics"] {
+        let name = format!("{}/joinUrl", school.another_class(class).await);
+        let method = "invitations.v1.JoinUrlService.GetJoinUrl";
+        let url = call(homeroom, "teacher", method, json!({"name": name})).await;
+        let asked = redeemed(url["url"].as_str().unwrap()).await;
+        let Some(redeem_response::Result::JoinRequest(asked)) = asked.result else {
+            panic!("no request")
+        };
+        waits.push(asked.name);
+    }
+    let deny = json!({"name": waits[1], "decide_note": format!("Not you, {NAME}.")});
+    let method = "membership.v1.JoinRequestService.DenyJoinRequest";
+    call(homeroom, "teacher", method, deny).await;
+    // has guessed, was helped by support, and tried secrets of her own and of other people.
+    let refused = redeem(homeroom, "HAMILTON-NOTHING", "").await.unwrap_err();
+    assert_eq!(reason(&refused), "CODE_NOT_USABLE");
+    let name = format!("users/{ADA}");
+    let clear = ClearFailedAttemptsRequest { name };
+    let cleared = homeroom.platform().users.clear_failed_attempts(clear).await;
+    cleared.unwrap();
+    let method = "invitations.v1.TokenService.CreateToken";
+    let token =
+        json!({"parent": school.class, "token": {"assigned_email": EMAIL, "display_name": NAME}});
+    call(homeroom, "teacher", method, token).await;
+    let method = "invitations.v1.TokenService.BatchCreateTokens";
+    let batch = json!({"parent": format!("{}/classes/chemistry", school.organization), "tokens": [{"external_id": SCHOOL_ID}]});
+    call(homeroom, "teacher", method, batch).await;
 
     // She is a teacher of the other school, who helps with its class, reads its code and admits a
     // person,
-    let add = AddOrganizationMemberRequest {
-        parent: other.organization.clone(),
-        member: Some(Member {
-            email: EMAIL.to_owned(),
-            display_name: NAME.to_owned(),
-            ..member(ADA, Role::Teacher)
-        }),
-        request_id: request_id(),
-    };
-    other
-        .admin
-        .clone()
-        .members
-        .add_organization_member(add)
-        .await
-        .unwrap();
-    let add = AddClassMemberRequest {
-        parent: other.class.clone(),
-        member: Some(member(ADA, Role::CoTeacher)),
-        request_id: request_id(),
-    };
-    other
-        .teacher
-        .clone()
-        .members
-        .add_class_member(add)
-        .await
-        .unwrap();
-    let mut colleague = homeroom.user(ADA);
-    colleague
-        .class_codes
-        .get_class_code(GetClassCodeRequest {
-            name: format!("{}/classCode", other.class),
-        })
-        .await
-        .unwrap();
+    let method = "membership.v1.MemberService.AddOrganizationMember";
+    let add = json!({"parent": other.organization, "member": {"user": ADA, "role": "TEACHER", "email": EMAIL, "display_name": NAME}});
+    call(homeroom, "admin", method, add).await;
+    let method = "membership.v1.MemberService.AddClassMember";
+    let add = json!({"parent": other.class, "member": {"user": ADA, "role": "CO_TEACHER"}});
+    call(homeroom, "teacher", method, add).await;
+    let method = "invitations.v1.ClassCodeService.GetClassCode";
+    let code = json!({"name": format!("{}/classCode", other.class)});
+    call(homeroom, ADA, method, code).await;
     let waiting = homeroom.queued("bob", &other.join_url().await.url).await;
-    let approve = ApproveJoinRequestRequest {
-        name: waiting.name,
-        request_id: request_id(),
-        ..Default::default()
-    };
-    colleague
-        .join_requests
-        .approve_join_request(approve)
-        .await
-        .unwrap();
+    let method = "membership.v1.JoinRequestService.ApproveJoinRequest";
+    call(homeroom, ADA, method, json!({"name": waiting.name})).await;
     // and was a student of a third school, from which she was removed.
     let third = homeroom.school_named("cambridge", 0).await;
-    redeem(homeroom, &third.class_code().await.code, &request_id())
-        .await
-        .unwrap();
-    let remove = RemoveOrganizationMemberRequest {
-        name: format!("{}/members/{ADA}", third.organization),
-        ..Default::default()
-    };
-    third
-        .admin
-        .clone()
-        .members
-        .remove_organization_member(remove)
-        .await
-        .unwrap();
+    redeemed(&third.class_code().await.code).await;
+    let method = "membership.v1.MemberService.RemoveOrganizationMember";
+    let remove = json!({"name": format!("{}/members/{ADA}", third.organization)});
+    call(homeroom, "admin", method, remove).await;
 }
 
 on_both_engines! {

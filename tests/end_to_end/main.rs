@@ -18,8 +18,12 @@ mod staff;
 mod tokens;
 mod typing;
 
+use homeroom_api::invitations::v1::{
+    ClassCode, EnrollmentCode, LockClassCodeRequest, UnlockClassCodeRequest,
+    UpdateEnrollmentCodeRequest, class_code,
+};
 use homeroom_audit::{Options, Report, audit};
-use homeroom_tests::{Claims, Homeroom, reason};
+use homeroom_tests::{Claims, Homeroom, School, field_mask, reason};
 use serde_json::Value;
 
 /// The numbers of rules: A for tokens, B for enrollment codes, C for class codes and join URLs, X
@@ -63,23 +67,66 @@ async fn membership(
     answer.map_err(|status| reason(&status))
 }
 
+/// Locks the class's code.
+async fn lock(school: &School) {
+    let request = LockClassCodeRequest {
+        name: format!("{}/classCode", school.class),
+        ..Default::default()
+    };
+    let mut codes = school.teacher.clone().class_codes;
+    let locked = codes.lock_class_code(request).await.unwrap();
+    let locked = locked.into_inner().class_code.unwrap();
+    assert_eq!(locked.state(), class_code::State::Locked);
+}
+
+async fn unlock(school: &School) -> ClassCode {
+    let request = UnlockClassCodeRequest {
+        name: format!("{}/classCode", school.class),
+        ..Default::default()
+    };
+    let mut codes = school.teacher.clone().class_codes;
+    let unlocked = codes.unlock_class_code(request).await.unwrap();
+    unlocked.into_inner().class_code.unwrap()
+}
+
+fn code(text: &str) -> EnrollmentCode {
+    EnrollmentCode {
+        code: text.to_owned(),
+        ..Default::default()
+    }
+}
+
+/// Changes an enrollment code as the administrator.
+async fn update(homeroom: &Homeroom, code: EnrollmentCode, paths: &[&str]) -> EnrollmentCode {
+    let request = UpdateEnrollmentCodeRequest {
+        enrollment_code: Some(code),
+        update_mask: field_mask(paths),
+        acknowledge_weak: true,
+        ..Default::default()
+    };
+    let mut codes = homeroom.user("admin").enrollment_codes;
+    let updated = codes.update_enrollment_code(request).await.unwrap();
+    updated.into_inner()
+}
+
 /// Checks that both databases satisfy every invariant, with nothing under way.
 async fn assert_audited(homeroom: &Homeroom) {
     homeroom.settled_row_counts().await;
-    let report = audited(homeroom).await;
+    let report = audited(homeroom, true).await;
     assert_eq!(report.broken(), [], "{report:?}");
 }
 
 /// The same once the ends of requests have been followed.
 async fn assert_audited_soon(homeroom: &Homeroom) {
-    let holds = async || audited(homeroom).await.broken().is_empty();
+    let holds = async || audited(homeroom, true).await.broken().is_empty();
     homeroom.eventually("every invariant holds", holds).await;
 }
 
-async fn audited(homeroom: &Homeroom) -> Report {
+/// Returns the auditor's report; `quiescent` if nothing is under way.
+async fn audited(homeroom: &Homeroom, quiescent: bool) -> Report {
     let databases = homeroom.databases();
     let options = Options {
-        quiescent: true,
+        quiescent,
         ..Options::at(homeroom.now())
     };
     audit(&databases.membership, &databases.invitations, &options)

@@ -204,7 +204,7 @@ async fn admitted_at_the_port(
 }
 
 on_both_engines! {
-async fn p1_what_is_said_of_a_person_is_kept_alike_through_every_door(homeroom) {
+async fn p1_u6_what_is_said_of_a_person_is_kept_alike_through_every_door(homeroom) {
     // Given a class, and the same data on one person after another,
     let school = homeroom.school().await;
     let code = school.class_code().await.code;

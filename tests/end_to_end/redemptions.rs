@@ -3,11 +3,10 @@
 
 use chrono::TimeDelta;
 use homeroom_api::{
-    common::v1::{ListEventsRequest, User, WatchEventsRequest},
+    common::v1::{ListEventsRequest, WatchEventsRequest},
     invitations::v1::{
         BatchRedeemRequest, GetRedemptionRequest, ListRedemptionsRequest, RedeemRequest,
-        RedemptionOutcome, Token, batch_redeem_response::result::Outcome, redeem_response,
-        redemption,
+        RedemptionOutcome, Token, batch_redeem_response::result::Outcome, redemption,
     },
     membership::v1::{
         ApproveJoinRequestRequest, DenyJoinRequestRequest, GetClassMemberRequest,
@@ -176,16 +175,5 @@ async fn r1_r2_a_batch_redeems_for_many_each_by_themselves(homeroom) {
     let too_many = (0..501).map(|index| request(&format!("s-{index}"), &code)).collect();
     assert_eq!(reason(&lms.redemptions.clone().batch_redeem(batch(too_many)).await.unwrap_err()), "INVALID_REQUEST");
     assert_eq!(reason(&homeroom.user("student-9").redemptions.clone().batch_redeem(batch(vec![request("student-1", &code)])).await.unwrap_err()), "SCOPE_MISSING");
-}
-}
-
-on_both_engines! {
-async fn r2_the_profile_of_the_person_is_kept_with_the_membership(homeroom) {
-    let school = homeroom.school().await;
-    let lms = homeroom.user_with(Claims { scopes: &["homeroom.act_as", "homeroom.vouch"], ..Claims::of("lms") });
-    let user = User { user: "student-1".to_owned(), display_name: "Student One".to_owned(), email: "One@Example.org".to_owned(), external_id: "S-1".to_owned(), email_verified: true };
-    let redeemed = lms.redeem_with(RedeemRequest { credential: school.class_code().await.code, user: Some(user), ..Default::default() }).await.unwrap();
-    let Some(redeem_response::Result::Member(member)) = redeemed.result else { panic!("no member") };
-    assert_eq!((member.display_name.as_str(), member.email.as_str(), member.external_id.as_str()), ("Student One", "one@example.org", "S-1"));
 }
 }

@@ -9,12 +9,7 @@ use homeroom_api::invitations::v1::{
 use homeroom_tests::{Claims, Clients, Homeroom, details, on_both_engines, reason, timestamp};
 use tonic::Status;
 
-fn code(text: &str) -> EnrollmentCode {
-    EnrollmentCode {
-        code: text.to_owned(),
-        ..Default::default()
-    }
-}
+use crate::code;
 
 /// Returns the description of the one field violation.
 fn said(status: &Status) -> String {

@@ -12,7 +12,5 @@
 mod corruptions;
 #[path = "audit/databases.rs"]
 mod databases;
-#[path = "audit/story.rs"]
-mod story;
 #[path = "audit/verdicts.rs"]
 mod verdicts;

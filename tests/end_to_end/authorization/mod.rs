@@ -56,39 +56,19 @@ const EVERY_SCOPE: &[&str] = &[
 
 const NO_SCOPE: Mode = mode("without a scope", &[]);
 
+#[rustfmt::skip]
 const MODES: [Mode; 10] = [
     NO_SCOPE,
     mode("with platform", &["homeroom.platform"]),
     mode("with act_as", &["homeroom.act_as"]),
     // Neither scope grants access: they determine which claims are believed.
-    mode(
-        "with vouch and forward_ip",
-        &["homeroom.vouch", "homeroom.forward_ip"],
-    ),
+    mode("with vouch and forward_ip", &["homeroom.vouch", "homeroom.forward_ip"]),
     mode("with admit", &["homeroom.admit"]),
-    Mode {
-        acted_for: true,
-        ..mode("by a service that may act for them", &["homeroom.act_as"])
-    },
-    Mode {
-        acted_for: true,
-        ..mode(
-            "by a service that may not act for them",
-            &["homeroom.vouch"],
-        )
-    },
-    Mode {
-        organizations: Some(&["hamilton"]),
-        ..mode("bound to hamilton", &[])
-    },
-    Mode {
-        organizations: Some(&["hamilton"]),
-        ..mode("with every scope, bound to hamilton", EVERY_SCOPE)
-    },
-    Mode {
-        organizations: Some(&["elsewhere"]),
-        ..mode("bound to elsewhere", &[])
-    },
+    Mode { acted_for: true, ..mode("by a service that may act for them", &["homeroom.act_as"]) },
+    Mode { acted_for: true, ..mode("by a service that may not act for them", &["homeroom.vouch"]) },
+    Mode { organizations: Some(&["hamilton"]), ..mode("bound to hamilton", &[]) },
+    Mode { organizations: Some(&["hamilton"]), ..mode("with every scope, bound to hamilton", EVERY_SCOPE) },
+    Mode { organizations: Some(&["elsewhere"]), ..mode("bound to elsewhere", &[]) },
 ];
 
 /// The table's answer to one call.

@@ -97,48 +97,21 @@ const fn person(
     }
 }
 
-/// Every person who calls. The target class is biology at hamilton.
+/// Every person who calls. The target class is biology at hamilton; the assistant is a student of the organization who
+/// helps to teach it.
+#[rustfmt::skip]
 pub(super) const PEOPLE: [Person; 11] = [
     person("stranger", None, None),
     person("former", None, None),
     person("asker", None, None),
-    person(
-        "student",
-        Some(("hamilton", InOrganization::Student)),
-        Some((Place::Own, InClass::Student)),
-    ),
-    // A student of the organization who helps to teach the class.
-    person(
-        "assistant",
-        Some(("hamilton", InOrganization::Student)),
-        Some((Place::Own, InClass::CoTeacher)),
-    ),
-    person(
-        "co-teacher",
-        Some(("hamilton", InOrganization::Teacher)),
-        Some((Place::Own, InClass::CoTeacher)),
-    ),
-    person(
-        "teacher",
-        Some(("hamilton", InOrganization::Teacher)),
-        Some((Place::Own, InClass::Owner)),
-    ),
-    person(
-        "colleague",
-        Some(("hamilton", InOrganization::Teacher)),
-        None,
-    ),
-    person(
-        "sibling",
-        Some(("hamilton", InOrganization::Teacher)),
-        Some((Place::Sibling, InClass::Owner)),
-    ),
+    person("student", Some(("hamilton", InOrganization::Student)), Some((Place::Own, InClass::Student))),
+    person("assistant", Some(("hamilton", InOrganization::Student)), Some((Place::Own, InClass::CoTeacher))),
+    person("co-teacher", Some(("hamilton", InOrganization::Teacher)), Some((Place::Own, InClass::CoTeacher))),
+    person("teacher", Some(("hamilton", InOrganization::Teacher)), Some((Place::Own, InClass::Owner))),
+    person("colleague", Some(("hamilton", InOrganization::Teacher)), None),
+    person("sibling", Some(("hamilton", InOrganization::Teacher)), Some((Place::Sibling, InClass::Owner))),
     person("admin", Some(("hamilton", InOrganization::Admin)), None),
-    person(
-        "principal",
-        Some(("jefferson", InOrganization::Admin)),
-        None,
-    ),
+    person("principal", Some(("jefferson", InOrganization::Admin)), None),
 ];
 
 impl Person {
@@ -187,78 +160,62 @@ impl Person {
     }
 }
 
+/// Calls a method of either service as a user. Returns the answer.
 async fn made(homeroom: &Homeroom, user: &str, method: &str, body: Value) -> Value {
+    let platform: &[&str] = &["homeroom.platform"];
+    let scopes = if user == "platform" { platform } else { &[] };
     let claims = Claims {
-        scopes: if user == "platform" {
-            &["homeroom.platform"]
-        } else {
-            &[]
-        },
+        scopes,
         ..Claims::of(user)
     };
-    homeroom
-        .call(claims, method, &body)
-        .await
-        .unwrap_or_else(|status| panic!("{method} by {user}: {status:?}"))
-}
-
-async fn membership(homeroom: &Homeroom, user: &str, method: &str, body: Value) -> Value {
-    made(
-        homeroom,
-        user,
-        &format!("homeroom.membership.v1.{method}"),
-        body,
-    )
-    .await
-}
-
-async fn invitations(homeroom: &Homeroom, user: &str, method: &str, body: Value) -> Value {
-    made(
-        homeroom,
-        user,
-        &format!("homeroom.invitations.v1.{method}"),
-        body,
-    )
-    .await
+    let of_membership = ["Organization", "Class", "Member", "JoinRequest"];
+    let (service, _) = method.split_once("Service.").unwrap();
+    let package = if of_membership.contains(&service) {
+        "membership"
+    } else {
+        "invitations"
+    };
+    let method = format!("homeroom.{package}.v1.{method}");
+    let answer = homeroom.call(claims, &method, &body).await;
+    answer.unwrap_or_else(|status| panic!("{method} by {user}: {status:?}"))
 }
 
 fn text(value: &Value) -> String {
-    value
-        .as_str()
-        .unwrap_or_else(|| panic!("{value} is no text"))
+    let text = value.as_str();
+    text.unwrap_or_else(|| panic!("{value} is no text"))
         .to_owned()
 }
 
 async fn organization(homeroom: &Homeroom, id: &str, admin: &str, members: &[(&str, &str)]) {
     let new = json!({"organization_id": id, "organization": {"display_name": id}, "admin": admin});
-    membership(
-        homeroom,
-        "platform",
-        "OrganizationService.CreateOrganization",
-        new,
-    )
-    .await;
+    let method = "OrganizationService.CreateOrganization";
+    made(homeroom, "platform", method, new).await;
     for (user, role) in members {
         let new = json!({"parent": format!("organizations/{id}"), "member": {"user": user, "role": role}});
-        membership(homeroom, admin, "MemberService.AddOrganizationMember", new).await;
+        made(homeroom, admin, "MemberService.AddOrganizationMember", new).await;
     }
 }
 
-/// Settles a decided redemption now, before invitations learns of it from the feed.
-async fn settled(homeroom: &Homeroom, user: &str, redemption: &Value) {
-    let name = json!({ "name": redemption });
-    let read = invitations(homeroom, user, "RedemptionService.GetRedemption", name).await;
+/// Redeems for a person who then waits, and denies the request; settles the redemption before invitations learns of it
+/// from the feed. Returns the request.
+async fn denied(homeroom: &Homeroom, user: &str, credential: &Value, by: &str) -> String {
+    let redeem = json!({ "credential": credential });
+    let waiting = made(homeroom, user, "RedemptionService.Redeem", redeem).await;
+    let request = text(&waiting["joinRequest"]["name"]);
+    let deny = json!({"name": request});
+    made(homeroom, by, "JoinRequestService.DenyJoinRequest", deny).await;
+    let name = json!({ "name": waiting["redemption"] });
+    let read = made(homeroom, by, "RedemptionService.GetRedemption", name).await;
     assert_eq!(read["state"], "RELEASED");
+    request
 }
 
 /// Creates a class of `owner`, and one resource of each kind that an RPC concerns.
 async fn target(
     homeroom: &Homeroom,
     place: Place,
-    admin: &str,
-    owner: &str,
-    student: &'static str,
-    asker: &'static str,
+    [admin, owner]: [&str; 2],
+    [student, asker]: [&'static str; 2],
 ) -> Target {
     let (what, organization_id, class_id) = match place {
         Place::Own => ("the own class", "hamilton", "biology"),
@@ -267,70 +224,43 @@ async fn target(
     };
     let organization = format!("organizations/{organization_id}");
     let class = format!("{organization}/classes/{class_id}");
+    let by_admin = async |method, body| made(homeroom, admin, method, body).await;
+    let by_owner = async |method, body| made(homeroom, owner, method, body).await;
+    let code = |parent: &str, text: &str| json!({"parent": parent, "enrollment_code": {"code": text}, "acknowledge_weak": true});
+    let named = |name: String| json!({ "name": name });
     let new =
         json!({"parent": organization, "class_id": class_id, "class": {"display_name": class_id}});
-    membership(homeroom, owner, "ClassService.CreateClass", new).await;
+    by_owner("ClassService.CreateClass", new).await;
 
-    let invite_token = json!({"name": format!("{organization}/inviteToken")});
-    invitations(homeroom, admin, "TokenService.GetInviteToken", invite_token).await;
-    let class_code = json!({"name": format!("{class}/classCode")});
-    let class_code =
-        invitations(homeroom, owner, "ClassCodeService.GetClassCode", class_code).await;
-    let join_url = json!({"name": format!("{class}/joinUrl")});
-    let join_url = invitations(homeroom, owner, "JoinUrlService.GetJoinUrl", join_url).await;
-    let new = json!({"parent": class, "token": {}});
-    let token = invitations(homeroom, owner, "TokenService.CreateToken", new).await;
+    let invite_token = named(format!("{organization}/inviteToken"));
+    by_admin("TokenService.GetInviteToken", invite_token).await;
+    let class_code = named(format!("{class}/classCode"));
+    let class_code = by_owner("ClassCodeService.GetClassCode", class_code).await;
+    let join_url = named(format!("{class}/joinUrl"));
+    let join_url = by_owner("JoinUrlService.GetJoinUrl", join_url).await;
+    let token = json!({"parent": class, "token": {}});
+    let token = by_owner("TokenService.CreateToken", token).await;
     let typed = format!("{class_id} 101");
-    let new =
-        json!({"parent": class, "enrollment_code": {"code": typed}, "acknowledge_weak": true});
-    let code = invitations(
-        homeroom,
-        owner,
-        "EnrollmentCodeService.CreateEnrollmentCode",
-        new,
-    )
-    .await;
-    let new = json!({"parent": organization, "enrollment_code": {"code": format!("whole {class_id}")}, "acknowledge_weak": true});
-    let organization_code = invitations(
-        homeroom,
-        admin,
-        "EnrollmentCodeService.CreateEnrollmentCode",
-        new,
-    )
-    .await;
+    let create = "EnrollmentCodeService.CreateEnrollmentCode";
+    let class_wide = by_owner(create, code(&class, &typed)).await;
+    let whole = format!("whole {class_id}");
+    let organization_code = by_admin(create, code(&organization, &whole)).await;
 
     // A person whom staff removed must wait for approval (R8), which creates a join request of the
     // organization.
     let leaver = format!("leaver-{organization_id}-{class_id}");
     let new = json!({"parent": organization, "member": {"user": leaver, "role": "STUDENT"}});
-    membership(homeroom, admin, "MemberService.AddOrganizationMember", new).await;
+    by_admin("MemberService.AddOrganizationMember", new).await;
     homeroom.advance(TimeDelta::seconds(1));
-    let removed = json!({"name": format!("{organization}/members/{leaver}")});
-    membership(
-        homeroom,
-        admin,
-        "MemberService.RemoveOrganizationMember",
-        removed,
-    )
-    .await;
+    let removed = named(format!("{organization}/members/{leaver}"));
+    by_admin("MemberService.RemoveOrganizationMember", removed).await;
     homeroom.advance(TimeDelta::seconds(1));
-    let redeem = json!({"credential": organization_code["fullCode"]});
-    let waiting = invitations(homeroom, &leaver, "RedemptionService.Redeem", redeem).await;
-    let organization_request = text(&waiting["joinRequest"]["name"]);
-    let deny = json!({"name": organization_request});
-    membership(homeroom, admin, "JoinRequestService.DenyJoinRequest", deny).await;
-    let left = waiting["redemption"].clone();
-    settled(homeroom, admin, &left).await;
+    let credential = &organization_code["fullCode"];
+    let organization_request = denied(homeroom, &leaver, credential, admin).await;
 
     let redeem = json!({"credential": class_code["code"]});
-    let redeemed = invitations(homeroom, student, "RedemptionService.Redeem", redeem).await;
-    let redeem = json!({"credential": join_url["url"]});
-    let waiting = invitations(homeroom, asker, "RedemptionService.Redeem", redeem).await;
-    let request = text(&waiting["joinRequest"]["name"]);
-    let deny = json!({"name": request});
-    membership(homeroom, owner, "JoinRequestService.DenyJoinRequest", deny).await;
-    let waiting = waiting["redemption"].clone();
-    settled(homeroom, owner, &waiting).await;
+    let redeemed = made(homeroom, student, "RedemptionService.Redeem", redeem).await;
+    let request = denied(homeroom, asker, &join_url["url"], owner).await;
 
     Target {
         what,
@@ -342,13 +272,13 @@ async fn target(
             ("$organization_request", organization_request),
             ("$organization_code", text(&organization_code["name"])),
             ("$organization_id", organization_id.to_owned()),
-            ("$organization", organization.clone()),
+            ("$organization", organization),
             ("$class_id", class_id.to_owned()),
             ("$class", class),
             ("$owner", owner.to_owned()),
             ("$student", student.to_owned()),
             ("$token", text(&token["name"])),
-            ("$code", text(&code["name"])),
+            ("$code", text(&class_wide["name"])),
             ("$typed", typed),
             ("$redemption", text(&redeemed["redemption"])),
             ("$request", request),
@@ -368,38 +298,18 @@ pub(super) async fn targets(homeroom: &Homeroom) -> [Target; 3] {
     ];
     organization(homeroom, "hamilton", "admin", &staff).await;
     organization(homeroom, "jefferson", "principal", &[("head", "TEACHER")]).await;
-    let targets = [
-        target(homeroom, Place::Own, "admin", "teacher", "student", "asker").await,
-        target(
-            homeroom,
-            Place::Sibling,
-            "admin",
-            "sibling",
-            "chemist",
-            "asker-2",
-        )
-        .await,
-        target(
-            homeroom,
-            Place::Elsewhere,
-            "principal",
-            "head",
-            "pupil",
-            "asker-3",
-        )
-        .await,
-    ];
+    let own = ["admin", "teacher"];
+    let own = target(homeroom, Place::Own, own, ["student", "asker"]).await;
+    let sibling = ["admin", "sibling"];
+    let sibling = target(homeroom, Place::Sibling, sibling, ["chemist", "asker-2"]).await;
+    let elsewhere = ["principal", "head"];
+    let elsewhere = target(homeroom, Place::Elsewhere, elsewhere, ["pupil", "asker-3"]).await;
     for user in ["co-teacher", "assistant", "former"] {
         let new = json!({"parent": "organizations/hamilton/classes/biology", "member": {"user": user, "role": "CO_TEACHER"}});
-        membership(homeroom, "teacher", "MemberService.AddClassMember", new).await;
+        made(homeroom, "teacher", "MemberService.AddClassMember", new).await;
     }
     let removed = json!({"name": "organizations/hamilton/members/former"});
-    membership(
-        homeroom,
-        "admin",
-        "MemberService.RemoveOrganizationMember",
-        removed,
-    )
-    .await;
-    targets
+    let method = "MemberService.RemoveOrganizationMember";
+    made(homeroom, "admin", method, removed).await;
+    [own, sibling, elsewhere]
 }

@@ -28,39 +28,15 @@ impl Spoilt {
 }
 
 /// Every rule about a request's content.
+#[rustfmt::skip]
 pub(crate) const RULES: [&str; 32] = [
-    "02 resource names",
-    "02 chosen ids",
-    "02 user ids",
-    "02 required fields",
-    "02 bounds",
-    "02 batches",
-    "02 enums",
-    "02 page_size",
-    "02 page_token",
-    "02 filter",
-    "02 request_id",
-    "02 update_mask",
-    "02 etag",
-    "02 credential of 512 bytes",
-    "02 EMAIL_MALFORMED",
-    "02 CODE_MALFORMED",
-    "02 DOMAIN_TOO_BROAD",
-    "02 WEAK_CODE",
-    "03 control characters",
-    "03 bidirectional characters",
-    "03 look-alike characters",
-    "03 invisible characters",
-    "03 URLs of the configured host only",
-    "03 one @",
-    "03 no quoted local part",
-    "03 no encoded words",
-    "03 IDNA 2008",
-    "03 no trailing dot",
-    "03 domain names",
-    "03 no public suffix",
-    "03 no free webmail host",
-    "03 addresses of devices",
+    "02 resource names", "02 chosen ids", "02 user ids", "02 required fields", "02 bounds", "02 batches",
+    "02 enums", "02 page_size", "02 page_token", "02 filter", "02 request_id", "02 update_mask", "02 etag",
+    "02 credential of 512 bytes", "02 EMAIL_MALFORMED", "02 CODE_MALFORMED", "02 DOMAIN_TOO_BROAD",
+    "02 WEAK_CODE", "03 control characters", "03 bidirectional characters", "03 look-alike characters",
+    "03 invisible characters", "03 URLs of the configured host only", "03 one @", "03 no quoted local part",
+    "03 no encoded words", "03 IDNA 2008", "03 no trailing dot", "03 domain names", "03 no public suffix",
+    "03 no free webmail host", "03 addresses of devices",
 ];
 
 pub(super) const fn row(
@@ -101,20 +77,9 @@ pub(crate) fn spoilers() -> Vec<Spoilt> {
 
 fn names() -> Vec<Spoilt> {
     let mut rows = Vec::new();
-    for path in [
-        "name",
-        "parent",
-        "organization.name",
-        "class.name",
-        "member.name",
-        "invite_token.name",
-        "token.name",
-        "enrollment_code.name",
-        "class_code.name",
-        "join_url.name",
-        "redemption",
-        "organization",
-    ] {
+    #[rustfmt::skip]
+    let paths = ["name", "parent", "organization.name", "class.name", "member.name", "invite_token.name", "token.name", "enrollment_code.name", "class_code.name", "join_url.name", "redemption", "organization"];
+    for path in paths {
         for (what, value) in [
             ("missing", String::new()),
             ("of another shape", "nonsense".to_owned()),
@@ -138,14 +103,9 @@ fn names() -> Vec<Spoilt> {
             rows.push(row("02 chosen ids", what, path, json!(value)));
         }
     }
-    for path in [
-        "admin",
-        "owner",
-        "user",
-        "member.user",
-        "user.user",
-        "class.owner",
-    ] {
+    #[rustfmt::skip]
+    let paths = ["admin", "owner", "user", "member.user", "user.user", "class.owner"];
+    for path in paths {
         for (what, value) in [
             ("too long", "u".repeat(129)),
             ("with a slash", "a/b".to_owned()),
@@ -253,13 +213,10 @@ fn text() -> Vec<Spoilt> {
 
 fn numbers_and_times() -> Vec<Spoilt> {
     let bound = |what, path, value| row("02 bounds", what, path, value);
+    #[rustfmt::skip]
     let mut rows = vec![
         bound("negative", "organization.seat_limit", json!(-1)),
-        bound(
-            "too large",
-            "organization.seat_limit",
-            json!(1_000_000_001_i64),
-        ),
+        bound("too large", "organization.seat_limit", json!(1_000_000_001_i64)),
         bound("negative", "token.max_uses", json!(-1)),
         bound("too large", "token.max_uses", json!(1_000_001)),
         bound("too few", "token.words", json!(1)),
@@ -270,16 +227,8 @@ fn numbers_and_times() -> Vec<Spoilt> {
         bound("too short", "class_code.lock_period", json!("3599s")),
         bound("too long", "class_code.lock_period", json!("31536001s")),
         bound("past", "token.expire_time", json!("2020-01-01T00:00:00Z")),
-        bound(
-            "too far",
-            "token.expire_time",
-            json!("2999-01-01T00:00:00Z"),
-        ),
-        bound(
-            "past",
-            "invite_token.expire_time",
-            json!("2020-01-01T00:00:00Z"),
-        ),
+        bound("too far", "token.expire_time", json!("2999-01-01T00:00:00Z")),
+        bound("past", "invite_token.expire_time", json!("2020-01-01T00:00:00Z")),
         bound("negative", "epoch", json!(-1)),
     ];
     for path in ["permission", "route", "method"] {
@@ -306,48 +255,16 @@ fn lists() -> Vec<Spoilt> {
 }
 
 fn conventions() -> Vec<Spoilt> {
+    #[rustfmt::skip]
     let mut rows = vec![
         row("02 page_size", "negative", "page_size", json!(-1)),
-        row(
-            "02 request_id",
-            "not a UUID",
-            "request_id",
-            json!("retry-1"),
-        ),
-        row(
-            "02 update_mask",
-            "of an unknown field",
-            "update_mask",
-            json!("color"),
-        ),
+        row("02 request_id", "not a UUID", "request_id", json!("retry-1")),
+        row("02 update_mask", "of an unknown field", "update_mask", json!("color")),
         row("02 required fields", "missing", "credential", json!("")),
-        row(
-            "02 credential of 512 bytes",
-            "too long",
-            "credential",
-            json!("x".repeat(513)),
-        ),
-        row(
-            "02 credential of 512 bytes",
-            "a link, too long",
-            "credential",
-            json!(format!(
-                "https://join.school.example/c/ABCDEFGHJKMN?{}",
-                "x".repeat(4_096)
-            )),
-        ),
-        row(
-            "03 addresses of devices",
-            "not an address",
-            "client_ip",
-            json!("nowhere"),
-        ),
-        row(
-            "03 addresses of devices",
-            "a host and port",
-            "client_ip",
-            json!("127.0.0.1:80"),
-        ),
+        row("02 credential of 512 bytes", "too long", "credential", json!("x".repeat(513))),
+        row("02 credential of 512 bytes", "a link, too long", "credential", json!(format!("https://join.school.example/c/ABCDEFGHJKMN?{}", "x".repeat(4_096)))),
+        row("03 addresses of devices", "not an address", "client_ip", json!("nowhere")),
+        row("03 addresses of devices", "a host and port", "client_ip", json!("127.0.0.1:80")),
     ];
     for token in ["garbage".to_owned(), "A".repeat(2_049), "AAAA".repeat(20)] {
         let bad = row("02 page_token", "not ours", "page_token", json!(token));
@@ -364,17 +281,9 @@ fn conventions() -> Vec<Spoilt> {
         let bad = row("02 filter", "unreadable", "filter", json!(filter));
         rows.push(bad.for_reason("INVALID_FILTER"));
     }
-    for path in [
-        "etag",
-        "organization.etag",
-        "class.etag",
-        "member.etag",
-        "invite_token.etag",
-        "token.etag",
-        "enrollment_code.etag",
-        "class_code.etag",
-        "join_url.etag",
-    ] {
+    #[rustfmt::skip]
+    let paths = ["etag", "organization.etag", "class.etag", "member.etag", "invite_token.etag", "token.etag", "enrollment_code.etag", "class_code.etag", "join_url.etag"];
+    for path in paths {
         rows.push(Spoilt {
             code: Code::Aborted,
             ..row("02 etag", "of another version", path, json!("\"999\""))

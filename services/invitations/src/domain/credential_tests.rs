@@ -25,50 +25,18 @@ fn read(text: &str) -> Option<Vec<(InvitationKind, String)>> {
 #[test]
 fn r1_typed_text_is_every_kind_that_it_can_be_in_a_fixed_order() {
     let token = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-    for (text, expected) in [
-        (
-            "abcd-efgh-jkmn",
-            vec![
-                (ClassCode, "ABCDEFGHJKMN"),
-                (EnrollmentCode, "ABCDEFGHJKMN"),
-            ],
-        ),
-        (
-            "OIL0-1234-5678.",
-            vec![
-                (ClassCode, "011012345678"),
-                (EnrollmentCode, "OIL012345678"),
-            ],
-        ),
-        (
-            "Abacus zebra!",
-            vec![
-                (ClassToken, "abacus-zebra"),
-                (EnrollmentCode, "ABACUSZEBRA"),
-            ],
-        ),
-        (
-            "hamilton - bio 101",
-            vec![(EnrollmentCode, "HAMILTONBIO101")],
-        ),
-        (
-            "“HAMILTON–BIO101”",
-            vec![(EnrollmentCode, "HAMILTONBIO101")],
-        ),
-        (
-            token,
-            vec![(OrganizationToken, token), (EnrollmentCode, token)],
-        ),
+    #[rustfmt::skip]
+    let cases = [
+        ("abcd-efgh-jkmn", vec![(ClassCode, "ABCDEFGHJKMN"), (EnrollmentCode, "ABCDEFGHJKMN")]),
+        ("OIL0-1234-5678.", vec![(ClassCode, "011012345678"), (EnrollmentCode, "OIL012345678")]),
+        ("Abacus zebra!", vec![(ClassToken, "abacus-zebra"), (EnrollmentCode, "ABACUSZEBRA")]),
+        ("hamilton - bio 101", vec![(EnrollmentCode, "HAMILTONBIO101")]),
+        ("“HAMILTON–BIO101”", vec![(EnrollmentCode, "HAMILTONBIO101")]),
+        (token, vec![(OrganizationToken, token), (EnrollmentCode, token)]),
         // These twelve letters are a phrase, a class code and an enrollment code.
-        (
-            "zebra ability",
-            vec![
-                (ClassCode, "ZEBRAAB111TY"),
-                (ClassToken, "zebra-ability"),
-                (EnrollmentCode, "ZEBRAABILITY"),
-            ],
-        ),
-    ] {
+        ("zebra ability", vec![(ClassCode, "ZEBRAAB111TY"), (ClassToken, "zebra-ability"), (EnrollmentCode, "ZEBRAABILITY")]),
+    ];
+    for (text, expected) in cases {
         let expected: Vec<_> = expected
             .into_iter()
             .map(|(kind, form)| (kind, form.to_owned()))
@@ -81,38 +49,16 @@ fn r1_typed_text_is_every_kind_that_it_can_be_in_a_fixed_order() {
 fn r1_a_url_of_ours_says_what_it_is() {
     let key = "0123456789ABCDEFGHJKMNPQRS";
     let token = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-    for (text, kind, form) in [
-        (
-            "https://join.school.example/c/ABCDEFGHJKMN",
-            ClassCode,
-            "ABCDEFGHJKMN",
-        ),
-        (
-            "<https://join.school.example/c/abcd-efgh-jkmn>.",
-            ClassCode,
-            "ABCDEFGHJKMN",
-        ),
-        (
-            "http://JOIN.school.example/t/abacus-zebra/?utm_source=x",
-            ClassToken,
-            "abacus-zebra",
-        ),
-        (
-            "join.school.example/t/Abacus-Zebra#x",
-            ClassToken,
-            "abacus-zebra",
-        ),
-        (
-            &format!("https://join.school.example/i/{token}"),
-            OrganizationToken,
-            token,
-        ),
-        (
-            &format!("https://join.school.example/j/{key}"),
-            JoinUrl,
-            key,
-        ),
-    ] {
+    #[rustfmt::skip]
+    let cases = [
+        ("https://join.school.example/c/ABCDEFGHJKMN", ClassCode, "ABCDEFGHJKMN"),
+        ("<https://join.school.example/c/abcd-efgh-jkmn>.", ClassCode, "ABCDEFGHJKMN"),
+        ("http://JOIN.school.example/t/abacus-zebra/?utm_source=x", ClassToken, "abacus-zebra"),
+        ("join.school.example/t/Abacus-Zebra#x", ClassToken, "abacus-zebra"),
+        (&format!("https://join.school.example/i/{token}"), OrganizationToken, token),
+        (&format!("https://join.school.example/j/{key}"), JoinUrl, key),
+    ];
+    for (text, kind, form) in cases {
         assert_eq!(read(text), Some(vec![(kind, form.to_owned())]), "{text}");
     }
 }
@@ -280,7 +226,8 @@ fn u12_a_sentence_that_leaves_no_doubt_is_read() {
     let code = (EnrollmentCode, "HAMILTONBIO101");
     let class_code = (ClassCode, "7K3M9PQ2XW4T");
     let phrase = (ClassToken, "abacus-zebra");
-    for (text, expected) in [
+    #[rustfmt::skip]
+    let cases = [
         ("Your code is HAMILTON-BIO101", code),
         ("The class code is: HAMILTON-BIO101.", code),
         ("Code: HAMILTON-BIO101", code),
@@ -323,20 +270,12 @@ fn u12_a_sentence_that_leaves_no_doubt_is_read() {
         ("My class code is 7k3m 9pq2 xw4t", class_code),
         ("Your words are: abacus zebra", phrase),
         ("The token is abacus zebra.", phrase),
-        (
-            "Join Biology on Homeroom: https://join.school.example/c/7K3M9PQ2XW4T (Ms Park)",
-            class_code,
-        ),
-        (
-            "You are invited!\nhttps://join.school.example/t/abacus-zebra\nhttps://school.example 555-010-0199, B-12, until 2026-09-30",
-            phrase,
-        ),
-        (
-            "7K3M-9PQ2-XW4T or https://join.school.example/c/7K3M9PQ2XW4T",
-            class_code,
-        ),
+        ("Join Biology on Homeroom: https://join.school.example/c/7K3M9PQ2XW4T (Ms Park)", class_code),
+        ("You are invited!\nhttps://join.school.example/t/abacus-zebra\nhttps://school.example 555-010-0199, B-12, until 2026-09-30", phrase),
+        ("7K3M-9PQ2-XW4T or https://join.school.example/c/7K3M9PQ2XW4T", class_code),
         ("https://join.school.example/c/7K3M\n9PQ2XW4T", class_code),
-    ] {
+    ];
+    for (text, expected) in cases {
         let found = read(text).unwrap_or_default();
         let expected = (expected.0, expected.1.to_owned());
         assert_eq!(found.first(), Some(&expected), "{text:?}");
@@ -371,7 +310,8 @@ fn u12_a_code_of_several_words_is_no_sentence() {
 #[test]
 fn u12_what_is_in_doubt_is_told_and_no_guess() {
     use Malformed::{Character, Form, Link, Sentence, Several, WrappedLink};
-    for (text, seen) in [
+    #[rustfmt::skip]
+    let cases = [
         ("A", Form),
         ("BIO,101", Character(',')),
         ("BIO_101", Character('_')),
@@ -408,57 +348,28 @@ fn u12_what_is_in_doubt_is_told_and_no_guess() {
         ("Bitte mit HAMILTON-BIO101 beitreten", Sentence),
         ("what do we have to do for tomorrow", Sentence),
         ("HAMILTON-BIO101\nHAMILTON-CHEM202", Several),
-        (
-            "Biology: HAMILTON-BIO101\nChemistry: HAMILTON-CHEM101",
-            Several,
-        ),
-        (
-            "Use HAMILTON-BIO101, not the old code: HAMILTON-CHEM101",
-            Several,
-        ),
+        ("Biology: HAMILTON-BIO101\nChemistry: HAMILTON-CHEM101", Several),
+        ("Use HAMILTON-BIO101, not the old code: HAMILTON-CHEM101", Several),
         ("HAMILTON-BIO101 or HAMILTON-CHEM101", Several),
-        (
-            "Biology: 7K3M-9PQ2-XW4T\nChemistry: 8K3M-9PQ2-XW4T",
-            Several,
-        ),
+        ("Biology: 7K3M-9PQ2-XW4T\nChemistry: 8K3M-9PQ2-XW4T", Several),
         ("abacus-zebra or zebra-abacus", Several),
-        (
-            "Chemistry: HAMILTON-CHEM101\nBiology: https://join.school.example/c/7K3M9PQ2XW4T",
-            Several,
-        ),
-        (
-            "8K3M-9PQ2-XW4T https://join.school.example/c/7K3M9PQ2XW4T",
-            Several,
-        ),
+        ("Chemistry: HAMILTON-CHEM101\nBiology: https://join.school.example/c/7K3M9PQ2XW4T", Several),
+        ("8K3M-9PQ2-XW4T https://join.school.example/c/7K3M9PQ2XW4T", Several),
         ("HAMILTON-BIO10|", Character('|')),
         ("Bio|HAMILTON-BIO101", Character('|')),
-        (
-            "https://join.school.example/c/7K3M9PQ2XW4T https://join.school.example/t/abacus-zebra",
-            Several,
-        ),
+        ("https://join.school.example/c/7K3M9PQ2XW4T https://join.school.example/t/abacus-zebra", Several),
         ("https://join.school.example/c/7K3M", Link),
         ("https://join.school.example", Link),
         ("https://school.example/biology", Link),
         ("school.example/biology", Link),
         ("HAMILTON-BIO101 https://school.example", Link),
-        (
-            "https://eur01.safelinks.protection.outlook.com/ap/x-59584e83/?data=05%7C01",
-            WrappedLink,
-        ),
-        (
-            "https://protect-eu.mimecast.com/s/AbCd?domain=join.school.example",
-            WrappedLink,
-        ),
+        ("https://eur01.safelinks.protection.outlook.com/ap/x-59584e83/?data=05%7C01", WrappedLink),
+        ("https://protect-eu.mimecast.com/s/AbCd?domain=join.school.example", WrappedLink),
         ("https://url.emailprotection.link/?bAbCd", WrappedLink),
-        (
-            "https://lists.example/?u=https%253A%252F%252Fjoin.school.example%252Fc%252F7K3M9PQ2XW4T",
-            WrappedLink,
-        ),
-        (
-            "https://urldefense.com/v3/__https://school.example/__;!!Abc",
-            WrappedLink,
-        ),
-    ] {
+        ("https://lists.example/?u=https%253A%252F%252Fjoin.school.example%252Fc%252F7K3M9PQ2XW4T", WrappedLink),
+        ("https://urldefense.com/v3/__https://school.example/__;!!Abc", WrappedLink),
+    ];
+    for (text, seen) in cases {
         assert_eq!(Credential::parse(text, &base()).err(), Some(seen), "{text}");
     }
     // The message names what was seen, and says what to do.

@@ -265,31 +265,17 @@ fn b6_domains_ask_for_a_verified_address_inside_them() {
             .to_vec(),
         ..invitation(InvitationKind::EnrollmentCode)
     };
-    for (address, email_verified, expected) in [
+    #[rustfmt::skip]
+    let cases = [
         (Some("mia@hamiltonschools.org"), true, Decision::Admit),
         (Some("mia@a.district.org"), true, Decision::Admit),
-        (
-            Some("mia@district.org"),
-            true,
-            Decision::Refuse(EmailDomainNotAllowed),
-        ),
-        (
-            Some("mia@evilhamiltonschools.org"),
-            true,
-            Decision::Refuse(EmailDomainNotAllowed),
-        ),
-        (
-            Some("mia@hamiltonschools.org"),
-            false,
-            Decision::Refuse(EmailUnverified),
-        ),
-        (
-            Some("mia@evil.org"),
-            false,
-            Decision::Refuse(EmailUnverified),
-        ),
+        (Some("mia@district.org"), true, Decision::Refuse(EmailDomainNotAllowed)),
+        (Some("mia@evilhamiltonschools.org"), true, Decision::Refuse(EmailDomainNotAllowed)),
+        (Some("mia@hamiltonschools.org"), false, Decision::Refuse(EmailUnverified)),
+        (Some("mia@evil.org"), false, Decision::Refuse(EmailUnverified)),
         (None, true, Decision::Refuse(EmailUnverified)),
-    ] {
+    ];
+    for (address, email_verified, expected) in cases {
         let attempt = Facts {
             email: address.map(email),
             email_verified,

@@ -3,41 +3,28 @@
 
 use chrono::TimeDelta;
 use futures::future::join_all;
-use homeroom_api::{
-    common::v1::ErrorReason, membership::v1::join_request::State, names::RedemptionName,
-};
+use homeroom_api::{common::v1::ErrorReason, names::RedemptionName};
 use homeroom_invitations::{
     domain::{
-        domain_rule::DomainRule,
-        email::EmailAddress,
         invitation::{InvitationKind, Uses},
-        join_key,
         redemption::{Outcome, RedemptionState},
     },
     limiter::Budgets,
     redemption::{reply::Redeemed, request::Attempt},
     store::InvitationRow,
 };
-use homeroom_kit::{Result, random::SystemRandomness};
+use homeroom_kit::Result;
 use uuid::Uuid;
 
 use crate::{
     databases::Database,
     fake_membership::Mode,
-    world::{CODE, REQUEST, World, class, public_url, start, unlimited},
+    world::{CODE, REQUEST, World, class, start, unlimited, uses},
 };
 
 const CLASS_CODE: &str = "ABCD-EFGH-JKMN";
 const PHRASE: &str = "zebra-ability";
 const OTHER_REQUEST: &str = "01900000-0000-7000-8000-0000000000bb";
-
-const fn uses(used: u32, reserved: u32, queued: u32) -> Uses {
-    Uses {
-        used,
-        reserved,
-        queued,
-    }
-}
 
 fn at_class(name: &str) -> (String, String) {
     (class().to_string(), name.to_owned())
@@ -141,7 +128,7 @@ async fn who_waits_is_let_in(world: &World, way: Way) {
     assert!(world.membership.state().waiting().is_empty(), "{way:?}");
     // by the use that was held, which nobody else gets,
     assert_eq!(world.uses(id).await, uses(1, 0, 0), "{way:?}");
-    world.app.redemptions.follow_once().await.unwrap();
+    world.follow().await;
     assert_eq!(world.uses(id).await, uses(1, 0, 0), "{way:?}");
     let redemptions = world.redemptions().await;
     let state_of = |name: &RedemptionName| {
@@ -181,45 +168,6 @@ async fn u2_r2_who_waits_is_let_in_once_the_invitation_would_on_postgres() {
 }
 
 #[tokio::test]
-async fn u2_r4_a_preview_says_that_who_waits_would_be_let_in() {
-    for way in [Way::CodeUnlocked, Way::RejoinAllowed, Way::RemovalLifted] {
-        let world = World::new().await;
-        let (id, _) = way.wait(&world).await;
-        let credential = way.credential().1;
-        let before = world.preview("ann", credential).await.unwrap();
-        assert_eq!(before.outcome, Outcome::PendingApproval, "{way:?}");
-        way.change(&world, id).await;
-        let after = world.preview("ann", credential).await.unwrap();
-        assert_eq!(after.outcome, Outcome::Admitted, "{way:?}");
-        assert_eq!(world.uses(id).await, uses(0, 0, 1), "{way:?}");
-    }
-}
-
-#[tokio::test]
-async fn u2_p2_who_waits_and_finds_no_seat_waits_on_and_holds_the_use() {
-    let world = World::new().await;
-    let way = Way::CodeUnlocked;
-    let (id, first) = way.wait(&world).await;
-    way.change(&world, id).await;
-    world.membership.state().seats = Some(0);
-    let full = redeem(&world, way.attempt(&world, OTHER_REQUEST, true)).await;
-    assert_eq!(full.unwrap_err().reason(), ErrorReason::NoSeats);
-    assert_eq!(world.membership.state().waiting(), ["ann"]);
-    assert_eq!(world.uses(id).await, uses(0, 0, 1));
-    // Once approved, they are in by that use.
-    world.membership.end_request("ann", State::Approved);
-    world.app.redemptions.follow_once().await.unwrap();
-    assert_eq!(world.uses(id).await, uses(1, 0, 0));
-    let redemptions = world.redemptions().await;
-    let approved = redemptions
-        .iter()
-        .find(|one| one.name() == first.redemption)
-        .unwrap();
-    assert_eq!(approved.state, RedemptionState::Committed);
-    assert!(approved.holds_use);
-}
-
-#[tokio::test]
 async fn u2_p2_a_redemption_under_way_is_not_bypassed_and_led_on_once_it_waits() {
     for mode in [Mode::Away, Mode::LosesAnswers] {
         // Given a locked code, and a redemption that membership has not answered
@@ -245,7 +193,7 @@ async fn u2_p2_a_redemption_under_way_is_not_bypassed_and_led_on_once_it_waits()
             heard.last().unwrap().redemption,
             again.redemption.to_string()
         );
-        world.app.redemptions.follow_once().await.unwrap();
+        world.follow().await;
         assert_eq!(
             world.states().await,
             [RedemptionState::Released, RedemptionState::Committed]
@@ -269,13 +217,10 @@ async fn u2_p13_recovery_finishes_what_took_a_use_over() {
     assert_eq!(world.uses(id).await, uses(0, 1, 0));
     // The feed comes first, and gives nothing back.
     world.membership.set(Mode::Up);
-    world.app.redemptions.follow_once().await.unwrap();
+    world.follow().await;
     assert_eq!(world.uses(id).await, uses(0, 1, 0));
     world.advance(TimeDelta::seconds(5));
-    assert_eq!(
-        world.app.redemptions.recover_once().await.unwrap().settled,
-        1
-    );
+    assert_eq!(world.recover().await.settled, 1);
     assert_eq!(world.uses(id).await, uses(1, 0, 0));
     let replayed = redeem(&world, way.attempt(&world, OTHER_REQUEST, true)).await;
     assert_eq!(replayed.unwrap().outcome, Outcome::Admitted);
@@ -309,9 +254,9 @@ async fn presses(world: &World, situation: Pressed, count: usize) -> (Vec<Result
     match situation {
         Pressed::IsFull => world.membership.state().seats = Some(0),
         Pressed::IsUnderWay => {
-            world.membership.set(Mode::LosesAnswers);
-            world.redeem("ann", CLASS_CODE, "").await.unwrap_err();
-            world.membership.set(Mode::Up);
+            world
+                .refusal_while(Mode::LosesAnswers, "ann", CLASS_CODE, "")
+                .await;
         }
         Pressed::Unlocked => {
             world.redeem("ann", CLASS_CODE, "").await.unwrap();
@@ -332,7 +277,7 @@ async fn presses(world: &World, situation: Pressed, count: usize) -> (Vec<Result
     });
     let answers = join_all(presses.collect::<Vec<_>>()).await;
     world.quiet().await;
-    world.app.redemptions.follow_once().await.unwrap();
+    world.follow().await;
     let answers = answers.into_iter().map(|answer| answer.unwrap());
     (answers.collect(), world.uses(id).await)
 }
@@ -381,193 +326,15 @@ async fn u7_p2_contention_of_one_person_is_no_outage() {
 }
 
 #[tokio::test]
-async fn u8_p4_who_was_let_in_and_comes_back_spends_nothing_more() {
-    for (kind, credential) in [
-        (InvitationKind::ClassToken, PHRASE),
-        (InvitationKind::EnrollmentCode, CODE),
-        (InvitationKind::ClassCode, CLASS_CODE),
-    ] {
-        // Given a person who came by an invitation with one use, and left
-        let world = World::new().await;
-        let id = world
-            .invitation(kind, credential, |row| row.invitation.max_uses = Some(1))
-            .await;
-        world.redeem("ann", credential, "").await.unwrap();
-        for request_id in ["", REQUEST] {
-            world.advance(TimeDelta::milliseconds(1));
-            world.membership.state().members.clear();
-            // When they come back by it, they are in and it counts one person.
-            let preview = world.preview("ann", credential).await.unwrap();
-            assert_eq!(preview.outcome, Outcome::Admitted, "{kind:?}");
-            let back = world.redeem("ann", credential, request_id).await.unwrap();
-            assert_eq!(back.outcome, Outcome::Admitted, "{kind:?}");
-            assert_eq!(world.uses(id).await, uses(1, 0, 0), "{kind:?}");
-        }
-        // Nobody else gets in.
-        let other = world.redeem("bob", credential, "").await.unwrap_err();
-        assert_eq!(other.reason(), ErrorReason::UsedUp, "{kind:?}");
-    }
-}
-
-#[tokio::test]
-async fn u8_r8_whom_staff_removed_asks_again_without_another_use() {
-    let world = World::new().await;
-    let id = world.code(Some(2)).await;
-    world.redeem("ann", CODE, "").await.unwrap();
-    world.membership.state().members.clear();
-    world.membership.state().removed.insert("ann".to_owned());
-    world.advance(TimeDelta::milliseconds(1));
-    let asks = world.redeem("ann", CODE, "").await.unwrap();
-    assert_eq!(asks.outcome, Outcome::PendingApproval);
-    assert_eq!(world.uses(id).await, uses(1, 0, 0));
-    let bob = world.redeem("bob", CODE, "").await.unwrap();
-    assert_eq!(bob.outcome, Outcome::Admitted);
-    assert_eq!(world.uses(id).await, uses(2, 0, 0));
-    // However the request ends, no use is given back that was not taken.
-    for end in [State::Denied, State::Approved] {
-        world.membership.end_request("ann", end);
-        world.app.redemptions.follow_once().await.unwrap();
-        assert_eq!(world.uses(id).await, uses(2, 0, 0), "{end:?}");
-        world.advance(TimeDelta::milliseconds(1));
-        if end == State::Denied {
-            world.redeem("ann", CODE, "").await.unwrap();
-        }
-    }
-    assert!(world.membership.state().members.contains(&at_class("ann")));
-}
-
-/// A refusal of a usable invitation: its reason, the kind of invitation, and the change that leads to it.
-type Refusal = (ErrorReason, InvitationKind, fn(&mut InvitationRow));
-
-fn refusals() -> Vec<Refusal> {
-    use ErrorReason as R;
-    use InvitationKind as K;
-    vec![
-        (R::NotYetValid, K::EnrollmentCode, |row| {
-            row.invitation.valid_from = Some(start() + TimeDelta::days(1));
-        }),
-        (R::NotYetValid, K::ClassToken, |row| {
-            row.invitation.valid_from = Some(start() + TimeDelta::days(1));
-        }),
-        (R::EmailUnverified, K::EnrollmentCode, |row| {
-            let rule = DomainRule::parse("hamilton.example").unwrap();
-            row.invitation.email_domains = vec![rule];
-        }),
-        (R::EmailUnverified, K::ClassToken, |row| {
-            row.invitation.assigned_email = EmailAddress::parse("a@hamilton.example").ok();
-        }),
-        (R::EmailDomainNotAllowed, K::EnrollmentCode, |row| {
-            let rule = DomainRule::parse("elsewhere.example").unwrap();
-            row.invitation.email_domains = vec![rule];
-        }),
-        (R::TokenAssignedToAnother, K::ClassToken, |row| {
-            row.invitation.external_id = Some("S-1".to_owned());
-        }),
-        (R::TokenAssignedToAnother, K::ClassToken, |row| {
-            row.invitation.assigned_email = EmailAddress::parse("b@hamilton.example").ok();
-        }),
-        (R::SignUpNotGranted, K::JoinUrl, |_| {}),
-        (R::NoLongerValid, K::EnrollmentCode, |row| {
-            row.invitation.valid_till = Some(start());
-        }),
-        (R::UsedUp, K::ClassToken, |row| {
-            row.invitation.max_uses = Some(0);
-        }),
-    ]
-}
-
-fn of(
-    world: &World,
-    name: &str,
-    credential: &str,
-    request_id: &str,
-    reason: ErrorReason,
-) -> Attempt {
-    let mut attempt = world.attempt(name, credential, request_id);
-    attempt.facts.email = EmailAddress::parse("a@hamilton.example").ok();
-    attempt.facts.email_verified = reason != ErrorReason::EmailUnverified;
-    attempt.facts.sign_up = reason == ErrorReason::SignUpNotGranted;
-    attempt
-}
-
-#[tokio::test]
-async fn u9_r2_who_is_known_is_told_so_before_any_refusal_of_a_living_invitation() {
-    for (reason, kind, refuses) in refusals() {
-        let world = World::new().await;
-        let url = public_url().join_url(&join_key::generate(&SystemRandomness));
-        let credential = match kind {
-            InvitationKind::EnrollmentCode => CODE,
-            InvitationKind::ClassToken => PHRASE,
-            _ => url.as_str(),
-        };
-        let id = world.invitation(kind, credential, refuses).await;
-        // Given a member, and somebody who waits
-        let member = at_class("ann");
-        world.membership.state().members.insert(member);
-        world
-            .invitation(InvitationKind::ClassCode, CLASS_CODE, |row| {
-                row.invitation.lock = row.invitation.lock.map(|lock| lock.locked(start()));
-            })
-            .await;
-        let waits = world.redeem("wim", CLASS_CODE, "").await.unwrap();
-        // When they press a link that refuses, they are told that they are members or wait
-        for (name, outcome) in [
-            ("ann", Outcome::AlreadyMember),
-            ("wim", Outcome::PendingApproval),
-        ] {
-            let attempt = of(&world, name, credential, REQUEST, reason);
-            let known = redeem(&world, attempt.clone()).await.unwrap();
-            assert_eq!(known.outcome, outcome, "{reason:?}");
-            // and again by the same request id, and nothing is held.
-            assert_eq!(redeem(&world, attempt).await.unwrap(), known, "{reason:?}");
-            if outcome == Outcome::PendingApproval {
-                assert_eq!(known.join_request, waits.join_request, "{reason:?}");
-            }
-        }
-        assert_eq!(world.uses(id).await, Uses::default(), "{reason:?}");
-        // Anybody else is refused, and nothing is written except for NO_LONGER_VALID and USED_UP.
-        let before = world.redemptions().await.len();
-        let attempt = of(&world, "eve", credential, "", reason);
-        let refused = redeem(&world, attempt).await.unwrap_err();
-        assert_eq!(refused.reason(), reason);
-        let written = world.redemptions().await.len() - before;
-        let is_written = matches!(reason, ErrorReason::NoLongerValid | ErrorReason::UsedUp);
-        assert_eq!(written, usize::from(is_written), "{reason:?}");
-    }
-}
-
-#[tokio::test]
 async fn u9_p3_a_member_is_told_so_while_the_last_use_is_being_taken() {
     let world = World::new().await;
     let id = world.code(Some(1)).await;
-    world.membership.set(Mode::Away);
-    world.redeem("bob", CODE, "").await.unwrap_err();
-    world.membership.set(Mode::Up);
+    world.refusal_while(Mode::Away, "bob", CODE, "").await;
     world.membership.state().members.insert(at_class("ann"));
-    let member = world.redeem("ann", CODE, "").await.unwrap();
-    assert_eq!(member.outcome, Outcome::AlreadyMember);
+    assert_eq!(world.outcome("ann", CODE, "").await, Outcome::AlreadyMember);
     let eve = world.redeem("eve", CODE, "").await.unwrap_err();
     assert_eq!(eve.reason(), ErrorReason::UseInProgress);
     assert_eq!(world.uses(id).await, uses(0, 1, 0));
-}
-
-#[tokio::test]
-async fn u9_r4_a_preview_says_so_too_and_shows_staff_what_would_refuse_others() {
-    let world = World::new().await;
-    world
-        .invitation(InvitationKind::EnrollmentCode, CODE, |row| {
-            row.invitation.valid_from = Some(start() + TimeDelta::days(1));
-        })
-        .await;
-    for name in ["ann", "tess"] {
-        world.membership.state().members.insert(at_class(name));
-    }
-    for (name, failures) in [("ann", vec![]), ("tess", vec![ErrorReason::NotYetValid])] {
-        let preview = world.preview(name, CODE).await.unwrap();
-        assert_eq!(preview.outcome, Outcome::AlreadyMember, "{name}");
-        assert_eq!(preview.failures, failures, "{name}");
-    }
-    assert!(world.redemptions().await.is_empty());
 }
 
 #[tokio::test]
@@ -581,13 +348,17 @@ async fn u9_what_opens_nothing_and_what_cannot_be_asked_is_said_as_it_is() {
     world.membership.state().members.insert(at_class("ann"));
     // While membership is unreachable, it is unknown whether the person is a member.
     world.membership.set(Mode::Away);
-    let away = world.redeem("ann", CODE, "").await.unwrap_err();
-    assert_eq!(away.reason(), ErrorReason::MembershipUnavailable);
+    assert_eq!(
+        world.refusal("ann", CODE, "").await,
+        ErrorReason::MembershipUnavailable
+    );
     world.membership.set(Mode::Up);
     // R5: an invitation that is switched off gives the same answer to everybody.
     world.change(id, |row| row.enabled = false).await;
-    let off = world.redeem("ann", CODE, "").await.unwrap_err();
-    assert_eq!(off.reason(), ErrorReason::CodeNotUsable);
+    assert_eq!(
+        world.refusal("ann", CODE, "").await,
+        ErrorReason::CodeNotUsable
+    );
     assert!(world.redemptions().await.is_empty());
 }
 

@@ -110,13 +110,15 @@ async fn p2_what_a_met_one_was_told_before_is_no_answer_to_who_asks_now() {
         "ann".to_owned(),
     );
     world.membership.state().members.insert(ann.clone());
-    world.membership.set(Mode::LosesAnswers);
-    world.redeem("ann", CLASS_CODE, "").await.unwrap_err();
-    world.membership.set(Mode::Up);
+    world
+        .refusal_while(Mode::LosesAnswers, "ann", CLASS_CODE, "")
+        .await;
     world.membership.state().members.remove(&ann);
     world.advance(TimeDelta::milliseconds(1));
-    let again = world.redeem("ann", CLASS_CODE, REQUEST).await.unwrap();
-    assert_eq!(again.outcome, Outcome::Admitted);
+    assert_eq!(
+        world.outcome("ann", CLASS_CODE, REQUEST).await,
+        Outcome::Admitted
+    );
     assert!(world.membership.state().members.contains(&ann));
 }
 
@@ -125,9 +127,7 @@ async fn a_request_id_that_attaches_at_once_has_one_answer(world: &World, mode: 
     world
         .invitation(InvitationKind::ClassCode, CLASS_CODE, |_| {})
         .await;
-    world.membership.set(mode);
-    world.redeem("ann", CLASS_CODE, "").await.unwrap_err();
-    world.membership.set(Mode::Up);
+    world.refusal_while(mode, "ann", CLASS_CODE, "").await;
     let sent = (0..8).map(|_| {
         let attempt = world.attempt("ann", CLASS_CODE, REQUEST);
         world.app.redemptions.redeem(attempt)
@@ -238,7 +238,7 @@ async fn u14_recovery_tells_what_was_said_when_the_redemption_began() {
         world.quiet().await;
         world.membership.set(Mode::Up);
         world.advance(TimeDelta::seconds(60));
-        world.app.redemptions.recover_once().await.unwrap();
+        world.recover().await;
         let mut heard = world.membership.state().heard.clone();
         let (again, first) = (heard.pop().unwrap(), heard.pop().unwrap());
         assert_eq!(first, again);

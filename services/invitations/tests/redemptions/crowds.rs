@@ -3,14 +3,11 @@
 use chrono::TimeDelta;
 use futures::future::join_all;
 use homeroom_api::membership::v1::join_request::State;
-use homeroom_invitations::domain::{
-    invitation::{InvitationKind, Uses},
-    redemption::RedemptionState,
-};
+use homeroom_invitations::domain::{invitation::InvitationKind, redemption::RedemptionState};
 
 use crate::{
     fake_membership::Mode,
-    world::{CODE, REQUEST, World},
+    world::{CODE, REQUEST, World, uses},
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -30,14 +27,7 @@ async fn p4_a_hundred_at_once_on_one_use_admit_exactly_one() {
         .count();
     assert_eq!(admitted, 1);
     assert_eq!(world.membership.state().members.len(), 1);
-    assert_eq!(
-        world.uses(code).await,
-        Uses {
-            used: 1,
-            reserved: 0,
-            queued: 0
-        }
-    );
+    assert_eq!(world.uses(code).await, uses(1, 0, 0));
     world.drop_it().await;
 }
 
@@ -59,14 +49,7 @@ async fn p9_concurrent_retries_of_one_request_are_one_redemption() {
             .all(|answer| answer.as_ref().unwrap().as_ref().unwrap() == first)
     );
     assert_eq!(world.redemptions().await.len(), 1);
-    assert_eq!(
-        world.uses(code).await,
-        Uses {
-            used: 1,
-            reserved: 0,
-            queued: 0
-        }
-    );
+    assert_eq!(world.uses(code).await, uses(1, 0, 0));
     world.drop_it().await;
 }
 
@@ -131,8 +114,8 @@ async fn p4_p5_p13_counts_stay_true_while_everything_runs_at_once() {
     }
     for _ in 0..5 {
         world.advance(TimeDelta::seconds(60));
-        world.app.redemptions.recover_once().await.unwrap();
-        world.app.redemptions.follow_once().await.unwrap();
+        world.recover().await;
+        world.follow().await;
     }
     let redemptions = world.redemptions().await;
     assert!(
@@ -148,14 +131,7 @@ async fn p4_p5_p13_counts_stay_true_while_everything_runs_at_once() {
             })
             .count();
         let used = u32::try_from(committed).unwrap();
-        assert_eq!(
-            world.uses(invitation).await,
-            Uses {
-                used,
-                reserved: 0,
-                queued: 0
-            }
-        );
+        assert_eq!(world.uses(invitation).await, uses(used, 0, 0));
     }
     assert!(world.uses(code).await.used <= 30);
     world.drop_it().await;

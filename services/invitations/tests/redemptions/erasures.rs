@@ -200,7 +200,7 @@ async fn r13_whom_classes_need_is_not_erased_also_if_it_shows_late() {
 async fn loser_of_an_erasure(world: &World) -> Vec<String> {
     world.code(None).await;
     world.redeem("ann", CODE, "").await.unwrap();
-    world.app.redemptions.follow_once().await.unwrap();
+    world.follow().await;
     world.membership.set(Mode::LosesAnswers);
     erase(world, "ann", None).await.unwrap_err();
     world.membership.set(Mode::Up);

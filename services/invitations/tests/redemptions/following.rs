@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::{
     fake_membership::Mode,
-    world::{CODE, World},
+    world::{CODE, World, uses},
 };
 
 const CLASS_CODE: &str = "ABCD-EFGH-JKMN";
@@ -42,7 +42,7 @@ async fn p5_an_approval_commits_and_every_other_end_releases() {
     ] {
         let (world, code) = with_queued(&["ann"]).await;
         world.membership.end_request("ann", end);
-        let followed = world.app.redemptions.follow_once().await.unwrap();
+        let followed = world.follow().await;
         assert_eq!(
             followed,
             Followed {
@@ -52,18 +52,8 @@ async fn p5_an_approval_commits_and_every_other_end_releases() {
             }
         );
         assert_eq!(world.states().await, [state], "{end:?}");
-        assert_eq!(
-            world.uses(code).await,
-            Uses {
-                used,
-                reserved: 0,
-                queued: 0
-            }
-        );
-        assert_eq!(
-            world.app.redemptions.follow_once().await.unwrap(),
-            Followed::default()
-        );
+        assert_eq!(world.uses(code).await, uses(used, 0, 0));
+        assert_eq!(world.follow().await, Followed::default());
     }
 }
 
@@ -74,24 +64,17 @@ async fn p5_the_feed_settles_what_is_still_reserved() {
         .invitation(InvitationKind::ClassCode, CLASS_CODE, |_| {})
         .await;
     world.advance(TimeDelta::days(14));
-    world.membership.set(Mode::LosesAnswers);
-    world.redeem("ann", CLASS_CODE, "").await.unwrap_err();
-    world.membership.set(Mode::Up);
+    world
+        .refusal_while(Mode::LosesAnswers, "ann", CLASS_CODE, "")
+        .await;
     world.membership.end_request("ann", State::Approved);
-    world.app.redemptions.follow_once().await.unwrap();
+    world.follow().await;
     assert_eq!(world.states().await, [RedemptionState::Committed]);
     // T2's answer arrives later, and overwrites nothing.
     world.advance(TimeDelta::seconds(5));
-    world.app.redemptions.recover_once().await.unwrap();
+    world.recover().await;
     assert_eq!(world.states().await, [RedemptionState::Committed]);
-    assert_eq!(
-        world.uses(code).await,
-        Uses {
-            used: 1,
-            reserved: 0,
-            queued: 0
-        }
-    );
+    assert_eq!(world.uses(code).await, uses(1, 0, 0));
 }
 
 #[tokio::test]
@@ -100,20 +83,13 @@ async fn p5_p8_another_invitation_that_admits_releases_the_waiting_one() {
     let other = world.code(None).await;
     world.advance(TimeDelta::milliseconds(1));
     world.redeem("ann", CODE, "").await.unwrap();
-    world.app.redemptions.follow_once().await.unwrap();
+    world.follow().await;
     assert_eq!(
         world.states().await,
         [RedemptionState::Released, RedemptionState::Committed]
     );
     assert_eq!(world.uses(code).await, Uses::default());
-    assert_eq!(
-        world.uses(other).await,
-        Uses {
-            used: 1,
-            reserved: 0,
-            queued: 0
-        }
-    );
+    assert_eq!(world.uses(other).await, uses(1, 0, 0));
 }
 
 #[tokio::test]
@@ -136,7 +112,7 @@ async fn p5_a_poisoned_event_is_recorded_and_blocks_nothing() {
         world.membership.state().events.push(event);
     }
     world.membership.end_request("bob", State::Approved);
-    let followed = world.app.redemptions.follow_once().await.unwrap();
+    let followed = world.follow().await;
     assert_eq!(
         followed,
         Followed {
@@ -179,7 +155,7 @@ async fn p5_unknown_redemptions_and_other_events_are_passed_over() {
             ..Event::default()
         });
     }
-    let followed = world.app.redemptions.follow_once().await.unwrap();
+    let followed = world.follow().await;
     assert_eq!(
         followed,
         Followed {
@@ -197,10 +173,7 @@ async fn p5_the_feed_waits_while_membership_is_away() {
     world.membership.set(Mode::Away);
     assert!(world.app.redemptions.follow_once().await.is_err());
     world.membership.set(Mode::Up);
-    assert_eq!(
-        world.app.redemptions.follow_once().await.unwrap().settled,
-        1
-    );
+    assert_eq!(world.follow().await.settled, 1);
 }
 
 #[tokio::test]
@@ -217,14 +190,7 @@ async fn p5_the_sweep_asks_about_old_queued_ones() {
         states,
         [RedemptionState::Queued, RedemptionState::Committed]
     );
-    assert_eq!(
-        world.uses(code).await,
-        Uses {
-            used: 1,
-            reserved: 0,
-            queued: 1
-        }
-    );
+    assert_eq!(world.uses(code).await, uses(1, 0, 1));
     assert_eq!(world.app.redemptions.sweep_once().await.unwrap(), 0);
 }
 

@@ -77,16 +77,10 @@ async fn p12_the_answer_is_given_though_t3_fails() {
     assert_eq!(again, redeemed);
     // And recovery settles it when it can.
     world.advance(TimeDelta::seconds(60));
-    assert_eq!(
-        world.app.redemptions.recover_once().await.unwrap().settled,
-        0
-    );
+    assert_eq!(world.recover().await.settled, 0);
     world.tamper("DROP TRIGGER settles_nothing").await;
     world.advance(TimeDelta::seconds(60));
-    assert_eq!(
-        world.app.redemptions.recover_once().await.unwrap().settled,
-        1
-    );
+    assert_eq!(world.recover().await.settled, 1);
     assert_eq!(world.states().await, [RedemptionState::Committed]);
     assert_eq!(world.uses(code).await, uses(1, 0));
     assert_eq!(world.membership.state().members.len(), 1);

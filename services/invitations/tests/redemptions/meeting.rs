@@ -1,22 +1,21 @@
 //! The behavior of T1 when it conflicts with another transaction; shown on PostgreSQL, because SQLite has one writer.
 
 use chrono::TimeDelta;
-use homeroom_api::{common::v1::ErrorReason, membership::v1::admit_request};
+use homeroom_api::common::v1::ErrorReason;
 use homeroom_invitations::{
     domain::{
         domain_rule::DomainRule,
-        invitation::{InvitationKind, Standing, Uses},
+        invitation::{InvitationKind, Standing},
         redemption::{Outcome, RedemptionState},
     },
     redemption::ledger::Redemption,
     store::InvitationRow,
 };
-use homeroom_kit::Result;
 use sqlx::{Connection as _, PgConnection};
 
 use crate::{
     waiting::until_a_session_waits,
-    world::{CODE, REQUEST, World, start},
+    world::{CODE, REQUEST, World, start, uses},
 };
 
 const CLASS_CODE: &str = "ABCD-EFGH-JKMN";
@@ -26,7 +25,7 @@ async fn redeem_while_it_changes(
     world: &World,
     kind: InvitationKind,
     change: impl FnOnce(&mut InvitationRow),
-) -> Result<Outcome> {
+) -> homeroom_kit::Result<Outcome> {
     let code = match kind {
         InvitationKind::ClassCode => CLASS_CODE,
         _ => CODE,
@@ -48,80 +47,75 @@ async fn redeem_while_it_changes(
     redeemed.map(|redeemed| redeemed.outcome)
 }
 
-fn refusal(result: Result<Outcome>) -> ErrorReason {
-    result.unwrap_err().reason()
-}
+/// A kind of invitation, its change, the answer, and the redemptions that are left.
+type Case = (
+    InvitationKind,
+    fn(&mut InvitationRow),
+    Result<Outcome, ErrorReason>,
+    &'static [RedemptionState],
+);
 
 #[tokio::test]
-async fn p7_a_date_that_changed_after_the_look_up_is_judged_as_it_is() {
-    let world = World::on_postgres().await;
-    let over = redeem_while_it_changes(&world, InvitationKind::EnrollmentCode, |row| {
-        row.invitation.valid_till = Some(start());
-    })
-    .await;
-    assert_eq!(refusal(over), ErrorReason::NoLongerValid);
-    let redemption = world.redemptions().await.remove(0);
-    assert!(!redemption.holds_use);
-    assert_eq!(redemption.state, RedemptionState::Refused);
-    world.drop_it().await;
-
-    let world = World::on_postgres().await;
-    let early = redeem_while_it_changes(&world, InvitationKind::EnrollmentCode, |row| {
-        row.invitation.valid_from = Some(start() + TimeDelta::days(1));
-    })
-    .await;
-    assert_eq!(refusal(early), ErrorReason::NotYetValid);
-    assert!(world.redemptions().await.is_empty());
-    world.drop_it().await;
-}
-
-#[tokio::test]
-async fn p7_a_domain_rule_that_came_after_the_look_up_is_judged() {
-    let world = World::on_postgres().await;
-    let stranger = redeem_while_it_changes(&world, InvitationKind::EnrollmentCode, |row| {
-        row.invitation.email_domains = vec![DomainRule::parse("hamilton.example").unwrap()];
-    })
-    .await;
-    assert_eq!(refusal(stranger), ErrorReason::EmailUnverified);
-    assert!(world.redemptions().await.is_empty());
-    world.drop_it().await;
-}
-
-#[tokio::test]
-async fn p7_uses_that_were_cut_and_a_switch_that_was_thrown_after_the_look_up_are_judged() {
-    let world = World::on_postgres().await;
-    let used_up = redeem_while_it_changes(&world, InvitationKind::EnrollmentCode, |row| {
-        row.invitation.max_uses = Some(0);
-    })
-    .await;
-    assert_eq!(refusal(used_up), ErrorReason::UsedUp);
-    world.drop_it().await;
-
-    let world = World::on_postgres().await;
-    let off = redeem_while_it_changes(&world, InvitationKind::EnrollmentCode, |row| {
-        row.enabled = false;
-        row.invitation.standing = Standing::Off;
-    })
-    .await;
-    assert_eq!(refusal(off), ErrorReason::CodeNotUsable);
-    assert!(world.redemptions().await.is_empty());
-    world.drop_it().await;
-}
-
-#[tokio::test]
-async fn p7_a_lock_that_closed_after_the_look_up_leads_to_the_queue() {
-    let world = World::on_postgres().await;
-    let locked = redeem_while_it_changes(&world, InvitationKind::ClassCode, |row| {
-        let lock = row.invitation.lock.unwrap();
-        row.invitation.lock = Some(lock.locked(start()));
-    })
-    .await;
-    assert_eq!(locked.unwrap(), Outcome::PendingApproval);
-    assert_eq!(
-        world.membership.state().heard[0].route(),
-        admit_request::Route::Queue
-    );
-    world.drop_it().await;
+async fn p7_what_changed_after_the_look_up_is_judged_as_it_is() {
+    let code = InvitationKind::EnrollmentCode;
+    let cases: [Case; 6] = [
+        (
+            code,
+            |row| row.invitation.valid_till = Some(start()),
+            Err(ErrorReason::NoLongerValid),
+            &[RedemptionState::Refused],
+        ),
+        (
+            code,
+            |row| row.invitation.valid_from = Some(start() + TimeDelta::days(1)),
+            Err(ErrorReason::NotYetValid),
+            &[],
+        ),
+        (
+            code,
+            |row| {
+                row.invitation
+                    .email_domains
+                    .extend(DomainRule::parse("hamilton.example"))
+            },
+            Err(ErrorReason::EmailUnverified),
+            &[],
+        ),
+        (
+            code,
+            |row| row.invitation.max_uses = Some(0),
+            Err(ErrorReason::UsedUp),
+            &[RedemptionState::Refused],
+        ),
+        (
+            code,
+            |row| {
+                row.enabled = false;
+                row.invitation.standing = Standing::Off;
+            },
+            Err(ErrorReason::CodeNotUsable),
+            &[],
+        ),
+        (
+            InvitationKind::ClassCode,
+            |row| row.invitation.lock = row.invitation.lock.map(|lock| lock.locked(start())),
+            Ok(Outcome::PendingApproval),
+            &[RedemptionState::Queued],
+        ),
+    ];
+    for (kind, change, expected, states) in cases {
+        let world = World::on_postgres().await;
+        let answer = redeem_while_it_changes(&world, kind, change).await;
+        assert_eq!(answer.map_err(|error| error.reason()), expected);
+        assert_eq!(world.states().await, states, "{expected:?}");
+        let redemptions = world.redemptions().await;
+        assert!(
+            redemptions
+                .iter()
+                .all(|one| one.holds_use == expected.is_ok())
+        );
+        world.drop_it().await;
+    }
 }
 
 #[tokio::test]
@@ -156,11 +150,7 @@ async fn p4_a_batch_that_inserts_only_a_part_is_undone_and_begun_again() {
     assert_eq!(stored.len(), 2);
     assert!(redeemed.iter().all(|name| stored.contains(name)));
     assert_eq!(world.membership.state().heard.len(), 2);
-    let both = Uses {
-        used: 2,
-        reserved: 0,
-        queued: 0,
-    };
+    let both = uses(2, 0, 0);
     assert_eq!(world.uses(code).await, both);
     let passed: i64 = sqlx::query_scalar("SELECT last_value FROM passed")
         .fetch_one(&mut connection)

@@ -152,9 +152,9 @@ async fn redeem(world: &World) {
         world.redeem(&name, code, &request_id).await.unwrap();
         world.redeem(&name, code, "").await.unwrap();
         world.preview(&name, code).await.unwrap();
-        world.app.redemptions.recover_once().await.unwrap();
+        world.recover().await;
         world.app.redemptions.sweep_once().await.unwrap();
-        world.app.redemptions.follow_once().await.unwrap();
+        world.follow().await;
     }
     world.advance(TimeDelta::seconds(1));
 }

@@ -42,7 +42,7 @@ async fn p13_what_cannot_be_read_is_leased_and_holds_up_no_other() {
     world
         .tamper("UPDATE redemptions SET kind = 'unheard_of' WHERE user_id = 'ann'")
         .await;
-    let recovered = world.app.redemptions.recover_once().await.unwrap();
+    let recovered = world.recover().await;
     assert_eq!((recovered.taken, recovered.settled), (1, 1));
     let mut repository = world.app.store.read().await.unwrap();
     let settled = repository.get_redemptions(&[bob]).await.unwrap();
@@ -62,7 +62,7 @@ async fn p13_what_cannot_be_settled_holds_up_no_other() {
     let world = two_reserved().await;
     world.tamper(REFUSE_ANNS_SETTLEMENTS).await;
     assert_eq!(
-        world.app.redemptions.recover_once().await.unwrap(),
+        world.recover().await,
         Recovered {
             taken: 2,
             settled: 1
@@ -74,10 +74,7 @@ async fn p13_what_cannot_be_settled_holds_up_no_other() {
     );
     world.tamper("DROP TRIGGER poison").await;
     world.advance(TimeDelta::seconds(60));
-    assert_eq!(
-        world.app.redemptions.recover_once().await.unwrap().settled,
-        1
-    );
+    assert_eq!(world.recover().await.settled, 1);
 }
 
 #[tokio::test]
@@ -140,7 +137,9 @@ async fn r10_our_own_defect_is_no_guess_of_the_persons() {
     world.code(None).await;
     world.tamper(REFUSE_ANNS_RESERVATIONS).await;
     for _ in 0..5 {
-        let error = world.redeem("ann", CODE, "").await.unwrap_err();
-        assert_eq!(error.reason(), ErrorReason::Unspecified);
+        assert_eq!(
+            world.refusal("ann", CODE, "").await,
+            ErrorReason::Unspecified
+        );
     }
 }

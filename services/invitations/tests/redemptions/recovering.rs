@@ -5,31 +5,26 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use homeroom_invitations::{
     app::workers::{Pauses, start},
-    domain::{invitation::Uses, redemption::RedemptionState},
+    domain::redemption::RedemptionState,
     redemption::drive::{Recovered, STUCK_AFTER_TRIES, is_stuck},
 };
 use homeroom_kit::shutdown::Shutdown;
 
 use crate::{
     fake_membership::Mode,
-    world::{CODE, REQUEST, World},
+    world::{CODE, REQUEST, World, uses},
 };
 
 #[tokio::test]
 async fn p13_unreachable_then_recovery_settles_with_the_same_key() {
     let world = World::new().await;
     let code = world.code(Some(1)).await;
-    world.membership.set(Mode::Away);
-    world.redeem("ann", CODE, REQUEST).await.unwrap_err();
-    world.membership.set(Mode::Up);
+    world.refusal_while(Mode::Away, "ann", CODE, REQUEST).await;
     // During the lease the redemption is left to the caller.
     world.advance(TimeDelta::seconds(5) - TimeDelta::microseconds(1));
-    assert_eq!(
-        world.app.redemptions.recover_once().await.unwrap(),
-        Recovered::default()
-    );
+    assert_eq!(world.recover().await, Recovered::default());
     world.advance(TimeDelta::microseconds(1));
-    let recovered = world.app.redemptions.recover_once().await.unwrap();
+    let recovered = world.recover().await;
     assert_eq!(
         recovered,
         Recovered {
@@ -38,14 +33,7 @@ async fn p13_unreachable_then_recovery_settles_with_the_same_key() {
         }
     );
     assert_eq!(world.states().await, [RedemptionState::Committed]);
-    assert_eq!(
-        world.uses(code).await,
-        Uses {
-            used: 1,
-            reserved: 0,
-            queued: 0
-        }
-    );
+    assert_eq!(world.uses(code).await, uses(1, 0, 0));
     let redeemed = world.redeem("ann", CODE, REQUEST).await.unwrap();
     assert_eq!(redeemed.redemption, world.redemptions().await[0].name());
     assert_eq!(world.membership.state().heard.len(), 1);
@@ -59,21 +47,14 @@ async fn p13_a_lost_answer_admits_nobody_twice() {
     world.redeem("ann", CODE, "").await.unwrap_err();
     for _ in 0..3 {
         world.advance(TimeDelta::seconds(60));
-        world.app.redemptions.recover_once().await.unwrap();
+        world.recover().await;
     }
     world.membership.set(Mode::Up);
     world.advance(TimeDelta::seconds(60));
-    world.app.redemptions.recover_once().await.unwrap();
+    world.recover().await;
     assert_eq!(world.states().await, [RedemptionState::Committed]);
     assert_eq!(world.membership.state().members.len(), 1);
-    assert_eq!(
-        world.uses(code).await,
-        Uses {
-            used: 1,
-            reserved: 0,
-            queued: 0
-        }
-    );
+    assert_eq!(world.uses(code).await, uses(1, 0, 0));
 }
 
 #[tokio::test]
@@ -82,70 +63,21 @@ async fn p13_after_10_tries_it_shows_as_stuck_and_is_never_dropped() {
     world.code(None).await;
     world.membership.set(Mode::Away);
     world.redeem("ann", CODE, "").await.unwrap_err();
+    let ledger = &world.app.redemptions.ledger;
+    let stuck = async || ledger.count_tried(STUCK_AFTER_TRIES).await.unwrap();
     for tries in 1..=STUCK_AFTER_TRIES {
-        assert_eq!(
-            world
-                .app
-                .redemptions
-                .ledger
-                .count_tried(STUCK_AFTER_TRIES)
-                .await
-                .unwrap(),
-            0
-        );
+        assert_eq!(stuck().await, 0);
         world.advance(TimeDelta::seconds(60));
-        assert_eq!(world.app.redemptions.recover_once().await.unwrap().taken, 1);
+        assert_eq!(world.recover().await.taken, 1);
         assert_eq!(world.redemptions().await[0].tries, tries);
     }
-    assert_eq!(
-        world
-            .app
-            .redemptions
-            .ledger
-            .count_tried(STUCK_AFTER_TRIES)
-            .await
-            .unwrap(),
-        1
-    );
+    assert_eq!(stuck().await, 1);
     assert!(is_stuck(&world.redemptions().await[0]));
     world.membership.set(Mode::Up);
     assert_eq!(world.app.redemptions.ledger.retry_now().await.unwrap(), 1);
-    assert_eq!(
-        world.app.redemptions.recover_once().await.unwrap().settled,
-        1
-    );
+    assert_eq!(world.recover().await.settled, 1);
     assert!(!is_stuck(&world.redemptions().await[0]));
-    assert_eq!(
-        world
-            .app
-            .redemptions
-            .ledger
-            .count_tried(STUCK_AFTER_TRIES)
-            .await
-            .unwrap(),
-        0
-    );
-}
-
-#[tokio::test]
-async fn p13_each_failed_try_waits_longer_up_to_60_seconds() {
-    let world = World::new().await;
-    world.code(None).await;
-    world.membership.set(Mode::Away);
-    world.redeem("ann", CODE, "").await.unwrap_err();
-    let mut longest = TimeDelta::zero();
-    for _ in 0..12 {
-        world.advance(TimeDelta::seconds(60));
-        world.app.redemptions.recover_once().await.unwrap();
-        let now = homeroom_kit::Clock::now(world.clock.as_ref());
-        let wait = world.redemptions().await[0].next_try_time - now;
-        assert!(
-            wait >= TimeDelta::milliseconds(200) && wait <= TimeDelta::seconds(60),
-            "{wait}"
-        );
-        longest = longest.max(wait);
-    }
-    assert!(longest >= TimeDelta::seconds(30));
+    assert_eq!(stuck().await, 0);
 }
 
 #[tokio::test]

@@ -32,7 +32,7 @@ async fn tried(tries: u32) -> World {
     world.redeem("ann", CODE, "").await.unwrap_err();
     for _ in 0..tries {
         world.advance(TimeDelta::seconds(60));
-        world.app.redemptions.recover_once().await.unwrap();
+        world.recover().await;
     }
     world
 }
@@ -79,10 +79,7 @@ async fn p13_a_redemption_is_stuck_on_the_wire_after_10_tries_and_no_earlier() {
         // Once it is answered it is no longer stuck.
         world.membership.set(Mode::Up);
         world.advance(TimeDelta::seconds(60));
-        assert_eq!(
-            world.app.redemptions.recover_once().await.unwrap().settled,
-            1
-        );
+        assert_eq!(world.recover().await.settled, 1);
         let settled = listed(&handlers).await;
         assert_eq!((settled.state(), settled.stuck), (State::Committed, false));
     }

@@ -16,7 +16,7 @@ use homeroom_invitations::{
     },
     domain::{
         credential::Credential,
-        invitation::{Epoch, Invitation, InvitationKind, Standing, Uses},
+        invitation::{InvitationKind, Uses},
         lock::{Lock, LockPeriod},
         public_url::PublicUrl,
         redemption::{Outcome, RedemptionState},
@@ -90,38 +90,11 @@ pub(crate) fn row(
     keys: &KeyRing,
     now: DateTime<Utc>,
 ) -> InvitationRow {
-    let invitation = Invitation {
-        id: new_id_at(now, &SystemRandomness),
-        kind,
-        place: class(),
-        epoch: Epoch::FIRST,
-        standing: Standing::On,
-        valid_from: None,
-        valid_till: None,
-        max_uses: None,
-        uses: Uses::default(),
-        assigned_email: None,
-        external_id: None,
-        email_domains: Vec::new(),
-        lock: (kind == InvitationKind::ClassCode).then(|| Lock::open(now, LockPeriod::default())),
-        issue_time: now,
-        allow_rejoin: false,
-    };
-    let mut row = InvitationRow {
-        invitation,
-        fence_epoch: Epoch::FIRST,
-        uses_since_epoch: Epoch::FIRST,
-        secret: None,
-        enabled: true,
-        revoke_time: None,
-        delete_time: None,
-        display_name: String::new(),
-        strength_bits: 0,
-        words: 0,
-        revision: 1,
-        create_time: now,
-        update_time: now,
-    };
+    let id = new_id_at(now, &SystemRandomness);
+    let mut row = InvitationRow::new(id, kind, class(), now);
+    if kind == InvitationKind::ClassCode {
+        row.invitation.lock = Some(Lock::open(now, LockPeriod::default()));
+    }
     set_secret(&mut row, code, keys);
     row
 }

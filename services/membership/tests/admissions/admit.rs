@@ -22,7 +22,6 @@ on_both_engines!(
     p1_a_redemption_stands_for_one_person_and_place,
     b14_fifty_at_once_on_one_free_seat_admit_exactly_one,
     r2_p8_who_waits_is_admitted_at_once_and_the_request_closed,
-    p3_a_credential_that_refuses_is_answered_with_its_reason,
     p11_a_batch_seats_each_person_once_and_only_as_many_as_there_are_seats,
     p11_a_row_that_fails_leaves_the_others,
     i8_two_organizations_in_one_batch_stay_apart,
@@ -147,21 +146,6 @@ async fn r2_p8_who_waits_is_admitted_at_once_and_the_request_closed(database: &D
     assert_eq!(of_class.data["redemption"], waiting.redemption);
     assert_eq!(of_class.data["invitation"], waiting.invitation);
     assert_eq!(of_class.data["state"], "CLOSED");
-}
-
-async fn p3_a_credential_that_refuses_is_answered_with_its_reason(database: &Database) {
-    let school = School::on(database).await;
-    let mut used_up = school.redemption("eve");
-    used_up.attempt.refuse_reason = Some(ErrorReason::UsedUp);
-    let refused = school.admit(&used_up).await;
-    assert_eq!(refused.outcome, Outcome::Refused(ErrorReason::UsedUp));
-    let waiting = school.queue("bob").await;
-    let mut expired = school.redemption("bob");
-    expired.attempt.refuse_reason = Some(ErrorReason::NoLongerValid);
-    let pending = school.admit(&expired).await;
-    assert_eq!(pending.outcome, Outcome::AlreadyPending);
-    assert_eq!(pending.join_request, Some(waiting));
-    school.assert_counts(0, 1).await;
 }
 
 async fn p11_a_batch_seats_each_person_once_and_only_as_many_as_there_are_seats(

@@ -3,60 +3,14 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use homeroom_kit::database::{Engine, Options};
-use homeroom_membership::{
-    domain::admission::Outcome,
-    store::{self, Locks, Repository},
-};
+use homeroom_membership::store::{self, Locks, Repository};
 
 use crate::{
-    harness::{School, class},
+    harness::School,
     support::{Database, on_both_engines},
 };
 
-on_both_engines!(
-    c8_p7_nothing_below_an_answered_fence_is_admitted,
-    p7_a_fence_is_never_lowered,
-    p6_a_fence_cannot_be_raised_past_an_admission_under_way,
-);
-
-async fn c8_p7_nothing_below_an_answered_fence_is_admitted(database: &Database) {
-    let school = School::on(database).await;
-    let before = school.redemption("eve");
-    assert_eq!(
-        school
-            .app
-            .raise_fence(before.invitation.clone(), 1)
-            .await
-            .unwrap(),
-        1
-    );
-    let stale = school.admit(&before).await;
-    assert_eq!(stale.outcome, Outcome::StaleEpoch);
-    assert!(school.member(&class(), "eve").await.is_none());
-    let mut living = school.redemption("eve");
-    living.attempt.epoch = 1;
-    assert_eq!(school.admit(&living).await.outcome, Outcome::Admitted);
-    let other = school.joining("bob");
-    assert_eq!(
-        school.admit(&other).await.outcome,
-        Outcome::Queued,
-        "another invitation's"
-    );
-    school.assert_counts(1, 1).await;
-}
-
-async fn p7_a_fence_is_never_lowered(database: &Database) {
-    let school = School::on(database).await;
-    let invitation = school.redemption("eve").invitation;
-    for (raised, stands) in [(3, 3), (2, 3), (0, 3), (4, 4)] {
-        let answered = school
-            .app
-            .raise_fence(invitation.clone(), raised)
-            .await
-            .unwrap();
-        assert_eq!(answered, stands);
-    }
-}
+on_both_engines!(p6_a_fence_cannot_be_raised_past_an_admission_under_way,);
 
 /// Locks the fences in shared mode, and nothing else.
 async fn share(session: &mut Repository, fences: &BTreeSet<String>, school: &School) {

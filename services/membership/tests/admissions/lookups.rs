@@ -11,57 +11,9 @@ use crate::{
 };
 
 on_both_engines!(
-    r4_a_preview_answers_the_same_and_writes_nothing,
     p10_get_admission_tells_what_became_of_it,
     check_access_tells_role_state_and_whom_to_notify,
-    an_absent_organization_or_class_is_a_stored_refusal,
 );
-
-async fn r4_a_preview_answers_the_same_and_writes_nothing(database: &Database) {
-    let school = School::with_seats(database, 1).await;
-    school.queue("kim").await;
-    let mut stale = school.redemption("eve");
-    stale.attempt.epoch = 1;
-    school
-        .app
-        .raise_fence(stale.invitation.clone(), 1)
-        .await
-        .unwrap();
-    let mut before_fence = stale.clone();
-    before_fence.attempt.epoch = 0;
-    let previews = [
-        stale,
-        before_fence,
-        school.joining("eve"),
-        school.joining("kim"),
-    ];
-    let answers = school.app.preview(&previews).await.unwrap();
-    let outcomes: Vec<_> = answers
-        .iter()
-        .map(|a| a.as_ref().unwrap().outcome)
-        .collect();
-    assert_eq!(
-        outcomes,
-        [
-            Outcome::Admitted,
-            Outcome::StaleEpoch,
-            Outcome::Queued,
-            Outcome::AlreadyPending
-        ]
-    );
-    let admitted = answers[0].as_ref().unwrap();
-    assert_eq!(admitted.member, None);
-    assert_eq!(admitted.class_display_name, "Biology");
-    assert!(answers[3].as_ref().unwrap().join_request.is_some());
-    assert!(school.member(&organization(), "eve").await.is_none());
-    assert_eq!(school.event_types().await, ["join_request.created"]);
-    school.assert_counts(0, 1).await;
-    let unknown = school
-        .app
-        .get_admission(&caller("svc"), &previews[0].redemption)
-        .await;
-    assert_eq!(reason(unknown), ErrorReason::RedemptionNotFound);
-}
 
 async fn p10_get_admission_tells_what_became_of_it(database: &Database) {
     let school = School::on(database).await;
@@ -136,21 +88,4 @@ async fn check_access_tells_role_state_and_whom_to_notify(database: &Database) {
         .unwrap();
     assert!(administrator.allowed);
     assert_eq!(administrator.notify, [user("ada")]);
-}
-
-async fn an_absent_organization_or_class_is_a_stored_refusal(database: &Database) {
-    let school = School::on(database).await;
-    let nowhere = Place::parse("organizations/nowhere/classes/bio-101").unwrap();
-    let no_class = Place::parse("organizations/hamilton/classes/chem").unwrap();
-    for (place, refusal) in [
-        (nowhere, ErrorReason::OrganizationNotFound),
-        (no_class, ErrorReason::ClassNotFound),
-    ] {
-        let redemption = school.redemption_at(&place, "eve");
-        for _ in 0..2 {
-            let answer = school.admit(&redemption).await;
-            assert_eq!(answer.outcome, Outcome::Refused(refusal));
-        }
-    }
-    assert!(school.events().await.is_empty());
 }

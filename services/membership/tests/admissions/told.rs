@@ -8,10 +8,7 @@ use homeroom_kit::{
 };
 use homeroom_membership::{
     admission::admit::AdmitRequest,
-    app::{
-        members::NewMember,
-        organization_members::{self},
-    },
+    app::{members::NewMember, organization_members},
     domain::{
         admission::Outcome,
         member::{Member, Particulars, Role},
@@ -157,28 +154,15 @@ async fn u14_the_queue_follows_too(database: &Database) {
     let time = |seconds| Some(school.now() + TimeDelta::seconds(seconds));
     let asks = saying(school.joining("eve"), ["Eve", "", ""], time(0));
     let filed = school.admit(&asks).await.join_request.unwrap();
-    for (redemption, told, at, expected) in [
+    #[rustfmt::skip]
+    let cases = [
         // The redemption that asked, sent once more; and another one.
         (asks.clone(), ["Eva", "", ""], time(1), ["Eva", "", ""]),
-        (
-            school.joining("eve"),
-            ["", "e@x.org", ""],
-            time(2),
-            ["Eva", "e@x.org", ""],
-        ),
-        (
-            school.joining("eve"),
-            ["Old", "", ""],
-            time(-1),
-            ["Eva", "e@x.org", ""],
-        ),
-        (
-            school.joining("eve"),
-            ["Anyone", "", ""],
-            None,
-            ["Eva", "e@x.org", ""],
-        ),
-    ] {
+        (school.joining("eve"), ["", "e@x.org", ""], time(2), ["Eva", "e@x.org", ""]),
+        (school.joining("eve"), ["Old", "", ""], time(-1), ["Eva", "e@x.org", ""]),
+        (school.joining("eve"), ["Anyone", "", ""], None, ["Eva", "e@x.org", ""]),
+    ];
+    for (redemption, told, at, expected) in cases {
         let answer = school.admit(&saying(redemption, told, at)).await;
         let shown = answer.join_request.unwrap();
         assert_eq!(shown.particulars, particulars(expected), "{told:?}");

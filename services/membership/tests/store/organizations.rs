@@ -14,7 +14,6 @@ on_both_engines!(
     an_organization_is_read_as_it_was_stored,
     b4_ids_and_prefixes_are_taken_once_and_stay_taken,
     organizations_are_listed_in_the_order_of_their_ids,
-    nothing_stands_without_a_commit,
     p6_a_second_writer_sees_what_the_first_one_left,
     a_writer_that_is_dropped_leaves_nothing,
 );
@@ -94,16 +93,6 @@ async fn organizations_are_listed_in_the_order_of_their_ids(database: &Database)
     assert_eq!(ids(own), ["hamilton"]);
     query.member = Some(user("nobody"));
     assert!(session.list_organizations(&query).await.unwrap().is_empty());
-}
-
-async fn nothing_stands_without_a_commit(database: &Database) {
-    let store = open(database).await;
-    let stored = organization("hamilton", "HAMILTON");
-    let mut session = store.write().await.unwrap();
-    session.insert_organization(&stored).await.unwrap();
-    session.rollback().await;
-    let mut session = store.read().await.unwrap();
-    assert_eq!(session.organization(&stored.id).await.unwrap(), None);
 }
 
 async fn a_writer_that_is_dropped_leaves_nothing(database: &Database) {

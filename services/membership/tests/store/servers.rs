@@ -96,34 +96,16 @@ async fn f4_what_the_database_says_of_its_schema_is_told() {
     const STRANGER: &str = "homeroom_f4_stranger";
     let make = "DO $$ BEGIN CREATE ROLE homeroom_f4_stranger LOGIN; \
                 EXCEPTION WHEN duplicate_object THEN NULL; END $$";
-    for (change, user, expected) in [
-        (
-            "ALTER TABLE _sqlx_migrations RENAME TO elsewhere",
-            None,
-            MIGRATE,
-        ),
-        (
-            "ALTER TABLE _sqlx_migrations DROP COLUMN checksum CASCADE",
-            None,
-            MIGRATE,
-        ),
+    #[rustfmt::skip]
+    let cases = [
+        ("ALTER TABLE _sqlx_migrations RENAME TO elsewhere", None, MIGRATE),
+        ("ALTER TABLE _sqlx_migrations DROP COLUMN checksum CASCADE", None, MIGRATE),
         ("DELETE FROM _sqlx_migrations", None, MIGRATE),
-        (
-            make,
-            Some(STRANGER),
-            "permission denied for table _sqlx_migrations",
-        ),
-        (
-            "ALTER TABLE _sqlx_migrations ALTER COLUMN version TYPE TEXT",
-            None,
-            "cannot be used (",
-        ),
-        (
-            "BEGIN; LOCK TABLE _sqlx_migrations IN ACCESS EXCLUSIVE MODE",
-            None,
-            "canceling statement due to lock timeout",
-        ),
-    ] {
+        (make, Some(STRANGER), "permission denied for table _sqlx_migrations"),
+        ("ALTER TABLE _sqlx_migrations ALTER COLUMN version TYPE TEXT", None, "cannot be used ("),
+        ("BEGIN; LOCK TABLE _sqlx_migrations IN ACCESS EXCLUSIVE MODE", None, "canceling statement due to lock timeout"),
+    ];
+    for (change, user, expected) in cases {
         let database = Database::postgres().await;
         let url = text(&database.url);
         let held = run(url, change).await;
