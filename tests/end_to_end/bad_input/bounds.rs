@@ -64,7 +64,7 @@ const PASSED: [(&str, &str); 34] = [
 
 /// Bounds for which no request can be refused, or that need more than one field to exceed.
 #[rustfmt::skip]
-const ELSEWHERE: [(&str, &str); 16] = [
+const ELSEWHERE: [(&str, &str); 17] = [
     ("PERSON_NAME_CHARS_MAX", "a longer name is cut to it"),
     ("PAGE_SIZE_MAX", "a larger page is lowered to it"),
     ("VIOLATIONS_MAX", "of answers: validation.rs"),
