@@ -64,7 +64,7 @@ const PASSED: [(&str, &str); 34] = [
 
 /// Bounds for which no request can be refused, or that need more than one field to exceed.
 #[rustfmt::skip]
-const ELSEWHERE: [(&str, &str); 17] = [
+const ELSEWHERE: [(&str, &str); 16] = [
     ("PERSON_NAME_CHARS_MAX", "a longer name is cut to it"),
     ("PAGE_SIZE_MAX", "a larger page is lowered to it"),
     ("VIOLATIONS_MAX", "of answers: validation.rs"),
@@ -78,7 +78,6 @@ const ELSEWHERE: [(&str, &str); 17] = [
     ("CODE_WORDS_MAX", "what has more is a sentence: message.rs"),
     ("INTRODUCING_WORDS_MIN", "of a sentence: message.rs"),
     ("WORD_CHARACTERS_MIN", "of a sentence: message.rs"),
-    ("PHRASE_DRAWS_MAX", "of drawing a phrase: token.rs"),
     ("MAX_WORD_LETTERS", "of the word list: phrase.rs"),
     ("MIN_RUN_CHARACTERS", "of the estimate: strength.rs"),
     ("MAX_WORD_CHARACTERS", "of the estimate: strength.rs"),
