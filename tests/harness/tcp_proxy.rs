@@ -251,7 +251,9 @@ async fn pass(
     loop {
         let length = from.read(&mut chunk).await?;
         if network.borrow().stalled[direction as usize] {
-            count(&counters.faults);
+            if length > 0 {
+                count(&counters.faults);
+            }
             // An error would mean that the proxy is gone and this task is about to be stopped.
             drop(
                 network

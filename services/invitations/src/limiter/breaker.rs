@@ -88,7 +88,7 @@ mod tests {
             breaker.record(false, now);
         }
         for _ in 0..3 {
-            let early = now + PAUSE - Duration::from_millis(1);
+            let early = now + Duration::from_millis(999);
             assert!(!breaker.lets_through(now) && !breaker.lets_through(early));
             now += PAUSE;
             assert!(breaker.lets_through(now), "the probe");

@@ -230,7 +230,7 @@ async fn r10_a_calling_service_is_limited_when_configured(form: Form) {
     let by = |service: &str, name: &str| {
         user(name)
             .vouched()
-            .with(|attempt| attempt.calling_service = service.to_owned())
+            .with(|attempt| service.clone_into(&mut attempt.calling_service))
     };
     // all attempts count, including those given back
     for number in 0..6 {

@@ -76,7 +76,7 @@ async fn p7_what_changed_after_the_look_up_is_judged_as_it_is() {
             |row| {
                 row.invitation
                     .email_domains
-                    .extend(DomainRule::parse("hamilton.example"))
+                    .extend(DomainRule::parse("hamilton.example"));
             },
             Err(ErrorReason::EmailUnverified),
             &[],

@@ -162,7 +162,7 @@ impl Change {
                 };
                 call!(join_urls.update_join_url(UpdateJoinUrlRequest {
                     join_url: Some(changed),
-                    update_mask: mask(&["enabled"]),
+                    update_mask: Some(mask(&["enabled"])),
                     request_id,
                 }))
             }
@@ -182,7 +182,7 @@ impl Change {
                         display_name: "Term 1".to_owned(),
                         ..Default::default()
                     }),
-                    update_mask: mask(paths),
+                    update_mask: Some(mask(paths)),
                     acknowledge_weak: true,
                     request_id,
                 };
@@ -195,9 +195,9 @@ impl Change {
     }
 }
 
-fn mask(paths: &[&str]) -> Option<FieldMask> {
+fn mask(paths: &[&str]) -> FieldMask {
     let paths = paths.iter().map(ToString::to_string).collect();
-    Some(FieldMask { paths })
+    FieldMask { paths }
 }
 
 /// Returns the number of pending fences.
