@@ -65,6 +65,8 @@ async fn r3_a_retry_with_the_same_request_id_gives_the_same_answer_for_24_hours(
     assert_eq!(reason(&other.redeem_with(refused.clone()).await.unwrap_err()), "NO_SEATS");
     homeroom.user("student-1").leave(&school.organization, "student-1").await;
     assert_eq!(reason(&other.redeem_with(refused).await.unwrap_err()), "NO_SEATS");
+    // A redemption under way is joined (P2); the refused one has ended once it is settled.
+    homeroom.settled().await;
     assert_eq!(homeroom.outcome("student-2", &code).await, RedemptionOutcome::Admitted);
 
     // The same id for another request is a conflict; another user's same id is another request.
