@@ -8,6 +8,7 @@ mod play;
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use homeroom_api::invitations::v1::ClearFailedAttemptsRequest;
 use homeroom_invitations::limiter::Budgets;
 use homeroom_tests::{
     Engine, Homeroom, databases::Databases, on_both_engines, redis_servers::RedisPair,
@@ -140,6 +141,19 @@ struck! {
     r10_redis_failed_over_locks_nobody_out_and_buys_few_guesses: Blow::FailedOver,
 }
 
+/// Waits until Redis is asked again, which takes real time: only then are a user's failed attempts cleared.
+async fn until_redis_counts(homeroom: &Homeroom) {
+    let mut users = homeroom.platform().users;
+    homeroom
+        .eventually("Redis is asked again", async || {
+            let request = ClearFailedAttemptsRequest {
+                name: "users/nobody".to_owned(),
+            };
+            users.clear_failed_attempts(request).await.is_ok()
+        })
+        .await;
+}
+
 async fn struck(blow: Blow, engine: Engine) {
     let mut redis = RedisPair::start().await;
     let mut databases = Databases::create(engine).await;
@@ -163,6 +177,7 @@ async fn struck(blow: Blow, engine: Engine) {
         }
         if second == 40 {
             blow.heal(&mut redis).await;
+            until_redis_counts(&homeroom).await;
         }
         play.second(&homeroom, |attacker| {
             (attacker + usize::try_from(second).unwrap()).is_multiple_of(4)
@@ -179,6 +194,7 @@ async fn struck(blow: Blow, engine: Engine) {
         blow.strike(&mut redis).await;
         play.roam_until(&homeroom, TimeDelta::hours(1)).await;
         blow.heal(&mut redis).await;
+        until_redis_counts(&homeroom).await;
         play.roam_until(&homeroom, TimeDelta::hours(1)).await;
     }
     // then none has guessed more often than the day's budget allows, anew each time that Redis
