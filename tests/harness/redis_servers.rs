@@ -396,12 +396,14 @@ impl RedisCluster {
             replica.try_ask::<String>(&replicate).await.is_ok()
         })
         .await;
-        eventually("the replica follows, and all know it", async || {
-            let mut is_known = replica.follows().await;
+        eventually("the replica follows, and all know each other", async || {
+            let mut know = replica.follows().await;
             for other in &self.masters[1..] {
-                is_known &= other.says(&["CLUSTER", "NODES"], &id).await;
+                let other_id = other.id().await;
+                know &= other.says(&["CLUSTER", "NODES"], &id).await
+                    && replica.says(&["CLUSTER", "NODES"], &other_id).await;
             }
-            is_known
+            know
         })
         .await;
         self.replica = Some(replica);

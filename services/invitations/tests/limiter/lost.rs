@@ -8,7 +8,7 @@ use std::{
 
 use homeroom_invitations::limiter::{
     Attempt, Budgets, Dimension, Effect, End, Limiter, Receipt, Refused,
-    breaker::BREAKER_ERRORS_MAX, redis::Redis,
+    breaker::BREAKER_ERRORS_MAX, budget::BUDGET_MAX, redis::Redis,
 };
 use homeroom_kit::{clock::SystemClock, keys::KeyRing};
 use tokio::net::TcpListener;
@@ -43,8 +43,13 @@ impl Attempts {
     fn on(url: &str) -> Self {
         let keys = key_ring();
         let redis = Redis::new(url, keys.clone(), CALL_MAX).unwrap();
+        // Nothing is settled, so any number may be under way.
+        let budgets = Budgets {
+            service_in_flight_attempts_max: BUDGET_MAX,
+            ..Budgets::default()
+        };
         Self {
-            limiter: Limiter::on_redis(redis, Budgets::default(), Arc::new(SystemClock)),
+            limiter: Limiter::on_redis(redis, budgets, Arc::new(SystemClock)),
             keys,
             count: 0,
         }
