@@ -56,7 +56,10 @@ pub fn check(data: &[u8]) {
     }
 }
 
-fn is_written_as_read<T: Display>(text: &str, parse: fn(&str) -> Result<T, InvalidId>) -> bool {
+fn is_written_as_read<T: Display>(
+    text: &str,
+    parse: impl Fn(&str) -> Result<T, InvalidId>,
+) -> bool {
     match parse(text) {
         Ok(read) => {
             assert_eq!(read.to_string(), text);

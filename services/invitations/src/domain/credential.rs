@@ -115,7 +115,7 @@ impl Credential {
         }
         let text = typed_text::trim_punctuation(&normal);
         if let Some(candidate) = pasted(text, base)? {
-            let rest = base.without_authority(text);
+            let rest = base.beside_links(text);
             if message::holds_another_code(&rest, candidate.canonical.expose()) {
                 return Err(Malformed::Several);
             }

@@ -609,12 +609,17 @@ proptest! {
 }
 
 #[test]
-fn u12_a_host_name_that_looks_like_a_code_is_none() {
-    let base = PublicUrl::parse("http://web-1a:8080").unwrap();
-    for link in ["http://web-1a:8080", "WEB-1A:8080"] {
+fn u12_a_host_name_or_path_that_looks_like_a_code_is_none() {
+    for (base, link) in [
+        ("http://web-1a:8080", "http://web-1a:8080"),
+        ("http://web-1a:8080", "WEB-1A:8080"),
+        ("http://a.example/web-1a:", "http://a.example/web-1a:"),
+    ] {
+        let base = PublicUrl::parse(base).unwrap();
         let read = Credential::parse(&format!("{link}/c/7K3M9PQ2XW4T"), &base);
         assert_eq!(read.unwrap().candidates().len(), 1, "{link}");
     }
+    let base = PublicUrl::parse("http://web-1a:8080").unwrap();
     let text = "8K3M-9PQ2-XW4T http://web-1a:8080/c/7K3M9PQ2XW4T";
     let read = Credential::parse(text, &base);
     assert_eq!(read.err(), Some(Malformed::Several));

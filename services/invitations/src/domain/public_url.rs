@@ -121,10 +121,16 @@ impl PublicUrl {
             .collect()
     }
 
-    /// Returns `text` in small letters without host and port, which can look like a code.
-    pub(super) fn without_authority(&self, text: &str) -> Zeroizing<String> {
+    /// Returns the words of `text` in small letters, each as far as a link of this base begins: host and path of a link
+    /// can look like a code.
+    pub(super) fn beside_links(&self, text: &str) -> Zeroizing<String> {
         let small = Zeroizing::new(text.to_ascii_lowercase());
-        Zeroizing::new(small.replace(&self.authority, ""))
+        let mut beside = Zeroizing::new(String::with_capacity(small.len()));
+        for word in small.split([' ', '\n']) {
+            beside.push_str(word.split(self.authority.as_str()).next().unwrap_or(word));
+            beside.push(' ');
+        }
+        beside
     }
 }
 
