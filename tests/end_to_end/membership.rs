@@ -1,4 +1,4 @@
-//! What staff and the platform do to organizations, classes and members (A10, B4, B14, P5, P8, R7, R8, U4).
+//! Staff and the platform change organizations, classes and members (A10, B4, B14, P5, P8, R7, R8, U4).
 
 use homeroom_tests::{Claims, Homeroom, School, on_both_engines, reason};
 use serde_json::{Value, json};

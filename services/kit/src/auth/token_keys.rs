@@ -18,7 +18,7 @@ const URL_SETTING: &str = "JWKS_URL";
 /// The keys of access tokens: fixed ones, and those of files and of a URL, which are read again.
 #[derive(Debug)]
 pub struct TokenKeys {
-    /// Of two keys with the same `kid` that of the first source counts.
+    /// If two keys have the same `kid`, the one of the first source counts.
     pub(super) sources: Vec<Source>,
     fixed: Keys,
     /// The unit of all intervals.

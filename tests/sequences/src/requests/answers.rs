@@ -1,4 +1,4 @@
-//! What an answer reveals, by its descriptor.
+//! Reads the names and secrets that an answer reveals, by its descriptor.
 
 use homeroom_api::invitations::v1::{
     BatchRedeemResponse, RedeemResponse, batch_redeem_response::result::Outcome,
