@@ -21,9 +21,9 @@ use super::{
     Result, StateChange, UseKey, UsesChange, before_text,
     redemption_statements::{
         BRING_BACK, CHANGE_STATES, CHANGE_USES, COUNT_STUCK, GET, HAND_USES, HASTEN,
-        INSERT_REDEMPTIONS, LIST_BY_CLASS, LIST_BY_INVITATION, LIST_BY_ORGANIZATION, LIST_BY_USER,
-        LOCK_FOR_SETTLEMENT, LOCK_INVITATIONS, NOTE_REQUESTS, PRUNE_REDEMPTIONS, PRUNE_REQUESTS,
-        SET_NEXT_TRIES, STANDING, TAKE_DUE,
+        INSERT_REDEMPTIONS, IS_ANY_DUE, LIST_BY_CLASS, LIST_BY_INVITATION, LIST_BY_ORGANIZATION,
+        LIST_BY_USER, LOCK_FOR_SETTLEMENT, LOCK_INVITATIONS, NOTE_REQUESTS, PRUNE_REDEMPTIONS,
+        PRUNE_REQUESTS, SET_NEXT_TRIES, STANDING, TAKE_DUE,
     },
     redemption_writes::{RESERVE, SETTLE},
     redemptions::OutcomeColumns,
@@ -101,6 +101,11 @@ fn read_or_tell(row: Map<String, Value>) -> Result<Redemption> {
         tracing::error!(redemption, "a redemption cannot be read");
         Error::corrupt("a redemption cannot be read")
     })
+}
+
+/// Returns the latest time of a next try that is plausible now.
+fn ahead_max(state: RedemptionState, now: DateTime<Utc>) -> DateTime<Utc> {
+    now + TimeDelta::seconds(state.try_ahead_seconds_max())
 }
 
 impl Repository {
@@ -271,6 +276,12 @@ impl Repository {
         self.0.all(&GET, args![json_ids(ids)]).await
     }
 
+    /// Returns true if [`Self::take_due`] would take or bring back a redemption now.
+    pub async fn is_any_due(&mut self, state: RedemptionState, now: DateTime<Utc>) -> Result<bool> {
+        let bound = args![state.as_str(), now, ahead_max(state, now)];
+        self.0.flag(&IS_ANY_DUE, bound).await
+    }
+
     /// Takes redemptions of `state` that are due, oldest first. It counts the try and gives them to nobody else before
     /// `lease_until` (P13). A redemption whose time is farther ahead than [`RedemptionState::try_ahead_seconds_max`] is
     /// due too. One that cannot be read is leased and logged, and does not hold up the others.
@@ -281,8 +292,7 @@ impl Repository {
         lease_until: DateTime<Utc>,
         limit: u32,
     ) -> Result<Vec<Redemption>> {
-        let ahead_max = TimeDelta::seconds(state.try_ahead_seconds_max());
-        let bound = args![state.as_str(), now, now + ahead_max, limit];
+        let bound = args![state.as_str(), now, ahead_max(state, now), limit];
         self.0.run(&BRING_BACK, bound).await?;
         let bound = args![state.as_str(), now, lease_until, limit];
         let taken: Vec<String> = self.0.all(&TAKE_DUE, bound).await?;

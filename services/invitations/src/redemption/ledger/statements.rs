@@ -81,6 +81,10 @@ homeroom_kit::statements! {
         on.rows("$1", "input")
     );
 
+    IS_ANY_DUE = "SELECT EXISTS (SELECT 1 FROM redemptions WHERE state IN ('RESERVED', 'QUEUED') AND state = $1 \
+         AND next_try_time <= $2) OR EXISTS (SELECT 1 FROM redemptions WHERE state IN ('RESERVED', 'QUEUED') \
+         AND state = $1 AND next_try_time > $3)";
+
     TAKE_DUE(on) = format!(
         "UPDATE redemptions SET next_try_time = $3, tries = tries + 1 WHERE redemption_id IN (\
          SELECT redemption_id FROM redemptions WHERE state IN ('RESERVED', 'QUEUED') AND state = $1 \
