@@ -85,29 +85,6 @@ impl WayIn {
     }
 }
 
-/// One person's use of one invitation, retried until it is answered.
-#[derive(Debug, Clone, Copy)]
-pub struct Call {
-    /// The user's index.
-    pub user: usize,
-    /// The invitation's index.
-    pub invitation: usize,
-    /// True if the call carries a request id (P9).
-    pub has_request_id: bool,
-}
-
-impl Call {
-    /// Returns a call with a request id.
-    #[must_use]
-    pub const fn new(user: usize, invitation: usize) -> Self {
-        Self {
-            user,
-            invitation,
-            has_request_id: true,
-        }
-    }
-}
-
 /// A change that staff make to an invitation (P7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Change {
@@ -189,16 +166,14 @@ pub enum Goal {
 /// The configuration of one search. Every bound here is a count.
 #[derive(Debug, Clone)]
 pub struct Configuration {
-    /// The name printed in reports.
-    pub name: &'static str,
     /// The licensed seats; 0 means no limit.
     pub seat_limit: i64,
-    /// The number of users.
-    pub users: usize,
     /// The invitations.
     pub ways_in: Vec<WayIn>,
-    /// The calls.
-    pub calls: Vec<Call>,
+    /// The calls, each retried until it is answered: the user's and the invitation's index.
+    pub calls: Vec<(usize, usize)>,
+    /// True if the calls carry request ids (P9).
+    pub request_ids: bool,
     /// The most redemptions; a call whose answer was lost may begin again.
     pub redemptions_max: usize,
     /// The changes that staff may make to the first invitation, and how many of them.
@@ -218,15 +193,14 @@ pub struct Configuration {
 }
 
 impl Configuration {
-    /// Returns a configuration with two users and one seat, in which only calls happen.
+    /// Returns a configuration with one seat, in which only calls happen.
     #[must_use]
-    pub fn new(name: &'static str, ways_in: &[WayIn], calls: &[Call]) -> Self {
+    pub fn new(ways_in: &[WayIn], calls: &[(usize, usize)]) -> Self {
         Self {
-            name,
             seat_limit: 1,
-            users: 2,
             ways_in: ways_in.to_vec(),
             calls: calls.to_vec(),
+            request_ids: true,
             redemptions_max: calls.len(),
             changes: (Vec::new(), 0),
             ends: Vec::new(),
@@ -238,10 +212,11 @@ impl Configuration {
         }
     }
 
-    /// Returns the same configuration with a rule left out.
+    /// Returns the number of users.
     #[must_use]
-    pub fn without(self, variant: Variant) -> Self {
-        Self { variant, ..self }
+    pub fn users(&self) -> usize {
+        let users = self.calls.iter().map(|(user, _)| user + 1);
+        users.max().unwrap_or(0)
     }
 }
 
@@ -250,8 +225,8 @@ impl Configuration {
 pub struct Values {
     /// One unused invitation for each entry of `ways_in`.
     pub invitations: Vec<Invitation>,
-    /// The attempt of each call.
-    pub attempts: Vec<Facts>,
+    /// The attempt of a call.
+    pub attempt: Facts,
     /// A request that waits.
     pub request: JoinRequest,
     /// The user who decides requests.
@@ -265,22 +240,26 @@ pub fn moment(tick: u8) -> DateTime<Utc> {
 }
 
 impl Values {
-    /// Returns the values of `configuration`, or `None` if an id in this function is malformed.
+    /// Returns the values of `configuration`.
     #[must_use]
-    pub fn of(configuration: &Configuration) -> Option<Self> {
-        let organization = OrganizationId::parse("hamilton").ok()?;
+    pub fn of(configuration: &Configuration) -> Self {
+        let organization = OrganizationId::parse("hamilton").unwrap();
         let class = PlaceName::Class(ClassName {
             organization: organization.clone(),
-            class: ClassId::parse("biology").ok()?,
+            class: ClassId::parse("biology").unwrap(),
         });
         let place = |place| match place {
             Place::Organization => PlaceName::Organization(organization.clone()),
             Place::Class => class.clone(),
         };
-        let decider = UserId::parse("teacher").ok()?;
-        let attempts = configuration.calls.iter().map(|call| {
-            Some(Facts {
-                user: UserId::parse(&format!("student-{}", call.user)).ok()?,
+        let decider = UserId::parse("teacher").unwrap();
+        let ways_in = configuration.ways_in.iter();
+        Self {
+            invitations: ways_in
+                .map(|way_in| invitation(way_in, place(way_in.place)))
+                .collect(),
+            attempt: Facts {
+                user: UserId::parse("student").unwrap(),
                 email: None,
                 email_malformed: false,
                 email_verified: false,
@@ -290,18 +269,10 @@ impl Values {
                 guess_guarded: false,
                 has_use: false,
                 known: false,
-            })
-        });
-        Some(Self {
-            invitations: configuration
-                .ways_in
-                .iter()
-                .map(|way_in| invitation(way_in, place(way_in.place)))
-                .collect(),
-            attempts: attempts.collect::<Option<_>>()?,
+            },
             request: request(class.clone(), decider.clone()),
             decider,
-        })
+        }
     }
 }
 

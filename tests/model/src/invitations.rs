@@ -4,14 +4,14 @@ use homeroom_invitations::domain::{
     decide::Facts,
     earlier_redemptions::{EarlierRedemption, NextStep, next_step, use_goes_to},
     invitation::{Invitation, Standing, Uses},
-    redemption::{MembershipAnswer, Outcome, RedemptionState, RequestEnd, follow, settle},
+    redemption::{MembershipAnswer, RedemptionState, RequestEnd, follow, settle},
 };
 
 use crate::{
     configuration::{Change, Variant, moment},
     state::{RedemptionRow, Reply, State},
     steps::Protocol,
-    words::{Route, Told, end_of},
+    words::{Route, Told, end_of, heard, told},
 };
 
 /// Membership's word on a redemption.
@@ -41,20 +41,20 @@ impl Protocol {
             }
         }
         match self.judge(state, call) {
+            NextStep::Refuse(_)
+            | NextStep::Begin {
+                decision: Route::Refuse(_),
+                ..
+            } => {}
             NextStep::Begin { decision, .. } if self.is(Variant::UsesCheckedThenTaken) => {
-                state.memory.judged[call] = Route::of(decision);
+                state.memory.judged[call] = Some(decision);
             }
             NextStep::Begin {
                 decision,
                 holds_use,
                 takes_over,
-            } => {
-                if let Some(route) = Route::of(decision) {
-                    self.insert(state, call, route, holds_use, takes_over);
-                }
-            }
+            } => self.insert(state, call, decision, holds_use, takes_over),
             NextStep::Join(redemption) => self.wait_for(state, call, redemption),
-            NextStep::Refuse(_) => {}
         }
     }
 
@@ -85,9 +85,9 @@ impl Protocol {
     }
 
     fn judge(&self, state: &State, index: usize) -> NextStep<usize> {
-        let call = &self.configuration.calls[index];
-        let row = &state.invitations.invitations[call.invitation];
-        let mut standing = Self::standing(state, call.user, call.invitation);
+        let (user, invitation) = self.configuration.calls[index];
+        let row = &state.invitations.invitations[invitation];
+        let mut standing = Self::standing(state, user, invitation);
         if self.is(Variant::WaitingIsBypassed) {
             standing.retain(|one| one.state != RedemptionState::Queued);
         }
@@ -96,10 +96,10 @@ impl Protocol {
         }
         let facts = Facts {
             guess_guarded: row.guess_guarded,
-            ..self.values.attempts[index].clone()
+            ..self.values.attempt.clone()
         };
         next_step(
-            &self.invitation(state, call.invitation),
+            &self.invitation(state, invitation),
             row.uses_since_epoch,
             &facts,
             &standing,
@@ -118,24 +118,24 @@ impl Protocol {
         if state.invitations.redemptions.len() >= self.configuration.redemptions_max {
             return;
         }
-        let call = &self.configuration.calls[index];
+        let (user, invitation) = self.configuration.calls[index];
         let redemption = state.invitations.redemptions.len();
-        let invitation = &mut state.invitations.invitations[call.invitation];
+        let row = &mut state.invitations.invitations[invitation];
         if holds_use {
-            invitation.uses.reserved += 1;
+            row.uses.reserved += 1;
         }
         if let Some(waiting) = takes_over {
             state.invitations.redemptions[waiting].holds_use = false;
-            invitation.uses.queued -= 1;
+            row.uses.queued -= 1;
         }
         state.invitations.redemptions.push(RedemptionRow {
-            user: call.user,
-            invitation: call.invitation,
-            epoch: invitation.epoch,
+            user,
+            invitation,
+            epoch: row.epoch,
             route,
             holds_use,
-            issued: invitation.issued,
-            allow_rejoin: invitation.allow_rejoin,
+            issued: row.issued,
+            allow_rejoin: row.allow_rejoin,
             state: RedemptionState::Reserved,
             outcome: None,
         });
@@ -148,7 +148,7 @@ impl Protocol {
     /// Makes the call wait for the redemption, and records its request id in the same transaction
     /// (P2).
     fn wait_for(&self, state: &mut State, call: usize, redemption: usize) {
-        if self.configuration.calls[call].has_request_id {
+        if self.configuration.request_ids {
             state.invitations.request_ids[call] = Some(redemption);
         }
         state.memory.waiting[call] = Some(redemption);
@@ -167,7 +167,7 @@ impl Protocol {
     pub(crate) fn tell(state: &mut State, call: usize, reply: usize) {
         if let Reply::Admission { word, .. } = state.replies[reply] {
             state.memory.waiting[call] = None;
-            state.history.told[call] = Told::of(word);
+            state.history.told[call] = told(word);
         }
     }
 
@@ -181,7 +181,7 @@ impl Protocol {
         else {
             return;
         };
-        let answer = MembershipAnswer::from(word);
+        let answer = heard(word);
         self.move_by(state, redemption, Heard::Answer(answer));
         // The request belongs to another redemption, so its end is not this redemption's end.
         if answer == MembershipAnswer::Queued
@@ -208,14 +208,13 @@ impl Protocol {
     fn move_by(&self, state: &mut State, redemption: usize, heard: Heard) {
         let row = state.invitations.redemptions[redemption];
         let (to, outcome) = match heard {
-            Heard::Answer(answer) if self.is(Variant::SettleOverwrites) => (
-                settle(RedemptionState::Reserved, answer),
-                Outcome::of(answer),
-            ),
-            Heard::Answer(answer) => (settle(row.state, answer), Outcome::of(answer)),
-            Heard::End(end) => (follow(row.state, end), Some(Outcome::PendingApproval)),
+            Heard::Answer(answer) if self.is(Variant::SettleOverwrites) => {
+                (settle(RedemptionState::Reserved, answer), Told::of(answer))
+            }
+            Heard::Answer(answer) => (settle(row.state, answer), Told::of(answer)),
+            Heard::End(end) => (follow(row.state, end), Some(Told::PendingApproval)),
         };
-        self.put(state, redemption, to, outcome.map(Told::from));
+        self.put(state, redemption, to, outcome);
     }
 
     /// Writes a state, with the first outcome and the uses.

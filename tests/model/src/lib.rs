@@ -9,10 +9,6 @@
 //! - [`invitations`] and [`membership`] are the transactions of each service,
 //! - [`steps`] lists every possible next step, [`drive`] runs only the workers,
 //! - [`properties`] states what must hold, [`search`] looks for violations.
-#![expect(
-    clippy::indexing_slicing,
-    reason = "indexes come from the configuration; a wrong one must stop the search"
-)]
 
 pub mod configuration;
 pub mod drive;

@@ -12,7 +12,7 @@ use crate::{
     configuration::{Departure, Place, Variant, moment},
     state::{Reply, State},
     steps::Protocol,
-    words::{Plan, Word, end_of},
+    words::{Plan, Word, end_of, on_the_wire},
 };
 
 impl Protocol {
@@ -25,7 +25,7 @@ impl Protocol {
         let row = &state.invitations.redemptions[redemption];
         let place = self.place_of(state, redemption);
         let person = &state.membership.persons[row.user];
-        let stored = state.membership.admissions[redemption].map(Word::into);
+        let stored = state.membership.admissions[redemption];
         Facts {
             stored: stored.filter(|_| !self.is(Variant::NoKeyOnAdmissions)),
             fence: state.membership.fences[row.invitation],
@@ -58,7 +58,7 @@ impl Protocol {
 
     fn plan(&self, state: &State, redemption: usize) -> Plan {
         let row = &state.invitations.redemptions[redemption];
-        let (route, refuse_reason) = row.route.on_the_wire();
+        let (route, refuse_reason) = on_the_wire(row.route);
         let attempt = Attempt {
             epoch: row.epoch.value(),
             route,
@@ -66,7 +66,7 @@ impl Protocol {
             invitation_issue_time: moment(row.issued),
             allow_rejoin: row.allow_rejoin,
         };
-        decide(&self.facts(state, redemption), &attempt, moment(state.tick)).into()
+        decide(&self.facts(state, redemption), &attempt, moment(state.tick))
     }
 
     /// Runs T2 and sends its reply.
@@ -114,13 +114,13 @@ impl Protocol {
                 state.history.let_in[redemption] += 1;
                 Word::Admitted
             }
-            Plan::Queue => {
+            Plan::Queue(_) => {
                 state.membership.requests[redemption] = Some(RequestState::Pending);
                 state.membership.seats_waiting += 1;
                 Word::Queued
             }
         };
-        if matches!(plan, Plan::Admit | Plan::Queue) {
+        if matches!(plan, Plan::Admit | Plan::Queue(_)) {
             let answered = state.history.answered_epochs[row.invitation];
             state.history.passed_a_fence |= row.epoch.value() < answered;
         }
@@ -182,7 +182,7 @@ impl Protocol {
             Some(request.as_of(expiry)).filter(|_| present == RequestState::Pending)
         } else {
             request
-                .decide(end, self.decider(), "", moment(state.tick))
+                .decide(end, &self.values.decider, "", moment(state.tick))
                 .ok()
         };
         let Some(ended) = ended else {

@@ -12,7 +12,7 @@ use crate::{
     configuration::{Configuration, Goal},
     state::{RedemptionRow, State},
     steps::Protocol,
-    words::{Told, Word},
+    words::{self, Word},
 };
 
 /// Seats held are the organization's Students, and no admission exceeds the limit.
@@ -275,7 +275,7 @@ fn retries(_: &Protocol, state: &State) -> bool {
         };
         let stored = state.membership.admissions[redemption];
         let first = state.invitations.redemptions[redemption].outcome;
-        first.or_else(|| stored.and_then(Told::of)) == Some(*told)
+        first.or_else(|| stored.and_then(words::told)) == Some(*told)
     })
 }
 

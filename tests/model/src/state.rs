@@ -229,7 +229,7 @@ impl State {
                 fences: vec![Epoch::FIRST.value(); invitations],
                 seats_used: 0,
                 seats_waiting: 0,
-                persons: vec![PersonRow::default(); configuration.users],
+                persons: vec![PersonRow::default(); configuration.users()],
                 admissions: Vec::new(),
                 requests: Vec::new(),
                 events: Vec::new(),

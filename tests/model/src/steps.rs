@@ -1,6 +1,5 @@
 //! Every possible next step. A step that changes nothing is not listed.
 
-use homeroom_api::ids::UserId;
 use homeroom_invitations::domain::{invitation::Standing, redemption::RedemptionState};
 use homeroom_membership::domain::join_request::State as RequestState;
 use stateright::{Model, Property};
@@ -63,26 +62,20 @@ pub struct Protocol {
 }
 
 impl Protocol {
-    /// Returns the protocol under `configuration`, or `None` if an id of its values is malformed.
+    /// Returns the protocol under `configuration`.
     #[must_use]
-    pub fn new(configuration: Configuration) -> Option<Self> {
-        let values = Values::of(&configuration)?;
-        Some(Self {
+    pub fn new(configuration: Configuration) -> Self {
+        let values = Values::of(&configuration);
+        Self {
             configuration,
             values,
-        })
+        }
     }
 
     /// Returns true if `variant` is the rule left out.
     #[must_use]
     pub fn is(&self, variant: Variant) -> bool {
         self.configuration.variant == variant
-    }
-
-    /// Returns the user who decides requests.
-    #[must_use]
-    pub const fn decider(&self) -> &UserId {
-        &self.values.decider
     }
 
     /// Makes the step if it is possible.

@@ -57,7 +57,7 @@ homeroom_kit::named! {
 }
 
 /// The effect of using the invitation, as far as this service can tell; membership has the last word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Decision {
     /// The person is admitted at once.
     Admit,

@@ -112,7 +112,7 @@ pub const fn follow(state: RedemptionState, end: RequestEnd) -> RedemptionState 
 }
 
 /// The answer to the caller, kept as the first outcome of the redemption (P9).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// The person was admitted at once.
     Admitted,

@@ -86,7 +86,7 @@ pub struct Facts {
 }
 
 /// The permanent answer to a redemption (P1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "OutcomeColumns", into = "OutcomeColumns")]
 pub enum Outcome {
     /// The person is a member now.
@@ -167,7 +167,7 @@ impl Outcome {
 }
 
 /// The action to take for a redemption.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Decision {
     /// Do nothing: it was answered before.
     Stored(Outcome),
