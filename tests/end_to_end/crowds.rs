@@ -3,62 +3,30 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use homeroom_api::{
-    invitations::v1::{RedeemRequest, RedeemResponse, ResetClassCodeRequest, Token},
+    invitations::v1::{RedeemRequest, ResetClassCodeRequest, Token},
     membership::v1::{ApproveJoinRequestRequest, DenyJoinRequestRequest},
 };
-use homeroom_tests::{Homeroom, details, on_both_engines, reason};
-use tonic::Status;
+use homeroom_tests::{Homeroom, on_both_engines, reason};
 
 use crate::{assert_audited_soon, audited};
 
 /// The number of people who redeem at the same time.
 const CROWD: usize = 1_000;
-/// The most retries of one person who is told to retry.
-const TRIES: usize = 200;
 /// The students of a class that starts its lesson.
 const STUDENTS: usize = 300;
 /// The time within which all of them must be admitted.
 const LESSON_START_SECONDS: u64 = 60;
 
-/// Redeems, and retries with the same request id whenever the answer says so.
-async fn redeem_until_told(
-    homeroom: &Homeroom,
-    user: &str,
-    credential: &str,
-) -> Result<RedeemResponse, Status> {
-    let student = homeroom.user(user);
-    let request = RedeemRequest {
-        credential: credential.to_owned(),
-        request_id: homeroom.new_id().to_string(),
-        ..Default::default()
-    };
-    let mut last = student.redeem_with(request.clone()).await;
-    for _ in 0..TRIES {
-        let Err(status) = &last else { break };
-        if !matches!(
-            status.code(),
-            tonic::Code::Aborted | tonic::Code::Unavailable
-        ) {
-            break;
-        }
-        let delay = details(status)
-            .retry_info()
-            .and_then(|info| info.retry_delay);
-        tokio::time::sleep(
-            delay
-                .unwrap_or(Duration::from_millis(50))
-                .min(Duration::from_millis(500)),
-        )
-        .await;
-        last = student.redeem_with(request.clone()).await;
-    }
-    last
-}
-
 /// Returns how often each outcome occurred in a crowd that redeems at the same time.
 async fn crowd(homeroom: &Homeroom, people: usize, credential: &str) -> BTreeMap<String, usize> {
     let attempts = (0..people).map(async |index| {
-        match redeem_until_told(homeroom, &format!("student-{index}"), credential).await {
+        let request = RedeemRequest {
+            credential: credential.to_owned(),
+            request_id: homeroom.new_id().to_string(),
+            ..Default::default()
+        };
+        let student = homeroom.user(&format!("student-{index}"));
+        match student.redeem_at_last(request).await {
             Ok(redeemed) => redeemed.outcome().as_str_name().to_owned(),
             Err(status) => reason(&status),
         }

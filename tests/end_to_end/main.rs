@@ -14,6 +14,7 @@ mod membership;
 mod people;
 mod records;
 mod redemptions;
+mod refusals;
 mod staff;
 mod tokens;
 mod typing;
@@ -40,6 +41,7 @@ fn every_rule_has_a_test_that_bears_its_id() {
         include_str!("redemptions.rs"),
         include_str!("records.rs"),
         include_str!("erasures.rs"),
+        include_str!("refusals.rs"),
     ];
     let named: std::collections::BTreeSet<&str> = sources
         .iter()

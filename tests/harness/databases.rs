@@ -11,6 +11,8 @@ use sqlx::{
     postgres::PgConnectOptions, sqlite::SqliteConnectOptions,
 };
 
+use crate::processes::Service;
+
 /// The variable with the URL of the PostgreSQL that `tests/run` started; its role may create
 /// databases.
 pub const DATABASE_URL_VARIABLE: &str = "HOMEROOM_TEST_DATABASE_URL";
@@ -99,12 +101,18 @@ impl Databases {
         }
     }
 
+    /// Returns the database of a service.
+    #[must_use]
+    pub fn url_of(&self, service: Service) -> &Url {
+        match service {
+            Service::Membership => &self.membership,
+            Service::Invitations => &self.invitations,
+        }
+    }
+
     /// Returns both databases, with the names of their services.
     fn both(&self) -> [(&'static str, &Url); 2] {
-        [
-            ("membership", &self.membership),
-            ("invitations", &self.invitations),
-        ]
+        Service::BOTH.map(|service| (service.name(), self.url_of(service)))
     }
 
     /// Returns the number of rows in each table of both databases, keyed by `service.table`.
@@ -200,6 +208,7 @@ impl Reader {
             }
             Url::Sqlite(path) => {
                 let options = SqliteConnectOptions::new().filename(path);
+                let options = options.create_if_missing(true);
                 Ok(Self::Sqlite(options.connect().await?))
             }
         }
@@ -236,19 +245,13 @@ impl Reader {
         count.unwrap()
     }
 
-    /// Runs a statement, and returns the number of rows that it changed.
-    pub async fn execute(&mut self, sql: &str) -> Result<u64, sqlx::Error> {
-        let query = AssertSqlSafe(sql.to_owned());
-        Ok(match self {
-            Self::Postgres(connection) => sqlx::query(query)
-                .execute(connection)
-                .await?
-                .rows_affected(),
-            Self::Sqlite(connection) => sqlx::query(query)
-                .execute(connection)
-                .await?
-                .rows_affected(),
-        })
+    /// Runs statements.
+    pub async fn execute(&mut self, sql: &str) -> Result<(), sqlx::Error> {
+        let statements = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
+        match self {
+            Self::Postgres(connection) => statements.execute(connection).await.map(drop),
+            Self::Sqlite(connection) => statements.execute(connection).await.map(drop),
+        }
     }
 
     /// Closes the connection.
@@ -259,7 +262,8 @@ impl Reader {
         }
     }
 
-    async fn tables(&mut self) -> Vec<String> {
+    /// Returns the names of the tables.
+    pub async fn tables(&mut self) -> Vec<String> {
         let tables = match self {
             Self::Postgres(_) => {
                 "SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public'"

@@ -23,13 +23,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use homeroom_invitations as invitations;
 use homeroom_kit::{
     auth::{self, Scopes, Signer, Verifier},
-    clock::{Clock, ManualClock},
+    clock::{Clock, ManualClock, SharedClock},
     keys::KeyRing,
     random::{SharedRandomness, SystemRandomness, new_id},
     shutdown::Shutdown,
 };
 use homeroom_membership as membership;
-use tonic::{Status, transport::Channel};
+use tonic::{Code, Status, transport::Channel};
 use tonic_types::{ErrorDetails, StatusExt as _};
 use uuid::Uuid;
 
@@ -39,7 +39,7 @@ pub use crate::{
     databases::Engine,
     school::{School, member, person},
 };
-use crate::{clients::Credentials, databases::Databases};
+use crate::{clients::Credentials, databases::Databases, processes::Service};
 
 /// The issuer of every access token.
 pub const ISSUER: &str = "https://platform.example";
@@ -122,21 +122,14 @@ impl Homeroom {
             "2026-09-01T08:00:00Z".parse::<DateTime<Utc>>().unwrap(),
         ));
         let random: SharedRandomness = Arc::new(SystemRandomness);
-        let signer = Signer::generate(&*random).unwrap();
-        let own_signer = Arc::new(Signer::generate(&*random).unwrap());
-        let keys = signer.keys(None).unwrap().merge(
-            own_signer
-                .keys(Some(Scopes::parse("homeroom.admit")))
-                .unwrap(),
-        );
-        let verifier = Arc::new(Verifier::new(keys, ISSUER, AUDIENCE, clock.clone()));
+        let Configured {
+            membership,
+            invitations: mut config,
+            signer,
+        } = configured(&databases, clock.clone());
         let shutdown = Shutdown::new();
         let membership = membership::start(
-            membership::Config::local(
-                databases.membership.clone(),
-                verifier.clone(),
-                Arc::new(KeyRing::generate(&*random).unwrap()),
-            ),
+            membership,
             membership::Dependencies {
                 clock: clock.clone(),
                 random: random.clone(),
@@ -145,19 +138,7 @@ impl Homeroom {
         )
         .await
         .unwrap();
-        let service = membership::Config::local(
-            databases.invitations.clone(),
-            verifier,
-            Arc::new(KeyRing::generate(&*random).unwrap()),
-        );
-        let address = format!("http://{}", membership.address());
-        let mut config = invitations::Config {
-            redis_url: databases.redis.clone(),
-            // A busy machine must not decide whether Redis counts as unreachable.
-            redis_call_max: Duration::from_secs(10),
-            limiter_follows_clock: true,
-            ..invitations::Config::local(service, address, own_signer)
-        };
+        config.membership_url = format!("http://{}", membership.address());
         adjust(&mut config);
         let invitations = invitations::start(
             config,
@@ -290,6 +271,43 @@ impl Homeroom {
     }
 }
 
+/// The configurations of both services, and the key of their callers.
+pub struct Configured {
+    /// The configuration of membership.
+    pub membership: membership::Config,
+    /// The configuration of invitations, without the address of membership.
+    pub invitations: invitations::Config,
+    /// The key of access tokens.
+    pub signer: Signer,
+}
+
+/// Configures both services on these databases, with new keys and this clock.
+#[must_use]
+pub fn configured(databases: &Databases, clock: SharedClock) -> Configured {
+    let random = SystemRandomness;
+    let signer = Signer::generate(&random).unwrap();
+    let own_signer = Arc::new(Signer::generate(&random).unwrap());
+    let own_keys = own_signer.keys(Some(Scopes::parse("homeroom.admit")));
+    let keys = signer.keys(None).unwrap().merge(own_keys.unwrap());
+    let verifier = Arc::new(Verifier::new(keys, ISSUER, AUDIENCE, clock));
+    let [membership, invitations] = Service::BOTH.map(|service| {
+        let keys = Arc::new(KeyRing::generate(&random).unwrap());
+        let url = databases.url_of(service).clone();
+        membership::Config::local(url, verifier.clone(), keys)
+    });
+    Configured {
+        membership,
+        invitations: invitations::Config {
+            redis_url: databases.redis.clone(),
+            // A busy machine must not decide whether Redis counts as unreachable.
+            redis_call_max: Duration::from_secs(10),
+            limiter_follows_clock: true,
+            ..invitations::Config::local(invitations, String::new(), own_signer)
+        },
+        signer,
+    }
+}
+
 /// Returns an access token with these claims.
 #[must_use]
 pub fn access_token(key: &Signer, clock: &dyn Clock, claims: Claims<'_>) -> String {
@@ -327,6 +345,21 @@ pub fn reason(status: &Status) -> String {
     )
 }
 
+/// Returns false if the result of a call that failed with this code is unknown, or a retry may
+/// succeed. A cut connection also appears as UNKNOWN, CANCELLED or INTERNAL.
+#[must_use]
+pub fn is_final(code: Code) -> bool {
+    !matches!(
+        code,
+        Code::Unavailable
+            | Code::Aborted
+            | Code::Unknown
+            | Code::Cancelled
+            | Code::Internal
+            | Code::DeadlineExceeded
+    )
+}
+
 /// Returns the google.rpc details of a failed call.
 #[must_use]
 pub fn details(status: &Status) -> ErrorDetails {
@@ -338,7 +371,7 @@ pub fn details(status: &Status) -> ErrorDetails {
 pub fn status_reason(status: &tonic_types::Status) -> String {
     use prost::Message as _;
     reason(&Status::with_details(
-        tonic::Code::from(status.code),
+        Code::from(status.code),
         status.message.clone(),
         status.encode_to_vec().into(),
     ))

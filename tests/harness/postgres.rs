@@ -173,6 +173,14 @@ impl Postgres {
         }
     }
 
+    /// Crashes it and starts it again with this wrapper and these settings.
+    pub async fn restart_with(&mut self, wrapper: Vec<String>, settings: &[&str]) {
+        self.crash().await;
+        self.options.wrapper = wrapper;
+        self.options.settings = settings.iter().map(|&setting| setting.to_owned()).collect();
+        self.start_again().await;
+    }
+
     fn launch(&mut self) {
         let mut words = self.options.wrapper.clone();
         words.extend(owner());

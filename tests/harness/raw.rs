@@ -85,6 +85,23 @@ impl Clients {
         M::decode(bytes.as_slice()).unwrap()
     }
 
+    /// Calls a method by its name and returns the first message in protobuf's JSON.
+    ///
+    /// # Panics
+    /// Panics if the call fails.
+    pub async fn done(&self, method: &str, body: Value) -> Value {
+        let done = self.call(method, &body).await;
+        done.unwrap_or_else(|status| panic!("{method}: {body}: {status:?}"))
+    }
+
+    /// Calls a method by its name and returns the reason of its refusal.
+    ///
+    /// # Panics
+    /// Panics if the call succeeds.
+    pub async fn refused(&self, method: &str, body: Value) -> String {
+        crate::reason(&self.call(method, &body).await.unwrap_err())
+    }
+
     async fn send(&self, method: &MethodDescriptor, body: &Value) -> Result<Vec<u8>, Status> {
         let mut request = Request::new(encode(method, body));
         self.credentials.add_to(&mut request);

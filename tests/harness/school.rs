@@ -1,5 +1,7 @@
 //! A school for tests: an organization, its staff and one class.
 
+use std::time::Duration;
+
 use homeroom_api::{
     common::v1::{Role, User},
     invitations::v1::{
@@ -16,6 +18,15 @@ use serde_json::{Value, json};
 use tonic::Status;
 
 use crate::{Claims, Homeroom, clients::Clients, processes::Processes};
+
+/// The time after which a caller abandons a call.
+const CALL_MAX: Duration = Duration::from_secs(15);
+/// The time for which a caller retries.
+const PATIENCE: Duration = Duration::from_mins(2);
+/// The time before a retry if the answer states none.
+const PAUSE: Duration = Duration::from_millis(50);
+/// The longest time before a retry.
+const PAUSE_MAX: Duration = Duration::from_millis(500);
 
 /// An organization with an administrator, a teacher who owns one class, and a co-teacher.
 #[derive(Clone)]
@@ -92,6 +103,19 @@ impl School {
             admin,
             teacher,
             co_teacher,
+        }
+    }
+
+    /// Returns the same school, called by other callers with the same subjects.
+    #[must_use]
+    pub fn through(&self, caller: impl Fn(Claims<'_>) -> Clients) -> Self {
+        let [admin, teacher, co_teacher] =
+            ["admin", "teacher", "co-teacher"].map(|user| caller(Claims::of(user)));
+        Self {
+            admin,
+            teacher,
+            co_teacher,
+            ..self.clone()
         }
     }
 
@@ -329,6 +353,31 @@ impl Clients {
             ..Default::default()
         })
         .await
+    }
+
+    /// Redeems with this request, and again while the result is unknown or the service asks for a
+    /// retry.
+    ///
+    /// # Panics
+    /// Panics if there is no answer within two minutes.
+    pub async fn redeem_at_last(&self, request: RedeemRequest) -> Result<RedeemResponse, Status> {
+        let answered = async {
+            loop {
+                // Sometimes tonic's channel never ends a call whose connection is gone.
+                let call = self.redeem_with(request.clone());
+                let delay = match tokio::time::timeout(CALL_MAX, call).await {
+                    Ok(Err(status)) if !crate::is_final(status.code()) => {
+                        let retry = crate::details(&status).retry_info().cloned();
+                        retry.and_then(|retry| retry.retry_delay)
+                    }
+                    Ok(answer) => return answer,
+                    Err(_) => None,
+                };
+                tokio::time::sleep(delay.unwrap_or(PAUSE).min(PAUSE_MAX)).await;
+            }
+        };
+        let waited = tokio::time::timeout(PATIENCE, answered).await;
+        waited.expect("an answer within two minutes")
     }
 
     /// Redeems with this request.

@@ -16,19 +16,16 @@ use std::{
 
 use homeroom_kit::database::Url;
 use homeroom_tests::{
-    Engine,
-    databases::Databases,
+    Engine, School,
+    databases::{Databases, REDIS_URL_VARIABLE, Reader},
     free_address,
     probes::scrape,
-    processes::{Callers, Processes, Service},
+    processes::{Processes, Service},
 };
 use search::{Evidence, Search};
 use serde_json::json;
 use servers::{RedisMonitor, logging_postgres, redis_dump};
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use story::story;
-
-use crate::ways::ORGANIZATION;
 
 /// The time within which a service must stop.
 const STOP_SECONDS: u64 = 60;
@@ -37,9 +34,8 @@ const SECRETS_MIN: usize = 30;
 
 /// Returns everything in both feeds and in the records of reads and guesses, as staff and platforms
 /// read it.
-async fn feeds(callers: &Callers) -> Vec<u8> {
-    let teacher = callers.user("teacher");
-    let request = json!({"parent": ORGANIZATION, "page_size": 1_000});
+async fn feeds(school: &School) -> Vec<u8> {
+    let request = json!({"parent": school.organization, "page_size": 1_000});
     let mut told = String::new();
     for method in [
         "invitations.v1.EventService.ListEvents",
@@ -47,37 +43,33 @@ async fn feeds(callers: &Callers) -> Vec<u8> {
         "AuditService.ListAuditEntries",
         "RedemptionService.ListRefusedAttempts",
     ] {
-        write!(told, "{} ", teacher.call(method, &request).await.unwrap()).unwrap();
+        let feed = school.admin.call(method, &request).await.unwrap();
+        write!(told, "{feed} ").unwrap();
     }
     told.into_bytes()
 }
 
-/// Returns all rows of a PostgreSQL database as text, with bytes in hexadecimal.
-async fn postgres_rows(url: &str) -> Vec<u8> {
-    let mut connection = PgConnection::connect(url).await.unwrap();
-    let tables: Vec<String> = sqlx::query_scalar(
-        "SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public'",
-    )
-    .fetch_all(&mut connection)
-    .await
-    .unwrap();
-    let mut text = String::new();
-    for table in tables {
-        let query = format!("SELECT t::text FROM {table} AS t");
-        let rows: Vec<String> = sqlx::query_scalar(AssertSqlSafe(query))
-            .fetch_all(&mut connection)
-            .await
-            .unwrap();
-        writeln!(text, "{table}\n{}", rows.join("\n")).unwrap();
+/// Returns everything in a database: all rows of PostgreSQL as text, with bytes in hexadecimal, or
+/// the file of SQLite with its write-ahead log.
+async fn stored(url: &Url) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    match url {
+        Url::Sqlite(path) => {
+            for suffix in ["", "-wal"] {
+                let file = fs::read(format!("{}{suffix}", path.display()));
+                bytes.extend(file.unwrap_or_default());
+            }
+        }
+        Url::Postgres(_) => {
+            let mut reader = Reader::open(url).await.unwrap();
+            for table in reader.tables().await {
+                let rows = reader
+                    .rows(&format!("SELECT t::text FROM {table} AS t"))
+                    .await;
+                bytes.extend(rows.unwrap().concat().join("\n").into_bytes());
+            }
+        }
     }
-    text.into_bytes()
-}
-
-/// Returns the file, together with its write-ahead log.
-fn sqlite_bytes(path: &Path) -> Vec<u8> {
-    let mut bytes = fs::read(path).unwrap();
-    let log = format!("{}-wal", path.display());
-    bytes.extend(fs::read(log).unwrap_or_default());
     bytes
 }
 
@@ -88,9 +80,8 @@ async fn run(
     logs: &Path,
 ) -> (BTreeMap<String, String>, Evidence, BTreeSet<String>) {
     let metrics = [free_address(), free_address()];
-    let both = [Service::Membership, Service::Invitations];
     let mut processes = Processes::on(databases);
-    for (service, metrics) in both.into_iter().zip(metrics) {
+    for (service, metrics) in Service::BOTH.into_iter().zip(metrics) {
         processes = processes
             .with_setting(service, "RUST_LOG", "trace")
             .with_setting(service, "LOG_FORMAT", "json")
@@ -103,36 +94,21 @@ async fn run(
         Some(url) => Some(RedisMonitor::listen(url).await),
         None => None,
     };
-    let callers = processes.callers();
-    let addresses = both.map(|service| processes.address(service));
-    let canaries = story(&callers, addresses).await;
+    let (canaries, school) = story(&processes).await;
     let mut secrets = canaries.secrets;
-    for service in both {
-        let ring = fs::read_to_string(processes.keys_file(service)).unwrap();
-        let key = ring.trim().split_once(':').unwrap().1.to_owned();
-        secrets.insert(format!("the key of {}", service.name()), key);
-    }
-
     let mut evidence = Evidence::from([
         ("refusals".to_owned(), canaries.refusals.into_bytes()),
-        ("feeds".to_owned(), feeds(&callers).await),
+        ("feeds".to_owned(), feeds(&school).await),
     ]);
-    for (service, metrics) in both.into_iter().zip(metrics) {
+    for (service, metrics) in Service::BOTH.into_iter().zip(metrics) {
         let name = service.name();
-        evidence.insert(
-            format!("metrics of {name}"),
-            scrape(metrics).await.into_bytes(),
-        );
-    }
-    for (service, url) in both.into_iter().zip([
-        processes.databases().membership.clone(),
-        processes.databases().invitations.clone(),
-    ]) {
-        let rows = match &url {
-            Url::Postgres(url) => postgres_rows(url).await,
-            Url::Sqlite(path) => sqlite_bytes(path),
-        };
-        evidence.insert(format!("database of {}", service.name()), rows);
+        let ring = fs::read_to_string(processes.keys_file(service)).unwrap();
+        let key = ring.trim().split_once(':').unwrap().1.to_owned();
+        secrets.insert(format!("the key of {name}"), key);
+        let page = scrape(metrics).await.into_bytes();
+        evidence.insert(format!("metrics of {name}"), page);
+        let rows = stored(processes.databases().url_of(service)).await;
+        evidence.insert(format!("database of {name}"), rows);
     }
     if let (Some(url), Some(monitor)) = (redis, monitor) {
         evidence.insert("Redis".to_owned(), redis_dump(&url).await);
@@ -221,7 +197,7 @@ async fn r12_no_secret_is_written_down_on_postgres_with_redis() {
     let postgres = logging_postgres().await;
     let membership = postgres.create_database("membership").await;
     let invitations = postgres.create_database("invitations").await;
-    let redis = std::env::var(homeroom_tests::databases::REDIS_URL_VARIABLE).unwrap();
+    let redis = std::env::var(REDIS_URL_VARIABLE).unwrap();
     let databases = Databases::of(membership, invitations, Some(redis));
     let logs = tempfile::tempdir().unwrap();
     let (secrets, mut evidence, reasons) = run(databases, logs.path()).await;

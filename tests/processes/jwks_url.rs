@@ -11,12 +11,12 @@ use std::{
 use chrono::TimeDelta;
 use homeroom_api::membership::v1::ListOrganizationsRequest;
 use homeroom_kit::{
-    auth::{Claims, Signer, UNKNOWN_KEY_RETRY_SECONDS},
+    auth::{Claims, Scopes, Signer, UNKNOWN_KEY_RETRY_SECONDS},
     clock::{Clock as _, SystemClock},
     random::SystemRandomness,
 };
 use homeroom_tests::{
-    Clients, Engine,
+    Clients, Engine, School,
     databases::Databases,
     details, free_address,
     probes::metric,
@@ -31,7 +31,7 @@ use tokio::{
 };
 use tonic::{Code, Status};
 
-use crate::crowd::OpenClass;
+use crate::request;
 
 const ISSUER: &str = "https://issuer.example";
 const AUDIENCE: &str = "homeroom";
@@ -114,7 +114,7 @@ async fn start(keys: &KeyServer) -> (Processes, SocketAddr) {
     fs::write(&of_invitations, last_key(&folder.join("jwks.json"))).unwrap();
     let metrics = free_address();
     let url = format!("http://{}/jwks.json", keys.address);
-    for service in [Service::Membership, Service::Invitations] {
+    for service in Service::BOTH {
         processes = processes
             .with_setting(service, "JWKS_FILE", "")
             .with_setting(service, "JWKS_URL", &url)
@@ -141,35 +141,34 @@ fn caller(
     processes: &Processes,
     signer: &Signer,
     subject: &str,
-    scope: &str,
+    scopes: &[&str],
     age: TimeDelta,
 ) -> Clients {
     let life = TimeDelta::hours(1);
-    let mut claims = Claims::new(ISSUER, AUDIENCE, subject, SystemClock.now() - age, life);
-    scope.clone_into(&mut claims.scope);
+    let claims = Claims::new(ISSUER, AUDIENCE, subject, SystemClock.now() - age, life)
+        .with_scopes(Scopes::parse(&scopes.join(" ")));
     let token = signer.sign(&claims).unwrap();
-    let [membership, invitations] =
-        [Service::Membership, Service::Invitations].map(|service| processes.address(service));
+    let [membership, invitations] = Service::BOTH.map(|service| processes.address(service));
     Clients::connect(membership, invitations, token.expose())
 }
 
 /// Returns the answers of both services to a person whose token of this key and age they see for the first time.
 async fn answers(
     processes: &Processes,
-    class: &OpenClass,
+    code: &str,
     signer: &Signer,
     age: TimeDelta,
 ) -> [Result<(), Status>; 2] {
-    let mut student = caller(processes, signer, "student", "", age);
-    let redeemed = student.redeem_with(class.request(0)).await;
+    let mut student = caller(processes, signer, "student", &[], age);
+    let redeemed = student.redeem_with(request(code, 0)).await;
     let list = ListOrganizationsRequest::default();
     let listed = student.organizations.list_organizations(list).await;
     [redeemed.map(drop), listed.map(drop)]
 }
 
 /// Checks that both services refuse tokens of this key, and say when to retry.
-async fn both_look_for(processes: &Processes, class: &OpenClass, signer: &Signer) {
-    for answer in answers(processes, class, signer, TimeDelta::zero()).await {
+async fn both_look_for(processes: &Processes, code: &str, signer: &Signer) {
+    for answer in answers(processes, code, signer, TimeDelta::zero()).await {
         let refused = answer.unwrap_err();
         assert_eq!(refused.code(), Code::Unavailable, "{refused:?}");
         assert_eq!(reason(&refused), "OVERLOADED");
@@ -179,9 +178,9 @@ async fn both_look_for(processes: &Processes, class: &OpenClass, signer: &Signer
 }
 
 /// Checks that both services accept tokens of this key, at the latest after some retries.
-async fn both_know(processes: &Processes, class: &OpenClass, signer: &Signer) {
+async fn both_know(processes: &Processes, code: &str, signer: &Signer) {
     for _ in 0..TRIES_MAX {
-        let answers = answers(processes, class, signer, TimeDelta::zero()).await;
+        let answers = answers(processes, code, signer, TimeDelta::zero()).await;
         if answers.iter().all(Result::is_ok) {
             return;
         }
@@ -196,20 +195,21 @@ async fn keys_at_a_url_are_rotated_without_a_restart_and_outlast_their_server() 
     let keys = KeyServer::start(&a).await;
     let begun = now();
     let (processes, metrics) = start(&keys).await;
-    let now_made = TimeDelta::zero();
-    let platform = caller(&processes, &a, "platform", "homeroom.platform", now_made);
-    let teacher = caller(&processes, &a, "teacher", "", now_made);
-    let class = OpenClass::create_by(platform, teacher, 5).await;
-    both_know(&processes, &class, &a).await;
+    let school = School::create("hamilton", 5, |claims| {
+        let now = TimeDelta::zero();
+        caller(&processes, &a, claims.subject, claims.scopes, now)
+    });
+    let code = school.await.class_code().await.code;
+    both_know(&processes, &code, &a).await;
     let read = metric(metrics, READ_TIME).await.unwrap();
     assert!(begun <= read && read <= now());
 
     // The first token of another key causes a read of the set; then older tokens of a key that is
     // not in it are invalid.
     keys.rotate_to(&b);
-    both_look_for(&processes, &class, &b).await;
-    both_know(&processes, &class, &b).await;
-    for answer in answers(&processes, &class, &a, TimeDelta::minutes(5)).await {
+    both_look_for(&processes, &code, &b).await;
+    both_know(&processes, &code, &b).await;
+    for answer in answers(&processes, &code, &a, TimeDelta::minutes(5)).await {
         let refused = answer.unwrap_err();
         assert_eq!(refused.code(), Code::Unauthenticated, "{refused:?}");
         assert_eq!(reason(&refused), "ACCESS_TOKEN_INVALID");
@@ -217,8 +217,8 @@ async fn keys_at_a_url_are_rotated_without_a_restart_and_outlast_their_server() 
     let read = metric(metrics, READ_TIME).await;
 
     keys.go_away().await;
-    both_look_for(&processes, &class, &unknown).await;
-    both_know(&processes, &class, &b).await;
+    both_look_for(&processes, &code, &unknown).await;
+    both_know(&processes, &code, &b).await;
     assert_eq!(metric(metrics, READ_TIME).await, read, "it was not read");
     processes.stop().await;
 }

@@ -1,45 +1,31 @@
 //! A migration is killed at any point: nothing is left half done, and the next one continues.
 
-mod slow;
-
 use std::{
     collections::BTreeSet,
     fs,
     os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, ExitStatus, Stdio},
     time::Duration,
 };
 
 use homeroom_kit::database::Url;
 use homeroom_tests::{
     Engine,
-    databases::Databases,
+    databases::{Databases, Reader},
     processes::{Service, binary, database_url},
 };
-use sqlx::{
-    AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqliteConnection,
-    sqlite::SqliteConnectOptions,
-};
 
-/// The time within which a migration must reach a statement.
-const REACH_SECONDS: u64 = 60;
-/// The lock that the test holds, so that a migration waits at one statement.
-const GATE: i64 = 7;
-
-/// Counts the statements that change the schema, including those that are rolled back, and waits
-/// after one of them.
-const COUNTER: &str = "
-    CREATE SCHEMA faults;
-    CREATE SEQUENCE faults.statements;
-    CREATE TABLE faults.gate (statement BIGINT);
-    CREATE FUNCTION faults.count() RETURNS event_trigger LANGUAGE plpgsql AS $$
-    BEGIN
-        IF nextval('faults.statements') = (SELECT statement FROM faults.gate) THEN
-            PERFORM pg_advisory_xact_lock(7);
-        END IF;
-    END $$;
-    CREATE EVENT TRIGGER faults ON ddl_command_end EXECUTE FUNCTION faults.count();";
+/// The numbers of the first system calls of a kind at each of which the process is killed; of the
+/// others one in `CALLS_BETWEEN` is chosen.
+const EACH_CALL: usize = 10;
+const CALLS_BETWEEN: usize = 5;
+/// The most calls of a kind; every migration makes fewer and ends before.
+const CALLS_MAX: usize = 1_000;
+/// The number of SIGKILL.
+const SIGKILL: i32 = 9;
+/// The tracer, with the options to follow every thread and to print nothing.
+const TRACER: [&str; 5] = ["strace", "-f", "-qqq", "-o", "/dev/null"];
 
 /// Selects the schema, without the migrator's own table.
 const POSTGRES_SCHEMA: &str = "
@@ -53,30 +39,35 @@ const POSTGRES_SCHEMA: &str = "
     WHERE connamespace = 'public'::regnamespace AND conrelid <> COALESCE(to_regclass('_sqlx_migrations'), 0)";
 const SQLITE_SCHEMA: &str = "
     SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND tbl_name NOT IN ('_sqlx_migrations', 'sqlite_sequence')";
+/// Counts the sessions of a database, of which one is the test's.
+const SESSIONS: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()";
+const APPLIED: &str = "SELECT CAST(count(*) AS TEXT) FROM _sqlx_migrations WHERE success";
 
-type Schema = BTreeSet<String>;
-
-/// Returns the migrations of a service for an engine, oldest first.
-fn migrations(service: Service, engine: &str) -> Vec<String> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../services")
-        .join(service.name())
-        .join("migrations")
-        .join(engine);
-    let mut files: Vec<PathBuf> = fs::read_dir(folder)
-        .unwrap()
-        .map(|file| file.unwrap().path())
-        .collect();
-    files.sort();
-    assert!(!files.is_empty());
-    files
-        .iter()
-        .map(|file| fs::read_to_string(file).unwrap())
-        .collect()
+/// The system calls by which a migration changes a database's files, or talks to its server.
+const fn calls(url: &Url) -> &'static [&'static str] {
+    match url {
+        Url::Sqlite(_) => &["pwrite64", "fsync", "fdatasync", "ftruncate", "unlink"],
+        Url::Postgres(_) => &["sendto", "recvfrom"],
+    }
 }
 
-/// Starts the service's `migrate` on that database, under `wrapper` if there is one.
-fn migrate(service: Service, url: &Url, wrapper: &[&str]) -> Child {
+/// Returns the migrations of a service for an engine, oldest first.
+fn migrations(service: Service, url: &Url) -> Vec<String> {
+    let engine = match url {
+        Url::Sqlite(_) => "sqlite",
+        Url::Postgres(_) => "postgres",
+    };
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../services");
+    let folder = folder.join(service.name()).join("migrations").join(engine);
+    let files = fs::read_dir(folder).unwrap();
+    let mut files: Vec<PathBuf> = files.map(|file| file.unwrap().path()).collect();
+    files.sort();
+    let texts = files.iter().map(|file| fs::read_to_string(file).unwrap());
+    texts.collect()
+}
+
+/// Runs the service's `migrate` on that database, under `wrapper` if there is one.
+fn migrate(service: Service, url: &Url, wrapper: &[&str]) -> ExitStatus {
     let mut command = Command::new("env");
     command
         .args(wrapper)
@@ -85,216 +76,46 @@ fn migrate(service: Service, url: &Url, wrapper: &[&str]) -> Child {
         .env("DATABASE_URL", database_url(url))
         .stdin(Stdio::null())
         .stdout(Stdio::null());
-    command.spawn().unwrap()
+    command.status().unwrap()
 }
 
-fn migrated(service: Service, url: &Url) {
-    assert!(migrate(service, url, &[]).wait().unwrap().success());
-}
-
-/// A PostgreSQL database.
-struct Target {
-    url: Url,
-    connection: PgConnection,
-    all: Databases,
-}
-
-impl Target {
-    async fn create(service: Service) -> Self {
-        let all = Databases::create(Engine::Postgres).await;
-        let url = match service {
-            Service::Membership => all.membership.clone(),
-            Service::Invitations => all.invitations.clone(),
-        };
-        let connection = PgConnection::connect(&database_url(&url)).await.unwrap();
-        Self {
-            url,
-            connection,
-            all,
-        }
-    }
-
-    async fn execute(&mut self, statements: String) {
-        self.connection
-            .execute(AssertSqlSafe(statements))
-            .await
-            .unwrap();
-    }
-
-    /// Drops everything, and counts statements from now on.
-    async fn empty(&mut self) {
-        let clear = "DROP EVENT TRIGGER IF EXISTS faults; DROP SCHEMA IF EXISTS faults CASCADE;
-            DROP SCHEMA public CASCADE; CREATE SCHEMA public;";
-        self.execute([clear, COUNTER].concat()).await;
-    }
-
-    async fn number(&mut self, query: &'static str) -> i64 {
-        sqlx::query_scalar(query)
-            .fetch_one(&mut self.connection)
-            .await
-            .unwrap()
-    }
-
-    async fn until(&mut self, what: &str, query: &'static str) {
-        let wait = async {
-            while self.number(query).await == 0 {
+/// Returns the number of applied migrations, and the schema.
+async fn schema(url: &Url) -> (usize, BTreeSet<String>) {
+    let mut reader = Reader::open(url).await.unwrap();
+    let query = match url {
+        Url::Sqlite(_) => SQLITE_SCHEMA,
+        Url::Postgres(_) => {
+            // A killed process's session ends a little later.
+            while reader.count(SESSIONS).await > 1 {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
-        };
-        let waited = tokio::time::timeout(Duration::from_secs(REACH_SECONDS), wait).await;
-        waited.unwrap_or_else(|_| panic!("not within {REACH_SECONDS} s: {what}"));
-    }
-
-    async fn schema(&mut self) -> Schema {
-        let lines: Vec<String> = sqlx::query_scalar(POSTGRES_SCHEMA)
-            .fetch_all(&mut self.connection)
-            .await
-            .unwrap();
-        lines.into_iter().collect()
-    }
-
-    /// Returns the number of applied migrations.
-    async fn applied(&mut self) -> usize {
-        if self
-            .number("SELECT count(to_regclass('_sqlx_migrations'))")
-            .await
-            == 0
-        {
-            return 0;
+            POSTGRES_SCHEMA
         }
-        let applied = self.number("SELECT count(*) FROM _sqlx_migrations WHERE success");
-        usize::try_from(applied.await).unwrap()
-    }
-
-    async fn drop_all(self) {
-        drop(self.connection);
-        self.all.drop_all().await;
-    }
-}
-
-async fn killed_at_each_statement(service: Service) {
-    // Given the schema after each number of migrations, and the number of statements that create
-    // it,
-    let files = migrations(service, "postgres");
-    let mut target = Target::create(service).await;
-    let mut schemas = vec![target.schema().await];
-    for file in &files {
-        target.execute(file.clone()).await;
-        schemas.push(target.schema().await);
-    }
-    target.empty().await;
-    migrated(service, &target.url);
-    let statements = target
-        .number("SELECT last_value FROM faults.statements")
-        .await;
-    let in_files: usize = files
-        .iter()
-        .map(|file| {
-            file.lines()
-                .filter(|line| line.starts_with("CREATE "))
-                .count()
-        })
-        .sum();
-    assert!(
-        statements > i64::try_from(in_files).unwrap(),
-        "with the migrator's own"
-    );
-
-    for statement in 1..=statements {
-        // when the process is killed after this statement,
-        target.empty().await;
-        target
-            .execute(format!(
-                "INSERT INTO faults.gate VALUES ({statement}); SELECT pg_advisory_lock({GATE})"
-            ))
-            .await;
-        let mut process = migrate(service, &target.url, &[]);
-        target
-            .until(
-                "the statement",
-                "SELECT count(*) FROM pg_stat_activity
-                 WHERE datname = current_database() AND wait_event = 'advisory'",
-            )
-            .await;
-        process.kill().unwrap();
-        process.wait().unwrap();
-        target
-            .execute(format!(
-                "SELECT pg_advisory_unlock({GATE}); DELETE FROM faults.gate"
-            ))
-            .await;
-        target
-            .until(
-                "the end of its session",
-                "SELECT (count(*) = 1)::int::bigint FROM pg_stat_activity WHERE datname = current_database()",
-            )
-            .await;
-
-        // then only complete migrations are applied, so that the previous version still runs on the
-        // schema,
-        let applied = target.applied().await;
-        assert_eq!(
-            target.schema().await,
-            schemas[applied],
-            "after statement {statement}"
-        );
-
-        // and the next migration continues.
-        migrated(service, &target.url);
-        assert_eq!(target.applied().await, files.len());
-        assert_eq!(Some(&target.schema().await), schemas.last());
-    }
-    println!(
-        "{}: killed after each of {statements} statements",
-        service.name()
-    );
-    target.drop_all().await;
-}
-
-#[tokio::test]
-async fn a_migration_of_membership_killed_at_each_statement_resumes_on_postgres() {
-    killed_at_each_statement(Service::Membership).await;
-}
-
-#[tokio::test]
-async fn a_migration_of_invitations_killed_at_each_statement_resumes_on_postgres() {
-    killed_at_each_statement(Service::Invitations).await;
-}
-
-async fn sqlite_schema(path: &Path) -> (usize, Schema) {
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .create_if_missing(true);
-    let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
-    let lines: Vec<String> = sqlx::query_scalar(SQLITE_SCHEMA)
-        .fetch_all(&mut connection)
-        .await
-        .unwrap();
-    let applied = "SELECT count(*) FROM _sqlx_migrations WHERE success";
+    };
+    let lines = reader.rows(query).await.unwrap();
     // The migrator's table may not exist yet.
-    let applied: i64 = sqlx::query_scalar(applied)
-        .fetch_one(&mut connection)
-        .await
-        .unwrap_or_default();
-    connection.close().await.unwrap();
-    (
-        usize::try_from(applied).unwrap(),
-        lines.into_iter().collect(),
-    )
+    let applied = reader.rows(APPLIED).await;
+    let applied = applied.map_or(0, |rows| rows[0][0].parse().unwrap());
+    reader.close().await;
+    (applied, lines.into_iter().flatten().collect())
 }
 
-/// The system calls by which SQLite's statements change files.
-const SQLITE_CALLS: [&str; 5] = ["pwrite64", "fsync", "fdatasync", "ftruncate", "unlink"];
-/// The number of first calls of a kind at each of which the process is killed; of the others one in
-/// this many is chosen.
-const EACH_CALL: usize = 10;
-const CALLS_BETWEEN: usize = 5;
-/// The most calls of a kind; every migration makes fewer and ends before.
-const CALLS_MAX: usize = 1_000;
-/// The number of SIGKILL.
-const SIGKILL: i32 = 9;
-/// The tracer, with the options to follow every thread and to print nothing.
-const TRACER: [&str; 5] = ["strace", "-f", "-qqq", "-o", "/dev/null"];
+/// Removes everything in the database.
+async fn clear(url: &Url) {
+    match url {
+        Url::Sqlite(path) => {
+            for suffix in ["", "-wal", "-shm", "-journal"] {
+                drop(fs::remove_file(format!("{}{suffix}", path.display())));
+            }
+        }
+        Url::Postgres(_) => {
+            let mut reader = Reader::open(url).await.unwrap();
+            let clear = "DROP SCHEMA public CASCADE; CREATE SCHEMA public";
+            reader.execute(clear).await.unwrap();
+            reader.close().await;
+        }
+    }
+}
 
 /// Panics if no program can be traced, because nothing would be killed.
 fn can_trace() {
@@ -306,37 +127,31 @@ fn can_trace() {
     );
 }
 
-async fn killed_at_each_write(service: Service) {
+async fn killed_at_each_call(service: Service, engine: Engine) {
     can_trace();
-    let files = migrations(service, "sqlite");
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("reference.db");
-    let mut schemas = vec![sqlite_schema(&path).await.1];
+    // Given the schema after each number of migrations,
+    let databases = Databases::create(engine).await;
+    let url = databases.url_of(service);
+    let files = migrations(service, url);
+    let mut schemas = vec![schema(url).await.1];
     for file in &files {
-        let options = SqliteConnectOptions::new().filename(&path);
-        let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
-        connection
-            .execute(AssertSqlSafe(file.clone()))
-            .await
-            .unwrap();
-        connection.close().await.unwrap();
-        schemas.push(sqlite_schema(&path).await.1);
+        let mut reader = Reader::open(url).await.unwrap();
+        reader.execute(file).await.unwrap();
+        reader.close().await;
+        schemas.push(schema(url).await.1);
     }
 
     let mut kills = 0;
-    for call in SQLITE_CALLS {
+    for call in calls(url) {
         for time in (1..EACH_CALL).chain((EACH_CALL..).step_by(CALLS_BETWEEN)) {
             assert!(time <= CALLS_MAX, "killed at {CALLS_MAX} calls of {call}");
-            // When the process is killed at this call's n-th occurrence,
-            let folder = tempfile::tempdir().unwrap();
-            let path = folder.path().join("database.db");
-            let url = Url::Sqlite(path.clone());
+            // when the process is killed at this call's n-th occurrence,
+            clear(url).await;
             let (trace, inject) = (
                 format!("--trace={call}"),
                 format!("--inject={call}:signal=KILL:when={time}"),
             );
-            let mut process = migrate(service, &url, &[&TRACER[..], &[&trace, &inject]].concat());
-            let status = process.wait().unwrap();
+            let status = migrate(service, url, &[&TRACER[..], &[&trace, &inject]].concat());
             if status.success() {
                 break;
             }
@@ -344,26 +159,77 @@ async fn killed_at_each_write(service: Service) {
             assert_eq!(status.signal(), Some(SIGKILL), "{call} {time}: {status}");
             kills += 1;
 
-            // then only complete migrations are applied,
-            let (applied, schema) = sqlite_schema(&path).await;
-            assert_eq!(schema, schemas[applied], "{call} {time}");
+            // then only complete migrations are applied, so that the previous version still runs on
+            // the schema,
+            let (applied, found) = schema(url).await;
+            assert_eq!(found, schemas[applied], "{call} {time}");
 
             // and the next migration continues.
-            migrated(service, &url);
-            let (applied, schema) = sqlite_schema(&path).await;
-            assert_eq!((applied, Some(&schema)), (files.len(), schemas.last()));
+            assert!(migrate(service, url, &[]).success());
+            let (applied, found) = schema(url).await;
+            assert_eq!((applied, Some(&found)), (files.len(), schemas.last()));
         }
     }
-    assert!(kills > files.len(), "{kills}");
-    println!("{}: killed at {kills} calls", service.name());
+    assert!(kills > 2 * files.len(), "{kills}");
+    println!("{} on {engine:?}: killed at {kills} calls", service.name());
+    databases.drop_all().await;
+}
+
+#[tokio::test]
+async fn a_migration_of_membership_killed_at_each_statement_resumes_on_postgres() {
+    killed_at_each_call(Service::Membership, Engine::Postgres).await;
+}
+
+#[tokio::test]
+async fn a_migration_of_invitations_killed_at_each_statement_resumes_on_postgres() {
+    killed_at_each_call(Service::Invitations, Engine::Postgres).await;
 }
 
 #[tokio::test]
 async fn a_migration_of_membership_killed_at_each_write_resumes_on_sqlite() {
-    killed_at_each_write(Service::Membership).await;
+    killed_at_each_call(Service::Membership, Engine::Sqlite).await;
 }
 
 #[tokio::test]
 async fn a_migration_of_invitations_killed_at_each_write_resumes_on_sqlite() {
-    killed_at_each_write(Service::Invitations).await;
+    killed_at_each_call(Service::Invitations, Engine::Sqlite).await;
+}
+
+/// Records the limit under which each statement changes a table that existed before its migration.
+const LIMITS: &str = "
+    CREATE SCHEMA faults;
+    CREATE TABLE faults.made (relation OID, transaction XID8);
+    CREATE TABLE faults.limits (statement TEXT, statement_timeout TEXT);
+    CREATE FUNCTION faults.note() RETURNS event_trigger LANGUAGE plpgsql AS $$
+    DECLARE command RECORD;
+    BEGIN
+        FOR command IN SELECT * FROM pg_event_trigger_ddl_commands() LOOP
+            IF command.command_tag = 'CREATE TABLE' THEN
+                INSERT INTO faults.made VALUES (command.objid, pg_current_xact_id());
+            ELSIF command.command_tag IN ('ALTER TABLE', 'CREATE INDEX') AND NOT EXISTS (
+                SELECT FROM faults.made WHERE transaction = pg_current_xact_id() AND relation IN
+                (command.objid, (SELECT indrelid FROM pg_index WHERE indexrelid = command.objid))
+            ) THEN
+                INSERT INTO faults.limits VALUES (command.object_identity, current_setting('statement_timeout'));
+            END IF;
+        END LOOP;
+    END $$;
+    CREATE EVENT TRIGGER faults ON ddl_command_end EXECUTE FUNCTION faults.note();";
+
+#[tokio::test]
+async fn a_migration_may_take_longer_than_a_statement_of_a_call() {
+    let databases = Databases::create(Engine::Postgres).await;
+    for service in Service::BOTH {
+        let url = databases.url_of(service);
+        let mut reader = Reader::open(url).await.unwrap();
+        reader.execute(LIMITS).await.unwrap();
+        assert!(migrate(service, url, &[]).success());
+        // When a schema in use is migrated, no statement is cancelled for being slow.
+        let limits = "SELECT statement_timeout, statement FROM faults.limits";
+        let limits = reader.rows(limits).await.unwrap();
+        assert!(!limits.is_empty());
+        assert!(limits.iter().all(|limit| limit[0] == "0"), "{limits:?}");
+        reader.close().await;
+    }
+    databases.drop_all().await;
 }

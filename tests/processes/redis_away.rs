@@ -54,13 +54,13 @@ impl Guesses {
 async fn with_redis(url: String, metrics: std::net::SocketAddr) -> Processes {
     let mut databases = Databases::create(Engine::Sqlite).await;
     databases.redis = Some(url);
-    let mut processes = Processes::on(databases);
-    for (name, value) in [
-        ("METRICS_LISTEN_ADDRESS", metrics.to_string().as_str()),
-        ("RUST_LOG", "off"),
-    ] {
-        processes = processes.with_setting(Service::Invitations, name, value);
-    }
+    let mut processes = Processes::on(databases)
+        .with_setting(Service::Invitations, "RUST_LOG", "off")
+        .with_setting(
+            Service::Invitations,
+            "METRICS_LISTEN_ADDRESS",
+            &metrics.to_string(),
+        );
     processes.launch_both().await;
     processes
 }

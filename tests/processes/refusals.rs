@@ -1,37 +1,26 @@
 //! Redemptions that an earlier version accepted, with particulars that membership does not store in full: each
 //! completes, once both services have this version.
 
-use homeroom_api::{
-    invitations::v1::{RedeemRequest, RedemptionOutcome, Token},
-    membership::v1::GetOrganizationMemberRequest,
-};
+use homeroom_api::{invitations::v1::Token, membership::v1::Member};
 use homeroom_tests::{
     Engine,
     processes::{Processes, Service},
     reason,
 };
-use uuid::Uuid;
+use serde_json::json;
 
-fn of(token: &Token, request_id: u128) -> RedeemRequest {
-    RedeemRequest {
-        credential: token.phrase.clone(),
-        request_id: Uuid::from_u128(request_id).to_string(),
-        ..Default::default()
-    }
-}
+use crate::{admitted, request};
 
 async fn every_redemption_ends(engine: Engine) {
     // Given two tokens of one use, and a redemption of each that has not reached membership,
     let mut processes = Processes::start(engine).await;
     let school = processes.school().await;
-    let [cleaned, left_out] = [
-        school.token(Token::default()).await,
-        school.token(Token::default()).await,
-    ];
+    let cleaned = request(&school.token(Token::default()).await.phrase, 1);
+    let left_out = request(&school.token(Token::default()).await.phrase, 2);
     processes.kill(Service::Membership);
     let [noam, ada] = ["noam", "ada"].map(|user| processes.user(user));
-    for (user, request) in [(&noam, of(&cleaned, 1)), (&ada, of(&left_out, 2))] {
-        let unknown = user.redeem_with(request).await.unwrap_err();
+    for (user, request) in [(&noam, &cleaned), (&ada, &left_out)] {
+        let unknown = user.redeem_with(request.clone()).await.unwrap_err();
         assert_eq!(reason(&unknown), "MEMBERSHIP_UNAVAILABLE");
     }
     // with particulars that an earlier version accepted and that membership does not store,
@@ -49,17 +38,15 @@ async fn every_redemption_ends(engine: Engine) {
 
     // then each person is a member, with as much of the particulars as can be stored,
     for (user, client, request, shown) in [
-        ("noam", &noam, of(&cleaned, 1), ["Noam", ""]),
-        ("ada", &ada, of(&left_out, 2), ["", ""]),
+        ("noam", &noam, cleaned, ["Noam", ""]),
+        ("ada", &ada, left_out, ["", ""]),
     ] {
-        let again = client.redeem_with(request).await.unwrap();
-        assert_eq!(again.outcome(), RedemptionOutcome::Admitted, "{user}");
-        let request = GetOrganizationMemberRequest {
-            name: format!("{}/members/{user}", school.organization),
-        };
-        let mut members = school.admin.clone().members;
-        let member = members.get_organization_member(request).await.unwrap();
-        let member = member.into_inner();
+        admitted(client, request).await;
+        let name = json!({"name": format!("{}/members/{user}", school.organization)});
+        let member = school
+            .admin
+            .ask("MemberService.GetOrganizationMember", name);
+        let member: Member = member.await;
         assert_eq!([member.display_name, member.external_id], shown, "{user}");
     }
     // and every invariant holds.

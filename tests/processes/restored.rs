@@ -16,24 +16,18 @@ use homeroom_tests::{
 };
 use serde_json::json;
 
-const BOTH: [Service; 2] = [Service::Invitations, Service::Membership];
 const STOP_SECONDS: u64 = 30;
 const SETTLE_SECONDS: u64 = 60;
 
-/// Both databases at one moment.
-struct Moment {
-    membership: Url,
-    invitations: Url,
-}
-
-impl Moment {
-    /// Copies the databases of services that do not run.
-    async fn of(processes: &Processes, name: &str) -> Self {
-        Self {
-            membership: copy(&processes.databases().membership, name).await,
-            invitations: copy(&processes.databases().invitations, name).await,
-        }
-    }
+/// Copies the databases of services that do not run.
+async fn copies(processes: &Processes, name: &str) -> Databases {
+    let Databases {
+        membership,
+        invitations,
+        ..
+    } = processes.databases();
+    let membership = copy(membership, name).await;
+    Databases::of(membership, copy(invitations, name).await, None)
 }
 
 async fn copy(url: &Url, name: &str) -> Url {
@@ -59,7 +53,7 @@ async fn run(statement: String) {
 }
 
 async fn stop(processes: &mut Processes) {
-    for service in BOTH {
+    for service in [Service::Invitations, Service::Membership] {
         processes.order_stop(service);
         processes
             .ended(service, Duration::from_secs(STOP_SECONDS))
@@ -67,23 +61,31 @@ async fn stop(processes: &mut Processes) {
     }
 }
 
-async fn come(processes: &Processes, code: &str, students: std::ops::Range<usize>) {
-    for number in students {
-        let student = processes.user(&format!("student-{number}"));
-        let redeemed = student.redeem(code).await.unwrap();
-        assert_eq!(redeemed.outcome(), RedemptionOutcome::Admitted);
+/// Starts services on these databases; returns them with the school there.
+async fn restored(
+    processes: &Processes,
+    school: &School,
+    databases: &Databases,
+) -> (Processes, School) {
+    let mut restored = processes.beside();
+    for service in Service::BOTH {
+        let url = databases.url_of(service).clone();
+        restored = restored.with_database_url(service, url);
     }
+    restored.launch_both().await;
+    let school = school.through(|claims| restored.user_with(claims));
+    (restored, school)
 }
 
 /// Checks which invariants the auditor finds broken once recovery is done.
-async fn broken(moment: &Moment, expected: &[Invariant]) {
+async fn broken(databases: &Databases, expected: &[Invariant]) {
     let options = Options {
         quiescent: true,
         ..Options::at(SystemClock.now())
     };
     let audited = async {
         loop {
-            let report = audit(&moment.membership, &moment.invitations, &options).await;
+            let report = audit(&databases.membership, &databases.invitations, &options).await;
             let report = report.unwrap();
             if report.broken() == expected {
                 return;
@@ -96,31 +98,31 @@ async fn broken(moment: &Moment, expected: &[Invariant]) {
     waited.unwrap_or_else(|_| panic!("the auditor finds other than {expected:?}"));
 }
 
-/// Runs the statement that docs/operating.md gives for this case.
-async fn forget_the_feed(invitations: &Url) {
-    Databases::of(invitations.clone(), invitations.clone(), None)
-        .change_invitations("DELETE FROM feed_positions WHERE feed = 'membership'")
-        .await;
+async fn redeemed(processes: &Processes, user: &str, credential: &str) -> RedemptionOutcome {
+    let redeemed = processes.user(user).redeem(credential).await;
+    redeemed.unwrap().outcome()
 }
 
-async fn redeemed(processes: &Processes, user: &str, credential: &str) -> RedemptionOutcome {
-    processes
-        .user(user)
-        .redeem(credential)
-        .await
-        .unwrap()
-        .outcome()
+/// Checks that these students are admitted.
+async fn come(processes: &Processes, code: &str, students: &[usize]) {
+    for number in students {
+        let outcome = redeemed(processes, &format!("student-{number}"), code).await;
+        assert_eq!(outcome, RedemptionOutcome::Admitted, "{number}");
+    }
+}
+
+/// Checks that this person waits.
+async fn waits(processes: &Processes, user: &str, url: &str) {
+    let outcome = redeemed(processes, user, url).await;
+    assert_eq!(outcome, RedemptionOutcome::PendingApproval);
 }
 
 /// Approves the one waiting request.
 async fn approve(school: &School) {
     let [waiting] = school.waiting().await.try_into().unwrap();
     let name = json!({"name": waiting.name});
-    let approved = school
-        .teacher
-        .call("JoinRequestService.ApproveJoinRequest", &name)
-        .await;
-    approved.unwrap();
+    let method = "JoinRequestService.ApproveJoinRequest";
+    school.teacher.call(method, &name).await.unwrap();
 }
 
 async fn reset_code(school: &School) -> String {
@@ -136,109 +138,64 @@ async fn restored_as_of_different_moments(engine: Engine) {
     let school = processes.school().await;
     let first_code = school.class_code().await.code;
     let join_url = school.join_url().await.url;
-    come(&processes, &first_code, 0..2).await;
-    assert_eq!(
-        redeemed(&processes, "waits", &join_url).await,
-        RedemptionOutcome::PendingApproval
-    );
+    come(&processes, &first_code, &[0, 1]).await;
+    waits(&processes, "waits", &join_url).await;
     processes.settled().await;
     stop(&mut processes).await;
-    let before = Moment::of(&processes, "before").await;
+    let before = copies(&processes, "before").await;
 
     // and at a later moment, with another code, more students, and the waiting one let in.
     processes.launch_both().await;
-    come(&processes, &first_code, 2..4).await;
+    come(&processes, &first_code, &[2, 3]).await;
     approve(&school).await;
     let second_code = reset_code(&school).await;
-    come(&processes, &second_code, 4..6).await;
-    let now = Moment {
-        membership: processes.databases().membership.clone(),
-        invitations: processes.databases().invitations.clone(),
-    };
-    broken(&now, &[]).await;
+    come(&processes, &second_code, &[4, 5]).await;
+    broken(processes.databases(), &[]).await;
     stop(&mut processes).await;
-    let after = Moment::of(&processes, "after").await;
+    let after = copies(&processes, "after").await;
 
-    // When membership is older than invitations,
-    let older = Moment {
-        membership: before.membership,
-        invitations: after.invitations,
-    };
-    // whose feed is shorter than the position that invitations stored,
-    forget_the_feed(&older.invitations).await;
-    let mut restored = processes
-        .beside()
-        .with_database_url(Service::Membership, older.membership.clone())
-        .with_database_url(Service::Invitations, older.invitations.clone());
-    restored.launch_both().await;
-    let school_of = |restored: &Processes| School {
-        admin: restored.user("admin"),
-        teacher: restored.user("teacher"),
-        co_teacher: restored.user("co-teacher"),
-        ..school.clone()
-    };
-    let of_older = school_of(&restored);
+    // When membership is older than invitations, whose feed is shorter than the position that
+    // invitations stored, which is forgotten as docs/operating.md says,
+    let older = Databases::of(before.membership, after.invitations, None);
+    older
+        .change_invitations("DELETE FROM feed_positions WHERE feed = 'membership'")
+        .await;
+    let (mut service, of_older) = restored(&processes, &school, &older).await;
     // then a student who came in between has to come again, and can,
     assert_eq!(of_older.roster().await.len(), 2 + 2);
-    for student in ["student-3", "student-4", "student-9"] {
-        assert_eq!(
-            redeemed(&restored, student, &second_code).await,
-            RedemptionOutcome::Admitted
-        );
-    }
+    come(&service, &second_code, &[3, 4, 9]).await;
     approve(&of_older).await;
-    assert_eq!(
-        redeemed(&restored, "late", &join_url).await,
-        RedemptionOutcome::PendingApproval
-    );
+    waits(&service, "late", &join_url).await;
     approve(&of_older).await;
     // and the auditor reports the reset that membership does not have, until the next reset, and what cannot be
     // repaired: redemptions without their admissions.
     broken(&older, &[Invariant::I5, Invariant::I7]).await;
     reset_code(&of_older).await;
     broken(&older, &[Invariant::I7]).await;
-    stop(&mut restored).await;
+    stop(&mut service).await;
 
     // When invitations is older than membership,
-    let newer = Moment {
-        membership: after.membership,
-        invitations: before.invitations,
-    };
-    let mut restored = processes
-        .beside()
-        .with_database_url(Service::Membership, newer.membership.clone())
-        .with_database_url(Service::Invitations, newer.invitations.clone());
-    restored.launch_both().await;
-    let of_newer = school_of(&restored);
+    let newer = Databases::of(after.membership, before.invitations, None);
+    let (mut service, of_newer) = restored(&processes, &school, &newer).await;
     // then everybody is a member, and nobody gets in with the code from before its reset,
     assert_eq!(of_newer.roster().await.len(), 2 + 7);
     assert_eq!(
-        redeemed(&restored, "student-3", &join_url).await,
+        redeemed(&service, "student-3", &join_url).await,
         RedemptionOutcome::AlreadyMember
     );
-    let refused = restored
-        .user("stranger")
-        .redeem(&first_code)
-        .await
-        .unwrap_err();
-    assert_eq!(reason(&refused), "MEMBERSHIP_UNAVAILABLE");
+    let refused = service.user("stranger").redeem(&first_code).await;
+    assert_eq!(reason(&refused.unwrap_err()), "MEMBERSHIP_UNAVAILABLE");
     // until staff reset it again.
     let third_code = reset_code(&of_newer).await;
-    assert_eq!(
-        redeemed(&restored, "student-9", &third_code).await,
-        RedemptionOutcome::Admitted
-    );
+    come(&service, &third_code, &[9]).await;
     broken(&newer, &[Invariant::I7]).await;
-    stop(&mut restored).await;
-    for url in [
-        older.membership,
-        older.invitations,
-        newer.membership,
-        newer.invitations,
-    ] {
-        if let Url::Postgres(text) = url {
-            let (_, database) = text.rsplit_once('/').unwrap();
-            run(format!("DROP DATABASE {database} WITH (FORCE)")).await;
+    stop(&mut service).await;
+    for databases in [older, newer] {
+        for service in Service::BOTH {
+            if let Url::Postgres(text) = databases.url_of(service) {
+                let (_, database) = text.rsplit_once('/').unwrap();
+                run(format!("DROP DATABASE {database} WITH (FORCE)")).await;
+            }
         }
     }
     processes.stop().await;

@@ -1,4 +1,5 @@
-//! Work that may hang when a service must stop does not keep it from ending.
+//! A service that must stop answers the calls under way, and work that may hang does not keep it
+//! from ending.
 
 use std::{
     net::SocketAddr,
@@ -8,11 +9,11 @@ use std::{
 use homeroom_kit::{database::Url, server::DRAIN_SECONDS_MAX, shutdown::STOP_SECONDS_MAX};
 use homeroom_tests::{
     Engine,
-    databases::Databases,
-    processes::{Processes, Service, database_url},
+    databases::{Databases, Reader},
+    processes::{Processes, Service},
     tcp_proxy::{Direction, TcpProxy},
 };
-use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+use serde_json::json;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -22,12 +23,12 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-use crate::crowd::{OpenClass, new_class};
-
 /// The time within which an idle service must stop.
 const IDLE_STOP_SECONDS: u64 = 10;
 /// The time beyond its limit within which a process must be gone, even on a busy machine.
 const SLACK_SECONDS: u64 = 10;
+/// Calls have most of the time to stop, and the rest is left for what they wrote.
+const _: () = assert!(DRAIN_SECONDS_MAX + 5 <= STOP_SECONDS_MAX);
 
 /// An HTTP/2 client's first bytes: the preface and empty settings.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
@@ -40,9 +41,17 @@ async fn deaf_client(address: SocketAddr) -> TcpStream {
     client
 }
 
-async fn stopped_with_clients_that_stay(engine: Engine) {
-    let mut processes = Processes::start(engine).await;
-    OpenClass::create(&processes, 1).await;
+/// Waits until an idle service has ended, as ordered.
+async fn ended(processes: &mut Processes, service: Service) {
+    let limit = Duration::from_secs(IDLE_STOP_SECONDS);
+    let status = processes.ended(service, limit).await;
+    assert!(status.success(), "{service:?} ended with {status}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_that_never_close_do_not_keep_a_service_from_ending() {
+    let mut processes = Processes::start(Engine::Postgres).await;
+    processes.school().await;
     for service in [Service::Invitations, Service::Membership] {
         // Given clients that never close: one that does not read, and one that watches health.
         let address = processes.address(service);
@@ -63,23 +72,10 @@ async fn stopped_with_clients_that_stay(engine: Engine) {
         // then it reports this, accepts no new connection, and ends well before any limit.
         let told = health.message().await.unwrap().unwrap();
         assert_eq!(told.status(), ServingStatus::NotServing);
-        let status = processes
-            .ended(service, Duration::from_secs(IDLE_STOP_SECONDS))
-            .await;
-        assert!(status.success(), "{service:?} ended with {status}");
+        ended(&mut processes, service).await;
         assert!(TcpStream::connect(address).await.is_err());
     }
     processes.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn clients_that_never_close_do_not_keep_a_service_from_ending_on_postgres() {
-    stopped_with_clients_that_stay(Engine::Postgres).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn clients_that_never_close_do_not_keep_a_service_from_ending_on_sqlite() {
-    stopped_with_clients_that_stay(Engine::Sqlite).await;
 }
 
 /// Returns a proxy before a database, and the URL that leads through it.
@@ -102,103 +98,105 @@ fn hang(proxy: &TcpProxy) {
     proxy.stall(Direction::ToClient, true);
 }
 
-async fn stopped_while_the_database_hangs(service: Service) {
+/// Stops a service in the middle of a call, whose database answers a little later, or `hangs`.
+async fn stopped_in_the_middle(service: Service, hangs: bool) {
     let databases = Databases::create(Engine::Postgres).await;
-    let (behind, table) = match service {
-        Service::Membership => (&databases.membership, "classes"),
-        Service::Invitations => (&databases.invitations, "redemptions"),
-    };
-    let mut direct = PgConnection::connect(&database_url(behind)).await.unwrap();
+    let behind = databases.url_of(service);
+    let mut direct = Reader::open(behind).await.unwrap();
     let (proxy, url) = proxy_before(behind).await;
     let mut processes = Processes::on(databases).with_database_url(service, url);
     processes.launch_both().await;
-    let class = OpenClass::create(&processes, 1).await;
+    let school = processes.school().await;
+    let code = school.class_code().await.code;
 
-    // Given a call in the middle of a statement, when its database answers nothing any more,
+    // Given a call in the middle of a statement,
+    let (table, user, method, body) = match service {
+        Service::Membership => (
+            "classes",
+            "teacher",
+            "ClassService.CreateClass",
+            json!({"parent": school.organization, "class": {"display_name": "Chemistry"}}),
+        ),
+        Service::Invitations => (
+            "redemptions",
+            "student",
+            "RedemptionService.Redeem",
+            json!({"credential": code}),
+        ),
+    };
     let lock = format!("BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE");
-    direct.execute(AssertSqlSafe(lock)).await.unwrap();
-    let (callers, request) = (processes.callers(), class.request(0));
-    let call = tokio::spawn(async move {
-        match service {
-            Service::Membership => {
-                let mut teacher = callers.user("teacher");
-                let request = new_class("chemistry", "Chemistry");
-                teacher.classes.create_class(request).await.map(drop)
-            }
-            Service::Invitations => callers.user("student").redeem_with(request).await.map(drop),
-        }
-    });
-    let waiting = "SELECT EXISTS (SELECT FROM pg_stat_activity \
-         WHERE datname = current_database() AND wait_event_type = 'Lock')";
-    while !sqlx::query_scalar::<_, bool>(waiting)
-        .fetch_one(&mut direct)
-        .await
-        .unwrap()
-    {
+    direct.execute(&lock).await.unwrap();
+    let caller = processes.user(user);
+    let call = tokio::spawn(async move { caller.call(method, &body).await });
+    let waiting = "SELECT count(*) FROM pg_stat_activity \
+         WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while direct.count(waiting).await == 0 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    hang(&proxy);
+    if hangs {
+        hang(&proxy);
+    }
 
-    // and the service must stop,
+    // when the service must stop,
     let ordered = Instant::now();
     processes.order_stop(service);
 
-    // then it gives the call its time, ends within its limit, and reports by its exit status that
-    // it left work unfinished.
-    let limit = Duration::from_secs(STOP_SECONDS_MAX + SLACK_SECONDS);
-    let status = processes.ended(service, limit).await;
-    assert_eq!(status.code(), Some(1));
-    assert!(ordered.elapsed() >= Duration::from_secs(DRAIN_SECONDS_MAX));
-    assert!(call.await.unwrap().is_err());
-    drop(direct);
+    if hangs {
+        // then it gives the call its time, ends within its limit, and reports by its exit status
+        // that it left work unfinished.
+        let limit = Duration::from_secs(STOP_SECONDS_MAX + SLACK_SECONDS);
+        let status = processes.ended(service, limit).await;
+        assert_eq!(status.code(), Some(1));
+        assert!(ordered.elapsed() >= Duration::from_secs(DRAIN_SECONDS_MAX));
+        assert!(call.await.unwrap().is_err());
+    } else {
+        // then it answers the call before it ends.
+        let address = processes.address(service);
+        while TcpStream::connect(address).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(processes.runs(service) && !call.is_finished());
+        direct.execute("COMMIT").await.unwrap();
+        call.await.unwrap().unwrap();
+        ended(&mut processes, service).await;
+    }
+    direct.close().await;
     processes.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_under_way_is_answered_before_its_service_ends() {
+    for service in Service::BOTH {
+        stopped_in_the_middle(service, false).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn membership_ends_though_its_database_hangs() {
-    stopped_while_the_database_hangs(Service::Membership).await;
+    stopped_in_the_middle(Service::Membership, true).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn invitations_ends_though_its_database_hangs() {
-    stopped_while_the_database_hangs(Service::Invitations).await;
+    stopped_in_the_middle(Service::Invitations, true).await;
 }
 
-async fn stopped_while_it_starts(service: Service) {
-    // Given a service that starts on a database that answers nothing,
-    let databases = Databases::create(Engine::Postgres).await;
-    let behind = match service {
-        Service::Membership => &databases.membership,
-        Service::Invitations => &databases.invitations,
-    };
-    let (proxy, url) = proxy_before(behind).await;
-    hang(&proxy);
-    let mut processes = Processes::on(databases).with_database_url(service, url);
-    processes.begin(service);
-    while proxy.open() == 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_stops_while_it_starts() {
+    for service in Service::BOTH {
+        // Given a service that starts on a database that answers nothing,
+        let databases = Databases::create(Engine::Postgres).await;
+        let (proxy, url) = proxy_before(databases.url_of(service)).await;
+        hang(&proxy);
+        let mut processes = Processes::on(databases).with_database_url(service, url);
+        processes.begin(service);
+        while proxy.open() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+
+        // when it must stop, then it has nothing to finish.
+        processes.order_stop(service);
+        ended(&mut processes, service).await;
+        processes.stop().await;
     }
-
-    // when it must stop, then it has nothing to finish.
-    processes.order_stop(service);
-    let status = processes
-        .ended(service, Duration::from_secs(IDLE_STOP_SECONDS))
-        .await;
-    assert!(status.success(), "{service:?} ended with {status}");
-    processes.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn membership_stops_while_it_starts() {
-    stopped_while_it_starts(Service::Membership).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn invitations_stops_while_it_starts() {
-    stopped_while_it_starts(Service::Invitations).await;
-}
-
-#[test]
-fn calls_have_most_of_the_time_to_stop_and_the_rest_is_left_for_what_they_wrote() {
-    const { assert!(DRAIN_SECONDS_MAX + 5 <= STOP_SECONDS_MAX) };
 }

@@ -9,10 +9,9 @@ use std::{
     time::Duration,
 };
 
-use homeroom_api::invitations::v1::RedemptionOutcome;
 use homeroom_kit::tls::{ClientTls, IdentityFiles, SERVER_NAMES};
 use homeroom_tests::{
-    Claims, Clients, Engine,
+    Claims, Clients, Engine, School,
     databases::Databases,
     free_address,
     processes::{Processes, Service, binary},
@@ -20,7 +19,7 @@ use homeroom_tests::{
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tonic::transport::{Channel, Endpoint};
 
-use crate::crowd::{OpenClass, PLATFORM, redeem};
+use crate::{admitted, request};
 
 /// The time within which changed files must be used: they are checked every 10 seconds.
 const CHANGE_SECONDS: u64 = 60;
@@ -112,7 +111,7 @@ impl Secured {
         certify(folder.path());
         let mut processes = Processes::on(Databases::create(Engine::Sqlite).await);
         let path = |name: &str| folder.path().join(name).display().to_string();
-        for service in [Service::Membership, Service::Invitations] {
+        for service in Service::BOTH {
             let name = service.name();
             processes = processes
                 .with_setting(service, "TLS_CERT_FILE", &path(&format!("{name}.pem")))
@@ -164,11 +163,9 @@ impl Secured {
         )
     }
 
-    async fn lets_in(&self, class: &OpenClass, number: usize) {
+    async fn lets_in(&self, code: &str, number: usize) {
         let student = self.caller(Claims::of(&format!("student-{number}")));
-        let redeemed = redeem(&student, class.request(number), |_, _| {});
-        let redeemed = redeemed.await.unwrap();
-        assert_eq!(redeemed.outcome(), RedemptionOutcome::Admitted);
+        admitted(&student, request(code, number)).await;
     }
 
     /// Runs `homeroom ready` against one of them, with these flags and their files.
@@ -187,9 +184,9 @@ impl Secured {
 #[tokio::test]
 async fn a_code_is_redeemed_over_mtls_and_certificates_change_without_a_restart() {
     let mut secured = Secured::start().await;
-    let teacher = secured.caller(Claims::of("teacher"));
-    let class = OpenClass::create_by(secured.caller(PLATFORM), teacher, 5).await;
-    secured.lets_in(&class, 0).await;
+    let school = School::create("hamilton", 5, |claims| secured.caller(claims)).await;
+    let code = school.class_code().await.code;
+    secured.lets_in(&code, 0).await;
     assert_ne!(secured.redis.keys(secured.folder.path()), "0");
 
     // A client without a certificate or without TLS is rejected; one with a certificate may ask for
@@ -200,7 +197,7 @@ async fn a_code_is_redeemed_over_mtls_and_certificates_change_without_a_restart(
         ("--client-cert-file", "caller.pem"),
         ("--client-key-file", "caller.key"),
     ];
-    for service in [Service::Membership, Service::Invitations] {
+    for service in Service::BOTH {
         assert!(!secured.ready(service, &[]).status.success());
         assert!(!secured.ready(service, &[ca]).status.success());
         let ready = secured.ready(service, &identity);
@@ -211,7 +208,7 @@ async fn a_code_is_redeemed_over_mtls_and_certificates_change_without_a_restart(
     // themselves.
     certify(secured.folder.path());
     let taken_up = async {
-        for service in [Service::Membership, Service::Invitations] {
+        for service in Service::BOTH {
             while !secured.ready(service, &identity).status.success() {
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
@@ -222,9 +219,9 @@ async fn a_code_is_redeemed_over_mtls_and_certificates_change_without_a_restart(
         .expect("changed certificates are shown");
 
     // The connection between them stays open; the next one uses the new certificates.
-    secured.lets_in(&class, 1).await;
+    secured.lets_in(&code, 1).await;
     secured.processes.kill(Service::Membership);
     secured.processes.launch(Service::Membership).await;
-    secured.lets_in(&class, 2).await;
+    secured.lets_in(&code, 2).await;
     secured.processes.stop().await;
 }

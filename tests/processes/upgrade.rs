@@ -3,23 +3,19 @@
 use std::{
     ops::Range,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
     time::Duration,
 };
 
-use homeroom_api::invitations::v1::RedemptionOutcome;
+use futures::{StreamExt as _, stream};
 use homeroom_tests::{
-    Claims, Engine,
+    Claims, Engine, School,
     databases::Databases,
     processes::{Callers, Processes, Service},
     reason,
 };
-use tokio::task::JoinSet;
+use tokio::task::JoinHandle;
 
-use crate::crowd::{OpenClass, redeem};
+use crate::{admitted, request};
 
 /// The folder of the binaries that `tests/processes/build_previous` built.
 const PREVIOUS_VARIABLE: &str = "HOMEROOM_PREVIOUS_BINARIES";
@@ -32,8 +28,6 @@ const AT_ONCE: usize = 50;
 /// The time within which the previous version must stop.
 const STOP_SECONDS: u64 = 60;
 
-const BOTH: [Service; 2] = [Service::Membership, Service::Invitations];
-
 /// Returns these processes, with some of them from the previous version, which does not know the
 /// new migrations.
 fn with_previous(processes: Processes, folder: &Path, previous: &[Service]) -> Processes {
@@ -42,33 +36,23 @@ fn with_previous(processes: Processes, folder: &Path, previous: &[Service]) -> P
     })
 }
 
-/// Redeems for one student after the other, each through the next of the `callers`, and once more
-/// through the one after it.
-async fn redeem_on(
-    callers: Vec<Callers>,
-    class: Arc<OpenClass>,
-    next: Arc<AtomicUsize>,
-    end: usize,
-) {
-    loop {
-        let number = next.fetch_add(1, Ordering::Relaxed);
-        if number >= end {
-            return;
+/// Redeems for these students, each through the next of the `callers`, and once more through the
+/// one after it.
+fn load(callers: Vec<Callers>, code: &str, students: Range<usize>) -> JoinHandle<()> {
+    let code = code.to_owned();
+    let load = stream::iter(students).for_each_concurrent(AT_ONCE, move |number| {
+        let (callers, request) = (callers.clone(), request(&code, number));
+        async move {
+            let mut answers = Vec::new();
+            for turn in 0..2 {
+                let caller = &callers[(number + turn) % callers.len()];
+                let student = caller.user(&format!("student-{number}"));
+                answers.push(admitted(&student, request.clone()).await);
+            }
+            assert_eq!(answers[0], answers[1], "the same from either version");
         }
-        let mut answers = Vec::new();
-        for turn in 0..2 {
-            let caller = &callers[(number + turn) % callers.len()];
-            let student = caller.user(&format!("student-{number}"));
-            let answer = redeem(&student, class.request(number), |_, _| {}).await;
-            let answer = answer.unwrap();
-            assert_eq!(answer.outcome(), RedemptionOutcome::Admitted);
-            answers.push(answer.redemption);
-        }
-        assert_eq!(
-            answers[0], answers[1],
-            "the same answer from either version"
-        );
-    }
+    });
+    tokio::spawn(load)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -79,44 +63,37 @@ async fn the_version_before_and_this_one_run_side_by_side() {
     });
     // Given the previous version in service,
     let databases = Databases::create(Engine::Postgres).await;
-    let mut old = with_previous(Processes::on(databases), &folder, &BOTH);
+    let mut old = with_previous(Processes::on(databases), &folder, &Service::BOTH);
     old.launch_both().await;
-    let class = Arc::new(OpenClass::create(&old, STUDENTS).await);
+    let seats = i64::try_from(STUDENTS).unwrap();
+    let school = School::create("hamilton", seats, |claims| old.user_with(claims)).await;
+    let code = school.class_code().await.code;
     // with a redemption of a person whose name membership refuses permanently,
     let noam = Claims {
         name: "\u{200f}Noam",
         ..Claims::of("noam")
     };
-    let stuck = class.request(REDEEMERS);
+    let stuck = request(&code, REDEEMERS);
     let unknown = old.user_with(noam).redeem_with(stuck.clone()).await;
     assert_eq!(reason(&unknown.unwrap_err()), "MEMBERSHIP_UNAVAILABLE");
-    let load = |callers: Vec<Callers>, students: Range<usize>| -> JoinSet<()> {
-        let next = Arc::new(AtomicUsize::new(students.start));
-        let one = || redeem_on(callers.clone(), class.clone(), next.clone(), students.end);
-        (0..AT_ONCE).map(|_| one()).collect()
-    };
-    let mut before = load(vec![old.callers()], 0..REDEEMERS / 4);
+    let before = load(vec![old.callers()], &code, 0..REDEEMERS / 4);
 
     // when this version migrates the databases and starts beside it under load, and each version
     // calls the other,
     let mut new = old.beside();
     new.launch_both().await;
-    let mut mixed = [Service::Membership, Service::Invitations]
+    let mut mixed = Service::BOTH
         .map(|one| with_previous(old.beside(), &folder, &[one]).without_migrations(one));
     for pair in &mut mixed {
         pair.launch_both().await;
     }
-    while let Some(done) = before.join_next().await {
-        done.unwrap();
-    }
+    before.await.unwrap();
     let all = [&old, &mixed[0], &mixed[1], &new].map(Processes::callers);
-    let mut beside = load(all.into(), REDEEMERS / 4..REDEEMERS / 4 * 3);
-    while let Some(done) = beside.join_next().await {
-        done.unwrap();
-    }
+    let beside = load(all.into(), &code, REDEEMERS / 4..REDEEMERS / 4 * 3);
+    beside.await.unwrap();
 
     // and the previous version is stopped,
-    let mut after = load(vec![new.callers()], REDEEMERS / 4 * 3..REDEEMERS);
+    let after = load(vec![new.callers()], &code, REDEEMERS / 4 * 3..REDEEMERS);
     let [first, second] = mixed;
     for mut pair in [old, first, second] {
         for service in [Service::Invitations, Service::Membership] {
@@ -124,14 +101,18 @@ async fn the_version_before_and_this_one_run_side_by_side() {
             pair.ended(service, Duration::from_secs(STOP_SECONDS)).await;
         }
     }
-    while let Some(done) = after.join_next().await {
-        done.unwrap();
-    }
+    after.await.unwrap();
 
     // then every student is admitted once.
-    class.settled(&new, STUDENTS, STUDENTS).await;
-    let redeemed = new.user_with(noam).redeem_with(stuck).await.unwrap();
-    assert_eq!(redeemed.outcome(), RedemptionOutcome::Admitted);
+    admitted(&new.user_with(noam), stuck).await;
+    new.settled().await;
+    let school = school.through(|claims| new.user_with(claims));
+    assert_eq!(school.seats().await.seats_used, seats);
+    assert_eq!(
+        school.roster().await.len(),
+        STUDENTS + 2,
+        "and two teachers"
+    );
     let (holds, printed) = new.audit();
     assert!(holds, "{printed}");
     new.stop().await;

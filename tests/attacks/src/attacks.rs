@@ -52,7 +52,7 @@ impl Report {
         self.cut += u64::from(seen.is_cut());
         self.sent += sent;
         self.answers += seen.answers;
-        self.resets += seen.resets.values().sum::<u64>();
+        self.resets += seen.resets;
     }
 
     /// Returns the sum of both.

@@ -32,10 +32,6 @@ pub const END_HEADERS: u8 = 4;
 /// The flag of SETTINGS and PING for an answer.
 pub const ACK: u8 = 1;
 
-/// `PROTOCOL_ERROR`.
-pub const PROTOCOL_ERROR: u32 = 1;
-/// `REFUSED_STREAM`.
-pub const REFUSED_STREAM: u32 = 7;
 /// CANCEL.
 pub const CANCEL: u32 = 8;
 
@@ -51,20 +47,10 @@ pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Encodes SETTINGS with these values.
+/// Returns the first bytes of a client: the preface and empty settings.
 #[must_use]
-pub fn settings(values: &[(u16, u32)]) -> Vec<u8> {
-    let payload: Vec<u8> = values
-        .iter()
-        .flat_map(|(name, value)| [&name.to_be_bytes()[..], &value.to_be_bytes()].concat())
-        .collect();
-    frame(SETTINGS, NONE, 0, &payload)
-}
-
-/// Encodes `RST_STREAM` with this error code.
-#[must_use]
-pub fn reset_stream(stream: u32, code: u32) -> Vec<u8> {
-    frame(RESET_STREAM, NONE, stream, &code.to_be_bytes())
+pub fn hello() -> Vec<u8> {
+    [PREFACE, &frame(SETTINGS, NONE, 0, &[])].concat()
 }
 
 /// Encodes a header block without indexing and without Huffman coding.
@@ -74,7 +60,7 @@ pub fn header_block(fields: &[(&str, &str)]) -> Vec<u8> {
     for (name, value) in fields {
         block.push(0);
         for text in [name, value] {
-            integer(text.len(), 7, 0, &mut block);
+            integer(text.len(), &mut block);
             block.extend_from_slice(text.as_bytes());
         }
     }
@@ -85,19 +71,16 @@ pub fn header_block(fields: &[(&str, &str)]) -> Vec<u8> {
 #[must_use]
 pub fn call(path: &str, token: &str, more: &[(&str, &str)]) -> Vec<u8> {
     let authorization = format!("Bearer {token}");
-    let mut fields = vec![
+    let fields = [
         (":method", "POST"),
         (":scheme", "http"),
         (":path", path),
         (":authority", "homeroom.test"),
         ("content-type", "application/grpc"),
         ("te", "trailers"),
+        ("authorization", &authorization),
     ];
-    if !token.is_empty() {
-        fields.push(("authorization", &authorization));
-    }
-    fields.extend_from_slice(more);
-    header_block(&fields)
+    header_block(&[&fields, more].concat())
 }
 
 /// Encodes a gRPC message with a prefix of this flag and length.
@@ -115,15 +98,13 @@ pub fn whole_message(bytes: &[u8]) -> Vec<u8> {
     message(false, u32::try_from(bytes.len()).unwrap(), bytes)
 }
 
-/// Encodes an integer after a prefix of this many bits (RFC 7541, 5.1).
-fn integer(value: usize, prefix_bits: u32, first: u8, bytes: &mut Vec<u8>) {
-    let most = (1_usize << prefix_bits) - 1;
-    if value < most {
-        bytes.push(first | u8::try_from(value).unwrap());
+/// Encodes an integer after a prefix of 7 bits (RFC 7541, 5.1).
+fn integer(value: usize, bytes: &mut Vec<u8>) {
+    let Some(mut left) = value.checked_sub(127) else {
+        bytes.push(u8::try_from(value).unwrap());
         return;
-    }
-    bytes.push(first | u8::try_from(most).unwrap());
-    let mut left = value - most;
+    };
+    bytes.push(127);
     while left >= 128 {
         bytes.push(0x80 | u8::try_from(left % 128).unwrap());
         left /= 128;
@@ -131,116 +112,24 @@ fn integer(value: usize, prefix_bits: u32, first: u8, bytes: &mut Vec<u8>) {
     bytes.push(u8::try_from(left).unwrap());
 }
 
-/// Decodes such an integer. Returns `None` if the bytes end.
-fn read_integer(bytes: &mut &[u8], prefix_bits: u32) -> Option<usize> {
-    let most = (1_usize << prefix_bits) - 1;
-    let mut value = usize::from(take(bytes, 1)?[0]) & most;
-    if value < most {
-        return Some(value);
-    }
-    let mut shift = 0;
-    loop {
-        let byte = take(bytes, 1)?[0];
-        value += usize::from(byte & 0x7f) << shift;
-        shift += 7;
-        if byte < 0x80 {
-            return Some(value);
-        }
-    }
-}
-
-fn take<'a>(bytes: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
-    let (taken, left) = bytes.split_at_checked(count)?;
-    *bytes = left;
-    Some(taken)
-}
-
-/// A field's name or value as it was sent, Huffman-coded or not.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Coded {
-    /// An index into the tables (RFC 7541, 2.3).
-    Index(usize),
-    /// The string as it was sent: its first byte has the coding and the length.
-    Bytes(Vec<u8>),
-}
-
-/// Splits a header block into its fields, without decoding them. Returns `None` if it is malformed.
-#[must_use]
-pub fn fields(mut block: &[u8]) -> Option<Vec<(Coded, Coded)>> {
-    let mut fields = Vec::new();
-    while let Some(&first) = block.first() {
-        if first & 0x80 != 0 {
-            let index = read_integer(&mut block, 7)?;
-            fields.push((Coded::Index(index), Coded::Index(index)));
-            continue;
-        }
-        if first & 0xe0 == 0x20 {
-            // This entry is the size of the dynamic table.
-            read_integer(&mut block, 5)?;
-            continue;
-        }
-        let prefix_bits = if first & 0x40 == 0 { 4 } else { 6 };
-        let name = match read_integer(&mut block, prefix_bits)? {
-            0 => Coded::Bytes(string(&mut block)?),
-            index => Coded::Index(index),
-        };
-        fields.push((name, Coded::Bytes(string(&mut block)?)));
-    }
-    Some(fields)
-}
-
-fn string(bytes: &mut &[u8]) -> Option<Vec<u8>> {
-    let whole = *bytes;
-    let length = read_integer(bytes, 7)?;
-    take(bytes, length)?;
-    Some(whole[..whole.len() - bytes.len()].to_vec())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_frame_begins_with_its_length_kind_flags_and_stream() {
+    fn frames_and_integers_are_those_of_the_standards() {
         assert_eq!(
             frame(DATA, END_STREAM, 3, b"ab"),
             [0, 0, 2, 0, 1, 0, 0, 0, 3, b'a', b'b']
         );
-    }
-
-    #[test]
-    fn integers_are_those_of_the_standard_and_are_read_again() {
-        for (value, prefix_bits, expected) in [
-            (10, 5, vec![10]),
-            (1337, 5, vec![31, 154, 10]),
-            (42, 8, vec![42]),
-            (127, 7, vec![127, 0]),
+        for (value, expected) in [
+            (10, vec![10]),
+            (127, vec![127, 0]),
+            (300, vec![127, 173, 1]),
         ] {
             let mut bytes = Vec::new();
-            integer(value, prefix_bits, 0, &mut bytes);
+            integer(value, &mut bytes);
             assert_eq!(bytes, expected);
-            assert_eq!(
-                read_integer(&mut bytes.as_slice(), prefix_bits),
-                Some(value)
-            );
         }
-    }
-
-    #[test]
-    fn a_block_is_split_into_the_fields_it_was_made_of() {
-        let long = "v".repeat(300);
-        let block = header_block(&[("a", "b"), ("long", &long)]);
-        let read = fields(&block).unwrap();
-        assert_eq!(read.len(), 2);
-        assert_eq!(read[0].0, Coded::Bytes(vec![1, b'a']));
-        assert_eq!(
-            read[1].1,
-            Coded::Bytes([&[127, 173, 1], long.as_bytes()].concat())
-        );
-        // The block is `:status: 200` of the static table, then `date` with a literal value.
-        let read = fields(&[0x88, 0x61, 1, b'x']).unwrap();
-        assert_eq!(read[0], (Coded::Index(8), Coded::Index(8)));
-        assert_eq!(read[1], (Coded::Index(33), Coded::Bytes(vec![1, b'x'])));
-        assert_eq!(fields(&block[..block.len() - 1]), None);
     }
 }

@@ -1,7 +1,6 @@
 //! An attacker's connection: it writes arbitrary bytes and records the server's frames.
 
 use std::{
-    collections::BTreeMap,
     net::SocketAddr,
     sync::{Arc, Mutex},
     time::Duration,
@@ -18,35 +17,21 @@ use tokio::{
 };
 
 use crate::frames::{
-    ACK, END_STREAM, FRAME_HEAD_BYTES, GO_AWAY, HEADERS, PREFACE, RESET_STREAM, SETTINGS, frame,
-    settings,
+    ACK, END_STREAM, FRAME_HEAD_BYTES, GO_AWAY, HEADERS, RESET_STREAM, SETTINGS, frame, hello,
 };
 
 /// The time within which the server must accept a connection.
 const CONNECT: Duration = Duration::from_secs(20);
-
-/// A frame from the server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Frame {
-    /// The type.
-    pub kind: u8,
-    /// The flags.
-    pub flags: u8,
-    /// The stream.
-    pub stream: u32,
-    /// The payload.
-    pub payload: Vec<u8>,
-}
 
 /// The frames of the server so far.
 #[derive(Debug, Clone, Default)]
 pub struct Seen {
     /// True if it has sent its settings.
     pub settings: bool,
-    /// The code of its GOAWAY.
-    pub go_away: Option<u32>,
-    /// The number of streams that it has reset, by code.
-    pub resets: BTreeMap<u32, u64>,
+    /// True if it has sent GOAWAY.
+    pub goes_away: bool,
+    /// The number of streams that it has reset.
+    pub resets: u64,
     /// The number of streams that it has answered.
     pub answers: u64,
     /// True if it has closed the connection.
@@ -57,19 +42,15 @@ impl Seen {
     /// Returns true if the server has ended this connection or is about to.
     #[must_use]
     pub fn is_cut(&self) -> bool {
-        self.closed || self.go_away.is_some()
+        self.closed || self.goes_away
     }
 
-    fn note(&mut self, frame: &Frame) {
-        let code = |at: usize| {
-            let bytes = frame.payload.get(at..at + 4).unwrap_or_default();
-            bytes.try_into().map_or(0, u32::from_be_bytes)
-        };
-        match frame.kind {
-            SETTINGS if frame.flags & ACK == 0 => self.settings = true,
-            GO_AWAY => self.go_away = Some(code(4)),
-            RESET_STREAM => *self.resets.entry(code(0)).or_default() += 1,
-            HEADERS if frame.flags & END_STREAM != 0 => self.answers += 1,
+    fn note(&mut self, kind: u8, flags: u8) {
+        match kind {
+            SETTINGS if flags & ACK == 0 => self.settings = true,
+            GO_AWAY => self.goes_away = true,
+            RESET_STREAM => self.resets += 1,
+            HEADERS if flags & END_STREAM != 0 => self.answers += 1,
             _ => {}
         }
     }
@@ -93,8 +74,8 @@ impl Wire {
         let seen = Arc::clone(&wire.seen);
         wire.reading = Some(tokio::spawn(async move {
             let mut reader = reader;
-            while let Some(frame) = read_frame(&mut reader).await {
-                seen.lock().unwrap().note(&frame);
+            while let Some((kind, flags)) = read_frame(&mut reader).await {
+                seen.lock().unwrap().note(kind, flags);
             }
             seen.lock().unwrap().closed = true;
         }));
@@ -120,7 +101,7 @@ impl Wire {
     /// Connects, begins HTTP/2 correctly, and reads all frames of the server.
     pub async fn begin(address: SocketAddr) -> Option<Self> {
         let mut wire = Self::connect(address).await?;
-        wire.send(&[PREFACE, &settings(&[])].concat()).await;
+        wire.send(&hello()).await;
         // The server's windows apply only after this.
         wire.sees(Instant::now() + CONNECT, |seen| {
             seen.settings || seen.closed
@@ -172,44 +153,12 @@ impl Drop for Wire {
     }
 }
 
-/// Returns the next frame, or `None` once the connection has ended.
-async fn read_frame(reader: &mut OwnedReadHalf) -> Option<Frame> {
+/// Returns the next frame's type and flags, or `None` once the connection has ended.
+async fn read_frame(reader: &mut OwnedReadHalf) -> Option<(u8, u8)> {
     let mut head = [0; FRAME_HEAD_BYTES];
     reader.read_exact(&mut head).await.ok()?;
     let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
     let mut payload = vec![0; usize::try_from(length).ok()?];
     reader.read_exact(&mut payload).await.ok()?;
-    Some(Frame {
-        kind: head[3],
-        flags: head[4],
-        stream: u32::from_be_bytes([head[5], head[6], head[7], head[8]]),
-        payload,
-    })
-}
-
-/// Returns every frame of the answer to one call on a new connection. Only frames of the call's
-/// stream, number 1, are returned.
-pub async fn answer(address: SocketAddr, block: &[u8], body: &[u8]) -> Vec<Frame> {
-    let stream = TcpStream::connect(address).await.unwrap();
-    stream.set_nodelay(true).unwrap();
-    let (mut reader, mut writer) = stream.into_split();
-    let call = [
-        PREFACE,
-        &settings(&[]),
-        &frame(HEADERS, crate::frames::END_HEADERS, 1, block),
-        &frame(crate::frames::DATA, END_STREAM, 1, body),
-    ];
-    writer.write_all(&call.concat()).await.unwrap();
-    let mut frames = Vec::new();
-    while let Some(frame) = timeout(CONNECT, read_frame(&mut reader)).await.unwrap() {
-        if frame.stream != 1 {
-            continue;
-        }
-        let last = frame.flags & END_STREAM != 0 && matches!(frame.kind, 0 | HEADERS);
-        frames.push(frame);
-        if last {
-            break;
-        }
-    }
-    frames
+    Some((head[3], head[4]))
 }

@@ -1,19 +1,24 @@
 //! Attackers with raw sockets beside good clients, against the two services as processes.
 
-mod served;
-
-use std::{fmt::Write as _, time::Duration};
+use std::{collections::BTreeMap, fmt::Write as _, fs, time::Duration};
 
 use homeroom_attacks::{
     attacks::{
-        Report, headers, messages,
+        Report, Target, headers, messages,
         silence::{idle, slow_preface},
         streams,
     },
+    frames::whole_message,
     good::Good,
-    process::{memory_bytes_max, open_files, raise_open_files},
 };
-use served::Served;
+use homeroom_tests::{
+    Claims, Engine, School,
+    databases::Databases,
+    processes::{Processes, Service},
+    raw,
+};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde_json::json;
 use tokio::time::Instant;
 
 /// The number of idle connections, on all services together.
@@ -35,27 +40,110 @@ const MEMORY_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// gone.
 const FILES_LEFT_MAX: usize = 40;
 
+/// The number of classes with the most labels, so that a list of them is a large answer.
+const FAT_CLASSES: usize = 40;
+/// A member of staff, who may request large answers.
+const ATTACKER: &str = "attacker";
+/// The most labels of a class, and the characters of each.
+const LABELS: usize = 64;
+const LABEL_CHARS: usize = 63;
+
+/// Starts both services on SQLite.
+async fn served() -> Processes {
+    let mut processes = Processes::on(Databases::create(Engine::Sqlite).await);
+    for service in Service::BOTH {
+        processes = processes.with_setting(service, "RUST_LOG", "off");
+    }
+    processes.launch_both().await;
+    processes
+}
+
+/// Creates a school with a class for good callers, and others whose list is a large answer.
+async fn school(processes: &Processes) -> School {
+    let school = processes.school().await;
+    let member = json!({"user": ATTACKER, "role": "ADMIN"});
+    let add = json!({"parent": school.organization, "member": member});
+    let method = "MemberService.AddOrganizationMember";
+    school.admin.call(method, &add).await.unwrap();
+    let label = |number| format!("{:a<LABEL_CHARS$}", format!("l{number}"));
+    let labels: BTreeMap<String, String> = (0..LABELS)
+        .map(|number| (label(number), "€".repeat(LABEL_CHARS)))
+        .collect();
+    for number in 0..FAT_CLASSES {
+        let class = json!({"display_name": "Fat", "labels": labels});
+        let create = json!({
+            "parent": school.organization, "class_id": format!("fat-{number}"), "class": class,
+        });
+        let created = school.teacher.call("ClassService.CreateClass", &create);
+        created.await.unwrap();
+    }
+    school
+}
+
+/// Returns each service with a large request that an attacker on the staff may make.
+fn targets(processes: &Processes) -> [Target; 2] {
+    let page = json!({"parent": "organizations/hamilton", "page_size": 1_000});
+    Service::BOTH.map(|service| {
+        let path = match service {
+            Service::Membership => "/homeroom.membership.v1.ClassService/ListClasses",
+            Service::Invitations => {
+                "/homeroom.invitations.v1.EnrollmentCodeService/ListEnrollmentCodes"
+            }
+        };
+        let method = raw::method(&path[1..].replace('/', "."));
+        Target {
+            address: processes.address(service),
+            token: processes.callers().access_token(Claims::of(ATTACKER)),
+            path,
+            request: whole_message(&raw::encode(method, &page)),
+        }
+    })
+}
+
+/// Returns true if both services are still running.
+fn run(processes: &mut Processes) -> bool {
+    Service::BOTH.into_iter().all(|one| processes.runs(one))
+}
+
+/// Returns the peak memory of a process, in bytes (`VmHWM`).
+fn memory_bytes_max(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let mut lines = status.lines();
+    let line = lines.find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let kibibytes: u64 = line.split_whitespace().next().unwrap().parse().unwrap();
+    kibibytes * 1024
+}
+
+/// Returns the number of its open files, including sockets.
+fn open_files(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
+}
+
+/// Raises this process's limit of open files to the system's maximum.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    setrlimit(Resource::Nofile, raised).unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_services_outlive_attackers_and_answer_everybody_else() {
-    let mut served = Served::start().await;
+    let mut served = served().await;
     raise_open_files();
-    let school = served.school().await;
-    let token = served.token("teacher");
-    let good = Good::start(GOOD_CLIENTS, served.addresses(), &token, &school.class);
+    let school = school(&served).await;
+    let token = served.callers().access_token(Claims::of("teacher"));
+    let addresses = Service::BOTH.map(|service| served.address(service));
+    let good = Good::start(GOOD_CLIENTS, addresses, &token, &school.class);
     good.calls(CALLS_ALONE).await;
-    let files_before: Vec<usize> = served.ids().into_iter().map(open_files).collect();
-    let targets = served.targets();
-    let mut table = format!(
-        "{:<24}{:>12}{:>8}{:>12}{:>10}{:>10}\n",
-        "attack", "connections", "cut", "sent", "answered", "reset"
-    );
+    let ids = Service::BOTH.map(|service| served.id(service));
+    let files_before = ids.map(open_files);
+    let targets = targets(&served);
+    let mut table = String::new();
     let mut told = |name: &str, report: &Report| {
-        writeln!(
-            table,
-            "{name:<24}{:>12}{:>8}{:>12}{:>10}{:>10}",
-            report.connections, report.cut, report.sent, report.answers, report.resets
-        )
-        .unwrap();
+        writeln!(table, "{name}: {report:?}").unwrap();
     };
 
     // These connections stay open until the end.
@@ -89,7 +177,7 @@ async fn the_services_outlive_attackers_and_answer_everybody_else() {
             let reports = futures::future::join_all(attacks).await;
             let report = reports.iter().fold(Report::default(), Report::and);
             told($name, &report);
-            assert!(served.run(), "{} is outlived", $name);
+            assert!(run(&mut served), "{} is outlived", $name);
             report
         }};
     }
@@ -146,10 +234,9 @@ async fn the_services_outlive_attackers_and_answer_everybody_else() {
             (SLOW_CONNECTIONS as u64, SLOW_CONNECTIONS as u64)
         );
     }
-    assert!(served.run());
+    assert!(run(&mut served));
     drop(held);
     good.begin("after");
-    let ids = served.ids();
     let deadline = Instant::now() + HANDSHAKE;
     for (id, before) in ids.iter().zip(files_before) {
         while open_files(*id) > before + FILES_LEFT_MAX {

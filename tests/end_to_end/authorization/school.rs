@@ -1,7 +1,7 @@
 //! The two schools of the authorization table, and the role of each person in them.
 
 use chrono::TimeDelta;
-use homeroom_tests::{Claims, Homeroom};
+use homeroom_tests::Homeroom;
 use serde_json::{Value, json};
 
 use super::row::{About, Concerned, Least};
@@ -162,22 +162,11 @@ impl Person {
 
 /// Calls a method of either service as a user. Returns the answer.
 async fn made(homeroom: &Homeroom, user: &str, method: &str, body: Value) -> Value {
-    let platform: &[&str] = &["homeroom.platform"];
-    let scopes = if user == "platform" { platform } else { &[] };
-    let claims = Claims {
-        scopes,
-        ..Claims::of(user)
+    let caller = match user {
+        "platform" => homeroom.platform(),
+        user => homeroom.user(user),
     };
-    let of_membership = ["Organization", "Class", "Member", "JoinRequest"];
-    let (service, _) = method.split_once("Service.").unwrap();
-    let package = if of_membership.contains(&service) {
-        "membership"
-    } else {
-        "invitations"
-    };
-    let method = format!("homeroom.{package}.v1.{method}");
-    let answer = homeroom.call(claims, &method, &body).await;
-    answer.unwrap_or_else(|status| panic!("{method} by {user}: {status:?}"))
+    caller.done(method, body).await
 }
 
 fn text(value: &Value) -> String {

@@ -7,9 +7,6 @@ use futures::{StreamExt as _, stream};
 use homeroom_api::invitations::v1::{RedeemRequest, RedemptionOutcome};
 use homeroom_kit::random::{SeededRandomness, below};
 use homeroom_tests::{Claims, Clients, Homeroom, School, details, reason};
-use tonic_health::pb::{
-    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
-};
 
 use super::STUDENTS;
 
@@ -147,7 +144,7 @@ impl Play {
     pub(super) async fn guess(&mut self, homeroom: &Homeroom, guessing: &[usize]) {
         let guesses: Vec<(usize, String)> = guessing
             .iter()
-            .map(|number| (*number, code_of(|_| self.letter())))
+            .map(|number| (*number, self.code()))
             .collect();
         let told = together(&self.attackers, guesses).await;
         for (number, told) in told {
@@ -213,6 +210,12 @@ impl Play {
         typed.into_iter().collect()
     }
 
+    /// Returns a code of the right form.
+    fn code(&self) -> String {
+        let group = || -> String { (0..4).map(|_| self.letter()).collect() };
+        [group(), group(), group()].join("-")
+    }
+
     fn letter(&self) -> char {
         let index = below(&self.random, u32::try_from(LETTERS.len()).unwrap());
         char::from(LETTERS[index as usize])
@@ -267,23 +270,6 @@ impl Play {
         }
     }
 
-    /// Returns true if invitations reports that it is ready.
-    pub(super) async fn is_ready(&self, homeroom: &Homeroom) -> bool {
-        let channel = tonic::transport::Endpoint::from_shared(format!(
-            "http://{}",
-            homeroom.invitations_address
-        ))
-        .unwrap()
-        .connect()
-        .await
-        .unwrap();
-        let request = HealthCheckRequest {
-            service: "readiness".to_owned(),
-        };
-        let answer = HealthClient::new(channel).check(request).await.unwrap();
-        answer.into_inner().status() == ServingStatus::Serving
-    }
-
     /// Returns the number of students who are admitted or wait for approval.
     pub(super) fn inside(&self) -> usize {
         self.outcomes.values().sum()
@@ -307,26 +293,14 @@ impl Play {
 
     pub(super) fn print(&self, what: &str, inside: usize, refused: usize, most: usize) {
         let typos: usize = self.students.iter().map(|student| student.wrong).sum();
-        let attempts: usize = self.attackers.iter().map(|attacker| attacker.refused).sum();
         println!(
-            "{what:<18} | in within 60 s {inside:>3} of {STUDENTS} | typos {typos:>3} | students refused {refused:>2} \
-             | guesses looked at {:>4} of {:>5}, at most {most:>4} | of one {:>2} | {:?}",
+            "{what}: {inside} of {STUDENTS} in within 60 s, {typos} typos, {refused} students refused, \
+             {} guesses looked at, at most {most}, of one {}, {:?}",
             self.guesses(),
-            self.guesses() + attempts,
             self.guesses_of_one(),
             self.outcomes,
         );
     }
-}
-
-/// Returns a code of the right form.
-fn code_of(letter: impl FnMut(usize) -> char) -> String {
-    let letters: Vec<char> = (0..12).map(letter).collect();
-    let groups: Vec<String> = letters
-        .chunks(4)
-        .map(|group| group.iter().collect())
-        .collect();
-    groups.join("-")
 }
 
 /// Makes these attempts, several at a time.

@@ -17,35 +17,27 @@ const FORM_BYTES_MIN: usize = 8;
 /// The bytes that were written, by place.
 pub(crate) type Evidence = BTreeMap<String, Vec<u8>>;
 
-/// A search for secrets in every form.
+/// A search for secrets in every form, in upper and lower case.
 pub(crate) struct Search {
-    of_any_case: AhoCorasick,
-    exact: AhoCorasick,
+    automaton: AhoCorasick,
     /// The name of the secret behind each form; never the secret.
-    names_of_any_case: Vec<String>,
-    names_exact: Vec<String>,
+    names: Vec<String>,
 }
 
 impl Search {
     /// Returns a search for these secrets, keyed by name.
     pub(crate) fn of(secrets: &BTreeMap<String, String>) -> Self {
-        let (mut any, mut exact) = (Vec::new(), Vec::new());
-        for (name, secret) in secrets {
-            any.extend(text_forms(secret).into_iter().map(|form| (name, form)));
-            exact.extend(base64_forms(secret).into_iter().map(|form| (name, form)));
-        }
-        let names = |forms: &[(&String, String)]| {
-            let names = forms.iter().map(|(name, _)| (*name).clone());
-            names.collect::<Vec<_>>()
-        };
+        let forms = secrets.iter().flat_map(|(name, secret)| {
+            let forms = text_forms(secret).into_iter().chain(base64_forms(secret));
+            forms.map(move |form| (name.clone(), form))
+        });
+        let (names, forms): (Vec<_>, Vec<_>) = forms.unzip();
+        let automaton = AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            .build(forms);
         Self {
-            names_of_any_case: names(&any),
-            names_exact: names(&exact),
-            of_any_case: AhoCorasick::builder()
-                .ascii_case_insensitive(true)
-                .build(any.iter().map(|(_, form)| form))
-                .unwrap(),
-            exact: AhoCorasick::new(exact.iter().map(|(_, form)| form)).unwrap(),
+            automaton: automaton.unwrap(),
+            names,
         }
     }
 
@@ -53,14 +45,9 @@ impl Search {
     pub(crate) fn find(&self, evidence: &Evidence) -> BTreeSet<(String, String)> {
         let mut found = BTreeSet::new();
         for (place, bytes) in evidence {
-            let of_any_case = self.of_any_case.find_overlapping_iter(bytes);
-            found.extend(of_any_case.map(|hit| {
-                let name = &self.names_of_any_case[hit.pattern().as_usize()];
-                (place.clone(), name.clone())
-            }));
-            let exact = self.exact.find_overlapping_iter(bytes);
-            found.extend(exact.map(|hit| {
-                let name = &self.names_exact[hit.pattern().as_usize()];
+            let hits = self.automaton.find_overlapping_iter(bytes);
+            found.extend(hits.map(|hit| {
+                let name = &self.names[hit.pattern().as_usize()];
                 (place.clone(), name.clone())
             }));
         }

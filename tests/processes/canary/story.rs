@@ -5,12 +5,17 @@ use std::{
     fmt::Write as _,
 };
 
-use homeroom_tests::{Claims, Clients, processes::Callers, reason};
+use homeroom_api::invitations::v1::Token;
+use homeroom_tests::{
+    Claims, Clients, School,
+    processes::{Processes, Service},
+    reason,
+};
 use serde_json::{Value, json};
 use tonic::Status;
 use uuid::Uuid;
 
-use crate::ways::{CLASS, ORGANIZATION, Ways, make_token};
+use crate::ways::Ways;
 
 /// The secrets that were returned or typed, by name, and the refusals.
 #[derive(Default)]
@@ -58,12 +63,12 @@ const MALFORMED: [&str; 3] = [
     "CANARY_UNDERSCORED!",
 ];
 
-/// Uses secrets in every correct and incorrect way.
-pub(crate) async fn story(callers: &Callers, addresses: [std::net::SocketAddr; 2]) -> Canaries {
+/// Uses secrets in every correct and incorrect way; returns them, and the school.
+pub(crate) async fn story(processes: &Processes) -> (Canaries, School) {
     let mut canaries = Canaries::default();
-    let [membership, invitations] = addresses;
+    let [membership, invitations] = Service::BOTH.map(|service| processes.address(service));
     let mut bearer = |user: &str, scopes: &[&str]| {
-        let token = callers.access_token(Claims {
+        let token = processes.callers().access_token(Claims {
             scopes,
             ..Claims::of(user)
         });
@@ -71,7 +76,7 @@ pub(crate) async fn story(callers: &Callers, addresses: [std::net::SocketAddr; 2
         canaries.add(&format!("the access token of {user}"), signature);
         Clients::connect(membership, invitations, &token)
     };
-    let teacher = bearer("teacher", &[]);
+    let admin = bearer("admin", &[]);
     let platform = bearer("lms", &["homeroom.act_as", "homeroom.vouch"]);
     let ann = bearer("ann", &[]);
     let guesser = bearer("guesser", &[]);
@@ -80,8 +85,9 @@ pub(crate) async fn story(callers: &Callers, addresses: [std::net::SocketAddr; 2
     canaries.add("a stolen access token", stolen);
 
     // Create one of each kind of invitation, and tokens in a batch.
-    let ways = Ways::create(callers).await;
+    let ways = Ways::create(processes).await;
     let Ways {
+        school,
         invite_token,
         token,
         enrollment_code,
@@ -101,10 +107,10 @@ pub(crate) async fn story(callers: &Callers, addresses: [std::net::SocketAddr; 2
     canaries.add_with_url("the join key", join_key, &join_url.url);
     let id = |number: u128| Uuid::from_u128(number).to_string();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let call = async |method: &str, body: Value| teacher.call(method, &body).await;
+    let call = async |method: &str, body: Value| admin.call(method, &body).await;
     let tokens =
         json!([{"assigned_email": "mia@hamilton.example"}, {"assigned_email": "no address"}]);
-    let batch = json!({"parent": CLASS, "tokens": tokens});
+    let batch = json!({"parent": school.class, "tokens": tokens});
     let made = call("TokenService.BatchCreateTokens", batch).await.unwrap();
     let first = &made["results"][0]["token"];
     canaries.add_with_url(
@@ -115,7 +121,7 @@ pub(crate) async fn story(callers: &Callers, addresses: [std::net::SocketAddr; 2
     writeln!(canaries.refusals, "{}", made["results"][1]).unwrap();
 
     // Retry by request id, and read the secret again.
-    let create = json!({"parent": CLASS, "token": {}, "request_id": id(1)});
+    let create = json!({"parent": school.class, "token": {}, "request_id": id(1)});
     let first = call("TokenService.CreateToken", create.clone())
         .await
         .unwrap();
@@ -126,11 +132,11 @@ pub(crate) async fn story(callers: &Callers, addresses: [std::net::SocketAddr; 2
         &text(&first["phrase"]),
         &text(&first["inviteUrl"]),
     );
-    let other = json!({"parent": CLASS, "token": {"words": 3}, "request_id": id(1)});
+    let other = json!({"parent": school.class, "token": {"words": 3}, "request_id": id(1)});
     canaries.refused(call("TokenService.CreateToken", other).await);
 
     // Type codes that are malformed, weak or duplicate, and change them.
-    let code = |code: &str, acknowledge_weak: bool| json!({"parent": CLASS, "enrollment_code": {"code": code}, "acknowledge_weak": acknowledge_weak});
+    let code = |code: &str, acknowledge_weak: bool| json!({"parent": school.class, "enrollment_code": {"code": code}, "acknowledge_weak": acknowledge_weak});
     for (typed, acknowledge_weak) in [
         (enrollment_code.code.as_str(), true),
         ("CANARY_MALFORMED_CODE", true),
@@ -224,7 +230,7 @@ pub(crate) async fn story(callers: &Callers, addresses: [std::net::SocketAddr; 2
     let masked = call("TokenService.GetToken", named(&token.name))
         .await
         .unwrap();
-    let in_class = json!({"parent": CLASS});
+    let in_class = json!({"parent": school.class});
     let listed = call("TokenService.ListTokens", in_class.clone())
         .await
         .unwrap();
@@ -251,26 +257,17 @@ pub(crate) async fn story(callers: &Callers, addresses: [std::net::SocketAddr; 2
     let reset = &reset["inviteToken"];
     let (secret, url) = (text(&reset["token"]), text(&reset["inviteUrl"]));
     canaries.add_with_url("the invite token after a reset", &secret, &url);
-    let revoked = make_token(&teacher).await;
+    let revoked = school.token(Token::default()).await;
     canaries.add_with_url("a revoked phrase", &revoked.phrase, &revoked.invite_url);
     call("TokenService.RevokeToken", named(&revoked.name))
         .await
         .unwrap();
     canaries.refused(call("TokenService.RevealToken", named(&revoked.name)).await);
     for old in [&class_code.code, &invite_token.token, &revoked.phrase] {
-        canaries.refused(bearer_of(callers, addresses, "late").redeem(old).await);
+        canaries.refused(processes.user("late").redeem(old).await);
     }
     let filter = format!("user = \"{}", class_code.code);
-    let list = json!({"parent": ORGANIZATION, "filter": filter});
+    let list = json!({"parent": school.organization, "filter": filter});
     canaries.refused(call("RedemptionService.ListRedemptions", list).await);
-    canaries
-}
-
-fn bearer_of(callers: &Callers, addresses: [std::net::SocketAddr; 2], user: &str) -> Clients {
-    let [membership, invitations] = addresses;
-    Clients::connect(
-        membership,
-        invitations,
-        &callers.access_token(Claims::of(user)),
-    )
+    (canaries, school.clone())
 }

@@ -11,15 +11,13 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use homeroom_invitations as invitations;
 use homeroom_kit::{
-    auth::{Claims, Keys, Scope, Scopes, Signer, Verifier},
-    clock::SharedClock,
+    clock::ManualClock,
     database::Url,
-    keys::KeyRing,
     random::{SharedRandomness, SystemRandomness},
     shutdown::Shutdown,
 };
 use homeroom_membership as membership;
-use homeroom_tests::{AUDIENCE, ISSUER};
+use homeroom_tests::{Claims, Configured, access_token, configured, databases::Databases};
 use invitations::app::workers::Pauses;
 use sqlx::{ConnectOptions as _, SqliteConnection, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
@@ -31,8 +29,6 @@ use tonic::transport::{Channel, Endpoint};
 
 use crate::{clock::SteppedClock, plan::Which};
 
-/// The validity of access tokens in days, longer than any stage advances its clock.
-const ACCESS_TOKEN_DAYS: i64 = 365 * 200;
 /// The most days that the clock may go back behind its start.
 const BACK_DAYS: i64 = 365 * 5;
 /// The interval of workers, so long that they run only when told to.
@@ -58,43 +54,13 @@ pub fn folder() -> TempDir {
         .unwrap()
 }
 
-/// The parts that all stages of a process share.
-pub struct Workshop {
-    folder: TempDir,
-    verifier_keys: Keys,
-    own_signer: Arc<Signer>,
-    keys: Arc<KeyRing>,
-    signer: Signer,
-    random: SharedRandomness,
-}
-
-impl Workshop {
-    /// Migrates the databases that stages copy, in a new folder inside `within`.
-    pub async fn open(within: &Path) -> Self {
-        let random: SharedRandomness = Arc::new(SystemRandomness);
-        let folder = tempfile::tempdir_in(within).unwrap();
-        membership::migrate(&url(folder.path(), Which::Membership))
-            .await
-            .unwrap();
-        invitations::migrate(&url(folder.path(), Which::Invitations))
-            .await
-            .unwrap();
-        let signer = Signer::generate(&*random).unwrap();
-        let own_signer = Signer::generate(&*random).unwrap();
-        let own_scopes = Scopes::NONE.with(Scope::Admit);
-        let verifier_keys = signer
-            .keys(None)
-            .unwrap()
-            .merge(own_signer.keys(Some(own_scopes)).unwrap());
-        Self {
-            folder,
-            verifier_keys,
-            own_signer: Arc::new(own_signer),
-            keys: Arc::new(KeyRing::generate(&*random).unwrap()),
-            signer,
-            random,
-        }
-    }
+/// Migrates the databases that stages copy, in a new folder inside `within`.
+pub async fn templates(within: &Path) -> TempDir {
+    let folder = tempfile::tempdir_in(within).unwrap();
+    let [membership, invitations] = Which::BOTH.map(|which| url(folder.path(), which));
+    membership::migrate(&membership).await.unwrap();
+    invitations::migrate(&invitations).await.unwrap();
+    folder
 }
 
 fn file(folder: &Path, which: Which) -> PathBuf {
@@ -156,37 +122,23 @@ pub struct Stage {
 
 impl Stage {
     /// Copies the databases and starts both services.
-    pub async fn open(workshop: &Workshop) -> Self {
+    pub async fn open(templates: &Path) -> Self {
         let start: DateTime<Utc> = "2026-09-01T08:00:00Z".parse().unwrap();
         let clock = Arc::new(SteppedClock::new(start));
-        let folder = tempfile::tempdir_in(workshop.folder.path()).unwrap();
+        let folder = tempfile::tempdir_in(templates).unwrap();
         for which in Which::BOTH {
-            fs::copy(
-                file(workshop.folder.path(), which),
-                file(folder.path(), which),
-            )
-            .unwrap();
+            fs::copy(file(templates, which), file(folder.path(), which)).unwrap();
         }
         let judge = judge(folder.path()).await;
-        let shared: SharedClock = clock.clone();
-        let verifier = Verifier::new(workshop.verifier_keys.clone(), ISSUER, AUDIENCE, shared);
-        let verifier = Arc::new(verifier);
-        let mut membership_config = membership::Config::local(
-            url(folder.path(), Which::Membership),
-            Arc::clone(&verifier),
-            Arc::clone(&workshop.keys),
-        );
+        let [membership, invitations] = Which::BOTH.map(|which| url(folder.path(), which));
+        let databases = Databases::of(membership, invitations, None);
+        let Configured {
+            membership: mut membership_config,
+            invitations: mut invitations_config,
+            signer,
+        } = configured(&databases, clock.clone());
         membership_config.migrate_at_start = false;
         membership_config.reflection = false;
-        let service = membership::Config::local(
-            url(folder.path(), Which::Invitations),
-            verifier,
-            Arc::clone(&workshop.keys),
-        );
-        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let signer = Arc::clone(&workshop.own_signer);
-        let url = format!("http://{nowhere}");
-        let mut invitations_config = invitations::Config::local(service, url, signer);
         invitations_config.service.migrate_at_start = false;
         invitations_config.service.reflection = false;
         invitations_config.pauses = Pauses {
@@ -201,22 +153,22 @@ impl Stage {
         invitations_config.budgets.user_daily = BUDGET;
         invitations_config.budgets.user_refunds_daily_max = BUDGET;
         invitations_config.budgets.address_hourly = BUDGET;
-        let token = |scopes: Scopes| {
-            let issued = start - TimeDelta::days(BACK_DAYS);
-            let lifetime = TimeDelta::days(ACCESS_TOKEN_DAYS);
-            let claims = Claims::new(ISSUER, AUDIENCE, "platform", issued, lifetime);
-            let token = workshop.signer.sign(&claims.with_scopes(scopes)).unwrap();
-            format!("Bearer {}", token.expose())
+        let issued = ManualClock::new(start - TimeDelta::days(BACK_DAYS));
+        let token = |scopes: &[&str]| {
+            let claims = Claims {
+                scopes,
+                ..Claims::of("platform")
+            };
+            format!("Bearer {}", access_token(&signer, &issued, claims))
         };
-        let of_users = Scopes::NONE
-            .with(Scope::ActAs)
-            .with(Scope::Vouch)
-            .with(Scope::ForwardIp);
+        let of_users = ["homeroom.act_as", "homeroom.vouch", "homeroom.forward_ip"];
+        let all = [&of_users[..], &["homeroom.platform", "homeroom.admit"]].concat();
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut stage = Self {
             clock,
             back_seconds: 0,
             folder,
-            tokens: [token(Scopes::all()), token(of_users)],
+            tokens: [token(&all), token(&of_users)],
             judge,
             membership: None,
             invitations: None,
@@ -224,7 +176,7 @@ impl Stage {
             channels: [channel(nowhere), channel(nowhere)],
             membership_config,
             invitations_config,
-            random: Arc::clone(&workshop.random),
+            random: Arc::new(SystemRandomness),
         };
         stage.start(Which::Membership).await;
         stage.start(Which::Invitations).await;

@@ -12,7 +12,7 @@ use crate::{
     Arguments,
     plan::plan,
     run::Run,
-    stage::{Stage, Workshop},
+    stage::{Stage, templates},
     tally::Tally,
 };
 
@@ -37,7 +37,7 @@ pub fn work(arguments: &Arguments, stride: u64, folder: &Path) -> ExitCode {
 }
 
 async fn all(arguments: &Arguments, stride: u64, folder: &Path) {
-    let workshop = Workshop::open(folder).await;
+    let templates = templates(folder).await;
     let mut tally = Tally::default();
     let mut stage: Option<Stage> = None;
     let mut of_stage = 0;
@@ -45,7 +45,7 @@ async fn all(arguments: &Arguments, stride: u64, folder: &Path) {
         let seed = arguments.seed + number;
         let mut current = match stage.take() {
             Some(stage) => stage,
-            None => Stage::open(&workshop).await,
+            None => Stage::open(templates.path()).await,
         };
         let steps = plan(seed, arguments.length);
         let mut run = Run::new(&mut current, &mut tally, seed);

@@ -51,7 +51,7 @@ pub async fn oversized(target: &Target, until: Instant) -> Report {
                 }
             }
             wire.send(&frame(DATA, END_STREAM, 1, &[])).await;
-            let ended = |seen: &Seen| seen.is_cut() || seen.answers > 0 || !seen.resets.is_empty();
+            let ended = |seen: &Seen| seen.is_cut() || seen.answers > 0 || seen.resets > 0;
             wire.sees(until + NOTICE, ended).await;
             report.note(&wire, 1);
         }

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{Report, in_time};
 use crate::{
-    frames::PREFACE,
+    frames::{PREFACE, hello},
     wire::{Seen, Wire},
 };
 
@@ -21,8 +21,7 @@ pub async fn idle(address: SocketAddr, connections: usize) -> Vec<Wire> {
     futures::stream::iter(0..connections)
         .map(|_| async move {
             let mut wire = Wire::connect_unread(address).await?;
-            let hello = [PREFACE, &crate::frames::settings(&[])].concat();
-            wire.send(&hello).await.then_some(wire)
+            wire.send(&hello()).await.then_some(wire)
         })
         .buffer_unordered(AT_ONCE)
         .filter_map(std::future::ready)

@@ -5,8 +5,8 @@ use tokio::time::Instant;
 use super::{LAST_CUT, NOTICE, Report, Target, in_time, stream_ids};
 use crate::{
     frames::{
-        CANCEL, DATA, END_HEADERS, END_STREAM, HEADERS, NONE, WINDOW_UPDATE, call, frame,
-        reset_stream,
+        CANCEL, DATA, END_HEADERS, END_STREAM, HEADERS, NONE, RESET_STREAM, WINDOW_UPDATE, call,
+        frame,
     },
     wire::{Seen, Wire},
 };
@@ -24,7 +24,7 @@ pub async fn rapid_reset(target: &Target, until: Instant) -> Report {
         [
             frame(HEADERS, END_HEADERS, stream, block),
             frame(DATA, END_STREAM, stream, &target.request),
-            reset_stream(stream, CANCEL),
+            frame(RESET_STREAM, NONE, stream, &CANCEL.to_be_bytes()),
         ]
         .concat()
     })
@@ -82,7 +82,7 @@ pub async fn too_many(target: &Target, until: Instant) -> Report {
             .collect();
         wire.send_until(&bytes, until).await;
         wire.sees(until + NOTICE, |seen| {
-            seen.is_cut() || seen.answers + seen.resets.values().sum::<u64>() >= 1_000
+            seen.is_cut() || seen.answers + seen.resets >= 1_000
         })
         .await;
         report.note(&wire, u64::from(HELD_STREAMS));
