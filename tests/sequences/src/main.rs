@@ -52,6 +52,9 @@ struct Arguments {
     /// Makes this a worker process, which runs every `stride`th seed.
     #[arg(long, hide = true, requires = "folder")]
     stride: Option<u64>,
+    /// The number of that process.
+    #[arg(long, hide = true, default_value_t = 0)]
+    job: u64,
     /// The folder for the databases of that process.
     #[arg(long, hide = true)]
     folder: Option<PathBuf>,

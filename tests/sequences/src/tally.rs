@@ -28,6 +28,21 @@ impl Tally {
         }
     }
 
+    /// Returns all counts as text, a line for each.
+    pub fn written(&self) -> String {
+        let lines = self
+            .entries()
+            .map(|(name, count)| format!("{count} {name}\n"));
+        lines.collect()
+    }
+
+    /// Adds counts that were written.
+    pub fn read(&mut self, text: &str) {
+        for (count, name) in text.lines().filter_map(|line| line.split_once(' ')) {
+            self.add(name, count.parse().unwrap());
+        }
+    }
+
     /// Returns the count of `name`.
     #[must_use]
     pub fn of(&self, name: &str) -> u64 {

@@ -1,10 +1,6 @@
 //! Runs sequences one after the other in one process, since failpoints belong to a process.
 
-use std::{
-    io::{Write as _, stdout},
-    path::Path,
-    process::ExitCode,
-};
+use std::{fs, path::Path, process::ExitCode};
 
 use homeroom_kit::failpoints;
 
@@ -20,8 +16,11 @@ use crate::{
 /// and organizations: starting the services takes a fifth as long as a sequence.
 pub const SEQUENCES_OF_A_STAGE: u64 = 8;
 
-/// Runs every `stride`th sequence. Prints a line for each and, for those with findings, every step;
-/// the driver reads this output.
+/// The exit code of a process with a finding.
+pub const FOUND: u8 = 1;
+
+/// Runs every `stride`th sequence, until one has a finding, whose every step is printed. Writes the
+/// counts to a file in `folder` that is named after the process's number.
 pub fn work(arguments: &Arguments, stride: u64, folder: &Path) -> ExitCode {
     let variant = arguments
         .variant
@@ -32,13 +31,22 @@ pub fn work(arguments: &Arguments, stride: u64, folder: &Path) -> ExitCode {
         .enable_all()
         .build()
         .unwrap();
-    runtime.block_on(all(arguments, stride, folder));
-    ExitCode::SUCCESS
+    let mut tally = Tally::default();
+    let found = runtime.block_on(all(arguments, stride, folder, &mut tally));
+    for (point, hits) in failpoints::hits() {
+        tally.add(&format!("reached {point}"), hits);
+    }
+    fs::write(folder.join(arguments.job.to_string()), tally.written()).unwrap();
+    if found {
+        ExitCode::from(FOUND)
+    } else {
+        ExitCode::SUCCESS
+    }
 }
 
-async fn all(arguments: &Arguments, stride: u64, folder: &Path) {
+/// Returns true if a sequence had a finding.
+async fn all(arguments: &Arguments, stride: u64, folder: &Path, tally: &mut Tally) -> bool {
     let templates = templates(folder).await;
-    let mut tally = Tally::default();
     let mut stage: Option<Stage> = None;
     let mut of_stage = 0;
     for number in (0..arguments.count).step_by(usize::try_from(stride).unwrap()) {
@@ -48,18 +56,29 @@ async fn all(arguments: &Arguments, stride: u64, folder: &Path) {
             None => Stage::open(templates.path()).await,
         };
         let steps = plan(seed, arguments.length);
-        let mut run = Run::new(&mut current, &mut tally, seed);
+        let mut run = Run::new(&mut current, tally, seed);
         run.carry_out(&steps).await;
         run.settle_and_judge().await;
         let Run {
             trace, findings, ..
         } = run;
-        tell(seed, &findings, &trace, arguments.verbose);
+        if !findings.is_empty() || arguments.verbose {
+            // In one piece, since other processes print as well.
+            let told = [&trace[..], &findings].concat().join("\n  ");
+            let length = arguments.length;
+            println!(
+                "sequence {seed}:\n  {told}\n  replay: homeroom-sequences --seed {seed} --count 1 --length {length}"
+            );
+        }
+        if !findings.is_empty() {
+            current.close();
+            return true;
+        }
+        tally.count("sequence");
         of_stage += 1;
         // After the clock went back the auditor allows a tolerance, which must not outlast the
         // sequence.
-        let as_new = findings.is_empty() && current.back_seconds == 0;
-        if as_new && of_stage < arguments.stage {
+        if current.back_seconds == 0 && of_stage < arguments.stage {
             stage = Some(current);
         } else {
             current.close();
@@ -69,26 +88,5 @@ async fn all(arguments: &Arguments, stride: u64, folder: &Path) {
     if let Some(stage) = stage {
         stage.close();
     }
-    for (point, hits) in failpoints::hits() {
-        tally.add(&format!("reached {point}"), hits);
-    }
-    let mut out = stdout().lock();
-    for (name, count) in tally.entries() {
-        writeln!(out, "count {count} {name}").unwrap();
-    }
-}
-
-fn tell(seed: u64, findings: &[String], trace: &[String], verbose: bool) {
-    let mut out = stdout().lock();
-    let failed = !findings.is_empty();
-    if failed || verbose {
-        for line in trace.iter().flat_map(|line| line.lines()) {
-            writeln!(out, "| {line}").unwrap();
-        }
-        for finding in findings {
-            writeln!(out, "! {}", finding.replace('\n', " ")).unwrap();
-        }
-    }
-    writeln!(out, "{} {seed}", if failed { "failed" } else { "passed" }).unwrap();
-    out.flush().unwrap();
+    false
 }
