@@ -194,10 +194,8 @@ mod tests {
             tokio::task::yield_now().await;
         }
         // One item beyond the limit is refused.
-        assert_eq!(
-            batcher.submit(vec![9]).await.unwrap_err().reason(),
-            ErrorReason::Overloaded
-        );
+        let refused = batcher.submit(vec![9]).await.unwrap_err();
+        assert_eq!(refused.reason(), ErrorReason::Overloaded);
         gate.add_permits(3);
         assert_eq!(first.await.unwrap(), [1]);
         let mut sizes = Vec::new();
@@ -205,11 +203,8 @@ mod tests {
             sizes.extend(answer.await.unwrap().unwrap());
         }
         sizes.sort_unstable();
-        assert_eq!(
-            sizes,
-            [2, 2, 3, 3, 3],
-            "three in the second batch, two in the third"
-        );
+        // There are three in the second batch, and two in the third.
+        assert_eq!(sizes, [2, 2, 3, 3, 3]);
     }
 
     #[tokio::test]

@@ -371,19 +371,12 @@ mod tests {
 
     #[test]
     fn malformed_rings_are_refused() {
-        for text in [
-            "",
-            "AAAA",
-            "x:AAAA",
-            "1:AAAA",
-            "1:!",
-            &format!("{ONE},{ONE}"),
-            &format!("{ONE},"),
-            &format!("{ONE}:next"),
-            &format!("{ONE}:last"),
-            &format!("{ONE}:next:next"),
-        ] {
+        for text in ["", "AAAA", "x:AAAA", "1:AAAA", "1:!"] {
             assert!(KeyRing::parse(text).is_err(), "{text}");
+        }
+        for end in [&format!(",{ONE}"), ",", ":next", ":last", ":next:next"] {
+            let text = format!("{ONE}{end}");
+            assert!(KeyRing::parse(&text).is_err(), "{text}");
         }
     }
 

@@ -144,53 +144,22 @@ mod tests {
         ] {
             assert_eq!(display_name(text), kept, "{text:?}");
         }
-        assert_eq!(
-            display_name(&"\u{e9}".repeat(201)),
-            "\u{e9}".repeat(PERSON_NAME_CHARS_MAX)
-        );
+        let cut = display_name(&"\u{e9}".repeat(201));
+        assert_eq!(cut, "\u{e9}".repeat(PERSON_NAME_CHARS_MAX));
         for turning in TURNING {
             assert_eq!(display_name(&format!("a{turning}b")), "ab");
         }
     }
 
     /// Characters that are invisible: blanks of every width, breaks, joiners, fillers, selectors, tags.
-    const BLANKS: [char; 26] = [
-        ' ',
-        '\t',
-        '\n',
-        '\r',
-        '\u{b}',
-        '\u{85}',
-        '\u{a0}',
-        '\u{ad}',
-        '\u{34f}',
-        '\u{115f}',
-        '\u{1680}',
-        '\u{17b4}',
-        '\u{180e}',
-        '\u{2003}',
-        '\u{200b}',
-        '\u{200c}',
-        '\u{200d}',
-        '\u{2029}',
-        '\u{202f}',
-        '\u{2060}',
-        '\u{2800}',
-        '\u{3000}',
-        '\u{3164}',
-        '\u{fe0f}',
-        '\u{feff}',
-        '\u{e0020}',
-    ];
+    const BLANKS: &str = " \t\n\r\u{b}\u{85}\u{a0}\u{ad}\u{34f}\u{115f}\u{1680}\u{17b4}\u{180e}\u{2003}\
+        \u{200b}\u{200c}\u{200d}\u{2029}\u{202f}\u{2060}\u{2800}\u{3000}\u{3164}\u{fe0f}\u{feff}\u{e0020}";
 
     #[test]
     fn input_what_shows_nothing_is_empty() {
-        let all: String = BLANKS
-            .into_iter()
-            .chain(TURNING)
-            .chain(['\0', '\u{7f}'])
-            .collect();
-        for text in BLANKS.map(String::from).into_iter().chain([all]) {
+        let others = TURNING.into_iter().chain(['\0', '\u{7f}']);
+        let all: String = BLANKS.chars().chain(others).collect();
+        for text in BLANKS.chars().map(String::from).chain([all]) {
             assert_eq!(clean(&text), "", "{text:?}");
             assert_eq!(clean_lines(&text), "", "{text:?}");
             assert_eq!(display_name(&text), "", "{text:?}");
@@ -209,21 +178,15 @@ mod tests {
 
     #[test]
     fn u13_blanks_around_an_id_or_an_address_are_no_part_of_it() {
-        for blank in BLANKS {
+        for blank in BLANKS.chars() {
             let around = |text: &str| format!("{blank}{text}{blank}{blank}");
-            assert_eq!(
-                external_id(&around("s 1")).as_deref(),
-                Ok("s 1"),
-                "{blank:?}"
-            );
+            let trimmed = external_id(&around("s 1"));
+            assert_eq!(trimmed.as_deref(), Ok("s 1"), "{blank:?}");
             assert_eq!(external_id(&around("")).as_deref(), Ok(""), "{blank:?}");
             assert_eq!(shown_email(&around("a@b.org")), "a@b.org", "{blank:?}");
             assert_eq!(email(&around("")), Ok(None), "{blank:?}");
-            assert_eq!(
-                email(&format!("a{blank}@b.org")),
-                Err(EmailMalformed),
-                "{blank:?}"
-            );
+            let within = email(&format!("a{blank}@b.org"));
+            assert_eq!(within, Err(EmailMalformed), "{blank:?}");
         }
         // Blanks at the ends do not count towards its length.
         let longest = "x".repeat(EXTERNAL_ID_CHARS_MAX);
@@ -237,20 +200,13 @@ mod tests {
         }
         let longest = "\u{e9}".repeat(EXTERNAL_ID_CHARS_MAX);
         assert_eq!(external_id(&longest).as_ref(), Ok(&longest));
-        assert_eq!(
-            external_id(&format!("{longest}x")),
-            Err(ExternalIdMalformed::TooLong)
-        );
-        for control in TURNING
-            .into_iter()
-            .chain(['\0', '\n', '\t', '\u{7f}', '\u{85}'])
-        {
+        let longer = external_id(&format!("{longest}x"));
+        assert_eq!(longer, Err(ExternalIdMalformed::TooLong));
+        let others = ['\0', '\n', '\t', '\u{7f}', '\u{85}'];
+        for control in TURNING.into_iter().chain(others) {
             let refused = external_id(&format!("s{control}1"));
-            assert_eq!(
-                refused,
-                Err(ExternalIdMalformed::ControlCharacter),
-                "{control:?}"
-            );
+            let expected = Err(ExternalIdMalformed::ControlCharacter);
+            assert_eq!(refused, expected, "{control:?}");
         }
     }
 

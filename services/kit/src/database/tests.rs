@@ -8,6 +8,22 @@ async fn pools(folder: &tempfile::TempDir) -> Pools<Sqlite> {
     connect_sqlite(&url, Options::default()).await.unwrap()
 }
 
+type Session = super::Session<Sqlite>;
+
+async fn try_run(session: &mut Session, sql: &'static str) -> Result<(), sqlx::Error> {
+    let run = sqlx::raw_sql(sql).execute(session.connection());
+    run.await.map(drop)
+}
+
+async fn run(session: &mut Session, sql: &'static str) {
+    try_run(session, sql).await.unwrap();
+}
+
+async fn number(session: &mut Session, sql: &str) -> i64 {
+    let query = sqlx::query_scalar(sqlx::AssertSqlSafe(sql.to_owned()));
+    query.fetch_one(session.connection()).await.unwrap()
+}
+
 #[test]
 fn urls_name_an_engine() {
     let engine = |text| Url::parse(text).map(|url| url.engine());
@@ -258,24 +274,15 @@ async fn what_is_not_committed_does_not_stand() {
     let folder = tempfile::tempdir().unwrap();
     let pools = pools(&folder).await;
     let mut session = pools.write().await.unwrap();
-    sqlx::query("CREATE TABLE t (n BIGINT PRIMARY KEY)")
-        .execute(session.connection())
-        .await
-        .unwrap();
+    run(&mut session, "CREATE TABLE t (n BIGINT PRIMARY KEY)").await;
     session.commit("kit", "test").await.unwrap();
 
     let mut session = pools.write().await.unwrap();
-    sqlx::query("INSERT INTO t VALUES (1)")
-        .execute(session.connection())
-        .await
-        .unwrap();
+    run(&mut session, "INSERT INTO t VALUES (1)").await;
     drop(session);
 
     let mut session = pools.read().await.unwrap();
-    let count: i64 = sqlx::query_scalar("SELECT count(*) FROM t")
-        .fetch_one(session.connection())
-        .await
-        .unwrap();
+    let count = number(&mut session, "SELECT count(*) FROM t").await;
     assert_eq!(count, 0);
 }
 
@@ -284,25 +291,17 @@ async fn a_session_that_reads_cannot_write_and_settings_hold() {
     let folder = tempfile::tempdir().unwrap();
     let pools = pools(&folder).await;
     let mut session = pools.read().await.unwrap();
-    let refused = sqlx::query("CREATE TABLE t (n BIGINT)")
-        .execute(session.connection())
-        .await;
+    let refused = try_run(&mut session, "CREATE TABLE t (n BIGINT)").await;
     assert!(refused.is_err());
 
     let mut session = pools.write().await.unwrap();
     for (pragma, expected) in [("foreign_keys", 1_i64), ("synchronous", 2)] {
-        let sql = sqlx::AssertSqlSafe(format!("PRAGMA {pragma}"));
-        let value: i64 = sqlx::query_scalar(sql)
-            .fetch_one(session.connection())
-            .await
-            .unwrap();
+        let value = number(&mut session, &format!("PRAGMA {pragma}")).await;
         assert_eq!(value, expected, "{pragma}");
     }
-    let mode: String = sqlx::query_scalar("PRAGMA journal_mode")
-        .fetch_one(session.connection())
-        .await
-        .unwrap();
-    assert_eq!(mode, "wal");
+    let mode = sqlx::query_scalar::<_, String>("PRAGMA journal_mode");
+    let mode = mode.fetch_one(session.connection()).await;
+    assert_eq!(mode.unwrap(), "wal");
 }
 
 #[tokio::test]
@@ -314,13 +313,8 @@ async fn a_dropped_begin_leaves_the_writer_usable() {
         let _unfinished = futures::poll!(&mut begin);
         drop(begin);
     }
-    pools
-        .write()
-        .await
-        .unwrap()
-        .commit("kit", "test")
-        .await
-        .unwrap();
+    let session = pools.write().await.unwrap();
+    session.commit("kit", "test").await.unwrap();
     pools.check_writable().await.unwrap();
 }
 
@@ -329,14 +323,10 @@ async fn a_unique_violation_is_a_conflict() {
     let folder = tempfile::tempdir().unwrap();
     let pools = pools(&folder).await;
     let mut session = pools.write().await.unwrap();
-    sqlx::raw_sql("CREATE TABLE t (n BIGINT PRIMARY KEY); INSERT INTO t VALUES (1)")
-        .execute(session.connection())
-        .await
-        .unwrap();
-    let failure = sqlx::query("INSERT INTO t VALUES (1)")
-        .execute(session.connection())
-        .await
-        .unwrap_err();
+    run(&mut session, "CREATE TABLE t (n BIGINT PRIMARY KEY)").await;
+    run(&mut session, "INSERT INTO t VALUES (1)").await;
+    let failure = try_run(&mut session, "INSERT INTO t VALUES (1)").await;
+    let failure = failure.unwrap_err();
     assert!(is_unique_violation(&failure));
     let error = Error::from(failure);
     assert!(matches!(error, Error::Conflict(_)));
@@ -349,26 +339,16 @@ async fn after_a_full_disk_writes_go_on() {
         let folder = tempfile::tempdir().unwrap();
         let pools = pools(&folder).await;
         let mut session = pools.write().await.unwrap();
-        sqlx::raw_sql("CREATE TABLE t (data BLOB)")
-            .execute(session.connection())
-            .await
-            .unwrap();
+        run(&mut session, "CREATE TABLE t (data BLOB)").await;
         session.commit("kit", "test").await.unwrap();
 
         // Given a connection for which the file may not grow,
         let mut session = pools.write().await.unwrap();
-        sqlx::raw_sql("PRAGMA max_page_count = 1")
-            .execute(session.connection())
-            .await
-            .unwrap();
+        run(&mut session, "PRAGMA max_page_count = 1").await;
         // when a transaction needs more room, SQLite ends it by itself.
-        let full = sqlx::raw_sql("INSERT INTO t VALUES (zeroblob(100000))")
-            .execute(session.connection())
-            .await;
-        assert!(matches!(
-            Error::from(full.unwrap_err()),
-            Error::Unavailable(_)
-        ));
+        let full = try_run(&mut session, "INSERT INTO t VALUES (zeroblob(100000))").await;
+        let full = Error::from(full.unwrap_err());
+        assert!(matches!(full, Error::Unavailable(_)));
         if rolled_back {
             session.rollback().await;
         } else {
@@ -377,10 +357,7 @@ async fn after_a_full_disk_writes_go_on() {
 
         // Then the next one finds a connection that writes.
         let mut session = pools.write().await.unwrap();
-        sqlx::raw_sql("INSERT INTO t VALUES (zeroblob(100000))")
-            .execute(session.connection())
-            .await
-            .unwrap();
+        run(&mut session, "INSERT INTO t VALUES (zeroblob(100000))").await;
         session.commit("kit", "test").await.unwrap();
     }
 }
@@ -398,10 +375,7 @@ async fn a_connection_serves_again_only_after_its_transaction_has_ended_in_good_
         let pools = pools(&folder).await;
         // A temporary table belongs to its connection.
         let mut session = pools.write().await.unwrap();
-        sqlx::raw_sql("CREATE TEMP TABLE mark (n BIGINT)")
-            .execute(session.connection())
-            .await
-            .unwrap();
+        run(&mut session, "CREATE TEMP TABLE mark (n BIGINT)").await;
         session.commit("kit", "test").await.unwrap();
 
         let session = pools.write().await.unwrap();
@@ -412,10 +386,7 @@ async fn a_connection_serves_again_only_after_its_transaction_has_ended_in_good_
         }
 
         let mut session = pools.write().await.unwrap();
-        let marks: i64 = sqlx::query_scalar("SELECT count(*) FROM temp.sqlite_master")
-            .fetch_one(session.connection())
-            .await
-            .unwrap();
+        let marks = number(&mut session, "SELECT count(*) FROM temp.sqlite_master").await;
         assert_eq!(marks, serves_again, "{end:?}");
     }
 }

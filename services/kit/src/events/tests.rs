@@ -12,7 +12,7 @@ use tonic::Request;
 use super::{
     service::{
         EVENT_FRAME_BYTES_MAX, EVENTS_PAGE_BYTES_MAX, Permit, WATCHES_MAX, WATCHES_PER_SUBJECT_MAX,
-        Watches,
+        WatchStream, Watches,
     },
     *,
 };
@@ -71,41 +71,45 @@ async fn world() -> World {
 
 impl World {
     async fn happen(&self, subjects: &[&str]) {
-        let events: Vec<NewEvent> = subjects
-            .iter()
-            .map(|subject| NewEvent {
-                event_type: "member.joined",
-                organization: OrganizationId::parse("hamilton").unwrap(),
-                class: None,
-                subject: (*subject).to_owned(),
-                actor: "system".to_owned(),
-                notify: vec![],
-                data: std::collections::BTreeMap::new(),
-            })
-            .collect();
+        let events = subjects.iter().map(|subject| NewEvent {
+            event_type: "member.joined",
+            organization: OrganizationId::parse("hamilton").unwrap(),
+            class: None,
+            subject: (*subject).to_owned(),
+            actor: "system".to_owned(),
+            notify: vec![],
+            data: std::collections::BTreeMap::new(),
+        });
+        let events: Vec<NewEvent> = events.collect();
         let mut session = self.store.write().await.unwrap();
         let random = crate::random::SystemRandomness;
-        session
-            .append(&events, from_micros(5), &random)
-            .await
-            .unwrap();
+        let appended = session.append(&events, from_micros(5), &random).await;
+        appended.unwrap();
         session.commit("test").await.unwrap();
     }
 
-    async fn list(
-        &self,
-        caller: Caller,
-        parent: &str,
-        token: &str,
-    ) -> Result<v1::ListEventsResponse> {
-        self.page(caller, parent, token, 2).await
+    /// Lists as the teacher, two on a page.
+    async fn list(&self, token: &str) -> v1::ListEventsResponse {
+        let page = self.page(user("teacher"), HAMILTON, token, 2).await;
+        page.unwrap()
+    }
+
+    /// Watches the organization.
+    async fn watch(&self, caller: Caller) -> Result<WatchStream> {
+        let request = WatchEventsRequest {
+            parent: HAMILTON.to_owned(),
+            page_token: String::new(),
+        };
+        let watch = self.feed.watch(called(caller, request)).await;
+        watch
+            .map(tonic::Response::into_inner)
+            .map_err(|status| Error::from_status(&status).unwrap())
     }
 
     /// Lists as the teacher, with the largest page.
     async fn list_many(&self, token: &str) -> v1::ListEventsResponse {
-        self.page(user("teacher"), HAMILTON, token, 1_000)
-            .await
-            .unwrap()
+        let page = self.page(user("teacher"), HAMILTON, token, 1_000).await;
+        page.unwrap()
     }
 
     async fn page(
@@ -143,86 +147,62 @@ fn subjects(events: &[v1::Event]) -> Vec<&str> {
 }
 
 const HAMILTON: &str = "organizations/hamilton";
+const EVERYWHERE: &str = "organizations/-";
 
 #[tokio::test]
 async fn r11_the_token_is_always_set_and_resumes() {
     let world = world().await;
-    let empty = world.list(user("teacher"), HAMILTON, "").await.unwrap();
+    let empty = world.list("").await;
     assert!(empty.events.is_empty());
     world.happen(&["a", "b", "c"]).await;
-    let first = world
-        .list(user("teacher"), HAMILTON, &empty.next_page_token)
-        .await
-        .unwrap();
+    let first = world.list(&empty.next_page_token).await;
     assert_eq!(subjects(&first.events), ["a", "b"]);
     assert_eq!(first.events[0].organization, HAMILTON);
     assert_eq!(first.events[0].class, "");
-    let second = world
-        .list(user("teacher"), HAMILTON, &first.next_page_token)
-        .await
-        .unwrap();
+    let second = world.list(&first.next_page_token).await;
     assert_eq!(subjects(&second.events), ["c"]);
-    let other = world
-        .list(
-            user("teacher"),
-            "organizations/other",
-            &first.next_page_token,
-        )
-        .await;
+    let (place, token) = ("organizations/other", &first.next_page_token);
+    let other = world.page(user("teacher"), place, token, 2).await;
     assert_eq!(other.unwrap_err().reason(), ErrorReason::InvalidPageToken);
 }
 
 #[tokio::test]
 async fn staff_and_services_read_and_nobody_else() {
     let world = world().await;
-    let reason = |result: Result<_>| {
-        result
-            .map(|_: v1::ListEventsResponse| ())
-            .map_err(|error| error.reason())
-    };
-    let student = world.list(user("student"), HAMILTON, "").await;
-    assert_eq!(reason(student), Err(ErrorReason::ClassNotFound));
     let service = || user("platform").with_scopes([CallerScope::Admit]);
-    assert_eq!(reason(world.list(service(), HAMILTON, "").await), Ok(()));
-    assert_eq!(
-        reason(world.list(service(), "organizations/-", "").await),
-        Ok(())
-    );
-    let teacher = world.list(user("teacher"), "organizations/-", "").await;
-    assert_eq!(reason(teacher), Err(ErrorReason::ScopeMissing));
     let mut bound = service();
     bound.organizations = Some(vec![OrganizationId::parse("other").unwrap()]);
-    let elsewhere = world.list(bound.clone(), HAMILTON, "").await;
-    assert_eq!(reason(elsewhere), Err(ErrorReason::OrganizationNotFound));
-    let everything = world.list(bound, "organizations/-", "").await;
-    assert_eq!(reason(everything), Err(ErrorReason::ScopeMissing));
-    let nowhere = world.list(service(), "nowhere", "").await;
-    assert_eq!(reason(nowhere), Err(ErrorReason::InvalidRequest));
+    for (caller, parent, refused) in [
+        (user("student"), HAMILTON, Some(ErrorReason::ClassNotFound)),
+        (service(), HAMILTON, None),
+        (service(), EVERYWHERE, None),
+        (user("teacher"), EVERYWHERE, Some(ErrorReason::ScopeMissing)),
+        (
+            bound.clone(),
+            HAMILTON,
+            Some(ErrorReason::OrganizationNotFound),
+        ),
+        (bound, EVERYWHERE, Some(ErrorReason::ScopeMissing)),
+        (service(), "nowhere", Some(ErrorReason::InvalidRequest)),
+    ] {
+        let name = caller.user.clone();
+        let listed = world.page(caller, parent, "", 2).await.err();
+        let reason = listed.map(|error| error.reason());
+        assert_eq!(reason, refused, "{name} {parent}");
+    }
 }
 
 #[tokio::test]
 async fn r11_a_watch_sends_what_is_there_and_what_comes_and_ends_with_the_server() {
     let world = world().await;
     world.happen(&["a"]).await;
-    let request = WatchEventsRequest {
-        parent: HAMILTON.to_owned(),
-        page_token: String::new(),
-    };
-    let mut watch = world
-        .feed
-        .watch(called(user("teacher"), request))
-        .await
-        .unwrap()
-        .into_inner();
+    let mut watch = world.watch(user("teacher")).await.unwrap();
     let first = watch.next().await.unwrap().unwrap();
     assert_eq!(first.event.unwrap().subject, "a");
     world.happen(&["b"]).await;
     let second = watch.next().await.unwrap().unwrap();
     assert_eq!(second.event.unwrap().subject, "b");
-    let rest = world
-        .list(user("teacher"), HAMILTON, &first.next_page_token)
-        .await
-        .unwrap();
+    let rest = world.list(&first.next_page_token).await;
     assert_eq!(subjects(&rest.events), ["b"]);
     world.shutdown.begin();
     assert!(watch.next().await.is_none());
@@ -233,16 +213,7 @@ async fn a_watch_ends_at_its_callers_deadline() {
     let world = world().await;
     let mut caller = user("teacher");
     caller.deadline = Some(std::time::Instant::now() + Duration::from_millis(5));
-    let request = WatchEventsRequest {
-        parent: HAMILTON.to_owned(),
-        page_token: String::new(),
-    };
-    let mut watch = world
-        .feed
-        .watch(called(caller, request))
-        .await
-        .unwrap()
-        .into_inner();
+    let mut watch = world.watch(caller).await.unwrap();
     assert!(watch.next().await.is_none());
 }
 
@@ -254,12 +225,7 @@ async fn a_watch_ends_with_its_callers_token_and_says_so() {
         let begun = std::time::Instant::now();
         caller.deadline = Some(begun + Duration::from_millis(deadline));
         caller.token_end = Some(begun + Duration::from_millis(token_end));
-        let request = WatchEventsRequest {
-            parent: HAMILTON.to_owned(),
-            page_token: String::new(),
-        };
-        let watch = world.feed.watch(called(caller, request)).await;
-        watch.unwrap().into_inner()
+        world.watch(caller).await.unwrap()
     };
     let long = 60_000;
     let mut ended = watch(long, 5).await;
@@ -278,11 +244,8 @@ async fn a_watch_ends_with_its_callers_token_and_says_so() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    assert!(
-        tokio::time::timeout(Duration::from_secs(30), over)
-            .await
-            .is_ok()
-    );
+    let patience = Duration::from_secs(30);
+    tokio::time::timeout(patience, over).await.unwrap();
     drop(unread);
 }
 
@@ -325,26 +288,18 @@ async fn a_page_has_the_bytes_it_may_have_and_none_more() {
 #[tokio::test]
 async fn watches_are_bounded_for_each_watcher() {
     let world = world().await;
-    let watch = async |caller: Caller| {
-        let request = WatchEventsRequest {
-            parent: HAMILTON.to_owned(),
-            page_token: String::new(),
-        };
-        let begun = world.feed.watch(called(caller, request)).await;
-        begun.map_err(|status| Error::from_status(&status).unwrap().reason())
-    };
     let mut watches = Vec::new();
     for _ in 0..WATCHES_PER_SUBJECT_MAX {
-        watches.push(watch(user("teacher")).await.unwrap());
+        watches.push(world.watch(user("teacher")).await.unwrap());
     }
-    let refused = watch(user("teacher")).await;
-    assert_eq!(refused.unwrap_err(), ErrorReason::Overloaded);
+    let refused = world.watch(user("teacher")).await.err().unwrap();
+    assert_eq!(refused.reason(), ErrorReason::Overloaded);
     let mut through_the_platform = user("teacher");
     through_the_platform.subject = "platform".to_owned();
-    assert!(watch(through_the_platform).await.is_ok());
+    assert!(world.watch(through_the_platform).await.is_ok());
     world.shutdown.begin();
-    for watch in watches {
-        assert!(watch.into_inner().next().await.is_none());
+    for mut watch in watches {
+        assert!(watch.next().await.is_none());
     }
 }
 

@@ -20,37 +20,34 @@ fn mac(body: &[u8]) -> BodyMac {
     BodyMac::of_bytes(&KeyRing::generate(&SeededRandomness::new(1)).unwrap(), body)
 }
 
+async fn claim(session: &mut Session, key: &RequestKey, body: &[u8], at: DateTime<Utc>) -> Claim {
+    session.claim(key, &mac(body), at).await.unwrap()
+}
+
+async fn find(session: &mut Session, key: &RequestKey, body: &[u8], at: DateTime<Utc>) -> Claim {
+    session.find(key, &mac(body), at).await.unwrap()
+}
+
 #[tokio::test]
 async fn r3_a_retry_answers_the_same_and_another_body_conflicts() {
     let (pools, _folder) = store().await;
     let mut session = pools.write().await.unwrap();
-    let connection = &mut session;
-    let first = connection
-        .claim(&key(1), &mac(b"body"), noon())
-        .await
-        .unwrap();
+    let first = claim(&mut session, &key(1), b"body", noon()).await;
     assert_eq!(first, Claim::New);
-    connection.complete(&key(1), b"answer").await.unwrap();
+    session.complete(&key(1), b"answer").await.unwrap();
     session.commit("test").await.unwrap();
 
     let mut session = pools.write().await.unwrap();
-    let connection = &mut session;
-    let again = connection
-        .claim(&key(1), &mac(b"body"), noon())
-        .await
-        .unwrap();
+    let again = claim(&mut session, &key(1), b"body", noon()).await;
     assert_eq!(again, Claim::Replay(b"answer".to_vec()));
-    let other = connection
-        .claim(&key(1), &mac(b"other"), noon())
-        .await
-        .unwrap();
+    let other = claim(&mut session, &key(1), b"other", noon()).await;
     assert_eq!(other, Claim::Conflict);
     let conflict = other.resolve().unwrap_err();
     assert_eq!(conflict.reason(), ErrorReason::RequestIdConflict);
 
     let mut reader = pools.read().await.unwrap();
-    let found = reader.find(&key(1), &mac(b"body"), noon()).await;
-    assert_eq!(found.unwrap(), Claim::Replay(b"answer".to_vec()));
+    let found = find(&mut reader, &key(1), b"body", noon()).await;
+    assert_eq!(found, Claim::Replay(b"answer".to_vec()));
 }
 
 #[tokio::test]
@@ -74,8 +71,8 @@ async fn r3_each_part_of_the_key_tells_requests_apart() {
         },
     ];
     for key in others {
-        let claimed = session.claim(&key, &mac(b"body"), noon()).await;
-        assert_eq!(claimed.unwrap(), Claim::New);
+        let claimed = claim(&mut session, &key, b"body", noon()).await;
+        assert_eq!(claimed, Claim::New);
     }
 }
 
@@ -83,49 +80,29 @@ async fn r3_each_part_of_the_key_tells_requests_apart() {
 async fn r3_a_change_that_was_undone_leaves_its_id_free() {
     let (pools, _folder) = store().await;
     let mut session = pools.write().await.unwrap();
-    session.claim(&key(1), &mac(b"body"), noon()).await.unwrap();
+    claim(&mut session, &key(1), b"body", noon()).await;
     session.rollback().await;
     let mut session = pools.write().await.unwrap();
-    let again = session.claim(&key(1), &mac(b"other"), noon()).await;
-    assert_eq!(again.unwrap(), Claim::New);
+    let again = claim(&mut session, &key(1), b"other", noon()).await;
+    assert_eq!(again, Claim::New);
 }
 
 #[tokio::test]
 async fn r3_an_id_is_remembered_for_24_hours_to_the_microsecond() {
     let (pools, _folder) = store().await;
     let mut session = pools.write().await.unwrap();
-    let connection = &mut session;
-    connection
-        .claim(&key(1), &mac(b"body"), noon())
-        .await
-        .unwrap();
-    connection.complete(&key(1), b"answer").await.unwrap();
+    claim(&mut session, &key(1), b"body", noon()).await;
+    session.complete(&key(1), b"answer").await.unwrap();
     let last = noon() + TimeDelta::hours(REQUEST_ID_HOURS);
-    let remembered = connection
-        .claim(&key(1), &mac(b"body"), last)
-        .await
-        .unwrap();
+    let remembered = claim(&mut session, &key(1), b"body", last).await;
     assert_eq!(remembered, Claim::Replay(b"answer".to_vec()));
     let after = last + TimeDelta::microseconds(1);
-    assert_eq!(
-        connection
-            .find(&key(1), &mac(b"other"), after)
-            .await
-            .unwrap(),
-        Claim::New
-    );
-    assert_eq!(
-        connection
-            .claim(&key(1), &mac(b"other"), after)
-            .await
-            .unwrap(),
-        Claim::New
-    );
-    connection.complete(&key(1), b"newer").await.unwrap();
-    let newer = connection
-        .find(&key(1), &mac(b"other"), after)
-        .await
-        .unwrap();
+    let found = find(&mut session, &key(1), b"other", after).await;
+    assert_eq!(found, Claim::New);
+    let found = claim(&mut session, &key(1), b"other", after).await;
+    assert_eq!(found, Claim::New);
+    session.complete(&key(1), b"newer").await.unwrap();
+    let newer = find(&mut session, &key(1), b"other", after).await;
     assert_eq!(newer, Claim::Replay(b"newer".to_vec()));
 }
 
@@ -133,27 +110,18 @@ async fn r3_an_id_is_remembered_for_24_hours_to_the_microsecond() {
 async fn pruning_forgets_the_oldest_first() {
     let (pools, _folder) = store().await;
     let mut session = pools.write().await.unwrap();
-    let connection = &mut session;
     for number in 0..3 {
         let made = noon() + TimeDelta::seconds(number);
         let number = u128::from(number.unsigned_abs());
-        connection
-            .claim(&key(number), &mac(b"body"), made)
-            .await
-            .unwrap();
-        connection.complete(&key(number), b"answer").await.unwrap();
+        claim(&mut session, &key(number), b"body", made).await;
+        session.complete(&key(number), b"answer").await.unwrap();
     }
     let before = noon() + TimeDelta::seconds(2);
-    assert_eq!(connection.prune_request_ids(before, 1).await.unwrap(), 1);
-    assert_eq!(
-        connection
-            .find(&key(0), &mac(b"body"), noon())
-            .await
-            .unwrap(),
-        Claim::New
-    );
-    assert_eq!(connection.prune_request_ids(before, 10).await.unwrap(), 1);
-    assert_eq!(connection.prune_request_ids(before, 10).await.unwrap(), 0);
+    assert_eq!(session.prune_request_ids(before, 1).await.unwrap(), 1);
+    let found = find(&mut session, &key(0), b"body", noon()).await;
+    assert_eq!(found, Claim::New);
+    assert_eq!(session.prune_request_ids(before, 10).await.unwrap(), 1);
+    assert_eq!(session.prune_request_ids(before, 10).await.unwrap(), 0);
 }
 
 #[tokio::test]

@@ -30,7 +30,7 @@ mod tls;
 
 use super::*;
 use crate::{
-    auth::{Caller, Claims, Scopes, Signer, Verifier},
+    auth::{Caller, Claims, Signer, Verifier},
     clock::{Clock as _, SystemClock},
     random::SystemRandomness,
     status::Error,
@@ -50,22 +50,15 @@ impl EventService for Echo {
         if request.get_ref().parent == "hang" {
             std::future::pending::<()>().await;
         }
-        if let Some(bytes) = request.get_ref().parent.strip_prefix(LARGE) {
-            return Ok(Response::new(ListEventsResponse {
-                events: vec![],
-                next_page_token: "x".repeat(bytes.parse().unwrap()),
-            }));
-        }
         let caller = Caller::of(&request)?;
-        let next_page_token = format!(
-            "{} {} {} {}",
-            caller.user,
-            caller.method,
-            caller.request_id,
-            caller
-                .client_address
-                .is_some_and(|address| address.is_loopback())
-        );
+        let is_local = caller
+            .client_address
+            .is_some_and(|address| address.is_loopback());
+        let (user, method, id) = (&caller.user, &caller.method, &caller.request_id);
+        let next_page_token = match request.get_ref().parent.strip_prefix(LARGE) {
+            Some(bytes) => "x".repeat(bytes.parse().unwrap()),
+            None => format!("{user} {method} {id} {is_local}"),
+        };
         Ok(Response::new(ListEventsResponse {
             events: vec![],
             next_page_token,
@@ -125,14 +118,8 @@ async fn start_on(listener: TcpListener, adjust: impl FnOnce(&mut ServerOptions)
     } else {
         endpoint.connect().await.unwrap()
     };
-    let claims = Claims::new(
-        "issuer",
-        "homeroom",
-        "ada",
-        SystemClock.now(),
-        TimeDelta::minutes(5),
-    )
-    .with_scopes(Scopes::NONE);
+    let (now, life) = (SystemClock.now(), TimeDelta::minutes(5));
+    let claims = Claims::new("issuer", "homeroom", "ada", now, life);
     let token = signer.sign(&claims).unwrap().expose().to_owned();
     Running {
         address,
@@ -167,14 +154,10 @@ impl Running {
     }
 
     async fn serving(&self, service: &str) -> i32 {
-        HealthClient::new(self.channel.clone())
-            .check(HealthCheckRequest {
-                service: service.to_owned(),
-            })
-            .await
-            .unwrap()
-            .into_inner()
-            .status
+        let service = service.to_owned();
+        let mut health = HealthClient::new(self.channel.clone());
+        let checked = health.check(HealthCheckRequest { service }).await;
+        checked.unwrap().into_inner().status
     }
 }
 
@@ -227,16 +210,9 @@ async fn a_message_may_have_1_mib_and_not_a_byte_more() {
     let server = start(|_| {}).await;
     // The tag and a length of three bytes precede the text.
     let longest = MESSAGE_BYTES_MAX - 4;
-    assert!(
-        server
-            .call(server.request(&"p".repeat(longest)))
-            .await
-            .is_ok()
-    );
-    let status = server
-        .call(server.request(&"p".repeat(longest + 1)))
-        .await
-        .unwrap_err();
+    let send = |bytes| server.call(server.request(&"p".repeat(bytes)));
+    assert!(send(longest).await.is_ok());
+    let status = send(longest + 1).await.unwrap_err();
     assert_eq!(status.code(), Code::ResourceExhausted);
     assert_eq!(reason(&status), ErrorReason::MessageTooLarge);
 }
@@ -324,12 +300,8 @@ async fn reflection_shows_what_is_served_and_is_a_choice() {
         let Some(MessageResponse::ListServicesResponse(services)) = answer else {
             panic!("no list");
         };
-        let names: Vec<String> = services
-            .service
-            .into_iter()
-            .map(|found| found.name)
-            .collect();
-        Ok::<_, Status>(names)
+        let names = services.service.into_iter().map(|found| found.name);
+        Ok::<_, Status>(names.collect::<Vec<_>>())
     };
     let names = list(&start(|_| {}).await).await.unwrap();
     assert!(names.contains(&"homeroom.membership.v1.EventService".to_owned()));

@@ -58,24 +58,19 @@ fn every_reason_stands_in_the_table_once_with_its_code() {
 #[test]
 fn every_reason_survives_the_wire_and_back() {
     for reason in every_reason() {
-        let status = tonic::Status::from(
-            Error::new(reason, "Do this next.")
-                .metadata("key", "value")
-                .violation("field", "is wrong")
-                .precondition("TYPE", "subject", "was not so")
-                .quota("user:1", "spent")
-                .resource("type", "name"),
-        );
+        let error = Error::new(reason, "Do this next.")
+            .metadata("key", "value")
+            .violation("field", "is wrong")
+            .precondition("TYPE", "subject", "was not so")
+            .quota("user:1", "spent")
+            .resource("type", "name");
+        let status = tonic::Status::from(error);
         assert_eq!(status.code(), code_of(reason));
         let back = Error::from_status(&status).unwrap();
         assert_eq!(back.reason(), reason);
         assert_eq!(back.message(), "Do this next.");
-        assert_eq!(
-            tonic::Status::from(back).details(),
-            status.details(),
-            "{}",
-            reason.as_str_name()
-        );
+        let again = tonic::Status::from(back);
+        assert_eq!(again.details(), status.details(), "{reason:?}");
     }
 }
 
@@ -85,16 +80,11 @@ fn codes_that_promise_retry_info_always_carry_it() {
         let status = tonic::Status::from(Error::new(reason, "x"));
         let promised = matches!(code_of(reason), Aborted | Unavailable)
             || reason == ErrorReason::TooManyAttempts;
-        assert_eq!(
-            status.get_details_retry_info().is_some(),
-            promised,
-            "{}",
-            reason.as_str_name()
-        );
+        let is_carried = status.get_details_retry_info().is_some();
+        assert_eq!(is_carried, promised, "{reason:?}");
     }
-    let status = tonic::Status::from(
-        Error::new(ErrorReason::TooManyAttempts, "x").retry_after(Duration::from_secs(7)),
-    );
+    let error = Error::new(ErrorReason::TooManyAttempts, "x");
+    let status = tonic::Status::from(error.retry_after(Duration::from_secs(7)));
     let delay = status.get_details_retry_info().unwrap().retry_delay;
     assert_eq!(delay, Some(Duration::from_secs(7)));
 }

@@ -11,6 +11,34 @@ const CLIENT_NAMES: Names = Names {
     authorities: "CA_FILE",
 };
 
+/// A setting that is not read.
+const NONE: (&str, &str) = ("NOTHING", "");
+
+/// The files of an identity and of its authority.
+struct Files {
+    _folder: Folder,
+    paths: [String; 3],
+}
+
+impl Files {
+    fn new() -> Self {
+        let folder = Folder::new();
+        let authority = Authority::new("one");
+        let files = folder.identity("one", &authority.sign("localhost"));
+        let ca = folder.write("ca.pem", &authority.pem);
+        let paths = [files.certificate, files.key, ca].map(|path| path.display().to_string());
+        Self {
+            _folder: folder,
+            paths,
+        }
+    }
+
+    /// Returns the settings with these names: of the certificate, the key and the authority.
+    fn named(&self, names: [&'static str; 3]) -> [(&str, &str); 3] {
+        std::array::from_fn(|index| (names[index], self.paths[index].as_str()))
+    }
+}
+
 /// Returns the errors in the settings of a server that listens beyond loopback; empty if it may.
 fn mistakes(settings: [(&str, &str); 3], insecure_plaintext: bool) -> Vec<String> {
     let mut reader = Reader::new(&settings);
@@ -53,40 +81,30 @@ fn is_one_of(mistakes: &[String], name: &str, what: &str) {
 
 #[test]
 fn beyond_loopback_a_server_takes_a_certificate_and_its_key_or_the_word_of_its_operator() {
-    let folder = Folder::new();
-    let authority = Authority::new("one");
-    let files = folder.identity("server", &authority.sign("localhost"));
-    let ca = folder.write("ca.pem", &authority.pem);
+    let files = Files::new();
     let [certificate, key, ca] =
-        [&files.certificate, &files.key, &ca].map(|path| path.to_str().unwrap());
-    let none = ("NOTHING", "");
-    let certificate = ("TLS_CERT_FILE", certificate);
-    let key = ("TLS_KEY_FILE", key);
-    let ca = ("TLS_CLIENT_CA_FILE", ca);
-
-    assert!(mistakes([certificate, key, none], false).is_empty());
+        files.named(["TLS_CERT_FILE", "TLS_KEY_FILE", "TLS_CLIENT_CA_FILE"]);
+    assert!(mistakes([certificate, key, NONE], false).is_empty());
     assert!(mistakes([certificate, key, ca], false).is_empty());
-    assert!(mistakes([none, none, none], true).is_empty());
-    is_one_of(
-        &mistakes([none, none, none], false),
-        "LISTEN_ADDRESS",
-        "INSECURE_PLAINTEXT",
-    );
-    is_one_of(
-        &mistakes([certificate, none, none], false),
-        "TLS_KEY_FILE",
-        "both or neither",
-    );
-    is_one_of(
-        &mistakes([none, key, none], false),
-        "TLS_CERT_FILE",
-        "both or neither",
-    );
-    is_one_of(
-        &mistakes([none, none, ca], true),
-        "TLS_CLIENT_CA_FILE",
-        "does not speak TLS",
-    );
+    assert!(mistakes([NONE; 3], true).is_empty());
+    for (given, insecure_plaintext, name, what) in [
+        ([NONE; 3], false, "LISTEN_ADDRESS", "INSECURE_PLAINTEXT"),
+        (
+            [certificate, NONE, NONE],
+            false,
+            "TLS_KEY_FILE",
+            "both or neither",
+        ),
+        ([NONE, key, NONE], false, "TLS_CERT_FILE", "both or neither"),
+        (
+            [NONE, NONE, ca],
+            true,
+            "TLS_CLIENT_CA_FILE",
+            "does not speak TLS",
+        ),
+    ] {
+        is_one_of(&mistakes(given, insecure_plaintext), name, what);
+    }
 }
 
 #[test]
@@ -135,16 +153,9 @@ fn a_certificate_of_another_key_is_refused() {
 
 #[test]
 fn an_https_address_takes_whom_to_believe_and_files_take_an_https_address() {
-    let folder = Folder::new();
-    let authority = Authority::new("one");
-    let files = folder.identity("client", &authority.sign("client"));
-    let ca = folder.write("ca.pem", &authority.pem);
-    let [certificate, key, ca] =
-        [&files.certificate, &files.key, &ca].map(|path| path.to_str().unwrap());
-    let none = ("NOTHING", "");
-    let certificate = ("CLIENT_CERT_FILE", certificate);
-    let key = ("CLIENT_KEY_FILE", key);
-    let ca = ("CA_FILE", ca);
+    let files = Files::new();
+    let [certificate, key, ca] = files.named(["CLIENT_CERT_FILE", "CLIENT_KEY_FILE", "CA_FILE"]);
+    let none = NONE;
     let (secure, plain) = ("https://membership:1", "http://membership:1");
 
     assert!(mistakes_of_client(plain, [none, none, none]).is_empty());

@@ -48,11 +48,8 @@ async fn a_start_without_keys_is_tried_again_and_then_refused() {
     let padded = |bytes: usize| format!("{set}{}", " ".repeat(bytes - set.len()));
     let server = KeyServer::start(&padded(KEY_FILE_BYTES_MAX + 1)).await;
     let of = |second| {
-        World::new(
-            TokenKeys::of_url(&server.url())
-                .unwrap()
-                .with_second(second),
-        )
+        let keys = TokenKeys::of_url(&server.url()).unwrap();
+        World::new(keys.with_second(second))
     };
     let refused = of(SHORT).verifier.fetch_first_keys().await.unwrap_err();
     let refused = refused.to_string();

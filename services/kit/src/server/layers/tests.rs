@@ -31,10 +31,8 @@ where
         let answer = handler(request);
         async move { Ok::<_, Infallible>(answer.await) }
     });
-    let keys = Signer::generate(&SystemRandomness)
-        .unwrap()
-        .keys(None)
-        .unwrap();
+    let signer = Signer::generate(&SystemRandomness).unwrap();
+    let keys = signer.keys(None).unwrap();
     let clock = Arc::new(SystemClock);
     let verifier = Verifier::new(keys, "issuer", "audience", clock.clone());
     let calls = Calls::new(1);
@@ -91,9 +89,8 @@ async fn methods_learn_of_the_deadline() {
     let seen = |request: Request| async move {
         let mut response = Response::new(Body::empty());
         if request.extensions().get::<Deadline>().is_some() {
-            response
-                .headers_mut()
-                .insert("seen", HeaderValue::from_static("yes"));
+            let yes = HeaderValue::from_static("yes");
+            response.headers_mut().insert("seen", yes);
         }
         response
     };
@@ -115,15 +112,10 @@ fn timeouts_are_read_in_every_unit_and_malformed_ones_passed_over() {
     for malformed in ["", "S", "1", "1s", "-1S", "+1S", "100000000n", "1.5S"] {
         assert_eq!(read(malformed), None, "{malformed}");
     }
-    assert_eq!(
-        less_margin(Duration::from_secs(1)),
-        Duration::from_millis(990)
-    );
-    assert_eq!(
-        less_margin(Duration::from_millis(10)),
-        Duration::from_millis(9)
-    );
-    assert_eq!(less_margin(Duration::ZERO), Duration::ZERO);
+    for (given, less) in [(1_000, 990), (10, 9), (0, 0)] {
+        let margin = less_margin(Duration::from_millis(given));
+        assert_eq!(margin, Duration::from_millis(less));
+    }
 }
 
 #[tokio::test]
@@ -145,30 +137,21 @@ async fn what_tonic_refuses_by_itself_gets_a_reason() {
         let response = through(request(&[]), answers).await;
         failure(&response)
     };
-    let too_large = Some(refused(Code::ResourceExhausted, "MESSAGE_TOO_LARGE"));
-    assert_eq!(
-        answer(Status::out_of_range("length too large")).await,
-        too_large
-    );
+    let too_large = refused(Code::ResourceExhausted, "MESSAGE_TOO_LARGE");
     let decompressing = "Error decompressing: size limit, of 1 bytes, exceeded";
-    assert_eq!(
-        answer(Status::resource_exhausted(decompressing)).await,
-        too_large
-    );
     let garbage = "failed to decode Protobuf message: invalid wire type";
-    assert_eq!(
-        answer(Status::internal(garbage)).await,
-        Some(refused(Code::InvalidArgument, "INVALID_REQUEST"))
-    );
-    assert_eq!(
-        answer(Status::unimplemented("")).await,
-        Some((Code::Unimplemented, None))
-    );
+    let invalid = refused(Code::InvalidArgument, "INVALID_REQUEST");
     let ours = Error::new(ErrorReason::TooManyAttempts, "decompressing");
-    assert_eq!(
-        answer(ours.into()).await,
-        Some(refused(Code::ResourceExhausted, "TOO_MANY_ATTEMPTS"))
-    );
+    let too_many = refused(Code::ResourceExhausted, "TOO_MANY_ATTEMPTS");
+    for (status, expected) in [
+        (Status::out_of_range("length too large"), too_large.clone()),
+        (Status::resource_exhausted(decompressing), too_large),
+        (Status::internal(garbage), invalid),
+        (Status::unimplemented(""), (Code::Unimplemented, None)),
+        (ours.into(), too_many),
+    ] {
+        assert_eq!(answer(status).await, Some(expected));
+    }
 }
 
 #[test]

@@ -88,18 +88,15 @@ impl Secured {
         let mut roots = RootCertStore::empty();
         let ca = CertificateDer::from_pem_slice(self.authority.pem.as_bytes()).unwrap();
         roots.add(ca).unwrap();
-        let mut config =
-            ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-                .with_safe_default_protocol_versions()
-                .unwrap()
-                .with_root_certificates(roots)
-                .with_no_client_auth();
+        let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
+        let config = config.with_safe_default_protocol_versions().unwrap();
+        let config = config.with_root_certificates(roots);
+        let mut config = config.with_no_client_auth();
         config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
         let socket = TcpStream::connect(self.server.address).await?;
         let name = ServerName::try_from("127.0.0.1").unwrap();
-        let stream = TlsConnector::from(Arc::new(config))
-            .connect(name, socket)
-            .await?;
+        let connector = TlsConnector::from(Arc::new(config));
+        let stream = connector.connect(name, socket).await?;
         let shown = stream.get_ref().1.peer_certificates().unwrap()[0].to_vec();
         Ok((stream, shown))
     }
@@ -155,11 +152,8 @@ async fn a_server_of_another_authority_or_name_is_not_believed() {
     let secured = secured(None, |_| {}).await;
     let other = Authority::new("another");
     let ca = secured.folder.write("other_ca.pem", &other.pem);
-    assert!(
-        !secured
-            .lets_in(&ClientTls::load(SERVER_NAMES, ca, None).unwrap())
-            .await
-    );
+    let stranger = ClientTls::load(SERVER_NAMES, ca, None).unwrap();
+    assert!(!secured.lets_in(&stranger).await);
     let named = |name: &str| secured.client(None).with_server_name(name).unwrap();
     assert!(!secured.lets_in(&named("membership")).await);
     assert!(secured.lets_in(&named("127.0.0.1")).await);
