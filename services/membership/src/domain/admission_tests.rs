@@ -4,11 +4,18 @@ use chrono::TimeDelta;
 
 use super::*;
 
-const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;
+use Cause::{CodeLocked, JoinUrl, RemovedBefore};
+use ErrorReason::{
+    ClassArchived, ClassNotFound, DeniedRecently, NoLongerValid, NoSeats, OrganizationNotFound,
+    UsedUp,
+};
 
-/// Returns the facts of a stranger to an active class of an organization with a free seat.
-fn stranger() -> Facts {
-    Facts {
+const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;
+const MICROSECOND: TimeDelta = TimeDelta::microseconds(1);
+
+/// Returns the facts of a stranger to an active class of an organization with a free seat, changed so.
+fn facts(change: impl FnOnce(&mut Facts)) -> Facts {
+    let mut facts = Facts {
         stored: None,
         fence: 0,
         organization_exists: true,
@@ -18,31 +25,33 @@ fn stranger() -> Facts {
         removals: Removals::default(),
         denied_at: None,
         seat_is_free: true,
-    }
+    };
+    change(&mut facts);
+    facts
+}
+
+fn stranger() -> Facts {
+    facts(|_| {})
 }
 
 fn member() -> Facts {
-    Facts {
-        membership: Membership::Place,
-        ..stranger()
-    }
+    facts(|facts| facts.membership = Membership::Place)
 }
 
 fn waiting() -> Facts {
-    Facts {
-        has_open_request: true,
-        ..stranger()
-    }
+    facts(|facts| facts.has_open_request = true)
 }
 
 fn removed(at: DateTime<Utc>) -> Facts {
-    Facts {
-        removals: Removals {
-            from_class: Some(at),
-            from_organization: None,
-        },
-        ..stranger()
-    }
+    facts(|facts| facts.removals.from_class = Some(at))
+}
+
+fn full() -> Facts {
+    facts(|facts| facts.seat_is_free = false)
+}
+
+fn fenced(fence: i64) -> Facts {
+    facts(|facts| facts.fence = fence)
 }
 
 /// Returns a redemption that the invitation admits at once.
@@ -74,12 +83,16 @@ fn refused(reason: ErrorReason) -> Decision {
     Decision::Answer(Outcome::Refused(reason))
 }
 
-fn decided(facts: &Facts, attempt: &Attempt) -> Decision {
-    decide(facts, attempt, NOW)
+/// Checks the decision for each person and redemption.
+fn assert_decided<const CASES: usize>(cases: [(Facts, Attempt, Decision); CASES]) {
+    for (number, (facts, attempt, expected)) in cases.into_iter().enumerate() {
+        assert_eq!(decide(&facts, &attempt, NOW), expected, "case {number}");
+    }
 }
 
 const PENDING: Decision = Decision::Answer(Outcome::AlreadyPending);
 const MEMBER: Decision = Decision::Answer(Outcome::AlreadyMember);
+const STALE: Decision = Decision::Answer(Outcome::StaleEpoch);
 
 #[test]
 fn p1_a_redemption_that_was_answered_is_answered_the_same_whatever_has_happened_since() {
@@ -89,7 +102,7 @@ fn p1_a_redemption_that_was_answered_is_answered_the_same_whatever_has_happened_
         Outcome::AlreadyPending,
         Outcome::AlreadyMember,
         Outcome::StaleEpoch,
-        Outcome::Refused(ErrorReason::NoSeats),
+        Outcome::Refused(NoSeats),
     ] {
         let facts = Facts {
             stored: Some(outcome),
@@ -97,231 +110,146 @@ fn p1_a_redemption_that_was_answered_is_answered_the_same_whatever_has_happened_
             organization_exists: false,
             ..member()
         };
-        assert_eq!(decided(&facts, &at_once()), Decision::Stored(outcome));
+        assert_decided([(facts, at_once(), Decision::Stored(outcome))]);
     }
 }
 
 #[test]
 fn p7_an_epoch_below_the_fence_is_stale_even_for_a_member() {
-    let fenced = |facts, fence| Facts { fence, ..facts };
-    let stale = Decision::Answer(Outcome::StaleEpoch);
-    assert_eq!(decided(&fenced(stranger(), 2), &at_once()), stale);
-    assert_eq!(decided(&fenced(member(), 2), &at_once()), stale);
-    assert_eq!(
-        decided(&fenced(stranger(), 2), &refusing(ErrorReason::UsedUp)),
-        stale
-    );
-    assert_eq!(
-        decided(&fenced(stranger(), 1), &at_once()),
-        Decision::Admit,
-        "the fence's own epoch is living"
-    );
+    let member = Facts {
+        fence: 2,
+        ..member()
+    };
+    assert_decided([
+        (fenced(2), at_once(), STALE),
+        (member, at_once(), STALE),
+        (fenced(2), refusing(UsedUp), STALE),
+        // The fence's own epoch is living.
+        (fenced(1), at_once(), Decision::Admit),
+    ]);
 }
 
 #[test]
-fn i8_an_absent_organization_or_class_refuses() {
+fn i8_an_absent_organization_or_class_refuses_and_so_does_an_archived_class() {
+    let no_class = || facts(|facts| facts.class = ClassStanding::Absent);
+    let archived = || facts(|facts| facts.class = ClassStanding::Archived);
     let no_organization = Facts {
         organization_exists: false,
-        class: ClassStanding::Absent,
-        ..stranger()
+        ..no_class()
     };
-    assert_eq!(
-        decided(&no_organization, &at_once()),
-        refused(ErrorReason::OrganizationNotFound)
-    );
-    let no_class = Facts {
-        class: ClassStanding::Absent,
-        ..stranger()
-    };
-    assert_eq!(
-        decided(&no_class, &at_once()),
-        refused(ErrorReason::ClassNotFound)
-    );
+    assert_decided([
+        (no_organization, at_once(), refused(OrganizationNotFound)),
+        (no_class(), at_once(), refused(ClassNotFound)),
+        (archived(), at_once(), refused(ClassArchived)),
+        (archived(), queue(JoinUrl), refused(ClassArchived)),
+    ]);
 }
 
 #[test]
 fn r2_a_member_is_told_so_by_every_route_and_by_a_credential_that_refuses() {
     for attempt in [
         at_once(),
-        queue(Cause::JoinUrl),
-        refusing(ErrorReason::UsedUp),
-        refusing(ErrorReason::NoLongerValid),
+        queue(JoinUrl),
+        refusing(UsedUp),
+        refusing(NoLongerValid),
     ] {
-        assert_eq!(decided(&member(), &attempt), MEMBER);
         let archived = Facts {
             class: ClassStanding::Archived,
             ..member()
         };
-        assert_eq!(decided(&archived, &attempt), MEMBER);
+        assert_decided([(member(), attempt, MEMBER), (archived, attempt, MEMBER)]);
     }
 }
 
 #[test]
-fn r2_p2_who_waits_and_is_led_to_the_queue_again_has_the_same_request() {
-    assert_eq!(decided(&waiting(), &queue(Cause::JoinUrl)), PENDING);
-    assert_eq!(decided(&waiting(), &queue(Cause::CodeLocked)), PENDING);
-}
-
-#[test]
-fn r2_p8_who_waits_and_is_now_admitted_at_once_is_admitted() {
-    assert_eq!(decided(&waiting(), &at_once()), Decision::Admit);
-}
-
-#[test]
-fn r8_who_waits_after_a_removal_keeps_waiting() {
-    let facts = Facts {
+fn r2_p2_p8_who_waits_keeps_their_request_unless_they_are_admitted_at_once() {
+    let waiting_since_a_removal = Facts {
         has_open_request: true,
         ..removed(NOW)
     };
-    assert_eq!(decided(&facts, &at_once()), PENDING);
+    assert_decided([
+        (waiting(), queue(JoinUrl), PENDING),
+        (waiting(), queue(CodeLocked), PENDING),
+        (waiting(), at_once(), Decision::Admit),
+        (waiting_since_a_removal, at_once(), PENDING),
+    ]);
 }
 
 #[test]
 fn p3_without_a_use_only_member_pending_or_the_refusal_is_answered() {
-    for reason in [ErrorReason::UsedUp, ErrorReason::NoLongerValid] {
-        let attempt = refusing(reason);
-        assert_eq!(decided(&stranger(), &attempt), refused(reason));
-        assert_eq!(decided(&waiting(), &attempt), PENDING);
-        assert_eq!(decided(&member(), &attempt), MEMBER);
-        assert_eq!(decided(&removed(NOW), &attempt), refused(reason));
-        let full = Facts {
-            seat_is_free: false,
-            ..stranger()
-        };
-        assert_eq!(decided(&full, &attempt), refused(reason));
+    for reason in [UsedUp, NoLongerValid] {
         let queued = Attempt {
             refuse_reason: Some(reason),
-            ..queue(Cause::JoinUrl)
+            ..queue(JoinUrl)
         };
-        assert_eq!(decided(&stranger(), &queued), refused(reason));
+        assert_decided([
+            (stranger(), refusing(reason), refused(reason)),
+            (waiting(), refusing(reason), PENDING),
+            (member(), refusing(reason), MEMBER),
+            (removed(NOW), refusing(reason), refused(reason)),
+            (full(), refusing(reason), refused(reason)),
+            (stranger(), queued, refused(reason)),
+        ]);
     }
 }
 
 #[test]
-fn an_archived_class_takes_nobody_in_by_any_route() {
-    let facts = Facts {
-        class: ClassStanding::Archived,
-        ..stranger()
-    };
-    for attempt in [at_once(), queue(Cause::JoinUrl)] {
-        assert_eq!(
-            decided(&facts, &attempt),
-            refused(ErrorReason::ClassArchived)
-        );
-    }
-}
-
-#[test]
-fn r8_an_invitation_not_younger_than_the_removal_leads_to_the_queue() {
-    let tick = TimeDelta::microseconds(1);
-    let to_queue = Decision::Queue(Cause::RemovedBefore);
-    assert_eq!(decided(&removed(NOW + tick), &at_once()), to_queue);
-    assert_eq!(decided(&removed(NOW), &at_once()), to_queue);
-    assert_eq!(decided(&removed(NOW - tick), &at_once()), Decision::Admit);
-    let from_organization = Facts {
-        removals: Removals {
-            from_class: None,
-            from_organization: Some(NOW),
-        },
-        ..stranger()
-    };
-    assert_eq!(decided(&from_organization, &at_once()), to_queue);
-}
-
-#[test]
-fn r8_staff_see_the_removal_also_behind_a_join_url() {
-    assert_eq!(
-        decided(&removed(NOW), &queue(Cause::JoinUrl)),
-        Decision::Queue(Cause::RemovedBefore)
-    );
-}
-
-#[test]
-fn r8_an_invitation_that_allows_rejoining_admits_at_once() {
-    let attempt = Attempt {
+fn r8_an_invitation_not_younger_than_the_removal_leads_to_the_queue_unless_it_allows_rejoining() {
+    let to_queue = Decision::Queue(RemovedBefore);
+    let from_organization = facts(|facts| facts.removals.from_organization = Some(NOW));
+    let rejoining = Attempt {
         allow_rejoin: true,
         ..at_once()
     };
-    assert_eq!(decided(&removed(NOW), &attempt), Decision::Admit);
+    assert_decided([
+        (removed(NOW + MICROSECOND), at_once(), to_queue),
+        (removed(NOW), at_once(), to_queue),
+        (removed(NOW - MICROSECOND), at_once(), Decision::Admit),
+        (from_organization, at_once(), to_queue),
+        // Staff see the removal also behind a join URL.
+        (removed(NOW), queue(JoinUrl), to_queue),
+        (removed(NOW), rejoining, Decision::Admit),
+    ]);
 }
 
 #[test]
-fn c5_a_locked_code_leads_to_the_queue() {
-    assert_eq!(
-        decided(&stranger(), &queue(Cause::CodeLocked)),
-        Decision::Queue(Cause::CodeLocked)
-    );
-}
-
-#[test]
-fn c9_a_join_url_leads_to_the_queue() {
-    assert_eq!(
-        decided(&stranger(), &queue(Cause::JoinUrl)),
-        Decision::Queue(Cause::JoinUrl)
-    );
+fn c5_c9_x9_a_locked_code_and_a_join_url_lead_to_the_queue_also_if_no_seat_is_free() {
+    for cause in [CodeLocked, JoinUrl] {
+        assert_decided([
+            (stranger(), queue(cause), Decision::Queue(cause)),
+            (full(), queue(cause), Decision::Queue(cause)),
+        ]);
+    }
 }
 
 #[test]
 fn r9_a_denial_keeps_from_the_queue_for_24_hours() {
-    let denied = Facts {
-        denied_at: Some(NOW),
-        ..stranger()
-    };
-    let attempt = queue(Cause::JoinUrl);
-    let free = NOW + TimeDelta::hours(24);
-    assert_eq!(
-        decide(&denied, &attempt, free - TimeDelta::microseconds(1)),
-        refused(ErrorReason::DeniedRecently)
-    );
-    assert_eq!(
-        decide(&denied, &attempt, free),
-        Decision::Queue(Cause::JoinUrl)
-    );
-    assert_eq!(
-        decided(&denied, &at_once()),
-        Decision::Admit,
-        "only the queue asks"
-    );
+    let denied = |at| facts(|facts| facts.denied_at = Some(at));
+    let last = NOW - TimeDelta::hours(24);
+    assert_decided([
+        (
+            denied(last + MICROSECOND),
+            queue(JoinUrl),
+            refused(DeniedRecently),
+        ),
+        (denied(last), queue(JoinUrl), Decision::Queue(JoinUrl)),
+        // Only the queue asks.
+        (denied(NOW), at_once(), Decision::Admit),
+    ]);
 }
 
 #[test]
-fn x9_a_full_organization_queues_all_the_same() {
-    let full = Facts {
-        seat_is_free: false,
-        ..stranger()
-    };
-    assert_eq!(
-        decided(&full, &queue(Cause::CodeLocked)),
-        Decision::Queue(Cause::CodeLocked)
-    );
-}
-
-#[test]
-fn b14_a_full_organization_admits_nobody_new_at_once() {
-    let full = Facts {
-        seat_is_free: false,
-        ..stranger()
-    };
-    assert_eq!(decided(&full, &at_once()), refused(ErrorReason::NoSeats));
-}
-
-#[test]
-fn b13_an_organization_member_needs_no_further_seat_for_a_class() {
-    let full = Facts {
-        seat_is_free: false,
+fn b13_b14_a1_a_full_organization_admits_its_members_alone_and_a_class_need_not_be_asked_for() {
+    let of_organization = Facts {
         membership: Membership::OrganizationOnly,
-        ..stranger()
+        ..full()
     };
-    assert_eq!(decided(&full, &at_once()), Decision::Admit);
-}
-
-#[test]
-fn a1_an_organization_wide_redemption_admits_to_the_organization() {
-    let facts = Facts {
-        class: ClassStanding::NotAskedFor,
-        ..stranger()
-    };
-    assert_eq!(decided(&facts, &at_once()), Decision::Admit);
+    let organization_wide = facts(|facts| facts.class = ClassStanding::NotAskedFor);
+    assert_decided([
+        (full(), at_once(), refused(NoSeats)),
+        (of_organization, at_once(), Decision::Admit),
+        (organization_wide, at_once(), Decision::Admit),
+    ]);
 }
 
 #[test]
@@ -332,7 +260,7 @@ fn outcomes_are_read_as_they_are_written() {
         Outcome::AlreadyPending,
         Outcome::AlreadyMember,
         Outcome::StaleEpoch,
-        Outcome::Refused(ErrorReason::DeniedRecently),
+        Outcome::Refused(DeniedRecently),
     ] {
         let reason = outcome.refuse_reason().map_or("", |r| r.as_str_name());
         assert_eq!(Outcome::parse(outcome.as_str(), reason), Some(outcome));

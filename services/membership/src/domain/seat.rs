@@ -134,15 +134,10 @@ mod tests {
     fn r7_a_full_organization_still_lets_students_stay_and_leave() {
         let full = seats(5, 5);
         assert_eq!(full.change(None, Some(Role::Student)), Err(NoSeats));
-        assert_eq!(
-            full.change(Some(Role::Teacher), Some(Role::Student)),
-            Err(NoSeats)
-        );
-        assert_eq!(
-            full.change(Some(Role::Student), Some(Role::Student)),
-            Ok(full)
-        );
-        assert_eq!(full.change(Some(Role::Student), None), Ok(seats(5, 4)));
+        let (student, teacher) = (Some(Role::Student), Some(Role::Teacher));
+        assert_eq!(full.change(teacher, student), Err(NoSeats));
+        assert_eq!(full.change(student, student), Ok(full));
+        assert_eq!(full.change(student, None), Ok(seats(5, 4)));
         assert_eq!(full.change(None, Some(Role::Teacher)), Ok(full));
     }
 

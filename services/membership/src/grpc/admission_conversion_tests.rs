@@ -27,11 +27,8 @@ fn valid() -> api::AdmitRequest {
 fn violated(request: &api::AdmitRequest) -> Vec<String> {
     let error = admit_request(request).unwrap_err();
     assert_eq!(error.reason(), ErrorReason::InvalidRequest);
-    let fields = error
-        .field_violations()
-        .iter()
-        .map(|found| found.field.clone());
-    fields.collect()
+    let found = error.field_violations().iter();
+    found.map(|found| found.field.clone()).collect()
 }
 
 #[test]
@@ -46,18 +43,16 @@ fn a_whole_request_is_read() {
 
 #[test]
 fn every_violation_is_named_at_once() {
-    assert_eq!(
-        violated(&api::AdmitRequest::default()),
-        [
-            "parent",
-            "redemption",
-            "invitation",
-            "user",
-            "route",
-            "method",
-            "invitation_issue_time"
-        ]
-    );
+    let all = [
+        "parent",
+        "redemption",
+        "invitation",
+        "user",
+        "route",
+        "method",
+        "invitation_issue_time",
+    ];
+    assert_eq!(violated(&api::AdmitRequest::default()), all);
 }
 
 #[test]
@@ -89,10 +84,8 @@ fn p1_nothing_said_of_the_person_fails_the_row() {
     user.external_id = "x".repeat(EXTERNAL_ID_CHARS_MAX);
     user.email = "no address".to_owned();
     let read = admit_request(&request).unwrap();
-    assert_eq!(
-        read.particulars.display_name,
-        "é".repeat(PERSON_NAME_CHARS_MAX)
-    );
+    let longest = "é".repeat(PERSON_NAME_CHARS_MAX);
+    assert_eq!(read.particulars.display_name, longest);
     assert_eq!(read.particulars.external_id.len(), EXTERNAL_ID_CHARS_MAX);
     assert_eq!(read.particulars.email, "");
     assert_eq!(read.attempt.refuse_reason, None);

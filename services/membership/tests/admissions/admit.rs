@@ -44,29 +44,18 @@ async fn p1_a_redemption_is_answered_the_same_for_ever(database: &Database) {
     let (first, waiting) = (again(first), again(waiting));
     assert_eq!(school.admit(&admitted).await, first);
     assert_eq!(school.admit(&queued).await, waiting);
-    school
-        .app
-        .raise_fence(admitted.invitation.clone(), 9)
-        .await
-        .unwrap();
-    assert_eq!(
-        school.admit(&admitted).await,
-        first,
-        "a fence changes no answer"
-    );
+    let invitation = admitted.invitation.clone();
+    school.app.raise_fence(invitation, 9).await.unwrap();
+    let again = school.admit(&admitted).await;
+    assert_eq!(again, first, "a fence changes no answer");
     school.remove(&organization(), "eve").await;
     let gone = school.admit(&admitted).await;
     assert_eq!(gone.outcome, Outcome::Admitted);
     assert_eq!(gone.member, None, "the membership is over");
-    assert!(
-        school.member(&class(), "eve").await.is_none(),
-        "and stays over"
-    );
-    let events = school.event_types().await;
-    assert_eq!(
-        events,
-        ["member.joined", "member.joined", "join_request.created"]
-    );
+    let member = school.member(&class(), "eve").await;
+    assert_eq!(member, None, "and stays over");
+    let (joined, asked) = ("member.joined", "join_request.created");
+    assert_eq!(school.event_types().await, [joined, joined, asked]);
     school.assert_counts(0, 1).await;
 }
 
@@ -74,10 +63,7 @@ async fn p1_a_redemption_sent_fifty_times_at_once_admits_once(database: &Databas
     let school = Arc::new(School::with_seats(database, 5).await);
     let redemption = school.redemption("eve");
     school.make_fence().await;
-    let sent = (0..50).map(|_| {
-        let (school, redemption) = (school.clone(), redemption.clone());
-        tokio::spawn(async move { school.admit(&redemption).await.outcome })
-    });
+    let sent = (0..50).map(|_| school.admitting(redemption.clone()));
     for answer in futures::future::join_all(sent).await {
         assert_eq!(answer.unwrap(), Outcome::Admitted);
     }
@@ -103,11 +89,8 @@ async fn p1_a_redemption_stands_for_one_person_and_place(database: &Database) {
 async fn b14_fifty_at_once_on_one_free_seat_admit_exactly_one(database: &Database) {
     let school = Arc::new(School::with_seats(database, 1).await);
     school.make_fence().await;
-    let sent = (0..50).map(|number| {
-        let school = school.clone();
-        let redemption = school.redemption(&format!("student-{number}"));
-        tokio::spawn(async move { school.admit(&redemption).await.outcome })
-    });
+    let redemptions = (0..50).map(|number| school.redemption(&format!("student-{number}")));
+    let sent = redemptions.map(|redemption| school.admitting(redemption));
     let mut admitted = 0;
     for answer in futures::future::join_all(sent).await {
         match answer.unwrap() {
@@ -126,21 +109,15 @@ async fn r2_p8_who_waits_is_admitted_at_once_and_the_request_closed(database: &D
     organization_wide.attempt.route = Route::Queue(Cause::GuessGuard);
     school.admit(&organization_wide).await;
     school.assert_counts(0, 2).await;
-    assert_eq!(
-        school.admit(&school.redemption("eve")).await.outcome,
-        Outcome::Admitted
-    );
+    let admitted = school.admit(&school.redemption("eve")).await;
+    assert_eq!(admitted.outcome, Outcome::Admitted);
     school.assert_counts(1, 0).await;
     let closed = school.request(&waiting.name()).await;
     assert_eq!(closed.state, State::Closed);
     assert_eq!(closed.decided_by, "system");
     let mut events = school.events().await;
     events.retain(|event| event.event_type == "join_request.closed");
-    assert_eq!(
-        events.len(),
-        2,
-        "of the class, and of the organization joined with it"
-    );
+    assert_eq!(events.len(), 2, "of the class and of the organization");
     let of_class = events.iter().find(|event| event.class.is_some()).unwrap();
     assert_eq!(of_class.subject, waiting.name().to_string());
     assert_eq!(of_class.data["redemption"], waiting.redemption);
@@ -163,11 +140,7 @@ async fn p11_a_batch_seats_each_person_once_and_only_as_many_as_there_are_seats(
         school.joining("lee"),
         school.joining("lee"),
     ];
-    let answers = school.admit_all(&batch).await;
-    let outcomes: Vec<_> = answers
-        .into_iter()
-        .map(|answer| answer.unwrap().outcome)
-        .collect();
+    let outcomes = school.outcomes(&batch).await;
     assert_eq!(
         outcomes,
         [
@@ -182,11 +155,7 @@ async fn p11_a_batch_seats_each_person_once_and_only_as_many_as_there_are_seats(
         ]
     );
     school.assert_counts(2, 1).await;
-    let again = school.admit_all(&batch).await;
-    let again: Vec<_> = again
-        .into_iter()
-        .map(|answer| answer.unwrap().outcome)
-        .collect();
+    let again = school.outcomes(&batch).await;
     assert_eq!(again, outcomes, "regrouped or not, the answers stand");
     school.assert_counts(2, 1).await;
 }
@@ -196,9 +165,8 @@ async fn p11_a_row_that_fails_leaves_the_others(database: &Database) {
     let first = school.redemption("eve");
     let mut wrong = first.clone();
     wrong.user = user("mallory");
-    let mut answers = school
-        .admit_all(&[first, wrong, school.redemption("bob")])
-        .await;
+    let batch = [first, wrong, school.redemption("bob")];
+    let mut answers = school.admit_all(&batch).await;
     assert_eq!(answers.pop().unwrap().unwrap().outcome, Outcome::Admitted);
     assert_eq!(reason(answers.pop().unwrap()), ErrorReason::InvalidRequest);
     assert_eq!(answers.pop().unwrap().unwrap().outcome, Outcome::Admitted);
@@ -215,11 +183,7 @@ async fn i8_two_organizations_in_one_batch_stay_apart(database: &Database) {
         school.redemption_at(&elsewhere, "bob"),
         school.redemption("bob"),
     ];
-    let answers = school.admit_all(&batch).await;
-    let outcomes: Vec<_> = answers
-        .into_iter()
-        .map(|answer| answer.unwrap().outcome)
-        .collect();
+    let outcomes = school.outcomes(&batch).await;
     assert_eq!(
         outcomes,
         [
@@ -242,42 +206,32 @@ async fn p6_batches_that_cross_do_not_deadlock(database: &Database) {
         school.found(&name, 0).await;
         places.push(Place::parse(&format!("{name}/classes/bio-101")).unwrap());
     }
-    let sent: Vec<_> = (0..20)
-        .map(|number: usize| {
-            let mut batch: Vec<_> = places
-                .iter()
-                .map(|place| school.redemption_at(place, &format!("student-{number}")))
-                .collect();
-            batch.rotate_left(number % places.len());
-            let school = school.clone();
-            tokio::spawn(async move { school.admit_all(&batch).await })
-        })
-        .collect();
-    for answers in futures::future::join_all(sent).await {
-        for answer in answers.unwrap() {
-            assert_eq!(answer.unwrap().outcome, Outcome::Admitted);
-        }
+    let sent = (0..20).map(|number: usize| {
+        let name = format!("student-{number}");
+        let batch = places
+            .iter()
+            .map(|place| school.redemption_at(place, &name));
+        let mut batch: Vec<_> = batch.collect();
+        batch.rotate_left(number % places.len());
+        let school = school.clone();
+        tokio::spawn(async move { school.outcomes(&batch).await })
+    });
+    for outcomes in futures::future::join_all(sent.collect::<Vec<_>>()).await {
+        assert_eq!(outcomes.unwrap(), [Outcome::Admitted; 5]);
     }
     school.assert_counts(20, 0).await;
 }
 
 async fn p8_a_request_filed_and_closed_in_one_batch_tells_both(database: &Database) {
     let school = School::on(database).await;
-    let answers = school
-        .admit_all(&[school.joining("eve"), school.redemption("eve")])
-        .await;
+    let batch = [school.joining("eve"), school.redemption("eve")];
+    let answers = school.admit_all(&batch).await;
     let filed = answers[0].as_ref().unwrap();
     assert_eq!(filed.outcome, Outcome::Queued);
     assert_eq!(filed.join_request.as_ref().unwrap().state, State::Closed);
     assert_eq!(answers[1].as_ref().unwrap().outcome, Outcome::Admitted);
-    assert_eq!(
-        school.event_types().await,
-        [
-            "join_request.created",
-            "join_request.closed",
-            "member.joined",
-            "member.joined"
-        ]
-    );
+    let (created, closed) = ("join_request.created", "join_request.closed");
+    let expected = [created, closed, "member.joined", "member.joined"];
+    assert_eq!(school.event_types().await, expected);
     school.assert_counts(1, 0).await;
 }

@@ -35,15 +35,10 @@ async fn two_schools(database: &Database) -> (School, Place) {
 
 async fn submit(school: &School, batch: &[AdmitRequest]) -> Vec<homeroom_kit::Result<Outcome>> {
     let left = Some(Duration::from_millis(400));
-    let answers = school
-        .admissions
-        .submit(batch.to_vec(), left)
-        .await
-        .unwrap();
-    answers
-        .into_iter()
-        .map(|answer| answer.map(|answer| answer.outcome))
-        .collect()
+    let answers = school.admissions.submit(batch.to_vec(), left).await;
+    let answers = answers.unwrap().into_iter();
+    let outcomes = answers.map(|answer| answer.map(|answer| answer.outcome));
+    outcomes.collect()
 }
 
 #[tokio::test]
@@ -74,8 +69,6 @@ async fn p6_a_busy_organization_holds_up_no_other() {
     holder.rollback().await;
     assert_eq!(school.admit(&waits).await.outcome, Outcome::Admitted);
     assert!(school.member(&elsewhere, "bob").await.is_some());
-    school.app.store.close().await;
-    database.end().await;
 }
 
 #[tokio::test]
@@ -102,8 +95,6 @@ async fn p6_a_fence_that_is_being_raised_holds_up_no_other_organization() {
         raising.commit("test").await.unwrap();
         assert_eq!(school.admit(&waits).await.outcome, Outcome::Admitted);
     }
-    school.app.store.close().await;
-    database.end().await;
 }
 
 #[tokio::test]
@@ -112,13 +103,9 @@ async fn more_redemptions_than_may_wait_are_refused() {
     let school = School::on(&database).await;
     let too_many = vec![school.redemption("eve"); WAITING_MAX + 1];
     let refused = school.admissions.submit(too_many, None).await;
-    assert_eq!(
-        reason(refused.map(|rows| rows.len())),
-        ErrorReason::Overloaded
-    );
+    let refused = refused.map(|rows| rows.len());
+    assert_eq!(reason(refused), ErrorReason::Overloaded);
     school.assert_counts(0, 0).await;
-    school.app.store.close().await;
-    database.end().await;
 }
 
 #[tokio::test]
@@ -141,8 +128,6 @@ async fn p11_a_row_that_the_database_refuses_spoils_no_other() {
         assert_eq!(answer.unwrap().outcome, Outcome::Admitted);
     }
     school.assert_counts(2, 0).await;
-    school.app.store.close().await;
-    database.end().await;
 }
 
 async fn p5_the_sweep_passes_over_an_organization_that_fails(database: &Database) {
@@ -154,23 +139,18 @@ async fn p5_the_sweep_passes_over_an_organization_that_fails(database: &Database
     assert_eq!(school.admit(&waits).await.outcome, Outcome::Queued);
     school.queue("eve").await;
     // Given a count that cannot be lowered
-    let mut repository = school.app.store.write().await.unwrap();
+    let save = async |seats: Seats| {
+        let mut repository = school.app.store.write().await.unwrap();
+        let saved = repository.save_seats(elsewhere.organization(), &seats);
+        saved.await.unwrap();
+        repository.commit("test").await.unwrap();
+    };
     let none = Seats::default();
-    repository
-        .save_seats(elsewhere.organization(), &none)
-        .await
-        .unwrap();
-    repository.commit("test").await.unwrap();
+    save(none).await;
     school.advance(chrono::TimeDelta::days(90));
     assert_eq!(school.app.expire_join_requests().await.unwrap(), 1);
     school.assert_counts(0, 0).await;
-    let mut repository = school.app.store.write().await.unwrap();
-    let one = Seats { waiting: 1, ..none };
-    repository
-        .save_seats(elsewhere.organization(), &one)
-        .await
-        .unwrap();
-    repository.commit("test").await.unwrap();
+    save(Seats { waiting: 1, ..none }).await;
     assert_eq!(school.app.expire_join_requests().await.unwrap(), 1);
 }
 
@@ -183,17 +163,16 @@ async fn p5_a_class_that_ends_closes_a_queue_of_any_length(database: &Database) 
     let answers = school.admit_all(&batch).await;
     let first = answers[0].as_ref().unwrap().join_request.clone().unwrap();
     let administrator = caller(ADMINISTRATOR);
-    let archive = school.app.write(&administrator, None, &(), |change| {
+    let archive = school.change(&administrator, |change| {
         Box::pin(async move {
-            classes::archive(change, class_name(), String::new()).await?;
-            Ok(())
+            let archived = classes::archive(change, class_name(), String::new());
+            archived.await.map(drop)
         })
     });
-    let () = archive.await.unwrap();
+    archive.await.unwrap();
     assert_eq!(school.request(&first.name()).await.state, State::Closed);
-    let closed = school.event_types().await;
-    let of_type = |name: &str| closed.iter().filter(|event| *event == name).count();
-    assert_eq!(of_type("join_request.closed"), count);
-    assert_eq!(closed.last().map(String::as_str), Some("class.archived"));
+    assert_eq!(school.count("join_request.closed").await, count);
+    let types = school.event_types().await;
+    assert_eq!(types.last().map(String::as_str), Some("class.archived"));
     school.assert_counts(0, 0).await;
 }

@@ -9,10 +9,10 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures::future::BoxFuture;
 use homeroom_api::{
     common::v1::ErrorReason,
     ids::UserId,
-    membership::v1 as api,
     names::{ClassName, JoinRequestName, Place, RedemptionName},
 };
 use homeroom_kit::{
@@ -26,7 +26,7 @@ use homeroom_kit::{
 };
 use homeroom_membership::{
     admission::{admit::AdmitRequest, lanes::Lanes, plan::Admission},
-    app::{App, decisions},
+    app::{App, Change, decisions},
     domain::{
         admission::{Attempt, Outcome, Route},
         class::{Class, ClassState},
@@ -37,6 +37,7 @@ use homeroom_membership::{
     },
     store,
 };
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::support::Database;
@@ -128,39 +129,31 @@ impl School {
         let now = self.now();
         let place = Place::parse(name).unwrap();
         let id = place.organization().clone();
+        let organization = Organization {
+            code_prefix: CodePrefix::derived(&id, 1),
+            display_name: "Hamilton High".to_owned(),
+            id,
+            seat_limit,
+            labels: std::collections::BTreeMap::new(),
+            revision: FIRST_REVISION,
+            create_time: now,
+            update_time: now,
+        };
+        let name = ClassName::parse(&format!("{name}/classes/bio-101")).unwrap();
+        let class = Class::new(name.clone(), user(OWNER), now);
+        let in_class = Place::Class(name);
+        let staff = [
+            member(&place, ADMINISTRATOR, Role::Admin, now),
+            member(&place, OWNER, Role::Teacher, now),
+            member(&place, CO_TEACHER, Role::Teacher, now),
+            member(&in_class, OWNER, Role::Owner, now),
+            member(&in_class, CO_TEACHER, Role::CoTeacher, now),
+        ];
         let mut repository = self.app.store.write().await.unwrap();
-        repository
-            .insert_organization(&Organization {
-                code_prefix: CodePrefix::derived(&id, 1),
-                display_name: "Hamilton High".to_owned(),
-                id,
-                seat_limit,
-                labels: std::collections::BTreeMap::new(),
-                revision: FIRST_REVISION,
-                create_time: now,
-                update_time: now,
-            })
-            .await
-            .unwrap();
-        let class = ClassName::parse(&format!("{name}/classes/bio-101")).unwrap();
-        repository
-            .insert_class(&Class {
-                display_name: "Biology".to_owned(),
-                ..Class::new(class.clone(), user(OWNER), now)
-            })
-            .await
-            .unwrap();
-        let class = Place::Class(class);
-        repository
-            .insert_members(&[
-                member(&place, ADMINISTRATOR, Role::Admin, now),
-                member(&place, OWNER, Role::Teacher, now),
-                member(&place, CO_TEACHER, Role::Teacher, now),
-                member(&class, OWNER, Role::Owner, now),
-                member(&class, CO_TEACHER, Role::CoTeacher, now),
-            ])
-            .await
-            .unwrap();
+        let founded = repository.insert_organization(&organization).await;
+        founded.unwrap();
+        repository.insert_class(&class).await.unwrap();
+        repository.insert_members(&staff).await.unwrap();
         repository.commit("test").await.unwrap();
     }
 
@@ -230,15 +223,25 @@ impl School {
     }
 
     pub async fn admit(&self, request: &AdmitRequest) -> Admission {
-        self.admit_all(std::slice::from_ref(request))
-            .await
-            .remove(0)
-            .unwrap()
+        let mut answers = self.admit_all(std::slice::from_ref(request)).await;
+        answers.remove(0).unwrap()
+    }
+
+    /// Admits in a task of its own.
+    pub fn admitting(self: &Arc<Self>, request: AdmitRequest) -> JoinHandle<Outcome> {
+        let school = Arc::clone(self);
+        tokio::spawn(async move { school.admit(&request).await.outcome })
     }
 
     pub async fn admit_all(&self, requests: &[AdmitRequest]) -> Vec<Result<Admission>> {
         let submitted = self.admissions.submit(requests.to_vec(), None);
         submitted.await.unwrap()
+    }
+
+    /// Admits in one batch. Returns the outcomes.
+    pub async fn outcomes(&self, requests: &[AdmitRequest]) -> Vec<Outcome> {
+        let answers = self.admit_all(requests).await.into_iter();
+        answers.map(|answer| answer.unwrap().outcome).collect()
     }
 
     /// Files a request of this person by the join URL.
@@ -248,48 +251,44 @@ impl School {
         answer.join_request.unwrap()
     }
 
-    pub async fn approve(&self, by: &str, name: &JoinRequestName) -> Result<api::Member> {
-        let name = name.clone();
-        let message = api::ApproveJoinRequestRequest::default();
-        self.app
-            .write(&caller(by), None, &message, move |change| {
-                Box::pin(async move {
-                    let member = decisions::approve(change, name, "welcome".to_owned())
-                        .await?
-                        .member;
-                    Ok(api::Member {
-                        name: member.name().to_string(),
-                        ..api::Member::default()
-                    })
-                })
+    /// Makes a change as the service does for a caller.
+    pub async fn change<UseCase>(&self, by: &Caller, use_case: UseCase) -> Result<()>
+    where
+        UseCase: for<'change> FnOnce(&'change mut Change) -> BoxFuture<'change, Result<()>>
+            + Send
+            + 'static,
+    {
+        self.app.write(by, None, &(), use_case).await
+    }
+
+    pub async fn approve(&self, by: &str, name: &JoinRequestName) -> Result<()> {
+        let (by, name) = (caller(by), name.clone());
+        let approve = self.change(&by, |change| {
+            Box::pin(async move {
+                let approved = decisions::approve(change, name, "welcome".to_owned());
+                approved.await.map(drop)
             })
-            .await
+        });
+        approve.await
     }
 
     pub async fn deny(&self, by: &str, name: &JoinRequestName) -> Result<()> {
-        let name = name.clone();
-        let message = api::DenyJoinRequestRequest::default();
-        self.app
-            .write(&caller(by), None, &message, move |change| {
-                Box::pin(async move {
-                    decisions::deny(change, name, "not you".to_owned()).await?;
-                    Ok(())
-                })
+        let (by, name) = (caller(by), name.clone());
+        let deny = self.change(&by, |change| {
+            Box::pin(async move {
+                let denied = decisions::deny(change, name, "not you".to_owned());
+                denied.await.map(drop)
             })
-            .await
+        });
+        deny.await
     }
 
     pub async fn withdraw(&self, by: &str, name: &JoinRequestName) -> Result<()> {
-        let name = name.clone();
-        let message = api::WithdrawJoinRequestRequest::default();
-        self.app
-            .write(&caller(by), None, &message, move |change| {
-                Box::pin(async move {
-                    decisions::withdraw(change, name, ()).await?;
-                    Ok(())
-                })
-            })
-            .await
+        let (by, name) = (caller(by), name.clone());
+        let withdraw = self.change(&by, |change| {
+            Box::pin(async move { decisions::withdraw(change, name, ()).await.map(drop) })
+        });
+        withdraw.await
     }
 
     pub async fn member(&self, place: &Place, id: &str) -> Option<Member> {
@@ -299,10 +298,9 @@ impl School {
 
     /// Returns the stored request, as it is now.
     pub async fn request(&self, name: &JoinRequestName) -> JoinRequest {
-        self.app
-            .get_join_request(&caller(ADMINISTRATOR), name.clone())
-            .await
-            .unwrap()
+        let by = caller(ADMINISTRATOR);
+        let found = self.app.get_join_request(&by, name.clone()).await;
+        found.unwrap()
     }
 
     pub async fn seats(&self) -> Seats {
@@ -313,25 +311,18 @@ impl School {
 
     /// Removes the person as staff do, from the class or, with the class, from the organization.
     pub async fn remove(&self, place: &Place, id: &str) {
+        let (id, organization) = (user(id), place.organization());
         let mut repository = self.app.store.write().await.unwrap();
-        let mut seats = repository
-            .lock_organization(place.organization())
-            .await
-            .unwrap()
-            .unwrap();
-        repository.delete_member(&class(), &user(id)).await.unwrap();
+        let seats = repository.lock_organization(organization).await.unwrap();
+        let mut seats = seats.unwrap();
+        repository.delete_member(&class(), &id).await.unwrap();
         if place.class().is_none() {
-            repository.delete_member(place, &user(id)).await.unwrap();
+            repository.delete_member(place, &id).await.unwrap();
             seats = seats.free();
         }
-        repository
-            .record_removal(place, &user(id), self.now())
-            .await
-            .unwrap();
-        repository
-            .save_seats(place.organization(), &seats)
-            .await
-            .unwrap();
+        let removed = repository.record_removal(place, &id, self.now()).await;
+        removed.unwrap();
+        repository.save_seats(organization, &seats).await.unwrap();
         repository.commit("test").await.unwrap();
     }
 
@@ -350,11 +341,8 @@ impl School {
     }
 
     pub async fn event_types(&self) -> Vec<String> {
-        self.events()
-            .await
-            .into_iter()
-            .map(|event| event.event_type)
-            .collect()
+        let events = self.events().await.into_iter();
+        events.map(|event| event.event_type).collect()
     }
 
     /// Returns the one event of this type.
@@ -363,6 +351,23 @@ impl School {
         events.retain(|event| event.event_type == event_type);
         assert_eq!(events.len(), 1, "{event_type}");
         events.remove(0)
+    }
+
+    /// Returns how often an event of this type happened.
+    pub async fn count(&self, event_type: &str) -> usize {
+        let types = self.event_types().await;
+        types.iter().filter(|found| *found == event_type).count()
+    }
+
+    /// Checks the one event of the end of a request. Returns it.
+    pub async fn assert_ended(&self, request: &JoinRequest, state: &str) -> Event {
+        let event_type = format!("join_request.{}", state.to_lowercase());
+        let event = self.event(&event_type).await;
+        assert_eq!(event.subject, request.name().to_string());
+        assert_eq!(event.data["redemption"], request.redemption);
+        assert_eq!(event.data["invitation"], request.invitation);
+        assert_eq!(event.data["state"], state);
+        event
     }
 
     /// Checks I1 and the counter of waiting requests.

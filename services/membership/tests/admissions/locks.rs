@@ -17,7 +17,6 @@ use homeroom_membership::{
 use crate::{
     harness::{CO_TEACHER, School, caller, class, organization, reason},
     support::Database,
-    waiting::until_sessions_wait,
 };
 
 /// Opens a store whose sessions do not wait for locks.
@@ -49,21 +48,15 @@ async fn p6_an_admission_shares_its_fence_before_it_locks_its_organization() {
     let mut raising = school.app.store.write().await.unwrap();
     let raised = raising.raise_fence(&redemption.invitation, 1, school.now());
     assert_eq!(raised.await.unwrap(), 1);
-    let admitting = {
-        let (school, redemption) = (school.clone(), redemption.clone());
-        tokio::spawn(async move { school.admit(&redemption).await.outcome })
-    };
+    let admitting = school.admitting(redemption);
     // When an admission waits for it, then it holds nothing else.
-    until_sessions_wait(&database, 1).await;
+    database.until_a_session_waits().await;
     let others = impatient(&database).await;
     assert!(is_free(&others, organization().organization()).await);
     // And it is decided by the fence that it waited for.
     raising.commit("test").await.unwrap();
     assert_eq!(admitting.await.unwrap(), Outcome::StaleEpoch);
     school.assert_counts(0, 0).await;
-    others.close().await;
-    school.app.store.close().await;
-    database.end().await;
 }
 
 #[tokio::test]
@@ -81,21 +74,19 @@ async fn p6_who_may_not_change_an_organization_does_not_wait_for_its_lock() {
     ] {
         let id = OrganizationName(id.clone());
         let caller = caller(user);
-        let rename = school.app.write(&caller, None, &(), |change| {
+        let rename = school.change(&caller, |change| {
             Box::pin(async move {
                 let fields = OrganizationFields {
                     display_name: Patch::Set("Mine".to_owned()),
                     ..OrganizationFields::default()
                 };
-                organizations::update(change, id, (fields, None, String::new())).await?;
-                Ok(())
+                let renamed = organizations::update(change, id, (fields, None, String::new()));
+                renamed.await.map(drop)
             })
         });
-        assert_eq!(reason::<()>(rename.await), refusal, "{user}");
+        assert_eq!(reason(rename.await), refusal, "{user}");
     }
     holder.rollback().await;
-    school.app.store.close().await;
-    database.end().await;
 }
 
 #[tokio::test]
@@ -117,16 +108,13 @@ async fn p6_organizations_are_locked_in_the_order_of_their_ids() {
         let mut session = store.write().await.unwrap();
         session.lock_organizations(&wanted).await.unwrap();
     });
-    until_sessions_wait(&database, 1).await;
+    database.until_a_session_waits().await;
     // Then the first is locked while the third is not.
     let others = impatient(&database).await;
     assert!(!is_free(&others, &ids[0]).await);
     assert!(is_free(&others, &ids[2]).await);
     holder.rollback().await;
     locking.await.unwrap();
-    others.close().await;
-    school.app.store.close().await;
-    database.end().await;
 }
 
 #[tokio::test]
@@ -153,7 +141,7 @@ async fn p6_fences_are_shared_in_the_order_of_their_names() {
         assert_eq!(locked.await.unwrap().fences, wanted);
         session.facts(&[waited_for.wanted()]).await.unwrap().fences
     });
-    until_sessions_wait(&database, 1).await;
+    database.until_a_session_waits().await;
     // Then the first cannot be raised while the third can.
     let others = impatient(&database).await;
     for (name, free) in [(&names[0], false), (&names[2], true)] {
@@ -165,9 +153,6 @@ async fn p6_fences_are_shared_in_the_order_of_their_names() {
     // And the value after the wait is read, not the one before.
     raising.commit("test").await.unwrap();
     assert_eq!(sharing.await.unwrap()[&names[1]], 1);
-    others.close().await;
-    school.app.store.close().await;
-    database.end().await;
 }
 
 #[tokio::test]
@@ -194,54 +179,30 @@ async fn p11_an_admission_whose_key_is_taken_meanwhile_undoes_itself_and_gives_t
     };
     rival.save(&effects).await.unwrap();
     // When the redemption is admitted beside it
-    let admitting = {
-        let (school, redemption) = (school.clone(), redemption.clone());
-        tokio::spawn(async move { school.admit(&redemption).await })
-    };
-    until_sessions_wait(&database, 1).await;
+    let admitting = school.admitting(redemption);
+    database.until_a_session_waits().await;
     rival.commit("test").await.unwrap();
     // Then it returns the answer that was there first, and none of its own changes are kept.
-    assert_eq!(admitting.await.unwrap().outcome, Outcome::AlreadyMember);
+    assert_eq!(admitting.await.unwrap(), Outcome::AlreadyMember);
     assert!(school.member(&organization(), "eve").await.is_none());
     assert!(school.member(&class(), "eve").await.is_none());
     assert_eq!(school.events().await, []);
     school.assert_counts(0, 0).await;
-    school.app.store.close().await;
-    database.end().await;
 }
 
 #[tokio::test]
 async fn p6_a_transaction_that_writes_is_read_committed_whatever_the_database_prefers() {
     let database = Database::postgres().await;
-    let pools = connect_postgres(&database.url, Options::default())
-        .await
-        .unwrap();
-    sqlx::raw_sql(
-        "DO $$ BEGIN EXECUTE format( \
-         'ALTER DATABASE %I SET default_transaction_isolation = serializable', \
-         current_database()); END $$",
-    )
-    .execute(pools.pool())
-    .await
-    .unwrap();
-    pools.close().await;
     // Connections made from now on default to another isolation level.
-    let pools = connect_postgres(&database.url, Options::default())
-        .await
-        .unwrap();
+    let prefer = "DO $$ BEGIN EXECUTE format( \
+         'ALTER DATABASE %I SET default_transaction_isolation = serializable', \
+         current_database()); END $$";
+    database.run(prefer).await;
     let level = "SHOW transaction_isolation";
-    let preferred: String = sqlx::query_scalar(level)
-        .fetch_one(pools.pool())
-        .await
-        .unwrap();
-    assert_eq!(preferred, "serializable");
+    assert_eq!(database.select::<String>(level).await, ["serializable"]);
+    let pools = connect_postgres(&database.url, Options::default()).await;
+    let pools = pools.unwrap();
     let mut session = pools.write().await.unwrap();
-    let written: String = sqlx::query_scalar(level)
-        .fetch_one(session.connection())
-        .await
-        .unwrap();
-    assert_eq!(written, "read committed");
-    drop(session);
-    pools.close().await;
-    database.end().await;
+    let written = sqlx::query_scalar::<_, String>(level).fetch_one(session.connection());
+    assert_eq!(written.await.unwrap(), "read committed");
 }

@@ -5,6 +5,7 @@
     clippy::unwrap_used,
     unreachable_pub,
     clippy::indexing_slicing,
+    clippy::panic,
     reason = "these are tests: what they panic on is their failure"
 )]
 
@@ -25,4 +26,3 @@ mod races;
 #[path = "../support/mod.rs"]
 mod support;
 mod told;
-mod waiting;

@@ -1,9 +1,8 @@
 //! The rows that PostgreSQL reads for admissions in a database of a million rows, by its own counters, whatever the
 //! statements are, with plans made for the values and with generic plans.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
-use homeroom_kit::database::Url;
 use homeroom_membership::admission::admit::AdmitRequest;
 use sqlx::{Connection as _, PgConnection};
 
@@ -11,9 +10,6 @@ use crate::{
     harness::{School, organization},
     support::Database,
 };
-
-/// The longest time that a test waits for an expected condition, in seconds.
-const SECONDS_MAX: u64 = 20;
 
 /// A large school beside the one of the tests, and schools of every size, a million rows in all.
 const SEED: &str = "
@@ -81,14 +77,10 @@ const BATCHES: usize = 8;
 #[tokio::test]
 async fn admissions_read_what_they_are_asked_for_of_a_million_rows() {
     let database = Database::postgres().await;
-    let Url::Postgres(url) = database.url.clone() else {
-        panic!("this is about PostgreSQL");
-    };
     let school = School::on(&database).await;
-    let mut connection = PgConnection::connect(&url).await.unwrap();
-    sqlx::raw_sql(SEED).execute(&mut connection).await.unwrap();
+    database.run(SEED).await;
     school.app.store.close().await;
-    let before = reads(&mut connection).await;
+    let before = reads(&database).await;
     let school = School::open(&database, 0).await;
     // When people are admitted, queued and refused, one by one and together, and answered again
     for number in 0..BATCHES {
@@ -106,7 +98,7 @@ async fn admissions_read_what_they_are_asked_for_of_a_million_rows() {
     school.app.store.close().await;
     let count = 2 * BATCHES * (BATCH + 1);
     // Then every table was read by its keys, in proportion to the number of redemptions.
-    let after = reads(&mut connection).await;
+    let after = reads(&database).await;
     for table in GROWING {
         let scans = after[*table].scans - before[*table].scans;
         assert_eq!(scans, 0, "{table} was read from end to end");
@@ -117,8 +109,6 @@ async fn admissions_read_what_they_are_asked_for_of_a_million_rows() {
             "{rows} rows of {table} for {count} redemptions"
         );
     }
-    connection.close().await.unwrap();
-    database.end().await;
 }
 
 /// Returns one redemption of each kind in turn: into the queue, to the organization, of a member, to the class.
@@ -137,37 +127,18 @@ struct Reads {
     rows: i64,
 }
 
-/// Returns how the tables were read so far, once every other session has reported its counters.
-async fn reads(connection: &mut PgConnection) -> BTreeMap<String, Reads> {
-    let others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
-        AND backend_type = 'client backend' AND pid <> pg_backend_pid()";
-    let gone = async {
-        loop {
-            let count: i64 = sqlx::query_scalar(others)
-                .fetch_one(&mut *connection)
-                .await
-                .unwrap();
-            if count == 0 {
-                return;
-            }
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(SECONDS_MAX), gone)
+/// Returns how the tables were read so far, once every session has reported its counters.
+async fn reads(database: &Database) -> BTreeMap<String, Reads> {
+    database.until_no_session_is_left().await;
+    let mut connection = PgConnection::connect(database.postgres_url())
         .await
         .unwrap();
-    sqlx::raw_sql("SELECT pg_stat_force_next_flush(); SELECT pg_stat_clear_snapshot()")
-        .execute(&mut *connection)
-        .await
-        .unwrap();
-    let rows: Vec<(String, i64, i64)> = sqlx::query_as(
+    let reads = sqlx::query_as(
         "SELECT t.relname::text, t.seq_scan, (t.seq_tup_read + sum(i.idx_tup_read))::bigint \
          FROM pg_stat_user_tables t JOIN pg_stat_user_indexes i USING (relid) \
          GROUP BY t.relid, t.relname, t.seq_scan, t.seq_tup_read",
-    )
-    .fetch_all(connection)
-    .await
-    .unwrap();
+    );
+    let rows: Vec<(String, i64, i64)> = reads.fetch_all(&mut connection).await.unwrap();
     let read = |(table, scans, rows)| (table, Reads { scans, rows });
     rows.into_iter().map(read).collect()
 }

@@ -6,17 +6,15 @@ use homeroom_api::{
     common::v1::ErrorReason,
     names::{JoinRequestName, MemberName, Place},
 };
-use homeroom_kit::{Result, database::Url};
+use homeroom_kit::Result;
 use homeroom_membership::{
     app::{class_members, organization_members},
     domain::{admission::Outcome, join_request::State},
 };
-use sqlx::{Connection as _, PgConnection};
 
 use crate::{
     harness::{ADMINISTRATOR, OWNER, School, caller, class, organization, reason, user},
     support::{Database, on_both_engines},
-    waiting::until_sessions_wait,
 };
 
 on_both_engines!(
@@ -30,7 +28,7 @@ async fn remove(school: &School, place: &Place, id: &str) -> Result<()> {
         user: user(id),
     };
     let by = caller(ADMINISTRATOR);
-    let removal = school.app.write(&by, None, &(), move |change| {
+    let removal = school.change(&by, |change| {
         Box::pin(async move {
             match &name.place {
                 Place::Organization(_) => {
@@ -51,11 +49,7 @@ async fn p6_a_member_removed_by_twenty_at_once_is_removed_once(database: &Databa
     // When half of them remove her from the class and half from the organization
     let removals = (0..20).map(|number| {
         let school = school.clone();
-        let place = if number % 2 == 0 {
-            class()
-        } else {
-            organization()
-        };
+        let place = [class(), organization()][number % 2].clone();
         tokio::spawn(async move {
             let removed = remove(&school, &place, "eve").await;
             (place, removed)
@@ -73,9 +67,8 @@ async fn p6_a_member_removed_by_twenty_at_once_is_removed_once(database: &Databa
     assert_eq!(of(&organization()), 1);
     assert!(of(&class()) <= 1);
     school.assert_counts(1, 0).await;
-    let left = school.event_types().await;
-    let left = left.iter().filter(|event| *event == "member.removed");
-    assert_eq!(left.count(), 2, "of the organization and of the class");
+    let left = school.count("member.removed").await;
+    assert_eq!(left, 2, "of the organization and of the class");
 }
 
 /// A step of the race, with its allowed outcomes.
@@ -121,7 +114,7 @@ async fn p6_removals_approvals_and_admissions_that_race_oversell_no_seat(databas
                     }
                 },
                 Step::Approve(name) => match school.approve(OWNER, &name).await {
-                    Ok(_) => 1,
+                    Ok(()) => 1,
                     refused => {
                         let expected = [ErrorReason::NoSeats, ErrorReason::AlreadyDecided];
                         assert!(expected.contains(&reason(refused)));
@@ -161,37 +154,21 @@ async fn single_redemptions_of_one_organization_share_transactions() {
     school.make_fence().await;
     // Given an organization whose lock somebody holds
     let mut holder = school.app.store.write().await.unwrap();
-    let held = holder
-        .lock_organization(organization().organization())
-        .await;
+    let organization = organization();
+    let held = holder.lock_organization(organization.organization()).await;
     assert!(held.unwrap().is_some());
     // When many redemptions arrive for it, each in its own call
-    let calls: Vec<_> = (0..COME_TOGETHER)
-        .map(|number| {
-            let school = Arc::clone(&school);
-            tokio::spawn(async move {
-                school
-                    .admit(&school.redemption(&format!("student-{number}")))
-                    .await
-            })
-        })
+    let calls = (0..COME_TOGETHER).map(|number| school.redemption(&format!("student-{number}")));
+    let calls: Vec<_> = calls
+        .map(|redemption| school.admitting(redemption))
         .collect();
-    until_sessions_wait(&database, 1).await;
+    database.until_a_session_waits().await;
     holder.rollback().await;
     for call in calls {
-        assert_eq!(call.await.unwrap().outcome, Outcome::Admitted);
+        assert_eq!(call.await.unwrap(), Outcome::Admitted);
     }
     // Then all but the first are in one transaction.
-    let Url::Postgres(url) = &database.url else {
-        unreachable!("this is about PostgreSQL");
-    };
-    let mut connection = PgConnection::connect(url).await.unwrap();
-    let transactions: i64 = sqlx::query_scalar("SELECT count(DISTINCT xmin::text) FROM admissions")
-        .fetch_one(&mut connection)
-        .await
-        .unwrap();
-    assert!(transactions <= 2, "{transactions} transactions");
-    connection.close().await.unwrap();
-    school.app.store.close().await;
-    database.end().await;
+    let transactions = "SELECT DISTINCT xmin::text FROM admissions";
+    let transactions = database.select::<String>(transactions).await;
+    assert!(transactions.len() <= 2, "{transactions:?}");
 }

@@ -6,7 +6,7 @@ use homeroom_membership::{
 };
 
 use crate::{
-    samples::{class, class_name, hamilton, now, open, organization_id, user},
+    samples::{BIO, class, class_name, now, organization_id, user, write_to_hamilton},
     support::{Database, on_both_engines},
 };
 
@@ -15,17 +15,11 @@ on_both_engines!(
     a_class_id_is_taken_once_and_stays_taken,
 );
 
-const BIO: &str = "organizations/hamilton/classes/bio";
-
 async fn a_class_is_read_as_it_was_stored(database: &Database) {
-    let store = open(database).await;
-    let mut session = store.write().await.unwrap();
-    hamilton(&mut session).await;
+    let (_store, mut session) = write_to_hamilton(database).await;
     let name = class_name(BIO);
-    assert_eq!(
-        session.class(&name).await.unwrap(),
-        Some(class(BIO, "tess"))
-    );
+    let found = session.class(&name).await.unwrap();
+    assert_eq!(found, Some(class(BIO, "tess")));
     let changed = Class {
         display_name: "Biology 102".to_owned(),
         owner: user("ada"),
@@ -58,9 +52,7 @@ async fn a_class_is_read_as_it_was_stored(database: &Database) {
 }
 
 async fn a_class_id_is_taken_once_and_stays_taken(database: &Database) {
-    let store = open(database).await;
-    let mut session = store.write().await.unwrap();
-    hamilton(&mut session).await;
+    let (_store, mut session) = write_to_hamilton(database).await;
     for _ in 0..2 {
         let again = session.insert_class(&class(BIO, "ada")).await.unwrap();
         assert_eq!(again, InsertOutcome::IdTaken);

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use homeroom_kit::{
-    database::{Options, Url, connect_postgres},
+    database::{Options, connect_postgres},
     outbox::Scope,
 };
 use homeroom_membership::store;
-use sqlx::{Connection as _, Executor as _, PgConnection};
 
 use crate::support::Database;
 
@@ -29,19 +28,13 @@ async fn a_connection_that_the_server_ended_a_moment_ago_is_replaced() {
     }
 
     // when the server ends each,
-    let Url::Postgres(url) = &database.url else {
-        unreachable!()
-    };
-    let mut other = PgConnection::connect(url).await.unwrap();
     let end = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity \
                WHERE datname = current_database() AND pid <> pg_backend_pid()";
-    other.execute(end).await.unwrap();
+    database.run(end).await;
 
     // then a writer gets another one at once.
     let session = pools.write().await.unwrap();
     session.commit("membership", "test").await.unwrap();
-    pools.close().await;
-    database.end().await;
 }
 
 #[tokio::test]
@@ -65,7 +58,6 @@ async fn after_a_burst_the_database_is_as_ready_as_before() {
         // then readiness finds one of them, and everything can be closed.
         store.check_ready().await.unwrap();
         store.close().await;
-        database.end().await;
     }
 }
 
@@ -81,6 +73,4 @@ async fn a_transaction_in_which_a_statement_failed_is_not_committed() {
         .await;
     assert!(failed.is_err());
     assert!(session.commit("membership", "test").await.is_err());
-    pools.close().await;
-    database.end().await;
 }

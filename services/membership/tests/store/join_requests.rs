@@ -13,7 +13,7 @@ use homeroom_membership::{
 use uuid::Uuid;
 
 use crate::{
-    samples::{hamilton, member, now, open, organization_id, place, user},
+    samples::{BIO, HAMILTON, member, now, organization_id, place, user, write_to_hamilton},
     support::{Database, on_both_engines},
 };
 
@@ -21,9 +21,6 @@ on_both_engines!(
     p2_a_second_open_request_of_a_person_for_a_place_is_not_stored,
     p11_an_answer_that_meets_another_undoes_all_that_came_with_it,
 );
-
-const HAMILTON: &str = "organizations/hamilton";
-const BIO: &str = "organizations/hamilton/classes/bio";
 
 fn request(name: &str, who: &str, id: u128, state: State) -> JoinRequest {
     JoinRequest {
@@ -45,9 +42,7 @@ fn request(name: &str, who: &str, id: u128, state: State) -> JoinRequest {
 }
 
 async fn p2_a_second_open_request_of_a_person_for_a_place_is_not_stored(database: &Database) {
-    let store = open(database).await;
-    let mut session = store.write().await.unwrap();
-    hamilton(&mut session).await;
+    let (store, session) = write_to_hamilton(database).await;
     session.commit("test").await.unwrap();
     let file = async |filed: Vec<JoinRequest>| {
         let mut session = store.write().await.unwrap();
@@ -58,9 +53,8 @@ async fn p2_a_second_open_request_of_a_person_for_a_place_is_not_stored(database
         session.save(&effects).await?;
         session.commit("test").await
     };
-    file(vec![request(BIO, "sam", 1, State::Pending)])
-        .await
-        .unwrap();
+    let first = request(BIO, "sam", 1, State::Pending);
+    file(vec![first]).await.unwrap();
     // A second one of hers, alone or in one statement with others', is a conflict.
     for others in [vec![], vec![request(BIO, "sue", 2, State::Pending)]] {
         let mut filed = others;
@@ -69,20 +63,17 @@ async fn p2_a_second_open_request_of_a_person_for_a_place_is_not_stored(database
         assert!(matches!(refused, Error::Conflict(_)), "{refused}");
     }
     // Another person's request, one at another place, and one of hers that has ended are no conflict.
-    file(vec![
+    let others = vec![
         request(BIO, "sue", 4, State::Pending),
         request(HAMILTON, "sam", 5, State::Pending),
         request(BIO, "sam", 6, State::Denied),
         request(BIO, "sam", 7, State::Denied),
-    ])
-    .await
-    .unwrap();
+    ];
+    file(others).await.unwrap();
 }
 
 async fn p11_an_answer_that_meets_another_undoes_all_that_came_with_it(database: &Database) {
-    let store = open(database).await;
-    let mut session = store.write().await.unwrap();
-    hamilton(&mut session).await;
+    let (store, session) = write_to_hamilton(database).await;
     session.commit("test").await.unwrap();
     let id = organization_id("hamilton");
     let answer = |number: u128, who: &str| StoredAdmission {
@@ -95,18 +86,15 @@ async fn p11_an_answer_that_meets_another_undoes_all_that_came_with_it(database:
         join_request: None,
         create_time: now(),
     };
+    let one_of_each = SeatChange {
+        used: 1,
+        waiting: 1,
+    };
     let effects = |numbers: &[u128], who: &str| Effects {
         members: vec![member(HAMILTON, who, Role::Student)],
         filed: vec![request(BIO, who, numbers[0], State::Pending)],
         admissions: numbers.iter().map(|number| answer(*number, who)).collect(),
-        seats: [(
-            id.clone(),
-            SeatChange {
-                used: 1,
-                waiting: 1,
-            },
-        )]
-        .into(),
+        seats: [(id.clone(), one_of_each)].into(),
         ..Effects::default()
     };
     let mut session = store.write().await.unwrap();

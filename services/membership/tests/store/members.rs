@@ -13,14 +13,16 @@ use homeroom_membership::{
     store::{Effects, PersonAt, Repository, Wanted},
 };
 
-use sqlx::{
-    Connection as _, Executor as _, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions,
-};
-
 use crate::{
-    samples::{hamilton, member, now, open, organization_id, place, user},
+    samples::{
+        BIO, HAMILTON, class_name, hamilton, member, now, open, organization, organization_id,
+        place, user, write, write_to_hamilton,
+    },
     support::{Database, on_both_engines},
 };
+
+/// A class that nobody is in.
+const EMPTY: &str = "organizations/hamilton/classes/empty";
 
 on_both_engines!(
     a_class_member_shows_what_the_organization_keeps,
@@ -33,29 +35,19 @@ on_both_engines!(
     u14_whatever_staff_may_have_set_before_the_upgrade_stays,
 );
 
-const HAMILTON: &str = "organizations/hamilton";
-const BIO: &str = "organizations/hamilton/classes/bio";
-
 async fn a_class_member_shows_what_the_organization_keeps(database: &Database) {
-    let store = open(database).await;
-    let mut session = store.write().await.unwrap();
-    hamilton(&mut session).await;
+    let (_store, mut session) = write_to_hamilton(database).await;
     let sam = member(HAMILTON, "sam", Role::Student);
     let in_class = Member {
         particulars: Particulars::default(),
         ..member(BIO, "sam", Role::CoTeacher)
     };
-    session
-        .insert_members(&[sam.clone(), in_class.clone()])
-        .await
-        .unwrap();
+    let both = [sam.clone(), in_class.clone()];
+    session.insert_members(&both).await.unwrap();
     let found = session.member(&place(HAMILTON), &sam.user).await.unwrap();
     assert_eq!(found, Some(sam.clone()));
-    let found = session
-        .member(&place(BIO), &sam.user)
-        .await
-        .unwrap()
-        .unwrap();
+    let found = session.member(&place(BIO), &sam.user).await.unwrap();
+    let found = found.unwrap();
     assert_eq!(found.particulars, sam.particulars);
     assert_eq!((found.role, found.revision), (Role::CoTeacher, 2));
     assert_eq!(found.provenance, in_class.provenance);
@@ -70,31 +62,22 @@ async fn a_class_member_shows_what_the_organization_keeps(database: &Database) {
         ..sam
     };
     session.save_member(&renamed).await.unwrap();
-    session
-        .save_member(&Member {
-            role: Role::Student,
-            ..in_class
-        })
-        .await
-        .unwrap();
-    let found = session
-        .member(&place(BIO), &user("sam"))
-        .await
-        .unwrap()
-        .unwrap();
+    let demoted = Member {
+        role: Role::Student,
+        ..in_class
+    };
+    session.save_member(&demoted).await.unwrap();
+    let sam = user("sam");
+    let found = session.member(&place(BIO), &sam).await.unwrap();
+    let found = found.unwrap();
     assert_eq!(found.particulars, renamed.particulars);
     assert_eq!((found.role, found.revision), (Role::Student, 4));
-    let classes = session
-        .class_memberships(&organization_id("hamilton"), &user("sam"))
-        .await
-        .unwrap();
-    assert_eq!(classes, [found]);
+    let hamilton = organization_id("hamilton");
+    let classes = session.class_memberships(&hamilton, &sam);
+    assert_eq!(classes.await.unwrap(), [found]);
     for name in [BIO, HAMILTON] {
-        session
-            .delete_member(&place(name), &user("sam"))
-            .await
-            .unwrap();
-        let gone = session.member(&place(name), &user("sam")).await.unwrap();
+        session.delete_member(&place(name), &sam).await.unwrap();
+        let gone = session.member(&place(name), &sam).await.unwrap();
         assert_eq!(gone, None);
     }
 }
@@ -109,19 +92,14 @@ async fn i2_a_class_member_is_an_organization_member_and_each_only_once(database
     ] {
         let mut session = store.write().await.unwrap();
         hamilton(&mut session).await;
-        assert_eq!(
-            session.insert_members(&rows).await.is_err(),
-            refused,
-            "{rows:?}"
-        );
+        let inserted = session.insert_members(&rows).await;
+        assert_eq!(inserted.is_err(), refused, "{rows:?}");
         session.rollback().await;
     }
 }
 
 async fn a_standing_tells_place_and_roles(database: &Database) {
-    let store = open(database).await;
-    let mut session = store.write().await.unwrap();
-    hamilton(&mut session).await;
+    let (_store, mut session) = write_to_hamilton(database).await;
     let organization = Standing {
         organization_display_name: "The hamilton school".to_owned(),
         code_prefix: "HAMILTON".to_owned(),
@@ -147,11 +125,7 @@ async fn a_standing_tells_place_and_roles(database: &Database) {
         (HAMILTON, "tess", Some(organization.clone())),
         (BIO, "tess", Some(class)),
         (BIO, "eve", Some(stranger)),
-        (
-            "organizations/hamilton/classes/none",
-            "tess",
-            Some(organization),
-        ),
+        (EMPTY, "tess", Some(organization)),
         ("organizations/nowhere", "tess", None),
         ("organizations/nowhere/classes/bio", "tess", None),
     ] {
@@ -159,59 +133,39 @@ async fn a_standing_tells_place_and_roles(database: &Database) {
         assert_eq!(found, expected, "{who} in {name}");
     }
     session.delete_members(&place(BIO)).await.unwrap();
-    let bio = crate::samples::class_name(BIO);
+    let bio = class_name(BIO);
     session.delete_class(&bio, now()).await.unwrap();
     let found = session.standing(&place(BIO), &user("tess")).await.unwrap();
     assert_eq!(found.unwrap().class, None);
 }
 
 async fn memberships_are_listed_organization_first(database: &Database) {
-    let store = open(database).await;
-    let mut session = store.write().await.unwrap();
-    hamilton(&mut session).await;
-    let other = crate::samples::organization("adams", "ADAMS");
-    session.insert_organization(&other).await.unwrap();
-    session
-        .insert_members(&[member("organizations/adams", "tess", Role::Student)])
-        .await
-        .unwrap();
-    let whole = session
-        .list_memberships(&user("tess"), None, 10)
-        .await
-        .unwrap();
-    let places: Vec<String> = whole.iter().map(|found| found.place.to_string()).collect();
-    assert_eq!(places, ["organizations/adams", HAMILTON, BIO]);
-    let mut one_by_one = Vec::new();
-    while let [next] = session
-        .list_memberships(
-            &user("tess"),
-            one_by_one.last().map(|last: &Member| &last.place),
-            1,
-        )
-        .await
-        .unwrap()
-        .as_slice()
-    {
-        one_by_one.push(next.clone());
+    let (_store, mut session) = write_to_hamilton(database).await;
+    let adams = organization("adams", "ADAMS");
+    session.insert_organization(&adams).await.unwrap();
+    let there = [member("organizations/adams", "tess", Role::Student)];
+    session.insert_members(&there).await.unwrap();
+    let (tess, mut after) = (user("tess"), None);
+    for expected in ["organizations/adams", HAMILTON, BIO] {
+        let next = session.list_memberships(&tess, after.as_ref(), 1);
+        let [next] = next.await.unwrap().try_into().unwrap();
+        assert_eq!(next.place, place(expected));
+        after = Some(next.place);
     }
-    assert_eq!(one_by_one, whole);
+    let whole = session.list_memberships(&tess, None, 10).await;
+    assert_eq!(whole.unwrap().len(), 3);
 }
 
 async fn c6_staff_are_the_owner_and_the_co_teachers_or_the_administrators(database: &Database) {
-    let store = open(database).await;
-    let mut session = store.write().await.unwrap();
-    hamilton(&mut session).await;
-    session
-        .insert_members(&[
-            member(HAMILTON, "cora", Role::Teacher),
-            member(BIO, "cora", Role::CoTeacher),
-            member(HAMILTON, "sam", Role::Student),
-            member(BIO, "sam", Role::Student),
-        ])
-        .await
-        .unwrap();
-    let nowhere = place("organizations/hamilton/classes/empty");
-    let places = BTreeSet::from([place(BIO), place(HAMILTON), nowhere]);
+    let (_store, mut session) = write_to_hamilton(database).await;
+    let members = [
+        member(HAMILTON, "cora", Role::Teacher),
+        member(BIO, "cora", Role::CoTeacher),
+        member(HAMILTON, "sam", Role::Student),
+        member(BIO, "sam", Role::Student),
+    ];
+    session.insert_members(&members).await.unwrap();
+    let places = BTreeSet::from([BIO, HAMILTON, EMPTY].map(place));
     let staff = session.staff(&places).await.unwrap();
     let expected = BTreeMap::from([
         (place(BIO), vec![user("tess"), user("cora")]),
@@ -223,31 +177,20 @@ async fn c6_staff_are_the_owner_and_the_co_teachers_or_the_administrators(databa
 }
 
 async fn deleting_an_organization_ends_its_memberships(database: &Database) {
-    let store = open(database).await;
-    let mut session = store.write().await.unwrap();
-    hamilton(&mut session).await;
+    let (_store, mut session) = write_to_hamilton(database).await;
     session.delete_members(&place(HAMILTON)).await.unwrap();
     let left = session.list_memberships(&user("tess"), None, 10).await;
     assert!(left.unwrap().is_empty());
 }
 
 async fn r8_a_removal_is_kept_until_it_is_lifted(database: &Database) {
-    let store = open(database).await;
-    let mut session = store.write().await.unwrap();
+    let (_store, mut session) = write(database).await;
     let later = now() + TimeDelta::microseconds(1);
     let sam = user("sam");
-    session
-        .record_removal(&place(HAMILTON), &sam, now())
-        .await
-        .unwrap();
-    session
-        .record_removal(&place(BIO), &sam, now())
-        .await
-        .unwrap();
-    session
-        .record_removal(&place(BIO), &sam, later)
-        .await
-        .unwrap();
+    for (name, at) in [(HAMILTON, now()), (BIO, now()), (BIO, later)] {
+        let recorded = session.record_removal(&place(name), &sam, at).await;
+        recorded.unwrap();
+    }
     let at = |name: &str| (place(name), user("sam"));
     let kept = removals(&mut session).await;
     let both = BTreeMap::from([(at(BIO), later), (at(HAMILTON), now())]);
@@ -271,9 +214,7 @@ async fn removals(session: &mut Repository) -> BTreeMap<PersonAt, DateTime<Utc>>
 }
 
 async fn u14_whatever_staff_may_have_set_before_the_upgrade_stays(database: &Database) {
-    let store = open(database).await;
-    let mut session = store.write().await.unwrap();
-    hamilton(&mut session).await;
+    let (store, session) = write_to_hamilton(database).await;
     session.commit("test").await.unwrap();
     // Given members as the previous version stores them: joined, joined and changed, and added,
     let legacy = "UPDATE organization_members SET set_by_hand = 0; \
@@ -282,14 +223,13 @@ async fn u14_whatever_staff_may_have_set_before_the_upgrade_stays(database: &Dat
         ('hamilton', 'eve', 'Eve', 'e@x.org', ' s-1 ', 'STUDENT', 0, '', '', '', 'CLASS_CODE', 1, 0), \
         ('hamilton', 'kim', 'Kim', '', 's 2', 'STUDENT', 0, '', '', '', 'CLASS_CODE', 2, 0), \
         ('hamilton', 'lee', '', 'l@x.org', '', 'STUDENT', 0, '', '', '', 'ADDED', 1, 0)";
-    run(database, legacy, legacy).await;
+    database.run(legacy).await;
     // when the schema is brought up to date,
-    run(
-        database,
-        include_str!("../../migrations/postgres/0007_set_by_hand.sql"),
-        include_str!("../../migrations/sqlite/0007_set_by_hand.sql"),
-    )
-    .await;
+    let migration = match database.url {
+        Url::Postgres(_) => include_str!("../../migrations/postgres/0007_set_by_hand.sql"),
+        Url::Sqlite(_) => include_str!("../../migrations/sqlite/0007_set_by_hand.sql"),
+    };
+    database.run(migration).await;
     // then what staff may have typed counts as theirs, and blanks around an id are gone.
     let mut session = store.read().await.unwrap();
     for (who, set_by_hand, external_id) in
@@ -299,20 +239,5 @@ async fn u14_whatever_staff_may_have_set_before_the_upgrade_stays(database: &Dat
         let found = found.unwrap();
         assert_eq!(found.set_by_hand, SetByHand(set_by_hand), "{who}");
         assert_eq!(found.particulars.external_id, external_id, "{who}");
-    }
-}
-
-/// Runs statements directly on the database, without the service.
-async fn run(database: &Database, on_postgres: &'static str, on_sqlite: &'static str) {
-    match &database.url {
-        Url::Postgres(url) => {
-            let mut connection = PgConnection::connect(url).await.unwrap();
-            connection.execute(on_postgres).await.unwrap();
-        }
-        Url::Sqlite(path) => {
-            let options = SqliteConnectOptions::new().filename(path);
-            let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
-            connection.execute(on_sqlite).await.unwrap();
-        }
     }
 }

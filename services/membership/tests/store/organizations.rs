@@ -6,7 +6,7 @@ use homeroom_membership::{
 };
 
 use crate::{
-    samples::{hamilton, now, open, organization, organization_id, user},
+    samples::{hamilton, now, open, organization, organization_id, user, write, write_to_hamilton},
     support::{Database, on_both_engines},
 };
 
@@ -34,17 +34,14 @@ async fn an_organization_is_read_as_it_was_stored(database: &Database) {
     let mut session = store.read().await.unwrap();
     let found = session.organization(&stored.id).await.unwrap();
     assert_eq!(found, Some(stored.clone()));
-    assert_eq!(
-        session.seats(&stored.id).await.unwrap(),
-        Some(Seats::default())
-    );
+    let seats = session.seats(&stored.id).await.unwrap();
+    assert_eq!(seats, Some(Seats::default()));
     let nobody = session.organization(&organization_id("nowhere")).await;
     assert_eq!(nobody.unwrap(), None);
 }
 
 async fn b4_ids_and_prefixes_are_taken_once_and_stay_taken(database: &Database) {
-    let store = open(database).await;
-    let mut session = store.write().await.unwrap();
+    let (_store, mut session) = write(database).await;
     let first = organization("hamilton", "HAMILTON");
     session.insert_organization(&first).await.unwrap();
     for _ in 0..2 {
@@ -64,35 +61,27 @@ async fn b4_ids_and_prefixes_are_taken_once_and_stay_taken(database: &Database) 
 }
 
 async fn organizations_are_listed_in_the_order_of_their_ids(database: &Database) {
-    let store = open(database).await;
-    let mut session = store.write().await.unwrap();
-    hamilton(&mut session).await;
+    let (_store, mut session) = write_to_hamilton(database).await;
     // Ids are ordered by bytes, not by a language's alphabet: `-` is before digits, digits before letters.
     for (id, prefix) in [("a-z", "P1"), ("ab1", "P2"), ("a1z", "P3"), ("abc", "P4")] {
         let inserted = session.insert_organization(&organization(id, prefix)).await;
         assert_eq!(inserted.unwrap(), InsertOutcome::Inserted);
     }
-    let ids = |found: Vec<homeroom_membership::domain::organization::Organization>| {
-        found
-            .into_iter()
-            .map(|found| found.id.to_string())
-            .collect::<Vec<_>>()
-    };
-    let mut query = OrganizationQuery {
-        limit: 3,
-        ..OrganizationQuery::default()
-    };
-    let first = session.list_organizations(&query).await.unwrap();
-    assert_eq!(ids(first), ["a-z", "a1z", "ab1"]);
-    query.after = Some(organization_id("ab1"));
-    let second = session.list_organizations(&query).await.unwrap();
-    assert_eq!(ids(second), ["abc", "hamilton"]);
-    query.after = None;
-    query.member = Some(user("tess"));
-    let own = session.list_organizations(&query).await.unwrap();
-    assert_eq!(ids(own), ["hamilton"]);
-    query.member = Some(user("nobody"));
-    assert!(session.list_organizations(&query).await.unwrap().is_empty());
+    for (after, member, expected) in [
+        (None, None, &["a-z", "a1z", "ab1"][..]),
+        (Some("ab1"), None, &["abc", "hamilton"]),
+        (None, Some("tess"), &["hamilton"]),
+        (None, Some("nobody"), &[]),
+    ] {
+        let query = OrganizationQuery {
+            limit: 3,
+            after: after.map(organization_id),
+            member: member.map(user),
+        };
+        let found = session.list_organizations(&query).await.unwrap();
+        let ids: Vec<_> = found.iter().map(|found| found.id.as_str()).collect();
+        assert_eq!(ids, expected, "after {after:?} of {member:?}");
+    }
 }
 
 async fn a_writer_that_is_dropped_leaves_nothing(database: &Database) {

@@ -3,13 +3,10 @@
 use std::collections::BTreeMap;
 
 use homeroom_kit::{
-    database::Url,
     outbox::{NewEvent, Scope},
-    random::SeededRandomness,
+    random::SystemRandomness,
 };
-use sqlx::{
-    ConnectOptions as _, Connection as _, Executor as _, PgConnection, sqlite::SqliteConnectOptions,
-};
+use homeroom_membership::store::Repository;
 
 use crate::{
     samples::{now, open, organization_id, user},
@@ -34,24 +31,21 @@ fn event(subject: &str) -> NewEvent {
     }
 }
 
+async fn append(session: &mut Repository, events: &[NewEvent]) {
+    let appended = session.outbox().append(events, now(), &SystemRandomness);
+    appended.await.unwrap();
+}
+
 /// SQLite has one writer, so nothing commits late there.
 #[tokio::test]
 async fn r11_a_change_that_commits_late_is_read_by_who_has_read_later_ones() {
     let database = Database::postgres().await;
     let store = open(&database).await;
-    let random = SeededRandomness::new(1);
     let feed = store.feed();
     let mut late = store.write().await.unwrap();
-    late.outbox()
-        .append(&[event("late")], now(), &random)
-        .await
-        .unwrap();
+    append(&mut late, &[event("late")]).await;
     let mut early = store.write().await.unwrap();
-    early
-        .outbox()
-        .append(&[event("early")], now(), &random)
-        .await
-        .unwrap();
+    append(&mut early, &[event("early")]).await;
     early.commit("test").await.unwrap();
     let read = feed.list(&Scope::Everything, 0, 10).await.unwrap();
     assert_eq!(read.last().unwrap().subject, "early");
@@ -60,8 +54,6 @@ async fn r11_a_change_that_commits_late_is_read_by_who_has_read_later_ones() {
     let rest = feed.list(&Scope::Everything, after, 10).await.unwrap();
     assert_eq!(rest.len(), 1);
     assert_eq!(rest[0].subject, "late");
-    store.close().await;
-    database.end().await;
 }
 
 async fn r11_many_events_keep_the_order_in_which_they_were_given(database: &Database) {
@@ -69,16 +61,11 @@ async fn r11_many_events_keep_the_order_in_which_they_were_given(database: &Data
     let given: Vec<String> = (0..2_000).map(|number| number.to_string()).collect();
     let events: Vec<NewEvent> = given.iter().map(|subject| event(subject)).collect();
     let mut session = store.write().await.unwrap();
-    session
-        .outbox()
-        .append(&events, now(), &SeededRandomness::new(1))
-        .await
-        .unwrap();
+    append(&mut session, &events).await;
     session.commit("test").await.unwrap();
     let found = store.feed().list(&Scope::Everything, 0, 10_000).await;
     let found = found.unwrap().into_iter();
     assert!(found.map(|event| event.subject).eq(given));
-    store.close().await;
 }
 
 async fn r11_an_event_is_read_as_it_was_written_whatever_signs_are_in_it(database: &Database) {
@@ -87,59 +74,32 @@ async fn r11_an_event_is_read_as_it_was_written_whatever_signs_are_in_it(databas
     let mut written = event(signs);
     written.data.insert(signs.to_owned(), signs.to_owned());
     let mut session = store.write().await.unwrap();
-    session
-        .outbox()
-        .append(&[written], now(), &SeededRandomness::new(1))
-        .await
-        .unwrap();
+    append(&mut session, &[written]).await;
     session.commit("test").await.unwrap();
     let found = store.feed().list(&Scope::Everything, 0, 10).await.unwrap();
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].subject, signs);
     assert_eq!(found[0].data[signs], signs);
-    store.close().await;
 }
 
 async fn r11_an_event_that_an_earlier_version_writes_has_its_place_too(database: &Database) {
     let store = open(database).await;
-    let random = SeededRandomness::new(1);
-    let append = async |subject: &str| {
+    let happens = async |subject: &str| {
         let mut session = store.write().await.unwrap();
-        let events = [event(subject)];
-        session
-            .outbox()
-            .append(&events, now(), &random)
-            .await
-            .unwrap();
+        append(&mut session, &[event(subject)]).await;
         session.commit("test").await.unwrap();
     };
-    append("one").await;
+    happens("one").await;
     let insert = "INSERT INTO events (event_id, event_type, organization_id, class_id, subject, actor, notify, data, \
                   create_time) VALUES ('018c8f2e-0000-7000-8000-000000000001', 'member.joined', 'hamilton', NULL, \
                   'two', 'ada', '[]', '{}', 1), ('018c8f2e-0000-7000-8000-000000000002', 'member.joined', \
                   'hamilton', NULL, 'three', 'ada', '[]', '{}', 1)";
-    match &database.url {
-        Url::Postgres(url) => {
-            let mut connection = PgConnection::connect(url).await.unwrap();
-            connection.execute(insert).await.unwrap();
-        }
-        Url::Sqlite(path) => {
-            let options = SqliteConnectOptions::new().filename(path);
-            options
-                .connect()
-                .await
-                .unwrap()
-                .execute(insert)
-                .await
-                .unwrap();
-        }
-    }
-    append("four").await;
+    database.run(insert).await;
+    happens("four").await;
     let found = store.feed().list(&Scope::Everything, 0, 10).await.unwrap();
     let found: Vec<(i64, &str)> = found
         .iter()
         .map(|event| (event.position, event.subject.as_str()))
         .collect();
     assert_eq!(found, [(1, "one"), (2, "two"), (3, "three"), (4, "four")]);
-    store.close().await;
 }

@@ -19,6 +19,9 @@ use homeroom_membership::{
 
 use crate::support::Database;
 
+pub(crate) const HAMILTON: &str = "organizations/hamilton";
+pub(crate) const BIO: &str = "organizations/hamilton/classes/bio";
+
 pub(crate) async fn open(database: &Database) -> Arc<Store> {
     let options = Options {
         connections_max: 4,
@@ -90,20 +93,30 @@ pub(crate) fn member(name: &str, who: &str, role: Role) -> Member {
     }
 }
 
+/// Opens the database, and begins to write.
+pub(crate) async fn write(database: &Database) -> (Arc<Store>, Repository) {
+    let store = open(database).await;
+    let session = store.write().await.unwrap();
+    (store, session)
+}
+
+/// Opens the database, and begins to write beside `hamilton`, which is not committed.
+pub(crate) async fn write_to_hamilton(database: &Database) -> (Arc<Store>, Repository) {
+    let (store, mut session) = write(database).await;
+    hamilton(&mut session).await;
+    (store, session)
+}
+
 /// Inserts `hamilton` with the class `bio`, owned by the teacher `tess`; the administrator is `ada`.
 pub(crate) async fn hamilton(session: &mut Repository) {
-    let inserted = session
-        .insert_organization(&organization("hamilton", "HAMILTON"))
-        .await;
-    assert_eq!(inserted.unwrap(), InsertOutcome::Inserted);
-    let bio = "organizations/hamilton/classes/bio";
-    session.insert_class(&class(bio, "tess")).await.unwrap();
-    session
-        .insert_members(&[
-            member("organizations/hamilton", "ada", Role::Admin),
-            member("organizations/hamilton", "tess", Role::Teacher),
-            member(bio, "tess", Role::Owner),
-        ])
-        .await
-        .unwrap();
+    let hamilton = organization("hamilton", "HAMILTON");
+    let inserted = session.insert_organization(&hamilton).await.unwrap();
+    assert_eq!(inserted, InsertOutcome::Inserted);
+    session.insert_class(&class(BIO, "tess")).await.unwrap();
+    let members = [
+        member(HAMILTON, "ada", Role::Admin),
+        member(HAMILTON, "tess", Role::Teacher),
+        member(BIO, "tess", Role::Owner),
+    ];
+    session.insert_members(&members).await.unwrap();
 }

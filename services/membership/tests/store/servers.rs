@@ -4,23 +4,9 @@ use std::time::Duration;
 
 use homeroom_kit::database::{OpenError, Options, Url, connect_postgres};
 use homeroom_membership::store;
-use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+use sqlx::{Connection as _, Executor as _, PgConnection};
 
 use crate::support::Database;
-
-fn text(url: &Url) -> &str {
-    match url {
-        Url::Postgres(text) => text,
-        Url::Sqlite(_) => unreachable!("these are tests of PostgreSQL"),
-    }
-}
-
-async fn run(url: &str, statements: &str) -> PgConnection {
-    let mut connection = PgConnection::connect(url).await.unwrap();
-    let statements = sqlx::raw_sql(AssertSqlSafe(statements.to_owned()));
-    connection.execute(statements).await.unwrap();
-    connection
-}
 
 /// Returns the URL of the same database for another user.
 fn as_user(url: &str, user: &str) -> Url {
@@ -56,15 +42,13 @@ async fn f5_a_session_is_set_by_statements_that_a_pooler_passes_on() {
         assert_eq!(set, expected, "{setting}");
     }
     session.rollback().await;
-    pools.close().await;
-    database.end().await;
 }
 
 #[tokio::test]
 async fn of_several_hosts_the_first_that_serves_is_used() {
     // Given several hosts of which the first ones do not answer,
     let database = Database::postgres().await;
-    let (user, server) = text(&database.url).split_once('@').unwrap();
+    let (user, server) = database.postgres_url().split_once('@').unwrap();
     let url = Url::parse(&format!("{user}@127.0.0.1:1,127.0.0.1:2,{server}")).unwrap();
 
     // when a pool connects, then it writes to the one that does,
@@ -87,7 +71,6 @@ async fn of_several_hosts_the_first_that_serves_is_used() {
     let refused = connect_postgres(&nobody, options).await.unwrap_err();
     assert!(matches!(refused, OpenError::Silent { .. }), "{refused}");
     assert!(refused.to_string().contains("127.0.0.1:1, 127.0.0.1:2"));
-    database.end().await;
 }
 
 #[tokio::test]
@@ -107,8 +90,10 @@ async fn f4_what_the_database_says_of_its_schema_is_told() {
     ];
     for (change, user, expected) in cases {
         let database = Database::postgres().await;
-        let url = text(&database.url);
-        let held = run(url, change).await;
+        let url = database.postgres_url();
+        // The connection holds the lock that it takes.
+        let mut held = PgConnection::connect(url).await.unwrap();
+        held.execute(change).await.unwrap();
         let url = user.map_or(database.url.clone(), |user| as_user(url, user));
         let options = Options {
             lock_timeout: Duration::from_millis(50),
@@ -122,20 +107,17 @@ async fn f4_what_the_database_says_of_its_schema_is_told() {
             expected == MIGRATE,
             "{change}: {said}"
         );
-        store.close().await;
-        held.close().await.unwrap();
         if let Some(user) = user {
+            store.close().await;
             let give_up = format!("DROP OWNED BY {user}; DROP ROLE {user}");
-            drop(run(text(&database.url), &give_up).await);
+            database.run(&give_up).await;
         }
-        database.end().await;
     }
 }
 
 #[tokio::test]
 async fn f6_a_database_that_cannot_keep_every_name_is_refused_before_anything_is_made() {
     let template = Database::postgres().await;
-    let server = text(&template.url).to_owned();
     for encoding in ["LATIN1", "SQL_ASCII", "EUC_CN"] {
         let name = format!(
             "homeroom_f6_{}_{}",
@@ -145,23 +127,20 @@ async fn f6_a_database_that_cannot_keep_every_name_is_refused_before_anything_is
         let create = format!(
             "CREATE DATABASE {name} ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
         );
-        drop(run(&server, &create).await);
-        let (before, _) = server.rsplit_once('/').unwrap();
-        let url = Url::parse(&format!("{before}/{name}")).unwrap();
+        template.run(&create).await;
+        let (before, _) = template.postgres_url().rsplit_once('/').unwrap();
+        let url_text = format!("{before}/{name}");
+        let url = Url::parse(&url_text).unwrap();
 
         let refused = store::migrate(&url, Options::default()).await.unwrap_err();
         let said = refused.to_string();
         assert!(matches!(refused, OpenError::Encoding { .. }), "{said}");
         assert!(said.contains(&name) && said.contains(encoding), "{said}");
-        let mut connection = PgConnection::connect(text(&url)).await.unwrap();
-        let tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'";
-        let made: i64 = sqlx::query_scalar(tables)
-            .fetch_one(&mut connection)
-            .await
-            .unwrap();
-        assert_eq!(made, 0);
-        connection.close().await.unwrap();
-        drop(run(&server, &format!("DROP DATABASE {name} WITH (FORCE)")).await);
+        let mut connection = PgConnection::connect(&url_text).await.unwrap();
+        let tables = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'";
+        let made = sqlx::query_scalar::<_, String>(tables).fetch_all(&mut connection);
+        assert_eq!(made.await.unwrap(), [""; 0]);
+        let end = format!("DROP DATABASE {name} WITH (FORCE)");
+        template.run(&end).await;
     }
-    template.end().await;
 }
