@@ -242,18 +242,13 @@ mod tests {
         let keys = TokenKeys::of_url("http://127.0.0.1:1/jwks.json").unwrap();
         let keys = keys.with_second(Duration::ZERO);
         let error = started(&Url::Sqlite("/nowhere".into()), keys).await;
-        assert!(
-            matches!(
-                error,
-                StartError::Service(service::StartError::TokenKeys(_))
-            ),
-            "{error}"
+        let keys = matches!(
+            error,
+            StartError::Service(service::StartError::TokenKeys(_))
         );
-        assert!(
-            error
-                .to_string()
-                .starts_with("JWKS_URL: http://127.0.0.1:1/jwks.json")
-        );
+        assert!(keys, "{error}");
+        let said = error.to_string();
+        assert!(said.starts_with("JWKS_URL: http://127.0.0.1:1/jwks.json"));
     }
 
     #[tokio::test]
@@ -262,11 +257,8 @@ mod tests {
         let url = Url::Sqlite(folder.path().join("invitations.db"));
         let error = refusal(&url).await;
         assert!(matches!(error, OpenError::NotMigrated { .. }), "{error}");
-        assert!(
-            error
-                .to_string()
-                .contains("has `invitations migrate` been run?")
-        );
+        let said = error.to_string();
+        assert!(said.contains("has `invitations migrate` been run?"));
     }
 
     #[tokio::test]
@@ -275,9 +267,8 @@ mod tests {
             sqlx::migrate!("../membership/migrations/sqlite");
         let folder = tempfile::tempdir().unwrap();
         let url = Url::Sqlite(folder.path().join("membership.db"));
-        let pools = database::connect_sqlite(&url, database_options())
-            .await
-            .unwrap();
+        let pools = database::connect_sqlite(&url, database_options()).await;
+        let pools = pools.unwrap();
         database::migrate(&pools, &MEMBERSHIP).await.unwrap();
         pools.close().await;
         for error in [refusal(&url).await, migrate(&url).await.unwrap_err()] {

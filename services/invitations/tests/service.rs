@@ -63,9 +63,8 @@ async fn p13_its_gauges_are_shown_where_metrics_are_set_to_listen() {
     let (_folder, mut config) = without_membership(&signer).await;
     config.service.metrics_listen = Some("127.0.0.1:0".parse().unwrap());
     let shutdown = Shutdown::new();
-    let service = start(config, dependencies(), shutdown.clone())
-        .await
-        .unwrap();
+    let service = start(config, dependencies(), shutdown.clone()).await;
+    let service = service.unwrap();
     let shown = [
         "homeroom_redemptions_stuck 0",
         "homeroom_redemptions_reserved 0",
@@ -79,43 +78,33 @@ async fn p13_its_gauges_are_shown_where_metrics_are_set_to_listen() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r3_without_membership_it_serves_and_says_that_the_outcome_is_not_known() {
     let signer = Arc::new(Signer::generate(&SystemRandomness).unwrap());
-    let clock = Arc::new(SystemClock);
     let (_folder, config) = without_membership(&signer).await;
     let shutdown = Shutdown::new();
-    let service = start(config, dependencies(), shutdown.clone())
-        .await
-        .unwrap();
+    let service = start(config, dependencies(), shutdown.clone()).await;
+    let service = service.unwrap();
 
     let endpoint = Endpoint::from_shared(format!("http://{}", service.address())).unwrap();
     let mut client = ClassCodeServiceClient::new(endpoint.connect().await.unwrap());
-    let claims = Claims::new(
-        ISSUER,
-        AUDIENCE,
-        "owner",
-        clock.now(),
-        TimeDelta::minutes(5),
-    );
+    let (now, life) = (SystemClock.now(), TimeDelta::minutes(5));
+    let claims = Claims::new(ISSUER, AUDIENCE, "owner", now, life);
     let token = signer.sign(&claims).unwrap();
     let request = |authorized: bool| {
-        let mut request = Request::new(GetClassCodeRequest {
-            name: CLASS_CODE.to_owned(),
-        });
+        let name = CLASS_CODE.to_owned();
+        let mut request = Request::new(GetClassCodeRequest { name });
         if authorized {
             let bearer = format!("Bearer {}", token.expose()).parse().unwrap();
             request.metadata_mut().insert("authorization", bearer);
         }
         request
     };
-    let refused = client.get_class_code(request(false)).await;
-    assert_eq!(
-        Error::from_status(&refused.unwrap_err()).unwrap().reason(),
-        ErrorReason::AccessTokenInvalid
-    );
-    let refused = client.get_class_code(request(true)).await;
-    assert_eq!(
-        Error::from_status(&refused.unwrap_err()).unwrap().reason(),
-        ErrorReason::MembershipUnavailable
-    );
+    for (authorized, reason) in [
+        (false, ErrorReason::AccessTokenInvalid),
+        (true, ErrorReason::MembershipUnavailable),
+    ] {
+        let refused = client.get_class_code(request(authorized)).await;
+        let refused = Error::from_status(&refused.unwrap_err()).unwrap();
+        assert_eq!(refused.reason(), reason);
+    }
 
     drop(client);
     shutdown.begin();

@@ -237,4 +237,4 @@ fn use_in_progress(
 
 #[cfg(test)]
 #[path = "decide_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -165,11 +165,8 @@ mod tests {
             "outlook.de",
             "localhost",
         ] {
-            assert_eq!(
-                DomainRule::parse(text),
-                Err(DomainRuleError::TooBroad),
-                "{text}"
-            );
+            let refused = DomainRule::parse(text);
+            assert_eq!(refused, Err(DomainRuleError::TooBroad), "{text}");
         }
     }
 
@@ -191,11 +188,8 @@ mod tests {
             "10.0.0.1",
             "ｓchool.org",
         ] {
-            assert_eq!(
-                DomainRule::parse(text),
-                Err(DomainRuleError::Malformed),
-                "{text}"
-            );
+            let refused = DomainRule::parse(text);
+            assert_eq!(refused, Err(DomainRuleError::Malformed), "{text}");
         }
         let long = format!("{}.org", "a.".repeat(200));
         assert_eq!(DomainRule::parse(&long), Err(DomainRuleError::Malformed));

@@ -1,84 +1,48 @@
 use chrono::TimeDelta;
-use homeroom_api::ids::{OrganizationId, UserId};
-use homeroom_api::names::Place;
-use uuid::Uuid;
 
 use super::*;
-use crate::domain::decide::QueueCause;
-use crate::domain::invitation::{InvitationKind, Standing, Uses};
-use crate::domain::lock::{Lock, LockPeriod};
+use crate::domain::decide::{
+    QueueCause,
+    tests::{attempt, invitation, now},
+};
+use crate::domain::invitation::{InvitationKind, Uses};
 
 use NextStep::{Begin, Join, Refuse};
 use RedemptionState::{Committed, Queued, Reserved};
 
-fn now() -> DateTime<Utc> {
-    DateTime::from_timestamp(1_800_000_000, 0).unwrap()
-}
-
 /// Returns a class code with one use, which is spent or held, in its third epoch.
 fn code(locked: bool) -> Invitation {
-    let lock = Lock::open(now(), LockPeriod::NEVER);
+    let code = invitation(InvitationKind::ClassCode);
+    let lock = code.lock.filter(|_| locked).map(|lock| lock.locked(now()));
     Invitation {
-        id: Uuid::from_u128(1),
-        kind: InvitationKind::ClassCode,
-        place: Place::Organization(OrganizationId::parse("hamilton").unwrap()),
         epoch: Epoch::new(3),
-        standing: Standing::On,
-        valid_from: None,
-        valid_till: None,
         max_uses: Some(1),
         uses: Uses {
             used: 1,
-            reserved: 0,
-            queued: 0,
+            ..Uses::default()
         },
-        assigned_email: None,
-        external_id: None,
-        email_domains: Vec::new(),
-        lock: Some(if locked { lock.locked(now()) } else { lock }),
-        issue_time: now(),
-        allow_rejoin: false,
-    }
-}
-
-fn attempt() -> Facts {
-    Facts {
-        user: UserId::parse("mia").unwrap(),
-        email: None,
-        email_malformed: false,
-        email_verified: false,
-        external_id: None,
-        vouched: false,
-        sign_up: false,
-        guess_guarded: false,
-        has_use: false,
-        known: false,
+        lock: lock.or(code.lock),
+        ..code
     }
 }
 
 /// Returns the next step after earlier redemptions, each identified by its number.
 fn after(invitation: &Invitation, earlier: &[(RedemptionState, i64, bool)]) -> NextStep<usize> {
-    next_step(
-        invitation,
-        Epoch::new(2),
-        &attempt(),
-        &numbered(earlier),
-        now(),
-    )
+    let earlier = numbered(earlier);
+    next_step(invitation, Epoch::new(2), &attempt(), &earlier, now())
 }
 
 fn numbered(earlier: &[(RedemptionState, i64, bool)]) -> Vec<EarlierRedemption<usize>> {
-    let numbered = earlier.iter().enumerate();
-    numbered
-        .map(
-            |(redemption, (state, epoch, holds_use))| EarlierRedemption {
-                redemption,
-                state: *state,
-                epoch: Epoch::new(*epoch),
-                holds_use: *holds_use,
-            },
-        )
-        .collect()
+    let numbered = earlier.iter().copied().enumerate();
+    let redemptions = numbered.map(
+        |(redemption, (state, epoch, holds_use))| EarlierRedemption {
+            redemption,
+            state,
+            epoch: Epoch::new(epoch),
+            holds_use,
+        },
+    );
+    redemptions.collect()
 }
 
 fn begins(decision: Decision, holds_use: bool, takes_over: Option<usize>) -> NextStep<usize> {
@@ -91,21 +55,15 @@ fn begins(decision: Decision, holds_use: bool, takes_over: Option<usize>) -> Nex
 
 #[test]
 fn p2_u2_what_is_under_way_is_joined_and_what_waits_while_it_leads_to_the_queue() {
-    let used_up = Decision::OnlyIfKnown(ErrorReason::UsedUp);
-    let queue = Decision::Queue(QueueCause::CodeLocked);
+    let used_up = begins(Decision::OnlyIfKnown(ErrorReason::UsedUp), false, None);
+    let queues = begins(Decision::Queue(QueueCause::CodeLocked), false, None);
+    let admits = begins(Decision::Admit, false, None);
+    let takes_over = |redemption| begins(Decision::Admit, true, Some(redemption));
     for (earlier, locked, unlocked) in [
         // No use is left for anybody.
-        (
-            vec![],
-            begins(used_up, false, None),
-            begins(used_up, false, None),
-        ),
+        (vec![], used_up, used_up),
         (vec![(Reserved, 3, true)], Join(0), Join(0)),
-        (
-            vec![(Queued, 3, true)],
-            Join(0),
-            begins(Decision::Admit, true, Some(0)),
-        ),
+        (vec![(Queued, 3, true)], Join(0), takes_over(0)),
         // One that waits, and the one that took its use over.
         (
             vec![(Queued, 3, false), (Reserved, 3, true)],
@@ -116,32 +74,26 @@ fn p2_u2_what_is_under_way_is_joined_and_what_waits_while_it_leads_to_the_queue(
         (
             vec![(Queued, 3, false), (Queued, 3, true)],
             Join(1),
-            begins(Decision::Admit, true, Some(1)),
+            takes_over(1),
         ),
         // A redemption of an older epoch is not joined.
         (
             vec![(Queued, 2, true), (Reserved, 2, true)],
-            begins(used_up, false, None),
-            begins(used_up, false, None),
+            used_up,
+            used_up,
         ),
         // A person who was admitted before waits without another use, and is let in without one.
-        (
-            vec![(Committed, 3, true)],
-            begins(queue, false, None),
-            begins(Decision::Admit, false, None),
-        ),
+        (vec![(Committed, 3, true)], queues, admits),
         (
             vec![(Committed, 3, true), (Queued, 3, false)],
             Join(1),
-            begins(Decision::Admit, false, None),
+            admits,
         ),
     ] {
-        assert_eq!(after(&code(true), &earlier), locked, "locked, {earlier:?}");
-        assert_eq!(
-            after(&code(false), &earlier),
-            unlocked,
-            "unlocked, {earlier:?}"
-        );
+        for (is_locked, expected) in [(true, locked), (false, unlocked)] {
+            let next = after(&code(is_locked), &earlier);
+            assert_eq!(next, expected, "{is_locked} {earlier:?}");
+        }
     }
 }
 
@@ -176,9 +128,8 @@ fn p3_a_refusal_joins_nothing_but_where_the_short_use_may_be_the_persons_own() {
     assert_eq!(after(&early, &[(Reserved, 3, true)]), not_yet);
     let being_taken = Invitation {
         uses: Uses {
-            used: 0,
             reserved: 1,
-            queued: 0,
+            ..Uses::default()
         },
         ..code(false)
     };

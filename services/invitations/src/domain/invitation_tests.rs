@@ -2,39 +2,21 @@ use super::*;
 
 #[test]
 fn c14_c3_the_table_of_the_ways_in() {
+    use Admits::{AlwaysQueue, AtOnce, QueueOnceLocked};
     let table = InvitationKind::ALL.map(|kind| {
         let policy = Policy::of(kind);
-        (
-            kind.tag(),
-            policy.admits,
-            policy.grants_sign_up,
-            policy.survives_sign_up,
-            policy.may_be_public,
-            policy.short,
-        )
+        let (sign_up, survives) = (policy.grants_sign_up, policy.survives_sign_up);
+        let flags = [sign_up, survives, policy.may_be_public, policy.short];
+        (kind.tag(), policy.admits, flags)
     });
     assert_eq!(
         table,
         [
-            (
-                "organization_token",
-                Admits::AtOnce,
-                true,
-                true,
-                true,
-                false
-            ),
-            ("class_token", Admits::AtOnce, true, true, false, true),
-            ("enrollment_code", Admits::AtOnce, true, true, false, true),
-            (
-                "class_code",
-                Admits::QueueOnceLocked,
-                true,
-                true,
-                false,
-                false
-            ),
-            ("join_url", Admits::AlwaysQueue, false, true, true, false),
+            ("organization_token", AtOnce, [true, true, true, false]),
+            ("class_token", AtOnce, [true, true, false, true]),
+            ("enrollment_code", AtOnce, [true, true, false, true]),
+            ("class_code", QueueOnceLocked, [true, true, false, false]),
+            ("join_url", AlwaysQueue, [false, true, true, false]),
         ]
     );
 }

@@ -320,19 +320,7 @@ mod tests {
         let base = PublicUrl::parse("https://my-a.example").unwrap();
         for (text, is_read) in [
             (
-                "https://eur01.safelinks.protection.outlook.com/?url=https%3A%2F%2Fmy-a.example%2Ft%2Fb-c&data=05%7C",
-                true,
-            ),
-            (
                 "https://urldefense.proofpoint.com/v2/url?u=https-3A__my-2Da.example_t_b-2Dc&d=DwMFaQ&c=x",
-                true,
-            ),
-            (
-                "https://www.google.com/url?sa=t&url=https%3A%2F%2Fmy-a.example%2Ft%2Fb-c",
-                true,
-            ),
-            (
-                "https://secure-web.cisco.com/1abc/https%3A%2F%2Fmy-a.example%2Ft%2Fb-c",
                 true,
             ),
             (

@@ -165,11 +165,8 @@ async fn r10_each_first_admission_adds_one_failure_to_its_address(form: Form) {
 }
 
 async fn r10_first_admissions_add_at_most_three_hundred(form: Form) {
-    let budgets = Budgets {
-        user_free_of_address: 1,
-        ..without_user_limit()
-    };
-    let bench = Bench::new(form, budgets).await;
+    let one_free = |budgets: &mut Budgets| budgets.user_free_of_address = 1;
+    let bench = Bench::with(form, without_user_limit(), one_free).await;
     let student = |number: u32| user(&format!("student-{number}")).at(SCHOOL);
     let students: Vec<Attempt> = (0..301).map(student).collect();
     let receipts = bench.charge_all(&students).await.into_iter().flatten();
@@ -221,11 +218,8 @@ async fn r10_the_fifty_first_change_of_a_day_stays_charged(form: Form) {
 }
 
 async fn r10_a_calling_service_is_limited_when_configured(form: Form) {
-    let budgets = Budgets {
-        calling_service_attempts_per_minute: Some(6),
-        ..Budgets::default()
-    };
-    let bench = Bench::new(form, budgets).await;
+    let six = |budgets: &mut Budgets| budgets.calling_service_attempts_per_minute = Some(6);
+    let bench = Bench::with(form, Budgets::default(), six).await;
     let refused = (Dimension::CallingService, 10);
     let by = |service: &str, name: &str| {
         user(name)

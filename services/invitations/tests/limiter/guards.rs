@@ -22,10 +22,8 @@ async fn r10_a_guessed_organization_queues_for_24_hours(form: Form) {
     let guess = user("eve").naming("hamilton");
     let scopes = ["hamilton", "lincoln"].map(organization);
     bench.fail(&guess, 50).await;
-    assert!(
-        !bench.queues(&guess).await,
-        "the budget is spent, not overspent"
-    );
+    // The budget is spent, not overspent.
+    assert!(!bench.queues(&guess).await);
     // when it is overspent, its owner is told once
     assert_eq!(bench.closes(&guess).await, Some(scopes[0].clone()));
     // then it queues everybody who is not vouched for, and nobody is refused
@@ -77,11 +75,8 @@ async fn r10_ongoing_guesses_keep_the_guard_closed(form: Form) {
 
 async fn r10_a_guess_of_both_kinds_counts_for_both(form: Form) {
     // given a guess that names an organization by its first letters, and may be anybody's phrase
-    let budgets = Budgets {
-        service_hourly: 52,
-        ..without_user_limit()
-    };
-    let bench = Bench::new(form, budgets).await;
+    let small = |budgets: &mut Budgets| budgets.service_hourly = 52;
+    let bench = Bench::with(form, without_user_limit(), small).await;
     let of_both = |id: &str| {
         user("eve")
             .naming(id)
@@ -104,11 +99,8 @@ async fn r10_a_guess_of_both_kinds_counts_for_both(form: Form) {
 }
 
 async fn r10_too_many_attempts_under_way_are_guesses_for_that_moment(form: Form) {
-    let budgets = Budgets {
-        organization_in_flight_attempts_max: 3,
-        ..Budgets::default()
-    };
-    let bench = Bench::new(form, budgets).await;
+    let three = |budgets: &mut Budgets| budgets.organization_in_flight_attempts_max = 3;
+    let bench = Bench::with(form, Budgets::default(), three).await;
     // when four are under way, then the fourth queues, until they end, across a slot boundary
     for round in 0..2 {
         let mut receipts = Vec::new();
@@ -124,11 +116,8 @@ async fn r10_too_many_attempts_under_way_are_guesses_for_that_moment(form: Form)
 }
 
 async fn r10_attempts_never_settled_age_within_a_minute(form: Form) {
-    let budgets = Budgets {
-        service_in_flight_attempts_max: 1,
-        ..Budgets::default()
-    };
-    let bench = Bench::new(form, budgets).await;
+    let one = |budgets: &mut Budgets| budgets.service_in_flight_attempts_max = 1;
+    let bench = Bench::with(form, Budgets::default(), one).await;
     let under_way = bench.charge(&user("ada")).await.unwrap();
     assert!(!under_way.guess_guarded);
     assert!(bench.queues(&user("grace")).await);

@@ -234,16 +234,8 @@ async fn r10_a_connection_to_a_server_that_stands_still_is_left_for_its_replacem
 async fn r10_after_a_refused_login_redis_and_a_cluster_count_again_within_5_seconds() {
     let (redis, cluster) = (RedisPair::start().await, RedisCluster::start().await);
     let set_password = async |password: &str| {
-        let words = [
-            "ACL",
-            "SETUSER",
-            "limiter",
-            "resetpass",
-            password,
-            "on",
-            "~*",
-            "+@all",
-        ];
+        let reset = ["ACL", "SETUSER", "limiter", "resetpass"];
+        let words = [reset, [password, "on", "~*", "+@all"]].concat();
         redis.ask::<String>(&words).await;
         for master in 0..3 {
             cluster.ask::<String>(master, &words).await;

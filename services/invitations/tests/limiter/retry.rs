@@ -86,11 +86,8 @@ async fn r10_a_wait_looks_at_the_address_too(form: Form) {
 
 async fn r10_a_wait_looks_at_the_calling_service_too(form: Form) {
     // given a calling service whose last attempt is taken by a user who is refused for a second
-    let budgets = Budgets {
-        calling_service_attempts_per_minute: Some(6),
-        ..Budgets::default()
-    };
-    let bench = Bench::new(form, budgets).await;
+    let six = |budgets: &mut Budgets| budgets.calling_service_attempts_per_minute = Some(6);
+    let bench = Bench::with(form, Budgets::default(), six).await;
     bench.fail(&user("ada"), 5).await;
     bench.advance(12 * 60 - 1);
     for number in 0..5 {

@@ -83,9 +83,8 @@ impl Bench {
         let bench = match (form, &cluster) {
             (Form::Memory, _) => {
                 let clock = manual_clock();
-                let limiter = Limiter::in_process(budgets, clock.clone());
                 Self {
-                    limiter,
+                    limiter: Limiter::in_process(budgets, clock.clone()),
                     clock,
                     _cluster: None,
                 }
@@ -110,6 +109,16 @@ impl Bench {
             clock,
             _cluster: None,
         }
+    }
+
+    /// Returns a limiter with these budgets, changed so.
+    pub(crate) async fn with(
+        form: Form,
+        mut budgets: Budgets,
+        change: impl FnOnce(&mut Budgets),
+    ) -> Self {
+        change(&mut budgets);
+        Self::new(form, budgets).await
     }
 
     pub(crate) async fn with_defaults(form: Form) -> Self {

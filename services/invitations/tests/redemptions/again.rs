@@ -19,21 +19,17 @@ use uuid::Uuid;
 use crate::{
     databases::Database,
     fake_membership::Mode,
-    world::{CODE, REQUEST, World, class, start, unlimited, uses},
+    world::{
+        CLASS_CODE, CODE, REQUEST, World, assert_outcome, assert_refused, class, redeem_in_vain,
+        start, told, unlimited, uses,
+    },
 };
 
-const CLASS_CODE: &str = "ABCD-EFGH-JKMN";
 const PHRASE: &str = "zebra-ability";
 const OTHER_REQUEST: &str = "01900000-0000-7000-8000-0000000000bb";
 
 fn at_class(name: &str) -> (String, String) {
     (class().to_string(), name.to_owned())
-}
-
-async fn redeem(world: &World, attempt: Attempt) -> Result<Redeemed> {
-    let redeemed = world.app.redemptions.redeem(attempt).await;
-    world.quiet().await;
-    redeemed
 }
 
 /// The change by which a person who waits can be let in by the same invitation.
@@ -88,7 +84,7 @@ impl Way {
                 }
             }
         }
-        let first = redeem(world, self.attempt(world, REQUEST, false)).await;
+        let first = world.redeem_by(self.attempt(world, REQUEST, false)).await;
         let first = first.unwrap();
         assert_eq!(first.outcome, Outcome::PendingApproval, "{self:?}");
         world.advance(TimeDelta::milliseconds(1));
@@ -115,7 +111,10 @@ async fn who_waits_is_let_in(world: &World, way: Way) {
     // Given a person who waits by the only use of an invitation
     let (id, first) = way.wait(world).await;
     // When nothing has changed, pressing again is the same request
-    let again = redeem(world, way.attempt(world, "", false)).await.unwrap();
+    let again = world
+        .redeem_by(way.attempt(world, "", false))
+        .await
+        .unwrap();
     assert_eq!(again.outcome, Outcome::PendingApproval, "{way:?}");
     assert_eq!(again.join_request, first.join_request, "{way:?}");
     assert_eq!(world.uses(id).await, uses(0, 0, 1), "{way:?}");
@@ -123,7 +122,7 @@ async fn who_waits_is_let_in(world: &World, way: Way) {
     // When the invitation would let them in, it does,
     way.change(world, id).await;
     let attempt = || way.attempt(world, OTHER_REQUEST, true);
-    let second = redeem(world, attempt()).await.unwrap();
+    let second = world.redeem_by(attempt()).await.unwrap();
     assert_eq!(second.outcome, Outcome::Admitted, "{way:?}");
     assert!(world.membership.state().waiting().is_empty(), "{way:?}");
     // by the use that was held, which nobody else gets,
@@ -138,8 +137,8 @@ async fn who_waits_is_let_in(world: &World, way: Way) {
     assert_eq!(state_of(&first.redemption), RedemptionState::Released);
     assert_eq!(state_of(&second.redemption), RedemptionState::Committed);
     // and each request id keeps its answer (R3).
-    assert_eq!(redeem(world, attempt()).await.unwrap(), second, "{way:?}");
-    let replayed = redeem(world, way.attempt(world, REQUEST, false)).await;
+    assert_eq!(world.redeem_by(attempt()).await.unwrap(), second, "{way:?}");
+    let replayed = world.redeem_by(way.attempt(world, REQUEST, false)).await;
     assert_eq!(replayed.unwrap().outcome, Outcome::PendingApproval);
 }
 
@@ -152,18 +151,12 @@ fn guarded() -> Budgets {
 }
 
 #[tokio::test]
-async fn u2_r2_who_waits_is_let_in_once_the_invitation_would_on_sqlite() {
+async fn u2_r2_who_waits_is_let_in_once_the_invitation_would() {
     for way in Way::ALL {
-        who_waits_is_let_in(&World::with_budgets(guarded()).await, way).await;
-    }
-}
-
-#[tokio::test]
-async fn u2_r2_who_waits_is_let_in_once_the_invitation_would_on_postgres() {
-    for way in Way::ALL {
-        let world = World::over(Database::postgres().await, guarded()).await;
-        who_waits_is_let_in(&world, way).await;
-        world.drop_it().await;
+        for database in [Database::sqlite().await, Database::postgres().await] {
+            let world = World::over(database, guarded()).await;
+            who_waits_is_let_in(&world, way).await;
+        }
     }
 }
 
@@ -172,27 +165,19 @@ async fn u2_p2_a_redemption_under_way_is_not_bypassed_and_led_on_once_it_waits()
     for mode in [Mode::Away, Mode::LosesAnswers] {
         // Given a locked code, and a redemption that membership has not answered
         let world = World::new().await;
-        let id = world
-            .invitation(InvitationKind::ClassCode, CLASS_CODE, |row| {
-                row.invitation.lock = row.invitation.lock.map(|lock| lock.locked(start()));
-            })
-            .await;
-        world.membership.set(mode);
-        world.redeem("ann", CLASS_CODE, "").await.unwrap_err();
+        let id = world.locked_class_code().await;
+        redeem_in_vain(&world, mode, "ann", CLASS_CODE, "").await;
         assert_eq!(world.states().await, [RedemptionState::Reserved]);
         // When the code is unlocked and the person comes again
-        world.membership.set(Mode::Up);
         world.advance(TimeDelta::milliseconds(1));
         Way::CodeUnlocked.change(&world, id).await;
         let again = world.redeem("ann", CLASS_CODE, REQUEST).await.unwrap();
         // Then the redemption under way has waited first, and the person is in.
         assert_eq!(again.outcome, Outcome::Admitted);
         let heard = world.membership.state().heard.clone();
-        assert_ne!(heard[0].redemption, again.redemption.to_string());
-        assert_eq!(
-            heard.last().unwrap().redemption,
-            again.redemption.to_string()
-        );
+        let (first, last) = (&heard[0].redemption, &heard.last().unwrap().redemption);
+        let own = again.redemption.to_string();
+        assert!(*first != own && *last == own);
         world.follow().await;
         assert_eq!(
             world.states().await,
@@ -209,11 +194,8 @@ async fn u2_p13_recovery_finishes_what_took_a_use_over() {
     let (id, _) = way.wait(&world).await;
     way.change(&world, id).await;
     world.membership.set(Mode::LosesAnswers);
-    let lost = redeem(&world, way.attempt(&world, OTHER_REQUEST, true)).await;
-    assert_eq!(
-        lost.unwrap_err().reason(),
-        ErrorReason::MembershipUnavailable
-    );
+    let lost = world.redeem_by(way.attempt(&world, OTHER_REQUEST, true));
+    assert_eq!(told(lost.await), Err(ErrorReason::MembershipUnavailable));
     assert_eq!(world.uses(id).await, uses(0, 1, 0));
     // The feed comes first, and gives nothing back.
     world.membership.set(Mode::Up);
@@ -222,7 +204,9 @@ async fn u2_p13_recovery_finishes_what_took_a_use_over() {
     world.advance(TimeDelta::seconds(5));
     assert_eq!(world.recover().await.settled, 1);
     assert_eq!(world.uses(id).await, uses(1, 0, 0));
-    let replayed = redeem(&world, way.attempt(&world, OTHER_REQUEST, true)).await;
+    let replayed = world
+        .redeem_by(way.attempt(&world, OTHER_REQUEST, true))
+        .await;
     assert_eq!(replayed.unwrap().outcome, Outcome::Admitted);
 }
 
@@ -254,9 +238,7 @@ async fn presses(world: &World, situation: Pressed, count: usize) -> (Vec<Result
     match situation {
         Pressed::IsFull => world.membership.state().seats = Some(0),
         Pressed::IsUnderWay => {
-            world
-                .refusal_while(Mode::LosesAnswers, "ann", CLASS_CODE, "")
-                .await;
+            redeem_in_vain(world, Mode::LosesAnswers, "ann", CLASS_CODE, "").await;
         }
         Pressed::Unlocked => {
             world.redeem("ann", CLASS_CODE, "").await.unwrap();
@@ -271,9 +253,7 @@ async fn presses(world: &World, situation: Pressed, count: usize) -> (Vec<Result
             0 => String::new(),
             _ => Uuid::from_u128(number as u128).to_string(),
         };
-        let attempt = world.attempt("ann", CLASS_CODE, &request_id);
-        let app = world.app.clone();
-        tokio::spawn(async move { app.redemptions.redeem(attempt).await })
+        world.spawn(world.attempt("ann", CLASS_CODE, &request_id))
     });
     let answers = join_all(presses.collect::<Vec<_>>()).await;
     world.quiet().await;
@@ -286,10 +266,7 @@ async fn contention_is_no_outage(pressed: Pressed, count: usize) {
     let world = World::on_postgres().await;
     let (answers, uses_then) = presses(&world, pressed, count).await;
     for answer in answers {
-        let told = match answer {
-            Ok(redeemed) => Ok(redeemed.outcome),
-            Err(error) => Err(error.reason()),
-        };
+        let told = told(answer);
         let right = match pressed {
             Pressed::LetsIn | Pressed::IsUnderWay | Pressed::Unlocked => {
                 matches!(told, Ok(Outcome::Admitted | Outcome::AlreadyMember))
@@ -306,7 +283,6 @@ async fn contention_is_no_outage(pressed: Pressed, count: usize) {
         Pressed::IsUsedUp | Pressed::IsFull => uses(0, 0, 0),
     };
     assert_eq!(uses_then, expected, "{pressed:?}, {count} at once");
-    world.drop_it().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -329,11 +305,10 @@ async fn u7_p2_contention_of_one_person_is_no_outage() {
 async fn u9_p3_a_member_is_told_so_while_the_last_use_is_being_taken() {
     let world = World::new().await;
     let id = world.code(Some(1)).await;
-    world.refusal_while(Mode::Away, "bob", CODE, "").await;
+    redeem_in_vain(&world, Mode::Away, "bob", CODE, "").await;
     world.membership.state().members.insert(at_class("ann"));
-    assert_eq!(world.outcome("ann", CODE, "").await, Outcome::AlreadyMember);
-    let eve = world.redeem("eve", CODE, "").await.unwrap_err();
-    assert_eq!(eve.reason(), ErrorReason::UseInProgress);
+    assert_outcome(&world, "ann", CODE, "", Outcome::AlreadyMember).await;
+    assert_refused(&world, "eve", CODE, "", ErrorReason::UseInProgress).await;
     assert_eq!(world.uses(id).await, uses(0, 1, 0));
 }
 
@@ -348,17 +323,11 @@ async fn u9_what_opens_nothing_and_what_cannot_be_asked_is_said_as_it_is() {
     world.membership.state().members.insert(at_class("ann"));
     // While membership is unreachable, it is unknown whether the person is a member.
     world.membership.set(Mode::Away);
-    assert_eq!(
-        world.refusal("ann", CODE, "").await,
-        ErrorReason::MembershipUnavailable
-    );
+    assert_refused(&world, "ann", CODE, "", ErrorReason::MembershipUnavailable).await;
     world.membership.set(Mode::Up);
     // R5: an invitation that is switched off gives the same answer to everybody.
     world.change(id, |row| row.enabled = false).await;
-    assert_eq!(
-        world.refusal("ann", CODE, "").await,
-        ErrorReason::CodeNotUsable
-    );
+    assert_refused(&world, "ann", CODE, "", ErrorReason::CodeNotUsable).await;
     assert!(world.redemptions().await.is_empty());
 }
 
@@ -370,9 +339,7 @@ async fn u9_p11_of_a_batch_each_is_told_for_themselves() {
             row.invitation.valid_from = Some(start() + TimeDelta::days(1));
         })
         .await;
-    world
-        .invitation(InvitationKind::ClassCode, CLASS_CODE, |_| {})
-        .await;
+    world.class_code().await;
     for name in ["ann", "bob"] {
         world.membership.state().members.insert(at_class(name));
     }
@@ -384,23 +351,9 @@ async fn u9_p11_of_a_batch_each_is_told_for_themselves() {
         ("cid", CLASS_CODE),
     ];
     let batch = batch.map(|(name, credential)| world.attempt(name, credential, ""));
-    let answers = world.app.redemptions.redeem_many(batch.into()).await;
-    world.quiet().await;
-    let told: Vec<_> = answers
-        .into_iter()
-        .map(|answer| match answer {
-            Ok(redeemed) => Ok(redeemed.outcome),
-            Err(error) => Err(error.reason()),
-        })
-        .collect();
-    assert_eq!(
-        told,
-        [
-            Ok(Outcome::AlreadyMember),
-            Err(ErrorReason::NotYetValid),
-            Ok(Outcome::AlreadyMember),
-            Ok(Outcome::AlreadyMember),
-            Ok(Outcome::Admitted)
-        ]
-    );
+    let answers = world.redeem_all(batch).await.into_iter().map(told);
+    let member = Ok(Outcome::AlreadyMember);
+    let early = Err(ErrorReason::NotYetValid);
+    let expected = [member, early, member, member, Ok(Outcome::Admitted)];
+    assert_eq!(answers.collect::<Vec<_>>(), expected);
 }

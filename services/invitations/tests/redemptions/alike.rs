@@ -1,14 +1,13 @@
 //! Codes that read alike (B4): O and 0, and I, L and 1, make no difference, except where two codes of an earlier
 //! version differ only by them.
 
+use chrono::TimeDelta;
 use homeroom_api::{common::v1::ErrorReason, ids::OrganizationId, names::Place};
 use homeroom_invitations::{
-    domain::invitation::InvitationKind,
-    limiter::{Budgets, GuessScope},
-    store::{InvitationRow, OrganizationProfile},
+    domain::invitation::InvitationKind, limiter::GuessScope, store::InvitationRow,
 };
 
-use crate::world::{CODE, World, class, organization, start};
+use crate::world::{CODE, World, class, organization, save_profile, set_secret};
 
 /// Returns another class of the same organization.
 fn chemistry() -> Place {
@@ -23,9 +22,8 @@ async fn code(world: &World, text: &str, change: impl FnOnce(&mut InvitationRow)
 
 /// Makes every code one that an earlier version stored.
 async fn as_of_old(world: &World) {
-    world
-        .tamper("UPDATE invitations SET folded_mac = NULL, folded_lookup_mac = NULL")
-        .await;
+    let unfolded = "UPDATE invitations SET folded_mac = NULL, folded_lookup_mac = NULL";
+    world.tamper(unfolded).await;
 }
 
 /// Returns the place that the text leads a new person to; None if it opens nothing.
@@ -43,9 +41,8 @@ async fn leads_to(world: &World, text: &str) -> Option<Place> {
 #[tokio::test]
 async fn u4_phrases_are_not_folded() {
     let world = World::new().await;
-    world
-        .invitation(InvitationKind::ClassToken, "lily-silver", |_| {})
-        .await;
+    let phrase = world.invitation(InvitationKind::ClassToken, "lily-silver", |_| {});
+    phrase.await;
     for (text, is_found) in [
         ("lily silver", true),
         ("1i1y si1ver", false),
@@ -61,16 +58,11 @@ async fn u4_phrases_are_not_folded() {
 async fn u4_codes_of_old_that_collide_keep_working_as_typed() {
     let world = World::new().await;
     code(&world, "HAMILTON-BIO101", |_| {}).await;
-    code(&world, "HAMILTON-BI0101", |row| {
-        row.invitation.place = chemistry();
-    })
-    .await;
+    let of_chemistry = |row: &mut InvitationRow| row.invitation.place = chemistry();
+    code(&world, "HAMILTON-BI0101", of_chemistry).await;
     let off = |row: &mut InvitationRow| row.enabled = false;
     code(&world, "HAMILTON-GEO7", off).await;
-    code(&world, "HAMILTON-GE07", |row| {
-        row.invitation.place = chemistry();
-    })
-    .await;
+    code(&world, "HAMILTON-GE07", of_chemistry).await;
     for folded in [false, true] {
         if folded {
             assert_eq!(world.app.fold_codes_once().await.unwrap(), 4);
@@ -78,10 +70,8 @@ async fn u4_codes_of_old_that_collide_keep_working_as_typed() {
             as_of_old(&world).await;
         }
         assert_eq!(leads_to(&world, "HAMILTON-BIO101").await, Some(class()));
-        assert_eq!(
-            leads_to(&world, "hamilton bi0 101").await,
-            Some(chemistry())
-        );
+        let typed = leads_to(&world, "hamilton bi0 101").await;
+        assert_eq!(typed, Some(chemistry()));
         // A text that reads like both opens neither.
         assert_eq!(leads_to(&world, "HAMILTON-BIOIOI").await, None);
         // And a text that is exactly a code that is switched off does not lead to the other one.
@@ -105,34 +95,26 @@ async fn u4_a_code_of_old_is_found_as_it_reads_once_it_is_folded() {
 async fn u4_c8_what_the_version_before_changes_or_deletes_is_found_as_it_read_no_more() {
     let world = World::new().await;
     let id = world.code(None).await;
-    // Another code is written as an earlier version does, without the folded form.
-    let mut changed = world.stored(id).await;
-    crate::world::set_secret(&mut changed, "HAMILTON-OTHER7", &world.app.keys);
-    let secret = changed.secret.unwrap();
-    let mut repository = world.app.store.write().await.unwrap();
-    let mut row = repository.get_invitation(id).await.unwrap().unwrap();
-    let folded_before = row.secret.as_ref().unwrap().folded_mac.clone();
-    row.secret = Some(secret);
-    row.revision += 1;
-    assert!(repository.update_invitation(&row).await.unwrap());
-    repository.commit("test").await.unwrap();
-    let folded_before = folded_before.unwrap();
-    let hex = folded_before
+    // Another code is written as an earlier version does, which leaves the folded form as it was.
+    let folded = world.stored(id).await.secret.unwrap().folded_mac.unwrap();
+    let keys = world.app.keys.clone();
+    world
+        .change(id, |row| set_secret(row, "HAMILTON-OTHER7", &keys))
+        .await;
+    let hex = folded
         .iter()
         .fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
-    world
-        .tamper(&format!(
-            "UPDATE invitations SET folded_mac = unhex('{hex}'), folded_lookup_mac = unhex('00')"
-        ))
-        .await;
+    let as_it_was = format!(
+        "UPDATE invitations SET folded_mac = unhex('{hex}'), folded_lookup_mac = unhex('00')"
+    );
+    world.tamper(&as_it_was).await;
     assert_eq!(leads_to(&world, "HAMILTON-BI0101").await, None);
     assert_eq!(world.stored(id).await.secret.unwrap().folded_mac, None);
     // The current code is folded in its turn.
     assert_eq!(world.app.fold_codes_once().await.unwrap(), 1);
     assert_eq!(leads_to(&world, "HAMILTON-0THER7").await, Some(class()));
-    world
-        .tamper("UPDATE invitations SET lookup_mac = NULL, sealed = NULL, delete_time = 1")
-        .await;
+    let deleted = "UPDATE invitations SET lookup_mac = NULL, sealed = NULL, delete_time = 1";
+    world.tamper(deleted).await;
     assert_eq!(leads_to(&world, "HAMILTON-0THER7").await, None);
     assert_eq!(world.app.fold_codes_once().await.unwrap(), 0);
 }
@@ -140,15 +122,7 @@ async fn u4_c8_what_the_version_before_changes_or_deletes_is_found_as_it_read_no
 /// Makes an organization whose prefix reads like that of Hamilton, as earlier versions allowed.
 async fn ham1lton(world: &World) -> OrganizationId {
     let id = OrganizationId::parse("ham1lton").unwrap();
-    let mut repository = world.app.store.write().await.unwrap();
-    let profile = OrganizationProfile {
-        organization: id.clone(),
-        code_prefix: "HAM1LTON".to_owned(),
-        display_name: "Ham1lton".to_owned(),
-        seat_limit: 0,
-    };
-    repository.save_profile(&profile, start()).await.unwrap();
-    repository.commit("test").await.unwrap();
+    save_profile(&world.app.store, &id).await;
     id
 }
 
@@ -171,28 +145,23 @@ async fn u4_ham1lton_does_not_shadow_hamilton() {
 
 #[tokio::test]
 async fn u4_r10_a_guess_counts_for_the_organization_whose_prefix_it_reads_like() {
-    let world = World::with_budgets(Budgets {
-        organization_daily_min: 1,
-        ..Budgets::default()
-    })
-    .await;
+    let world = World::limited(|budgets| budgets.organization_daily_min = 1).await;
     let guarded = async |id: &OrganizationId| {
         let scopes = [GuessScope::Organization(id.clone())];
         world.app.redemptions.limiter.guarded(&scopes).await[0]
     };
-    for user in ["eve", "mallory"] {
-        world.redeem(user, "HAM1LT0N-WRONG7", "").await.unwrap_err();
-    }
+    let guess = async |code: &str| {
+        for user in ["eve", "mallory"] {
+            world.redeem(user, code, "").await.unwrap_err();
+        }
+    };
+    guess("HAM1LT0N-WRONG7").await;
     assert!(guarded(&organization()).await);
     // If the prefix is exactly another organization's, the guess counts for that one.
     let other = ham1lton(&world).await;
-    for user in ["eve", "mallory"] {
-        world.redeem(user, "HAMILTON-WRONG9", "").await.unwrap_err();
-    }
+    guess("HAMILTON-WRONG9").await;
     assert!(!guarded(&other).await);
-    for user in ["eve", "mallory"] {
-        world.redeem(user, "HAM1LTON-WRONG8", "").await.unwrap_err();
-    }
+    guess("HAM1LTON-WRONG8").await;
     assert!(guarded(&other).await);
 }
 
@@ -205,13 +174,9 @@ async fn u4_i8_what_several_prefixes_read_like_is_filed_under_none() {
         ("HAM1LTON-WRONG7", Some("organizations/ham1lton")),
         ("HAMLLTON-WRONG7", None),
     ] {
-        world.advance(chrono::TimeDelta::minutes(1));
+        world.advance(TimeDelta::minutes(1));
         world.redeem("ann", text, "").await.unwrap_err();
-        world.quiet().await;
-        let platform =
-            crate::world::caller("operator").with_scopes([homeroom_kit::auth::Scope::Platform]);
-        let listed = crate::world::list_refused_attempts(&world.app, &platform, None, (1, "", ""));
-        let newest = listed.await.unwrap().items.remove(0);
+        let newest = world.refused_attempts().await.remove(0);
         let place = place.map(|place| Place::parse(place).unwrap());
         assert_eq!(newest.place, place, "{text}");
     }

@@ -3,11 +3,7 @@
 use std::{cell::RefCell, fmt, sync::Once};
 
 use chrono::TimeDelta;
-use homeroom_invitations::domain::{
-    invitation::InvitationKind,
-    redemption::{Outcome, RedemptionState},
-};
-use sqlx::{Connection as _, PgConnection};
+use homeroom_invitations::domain::redemption::{Outcome, RedemptionState};
 use tracing::{
     Metadata, Subscriber,
     field::{Field, Visit},
@@ -15,9 +11,8 @@ use tracing::{
 };
 use uuid::Uuid;
 
-use crate::world::{CODE, REQUEST, World, organization, start};
+use crate::world::{CLASS_CODE, CODE, REQUEST, World, organization, start};
 
-const CLASS_CODE: &str = "ABCD-EFGH-JKMN";
 /// The maximum number of round trips of one redemption: request id, profiles and look-up; then T1 and T3, each of which
 /// begins, locks, writes and commits.
 const ROUND_TRIPS_MAX: usize = 3 + 4 + 4;
@@ -74,9 +69,7 @@ impl Visit for Summary {
 #[tokio::test]
 async fn a_redemption_takes_few_round_trips() {
     let world = World::on_postgres().await;
-    world
-        .invitation(InvitationKind::ClassCode, CLASS_CODE, |_| {})
-        .await;
+    world.class_code().await;
     Statements::are_counted();
     // Given a session that has prepared its statements
     world.redeem("bob", CLASS_CODE, "").await.unwrap();
@@ -94,16 +87,13 @@ async fn a_redemption_takes_few_round_trips() {
         assert!(!sent.is_empty(), "nothing was reported");
         assert!(sent.len() <= ROUND_TRIPS_MAX, "{sent:#?}");
     }
-    world.drop_it().await;
 }
 
 #[tokio::test]
 async fn settlements_of_many_batches_share_transactions() {
     // Given somebody holds the organization, so that settlements wait
     let world = World::on_postgres().await;
-    world
-        .invitation(InvitationKind::ClassCode, CLASS_CODE, |_| {})
-        .await;
+    world.class_code().await;
     let mut holding = world.app.store.write().await.unwrap();
     holding
         .lock_organizations(&[organization()], start())
@@ -117,18 +107,10 @@ async fn settlements_of_many_batches_share_transactions() {
     // Then the settlements that waited are made together
     holding.commit("test").await.unwrap();
     world.quiet().await;
-    let url = world.database.postgres_url();
-    let mut connection = PgConnection::connect(url).await.unwrap();
-    let transactions: i64 = sqlx::query_scalar(
-        "SELECT count(DISTINCT xmin::text) FROM redemptions WHERE state = 'COMMITTED'",
-    )
-    .fetch_one(&mut connection)
-    .await
-    .unwrap();
-    connection.close().await.unwrap();
-    assert!(transactions <= 3, "{transactions} transactions");
+    let settled = "SELECT DISTINCT xmin::text FROM redemptions WHERE state = 'COMMITTED'";
+    let transactions = world.database.select::<String>(settled).await;
+    assert!(transactions.len() <= 3, "{transactions:?}");
     assert_eq!(world.states().await, [RedemptionState::Committed; 8]);
-    world.drop_it().await;
 }
 
 #[tokio::test]

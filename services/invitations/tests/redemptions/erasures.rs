@@ -3,26 +3,23 @@
 use chrono::TimeDelta;
 use homeroom_api::{common::v1::ErrorReason, ids::UserId};
 use homeroom_invitations::{
-    domain::{
-        invitation::{InvitationKind, Uses},
-        redemption::RedemptionState,
-    },
+    domain::{invitation::Uses, redemption::RedemptionState},
     store::Erasure,
 };
 use homeroom_kit::{
     Result,
     auth::{Caller, Scope},
+    database::Url,
     erasure::Replacement,
-    request_ids::{BodyMac, RequestKey},
+    request_ids::{BodyMac, Claimed, RequestKey},
 };
 use uuid::Uuid;
 
 use crate::{
+    databases::Database,
     fake_membership::Mode,
-    world::{CODE, REQUEST, World, caller, user},
+    world::{CLASS_CODE, CODE, REQUEST, World, caller, redeem_in_vain, user},
 };
-
-const CLASS_CODE: &str = "ABCD-EFGH-JKMN";
 
 fn eraser() -> Caller {
     caller("platform").with_scopes([Scope::Platform])
@@ -34,12 +31,24 @@ fn once(world: &World) -> (RequestKey, BodyMac) {
     (RequestKey::new(&eraser(), id), body)
 }
 
-async fn erase(
-    world: &World,
-    name: &str,
-    request: Option<homeroom_kit::request_ids::Claimed>,
-) -> Result<()> {
-    world.app.erase_user(&eraser(), user(name), request).await
+async fn erase(world: &World, request: Option<Claimed>) -> Result<()> {
+    world.app.erase_user(&eraser(), user("ann"), request).await
+}
+
+/// Returns a world in which ann has come in by a code.
+async fn with_ann() -> World {
+    let world = World::new().await;
+    world.code(None).await;
+    world.redeem("ann", CODE, "").await.unwrap();
+    world
+}
+
+/// Makes an erasure that membership does and whose answer is lost.
+async fn lose_the_answer(world: &World, request: Option<Claimed>) {
+    world.membership.set(Mode::LosesAnswers);
+    let refused = erase(world, request).await.unwrap_err();
+    assert_eq!(refused.reason(), ErrorReason::MembershipUnavailable);
+    world.membership.set(Mode::Up);
 }
 
 async fn users(world: &World) -> Vec<UserId> {
@@ -49,24 +58,18 @@ async fn users(world: &World) -> Vec<UserId> {
 
 async fn assert_erased(world: &World) {
     let users = users(world).await;
-    assert!(users.iter().all(UserId::is_pseudonym), "{users:?}");
     let pseudonyms = world.membership.state().erasures.clone();
-    assert!(
-        users
-            .iter()
-            .all(|user| pseudonyms.contains(&user.to_string()))
-    );
+    let is_known = |user: &UserId| pseudonyms.contains(&user.to_string());
+    assert!(users.iter().all(is_known), "{users:?} {pseudonyms:?}");
 }
 
 #[tokio::test]
 async fn r13_a_redemption_under_way_ends_before_its_person_is_erased() {
     let world = World::new().await;
     let code = world.code(Some(1)).await;
-    world.membership.set(Mode::LosesAnswers);
-    world.redeem("ann", CODE, REQUEST).await.unwrap_err();
+    redeem_in_vain(&world, Mode::LosesAnswers, "ann", CODE, REQUEST).await;
     assert_eq!(world.states().await, [RedemptionState::Reserved]);
-    world.membership.set(Mode::Up);
-    erase(&world, "ann", None).await.unwrap();
+    erase(&world, None).await.unwrap();
     // Its use is spent: membership had let her in (P1).
     assert_eq!(world.states().await, [RedemptionState::Committed]);
     assert_eq!(world.uses(code).await.used, 1);
@@ -76,12 +79,9 @@ async fn r13_a_redemption_under_way_ends_before_its_person_is_erased() {
 #[tokio::test]
 async fn r13_who_waits_is_erased_and_the_use_is_free_at_once() {
     let world = World::new().await;
-    let code = world
-        .invitation(InvitationKind::ClassCode, CLASS_CODE, |_| {})
-        .await;
-    world.advance(TimeDelta::days(14));
+    let code = world.locked_class_code().await;
     world.redeem("ann", CLASS_CODE, "").await.unwrap();
-    erase(&world, "ann", None).await.unwrap();
+    erase(&world, None).await.unwrap();
     assert_eq!(world.states().await, [RedemptionState::Released]);
     assert_eq!(world.uses(code).await, Uses::default());
     assert_erased(&world).await;
@@ -111,11 +111,9 @@ async fn r13_of_two_erasures_of_one_person_at_once_one_begins() {
 
 #[tokio::test]
 async fn r13_an_erasure_without_membership_begins_not_at_all() {
-    let world = World::new().await;
-    world.code(None).await;
-    world.redeem("ann", CODE, "").await.unwrap();
+    let world = with_ann().await;
     world.membership.set(Mode::Away);
-    let refused = erase(&world, "ann", None).await.unwrap_err();
+    let refused = erase(&world, None).await.unwrap_err();
     assert_eq!(refused.reason(), ErrorReason::MembershipUnavailable);
     assert!(refused.retry_delay().is_some());
     assert_eq!(users(&world).await, [user("ann")]);
@@ -123,15 +121,9 @@ async fn r13_an_erasure_without_membership_begins_not_at_all() {
 
 #[tokio::test]
 async fn r13_an_erasure_whose_answer_was_lost_is_finished_under_the_same_pseudonym() {
-    let world = World::new().await;
-    world.code(None).await;
-    world.redeem("ann", CODE, "").await.unwrap();
-    // Membership has erased, but its answer is lost.
-    world.membership.set(Mode::LosesAnswers);
-    let refused = erase(&world, "ann", Some(once(&world))).await.unwrap_err();
-    assert_eq!(refused.reason(), ErrorReason::MembershipUnavailable);
+    let world = with_ann().await;
+    lose_the_answer(&world, Some(once(&world))).await;
     assert_eq!(users(&world).await, [user("ann")]);
-    world.membership.set(Mode::Up);
     // The worker leaves it to its caller for some seconds, and then finishes it.
     assert_eq!(world.app.finish_erasures_once().await.unwrap(), 0);
     world.advance(TimeDelta::seconds(6));
@@ -141,7 +133,7 @@ async fn r13_an_erasure_whose_answer_was_lost_is_finished_under_the_same_pseudon
 
     // A person who comes under that id meanwhile is not erased by the retry, which is answered nevertheless.
     world.redeem("ann", CODE, "").await.unwrap();
-    erase(&world, "ann", Some(once(&world))).await.unwrap();
+    erase(&world, Some(once(&world))).await.unwrap();
     assert_eq!(world.membership.state().erasures.len(), 1);
     let named = users(&world).await;
     assert_eq!(named.iter().filter(|one| **one == user("ann")).count(), 1);
@@ -150,25 +142,17 @@ async fn r13_an_erasure_whose_answer_was_lost_is_finished_under_the_same_pseudon
 
 #[tokio::test]
 async fn r13_the_retry_itself_finishes_what_was_begun() {
-    let world = World::new().await;
-    world.code(None).await;
-    world.redeem("ann", CODE, "").await.unwrap();
-    world.membership.set(Mode::LosesAnswers);
-    erase(&world, "ann", Some(once(&world))).await.unwrap_err();
-    world.membership.set(Mode::Up);
-    erase(&world, "ann", Some(once(&world))).await.unwrap();
+    let world = with_ann().await;
+    lose_the_answer(&world, Some(once(&world))).await;
+    erase(&world, Some(once(&world))).await.unwrap();
     assert_eq!(world.membership.state().erasures.len(), 1);
     assert_erased(&world).await;
 }
 
 #[tokio::test]
 async fn r13_who_redeems_between_the_two_services_stays_as_somebody_who_has_come_since() {
-    let world = World::new().await;
-    world.code(None).await;
-    world.redeem("ann", CODE, "").await.unwrap();
-    world.membership.set(Mode::LosesAnswers);
-    erase(&world, "ann", None).await.unwrap_err();
-    world.membership.set(Mode::Up);
+    let world = with_ann().await;
+    lose_the_answer(&world, None).await;
     // Membership has erased, this service has not, and she is back.
     world.advance(TimeDelta::seconds(6));
     world.redeem("ann", CODE, "").await.unwrap();
@@ -180,30 +164,37 @@ async fn r13_who_redeems_between_the_two_services_stays_as_somebody_who_has_come
 
 #[tokio::test]
 async fn r13_whom_classes_need_is_not_erased_also_if_it_shows_late() {
-    let world = World::new().await;
-    world.code(None).await;
-    world.redeem("ann", CODE, "").await.unwrap();
+    let world = with_ann().await;
     world.membership.state().owners.insert("ann".to_owned());
-    let refused = erase(&world, "ann", Some(once(&world))).await.unwrap_err();
+    let refused = erase(&world, Some(once(&world))).await.unwrap_err();
     assert_eq!(refused.reason(), ErrorReason::LastOwner);
     world.advance(TimeDelta::seconds(6));
     assert_eq!(world.app.finish_erasures_once().await.unwrap(), 0);
     assert_eq!(users(&world).await, [user("ann")]);
     // Then she can be erased, and the same request id works.
     world.membership.state().owners.clear();
-    erase(&world, "ann", Some(once(&world))).await.unwrap();
+    erase(&world, Some(once(&world))).await.unwrap();
     assert_erased(&world).await;
 }
 
+/// Returns the tables that a session which waits for another one has touched, once there is one.
+async fn tables_of_who_waits(database: &Database) -> Vec<String> {
+    database.until_a_session_waits().await;
+    let held = "SELECT DISTINCT class.relname::text FROM pg_locks lock \
+        JOIN pg_class class ON class.oid = lock.relation \
+        JOIN pg_stat_activity session ON session.pid = lock.pid \
+        WHERE session.datname = current_database() AND session.wait_event_type = 'Lock' \
+        AND class.relkind = 'r' ORDER BY 1";
+    database.select(held).await
+}
+
 /// Runs the last step of one erasure in two processes at once. Returns the tables that the second one has touched while
-/// it waits.
+/// it waits; none on SQLite, which has one writer.
 async fn loser_of_an_erasure(world: &World) -> Vec<String> {
     world.code(None).await;
     world.redeem("ann", CODE, "").await.unwrap();
     world.follow().await;
-    world.membership.set(Mode::LosesAnswers);
-    erase(world, "ann", None).await.unwrap_err();
-    world.membership.set(Mode::Up);
+    lose_the_answer(world, None).await;
     world.advance(TimeDelta::seconds(6));
     let now = world.app.clock.now();
     // Given a process that has begun the step
@@ -218,7 +209,10 @@ async fn loser_of_an_erasure(world: &World) -> Vec<String> {
     while world.membership.state().reads == asked {
         tokio::task::yield_now().await;
     }
-    let read = world.database.tables_of_who_waits().await;
+    let read = match world.database.url {
+        Url::Postgres(_) => tables_of_who_waits(&world.database).await,
+        Url::Sqlite(_) => Vec::new(),
+    };
     // when the first has finished, and she has come since,
     winner.commit("test").await.unwrap();
     assert_eq!(losing.await.unwrap().unwrap(), 1, "it is done");
@@ -229,24 +223,16 @@ async fn loser_of_an_erasure(world: &World) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn r13_of_two_steps_of_an_erasure_the_loser_changes_nothing() {
-    let world = World::new().await;
-    loser_of_an_erasure(&world).await;
-}
-
-#[tokio::test]
-async fn r13_of_two_steps_of_an_erasure_the_loser_waits_for_one_row_and_reads_nothing() {
+async fn r13_of_two_steps_of_an_erasure_the_loser_waits_for_one_row_and_changes_nothing() {
+    loser_of_an_erasure(&World::new().await).await;
     let world = World::on_postgres().await;
     assert_eq!(loser_of_an_erasure(&world).await, ["erasures"]);
-    world.drop_it().await;
 }
 
 #[tokio::test]
 async fn r13_ten_erasures_of_a_person_at_once_are_all_answered_and_leave_nothing() {
-    let world = World::new().await;
-    world.code(None).await;
-    world.redeem("ann", CODE, "").await.unwrap();
-    let erasures = (0..10).map(|_| erase(&world, "ann", None));
+    let world = with_ann().await;
+    let erasures = (0..10).map(|_| erase(&world, None));
     for erased in futures::future::join_all(erasures).await {
         erased.unwrap();
     }

@@ -3,27 +3,29 @@
 use chrono::TimeDelta;
 use homeroom_api::{common::v1::Event, membership::v1::join_request::State};
 use homeroom_invitations::{
-    domain::{
-        invitation::{InvitationKind, Uses},
-        redemption::RedemptionState,
-    },
+    domain::{invitation::Uses, redemption::RedemptionState},
     redemption::follow::{Followed, MEMBERSHIP_FEED},
 };
 use uuid::Uuid;
 
 use crate::{
     fake_membership::Mode,
-    world::{CODE, World, uses},
+    world::{CLASS_CODE, CODE, World, redeem_in_vain, uses},
 };
 
-const CLASS_CODE: &str = "ABCD-EFGH-JKMN";
+/// Follows the feed, and checks how many events were read, settled something and were skipped.
+async fn assert_followed(world: &World, [events, settled, skipped]: [usize; 3]) {
+    let expected = Followed {
+        events,
+        settled,
+        skipped,
+    };
+    assert_eq!(world.follow().await, expected);
+}
 
 async fn with_queued(names: &[&str]) -> (World, Uuid) {
     let world = World::new().await;
-    let code = world
-        .invitation(InvitationKind::ClassCode, CLASS_CODE, |_| {})
-        .await;
-    world.advance(TimeDelta::days(14));
+    let code = world.locked_class_code().await;
     for name in names {
         world.redeem(name, CLASS_CODE, "").await.unwrap();
         world.advance(TimeDelta::milliseconds(1));
@@ -42,31 +44,18 @@ async fn p5_an_approval_commits_and_every_other_end_releases() {
     ] {
         let (world, code) = with_queued(&["ann"]).await;
         world.membership.end_request("ann", end);
-        let followed = world.follow().await;
-        assert_eq!(
-            followed,
-            Followed {
-                events: 1,
-                settled: 1,
-                skipped: 0
-            }
-        );
+        assert_followed(&world, [1, 1, 0]).await;
         assert_eq!(world.states().await, [state], "{end:?}");
         assert_eq!(world.uses(code).await, uses(used, 0, 0));
-        assert_eq!(world.follow().await, Followed::default());
+        assert_followed(&world, [0, 0, 0]).await;
     }
 }
 
 #[tokio::test]
 async fn p5_the_feed_settles_what_is_still_reserved() {
     let world = World::new().await;
-    let code = world
-        .invitation(InvitationKind::ClassCode, CLASS_CODE, |_| {})
-        .await;
-    world.advance(TimeDelta::days(14));
-    world
-        .refusal_while(Mode::LosesAnswers, "ann", CLASS_CODE, "")
-        .await;
+    let code = world.locked_class_code().await;
+    redeem_in_vain(&world, Mode::LosesAnswers, "ann", CLASS_CODE, "").await;
     world.membership.end_request("ann", State::Approved);
     world.follow().await;
     assert_eq!(world.states().await, [RedemptionState::Committed]);
@@ -84,10 +73,8 @@ async fn p5_p8_another_invitation_that_admits_releases_the_waiting_one() {
     world.advance(TimeDelta::milliseconds(1));
     world.redeem("ann", CODE, "").await.unwrap();
     world.follow().await;
-    assert_eq!(
-        world.states().await,
-        [RedemptionState::Released, RedemptionState::Committed]
-    );
+    let states = [RedemptionState::Released, RedemptionState::Committed];
+    assert_eq!(world.states().await, states);
     assert_eq!(world.uses(code).await, Uses::default());
     assert_eq!(world.uses(other).await, uses(1, 0, 0));
 }
@@ -96,48 +83,32 @@ async fn p5_p8_another_invitation_that_admits_releases_the_waiting_one() {
 async fn p5_a_poisoned_event_is_recorded_and_blocks_nothing() {
     let (world, _) = with_queued(&["ann", "bob"]).await;
     world.membership.end_request("ann", State::Denied);
-    for (id, redemption) in [
+    for (id, data) in [
         ("bad-1", None),
         ("bad-2", Some("organizations/x/redemptions/y")),
     ] {
+        let data = data.map(|name| ("redemption".to_owned(), name.to_owned()));
         let event = Event {
             id: id.to_owned(),
             r#type: "join_request.denied".to_owned(),
-            data: redemption
-                .map(|name| ("redemption".to_owned(), name.to_owned()))
-                .into_iter()
-                .collect(),
+            data: data.into_iter().collect(),
             ..Event::default()
         };
         world.membership.state().events.push(event);
     }
     world.membership.end_request("bob", State::Approved);
-    let followed = world.follow().await;
-    assert_eq!(
-        followed,
-        Followed {
-            events: 4,
-            settled: 2,
-            skipped: 2
-        }
-    );
+    assert_followed(&world, [4, 2, 2]).await;
     let mut repository = world.app.store.read().await.unwrap();
-    assert_eq!(
-        repository
-            .count_skipped_events(MEMBERSHIP_FEED)
-            .await
-            .unwrap(),
-        2
-    );
-    assert_eq!(
-        world.states().await,
-        [RedemptionState::Released, RedemptionState::Committed]
-    );
+    let skipped = repository.count_skipped_events(MEMBERSHIP_FEED).await;
+    assert_eq!(skipped.unwrap(), 2);
+    let states = [RedemptionState::Released, RedemptionState::Committed];
+    assert_eq!(world.states().await, states);
 }
 
 #[tokio::test]
 async fn p5_unknown_redemptions_and_other_events_are_passed_over() {
     let (world, _) = with_queued(&[]).await;
+    let unknown = "organizations/hamilton/redemptions/01900000-0000-7000-8000-000000000001";
     for kind in [
         "class.deleted",
         "organization.deleted",
@@ -146,24 +117,11 @@ async fn p5_unknown_redemptions_and_other_events_are_passed_over() {
     ] {
         world.membership.state().events.push(Event {
             r#type: kind.to_owned(),
-            data: [(
-                "redemption".to_owned(),
-                "organizations/hamilton/redemptions/01900000-0000-7000-8000-000000000001"
-                    .to_owned(),
-            )]
-            .into(),
+            data: [("redemption".to_owned(), unknown.to_owned())].into(),
             ..Event::default()
         });
     }
-    let followed = world.follow().await;
-    assert_eq!(
-        followed,
-        Followed {
-            events: 4,
-            settled: 0,
-            skipped: 0
-        }
-    );
+    assert_followed(&world, [4, 0, 0]).await;
 }
 
 #[tokio::test]
@@ -186,10 +144,8 @@ async fn p5_the_sweep_asks_about_old_queued_ones() {
     assert_eq!(world.app.redemptions.sweep_once().await.unwrap(), 2);
     let mut states = world.states().await;
     states.sort();
-    assert_eq!(
-        states,
-        [RedemptionState::Queued, RedemptionState::Committed]
-    );
+    let expected = [RedemptionState::Queued, RedemptionState::Committed];
+    assert_eq!(states, expected);
     assert_eq!(world.uses(code).await, uses(1, 0, 1));
     assert_eq!(world.app.redemptions.sweep_once().await.unwrap(), 0);
 }

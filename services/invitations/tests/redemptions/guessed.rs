@@ -1,22 +1,21 @@
 //! Guard tests: while somebody guesses, a credential that is found under one name queues under every other name (R10).
 
-use homeroom_api::ids::OrganizationId;
+use homeroom_api::{common::v1::ErrorReason, ids::OrganizationId};
 use homeroom_invitations::{
     domain::{invitation::InvitationKind, redemption::Outcome},
-    limiter::{Budgets, GuessScope},
+    limiter::GuessScope,
     redemption::request::Attempt,
 };
 
-use crate::world::{CODE, World, organization};
+use crate::world::{CLASS_CODE, CODE, World, assert_outcome, organization, told};
 
 const PHRASE: &str = "zebra-ability";
 
 /// Returns a world in which an organization, and all guesses that name none, have small guess budgets.
 async fn world() -> World {
-    let world = World::with_budgets(Budgets {
-        organization_daily_min: 1,
-        service_hourly: 1,
-        ..Budgets::default()
+    let world = World::limited(|budgets| {
+        budgets.organization_daily_min = 1;
+        budgets.service_hourly = 1;
     })
     .await;
     world.code(None).await;
@@ -42,9 +41,7 @@ fn naming(attempt: Attempt) -> Attempt {
 }
 
 async fn outcome(world: &World, attempt: Attempt) -> Outcome {
-    let redeemed = world.app.redemptions.redeem(attempt).await.unwrap();
-    world.quiet().await;
-    redeemed.outcome
+    world.redeem_by(attempt).await.unwrap().outcome
 }
 
 #[tokio::test]
@@ -76,14 +73,8 @@ async fn r10_whoever_is_vouched_for_and_what_is_long_never_queue_for_it() {
     let mut vouched = world.attempt("ann", PHRASE, "");
     vouched.facts.vouched = true;
     assert_eq!(outcome(&world, vouched).await, Outcome::Admitted);
-    let class_code = "7K3M-9PQ2-XW4T";
-    world
-        .invitation(InvitationKind::ClassCode, class_code, |_| {})
-        .await;
-    assert_eq!(
-        world.outcome("bob", class_code, "").await,
-        Outcome::Admitted
-    );
+    world.class_code().await;
+    assert_outcome(&world, "bob", CLASS_CODE, "", Outcome::Admitted).await;
 }
 
 /// Returns whether the guard of the organization is closed, and that of guesses that name none.
@@ -113,8 +104,7 @@ async fn r10_an_organization_that_nobody_knows_has_no_budget_of_its_own() {
             organization: Some(OrganizationId::parse(&format!("of-{user}")).unwrap()),
             ..world.attempt(user, PHRASE, "")
         };
-        world.app.redemptions.redeem(made_up).await.unwrap_err();
-        world.quiet().await;
+        world.redeem_by(made_up).await.unwrap_err();
     }
     assert_eq!(guarded(&world).await, [false, true]);
 }
@@ -123,23 +113,16 @@ async fn r10_an_organization_that_nobody_knows_has_no_budget_of_its_own() {
 async fn r10_of_a_batch_each_queues_for_itself() {
     let world = world().await;
     guess(&world, "HAMILTON-WRONG1").await;
-    let class_code = "7K3M-9PQ2-XW4T";
-    world
-        .invitation(InvitationKind::ClassCode, class_code, |_| {})
-        .await;
+    world.class_code().await;
     let batch = vec![
         world.attempt("ann", "zebra-zebra", ""),
-        world.attempt("bob", class_code, ""),
+        world.attempt("bob", CLASS_CODE, ""),
         world.attempt("cid", PHRASE, ""),
-        world.attempt("dan", class_code, ""),
+        world.attempt("dan", CLASS_CODE, ""),
     ];
-    let redeemed = world.app.redemptions.redeem_many(batch).await;
-    world.quiet().await;
-    let outcomes: Vec<Option<Outcome>> = redeemed
-        .into_iter()
-        .map(|redeemed| redeemed.ok().map(|redeemed| redeemed.outcome))
-        .collect();
-    let [admitted, waiting] = [Outcome::Admitted, Outcome::PendingApproval].map(Some);
-    let expected = [None, admitted, waiting, admitted];
-    assert_eq!(outcomes, expected);
+    let answers = world.redeem_all(batch).await.into_iter().map(told);
+    let [admitted, waiting] = [Outcome::Admitted, Outcome::PendingApproval].map(Ok);
+    let refused = Err(ErrorReason::CodeNotUsable);
+    let expected = [refused, admitted, waiting, admitted];
+    assert_eq!(answers.collect::<Vec<_>>(), expected);
 }

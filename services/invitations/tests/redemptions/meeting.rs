@@ -11,14 +11,8 @@ use homeroom_invitations::{
     redemption::ledger::Redemption,
     store::InvitationRow,
 };
-use sqlx::{Connection as _, PgConnection};
 
-use crate::{
-    waiting::until_a_session_waits,
-    world::{CODE, REQUEST, World, start, uses},
-};
-
-const CLASS_CODE: &str = "ABCD-EFGH-JKMN";
+use crate::world::{CLASS_CODE, CODE, REQUEST, World, start, uses};
 
 /// Redeems during a change of the invitation that the look-up did not see.
 async fn redeem_while_it_changes(
@@ -34,10 +28,9 @@ async fn redeem_while_it_changes(
     let mut changing = world.app.store.write().await.unwrap();
     let mut row = changing.lock_invitations(&[id]).await.unwrap().remove(0);
     let attempt = world.attempt("ann", code, REQUEST);
-    let app = world.app.clone();
-    let redeeming = tokio::spawn(async move { app.redemptions.redeem(attempt).await });
+    let redeeming = world.spawn(attempt);
     // The redemption has looked the code up, and waits for the row.
-    until_a_session_waits(&world.database).await;
+    world.database.until_a_session_waits().await;
     change(&mut row);
     row.revision += 1;
     assert!(changing.update_invitation(&row).await.unwrap());
@@ -73,11 +66,7 @@ async fn p7_what_changed_after_the_look_up_is_judged_as_it_is() {
         ),
         (
             code,
-            |row| {
-                row.invitation
-                    .email_domains
-                    .extend(DomainRule::parse("hamilton.example"));
-            },
+            |row| row.invitation.email_domains = vec![DomainRule::parse("a.example").unwrap()],
             Err(ErrorReason::EmailUnverified),
             &[],
         ),
@@ -108,13 +97,9 @@ async fn p7_what_changed_after_the_look_up_is_judged_as_it_is() {
         let answer = redeem_while_it_changes(&world, kind, change).await;
         assert_eq!(answer.map_err(|error| error.reason()), expected);
         assert_eq!(world.states().await, states, "{expected:?}");
-        let redemptions = world.redemptions().await;
-        assert!(
-            redemptions
-                .iter()
-                .all(|one| one.holds_use == expected.is_ok())
-        );
-        world.drop_it().await;
+        for one in world.redemptions().await {
+            assert_eq!(one.holds_use, expected.is_ok());
+        }
     }
 }
 
@@ -123,40 +108,30 @@ async fn p4_a_batch_that_inserts_only_a_part_is_undone_and_begun_again() {
     let world = World::on_postgres().await;
     let code = world.code(Some(2)).await;
     // Given a database that skips bob's row the first time, counted in a sequence that no rollback undoes
-    let url = world.database.postgres_url();
-    let mut connection = PgConnection::connect(url).await.unwrap();
     let passes_over_bob_once = "CREATE SEQUENCE passed; \
         CREATE FUNCTION pass() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
         IF NEW.user_id = 'bob' AND nextval('passed') = 1 THEN RETURN NULL; END IF; \
         RETURN NEW; END $$; \
         CREATE TRIGGER passes BEFORE INSERT ON redemptions FOR EACH ROW EXECUTE FUNCTION pass()";
-    let made = sqlx::raw_sql(passes_over_bob_once).execute(&mut connection);
-    made.await.unwrap();
+    world.tamper(passes_over_bob_once).await;
     // When two redeem together
-    let attempts = vec![
-        world.attempt("ann", CODE, ""),
-        world.attempt("bob", CODE, REQUEST),
-    ];
+    let attempts = [("ann", ""), ("bob", REQUEST)];
+    let attempts = attempts.map(|(name, request_id)| world.attempt(name, CODE, request_id));
     let mut redeemed = Vec::new();
-    for answer in world.app.redemptions.redeem_many(attempts).await {
+    for answer in world.redeem_all(attempts).await {
         let answer = answer.unwrap();
         assert_eq!(answer.outcome, Outcome::Admitted);
         redeemed.push(answer.redemption);
     }
-    world.quiet().await;
     // Then both are admitted by the stored redemptions, and the first try left nothing.
-    let stored: Vec<_> = world.redemptions().await;
+    let stored = world.redemptions().await;
     let stored: Vec<_> = stored.iter().map(Redemption::name).collect();
     assert_eq!(stored.len(), 2);
     assert!(redeemed.iter().all(|name| stored.contains(name)));
     assert_eq!(world.membership.state().heard.len(), 2);
-    let both = uses(2, 0, 0);
-    assert_eq!(world.uses(code).await, both);
-    let passed: i64 = sqlx::query_scalar("SELECT last_value FROM passed")
-        .fetch_one(&mut connection)
-        .await
-        .unwrap();
-    assert_eq!(passed, 2, "it was begun twice");
-    drop(connection);
-    world.drop_it().await;
+    assert_eq!(world.uses(code).await, uses(2, 0, 0));
+    let passed = world
+        .database
+        .select::<i64>("SELECT last_value FROM passed");
+    assert_eq!(passed.await, [2], "it was begun twice");
 }

@@ -12,7 +12,7 @@ use homeroom_invitations::{
     domain::invitation::InvitationKind,
     store::{self, RedemptionFilter},
 };
-use sqlx::{Connection as _, Executor as _, PgConnection};
+use sqlx::{Connection as _, PgConnection};
 use uuid::Uuid;
 
 use crate::{
@@ -70,71 +70,43 @@ const FILL: &str = "
 ";
 
 impl Database {
-    /// Reopens the same PostgreSQL database in new sessions, once only `seen_by` is left of the old ones: by then their
-    /// reads are counted.
-    async fn reopened(mut self, seen_by: &mut PgConnection) -> Self {
+    /// Returns how each table that grows has been read, full scans and rows, once every session has reported it; then
+    /// opens the database anew.
+    async fn reads(&mut self) -> HashMap<String, (i64, i64)> {
         self.store.close().await;
-        let others = "SELECT count(*) FROM pg_stat_activity \
-                      WHERE datname = current_database() AND pid <> pg_backend_pid()";
-        while sqlx::query_scalar::<_, i64>(others)
-            .fetch_one(&mut *seen_by)
-            .await
-            .unwrap()
-            > 0
-        {
-            tokio::task::yield_now().await;
-        }
+        self.until_no_session_is_left().await;
+        let mut connection = PgConnection::connect(self.postgres_url()).await.unwrap();
+        let reads = sqlx::query_as(
+            "SELECT relname::text, seq_scan, seq_tup_read + coalesce(idx_tup_fetch, 0) FROM pg_stat_user_tables \
+             WHERE relname IN ('invitations', 'redemptions', 'redemption_request_ids', 'organization_profiles', 'events')",
+        );
+        let rows: Vec<(String, i64, i64)> = reads.fetch_all(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
         self.store = store::open(&self.url, options(), false).await.unwrap();
-        self
+        let each = rows.into_iter();
+        each.map(|(table, scans, rows)| (table, (scans, rows)))
+            .collect()
     }
 }
 
 /// Returns a filled database. Its indexes are built at the end, which takes a fraction of the time.
 async fn filled(rows: u32) -> Database {
     let database = Database::postgres().await;
-    let mut connection = connect(&database).await;
-    let indexes: Vec<(String, String)> = sqlx::query_as(
-        "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' \
+    let indexes = "FROM pg_indexes WHERE schemaname = 'public' \
          AND tablename IN ('invitations', 'redemptions', 'redemption_request_ids') \
-         AND NOT EXISTS (SELECT 1 FROM pg_constraint WHERE conname = indexname)",
-    )
-    .fetch_all(&mut connection)
-    .await
-    .unwrap();
-    let mut statements: Vec<String> = vec!["SET maintenance_work_mem = '256MB'".to_owned()];
-    statements.extend(indexes.iter().map(|(name, _)| format!("DROP INDEX {name}")));
-    statements.push(
-        FILL.replace("$ROWS", &rows.to_string())
-            .replace("$FEWER", &rows.min(FEWER_ROWS_MAX).to_string()),
-    );
-    statements.extend(indexes.into_iter().map(|(_, definition)| definition));
-    statements.push("ANALYZE".to_owned());
-    for statement in statements {
-        let statement = sqlx::raw_sql(sqlx::AssertSqlSafe(statement));
-        connection.execute(statement).await.unwrap();
-    }
-    connection.close().await.unwrap();
+         AND NOT EXISTS (SELECT 1 FROM pg_constraint WHERE conname = indexname)";
+    let of_indexes = async |what: &str| {
+        let query = format!("SELECT {what} {indexes}");
+        database.select::<String>(&query).await.join("; ")
+    };
+    let drop = of_indexes("'DROP INDEX ' || indexname").await;
+    let make = of_indexes("indexdef").await;
+    let (rows, fewer) = (rows.to_string(), rows.min(FEWER_ROWS_MAX).to_string());
+    let fill = FILL.replace("$ROWS", &rows).replace("$FEWER", &fewer);
+    let settings = "SET maintenance_work_mem = '256MB'";
+    let statements = format!("{settings}; {drop}; {fill}; {make}; ANALYZE");
+    database.run(&statements).await;
     database
-}
-
-async fn connect(database: &Database) -> PgConnection {
-    PgConnection::connect(database.postgres_url())
-        .await
-        .unwrap()
-}
-
-/// Returns the reads of each table that grows: full scans, and rows.
-async fn read(connection: &mut PgConnection) -> HashMap<String, (i64, i64)> {
-    let rows: Vec<(String, i64, i64)> = sqlx::query_as(
-        "SELECT relname::text, seq_scan, seq_tup_read + coalesce(idx_tup_fetch, 0) FROM pg_stat_user_tables \
-         WHERE relname IN ('invitations', 'redemptions', 'redemption_request_ids', 'organization_profiles', 'events')",
-    )
-    .fetch_all(connection)
-    .await
-    .unwrap();
-    let each = rows.into_iter();
-    each.map(|(table, scans, rows)| (table, (scans, rows)))
-        .collect()
 }
 
 /// Redeems in every way that costs statements, and runs the workers.
@@ -182,17 +154,14 @@ async fn a_page_of_one_of_few_organizations_reads_no_other_ones_redemptions() {
 async fn reads_what_it_shows(classes: u32) {
     // Given large classes, each with redemptions by one invitation and of one person, between those of all others.
     let mut database = filled(SOME_ROWS).await;
-    let mut connection = connect(&database).await;
     let together = format!(
         "UPDATE redemptions SET organization_id = 'org-' || n, class_id = 'class-1', user_id = 'person-' || n,
         invitation_id = lpad(n::text, 32, '0')::uuid::text, state = 'COMMITTED'
         FROM (SELECT redemption_id AS id, right(redemption_id, 12)::bigint % {classes} + 1 AS n FROM redemptions)
-        AS numbered WHERE redemption_id = id; ANALYZE redemptions; SELECT pg_stat_force_next_flush()"
+        AS numbered WHERE redemption_id = id; ANALYZE redemptions"
     );
-    let together = sqlx::raw_sql(sqlx::AssertSqlSafe(together));
-    connection.execute(together).await.unwrap();
-    database = database.reopened(&mut connection).await;
-    let rows_before = read(&mut connection).await["redemptions"].1;
+    database.run(&together).await;
+    let rows_before = database.reads().await["redemptions"].1;
 
     // When the first and the middle page of each list are read.
     let organization = OrganizationId::parse("org-1").unwrap();
@@ -237,38 +206,28 @@ async fn reads_what_it_shows(classes: u32) {
 
     // Then only rows that a page shows were read.
     assert_eq!(shown, 8 * i64::from(PAGE_ROWS));
-    database = database.reopened(&mut connection).await;
-    let rows = read(&mut connection).await["redemptions"].1 - rows_before;
+    let rows = database.reads().await["redemptions"].1 - rows_before;
     assert_eq!(rows, shown);
-    connection.close().await.unwrap();
-    database.remove().await;
 }
 
 #[tokio::test]
 async fn b4_a_new_code_is_looked_up_among_all_by_indexes() {
     let mut database = filled(FEW_ROWS).await;
-    let mut connection = connect(&database).await;
-    database = database.reopened(&mut connection).await;
-    let before = read(&mut connection).await["invitations"];
+    let before = database.reads().await["invitations"];
     let mut session = database.store.read().await.unwrap();
     let found = session.find_all_by_lookup_macs(&[[1; 32], [2; 32]]).await;
     assert!(found.unwrap().is_empty());
     session.release();
-    database = database.reopened(&mut connection).await;
-    assert_eq!(read(&mut connection).await["invitations"], before);
-    connection.close().await.unwrap();
-    database.remove().await;
+    assert_eq!(database.reads().await["invitations"], before);
 }
 
 async fn reads_few_rows(of: u32) {
     let mut database = filled(of).await;
-    let mut connection = connect(&database).await;
-    database = database.reopened(&mut connection).await;
-    let before = read(&mut connection).await;
+    let before = database.reads().await;
     let world = World::over(database, unlimited()).await;
     redeem(&world).await;
-    database = world.database.reopened(&mut connection).await;
-    for (table, (scans, rows)) in read(&mut connection).await {
+    let mut database = world.database;
+    for (table, (scans, rows)) in database.reads().await {
         let (scans_before, rows_before) = before[&table];
         let (scans, rows) = (scans - scans_before, rows - rows_before);
         assert_eq!(scans, 0, "{table} is read from end to end");
@@ -277,6 +236,4 @@ async fn reads_few_rows(of: u32) {
             "{rows} rows of {table} are read"
         );
     }
-    connection.close().await.unwrap();
-    database.remove().await;
 }

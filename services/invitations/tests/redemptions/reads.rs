@@ -3,84 +3,59 @@
 use chrono::TimeDelta;
 use homeroom_api::{
     common::v1::ErrorReason,
+    invitations::v1::{
+        ListAuditEntriesRequest, ListRedemptionsRequest, audit_service_server::AuditService as _,
+    },
     membership::v1::join_request::State,
     names::{Place, RedemptionName},
 };
-use homeroom_invitations::domain::{
-    invitation::InvitationKind,
-    redemption::{Outcome, RedemptionState},
+use homeroom_invitations::{
+    domain::redemption::{Outcome, RedemptionState},
+    grpc::AuditHandlers,
+    redemption::ledger::Redemption,
 };
+use homeroom_kit::Result;
 
 use crate::{
     fake_membership::Mode,
-    world::{CODE, World, caller, class, list_audit_entries, list_redemptions, organization},
+    world::{
+        CLASS, CLASS_CODE, CODE, World, by, caller, list_redemptions, organization, reason,
+        redeem_in_vain,
+    },
 };
 
-const CLASS_CODE: &str = "ABCD-EFGH-JKMN";
-
-async fn reserved() -> (World, RedemptionName) {
-    let world = World::new().await;
-    world.code(None).await;
-    world.membership.set(Mode::LosesAnswers);
-    world.redeem("ann", CODE, "").await.unwrap_err();
-    let name = world.redemptions().await[0].name();
-    world.membership.set(Mode::Up);
-    (world, name)
+async fn read(world: &World, name: &RedemptionName) -> Result<Redemption> {
+    let ann = caller("ann");
+    world.app.get_redemption(&ann, name.clone()).await
 }
 
 #[tokio::test]
 async fn p10_reading_a_reserved_one_asks_membership() {
-    let (world, name) = reserved().await;
+    let world = World::new().await;
+    world.code(None).await;
+    redeem_in_vain(&world, Mode::LosesAnswers, "ann", CODE, "").await;
+    let name = world.redemptions().await[0].name();
     world.membership.set(Mode::Away);
-    let unknown = world
-        .app
-        .get_redemption(&caller("ann"), name.clone())
-        .await
-        .unwrap_err();
+    let unknown = read(&world, &name).await.unwrap_err();
     assert_eq!(unknown.reason(), ErrorReason::MembershipUnavailable);
     world.membership.set(Mode::Up);
-    let read = world
-        .app
-        .get_redemption(&caller("ann"), name.clone())
-        .await
-        .unwrap();
-    assert_eq!(read.state, RedemptionState::Committed);
-    assert_eq!(read.outcome, Some(Outcome::Admitted));
+    let settled = read(&world, &name).await.unwrap();
+    assert_eq!(settled.state, RedemptionState::Committed);
+    assert_eq!(settled.outcome, Some(Outcome::Admitted));
     world.membership.set(Mode::Away);
-    assert_eq!(
-        world
-            .app
-            .get_redemption(&caller("ann"), name.clone())
-            .await
-            .unwrap(),
-        read
-    );
+    assert_eq!(read(&world, &name).await.unwrap(), settled);
 }
 
 #[tokio::test]
 async fn p10_reading_a_queued_one_sees_how_its_request_ended() {
     let world = World::new().await;
-    world
-        .invitation(InvitationKind::ClassCode, CLASS_CODE, |_| {})
-        .await;
-    world.advance(TimeDelta::days(14));
-    let name = world
-        .redeem("ann", CLASS_CODE, "")
-        .await
-        .unwrap()
-        .redemption;
-    let waiting = world
-        .app
-        .get_redemption(&caller("ann"), name.clone())
-        .await
-        .unwrap();
+    world.locked_class_code().await;
+    let waiting = world.redeem("ann", CLASS_CODE, "").await;
+    let name = waiting.unwrap().redemption;
+    let waiting = read(&world, &name).await.unwrap();
     assert_eq!(waiting.state, RedemptionState::Queued);
     world.membership.end_request("ann", State::Denied);
-    let ended = world
-        .app
-        .get_redemption(&caller("ann"), name.clone())
-        .await
-        .unwrap();
+    let ended = read(&world, &name).await.unwrap();
     assert_eq!(ended.state, RedemptionState::Released);
     assert_eq!(ended.outcome, Some(Outcome::PendingApproval));
 }
@@ -89,39 +64,35 @@ async fn p10_reading_a_queued_one_sees_how_its_request_ended() {
 async fn p10_one_that_membership_never_heard_of_is_read_as_it_stands() {
     let world = World::new().await;
     world.code(None).await;
-    world.refusal_while(Mode::Away, "ann", CODE, "").await;
+    redeem_in_vain(&world, Mode::Away, "ann", CODE, "").await;
     let name = world.redemptions().await[0].name();
-    let read = world
-        .app
-        .get_redemption(&caller("ann"), name.clone())
-        .await
-        .unwrap();
-    assert_eq!(read.state, RedemptionState::Reserved);
+    let unheard_of = read(&world, &name).await.unwrap();
+    assert_eq!(unheard_of.state, RedemptionState::Reserved);
 }
 
 #[tokio::test]
 async fn a_page_token_of_another_version_is_a_bad_one_in_every_list() {
     let world = World::new().await;
-    let (tess, app, place) = (caller("tess"), &world.app, class());
+    let paging = &world.app.paging;
+    let parent = Place::Organization(organization()).to_string();
     for cursor in [&["not-an-id".to_owned()][..], &[]] {
-        let token = |list: &str| app.paging.token(&format!("{list} {place} "), cursor);
-        let redemptions = token("ListRedemptions");
-        let redemptions = list_redemptions(app, &tess, &place, (2, &redemptions, ""));
-        let entries = token("ListAuditEntries");
-        let entries = list_audit_entries(app, &tess, &place, (2, &entries, ""));
-        let codes = "ListEnrollmentCodes".to_owned();
-        let codes = app
-            .paging
-            .parse(2, &app.paging.token(&codes, cursor), codes.as_str());
-        let codes = codes.unwrap().cursor_as::<uuid::Uuid>(0);
-        for refused in [
-            redemptions.await.map(|_| ()),
-            entries.await.map(|_| ()),
-            codes.map(|_| ()),
-        ] {
-            let reason = refused.unwrap_err().reason();
-            assert_eq!(reason, ErrorReason::InvalidPageToken, "{cursor:?}");
+        let token = |method: &str| paging.token(&format!("{method} {parent} "), cursor);
+        let redemptions = token(std::any::type_name::<ListRedemptionsRequest>());
+        let redemptions = list_redemptions(&world, "", &redemptions).await;
+        let entries = ListAuditEntriesRequest {
+            page_token: token(std::any::type_name::<ListAuditEntriesRequest>()),
+            parent: parent.clone(),
+            ..Default::default()
+        };
+        let handlers = AuditHandlers(world.app.clone());
+        let entries = handlers.list_audit_entries(by("tess", entries)).await;
+        for refused in [reason(redemptions), reason(entries)] {
+            assert_eq!(refused, ErrorReason::InvalidPageToken, "{cursor:?}");
         }
+        let codes = paging.token("ListEnrollmentCodes", cursor);
+        let codes = paging.parse(2, &codes, "ListEnrollmentCodes").unwrap();
+        let refused = codes.cursor_as::<uuid::Uuid>(0).unwrap_err();
+        assert_eq!(refused.reason(), ErrorReason::InvalidPageToken);
     }
 }
 
@@ -133,12 +104,10 @@ async fn lists_filter_by_invitation_user_state_and_time() {
         let _ = world.redeem(name, CODE, "").await;
         world.advance(TimeDelta::seconds(1));
     }
-    let tess = caller("tess");
-    let place = Place::Organization(organization());
-    let invitation = format!("{}/enrollmentCodes/{code}", class());
+    let invitation = format!("{CLASS}/enrollmentCodes/{code}");
     for (filter, count) in [
         (format!("invitation = \"{invitation}\""), 2),
-        (format!("invitation = \"{}/classCode\"", class()), 0),
+        (format!("invitation = \"{CLASS}/classCode\""), 0),
         ("user = ann".to_owned(), 1),
         ("user = ann AND user = bob".to_owned(), 0),
         ("state = REFUSED".to_owned(), 1),
@@ -148,10 +117,8 @@ async fn lists_filter_by_invitation_user_state_and_time() {
         ("create_time <= \"2027-01-15T08:00:00Z\"".to_owned(), 1),
         ("create_time < \"2027-01-15T08:00:00Z\"".to_owned(), 0),
     ] {
-        let page = list_redemptions(&world.app, &tess, &place, (0, "", &filter))
-            .await
-            .unwrap();
-        assert_eq!(page.items.len(), count, "{filter}");
+        let listed = list_redemptions(&world, &filter, "").await;
+        assert_eq!(listed.unwrap().len(), count, "{filter}");
     }
     for filter in [
         "user != ann",
@@ -159,9 +126,7 @@ async fn lists_filter_by_invitation_user_state_and_time() {
         "phase = 1",
         "create_time = \"2027-01-15T08:00:00Z\"",
     ] {
-        let wrong = list_redemptions(&world.app, &tess, &place, (0, "", filter))
-            .await
-            .unwrap_err();
-        assert_eq!(wrong.reason(), ErrorReason::InvalidFilter, "{filter}");
+        let wrong = reason(list_redemptions(&world, filter, "").await);
+        assert_eq!(wrong, ErrorReason::InvalidFilter, "{filter}");
     }
 }

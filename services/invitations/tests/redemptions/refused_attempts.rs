@@ -11,26 +11,16 @@ use homeroom_invitations::{
     app::retention::REFUSED_ATTEMPT_DAYS,
     domain::{invitation::InvitationKind, redemption::Outcome},
     grpc::redemption_service::RedemptionHandlers,
-    limiter::Budgets,
     store::{InvitationRow, LimiterDecision, RefusedAttempt},
 };
-use homeroom_kit::auth::Scope;
 
 use crate::{
     fake_membership::Mode,
-    world::{CODE, World, caller, list_refused_attempts, organization, start},
+    world::{CODE, World, assert_refused, by, caller, organization, start},
 };
 
 fn of_hamilton() -> Place {
     Place::Organization(organization())
-}
-
-/// Returns all entries, newest first.
-async fn logged(world: &World) -> Vec<RefusedAttempt> {
-    world.quiet().await;
-    let platform = caller("operator").with_scopes([Scope::Platform]);
-    let list = list_refused_attempts(&world.app, &platform, None, (1_000, "", ""));
-    list.await.unwrap().items
 }
 
 async fn refused(world: &World, name: &str, code: &str) -> ErrorReason {
@@ -57,14 +47,14 @@ async fn r5_of_what_opens_nothing_every_row_is_the_same() {
         // One repeat a minute is logged.
         world.advance(TimeDelta::minutes(1));
         let code = format!("HAMILTON-{code}");
-        assert_eq!(
-            refused(&world, "ann", &code).await,
-            ErrorReason::CodeNotUsable
-        );
+        let redeemed = refused(&world, "ann", &code).await;
         let previewed = world.preview("ann", &code).await.unwrap_err();
-        assert_eq!(previewed.reason(), ErrorReason::CodeNotUsable);
+        assert_eq!(
+            [redeemed, previewed.reason()],
+            [ErrorReason::CodeNotUsable; 2]
+        );
     }
-    let rows = logged(&world).await;
+    let rows = world.refused_attempts().await;
     assert_eq!(rows.len(), 10);
     for row in rows {
         let alike = RefusedAttempt {
@@ -80,10 +70,8 @@ async fn r5_of_what_opens_nothing_every_row_is_the_same() {
         };
         assert_eq!(row, alike);
     }
-    assert!(
-        world.redemptions().await.is_empty(),
-        "P9: it leaves no other"
-    );
+    let left = world.redemptions().await;
+    assert_eq!(left, [], "P9: it leaves no other");
 }
 
 #[tokio::test]
@@ -91,21 +79,18 @@ async fn what_is_in_the_redemptions_or_is_no_decision_is_not_in_the_log() {
     let world = World::new().await;
     world.code(Some(1)).await;
     world.membership.state().seats = Some(0);
-    assert_eq!(world.refusal("ann", CODE, "").await, ErrorReason::NoSeats);
+    assert_refused(&world, "ann", CODE, "", ErrorReason::NoSeats).await;
     world.membership.set(Mode::Away);
     world.redeem("bob", CODE, "").await.unwrap_err();
-    assert!(logged(&world).await.is_empty());
+    assert!(world.refused_attempts().await.is_empty());
     // A preview leaves no redemption, so its refusals by membership are logged here too.
     world.membership.set(Mode::Up);
     world.advance(TimeDelta::minutes(1));
     world.recover().await;
     world.preview("cid", CODE).await.unwrap_err();
-    let rows = logged(&world).await;
-    assert_eq!(
-        (rows[0].preview, rows[0].reason),
-        (true, ErrorReason::NoSeats)
-    );
-    assert!(!rows[0].invitation.is_empty());
+    let rows = world.refused_attempts().await;
+    assert!(rows[0].preview && !rows[0].invitation.is_empty());
+    assert_eq!(rows[0].reason, ErrorReason::NoSeats);
 }
 
 #[tokio::test]
@@ -114,8 +99,8 @@ async fn i8_a_bound_token_leaves_no_trace_in_an_organization_that_it_may_not_rea
     let mut bound = caller("ann");
     bound.organizations = Some(vec![OrganizationId::parse("jefferson").unwrap()]);
     let attempt = world.attempt_of(&bound, CODE, "");
-    world.app.redemptions.redeem(attempt).await.unwrap_err();
-    let rows = logged(&world).await;
+    world.redeem_by(attempt).await.unwrap_err();
+    let rows = world.refused_attempts().await;
     assert_eq!((rows.len(), &rows[0].place), (1, &None));
 }
 
@@ -124,16 +109,11 @@ async fn an_organization_that_nobody_knows_here_is_not_named() {
     let world = World::new().await;
     let mut attempt = world.attempt("ann", "WRONG1", "");
     attempt.organization = Some(OrganizationName::parse("organizations/nowhere").unwrap().0);
-    world
-        .app
-        .redemptions
-        .redeem(attempt.clone())
-        .await
-        .unwrap_err();
+    world.redeem_by(attempt.clone()).await.unwrap_err();
     attempt.organization = Some(organization());
     world.advance(TimeDelta::milliseconds(2));
-    world.app.redemptions.redeem(attempt).await.unwrap_err();
-    let rows = logged(&world).await;
+    world.redeem_by(attempt).await.unwrap_err();
+    let rows = world.refused_attempts().await;
     assert_eq!(rows[0].place, Some(of_hamilton()));
     assert_eq!(rows[1].place, None);
 }
@@ -156,16 +136,12 @@ async fn it_is_kept_for_90_days() {
     assert_eq!(world.app.prune_logs_once().await.unwrap(), 0);
     world.advance(TimeDelta::milliseconds(1));
     assert_eq!(world.app.prune_logs_once().await.unwrap(), 1);
-    assert!(logged(&world).await.is_empty());
+    assert!(world.refused_attempts().await.is_empty());
 }
 
 #[tokio::test]
 async fn r10_what_the_guard_does_is_told_of_redemptions_and_of_refusals() {
-    let budgets = Budgets {
-        organization_daily_min: 1,
-        ..Budgets::default()
-    };
-    let world = World::with_budgets(budgets).await;
+    let world = World::limited(|budgets| budgets.organization_daily_min = 1).await;
     world.code(None).await;
     for user in ["ann", "bob", "cid"] {
         refused(&world, user, "HAMILTON-WRONG1").await;
@@ -173,12 +149,10 @@ async fn r10_what_the_guard_does_is_told_of_redemptions_and_of_refusals() {
     let waiting = world.redeem("dan", CODE, "").await.unwrap();
     assert_eq!(waiting.outcome, Outcome::PendingApproval);
     let handlers = RedemptionHandlers::new(world.app.clone());
-    let mut request = tonic::Request::new(GetRedemptionRequest {
-        name: waiting.redemption.to_string(),
-    });
-    request.extensions_mut().insert(caller("dan"));
+    let name = waiting.redemption.to_string();
+    let request = by("dan", GetRedemptionRequest { name });
     let read = handlers.get_redemption(request).await.unwrap();
     assert!(read.into_inner().guess_guarded);
-    let last = logged(&world).await.remove(0);
+    let last = world.refused_attempts().await.remove(0);
     assert_eq!(last.limiter_decision, LimiterDecision::Guarded);
 }

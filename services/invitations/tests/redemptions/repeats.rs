@@ -4,16 +4,24 @@
 use chrono::TimeDelta;
 use homeroom_api::{common::v1::ErrorReason, invitations::v1::RedeemRequest};
 use homeroom_invitations::{
-    domain::{domain_rule::DomainRule, invitation::InvitationKind, redemption::Outcome},
+    domain::{
+        domain_rule::DomainRule,
+        invitation::{Invitation, InvitationKind},
+        redemption::Outcome,
+    },
     limiter::Budgets,
-    redemption::{reply::Redeemed, request::Attempt},
+    redemption::request::Attempt,
+    store::InvitationRow,
 };
-use homeroom_kit::{Result, auth::Caller};
+use homeroom_kit::auth::Caller;
 
-use crate::world::{CODE, World, caller, organization, public_url, start};
+use crate::world::{
+    CODE, World, assert_outcome, assert_refused, caller, organization, public_url, start,
+};
 
 /// A code that does not open, whoever asks, unless the test says so.
 const WRONG: &str = "HAMILTON-WRONG1";
+const PHRASE: &str = "zebra ability";
 /// The number of presses of an impatient student.
 const PRESSES: usize = 12;
 /// More students than an organization's guard lets guess in a day.
@@ -21,12 +29,6 @@ const PUPILS: usize = 60;
 
 async fn world() -> World {
     World::with_budgets(Budgets::default()).await
-}
-
-async fn redeem(world: &World, attempt: Attempt) -> Result<Redeemed> {
-    let redeemed = world.app.redemptions.redeem(attempt).await;
-    world.quiet().await;
-    redeemed
 }
 
 /// Returns an attempt of ann with the claims of her token.
@@ -41,8 +43,7 @@ fn claiming(world: &World, code: &str, email: &str, verified: bool) -> Attempt {
 async fn spend(world: &World, failures: usize) {
     for guess in failures..5 {
         let guess = format!("HAMILTON-GUESS{guess}");
-        let refused = world.redeem("ann", &guess, "").await.unwrap_err();
-        assert_eq!(refused.reason(), ErrorReason::CodeNotUsable);
+        assert_refused(world, "ann", &guess, "", ErrorReason::CodeNotUsable).await;
     }
     let refused = world.redeem("ann", "HAMILTON-ONEMORE", "").await;
     assert_eq!(refused.unwrap_err().reason(), ErrorReason::TooManyAttempts);
@@ -54,7 +55,7 @@ async fn u3_whatever_it_is_refused_for_the_same_button_is_one_guess() {
         (ErrorReason::NoLongerValid, "HAMILTON-PAST7"),
         (ErrorReason::UsedUp, "HAMILTON-USED7"),
         (ErrorReason::EmailUnverified, "HAMILTON-MAIL7"),
-        (ErrorReason::TokenAssignedToAnother, "zebra ability"),
+        (ErrorReason::TokenAssignedToAnother, PHRASE),
         (ErrorReason::CodeNotUsable, WRONG),
         (ErrorReason::CodeNotUsable, "7K3M-9PQ2-XW4T"),
         (ErrorReason::CodeNotUsable, "abacus zebra"),
@@ -64,27 +65,21 @@ async fn u3_whatever_it_is_refused_for_the_same_button_is_one_guess() {
         ),
     ] {
         let world = world().await;
-        let code = InvitationKind::EnrollmentCode;
-        world
-            .invitation(code, "HAMILTON-PAST7", |row| {
-                row.invitation.valid_till = Some(start());
-            })
-            .await;
-        world
-            .invitation(code, "HAMILTON-USED7", |row| {
-                row.invitation.max_uses = Some(0);
-            })
-            .await;
-        world
-            .invitation(code, "HAMILTON-MAIL7", |row| {
-                row.invitation.email_domains = vec![DomainRule::parse("school.example").unwrap()];
-            })
-            .await;
-        world
-            .invitation(InvitationKind::ClassToken, "zebra ability", |row| {
-                row.invitation.external_id = Some("s-1".to_owned());
-            })
-            .await;
+        let with = async |code: &str, change: fn(&mut Invitation)| {
+            let kind = match code {
+                PHRASE => InvitationKind::ClassToken,
+                _ => InvitationKind::EnrollmentCode,
+            };
+            let change = |row: &mut InvitationRow| change(&mut row.invitation);
+            world.invitation(kind, code, change).await
+        };
+        with("HAMILTON-PAST7", |code| code.valid_till = Some(start())).await;
+        with("HAMILTON-USED7", |code| code.max_uses = Some(0)).await;
+        with("HAMILTON-MAIL7", |code| {
+            code.email_domains = vec![DomainRule::parse("school.example").unwrap()];
+        })
+        .await;
+        with(PHRASE, |token| token.external_id = Some("s-1".to_owned())).await;
         for press in 0..PRESSES {
             let refused = world.redeem("ann", credential, "").await.unwrap_err();
             assert_eq!(refused.reason(), reason, "press {press} of {credential}");
@@ -121,7 +116,7 @@ async fn u3_what_reads_alike_is_one_guess_and_what_is_claimed_or_named_another()
         claiming(&world, CODE, "ann@school.example", true),
         claiming(&world, CODE, "amy@school.example", true),
     ] {
-        let refused = redeem(&world, attempt).await.unwrap_err();
+        let refused = world.redeem_by(attempt).await.unwrap_err();
         assert_eq!(refused.reason(), ErrorReason::CodeNotUsable);
     }
     let request = RedeemRequest {
@@ -130,11 +125,10 @@ async fn u3_what_reads_alike_is_one_guess_and_what_is_claimed_or_named_another()
         ..RedeemRequest::default()
     };
     let sixth = Attempt::of_redeem(&caller("ann"), &request, "", &public_url(), &world.app.keys);
-    let refused = redeem(&world, sixth.unwrap()).await.unwrap_err();
+    let refused = world.redeem_by(sixth.unwrap()).await.unwrap_err();
     assert_eq!(refused.reason(), ErrorReason::TooManyAttempts);
     // Another user's guess is not a repeat, even if the first user has tried it.
-    let refused = world.redeem("bob", CODE, "").await.unwrap_err();
-    assert_eq!(refused.reason(), ErrorReason::CodeNotUsable);
+    assert_refused(&world, "bob", CODE, "", ErrorReason::CodeNotUsable).await;
 }
 
 #[tokio::test]
@@ -146,20 +140,14 @@ async fn u3_a_school_that_presses_does_not_close_its_own_guard() {
             row.invitation.valid_from = Some(opens);
         })
         .await;
-    for pupil in 0..PUPILS {
+    let pupils: Vec<String> = (0..PUPILS).map(|pupil| format!("pupil-{pupil}")).collect();
+    for pupil in &pupils {
         for _ in 0..5 {
-            world
-                .redeem(&format!("pupil-{pupil}"), CODE, "")
-                .await
-                .unwrap_err();
+            world.redeem(pupil, CODE, "").await.unwrap_err();
         }
     }
     world.advance(TimeDelta::minutes(5));
-    for pupil in 0..PUPILS {
-        assert_eq!(
-            world.outcome(&format!("pupil-{pupil}"), CODE, "").await,
-            Outcome::Admitted,
-            "pupil {pupil}"
-        );
+    for pupil in &pupils {
+        assert_outcome(&world, pupil, CODE, "", Outcome::Admitted).await;
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::join_all;
 use homeroom_api::{common::v1::ErrorReason, invitations::v1::RedeemRequest};
 use homeroom_invitations::{
@@ -18,7 +18,7 @@ use homeroom_invitations::{
         },
         request::Attempt,
     },
-    store::{InvitationRow, LookUp, SkippedEvent, Store},
+    store::{InvitationRow, LookUp, Repository, SkippedEvent, Store},
 };
 use homeroom_kit::{
     Result,
@@ -46,13 +46,11 @@ on_both_engines!(
     p4_no_more_uses_are_taken_than_there_are,
     p4_a_count_is_never_raised_above_max_uses,
     p4_concurrent_reservations_take_the_last_use_once,
-    p1_a_settled_redemption_moves_no_more,
-    p5_a_request_that_ends_first_settles_what_is_reserved,
+    p1_p5_p9_the_first_settlement_and_the_first_outcome_stay,
     p7_uses_of_an_older_epoch_are_not_counted,
     p7_a_secret_that_was_reset_after_the_look_up_is_seen,
     p9_request_ids_are_noted_once_and_re_pointed_from_the_stale,
     p9_a_request_that_is_known_by_now_is_named_before_anything_refuses_it,
-    p9_a_first_outcome_stays,
     p13_due_redemptions_are_taken_by_one_and_leased,
     p13_a_try_farther_ahead_than_any_is_due,
     p13_stuck_redemptions_are_counted_and_hastened,
@@ -61,6 +59,11 @@ on_both_engines!(
     profiles_are_found_by_organization_and_by_prefix,
     p5_a_feed_moves_on_from_where_it_stood,
 );
+
+const ADMITTED: MembershipReply = MembershipReply::Answer(MembershipAnswer::Admitted);
+const QUEUED: MembershipReply = MembershipReply::Answer(MembershipAnswer::Queued);
+const NO_SEATS: MembershipReply =
+    MembershipReply::Answer(MembershipAnswer::Refused(ErrorReason::NoSeats));
 
 /// The attempt and the invitation of a request to reserve.
 struct Wanted {
@@ -113,6 +116,13 @@ impl Fixture {
         }
     }
 
+    /// Returns an attempt of this person while somebody guesses, which leads to the queue.
+    fn guarded(&self, row: &InvitationRow, name: &str) -> Wanted {
+        let mut guarded = self.wanted(row, name, None);
+        guarded.attempt.facts.guess_guarded = true;
+        guarded
+    }
+
     fn ledger(&self) -> Ledger {
         Ledger {
             store: Arc::clone(&self.store),
@@ -145,15 +155,26 @@ impl Fixture {
         name: &str,
         request: Option<u128>,
     ) -> Redemption {
-        match self
-            .reserve(&[self.wanted(row, name, request)])
-            .await
-            .unwrap()
-            .remove(0)
-        {
+        let wanted = [self.wanted(row, name, request)];
+        match self.reserve(&wanted).await.unwrap().remove(0) {
             Reserved::New(redemption) => redemption,
             other => panic!("not reserved: {other:?}"),
         }
+    }
+
+    /// Reserves, and settles with this reply.
+    async fn redeem(&self, row: &InvitationRow, name: &str, reply: MembershipReply) -> Redemption {
+        let redemption = self.reserve_one(row, name, None).await;
+        assert_eq!(self.settle(&redemption, &[reply]).await, 1);
+        redemption
+    }
+
+    /// Stores an invitation that staff have changed.
+    async fn update(&self, row: &mut InvitationRow) {
+        row.revision += 1;
+        let mut repository = self.store.write().await.unwrap();
+        assert!(repository.update_invitation(row).await.unwrap());
+        repository.commit("test").await.unwrap();
     }
 
     async fn settle(&self, redemption: &Redemption, replies: &[MembershipReply]) -> usize {
@@ -181,25 +202,15 @@ impl Fixture {
     }
 
     async fn read(&self, id: Uuid) -> Redemption {
-        self.store
-            .read()
-            .await
-            .unwrap()
-            .get_redemptions(&[id])
-            .await
-            .unwrap()
-            .remove(0)
+        let mut repository = self.store.read().await.unwrap();
+        let found = repository.get_redemptions(&[id]).await;
+        found.unwrap().remove(0)
     }
 
     async fn uses(&self, row: &InvitationRow) -> Uses {
         let mut repository = self.store.read().await.unwrap();
-        repository
-            .get_invitation(row.invitation.id)
-            .await
-            .unwrap()
-            .unwrap()
-            .invitation
-            .uses
+        let found = repository.get_invitation(row.invitation.id).await;
+        found.unwrap().unwrap().invitation.uses
     }
 }
 
@@ -207,24 +218,18 @@ async fn p2_one_living_redemption_for_each_invitation_epoch_and_user(store: Arc<
     let fixture = Fixture::new(store);
     let row = fixture.invitation(None).await;
     let first = fixture.reserve_one(&row, "ann", Some(1)).await;
-    let second = fixture
-        .reserve(&[fixture.wanted(&row, "ann", Some(2))])
-        .await
-        .unwrap();
+    let second = [fixture.wanted(&row, "ann", Some(2))];
+    let second = fixture.reserve(&second).await.unwrap();
     assert_eq!(second, [Reserved::Attached(first.clone())]);
     // The index enforces it too, whoever inserts.
-    let mut rival = first.clone();
-    rival.id = Uuid::from_u128(7);
+    let mut rival = [first.clone()];
+    rival[0].id = Uuid::from_u128(7);
     let mut repository = fixture.store.write().await.unwrap();
-    let whole = repository
-        .write_reservations(&[rival], &[], &[], start())
-        .await;
-    assert!(!whole.unwrap());
-    let request = fixture.request("ann", 2, b"body");
-    let (known, living) = repository
-        .standing(&[&request], &[], start())
-        .await
-        .unwrap();
+    let whole = repository.write_reservations(&rival, &[], &[], start());
+    assert!(!whole.await.unwrap());
+    let request = [&fixture.request("ann", 2, b"body")];
+    let standing = repository.standing(&request, &[], start()).await;
+    let (known, living) = standing.unwrap();
     assert_eq!(living, []);
     // The redemption that was met may be over: the request id names it only once it answers.
     assert_eq!(known, [Resolved::Unknown]);
@@ -232,16 +237,14 @@ async fn p2_one_living_redemption_for_each_invitation_epoch_and_user(store: Arc<
     assert_eq!(fixture.uses(&row).await, uses(0, 1, 0));
     // A redemption that waits is joined while the invitation leads to the queue.
     fixture.answer(&first, MembershipAnswer::Queued).await;
-    let mut guarded = fixture.wanted(&row, "ann", None);
-    guarded.attempt.facts.guess_guarded = true;
+    let guarded = fixture.guarded(&row, "ann");
     let third = fixture.reserve(&[guarded]).await.unwrap();
     assert!(matches!(&third[0], Reserved::Attached(living) if living.id == first.id));
 }
 
 /// Returns a redemption that waits, and one that has taken its use over since.
 async fn taken_over(fixture: &Fixture, row: &InvitationRow) -> (Redemption, Redemption) {
-    let waiting = fixture.reserve_one(row, "ann", None).await;
-    assert_eq!(fixture.answer(&waiting, MembershipAnswer::Queued).await, 1);
+    let waiting = fixture.redeem(row, "ann", QUEUED).await;
     let taker = fixture.reserve_one(row, "ann", None).await;
     (waiting, taker)
 }
@@ -270,8 +273,9 @@ async fn p2_u2_who_would_be_let_in_by_now_takes_over_the_use_of_the_one_that_wai
 }
 
 async fn p2_u2_a_use_that_was_taken_over_comes_back_whatever_its_taker_fails_by(store: Arc<Store>) {
+    let no_seats = MembershipAnswer::Refused(ErrorReason::NoSeats);
     for answer in [
-        MembershipAnswer::Refused(ErrorReason::NoSeats),
+        no_seats,
         MembershipAnswer::AlreadyPending,
         MembershipAnswer::AlreadyMember,
         MembershipAnswer::StaleEpoch,
@@ -283,61 +287,52 @@ async fn p2_u2_a_use_that_was_taken_over_comes_back_whatever_its_taker_fails_by(
         assert!(fixture.read(waiting.id).await.holds_use, "{answer:?}");
         assert_eq!(fixture.uses(&row).await, uses(0, 0, 1), "{answer:?}");
         // The use may be taken over again, and is spent once.
-        let again = fixture.reserve_one(&row, "ann", None).await;
-        assert_eq!(fixture.answer(&again, MembershipAnswer::Admitted).await, 1);
+        fixture.redeem(&row, "ann", ADMITTED).await;
         assert_eq!(fixture.end(&waiting, RequestEnd::Closed).await, 1);
         assert_eq!(fixture.uses(&row).await, uses(1, 0, 0), "{answer:?}");
     }
 }
 
 async fn p2_u2_the_one_that_waits_may_end_while_its_use_is_taken_over(store: Arc<Store>) {
-    for (end, answer, expected) in [
-        (RequestEnd::Approved, MembershipAnswer::AlreadyMember, 1),
-        (RequestEnd::Approved, MembershipAnswer::Admitted, 1),
-        (RequestEnd::Denied, MembershipAnswer::Admitted, 1),
-        (
-            RequestEnd::Withdrawn,
-            MembershipAnswer::Refused(ErrorReason::NoSeats),
-            0,
-        ),
+    let member = MembershipReply::Answer(MembershipAnswer::AlreadyMember);
+    for (end, reply, expected) in [
+        (RequestEnd::Approved, member, 1),
+        (RequestEnd::Approved, ADMITTED, 1),
+        (RequestEnd::Denied, ADMITTED, 1),
+        (RequestEnd::Withdrawn, NO_SEATS, 0),
     ] {
         let fixture = Fixture::new(Arc::clone(&store));
         let row = fixture.invitation(Some(1)).await;
         let (waiting, taker) = taken_over(&fixture, &row).await;
-        let end = [MembershipReply::End(end)];
-        assert_eq!(fixture.settle(&waiting, &end).await, 1);
+        assert_eq!(fixture.end(&waiting, end).await, 1);
         assert_eq!(fixture.uses(&row).await, uses(0, 1, 0), "{end:?}");
-        assert_eq!(fixture.answer(&taker, answer).await, 1);
+        assert_eq!(fixture.settle(&taker, &[reply]).await, 1);
         assert_eq!(fixture.uses(&row).await, uses(expected, 0, 0), "{end:?}");
     }
 }
 
 async fn p2_u2_the_end_of_one_that_waits_gives_back_the_use_that_it_has_by_then(store: Arc<Store>) {
-    let no_seats = MembershipAnswer::Refused(ErrorReason::NoSeats);
-    let no_seats = [MembershipReply::Answer(no_seats)];
     let fixture = Fixture::new(store);
     let row = fixture.invitation(Some(1)).await;
     // It is read while it holds none, and ended when it has the use back; and the other way round.
     let (waiting, taker) = taken_over(&fixture, &row).await;
     let without_use = fixture.read(waiting.id).await;
-    fixture.settle(&taker, &no_seats).await;
+    fixture.settle(&taker, &[NO_SEATS]).await;
     assert_eq!(fixture.end(&without_use, RequestEnd::Denied).await, 1);
     assert_eq!(fixture.uses(&row).await, uses(0, 0, 0));
-    let waiting = fixture.reserve_one(&row, "ann", None).await;
-    fixture.answer(&waiting, MembershipAnswer::Queued).await;
+    let waiting = fixture.redeem(&row, "ann", QUEUED).await;
     let with_use = fixture.read(waiting.id).await;
     let taker = fixture.reserve_one(&row, "ann", None).await;
     assert_eq!(fixture.end(&with_use, RequestEnd::Denied).await, 1);
     assert_eq!(fixture.uses(&row).await, uses(0, 1, 0));
-    fixture.settle(&taker, &no_seats).await;
+    fixture.settle(&taker, &[NO_SEATS]).await;
     assert_eq!(fixture.uses(&row).await, uses(0, 0, 0));
 }
 
 async fn p4_u8_a_person_spends_one_use_however_often_they_come_back(store: Arc<Store>) {
     let fixture = Fixture::new(store);
     let row = fixture.invitation(Some(2)).await;
-    let first = fixture.reserve_one(&row, "ann", None).await;
-    fixture.answer(&first, MembershipAnswer::Admitted).await;
+    fixture.redeem(&row, "ann", ADMITTED).await;
     // The first time it is judged by what was read before the use was spent; then alone, with others, and to wait.
     let again = fixture.reserve_one(&row, "ann", None).await;
     assert!(!again.holds_use);
@@ -351,20 +346,18 @@ async fn p4_u8_a_person_spends_one_use_however_often_they_come_back(store: Arc<S
     assert!(!with_others.holds_use);
     assert!(matches!(&reserved[1], Reserved::New(bob) if bob.holds_use));
     assert_eq!(reserved[2], Reserved::Refused(ErrorReason::UseInProgress));
-    let refused = MembershipAnswer::Refused(ErrorReason::NoSeats);
-    let refused = [MembershipReply::Answer(refused)];
-    fixture.settle(with_others, &refused).await;
+    fixture.settle(with_others, &[NO_SEATS]).await;
     assert_eq!(fixture.uses(&row).await, uses(1, 1, 0));
-    let mut guarded = fixture.wanted(&row, "ann", None);
-    guarded.attempt.facts.guess_guarded = true;
-    let reserved = fixture.reserve(&[guarded]).await.unwrap().remove(0);
-    let Reserved::New(waiting) = reserved else {
+    let guarded = [fixture.guarded(&row, "ann")];
+    let reserved = fixture.reserve(&guarded).await.unwrap();
+    let [Reserved::New(waiting)] = reserved.as_slice() else {
         panic!("{reserved:?}")
     };
-    fixture.answer(&waiting, MembershipAnswer::Queued).await;
-    assert_eq!(fixture.uses(&row).await, uses(1, 1, 0));
-    fixture.end(&waiting, RequestEnd::Approved).await;
-    assert_eq!(fixture.uses(&row).await, uses(1, 1, 0));
+    let approved = MembershipReply::End(RequestEnd::Approved);
+    for reply in [QUEUED, approved] {
+        assert_eq!(fixture.settle(waiting, &[reply]).await, 1);
+        assert_eq!(fixture.uses(&row).await, uses(1, 1, 0));
+    }
 }
 
 async fn p4_r13_who_was_erased_since_the_look_up_takes_a_use_of_their_own(store: Arc<Store>) {
@@ -391,19 +384,14 @@ async fn p4_r13_who_was_erased_since_the_look_up_takes_a_use_of_their_own(store:
 async fn p4_u8_a_reset_counts_every_person_anew(store: Arc<Store>) {
     let fixture = Fixture::new(store);
     let mut row = fixture.invitation(Some(1)).await;
-    let first = fixture.reserve_one(&row, "ann", None).await;
-    fixture.answer(&first, MembershipAnswer::Admitted).await;
+    fixture.redeem(&row, "ann", ADMITTED).await;
     // A switch-off ends an epoch but not the count; a reset ends both.
     for (since, holds_use) in [(row.uses_since_epoch, false), (Epoch::new(3), true)] {
         row.invitation.epoch = row.invitation.epoch.next();
         row.uses_since_epoch = since;
-        row.revision += 1;
-        let mut repository = fixture.store.write().await.unwrap();
-        assert!(repository.update_invitation(&row).await.unwrap());
-        repository.commit("test").await.unwrap();
-        let again = fixture.reserve_one(&row, "ann", None).await;
+        fixture.update(&mut row).await;
+        let again = fixture.redeem(&row, "ann", ADMITTED).await;
         assert_eq!(again.holds_use, holds_use, "since {since:?}");
-        fixture.answer(&again, MembershipAnswer::Admitted).await;
         assert_eq!(fixture.uses(&row).await, uses(1, 0, 0), "since {since:?}");
     }
 }
@@ -443,24 +431,17 @@ async fn p4_no_more_uses_are_taken_than_there_are(store: Arc<Store>) {
 async fn p4_a_count_is_never_raised_above_max_uses(store: Arc<Store>) {
     let fixture = Fixture::new(store);
     let row = fixture.invitation(Some(2)).await;
-    let change = |reserved, committed| {
-        [(
-            row.invitation.id,
-            UsesChange {
-                reserved,
-                queued: 0,
-                committed,
-            },
-        )]
-    };
     let mut repository = fixture.store.write().await.unwrap();
     for (reserved, committed, whole) in [(3, 0, false), (2, 0, true), (1, 0, false), (-1, 1, true)]
     {
-        let uses = change(reserved, committed);
-        let written = repository
-            .write_reservations(&[], &[], &uses, start())
-            .await;
-        assert_eq!(written.unwrap(), whole, "{reserved}, {committed}");
+        let change = UsesChange {
+            reserved,
+            queued: 0,
+            committed,
+        };
+        let changes = [(row.invitation.id, change)];
+        let written = repository.write_reservations(&[], &[], &changes, start());
+        assert_eq!(written.await.unwrap(), whole, "{reserved}, {committed}");
     }
     repository.commit("test").await.unwrap();
     assert_eq!(fixture.uses(&row).await, uses(1, 1, 0));
@@ -475,63 +456,48 @@ async fn p4_concurrent_reservations_take_the_last_use_once(store: Arc<Store>) {
         async move { fixture.reserve(&wanted).await.unwrap().remove(0) }
     }))
     .await;
-    let taken = reservations
-        .iter()
-        .filter(|reserved| matches!(reserved, Reserved::New(_)))
-        .count();
-    assert_eq!(taken, 1);
+    let taken = reservations.iter();
+    let taken = taken.filter(|reserved| matches!(reserved, Reserved::New(_)));
+    assert_eq!(taken.count(), 1);
     assert_eq!(fixture.uses(&row).await, uses(0, 1, 0));
 }
 
-async fn p1_a_settled_redemption_moves_no_more(store: Arc<Store>) {
-    let fixture = Fixture::new(store);
-    let row = fixture.invitation(Some(1)).await;
-    let redemption = fixture.reserve_one(&row, "ann", None).await;
-    assert_eq!(
-        fixture
-            .answer(&redemption, MembershipAnswer::Admitted)
-            .await,
-        1
+async fn p1_p5_p9_the_first_settlement_and_the_first_outcome_stay(store: Arc<Store>) {
+    use RedemptionState::{Committed, Refused, Released};
+    let stale = MembershipReply::Answer(MembershipAnswer::StaleEpoch);
+    let [approved, denied] = [RequestEnd::Approved, RequestEnd::Denied].map(MembershipReply::End);
+    let (waits, no_seats) = (
+        Outcome::PendingApproval,
+        Outcome::Refused(ErrorReason::NoSeats),
     );
-    for late in [
-        MembershipReply::Answer(MembershipAnswer::Refused(ErrorReason::NoSeats)),
-        MembershipReply::Answer(MembershipAnswer::StaleEpoch),
-        MembershipReply::End(RequestEnd::Denied),
-        MembershipReply::Answer(MembershipAnswer::Admitted),
+    for (replies, moved, state, outcome, used) in [
+        // What comes late overwrites nothing.
+        (
+            vec![&[ADMITTED][..], &[NO_SEATS], &[stale], &[denied]],
+            1,
+            Committed,
+            Outcome::Admitted,
+            1,
+        ),
+        // A request may end before T3, or with it.
+        (vec![&[approved][..], &[QUEUED]], 1, Committed, waits, 1),
+        (vec![&[QUEUED, denied][..]], 1, Released, waits, 0),
+        (vec![&[QUEUED][..], &[approved]], 2, Committed, waits, 1),
+        (vec![&[NO_SEATS][..]], 1, Refused, no_seats, 0),
     ] {
-        assert_eq!(fixture.settle(&redemption, &[late]).await, 0);
+        let fixture = Fixture::new(Arc::clone(&store));
+        let row = fixture.invitation(Some(1)).await;
+        let redemption = fixture.reserve_one(&row, "ann", None).await;
+        let mut moves = 0;
+        for replies in &replies {
+            moves += fixture.settle(&redemption, replies).await;
+        }
+        assert_eq!(moves, moved, "{replies:?}");
+        let stored = fixture.read(redemption.id).await;
+        assert_eq!((stored.state, stored.outcome), (state, Some(outcome)));
+        assert_eq!(stored.settle_time, Some(start() + TimeDelta::seconds(1)));
+        assert_eq!(fixture.uses(&row).await, uses(used, 0, 0), "{replies:?}");
     }
-    let stored = fixture.read(redemption.id).await;
-    assert_eq!(stored.state, RedemptionState::Committed);
-    assert_eq!(stored.outcome, Some(Outcome::Admitted));
-    assert_eq!(stored.settle_time, Some(start() + TimeDelta::seconds(1)));
-    assert_eq!(fixture.uses(&row).await, uses(1, 0, 0));
-}
-
-async fn p5_a_request_that_ends_first_settles_what_is_reserved(store: Arc<Store>) {
-    let fixture = Fixture::new(store);
-    let row = fixture.invitation(Some(2)).await;
-    let approved = fixture.reserve_one(&row, "ann", None).await;
-    let denied = fixture.reserve_one(&row, "bob", None).await;
-    fixture.end(&approved, RequestEnd::Approved).await;
-    fixture
-        .settle(
-            &denied,
-            &[
-                MembershipReply::Answer(MembershipAnswer::Queued),
-                MembershipReply::End(RequestEnd::Denied),
-            ],
-        )
-        .await;
-    // T3 comes late and overwrites nothing.
-    fixture.answer(&approved, MembershipAnswer::Queued).await;
-    let approved = fixture.read(approved.id).await;
-    assert_eq!(approved.state, RedemptionState::Committed);
-    assert_eq!(approved.outcome, Some(Outcome::PendingApproval));
-    let denied = fixture.read(denied.id).await;
-    assert_eq!(denied.state, RedemptionState::Released);
-    assert_eq!(denied.outcome, Some(Outcome::PendingApproval));
-    assert_eq!(fixture.uses(&row).await, uses(1, 0, 0));
 }
 
 async fn p7_uses_of_an_older_epoch_are_not_counted(store: Arc<Store>) {
@@ -540,10 +506,7 @@ async fn p7_uses_of_an_older_epoch_are_not_counted(store: Arc<Store>) {
     let old = fixture.reserve_one(&row, "ann", None).await;
     row.invitation.epoch = row.invitation.epoch.next();
     row.uses_since_epoch = row.invitation.epoch;
-    row.revision += 1;
-    let mut repository = fixture.store.write().await.unwrap();
-    assert!(repository.update_invitation(&row).await.unwrap());
-    repository.commit("test").await.unwrap();
+    fixture.update(&mut row).await;
     assert_eq!(fixture.uses(&row).await, uses(0, 0, 0));
     let new = fixture.reserve_one(&row, "ann", None).await;
     fixture.answer(&old, MembershipAnswer::StaleEpoch).await;
@@ -557,10 +520,8 @@ async fn p7_a_secret_that_was_reset_after_the_look_up_is_seen(store: Arc<Store>)
     let row = fixture.invitation(None).await;
     let mut wanted = fixture.wanted(&row, "ann", None);
     wanted.matched.lookup_macs = vec![[0; 32]];
-    assert_eq!(
-        fixture.reserve(&[wanted]).await.unwrap(),
-        [Reserved::Changed]
-    );
+    let reserved = fixture.reserve(&[wanted]).await;
+    assert_eq!(reserved.unwrap(), [Reserved::Changed]);
 }
 
 async fn p9_request_ids_are_noted_once_and_re_pointed_from_the_stale(store: Arc<Store>) {
@@ -571,24 +532,13 @@ async fn p9_request_ids_are_noted_once_and_re_pointed_from_the_stale(store: Arc<
     let other_body = fixture.request("ann", 1, b"another");
     let unknown = fixture.request("ann", 2, b"body");
     let mut repository = fixture.store.write().await.unwrap();
-    let known = repository
-        .standing(&[&unknown, &request, &other_body], &[], start())
-        .await
-        .unwrap()
-        .0;
-    assert_eq!(
-        known,
-        [
-            Resolved::Unknown,
-            Resolved::Names(Box::new(redemption.clone())),
-            Resolved::Conflict
-        ]
-    );
-    let elsewhere = Uuid::from_u128(9);
-    let noted = repository
-        .insert_redemption_requests(&[(&request, elsewhere)], start())
-        .await;
-    assert_eq!(noted.unwrap(), 0);
+    let asked = [&unknown, &request, &other_body];
+    let first = Resolved::Names(Box::new(redemption.clone()));
+    let expected = [Resolved::Unknown, first, Resolved::Conflict];
+    assert_eq!(known(&mut repository, &asked, start()).await, expected);
+    let elsewhere = [(&request, Uuid::from_u128(9))];
+    let noted = repository.insert_redemption_requests(&elsewhere, start());
+    assert_eq!(noted.await.unwrap(), 0);
     repository.rollback().await;
 
     fixture
@@ -596,59 +546,28 @@ async fn p9_request_ids_are_noted_once_and_re_pointed_from_the_stale(store: Arc<
         .await;
     let again = fixture.reserve_one(&row, "ann", Some(1)).await;
     let mut repository = fixture.store.write().await.unwrap();
-    let known = repository
-        .standing(&[&request], &[], start())
-        .await
-        .unwrap()
-        .0;
-    assert_eq!(known, [Resolved::Names(Box::new(again))]);
+    let again = [Resolved::Names(Box::new(again))];
+    assert_eq!(known(&mut repository, &[&request], start()).await, again);
     // The ids are forgotten after 24 hours, then claimed anew or pruned.
     let later = start() + TimeDelta::hours(24) + TimeDelta::microseconds(1);
-    assert_eq!(
-        repository
-            .standing(&[&request], &[], later)
-            .await
-            .unwrap()
-            .0,
-        [Resolved::Unknown]
-    );
-    let noted = repository
-        .insert_redemption_requests(&[(&request, elsewhere)], later)
-        .await;
-    assert_eq!(noted.unwrap(), 1);
-    assert_eq!(
-        repository
-            .prune_redemption_requests(later, 10)
-            .await
-            .unwrap(),
-        0
-    );
-    let past = later + TimeDelta::microseconds(1);
-    assert_eq!(
-        repository
-            .prune_redemption_requests(past, 10)
-            .await
-            .unwrap(),
-        1
-    );
+    let forgotten = known(&mut repository, &[&request], later).await;
+    assert_eq!(forgotten, [Resolved::Unknown]);
+    let noted = repository.insert_redemption_requests(&elsewhere, later);
+    assert_eq!(noted.await.unwrap(), 1);
+    for (before, pruned) in [(later, 0), (later + TimeDelta::microseconds(1), 1)] {
+        let count = repository.prune_redemption_requests(before, 10).await;
+        assert_eq!(count.unwrap(), pruned);
+    }
     repository.rollback().await;
 }
 
-async fn p9_a_first_outcome_stays(store: Arc<Store>) {
-    let fixture = Fixture::new(store);
-    let row = fixture.invitation(None).await;
-    let redemption = fixture.reserve_one(&row, "ann", None).await;
-    fixture.answer(&redemption, MembershipAnswer::Queued).await;
-    fixture.end(&redemption, RequestEnd::Approved).await;
-    let stored = fixture.read(redemption.id).await;
-    assert_eq!(stored.state, RedemptionState::Committed);
-    assert_eq!(stored.outcome, Some(Outcome::PendingApproval));
-    let refused = fixture.reserve_one(&row, "bob", None).await;
-    let no_seats = MembershipAnswer::Refused(ErrorReason::NoSeats);
-    fixture.answer(&refused, no_seats).await;
-    let stored = fixture.read(refused.id).await;
-    assert_eq!(stored.state, RedemptionState::Refused);
-    assert_eq!(stored.outcome, Some(Outcome::Refused(ErrorReason::NoSeats)));
+/// Returns what these requests are known as.
+async fn known(
+    repository: &mut Repository,
+    requests: &[&RedemptionRequest],
+    at: DateTime<Utc>,
+) -> Vec<Resolved> {
+    repository.standing(requests, &[], at).await.unwrap().0
 }
 
 async fn p13_due_redemptions_are_taken_by_one_and_leased(store: Arc<Store>) {
@@ -665,23 +584,16 @@ async fn p13_due_redemptions_are_taken_by_one_and_leased(store: Arc<Store>) {
     assert_eq!(first.take_due(state, early, lease, 10).await.unwrap(), []);
     let taken = first.take_due(state, due, lease, 2).await.unwrap();
     assert_eq!(taken.len(), 2);
-    assert!(
-        taken
-            .iter()
-            .all(|taken| taken.tries == 1 && taken.next_try_time == lease)
-    );
+    for one in &taken {
+        assert_eq!((one.tries, one.next_try_time), (1, lease));
+    }
     first.commit("test").await.unwrap();
     let mut second = fixture.store.write().await.unwrap();
     let rest = second.take_due(state, due, lease, 10).await.unwrap();
     assert_eq!(rest.len(), 1);
     assert!(taken.iter().all(|taken| taken.id != rest[0].id));
-    assert_eq!(
-        second
-            .take_due(RedemptionState::Queued, lease, lease, 10)
-            .await
-            .unwrap(),
-        []
-    );
+    let queued = second.take_due(RedemptionState::Queued, lease, lease, 10);
+    assert_eq!(queued.await.unwrap(), []);
     second.commit("test").await.unwrap();
 }
 
@@ -711,14 +623,10 @@ async fn p13_stuck_redemptions_are_counted_and_hastened(store: Arc<Store>) {
     let mut repository = fixture.store.write().await.unwrap();
     let far = start() + TimeDelta::seconds(60);
     assert_eq!(repository.hasten_tries(start()).await.unwrap(), 0);
-    repository
-        .take_due(RedemptionState::Reserved, far, far, 1)
-        .await
-        .unwrap();
-    repository
-        .set_next_tries(&[(redemption.id, far)])
-        .await
-        .unwrap();
+    let taken = repository.take_due(RedemptionState::Reserved, far, far, 1);
+    assert_eq!(taken.await.unwrap().len(), 1);
+    let times = [(redemption.id, far)];
+    repository.set_next_tries(&times).await.unwrap();
     assert_eq!(repository.count_stuck(1).await.unwrap(), 1);
     assert_eq!(repository.count_stuck(2).await.unwrap(), 0);
     assert_eq!(repository.hasten_tries(start()).await.unwrap(), 1);
@@ -745,10 +653,8 @@ async fn what_is_stored_is_read_again(store: Arc<Store>) {
     queued.place = homeroom_api::names::Place::Organization(organization());
     let mut repository = fixture.store.write().await.unwrap();
     let queued_only = std::slice::from_ref(&queued);
-    let whole = repository
-        .write_reservations(queued_only, &[], &[], start())
-        .await;
-    assert!(whole.unwrap());
+    let whole = repository.write_reservations(queued_only, &[], &[], start());
+    assert!(whole.await.unwrap());
     repository.commit("test").await.unwrap();
     assert_eq!(fixture.read(queued.id).await, queued);
 }
@@ -756,36 +662,21 @@ async fn what_is_stored_is_read_again(store: Arc<Store>) {
 async fn look_ups_find_many_by_their_macs_in_one_statement(store: Arc<Store>) {
     let fixture = Fixture::new(store);
     let row = fixture.invitation(None).await;
-    let mac: [u8; 32] = row
-        .secret
-        .as_ref()
-        .unwrap()
-        .lookup_mac
-        .clone()
-        .try_into()
-        .unwrap();
+    let secret = row.secret.clone().unwrap();
+    let mac: [u8; 32] = secret.lookup_mac.try_into().unwrap();
+    let folded: [u8; 32] = secret.folded_mac.unwrap().try_into().unwrap();
     let mut repository = fixture.store.read().await.unwrap();
-    let found = repository
-        .find_all_by_lookup_macs(&[[1; 32], mac, [2; 32]])
-        .await
-        .unwrap();
+    let macs = [[1; 32], mac, [2; 32]];
+    let found = repository.find_all_by_lookup_macs(&macs).await.unwrap();
     assert_eq!(found, [row]);
     let exactly = |mac: [u8; 32]| LookUp {
         macs: vec![mac],
         folded_macs: Vec::new(),
     };
-    let living = repository
-        .find_living(&[exactly([1; 32]), exactly(mac)], None)
-        .await;
+    let look_ups = [exactly([1; 32]), exactly(mac)];
+    let living = repository.find_living(&look_ups, None).await;
     assert_eq!(living.unwrap(), [(1, found[0].clone(), false)]);
     // It is found by its folded form, but not if another code has exactly that form.
-    let folded: [u8; 32] = found[0]
-        .secret
-        .as_ref()
-        .and_then(|secret| secret.folded_mac.clone())
-        .unwrap()
-        .try_into()
-        .unwrap();
     let alike = |mac: [u8; 32]| LookUp {
         macs: vec![mac],
         folded_macs: vec![folded],
@@ -793,17 +684,10 @@ async fn look_ups_find_many_by_their_macs_in_one_statement(store: Arc<Store>) {
     let look_ups = [alike([1; 32]), exactly([2; 32]), alike(mac)];
     let mut living = repository.find_living(&look_ups, None).await.unwrap();
     living.sort_by_key(|(index, _, _)| *index);
-    assert_eq!(
-        living,
-        [(0, found[0].clone(), false), (2, found[0].clone(), false)]
-    );
-    assert_eq!(
-        repository
-            .find_all_by_lookup_macs(&[[1; 32]])
-            .await
-            .unwrap(),
-        []
-    );
+    let expected = [0, 2].map(|index| (index, found[0].clone(), false));
+    assert_eq!(living, expected);
+    let nothing = repository.find_all_by_lookup_macs(&[[1; 32]]).await;
+    assert_eq!(nothing.unwrap(), []);
 }
 
 async fn profiles_are_found_by_organization_and_by_prefix(store: Arc<Store>) {
@@ -820,10 +704,8 @@ async fn profiles_are_found_by_organization_and_by_prefix(store: Arc<Store>) {
         .await;
     assert_eq!(both.unwrap(), std::slice::from_ref(&profile));
     let prefixes = ["HA".to_owned(), "HAMILTON".to_owned()];
-    assert_eq!(
-        repository.find_profiles(&[], &prefixes).await.unwrap(),
-        [profile]
-    );
+    let found = repository.find_profiles(&[], &prefixes).await;
+    assert_eq!(found.unwrap(), [profile]);
     for (prefix, count) in [("HA", 0), ("HAM1LT0N", 1), ("HAMlLTON", 0), ("HAMLLTON", 1)] {
         let found = repository.find_profiles(&[], &[prefix.to_owned()]).await;
         assert_eq!(found.unwrap().len(), count, "{prefix}");
@@ -832,40 +714,20 @@ async fn profiles_are_found_by_organization_and_by_prefix(store: Arc<Store>) {
 }
 
 async fn p5_a_feed_moves_on_from_where_it_stood(store: Arc<Store>) {
-    let mut repository = store.write().await.unwrap();
-    assert_eq!(
-        repository.get_feed_position("membership").await.unwrap(),
-        None
-    );
     let feed = "membership";
-    assert!(
-        repository
-            .move_feed_position(feed, None, "one", start())
-            .await
-            .unwrap()
-    );
-    assert!(
-        !repository
-            .move_feed_position(feed, None, "two", start())
-            .await
-            .unwrap()
-    );
-    assert!(
-        !repository
-            .move_feed_position(feed, Some("two"), "three", start())
-            .await
-            .unwrap()
-    );
-    assert!(
-        repository
-            .move_feed_position(feed, Some("one"), "two", start())
-            .await
-            .unwrap()
-    );
-    assert_eq!(
-        repository.get_feed_position(feed).await.unwrap().as_deref(),
-        Some("two")
-    );
+    let mut repository = store.write().await.unwrap();
+    assert_eq!(repository.get_feed_position(feed).await.unwrap(), None);
+    for (from, to, moves) in [
+        (None, "one", true),
+        (None, "two", false),
+        (Some("two"), "three", false),
+        (Some("one"), "two", true),
+    ] {
+        let moved = repository.move_feed_position(feed, from, to, start()).await;
+        assert_eq!(moved.unwrap(), moves, "from {from:?} to {to}");
+    }
+    let position = repository.get_feed_position(feed).await.unwrap();
+    assert_eq!(position.as_deref(), Some("two"));
     let skipped = SkippedEvent {
         event_id: "1".to_owned(),
         event_type: "join_request.denied".to_owned(),
@@ -873,10 +735,8 @@ async fn p5_a_feed_moves_on_from_where_it_stood(store: Arc<Store>) {
         cause: "it names no redemption".to_owned(),
     };
     for _ in 0..2 {
-        repository
-            .record_skipped_event(feed, &skipped, start())
-            .await
-            .unwrap();
+        let recorded = repository.record_skipped_event(feed, &skipped, start());
+        recorded.await.unwrap();
     }
     assert_eq!(repository.count_skipped_events(feed).await.unwrap(), 1);
     let key = UseKey {

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use homeroom_api::{
     common::v1::ErrorReason,
     invitations::v1::{
-        GetRedemptionRequest, ListRedemptionsRequest, Redemption, redemption::State,
+        GetRedemptionRequest, Redemption, redemption::State,
         redemption_service_server::RedemptionService as _,
     },
 };
@@ -16,12 +16,12 @@ use homeroom_invitations::{
     redemption::drive::STUCK_AFTER_TRIES,
 };
 use homeroom_kit::{Error, metrics::MetricsServer, shutdown::Shutdown};
-use tonic::{Request, Status};
+use tonic::Status;
 
 use crate::{
     fake_membership::Mode,
     scrape::until_shown,
-    world::{CODE, World, caller, class},
+    world::{CODE, World, by, list_redemptions},
 };
 
 /// Returns a world with a redemption that membership has not answered after `tries` tries of recovery.
@@ -37,19 +37,9 @@ async fn tried(tries: u32) -> World {
     world
 }
 
-fn by<T>(user: &str, message: T) -> Request<T> {
-    let mut request = Request::new(message);
-    request.extensions_mut().insert(caller(user));
-    request
-}
-
-async fn listed(handlers: &RedemptionHandlers) -> Redemption {
-    let request = ListRedemptionsRequest {
-        parent: class().to_string(),
-        ..ListRedemptionsRequest::default()
-    };
-    let listed = handlers.list_redemptions(by("tess", request)).await;
-    listed.unwrap().into_inner().redemptions.remove(0)
+async fn listed(world: &World) -> Redemption {
+    let listed = list_redemptions(world, "", "").await;
+    listed.unwrap().remove(0)
 }
 
 async fn read(handlers: &RedemptionHandlers, name: &str) -> Result<Redemption, Status> {
@@ -67,7 +57,7 @@ async fn p13_a_redemption_is_stuck_on_the_wire_after_10_tries_and_no_earlier() {
         let handlers = RedemptionHandlers::new(world.app.clone());
         // Membership is back, and has received nothing yet.
         world.membership.set(Mode::Up);
-        let shown = listed(&handlers).await;
+        let shown = listed(&world).await;
         assert_eq!((shown.state(), shown.stuck), (State::Reserved, stuck));
         let one = read(&handlers, &shown.name).await.unwrap();
         assert_eq!((one.state(), one.stuck), (State::Reserved, stuck));
@@ -80,7 +70,7 @@ async fn p13_a_redemption_is_stuck_on_the_wire_after_10_tries_and_no_earlier() {
         world.membership.set(Mode::Up);
         world.advance(TimeDelta::seconds(60));
         assert_eq!(world.recover().await.settled, 1);
-        let settled = listed(&handlers).await;
+        let settled = listed(&world).await;
         assert_eq!((settled.state(), settled.stuck), (State::Committed, false));
     }
 }
@@ -88,12 +78,9 @@ async fn p13_a_redemption_is_stuck_on_the_wire_after_10_tries_and_no_earlier() {
 #[tokio::test]
 async fn p13_gauges_count_what_is_stuck_reserved_and_skipped() {
     let world = tried(STUCK_AFTER_TRIES).await;
-    world
-        .tamper(
-            "INSERT INTO skipped_events (feed, event_id, event_type, subject, cause, create_time) \
-             VALUES ('membership', 'e-1', 'join_request.denied', 's', 'it cannot be read', 0)",
-        )
-        .await;
+    let skipped = "INSERT INTO skipped_events (feed, event_id, event_type, subject, cause, \
+        create_time) VALUES ('membership', 'e-1', 'join_request.denied', 's', 'unreadable', 0)";
+    world.tamper(skipped).await;
     let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
     let server = MetricsServer::start(loopback, "invitations").await.unwrap();
     let address = server.address();
@@ -106,22 +93,12 @@ async fn p13_gauges_count_what_is_stuck_reserved_and_skipped() {
     };
     let workers = start(&world.app, pauses, &shutdown);
     let of = |gauge: &str, count: u32| format!("{gauge} {count}");
-    until_shown(
-        address,
-        &[
-            &of(REDEMPTIONS_STUCK, 1),
-            &of(REDEMPTIONS_RESERVED, 1),
-            &of(EVENTS_SKIPPED, 1),
-        ],
-    )
-    .await;
+    let [stuck, reserved] = [REDEMPTIONS_STUCK, REDEMPTIONS_RESERVED].map(|name| of(name, 1));
+    until_shown(address, &[&stuck, &reserved, &of(EVENTS_SKIPPED, 1)]).await;
     // Membership is back: recovery tries at once, and the gauges fall.
     world.membership.set(Mode::Up);
-    until_shown(
-        address,
-        &[&of(REDEMPTIONS_STUCK, 0), &of(REDEMPTIONS_RESERVED, 0)],
-    )
-    .await;
+    let [stuck, reserved] = [REDEMPTIONS_STUCK, REDEMPTIONS_RESERVED].map(|name| of(name, 0));
+    until_shown(address, &[&stuck, &reserved]).await;
     shutdown.begin();
     workers.ended().await;
 }

@@ -6,22 +6,14 @@ use std::time::{Duration, Instant};
 use chrono::TimeDelta;
 use homeroom_api::common::v1::ErrorReason;
 use homeroom_invitations::domain::{
-    invitation::{Epoch, Uses},
+    invitation::Epoch,
     redemption::{Outcome, RedemptionState},
 };
 
 use crate::{
-    fake_membership::Mode,
-    world::{CODE, REQUEST, World, set_secret},
+    fake_membership::{FakeState, Mode},
+    world::{CODE, REQUEST, World, assert_outcome, set_secret, uses},
 };
-
-fn uses(used: u32, reserved: u32) -> Uses {
-    Uses {
-        used,
-        reserved,
-        queued: 0,
-    }
-}
 
 #[tokio::test]
 async fn p11_a_row_that_a_reply_lacks_is_unknown_and_never_refused() {
@@ -29,8 +21,7 @@ async fn p11_a_row_that_a_reply_lacks_is_unknown_and_never_refused() {
     let code = world.code(Some(3)).await;
     world.membership.set(Mode::ForgetsTheLast);
     let attempts = ["ann", "bob", "cid"].map(|name| world.attempt(name, CODE, ""));
-    let mut answers = world.app.redemptions.redeem_many(attempts.into()).await;
-    world.quiet().await;
+    let mut answers = world.redeem_all(attempts).await;
     // The outcome of the last is unknown, and it keeps its use; the others have their answers.
     let unknown = answers.pop().unwrap().unwrap_err();
     assert_eq!(unknown.reason(), ErrorReason::MembershipUnavailable);
@@ -38,13 +29,13 @@ async fn p11_a_row_that_a_reply_lacks_is_unknown_and_never_refused() {
     for answer in answers {
         assert_eq!(answer.unwrap().outcome, Outcome::Admitted);
     }
-    assert_eq!(world.uses(code).await, uses(2, 1));
+    assert_eq!(world.uses(code).await, uses(2, 1, 0));
     // Recovery asks again, and learns that the person was admitted.
     world.membership.set(Mode::Up);
     world.advance(TimeDelta::seconds(5));
     assert_eq!(world.recover().await.settled, 1);
     assert_eq!(world.states().await, [RedemptionState::Committed; 3]);
-    assert_eq!(world.uses(code).await, uses(3, 0));
+    assert_eq!(world.uses(code).await, uses(3, 0, 0));
     assert_eq!(world.membership.state().members.len(), 3);
 }
 
@@ -54,7 +45,7 @@ async fn p11_recovery_asks_in_other_batches_and_admits_nobody_twice() {
     let code = world.code(None).await;
     world.membership.set(Mode::LosesAnswers);
     let attempts = ["ann", "bob", "cid"].map(|name| world.attempt(name, CODE, ""));
-    for answer in world.app.redemptions.redeem_many(attempts.into()).await {
+    for answer in world.redeem_all(attempts).await {
         answer.unwrap_err();
     }
     world.redeem("dan", CODE, "").await.unwrap_err();
@@ -63,14 +54,10 @@ async fn p11_recovery_asks_in_other_batches_and_admits_nobody_twice() {
     world.membership.set(Mode::Up);
     world.advance(TimeDelta::seconds(60));
     assert_eq!(world.recover().await.settled, 4);
-    {
-        let state = world.membership.state();
-        assert_eq!(state.largest_call, 4);
-        assert_eq!(state.heard.len(), 8);
-        assert_eq!(state.members.len(), 4);
-    }
+    let asked = |state: &FakeState| (state.largest_call, state.heard.len(), state.members.len());
+    assert_eq!(asked(&world.membership.state()), (4, 8, 4));
     assert_eq!(world.states().await, [RedemptionState::Committed; 4]);
-    assert_eq!(world.uses(code).await, uses(4, 0));
+    assert_eq!(world.uses(code).await, uses(4, 0, 0));
 }
 
 #[tokio::test]
@@ -86,16 +73,10 @@ async fn p7_an_epoch_that_stays_stale_ends_after_three_rounds_as_not_known() {
     assert_eq!(ended.reason(), ErrorReason::MembershipUnavailable);
     assert!(ended.retry_delay().is_some());
     assert_eq!(world.membership.state().heard.len(), 3);
-    let released = world.states().await;
-    assert_eq!(released, [RedemptionState::Released; 3]);
-    assert!(
-        world
-            .redemptions()
-            .await
-            .iter()
-            .all(|one| one.outcome.is_none())
-    );
-    assert_eq!(world.uses(code).await, uses(0, 0));
+    assert_eq!(world.states().await, [RedemptionState::Released; 3]);
+    let open = world.redemptions().await;
+    assert!(open.iter().all(|one| one.outcome.is_none()));
+    assert_eq!(world.uses(code).await, uses(0, 0, 0));
     // And once staff have reset it as often, the same request id is answered.
     let keys = world.app.keys.clone();
     world
@@ -105,8 +86,8 @@ async fn p7_an_epoch_that_stays_stale_ends_after_three_rounds_as_not_known() {
         })
         .await;
     world.advance(TimeDelta::milliseconds(1));
-    assert_eq!(world.outcome("ann", CODE, REQUEST).await, Outcome::Admitted);
-    assert_eq!(world.uses(code).await, uses(1, 0));
+    assert_outcome(&world, "ann", CODE, REQUEST, Outcome::Admitted).await;
+    assert_eq!(world.uses(code).await, uses(1, 0, 0));
 }
 
 #[tokio::test]

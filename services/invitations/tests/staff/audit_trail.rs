@@ -82,17 +82,15 @@ async fn r12_what_is_refused_or_undone_leaves_no_entry() {
 async fn r12_no_secret_is_told_where_no_entry_can_be_written() {
     let world = World::new().await;
     read(&world, "tess").await.unwrap();
-    world
-        .tamper("ALTER TABLE audit_entries RENAME TO gone")
-        .await;
+    let rename = "ALTER TABLE audit_entries RENAME TO gone";
+    world.tamper(rename).await;
     for _ in 0..2 {
         let answer = read(&world, "tess").await;
         assert_eq!(answer.unwrap_err().code(), tonic::Code::Internal);
     }
     assert!(reset(&world, "").await.is_err(), "nor is anything changed");
-    world
-        .tamper("ALTER TABLE gone RENAME TO audit_entries")
-        .await;
+    let back = "ALTER TABLE gone RENAME TO audit_entries";
+    world.tamper(back).await;
     read(&world, "tess").await.unwrap();
     assert_eq!(entries(&world).await.len(), 2);
     assert_eq!(world.event_types().await, ["class_code.created"]);

@@ -80,10 +80,9 @@ async fn u4_two_codes_that_read_alike_are_one_too_many() {
         name: bio.name,
         ..Default::default()
     };
-    let deleted = world
-        .enrollment_codes
-        .delete_enrollment_code(by("tess", delete));
-    deleted.await.unwrap();
+    let codes = &world.enrollment_codes;
+    let deleted = codes.delete_enrollment_code(by("tess", delete)).await;
+    deleted.unwrap();
     create(&world, "BIOIOI").await;
 }
 
@@ -91,13 +90,11 @@ async fn u4_two_codes_that_read_alike_are_one_too_many() {
 async fn u4_codes_of_old_that_collide_are_changed_as_before() {
     let world = World::new().await;
     let one = create(&world, "BIO101").await;
-    world
-        .tamper("UPDATE invitations SET lookup_mac = unhex('00'), folded_mac = NULL, folded_lookup_mac = NULL")
-        .await;
+    let of_old = "UPDATE invitations SET lookup_mac = unhex('00'), folded_mac = NULL, folded_lookup_mac = NULL";
+    world.tamper(of_old).await;
     let other = create(&world, "BI0101").await;
-    world
-        .tamper("UPDATE invitations SET folded_mac = unhex('11'), folded_lookup_mac = lookup_mac")
-        .await;
+    let folded = "UPDATE invitations SET folded_mac = unhex('11'), folded_lookup_mac = lookup_mac";
+    world.tamper(folded).await;
     for (made, text) in [(one, "BIO101"), (other, "BI0101")] {
         let changed = update(&world, &made.name, "").await.unwrap();
         assert_eq!(changed.get_ref().code, text);

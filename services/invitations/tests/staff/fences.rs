@@ -54,18 +54,22 @@ const SHUT_OUT: [(Change, &str); 7] = [
 impl Change {
     /// Makes the invitation. Returns its name.
     async fn make(self, world: &World) -> String {
+        /// Gets what is made as soon as somebody reads it.
+        macro_rules! get {
+            ($handlers:ident.$method:ident($message:ident), $name:expr) => {{
+                let name = $name.to_owned();
+                let made = world.$handlers.$method(by("tess", $message { name }));
+                made.await.unwrap().into_inner().name
+            }};
+        }
         match self {
             Self::ClassCodeReset | Self::ClassCodeLocked | Self::ClassCodeUnlocked => {
                 let name = format!("{CLASS}/classCode");
-                let get = by("tess", GetClassCodeRequest { name });
-                let made = world.class_codes.get_class_code(get).await;
-                made.unwrap().into_inner().name
+                get!(class_codes.get_class_code(GetClassCodeRequest), name)
             }
             Self::InviteTokenReset => {
-                let name = "organizations/hamilton/inviteToken".to_owned();
-                let get = by("tess", GetInviteTokenRequest { name });
-                let made = world.tokens.get_invite_token(get).await;
-                made.unwrap().into_inner().name
+                let name = "organizations/hamilton/inviteToken";
+                get!(tokens.get_invite_token(GetInviteTokenRequest), name)
             }
             Self::TokenRevoked => {
                 let create = CreateTokenRequest {
@@ -78,9 +82,7 @@ impl Change {
             }
             Self::JoinUrlOff | Self::JoinUrlOn => {
                 let name = format!("{CLASS}/joinUrl");
-                let get = by("tess", GetJoinUrlRequest { name });
-                let made = world.join_urls.get_join_url(get).await;
-                made.unwrap().into_inner().name
+                get!(join_urls.get_join_url(GetJoinUrlRequest), name)
             }
             _ => {
                 let create = CreateEnrollmentCodeRequest {
@@ -103,55 +105,26 @@ impl Change {
     async fn apply(self, world: &World, name: &str, request_id: &str) -> Result<(), Status> {
         let (name, request_id) = (name.to_owned(), request_id.to_owned());
         let (etag, codes) = (String::new(), &world.enrollment_codes);
+        /// Calls a method whose request holds the name, the etag and the request id.
         macro_rules! call {
-            ($handlers:ident.$method:ident($message:ident { $($fields:tt)* })) => {
-                world.$handlers.$method(by("tess", $message { $($fields)* })).await.map(drop)
-            };
+            ($handlers:ident.$method:ident($message:ident)) => {{
+                let message = $message {
+                    name,
+                    etag,
+                    request_id,
+                };
+                let answer = world.$handlers.$method(by("tess", message)).await;
+                answer.map(drop)
+            }};
         }
         match self {
-            Self::ClassCodeReset => {
-                call!(class_codes.reset_class_code(ResetClassCodeRequest {
-                    name,
-                    etag,
-                    request_id
-                }))
-            }
-            Self::ClassCodeLocked => {
-                call!(class_codes.lock_class_code(LockClassCodeRequest {
-                    name,
-                    etag,
-                    request_id
-                }))
-            }
-            Self::ClassCodeUnlocked => {
-                call!(class_codes.unlock_class_code(UnlockClassCodeRequest {
-                    name,
-                    etag,
-                    request_id
-                }))
-            }
-            Self::InviteTokenReset => {
-                call!(tokens.reset_invite_token(ResetInviteTokenRequest {
-                    name,
-                    etag,
-                    request_id
-                }))
-            }
-            Self::TokenRevoked => {
-                call!(tokens.revoke_token(RevokeTokenRequest {
-                    name,
-                    etag,
-                    request_id
-                }))
-            }
+            Self::ClassCodeReset => call!(class_codes.reset_class_code(ResetClassCodeRequest)),
+            Self::ClassCodeLocked => call!(class_codes.lock_class_code(LockClassCodeRequest)),
+            Self::ClassCodeUnlocked => call!(class_codes.unlock_class_code(UnlockClassCodeRequest)),
+            Self::InviteTokenReset => call!(tokens.reset_invite_token(ResetInviteTokenRequest)),
+            Self::TokenRevoked => call!(tokens.revoke_token(RevokeTokenRequest)),
             Self::CodeDeleted => {
-                call!(
-                    enrollment_codes.delete_enrollment_code(DeleteEnrollmentCodeRequest {
-                        name,
-                        etag,
-                        request_id
-                    })
-                )
+                call!(enrollment_codes.delete_enrollment_code(DeleteEnrollmentCodeRequest))
             }
             Self::JoinUrlOff | Self::JoinUrlOn => {
                 let enabled = self == Self::JoinUrlOn;
@@ -160,11 +133,13 @@ impl Change {
                     enabled,
                     ..Default::default()
                 };
-                call!(join_urls.update_join_url(UpdateJoinUrlRequest {
+                let request = UpdateJoinUrlRequest {
                     join_url: Some(changed),
                     update_mask: Some(mask(&["enabled"])),
                     request_id,
-                }))
+                };
+                let updated = world.join_urls.update_join_url(by("tess", request));
+                updated.await.map(drop)
             }
             _ => {
                 let (paths, code): (&[&str], _) = match self {
@@ -186,10 +161,8 @@ impl Change {
                     acknowledge_weak: true,
                     request_id,
                 };
-                codes
-                    .update_enrollment_code(by("tess", request))
-                    .await
-                    .map(drop)
+                let updated = codes.update_enrollment_code(by("tess", request));
+                updated.await.map(drop)
             }
         }
     }

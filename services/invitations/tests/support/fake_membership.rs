@@ -94,13 +94,8 @@ impl FakeMembership {
     /// Ends the open request of a user. Returns the event of the feed.
     pub(crate) fn end_request(&self, user: &str, end: State) -> Event {
         let mut state = self.state();
-        let name = state
-            .requests
-            .values()
-            .find(|request| request.user == user && request.state() == State::Pending)
-            .expect("the user has an open request")
-            .name
-            .clone();
+        let open = state.pending().find(|request| request.user == user);
+        let name = open.expect("the user has an open request").name.clone();
         state.end_request(&name, end)
     }
 }
@@ -108,26 +103,15 @@ impl FakeMembership {
 impl FakeState {
     /// Returns the people whose requests are open.
     pub(crate) fn waiting(&self) -> Vec<String> {
-        self.requests
-            .values()
-            .filter(|request| request.state() == State::Pending)
-            .map(|request| request.user.clone())
-            .collect()
+        self.pending().map(|request| request.user.clone()).collect()
     }
 
     fn end_request(&mut self, name: &str, end: State) -> Event {
         let request = self.requests.get_mut(name).unwrap();
         request.set_state(end);
-        let kind = match end {
-            State::Approved => "approved",
-            State::Denied => "denied",
-            State::Withdrawn => "withdrawn",
-            State::Expired => "expired",
-            _ => "closed",
-        };
         let event = Event {
             id: format!("event-{}", self.events.len()),
-            r#type: format!("join_request.{kind}"),
+            r#type: format!("join_request.{}", end.as_str_name().to_lowercase()),
             subject: name.to_owned(),
             actor: "tess".to_owned(),
             data: [("redemption".to_owned(), request.redemption.clone())].into(),
@@ -143,28 +127,35 @@ impl FakeState {
     }
 
     fn open_request(&self, parent: &str, user: &str) -> Option<String> {
-        self.requests
-            .values()
-            .find(|request| {
-                request.user == user
-                    && request.state() == State::Pending
-                    && request.name.starts_with(&format!("{parent}/joinRequests"))
-            })
-            .map(|request| request.name.clone())
+        let there = format!("{parent}/joinRequests");
+        let mut open = self.pending();
+        let found = open.find(|request| request.user == user && request.name.starts_with(&there));
+        found.map(|request| request.name.clone())
+    }
+
+    fn pending(&self) -> impl Iterator<Item = &JoinRequest> {
+        let all = self.requests.values();
+        all.filter(|request| request.state() == State::Pending)
+    }
+
+    /// Fails unless it answers.
+    fn answers(&self) -> Result<()> {
+        match self.mode {
+            Mode::Up => Ok(()),
+            _ => Err(away()),
+        }
     }
 
     fn decide(&mut self, asked: &AdmitRequest) -> (MembershipAnswer, String) {
+        let only = |answer| (answer, String::new());
         let user = asked.user.as_ref().unwrap().user.clone();
-        if self
-            .fences
-            .get(&asked.invitation)
-            .is_some_and(|fence| asked.epoch < *fence)
-        {
-            return (MembershipAnswer::StaleEpoch, String::new());
+        let fence = self.fences.get(&asked.invitation);
+        if fence.is_some_and(|fence| asked.epoch < *fence) {
+            return only(MembershipAnswer::StaleEpoch);
         }
         let key = (asked.parent.clone(), user.clone());
         if self.members.contains(&key) {
-            return (MembershipAnswer::AlreadyMember, String::new());
+            return only(MembershipAnswer::AlreadyMember);
         }
         let open = self.open_request(&asked.parent, &user);
         let only_if_known = asked.refuse_reason() != ErrorReason::Unspecified;
@@ -176,10 +167,7 @@ impl FakeState {
             return (MembershipAnswer::AlreadyPending, open.clone());
         }
         if only_if_known {
-            return (
-                MembershipAnswer::Refused(asked.refuse_reason()),
-                String::new(),
-            );
+            return only(MembershipAnswer::Refused(asked.refuse_reason()));
         }
         if queues {
             let name = format!("{}/joinRequests/{}", asked.parent, self.requests.len());
@@ -196,10 +184,7 @@ impl FakeState {
             return (MembershipAnswer::Queued, name);
         }
         if self.seats.is_some_and(|seats| self.members.len() >= seats) {
-            return (
-                MembershipAnswer::Refused(ErrorReason::NoSeats),
-                String::new(),
-            );
+            return only(MembershipAnswer::Refused(ErrorReason::NoSeats));
         }
         if !asked.validate_only {
             self.members.insert(key);
@@ -208,15 +193,13 @@ impl FakeState {
                 self.end_request(&open, State::Closed);
             }
         }
-        (MembershipAnswer::Admitted, String::new())
+        only(MembershipAnswer::Admitted)
     }
 
     /// Returns the user to whom a redemption is ascribed.
     fn user_of(&self, redemption: &str) -> Option<UserId> {
-        let asked = self
-            .heard
-            .iter()
-            .find(|asked| asked.redemption == redemption)?;
+        let mut heard = self.heard.iter();
+        let asked = heard.find(|asked| asked.redemption == redemption)?;
         let user = &asked.user.as_ref()?.user;
         let user = self.given.get(redemption).unwrap_or(user);
         UserId::parse(user).ok()
@@ -232,10 +215,8 @@ impl FakeState {
         self.erasures.push(pseudonym.to_owned());
         let answered: Vec<String> = self.admissions.keys().cloned().collect();
         for redemption in answered {
-            if self
-                .user_of(&redemption)
-                .is_some_and(|of| of.as_str() == user)
-            {
+            let of = self.user_of(&redemption);
+            if of.is_some_and(|of| of.as_str() == user) {
                 self.given.insert(redemption, pseudonym.to_owned());
             }
         }
@@ -245,10 +226,7 @@ impl FakeState {
                 pseudonym.clone_into(&mut request.user);
             }
         }
-        let waiting = self
-            .requests
-            .values()
-            .filter(|request| request.user == pseudonym && request.state() == State::Pending);
+        let waiting = self.pending().filter(|request| request.user == pseudonym);
         let waiting: Vec<String> = waiting.map(|request| request.name.clone()).collect();
         for name in waiting {
             self.end_request(&name, State::Closed);
@@ -262,6 +240,7 @@ impl FakeState {
         request: &str,
         member: Option<Member>,
     ) -> Admission {
+        use MembershipAnswer::{Admitted, AlreadyMember};
         let request = self.requests.get(request).cloned();
         let end = request.as_ref().and_then(|request| match request.state() {
             State::Approved => Some(RequestEnd::Approved),
@@ -273,12 +252,7 @@ impl FakeState {
         });
         Admission {
             answer,
-            member: member.filter(|_| {
-                matches!(
-                    answer,
-                    MembershipAnswer::Admitted | MembershipAnswer::AlreadyMember
-                )
-            }),
+            member: member.filter(|_| [Admitted, AlreadyMember].contains(&answer)),
             join_request: request,
             request_end: end,
             organization_display_name: "Hamilton".to_owned(),
@@ -319,14 +293,8 @@ impl Membership for FakeMembership {
         let answers: Vec<Admission> = requests
             .iter()
             .map(|asked| {
-                let person = (
-                    asked.parent.clone(),
-                    asked.user.as_ref().unwrap().user.clone(),
-                );
-                assert!(
-                    people.insert(person),
-                    "P11: a person of a class twice in one call"
-                );
+                let person = member_of(asked).name;
+                assert!(people.insert(person), "P11: a person twice in one call");
                 state.heard.push(asked.clone());
                 if let Some((invitation, epoch)) = state.fence_before_next.take() {
                     state.fences.insert(invitation, epoch);
@@ -334,11 +302,9 @@ impl Membership for FakeMembership {
                 let stored = state.admissions.get(&asked.redemption).cloned();
                 let answered_before = stored.is_some();
                 let (answer, request) = stored.unwrap_or_else(|| {
-                    let decided = state.decide(asked);
+                    let (decided, key) = (state.decide(asked), asked.redemption.clone());
                     if !asked.validate_only {
-                        state
-                            .admissions
-                            .insert(asked.redemption.clone(), decided.clone());
+                        state.admissions.insert(key, decided.clone());
                     }
                     decided
                 });
@@ -365,23 +331,16 @@ impl Membership for FakeMembership {
         _: Option<Instant>,
     ) -> Result<Option<Admission>> {
         let mut state = self.state();
-        if state.mode != Mode::Up {
-            return Err(away());
-        }
+        state.answers()?;
         state.reads += 1;
         let name = redemption.to_string();
-        let member = state
-            .heard
-            .iter()
-            .find(|asked| asked.redemption == name)
-            .map(member_of);
-        Ok(state
-            .admissions
-            .get(&name)
-            .map(|(answer, request)| Admission {
-                user: state.user_of(&name),
-                ..state.admission(*answer, request, member)
-            }))
+        let mut heard = state.heard.iter();
+        let member = heard.find(|asked| asked.redemption == name).map(member_of);
+        let found = state.admissions.get(&name);
+        Ok(found.map(|(answer, request)| Admission {
+            user: state.user_of(&name),
+            ..state.admission(*answer, request, member)
+        }))
     }
 
     async fn look_at_person(&self, _: &UserId, _: Option<Instant>) -> Result<Vec<PersonKnown>> {
@@ -397,11 +356,7 @@ impl Membership for FakeMembership {
             return Err(away());
         }
         state.erase(user.as_str(), pseudonym.as_str())?;
-        if state.mode == Mode::Up {
-            Ok(())
-        } else {
-            Err(away())
-        }
+        state.answers()
     }
 
     async fn raise_fence(
@@ -411,9 +366,7 @@ impl Membership for FakeMembership {
         _: Option<Instant>,
     ) -> Result<Epoch> {
         let mut state = self.state();
-        if state.mode != Mode::Up {
-            return Err(away());
-        }
+        state.answers()?;
         let fence = state.fences.entry(invitation.to_owned()).or_default();
         *fence = (*fence).max(epoch.value());
         Ok(Epoch::new(*fence))
@@ -454,21 +407,13 @@ impl Membership for FakeMembership {
 
     async fn list_events(&self, page_size: u32, page_token: &str) -> Result<ListEventsResponse> {
         let state = self.state();
-        if state.mode != Mode::Up {
-            return Err(away());
-        }
+        state.answers()?;
         let from: usize = page_token.parse().unwrap_or(0);
-        let events: Vec<Event> = state
-            .events
-            .iter()
-            .skip(from)
-            .take(page_size as usize)
-            .cloned()
-            .collect();
-        let next = from + events.len();
+        let page = state.events.iter().skip(from).take(page_size as usize);
+        let events: Vec<Event> = page.cloned().collect();
         Ok(ListEventsResponse {
+            next_page_token: (from + events.len()).to_string(),
             events,
-            next_page_token: next.to_string(),
         })
     }
 }

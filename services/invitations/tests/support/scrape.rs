@@ -25,10 +25,8 @@ pub(crate) async fn until_shown(address: SocketAddr, lines: &[&str]) {
     let shown = async {
         loop {
             let answer = scrape(address).await;
-            if lines
-                .iter()
-                .all(|line| answer.lines().any(|shown| shown == *line))
-            {
+            let is_shown = |line: &&str| answer.lines().any(|shown| shown == *line);
+            if lines.iter().all(is_shown) {
                 return;
             }
             tokio::task::yield_now().await;

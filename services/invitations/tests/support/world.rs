@@ -6,14 +6,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 use homeroom_api::{
     common::v1::{ErrorReason, User},
     ids::{OrganizationId, UserId},
-    invitations::v1::{PreviewRedemptionRequest, RedeemRequest},
+    invitations::v1::{
+        self as api, PreviewRedemptionRequest, RedeemRequest,
+        redemption_service_server::RedemptionService as _,
+    },
     names::Place,
 };
 use homeroom_invitations::{
-    app::{
-        App, audit::AuditTrail, list_logs::attempt_filter, list_logs::audit_filter,
-        list_redemptions::redemption_filter, secrets::Secrets,
-    },
+    app::{App, audit::AuditTrail, list_logs::attempt_filter, secrets::Secrets},
     domain::{
         credential::Credential,
         invitation::{InvitationKind, Uses},
@@ -21,7 +21,10 @@ use homeroom_invitations::{
         public_url::PublicUrl,
         redemption::{Outcome, RedemptionState},
     },
-    grpc::{ClassCodeHandlers, EnrollmentCodeHandlers, JoinUrlHandlers, TokenHandlers},
+    grpc::{
+        ClassCodeHandlers, EnrollmentCodeHandlers, JoinUrlHandlers, TokenHandlers,
+        redemption_service::RedemptionHandlers,
+    },
     limiter::{Budgets, Limiter},
     redemption::{
         Redemptions,
@@ -31,21 +34,20 @@ use homeroom_invitations::{
         reply::{Preview, Redeemed},
         request::Attempt,
     },
-    store::{AuditEntry, InvitationRow, OrganizationProfile, RefusedAttempt},
+    store::{InvitationRow, OrganizationProfile, RefusedAttempt, Store},
 };
 use homeroom_kit::{
     Error, Result,
     auth::{Caller, Scope},
     clock::ManualClock,
-    database::Url,
     keys::KeyRing,
     outbox,
-    paging::{Page, PageRequest, Paging},
+    paging::Paging,
     random::{SharedRandomness, SystemRandomness, new_id_at},
-    rpc,
     secret::SecretText,
     tasks::Writes,
 };
+use tokio::task::JoinHandle;
 use tonic::{Request, Status};
 use uuid::Uuid;
 
@@ -57,6 +59,7 @@ use crate::{
 /// The class of most tests.
 pub(crate) const CLASS: &str = "organizations/hamilton/classes/bio-101";
 pub(crate) const CODE: &str = "HAMILTON-BIO101";
+pub(crate) const CLASS_CODE: &str = "ABCD-EFGH-JKMN";
 pub(crate) const REQUEST: &str = "01900000-0000-7000-8000-0000000000aa";
 
 pub(crate) fn start() -> DateTime<Utc> {
@@ -126,6 +129,19 @@ pub(crate) fn unlimited() -> Budgets {
     }
 }
 
+/// Notes an organization, as membership tells of it; its prefix is its id.
+pub(crate) async fn save_profile(store: &Store, organization: &OrganizationId) {
+    let profile = OrganizationProfile {
+        organization: organization.clone(),
+        code_prefix: organization.as_str().to_ascii_uppercase(),
+        display_name: "Hamilton".to_owned(),
+        seat_limit: 0,
+    };
+    let mut repository = store.write().await.unwrap();
+    repository.save_profile(&profile, start()).await.unwrap();
+    repository.commit("test").await.unwrap();
+}
+
 pub(crate) const fn uses(used: u32, reserved: u32, queued: u32) -> Uses {
     Uses {
         used,
@@ -150,17 +166,20 @@ impl World {
         Self::with_budgets(unlimited()).await
     }
 
+    /// Makes a world with the default budgets, changed so.
+    pub(crate) async fn limited(change: impl FnOnce(&mut Budgets)) -> Self {
+        let mut budgets = Budgets::default();
+        change(&mut budgets);
+        Self::with_budgets(budgets).await
+    }
+
     pub(crate) async fn with_budgets(budgets: Budgets) -> Self {
         Self::over(Database::sqlite().await, budgets).await
     }
 
-    /// Makes a world on PostgreSQL, where transactions conflict; [`World::drop_it`] must drop it.
+    /// Makes a world on PostgreSQL, where transactions conflict.
     pub(crate) async fn on_postgres() -> Self {
         Self::over(Database::postgres().await, unlimited()).await
-    }
-
-    pub(crate) async fn drop_it(self) {
-        self.database.remove().await;
     }
 
     pub(crate) async fn over(database: Database, budgets: Budgets) -> Self {
@@ -201,15 +220,7 @@ impl World {
             public_url: public_url(),
             audit: AuditTrail::start(Arc::clone(&database.store)),
         });
-        let mut repository = app.store.write().await.unwrap();
-        let profile = OrganizationProfile {
-            organization: organization(),
-            code_prefix: "HAMILTON".to_owned(),
-            display_name: "Hamilton".to_owned(),
-            seat_limit: 0,
-        };
-        repository.save_profile(&profile, start()).await.unwrap();
-        repository.commit("test").await.unwrap();
+        save_profile(&app.store, &organization()).await;
         Self {
             class_codes: ClassCodeHandlers(app.clone()),
             join_urls: JoinUrlHandlers(app.clone()),
@@ -238,13 +249,8 @@ impl World {
         let mut row = row(kind, code, &self.app.keys, start());
         change(&mut row);
         let mut repository = self.app.store.write().await.unwrap();
-        assert_eq!(
-            repository
-                .insert_invitations(std::slice::from_ref(&row))
-                .await
-                .unwrap(),
-            [true]
-        );
+        let inserted = repository.insert_invitations(std::slice::from_ref(&row));
+        assert_eq!(inserted.await.unwrap(), [true]);
         repository.commit("test").await.unwrap();
         row.invitation.id
     }
@@ -255,6 +261,22 @@ impl World {
             row.invitation.max_uses = max_uses;
         })
         .await
+    }
+
+    /// Stores the class code.
+    pub(crate) async fn class_code(&self) -> Uuid {
+        self.invitation(InvitationKind::ClassCode, CLASS_CODE, |_| {})
+            .await
+    }
+
+    /// Stores the class code, which staff have locked.
+    pub(crate) async fn locked_class_code(&self) -> Uuid {
+        let id = self.class_code().await;
+        let lock = |row: &mut InvitationRow| {
+            row.invitation.lock = row.invitation.lock.map(|lock| lock.locked(start()));
+        };
+        self.change(id, lock).await;
+        id
     }
 
     /// Changes an invitation as staff do.
@@ -279,15 +301,8 @@ impl World {
     }
 
     pub(crate) async fn stored(&self, id: Uuid) -> InvitationRow {
-        self.app
-            .store
-            .read()
-            .await
-            .unwrap()
-            .get_invitation(id)
-            .await
-            .unwrap()
-            .unwrap()
+        let mut repository = self.app.store.read().await.unwrap();
+        repository.get_invitation(id).await.unwrap().unwrap()
     }
 
     pub(crate) async fn uses(&self, id: Uuid) -> Uses {
@@ -305,20 +320,15 @@ impl World {
             till: None,
         };
         let mut repository = self.app.store.read().await.unwrap();
-        let mut all = repository
-            .list_redemptions(&filter, None, 1_000)
-            .await
-            .unwrap();
+        let all = repository.list_redemptions(&filter, None, 1_000).await;
+        let mut all = all.unwrap();
         all.sort_by_key(|redemption| (redemption.create_time, redemption.id));
         all
     }
 
     pub(crate) async fn states(&self) -> Vec<RedemptionState> {
-        self.redemptions()
-            .await
-            .iter()
-            .map(|redemption| redemption.state)
-            .collect()
+        let all = self.redemptions().await.into_iter();
+        all.map(|redemption| redemption.state).collect()
     }
 
     pub(crate) fn attempt(&self, name: &str, code: &str, request_id: &str) -> Attempt {
@@ -341,13 +351,29 @@ impl World {
         code: &str,
         request_id: &str,
     ) -> Result<Redeemed> {
-        let result = self
-            .app
-            .redemptions
-            .redeem(self.attempt(name, code, request_id))
-            .await;
+        self.redeem_by(self.attempt(name, code, request_id)).await
+    }
+
+    pub(crate) async fn redeem_by(&self, attempt: Attempt) -> Result<Redeemed> {
+        let redeemed = self.app.redemptions.redeem(attempt).await;
         self.quiet().await;
-        result
+        redeemed
+    }
+
+    /// Redeems in one batch, and waits likewise.
+    pub(crate) async fn redeem_all(
+        &self,
+        attempts: impl Into<Vec<Attempt>>,
+    ) -> Vec<Result<Redeemed>> {
+        let redeemed = self.app.redemptions.redeem_many(attempts.into()).await;
+        self.quiet().await;
+        redeemed
+    }
+
+    /// Redeems in a task of its own.
+    pub(crate) fn spawn(&self, attempt: Attempt) -> JoinHandle<Result<Redeemed>> {
+        let app = self.app.clone();
+        tokio::spawn(async move { app.redemptions.redeem(attempt).await })
     }
 
     pub(crate) async fn preview(&self, name: &str, code: &str) -> Result<Preview> {
@@ -369,24 +395,25 @@ impl World {
         tokio::time::timeout(limit, finished).await.unwrap();
     }
 
+    /// Returns every refused attempt, newest first.
+    pub(crate) async fn refused_attempts(&self) -> Vec<RefusedAttempt> {
+        self.quiet().await;
+        let operator = caller("operator").with_scopes([Scope::Platform]);
+        let page = self.app.paging.parse(1_000, "", "all").unwrap();
+        let filter = attempt_filter("").unwrap();
+        let listed = self
+            .app
+            .list_refused_attempts(&operator, None, filter, &page);
+        listed.await.unwrap().items
+    }
+
     pub(crate) fn advance(&self, step: TimeDelta) {
         self.clock.advance(step);
     }
 
-    /// Runs statements on the file, behind the service's back.
+    /// Runs statements on the database, behind the service's back.
     pub(crate) async fn tamper(&self, statements: &str) {
-        sqlx::raw_sql(sqlx::AssertSqlSafe(statements))
-            .execute(&self.pool().await)
-            .await
-            .unwrap();
-    }
-
-    async fn pool(&self) -> sqlx::SqlitePool {
-        let Url::Sqlite(path) = &self.database.url else {
-            panic!("it is not a file");
-        };
-        let url = format!("sqlite://{}", path.display());
-        sqlx::SqlitePool::connect(&url).await.unwrap()
+        self.database.run(statements).await;
     }
 
     /// Returns the types of all events, oldest first.
@@ -411,26 +438,50 @@ impl World {
         let redeemed = self.redeem(name, code, request_id).await;
         redeemed.unwrap_err().reason()
     }
+}
 
-    /// Redeems, and returns the outcome.
-    pub(crate) async fn outcome(&self, name: &str, code: &str, request_id: &str) -> Outcome {
-        let redeemed = self.redeem(name, code, request_id).await;
-        redeemed.unwrap().outcome
-    }
+/// Returns the outcome, or the reason of the refusal.
+pub(crate) fn told(answer: Result<Redeemed>) -> std::result::Result<Outcome, ErrorReason> {
+    let outcome = answer.map(|redeemed| redeemed.outcome);
+    outcome.map_err(|error| error.reason())
+}
 
-    /// Redeems while membership behaves so, and returns the reason of the refusal; then it answers again.
-    pub(crate) async fn refusal_while(
-        &self,
-        mode: Mode,
-        name: &str,
-        code: &str,
-        request_id: &str,
-    ) -> ErrorReason {
-        self.membership.set(mode);
-        let reason = self.refusal(name, code, request_id).await;
-        self.membership.set(Mode::Up);
-        reason
-    }
+/// Redeems while membership behaves so, in vain; then membership answers again.
+pub(crate) async fn redeem_in_vain(
+    world: &World,
+    mode: Mode,
+    name: &str,
+    code: &str,
+    request_id: &str,
+) {
+    world.membership.set(mode);
+    let unknown = ErrorReason::MembershipUnavailable;
+    assert_refused(world, name, code, request_id, unknown).await;
+    world.membership.set(Mode::Up);
+}
+
+/// Redeems, and checks the outcome.
+pub(crate) async fn assert_outcome(
+    world: &World,
+    name: &str,
+    code: &str,
+    request_id: &str,
+    expected: Outcome,
+) {
+    let answer = told(world.redeem(name, code, request_id).await);
+    assert_eq!(answer, Ok(expected), "{name} by {code}");
+}
+
+/// Redeems, and checks the reason of the refusal.
+pub(crate) async fn assert_refused(
+    world: &World,
+    name: &str,
+    code: &str,
+    request_id: &str,
+    expected: ErrorReason,
+) {
+    let answer = told(world.redeem(name, code, request_id).await);
+    assert_eq!(answer, Err(expected), "{name} by {code}");
 }
 
 /// Returns a request of a user.
@@ -469,60 +520,19 @@ pub(crate) fn person(name: &str) -> User {
     }
 }
 
-/// The page size, the page token and the filter of a list.
-pub(crate) type Asked<'asked> = (i32, &'asked str, &'asked str);
-
-fn page(
-    app: &App,
-    method: &str,
-    caller: &Caller,
-    parent: &str,
-    (size, token, filter): Asked<'_>,
-) -> Result<PageRequest> {
-    let method = method.to_owned();
-    let caller = Caller {
-        method,
-        ..caller.clone()
-    };
-    rpc::page(&app.paging, &caller, [parent, filter], size, token)
-}
-
-/// Lists redemptions as the handler does.
+/// Lists redemptions of the organization, as its staff.
 pub(crate) async fn list_redemptions(
-    app: &App,
-    caller: &Caller,
-    place: &Place,
-    asked: Asked<'_>,
-) -> Result<Page<Redemption>> {
-    let page = page(app, "ListRedemptions", caller, &place.to_string(), asked)?;
-    let filter = redemption_filter(asked.2)?;
-    app.list_redemptions(caller, place.clone(), filter, &page)
-        .await
-}
-
-/// Lists refused attempts as the handler does.
-pub(crate) async fn list_refused_attempts(
-    app: &App,
-    caller: &Caller,
-    parent: Option<&Place>,
-    asked: Asked<'_>,
-) -> Result<Page<RefusedAttempt>> {
-    let of = parent.map(ToString::to_string).unwrap_or_default();
-    let page = page(app, "ListRefusedAttempts", caller, &of, asked)?;
-    let filter = attempt_filter(asked.2)?;
-    app.list_refused_attempts(caller, parent.cloned(), filter, &page)
-        .await
-}
-
-/// Lists audit entries as the handler does.
-pub(crate) async fn list_audit_entries(
-    app: &App,
-    caller: &Caller,
-    place: &Place,
-    asked: Asked<'_>,
-) -> Result<Page<AuditEntry>> {
-    let page = page(app, "ListAuditEntries", caller, &place.to_string(), asked)?;
-    let filter = audit_filter(asked.2)?;
-    app.list_audit_entries(caller, Some(place.clone()), filter, &page)
-        .await
+    world: &World,
+    filter: &str,
+    page_token: &str,
+) -> std::result::Result<Vec<api::Redemption>, Status> {
+    let request = api::ListRedemptionsRequest {
+        parent: Place::Organization(organization()).to_string(),
+        filter: filter.to_owned(),
+        page_token: page_token.to_owned(),
+        ..Default::default()
+    };
+    let handlers = RedemptionHandlers::new(world.app.clone());
+    let listed = handlers.list_redemptions(by("tess", request)).await?;
+    Ok(listed.into_inner().redemptions)
 }
