@@ -283,20 +283,10 @@ mod tests {
         assert_eq!(life("15m"), Ok(TimeDelta::minutes(15)));
         assert_eq!(life("1h"), Ok(TimeDelta::hours(1)));
         assert_eq!(life("365d"), Ok(TimeDelta::days(365)));
-        for wrong in [
-            "",
-            "h",
-            "1",
-            "0s",
-            "-1h",
-            "366d",
-            "1w",
-            "1.5h",
-            "4294967296s",
-            "1é",
-        ] {
+        for wrong in ["", "h", "1", "0s", "-1h", "366d", "1w", "1.5h", "1é"] {
             assert!(life(wrong).is_err(), "{wrong}");
         }
+        assert!(life("4294967296s").is_err());
     }
 
     #[test]

@@ -24,6 +24,9 @@ const EVENTUALLY: Duration = Duration::from_mins(1);
 /// The prefix that takes root's file access rights away from the program it starts.
 const WITHOUT_CAPABILITIES: [&str; 3] = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"];
 
+/// The arguments that make the teacher's token.
+const TEACHER: [&str; 2] = ["--user", "teacher"];
+
 fn homeroom(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_homeroom"));
     command.args(arguments);
@@ -70,10 +73,8 @@ fn ends(mut command: Command) -> Output {
     while child.try_wait().unwrap().is_none() {
         if begun.elapsed() >= EVENTUALLY {
             drop(child.kill());
-            panic!(
-                "it goes on: {}",
-                printed(&child.wait_with_output().unwrap())
-            );
+            let printed = printed(&child.wait_with_output().unwrap());
+            panic!("it goes on: {printed}");
         }
         thread::sleep(Duration::from_millis(50));
     }
@@ -99,15 +100,9 @@ impl Drop for Served {
 fn serve(data: &Path) -> Command {
     let data = text(data);
     let any = "127.0.0.1:0";
-    homeroom(&[
-        "serve",
-        "--data",
-        data,
-        "--membership",
-        any,
-        "--invitations",
-        any,
-    ])
+    let mut serve = homeroom(&["serve", "--data", data]);
+    serve.args(["--membership", any, "--invitations", any]);
+    serve
 }
 
 impl Served {
@@ -117,15 +112,13 @@ impl Served {
             .create(true)
             .append(true)
             .open(data.join("log"));
-        let mut child = serve(data)
-            .stdout(Stdio::piped())
-            .stderr(log.unwrap())
-            .spawn()
-            .unwrap();
+        let mut serve = serve(data);
+        serve.stdout(Stdio::piped()).stderr(log.unwrap());
+        let mut child = serve.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut address = |of: &str| {
-            let line = lines
-                .next()
+            let line = lines.next();
+            let line = line
                 .unwrap_or_else(|| panic!("it has not started"))
                 .unwrap();
             let (name, address) = line.split_once("http://").unwrap();
@@ -166,10 +159,16 @@ impl Served {
         Err(printed(&output))
     }
 
+    /// Returns the answer to the holder of a token that these arguments make.
+    fn ask(&self, method: &str, request: &Value, holder: &[&str]) -> Result<Value, String> {
+        let token = self.token(holder);
+        self.call(method, request, &["--token", &token])
+    }
+
     /// Creates the school `hamilton` with the administrator `admin`, the teacher `teacher` and the class `biology`, and
     /// returns the class's code.
     fn school(&self) -> String {
-        let platform = self.token(&["--user", "platform", "--scope", "homeroom.platform"]);
+        let platform = ["--user", "platform", "--scope", "homeroom.platform"];
         let organization = json!({
             "organizationId": "hamilton", "organization": {"displayName": "Hamilton"}, "admin": "teacher"
         });
@@ -177,18 +176,12 @@ impl Served {
             "parent": "organizations/hamilton", "classId": "biology", "class": {"displayName": "Biology"}
         });
         let code = json!({"name": "organizations/hamilton/classes/biology/classCode"});
-        let teacher = self.token(&["--user", "teacher"]);
-        let call = |method, request: &Value, token: &str| {
-            self.call(method, request, &["--token", token]).unwrap()
-        };
-        call(
-            "OrganizationService/CreateOrganization",
-            &organization,
-            &platform,
-        );
-        call("ClassService/CreateClass", &class, &teacher);
-        let code = call("ClassCodeService/GetClassCode", &code, &teacher);
-        code["code"].as_str().unwrap().to_owned()
+        let create = "OrganizationService/CreateOrganization";
+        self.ask(create, &organization, &platform).unwrap();
+        self.ask("ClassService/CreateClass", &class, &TEACHER)
+            .unwrap();
+        let code = self.ask("ClassCodeService/GetClassCode", &code, &TEACHER);
+        code.unwrap()["code"].as_str().unwrap().to_owned()
     }
 }
 
@@ -211,10 +204,8 @@ fn f8_a_second_serve_on_one_data_folder_is_refused() {
     let second = ends(serve(&data));
     assert!(!second.status.success());
     let said = printed(&second);
-    assert!(
-        said.contains("is served by another `homeroom serve`"),
-        "{said}"
-    );
+    let refusal = "is served by another `homeroom serve`";
+    assert!(said.contains(refusal), "{said}");
     drop(served);
     Served::start(&data);
 }
@@ -241,31 +232,25 @@ fn f8_a_data_folder_whose_files_cannot_be_written_does_not_become_ready() {
         let mut wanted = serve(&data);
         if root {
             let [program, arguments @ ..] = WITHOUT_CAPABILITIES;
-            let as_it_is = wanted;
-            wanted = Command::new(program);
-            wanted
-                .args(arguments)
-                .arg(as_it_is.get_program())
-                .args(as_it_is.get_args());
+            let mut without = Command::new(program);
+            without.args(arguments).arg(wanted.get_program());
+            without.args(wanted.get_args());
+            wanted = without;
         }
         let ended = ends(wanted);
 
         // then the program ends with the reason, and never reports that it serves.
         let said = printed(&ended);
-        assert!(
-            !ended.status.success() && !said.contains("http://"),
-            "{file:?}: {said}"
-        );
+        let serves = ended.status.success() || said.contains("http://");
+        assert!(!serves, "{file:?}: {said}");
         let reasons = [
             "takes no writes",
             "cannot be used",
             "cannot be locked",
             "Permission denied",
         ];
-        assert!(
-            reasons.iter().any(|reason| said.contains(reason)),
-            "{file:?}: {said}"
-        );
+        let is_said = reasons.iter().any(|reason| said.contains(reason));
+        assert!(is_said, "{file:?}: {said}");
         fs::set_permissions(&file, Permissions::from_mode(0o700)).unwrap();
     }
 }
@@ -277,16 +262,12 @@ fn a_changed_jwks_file_is_read_by_both_services_while_they_serve() {
     let served = Served::start(&data);
     let platform = folder.path().join("platform");
     succeeds(homeroom(&["keys", "--data", text(&platform)]));
-    let theirs = token(
-        &platform,
-        &["--user", "platform", "--scope", "homeroom.platform"],
-    );
+    let arguments = ["--user", "platform", "--scope", "homeroom.platform"];
+    let theirs = token(&platform, &arguments);
+    let everywhere = json!({"parent": "organizations/-"});
     let calls = [
         ("OrganizationService/ListOrganizations", json!({})),
-        (
-            "RedemptionService/ListRefusedAttempts",
-            json!({"parent": "organizations/-"}),
-        ),
+        ("RedemptionService/ListRefusedAttempts", everywhere),
     ];
     let answers = || {
         let answered = |(method, request): &(&str, Value)| {
@@ -333,56 +314,38 @@ fn a_token_made_by_hand_says_all_that_a_platform_may_say_and_call_acts_for_a_use
         "parent": "organizations/hamilton", "classId": "chemistry", "class": {"displayName": "Chemistry"}
     });
     let as_teacher = ["--token", &lms, "--user", "teacher"];
-    let made = served
-        .call("ClassService/CreateClass", &class, &as_teacher)
-        .unwrap();
-    assert_eq!(made["owner"], "teacher");
+    let made = served.call("ClassService/CreateClass", &class, &as_teacher);
+    assert_eq!(made.unwrap()["owner"], "teacher");
     let for_itself = served.call("ClassService/CreateClass", &class, &["--token", &lms]);
     let refused = for_itself.unwrap_err();
     assert!(refused.contains("ORGANIZATION_NOT_FOUND"), "{refused}");
 
     // Given also a student whose token holds their name and address,
-    let student = served.token(&[
-        "--user",
-        "ada",
-        "--name",
-        "Ada Lovelace",
-        "--external-id",
-        "s-1815",
-        "--email",
-        "ada@school.example",
-        "--email-verified",
-    ]);
+    let told = [
+        ("--name", "displayName", "Ada Lovelace"),
+        ("--external-id", "externalId", "s-1815"),
+        ("--email", "email", "ada@school.example"),
+    ];
+    let flags = told.iter().flat_map(|(flag, _, value)| [*flag, *value]);
+    let student: Vec<&str> = ["--user", "ada", "--email-verified"]
+        .into_iter()
+        .chain(flags)
+        .collect();
     let redeem = json!({ "credential": code });
-    let redeemed = served.call("RedemptionService/Redeem", &redeem, &["--token", &student]);
-    let member = &redeemed.unwrap()["member"];
-    assert_eq!(member["displayName"], "Ada Lovelace");
+    let redeemed = served.ask("RedemptionService/Redeem", &redeem, &student);
+    assert_eq!(redeemed.unwrap()["member"]["displayName"], "Ada Lovelace");
     let read = json!({"name": "organizations/hamilton/members/ada"});
-    let teacher = served.token(&["--user", "teacher"]);
-    let read = served.call(
-        "MemberService/GetOrganizationMember",
-        &read,
-        &["--token", &teacher],
-    );
+    let read = served.ask("MemberService/GetOrganizationMember", &read, &TEACHER);
     let read = read.unwrap();
-    assert_eq!(
-        (&read["displayName"], &read["externalId"], &read["email"]),
-        (
-            &json!("Ada Lovelace"),
-            &json!("s-1815"),
-            &json!("ada@school.example")
-        )
-    );
+    for (_, field, value) in told {
+        assert_eq!(read[field], value);
+    }
 
     // and given a token bound to another organization, which sees nothing of this one.
     let read = json!({"name": "organizations/hamilton"});
     let read = |bound: &[&str]| {
-        let token = [&["--user", "teacher"], bound].concat();
-        served.call(
-            "OrganizationService/GetOrganization",
-            &read,
-            &["--token", &served.token(&token)],
-        )
+        let holder = [&TEACHER[..], bound].concat();
+        served.ask("OrganizationService/GetOrganization", &read, &holder)
     };
     read(&[]).unwrap();
     read(&["--organization", "elsewhere", "--organization", "hamilton"]).unwrap();
@@ -393,13 +356,9 @@ fn a_token_made_by_hand_says_all_that_a_platform_may_say_and_call_acts_for_a_use
 /// Returns whether the auditor finds every invariant kept in a folder's databases, and its output.
 fn audited(folder: &Path, quiescent: bool) -> (bool, String) {
     let url = |name: &str| format!("sqlite://{}", folder.join(name).display());
-    let mut audit = homeroom(&["audit"]);
-    audit.args([
-        "--membership",
-        &url("membership.db"),
-        "--invitations",
-        &url("invitations.db"),
-    ]);
+    let (membership, invitations) = (url("membership.db"), url("invitations.db"));
+    let mut audit = homeroom(&["audit", "--membership", &membership]);
+    audit.args(["--invitations", &invitations]);
     if quiescent {
         audit.arg("--quiescent");
     }
@@ -416,10 +375,9 @@ fn a_backup_under_load_is_of_one_moment_and_serves_again() {
     let redeem = json!({ "credential": code });
     let join = |from: usize| {
         for number in from..from + 8 {
-            let student = served.token(&["--user", &format!("student-{number}")]);
-            served
-                .call("RedemptionService/Redeem", &redeem, &["--token", &student])
-                .unwrap();
+            let student = ["--user", &format!("student-{number}")];
+            let redeemed = served.ask("RedemptionService/Redeem", &redeem, &student);
+            redeemed.unwrap();
         }
     };
     join(0);
@@ -433,18 +391,13 @@ fn a_backup_under_load_is_of_one_moment_and_serves_again() {
             backup = folder.path().join(format!("backup-{number}"));
             let arguments = ["backup", "--data", text(&data), "--to", text(&backup)];
             let said = succeeds(homeroom(&arguments));
-            assert!(
-                said.contains("membership.db") && said.contains("keep a copy"),
-                "{said}"
-            );
+            assert!(said.contains("membership.db"), "{said}");
+            assert!(said.contains("keep a copy"), "{said}");
             let (holds, said) = audited(&backup, false);
             assert!(holds, "{said}");
             for name in ["membership.db", "invitations.db"] {
-                let mode = fs::metadata(backup.join(name))
-                    .unwrap()
-                    .permissions()
-                    .mode();
-                assert_eq!(mode & 0o777, 0o600);
+                let metadata = fs::metadata(backup.join(name)).unwrap();
+                assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
             }
             // A folder that holds a backup is left unchanged.
             let again = homeroom(&arguments).output().unwrap();
@@ -467,18 +420,15 @@ fn a_backup_under_load_is_of_one_moment_and_serves_again() {
     }
     drop(served);
     let restored = Served::start(&backup);
-    let teacher = restored.token(&["--user", "teacher"]);
-    let teacher = ["--token", teacher.as_str()];
     let name = json!({"name": "organizations/hamilton/classes/biology/classCode"});
-    let shown = restored
-        .call("ClassCodeService/GetClassCode", &name, &teacher)
-        .unwrap();
-    assert_eq!(shown["code"], json!(code));
+    let shown = restored.ask("ClassCodeService/GetClassCode", &name, &TEACHER);
+    assert_eq!(shown.unwrap()["code"], json!(code));
     let roster = json!({"parent": "organizations/hamilton/classes/biology", "pageSize": 100});
-    let roster = restored
-        .call("MemberService/ListClassMembers", &roster, &teacher)
-        .unwrap();
-    assert_eq!(roster["members"].as_array().unwrap().len(), 1 + 4 * 8);
+    let roster = restored.ask("MemberService/ListClassMembers", &roster, &TEACHER);
+    assert_eq!(
+        roster.unwrap()["members"].as_array().unwrap().len(),
+        1 + 4 * 8
+    );
     eventually("nothing is left under way", || {
         audited(&backup, true).0.then_some(())
     });

@@ -7,10 +7,9 @@ const MINUTE: i64 = 60_000_000;
 const NOW: i64 = 1_000 * MINUTE;
 
 fn redemption(state: &str, create_time: i64) -> Redemption {
-    let outcome = if state == "RESERVED" {
-        ""
-    } else {
-        "PENDING_APPROVAL"
+    let outcome = match state {
+        "RESERVED" => "",
+        _ => "PENDING_APPROVAL",
     };
     Redemption {
         organization: "hamilton".to_owned(),
@@ -54,13 +53,9 @@ fn broken_while_erasing(seen: Seen<'_>, skipped: &[&str], erasing: &[&str]) -> V
     let now: DateTime<Utc> = from_micros(NOW);
     let skipped = skipped.iter().map(|&name| name.to_owned()).collect();
     let erasing = erasing.iter().map(|&name| name.to_owned()).collect();
+    let circumstances = Circumstances::new(&Options::at(now), skipped, erasing);
     let mut report = Report::new(false, 20);
-    judge(
-        "1",
-        seen,
-        &Circumstances::new(&Options::at(now), skipped, erasing),
-        &mut report,
-    );
+    judge("1", seen, &circumstances, &mut report);
     report.broken()
 }
 
@@ -80,10 +75,8 @@ fn i4_an_end_may_wait_for_the_feed_10_minutes_and_for_the_sweep_90() {
         let at_most = queued("DENIED", i64::MAX, Some(written));
         let longer = queued("DENIED", i64::MAX, Some(written - 1));
         assert_eq!(broken((None, Some(&at_most), Some(&row)), skipped), []);
-        assert_eq!(
-            broken((None, Some(&longer), Some(&row)), skipped),
-            [Invariant::I4]
-        );
+        let late = broken((None, Some(&longer), Some(&row)), skipped);
+        assert_eq!(late, [Invariant::I4]);
     }
 }
 
@@ -137,11 +130,8 @@ fn r5_who_comes_to_a_place_that_is_gone_is_told_that_the_code_is_not_usable() {
             request: None,
             ..queued("PENDING", 0, None)
         };
-        assert_eq!(
-            broken((None, Some(&admission), Some(&row)), &[]),
-            expected,
-            "{answered}"
-        );
+        let found = broken((None, Some(&admission), Some(&row)), &[]);
+        assert_eq!(found, expected, "{answered}");
     }
 }
 
@@ -154,18 +144,14 @@ fn i8_r13_while_an_erasure_is_under_way_the_services_may_name_the_person_differe
     };
     let seen = || (Some(&row), Some(&elsewhere), Some(&row));
     assert_eq!(broken_while_erasing(seen(), &[], &["erased-1"]), []);
-    assert_eq!(
-        broken_while_erasing(seen(), &[], &["erased-2"]),
-        [Invariant::I8]
-    );
+    let another = broken_while_erasing(seen(), &[], &["erased-2"]);
+    assert_eq!(another, [Invariant::I8]);
     // Nothing else may differ.
     let stranger = Admission {
         organization: "oxford".to_owned(),
         ..elsewhere.clone()
     };
     let seen = (Some(&row), Some(&stranger), Some(&row));
-    assert_eq!(
-        broken_while_erasing(seen, &[], &["erased-1"]),
-        [Invariant::I8]
-    );
+    let elsewhere = broken_while_erasing(seen, &[], &["erased-1"]);
+    assert_eq!(elsewhere, [Invariant::I8]);
 }

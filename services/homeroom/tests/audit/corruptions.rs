@@ -56,7 +56,6 @@ async fn each(engine: Engine, invariant: &str, corruptions: &[Corruption]) {
                     && rows.iter().any(row)
             });
         assert!(named, "{invariant} {}: {text}", corruption.sql);
-        databases.end().await;
     }
 }
 

@@ -13,7 +13,6 @@ async fn a_healthy_school_is_clean_while_a_redemption_is_under_way(engine: Engin
     assert!(live.text().contains("Every invariant holds."));
     assert_eq!(strict.status(), 1);
     assert_eq!(strict.broken(), ["I4"], "{}", strict.text());
-    databases.end().await;
 }
 
 async fn what_is_lowered_later_is_a_note(engine: Engine) {
@@ -38,7 +37,6 @@ async fn what_is_lowered_later_is_a_note(engine: Engine) {
         assert!(live.text().contains(note), "{note}: {}", live.text());
     }
     assert_eq!(strict.broken(), ["I4", "I5"], "{}", strict.text());
-    databases.end().await;
 }
 
 async fn what_is_not_followed_yet_is_tolerated(engine: Engine) {
@@ -59,7 +57,6 @@ async fn what_is_not_followed_yet_is_tolerated(engine: Engine) {
 
     assert_eq!(live.status(), 0, "{}", live.text());
     assert_eq!(strict.broken(), ["I4"], "{}", strict.text());
-    databases.end().await;
 }
 
 async fn r13_an_erasure_under_way_may_name_the_person_differently(engine: Engine) {
@@ -80,7 +77,6 @@ async fn r13_an_erasure_under_way_may_name_the_person_differently(engine: Engine
         live.text()
     );
     assert_eq!(strict.broken(), ["I4", "I8"], "{}", strict.text());
-    databases.end().await;
 }
 
 async fn every_row_is_counted_and_the_first_are_shown(engine: Engine) {
@@ -98,23 +94,23 @@ async fn every_row_is_counted_and_the_first_are_shown(engine: Engine) {
     );
     assert!(text.contains("and 6 more"), "{text}");
     assert!(text.contains("Broken: I8."), "{text}");
-    databases.end().await;
 }
 
 async fn databases_that_cannot_be_judged_end_with_2(engine: Engine) {
-    let databases = Databases::school(engine).await;
+    let Databases {
+        membership,
+        invitations,
+    } = Databases::school(engine).await;
 
-    let swapped = homeroom_audit(&[
-        "--membership",
-        &databases.invitations,
-        "--invitations",
-        &databases.membership,
-    ]);
+    let swapped = Databases {
+        membership: invitations,
+        invitations: membership,
+    };
+    let swapped = swapped.audit(&[]);
 
-    assert_eq!(swapped.status.code(), Some(2));
-    let text = String::from_utf8(swapped.stderr).unwrap();
+    assert_eq!(swapped.status(), 2);
+    let text = swapped.text();
     assert!(text.contains("the database of invitations"), "{text}");
-    databases.end().await;
 }
 
 #[test]

@@ -8,9 +8,6 @@
     reason = "a test that cannot go on stops where it stands"
 )]
 
-#[path = "audit/corruptions.rs"]
 mod corruptions;
-#[path = "audit/databases.rs"]
 mod databases;
-#[path = "audit/verdicts.rs"]
 mod verdicts;
