@@ -41,15 +41,19 @@ pub struct WayIn {
 }
 
 impl WayIn {
+    const fn new(kind: InvitationKind, place: Place, max_uses: Option<u32>) -> Self {
+        Self {
+            kind,
+            place,
+            max_uses,
+            guess_guarded: false,
+        }
+    }
+
     /// Returns a class token, which admits at once, with `uses` uses.
     #[must_use]
     pub const fn token(uses: u32) -> Self {
-        Self {
-            kind: InvitationKind::ClassToken,
-            place: Place::Class,
-            max_uses: Some(uses),
-            guess_guarded: false,
-        }
+        Self::new(InvitationKind::ClassToken, Place::Class, Some(uses))
     }
 
     /// Returns the same token while the guard against guessing is closed: it queues, and the queued
@@ -65,23 +69,14 @@ impl WayIn {
     /// Returns the class's join URL, which always queues and has no uses to count.
     #[must_use]
     pub const fn join_url() -> Self {
-        Self {
-            kind: InvitationKind::JoinUrl,
-            place: Place::Class,
-            max_uses: None,
-            guess_guarded: false,
-        }
+        Self::new(InvitationKind::JoinUrl, Place::Class, None)
     }
 
     /// Returns the organization's token, which is unlimited.
     #[must_use]
     pub const fn organization_token() -> Self {
-        Self {
-            kind: InvitationKind::OrganizationToken,
-            place: Place::Organization,
-            max_uses: None,
-            guess_guarded: false,
-        }
+        let kind = InvitationKind::OrganizationToken;
+        Self::new(kind, Place::Organization, None)
     }
 }
 

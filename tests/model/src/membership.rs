@@ -34,9 +34,9 @@ impl Protocol {
                 Place::Organization => ClassStanding::NotAskedFor,
                 Place::Class => ClassStanding::Active,
             },
-            membership: if person.memberships(place) > 0 {
+            membership: if person.memberships[place as usize] > 0 {
                 Membership::Place
-            } else if person.in_organization > 0 {
+            } else if person.memberships[Place::Organization as usize] > 0 {
                 Membership::OrganizationOnly
             } else {
                 Membership::Nothing
@@ -45,13 +45,12 @@ impl Protocol {
                 .waiting_request(&self.configuration, row.user, place)
                 .is_some(),
             removals: Removals {
-                from_class: match place {
-                    Place::Organization => None,
-                    Place::Class => person.removed_from_class.map(moment),
-                },
-                from_organization: person.removed_from_organization.map(moment),
+                from_class: person.removed[Place::Class as usize]
+                    .filter(|_| place == Place::Class)
+                    .map(moment),
+                from_organization: person.removed[Place::Organization as usize].map(moment),
             },
-            denied_at: person.denied_at(place).then(|| moment(state.tick)),
+            denied_at: person.denied[place as usize].then(|| moment(state.tick)),
             seat_is_free: state.seats(self.configuration.seat_limit).take().is_ok(),
         }
     }
@@ -141,15 +140,15 @@ impl Protocol {
             self.close(state, user, Place::Organization);
             self.close(state, user, place);
         }
-        if state.membership.persons[user].in_organization == 0 {
+        if state.membership.persons[user].memberships[Place::Organization as usize] == 0 {
             let seats = state.seats(self.configuration.seat_limit);
             // The decision may be old, so a wrong variant can take a seat that is no longer free.
             state.history.oversold |= seats.take().is_err();
             state.membership.seats_used += 1;
-            state.membership.persons[user].in_organization += 1;
+            state.membership.persons[user].memberships[Place::Organization as usize] += 1;
         }
         if place == Place::Class {
-            state.membership.persons[user].in_class += 1;
+            state.membership.persons[user].memberships[Place::Class as usize] += 1;
         }
     }
 
@@ -194,11 +193,7 @@ impl Protocol {
             RequestState::Approved => self.approve(state, redemption, user, place),
             RequestState::Denied => {
                 Self::write_end(state, redemption, ended.state);
-                let person = &mut state.membership.persons[user];
-                match place {
-                    Place::Organization => person.denied_at_organization = true,
-                    Place::Class => person.denied_at_class = true,
-                }
+                state.membership.persons[user].denied[place as usize] = true;
             }
             other => Self::write_end(state, redemption, other),
         }
@@ -209,19 +204,17 @@ impl Protocol {
     fn approve(&self, state: &mut State, redemption: usize, user: usize, place: Place) {
         let person = state.membership.persons[user];
         let seats = state.seats(self.configuration.seat_limit);
-        if person.in_organization == 0 && seats.take().is_err() {
+        if person.memberships[Place::Organization as usize] == 0 && seats.take().is_err() {
             return;
         }
         Self::write_end(state, redemption, RequestState::Approved);
-        if person.memberships(place) == 0 {
+        if person.memberships[place as usize] == 0 {
             self.let_in(state, user, place);
         }
         state.history.let_in[redemption] += 1;
-        let person = &mut state.membership.persons[user];
-        person.removed_from_organization = None;
-        if place == Place::Class {
-            person.removed_from_class = None;
-        }
+        let removed = &mut state.membership.persons[user].removed;
+        removed[Place::Organization as usize] = None;
+        removed[place as usize] = None;
     }
 
     /// Removes a member. Leaving the organization frees the seat and closes the person's requests
@@ -232,17 +225,15 @@ impl Protocol {
         let removed = departure.by_staff.then_some(state.tick);
         let seats = state.seats(self.configuration.seat_limit);
         let person = &mut state.membership.persons[user];
-        person.in_class = 0;
-        match departure.from {
-            Place::Class => person.removed_from_class = removed.or(person.removed_from_class),
-            Place::Organization => {
-                person.in_organization = 0;
-                person.removed_from_organization = removed.or(person.removed_from_organization);
-                if let Ok(seats) = seats.change(Some(Role::Student), None) {
-                    state.membership.seats_used = seats.used;
-                }
-                self.close(state, user, Place::Organization);
+        person.memberships[Place::Class as usize] = 0;
+        let place = departure.from as usize;
+        person.removed[place] = removed.or(person.removed[place]);
+        if departure.from == Place::Organization {
+            person.memberships[Place::Organization as usize] = 0;
+            if let Ok(seats) = seats.change(Some(Role::Student), None) {
+                state.membership.seats_used = seats.used;
             }
+            self.close(state, user, Place::Organization);
         }
         self.close(state, user, Place::Class);
     }

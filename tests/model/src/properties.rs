@@ -9,7 +9,7 @@ use homeroom_membership::domain::join_request::State as RequestState;
 use stateright::Property;
 
 use crate::{
-    configuration::{Configuration, Goal},
+    configuration::{Configuration, Goal, Place},
     state::{RedemptionRow, State},
     steps::Protocol,
     words::{self, Word},
@@ -78,11 +78,9 @@ pub(crate) fn all(configuration: &Configuration) -> Vec<Property<Protocol>> {
 }
 
 fn seats(protocol: &Protocol, state: &State) -> bool {
-    let students: i64 = state
-        .membership
-        .persons
-        .iter()
-        .map(|person| i64::from(person.in_organization > 0))
+    let persons = state.membership.persons.iter();
+    let students: i64 = persons
+        .map(|person| i64::from(person.memberships[Place::Organization as usize] > 0))
         .sum();
     let limit = protocol.configuration.seat_limit;
     !state.history.oversold
@@ -91,11 +89,11 @@ fn seats(protocol: &Protocol, state: &State) -> bool {
 }
 
 fn memberships(_: &Protocol, state: &State) -> bool {
-    state
-        .membership
-        .persons
-        .iter()
-        .all(|person| person.in_organization <= 1 && person.in_class <= person.in_organization)
+    let mut persons = state.membership.persons.iter();
+    persons.all(|person| {
+        let [organization, class] = person.memberships;
+        organization <= 1 && class <= organization
+    })
 }
 
 fn one_open(protocol: &Protocol, state: &State) -> bool {
@@ -106,8 +104,8 @@ fn one_open(protocol: &Protocol, state: &State) -> bool {
         let is_open = |redemption: usize| {
             state.membership.requests[redemption] == Some(RequestState::Pending)
         };
-        let open_to_a_member =
-            is_open(index) && state.membership.persons[row.user].memberships(place) > 0;
+        let person = &state.membership.persons[row.user];
+        let open_to_a_member = is_open(index) && person.memberships[place as usize] > 0;
         let earlier = rows.iter().take(index).enumerate();
         let mut twice = earlier.filter(|(other, before)| {
             let living = lives(row)
@@ -280,22 +278,16 @@ fn retries(_: &Protocol, state: &State) -> bool {
 }
 
 fn reached<const GOAL: usize>(protocol: &Protocol, state: &State) -> bool {
+    let rows = &state.invitations.redemptions;
     match protocol.configuration.reaches[GOAL] {
         Goal::Answers(word) => state.membership.admissions.contains(&Some(word)),
         Goal::Ends(end) => state.membership.requests.contains(&Some(end)),
-        Goal::WithoutUse => state
-            .invitations
-            .redemptions
-            .iter()
-            .any(|row| !row.holds_use),
-        Goal::HandedOver => state
-            .invitations
-            .redemptions
+        Goal::WithoutUse => rows.iter().any(|row| !row.holds_use),
+        Goal::HandedOver => rows
             .iter()
             .any(|row| row.state == RedemptionState::Queued && !row.holds_use),
         Goal::CameBack => {
-            let rows = state.invitations.redemptions.iter();
-            let mut let_in = rows.zip(&state.history.let_in);
+            let mut let_in = rows.iter().zip(&state.history.let_in);
             let_in.any(|(row, times)| *times > 0 && !row.holds_use)
         }
         Goal::Attached => {

@@ -128,41 +128,15 @@ pub struct MembershipRows {
     pub events: Vec<(usize, RequestEnd)>,
 }
 
-/// Membership's data on a person.
+/// Membership's data on a person, each by [`Place`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct PersonRow {
-    /// The number of memberships of the organization: 0 or 1.
-    pub in_organization: u8,
-    /// The number of memberships of the class: 0 or 1.
-    pub in_class: u8,
-    /// The tick at which staff removed the person from the organization.
-    pub removed_from_organization: Option<u8>,
-    /// The tick at which staff removed the person from the class.
-    pub removed_from_class: Option<u8>,
-    /// True if a request for the organization was denied within 24 hours (R9).
-    pub denied_at_organization: bool,
-    /// True if a request for the class was denied within 24 hours (R9).
-    pub denied_at_class: bool,
-}
-
-impl PersonRow {
-    /// Returns the number of memberships of `place`.
-    #[must_use]
-    pub const fn memberships(&self, place: Place) -> u8 {
-        match place {
-            Place::Organization => self.in_organization,
-            Place::Class => self.in_class,
-        }
-    }
-
-    /// Returns true if a request for `place` was denied within 24 hours.
-    #[must_use]
-    pub const fn denied_at(&self, place: Place) -> bool {
-        match place {
-            Place::Organization => self.denied_at_organization,
-            Place::Class => self.denied_at_class,
-        }
-    }
+    /// The number of memberships: 0 or 1.
+    pub memberships: [u8; 2],
+    /// The tick at which staff removed the person.
+    pub removed: [Option<u8>; 2],
+    /// True if a request was denied within 24 hours (R9).
+    pub denied: [bool; 2],
 }
 
 /// The memory that a crash clears.

@@ -193,7 +193,7 @@ impl Protocol {
         if state.history.departures_left > 0 {
             for (user, person) in state.membership.persons.iter().enumerate() {
                 for departure in &self.configuration.departures.0 {
-                    if person.memberships(departure.from) > 0 {
+                    if person.memberships[departure.from as usize] > 0 {
                         steps.push(Step::Depart(user, *departure));
                     }
                 }

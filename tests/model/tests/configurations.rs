@@ -1,19 +1,20 @@
 //! The protocol holds in every state of each configuration. Each test searches one to its end.
 
 use homeroom_api::common::v1::ErrorReason;
-use homeroom_membership::domain::join_request::State as RequestState;
+use homeroom_membership::domain::join_request::State::{
+    self, Approved, Closed, Denied, Expired, Withdrawn,
+};
 use homeroom_model::{
-    configuration::{Change, Configuration, Departure, Goal, Place, WayIn},
+    configuration::{
+        Change, Configuration, Departure,
+        Goal::{self, Answers, Attached, CameBack, Ends, HandedOver, WithoutUse},
+        Place, WayIn,
+    },
     search::exhaust,
-    words::Word,
+    words::Word::{self, Admitted, AlreadyMember, AlreadyPending, Queued, StaleEpoch},
 };
 
-const DECISIONS: [RequestState; 4] = [
-    RequestState::Approved,
-    RequestState::Denied,
-    RequestState::Withdrawn,
-    RequestState::Expired,
-];
+const DECISIONS: [State; 4] = [Approved, Denied, Withdrawn, Expired];
 
 const LEAVES: Departure = Departure {
     from: Place::Organization,
@@ -25,8 +26,8 @@ const REMOVED: Departure = Departure {
     by_staff: true,
 };
 
-const fn answers(reason: ErrorReason) -> Goal {
-    Goal::Answers(Word::Refused(reason))
+const fn refused(reason: ErrorReason) -> Goal {
+    Answers(Word::Refused(reason))
 }
 
 fn holds(configuration: Configuration) {
@@ -41,11 +42,7 @@ fn p4_two_persons_want_the_last_use() {
     holds(Configuration {
         seat_limit: 0,
         redemptions_max: 4,
-        reaches: vec![
-            Goal::Answers(Word::Admitted),
-            Goal::WithoutUse,
-            answers(ErrorReason::UsedUp),
-        ],
+        reaches: vec![Answers(Admitted), WithoutUse, refused(ErrorReason::UsedUp)],
         ..Configuration::new(&[WayIn::token(1)], &[(0, 0), (1, 0)])
     });
 }
@@ -55,10 +52,10 @@ fn p2_one_person_comes_twice_at_once() {
     holds(Configuration {
         redemptions_max: 4,
         reaches: vec![
-            Goal::Attached,
-            Goal::WithoutUse,
-            Goal::Answers(Word::AlreadyMember),
-            answers(ErrorReason::UsedUp),
+            Attached,
+            WithoutUse,
+            Answers(AlreadyMember),
+            refused(ErrorReason::UsedUp),
         ],
         ..Configuration::new(&[WayIn::token(1)], &[(0, 0), (0, 0), (1, 0)])
     });
@@ -71,7 +68,7 @@ fn r3_retries_without_a_request_id_spend_nothing_twice() {
         request_ids: false,
         redemptions_max: 4,
         departures: (vec![LEAVES], 1),
-        reaches: vec![Goal::Attached, Goal::Answers(Word::AlreadyMember)],
+        reaches: vec![Attached, Answers(AlreadyMember)],
         ..Configuration::new(&[WayIn::token(2)], &[(0, 0), (0, 0), (1, 0)])
     });
 }
@@ -82,9 +79,9 @@ fn p6_two_persons_want_the_last_seat_and_one_leaves() {
         redemptions_max: 4,
         departures: (vec![LEAVES, REMOVED], 1),
         reaches: vec![
-            Goal::Answers(Word::Admitted),
-            Goal::Answers(Word::Queued),
-            answers(ErrorReason::NoSeats),
+            Answers(Admitted),
+            Answers(Queued),
+            refused(ErrorReason::NoSeats),
         ],
         ..Configuration::new(&[WayIn::token(4)], &[(0, 0), (1, 0), (0, 0), (1, 0)])
     });
@@ -95,17 +92,17 @@ fn p2_u2_who_waits_is_let_in_by_the_use_that_is_held() {
     holds(Configuration {
         redemptions_max: 4,
         changes: (vec![Change::Admit], 1),
-        ends: vec![RequestState::Approved, RequestState::Denied],
+        ends: vec![Approved, Denied],
         departures: (vec![LEAVES], 1),
         reaches: vec![
-            Goal::HandedOver,
-            Goal::Attached,
-            Goal::Answers(Word::Queued),
-            Goal::Answers(Word::Admitted),
-            Goal::Answers(Word::AlreadyMember),
-            Goal::Ends(RequestState::Closed),
-            Goal::Ends(RequestState::Approved),
-            answers(ErrorReason::UsedUp),
+            HandedOver,
+            Attached,
+            Answers(Queued),
+            Answers(Admitted),
+            Answers(AlreadyMember),
+            Ends(Closed),
+            Ends(Approved),
+            refused(ErrorReason::UsedUp),
         ],
         ..Configuration::new(&[WayIn::guarded_token(1)], &[(0, 0), (0, 0), (1, 0)])
     });
@@ -116,12 +113,12 @@ fn p2_u2_a_use_comes_back_to_the_one_that_waits() {
     holds(Configuration {
         redemptions_max: 3,
         changes: (vec![Change::Admit, Change::Off], 2),
-        ends: vec![RequestState::Approved],
+        ends: vec![Approved],
         reaches: vec![
-            Goal::HandedOver,
-            Goal::Answers(Word::StaleEpoch),
-            Goal::Ends(RequestState::Approved),
-            answers(ErrorReason::NoSeats),
+            HandedOver,
+            Answers(StaleEpoch),
+            Ends(Approved),
+            refused(ErrorReason::NoSeats),
         ],
         ..Configuration::new(
             &[WayIn::guarded_token(1), WayIn::token(1)],
@@ -136,13 +133,13 @@ fn p2_u2_r8_who_was_removed_is_let_in_where_that_is_allowed() {
         redemptions_max: 3,
         changes: (vec![Change::AllowRejoin], 1),
         departures: (vec![REMOVED], 1),
-        ends: vec![RequestState::Approved, RequestState::Withdrawn],
+        ends: vec![Approved, Withdrawn],
         reaches: vec![
-            Goal::HandedOver,
-            Goal::Answers(Word::Queued),
-            Goal::Answers(Word::AlreadyPending),
-            Goal::Ends(RequestState::Closed),
-            Goal::Ends(RequestState::Approved),
+            HandedOver,
+            Answers(Queued),
+            Answers(AlreadyPending),
+            Ends(Closed),
+            Ends(Approved),
         ],
         ..Configuration::new(
             &[WayIn::token(1), WayIn::token(1)],
@@ -156,12 +153,12 @@ fn p4_u8_who_comes_back_takes_no_second_use() {
     holds(Configuration {
         redemptions_max: 4,
         departures: (vec![LEAVES, REMOVED], 2),
-        ends: vec![RequestState::Approved, RequestState::Denied],
+        ends: vec![Approved, Denied],
         reaches: vec![
-            Goal::CameBack,
-            Goal::Answers(Word::Queued),
-            Goal::Answers(Word::AlreadyMember),
-            answers(ErrorReason::UsedUp),
+            CameBack,
+            Answers(Queued),
+            Answers(AlreadyMember),
+            refused(ErrorReason::UsedUp),
         ],
         ..Configuration::new(&[WayIn::token(1)], &[(0, 0), (0, 0), (0, 0), (1, 0)])
     });
@@ -173,11 +170,11 @@ fn p5_requests_end_in_every_way() {
         ends: DECISIONS.to_vec(),
         redemptions_max: 3,
         reaches: vec![
-            Goal::Answers(Word::Queued),
-            Goal::Ends(RequestState::Approved),
-            Goal::Ends(RequestState::Denied),
-            Goal::Ends(RequestState::Withdrawn),
-            Goal::Ends(RequestState::Expired),
+            Answers(Queued),
+            Ends(Approved),
+            Ends(Denied),
+            Ends(Withdrawn),
+            Ends(Expired),
         ],
         ..Configuration::new(&[WayIn::join_url()], &[(0, 0), (1, 0)])
     });
@@ -186,14 +183,9 @@ fn p5_requests_end_in_every_way() {
 #[test]
 fn p5_a_use_is_held_while_its_request_waits() {
     holds(Configuration {
-        ends: vec![RequestState::Approved, RequestState::Denied],
+        ends: vec![Approved, Denied],
         redemptions_max: 3,
-        reaches: vec![
-            Goal::Answers(Word::Queued),
-            Goal::WithoutUse,
-            Goal::Ends(RequestState::Approved),
-            Goal::Ends(RequestState::Denied),
-        ],
+        reaches: vec![Answers(Queued), WithoutUse, Ends(Approved), Ends(Denied)],
         ..Configuration::new(&[WayIn::guarded_token(1)], &[(0, 0), (1, 0)])
     });
 }
@@ -201,10 +193,10 @@ fn p5_a_use_is_held_while_its_request_waits() {
 #[test]
 fn p5_a_poisoned_event_is_made_up_for_by_the_sweep() {
     holds(Configuration {
-        ends: vec![RequestState::Approved, RequestState::Denied],
+        ends: vec![Approved, Denied],
         redemptions_max: 3,
         poisoned_events_max: 1,
-        reaches: vec![Goal::Ends(RequestState::Denied)],
+        reaches: vec![Ends(Denied)],
         ..Configuration::new(&[WayIn::guarded_token(1)], &[(0, 0), (1, 0)])
     });
 }
@@ -214,10 +206,7 @@ fn p7_a_reset_overtakes_redemptions() {
     holds(Configuration {
         redemptions_max: 4,
         changes: (vec![Change::Reset], 2),
-        reaches: vec![
-            Goal::Answers(Word::Admitted),
-            Goal::Answers(Word::StaleEpoch),
-        ],
+        reaches: vec![Answers(Admitted), Answers(StaleEpoch)],
         ..Configuration::new(&[WayIn::token(1)], &[(0, 0), (0, 0), (1, 0)])
     });
 }
@@ -227,10 +216,7 @@ fn p7_a_switch_and_a_revocation_overtake_redemptions() {
     holds(Configuration {
         redemptions_max: 3,
         changes: (vec![Change::Off, Change::On, Change::Revoke], 3),
-        reaches: vec![
-            Goal::Answers(Word::Admitted),
-            Goal::Answers(Word::StaleEpoch),
-        ],
+        reaches: vec![Answers(Admitted), Answers(StaleEpoch)],
         ..Configuration::new(&[WayIn::token(1)], &[(0, 0), (1, 0)])
     });
 }
@@ -240,11 +226,8 @@ fn p8_a_request_filed_before_a_reset_stays_approvable() {
     holds(Configuration {
         redemptions_max: 3,
         changes: (vec![Change::Reset], 1),
-        ends: vec![RequestState::Approved, RequestState::Withdrawn],
-        reaches: vec![
-            Goal::Answers(Word::StaleEpoch),
-            Goal::Ends(RequestState::Approved),
-        ],
+        ends: vec![Approved, Withdrawn],
+        reaches: vec![Answers(StaleEpoch), Ends(Approved)],
         ..Configuration::new(&[WayIn::guarded_token(1)], &[(0, 0), (1, 0)])
     });
 }
@@ -253,13 +236,13 @@ fn p8_a_request_filed_before_a_reset_stays_approvable() {
 fn p8_who_waits_is_admitted_by_another_invitation() {
     holds(Configuration {
         redemptions_max: 3,
-        ends: vec![RequestState::Approved],
+        ends: vec![Approved],
         reaches: vec![
-            Goal::Answers(Word::Admitted),
-            Goal::Answers(Word::Queued),
-            Goal::Answers(Word::AlreadyMember),
-            Goal::Ends(RequestState::Closed),
-            Goal::Ends(RequestState::Approved),
+            Answers(Admitted),
+            Answers(Queued),
+            Answers(AlreadyMember),
+            Ends(Closed),
+            Ends(Approved),
         ],
         ..Configuration::new(
             &[WayIn::guarded_token(1), WayIn::token(1)],
@@ -272,11 +255,11 @@ fn p8_who_waits_is_admitted_by_another_invitation() {
 fn p2_two_ways_lead_to_one_request() {
     holds(Configuration {
         redemptions_max: 3,
-        ends: vec![RequestState::Approved, RequestState::Withdrawn],
+        ends: vec![Approved, Withdrawn],
         reaches: vec![
-            Goal::Answers(Word::AlreadyPending),
-            Goal::Answers(Word::AlreadyMember),
-            Goal::Ends(RequestState::Withdrawn),
+            Answers(AlreadyPending),
+            Answers(AlreadyMember),
+            Ends(Withdrawn),
         ],
         ..Configuration::new(
             &[WayIn::guarded_token(1), WayIn::join_url()],
@@ -291,12 +274,12 @@ fn r8_who_was_removed_comes_back_by_approval() {
         redemptions_max: 3,
         departures: (vec![REMOVED, LEAVES], 2),
         changes: (vec![Change::Reset], 1),
-        ends: vec![RequestState::Approved, RequestState::Denied],
+        ends: vec![Approved, Denied],
         reaches: vec![
-            Goal::Answers(Word::Admitted),
-            Goal::Answers(Word::Queued),
-            Goal::Answers(Word::StaleEpoch),
-            Goal::Ends(RequestState::Approved),
+            Answers(Admitted),
+            Answers(Queued),
+            Answers(StaleEpoch),
+            Ends(Approved),
         ],
         ..Configuration::new(&[WayIn::token(2)], &[(0, 0), (0, 0)])
     });
@@ -307,12 +290,8 @@ fn r7_leaving_the_organization_frees_the_seat_and_closes_what_waits() {
     holds(Configuration {
         redemptions_max: 3,
         departures: (vec![LEAVES], 1),
-        ends: vec![RequestState::Approved],
-        reaches: vec![
-            Goal::Ends(RequestState::Closed),
-            Goal::Ends(RequestState::Approved),
-            answers(ErrorReason::NoSeats),
-        ],
+        ends: vec![Approved],
+        reaches: vec![Ends(Closed), Ends(Approved), refused(ErrorReason::NoSeats)],
         ..Configuration::new(
             &[WayIn::guarded_token(1), WayIn::organization_token()],
             &[(0, 0), (0, 1), (1, 1)],
@@ -325,13 +304,13 @@ fn p11_batches_are_regrouped_on_retry() {
     holds(Configuration {
         redemptions_max: 4,
         batches: true,
-        ends: vec![RequestState::Approved],
+        ends: vec![Approved],
         reaches: vec![
-            Goal::Answers(Word::Admitted),
-            Goal::Answers(Word::Queued),
-            Goal::Answers(Word::AlreadyMember),
-            Goal::Ends(RequestState::Closed),
-            answers(ErrorReason::NoSeats),
+            Answers(Admitted),
+            Answers(Queued),
+            Answers(AlreadyMember),
+            Ends(Closed),
+            refused(ErrorReason::NoSeats),
         ],
         ..Configuration::new(
             &[WayIn::token(2), WayIn::join_url()],
@@ -347,11 +326,7 @@ fn p4_three_persons_want_two_uses() {
         redemptions_max: 5,
         departures: (vec![LEAVES], 1),
         changes: (vec![Change::Reset], 1),
-        reaches: vec![
-            Goal::Answers(Word::Admitted),
-            Goal::WithoutUse,
-            answers(ErrorReason::UsedUp),
-        ],
+        reaches: vec![Answers(Admitted), WithoutUse, refused(ErrorReason::UsedUp)],
         ..Configuration::new(&[WayIn::token(2)], &[(0, 0), (1, 0), (2, 0)])
     });
 }
@@ -362,15 +337,15 @@ fn p1_to_p9_all_at_once() {
         redemptions_max: 3,
         changes: (vec![Change::Reset], 1),
         departures: (vec![LEAVES, REMOVED], 1),
-        ends: vec![RequestState::Approved, RequestState::Denied],
+        ends: vec![Approved, Denied],
         reaches: vec![
-            Goal::Answers(Word::Admitted),
-            Goal::Answers(Word::StaleEpoch),
-            Goal::Answers(Word::AlreadyMember),
-            Goal::Ends(RequestState::Approved),
-            Goal::Ends(RequestState::Denied),
-            Goal::Ends(RequestState::Closed),
-            answers(ErrorReason::NoSeats),
+            Answers(Admitted),
+            Answers(StaleEpoch),
+            Answers(AlreadyMember),
+            Ends(Approved),
+            Ends(Denied),
+            Ends(Closed),
+            refused(ErrorReason::NoSeats),
         ],
         ..Configuration::new(
             &[WayIn::guarded_token(1), WayIn::token(1)],
