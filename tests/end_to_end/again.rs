@@ -4,32 +4,23 @@
 use chrono::TimeDelta;
 use homeroom_api::{
     invitations::v1::{EnrollmentCode, RedeemRequest, RedemptionOutcome, Token, redeem_response},
-    membership::v1::{
-        ApproveJoinRequestRequest, ArchiveClassRequest, GetJoinRequestRequest,
-        RemoveClassMemberRequest, join_request::State,
-    },
+    membership::v1::{JoinRequest, join_request::State},
 };
-use homeroom_tests::{
-    Claims, Homeroom, School, clients::Clients, on_both_engines, reason, timestamp,
-};
+use homeroom_tests::{Claims, Clients, Homeroom, School, on_both_engines, reason, timestamp};
+use serde_json::json;
 
 use crate::{assert_audited_soon, code, lock, unlock, update};
 
 /// Ends the user's membership of the class, by the caller.
 async fn end_membership(school: &School, caller: &Clients, user: &str) {
-    let request = RemoveClassMemberRequest {
-        name: format!("{}/members/{user}", school.class),
-        ..Default::default()
-    };
-    let mut members = caller.clone().members;
-    members.remove_class_member(request).await.unwrap();
+    let name = json!({"name": format!("{}/members/{user}", school.class)});
+    caller.done("MemberService.RemoveClassMember", name).await;
 }
 
 async fn state_of(homeroom: &Homeroom, user: &str, request: &str) -> State {
-    let name = request.to_owned();
-    let mut requests = homeroom.user(user).join_requests;
-    let read = requests.get_join_request(GetJoinRequestRequest { name });
-    read.await.unwrap().into_inner().state()
+    let (user, name) = (homeroom.user(user), json!({"name": request}));
+    let read: JoinRequest = user.ask("JoinRequestService.GetJoinRequest", name).await;
+    read.state()
 }
 
 on_both_engines! {
@@ -85,8 +76,7 @@ async fn u2_x9_who_waits_and_finds_no_seat_waits_on_until_there_is_one(homeroom)
     assert_eq!(homeroom.refusal("student-1", &code).await, "NO_SEATS");
     assert_eq!(state_of(homeroom, "student-1", &request.name).await, State::Pending);
     homeroom.user("student-2").leave(&school.organization, "student-2").await;
-    let approve = ApproveJoinRequestRequest { name: request.name, ..Default::default() };
-    school.teacher.clone().join_requests.approve_join_request(approve).await.unwrap();
+    school.teacher.done("JoinRequestService.ApproveJoinRequest", json!({"name": request.name})).await;
     assert!(school.roster().await.contains(&"student-1".to_owned()));
     assert_audited_soon(homeroom).await;
 }
@@ -165,8 +155,7 @@ async fn u8_r8_whom_staff_removed_asks_again_and_takes_nobodys_use(homeroom) {
     let request = homeroom.queued("student-1", &bio.full_code).await;
     assert_eq!(homeroom.outcome("student-2", &bio.full_code).await, RedemptionOutcome::Admitted);
     assert_eq!(homeroom.refusal("student-3", &bio.full_code).await, "USED_UP");
-    let approve = ApproveJoinRequestRequest { name: request.name, ..Default::default() };
-    school.teacher.clone().join_requests.approve_join_request(approve).await.unwrap();
+    school.teacher.done("JoinRequestService.ApproveJoinRequest", json!({"name": request.name})).await;
     assert!(school.roster().await.contains(&"student-1".to_owned()));
     assert_audited_soon(homeroom).await;
 }
@@ -215,11 +204,10 @@ async fn u9_r2_a_member_is_told_so_before_any_refusal_of_a_living_invitation(hom
         assert_eq!(redeem(&format!("stranger-{index}")).await.unwrap_err(), expected);
     }
     // An archived class admits nobody, and its members stay members.
-    let mut teacher = school.teacher.clone();
-    let preview = teacher.preview(&early.full_code).await.unwrap();
+    let preview = school.teacher.preview(&early.full_code).await.unwrap();
     assert_eq!(preview.outcome(), RedemptionOutcome::AlreadyMember);
     assert!(!preview.failures.is_empty(), "staff see what refuses others");
-    teacher.classes.archive_class(ArchiveClassRequest { name: school.class.clone(), ..Default::default() }).await.unwrap();
+    school.teacher.done("ClassService.ArchiveClass", json!({"name": school.class})).await;
     for (credential, refusal) in [(&class_code, "CLASS_ARCHIVED"), (&early.full_code, "NOT_YET_VALID")] {
         assert_eq!(homeroom.outcome("member", credential).await, RedemptionOutcome::AlreadyMember);
         assert_eq!(homeroom.refusal("stranger", credential).await, refusal);

@@ -185,7 +185,7 @@ async fn what_is_beyond_a_message_or_beside_it_is_refused_by_name(homeroom) {
     let long = "u".repeat(129);
     for user in ["a/b", "a b", long.as_str(), "system", "me", "-", "erased-01900000-0000-7000-8000-00000000000a"] {
         let clients = homeroom.user_with(Claims { acting_user: user, ..lms });
-        let refused = clients.organizations.clone().list_organizations(homeroom_api::membership::v1::ListOrganizationsRequest::default()).await.unwrap_err();
+        let refused = clients.call("OrganizationService.ListOrganizations", &json!({})).await.unwrap_err();
         assert_eq!((refused.code(), reason(&refused).as_str()), (Code::InvalidArgument, "INVALID_REQUEST"), "{user:?}");
         assert_eq!(violated_fields(&refused), ["x-homeroom-user"], "{user:?}");
     }

@@ -2,23 +2,18 @@
 
 use chrono::TimeDelta;
 use homeroom_api::{
-    common::v1::{ListEventsRequest, Role},
+    common::v1::Role,
     invitations::v1::{
-        ClassCode, EnrollmentCode, GetClassCodeRequest, GetJoinUrlRequest, JoinUrl, RedeemRequest,
-        RedemptionOutcome, ResetClassCodeRequest, Token, UnlockClassCodeRequest,
-        UpdateClassCodeRequest, UpdateJoinUrlRequest, class_code, redeem_response,
+        EnrollmentCode, RedeemRequest, RedemptionOutcome, Token, class_code, redeem_response,
     },
-    membership::v1::{
-        ApproveJoinRequestRequest, BatchDecideJoinRequestsRequest, DenyJoinRequestRequest,
-        RaiseFenceRequest,
-        batch_decide_join_requests_request::{JoinRequestDecision, join_request_decision::Action},
-        batch_decide_join_requests_response::result::Outcome,
-        join_request::{Cause, State},
-    },
+    membership::v1::join_request::{Cause, State},
 };
-use homeroom_tests::{Claims, field_mask, on_both_engines, reason, timestamp};
+use homeroom_tests::{Claims, on_both_engines, reason, timestamp};
+use serde_json::{Value, json};
 
 use crate::{lock, unlock};
+
+const APPROVE: &str = "JoinRequestService.ApproveJoinRequest";
 
 on_both_engines! {
 async fn c1_every_class_has_one_code_and_one_join_url_read_by_its_staff(homeroom) {
@@ -26,18 +21,17 @@ async fn c1_every_class_has_one_code_and_one_join_url_read_by_its_staff(homeroom
     let code = school.class_code().await;
     let url = school.join_url().await;
     assert_eq!(code.code.chars().filter(char::is_ascii_alphanumeric).count(), 12);
-    let mut co_teacher = school.co_teacher.clone();
-    let mut student = homeroom.user("student-1");
-    let code_name = GetClassCodeRequest { name: code.name.clone() };
-    let url_name = GetJoinUrlRequest { name: url.name.clone() };
-    assert_eq!(co_teacher.class_codes.get_class_code(code_name.clone()).await.unwrap().into_inner(), code);
-    assert_eq!(co_teacher.join_urls.get_join_url(url_name.clone()).await.unwrap().into_inner(), url);
+    let student = homeroom.user("student-1");
+    let [get_code, get_url] = ["ClassCodeService.GetClassCode", "JoinUrlService.GetJoinUrl"];
+    let [code_name, url_name] = [json!({"name": code.name}), json!({"name": url.name})];
+    assert_eq!(school.co_teacher.done(get_code, code_name.clone()).await["code"], code.code);
+    assert_eq!(school.co_teacher.done(get_url, url_name.clone()).await["url"], url.url);
     // A stranger is told that there is no such class, a student of it that only staff read the
     // code.
-    assert_eq!(reason(&student.class_codes.get_class_code(code_name.clone()).await.unwrap_err()), "CLASS_NOT_FOUND");
+    assert_eq!(student.refused(get_code, code_name.clone()).await, "CLASS_NOT_FOUND");
     student.redeem(&code.code).await.unwrap();
-    assert_eq!(reason(&student.class_codes.get_class_code(code_name).await.unwrap_err()), "ROLE_REQUIRED");
-    assert_eq!(reason(&student.join_urls.get_join_url(url_name).await.unwrap_err()), "ROLE_REQUIRED");
+    assert_eq!(student.refused(get_code, code_name).await, "ROLE_REQUIRED");
+    assert_eq!(student.refused(get_url, url_name).await, "ROLE_REQUIRED");
 }
 }
 
@@ -90,26 +84,16 @@ async fn c4_a_code_locks_itself_14_days_after_it_was_made_reset_or_unlocked(home
     assert_eq!(school.class_code().await.state(), class_code::State::Locked);
 
     // The period is the class's own: at least an hour, at most a year, or never.
-    let mut teacher = school.teacher.clone();
-    let mut set = async |seconds: i64| {
-        teacher.class_codes.update_class_code(UpdateClassCodeRequest {
-            class_code: Some(ClassCode {
-                name: code.name.clone(),
-                lock_period: Some(prost_types::Duration { seconds, nanos: 0 }),
-                ..Default::default()
-            }),
-            update_mask: field_mask(&["lock_period"]),
-            ..Default::default()
-        }).await.map(tonic::Response::into_inner)
-    };
+    let update = "ClassCodeService.UpdateClassCode";
+    let period = |seconds: i64| json!({"class_code": {"name": code.name, "lock_period": format!("{seconds}s")}, "update_mask": "lockPeriod"});
     for refused in [-1, 1, 3599, 365 * 86_400 + 1] {
-        assert_eq!(reason(&set(refused).await.unwrap_err()), "INVALID_REQUEST", "{refused}");
+        assert_eq!(school.teacher.refused(update, period(refused)).await, "INVALID_REQUEST", "{refused}");
     }
-    set(3600).await.unwrap();
+    school.teacher.done(update, period(3600)).await;
     unlock(&school).await;
     homeroom.advance(TimeDelta::hours(1));
     assert_eq!(homeroom.outcome("student-3", &code.code).await, RedemptionOutcome::PendingApproval);
-    assert_eq!(set(0).await.unwrap().lock_time, None);
+    assert_eq!(school.teacher.done(update, period(0)).await["lockTime"], Value::Null);
     homeroom.advance(TimeDelta::days(4000));
     assert_eq!(homeroom.outcome("student-4", &code.code).await, RedemptionOutcome::Admitted);
 }
@@ -125,26 +109,21 @@ async fn c5_c6_a_locked_code_queues_and_owner_and_co_teachers_are_notified_and_d
     assert_eq!((first.state(), first.cause()), (State::Pending, Cause::CodeLocked));
     assert_eq!(school.waiting().await.len(), 2);
 
-    let mut teacher = school.teacher.clone();
-    let events = teacher.membership_events.list_events(ListEventsRequest { parent: school.class.clone(), page_size: 1000, ..Default::default() })
-        .await.unwrap().into_inner().events;
-    let created = events.iter().find(|event| event.r#type == "join_request.created" && event.subject == first.name).unwrap();
-    let mut notify = created.notify.clone();
-    notify.sort();
+    let events = school.teacher.done("membership.v1.EventService.ListEvents", json!({"parent": school.class, "page_size": 1_000})).await;
+    let created = events["events"].as_array().unwrap().iter().find(|event| event["type"] == "join_request.created" && event["subject"] == first.name.as_str()).unwrap();
+    let mut notify: Vec<&str> = created["notify"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    notify.sort_unstable();
     assert_eq!(notify, ["co-teacher", "teacher"]);
 
-    let mut co_teacher = school.co_teacher.clone();
-    let approved = co_teacher.join_requests.approve_join_request(ApproveJoinRequestRequest { name: first.name.clone(), decide_note: "in my list".to_owned(), ..Default::default() })
-        .await.unwrap().into_inner();
-    let request = approved.join_request.unwrap();
-    assert_eq!((request.state(), request.decided_by.as_str(), request.decide_note.as_str()), (State::Approved, "co-teacher", "in my list"));
-    assert_eq!(approved.member.unwrap().name, format!("{}/members/student-1", school.class));
-    let denied = teacher.join_requests.deny_join_request(DenyJoinRequestRequest { name: second.name.clone(), ..Default::default() })
-        .await.unwrap().into_inner().join_request.unwrap();
-    assert_eq!(denied.state(), State::Denied);
+    let approved = school.co_teacher.done(APPROVE, json!({"name": first.name, "decide_note": "in my list"})).await;
+    let request = &approved["joinRequest"];
+    assert_eq!([&request["state"], &request["decidedBy"], &request["decideNote"]], ["APPROVED", "co-teacher", "in my list"]);
+    assert_eq!(approved["member"]["name"], format!("{}/members/student-1", school.class));
+    let second = json!({"name": second.name});
+    let denied = school.teacher.done("JoinRequestService.DenyJoinRequest", second.clone()).await;
+    assert_eq!(denied["joinRequest"]["state"], "DENIED");
     assert_eq!(school.roster().await, ["co-teacher", "student-1", "teacher"]);
-    let again = teacher.join_requests.approve_join_request(ApproveJoinRequestRequest { name: second.name, ..Default::default() }).await.unwrap_err();
-    assert_eq!(reason(&again), "ALREADY_DECIDED");
+    assert_eq!(school.teacher.refused(APPROVE, second).await, "ALREADY_DECIDED");
 }
 }
 
@@ -160,9 +139,7 @@ async fn c7_x3_staff_lock_and_unlock_at_any_time_and_unlocking_restarts_the_cloc
     assert_eq!(homeroom.outcome("student-1", &code).await, RedemptionOutcome::Admitted);
     lock(&school).await;
     assert_eq!(homeroom.outcome("student-2", &code).await, RedemptionOutcome::PendingApproval);
-    let mut co_teacher = school.co_teacher.clone();
-    let refused = co_teacher.class_codes.unlock_class_code(UnlockClassCodeRequest { name: format!("{}/classCode", school.class), ..Default::default() }).await.unwrap_err();
-    assert_eq!(reason(&refused), "ROLE_REQUIRED");
+    assert_eq!(school.co_teacher.refused("ClassCodeService.UnlockClassCode", json!({"name": unlocked.name})).await, "ROLE_REQUIRED");
 }
 }
 
@@ -172,9 +149,8 @@ async fn c8_a_reset_code_admits_nobody_not_even_a_redemption_under_way(homeroom)
     let old = school.class_code().await;
     lock(&school).await;
     let before = homeroom.queued("student-0", &old.code).await;
-    let mut teacher = school.teacher.clone();
-    let new = teacher.class_codes.reset_class_code(ResetClassCodeRequest { name: old.name.clone(), ..Default::default() })
-        .await.unwrap().into_inner().class_code.unwrap();
+    school.teacher.done("ClassCodeService.ResetClassCode", json!({"name": old.name})).await;
+    let new = school.class_code().await;
     assert_ne!(new.code, old.code);
     assert_eq!((new.state(), new.use_count), (class_code::State::Unlocked, 0));
     assert_eq!(reason(&homeroom.user("student-1").redeem(&old.code).await.unwrap_err()), "CODE_NOT_USABLE");
@@ -186,13 +162,13 @@ async fn c8_a_reset_code_admits_nobody_not_even_a_redemption_under_way(homeroom)
     assert_eq!(admitted.outcome().as_str_name(), "STALE_EPOCH");
     assert!(!school.roster().await.contains(&"student-3".to_owned()));
     // The fence is never lowered.
-    let mut service = homeroom.user_with(Claims { scopes: &["homeroom.admit"], ..Claims::of("invitations") });
-    let raised = service.admissions.raise_fence(RaiseFenceRequest { invitation: old.name, epoch: 1 }).await.unwrap().into_inner();
-    assert!(raised.epoch >= 2);
+    let service = homeroom.user_with(Claims { scopes: &["homeroom.admit"], ..Claims::of("invitations") });
+    let raised = service.done("AdmissionService.RaiseFence", json!({"invitation": old.name, "epoch": 1})).await;
+    assert_eq!(raised["epoch"], "2");
 
     // A person can still approve a request that was filed before the reset (P8).
-    let approved = teacher.join_requests.approve_join_request(ApproveJoinRequestRequest { name: before.name, ..Default::default() }).await;
-    assert_eq!(approved.unwrap().into_inner().join_request.unwrap().state(), State::Approved);
+    let approved = school.teacher.done(APPROVE, json!({"name": before.name})).await;
+    assert_eq!(approved["joinRequest"]["state"], "APPROVED");
 }
 }
 
@@ -204,19 +180,14 @@ async fn c9_c10_c12_a_join_url_always_leads_to_the_queue_says_so_and_never_chang
     assert_eq!((request.state(), request.cause()), (State::Pending, Cause::JoinUrl));
     assert_eq!(request.expire_time, Some(timestamp(homeroom.now() + TimeDelta::days(90))));
 
-    let mut teacher = school.teacher.clone();
-    let mut switch = async |enabled: bool| {
-        teacher.join_urls.update_join_url(UpdateJoinUrlRequest {
-            join_url: Some(JoinUrl { name: url.name.clone(), enabled, ..Default::default() }),
-            update_mask: field_mask(&["enabled"]),
-            ..Default::default()
-        }).await.unwrap().into_inner()
+    let switch = async |enabled: bool| {
+        let update = json!({"join_url": {"name": url.name, "enabled": enabled}, "update_mask": "enabled"});
+        let switched = school.teacher.done("JoinUrlService.UpdateJoinUrl", update).await;
+        assert_eq!((&switched["url"], switched["enabled"] == true), (&json!(url.url), enabled));
     };
-    let off = switch(false).await;
-    assert_eq!((off.url.as_str(), off.enabled), (url.url.as_str(), false));
-    assert_eq!(reason(&homeroom.user("student-2").redeem(&url.url).await.unwrap_err()), "CODE_NOT_USABLE");
-    let on = switch(true).await;
-    assert_eq!(on.url, url.url);
+    switch(false).await;
+    assert_eq!(homeroom.refusal("student-2", &url.url).await, "CODE_NOT_USABLE");
+    switch(true).await;
     homeroom.queued("student-2", &url.url).await;
 }
 }
@@ -230,25 +201,16 @@ async fn c11_x2_owner_co_teacher_and_administrator_decide_one_or_many_with_a_not
         requests.push(homeroom.queued(&format!("student-{index}"), &url).await.name);
     }
     for (clients, name) in [&school.teacher, &school.co_teacher, &school.admin].into_iter().zip(&requests) {
-        let mut clients = clients.clone();
-        clients.join_requests.approve_join_request(ApproveJoinRequestRequest { name: name.clone(), ..Default::default() }).await.unwrap();
+        clients.done(APPROVE, json!({"name": name})).await;
     }
-    let decision = |name: &String, action: Action| JoinRequestDecision { name: name.clone(), action: action.into(), decide_note: "list".to_owned() };
-    let mut co_teacher = school.co_teacher.clone();
-    let results = co_teacher.join_requests.batch_decide_join_requests(BatchDecideJoinRequestsRequest {
-        parent: school.class.clone(),
-        decisions: vec![decision(&requests[3], Action::Approve), decision(&requests[0], Action::Approve), decision(&requests[4], Action::Deny)],
-        ..Default::default()
-    }).await.unwrap().into_inner().results;
-    let states: Vec<_> = results.into_iter().map(|result| match result.outcome.unwrap() {
-        Outcome::JoinRequest(request) => request.state().as_str_name().to_owned(),
-        Outcome::Status(status) => tonic::Code::from(status.code).to_string(),
-    }).collect();
-    assert_eq!(states, ["APPROVED", &tonic::Code::FailedPrecondition.to_string(), "DENIED"]);
+    let decisions = [(3, "APPROVE"), (0, "APPROVE"), (4, "DENY")].map(|(index, action)| json!({"name": requests[index], "action": action, "decide_note": "list"}));
+    let decided = school.co_teacher.done("JoinRequestService.BatchDecideJoinRequests", json!({"parent": school.class, "decisions": decisions})).await;
+    let [approved, again, denied] = [0, 1, 2].map(|index| &decided["results"][index]);
+    assert_eq!([&approved["joinRequest"]["state"], &denied["joinRequest"]["state"]], ["APPROVED", "DENIED"]);
+    assert_eq!(again["status"]["code"], tonic::Code::FailedPrecondition as i32);
     // A student of the class may see it but not decide; a stranger sees nothing.
     for (user, expected) in [("student-0", "ROLE_REQUIRED"), ("stranger", "JOIN_REQUEST_NOT_FOUND")] {
-        let refused = homeroom.user(user).join_requests.approve_join_request(ApproveJoinRequestRequest { name: requests[5].clone(), ..Default::default() }).await.unwrap_err();
-        assert_eq!(reason(&refused), expected);
+        assert_eq!(homeroom.user(user).refused(APPROVE, json!({"name": requests[5]})).await, expected);
     }
 }
 }
@@ -284,14 +246,13 @@ async fn x9_a_waiting_request_holds_no_seat_and_a_full_organization_refuses_its_
     let seats = school.seats().await;
     assert_eq!((seats.seats_used, seats.requests_waiting, seats.seats_available), (0, 1, Some(1)));
     assert_eq!(homeroom.outcome("student-2", &school.class_code().await.code).await, RedemptionOutcome::Admitted);
-    let mut teacher = school.teacher.clone();
-    let approve = ApproveJoinRequestRequest { name: request.name, ..Default::default() };
-    assert_eq!(reason(&teacher.join_requests.approve_join_request(approve.clone()).await.unwrap_err()), "NO_SEATS");
+    let approve = json!({"name": request.name});
+    assert_eq!(school.teacher.refused(APPROVE, approve.clone()).await, "NO_SEATS");
     assert_eq!(school.waiting().await.len(), 1);
     // The queue is open even if the organization is full.
     homeroom.queued("student-3", &url).await;
     homeroom.user("student-2").leave(&school.organization, "student-2").await;
-    teacher.join_requests.approve_join_request(approve).await.unwrap();
+    school.teacher.done(APPROVE, approve).await;
     assert_eq!(school.seats().await.seats_used, 1);
 }
 }

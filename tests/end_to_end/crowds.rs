@@ -2,11 +2,9 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use homeroom_api::{
-    invitations::v1::{RedeemRequest, ResetClassCodeRequest, Token},
-    membership::v1::{ApproveJoinRequestRequest, DenyJoinRequestRequest},
-};
+use homeroom_api::invitations::v1::{RedeemRequest, Token};
 use homeroom_tests::{Homeroom, on_both_engines, reason};
+use serde_json::json;
 
 use crate::{assert_audited_soon, audited};
 
@@ -87,24 +85,19 @@ async fn every_invariant_holds_while_a_crowd_redeems_and_the_code_is_reset(homer
     let [denied, approved] = [homeroom.queued("asker-1", &url).await.name, homeroom.queued("asker-2", &url).await.name];
     // When more people than seats redeem while the code is reset, then the auditor finds nothing meanwhile,
     let people = (0..30).map(async |number| homeroom.user(&format!("student-{number}")).redeem(&code.code).await.is_ok());
-    let reset = ResetClassCodeRequest { name: code.name.clone(), ..Default::default() };
-    let mut codes = school.teacher.clone().class_codes;
-    let mut crowd = std::pin::pin!(async { tokio::join!(futures::future::join_all(people), codes.reset_class_code(reset)) });
+    let reset = school.teacher.done("ClassCodeService.ResetClassCode", json!({"name": code.name}));
+    let mut crowd = std::pin::pin!(async { tokio::join!(futures::future::join_all(people), reset) });
     let admitted = loop {
         tokio::select! {
             biased;
             report = audited(homeroom, false) => assert_eq!(report.broken(), [], "{report:?}"),
-            (admitted, reset) = &mut crowd => {
-                reset.unwrap();
-                break admitted.into_iter().filter(|admitted| *admitted).count();
-            }
+            (admitted, _) = &mut crowd => break admitted.into_iter().filter(|admitted| *admitted).count(),
         }
     };
     assert!(admitted <= 20, "{admitted}");
-    let mut requests = school.teacher.clone().join_requests;
-    requests.deny_join_request(DenyJoinRequestRequest { name: denied, ..Default::default() }).await.unwrap();
-    let approve = ApproveJoinRequestRequest { name: approved, ..Default::default() };
-    assert_eq!(requests.approve_join_request(approve).await.is_ok(), admitted < 20);
+    school.teacher.done("JoinRequestService.DenyJoinRequest", json!({"name": denied})).await;
+    let approved = school.teacher.call("JoinRequestService.ApproveJoinRequest", &json!({"name": approved})).await;
+    assert_eq!(approved.is_ok(), admitted < 20);
     // nor once everything is settled.
     assert_audited_soon(homeroom).await;
 }

@@ -1,21 +1,15 @@
 //! Enrollment codes (B1 to B16).
 
 use chrono::TimeDelta;
-use homeroom_api::{
-    common::v1::Role,
-    invitations::v1::{
-        CreateEnrollmentCodeRequest, DeleteEnrollmentCodeRequest, EnrollmentCode,
-        GetEnrollmentCodeRequest, ListEnrollmentCodesRequest, RedeemRequest, RedemptionOutcome,
-        UpdateEnrollmentCodeRequest, enrollment_code,
-    },
-    membership::v1::{
-        DeleteClassRequest, GetOrganizationRequest, Organization, RemoveOrganizationMemberRequest,
-        UpdateOrganizationMemberRequest, UpdateOrganizationRequest,
-    },
+use homeroom_api::invitations::v1::{
+    EnrollmentCode, RedeemRequest, RedemptionOutcome, enrollment_code,
 };
-use homeroom_tests::{Claims, Homeroom, field_mask, member, on_both_engines, reason, timestamp};
+use homeroom_tests::{Claims, Homeroom, on_both_engines, reason, timestamp};
+use serde_json::json;
 
 use crate::{code, update};
+
+const UPDATE: &str = "EnrollmentCodeService.UpdateEnrollmentCode";
 
 async fn admitted(homeroom: &Homeroom, user: &str, credential: &str) {
     let redeemed = homeroom.user(user).redeem(credential).await.unwrap();
@@ -41,14 +35,11 @@ async fn b1_b2_b3_b7_codes_enrol_at_once_into_a_class_or_the_organization_and_ar
     assert!(roster.contains(&"student-1".to_owned()) && roster.contains(&"student-2".to_owned()) && !roster.contains(&"student-3".to_owned()));
     assert_eq!(school.students().await.len(), 3);
 
-    let mut co_teacher = school.co_teacher.clone();
-    let listed = co_teacher.enrollment_codes.list_enrollment_codes(ListEnrollmentCodesRequest { parent: school.class.clone(), ..Default::default() })
-        .await.unwrap().into_inner().enrollment_codes;
-    assert_eq!(listed.iter().map(|code| code.code.as_str()).collect::<Vec<_>>(), ["BIO102", "BIO101"]);
-    let mut admin = school.admin.clone();
-    let listed = admin.enrollment_codes.list_enrollment_codes(ListEnrollmentCodesRequest { parent: school.organization.clone(), ..Default::default() })
-        .await.unwrap().into_inner().enrollment_codes;
-    assert_eq!(listed.iter().map(|code| code.name.as_str()).collect::<Vec<_>>(), [wide.name.as_str()]);
+    for (caller, parent, expected) in [(&school.co_teacher, &school.class, vec![&second.name, &first.name]), (&school.admin, &school.organization, vec![&wide.name])] {
+        let listed = caller.done("EnrollmentCodeService.ListEnrollmentCodes", json!({"parent": parent})).await;
+        let names: Vec<_> = listed["enrollmentCodes"].as_array().unwrap().iter().map(|code| &code["name"]).collect();
+        assert_eq!(names, expected);
+    }
 }
 }
 
@@ -80,15 +71,10 @@ async fn b4_a_code_is_unique_in_its_organization_and_handed_out_with_the_prefix(
     assert_eq!(named.class, other.class);
 
     // The prefix is fixed once set, and unique.
-    let mut admin = school.admin.clone();
-    let organization = admin.organizations.get_organization(GetOrganizationRequest { name: school.organization.clone() }).await.unwrap().into_inner();
-    assert_eq!(organization.code_prefix, "HAMILTON");
-    let refused = admin.organizations.update_organization(UpdateOrganizationRequest {
-        organization: Some(Organization { code_prefix: "HAM".to_owned(), ..organization }),
-        update_mask: field_mask(&["code_prefix"]),
-        ..Default::default()
-    }).await.unwrap_err();
-    assert_eq!(refused.code(), tonic::Code::InvalidArgument);
+    let organization = school.admin.done("OrganizationService.GetOrganization", json!({"name": school.organization})).await;
+    assert_eq!(organization["codePrefix"], "HAMILTON");
+    let changed = json!({"organization": {"name": school.organization, "code_prefix": "HAM"}, "update_mask": "codePrefix"});
+    assert_eq!(school.admin.refused("OrganizationService.UpdateOrganization", changed).await, "INVALID_REQUEST");
 }
 }
 
@@ -118,12 +104,8 @@ async fn b5_b16_a_code_works_from_its_first_moment_inclusive_to_its_last_exclusi
         ..code("BIO102")
     }).await.unwrap_err();
     assert_eq!(reason(&refused), "INVALID_REQUEST");
-    let request = UpdateEnrollmentCodeRequest {
-        enrollment_code: Some(EnrollmentCode { name: bio.name, valid_till_time: Some(timestamp(from)), ..Default::default() }),
-        ..Default::default()
-    };
-    let refused = homeroom.user("admin").enrollment_codes.update_enrollment_code(request).await.unwrap_err();
-    assert_eq!(reason(&refused), "INVALID_REQUEST");
+    let changed = json!({"name": bio.name, "valid_till_time": from.to_rfc3339()});
+    assert_eq!(school.admin.refused(UPDATE, json!({"enrollment_code": changed})).await, "INVALID_REQUEST");
 }
 }
 
@@ -199,14 +181,9 @@ async fn b10_x8_a_code_is_editable_at_any_time(homeroom) {
     assert_ne!(edited.etag, renamed.etag);
 
     // A stale etag changes nothing.
-    let mut admin = homeroom.user("admin");
-    let refused = admin.enrollment_codes.update_enrollment_code(UpdateEnrollmentCodeRequest {
-        enrollment_code: Some(EnrollmentCode { name: bio.name.clone(), etag: bio.etag, display_name: "Spring".to_owned(), ..Default::default() }),
-        update_mask: field_mask(&["display_name"]),
-        ..Default::default()
-    }).await.unwrap_err();
-    assert_eq!(reason(&refused), "ETAG_MISMATCH");
-    let read = admin.enrollment_codes.get_enrollment_code(GetEnrollmentCodeRequest { name: bio.name }).await.unwrap().into_inner();
+    let stale = json!({"name": bio.name, "etag": bio.etag, "display_name": "Spring"});
+    assert_eq!(school.admin.refused(UPDATE, json!({"enrollment_code": stale, "update_mask": "displayName"})).await, "ETAG_MISMATCH");
+    let read: EnrollmentCode = school.admin.ask("EnrollmentCodeService.GetEnrollmentCode", json!({"name": bio.name})).await;
     assert_eq!(read, edited);
 }
 }
@@ -215,11 +192,10 @@ on_both_engines! {
 async fn b11_a_code_is_deletable_and_then_opens_nothing(homeroom) {
     let school = homeroom.school().await;
     let bio = school.enrollment_code(code("BIO101")).await;
-    let mut admin = school.admin.clone();
-    admin.enrollment_codes.delete_enrollment_code(DeleteEnrollmentCodeRequest { name: bio.name.clone(), ..Default::default() }).await.unwrap();
+    let name = json!({"name": bio.name});
+    school.admin.done("EnrollmentCodeService.DeleteEnrollmentCode", name.clone()).await;
     assert_eq!(homeroom.refusal("student-1", &bio.full_code).await, "CODE_NOT_USABLE");
-    let gone = admin.enrollment_codes.get_enrollment_code(GetEnrollmentCodeRequest { name: bio.name }).await.unwrap_err();
-    assert_eq!(reason(&gone), "CODE_NOT_FOUND");
+    assert_eq!(school.admin.refused("EnrollmentCodeService.GetEnrollmentCode", name).await, "CODE_NOT_FOUND");
     // The word of the deleted code is free again.
     school.enrollment_code(code("BIO101")).await;
 }
@@ -235,8 +211,7 @@ async fn b11_a_deleted_class_frees_the_words_of_its_codes(homeroom) {
     let taken = school.try_enrollment_code(&other, code("BIO101")).await.unwrap_err();
     assert_eq!(reason(&taken), "CODE_TAKEN");
     // when the first class is deleted,
-    let delete = DeleteClassRequest { name: school.class.clone(), ..Default::default() };
-    school.admin.clone().classes.delete_class(delete).await.unwrap();
+    school.admin.done("ClassService.DeleteClass", json!({"name": school.class})).await;
     // then its code's word is free, and the other class's code stays.
     homeroom.eventually("the word is free", async || {
         school.try_enrollment_code(&other, code("BIO101")).await.is_ok()
@@ -273,28 +248,16 @@ async fn b13_b14_b15_r7_each_new_student_takes_a_seat_and_a_full_organization_re
     assert_eq!((seats.seat_limit, seats.seats_used, seats.seats_available), (2, 2, Some(0)));
 
     // Leaving the organization frees the seat, and so does becoming a teacher.
-    let mut student = homeroom.user("student-1");
-    student.members.remove_organization_member(RemoveOrganizationMemberRequest {
-        name: format!("{}/members/student-1", school.organization), ..Default::default()
-    }).await.unwrap();
+    homeroom.user("student-1").leave(&school.organization, "student-1").await;
     admitted(homeroom, "student-3", &bio.full_code).await;
-    let mut admin = school.admin.clone();
-    let mut promoted = member("student-2", Role::Teacher);
-    promoted.name = format!("{}/members/student-2", school.organization);
-    admin.members.update_organization_member(UpdateOrganizationMemberRequest {
-        member: Some(promoted), update_mask: field_mask(&["role"]), ..Default::default()
-    }).await.unwrap();
+    let promoted = json!({"name": format!("{}/members/student-2", school.organization), "role": "TEACHER"});
+    school.admin.done("MemberService.UpdateOrganizationMember", json!({"member": promoted, "update_mask": "role"})).await;
     assert_eq!(school.seats().await.seats_available, Some(1));
 
     // Only the platform sets the license.
-    let license = |limit| UpdateOrganizationRequest {
-        organization: Some(Organization { name: school.organization.clone(), seat_limit: limit, ..Default::default() }),
-        update_mask: field_mask(&["seat_limit"]),
-        ..Default::default()
-    };
-    assert_eq!(reason(&admin.organizations.update_organization(license(9)).await.unwrap_err()), "SCOPE_MISSING");
-    let mut platform = school.platform.clone();
-    platform.organizations.update_organization(license(9)).await.unwrap();
+    let license = json!({"organization": {"name": school.organization, "seat_limit": 9}, "update_mask": "seatLimit"});
+    assert_eq!(school.admin.refused("OrganizationService.UpdateOrganization", license.clone()).await, "SCOPE_MISSING");
+    school.platform.done("OrganizationService.UpdateOrganization", license).await;
     assert_eq!(school.seats().await.seats_available, Some(8));
 }
 }
@@ -302,26 +265,16 @@ async fn b13_b14_b15_r7_each_new_student_takes_a_seat_and_a_full_organization_re
 on_both_engines! {
 async fn b4_weak_codes_are_acknowledged_or_guarded_by_a_domain(homeroom) {
     let school = homeroom.school().await;
-    let mut teacher = school.teacher.clone();
-    let mut create = async |enrollment_code: EnrollmentCode| {
-        teacher.enrollment_codes.create_enrollment_code(CreateEnrollmentCodeRequest {
-            parent: school.class.clone(),
-            enrollment_code: Some(enrollment_code),
-            ..Default::default()
-        }).await.map(tonic::Response::into_inner)
-    };
-    assert_eq!(reason(&create(code("BIO101")).await.unwrap_err()), "WEAK_CODE");
-    let guarded = create(EnrollmentCode { email_domains: vec!["hamiltonschools.org".to_owned()], ..code("BIO101") }).await.unwrap();
+    let create = "EnrollmentCodeService.CreateEnrollmentCode";
+    let new = |code: &str, domains: &[&str]| json!({"parent": school.class, "enrollment_code": {"code": code, "email_domains": domains}});
+    assert_eq!(school.teacher.refused(create, new("BIO101", &[])).await, "WEAK_CODE");
+    let guarded: EnrollmentCode = school.teacher.ask(create, new("BIO101", &["hamiltonschools.org"])).await;
     assert!(guarded.strength_bits < 50);
     // Without the domain it is weak again.
-    let unguarded = UpdateEnrollmentCodeRequest {
-        enrollment_code: Some(EnrollmentCode { name: guarded.name, ..Default::default() }),
-        update_mask: field_mask(&["email_domains"]),
-        ..Default::default()
-    };
-    let refused = school.teacher.clone().enrollment_codes.update_enrollment_code(unguarded).await.unwrap_err();
-    assert_eq!(reason(&refused), "WEAK_CODE");
-    assert!(create(code("K7Q2M9X4TB6WZP3")).await.unwrap().strength_bits >= 50);
+    let unguarded = json!({"enrollment_code": {"name": guarded.name}, "update_mask": "emailDomains"});
+    assert_eq!(school.teacher.refused(UPDATE, unguarded).await, "WEAK_CODE");
+    let strong: EnrollmentCode = school.teacher.ask(create, new("K7Q2M9X4TB6WZP3", &[])).await;
+    assert!(strong.strength_bits >= 50);
 }
 }
 

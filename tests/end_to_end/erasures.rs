@@ -2,17 +2,8 @@
 
 mod elsewhere;
 
-use homeroom_api::{
-    common::v1::{ListEventsRequest, User},
-    invitations::v1::{
-        ClearFailedAttemptsRequest, EraseUserRequest, RedeemRequest, RedeemResponse,
-        RedemptionOutcome, Token, redeem_response,
-    },
-    membership::v1::{
-        GetClassMemberRequest, RemoveOrganizationMemberRequest, TransferClassOwnershipRequest,
-    },
-};
-use homeroom_tests::{Claims, Homeroom, School, details, on_both_engines, reason};
+use homeroom_api::invitations::v1::Token;
+use homeroom_tests::{Claims, Clients, Homeroom, School, details, on_both_engines, reason};
 use serde_json::{Value, json};
 use tonic::Status;
 
@@ -27,114 +18,88 @@ const LMS: Claims<'static> = Claims {
     ..Claims::of("lms")
 };
 
-fn ada() -> User {
-    User {
-        user: ADA.to_owned(),
-        display_name: NAME.to_owned(),
-        email: EMAIL.to_owned(),
-        email_verified: true,
-        external_id: SCHOOL_ID.to_owned(),
-    }
+/// Returns everything that Ada's platform says about her.
+fn ada() -> Value {
+    json!({
+        "user": ADA, "display_name": NAME, "email": EMAIL, "email_verified": true, "external_id": SCHOOL_ID,
+    })
 }
 
-async fn redeem(
-    homeroom: &Homeroom,
-    credential: &str,
-    request_id: &str,
-) -> Result<RedeemResponse, Status> {
-    let request = RedeemRequest {
-        credential: credential.to_owned(),
-        user: Some(ada()),
-        request_id: request_id.to_owned(),
-        ..Default::default()
-    };
-    let redeemed = homeroom.user_with(LMS).redeem_with(request).await;
+/// Redeems for Ada, as her platform does; without a request id if it is empty.
+async fn redeem(homeroom: &Homeroom, credential: &str, request_id: &str) -> Result<Value, Status> {
+    let request = json!({"credential": credential, "user": ada(), "request_id": request_id});
+    let redeemed = homeroom
+        .call(LMS, "RedemptionService.Redeem", &request)
+        .await;
     homeroom.settled().await;
     redeemed
 }
 
 async fn erase(homeroom: &Homeroom, user: &str, request_id: &str) -> Result<(), Status> {
-    let request = EraseUserRequest {
-        name: format!("users/{user}"),
-        request_id: request_id.to_owned(),
-    };
-    homeroom
-        .platform()
-        .users
-        .erase_user(request)
-        .await
-        .map(|_| ())
-}
-
-/// Calls a method as a user, with a request id.
-async fn call(homeroom: &Homeroom, user: &str, method: &str, mut body: Value) -> Value {
-    if !method.contains(".Get") {
-        body["request_id"] = json!(homeroom.new_id());
-    }
-    let method = format!("homeroom.{method}");
-    let answer = homeroom.call(Claims::of(user), &method, &body).await;
-    answer.unwrap_or_else(|refused| panic!("{method}: {refused:?}"))
+    let erase = json!({"name": format!("users/{user}"), "request_id": request_id});
+    let method = "invitations.v1.UserService.EraseUser";
+    homeroom.platform().call(method, &erase).await.map(drop)
 }
 
 /// Creates Ada's data in several schools, before she is erased.
 async fn live(homeroom: &Homeroom, school: &School, other: &School) {
+    // The calls have request ids, by which their answers are stored.
+    let done = async |caller: &Clients, method: &str, mut body: Value| {
+        body["request_id"] = json!(homeroom.new_id());
+        caller.done(method, body).await
+    };
     let redeemed = async |credential: &str| {
         let request_id = homeroom.new_id().to_string();
         redeem(homeroom, credential, &request_id).await.unwrap()
     };
     // She is a student of one school,
     let admitted = redeemed(&school.class_code().await.code).await;
-    assert_eq!(admitted.outcome(), RedemptionOutcome::Admitted);
+    assert_eq!(admitted["outcome"], "ADMITTED");
     // who waits for another class of it, and was denied for a third with a note that contains her name,
-    let mut waits = Vec::new();
+    let mut waits = Value::Null;
     for class in ["chemistry", "physics"] {
-        let name = format!("{}/joinUrl", school.another_class(class).await);
-        let method = "invitations.v1.JoinUrlService.GetJoinUrl";
-        let url = call(homeroom, "teacher", method, json!({"name": name})).await;
-        let asked = redeemed(url["url"].as_str().unwrap()).await;
-        let Some(redeem_response::Result::JoinRequest(asked)) = asked.result else {
-            panic!("no request")
-        };
-        waits.push(asked.name);
+        let class = school.of_class(school.another_class(class).await);
+        waits = redeemed(&class.join_url().await.url).await["joinRequest"]["name"].clone();
     }
-    let deny = json!({"name": waits[1], "decide_note": format!("Not you, {NAME}.")});
-    let method = "membership.v1.JoinRequestService.DenyJoinRequest";
-    call(homeroom, "teacher", method, deny).await;
+    let deny = json!({"name": waits, "decide_note": format!("Not you, {NAME}.")});
+    done(&school.teacher, "JoinRequestService.DenyJoinRequest", deny).await;
     // has guessed, was helped by support, and tried secrets of her own and of other people.
     let refused = redeem(homeroom, "HAMILTON-NOTHING", "").await.unwrap_err();
     assert_eq!(reason(&refused), "CODE_NOT_USABLE");
-    let name = format!("users/{ADA}");
-    let clear = ClearFailedAttemptsRequest { name };
-    let cleared = homeroom.platform().users.clear_failed_attempts(clear).await;
-    cleared.unwrap();
-    let method = "invitations.v1.TokenService.CreateToken";
+    let clear = json!({"name": format!("users/{ADA}")});
+    let platform = homeroom.platform();
+    platform
+        .done("UserService.ClearFailedAttempts", clear)
+        .await;
     let token =
         json!({"parent": school.class, "token": {"assigned_email": EMAIL, "display_name": NAME}});
-    call(homeroom, "teacher", method, token).await;
-    let method = "invitations.v1.TokenService.BatchCreateTokens";
+    done(&school.teacher, "TokenService.CreateToken", token).await;
     let batch = json!({"parent": format!("{}/classes/chemistry", school.organization), "tokens": [{"external_id": SCHOOL_ID}]});
-    call(homeroom, "teacher", method, batch).await;
+    done(&school.teacher, "TokenService.BatchCreateTokens", batch).await;
 
     // She is a teacher of the other school, who helps with its class, reads its code and admits a
     // person,
-    let method = "membership.v1.MemberService.AddOrganizationMember";
-    let add = json!({"parent": other.organization, "member": {"user": ADA, "role": "TEACHER", "email": EMAIL, "display_name": NAME}});
-    call(homeroom, "admin", method, add).await;
-    let method = "membership.v1.MemberService.AddClassMember";
+    let member = json!({"user": ADA, "role": "TEACHER", "email": EMAIL, "display_name": NAME});
+    let add = json!({"parent": other.organization, "member": member});
+    done(&other.admin, "MemberService.AddOrganizationMember", add).await;
     let add = json!({"parent": other.class, "member": {"user": ADA, "role": "CO_TEACHER"}});
-    call(homeroom, "teacher", method, add).await;
-    let method = "invitations.v1.ClassCodeService.GetClassCode";
+    done(&other.teacher, "MemberService.AddClassMember", add).await;
+    let ada = homeroom.user(ADA);
     let code = json!({"name": format!("{}/classCode", other.class)});
-    call(homeroom, ADA, method, code).await;
+    ada.done("ClassCodeService.GetClassCode", code).await;
     let waiting = homeroom.queued("bob", &other.join_url().await.url).await;
-    let method = "membership.v1.JoinRequestService.ApproveJoinRequest";
-    call(homeroom, ADA, method, json!({"name": waiting.name})).await;
+    let approve = json!({"name": waiting.name});
+    done(&ada, "JoinRequestService.ApproveJoinRequest", approve).await;
     // and was a student of a third school, from which she was removed.
     let third = homeroom.school_named("cambridge", 0).await;
     redeemed(&third.class_code().await.code).await;
-    let method = "membership.v1.MemberService.RemoveOrganizationMember";
     let remove = json!({"name": format!("{}/members/{ADA}", third.organization)});
-    call(homeroom, "admin", method, remove).await;
+    done(
+        &third.admin,
+        "MemberService.RemoveOrganizationMember",
+        remove,
+    )
+    .await;
 }
 
 on_both_engines! {
@@ -168,20 +133,15 @@ async fn r13_an_erased_person_is_found_nowhere_and_the_counts_stay_true(homeroom
     // her seat is free, none of her requests waits, other people's data is unchanged,
     assert_eq!((school.seats().await.seats_used, school.seats().await.requests_waiting), (1, 0));
     assert!(school.roster().await.contains(&"student-1".to_owned()));
-    let bob = GetClassMemberRequest { name: format!("{}/members/bob", other.class) };
-    let bob = other.teacher.clone().members.get_class_member(bob).await.unwrap().into_inner();
-    assert!(bob.provenance.unwrap().approved_by.starts_with("erased-"));
+    let bob = other.teacher.done("MemberService.GetClassMember", json!({"name": format!("{}/members/bob", other.class)})).await;
+    assert!(bob["provenance"]["approvedBy"].as_str().unwrap().starts_with("erased-"));
     // each school gets an event in both feeds, and none contains anything about her,
     for place in [&school, &other] {
-        let list = ListEventsRequest { parent: place.organization.clone(), page_size: 1_000, ..Default::default() };
-        let mut admin = place.admin.clone();
-        let told = [
-            admin.membership_events.list_events(list.clone()).await.unwrap().into_inner().events,
-            admin.invitations_events.list_events(list).await.unwrap().into_inner().events,
-        ];
-        for events in told {
-            let erased: Vec<_> = events.iter().filter(|event| event.r#type == "user.erased").collect();
-            assert!(matches!(erased.as_slice(), [one] if one.subject.starts_with("users/erased-") && one.data.is_empty()), "{erased:?}");
+        for service in ["membership", "invitations"] {
+            let list = json!({"parent": place.organization, "page_size": 1_000});
+            let told = place.admin.done(&format!("{service}.v1.EventService.ListEvents"), list).await;
+            let erased: Vec<_> = told["events"].as_array().unwrap().iter().filter(|event| event["type"] == "user.erased").collect();
+            assert!(matches!(erased.as_slice(), [one] if one["subject"].as_str().unwrap().starts_with("users/erased-") && one["data"].is_null()), "{erased:?}");
         }
     }
     // and every invariant holds.
@@ -195,16 +155,15 @@ async fn r13_who_comes_back_is_a_new_person(homeroom) {
     let code = school.class_code().await.code;
     let request_id = homeroom.new_id().to_string();
     let first = redeem(homeroom, &code, &request_id).await.unwrap();
-    let remove = RemoveOrganizationMemberRequest { name: format!("{}/members/{ADA}", school.organization), ..Default::default() };
-    school.admin.clone().members.remove_organization_member(remove).await.unwrap();
+    school.admin.leave(&school.organization, ADA).await;
     let erasure = homeroom.new_id().to_string();
     erase(homeroom, ADA, &erasure).await.unwrap();
 
     // An earlier request id is decided afresh, and neither the removal (R8) nor her membership is
     // known.
     let again = redeem(homeroom, &code, &request_id).await.unwrap();
-    assert_eq!(again.outcome(), RedemptionOutcome::Admitted);
-    assert_ne!(again.redemption, first.redemption);
+    assert_eq!(again["outcome"], "ADMITTED");
+    assert_ne!(again["redemption"], first["redemption"]);
     // A retry of the same erasure is already done, and does not affect the person who has come
     // since.
     erase(homeroom, ADA, &erasure).await.unwrap();
@@ -242,8 +201,7 @@ async fn r13_an_owner_of_classes_is_not_erased_and_every_class_is_named(homeroom
     // The erasure did not begin; once the classes are transferred, she can be erased.
     assert_eq!(homeroom.databases().row_counts().await["invitations.erasures"], 0);
     for name in [biology, chemistry] {
-        let transfer = TransferClassOwnershipRequest { name, owner: "co-teacher".to_owned(), ..Default::default() };
-        school.admin.clone().classes.transfer_class_ownership(transfer).await.unwrap();
+        school.admin.done("ClassService.TransferClassOwnership", json!({"name": name, "owner": "co-teacher"})).await;
     }
     erase(homeroom, "teacher", "").await.unwrap();
     assert_audited(homeroom).await;
@@ -262,23 +220,11 @@ async fn r13_p1_a_redemption_that_an_erasure_overtook_ends(homeroom) {
     databases.change_invitations("UPDATE invitations SET uses_reserved = uses_committed, uses_committed = 0 WHERE uses_committed > 0").await;
     // and whom membership has erased since,
     let service = Claims { scopes: &["homeroom.admit"], ..Claims::of("invitations") };
-    let erase = homeroom_api::membership::v1::EraseUserRequest {
-        name: format!("users/{ADA}"),
-        pseudonym: format!("erased-{}", homeroom.new_id()),
-        ..Default::default()
-    };
-    homeroom.user_with(service).membership_users.erase_user(erase).await.unwrap();
+    let by_membership = json!({"name": format!("users/{ADA}"), "pseudonym": format!("erased-{}", homeroom.new_id())});
+    homeroom.user_with(service).done("membership.v1.UserService.EraseUser", by_membership).await;
     // then it ends by the answer stored under its key, and so does the erasure.
     homeroom.settled().await;
-    erase_until_done(homeroom).await;
-}
-}
-
-async fn erase_until_done(homeroom: &Homeroom) {
     let request_id = homeroom.new_id().to_string();
-    homeroom
-        .eventually("the erasure ends", async || {
-            erase(homeroom, ADA, &request_id).await.is_ok()
-        })
-        .await;
+    homeroom.eventually("the erasure ends", async || erase(homeroom, ADA, &request_id).await.is_ok()).await;
+}
 }

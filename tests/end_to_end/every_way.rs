@@ -2,18 +2,14 @@
 
 use chrono::TimeDelta;
 use homeroom_api::{
-    common::v1::Role,
-    invitations::v1::{
-        EnrollmentCode, PreviewRedemptionRequest, RedeemRequest, RedemptionOutcome,
-        ResetClassCodeRequest, Token,
-    },
-    membership::v1::{
-        AddClassMemberRequest, ApproveJoinRequestRequest, GetJoinRequestRequest,
-        RemoveClassMemberRequest, RemoveOrganizationMemberRequest,
-        join_request::{Cause, State},
-    },
+    invitations::v1::{EnrollmentCode, RedeemRequest, RedemptionOutcome, Token},
+    membership::v1::join_request::Cause,
 };
 use homeroom_tests::{details, on_both_engines, reason};
+use serde_json::json;
+
+const GET_REQUEST: &str = "JoinRequestService.GetJoinRequest";
+const REMOVE: &str = "MemberService.RemoveClassMember";
 
 on_both_engines! {
 async fn r2_a_member_is_told_so_and_nothing_is_spent_also_on_a_used_up_or_expired_credential(homeroom) {
@@ -42,8 +38,7 @@ async fn r2_who_waits_and_is_led_to_the_queue_again_has_the_same_request(homeroo
     // A person who waits is admitted at once by another invitation, and the request is closed.
     assert_eq!(homeroom.outcome("student-1", &school.class_code().await.code).await, RedemptionOutcome::Admitted);
     assert!(school.waiting().await.is_empty());
-    let closed = homeroom.user("student-1").join_requests.get_join_request(GetJoinRequestRequest { name: first.name }).await.unwrap().into_inner();
-    assert_eq!(closed.state(), State::Closed);
+    assert_eq!(homeroom.user("student-1").done(GET_REQUEST, json!({"name": first.name})).await["state"], "CLOSED");
 }
 }
 
@@ -73,10 +68,9 @@ async fn r3_a_retry_with_the_same_request_id_gives_the_same_answer_for_24_hours(
     let conflict = RedeemRequest { credential: code.clone(), request_id: request_id.clone(), ..Default::default() };
     assert_eq!(reason(&student.redeem_with(conflict).await.unwrap_err()), "REQUEST_ID_CONFLICT");
     // Staff changes can be repeated as safely, and their stored answers contain no secret.
-    let mut teacher = school.teacher.clone();
-    let reset = ResetClassCodeRequest { name: format!("{}/classCode", school.class), request_id: homeroom.new_id().to_string(), ..Default::default() };
-    let first = teacher.class_codes.reset_class_code(reset.clone()).await.unwrap().into_inner();
-    assert_eq!(teacher.class_codes.reset_class_code(reset).await.unwrap().into_inner(), first);
+    let reset = json!({"name": format!("{}/classCode", school.class), "request_id": homeroom.new_id().to_string()});
+    let first = school.teacher.done("ClassCodeService.ResetClassCode", reset.clone()).await;
+    assert_eq!(school.teacher.done("ClassCodeService.ResetClassCode", reset).await, first);
 }
 }
 
@@ -104,8 +98,7 @@ async fn r4_preview_says_what_would_happen_and_changes_nothing(homeroom) {
         email_domains: vec!["hamiltonschools.org".to_owned()],
         ..Default::default()
     }).await;
-    let seen = school.teacher.clone().redemptions.preview_redemption(PreviewRedemptionRequest { credential: guarded.full_code.clone(), ..Default::default() })
-        .await.unwrap().into_inner();
+    let seen = school.teacher.preview(&guarded.full_code).await.unwrap();
     let reasons: Vec<_> = seen.failures.iter().map(|failure| failure.reason().as_str_name()).collect();
     assert!(reasons.contains(&"NOT_YET_VALID") && reasons.contains(&"EMAIL_UNVERIFIED"), "{reasons:?}");
     // Anyone else sees the refusal that Redeem would give.
@@ -119,18 +112,16 @@ async fn r7_leaving_a_class_frees_no_seat_leaving_the_organization_frees_it_and_
     let school = homeroom.school_named("hamilton", 5).await;
     let chemistry = school.another_class("chemistry").await;
     homeroom.outcome("student-1", &school.class_code().await.code).await;
-    let mut student = homeroom.user("student-1");
-    student.members.remove_class_member(RemoveClassMemberRequest { name: format!("{}/members/student-1", school.class), ..Default::default() }).await.unwrap();
+    let student = homeroom.user("student-1");
+    student.done(REMOVE, json!({"name": format!("{}/members/student-1", school.class)})).await;
     assert_eq!(school.seats().await.seats_used, 1);
 
-    let mut teacher = school.teacher.clone();
-    let url = teacher.join_urls.get_join_url(homeroom_api::invitations::v1::GetJoinUrlRequest { name: format!("{chemistry}/joinUrl") }).await.unwrap().into_inner().url;
+    let url = school.of_class(chemistry).join_url().await.url;
     let request = homeroom.queued("student-1", &url).await;
     student.leave(&school.organization, "student-1").await;
     let seats = school.seats().await;
     assert_eq!((seats.seats_used, seats.requests_waiting), (0, 0));
-    let closed = student.join_requests.get_join_request(GetJoinRequestRequest { name: request.name }).await.unwrap().into_inner();
-    assert_eq!(closed.state(), State::Closed);
+    assert_eq!(student.done(GET_REQUEST, json!({"name": request.name})).await["state"], "CLOSED");
     // A person who left is admitted again at once.
     assert_eq!(homeroom.outcome("student-1", &school.class_code().await.code).await, RedemptionOutcome::Admitted);
 }
@@ -143,18 +134,19 @@ async fn r8_who_was_removed_by_staff_queues_by_any_older_invitation_and_approval
     let token = school.token(Token { max_uses: Some(0), ..Default::default() }).await;
     homeroom.outcome("student-1", &code.code).await;
     homeroom.advance(TimeDelta::seconds(1));
-    let mut teacher = school.teacher.clone();
-    teacher.members.remove_class_member(RemoveClassMemberRequest { name: format!("{}/members/student-1", school.class), ..Default::default() }).await.unwrap();
+    let teacher = &school.teacher;
+    let student = json!({"name": format!("{}/members/student-1", school.class)});
+    teacher.done(REMOVE, student.clone()).await;
     homeroom.advance(TimeDelta::seconds(1));
     let request = homeroom.queued("student-1", &token.phrase).await;
     assert_eq!(request.cause(), Cause::RemovedBefore);
-    teacher.join_requests.approve_join_request(ApproveJoinRequestRequest { name: request.name, ..Default::default() }).await.unwrap();
+    teacher.done("JoinRequestService.ApproveJoinRequest", json!({"name": request.name})).await;
     assert!(school.roster().await.contains(&"student-1".to_owned()));
 
     // An invitation made after the removal admits at once; so do older ones once an approval lifted
     // the removal.
     homeroom.advance(TimeDelta::seconds(1));
-    teacher.members.remove_class_member(RemoveClassMemberRequest { name: format!("{}/members/student-1", school.class), ..Default::default() }).await.unwrap();
+    teacher.done(REMOVE, student.clone()).await;
     homeroom.advance(TimeDelta::seconds(1));
     let newer = school.token(Token::default()).await;
     assert_eq!(homeroom.outcome("student-1", &newer.phrase).await, RedemptionOutcome::Admitted);
@@ -162,14 +154,14 @@ async fn r8_who_was_removed_by_staff_queues_by_any_older_invitation_and_approval
     // Removal from the organization applies to its classes.
     homeroom.outcome("student-2", &code.code).await;
     homeroom.advance(TimeDelta::seconds(1));
-    school.admin.clone().members.remove_organization_member(RemoveOrganizationMemberRequest { name: format!("{}/members/student-2", school.organization), ..Default::default() }).await.unwrap();
+    school.admin.leave(&school.organization, "student-2").await;
     assert_eq!(homeroom.queued("student-2", &code.code).await.cause(), Cause::RemovedBefore);
     // An enrollment code may be set to readmit people.
     let back = school.enrollment_code(EnrollmentCode { code: "WELCOME-BACK".to_owned(), allow_rejoin: true, ..Default::default() }).await;
     homeroom.advance(TimeDelta::seconds(1));
     assert_eq!(homeroom.outcome("student-2", &back.full_code).await, RedemptionOutcome::Admitted);
     // Staff may add anyone.
-    teacher.members.add_class_member(AddClassMemberRequest { parent: school.class.clone(), member: Some(homeroom_tests::member("student-9", Role::Student)), ..Default::default() }).await.unwrap();
+    teacher.done("MemberService.AddClassMember", json!({"parent": school.class, "member": {"user": "student-9", "role": "STUDENT"}})).await;
 }
 }
 

@@ -20,12 +20,11 @@ mod tokens;
 mod typing;
 
 use homeroom_api::invitations::v1::{
-    ClassCode, EnrollmentCode, LockClassCodeRequest, UnlockClassCodeRequest,
-    UpdateEnrollmentCodeRequest, class_code,
+    ClassCode, EnrollmentCode, UnlockClassCodeResponse, UpdateEnrollmentCodeRequest,
 };
 use homeroom_audit::{Options, Report, audit};
-use homeroom_tests::{Claims, Homeroom, School, field_mask, reason};
-use serde_json::Value;
+use homeroom_tests::{Claims, Homeroom, School, reason};
+use serde_json::{Value, json};
 
 /// The numbers of rules: A for tokens, B for enrollment codes, C for class codes and join URLs, X
 /// for what their descriptions leave open, R for every way in.
@@ -71,24 +70,16 @@ async fn membership(
 
 /// Locks the class's code.
 async fn lock(school: &School) {
-    let request = LockClassCodeRequest {
-        name: format!("{}/classCode", school.class),
-        ..Default::default()
-    };
-    let mut codes = school.teacher.clone().class_codes;
-    let locked = codes.lock_class_code(request).await.unwrap();
-    let locked = locked.into_inner().class_code.unwrap();
-    assert_eq!(locked.state(), class_code::State::Locked);
+    let name = json!({"name": format!("{}/classCode", school.class)});
+    let locked = school.teacher.done("ClassCodeService.LockClassCode", name);
+    assert_eq!(locked.await["classCode"]["state"], "LOCKED");
 }
 
 async fn unlock(school: &School) -> ClassCode {
-    let request = UnlockClassCodeRequest {
-        name: format!("{}/classCode", school.class),
-        ..Default::default()
-    };
-    let mut codes = school.teacher.clone().class_codes;
-    let unlocked = codes.unlock_class_code(request).await.unwrap();
-    unlocked.into_inner().class_code.unwrap()
+    let name = json!({"name": format!("{}/classCode", school.class)});
+    let unlock = school.teacher.ask("ClassCodeService.UnlockClassCode", name);
+    let unlocked: UnlockClassCodeResponse = unlock.await;
+    unlocked.class_code.unwrap()
 }
 
 fn code(text: &str) -> EnrollmentCode {
@@ -102,13 +93,15 @@ fn code(text: &str) -> EnrollmentCode {
 async fn update(homeroom: &Homeroom, code: EnrollmentCode, paths: &[&str]) -> EnrollmentCode {
     let request = UpdateEnrollmentCodeRequest {
         enrollment_code: Some(code),
-        update_mask: field_mask(paths),
+        update_mask: Some(prost_types::FieldMask {
+            paths: paths.iter().map(ToString::to_string).collect(),
+        }),
         acknowledge_weak: true,
         ..Default::default()
     };
-    let mut codes = homeroom.user("admin").enrollment_codes;
-    let updated = codes.update_enrollment_code(request).await.unwrap();
-    updated.into_inner()
+    let admin = homeroom.user("admin");
+    let method = "EnrollmentCodeService.UpdateEnrollmentCode";
+    admin.call_typed(method, &request).await.unwrap()
 }
 
 /// Checks that both databases satisfy every invariant, with nothing under way.

@@ -7,25 +7,27 @@ use chrono::TimeDelta;
 use homeroom_api::{
     common::v1::ErrorReason,
     invitations::v1::{
-        EnrollmentCode, ListAuditEntriesRequest, ListRefusedAttemptsRequest,
-        PreviewRedemptionRequest, RefusedAttempt, ResetClassCodeRequest, RevealTokenRequest, Token,
-        refused_attempt::LimiterDecision,
+        AuditEntry, EnrollmentCode, ListAuditEntriesResponse, ListRefusedAttemptsResponse,
+        RefusedAttempt, Token, refused_attempt::LimiterDecision,
     },
 };
-use homeroom_tests::{Claims, clients::Clients, on_both_engines, reason};
+use homeroom_tests::{Claims, Clients, on_both_engines, reason};
 use serde_json::json;
 
 const METHOD: &str = "homeroom.invitations.v1.";
 
 async fn refused_attempts(clients: &Clients, parent: &str, filter: &str) -> Vec<RefusedAttempt> {
-    let request = ListRefusedAttemptsRequest {
-        parent: parent.to_owned(),
-        filter: filter.to_owned(),
-        ..Default::default()
-    };
-    let mut redemptions = clients.redemptions.clone();
-    let answer = redemptions.list_refused_attempts(request);
-    answer.await.unwrap().into_inner().refused_attempts
+    let list = json!({"parent": parent, "filter": filter});
+    let listed = clients.ask("RedemptionService.ListRefusedAttempts", list);
+    let listed: ListRefusedAttemptsResponse = listed.await;
+    listed.refused_attempts
+}
+
+async fn audit_entries(clients: &Clients, parent: &str, filter: &str) -> Vec<AuditEntry> {
+    let list = json!({"parent": parent, "filter": filter, "page_size": 1_000});
+    let listed = clients.ask("AuditService.ListAuditEntries", list);
+    let listed: ListAuditEntriesResponse = listed.await;
+    listed.audit_entries
 }
 
 on_both_engines! {
@@ -35,18 +37,14 @@ async fn r12_who_read_or_changed_an_invitation_is_kept_without_its_secret(homero
     let old = school.class_code().await;
     homeroom.advance(TimeDelta::milliseconds(1));
     let acting = homeroom.user_with(Claims { scopes: &["homeroom.act_as"], acting_user: "teacher", ..Claims::of("lms") });
-    let reset = ResetClassCodeRequest { name: old.name.clone(), ..Default::default() };
-    let new = acting.class_codes.clone().reset_class_code(reset).await.unwrap().into_inner().class_code.unwrap();
+    acting.done("ClassCodeService.ResetClassCode", json!({"name": old.name})).await;
     homeroom.advance(TimeDelta::milliseconds(1));
     let token = school.token(Token::default()).await;
     homeroom.advance(TimeDelta::milliseconds(1));
-    let reveal = RevealTokenRequest { name: token.name.clone() };
-    school.co_teacher.clone().tokens.reveal_token(reveal).await.unwrap();
+    school.co_teacher.done("TokenService.RevealToken", json!({"name": token.name})).await;
 
     // then the owner finds the actors and actions, the newest first,
-    let list = |parent: &str, filter: String| ListAuditEntriesRequest { parent: parent.to_owned(), filter, ..Default::default() };
-    let mut teacher = school.teacher.clone();
-    let entries = teacher.audits.list_audit_entries(list(&school.class, String::new())).await.unwrap().into_inner().audit_entries;
+    let entries = audit_entries(&school.teacher, &school.class, "").await;
     let told: Vec<[&str; 4]> = entries.iter().map(|entry| [
         entry.method.strip_prefix(METHOD).unwrap(), entry.actor.as_str(), entry.calling_service.as_str(), entry.subject.as_str(),
     ]).collect();
@@ -61,24 +59,19 @@ async fn r12_who_read_or_changed_an_invitation_is_kept_without_its_secret(homero
     assert_eq!(calls.len(), entries.len());
     // and no entry contains a secret.
     let text = format!("{entries:?}");
+    let new = school.class_code().await;
     for secret in [&old.code, &new.code, &token.phrase, &token.phrase.replace(' ', "-"), &new.code.replace('-', "")] {
         assert!(!text.contains(secret.as_str()), "{secret}");
     }
 
     // Entries can be filtered by resource, and those of the organization are only for its
     // administrator.
-    let subject = format!("subject = \"{}\"", token.name);
-    let of_token = teacher.audits.list_audit_entries(list(&school.class, subject)).await.unwrap().into_inner().audit_entries;
-    assert_eq!(of_token.len(), 2);
-    let refused = teacher.audits.list_audit_entries(list(&school.organization, String::new())).await.unwrap_err();
-    assert_eq!(reason(&refused), "ROLE_REQUIRED");
-    let all = school.admin.clone().audits.list_audit_entries(list(&school.organization, String::new())).await.unwrap().into_inner();
-    assert_eq!(all.audit_entries.len(), 4);
-    let operators = list("organizations/-", "actor = co-teacher".to_owned());
-    let found = school.platform.clone().audits.list_audit_entries(operators.clone()).await.unwrap().into_inner();
-    assert_eq!(found.audit_entries.len(), 1);
-    let refused = school.admin.clone().audits.list_audit_entries(operators).await.unwrap_err();
-    assert_eq!(reason(&refused), "SCOPE_MISSING");
+    let of_token = format!("subject = \"{}\"", token.name);
+    assert_eq!(audit_entries(&school.teacher, &school.class, &of_token).await.len(), 2);
+    assert_eq!(school.teacher.refused("AuditService.ListAuditEntries", json!({"parent": school.organization})).await, "ROLE_REQUIRED");
+    assert_eq!(audit_entries(&school.admin, &school.organization, "").await.len(), 5);
+    assert_eq!(audit_entries(&school.platform, "organizations/-", "actor = co-teacher").await.len(), 1);
+    assert_eq!(school.admin.refused("AuditService.ListAuditEntries", json!({"parent": "organizations/-"})).await, "SCOPE_MISSING");
 }
 }
 
@@ -115,10 +108,9 @@ async fn r12_every_change_and_every_read_of_a_secret_is_one_entry(homeroom) {
     ];
     for (method, body, _) in &calls {
         homeroom.advance(TimeDelta::milliseconds(1));
-        homeroom.call(Claims::of("admin"), &format!("{METHOD}{}", method.replace('/', ".")), body).await.unwrap();
+        school.admin.done(&method.replace('/', "."), body.clone()).await;
     }
-    let list = ListAuditEntriesRequest { parent: organization.clone(), page_size: 1_000, ..Default::default() };
-    let entries = school.admin.clone().audits.list_audit_entries(list).await.unwrap().into_inner().audit_entries;
+    let entries = audit_entries(&school.admin, organization, "").await;
     let told: Vec<(&str, &str)> = entries.iter().rev().skip(2).map(|entry| (entry.method.strip_prefix(METHOD).unwrap(), entry.subject.as_str())).collect();
     let expected: Vec<(&str, &str)> = calls.iter().filter_map(|(method, _, subject)| Some((*method, subject.as_ref()?.as_str()))).collect();
     assert_eq!(told, expected);
@@ -131,8 +123,7 @@ async fn r5_r10_refused_attempts_are_kept_for_administrators_and_operators(homer
     let school = homeroom.school().await;
     homeroom.school_named("jefferson", 0).await;
     let old = school.class_code().await;
-    let reset = ResetClassCodeRequest { name: old.name.clone(), ..Default::default() };
-    school.teacher.clone().class_codes.reset_class_code(reset).await.unwrap();
+    school.teacher.done("ClassCodeService.ResetClassCode", json!({"name": old.name})).await;
     school.invite_token().await;
 
     // Given guesses that name the organization, one that names none, and a user who continues,
@@ -142,8 +133,7 @@ async fn r5_r10_refused_attempts_are_kept_for_administrators_and_operators(homer
         assert_eq!(reason(&guesser.redeem(credential).await.unwrap_err()), "CODE_NOT_USABLE");
     }
     homeroom.advance(TimeDelta::milliseconds(1));
-    let preview = PreviewRedemptionRequest { credential: "HAMILTON-OTHER".to_owned(), ..Default::default() };
-    assert_eq!(reason(&guesser.redemptions.clone().preview_redemption(preview).await.unwrap_err()), "CODE_NOT_USABLE");
+    assert_eq!(reason(&guesser.preview("HAMILTON-OTHER").await.unwrap_err()), "CODE_NOT_USABLE");
     for guess in 0..6 {
         homeroom.advance(TimeDelta::milliseconds(1));
         guesser.redeem(&format!("HAMILTON-NOTHING{guess}")).await.unwrap_err();
@@ -178,9 +168,7 @@ async fn r5_r10_refused_attempts_are_kept_for_administrators_and_operators(homer
         (&school.admin, "organizations/-", "SCOPE_MISSING"),
         (&school.admin, &school.class, "INVALID_REQUEST"),
     ] {
-        let request = ListRefusedAttemptsRequest { parent: parent.to_owned(), ..Default::default() };
-        let refused = clients.redemptions.clone().list_refused_attempts(request).await.unwrap_err();
-        assert_eq!(reason(&refused), expected);
+        assert_eq!(clients.refused("RedemptionService.ListRefusedAttempts", json!({"parent": parent})).await, expected);
     }
 }
 }
@@ -216,9 +204,7 @@ async fn r10_refusals_that_cost_nothing_are_logged_once_a_user_a_minute_where_th
     homeroom.outcome("first", &code).await;
     let refused = async |user: &str| {
         homeroom.advance(TimeDelta::milliseconds(1));
-        let preview = PreviewRedemptionRequest { credential: code.clone(), ..Default::default() };
-        let refused = homeroom.user(user).redemptions.preview_redemption(preview).await.unwrap_err();
-        assert_eq!(reason(&refused), "NO_SEATS");
+        assert_eq!(reason(&homeroom.user(user).preview(&code).await.unwrap_err()), "NO_SEATS");
     };
     let logged = async |count: usize| {
         homeroom.eventually("it is logged", async || {

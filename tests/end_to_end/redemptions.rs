@@ -3,18 +3,19 @@
 
 use chrono::TimeDelta;
 use homeroom_api::{
-    common::v1::{ListEventsRequest, WatchEventsRequest},
-    invitations::v1::{
-        BatchRedeemRequest, GetRedemptionRequest, ListRedemptionsRequest, RedeemRequest,
-        RedemptionOutcome, Token, batch_redeem_response::result::Outcome, redemption,
-    },
-    membership::v1::{
-        ApproveJoinRequestRequest, DenyJoinRequestRequest, GetClassMemberRequest,
-        ListMembershipsRequest, WithdrawJoinRequestRequest, join_request::State,
-        member::provenance::Method,
-    },
+    common::v1::ListEventsResponse,
+    invitations::v1::{RedeemRequest, RedemptionOutcome, Token},
+    membership::v1::{Member, member::provenance::Method},
 };
-use homeroom_tests::{Claims, on_both_engines, person, reason};
+use homeroom_tests::{Claims, on_both_engines, reason};
+use serde_json::{Value, json};
+
+const APPROVE: &str = "JoinRequestService.ApproveJoinRequest";
+const BATCH: &str = "RedemptionService.BatchRedeem";
+const EVENTS: &str = "membership.v1.EventService.ListEvents";
+const GET: &str = "RedemptionService.GetRedemption";
+const LIST: &str = "RedemptionService.ListRedemptions";
+const WITHDRAW: &str = "JoinRequestService.WithdrawJoinRequest";
 
 on_both_engines! {
 async fn r3_p9_a_request_that_is_sent_twice_at_once_is_one_request(homeroom) {
@@ -38,10 +39,9 @@ async fn r6_every_membership_remembers_how_it_came_about(homeroom) {
     let code = school.class_code().await;
     let redeemed = homeroom.user("student-1").redeem(&code.code).await.unwrap();
     let request = homeroom.queued("student-2", &school.join_url().await.url).await;
-    school.co_teacher.clone().join_requests.approve_join_request(ApproveJoinRequestRequest { name: request.name, ..Default::default() }).await.unwrap();
-    let mut teacher = school.teacher.clone();
-    let mut read = async |user: &str| {
-        teacher.members.get_class_member(GetClassMemberRequest { name: format!("{}/members/{user}", school.class) }).await.unwrap().into_inner()
+    school.co_teacher.done(APPROVE, json!({"name": request.name})).await;
+    let read = async |user: &str| -> Member {
+        school.teacher.ask("MemberService.GetClassMember", json!({"name": format!("{}/members/{user}", school.class)})).await
     };
     let at_once = read("student-1").await;
     let provenance = at_once.provenance.unwrap();
@@ -59,16 +59,15 @@ async fn r9_a_denied_person_may_ask_again_after_24_hours(homeroom) {
     let school = homeroom.school().await;
     let url = school.join_url().await.url;
     let request = homeroom.queued("student-1", &url).await;
-    school.teacher.clone().join_requests.deny_join_request(DenyJoinRequestRequest { name: request.name, ..Default::default() }).await.unwrap();
+    school.teacher.done("JoinRequestService.DenyJoinRequest", json!({"name": request.name})).await;
     homeroom.advance(TimeDelta::hours(24) - TimeDelta::microseconds(1));
     assert_eq!(reason(&homeroom.user("student-1").redeem(&url).await.unwrap_err()), "DENIED_RECENTLY");
     homeroom.advance(TimeDelta::microseconds(1));
     let again = homeroom.queued("student-1", &url).await;
     // A person who withdraws a request may ask again at once; nobody else can withdraw it.
-    let withdraw = WithdrawJoinRequestRequest { name: again.name, ..Default::default() };
-    assert_eq!(reason(&homeroom.user("stranger").join_requests.withdraw_join_request(withdraw.clone()).await.unwrap_err()), "JOIN_REQUEST_NOT_FOUND");
-    let withdrawn = homeroom.user("student-1").join_requests.withdraw_join_request(withdraw).await.unwrap().into_inner().join_request.unwrap();
-    assert_eq!(withdrawn.state(), State::Withdrawn);
+    let again = json!({"name": again.name});
+    assert_eq!(homeroom.user("stranger").refused(WITHDRAW, again.clone()).await, "JOIN_REQUEST_NOT_FOUND");
+    assert_eq!(homeroom.user("student-1").done(WITHDRAW, again).await["joinRequest"]["state"], "WITHDRAWN");
     homeroom.queued("student-1", &url).await;
 }
 }
@@ -78,13 +77,12 @@ async fn r11_every_change_is_an_event_in_a_feed_that_resumes_where_it_stopped(ho
     let school = homeroom.school().await;
     let url = school.join_url().await.url;
     let request = homeroom.queued("student-1", &url).await;
-    let mut teacher = school.teacher.clone();
-    teacher.join_requests.approve_join_request(ApproveJoinRequestRequest { name: request.name.clone(), ..Default::default() }).await.unwrap();
+    let teacher = &school.teacher;
+    teacher.done(APPROVE, json!({"name": request.name})).await;
     let mut types = Vec::new();
     let mut page_token = String::new();
     for _ in 0..100 {
-        let page = teacher.membership_events.list_events(ListEventsRequest { parent: school.class.clone(), page_size: 1, page_token: page_token.clone() })
-            .await.unwrap().into_inner();
+        let page: ListEventsResponse = teacher.ask(EVENTS, json!({"parent": school.class, "page_size": 1, "page_token": page_token})).await;
         assert!(!page.next_page_token.is_empty());
         page_token = page.next_page_token;
         let Some(event) = page.events.first() else { break };
@@ -96,20 +94,16 @@ async fn r11_every_change_is_an_event_in_a_feed_that_resumes_where_it_stopped(ho
     assert!(position("join_request.created") < position("join_request.approved"));
 
     // A watch that resumes from there gets only later events.
-    let mut watch = teacher.membership_events.watch_events(WatchEventsRequest { parent: school.class.clone(), page_token }).await.unwrap().into_inner();
-    homeroom.outcome("student-2", &school.class_code().await.code).await;
-    let event = tokio::time::timeout(std::time::Duration::from_secs(10), watch.message()).await.unwrap().unwrap().unwrap();
-    assert_eq!(event.event.unwrap().r#type, "member.joined");
+    let code = school.class_code().await.code;
+    let watch = teacher.done("membership.v1.EventService.WatchEvents", json!({"parent": school.class, "page_token": page_token}));
+    let (event, _) = tokio::join!(watch, homeroom.outcome("student-2", &code));
+    assert_eq!(event["event"]["type"], "member.joined");
 
     // The invitations service has its own feed, which contains no secret.
-    let events = teacher.invitations_events.list_events(ListEventsRequest { parent: school.class.clone(), page_size: 1000, ..Default::default() })
-        .await.unwrap().into_inner().events;
-    assert!(events.iter().any(|event| event.r#type == "class_code.created"), "{events:?}");
-    let plain: String = school.class_code().await.code;
-    assert!(!format!("{events:?}").contains(&plain));
+    let events = teacher.done("invitations.v1.EventService.ListEvents", json!({"parent": school.class, "page_size": 1000})).await.to_string();
+    assert!(events.contains("class_code.created") && !events.contains(&code), "{events}");
     // A student is not staff.
-    let refused = homeroom.user("student-1").membership_events.list_events(ListEventsRequest { parent: school.class.clone(), ..Default::default() }).await.unwrap_err();
-    assert_eq!(reason(&refused), "ROLE_REQUIRED");
+    assert_eq!(homeroom.user("student-1").refused(EVENTS, json!({"parent": school.class})).await, "ROLE_REQUIRED");
 }
 }
 
@@ -120,29 +114,23 @@ async fn r2_r6_redemptions_are_listed_and_read_by_staff_and_by_the_person(homero
     let redeemed = homeroom.user("student-1").redeem(&code.code).await.unwrap();
     homeroom.advance(TimeDelta::milliseconds(1));
     let request = homeroom.queued("student-2", &school.join_url().await.url).await;
-    let mut student = homeroom.user("student-1");
-    let read = GetRedemptionRequest { name: redeemed.redemption.clone() };
-    homeroom.eventually("the redemption is committed", async || {
-        student.redemptions.get_redemption(read.clone()).await.unwrap().into_inner().state() == redemption::State::Committed
-    }).await;
-    assert_eq!(reason(&homeroom.user("student-2").redemptions.get_redemption(read).await.unwrap_err()), "REDEMPTION_NOT_FOUND");
+    let student = homeroom.user("student-1");
+    let read = json!({"name": redeemed.redemption});
+    homeroom.eventually("the redemption is committed", async || student.done(GET, read.clone()).await["state"] == "COMMITTED").await;
+    assert_eq!(homeroom.user("student-2").refused(GET, read).await, "REDEMPTION_NOT_FOUND");
 
-    let mut teacher = school.teacher.clone();
-    let list = |filter: &str| ListRedemptionsRequest { parent: school.class.clone(), filter: filter.to_owned(), ..Default::default() };
-    let users = |response: homeroom_api::invitations::v1::ListRedemptionsResponse| response.redemptions.into_iter().map(|redemption| redemption.user).collect::<Vec<_>>();
-    assert_eq!(users(teacher.redemptions.list_redemptions(list("")).await.unwrap().into_inner()), ["student-2", "student-1"]);
-    assert_eq!(users(teacher.redemptions.list_redemptions(list("user = \"student-1\"")).await.unwrap().into_inner()), ["student-1"]);
-    assert_eq!(reason(&teacher.redemptions.list_redemptions(list("color = \"red\"")).await.unwrap_err()), "INVALID_FILTER");
+    let list = |filter: &str| json!({"parent": school.class, "filter": filter});
+    let listed = async |filter: &str| school.teacher.done(LIST, list(filter)).await["redemptions"].as_array().unwrap().clone();
+    let users = async |filter: &str| listed(filter).await.iter().map(|redemption| redemption["user"].clone()).collect::<Vec<_>>();
+    assert_eq!(users("").await, ["student-2", "student-1"]);
+    assert_eq!(users("user = \"student-1\"").await, ["student-1"]);
+    assert_eq!(school.teacher.refused(LIST, list("color = \"red\"")).await, "INVALID_FILTER");
 
     // An approval reaches the redemption through the feed (P5).
-    teacher.join_requests.approve_join_request(ApproveJoinRequestRequest { name: request.name, ..Default::default() }).await.unwrap();
-    homeroom.eventually("the follower commits the redemption", async || {
-        let found = teacher.redemptions.list_redemptions(list("user = \"student-2\"")).await.unwrap().into_inner().redemptions;
-        found[0].state() == redemption::State::Committed
-    }).await;
-    let memberships = student.members.list_memberships(ListMembershipsRequest { parent: "users/student-1".to_owned(), ..Default::default() })
-        .await.unwrap().into_inner().memberships;
-    assert_eq!(memberships.len(), 2);
+    school.teacher.done(APPROVE, json!({"name": request.name})).await;
+    homeroom.eventually("the follower commits the redemption", async || listed("user = \"student-2\"").await[0]["state"] == "COMMITTED").await;
+    let listed = student.done("MemberService.ListMemberships", json!({"parent": "users/student-1"})).await;
+    assert_eq!(listed["memberships"].as_array().map(Vec::len), Some(2));
 }
 }
 
@@ -151,29 +139,28 @@ async fn r1_r2_a_batch_redeems_for_many_each_by_themselves(homeroom) {
     let school = homeroom.school_named("hamilton", 3).await;
     let code = school.class_code().await.code;
     let lms = homeroom.user_with(Claims { scopes: &["homeroom.act_as", "homeroom.vouch"], ..Claims::of("lms") });
-    let request = |user: &str, credential: &str| RedeemRequest { credential: credential.to_owned(), user: Some(person(user)), ..Default::default() };
-    let batch = |requests: Vec<RedeemRequest>| BatchRedeemRequest { requests };
-    let results = lms.redemptions.clone().batch_redeem(batch(vec![
+    let request = |user: &str, credential: &str| json!({"credential": credential, "user": {"user": user}});
+    let batch = |requests: Vec<Value>| json!({"requests": requests});
+    let answer = lms.done(BATCH, batch(vec![
         request("student-1", &code),
         request("student-2", &code),
         request("student-1", &code),
         request("student-3", "HAMILTON-NOTHING"),
         request("student-4", &code),
         request("student-5", &code),
-    ])).await.unwrap().into_inner().results;
-    let seen: Vec<String> = results.into_iter().map(|result| match result.outcome.unwrap() {
-        Outcome::Redemption(redeemed) => redeemed.outcome().as_str_name().to_owned(),
-        Outcome::Status(status) => homeroom_tests::status_reason(&status),
+    ])).await;
+    let seen: Vec<&str> = answer["results"].as_array().unwrap().iter().map(|result| {
+        result["redemption"]["outcome"].as_str().unwrap_or_else(|| result["status"]["details"][0]["reason"].as_str().unwrap())
     }).collect();
     assert!(seen[2] == "ALREADY_MEMBER" || seen[2] == "ADMITTED", "{seen:?}");
-    assert_eq!([&seen[0], &seen[1], &seen[3]].map(String::as_str), ["ADMITTED", "ADMITTED", "CODE_NOT_USABLE"]);
-    let mut last = [seen[4].as_str(), seen[5].as_str()];
+    assert_eq!([seen[0], seen[1], seen[3]], ["ADMITTED", "ADMITTED", "CODE_NOT_USABLE"]);
+    let mut last = [seen[4], seen[5]];
     last.sort_unstable();
     assert_eq!(last, ["ADMITTED", "NO_SEATS"], "one seat is left for two");
     assert_eq!(school.seats().await.seats_used, 3);
 
     let too_many = (0..501).map(|index| request(&format!("s-{index}"), &code)).collect();
-    assert_eq!(reason(&lms.redemptions.clone().batch_redeem(batch(too_many)).await.unwrap_err()), "INVALID_REQUEST");
-    assert_eq!(reason(&homeroom.user("student-9").redemptions.clone().batch_redeem(batch(vec![request("student-1", &code)])).await.unwrap_err()), "SCOPE_MISSING");
+    assert_eq!(lms.refused(BATCH, batch(too_many)).await, "INVALID_REQUEST");
+    assert_eq!(homeroom.user("student-9").refused(BATCH, batch(vec![request("student-1", &code)])).await, "SCOPE_MISSING");
 }
 }

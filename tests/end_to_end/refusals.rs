@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use homeroom_api::invitations::v1::{PreviewRedemptionRequest, RedeemRequest, Token};
-use homeroom_tests::{Claims, Clients, Homeroom, School, on_both_engines, person};
+use homeroom_api::invitations::v1::Token;
+use homeroom_tests::{Claims, Clients, Homeroom, School, on_both_engines};
 use serde_json::{Value, json};
 use tonic::Status;
 
@@ -116,7 +116,7 @@ fn reversed_key(url: &str) -> String {
 }
 
 /// Returns everything that the caller sees of a refusal, but the time and the id of the call.
-fn seen<T>(answer: Result<T, Status>) -> String {
+fn seen(answer: Result<Value, Status>) -> String {
     let status = answer.err().unwrap();
     let mut headers = status.metadata().clone().into_headers();
     for of_the_call in ["date", "x-request-id"] {
@@ -133,31 +133,24 @@ async fn tried(
     [platform, staff]: &[Clients; 2],
     (what, organization, credential): &Spoilt,
 ) -> Vec<(String, String)> {
+    let request = |organization: &str| {
+        let user = json!({"user": format!("guest-{}", homeroom.new_id())});
+        json!({"credential": credential, "organization": organization, "user": user})
+    };
     let redeem = async |how: &str, organization: &str, request_id: &str| {
-        let request = RedeemRequest {
-            credential: credential.clone(),
-            organization: organization.to_owned(),
-            user: Some(person(&format!("guest-{}", homeroom.new_id()))),
-            request_id: request_id.to_owned(),
-            ..Default::default()
-        };
-        let answer = seen(platform.redeem_with(request.clone()).await);
+        let mut request = request(organization);
+        request["request_id"] = request_id.into();
+        let redeem = async || seen(platform.call("RedemptionService.Redeem", &request).await);
+        let answer = redeem().await;
         // While a use is being taken, the answer is USE_IN_PROGRESS for a moment, also for a
         // deleted class (P3).
         homeroom.settled().await;
-        let again = seen(platform.redeem_with(request).await);
-        let again = (again, format!("{what}, {how} again"));
+        let again = (redeem().await, format!("{what}, {how} again"));
         [(answer, format!("{what}, {how}")), again]
     };
     let preview = async |how: &str, organization: &str, caller: &Clients| {
-        let request = PreviewRedemptionRequest {
-            credential: credential.clone(),
-            organization: organization.to_owned(),
-            user: Some(person(&format!("guest-{}", homeroom.new_id()))),
-            ..Default::default()
-        };
-        let mut redemptions = caller.redemptions.clone();
-        let answer = seen(redemptions.preview_redemption(request).await);
+        let (method, request) = ("RedemptionService.PreviewRedemption", request(organization));
+        let answer = seen(caller.call(method, &request).await);
         [(answer, format!("{what}, {how}"))]
     };
     let id = homeroom.new_id().to_string();

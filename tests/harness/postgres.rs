@@ -12,7 +12,7 @@ use std::{
 use homeroom_kit::database::Url;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
-use crate::free_address;
+use crate::{eventually, free_address};
 
 /// The role of every connection.
 const ROLE: &str = "homeroom";
@@ -146,11 +146,7 @@ impl Postgres {
     /// connections just end. Returns when all its processes have ended.
     pub async fn crash(&mut self) {
         self.quit();
-        let begun = Instant::now();
-        while self.is_running() {
-            assert!(begun.elapsed() < PATIENCE, "PostgreSQL does not end");
-            tokio::time::sleep(PAUSE).await;
-        }
+        eventually("PostgreSQL ends", async || !self.is_running()).await;
     }
 
     /// Starts it, unless it is running; returns when it has recovered and accepts connections.

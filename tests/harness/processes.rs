@@ -20,14 +20,11 @@ use tokio::net::TcpStream;
 use crate::{
     AUDIENCE, Claims, Clients, ISSUER, access_token,
     databases::{Databases, Engine},
-    free_address,
+    eventually, free_address,
 };
 
-/// The time within which a service must serve, even on a busy machine.
-const START_SECONDS: u64 = 60;
-
-/// The time within which recovery must finish unfinished work.
-const SETTLE_SECONDS: u64 = 60;
+/// The time within which it must end when it is told to.
+const END_SECONDS: u64 = 60;
 
 /// One of the two services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,9 +61,7 @@ struct Place {
     binary: PathBuf,
     /// The program, with its arguments, that starts the binary; empty if there is none.
     wrapper: Vec<String>,
-    database_url: Url,
-    migrates: bool,
-    /// Settings in addition to those of every test.
+    /// Settings in addition to those of every test, or in place of them.
     environment: Vec<(String, String)>,
     /// The file to which its output is appended; `None` means the test's own output.
     log: Option<PathBuf>,
@@ -107,20 +102,14 @@ impl Processes {
     }
 
     fn of(shared: Arc<Shared>) -> Self {
-        let place = |service: Service, database: &Url| Place {
+        let places = Service::BOTH.map(|service| Place {
             binary: binary(service.name()),
             wrapper: Vec::new(),
-            database_url: database.clone(),
-            migrates: true,
             environment: Vec::new(),
             log: None,
             address: free_address(),
             child: None,
-        };
-        let places = [
-            place(Service::Membership, &shared.databases.membership),
-            place(Service::Invitations, &shared.databases.invitations),
-        ];
+        });
         Self { shared, places }
     }
 
@@ -140,21 +129,7 @@ impl Processes {
         self
     }
 
-    /// Sets the URL by which one of them reaches its database.
-    #[must_use]
-    pub fn with_database_url(mut self, service: Service, url: Url) -> Self {
-        self.place_mut(service).database_url = url;
-        self
-    }
-
-    /// Starts one of them on a schema that another version has migrated.
-    #[must_use]
-    pub fn without_migrations(mut self, service: Service) -> Self {
-        self.place_mut(service).migrates = false;
-        self
-    }
-
-    /// Adds one setting to one of them.
+    /// Adds one setting to one of them, or changes one.
     #[must_use]
     pub fn with_setting(mut self, service: Service, name: &str, value: &str) -> Self {
         let setting = (name.to_owned(), value.to_owned());
@@ -216,19 +191,13 @@ impl Processes {
     async fn serving(&mut self, service: Service) {
         let Place { address, child, .. } = self.place_mut(service);
         let (name, address, child) = (service.name(), *address, child.as_mut().unwrap());
-        let wait = async {
-            loop {
-                if let Some(status) = child.try_wait().unwrap() {
-                    panic!("{name} ended with {status} before it served {address}");
-                }
-                if TcpStream::connect(address).await.is_ok() {
-                    return;
-                }
-                tokio::time::sleep(Duration::from_millis(20)).await;
+        eventually(&format!("{name} serves"), async || {
+            if let Some(status) = child.try_wait().unwrap() {
+                panic!("{name} ended with {status} before it served {address}");
             }
-        };
-        let waited = tokio::time::timeout(Duration::from_secs(START_SECONDS), wait).await;
-        waited.unwrap_or_else(|_| panic!("{name} does not serve {address}"));
+            TcpStream::connect(address).await.is_ok()
+        })
+        .await;
     }
 
     /// Returns the command that starts one of them.
@@ -245,14 +214,17 @@ impl Processes {
         };
         command
             .env_clear()
-            .env("DATABASE_URL", database_url(&place.database_url))
+            .env(
+                "DATABASE_URL",
+                database_url(self.databases().url_of(service)),
+            )
             .env("LISTEN_ADDRESS", place.address.to_string())
             .envs(settings(
                 service,
                 self.shared.folder.path(),
                 self.address(Service::Membership),
             ))
-            .env("MIGRATE_AT_START", place.migrates.to_string())
+            .env("MIGRATE_AT_START", "true")
             .stdin(Stdio::null())
             .stdout(Stdio::null());
         if let (Service::Invitations, Some(redis)) = (service, &self.shared.databases.redis) {
@@ -283,6 +255,13 @@ impl Processes {
             .args(["-c", &format!("kill -TERM {}", child.id())])
             .status();
         assert!(sent.unwrap().success(), "{} has ended", service.name());
+    }
+
+    /// Sends SIGTERM and waits until it has ended well.
+    pub async fn end(&mut self, service: Service) {
+        self.order_stop(service);
+        let ended = self.ended(service, Duration::from_secs(END_SECONDS));
+        assert!(ended.await.success(), "{}", service.name());
     }
 
     /// Returns its process id.
@@ -317,14 +296,10 @@ impl Processes {
 
     /// Waits until no redemption is under way.
     pub async fn settled(&self) {
-        let settled = async {
-            while self.databases().reserved_redemptions().await > 0 {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(SETTLE_SECONDS), settled)
-            .await
-            .expect("every redemption ends");
+        eventually("every redemption ends", async || {
+            self.databases().reserved_redemptions().await == 0
+        })
+        .await;
     }
 
     /// Returns whether every invariant holds in both databases when nothing is under way, and the

@@ -70,9 +70,20 @@ impl Clients {
     /// Calls a method by its name and returns the first message in protobuf's JSON.
     pub async fn call(&self, method: &str, body: &Value) -> Result<Value, Status> {
         let method = self::method(method);
-        let bytes = self.send(method, body).await?;
+        let bytes = self.send(method, encode(method, body)).await?;
         let answer = DynamicMessage::decode(method.output(), bytes.as_slice()).unwrap();
         Ok(serde_json::to_value(&answer).unwrap())
+    }
+
+    /// Calls a method by its name, with a request of its type, and returns the first message.
+    pub async fn call_typed<M: prost::Message + Default>(
+        &self,
+        method: &str,
+        request: &impl prost::Message,
+    ) -> Result<M, Status> {
+        let request = request.encode_to_vec();
+        let bytes = self.send(self::method(method), request).await?;
+        Ok(M::decode(bytes.as_slice()).unwrap())
     }
 
     /// Calls a method by its name and returns the first message, which has this type.
@@ -80,7 +91,8 @@ impl Clients {
     /// # Panics
     /// Panics if the call fails.
     pub async fn ask<M: prost::Message + Default>(&self, method: &str, body: Value) -> M {
-        let bytes = self.send(self::method(method), &body).await;
+        let request = encode(self::method(method), &body);
+        let bytes = self.send(self::method(method), request).await;
         let bytes = bytes.unwrap_or_else(|status| panic!("{method}: {body}: {status:?}"));
         M::decode(bytes.as_slice()).unwrap()
     }
@@ -102,8 +114,8 @@ impl Clients {
         crate::reason(&self.call(method, &body).await.unwrap_err())
     }
 
-    async fn send(&self, method: &MethodDescriptor, body: &Value) -> Result<Vec<u8>, Status> {
-        let mut request = Request::new(encode(method, body));
+    async fn send(&self, method: &MethodDescriptor, body: Vec<u8>) -> Result<Vec<u8>, Status> {
+        let mut request = Request::new(body);
         self.credentials.add_to(&mut request);
         let channel = self.channels[usize::from(!is_memberships(method))].clone();
         let wait = Duration::from_secs(STREAM_SECONDS);
@@ -130,10 +142,11 @@ impl Homeroom {
         method: &str,
         body: &Value,
     ) -> Result<Value, Status> {
-        let channels = [self.membership.clone(), self.invitations.clone()];
-        Clients::new(channels, Credentials::new(authorization, ""))
-            .call(method, body)
-            .await
+        let caller = Clients {
+            channels: [self.membership.clone(), self.invitations.clone()],
+            credentials: Credentials::new(authorization, ""),
+        };
+        caller.call(method, body).await
     }
 }
 

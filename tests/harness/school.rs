@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use homeroom_api::{
-    common::v1::{Role, User},
     invitations::v1::{
         ClassCode, CreateEnrollmentCodeRequest, CreateTokenRequest, EnrollmentCode, InviteToken,
         JoinUrl, PreviewRedemptionRequest, PreviewRedemptionResponse, RedeemRequest,
@@ -163,17 +162,13 @@ impl School {
 
     /// Creates a class token as this caller.
     pub async fn token_of(&self, caller: &Clients, token: Token) -> Token {
-        caller
-            .tokens
-            .clone()
-            .create_token(CreateTokenRequest {
-                parent: self.class.clone(),
-                token: Some(token),
-                ..Default::default()
-            })
-            .await
-            .unwrap()
-            .into_inner()
+        let create = CreateTokenRequest {
+            parent: self.class.clone(),
+            token: Some(token),
+            ..Default::default()
+        };
+        let made = caller.call_typed("TokenService.CreateToken", &create).await;
+        made.unwrap()
     }
 
     /// Returns a class token, read by the class's owner.
@@ -193,17 +188,14 @@ impl School {
         parent: &str,
         code: EnrollmentCode,
     ) -> Result<EnrollmentCode, Status> {
-        self.admin
-            .clone()
-            .enrollment_codes
-            .create_enrollment_code(CreateEnrollmentCodeRequest {
-                parent: parent.to_owned(),
-                enrollment_code: Some(code),
-                acknowledge_weak: true,
-                ..Default::default()
-            })
-            .await
-            .map(tonic::Response::into_inner)
+        let create = CreateEnrollmentCodeRequest {
+            parent: parent.to_owned(),
+            enrollment_code: Some(code),
+            acknowledge_weak: true,
+            ..Default::default()
+        };
+        let method = "EnrollmentCodeService.CreateEnrollmentCode";
+        self.admin.call_typed(method, &create).await
     }
 
     /// Returns the user ids on the class's roster.
@@ -252,25 +244,6 @@ impl School {
         self.admin
             .ask("OrganizationService.GetSeatUsage", name)
             .await
-    }
-}
-
-/// Returns a member to add.
-#[must_use]
-pub fn member(user: &str, role: Role) -> Member {
-    Member {
-        user: user.to_owned(),
-        role: role.into(),
-        ..Default::default()
-    }
-}
-
-/// Returns a person to redeem for.
-#[must_use]
-pub fn person(user: &str) -> User {
-    User {
-        user: user.to_owned(),
-        ..Default::default()
     }
 }
 
@@ -337,13 +310,11 @@ impl Homeroom {
 }
 
 impl Clients {
-    /// Removes the acting user from the organization, as leaving does.
+    /// Removes a user from the organization; leaves it if that is the acting user.
     pub async fn leave(&self, organization: &str, user: &str) {
         let name = json!({"name": format!("{organization}/members/{user}")});
-        let left = self
-            .call("MemberService.RemoveOrganizationMember", &name)
-            .await;
-        left.unwrap();
+        let method = "MemberService.RemoveOrganizationMember";
+        self.done(method, name).await;
     }
 
     /// Redeems for the acting user.
@@ -382,22 +353,16 @@ impl Clients {
 
     /// Redeems with this request.
     pub async fn redeem_with(&self, request: RedeemRequest) -> Result<RedeemResponse, Status> {
-        self.redemptions
-            .clone()
-            .redeem(request)
-            .await
-            .map(tonic::Response::into_inner)
+        self.call_typed("RedemptionService.Redeem", &request).await
     }
 
     /// Previews for the acting user.
     pub async fn preview(&self, credential: &str) -> Result<PreviewRedemptionResponse, Status> {
-        self.redemptions
-            .clone()
-            .preview_redemption(PreviewRedemptionRequest {
-                credential: credential.to_owned(),
-                ..Default::default()
-            })
-            .await
-            .map(tonic::Response::into_inner)
+        let preview = PreviewRedemptionRequest {
+            credential: credential.to_owned(),
+            ..Default::default()
+        };
+        let method = "RedemptionService.PreviewRedemption";
+        self.call_typed(method, &preview).await
     }
 }

@@ -11,7 +11,6 @@ use std::{
     fmt::Write as _,
     fs,
     path::Path,
-    time::Duration,
 };
 
 use homeroom_kit::database::Url;
@@ -27,8 +26,6 @@ use serde_json::json;
 use servers::{RedisMonitor, logging_postgres, redis_dump};
 use story::story;
 
-/// The time within which a service must stop.
-const STOP_SECONDS: u64 = 60;
 /// The fewest secrets; fewer would mean that something was not created.
 const SECRETS_MIN: usize = 30;
 
@@ -115,9 +112,7 @@ async fn run(
         evidence.insert("commands of Redis".to_owned(), monitor.heard());
     }
     for service in [Service::Invitations, Service::Membership] {
-        processes.order_stop(service);
-        let ended = processes.ended(service, Duration::from_secs(STOP_SECONDS));
-        assert!(ended.await.success());
+        processes.end(service).await;
         let log = fs::read(logs.join(service.name())).unwrap();
         evidence.insert(format!("log of {}", service.name()), log);
     }

@@ -35,8 +35,6 @@ use crate::{
     ways::{Ways, code},
 };
 
-/// The time within which a service must stop, or refuse to start.
-const END_SECONDS: u64 = 60;
 /// The class tokens that are rotated under load: many batches.
 const TOKENS: usize = 3_000;
 /// The most tokens in one request.
@@ -66,15 +64,9 @@ fn write_ring(processes: &Processes, entries: &[&str]) {
     fs::write(path, entries.join(",") + "\n").unwrap();
 }
 
-async fn stop(processes: &mut Processes) {
-    processes.order_stop(Service::Invitations);
-    let ended = processes.ended(Service::Invitations, Duration::from_secs(END_SECONDS));
-    assert!(ended.await.success());
-}
-
 /// Restarts invitations with these keys.
 async fn restart_with(processes: &mut Processes, entries: &[&str]) {
-    stop(processes).await;
+    processes.end(Service::Invitations).await;
     write_ring(processes, entries);
     processes.launch(Service::Invitations).await;
 }
@@ -341,7 +333,7 @@ async fn lived_through(engine: Engine) {
     assert!(second_page.unwrap()["tokens"][0].is_object());
 
     // Without version 1 the service refuses to start while secrets need it, and says so.
-    stop(&mut processes).await;
+    processes.end(Service::Invitations).await;
     let left = under(&processes, 1).await;
     let said = refusal(&processes, &[&two]);
     for text in ["lacks the key of version 1", &format!("{left} invitations")] {

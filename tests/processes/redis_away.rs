@@ -3,16 +3,15 @@
 
 use std::time::Duration;
 
-use homeroom_api::invitations::v1::RedeemRequest;
 use homeroom_tests::{
     Claims, Clients, Engine,
     databases::Databases,
-    free_address, person,
+    free_address,
     probes::{is_ready, metric},
     processes::{Processes, Service},
-    reason,
     redis_servers::RedisPair,
 };
+use serde_json::json;
 
 /// The gauge.
 const AWAY: &str = "homeroom_limiter_redis_away";
@@ -40,14 +39,11 @@ impl Guesses {
     /// Redis.
     async fn guess(&mut self) {
         self.count += 1;
-        let request = RedeemRequest {
-            credential: "HAMILTON-NOTHING".to_owned(),
-            user: Some(person(&format!("guesser-{}", self.count))),
-            ..Default::default()
-        };
-        let refused = self.platform.redeem_with(request).await.unwrap_err();
-        let reason = reason(&refused);
-        assert!(DECIDED.contains(&reason.as_str()), "{refused:?}");
+        let user = json!({"user": format!("guesser-{}", self.count)});
+        let guess = json!({"credential": "HAMILTON-NOTHING", "user": user});
+        let redeem = "RedemptionService.Redeem";
+        let refused = self.platform.refused(redeem, guess).await;
+        assert!(DECIDED.contains(&refused.as_str()), "{refused}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! Two databases that were restored to different moments: what recovery repairs, and what remains.
 
-use std::{fs, time::Duration};
+use std::fs;
 
 use homeroom_api::invitations::v1::{RedemptionOutcome, ResetClassCodeResponse};
 use homeroom_audit::{Invariant, Options, audit};
@@ -11,13 +11,11 @@ use homeroom_kit::{
 use homeroom_tests::{
     Engine, School,
     databases::{DATABASE_URL_VARIABLE, Databases, Reader},
-    processes::{Processes, Service},
+    eventually,
+    processes::{Processes, Service, database_url},
     reason,
 };
 use serde_json::json;
-
-const STOP_SECONDS: u64 = 30;
-const SETTLE_SECONDS: u64 = 60;
 
 /// Copies the databases of services that do not run.
 async fn copies(processes: &Processes, name: &str) -> Databases {
@@ -54,10 +52,7 @@ async fn run(statement: String) {
 
 async fn stop(processes: &mut Processes) {
     for service in [Service::Invitations, Service::Membership] {
-        processes.order_stop(service);
-        processes
-            .ended(service, Duration::from_secs(STOP_SECONDS))
-            .await;
+        processes.end(service).await;
     }
 }
 
@@ -69,8 +64,8 @@ async fn restored(
 ) -> (Processes, School) {
     let mut restored = processes.beside();
     for service in Service::BOTH {
-        let url = databases.url_of(service).clone();
-        restored = restored.with_database_url(service, url);
+        let url = database_url(databases.url_of(service));
+        restored = restored.with_setting(service, "DATABASE_URL", &url);
     }
     restored.launch_both().await;
     let school = school.through(|claims| restored.user_with(claims));
@@ -83,19 +78,11 @@ async fn broken(databases: &Databases, expected: &[Invariant]) {
         quiescent: true,
         ..Options::at(SystemClock.now())
     };
-    let audited = async {
-        loop {
-            let report = audit(&databases.membership, &databases.invitations, &options).await;
-            let report = report.unwrap();
-            if report.broken() == expected {
-                return;
-            }
-            println!("{}", report.to_json());
-            tokio::time::sleep(Duration::from_millis(500)).await;
-        }
-    };
-    let waited = tokio::time::timeout(Duration::from_secs(SETTLE_SECONDS), audited).await;
-    waited.unwrap_or_else(|_| panic!("the auditor finds other than {expected:?}"));
+    eventually(&format!("the auditor finds {expected:?}"), async || {
+        let report = audit(&databases.membership, &databases.invitations, &options).await;
+        report.unwrap().broken() == expected
+    })
+    .await;
 }
 
 async fn redeemed(processes: &Processes, user: &str, credential: &str) -> RedemptionOutcome {

@@ -10,6 +10,7 @@ use homeroom_kit::{database::Url, server::DRAIN_SECONDS_MAX, shutdown::STOP_SECO
 use homeroom_tests::{
     Engine,
     databases::{Databases, Reader},
+    eventually,
     processes::{Processes, Service},
     tcp_proxy::{Direction, TcpProxy},
 };
@@ -79,7 +80,7 @@ async fn clients_that_never_close_do_not_keep_a_service_from_ending() {
 }
 
 /// Returns a proxy before a database, and the URL that leads through it.
-async fn proxy_before(database: &Url) -> (TcpProxy, Url) {
+async fn proxy_before(database: &Url) -> (TcpProxy, String) {
     let Url::Postgres(text) = database else {
         panic!("a file does not hang like this")
     };
@@ -89,7 +90,7 @@ async fn proxy_before(database: &Url) -> (TcpProxy, Url) {
     let proxy = TcpProxy::start(upstream.unwrap()).await;
     url.set_host(Some("127.0.0.1")).unwrap();
     url.set_port(Some(proxy.address().port())).unwrap();
-    (proxy, Url::Postgres(url.to_string()))
+    (proxy, url.to_string())
 }
 
 /// Keeps every connection open and silent.
@@ -104,7 +105,7 @@ async fn stopped_in_the_middle(service: Service, hangs: bool) {
     let behind = databases.url_of(service);
     let mut direct = Reader::open(behind).await.unwrap();
     let (proxy, url) = proxy_before(behind).await;
-    let mut processes = Processes::on(databases).with_database_url(service, url);
+    let mut processes = Processes::on(databases).with_setting(service, "DATABASE_URL", &url);
     processes.launch_both().await;
     let school = processes.school().await;
     let code = school.class_code().await.code;
@@ -130,9 +131,7 @@ async fn stopped_in_the_middle(service: Service, hangs: bool) {
     let call = tokio::spawn(async move { caller.call(method, &body).await });
     let waiting = "SELECT count(*) FROM pg_stat_activity \
          WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    while direct.count(waiting).await == 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    eventually("the call waits", async || direct.count(waiting).await > 0).await;
     if hangs {
         hang(&proxy);
     }
@@ -152,9 +151,8 @@ async fn stopped_in_the_middle(service: Service, hangs: bool) {
     } else {
         // then it answers the call before it ends.
         let address = processes.address(service);
-        while TcpStream::connect(address).await.is_ok() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        let refuses = async || TcpStream::connect(address).await.is_err();
+        eventually("no connection is accepted", refuses).await;
         assert!(processes.runs(service) && !call.is_finished());
         direct.execute("COMMIT").await.unwrap();
         call.await.unwrap().unwrap();
@@ -188,11 +186,9 @@ async fn a_service_stops_while_it_starts() {
         let databases = Databases::create(Engine::Postgres).await;
         let (proxy, url) = proxy_before(databases.url_of(service)).await;
         hang(&proxy);
-        let mut processes = Processes::on(databases).with_database_url(service, url);
+        let mut processes = Processes::on(databases).with_setting(service, "DATABASE_URL", &url);
         processes.begin(service);
-        while proxy.open() == 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        eventually("it connects", async || proxy.open() > 0).await;
 
         // when it must stop, then it has nothing to finish.
         processes.order_stop(service);

@@ -6,23 +6,19 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Output},
-    time::Duration,
 };
 
 use homeroom_kit::tls::{ClientTls, IdentityFiles, SERVER_NAMES};
 use homeroom_tests::{
     Claims, Clients, Engine, School,
     databases::Databases,
-    free_address,
+    eventually, free_address,
     processes::{Processes, Service, binary},
 };
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tonic::transport::{Channel, Endpoint};
 
 use crate::{admitted, request};
-
-/// The time within which changed files must be used: they are checked every 10 seconds.
-const CHANGE_SECONDS: u64 = 60;
 
 /// Creates an authority and a certificate for each party, in place of the former ones.
 fn certify(folder: &Path) {
@@ -119,9 +115,7 @@ impl Secured {
                 .with_setting(service, "TLS_CLIENT_CA_FILE", &path("ca.pem"));
         }
         let redis = Redis::start(folder.path());
-        while redis.keys(folder.path()) != "0" {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        eventually("Redis serves", async || redis.keys(folder.path()) == "0").await;
         let membership = format!("https://{}", processes.address(Service::Membership));
         for (name, value) in [
             ("MEMBERSHIP_URL", membership),
@@ -207,16 +201,10 @@ async fn a_code_is_redeemed_over_mtls_and_certificates_change_without_a_restart(
     // When every certificate is replaced, including the authority's, both services reload them by
     // themselves.
     certify(secured.folder.path());
-    let taken_up = async {
-        for service in Service::BOTH {
-            while !secured.ready(service, &identity).status.success() {
-                tokio::time::sleep(Duration::from_millis(200)).await;
-            }
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(CHANGE_SECONDS), taken_up)
-        .await
-        .expect("changed certificates are shown");
+    for service in Service::BOTH {
+        let shows_them = async || secured.ready(service, &identity).status.success();
+        eventually("changed certificates are shown", shows_them).await;
+    }
 
     // The connection between them stays open; the next one uses the new certificates.
     secured.lets_in(&code, 1).await;

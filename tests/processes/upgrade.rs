@@ -3,7 +3,6 @@
 use std::{
     ops::Range,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use futures::{StreamExt as _, stream};
@@ -25,8 +24,6 @@ const REDEEMERS: usize = 400;
 const STUDENTS: usize = REDEEMERS + 1;
 /// The number of concurrent redeemers.
 const AT_ONCE: usize = 50;
-/// The time within which the previous version must stop.
-const STOP_SECONDS: u64 = 60;
 
 /// Returns these processes, with some of them from the previous version, which does not know the
 /// new migrations.
@@ -82,8 +79,9 @@ async fn the_version_before_and_this_one_run_side_by_side() {
     // calls the other,
     let mut new = old.beside();
     new.launch_both().await;
-    let mut mixed = Service::BOTH
-        .map(|one| with_previous(old.beside(), &folder, &[one]).without_migrations(one));
+    let mut mixed = Service::BOTH.map(|one| {
+        with_previous(old.beside(), &folder, &[one]).with_setting(one, "MIGRATE_AT_START", "false")
+    });
     for pair in &mut mixed {
         pair.launch_both().await;
     }
@@ -97,8 +95,7 @@ async fn the_version_before_and_this_one_run_side_by_side() {
     let [first, second] = mixed;
     for mut pair in [old, first, second] {
         for service in [Service::Invitations, Service::Membership] {
-            pair.order_stop(service);
-            pair.ended(service, Duration::from_secs(STOP_SECONDS)).await;
+            pair.end(service).await;
         }
     }
     after.await.unwrap();

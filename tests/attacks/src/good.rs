@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use homeroom_tests::{Clients, details};
+use homeroom_tests::{Clients, details, eventually};
 use serde_json::json;
 use tonic::{Code, Status};
 
@@ -19,8 +19,6 @@ use tonic::{Code, Status};
 const PATIENCE: Duration = Duration::from_secs(15);
 /// The pause of a caller between two calls.
 const REST: Duration = Duration::from_millis(5);
-/// The time within which the required calls must be made, on a busy machine.
-const CALLS_MAX: Duration = Duration::from_mins(2);
 /// The time before a retry if the answer does not state one.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -72,18 +70,11 @@ impl Good {
 
     /// Waits until this phase has this many calls, answered or failed.
     pub async fn calls(&self, count: usize) {
-        let begun = Instant::now();
-        let calls = || {
-            self.phases
-                .lock()
-                .unwrap()
-                .last()
-                .map_or(0, |last| last.calls)
+        let called = async || {
+            let phases = self.phases.lock().unwrap();
+            phases.last().is_some_and(|last| last.calls >= count)
         };
-        while calls() < count {
-            assert!(begun.elapsed() < CALLS_MAX, "fewer than {count} calls");
-            tokio::time::sleep(REST).await;
-        }
+        eventually(&format!("{count} calls"), called).await;
     }
 
     /// Begins a phase, to which all further calls belong.

@@ -14,6 +14,7 @@ use homeroom_attacks::{
 use homeroom_tests::{
     Claims, Engine, School,
     databases::Databases,
+    eventually,
     processes::{Processes, Service},
     raw,
 };
@@ -237,16 +238,9 @@ async fn the_services_outlive_attackers_and_answer_everybody_else() {
     assert!(run(&mut served));
     drop(held);
     good.begin("after");
-    let deadline = Instant::now() + HANDSHAKE;
     for (id, before) in ids.iter().zip(files_before) {
-        while open_files(*id) > before + FILES_LEFT_MAX {
-            assert!(
-                Instant::now() < deadline,
-                "{} files are left open",
-                open_files(*id)
-            );
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        let closed = async || open_files(*id) <= before + FILES_LEFT_MAX;
+        eventually("the files are closed", closed).await;
     }
     good.calls(CALLS_ALONE).await;
     let (waited, failures) = good.end();

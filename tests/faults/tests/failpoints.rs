@@ -32,7 +32,6 @@ const TRANSACTIONS_OF_THE_STORY: &[&str] = &[
     "invitations.set_next_tries",   // a failed try of recovery (P13)
     "invitations.settle",           // T3
     "invitations.take_due",         // recovery's lease (P13)
-    "invitations.take_queued",      // the sweep's lease (P5)
     "membership.admit",             // T2
     "membership.change",            // every change that people make in membership
     "membership.forget_requests",   // expired request ids
@@ -40,7 +39,7 @@ const TRANSACTIONS_OF_THE_STORY: &[&str] = &[
 ];
 
 /// Transactions that need more than the story: two concurrent attempts of a person, days, a
-/// poisoned event, a deleted class, 50 wrong guesses, another key.
+/// poisoned event, a deleted class, 50 wrong guesses, another key, a request that waits for an hour.
 const OTHER_TRANSACTIONS: &[&str] = &[
     "invitations.attach",
     "invitations.call_off_erasure",
@@ -49,6 +48,7 @@ const OTHER_TRANSACTIONS: &[&str] = &[
     "invitations.free_codes",
     "invitations.guess_guard",
     "invitations.rotate_keys",
+    "invitations.take_queued",
     "membership.expire",
 ];
 
@@ -115,35 +115,34 @@ async fn one_story_reaches_every_point() {
     let url = school.join_url().await.url;
     let cleo = homeroom.user("cleo");
     let redeem = json!({"credential": url});
-    let queued = cleo
-        .call("RedemptionService.Redeem", &redeem)
-        .await
-        .unwrap();
-    let redemption = json!({"name": queued["redemption"]});
-    cleo.call("RedemptionService.GetRedemption", &redemption)
-        .await
-        .unwrap();
-    let request = json!({"name": queued["joinRequest"]["name"]});
-    let denied = school
-        .teacher
-        .call("JoinRequestService.DenyJoinRequest", &request)
-        .await;
-    denied.unwrap();
-    let class_code = json!({"name": format!("{}/classCode", school.class)});
-    let reset = school
-        .teacher
-        .call("ClassCodeService.ResetClassCode", &class_code)
-        .await;
-    reset.unwrap();
+    let queued = cleo.done("RedemptionService.Redeem", redeem).await;
+    let class_code = format!("{}/classCode", school.class);
+    for (caller, method, name) in [
+        (
+            &cleo,
+            "RedemptionService.GetRedemption",
+            &queued["redemption"],
+        ),
+        (
+            &school.teacher,
+            "JoinRequestService.DenyJoinRequest",
+            &queued["joinRequest"]["name"],
+        ),
+        (
+            &school.teacher,
+            "ClassCodeService.ResetClassCode",
+            &json!(class_code),
+        ),
+    ] {
+        caller.done(method, json!({"name": name})).await;
+    }
     // A wrong guess, and a read of the code.
     let guessed = homeroom.user("dan").redeem(&code).await.unwrap_err();
     assert_eq!(reason(&guessed), "CODE_NOT_USABLE");
     school.class_code().await;
-    let (erase, ann) = (
-        "invitations.v1.UserService.EraseUser",
-        json!({"name": "users/ann"}),
-    );
-    homeroom.platform().call(erase, &ann).await.unwrap();
+    let ann = json!({"name": "users/ann"});
+    let erase = "invitations.v1.UserService.EraseUser";
+    homeroom.platform().done(erase, ann).await;
     homeroom
         .eventually("every point is reached", async || {
             let committed = names_at(".after_commit");
@@ -241,8 +240,8 @@ async fn a_fault_of_a_call_to_membership_is_that_it_does_not_answer() {
     for moment in ["sending", "answered"] {
         command(&format!("arm invitations.CheckAccess.{moment} fail")).unwrap();
         let url = json!({"name": format!("{}/joinUrl", school.class)});
-        let answer = school.teacher.call("JoinUrlService.GetJoinUrl", &url).await;
-        assert_eq!(reason(&answer.unwrap_err()), "MEMBERSHIP_UNAVAILABLE");
+        let refused = school.teacher.refused("JoinUrlService.GetJoinUrl", url);
+        assert_eq!(refused.await, "MEMBERSHIP_UNAVAILABLE");
         disarm();
     }
     homeroom.stop().await;

@@ -6,7 +6,7 @@ use homeroom_api::invitations::v1::{EnrollmentCode, RedeemResponse};
 use homeroom_audit::{Invariant, Options, audit};
 use homeroom_kit::failpoints::{WrongVariant, disarm, hits, set_wrong_variant};
 use homeroom_tests::{Engine, Homeroom, School, reason};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::{sync::Mutex, task::JoinHandle};
 use tonic::Status;
 
@@ -125,12 +125,8 @@ async fn a_code_is_reset_under_way(variant: Option<WrongVariant>) -> Stage {
     let lost = stage.homeroom.user("ann").redeem(&code).await.unwrap_err();
     assert_eq!(reason(&lost), "MEMBERSHIP_UNAVAILABLE");
     let name = json!({"name": format!("{}/classCode", stage.school.class)});
-    let reset = stage
-        .school
-        .teacher
-        .call("ClassCodeService.ResetClassCode", &name)
-        .await;
-    reset.unwrap();
+    let teacher = &stage.school.teacher;
+    teacher.done("ClassCodeService.ResetClassCode", name).await;
     stage
 }
 
@@ -199,43 +195,26 @@ async fn t3_comes_late(variant: Option<WrongVariant>) -> Stage {
     command(&format!("arm {point} hold")).unwrap();
     let settled = || reached("invitations.settle.after_commit");
     let before = settled();
+    let ann = stage.homeroom.user("ann");
     let redeem = json!({"credential": url});
-    let queued = stage
-        .homeroom
-        .user("ann")
-        .call("RedemptionService.Redeem", &redeem)
-        .await;
-    let request = json!({"name": queued.unwrap()["joinRequest"]["name"]});
-    let denied = stage
-        .school
-        .teacher
-        .call("JoinRequestService.DenyJoinRequest", &request)
-        .await;
-    denied.unwrap();
-    let released = async || stage.states().await == ["RELEASED"];
+    let queued = ann.done("RedemptionService.Redeem", redeem).await;
+    let (deny, list) = (
+        json!({"name": queued["joinRequest"]["name"]}),
+        json!({"parent": stage.school.organization}),
+    );
+    let admin = &stage.school.admin;
+    admin.done("JoinRequestService.DenyJoinRequest", deny).await;
+    let released = async || {
+        let listed = admin.done("RedemptionService.ListRedemptions", list.clone());
+        let states = listed.await["redemptions"].clone();
+        states[1].is_null() && states[0]["state"] == "RELEASED"
+    };
     stage.homeroom.eventually("the feed tells", released).await;
     assert_eq!(settled(), before, "T3 came before the feed");
     disarm();
     let late = async || settled() > before;
     stage.homeroom.eventually("T3 comes late", late).await;
     stage
-}
-
-impl Stage {
-    /// Returns the states of the school's redemptions.
-    async fn states(&self) -> Vec<Value> {
-        let list = json!({"parent": self.school.organization});
-        let listed = self
-            .school
-            .admin
-            .call("RedemptionService.ListRedemptions", &list)
-            .await;
-        let listed = listed.unwrap();
-        let redemptions = listed["redemptions"].as_array().into_iter().flatten();
-        redemptions
-            .map(|redemption| redemption["state"].clone())
-            .collect()
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

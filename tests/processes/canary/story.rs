@@ -108,10 +108,11 @@ pub(crate) async fn story(processes: &Processes) -> (Canaries, School) {
     let id = |number: u128| Uuid::from_u128(number).to_string();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let call = async |method: &str, body: Value| admin.call(method, &body).await;
+    let done = async |method: &str, body: Value| admin.done(method, body).await;
     let tokens =
         json!([{"assigned_email": "mia@hamilton.example"}, {"assigned_email": "no address"}]);
     let batch = json!({"parent": school.class, "tokens": tokens});
-    let made = call("TokenService.BatchCreateTokens", batch).await.unwrap();
+    let made = done("TokenService.BatchCreateTokens", batch).await;
     let first = &made["results"][0]["token"];
     canaries.add_with_url(
         "a phrase of a batch",
@@ -122,10 +123,8 @@ pub(crate) async fn story(processes: &Processes) -> (Canaries, School) {
 
     // Retry by request id, and read the secret again.
     let create = json!({"parent": school.class, "token": {}, "request_id": id(1)});
-    let first = call("TokenService.CreateToken", create.clone())
-        .await
-        .unwrap();
-    let again = call("TokenService.CreateToken", create).await.unwrap();
+    let first = done("TokenService.CreateToken", create.clone()).await;
+    let again = done("TokenService.CreateToken", create).await;
     assert_eq!(again["phrase"], first["phrase"]);
     canaries.add_with_url(
         "a retried phrase",
@@ -148,9 +147,7 @@ pub(crate) async fn story(processes: &Processes) -> (Canaries, School) {
         canaries.refused(call("EnrollmentCodeService.CreateEnrollmentCode", create).await);
     }
     let second = code("CANARY-SECOND-CODE", true);
-    let second = call("EnrollmentCodeService.CreateEnrollmentCode", second)
-        .await
-        .unwrap();
+    let second = done("EnrollmentCodeService.CreateEnrollmentCode", second).await;
     canaries.add("the second code", &text(&second["code"]));
     canaries.add("the changed code", "CANARY-CHANGED-CODE");
     let update = json!({
@@ -162,9 +159,7 @@ pub(crate) async fn story(processes: &Processes) -> (Canaries, School) {
         assert_eq!(updated.unwrap()["code"], "CANARY-CHANGED-CODE");
     }
     let delete = json!({"name": second["name"]});
-    call("EnrollmentCodeService.DeleteEnrollmentCode", delete)
-        .await
-        .unwrap();
+    done("EnrollmentCodeService.DeleteEnrollmentCode", delete).await;
 
     // Preview and redeem each secret, unchanged and as people type it.
     let typed = ways.credentials().map(str::to_owned).into_iter().chain([
@@ -208,11 +203,8 @@ pub(crate) async fn story(processes: &Processes) -> (Canaries, School) {
     let in_wrong_fields = json!({
         "credential": class_code.code, "request_id": class_code.code, "client_ip": token.phrase,
     });
-    canaries.refused(
-        guesser
-            .call("RedemptionService.Redeem", &in_wrong_fields)
-            .await,
-    );
+    let redeem = "RedemptionService.Redeem";
+    canaries.refused(guesser.call(redeem, &in_wrong_fields).await);
     let typed = GUESSES.iter().chain(&MALFORMED);
     let requests: Vec<Value> = typed
         .map(|guess| json!({"credential": guess, "user": {"user": "guesser"}}))
@@ -223,45 +215,29 @@ pub(crate) async fn story(processes: &Processes) -> (Canaries, School) {
 
     // Read again, list, reset and revoke; then try the old secrets.
     let named = |name: &str| json!({"name": name});
-    let revealed = call("TokenService.RevealToken", named(&token.name))
-        .await
-        .unwrap();
+    let revealed = done("TokenService.RevealToken", named(&token.name)).await;
     assert_eq!(text(&revealed["token"]["phrase"]), token.phrase);
-    let masked = call("TokenService.GetToken", named(&token.name))
-        .await
-        .unwrap();
+    let masked = done("TokenService.GetToken", named(&token.name)).await;
     let in_class = json!({"parent": school.class});
-    let listed = call("TokenService.ListTokens", in_class.clone())
-        .await
-        .unwrap();
+    let listed = done("TokenService.ListTokens", in_class.clone()).await;
     writeln!(canaries.refusals, "masked: {masked} {listed}").unwrap();
     let read = named(&enrollment_code.name);
-    call("EnrollmentCodeService.GetEnrollmentCode", read)
-        .await
-        .unwrap();
-    call("EnrollmentCodeService.ListEnrollmentCodes", in_class)
-        .await
-        .unwrap();
+    done("EnrollmentCodeService.GetEnrollmentCode", read).await;
+    done("EnrollmentCodeService.ListEnrollmentCodes", in_class).await;
     for _ in 0..2 {
         let reset = json!({"name": class_code.name, "request_id": id(3)});
-        let reset = call("ClassCodeService.ResetClassCode", reset)
-            .await
-            .unwrap();
+        let reset = done("ClassCodeService.ResetClassCode", reset).await;
         let code = &reset["classCode"];
         let (secret, url) = (text(&code["code"]), text(&code["joinLink"]));
         canaries.add_with_url("the class code after a reset", &secret, &url);
     }
-    let reset = call("TokenService.ResetInviteToken", named(&invite_token.name))
-        .await
-        .unwrap();
+    let reset = done("TokenService.ResetInviteToken", named(&invite_token.name)).await;
     let reset = &reset["inviteToken"];
     let (secret, url) = (text(&reset["token"]), text(&reset["inviteUrl"]));
     canaries.add_with_url("the invite token after a reset", &secret, &url);
     let revoked = school.token(Token::default()).await;
     canaries.add_with_url("a revoked phrase", &revoked.phrase, &revoked.invite_url);
-    call("TokenService.RevokeToken", named(&revoked.name))
-        .await
-        .unwrap();
+    done("TokenService.RevokeToken", named(&revoked.name)).await;
     canaries.refused(call("TokenService.RevealToken", named(&revoked.name)).await);
     for old in [&class_code.code, &invite_token.token, &revoked.phrase] {
         canaries.refused(processes.user("late").redeem(old).await);
