@@ -23,8 +23,8 @@ const SETTLED_ALL_SECONDS: u64 = 60;
 /// The kind of a run, and its result.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Ending {
-    /// The reasons why this was not a full campaign; empty if it was one.
-    pub(crate) incomplete: Vec<String>,
+    /// The reason why this was not a full campaign; `None` if it was one.
+    pub(crate) incomplete: Option<&'static str>,
     /// The faults that were left out.
     pub(crate) not_run: Vec<Fault>,
     /// The requirements of a full campaign that this one ran to its end without reaching.
@@ -34,36 +34,26 @@ pub(crate) struct Ending {
 impl Ending {
     /// Returns the result of a run with these arguments, which is `finished` or was interrupted.
     pub(crate) fn of(arguments: &Arguments, finished: bool, state: &State) -> Self {
-        let mut incomplete = Vec::new();
-        if !finished {
-            incomplete.push("it was interrupted".to_owned());
-        }
-        if arguments.short {
-            incomplete.push("each fault had one short round (`--short`)".to_owned());
-        }
-        if let Some(count) = arguments.count {
-            incomplete.push(format!("each fault had {count} rounds (`--count`)"));
-        }
-        if !arguments.faults.is_empty() {
-            incomplete.push("some faults alone were asked for".to_owned());
-        }
-        if arguments.variant.is_some() {
-            incomplete.push("a wrong protocol was run".to_owned());
-        }
+        let incomplete = if !finished {
+            Some("it was interrupted")
+        } else if arguments.variant.is_some() {
+            Some("a wrong protocol was run")
+        } else if arguments.short || arguments.count.is_some() {
+            Some("each fault had few rounds (`--short` or `--count`)")
+        } else if !arguments.faults.is_empty() {
+            Some("some faults alone were asked for")
+        } else {
+            None
+        };
         let not_run = Fault::ALL.iter().copied();
         let not_run = not_run.filter(|fault| {
             let asked_for = arguments.faults.is_empty() || arguments.faults.contains(fault);
             !asked_for || arguments.without.contains(fault)
         });
-        let missed = if incomplete.is_empty() {
-            missed(state)
-        } else {
-            Vec::new()
-        };
         Self {
-            incomplete,
             not_run: not_run.collect(),
-            missed,
+            missed: incomplete.map_or_else(|| missed(state), |_| Vec::new()),
+            incomplete,
         }
     }
 }
@@ -141,26 +131,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_full_campaign_says_so() {
-        let state = State::default();
+    fn what_is_no_full_campaign_says_so_and_names_the_faults_that_were_left_out() {
+        let ending = |line, finished| Ending::of(&arguments(line), finished, &State::default());
         for line in ["--short", "--count 2", "cut", "--variant no-fence"] {
-            let ending = Ending::of(&arguments(line), true, &state);
-            assert_eq!(
-                (ending.incomplete.len(), ending.missed.len()),
-                (1, 0),
-                "{line}"
-            );
+            let ending = ending(line, true);
+            assert!(ending.incomplete.is_some() && ending.missed.is_empty());
         }
-        let interrupted = Ending::of(&arguments(""), false, &state);
-        assert_eq!(interrupted.incomplete.len(), 1);
-    }
-
-    #[test]
-    fn faults_that_were_left_out_are_named() {
-        let not_run = |line| Ending::of(&arguments(line), true, &State::default()).not_run;
-        assert_eq!(not_run(""), []);
-        assert_eq!(not_run("--without disk-full"), [Fault::DiskFull]);
-        assert_eq!(not_run("cut").len(), Fault::ALL.len() - 1);
+        assert!(ending("", false).incomplete.is_some());
+        assert_eq!(ending("", true).not_run, []);
+        assert_eq!(
+            ending("--without disk-full", true).not_run,
+            [Fault::DiskFull]
+        );
+        assert_eq!(ending("cut", true).not_run.len(), Fault::ALL.len() - 1);
     }
 
     #[test]
