@@ -33,6 +33,9 @@ pub mod tls;
 pub mod trace;
 pub mod validation;
 
+#[cfg(test)]
+mod tests;
+
 #[doc(hidden)]
 pub use serde;
 

@@ -54,58 +54,12 @@ pub fn init(settings: Settings) -> Result<(), TryInitError> {
     }
 }
 
-/// Access to the log for tests.
-#[cfg(test)]
-pub(crate) mod testing {
-    use std::{
-        io,
-        sync::{Arc, Mutex},
-    };
-
-    use tracing::subscriber::DefaultGuard;
-    use tracing_subscriber::{Layer, Registry, fmt, layer::SubscriberExt as _};
-
-    #[derive(Clone, Default)]
-    pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl Log {
-        /// Captures everything that this thread logs while the guard lives.
-        pub(crate) fn of_this_thread() -> (Self, DefaultGuard) {
-            let log = Self::default();
-            let all = tracing_subscriber::registry().with(log.layer());
-            let guard = tracing::subscriber::set_default(all);
-            (log, guard)
-        }
-
-        /// Returns a layer that writes to it.
-        pub(crate) fn layer(&self) -> impl Layer<Registry> + use<> {
-            let log = self.clone();
-            fmt::layer()
-                .with_ansi(false)
-                .with_writer(move || log.clone())
-        }
-
-        pub(crate) fn text(&self) -> String {
-            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use tracing_subscriber::Layer as _;
 
     use super::*;
+    use crate::tests::log::Log;
 
     #[test]
     fn both_settings_are_judged_with_all_others() {
@@ -123,7 +77,7 @@ mod tests {
     #[test]
     fn a_flood_of_bad_connections_does_not_fill_the_log() {
         let filter = Settings::read(&mut Reader::new(&[])).filter;
-        let written = testing::Log::default();
+        let written = Log::default();
         let log = tracing_subscriber::registry().with(written.layer().with_filter(filter));
         tracing::subscriber::with_default(log, || {
             // h2 logs this when it ends a connection for CVE-2023-44487 or CVE-2025-8671.

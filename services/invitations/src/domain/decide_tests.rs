@@ -13,7 +13,7 @@ use ErrorReason::{
     NotYetValid, SignUpNotGranted, TokenAssignedToAnother, UseInProgress, UsedUp,
 };
 
-#[path = "decide_properties.rs"]
+#[path = "decide_properties_tests.rs"]
 mod properties;
 
 const MICROSECOND: TimeDelta = TimeDelta::microseconds(1);

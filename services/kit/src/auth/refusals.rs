@@ -128,7 +128,7 @@ mod tests {
     use chrono::TimeDelta;
 
     use super::*;
-    use crate::{auth::tests::noon, telemetry::testing::Log};
+    use crate::{auth::tests::noon, tests::log::Log};
 
     #[test]
     fn what_a_stranger_says_is_escaped_and_cut() {

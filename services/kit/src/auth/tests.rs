@@ -10,7 +10,7 @@ use crate::{
     clock::{ManualClock, from_micros},
     random::SeededRandomness,
     status::Result,
-    telemetry::testing::Log,
+    tests::log::Log,
 };
 
 pub(super) const ISSUER: &str = "https://school.example";

@@ -308,6 +308,4 @@ impl<DB: EngineDatabase> Drop for Session<DB> {
 }
 
 #[cfg(test)]
-pub(crate) mod testing;
-#[cfg(test)]
 mod tests;

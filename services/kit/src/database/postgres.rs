@@ -204,7 +204,7 @@ async fn text(connection: &mut PgConnection, sql: &'static str) -> sqlx::Result<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::testing::Log;
+    use crate::tests::log::Log;
 
     fn server() -> Server {
         Server {

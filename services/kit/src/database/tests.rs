@@ -1,7 +1,7 @@
 use sqlx::migrate::Migrator;
 
 use super::*;
-use crate::telemetry::testing::Log;
+use crate::tests::log::Log;
 
 async fn pools(folder: &tempfile::TempDir) -> Pools<Sqlite> {
     let url = Url::Sqlite(folder.path().join("test.db"));

@@ -19,7 +19,6 @@ use super::{
 use crate::{
     auth::Scope as CallerScope,
     clock::from_micros,
-    database::testing::store,
     keys::KeyRing,
     outbox::NewEvent,
     paging::Paging,
@@ -27,6 +26,7 @@ use crate::{
     shutdown::Shutdown,
     status::Error,
     store::{Session, Store},
+    tests::database::store,
 };
 
 /// Users called `teacher` are the staff of every place.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{clock::from_micros, database::testing::store, random::SeededRandomness, store::Store};
+use crate::{clock::from_micros, random::SeededRandomness, store::Store, tests::database::store};
 
 fn event(organization: &str, class: Option<&str>, subject: &str) -> NewEvent {
     NewEvent {

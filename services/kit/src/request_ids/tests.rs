@@ -1,7 +1,7 @@
 use homeroom_api::membership::v1::{Class, CreateClassRequest};
 
 use super::*;
-use crate::{clock::from_micros, database::testing::store, random::SeededRandomness};
+use crate::{clock::from_micros, random::SeededRandomness, tests::database::store};
 
 fn key(request_id: u128) -> RequestKey {
     RequestKey {

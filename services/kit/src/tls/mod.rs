@@ -37,6 +37,4 @@ pub(crate) fn agreed_on_http2(protocol: Option<&[u8]>) -> bool {
 }
 
 #[cfg(test)]
-pub(crate) mod testing;
-#[cfg(test)]
 mod tests;

@@ -1,8 +1,8 @@
-use super::{
-    testing::{Authority, Folder, chmod},
-    *,
+use super::*;
+use crate::{
+    config::{ConfigErrors, Reader},
+    tests::certificates::{Authority, Folder, chmod},
 };
-use crate::config::{ConfigErrors, Reader};
 
 const LISTEN: &str = "0.0.0.0:50051";
 const CLIENT_NAMES: Names = Names {

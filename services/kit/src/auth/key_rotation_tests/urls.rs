@@ -78,7 +78,7 @@ async fn https_believes_the_right_authority_alone() {
         },
     };
 
-    use crate::tls::{provider, testing::Authority};
+    use crate::{tests::certificates::Authority, tls::provider};
 
     let right = Authority::new("right");
     let signed = right.sign("127.0.0.1");

@@ -4,7 +4,7 @@ use tonic_types::StatusExt as _;
 use tower::service_fn;
 
 use super::*;
-use crate::{auth::Signer, clock::SystemClock, random::SystemRandomness, telemetry::testing::Log};
+use crate::{auth::Signer, clock::SystemClock, random::SystemRandomness, tests::log::Log};
 
 /// A method without authentication.
 const OPEN: &str = "/grpc.health.v1.Health/Check";

@@ -13,9 +13,9 @@ use tokio_rustls::{
 use tonic::transport::Endpoint;
 
 use super::*;
-use crate::tls::{
-    ClientTls, Reload, SERVER_NAMES, ServerTls,
-    testing::{Authority, Folder},
+use crate::{
+    tests::certificates::{Authority, Folder},
+    tls::{ClientTls, Reload, SERVER_NAMES, ServerTls},
 };
 
 /// A server with a certificate, and the files for its clients.

@@ -3,8 +3,10 @@
 use sqlx::{Sqlite, migrate::Migrator};
 use tempfile::TempDir;
 
-use super::{Options, Pools, Url, connect_sqlite};
-use crate::store::{AnyPools, Schema, Session, Store};
+use crate::{
+    database::{Options, Pools, Url, connect_sqlite},
+    store::{AnyPools, Schema, Session, Store},
+};
 
 static SCHEMA: Schema = Schema {
     service: "kit",

@@ -8,7 +8,7 @@ use std::{
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
-use super::IdentityFiles;
+use crate::tls::IdentityFiles;
 
 /// A certificate authority.
 pub(crate) struct Authority {
