@@ -1,10 +1,20 @@
 //! The names of an enum's variants in the contract, the database and events.
 
-/// Gives the variants of an enum their names, which never change: `ALL`, and the conversions to and
-/// from a name.
+/// Declares an enum whose variants have names, which never change: `ALL`, and the conversions to and from a name.
 #[macro_export]
 macro_rules! named {
-    ($type:ident, $name_of:ident, $of_name:ident: $($variant:ident = $name:literal),+ $(,)?) => {
+    (
+        $(#[$doc:meta])*
+        $visibility:vis enum $type:ident: $name_of:ident, $of_name:ident {
+            $($(#[$variant_doc:meta])* $variant:ident = $name:literal,)+
+        }
+    ) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        $visibility enum $type {
+            $($(#[$variant_doc])* $variant,)+
+        }
+
         impl $type {
             /// Every variant, in order.
             pub const ALL: [Self; [$($name),+].len()] = [$(Self::$variant),+];
@@ -24,6 +34,12 @@ macro_rules! named {
             #[must_use]
             pub fn $of_name(name: &str) -> Option<Self> {
                 Self::ALL.into_iter().find(|one| one.$name_of() == name)
+            }
+        }
+
+        impl ::std::fmt::Display for $type {
+            fn fmt(&self, formatter: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                formatter.write_str(self.$name_of())
             }
         }
 

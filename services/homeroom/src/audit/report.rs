@@ -3,37 +3,26 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-/// An invariant of redemption.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Invariant {
-    /// Seats.
-    I1,
-    /// Memberships.
-    I2,
-    /// Uses.
-    I3,
-    /// Ends of reservations.
-    I4,
-    /// Fences.
-    I5,
-    /// Join requests.
-    I6,
-    /// Answers.
-    I7,
-    /// Organizations.
-    I8,
-}
-
 homeroom_kit::named! {
-    Invariant, id, of_id:
-    I1 = "I1",
-    I2 = "I2",
-    I3 = "I3",
-    I4 = "I4",
-    I5 = "I5",
-    I6 = "I6",
-    I7 = "I7",
-    I8 = "I8",
+    /// An invariant of redemption.
+    pub enum Invariant: id, of_id {
+        /// Seats.
+        I1 = "I1",
+        /// Memberships.
+        I2 = "I2",
+        /// Uses.
+        I3 = "I3",
+        /// Ends of reservations.
+        I4 = "I4",
+        /// Fences.
+        I5 = "I5",
+        /// Join requests.
+        I6 = "I6",
+        /// Answers.
+        I7 = "I7",
+        /// Organizations.
+        I8 = "I8",
+    }
 }
 
 impl Invariant {

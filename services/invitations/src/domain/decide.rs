@@ -38,22 +38,16 @@ pub struct Facts {
     pub known: bool,
 }
 
-/// The cause of queueing. `REMOVED_BEFORE` is not among them, because only membership decides that (R8).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum QueueCause {
-    /// The invitation is a join URL, which always leads to the queue (C9).
-    JoinUrl,
-    /// The class code is locked (C5).
-    CodeLocked,
-    /// The credential is short, and somebody is guessing (R10).
-    GuessGuard,
-}
-
 homeroom_kit::named! {
-    QueueCause, as_str, from_name:
-    JoinUrl = "JOIN_URL",
-    CodeLocked = "CODE_LOCKED",
-    GuessGuard = "GUESS_GUARD",
+    /// The cause of queueing. `REMOVED_BEFORE` is not among them, because only membership decides that (R8).
+    pub enum QueueCause: as_str, from_name {
+        /// The invitation is a join URL, which always leads to the queue (C9).
+        JoinUrl = "JOIN_URL",
+        /// The class code is locked (C5).
+        CodeLocked = "CODE_LOCKED",
+        /// The credential is short, and somebody is guessing (R10).
+        GuessGuard = "GUESS_GUARD",
+    }
 }
 
 /// The effect of using the invitation, as far as this service can tell; membership has the last word.

@@ -189,21 +189,14 @@ pub(super) fn is_wrapped(text: &str) -> bool {
     })
 }
 
-/// The path segment of a URL that names the kind of the invitation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Path {
-    JoinUrl,
-    ClassCode,
-    OrganizationToken,
-    ClassToken,
-}
-
 homeroom_kit::named! {
-    Path, letter, from_letter:
-    JoinUrl = "j",
-    ClassCode = "c",
-    OrganizationToken = "i",
-    ClassToken = "t",
+    /// The path segment of a URL that names the kind of the invitation.
+    pub(super) enum Path: letter, from_letter {
+        JoinUrl = "j",
+        ClassCode = "c",
+        OrganizationToken = "i",
+        ClassToken = "t",
+    }
 }
 
 #[cfg(test)]

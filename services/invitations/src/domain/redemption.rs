@@ -2,29 +2,21 @@
 
 use homeroom_api::common::v1::ErrorReason;
 
-/// The state of a redemption. It only ever goes forward.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum RedemptionState {
-    /// T1 is done, and membership has not answered yet (P1).
-    Reserved,
-    /// A request waits for a person's decision; its use stays held.
-    Queued,
-    /// The person is in; the use is spent.
-    Committed,
-    /// The redemption ended without a refusal: the person was known already, or the request was withdrawn, denied or
-    /// expired; the use is given back.
-    Released,
-    /// Membership refused; the use is given back.
-    Refused,
-}
-
 homeroom_kit::named! {
-    RedemptionState, as_str, from_name:
-    Reserved = "RESERVED",
-    Queued = "QUEUED",
-    Committed = "COMMITTED",
-    Released = "RELEASED",
-    Refused = "REFUSED",
+    /// The state of a redemption. It only ever goes forward.
+    pub enum RedemptionState: as_str, from_name {
+        /// T1 is done, and membership has not answered yet (P1).
+        Reserved = "RESERVED",
+        /// A request waits for a person's decision; its use stays held.
+        Queued = "QUEUED",
+        /// The person is in; the use is spent.
+        Committed = "COMMITTED",
+        /// The redemption ended without a refusal: the person was known already, or the request was withdrawn, denied or
+        /// expired; the use is given back.
+        Released = "RELEASED",
+        /// Membership refused; the use is given back.
+        Refused = "REFUSED",
+    }
 }
 
 impl RedemptionState {

@@ -20,28 +20,20 @@ use super::{
     by_time::{id_bounds, least_id},
 };
 
-/// The decision of the limiter about an attempt (R10).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum LimiterDecision {
-    /// The attempt may go on.
-    Allowed,
-    /// The attempt may go on, but a short credential leads to the queue.
-    Guarded,
-    /// The attempt is refused: too many failures of the user.
-    RefusedUser,
-    /// The attempt is refused: too many failures from the address.
-    RefusedAddress,
-    /// The attempt is refused: too many attempts of the calling service.
-    RefusedCallingService,
-}
-
 homeroom_kit::named! {
-    LimiterDecision, as_str, from_name:
-    Allowed = "ALLOWED",
-    Guarded = "GUARDED",
-    RefusedUser = "REFUSED_USER",
-    RefusedAddress = "REFUSED_ADDRESS",
-    RefusedCallingService = "REFUSED_CALLING_SERVICE",
+    /// The decision of the limiter about an attempt (R10).
+    pub enum LimiterDecision: as_str, from_name {
+        /// The attempt may go on.
+        Allowed = "ALLOWED",
+        /// The attempt may go on, but a short credential leads to the queue.
+        Guarded = "GUARDED",
+        /// The attempt is refused: too many failures of the user.
+        RefusedUser = "REFUSED_USER",
+        /// The attempt is refused: too many failures from the address.
+        RefusedAddress = "REFUSED_ADDRESS",
+        /// The attempt is refused: too many attempts of the calling service.
+        RefusedCallingService = "REFUSED_CALLING_SERVICE",
+    }
 }
 
 impl LimiterDecision {

@@ -2,33 +2,19 @@
 
 use std::fmt;
 
-/// A scope of an access token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Scope {
-    /// `homeroom.platform`: create organizations, set seat limits, erase.
-    Platform,
-    /// `homeroom.act_as`: act for the user named in `x-homeroom-user`, redeem for others.
-    ActAs,
-    /// `homeroom.vouch`: the caller's `email_verified` and `external_id` are trusted.
-    Vouch,
-    /// `homeroom.forward_ip`: the caller's `client_ip` is trusted.
-    ForwardIp,
-    /// `homeroom.admit`: admit, fence and check access; read every feed.
-    Admit,
-}
-
 crate::named! {
-    Scope, as_str, parse:
-    Platform = "homeroom.platform",
-    ActAs = "homeroom.act_as",
-    Vouch = "homeroom.vouch",
-    ForwardIp = "homeroom.forward_ip",
-    Admit = "homeroom.admit",
-}
-
-impl fmt::Display for Scope {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.as_str())
+    /// A scope of an access token.
+    pub enum Scope: as_str, parse {
+        /// `homeroom.platform`: create organizations, set seat limits, erase.
+        Platform = "homeroom.platform",
+        /// `homeroom.act_as`: act for the user named in `x-homeroom-user`, redeem for others.
+        ActAs = "homeroom.act_as",
+        /// `homeroom.vouch`: the caller's `email_verified` and `external_id` are trusted.
+        Vouch = "homeroom.vouch",
+        /// `homeroom.forward_ip`: the caller's `client_ip` is trusted.
+        ForwardIp = "homeroom.forward_ip",
+        /// `homeroom.admit`: admit, fence and check access; read every feed.
+        Admit = "homeroom.admit",
     }
 }
 

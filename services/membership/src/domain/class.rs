@@ -1,6 +1,6 @@
 //! A class of an organization.
 
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use homeroom_api::{ids::UserId, names::ClassName};
@@ -69,23 +69,12 @@ impl ClassFields {
     }
 }
 
-/// The state of a class.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ClassState {
-    /// People can join.
-    Active,
-    /// Nobody can join; members and history stay.
-    Archived,
-}
-
 homeroom_kit::named! {
-    ClassState, as_str, parse:
-    Active = "ACTIVE",
-    Archived = "ARCHIVED",
-}
-
-impl fmt::Display for ClassState {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.as_str())
+    /// The state of a class.
+    pub enum ClassState: as_str, parse {
+        /// People can join.
+        Active = "ACTIVE",
+        /// Nobody can join; members and history stay.
+        Archived = "ARCHIVED",
     }
 }

@@ -24,31 +24,22 @@ pub const DECISIONS_MAX: usize = 1_000;
 /// The decider of requests that nobody decided: those that expired or were closed.
 pub const SYSTEM: &str = homeroom_api::ids::SYSTEM_ACTOR;
 
-/// The state of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum State {
-    /// Waiting for a decision.
-    Pending,
-    /// Staff let the person in.
-    Approved,
-    /// Staff denied the request.
-    Denied,
-    /// The person withdrew it.
-    Withdrawn,
-    /// Nobody decided in time.
-    Expired,
-    /// The person was let in by other means, or the class or membership ended.
-    Closed,
-}
-
 homeroom_kit::named! {
-    State, as_str, parse:
-    Pending = "PENDING",
-    Approved = "APPROVED",
-    Denied = "DENIED",
-    Withdrawn = "WITHDRAWN",
-    Expired = "EXPIRED",
-    Closed = "CLOSED",
+    /// The state of a request.
+    pub enum State: as_str, parse {
+        /// Waiting for a decision.
+        Pending = "PENDING",
+        /// Staff let the person in.
+        Approved = "APPROVED",
+        /// Staff denied the request.
+        Denied = "DENIED",
+        /// The person withdrew it.
+        Withdrawn = "WITHDRAWN",
+        /// Nobody decided in time.
+        Expired = "EXPIRED",
+        /// The person was let in by other means, or the class or membership ended.
+        Closed = "CLOSED",
+    }
 }
 
 impl State {
@@ -66,25 +57,18 @@ impl State {
     }
 }
 
-/// The reason why a request waits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Cause {
-    /// A join URL always leads to the queue (C9).
-    JoinUrl,
-    /// The class code is locked (C5).
-    CodeLocked,
-    /// Staff removed the person after the invitation was made (R8).
-    RemovedBefore,
-    /// Somebody is guessing at this organization's codes (R10).
-    GuessGuard,
-}
-
 homeroom_kit::named! {
-    Cause, as_str, parse:
-    JoinUrl = "JOIN_URL",
-    CodeLocked = "CODE_LOCKED",
-    RemovedBefore = "REMOVED_BEFORE",
-    GuessGuard = "GUESS_GUARD",
+    /// The reason why a request waits.
+    pub enum Cause: as_str, parse {
+        /// A join URL always leads to the queue (C9).
+        JoinUrl = "JOIN_URL",
+        /// The class code is locked (C5).
+        CodeLocked = "CODE_LOCKED",
+        /// Staff removed the person after the invitation was made (R8).
+        RemovedBefore = "REMOVED_BEFORE",
+        /// Somebody is guessing at this organization's codes (R10).
+        GuessGuard = "GUESS_GUARD",
+    }
 }
 
 /// A request by a person who waits, or waited, for a decision, with the names of its columns. It holds no seat (X9).

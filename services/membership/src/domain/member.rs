@@ -1,7 +1,5 @@
 //! A person's membership in an organization or a class, its role, and its provenance.
 
-use std::fmt;
-
 use chrono::{DateTime, Utc};
 use homeroom_api::{
     ids::UserId,
@@ -111,34 +109,20 @@ impl SetByHand {
     }
 }
 
-/// A member's role: an organization has administrators, teachers and students, a class has one owner, co-teachers and
-/// students.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Role {
-    /// A member of an organization who may do everything in it but change the seat limit.
-    Admin,
-    /// A member of an organization who may create classes.
-    Teacher,
-    /// The one owner of a class.
-    Owner,
-    /// A member of a class who decides join requests.
-    CoTeacher,
-    /// A student of an organization or a class. An organization's student holds a seat (R7).
-    Student,
-}
-
 homeroom_kit::named! {
-    Role, as_str, parse:
-    Admin = "ADMIN",
-    Teacher = "TEACHER",
-    Owner = "OWNER",
-    CoTeacher = "CO_TEACHER",
-    Student = "STUDENT",
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.as_str())
+    /// A member's role: an organization has administrators, teachers and students, a class has one owner, co-teachers and
+    /// students.
+    pub enum Role: as_str, parse {
+        /// A member of an organization who may do everything in it but change the seat limit.
+        Admin = "ADMIN",
+        /// A member of an organization who may create classes.
+        Teacher = "TEACHER",
+        /// The one owner of a class.
+        Owner = "OWNER",
+        /// A member of a class who decides join requests.
+        CoTeacher = "CO_TEACHER",
+        /// A student of an organization or a class. An organization's student holds a seat (R7).
+        Student = "STUDENT",
     }
 }
 
@@ -168,31 +152,22 @@ impl Provenance {
     }
 }
 
-/// The way in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Method {
-    /// Added by staff, or made with the organization or class.
-    Added,
-    /// An organization's invite token (A2).
-    OrganizationToken,
-    /// A class token (A6).
-    ClassToken,
-    /// An enrollment code (B1).
-    EnrollmentCode,
-    /// A class code (C1).
-    ClassCode,
-    /// A join URL (C9).
-    JoinUrl,
-}
-
 homeroom_kit::named! {
-    Method, as_str, parse:
-    Added = "ADDED",
-    OrganizationToken = "ORGANIZATION_TOKEN",
-    ClassToken = "CLASS_TOKEN",
-    EnrollmentCode = "ENROLLMENT_CODE",
-    ClassCode = "CLASS_CODE",
-    JoinUrl = "JOIN_URL",
+    /// The way in.
+    pub enum Method: as_str, parse {
+        /// Added by staff, or made with the organization or class.
+        Added = "ADDED",
+        /// An organization's invite token (A2).
+        OrganizationToken = "ORGANIZATION_TOKEN",
+        /// A class token (A6).
+        ClassToken = "CLASS_TOKEN",
+        /// An enrollment code (B1).
+        EnrollmentCode = "ENROLLMENT_CODE",
+        /// A class code (C1).
+        ClassCode = "CLASS_CODE",
+        /// A join URL (C9).
+        JoinUrl = "JOIN_URL",
+    }
 }
 
 #[cfg(test)]
