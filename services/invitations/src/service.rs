@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use homeroom_api::invitations::v1::{
     audit_service_server::AuditServiceServer, class_code_service_server::ClassCodeServiceServer,
     enrollment_code_service_server::EnrollmentCodeServiceServer,
@@ -15,10 +14,10 @@ use homeroom_kit::{
     events::EventFeed,
     paging::Paging,
     server::Services,
-    service::{self, Background, Dependencies},
+    service::{self, Dependencies},
+    services,
     shutdown::Shutdown,
     tasks::Writes,
-    tuned,
 };
 
 use crate::{
@@ -127,46 +126,17 @@ pub async fn start(
 }
 
 async fn services(app: &Arc<App>, shutdown: &Shutdown) -> Services {
-    let feed = EventFeed::new(
-        SERVICE,
-        app.store.feed(),
-        app.clone(),
-        app.paging.clone(),
-        shutdown.clone(),
-    );
-    Services::new()
-        .await
-        .add_service(tuned!(TokenServiceServer::new(TokenHandlers(app.clone()))))
-        .add_service(tuned!(EnrollmentCodeServiceServer::new(
-            EnrollmentCodeHandlers(app.clone())
-        )))
-        .add_service(tuned!(ClassCodeServiceServer::new(ClassCodeHandlers(
-            app.clone()
-        ))))
-        .add_service(tuned!(JoinUrlServiceServer::new(JoinUrlHandlers(
-            app.clone()
-        ))))
-        .add_service(tuned!(RedemptionServiceServer::new(
-            RedemptionHandlers::new(app.clone())
-        )))
-        .add_service(tuned!(AuditServiceServer::new(AuditHandlers(app.clone()))))
-        .add_service(tuned!(UserServiceServer::new(UserHandlers(app.clone()))))
-        .add_service(tuned!(EventServiceServer::new(EventApi(feed))))
-}
-
-#[async_trait]
-impl Background for App {
-    fn writes(&self) -> &Writes {
-        &self.writes
-    }
-
-    async fn check_ready(&self) -> Result<(), OpenError> {
-        self.store.check_ready().await
-    }
-
-    async fn close(&self) {
-        self.store.close().await;
-    }
+    let feed = EventFeed::new(SERVICE, &app.store, app.clone(), &app.paging, shutdown);
+    services![
+        TokenServiceServer(TokenHandlers(app.clone())),
+        EnrollmentCodeServiceServer(EnrollmentCodeHandlers(app.clone())),
+        ClassCodeServiceServer(ClassCodeHandlers(app.clone())),
+        JoinUrlServiceServer(JoinUrlHandlers(app.clone())),
+        RedemptionServiceServer(RedemptionHandlers::new(app.clone())),
+        AuditServiceServer(AuditHandlers(app.clone())),
+        UserServiceServer(UserHandlers(app.clone())),
+        EventServiceServer(EventApi(feed)),
+    ]
 }
 
 pub(crate) fn database_options() -> database::Options {

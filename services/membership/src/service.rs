@@ -3,7 +3,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use async_trait::async_trait;
 use homeroom_api::membership::v1::{
     admission_service_server::AdmissionServiceServer, class_service_server::ClassServiceServer,
     event_service_server::EventServiceServer,
@@ -16,10 +15,9 @@ use homeroom_kit::{
     events::EventFeed,
     request_ids::forgotten_before,
     server::Services,
-    service::{self, Background, Dependencies, Settings, StartError, Workers},
+    service::{self, Dependencies, Settings, StartError, Workers},
+    services,
     shutdown::Shutdown,
-    tasks::Writes,
-    tuned,
 };
 
 use crate::{
@@ -76,7 +74,7 @@ pub async fn start(
 }
 
 fn workers(app: &Arc<App>, shutdown: &Shutdown) -> Workers<App> {
-    let mut workers = Workers::new(app, &app.random, shutdown);
+    let mut workers = Workers::new(app, &app.store, &app.writes, &app.random, shutdown);
     workers.spawn("prune", PRUNE_INTERVAL, |app| async move {
         app.prune_request_ids().await.map(|_| false)
     });
@@ -86,44 +84,17 @@ fn workers(app: &Arc<App>, shutdown: &Shutdown) -> Workers<App> {
     workers
 }
 
-#[async_trait]
-impl Background for App {
-    fn writes(&self) -> &Writes {
-        &self.writes
-    }
-
-    async fn check_ready(&self) -> Result<(), OpenError> {
-        self.store.check_ready().await
-    }
-
-    async fn close(&self) {
-        self.store.close().await;
-    }
-}
-
 async fn services(app: &Arc<App>, shutdown: &Shutdown) -> Services {
-    let feed = EventFeed::new(
-        SERVICE,
-        app.store.feed(),
-        app.clone(),
-        app.paging.clone(),
-        shutdown.clone(),
-    );
-    Services::new()
-        .await
-        .add_service(tuned!(OrganizationServiceServer::new(OrganizationApi(
-            App::clone(app)
-        ))))
-        .add_service(tuned!(ClassServiceServer::new(ClassApi(App::clone(app)))))
-        .add_service(tuned!(MemberServiceServer::new(MemberApi(App::clone(app)))))
-        .add_service(tuned!(JoinRequestServiceServer::new(JoinRequestApi(
-            App::clone(app)
-        ))))
-        .add_service(tuned!(AdmissionServiceServer::new(AdmissionApi::new(
-            App::clone(app)
-        ))))
-        .add_service(tuned!(UserServiceServer::new(UserApi(App::clone(app)))))
-        .add_service(tuned!(EventServiceServer::new(EventApi(feed))))
+    let feed = EventFeed::new(SERVICE, &app.store, app.clone(), &app.paging, shutdown);
+    services![
+        OrganizationServiceServer(OrganizationApi(App::clone(app))),
+        ClassServiceServer(ClassApi(App::clone(app))),
+        MemberServiceServer(MemberApi(App::clone(app))),
+        JoinRequestServiceServer(JoinRequestApi(App::clone(app))),
+        AdmissionServiceServer(AdmissionApi::new(App::clone(app))),
+        UserServiceServer(UserApi(App::clone(app))),
+        EventServiceServer(EventApi(feed)),
+    ]
 }
 
 impl App {

@@ -59,7 +59,7 @@ impl Default for Pauses {
 /// Starts every worker. After `shutdown` each finishes its current work and ends.
 #[must_use]
 pub fn start(app: &Arc<App>, pauses: Pauses, shutdown: &Shutdown) -> Workers<App> {
-    let mut workers = Workers::new(app, &app.random, shutdown);
+    let mut workers = Workers::new(app, &app.store, &app.writes, &app.random, shutdown);
     let was_away = Arc::new(AtomicBool::new(true));
     workers.spawn("recovery", pauses.recovery, |app| async move {
         let recovered = app.redemptions.recover_once().await?;

@@ -2,8 +2,6 @@
 
 mod service;
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use homeroom_api::{common::v1, names::ClassName, names::OrganizationName, names::Place};
 
@@ -18,35 +16,31 @@ use crate::{
     store::{Session, Store},
 };
 
-/// A source of events.
-#[async_trait]
-pub trait Feed: Send + Sync {
-    /// Returns the events after a position, oldest first.
-    async fn list(&self, scope: &Scope, after_position: i64, limit: u32) -> Result<Vec<Event>>;
-
-    /// Returns a listener that is notified when this process has committed more events.
-    fn listen(&self) -> Listener;
-}
+/// The events of a database.
+#[derive(Debug)]
+pub struct Feed(Store<Session>);
 
 impl<R> Store<R> {
     /// Returns the feed of events (R11).
     #[must_use]
-    pub fn feed(&self) -> Arc<dyn Feed> {
-        Arc::new(self.of_kit())
+    pub fn feed(&self) -> Feed {
+        Feed(self.of_kit())
     }
 }
 
-#[async_trait]
-impl Feed for Store<Session> {
-    async fn list(&self, scope: &Scope, after_position: i64, limit: u32) -> Result<Vec<Event>> {
-        let mut session = self.read().await?;
+impl Feed {
+    /// Returns the events after a position, oldest first.
+    pub async fn list(&self, scope: &Scope, after_position: i64, limit: u32) -> Result<Vec<Event>> {
+        let mut session = self.0.read().await?;
         let events = session.list(scope, after_position, limit).await?;
         session.release();
         Ok(events)
     }
 
-    fn listen(&self) -> Listener {
-        self.committed().listen()
+    /// Returns a listener that is notified when this process has committed more events.
+    #[must_use]
+    pub fn listen(&self) -> Listener {
+        self.0.committed().listen()
     }
 }
 

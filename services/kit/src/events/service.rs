@@ -17,7 +17,7 @@ use homeroom_api::{
 use prost::Message as _;
 use tokio::{sync::mpsc, time::Instant};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Status};
 
 use super::{Authorize, Feed, Reading, to_wire};
 use crate::{
@@ -27,6 +27,7 @@ use crate::{
     rpc,
     shutdown::Shutdown,
     status::{Error, Result},
+    store::Store,
 };
 
 /// The interval at which a watch checks for events without a notification, in milliseconds.
@@ -58,7 +59,7 @@ pub type WatchStream = ReceiverStream<std::result::Result<WatchEventsResponse, S
 #[derive(Clone)]
 pub struct EventFeed {
     name: &'static str,
-    feed: Arc<dyn Feed>,
+    feed: Arc<Feed>,
     authorize: Arc<dyn Authorize>,
     paging: Paging,
     shutdown: Shutdown,
@@ -77,40 +78,25 @@ impl fmt::Debug for EventFeed {
 impl EventFeed {
     /// Returns the feed of the service `name`, to which page tokens are bound.
     #[must_use]
-    pub fn new(
+    pub fn new<R>(
         name: &'static str,
-        feed: Arc<dyn Feed>,
+        store: &Store<R>,
         authorize: Arc<dyn Authorize>,
-        paging: Paging,
-        shutdown: Shutdown,
+        paging: &Paging,
+        shutdown: &Shutdown,
     ) -> Self {
         Self {
             name,
-            feed,
+            feed: Arc::new(store.feed()),
             authorize,
-            paging,
-            shutdown,
+            paging: paging.clone(),
+            shutdown: shutdown.clone(),
             watches: Watches::default(),
         }
     }
 
     /// Handles `ListEvents`.
-    pub async fn list(
-        &self,
-        request: Request<ListEventsRequest>,
-    ) -> std::result::Result<Response<ListEventsResponse>, Status> {
-        Ok(Response::new(self.list_events(request).await?))
-    }
-
-    /// Handles `WatchEvents`.
-    pub async fn watch(
-        &self,
-        request: Request<WatchEventsRequest>,
-    ) -> std::result::Result<Response<WatchStream>, Status> {
-        Ok(Response::new(self.watch_events(request).await?))
-    }
-
-    async fn list_events(&self, request: Request<ListEventsRequest>) -> Result<ListEventsResponse> {
+    pub async fn list(&self, request: Request<ListEventsRequest>) -> Result<ListEventsResponse> {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
         let scope = self
@@ -140,7 +126,8 @@ impl EventFeed {
         })
     }
 
-    async fn watch_events(&self, request: Request<WatchEventsRequest>) -> Result<WatchStream> {
+    /// Handles `WatchEvents`.
+    pub async fn watch(&self, request: Request<WatchEventsRequest>) -> Result<WatchStream> {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
         let scope = self
@@ -376,7 +363,7 @@ macro_rules! event_api {
                 ::tonic::Response<::homeroom_api::common::v1::ListEventsResponse>,
                 ::tonic::Status,
             > {
-                self.0.list(request).await
+                Ok(::tonic::Response::new(self.0.list(request).await?))
             }
 
             async fn watch_events(
@@ -384,7 +371,7 @@ macro_rules! event_api {
                 request: ::tonic::Request<::homeroom_api::common::v1::WatchEventsRequest>,
             ) -> ::std::result::Result<::tonic::Response<Self::WatchEventsStream>, ::tonic::Status>
             {
-                self.0.watch(request).await
+                Ok(::tonic::Response::new(self.0.watch(request).await?))
             }
         }
     };

@@ -56,10 +56,10 @@ async fn world() -> World {
     let ring = Arc::new(KeyRing::generate(&SeededRandomness::new(1)).unwrap());
     let feed = EventFeed::new(
         "test",
-        store.feed(),
+        &store,
         Arc::new(Teachers),
-        Paging::new(ring),
-        shutdown.clone(),
+        &Paging::new(ring),
+        &shutdown,
     );
     World {
         store,

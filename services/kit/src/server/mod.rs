@@ -77,16 +77,18 @@ pub struct RequestId(pub String);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadline(pub Instant);
 
-/// Returns the generated server `$server` with gzip and the message limits of every Homeroom
+/// Returns health and these generated servers, each of its handlers, with gzip and the message limits of every Homeroom
 /// service.
 #[macro_export]
-macro_rules! tuned {
-    ($server:expr) => {
-        $server
-            .accept_compressed(::tonic::codec::CompressionEncoding::Gzip)
-            .send_compressed(::tonic::codec::CompressionEncoding::Gzip)
-            .max_decoding_message_size($crate::server::MESSAGE_BYTES_MAX)
-            .max_encoding_message_size($crate::server::MESSAGE_OUT_BYTES_MAX)
+macro_rules! services {
+    ($($server:ident($handlers:expr)),+ $(,)?) => {
+        $crate::server::Services::new().await$(.add_service(
+            $server::new($handlers)
+                .accept_compressed(::tonic::codec::CompressionEncoding::Gzip)
+                .send_compressed(::tonic::codec::CompressionEncoding::Gzip)
+                .max_decoding_message_size($crate::server::MESSAGE_BYTES_MAX)
+                .max_encoding_message_size($crate::server::MESSAGE_OUT_BYTES_MAX),
+        ))+
     };
 }
 
@@ -126,7 +128,7 @@ impl Services {
         }
     }
 
-    /// Adds a service: a generated server, [`tuned!`].
+    /// Adds a service: a generated server ([`services!`](crate::services)).
     #[must_use]
     pub fn add_service<S>(mut self, service: S) -> Self
     where

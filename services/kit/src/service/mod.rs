@@ -7,7 +7,6 @@ mod workers;
 
 use std::{io, net::SocketAddr, sync::Arc};
 
-use async_trait::async_trait;
 use tokio::{net::TcpListener, task::JoinHandle};
 
 pub use command::{Failure, command, migrate, read_database, run, serve};
@@ -21,7 +20,6 @@ use crate::{
     metrics::{MetricsError, MetricsServer},
     server::{self, ServeError, ServerOptions, Services},
     shutdown::Shutdown,
-    tasks::Writes,
 };
 
 /// The injected dependencies: the time and randomness.
@@ -53,19 +51,6 @@ pub enum StartError {
     /// Metrics cannot be served with these settings.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
-}
-
-/// The work of a service besides answering calls.
-#[async_trait]
-pub trait Background: Send + Sync + 'static {
-    /// Returns the writes under way.
-    fn writes(&self) -> &Writes;
-
-    /// Checks that the database answers and has this program's schema.
-    async fn check_ready(&self) -> Result<(), OpenError>;
-
-    /// Closes the connections to the database.
-    async fn close(&self);
 }
 
 /// A running service. Order its end by the shutdown with which it was started, then wait for
@@ -109,7 +94,7 @@ impl<App> Service<App> {
 /// remaining parts in the order of their dependencies, all within
 /// [`STOP_SECONDS_MAX`](crate::shutdown::STOP_SECONDS_MAX). Must be called once everything else is
 /// ready.
-pub async fn start<App: Background>(
+pub async fn start<App: Send + Sync + 'static>(
     name: &'static str,
     settings: &Settings,
     options: ServerOptions,
@@ -124,17 +109,16 @@ pub async fn start<App: Background>(
         Some(address) => Some(MetricsServer::start(address, name).await?),
         None => None,
     };
-    let app = workers.app();
     Ok(Service {
         address,
         metrics_address: metrics.as_ref().map(MetricsServer::address),
-        app: Arc::clone(&app),
+        app: Arc::clone(&workers.app),
         served: tokio::spawn(async move {
-            let checked = Arc::clone(&app);
+            let store = workers.store.of_kit();
             let health = services.health().follow(shutdown.clone(), move || {
-                let app = Arc::clone(&checked);
+                let store = store.of_kit();
                 async move {
-                    let checked = app.check_ready().await;
+                    let checked = store.check_ready().await;
                     if let Err(error) = &checked {
                         tracing::warn!(%error, "not ready");
                     }
@@ -145,16 +129,15 @@ pub async fn start<App: Background>(
             let served = server::serve(listener, options, services, shutdown.clone()).await;
             // A server that failed by itself ends everything else too.
             shutdown.begin();
-            served.and(end(app, workers, health, metrics, &shutdown).await)
+            served.and(end(workers, health, metrics, &shutdown).await)
         }),
     })
 }
 
 /// Ends everything beside the server, in the time that is left. An error names the step that did
 /// not end.
-async fn end<App: Background>(
-    app: Arc<App>,
-    workers: Workers<App>,
+async fn end<App: Send + Sync + 'static>(
+    mut workers: Workers<App>,
     health: JoinHandle<()>,
     metrics: Option<MetricsServer>,
     shutdown: &Shutdown,
@@ -164,12 +147,12 @@ async fn end<App: Background>(
         workers.ended().await;
         // Unfinished writes are completed at the next start.
         step = "writes";
-        app.writes().finished().await;
+        workers.writes.finished().await;
         drop(metrics);
         step = "health";
         health.await.ok();
         step = "database connections";
-        app.close().await;
+        workers.store.close().await;
     };
     let ended = tokio::time::timeout(shutdown.time_left(), ending).await;
     ended.map_err(|_| {

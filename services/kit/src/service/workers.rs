@@ -5,8 +5,14 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use tokio::task::JoinSet;
 
-use super::Background;
-use crate::{SharedRandomness, random::below, shutdown::Shutdown, status::Result};
+use crate::{
+    SharedRandomness,
+    random::below,
+    shutdown::Shutdown,
+    status::Result,
+    store::{Session, Store},
+    tasks::Writes,
+};
 
 /// True if there is more to do at once.
 type More = bool;
@@ -14,28 +20,32 @@ type More = bool;
 /// The workers of a service. They end after the shutdown, once their current run is finished.
 #[derive(Debug)]
 pub struct Workers<App> {
-    app: Arc<App>,
+    pub(super) app: Arc<App>,
+    pub(super) store: Store<Session>,
+    pub(super) writes: Writes,
     random: SharedRandomness,
     shutdown: Shutdown,
     tasks: JoinSet<()>,
 }
 
-impl<App: Background> Workers<App> {
-    /// Returns a set without workers.
+impl<App: Send + Sync + 'static> Workers<App> {
+    /// Returns a set without workers of the application on this database, whose runs are among its writes under way.
     #[must_use]
-    pub fn new(app: &Arc<App>, random: &SharedRandomness, shutdown: &Shutdown) -> Self {
+    pub fn new<R>(
+        app: &Arc<App>,
+        store: &Store<R>,
+        writes: &Writes,
+        random: &SharedRandomness,
+        shutdown: &Shutdown,
+    ) -> Self {
         Self {
             app: Arc::clone(app),
+            store: store.of_kit(),
+            writes: writes.clone(),
             random: Arc::clone(random),
             shutdown: shutdown.clone(),
             tasks: JoinSet::new(),
         }
-    }
-
-    /// Returns the application on which they work.
-    #[must_use]
-    pub fn app(&self) -> Arc<App> {
-        Arc::clone(&self.app)
     }
 
     /// Starts a worker.
@@ -44,13 +54,13 @@ impl<App: Background> Workers<App> {
         R: Fn(Arc<App>) -> F + Send + 'static,
         F: Future<Output = Result<More>> + Send + 'static,
     {
-        let app = Arc::clone(&self.app);
+        let (app, writes) = (Arc::clone(&self.app), self.writes.clone());
         let random = Arc::clone(&self.random);
         let shutdown = self.shutdown.clone();
         self.tasks.spawn(async move {
             while !shutdown.has_begun() {
                 // A run is never cancelled half-way (P12).
-                let more = match app.writes().run(run_once(Arc::clone(&app))).await {
+                let more = match writes.run(run_once(Arc::clone(&app))).await {
                     Ok(more) => more,
                     Err(error) => {
                         tracing::warn!(%error, worker = name, "a worker tries again later");
@@ -68,7 +78,7 @@ impl<App: Background> Workers<App> {
     }
 
     /// Waits until all of them have ended.
-    pub async fn ended(mut self) {
+    pub async fn ended(&mut self) {
         while self.tasks.join_next().await.is_some() {}
     }
 }
