@@ -115,34 +115,32 @@ pub(crate) async fn run_checks(
             continue;
         }
         let sql = format!(
-            "SELECT subject, detail, CAST(count(*) OVER () AS TEXT) FROM ({}) AS found \
+            "SELECT subject, detail, count(*) OVER () FROM ({}) AS found \
              ORDER BY subject, detail LIMIT {}",
             figures.fill(check.sql),
             // The first row also carries the number of rows.
             report.rows_shown().max(1),
         );
-        let rows: Vec<_> = snapshot.rows(&sql).try_collect().await?;
-        let Some(first) = rows.first() else { continue };
+        let rows: Vec<(Option<String>, Option<String>, i64)> =
+            snapshot.rows(&sql).try_collect().await?;
+        let Some(&(_, _, count)) = rows.first() else {
+            continue;
+        };
         let severity = match check.weight {
             Weight::Note => Severity::Note,
             Weight::ViolationIfQuiescent if !figures.quiescent => Severity::Note,
             _ => Severity::Violation,
         };
-        let count = first.number(2).unwrap_or(1).unsigned_abs();
-        let offender = |row: &super::database::Row| Offender {
-            subject: row.text(0),
-            detail: row.text(1),
-        };
+        let offenders = rows.into_iter().map(|(subject, detail, _)| Offender {
+            subject: subject.unwrap_or_default(),
+            detail: detail.unwrap_or_default(),
+        });
         report.find(Finding {
             invariant: check.invariant,
             severity,
             what: check.what,
-            count,
-            rows: rows
-                .iter()
-                .map(offender)
-                .take(report.rows_shown())
-                .collect(),
+            count: count.unsigned_abs(),
+            rows: offenders.take(report.rows_shown()).collect(),
         });
     }
     Ok(())
@@ -155,10 +153,10 @@ pub(crate) async fn run_counts(
     report: &mut Report,
 ) -> Result<(), Error> {
     for (invariant, label, from) in counts {
-        let sql = format!("SELECT CAST(count(*) AS TEXT) FROM {from}");
-        let rows: Vec<_> = snapshot.rows(&sql).try_collect().await?;
-        let number = rows.first().and_then(|row| row.number(0)).unwrap_or(0);
-        report.count(*invariant, label, number.unsigned_abs());
+        let sql = format!("SELECT count(*) FROM {from}");
+        let rows: Vec<(i64,)> = snapshot.rows(&sql).try_collect().await?;
+        let number = rows.first().map_or(0, |(number,)| number.unsigned_abs());
+        report.count(*invariant, label, number);
     }
     Ok(())
 }

@@ -5,8 +5,10 @@ use std::collections::HashSet;
 use futures::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
 use homeroom_kit::database::{Engine, Hosts, Url, UrlError};
 use sqlx::{
-    AssertSqlSafe, ConnectOptions as _, Connection as _, Database, Executor, PgConnection,
-    Postgres, Row as _, Sqlite, SqliteConnection, sqlite::SqliteConnectOptions,
+    AssertSqlSafe, ConnectOptions as _, Connection as _, FromRow, PgConnection, Postgres, Sqlite,
+    SqliteConnection,
+    postgres::PgRow,
+    sqlite::{SqliteConnectOptions, SqliteRow},
 };
 
 use super::parts::expand;
@@ -59,20 +61,15 @@ pub enum Error {
     },
 }
 
-/// A row, each column as text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Row(Vec<Option<String>>);
+/// A row that either engine can return.
+pub(crate) trait OfEither:
+    for<'row> FromRow<'row, PgRow> + for<'row> FromRow<'row, SqliteRow> + Send + Unpin
+{
+}
 
-impl Row {
-    /// Returns the column's text; empty if it is null.
-    pub(crate) fn text(&self, column: usize) -> String {
-        self.0.get(column).cloned().flatten().unwrap_or_default()
-    }
-
-    /// Returns the column's whole number, or `None` if it is not one.
-    pub(crate) fn number(&self, column: usize) -> Option<i64> {
-        self.0.get(column)?.as_ref()?.parse().ok()
-    }
+impl<T> OfEither for T where
+    T: for<'row> FromRow<'row, PgRow> + for<'row> FromRow<'row, SqliteRow> + Send + Unpin
+{
 }
 
 enum Held {
@@ -116,13 +113,11 @@ impl Snapshot {
             }
         }
         let mut snapshot = Self { service, held };
-        snapshot
-            .rows(service.probe())
-            .try_collect::<Vec<_>>()
-            .await
-            .map_err(|error| match error {
-                Error::Read { cause, .. } | Error::Open { cause, .. } => open(cause),
-            })?;
+        let probed: Result<Vec<(String,)>, Error> =
+            snapshot.rows(service.probe()).try_collect().await;
+        probed.map_err(|error| match error {
+            Error::Read { cause, .. } | Error::Open { cause, .. } => open(cause),
+        })?;
         Ok(snapshot)
     }
 
@@ -133,17 +128,22 @@ impl Snapshot {
         }
     }
 
-    /// Runs a statement of this crate whose columns are all text, with its parts ([`expand`]). `{bytes}` stands for the
-    /// collation that sorts by bytes.
-    pub(crate) fn rows(&mut self, sql: &str) -> BoxStream<'_, Result<Row, Error>> {
+    /// Runs a statement of this crate, with its parts ([`expand`]). `{bytes}` stands for the collation that sorts by
+    /// bytes.
+    pub(crate) fn rows<'stream, T: OfEither + 'stream>(
+        &'stream mut self,
+        sql: &str,
+    ) -> BoxStream<'stream, Result<T, Error>> {
         let sql = expand(sql);
         let service = self.service.name();
         let rows = match &mut self.held {
             Held::Postgres(connection) => {
-                stream::<Postgres>(connection, sql.replace("{bytes}", "\"C\""))
+                let sql = AssertSqlSafe(sql.replace("{bytes}", "\"C\""));
+                sqlx::query_as::<Postgres, T>(sql).fetch(connection)
             }
             Held::Sqlite(connection) => {
-                stream::<Sqlite>(connection, sql.replace("{bytes}", "BINARY"))
+                let sql = AssertSqlSafe(sql.replace("{bytes}", "BINARY"));
+                sqlx::query_as::<Sqlite, T>(sql).fetch(connection)
             }
         };
         rows.map_err(move |cause| Error::Read { service, cause })
@@ -152,7 +152,8 @@ impl Snapshot {
 
     /// Returns the distinct texts of a statement's first column.
     pub(crate) async fn texts(&mut self, sql: &str) -> Result<HashSet<String>, Error> {
-        self.rows(sql).map_ok(|row| row.text(0)).try_collect().await
+        let texts = self.rows(sql).map_ok(|(text,): (String,)| text);
+        texts.try_collect().await
     }
 
     /// Ends the transaction; if that fails, the server ends it.
@@ -187,26 +188,4 @@ async fn connect(url: &Url) -> Result<Held, sqlx::Error> {
             Held::Sqlite(options.connect().await?)
         }
     })
-}
-
-fn stream<'connection, DB>(
-    connection: &'connection mut DB::Connection,
-    sql: String,
-) -> BoxStream<'connection, Result<Row, sqlx::Error>>
-where
-    DB: Database,
-    &'connection mut DB::Connection: Executor<'connection, Database = DB>,
-    for<'row> Option<String>: sqlx::Decode<'row, DB> + sqlx::Type<DB>,
-    usize: sqlx::ColumnIndex<DB::Row>,
-    DB::Arguments: sqlx::IntoArguments<DB>,
-{
-    sqlx::query::<DB>(AssertSqlSafe(sql))
-        .fetch(connection)
-        .map(|row| {
-            let row = row?;
-            let columns = 0..row.len();
-            let values = columns.map(|column| row.try_get::<Option<String>, _>(column));
-            Ok(Row(values.collect::<Result<_, _>>()?))
-        })
-        .boxed()
 }

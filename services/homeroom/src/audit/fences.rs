@@ -11,10 +11,9 @@ use super::{
 };
 
 /// An invitation starts in epoch 1, the lowest, so that fence is up without a row.
-const FENCES: &str = "SELECT invitation, CAST(epoch AS TEXT) FROM fences WHERE epoch > 1";
-const CONFIRMED: &str =
-    "SELECT {invitation}, CAST(fence_epoch AS TEXT) FROM invitations WHERE fence_epoch > 1";
-const EPOCHS: &str = "SELECT {invitation}, CAST(epoch AS TEXT) FROM invitations WHERE epoch > 1";
+const FENCES: &str = "SELECT invitation, epoch FROM fences WHERE epoch > 1";
+const CONFIRMED: &str = "SELECT {invitation}, fence_epoch FROM invitations WHERE fence_epoch > 1";
+const EPOCHS: &str = "SELECT {invitation}, epoch FROM invitations WHERE epoch > 1";
 
 /// Compares the fences with the invitations of the snapshots before and after them.
 pub(crate) async fn compare(
@@ -23,8 +22,9 @@ pub(crate) async fn compare(
     after: &mut Snapshot,
     report: &mut Report,
 ) -> Result<(), Error> {
-    let up = epochs(membership, FENCES).await?;
-    for (invitation, confirmed) in epochs(before, CONFIRMED).await? {
+    let up: HashMap<String, i64> = membership.rows(FENCES).try_collect().await?;
+    let confirmed: HashMap<String, i64> = before.rows(CONFIRMED).try_collect().await?;
+    for (invitation, confirmed) in confirmed {
         let stands = up.get(&invitation).copied().unwrap_or(0);
         if stands < confirmed {
             report.find_row(
@@ -35,7 +35,7 @@ pub(crate) async fn compare(
             );
         }
     }
-    let raised = epochs(after, EPOCHS).await?;
+    let raised: HashMap<String, i64> = after.rows(EPOCHS).try_collect().await?;
     for (invitation, stands) in up {
         let epoch = raised.get(&invitation).copied().unwrap_or(1);
         if stands > epoch {
@@ -48,12 +48,4 @@ pub(crate) async fn compare(
         }
     }
     Ok(())
-}
-
-async fn epochs(snapshot: &mut Snapshot, sql: &str) -> Result<HashMap<String, i64>, Error> {
-    snapshot
-        .rows(sql)
-        .map_ok(|row| (row.text(0), row.number(1).unwrap_or(0)))
-        .try_collect()
-        .await
 }

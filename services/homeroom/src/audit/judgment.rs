@@ -7,20 +7,40 @@ use std::collections::HashSet;
 
 use chrono::TimeDelta;
 use homeroom_kit::clock::micros;
+use sqlx::FromRow;
 
 use super::{
     CLOCK_TOLERANCE_POSTGRES_SECONDS, Options, SWEEP_MINUTES,
     report::{Invariant, Report},
 };
 
-/// A redemption in the invitations database.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Redemption {
-    pub(crate) organization: String,
-    pub(crate) class: String,
-    pub(crate) user: String,
+/// The columns in which a redemption and its admission agree.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub(crate) struct Shared {
+    pub(crate) organization_id: String,
+    pub(crate) class_id: String,
+    pub(crate) user_id: String,
     pub(crate) invitation: String,
     pub(crate) epoch: String,
+}
+
+impl Shared {
+    fn named(&self) -> [(&'static str, &String); 5] {
+        [
+            ("organization", &self.organization_id),
+            ("class", &self.class_id),
+            ("user", &self.user_id),
+            ("invitation", &self.invitation),
+            ("epoch", &self.epoch),
+        ]
+    }
+}
+
+/// A redemption in the invitations database.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub(crate) struct Redemption {
+    #[sqlx(flatten)]
+    pub(crate) shared: Shared,
     pub(crate) state: String,
     pub(crate) outcome: String,
     pub(crate) refuse_reason: String,
@@ -37,27 +57,19 @@ impl Redemption {
 }
 
 /// Membership's stored answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
 pub(crate) struct Admission {
-    pub(crate) organization: String,
-    pub(crate) class: String,
-    pub(crate) user: String,
-    pub(crate) invitation: String,
-    pub(crate) epoch: String,
+    #[sqlx(flatten)]
+    pub(crate) shared: Shared,
     pub(crate) outcome: String,
     pub(crate) refuse_reason: String,
     /// The request's resource name; empty if there is none.
     pub(crate) join_request: String,
-    /// The request, if the outcome is QUEUED.
-    pub(crate) request: Option<Request>,
-}
-
-/// A join request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Request {
-    pub(crate) state: String,
-    pub(crate) expire_time: i64,
-    /// The time at which its end was written.
+    /// The state of the request, if the outcome is QUEUED and there is one.
+    pub(crate) request_state: Option<String>,
+    /// The time at which the request expires.
+    pub(crate) expire_time: Option<i64>,
+    /// The time at which the request's end was written.
     pub(crate) end_written_time: Option<i64>,
 }
 
@@ -160,12 +172,12 @@ pub(crate) fn judge(id: &str, seen: Seen<'_>, by: &Circumstances, report: &mut R
             broken(
                 Invariant::I7,
                 "settled without membership's word",
-                format!("{} for {}", after.state, after.user),
+                format!("{} for {}", after.state, after.shared.user_id),
             );
         }
         return;
     };
-    if let Some(detail) = crossed(after, admission, by) {
+    if let Some(detail) = crossed(&after.shared, &admission.shared, by) {
         broken(
             Invariant::I8,
             "a redemption and its admission are not of the same place, person, invitation and epoch",
@@ -176,8 +188,7 @@ pub(crate) fn judge(id: &str, seen: Seen<'_>, by: &Circumstances, report: &mut R
         return;
     }
     if let Some((invariant, what)) = wrong_state(before, admission, after, by) {
-        let request = admission.request.as_ref();
-        let request = request.map_or("", |request| request.state.as_str());
+        let request = admission.request_state.as_deref().unwrap_or_default();
         broken(
             invariant,
             what,
@@ -213,29 +224,13 @@ fn answer_of(admission: Option<&Admission>) -> String {
 }
 
 /// Returns a difference between them that is never allowed.
-fn crossed(redemption: &Redemption, admission: &Admission, by: &Circumstances) -> Option<String> {
-    let erasing = by.erasing.contains(&admission.user) || by.erasing.contains(&redemption.user);
-    let here = [
-        &redemption.organization,
-        &redemption.class,
-        &redemption.user,
-        &redemption.invitation,
-        &redemption.epoch,
-    ];
-    let there = [
-        &admission.organization,
-        &admission.class,
-        &admission.user,
-        &admission.invitation,
-        &admission.epoch,
-    ];
-    let names = ["organization", "class", "user", "invitation", "epoch"];
-    let differing = names
-        .into_iter()
-        .zip(here.into_iter().zip(there))
-        .filter(|(name, (here, there))| here != there && !(erasing && *name == "user"));
+fn crossed(here: &Shared, there: &Shared, by: &Circumstances) -> Option<String> {
+    let erasing = by.erasing.contains(&there.user_id) || by.erasing.contains(&here.user_id);
+    let pairs = here.named().into_iter().zip(there.named());
+    let differing =
+        pairs.filter(|((name, here), (_, there))| here != there && !(erasing && *name == "user"));
     let details: Vec<String> = differing
-        .map(|(name, (here, there))| format!("{name} '{here}' and '{there}'"))
+        .map(|((name, here), (_, there))| format!("{name} '{here}' and '{there}'"))
         .collect();
     (!details.is_empty()).then(|| details.join(", "))
 }
@@ -272,10 +267,10 @@ fn wrong_state(
         "ADMITTED" => state == "COMMITTED",
         "ALREADY_PENDING" | "ALREADY_MEMBER" | "STALE_EPOCH" => state == "RELEASED",
         "REFUSED" => state == "REFUSED",
-        "QUEUED" => match &admission.request {
+        "QUEUED" => match &admission.request_state {
             // A missing request violates I6.
             None => true,
-            Some(request) => return wrong_state_of_queued(before, request, admission, after, by),
+            Some(state) => return wrong_state_of_queued(before, state, admission, after, by),
         },
         _ => false,
     };
@@ -284,7 +279,7 @@ fn wrong_state(
 
 fn wrong_state_of_queued(
     before: Option<&Redemption>,
-    request: &Request,
+    request_state: &str,
     admission: &Admission,
     after: &Redemption,
     by: &Circumstances,
@@ -293,7 +288,7 @@ fn wrong_state_of_queued(
         Invariant::I7,
         "settled otherwise than its join request ended",
     ));
-    match (after.state.as_str(), request.state.as_str()) {
+    match (after.state.as_str(), request_state) {
         ("QUEUED", "PENDING") | ("COMMITTED", "APPROVED") => None,
         ("QUEUED", _) => {
             let patience = if by.skipped.contains(&admission.join_request) {
@@ -301,13 +296,13 @@ fn wrong_state_of_queued(
             } else {
                 by.stuck_after
             };
-            let written = request.end_written_time.unwrap_or(i64::MIN);
+            let written = admission.end_written_time.unwrap_or(i64::MIN);
             (by.quiescent || by.is_older(written, patience)).then_some((
                 Invariant::I4,
                 "stuck: QUEUED, though its join request has ended",
             ))
         }
-        ("RELEASED", "PENDING") if lapsed(request, after, by) => None,
+        ("RELEASED", "PENDING") if lapsed(admission, after, by) => None,
         // The request may have ended after membership was read, unless the redemption was settled
         // before.
         ("RELEASED" | "COMMITTED", "PENDING") => {
@@ -325,10 +320,9 @@ fn wrong_state_of_queued(
 
 /// Returns true if the request had expired when it was settled: membership reports it as expired
 /// from that time on, even before its sweep.
-fn lapsed(request: &Request, settled: &Redemption, by: &Circumstances) -> bool {
-    settled
-        .settle_time
-        .is_some_and(|time| request.expire_time <= time.saturating_add(by.tolerance))
+fn lapsed(admission: &Admission, settled: &Redemption, by: &Circumstances) -> bool {
+    let times = admission.expire_time.zip(settled.settle_time);
+    times.is_some_and(|(expires, settled)| expires <= settled.saturating_add(by.tolerance))
 }
 
 #[cfg(test)]

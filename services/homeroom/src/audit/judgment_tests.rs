@@ -6,17 +6,23 @@ use super::*;
 const MINUTE: i64 = 60_000_000;
 const NOW: i64 = 1_000 * MINUTE;
 
+fn shared(organization: &str, user: &str) -> Shared {
+    Shared {
+        organization_id: organization.to_owned(),
+        class_id: String::new(),
+        user_id: user.to_owned(),
+        invitation: "organizations/hamilton/inviteToken".to_owned(),
+        epoch: "1".to_owned(),
+    }
+}
+
 fn redemption(state: &str, create_time: i64) -> Redemption {
     let outcome = match state {
         "RESERVED" => "",
         _ => "PENDING_APPROVAL",
     };
     Redemption {
-        organization: "hamilton".to_owned(),
-        class: String::new(),
-        user: "eve".to_owned(),
-        invitation: "organizations/hamilton/inviteToken".to_owned(),
-        epoch: "1".to_owned(),
+        shared: shared("hamilton", "eve"),
         state: state.to_owned(),
         outcome: outcome.to_owned(),
         refuse_reason: String::new(),
@@ -27,21 +33,14 @@ fn redemption(state: &str, create_time: i64) -> Redemption {
 }
 
 fn queued(state: &str, expire_time: i64, end_written_time: Option<i64>) -> Admission {
-    let redemption = redemption("RESERVED", NOW);
     Admission {
-        organization: redemption.organization,
-        class: redemption.class,
-        user: redemption.user,
-        invitation: redemption.invitation,
-        epoch: redemption.epoch,
+        shared: shared("hamilton", "eve"),
         outcome: "QUEUED".to_owned(),
         refuse_reason: String::new(),
         join_request: "the request".to_owned(),
-        request: Some(Request {
-            state: state.to_owned(),
-            expire_time,
-            end_written_time,
-        }),
+        request_state: Some(state.to_owned()),
+        expire_time: Some(expire_time),
+        end_written_time,
     }
 }
 
@@ -127,7 +126,7 @@ fn r5_who_comes_to_a_place_that_is_gone_is_told_that_the_code_is_not_usable() {
             outcome: "REFUSED".to_owned(),
             refuse_reason: answered.to_owned(),
             join_request: String::new(),
-            request: None,
+            request_state: None,
             ..queued("PENDING", 0, None)
         };
         let found = broken((None, Some(&admission), Some(&row)), &[]);
@@ -139,7 +138,7 @@ fn r5_who_comes_to_a_place_that_is_gone_is_told_that_the_code_is_not_usable() {
 fn i8_r13_while_an_erasure_is_under_way_the_services_may_name_the_person_differently() {
     let row = redemption("QUEUED", NOW);
     let elsewhere = Admission {
-        user: "erased-1".to_owned(),
+        shared: shared("hamilton", "erased-1"),
         ..queued("PENDING", i64::MAX, None)
     };
     let seen = || (Some(&row), Some(&elsewhere), Some(&row));
@@ -148,7 +147,7 @@ fn i8_r13_while_an_erasure_is_under_way_the_services_may_name_the_person_differe
     assert_eq!(another, [Invariant::I8]);
     // Nothing else may differ.
     let stranger = Admission {
-        organization: "oxford".to_owned(),
+        shared: shared("oxford", "erased-1"),
         ..elsewhere.clone()
     };
     let seen = (Some(&row), Some(&stranger), Some(&row));

@@ -85,7 +85,7 @@ use homeroom_kit::database::Url;
 
 pub use database::Error;
 pub use print::print;
-pub use report::{Finding, Invariant, Offender, Outcome, Report, Severity};
+pub use report::{Finding, Invariant, Offender, Report, Severity};
 
 use check::{Figures, run_checks, run_counts};
 use database::{Service, Snapshot};

@@ -3,7 +3,7 @@
 use anstream::println;
 use anstyle::{AnsiColor, Style};
 
-use super::report::{Finding, Invariant, Outcome, Report, Severity};
+use super::report::{Finding, Invariant, Report, Severity};
 
 const QUIET: Style = Style::new().dimmed();
 const GOOD: Style = AnsiColor::Green.on_default().bold();
@@ -13,9 +13,10 @@ const NOTE: Style = AnsiColor::Yellow.on_default().bold();
 /// Prints the report to standard output.
 pub fn print(report: &Report) {
     for invariant in Invariant::ALL {
-        let (style, word) = match report.outcome(invariant) {
-            Outcome::Holds => (GOOD, "holds "),
-            Outcome::Broken => (BAD, "BROKEN"),
+        let (style, word) = if report.holds(invariant) {
+            (GOOD, "holds ")
+        } else {
+            (BAD, "BROKEN")
         };
         println!(
             "{}  {style}{word}{style:#}  {}",

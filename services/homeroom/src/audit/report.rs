@@ -77,15 +77,6 @@ pub struct Finding {
     pub rows: Vec<Offender>,
 }
 
-/// The result for an invariant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// The invariant holds.
-    Holds,
-    /// The invariant is violated.
-    Broken,
-}
-
 /// The result of an audit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
@@ -166,17 +157,11 @@ impl Report {
             .filter(move |finding| finding.invariant == invariant)
     }
 
-    /// Returns the result for an invariant.
+    /// Returns true if the invariant holds.
     #[must_use]
-    pub fn outcome(&self, invariant: Invariant) -> Outcome {
-        let broken = self
-            .findings(invariant)
-            .any(|finding| finding.severity == Severity::Violation);
-        if broken {
-            Outcome::Broken
-        } else {
-            Outcome::Holds
-        }
+    pub fn holds(&self, invariant: Invariant) -> bool {
+        self.findings(invariant)
+            .all(|finding| finding.severity != Severity::Violation)
     }
 
     /// Returns the violated invariants.
@@ -184,7 +169,7 @@ impl Report {
     pub fn broken(&self) -> Vec<Invariant> {
         Invariant::ALL
             .into_iter()
-            .filter(|invariant| self.outcome(*invariant) == Outcome::Broken)
+            .filter(|invariant| !self.holds(*invariant))
             .collect()
     }
 
@@ -202,7 +187,7 @@ impl Report {
                 json!({
                     "invariant": invariant.id(),
                     "title": invariant.title(),
-                    "holds": self.outcome(invariant) == Outcome::Holds,
+                    "holds": self.holds(invariant),
                     "counted": counted,
                     "findings": findings,
                 })
