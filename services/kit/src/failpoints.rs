@@ -18,40 +18,42 @@
 //!
 //! [`Session::commit`]: crate::database::Session::commit
 
-/// A moment in a transaction or a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Moment {
-    /// The transaction has not begun: nothing has been read or written.
-    BeforeBegin,
-    /// A wrong variant has read its data for the decision, before the transaction begins.
-    Looked,
-    /// Everything is written and nothing is committed.
-    BeforeCommit,
-    /// The transaction is committed, and nobody has been told.
-    AfterCommit,
-    /// A call has arrived, and nothing has been done.
-    Received,
-    /// The answer to a call is ready and has not been sent.
-    Answering,
-    /// A call to the other service has not been sent.
-    Sending,
-    /// The other service has answered, and the answer has had no effect yet.
-    Answered,
+crate::named! {
+    /// A moment in a transaction or a call.
+    pub enum Moment: as_str, from_name {
+        /// The transaction has not begun: nothing has been read or written.
+        BeforeBegin = "before_begin",
+        /// A wrong variant has read its data for the decision, before the transaction begins.
+        Looked = "looked",
+        /// Everything is written and nothing is committed.
+        BeforeCommit = "before_commit",
+        /// The transaction is committed, and nobody has been told.
+        AfterCommit = "after_commit",
+        /// A call has arrived, and nothing has been done.
+        Received = "received",
+        /// The answer to a call is ready and has not been sent.
+        Answering = "answering",
+        /// A call to the other service has not been sent.
+        Sending = "sending",
+        /// The other service has answered, and the answer has had no effect yet.
+        Answered = "answered",
+    }
 }
 
-/// A protocol that is known to be wrong, which the fault tests must detect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WrongVariant {
-    /// A reservation is released when a time limit passes (against P1).
-    ReleaseOnTimeout,
-    /// Admissions have no unique key (against P1).
-    NoAdmissionKey,
-    /// Fences are not checked (against P7).
-    NoFence,
-    /// Seats and uses are checked before the locks are taken (against P4 and P6).
-    CheckThenAct,
-    /// T3 overwrites a settled redemption.
-    SettleOverwrites,
+crate::named! {
+    /// A protocol that is known to be wrong, which the fault tests must detect.
+    pub enum WrongVariant: as_str, from_name {
+        /// A reservation is released when a time limit passes (against P1).
+        ReleaseOnTimeout = "release-on-timeout",
+        /// Admissions have no unique key (against P1).
+        NoAdmissionKey = "no-admission-key",
+        /// Fences are not checked (against P7).
+        NoFence = "no-fence",
+        /// Seats and uses are checked before the locks are taken (against P4 and P6).
+        CheckThenAct = "check-then-act",
+        /// T3 overwrites a settled redemption.
+        SettleOverwrites = "settle-overwrites",
+    }
 }
 
 /// A fault that a test ordered, after which the program continues as if the database or the other

@@ -39,5 +39,5 @@ pub(crate) struct Arguments {
 }
 
 fn variant(name: &str) -> Result<WrongVariant, &'static str> {
-    name.parse().map_err(|()| "no such variant")
+    WrongVariant::from_name(name).ok_or("no such variant")
 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use homeroom_kit::failpoints::{Action, Armed, arm, disarm, hits, set_wrong_variant};
+use homeroom_kit::failpoints::{
+    Action, Armed, WrongVariant, arm, disarm, hits, set_wrong_variant,
+};
 
 /// A line that is not a command.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,7 +27,9 @@ pub fn command(line: &str) -> Result<String, CommandMalformed> {
             return Ok(hits.join(" "));
         }
         ["wrong", "none"] => set_wrong_variant(None),
-        ["wrong", variant] => set_wrong_variant(Some(variant.parse().map_err(|()| malformed())?)),
+        ["wrong", variant] => {
+            set_wrong_variant(Some(WrongVariant::from_name(variant).ok_or_else(malformed)?));
+        }
         ["arm", point, name, numbers @ ..] => {
             let mut numbers = numbers.iter().map(|number| number.parse::<u64>());
             let mut next = || numbers.next().unwrap_or(Ok(1)).map_err(|_| malformed());

@@ -158,7 +158,7 @@ impl Stage {
                 ("HOMEROOM_END_WITH_INPUT", "1".to_owned()),
             ]);
             if let Some(variant) = variant {
-                environment.insert("HOMEROOM_WRONG_VARIANT", name_of(variant).to_owned());
+                environment.insert("HOMEROOM_WRONG_VARIANT", variant.to_string());
             }
             Service::new(Settings {
                 which,
@@ -326,15 +326,4 @@ fn remove_sqlite(path: &Path) {
 fn address_of(redis: &RedisPair) -> SocketAddr {
     let url = redis.url();
     url.trim_start_matches("redis://").parse().unwrap()
-}
-
-/// Returns the variant's name in `faulty-service`.
-const fn name_of(variant: WrongVariant) -> &'static str {
-    match variant {
-        WrongVariant::ReleaseOnTimeout => "release-on-timeout",
-        WrongVariant::NoAdmissionKey => "no-admission-key",
-        WrongVariant::NoFence => "no-fence",
-        WrongVariant::CheckThenAct => "check-then-act",
-        WrongVariant::SettleOverwrites => "settle-overwrites",
-    }
 }

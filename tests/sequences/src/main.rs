@@ -61,10 +61,8 @@ struct Arguments {
 }
 
 fn variant(name: &str) -> Result<String, String> {
-    match name.parse::<WrongVariant>() {
-        Ok(_) => Ok(name.to_owned()),
-        Err(()) => Err("no such variant".to_owned()),
-    }
+    let variant = WrongVariant::from_name(name).ok_or("no such variant")?;
+    Ok(variant.to_string())
 }
 
 fn main() -> ExitCode {

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, process::ExitCode};
 
-use homeroom_kit::failpoints;
+use homeroom_kit::failpoints::{self, WrongVariant};
 
 use crate::{
     Arguments,
@@ -22,11 +22,8 @@ pub const FOUND: u8 = 1;
 /// Runs every `stride`th sequence, until one has a finding, whose every step is printed. Writes the
 /// counts to a file in `folder` that is named after the process's number.
 pub fn work(arguments: &Arguments, stride: u64, folder: &Path) -> ExitCode {
-    let variant = arguments
-        .variant
-        .as_ref()
-        .and_then(|name| name.parse().ok());
-    failpoints::set_wrong_variant(variant);
+    let variant = arguments.variant.as_deref();
+    failpoints::set_wrong_variant(variant.and_then(WrongVariant::from_name));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

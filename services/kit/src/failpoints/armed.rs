@@ -1,7 +1,6 @@
 use std::{
     collections::BTreeMap,
     process,
-    str::FromStr,
     sync::{LazyLock, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -51,23 +50,9 @@ fn registry() -> MutexGuard<'static, Registry> {
     REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn point(service: &str, place: &str, moment: Moment) -> String {
-    let moment = match moment {
-        Moment::BeforeBegin => "before_begin",
-        Moment::Looked => "looked",
-        Moment::BeforeCommit => "before_commit",
-        Moment::AfterCommit => "after_commit",
-        Moment::Received => "received",
-        Moment::Answering => "answering",
-        Moment::Sending => "sending",
-        Moment::Answered => "answered",
-    };
-    format!("{service}.{place}.{moment}")
-}
-
 /// Reports that the program has reached `moment` of `place`. Fails if a test ordered it.
 pub async fn reached(service: &str, place: &str, moment: Moment) -> Result<(), Injected> {
-    let point = point(service, place, moment);
+    let point = format!("{service}.{place}.{moment}");
     let (action, mut disarmed) = {
         let mut registry = registry();
         let action = registry.armed.get_mut(&point).and_then(|armed| {
@@ -130,21 +115,6 @@ pub fn disarm() {
 #[must_use]
 pub fn hits() -> BTreeMap<String, u64> {
     registry().hits.clone()
-}
-
-impl FromStr for WrongVariant {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        match text {
-            "release-on-timeout" => Ok(Self::ReleaseOnTimeout),
-            "no-admission-key" => Ok(Self::NoAdmissionKey),
-            "no-fence" => Ok(Self::NoFence),
-            "check-then-act" => Ok(Self::CheckThenAct),
-            "settle-overwrites" => Ok(Self::SettleOverwrites),
-            _ => Err(()),
-        }
-    }
 }
 
 #[cfg(test)]
