@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use homeroom_kit::failpoints::{
-    Action, Armed, WrongVariant, arm, disarm, hits, set_wrong_variant,
-};
+use homeroom_kit::failpoints::{Action, Armed, WrongVariant, arm, disarm, hits, set_wrong_variant};
 
 /// A line that is not a command.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,7 +26,9 @@ pub fn command(line: &str) -> Result<String, CommandMalformed> {
         }
         ["wrong", "none"] => set_wrong_variant(None),
         ["wrong", variant] => {
-            set_wrong_variant(Some(WrongVariant::from_name(variant).ok_or_else(malformed)?));
+            set_wrong_variant(Some(
+                WrongVariant::from_name(variant).ok_or_else(malformed)?,
+            ));
         }
         ["arm", point, name, numbers @ ..] => {
             let mut numbers = numbers.iter().map(|number| number.parse::<u64>());

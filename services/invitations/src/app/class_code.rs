@@ -1,30 +1,13 @@
 //! The code of a class (C1 to C8): read, locked, unlocked and reset by its staff.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use homeroom_api::names::InvitationName;
-use homeroom_kit::{Error, Result, auth::Caller, rpc::Patch};
+use homeroom_kit::{Error, Result, rpc::Patch};
 
-use super::{
-    App,
-    answer::Shown,
-    rules,
-    write::{Change, Work, changed},
-};
+use super::write::{Change, Work, changed};
 use crate::domain::lock::{Lock, LockPeriod};
-
-impl App {
-    /// Returns the class code with its secret.
-    pub(crate) async fn get_class_code(
-        self: &Arc<Self>,
-        caller: &Caller,
-        name: InvitationName,
-    ) -> Result<Shown> {
-        let rule = rules::GET_CLASS_CODE;
-        self.show_singleton(caller, name, rule).await
-    }
-}
 
 /// Sets how long it stays unlocked (C4).
 pub(crate) async fn update(

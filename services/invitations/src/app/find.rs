@@ -20,7 +20,7 @@ use homeroom_kit::{
 use super::{
     App,
     answer::Shown,
-    rules::Rule,
+    rules,
     write::{Change, Work},
 };
 use crate::{
@@ -95,24 +95,17 @@ impl App {
         }
     }
 
-    /// Returns a singleton with its secret, for a caller who has the permission of `rule`. It is made on first read
-    /// (A2, C1). The read is audited (R12).
-    pub(super) async fn show_singleton(
-        self: &Arc<Self>,
-        caller: &Caller,
-        name: InvitationName,
-        rule: Rule,
-    ) -> Result<Shown> {
-        let row = self.read_singleton(caller, name, rule).await?;
-        self.shown(row)
-    }
-
-    async fn read_singleton(
+    /// Returns a singleton with its secret. It is made on first read (A2, C1). The read is audited (R12).
+    pub(crate) async fn get_singleton(
         self: &Arc<Self>,
         caller: &Caller,
         InvitationName { kind, place, .. }: InvitationName,
-        rule: Rule,
-    ) -> Result<InvitationRow> {
+    ) -> Result<Shown> {
+        let rule = match kind {
+            InvitationKind::OrganizationToken => rules::GET_INVITE_TOKEN,
+            InvitationKind::ClassCode => rules::GET_CLASS_CODE,
+            _ => rules::GET_JOIN_URL,
+        };
         self.authorize(caller, &place, rule).await?;
         let mut repository = self.store.read().await?;
         let known = repository.find_singleton(&place, kind).await?;
@@ -120,7 +113,7 @@ impl App {
         drop(repository);
         if let Some(row) = known {
             self.audit_read(caller, &row).await?;
-            return Ok(row);
+            return self.shown(row);
         }
         let none = (None, &());
         let made = self.change(caller, place.clone(), rule, none, move |work| {
@@ -129,7 +122,7 @@ impl App {
         let () = made.await?;
         let mut repository = self.store.read().await?;
         let made = repository.find_singleton(&place, kind).await?;
-        made.ok_or_else(|| Error::internal("a singleton was not made"))
+        self.shown(made.ok_or_else(|| Error::internal("a singleton was not made"))?)
     }
 }
 

@@ -1,29 +1,10 @@
 //! The organization's one invite token (A2, A3).
 
-use std::sync::Arc;
-
 use chrono::{DateTime, Utc};
 use homeroom_api::names::InvitationName;
-use homeroom_kit::{Result, auth::Caller, rpc::Patch};
+use homeroom_kit::{Result, rpc::Patch};
 
-use super::{
-    App,
-    answer::Shown,
-    rules,
-    write::{Change, Work, changed},
-};
-
-impl App {
-    /// Returns the invite token.
-    pub(crate) async fn get_invite_token(
-        self: &Arc<Self>,
-        caller: &Caller,
-        name: InvitationName,
-    ) -> Result<Shown> {
-        let rule = rules::GET_INVITE_TOKEN;
-        self.show_singleton(caller, name, rule).await
-    }
-}
+use super::write::{Change, Work, changed};
 
 /// Sets or clears the expiry of the invite token (A3).
 pub(crate) async fn update(

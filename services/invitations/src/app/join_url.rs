@@ -3,25 +3,9 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use homeroom_api::names::InvitationName;
-use homeroom_kit::{Error, Result, auth::Caller, rpc::Patch};
+use homeroom_kit::{Error, Result, rpc::Patch};
 
-use super::{
-    App,
-    answer::Shown,
-    rules,
-    write::{Change, Work},
-};
-
-impl App {
-    /// Returns the join URL.
-    pub(crate) async fn get_join_url(
-        self: &Arc<Self>,
-        caller: &Caller,
-        name: InvitationName,
-    ) -> Result<Shown> {
-        self.show_singleton(caller, name, rules::GET_JOIN_URL).await
-    }
-}
+use super::write::{Change, Work};
 
 /// Switches the join URL off and on (C12). A switch-off is answered once nobody is queued by it (P7).
 pub(crate) async fn update(

@@ -4,15 +4,11 @@ use homeroom_api::{common::v1::ErrorReason, ids::UserId, names::Place};
 use homeroom_kit::{
     Result,
     auth::Caller,
-    filter::{Condition, FieldKind},
+    filter::FieldKind,
     paging::{Page, PageRequest},
 };
 
-use super::{
-    App,
-    conditions::{bound, conditions, only},
-    rules,
-};
+use super::{App, conditions::Conditions, rules};
 use crate::store::{AuditEntry, AuditFilter, RefusedAttempt, RefusedAttemptFilter};
 
 const AUDIT_FIELDS: &[(&str, FieldKind)] = &[
@@ -24,22 +20,18 @@ const AUDIT_FIELDS: &[(&str, FieldKind)] = &[
 
 /// Parses the filter; None if no entry can meet it. Fails with `INVALID_FILTER`.
 pub fn audit_filter(text: &str) -> Result<Option<AuditFilter>> {
-    let mut wanted = AuditFilter::default();
-    let conditions = conditions(text, AUDIT_FIELDS)?;
-    let possible = conditions.iter().all(|one| narrow_audit(&mut wanted, one));
-    Ok(possible.then_some(wanted))
-}
-
-fn narrow_audit(wanted: &mut AuditFilter, condition: &Condition) -> bool {
-    let text = condition.value.text();
-    let slot = match condition.field.as_str() {
-        "actor" => &mut wanted.actor,
-        "method" => &mut wanted.method,
-        "subject" => &mut wanted.subject,
-        _ => return bound(&mut wanted.from, &mut wanted.till, condition),
-    };
-    // No row has an empty value here.
-    !text.is_empty() && only(slot, text.to_owned())
+    Conditions::read(text, AUDIT_FIELDS, |wanted| {
+        // No row has an empty value here.
+        let value = |field| wanted.value(field, |text| (!text.is_empty()).then(|| text.to_owned()));
+        Ok(AuditFilter {
+            place: None,
+            actor: value("actor")?,
+            method: value("method")?,
+            subject: value("subject")?,
+            from: wanted.from,
+            till: wanted.till,
+        })
+    })
 }
 
 const ATTEMPT_FIELDS: &[(&str, FieldKind)] = &[
@@ -50,23 +42,15 @@ const ATTEMPT_FIELDS: &[(&str, FieldKind)] = &[
 
 /// Parses the filter; None if no attempt can meet it. Fails with `INVALID_FILTER`.
 pub fn attempt_filter(text: &str) -> Result<Option<RefusedAttemptFilter>> {
-    let mut wanted = RefusedAttemptFilter::default();
-    let conditions = conditions(text, ATTEMPT_FIELDS)?;
-    let possible = conditions
-        .iter()
-        .all(|one| narrow_attempts(&mut wanted, one));
-    Ok(possible.then_some(wanted))
-}
-
-fn narrow_attempts(wanted: &mut RefusedAttemptFilter, condition: &Condition) -> bool {
-    let text = condition.value.text();
-    match condition.field.as_str() {
-        "user" => UserId::parse(text).is_ok_and(|user| only(&mut wanted.user, user)),
-        "reason" => {
-            ErrorReason::from_str_name(text).is_some_and(|reason| only(&mut wanted.reason, reason))
-        }
-        _ => bound(&mut wanted.from, &mut wanted.till, condition),
-    }
+    Conditions::read(text, ATTEMPT_FIELDS, |wanted| {
+        Ok(RefusedAttemptFilter {
+            organization: None,
+            user: wanted.value("user", |text| UserId::parse(text).ok())?,
+            reason: wanted.value("reason", ErrorReason::from_str_name)?,
+            from: wanted.from,
+            till: wanted.till,
+        })
+    })
 }
 
 impl App {

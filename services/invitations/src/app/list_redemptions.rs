@@ -7,33 +7,26 @@ use homeroom_api::{
 use homeroom_kit::{
     Result,
     auth::Caller,
-    filter::{Condition, FieldKind},
+    filter::FieldKind,
     paging::{Page, PageRequest},
 };
-use uuid::Uuid;
 
-use super::{
-    App,
-    conditions::{bound, conditions, only},
-    rules,
-};
+use super::{App, conditions::Conditions, rules};
 use crate::{
     domain::redemption::RedemptionState,
     redemption::ledger::{Redemption, RedemptionFilter},
 };
 
-const STATES: &[&str] = &["RESERVED", "COMMITTED", "QUEUED", "RELEASED", "REFUSED"];
-
 const FIELDS: &[(&str, FieldKind)] = &[
     ("invitation", FieldKind::Text),
     ("user", FieldKind::Text),
-    ("state", FieldKind::Enum(STATES)),
+    ("state", FieldKind::Enum(RedemptionState::NAMES)),
     ("create_time", FieldKind::Time),
 ];
 
-/// Parses the filter. Fails with `INVALID_FILTER`.
-pub fn redemption_filter(text: &str) -> Result<Vec<Condition>> {
-    conditions(text, FIELDS)
+/// Parses the filter; None if no redemption can meet it. Fails with `INVALID_FILTER`.
+pub fn redemption_filter(text: &str) -> Result<Option<Conditions>> {
+    Conditions::parse(text, FIELDS)
 }
 
 impl App {
@@ -43,12 +36,16 @@ impl App {
         &self,
         caller: &Caller,
         place: Place,
-        conditions: Vec<Condition>,
+        wanted: Option<Conditions>,
         page: &PageRequest,
     ) -> Result<Page<Redemption>> {
         self.authorize(caller, &place, rules::LIST_REDEMPTIONS)
             .await?;
-        let Some(filter) = self.filter_of(place, &conditions).await? else {
+        let filter = match wanted {
+            Some(wanted) => self.filter_of(place, &wanted).await?,
+            None => None,
+        };
+        let Some(filter) = filter else {
             return Ok(Page::empty());
         };
         let mut repository = self.store.read().await?;
@@ -58,49 +55,34 @@ impl App {
         Ok(page.cut(rows, |row| row.id.to_string()))
     }
 
-    /// Returns the conditions as the store's filter; None if no row can meet them all.
+    /// Returns the conditions as the store's filter; None if no row can meet them all. Singletons are looked up.
     async fn filter_of(
         &self,
         place: Place,
-        conditions: &[Condition],
+        wanted: &Conditions,
     ) -> Result<Option<RedemptionFilter>> {
-        let mut filter = RedemptionFilter {
-            place,
-            invitation_id: None,
-            user: None,
-            state: None,
-            from: None,
-            till: None,
-        };
-        for condition in conditions {
-            let text = condition.value.text();
-            let possible = match condition.field.as_str() {
-                "invitation" => match self.invitation_id(text).await? {
-                    Some(id) => only(&mut filter.invitation_id, id),
-                    None => false,
-                },
-                "user" => UserId::parse(text).is_ok_and(|user| only(&mut filter.user, user)),
-                "state" => RedemptionState::from_name(text)
-                    .is_some_and(|state| only(&mut filter.state, state)),
-                _ => bound(&mut filter.from, &mut filter.till, condition),
-            };
-            if !possible {
-                return Ok(None);
-            }
-        }
-        Ok(Some(filter))
-    }
-
-    /// Returns the id of the invitation with this resource name; singletons are looked up.
-    async fn invitation_id(&self, name: &str) -> Result<Option<Uuid>> {
-        let Some(name) = InvitationName::parse(name) else {
+        let invitation = wanted.value("invitation", InvitationName::parse);
+        let user = wanted.value("user", |text| UserId::parse(text).ok());
+        let state = wanted.value("state", RedemptionState::from_name);
+        let (Ok(invitation), Ok(user), Ok(state)) = (invitation, user, state) else {
             return Ok(None);
         };
-        if name.id.is_some() {
-            return Ok(name.id);
+        let mut invitation_id = invitation.as_ref().and_then(|name| name.id);
+        if let Some(name) = invitation.filter(|name| name.id.is_none()) {
+            let mut repository = self.store.read().await?;
+            let found = repository.find_singleton(&name.place, name.kind).await?;
+            let Some(row) = found else {
+                return Ok(None);
+            };
+            invitation_id = Some(row.invitation.id);
         }
-        let mut repository = self.store.read().await?;
-        let found = repository.find_singleton(&name.place, name.kind).await?;
-        Ok(found.map(|row| row.invitation.id))
+        Ok(Some(RedemptionFilter {
+            place,
+            invitation_id,
+            user,
+            state,
+            from: wanted.from,
+            till: wanted.till,
+        }))
     }
 }

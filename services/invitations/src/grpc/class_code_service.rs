@@ -17,7 +17,7 @@ use crate::{
 
 homeroom_kit::rpcs! {
     ClassCodeService for pub struct ClassCodeHandlers(pub Arc<App>) {
-        get_class_code: api::GetClassCodeRequest => api::ClassCode = get(name, App::get_class_code);
+        get_class_code: api::GetClassCodeRequest => api::ClassCode = get(name, App::get_singleton);
         update_class_code: api::UpdateClassCodeRequest => api::ClassCode
             = change(rules::UPDATE_CLASS_CODE, update, class_code::update);
         lock_class_code: api::LockClassCodeRequest => api::LockClassCodeResponse { class_code }

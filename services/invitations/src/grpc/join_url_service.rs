@@ -13,7 +13,7 @@ use crate::app::{App, join_url, rules};
 
 homeroom_kit::rpcs! {
     JoinUrlService for pub struct JoinUrlHandlers(pub Arc<App>) {
-        get_join_url: api::GetJoinUrlRequest => api::JoinUrl = get(name, App::get_join_url);
+        get_join_url: api::GetJoinUrlRequest => api::JoinUrl = get(name, App::get_singleton);
         update_join_url: api::UpdateJoinUrlRequest => api::JoinUrl
             = change(rules::UPDATE_JOIN_URL, update, join_url::update);
     }

@@ -40,7 +40,7 @@ const TOKEN_FIELDS: &[&str] = &[
 
 homeroom_kit::rpcs! {
     TokenService for pub struct TokenHandlers(pub Arc<App>) {
-        get_invite_token: api::GetInviteTokenRequest => api::InviteToken = get(invite_name, App::get_invite_token);
+        get_invite_token: api::GetInviteTokenRequest => api::InviteToken = get(invite_name, App::get_singleton);
         update_invite_token: api::UpdateInviteTokenRequest => api::InviteToken
             = change(rules::UPDATE_INVITE_TOKEN, invite_update(now), invite_token::update);
         reset_invite_token: api::ResetInviteTokenRequest => api::ResetInviteTokenResponse { invite_token }
