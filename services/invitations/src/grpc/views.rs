@@ -30,9 +30,30 @@ const NANOS_PER_MICRO: i32 = 1_000;
 
 /// An invitation in the contract's form.
 trait View: From<Shown> + prost::Message + Default + 'static {
+    /// Returns it without the secret.
+    fn masked(shown: &Shown) -> Self;
+
     /// Puts the secret in.
     fn show(&mut self, secret: HandedOut);
 }
+
+macro_rules! views {
+    ($($view:ty),+) => {
+        $(
+            impl From<Shown> for $view {
+                fn from(shown: Shown) -> Self {
+                    let mut view = Self::masked(&shown);
+                    if let Some(secret) = shown.secret {
+                        view.show(secret);
+                    }
+                    view
+                }
+            }
+        )+
+    };
+}
+
+views!(InviteToken, Token, EnrollmentCode, ClassCode, JoinUrl);
 
 impl<V: View> Answer<()> for V {
     fn of((): (), mut invitations: Vec<Shown>) -> Self {
@@ -95,36 +116,29 @@ fn max_uses(row: &InvitationRow) -> i32 {
     i32::try_from(row.invitation.max_uses.unwrap_or(0)).unwrap_or(i32::MAX)
 }
 
-impl From<Shown> for InviteToken {
-    fn from(shown: Shown) -> Self {
+impl View for InviteToken {
+    fn masked(shown: &Shown) -> Self {
         let row = &shown.row;
-        let mut view = Self {
+        Self {
             name: row.invitation.name().to_string(),
-            token: String::new(),
-            invite_url: String::new(),
             expire_time: row.invitation.valid_till.map(to_timestamp),
             use_count: admissions(row.invitation.uses),
             may_be_public: Policy::of(row.invitation.kind).may_be_public,
             etag: etag(row.revision),
             create_time: Some(to_timestamp(row.invitation.issue_time)),
             update_time: Some(to_timestamp(row.update_time)),
-        };
-        if let Some(secret) = shown.secret {
-            view.show(secret);
+            ..Self::default()
         }
-        view
     }
-}
 
-impl View for InviteToken {
     fn show(&mut self, secret: HandedOut) {
         secret.text.expose().clone_into(&mut self.token);
         self.invite_url = url(secret);
     }
 }
 
-impl From<Shown> for Token {
-    fn from(shown: Shown) -> Self {
+impl View for Token {
+    fn masked(shown: &Shown) -> Self {
         let row = &shown.row;
         let now = shown.now;
         let invitation = &row.invitation;
@@ -135,10 +149,9 @@ impl From<Shown> for Token {
             InvitationState::NotYetValid | InvitationState::Active => token::State::Active,
         };
         let words = usize::try_from(row.words).unwrap_or(0);
-        let mut view = Self {
+        Self {
             name: invitation.name().to_string(),
             phrase: vec![MASKED_WORD; words].join(" "),
-            invite_url: String::new(),
             max_uses: Some(max_uses(row)),
             use_count: held(invitation.uses),
             assigned_email: invitation
@@ -155,15 +168,10 @@ impl From<Shown> for Token {
             etag: etag(row.revision),
             create_time: Some(to_timestamp(row.create_time)),
             update_time: Some(to_timestamp(row.update_time)),
-        };
-        if let Some(secret) = shown.secret {
-            view.show(secret);
+            ..Self::default()
         }
-        view
     }
-}
 
-impl View for Token {
     fn show(&mut self, secret: HandedOut) {
         secret.text.expose().clone_into(&mut self.phrase);
         self.invite_url = url(secret);
@@ -171,8 +179,8 @@ impl View for Token {
 }
 
 /// Without the secret, `full_code` is the organization's prefix alone.
-impl From<Shown> for EnrollmentCode {
-    fn from(shown: Shown) -> Self {
+impl View for EnrollmentCode {
+    fn masked(shown: &Shown) -> Self {
         let row = &shown.row;
         let now = shown.now;
         let invitation = &row.invitation;
@@ -185,10 +193,9 @@ impl From<Shown> for EnrollmentCode {
             InvitationState::UsedUp => enrollment_code::State::UsedUp,
             InvitationState::Active => enrollment_code::State::Active,
         };
-        let mut view = Self {
+        Self {
             name: invitation.name().to_string(),
-            code: String::new(),
-            full_code: shown.code_prefix,
+            full_code: shown.code_prefix.clone(),
             valid_from_time: invitation.valid_from.map(to_timestamp),
             valid_till_time: invitation.valid_till.map(to_timestamp),
             email_domains: invitation
@@ -207,23 +214,18 @@ impl From<Shown> for EnrollmentCode {
             etag: etag(row.revision),
             create_time: Some(to_timestamp(row.create_time)),
             update_time: Some(to_timestamp(row.update_time)),
-        };
-        if let Some(secret) = shown.secret {
-            view.show(secret);
+            ..Self::default()
         }
-        view
     }
-}
 
-impl View for EnrollmentCode {
     fn show(&mut self, secret: HandedOut) {
         self.full_code = format!("{}-{}", self.full_code, secret.text.expose());
         secret.text.expose().clone_into(&mut self.code);
     }
 }
 
-impl From<Shown> for ClassCode {
-    fn from(shown: Shown) -> Self {
+impl View for ClassCode {
+    fn masked(shown: &Shown) -> Self {
         let row = &shown.row;
         let now = shown.now;
         let invitation = &row.invitation;
@@ -234,10 +236,8 @@ impl From<Shown> for ClassCode {
         };
         let lock = invitation.lock.as_ref();
         let period = lock.and_then(|lock| lock.period.duration());
-        let mut view = Self {
+        Self {
             name: invitation.name().to_string(),
-            code: String::new(),
-            join_link: String::new(),
             state: state.into(),
             lock_time: lock.and_then(Lock::lock_time).map(to_timestamp),
             lock_period: Some(period.map_or_else(Duration::default, |period| Duration {
@@ -249,42 +249,31 @@ impl From<Shown> for ClassCode {
             etag: etag(row.revision),
             create_time: Some(to_timestamp(invitation.issue_time)),
             update_time: Some(to_timestamp(row.update_time)),
-        };
-        if let Some(secret) = shown.secret {
-            view.show(secret);
+            ..Self::default()
         }
-        view
     }
-}
 
-impl View for ClassCode {
     fn show(&mut self, secret: HandedOut) {
         secret.text.expose().clone_into(&mut self.code);
         self.join_link = url(secret);
     }
 }
 
-impl From<Shown> for JoinUrl {
-    fn from(shown: Shown) -> Self {
+impl View for JoinUrl {
+    fn masked(shown: &Shown) -> Self {
         let row = &shown.row;
-        let mut view = Self {
+        Self {
             name: row.invitation.name().to_string(),
-            url: String::new(),
             enabled: row.enabled,
             use_count: held(row.invitation.uses),
             may_be_public: Policy::of(row.invitation.kind).may_be_public,
             etag: etag(row.revision),
             create_time: Some(to_timestamp(row.create_time)),
             update_time: Some(to_timestamp(row.update_time)),
-        };
-        if let Some(secret) = shown.secret {
-            view.show(secret);
+            ..Self::default()
         }
-        view
     }
-}
 
-impl View for JoinUrl {
     fn show(&mut self, secret: HandedOut) {
         secret.text.expose().clone_into(&mut self.url);
     }
