@@ -4,7 +4,6 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use homeroom_api::{
     common::v1::ErrorReason,
-    invitations::v1::DeleteEnrollmentCodeRequest,
     names::{InvitationName, Place},
 };
 use homeroom_kit::{
@@ -15,6 +14,7 @@ use homeroom_kit::{
     secret::SecretText,
     validation::Violations,
 };
+use prost::Message;
 use uuid::Uuid;
 
 use super::{
@@ -111,9 +111,10 @@ impl App {
         self: &Arc<Self>,
         caller: &Caller,
         name: InvitationName,
-        request: (Option<Uuid>, &DeleteEnrollmentCodeRequest),
+        etag: String,
+        request: (Option<Uuid>, &impl Message),
     ) -> Result<()> {
-        let (id, place, etag) = (name.id, name.place.clone(), request.1.etag.clone());
+        let (id, place) = (name.id, name.place.clone());
         let rule = rules::DELETE_ENROLLMENT_CODE;
         let deleted = self.change(caller, place, rule, request, move |work| {
             Box::pin(delete(work, name, etag))

@@ -55,9 +55,11 @@ impl EnrollmentCodeHandlers {
         caller: &Caller,
         request: api::DeleteEnrollmentCodeRequest,
     ) -> Result<()> {
-        let (id, name) = rpc::change(&request.request_id, |v| v.take("name", name(&request.name)))?;
+        let parse = |v: &mut Violations| v.named(name(&request.name), &request.etag);
+        let (id, (name, etag)) = rpc::change(&request.request_id, parse)?;
+        let once = (id, &request);
         self.0
-            .delete_enrollment_code(caller, name, (id, &request))
+            .delete_enrollment_code(caller, name, etag, once)
             .await
     }
 }

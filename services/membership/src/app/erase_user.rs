@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use homeroom_api::{
     ids::{OrganizationId, UserId},
-    membership::v1::EraseUserRequest,
     names::{MemberName, Place, UserName},
 };
 use homeroom_kit::{
@@ -16,6 +15,7 @@ use homeroom_kit::{
     outbox::NewEvent,
     rpc::require_unbound,
 };
+use prost::Message;
 
 use super::{App, Change, classes, closing, members, refusals, rules};
 use crate::{
@@ -44,7 +44,7 @@ impl App {
     pub async fn erase_user(
         &self,
         caller: &Caller,
-        request: &EraseUserRequest,
+        request: &impl Message,
         replacement: Replacement,
     ) -> Result<()> {
         let mut caller = caller.clone();
