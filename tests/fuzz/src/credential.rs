@@ -86,28 +86,25 @@ fn check_candidate(candidate: &Candidate, base: &PublicUrl) {
                 .all(|byte| b"0123456789ABCDEFGHJKMNPQRSTVWXYZ".contains(&byte))
         );
     };
-    let shown: Vec<String> = match candidate.kind {
+    let mut shown: Vec<String> = match candidate.kind {
         OrganizationToken => {
             crockford(ORGANIZATION_TOKEN_CHARACTERS);
-            let url = base.organization_invite_url(canonical);
-            vec![form.to_owned(), url.expose().to_owned()]
+            vec![form.to_owned()]
         }
         ClassCode => {
             crockford(class_code::CLASS_CODE_CHARACTERS);
             let display = class_code::display(canonical).expose().to_owned();
-            let link = base.join_link(canonical).expose().to_owned();
-            vec![form.to_owned(), display, link]
+            vec![form.to_owned(), display]
         }
         JoinUrl => {
             crockford(JOIN_KEY_CHARACTERS);
-            vec![base.join_url(canonical)]
+            Vec::new()
         }
         ClassToken => {
             let phrase = Phrase::parse(form).unwrap();
             assert!(phrase.canonical() == *canonical);
             let display = phrase.display().expose().to_owned();
-            let url = base.class_invite_url(&phrase).expose().to_owned();
-            vec![form.to_owned(), display, url]
+            vec![form.to_owned(), display]
         }
         EnrollmentCode => {
             let lengths = MIN_CODE_CHARACTERS..=MAX_PREFIX_CHARACTERS + MAX_CODE_CHARACTERS;
@@ -119,6 +116,8 @@ fn check_candidate(candidate: &Candidate, base: &PublicUrl) {
             vec![form.to_owned()]
         }
     };
+    let address = base.address(candidate.kind, canonical);
+    shown.extend(address.map(|address| address.expose().to_owned()));
     for shown in shown
         .iter()
         .filter(|shown| shown.len() <= MAX_CREDENTIAL_BYTES)

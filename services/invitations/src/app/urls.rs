@@ -23,35 +23,16 @@ impl App {
         let Some(secret) = self.secrets().show(row)? else {
             return Ok(None);
         };
-        let base = &self.public_url;
-        Ok(Some(match row.invitation.kind {
-            InvitationKind::OrganizationToken => HandedOut {
-                url: Some(base.organization_invite_url(&secret)),
-                text: secret,
-            },
-            InvitationKind::ClassToken => {
-                let phrase = Phrase::parse(secret.expose())
-                    .ok_or_else(|| Error::internal("a stored phrase does not parse"))?;
-                HandedOut {
-                    text: phrase.display(),
-                    url: Some(base.class_invite_url(&phrase)),
-                }
-            }
-            InvitationKind::ClassCode => HandedOut {
-                text: class_code::display(&secret),
-                url: Some(base.join_link(&secret)),
-            },
-            InvitationKind::JoinUrl => {
-                let url = SecretText::new(base.join_url(&secret));
-                HandedOut {
-                    text: url.clone(),
-                    url: Some(url),
-                }
-            }
-            InvitationKind::EnrollmentCode => HandedOut {
-                text: secret,
-                url: None,
-            },
-        }))
+        let kind = row.invitation.kind;
+        let url = self.public_url.address(kind, &secret);
+        let text = match kind {
+            InvitationKind::ClassToken => Phrase::parse(secret.expose())
+                .ok_or_else(|| Error::internal("a stored phrase does not parse"))?
+                .display(),
+            InvitationKind::ClassCode => class_code::display(&secret),
+            InvitationKind::JoinUrl => url.clone().unwrap_or(secret),
+            _ => secret,
+        };
+        Ok(Some(HandedOut { text, url }))
     }
 }

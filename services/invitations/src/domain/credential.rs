@@ -10,7 +10,7 @@ use super::enrollment_code::{
 use super::invitation::InvitationKind;
 use super::message::Doubt;
 use super::phrase::{Phrase, listed_word};
-use super::public_url::{Path, PublicUrl, is_wrapped, unwrapped};
+use super::public_url::{PublicUrl, is_wrapped, kind_of, unwrapped};
 use super::{class_code, join_key, message, organization_token, typed_text};
 
 /// The maximum length of a credential, in bytes: as typed, or as contained in a link.
@@ -230,17 +230,12 @@ fn pasted(text: &str, base: &PublicUrl) -> Result<Option<Candidate>, Malformed> 
 
 /// Reads the path of one of this service's URLs.
 fn linked(letter: &str, key: &str) -> Option<Candidate> {
-    let (kind, canonical) = match Path::from_letter(&letter.to_ascii_lowercase())? {
-        Path::JoinUrl => (InvitationKind::JoinUrl, join_key::canonical(key)),
-        Path::ClassCode => (InvitationKind::ClassCode, class_code::canonical(key)),
-        Path::OrganizationToken => (
-            InvitationKind::OrganizationToken,
-            organization_token::canonical(key),
-        ),
-        Path::ClassToken => (
-            InvitationKind::ClassToken,
-            Phrase::parse(key).map(|phrase| phrase.canonical()),
-        ),
+    let kind = kind_of(letter)?;
+    let canonical = match kind {
+        InvitationKind::JoinUrl => join_key::canonical(key),
+        InvitationKind::ClassCode => class_code::canonical(key),
+        InvitationKind::OrganizationToken => organization_token::canonical(key),
+        _ => Phrase::parse(key).map(|phrase| phrase.canonical()),
     };
     canonical.map(|canonical| Candidate::new(kind, canonical))
 }

@@ -548,14 +548,15 @@ proptest! {
         let key = join_key::generate(&random);
         let phrase = Phrase::generate(WordCount::new(words).unwrap(), &random);
         let base = base();
+        let url = |kind, secret| base.address(kind, secret).unwrap();
         for (handed_out, kind, canonical) in [
             (class_code::display(&code).expose(), ClassCode, &code),
-            (base.join_link(&code).expose(), ClassCode, &code),
+            (url(ClassCode, &code).expose(), ClassCode, &code),
             (token.expose(), OrganizationToken, &token),
-            (base.organization_invite_url(&token).expose(), OrganizationToken, &token),
+            (url(OrganizationToken, &token).expose(), OrganizationToken, &token),
             (phrase.display().expose(), ClassToken, &phrase.canonical()),
-            (base.class_invite_url(&phrase).expose(), ClassToken, &phrase.canonical()),
-            (&base.join_url(&key), JoinUrl, &key),
+            (url(ClassToken, &phrase.canonical()).expose(), ClassToken, &phrase.canonical()),
+            (url(JoinUrl, &key).expose(), JoinUrl, &key),
         ] {
             for text in [handed_out.to_owned(), format!(" {handed_out}. "), handed_out.replace('-', "- ")] {
                 let found = read(&text).unwrap_or_default();

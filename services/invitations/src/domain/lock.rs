@@ -110,12 +110,6 @@ impl Lock {
             },
         }
     }
-
-    /// Returns the lock with another period, counted from the same start (C4).
-    #[must_use]
-    pub const fn with_period(self, period: LockPeriod) -> Self {
-        Self { period, ..self }
-    }
 }
 
 #[cfg(test)]
@@ -181,7 +175,10 @@ mod tests {
     #[test]
     fn c4_a_changed_period_counts_from_the_same_start() {
         let week = LockPeriod::after(TimeDelta::days(7)).unwrap();
-        let lock = Lock::open(start(), LockPeriod::default()).with_period(week);
+        let lock = Lock {
+            period: week,
+            ..Lock::open(start(), LockPeriod::default())
+        };
         assert!(lock.is_locked(start() + TimeDelta::days(7)));
     }
 

@@ -5,7 +5,7 @@ use homeroom_kit::secret::SecretText;
 use url::{Url, form_urlencoded};
 use zeroize::Zeroizing;
 
-use super::phrase::Phrase;
+use super::invitation::InvitationKind;
 
 /// Parts of the addresses of mail filters and other services that pass links on; some of them hide the target.
 const WRAPPERS: [&str; 12] = [
@@ -21,6 +21,14 @@ const WRAPPERS: [&str; 12] = [
     "symantec.com",
     "trendmicro",
     "urldefense",
+];
+
+/// The path segments of URLs that name the kind of the invitation.
+const LETTERS: [(InvitationKind, &str); 4] = [
+    (InvitationKind::JoinUrl, "j"),
+    (InvitationKind::ClassCode, "c"),
+    (InvitationKind::OrganizationToken, "i"),
+    (InvitationKind::ClassToken, "t"),
 ];
 
 /// The error for a configured base that is no public address.
@@ -65,39 +73,18 @@ impl PublicUrl {
         })
     }
 
-    /// Returns a class's join URL (C1), which is public.
+    /// Returns the address that an invitation of this kind and canonical secret is handed out as: the join URL or the
+    /// link with the code of a class (C1), or the invite URL of a token (A2, A11). None for enrollment codes.
     #[must_use]
-    pub fn join_url(&self, key: &SecretText) -> String {
-        self.at(Path::JoinUrl, key.expose())
-    }
-
-    /// Returns the link that carries a class code (C1).
-    #[must_use]
-    pub fn join_link(&self, code: &SecretText) -> SecretText {
-        self.at(Path::ClassCode, code.expose()).into()
-    }
-
-    /// Returns the invite URL of an organization's token (A2).
-    #[must_use]
-    pub fn organization_invite_url(&self, token: &SecretText) -> SecretText {
-        self.at(Path::OrganizationToken, token.expose()).into()
-    }
-
-    /// Returns the invite URL of a class token (A11).
-    #[must_use]
-    pub fn class_invite_url(&self, phrase: &Phrase) -> SecretText {
-        self.at(Path::ClassToken, phrase.canonical().expose())
-            .into()
-    }
-
-    fn at(&self, path: Path, key: &str) -> String {
-        format!(
-            "{}://{}{}/{}/{key}",
+    pub fn address(&self, kind: InvitationKind, secret: &SecretText) -> Option<SecretText> {
+        let (_, letter) = LETTERS.into_iter().find(|(of, _)| *of == kind)?;
+        Some(SecretText::new(format!(
+            "{}://{}{}/{letter}/{}",
             self.scheme,
             self.authority,
             self.path,
-            path.letter()
-        )
+            secret.expose()
+        )))
     }
 
     /// Returns the URLs of this base in `text`, each as the letter of the kind, and the key. The scheme may be either
@@ -189,14 +176,11 @@ pub(super) fn is_wrapped(text: &str) -> bool {
     })
 }
 
-homeroom_kit::named! {
-    /// The path segment of a URL that names the kind of the invitation.
-    pub(super) enum Path: letter, from_letter {
-        JoinUrl = "j",
-        ClassCode = "c",
-        OrganizationToken = "i",
-        ClassToken = "t",
-    }
+/// Returns the kind of the invitations whose URLs have this letter.
+pub(super) fn kind_of(letter: &str) -> Option<InvitationKind> {
+    let mut letters = LETTERS.into_iter();
+    let found = letters.find(|(_, known)| letter.eq_ignore_ascii_case(known));
+    found.map(|(kind, _)| kind)
 }
 
 #[cfg(test)]
@@ -225,19 +209,20 @@ mod tests {
                 "https://xn--schle-mva.example/j/K",
             ),
         ] {
-            assert_eq!(PublicUrl::parse(base).unwrap().join_url(&key), expected);
+            let base = PublicUrl::parse(base).unwrap();
+            let url = base.address(InvitationKind::JoinUrl, &key).unwrap();
+            assert_eq!(url.expose(), expected);
         }
         let base = PublicUrl::parse("https://a.example").unwrap();
-        let phrase = Phrase::parse("abacus zebra").unwrap();
-        assert_eq!(
-            base.class_invite_url(&phrase).expose(),
-            "https://a.example/t/abacus-zebra"
-        );
-        assert_eq!(base.join_link(&key).expose(), "https://a.example/c/K");
-        assert_eq!(
-            base.organization_invite_url(&key).expose(),
-            "https://a.example/i/K"
-        );
+        let address = |kind| base.address(kind, &key);
+        for (kind, expected) in [
+            (InvitationKind::ClassToken, "https://a.example/t/K"),
+            (InvitationKind::ClassCode, "https://a.example/c/K"),
+            (InvitationKind::OrganizationToken, "https://a.example/i/K"),
+        ] {
+            assert_eq!(address(kind).unwrap().expose(), expected);
+        }
+        assert!(address(InvitationKind::EnrollmentCode).is_none());
     }
 
     #[test]

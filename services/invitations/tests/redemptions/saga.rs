@@ -115,12 +115,14 @@ async fn p2_a_second_attempt_attaches_to_the_living_one_with_its_request_id() {
 async fn p2_already_pending_gives_the_seconds_use_back() {
     let world = World::new().await;
     let code = world.locked_class_code().await;
-    let url = public_url().join_url(&join_key::generate(&SystemRandomness));
-    let join_url = world.invitation(InvitationKind::JoinUrl, &url, |_| {});
+    let key = join_key::generate(&SystemRandomness);
+    let url = public_url().address(InvitationKind::JoinUrl, &key).unwrap();
+    let url = url.expose();
+    let join_url = world.invitation(InvitationKind::JoinUrl, url, |_| {});
     let join_url = join_url.await;
     let first = world.redeem("ann", CLASS_CODE, "").await.unwrap();
     world.advance(TimeDelta::milliseconds(1));
-    let second = world.redeem("ann", &url, REQUEST).await.unwrap();
+    let second = world.redeem("ann", url, REQUEST).await.unwrap();
     assert_eq!(second.outcome, Outcome::PendingApproval);
     assert_eq!(second.join_request, first.join_request);
     assert_eq!(world.uses(code).await, uses(0, 0, 1));
@@ -129,7 +131,7 @@ async fn p2_already_pending_gives_the_seconds_use_back() {
         world.states().await,
         [RedemptionState::Queued, RedemptionState::Released]
     );
-    assert_eq!(world.redeem("ann", &url, REQUEST).await.unwrap(), second);
+    assert_eq!(world.redeem("ann", url, REQUEST).await.unwrap(), second);
 }
 
 #[tokio::test]
