@@ -18,14 +18,14 @@ pub(crate) const PUBLIC_URL_DEFAULT: &str = "https://join.example";
 pub(crate) const TOKEN_LIFE_DAYS_MAX: i64 = 365;
 
 /// Lets teachers let students in: invitations and enrollment for a learning platform.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(name = "homeroom", version, arg_required_else_help = true)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 pub(crate) enum Command {
     /// Plays the whole story through the real gRPC API, then serves until Ctrl-C.
     Demo(DemoArguments),
@@ -119,7 +119,7 @@ pub(crate) struct BackupArguments {
     pub(crate) to: PathBuf,
 }
 
-/// Implements no Debug, because the URLs may hold passwords.
+/// The URLs may hold passwords, so there is no Debug.
 #[derive(Args)]
 pub(crate) struct AuditArguments {
     /// Membership's database: `postgres://…` or `sqlite://path`.
@@ -153,12 +153,6 @@ pub(crate) struct AuditArguments {
     /// Print the report as JSON.
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-impl std::fmt::Debug for AuditArguments {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("AuditArguments")
-    }
 }
 
 #[derive(Debug, Args)]

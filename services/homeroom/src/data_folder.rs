@@ -119,23 +119,17 @@ impl DataFolder {
             }
         }
         let random = SystemRandomness;
-        let signer = self.load(SIGNING_KEY_FILE, |path| {
-            Signer::load_or_generate(path, &random)
-        })?;
-        let invitations_signer = self.load(INVITATIONS_SIGNING_KEY_FILE, |path| {
-            Signer::load_or_generate(path, &random)
-        })?;
+        let signer = |name| self.load(name, |path| Signer::load_or_generate(path, &random));
+        let ring = |name| self.load(name, |path| KeyRing::load_or_generate(path, &random));
+        let invitations_signer = signer(INVITATIONS_SIGNING_KEY_FILE)?;
+        let signer = signer(SIGNING_KEY_FILE)?;
         // Tokens of invitations' own key may claim only `homeroom.admit`.
         let admit_only = Some([Scope::Admit].into_iter().collect());
         let keys = json!({ "keys": [signer.jwk(None), invitations_signer.jwk(admit_only)] });
         write_if_missing(&self.file(JWKS_FILE), &format!("{keys:#}\n"))?;
         Ok(Material {
-            membership_keys: self.load(MEMBERSHIP_KEYS_FILE, |path| {
-                KeyRing::load_or_generate(path, &random)
-            })?,
-            invitations_keys: self.load(INVITATIONS_KEYS_FILE, |path| {
-                KeyRing::load_or_generate(path, &random)
-            })?,
+            membership_keys: ring(MEMBERSHIP_KEYS_FILE)?,
+            invitations_keys: ring(INVITATIONS_KEYS_FILE)?,
             signer,
             invitations_signer,
         })

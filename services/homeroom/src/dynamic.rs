@@ -35,46 +35,30 @@ impl Contract {
         let (service, method) = name
             .split_once('/')
             .ok_or("a method is named Service/Method, such as ClassCodeService/GetClassCode")?;
-        let ending = format!(".{service}");
-        let mut found = self
-            .0
-            .services()
-            .filter(|candidate| {
-                candidate.full_name() == service || candidate.full_name().ends_with(&ending)
-            })
+        let services = self.0.services().filter(|one| is_named(one, service));
+        let found: Vec<MethodDescriptor> = services
             .flat_map(|service| service.methods().collect::<Vec<_>>())
-            .filter(|candidate| candidate.name() == method);
-        let first = found.next().ok_or_else(|| {
-            format!(
-                "the contract has no {name}; {}",
-                self.methods_of(&ending, service)
-            )
-        })?;
-        let others: Vec<MethodDescriptor> = found.collect();
-        if others.is_empty() {
-            return Ok(first);
-        }
-        let names: Vec<String> = std::iter::once(&first)
-            .chain(&others)
-            .map(path_of)
+            .filter(|candidate| candidate.name() == method)
             .collect();
-        Err(format!(
-            "{name} may be any of these: name one in full\n  {}",
-            names.join("\n  ")
-        )
-        .into())
+        match found.as_slice() {
+            [only] => Ok(only.clone()),
+            [] => Err(format!("the contract has no {name}; {}", self.methods_of(service)).into()),
+            several => {
+                let names: Vec<String> = several.iter().map(path_of).collect();
+                let names = names.join("\n  ");
+                Err(format!("{name} may be any of these: name one in full\n  {names}").into())
+            }
+        }
     }
 
     /// Returns the available methods of the named service, or the available services if there is no such service.
-    fn methods_of(&self, ending: &str, service: &str) -> String {
+    fn methods_of(&self, service: &str) -> String {
         let ours: Vec<ServiceDescriptor> = self
             .0
             .services()
             .filter(|candidate| candidate.full_name().starts_with("homeroom."))
             .collect();
-        let service_named = ours.iter().find(|candidate| {
-            candidate.full_name() == service || candidate.full_name().ends_with(ending)
-        });
+        let service_named = ours.iter().find(|one| is_named(one, service));
         let (what, names): (_, Vec<String>) = match service_named {
             Some(service) => (
                 format!("{} has", service.full_name()),
@@ -87,6 +71,11 @@ impl Contract {
         };
         format!("{what}\n  {}", names.join("\n  "))
     }
+}
+
+/// Returns true if the service has this name, or one that ends so.
+fn is_named(service: &ServiceDescriptor, name: &str) -> bool {
+    service.full_name() == name || service.full_name().ends_with(&format!(".{name}"))
 }
 
 /// Returns the full name of the method.

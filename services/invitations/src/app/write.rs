@@ -150,6 +150,7 @@ impl Work {
                 .claim(key, body, self.now)
                 .await?;
             if let Some(stored) = claim.resolve()? {
+                let stored = StoredAnswer::decode(stored.as_slice()).map_err(Error::internal)?;
                 return Ok(Transacted::Replay(stored));
             }
         }
@@ -276,7 +277,7 @@ impl App {
                 let change = match result? {
                     Transacted::Changed(change) => change,
                     Transacted::Replay(stored) => {
-                        return app.replay::<D, A>(&caller, &place, &stored).await;
+                        return app.replay::<D, A>(&caller, &place, stored).await;
                     }
                 };
                 app.raise_fences(&change.rows, caller.deadline).await?;
@@ -308,13 +309,11 @@ impl App {
         let Some(stored) = claim.resolve()? else {
             return Ok(None);
         };
-        let shows_secrets = StoredAnswer::decode(stored.as_slice())
-            .map_err(Error::internal)?
-            .shows_secrets;
-        if shows_secrets {
+        let stored = StoredAnswer::decode(stored.as_slice()).map_err(Error::internal)?;
+        if stored.shows_secrets {
             self.authorize(caller, place, rule).await?;
         }
-        self.replay::<D, A>(caller, place, &stored).await.map(Some)
+        self.replay::<D, A>(caller, place, stored).await.map(Some)
     }
 
     /// Returns the stored answer, once its fences are up, with those secrets that have not changed since.
@@ -322,9 +321,8 @@ impl App {
         &self,
         caller: &Caller,
         place: &Place,
-        stored: &[u8],
+        stored: StoredAnswer,
     ) -> Result<A> {
-        let stored = StoredAnswer::decode(stored).map_err(Error::internal)?;
         let mut answer = A::decode(stored.answer.as_slice()).map_err(Error::internal)?;
         let issued: BTreeMap<Uuid, i64> = stored
             .invitations
@@ -350,5 +348,5 @@ enum Transacted<A> {
     /// The change was made, with its answer.
     Changed(Change<A>),
     /// The request id was used before: the answer that was stored then.
-    Replay(Vec<u8>),
+    Replay(StoredAnswer),
 }

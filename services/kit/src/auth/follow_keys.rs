@@ -7,7 +7,7 @@ use ::metrics::{describe_gauge, gauge};
 use futures::future::join_all;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::{Verifier, key_source::Source};
+use super::{Verifier, token_keys::Source};
 use crate::shutdown::Shutdown;
 
 /// The interval at which a key set's file is read, in seconds.

@@ -4,7 +4,6 @@ mod caller;
 mod claims;
 mod follow_keys;
 mod jwks_url;
-mod key_source;
 mod keys;
 mod refusals;
 mod scopes;

@@ -1,7 +1,6 @@
 //! Health (grpc.health.v1): overall, per service, `liveness` and `readiness`.
 
 use std::{
-    fmt,
     future::Future,
     sync::{
         Arc,
@@ -29,17 +28,11 @@ const CHECK_SECONDS: u64 = 2;
 const CHECK_TIMEOUT_SECONDS: u64 = 2;
 
 /// Reports whether the server is ready.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Health {
     reporter: HealthReporter,
     names: Vec<&'static str>,
     ready: Arc<AtomicBool>,
-}
-
-impl fmt::Debug for Health {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Health")
-    }
 }
 
 impl Health {

@@ -1,4 +1,4 @@
-use super::{key_source::Source, *};
+use super::{token_keys::Source, *};
 use crate::key_files::KEY_FILE_BYTES_MAX;
 
 const SERVICE: ServiceKeys = ServiceKeys {
