@@ -121,8 +121,10 @@ impl DataFolder {
         let random = SystemRandomness;
         let signer = |name| self.load(name, |path| Signer::load_or_generate(path, &random));
         let ring = |name| self.load(name, |path| KeyRing::load_or_generate(path, &random));
-        let invitations_signer = signer(INVITATIONS_SIGNING_KEY_FILE)?;
-        let signer = signer(SIGNING_KEY_FILE)?;
+        let (signer, invitations_signer) = (
+            signer(SIGNING_KEY_FILE)?,
+            signer(INVITATIONS_SIGNING_KEY_FILE)?,
+        );
         // Tokens of invitations' own key may claim only `homeroom.admit`.
         let admit_only = Some([Scope::Admit].into_iter().collect());
         let keys = json!({ "keys": [signer.jwk(None), invitations_signer.jwk(admit_only)] });
