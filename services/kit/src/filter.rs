@@ -28,39 +28,21 @@ pub enum FieldKind {
     Bool,
 }
 
-/// A comparison operator.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Operator {
-    /// `=`
-    Equal,
-    /// `!=`
-    NotEqual,
-    /// `<`
-    Less,
-    /// `<=`
-    LessOrEqual,
-    /// `>`
-    Greater,
-    /// `>=`
-    GreaterOrEqual,
-}
-
-impl Operator {
-    /// Returns the operator as filters and SQL write it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Equal => "=",
-            Self::NotEqual => "!=",
-            Self::Less => "<",
-            Self::LessOrEqual => "<=",
-            Self::Greater => ">",
-            Self::GreaterOrEqual => ">=",
-        }
-    }
-
-    const fn is_equality(self) -> bool {
-        matches!(self, Self::Equal | Self::NotEqual)
+crate::named! {
+    /// A comparison operator, as filters and SQL write it.
+    pub enum Operator: as_str, from_symbol {
+        /// `=`
+        Equal = "=",
+        /// `!=`
+        NotEqual = "!=",
+        /// `<`
+        Less = "<",
+        /// `<=`
+        LessOrEqual = "<=",
+        /// `>`
+        Greater = ">",
+        /// `>=`
+        GreaterOrEqual = ">=",
     }
 }
 
@@ -82,15 +64,6 @@ impl Value {
         match self {
             Self::Text(text) => text,
             _ => "",
-        }
-    }
-
-    /// Returns the time.
-    #[must_use]
-    pub fn time(&self) -> Option<DateTime<Utc>> {
-        match self {
-            Self::Time(time) => Some(*time),
-            _ => None,
         }
     }
 }
@@ -166,12 +139,6 @@ impl Filter {
             _ => Err(format!("{field} is no external id")),
         })
     }
-
-    /// Returns true if the filter has no conditions.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
 }
 
 /// Returns `INVALID_FILTER`; `wrong` describes the error.
@@ -237,7 +204,8 @@ fn read(
     operator: Operator,
     value: String,
 ) -> std::result::Result<Value, String> {
-    if kind != FieldKind::Time && !operator.is_equality() {
+    let is_equality = matches!(operator, Operator::Equal | Operator::NotEqual);
+    if kind != FieldKind::Time && !is_equality {
         return wrong(format!("{field} is compared by = or !="));
     }
     match kind {
@@ -268,16 +236,12 @@ fn tokens(text: &str) -> std::result::Result<Vec<Token>, String> {
             }
             '=' | '!' | '<' | '>' => {
                 rest.next();
-                let followed = rest.next_if_eq(&'=').is_some();
-                tokens.push(Token::Operator(match (first, followed) {
-                    ('=', false) => Operator::Equal,
-                    ('!', true) => Operator::NotEqual,
-                    ('<', false) => Operator::Less,
-                    ('<', true) => Operator::LessOrEqual,
-                    ('>', false) => Operator::Greater,
-                    ('>', true) => Operator::GreaterOrEqual,
-                    _ => return wrong("it has an operator other than = != < <= > >="),
-                }));
+                let mut symbol = String::from(first);
+                symbol.extend(rest.next_if_eq(&'='));
+                let Some(operator) = Operator::from_symbol(&symbol) else {
+                    return wrong("it has an operator other than = != < <= > >=");
+                };
+                tokens.push(Token::Operator(operator));
             }
             _ => {
                 let mut word = String::new();
@@ -346,8 +310,9 @@ mod tests {
             ]
         );
         assert_eq!(filter.0[1].value.text(), r#"users/a "b" \"#);
-        assert_eq!(filter.0[2].value.time().unwrap().timestamp(), 1_788_220_800);
-        assert!(Filter::parse("  ", FIELDS).unwrap().is_empty());
+        let time = DateTime::from_timestamp(1_788_220_800, 0).unwrap();
+        assert_eq!(filter.0[2].value, Value::Time(time));
+        assert!(Filter::parse("  ", FIELDS).unwrap().0.is_empty());
     }
 
     #[test]
