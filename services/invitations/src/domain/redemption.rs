@@ -56,19 +56,20 @@ pub enum MembershipAnswer {
     Refused(ErrorReason),
 }
 
-/// The end of a request that membership holds (P5).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum RequestEnd {
-    /// Staff let the person in.
-    Approved,
-    /// Staff turned the person away.
-    Denied,
-    /// The person withdrew the request.
-    Withdrawn,
-    /// The request expired after 90 days.
-    Expired,
-    /// The request was closed by an admission by another way, a removal, an erasure or the class's end.
-    Closed,
+homeroom_kit::named! {
+    /// The end of a request that membership holds (P5).
+    pub enum RequestEnd: as_str, from_name {
+        /// Staff let the person in.
+        Approved = "APPROVED",
+        /// Staff turned the person away.
+        Denied = "DENIED",
+        /// The person withdrew the request.
+        Withdrawn = "WITHDRAWN",
+        /// The request expired after 90 days.
+        Expired = "EXPIRED",
+        /// The request was closed by an admission by another way, a removal, an erasure or the class's end.
+        Closed = "CLOSED",
+    }
 }
 
 /// T3: returns the state after membership's `answer`. Only RESERVED moves, so that a repeated or late answer overwrites

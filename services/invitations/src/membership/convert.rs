@@ -3,7 +3,7 @@
 use homeroom_api::{
     common::v1::ErrorReason,
     ids::UserId,
-    membership::v1::{self as api, admission::Outcome, check_access_response, join_request},
+    membership::v1::{self as api, admission::Outcome, check_access_response},
     names::OrganizationName,
 };
 use homeroom_kit::{Error, Result};
@@ -25,7 +25,9 @@ pub(super) fn admission(answered: api::Admission) -> Result<Admission> {
         // A newer membership may send an outcome that this version does not know: that is no refusal.
         Outcome::Unspecified => return Err(Error::internal("an admission has no known outcome")),
     };
-    let request_end = answered.join_request.as_ref().and_then(request_end);
+    let request = answered.join_request.as_ref();
+    let request_end =
+        request.and_then(|request| RequestEnd::from_name(request.state().as_str_name()));
     Ok(Admission {
         answer,
         user: UserId::parse(&answered.user).ok(),
@@ -42,17 +44,6 @@ fn refusal(answered: &api::Admission) -> Result<ErrorReason> {
     match answered.refuse_reason() {
         ErrorReason::Unspecified => Err(Error::internal("a refusal has no known reason")),
         reason => Ok(reason),
-    }
-}
-
-fn request_end(request: &api::JoinRequest) -> Option<RequestEnd> {
-    match request.state() {
-        join_request::State::Unspecified | join_request::State::Pending => None,
-        join_request::State::Approved => Some(RequestEnd::Approved),
-        join_request::State::Denied => Some(RequestEnd::Denied),
-        join_request::State::Withdrawn => Some(RequestEnd::Withdrawn),
-        join_request::State::Expired => Some(RequestEnd::Expired),
-        join_request::State::Closed => Some(RequestEnd::Closed),
     }
 }
 
@@ -91,6 +82,8 @@ pub(super) fn access(answered: api::CheckAccessResponse) -> Access {
 
 #[cfg(test)]
 mod tests {
+    use homeroom_api::membership::v1::join_request;
+
     use super::*;
 
     #[test]

@@ -90,11 +90,8 @@ impl From<Injected> for Error {
     }
 }
 
-enum Kind {
-    Unavailable,
-    Conflict,
-    Other,
-}
+/// A kind of [`Error`].
+type Kind = fn(Arc<sqlx::Error>) -> Error;
 
 fn kind(error: &sqlx::Error) -> Kind {
     use sqlx::Error as E;
@@ -104,12 +101,13 @@ fn kind(error: &sqlx::Error) -> Kind {
         | E::PoolTimedOut
         | E::PoolClosed
         | E::WorkerCrashed
-        | E::BeginFailed => Kind::Unavailable,
-        E::Database(refusal) if refusal.is_unique_violation() => Kind::Conflict,
-        E::Database(refusal) => refusal
-            .code()
-            .map_or(Kind::Other, |code| kind_of_code(&code)),
-        _ => Kind::Other,
+        | E::BeginFailed => Error::Unavailable,
+        E::Database(refusal) if refusal.is_unique_violation() => Error::Conflict,
+        E::Database(refusal) => match refusal.code() {
+            Some(code) => kind_of_code(&code),
+            None => Error::Other,
+        },
+        _ => Error::Other,
     }
 }
 
@@ -118,38 +116,32 @@ fn kind_of_code(code: &str) -> Kind {
     if code.len() == 5 {
         return match code {
             // serialization_failure, deadlock_detected
-            "40001" | "40P01" => Kind::Conflict,
+            "40001" | "40P01" => Error::Conflict,
             // lock_not_available, query_canceled, read_only_sql_transaction (a demoted primary),
             // object_in_use, cannot_connect_now and the other ends of a session
             "55P03" | "57014" | "25006" | "55006" | "57P01" | "57P02" | "57P03" | "57P05"
-            | "25P03" => Kind::Unavailable,
+            | "25P03" => Error::Unavailable,
             // connection_exception, insufficient_resources, system_error
             other
                 if ["08", "53", "58"]
                     .iter()
                     .any(|class| other.starts_with(class)) =>
             {
-                Kind::Unavailable
+                Error::Unavailable
             }
-            _ => Kind::Other,
+            _ => Error::Other,
         };
     }
     match code.parse::<u32>().map(|extended| extended & 0xff) {
         // SQLITE_BUSY, _LOCKED, _READONLY (opened while its disk was), _IOERR, _FULL, _CANTOPEN
-        Ok(5 | 6 | 8 | 10 | 13 | 14) => Kind::Unavailable,
-        _ => Kind::Other,
+        Ok(5 | 6 | 8 | 10 | 13 | 14) => Error::Unavailable,
+        _ => Error::Other,
     }
 }
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
-        let kind = kind(&error);
-        let source = Arc::new(error);
-        match kind {
-            Kind::Unavailable => Self::Unavailable(source),
-            Kind::Conflict => Self::Conflict(source),
-            Kind::Other => Self::Other(source),
-        }
+        kind(&error)(Arc::new(error))
     }
 }
 
@@ -178,10 +170,10 @@ mod tests {
     use super::*;
 
     fn name(code: &str) -> &'static str {
-        match kind_of_code(code) {
-            Kind::Unavailable => "unavailable",
-            Kind::Conflict => "conflict",
-            Kind::Other => "other",
+        match kind_of_code(code)(Arc::new(sqlx::Error::PoolClosed)) {
+            Error::Unavailable(_) => "unavailable",
+            Error::Conflict(_) => "conflict",
+            Error::Other(_) => "other",
         }
     }
 
