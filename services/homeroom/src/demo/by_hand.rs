@@ -26,36 +26,46 @@ pub(super) fn print(
     let invitations = embedded.invitations_address();
     let membership = embedded.membership_address();
 
-    print::title("Now try it yourself, in another terminal");
-    print::plain(&format!("\nexport TEACHER={teacher}"));
-    print::plain(&format!("export STUDENT={student}"));
-    print::plain("\n# The class code, with buf curl:");
-    print::plain(&buf_curl(
+    let read = buf_curl(
         "TEACHER",
         &format!("http://{invitations}/homeroom.invitations.v1.ClassCodeService/GetClassCode"),
         &format!(r#"{{"name": "{CLASS}/classCode"}}"#),
-    ));
-    print::plain("\n# A new student uses it:");
-    print::plain(&buf_curl(
+    );
+    let redeem = buf_curl(
         "STUDENT",
         &format!("http://{invitations}/homeroom.invitations.v1.RedemptionService/Redeem"),
         &format!(r#"{{"credential": "{class_code}"}}"#),
-    ));
-    print::plain("\n# The roster, with grpcurl:");
-    print::plain(&grpcurl(
+    );
+    let roster = grpcurl(
         "TEACHER",
         &membership.to_string(),
         "homeroom.membership.v1.MemberService/ListClassMembers",
         &format!(r#"{{"parent": "{CLASS}"}}"#),
-    ));
-    print::plain("\n# Everything there is to call:");
-    print::plain(&format!("grpcurl -plaintext {invitations} list"));
-    print::plain("\n# More tokens:");
+    );
+    let token = token_command(folder.path());
+    print::title("Now try it yourself, in another terminal");
     print::plain(&format!(
-        "{} --user platform --scope homeroom.platform",
-        token_command(folder.path())
+        "
+export TEACHER={teacher}
+export STUDENT={student}
+
+# The class code, with buf curl:
+{read}
+
+# A new student uses it:
+{redeem}
+
+# The roster, with grpcurl:
+{roster}
+
+# Everything there is to call:
+grpcurl -plaintext {invitations} list
+
+# More tokens:
+{token} --user platform --scope homeroom.platform
+
+Ctrl-C ends it."
     ));
-    print::plain("\nCtrl-C ends it.");
     Ok(())
 }
 

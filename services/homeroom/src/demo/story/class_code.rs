@@ -1,15 +1,6 @@
 //! Chapter 4: the class code, which locks itself after 14 days; here its owner locks it (C4, C7).
 
-use serde_json::json;
-
-use super::{CLASS, TEACHER, text};
-use crate::{
-    Failure,
-    demo::{
-        stage::Stage,
-        step::{Actor, Outcome, Step},
-    },
-};
+use super::{Actor, CLASS, Failure, Outcome, Stage, Step, TEACHER, json, text};
 
 pub(super) async fn play(stage: &mut Stage<'_>) -> Result<(), Failure> {
     let class_code = format!("{CLASS}/classCode");

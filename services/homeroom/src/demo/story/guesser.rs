@@ -1,15 +1,6 @@
 //! Chapter 7: a person guesses codes (R10).
 
-use serde_json::json;
-use tonic::Code;
-
-use crate::{
-    Failure,
-    demo::{
-        stage::Stage,
-        step::{Actor, Outcome, Step},
-    },
-};
+use super::{Actor, Code, Failure, Outcome, Stage, Step, json};
 
 const GUESSER: Actor = Actor::person("stranger-2");
 const STUDENT: Actor = Actor::person("student-8");

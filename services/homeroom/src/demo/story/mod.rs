@@ -9,12 +9,13 @@ mod school;
 mod tokens;
 
 use homeroom_kit::auth::Scope;
-use serde_json::Value;
+use serde_json::{Value, json};
+use tonic::Code;
 
 use super::{
     print,
     stage::Stage,
-    step::{Actor, at},
+    step::{Actor, Outcome, Step, at},
 };
 use crate::Failure;
 

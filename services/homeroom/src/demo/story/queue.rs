@@ -1,16 +1,8 @@
 //! Chapter 5: the join URL, which always leads to the queue, and the co-teacher who decides (C9,
 //! C11).
 
-use serde_json::json;
-use tonic::Code;
-
-use super::{CLASS, CO_TEACHER, PLATFORM, TEACHER, text};
-use crate::{
-    Failure,
-    demo::{
-        stage::Stage,
-        step::{Actor, Outcome, Step},
-    },
+use super::{
+    Actor, CLASS, CO_TEACHER, Code, Failure, Outcome, PLATFORM, Stage, Step, TEACHER, json, text,
 };
 
 const ASKS_BY_CODE: Actor = Actor::person("student-5");

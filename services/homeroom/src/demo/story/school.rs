@@ -1,18 +1,11 @@
 //! Chapter 1: an organization, its teachers, a class.
 
-use serde_json::json;
-
-use super::{ADMINISTRATOR, CLASS, ORGANIZATION, PLATFORM, TEACHER};
-use crate::{
-    Failure,
-    demo::{
-        stage::Stage,
-        step::{Outcome, Step},
-    },
+use super::{
+    ADMINISTRATOR, CLASS, Failure, ORGANIZATION, Outcome, PLATFORM, Stage, Step, TEACHER, json,
 };
 
 pub(super) async fn play(stage: &mut Stage<'_>) -> Result<(), Failure> {
-    let steps = [
+    stage.play_all([
         Step {
             says: "The platform sets up a school: five licensed seats, and the first administrator.",
             by: PLATFORM,
@@ -61,9 +54,6 @@ pub(super) async fn play(stage: &mut Stage<'_>) -> Result<(), Failure> {
             shows: &["user"],
             comes_out: Outcome::Answer(&[("role", "CO_TEACHER")]),
         },
-    ];
-    for step in steps {
-        stage.play(step).await?;
-    }
-    Ok(())
+    ])
+    .await
 }

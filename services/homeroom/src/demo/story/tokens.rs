@@ -1,15 +1,8 @@
 //! Chapter 2: the organization's invite token and a class token (A).
 
-use serde_json::json;
-use tonic::Code;
-
-use super::{ADMINISTRATOR, CLASS, ORGANIZATION, TEACHER, text};
-use crate::{
-    Failure,
-    demo::{
-        stage::Stage,
-        step::{Actor, Outcome, Step},
-    },
+use super::{
+    ADMINISTRATOR, Actor, CLASS, Code, Failure, ORGANIZATION, Outcome, Stage, Step, TEACHER, json,
+    text,
 };
 
 pub(super) async fn play(stage: &mut Stage<'_>) -> Result<(), Failure> {
@@ -65,39 +58,39 @@ async fn class_token(stage: &mut Stage<'_>) -> Result<(), Failure> {
     let phrase = text(&token, "phrase")?;
     stage
         .play_all([
-Step {
-            says: "Looking never redeems: a preview says what would happen (R4).",
-            by: Actor::person("student-2"),
-            calls: "RedemptionService/PreviewRedemption",
-            with: json!({"credential": phrase}),
-            shows: &["organizationDisplayName", "classDisplayName"],
-            comes_out: Outcome::Answer(&[
-                ("outcome", "ADMITTED"),
-                ("grantsSignUp", "true"),
-                ("survivesSignUp", "true"),
-            ]),
-},
-Step {
-            says: "Typed in capitals, with a full stop, it is the same phrase: in the class and the organization at once (A7, R1).",
-            by: Actor::person("student-2"),
-            calls: "RedemptionService/Redeem",
-            with: json!({"credential": format!("  {}. ", phrase.to_uppercase())}),
-            shows: &["member.name"],
-            comes_out: Outcome::Answer(&[
-                ("outcome", "ADMITTED"),
-                ("class", CLASS),
-                ("member.role", "STUDENT"),
-                ("member.provenance.method", "CLASS_TOKEN"),
-            ]),
-},
-Step {
-            says: "It admitted one person, and is used up.",
-            by: Actor::person("student-3"),
-            calls: "RedemptionService/Redeem",
-            with: json!({"credential": phrase}),
-            shows: &[],
-            comes_out: Outcome::Refusal(Code::FailedPrecondition, "USED_UP"),
-},
+            Step {
+                says: "Looking never redeems: a preview says what would happen (R4).",
+                by: Actor::person("student-2"),
+                calls: "RedemptionService/PreviewRedemption",
+                with: json!({"credential": phrase}),
+                shows: &["organizationDisplayName", "classDisplayName"],
+                comes_out: Outcome::Answer(&[
+                    ("outcome", "ADMITTED"),
+                    ("grantsSignUp", "true"),
+                    ("survivesSignUp", "true"),
+                ]),
+            },
+            Step {
+                says: "Typed in capitals, with a full stop, it is the same phrase: in the class and the organization at once (A7, R1).",
+                by: Actor::person("student-2"),
+                calls: "RedemptionService/Redeem",
+                with: json!({"credential": format!("  {}. ", phrase.to_uppercase())}),
+                shows: &["member.name"],
+                comes_out: Outcome::Answer(&[
+                    ("outcome", "ADMITTED"),
+                    ("class", CLASS),
+                    ("member.role", "STUDENT"),
+                    ("member.provenance.method", "CLASS_TOKEN"),
+                ]),
+            },
+            Step {
+                says: "It admitted one person, and is used up.",
+                by: Actor::person("student-3"),
+                calls: "RedemptionService/Redeem",
+                with: json!({"credential": phrase}),
+                shows: &[],
+                comes_out: Outcome::Refusal(Code::FailedPrecondition, "USED_UP"),
+            },
         ])
         .await
 }
