@@ -121,8 +121,10 @@ pub(crate) async fn run_checks(
             // The first row also carries the number of rows.
             report.rows_shown().max(1),
         );
-        let rows: Vec<(Option<String>, Option<String>, i64)> =
-            snapshot.rows(&sql).try_collect().await?;
+        let rows: Vec<_> = snapshot
+            .rows::<(Option<String>, Option<String>, i64)>(&sql)
+            .try_collect()
+            .await?;
         let Some(&(_, _, count)) = rows.first() else {
             continue;
         };
@@ -154,7 +156,7 @@ pub(crate) async fn run_counts(
 ) -> Result<(), Error> {
     for (invariant, label, from) in counts {
         let sql = format!("SELECT count(*) FROM {from}");
-        let rows: Vec<(i64,)> = snapshot.rows(&sql).try_collect().await?;
+        let rows: Vec<_> = snapshot.rows::<(i64,)>(&sql).try_collect().await?;
         let number = rows.first().map_or(0, |(number,)| number.unsigned_abs());
         report.count(*invariant, label, number);
     }

@@ -113,8 +113,7 @@ impl Snapshot {
             }
         }
         let mut snapshot = Self { service, held };
-        let probed: Result<Vec<(String,)>, Error> =
-            snapshot.rows(service.probe()).try_collect().await;
+        let probed = snapshot.texts(service.probe()).await;
         probed.map_err(|error| match error {
             Error::Read { cause, .. } | Error::Open { cause, .. } => open(cause),
         })?;

@@ -22,8 +22,14 @@ pub(crate) async fn compare(
     after: &mut Snapshot,
     report: &mut Report,
 ) -> Result<(), Error> {
-    let up: HashMap<String, i64> = membership.rows(FENCES).try_collect().await?;
-    let confirmed: HashMap<String, i64> = before.rows(CONFIRMED).try_collect().await?;
+    let up: HashMap<_, _> = membership
+        .rows::<(String, i64)>(FENCES)
+        .try_collect()
+        .await?;
+    let confirmed: HashMap<_, _> = before
+        .rows::<(String, i64)>(CONFIRMED)
+        .try_collect()
+        .await?;
     for (invitation, confirmed) in confirmed {
         let stands = up.get(&invitation).copied().unwrap_or(0);
         if stands < confirmed {
@@ -35,7 +41,7 @@ pub(crate) async fn compare(
             );
         }
     }
-    let raised: HashMap<String, i64> = after.rows(EPOCHS).try_collect().await?;
+    let raised: HashMap<_, _> = after.rows::<(String, i64)>(EPOCHS).try_collect().await?;
     for (invitation, stands) in up {
         let epoch = raised.get(&invitation).copied().unwrap_or(1);
         if stands > epoch {

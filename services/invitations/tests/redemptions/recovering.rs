@@ -70,7 +70,7 @@ async fn p13_workers_settle_by_themselves_and_stop_when_told() {
         follower: Duration::from_millis(2),
         ..Pauses::default()
     };
-    let workers = start(&world.app, pauses, &shutdown);
+    let mut workers = start(&world.app, pauses, &shutdown);
     let settled = async {
         while world.membership.state().heard.is_empty() {
             world.membership.set(Mode::Up);

@@ -91,7 +91,7 @@ async fn p13_gauges_count_what_is_stuck_reserved_and_skipped() {
         sweep: Duration::from_millis(2),
         ..Pauses::default()
     };
-    let workers = start(&world.app, pauses, &shutdown);
+    let mut workers = start(&world.app, pauses, &shutdown);
     let of = |gauge: &str, count: u32| format!("{gauge} {count}");
     let [stuck, reserved] = [REDEMPTIONS_STUCK, REDEMPTIONS_RESERVED].map(|name| of(name, 1));
     until_shown(address, &[&stuck, &reserved, &of(EVENTS_SKIPPED, 1)]).await;

@@ -100,10 +100,7 @@ impl World {
             parent: HAMILTON.to_owned(),
             page_token: String::new(),
         };
-        let watch = self.feed.watch(called(caller, request)).await;
-        watch
-            .map(tonic::Response::into_inner)
-            .map_err(|status| Error::from_status(&status).unwrap())
+        self.feed.watch(called(caller, request)).await
     }
 
     /// Lists as the teacher, with the largest page.
@@ -124,11 +121,7 @@ impl World {
             page_size,
             page_token: token.to_owned(),
         };
-        self.feed
-            .list(called(caller, request))
-            .await
-            .map(tonic::Response::into_inner)
-            .map_err(|status| Error::from_status(&status).unwrap())
+        self.feed.list(called(caller, request)).await
     }
 }
 

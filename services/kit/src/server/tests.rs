@@ -106,9 +106,7 @@ async fn start_on(listener: TcpListener, adjust: impl FnOnce(&mut ServerOptions)
     adjust(&mut options);
     let encrypted = options.tls.is_some();
     let address = listener.local_addr().unwrap();
-    let services = Services::new()
-        .await
-        .add_service(crate::tuned!(EventServiceServer::new(Echo)));
+    let services = crate::services![EventServiceServer(Echo)];
     let health = services.health();
     let shutdown = Shutdown::new();
     let served = tokio::spawn(serve(listener, options, services, shutdown.clone()));
