@@ -55,7 +55,11 @@ pub(crate) fn check_under(text: &str, base: &PublicUrl) {
         check_candidate(candidate, base);
     }
 
-    for quoted in [format!(" (“{text}”). "), format!("*{text}*"), format!("\u{2068}{text}\u{2069}。")] {
+    for quoted in [
+        format!(" (“{text}”). "),
+        format!("*{text}*"),
+        format!("\u{2068}{text}\u{2069}。"),
+    ] {
         if quoted.len() <= MAX_PASTED_BYTES {
             assert!(Credential::parse(&quoted, base).is_ok_and(|again| again == credential));
         }
