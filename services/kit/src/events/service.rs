@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    fmt,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -64,15 +63,6 @@ pub struct EventFeed {
     paging: Paging,
     shutdown: Shutdown,
     watches: Watches,
-}
-
-impl fmt::Debug for EventFeed {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("EventFeed")
-            .field("name", &self.name)
-            .finish_non_exhaustive()
-    }
 }
 
 impl EventFeed {
@@ -349,7 +339,7 @@ impl Watch {
 macro_rules! event_api {
     ($api:path) => {
         /// `EventService`: the feed of this service's events (R11).
-        #[derive(Debug, Clone)]
+        #[derive(Clone)]
         pub(crate) struct EventApi(pub(crate) $crate::events::EventFeed);
 
         #[::tonic::async_trait]
