@@ -26,8 +26,10 @@ pub enum InvitationKind {
 
 /// The names of one kind.
 struct Row {
-    /// The name in the database and in the MACs of look-ups; in capitals, the method in the provenance of a member.
+    /// The name in the database and in the MACs of look-ups.
     tag: &'static str,
+    /// The name of the method in the provenance of a member.
+    method: &'static str,
     /// The part of the resource name after the place.
     segment: &'static str,
     /// True if a place has one, whose name ends with the segment. Otherwise an id follows.
@@ -61,6 +63,7 @@ impl InvitationKind {
         match self {
             Self::OrganizationToken => &Row {
                 tag: "organization_token",
+                method: "ORGANIZATION_TOKEN",
                 segment: "/inviteToken",
                 is_singleton: true,
                 fits: of_organization,
@@ -68,6 +71,7 @@ impl InvitationKind {
             },
             Self::ClassToken => &Row {
                 tag: "class_token",
+                method: "CLASS_TOKEN",
                 segment: "/tokens",
                 is_singleton: false,
                 fits: of_class,
@@ -75,6 +79,7 @@ impl InvitationKind {
             },
             Self::EnrollmentCode => &Row {
                 tag: "enrollment_code",
+                method: "ENROLLMENT_CODE",
                 segment: "/enrollmentCodes",
                 is_singleton: false,
                 fits: |_| true,
@@ -82,6 +87,7 @@ impl InvitationKind {
             },
             Self::ClassCode => &Row {
                 tag: "class_code",
+                method: "CLASS_CODE",
                 segment: "/classCode",
                 is_singleton: true,
                 fits: of_class,
@@ -89,6 +95,7 @@ impl InvitationKind {
             },
             Self::JoinUrl => &Row {
                 tag: "join_url",
+                method: "JOIN_URL",
                 segment: "/joinUrl",
                 is_singleton: true,
                 fits: of_class,
@@ -101,6 +108,18 @@ impl InvitationKind {
     #[must_use]
     pub const fn tag(self) -> &'static str {
         self.row().tag
+    }
+
+    /// Returns the part of its resource names after the place, with a slash before it.
+    #[must_use]
+    pub const fn segment(self) -> &'static str {
+        self.row().segment
+    }
+
+    /// Returns the name of the method in the provenance of a member, which never changes.
+    #[must_use]
+    pub const fn method(self) -> &'static str {
+        self.row().method
     }
 
     /// Returns the kind of that tag, or `None` if there is none.

@@ -43,14 +43,27 @@ macro_rules! named {
             }
         }
 
+        $crate::by_name!($type, $name_of, $of_name);
+    };
+}
+
+/// Writes and reads a type by its names.
+#[macro_export]
+macro_rules! by_name {
+    ($type:ident, $name_of:ident, $of_name:ident) => {
         impl $crate::serde::Serialize for $type {
-            fn serialize<S: $crate::serde::Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
+            fn serialize<S: $crate::serde::Serializer>(
+                &self,
+                to: S,
+            ) -> std::result::Result<S::Ok, S::Error> {
                 to.serialize_str(self.$name_of())
             }
         }
 
         impl<'de> $crate::serde::Deserialize<'de> for $type {
-            fn deserialize<D: $crate::serde::Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+            fn deserialize<D: $crate::serde::Deserializer<'de>>(
+                from: D,
+            ) -> std::result::Result<Self, D::Error> {
                 let name = <String as $crate::serde::Deserialize>::deserialize(from)?;
                 Self::$of_name(&name)
                     .ok_or_else(|| $crate::serde::de::Error::custom("a name is unknown"))

@@ -3,20 +3,17 @@
 use std::sync::LazyLock;
 
 use crate::domain::{
-    class_code,
     credential::{Candidate, Credential, MAX_CREDENTIAL_BYTES, MAX_PASTED_BYTES},
     enrollment_code::{
         CodePrefix, MAX_CODE_CHARACTERS, MAX_PREFIX_CHARACTERS, MIN_CODE_CHARACTERS,
         MIN_PREFIX_CHARACTERS,
     },
     invitation::InvitationKind,
-    join_key::JOIN_KEY_CHARACTERS,
-    organization_token::ORGANIZATION_TOKEN_CHARACTERS,
-    phrase::Phrase,
     public_url::PublicUrl,
+    way::Way,
 };
 
-use InvitationKind::{ClassCode, ClassToken, EnrollmentCode, JoinUrl, OrganizationToken};
+use InvitationKind::{ClassCode, ClassToken, EnrollmentCode, OrganizationToken};
 
 /// The order of the candidates (R1).
 const ORDER: [InvitationKind; 4] = [OrganizationToken, ClassCode, ClassToken, EnrollmentCode];
@@ -83,45 +80,19 @@ fn deceives(character: char) -> bool {
 fn check_candidate(candidate: &Candidate, base: &PublicUrl) {
     let canonical = &candidate.canonical;
     let form = canonical.expose();
-    let crockford = |length: usize| {
-        assert_eq!(form.len(), length);
-        assert!(
-            form.bytes()
-                .all(|byte| b"0123456789ABCDEFGHJKMNPQRSTVWXYZ".contains(&byte))
-        );
-    };
-    let mut shown: Vec<String> = match candidate.kind {
-        OrganizationToken => {
-            crockford(ORGANIZATION_TOKEN_CHARACTERS);
-            vec![form.to_owned()]
-        }
-        ClassCode => {
-            crockford(class_code::CLASS_CODE_CHARACTERS);
-            let display = class_code::display(canonical).expose().to_owned();
-            vec![form.to_owned(), display]
-        }
-        JoinUrl => {
-            crockford(JOIN_KEY_CHARACTERS);
-            Vec::new()
-        }
-        ClassToken => {
-            let phrase = Phrase::parse(form).unwrap();
-            assert!(phrase.canonical() == *canonical);
-            let display = phrase.display().expose().to_owned();
-            vec![form.to_owned(), display]
-        }
-        EnrollmentCode => {
-            let lengths = MIN_CODE_CHARACTERS..=MAX_PREFIX_CHARACTERS + MAX_CODE_CHARACTERS;
-            assert!(lengths.contains(&form.len()));
-            assert!(
-                form.bytes()
-                    .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
-            );
-            vec![form.to_owned()]
-        }
-    };
-    let address = base.address(candidate.kind, canonical);
-    shown.extend(address.map(|address| address.expose().to_owned()));
+    let way = Way::of(candidate.kind);
+    let lengths = MIN_CODE_CHARACTERS..=MAX_PREFIX_CHARACTERS + MAX_CODE_CHARACTERS;
+    assert!(lengths.contains(&form.len()));
+    let is_in = |bytes: &[u8]| form.bytes().all(|byte| bytes.contains(&byte));
+    match candidate.kind {
+        ClassToken => assert!(is_in(b"abcdefghijklmnopqrstuvwxyz-")),
+        EnrollmentCode => assert!(is_in(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")),
+        _ => assert!(is_in(b"0123456789ABCDEFGHJKMNPQRSTVWXYZ")),
+    }
+    let shown = way.display.map(|display| display(canonical));
+    let url = way.letter.map(|letter| base.at(letter, canonical));
+    let shown = [shown, url].into_iter().flatten();
+    let shown: Vec<String> = shown.map(|shown| shown.expose().to_owned()).collect();
     for shown in shown
         .iter()
         .filter(|shown| shown.len() <= MAX_CREDENTIAL_BYTES)

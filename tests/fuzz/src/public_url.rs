@@ -22,8 +22,7 @@ pub fn check(data: &[u8]) {
     let Ok(configured) = configured else { return };
     check_pasted(base, &configured, pasted);
 
-    let key = SecretText::new(KEY);
-    let url = configured.address(InvitationKind::JoinUrl, &key).unwrap();
+    let url = configured.at("j", &SecretText::new(KEY));
     let url = url.expose();
     let parsed = Url::parse(url).unwrap();
     assert!(matches!(parsed.scheme(), "http" | "https"));

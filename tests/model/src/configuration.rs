@@ -301,7 +301,7 @@ fn request(place: PlaceName, user: UserId) -> JoinRequest {
         cause: Cause::JoinUrl,
         invitation: String::new(),
         redemption: String::new(),
-        method: Method::JoinUrl,
+        method: Method::Invitation(InvitationKind::JoinUrl),
         decide_note: String::new(),
         decided_by: String::new(),
         create_time: moment(0),

@@ -1,5 +1,7 @@
 //! Parts of the auditor's statements, by the names that stand for them in braces.
 
+use homeroom_api::names::InvitationKind;
+
 /// Each name with its text, in which `$` stands for the name of a row, and later names may occur.
 const PARTS: &[(&str, &str)] = &[
     (
@@ -34,12 +36,10 @@ const PARTS: &[(&str, &str)] = &[
          'join_request.closed')",
     ),
     // The resource name of an invitation, the key of its fence.
+    ("invitation", "{place_of_row} || CASE kind {names} END"),
     (
-        "invitation",
-        "'organizations/' || organization_id || CASE WHEN class_id = '' THEN '' ELSE '/classes/' || class_id END \
-         || CASE kind WHEN 'organization_token' THEN '/inviteToken' WHEN 'class_code' THEN '/classCode' \
-         WHEN 'join_url' THEN '/joinUrl' WHEN 'class_token' THEN '/tokens/' || invitation_id \
-         ELSE '/enrollmentCodes/' || invitation_id END",
+        "place_of_row",
+        "'organizations/' || organization_id || CASE WHEN class_id = '' THEN '' ELSE '/classes/' || class_id END",
     ),
     // The resource name of a join request.
     ("request", "{place:$} || '/joinRequests/' || $.request_id"),
@@ -81,6 +81,20 @@ const PARTS: &[(&str, &str)] = &[
 /// The names of rows that a part may stand for.
 const ROWS: &[&str] = &["a", "c", "j", "m"];
 
+/// Returns for each kind of invitation the end of its resource name.
+fn names() -> String {
+    let name = |kind: InvitationKind| {
+        let (tag, segment) = (kind.tag(), kind.segment());
+        let id = if kind.is_singleton() {
+            ""
+        } else {
+            "/' || invitation_id || '"
+        };
+        format!("WHEN '{tag}' THEN '{segment}{id}' ")
+    };
+    InvitationKind::ALL.map(name).concat()
+}
+
 /// Returns the statement with the parts in place of their names: `{place:m}` is the part `place` of the row `m`.
 pub(crate) fn expand(sql: &str) -> String {
     let mut sql = sql.to_owned();
@@ -90,5 +104,5 @@ pub(crate) fn expand(sql: &str) -> String {
             sql = sql.replace(&format!("{{{name}:{row}}}"), &text.replace('$', row));
         }
     }
-    sql
+    sql.replace("{names}", &names())
 }

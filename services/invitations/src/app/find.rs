@@ -25,9 +25,8 @@ use super::{
 };
 use crate::{
     domain::{
-        class_code, join_key,
         lock::{Lock, LockPeriod},
-        organization_token,
+        way::{Admits, Policy, Way},
     },
     store::{InvitationFilter, InvitationRow, Repository},
 };
@@ -82,17 +81,10 @@ impl App {
 
     /// Returns a new secret of a singleton, and the type of the event that records its creation.
     fn new_singleton(&self, kind: InvitationKind) -> Result<(SecretText, &'static str)> {
-        let random = self.random.as_ref();
-        match kind {
-            InvitationKind::OrganizationToken => {
-                Ok((organization_token::generate(random), "invite_token.created"))
-            }
-            InvitationKind::ClassCode => Ok((class_code::generate(random), "class_code.created")),
-            InvitationKind::JoinUrl => Ok((join_key::generate(random), "join_url.created")),
-            InvitationKind::ClassToken | InvitationKind::EnrollmentCode => {
-                Err(Error::internal("this kind of invitation is no singleton"))
-            }
-        }
+        let made = Way::of(kind).made_on_use;
+        let made =
+            made.ok_or_else(|| Error::internal("this kind of invitation is no singleton"))?;
+        Ok(((made.generate)(self.random.as_ref()), made.event_type))
     }
 
     /// Returns a singleton with its secret. It is made on first read (A2, C1). The read is audited (R12).
@@ -101,11 +93,7 @@ impl App {
         caller: &Caller,
         InvitationName { kind, place, .. }: InvitationName,
     ) -> Result<Shown> {
-        let rule = match kind {
-            InvitationKind::OrganizationToken => rules::GET_INVITE_TOKEN,
-            InvitationKind::ClassCode => rules::GET_CLASS_CODE,
-            _ => rules::GET_JOIN_URL,
-        };
+        let rule = rules::get_singleton(kind);
         self.authorize(caller, &place, rule).await?;
         let mut repository = self.store.read().await?;
         let known = repository.find_singleton(&place, kind).await?;
@@ -163,7 +151,7 @@ impl Work {
         let app = Arc::clone(&self.app);
         let id = new_id(app.clock.as_ref(), app.random.as_ref());
         let mut row = InvitationRow::new(id, kind, self.place.clone(), self.now);
-        if kind == InvitationKind::ClassCode {
+        if Policy::of(kind).admits == Admits::QueueOnceLocked {
             row.invitation.lock = Some(Lock::open(self.now, LockPeriod::DEFAULT));
         }
         let (secret, created) = app.new_singleton(kind)?;

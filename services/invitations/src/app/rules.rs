@@ -1,7 +1,7 @@
 //! The permission that each method needs in its organization or class. Redeem and preview need none: the invitation is
 //! the right.
 
-use homeroom_api::membership::v1::Permission;
+use homeroom_api::{membership::v1::Permission, names::InvitationKind};
 use homeroom_kit::auth::Scope;
 
 /// The rule for one method.
@@ -43,6 +43,18 @@ homeroom_kit::rules! {
     LIST_AUDIT_ENTRIES = "AuditService/ListAuditEntries": ManageInvitations;
     LIST_EVENTS = "EventService/ListEvents": ReadInvitations [Admit, Platform];
     WATCH_EVENTS = "EventService/WatchEvents": ReadInvitations [Admit, Platform];
+}
+
+/// Returns the rule of the method that reads the one invitation of a kind.
+#[must_use]
+pub const fn get_singleton(kind: InvitationKind) -> Rule {
+    match kind {
+        InvitationKind::OrganizationToken => GET_INVITE_TOKEN,
+        InvitationKind::ClassCode => GET_CLASS_CODE,
+        InvitationKind::JoinUrl | InvitationKind::ClassToken | InvitationKind::EnrollmentCode => {
+            GET_JOIN_URL
+        }
+    }
 }
 
 /// The scope that the methods of `UserService` need: a person belongs to no single organization, and no role suffices.

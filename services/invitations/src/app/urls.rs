@@ -1,19 +1,16 @@
 //! The secrets that people are given: the display form, and the address with the same effect.
 
-use homeroom_kit::{Error, Result, secret::SecretText};
+use homeroom_kit::{Result, secret::SecretText};
 
 use super::App;
-use crate::{
-    domain::{class_code, invitation::InvitationKind, phrase::Phrase},
-    store::InvitationRow,
-};
+use crate::{domain::way::Way, store::InvitationRow};
 
 /// A secret in the forms that people are given.
 #[derive(Clone)]
 pub struct HandedOut {
     /// The display form.
     pub text: SecretText,
-    /// The address with the same effect; None for enrollment codes, which have none.
+    /// The address with the same effect; None for a kind that has none.
     pub url: Option<SecretText>,
 }
 
@@ -23,15 +20,11 @@ impl App {
         let Some(secret) = self.secrets().show(row)? else {
             return Ok(None);
         };
-        let kind = row.invitation.kind;
-        let url = self.public_url.address(kind, &secret);
-        let text = match kind {
-            InvitationKind::ClassToken => Phrase::parse(secret.expose())
-                .ok_or_else(|| Error::internal("a stored phrase does not parse"))?
-                .display(),
-            InvitationKind::ClassCode => class_code::display(&secret),
-            InvitationKind::JoinUrl => url.clone().unwrap_or(secret),
-            _ => secret,
+        let way = Way::of(row.invitation.kind);
+        let url = way.letter.map(|letter| self.public_url.at(letter, &secret));
+        let text = match way.display {
+            Some(display) => display(&secret),
+            None => url.clone().unwrap_or(secret),
         };
         Ok(Some(HandedOut { text, url }))
     }

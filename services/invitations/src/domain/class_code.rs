@@ -4,7 +4,29 @@
 use homeroom_kit::{random::Randomness, secret::SecretText};
 use zeroize::Zeroizing;
 
-use super::crockford;
+use super::{
+    crockford,
+    way::{Admits, MadeOnUse, Policy, Way},
+};
+
+/// The way in.
+pub(super) const WAY: Way = Way {
+    policy: Policy {
+        admits: Admits::QueueOnceLocked,
+        grants_sign_up: true,
+        survives_sign_up: true,
+        may_be_public: false,
+        short: false,
+    },
+    letter: Some("c"),
+    linked: canonical,
+    typed: |typed| canonical(typed.grouped?),
+    display: Some(display),
+    made_on_use: Some(MadeOnUse {
+        generate,
+        event_type: "class_code.created",
+    }),
+};
 
 /// The length of a class code, in characters of 4.58 bits.
 pub const CLASS_CODE_CHARACTERS: usize = 12;

@@ -9,9 +9,11 @@ use super::enrollment_code::{
 };
 use super::invitation::InvitationKind;
 use super::message::Doubt;
-use super::phrase::{Phrase, listed_word};
-use super::public_url::{PublicUrl, is_wrapped, kind_of, unwrapped};
-use super::{class_code, join_key, message, organization_token, typed_text};
+use super::phrase::listed_word;
+use super::public_url::{PublicUrl, is_wrapped, unwrapped};
+use super::way::{Typed, Way};
+use super::ways::PRECEDENCE;
+use super::{class_code, message, typed_text};
 
 /// The maximum length of a credential, in bytes: as typed, or as contained in a link.
 pub const MAX_CREDENTIAL_BYTES: usize = 512;
@@ -99,9 +101,9 @@ pub struct Credential {
 
 impl Credential {
     /// Reads `input`. The path of a URL under the configured base says what the URL is, also within a sentence or if a
-    /// mail filter has wrapped it once. For typed text, every kind that it can be is a candidate, in this order:
-    /// organization token, class code, phrase, enrollment code. The first one that exists is meant (R1). Nothing is
-    /// fetched.
+    /// mail filter has wrapped it once. For typed text, every kind that it can be is a candidate, in the order of
+    /// precedence: organization token, class code, phrase, enrollment code. The first one that exists is meant (R1).
+    /// Nothing is fetched.
     ///
     /// # Errors
     /// [`Malformed`] says what was seen instead.
@@ -230,14 +232,10 @@ fn pasted(text: &str, base: &PublicUrl) -> Result<Option<Candidate>, Malformed> 
 
 /// Reads the path of one of this service's URLs.
 fn linked(letter: &str, key: &str) -> Option<Candidate> {
-    let kind = kind_of(letter)?;
-    let canonical = match kind {
-        InvitationKind::JoinUrl => join_key::canonical(key),
-        InvitationKind::ClassCode => class_code::canonical(key),
-        InvitationKind::OrganizationToken => organization_token::canonical(key),
-        _ => Phrase::parse(key).map(|phrase| phrase.canonical()),
-    };
-    canonical.map(|canonical| Candidate::new(kind, canonical))
+    let letter = letter.to_ascii_lowercase();
+    let mut kinds = PRECEDENCE.into_iter();
+    let kind = kinds.find(|kind| Way::of(*kind).letter == Some(&*letter))?;
+    Some(Candidate::new(kind, (Way::of(kind).linked)(key)?))
 }
 
 /// Returns all kinds that typed text can be.
@@ -262,30 +260,13 @@ fn typed(text: &str) -> Result<Vec<Candidate>, Malformed> {
     let is_sentence = words.count() > MAX_TYPED_WORDS;
     let lengths = MIN_CODE_CHARACTERS..=MAX_PREFIX_CHARACTERS + MAX_CODE_CHARACTERS;
     let is_code = separator.is_none() && !is_sentence && lengths.contains(&code.len());
-    let system_made = |canonical: fn(&str) -> Option<SecretText>| {
-        is_grouped.then(|| canonical(&letters)).flatten()
+    let typed_text = Typed {
+        letters: &letters,
+        grouped: is_grouped.then_some(&*letters),
+        code: is_code.then_some(&*code),
     };
-    let candidates: Vec<Candidate> = [
-        (
-            InvitationKind::OrganizationToken,
-            system_made(organization_token::canonical),
-        ),
-        (
-            InvitationKind::ClassCode,
-            system_made(class_code::canonical),
-        ),
-        (
-            InvitationKind::ClassToken,
-            Phrase::parse(&letters).map(|phrase| phrase.canonical()),
-        ),
-        (
-            InvitationKind::EnrollmentCode,
-            is_code.then(|| SecretText::new(code.as_str())),
-        ),
-    ]
-    .into_iter()
-    .filter_map(|(kind, canonical)| Some(Candidate::new(kind, canonical?)))
-    .collect();
+    let read = |kind| Some(Candidate::new(kind, (Way::of(kind).typed)(&typed_text)?));
+    let candidates: Vec<Candidate> = PRECEDENCE.into_iter().filter_map(read).collect();
     let lines = text.split('\n');
     let numbered = lines
         .filter(|line| line.contains(|one: char| one.is_ascii_digit()))

@@ -2,7 +2,10 @@ use homeroom_kit::random::SeededRandomness;
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::{invitation::Policy, phrase::WordCount};
+use crate::domain::{
+    phrase::{Phrase, WordCount},
+    way::Policy,
+};
 
 use InvitationKind::{ClassCode, ClassToken, EnrollmentCode, JoinUrl, OrganizationToken};
 
@@ -543,25 +546,19 @@ proptest! {
     #[test]
     fn r1_what_is_handed_out_is_found(seed: u64, words in 2_u32..=4) {
         let random = SeededRandomness::new(seed);
-        let code = class_code::generate(&random);
-        let token = organization_token::generate(&random);
-        let key = join_key::generate(&random);
-        let phrase = Phrase::generate(WordCount::new(words).unwrap(), &random);
-        let base = base();
-        let url = |kind, secret| base.address(kind, secret).unwrap();
-        for (handed_out, kind, canonical) in [
-            (class_code::display(&code).expose(), ClassCode, &code),
-            (url(ClassCode, &code).expose(), ClassCode, &code),
-            (token.expose(), OrganizationToken, &token),
-            (url(OrganizationToken, &token).expose(), OrganizationToken, &token),
-            (phrase.display().expose(), ClassToken, &phrase.canonical()),
-            (url(ClassToken, &phrase.canonical()).expose(), ClassToken, &phrase.canonical()),
-            (url(JoinUrl, &key).expose(), JoinUrl, &key),
-        ] {
-            for text in [handed_out.to_owned(), format!(" {handed_out}. "), handed_out.replace('-', "- ")] {
-                let found = read(&text).unwrap_or_default();
-                let expected = (kind, canonical.expose().to_owned());
-                prop_assert!(found.contains(&expected), "{:?} {:?}", text, found);
+        let phrase = Phrase::generate(WordCount::new(words).unwrap(), &random).canonical();
+        for kind in InvitationKind::ALL.into_iter().filter(|kind| *kind != EnrollmentCode) {
+            let way = Way::of(kind);
+            let canonical = way.made_on_use.map_or(phrase.clone(), |made| (made.generate)(&random));
+            let url = way.letter.map(|letter| base().at(letter, &canonical));
+            let shown = way.display.map(|display| display(&canonical));
+            for handed_out in [url, shown].into_iter().flatten() {
+                let handed_out = handed_out.expose();
+                for text in [handed_out.to_owned(), format!(" {handed_out}. "), handed_out.replace('-', "- ")] {
+                    let found = read(&text).unwrap_or_default();
+                    let expected = (kind, canonical.expose().to_owned());
+                    prop_assert!(found.contains(&expected), "{:?} {:?}", text, found);
+                }
             }
         }
     }

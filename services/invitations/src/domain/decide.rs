@@ -5,7 +5,8 @@ use homeroom_api::common::v1::ErrorReason;
 use homeroom_api::ids::UserId;
 
 use super::email::EmailAddress;
-use super::invitation::{Admits, Invitation, Policy, Standing, Supply};
+use super::invitation::{Invitation, Standing, Supply};
+use super::way::{Admits, Policy};
 
 /// The facts about the person who uses the invitation, as far as they are believed: claims that the calling service may
 /// not make are left out.

@@ -6,7 +6,27 @@
 
 use homeroom_kit::secret::SecretText;
 
-use super::{crockford::fold, strength, typed_text};
+use super::{
+    crockford::fold,
+    strength, typed_text,
+    way::{Admits, Policy, Way},
+};
+
+/// The way in.
+pub(super) const WAY: Way = Way {
+    policy: Policy {
+        admits: Admits::AtOnce,
+        grants_sign_up: true,
+        survives_sign_up: true,
+        may_be_public: false,
+        short: true,
+    },
+    letter: None,
+    linked: |_| None,
+    typed: |typed| typed.code.map(SecretText::new),
+    display: Some(Clone::clone),
+    made_on_use: None,
+};
 
 /// The minimum number of letters and digits of a code (B4).
 pub const MIN_CODE_CHARACTERS: usize = 2;

@@ -1,4 +1,4 @@
-//! The invitation: one model for its five kinds, and the policy that distinguishes them.
+//! The invitation: one model for all kinds.
 
 use chrono::{DateTime, TimeDelta, Utc};
 pub use homeroom_api::names::InvitationKind;
@@ -15,73 +15,6 @@ pub const CLASS_TOKEN_LIFETIME: TimeDelta = TimeDelta::days(30);
 
 /// The default number of people that a class token admits (X4).
 pub const CLASS_TOKEN_USES: u32 = 1;
-
-/// The choice between admitting and queueing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Admits {
-    /// People are admitted at once (A1, B3).
-    AtOnce,
-    /// People are admitted at once while the code is unlocked, and queued once it is locked (C2, C5).
-    QueueOnceLocked,
-    /// People are always queued (C9).
-    AlwaysQueue,
-}
-
-/// The properties of one kind of invitation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "independent columns of a table"
-)]
-pub struct Policy {
-    /// The choice between admitting and queueing.
-    pub admits: Admits,
-    /// True if it entitles a person without an account to register as a Student (C13, X1).
-    pub grants_sign_up: bool,
-    /// True if a person who registered by other means can use it (C14, X1).
-    pub survives_sign_up: bool,
-    /// True if it may stand on a public page (C3).
-    pub may_be_public: bool,
-    /// True if it may have so few bits that guessing it is worth a try: during guessing it leads to the queue (R10).
-    pub short: bool,
-}
-
-impl Policy {
-    /// Returns the policy of a kind.
-    #[must_use]
-    pub const fn of(kind: InvitationKind) -> Self {
-        match kind {
-            InvitationKind::OrganizationToken => Self {
-                admits: Admits::AtOnce,
-                grants_sign_up: true,
-                survives_sign_up: true,
-                may_be_public: true,
-                short: false,
-            },
-            InvitationKind::ClassToken | InvitationKind::EnrollmentCode => Self {
-                admits: Admits::AtOnce,
-                grants_sign_up: true,
-                survives_sign_up: true,
-                may_be_public: false,
-                short: true,
-            },
-            InvitationKind::ClassCode => Self {
-                admits: Admits::QueueOnceLocked,
-                grants_sign_up: true,
-                survives_sign_up: true,
-                may_be_public: false,
-                short: false,
-            },
-            InvitationKind::JoinUrl => Self {
-                admits: Admits::AlwaysQueue,
-                grants_sign_up: false,
-                survives_sign_up: true,
-                may_be_public: true,
-                short: false,
-            },
-        }
-    }
-}
 
 /// The count of an invitation's resets, revocations, switch-offs and changes of its code. Redemptions that began in an
 /// older epoch are never admitted (C8, P7).

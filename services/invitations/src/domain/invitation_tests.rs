@@ -1,4 +1,5 @@
 use super::*;
+use crate::domain::way::{Admits, Policy};
 
 #[test]
 fn c14_c3_the_table_of_the_ways_in() {

@@ -1,6 +1,27 @@
 //! The key in a class's join URL, which makes an address that nobody finds by chance: 26 characters, 130 bits. It never
 //! changes (C12), and is accepted only within a URL.
 
+use super::way::{Admits, MadeOnUse, Policy, Way};
+
+/// The way in.
+pub(super) const WAY: Way = Way {
+    policy: Policy {
+        admits: Admits::AlwaysQueue,
+        grants_sign_up: false,
+        survives_sign_up: true,
+        may_be_public: true,
+        short: false,
+    },
+    letter: Some("j"),
+    linked: canonical,
+    typed: |_| None,
+    display: None,
+    made_on_use: Some(MadeOnUse {
+        generate,
+        event_type: "join_url.created",
+    }),
+};
+
 /// The length of a join key, in characters of five bits.
 pub const JOIN_KEY_CHARACTERS: usize = 26;
 

@@ -1,6 +1,6 @@
 //! The rules of invitations and of using them. All are pure and total: no async, no I/O, no clock, no SQL, no gRPC. To
-//! learn the product, read [`decide::decide`]; each kind of invitation is a value there ([`invitation::Policy`]), not a
-//! path through the code.
+//! learn the product, read [`decide::decide`]; each kind of invitation is a value there ([`way::Policy`]), not a path
+//! through the code.
 
 pub mod class_code;
 pub mod credential;
@@ -21,4 +21,6 @@ pub mod public_url;
 pub mod redemption;
 pub mod strength;
 mod typed_text;
+pub mod way;
+mod ways;
 mod webmail;

@@ -1,5 +1,26 @@
 //! The organization's invite token: opaque, 32 characters, 160 bits (A2).
 
+use super::way::{Admits, MadeOnUse, Policy, Way};
+
+/// The way in.
+pub(super) const WAY: Way = Way {
+    policy: Policy {
+        admits: Admits::AtOnce,
+        grants_sign_up: true,
+        survives_sign_up: true,
+        may_be_public: true,
+        short: false,
+    },
+    letter: Some("i"),
+    linked: canonical,
+    typed: |typed| canonical(typed.grouped?),
+    display: Some(Clone::clone),
+    made_on_use: Some(MadeOnUse {
+        generate,
+        event_type: "invite_token.created",
+    }),
+};
+
 /// The length of an invite token, in characters of five bits.
 pub const ORGANIZATION_TOKEN_CHARACTERS: usize = 32;
 

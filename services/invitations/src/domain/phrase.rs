@@ -7,7 +7,28 @@ use diceware_wordlists::EFF_LONG_WORDLIST;
 use homeroom_kit::random::{self, Randomness};
 use homeroom_kit::secret::SecretText;
 
-use super::phrase_exclusions::{HOMOPHONES, OFFENSIVE};
+use super::{
+    phrase_exclusions::{HOMOPHONES, OFFENSIVE},
+    way::{Admits, Policy, Way},
+};
+
+/// The way in.
+pub(super) const WAY: Way = Way {
+    policy: Policy {
+        admits: Admits::AtOnce,
+        grants_sign_up: true,
+        survives_sign_up: true,
+        may_be_public: false,
+        short: true,
+    },
+    letter: Some("t"),
+    linked: |key| Phrase::parse(key).map(|phrase| phrase.canonical()),
+    typed: |typed| Phrase::parse(typed.letters).map(|phrase| phrase.canonical()),
+    display: Some(|secret| {
+        Phrase::parse(secret.expose()).map_or_else(|| secret.clone(), |phrase| phrase.display())
+    }),
+    made_on_use: None,
+};
 
 /// The minimum number of words in a phrase (A6).
 pub const MIN_PHRASE_WORDS: u32 = 2;

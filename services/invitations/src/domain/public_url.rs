@@ -5,8 +5,6 @@ use homeroom_kit::secret::SecretText;
 use url::{Url, form_urlencoded};
 use zeroize::Zeroizing;
 
-use super::invitation::InvitationKind;
-
 /// Parts of the addresses of mail filters and other services that pass links on; some of them hide the target.
 const WRAPPERS: [&str; 12] = [
     "avanan",
@@ -21,14 +19,6 @@ const WRAPPERS: [&str; 12] = [
     "symantec.com",
     "trendmicro",
     "urldefense",
-];
-
-/// The path segments of URLs that name the kind of the invitation.
-const LETTERS: [(InvitationKind, &str); 4] = [
-    (InvitationKind::JoinUrl, "j"),
-    (InvitationKind::ClassCode, "c"),
-    (InvitationKind::OrganizationToken, "i"),
-    (InvitationKind::ClassToken, "t"),
 ];
 
 /// The error for a configured base that is no public address.
@@ -73,18 +63,16 @@ impl PublicUrl {
         })
     }
 
-    /// Returns the address that an invitation of this kind and canonical secret is handed out as: the join URL or the
-    /// link with the code of a class (C1), or the invite URL of a token (A2, A11). None for enrollment codes.
+    /// Returns the URL of a secret in canonical form: `letter` names the way in (C1, A2, A11).
     #[must_use]
-    pub fn address(&self, kind: InvitationKind, secret: &SecretText) -> Option<SecretText> {
-        let (_, letter) = LETTERS.into_iter().find(|(of, _)| *of == kind)?;
-        Some(SecretText::new(format!(
-            "{}://{}{}/{letter}/{}",
-            self.scheme,
-            self.authority,
-            self.path,
-            secret.expose()
-        )))
+    pub fn at(&self, letter: &str, secret: &SecretText) -> SecretText {
+        let Self {
+            scheme,
+            authority,
+            path,
+        } = self;
+        let secret = secret.expose();
+        format!("{scheme}://{authority}{path}/{letter}/{secret}").into()
     }
 
     /// Returns the URLs of this base in `text`, each as the letter of the kind, and the key. The scheme may be either
@@ -176,13 +164,6 @@ pub(super) fn is_wrapped(text: &str) -> bool {
     })
 }
 
-/// Returns the kind of the invitations whose URLs have this letter.
-pub(super) fn kind_of(letter: &str) -> Option<InvitationKind> {
-    let mut letters = LETTERS.into_iter();
-    let found = letters.find(|(_, known)| letter.eq_ignore_ascii_case(known));
-    found.map(|(kind, _)| kind)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,20 +190,11 @@ mod tests {
                 "https://xn--schle-mva.example/j/K",
             ),
         ] {
-            let base = PublicUrl::parse(base).unwrap();
-            let url = base.address(InvitationKind::JoinUrl, &key).unwrap();
-            assert_eq!(url.expose(), expected);
+            assert_eq!(
+                PublicUrl::parse(base).unwrap().at("j", &key).expose(),
+                expected
+            );
         }
-        let base = PublicUrl::parse("https://a.example").unwrap();
-        let address = |kind| base.address(kind, &key);
-        for (kind, expected) in [
-            (InvitationKind::ClassToken, "https://a.example/t/K"),
-            (InvitationKind::ClassCode, "https://a.example/c/K"),
-            (InvitationKind::OrganizationToken, "https://a.example/i/K"),
-        ] {
-            assert_eq!(address(kind).unwrap().expose(), expected);
-        }
-        assert!(address(InvitationKind::EnrollmentCode).is_none());
     }
 
     #[test]

@@ -17,8 +17,9 @@ use crate::{
         urls::HandedOut,
     },
     domain::{
-        invitation::{InvitationState, Policy, Uses},
+        invitation::{InvitationState, Uses},
         lock::Lock,
+        way::Policy,
     },
     store::InvitationRow,
 };

@@ -18,7 +18,7 @@ use super::{
     request::Attempt,
 };
 use crate::{
-    domain::{invitation::Policy, redemption::Outcome},
+    domain::{redemption::Outcome, way::Policy},
     limiter::{Dimension, Effect, End, GuessScope, Receipt, Refused},
     store::LimiterDecision,
 };

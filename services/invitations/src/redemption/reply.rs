@@ -21,8 +21,9 @@ use crate::{
     domain::{
         decide::QueueCause,
         email::EmailMalformed,
-        invitation::{InvitationKind, Policy},
+        invitation::InvitationKind,
         redemption::{Outcome, RedemptionState},
+        way::Policy,
     },
     membership::Admission,
 };

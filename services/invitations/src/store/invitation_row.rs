@@ -11,6 +11,7 @@ use crate::domain::{
     email::EmailAddress,
     invitation::{Epoch, Invitation, InvitationKind, Standing, Uses},
     lock::{Lock, LockPeriod},
+    way::{Admits, Policy},
 };
 
 /// The stored form of a secret. Neither part reveals it without the keys.
@@ -227,7 +228,7 @@ impl TryFrom<Columns> for InvitationRow {
                 assigned_email: row.assigned_email,
                 external_id: row.external_id,
                 email_domains: row.email_domains,
-                lock: (row.kind == InvitationKind::ClassCode).then_some(lock),
+                lock: (Policy::of(row.kind).admits == Admits::QueueOnceLocked).then_some(lock),
                 issue_time: row.issue_time,
                 allow_rejoin: row.allow_rejoin,
             },

@@ -111,8 +111,7 @@ homeroom_kit::statements! {
         on.rows("$1", "input")
     );
 
-    FIND_SINGLETON = select() + "FROM invitations WHERE organization_id = $1 AND class_id = $2 AND kind = $3 \
-        AND kind IN ('organization_token', 'class_code', 'join_url')";
+    FIND_SINGLETON = select() + "FROM invitations WHERE organization_id = $1 AND class_id = $2 AND kind = $3";
 
     /// One search of an index each.
     FIND_BY_LOOKUP_MACS(on) = format!(

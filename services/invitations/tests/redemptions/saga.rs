@@ -115,11 +115,9 @@ async fn p2_a_second_attempt_attaches_to_the_living_one_with_its_request_id() {
 async fn p2_already_pending_gives_the_seconds_use_back() {
     let world = World::new().await;
     let code = world.locked_class_code().await;
-    let key = join_key::generate(&SystemRandomness);
-    let url = public_url().address(InvitationKind::JoinUrl, &key).unwrap();
+    let url = public_url().at("j", &join_key::generate(&SystemRandomness));
     let url = url.expose();
-    let join_url = world.invitation(InvitationKind::JoinUrl, url, |_| {});
-    let join_url = join_url.await;
+    let join_url = world.invitation(InvitationKind::JoinUrl, url, |_| {}).await;
     let first = world.redeem("ann", CLASS_CODE, "").await.unwrap();
     world.advance(TimeDelta::milliseconds(1));
     let second = world.redeem("ann", url, REQUEST).await.unwrap();

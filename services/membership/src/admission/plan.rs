@@ -182,7 +182,7 @@ impl Plan {
                 Method::Added => {
                     SetByHand::default().and_changed(&Particulars::default(), particulars)
                 }
-                _ => SetByHand::default(),
+                Method::Invitation(_) => SetByHand::default(),
             },
             role: role_in_organization(&person.0, role),
             join_time: self.now,

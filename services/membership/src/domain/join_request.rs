@@ -219,7 +219,7 @@ mod tests {
             cause: Cause::JoinUrl,
             invitation: "organizations/hamilton/inviteToken".to_owned(),
             redemption: "organizations/hamilton/redemptions/r".to_owned(),
-            method: Method::JoinUrl,
+            method: Method::Invitation(homeroom_api::names::InvitationKind::JoinUrl),
             decide_note: String::new(),
             decided_by: String::new(),
             create_time: at,

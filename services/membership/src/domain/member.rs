@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use homeroom_api::{
     ids::UserId,
-    names::{MemberName, Place},
+    names::{InvitationKind, MemberName, Place},
 };
 use homeroom_kit::store::columns;
 use serde::{Deserialize, Serialize};
@@ -152,23 +152,35 @@ impl Provenance {
     }
 }
 
-homeroom_kit::named! {
-    /// The way in.
-    pub enum Method: as_str, parse {
-        /// Added by staff, or made with the organization or class.
-        Added = "ADDED",
-        /// An organization's invite token (A2).
-        OrganizationToken = "ORGANIZATION_TOKEN",
-        /// A class token (A6).
-        ClassToken = "CLASS_TOKEN",
-        /// An enrollment code (B1).
-        EnrollmentCode = "ENROLLMENT_CODE",
-        /// A class code (C1).
-        ClassCode = "CLASS_CODE",
-        /// A join URL (C9).
-        JoinUrl = "JOIN_URL",
+/// The way in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Method {
+    /// Added by staff, or made with the organization or class.
+    Added,
+    /// An invitation of this kind.
+    Invitation(InvitationKind),
+}
+
+impl Method {
+    /// Returns its name in the contract, the database and events, which never changes.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Added => "ADDED",
+            Self::Invitation(kind) => kind.method(),
+        }
+    }
+
+    /// Returns the method of that name, or `None` if there is none.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        let kinds = InvitationKind::ALL.map(Self::Invitation);
+        let mut all = kinds.into_iter().chain([Self::Added]);
+        all.find(|method| method.as_str() == name)
     }
 }
+
+homeroom_kit::by_name!(Method, as_str, parse);
 
 #[cfg(test)]
 mod tests {
@@ -257,9 +269,10 @@ mod tests {
         for role in Role::ALL {
             assert_eq!(Role::parse(role.as_str()), Some(role));
         }
-        for method in Method::ALL {
+        for method in InvitationKind::ALL.map(Method::Invitation) {
             assert_eq!(Method::parse(method.as_str()), Some(method));
         }
+        assert_eq!(Method::parse("ADDED"), Some(Method::Added));
         assert_eq!(Role::parse("GUEST"), None);
         assert_eq!(Method::parse(""), None);
     }

@@ -1,5 +1,6 @@
 //! Tests of what Admit accepts and refuses.
 
+use homeroom_api::names::InvitationKind;
 use homeroom_kit::person::{EXTERNAL_ID_CHARS_MAX, PERSON_NAME_CHARS_MAX};
 
 use super::*;
@@ -37,7 +38,7 @@ fn a_whole_request_is_read() {
     assert_eq!(read.place.to_string(), valid().parent);
     assert_eq!(read.redemption.to_string(), valid().redemption);
     assert_eq!(read.particulars.email, "eve@hamilton.example");
-    assert_eq!(read.method, Method::ClassCode);
+    assert_eq!(read.method, Method::Invitation(InvitationKind::ClassCode));
     assert_eq!(read.attempt.route, Route::AtOnce);
 }
 

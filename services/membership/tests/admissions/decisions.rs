@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use homeroom_api::{common::v1::ErrorReason, names::JoinRequestName};
+use homeroom_api::{
+    common::v1::ErrorReason,
+    names::{InvitationKind, JoinRequestName},
+};
 use homeroom_kit::{Error, Result};
 use homeroom_membership::{
     app::decisions::{self, Action, JoinRequestDecision},
@@ -45,7 +48,10 @@ async fn c11_r6_approval_takes_the_seat_and_is_remembered(database: &Database) {
         assert_eq!(member.role, Role::Student);
         assert_eq!(member.provenance.approved_by, CO_TEACHER);
         assert_eq!(member.provenance.redemption, request.redemption);
-        assert_eq!(member.provenance.method, Method::JoinUrl);
+        assert_eq!(
+            member.provenance.method,
+            Method::Invitation(InvitationKind::JoinUrl)
+        );
         assert_eq!(member.particulars.display_name, "EVE");
     }
     let (created, approved) = ("join_request.created", "join_request.approved");

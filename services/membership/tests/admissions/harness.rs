@@ -13,7 +13,7 @@ use futures::future::BoxFuture;
 use homeroom_api::{
     common::v1::ErrorReason,
     ids::UserId,
-    names::{ClassName, JoinRequestName, Place, RedemptionName},
+    names::{ClassName, InvitationKind, JoinRequestName, Place, RedemptionName},
 };
 use homeroom_kit::{
     Result,
@@ -180,8 +180,11 @@ impl School {
     pub fn redemption_at(&self, place: &Place, id: &str) -> AdmitRequest {
         let number = self.redemptions.fetch_add(1, Ordering::Relaxed);
         let (invitation, method) = match place {
-            Place::Organization(_) => ("inviteToken", Method::OrganizationToken),
-            Place::Class(_) => ("classCode", Method::ClassCode),
+            Place::Organization(_) => (
+                "inviteToken",
+                Method::Invitation(InvitationKind::OrganizationToken),
+            ),
+            Place::Class(_) => ("classCode", Method::Invitation(InvitationKind::ClassCode)),
         };
         AdmitRequest {
             redemption: RedemptionName {
@@ -213,7 +216,7 @@ impl School {
         let redemption = self.redemption(id);
         AdmitRequest {
             invitation: format!("{CLASS}/joinUrl"),
-            method: Method::JoinUrl,
+            method: Method::Invitation(InvitationKind::JoinUrl),
             attempt: Attempt {
                 route: Route::Queue(Cause::JoinUrl),
                 ..redemption.attempt

@@ -1,6 +1,7 @@
 //! One open request for each person and place, and one answer for each redemption, whoever writes.
 
 use chrono::TimeDelta;
+use homeroom_api::names::InvitationKind;
 use homeroom_kit::database::Error;
 use homeroom_membership::{
     domain::{
@@ -32,7 +33,7 @@ fn request(name: &str, who: &str, id: u128, state: State) -> JoinRequest {
         cause: Cause::JoinUrl,
         invitation: format!("{name}/joinUrl"),
         redemption: format!("{HAMILTON}/redemptions/{}", Uuid::from_u128(id)),
-        method: Method::JoinUrl,
+        method: Method::Invitation(InvitationKind::JoinUrl),
         decide_note: String::new(),
         decided_by: String::new(),
         create_time: now(),

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use chrono::{DateTime, TimeDelta, Utc};
 use homeroom_api::{
     ids::{OrganizationId, UserId},
-    names::{ClassName, Place},
+    names::{ClassName, InvitationKind, Place},
 };
 use homeroom_kit::database::Options;
 use homeroom_membership::{
@@ -87,7 +87,7 @@ pub(crate) fn member(name: &str, who: &str, role: Role) -> Member {
             invitation: format!("{name}/enrollmentCodes/1"),
             redemption: "organizations/hamilton/redemptions/1".to_owned(),
             approved_by: "ada".to_owned(),
-            method: Method::EnrollmentCode,
+            method: Method::Invitation(InvitationKind::EnrollmentCode),
         },
         revision: 1,
     }

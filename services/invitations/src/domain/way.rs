@@ -1,0 +1,69 @@
+//! What distinguishes one way in from another. The file of each kind of invitation has its row.
+
+use homeroom_kit::{random::Randomness, secret::SecretText};
+
+/// The choice between admitting and queueing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Admits {
+    /// People are admitted at once (A1, B3).
+    AtOnce,
+    /// People are admitted at once while the code is unlocked, and queued once it is locked (C2, C5).
+    QueueOnceLocked,
+    /// People are always queued (C9).
+    AlwaysQueue,
+}
+
+/// The properties of one kind of invitation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent columns of a table"
+)]
+pub struct Policy {
+    /// The choice between admitting and queueing.
+    pub admits: Admits,
+    /// True if it entitles a person without an account to register as a Student (C13, X1).
+    pub grants_sign_up: bool,
+    /// True if a person who registered by other means can use it (C14, X1).
+    pub survives_sign_up: bool,
+    /// True if it may stand on a public page (C3).
+    pub may_be_public: bool,
+    /// True if it may have so few bits that guessing it is worth a try: during guessing it leads to the queue (R10).
+    pub short: bool,
+}
+
+/// A typed text, as the kinds read it.
+pub(super) struct Typed<'text> {
+    /// Its letters and digits.
+    pub(super) letters: &'text str,
+    /// Its letters and digits if other separators than spaces and hyphens stand only between groups of equal length.
+    pub(super) grouped: Option<&'text str>,
+    /// The form of an enrollment code, if it can be one.
+    pub(super) code: Option<&'text str>,
+}
+
+/// The secret of an invitation that is made on first use.
+#[derive(Clone, Copy)]
+pub struct MadeOnUse {
+    /// Returns a new secret, in canonical form.
+    pub generate: fn(&dyn Randomness) -> SecretText,
+    /// The type of the event that records its creation.
+    pub event_type: &'static str,
+}
+
+/// A way in: one kind of invitation.
+pub struct Way {
+    /// Its properties.
+    pub policy: Policy,
+    /// The path segment before the secret in its URLs; `None` if it has no URL.
+    pub letter: Option<&'static str>,
+    /// Returns the canonical form of the last segment of a URL, if it can be one.
+    pub(super) linked: fn(&str) -> Option<SecretText>,
+    /// Returns the canonical form of a typed text, if it can be one.
+    pub(super) typed: fn(&Typed<'_>) -> Option<SecretText>,
+    /// Returns the form of a stored secret that people are shown and that URLs contain; `None` if it is only ever a
+    /// part of its URL.
+    pub display: Option<fn(&SecretText) -> SecretText>,
+    /// The secret of a kind of which a place has one.
+    pub made_on_use: Option<MadeOnUse>,
+}
