@@ -18,7 +18,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut files = vec![PathBuf::from(ERROR_DETAILS)];
     for package in PACKAGES {
         for file in fs::read_dir(format!("proto/homeroom/{package}/v1"))? {
-            files.push(file?.path().strip_prefix("proto")?.to_owned());
+            let path = file?.path();
+            if path
+                .extension()
+                .is_some_and(|extension| extension == "proto")
+            {
+                files.push(path.strip_prefix("proto")?.to_owned());
+            }
         }
     }
     files.sort();

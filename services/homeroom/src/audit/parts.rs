@@ -36,7 +36,10 @@ const PARTS: &[(&str, &str)] = &[
          'join_request.closed')",
     ),
     // The resource name of an invitation, the key of its fence.
-    ("invitation", "{place_of_row} || CASE kind {names} END"),
+    (
+        "invitation",
+        "{place_of_row} || CASE kind {names}ELSE '/' || kind END",
+    ),
     (
         "place_of_row",
         "'organizations/' || organization_id || CASE WHEN class_id = '' THEN '' ELSE '/classes/' || class_id END",
@@ -86,11 +89,11 @@ fn names() -> String {
     let name = |kind: InvitationKind| {
         let (tag, segment) = (kind.tag(), kind.segment());
         let id = if kind.is_singleton() {
-            ""
+            "'"
         } else {
-            "/' || invitation_id || '"
+            "/' || invitation_id"
         };
-        format!("WHEN '{tag}' THEN '{segment}{id}' ")
+        format!("WHEN '{tag}' THEN '{segment}{id} ")
     };
     InvitationKind::ALL.map(name).concat()
 }

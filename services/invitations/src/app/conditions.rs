@@ -70,7 +70,7 @@ impl Conditions {
             Operator::LessOrEqual => (None, Some(after)),
             Operator::Greater => (Some(after), None),
             Operator::GreaterOrEqual => (Some(time), None),
-            Operator::Equal | Operator::NotEqual => (None, None),
+            Operator::Equal | Operator::NotEqual => (Some(time), Some(after)),
         };
         self.from = self.from.max(at_least);
         self.till = match (self.till, below) {

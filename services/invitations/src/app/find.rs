@@ -93,7 +93,7 @@ impl App {
         caller: &Caller,
         InvitationName { kind, place, .. }: InvitationName,
     ) -> Result<Shown> {
-        let rule = rules::get_singleton(kind);
+        let rule = rules::get(kind);
         self.authorize(caller, &place, rule).await?;
         let mut repository = self.store.read().await?;
         let known = repository.find_singleton(&place, kind).await?;

@@ -17,10 +17,11 @@ use crate::{
     redemption::ledger::{Redemption, RedemptionFilter},
 };
 
+const STATES: &[&str] = &["RESERVED", "COMMITTED", "QUEUED", "RELEASED", "REFUSED"];
 const FIELDS: &[(&str, FieldKind)] = &[
     ("invitation", FieldKind::Text),
     ("user", FieldKind::Text),
-    ("state", FieldKind::Enum(RedemptionState::NAMES)),
+    ("state", FieldKind::Enum(STATES)),
     ("create_time", FieldKind::Time),
 ];
 

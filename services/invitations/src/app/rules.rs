@@ -45,15 +45,15 @@ homeroom_kit::rules! {
     WATCH_EVENTS = "EventService/WatchEvents": ReadInvitations [Admit, Platform];
 }
 
-/// Returns the rule of the method that reads the one invitation of a kind.
+/// Returns the rule of the method that reads an invitation of a kind.
 #[must_use]
-pub const fn get_singleton(kind: InvitationKind) -> Rule {
+pub const fn get(kind: InvitationKind) -> Rule {
     match kind {
         InvitationKind::OrganizationToken => GET_INVITE_TOKEN,
         InvitationKind::ClassCode => GET_CLASS_CODE,
-        InvitationKind::JoinUrl | InvitationKind::ClassToken | InvitationKind::EnrollmentCode => {
-            GET_JOIN_URL
-        }
+        InvitationKind::JoinUrl => GET_JOIN_URL,
+        InvitationKind::ClassToken => GET_TOKEN,
+        InvitationKind::EnrollmentCode => GET_ENROLLMENT_CODE,
     }
 }
 

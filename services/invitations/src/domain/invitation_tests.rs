@@ -1,11 +1,12 @@
 use super::*;
-use crate::domain::way::{Admits, Policy};
+use crate::domain::way::{Admits, Policy, Way};
 
 #[test]
 fn c14_c3_the_table_of_the_ways_in() {
     use Admits::{AlwaysQueue, AtOnce, QueueOnceLocked};
     let table = InvitationKind::ALL.map(|kind| {
         let policy = Policy::of(kind);
+        assert_eq!(Way::of(kind).made_on_use.is_some(), kind.is_singleton());
         let (sign_up, survives) = (policy.grants_sign_up, policy.survives_sign_up);
         let flags = [sign_up, survives, policy.may_be_public, policy.short];
         (kind.tag(), policy.admits, flags)

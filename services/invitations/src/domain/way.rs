@@ -34,9 +34,9 @@ pub struct Policy {
 
 /// A typed text, as the kinds read it.
 pub(super) struct Typed<'text> {
-    /// Its letters and digits.
+    /// Its letters and digits, in capitals.
     pub(super) letters: &'text str,
-    /// Its letters and digits if other separators than spaces and hyphens stand only between groups of equal length.
+    /// The same if other separators than spaces and hyphens stand only between groups of four.
     pub(super) grouped: Option<&'text str>,
     /// The form of an enrollment code, if it can be one.
     pub(super) code: Option<&'text str>,
@@ -61,8 +61,7 @@ pub struct Way {
     pub(super) linked: fn(&str) -> Option<SecretText>,
     /// Returns the canonical form of a typed text, if it can be one.
     pub(super) typed: fn(&Typed<'_>) -> Option<SecretText>,
-    /// Returns the form of a stored secret that people are shown and that URLs contain; `None` if it is only ever a
-    /// part of its URL.
+    /// Returns the form in which people are shown a stored secret; `None` if they are shown its URL.
     pub display: Option<fn(&SecretText) -> SecretText>,
     /// The secret of a kind of which a place has one.
     pub made_on_use: Option<MadeOnUse>,

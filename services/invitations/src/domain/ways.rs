@@ -8,7 +8,7 @@ use super::{
 };
 
 /// The kinds in the order in which a text is read: the first invitation that exists is meant (R1).
-pub(super) const PRECEDENCE: [InvitationKind; 5] = [
+pub(super) const PRECEDENCE: [InvitationKind; InvitationKind::ALL.len()] = [
     InvitationKind::OrganizationToken,
     InvitationKind::ClassCode,
     InvitationKind::ClassToken,

@@ -128,7 +128,8 @@ impl View for InviteToken {
             etag: etag(row.revision),
             create_time: Some(to_timestamp(row.invitation.issue_time)),
             update_time: Some(to_timestamp(row.update_time)),
-            ..Self::default()
+            token: String::new(),
+            invite_url: String::new(),
         }
     }
 
@@ -169,7 +170,7 @@ impl View for Token {
             etag: etag(row.revision),
             create_time: Some(to_timestamp(row.create_time)),
             update_time: Some(to_timestamp(row.update_time)),
-            ..Self::default()
+            invite_url: String::new(),
         }
     }
 
@@ -215,7 +216,7 @@ impl View for EnrollmentCode {
             etag: etag(row.revision),
             create_time: Some(to_timestamp(row.create_time)),
             update_time: Some(to_timestamp(row.update_time)),
-            ..Self::default()
+            code: String::new(),
         }
     }
 
@@ -250,7 +251,8 @@ impl View for ClassCode {
             etag: etag(row.revision),
             create_time: Some(to_timestamp(invitation.issue_time)),
             update_time: Some(to_timestamp(row.update_time)),
-            ..Self::default()
+            code: String::new(),
+            join_link: String::new(),
         }
     }
 
@@ -271,7 +273,7 @@ impl View for JoinUrl {
             etag: etag(row.revision),
             create_time: Some(to_timestamp(row.create_time)),
             update_time: Some(to_timestamp(row.update_time)),
-            ..Self::default()
+            url: String::new(),
         }
     }
 

@@ -96,6 +96,20 @@ mod tests {
     }
 
     #[test]
+    fn p5_every_state_but_waiting_is_an_end() {
+        for number in 0..100 {
+            if let Ok(state) = join_request::State::try_from(number) {
+                let waits = [
+                    join_request::State::Unspecified,
+                    join_request::State::Pending,
+                ];
+                let end = RequestEnd::from_name(state.as_str_name());
+                assert_eq!(end.is_none(), waits.contains(&state), "{state:?}");
+            }
+        }
+    }
+
+    #[test]
     fn p5_a_request_that_waits_has_not_ended() {
         for (state, end) in [
             (join_request::State::Pending, None),

@@ -228,12 +228,15 @@ impl Repository {
         self.0.all(&GET, args![json_ids(ids)]).await
     }
 
-    /// Returns the one invitation of `kind` in the place.
+    /// Returns the one invitation of `kind` in the place; None for a kind of which it has many.
     pub async fn find_singleton(
         &mut self,
         place: &Place,
         kind: InvitationKind,
     ) -> Result<Option<InvitationRow>> {
+        if !kind.is_singleton() {
+            return Ok(None);
+        }
         let bound = args![place.organization(), class_id(place), kind.tag()];
         self.0.first(&FIND_SINGLETON, bound).await
     }

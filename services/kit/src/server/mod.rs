@@ -77,8 +77,8 @@ pub struct RequestId(pub String);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadline(pub Instant);
 
-/// Returns health and these generated servers, each of its handlers, with gzip and the message limits of every Homeroom
-/// service.
+/// Returns health and these generated servers, each with its handlers, gzip and the message limits of every Homeroom
+/// service. It awaits, so it stands in async code.
 #[macro_export]
 macro_rules! services {
     ($($server:ident($handlers:expr)),+ $(,)?) => {

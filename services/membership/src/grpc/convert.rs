@@ -45,7 +45,8 @@ mod tests {
         for each in Role::ALL {
             assert_eq!(role(each).as_str_name(), each.as_str());
         }
-        for each in InvitationKind::ALL.map(Method::Invitation) {
+        let invitations = InvitationKind::ALL.map(Method::Invitation);
+        for each in invitations.into_iter().chain([Method::Added]) {
             assert_eq!(method(each).as_str_name(), each.as_str());
         }
     }
