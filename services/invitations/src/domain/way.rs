@@ -1,4 +1,4 @@
-//! What distinguishes one way in from another. The file of each kind of invitation has its row.
+//! Says what distinguishes one way in from another. The file of each kind of invitation has its row.
 
 use homeroom_kit::{random::Randomness, secret::SecretText};
 

@@ -581,6 +581,8 @@ async fn p13_due_redemptions_are_taken_by_one_and_leased(store: Arc<Store>) {
     let mut first = fixture.store.write().await.unwrap();
     let early = due - TimeDelta::microseconds(1);
     let state = RedemptionState::Reserved;
+    assert!(!first.is_any_due(state, early).await.unwrap());
+    assert!(first.is_any_due(state, due).await.unwrap());
     assert_eq!(first.take_due(state, early, lease, 10).await.unwrap(), []);
     let taken = first.take_due(state, due, lease, 2).await.unwrap();
     assert_eq!(taken.len(), 2);
@@ -609,6 +611,8 @@ async fn p13_a_try_farther_ahead_than_any_is_due(store: Arc<Store>) {
     for (next_try, due) in [(farthest, 0), (farthest + TimeDelta::microseconds(1), 1)] {
         let times = [(redemption.id, next_try)];
         repository.set_next_tries(&times).await.unwrap();
+        let any = repository.is_any_due(state, start()).await.unwrap();
+        assert_eq!(any, due > 0, "{next_try}");
         let taken = repository.take_due(state, start(), lease, 10).await;
         assert_eq!(taken.unwrap().len(), due, "{next_try}");
     }
