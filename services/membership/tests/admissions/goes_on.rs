@@ -6,7 +6,7 @@ use homeroom_api::{common::v1::ErrorReason, names::Place};
 use homeroom_membership::domain::{admission::Outcome, join_request::State};
 
 use crate::{
-    harness::{OWNER, School, class, reason},
+    harness::{OWNER, School, class, organization, reason},
     support::{Database, on_both_engines},
 };
 
@@ -18,26 +18,30 @@ on_both_engines!(
 /// The longest time that a test waits for an expected condition, in seconds.
 const SECONDS_MAX: u64 = 20;
 
-/// Begins a call and stops waiting for it as soon as its write is in progress.
+const INVITE_TOKEN: &str = "organizations/hamilton/inviteToken";
+
+/// Begins a call while another transaction holds what it needs, and stops waiting for it once its write is in progress.
 async fn call_and_go<Call: Future<Output: Debug>>(school: &School, call: Call) {
-    assert_eq!(school.app.writes.under_way(), 0);
+    let mut holder = school.app.store.write().await.unwrap();
+    for invitation in [format!("{}/classCode", class()), INVITE_TOKEN.to_owned()] {
+        let raised = holder.raise_fence(&invitation, 9, school.now());
+        raised.await.unwrap();
+    }
+    let held = holder.lock_organization(organization().organization());
+    held.await.unwrap();
     let mut call = Box::pin(call);
     let begun = async {
         while school.app.writes.under_way() == 0 {
             tokio::task::yield_now().await;
         }
     };
-    let answer = tokio::select! {
-        biased;
-        answer = &mut call => Some(answer),
-        () = begun => None,
-    };
-    assert!(
-        answer.is_none(),
-        "it was answered before it could be left: {answer:?}"
-    );
-    drop(call);
     let limit = Duration::from_secs(SECONDS_MAX);
+    tokio::select! {
+        answer = &mut call => panic!("it was answered without its locks: {answer:?}"),
+        begun = tokio::time::timeout(limit, begun) => begun.unwrap(),
+    }
+    drop(call);
+    holder.rollback().await;
     let finished = school.app.writes.finished();
     tokio::time::timeout(limit, finished).await.unwrap();
 }
@@ -54,7 +58,7 @@ async fn p12_an_admission_a_decision_and_a_fence_finish_though_their_caller_has_
     assert!(school.member(&class(), "eve").await.is_some());
     call_and_go(&school, school.approve(OWNER, &waiting)).await;
     assert_eq!(school.request(&waiting).await.state, State::Approved);
-    let fence = "organizations/hamilton/inviteToken".to_owned();
+    let fence = INVITE_TOKEN.to_owned();
     call_and_go(&school, school.app.raise_fence(fence.clone(), 7)).await;
     assert_eq!(school.app.raise_fence(fence, 0).await.unwrap(), 7);
     // And a repetition returns its outcome.
