@@ -99,7 +99,7 @@ on_both_engines! {
 async fn every_rpc_refuses_every_bad_field_by_name_and_writes_nothing(homeroom) {
     let existing = existing(homeroom).await;
     let requests = good_requests(&existing);
-    let covered: BTreeSet<_> = requests.iter().map(|request| request.method.to_owned()).collect();
+    let covered: BTreeSet<_> = requests.iter().map(|request| request.method.clone()).collect();
     let all: BTreeSet<_> = raw::methods().iter().map(|method| method.full_name().to_owned()).collect();
     assert_eq!(covered, all, "the table has a row for each RPC");
 
@@ -112,7 +112,7 @@ async fn every_rpc_refuses_every_bad_field_by_name_and_writes_nothing(homeroom) 
         let mut together = (request.body.clone(), BTreeSet::new());
         for spoilt in spoilers() {
             let optional = ["RedemptionService.Redeem", "RedemptionService.PreviewRedemption"].iter().any(|method| request.method.ends_with(method));
-            if !has_field(request.method, spoilt.path) || !request.method.contains(spoilt.of) || (optional && spoilt.path == "organization" && spoilt.what == "missing") {
+            if !has_field(&request.method, spoilt.path) || !request.method.contains(spoilt.of) || (optional && spoilt.path == "organization" && spoilt.what == "missing") {
                 continue;
             }
             // An update without a mask keeps a field that is empty in the request.
@@ -120,7 +120,7 @@ async fn every_rpc_refuses_every_bad_field_by_name_and_writes_nothing(homeroom) 
                 continue;
             }
             let body = spoil(&request.body, spoilt.path, &spoilt.value);
-            let (code, reason, fields) = told(homeroom.call(request.caller, request.method, &body).await);
+            let (code, reason, fields) = told(homeroom.call(request.caller, &request.method, &body).await);
             checked += 1;
             rules.insert(spoilt.rule);
             reasons.insert(reason.clone());
@@ -143,7 +143,7 @@ async fn every_rpc_refuses_every_bad_field_by_name_and_writes_nothing(homeroom) 
             continue;
         }
         // Every violation is reported at once.
-        let (code, _, fields) = told(homeroom.call(request.caller, request.method, &together.0).await);
+        let (code, _, fields) = told(homeroom.call(request.caller, &request.method, &together.0).await);
         for path in &together.1 {
             let parent_spoilt = together.1.iter().any(|other| path.starts_with(&format!("{other}.")));
             if !parent_spoilt && (code != Code::InvalidArgument || !fields.iter().any(|field| field.starts_with(path))) {
@@ -231,9 +231,9 @@ async fn i8_another_organizations_ids_are_as_absent_as_ids_that_do_not_exist(hom
         let absent = serde_json::from_str(&text.replace("organizations/hamilton", "organizations/nowhere")).unwrap();
         let own: Value = serde_json::from_str(&text).unwrap();
         let answers = [
-            homeroom.call(stranger, request.method, &own).await,
-            homeroom.call(stranger, request.method, &theirs).await,
-            homeroom.call(stranger, request.method, &absent).await,
+            homeroom.call(stranger, &request.method, &own).await,
+            homeroom.call(stranger, &request.method, &theirs).await,
+            homeroom.call(stranger, &request.method, &absent).await,
         ]
         .map(told);
         let listed_empty = answers.iter().all(|(code, ..)| *code == Code::Ok) && request.method.contains(".List");

@@ -2,20 +2,10 @@
 
 use std::sync::Arc;
 
-use homeroom_api::invitations::v1::{
-    audit_service_server::AuditServiceServer, class_code_service_server::ClassCodeServiceServer,
-    enrollment_code_service_server::EnrollmentCodeServiceServer,
-    event_service_server::EventServiceServer, join_url_service_server::JoinUrlServiceServer,
-    redemption_service_server::RedemptionServiceServer, token_service_server::TokenServiceServer,
-    user_service_server::UserServiceServer,
-};
 use homeroom_kit::{
     database,
-    events::EventFeed,
     paging::Paging,
-    server::Services,
     service::{self, Dependencies},
-    services,
     shutdown::Shutdown,
     tasks::Writes,
 };
@@ -29,10 +19,7 @@ use crate::{
         workers,
     },
     config::Config,
-    grpc::{
-        AuditHandlers, ClassCodeHandlers, EnrollmentCodeHandlers, EventApi, JoinUrlHandlers,
-        TokenHandlers, UserHandlers, redemption_service::RedemptionHandlers,
-    },
+    grpc,
     limiter::{
         Limiter,
         redis::{Redis, StoreAway},
@@ -119,24 +106,10 @@ pub async fn start(
         keys: Arc::clone(&settings.keys),
         writes,
     });
-    let services = services(&app, &shutdown).await;
+    let services = grpc::services(&app, &shutdown).await;
     let workers = workers::start(&app, config.pauses, &shutdown);
     let started = service::start(SERVICE, settings, options, services, workers, shutdown);
     Ok(started.await?)
-}
-
-async fn services(app: &Arc<App>, shutdown: &Shutdown) -> Services {
-    let feed = EventFeed::new(SERVICE, &app.store, app.clone(), &app.paging, shutdown);
-    services![
-        TokenServiceServer(TokenHandlers(app.clone())),
-        EnrollmentCodeServiceServer(EnrollmentCodeHandlers(app.clone())),
-        ClassCodeServiceServer(ClassCodeHandlers(app.clone())),
-        JoinUrlServiceServer(JoinUrlHandlers(app.clone())),
-        RedemptionServiceServer(RedemptionHandlers::new(app.clone())),
-        AuditServiceServer(AuditHandlers(app.clone())),
-        UserServiceServer(UserHandlers(app.clone())),
-        EventServiceServer(EventApi(feed)),
-    ]
 }
 
 pub(crate) fn database_options() -> database::Options {

@@ -3,33 +3,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use homeroom_api::membership::v1::{
-    admission_service_server::AdmissionServiceServer, class_service_server::ClassServiceServer,
-    event_service_server::EventServiceServer,
-    join_request_service_server::JoinRequestServiceServer,
-    member_service_server::MemberServiceServer,
-    organization_service_server::OrganizationServiceServer, user_service_server::UserServiceServer,
-};
 use homeroom_kit::{
     database::{OpenError, Options, Url},
-    events::EventFeed,
     request_ids::forgotten_before,
-    server::Services,
     service::{self, Dependencies, Settings, StartError, Workers},
-    services,
     shutdown::Shutdown,
 };
 
-use crate::{
-    SERVICE,
-    app::App,
-    grpc::{
-        EventApi, admission_service::AdmissionApi, class_service::ClassApi,
-        join_request_service::JoinRequestApi, member_service::MemberApi,
-        organization_service::OrganizationApi, user_service::UserApi,
-    },
-    store,
-};
+use crate::{SERVICE, app::App, grpc, store};
 
 /// The interval between searches for request ids that may be forgotten.
 const PRUNE_INTERVAL: Duration = Duration::from_mins(10);
@@ -68,7 +49,7 @@ pub async fn start(
     let keys = Arc::clone(&settings.keys);
     let app = App::new(store, dependencies.clock, dependencies.random, keys);
     let app = Arc::new(app);
-    let services = services(&app, &shutdown).await;
+    let services = grpc::services(&app, &shutdown).await;
     let workers = workers(&app, &shutdown);
     service::start(SERVICE, &settings, options, services, workers, shutdown).await
 }
@@ -82,19 +63,6 @@ fn workers(app: &Arc<App>, shutdown: &Shutdown) -> Workers<App> {
         app.expire_join_requests().await.map(|_| false)
     });
     workers
-}
-
-async fn services(app: &Arc<App>, shutdown: &Shutdown) -> Services {
-    let feed = EventFeed::new(SERVICE, &app.store, app.clone(), &app.paging, shutdown);
-    services![
-        OrganizationServiceServer(OrganizationApi(App::clone(app))),
-        ClassServiceServer(ClassApi(App::clone(app))),
-        MemberServiceServer(MemberApi(App::clone(app))),
-        JoinRequestServiceServer(JoinRequestApi(App::clone(app))),
-        AdmissionServiceServer(AdmissionApi::new(App::clone(app))),
-        UserServiceServer(UserApi(App::clone(app))),
-        EventServiceServer(EventApi(feed)),
-    ]
 }
 
 impl App {

@@ -36,19 +36,19 @@ def build_dist():
     return TARGET / "dist"
 
 
-def build_baseline():
-    """Builds the services of the baseline, once; returns their folder."""
-    folder = KEPT / "baseline"
+def build_baseline(commit):
+    """Builds the services of this commit, once; returns their folder."""
+    folder = KEPT / ("baseline" if commit == BASELINE else f"baseline-{commit}")
     source, built = folder / "source", folder / "target" / "release"
     if not (source / "Cargo.toml").exists():
-        archive = subprocess.run(["git", "archive", BASELINE], cwd=ROOT, capture_output=True, check=False)
+        archive = subprocess.run(["git", "archive", commit], cwd=ROOT, capture_output=True, check=False)
         if archive.returncode != 0:
             error = archive.stderr.decode(errors="replace")
-            raise Failure(f"this clone does not hold the baseline {BASELINE}: fetch it, or run --without baseline\n{error}")
+            raise Failure(f"this clone does not hold the baseline {commit}: fetch it, or run --without baseline\n{error}")
         source.mkdir(parents=True, exist_ok=True)
         subprocess.run(["tar", "-x", "-C", source], input=archive.stdout, check=True)
     if not all((built / name).exists() for name in ("membership", "invitations")):
-        print(f"building the baseline {BASELINE} into {folder}", flush=True)
+        print(f"building the baseline {commit} into {folder}", flush=True)
         packages = ["--package", "homeroom-membership", "--package", "homeroom-invitations"]
         _cargo("build", "--release", "--locked", *packages, target=folder / "target", source=source)
     return built

@@ -71,7 +71,7 @@ def _mean(samples, figure):
     return statistics.fmean(sample[figure] for sample in samples)
 
 
-def of_rounds(measured):
+def of_rounds(measured, baseline_has_goals=True):
     """Returns the lines of all loads: figures of each contender, ratios, and the processor time of a join."""
     lines = []
     for load, rounds in sorted(measured.items()):
@@ -82,6 +82,7 @@ def of_rounds(measured):
                 values = [_mean(figures[name], figure) for figures in rounds]
                 lines.append(Line(group, f"{title} {name}", unit, values))
         for (dividend, divisor, figure), goals in RATIO_GOALS.items():
+            goals = goals if divisor != "baseline" or baseline_has_goals else {}
             # A ratio of latencies without a goal adds nothing to that of the throughputs.
             if {dividend, divisor} <= set(contenders) and (load in goals or figure == "per_second"):
                 values = [_mean(figures[dividend], figure) / _mean(figures[divisor], figure) for figures in rounds]

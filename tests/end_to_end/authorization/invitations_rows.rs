@@ -17,7 +17,7 @@ const CLASS_CODE_AT_STALE_ETAG: &str = r#"{"name":"$class/classCode","etag":"sta
 
 /// `homeroom.invitations.v1`.
 #[rustfmt::skip]
-pub(super) const INVITATIONS: &[Row] = &[
+pub(crate) const INVITATIONS: &[Row] = &[
     organization("TokenService.GetInviteToken", Admin, r#"{"name":"$organization/inviteToken"}"#),
     organization("TokenService.UpdateInviteToken", Admin, r#"{"invite_token":{"name":"$organization/inviteToken","expire_time":"2030-01-01T00:00:00Z","etag":"stale"}}"#),
     organization("TokenService.ResetInviteToken", Admin, r#"{"name":"$organization/inviteToken","etag":"stale"}"#),

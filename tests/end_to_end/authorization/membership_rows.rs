@@ -16,7 +16,7 @@ const REQUEST: &str = r#"{"name":"$request"}"#;
 const ORGANIZATION_REQUEST: &str = r#"{"name":"$organization_request"}"#;
 
 /// `homeroom.membership.v1`.
-pub(super) const MEMBERSHIP: &[Row] = &[
+pub(crate) const MEMBERSHIP: &[Row] = &[
     scoped("OrganizationService.CreateOrganization", About::Nothing, &[PLATFORM],
         r#"{"organization_id":"$organization_id","organization":{"display_name":"Another"}}"#).bound(Refuses),
     organization("OrganizationService.GetOrganization", Member, r#"{"name":"$organization"}"#).or_scopes(&[PLATFORM]),
@@ -76,7 +76,7 @@ pub(super) const MEMBERSHIP: &[Row] = &[
     scoped("AdmissionService.RaiseFence", About::Class, &[ADMIT], r#"{"invitation":"$token","epoch":0}"#),
     // A place outside the token's limits counts as one that the user does not see.
     scoped("AdmissionService.CheckAccess", About::Class, &[ADMIT], r#"{"user":"$student","name":"$class","permission":"VIEW"}"#).bound(Answers),
-    scoped("UserService.EraseUser", About::Nothing, &[ADMIT], r#"{"name":"users/nobody-known","validate_only":true}"#).bound(RefusesAny),
+    scoped("UserService.EraseUser", About::Nothing, &[ADMIT], r#"{"name":"users/nobody-known","pseudonym":"erased-01900000-0000-7000-8000-00000000000a","validate_only":true}"#).bound(RefusesAny),
     class("EventService.ListEvents", CoTeacher, UNDER_CLASS).or_scopes(&[ADMIT, PLATFORM]),
     organization("EventService.ListEvents", Admin, UNDER_ORGANIZATION).or_scopes(&[ADMIT, PLATFORM]),
     scoped("EventService.ListEvents", About::Nothing, &[ADMIT, PLATFORM], EVERYWHERE).bound(RefusesAny),

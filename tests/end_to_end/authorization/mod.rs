@@ -13,9 +13,10 @@ use homeroom_tests::{Claims, Engine, Homeroom, raw, reason};
 use serde_json::Value;
 use tonic::{Code, Status};
 
-use invitations_rows::INVITATIONS;
-use membership_rows::MEMBERSHIP;
-use row::{About, Bound, Concerned, Opens, Row};
+pub(crate) use invitations_rows::INVITATIONS;
+pub(crate) use membership_rows::MEMBERSHIP;
+use row::{About, Bound, Concerned};
+pub(crate) use row::{Opens, Row};
 use school::{PEOPLE, Person, Target, targets};
 
 /// The number of concurrent calls.

@@ -3,7 +3,7 @@
 
 /// The least role that a row requires in its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Least {
+pub(crate) enum Least {
     /// A member of the organization or class, or anyone else who may see it.
     Member,
     /// A co-teacher or the owner of the class.
@@ -18,7 +18,7 @@ pub(super) enum Least {
 
 /// The person whom a request concerns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Concerned {
+pub(crate) enum Concerned {
     /// Nobody in particular.
     Nobody,
     /// The student of the class.
@@ -29,7 +29,7 @@ pub(super) enum Concerned {
 
 /// The kind of place that a request concerns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum About {
+pub(crate) enum About {
     /// No place in particular.
     Nothing,
     Organization,
@@ -38,7 +38,7 @@ pub(super) enum About {
 
 /// The condition for access to a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Opens {
+pub(crate) enum Opens {
     /// The caller is authenticated.
     Anyone,
     /// Nobody has access: the resource is absent for everybody.
@@ -57,7 +57,7 @@ pub(super) enum Opens {
 
 /// The answer to a token whose `organizations` claim does not include the organization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Bound {
+pub(crate) enum Bound {
     /// The place is absent.
     Hides,
     /// The token is refused.
@@ -72,31 +72,31 @@ pub(super) enum Bound {
 /// A part of an answer that is shown only to callers with the role or a scope of the row, and to
 /// the person concerned.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Shows {
+pub(crate) struct Shows {
     /// The placeholder, as in a body.
-    pub(super) what: &'static str,
-    pub(super) about: About,
-    pub(super) least: Least,
+    pub(crate) what: &'static str,
+    pub(crate) about: About,
+    pub(crate) least: Least,
 }
 
 /// One row. `$…` in the body stands for a resource of the school. An allowed body never changes
 /// anything that other rows need: it carries a stale etag, or creates what already exists.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Row {
-    pub(super) method: &'static str,
-    pub(super) about: About,
-    pub(super) opens: Opens,
-    pub(super) scopes: &'static [&'static str],
-    pub(super) concerned: Concerned,
+pub(crate) struct Row {
+    pub(crate) method: &'static str,
+    pub(crate) about: About,
+    pub(crate) opens: Opens,
+    pub(crate) scopes: &'static [&'static str],
+    pub(crate) concerned: Concerned,
     /// True if the person concerned has access, whatever their role.
-    pub(super) own: bool,
+    pub(crate) own: bool,
     /// True if the resource is absent for callers without access, even if they see the place,
     /// because the name does not reveal the class.
-    pub(super) hides: bool,
-    pub(super) bound: Bound,
+    pub(crate) hides: bool,
+    pub(crate) bound: Bound,
     /// The part of an answer that only some callers see.
-    pub(super) shows: Option<Shows>,
-    pub(super) body: &'static str,
+    pub(crate) shows: Option<Shows>,
+    pub(crate) body: &'static str,
 }
 
 pub(super) const PLATFORM: &str = "homeroom.platform";

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use crate::domain::{
     credential::{Candidate, Credential, MAX_CREDENTIAL_BYTES, MAX_PASTED_BYTES},
-    enrollment_code::{
+    ways::enrollment_code::{
         CodePrefix, MAX_CODE_CHARACTERS, MAX_PREFIX_CHARACTERS, MIN_CODE_CHARACTERS,
         MIN_PREFIX_CHARACTERS,
     },

@@ -1,6 +1,6 @@
 //! The words of a class token: `Phrase::parse`, and `Phrase::generate` seeded by the first bytes.
 
-use crate::domain::phrase::{MAX_PHRASE_WORDS, MIN_PHRASE_WORDS, Phrase, WordCount};
+use crate::domain::ways::phrase::{MAX_PHRASE_WORDS, MIN_PHRASE_WORDS, Phrase, WordCount};
 use homeroom_kit::random::SeededRandomness;
 
 /// Checks every property of one input.

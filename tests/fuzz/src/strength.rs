@@ -2,7 +2,7 @@
 //! of the code with every pattern.
 
 use crate::domain::{
-    enrollment_code::{EnrollmentCode, MAX_CODE_CHARACTERS, WEAK_BELOW_BITS},
+    ways::enrollment_code::{EnrollmentCode, MAX_CODE_CHARACTERS, WEAK_BELOW_BITS},
     strength::estimate_bits,
 };
 

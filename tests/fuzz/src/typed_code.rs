@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use crate::domain::{
     credential::Credential,
-    enrollment_code::{
+    ways::enrollment_code::{
         CodePrefix, EnrollmentCode, MAX_CODE_BYTES, MAX_CODE_CHARACTERS, MAX_PREFIX_CHARACTERS,
         MIN_CODE_CHARACTERS, MIN_PREFIX_CHARACTERS,
     },

@@ -1,19 +1,17 @@
-//! Checks that callers may do what they ask: membership knows the roles, [`super::rules`] the permission that each
-//! method needs.
+//! Checks that callers may do what they ask: membership knows who has a permission. Whatever reads an invitation needs
+//! `READ_INVITATIONS`, and whatever changes one `MANAGE_INVITATIONS`, in its organization or class. Redeem and preview
+//! need none: the invitation is the right.
 
 use async_trait::async_trait;
 use homeroom_api::{common::v1::ErrorReason, membership::v1::Permission, names::Place};
 use homeroom_kit::{
     Error, Result,
     auth::{Caller, Scope},
-    events::{Authorize, Reading},
+    events::Authorize,
     rpc::place_not_found,
 };
 
-use super::{
-    App,
-    rules::{self, Rule},
-};
+use super::App;
 use crate::{membership::Access, store::OrganizationProfile};
 
 /// Returns the error that names the missing role, for the caller to ask for.
@@ -32,14 +30,18 @@ fn role_required(place: &Place, permission: Permission) -> Error {
 }
 
 impl App {
-    /// Checks that the caller's acting user has the permission of `rule` in `place`. Otherwise it fails: with
+    /// Checks that the caller's acting user has the permission in `place`. Otherwise it fails: with
     /// `ORGANIZATION_NOT_FOUND` or `CLASS_NOT_FOUND` if the user may not see the place, with `ROLE_REQUIRED` if they
     /// may. Stores membership's data about the organization.
-    pub async fn authorize(&self, caller: &Caller, place: &Place, rule: Rule) -> Result<Access> {
+    pub async fn authorize(
+        &self,
+        caller: &Caller,
+        place: &Place,
+        permission: Permission,
+    ) -> Result<Access> {
         if !caller.may_reach(place.organization()) {
             return Err(place_not_found(place));
         }
-        let permission = rule.permission.unwrap_or_default();
         let access = self
             .membership
             .check_access(&caller.user, place, permission, caller.deadline)
@@ -61,10 +63,10 @@ impl App {
         &self,
         caller: &Caller,
         place: Option<&Place>,
-        rule: Rule,
+        permission: Permission,
     ) -> Result<()> {
         if let Some(place) = place {
-            return self.authorize(caller, place, rule).await.map(|_| ());
+            return self.authorize(caller, place, permission).await.map(|_| ());
         }
         if caller.has(Scope::Platform) && caller.organizations.is_none() {
             return Ok(());
@@ -108,11 +110,8 @@ impl App {
 /// Authorizes the readers of the feed (R11).
 #[async_trait]
 impl Authorize for App {
-    async fn authorize(&self, caller: &Caller, place: &Place, reading: Reading) -> Result<()> {
-        let rule = match reading {
-            Reading::List => rules::LIST_EVENTS,
-            Reading::Watch => rules::WATCH_EVENTS,
-        };
-        Self::authorize(self, caller, place, rule).await.map(|_| ())
+    async fn authorize(&self, caller: &Caller, place: &Place) -> Result<()> {
+        let read = Permission::ReadInvitations;
+        Self::authorize(self, caller, place, read).await.map(|_| ())
     }
 }

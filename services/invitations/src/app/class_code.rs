@@ -1,4 +1,4 @@
-//! The code of a class (C1 to C8): read, locked, unlocked and reset by its staff.
+//! The lock of a class code (C4, C7).
 
 use std::collections::BTreeMap;
 
@@ -35,14 +35,6 @@ pub(crate) async fn unlock(work: &mut Work, name: InvitationName, etag: String) 
     relock(work, &name, &etag, event, data, Lock::unlocked).await
 }
 
-/// Makes a new code, unlocked. It is answered once nobody is admitted by the old one (C8).
-pub(crate) async fn reset(work: &mut Work, name: InvitationName, etag: String) -> Result<Change> {
-    let mut row = work.load(&name, &etag).await?;
-    let lock = row.invitation.lock.ok_or_else(no_lock)?;
-    row.invitation.lock = Some(lock.unlocked(work.now));
-    work.reset("class_code.reset", row).await
-}
-
 async fn relock(
     work: &mut Work,
     name: &InvitationName,
@@ -52,15 +44,12 @@ async fn relock(
     set: impl FnOnce(Lock, DateTime<Utc>) -> Lock + Send,
 ) -> Result<Change> {
     let mut row = work.load(name, etag).await?;
-    let before = row.invitation.lock.ok_or_else(no_lock)?;
+    let before = row.invitation.lock;
+    let before = before.ok_or_else(|| Error::internal("a class code has no lock"))?;
     let lock = set(before, work.now);
     if lock != before {
         row.invitation.lock = Some(lock);
         work.save(event, &mut row, data).await?;
     }
     Ok(Change::shown(row))
-}
-
-fn no_lock() -> Error {
-    Error::internal("a class code has no lock")
 }

@@ -5,7 +5,7 @@ use homeroom_api::common::v1::ErrorReason;
 use homeroom_kit::{rpc::Patch, validation::Violations};
 
 use crate::{
-    domain::{domain_rule::DomainRule, enrollment_code::EnrollmentCode},
+    domain::{domain_rule::DomainRule, ways::enrollment_code::EnrollmentCode},
     store::InvitationRow,
 };
 

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use homeroom_api::{
     common::v1::ErrorReason,
+    membership::v1::Permission,
     names::{InvitationName, Place},
 };
 use homeroom_kit::{
@@ -23,13 +24,12 @@ use super::{
     code_fields::{CodeFields, check_code},
     find::find,
     fold_codes::fold_codes,
-    rules,
     write::{Change, Work, changed},
 };
 use crate::{
     domain::{
-        enrollment_code::{CodePrefix, EnrollmentCode, folded},
         invitation::InvitationKind,
+        ways::enrollment_code::{CodePrefix, EnrollmentCode, folded},
     },
     membership::Access,
     store::{InvitationFilter, InvitationRow},
@@ -67,8 +67,8 @@ impl App {
         caller: &Caller,
         name: InvitationName,
     ) -> Result<Shown> {
-        let rule = rules::GET_ENROLLMENT_CODE;
-        let access = self.authorize(caller, &name.place, rule).await?;
+        let permission = Permission::ReadInvitations;
+        let access = self.authorize(caller, &name.place, permission).await?;
         let row = find(&mut self.store.read().await?, &name).await?;
         self.audit_read(caller, &row).await?;
         self.shown_code(row, &access)
@@ -90,8 +90,8 @@ impl App {
         filter: InvitationFilter,
         page: &PageRequest,
     ) -> Result<Page<Shown>> {
-        let rule = rules::LIST_ENROLLMENT_CODES;
-        let access = self.authorize(caller, &place, rule).await?;
+        let permission = Permission::ReadInvitations;
+        let access = self.authorize(caller, &place, permission).await?;
         let rows = self.list_rows(&place, KIND, &filter, page).await?;
         if !rows.items.is_empty() {
             self.audit_deed(caller, Some(&place), place.to_string())
@@ -115,8 +115,8 @@ impl App {
         request: (Option<Uuid>, &impl Message),
     ) -> Result<()> {
         let (id, place) = (name.id, name.place.clone());
-        let rule = rules::DELETE_ENROLLMENT_CODE;
-        let deleted = self.change(caller, place, rule, request, move |work| {
+        let permission = Permission::ManageInvitations;
+        let deleted = self.change(caller, place, permission, request, move |work| {
             Box::pin(delete(work, name, etag))
         });
         let deleted = deleted.await;

@@ -28,7 +28,7 @@ use homeroom_kit::{
 };
 use uuid::Uuid;
 
-use super::{App, audit, rules::USER_SCOPE};
+use super::{App, audit};
 use crate::{
     domain::redemption::RedemptionState,
     redemption::{
@@ -57,7 +57,6 @@ impl App {
         user: UserId,
         request: Option<Claimed>,
     ) -> Result<()> {
-        caller.require(USER_SCOPE)?;
         require_unbound(caller)?;
         let app = Arc::clone(self);
         let caller = caller.clone();

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use homeroom_api::{common::v1::ErrorReason, ids::SYSTEM_ACTOR, names::RedemptionName};
+use homeroom_api::{
+    common::v1::ErrorReason, ids::SYSTEM_ACTOR, membership::v1::Permission, names::RedemptionName,
+};
 use homeroom_kit::{Error, Result, auth::Caller};
 
-use super::{App, rules};
+use super::App;
 use crate::redemption::{
     ledger::{Redemption, Settlement},
     reply::not_known_yet,
@@ -27,7 +29,7 @@ impl App {
             .filter(|_| caller.may_reach(name.place.organization()))
             .ok_or_else(|| not_found(name))?;
         if redemption.person.user != caller.user {
-            self.authorize(caller, &redemption.place, rules::GET_REDEMPTION)
+            self.authorize(caller, &redemption.place, Permission::ReadInvitations)
                 .await
                 .map_err(|error| match error.reason() {
                     ErrorReason::OrganizationNotFound

@@ -1,6 +1,8 @@
 //! `ListAuditEntries` (R12) and `ListRefusedAttempts`: logs, newest first, for administrators, owners and operators.
 
-use homeroom_api::{common::v1::ErrorReason, ids::UserId, names::Place};
+use homeroom_api::{
+    common::v1::ErrorReason, ids::UserId, membership::v1::Permission, names::Place,
+};
 use homeroom_kit::{
     Result,
     auth::Caller,
@@ -8,7 +10,7 @@ use homeroom_kit::{
     paging::{Page, PageRequest},
 };
 
-use super::{App, conditions::Conditions, rules};
+use super::{App, conditions::Conditions};
 use crate::store::{AuditEntry, AuditFilter, RefusedAttempt, RefusedAttemptFilter};
 
 const AUDIT_FIELDS: &[(&str, FieldKind)] = &[
@@ -63,7 +65,7 @@ impl App {
         filter: Option<AuditFilter>,
         page: &PageRequest,
     ) -> Result<Page<AuditEntry>> {
-        self.authorize_list(caller, place.as_ref(), rules::LIST_AUDIT_ENTRIES)
+        self.authorize_list(caller, place.as_ref(), Permission::ManageInvitations)
             .await?;
         let Some(filter) = filter else {
             return Ok(Page::empty());
@@ -85,7 +87,7 @@ impl App {
         filter: Option<RefusedAttemptFilter>,
         page: &PageRequest,
     ) -> Result<Page<RefusedAttempt>> {
-        self.authorize_list(caller, place.as_ref(), rules::LIST_REFUSED_ATTEMPTS)
+        self.authorize_list(caller, place.as_ref(), Permission::ReadInvitations)
             .await?;
         let Some(filter) = filter else {
             return Ok(Page::empty());

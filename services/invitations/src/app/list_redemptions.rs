@@ -2,6 +2,7 @@
 
 use homeroom_api::{
     ids::UserId,
+    membership::v1::Permission,
     names::{InvitationName, Place},
 };
 use homeroom_kit::{
@@ -11,7 +12,7 @@ use homeroom_kit::{
     paging::{Page, PageRequest},
 };
 
-use super::{App, conditions::Conditions, rules};
+use super::{App, conditions::Conditions};
 use crate::{
     domain::redemption::RedemptionState,
     redemption::ledger::{Redemption, RedemptionFilter},
@@ -40,7 +41,7 @@ impl App {
         wanted: Option<Conditions>,
         page: &PageRequest,
     ) -> Result<Page<Redemption>> {
-        self.authorize(caller, &place, rules::LIST_REDEMPTIONS)
+        self.authorize(caller, &place, Permission::ReadInvitations)
             .await?;
         let filter = match wanted {
             Some(wanted) => self.filter_of(place, &wanted).await?,

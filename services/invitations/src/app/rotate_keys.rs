@@ -22,7 +22,7 @@ use super::{
     secrets::{NotRotated, Secrets},
 };
 use crate::{
-    domain::{enrollment_code::CodePrefix, invitation::InvitationKind},
+    domain::{invitation::InvitationKind, ways::enrollment_code::CodePrefix},
     store::{AuditEntry, Error, InvitationRow, Repository, RotatedSecret, RowLock, Store},
 };
 

@@ -13,8 +13,8 @@ use homeroom_kit::{
 
 use crate::{
     domain::{
-        enrollment_code::{CodePrefix, EnrollmentCode, folded},
         invitation::{Invitation, InvitationKind},
+        ways::enrollment_code::{CodePrefix, EnrollmentCode, folded},
     },
     store::{InvitationRow, LookUp, RotatedSecret, StoredSecret},
 };

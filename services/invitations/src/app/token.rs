@@ -6,7 +6,10 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use homeroom_api::names::{InvitationName, Place};
+use homeroom_api::{
+    membership::v1::Permission,
+    names::{InvitationName, Place},
+};
 use homeroom_kit::{
     Error, Result,
     auth::Caller,
@@ -19,14 +22,13 @@ use super::{
     App,
     answer::Shown,
     find::{find, not_found},
-    rules,
     write::{Change, Work, changed},
 };
 use crate::{
     domain::{
         email::EmailAddress,
         invitation::{CLASS_TOKEN_LIFETIME, InvitationKind},
-        phrase::{Phrase, WordCount},
+        ways::phrase::{Phrase, WordCount},
     },
     store::{InvitationFilter, InvitationRow},
 };
@@ -83,7 +85,7 @@ impl TokenFields {
 impl App {
     /// Reads a class token with its phrase masked.
     pub async fn get_token(&self, caller: &Caller, name: InvitationName) -> Result<Shown> {
-        self.authorize(caller, &name.place, rules::GET_TOKEN)
+        self.authorize(caller, &name.place, Permission::ReadInvitations)
             .await?;
         let row = find(&mut self.store.read().await?, &name).await?;
         Ok(self.masked(row))
@@ -91,7 +93,7 @@ impl App {
 
     /// Returns a class token with its phrase; fails with `TOKEN_NOT_FOUND` once it is destroyed. The read is audited.
     pub async fn reveal_token(&self, caller: &Caller, name: InvitationName) -> Result<Shown> {
-        self.authorize(caller, &name.place, rules::REVEAL_TOKEN)
+        self.authorize(caller, &name.place, Permission::ReadInvitations)
             .await?;
         let row = find(&mut self.store.read().await?, &name).await?;
         if row.secret.is_none() {
@@ -109,7 +111,8 @@ impl App {
         filter: InvitationFilter,
         page: &PageRequest,
     ) -> Result<Page<Shown>> {
-        self.authorize(caller, &class, rules::LIST_TOKENS).await?;
+        self.authorize(caller, &class, Permission::ReadInvitations)
+            .await?;
         let rows = self
             .list_rows(&class, InvitationKind::ClassToken, &filter, page)
             .await?;

@@ -5,11 +5,11 @@
 //! id, locks the organization, changes rows, appends their events and audit entries, and stores the answer without its
 //! secrets. After the commit, fences are raised and the secrets are filled in.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
-use homeroom_api::{common::v1::ErrorReason, names::Place};
+use homeroom_api::{common::v1::ErrorReason, membership::v1::Permission, names::Place};
 use homeroom_kit::{
     Error, Result,
     auth::Caller,
@@ -23,7 +23,6 @@ use uuid::Uuid;
 use super::{
     App,
     answer::{Answer, Shown},
-    rules::Rule,
 };
 use crate::{
     membership::Access,
@@ -85,16 +84,23 @@ impl Work {
     /// Appends the event `event_type` of each of these invitations. `data` holds no secret.
     pub(crate) async fn events(
         &mut self,
-        event_type: &'static str,
+        event_type: impl Into<Cow<'static, str>>,
         rows: &[InvitationRow],
         data: BTreeMap<String, String>,
     ) -> Result<()> {
+        let event_type = event_type.into();
         let events: Vec<NewEvent> = rows
             .iter()
             .map(|row| {
                 let subject = row.invitation.name().to_string();
                 let actor = self.caller.user.as_str();
-                NewEvent::new(event_type, &self.place, subject, actor, data.clone())
+                NewEvent::new(
+                    event_type.clone(),
+                    &self.place,
+                    subject,
+                    actor,
+                    data.clone(),
+                )
             })
             .collect();
         self.repository
@@ -108,7 +114,7 @@ impl Work {
     /// has its new secret already.
     pub(crate) async fn save_if_free(
         &mut self,
-        event_type: &'static str,
+        event_type: impl Into<Cow<'static, str>>,
         row: &mut InvitationRow,
         data: BTreeMap<String, String>,
     ) -> Result<bool> {
@@ -125,7 +131,7 @@ impl Work {
     /// Does the same for a row whose secret stays or was drawn at random, so that no other invitation has it.
     pub(crate) async fn save(
         &mut self,
-        event_type: &'static str,
+        event_type: impl Into<Cow<'static, str>>,
         row: &mut InvitationRow,
         data: BTreeMap<String, String>,
     ) -> Result<()> {
@@ -229,13 +235,13 @@ impl StoredAnswer {
 }
 
 impl App {
-    /// Makes a change of `place` for a caller who has the permission of `rule`, once for the request id of `message`.
+    /// Makes a change of `place` for a caller who has the permission, once for the request id of `message`.
     /// `make` changes rows in the transaction.
     pub(crate) async fn change<M, D, A, F>(
         self: &Arc<Self>,
         caller: &Caller,
         place: Place,
-        rule: Rule,
+        permission: Permission,
         (request_id, message): (Option<Uuid>, &M),
         make: F,
     ) -> Result<A>
@@ -250,12 +256,12 @@ impl App {
         let request = claimed(&self.keys, caller, request_id, message);
         if let Some(claimed) = &request
             && let Some(answer) = self
-                .find_answer::<D, A>(caller, &place, rule, claimed)
+                .find_answer::<D, A>(caller, &place, permission, claimed)
                 .await?
         {
             return Ok(answer);
         }
-        let access = self.authorize(caller, &place, rule).await?;
+        let access = self.authorize(caller, &place, permission).await?;
         let app = Arc::clone(self);
         let caller = caller.clone();
         self.writes
@@ -296,7 +302,7 @@ impl App {
         &self,
         caller: &Caller,
         place: &Place,
-        rule: Rule,
+        permission: Permission,
         (key, body): &Claimed,
     ) -> Result<Option<A>> {
         let claim = self
@@ -311,7 +317,7 @@ impl App {
         };
         let stored = StoredAnswer::decode(stored.as_slice()).map_err(Error::internal)?;
         if stored.shows_secrets {
-            self.authorize(caller, place, rule).await?;
+            self.authorize(caller, place, permission).await?;
         }
         self.replay::<D, A>(caller, place, stored).await.map(Some)
     }

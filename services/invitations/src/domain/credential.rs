@@ -3,17 +3,17 @@
 use homeroom_kit::secret::SecretText;
 use zeroize::Zeroizing;
 
-use super::enrollment_code::{
-    self, CodePrefix, MAX_CODE_CHARACTERS, MAX_PREFIX_CHARACTERS, MIN_CODE_CHARACTERS,
-    MIN_PREFIX_CHARACTERS,
-};
 use super::invitation::InvitationKind;
 use super::message::Doubt;
-use super::phrase::listed_word;
 use super::public_url::{PublicUrl, is_wrapped, unwrapped};
 use super::way::{Typed, Way};
 use super::ways::PRECEDENCE;
-use super::{class_code, message, typed_text};
+use super::ways::enrollment_code::{
+    self, CodePrefix, MAX_CODE_CHARACTERS, MAX_PREFIX_CHARACTERS, MIN_CODE_CHARACTERS,
+    MIN_PREFIX_CHARACTERS,
+};
+use super::ways::phrase::listed_word;
+use super::{message, typed_text, ways::class_code};
 
 /// The maximum length of a credential, in bytes: as typed, or as contained in a link.
 pub const MAX_CREDENTIAL_BYTES: usize = 512;

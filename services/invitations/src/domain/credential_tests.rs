@@ -3,8 +3,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::{
-    phrase::{Phrase, WordCount},
     way::Policy,
+    ways::phrase::{Phrase, WordCount},
 };
 
 use InvitationKind::{ClassCode, ClassToken, EnrollmentCode, JoinUrl, OrganizationToken};

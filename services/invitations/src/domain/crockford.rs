@@ -54,13 +54,17 @@ macro_rules! secret_of {
         pub fn generate(
             random: &dyn homeroom_kit::random::Randomness,
         ) -> homeroom_kit::secret::SecretText {
-            super::crockford::generate($characters, super::crockford::ALPHABET, random)
+            $crate::domain::crockford::generate(
+                $characters,
+                $crate::domain::crockford::ALPHABET,
+                random,
+            )
         }
 
         /// Returns the canonical form of `text` if it can be one.
         #[must_use]
         pub fn canonical(text: &str) -> Option<homeroom_kit::secret::SecretText> {
-            super::crockford::canonical(text, $characters)
+            $crate::domain::crockford::canonical(text, $characters)
         }
     };
 }

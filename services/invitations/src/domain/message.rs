@@ -6,9 +6,9 @@
 use unicode_normalization::UnicodeNormalization as _;
 use zeroize::Zeroizing;
 
-use super::class_code::{self, GROUP_CHARACTERS};
-use super::phrase::Phrase;
 use super::typed_text::{compact, letters_and_digits, trim_punctuation};
+use super::ways::class_code::{self, GROUP_CHARACTERS};
+use super::ways::phrase::Phrase;
 
 /// Words that introduce a code, in capitals without accents, sorted. None is a word of a phrase.
 #[rustfmt::skip]
@@ -255,7 +255,7 @@ fn is_without_capitals(character: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::phrase::listed_word;
+    use crate::domain::ways::phrase::listed_word;
 
     #[test]
     fn r1_no_word_of_a_message_is_a_word_of_a_phrase() {

@@ -2,25 +2,19 @@
 //! learn the product, read [`decide::decide`]; each kind of invitation is a value there ([`way::Policy`]), not a path
 //! through the code.
 
-pub mod class_code;
 pub mod credential;
 pub mod crockford;
 pub mod decide;
 pub mod domain_rule;
 pub mod earlier_redemptions;
 pub mod email;
-pub mod enrollment_code;
 pub mod invitation;
-pub mod join_key;
 pub mod lock;
 mod message;
-pub mod organization_token;
-pub mod phrase;
-mod phrase_exclusions;
 pub mod public_url;
 pub mod redemption;
 pub mod strength;
 mod typed_text;
 pub mod way;
-mod ways;
+pub mod ways;
 mod webmail;

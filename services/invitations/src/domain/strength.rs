@@ -1,7 +1,7 @@
 //! The strength of a typed code against guessing. It is a lower estimate, because people type words, years and
 //! sequences.
 
-use super::phrase::listed_word;
+use super::ways::phrase::listed_word;
 
 /// The unit of all costs: hundredths of a bit.
 const HUNDREDTHS_PER_BIT: u32 = 100;

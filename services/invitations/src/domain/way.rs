@@ -42,13 +42,13 @@ pub(super) struct Typed<'text> {
     pub(super) code: Option<&'text str>,
 }
 
-/// The secret of an invitation that is made on first use.
+/// A kind of which a place has one, which is made on first use (AIP-156).
 #[derive(Clone, Copy)]
-pub struct MadeOnUse {
+pub struct Singleton {
     /// Returns a new secret, in canonical form.
     pub generate: fn(&dyn Randomness) -> SecretText,
-    /// The type of the event that records its creation.
-    pub event_type: &'static str,
+    /// The name in the types of its events, before the point.
+    pub event: &'static str,
 }
 
 /// A way in: one kind of invitation.
@@ -63,6 +63,6 @@ pub struct Way {
     pub(super) typed: fn(&Typed<'_>) -> Option<SecretText>,
     /// Returns the form in which people are shown a stored secret; `None` if they are shown its URL.
     pub display: Option<fn(&SecretText) -> SecretText>,
-    /// The secret of a kind of which a place has one.
-    pub made_on_use: Option<MadeOnUse>,
+    /// What is made on first use; `None` for a kind of which a place has many.
+    pub singleton: Option<Singleton>,
 }

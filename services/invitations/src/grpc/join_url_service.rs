@@ -5,17 +5,26 @@ use std::sync::Arc;
 use homeroom_api::{
     ids::InvalidId,
     invitations::v1::{self as api, join_url_service_server::JoinUrlService},
+    membership::v1::Permission::ManageInvitations,
     names::{InvitationKind, InvitationName},
 };
-use homeroom_kit::{rpc::Patch, validation::Violations};
+use homeroom_kit::{
+    clock::to_timestamp,
+    rpc::{Patch, etag},
+    validation::Violations,
+};
 
-use crate::app::{App, join_url, rules};
+use super::views::{View, held, views};
+use crate::{
+    app::{App, answer::Shown, singleton, urls::HandedOut},
+    domain::way::Policy,
+};
 
 homeroom_kit::rpcs! {
     JoinUrlService for pub struct JoinUrlHandlers(pub Arc<App>) {
         get_join_url: api::GetJoinUrlRequest => api::JoinUrl = get(name, App::get_singleton);
         update_join_url: api::UpdateJoinUrlRequest => api::JoinUrl
-            = change(rules::UPDATE_JOIN_URL, update, join_url::update);
+            = change(ManageInvitations, update, singleton::set_enabled);
     }
 }
 
@@ -32,4 +41,26 @@ fn update(
     let mask = v.mask(request.update_mask.as_ref(), &["enabled"]);
     let enabled = mask.patch("enabled", asked.enabled, || asked.enabled);
     Some((name?, (enabled, asked.etag)))
+}
+
+views!(api::JoinUrl);
+
+impl View for api::JoinUrl {
+    fn masked(shown: &Shown) -> Self {
+        let row = &shown.row;
+        Self {
+            name: row.invitation.name().to_string(),
+            enabled: row.enabled,
+            use_count: held(row.invitation.uses),
+            may_be_public: Policy::of(row.invitation.kind).may_be_public,
+            etag: etag(row.revision),
+            create_time: Some(to_timestamp(row.create_time)),
+            update_time: Some(to_timestamp(row.update_time)),
+            url: String::new(),
+        }
+    }
+
+    fn show(&mut self, secret: HandedOut) {
+        secret.text.expose().clone_into(&mut self.url);
+    }
 }

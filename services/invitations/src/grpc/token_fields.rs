@@ -19,9 +19,9 @@ use crate::{
     },
     domain::{
         domain_rule::{DomainRule, DomainRuleError, MAX_DOMAIN_RULES},
-        enrollment_code::EnrollmentCode,
         invitation::CLASS_TOKEN_USES,
-        phrase::WordCount,
+        ways::enrollment_code::EnrollmentCode,
+        ways::phrase::WordCount,
     },
 };
 

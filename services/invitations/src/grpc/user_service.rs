@@ -6,9 +6,18 @@ use homeroom_api::{
     invitations::v1::{self as api, user_service_server::UserService},
     names::UserName,
 };
-use homeroom_kit::{Result, auth::Caller, request_ids::claimed, rpc, validation::Violations};
+use homeroom_kit::{
+    Result,
+    auth::{Caller, Scope},
+    request_ids::claimed,
+    rpc,
+    validation::Violations,
+};
 
-use crate::app::{App, rules::USER_SCOPE};
+use crate::app::App;
+
+/// The scope that its methods need: a person belongs to no single organization, and no role suffices.
+const USER_SCOPE: Scope = Scope::Platform;
 
 homeroom_kit::rpcs! {
     UserService for pub struct UserHandlers(pub Arc<App>) {

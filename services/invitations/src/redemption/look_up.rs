@@ -11,8 +11,8 @@ use super::{Redemptions, ledger::MatchedInvitation, request::Attempt};
 use crate::{
     app::secrets::Secrets,
     domain::{
-        enrollment_code::{CodePrefix, folded},
         invitation::{InvitationKind, Standing},
+        ways::enrollment_code::{CodePrefix, folded},
     },
     limiter,
     store::{InvitationRow, LookUp, OrganizationProfile},

@@ -11,7 +11,7 @@ use homeroom_api::{
 };
 use homeroom_invitations::{
     domain::redemption::{Outcome, RedemptionState},
-    grpc::AuditHandlers,
+    grpc::audit_service::AuditHandlers,
     redemption::ledger::Redemption,
 };
 use homeroom_kit::Result;

@@ -7,8 +7,8 @@ use homeroom_api::{
 use homeroom_invitations::{
     domain::{
         invitation::InvitationKind,
-        join_key,
         redemption::{Outcome, RedemptionState},
+        ways::join_key,
     },
     redemption::request::Attempt,
     store::InvitationRow,

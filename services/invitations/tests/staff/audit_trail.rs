@@ -10,7 +10,7 @@ use homeroom_api::{
         join_url_service_server::JoinUrlService as _, token_service_server::TokenService as _,
     },
 };
-use homeroom_invitations::{app::retention::AUDIT_ENTRY_DAYS, grpc::AuditHandlers};
+use homeroom_invitations::{app::retention::AUDIT_ENTRY_DAYS, grpc::audit_service::AuditHandlers};
 use tonic::Status;
 
 use crate::world::{CLASS, REQUEST, World, by, reason};

@@ -13,7 +13,7 @@ use homeroom_api::{
 };
 use homeroom_invitations::{
     app::secrets::Secrets,
-    domain::{invitation::InvitationKind, phrase::Phrase},
+    domain::{invitation::InvitationKind, ways::phrase::Phrase},
     limiter::Budgets,
     store::InvitationRow,
 };

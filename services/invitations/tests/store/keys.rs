@@ -11,9 +11,9 @@ use homeroom_invitations::{
         secrets::{NotRotated, Secrets},
     },
     domain::{
-        enrollment_code::{CodePrefix, EnrollmentCode},
         invitation::InvitationKind,
         lock::{Lock, LockPeriod},
+        ways::enrollment_code::{CodePrefix, EnrollmentCode},
     },
     store::{
         AuditFilter, InvitationRow, OrganizationProfile, RotatedSecret, RowLock, Store,

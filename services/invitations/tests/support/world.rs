@@ -22,8 +22,9 @@ use homeroom_invitations::{
         redemption::{Outcome, RedemptionState},
     },
     grpc::{
-        ClassCodeHandlers, EnrollmentCodeHandlers, JoinUrlHandlers, TokenHandlers,
-        redemption_service::RedemptionHandlers,
+        class_code_service::ClassCodeHandlers, enrollment_code_service::EnrollmentCodeHandlers,
+        join_url_service::JoinUrlHandlers, redemption_service::RedemptionHandlers,
+        token_service::TokenHandlers,
     },
     limiter::{Budgets, Limiter},
     redemption::{

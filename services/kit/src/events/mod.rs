@@ -44,21 +44,12 @@ impl Feed {
     }
 }
 
-/// A way to read a feed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reading {
-    /// Reads one page.
-    List,
-    /// Reads events as they are committed.
-    Watch,
-}
-
 /// Decides who may read the feed of a place, besides services with one of [`FEED_SCOPES`].
 #[async_trait]
 pub trait Authorize: Send + Sync {
     /// Allows staff of the place; fails with `ORGANIZATION_NOT_FOUND`, `CLASS_NOT_FOUND` or
     /// `ROLE_REQUIRED` for others.
-    async fn authorize(&self, caller: &Caller, place: &Place, reading: Reading) -> Result<()>;
+    async fn authorize(&self, caller: &Caller, place: &Place) -> Result<()>;
 }
 
 /// Converts an event to its message.

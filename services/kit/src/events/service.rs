@@ -18,7 +18,7 @@ use tokio::{sync::mpsc, time::Instant};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Status};
 
-use super::{Authorize, Feed, Reading, to_wire};
+use super::{Authorize, Feed, to_wire};
 use crate::{
     auth::{Caller, Scope as CallerScope, expired},
     outbox::Scope,
@@ -90,7 +90,7 @@ impl EventFeed {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
         let scope = self
-            .scope(&caller, &request.parent, request.page_size, Reading::List)
+            .scope(&caller, &request.parent, request.page_size)
             .await?;
         let list = self.list_name(&request.parent);
         let page = self
@@ -120,9 +120,7 @@ impl EventFeed {
     pub async fn watch(&self, request: Request<WatchEventsRequest>) -> Result<WatchStream> {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
-        let scope = self
-            .scope(&caller, &request.parent, 0, Reading::Watch)
-            .await?;
+        let scope = self.scope(&caller, &request.parent, 0).await?;
         let list = self.list_name(&request.parent);
         let page = self.paging.parse(0, &request.page_token, list.as_str())?;
         let after = page.cursor_as(0)?.unwrap_or(0);
@@ -152,13 +150,7 @@ impl EventFeed {
     }
 
     /// Returns the scope that the caller may read under `parent`.
-    async fn scope(
-        &self,
-        caller: &Caller,
-        parent: &str,
-        page_size: i32,
-        reading: Reading,
-    ) -> Result<Scope> {
+    async fn scope(&self, caller: &Caller, parent: &str, page_size: i32) -> Result<Scope> {
         let place = rpc::parent(rpc::or_every(parent, Place::parse), page_size)?;
         let service = FEED_SCOPES.iter().any(|scope| caller.has(*scope));
         let Some(place) = place else {
@@ -178,7 +170,7 @@ impl EventFeed {
             ));
         }
         if !service {
-            self.authorize.authorize(caller, &place, reading).await?;
+            self.authorize.authorize(caller, &place).await?;
         }
         Ok(Scope::Place(place))
     }
@@ -314,10 +306,7 @@ impl Watch {
             return Ok(false);
         }
         // The caller may have lost its role since the watch began.
-        self.scope = self
-            .feed
-            .scope(&self.caller, &self.parent, 0, Reading::Watch)
-            .await?;
+        self.scope = self.feed.scope(&self.caller, &self.parent, 0).await?;
         for event in events {
             let position = event.position;
             let response = WatchEventsResponse {

@@ -34,7 +34,7 @@ struct Teachers;
 
 #[async_trait]
 impl Authorize for Teachers {
-    async fn authorize(&self, caller: &Caller, _place: &Place, _reading: Reading) -> Result<()> {
+    async fn authorize(&self, caller: &Caller, _place: &Place) -> Result<()> {
         if caller.user.as_str() == "teacher" {
             Ok(())
         } else {
@@ -72,7 +72,7 @@ async fn world() -> World {
 impl World {
     async fn happen(&self, subjects: &[&str]) {
         let events = subjects.iter().map(|subject| NewEvent {
-            event_type: "member.joined",
+            event_type: "member.joined".into(),
             organization: OrganizationId::parse("hamilton").unwrap(),
             class: None,
             subject: (*subject).to_owned(),

@@ -5,7 +5,10 @@
 //! transaction waits for a stopped client. A reader that has seen a position therefore never misses
 //! an earlier one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use chrono::{DateTime, Utc};
 use homeroom_api::{
@@ -32,7 +35,7 @@ pub const NOTIFY_MAX: usize = 100;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewEvent {
     /// The change, as `noun.verb`.
-    pub event_type: &'static str,
+    pub event_type: Cow<'static, str>,
     /// The organization.
     pub organization: OrganizationId,
     /// The class; `None` for organization-wide changes.
@@ -51,14 +54,14 @@ impl NewEvent {
     /// Returns an event in a place that notifies nobody.
     #[must_use]
     pub fn new(
-        event_type: &'static str,
+        event_type: impl Into<Cow<'static, str>>,
         place: &Place,
         subject: String,
         actor: &str,
         data: BTreeMap<String, String>,
     ) -> Self {
         Self {
-            event_type,
+            event_type: event_type.into(),
             organization: place.organization().clone(),
             class: place.class().cloned(),
             subject,

@@ -3,7 +3,7 @@ use crate::{clock::from_micros, random::SeededRandomness, store::Store, tests::d
 
 fn event(organization: &str, class: Option<&str>, subject: &str) -> NewEvent {
     NewEvent {
-        event_type: "member.joined",
+        event_type: "member.joined".into(),
         organization: OrganizationId::parse(organization).unwrap(),
         class: class.map(|class| ClassId::parse(class).unwrap()),
         subject: subject.to_owned(),

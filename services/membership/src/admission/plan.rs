@@ -238,7 +238,7 @@ impl Plan {
             let particulars = waiting.particulars.told(told, SetByHand::default());
             if particulars != waiting.particulars {
                 let event = NewEvent {
-                    event_type: "join_request.updated",
+                    event_type: "join_request.updated".into(),
                     ..request_event(&waiting, waiting.user.as_str())
                 };
                 self.events.push(event);

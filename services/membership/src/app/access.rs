@@ -5,7 +5,7 @@ use homeroom_api::{common::v1::ErrorReason, ids::UserId, names::Place};
 use homeroom_kit::{
     Error, Result,
     auth::{Caller, Scope},
-    events::{Authorize, Reading},
+    events::Authorize,
     rpc::place_not_found,
 };
 
@@ -87,11 +87,8 @@ pub fn role_required(place: &Place, standing: &Standing) -> Error {
 /// Authorizes the readers of the feed (R11).
 #[async_trait]
 impl Authorize for App {
-    async fn authorize(&self, caller: &Caller, place: &Place, reading: Reading) -> Result<()> {
-        let rule = match reading {
-            Reading::List => &rules::LIST_EVENTS,
-            Reading::Watch => &rules::WATCH_EVENTS,
-        };
+    async fn authorize(&self, caller: &Caller, place: &Place) -> Result<()> {
+        let rule = &rules::LIST_EVENTS;
         let mut repository = self.store.read().await?;
         authorize(&mut repository, caller, place, rule, None).await?;
         Ok(())

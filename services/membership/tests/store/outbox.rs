@@ -21,7 +21,7 @@ on_both_engines!(
 
 fn event(subject: &str) -> NewEvent {
     NewEvent {
-        event_type: "member.joined",
+        event_type: "member.joined".into(),
         organization: organization_id("hamilton"),
         class: None,
         subject: subject.to_owned(),

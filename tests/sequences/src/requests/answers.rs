@@ -8,19 +8,28 @@ use prost_reflect::{DynamicMessage, MethodDescriptor, ReflectMessage as _, Value
 
 use crate::world::{Acknowledged, World};
 
-/// The messages with secrets, and the fields that hold them.
-const SECRETS: &[(&str, &[&str])] = &[
-    ("InviteToken", &["token", "invite_url"]),
-    ("Token", &["phrase", "invite_url"]),
-    ("EnrollmentCode", &["full_code"]),
-    ("ClassCode", &["code", "join_link"]),
-    ("JoinUrl", &["url"]),
+/// The fields of invitations that hold secrets.
+const SECRETS: &[&str] = &[
+    "code",
+    "full_code",
+    "invite_url",
+    "join_link",
+    "phrase",
+    "token",
+    "url",
 ];
 
-fn secrets_of(message: &DynamicMessage) -> Option<&'static [&'static str]> {
+/// Returns the fields of an invitation that hold its secrets; none for any other message.
+fn secrets_of(message: &DynamicMessage) -> Vec<&'static str> {
     let descriptor = message.descriptor();
-    let found = SECRETS.iter().find(|(name, _)| *name == descriptor.name());
-    found.map(|(_, fields)| *fields)
+    let has = |field: &str| descriptor.get_field_by_name(field).is_some();
+    let shown = |field: &&str| match *field {
+        // By itself, the code of one organization may be that of another.
+        "code" => has("code") && !has("full_code"),
+        field => has(field),
+    };
+    let secrets = SECRETS.iter().copied().filter(shown);
+    secrets.filter(|_| has("etag")).collect()
 }
 
 /// Returns the text of a field; empty if there is no such field.
@@ -64,10 +73,7 @@ pub fn learn(world: &mut World, method: &MethodDescriptor, answer: &[u8]) {
             continue;
         }
         world.note(&name);
-        // Masked tokens have no URL.
-        let masked =
-            message.descriptor().name() == "Token" && text(&message, "invite_url").is_empty();
-        for field in secrets_of(&message).filter(|_| !masked).unwrap_or_default() {
+        for field in secrets_of(&message) {
             world.hand_out(&text(&message, field), &name);
         }
         if message.descriptor().get_field_by_name("etag").is_some() {
@@ -80,7 +86,7 @@ pub fn learn(world: &mut World, method: &MethodDescriptor, answer: &[u8]) {
 /// may have ended in between.
 pub fn same(method: &MethodDescriptor, answer: &[u8]) -> Vec<u8> {
     let all = messages(method, answer);
-    let with_secrets = all.iter().filter(|message| secrets_of(message).is_some());
+    let with_secrets = all.iter().filter(|message| !secrets_of(message).is_empty());
     let told: Vec<String> = with_secrets
         .map(|message| format!("{} {}", text(message, "name"), text(message, "etag")))
         .collect();

@@ -1,6 +1,6 @@
 //! The organization's invite token: opaque, 32 characters, 160 bits (A2).
 
-use super::way::{Admits, MadeOnUse, Policy, Way};
+use crate::domain::way::{Admits, Policy, Singleton, Way};
 
 /// The way in.
 pub(super) const WAY: Way = Way {
@@ -15,16 +15,16 @@ pub(super) const WAY: Way = Way {
     linked: canonical,
     typed: |typed| canonical(typed.grouped?),
     display: Some(Clone::clone),
-    made_on_use: Some(MadeOnUse {
+    singleton: Some(Singleton {
         generate,
-        event_type: "invite_token.created",
+        event: "invite_token",
     }),
 };
 
 /// The length of an invite token, in characters of five bits.
 pub const ORGANIZATION_TOKEN_CHARACTERS: usize = 32;
 
-super::crockford::secret_of!(ORGANIZATION_TOKEN_CHARACTERS);
+crate::domain::crockford::secret_of!(ORGANIZATION_TOKEN_CHARACTERS);
 
 #[cfg(test)]
 mod tests {

@@ -7,10 +7,8 @@ use diceware_wordlists::EFF_LONG_WORDLIST;
 use homeroom_kit::random::{self, Randomness};
 use homeroom_kit::secret::SecretText;
 
-use super::{
-    phrase_exclusions::{HOMOPHONES, OFFENSIVE},
-    way::{Admits, Policy, Way},
-};
+use super::phrase_exclusions::{HOMOPHONES, OFFENSIVE};
+use crate::domain::way::{Admits, Policy, Way};
 
 /// The way in.
 pub(super) const WAY: Way = Way {
@@ -27,7 +25,7 @@ pub(super) const WAY: Way = Way {
     display: Some(|secret| {
         Phrase::parse(secret.expose()).map_or_else(|| secret.clone(), |phrase| phrase.display())
     }),
-    made_on_use: None,
+    singleton: None,
 };
 
 /// The minimum number of words in a phrase (A6).

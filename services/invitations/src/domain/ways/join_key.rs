@@ -1,7 +1,7 @@
 //! The key in a class's join URL, which makes an address that nobody finds by chance: 26 characters, 130 bits. It never
 //! changes (C12), and is accepted only within a URL.
 
-use super::way::{Admits, MadeOnUse, Policy, Way};
+use crate::domain::way::{Admits, Policy, Singleton, Way};
 
 /// The way in.
 pub(super) const WAY: Way = Way {
@@ -16,16 +16,16 @@ pub(super) const WAY: Way = Way {
     linked: canonical,
     typed: |_| None,
     display: None,
-    made_on_use: Some(MadeOnUse {
+    singleton: Some(Singleton {
         generate,
-        event_type: "join_url.created",
+        event: "join_url",
     }),
 };
 
 /// The length of a join key, in characters of five bits.
 pub const JOIN_KEY_CHARACTERS: usize = 26;
 
-super::crockford::secret_of!(JOIN_KEY_CHARACTERS);
+crate::domain::crockford::secret_of!(JOIN_KEY_CHARACTERS);
 
 #[cfg(test)]
 mod tests {

@@ -6,7 +6,7 @@
 
 use homeroom_kit::secret::SecretText;
 
-use super::{
+use crate::domain::{
     crockford::fold,
     strength, typed_text,
     way::{Admits, Policy, Way},
@@ -25,7 +25,7 @@ pub(super) const WAY: Way = Way {
     linked: |_| None,
     typed: |typed| typed.code.map(SecretText::new),
     display: Some(Clone::clone),
-    made_on_use: None,
+    singleton: None,
 };
 
 /// The minimum number of letters and digits of a code (B4).

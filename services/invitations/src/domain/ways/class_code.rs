@@ -4,9 +4,9 @@
 use homeroom_kit::{random::Randomness, secret::SecretText};
 use zeroize::Zeroizing;
 
-use super::{
+use crate::domain::{
     crockford,
-    way::{Admits, MadeOnUse, Policy, Way},
+    way::{Admits, Policy, Singleton, Way},
 };
 
 /// The way in.
@@ -22,9 +22,9 @@ pub(super) const WAY: Way = Way {
     linked: canonical,
     typed: |typed| canonical(typed.grouped?),
     display: Some(display),
-    made_on_use: Some(MadeOnUse {
+    singleton: Some(Singleton {
         generate,
-        event_type: "class_code.created",
+        event: "class_code",
     }),
 };
 
@@ -40,7 +40,7 @@ const OFFENSIVE: [&str; 12] = [
 ];
 
 /// The number of characters in each displayed group.
-pub(super) const GROUP_CHARACTERS: usize = 4;
+pub(in crate::domain) const GROUP_CHARACTERS: usize = 4;
 
 /// Returns a new code, in canonical form.
 #[must_use]
