@@ -159,7 +159,7 @@ async fn r11_events_of_an_organization_stand_in_the_order_of_its_changes(store: 
             session.lock_organizations(&hamilton, now()).await.unwrap();
             for part in ["first", "second"] {
                 let event = NewEvent {
-                    event_type: "class_code.updated",
+                    event_type: "class_code.updated".into(),
                     organization: organization("hamilton"),
                     class: None,
                     subject: format!("{writer} {part}"),

@@ -549,7 +549,7 @@ proptest! {
         let phrase = Phrase::generate(WordCount::new(words).unwrap(), &random).canonical();
         for kind in InvitationKind::ALL.into_iter().filter(|kind| *kind != EnrollmentCode) {
             let way = Way::of(kind);
-            let canonical = way.made_on_use.map_or(phrase.clone(), |made| (made.generate)(&random));
+            let canonical = way.singleton.map_or(phrase.clone(), |made| (made.generate)(&random));
             let url = way.letter.map(|letter| base().at(letter, &canonical));
             let shown = way.display.map(|display| display(&canonical));
             for handed_out in [url, shown].into_iter().flatten() {

@@ -27,7 +27,8 @@ async fn call_and_go<Call: Future<Output: Debug>>(school: &School, call: Call) {
         let raised = holder.raise_fence(&invitation, 9, school.now());
         raised.await.unwrap();
     }
-    let held = holder.lock_organization(organization().organization());
+    let organization = organization();
+    let held = holder.lock_organization(organization.organization());
     held.await.unwrap();
     let mut call = Box::pin(call);
     let begun = async {

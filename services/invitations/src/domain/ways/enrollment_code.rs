@@ -149,7 +149,7 @@ pub fn folded(canonical: &str) -> SecretText {
 }
 
 /// Returns the canonical full code of `canonical` under `prefix`.
-pub(super) fn join(prefix: &CodePrefix, canonical: &str) -> SecretText {
+pub(in crate::domain) fn join(prefix: &CodePrefix, canonical: &str) -> SecretText {
     SecretText::new(format!("{}{canonical}", prefix.as_str()))
 }
 

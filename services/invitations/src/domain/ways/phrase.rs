@@ -156,7 +156,7 @@ fn first_word(text: &str) -> Option<&'static str> {
 }
 
 /// Returns `text` as a word of the list, if it is one.
-pub(super) fn listed_word(text: &str) -> Option<&'static str> {
+pub(in crate::domain) fn listed_word(text: &str) -> Option<&'static str> {
     let index = EFF_LONG_WORDLIST.binary_search(&text).ok()?;
     EFF_LONG_WORDLIST.get(index).copied()
 }
