@@ -24,10 +24,10 @@ use homeroom_kit::{
 use crate::SERVICE;
 
 pub use crate::admission::ledger::*;
-pub use classes::ClassQuery;
+pub use classes::ClassFilter;
 pub use join_requests::{Shown, Waiting};
-pub use members::MemberQuery;
-pub use organizations::{InsertOutcome, OrganizationQuery};
+pub use members::MemberFilter;
+pub use organizations::InsertOutcome;
 
 /// The result of a store operation.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -25,17 +25,6 @@ pub enum InsertOutcome {
     PrefixTaken,
 }
 
-/// A part of the organizations, in the order of their ids.
-#[derive(Debug, Clone, Default)]
-pub struct OrganizationQuery {
-    /// Only those of which this user is a member.
-    pub member: Option<UserId>,
-    /// Only those after this id.
-    pub after: Option<OrganizationId>,
-    /// The maximum number of organizations.
-    pub limit: u32,
-}
-
 const ORGANIZATIONS: Table = Table {
     texts: &["organization_id", "display_name", "code_prefix", "labels"],
     numbers: &["revision", "create_time", "update_time"],
@@ -136,14 +125,16 @@ impl Repository {
         self.0.first(&ONE, args![id]).await
     }
 
-    /// Lists organizations in the order of their ids.
+    /// Lists organizations, or those of which `member` is a member, in the order of their ids, after `after`.
     pub async fn list_organizations(
         &mut self,
-        query: &OrganizationQuery,
+        member: Option<&UserId>,
+        after: Option<&OrganizationId>,
+        limit: u32,
     ) -> Result<Vec<Organization>> {
-        let mut bound = args![query.after.as_ref(), query.limit];
-        bound.extend(query.member.iter().map(Into::into));
-        let list = match query.member {
+        let mut bound = args![after, limit];
+        bound.extend(member.map(Into::into));
+        let list = match member {
             Some(_) => &LIST_OF_MEMBER,
             None => &LIST,
         };

@@ -376,15 +376,13 @@ impl School {
     /// Checks I1 and the counter of waiting requests.
     pub async fn assert_counts(&self, used: i64, waiting: i64) {
         let mut repository = self.app.store.read().await.unwrap();
-        let query = store::MemberQuery {
-            place: organization(),
+        let filter = store::MemberFilter {
             role: Some(Role::Student),
-            email: None,
-            external_id: None,
-            after: None,
-            limit: 10_000,
+            ..store::MemberFilter::default()
         };
-        let students = repository.list_members(&query).await.unwrap().len();
+        let place = organization();
+        let students = repository.list_members(&place, &filter, None, 10_000);
+        let students = students.await.unwrap().len();
         let shown = store::Shown {
             state: Some(homeroom_membership::domain::join_request::State::Pending),
             ..store::Shown::default()
