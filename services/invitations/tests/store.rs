@@ -76,9 +76,10 @@ async fn a_secret_is_only_once_there(store: Arc<Store>) {
 
     let mut session = store.read().await.unwrap();
     let macs = [[9; 32], [1; 32]];
-    let found = session.find_by_lookup_macs(&macs).await.unwrap();
-    assert_eq!(found.unwrap().invitation.id, id(1));
-    assert_eq!(session.find_by_lookup_macs(&[[9; 32]]).await.unwrap(), None);
+    let found = session.find_all_by_lookup_macs(&macs).await.unwrap();
+    assert_eq!(found[0].invitation.id, id(1));
+    let found = session.find_all_by_lookup_macs(&[[9; 32]]).await.unwrap();
+    assert!(found.is_empty());
 }
 
 async fn a_singleton_is_only_once_there(store: Arc<Store>) {

@@ -56,13 +56,8 @@ impl<'app> Secrets<'app> {
         Self { keys, random }
     }
 
-    /// Returns the look-up MACs of a canonical form: one for each live key, the current one first.
-    #[must_use]
-    pub fn lookup_macs(&self, kind: InvitationKind, canonical: &SecretText) -> Vec<[u8; 32]> {
-        self.look_up(kind, canonical).macs
-    }
-
-    /// Returns the MACs that find a canonical form, and those that find forms that read alike.
+    /// Returns the MACs that find a canonical form, and those that find forms that read alike: one for each live key,
+    /// the current one first.
     #[must_use]
     pub fn look_up(&self, kind: InvitationKind, canonical: &SecretText) -> LookUp {
         let versions = self.keys.versions().into_iter().rev();

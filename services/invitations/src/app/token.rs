@@ -223,8 +223,8 @@ impl Work {
             };
             let phrase = Phrase::generate(*words, app.random.as_ref());
             let kind = InvitationKind::ClassToken;
-            let mut macs = secrets.lookup_macs(kind, &phrase.canonical());
-            macs.extend(secrets.lookup_macs(kind, &phrase.reversed().canonical()));
+            let mut macs = secrets.look_up(kind, &phrase.canonical()).macs;
+            macs.extend(secrets.look_up(kind, &phrase.reversed().canonical()).macs);
             drawn.push((index, phrase, macs));
         }
         let macs: Vec<[u8; 32]> = drawn.iter().flat_map(|(.., macs)| macs).copied().collect();
