@@ -31,7 +31,9 @@ fn database_options() -> Options {
 
 /// Brings the schema up to date.
 pub async fn migrate(url: &Url) -> Result<(), OpenError> {
-    store::migrate(url, database_options()).await
+    let store = store::open(url, database_options(), true).await?;
+    store.close().await;
+    Ok(())
 }
 
 /// Starts the service. Nothing is bound before settings, database and schema are checked.
@@ -41,10 +43,8 @@ pub async fn start(
     shutdown: Shutdown,
 ) -> Result<Service, StartError> {
     let options = settings.check(&dependencies).await?;
-    let store = store::connect(&settings.database_url, database_options()).await?;
-    if settings.migrate_at_start {
-        store.migrate().await?;
-    }
+    let (url, migrate) = (&settings.database_url, settings.migrate_at_start);
+    let store = store::open(url, database_options(), migrate).await?;
     store.check_ready().await?;
     let keys = Arc::clone(&settings.keys);
     let app = App::new(store, dependencies.clock, dependencies.random, keys);

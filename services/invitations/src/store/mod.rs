@@ -117,9 +117,5 @@ pub async fn open(
     options: database::Options,
     migrate: bool,
 ) -> std::result::Result<Arc<Store>, OpenError> {
-    let store = Store::connect(&SCHEMA, url, options).await?;
-    if migrate {
-        store.migrate().await?;
-    }
-    Ok(Arc::new(store))
+    Store::open(&SCHEMA, url, options, migrate).await
 }

@@ -48,17 +48,13 @@ static SCHEMA: Schema = Schema {
     sqlite: sqlx::migrate!("migrations/sqlite"),
 };
 
-/// Connects to the database that the URL names. Fails if it does not answer.
-pub async fn connect(url: &Url, options: Options) -> std::result::Result<Arc<Store>, OpenError> {
-    Ok(Arc::new(Store::connect(&SCHEMA, url, options).await?))
-}
-
-/// Brings the schema up to date.
-pub async fn migrate(url: &Url, options: Options) -> std::result::Result<(), OpenError> {
-    let store = connect(url, options).await?;
-    store.migrate().await?;
-    store.close().await;
-    Ok(())
+/// Opens the database that `url` names; with `migrate`, brings its schema up to date first.
+pub async fn open(
+    url: &Url,
+    options: Options,
+    migrate: bool,
+) -> std::result::Result<Arc<Store>, OpenError> {
+    Store::open(&SCHEMA, url, options, migrate).await
 }
 
 /// Returns every statement of this service, for the test that prepares each.

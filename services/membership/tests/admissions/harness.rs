@@ -99,7 +99,7 @@ impl School {
             acquire_timeout: Duration::from_secs(30),
             ..Options::default()
         };
-        let store = store::connect(&database.url, options).await.unwrap();
+        let store = store::open(&database.url, options, false).await.unwrap();
         let start = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
         let clock = Arc::new(ManualClock::new(start));
         let random = Arc::new(SeededRandomness::new(7 + u64::from(first)));

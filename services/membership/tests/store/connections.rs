@@ -46,7 +46,7 @@ async fn after_a_burst_the_database_is_as_ready_as_before() {
             acquire_timeout: Duration::from_millis(500),
             ..Options::default()
         };
-        let store = store::connect(&database.url, options).await.unwrap();
+        let store = store::open(&database.url, options, false).await.unwrap();
         let feed = store.feed();
         let mut readers = Vec::new();
         for _ in 0..4 {

@@ -27,7 +27,7 @@ pub(crate) async fn open(database: &Database) -> Arc<Store> {
         connections_max: 4,
         ..Options::default()
     };
-    store::connect(&database.url, options).await.unwrap()
+    store::open(&database.url, options, false).await.unwrap()
 }
 
 pub(crate) fn now() -> DateTime<Utc> {
