@@ -178,7 +178,7 @@ async fn r11_events_of_an_organization_stand_in_the_order_of_its_changes(store: 
     for writer in writers {
         writer.await.unwrap();
     }
-    let events = store.feed().list(&Scope::Everything, 0, 100).await.unwrap();
+    let events = store.events(&Scope::Everything, 0, 100).await.unwrap();
     assert_eq!(events.len(), 16);
     for pair in events.chunks(2) {
         let (writer, _) = pair[0].subject.split_once(' ').unwrap();

@@ -417,9 +417,8 @@ impl World {
 
     /// Returns the types of all events, oldest first.
     pub(crate) async fn event_types(&self) -> Vec<String> {
-        let feed = self.app.store.feed();
-        let events = feed.list(&outbox::Scope::Everything, 0, 1_000).await;
-        let events = events.unwrap().into_iter();
+        let events = self.app.store.events(&outbox::Scope::Everything, 0, 1_000);
+        let events = events.await.unwrap().into_iter();
         events.map(|event| event.event_type).collect()
     }
 

@@ -339,8 +339,8 @@ impl School {
 
     /// Returns every event so far, in order.
     pub async fn events(&self) -> Vec<Event> {
-        let feed = self.app.store.feed();
-        feed.list(&Scope::Everything, 0, 10_000).await.unwrap()
+        let events = self.app.store.events(&Scope::Everything, 0, 10_000);
+        events.await.unwrap()
     }
 
     pub async fn event_types(&self) -> Vec<String> {

@@ -47,10 +47,9 @@ async fn after_a_burst_the_database_is_as_ready_as_before() {
             ..Options::default()
         };
         let store = store::open(&database.url, options, false).await.unwrap();
-        let feed = store.feed();
         let mut readers = Vec::new();
         for _ in 0..4 {
-            readers.push(feed.list(&Scope::Everything, 0, 1));
+            readers.push(store.events(&Scope::Everything, 0, 1));
         }
         for read in futures::future::join_all(readers).await {
             assert_eq!(read.unwrap(), []);
