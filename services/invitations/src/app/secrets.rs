@@ -4,6 +4,7 @@
 //! (B4). The sealed value is bound to the invitation's id, organization, kind and epoch, so that a value copied to
 //! another row does not open.
 
+use homeroom_api::ids::CodePrefix;
 use homeroom_kit::{
     Error, Result,
     keys::{KeyRing, Sealed},
@@ -14,7 +15,7 @@ use homeroom_kit::{
 use crate::{
     domain::{
         invitation::{Invitation, InvitationKind},
-        ways::enrollment_code::{CodePrefix, EnrollmentCode, folded},
+        ways::enrollment_code::{EnrollmentCode, folded},
     },
     store::{InvitationRow, LookUp, RotatedSecret, StoredSecret},
 };

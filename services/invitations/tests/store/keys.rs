@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use homeroom_api::names::Place;
+use homeroom_api::{ids::CodePrefix, names::Place};
 use homeroom_invitations::{
     app::{
         check_keys::{KeysRefused, check_and_note},
@@ -13,7 +13,7 @@ use homeroom_invitations::{
     domain::{
         invitation::InvitationKind,
         lock::{Lock, LockPeriod},
-        ways::enrollment_code::{CodePrefix, EnrollmentCode},
+        ways::enrollment_code::EnrollmentCode,
     },
     store::{
         AuditFilter, InvitationRow, OrganizationProfile, RotatedSecret, RowLock, Store,

@@ -2,7 +2,7 @@
 
 use homeroom_api::{
     common::v1::ErrorReason,
-    ids::{OrganizationId, UserId},
+    ids::{CodePrefix, OrganizationId, UserId},
     names::{OrganizationName, Place, SeatUsageName},
 };
 use homeroom_kit::{
@@ -17,7 +17,7 @@ use super::{App, Change, access, closing, members, rules};
 use crate::{
     domain::{
         member::Role,
-        organization::{CodePrefix, Organization, OrganizationFields},
+        organization::{Organization, OrganizationFields},
         seat::Seats,
     },
     store::{InsertOutcome, Waiting},

@@ -1,7 +1,7 @@
 //! The tables of organizations and their seats. A deleted organization is absent, but its id and prefix stay taken.
 
 use chrono::{DateTime, Utc};
-use homeroom_api::ids::{OrganizationId, UserId};
+use homeroom_api::ids::{CODE_PREFIX_CHARS_MIN, OrganizationId, UserId};
 use homeroom_kit::{
     args,
     database::Engine,
@@ -9,10 +9,7 @@ use homeroom_kit::{
 };
 
 use super::{Repository, Result};
-use crate::domain::{
-    organization::{CODE_PREFIX_CHARS_MIN, Organization},
-    seat::Seats,
-};
+use crate::domain::{organization::Organization, seat::Seats};
 
 /// The result of an insert of something that must be unique.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::BoxFuture;
 use homeroom_api::{
     common::v1::ErrorReason,
-    ids::UserId,
+    ids::{CodePrefix, UserId},
     names::{ClassName, InvitationKind, JoinRequestName, Place, RedemptionName},
 };
 use homeroom_kit::{
@@ -32,7 +32,7 @@ use homeroom_membership::{
         class::{Class, ClassState},
         join_request::{Cause, JoinRequest},
         member::{Member, Method, Particulars, Provenance, Role, SetByHand},
-        organization::{CodePrefix, FIRST_REVISION, Organization},
+        organization::{FIRST_REVISION, Organization},
         seat::Seats,
     },
     store,
