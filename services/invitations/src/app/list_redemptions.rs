@@ -52,7 +52,7 @@ impl App {
         };
         let mut repository = self.store.read().await?;
         let rows = repository
-            .list_redemptions(&filter, page.cursor_as(0)?, page.limit())
+            .list_redemptions(&filter, page.cursor_as()?, page.limit())
             .await?;
         Ok(page.cut(rows, |row| row.id.to_string()))
     }

@@ -96,7 +96,7 @@ impl EventFeed {
         let page = self
             .paging
             .parse(request.page_size, &request.page_token, list.as_str())?;
-        let after = page.cursor_as(0)?.unwrap_or(0);
+        let after = page.cursor_as()?.unwrap_or(0);
         let mut reached = after;
         let mut bytes = 0;
         let mut events = Vec::new();
@@ -123,7 +123,7 @@ impl EventFeed {
         let scope = self.scope(&caller, &request.parent, 0).await?;
         let list = self.list_name(&request.parent);
         let page = self.paging.parse(0, &request.page_token, list.as_str())?;
-        let after = page.cursor_as(0)?.unwrap_or(0);
+        let after = page.cursor_as()?.unwrap_or(0);
         let permit = self.watches.begin(&caller)?;
         let (sender, receiver) = mpsc::channel(1);
         let watch = Watch {

@@ -272,7 +272,7 @@ impl App {
         let standing = access::authorize(&mut repository, caller, &place, rule, None).await?;
         let sees_all = standing.role_in_organization == Some(Role::Admin);
         let member = (!sees_all).then_some(&caller.user);
-        let after: Option<ClassId> = page.cursor_as(0)?;
+        let after: Option<ClassId> = page.cursor_as()?;
         let found = repository
             .list_classes(&organization, member, &filter, after.as_ref(), page.limit())
             .await?;

@@ -201,7 +201,7 @@ impl App {
         };
         let mut repository = self.store.read().await?;
         access::authorize(&mut repository, caller, &place, rule, None).await?;
-        let after: Option<UserId> = page.cursor_as(0)?;
+        let after: Option<UserId> = page.cursor_as()?;
         let found = repository
             .list_members(&place, &filter, after.as_ref(), page.limit())
             .await?;
@@ -220,7 +220,7 @@ impl App {
         if !rules::LIST_MEMBERSHIPS.is_met_by_person(caller, &user) {
             return Err(refusals::memberships_not_found());
         }
-        let after: Option<Place> = page.cursor_as(0)?;
+        let after: Option<Place> = page.cursor_as()?;
         let mut repository = self.store.read().await?;
         let found = repository
             .list_memberships(&caller.user, after.as_ref(), page.limit())

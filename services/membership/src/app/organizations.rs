@@ -252,7 +252,7 @@ impl App {
         caller: &Caller,
         page: &PageRequest,
     ) -> Result<Page<Organization>> {
-        let after: Option<OrganizationId> = page.cursor_as(0)?;
+        let after: Option<OrganizationId> = page.cursor_as()?;
         let everyone = rules::LIST_ORGANIZATIONS.is_met_by_scope(caller);
         let member = (!everyone).then_some(&caller.user);
         let (after, limit) = (after.as_ref(), page.limit());
