@@ -24,13 +24,13 @@ use homeroom_api::names::Place;
 use homeroom_invitations::{
     domain::{
         domain_rule::DomainRule,
-        email::EmailAddress,
         invitation::{Epoch, InvitationKind, Standing},
         lock::{Lock, LockPeriod},
     },
     store::{self, InvitationFilter, Store},
 };
 use homeroom_kit::{
+    email::EmailAddress,
     outbox::{NewEvent, Scope},
     random::SeededRandomness,
 };

@@ -13,6 +13,7 @@ use homeroom_api::{
 use homeroom_kit::{
     Error, Result,
     auth::Caller,
+    email::EmailAddress,
     paging::{Page, PageRequest},
     random::new_id,
     rpc::Patch,
@@ -26,7 +27,6 @@ use super::{
 };
 use crate::{
     domain::{
-        email::EmailAddress,
         invitation::{CLASS_TOKEN_LIFETIME, InvitationKind},
         ways::phrase::{Phrase, WordCount},
     },
