@@ -97,7 +97,7 @@ impl<R: From<Session>> Store<R> {
         Self {
             schema,
             pools,
-            committed: Wake::new(),
+            committed: Wake::default(),
             rows: PhantomData,
         }
     }
