@@ -18,11 +18,10 @@ use crate::{
     redemption::ledger::{Redemption, RedemptionFilter},
 };
 
-const STATES: &[&str] = &["RESERVED", "COMMITTED", "QUEUED", "RELEASED", "REFUSED"];
 const FIELDS: &[(&str, FieldKind)] = &[
     ("invitation", FieldKind::Text),
     ("user", FieldKind::Text),
-    ("state", FieldKind::Enum(STATES)),
+    ("state", FieldKind::Enum(RedemptionState::NAMES)),
     ("create_time", FieldKind::Time),
 ];
 
