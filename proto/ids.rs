@@ -10,6 +10,13 @@ pub const CHOSEN_ID_MIN_CHARS: usize = 3;
 pub const CHOSEN_ID_MAX_CHARS: usize = 63;
 /// The longest user id, in characters.
 pub const USER_ID_MAX_CHARS: usize = 128;
+/// The shortest code prefix, in characters (B4).
+pub const CODE_PREFIX_CHARS_MIN: usize = 2;
+/// The longest code prefix, in characters (B4).
+pub const CODE_PREFIX_CHARS_MAX: usize = 16;
+
+/// The text that precedes a derived prefix that would otherwise be too short.
+const FILLER: &str = "ORG";
 
 /// The actor of events and audit entries for changes that the services make by themselves. Nobody acts or joins under
 /// it.
@@ -161,9 +168,105 @@ const CHOSEN: InvalidId = InvalidId(
     "a chosen id is 3 to 63 lower-case letters, digits and hyphens, beginning with a letter",
 );
 
+/// The prefix of every enrollment code of an organization, `HAMILTON` in `HAMILTON-BIO101`: in capitals, public, unique,
+/// fixed once set (B4).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CodePrefix(String);
+
+impl CodePrefix {
+    /// Reads a prefix: 2 to 16 ASCII letters and digits, converted to upper case.
+    pub fn parse(text: &str) -> Result<Self, InvalidId> {
+        let valid = (CODE_PREFIX_CHARS_MIN..=CODE_PREFIX_CHARS_MAX).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        if valid {
+            Ok(Self(text.to_ascii_uppercase()))
+        } else {
+            Err(InvalidId("must be 2 to 16 letters and digits"))
+        }
+    }
+
+    /// Returns the prefix derived from an organization's id: its letters and digits in upper case, cut to 16
+    /// characters. The first attempt is number 1; later ones begin with their number, for the case that one prefix
+    /// begins with the other.
+    #[must_use]
+    pub fn derived(id: &OrganizationId, attempt: u32) -> Self {
+        let mut word: String = id
+            .as_str()
+            .chars()
+            .filter(char::is_ascii_alphanumeric)
+            .map(|letter| letter.to_ascii_uppercase())
+            .collect();
+        if word.len() < CODE_PREFIX_CHARS_MIN {
+            word.insert_str(0, FILLER);
+        }
+        let number = if attempt > 1 {
+            attempt.to_string()
+        } else {
+            String::new()
+        };
+        word.truncate(CODE_PREFIX_CHARS_MAX - number.len());
+        Self(number + &word)
+    }
+
+    /// Returns the prefix as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for CodePrefix {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl FromStr for CodePrefix {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        Self::parse(text)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn b4_a_prefix_has_2_to_16_letters_and_digits_and_is_kept_in_capitals() {
+        for (text, kept) in [
+            ("hamilton", "HAMILTON"),
+            ("P9", "P9"),
+            ("abcdefgh12345678", "ABCDEFGH12345678"),
+        ] {
+            assert_eq!(CodePrefix::parse(text).unwrap().as_str(), kept);
+        }
+        for text in ["", "A", "abcdefgh123456789", "HAM-ILTON", "HÄM", "A B"] {
+            assert!(CodePrefix::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn b4_a_prefix_is_derived_from_the_id_and_numbered_when_taken() {
+        for (id, attempt, derived) in [
+            ("hamilton", 1, "HAMILTON"),
+            ("north-shore-9", 1, "NORTHSHORE9"),
+            ("north-shore-9", 2, "2NORTHSHORE9"),
+            ("abcdefghijklmnopqrst", 1, "ABCDEFGHIJKLMNOP"),
+            ("abcdefghijklmnopqrst", 12, "12ABCDEFGHIJKLMN"),
+            ("a--", 1, "ORGA"),
+            ("a--", 2, "2ORGA"),
+        ] {
+            let id = OrganizationId::parse(id).unwrap();
+            let prefix = CodePrefix::derived(&id, attempt);
+            assert_eq!(prefix.as_str(), derived);
+            assert_eq!(CodePrefix::parse(derived), Ok(prefix));
+        }
+        let longest = OrganizationId::parse("abcdefghijklmnopqrst").unwrap();
+        let prefix = CodePrefix::derived(&longest, u32::MAX);
+        assert_eq!(prefix.as_str(), "4294967295ABCDEF");
+    }
 
     #[test]
     fn nobody_is_the_system_or_somebody_erased() {

@@ -24,13 +24,13 @@ use homeroom_api::names::Place;
 use homeroom_invitations::{
     domain::{
         domain_rule::DomainRule,
-        email::EmailAddress,
         invitation::{Epoch, InvitationKind, Standing},
         lock::{Lock, LockPeriod},
     },
     store::{self, InvitationFilter, Store},
 };
 use homeroom_kit::{
+    email::EmailAddress,
     outbox::{NewEvent, Scope},
     random::SeededRandomness,
 };
@@ -76,9 +76,10 @@ async fn a_secret_is_only_once_there(store: Arc<Store>) {
 
     let mut session = store.read().await.unwrap();
     let macs = [[9; 32], [1; 32]];
-    let found = session.find_by_lookup_macs(&macs).await.unwrap();
-    assert_eq!(found.unwrap().invitation.id, id(1));
-    assert_eq!(session.find_by_lookup_macs(&[[9; 32]]).await.unwrap(), None);
+    let found = session.find_all_by_lookup_macs(&macs).await.unwrap();
+    assert_eq!(found[0].invitation.id, id(1));
+    let found = session.find_all_by_lookup_macs(&[[9; 32]]).await.unwrap();
+    assert!(found.is_empty());
 }
 
 async fn a_singleton_is_only_once_there(store: Arc<Store>) {
@@ -177,7 +178,7 @@ async fn r11_events_of_an_organization_stand_in_the_order_of_its_changes(store: 
     for writer in writers {
         writer.await.unwrap();
     }
-    let events = store.feed().list(&Scope::Everything, 0, 100).await.unwrap();
+    let events = store.events(&Scope::Everything, 0, 100).await.unwrap();
     assert_eq!(events.len(), 16);
     for pair in events.chunks(2) {
         let (writer, _) = pair[0].subject.split_once(' ').unwrap();

@@ -62,16 +62,14 @@ pub struct PageRequest {
 }
 
 impl PageRequest {
-    /// Returns a part of the cursor; `None` on the first page. Fails with `INVALID_PAGE_TOKEN` if
-    /// it is missing or is not a `T`, since another version may have made an authentic token.
-    pub fn cursor_as<T: FromStr>(&self, index: usize) -> Result<Option<T>> {
-        self.cursor
-            .as_ref()
-            .map(|cursor| {
-                let part = cursor.get(index).and_then(|part| part.parse().ok());
-                part.ok_or_else(not_of_this_list)
-            })
-            .transpose()
+    /// Returns the cursor; `None` on the first page. Fails with `INVALID_PAGE_TOKEN` if it is
+    /// empty or is not a `T`, since another version may have made an authentic token.
+    pub fn cursor_as<T: FromStr>(&self) -> Result<Option<T>> {
+        let Some(cursor) = &self.cursor else {
+            return Ok(None);
+        };
+        let read = cursor.first().and_then(|part| part.parse().ok());
+        read.map(Some).ok_or_else(not_of_this_list)
     }
 
     /// Returns the number of rows to read: one more than the page holds, which tells whether there
@@ -220,10 +218,10 @@ mod tests {
             cursor,
             ..paging(1).parse(1, "", "list").unwrap()
         };
-        assert_eq!(page(None).cursor_as::<i64>(0).unwrap(), None);
-        assert_eq!(page(Some(cursor())).cursor_as(0).unwrap(), Some(2026));
-        for (index, cursor) in [(1, cursor()), (2, cursor()), (0, vec![])] {
-            let refused = page(Some(cursor)).cursor_as::<i64>(index).unwrap_err();
+        assert_eq!(page(None).cursor_as::<i64>().unwrap(), None);
+        assert_eq!(page(Some(cursor())).cursor_as().unwrap(), Some(2026));
+        for cursor in [vec!["bob".to_owned()], vec![]] {
+            let refused = page(Some(cursor)).cursor_as::<i64>().unwrap_err();
             assert_eq!(refused.reason(), ErrorReason::InvalidPageToken);
         }
     }
@@ -237,7 +235,7 @@ mod tests {
         let first = cut(vec![1, 2, 3]);
         assert_eq!(first.items, [1, 2]);
         let next = paging(1).parse(2, &first.next_page_token, "list").unwrap();
-        assert_eq!(next.cursor_as(0).unwrap(), Some(2));
+        assert_eq!(next.cursor_as().unwrap(), Some(2));
     }
 
     #[test]

@@ -7,7 +7,7 @@ mod statement;
 mod table;
 mod wake;
 
-use std::{fmt, marker::PhantomData};
+use std::{fmt, marker::PhantomData, sync::Arc};
 
 use sqlx::{Postgres, Sqlite, migrate::Migrator};
 
@@ -74,24 +74,30 @@ impl<R> Store<R> {
 }
 
 impl<R: From<Session>> Store<R> {
-    /// Connects to the database that the URL names. Fails if it does not answer.
-    pub async fn connect(
+    /// Opens the database that the URL names; with `migrate`, brings its schema up to date first. Fails if it does not
+    /// answer.
+    pub async fn open(
         schema: &'static Schema,
         url: &Url,
         options: Options,
-    ) -> Result<Self, OpenError> {
+        migrate: bool,
+    ) -> Result<Arc<Self>, OpenError> {
         let pools = match url.engine() {
             Engine::Postgres => AnyPools::Postgres(connect_postgres(url, options).await?),
             Engine::Sqlite => AnyPools::Sqlite(connect_sqlite(url, options).await?),
         };
-        Ok(Self::on(schema, pools))
+        let store = Self::on(schema, pools);
+        if migrate {
+            store.migrate().await?;
+        }
+        Ok(Arc::new(store))
     }
 
     pub(crate) fn on(schema: &'static Schema, pools: AnyPools) -> Self {
         Self {
             schema,
             pools,
-            committed: Wake::new(),
+            committed: Wake::default(),
             rows: PhantomData,
         }
     }
@@ -118,7 +124,7 @@ impl<R: From<Session>> Store<R> {
     }
 
     /// Brings the schema up to date.
-    pub async fn migrate(&self) -> Result<(), OpenError> {
+    async fn migrate(&self) -> Result<(), OpenError> {
         match &self.pools {
             AnyPools::Postgres(pools) => migrate(pools, &self.schema.postgres).await,
             AnyPools::Sqlite(pools) => migrate(pools, &self.schema.sqlite).await,

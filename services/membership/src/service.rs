@@ -31,7 +31,9 @@ fn database_options() -> Options {
 
 /// Brings the schema up to date.
 pub async fn migrate(url: &Url) -> Result<(), OpenError> {
-    store::migrate(url, database_options()).await
+    let store = store::open(url, database_options(), true).await?;
+    store.close().await;
+    Ok(())
 }
 
 /// Starts the service. Nothing is bound before settings, database and schema are checked.
@@ -41,10 +43,8 @@ pub async fn start(
     shutdown: Shutdown,
 ) -> Result<Service, StartError> {
     let options = settings.check(&dependencies).await?;
-    let store = store::connect(&settings.database_url, database_options()).await?;
-    if settings.migrate_at_start {
-        store.migrate().await?;
-    }
+    let (url, migrate) = (&settings.database_url, settings.migrate_at_start);
+    let store = store::open(url, database_options(), migrate).await?;
     store.check_ready().await?;
     let keys = Arc::clone(&settings.keys);
     let app = App::new(store, dependencies.clock, dependencies.random, keys);
@@ -57,7 +57,7 @@ pub async fn start(
 fn workers(app: &Arc<App>, shutdown: &Shutdown) -> Workers<App> {
     let mut workers = Workers::new(app, &app.store, &app.writes, &app.random, shutdown);
     workers.spawn("prune", PRUNE_INTERVAL, |app| async move {
-        app.prune_request_ids().await.map(|_| false)
+        Ok(app.prune_request_ids_once().await? >= u64::from(PRUNE_BATCH))
     });
     workers.spawn("expiry", EXPIRY_INTERVAL, |app| async move {
         app.expire_join_requests().await.map(|_| false)
@@ -66,22 +66,14 @@ fn workers(app: &Arc<App>, shutdown: &Shutdown) -> Workers<App> {
 }
 
 impl App {
-    /// Forgets request ids claimed more than 24 hours ago (R3). Returns their number.
-    pub async fn prune_request_ids(&self) -> homeroom_kit::Result<u64> {
+    /// Forgets request ids claimed more than 24 hours ago (R3), in limited numbers. Returns their number.
+    pub async fn prune_request_ids_once(&self) -> homeroom_kit::Result<u64> {
         let before = forgotten_before(self.clock.now());
-        let mut pruned = 0;
-        loop {
-            let mut session = self.store.write().await?;
-            let count = session
-                .request_ids()
-                .prune_request_ids(before, PRUNE_BATCH)
-                .await?;
-            session.commit("forget_requests").await?;
-            pruned += count;
-            if count < u64::from(PRUNE_BATCH) {
-                return Ok(pruned);
-            }
-        }
+        let mut session = self.store.write().await?;
+        let pruned = session.request_ids().prune_request_ids(before, PRUNE_BATCH);
+        let pruned = pruned.await?;
+        session.commit("forget_requests").await?;
+        Ok(pruned)
     }
 }
 

@@ -27,15 +27,13 @@ const SOURCES: [&str; 12] = [
 
 /// Bounds for which no request can be refused, or that need more than one field to exceed.
 #[rustfmt::skip]
-const ELSEWHERE: [(&str, &str); 16] = [
+const ELSEWHERE: [(&str, &str); 14] = [
     ("PERSON_NAME_CHARS_MAX", "a longer name is cut to it"),
     ("PAGE_SIZE_MAX", "a larger page is lowered to it"),
     ("VIOLATIONS_MAX", "of answers: validation.rs"),
     ("MESSAGE_FIELDS_MAX", "of answers: validation.rs"),
     ("TIMESTAMP_SECONDS_MIN", "no JSON writes such a time: validation.rs"),
     ("TIMESTAMP_SECONDS_MAX", "no JSON writes such a time: validation.rs"),
-    ("MIN_PREFIX_CHARACTERS", "membership's CODE_PREFIX_CHARS_MIN"),
-    ("MAX_PREFIX_CHARACTERS", "membership's CODE_PREFIX_CHARS_MAX"),
     ("MAX_TYPED_WORDS", "what has more is a sentence: credential.rs"),
     ("MAX_NORMAL_BYTES", "is MAX_PASTED_BYTES: credential.rs"),
     ("CODE_WORDS_MAX", "what has more is a sentence: message.rs"),

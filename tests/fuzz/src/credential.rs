@@ -2,15 +2,14 @@
 
 use std::sync::LazyLock;
 
+use homeroom_api::ids::{CODE_PREFIX_CHARS_MAX, CODE_PREFIX_CHARS_MIN, CodePrefix};
+
 use crate::domain::{
     credential::{Candidate, Credential, MAX_CREDENTIAL_BYTES, MAX_PASTED_BYTES},
-    ways::enrollment_code::{
-        CodePrefix, MAX_CODE_CHARACTERS, MAX_PREFIX_CHARACTERS, MIN_CODE_CHARACTERS,
-        MIN_PREFIX_CHARACTERS,
-    },
     invitation::InvitationKind,
     public_url::PublicUrl,
     way::Way,
+    ways::enrollment_code::{MAX_CODE_CHARACTERS, MIN_CODE_CHARACTERS},
 };
 
 use InvitationKind::{ClassCode, ClassToken, EnrollmentCode, OrganizationToken};
@@ -81,7 +80,7 @@ fn check_candidate(candidate: &Candidate, base: &PublicUrl) {
     let canonical = &candidate.canonical;
     let form = canonical.expose();
     let way = Way::of(candidate.kind);
-    let lengths = MIN_CODE_CHARACTERS..=MAX_PREFIX_CHARACTERS + MAX_CODE_CHARACTERS;
+    let lengths = MIN_CODE_CHARACTERS..=CODE_PREFIX_CHARS_MAX + MAX_CODE_CHARACTERS;
     assert!(lengths.contains(&form.len()));
     let is_in = |bytes: &[u8]| form.bytes().all(|byte| bytes.contains(&byte));
     match candidate.kind {
@@ -110,10 +109,10 @@ fn check_prefixes(credential: &Credential) {
         .find(|candidate| candidate.kind == EnrollmentCode)
         .map(|candidate| candidate.canonical.expose().to_owned())
         .unwrap_or_default();
-    let mut longest = MAX_PREFIX_CHARACTERS + 1;
+    let mut longest = CODE_PREFIX_CHARS_MAX + 1;
     for prefix in credential.possible_prefixes() {
         let length = prefix.as_str().len();
-        assert!((MIN_PREFIX_CHARACTERS..longest).contains(&length));
+        assert!((CODE_PREFIX_CHARS_MIN..longest).contains(&length));
         assert!(code.starts_with(prefix.as_str()));
         assert!(code.len() - length >= MIN_CODE_CHARACTERS);
         longest = length;

@@ -1,9 +1,8 @@
 //! Rules of whose addresses may use a code: `DomainRule::parse` of the first line, against the address in the second.
 
-use crate::domain::{
-    domain_rule::{DomainRule, MAX_DOMAIN_RULE_BYTES},
-    email::EmailAddress,
-};
+use homeroom_kit::email::EmailAddress;
+
+use crate::domain::domain_rule::{DomainRule, MAX_DOMAIN_RULE_BYTES};
 
 /// Checks every property of one input.
 pub fn check(data: &[u8]) {

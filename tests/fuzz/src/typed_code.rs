@@ -3,14 +3,15 @@
 
 use std::sync::LazyLock;
 
+use homeroom_api::ids::{CODE_PREFIX_CHARS_MAX, CODE_PREFIX_CHARS_MIN, CodePrefix};
+
 use crate::domain::{
     credential::Credential,
-    ways::enrollment_code::{
-        CodePrefix, EnrollmentCode, MAX_CODE_BYTES, MAX_CODE_CHARACTERS, MAX_PREFIX_CHARACTERS,
-        MIN_CODE_CHARACTERS, MIN_PREFIX_CHARACTERS,
-    },
     invitation::InvitationKind,
     public_url::PublicUrl,
+    ways::enrollment_code::{
+        EnrollmentCode, MAX_CODE_BYTES, MAX_CODE_CHARACTERS, MIN_CODE_CHARACTERS,
+    },
 };
 
 static BASE: LazyLock<PublicUrl> =
@@ -23,7 +24,7 @@ pub fn check(data: &[u8]) {
     let prefix = CodePrefix::parse(prefix);
     if let Ok(prefix) = &prefix {
         let shown = prefix.as_str();
-        assert!((MIN_PREFIX_CHARACTERS..=MAX_PREFIX_CHARACTERS).contains(&shown.len()));
+        assert!((CODE_PREFIX_CHARS_MIN..=CODE_PREFIX_CHARS_MAX).contains(&shown.len()));
         assert!(is_canonical(shown));
         assert_eq!(CodePrefix::parse(shown).as_ref(), Ok(prefix));
         assert_eq!(

@@ -30,7 +30,7 @@ impl Stage {
                 self.in_membership(async move { membership.expire_join_requests().await })
             }
             Work::Forget => self.in_invitations(async move {
-                Ok(membership.prune_request_ids().await?
+                Ok(membership.prune_request_ids_once().await?
                     + invitations.prune_request_ids_once().await?
                     + invitations.prune_logs_once().await?)
             }),

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use homeroom_api::{
     common::v1::ErrorReason,
+    ids::CodePrefix,
     membership::v1::Permission,
     names::{InvitationName, Place},
 };
@@ -29,7 +30,7 @@ use super::{
 use crate::{
     domain::{
         invitation::InvitationKind,
-        ways::enrollment_code::{CodePrefix, EnrollmentCode, folded},
+        ways::enrollment_code::{EnrollmentCode, folded},
     },
     membership::Access,
     store::{InvitationFilter, InvitationRow},

@@ -56,7 +56,7 @@ impl App {
             .store
             .read()
             .await?
-            .list_invitations(place, kind, filter, page.cursor_as(0)?, page.limit())
+            .list_invitations(place, kind, filter, page.cursor_as()?, page.limit())
             .await?;
         Ok(page.cut(rows, |row| row.invitation.id.to_string()))
     }

@@ -73,7 +73,7 @@ impl App {
         let wanted = AuditFilter { place, ..filter };
         let mut repository = self.store.read().await?;
         let rows = repository
-            .list_audit_entries(&wanted, page.cursor_as(0)?, page.limit())
+            .list_audit_entries(&wanted, page.cursor_as()?, page.limit())
             .await?;
         Ok(page.cut(rows, |row| row.id.to_string()))
     }
@@ -98,7 +98,7 @@ impl App {
         };
         let mut repository = self.store.read().await?;
         let rows = repository
-            .list_refused_attempts(&wanted, page.cursor_as(0)?, page.limit())
+            .list_refused_attempts(&wanted, page.cursor_as()?, page.limit())
             .await?;
         Ok(page.cut(rows, |row| row.id.to_string()))
     }

@@ -18,11 +18,10 @@ use crate::{
     redemption::ledger::{Redemption, RedemptionFilter},
 };
 
-const STATES: &[&str] = &["RESERVED", "COMMITTED", "QUEUED", "RELEASED", "REFUSED"];
 const FIELDS: &[(&str, FieldKind)] = &[
     ("invitation", FieldKind::Text),
     ("user", FieldKind::Text),
-    ("state", FieldKind::Enum(STATES)),
+    ("state", FieldKind::Enum(RedemptionState::NAMES)),
     ("create_time", FieldKind::Time),
 ];
 
@@ -52,7 +51,7 @@ impl App {
         };
         let mut repository = self.store.read().await?;
         let rows = repository
-            .list_redemptions(&filter, page.cursor_as(0)?, page.limit())
+            .list_redemptions(&filter, page.cursor_as()?, page.limit())
             .await?;
         Ok(page.cut(rows, |row| row.id.to_string()))
     }

@@ -8,7 +8,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use homeroom_api::ids::SYSTEM_ACTOR;
+use homeroom_api::ids::{CodePrefix, SYSTEM_ACTOR};
 use homeroom_kit::{
     clock::Clock,
     keys::KeyRing,
@@ -22,7 +22,7 @@ use super::{
     secrets::{NotRotated, Secrets},
 };
 use crate::{
-    domain::{invitation::InvitationKind, ways::enrollment_code::CodePrefix},
+    domain::invitation::InvitationKind,
     store::{AuditEntry, Error, InvitationRow, Repository, RotatedSecret, RowLock, Store},
 };
 

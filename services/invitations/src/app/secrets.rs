@@ -4,6 +4,7 @@
 //! (B4). The sealed value is bound to the invitation's id, organization, kind and epoch, so that a value copied to
 //! another row does not open.
 
+use homeroom_api::ids::CodePrefix;
 use homeroom_kit::{
     Error, Result,
     keys::{KeyRing, Sealed},
@@ -14,7 +15,7 @@ use homeroom_kit::{
 use crate::{
     domain::{
         invitation::{Invitation, InvitationKind},
-        ways::enrollment_code::{CodePrefix, EnrollmentCode, folded},
+        ways::enrollment_code::{EnrollmentCode, folded},
     },
     store::{InvitationRow, LookUp, RotatedSecret, StoredSecret},
 };
@@ -56,13 +57,8 @@ impl<'app> Secrets<'app> {
         Self { keys, random }
     }
 
-    /// Returns the look-up MACs of a canonical form: one for each live key, the current one first.
-    #[must_use]
-    pub fn lookup_macs(&self, kind: InvitationKind, canonical: &SecretText) -> Vec<[u8; 32]> {
-        self.look_up(kind, canonical).macs
-    }
-
-    /// Returns the MACs that find a canonical form, and those that find forms that read alike.
+    /// Returns the MACs that find a canonical form, and those that find forms that read alike: one for each live key,
+    /// the current one first.
     #[must_use]
     pub fn look_up(&self, kind: InvitationKind, canonical: &SecretText) -> LookUp {
         let versions = self.keys.versions().into_iter().rev();

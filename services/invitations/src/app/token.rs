@@ -13,6 +13,7 @@ use homeroom_api::{
 use homeroom_kit::{
     Error, Result,
     auth::Caller,
+    email::EmailAddress,
     paging::{Page, PageRequest},
     random::new_id,
     rpc::Patch,
@@ -26,7 +27,6 @@ use super::{
 };
 use crate::{
     domain::{
-        email::EmailAddress,
         invitation::{CLASS_TOKEN_LIFETIME, InvitationKind},
         ways::phrase::{Phrase, WordCount},
     },
@@ -223,8 +223,8 @@ impl Work {
             };
             let phrase = Phrase::generate(*words, app.random.as_ref());
             let kind = InvitationKind::ClassToken;
-            let mut macs = secrets.lookup_macs(kind, &phrase.canonical());
-            macs.extend(secrets.lookup_macs(kind, &phrase.reversed().canonical()));
+            let mut macs = secrets.look_up(kind, &phrase.canonical()).macs;
+            macs.extend(secrets.look_up(kind, &phrase.reversed().canonical()).macs);
             drawn.push((index, phrase, macs));
         }
         let macs: Vec<[u8; 32]> = drawn.iter().flat_map(|(.., macs)| macs).copied().collect();

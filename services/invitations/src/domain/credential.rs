@@ -1,5 +1,6 @@
 //! The reading of the one input field: a typed or pasted text, and the kinds of invitation that it may be (R1).
 
+use homeroom_api::ids::{CODE_PREFIX_CHARS_MAX, CODE_PREFIX_CHARS_MIN, CodePrefix};
 use homeroom_kit::secret::SecretText;
 use zeroize::Zeroizing;
 
@@ -8,10 +9,7 @@ use super::message::Doubt;
 use super::public_url::{PublicUrl, is_wrapped, unwrapped};
 use super::way::{Typed, Way};
 use super::ways::PRECEDENCE;
-use super::ways::enrollment_code::{
-    self, CodePrefix, MAX_CODE_CHARACTERS, MAX_PREFIX_CHARACTERS, MIN_CODE_CHARACTERS,
-    MIN_PREFIX_CHARACTERS,
-};
+use super::ways::enrollment_code::{self, MAX_CODE_CHARACTERS, MIN_CODE_CHARACTERS};
 use super::ways::phrase::listed_word;
 use super::{message, typed_text, ways::class_code};
 
@@ -164,7 +162,7 @@ impl Credential {
     /// prefix counts against that organization (R10).
     pub fn possible_prefixes(&self) -> impl Iterator<Item = CodePrefix> + '_ {
         let code = self.enrollment_code().unwrap_or_default();
-        (MIN_PREFIX_CHARACTERS..=MAX_PREFIX_CHARACTERS)
+        (CODE_PREFIX_CHARS_MIN..=CODE_PREFIX_CHARS_MAX)
             .rev()
             // A code follows the prefix.
             .filter(move |length| code.len() >= length + MIN_CODE_CHARACTERS)
@@ -258,7 +256,7 @@ fn typed(text: &str) -> Result<Vec<Candidate>, Malformed> {
         separator.is_none() || groups.all(|group| group.len() == class_code::GROUP_CHARACTERS);
     let words = text.split([' ', '\n']).filter(|word| word.len() > 1);
     let is_sentence = words.count() > MAX_TYPED_WORDS;
-    let lengths = MIN_CODE_CHARACTERS..=MAX_PREFIX_CHARACTERS + MAX_CODE_CHARACTERS;
+    let lengths = MIN_CODE_CHARACTERS..=CODE_PREFIX_CHARS_MAX + MAX_CODE_CHARACTERS;
     let is_code = separator.is_none() && !is_sentence && lengths.contains(&code.len());
     let typed_text = Typed {
         letters: &letters,

@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 use homeroom_api::common::v1::ErrorReason;
 use homeroom_api::ids::UserId;
+use homeroom_kit::email::EmailAddress;
 
-use super::email::EmailAddress;
 use super::invitation::{Invitation, Standing, Supply};
 use super::way::{Admits, Policy};
 

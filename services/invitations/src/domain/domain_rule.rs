@@ -2,9 +2,9 @@
 
 use std::fmt;
 
+use homeroom_kit::email::{EmailAddress, domain_name};
 use serde::{Deserialize, Serialize};
 
-use super::email::{EmailAddress, domain_name};
 use super::webmail::is_free_webmail;
 
 /// The maximum number of domain rules of one invitation (B6).

@@ -3,11 +3,11 @@
 use chrono::{DateTime, TimeDelta, Utc};
 pub use homeroom_api::names::InvitationKind;
 use homeroom_api::names::{InvitationName, Place};
+use homeroom_kit::email::EmailAddress;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::domain_rule::DomainRule;
-use super::email::EmailAddress;
 use super::lock::Lock;
 
 /// The default lifetime of a class token (A14).

@@ -7,7 +7,6 @@ pub mod crockford;
 pub mod decide;
 pub mod domain_rule;
 pub mod earlier_redemptions;
-pub mod email;
 pub mod invitation;
 pub mod lock;
 mod message;

@@ -4,15 +4,13 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use homeroom_kit::{
     Result,
+    email::EmailAddress,
     filter::{FieldKind, Filter, Value},
     validation::Violations,
 };
 use prost_types::Duration;
 
-use crate::{
-    domain::{email::EmailAddress, lock::LockPeriod},
-    store::InvitationFilter,
-};
+use crate::{domain::lock::LockPeriod, store::InvitationFilter};
 
 /// The maximum number of people for an invitation with a limit.
 pub(crate) const MAX_USES_MAX: u32 = 1_000_000;

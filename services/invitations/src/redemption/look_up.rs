@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use homeroom_api::{common::v1::ErrorReason, ids::OrganizationId};
+use homeroom_api::{
+    common::v1::ErrorReason,
+    ids::{CodePrefix, OrganizationId},
+};
 use homeroom_kit::{Result, keys::KeyRing, secret::SecretText};
 use serde_json::json;
 use zeroize::Zeroizing;
@@ -12,7 +15,7 @@ use crate::{
     app::secrets::Secrets,
     domain::{
         invitation::{InvitationKind, Standing},
-        ways::enrollment_code::{CodePrefix, folded},
+        ways::enrollment_code::folded,
     },
     limiter,
     store::{InvitationRow, LookUp, OrganizationProfile},

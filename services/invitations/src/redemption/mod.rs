@@ -90,12 +90,6 @@ impl Redemptions {
         }
     }
 
-    /// Redeems one invitation for one person.
-    pub async fn redeem(self: &Arc<Self>, attempt: Attempt) -> Result<Redeemed> {
-        let mut results = self.redeem_many(vec![attempt]).await;
-        results.pop().unwrap_or_else(|| Err(not_answered()))
-    }
-
     /// Redeems many, each independently, in a task that finishes even if the client has gone (P12). Returns one result
     /// for each, in their order.
     pub async fn redeem_many(self: &Arc<Self>, attempts: Vec<Attempt>) -> Vec<Result<Redeemed>> {

@@ -11,7 +11,9 @@ use homeroom_api::{
     membership::v1::{JoinRequest, Member},
     names::{OrganizationName, Place, RedemptionName},
 };
-use homeroom_kit::{Error, Result, clock::to_timestamp, status::is_precondition};
+use homeroom_kit::{
+    Error, Result, clock::to_timestamp, email::EmailMalformed, status::is_precondition,
+};
 
 use super::{
     drive::is_stuck,
@@ -20,7 +22,6 @@ use super::{
 use crate::{
     domain::{
         decide::QueueCause,
-        email::EmailMalformed,
         invitation::InvitationKind,
         redemption::{Outcome, RedemptionState},
         way::Policy,

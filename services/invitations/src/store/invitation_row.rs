@@ -2,13 +2,12 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use homeroom_api::names::Place;
-use homeroom_kit::store::columns;
+use homeroom_kit::{email::EmailAddress, store::columns};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::domain::{
     domain_rule::DomainRule,
-    email::EmailAddress,
     invitation::{Epoch, Invitation, InvitationKind, Standing, Uses},
     lock::{Lock, LockPeriod},
     way::{Admits, Policy},

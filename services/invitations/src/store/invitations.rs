@@ -285,14 +285,6 @@ impl Repository {
         Ok(found.into_iter().map(each).collect())
     }
 
-    /// Returns the invitation with one of these look-up MACs, which are of one secret under each live key.
-    pub async fn find_by_lookup_macs(
-        &mut self,
-        macs: &[[u8; 32]],
-    ) -> Result<Option<InvitationRow>> {
-        Ok(self.find_all_by_lookup_macs(macs).await?.pop())
-    }
-
     /// Returns enrollment codes that are not folded and have an id above `after`, sorted by id; of one organization, or
     /// of all.
     pub async fn list_unfolded(

@@ -32,7 +32,7 @@ use std::sync::Arc;
 
 use homeroom_kit::{
     database::{self, Engine, Url},
-    store::{self as kit_store, Schema, Session},
+    store::{self as kit_store, Schema},
 };
 use uuid::Uuid;
 
@@ -59,41 +59,10 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// The database of this service.
 pub type Store = kit_store::Store<Repository>;
 
-/// Every kind of row, on one connection.
-#[derive(Debug)]
-pub struct Repository(Session);
-
-impl From<Session> for Repository {
-    fn from(session: Session) -> Self {
-        Self(session)
-    }
-}
-
-impl Repository {
-    /// Returns the outbox for the events of this session's change (R11). The session must have locked the organization.
-    pub fn outbox(&mut self) -> &mut Session {
-        &mut self.0
-    }
-
-    /// Returns the request ids of everything but redemptions (AIP-155). Their answers hold no secret.
-    pub fn request_ids(&mut self) -> &mut Session {
-        &mut self.0
-    }
-
-    /// Commits the transaction. `transaction` names its purpose and its failpoint.
-    pub async fn commit(self, transaction: &'static str) -> Result<()> {
-        self.0.commit(transaction).await
-    }
-
-    /// Rolls the transaction back, before the connection serves another session.
-    pub async fn rollback(self) {
-        self.0.rollback().await;
-    }
-
-    /// Ends a session that has only read: its connection serves the next one at once.
-    pub fn release(self) {
-        self.0.release();
-    }
+homeroom_kit::repository! {
+    /// Every kind of row, on one connection. Its request ids are those of everything but redemptions; their answers
+    /// hold no secret.
+    pub struct Repository;
 }
 
 static SCHEMA: Schema = Schema {
@@ -148,9 +117,5 @@ pub async fn open(
     options: database::Options,
     migrate: bool,
 ) -> std::result::Result<Arc<Store>, OpenError> {
-    let store = Store::connect(&SCHEMA, url, options).await?;
-    if migrate {
-        store.migrate().await?;
-    }
-    Ok(Arc::new(store))
+    Store::open(&SCHEMA, url, options, migrate).await
 }

@@ -96,12 +96,13 @@ async fn a_request_id_that_attaches_at_once_has_one_answer(world: &World, mode: 
     redeem_in_vain(world, mode, "ann", CLASS_CODE, "").await;
     let sent = (0..8).map(|_| {
         let attempt = world.attempt("ann", CLASS_CODE, REQUEST);
-        world.app.redemptions.redeem(attempt)
+        world.app.redemptions.redeem_many(vec![attempt])
     });
     let answers = futures::future::join_all(sent).await;
     world.quiet().await;
     let again = world.redeem("ann", CLASS_CODE, REQUEST).await;
-    let mut told = answers.into_iter().chain([again]).map(|answer| {
+    let answers = answers.into_iter().flatten();
+    let mut told = answers.chain([again]).map(|answer| {
         let answer = answer.unwrap();
         (answer.redemption, answer.outcome)
     });

@@ -91,7 +91,7 @@ async fn a_page_token_of_another_version_is_a_bad_one_in_every_list() {
         }
         let codes = paging.token("ListEnrollmentCodes", cursor);
         let codes = paging.parse(2, &codes, "ListEnrollmentCodes").unwrap();
-        let refused = codes.cursor_as::<uuid::Uuid>(0).unwrap_err();
+        let refused = codes.cursor_as::<uuid::Uuid>().unwrap_err();
         assert_eq!(refused.reason(), ErrorReason::InvalidPageToken);
     }
 }

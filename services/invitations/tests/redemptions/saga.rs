@@ -270,7 +270,8 @@ async fn p2_p11_one_call_never_names_a_person_of_a_class_twice() {
 async fn p12_a_redemption_finishes_though_its_client_has_gone() {
     let world = World::new().await;
     let code = world.code(None).await;
-    let mut call = Box::pin(world.app.redemptions.redeem(world.attempt("ann", CODE, "")));
+    let attempts = vec![world.attempt("ann", CODE, "")];
+    let mut call = Box::pin(world.app.redemptions.redeem_many(attempts));
     assert!(futures::poll!(&mut call).is_pending());
     drop(call);
     world.quiet().await;

@@ -356,9 +356,7 @@ impl World {
     }
 
     pub(crate) async fn redeem_by(&self, attempt: Attempt) -> Result<Redeemed> {
-        let redeemed = self.app.redemptions.redeem(attempt).await;
-        self.quiet().await;
-        redeemed
+        self.redeem_all([attempt]).await.remove(0)
     }
 
     /// Redeems in one batch, and waits likewise.
@@ -374,7 +372,7 @@ impl World {
     /// Redeems in a task of its own.
     pub(crate) fn spawn(&self, attempt: Attempt) -> JoinHandle<Result<Redeemed>> {
         let app = self.app.clone();
-        tokio::spawn(async move { app.redemptions.redeem(attempt).await })
+        tokio::spawn(async move { app.redemptions.redeem_many(vec![attempt]).await.remove(0) })
     }
 
     pub(crate) async fn preview(&self, name: &str, code: &str) -> Result<Preview> {
@@ -419,9 +417,8 @@ impl World {
 
     /// Returns the types of all events, oldest first.
     pub(crate) async fn event_types(&self) -> Vec<String> {
-        let feed = self.app.store.feed();
-        let events = feed.list(&outbox::Scope::Everything, 0, 1_000).await;
-        let events = events.unwrap().into_iter();
+        let events = self.app.store.events(&outbox::Scope::Everything, 0, 1_000);
+        let events = events.await.unwrap().into_iter();
         events.map(|event| event.event_type).collect()
     }
 

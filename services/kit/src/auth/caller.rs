@@ -167,7 +167,9 @@ mod tests {
     fn a_missing_scope_is_named() {
         let error = caller().require(Scope::Admit).unwrap_err();
         assert_eq!(error.reason(), ErrorReason::ScopeMissing);
-        assert_eq!(error.metadata_entries()["scope"], "homeroom.admit");
+        let status = tonic::Status::from(error);
+        let info = tonic_types::StatusExt::get_details_error_info(&status).unwrap();
+        assert_eq!(info.metadata["scope"], "homeroom.admit");
         assert!(
             caller()
                 .with_scopes([Scope::Admit])

@@ -10,8 +10,7 @@ mod url;
 use std::{fmt, io, path::PathBuf};
 
 use sqlx::{
-    AssertSqlSafe, Database, PgConnection, Pool, Postgres, Row as _, SqlSafeStr as _, SqlStr,
-    Sqlite,
+    AssertSqlSafe, Database, PgConnection, Postgres, Row as _, SqlSafeStr as _, SqlStr, Sqlite,
 };
 
 use crate::failpoints::{self, Moment};
@@ -129,12 +128,6 @@ impl<DB: Database> fmt::Debug for Pools<DB> {
 }
 
 impl<DB: EngineDatabase> Pools<DB> {
-    /// Returns the pool that writes, for migrations. Sessions keep its connections, so it may have none left.
-    #[must_use]
-    pub fn pool(&self) -> &Pool<DB> {
-        &self.writers.pool
-    }
-
     /// Begins a session that reads, each statement in its own transaction.
     pub async fn read(&self) -> Result<Session<DB>, Error> {
         Session::on(&self.readers).await

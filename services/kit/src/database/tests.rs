@@ -215,7 +215,8 @@ async fn f4_only_a_missing_table_or_column_means_that_nobody_has_migrated() {
     ] {
         let folder = tempfile::tempdir().unwrap();
         let pools = pools(&folder).await;
-        sqlx::raw_sql(made).execute(pools.pool()).await.unwrap();
+        let pool = &pools.writers.pool;
+        sqlx::raw_sql(made).execute(pool).await.unwrap();
         let refused = check_ready(&pools, &Migrator::DEFAULT, "service migrate").await;
         let said = refused.unwrap_err().to_string();
         assert!(said.contains(expected), "{made}: {said}");
@@ -227,7 +228,8 @@ async fn f8_a_database_whose_file_is_gone_is_not_ready() {
     let folder = tempfile::tempdir().unwrap();
     let pools = pools(&folder).await;
     let table = "CREATE TABLE _sqlx_migrations (version BIGINT, checksum BLOB)";
-    sqlx::raw_sql(table).execute(pools.pool()).await.unwrap();
+    let pool = &pools.writers.pool;
+    sqlx::raw_sql(table).execute(pool).await.unwrap();
     let ready = async || check_ready(&pools, &Migrator::DEFAULT, "service migrate").await;
     ready().await.unwrap();
     std::fs::remove_file(folder.path().join("test.db")).unwrap();

@@ -7,40 +7,26 @@ use homeroom_api::{common::v1, names::ClassName, names::OrganizationName, names:
 
 pub use service::{EventFeed, FEED_SCOPES, WatchStream};
 
-pub use crate::store::{Listener, Wake};
 use crate::{
     auth::Caller,
     clock::to_timestamp,
     outbox::{Event, Scope},
     status::Result,
-    store::{Session, Store},
+    store::Store,
 };
 
-/// The events of a database.
-#[derive(Debug)]
-pub struct Feed(Store<Session>);
-
 impl<R> Store<R> {
-    /// Returns the feed of events (R11).
-    #[must_use]
-    pub fn feed(&self) -> Feed {
-        Feed(self.of_kit())
-    }
-}
-
-impl Feed {
-    /// Returns the events after a position, oldest first.
-    pub async fn list(&self, scope: &Scope, after_position: i64, limit: u32) -> Result<Vec<Event>> {
-        let mut session = self.0.read().await?;
+    /// Returns the events after a position, oldest first (R11).
+    pub async fn events(
+        &self,
+        scope: &Scope,
+        after_position: i64,
+        limit: u32,
+    ) -> Result<Vec<Event>> {
+        let mut session = self.of_kit().read().await?;
         let events = session.list(scope, after_position, limit).await?;
         session.release();
         Ok(events)
-    }
-
-    /// Returns a listener that is notified when this process has committed more events.
-    #[must_use]
-    pub fn listen(&self) -> Listener {
-        self.0.committed().listen()
     }
 }
 

@@ -18,7 +18,7 @@ use tokio::{sync::mpsc, time::Instant};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Status};
 
-use super::{Authorize, Feed, to_wire};
+use super::{Authorize, to_wire};
 use crate::{
     auth::{Caller, Scope as CallerScope, expired},
     outbox::Scope,
@@ -26,7 +26,7 @@ use crate::{
     rpc,
     shutdown::Shutdown,
     status::{Error, Result},
-    store::Store,
+    store::{Session, Store},
 };
 
 /// The interval at which a watch checks for events without a notification, in milliseconds.
@@ -58,7 +58,7 @@ pub type WatchStream = ReceiverStream<std::result::Result<WatchEventsResponse, S
 #[derive(Clone)]
 pub struct EventFeed {
     name: &'static str,
-    feed: Arc<Feed>,
+    store: Arc<Store<Session>>,
     authorize: Arc<dyn Authorize>,
     paging: Paging,
     shutdown: Shutdown,
@@ -77,7 +77,7 @@ impl EventFeed {
     ) -> Self {
         Self {
             name,
-            feed: Arc::new(store.feed()),
+            store: Arc::new(store.of_kit()),
             authorize,
             paging: paging.clone(),
             shutdown: shutdown.clone(),
@@ -96,11 +96,11 @@ impl EventFeed {
         let page = self
             .paging
             .parse(request.page_size, &request.page_token, list.as_str())?;
-        let after = page.cursor_as(0)?.unwrap_or(0);
+        let after = page.cursor_as()?.unwrap_or(0);
         let mut reached = after;
         let mut bytes = 0;
         let mut events = Vec::new();
-        for event in self.feed.list(&scope, after, page.size).await? {
+        for event in self.store.events(&scope, after, page.size).await? {
             let position = event.position;
             let event = to_wire(event);
             bytes += event.encoded_len() + EVENT_FRAME_BYTES_MAX;
@@ -123,7 +123,7 @@ impl EventFeed {
         let scope = self.scope(&caller, &request.parent, 0).await?;
         let list = self.list_name(&request.parent);
         let page = self.paging.parse(0, &request.page_token, list.as_str())?;
-        let after = page.cursor_as(0)?.unwrap_or(0);
+        let after = page.cursor_as()?.unwrap_or(0);
         let permit = self.watches.begin(&caller)?;
         let (sender, receiver) = mpsc::channel(1);
         let watch = Watch {
@@ -256,7 +256,7 @@ impl Watch {
         let bounds = [self.caller.deadline, self.caller.token_end];
         let bounds = bounds.into_iter().flatten().map(Instant::from_std);
         let end = bounds.fold(longest, Instant::min);
-        let mut listener = self.feed.feed.listen();
+        let mut listener = self.feed.store.committed().listen();
         let mut ticks = tokio::time::interval(Duration::from_millis(WATCH_INTERVAL_MILLIS));
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let shutdown = self.feed.shutdown.clone();
@@ -299,8 +299,8 @@ impl Watch {
     async fn send_more(&mut self, sender: &Sender) -> Result<bool> {
         let events = self
             .feed
-            .feed
-            .list(&self.scope, self.after, WATCH_BATCH)
+            .store
+            .events(&self.scope, self.after, WATCH_BATCH)
             .await?;
         if events.is_empty() {
             return Ok(false);

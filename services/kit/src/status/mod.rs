@@ -147,12 +147,6 @@ impl Error {
         &self.0.message
     }
 
-    /// Returns the data for programs.
-    #[must_use]
-    pub fn metadata_entries(&self) -> &BTreeMap<String, String> {
-        &self.0.metadata
-    }
-
     /// Returns the fields that violate their bounds.
     #[must_use]
     pub fn field_violations(&self) -> &[FieldViolation] {

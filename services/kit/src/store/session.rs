@@ -40,6 +40,49 @@ impl std::fmt::Debug for Session {
     }
 }
 
+/// Declares the session of a service, to which the files of its store add their operations.
+#[macro_export]
+macro_rules! repository {
+    ($(#[$doc:meta])* pub struct $name:ident;) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $name($crate::store::Session);
+
+        impl From<$crate::store::Session> for $name {
+            fn from(session: $crate::store::Session) -> Self {
+                Self(session)
+            }
+        }
+
+        impl $name {
+            /// Returns the outbox, whose events are written with the change that they describe (R11).
+            pub fn outbox(&mut self) -> &mut $crate::store::Session {
+                &mut self.0
+            }
+
+            /// Returns the request ids (R3).
+            pub fn request_ids(&mut self) -> &mut $crate::store::Session {
+                &mut self.0
+            }
+
+            /// Commits what was written. `transaction` names its purpose and its failpoint.
+            pub async fn commit(self, transaction: &'static str) -> std::result::Result<(), $crate::database::Error> {
+                self.0.commit(transaction).await
+            }
+
+            /// Rolls back what was written, before the connection serves another session.
+            pub async fn rollback(self) {
+                self.0.rollback().await;
+            }
+
+            /// Ends a session that has only read: its connection serves the next one at once.
+            pub fn release(self) {
+                self.0.release();
+            }
+        }
+    };
+}
+
 /// Binds the values of a statement.
 macro_rules! query {
     ($sql:expr, $args:expr) => {{

@@ -3,22 +3,10 @@
 use tokio::sync::watch;
 
 /// Notifies waiting readers of new events. A notification before a reader waits is not lost.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Wake(watch::Sender<u64>);
 
-impl Default for Wake {
-    fn default() -> Self {
-        Self(watch::Sender::new(0))
-    }
-}
-
 impl Wake {
-    /// Returns a wake without a notification.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
     /// Notifies every reader that waits.
     pub fn notify(&self) {
         self.0.send_modify(|count| *count = count.wrapping_add(1));

@@ -37,6 +37,9 @@ pub(crate) async fn pools() -> (Pools<Sqlite>, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let url = Url::Sqlite(folder.path().join("test.db"));
     let pools = connect_sqlite(&url, Options::default()).await.unwrap();
-    sqlx::raw_sql(TABLES).execute(pools.pool()).await.unwrap();
+    let mut session = pools.write().await.unwrap();
+    let made = sqlx::raw_sql(TABLES).execute(session.connection());
+    made.await.unwrap();
+    session.commit("kit", "test").await.unwrap();
     (pools, folder)
 }

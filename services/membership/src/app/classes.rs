@@ -21,7 +21,7 @@ use crate::{
         member::{Particulars, Role},
         seat::Seats,
     },
-    store::{ClassQuery, InsertOutcome, Repository, Waiting},
+    store::{ClassFilter, InsertOutcome, Repository, Waiting},
 };
 
 /// The class to create.
@@ -33,15 +33,6 @@ pub struct NewClass {
     pub owner: Option<UserId>,
     /// Its other fields.
     pub fields: ClassFields,
-}
-
-/// Which classes to list.
-#[derive(Debug, Clone, Default)]
-pub struct ClassFilter {
-    /// Only those in this state.
-    pub state: Option<ClassState>,
-    /// Only those that this user owns.
-    pub owner: Option<UserId>,
 }
 
 /// Creates a class with its owner. A teacher owns the class that they create; an administrator may name another
@@ -280,15 +271,11 @@ impl App {
         let rule = &rules::LIST_CLASSES;
         let standing = access::authorize(&mut repository, caller, &place, rule, None).await?;
         let sees_all = standing.role_in_organization == Some(Role::Admin);
-        let query = ClassQuery {
-            organization,
-            member: (!sees_all).then(|| caller.user.clone()),
-            state: filter.state,
-            owner: filter.owner,
-            after: page.cursor_as(0)?,
-            limit: page.limit(),
-        };
-        let found = repository.list_classes(&query).await?;
+        let member = (!sees_all).then_some(&caller.user);
+        let after: Option<ClassId> = page.cursor_as()?;
+        let found = repository
+            .list_classes(&organization, member, &filter, after.as_ref(), page.limit())
+            .await?;
         Ok(page.cut(found, |last| last.name.class.to_string()))
     }
 }

@@ -45,7 +45,7 @@ impl App {
         page: &PageRequest,
     ) -> Result<Page<JoinRequest>> {
         let (now, place) = (self.clock.now(), &place);
-        let after = page.cursor_as(0)?;
+        let after = page.cursor_as()?;
         let mut repository = self.store.read().await?;
         let standing = standing_in_reach(&mut repository, caller, place).await?;
         if !is_met_by_role(&rules::LIST_JOIN_REQUESTS, &standing) {

@@ -24,7 +24,7 @@ use crate::{
         organization::FIRST_REVISION,
         seat::Seats,
     },
-    store::{MemberQuery, Wanted},
+    store::{MemberFilter, Wanted},
 };
 
 /// The member to add.
@@ -49,17 +49,6 @@ pub struct MemberFields {
     pub email: Patch<String>,
     /// The id in the school's own system.
     pub external_id: Patch<String>,
-}
-
-/// Which members to list.
-#[derive(Debug, Clone, Default)]
-pub struct MemberFilter {
-    /// Only those of this role.
-    pub role: Option<Role>,
-    /// Only those with this address, in canonical form.
-    pub email: Option<String>,
-    /// Only those with this external id.
-    pub external_id: Option<String>,
 }
 
 /// Makes the user the first member of a new organization or class, with its event (R6).
@@ -212,15 +201,10 @@ impl App {
         };
         let mut repository = self.store.read().await?;
         access::authorize(&mut repository, caller, &place, rule, None).await?;
-        let query = MemberQuery {
-            place,
-            role: filter.role,
-            email: filter.email,
-            external_id: filter.external_id,
-            after: page.cursor_as(0)?,
-            limit: page.limit(),
-        };
-        let found = repository.list_members(&query).await?;
+        let after: Option<UserId> = page.cursor_as()?;
+        let found = repository
+            .list_members(&place, &filter, after.as_ref(), page.limit())
+            .await?;
         Ok(page.cut(found, |last| last.user.to_string()))
     }
 
@@ -236,7 +220,7 @@ impl App {
         if !rules::LIST_MEMBERSHIPS.is_met_by_person(caller, &user) {
             return Err(refusals::memberships_not_found());
         }
-        let after: Option<Place> = page.cursor_as(0)?;
+        let after: Option<Place> = page.cursor_as()?;
         let mut repository = self.store.read().await?;
         let found = repository
             .list_memberships(&caller.user, after.as_ref(), page.limit())

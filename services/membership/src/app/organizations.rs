@@ -2,7 +2,7 @@
 
 use homeroom_api::{
     common::v1::ErrorReason,
-    ids::{OrganizationId, UserId},
+    ids::{CodePrefix, OrganizationId, UserId},
     names::{OrganizationName, Place, SeatUsageName},
 };
 use homeroom_kit::{
@@ -17,10 +17,10 @@ use super::{App, Change, access, closing, members, rules};
 use crate::{
     domain::{
         member::Role,
-        organization::{CodePrefix, Organization, OrganizationFields},
+        organization::{Organization, OrganizationFields},
         seat::Seats,
     },
-    store::{InsertOutcome, OrganizationQuery, Waiting},
+    store::{InsertOutcome, Waiting},
 };
 
 /// Number of derived code prefixes that are tried in order, before random numbers.
@@ -252,19 +252,16 @@ impl App {
         caller: &Caller,
         page: &PageRequest,
     ) -> Result<Page<Organization>> {
-        let after: Option<OrganizationId> = page.cursor_as(0)?;
+        let after: Option<OrganizationId> = page.cursor_as()?;
         let everyone = rules::LIST_ORGANIZATIONS.is_met_by_scope(caller);
-        let member = (!everyone).then(|| caller.user.clone());
+        let member = (!everyone).then_some(&caller.user);
+        let (after, limit) = (after.as_ref(), page.limit());
         let found = if let Some(bound) = &caller.organizations {
-            self.organizations_among(bound, member.as_ref(), after.as_ref(), page.limit())
+            self.organizations_among(bound, member, after, limit)
                 .await?
         } else {
-            let query = OrganizationQuery {
-                member,
-                after,
-                limit: page.limit(),
-            };
-            self.store.read().await?.list_organizations(&query).await?
+            let mut repository = self.store.read().await?;
+            repository.list_organizations(member, after, limit).await?
         };
         Ok(page.cut(found, |last| last.id.to_string()))
     }

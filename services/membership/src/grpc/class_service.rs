@@ -16,12 +16,13 @@ use homeroom_kit::{
 use crate::{
     app::{
         App,
-        classes::{self, ClassFilter, NewClass},
+        classes::{self, NewClass},
     },
     domain::{
         class::{Class, ClassFields, ClassState},
         organization::DISPLAY_NAME_CHARS_MAX,
     },
+    store::ClassFilter,
 };
 
 homeroom_kit::rpcs! {

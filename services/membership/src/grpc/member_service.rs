@@ -17,10 +17,11 @@ use homeroom_kit::{
 use crate::{
     app::{
         App, class_members,
-        members::{MemberFields, MemberFilter, NewMember},
+        members::{MemberFields, NewMember},
         organization_members,
     },
     domain::member::{Particulars, Role},
+    store::MemberFilter,
 };
 
 /// The name of the acting user in `users/me`.

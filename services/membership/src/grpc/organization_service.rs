@@ -1,7 +1,7 @@
 //! `OrganizationService`.
 
 use homeroom_api::{
-    ids::{InvalidId, OrganizationId, UserId},
+    ids::{CodePrefix, InvalidId, OrganizationId, UserId},
     membership::v1::{self as api, organization_service_server::OrganizationService},
     names::{OrganizationName, SeatUsageName},
 };
@@ -20,7 +20,7 @@ use crate::{
         organizations::{self, NewOrganization, SeatUsage},
     },
     domain::organization::{
-        CodePrefix, DISPLAY_NAME_CHARS_MAX, Organization, OrganizationFields, SEAT_LIMIT_MAX,
+        DISPLAY_NAME_CHARS_MAX, Organization, OrganizationFields, SEAT_LIMIT_MAX,
     },
 };
 

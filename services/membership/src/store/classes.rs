@@ -14,21 +14,13 @@ use serde::Deserialize;
 use super::{InsertOutcome, Repository, Result};
 use crate::domain::class::{Class, ClassState};
 
-/// A part of an organization's classes, in the order of their ids.
-#[derive(Debug, Clone)]
-pub struct ClassQuery {
-    /// The organization of the classes.
-    pub organization: OrganizationId,
-    /// Only those of which this user is a member.
-    pub member: Option<UserId>,
+/// The classes of an organization that a list shows.
+#[derive(Debug, Clone, Default)]
+pub struct ClassFilter {
     /// Only those in this state.
     pub state: Option<ClassState>,
     /// Only those that this user owns.
     pub owner: Option<UserId>,
-    /// Only those after this id.
-    pub after: Option<ClassId>,
-    /// The maximum number of classes.
-    pub limit: u32,
 }
 
 const CLASSES: Table = Table {
@@ -101,17 +93,20 @@ impl Repository {
         self.0.first(&ONE, bound).await
     }
 
-    /// Lists classes of an organization.
-    pub async fn list_classes(&mut self, query: &ClassQuery) -> Result<Vec<Class>> {
-        let mut bound = args![
-            &query.organization,
-            query.after.as_ref(),
-            query.limit,
-            query.state.map(ClassState::as_str),
-            query.owner.as_ref(),
-        ];
-        bound.extend(query.member.iter().map(Into::into));
-        let list = match query.member {
+    /// Lists classes of an organization, or those of which `member` is a member, in the order of their ids, after
+    /// `after`.
+    pub async fn list_classes(
+        &mut self,
+        organization: &OrganizationId,
+        member: Option<&UserId>,
+        filter: &ClassFilter,
+        after: Option<&ClassId>,
+        limit: u32,
+    ) -> Result<Vec<Class>> {
+        let state = filter.state.map(ClassState::as_str);
+        let mut bound = args![organization, after, limit, state, filter.owner.as_ref()];
+        bound.extend(member.map(Into::into));
+        let list = match member {
             Some(_) => &LIST_OF_MEMBER,
             None => &LIST,
         };

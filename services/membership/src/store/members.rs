@@ -25,21 +25,15 @@ use crate::domain::{
     member::{Member, Role},
 };
 
-/// A part of a place's members, in the order of their user ids.
-#[derive(Debug, Clone)]
-pub struct MemberQuery {
-    /// The organization or class of the members.
-    pub place: Place,
+/// The members of a place that a list shows.
+#[derive(Debug, Clone, Default)]
+pub struct MemberFilter {
     /// Only those of this role.
     pub role: Option<Role>,
     /// Only those with this address, in canonical form.
     pub email: Option<String>,
     /// Only those with this external id.
     pub external_id: Option<String>,
-    /// Only those after this user.
-    pub after: Option<UserId>,
-    /// The maximum number of members.
-    pub limit: u32,
 }
 
 pub(super) const ORGANIZATION_MEMBERS: Table = Table {
@@ -256,18 +250,24 @@ impl Repository {
             .await
     }
 
-    /// Lists members of a place.
-    pub async fn list_members(&mut self, query: &MemberQuery) -> Result<Vec<Member>> {
+    /// Lists members of a place in the order of their user ids, after `after`.
+    pub async fn list_members(
+        &mut self,
+        place: &Place,
+        filter: &MemberFilter,
+        after: Option<&UserId>,
+        limit: u32,
+    ) -> Result<Vec<Member>> {
         let mut bound = args![
-            query.place.organization(),
-            query.after.as_ref(),
-            query.limit,
-            query.role.map(Role::as_str),
-            query.email.as_deref(),
-            query.external_id.as_deref(),
+            place.organization(),
+            after,
+            limit,
+            filter.role.map(Role::as_str),
+            filter.email.as_deref(),
+            filter.external_id.as_deref(),
         ];
-        bound.extend(query.place.class().map(Into::into));
-        let list = match query.place {
+        bound.extend(place.class().map(Into::into));
+        let list = match place {
             Place::Organization(_) => &ORGANIZATION_LIST,
             Place::Class(_) => &CLASS_LIST,
         };

@@ -18,16 +18,16 @@ use std::sync::Arc;
 
 use homeroom_kit::{
     database::{Engine, Error, OpenError, Options, Url},
-    store::{self as kit_store, Schema, Session},
+    store::{self as kit_store, Schema},
 };
 
 use crate::SERVICE;
 
 pub use crate::admission::ledger::*;
-pub use classes::ClassQuery;
+pub use classes::ClassFilter;
 pub use join_requests::{Shown, Waiting};
-pub use members::MemberQuery;
-pub use organizations::{InsertOutcome, OrganizationQuery};
+pub use members::MemberFilter;
+pub use organizations::InsertOutcome;
 
 /// The result of a store operation.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -35,37 +35,10 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// The database of this service.
 pub type Store = kit_store::Store<Repository>;
 
-/// A session on the database. Every change of an organization first takes its lock
-/// ([`Repository::lock_organization`]) and decides in a later statement (P6).
-#[derive(Debug)]
-pub struct Repository(Session);
-
-impl From<Session> for Repository {
-    fn from(session: Session) -> Self {
-        Self(session)
-    }
-}
-
-impl Repository {
-    /// Returns the outbox, whose events are written with the change that they describe (R11).
-    pub fn outbox(&mut self) -> &mut Session {
-        &mut self.0
-    }
-
-    /// Returns the request ids (R3).
-    pub fn request_ids(&mut self) -> &mut Session {
-        &mut self.0
-    }
-
-    /// Commits what was written. `transaction` names its purpose and its failpoint.
-    pub async fn commit(self, transaction: &'static str) -> Result<()> {
-        self.0.commit(transaction).await
-    }
-
-    /// Rolls back what was written, before the connection serves another session.
-    pub async fn rollback(self) {
-        self.0.rollback().await;
-    }
+homeroom_kit::repository! {
+    /// A session on the database. Every change of an organization first takes its lock
+    /// ([`Repository::lock_organization`]) and decides in a later statement (P6).
+    pub struct Repository;
 }
 
 static SCHEMA: Schema = Schema {
@@ -75,17 +48,13 @@ static SCHEMA: Schema = Schema {
     sqlite: sqlx::migrate!("migrations/sqlite"),
 };
 
-/// Connects to the database that the URL names. Fails if it does not answer.
-pub async fn connect(url: &Url, options: Options) -> std::result::Result<Arc<Store>, OpenError> {
-    Ok(Arc::new(Store::connect(&SCHEMA, url, options).await?))
-}
-
-/// Brings the schema up to date.
-pub async fn migrate(url: &Url, options: Options) -> std::result::Result<(), OpenError> {
-    let store = connect(url, options).await?;
-    store.migrate().await?;
-    store.close().await;
-    Ok(())
+/// Opens the database that `url` names; with `migrate`, brings its schema up to date first.
+pub async fn open(
+    url: &Url,
+    options: Options,
+    migrate: bool,
+) -> std::result::Result<Arc<Store>, OpenError> {
+    Store::open(&SCHEMA, url, options, migrate).await
 }
 
 /// Returns every statement of this service, for the test that prepares each.

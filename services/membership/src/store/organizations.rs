@@ -1,7 +1,7 @@
 //! The tables of organizations and their seats. A deleted organization is absent, but its id and prefix stay taken.
 
 use chrono::{DateTime, Utc};
-use homeroom_api::ids::{OrganizationId, UserId};
+use homeroom_api::ids::{CODE_PREFIX_CHARS_MIN, OrganizationId, UserId};
 use homeroom_kit::{
     args,
     database::Engine,
@@ -9,10 +9,7 @@ use homeroom_kit::{
 };
 
 use super::{Repository, Result};
-use crate::domain::{
-    organization::{CODE_PREFIX_CHARS_MIN, Organization},
-    seat::Seats,
-};
+use crate::domain::{organization::Organization, seat::Seats};
 
 /// The result of an insert of something that must be unique.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,17 +20,6 @@ pub enum InsertOutcome {
     IdTaken,
     /// The organization's code prefix is or was in use, or overlaps one that is or was: one begins with the other (B4).
     PrefixTaken,
-}
-
-/// A part of the organizations, in the order of their ids.
-#[derive(Debug, Clone, Default)]
-pub struct OrganizationQuery {
-    /// Only those of which this user is a member.
-    pub member: Option<UserId>,
-    /// Only those after this id.
-    pub after: Option<OrganizationId>,
-    /// The maximum number of organizations.
-    pub limit: u32,
 }
 
 const ORGANIZATIONS: Table = Table {
@@ -136,14 +122,16 @@ impl Repository {
         self.0.first(&ONE, args![id]).await
     }
 
-    /// Lists organizations in the order of their ids.
+    /// Lists organizations, or those of which `member` is a member, in the order of their ids, after `after`.
     pub async fn list_organizations(
         &mut self,
-        query: &OrganizationQuery,
+        member: Option<&UserId>,
+        after: Option<&OrganizationId>,
+        limit: u32,
     ) -> Result<Vec<Organization>> {
-        let mut bound = args![query.after.as_ref(), query.limit];
-        bound.extend(query.member.iter().map(Into::into));
-        let list = match query.member {
+        let mut bound = args![after, limit];
+        bound.extend(member.map(Into::into));
+        let list = match member {
             Some(_) => &LIST_OF_MEMBER,
             None => &LIST,
         };

@@ -26,7 +26,7 @@ async fn p6_a_fence_cannot_be_raised_past_an_admission_under_way(database: &Data
         lock_timeout: Duration::from_millis(100),
         ..Options::default()
     };
-    let store = store::connect(&database.url, impatient).await.unwrap();
+    let store = store::open(&database.url, impatient, false).await.unwrap();
     let invitation = school.redemption("eve").invitation;
     // The fence exists: the shared lock holds it, not the insert of its row.
     school.app.raise_fence(invitation.clone(), 0).await.unwrap();

@@ -12,7 +12,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::BoxFuture;
 use homeroom_api::{
     common::v1::ErrorReason,
-    ids::UserId,
+    ids::{CodePrefix, UserId},
     names::{ClassName, InvitationKind, JoinRequestName, Place, RedemptionName},
 };
 use homeroom_kit::{
@@ -32,7 +32,7 @@ use homeroom_membership::{
         class::{Class, ClassState},
         join_request::{Cause, JoinRequest},
         member::{Member, Method, Particulars, Provenance, Role, SetByHand},
-        organization::{CodePrefix, FIRST_REVISION, Organization},
+        organization::{FIRST_REVISION, Organization},
         seat::Seats,
     },
     store,
@@ -99,7 +99,7 @@ impl School {
             acquire_timeout: Duration::from_secs(30),
             ..Options::default()
         };
-        let store = store::connect(&database.url, options).await.unwrap();
+        let store = store::open(&database.url, options, false).await.unwrap();
         let start = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
         let clock = Arc::new(ManualClock::new(start));
         let random = Arc::new(SeededRandomness::new(7 + u64::from(first)));
@@ -339,8 +339,8 @@ impl School {
 
     /// Returns every event so far, in order.
     pub async fn events(&self) -> Vec<Event> {
-        let feed = self.app.store.feed();
-        feed.list(&Scope::Everything, 0, 10_000).await.unwrap()
+        let events = self.app.store.events(&Scope::Everything, 0, 10_000);
+        events.await.unwrap()
     }
 
     pub async fn event_types(&self) -> Vec<String> {
@@ -376,15 +376,13 @@ impl School {
     /// Checks I1 and the counter of waiting requests.
     pub async fn assert_counts(&self, used: i64, waiting: i64) {
         let mut repository = self.app.store.read().await.unwrap();
-        let query = store::MemberQuery {
-            place: organization(),
+        let filter = store::MemberFilter {
             role: Some(Role::Student),
-            email: None,
-            external_id: None,
-            after: None,
-            limit: 10_000,
+            ..store::MemberFilter::default()
         };
-        let students = repository.list_members(&query).await.unwrap().len();
+        let place = organization();
+        let students = repository.list_members(&place, &filter, None, 10_000);
+        let students = students.await.unwrap().len();
         let shown = store::Shown {
             state: Some(homeroom_membership::domain::join_request::State::Pending),
             ..store::Shown::default()

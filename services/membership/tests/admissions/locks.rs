@@ -25,7 +25,7 @@ async fn impatient(database: &Database) -> Arc<Store> {
         lock_timeout: Duration::from_millis(100),
         ..Options::default()
     };
-    store::connect(&database.url, options).await.unwrap()
+    store::open(&database.url, options, false).await.unwrap()
 }
 
 /// Returns true if nobody holds the organization's lock.

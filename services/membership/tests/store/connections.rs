@@ -46,11 +46,10 @@ async fn after_a_burst_the_database_is_as_ready_as_before() {
             acquire_timeout: Duration::from_millis(500),
             ..Options::default()
         };
-        let store = store::connect(&database.url, options).await.unwrap();
-        let feed = store.feed();
+        let store = store::open(&database.url, options, false).await.unwrap();
         let mut readers = Vec::new();
         for _ in 0..4 {
-            readers.push(feed.list(&Scope::Everything, 0, 1));
+            readers.push(store.events(&Scope::Everything, 0, 1));
         }
         for read in futures::future::join_all(readers).await {
             assert_eq!(read.unwrap(), []);

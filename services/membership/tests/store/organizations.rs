@@ -1,9 +1,6 @@
 //! Organizations and their seats.
 
-use homeroom_membership::{
-    domain::seat::Seats,
-    store::{InsertOutcome, OrganizationQuery},
-};
+use homeroom_membership::{domain::seat::Seats, store::InsertOutcome};
 
 use crate::{
     samples::{hamilton, now, open, organization, organization_id, user, write, write_to_hamilton},
@@ -73,12 +70,9 @@ async fn organizations_are_listed_in_the_order_of_their_ids(database: &Database)
         (None, Some("tess"), &["hamilton"]),
         (None, Some("nobody"), &[]),
     ] {
-        let query = OrganizationQuery {
-            limit: 3,
-            after: after.map(organization_id),
-            member: member.map(user),
-        };
-        let found = session.list_organizations(&query).await.unwrap();
+        let (past, of) = (after.map(organization_id), member.map(user));
+        let found = session.list_organizations(of.as_ref(), past.as_ref(), 3);
+        let found = found.await.unwrap();
         let ids: Vec<_> = found.iter().map(|found| found.id.as_str()).collect();
         assert_eq!(ids, expected, "after {after:?} of {member:?}");
     }

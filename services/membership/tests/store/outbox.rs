@@ -41,17 +41,16 @@ async fn append(session: &mut Repository, events: &[NewEvent]) {
 async fn r11_a_change_that_commits_late_is_read_by_who_has_read_later_ones() {
     let database = Database::postgres().await;
     let store = open(&database).await;
-    let feed = store.feed();
     let mut late = store.write().await.unwrap();
     append(&mut late, &[event("late")]).await;
     let mut early = store.write().await.unwrap();
     append(&mut early, &[event("early")]).await;
     early.commit("test").await.unwrap();
-    let read = feed.list(&Scope::Everything, 0, 10).await.unwrap();
+    let read = store.events(&Scope::Everything, 0, 10).await.unwrap();
     assert_eq!(read.last().unwrap().subject, "early");
     late.commit("test").await.unwrap();
     let after = read.last().unwrap().position;
-    let rest = feed.list(&Scope::Everything, after, 10).await.unwrap();
+    let rest = store.events(&Scope::Everything, after, 10).await.unwrap();
     assert_eq!(rest.len(), 1);
     assert_eq!(rest[0].subject, "late");
 }
@@ -63,7 +62,7 @@ async fn r11_many_events_keep_the_order_in_which_they_were_given(database: &Data
     let mut session = store.write().await.unwrap();
     append(&mut session, &events).await;
     session.commit("test").await.unwrap();
-    let found = store.feed().list(&Scope::Everything, 0, 10_000).await;
+    let found = store.events(&Scope::Everything, 0, 10_000).await;
     let found = found.unwrap().into_iter();
     assert!(found.map(|event| event.subject).eq(given));
 }
@@ -76,7 +75,7 @@ async fn r11_an_event_is_read_as_it_was_written_whatever_signs_are_in_it(databas
     let mut session = store.write().await.unwrap();
     append(&mut session, &[written]).await;
     session.commit("test").await.unwrap();
-    let found = store.feed().list(&Scope::Everything, 0, 10).await.unwrap();
+    let found = store.events(&Scope::Everything, 0, 10).await.unwrap();
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].subject, signs);
     assert_eq!(found[0].data[signs], signs);
@@ -96,7 +95,7 @@ async fn r11_an_event_that_an_earlier_version_writes_has_its_place_too(database:
                   'hamilton', NULL, 'three', 'ada', '[]', '{}', 1)";
     database.run(insert).await;
     happens("four").await;
-    let found = store.feed().list(&Scope::Everything, 0, 10).await.unwrap();
+    let found = store.events(&Scope::Everything, 0, 10).await.unwrap();
     let found: Vec<(i64, &str)> = found
         .iter()
         .map(|event| (event.position, event.subject.as_str()))

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use homeroom_api::{
-    ids::{OrganizationId, UserId},
+    ids::{CodePrefix, OrganizationId, UserId},
     names::{ClassName, InvitationKind, Place},
 };
 use homeroom_kit::database::Options;
@@ -12,7 +12,7 @@ use homeroom_membership::{
     domain::{
         class::Class,
         member::{Member, Method, Particulars, Provenance, Role, SetByHand},
-        organization::{CodePrefix, Organization},
+        organization::Organization,
     },
     store::{self, InsertOutcome, Repository, Store},
 };
@@ -27,7 +27,7 @@ pub(crate) async fn open(database: &Database) -> Arc<Store> {
         connections_max: 4,
         ..Options::default()
     };
-    store::connect(&database.url, options).await.unwrap()
+    store::open(&database.url, options, false).await.unwrap()
 }
 
 pub(crate) fn now() -> DateTime<Utc> {

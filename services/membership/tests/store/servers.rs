@@ -99,7 +99,7 @@ async fn f4_what_the_database_says_of_its_schema_is_told() {
             lock_timeout: Duration::from_millis(50),
             ..Options::default()
         };
-        let store = store::connect(&url, options).await.unwrap();
+        let store = store::open(&url, options, false).await.unwrap();
         let said = store.check_ready().await.unwrap_err().to_string();
         assert!(said.contains(expected), "{change}: {said}");
         assert_eq!(
@@ -132,7 +132,8 @@ async fn f6_a_database_that_cannot_keep_every_name_is_refused_before_anything_is
         let url_text = format!("{before}/{name}");
         let url = Url::parse(&url_text).unwrap();
 
-        let refused = store::migrate(&url, Options::default()).await.unwrap_err();
+        let refused = store::open(&url, Options::default(), true).await;
+        let refused = refused.unwrap_err();
         let said = refused.to_string();
         assert!(matches!(refused, OpenError::Encoding { .. }), "{said}");
         assert!(said.contains(&name) && said.contains(encoding), "{said}");

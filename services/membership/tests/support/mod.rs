@@ -20,8 +20,8 @@ impl Database {
 
     async fn migrated(engine: Engine) -> Self {
         let database = Self::empty(engine).await;
-        let migrated = store::migrate(&database.url, Options::default()).await;
-        migrated.unwrap();
+        let store = store::open(&database.url, Options::default(), true).await;
+        store.unwrap().close().await;
         database
     }
 }

@@ -4,6 +4,7 @@
 //! are otherwise ignored. A prefix has 2 to 16 letters and digits. Both are in capitals. The look-up uses both joined
 //! as one string, so that `hamilton bio 101` finds `HAMILTON-BIO101`.
 
+use homeroom_api::ids::CodePrefix;
 use homeroom_kit::secret::SecretText;
 
 use crate::domain::{
@@ -34,10 +35,6 @@ pub const MIN_CODE_CHARACTERS: usize = 2;
 pub const MAX_CODE_CHARACTERS: usize = 64;
 /// The maximum length of a text that a code is read from, in bytes.
 pub const MAX_CODE_BYTES: usize = 256;
-/// The minimum number of letters and digits of a prefix (B4).
-pub const MIN_PREFIX_CHARACTERS: usize = 2;
-/// The maximum number of letters and digits of a prefix (B4).
-pub const MAX_PREFIX_CHARACTERS: usize = 16;
 /// The number of bits below which a code is weak.
 pub const WEAK_BELOW_BITS: u32 = 50;
 
@@ -45,36 +42,6 @@ pub const WEAK_BELOW_BITS: u32 = 50;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must have 2 to 64 letters A to Z and digits, with spaces or hyphens between them")]
 pub struct CodeMalformed;
-
-/// The error for a text that is no code prefix.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must have 2 to 16 letters A to Z and digits")]
-pub struct PrefixMalformed;
-
-/// The short unique prefix of an organization: public, and fixed once set (B4).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CodePrefix(String);
-
-impl CodePrefix {
-    /// Reads a prefix, in either case.
-    ///
-    /// # Errors
-    /// [`PrefixMalformed`] unless it is 2 to 16 letters and digits.
-    pub fn parse(text: &str) -> Result<Self, PrefixMalformed> {
-        let bounds = MIN_PREFIX_CHARACTERS..=MAX_PREFIX_CHARACTERS;
-        let right =
-            bounds.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        right
-            .then(|| Self(text.to_ascii_uppercase()))
-            .ok_or(PrefixMalformed)
-    }
-
-    /// Returns the prefix, in capitals.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
 
 /// A code without its prefix. It is a secret, so it has no Debug.
 #[derive(Clone, PartialEq, Eq)]
@@ -197,22 +164,6 @@ mod tests {
         ] {
             assert!(EnrollmentCode::parse(text).is_err(), "{text:?}");
         }
-    }
-
-    #[test]
-    fn b4_a_prefix_has_2_to_16_letters_and_digits_in_capitals() {
-        for (text, right) in [
-            ("H", false),
-            ("Hi", true),
-            ("ABCDEFGH12345678", true),
-            ("ABCDEFGH123456789", false),
-            ("HA-MI", false),
-            ("HÀ", false),
-            ("", false),
-        ] {
-            assert_eq!(CodePrefix::parse(text).is_ok(), right, "{text}");
-        }
-        assert_eq!(CodePrefix::parse("hi1").unwrap().as_str(), "HI1");
     }
 
     #[test]

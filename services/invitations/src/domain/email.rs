@@ -1,3 +1,0 @@
-//! Email addresses, which both services parse alike.
-
-pub use homeroom_kit::email::*;
