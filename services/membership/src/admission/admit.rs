@@ -146,8 +146,7 @@ impl App {
     ) -> std::result::Result<Vec<Option<Result<Admission>>>, database::Error> {
         let seen = self.look_before_locking(requests).await?;
         let mut repository = self.store.write().await?;
-        let (now, random) = (self.clock.now(), self.random.as_ref());
-        let admitted = admit_and_save(&mut repository, requests, locks, seen, now, random);
+        let admitted = admit_and_save(self, &mut repository, requests, locks, seen);
         match admitted.await {
             Ok(admitted) => {
                 repository.commit("admit").await?;
@@ -183,17 +182,19 @@ pub(super) fn organizations(requests: &[AdmitRequest]) -> BTreeSet<OrganizationI
 }
 
 async fn admit_and_save(
+    app: &App,
     repository: &mut Repository,
     requests: &[AdmitRequest],
     locks: Locks,
     seen: Option<Plan>,
-    now: DateTime<Utc>,
-    random: &dyn Randomness,
 ) -> std::result::Result<Vec<Option<Result<Admission>>>, database::Error> {
     let fences = requests.iter().map(|request| request.invitation.clone());
+    let begun = app.clock.now();
     let locked = repository
-        .lock(&fences.collect(), &organizations(requests), locks, now)
+        .lock(&fences.collect(), &organizations(requests), locks, begun)
         .await?;
+    // Under the locks: an admission that waited is not dated before the change that went first.
+    let (now, random) = (app.clock.now(), app.random.as_ref());
     let left: BTreeSet<OrganizationId> = match locks {
         Locks::All => BTreeSet::new(),
         Locks::Free => organizations_left(requests, &locked),

@@ -234,7 +234,7 @@ pub(crate) async fn load_one(
     find_join_request(&mut change.repository, &caller, name, rule).await?;
     let organizations = BTreeSet::from([name.place.organization().clone()]);
     // P6: everything is read under the lock.
-    change.repository.lock_organizations(&organizations).await?;
+    change.lock_all(&organizations).await?;
     let request = find_join_request(&mut change.repository, &caller, name, rule).await?;
     let plan = load(change, std::slice::from_ref(&request)).await?;
     Ok((plan, request))

@@ -65,10 +65,9 @@ pub fn may_erase(caller: &Caller) -> Result<()> {
 }
 
 async fn erase(change: &mut Change, replacement: &Replacement) -> Result<()> {
-    let now = change.now;
     if !change
         .repository
-        .insert_erasure(&replacement.pseudonym, now)
+        .insert_erasure(&replacement.pseudonym, change.now)
         .await?
     {
         return Ok(());
@@ -77,7 +76,7 @@ async fn erase(change: &mut Change, replacement: &Replacement) -> Result<()> {
     let organizations = change.repository.organizations_that_know(user).await?;
     // P6: the decision uses the facts that these statements find under the locks. A person who appears in another
     // organization meanwhile counts as one who came after the erasure.
-    change.repository.lock_organizations(&organizations).await?;
+    change.lock_all(&organizations).await?;
     classes::refuse_owner(&mut change.repository, user, None).await?;
     let known = change.repository.particulars_of(user).await?;
     change
