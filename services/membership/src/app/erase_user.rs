@@ -2,11 +2,11 @@
 //! outcomes of admissions stay (P1), so that a late or repeated Admit of theirs meets an admission of somebody else and
 //! lets nobody in.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use homeroom_api::{
     ids::{OrganizationId, UserId},
-    names::{MemberName, Place, UserName},
+    names::{MemberName, Place},
 };
 use homeroom_kit::{
     Error, Result,
@@ -86,14 +86,11 @@ async fn erase(change: &mut Change, replacement: &Replacement) -> Result<()> {
     for organization in &organizations {
         leave(change, organization, replacement).await?;
     }
-    let particulars: Vec<(&OrganizationId, &str)> = known
-        .iter()
-        .flat_map(|(organization, known)| {
-            let texts = [known.email.as_str(), known.external_id.as_str()];
-            texts.map(|text| (organization, text))
-        })
-        .collect();
-    let marks = marks_of(user, &particulars);
+    let known = known.iter().map(|(organization, known)| {
+        let texts = [known.email.as_str(), known.external_id.as_str()];
+        (organization, texts)
+    });
+    let marks = marks_of(user, known);
     change.repository.forget_requests_of(user, &marks).await?;
     Ok(())
 }
@@ -123,9 +120,7 @@ async fn leave(
         end(change, member, replacement).await?;
     }
     change.save_seats(organization, &seats).await?;
-    let subject = UserName(replacement.pseudonym.clone()).to_string();
-    let event = NewEvent::new("user.erased", &place, subject, SYSTEM, BTreeMap::new());
-    change.record(event);
+    change.record(NewEvent::user_erased(organization, replacement, SYSTEM));
     Ok(())
 }
 
