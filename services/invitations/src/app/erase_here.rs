@@ -28,7 +28,7 @@ impl App {
             // This comes first, so that a second process waits for one row and reads nothing.
             if !repository.end_erasure(&replacement.pseudonym, now).await? {
                 // Another process has finished it; the person found here now has come since.
-                return Ok(false);
+                return Ok(());
             }
             let organizations = concerned(&mut repository, erasure, redemptions).await?;
             let to_lock: Vec<OrganizationId> = organizations.iter().cloned().collect();
@@ -56,20 +56,10 @@ impl App {
                 })
                 .collect();
             repository.outbox().append(&events, now, random).await?;
-            store::Result::Ok(true)
+            store::Result::Ok(())
         }
         .await;
-        match erased {
-            Ok(true) => Ok(repository.commit("erase").await?),
-            Ok(false) => {
-                repository.rollback().await;
-                Ok(())
-            }
-            Err(error) => {
-                repository.rollback().await;
-                Err(error.into())
-            }
-        }
+        Ok(store::end(repository, "erase", erased).await?)
     }
 }
 

@@ -195,3 +195,18 @@ impl Session {
         }
     }
 }
+
+/// Ends a transaction: commits it if `done` is a success, otherwise rolls it back. `transaction` names its purpose and
+/// its failpoint.
+pub async fn end<T, E: From<Error>>(
+    session: impl Into<Session>,
+    transaction: &'static str,
+    done: Result<T, E>,
+) -> Result<T, E> {
+    let session = session.into();
+    match done {
+        Ok(_) => session.commit(transaction).await?,
+        Err(_) => session.rollback().await,
+    }
+    done
+}

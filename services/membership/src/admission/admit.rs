@@ -24,7 +24,7 @@ use crate::{
         join_request::{Cause, JoinRequest, State},
         member::{Method, Particulars, Provenance},
     },
-    store::{Locked, Locks, PersonAt, Repository, StoredAdmission, Wanted},
+    store::{Locked, Locks, PersonAt, Repository, StoredAdmission, Wanted, end},
 };
 
 /// Maximum number of tries for a transaction that conflicts with another one (a deadlock, or a key that was just
@@ -146,17 +146,8 @@ impl App {
     ) -> std::result::Result<Vec<Option<Result<Admission>>>, database::Error> {
         let seen = self.look_before_locking(requests).await?;
         let mut repository = self.store.write().await?;
-        let admitted = admit_and_save(self, &mut repository, requests, locks, seen);
-        match admitted.await {
-            Ok(admitted) => {
-                repository.commit("admit").await?;
-                Ok(admitted)
-            }
-            Err(error) => {
-                repository.rollback().await;
-                Err(error)
-            }
-        }
+        let admitted = admit_and_save(self, &mut repository, requests, locks, seen).await;
+        end(repository, "admit", admitted).await
     }
 
     /// Wrong on purpose, against P6: reads the facts to decide by before the locks are taken. Without that variant,

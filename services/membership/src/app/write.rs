@@ -22,7 +22,7 @@ use uuid::Uuid;
 use super::{App, access, new_events, rules::Rule};
 use crate::{
     domain::{access::Standing, seat::Seats},
-    store::Repository,
+    store::{Repository, end},
 };
 
 /// A transaction in progress with its context.
@@ -168,12 +168,7 @@ impl App {
                     events: Vec::new(),
                 };
                 let done = change.run(claimed, use_case).await;
-                if done.is_ok() {
-                    change.repository.commit("change").await?;
-                } else {
-                    change.repository.rollback().await;
-                }
-                done
+                end(change.repository, "change", done).await
             })
             .await
     }

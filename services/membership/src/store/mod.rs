@@ -25,6 +25,7 @@ use crate::SERVICE;
 
 pub use crate::admission::ledger::*;
 pub use classes::ClassQuery;
+pub(crate) use homeroom_kit::store::end;
 pub use join_requests::{Shown, Waiting};
 pub use members::MemberQuery;
 pub use organizations::{InsertOutcome, OrganizationQuery};
@@ -43,6 +44,12 @@ pub struct Repository(Session);
 impl From<Session> for Repository {
     fn from(session: Session) -> Self {
         Self(session)
+    }
+}
+
+impl From<Repository> for Session {
+    fn from(repository: Repository) -> Self {
+        repository.0
     }
 }
 
