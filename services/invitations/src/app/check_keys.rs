@@ -28,7 +28,7 @@ pub enum KeysRefused {
     /// The key ring lacks a version under which secrets are stored.
     #[error(
         "KEYS_FILE lacks the key of version {version}, under which {invitations} invitations are stored: \
-         put it back, run `invitations rotate-keys`, and take it out when that says so"
+         put it back, run `invitations rotate-keys`, and remove it when that command says so"
     )]
     Missing {
         /// The version.

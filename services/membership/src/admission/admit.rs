@@ -84,7 +84,7 @@ impl App {
             .run(async move {
                 let admitted = app.in_transaction(&requests, Locks::Free).await;
                 let answers = admitted.unwrap_or_else(|error| {
-                    tracing::info!(cause = %error, "redemptions are tried once more, with patience");
+                    tracing::info!(cause = %error, "these redemptions are tried again, in transactions that wait for the locks");
                     Vec::new()
                 });
                 let answers = answers.into_iter().chain(iter::repeat_with(|| None));

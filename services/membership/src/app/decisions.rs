@@ -172,8 +172,8 @@ pub struct JoinRequestDecision {
 #[derive(Debug)]
 pub struct Decided(pub Vec<Result<JoinRequest>>);
 
-/// `BatchDecideJoinRequests`: decides requests of `parent` in the order given, in one transaction. A decision that fails changes neither its
-/// request nor the others. Returns one result each, in the order given.
+/// `BatchDecideJoinRequests`: decides requests of `parent` in the given order, in one transaction. A decision that fails
+/// changes neither its request nor the others. Returns one result for each decision, in the same order.
 ///
 /// A decision that could not be parsed stands in `decisions` as its error.
 pub async fn batch_decide(
