@@ -3,7 +3,6 @@
 
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
-use homeroom_api::common::v1::ErrorReason;
 use tokio::{
     sync::{Semaphore, mpsc, oneshot},
     time::{Instant, sleep_until, timeout},
@@ -106,10 +105,7 @@ where
     /// Fails with `OVERLOADED` if too many already wait.
     pub async fn submit(&self, items: Vec<Item>) -> Result<Vec<Answer>> {
         let Ok(places) = self.queue.try_reserve_many(items.len()) else {
-            return Err(Error::unavailable(
-                ErrorReason::Overloaded,
-                "The service has more work than it can do at present; retry after the given delay.",
-            ));
+            return Err(Error::overloaded());
         };
         let answers: Vec<_> = items
             .into_iter()
@@ -148,6 +144,7 @@ impl<Item, Answer> fmt::Debug for Batcher<Item, Answer> {
 
 #[cfg(test)]
 mod tests {
+    use homeroom_api::common::v1::ErrorReason;
     use tokio::sync::Semaphore;
 
     use super::*;

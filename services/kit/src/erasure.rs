@@ -45,17 +45,22 @@ pub struct Mark {
     pub within: Vec<u8>,
 }
 
-/// Returns the marks of a person, including each address and school id by which an organization
-/// knows them.
+/// Returns the marks of a person, including the address and the school id by which each of these
+/// organizations knows them; either may be empty.
 #[must_use]
-pub fn marks_of(user: &UserId, particulars: &[(&OrganizationId, &str)]) -> Vec<Mark> {
+pub fn marks_of<'known>(
+    user: &UserId,
+    known: impl IntoIterator<Item = (&'known OrganizationId, [&'known str; 2])>,
+) -> Vec<Mark> {
     let anywhere = |told: Vec<u8>| Mark {
         within: told.clone(),
         told,
     };
     let id = field(user.as_str()).map(anywhere);
     let name = anywhere(format!("/members/{user}").into_bytes());
-    let particulars = particulars.iter().filter_map(|(organization, text)| {
+    let known = known.into_iter();
+    let texts = known.flat_map(|(organization, texts)| texts.map(|text| (organization, text)));
+    let particulars = texts.filter_map(|(organization, text)| {
         Some(Mark {
             told: field(text)?,
             within: format!("organizations/{organization}").into_bytes(),
@@ -124,8 +129,8 @@ mod tests {
     #[test]
     fn r13_an_answer_that_tells_of_the_person_is_known_by_its_fields() {
         let hamilton = OrganizationId::parse("hamilton").unwrap();
-        let particulars = [(&hamilton, ""), (&hamilton, "ada@example.org")];
-        let marks = marks_of(&UserId::parse("ada-lo").unwrap(), &particulars);
+        let known = [(&hamilton, ["", "ada@example.org"])];
+        let marks = marks_of(&UserId::parse("ada-lo").unwrap(), known);
         let mark = |told: &[u8], within: &[u8]| Mark {
             told: told.to_vec(),
             within: within.to_vec(),
@@ -142,7 +147,7 @@ mod tests {
 
     #[test]
     fn r13_a_short_id_alone_marks_nobodys_answer() {
-        let marks = marks_of(&UserId::parse("1042a").unwrap(), &[]);
+        let marks = marks_of(&UserId::parse("1042a").unwrap(), []);
         let told: Vec<_> = marks.into_iter().map(|mark| mark.told).collect();
         assert_eq!(told, [b"/members/1042a".to_vec()]);
     }

@@ -128,7 +128,7 @@ impl Filter {
     pub fn equal_email(&self, field: &str) -> Result<Option<String>> {
         self.equal_as(field, |text| match person::email(text) {
             Ok(Some(address)) => Ok(address.canonical()),
-            _ => Err(format!("{field} is no email address")),
+            _ => Err(format!("{field} is not an email address")),
         })
     }
 
@@ -136,7 +136,7 @@ impl Filter {
     pub fn equal_external_id(&self, field: &str) -> Result<Option<String>> {
         self.equal_as(field, |text| match person::external_id(text) {
             Ok(id) if !id.is_empty() => Ok(id),
-            _ => Err(format!("{field} is no external id")),
+            _ => Err(format!("{field} is not an external id")),
         })
     }
 }

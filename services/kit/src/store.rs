@@ -12,7 +12,7 @@ use std::{fmt, marker::PhantomData, sync::Arc};
 use sqlx::{Postgres, Sqlite, migrate::Migrator};
 
 pub(crate) use session::Held;
-pub use session::Session;
+pub use session::{Session, end};
 pub use statement::{Arg, Statement, hex, json_ids, json_rows};
 pub use table::Table;
 pub use wake::{Listener, Wake};

@@ -242,7 +242,7 @@ impl Violations {
     /// them.
     pub fn mask(&mut self, mask: Option<&FieldMask>, allowed: &[&str]) -> Mask {
         let paths = mask.map_or_else(Vec::new, |mask| mask.paths.clone());
-        for path in paths.iter().take_while(|path| *path != "*") {
+        for path in paths.iter().filter(|path| *path != "*") {
             self.check(
                 allowed.contains(&path.as_str()),
                 "update_mask",

@@ -145,9 +145,12 @@ fn a_mask_names_known_fields_and_without_one_what_is_populated_is_touched() {
     assert_eq!(touched(&[], false), [false, false]);
     let mut violations = Violations::new();
     assert!(violations.mask(None, &["a"]).touches("a", true));
-    let paths = vec!["name".to_owned()];
-    violations.mask(Some(&FieldMask { paths }), &["a"]);
-    assert_eq!(fields(violations), ["update_mask"]);
+    for paths in [&["name"][..], &["*", "name"], &["name", "*"]] {
+        let paths = paths.iter().map(ToString::to_string).collect();
+        let mut violations = Violations::new();
+        violations.mask(Some(&FieldMask { paths }), &["a"]);
+        assert_eq!(fields(violations), ["update_mask"]);
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use homeroom_kit::keys::KeyRing;
 
 use super::secrets::open;
-use crate::store::{Error, KeyCheck, Repository, RowLock, Store};
+use crate::store::{self, Error, KeyCheck, Repository, RowLock, Store};
 
 /// The number of secrets that a version without a record is tried on at most: it is a wrong key if it opens none.
 const SECRETS_TRIED_MAX: u32 = 10;
@@ -28,7 +28,7 @@ pub enum KeysRefused {
     /// The key ring lacks a version under which secrets are stored.
     #[error(
         "KEYS_FILE lacks the key of version {version}, under which {invitations} invitations are stored: \
-         put it back, run `invitations rotate-keys`, and take it out when that says so"
+         put it back, run `invitations rotate-keys`, and remove it when that command says so"
     )]
     Missing {
         /// The version.
@@ -64,8 +64,7 @@ pub async fn check_and_note(
     }
     // Another process may have recorded another key at the same moment.
     let judged = check(&mut session, keys).await;
-    session.commit("note_keys").await?;
-    judged.map(|_| ())
+    store::end(session, "note_keys", judged).await.map(drop)
 }
 
 /// Compares the keys. Returns the versions of the ring that are not recorded yet.

@@ -1,12 +1,9 @@
 //! The last step of an erasure (R13): one transaction that gives redemptions to their pseudonyms and erases all other
 //! data about the person in this service.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use homeroom_api::{
-    ids::{OrganizationId, UserId},
-    names::{Place, UserName},
-};
+use homeroom_api::ids::{OrganizationId, UserId};
 use homeroom_kit::{Result, erasure::marks_of, outbox::NewEvent};
 use uuid::Uuid;
 
@@ -31,7 +28,7 @@ impl App {
             // This comes first, so that a second process waits for one row and reads nothing.
             if !repository.end_erasure(&replacement.pseudonym, now).await? {
                 // Another process has finished it; the person found here now has come since.
-                return Ok(false);
+                return Ok(());
             }
             let organizations = concerned(&mut repository, erasure, redemptions).await?;
             let to_lock: Vec<OrganizationId> = organizations.iter().cloned().collect();
@@ -44,36 +41,25 @@ impl App {
             repository
                 .assign_to_nobody(&organizations, &erasure.known, &replacement.pseudonym)
                 .await?;
-            let known = erasure.known.iter();
-            let particulars: Vec<(&OrganizationId, &str)> = known
-                .flat_map(|known| {
-                    let texts = [known.email.as_str(), known.external_id.as_str()];
-                    texts.map(|text| (&known.organization, text))
-                })
-                .collect();
-            let marks = marks_of(&replacement.user, &particulars);
+            let known = erasure.known.iter().map(|known| {
+                let texts = [known.email.as_str(), known.external_id.as_str()];
+                (&known.organization, texts)
+            });
+            let marks = marks_of(&replacement.user, known);
             repository
                 .pseudonymize(&organizations, replacement, &marks)
                 .await?;
             let events: Vec<NewEvent> = organizations
                 .iter()
-                .map(|organization| user_erased(organization, erasure))
+                .map(|organization| {
+                    NewEvent::user_erased(organization, replacement, &erasure.actor)
+                })
                 .collect();
             repository.outbox().append(&events, now, random).await?;
-            store::Result::Ok(true)
+            store::Result::Ok(())
         }
         .await;
-        match erased {
-            Ok(true) => Ok(repository.commit("erase").await?),
-            Ok(false) => {
-                repository.rollback().await;
-                Ok(())
-            }
-            Err(error) => {
-                repository.rollback().await;
-                Err(error.into())
-            }
-        }
+        Ok(store::end(repository, "erase", erased).await?)
     }
 }
 
@@ -90,16 +76,4 @@ async fn concerned(
     let redeemed = redemptions.iter();
     organizations.extend(redeemed.map(|(redemption, _)| redemption.place.organization().clone()));
     Ok(organizations)
-}
-
-fn user_erased(organization: &OrganizationId, erasure: &Erasure) -> NewEvent {
-    let place = Place::Organization(organization.clone());
-    let subject = UserName(erasure.replacement.pseudonym.clone()).to_string();
-    NewEvent::new(
-        "user.erased",
-        &place,
-        subject,
-        &erasure.actor,
-        BTreeMap::new(),
-    )
 }

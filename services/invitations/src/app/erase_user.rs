@@ -10,7 +10,7 @@
 //! A redemption that membership answers after step 2 belongs to a new person under the same user id, and stays. So the
 //! two services agree on the owner of each redemption, whatever happens in between.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -32,6 +32,7 @@ use super::{App, audit};
 use crate::{
     domain::redemption::RedemptionState,
     redemption::{
+        drive::end_of_run,
         follow::{FEED_PAGE_EVENTS, MEMBERSHIP_FEED},
         ledger::{LEASE_SECONDS, Redemption, Settlement},
         reply::not_known_yet,
@@ -70,7 +71,8 @@ impl App {
             .await
     }
 
-    /// Finishes erasures that began some seconds ago and are not finished. Returns their number.
+    /// Finishes erasures that began some seconds ago and are not finished, as far as the time of a run reaches. Returns
+    /// their number.
     pub async fn finish_erasures_once(&self) -> Result<u32> {
         let before = self.clock.now() - TimeDelta::seconds(LEASE_SECONDS);
         let under_way = self
@@ -79,8 +81,11 @@ impl App {
             .await?
             .list_erasures_under_way(before, ERASURES_BATCH)
             .await?;
-        let mut finished = 0;
+        let (mut finished, until) = (0, end_of_run());
         for erasure in under_way {
+            if Instant::now() >= until {
+                break;
+            }
             match self.finish_erasure(&erasure).await {
                 Ok(()) => finished += 1,
                 Err(error) => {

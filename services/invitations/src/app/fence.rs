@@ -11,7 +11,7 @@ use homeroom_kit::Result;
 use uuid::Uuid;
 
 use super::App;
-use crate::store::InvitationRow;
+use crate::{redemption::drive::end_of_run, store::InvitationRow};
 
 /// The number of pending fences that are read at once.
 const PENDING_FENCES_BATCH: u32 = 100;
@@ -50,11 +50,11 @@ impl App {
         self.raise_fences(&rows, deadline).await
     }
 
-    /// Raises every pending fence, one after the other; those that fail stay pending. Returns the number of raised
-    /// fences. The recovery worker calls it in a loop.
+    /// Raises every pending fence, one after the other, as far as the time of a run reaches; those that fail stay
+    /// pending. Returns the number of raised fences. The recovery worker calls it in a loop.
     pub async fn raise_pending_fences(&self) -> Result<u64> {
-        let mut raised = 0;
-        let mut after = None;
+        let (mut raised, mut after) = (0, None);
+        let until = end_of_run();
         loop {
             let rows = self
                 .store
@@ -67,6 +67,9 @@ impl App {
             };
             after = Some(last.invitation.id);
             for row in &rows {
+                if Instant::now() >= until {
+                    return Ok(raised);
+                }
                 match self.raise_fences(std::slice::from_ref(row), None).await {
                     Ok(()) => raised += 1,
                     Err(error) => {

@@ -15,7 +15,7 @@ pub struct LockPeriod(Option<TimeDelta>);
 
 /// The error for a lock period outside 1 hour to 365 days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be between 1 hour and 365 days, or never")]
+#[error("must be between 1 hour and 365 days, or 0 for no end")]
 pub struct LockPeriodOutOfRange;
 
 impl LockPeriod {

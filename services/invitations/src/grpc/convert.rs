@@ -10,7 +10,10 @@ use homeroom_kit::{
 };
 use prost_types::Duration;
 
-use crate::{domain::lock::LockPeriod, store::InvitationFilter};
+use crate::{
+    domain::lock::{LockPeriod, LockPeriodOutOfRange},
+    store::InvitationFilter,
+};
 
 /// The maximum number of people for an invitation with a limit.
 pub(crate) const MAX_USES_MAX: u32 = 1_000_000;
@@ -84,8 +87,8 @@ pub(crate) fn lock_period(
         .ok()
         // Databases store microseconds.
         .and_then(|nanos| TimeDelta::new(duration.seconds, nanos / 1_000 * 1_000))
-        .ok_or("must be between 1 hour and 365 days, or 0 for ever".to_owned())
-        .and_then(|duration| LockPeriod::after(duration).map_err(|error| error.to_string()));
+        .ok_or(LockPeriodOutOfRange)
+        .and_then(LockPeriod::after);
     violations.take(field, parsed).unwrap_or_default()
 }
 

@@ -112,7 +112,7 @@ pub const LIMITER_REDIS_AWAY: &str = "homeroom_limiter_redis_away";
 /// process decides with a fraction of the budgets, and short credentials queue. So they are never admitted unguarded, no
 /// class is locked out, and the service stays ready.
 ///
-/// Over both stores these promises hold (`tests/limiter.rs` checks them):
+/// Over both stores these promises hold (`tests/limiter/` checks them):
 /// - settling gives back exactly what was charged, except for a user's changes beyond
 ///   [`Budgets::user_refunds_daily_max`];
 /// - a charge that is not settled within a minute stays (user, address) or is forgotten (guards);

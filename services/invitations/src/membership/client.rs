@@ -61,7 +61,7 @@ pub enum MembershipUrlMalformed {
     NoAddress,
     /// The address asks for TLS, but no certificate authority is trusted.
     #[error(
-        "begins with https://, which takes the certificate of an authority (MEMBERSHIP_CA_FILE)"
+        "begins with https://, so MEMBERSHIP_CA_FILE must name the certificate of its authority"
     )]
     NoAuthority,
     /// The address asks for plaintext, but TLS is configured.

@@ -162,8 +162,8 @@ fn end_of(outcome: Outcome) -> End {
 }
 
 /// Returns the limiter's decision about an attempt that may go on, for the log.
-pub(super) const fn decision_of(receipt: &Receipt) -> LimiterDecision {
-    if receipt.guess_guarded {
+pub(super) const fn decision_of(guess_guarded: bool) -> LimiterDecision {
+    if guess_guarded {
         LimiterDecision::Guarded
     } else {
         LimiterDecision::Allowed

@@ -2,6 +2,8 @@
 //! answered. The sweep (P5) asks about queued ones that the feed has been silent about for long. Neither gives a use
 //! back because time ran out (P1).
 
+use std::time::{Duration, Instant};
+
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::StreamExt as _;
 use homeroom_api::ids::SYSTEM_ACTOR;
@@ -32,6 +34,14 @@ pub const SWEEP_BATCH: u32 = 100;
 const QUESTIONS_AT_ONCE: usize = 8;
 /// The time until an unanswered question is asked again, in seconds.
 pub const SWEEP_RETRY_SECONDS: i64 = 60;
+/// The time after which a run of a worker asks membership nothing more, in seconds: with the question under way it ends
+/// in the time for a stop, even if membership accepts calls and answers none.
+const RUN_SECONDS_MAX: u64 = 10;
+
+/// Returns the time at which a run that begins now asks membership nothing more.
+pub(crate) fn end_of_run() -> Instant {
+    Instant::now() + Duration::from_secs(RUN_SECONDS_MAX)
+}
 
 /// The result of one run of recovery.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -110,11 +120,11 @@ impl Redemptions {
             .due(RedemptionState::Queued, lease, SWEEP_BATCH)
             .await?;
         let asked = due.len();
-        let membership = &self.membership;
+        let (membership, deadline) = (&self.membership, Some(end_of_run()));
         let answers: Vec<_> = futures::stream::iter(due)
             .map(|redemption| async move {
                 let name = redemption.name();
-                let answer = membership.get_admission(&name, None).await;
+                let answer = membership.get_admission(&name, deadline).await;
                 (redemption, answer)
             })
             .buffer_unordered(QUESTIONS_AT_ONCE)

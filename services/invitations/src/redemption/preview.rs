@@ -62,10 +62,10 @@ impl Redemptions {
         attempt.facts.guess_guarded = receipt.guess_guarded;
         let mut matched = None;
         let previewed = self
-            .preview_charged(caller, &attempt, &profiles, &mut matched)
+            .preview_charged(caller, &mut attempt, &profiles, &mut matched)
             .await;
         if let Err(error) = &previewed {
-            let decision = (decision_of(&receipt), receipt.is_repeat);
+            let decision = (decision_of(attempt.facts.guess_guarded), receipt.is_repeat);
             let matched = matched.as_ref();
             self.log_preview(&attempt, &profiles, decision, error.reason(), matched);
         }
@@ -102,29 +102,29 @@ impl Redemptions {
         self.log_refusals(refusals.into_iter().collect(), profiles);
     }
 
-    /// Previews an attempt that was charged. Sets `matched` to the invitation that it matches.
+    /// Previews an attempt that was charged. Sets `matched` to the invitation that it matches, and the facts that
+    /// depend on it.
     async fn preview_charged(
         &self,
         caller: &Caller,
-        attempt: &Attempt,
+        attempt: &mut Attempt,
         profiles: &Profiles,
         matched: &mut Option<MatchedInvitation>,
     ) -> Result<Preview> {
         for _ in 0..ROUNDS_MAX {
             *matched = None;
             let found = self
-                .look_up(&[attempt], profiles)
+                .look_up(&[&*attempt], profiles)
                 .await?
                 .pop()
                 .unwrap_or(Err(ErrorReason::CodeNotUsable))
                 .map_err(refusal)?;
             let found = matched.insert(found);
-            let guarded = self.guarded_elsewhere(&[attempt], &[Some(found)]).await;
+            let guarded = self.guarded_elsewhere(&[&*attempt], &[Some(found)]).await;
             let invitation = &found.row.invitation;
-            let mut attempt = attempt.clone();
             attempt.facts.guess_guarded |= guarded.contains(&true);
             attempt.facts.has_use = found.has_use;
-            let attempt = &attempt;
+            let attempt = &*attempt;
             let now = self.ledger.clock.now();
             let asked = self.to_ask(&found.row, attempt, now).await?;
             let admission = self.would_admit(&asked).await?;

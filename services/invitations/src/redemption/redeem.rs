@@ -140,7 +140,7 @@ impl Redemptions {
         for (one, verdict) in all.iter_mut().filter(|one| one.is_fresh()).zip(verdicts) {
             match verdict {
                 Ok(receipt) => {
-                    one.limiter_decision = decision_of(&receipt);
+                    one.limiter_decision = decision_of(receipt.guess_guarded);
                     one.attempt.facts.guess_guarded = receipt.guess_guarded;
                     one.receipt = Some(receipt);
                 }

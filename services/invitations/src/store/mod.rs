@@ -42,6 +42,7 @@ pub use audit_entries::{AuditEntry, AuditFilter};
 pub use erasures::{Erasure, ErasureState, PersonKnown};
 pub use feed_positions::SkippedEvent;
 pub use homeroom_kit::database::{Error, OpenError};
+pub(crate) use homeroom_kit::store::end;
 pub use invitation_row::{InvitationRow, StoredSecret};
 pub use invitations::{InvitationFilter, LookUp};
 pub use key_versions::{KeyCheck, RotatedSecret, RowLock};
@@ -96,19 +97,6 @@ pub fn statements(engine: Engine) -> Vec<&'static str> {
 /// every id.
 fn before_text(before: Option<Uuid>) -> String {
     before.map_or_else(|| "g".to_owned(), |id| id.to_string())
-}
-
-/// Ends a transaction: commits it if `done` is a success, otherwise rolls it back.
-pub(crate) async fn end<T, E: From<Error>>(
-    repository: Repository,
-    transaction: &'static str,
-    done: std::result::Result<T, E>,
-) -> std::result::Result<T, E> {
-    match done {
-        Ok(_) => repository.commit(transaction).await?,
-        Err(_) => repository.rollback().await,
-    }
-    done
 }
 
 /// Opens the database that `url` names; with `migrate`, brings its schema up to date first.

@@ -203,10 +203,10 @@ async fn loser_of_an_erasure(world: &World) -> Vec<String> {
     let pseudonym = &erasure[0].replacement.pseudonym;
     assert!(winner.end_erasure(pseudonym, now).await.unwrap());
     // and another that has come to it too,
-    let asked = world.membership.state().reads;
+    let asked = world.membership.state().reads.len();
     let app = world.app.clone();
     let losing = tokio::spawn(async move { app.finish_erasures_once().await });
-    while world.membership.state().reads == asked {
+    while world.membership.state().reads.len() == asked {
         tokio::task::yield_now().await;
     }
     let read = match world.database.url {

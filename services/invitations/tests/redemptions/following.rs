@@ -142,6 +142,8 @@ async fn p5_the_sweep_asks_about_old_queued_ones() {
     assert_eq!(world.app.redemptions.sweep_once().await.unwrap(), 0);
     world.advance(TimeDelta::minutes(60));
     assert_eq!(world.app.redemptions.sweep_once().await.unwrap(), 2);
+    let asked = world.membership.state().reads.clone();
+    assert!(asked[0].is_some() && asked == [asked[0]; 2], "{asked:?}");
     let mut states = world.states().await;
     states.sort();
     let expected = [RedemptionState::Queued, RedemptionState::Committed];

@@ -1,13 +1,15 @@
 //! Guard tests: while somebody guesses, a credential that is found under one name queues under every other name (R10).
 
+use chrono::TimeDelta;
 use homeroom_api::{common::v1::ErrorReason, ids::OrganizationId};
 use homeroom_invitations::{
     domain::{invitation::InvitationKind, redemption::Outcome},
     limiter::GuessScope,
     redemption::request::Attempt,
+    store::LimiterDecision,
 };
 
-use crate::world::{CLASS_CODE, CODE, World, assert_outcome, organization, told};
+use crate::world::{CLASS_CODE, CODE, World, assert_outcome, organization, start, told};
 
 const PHRASE: &str = "zebra-ability";
 
@@ -63,6 +65,21 @@ async fn r10_what_is_found_under_one_name_queues_while_another_is_guessed() {
         let waits = outcome(&world, attempt("bob")).await;
         assert_eq!(waits, Outcome::PendingApproval, "{credential}");
     }
+}
+
+#[tokio::test]
+async fn r10_a_preview_logs_the_guard_of_another_name_as_redeem_does() {
+    let world = World::limited(|budgets| budgets.organization_daily_min = 1).await;
+    let (kind, opens) = (InvitationKind::ClassToken, start() + TimeDelta::days(1));
+    let early = world.invitation(kind, PHRASE, |row| row.invitation.valid_from = Some(opens));
+    early.await;
+    guess(&world, "HAMILTON-WRONG1").await;
+    world.preview("ann", PHRASE).await.unwrap_err();
+    world.redeem("bob", PHRASE, "").await.unwrap_err();
+    let mut rows = world.refused_attempts().await;
+    rows.retain(|row| row.reason == ErrorReason::NotYetValid);
+    let decided: Vec<_> = rows.iter().map(|row| row.limiter_decision).collect();
+    assert_eq!(decided, [LimiterDecision::Guarded; 2]);
 }
 
 #[tokio::test]

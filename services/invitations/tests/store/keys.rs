@@ -1,7 +1,7 @@
 //! The keys of stored secrets, on both engines: rotation row by row, and the refusal of keys that do not belong to the
 //! database.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, pin::pin, sync::Arc, time::Duration};
 
 use homeroom_api::{ids::CodePrefix, names::Place};
 use homeroom_invitations::{
@@ -16,7 +16,7 @@ use homeroom_invitations::{
         ways::enrollment_code::EnrollmentCode,
     },
     store::{
-        AuditFilter, InvitationRow, OrganizationProfile, RotatedSecret, RowLock, Store,
+        AuditFilter, InvitationRow, KeyCheck, OrganizationProfile, RotatedSecret, RowLock, Store,
         StoredSecret,
     },
 };
@@ -374,6 +374,27 @@ async fn keys_of_another_database_are_refused(store: Arc<Store>) {
     assert!(missing, "{refused:?}");
 }
 
+async fn a_refused_start_notes_no_key(store: Arc<Store>) {
+    // Given a process that has noted another key of version 1, and has not committed
+    let noted = KeyCheck {
+        key_version: 1,
+        check_mac: ring(&[OTHER_ONE]).check_mac(1).to_vec(),
+        create_time: now(),
+    };
+    let mut other = store.write().await.unwrap();
+    other.note_key_check(&noted).await.unwrap();
+    // When a start finds no key noted, and waits to note its own
+    let mut starting = pin!(note(&store, &[ONE, TWO]));
+    let waited = tokio::time::timeout(Duration::from_millis(300), &mut starting).await;
+    assert!(waited.is_err());
+    other.commit("test").await.unwrap();
+    // Then it is refused and has noted none.
+    let refused = starting.await;
+    assert!(matches!(refused, Err(KeysRefused::OtherKey { version: 1 })));
+    let mut session = store.read().await.unwrap();
+    assert_eq!(session.list_key_checks().await.unwrap(), [noted]);
+}
+
 async fn keys_that_were_never_noted_are_tried_on_what_is_stored(store: Arc<Store>) {
     // A version from before there were records left it so; one value was altered since.
     let mut altered = token(1, &ring(&[ONE]));
@@ -399,5 +420,6 @@ on_both_engines!(
     a_secret_that_changed_meanwhile_is_left_alone,
     a_locked_row_is_passed_over_and_seen_again,
     keys_of_another_database_are_refused,
+    a_refused_start_notes_no_key,
     keys_that_were_never_noted_are_tried_on_what_is_stored,
 );

@@ -57,8 +57,8 @@ pub(crate) struct FakeState {
     pub(crate) archived: bool,
     /// Every request to admit that was received, in order.
     pub(crate) heard: Vec<AdmitRequest>,
-    /// The number of times it was asked for an earlier answer.
-    pub(crate) reads: usize,
+    /// The deadline of each question for an earlier answer, as it was given.
+    pub(crate) reads: Vec<Option<Instant>>,
     /// A fence that goes up between T1 and T2 of the next redemption.
     pub(crate) fence_before_next: Option<(String, i64)>,
     /// The largest number of redemptions in one call.
@@ -328,11 +328,11 @@ impl Membership for FakeMembership {
     async fn get_admission(
         &self,
         redemption: &RedemptionName,
-        _: Option<Instant>,
+        deadline: Option<Instant>,
     ) -> Result<Option<Admission>> {
         let mut state = self.state();
         state.answers()?;
-        state.reads += 1;
+        state.reads.push(deadline);
         let name = redemption.to_string();
         let mut heard = state.heard.iter();
         let member = heard.find(|asked| asked.redemption == name).map(member_of);

@@ -97,7 +97,7 @@ impl Keys {
             let read = VerifyingKey::read(&member).and_then(|key| keys.insert(key));
             if let Err(problem) = read {
                 let kid = member.get("kid").and_then(Value::as_str);
-                tracing::warn!(kid, problem, "a key of a set is passed over");
+                tracing::warn!(kid, problem, "a key of the key set is skipped");
             }
         }
         if keys.0.is_empty() {
@@ -111,7 +111,7 @@ impl Keys {
     pub fn merge(mut self, others: Self) -> Self {
         for key in others.0 {
             if let Err(problem) = self.insert(key) {
-                tracing::warn!(problem, "a key of a set is passed over");
+                tracing::warn!(problem, "a key of the key set is skipped");
             }
         }
         self

@@ -43,11 +43,11 @@ pub(crate) enum Cause {
     Missing,
     #[error("the metadata `authorization` is not `Bearer <token>`")]
     NotBearer,
-    #[error("the token has {0} bytes, and {TOKEN_BYTES_MAX} are the most")]
+    #[error("the token has {0} bytes; at most {TOKEN_BYTES_MAX} are accepted")]
     TooLong(usize),
     #[error("the token is no signed JWT of a known `alg`: {0}")]
     Malformed(String),
-    #[error("its header has `crit`: extensions that must be understood, and none is")]
+    #[error("its header names `crit` extensions, and this service supports none")]
     Critical,
     #[error("no key has its `kid` {0}: is its issuer's key in JWKS_FILE, or at JWKS_URL?")]
     UnknownKey(String),
@@ -55,7 +55,9 @@ pub(crate) enum Cause {
     KeyNotKnownYet(String),
     #[error("it has no `kid`, and not exactly one key is for its `alg` {0:?}")]
     NoKey(Algorithm),
-    #[error("its `alg` {0:?} is not that of the key with its `kid`, or none that is taken")]
+    #[error(
+        "its `alg` {0:?} is not the algorithm of the key with this `kid`, or is not one that this service accepts"
+    )]
     Algorithm(Algorithm),
     #[error("the key that it names has not signed it")]
     Signature,

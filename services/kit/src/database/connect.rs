@@ -1,7 +1,8 @@
 //! The connection options that both engines share, and connections to SQLite.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Write as _},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -148,7 +149,7 @@ where
         }
         // A transaction is not used for this check: it would wait for every other one.
         Some(file) => {
-            // Runs to completion, so that the probe file is removed even if nobody waits for the result any more.
+            // Runs to completion, even if nobody waits for the result any more.
             let checked = tokio::task::spawn_blocking(move || check_files(&file)).await;
             checked
                 .unwrap_or_else(|failure| Err(io::Error::other(failure)))
@@ -186,9 +187,10 @@ fn check_files(file: &Path) -> io::Result<()> {
         .first_chunk()
         .map_or(0, |first| u64::from_le_bytes(*first));
     let probe = beside(&format!("-room-{number:x}"));
-    let written = fs::write(&probe, bytes);
-    let removed = fs::remove_file(&probe);
-    written.and(removed)
+    let mut room = fs::File::create(&probe)?;
+    // Its name goes first, so that a process that is killed here leaves no file.
+    fs::remove_file(&probe)?;
+    room.write_all(&bytes)
 }
 
 fn writable(path: &Path) -> io::Result<()> {

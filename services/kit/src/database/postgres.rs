@@ -43,7 +43,7 @@ pub async fn connect_postgres(url: &Url, options: Options) -> Result<Pools<Postg
     let hosts = Hosts::read(text).map_err(|error| failed(sqlx::Error::config(error)))?;
     if !hosts.passed_over.is_empty() {
         let parameters = hosts.passed_over.join(", ");
-        tracing::warn!(%parameters, "parameters of DATABASE_URL are passed over");
+        tracing::warn!(%parameters, "parameters of DATABASE_URL are ignored");
     }
     let servers = hosts.each.into_iter().map(|server| {
         server

@@ -91,7 +91,7 @@ pub enum UrlError {
     Session,
     /// It has a parameter that would have no effect.
     #[error(
-        "has a parameter after its `?` that is not followed: take it out; the parameters that are followed are {}",
+        "has an unsupported parameter after its `?`: remove it; the supported parameters are {}",
         FOLLOWED.join(", ")
     )]
     Parameter,

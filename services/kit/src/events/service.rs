@@ -164,10 +164,7 @@ impl EventFeed {
             return Ok(Scope::Everything);
         };
         if !caller.may_reach(place.organization()) {
-            return Err(Error::new(
-                ErrorReason::OrganizationNotFound,
-                "There is no such organization that you may see; check its name.",
-            ));
+            return Err(rpc::place_not_found(&place));
         }
         if !service {
             self.authorize.authorize(caller, &place).await?;

@@ -175,6 +175,11 @@ async fn staff_and_services_read_and_nobody_else() {
             HAMILTON,
             Some(ErrorReason::OrganizationNotFound),
         ),
+        (
+            bound.clone(),
+            "organizations/hamilton/classes/bio-101",
+            Some(ErrorReason::ClassNotFound),
+        ),
         (bound, EVERYWHERE, Some(ErrorReason::ScopeMissing)),
         (service(), "nowhere", Some(ErrorReason::InvalidRequest)),
     ] {

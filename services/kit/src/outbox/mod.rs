@@ -13,7 +13,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use homeroom_api::{
     ids::{ClassId, OrganizationId, UserId},
-    names::Place,
+    names::{Place, UserName},
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -69,6 +69,14 @@ impl NewEvent {
             notify: Vec::new(),
             data,
         }
+    }
+
+    /// Returns the event of a person's erasure from an organization (R13).
+    #[must_use]
+    pub fn user_erased(organization: &OrganizationId, person: &Replacement, actor: &str) -> Self {
+        let place = Place::Organization(organization.clone());
+        let subject = UserName(person.pseudonym.clone()).to_string();
+        Self::new("user.erased", &place, subject, actor, BTreeMap::new())
     }
 }
 

@@ -40,7 +40,7 @@ pub fn check_etag(given: &str, revision: i64) -> Result<()> {
     }
     Err(Error::new(
         ErrorReason::EtagMismatch,
-        "Read the resource again and repeat the change on what it is now: it has changed since.",
+        "The resource has changed. Read it again and repeat the change on its current state.",
     ))
 }
 

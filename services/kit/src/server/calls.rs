@@ -9,7 +9,6 @@ use std::{
 };
 
 use ::metrics::counter;
-use homeroom_api::common::v1::ErrorReason;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 
@@ -95,11 +94,7 @@ impl Calls {
         counter!(SHED).increment(1);
         let number = self.shed.fetch_add(1, Ordering::Relaxed);
         let later = number * RETRY_STEP_MILLIS % (RETRY_MILLIS.end - RETRY_MILLIS.start);
-        let error = Error::unavailable(
-            ErrorReason::Overloaded,
-            "The service is busy; retry after the delay given.",
-        );
-        error.retry_after(Duration::from_millis(RETRY_MILLIS.start + later))
+        Error::overloaded().retry_after(Duration::from_millis(RETRY_MILLIS.start + later))
     }
 
     /// Returns true if no call is under way.

@@ -248,7 +248,7 @@ fn translated(status: &Status, limit: usize) -> Option<Error> {
         Code::Internal if status.message().starts_with("failed to decode Protobuf") => {
             Some(Error::new(
                 ErrorReason::InvalidRequest,
-                "Send the message that this method takes: the one sent does not decode.",
+                "Send this method's request message: the one sent could not be decoded.",
             ))
         }
         _ => None,
@@ -256,12 +256,11 @@ fn translated(status: &Status, limit: usize) -> Option<Error> {
 }
 
 fn too_large(limit: usize) -> Error {
-    Error::new(
-        ErrorReason::MessageTooLarge,
-        format!("Send less at once: a message may have {limit} bytes."),
-    )
-    .metadata("limit_bytes", limit.to_string())
-    .quota("message", format!("a message may have {limit} bytes"))
+    let bound = format!("a message may have at most {limit} bytes");
+    let message = format!("Send less at once: {bound}.");
+    Error::new(ErrorReason::MessageTooLarge, message)
+        .metadata("limit_bytes", limit.to_string())
+        .quota("message", bound)
 }
 
 fn less_margin(given: Duration) -> Duration {

@@ -25,7 +25,7 @@ pub enum ServeError {
     #[error("calls were still under way {0:?} after the shutdown was ordered")]
     NotDrained(Duration),
     /// Other work had not ended when the time to stop was over.
-    #[error("{STOP_SECONDS_MAX} s after the shutdown was ordered there was left unfinished: {0}")]
+    #[error("{0} had not finished {STOP_SECONDS_MAX} s after the shutdown was ordered")]
     Unfinished(&'static str),
 }
 

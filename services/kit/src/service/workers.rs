@@ -1,8 +1,9 @@
 //! The periodic workers: each runs again at once while there is more to do, and otherwise after a
 //! jittered pause.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
+use futures::FutureExt as _;
 use tokio::task::JoinSet;
 
 use crate::{
@@ -60,10 +61,15 @@ impl<App: Send + Sync + 'static> Workers<App> {
         self.tasks.spawn(async move {
             while !shutdown.has_begun() {
                 // A run is never cancelled half-way (P12).
-                let more = match writes.run(run_once(Arc::clone(&app))).await {
-                    Ok(more) => more,
-                    Err(error) => {
+                let run = AssertUnwindSafe(writes.run(run_once(Arc::clone(&app))));
+                let more = match run.catch_unwind().await {
+                    Ok(Ok(more)) => more,
+                    Ok(Err(error)) => {
                         tracing::warn!(%error, worker = name, "a worker tries again later");
+                        false
+                    }
+                    Err(_panic) => {
+                        tracing::error!(worker = name, "a worker panicked, and tries again later");
                         false
                     }
                 };
@@ -88,4 +94,31 @@ fn jittered(pause: Duration, random: &SharedRandomness) -> Duration {
     let half = u32::try_from(pause.as_millis() / 2).unwrap_or(u32::MAX);
     let random = below(random.as_ref(), half.saturating_add(1));
     pause.mul_f64(0.75) + Duration::from_millis(u64::from(random))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+    use crate::{random::SeededRandomness, tests::database::store};
+
+    #[tokio::test]
+    async fn p13_a_worker_that_panics_runs_again() {
+        let (store, _folder) = store().await;
+        let (shutdown, runs) = (Shutdown::new(), Arc::new(AtomicU32::new(0)));
+        let random: SharedRandomness = Arc::new(SeededRandomness::new(1));
+        let mut workers = Workers::new(&runs, &store, &Writes::new(), &random, &shutdown);
+        workers.spawn("test", Duration::from_millis(1), move |runs| {
+            let shutdown = shutdown.clone();
+            async move {
+                assert!(runs.fetch_add(1, Ordering::Relaxed) > 0, "the first run");
+                shutdown.begin();
+                Ok(false)
+            }
+        });
+        let ended = tokio::time::timeout(Duration::from_secs(10), workers.ended());
+        ended.await.unwrap();
+        assert_eq!(runs.load(Ordering::Relaxed), 2);
+    }
 }

@@ -62,6 +62,13 @@ impl Error {
         error.retry_after(delay)
     }
 
+    /// Returns `OVERLOADED` for work that is not begun.
+    #[must_use]
+    pub fn overloaded() -> Self {
+        let message = "The service is busy; retry after the given delay.";
+        Self::unavailable(ErrorReason::Overloaded, message)
+    }
+
     /// Returns a defect or an unforeseen failure; `cause` is for the log alone.
     #[must_use]
     pub fn internal(cause: impl fmt::Display) -> Self {

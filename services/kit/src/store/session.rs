@@ -54,6 +54,12 @@ macro_rules! repository {
             }
         }
 
+        impl From<$name> for $crate::store::Session {
+            fn from(repository: $name) -> Self {
+                repository.0
+            }
+        }
+
         impl $name {
             /// Returns the outbox, whose events are written with the change that they describe (R11).
             pub fn outbox(&mut self) -> &mut $crate::store::Session {
@@ -237,4 +243,19 @@ impl Session {
             Held::Sqlite(held) => held.release(),
         }
     }
+}
+
+/// Ends a transaction: commits it if `done` is a success, otherwise rolls it back. `transaction` names its purpose and
+/// its failpoint.
+pub async fn end<T, E: From<Error>>(
+    session: impl Into<Session>,
+    transaction: &'static str,
+    done: Result<T, E>,
+) -> Result<T, E> {
+    let session = session.into();
+    match done {
+        Ok(_) => session.commit(transaction).await?,
+        Err(_) => session.rollback().await,
+    }
+    done
 }

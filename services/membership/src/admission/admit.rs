@@ -24,7 +24,7 @@ use crate::{
         join_request::{Cause, JoinRequest, State},
         member::{Method, Particulars, Provenance},
     },
-    store::{Locked, Locks, PersonAt, Repository, StoredAdmission, Wanted},
+    store::{Locked, Locks, PersonAt, Repository, StoredAdmission, Wanted, end},
 };
 
 /// Maximum number of tries for a transaction that conflicts with another one (a deadlock, or a key that was just
@@ -84,7 +84,7 @@ impl App {
             .run(async move {
                 let admitted = app.in_transaction(&requests, Locks::Free).await;
                 let answers = admitted.unwrap_or_else(|error| {
-                    tracing::info!(cause = %error, "redemptions are tried once more, with patience");
+                    tracing::info!(cause = %error, "these redemptions are tried again, in transactions that wait for the locks");
                     Vec::new()
                 });
                 let answers = answers.into_iter().chain(iter::repeat_with(|| None));
@@ -146,18 +146,8 @@ impl App {
     ) -> std::result::Result<Vec<Option<Result<Admission>>>, database::Error> {
         let seen = self.look_before_locking(requests).await?;
         let mut repository = self.store.write().await?;
-        let (now, random) = (self.clock.now(), self.random.as_ref());
-        let admitted = admit_and_save(&mut repository, requests, locks, seen, now, random);
-        match admitted.await {
-            Ok(admitted) => {
-                repository.commit("admit").await?;
-                Ok(admitted)
-            }
-            Err(error) => {
-                repository.rollback().await;
-                Err(error)
-            }
-        }
+        let admitted = admit_and_save(self, &mut repository, requests, locks, seen).await;
+        end(repository, "admit", admitted).await
     }
 
     /// Wrong on purpose, against P6: reads the facts to decide by before the locks are taken. Without that variant,
@@ -183,17 +173,19 @@ pub(super) fn organizations(requests: &[AdmitRequest]) -> BTreeSet<OrganizationI
 }
 
 async fn admit_and_save(
+    app: &App,
     repository: &mut Repository,
     requests: &[AdmitRequest],
     locks: Locks,
     seen: Option<Plan>,
-    now: DateTime<Utc>,
-    random: &dyn Randomness,
 ) -> std::result::Result<Vec<Option<Result<Admission>>>, database::Error> {
     let fences = requests.iter().map(|request| request.invitation.clone());
+    let begun = app.clock.now();
     let locked = repository
-        .lock(&fences.collect(), &organizations(requests), locks, now)
+        .lock(&fences.collect(), &organizations(requests), locks, begun)
         .await?;
+    // Under the locks: an admission that waited is not dated before the change that went first.
+    let (now, random) = (app.clock.now(), app.random.as_ref());
     let left: BTreeSet<OrganizationId> = match locks {
         Locks::All => BTreeSet::new(),
         Locks::Free => organizations_left(requests, &locked),

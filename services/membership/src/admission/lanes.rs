@@ -176,10 +176,7 @@ impl Lanes {
     fn enter(&self, requests: Vec<AdmitRequest>) -> Result<Vec<(OrganizationId, Answer)>> {
         let mut state = self.state();
         if state.waiting + requests.len() > WAITING_MAX {
-            return Err(Error::unavailable(
-                ErrorReason::Overloaded,
-                "The service has more work than it can do at present; retry after the given delay.",
-            ));
+            return Err(Error::overloaded());
         }
         state.waiting += requests.len();
         let mut answers = Vec::with_capacity(requests.len());

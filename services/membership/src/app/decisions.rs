@@ -172,8 +172,8 @@ pub struct JoinRequestDecision {
 #[derive(Debug)]
 pub struct Decided(pub Vec<Result<JoinRequest>>);
 
-/// `BatchDecideJoinRequests`: decides requests of `parent` in the order given, in one transaction. A decision that fails changes neither its
-/// request nor the others. Returns one result each, in the order given.
+/// `BatchDecideJoinRequests`: decides requests of `parent` in the given order, in one transaction. A decision that fails
+/// changes neither its request nor the others. Returns one result for each decision, in the same order.
 ///
 /// A decision that could not be parsed stands in `decisions` as its error.
 pub async fn batch_decide(
@@ -234,7 +234,7 @@ pub(crate) async fn load_one(
     find_join_request(&mut change.repository, &caller, name, rule).await?;
     let organizations = BTreeSet::from([name.place.organization().clone()]);
     // P6: everything is read under the lock.
-    change.repository.lock_organizations(&organizations).await?;
+    change.lock_all(&organizations).await?;
     let request = find_join_request(&mut change.repository, &caller, name, rule).await?;
     let plan = load(change, std::slice::from_ref(&request)).await?;
     Ok((plan, request))

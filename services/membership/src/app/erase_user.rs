@@ -2,11 +2,11 @@
 //! outcomes of admissions stay (P1), so that a late or repeated Admit of theirs meets an admission of somebody else and
 //! lets nobody in.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use homeroom_api::{
     ids::{OrganizationId, UserId},
-    names::{MemberName, Place, UserName},
+    names::{MemberName, Place},
 };
 use homeroom_kit::{
     Error, Result,
@@ -65,10 +65,9 @@ pub fn may_erase(caller: &Caller) -> Result<()> {
 }
 
 async fn erase(change: &mut Change, replacement: &Replacement) -> Result<()> {
-    let now = change.now;
     if !change
         .repository
-        .insert_erasure(&replacement.pseudonym, now)
+        .insert_erasure(&replacement.pseudonym, change.now)
         .await?
     {
         return Ok(());
@@ -77,7 +76,7 @@ async fn erase(change: &mut Change, replacement: &Replacement) -> Result<()> {
     let organizations = change.repository.organizations_that_know(user).await?;
     // P6: the decision uses the facts that these statements find under the locks. A person who appears in another
     // organization meanwhile counts as one who came after the erasure.
-    change.repository.lock_organizations(&organizations).await?;
+    change.lock_all(&organizations).await?;
     classes::refuse_owner(&mut change.repository, user, None).await?;
     let known = change.repository.particulars_of(user).await?;
     change
@@ -87,14 +86,11 @@ async fn erase(change: &mut Change, replacement: &Replacement) -> Result<()> {
     for organization in &organizations {
         leave(change, organization, replacement).await?;
     }
-    let particulars: Vec<(&OrganizationId, &str)> = known
-        .iter()
-        .flat_map(|(organization, known)| {
-            let texts = [known.email.as_str(), known.external_id.as_str()];
-            texts.map(|text| (organization, text))
-        })
-        .collect();
-    let marks = marks_of(user, &particulars);
+    let known = known.iter().map(|(organization, known)| {
+        let texts = [known.email.as_str(), known.external_id.as_str()];
+        (organization, texts)
+    });
+    let marks = marks_of(user, known);
     change.repository.forget_requests_of(user, &marks).await?;
     Ok(())
 }
@@ -124,9 +120,7 @@ async fn leave(
         end(change, member, replacement).await?;
     }
     change.save_seats(organization, &seats).await?;
-    let subject = UserName(replacement.pseudonym.clone()).to_string();
-    let event = NewEvent::new("user.erased", &place, subject, SYSTEM, BTreeMap::new());
-    change.record(event);
+    change.record(NewEvent::user_erased(organization, replacement, SYSTEM));
     Ok(())
 }
 

@@ -106,7 +106,7 @@ async fn insert(
     }
     Err(Error::new(
         ErrorReason::CodeTaken,
-        "Choose another code_prefix: this one is another organization's, or reads like it (O and 0, and I, L and 1 are alike), begins one or is begun by one; a deleted organization keeps its own.",
+        "Choose another code_prefix: another organization, perhaps a deleted one, has this prefix or one that reads like it (O and 0 read alike, and so do I, L and 1), or one of the two prefixes begins with the other.",
     )
     .violation(
         "organization.code_prefix",

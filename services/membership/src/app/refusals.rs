@@ -58,7 +58,7 @@ pub fn member_not_found(member: &MemberName) -> Error {
 pub fn memberships_not_found() -> Error {
     Error::new(
         ErrorReason::MemberNotFound,
-        "List your own memberships, as users/me: those of others are read in their organizations.",
+        "List only your own memberships (users/me); read those of others in their organizations.",
     )
 }
 
@@ -67,7 +67,7 @@ pub fn memberships_not_found() -> Error {
 pub fn member_exists(member: &MemberName) -> Error {
     Error::new(
         ErrorReason::MemberExists,
-        "Use the membership that there is: the user is a member already.",
+        "The user is already a member; use the existing membership.",
     )
     .resource("homeroom/Member", member.to_string())
 }

@@ -1,6 +1,8 @@
 //! The one way to make a change: claim the request id, run the use case, write its events, complete the request id and
 //! commit, all in one transaction that completes even if the caller has gone (R3, R11, P12).
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
 use homeroom_api::{
@@ -8,7 +10,7 @@ use homeroom_api::{
     names::Place,
 };
 use homeroom_kit::{
-    Error, Result, SharedRandomness,
+    Error, Result, SharedClock, SharedRandomness,
     auth::Caller,
     outbox::NewEvent,
     request_ids::{Claimed, claimed},
@@ -20,19 +22,21 @@ use uuid::Uuid;
 use super::{App, access, new_events, rules::Rule};
 use crate::{
     domain::{access::Standing, seat::Seats},
-    store::Repository,
+    store::{Repository, end},
 };
 
 /// A transaction in progress with its context.
 pub struct Change {
     /// The session that writes.
     pub repository: Repository,
-    /// The single time used throughout this change.
+    /// The time of this change: that at which it took its locks, so that a change which waited is not dated before the
+    /// one that went first.
     pub now: DateTime<Utc>,
     /// The caller.
     pub caller: Caller,
     /// The source of ids.
     pub random: SharedRandomness,
+    clock: SharedClock,
     events: Vec<NewEvent>,
 }
 
@@ -56,10 +60,20 @@ impl Change {
     /// Takes the organization's lock and reads its seats. Fails with `ORGANIZATION_NOT_FOUND`, or for a class
     /// `CLASS_NOT_FOUND`, if the organization never existed.
     pub async fn lock(&mut self, place: &Place) -> Result<Seats> {
-        self.repository
-            .lock_organization(place.organization())
-            .await?
-            .ok_or_else(|| place_not_found(place))
+        let organization = place.organization();
+        let seats = self.repository.lock_organization(organization).await?;
+        self.now = self.clock.now();
+        seats.ok_or_else(|| place_not_found(place))
+    }
+
+    /// Takes the locks of several organizations.
+    pub(crate) async fn lock_all(
+        &mut self,
+        organizations: &BTreeSet<OrganizationId>,
+    ) -> Result<()> {
+        self.repository.lock_organizations(organizations).await?;
+        self.now = self.clock.now();
+        Ok(())
     }
 
     /// Returns the place with the acting user's roles in it, if the rule allows the call ([`access::authorize`]).
@@ -148,17 +162,13 @@ impl App {
                 let mut change = Change {
                     repository: app.store.write().await?,
                     now: app.clock.now(),
+                    clock: app.clock.clone(),
                     caller,
                     random: app.random.clone(),
                     events: Vec::new(),
                 };
                 let done = change.run(claimed, use_case).await;
-                if done.is_ok() {
-                    change.repository.commit("change").await?;
-                } else {
-                    change.repository.rollback().await;
-                }
-                done
+                end(change.repository, "change", done).await
             })
             .await
     }

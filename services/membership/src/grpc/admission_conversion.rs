@@ -50,7 +50,7 @@ pub(super) fn admit_request(request: &api::AdmitRequest) -> Result<AdmitRequest>
     violations.check(
         method.is_some(),
         "method",
-        "must be a way in that an invitation is",
+        "must be the method of a kind of invitation",
     );
     let issue_time = violations.timestamp("invitation_issue_time", &request.invitation_issue_time);
     let vouch_time = violations.timestamp("vouch_time", &request.vouch_time);
@@ -152,7 +152,7 @@ fn refuse_reason(violations: &mut Violations, reason: i32) -> Option<ErrorReason
         Ok(ErrorReason::Unspecified) => None,
         Ok(reason) => Some(reason),
         Err(_) => {
-            violations.add("refuse_reason", "is no reason that this service knows");
+            violations.add("refuse_reason", "is not a reason that this service knows");
             None
         }
     }

@@ -65,11 +65,12 @@ impl AdmissionApi {
                 }
             }
         }
-        let (places, requests): (Vec<usize>, Vec<AdmitRequest>) = to_admit.into_iter().unzip();
-        let admitted = self.lanes.submit(requests, caller.time_left()).await?;
+        // Previews come first: no failed read may throw away what is committed.
         let (preview_places, requests): (Vec<usize>, Vec<AdmitRequest>) =
             to_preview.into_iter().unzip();
         let previewed = self.app.preview(&requests).await?;
+        let (places, requests): (Vec<usize>, Vec<AdmitRequest>) = to_admit.into_iter().unzip();
+        let admitted = self.lanes.submit(requests, caller.time_left()).await?;
         let answers = places.into_iter().zip(admitted);
         for (index, answer) in answers.chain(preview_places.into_iter().zip(previewed)) {
             if let Some(result) = results.get_mut(index) {

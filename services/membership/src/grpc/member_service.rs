@@ -123,14 +123,9 @@ fn required_role(v: &mut Violations, number: i32, allowed: &[Role]) -> Option<Ro
     role(v, number, allowed)
 }
 
-/// Parses the particulars of a member that staff see.
-fn particulars(v: &mut Violations, member: &api::Member) -> Particulars {
+fn email(v: &mut Violations, member: &api::Member) -> String {
     let email = v.email("member.email", &member.email);
-    Particulars {
-        display_name: person::display_name(&member.display_name),
-        email: email.map_or_else(String::new, |email| email.canonical()),
-        external_id: v.external_id("member.external_id", &member.external_id),
-    }
+    email.map_or_else(String::new, |email| email.canonical())
 }
 
 fn new_member(
@@ -140,7 +135,11 @@ fn new_member(
 ) -> Option<NewMember> {
     let member = v.required("member", member)?;
     let user = v.take("member.user", UserId::parse_person(&member.user));
-    let particulars = particulars(v, member);
+    let particulars = Particulars {
+        display_name: person::display_name(&member.display_name),
+        email: email(v, member),
+        external_id: v.external_id("member.external_id", &member.external_id),
+    };
     let role = role(v, member.role, roles);
     Some(NewMember {
         user: user?,
@@ -175,18 +174,17 @@ fn update_organization_member(
     let mask = v.mask(request.update_mask.as_ref(), &allowed);
     let member = v.required("member", request.member.as_ref())?;
     let name = v.take("member.name", organization_member(&member.name));
-    let given = particulars(v, member);
     let fields = MemberFields {
         role: mask
             .touches("role", member.role != 0)
             .then(|| required_role(v, member.role, &IN_ORGANIZATION))
             .flatten(),
         display_name: mask.patch("display_name", !member.display_name.is_empty(), || {
-            given.display_name
+            person::display_name(&member.display_name)
         }),
-        email: mask.patch("email", !member.email.is_empty(), || given.email),
+        email: mask.patch("email", !member.email.is_empty(), || email(v, member)),
         external_id: mask.patch("external_id", !member.external_id.is_empty(), || {
-            given.external_id
+            v.external_id("member.external_id", &member.external_id)
         }),
     };
     Some((name?, (fields, member.etag.clone())))

@@ -25,6 +25,7 @@ use crate::SERVICE;
 
 pub use crate::admission::ledger::*;
 pub use classes::ClassFilter;
+pub(crate) use homeroom_kit::store::end;
 pub use join_requests::{Shown, Waiting};
 pub use members::MemberFilter;
 pub use organizations::InsertOutcome;

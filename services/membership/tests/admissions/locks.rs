@@ -3,19 +3,21 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+use chrono::TimeDelta;
+use futures::future::BoxFuture;
 use homeroom_api::{common::v1::ErrorReason, ids::OrganizationId, names::OrganizationName};
 use homeroom_kit::{
     database::{Error, Options, connect_postgres},
     rpc::Patch,
 };
 use homeroom_membership::{
-    app::organizations,
+    app::{classes, organizations},
     domain::{admission::Outcome, organization::OrganizationFields},
     store::{self, Effects, Locks, Store, StoredAdmission},
 };
 
 use crate::{
-    harness::{CO_TEACHER, School, caller, class, organization, reason},
+    harness::{ADMINISTRATOR, CO_TEACHER, School, caller, class, class_name, organization, reason},
     support::Database,
 };
 
@@ -87,6 +89,46 @@ async fn p6_who_may_not_change_an_organization_does_not_wait_for_its_lock() {
         assert_eq!(reason(rename.await), refusal, "{user}");
     }
     holder.rollback().await;
+}
+
+#[tokio::test]
+async fn p6_what_waited_for_a_lock_is_dated_after_what_went_first() {
+    let database = Database::postgres().await;
+    let school = Arc::new(School::on(&database).await);
+    school.make_fence().await;
+    let (waiting, redemption) = (school.queue("bob").await.name(), school.redemption("eve"));
+    let [decide, admit, archive] = [0; 3].map(|_| Arc::clone(&school));
+    let changes: [BoxFuture<'static, ()>; 3] = [
+        Box::pin(async move { decide.approve(ADMINISTRATOR, &waiting).await.unwrap() }),
+        Box::pin(async move { drop(admit.admit(&redemption).await) }),
+        Box::pin(async move {
+            let by = caller(ADMINISTRATOR);
+            let archived = archive.change(&by, |change| {
+                Box::pin(async move {
+                    let archived = classes::archive(change, class_name(), String::new());
+                    archived.await.map(drop)
+                })
+            });
+            archived.await.unwrap();
+        }),
+    ];
+    for change in changes {
+        // Given somebody who holds the organization's lock
+        let mut holder = school.app.store.write().await.unwrap();
+        let locked = holder
+            .lock_organization(organization().organization())
+            .await;
+        locked.unwrap();
+        // When another change waits for it while time passes
+        let changing = tokio::spawn(change);
+        database.until_a_session_waits().await;
+        school.advance(TimeDelta::minutes(1));
+        holder.rollback().await;
+        changing.await.unwrap();
+        // Then it has the time at which it went on.
+        let events = school.events().await;
+        assert_eq!(events.last().unwrap().create_time, school.now());
+    }
 }
 
 #[tokio::test]

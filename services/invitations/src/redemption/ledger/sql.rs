@@ -195,10 +195,8 @@ impl Repository {
         Ok(self.0.run(&HAND_USES, bound).await? == ids.len() as u64)
     }
 
-    /// Locks organizations (as [`OrganizationProfiles::lock_organizations`]) and then invitations, in sorted order
+    /// Locks organizations (as [`Repository::lock_organizations`]) and then invitations, in sorted order
     /// whatever the given order. Returns for each invitation the epoch from which its uses are counted.
-    ///
-    /// [`OrganizationProfiles::lock_organizations`]: super::OrganizationProfiles::lock_organizations
     pub async fn lock_for_settlement(
         &mut self,
         organizations: &[OrganizationId],
