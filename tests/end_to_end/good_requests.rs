@@ -44,16 +44,20 @@ impl Existing {
                 body.replace(name, value)
             });
         let mut body = serde_json::from_str(&filled).unwrap();
-        forget_etags(&mut body);
+        let_change(&mut body);
         body
     }
 }
 
-/// Removes the stale etags with which the table of authorization changes nothing.
-fn forget_etags(body: &mut Value) {
-    if let Some(fields) = body.as_object_mut() {
-        fields.remove("etag");
-        fields.values_mut().for_each(forget_etags);
+/// Removes the fields by which the requests of the table of authorization change nothing.
+fn let_change(body: &mut Value) {
+    match body {
+        Value::Object(fields) => {
+            fields.retain(|name, _| name != "etag" && name != "validate_only");
+            fields.values_mut().for_each(let_change);
+        }
+        Value::Array(rows) => rows.iter_mut().for_each(let_change),
+        _ => {}
     }
 }
 
