@@ -164,7 +164,7 @@ async fn every_kind_is_stored_anew_and_nothing_else_of_its_row(store: Arc<Store>
         let macs = secrets.look_up(new.invitation.kind, &canonical).macs;
         let mut session = store.read().await.unwrap();
         let found = session.find_all_by_lookup_macs(&macs).await.unwrap();
-        assert_eq!(found, [new.clone()]);
+        assert_eq!(found, std::slice::from_ref(&new));
         let unchanged = InvitationRow {
             secret: old.secret.clone(),
             ..new

@@ -1,6 +1,6 @@
 //! Writes complete even if the caller has gone (P12), and batches may be regrouped (P11).
 
-use std::{collections::BTreeMap, fmt::Debug, future::Future, time::Duration};
+use std::{collections::BTreeMap, fmt::Debug, future::Future, pin::Pin, time::Duration};
 
 use homeroom_api::{common::v1::ErrorReason, names::Place};
 use homeroom_membership::domain::{admission::Outcome, join_request::State};
@@ -21,7 +21,7 @@ const SECONDS_MAX: u64 = 20;
 const INVITE_TOKEN: &str = "organizations/hamilton/inviteToken";
 
 /// Begins a call while another transaction holds what it needs, and stops waiting for it once its write is in progress.
-async fn call_and_go<Call: Future<Output: Debug>>(school: &School, call: Call) {
+async fn call_and_go<Call: Future<Output: Debug>>(school: &School, mut call: Pin<Box<Call>>) {
     let mut holder = school.app.store.write().await.unwrap();
     for invitation in [format!("{}/classCode", class()), INVITE_TOKEN.to_owned()] {
         let raised = holder.raise_fence(&invitation, 9, school.now());
@@ -30,7 +30,6 @@ async fn call_and_go<Call: Future<Output: Debug>>(school: &School, call: Call) {
     let organization = organization();
     let held = holder.lock_organization(organization.organization());
     held.await.unwrap();
-    let mut call = Box::pin(call);
     let begun = async {
         while school.app.writes.under_way() == 0 {
             tokio::task::yield_now().await;
@@ -55,12 +54,12 @@ async fn p12_an_admission_a_decision_and_a_fence_finish_though_their_caller_has_
     let waiting = school.queue("bob").await.name();
     // When callers go while their write is in progress, then it completes.
     let redemption = school.redemption("eve");
-    call_and_go(&school, school.admit(&redemption)).await;
+    call_and_go(&school, Box::pin(school.admit(&redemption))).await;
     assert!(school.member(&class(), "eve").await.is_some());
-    call_and_go(&school, school.approve(OWNER, &waiting)).await;
+    call_and_go(&school, Box::pin(school.approve(OWNER, &waiting))).await;
     assert_eq!(school.request(&waiting).await.state, State::Approved);
     let fence = INVITE_TOKEN.to_owned();
-    call_and_go(&school, school.app.raise_fence(fence.clone(), 7)).await;
+    call_and_go(&school, Box::pin(school.app.raise_fence(fence.clone(), 7))).await;
     assert_eq!(school.app.raise_fence(fence, 0).await.unwrap(), 7);
     // And a repetition returns its outcome.
     assert_eq!(school.admit(&redemption).await.outcome, Outcome::Admitted);
