@@ -47,13 +47,8 @@ const fn mode(what: &'static str, scopes: &'static [&'static str]) -> Mode {
     }
 }
 
-const EVERY_SCOPE: &[&str] = &[
-    "homeroom.platform",
-    "homeroom.act_as",
-    "homeroom.vouch",
-    "homeroom.forward_ip",
-    "homeroom.admit",
-];
+#[rustfmt::skip]
+const EVERY_SCOPE: &[&str] = &["homeroom.platform", "homeroom.act_as", "homeroom.vouch", "homeroom.forward_ip", "homeroom.admit"];
 
 const NO_SCOPE: Mode = mode("without a scope", &[]);
 

@@ -143,27 +143,6 @@ const I8: &[Corruption] = &[
     invitations("INSERT INTO erasures (pseudonym, user_id, particulars, actor, create_time, done_time) VALUES ('erased-1', 'zed', '[]', '', 1, 2)", "an erasure is done and still tells of somebody", "erased-1"),
 ];
 
-macro_rules! on_both_engines {
-    ($($test:ident: $invariant:ident),+ $(,)?) => {
-        mod postgres {
-            $(
-                #[tokio::test]
-                async fn $test() {
-                    super::each(super::Engine::Postgres, stringify!($invariant), super::$invariant).await;
-                }
-            )+
-        }
-        mod sqlite {
-            $(
-                #[tokio::test]
-                async fn $test() {
-                    super::each(super::Engine::Sqlite, stringify!($invariant), super::$invariant).await;
-                }
-            )+
-        }
-    };
-}
-
 #[tokio::test]
 async fn i5_people_let_in_below_a_fence_whatever_the_clock_said() {
     each(Engine::Sqlite, "I5", I5_ON_SQLITE).await;

@@ -8,6 +8,33 @@
     reason = "a test that cannot go on stops where it stands"
 )]
 
+macro_rules! on_both_engines {
+    ($($test:ident $(: $invariant:ident)?),+ $(,)?) => {
+        mod postgres {
+            $(
+                #[tokio::test]
+                async fn $test() {
+                    on_both_engines!(@call Postgres $test $($invariant)?);
+                }
+            )+
+        }
+        mod sqlite {
+            $(
+                #[tokio::test]
+                async fn $test() {
+                    on_both_engines!(@call Sqlite $test $($invariant)?);
+                }
+            )+
+        }
+    };
+    (@call $engine:ident $test:ident) => {
+        super::$test(super::Engine::$engine).await
+    };
+    (@call $engine:ident $test:ident $invariant:ident) => {
+        super::each(super::Engine::$engine, stringify!($invariant), super::$invariant).await
+    };
+}
+
 mod corruptions;
 mod databases;
 mod verdicts;

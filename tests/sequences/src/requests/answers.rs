@@ -9,26 +9,17 @@ use prost_reflect::{DynamicMessage, MethodDescriptor, ReflectMessage as _, Value
 use crate::world::{Acknowledged, World};
 
 /// The fields of invitations that hold secrets.
-const SECRETS: &[&str] = &[
-    "code",
-    "full_code",
-    "invite_url",
-    "join_link",
-    "phrase",
-    "token",
-    "url",
-];
+#[rustfmt::skip]
+const SECRETS: &[&str] = &["code", "full_code", "invite_url", "join_link", "phrase", "token", "url"];
 
 /// Returns the fields of an invitation that hold its secrets; none for any other message.
 fn secrets_of(message: &DynamicMessage) -> Vec<&'static str> {
     let descriptor = message.descriptor();
     let has = |field: &str| descriptor.get_field_by_name(field).is_some();
-    let shown = |field: &&str| match *field {
-        // By itself, the code of one organization may be that of another.
-        "code" => has("code") && !has("full_code"),
-        field => has(field),
-    };
-    let secrets = SECRETS.iter().copied().filter(shown);
+    // By itself, the code of one organization may be that of another.
+    let alone = |field: &str| field == "code" && has("full_code");
+    let secrets = SECRETS.iter().copied();
+    let secrets = secrets.filter(|field| has(field) && !alone(field));
     secrets.filter(|_| has("etag")).collect()
 }
 
