@@ -12,7 +12,6 @@ use homeroom_kit::{
     Error, Result,
     auth::Caller,
     paging::{Page, PageRequest},
-    random::new_id,
     secret::SecretText,
     validation::Violations,
 };
@@ -135,17 +134,16 @@ impl App {
 /// Makes an enrollment code in a class or for the organization (B1, B2).
 pub(crate) async fn create(
     work: &mut Work,
-    place: Place,
+    _: Place,
     (code, fields): (EnrollmentCode, CodeFields),
 ) -> Result<Change> {
     work.refuse_archived()?;
     let app = Arc::clone(&work.app);
-    let id = new_id(app.clock.as_ref(), app.random.as_ref());
-    let mut row = InvitationRow::new(id, KIND, place, work.now);
+    let mut row = work.new_invitation(KIND);
     fields.set(&mut row, &mut Vec::new());
     row.strength_bits = code.strength_bits();
     let full = code.full_canonical(&prefix(&work.access)?);
-    work.refuse_taken(&full, id).await?;
+    work.refuse_taken(&full, row.invitation.id).await?;
     row.set_secret(app.secrets(), &full, code.shown())?;
     let made = std::slice::from_ref(&row);
     if work.repository.insert_invitations(made).await? != [true] {
@@ -226,7 +224,7 @@ impl Work {
             // not (R8).
             let present = present.full_canonical(&code_prefix);
             if folded(full.expose()) != folded(present.expose()) {
-                row.invitation.issue_time = self.now;
+                row.invitation.issue_time = self.authorize_time;
             }
             row.strength_bits = code.strength_bits();
         }

@@ -9,7 +9,7 @@ use homeroom_api::{
     membership::v1::Permission,
     names::{InvitationKind, InvitationName},
 };
-use homeroom_kit::{Error, Result, auth::Caller, random::new_id, rpc::Patch, secret::SecretText};
+use homeroom_kit::{Error, Result, auth::Caller, rpc::Patch, secret::SecretText};
 
 use super::{
     App,
@@ -78,7 +78,7 @@ pub(crate) async fn reset(work: &mut Work, name: InvitationName, etag: String) -
     let mut row = work.load(&name, &etag).await?;
     row.invitation.lock = row.invitation.lock.map(|lock| lock.unlocked(work.now));
     let secret = work.app.new_secret(name.kind)?;
-    row.reset(work.app.secrets(), &secret, work.now)?;
+    row.reset(work.app.secrets(), &secret, work.authorize_time)?;
     let event = event(name.kind, "reset")?;
     work.save(event, &mut row, BTreeMap::new()).await?;
     Ok(Change::shown(row))
@@ -124,8 +124,7 @@ impl Work {
             return Ok(row);
         }
         let app = Arc::clone(&self.app);
-        let id = new_id(app.clock.as_ref(), app.random.as_ref());
-        let mut row = InvitationRow::new(id, kind, self.place.clone(), self.now);
+        let mut row = self.new_invitation(kind);
         if Policy::of(kind).admits == Admits::QueueOnceLocked {
             row.invitation.lock = Some(Lock::open(self.now, LockPeriod::DEFAULT));
         }

@@ -15,7 +15,6 @@ use homeroom_kit::{
     auth::Caller,
     email::EmailAddress,
     paging::{Page, PageRequest},
-    random::new_id,
     rpc::Patch,
 };
 
@@ -181,13 +180,10 @@ pub(crate) async fn revoke(work: &mut Work, name: InvitationName, etag: String) 
 impl Work {
     /// Inserts class tokens in the given order, each with a phrase that no other has, and their events.
     async fn make_tokens(&mut self, new: Vec<NewToken>) -> Result<Vec<InvitationRow>> {
-        let app = Arc::clone(&self.app);
         let mut tokens: Vec<(InvitationRow, WordCount)> = new
             .into_iter()
             .map(|new| {
-                let id = new_id(app.clock.as_ref(), app.random.as_ref());
-                let kind = InvitationKind::ClassToken;
-                let mut row = InvitationRow::new(id, kind, self.place.clone(), self.now);
+                let mut row = self.new_invitation(InvitationKind::ClassToken);
                 new.fields.set(&mut row);
                 (row, new.words)
             })

@@ -9,13 +9,19 @@ use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
-use homeroom_api::{common::v1::ErrorReason, membership::v1::Permission, names::Place};
+use homeroom_api::{
+    common::v1::ErrorReason,
+    membership::v1::Permission,
+    names::{InvitationKind, Place},
+};
 use homeroom_kit::{
     Error, Result,
     auth::Caller,
     clock::micros,
     outbox::NewEvent,
+    random::new_id,
     request_ids::{Claimed, claimed},
+    rpc::place_not_found,
 };
 use prost::Message;
 use uuid::Uuid;
@@ -65,10 +71,21 @@ pub(crate) struct Work {
     pub(crate) access: Access,
     pub(crate) place: Place,
     pub(crate) caller: Caller,
+    /// The time before the caller was authorized. Secrets are issued as of then: whoever is removed while the change
+    /// waits for the lock was removed after that, and is queued (R8).
+    pub(crate) authorize_time: DateTime<Utc>,
     pub(crate) now: DateTime<Utc>,
 }
 
 impl Work {
+    /// Returns a new invitation of the place, without a secret.
+    pub(crate) fn new_invitation(&self, kind: InvitationKind) -> InvitationRow {
+        let id = new_id(self.app.clock.as_ref(), self.app.random.as_ref());
+        let mut row = InvitationRow::new(id, kind, self.place.clone(), self.now);
+        row.invitation.issue_time = self.authorize_time;
+        row
+    }
+
     /// Fails with `CLASS_ARCHIVED` if the place is an archived class: nothing new is made in it.
     pub(crate) fn refuse_archived(&self) -> Result<()> {
         if !self.access.archived {
@@ -253,6 +270,9 @@ impl App {
             + Send
             + 'static,
     {
+        if !caller.may_reach(place.organization()) {
+            return Err(place_not_found(&place));
+        }
         let request = claimed(&self.keys, caller, request_id, message);
         if let Some(claimed) = &request
             && let Some(answer) = self
@@ -261,6 +281,7 @@ impl App {
         {
             return Ok(answer);
         }
+        let authorize_time = self.clock.now();
         let access = self.authorize(caller, &place, permission).await?;
         let app = Arc::clone(self);
         let caller = caller.clone();
@@ -271,6 +292,7 @@ impl App {
                     access,
                     place: place.clone(),
                     caller: caller.clone(),
+                    authorize_time,
                     now: app.clock.now(),
                     app: Arc::clone(&app),
                 };

@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use homeroom_api::{
     invitations::v1::{
-        BatchCreateTokensRequest, BatchCreateTokensResponse, ClassCode, GetClassCodeRequest, Token,
-        batch_create_tokens_response::result::Outcome,
+        BatchCreateTokensRequest, BatchCreateTokensResponse, ClassCode, GetClassCodeRequest,
+        ResetClassCodeRequest, Token, batch_create_tokens_response::result::Outcome,
         class_code_service_server::ClassCodeService as _, token_service_server::TokenService as _,
     },
     names::Place,
@@ -19,6 +20,7 @@ use homeroom_invitations::{
 };
 use homeroom_kit::{
     auth::Caller,
+    clock::to_timestamp,
     keys::KeyRing,
     random::{SeededRandomness, SystemRandomness},
     request_ids::{BodyMac, Claim, RequestKey},
@@ -27,7 +29,7 @@ use uuid::Uuid;
 
 use crate::{
     databases::Database,
-    world::{CLASS, REQUEST, World, by, start, user},
+    world::{CLASS, REQUEST, World, by, organization, start, user},
 };
 
 const KEY_ONE: &str = "1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
@@ -73,6 +75,45 @@ async fn c1_r3_reads_and_retries_at_once_make_one_secret() {
     let (a, b, c) = tokio::join!(create(&world, 3), create(&world, 3), create(&world, 3));
     assert!(a == b && b == c);
     assert_eq!(world.event_types().await.len(), 1 + 3);
+}
+
+#[tokio::test]
+async fn r8_what_a_change_issues_after_it_waited_is_as_old_as_the_right_to_it() {
+    // Given a class code, and somebody who holds the organization
+    let world = World::new().await;
+    let before = class_code(&world).await;
+    world.advance(TimeDelta::hours(1));
+    let authorized = world.app.clock.now();
+    let mut holding = world.app.store.write().await.unwrap();
+    let organizations = [organization()];
+    let locked = holding.lock_organizations(&organizations, start());
+    locked.await.unwrap();
+    // When a reset waits, during which its author may be removed
+    let (codes, name) = (world.class_codes.clone(), before.name);
+    let reset = by(
+        "tess",
+        ResetClassCodeRequest {
+            name,
+            ..Default::default()
+        },
+    );
+    let reset = tokio::spawn(async move { codes.reset_class_code(reset).await });
+    while world.app.writes.under_way() == 0 {
+        tokio::task::yield_now().await;
+    }
+    world.advance(TimeDelta::hours(1));
+    holding.rollback().await;
+    // Then membership takes the new code for older than the removal.
+    let reset = reset
+        .await
+        .unwrap()
+        .unwrap()
+        .into_inner()
+        .class_code
+        .unwrap();
+    assert_ne!(reset.code, before.code);
+    assert_eq!(reset.create_time, Some(to_timestamp(authorized)));
+    assert_eq!(reset.update_time, Some(to_timestamp(world.app.clock.now())));
 }
 
 #[tokio::test]
