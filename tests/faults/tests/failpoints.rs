@@ -171,7 +171,7 @@ fn the_tables_name_every_transaction() {
     let mut named = BTreeSet::new();
     for service in ["membership", "invitations"] {
         for text in sources(&services.join(service).join("src")) {
-            for commit in [".commit(\"", "end(repository, \""] {
+            for commit in [".commit(\"", "repository, \"", "end(session, \""] {
                 for after in text.split(commit).skip(1) {
                     named.insert(format!("{service}.{}", after.split('"').next().unwrap()));
                 }

@@ -91,9 +91,9 @@ fn token_of_two(used: u32, reserved: u32, queued: u32) -> Invitation {
 #[test]
 fn a1_b3_c2_c9_each_way_in_admits_or_queues() {
     for kind in InvitationKind::ALL {
-        let expected = match kind {
-            InvitationKind::JoinUrl => Decision::Queue(QueueCause::JoinUrl),
-            _ => Decision::Admit,
+        let expected = match Policy::of(kind).admits {
+            Admits::AlwaysQueue => Decision::Queue(QueueCause::JoinUrl),
+            Admits::AtOnce | Admits::QueueOnceLocked => Decision::Admit,
         };
         let decision = decided(&invitation(kind), &attempt());
         assert_eq!(decision, expected, "{kind:?}");
@@ -291,17 +291,18 @@ fn a8_an_assigned_token_is_for_one_verified_address_or_student_id() {
 }
 
 #[test]
-fn c14_a_join_url_grants_no_sign_up_and_all_else_does() {
+fn c14_what_grants_no_sign_up_refuses_who_signs_up_by_it() {
     let signing_up = Facts {
         sign_up: true,
         ..attempt()
     };
     for kind in InvitationKind::ALL {
-        let expected = match kind {
-            InvitationKind::JoinUrl => Decision::Refuse(SignUpNotGranted),
-            _ => Decision::Admit,
-        };
         let decision = decided(&invitation(kind), &signing_up);
+        let expected = if Policy::of(kind).grants_sign_up {
+            decided(&invitation(kind), &attempt())
+        } else {
+            Decision::Refuse(SignUpNotGranted)
+        };
         assert_eq!(decision, expected, "{kind:?}");
     }
 }
@@ -315,11 +316,12 @@ fn r10_under_guessing_short_credentials_queue_for_users_not_vouched_for() {
                 guess_guarded: true,
                 ..attempt()
             };
-            let expected = match kind {
-                InvitationKind::JoinUrl => Decision::Queue(QueueCause::JoinUrl),
-                InvitationKind::ClassToken | InvitationKind::EnrollmentCode if !vouched => {
-                    Decision::Queue(QueueCause::GuessGuard)
-                }
+            let expected = match Policy::of(kind) {
+                Policy {
+                    admits: Admits::AlwaysQueue,
+                    ..
+                } => Decision::Queue(QueueCause::JoinUrl),
+                policy if policy.short && !vouched => Decision::Queue(QueueCause::GuessGuard),
                 _ => Decision::Admit,
             };
             let decision = decided(&invitation(kind), &guarded);

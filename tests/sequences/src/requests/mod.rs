@@ -83,7 +83,10 @@ impl Effect {
     fn of(method: &str, body: &Value, world: &World) -> Self {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let changed = match method {
-            "ResetClassCode" | "ResetInviteToken" | "RevokeToken" | "DeleteEnrollmentCode" => {
+            ends if ["Reset", "Revoke", "DeleteEnrollmentCode"]
+                .iter()
+                .any(|verb| ends.starts_with(verb)) =>
+            {
                 return Self::Ends(world.texts_of(&text(&body["name"])));
             }
             "CreateEnrollmentCode" | "UpdateEnrollmentCode" => &body["enrollment_code"],
