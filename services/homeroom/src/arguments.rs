@@ -157,7 +157,7 @@ pub(crate) struct AuditArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct CallArguments {
-    /// The service's address, as `127.0.0.1:50051`.
+    /// The service's address or URL, as `127.0.0.1:50051`.
     #[arg(value_name = "ADDR")]
     pub(crate) address: String,
     /// The method, as `ClassCodeService/GetClassCode`.

@@ -14,7 +14,7 @@ const FLAGS: Names = Names {
     authorities: "--ca-file",
 };
 
-/// Connects to `address`, within `patience` if there is a limit; the limit also applies to each call.
+/// Connects to `address`, `host:port` or the URL of it, within `patience` if there is a limit; the limit also applies to each call.
 pub(crate) async fn connect(
     address: &str,
     arguments: &TlsArguments,
@@ -22,7 +22,10 @@ pub(crate) async fn connect(
 ) -> Result<Channel, Failure> {
     let tls = tls(arguments)?;
     let scheme = if tls.is_some() { "https" } else { "http" };
-    let mut endpoint = Endpoint::from_shared(format!("{scheme}://{address}"))
+    // `homeroom serve` prints URLs.
+    let host = address.strip_prefix(&format!("{scheme}://"));
+    let host = host.unwrap_or(address);
+    let mut endpoint = Endpoint::from_shared(format!("{scheme}://{host}"))
         .map_err(|error| format!("{address} is no address: {error}"))?;
     if let Some(patience) = patience {
         endpoint = endpoint.connect_timeout(patience).timeout(patience);

@@ -145,13 +145,14 @@ impl Served {
     fn call(&self, method: &str, request: &Value, arguments: &[&str]) -> Result<Value, String> {
         let of_invitations = ["ClassCodeService", "RedemptionService"];
         let service = method.split('/').next().unwrap();
+        // Both forms of an address are taken.
         let address = if of_invitations.contains(&service) {
-            &self.invitations
+            self.invitations.clone()
         } else {
-            &self.membership
+            format!("http://{}", self.membership)
         };
         let request = request.to_string();
-        let mut command = homeroom(&["call", address, method, &request]);
+        let mut command = homeroom(&["call", &address, method, &request]);
         let output = command.args(arguments).output().unwrap();
         if output.status.success() {
             return Ok(serde_json::from_slice(&output.stdout).unwrap());
