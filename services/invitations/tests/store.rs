@@ -22,12 +22,13 @@ use chrono::TimeDelta;
 use databases::{Database, on_both_engines};
 use homeroom_api::names::Place;
 use homeroom_invitations::{
+    domain::invitation::InvitationFilter,
     domain::{
         domain_rule::DomainRule,
         invitation::{Epoch, InvitationKind, Standing},
         lock::{Lock, LockPeriod},
     },
-    store::{self, InvitationFilter, Store},
+    store::{self, Store},
 };
 use homeroom_kit::{
     email::EmailAddress,

@@ -15,7 +15,10 @@ use homeroom_kit::{
 };
 
 use super::App;
-use crate::store::{self, AuditEntry, InvitationRow, Store};
+use crate::{
+    domain::audit_entry::AuditEntry,
+    store::{self, InvitationRow, Store},
+};
 
 /// The limits by which entries of reads form batches.
 const BATCHING: Limits = Limits {

@@ -27,12 +27,13 @@ use super::{
     write::{Change, Work, changed},
 };
 use crate::{
+    domain::invitation::InvitationFilter,
     domain::{
         invitation::InvitationKind,
         ways::enrollment_code::{EnrollmentCode, folded},
     },
     membership::Access,
-    store::{InvitationFilter, InvitationRow},
+    store::InvitationRow,
 };
 
 const KIND: InvitationKind = InvitationKind::EnrollmentCode;

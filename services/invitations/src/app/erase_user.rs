@@ -30,6 +30,7 @@ use uuid::Uuid;
 
 use super::{App, audit};
 use crate::{
+    domain::audit_entry::AuditEntry,
     domain::redemption::RedemptionState,
     redemption::{
         drive::end_of_run,
@@ -37,7 +38,7 @@ use crate::{
         ledger::{LEASE_SECONDS, Redemption, Settlement},
         reply::not_known_yet,
     },
-    store::{AuditEntry, Erasure, ErasureState, PersonKnown, Repository, end},
+    store::{Erasure, ErasureState, PersonKnown, Repository, end},
 };
 
 /// The number of redemptions of a person that are read at once.

@@ -11,7 +11,10 @@ use homeroom_kit::{
 };
 
 use super::{App, write::Work};
-use crate::store::{InvitationFilter, InvitationRow, Repository};
+use crate::{
+    domain::invitation::InvitationFilter,
+    store::{InvitationRow, Repository},
+};
 
 /// Returns the invitation of that name, even if it is revoked.
 pub(crate) async fn find(

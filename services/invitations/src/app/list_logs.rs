@@ -11,7 +11,10 @@ use homeroom_kit::{
 };
 
 use super::{App, conditions::Conditions};
-use crate::store::{AuditEntry, AuditFilter, RefusedAttempt, RefusedAttemptFilter};
+use crate::{
+    domain::audit_entry::{AuditEntry, AuditFilter},
+    domain::refused_attempt::{RefusedAttempt, RefusedAttemptFilter},
+};
 
 const AUDIT_FIELDS: &[(&str, FieldKind)] = &[
     ("actor", FieldKind::Text),

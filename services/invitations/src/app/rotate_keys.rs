@@ -22,8 +22,9 @@ use super::{
     secrets::{NotRotated, Secrets},
 };
 use crate::{
+    domain::audit_entry::AuditEntry,
     domain::invitation::InvitationKind,
-    store::{AuditEntry, Error, InvitationRow, Repository, RotatedSecret, RowLock, Store},
+    store::{Error, InvitationRow, Repository, RotatedSecret, RowLock, Store},
 };
 
 /// The name of a rotation in the audit trail (R12).

@@ -25,11 +25,12 @@ use super::{
     write::{Change, Work, changed},
 };
 use crate::{
+    domain::invitation::InvitationFilter,
     domain::{
         invitation::{CLASS_TOKEN_LIFETIME, InvitationKind},
         ways::phrase::{Phrase, WordCount},
     },
-    store::{InvitationFilter, InvitationRow},
+    store::InvitationRow,
 };
 
 /// The maximum number of phrases that are drawn for one token.

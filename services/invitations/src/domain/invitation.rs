@@ -195,6 +195,17 @@ pub enum InvitationState {
     Active,
 }
 
+/// The conditions on the invitations of a place to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InvitationFilter {
+    /// Only those assigned to this canonical address.
+    pub assigned_email: Option<String>,
+    /// Only those assigned to this external id.
+    pub external_id: Option<String>,
+    /// Only those whose switch is on (true) or off (false).
+    pub enabled: Option<bool>,
+}
+
 #[cfg(test)]
 #[path = "invitation_tests.rs"]
 mod tests;

@@ -2,6 +2,7 @@
 //! learn the product, read [`decide::decide`]; each kind of invitation is a value there ([`way::Policy`]), not a path
 //! through the code.
 
+pub mod audit_entry;
 pub mod credential;
 pub mod crockford;
 pub mod decide;
@@ -12,6 +13,7 @@ pub mod lock;
 mod message;
 pub mod public_url;
 pub mod redemption;
+pub mod refused_attempt;
 pub mod strength;
 mod typed_text;
 pub mod way;

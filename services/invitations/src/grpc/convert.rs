@@ -11,8 +11,8 @@ use homeroom_kit::{
 use prost_types::Duration;
 
 use crate::{
+    domain::invitation::InvitationFilter,
     domain::lock::{LockPeriod, LockPeriodOutOfRange},
-    store::InvitationFilter,
 };
 
 /// The maximum number of people for an invitation with a limit.

@@ -30,8 +30,8 @@ use crate::{
         enrollment_code::{self, CodeUpdate},
         urls::HandedOut,
     },
+    domain::invitation::InvitationFilter,
     domain::{invitation::InvitationState, way::Policy, ways::enrollment_code::EnrollmentCode},
-    store::InvitationFilter,
 };
 
 const CODE_FIELDS: &[&str] = &[
@@ -136,7 +136,7 @@ impl View for api::EnrollmentCode {
                 .map(ToString::to_string)
                 .collect(),
             enabled: Some(row.enabled),
-            max_uses: Some(max_uses(row)),
+            max_uses: Some(max_uses(invitation)),
             use_count: held(invitation.uses),
             allow_rejoin: invitation.allow_rejoin,
             strength_bits: i32::try_from(row.strength_bits).unwrap_or(i32::MAX),

@@ -7,7 +7,10 @@ use homeroom_api::{
 };
 use homeroom_kit::{clock::to_timestamp, rpc::or_every};
 
-use crate::store::{AuditEntry, LimiterDecision, RefusedAttempt};
+use crate::{
+    domain::audit_entry::AuditEntry,
+    domain::refused_attempt::{LimiterDecision, RefusedAttempt},
+};
 
 /// Parses an organization, or None for all of them.
 pub(crate) fn organization_parent(text: &str) -> Result<Option<Place>, InvalidId> {

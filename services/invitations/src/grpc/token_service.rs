@@ -34,8 +34,8 @@ use crate::{
         token::{self, NewToken, TokenFields},
         urls::HandedOut,
     },
+    domain::invitation::InvitationFilter,
     domain::{invitation::InvitationState, way::Policy},
-    store::InvitationFilter,
 };
 
 /// The mask of one word of a phrase.
@@ -187,7 +187,7 @@ impl View for api::Token {
         Self {
             name: invitation.name().to_string(),
             phrase: vec![MASKED_WORD; words].join(" "),
-            max_uses: Some(max_uses(row)),
+            max_uses: Some(max_uses(invitation)),
             use_count: held(invitation.uses),
             assigned_email: invitation
                 .assigned_email

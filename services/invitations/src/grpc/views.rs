@@ -7,8 +7,7 @@ use crate::{
         answer::{Answer, Shown},
         urls::HandedOut,
     },
-    domain::invitation::Uses,
-    store::InvitationRow,
+    domain::invitation::{Invitation, Uses},
 };
 
 /// An invitation in the contract's form, declared by [`views!`].
@@ -65,6 +64,6 @@ pub(super) fn admissions(uses: Uses) -> i64 {
 }
 
 /// Returns the number of people that the invitation admits; 0 is any number.
-pub(super) fn max_uses(row: &InvitationRow) -> i32 {
-    i32::try_from(row.invitation.max_uses.unwrap_or(0)).unwrap_or(i32::MAX)
+pub(super) fn max_uses(invitation: &Invitation) -> i32 {
+    i32::try_from(invitation.max_uses.unwrap_or(0)).unwrap_or(i32::MAX)
 }

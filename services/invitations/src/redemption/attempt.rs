@@ -11,13 +11,13 @@ use super::{
     request::Attempt,
 };
 use crate::{
+    domain::refused_attempt::LimiterDecision,
     domain::{
         decide::{Decision, Facts, decide},
         redemption::MembershipAnswer,
     },
     limiter::Receipt,
     membership::Admission,
-    store::LimiterDecision,
 };
 
 /// The progress of an attempt.

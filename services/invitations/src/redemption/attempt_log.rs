@@ -23,8 +23,9 @@ use super::{
 };
 use crate::{
     app::audit::printable,
+    domain::refused_attempt::{LimiterDecision, RefusedAttempt},
     domain::{invitation::Invitation, redemption::Outcome},
-    store::{self, LimiterDecision, OrganizationProfile, RefusedAttempt, Store},
+    store::{self, OrganizationProfile, Store},
 };
 
 /// The maximum number of refused attempts that wait to be written; further ones are dropped.

@@ -18,9 +18,9 @@ use super::{
     request::Attempt,
 };
 use crate::{
+    domain::refused_attempt::LimiterDecision,
     domain::{redemption::Outcome, way::Policy},
     limiter::{Dimension, Effect, End, GuessScope, Receipt, Refused},
-    store::LimiterDecision,
 };
 
 impl Redemptions {

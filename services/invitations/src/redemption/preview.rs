@@ -19,6 +19,7 @@ use super::{
     request::Attempt,
 };
 use crate::{
+    domain::refused_attempt::LimiterDecision,
     domain::{
         decide::failing_rules,
         earlier_redemptions::NextStep,
@@ -26,7 +27,7 @@ use crate::{
         redemption::{MembershipAnswer, Outcome},
     },
     membership::{Access, Admission},
-    store::{InvitationRow, LimiterDecision},
+    store::InvitationRow,
 };
 
 impl Redemptions {

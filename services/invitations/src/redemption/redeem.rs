@@ -24,11 +24,11 @@ use super::{
     request::Attempt,
 };
 use crate::{
+    domain::refused_attempt::LimiterDecision,
     domain::{
         decide::{Decision, decide},
         redemption::{Outcome, RedemptionState},
     },
-    store::LimiterDecision,
 };
 
 /// The maximum number of times that an attempt is decided when its invitation changes meanwhile (P7).

@@ -23,7 +23,7 @@ use super::{
     Repository, Result, before_text, invitation_row::InvitationRow,
     redemption_writes::uses_of_person,
 };
-use crate::domain::invitation::{Epoch, InvitationKind};
+use crate::domain::invitation::{Epoch, InvitationFilter, InvitationKind};
 
 /// One form that a credential may have, under each live key.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,17 +40,6 @@ impl LookUp {
     pub fn all(&self) -> Vec<[u8; 32]> {
         [self.macs.as_slice(), &self.folded_macs].concat()
     }
-}
-
-/// The conditions on the invitations of a place to list.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct InvitationFilter {
-    /// Only those assigned to this canonical address.
-    pub assigned_email: Option<String>,
-    /// Only those assigned to this external id.
-    pub external_id: Option<String>,
-    /// Only those whose switch is on (true) or off (false).
-    pub enabled: Option<bool>,
 }
 
 pub(super) const INVITATIONS: Table = Table {

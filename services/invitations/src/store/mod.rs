@@ -38,13 +38,12 @@ use uuid::Uuid;
 
 use crate::SERVICE;
 
-pub use audit_entries::{AuditEntry, AuditFilter};
 pub use erasures::{Erasure, ErasureState, PersonKnown};
 pub use feed_positions::SkippedEvent;
 pub use homeroom_kit::database::{Error, OpenError};
 pub(crate) use homeroom_kit::store::end;
 pub use invitation_row::{InvitationRow, StoredSecret};
-pub use invitations::{InvitationFilter, LookUp};
+pub use invitations::LookUp;
 pub use key_versions::{KeyCheck, RotatedSecret, RowLock};
 pub use organization_profiles::OrganizationProfile;
 pub(crate) use redemptions::organizations_of;
@@ -52,7 +51,6 @@ pub use redemptions::{
     Person, Redemption, RedemptionFilter, RedemptionRequest, Resolved, Route, StateChange, UseKey,
     UsesChange,
 };
-pub use refused_attempts::{LimiterDecision, RefusedAttempt, RefusedAttemptFilter};
 
 /// The result of a session's method.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -3,10 +3,10 @@
 use chrono::TimeDelta;
 use homeroom_api::{common::v1::ErrorReason, ids::OrganizationId};
 use homeroom_invitations::{
+    domain::refused_attempt::LimiterDecision,
     domain::{invitation::InvitationKind, redemption::Outcome},
     limiter::GuessScope,
     redemption::request::Attempt,
-    store::LimiterDecision,
 };
 
 use crate::world::{CLASS_CODE, CODE, World, assert_outcome, organization, start, told};

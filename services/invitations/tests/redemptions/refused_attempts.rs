@@ -9,9 +9,10 @@ use homeroom_api::{
 };
 use homeroom_invitations::{
     app::retention::REFUSED_ATTEMPT_DAYS,
+    domain::refused_attempt::{LimiterDecision, RefusedAttempt},
     domain::{invitation::InvitationKind, redemption::Outcome},
     grpc::redemption_service::RedemptionHandlers,
-    store::{InvitationRow, LimiterDecision, RefusedAttempt},
+    store::InvitationRow,
 };
 
 use crate::{

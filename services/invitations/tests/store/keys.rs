@@ -10,14 +10,14 @@ use homeroom_invitations::{
         rotate_keys::{Progress, RotateError, Rotated, rotate_keys},
         secrets::{NotRotated, Secrets},
     },
+    domain::audit_entry::AuditFilter,
     domain::{
         invitation::InvitationKind,
         lock::{Lock, LockPeriod},
         ways::enrollment_code::EnrollmentCode,
     },
     store::{
-        AuditFilter, InvitationRow, KeyCheck, OrganizationProfile, RotatedSecret, RowLock, Store,
-        StoredSecret,
+        InvitationRow, KeyCheck, OrganizationProfile, RotatedSecret, RowLock, Store, StoredSecret,
     },
 };
 use homeroom_kit::{

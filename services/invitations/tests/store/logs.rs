@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use homeroom_api::{common::v1::ErrorReason, ids::UserId, names::Place};
-use homeroom_invitations::store::{
-    AuditEntry, AuditFilter, LimiterDecision, RefusedAttempt, RefusedAttemptFilter, Store,
+use homeroom_invitations::{
+    domain::audit_entry::{AuditEntry, AuditFilter},
+    domain::refused_attempt::{LimiterDecision, RefusedAttempt, RefusedAttemptFilter},
+    store::Store,
 };
 use homeroom_kit::random::{SeededRandomness, new_id_at};
 

@@ -14,6 +14,7 @@ use homeroom_api::{
 };
 use homeroom_invitations::{
     app::{App, audit::AuditTrail, list_logs::attempt_filter, secrets::Secrets},
+    domain::refused_attempt::RefusedAttempt,
     domain::{
         credential::Credential,
         invitation::{InvitationKind, Uses},
@@ -35,7 +36,7 @@ use homeroom_invitations::{
         reply::{Preview, Redeemed},
         request::Attempt,
     },
-    store::{InvitationRow, OrganizationProfile, RefusedAttempt, Store},
+    store::{InvitationRow, OrganizationProfile, Store},
 };
 use homeroom_kit::{
     Error, Result,

@@ -16,12 +16,13 @@ use super::{
     App, Change, access, closing, members, members::NewMember, refusals, rules, rules::Rule,
 };
 use crate::{
+    domain::class::ClassFilter,
     domain::{
         class::{Class, ClassFields, ClassState},
         member::{Particulars, Role},
         seat::Seats,
     },
-    store::{ClassFilter, InsertOutcome, Repository, Waiting},
+    store::{InsertOutcome, Repository, Waiting},
 };
 
 /// The class to create.

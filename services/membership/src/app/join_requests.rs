@@ -17,8 +17,7 @@ use super::{
     rules::{self, Rule},
 };
 use crate::{
-    domain::join_request::JoinRequest,
-    store::{Repository, Shown},
+    domain::join_request::JoinRequest, domain::join_request::JoinRequestFilter, store::Repository,
 };
 
 impl App {
@@ -41,7 +40,7 @@ impl App {
         &self,
         caller: &Caller,
         place: Place,
-        mut shown: Shown,
+        mut shown: JoinRequestFilter,
         page: &PageRequest,
     ) -> Result<Page<JoinRequest>> {
         let (now, place) = (self.clock.now(), &place);
@@ -49,9 +48,9 @@ impl App {
         let mut repository = self.store.read().await?;
         let standing = standing_in_reach(&mut repository, caller, place).await?;
         if !is_met_by_role(&rules::LIST_JOIN_REQUESTS, &standing) {
-            let own = Shown {
+            let own = JoinRequestFilter {
                 user: Some(caller.user.clone()),
-                ..Shown::default()
+                ..JoinRequestFilter::default()
             };
             let visible = is_visible(caller, place, &standing)
                 || !repository

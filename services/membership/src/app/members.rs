@@ -19,12 +19,13 @@ use super::{
 };
 use crate::{
     admission::plan::Plan,
+    domain::member::MemberFilter,
     domain::{
         member::{Member, Particulars, Provenance, Role, SetByHand},
         organization::FIRST_REVISION,
         seat::Seats,
     },
-    store::{MemberFilter, Wanted},
+    store::Wanted,
 };
 
 /// The member to add.

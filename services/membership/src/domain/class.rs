@@ -69,6 +69,15 @@ impl ClassFields {
     }
 }
 
+/// The classes of an organization that a list shows.
+#[derive(Debug, Clone, Default)]
+pub struct ClassFilter {
+    /// Only those in this state.
+    pub state: Option<ClassState>,
+    /// Only those that this user owns.
+    pub owner: Option<UserId>,
+}
+
 homeroom_kit::named! {
     /// The state of a class.
     pub enum ClassState: as_str, parse {

@@ -111,6 +111,17 @@ pub struct JoinRequest {
     pub expire_time: DateTime<Utc>,
 }
 
+/// The requests of a place that a list shows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct JoinRequestFilter {
+    /// Only those in this state. PENDING leaves out expired ones.
+    pub state: Option<State>,
+    /// Only those of this person.
+    pub user: Option<UserId>,
+    /// Only those with this cause.
+    pub cause: Option<Cause>,
+}
+
 /// The error for a request that no longer waits, with its state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AlreadyDecided(pub State);

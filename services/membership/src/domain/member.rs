@@ -109,6 +109,17 @@ impl SetByHand {
     }
 }
 
+/// The members of a place that a list shows.
+#[derive(Debug, Clone, Default)]
+pub struct MemberFilter {
+    /// Only those of this role.
+    pub role: Option<Role>,
+    /// Only those with this address, in canonical form.
+    pub email: Option<String>,
+    /// Only those with this external id.
+    pub external_id: Option<String>,
+}
+
 homeroom_kit::named! {
     /// A member's role: an organization has administrators, teachers and students, a class has one owner, co-teachers and
     /// students.

@@ -18,11 +18,11 @@ use crate::{
         App,
         classes::{self, NewClass},
     },
+    domain::class::ClassFilter,
     domain::{
         class::{Class, ClassFields, ClassState},
         organization::DISPLAY_NAME_CHARS_MAX,
     },
-    store::ClassFilter,
 };
 
 homeroom_kit::rpcs! {

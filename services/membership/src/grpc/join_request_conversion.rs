@@ -17,8 +17,8 @@ use homeroom_kit::{
 
 use crate::{
     app::decisions::{self, Action, Approval},
+    domain::join_request::JoinRequestFilter,
     domain::join_request::{Cause, DECIDE_NOTE_CHARS_MAX, JoinRequest, State},
-    store::Shown,
 };
 
 /// The fields by which the list can be filtered.
@@ -61,9 +61,9 @@ impl From<Approval> for api::ApproveJoinRequestResponse {
 }
 
 /// Parses a filter. Fails with `INVALID_FILTER` for another field or operator, or for a text that cannot be a user id.
-pub(super) fn shown(filter: &str) -> Result<Shown> {
+pub(super) fn shown(filter: &str) -> Result<JoinRequestFilter> {
     let filter = Filter::parse(filter, FIELDS)?;
-    Ok(Shown {
+    Ok(JoinRequestFilter {
         state: filter.equal_name("state", State::parse)?,
         user: filter.equal_as("user", UserId::parse)?,
         cause: filter.equal_name("cause", Cause::parse)?,
@@ -98,9 +98,9 @@ mod tests {
 
     #[test]
     fn the_filter_takes_state_user_and_cause() {
-        assert_eq!(shown("").unwrap(), Shown::default());
+        assert_eq!(shown("").unwrap(), JoinRequestFilter::default());
         let narrowed = shown("state = PENDING AND user = \"eve\" AND cause = JOIN_URL").unwrap();
-        let expected = Shown {
+        let expected = JoinRequestFilter {
             state: Some(State::Pending),
             user: Some(UserId::parse("eve").unwrap()),
             cause: Some(Cause::JoinUrl),

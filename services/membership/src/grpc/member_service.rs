@@ -20,8 +20,8 @@ use crate::{
         members::{MemberFields, NewMember},
         organization_members,
     },
+    domain::member::MemberFilter,
     domain::member::{Particulars, Role},
-    store::MemberFilter,
 };
 
 /// The name of the acting user in `users/me`.

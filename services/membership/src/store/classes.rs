@@ -12,16 +12,7 @@ use homeroom_kit::{
 use serde::Deserialize;
 
 use super::{InsertOutcome, Repository, Result};
-use crate::domain::class::{Class, ClassState};
-
-/// The classes of an organization that a list shows.
-#[derive(Debug, Clone, Default)]
-pub struct ClassFilter {
-    /// Only those in this state.
-    pub state: Option<ClassState>,
-    /// Only those that this user owns.
-    pub owner: Option<UserId>,
-}
+use crate::domain::class::{Class, ClassFilter, ClassState};
 
 const CLASSES: Table = Table {
     texts: &[

@@ -15,7 +15,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{Repository, Result};
-use crate::domain::join_request::{Cause, JoinRequest, State};
+use crate::domain::join_request::{Cause, JoinRequest, JoinRequestFilter};
 
 /// The waiting requests that end together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,17 +28,6 @@ pub enum Waiting {
     Of(Place, UserId),
     /// One person's requests in an organization they have left, and in all its classes (R7).
     OfPersonIn(OrganizationId, UserId),
-}
-
-/// The requests of a place that a list shows.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Shown {
-    /// Only those in this state. PENDING leaves out expired ones.
-    pub state: Option<State>,
-    /// Only those of this person.
-    pub user: Option<UserId>,
-    /// Only those with this cause.
-    pub cause: Option<Cause>,
 }
 
 pub(super) const JOIN_REQUESTS: Table = Table {
@@ -138,7 +127,7 @@ impl Repository {
     pub async fn list_join_requests(
         &mut self,
         place: &Place,
-        shown: &Shown,
+        shown: &JoinRequestFilter,
         after: Option<Uuid>,
         limit: u32,
         now: DateTime<Utc>,

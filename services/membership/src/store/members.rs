@@ -22,19 +22,8 @@ use super::{Repository, Result};
 use crate::domain::{
     access::{ClassStanding, Standing},
     class::ClassState,
-    member::{Member, Role},
+    member::{Member, MemberFilter, Role},
 };
-
-/// The members of a place that a list shows.
-#[derive(Debug, Clone, Default)]
-pub struct MemberFilter {
-    /// Only those of this role.
-    pub role: Option<Role>,
-    /// Only those with this address, in canonical form.
-    pub email: Option<String>,
-    /// Only those with this external id.
-    pub external_id: Option<String>,
-}
 
 pub(super) const ORGANIZATION_MEMBERS: Table = Table {
     texts: &[

@@ -24,10 +24,8 @@ use homeroom_kit::{
 use crate::SERVICE;
 
 pub use crate::admission::ledger::*;
-pub use classes::ClassFilter;
 pub(crate) use homeroom_kit::store::end;
-pub use join_requests::{Shown, Waiting};
-pub use members::MemberFilter;
+pub use join_requests::Waiting;
 pub use organizations::InsertOutcome;
 
 /// The result of a store operation.

@@ -30,8 +30,8 @@ use homeroom_membership::{
     domain::{
         admission::{Attempt, Outcome, Route},
         class::{Class, ClassState},
-        join_request::{Cause, JoinRequest},
-        member::{Member, Method, Particulars, Provenance, Role, SetByHand},
+        join_request::{Cause, JoinRequest, JoinRequestFilter},
+        member::{Member, MemberFilter, Method, Particulars, Provenance, Role, SetByHand},
         organization::{FIRST_REVISION, Organization},
         seat::Seats,
     },
@@ -376,16 +376,16 @@ impl School {
     /// Checks I1 and the counter of waiting requests.
     pub async fn assert_counts(&self, used: i64, waiting: i64) {
         let mut repository = self.app.store.read().await.unwrap();
-        let filter = store::MemberFilter {
+        let filter = MemberFilter {
             role: Some(Role::Student),
-            ..store::MemberFilter::default()
+            ..MemberFilter::default()
         };
         let place = organization();
         let students = repository.list_members(&place, &filter, None, 10_000);
         let students = students.await.unwrap().len();
-        let shown = store::Shown {
+        let shown = JoinRequestFilter {
             state: Some(homeroom_membership::domain::join_request::State::Pending),
-            ..store::Shown::default()
+            ..JoinRequestFilter::default()
         };
         let mut pending = 0;
         for place in [organization(), class()] {

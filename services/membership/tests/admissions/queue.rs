@@ -2,11 +2,11 @@
 
 use chrono::TimeDelta;
 use homeroom_membership::{
+    domain::join_request::JoinRequestFilter,
     domain::{
         admission::{Outcome, Route},
         join_request::{Cause, State},
     },
-    store::Shown,
 };
 
 use crate::{
@@ -46,7 +46,7 @@ async fn c11_staff_list_the_queue_newest_first_and_others_their_own(database: &D
     }
     school.deny(OWNER, &names[2]).await.unwrap();
     // Returns the numbers of the requests that are shown, in pages of three.
-    let list = async |who: &str, shown: Shown| {
+    let list = async |who: &str, shown: JoinRequestFilter| {
         let (mut numbers, mut token) = (Vec::<usize>::new(), String::new());
         loop {
             let page = school.app.paging.parse(3, &token, "queue").unwrap();
@@ -64,18 +64,18 @@ async fn c11_staff_list_the_queue_newest_first_and_others_their_own(database: &D
             }
         }
     };
-    let everything = Shown::default();
-    let of_user = |id: &str| Shown {
+    let everything = JoinRequestFilter::default();
+    let of_user = |id: &str| JoinRequestFilter {
         user: Some(user(id)),
-        ..Shown::default()
+        ..JoinRequestFilter::default()
     };
-    let of_state = |state| Shown {
+    let of_state = |state| JoinRequestFilter {
         state: Some(state),
-        ..Shown::default()
+        ..JoinRequestFilter::default()
     };
-    let of_cause = Shown {
+    let of_cause = JoinRequestFilter {
         cause: Some(Cause::CodeLocked),
-        ..Shown::default()
+        ..JoinRequestFilter::default()
     };
     for (who, shown, expected) in [
         (CO_TEACHER, everything.clone(), vec![4, 3, 2, 1, 0]),
