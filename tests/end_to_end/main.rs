@@ -33,10 +33,9 @@ const RULES: [(char, usize); 5] = [('a', 14), ('b', 16), ('c', 14), ('x', 9), ('
 #[test]
 fn every_rule_has_a_test_that_bears_its_id() {
     let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/end_to_end")).unwrap();
-    let files = files.map(|file| file.unwrap().path());
-    let sources: Vec<String> = files
-        .filter_map(|file| std::fs::read_to_string(file).ok())
-        .collect();
+    let read = |path| std::fs::read_to_string(path).ok();
+    let sources = files.filter_map(|file| read(file.unwrap().path()));
+    let sources: Vec<String> = sources.collect();
     let named: std::collections::BTreeSet<&str> = sources
         .iter()
         .flat_map(|source| source.lines())

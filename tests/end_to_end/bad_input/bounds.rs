@@ -1,28 +1,17 @@
 //! Every bound on a request's content is tested: by a row of the table of bad input, one past the
 //! bound, or by the test that takes it to its edge.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    path::Path,
-};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use super::table::{PASSED, RULES};
 
 /// The places where bounds on requests are declared, relative to the root of the repository.
+#[rustfmt::skip]
 const SOURCES: [&str; 12] = [
-    "proto/ids.rs",
-    "services/kit/src/email.rs",
-    "services/kit/src/filter.rs",
-    "services/kit/src/paging.rs",
-    "services/kit/src/person.rs",
-    "services/kit/src/validation.rs",
-    "services/membership/src/domain",
-    "services/membership/src/grpc",
-    "services/invitations/src/domain",
-    "services/invitations/src/domain/ways",
-    "services/invitations/src/grpc",
-    "services/invitations/src/redemption/request.rs",
+    "proto/ids.rs", "services/kit/src/email.rs", "services/kit/src/filter.rs", "services/kit/src/paging.rs",
+    "services/kit/src/person.rs", "services/kit/src/validation.rs", "services/membership/src/domain",
+    "services/membership/src/grpc", "services/invitations/src/domain", "services/invitations/src/domain/ways",
+    "services/invitations/src/grpc", "services/invitations/src/redemption/request.rs",
 ];
 
 /// Bounds for which no request can be refused, or that need more than one field to exceed.
@@ -47,35 +36,22 @@ const ELSEWHERE: [(&str, &str); 14] = [
 #[test]
 fn every_bound_on_a_request_is_in_the_table_or_said_to_be_elsewhere() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut declared = BTreeMap::new();
+    let mut declared = BTreeSet::new();
     for source in SOURCES {
         let path = root.join(source);
         let files = match fs::read_dir(&path) {
-            Ok(folder) => {
-                let paths = folder.map(|entry| entry.unwrap().path());
-                paths.filter(|path| path.is_file()).collect()
-            }
+            Ok(folder) => folder.map(|entry| entry.unwrap().path()).collect(),
             Err(_) => vec![path],
         };
-        for file in files {
-            for name in bounds(&fs::read_to_string(&file).unwrap()) {
-                declared.insert(name, file.clone());
-            }
+        for file in files.iter().filter(|path| path.is_file()) {
+            declared.extend(bounds(&fs::read_to_string(file).unwrap()));
         }
     }
     let passed = PASSED.iter().flat_map(|(_, bounds)| *bounds).copied();
     let elsewhere = ELSEWHERE.iter().map(|(bound, _)| *bound);
-    let known: BTreeSet<&str> = passed.chain(elsewhere).collect();
-    let unknown: Vec<_> = declared
-        .iter()
-        .filter(|(name, _)| !known.contains(name.as_str()))
-        .collect();
-    assert!(unknown.is_empty(), "bounds without a row: {unknown:?}");
-    let gone: Vec<_> = known
-        .iter()
-        .filter(|name| !declared.contains_key(**name))
-        .collect();
-    assert!(gone.is_empty(), "no such bounds any more: {gone:?}");
+    let known = passed.chain(elsewhere).map(str::to_owned).collect();
+    let wrong: Vec<_> = declared.symmetric_difference(&known).collect();
+    assert!(wrong.is_empty(), "without a row, or gone: {wrong:?}");
     for (rule, _) in PASSED {
         assert!(RULES.contains(rule), "{rule}");
     }

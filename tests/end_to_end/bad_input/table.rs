@@ -78,19 +78,9 @@ pub(super) const fn row(
 /// Returns the bad values for every such field of a request. The path is its place, which the
 /// violation names.
 pub(crate) fn spoilers() -> Vec<Spoilt> {
-    [
-        names(),
-        text(),
-        numbers_and_times(),
-        lists(),
-        conventions(),
-        emails(),
-        codes(),
-        domains(),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    #[rustfmt::skip]
+    let rows = [names(), text(), numbers_and_times(), lists(), conventions(), emails(), codes(), domains()];
+    rows.into_iter().flatten().collect()
 }
 
 fn names() -> Vec<Spoilt> {
@@ -107,16 +97,14 @@ fn names() -> Vec<Spoilt> {
             rows.push(row("02 resource names", what, path, json!(value)));
         }
     }
+    let made = "01900000-0000-7000-8000-00000000000a";
     for path in ["organization_id", "class_id"] {
         for (what, value) in [
             ("too short", "ab".to_owned()),
             ("too long", "a".repeat(64)),
             ("wrong alphabet", "No!".to_owned()),
             ("not begun by a letter", "1ab".to_owned()),
-            (
-                "made by a server",
-                "01900000-0000-7000-8000-00000000000a".to_owned(),
-            ),
+            ("made by a server", made.to_owned()),
         ] {
             rows.push(row("02 chosen ids", what, path, json!(value)));
         }
@@ -134,12 +122,8 @@ fn names() -> Vec<Spoilt> {
         }
     }
     rows.extend(nobodys_ids());
-    rows.push(row(
-        "02 required fields",
-        "missing",
-        "invitation",
-        json!(""),
-    ));
+    let none = json!("");
+    rows.push(row("02 required fields", "missing", "invitation", none));
     rows
 }
 
@@ -147,12 +131,8 @@ fn names() -> Vec<Spoilt> {
 /// services may name all of them to each other.
 fn nobodys_ids() -> Vec<Spoilt> {
     let mut rows = Vec::new();
-    for id in [
-        "system",
-        "erased-01900000-0000-7000-8000-00000000000a",
-        "me",
-        "-",
-    ] {
+    let erased = "erased-01900000-0000-7000-8000-00000000000a";
+    for id in ["system", erased, "me", "-"] {
         for (path, value, of) in [
             ("admin", id.to_owned(), ""),
             ("owner", id.to_owned(), ""),
@@ -191,12 +171,8 @@ fn text() -> Vec<Spoilt> {
         ("token.external_id", 128),
         ("decide_note", 500),
     ] {
-        rows.push(row(
-            "02 bounds",
-            "too long",
-            path,
-            json!("x".repeat(longest + 1)),
-        ));
+        let long = json!("x".repeat(longest + 1));
+        rows.push(row("02 bounds", "too long", path, long));
     }
     for path in ["member.external_id", "token.external_id"] {
         let control = json!("Ada\u{0}");
@@ -217,12 +193,7 @@ fn text() -> Vec<Spoilt> {
         let control = json!({"k": "a\u{7}"});
         rows.push(row("03 control characters", "controlling", path, control));
     }
-    for prefix in [
-        "H".to_owned(),
-        "H".repeat(17),
-        "HA-MI".to_owned(),
-        "HÄ".to_owned(),
-    ] {
+    for prefix in ["H", "HHHHHHHHHHHHHHHHH", "HA-MI", "HÄ"] {
         let path = "organization.code_prefix";
         rows.push(row("02 bounds", "no prefix", path, json!(prefix)));
     }

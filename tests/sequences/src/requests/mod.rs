@@ -82,13 +82,11 @@ pub enum Effect {
 impl Effect {
     fn of(method: &str, body: &Value, world: &World) -> Self {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        if method.starts_with("Reset") || ["RevokeToken", "DeleteEnrollmentCode"].contains(&method)
+        {
+            return Self::Ends(world.texts_of(&text(&body["name"])));
+        }
         let changed = match method {
-            ends if ["Reset", "Revoke", "DeleteEnrollmentCode"]
-                .iter()
-                .any(|verb| ends.starts_with(verb)) =>
-            {
-                return Self::Ends(world.texts_of(&text(&body["name"])));
-            }
             "CreateEnrollmentCode" | "UpdateEnrollmentCode" => &body["enrollment_code"],
             "UpdateJoinUrl" => &body["join_url"],
             _ => return Self::Nothing,
