@@ -413,7 +413,7 @@ async fn u14_the_roster_follows_what_later_redemptions_say(homeroom) {
     // A field that an administrator sets stays, and the others continue to be updated.
     let ann = json!({"name": format!("{}/members/ann", school.organization), "display_name": "Ann B."});
     school.admin.done("MemberService.UpdateOrganizationMember", json!({"member": ann})).await;
-    // What an update does not name is not read.
+    // An update reads only the fields that its mask names.
     let ann = json!({"name": format!("{}/members/ann", school.organization), "role": "STUDENT", "email": "none"});
     school.admin.done("MemberService.UpdateOrganizationMember", json!({"member": ann, "update_mask": "role"})).await;
     redeem(LMS, told("Annabel C.", "c@x.org", ""), &code).await;

@@ -14,7 +14,8 @@ const FLAGS: Names = Names {
     authorities: "--ca-file",
 };
 
-/// Connects to `address`, `host:port` or the URL of it, within `patience` if there is a limit; the limit also applies to each call.
+/// Connects to `address`, a `host:port` or its URL, within `patience` if there is a limit; the limit also applies to
+/// each call.
 pub(crate) async fn connect(
     address: &str,
     arguments: &TlsArguments,

@@ -27,9 +27,8 @@ use super::{
     write::{Change, Work, changed},
 };
 use crate::{
-    domain::invitation::InvitationFilter,
     domain::{
-        invitation::InvitationKind,
+        invitation::{InvitationFilter, InvitationKind},
         ways::enrollment_code::{EnrollmentCode, folded},
     },
     membership::Access,

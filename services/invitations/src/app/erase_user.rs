@@ -30,8 +30,7 @@ use uuid::Uuid;
 
 use super::{App, audit};
 use crate::{
-    domain::audit_entry::AuditEntry,
-    domain::redemption::RedemptionState,
+    domain::{audit_entry::AuditEntry, redemption::RedemptionState},
     redemption::{
         drive::end_of_run,
         follow::{FEED_PAGE_EVENTS, MEMBERSHIP_FEED},

@@ -11,9 +11,9 @@ use homeroom_kit::{
 };
 
 use super::{App, conditions::Conditions};
-use crate::{
-    domain::audit_entry::{AuditEntry, AuditFilter},
-    domain::refused_attempt::{RefusedAttempt, RefusedAttemptFilter},
+use crate::domain::{
+    audit_entry::{AuditEntry, AuditFilter},
+    refused_attempt::{RefusedAttempt, RefusedAttemptFilter},
 };
 
 const AUDIT_FIELDS: &[(&str, FieldKind)] = &[

@@ -22,8 +22,7 @@ use super::{
     secrets::{NotRotated, Secrets},
 };
 use crate::{
-    domain::audit_entry::AuditEntry,
-    domain::invitation::InvitationKind,
+    domain::{audit_entry::AuditEntry, invitation::InvitationKind},
     store::{Error, InvitationRow, Repository, RotatedSecret, RowLock, Store},
 };
 

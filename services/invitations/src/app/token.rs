@@ -25,9 +25,8 @@ use super::{
     write::{Change, Work, changed},
 };
 use crate::{
-    domain::invitation::InvitationFilter,
     domain::{
-        invitation::{CLASS_TOKEN_LIFETIME, InvitationKind},
+        invitation::{CLASS_TOKEN_LIFETIME, InvitationFilter, InvitationKind},
         ways::phrase::{Phrase, WordCount},
     },
     store::InvitationRow,

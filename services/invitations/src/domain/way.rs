@@ -63,6 +63,6 @@ pub struct Way {
     pub(super) typed: fn(&Typed<'_>) -> Option<SecretText>,
     /// Returns the form in which people are shown a stored secret; `None` if they are shown its URL.
     pub display: Option<fn(&SecretText) -> SecretText>,
-    /// What is made on first use; `None` for a kind of which a place has many.
+    /// Says how it is made on first use; `None` for a kind of which a place has many.
     pub singleton: Option<Singleton>,
 }

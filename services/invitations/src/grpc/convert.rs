@@ -10,9 +10,9 @@ use homeroom_kit::{
 };
 use prost_types::Duration;
 
-use crate::{
-    domain::invitation::InvitationFilter,
-    domain::lock::{LockPeriod, LockPeriodOutOfRange},
+use crate::domain::{
+    invitation::InvitationFilter,
+    lock::{LockPeriod, LockPeriodOutOfRange},
 };
 
 /// The maximum number of people for an invitation with a limit.

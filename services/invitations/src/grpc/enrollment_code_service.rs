@@ -30,8 +30,11 @@ use crate::{
         enrollment_code::{self, CodeUpdate},
         urls::HandedOut,
     },
-    domain::invitation::InvitationFilter,
-    domain::{invitation::InvitationState, way::Policy, ways::enrollment_code::EnrollmentCode},
+    domain::{
+        invitation::{InvitationFilter, InvitationState},
+        way::Policy,
+        ways::enrollment_code::EnrollmentCode,
+    },
 };
 
 const CODE_FIELDS: &[&str] = &[

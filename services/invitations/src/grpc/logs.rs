@@ -7,9 +7,9 @@ use homeroom_api::{
 };
 use homeroom_kit::{clock::to_timestamp, rpc::or_every};
 
-use crate::{
-    domain::audit_entry::AuditEntry,
-    domain::refused_attempt::{LimiterDecision, RefusedAttempt},
+use crate::domain::{
+    audit_entry::AuditEntry,
+    refused_attempt::{LimiterDecision, RefusedAttempt},
 };
 
 /// Parses an organization, or None for all of them.

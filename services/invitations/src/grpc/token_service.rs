@@ -34,8 +34,10 @@ use crate::{
         token::{self, NewToken, TokenFields},
         urls::HandedOut,
     },
-    domain::invitation::InvitationFilter,
-    domain::{invitation::InvitationState, way::Policy},
+    domain::{
+        invitation::{InvitationFilter, InvitationState},
+        way::Policy,
+    },
 };
 
 /// The mask of one word of a phrase.

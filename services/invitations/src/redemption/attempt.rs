@@ -11,10 +11,10 @@ use super::{
     request::Attempt,
 };
 use crate::{
-    domain::refused_attempt::LimiterDecision,
     domain::{
         decide::{Decision, Facts, decide},
         redemption::MembershipAnswer,
+        refused_attempt::LimiterDecision,
     },
     limiter::Receipt,
     membership::Admission,

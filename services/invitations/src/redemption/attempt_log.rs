@@ -23,8 +23,11 @@ use super::{
 };
 use crate::{
     app::audit::printable,
-    domain::refused_attempt::{LimiterDecision, RefusedAttempt},
-    domain::{invitation::Invitation, redemption::Outcome},
+    domain::{
+        invitation::Invitation,
+        redemption::Outcome,
+        refused_attempt::{LimiterDecision, RefusedAttempt},
+    },
     store::{self, OrganizationProfile, Store},
 };
 

@@ -18,8 +18,7 @@ use super::{
     request::Attempt,
 };
 use crate::{
-    domain::refused_attempt::LimiterDecision,
-    domain::{redemption::Outcome, way::Policy},
+    domain::{redemption::Outcome, refused_attempt::LimiterDecision, way::Policy},
     limiter::{Dimension, Effect, End, GuessScope, Receipt, Refused},
 };
 

@@ -19,12 +19,12 @@ use super::{
     request::Attempt,
 };
 use crate::{
-    domain::refused_attempt::LimiterDecision,
     domain::{
         decide::failing_rules,
         earlier_redemptions::NextStep,
         invitation::Invitation,
         redemption::{MembershipAnswer, Outcome},
+        refused_attempt::LimiterDecision,
     },
     membership::{Access, Admission},
     store::InvitationRow,

@@ -23,12 +23,10 @@ use super::{
     reply::{Redeemed, not_known_yet, refusal},
     request::Attempt,
 };
-use crate::{
-    domain::refused_attempt::LimiterDecision,
-    domain::{
-        decide::{Decision, decide},
-        redemption::{Outcome, RedemptionState},
-    },
+use crate::domain::{
+    decide::{Decision, decide},
+    redemption::{Outcome, RedemptionState},
+    refused_attempt::LimiterDecision,
 };
 
 /// The maximum number of times that an attempt is decided when its invitation changes meanwhile (P7).

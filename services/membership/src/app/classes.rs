@@ -16,9 +16,8 @@ use super::{
     App, Change, access, closing, members, members::NewMember, refusals, rules, rules::Rule,
 };
 use crate::{
-    domain::class::ClassFilter,
     domain::{
-        class::{Class, ClassFields, ClassState},
+        class::{Class, ClassFields, ClassFilter, ClassState},
         member::{Particulars, Role},
         seat::Seats,
     },

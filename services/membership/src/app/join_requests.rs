@@ -17,7 +17,8 @@ use super::{
     rules::{self, Rule},
 };
 use crate::{
-    domain::join_request::JoinRequest, domain::join_request::JoinRequestFilter, store::Repository,
+    domain::join_request::{JoinRequest, JoinRequestFilter},
+    store::Repository,
 };
 
 impl App {

@@ -19,9 +19,8 @@ use super::{
 };
 use crate::{
     admission::plan::Plan,
-    domain::member::MemberFilter,
     domain::{
-        member::{Member, Particulars, Provenance, Role, SetByHand},
+        member::{Member, MemberFilter, Particulars, Provenance, Role, SetByHand},
         organization::FIRST_REVISION,
         seat::Seats,
     },

@@ -18,9 +18,8 @@ use crate::{
         App,
         classes::{self, NewClass},
     },
-    domain::class::ClassFilter,
     domain::{
-        class::{Class, ClassFields, ClassState},
+        class::{Class, ClassFields, ClassFilter, ClassState},
         organization::DISPLAY_NAME_CHARS_MAX,
     },
 };

@@ -17,8 +17,7 @@ use homeroom_kit::{
 
 use crate::{
     app::decisions::{self, Action, Approval},
-    domain::join_request::JoinRequestFilter,
-    domain::join_request::{Cause, DECIDE_NOTE_CHARS_MAX, JoinRequest, State},
+    domain::join_request::{Cause, DECIDE_NOTE_CHARS_MAX, JoinRequest, JoinRequestFilter, State},
 };
 
 /// The fields by which the list can be filtered.

@@ -20,8 +20,7 @@ use crate::{
         members::{MemberFields, NewMember},
         organization_members,
     },
-    domain::member::MemberFilter,
-    domain::member::{Particulars, Role},
+    domain::member::{MemberFilter, Particulars, Role},
 };
 
 /// The name of the acting user in `users/me`.
