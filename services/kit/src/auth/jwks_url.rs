@@ -1,8 +1,9 @@
 //! A JWK set at a URL: fetched by one GET over its own connection, with limits of time and size. Redirects are not
 //! followed and proxies not used.
 
-use std::{error::Error, iter::successors, sync::Arc, time::Duration};
+use std::{error::Error, io::Read as _, iter::successors, sync::Arc, time::Duration};
 
+use flate2::read::MultiGzDecoder;
 use http::{Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::body::Bytes;
@@ -19,6 +20,8 @@ use crate::{key_files::KEY_FILE_BYTES_MAX, tls::provider};
 
 /// The time limit of one fetch, in seconds.
 const FETCH_SECONDS_MAX: u64 = 10;
+/// The first bytes of gzip (RFC 1952).
+const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// The requirements on an address.
 const EXPECTED: &str =
     "must be https://host/path, or http:// on this machine's loopback, without user or fragment";
@@ -99,7 +102,24 @@ async fn ask(authorities: RootCertStore, url: &Url) -> Result<String, String> {
         .collect()
         .await
         .map_err(|error| format!("at most {KEY_FILE_BYTES_MAX} bytes are read of it: {error}"))?;
-    String::from_utf8(bytes.to_bytes().into()).map_err(|_| "its answer is not UTF-8".to_owned())
+    let bytes = unpacked(bytes.to_bytes())?;
+    String::from_utf8(bytes.into()).map_err(|_| "its answer is not UTF-8".to_owned())
+}
+
+/// Returns the bytes, uncompressed if they are of gzip: some servers send it to clients that did not ask for it, with or
+/// without a header that says so.
+fn unpacked(bytes: Bytes) -> Result<Bytes, String> {
+    if !bytes.starts_with(&GZIP) {
+        return Ok(bytes);
+    }
+    let mut text = Vec::new();
+    let mut most = MultiGzDecoder::new(&*bytes).take(KEY_FILE_BYTES_MAX as u64 + 1);
+    most.read_to_end(&mut text)
+        .map_err(|error| format!("its gzip cannot be read: {error}"))?;
+    if text.len() > KEY_FILE_BYTES_MAX {
+        return Err(format!("at most {KEY_FILE_BYTES_MAX} bytes are read of it"));
+    }
+    Ok(text.into())
 }
 
 /// Returns an error's message with those of its causes.

@@ -95,9 +95,13 @@ fn a_key_that_cannot_be_used_spoils_no_other() {
         with("broken", "n", json!("not base64!")),
         with("unknown scope", "homeroom_scopes", json!(["all"])),
         with("no list", "homeroom_scopes", json!("homeroom.admit")),
-        with("good", "e", json!("AQAB")),
+        with("good", "e", json!("Aw")),
         json!({"kty": "oct", "kid": "symmetric", "k": "c2VjcmV0", "alg": "HS256"}),
         json!({"kty": "EC", "kid": "p384", "crv": "P-384", "x": "AA", "y": "AA"}),
+        json!({"kty": "EC", "kid": "short", "crv": "P-256", "x": "AA", "y": "AA"}),
+        json!({"kty": "OKP", "kid": "short", "crv": "Ed25519", "x": "AA"}),
+        json!({"kty": "RSA", "kid": true, "n": RSA_N, "e": "AQAB"}),
+        with("future", "alg", json!("ML-DSA-44")),
         json!({"kty": "AKP", "kid": "of the future"}),
         json!({"kty": 7}),
         json!("no object"),
@@ -110,6 +114,55 @@ fn a_key_that_cannot_be_used_spoils_no_other() {
     for one in unusable.into_iter().filter(|one| one["kid"] != "good") {
         let refused = Keys::from_jwks(&json!({ "keys": [one] }).to_string());
         assert!(matches!(refused, Err(KeysError::Empty)), "{one}");
+    }
+}
+
+#[test]
+fn what_issuers_write_otherwise_than_the_standard_is_read() {
+    let rsa = json!({"kty": "RSA", "kid": 7, "n": format!("{RSA_N}=="), "e": "AQAB="});
+    let p256 = json!({"kty": "EC", "kid": "7", "crv": "P-256",
+        "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU=", "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0="});
+    let ed = json!({"kty": "OKP", "crv": "Ed25519", "x": signer(1).jwk(None)["x"]});
+    // The same key twice, with its `kid` and without.
+    let set = json!({ "keys": [rsa, p256, ed, rsa, ed] });
+    let keys = Keys::from_jwks(&format!("\u{feff}{set}")).unwrap();
+    let found = r#"[(Some("7"), RS256), (Some("7"), ES256), (None, EdDSA)]"#;
+    assert_eq!(format!("{keys:?}"), found);
+    // One `kid` is of two keys for two algorithms; without a `kid` one key is for the algorithm.
+    for (id, algorithm, right) in [
+        (Some("7"), Algorithm::RS256, true),
+        (Some("7"), Algorithm::ES256, true),
+        (Some("7"), Algorithm::EdDSA, false),
+        (Some("7"), Algorithm::PS256, false),
+        (None, Algorithm::RS256, true),
+        (None, Algorithm::EdDSA, true),
+    ] {
+        let selected = keys.select(id, algorithm);
+        assert_eq!(
+            selected.map(|key| key.algorithm),
+            right.then_some(algorithm)
+        );
+    }
+}
+
+#[test]
+fn an_rsa_key_has_2048_to_8192_bits() {
+    for (bits, right) in [
+        (1_024, false),
+        (2_047, false),
+        (2_048, true),
+        (8_192, true),
+        (8_193, false),
+    ] {
+        let bytes = bits / 8 + usize::from(bits % 8 > 0);
+        let mut modulus = vec![0xff_u8; bytes];
+        modulus[0] = 0xff >> (bytes * 8 - bits);
+        // Some issuers write a zero before the number.
+        modulus.insert(0, 0);
+        let n = URL_SAFE_NO_PAD.encode(&modulus);
+        let set = json!({"keys": [{"kty": "RSA", "n": n, "e": "AQAB"}, signer(1).jwk(None)]});
+        let keys = format!("{:?}", Keys::from_jwks(&set.to_string()).unwrap());
+        assert_eq!(keys.contains("RS256"), right, "{bits}: {keys}");
     }
 }
 

@@ -1,9 +1,9 @@
 //! The public keys that verify access tokens, each bound to one algorithm.
 
-use std::{fmt, io};
+use std::{fmt, io, ops::RangeInclusive};
 
 use jsonwebtoken::{
-    Algorithm, DecodingKey,
+    Algorithm, DecodingKey, DecodingKeyKind,
     jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse},
 };
 use serde::{Deserialize, de::IgnoredAny};
@@ -13,6 +13,13 @@ use super::{Scope, Scopes};
 
 /// Maximum number of keys in one set.
 pub(super) const KEYS_MAX: usize = 100;
+
+/// The sizes of RSA keys with which the library checks signatures, in bits.
+const RSA_BITS: RangeInclusive<usize> = 2_048..=8_192;
+/// The number of bytes of an uncompressed point on P-256.
+const P256_BYTES: usize = 65;
+/// The number of bytes of an Ed25519 key.
+const ED25519_BYTES: usize = 32;
 
 /// Why a key set cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -85,16 +92,16 @@ impl fmt::Debug for Keys {
 }
 
 impl Keys {
-    /// Reads a JWK set. A key that cannot be used is skipped: one of another type or use, a private or symmetric one,
-    /// or one whose `kid` an earlier key has.
+    /// Reads a JWK set. A key that cannot be used is skipped: one of another type, use or size, a private or symmetric
+    /// one, or one whose `kid` an earlier key for the same algorithm has.
     pub fn from_jwks(text: &str) -> Result<Self, KeysError> {
-        let set: Set = serde_json::from_str(text)?;
+        let set: Set = serde_json::from_str(text.trim_start_matches('\u{feff}'))?;
         if set.keys.len() > KEYS_MAX {
             return Err(KeysError::TooMany);
         }
         let mut keys = Self::default();
-        for member in set.keys {
-            let read = VerifyingKey::read(&member).and_then(|key| keys.insert(key));
+        for mut member in set.keys {
+            let read = VerifyingKey::read(&mut member).and_then(|key| keys.insert(key));
             if let Err(problem) = read {
                 let kid = member.get("kid").and_then(Value::as_str);
                 tracing::warn!(kid, problem, "a key of the key set is skipped");
@@ -136,33 +143,42 @@ impl Keys {
     }
 
     fn insert(&mut self, key: VerifyingKey) -> Result<(), String> {
-        if let Some(id) = key.id.as_deref().filter(|id| self.has_id(id)) {
-            return Err(format!("another key has the `kid` {id}"));
+        let is_rival = |other: &&VerifyingKey| {
+            other.algorithm == key.algorithm
+                && other.id == key.id
+                && (key.id.is_some() || other.parts() == key.parts())
+        };
+        match self.0.iter().find(is_rival) {
+            None => self.0.push(key),
+            Some(same) if same.parts() == key.parts() => {}
+            Some(VerifyingKey { id, .. }) => {
+                let id = id.as_deref().unwrap_or_default();
+                return Err(format!("another key has the `kid` {id}"));
+            }
         }
-        self.0.push(key);
         Ok(())
     }
 
-    /// Returns the key that a token's header names: the one with its `kid`, or, without a `kid`, the only one for its
-    /// algorithm. The header never chooses the algorithm: the key does.
+    /// Returns the key that a token's header names: the one with its `kid` and for its algorithm, or, without a `kid`,
+    /// the only one for its algorithm. Each key is for one algorithm, so the header chooses none that a key does not.
     pub(super) fn select(&self, id: Option<&str>, algorithm: Algorithm) -> Option<&VerifyingKey> {
-        let mut candidates = self.0.iter().filter(|key| match id {
-            Some(id) => key.id.as_deref() == Some(id),
-            None => key.algorithm == algorithm,
+        let mut candidates = self.0.iter().filter(|key| {
+            key.algorithm == algorithm && id.is_none_or(|id| key.id.as_deref() == Some(id))
         });
         let first = candidates.next()?;
-        (candidates.next().is_none() && first.algorithm == algorithm).then_some(first)
+        candidates.next().is_none().then_some(first)
     }
 }
 
 impl VerifyingKey {
     /// Reads a key of a set, and binds it to one algorithm; or returns why it cannot be used.
-    fn read(member: &Value) -> Result<Self, String> {
+    fn read(member: &mut Value) -> Result<Self, String> {
+        normalize(member);
         let Member {
             jwk,
             homeroom_scopes,
             private,
-        } = Member::deserialize(member).map_err(|error| error.to_string())?;
+        } = Member::deserialize(&*member).map_err(|error| error.to_string())?;
         let common = &jwk.common;
         let algorithm = match &jwk.algorithm {
             AlgorithmParameters::OctetKeyPair(pair) if pair.curve == EllipticCurve::Ed25519 => {
@@ -189,12 +205,53 @@ impl VerifyingKey {
             Scope::parse(name).ok_or_else(|| format!("`homeroom_scopes` names no scope: {name}"))
         };
         let cap = homeroom_scopes.map(|names| names.iter().map(scope).collect());
-        Ok(Self {
+        let key = Self {
             id: common.key_id.clone(),
             algorithm,
             key: DecodingKey::from_jwk(&jwk).map_err(|error| error.to_string())?,
             cap: cap.transpose()?,
             subject: None,
-        })
+        };
+        if key.has_size() {
+            Ok(key)
+        } else {
+            Err("it is not of a size that is accepted: RSA has 2048 to 8192 bits".to_owned())
+        }
+    }
+
+    /// Returns the numbers of which the public key consists.
+    fn parts(&self) -> [&[u8]; 2] {
+        match self.key.kind() {
+            DecodingKeyKind::RsaModulusExponent { n, e } => [n, e],
+            DecodingKeyKind::SecretOrDer(bytes) => [bytes, &[]],
+        }
+    }
+
+    /// Returns true if signatures can be checked with a key of this size.
+    fn has_size(&self) -> bool {
+        let [key, _] = self.parts();
+        match self.algorithm {
+            Algorithm::EdDSA => key.len() == ED25519_BYTES,
+            Algorithm::ES256 => key.len() == P256_BYTES,
+            _ => {
+                let zeros = key.iter().take_while(|byte| **byte == 0).count();
+                let bits = key.get(zeros).map_or(0, |first| {
+                    (key.len() - zeros) * 8 - first.leading_zeros() as usize
+                });
+                RSA_BITS.contains(&bits)
+            }
+        }
+    }
+}
+
+/// Writes as RFC 7517 and 7518 require it what some issuers write otherwise: a `kid` as a number, base64 with padding.
+fn normalize(member: &mut Value) {
+    if let Some(id) = member.get_mut("kid").filter(|id| id.is_number()) {
+        *id = id.to_string().into();
+    }
+    for name in ["n", "e", "x", "y"] {
+        if let Some(Value::String(text)) = member.get_mut(name) {
+            text.truncate(text.trim_end_matches('=').len());
+        }
     }
 }

@@ -23,7 +23,7 @@ pub(super) struct KeyServer {
 
 #[derive(Default)]
 struct Shared {
-    answer: Mutex<String>,
+    answer: Mutex<Vec<u8>>,
     asked: AtomicUsize,
 }
 
@@ -72,7 +72,13 @@ impl KeyServer {
 
     /// Sets the answer from now on.
     pub(super) fn say(&self, answer: String) {
-        *self.shared.answer.lock().unwrap() = answer;
+        *self.shared.answer.lock().unwrap() = answer.into_bytes();
+    }
+
+    /// Answers with these bytes from now on.
+    pub(super) fn say_bytes(&self, body: &[u8]) {
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+        *self.shared.answer.lock().unwrap() = [head.as_bytes(), body].concat();
     }
 
     /// Returns the number of requests.
@@ -100,7 +106,7 @@ impl Shared {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let answer = self.answer.lock().unwrap().clone();
         // A client that has read enough may have gone.
-        let _gone = stream.write_all(answer.as_bytes()).await;
+        let _gone = stream.write_all(&answer).await;
         let _gone = stream.shutdown().await;
     }
 }

@@ -1,3 +1,7 @@
+use std::io::Write as _;
+
+use flate2::{Compression, write::GzEncoder};
+
 use super::*;
 use crate::key_files::KEY_FILE_BYTES_MAX;
 
@@ -40,6 +44,37 @@ async fn stale_keys_stay_in_use_whatever_the_url_answers() {
     drop(server);
     world.look_again().await;
     assert!(world.knows(1), "the server is away");
+}
+
+#[tokio::test]
+async fn a_set_in_gzip_is_read_up_to_its_bound_and_a_broken_one_is_not() {
+    let gzip = |text: &str| {
+        let mut to = GzEncoder::new(Vec::new(), Compression::fast());
+        to.write_all(text.as_bytes()).unwrap();
+        to.finish().unwrap()
+    };
+    let padded = |bytes: usize| {
+        let set = jwks(&[2]);
+        format!("{set}{}", " ".repeat(bytes - set.len()))
+    };
+    let server = KeyServer::start(&jwks(&[1])).await;
+    let whole = gzip(&jwks(&[2]));
+    for (body, right) in [
+        (&gzip(&padded(KEY_FILE_BYTES_MAX)), true),
+        (&gzip(&padded(KEY_FILE_BYTES_MAX + 1)), false),
+        (&whole[..whole.len() - 1].to_vec(), false),
+        (&whole, true),
+        (
+            &[&b"\xef\xbb\xbf"[..], jwks(&[2]).as_bytes()].concat(),
+            true,
+        ),
+        (&b"\xff\xfe{\0".to_vec(), false),
+    ] {
+        let world = World::new(TokenKeys::of_url(&server.url()).unwrap());
+        server.say_bytes(body);
+        world.look_again().await;
+        assert_eq!(world.knows(2), right, "{} bytes", body.len());
+    }
 }
 
 #[tokio::test]
