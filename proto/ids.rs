@@ -8,8 +8,9 @@ use uuid::Uuid;
 pub const CHOSEN_ID_MIN_CHARS: usize = 3;
 /// The longest chosen organization or class id, in characters.
 pub const CHOSEN_ID_MAX_CHARS: usize = 63;
-/// The longest user id, in characters.
-pub const USER_ID_MAX_CHARS: usize = 128;
+/// The longest user id, in characters: a token's `sub` of 255 characters, each of which may be written as three, after a
+/// name space.
+pub const USER_ID_MAX_CHARS: usize = 800;
 /// The shortest code prefix, in characters (B4).
 pub const CODE_PREFIX_CHARS_MIN: usize = 2;
 /// The longest code prefix, in characters (B4).
@@ -98,13 +99,13 @@ text_id!(
 );
 
 text_id!(
-    /// The platform's id of a person: 1 to 128 printable ASCII characters without `/`.
+    /// The platform's id of a person: 1 to 800 printable ASCII characters without `/` and spaces.
     UserId,
     |text| {
         (1..=USER_ID_MAX_CHARS).contains(&text.len())
             && text.bytes().all(|b| b.is_ascii_graphic() && b != b'/')
     },
-    "a user id is 1 to 128 printable ASCII characters without `/` or spaces"
+    "a user id is 1 to 800 printable ASCII characters; a `/` is written as %2F in it, and a space as %20"
 );
 
 impl UserId {

@@ -182,7 +182,7 @@ async fn what_is_beyond_a_message_or_beside_it_is_refused_by_name(homeroom) {
     }
     // `x-homeroom-user` is one user id.
     let lms = Claims { scopes: &["homeroom.act_as"], ..Claims::of("lms") };
-    let long = "u".repeat(129);
+    let long = "u".repeat(801);
     for user in ["a/b", "a b", long.as_str(), "system", "me", "-", "erased-01900000-0000-7000-8000-00000000000a"] {
         let clients = homeroom.user_with(Claims { acting_user: user, ..lms });
         let refused = clients.call("OrganizationService.ListOrganizations", &json!({})).await.unwrap_err();

@@ -137,7 +137,7 @@ on_both_engines! {
 async fn a8_a_batch_makes_a_token_for_each_of_a_thousand_roster_rows_with_a_result_per_row(homeroom) {
     let school = homeroom.school().await;
     // One row of the thousand is invalid.
-    let id = |index| if index == 500 { "x".repeat(129) } else { format!("S-{index}") };
+    let id = |index| if index == 500 { "x".repeat(256) } else { format!("S-{index}") };
     let batch = |rows: usize| {
         let tokens: Vec<_> = (0..rows).map(|index| json!({"external_id": id(index)})).collect();
         json!({"parent": school.class, "tokens": tokens})

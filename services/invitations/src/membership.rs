@@ -26,7 +26,7 @@ use crate::{
 
 /// The maximum number of redemptions in one [`Membership::admit`]: this many of the largest fit into a message that
 /// membership accepts.
-pub const ADMIT_BATCH_MAX: usize = 400;
+pub const ADMIT_BATCH_MAX: usize = 300;
 
 /// The answer of membership for one redemption (T2).
 #[derive(Debug, Clone, PartialEq)]

@@ -113,7 +113,7 @@ fn names() -> Vec<Spoilt> {
     let paths = ["admin", "owner", "user", "member.user", "user.user", "class.owner"];
     for path in paths {
         for (what, value) in [
-            ("too long", "u".repeat(129)),
+            ("too long", "u".repeat(801)),
             ("with a slash", "a/b".to_owned()),
             ("with a space", "a b".to_owned()),
             ("not ASCII", "ä".to_owned()),
@@ -167,8 +167,8 @@ fn text() -> Vec<Spoilt> {
         ("class.display_name", 200),
         ("token.display_name", 200),
         ("enrollment_code.display_name", 200),
-        ("member.external_id", 128),
-        ("token.external_id", 128),
+        ("member.external_id", 255),
+        ("token.external_id", 255),
         ("decide_note", 500),
     ] {
         let long = json!("x".repeat(longest + 1));

@@ -50,7 +50,7 @@ pub fn check(data: &[u8]) {
         assert!(ClassName::parse(&name).is_ok_and(|name| name.class == id));
     }
     if let Ok(id) = UserId::parse(text) {
-        assert!((1..=128).contains(&text.len()));
+        assert!((1..=800).contains(&text.len()));
         let name = format!("organizations/hamilton/members/{id}");
         assert!(MemberName::parse(&name).is_ok_and(|name| name.user == id));
     }

@@ -193,7 +193,7 @@ mod tests {
     fn every_violation_of_a_token_is_told_at_once() {
         let token = Token {
             max_uses: Some(-1),
-            external_id: "x".repeat(129),
+            external_id: "x".repeat(256),
             display_name: "x".repeat(201),
             words: 5,
             ..Token::default()

@@ -157,7 +157,7 @@ fn method_of(kind: InvitationKind) -> Method {
 mod tests {
     use chrono::DateTime;
     use homeroom_api::{
-        ids::{ClassId, OrganizationId, UserId},
+        ids::{ClassId, OrganizationId, USER_ID_MAX_CHARS, UserId},
         membership::v1::BatchAdmitRequest,
     };
     use homeroom_kit::{
@@ -188,7 +188,7 @@ mod tests {
             epoch: Epoch::new(i64::MAX),
             place,
             person: Person {
-                user: UserId::parse(&"u".repeat(128)).unwrap(),
+                user: UserId::parse(&"u".repeat(USER_ID_MAX_CHARS)).unwrap(),
                 display_name: "\u{20000}".repeat(PERSON_NAME_CHARS_MAX),
                 email: "e".repeat(254),
                 external_id: "\u{20000}".repeat(EXTERNAL_ID_CHARS_MAX),

@@ -69,7 +69,7 @@ pub struct Particulars {
     pub display_name: String,
     /// The address in canonical form; at most 254 bytes.
     pub email: String,
-    /// The id in the school's own system: at most 128 characters.
+    /// The id in the school's own system: at most 255 characters.
     pub external_id: String,
 }
 
